@@ -1,0 +1,213 @@
+// Package config is the one place where the environment of the two Lambda functions is defined:
+// the construct writes it with [Orchestrator.Environment] and [Tool.Environment], the functions
+// read it with [ParseOrchestrator] and [ParseTool].
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Names of the orchestrator's environment variables.
+const (
+	EnvModelID          = "MODEL_ID"
+	EnvToolFunction     = "TOOL_FUNCTION"
+	EnvToolTimeout      = "TOOL_TIMEOUT_SECONDS"
+	EnvTable            = "INVESTIGATIONS_TABLE"
+	EnvReportsBucket    = "REPORTS_BUCKET"
+	EnvTopicARN         = "NOTIFICATION_TOPIC_ARN"
+	EnvCardTopicARN     = "CHAT_CARD_TOPIC_ARN"
+	EnvWindow           = "INVESTIGATION_WINDOW_SECONDS"
+	EnvMaxRounds        = "MAX_ROUNDS"
+	EnvMaxTokens        = "MAX_TOKENS"
+	EnvMaxCostUSD       = "MAX_COST_USD"
+	EnvGuardrailID      = "GUARDRAIL_ID"
+	EnvGuardrailVersion = "GUARDRAIL_VERSION"
+	EnvInstructions     = "INSTRUCTIONS"
+	EnvInstructionsURI  = "INSTRUCTIONS_S3_URI"
+	EnvPrices           = "MODEL_PRICES"
+	EnvNotifyRecovery   = "NOTIFY_RECOVERY"
+	EnvEventBus         = "COMPLETION_EVENT_BUS"
+	EnvLogLevel         = "AWS_LAMBDA_LOG_LEVEL"
+)
+
+// Names of the tool's environment variables.
+const (
+	EnvRedact         = "REDACT"
+	EnvRedactPatterns = "REDACT_PATTERNS"
+)
+
+// ReportsPrefix is the key prefix under which every object of the reports bucket lies.
+const ReportsPrefix = "reports/"
+
+// CheckpointsPrefix is the key prefix of running investigations' checkpoints. It lies under
+// ReportsPrefix, so that one grant covers both.
+const CheckpointsPrefix = ReportsPrefix + "checkpoints/"
+
+// DefaultModelID is the model of an AlarmTriage that names none.
+const DefaultModelID = "us.amazon.nova-premier-v1:0"
+
+// MaxRounds is the number of model rounds after which an investigation is asked to conclude.
+const MaxRounds = 100
+
+// Orchestrator is what the orchestrator function is told about its surroundings.
+type Orchestrator struct {
+	ModelID          string
+	ToolFunction     string        // ARN or name
+	ToolTimeout      time.Duration // the tool function's own timeout
+	Table            string
+	ReportsBucket    string
+	TopicARN         string
+	CardTopicARN     string        // empty: no chat card
+	Window           time.Duration // one investigation per alarm and window
+	MaxRounds        int           // 1 to 100
+	MaxTokens        int           // input plus output of one investigation; 0: no budget
+	MaxCostUSD       float64       // 0: no budget
+	GuardrailID      string
+	GuardrailVersion string
+	Instructions     string // extra text for the model
+	InstructionsURI  string // s3://bucket/key of more of it
+	Prices           string // JSON that overrides the built-in price table
+	NotifyRecovery   bool   // also tell when the alarm is OK again
+	EventBus         string // name or ARN of the bus for completion events; empty: none
+}
+
+// Environment returns o as environment variables; unset options are left out.
+func (o Orchestrator) Environment() map[string]string {
+	env := map[string]string{
+		EnvModelID:       o.ModelID,
+		EnvToolFunction:  o.ToolFunction,
+		EnvToolTimeout:   seconds(o.ToolTimeout),
+		EnvTable:         o.Table,
+		EnvReportsBucket: o.ReportsBucket,
+		EnvTopicARN:      o.TopicARN,
+		EnvWindow:        seconds(o.Window),
+		EnvMaxRounds:     strconv.Itoa(o.MaxRounds),
+	}
+	optional := map[string]string{
+		EnvCardTopicARN:     o.CardTopicARN,
+		EnvGuardrailID:      o.GuardrailID,
+		EnvGuardrailVersion: o.GuardrailVersion,
+		EnvInstructions:     o.Instructions,
+		EnvInstructionsURI:  o.InstructionsURI,
+		EnvPrices:           o.Prices,
+		EnvEventBus:         o.EventBus,
+	}
+	for name, value := range optional {
+		if value != "" {
+			env[name] = value
+		}
+	}
+	if o.MaxTokens > 0 {
+		env[EnvMaxTokens] = strconv.Itoa(o.MaxTokens)
+	}
+	if o.MaxCostUSD > 0 {
+		env[EnvMaxCostUSD] = strconv.FormatFloat(o.MaxCostUSD, 'f', -1, 64)
+	}
+	if o.NotifyRecovery {
+		env[EnvNotifyRecovery] = "true"
+	}
+	return env
+}
+
+// ParseOrchestrator reads what Environment wrote. The error lists every variable that is missing
+// or wrong.
+func ParseOrchestrator(getenv func(string) string) (Orchestrator, error) {
+	p := parser{getenv: getenv}
+	o := Orchestrator{
+		ModelID:          p.text(EnvModelID),
+		ToolFunction:     p.text(EnvToolFunction),
+		ToolTimeout:      p.seconds(EnvToolTimeout),
+		Table:            p.text(EnvTable),
+		ReportsBucket:    p.text(EnvReportsBucket),
+		TopicARN:         p.text(EnvTopicARN),
+		Window:           p.seconds(EnvWindow),
+		MaxRounds:        p.number(EnvMaxRounds, 1, MaxRounds, MaxRounds),
+		MaxTokens:        p.number(EnvMaxTokens, 0, 1<<40, 0),
+		MaxCostUSD:       p.dollars(EnvMaxCostUSD),
+		CardTopicARN:     getenv(EnvCardTopicARN),
+		GuardrailID:      getenv(EnvGuardrailID),
+		GuardrailVersion: getenv(EnvGuardrailVersion),
+		Instructions:     getenv(EnvInstructions),
+		InstructionsURI:  getenv(EnvInstructionsURI),
+		Prices:           getenv(EnvPrices),
+		NotifyRecovery:   getenv(EnvNotifyRecovery) == "true",
+		EventBus:         getenv(EnvEventBus),
+	}
+	return o, errors.Join(p.problems...)
+}
+
+// Tool is what the tool function is told about its surroundings.
+type Tool struct {
+	Redact         bool
+	RedactPatterns string // JSON array of additional regular expressions (RE2)
+}
+
+// Environment returns t as environment variables.
+func (t Tool) Environment() map[string]string {
+	env := map[string]string{EnvRedact: strconv.FormatBool(t.Redact)}
+	if t.RedactPatterns != "" {
+		env[EnvRedactPatterns] = t.RedactPatterns
+	}
+	return env
+}
+
+// ParseTool reads what Tool.Environment wrote; redaction is on unless it was turned off.
+func ParseTool(getenv func(string) string) Tool {
+	return Tool{Redact: getenv(EnvRedact) != "false", RedactPatterns: getenv(EnvRedactPatterns)}
+}
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
+
+type parser struct {
+	getenv   func(string) string
+	problems []error
+}
+
+func (p *parser) problem(format string, args ...any) {
+	p.problems = append(p.problems, fmt.Errorf(format, args...))
+}
+
+func (p *parser) text(name string) string {
+	value := p.getenv(name)
+	if value == "" {
+		p.problem("environment variable %s is not set", name)
+	}
+	return value
+}
+
+func (p *parser) seconds(name string) time.Duration {
+	n := p.number(name, 1, 7*24*3600, 0)
+	if n == 0 && p.getenv(name) == "" {
+		p.problem("environment variable %s is not set", name)
+	}
+	return time.Duration(n) * time.Second
+}
+
+func (p *parser) number(name string, low, high, otherwise int) int {
+	value := p.getenv(name)
+	if value == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < low || n > high {
+		p.problem("environment variable %s must be a whole number from %d to %d, got %q", name, low, high, value)
+		return otherwise
+	}
+	return n
+}
+
+func (p *parser) dollars(name string) float64 {
+	value := p.getenv(name)
+	if value == "" {
+		return 0
+	}
+	f, err := strconv.ParseFloat(value, 64)
+	if err != nil || f < 0 {
+		p.problem("environment variable %s must be a number of US dollars, got %q", name, value)
+		return 0
+	}
+	return f
+}

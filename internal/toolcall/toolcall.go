@@ -1,0 +1,52 @@
+// Package toolcall is the wire format of the tool function: what the orchestrator (or a person with
+// `aws lambda invoke`) sends, and what comes back.
+package toolcall
+
+import "encoding/json"
+
+// Name is the tool's name as the model knows it.
+const Name = "python_executor"
+
+// Request asks the tool to run one piece of Python, or for its status.
+type Request struct {
+	Command string `json:"command"`
+	Status  bool   `json:"status,omitempty"` // true: do not run anything, answer with Status
+}
+
+// Answer is what the tool says of one call. A failed snippet is an answer with Success false, never
+// a function error.
+type Answer struct {
+	Success       bool            `json:"success"`
+	Output        string          `json:"output"`                  // what a reader wants: stdout, stderr, result or error, in this order
+	Result        json.RawMessage `json:"result"`                  // JSON value of `result` or of the last expression; null when there is none
+	Stdout        string          `json:"stdout"`                  // head and tail kept when long; the cut is said in the text
+	Stderr        string          `json:"stderr"`                  //
+	Error         string          `json:"error,omitempty"`         // what went wrong and what to do, with the snippet's traceback
+	ErrorType     string          `json:"error_type,omitempty"`    // Python class name, or TimeLimit, MemoryLimit, OutputLimit, Crashed
+	ExecutionTime float64         `json:"execution_time"`          // seconds
+	Notes         []string        `json:"notes"`                   // what was changed in the code or cut from the output
+	AWSCalls      []AWSCall       `json:"aws_calls"`               // the audit trail, in order of completion
+	AWSCallsCut   int             `json:"aws_calls_cut,omitempty"` // calls beyond those listed
+	Redactions    int             `json:"redactions"`              // secrets replaced in this answer
+	Refusals      int             `json:"refusals"`                // requests the broker refused
+	Status        *Status         `json:"status,omitempty"`
+}
+
+// AWSCall is one request that the code made of AWS.
+type AWSCall struct {
+	Service    string `json:"service"`   // IAM prefix or endpoint prefix, such as "logs"
+	Operation  string `json:"operation"` // such as "FilterLogEvents"
+	Region     string `json:"region"`
+	Status     int    `json:"status"`               // HTTP status; 0: never answered
+	DurationMS int64  `json:"duration_ms"`          //
+	ErrorCode  string `json:"error_code,omitempty"` // such as "AccessDeniedException"
+	Refused    string `json:"refused,omitempty"`    // why the broker did not send it
+}
+
+// Status says which layers of the sandbox are active in this environment.
+type Status struct {
+	Python string            `json:"python"` // version of the interpreter
+	Boto3  string            `json:"boto3"`
+	Layers map[string]string `json:"layers"` // such as "seccomp": "active" or "seccomp": "refused: operation not permitted"
+	Limits map[string]string `json:"limits"`
+}
