@@ -46,6 +46,12 @@ const ReportsPrefix = "reports/"
 // ReportsPrefix, so that one grant covers both.
 const CheckpointsPrefix = ReportsPrefix + "checkpoints/"
 
+// Attributes of the investigations table that the construct has to know.
+const (
+	TableKey = "pk"         // partition key, a string: an alarm's ARN, or "fired#" and a time slot
+	TableTTL = "expires_at" // TTL attribute, in seconds since 1970
+)
+
 // DefaultModelID is the model of an AlarmTriage that names none.
 const DefaultModelID = "us.amazon.nova-premier-v1:0"
 
