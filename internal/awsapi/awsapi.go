@@ -1,0 +1,118 @@
+// Package awsapi holds the narrow interfaces of the AWS services that the orchestrator uses, the
+// clients behind them, and the classification of their errors.
+package awsapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+)
+
+// DynamoDB is what the lease needs.
+type DynamoDB interface {
+	GetItem(ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
+	UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
+}
+
+// S3 is what reports and checkpoints need.
+type S3 interface {
+	GetObject(ctx context.Context, in *s3.GetObjectInput, opts ...func(*s3.Options)) (*s3.GetObjectOutput, error)
+	PutObject(ctx context.Context, in *s3.PutObjectInput, opts ...func(*s3.Options)) (*s3.PutObjectOutput, error)
+}
+
+// SNS is what notifications need.
+type SNS interface {
+	Publish(ctx context.Context, in *sns.PublishInput, opts ...func(*sns.Options)) (*sns.PublishOutput, error)
+}
+
+// Lambda is what the tool and the hand-over need.
+type Lambda interface {
+	Invoke(ctx context.Context, in *lambda.InvokeInput, opts ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
+}
+
+// EventBridge is what completion events need.
+type EventBridge interface {
+	PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, opts ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
+}
+
+const (
+	// ModelReadTimeout is how long one model call may take.
+	ModelReadTimeout = 300 * time.Second
+
+	// connectTimeout is how long a connection may take to be made.
+	connectTimeout = 5 * time.Second
+
+	// answerTimeout is how long S3, SNS, DynamoDB and EventBridge may take to answer one attempt; a
+	// service that hangs must not eat the time kept back for the others.
+	answerTimeout = 6 * time.Second
+
+	// attempts is how often a call to them is tried.
+	attempts = 4
+
+	// maxBackoff is the longest wait between two attempts.
+	maxBackoff = 3 * time.Second
+)
+
+// Clients are the SDK clients of one orchestrator.
+type Clients struct {
+	Bedrock     *bedrockruntime.Client
+	DynamoDB    *dynamodb.Client
+	EventBridge *eventbridge.Client
+	Lambda      *lambda.Client // waits up to the tool's timeout
+	S3          *s3.Client
+	SNS         *sns.Client
+}
+
+// New builds the clients from the SDK's standard environment, which includes AWS_ENDPOINT_URL and
+// AWS_ENDPOINT_URL_<SERVICE>. customS3Endpoint says that S3 is reached through one of them and is
+// then addressed by path, since a host such as localhost has no subdomain for each bucket.
+// toolTimeout is the tool function's own timeout.
+func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) (Clients, error) {
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRetryer(newRetryer))
+	if err != nil {
+		return Clients{}, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	quick := httpClient().WithTimeout(answerTimeout)
+	return Clients{
+		Bedrock: bedrockruntime.NewFromConfig(cfg, func(o *bedrockruntime.Options) {
+			o.HTTPClient = httpClient().WithTimeout(ModelReadTimeout)
+			o.Retryer = aws.NopRetryer{} // the agent retries, and knows how much time is left
+		}),
+		DynamoDB:    dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = quick }),
+		EventBridge: eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) { o.HTTPClient = quick }),
+		Lambda: lambda.NewFromConfig(cfg, func(o *lambda.Options) {
+			o.HTTPClient = httpClient().WithTimeout(toolTimeout + 10*time.Second)
+		}),
+		S3: s3.NewFromConfig(cfg, func(o *s3.Options) {
+			o.HTTPClient = httpClient().WithTimeout(4 * answerTimeout) // a conversation is megabytes
+			o.UsePathStyle = customS3Endpoint
+		}),
+		SNS: sns.NewFromConfig(cfg, func(o *sns.Options) { o.HTTPClient = quick }),
+	}, nil
+}
+
+func newRetryer() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = attempts
+		o.MaxBackoff = maxBackoff
+	})
+}
+
+func httpClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.TLSHandshakeTimeout = connectTimeout
+		t.MaxIdleConnsPerHost = 32 // tool calls of one round run at the same time
+	})
+}

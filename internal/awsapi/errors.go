@@ -1,0 +1,144 @@
+package awsapi
+
+import (
+	"context"
+	"errors"
+	"net"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Class says what a failed call means for whoever made it.
+type Class string
+
+// The classes of errors.
+const (
+	ClassThrottled   Class = "throttled"   // try again later
+	ClassUnavailable Class = "unavailable" // the service or the network is down or slow
+	ClassDenied      Class = "denied"      // a permission is missing
+	ClassNotFound    Class = "not found"   // the resource is not there
+	ClassTooLarge    Class = "too large"   // the request or the answer is beyond a limit
+	ClassInvalid     Class = "invalid"     // the request is wrong
+	ClassTimeout     Class = "timeout"     // our own time was up
+)
+
+var classOfCode = map[string]Class{
+	"ThrottlingException":                    ClassThrottled,
+	"Throttling":                             ClassThrottled,
+	"ThrottledException":                     ClassThrottled,
+	"TooManyRequestsException":               ClassThrottled,
+	"ProvisionedThroughputExceededException": ClassThrottled,
+	"RequestLimitExceeded":                   ClassThrottled,
+	"SlowDown":                               ClassThrottled,
+	"AccessDenied":                           ClassDenied,
+	"AccessDeniedException":                  ClassDenied,
+	"AuthorizationError":                     ClassDenied,
+	"KMSAccessDenied":                        ClassDenied,
+	"UnrecognizedClientException":            ClassDenied,
+	"ExpiredTokenException":                  ClassDenied,
+	"ExpiredToken":                           ClassDenied,
+	"ResourceNotFoundException":              ClassNotFound,
+	"NotFound":                               ClassNotFound,
+	"NoSuchBucket":                           ClassNotFound,
+	"NoSuchKey":                              ClassNotFound,
+	"RequestTooLargeException":               ClassTooLarge,
+	"RequestEntityTooLargeException":         ClassTooLarge,
+}
+
+// Classify sorts an error of an SDK call.
+func Classify(err error) Class {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return ClassTimeout
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		if class, ok := classOfCode[api.ErrorCode()]; ok {
+			return class
+		}
+	}
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) {
+		return classOfStatus(response.HTTPStatusCode())
+	}
+	var network net.Error
+	if errors.As(err, &network) || api == nil {
+		return ClassUnavailable
+	}
+	return ClassInvalid
+}
+
+func classOfStatus(status int) Class {
+	switch {
+	case status == 429:
+		return ClassThrottled
+	case status == 401 || status == 403:
+		return ClassDenied
+	case status == 404:
+		return ClassNotFound
+	case status == 413:
+		return ClassTooLarge
+	case status >= 400 && status < 500:
+		return ClassInvalid
+	}
+	return ClassUnavailable
+}
+
+// ConditionFailed tells whether err is DynamoDB's answer that a write's condition does not hold, and
+// returns the item as it is, if DynamoDB sent it along.
+func ConditionFailed(err error) (item map[string]types.AttributeValue, failed bool) {
+	var condition *types.ConditionalCheckFailedException
+	if !errors.As(err, &condition) {
+		return nil, false
+	}
+	return condition.Item, true
+}
+
+// deniedAction finds the action in AWS's texts of refused calls: "… is not authorized to perform:
+// sns:Publish on resource: …".
+var deniedAction = regexp.MustCompile(`not authorized to perform:? ([A-Za-z0-9-]+:[A-Za-z0-9*]+)`)
+
+// MissingGrant returns the IAM action that err says is not allowed, or "".
+func MissingGrant(err error) string {
+	if err == nil || Classify(err) != ClassDenied {
+		return ""
+	}
+	if found := deniedAction.FindStringSubmatch(err.Error()); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
+// Advice says in one sentence what to do about err.
+func Advice(err error) string {
+	switch Classify(err) {
+	case ClassDenied:
+		if action := MissingGrant(err); action != "" {
+			return "Grant " + action + " to the orchestrator's role, and look for a service control policy that denies it."
+		}
+		return "Check the orchestrator's role, the resource's policy, its KMS key and service control policies."
+	case ClassThrottled:
+		return "The service throttled the call; ask for a higher quota if this happens often."
+	case ClassNotFound:
+		return "The resource is gone; deploy the stack again."
+	case ClassTimeout:
+		return "The call took longer than the time that was left."
+	case ClassTooLarge, ClassInvalid:
+		return "The service refused the request; this is worth a bug report."
+	}
+	return "The service or the network to it was not available; see the AWS Health Dashboard."
+}
+
+// Brief is err's text on one line, short enough for a report.
+func Brief(err error) string {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	const limit = 400 // characters
+	runes := []rune(text)
+	if len(runes) <= limit {
+		return text
+	}
+	return string(runes[:limit]) + "…"
+}

@@ -1,0 +1,102 @@
+// Package emf writes metrics in CloudWatch's embedded metric format: one JSON line on the function's
+// log, from which CloudWatch makes metrics without any call.
+package emf
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// Namespace is the namespace of all metrics.
+const Namespace = "AlarmTriage"
+
+// Dimension is the one dimension of all metrics: the orchestrator's function name.
+const Dimension = "FunctionName"
+
+// Names of the metrics. One Count each unless said otherwise.
+const (
+	Investigations       = "Investigations"          // that ended and were reported
+	Completed            = "InvestigationsCompleted" // the model concluded by itself
+	Concluded            = "InvestigationsConcluded" // concluded near a limit
+	Fallback             = "InvestigationsFallback"  // no conclusion of a model
+	Failed               = "InvestigationsFailed"    // an invocation failed and is retried
+	Duplicates           = "Duplicates"              // events of alarms that are or were investigated
+	Skipped              = "Skipped"                 // events in other states, muted or suppressed
+	UnknownEvents        = "UnknownEvents"           // events that are not understood
+	HandOvers            = "HandOvers"               // to a fresh invocation
+	Resumed              = "Resumed"                 // from a checkpoint
+	Rounds               = "Rounds"                  // of the model, of one investigation
+	ToolCalls            = "ToolCalls"               // of one investigation
+	Duration             = "Duration"                // of one investigation, in milliseconds
+	InputTokens          = "InputTokens"
+	OutputTokens         = "OutputTokens"
+	CacheReadTokens      = "CacheReadTokens"
+	CostUSD              = "CostUSD" // estimated, no unit
+	Redactions           = "Redactions"
+	BrokerRefusals       = "BrokerRefusals"
+	StoreFailures        = "StoreFailures"        // reports that could not be stored
+	NotificationFailures = "NotificationFailures" // notifications that could not be sent
+	LeaseFailures        = "LeaseFailures"        // the table was not reachable
+)
+
+var units = map[string]string{Duration: "Milliseconds", CostUSD: "None"}
+
+// Writer writes metrics of one function.
+type Writer struct {
+	mu       sync.Mutex
+	out      io.Writer
+	function string
+	now      func() time.Time
+}
+
+// New returns a Writer that writes lines to out, which is the function's standard output.
+func New(out io.Writer, function string, now func() time.Time) *Writer {
+	return &Writer{out: out, function: function, now: now}
+}
+
+type directive struct {
+	Timestamp int64    `json:"Timestamp"` // milliseconds since 1970
+	Metrics   []metric `json:"CloudWatchMetrics"`
+}
+
+type metric struct {
+	Namespace  string       `json:"Namespace"`
+	Dimensions [][]string   `json:"Dimensions"`
+	Metrics    []definition `json:"Metrics"`
+}
+
+type definition struct {
+	Name string `json:"Name"`
+	Unit string `json:"Unit"`
+}
+
+// Emit writes the values as one line. properties are searchable in the log but are no metrics.
+func (w *Writer) Emit(values map[string]float64, properties map[string]string) error {
+	line := map[string]any{Dimension: w.function}
+	for name, value := range properties {
+		line[name] = value
+	}
+	set := metric{Namespace: Namespace, Dimensions: [][]string{{Dimension}}}
+	for name, value := range values {
+		line[name] = value
+		unit := units[name]
+		if unit == "" {
+			unit = "Count"
+		}
+		set.Metrics = append(set.Metrics, definition{Name: name, Unit: unit})
+	}
+	line["_aws"] = directive{Timestamp: w.now().UnixMilli(), Metrics: []metric{set}}
+	raw, err := json.Marshal(line)
+	if err != nil {
+		return fmt.Errorf("encode metrics: %w", err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, err := w.out.Write(append(raw, '\n')); err != nil {
+		return fmt.Errorf("write metrics: %w", err)
+	}
+	return nil
+}
