@@ -149,4 +149,3 @@ func (s *Store) get(ctx context.Context, bucket, key string) ([]byte, error) {
 	}
 	return body, nil
 }
-

@@ -1,0 +1,123 @@
+package dedupe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+)
+
+const (
+	// maxChildren is how many triggering alarms of a composite one are covered.
+	maxChildren = 50
+
+	// parallelChildren is how many of their items are written at the same time.
+	parallelChildren = 8
+
+	// togetherFor is how old a child's investigation may be to count as that of its parent too: a child
+	// that was looked at long before says nothing of why the composite alarm fires now.
+	togetherFor = 15 * time.Minute
+)
+
+// coverChildren takes the leases of the alarms that triggered a composite one, so that an event of
+// theirs that comes now is a duplicate of this investigation. When all of them are already being
+// investigated it returns one of their ARNs: the composite alarm brings nothing new.
+func (t *Table) coverChildren(ctx context.Context, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time) (elsewhere string, err error) {
+	children := parent.Children[:min(len(parent.Children), maxChildren)]
+	covered := make([]bool, len(children))
+	recent := make([]bool, len(children))
+	var group errgroup.Group
+	group.SetLimit(parallelChildren)
+	for i, child := range children {
+		group.Go(func() error {
+			var err error
+			covered[i], recent[i], err = t.cover(ctx, child, parent, c, leaseUntil)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return "", fmt.Errorf("cover the triggering alarms: %w", err)
+	}
+	all := true
+	for i, child := range children {
+		if covered[i] {
+			c.Covers = append(c.Covers, child)
+		}
+		if recent[i] {
+			elsewhere = child
+		}
+		all = all && recent[i]
+	}
+	if !all || len(c.Covers) > 0 || c.Resumed {
+		return "", nil
+	}
+	return elsewhere, nil
+}
+
+// cover takes one child's lease. recent tells that somebody else has it, or had it just now.
+func (t *Table) cover(ctx context.Context, child string, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time) (covered, recent bool, err error) {
+	now := t.now()
+	in := t.freshStart(child, nameOf(child), c.Owner, transitionOf(parent, c.Owner), now, leaseUntil)
+	in.UpdateExpression = aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
+		"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
+		"hand_overs = :zero, expires_at = :expires, covered_by = :parent " +
+		"REMOVE repeat_times, report_uri, recovery_of, report_stored, notification_sent")
+	in.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
+		"(#state = :done AND window_until <= :now) OR " +
+		"(#state = :freed AND attribute_not_exists(parked)) OR " +
+		"(#state = :running AND (lease_owner = :owner OR covered_by = :parent OR lease_until <= :now))")
+	v := in.ExpressionAttributeValues
+	v[":id"], v[":one"], v[":parent"] = text(c.ID), whole(c.Attempt), text(parent.ARN)
+	v[":done"], v[":freed"] = text(stateDone), text(stateFreed)
+	_, err = t.db.UpdateItem(ctx, in)
+	if err == nil {
+		return true, false, nil
+	}
+	old, failed := awsapi.ConditionFailed(err)
+	if !failed {
+		return false, false, err
+	}
+	i := item(old)
+	if len(i) == 0 {
+		if i, err = t.read(ctx, child); err != nil {
+			return false, false, err
+		}
+	}
+	return false, i.text(attrState) == stateRunning || i.time(attrStarted).After(now.Add(-togetherFor)), nil
+}
+
+// giveWay settles a composite alarm's claim in favour of the investigation of one of its children.
+func (t *Table) giveWay(ctx context.Context, c *Claim, elsewhere string) error {
+	return t.change(ctx, c.ARN, c, "leave the alarm to the investigation of what triggered it",
+		"SET #state = :done, covered_by = :elsewhere", values{":done": text(stateDone), ":elsewhere": text(elsewhere)})
+}
+
+func (t *Table) settleChildren(ctx context.Context, c *Claim, report string) error {
+	return t.changeChildren(ctx, c, "SET #state = :done, report_uri = :report",
+		func() values { return values{":done": text(stateDone), ":report": text(report)} })
+}
+
+func (t *Table) freeChildren(ctx context.Context, c *Claim) error {
+	return t.changeChildren(ctx, c, "SET #state = :freed", func() values { return values{":freed": text(stateFreed)} })
+}
+
+func (t *Table) changeChildren(ctx context.Context, c *Claim, expression string, v func() values) error {
+	var group errgroup.Group
+	group.SetLimit(parallelChildren)
+	for _, child := range c.Covers {
+		group.Go(func() error {
+			err := t.change(ctx, child, c, "settle a triggering alarm", expression, v())
+			if errors.Is(err, ErrLost) {
+				return nil // its own event has begun an investigation of it
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}

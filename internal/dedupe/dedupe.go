@@ -1,0 +1,354 @@
+// Package dedupe makes sure that an alarm is investigated once per window, however often and on
+// however many ways its event is delivered, and that a crash never suppresses an alarm.
+//
+// A claim is one conditional write of a lease, not a "seen" marker. The item's life:
+//
+//	(none) ──Claim──> running ──Settle──> done ──window over, new transition──> running
+//	                   │  ▲
+//	                   │  └─ lease expired, or the owner is ourselves (Lambda's retry): goes on
+//	                   └──Free──> freed ──Claim──> running, goes on
+//
+// Every claim and takeover raises the attempt number, which fences off a run that lost its lease:
+// its later writes are refused with [ErrLost].
+package dedupe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+const (
+	// keepFor is how long an alarm's item outlives its last investigation: the memory of "seen before".
+	keepFor = 90 * 24 * time.Hour
+
+	// maxPast is how many past investigations of an alarm are kept.
+	maxPast = 10
+
+	// maxCause bounds a past investigation's cause, in characters.
+	maxCause = 500
+
+	// maxRepeats is how many further transitions are counted.
+	maxRepeats = 500
+
+	// MaxParked bounds a parked record, in bytes; DynamoDB's items go to 400 kB.
+	MaxParked = 300 << 10
+)
+
+// ErrLost says that another invocation has taken the investigation over, or has finished it.
+var ErrLost = errors.New("another invocation has this investigation")
+
+// Table is the investigations table.
+type Table struct {
+	db     awsapi.DynamoDB
+	name   string
+	window time.Duration
+	now    func() time.Time
+	newID  func() string
+}
+
+// New returns the Table with this name. newID makes the ids of investigations.
+func New(db awsapi.DynamoDB, name string, window time.Duration, now func() time.Time, newID func() string) *Table {
+	return &Table{db: db, name: name, window: window, now: now, newID: newID}
+}
+
+// Claim is the right to investigate an alarm.
+type Claim struct {
+	ARN       string
+	ID        string // of the investigation
+	Owner     string
+	Attempt   int64 // 1 for the first run
+	StartedAt time.Time
+	Resumed   bool // an earlier run left off; there may be a checkpoint
+	HandOvers int
+	Parked    []byte // the finished record, if only its delivery is left to do
+	Stored    bool   // of a parked record: the report is in the bucket
+	Notified  bool   // of a parked record: the notification is out
+	Past      []investigation.Past
+	Covers    []string // ARNs of the triggering alarms that this claim of a composite one covers
+}
+
+// Duplicate says why there is no claim.
+type Duplicate struct {
+	ID        string // of the investigation that has the alarm
+	Running   bool   // false: done within the window
+	CoveredBy string // ARN of the alarm with which it is or was investigated, if not its own
+	ReportURI string
+}
+
+// Claim tries to get the lease of the alarm until leaseUntil for owner, who must be the same for each
+// retry of one delivery. One of claim and duplicate is set, unless the table is not reachable; an error
+// next to a claim says that the alarms which triggered a composite one could not be claimed with it.
+func (t *Table) Claim(ctx context.Context, alarm *alarmevent.Alarm, owner string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
+	claim, duplicate, err := t.claimOne(ctx, alarm, owner, leaseUntil)
+	if claim == nil || len(alarm.Children) == 0 {
+		return claim, duplicate, err
+	}
+	elsewhere, err := t.coverChildren(ctx, alarm, claim, leaseUntil)
+	if err != nil || elsewhere == "" {
+		return claim, nil, err
+	}
+	if err := t.giveWay(ctx, claim, elsewhere); err != nil {
+		return claim, nil, err
+	}
+	return nil, &Duplicate{ID: claim.ID, Running: true, CoveredBy: elsewhere}, nil
+}
+
+func (t *Table) claimOne(ctx context.Context, alarm *alarmevent.Alarm, owner string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
+	now := t.now()
+	transition := transitionOf(alarm, owner)
+	fresh := t.freshStart(alarm.ARN, alarm.Name, owner, transition, now, leaseUntil)
+	fresh.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
+		"(#state = :done AND window_until <= :now AND transition <> :transition AND lease_owner <> :owner)")
+	fresh.ExpressionAttributeValues[":done"] = text(stateDone)
+	out, err := t.db.UpdateItem(ctx, fresh)
+	if err == nil {
+		return claimOf(alarm.ARN, out.Attributes, false), nil, nil
+	}
+	old, failed := awsapi.ConditionFailed(err)
+	if !failed {
+		return nil, nil, fmt.Errorf("claim the alarm in table %s: %w", t.name, err)
+	}
+	current := item(old)
+	if len(current) == 0 {
+		if current, err = t.read(ctx, alarm.ARN); err != nil {
+			return nil, nil, err
+		}
+	}
+	if !takeable(current, owner, now) {
+		return nil, duplicateOf(current), nil
+	}
+	return t.takeOver(ctx, alarm, current, owner, transition, leaseUntil)
+}
+
+// freshStart is the write of a new investigation; the caller adds the condition.
+func (t *Table) freshStart(arn, name, owner, transition string, now, leaseUntil time.Time) *dynamodb.UpdateItemInput {
+	return &dynamodb.UpdateItemInput{
+		TableName: &t.name,
+		Key:       key(arn),
+		UpdateExpression: aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
+			"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
+			"hand_overs = :zero, expires_at = :expires " +
+			"REMOVE repeat_times, parked, report_stored, notification_sent, report_uri, covered_by, recovery_of"),
+		ExpressionAttributeNames: map[string]string{"#state": attrState},
+		ExpressionAttributeValues: values{
+			":running": text(stateRunning), ":name": text(name), ":owner": text(owner), ":until": millis(leaseUntil),
+			":one": whole(1), ":zero": whole(0), ":id": text(t.newID()), ":now": millis(now),
+			":window": millis(now.Add(t.window)), ":transition": text(transition), ":expires": t.expiry(now),
+		},
+		ReturnValues:                        types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}
+}
+
+// takeable tells whether the claim in the item has been given up, or is our own from before a crash.
+func takeable(i item, owner string, now time.Time) bool {
+	switch i.text(attrState) {
+	case stateFreed:
+		return true
+	case stateRunning:
+		return i.text(attrOwner) == owner || !i.time(attrUntil).After(now)
+	}
+	return false
+}
+
+// takeOver goes on with the investigation in current, or begins anew when that one was of another
+// transition long ago or of another alarm.
+func (t *Table) takeOver(ctx context.Context, alarm *alarmevent.Alarm, current item, owner, transition string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
+	now := t.now()
+	resume := current.text(attrCoveredBy) == "" &&
+		(current.text(attrTransition) == transition || current.text(attrOwner) == owner || now.Before(current.time(attrWindow)))
+	var in *dynamodb.UpdateItemInput
+	if resume {
+		in = &dynamodb.UpdateItemInput{
+			TableName: &t.name,
+			Key:       key(alarm.ARN),
+			UpdateExpression: aws.String("SET #state = :running, lease_owner = :owner, lease_until = :until, expires_at = :expires " +
+				"ADD attempt :one"),
+			ExpressionAttributeNames: map[string]string{"#state": attrState},
+			ExpressionAttributeValues: values{
+				":running": text(stateRunning), ":owner": text(owner), ":until": millis(leaseUntil),
+				":one": whole(1), ":expires": t.expiry(now),
+			},
+			ReturnValues: types.ReturnValueAllNew,
+		}
+	} else {
+		in = t.freshStart(alarm.ARN, alarm.Name, owner, transition, now, leaseUntil)
+	}
+	in.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
+	in.ConditionExpression = aws.String("investigation_id = :oldID AND attempt = :oldAttempt AND #state = :oldState AND lease_owner = :oldOwner")
+	in.ExpressionAttributeValues[":oldID"] = text(current.text(attrID))
+	in.ExpressionAttributeValues[":oldAttempt"] = whole(current.whole(attrAttempt))
+	in.ExpressionAttributeValues[":oldState"] = text(current.text(attrState))
+	in.ExpressionAttributeValues[":oldOwner"] = text(current.text(attrOwner))
+	out, err := t.db.UpdateItem(ctx, in)
+	if err == nil {
+		return claimOf(alarm.ARN, out.Attributes, resume), nil, nil
+	}
+	if winner, failed := awsapi.ConditionFailed(err); failed {
+		return nil, duplicateOf(winner), nil
+	}
+	return nil, nil, fmt.Errorf("take over the alarm in table %s: %w", t.name, err)
+}
+
+// transitionOf identifies the state change, the same on every way of delivery.
+func transitionOf(alarm *alarmevent.Alarm, owner string) string {
+	if alarm.Time.IsZero() {
+		return "unknown, delivered to " + owner
+	}
+	return alarm.Time.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+func claimOf(arn string, attributes values, resumed bool) *Claim {
+	i := item(attributes)
+	return &Claim{
+		ARN: arn, ID: i.text(attrID), Owner: i.text(attrOwner), Attempt: i.whole(attrAttempt), StartedAt: i.time(attrStarted),
+		Resumed: resumed, HandOvers: int(i.whole(attrHandOvers)), Past: i.past(),
+		Parked: i.bytes(attrParked), Stored: i.flag(attrStored), Notified: i.flag(attrNotified),
+	}
+}
+
+func duplicateOf(attributes values) *Duplicate {
+	i := item(attributes)
+	return &Duplicate{
+		ID: i.text(attrID), Running: i.text(attrState) == stateRunning,
+		CoveredBy: i.text(attrCoveredBy), ReportURI: i.text(attrReport),
+	}
+}
+
+func (t *Table) expiry(now time.Time) types.AttributeValue {
+	return whole(now.Add(t.window + keepFor).Unix())
+}
+
+func (t *Table) read(ctx context.Context, pk string) (item, error) {
+	out, err := t.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: key(pk), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return nil, fmt.Errorf("read table %s: %w", t.name, err)
+	}
+	return item(out.Item), nil
+}
+
+// change is a write that only the holder of the claim may do; [ErrLost] if that is not c any more.
+func (t *Table) change(ctx context.Context, arn string, c *Claim, what, expression string, v values) error {
+	v[":id"], v[":attempt"], v[":wasRunning"] = text(c.ID), whole(c.Attempt), text(stateRunning)
+	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 &t.name,
+		Key:                       key(arn),
+		UpdateExpression:          &expression,
+		ConditionExpression:       aws.String("investigation_id = :id AND attempt = :attempt AND #state = :wasRunning"),
+		ExpressionAttributeNames:  map[string]string{"#state": attrState},
+		ExpressionAttributeValues: v,
+	})
+	if _, failed := awsapi.ConditionFailed(err); failed {
+		return fmt.Errorf("%s: %w", what, ErrLost)
+	}
+	if err != nil {
+		return fmt.Errorf("%s in table %s: %w", what, t.name, err)
+	}
+	return nil
+}
+
+// Confirm tells right before a delivery whether the claim still stands.
+func (t *Table) Confirm(ctx context.Context, c *Claim) error {
+	return t.change(ctx, c.ARN, c, "confirm the claim", "SET delivering = :now", values{":now": millis(t.now())})
+}
+
+// Settle marks the investigation as done and adds it to the alarm's past.
+func (t *Table) Settle(ctx context.Context, c *Claim, done investigation.Past) error {
+	if cause := []rune(done.Cause); len(cause) > maxCause {
+		done.Cause = string(cause[:maxCause]) + "…"
+	}
+	past := append(append([]investigation.Past{}, c.Past...), done)
+	past = past[max(0, len(past)-maxPast):]
+	err := t.change(ctx, c.ARN, c, "settle the claim",
+		"SET #state = :done, past = :past, report_uri = :report, expires_at = :expires REMOVE parked, report_stored, notification_sent",
+		values{":done": text(stateDone), ":past": pastValue(past), ":report": text(done.ReportURI), ":expires": t.expiry(t.now())})
+	return errors.Join(err, t.settleChildren(ctx, c, done.ReportURI))
+}
+
+// Free gives the claim back so that a retry or the next event can go on at once.
+func (t *Table) Free(ctx context.Context, c *Claim) error {
+	err := t.change(ctx, c.ARN, c, "free the claim", "SET #state = :freed", values{":freed": text(stateFreed)})
+	return errors.Join(err, t.freeChildren(ctx, c))
+}
+
+// Park gives the claim back together with the finished record, of which only the delivery failed, so
+// that the retry need not investigate again. record must not be longer than [MaxParked].
+func (t *Table) Park(ctx context.Context, c *Claim, record []byte, stored, notified bool) error {
+	expression := "SET #state = :freed, report_stored = :stored, notification_sent = :notified, parked = :parked"
+	v := values{":freed": text(stateFreed), ":stored": flag(stored), ":notified": flag(notified),
+		":parked": &types.AttributeValueMemberB{Value: record}}
+	return errors.Join(t.change(ctx, c.ARN, c, "park the report", expression, v), t.freeChildren(ctx, c))
+}
+
+// HandOver gives the lease to owner, a fresh invocation that was or will be asked for, and counts it.
+func (t *Table) HandOver(ctx context.Context, c *Claim, owner string, leaseUntil time.Time) error {
+	return t.change(ctx, c.ARN, c, "hand the claim over",
+		"SET lease_owner = :owner, lease_until = :until ADD hand_overs :one",
+		values{":owner": text(owner), ":until": millis(leaseUntil), ":one": whole(1)})
+}
+
+// CountRepeat notes a further event of an alarm that has a claim. The same transition is not counted
+// twice, and not at all if it is the one that is investigated.
+func (t *Table) CountRepeat(ctx context.Context, alarm *alarmevent.Alarm, owner string) error {
+	transition := text(transitionOf(alarm, owner))
+	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:           &t.name,
+		Key:                 key(alarm.ARN),
+		UpdateExpression:    aws.String("ADD repeat_times :set"),
+		ConditionExpression: aws.String("transition <> :transition AND (attribute_not_exists(repeat_times) OR size(repeat_times) < :max)"),
+		ExpressionAttributeValues: values{
+			":set": set(transitionOf(alarm, owner)), ":transition": transition, ":max": whole(maxRepeats),
+		},
+	})
+	if _, failed := awsapi.ConditionFailed(err); failed || err == nil {
+		return nil
+	}
+	return fmt.Errorf("count the repeated event in table %s: %w", t.name, err)
+}
+
+// Repeats is how many further transitions of the alarm came since its claim.
+func (t *Table) Repeats(ctx context.Context, arn string) (int, error) {
+	i, err := t.read(ctx, arn)
+	if err != nil {
+		return 0, err
+	}
+	return len(i.set(attrRepeats)), nil
+}
+
+// Recovery is what a message about a recovered alarm needs to know.
+type Recovery struct {
+	ID        string
+	StartedAt time.Time
+	ReportURI string
+}
+
+// Recovered notes that the alarm is OK again. It returns nil when there is nothing to tell: the alarm
+// was not investigated, its recovery was told already, or it was investigated with another alarm.
+func (t *Table) Recovered(ctx context.Context, arn string) (*Recovery, error) {
+	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:        &t.name,
+		Key:              key(arn),
+		UpdateExpression: aws.String("SET recovery_of = investigation_id"),
+		ConditionExpression: aws.String("attribute_exists(investigation_id) AND attribute_not_exists(covered_by) AND " +
+			"(attribute_not_exists(recovery_of) OR recovery_of <> investigation_id)"),
+		ReturnValues: types.ReturnValueAllNew,
+	})
+	if _, failed := awsapi.ConditionFailed(err); failed {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("note the recovery in table %s: %w", t.name, err)
+	}
+	i := item(out.Attributes)
+	return &Recovery{ID: i.text(attrID), StartedAt: i.time(attrStarted), ReportURI: i.text(attrReport)}, nil
+}

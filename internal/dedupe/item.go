@@ -1,0 +1,133 @@
+package dedupe
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// Attributes of an alarm's item, beside [config.TableKey] and [config.TableTTL]. Times are
+// milliseconds since 1970 unless said otherwise.
+const (
+	attrState       = "state"
+	attrName        = "alarm_name"
+	attrOwner       = "lease_owner"
+	attrUntil       = "lease_until"
+	attrAttempt     = "attempt"
+	attrID          = "investigation_id"
+	attrStarted     = "started_at"
+	attrWindow      = "window_until"
+	attrTransition  = "transition"
+	attrHandOvers   = "hand_overs"
+	attrRepeats     = "repeat_times" // string set: one element per further transition
+	attrParked      = "parked"       // a finished record that could not be stored or sent
+	attrStored      = "report_stored"
+	attrNotified    = "notification_sent"
+	attrReport      = "report_uri"
+	attrCoveredBy   = "covered_by" // ARN of the composite alarm whose investigation covers this one
+	attrPast        = "past"       // list of maps, oldest first
+	attrRecovery    = "recovery_of"
+	attrSlotEntries = "alarms" // of a "fired#" item: string set
+)
+
+// States of an alarm's item.
+const (
+	stateRunning = "running"
+	stateDone    = "done"
+	stateFreed   = "freed"
+)
+
+type values = map[string]types.AttributeValue
+
+func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+func whole(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}
+
+func flag(b bool) types.AttributeValue { return &types.AttributeValueMemberBOOL{Value: b} }
+
+func set(members ...string) types.AttributeValue {
+	return &types.AttributeValueMemberSS{Value: members}
+}
+
+func millis(t time.Time) types.AttributeValue { return whole(t.UnixMilli()) }
+
+// item reads attributes; one that is missing or of another type is its zero value.
+type item values
+
+func (i item) text(name string) string {
+	if v, ok := i[name].(*types.AttributeValueMemberS); ok {
+		return v.Value
+	}
+	return ""
+}
+
+func (i item) whole(name string) int64 {
+	if v, ok := i[name].(*types.AttributeValueMemberN); ok {
+		n, _ := strconv.ParseInt(v.Value, 10, 64)
+		return n
+	}
+	return 0
+}
+
+func (i item) time(name string) time.Time {
+	if n := i.whole(name); n > 0 {
+		return time.UnixMilli(n).UTC()
+	}
+	return time.Time{}
+}
+
+func (i item) flag(name string) bool {
+	v, ok := i[name].(*types.AttributeValueMemberBOOL)
+	return ok && v.Value
+}
+
+func (i item) set(name string) []string {
+	if v, ok := i[name].(*types.AttributeValueMemberSS); ok {
+		return v.Value
+	}
+	return nil
+}
+
+func (i item) bytes(name string) []byte {
+	if v, ok := i[name].(*types.AttributeValueMemberB); ok {
+		return v.Value
+	}
+	return nil
+}
+
+func (i item) past() []investigation.Past {
+	list, ok := i[attrPast].(*types.AttributeValueMemberL)
+	if !ok {
+		return nil
+	}
+	var past []investigation.Past
+	for _, element := range list.Value {
+		if m, ok := element.(*types.AttributeValueMemberM); ok {
+			p := item(m.Value)
+			past = append(past, investigation.Past{
+				ID: p.text("id"), Time: p.time("time"), Outcome: investigation.Outcome(p.text("outcome")),
+				Cause: p.text("cause"), ReportURI: p.text("report_uri"),
+			})
+		}
+	}
+	return past
+}
+
+func pastValue(past []investigation.Past) types.AttributeValue {
+	list := make([]types.AttributeValue, 0, len(past))
+	for _, p := range past {
+		list = append(list, &types.AttributeValueMemberM{Value: values{
+			"id": text(p.ID), "time": millis(p.Time), "outcome": text(string(p.Outcome)),
+			"cause": text(p.Cause), "report_uri": text(p.ReportURI),
+		}})
+	}
+	return &types.AttributeValueMemberL{Value: list}
+}
+
+func key(pk string) values { return values{config.TableKey: text(pk)} }

@@ -1,0 +1,96 @@
+package dedupe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+const (
+	// slot is the length of time whose alarms share an item.
+	slot = 5 * time.Minute
+
+	// keepSlot is how long such an item is kept.
+	keepSlot = 24 * time.Hour
+
+	// maxTogether is how many alarms a slot names. It bounds the item, each write of which costs by its
+	// size; a storm is a storm after a hundred names.
+	maxTogether = 100
+)
+
+// slotKey is the key of the item that names the alarms which fired at about t.
+func slotKey(t time.Time) string {
+	return "fired#" + t.UTC().Truncate(slot).Format("2006-01-02T15:04Z")
+}
+
+// Fired notes that the alarm fired, for the others that fire at about the same time.
+func (t *Table) Fired(ctx context.Context, alarm *alarmevent.Alarm) error {
+	now := t.now()
+	at := alarm.Time
+	if at.IsZero() {
+		at = now
+	}
+	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                &t.name,
+		Key:                      key(slotKey(now)),
+		UpdateExpression:         aws.String("ADD #alarms :entry SET #expires = :expires"),
+		ConditionExpression:      aws.String("attribute_not_exists(#alarms) OR size(#alarms) < :max"),
+		ExpressionAttributeNames: map[string]string{"#alarms": attrSlotEntries, "#expires": config.TableTTL},
+		ExpressionAttributeValues: values{
+			":entry":   set(strconv.FormatInt(at.UnixMilli(), 10) + " " + alarm.ARN),
+			":expires": whole(now.Add(keepSlot).Unix()),
+			":max":     whole(maxTogether),
+		},
+	})
+	if _, full := awsapi.ConditionFailed(err); full || err == nil {
+		return nil
+	}
+	return fmt.Errorf("note that the alarm fired in table %s: %w", t.name, err)
+}
+
+// Together returns the other alarms that fired in this slot or the one before, latest first, each
+// once.
+func (t *Table) Together(ctx context.Context, arn string) ([]investigation.Related, error) {
+	now := t.now()
+	this, errThis := t.read(ctx, slotKey(now))
+	before, errBefore := t.read(ctx, slotKey(now.Add(-slot)))
+	latest := map[string]time.Time{}
+	for _, entry := range append(this.set(attrSlotEntries), before.set(attrSlotEntries)...) {
+		stamp, other, ok := strings.Cut(entry, " ")
+		ms, err := strconv.ParseInt(stamp, 10, 64)
+		if !ok || err != nil || other == arn {
+			continue
+		}
+		if at := time.UnixMilli(ms).UTC(); at.After(latest[other]) {
+			latest[other] = at
+		}
+	}
+	related := make([]investigation.Related, 0, len(latest))
+	for other, at := range latest {
+		related = append(related, investigation.Related{Name: nameOf(other), ARN: other, State: string(alarmevent.StateAlarm), Since: at})
+	}
+	sort.Slice(related, func(i, j int) bool {
+		if !related[i].Since.Equal(related[j].Since) {
+			return related[i].Since.After(related[j].Since)
+		}
+		return related[i].ARN < related[j].ARN
+	})
+	return related, errors.Join(errThis, errBefore)
+}
+
+func nameOf(arn string) string {
+	part := strings.SplitN(arn, ":", 7)
+	return part[len(part)-1]
+}
