@@ -352,3 +352,14 @@ func (t *Table) Recovered(ctx context.Context, arn string) (*Recovery, error) {
 	i := item(out.Attributes)
 	return &Recovery{ID: i.text(attrID), StartedAt: i.time(attrStarted), ReportURI: i.text(attrReport)}, nil
 }
+
+// ForgetRecovery takes Recovered back, when its message could not be sent.
+func (t *Table) ForgetRecovery(ctx context.Context, arn string) error {
+	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: key(arn), UpdateExpression: aws.String("REMOVE recovery_of"),
+	})
+	if err != nil {
+		return fmt.Errorf("take the recovery back in table %s: %w", t.name, err)
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+// Package evidence collects, with one fixed tool call and before any model is asked, what every
+// engineer would look at first: the alarm's definition and history, its metric around the transition,
+// other alarms in ALARM, and recent changes. When no model can be reached, it is the report.
+package evidence
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+//go:embed collect.py
+var snippet string
+
+// CallName is the name of the fixed tool call in the record.
+const CallName = toolcall.Name
+
+// Tool runs Python.
+type Tool interface {
+	Run(ctx context.Context, command string) (toolcall.Answer, error)
+}
+
+// Collect returns the evidence. It never fails: what could not be collected is said in Problem.
+func Collect(ctx context.Context, tool Tool, alarm *alarmevent.Alarm, now func() time.Time, log *slog.Logger) investigation.Evidence {
+	call := &investigation.ToolCall{Number: 0, Name: CallName, Command: Command(alarm), StartedAt: now().UTC()}
+	answer, err := tool.Run(ctx, call.Command)
+	call.DurationMS = now().Sub(call.StartedAt).Milliseconds()
+	if err != nil {
+		log.Warn("evidence could not be collected", "error", err)
+		call.Problem = err.Error()
+		return fromEvent(alarm, investigation.Evidence{Call: call, Problem: err.Error()})
+	}
+	call.Answer = &answer
+	return fromEvent(alarm, read(call))
+}
+
+// Command is the Python that collects the evidence of alarm.
+func Command(alarm *alarmevent.Alarm) string {
+	input := map[string]any{
+		"name": alarm.Name, "region": alarm.Region, "partition": alarm.Partition, "time": 0,
+		"children": append([]string{}, alarm.Children...), "fallback": fallback(alarm),
+	}
+	if !alarm.Time.IsZero() {
+		input["time"] = alarm.Time.Unix()
+	}
+	raw, err := json.Marshal(input)
+	if err != nil {
+		raw = []byte("{}") // strings and numbers always encode
+	}
+	return "alarm = json.loads(" + pythonString(string(raw)) + ")\n\n" + snippet
+}
+
+// pythonString quotes text for Python: a JSON string is a Python string too. Backticks are escaped
+// since three of them would look like the end of a Markdown fence.
+func pythonString(text string) string {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		return `"{}"`
+	}
+	return strings.ReplaceAll(string(quoted), "`", `\u0060`)
+}
+
+// fallback is the alarm's definition as far as the event tells it, in DescribeAlarms' words, for an
+// alarm that DescribeAlarms does not return (another account, deleted since).
+func fallback(alarm *alarmevent.Alarm) map[string]any {
+	queries := make([]any, 0, len(alarm.Metrics))
+	band := ""
+	for _, m := range alarm.Metrics {
+		query := map[string]any{"Id": m.ID, "ReturnData": m.ReturnData}
+		if m.Label != "" {
+			query["Label"] = m.Label
+		}
+		if m.Expression != "" {
+			query["Expression"] = m.Expression
+			if m.Period > 0 {
+				query["Period"] = m.Period
+			}
+			if strings.HasPrefix(strings.TrimSpace(m.Expression), "ANOMALY_DETECTION_BAND") {
+				band = m.ID
+			}
+		} else {
+			query["MetricStat"] = metricStat(m)
+		}
+		queries = append(queries, query)
+	}
+	out := map[string]any{"AlarmName": alarm.Name, "Metrics": queries}
+	if band != "" {
+		out["ThresholdMetricId"] = band
+	}
+	if alarm.Threshold != nil {
+		out["Threshold"] = *alarm.Threshold
+	}
+	return out
+}
+
+func metricStat(m alarmevent.Metric) map[string]any {
+	dimensions := make([]map[string]string, 0, len(m.Dimensions))
+	for name, value := range m.Dimensions {
+		dimensions = append(dimensions, map[string]string{"Name": name, "Value": value})
+	}
+	stat := map[string]any{
+		"Metric": map[string]any{"Namespace": m.Namespace, "MetricName": m.Name, "Dimensions": dimensions},
+		"Period": max(m.Period, 1),
+		"Stat":   m.Stat,
+	}
+	if m.Unit != "" {
+		stat["Unit"] = m.Unit
+	}
+	return stat
+}
+
+// fromEvent adds what the event itself knows, where nothing better was found.
+func fromEvent(alarm *alarmevent.Alarm, e investigation.Evidence) investigation.Evidence {
+	if alarm.Threshold != nil && len(e.Series) > 0 && e.Series[0].Threshold == nil && len(e.Series[0].Upper) == 0 &&
+		alarm.Kind == alarmevent.KindMetric {
+		e.Series[0].Threshold = alarm.Threshold
+	}
+	return e
+}
+
+// joinProblems makes one sentence of what is missing.
+func joinProblems(problems []string) string {
+	if len(problems) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("incomplete: %s", strings.Join(problems, "; "))
+}

@@ -1,0 +1,165 @@
+package evidence
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// Limits of what is believed of the tool's answer. The snippet keeps within them, but what it returns
+// has passed through code that reads untrusted data.
+const (
+	maxItems     = 100   // of each list
+	maxPoints    = 1000  // of one series
+	maxText      = 1000  // bytes of one text
+	maxProblems  = 10    //
+	maxDocument  = 65536 // bytes of the definition
+	maxResources = 10    // of one change
+)
+
+// parts is the snippet's result; each part is decoded on its own, so that an odd one costs only itself.
+type parts struct {
+	Problems   []string          `json:"problems"`
+	Definition json.RawMessage   `json:"definition"`
+	History    []json.RawMessage `json:"history"`
+	Series     []json.RawMessage `json:"series"`
+	Related    []json.RawMessage `json:"related"`
+	Changes    []json.RawMessage `json:"changes"`
+}
+
+// read turns the answer of the fixed call into evidence, leniently.
+func read(call *investigation.ToolCall) investigation.Evidence {
+	e := investigation.Evidence{Call: call}
+	if !call.Answer.Success {
+		e.Problem = "the collection failed: " + clip(call.Answer.Error)
+		return e
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(call.Answer.Result, &fields); err != nil {
+		e.Problem = "the collection's result is not the JSON object it should be"
+		return e
+	}
+	var p parts
+	for _, field := range []struct {
+		name string
+		into any
+	}{
+		{"problems", &p.Problems}, {"history", &p.History}, {"series", &p.Series},
+		{"related", &p.Related}, {"changes", &p.Changes},
+	} {
+		if raw, ok := fields[field.name]; ok && json.Unmarshal(raw, field.into) != nil {
+			p.Problems = append(p.Problems, field.name+": not understood")
+		}
+	}
+	if raw := fields["definition"]; len(raw) <= maxDocument && strings.HasPrefix(strings.TrimSpace(string(raw)), "{") {
+		e.Definition = raw
+	}
+	e.History = decode(p.History, historyItem)
+	e.Series = decode(p.Series, series)
+	e.Related = decode(p.Related, related)
+	e.Changes = decode(p.Changes, change)
+	for i, problem := range p.Problems {
+		p.Problems[i] = clip(problem)
+	}
+	e.Problem = joinProblems(p.Problems[:min(len(p.Problems), maxProblems)])
+	return e
+}
+
+// decode keeps the elements that can be read.
+func decode[T any](list []json.RawMessage, one func(json.RawMessage) (T, bool)) []T {
+	var out []T
+	for _, raw := range list[:min(len(list), maxItems)] {
+		if value, ok := one(raw); ok {
+			out = append(out, value)
+		}
+	}
+	return out
+}
+
+func historyItem(raw json.RawMessage) (investigation.HistoryItem, bool) {
+	var h struct{ Time, Type, Summary string }
+	if json.Unmarshal(raw, &h) != nil {
+		return investigation.HistoryItem{}, false
+	}
+	return investigation.HistoryItem{Time: when(h.Time), Type: clip(h.Type), Summary: clip(h.Summary)}, true
+}
+
+func related(raw json.RawMessage) (investigation.Related, bool) {
+	var r struct{ Name, ARN, State, Since, Reason string }
+	if json.Unmarshal(raw, &r) != nil || r.Name == "" {
+		return investigation.Related{}, false
+	}
+	return investigation.Related{
+		Name: clip(r.Name), ARN: clip(r.ARN), State: clip(r.State), Since: when(r.Since), Reason: clip(r.Reason),
+	}, true
+}
+
+func change(raw json.RawMessage) (investigation.Change, bool) {
+	var c struct {
+		Time, Event, Source, User, Error string
+		Resources                        []string
+	}
+	if json.Unmarshal(raw, &c) != nil || c.Event == "" {
+		return investigation.Change{}, false
+	}
+	out := investigation.Change{
+		Time: when(c.Time), Event: clip(c.Event), Source: clip(c.Source), User: clip(c.User), Error: clip(c.Error),
+	}
+	for _, resource := range c.Resources[:min(len(c.Resources), maxResources)] {
+		out.Resources = append(out.Resources, clip(resource))
+	}
+	return out, true
+}
+
+func series(raw json.RawMessage) (investigation.Series, bool) {
+	var s struct {
+		ID, Label, Unit, Stat string
+		Period                float64
+		Points, Lower, Upper  [][]float64
+		Threshold             *float64
+	}
+	if json.Unmarshal(raw, &s) != nil {
+		return investigation.Series{}, false
+	}
+	return investigation.Series{
+		ID: clip(s.ID), Label: clip(s.Label), Unit: clip(s.Unit), Stat: clip(s.Stat), Period: int(s.Period),
+		Threshold: s.Threshold, Points: points(s.Points), Lower: points(s.Lower), Upper: points(s.Upper),
+	}, true
+}
+
+// points reads [seconds since 1970, value] pairs, oldest first.
+func points(pairs [][]float64) []investigation.Point {
+	var out []investigation.Point
+	for _, pair := range pairs[max(0, len(pairs)-maxPoints):] {
+		if len(pair) != 2 || math.IsInf(pair[1], 0) || math.IsNaN(pair[1]) || pair[0] < 0 || pair[0] > 1e11 {
+			continue
+		}
+		out = append(out, investigation.Point{Time: time.UnixMilli(int64(pair[0] * 1000)).UTC(), Value: pair[1]})
+	}
+	slices.SortStableFunc(out, func(a, b investigation.Point) int { return a.Time.Compare(b.Time) })
+	return out
+}
+
+func when(text string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+func clip(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	end := maxText
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}

@@ -1,0 +1,242 @@
+package triage
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// stage is how far a checkpoint's run had come.
+type stage string
+
+const (
+	stageNone     stage = ""         // there is no checkpoint
+	stageEvidence stage = "evidence" // the evidence is there, no model was asked
+	stageAgent    stage = "agent"    // the agent's own state is there
+	stageFinished stage = "finished" // only the delivery is left to do
+)
+
+const (
+	// checkpointTime is what writing or reading one checkpoint may take.
+	checkpointTime = 10 * time.Second
+
+	// maxUnpacked bounds an unpacked parked record, in bytes.
+	maxUnpacked = 64 << 20
+)
+
+// A checkpoint is one line of JSON, and behind it the agent's state as the agent gave it.
+type checkpointHead struct {
+	Stage  stage                 `json:"stage"`
+	ID     string                `json:"id"`
+	Record *investigation.Record `json:"record,omitempty"` // not of an agent's state, which contains it
+}
+
+type checkpoint struct {
+	stage stage
+	state []byte
+}
+
+func encodeCheckpoint(at stage, rec *investigation.Record, state []byte) []byte {
+	head := checkpointHead{Stage: at, ID: rec.ID}
+	if at != stageAgent {
+		head.Record = rec
+	}
+	line, err := json.Marshal(head)
+	if err != nil {
+		return nil // cannot be: the record holds nothing that does not encode
+	}
+	return append(append(line, '\n'), state...)
+}
+
+// lastCheckpoint reads where an earlier run left off, into the record.
+func (r *run) lastCheckpoint(ctx context.Context) checkpoint {
+	if r.claim != nil && !r.claim.Resumed {
+		return checkpoint{}
+	}
+	quick, cancel := context.WithTimeout(ctx, min(checkpointTime, r.budget.evidence))
+	defer cancel()
+	raw, err := r.Store.LoadCheckpoint(quick, r.rec.ID)
+	if err != nil || raw == nil {
+		r.log.Info("no checkpoint, beginning anew", "error", err)
+		return checkpoint{}
+	}
+	line, state, _ := bytes.Cut(raw, []byte("\n"))
+	var head checkpointHead
+	if err := json.Unmarshal(line, &head); err != nil || head.ID != r.rec.ID || (head.Stage != stageAgent && head.Record == nil) {
+		r.log.Warn("checkpoint not understood, beginning anew", "error", err)
+		return checkpoint{}
+	}
+	if head.Record != nil {
+		*r.rec = *head.Record
+	}
+	r.resumed = true
+	r.log.Info("going on from a checkpoint", "stage", string(head.Stage))
+	return checkpoint{stage: head.Stage, state: state}
+}
+
+func (r *run) saveState(ctx context.Context, state []byte) error {
+	quick, cancel := context.WithTimeout(ctx, checkpointTime)
+	defer cancel()
+	return r.Store.SaveCheckpoint(quick, r.rec.ID, state)
+}
+
+// saver writes checkpoints while the investigation goes on, always the latest, never two at a time: a
+// slow S3 does not slow the rounds.
+type saver struct {
+	save func([]byte) error
+	rec  *investigation.Record
+	log  *slog.Logger
+
+	mu      sync.Mutex
+	pending []byte
+	last    []byte // the agent's state, as it gave it last
+	idle    chan struct{}
+	err     error // of the last write
+}
+
+func newSaver(rec *investigation.Record, save func([]byte) error, log *slog.Logger) *saver {
+	return &saver{rec: rec, save: save, log: log}
+}
+
+// checkpoint is what the agent calls after every round.
+func (s *saver) checkpoint(_ context.Context, state []byte) error {
+	s.mu.Lock()
+	s.last = state
+	s.mu.Unlock()
+	s.put(encodeCheckpoint(stageAgent, s.rec, state))
+	return nil
+}
+
+func (s *saver) lastState() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+func (s *saver) put(state []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending = state
+	if s.idle == nil {
+		s.idle = make(chan struct{})
+		go s.work(s.idle)
+	}
+}
+
+func (s *saver) work(idle chan struct{}) {
+	defer close(idle)
+	for {
+		s.mu.Lock()
+		state := s.pending
+		s.pending = nil
+		if state == nil {
+			s.idle = nil
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		err := s.save(state)
+		if err != nil {
+			s.log.Warn("checkpoint not saved", "error", err)
+		}
+		s.mu.Lock()
+		s.err = err
+		s.mu.Unlock()
+	}
+}
+
+// flush waits until all is written, and returns the last write's error.
+func (s *saver) flush(ctx context.Context, most time.Duration) error {
+	s.mu.Lock()
+	idle := s.idle
+	s.mu.Unlock()
+	if idle != nil {
+		bounded, cancel := context.WithTimeout(ctx, most)
+		defer cancel()
+		select {
+		case <-idle:
+		case <-bounded.Done():
+			return fmt.Errorf("wait for the checkpoint: %w", bounded.Err())
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// park packs a finished record for the table, where it must fit into an item. What makes it large goes
+// first: the outputs that the report does not quote.
+func park(rec *investigation.Record) ([]byte, error) {
+	for _, shorten := range []func(*investigation.Record){keepAll, dropStreams, dropRounds} {
+		small := *rec
+		shorten(&small)
+		packed, err := pack(&small)
+		if err != nil {
+			return nil, err
+		}
+		if len(packed) <= dedupe.MaxParked {
+			return packed, nil
+		}
+	}
+	return nil, fmt.Errorf("park the report: it is larger than %d bytes even without its rounds", dedupe.MaxParked)
+}
+
+func keepAll(*investigation.Record) {}
+
+func dropStreams(rec *investigation.Record) {
+	rounds := make([]investigation.Round, len(rec.Rounds))
+	for i, round := range rec.Rounds {
+		round.Reasoning = ""
+		calls := make([]investigation.ToolCall, len(round.Calls))
+		for j, call := range round.Calls {
+			if call.Answer != nil {
+				short := *call.Answer
+				short.Stdout, short.Stderr, short.Result = "", "", nil
+				call.Answer = &short
+			}
+			calls[j] = call
+		}
+		round.Calls = calls
+		rounds[i] = round
+	}
+	rec.Rounds = rounds
+}
+
+func dropRounds(rec *investigation.Record) { rec.Rounds = nil }
+
+func pack(rec *investigation.Record) ([]byte, error) {
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if err := json.NewEncoder(w).Encode(rec); err != nil {
+		return nil, fmt.Errorf("pack the report: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("pack the report: %w", err)
+	}
+	return packed.Bytes(), nil
+}
+
+func unpark(packed []byte) (*investigation.Record, error) {
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, fmt.Errorf("unpack the parked report: %w", err)
+	}
+	raw, err := io.ReadAll(io.LimitReader(r, maxUnpacked))
+	if err != nil {
+		return nil, fmt.Errorf("unpack the parked report: %w", err)
+	}
+	var rec investigation.Record
+	if err := json.Unmarshal(raw, &rec); err != nil {
+		return nil, fmt.Errorf("unpack the parked report: %w", err)
+	}
+	return &rec, nil
+}

@@ -1,0 +1,306 @@
+package triage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+)
+
+// Shares of the time that is left, and the most that each step may take.
+const (
+	storeShare, maxStore   = 0.5, 30 * time.Second
+	notifyShare, maxNotify = 0.6, 25 * time.Second
+	settleShare, maxSettle = 0.8, 8 * time.Second
+)
+
+// deliver stores the report, notifies, and settles the claim. When one of the first two fails, the
+// other is done all the same, the report is parked, and the error makes Lambda try again; the retry
+// does only what is missing.
+func (r *run) deliver(ctx context.Context) (Result, error) {
+	r.complete(ctx)
+	if err := r.confirm(ctx); errors.Is(err, dedupe.ErrLost) {
+		r.log.Warn("nothing delivered: another invocation has this investigation")
+		return Result{Alarm: r.alarm.Name, Status: StatusDuplicate, ID: r.rec.ID, Reason: "another invocation took the investigation over"}, nil
+	}
+	keys := store.KeysFor(r.rec)
+	stored, notified := r.claim != nil && r.claim.Stored, r.claim != nil && r.claim.Notified
+	var storeErr, notifyErr error
+	if !stored {
+		r.rec.ReportURI = r.Store.URI(keys.Text)
+		if storeErr = r.save(ctx, keys); storeErr != nil {
+			r.rec.ReportURI = ""
+		}
+	}
+	if !notified {
+		notifyErr = r.notify(ctx, keys, storeErr)
+	}
+	if err := errors.Join(storeErr, notifyErr); err != nil {
+		r.giveBack(ctx, storeErr == nil, notifyErr == nil)
+		return Result{}, err
+	}
+	r.announce(ctx)
+	r.settle(ctx)
+	r.measure()
+	r.log.Info("investigation ended", "outcome", string(r.rec.Outcome), "rounds", len(r.rec.Rounds),
+		"report", r.rec.ReportURI, "duration", r.rec.EndedAt.Sub(r.rec.StartedAt).String())
+	return Result{Alarm: r.alarm.Name, Status: StatusInvestigated, ID: r.rec.ID, Outcome: r.rec.Outcome, ReportURI: r.rec.ReportURI}, nil
+}
+
+// complete adds what is only known at the end.
+func (r *run) complete(ctx context.Context) {
+	if r.rec.EndedAt.IsZero() {
+		r.rec.EndedAt = r.Now().UTC()
+	}
+	if r.claim != nil {
+		r.rec.SeenBefore = r.claim.Past
+		r.rec.Resumed = max(r.rec.Resumed, int(r.claim.Attempt)-1)
+	} else if r.resumed {
+		r.rec.Resumed++
+	}
+	quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
+	defer cancel()
+	if repeats, err := r.Table.Repeats(quick, r.alarm.ARN); err == nil {
+		r.rec.Repeats = repeats
+	}
+	if together, err := r.Table.Together(quick, r.alarm.ARN); err == nil {
+		r.rec.Together = together
+	}
+}
+
+// confirm asks whether the claim still stands. An investigation that could not be claimed at its start
+// tries once more, so that later events find it.
+func (r *run) confirm(ctx context.Context) error {
+	quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
+	defer cancel()
+	if r.claim != nil {
+		return r.Table.Confirm(quick, r.claim)
+	}
+	if claim, _, err := r.Table.Claim(quick, r.alarm, r.owner, r.leaseUntil()); err == nil {
+		r.claim = claim
+	}
+	return nil
+}
+
+// save writes every form of the report. A form that cannot be rendered is left out; the text always
+// can.
+func (r *run) save(ctx context.Context, keys store.Keys) error {
+	bounded, cancel := r.budget.part(ctx, r.Now(), storeShare, maxStore)
+	defer cancel()
+	objects := []store.Object{{Key: keys.Text, ContentType: "text/plain; charset=utf-8", Body: []byte(r.text(keys))}}
+	forms := []struct {
+		key, contentType string
+		render           func() ([]byte, error)
+	}{
+		{keys.HTML, "text/html; charset=utf-8", func() ([]byte, error) { return r.Renderer.HTML(r.rec, keys) }},
+		{keys.JSON, "application/json", func() ([]byte, error) { return r.Renderer.JSON(r.rec) }},
+		{keys.Conversation, "application/json", func() ([]byte, error) { return conversation(r.rec) }},
+	}
+	for _, form := range forms {
+		body, err := guarded(form.render)
+		if err != nil {
+			r.log.Error("a form of the report is missing", "key", form.key, "error", err)
+			continue
+		}
+		objects = append(objects, store.Object{Key: form.key, ContentType: form.contentType, Body: body})
+	}
+	if err := r.Store.PutAll(bounded, objects); err != nil {
+		r.emit(map[string]float64{emf.StoreFailures: 1})
+		r.log.Error("report not stored", "error", err, "advice", awsapi.Advice(err))
+		return err
+	}
+	return nil
+}
+
+// conversation is the whole investigation round by round.
+func conversation(rec *investigation.Record) ([]byte, error) {
+	return json.MarshalIndent(struct {
+		ID       string                  `json:"id"`
+		Model    string                  `json:"model"`
+		Evidence *investigation.ToolCall `json:"evidence_call"`
+		Rounds   []investigation.Round   `json:"rounds"`
+	}{rec.ID, rec.Model, rec.Evidence.Call, rec.Rounds}, "", "  ")
+}
+
+// guarded makes an error of a renderer's panic.
+func guarded(render func() ([]byte, error)) (body []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the renderer failed: %v", v)
+		}
+	}()
+	return render()
+}
+
+// text is the report as text; if its renderer fails, the bare facts.
+func (r *run) text(keys store.Keys) string {
+	body, err := guarded(func() ([]byte, error) { return []byte(r.Renderer.Text(r.rec, keys)), nil })
+	if err != nil {
+		r.log.Error("the report's text is only the bare facts", "error", err)
+		return bareFacts(r.rec)
+	}
+	return string(body)
+}
+
+// bareFacts is the report of last resort.
+func bareFacts(rec *investigation.Record) string {
+	return fmt.Sprintf("Alarm %s went to %s at %s.\n%s\n\n%s\n%s\n\nInvestigation %s, outcome %s. %s\n",
+		rec.Alarm.Name, rec.Alarm.State, rec.Alarm.Time.Format(time.RFC3339), rec.Alarm.Reason,
+		rec.Report.Summary, rec.Report.RootCause, rec.ID, rec.Outcome, rec.OutcomeWhy)
+}
+
+// notify publishes the report, and the chat card beside it. Only the former decides.
+func (r *run) notify(ctx context.Context, keys store.Keys, storeErr error) error {
+	bounded, cancel := r.budget.part(ctx, r.Now(), notifyShare, maxNotify)
+	defer cancel()
+	if err := r.Topic.Publish(bounded, r.message(keys, storeErr)); err != nil {
+		r.emit(map[string]float64{emf.NotificationFailures: 1})
+		r.log.Error("notification not sent", "error", err, "advice", awsapi.Advice(err))
+		return err
+	}
+	r.sendCard(bounded, keys)
+	return nil
+}
+
+func (r *run) message(keys store.Keys, storeErr error) notify.Message {
+	note := ""
+	if storeErr != nil {
+		note = fmt.Sprintf("NOTE: the full report could not be stored and is tried again. %s\n%s\n\n",
+			awsapi.Advice(storeErr), awsapi.Brief(storeErr))
+	}
+	body, err := guarded(func() ([]byte, error) {
+		return []byte(r.Renderer.Notification(r.rec, keys, notify.MaxBody-len(note))), nil
+	})
+	if err != nil {
+		r.log.Error("the notification is only the bare facts", "error", err)
+		body = []byte(bareFacts(r.rec))
+	}
+	subject, err := guarded(func() ([]byte, error) { return []byte(r.Renderer.Subject(r.rec)), nil })
+	if err != nil {
+		subject = []byte("Alarm: " + r.alarm.Name)
+	}
+	return notify.Message{
+		Subject:    string(subject),
+		Body:       note + string(body),
+		Attributes: r.attributes(),
+		Group:      r.alarm.ARN,
+		ID:         r.rec.ID,
+	}
+}
+
+// attributes let subscribers filter.
+func (r *run) attributes() map[string]string {
+	return map[string]string{
+		"investigation_id": r.rec.ID,
+		"outcome":          string(r.rec.Outcome),
+		"severity":         string(r.rec.Report.Severity),
+		"confidence":       string(r.rec.Report.Confidence),
+		"account":          r.alarm.Account,
+		"region":           r.alarm.Region,
+	}
+}
+
+func (r *run) sendCard(ctx context.Context, keys store.Keys) {
+	if r.CardTopic == nil {
+		return
+	}
+	card, err := guarded(func() ([]byte, error) { return r.Renderer.Card(r.rec, keys) })
+	if err == nil {
+		err = r.CardTopic.Publish(ctx, notify.Message{Body: string(card), Group: r.alarm.ARN, ID: r.rec.ID + "/card"})
+	}
+	if err != nil {
+		r.emit(map[string]float64{emf.NotificationFailures: 1})
+		r.log.Error("chat card not sent", "error", err)
+	}
+}
+
+// giveBack frees the claim for the retry, with the report if it is small enough for the table.
+func (r *run) giveBack(ctx context.Context, stored, notified bool) {
+	if r.claim == nil {
+		return
+	}
+	bounded, cancel := r.budget.part(ctx, r.Now(), settleShare, maxSettle)
+	defer cancel()
+	packed, err := park(r.rec)
+	if err == nil {
+		err = r.Table.Park(bounded, r.claim, packed, stored, notified)
+	} else {
+		err = errors.Join(err, r.Table.Free(bounded, r.claim))
+	}
+	if err != nil {
+		r.log.Error("claim not freed; it ends with this invocation's time", "error", err)
+	}
+}
+
+// settle marks the investigation as done. If that fails the alarm may be investigated once more when
+// the lease is over, which is better than failing an invocation whose report is out.
+func (r *run) settle(ctx context.Context) {
+	if r.claim == nil {
+		return
+	}
+	bounded, cancel := r.budget.part(ctx, r.Now(), settleShare, maxSettle)
+	defer cancel()
+	cause := r.rec.Report.RootCause
+	if cause == "" {
+		cause = r.rec.Report.Summary
+	}
+	err := r.Table.Settle(bounded, r.claim, investigation.Past{
+		ID: r.rec.ID, Time: r.rec.StartedAt, Outcome: r.rec.Outcome, Cause: strings.TrimSpace(cause), ReportURI: r.rec.ReportURI,
+	})
+	if err != nil {
+		r.emit(map[string]float64{emf.LeaseFailures: 1})
+		r.log.Error("claim not settled", "error", err, "advice", awsapi.Advice(err))
+	}
+}
+
+// measure emits the investigation's metrics.
+func (r *run) measure() {
+	redactions, refusals := 0, 0
+	count := func(call *investigation.ToolCall) {
+		if call != nil && call.Answer != nil && call.Cached == 0 {
+			redactions += call.Answer.Redactions
+			refusals += call.Answer.Refusals
+		}
+	}
+	count(r.rec.Evidence.Call)
+	for _, round := range r.rec.Rounds {
+		for i := range round.Calls {
+			count(&round.Calls[i])
+		}
+	}
+	use := r.rec.Usage
+	values := map[string]float64{
+		emf.Investigations: 1, emf.Completed: 0, emf.Concluded: 0, emf.Fallback: 0,
+		emf.Rounds: float64(len(r.rec.Rounds)), emf.ToolCalls: float64(use.ToolCalls),
+		emf.Duration:    float64(r.rec.EndedAt.Sub(r.rec.StartedAt).Milliseconds()),
+		emf.InputTokens: float64(use.InputTokens), emf.OutputTokens: float64(use.OutputTokens),
+		emf.CacheReadTokens: float64(use.CacheReadTokens),
+		emf.Redactions:      float64(redactions), emf.BrokerRefusals: float64(refusals),
+	}
+	if use.PriceKnown {
+		values[emf.CostUSD] = use.CostUSD
+	}
+	if r.rec.Resumed > 0 {
+		values[emf.Resumed] = 1
+	}
+	switch r.rec.Outcome {
+	case investigation.OutcomeCompleted:
+		values[emf.Completed] = 1
+	case investigation.OutcomeConcluded:
+		values[emf.Concluded] = 1
+	default:
+		values[emf.Fallback] = 1
+	}
+	r.emitWith(values, map[string]string{
+		"investigation_id": r.rec.ID, "alarm": r.alarm.Name, "outcome": string(r.rec.Outcome), "model": r.rec.Model,
+	})
+}

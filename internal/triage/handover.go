@@ -1,0 +1,70 @@
+package triage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+)
+
+const (
+	// maxHandOvers is how many further invocations one investigation may take, beside the first.
+	maxHandOvers = 3
+
+	// handOverLease is how long the lease waits for the invocation that was asked for. After that, the
+	// alarm's next event may take over.
+	handOverLease = 15 * time.Minute
+)
+
+// mayHandOver tells whether another invocation may go on with this investigation. It needs the claim,
+// which counts them, and a checkpoint.
+func (r *run) mayHandOver() bool {
+	return r.claim != nil && r.FunctionName != "" && r.claim.HandOvers < maxHandOvers
+}
+
+// handOver saves the state, gives the lease to a fresh invocation and asks for it. When any of that
+// fails, this invocation keeps the investigation: done is false.
+func (r *run) handOver(ctx context.Context, saver *saver) (result Result, done bool) {
+	if err := saver.flush(ctx, checkpointTime); err != nil || saver.lastState() == nil {
+		r.log.Warn("not handed over: there is no checkpoint", "error", err)
+		return Result{}, false
+	}
+	token := fmt.Sprintf("%s/%d", r.claim.ID, r.claim.HandOvers+1)
+	bounded, cancel := context.WithTimeout(ctx, tableTime)
+	defer cancel()
+	if err := r.Table.HandOver(bounded, r.claim, token, r.Now().Add(handOverLease)); err != nil {
+		r.log.Warn("not handed over: the lease was not passed on", "error", err)
+		return Result{}, false
+	}
+	if err := r.invokeSelf(bounded, token); err != nil {
+		r.log.Warn("not handed over: no fresh invocation", "error", err)
+		return Result{}, false // the lease is still fenced by our attempt number, so that we may settle it
+	}
+	r.emit(map[string]float64{emf.HandOvers: 1})
+	r.log.Info("handed over", "number", r.claim.HandOvers+1)
+	return Result{
+		Alarm: r.alarm.Name, Status: StatusHandedOver, ID: r.rec.ID,
+		Reason: fmt.Sprintf("the invocation's time is nearly up; invocation %d of at most %d goes on", r.claim.HandOvers+2, maxHandOvers+1),
+	}, true
+}
+
+func (r *run) invokeSelf(ctx context.Context, token string) error {
+	payload, err := json.Marshal(handOverEnvelope{HandOver: &handOver{Token: token, Alarm: *r.alarm}})
+	if err != nil {
+		return fmt.Errorf("encode the hand-over: %w", err)
+	}
+	_, err = r.Lambda.Invoke(ctx, &lambda.InvokeInput{
+		FunctionName:   &r.FunctionName,
+		InvocationType: types.InvocationTypeEvent,
+		Payload:        payload,
+	})
+	if err != nil {
+		return fmt.Errorf("invoke %s: %w", r.FunctionName, err)
+	}
+	return nil
+}
