@@ -1,0 +1,69 @@
+package alarmtriage
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// alarmPrincipal is who invokes a function for an alarm (CloudWatch User Guide, "Invoke a Lambda
+// function from an alarm").
+const alarmPrincipal = "lambda.alarms.cloudwatch.amazonaws.com"
+
+// maxAlarmActions is CloudWatch's limit of actions per alarm state ("CloudWatch service quotas").
+const maxAlarmActions = 5
+
+// alarmAction makes an alarm invoke the orchestrator. The permission for it is not made here: there is one
+// for all alarms of the account, as the function's resource policy holds only about 20 KB.
+type alarmAction struct {
+	triage *AlarmTriage
+}
+
+func (a *alarmAction) Bind(scope constructs.Construct, alarm awscloudwatch.IAlarm) *awscloudwatch.AlarmActionConfig {
+	a.triage.refuseOwn(alarm)
+	return &awscloudwatch.AlarmActionConfig{AlarmActionArn: a.triage.orchestrator.FunctionArn()}
+}
+
+// AlarmAction is the action that makes any alarm start an investigation:
+// `alarm.AddAlarmAction(triage.AlarmAction())`. The same value may be used for any number of alarms.
+func (t *AlarmTriage) AlarmAction() awscloudwatch.IAlarmAction {
+	return &alarmAction{triage: t}
+}
+
+// AttachAlarms lets each of the alarms, metric or composite, start an investigation when it goes to
+// ALARM. It panics when an alarm belongs to this AlarmTriage itself.
+func (t *AlarmTriage) AttachAlarms(alarms ...awscloudwatch.AlarmBase) {
+	action := t.AlarmAction()
+	for _, alarm := range alarms {
+		alarm.AddAlarmAction(action)
+	}
+}
+
+// refuseOwn panics for an alarm that lies within the construct: it would investigate its own failure
+// to investigate.
+func (t *AlarmTriage) refuseOwn(alarm awscloudwatch.IAlarm) {
+	own := *t.Node().Path()
+	path := *alarm.Node().Path()
+	if path == own || len(path) > len(own) && path[:len(own)+1] == own+"/" {
+		panic(fmt.Sprintf("alarmtriage: alarm %s belongs to AlarmTriage %s and can't be attached to it: "+
+			"a failing investigation would start further ones; send it to a topic of its own instead", path, own))
+	}
+}
+
+// allowAlarms adds the one permission for every alarm of the account and Region.
+func (t *AlarmTriage) allowAlarms() {
+	stack := awscdk.Stack_Of(t)
+	t.orchestrator.AddPermission(jsii.String("Alarms"), &awslambda.Permission{
+		Principal:     awsiam.NewServicePrincipal(jsii.String(alarmPrincipal), nil),
+		SourceAccount: stack.Account(),
+		SourceArn: stack.FormatArn(&awscdk.ArnComponents{
+			Service: jsii.String("cloudwatch"), Resource: jsii.String("alarm"), ResourceName: jsii.String("*"),
+			ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+		}),
+	})
+}

@@ -1,0 +1,358 @@
+package alarmtriage
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdadestinations"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+)
+
+// AlarmTriage investigates CloudWatch alarms. Make one with [NewAlarmTriage].
+type AlarmTriage struct {
+	constructs.Construct
+	modelID              *string
+	orchestrator         awslambda.Function
+	tool                 awslambda.Function
+	orchestratorRole     awsiam.Role
+	toolRole             awsiam.Role
+	orchestratorLogGroup awslogs.LogGroup
+	toolLogGroup         awslogs.LogGroup
+	table                awsdynamodb.Table
+	reports              awss3.Bucket
+}
+
+// NewAlarmTriage adds an AlarmTriage to scope. It panics once, with every mistake in props, when
+// something is wrong with them.
+func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriageProps) *AlarmTriage {
+	if mistakes := validate(props); len(mistakes) > 0 {
+		panic(fmt.Sprintf("alarmtriage: %s", strings.Join(mistakes, "\nalarmtriage: ")))
+	}
+	p := withDefaults(props)
+	t := &AlarmTriage{modelID: p.BedrockModelId}
+	constructs.NewConstruct_Override(t, scope, id)
+
+	t.table = t.newTable(p)
+	t.reports = t.newReportBucket(p)
+	t.toolLogGroup = t.newLogGroup(p, "ToolLogs", "tool-lambda")
+	t.orchestratorLogGroup = t.newLogGroup(p, "OrchestratorLogs", "triage-handler")
+	t.toolRole = newToolRole(t, p, physicalName(p, "tool-role"), t.ownARNs(p))
+	t.tool = t.newTool(p)
+	t.orchestratorRole = t.newOrchestratorRole(p)
+	t.orchestrator = t.newOrchestrator(p)
+	t.allowHandOver()
+	t.allowAlarms()
+	if p.Tags != nil {
+		for key, value := range *p.Tags {
+			awscdk.Tags_Of(t).Add(jsii.String(key), value, nil)
+		}
+	}
+	return t
+}
+
+// physicalName is prefix-name-suffix, or nil where CloudFormation is to make a name.
+func physicalName(p *AlarmTriageProps, name string) *string {
+	if p.ResourcePrefix == nil && p.ResourceSuffix == nil {
+		return nil
+	}
+	parts := []string{name}
+	if p.ResourcePrefix != nil {
+		parts = append([]string{*p.ResourcePrefix}, parts...)
+	}
+	if p.ResourceSuffix != nil {
+		parts = append(parts, *p.ResourceSuffix)
+	}
+	return jsii.String(strings.Join(parts, "-"))
+}
+
+func (t *AlarmTriage) newTable(p *AlarmTriageProps) awsdynamodb.Table {
+	props := &awsdynamodb.TableProps{
+		TableName:           physicalName(p, "investigations"),
+		PartitionKey:        &awsdynamodb.Attribute{Name: jsii.String(config.TableKey), Type: awsdynamodb.AttributeType_STRING},
+		BillingMode:         awsdynamodb.BillingMode_PAY_PER_REQUEST,
+		TimeToLiveAttribute: jsii.String(config.TableTTL),
+		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
+			PointInTimeRecoveryEnabled: jsii.Bool(true),
+		},
+		RemovalPolicy: p.RemovalPolicy,
+	}
+	if p.TableEncryptionKey != nil {
+		props.Encryption = awsdynamodb.TableEncryption_CUSTOMER_MANAGED
+		props.EncryptionKey = p.TableEncryptionKey
+	}
+	return awsdynamodb.NewTable(t, jsii.String("Investigations"), props)
+}
+
+func (t *AlarmTriage) newReportBucket(p *AlarmTriageProps) awss3.Bucket {
+	props := &awss3.BucketProps{
+		BucketName:        t.bucketName(p),
+		Versioned:         jsii.Bool(true),
+		Encryption:        awss3.BucketEncryption_S3_MANAGED,
+		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
+		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
+		EnforceSSL:        jsii.Bool(true),
+		RemovalPolicy:     p.RemovalPolicy,
+		LifecycleRules:    reportLifecycle(p),
+	}
+	if p.ReportsEncryptionKey != nil {
+		props.Encryption = awss3.BucketEncryption_KMS
+		props.EncryptionKey = p.ReportsEncryptionKey
+		props.BucketKeyEnabled = jsii.Bool(true)
+	}
+	if logs := p.ReportsAccessLogs; logs != nil {
+		props.ServerAccessLogsBucket = logs.Bucket
+		props.ServerAccessLogsPrefix = logs.Prefix
+	}
+	return awss3.NewBucket(t, jsii.String("Reports"), props)
+}
+
+// bucketName is {prefix}-alarm-reports-{account}-{region}: bucket names are unique over all accounts.
+func (t *AlarmTriage) bucketName(p *AlarmTriageProps) *string {
+	name := physicalName(p, "alarm-reports")
+	if name == nil {
+		return nil
+	}
+	stack := awscdk.Stack_Of(t)
+	lower := strings.ToLower(*name)
+	if p.ResourceSuffix != nil { // the suffix often is the Region; it stands last anyway
+		return jsii.String(fmt.Sprintf("%s-%s", lower, *stack.Account()))
+	}
+	return jsii.String(fmt.Sprintf("%s-%s-%s", lower, *stack.Account(), *stack.Region()))
+}
+
+func reportLifecycle(p *AlarmTriageProps) *[]*awss3.LifecycleRule {
+	day := awscdk.Duration_Days(jsii.Number(1))
+	rules := []*awss3.LifecycleRule{{
+		// The orchestrator never deletes, so that it needs no grant to.
+		Id:                          jsii.String("ForgetCheckpoints"),
+		Prefix:                      jsii.String(config.CheckpointsPrefix),
+		Expiration:                  day,
+		NoncurrentVersionExpiration: day,
+	}}
+	if p.ReportsRetention != nil {
+		rules = append(rules, &awss3.LifecycleRule{
+			Id:                                  jsii.String("ReportsRetention"),
+			Expiration:                          p.ReportsRetention,
+			NoncurrentVersionExpiration:         p.ReportsRetention,
+			AbortIncompleteMultipartUploadAfter: day,
+		})
+	}
+	return &rules
+}
+
+func (t *AlarmTriage) newLogGroup(p *AlarmTriageProps, id, name string) awslogs.LogGroup {
+	props := &awslogs.LogGroupProps{
+		Retention:     p.LogRetention,
+		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+	}
+	if physical := physicalName(p, name); physical != nil {
+		props.LogGroupName = jsii.String("/aws/lambda/" + *physical)
+	}
+	if p.LogsEncryptionKey != nil {
+		props.EncryptionKey = p.LogsEncryptionKey
+	}
+	return awslogs.NewLogGroup(t, jsii.String(id), props)
+}
+
+// ownARNs lists what the tool may not look at.
+func (t *AlarmTriage) ownARNs(p *AlarmTriageProps) []*string {
+	own := []*string{
+		t.table.TableArn(),
+		t.reports.BucketArn(), t.reports.ArnForObjects(jsii.String("*")),
+		t.orchestratorLogGroup.LogGroupArn(), t.toolLogGroup.LogGroupArn(),
+		p.NotificationTopic.TopicArn(),
+	}
+	if p.ChatCardTopic != nil {
+		own = append(own, p.ChatCardTopic.TopicArn())
+	}
+	return own
+}
+
+// functionProps is what both functions have in common.
+func (t *AlarmTriage) functionProps(p *AlarmTriageProps, name string) *awslambda.FunctionProps {
+	return &awslambda.FunctionProps{
+		FunctionName:          physicalName(p, name),
+		Architecture:          p.Architecture,
+		LoggingFormat:         awslambda.LoggingFormat_JSON,
+		ApplicationLogLevelV2: awslambda.ApplicationLogLevel(p.LogLevel),
+		SystemLogLevelV2:      awslambda.SystemLogLevel_INFO,
+		Tracing:               p.Tracing,
+		Vpc:                   p.Vpc,
+		VpcSubnets:            p.VpcSubnets,
+		SecurityGroups:        p.SecurityGroups,
+	}
+}
+
+func goarch(architecture awslambda.Architecture) string {
+	if *architecture.Name() == *awslambda.Architecture_X86_64().Name() {
+		return "amd64"
+	}
+	return "arm64"
+}
+
+// toolExecutable is the tool's Go program in its package.
+const toolExecutable = "alarmtriage-tool"
+
+func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
+	layers := []awslambda.ILayerVersion{awslambda.NewLayerVersion(t, jsii.String("Harness"), &awslambda.LayerVersionProps{
+		Description:        jsii.String("Runs the Python of alarmtriage's model"),
+		Code:               pythonLayer{}.code(),
+		CompatibleRuntimes: &[]awslambda.Runtime{awslambda.Runtime_PYTHON_3_13()},
+	})}
+	if p.ToolLayers != nil {
+		layers = append(layers, *p.ToolLayers...)
+	}
+	env := config.Tool{Redact: *p.RedactSecrets, RedactPatterns: jsonOf(p.RedactPatterns)}.Environment()
+	env["AWS_LAMBDA_EXEC_WRAPPER"] = "/var/task/" + toolExecutable
+
+	props := t.functionProps(p, "tool-lambda")
+	props.Description = jsii.String("Runs the read-only Python of an investigating model, sandboxed")
+	props.Runtime = awslambda.Runtime_PYTHON_3_13()
+	props.Handler = jsii.String("alarmtriage_tool.handler") // never called: the wrapper is the runtime client
+	props.Code = goLambda{pkg: "lambdas/tool", executable: toolExecutable, goarch: goarch(p.Architecture)}.code()
+	props.Layers = &layers
+	props.Role = t.toolRole
+	props.LogGroup = t.toolLogGroup
+	props.Timeout = p.ToolTimeout
+	props.MemorySize = p.ToolMemorySize
+	props.ReservedConcurrentExecutions = p.ToolReservedConcurrentExecutions
+	props.Environment = environment(env)
+	return awslambda.NewFunction(t, jsii.String("Tool"), props)
+}
+
+func (t *AlarmTriage) newOrchestratorRole(p *AlarmTriageProps) awsiam.Role {
+	role := awsiam.NewRole(t, jsii.String("OrchestratorRole"), &awsiam.RoleProps{
+		RoleName:            physicalName(p, "triage-role"),
+		Description:         jsii.String("Claims alarms, asks the model, runs the tool, stores and sends reports"),
+		AssumedBy:           awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+		PermissionsBoundary: p.PermissionsBoundary,
+	})
+	t.grantOrchestrator(p, role)
+	grantKeys(role, p)
+	for _, grant := range []struct {
+		role awsiam.Role
+		logs awslogs.LogGroup
+	}{{role, t.orchestratorLogGroup}, {t.toolRole, t.toolLogGroup}} {
+		grant.logs.GrantWrite(grant.role)
+	}
+	return role
+}
+
+func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
+	settings := config.Orchestrator{
+		ModelID:       *p.BedrockModelId,
+		ToolFunction:  *t.tool.FunctionArn(),
+		ToolTimeout:   durationOf(p.ToolTimeout),
+		Table:         *t.table.TableName(),
+		ReportsBucket: *t.reports.BucketName(),
+		TopicARN:      *p.NotificationTopic.TopicArn(),
+		Window:        durationOf(p.InvestigationWindow),
+		MaxRounds:     int(*p.MaxRounds),
+		Instructions:  deref(p.Instructions),
+	}
+	settings.NotifyRecovery = *p.NotifyRecovery
+	if p.ChatCardTopic != nil {
+		settings.CardTopicARN = *p.ChatCardTopic.TopicArn()
+	}
+	if p.MaxTokens != nil {
+		settings.MaxTokens = int(*p.MaxTokens)
+	}
+	if p.MaxCostUsd != nil {
+		settings.MaxCostUSD = *p.MaxCostUsd
+	}
+	if p.Guardrail != nil {
+		settings.GuardrailID, settings.GuardrailVersion = *p.Guardrail.GuardrailId, *p.Guardrail.GuardrailVersion
+	}
+	if p.CompletionEventBus != nil {
+		settings.EventBus = *p.CompletionEventBus.EventBusArn()
+	}
+
+	props := t.functionProps(p, "triage-handler")
+	props.Description = jsii.String("Investigates CloudWatch alarms with an AI model and reports what it found")
+	props.Runtime = awslambda.Runtime_PROVIDED_AL2023()
+	props.Handler = jsii.String("bootstrap")
+	props.Code = goLambda{pkg: "lambdas/orchestrator", executable: "bootstrap", goarch: goarch(p.Architecture)}.code()
+	props.Role = t.orchestratorRole
+	props.LogGroup = t.orchestratorLogGroup
+	props.Timeout = p.OrchestratorTimeout
+	props.MemorySize = p.OrchestratorMemorySize
+	props.ReservedConcurrentExecutions = p.MaxConcurrentInvestigations
+	props.Environment = environment(settings.Environment())
+	// A long investigation hands over to itself, which Lambda's loop detection would stop after 16 times;
+	// the orchestrator bounds the number itself, far below.
+	props.RetryAttempts = jsii.Number(2)
+	if p.OnFailureQueue != nil {
+		props.OnFailure = awslambdadestinations.NewSqsDestination(p.OnFailureQueue)
+	}
+	return awslambda.NewFunction(t, jsii.String("Orchestrator"), props)
+}
+
+// allowHandOver lets the orchestrator invoke itself. The policy is one of its own, since the function
+// depends on its role's default policy and can't be named in it.
+func (t *AlarmTriage) allowHandOver() {
+	awsiam.NewPolicy(t, jsii.String("HandOver"), &awsiam.PolicyProps{
+		Roles: &[]awsiam.IRole{t.orchestratorRole},
+		Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:       jsii.String("HandOver"),
+			Actions:   jsii.Strings("lambda:InvokeFunction"),
+			Resources: &[]*string{t.orchestrator.FunctionArn()},
+		})},
+	})
+}
+
+func environment(env map[string]string) *map[string]*string {
+	values := make(map[string]*string, len(env))
+	for name, value := range env {
+		values[name] = jsii.String(value)
+	}
+	return &values
+}
+
+func jsonOf(list *[]*string) string {
+	if list == nil || len(*list) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(*list)
+	if err != nil { // strings always marshal
+		panic(err)
+	}
+	return string(text)
+}
+
+// Orchestrator is the function that alarms invoke.
+func (t *AlarmTriage) Orchestrator() awslambda.IFunction { return t.orchestrator }
+
+// Tool is the function that runs the model's Python.
+func (t *AlarmTriage) Tool() awslambda.IFunction { return t.tool }
+
+// OrchestratorLogGroup holds the orchestrator's log.
+func (t *AlarmTriage) OrchestratorLogGroup() awslogs.ILogGroup { return t.orchestratorLogGroup }
+
+// ToolLogGroup holds the tool's log.
+func (t *AlarmTriage) ToolLogGroup() awslogs.ILogGroup { return t.toolLogGroup }
+
+// OrchestratorRole is the role of the orchestrator.
+func (t *AlarmTriage) OrchestratorRole() awsiam.IRole { return t.orchestratorRole }
+
+// ToolRole is the role that the model's code acts under. What is added to it can be read by the model;
+// the built-in denies still win.
+func (t *AlarmTriage) ToolRole() awsiam.IRole { return t.toolRole }
+
+// BedrockModelId is the model that investigates.
+func (t *AlarmTriage) BedrockModelId() *string { return t.modelID }
+
+// InvestigationsTable holds the claims of running and recent investigations.
+func (t *AlarmTriage) InvestigationsTable() awsdynamodb.ITable { return t.table }
+
+// ReportsBucket holds the reports, under `reports/YYYY/MM/DD/`.
+func (t *AlarmTriage) ReportsBucket() awss3.IBucket { return t.reports }

@@ -1,0 +1,337 @@
+package alarmtriage
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+)
+
+// LogLevel is how much both functions log.
+type LogLevel string
+
+// The log levels.
+const (
+	LogLevel_ERROR LogLevel = "ERROR"
+	LogLevel_INFO  LogLevel = "INFO"
+	LogLevel_DEBUG LogLevel = "DEBUG"
+)
+
+// ReportsAccessLogs says where S3 writes the access log of the report bucket.
+type ReportsAccessLogs struct {
+	// The bucket that receives the log. Required.
+	Bucket awss3.IBucket
+	// The prefix of the log's keys. Default: none.
+	Prefix *string
+}
+
+// Guardrail is a Bedrock guardrail which every model call passes.
+type Guardrail struct {
+	// Id or ARN of the guardrail. Required.
+	GuardrailId *string
+	// Its version: a number, or DRAFT. Required.
+	GuardrailVersion *string
+}
+
+// AlarmTriageProps configures an AlarmTriage. Only NotificationTopic is required.
+type AlarmTriageProps struct {
+	// The topic that receives the reports. Required.
+	NotificationTopic awssns.ITopic
+
+	// The model: an id (`amazon.nova-pro-v1:0`), the id of an inference profile
+	// (`us.amazon.nova-premier-v1:0`, `global.…`), or the ARN of a profile or of a custom, imported or
+	// provisioned model. Default: `us.amazon.nova-premier-v1:0`.
+	BedrockModelId *string
+	// A guardrail for every model call. Default: none.
+	Guardrail *Guardrail
+	// Further text for the model: what an engineer new to your system should know. At most 2,000
+	// characters. Default: none.
+	Instructions *string
+
+	// How long one invocation of the orchestrator may take; a longer investigation goes on in another.
+	// 60 to 900 seconds. Default: 900 seconds.
+	OrchestratorTimeout awscdk.Duration
+	// Memory of the orchestrator in MB, 128 to 10,240. Default: 1024.
+	OrchestratorMemorySize *float64
+	// How long one run of the model's code may take. 10 to 900 seconds. Default: 60 seconds.
+	ToolTimeout awscdk.Duration
+	// Memory of the tool in MB, 512 to 10,240. Default: 2048.
+	ToolMemorySize *float64
+	// Reserved concurrency of the tool. 1 or more. Default: unreserved.
+	ToolReservedConcurrentExecutions *float64
+	// How many investigations may run at the same time; further events wait in Lambda's queue.
+	// 1 or more. Default: unreserved.
+	MaxConcurrentInvestigations *float64
+	// Further layers of the tool, for Python packages that its code may import. Default: none.
+	ToolLayers *[]awslambda.ILayerVersion
+	// Processor architecture of both functions. Default: arm64.
+	Architecture awslambda.Architecture
+
+	// One investigation per alarm and window. 1 minute to 7 days. Default: 1 hour.
+	InvestigationWindow awscdk.Duration
+	// Model rounds of one investigation, 1 to 100. Default: 100.
+	MaxRounds *float64
+	// Input and output tokens of one investigation, 10,000 or more. Default: no limit but MaxRounds.
+	MaxTokens *float64
+	// Estimated price of one investigation in US dollars, more than 0. Default: no limit but MaxRounds.
+	MaxCostUsd *float64
+
+	// Put before every physical name, with a hyphen. Letters, digits and hyphens, at most 20.
+	// Default: none; without prefix and suffix CloudFormation makes the names.
+	ResourcePrefix *string
+	// Put behind every physical name, with a hyphen. Letters, digits and hyphens, at most 20.
+	// Default: none.
+	ResourceSuffix *string
+	// Tags of every resource. Default: none.
+	Tags *map[string]*string
+
+	// Access log of the report bucket. Default: off.
+	ReportsAccessLogs *ReportsAccessLogs
+	// How long reports are kept, current and noncurrent versions. Whole days, 1 or more.
+	// Default: for ever.
+	ReportsRetention awscdk.Duration
+	// What happens to table and bucket when the stack goes. Default: RETAIN.
+	RemovalPolicy awscdk.RemovalPolicy
+
+	// How much the functions log. Default: LogLevel_INFO.
+	LogLevel LogLevel
+	// How long their logs are kept. Default: one week.
+	LogRetention awslogs.RetentionDays
+	// X-Ray tracing of both functions. Default: DISABLED.
+	Tracing awslambda.Tracing
+
+	// The key of the report bucket. Default: SSE-S3.
+	ReportsEncryptionKey awskms.IKey
+	// The key of the table. Default: owned by AWS.
+	TableEncryptionKey awskms.IKey
+	// The key of NotificationTopic and ChatCardTopic, where they are encrypted with your own: the
+	// orchestrator is granted its use. Default: none.
+	TopicEncryptionKey awskms.IKey
+	// The key of both log groups; its key policy must let CloudWatch Logs use it.
+	// Default: owned by AWS.
+	LogsEncryptionKey awskms.IKey
+
+	// The VPC of both functions. Default: none.
+	Vpc awsec2.IVpc
+	// Where in Vpc. Default: its private subnets.
+	VpcSubnets *awsec2.SubnetSelection
+	// Security groups of both functions in Vpc. Default: a new one each.
+	SecurityGroups *[]awsec2.ISecurityGroup
+
+	// IAM actions taken from the tool on top of the built-in denies. Default: none.
+	ToolDeniedActions *[]*string
+	// IAM actions given to the tool on top of ReadOnlyAccess; a deny still wins. Default: none.
+	ToolAllowedActions *[]*string
+	// Let the tool read directories of people (Cognito users, identity store …). Default: false.
+	ToolAllowPersonalData *bool
+	// Let the tool read source code and artefacts (CodeCommit, Lambda packages …). Default: false.
+	ToolAllowSourceCode *bool
+	// Let the tool read console output, command output and database logs. Default: false.
+	ToolAllowHostOutput *bool
+	// Replace secrets in all that the tool answers. Default: true.
+	RedactSecrets *bool
+	// Regular expressions (RE2) of further secrets. Default: none.
+	RedactPatterns *[]*string
+	// Boundary of both roles. Default: none.
+	PermissionsBoundary awsiam.IManagedPolicy
+
+	// A topic that receives each report as a custom notification of Amazon Q Developer in chat
+	// applications, for Slack and Teams. Default: none.
+	ChatCardTopic awssns.ITopic
+	// Also tell the topics when an investigated alarm is OK again. Default: false.
+	NotifyRecovery *bool
+	// A bus that receives an event when an investigation ends. Default: none.
+	CompletionEventBus awsevents.IEventBus
+	// Receives events whose investigation failed for good. Default: none.
+	OnFailureQueue awssqs.IQueue
+}
+
+// Bounds of the props.
+const (
+	maxPrefixLength       = 20   // characters; a function's name has 64 in all
+	maxInstructionsLength = 2000 // characters; a Lambda environment has 4 KB in all
+	minMaxTokens          = 10_000
+)
+
+// withDefaults returns a copy of props with every default filled in.
+func withDefaults(props *AlarmTriageProps) *AlarmTriageProps {
+	p := *props
+	fill(&p.BedrockModelId, config.DefaultModelID)
+	fill(&p.OrchestratorMemorySize, 1024)
+	fill(&p.ToolMemorySize, 2048)
+	fill(&p.MaxRounds, config.MaxRounds)
+	fill(&p.NotifyRecovery, false)
+	fill(&p.RedactSecrets, true)
+	if p.OrchestratorTimeout == nil {
+		p.OrchestratorTimeout = awscdk.Duration_Seconds(jsii.Number(900))
+	}
+	if p.ToolTimeout == nil {
+		p.ToolTimeout = awscdk.Duration_Seconds(jsii.Number(60))
+	}
+	if p.InvestigationWindow == nil {
+		p.InvestigationWindow = awscdk.Duration_Hours(jsii.Number(1))
+	}
+	if p.Architecture == nil {
+		p.Architecture = awslambda.Architecture_ARM_64()
+	}
+	if p.LogLevel == "" {
+		p.LogLevel = LogLevel_INFO
+	}
+	if p.LogRetention == "" {
+		p.LogRetention = awslogs.RetentionDays_ONE_WEEK
+	}
+	if p.Tracing == "" {
+		p.Tracing = awslambda.Tracing_DISABLED
+	}
+	if p.RemovalPolicy == "" {
+		p.RemovalPolicy = awscdk.RemovalPolicy_RETAIN
+	}
+	return &p
+}
+
+func fill[T any](field **T, value T) {
+	if *field == nil {
+		*field = &value
+	}
+}
+
+var (
+	affixPattern  = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
+	actionPattern = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z0-9*?]+$`)
+)
+
+// problems collects what is wrong with the props, each as "Prop must …, got …".
+type problems []string
+
+func (l *problems) add(format string, args ...any) {
+	*l = append(*l, fmt.Sprintf(format, args...))
+}
+
+func (l *problems) number(prop string, value *float64, low, high float64) {
+	if value == nil || unresolved(value) {
+		return
+	}
+	if *value != float64(int64(*value)) || *value < low || *value > high {
+		if high == unbounded {
+			l.add("%s must be a whole number of at least %v, got %v", prop, low, *value)
+			return
+		}
+		l.add("%s must be a whole number between %v and %v, got %v", prop, low, high, *value)
+	}
+}
+
+// unbounded is the upper bound of numbers that have none of their own.
+const unbounded = 1 << 40
+
+func (l *problems) seconds(prop string, value awscdk.Duration, low, high float64, bounds string) {
+	if value == nil || *value.IsUnresolved() {
+		return
+	}
+	if seconds := *value.ToSeconds(&awscdk.TimeConversionOptions{Integral: jsii.Bool(false)}); seconds < low || seconds > high {
+		l.add("%s must be between %s, got %s", prop, bounds, *value.ToHumanString())
+	}
+}
+
+func (l *problems) oneOf(prop, value string, allowed ...string) {
+	if value != "" && !unresolved(value) && !slices.Contains(allowed, value) {
+		l.add("%s must be one of %s, got %q", prop, strings.Join(allowed, ", "), value)
+	}
+}
+
+func unresolved(value any) bool { return *awscdk.Token_IsUnresolved(value) }
+
+// validate lists all that is wrong with the props as the user gave them.
+func validate(props *AlarmTriageProps) []string {
+	var l problems
+	if props == nil {
+		return []string{"props are missing: AlarmTriageProps needs at least NotificationTopic"}
+	}
+	if props.NotificationTopic == nil {
+		l.add("NotificationTopic is required: the awssns.ITopic that receives the reports")
+	}
+	if id := props.BedrockModelId; id != nil && !unresolved(id) && (*id == "" || strings.ContainsAny(*id, " \t\n")) {
+		l.add("BedrockModelId must be a model id, an inference profile id or an ARN, got %q", *id)
+	}
+	l.seconds("OrchestratorTimeout", props.OrchestratorTimeout, 60, 900, "60 and 900 seconds")
+	l.seconds("ToolTimeout", props.ToolTimeout, 10, 900, "10 and 900 seconds")
+	l.seconds("InvestigationWindow", props.InvestigationWindow, 60, 7*24*3600, "1 minute and 7 days")
+	l.number("OrchestratorMemorySize", props.OrchestratorMemorySize, 128, 10240)
+	l.number("ToolMemorySize", props.ToolMemorySize, 512, 10240)
+	l.number("ToolReservedConcurrentExecutions", props.ToolReservedConcurrentExecutions, 1, unbounded)
+	l.number("MaxConcurrentInvestigations", props.MaxConcurrentInvestigations, 1, unbounded)
+	l.number("MaxRounds", props.MaxRounds, 1, config.MaxRounds)
+	l.number("MaxTokens", props.MaxTokens, minMaxTokens, unbounded)
+	if usd := props.MaxCostUsd; usd != nil && !unresolved(usd) && *usd <= 0 {
+		l.add("MaxCostUsd must be more than 0, got %v", *usd)
+	}
+	if d := props.ReportsRetention; d != nil && !*d.IsUnresolved() {
+		days := *d.ToDays(&awscdk.TimeConversionOptions{Integral: jsii.Bool(false)})
+		if days < 1 || days != float64(int64(days)) {
+			l.add("ReportsRetention must be a whole number of days of at least 1, got %s", *d.ToHumanString())
+		}
+	}
+	for prop, value := range map[string]*string{"ResourcePrefix": props.ResourcePrefix, "ResourceSuffix": props.ResourceSuffix} {
+		if value != nil && !unresolved(value) && (len(*value) > maxPrefixLength || !affixPattern.MatchString(*value)) {
+			l.add("%s must be 1 to %d letters, digits and inner hyphens, got %q", prop, maxPrefixLength, *value)
+		}
+	}
+	if text := props.Instructions; text != nil && !unresolved(text) && len([]rune(*text)) > maxInstructionsLength {
+		l.add("Instructions must have at most %d characters, got %d", maxInstructionsLength, len([]rune(*text)))
+	}
+	l.oneOf("LogLevel", string(props.LogLevel), "ERROR", "INFO", "DEBUG")
+	if g := props.Guardrail; g != nil && (g.GuardrailId == nil || g.GuardrailVersion == nil) {
+		l.add("Guardrail must have GuardrailId and GuardrailVersion")
+	}
+	if a := props.ReportsAccessLogs; a != nil && a.Bucket == nil {
+		l.add("ReportsAccessLogs must have a Bucket")
+	}
+	if props.Vpc == nil && (props.VpcSubnets != nil || props.SecurityGroups != nil) {
+		l.add("VpcSubnets and SecurityGroups need Vpc")
+	}
+	for prop, list := range map[string]*[]*string{"ToolDeniedActions": props.ToolDeniedActions, "ToolAllowedActions": props.ToolAllowedActions} {
+		if list == nil {
+			continue
+		}
+		for _, action := range *list {
+			if action == nil || !actionPattern.MatchString(*action) {
+				l.add("%s must hold IAM actions such as \"s3:GetBucketPolicy\", got %q", prop, deref(action))
+			}
+		}
+	}
+	if props.RedactPatterns != nil {
+		for _, pattern := range *props.RedactPatterns {
+			if _, err := regexp.Compile(deref(pattern)); err != nil || deref(pattern) == "" {
+				l.add("RedactPatterns must hold RE2 regular expressions, got %q: %v", deref(pattern), err)
+			}
+		}
+	}
+	slices.Sort(l)
+	return l
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// durationOf converts a resolved duration; whole seconds are all that the Lambda functions are told.
+func durationOf(d awscdk.Duration) time.Duration {
+	return time.Duration(*d.ToSeconds(nil)) * time.Second
+}

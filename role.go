@@ -1,0 +1,212 @@
+package alarmtriage
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+)
+
+// actions maps an IAM service prefix to operations of it.
+type actions map[string][]string
+
+func (a actions) names() []string {
+	var names []string
+	for service, operations := range a {
+		for _, operation := range operations {
+			names = append(names, service+":"+operation)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// deniedToolActions is what the tool role may not do under these props, without doubles.
+func deniedToolActions(props *AlarmTriageProps) []string {
+	denied := slices.Concat(credentialReads.names(), dataReads.names(), sideEffects.names(), neverReads.names())
+	optional := []struct {
+		open  *bool
+		group actions
+	}{
+		{props.ToolAllowPersonalData, personalDataReads},
+		{props.ToolAllowSourceCode, codeReads},
+		{props.ToolAllowHostOutput, hostReads},
+	}
+	for _, o := range optional {
+		if o.open == nil || !*o.open {
+			denied = append(denied, o.group.names()...)
+		}
+	}
+	if props.ToolDeniedActions != nil {
+		for _, action := range *props.ToolDeniedActions {
+			denied = append(denied, *action)
+		}
+	}
+	slices.Sort(denied)
+	return slices.Compact(denied)
+}
+
+// newToolRole makes the role that the model's code acts under: ReadOnlyAccess less the denies. own are
+// ARNs of the construct's own resources, which the model has no business to read: an investigation
+// that was talked into something must not see the others.
+func newToolRole(scope constructs.Construct, props *AlarmTriageProps, name *string, own []*string) awsiam.Role {
+	role := awsiam.NewRole(scope, jsii.String("ToolRole"), &awsiam.RoleProps{
+		RoleName:            name,
+		Description:         jsii.String("What the investigating model's code may read"),
+		AssumedBy:           awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+		PermissionsBoundary: props.PermissionsBoundary,
+		ManagedPolicies: &[]awsiam.IManagedPolicy{
+			awsiam.ManagedPolicy_FromAwsManagedPolicyName(jsii.String("ReadOnlyAccess")),
+		},
+	})
+	awsiam.NewManagedPolicy(scope, jsii.String("ToolDenies"), &awsiam.ManagedPolicyProps{
+		Description: jsii.String("Reads that hand out credentials, data or code, taken away from ReadOnlyAccess"),
+		Roles:       &[]awsiam.IRole{role},
+		Statements: &[]awsiam.PolicyStatement{
+			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Sid:       jsii.String("SensitiveReads"),
+				Effect:    awsiam.Effect_DENY,
+				Actions:   jsii.Strings(deniedToolActions(props)...),
+				Resources: jsii.Strings("*"),
+			}),
+			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Sid:       jsii.String("TriageItself"),
+				Effect:    awsiam.Effect_DENY,
+				Actions:   jsii.Strings("*"),
+				Resources: &own,
+			}),
+		},
+	})
+	if props.ToolAllowedActions != nil && len(*props.ToolAllowedActions) > 0 {
+		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:       jsii.String("AllowedByTheUser"),
+			Actions:   props.ToolAllowedActions,
+			Resources: jsii.Strings("*"),
+		}))
+	}
+	return role
+}
+
+// geographic prefixes of cross-Region inference profiles, as in the Bedrock User Guide, "Supported
+// Regions and models for inference profiles".
+var profilePrefixes = []string{"us", "us-gov", "eu", "apac", "jp", "au", "ca", "global"}
+
+var bedrockARN = regexp.MustCompile(`^arn:(aws[a-z-]*):bedrock:([a-z0-9-]*):([0-9]*):([a-z-]+)/(.+)$`)
+
+// modelStatements grants the invocation of one model, whichever way it is named: a model id, a geographic
+// or global inference profile id, or the ARN of a profile or of a custom, imported or provisioned model.
+func modelStatements(stack awscdk.Stack, modelID string) []awsiam.PolicyStatement {
+	invoke := func(sid string, conditions map[string]any, resources ...string) awsiam.PolicyStatement {
+		p := &awsiam.PolicyStatementProps{
+			Sid:       jsii.String(sid),
+			Actions:   jsii.Strings("bedrock:InvokeModel"),
+			Resources: jsii.Strings(resources...),
+		}
+		if conditions != nil {
+			p.Conditions = &conditions
+		}
+		return awsiam.NewPolicyStatement(p)
+	}
+	equals := func(pairs ...string) map[string]any {
+		values := map[string]any{}
+		for i := 0; i < len(pairs); i += 2 {
+			values[pairs[i]] = pairs[i+1]
+		}
+		return map[string]any{"StringEquals": values}
+	}
+	partition, region, account := *stack.Partition(), *stack.Region(), *stack.Account()
+	foundation := func(region, id string) string {
+		return fmt.Sprintf("arn:%s:bedrock:%s::foundation-model/%s", partition, region, id)
+	}
+
+	if arn := bedrockARN.FindStringSubmatch(modelID); arn != nil {
+		switch arn[4] {
+		case "inference-profile":
+			// A system-defined profile by its ARN: its id names the model.
+			return modelStatements(stack, arn[5])
+		case "application-inference-profile":
+			// The ARN does not say which model it is made of; the condition ties every model to it.
+			return []awsiam.PolicyStatement{
+				invoke("InvokeProfile", nil, modelID),
+				invoke("InvokeModelBehindProfile", equals("bedrock:InferenceProfileArn", modelID), foundation("*", "*")),
+			}
+		default:
+			return []awsiam.PolicyStatement{invoke("InvokeModel", nil, modelID)}
+		}
+	}
+	prefix, model, found := strings.Cut(modelID, ".")
+	if !found || !slices.Contains(profilePrefixes, prefix) {
+		return []awsiam.PolicyStatement{invoke("InvokeModel", nil, foundation(region, modelID))}
+	}
+	profile := fmt.Sprintf("arn:%s:bedrock:%s:%s:inference-profile/%s", partition, region, account, modelID)
+	const byProfile, requested = "bedrock:InferenceProfileArn", "aws:RequestedRegion"
+	if prefix == "global" {
+		// A global profile is checked three times: profile, the Region's model, and the model without a
+		// Region (Bedrock User Guide, "Prerequisites for inference profiles").
+		return []awsiam.PolicyStatement{
+			invoke("InvokeProfile", equals(requested, region), profile),
+			invoke("InvokeModelInRegion", equals(requested, region, byProfile, profile), foundation(region, model)),
+			invoke("InvokeModelGlobally", equals(requested, "unspecified", byProfile, profile), foundation("", model)),
+		}
+	}
+	// The destination Regions of a geographic profile change and can't be read at synth.
+	return []awsiam.PolicyStatement{
+		invoke("InvokeProfile", nil, profile),
+		invoke("InvokeModelBehindProfile", equals(byProfile, profile), foundation("*", model)),
+	}
+}
+
+// grantOrchestrator gives the orchestrator exactly what it uses.
+func (t *AlarmTriage) grantOrchestrator(props *AlarmTriageProps, role awsiam.Role) {
+	stack := awscdk.Stack_Of(t)
+	allow := func(sid string, resources []*string, names ...string) {
+		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid: jsii.String(sid), Actions: jsii.Strings(names...), Resources: &resources,
+		}))
+	}
+	for _, statement := range modelStatements(stack, *props.BedrockModelId) {
+		role.AddToPolicy(statement)
+	}
+	if g := props.Guardrail; g != nil {
+		arn := *g.GuardrailId
+		if !strings.HasPrefix(arn, "arn:") {
+			arn = *stack.FormatArn(&awscdk.ArnComponents{
+				Service: jsii.String("bedrock"), Resource: jsii.String("guardrail"), ResourceName: g.GuardrailId,
+			})
+		}
+		allow("ApplyGuardrail", []*string{&arn}, "bedrock:ApplyGuardrail")
+	}
+	allow("RunTool", []*string{t.tool.FunctionArn()}, "lambda:InvokeFunction")
+	allow("HoldClaims", []*string{t.table.TableArn()}, "dynamodb:GetItem", "dynamodb:UpdateItem")
+	allow("StoreReports", []*string{t.reports.ArnForObjects(jsii.String(config.ReportsPrefix + "*"))}, "s3:PutObject")
+	allow("ResumeFromCheckpoints", []*string{t.reports.ArnForObjects(jsii.String(config.CheckpointsPrefix + "*"))}, "s3:GetObject")
+	topics := []*string{props.NotificationTopic.TopicArn()}
+	if props.ChatCardTopic != nil {
+		topics = append(topics, props.ChatCardTopic.TopicArn())
+	}
+	allow("Notify", topics, "sns:Publish")
+	if props.CompletionEventBus != nil {
+		allow("TellCompletion", []*string{props.CompletionEventBus.EventBusArn()}, "events:PutEvents")
+	}
+}
+
+// grantKeys lets a role use the keys of what it writes to. The keys' own policies are completed by CDK
+// where the key belongs to the app.
+func grantKeys(role awsiam.IGrantable, props *AlarmTriageProps) {
+	if key := props.ReportsEncryptionKey; key != nil {
+		key.GrantEncryptDecrypt(role)
+	}
+	if key := props.TableEncryptionKey; key != nil {
+		key.GrantEncryptDecrypt(role)
+	}
+	if key := props.TopicEncryptionKey; key != nil {
+		key.Grant(role, jsii.String("kms:GenerateDataKey*"), jsii.String("kms:Decrypt"))
+	}
+}
