@@ -1,0 +1,225 @@
+// Package awsapitest holds fakes of the services behind the interfaces of package awsapi: in memory,
+// recording, and failing as a test tells them to.
+package awsapitest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/smithy-go"
+)
+
+// ErrDown is the error of a service that is down.
+var ErrDown = errors.New("dial tcp: connection refused")
+
+// Denied is the error of a call that IAM refuses.
+func Denied(action string) error {
+	return &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "User: orchestrator is not authorized to perform: " + action}
+}
+
+// Fault is how a fake fails.
+type Fault struct {
+	mu    sync.Mutex
+	err   error
+	times int // how often from now on; negative: always
+	slow  bool
+	calls int
+}
+
+// Fail makes the next calls fail with err, so many times; negative: always. Zero or nil: no more.
+func (f *Fault) Fail(err error, times int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err, f.times = err, times
+}
+
+// Hang makes every call wait until its context ends.
+func (f *Fault) Hang(hang bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.slow = hang
+}
+
+// Calls is how often the fake was called.
+func (f *Fault) Calls() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls
+}
+
+func (f *Fault) hit(ctx context.Context) error {
+	f.mu.Lock()
+	f.calls++
+	slow, err, times := f.slow, f.err, f.times
+	if times > 0 {
+		f.times--
+	}
+	f.mu.Unlock()
+	if slow {
+		<-ctx.Done()
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if times == 0 {
+		return nil
+	}
+	return err
+}
+
+// S3 is a bucket in memory; buckets are told apart by the key's prefix only.
+type S3 struct {
+	Fault
+
+	mu      sync.Mutex
+	objects map[string][]byte
+}
+
+// Object returns what lies at bucket/key, nil if nothing does.
+func (s *S3) Object(bucket, key string) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.objects[bucket+"/"+key]
+}
+
+// Keys lists bucket/key of all objects that contain part.
+func (s *S3) Keys(part string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var keys []string
+	for key := range s.objects {
+		if strings.Contains(key, part) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// PutObject implements [awsapi.S3].
+func (s *S3) PutObject(ctx context.Context, in *s3.PutObjectInput, _ ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
+	if err := s.hit(ctx); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.objects == nil {
+		s.objects = map[string][]byte{}
+	}
+	s.objects[aws.ToString(in.Bucket)+"/"+aws.ToString(in.Key)] = body
+	return &s3.PutObjectOutput{}, nil
+}
+
+// GetObject implements [awsapi.S3].
+func (s *S3) GetObject(ctx context.Context, in *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
+	if err := s.hit(ctx); err != nil {
+		return nil, err
+	}
+	body := s.Object(aws.ToString(in.Bucket), aws.ToString(in.Key))
+	if body == nil {
+		return nil, &s3types.NoSuchKey{}
+	}
+	return &s3.GetObjectOutput{Body: io.NopCloser(bytes.NewReader(body))}, nil
+}
+
+// SNS keeps what was published.
+type SNS struct {
+	Fault
+
+	mu        sync.Mutex
+	published []*sns.PublishInput
+}
+
+// Published returns what was published to the topic with this ARN.
+func (s *SNS) Published(arn string) []*sns.PublishInput {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []*sns.PublishInput
+	for _, in := range s.published {
+		if aws.ToString(in.TopicArn) == arn {
+			found = append(found, in)
+		}
+	}
+	return found
+}
+
+// Publish implements [awsapi.SNS].
+func (s *SNS) Publish(ctx context.Context, in *sns.PublishInput, _ ...func(*sns.Options)) (*sns.PublishOutput, error) {
+	if err := s.hit(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.published = append(s.published, in)
+	return &sns.PublishOutput{}, nil
+}
+
+// Lambda keeps the asynchronous invocations and answers the others with Answer.
+type Lambda struct {
+	Fault
+	Answer func(ctx context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error)
+
+	mu     sync.Mutex
+	events []*lambda.InvokeInput
+}
+
+// Events returns the asynchronous invocations.
+func (l *Lambda) Events() []*lambda.InvokeInput {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.events
+}
+
+// Invoke implements [awsapi.Lambda].
+func (l *Lambda) Invoke(ctx context.Context, in *lambda.InvokeInput, _ ...func(*lambda.Options)) (*lambda.InvokeOutput, error) {
+	if err := l.hit(ctx); err != nil {
+		return nil, err
+	}
+	if in.InvocationType != lambdatypes.InvocationTypeEvent {
+		return l.Answer(ctx, in)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = append(l.events, in)
+	return &lambda.InvokeOutput{StatusCode: 202}, nil
+}
+
+// EventBridge keeps what was put.
+type EventBridge struct {
+	Fault
+
+	mu  sync.Mutex
+	put []*eventbridge.PutEventsInput
+}
+
+// Put returns what was put.
+func (e *EventBridge) Put() []*eventbridge.PutEventsInput {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.put
+}
+
+// PutEvents implements [awsapi.EventBridge].
+func (e *EventBridge) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+	if err := e.hit(ctx); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.put = append(e.put, in)
+	return &eventbridge.PutEventsOutput{}, nil
+}

@@ -1,0 +1,356 @@
+package dedupe_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// bench is a table under a clock that the test moves.
+type bench struct {
+	*dedupe.Table
+	mu  sync.Mutex
+	at  time.Time
+	ids int
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	db, name := newTable(t)
+	b := &bench{at: time.Date(2026, 8, 4, 12, 36, 30, 0, time.UTC)}
+	b.Table = dedupe.New(db, name, time.Hour, b.now, b.newID)
+	return b
+}
+
+func (b *bench) now() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.at
+}
+
+func (b *bench) newID() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ids++
+	return fmt.Sprintf("id%d", b.ids)
+}
+
+func (b *bench) pass(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.at = b.at.Add(d)
+}
+
+const lease = 15 * time.Minute
+
+func (b *bench) claim(t *testing.T, alarm *alarmevent.Alarm, owner string) (*dedupe.Claim, *dedupe.Duplicate) {
+	t.Helper()
+	claim, duplicate, err := b.Claim(t.Context(), alarm, owner, b.now().Add(lease))
+	require.NoError(t, err)
+	require.True(t, (claim == nil) != (duplicate == nil), "either a claim or a duplicate")
+	return claim, duplicate
+}
+
+func (b *bench) won(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Claim {
+	t.Helper()
+	claim, _ := b.claim(t, alarm, owner)
+	require.NotNil(t, claim)
+	return claim
+}
+
+func (b *bench) lost(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Duplicate {
+	t.Helper()
+	_, duplicate := b.claim(t, alarm, owner)
+	require.NotNil(t, duplicate)
+	return duplicate
+}
+
+func alarm(name string, transition int) *alarmevent.Alarm {
+	return &alarmevent.Alarm{
+		Name: name, ARN: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:" + name, State: alarmevent.StateAlarm,
+		Time: time.Date(2026, 8, 4, 12, 36, transition, 490e6, time.UTC),
+	}
+}
+
+func past(c *dedupe.Claim) investigation.Past {
+	return investigation.Past{
+		ID: c.ID, Time: c.StartedAt, Outcome: investigation.OutcomeCompleted, Cause: "a lost grant", ReportURI: "s3://b/" + c.ID,
+	}
+}
+
+func TestAnAlarmIsClaimedOncePerWindow(t *testing.T) {
+	b := newBench(t)
+	a := alarm("a", 1)
+	c := b.won(t, a, "request-1")
+	assert.False(t, c.Resumed)
+	assert.EqualValues(t, 1, c.Attempt)
+	assert.True(t, b.lost(t, a, "request-2").Running)
+
+	require.NoError(t, b.Settle(t.Context(), c, past(c)))
+	d := b.lost(t, alarm("a", 2), "request-3")
+	assert.False(t, d.Running)
+	assert.Equal(t, c.ID, d.ID)
+	assert.Equal(t, "s3://b/"+c.ID, d.ReportURI)
+}
+
+func TestANewTransitionAfterTheWindowIsInvestigatedAndKnowsThePast(t *testing.T) {
+	b := newBench(t)
+	first := b.won(t, alarm("a", 1), "request-1")
+	require.NoError(t, b.Settle(t.Context(), first, past(first)))
+	b.pass(time.Hour + time.Second)
+	second := b.won(t, alarm("a", 2), "request-2")
+	assert.NotEqual(t, first.ID, second.ID)
+	assert.False(t, second.Resumed)
+	assert.Equal(t, []investigation.Past{past(first)}, second.Past)
+}
+
+func TestALateDeliveryOfTheSameTransitionIsADuplicateEvenAfterTheWindow(t *testing.T) {
+	b := newBench(t)
+	c := b.won(t, alarm("a", 1), "request-1")
+	require.NoError(t, b.Settle(t.Context(), c, past(c)))
+	b.pass(5 * time.Hour)
+	b.lost(t, alarm("a", 1), "request-2")
+	b.lost(t, alarm("a", 2), "request-1") // Lambda's retry of an invocation that had settled
+	b.won(t, alarm("a", 2), "request-3")
+}
+
+func TestAnEventWithoutATimeIsNotTakenForAnEarlierOne(t *testing.T) {
+	b := newBench(t)
+	a := alarm("a", 0)
+	a.Time = time.Time{}
+	c := b.won(t, a, "request-1")
+	require.NoError(t, b.Settle(t.Context(), c, past(c)))
+	b.pass(2 * time.Hour)
+	b.won(t, a, "request-2")
+}
+
+func TestARetryGoesOnWithItsOwnClaimAtOnce(t *testing.T) {
+	b := newBench(t)
+	crashed := b.won(t, alarm("a", 1), "request-1")
+	retried := b.won(t, alarm("a", 1), "request-1")
+	assert.True(t, retried.Resumed)
+	assert.Equal(t, crashed.ID, retried.ID)
+	assert.EqualValues(t, 2, retried.Attempt)
+	assert.Equal(t, crashed.StartedAt, retried.StartedAt)
+}
+
+func TestARunThatLostItsLeaseCanChangeNothing(t *testing.T) {
+	b := newBench(t)
+	slow := b.won(t, alarm("a", 1), "request-1")
+	b.won(t, alarm("a", 1), "request-1")
+	assert.ErrorIs(t, b.Confirm(t.Context(), slow), dedupe.ErrLost)
+	assert.ErrorIs(t, b.Settle(t.Context(), slow, past(slow)), dedupe.ErrLost)
+	assert.ErrorIs(t, b.Free(t.Context(), slow), dedupe.ErrLost)
+	assert.ErrorIs(t, b.Park(t.Context(), slow, []byte("x"), true, false), dedupe.ErrLost)
+	assert.ErrorIs(t, b.HandOver(t.Context(), slow, "x", b.now()), dedupe.ErrLost)
+}
+
+func TestAnExpiredLeaseIsTakenOverByTheNextEvent(t *testing.T) {
+	b := newBench(t)
+	crashed := b.won(t, alarm("a", 1), "request-1")
+	b.lost(t, alarm("a", 1), "request-2")
+	b.pass(lease + time.Second)
+	taken := b.won(t, alarm("a", 1), "request-2")
+	assert.True(t, taken.Resumed)
+	assert.Equal(t, crashed.ID, taken.ID)
+	b.lost(t, alarm("a", 1), "request-1")
+}
+
+func TestANewTransitionLongAfterACrashBeginsAnew(t *testing.T) {
+	b := newBench(t)
+	crashed := b.won(t, alarm("a", 1), "request-1")
+	b.pass(3 * time.Hour)
+	fresh := b.won(t, alarm("a", 2), "request-2")
+	assert.False(t, fresh.Resumed)
+	assert.NotEqual(t, crashed.ID, fresh.ID)
+	assert.ErrorIs(t, b.Confirm(t.Context(), crashed), dedupe.ErrLost)
+}
+
+func TestAFreedClaimIsTakenAtOnceAndGoesOn(t *testing.T) {
+	b := newBench(t)
+	failed := b.won(t, alarm("a", 1), "request-1")
+	require.NoError(t, b.Free(t.Context(), failed))
+	c := b.won(t, alarm("a", 1), "request-2")
+	assert.True(t, c.Resumed)
+	assert.Equal(t, failed.ID, c.ID)
+}
+
+func TestAParkedReportIsHandedToTheRetry(t *testing.T) {
+	b := newBench(t)
+	c := b.won(t, alarm("a", 1), "request-1")
+	require.NoError(t, b.Park(t.Context(), c, []byte("report"), false, true))
+	again := b.won(t, alarm("a", 1), "request-1")
+	assert.Equal(t, []byte("report"), again.Parked)
+	assert.False(t, again.Stored)
+	assert.True(t, again.Notified)
+	require.NoError(t, b.Settle(t.Context(), again, past(again)))
+	b.pass(2 * time.Hour)
+	assert.Empty(t, b.won(t, alarm("a", 2), "request-2").Parked)
+}
+
+func TestAHandOverIsOnlyTakenByItsTokenUntilItExpires(t *testing.T) {
+	b := newBench(t)
+	c := b.won(t, alarm("a", 1), "request-1")
+	require.NoError(t, b.HandOver(t.Context(), c, "token", b.now().Add(lease)))
+	b.lost(t, alarm("a", 1), "request-2")
+	next := b.won(t, alarm("a", 1), "token")
+	assert.True(t, next.Resumed)
+	assert.Equal(t, 1, next.HandOvers)
+	assert.Equal(t, c.ID, next.ID)
+}
+
+func TestOnlyThePastThatFitsIsKept(t *testing.T) {
+	b := newBench(t)
+	for i := range 13 {
+		c := b.won(t, alarm("a", i), fmt.Sprintf("request-%d", i))
+		require.NoError(t, b.Settle(t.Context(), c, past(c)))
+		b.pass(2 * time.Hour)
+	}
+	c := b.won(t, alarm("a", 50), "request-50")
+	require.Len(t, c.Past, 10)
+	assert.Equal(t, "id13", c.Past[9].ID)
+}
+
+func TestRepeatsAreCountedByTransition(t *testing.T) {
+	b := newBench(t)
+	b.won(t, alarm("a", 1), "request-1")
+	for _, transition := range []int{1, 2, 3, 3, 2} {
+		require.NoError(t, b.CountRepeat(t.Context(), alarm("a", transition), "x"))
+	}
+	n, err := b.Repeats(t.Context(), alarm("a", 1).ARN)
+	require.NoError(t, err)
+	assert.Equal(t, 2, n, "the transition that is investigated is no repeat, and each other counts once")
+}
+
+func TestAlarmsThatFireTogetherKnowOfEachOther(t *testing.T) {
+	b := newBench(t)
+	require.NoError(t, b.Fired(t.Context(), alarm("a", 1)))
+	require.NoError(t, b.Fired(t.Context(), alarm("b", 2)))
+	require.NoError(t, b.Fired(t.Context(), alarm("b", 9)))
+	b.pass(4 * time.Minute) // into the next slot
+	require.NoError(t, b.Fired(t.Context(), alarm("c: d/é", 3)))
+	related, err := b.Together(t.Context(), alarm("a", 1).ARN)
+	require.NoError(t, err)
+	require.Len(t, related, 2)
+	assert.Equal(t, []string{"b", "c: d/é"}, []string{related[0].Name, related[1].Name})
+	assert.Equal(t, alarm("b", 9).Time, related[0].Since)
+	b.pass(10 * time.Minute)
+	related, err = b.Together(t.Context(), alarm("a", 1).ARN)
+	require.NoError(t, err)
+	assert.Empty(t, related)
+}
+
+func TestAStormDoesNotMakeASlotGrowWithoutEnd(t *testing.T) {
+	b := newBench(t)
+	for i := range 130 {
+		require.NoError(t, b.Fired(t.Context(), alarm(fmt.Sprintf("a%d", i), 1)))
+	}
+	related, err := b.Together(t.Context(), "")
+	require.NoError(t, err)
+	assert.Len(t, related, 100)
+}
+
+func composite(name string, transition int, children ...string) *alarmevent.Alarm {
+	a := alarm(name, transition)
+	a.Kind = alarmevent.KindComposite
+	for _, child := range children {
+		a.Children = append(a.Children, alarm(child, 0).ARN)
+	}
+	return a
+}
+
+func TestACompositeAlarmCoversWhatTriggeredIt(t *testing.T) {
+	b := newBench(t)
+	parent := b.won(t, composite("p", 1, "a", "b"), "request-1")
+	assert.Len(t, parent.Covers, 2)
+	d := b.lost(t, alarm("a", 1), "request-2")
+	assert.Equal(t, composite("p", 1).ARN, d.CoveredBy)
+	assert.Equal(t, parent.ID, d.ID)
+	require.NoError(t, b.Settle(t.Context(), parent, past(parent)))
+	assert.Equal(t, "s3://b/"+parent.ID, b.lost(t, alarm("b", 1), "request-3").ReportURI)
+}
+
+func TestACompositeAlarmGivesWayWhenAllThatTriggeredItIsInvestigated(t *testing.T) {
+	b := newBench(t)
+	b.won(t, alarm("a", 1), "request-1")
+	d := b.lost(t, composite("p", 1, "a"), "request-2")
+	assert.Equal(t, alarm("a", 1).ARN, d.CoveredBy)
+	b.lost(t, composite("p", 1, "a"), "request-3")
+}
+
+func TestACompositeAlarmIsInvestigatedForTheChildThatIsNot(t *testing.T) {
+	b := newBench(t)
+	b.won(t, alarm("a", 1), "request-1")
+	c := b.won(t, composite("p", 1, "a", "b"), "request-2")
+	assert.Equal(t, []string{alarm("b", 0).ARN}, c.Covers)
+}
+
+func TestAChildThatWasInvestigatedLongBeforeDoesNotSuppressItsParent(t *testing.T) {
+	b := newBench(t)
+	child := b.won(t, alarm("a", 1), "request-1")
+	require.NoError(t, b.Settle(t.Context(), child, past(child)))
+	b.pass(20 * time.Minute)
+	b.won(t, composite("p", 2, "a"), "request-2")
+}
+
+func TestARetriedCompositeAlarmKeepsItsChildren(t *testing.T) {
+	b := newBench(t)
+	b.won(t, composite("p", 1, "a", "b"), "request-1")
+	again := b.won(t, composite("p", 1, "a", "b"), "request-1")
+	assert.Len(t, again.Covers, 2)
+	require.NoError(t, b.Free(t.Context(), again))
+	assert.False(t, b.won(t, alarm("a", 1), "request-2").Resumed, "a child does not go on with its parent's investigation")
+}
+
+func TestARecoveryIsToldOncePerInvestigation(t *testing.T) {
+	b := newBench(t)
+	ctx := t.Context()
+	r, err := b.Recovered(ctx, alarm("a", 1).ARN)
+	require.NoError(t, err)
+	assert.Nil(t, r, "never investigated")
+	c := b.won(t, alarm("a", 1), "request-1")
+	require.NoError(t, b.Settle(ctx, c, past(c)))
+	r, err = b.Recovered(ctx, c.ARN)
+	require.NoError(t, err)
+	assert.Equal(t, &dedupe.Recovery{ID: c.ID, StartedAt: c.StartedAt, ReportURI: "s3://b/" + c.ID}, r)
+	r, err = b.Recovered(ctx, c.ARN)
+	require.NoError(t, err)
+	assert.Nil(t, r, "told already")
+	require.NoError(t, b.ForgetRecovery(ctx, c.ARN))
+	r, err = b.Recovered(ctx, c.ARN)
+	require.NoError(t, err)
+	assert.NotNil(t, r, "the message was not sent")
+}
+
+func TestOfAnyNumberOfSimultaneousClaimsOneWins(t *testing.T) {
+	b := newBench(t)
+	const events = 200
+	var wins, losses int
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for i := range events {
+		wg.Go(func() {
+			c, d, err := b.Claim(context.Background(), alarm("a", i%3), fmt.Sprintf("request-%d", i), b.now().Add(lease))
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil && c != nil:
+				wins++
+			case err == nil && d != nil:
+				losses++
+			}
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, 1, wins)
+	assert.Equal(t, events-1, losses)
+}
