@@ -1,0 +1,85 @@
+package lambdahost
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+)
+
+// api is the Invoke operation of the Lambda API; everything else goes to the fallback.
+func (h *Host) api() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", h.serveInvoke)
+	if fallback, err := url.Parse(h.options.Fallback); err == nil && fallback.Host != "" {
+		mux.Handle("/", &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(fallback)
+			r.Out.Host = r.In.Host // part of the signature
+		}})
+	}
+	return mux
+}
+
+func (h *Host) serveInvoke(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	payload, err := io.ReadAll(io.LimitReader(r.Body, maxSyncPayload+1))
+	if err != nil {
+		apiError(w, http.StatusBadRequest, "InvalidRequestContentException", err.Error())
+		return
+	}
+	if len(payload) == 0 {
+		payload = []byte("{}")
+	}
+	if !json.Valid(payload) {
+		apiError(w, http.StatusBadRequest, "InvalidRequestContentException", "Could not parse request body into json")
+		return
+	}
+	switch kind := r.Header.Get("X-Amz-Invocation-Type"); kind {
+	case "Event":
+		id, err := h.InvokeAsync(name, payload)
+		if err != nil {
+			invokeError(w, err)
+			return
+		}
+		w.Header().Set("X-Amzn-Requestid", id)
+		w.WriteHeader(http.StatusAccepted)
+	case "", "RequestResponse":
+		answer, err := h.Invoke(r.Context(), name, payload)
+		if err != nil {
+			invokeError(w, err)
+			return
+		}
+		if answer.FunctionError != "" {
+			w.Header().Set("X-Amz-Function-Error", answer.FunctionError)
+		}
+		w.Header().Set("X-Amzn-Requestid", answer.RequestID)
+		w.Header().Set("X-Amz-Executed-Version", "$LATEST")
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(answer.Payload)
+	default:
+		apiError(w, http.StatusBadRequest, "InvalidParameterValueException", "invocation type "+kind+" is not served here")
+	}
+}
+
+// invokeError answers with the error's own kind, which stands before its colon.
+func invokeError(w http.ResponseWriter, err error) {
+	kind, message, _ := strings.Cut(err.Error(), ": ")
+	status := http.StatusNotFound
+	switch {
+	case errors.Is(err, ErrThrottled):
+		status = http.StatusTooManyRequests
+	case strings.HasPrefix(kind, "RequestEntityTooLarge"):
+		status = http.StatusRequestEntityTooLarge
+	}
+	apiError(w, status, kind, message)
+}
+
+func apiError(w http.ResponseWriter, status int, kind, message string) {
+	w.Header().Set("X-Amzn-Errortype", kind)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]string{"Message": message, "message": message, "__type": kind})
+}

@@ -1,0 +1,180 @@
+// Package moto runs moto's server, which stands in for AWS, and finds the tools that `make setup` laid
+// out for it.
+package moto
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+)
+
+// EnvVenv names the Python environment that has moto; the default is .build/venv of the checkout.
+const EnvVenv = "ALARMTRIAGE_VENV"
+
+// What every client of the stand-ins uses.
+const (
+	Region  = "us-east-1"
+	Account = "123456789012"
+)
+
+const startTimeout = 60 * time.Second // a cold start compiles moto's Python
+
+// Server is a running moto server with an empty account.
+type Server struct {
+	URL  string // http://localhost:PORT; moto tells buckets by the name localhost
+	cmd  *exec.Cmd
+	log  *buffer
+	done chan struct{}
+}
+
+// buffer keeps what the server prints, for the error of a failed start.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.b.Len() > 1<<20 {
+		b.b.Reset()
+	}
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// Root is the folder of the checkout that this program was compiled from. It panics when the sources
+// are not there any more, as under -trimpath.
+func Root() string {
+	_, file, _, ok := runtime.Caller(0)
+	root := filepath.Join(filepath.Dir(file), "..", "..")
+	if _, err := os.Stat(filepath.Join(root, "go.mod")); !ok || err != nil {
+		panic("moto: the stand-ins run from a checkout of alarmtriage, built without -trimpath")
+	}
+	return root
+}
+
+// Tool is the path of a program of the Python environment, such as "python" or "moto_server".
+func Tool(name string) (string, error) {
+	venv := os.Getenv(EnvVenv)
+	if venv == "" {
+		venv = filepath.Join(Root(), ".build", "venv")
+	}
+	tool := filepath.Join(venv, "bin", name)
+	if _, err := os.Stat(tool); err != nil {
+		return "", fmt.Errorf("%s is not there: run `make setup` first, or set %s to a Python environment with requirements-dev.txt: %w", tool, EnvVenv, err)
+	}
+	return tool, nil
+}
+
+// Start starts a server on a free port and waits until it answers. Stop it.
+func Start(ctx context.Context) (*Server, error) {
+	python, err := Tool("python")
+	if err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{URL: "http://localhost:" + strconv.Itoa(port), log: &buffer{}, done: make(chan struct{})}
+	s.cmd = exec.Command(python, "-m", "moto.server", "-H", "127.0.0.1", "-p", strconv.Itoa(port))
+	s.cmd.Env = append(os.Environ(), "MOTO_IAM_LOAD_MANAGED_POLICIES=true", "AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing")
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := s.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start moto's server: %w", err)
+	}
+	go func() {
+		s.cmd.Wait()
+		close(s.done)
+	}()
+	if err := s.waitReady(ctx); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+func (s *Server) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/moto-api/", nil)
+		if err != nil {
+			return err
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			resp.Body.Close()
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-s.done:
+			return fmt.Errorf("moto's server ended at its start: %s", s.log)
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("moto's server did not answer: %s", s.log), ctx.Err())
+		}
+	}
+}
+
+// Stop ends the server.
+func (s *Server) Stop() {
+	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
+	<-s.done
+}
+
+// Log is what the server printed.
+func (s *Server) Log() string { return s.log.String() }
+
+// Config is an SDK configuration whose every client talks to the server.
+func (s *Server) Config() aws.Config {
+	return aws.Config{
+		Region:       Region,
+		BaseEndpoint: aws.String(s.URL),
+		Credentials:  credentials.NewStaticCredentialsProvider("testing", "testing", ""),
+	}
+}
+
+// Environ is the environment for programs that are to talk to the server: AWS_ENDPOINT_URL, region and
+// dummy credentials.
+func (s *Server) Environ() []string {
+	return []string{
+		"AWS_ENDPOINT_URL=" + s.URL,
+		"AWS_ENDPOINT_URL_S3=" + s.URL,
+		"AWS_REGION=" + Region, "AWS_DEFAULT_REGION=" + Region,
+		"AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing",
+		"CDK_DEFAULT_ACCOUNT=" + Account, "CDK_DEFAULT_REGION=" + Region,
+		"AWS_EC2_METADATA_DISABLED=true",
+	}
+}
