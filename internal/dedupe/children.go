@@ -63,7 +63,7 @@ func (t *Table) coverChildren(ctx context.Context, parent *alarmevent.Alarm, c *
 // cover takes one child's lease. recent tells that somebody else has it, or had it just now.
 func (t *Table) cover(ctx context.Context, child string, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time) (covered, recent bool, err error) {
 	now := t.now()
-	in := t.freshStart(child, nameOf(child), c.Owner, transitionOf(parent, c.Owner), now, leaseUntil)
+	in := t.freshStart(child, nameOf(child), c.Owner, c.ID, transitionOf(parent, c.Owner), now, leaseUntil)
 	in.UpdateExpression = aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
 		"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
 		"hand_overs = :zero, expires_at = :expires, covered_by = :parent " +
@@ -73,7 +73,7 @@ func (t *Table) cover(ctx context.Context, child string, parent *alarmevent.Alar
 		"(#state = :freed AND attribute_not_exists(parked)) OR " +
 		"(#state = :running AND (lease_owner = :owner OR covered_by = :parent OR lease_until <= :now))")
 	v := in.ExpressionAttributeValues
-	v[":id"], v[":one"], v[":parent"] = text(c.ID), whole(c.Attempt), text(parent.ARN)
+	v[":one"], v[":parent"] = whole(c.Attempt), text(parent.ARN)
 	v[":done"], v[":freed"] = text(stateDone), text(stateFreed)
 	_, err = t.db.UpdateItem(ctx, in)
 	if err == nil {

@@ -53,12 +53,11 @@ type Table struct {
 	name   string
 	window time.Duration
 	now    func() time.Time
-	newID  func() string
 }
 
-// New returns the Table with this name. newID makes the ids of investigations.
-func New(db awsapi.DynamoDB, name string, window time.Duration, now func() time.Time, newID func() string) *Table {
-	return &Table{db: db, name: name, window: window, now: now, newID: newID}
+// New returns the Table with this name.
+func New(db awsapi.DynamoDB, name string, window time.Duration, now func() time.Time) *Table {
+	return &Table{db: db, name: name, window: window, now: now}
 }
 
 // Claim is the right to investigate an alarm.
@@ -86,10 +85,10 @@ type Duplicate struct {
 }
 
 // Claim tries to get the lease of the alarm until leaseUntil for owner, who must be the same for each
-// retry of one delivery. One of claim and duplicate is set, unless the table is not reachable; an error
+// retry of one delivery. id is the investigation's if this begins a new one. One of claim and duplicate is set, unless the table is not reachable; an error
 // next to a claim says that the alarms which triggered a composite one could not be claimed with it.
-func (t *Table) Claim(ctx context.Context, alarm *alarmevent.Alarm, owner string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
-	claim, duplicate, err := t.claimOne(ctx, alarm, owner, leaseUntil)
+func (t *Table) Claim(ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
+	claim, duplicate, err := t.claimOne(ctx, alarm, owner, id, leaseUntil)
 	if claim == nil || len(alarm.Children) == 0 {
 		return claim, duplicate, err
 	}
@@ -103,10 +102,10 @@ func (t *Table) Claim(ctx context.Context, alarm *alarmevent.Alarm, owner string
 	return nil, &Duplicate{ID: claim.ID, Running: true, CoveredBy: elsewhere}, nil
 }
 
-func (t *Table) claimOne(ctx context.Context, alarm *alarmevent.Alarm, owner string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
+func (t *Table) claimOne(ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
 	now := t.now()
 	transition := transitionOf(alarm, owner)
-	fresh := t.freshStart(alarm.ARN, alarm.Name, owner, transition, now, leaseUntil)
+	fresh := t.freshStart(alarm.ARN, alarm.Name, owner, id, transition, now, leaseUntil)
 	fresh.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
 		"(#state = :done AND window_until <= :now AND transition <> :transition AND lease_owner <> :owner)")
 	fresh.ExpressionAttributeValues[":done"] = text(stateDone)
@@ -127,11 +126,11 @@ func (t *Table) claimOne(ctx context.Context, alarm *alarmevent.Alarm, owner str
 	if !takeable(current, owner, now) {
 		return nil, duplicateOf(current), nil
 	}
-	return t.takeOver(ctx, alarm, current, owner, transition, leaseUntil)
+	return t.takeOver(ctx, alarm, current, owner, id, transition, leaseUntil)
 }
 
 // freshStart is the write of a new investigation; the caller adds the condition.
-func (t *Table) freshStart(arn, name, owner, transition string, now, leaseUntil time.Time) *dynamodb.UpdateItemInput {
+func (t *Table) freshStart(arn, name, owner, id, transition string, now, leaseUntil time.Time) *dynamodb.UpdateItemInput {
 	return &dynamodb.UpdateItemInput{
 		TableName: &t.name,
 		Key:       key(arn),
@@ -142,7 +141,7 @@ func (t *Table) freshStart(arn, name, owner, transition string, now, leaseUntil 
 		ExpressionAttributeNames: map[string]string{"#state": attrState},
 		ExpressionAttributeValues: values{
 			":running": text(stateRunning), ":name": text(name), ":owner": text(owner), ":until": millis(leaseUntil),
-			":one": whole(1), ":zero": whole(0), ":id": text(t.newID()), ":now": millis(now),
+			":one": whole(1), ":zero": whole(0), ":id": text(id), ":now": millis(now),
 			":window": millis(now.Add(t.window)), ":transition": text(transition), ":expires": t.expiry(now),
 		},
 		ReturnValues:                        types.ReturnValueAllNew,
@@ -163,7 +162,7 @@ func takeable(i item, owner string, now time.Time) bool {
 
 // takeOver goes on with the investigation in current, or begins anew when that one was of another
 // transition long ago or of another alarm.
-func (t *Table) takeOver(ctx context.Context, alarm *alarmevent.Alarm, current item, owner, transition string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
+func (t *Table) takeOver(ctx context.Context, alarm *alarmevent.Alarm, current item, owner, id, transition string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
 	now := t.now()
 	resume := current.text(attrCoveredBy) == "" &&
 		(current.text(attrTransition) == transition || current.text(attrOwner) == owner || now.Before(current.time(attrWindow)))
@@ -182,7 +181,7 @@ func (t *Table) takeOver(ctx context.Context, alarm *alarmevent.Alarm, current i
 			ReturnValues: types.ReturnValueAllNew,
 		}
 	} else {
-		in = t.freshStart(alarm.ARN, alarm.Name, owner, transition, now, leaseUntil)
+		in = t.freshStart(alarm.ARN, alarm.Name, owner, id, transition, now, leaseUntil)
 	}
 	in.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
 	in.ConditionExpression = aws.String("investigation_id = :oldID AND attempt = :oldAttempt AND #state = :oldState AND lease_owner = :oldOwner")

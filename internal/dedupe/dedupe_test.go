@@ -27,7 +27,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	db, name := newTable(t)
 	b := &bench{at: time.Date(2026, 8, 4, 12, 36, 30, 0, time.UTC)}
-	b.Table = dedupe.New(db, name, time.Hour, b.now, b.newID)
+	b.Table = dedupe.New(db, name, time.Hour, b.now)
 	return b
 }
 
@@ -54,7 +54,7 @@ const lease = 15 * time.Minute
 
 func (b *bench) claim(t *testing.T, alarm *alarmevent.Alarm, owner string) (*dedupe.Claim, *dedupe.Duplicate) {
 	t.Helper()
-	claim, duplicate, err := b.Claim(t.Context(), alarm, owner, b.now().Add(lease))
+	claim, duplicate, err := b.Claim(t.Context(), alarm, owner, b.newID(), b.now().Add(lease))
 	require.NoError(t, err)
 	require.True(t, (claim == nil) != (duplicate == nil), "either a claim or a duplicate")
 	return claim, duplicate
@@ -339,7 +339,7 @@ func TestOfAnyNumberOfSimultaneousClaimsOneWins(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range events {
 		wg.Go(func() {
-			c, d, err := b.Claim(context.Background(), alarm("a", i%3), fmt.Sprintf("request-%d", i), b.now().Add(lease))
+			c, d, err := b.Claim(context.Background(), alarm("a", i%3), fmt.Sprintf("request-%d", i), b.newID(), b.now().Add(lease))
 			mu.Lock()
 			defer mu.Unlock()
 			switch {

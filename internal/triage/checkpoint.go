@@ -29,6 +29,12 @@ const (
 	// checkpointTime is what writing or reading one checkpoint may take.
 	checkpointTime = 10 * time.Second
 
+	// firstLookTime is what looking for one may take when there most likely is none.
+	firstLookTime = 2 * time.Second
+
+	// flushShare is the share of the time that is left which waiting for a checkpoint may take.
+	flushShare = 0.2
+
 	// maxUnpacked bounds an unpacked parked record, in bytes.
 	maxUnpacked = 64 << 20
 )
@@ -57,16 +63,18 @@ func encodeCheckpoint(at stage, rec *investigation.Record, state []byte) []byte 
 	return append(append(line, '\n'), state...)
 }
 
-// lastCheckpoint reads where an earlier run left off, into the record.
+// lastCheckpoint reads where an earlier run left off, into the record. A fresh claim looks too: the table
+// may have been down when the event was delivered first.
 func (r *run) lastCheckpoint(ctx context.Context) checkpoint {
+	most := checkpointTime
 	if r.claim != nil && !r.claim.Resumed {
-		return checkpoint{}
+		most = firstLookTime
 	}
-	quick, cancel := context.WithTimeout(ctx, min(checkpointTime, r.budget.evidence))
+	quick, cancel := r.budget.part(ctx, r.Now(), flushShare, most)
 	defer cancel()
 	raw, err := r.Store.LoadCheckpoint(quick, r.rec.ID)
 	if err != nil || raw == nil {
-		r.log.Info("no checkpoint, beginning anew", "error", err)
+		r.log.Debug("no checkpoint, beginning anew", "error", err)
 		return checkpoint{}
 	}
 	line, state, _ := bytes.Cut(raw, []byte("\n"))
@@ -154,18 +162,16 @@ func (s *saver) work(idle chan struct{}) {
 	}
 }
 
-// flush waits until all is written, and returns the last write's error.
-func (s *saver) flush(ctx context.Context, most time.Duration) error {
+// flush waits until all is written or ctx ends, and returns the last write's error.
+func (s *saver) flush(ctx context.Context) error {
 	s.mu.Lock()
 	idle := s.idle
 	s.mu.Unlock()
 	if idle != nil {
-		bounded, cancel := context.WithTimeout(ctx, most)
-		defer cancel()
 		select {
 		case <-idle:
-		case <-bounded.Done():
-			return fmt.Errorf("wait for the checkpoint: %w", bounded.Err())
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the checkpoint: %w", ctx.Err())
 		}
 	}
 	s.mu.Lock()

@@ -85,7 +85,7 @@ func (r *run) confirm(ctx context.Context) error {
 	if r.claim != nil {
 		return r.Table.Confirm(quick, r.claim)
 	}
-	if claim, _, err := r.Table.Claim(quick, r.alarm, r.owner, r.leaseUntil()); err == nil {
+	if claim, _, err := r.Table.Claim(quick, r.alarm, r.owner, r.rec.ID, r.leaseUntil()); err == nil {
 		r.claim = claim
 	}
 	return nil

@@ -100,7 +100,7 @@ type Answer struct {
 // error lists every alarm that could not be dealt with; trying again goes on with those alone.
 func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer, error) {
 	if order, ok := parseHandOver(raw); ok {
-		result, err := h.handle(ctx, &order.Alarm, order.Token)
+		result, err := h.handle(ctx, &order.Alarm, order.Token, order.ID)
 		return Answer{Results: []Result{result}}, err
 	}
 	alarms, err := alarmevent.Parse(raw)
@@ -115,7 +115,7 @@ func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer,
 	}
 	problems := []error{err}
 	for i := range alarms {
-		result, err := h.handle(ctx, &alarms[i], owner)
+		result, err := h.handle(ctx, &alarms[i], owner, investigationID(&alarms[i], owner))
 		if err != nil {
 			err = fmt.Errorf("alarm %q: %w", alarms[i].Name, err)
 			h.emit(map[string]float64{emf.Failed: 1})
@@ -127,8 +127,9 @@ func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer,
 	return answer, errors.Join(problems...)
 }
 
-// handle decides what is to be done about one alarm, and does it.
-func (h *Handler) handle(ctx context.Context, alarm *alarmevent.Alarm, owner string) (Result, error) {
+// handle decides what is to be done about one alarm, and does it. id is its investigation's, if that is
+// new.
+func (h *Handler) handle(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (Result, error) {
 	if alarm.State == alarmevent.StateOK && h.Config.NotifyRecovery {
 		return h.recover(ctx, alarm)
 	}
@@ -137,7 +138,7 @@ func (h *Handler) handle(ctx context.Context, alarm *alarmevent.Alarm, owner str
 		h.Log.Info("alarm skipped", "alarm", alarm.Name, "reason", reason)
 		return Result{Alarm: alarm.Name, Status: StatusSkipped, Reason: reason}, nil
 	}
-	r, duplicate := h.begin(ctx, alarm, owner)
+	r, duplicate := h.begin(ctx, alarm, owner, id)
 	if duplicate != nil {
 		return h.duplicate(ctx, alarm, owner, duplicate), nil
 	}
@@ -159,15 +160,14 @@ func skipReason(alarm *alarmevent.Alarm) string {
 
 // begin claims the alarm. If the table is not reachable the alarm is investigated all the same: better
 // twice than never.
-func (h *Handler) begin(ctx context.Context, alarm *alarmevent.Alarm, owner string) (*run, *dedupe.Duplicate) {
+func (h *Handler) begin(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (*run, *dedupe.Duplicate) {
 	r := &run{Handler: h, alarm: alarm, owner: owner, budget: budgetOf(ctx, h.Now())}
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
-	claim, duplicate, err := h.Table.Claim(quick, alarm, owner, r.budget.deadline.Add(leaseGrace))
+	claim, duplicate, err := h.Table.Claim(quick, alarm, owner, id, r.budget.deadline.Add(leaseGrace))
 	if duplicate != nil {
 		return nil, duplicate
 	}
-	id := offlineID(alarm, owner)
 	if claim != nil {
 		r.claim, id = claim, claim.ID
 	}
@@ -224,6 +224,7 @@ func (h *Handler) emitWith(values map[string]float64, properties map[string]stri
 // handOver is the payload with which the orchestrator invokes itself.
 type handOver struct {
 	Token string           `json:"token"` // owner of the lease that waits for this invocation
+	ID    string           `json:"investigation_id"`
 	Alarm alarmevent.Alarm `json:"alarm"`
 }
 
@@ -233,7 +234,7 @@ type handOverEnvelope struct {
 
 func parseHandOver(raw []byte) (*handOver, bool) {
 	var e handOverEnvelope
-	if json.Unmarshal(raw, &e) != nil || e.HandOver == nil || e.HandOver.Token == "" {
+	if json.Unmarshal(raw, &e) != nil || e.HandOver == nil || e.HandOver.Token == "" || e.HandOver.ID == "" {
 		return nil, false
 	}
 	return e.HandOver, true

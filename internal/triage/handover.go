@@ -30,7 +30,7 @@ func (r *run) mayHandOver() bool {
 // handOver saves the state, gives the lease to a fresh invocation and asks for it. When any of that
 // fails, this invocation keeps the investigation: done is false.
 func (r *run) handOver(ctx context.Context, saver *saver) (result Result, done bool) {
-	if err := saver.flush(ctx, checkpointTime); err != nil || saver.lastState() == nil {
+	if err := r.flush(ctx, saver); err != nil || saver.lastState() == nil {
 		r.log.Warn("not handed over: there is no checkpoint", "error", err)
 		return Result{}, false
 	}
@@ -54,7 +54,7 @@ func (r *run) handOver(ctx context.Context, saver *saver) (result Result, done b
 }
 
 func (r *run) invokeSelf(ctx context.Context, token string) error {
-	payload, err := json.Marshal(handOverEnvelope{HandOver: &handOver{Token: token, Alarm: *r.alarm}})
+	payload, err := json.Marshal(handOverEnvelope{HandOver: &handOver{Token: token, ID: r.rec.ID, Alarm: *r.alarm}})
 	if err != nil {
 		return fmt.Errorf("encode the hand-over: %w", err)
 	}

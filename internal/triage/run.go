@@ -62,7 +62,7 @@ func (r *run) run(ctx context.Context) (Result, error) {
 		r.fallBack(err)
 	}
 	saver.put(encodeCheckpoint(stageFinished, r.rec, nil))
-	if err := saver.flush(ctx, checkpointTime); err != nil {
+	if err := r.flush(ctx, saver); err != nil {
 		r.log.Warn("finished investigation has no checkpoint", "error", err)
 	}
 	return r.deliver(ctx)
@@ -157,11 +157,18 @@ func (r *run) fallBack(err error) {
 	}
 }
 
-// offlineID is the id of an investigation without a claim: the same for each retry of an event, so that
-// it finds its checkpoint.
-func offlineID(alarm *alarmevent.Alarm, owner string) string {
+// investigationID is the id of a new investigation: the same for each retry of an event, so that it
+// finds its checkpoint even when the table remembers nothing.
+func investigationID(alarm *alarmevent.Alarm, owner string) string {
 	sum := sha256.Sum256([]byte(owner + " " + alarm.ARN))
 	return hex.EncodeToString(sum[:6])
+}
+
+// flush waits for the checkpoints to be written, as long as the rest does not suffer.
+func (r *run) flush(ctx context.Context, s *saver) error {
+	quick, cancel := r.budget.part(ctx, r.Now(), flushShare, checkpointTime)
+	defer cancel()
+	return s.flush(quick)
 }
 
 // leaseUntil is when another invocation may take over.

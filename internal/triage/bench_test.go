@@ -1,0 +1,276 @@
+package triage_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
+)
+
+const (
+	topicARN = "arn:aws:sns:us-east-1:123456789012:findings"
+	cardARN  = "arn:aws:sns:us-east-1:123456789012:cards"
+	bucket   = "reports-bucket"
+)
+
+// bench is an orchestrator on fakes of all services, with a scripted agent.
+type bench struct {
+	triage.Handler
+	DB     awsapitest.DynamoDB
+	S3     awsapitest.S3
+	SNS    awsapitest.SNS
+	Events awsapitest.EventBridge
+	Self   awsapitest.Lambda
+	tool   *fakeTool
+	agent  *fakeAgent
+	render *fakeRenderer
+	out    *lockedBuffer
+	clock  *clock
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{tool: &fakeTool{}, agent: &fakeAgent{}, render: &fakeRenderer{}, out: &lockedBuffer{}, clock: &clock{}}
+	b.Handler = triage.Handler{
+		Config:       config.Orchestrator{ModelID: "model", Window: time.Hour},
+		FunctionName: "triage-handler",
+		Tool:         b.tool,
+		Investigator: b.agent,
+		Renderer:     b.render,
+		Table:        dedupe.New(&b.DB, "investigations", time.Hour, b.clock.now),
+		Store:        store.New(&b.S3, bucket),
+		Topic:        notify.New(&b.SNS, topicARN),
+		Lambda:       &b.Self,
+		EventBridge:  &b.Events,
+		Metrics:      emf.New(b.out, "triage-handler", b.clock.now),
+		Now:          b.clock.now,
+		Log:          slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	return b
+}
+
+// invoke is one attempt of one invocation.
+func (b *bench) invoke(t *testing.T, owner, event string) (triage.Answer, error) {
+	t.Helper()
+	return b.Handle(shifted{context.Background(), b.clock.now().Add(lifetime)}, owner, []byte(event))
+}
+
+// lifetime is how long an invocation may take.
+const lifetime = 900 * time.Second
+
+// shifted is a context whose deadline is on the bench's clock.
+type shifted struct {
+	context.Context
+	deadline time.Time
+}
+
+func (s shifted) Deadline() (time.Time, bool) { return s.deadline, true }
+
+func (b *bench) investigated(t *testing.T, owner, event string) triage.Result {
+	t.Helper()
+	answer, err := b.invoke(t, owner, event)
+	require.NoError(t, err)
+	require.Len(t, answer.Results, 1)
+	require.Equal(t, triage.StatusInvestigated, answer.Results[0].Status, answer.Results[0].Reason)
+	return answer.Results[0]
+}
+
+// state is the claim's state in the table.
+func (b *bench) state(arn string) string {
+	return fmt.Sprint(b.DB.Item(arn)["state"])
+}
+
+// reports is how many reports lie in the bucket.
+func (b *bench) reports() int { return len(b.S3.Keys(".txt")) }
+
+// messages are the bodies that people got.
+func (b *bench) messages() []string {
+	var bodies []string
+	for _, in := range b.SNS.Published(topicARN) {
+		bodies = append(bodies, *in.Message)
+	}
+	return bodies
+}
+
+// metric sums a metric over all lines.
+func (b *bench) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	total := 0.0
+	for line := range strings.SplitSeq(strings.TrimSpace(b.out.String()), "\n") {
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &fields), line)
+		if value, ok := fields[name].(float64); ok {
+			total += value
+		}
+	}
+	return total
+}
+
+// clock is the real one, put forward by the tests.
+type clock struct {
+	mu    sync.Mutex
+	shift time.Duration
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.shift)
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shift += d
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+type fakeTool struct {
+	mu    sync.Mutex
+	calls int
+	err   error
+	after func() // the call is made; what follows may be cut off
+}
+
+func (f *fakeTool) Run(context.Context, string) (toolcall.Answer, error) {
+	f.mu.Lock()
+	f.calls++
+	f.mu.Unlock()
+	if f.after != nil {
+		f.after()
+	}
+	return toolcall.Answer{Success: true, Result: json.RawMessage(`{"definition":{"AlarmName":"orders-errors"}}`), Redactions: 2, Refusals: 1}, f.err
+}
+
+// fakeAgent concludes with a cause, or does what the test says.
+type fakeAgent struct {
+	mu    sync.Mutex
+	calls int
+	runs  []triage.Run
+	do    func(ctx context.Context, run triage.Run, rec *investigation.Record, resume []byte) error
+}
+
+func (f *fakeAgent) Investigate(ctx context.Context, run triage.Run, rec *investigation.Record, resume []byte) error {
+	f.mu.Lock()
+	f.calls++
+	f.runs = append(f.runs, run)
+	do := f.do
+	f.mu.Unlock()
+	if do != nil {
+		return do(ctx, run, rec, resume)
+	}
+	return conclude(rec)
+}
+
+func conclude(rec *investigation.Record) error {
+	rec.Outcome = investigation.OutcomeCompleted
+	rec.Report = investigation.Report{Summary: "Orders fail", RootCause: "the role lost dynamodb:GetItem", Confidence: investigation.Confirmed}
+	rec.Usage = investigation.Usage{ModelCalls: 3, ToolCalls: 2, InputTokens: 1000, OutputTokens: 100, CostUSD: 0.25, PriceKnown: true}
+	rec.Rounds = append(rec.Rounds, investigation.Round{Number: 1})
+	return nil
+}
+
+type fakeRenderer struct {
+	panics bool
+	body   string
+}
+
+func (f *fakeRenderer) text(rec *investigation.Record) string {
+	if f.panics {
+		panic("a bug")
+	}
+	return fmt.Sprintf("%s\ncause: %s\noutcome: %s %s\nrepeats: %d\ntogether: %d\nbefore: %d\nresumed: %d\nreport: %s\n%s",
+		rec.Alarm.Name, rec.Report.RootCause, rec.Outcome, rec.OutcomeWhy, rec.Repeats, len(rec.Together), len(rec.SeenBefore),
+		rec.Resumed, rec.ReportURI, f.body)
+}
+
+func (f *fakeRenderer) Subject(rec *investigation.Record) string {
+	if f.panics {
+		panic("a bug")
+	}
+	return "ALARM " + rec.Alarm.Name
+}
+
+func (f *fakeRenderer) Notification(rec *investigation.Record, _ store.Keys, _ int) string {
+	return f.text(rec)
+}
+func (f *fakeRenderer) Text(rec *investigation.Record, _ store.Keys) string { return f.text(rec) }
+func (f *fakeRenderer) HTML(rec *investigation.Record, _ store.Keys) ([]byte, error) {
+	return []byte(f.text(rec)), nil
+}
+func (f *fakeRenderer) JSON(rec *investigation.Record) ([]byte, error) { return json.Marshal(rec) }
+func (f *fakeRenderer) Card(rec *investigation.Record, _ store.Keys) ([]byte, error) {
+	return []byte(`{"version":"1.0","title":"` + rec.Alarm.Name + `"}`), nil
+}
+
+func fixture(t *testing.T, name string) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("..", "alarmevent", "testdata", name+".json"))
+	require.NoError(t, err)
+	return string(raw)
+}
+
+const ordersARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:orders-errors"
+
+// killed runs an invocation that Lambda ends in the middle: its goroutine stops where die is called.
+func (b *bench) killed(t *testing.T, owner, event string) {
+	t.Helper()
+	finished := false
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_, _ = b.invoke(t, owner, event)
+		finished = true
+	})
+	wg.Wait()
+	assert.False(t, finished, "the invocation should have been killed")
+}
+
+func die() { runtime.Goexit() }
+
+func action(name string, transition int) string {
+	arn := "arn:aws:cloudwatch:us-east-1:123456789012:alarm:" + name
+	stamp := time.Date(2026, 8, 4, 12, 0, 0, 0, time.UTC).Add(time.Duration(transition) * time.Second).Format("2006-01-02T15:04:05.000-0700")
+	raw, _ := json.Marshal(map[string]any{
+		"source": "aws.cloudwatch", "alarmArn": arn, "accountId": "123456789012", "region": "us-east-1", "time": stamp,
+		"alarmData": map[string]any{"alarmName": name, "state": map[string]any{"value": "ALARM", "reason": "r", "timestamp": stamp}},
+	})
+	return string(raw)
+}

@@ -1,0 +1,544 @@
+package triage_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
+)
+
+func TestAnAlarmEndsInAStoredReportAndADeliveredNotification(t *testing.T) {
+	b := newBench(t)
+	b.CardTopic = notify.New(&b.SNS, cardARN)
+	b.Config.EventBus = "bus"
+	result := b.investigated(t, "request-1", fixture(t, "action-metric"))
+
+	assert.Regexp(t, "^[0-9a-f]{12}$", result.ID)
+	assert.Equal(t, investigation.OutcomeCompleted, result.Outcome)
+	assert.Regexp(t, `^s3://reports-bucket/reports/\d{4}/\d\d/\d\d/\d{6}-orders-errors-[0-9a-f]{12}\.txt$`, result.ReportURI)
+	base := strings.TrimSuffix(strings.TrimPrefix(result.ReportURI, "s3://"+bucket+"/"), ".txt")
+	for _, form := range []string{".txt", ".html", ".json", "-conversation.json"} {
+		assert.NotEmpty(t, b.S3.Object(bucket, base+form), form)
+	}
+	require.Len(t, b.messages(), 1)
+	assert.Contains(t, b.messages()[0], "cause: the role lost dynamodb:GetItem")
+	assert.Contains(t, b.messages()[0], result.ReportURI)
+	attributes := b.SNS.Published(topicARN)[0].MessageAttributes
+	assert.Equal(t, "confirmed", *attributes["confidence"].StringValue)
+	assert.Len(t, b.SNS.Published(cardARN), 1)
+	assert.Contains(t, b.state(ordersARN), "done")
+
+	require.Len(t, b.Events.Put(), 1)
+	var detail map[string]any
+	require.NoError(t, json.Unmarshal([]byte(*b.Events.Put()[0].Entries[0].Detail), &detail))
+	assert.Equal(t, result.ReportURI, detail["report_uri"])
+	assert.Equal(t, "confirmed", detail["report"].(map[string]any)["confidence"])
+
+	for name, want := range map[string]float64{
+		emf.Investigations: 1, emf.Completed: 1, emf.Fallback: 0, emf.Rounds: 1, emf.ToolCalls: 2, emf.InputTokens: 1000,
+		emf.CostUSD: 0.25, emf.Redactions: 2, emf.BrokerRefusals: 1, emf.Duplicates: 0,
+	} {
+		assert.Equal(t, want, b.metric(t, name), name)
+	}
+}
+
+func TestTheSameTransitionOnAllThreePathsIsInvestigatedOnce(t *testing.T) {
+	b := newBench(t)
+	paths := []string{fixture(t, "action-metric"), fixture(t, "eventbridge-metric"), fixture(t, "sns-metric")}
+	var mu sync.Mutex
+	count := map[triage.Status]int{}
+	var wg sync.WaitGroup
+	for i := range 300 {
+		wg.Go(func() {
+			answer, err := b.invoke(t, fmt.Sprintf("request-%d", i), paths[i%3])
+			mu.Lock()
+			defer mu.Unlock()
+			if assert.NoError(t, err) {
+				count[answer.Results[0].Status]++
+			}
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, map[triage.Status]int{triage.StatusInvestigated: 1, triage.StatusDuplicate: 299}, count)
+	assert.Equal(t, 1, b.agent.calls)
+	assert.Len(t, b.messages(), 1)
+	assert.Equal(t, 299.0, b.metric(t, emf.Duplicates))
+}
+
+func TestWhatIsNotAFiringAlarmIsSkippedAndSaidSo(t *testing.T) {
+	tests := []struct {
+		fixture, want string
+	}{
+		{"action-ok", "not ALARM"},
+		{"eventbridge-insufficient-data", "INSUFFICIENT_DATA"},
+		{"eventbridge-muted", "muted by arn:"},
+		{"eventbridge-suppressed", "suppressed (Alarm)"},
+		{"eventbridge-configuration-change", "Configuration Change"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.fixture, func(t *testing.T) {
+			b := newBench(t)
+			answer, err := b.invoke(t, "request-1", fixture(t, tt.fixture))
+			require.NoError(t, err)
+			assert.Equal(t, triage.StatusSkipped, answer.Results[0].Status)
+			assert.Contains(t, answer.Results[0].Reason, tt.want)
+			assert.Zero(t, b.agent.calls)
+			assert.Empty(t, b.messages())
+			assert.Equal(t, 1.0, b.metric(t, emf.Skipped))
+		})
+	}
+}
+
+func TestAnUnknownEventFailsTheInvocation(t *testing.T) {
+	b := newBench(t)
+	_, err := b.invoke(t, "request-1", `{"hello":"world"}`)
+	require.ErrorContains(t, err, "none of those that are understood")
+	assert.Equal(t, 1.0, b.metric(t, emf.UnknownEvents))
+}
+
+// services that may be down, and what must hold for the human while they are.
+func TestWhateverServiceIsDownAHumanIsToldAndTheRetryCompletes(t *testing.T) {
+	type down struct{ s3, sns, db bool }
+	tests := []struct {
+		name          string
+		down          down
+		wantError     bool // the invocation fails, so that Lambda tries again
+		wantTold      int  // messages while the services are down
+		wantToldAfter int  // and after the retry
+		wantAgentRuns int
+	}{
+		{"S3", down{s3: true}, true, 1, 1, 1},
+		{"SNS", down{sns: true}, true, 0, 1, 1},
+		{"DynamoDB", down{db: true}, false, 1, 1, 1},
+		{"S3 and SNS", down{s3: true, sns: true}, true, 0, 1, 1},
+		{"S3 and DynamoDB", down{s3: true, db: true}, true, 1, 2, 2}, // nothing remembers the first message: better twice than never
+		{"SNS and DynamoDB", down{sns: true, db: true}, true, 0, 1, 1},
+		{"all three", down{s3: true, sns: true, db: true}, true, 0, 1, 2},
+	}
+	for _, tt := range tests {
+		for _, how := range []string{"refused", "denied"} {
+			t.Run(tt.name+" "+how, func(t *testing.T) {
+				b := newBench(t)
+				err := awsapitest.ErrDown
+				if how == "denied" {
+					err = awsapitest.Denied("service:Action")
+				}
+				setFault := func(times int) {
+					if tt.down.s3 {
+						b.S3.Fail(err, times)
+					}
+					if tt.down.sns {
+						b.SNS.Fail(err, times)
+					}
+					if tt.down.db {
+						b.DB.Fail(err, times)
+					}
+				}
+				setFault(-1)
+				answer, failure := b.invoke(t, "request-1", fixture(t, "action-metric"))
+				assert.Equal(t, tt.wantError, failure != nil, "%v", failure)
+				assert.Len(t, b.messages(), tt.wantTold)
+				if !tt.wantError {
+					assert.Equal(t, triage.StatusInvestigated, answer.Results[0].Status)
+					return
+				}
+				if tt.wantTold > 0 {
+					assert.Contains(t, b.messages()[0], "could not be stored")
+					assert.Contains(t, b.messages()[0], "cause: the role lost dynamodb:GetItem", "the message has the findings all the same")
+				}
+				setFault(0)
+				b.investigated(t, "request-1", fixture(t, "action-metric"))
+				assert.Len(t, b.messages(), tt.wantToldAfter)
+				assert.Equal(t, 1, b.reports())
+				assert.Equal(t, tt.wantAgentRuns, b.agent.calls, "a finished investigation is not done again")
+				assert.Contains(t, b.state(ordersARN), "done")
+			})
+		}
+	}
+}
+
+func TestAKilledInvocationIsResumedByItsRetry(t *testing.T) {
+	tests := []struct {
+		name     string
+		kill     func(b *bench) (heal func())
+		tools    int // evidence calls in the end
+		agents   int
+		messages int
+	}{
+		{"while it collects evidence", func(b *bench) func() {
+			b.tool.after = die
+			return func() { b.tool.after = nil }
+		}, 2, 1, 1},
+		{"before the first checkpoint of the agent", func(b *bench) func() {
+			b.agent.do = func(context.Context, triage.Run, *investigation.Record, []byte) error {
+				waitFor(func() bool { return len(b.S3.Keys("checkpoints/")) > 0 })
+				die()
+				return nil
+			}
+			return func() { b.agent.do = nil }
+		}, 1, 2, 1},
+		{"while the report is rendered", func(b *bench) func() {
+			b.Renderer = dyingRenderer{b.render}
+			return func() { b.Renderer = b.render }
+		}, 1, 1, 1},
+		{"right after the notification", func(b *bench) func() {
+			b.Config.EventBus = "bus"
+			b.EventBridge = dyingBus{}
+			return func() { b.EventBridge = &b.Events }
+		}, 1, 1, 2}, // nobody knows whether the message went out: better twice than never
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t)
+			heal := tt.kill(b)
+			b.killed(t, "request-1", fixture(t, "action-metric"))
+			heal()
+			answer, err := b.invoke(t, "request-2", fixture(t, "eventbridge-metric"))
+			require.NoError(t, err)
+			assert.Equal(t, triage.StatusDuplicate, answer.Results[0].Status, "the lease still runs")
+			b.investigated(t, "request-1", fixture(t, "action-metric"))
+			assert.Equal(t, tt.tools, b.tool.calls)
+			assert.Equal(t, tt.agents, b.agent.calls)
+			assert.Len(t, b.messages(), tt.messages)
+			assert.Equal(t, 1, b.reports(), "the retry writes to the same objects")
+			assert.Contains(t, b.messages()[0], "resumed: ")
+			assert.Contains(t, b.state(ordersARN), "done")
+		})
+	}
+}
+
+func TestACrashWithoutARetryDoesNotSuppressTheNextAlarm(t *testing.T) {
+	b := newBench(t)
+	b.tool.after = die
+	b.killed(t, "request-1", action("orders-errors", 1))
+	b.tool.after = nil
+	b.clock.pass(lifetime + 10*time.Second)
+	b.investigated(t, "request-2", action("orders-errors", 1000))
+	assert.Len(t, b.messages(), 1)
+}
+
+func TestTheAgentGoesOnFromItsLastCheckpoint(t *testing.T) {
+	b := newBench(t)
+	b.agent.do = func(ctx context.Context, run triage.Run, _ *investigation.Record, resume []byte) error {
+		assert.Empty(t, resume)
+		require.NoError(t, run.Checkpoint(ctx, []byte("round 1")))
+		require.NoError(t, run.Checkpoint(ctx, []byte("round 2\nwith two lines")))
+		waitFor(func() bool {
+			keys := b.S3.Keys("checkpoints/")
+			return len(keys) == 1 && strings.Contains(string(b.S3.Object(bucket, strings.TrimPrefix(keys[0], bucket+"/"))), "round 2")
+		})
+		die()
+		return nil
+	}
+	b.killed(t, "request-1", fixture(t, "action-metric"))
+	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, resume []byte) error {
+		assert.Equal(t, "round 2\nwith two lines", string(resume))
+		return conclude(rec)
+	}
+	b.investigated(t, "request-1", fixture(t, "action-metric"))
+	assert.Equal(t, 1, b.tool.calls, "the evidence is not collected again")
+	assert.Contains(t, b.messages()[0], "resumed: 1")
+}
+
+func TestAnInvestigationThatNeedsMoreTimeIsHandedOverABoundedNumberOfTimes(t *testing.T) {
+	b := newBench(t)
+	rounds := 0
+	b.agent.do = func(ctx context.Context, run triage.Run, rec *investigation.Record, resume []byte) error {
+		if rounds > 0 {
+			assert.Equal(t, fmt.Sprint("state ", rounds), string(resume))
+		}
+		rounds++
+		require.NoError(t, run.Checkpoint(ctx, fmt.Append(nil, "state ", rounds)))
+		if run.MayHandOver {
+			return triage.ErrHandOver
+		}
+		return conclude(rec)
+	}
+	answer, err := b.invoke(t, "request-1", fixture(t, "action-metric"))
+	require.NoError(t, err)
+	for i := 1; i <= 3; i++ {
+		assert.Equal(t, triage.StatusHandedOver, answer.Results[0].Status)
+		require.Len(t, b.Self.Events(), i)
+		in := b.Self.Events()[i-1]
+		assert.Equal(t, "triage-handler", *in.FunctionName, "it invokes nothing but itself")
+		late, err := b.invoke(t, "another", fixture(t, "sns-metric"))
+		require.NoError(t, err)
+		assert.Equal(t, triage.StatusDuplicate, late.Results[0].Status)
+		answer, err = b.invoke(t, fmt.Sprint("fresh-", i), string(in.Payload))
+		require.NoError(t, err)
+	}
+	assert.Equal(t, triage.StatusInvestigated, answer.Results[0].Status)
+	assert.Equal(t, 4, rounds)
+	assert.Len(t, b.messages(), 1)
+	assert.Equal(t, 1, b.tool.calls)
+	again, err := b.invoke(t, "fresh-3", string(b.Self.Events()[2].Payload))
+	require.NoError(t, err)
+	assert.Equal(t, triage.StatusDuplicate, again.Results[0].Status, "a hand-over that is delivered twice does nothing")
+}
+
+func TestAHandOverThatFailsConcludesInTheSameInvocation(t *testing.T) {
+	for name, breakIt := range map[string]func(*bench){
+		"no invocation": func(b *bench) { b.Self.Fail(awsapitest.Denied("lambda:InvokeFunction"), -1) },
+		"no checkpoint": func(b *bench) { b.S3.Fail(awsapitest.ErrDown, 3) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			breakIt(b)
+			b.agent.do = func(ctx context.Context, run triage.Run, rec *investigation.Record, resume []byte) error {
+				if run.MayHandOver {
+					waitFor(func() bool { return b.S3.Calls() > 1 })
+					require.NoError(t, run.Checkpoint(ctx, []byte("state")))
+					return triage.ErrHandOver
+				}
+				assert.Equal(t, "state", string(resume))
+				assert.False(t, run.ConcludeAt.After(b.clock.now()))
+				return conclude(rec)
+			}
+			b.investigated(t, "request-1", fixture(t, "action-metric"))
+			assert.Len(t, b.messages(), 1)
+			assert.Empty(t, b.Self.Events())
+			assert.Contains(t, b.state(ordersARN), "done")
+		})
+	}
+}
+
+func TestWhateverTheAgentDoesAReportGoesOut(t *testing.T) {
+	tests := []struct {
+		name string
+		do   func(ctx context.Context, rec *investigation.Record) error
+		want string
+	}{
+		{"it panics", func(context.Context, *investigation.Record) error { panic("a bug") }, "the agent failed: a bug"},
+		{"it fails", func(context.Context, *investigation.Record) error { return errors.New("no such model") }, "no such model"},
+		{"its time is up", func(context.Context, *investigation.Record) error { return context.DeadlineExceeded }, "longer timeout"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t)
+			b.agent.do = func(ctx context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+				return tt.do(ctx, rec)
+			}
+			result := b.investigated(t, "request-1", fixture(t, "action-metric"))
+			assert.Equal(t, investigation.OutcomeFallback, result.Outcome)
+			assert.Contains(t, b.messages()[0], tt.want)
+			assert.Equal(t, 1, b.reports())
+			assert.Equal(t, 1.0, b.metric(t, emf.Fallback))
+		})
+	}
+}
+
+func TestARendererThatFailsStillLetsTheFactsOut(t *testing.T) {
+	b := newBench(t)
+	b.render.panics = true
+	b.investigated(t, "request-1", fixture(t, "action-metric"))
+	require.Len(t, b.messages(), 1)
+	assert.Contains(t, b.messages()[0], "the role lost dynamodb:GetItem")
+	assert.Equal(t, 1, b.reports())
+}
+
+func TestAToolThatIsDownIsSaidInTheEvidence(t *testing.T) {
+	b := newBench(t)
+	b.tool.err = errors.New("the tool function is throttled")
+	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+		assert.Equal(t, "the tool function is throttled", rec.Evidence.Problem)
+		return conclude(rec)
+	}
+	b.investigated(t, "request-1", fixture(t, "action-metric"))
+}
+
+func TestTimeIsKeptBackToStoreAndNotify(t *testing.T) {
+	for _, lifetime := range []time.Duration{900 * time.Second, 60 * time.Second, 20 * time.Second} {
+		b := newBench(t)
+		var run triage.Run
+		var agentEnds time.Time
+		b.agent.do = func(ctx context.Context, r triage.Run, rec *investigation.Record, _ []byte) error {
+			run = r
+			agentEnds, _ = ctx.Deadline()
+			return conclude(rec)
+		}
+		deadline := time.Now().Add(lifetime)
+		ctx, cancel := context.WithDeadline(t.Context(), deadline)
+		_, err := b.Handle(ctx, "request-1", []byte(fixture(t, "action-metric")))
+		cancel()
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, deadline.Sub(agentEnds), min(lifetime/5, 30*time.Second))
+		assert.Greater(t, agentEnds.Sub(run.ConcludeAt), lifetime/20)
+		assert.Greater(t, time.Until(run.ConcludeAt), lifetime/3)
+	}
+}
+
+func TestAHangingServiceDoesNotEatTheTimeOfTheOthers(t *testing.T) {
+	tests := []struct {
+		name string
+		hang func(b *bench)
+		want int // messages
+	}{
+		{"S3", func(b *bench) { b.S3.Hang(true) }, 1},
+		{"DynamoDB", func(b *bench) { b.DB.Hang(true) }, 1},
+		{"EventBridge", func(b *bench) { b.Events.Hang(true) }, 1},
+		{"S3 and DynamoDB", func(b *bench) { b.S3.Hang(true); b.DB.Hang(true) }, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.Config.EventBus = "bus"
+			tt.hang(b)
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+			defer cancel()
+			_, _ = b.Handle(ctx, "request-1", []byte(fixture(t, "action-metric")))
+			assert.NoError(t, ctx.Err(), "the handler returns before Lambda kills it")
+			assert.Len(t, b.messages(), tt.want)
+		})
+	}
+}
+
+func TestRepeatsAndWhatFiredTogetherAreInTheReport(t *testing.T) {
+	b := newBench(t)
+	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+		if rec.Alarm.Name == "a" {
+			for i := range 5 {
+				_, err := b.invoke(t, fmt.Sprint("repeat-", i), action("a", 10+i))
+				require.NoError(t, err)
+			}
+			_, err := b.invoke(t, "other", action("b", 3))
+			require.NoError(t, err)
+		}
+		return conclude(rec)
+	}
+	b.investigated(t, "request-1", action("a", 1))
+	require.Len(t, b.messages(), 2)
+	assert.Contains(t, b.messages()[1], "repeats: 5\ntogether: 1\n")
+	assert.Contains(t, b.messages()[0], "together: 1\n", "each names the other")
+}
+
+func TestAStormInvestigatesEachAlarmOnce(t *testing.T) {
+	b := newBench(t)
+	const alarms, events = 250, 1000
+	var wg sync.WaitGroup
+	gate := make(chan struct{}, 50)
+	for i := range events {
+		wg.Go(func() {
+			gate <- struct{}{}
+			defer func() { <-gate }()
+			_, err := b.invoke(t, fmt.Sprint("request-", i), action(fmt.Sprint("alarm-", i%alarms), i/alarms))
+			assert.NoError(t, err)
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, alarms, b.agent.calls)
+	assert.Len(t, b.messages(), alarms)
+	assert.Equal(t, alarms, b.reports())
+	assert.Equal(t, float64(events-alarms), b.metric(t, emf.Duplicates))
+}
+
+func TestACompositeAlarmAndWhatTriggeredItAreInvestigatedOnce(t *testing.T) {
+	b := newBench(t)
+	b.investigated(t, "request-1", fixture(t, "action-composite"))
+	answer, err := b.invoke(t, "request-2", fixture(t, "eventbridge-metric"))
+	require.NoError(t, err)
+	assert.Equal(t, triage.StatusDuplicate, answer.Results[0].Status)
+	assert.Contains(t, answer.Results[0].Reason, "together with arn:aws:cloudwatch:us-east-1:123456789012:alarm:orders-down")
+	assert.Equal(t, 1, b.agent.calls)
+}
+
+func TestPastInvestigationsAreHandedOn(t *testing.T) {
+	b := newBench(t)
+	first := b.investigated(t, "request-1", action("a", 1))
+	b.clock.pass(2 * time.Hour)
+	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+		require.Len(t, rec.SeenBefore, 1)
+		assert.Equal(t, "the role lost dynamodb:GetItem", rec.SeenBefore[0].Cause)
+		assert.Equal(t, first.ID, rec.SeenBefore[0].ID)
+		return conclude(rec)
+	}
+	b.investigated(t, "request-2", action("a", 7300))
+	assert.Contains(t, b.messages()[1], "before: 1")
+}
+
+func TestARecoveryIsToldOnceWhenAskedFor(t *testing.T) {
+	b := newBench(t)
+	b.Config.NotifyRecovery = true
+	b.CardTopic = notify.New(&b.SNS, cardARN)
+	skipped, err := b.invoke(t, "request-0", fixture(t, "action-ok"))
+	require.NoError(t, err)
+	assert.Equal(t, triage.StatusSkipped, skipped.Results[0].Status, "nothing was investigated")
+
+	result := b.investigated(t, "request-1", fixture(t, "action-metric"))
+	b.SNS.Fail(awsapitest.ErrDown, 1)
+	_, err = b.invoke(t, "request-2", fixture(t, "action-ok"))
+	require.Error(t, err)
+	answer, err := b.invoke(t, "request-2", fixture(t, "action-ok"))
+	require.NoError(t, err)
+	assert.Equal(t, triage.StatusRecovered, answer.Results[0].Status)
+	require.Len(t, b.messages(), 2)
+	assert.Contains(t, b.messages()[1], "is OK again")
+	assert.Contains(t, b.messages()[1], result.ReportURI)
+	assert.Len(t, b.SNS.Published(cardARN), 2)
+	again, err := b.invoke(t, "request-3", fixture(t, "action-ok"))
+	require.NoError(t, err)
+	assert.Equal(t, triage.StatusSkipped, again.Results[0].Status)
+}
+
+func TestInstructionsFromS3AreReadAnewAndTheirLossIsNoReasonToStop(t *testing.T) {
+	b := newBench(t)
+	b.Config.Instructions = "Look at the canary first."
+	b.Config.InstructionsURI = "s3://runbooks/orders.md"
+	b.investigated(t, "request-1", action("a", 1))
+	assert.Equal(t, "Look at the canary first.", b.agent.runs[0].Instructions, "the object is not there")
+	b.Config.InstructionsURI = "not a URI"
+	b.investigated(t, "request-2", action("b", 1))
+	assert.Equal(t, "Look at the canary first.", b.agent.runs[1].Instructions)
+}
+
+func TestLongNamesInAnyScriptAndLongReportsFitEverywhere(t *testing.T) {
+	b := newBench(t)
+	b.render.body = strings.Repeat("日本語のログ行\n", 60000)
+	name := strings.Repeat("🚨注文/é ", 51) // 255 characters
+	b.investigated(t, "request-1", action(name, 1))
+	in := b.SNS.Published(topicARN)[0]
+	assert.Less(t, len(*in.Subject), 100)
+	assert.Regexp(t, `^[ -~]+$`, *in.Subject)
+	size := len(*in.Message)
+	for name, value := range in.MessageAttributes {
+		size += len(name) + len(*value.DataType) + len(*value.StringValue)
+	}
+	assert.LessOrEqual(t, size, notify.MaxMessage)
+	assert.True(t, utf8.ValidString(*in.Message))
+	for _, key := range b.S3.Keys("") {
+		assert.Regexp(t, `^[A-Za-z0-9/._-]+$`, key)
+		assert.Less(t, len(key), 300)
+	}
+}
+
+type dyingRenderer struct{ triage.Renderer }
+
+func (dyingRenderer) Subject(*investigation.Record) string { die(); return "" }
+
+func waitFor(condition func() bool) {
+	for end := time.Now().Add(5 * time.Second); !condition() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+type dyingBus struct{}
+
+func (dyingBus) PutEvents(context.Context, *eventbridge.PutEventsInput, ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+	die()
+	return nil, nil
+}
