@@ -1,0 +1,104 @@
+package sandbox
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+// capture keeps the head and the tail of a stream and counts the rest.
+type capture struct {
+	mu    sync.Mutex
+	head  []byte
+	tail  []byte // ring of the last bytes; at is its oldest byte once full
+	at    int
+	keep  int // bytes of head, and bytes of tail
+	total int64
+}
+
+func newCapture(keep int) *capture { return &capture{keep: keep} }
+
+// Write implements io.Writer and never fails.
+func (c *capture) Write(data []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	written := len(data)
+	c.total += int64(written)
+	if room := c.keep - len(c.head); room > 0 {
+		n := min(room, len(data))
+		c.head = append(c.head, data[:n]...)
+		data = data[n:]
+	}
+	if len(data) > c.keep {
+		data = data[len(data)-c.keep:]
+	}
+	if room := c.keep - len(c.tail); room > 0 {
+		n := min(room, len(data))
+		c.tail = append(c.tail, data[:n]...)
+		data = data[n:]
+	}
+	for len(data) > 0 {
+		n := copy(c.tail[c.at:], data)
+		c.at = (c.at + n) % c.keep
+		data = data[n:]
+	}
+	return written, nil
+}
+
+func (c *capture) size() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total
+}
+
+// text returns what was kept as valid UTF-8 and, when something is missing, how much.
+func (c *capture) text() (text string, missing int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	tail := append(append([]byte{}, c.tail[c.at:]...), c.tail[:c.at]...)
+	missing = c.total - int64(len(c.head)+len(tail))
+	if missing == 0 {
+		return strings.ToValidUTF8(string(append(append([]byte{}, c.head...), tail...)), "\uFFFD"), 0
+	}
+	head := strings.ToValidUTF8(string(wholeRunesEnd(c.head)), "\uFFFD")
+	end := strings.ToValidUTF8(string(wholeRunesStart(tail)), "\uFFFD")
+	return fmt.Sprintf("%s\n… %d bytes left out …\n%s", head, missing, end), missing
+}
+
+func wholeRunesEnd(data []byte) []byte {
+	for cut := 1; cut <= utf8.UTFMax && cut <= len(data); cut++ {
+		if utf8.RuneStart(data[len(data)-cut]) {
+			if !utf8.FullRune(data[len(data)-cut:]) {
+				return data[:len(data)-cut]
+			}
+			break
+		}
+	}
+	return data
+}
+
+func wholeRunesStart(data []byte) []byte {
+	for skip := 0; skip < utf8.UTFMax && skip < len(data); skip++ {
+		if utf8.RuneStart(data[skip]) {
+			return data[skip:]
+		}
+	}
+	return data
+}
+
+// drain copies a stream into its capture until it ends, and reports a flood once.
+func drain(from io.Reader, into *capture, limit int64, flood func()) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		into.Write(buffer[:n])
+		if into.size() > limit {
+			flood()
+		}
+		if err != nil {
+			return
+		}
+	}
+}

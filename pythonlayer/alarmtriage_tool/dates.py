@@ -1,0 +1,53 @@
+"""`datetime` as models write it: module and class in one name.
+
+Models write `datetime.now()`, `datetime.datetime.now()` and `datetime.timedelta(hours=1)` in the
+same breath. The name bound here answers to all three. Calling it makes real datetimes, so no
+instance of it ever exists, and arithmetic, pickling and serialising see nothing unusual.
+"""
+
+import datetime as _module
+from typing import Any
+
+_MODULE_NAMES = frozenset(
+    name
+    for name in ("datetime", "date", "time", "timedelta", "timezone", "tzinfo", "MINYEAR", "MAXYEAR", "UTC")
+    if hasattr(_module, name)
+)
+
+
+class _Hybrid(type(_module.datetime)):  # type: ignore[misc]
+    """Serves the module's names first, then those of the class."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        if name in _MODULE_NAMES:
+            return getattr(_module, name)
+        if name in ("__mro__", "__bases__", "__dict__", "__class__", "__or__", "__ror__"):
+            return type.__getattribute__(cls, name)
+        return getattr(_module.datetime, name)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return _module.datetime(*args, **kwargs)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, _module.datetime)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, _module.datetime)
+
+    def __eq__(cls, other: Any) -> bool:
+        return other is cls or other is _module.datetime
+
+    def __hash__(cls) -> int:
+        return hash(_module.datetime)
+
+    def __repr__(cls) -> str:
+        return repr(_module.datetime)
+
+
+Datetime = _Hybrid("datetime", (_module.datetime,), {"__module__": "datetime", "__slots__": ()})
+"""Bound to the name `datetime` in the code of a call."""
+
+RealDatetime = _module.datetime
+"""Bound instead where the code derives from `datetime` or compares it by identity."""
+
+RealModule = _module

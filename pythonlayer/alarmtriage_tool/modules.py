@@ -1,0 +1,121 @@
+"""The names that the code of a call finds without importing them, and stand-ins for what is missing."""
+
+import importlib
+import importlib.util
+import sys
+import types
+from typing import Any, Dict, List, NoReturn, Tuple
+
+from . import dates
+
+# Modules bound under their own names. Each import is cheap once the zygote has made it.
+MODULES: Tuple[str, ...] = (
+    "boto3", "botocore", "json", "csv", "base64", "time", "re", "string", "textwrap", "difflib",
+    "fnmatch", "glob", "collections", "itertools", "functools", "operator", "copy", "ipaddress",
+    "hashlib", "hmac", "urllib", "urllib.parse", "uuid", "math", "statistics", "random", "decimal",
+    "fractions", "os", "sys", "platform", "traceback", "warnings", "pprint", "enum", "dataclasses",
+    "typing", "io", "gzip", "zlib", "bz2", "tarfile", "zipfile", "calendar", "bisect", "heapq",
+    "struct", "zoneinfo", "contextlib", "html", "shlex", "types", "concurrent.futures",
+)
+
+# Names bound from inside a module.
+NAMES: Tuple[Tuple[str, str], ...] = (
+    ("datetime", "timedelta"), ("datetime", "timezone"),
+    ("collections", "Counter"), ("collections", "defaultdict"), ("collections", "OrderedDict"),
+    ("collections", "deque"), ("collections", "namedtuple"), ("collections", "ChainMap"),
+    ("io", "StringIO"), ("io", "BytesIO"),
+    ("decimal", "Decimal"), ("fractions", "Fraction"), ("enum", "Enum"),
+    ("dataclasses", "dataclass"), ("dataclasses", "field"), ("dataclasses", "asdict"),
+    ("functools", "lru_cache"), ("functools", "partial"), ("functools", "reduce"),
+    ("pprint", "pformat"),
+    ("typing", "Any"), ("typing", "Dict"), ("typing", "List"), ("typing", "Optional"),
+    ("typing", "Tuple"), ("typing", "Set"), ("typing", "Union"),
+    ("concurrent.futures", "ThreadPoolExecutor"), ("concurrent.futures", "as_completed"),
+    ("botocore.exceptions", "ClientError"), ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "NoCredentialsError"), ("botocore.exceptions", "EndpointConnectionError"),
+    ("botocore.exceptions", "ParamValidationError"), ("botocore.exceptions", "WaiterError"),
+    ("botocore.config", "Config"),
+)
+
+# Imported ahead because models use them or the libraries import them late; not bound.
+WARM: Tuple[str, ...] = (
+    "ast", "threading", "queue", "logging", "locale", "inspect", "tempfile", "pickle", "secrets",
+    "xml.etree.ElementTree", "urllib.request", "urllib.error", "encodings.idna", "abc", "numbers",
+    "email.utils", "socket", "select", "signal", "unicodedata", "botocore.exceptions",
+)
+
+
+def load() -> Dict[str, Any]:
+    """Imports everything and returns what a call's namespace starts with."""
+    bound: Dict[str, Any] = {}
+    for name in MODULES:
+        module = importlib.import_module(name)
+        if "." not in name:
+            bound[name] = module
+    for module_name, name in NAMES:
+        bound[name] = getattr(importlib.import_module(module_name), name)
+    for name in WARM:
+        importlib.import_module(name)
+    bound["datetime"] = dates.Datetime
+    bound["pprint"] = PPrint(bound["pprint"])
+    return bound
+
+
+class PPrint(types.ModuleType):
+    """`pprint` as models write it: `pprint(x)` and `pprint.pprint(x)`."""
+
+    def __init__(self, module: types.ModuleType) -> None:
+        super().__init__("pprint", module.__doc__)
+        self.__dict__.update({k: v for k, v in vars(module).items() if k not in ("__name__", "__doc__")})
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        self.__dict__["pprint"](*args, **kwargs)
+
+
+def installed(name: str) -> bool:
+    """Tells whether the top-level module of a dotted name can be imported."""
+    top = name.partition(".")[0]
+    if top in sys.modules:
+        return True
+    try:
+        return importlib.util.find_spec(top) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+class Missing:
+    """Stands for a module that is not installed and says so when it is used, not before."""
+
+    def __init__(self, name: str) -> None:
+        self.__dict__["_name"] = name
+
+    def _complain(self) -> NoReturn:
+        name = self.__dict__["_name"]
+        raise ModuleNotFoundError(unavailable(name), name=name)
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__") and attribute.endswith("__"):
+            raise AttributeError(attribute)
+        self._complain()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._complain()
+
+    def __getitem__(self, key: Any) -> Any:
+        self._complain()
+
+    def __iter__(self) -> Any:
+        self._complain()
+
+
+def unavailable(name: str) -> str:
+    """The error text for a module that is not installed."""
+    return (
+        f"module {name!r} is not installed in this sandbox. Rewrite the code without it. "
+        f"Available without import: {', '.join(available())}; and the rest of Python's standard library."
+    )
+
+
+def available() -> List[str]:
+    """The names of the modules a call may use without importing them."""
+    return sorted({name.partition(".")[0] for name in MODULES} | {"datetime"})

@@ -1,0 +1,271 @@
+"""Runs the code of one call in a child process, and answers with one JSON object.
+
+The child owns nothing worth stealing. Whatever the code patches, the answer is written with
+functions bound before it ran; if it destroys even those, the supervisor says that the call ended
+without a result.
+"""
+
+import gc
+import io
+import json
+import linecache
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import types
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
+
+from . import confine, dates, modules, source, values
+
+MAX_ERROR = 16_000  # characters of an error text
+ALARM_REPEAT = 0.1  # seconds after which an ignored time limit ends the process
+
+_encode = json.JSONEncoder(ensure_ascii=True).encode
+
+
+class TimeLimit(BaseException):
+    """The call's time is up. Not an Exception, so that `except Exception` lets it pass."""
+
+
+class Descriptors(NamedTuple):
+    """The files of one call, as received from the supervisor."""
+
+    request: int
+    stdout: int
+    stderr: int
+    result: int
+    broker: int
+
+
+class Request(NamedTuple):
+    """What the supervisor asks for. Times in seconds, sizes in bytes."""
+
+    code: str
+    seconds: float
+    memory: int
+    file_size: int
+    processes: int
+    directory: str
+
+
+class _Exit:
+    """The last steps of a call, with private copies of everything they use."""
+
+    def __init__(self, result: int) -> None:
+        self._result = result
+        self._write, self._close, self._leave = os.write, os.close, os._exit
+        self._encode, self._flushes = _encode, [sys.stdout.flush, sys.stderr.flush]
+        self._disarm = lambda set=signal.setitimer, which=signal.ITIMER_REAL: set(which, 0)
+
+    def __call__(self, answer: Dict[str, Any]) -> None:
+        """Flushes, closes the output so that the reader sees its end at once, answers, ends."""
+        self._disarm()
+        for flush in self._flushes:
+            try:
+                flush()
+            except BaseException:
+                pass
+        for fd in (1, 2):
+            try:
+                self._close(fd)
+            except OSError:
+                pass
+        try:
+            data = self._encode(answer).encode("ascii")
+            while data:
+                data = data[self._write(self._result, data):]
+        finally:
+            self._leave(0)
+
+
+def run(fds: Descriptors, bound: Dict[str, Any], attach: Callable[[int], None]) -> None:
+    """Runs the call whose files these are, and ends the process."""
+    request = _receive(fds.request)
+    _enter(request, fds)
+    _redirect(fds)
+    leave = _Exit(fds.result)
+    attach(fds.broker)
+    gc.enable()
+    clock = _arm(request.seconds, leave)
+    try:
+        answer = _execute(request, bound, clock)
+    except TimeLimit:
+        answer = _failure("TimeLimit", clock.text())
+    except BaseException as error:
+        answer = _failure("HarnessError", f"the sandbox could not finish the call: {error!r}")
+    leave(answer)
+
+
+def _receive(fd: int) -> Request:
+    chunks: List[bytes] = []
+    while chunk := os.read(fd, 1 << 20):
+        chunks.append(chunk)
+    os.close(fd)
+    return Request(**json.loads(b"".join(chunks)))
+
+
+def _enter(request: Request, fds: Descriptors) -> None:
+    os.chdir(request.directory)
+    os.environ["TMPDIR"] = os.environ["HOME"] = tempfile.tempdir = request.directory
+    confine.limit(request.memory, request.file_size, request.processes)
+
+
+def _redirect(fds: Descriptors) -> None:
+    """Makes the call's pipes the process's standard streams; input is at its end."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    for fd, target in ((null, 0), (fds.stdout, 1), (fds.stderr, 2)):
+        os.dup2(fd, target)
+        os.close(fd)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)
+    sys.stdout = _stream(1)
+    sys.stderr = _stream(2)
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+
+
+def _stream(fd: int) -> io.TextIOWrapper:
+    raw = open(fd, "wb", buffering=65536, closefd=False)
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+class _Clock:
+    """When the call must end, and where it was when it did."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.line = 0
+
+    def text(self) -> str:
+        where = ""
+        if self.line:
+            code = linecache.getline(source.FILENAME, self.line).strip()
+            where = f" at line {self.line}: {code[:200]}"
+        return (
+            f"time limit of {self.seconds:.1f} s reached{where}. Do less in one call: narrow the time range, "
+            "set limits, stop paginators early, or split the work over several calls."
+        )
+
+
+def _arm(seconds: float, leave: _Exit) -> _Clock:
+    """Raises TimeLimit in the main thread in time; code that swallows it is ended by the next alarm."""
+    clock = _Clock(seconds)
+    filename = source.FILENAME
+
+    def on_alarm(signum: int, frame: Optional[types.FrameType]) -> None:
+        first = not clock.line
+        while frame is not None and frame.f_code.co_filename != filename:
+            frame = frame.f_back
+        if first:
+            clock.line = frame.f_lineno if frame is not None else -1
+            raise TimeLimit()
+        leave(_failure("TimeLimit", clock.text()))
+
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, seconds, ALARM_REPEAT)
+    return clock
+
+
+def _execute(request: Request, bound: Dict[str, Any], clock: _Clock) -> Dict[str, Any]:
+    failed = _Failures(clock, request.memory)
+    try:
+        prepared = source.prepare(request.code)
+    except source.EmptyCode as error:
+        return _failure("EmptyCode", str(error))
+    except BaseException as error:
+        return failed(error, [])
+    namespace = _namespace(prepared, bound)
+    lines = prepared.text.splitlines(True)
+    linecache.cache[source.FILENAME] = (len(prepared.text), None, lines, source.FILENAME)
+    last = None
+    try:
+        exec(prepared.body, namespace)
+        if prepared.last is not None:
+            last = eval(prepared.last, namespace)
+        value = namespace["result"] if "result" in namespace else last
+        text = values.to_json(value)
+    except SystemExit as error:
+        return _exited(error, namespace, prepared.notes)
+    except BaseException as error:
+        return failed(error, prepared.notes)
+    return {"ok": True, "result": text, "notes": prepared.notes}
+
+
+def _namespace(prepared: source.Prepared, bound: Dict[str, Any]) -> Dict[str, Any]:
+    """A fresh `__main__`, so that dataclasses and pickling work as in a script."""
+    main = types.ModuleType("__main__")
+    sys.modules["__main__"] = main
+    namespace = main.__dict__
+    namespace.update(bound)
+    namespace["__builtins__"] = __builtins__
+    if prepared.real_datetime:
+        namespace["datetime"] = dates.RealDatetime
+    forms = {"hybrid": dates.Datetime, "module": dates.RealModule}
+    missing, hybrid = source.HELPERS
+    namespace[missing] = modules.Missing
+    namespace[hybrid] = forms.__getitem__
+    return namespace
+
+
+def _exited(error: SystemExit, namespace: Dict[str, Any], notes: List[str]) -> Dict[str, Any]:
+    code = error.code
+    if code is None or code == 0:
+        return {"ok": True, "result": values.to_json(namespace.get("result")), "notes": notes}
+    said = code if isinstance(code, str) else f"exit code {values.shown(code)}"
+    return _failure("SystemExit", f"the code ended itself: {said}", notes)
+
+
+class _Failures:
+    """Words for what ended the code, with everything bound that it needs."""
+
+    def __init__(self, clock: _Clock, memory: int) -> None:
+        self._clock, self._memory = clock, memory
+        self._lift = confine.lift_memory
+        self._format = traceback.TracebackException
+
+    def __call__(self, error: BaseException, notes: List[str]) -> Dict[str, Any]:
+        if isinstance(error, TimeLimit):
+            return _failure("TimeLimit", self._clock.text(), notes)
+        if isinstance(error, MemoryError):
+            self._lift()
+            where = _line(error)
+            return _failure(
+                "MemoryLimit",
+                f"memory limit of {self._memory >> 20} MB reached{where}. Keep less in memory: process pages as "
+                "they come instead of collecting them.",
+                notes,
+            )
+        return _failure(type(error).__name__, self._traceback(error), notes)
+
+    def _traceback(self, error: BaseException) -> str:
+        """The traceback, cut to the lines that the model wrote."""
+        try:
+            exception: Optional[traceback.TracebackException] = self._format.from_exception(error)
+        except BaseException as second:
+            return f"{type(error).__name__} (its text could not be made: {type(second).__name__})"
+        whole, seen = exception, 0
+        while exception is not None and seen < 10:
+            exception.stack[:] = [frame for frame in exception.stack if frame.filename == source.FILENAME]
+            exception = exception.__cause__ or exception.__context__
+            seen += 1
+        try:
+            return "".join(whole.format()).rstrip("\n")  # type: ignore[union-attr]
+        except BaseException as second:
+            return f"{type(error).__name__} (its text could not be made: {type(second).__name__})"
+
+
+def _line(error: BaseException) -> str:
+    found, step = 0, error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code.co_filename == source.FILENAME:
+            found = step.tb_lineno
+        step = step.tb_next
+    return f" at line {found}: {linecache.getline(source.FILENAME, found).strip()[:200]}" if found else ""
+
+
+def _failure(kind: str, text: str, notes: Optional[List[str]] = None) -> Dict[str, Any]:
+    if len(text) > MAX_ERROR:
+        half = MAX_ERROR // 2
+        text = f"{text[:half]}\n… {len(text) - MAX_ERROR} characters left out …\n{text[-half:]}"
+    return {"ok": False, "kind": kind, "error": text, "notes": notes or []}

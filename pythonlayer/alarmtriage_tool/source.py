@@ -1,0 +1,204 @@
+"""Turns what a model sent into code objects: fences, imports, `datetime`, the last expression.
+
+Line numbers stay those of the text the model wrote, so that a traceback points at its own lines.
+"""
+
+import ast
+import re
+import textwrap
+from types import CodeType
+from typing import List, NamedTuple, Optional, Tuple
+
+from . import modules
+
+FILENAME = "<tool>"
+
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+.-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.M | re.S)
+_PYTHON = frozenset(("", "python", "python3", "py", "py3"))
+_MISSING = "__alarmtriage_missing__"
+_HYBRID = "__alarmtriage_datetime__"
+
+
+class Prepared(NamedTuple):
+    """Code that is ready to run. `last` is the value-giving last expression, when there is one."""
+
+    text: str
+    body: CodeType
+    last: Optional[CodeType]
+    real_datetime: bool
+    notes: List[str]
+
+
+class EmptyCode(Exception):
+    """Nothing was sent that could run."""
+
+
+def prepare(command: str) -> Prepared:
+    """Parses a command. Raises SyntaxError as Python does, or EmptyCode."""
+    notes: List[str] = []
+    text, tree = _parse(command.replace("\r\n", "\n"), notes)
+    if not tree.body:
+        raise EmptyCode(
+            "the command holds no Python code to run; send the code in \"command\" and print or assign to `result`"
+        )
+    real = _wants_real_datetime(tree)
+    imports = _Imports(real)
+    tree = ast.fix_missing_locations(imports.visit(tree))
+    notes.extend(imports.notes())
+    last = None
+    if isinstance(tree.body[-1], ast.Expr):
+        expression = tree.body.pop()
+        last = compile(ast.Expression(expression.value), FILENAME, "eval", dont_inherit=True, flags=_future(tree))
+    body = compile(tree, FILENAME, "exec", dont_inherit=True)
+    return Prepared(text, body, last, real, notes)
+
+
+def _parse(text: str, notes: List[str]) -> Tuple[str, ast.Module]:
+    """Parses the text, or what can be made of it; the first error is the one that is reported."""
+    try:
+        return text, ast.parse(text, FILENAME)
+    except SyntaxError as error:
+        first = error
+    for candidate, note in _candidates(text):
+        try:
+            tree = ast.parse(candidate, FILENAME)
+        except SyntaxError:
+            continue
+        notes.append(note)
+        return candidate, tree
+    fenced = _unfenced(text)
+    if fenced:
+        ast.parse(fenced, FILENAME)  # raises: the error inside the fence says more
+    raise first
+
+
+def _candidates(text: str) -> List[Tuple[str, str]]:
+    found = []
+    fenced = _unfenced(text)
+    if fenced:
+        found.append((fenced, "the Markdown fence around the code was removed"))
+        found.append((textwrap.dedent(fenced), "the Markdown fence and the indentation around the code were removed"))
+    found.append((textwrap.dedent(text).strip("\n"), "the indentation of the whole code was removed"))
+    return found
+
+
+def _unfenced(text: str) -> str:
+    blocks = [m.group(3) for m in _FENCE.finditer(text) if m.group(2).lower() in _PYTHON]
+    return "\n".join(blocks)
+
+
+def _future(tree: ast.Module) -> int:
+    """Compiler flags of the `from __future__` imports, which the last expression shares."""
+    import __future__
+
+    flags = 0
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            for alias in node.names:
+                feature = getattr(__future__, alias.name, None)
+                flags |= feature.compiler_flag if feature else 0
+    return flags
+
+
+def _wants_real_datetime(tree: ast.Module) -> bool:
+    """Tells whether the code derives from the name `datetime` or compares it by identity."""
+    names = {"datetime"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "datetime":
+            names.update(a.asname for a in node.names if a.name == "datetime" and a.asname)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and any(_is_name(base, names) for base in node.bases):
+            return True
+        if isinstance(node, ast.Compare) and any(isinstance(op, (ast.Is, ast.IsNot)) for op in node.ops):
+            if any(_is_name(side, names) for side in [node.left, *node.comparators]):
+                return True
+    return False
+
+
+def _is_name(node: ast.AST, names: "set[str]") -> bool:
+    return isinstance(node, ast.Name) and node.id in names
+
+
+class _Imports(ast.NodeTransformer):
+    """Binds what imports would bind: the hybrid for `datetime`, stand-ins for missing modules."""
+
+    def __init__(self, real_datetime: bool) -> None:
+        self._real_datetime = real_datetime
+        self._guarded = 0
+        self._handled: List[str] = []
+        self._missing: List[str] = []
+
+    def notes(self) -> List[str]:
+        notes = []
+        if self._handled:
+            notes.append("import statements are not needed; handled: " + "; ".join(self._handled[:20]))
+        if self._missing:
+            notes.append("not installed: " + ", ".join(dict.fromkeys(self._missing)))
+        return notes
+
+    def visit_Try(self, node: ast.Try) -> ast.AST:
+        """In a `try`, an import of a missing module must fail as it does everywhere."""
+        self._guarded += 1
+        node.body = [self.visit(child) for child in node.body]
+        self._guarded -= 1
+        for field in ("handlers", "orelse", "finalbody"):
+            setattr(node, field, [self.visit(child) for child in getattr(node, field)])
+        node.body, node.orelse, node.finalbody = _flat(node.body), _flat(node.orelse), _flat(node.finalbody)
+        return node
+
+    visit_TryStar = visit_Try
+
+    def visit_Import(self, node: ast.Import) -> object:
+        self._handled.append(ast.unparse(node))
+        return [self._one(node, alias) for alias in node.names]
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> object:
+        if node.module == "__future__":
+            return node
+        self._handled.append(ast.unparse(node))
+        if node.module and not node.level and self._stand_in(node.module):
+            return [_assign(node, a.asname or a.name, _MISSING, node.module) for a in node.names if a.name != "*"] or node
+        if node.module == "datetime" and not self._real_datetime:
+            return self._from_datetime(node)
+        return node
+
+    def _one(self, node: ast.Import, alias: ast.alias) -> ast.stmt:
+        top = alias.name.partition(".")[0]
+        if self._stand_in(alias.name):
+            return _assign(node, alias.asname or top, _MISSING, alias.name)
+        if alias.name == "datetime":
+            return _assign(node, alias.asname or "datetime", _HYBRID, "module" if self._real_datetime else "hybrid")
+        return ast.copy_location(ast.Import([alias]), node)
+
+    def _from_datetime(self, node: ast.ImportFrom) -> List[ast.stmt]:
+        made: List[ast.stmt] = []
+        for alias in node.names:
+            if alias.name == "datetime":
+                made.append(_assign(node, alias.asname or "datetime", _HYBRID, "hybrid"))
+                continue
+            made.append(ast.copy_location(ast.ImportFrom("datetime", [alias], 0), node))
+            if alias.name == "*":
+                made.append(_assign(node, "datetime", _HYBRID, "hybrid"))
+        return made
+
+    def _stand_in(self, name: str) -> bool:
+        if self._guarded or modules.installed(name):
+            return False
+        self._missing.append(name.partition(".")[0])
+        return True
+
+
+def _flat(nodes: List[object]) -> List[ast.stmt]:
+    flat: List[ast.stmt] = []
+    for node in nodes:
+        flat.extend(node if isinstance(node, list) else [node])  # type: ignore[list-item]
+    return flat
+
+
+def _assign(where: ast.stmt, name: str, function: str, argument: str) -> ast.stmt:
+    call = ast.Call(ast.Name(function, ast.Load()), [ast.Constant(argument)], [])
+    return ast.copy_location(ast.Assign([ast.Name(name, ast.Store())], call), where)
+
+
+HELPERS = (_MISSING, _HYBRID)
+"""Names of the two functions that prepared code calls; the runner puts them among the builtins."""

@@ -1,0 +1,103 @@
+"""Makes JSON out of any Python value, without trusting the value's own methods."""
+
+import base64
+import datetime
+import decimal
+import json
+import math
+from typing import Any, Set
+
+MAX_DEPTH = 40
+MAX_ITEMS = 200_000  # values in one result; more are cut and said so
+MAX_REPR = 2_000  # characters of the repr of one value that is not JSON
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.items = 0
+        self.open: Set[int] = set()
+
+
+def to_json(value: Any) -> str:
+    """Returns the value as JSON text; what JSON has no word for is shown by its `str` or `repr`."""
+    return _encode(_plain(value, 0, _Walk()))
+
+
+def _plain(value: Any, depth: int, walk: _Walk) -> Any:
+    walk.items += 1
+    if walk.items > MAX_ITEMS:
+        return "… cut: too many values"
+    kind = type(value)
+    if value is None or kind is bool or kind is int and -(2**63) <= value < 2**63:
+        return value
+    if kind is str:
+        return value
+    if isinstance(value, float):
+        number = float(value)
+        return number if math.isfinite(number) else repr(number)
+    if isinstance(value, int):
+        return int(value) if -(2**63) <= value < 2**63 else shown(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return str(value)
+    if isinstance(value, (bytes, bytearray)):
+        return _text(bytes(value))
+    if isinstance(value, (dict, list, tuple, set, frozenset)):
+        return _container(value, depth, walk)
+    return shown(value)
+
+
+def _container(value: Any, depth: int, walk: _Walk) -> Any:
+    if id(value) in walk.open:
+        return "… cut: contains itself"
+    if depth >= MAX_DEPTH:
+        return "… cut: nested too deeply"
+    walk.open.add(id(value))
+    try:
+        if isinstance(value, dict):
+            return {_key(k): _plain(v, depth + 1, walk) for k, v in dict.items(value)}
+        return [_plain(item, depth + 1, walk) for item in _ordered(value)]
+    finally:
+        walk.open.discard(id(value))
+
+
+def _ordered(value: Any) -> Any:
+    if not isinstance(value, (set, frozenset)):
+        return value
+    try:
+        return sorted(value)
+    except Exception:
+        return list(value)
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return str.__str__(key)
+    if key is None or isinstance(key, (bool, int, float)):
+        return _encode(key) if not isinstance(key, float) or math.isfinite(key) else repr(key)
+    if isinstance(key, (datetime.datetime, datetime.date)):
+        return key.isoformat()
+    return shown(key)
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return "base64:" + base64.b64encode(data).decode("ascii")
+
+
+def shown(value: Any) -> str:
+    """The value's repr, cut, or a text that says that it has none."""
+    try:
+        text = repr(value)
+    except Exception as error:
+        return f"<{type(value).__name__}: its repr failed with {type(error).__name__}>"
+    if not isinstance(text, str):
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= MAX_REPR else text[:MAX_REPR] + f"… cut: {len(text)} characters"
