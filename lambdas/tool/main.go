@@ -1,0 +1,132 @@
+// The tool function: runs a model's Python code in a sandbox and answers with what it printed.
+//
+// It is deployed behind AWS_LAMBDA_EXEC_WRAPPER on Lambda's own Python runtime, which starts it with
+// the path of the interpreter as its first argument. Package sandbox holds how it works.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/sandbox"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+// Names of environment variables that Lambda or a local host sets, besides those of package config.
+const (
+	envLayer  = "ALARMTRIAGE_LAYER" // directory that holds python/alarmtriage_tool; default /opt, where Lambda mounts layers
+	envMemory = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
+)
+
+const (
+	lambdaTask  = "/var/task/" // where Lambda unpacks functions, and nobody else does
+	ownMemoryMB = 160          // of the function's memory, kept from a call: supervisor and zygote
+	leastMemory = 128
+	usualMemory = 768 // of a call, when the function's memory is not known
+)
+
+// warmServices are those that investigations of alarms ask first.
+var warmServices = []string{"logs", "cloudwatch", "lambda", "cloudtrail", "dynamodb", "ec2", "iam", "sqs", "ecs", "rds"}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == sandbox.ShimArgument {
+		fail(sandbox.Shim(os.Args[2:]))
+	}
+	if err := sandbox.Seal(); err != nil {
+		slog.Warn("supervisor stays readable", "error", err)
+	}
+	log := lambdacontext.NewLogger()
+	handle, err := newHandler(context.Background(), os.Args, os.Getenv, os.Environ(), log)
+	if err != nil {
+		fail(err)
+	}
+	lambda.Start(handle)
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "alarmtriage-tool:", err)
+	os.Exit(1)
+}
+
+type handler func(context.Context, toolcall.Request) (toolcall.Answer, error)
+
+func newHandler(ctx context.Context, args []string, getenv func(string) string, environ []string, log *slog.Logger) (handler, error) {
+	if len(args) < 2 {
+		return nil, errors.New("no Python interpreter was given: this program belongs into AWS_LAMBDA_EXEC_WRAPPER of a Python function")
+	}
+	o := options(args[1], getenv, environ)
+	o.Log = log
+	o.NewSession = func() sandbox.Session { return sandbox.NoAWS{} }
+	python, err := sandbox.New(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, request toolcall.Request) (toolcall.Answer, error) {
+		if request.Status {
+			return statusAnswer(python), nil
+		}
+		return python.Run(ctx, request.Command)
+	}, nil
+}
+
+func statusAnswer(python *sandbox.Supervisor) toolcall.Answer {
+	status := python.Status()
+	return toolcall.Answer{
+		Success:  true,
+		Result:   json.RawMessage("null"),
+		Notes:    []string{},
+		AWSCalls: []toolcall.AWSCall{},
+		Status:   &status,
+	}
+}
+
+func options(interpreter string, getenv func(string) string, environ []string) sandbox.Options {
+	sealed, binary := sandbox.Sealed(getenv)
+	layer := getenv(envLayer)
+	if layer == "" {
+		layer = "/opt"
+	}
+	return sandbox.Options{
+		Interpreter: interpreter,
+		Layer:       layer,
+		SearchPath:  searchPath(layer, getenv("PYTHONPATH")),
+		Scratch:     strings.TrimSuffix(os.TempDir(), "/"),
+		Environment: environ,
+		Shim:        binary,
+		Sealed:      sealed,
+		MemoryMB:    callMemory(getenv(envMemory)),
+		Warm:        warmServices,
+		Dedicated:   strings.HasPrefix(binary, lambdaTask),
+		Reap:        true,
+		Stderr:      os.Stderr,
+	}
+}
+
+// searchPath adds the layers' packages and what the runtime brings to Python's isolated mode.
+func searchPath(layer, pythonPath string) []string {
+	paths := []string{filepath.Join(layer, "python")}
+	for _, path := range filepath.SplitList(pythonPath) {
+		if path != "" {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+func callMemory(functionMB string) int {
+	total, err := strconv.Atoi(functionMB)
+	if err != nil {
+		return usualMemory
+	}
+	return max(total-ownMemoryMB, leastMemory)
+}
