@@ -1,0 +1,379 @@
+// Package agent lets a model investigate: it asks, runs the tools that the model calls, and asks again,
+// until the model submits its report or a limit makes it conclude. Whatever happens, the record can be
+// rendered afterwards.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+// ErrHandOver says that the time is nearly used, that rounds are left, and that the last checkpoint is
+// where a fresh invocation goes on.
+var ErrHandOver = errors.New("the investigation goes on in another invocation")
+
+// Tool runs Python. Its error is fit for the model to read.
+type Tool interface {
+	Run(ctx context.Context, command string) (toolcall.Answer, error)
+}
+
+// Model is Bedrock's Converse.
+type Model interface {
+	Converse(ctx context.Context, in *bedrockruntime.ConverseInput, opts ...func(*bedrockruntime.Options)) (*bedrockruntime.ConverseOutput, error)
+}
+
+// Options is what an investigation works with and within.
+type Options struct {
+	Model            Model
+	Tool             Tool
+	ModelID          string
+	MaxRounds        int           // questions to the model
+	MaxTokens        int           // of all kinds, over the investigation; 0: no budget
+	MaxCostUSD       float64       // 0: no budget
+	Prices           pricing.Table //
+	GuardrailID      string
+	GuardrailVersion string
+	Instructions     string    // extra text for the model
+	ConcludeAt       time.Time // from here on the model is asked for its conclusion
+	MayHandOver      bool      // instead of concluding for lack of time, return ErrHandOver
+	ContextWindow    int       // tokens; 0: by the model's family
+	// Called after each round with all that a resumed run needs. Its error is logged.
+	Checkpoint func(ctx context.Context, state []byte) error
+	Now        func() time.Time                                 // default time.Now
+	Sleep      func(ctx context.Context, d time.Duration) error // default: a timer
+	Random     func() float64                                   // from 0 to 1; default math/rand
+	Log        *slog.Logger
+}
+
+// Bounds of one investigation.
+const (
+	maxStrikes          = 3 // answers in a row that bring nothing before the model is asked to conclude
+	maxConcludingRounds = 3 // questions for the conclusion before the report is made without one
+	maxRejectedReports  = 2 // reports given back to be mended
+	maxParallelCalls    = 8 // tool calls of one answer that run at the same time
+	maxCallsPerRound    = 16
+)
+
+// run is a running investigation.
+type run struct {
+	Options
+	rec   *investigation.Record
+	state state
+}
+
+// state is what a checkpoint keeps besides the record.
+type state struct {
+	Talk       *conversation.Conversation `json:"talk"`
+	Calls      int                        `json:"calls"`                // tool calls so far, the evidence not counted
+	Concluding string                     `json:"concluding,omitempty"` // why the model is asked to conclude; empty: it is not
+	Asked      int                        `json:"asked,omitempty"`      // questions for the conclusion so far
+	Strikes    int                        `json:"strikes,omitempty"`
+	SentBack   bool                       `json:"sent_back,omitempty"` // for having answered without a look
+	Reminded   bool                       `json:"reminded,omitempty"`  // of submit_report
+	Rejected   int                        `json:"rejected,omitempty"`  // reports given back
+	MaxOutput  int                        `json:"max_output"`          // tokens of one answer
+	Draft      string                     `json:"draft,omitempty"`     // the best prose so far
+}
+
+// Run investigates rec's alarm and fills its rounds, report, outcome and usage. resume is what a former
+// Checkpoint got, or nil. It returns nil whenever rec can be rendered, ErrHandOver when the last
+// checkpoint is to be resumed elsewhere, and ctx's error when it was cancelled.
+func Run(ctx context.Context, o Options, rec *investigation.Record, resume []byte) error {
+	r, err := newRun(o, rec, resume)
+	if err != nil {
+		return err
+	}
+	for {
+		if err := r.limits(); err != nil {
+			return err
+		}
+		answer, err := r.ask(ctx)
+		if err != nil {
+			return r.fail(ctx, err)
+		}
+		if done := r.digest(ctx, answer); done {
+			return nil
+		}
+		r.checkpoint(ctx)
+	}
+}
+
+func newRun(o Options, rec *investigation.Record, resume []byte) (*run, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	if o.Random == nil {
+		o.Random = rand.Float64
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.ContextWindow == 0 {
+		o.ContextWindow = familyOf(o.ModelID).window
+	}
+	r := &run{Options: o, rec: rec}
+	rec.Model = o.ModelID
+	if resume != nil {
+		return r, r.restore(resume)
+	}
+	r.state = state{Talk: &conversation.Conversation{}, MaxOutput: maxOutputTokens}
+	r.state.Talk.NoCache = familyOf(o.ModelID).noCache
+	r.state.Talk.Say(opening(rec))
+	return r, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// limits asks for the conclusion when one of the limits is near. This is the one place where limits are
+// looked at.
+func (r *run) limits() error {
+	if r.state.Concluding != "" {
+		return nil
+	}
+	next := r.projected()
+	switch {
+	case !r.ConcludeAt.IsZero() && !r.Now().Before(r.ConcludeAt):
+		if r.MayHandOver && len(r.rec.Rounds) < r.MaxRounds {
+			return ErrHandOver
+		}
+		r.conclude("the time for this investigation is nearly used")
+	case len(r.rec.Rounds) >= r.MaxRounds-1:
+		r.conclude(fmt.Sprintf("all %d rounds are used", r.MaxRounds))
+	case r.MaxTokens > 0 && tokensOf(r.rec.Usage)+2*tokensOf(next) > r.MaxTokens:
+		r.conclude(fmt.Sprintf("the budget of %d tokens is nearly used", r.MaxTokens))
+	case r.MaxCostUSD > 0 && r.rec.Usage.CostUSD+2*r.priced(next) > r.MaxCostUSD:
+		r.conclude(fmt.Sprintf("the budget of $%.2f is nearly used", r.MaxCostUSD))
+	case r.state.Strikes >= maxStrikes:
+		r.conclude("the model's answers no longer bring the investigation forward")
+	}
+	return nil
+}
+
+// projected is what the next question will use: the last one's, and as much again for what was added.
+func (r *run) projected() investigation.Usage {
+	if len(r.rec.Rounds) == 0 {
+		return investigation.Usage{}
+	}
+	return r.rec.Rounds[len(r.rec.Rounds)-1].Usage
+}
+
+func tokensOf(u investigation.Usage) int {
+	return u.InputTokens + u.OutputTokens + u.CacheReadTokens + u.CacheWriteTokens
+}
+
+func (r *run) priced(u investigation.Usage) float64 {
+	price, _ := r.Prices.Lookup(r.ModelID)
+	return price.Cost(u)
+}
+
+// conclude turns the conversation towards its end.
+func (r *run) conclude(why string) {
+	r.Log.Info("asking for the conclusion", "reason", why)
+	r.state.Concluding = why
+	r.state.Talk.Say(concludeNow(why))
+}
+
+// digest takes in one answer of the model; done says that the investigation is over.
+func (r *run) digest(ctx context.Context, out *bedrockruntime.ConverseOutput) (done bool) {
+	round := r.newRound(out)
+	turn, warnings, said := r.accept(out)
+	round.Text, round.Reasoning = turn.Text(), turn.Reasoning()
+	for _, warning := range warnings {
+		r.Log.Warn("model's answer was changed", "warning", warning)
+	}
+	if r.state.Concluding != "" {
+		r.state.Asked++
+	}
+	uses, asText := r.uses(turn, said)
+	switch {
+	case len(uses) > 0:
+		done = r.work(ctx, round, uses, asText)
+	case !said:
+		done = r.useless(round)
+	default:
+		done = r.prose(round)
+	}
+	r.rec.Rounds = append(r.rec.Rounds, *round)
+	if !done && r.state.Concluding != "" && r.state.Asked >= maxConcludingRounds {
+		r.settleWithout(fmt.Sprintf("The model was asked for its conclusion %d times (%s) and gave none.", r.state.Asked, r.state.Concluding))
+		return true
+	}
+	return done
+}
+
+func (r *run) newRound(out *bedrockruntime.ConverseOutput) *investigation.Round {
+	round := &investigation.Round{Number: len(r.rec.Rounds) + 1, StopReason: string(out.StopReason), Usage: usageOf(out)}
+	price, known := r.Prices.Lookup(r.ModelID)
+	round.Usage.CostUSD, round.Usage.PriceKnown = price.Cost(round.Usage), known
+	if out.Metrics != nil && out.Metrics.LatencyMs != nil {
+		round.DurationMS = *out.Metrics.LatencyMs
+	}
+	round.StartedAt = r.Now().UTC().Add(-time.Duration(round.DurationMS) * time.Millisecond)
+	total := &r.rec.Usage
+	total.ModelCalls++
+	total.InputTokens += round.Usage.InputTokens
+	total.OutputTokens += round.Usage.OutputTokens
+	total.CacheReadTokens += round.Usage.CacheReadTokens
+	total.CacheWriteTokens += round.Usage.CacheWriteTokens
+	total.CostUSD += round.Usage.CostUSD
+	total.PriceKnown = known
+	return round
+}
+
+func usageOf(out *bedrockruntime.ConverseOutput) investigation.Usage {
+	u := investigation.Usage{ModelCalls: 1}
+	if out.Usage == nil {
+		return u
+	}
+	for _, pair := range []struct {
+		into *int
+		from *int32
+	}{
+		{&u.InputTokens, out.Usage.InputTokens}, {&u.OutputTokens, out.Usage.OutputTokens},
+		{&u.CacheReadTokens, out.Usage.CacheReadInputTokens}, {&u.CacheWriteTokens, out.Usage.CacheWriteInputTokens},
+	} {
+		if pair.from != nil {
+			*pair.into = int(*pair.from)
+		}
+	}
+	return u
+}
+
+// accept adds the answer to the conversation. An answer that broke off is not taken in, since half a
+// call would make every further request wrong.
+func (r *run) accept(out *bedrockruntime.ConverseOutput) (conversation.Turn, []string, bool) {
+	message, ok := out.Output.(*types.ConverseOutputMemberMessage)
+	if !ok {
+		return conversation.Turn{}, nil, false
+	}
+	switch out.StopReason {
+	case types.StopReasonMalformedModelOutput, types.StopReasonMalformedToolUse, types.StopReasonContentFiltered, types.StopReasonGuardrailIntervened:
+		return conversation.Turn{}, nil, false
+	case types.StopReasonMaxTokens:
+		message.Value.Content = withoutUses(message.Value.Content)
+	}
+	return r.state.Talk.Accept(message.Value)
+}
+
+func withoutUses(blocks []types.ContentBlock) []types.ContentBlock {
+	var kept []types.ContentBlock
+	for _, block := range blocks {
+		if _, isUse := block.(*types.ContentBlockMemberToolUse); !isUse {
+			kept = append(kept, block)
+		}
+	}
+	return kept
+}
+
+// useless deals with an answer that has nothing to go on with.
+func (r *run) useless(round *investigation.Round) (done bool) {
+	r.state.Strikes++
+	reason := types.StopReason(round.StopReason)
+	switch reason {
+	case types.StopReasonGuardrailIntervened, types.StopReasonContentFiltered:
+		if r.state.Strikes > 1 {
+			r.settleWithout(fmt.Sprintf("The model's answer was withheld (%s). Look at the guardrail's or the model's content policy; the evidence below was collected without it.", reason))
+			return true
+		}
+	}
+	round.Note = "the answer had nothing to go on with (" + round.StopReason + ")"
+	r.state.Talk.Say(goOn(reason))
+	return false
+}
+
+// prose deals with an answer that calls no tool.
+func (r *run) prose(round *investigation.Round) (done bool) {
+	if types.StopReason(round.StopReason) == types.StopReasonMaxTokens {
+		r.state.Strikes++
+		round.Note = "the answer was cut off at the limit of one answer"
+		r.keepDraft(round.Text)
+		r.state.Talk.Say(goOn(types.StopReasonMaxTokens))
+		return false
+	}
+	r.keepDraft(round.Text)
+	switch {
+	case !r.looked() && !r.state.SentBack && r.state.Concluding == "":
+		r.state.SentBack = true
+		round.Note = "sent back: the model answered without having looked"
+		r.state.Talk.Say(lookFirst)
+		return false
+	case !r.state.Reminded:
+		r.state.Reminded = true
+		round.Note = "reminded to submit the report"
+		r.state.Talk.Say(submitPlease)
+		return false
+	default:
+		round.Note = "the report is taken from prose"
+		r.finish(reportFromProse(r.state.Draft))
+		return true
+	}
+}
+
+// keepDraft remembers the last prose, should no report follow.
+func (r *run) keepDraft(text string) {
+	if len(text) >= len(r.state.Draft)/2 {
+		r.state.Draft = text
+	}
+}
+
+// looked says whether any code of the model's has run.
+func (r *run) looked() bool { return r.state.Calls > 0 }
+
+// finish ends with a report, which is checked here.
+func (r *run) finish(report investigation.Report) {
+	check(&report, r.rec)
+	r.rec.Report = report
+	r.rec.NotSeen = notSeen(r.rec)
+	r.rec.Outcome = investigation.OutcomeCompleted
+	if r.state.Concluding != "" {
+		r.rec.Outcome = investigation.OutcomeConcluded
+		r.rec.OutcomeWhy = "The investigation was brought to its end because " + r.state.Concluding + "."
+	}
+}
+
+// settleWithout ends without a report of the model: with its prose if there is any, else with the
+// evidence alone.
+func (r *run) settleWithout(why string) {
+	r.rec.Outcome, r.rec.OutcomeWhy = investigation.OutcomeFallback, why
+	r.rec.Report = reportFromProse(r.state.Draft)
+	check(&r.rec.Report, r.rec)
+	r.rec.NotSeen = notSeen(r.rec)
+}
+
+// fail ends an investigation whose model can't be asked any more. A cancelled context is the caller's
+// business, unless the record has something to show.
+func (r *run) fail(ctx context.Context, err error) error {
+	if errors.Is(err, ErrHandOver) {
+		return err
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	r.Log.Error("model cannot be asked", "error", err)
+	r.settleWithout(explain(err, r.ModelID))
+	return nil
+}

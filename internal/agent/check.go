@@ -1,0 +1,141 @@
+package agent
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// minQuote is the least that proves anything, in characters without white space.
+const minQuote = 6
+
+// check sets for each finding whether it stands: every quote must be in the output of the tool call
+// that it cites. Nothing that does not stand may be called confirmed.
+func check(report *investigation.Report, rec *investigation.Record) {
+	var verified, confirmed int
+	for i := range report.Findings {
+		finding := &report.Findings[i]
+		finding.Verified, finding.Problem = len(finding.Evidence) > 0, ""
+		if len(finding.Evidence) == 0 {
+			finding.Problem = "no evidence is cited"
+		}
+		for j := range finding.Evidence {
+			problem := checkCitation(&finding.Evidence[j], rec)
+			if problem != "" {
+				finding.Verified, finding.Problem = false, problem
+			}
+		}
+		if !finding.Verified && finding.Confidence == investigation.Confirmed {
+			finding.Confidence = investigation.Likely
+		}
+		if finding.Verified {
+			verified++
+			if finding.Confidence == investigation.Confirmed {
+				confirmed++
+			}
+		}
+	}
+	if report.FreeText != "" {
+		report.Confidence = investigation.Unknown
+		return
+	}
+	switch {
+	case verified == 0 && report.Confidence != investigation.Unknown:
+		report.Downgraded = fmt.Sprintf("the model called the cause %s, but none of its findings has evidence that stands", report.Confidence)
+		report.Confidence = investigation.Unknown
+	case confirmed == 0 && report.Confidence == investigation.Confirmed:
+		report.Downgraded = "the model called the cause confirmed, but no confirmed finding with evidence supports it"
+		report.Confidence = investigation.Likely
+	}
+}
+
+// checkCitation looks for the quote. White space counts as one blank, since models fold lines.
+func checkCitation(c *investigation.Citation, rec *investigation.Record) (problem string) {
+	c.Found = false
+	call := findCall(rec, c.Call)
+	quote := fold(c.Quote)
+	switch {
+	case call == nil || call.Answer == nil:
+		return fmt.Sprintf("tool call %d does not exist or has no output", c.Call)
+	case len(strings.ReplaceAll(quote, " ", "")) < minQuote:
+		return "the quote is too short to prove anything"
+	case !strings.Contains(fold(output(call.Answer)), quote):
+		return fmt.Sprintf("the quote is not in the output of tool call %d", c.Call)
+	case strings.Contains(fold(call.Command), quote) && c.Call != 0:
+		// Code that prints its own text proves nothing about AWS.
+		return fmt.Sprintf("the quote is a part of the code of tool call %d, not of what AWS answered", c.Call)
+	}
+	c.Found = true
+	return ""
+}
+
+func fold(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// misquoted lists the quotes that do not stand, for the model.
+func misquoted(report investigation.Report, rec *investigation.Record) string {
+	var b strings.Builder
+	for i, finding := range report.Findings {
+		for j := range finding.Evidence {
+			citation := finding.Evidence[j]
+			if problem := checkCitation(&citation, rec); problem != "" {
+				fmt.Fprintf(&b, "- finding %d, quote %q: %s\n", i+1, shorten(citation.Quote, 120), problem)
+			}
+		}
+	}
+	return b.String()
+}
+
+// maxNotSeen bounds the list of what could not be seen.
+const maxNotSeen = 40
+
+// notSeen lists what code noticed could not be looked at: denied, throttled, refused or unanswered AWS
+// calls, cut output, failed tool calls. Each once.
+func notSeen(rec *investigation.Record) []investigation.NotSeen {
+	var list []investigation.NotSeen
+	known := map[string]bool{}
+	add := func(what, why string, call int) {
+		if key := what + "\x00" + why; !known[key] && len(list) < maxNotSeen {
+			known[key] = true
+			list = append(list, investigation.NotSeen{What: clean(what, maxSentence), Why: clean(why, maxSentence), Call: call})
+		}
+	}
+	calls := []*investigation.ToolCall{}
+	if rec.Evidence.Call != nil {
+		calls = append(calls, rec.Evidence.Call)
+	}
+	for i := range rec.Rounds {
+		for j := range rec.Rounds[i].Calls {
+			calls = append(calls, &rec.Rounds[i].Calls[j])
+		}
+	}
+	for _, call := range calls {
+		if call.Answer == nil {
+			add(fmt.Sprintf("tool call %d", call.Number), call.Problem, call.Number)
+			continue
+		}
+		for _, request := range call.Answer.AWSCalls {
+			what := request.Service + ":" + request.Operation
+			switch code := strings.ToLower(request.ErrorCode); {
+			case request.Refused != "":
+				add(what, "refused: "+request.Refused, call.Number)
+			case request.Status == http.StatusForbidden, strings.Contains(code, "accessdenied"), strings.Contains(code, "unauthorized"):
+				add(what, "access denied", call.Number)
+			case request.Status == http.StatusTooManyRequests, strings.Contains(code, "throttl"):
+				add(what, "throttled", call.Number)
+			case request.Status == 0:
+				add(what, "no answer", call.Number)
+			}
+		}
+		if call.Answer.AWSCallsCut > 0 {
+			add(fmt.Sprintf("%d further AWS calls of tool call %d", call.Answer.AWSCallsCut, call.Number), "not listed", call.Number)
+		}
+		for _, note := range call.Answer.Notes {
+			if strings.Contains(note, "cut") || strings.Contains(note, "left out") {
+				add(fmt.Sprintf("a part of the output of tool call %d", call.Number), note, call.Number)
+			}
+		}
+	}
+	return list
+}

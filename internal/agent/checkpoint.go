@@ -1,0 +1,43 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// checkpointState is the JSON of a checkpoint.
+type checkpointState struct {
+	Record *investigation.Record `json:"record"`
+	State  *state                `json:"state"`
+}
+
+func (r *run) checkpoint(ctx context.Context) {
+	if r.Checkpoint == nil {
+		return
+	}
+	text, err := json.Marshal(checkpointState{r.rec, &r.state})
+	if err == nil {
+		err = r.Checkpoint(ctx, text)
+	}
+	if err != nil {
+		r.Log.Warn("checkpoint not saved", "error", err)
+	}
+}
+
+// restore goes on where a checkpoint left off. What the caller's record knows already of this
+// invocation (repeats, how often it was resumed) stays.
+func (r *run) restore(resume []byte) error {
+	saved := checkpointState{Record: &investigation.Record{}, State: &state{}}
+	if err := json.Unmarshal(resume, &saved); err != nil {
+		return fmt.Errorf("read the checkpoint of investigation %s: %w", r.rec.ID, err)
+	}
+	if saved.State.Talk == nil || len(saved.State.Talk.Turns) == 0 {
+		return fmt.Errorf("read the checkpoint of investigation %s: it has no conversation", r.rec.ID)
+	}
+	r.state = *saved.State
+	r.rec.Rounds, r.rec.Usage = saved.Record.Rounds, saved.Record.Usage
+	return nil
+}

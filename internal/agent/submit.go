@@ -1,0 +1,226 @@
+package agent
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// Bounds of a report, in characters and entries: what is longer is cut, not refused.
+const (
+	maxSentence = 600
+	maxText     = 4000
+	maxQuote    = 1000
+	maxEntries  = 25
+)
+
+// submit takes a report. It returns what the model is told when the report is given back, or nothing
+// when it is accepted.
+func (r *run) submit(input json.RawMessage) (complaint string) {
+	report, problems := parseReport(input)
+	final := r.state.Concluding != "" || r.state.Rejected >= maxRejectedReports
+	if !r.looked() && !r.state.SentBack && !final {
+		r.state.SentBack = true
+		return lookFirst
+	}
+	if len(problems) > 0 && (!final || report.Summary == "" && report.RootCause == "") {
+		r.state.Rejected++
+		return "The report is not accepted: " + strings.Join(problems, "; ") + ". Submit it again, complete."
+	}
+	if wrong := misquoted(report, r.rec); wrong != "" && !final {
+		r.state.Rejected++
+		return "The report is not accepted yet, since some quotes are not what the tool calls' outputs say:\n" + wrong +
+			"Copy each quote character by character from the output, or look again, or leave the finding out. Then submit the whole report again."
+	}
+	r.finish(report)
+	return ""
+}
+
+// parseReport reads the input of submit_report, leniently in form.
+func parseReport(input json.RawMessage) (report investigation.Report, problems []string) {
+	var fields map[string]any
+	if err := json.Unmarshal(input, &fields); err != nil {
+		return report, []string{"the input must be a JSON object"}
+	}
+	report = investigation.Report{
+		Summary:    clean(stringOf(fields["summary"]), maxText),
+		RootCause:  clean(stringOf(fields["root_cause"]), maxText),
+		Confidence: confidenceOf(fields["confidence"]),
+		Severity:   severityOf(fields["severity"]),
+		Impact:     clean(stringOf(fields["impact"]), maxText),
+		Prevention: sentences(fields["prevention"]),
+		Monitoring: sentences(fields["monitoring"]),
+		NotSeen:    sentences(fields["not_seen"]),
+	}
+	for _, entry := range entries(fields["findings"]) {
+		if finding, ok := parseFinding(entry); ok {
+			report.Findings = append(report.Findings, finding)
+		}
+	}
+	for _, entry := range entries(fields["immediate_actions"]) {
+		if action, ok := parseAction(entry); ok {
+			report.Actions = append(report.Actions, action)
+		}
+	}
+	for name, missing := range map[string]bool{
+		"summary is missing":            report.Summary == "",
+		"root_cause is missing":         report.RootCause == "",
+		"findings are missing":          len(report.Findings) == 0,
+		"immediate_actions are missing": len(report.Actions) == 0,
+	} {
+		if missing {
+			problems = append(problems, name)
+		}
+	}
+	return report, problems
+}
+
+func parseFinding(entry any) (investigation.Finding, bool) {
+	fields, ok := entry.(map[string]any)
+	if !ok {
+		statement := clean(stringOf(entry), maxSentence)
+		return investigation.Finding{Statement: statement, Confidence: investigation.Unknown}, statement != ""
+	}
+	finding := investigation.Finding{
+		Statement:  clean(stringOf(fields["statement"]), maxSentence),
+		Confidence: confidenceOf(fields["confidence"]),
+	}
+	if at, err := time.Parse(time.RFC3339, strings.TrimSpace(stringOf(fields["time"]))); err == nil {
+		finding.Time = at.UTC()
+	}
+	for _, cited := range entries(fields["evidence"]) {
+		citation, ok := cited.(map[string]any)
+		if !ok {
+			continue
+		}
+		finding.Evidence = append(finding.Evidence, investigation.Citation{
+			Call:  wholeNumber(citation["call"], -1),
+			Quote: clean(stringOf(citation["quote"]), maxQuote),
+		})
+	}
+	return finding, finding.Statement != ""
+}
+
+func parseAction(entry any) (investigation.Action, bool) {
+	fields, ok := entry.(map[string]any)
+	if !ok {
+		text := clean(stringOf(entry), maxSentence)
+		return investigation.Action{Text: text}, text != ""
+	}
+	action := investigation.Action{Text: clean(stringOf(fields["text"]), maxSentence), Command: clean(stringOf(fields["command"]), maxQuote)}
+	if action.Text == "" {
+		action.Text = action.Command
+	}
+	return action, action.Text != ""
+}
+
+// entries makes a list of what may be a list, one value, or JSON in a string.
+func entries(value any) []any {
+	if text, ok := value.(string); ok {
+		var parsed []any
+		if json.Unmarshal([]byte(text), &parsed) == nil {
+			value = parsed
+		} else if strings.TrimSpace(text) == "" {
+			return nil
+		}
+	}
+	many, ok := value.([]any)
+	if !ok {
+		if value == nil {
+			return nil
+		}
+		many = []any{value}
+	}
+	return many[:min(len(many), maxEntries)]
+}
+
+func sentences(value any) []string {
+	var list []string
+	for _, entry := range entries(value) {
+		if text := clean(stringOf(entry), maxSentence); text != "" {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+func stringOf(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	default:
+		text, _ := json.Marshal(v)
+		return string(text)
+	}
+}
+
+func wholeNumber(value any, otherwise int) int {
+	switch v := value.(type) {
+	case float64:
+		return int(v)
+	case string:
+		digits := strings.TrimFunc(v, func(r rune) bool { return !unicode.IsDigit(r) }) // "call 3", "#3"
+		if n, err := strconv.Atoi(digits); err == nil {
+			return n
+		}
+	}
+	return otherwise
+}
+
+// clean takes out what no text of a report may hold: control characters but line breaks and tabs,
+// marks that change the direction of text, and what is longer than max characters.
+func clean(text string, max int) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return r
+		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r), r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(strings.ReplaceAll(text, "\r\n", "\n"), ""))
+	text = strings.TrimSpace(text)
+	if runes := []rune(text); len(runes) > max {
+		return string(runes[:max]) + " …"
+	}
+	return text
+}
+
+func confidenceOf(value any) investigation.Confidence {
+	switch c := investigation.Confidence(strings.ToLower(strings.TrimSpace(stringOf(value)))); c {
+	case investigation.Confirmed, investigation.Likely:
+		return c
+	}
+	return investigation.Unknown
+}
+
+func severityOf(value any) investigation.Severity {
+	switch s := investigation.Severity(strings.ToLower(strings.TrimSpace(stringOf(value)))); s {
+	case investigation.SeverityCritical, investigation.SeverityHigh, investigation.SeverityMedium, investigation.SeverityLow:
+		return s
+	}
+	return investigation.SeverityUnknown
+}
+
+// reportFromProse makes a report of what a model said instead of submitting one. Nothing in it is
+// checked, and it says so.
+func reportFromProse(prose string) investigation.Report {
+	prose = clean(prose, 4*maxText)
+	if prose == "" {
+		return investigation.Report{Confidence: investigation.Unknown, Severity: investigation.SeverityUnknown}
+	}
+	summary, _, _ := strings.Cut(prose, "\n\n")
+	return investigation.Report{
+		Summary:    clean(summary, maxSentence),
+		Confidence: investigation.Unknown,
+		Severity:   investigation.SeverityUnknown,
+		FreeText:   prose,
+		Downgraded: "the model answered in prose instead of submitting a report, so that none of it could be checked",
+	}
+}

@@ -1,0 +1,147 @@
+package conversation
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	smithydocument "github.com/aws/smithy-go/document"
+)
+
+// Tool is what the model may call.
+type Tool struct {
+	Name        string
+	Description string
+	// JSON schema of the input: type, properties and required, as Nova takes no other keys.
+	Schema map[string]any
+}
+
+// cachedMessages is how many of the last user messages carry a cache checkpoint. With the one of the
+// system prompt that makes three of the four that a request may have. Two, since the older one is what
+// the request before has written.
+const cachedMessages = 2
+
+// Request makes the next request of the conversation. The tools are part of each, also of the last,
+// since the service wants them wherever the history has tool blocks. The bytes of a message never change
+// from one request to the next, so that the service's prompt cache finds them.
+func (c *Conversation) Request(modelID, system string, tools []Tool) *bedrockruntime.ConverseInput {
+	in := &bedrockruntime.ConverseInput{
+		ModelId: aws.String(modelID),
+		System:  []types.SystemContentBlock{&types.SystemContentBlockMemberText{Value: system}},
+	}
+	if !c.NoCache {
+		in.System = append(in.System, &types.SystemContentBlockMemberCachePoint{Value: checkpoint()})
+	}
+	if !c.TextTools {
+		in.ToolConfig = toolConfig(tools)
+	}
+	userTurns := 0
+	for _, turn := range c.Turns {
+		if turn.User {
+			userTurns++
+		}
+	}
+	for _, turn := range c.Turns {
+		message := types.Message{Role: types.ConversationRoleAssistant}
+		if turn.User {
+			message.Role = types.ConversationRoleUser
+		}
+		for _, block := range turn.Blocks {
+			message.Content = append(message.Content, c.wire(block))
+		}
+		if turn.User {
+			if userTurns <= cachedMessages && !c.NoCache {
+				message.Content = append(message.Content, &types.ContentBlockMemberCachePoint{Value: checkpoint()})
+			}
+			userTurns--
+		}
+		in.Messages = append(in.Messages, message)
+	}
+	return in
+}
+
+func checkpoint() types.CachePointBlock {
+	return types.CachePointBlock{Type: types.CachePointTypeDefault}
+}
+
+func toolConfig(tools []Tool) *types.ToolConfiguration {
+	config := &types.ToolConfiguration{}
+	for _, tool := range tools {
+		config.Tools = append(config.Tools, &types.ToolMemberToolSpec{Value: types.ToolSpecification{
+			Name:        aws.String(tool.Name),
+			Description: aws.String(tool.Description),
+			InputSchema: &types.ToolInputSchemaMemberJson{Value: document.NewLazyDocument(tool.Schema)},
+		}})
+	}
+	return config
+}
+
+// wire is a block as Converse has it.
+func (c *Conversation) wire(b Block) types.ContentBlock {
+	switch {
+	case b.Use != nil && c.TextTools:
+		return &types.ContentBlockMemberText{Value: TextCall(b.Use.Name, b.Use.Input)}
+	case b.Use != nil:
+		return &types.ContentBlockMemberToolUse{Value: types.ToolUseBlock{
+			ToolUseId: aws.String(b.Use.ID), Name: aws.String(b.Use.Name), Input: document.NewLazyDocument(object(b.Use.Input)),
+		}}
+	case b.Result != nil && c.TextTools:
+		return &types.ContentBlockMemberText{Value: "Result of the tool:\n" + b.Result.Text}
+	case b.Result != nil:
+		// Without status, which only some families take; what went wrong is said in the text.
+		return &types.ContentBlockMemberToolResult{Value: types.ToolResultBlock{
+			ToolUseId: aws.String(b.Result.ID),
+			Content:   []types.ToolResultContentBlock{&types.ToolResultContentBlockMemberText{Value: b.Result.Text}},
+		}}
+	case b.Reasoning != nil && b.Reasoning.Redacted != nil:
+		return &types.ContentBlockMemberReasoningContent{Value: &types.ReasoningContentBlockMemberRedactedContent{Value: b.Reasoning.Redacted}}
+	case b.Reasoning != nil:
+		return &types.ContentBlockMemberReasoningContent{Value: &types.ReasoningContentBlockMemberReasoningText{
+			Value: types.ReasoningTextBlock{Text: aws.String(b.Reasoning.Text), Signature: aws.String(b.Reasoning.Signature)},
+		}}
+	default:
+		return &types.ContentBlockMemberText{Value: b.Text}
+	}
+}
+
+// TextCall writes a call as text, for models without tool use: the way in which they are told to.
+func TextCall(name string, input json.RawMessage) string {
+	return fmt.Sprintf("<tool_call>{\"name\": %q, \"input\": %s}</tool_call>", name, input)
+}
+
+// object decodes the input of a call for the SDK's encoder. The service takes objects only; anything
+// else is wrapped, so that the history keeps what the model wrote.
+func object(raw json.RawMessage) any {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return map[string]any{}
+	}
+	value = exactNumbers(value)
+	if o, ok := value.(map[string]any); ok {
+		return o
+	}
+	return map[string]any{"value": value}
+}
+
+// exactNumbers turns JSON numbers into the SDK's, which it writes digit by digit.
+func exactNumbers(value any) any {
+	switch v := value.(type) {
+	case json.Number:
+		return smithydocument.Number(v)
+	case []any:
+		for i := range v {
+			v[i] = exactNumbers(v[i])
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = exactNumbers(v[key])
+		}
+	}
+	return value
+}
