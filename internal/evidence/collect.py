@@ -11,7 +11,7 @@ BEFORE = timedelta(hours=3)   # how far back changes are looked for
 
 now = datetime.now(timezone.utc)
 moment = datetime.fromtimestamp(alarm["time"], timezone.utc) if alarm["time"] else now
-patient = Config(connect_timeout=3, read_timeout=8, retries={"max_attempts": 3, "mode": "standard"})
+patient = Config(connect_timeout=3, read_timeout=8, retries={"max_attempts": 2, "mode": "standard"})
 evidence = {"problems": []}
 
 

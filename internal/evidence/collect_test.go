@@ -1,0 +1,214 @@
+package evidence_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/evidence"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+)
+
+// python runs the snippet with plain boto3, as the tool does without its confinement.
+type python struct {
+	t       *testing.T
+	environ []string
+	prelude string // what is there before the snippet
+}
+
+const plainBoto3 = "import boto3, json\n"
+
+func (p python) Run(ctx context.Context, command string) (toolcall.Answer, error) {
+	return toolcall.Answer{Success: true, Result: p.execute(ctx, command+"\nprint(json.dumps(result))")}, nil
+}
+
+func (p python) execute(ctx context.Context, code string) []byte {
+	p.t.Helper()
+	interpreter, err := moto.Tool("python")
+	require.NoError(p.t, err)
+	cmd := exec.CommandContext(ctx, interpreter, "-c", p.prelude+code)
+	cmd.Env = append(os.Environ(), p.environ...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	require.NoError(p.t, cmd.Run(), "%s", &stderr)
+	return bytes.TrimSpace(stdout.Bytes())
+}
+
+// setup makes two alarms of a metric that rose, both in ALARM.
+const setup = `
+from datetime import datetime, timedelta, timezone
+cw = boto3.client("cloudwatch", region_name="us-east-1")
+now = datetime.now(timezone.utc).replace(second=0, microsecond=0)
+dimensions = [{"Name": "FunctionName", "Value": "orders"}]
+for i, value in enumerate([0, 0, 4, 5]):
+    cw.put_metric_data(Namespace="Shop", MetricData=[{
+        "MetricName": "Errors", "Dimensions": dimensions, "Value": value, "Timestamp": now + timedelta(minutes=i - 4)}])
+for name in ["orders-errors", "payments-errors"]:
+    cw.put_metric_alarm(AlarmName=name, Namespace="Shop", MetricName="Errors", Dimensions=dimensions, Statistic="Sum", Period=60,
+                        EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold")
+    cw.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="it rose")
+`
+
+// fired sets up the alarms and returns one as its event tells it.
+func fired(p python) *alarmevent.Alarm {
+	p.t.Helper()
+	p.execute(p.t.Context(), setup)
+	now := time.Now().UTC().Truncate(time.Minute)
+	threshold := 1.0
+	return &alarmevent.Alarm{
+		Name: "orders-errors", ARN: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:orders-errors", Region: moto.Region, Partition: "aws",
+		Kind: alarmevent.KindMetric, State: alarmevent.StateAlarm, Time: now, Threshold: &threshold,
+		Metrics: []alarmevent.Metric{{ID: "m1", Namespace: "Shop", Name: "Errors", Dimensions: map[string]string{"FunctionName": "orders"}, Period: 60, Stat: "Sum", ReturnData: true}},
+	}
+}
+
+func collect(t *testing.T, tool evidence.Tool, alarm *alarmevent.Alarm) investigation.Evidence {
+	t.Helper()
+	return evidence.Collect(t.Context(), tool, alarm, time.Now, slog.New(slog.DiscardHandler))
+}
+
+func TestTheSnippetCollectsWhatAnEngineerWouldLookAtFirst(t *testing.T) {
+	cloud, err := moto.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(cloud.Stop)
+	tool := python{t, cloud.Environ(), plainBoto3}
+	alarm := fired(tool)
+
+	e := collect(t, tool, alarm)
+	assert.Contains(t, string(e.Definition), `"AlarmName": "orders-errors"`)
+	assert.Contains(t, e.Problem, "history: ", "moto has no alarm history, which is said and hides nothing else")
+	require.NotEmpty(t, e.Series)
+	s := e.Series[0]
+	assert.Equal(t, 60, s.Period)
+	assert.Equal(t, "Sum", s.Stat)
+	require.NotNil(t, s.Threshold)
+	assert.Equal(t, 1.0, *s.Threshold)
+	require.NotEmpty(t, s.Points)
+	assert.Equal(t, 5.0, s.Points[len(s.Points)-1].Value, "oldest first")
+	require.Len(t, e.Related, 1, "the alarm itself is not related to itself")
+	assert.Equal(t, "payments-errors", e.Related[0].Name)
+	require.NotNil(t, e.Call)
+	assert.Zero(t, e.Call.Number)
+
+	t.Run("an alarm that is not in this account is drawn from its event", func(t *testing.T) {
+		foreign := *alarm
+		foreign.Name = "not here"
+		e := collect(t, tool, &foreign)
+		assert.Contains(t, e.Problem, "no alarm of this name")
+		assert.Empty(t, e.Definition)
+		require.NotEmpty(t, e.Series)
+		assert.NotEmpty(t, e.Series[0].Points)
+	})
+	t.Run("a composite alarm is drawn by what triggered it", func(t *testing.T) {
+		composite := *alarm
+		composite.Name, composite.Kind, composite.Metrics = "shop-down", alarmevent.KindComposite, nil
+		composite.Children = []string{alarm.ARN}
+		e := collect(t, tool, &composite)
+		require.NotEmpty(t, e.Series)
+		assert.Contains(t, e.Series[0].Label, "orders-errors: ")
+		assert.NotEmpty(t, e.Series[0].Points)
+	})
+	t.Run("a name in any script changes nothing in the code", func(t *testing.T) {
+		odd := *alarm
+		odd.Name = "注文\"'''\n```\\\u2028); raise SystemExit(1) #🚨"
+		e := collect(t, tool, &odd)
+		assert.Contains(t, e.Problem, "no alarm of this name")
+		assert.NotContains(t, e.Call.Command, "```")
+	})
+	t.Run("a metric expression that the service refuses does not hide its metrics", func(t *testing.T) {
+		math := *alarm
+		math.Name = "not here either"
+		math.Metrics = append([]alarmevent.Metric{{ID: "e1", Expression: "SUM(METRICS()) / 0 +", Label: "rate", ReturnData: true}}, alarm.Metrics...)
+		e := collect(t, tool, &math)
+		require.NotEmpty(t, e.Series)
+		assert.NotEmpty(t, e.Series[len(e.Series)-1].Points)
+	})
+}
+
+func TestBandsHistoryAndChangesAreCollectedInTheShapesThatAWSDocuments(t *testing.T) {
+	fake, err := os.ReadFile("testdata/fake_boto3.py")
+	require.NoError(t, err)
+	tool := python{t: t, prelude: string(fake) + "\nimport json\n"}
+	moment := time.Date(2026, 8, 4, 12, 36, 0, 0, time.UTC)
+	e := collect(t, tool, &alarmevent.Alarm{
+		Name: "cpu-unusual", Region: "eu-west-1", Partition: "aws", Kind: alarmevent.KindAnomaly, State: alarmevent.StateAlarm, Time: moment,
+	})
+
+	require.Len(t, e.Series, 1, "the band belongs to its metric")
+	s := e.Series[0]
+	assert.Nil(t, s.Threshold)
+	assert.Equal(t, []investigation.Point{{Time: moment.Add(-time.Minute), Value: 10}, {Time: moment, Value: 90}}, s.Points)
+	assert.Equal(t, []investigation.Point{{Time: moment.Add(-time.Minute), Value: 5}, {Time: moment, Value: 6}}, s.Lower)
+	assert.Equal(t, []investigation.Point{{Time: moment.Add(-time.Minute), Value: 20}, {Time: moment, Value: 21}}, s.Upper)
+
+	assert.Equal(t, []investigation.HistoryItem{{Time: moment, Type: "StateUpdate", Summary: "Alarm updated from OK to ALARM"}}, e.History)
+	require.Len(t, e.Changes, 2, "reads are no changes")
+	assert.Equal(t, []string{"UpdateFunctionCode", "DeleteRolePolicy"}, []string{e.Changes[0].Event, e.Changes[1].Event}, "newest first")
+	assert.Equal(t, []string{"orders-role"}, e.Changes[1].Resources, "the function's role is looked up where IAM's events are")
+	assert.Equal(t, "deploy", e.Changes[1].User)
+	assert.Contains(t, e.Problem, "1 of 3 CloudTrail lookups failed")
+
+	require.Len(t, e.Related, 30, "bounded")
+	assert.Equal(t, "payments 0", e.Related[0].Name)
+	assert.LessOrEqual(t, len(e.Related[0].Reason), 200)
+}
+
+func TestAnOddAnswerCostsOnlyItsOddPart(t *testing.T) {
+	tests := []struct {
+		name, result string
+		check        func(t *testing.T, e investigation.Evidence)
+	}{
+		{"not JSON", `nonsense`, func(t *testing.T, e investigation.Evidence) { assert.Contains(t, e.Problem, "not the JSON object") }},
+		{"a list", `[]`, func(t *testing.T, e investigation.Evidence) { assert.Contains(t, e.Problem, "not the JSON object") }},
+		{"null", `null`, func(t *testing.T, e investigation.Evidence) { assert.Empty(t, e.Series) }},
+		{"parts of other types", `{"series": 7, "history": {"a": 1}, "related": [1, {"name": "b"}], "changes": null, "definition": "x"}`,
+			func(t *testing.T, e investigation.Evidence) {
+				assert.Contains(t, e.Problem, "series: not understood")
+				assert.Contains(t, e.Problem, "history: not understood")
+				require.Len(t, e.Related, 1)
+				assert.Equal(t, "b", e.Related[0].Name)
+				assert.Empty(t, e.Definition)
+			}},
+		{"points in disorder", `{"series": [{"id": "m1", "points": [[120, 2], [60, 1], [1, 2, 3], [], [1e300, 1]]}]}`,
+			func(t *testing.T, e investigation.Evidence) {
+				require.Len(t, e.Series, 1)
+				assert.Equal(t, []investigation.Point{{Time: time.Unix(60, 0).UTC(), Value: 1}, {Time: time.Unix(120, 0).UTC(), Value: 2}}, e.Series[0].Points)
+			}},
+		{"floods", `{"related": [` + strings.Repeat(`{"name": "`+strings.Repeat("é", 2000)+`"},`, 500) + `{"name": "last"}]}`,
+			func(t *testing.T, e investigation.Evidence) {
+				assert.Len(t, e.Related, 100)
+				assert.LessOrEqual(t, len(e.Related[0].Name), 1010)
+				assert.True(t, utf8.ValidString(e.Related[0].Name))
+			}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := collect(t, canned{toolcall.Answer{Success: true, Result: []byte(tt.result)}}, &alarmevent.Alarm{Name: "a"})
+			tt.check(t, e)
+		})
+	}
+}
+
+func TestAFailedCollectionIsSaid(t *testing.T) {
+	e := collect(t, canned{toolcall.Answer{Error: "time limit of 60 s", ErrorType: "TimeLimit"}}, &alarmevent.Alarm{Name: "a"})
+	assert.Contains(t, e.Problem, "time limit of 60 s")
+	require.NotNil(t, e.Call)
+	assert.Equal(t, "TimeLimit", e.Call.Answer.ErrorType)
+}
+
+// canned answers always the same.
+type canned struct{ answer toolcall.Answer }
+
+func (c canned) Run(context.Context, string) (toolcall.Answer, error) { return c.answer, nil }
