@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -88,6 +90,7 @@ func (w *Writer) Emit(values map[string]float64, properties map[string]string) e
 		}
 		set.Metrics = append(set.Metrics, definition{Name: name, Unit: unit})
 	}
+	slices.SortFunc(set.Metrics, func(a, b definition) int { return strings.Compare(a.Name, b.Name) })
 	line["_aws"] = directive{Timestamp: w.now().UnixMilli(), Metrics: []metric{set}}
 	raw, err := json.Marshal(line)
 	if err != nil {

@@ -1,0 +1,75 @@
+package awsapi_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+)
+
+func status(code int) error {
+	return &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: code}}, Err: errors.New("x")}
+}
+
+func TestErrorsAreSortedByWhatToDoAboutThem(t *testing.T) {
+	tests := []struct {
+		name string
+		err  error
+		want awsapi.Class
+	}{
+		{"throttled", &smithy.GenericAPIError{Code: "ThrottlingException"}, awsapi.ClassThrottled},
+		{"throttled by status", status(429), awsapi.ClassThrottled},
+		{"denied", &smithy.GenericAPIError{Code: "AccessDenied"}, awsapi.ClassDenied},
+		{"denied by status", status(403), awsapi.ClassDenied},
+		{"gone", &smithy.GenericAPIError{Code: "NoSuchKey"}, awsapi.ClassNotFound},
+		{"gone by status", status(404), awsapi.ClassNotFound},
+		{"too large", status(413), awsapi.ClassTooLarge},
+		{"invalid", &smithy.GenericAPIError{Code: "ValidationException"}, awsapi.ClassInvalid},
+		{"invalid by status", status(400), awsapi.ClassInvalid},
+		{"down by status", status(503), awsapi.ClassUnavailable},
+		{"no connection", &net.OpError{Op: "dial", Err: errors.New("connection refused")}, awsapi.ClassUnavailable},
+		{"our own deadline", fmt.Errorf("put: %w", context.DeadlineExceeded), awsapi.ClassTimeout},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.Equal(t, tt.want, awsapi.Classify(tt.err))
+			assert.NotEmpty(t, awsapi.Advice(tt.err))
+		})
+	}
+}
+
+func TestTheMissingGrantIsNamed(t *testing.T) {
+	err := &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: " +
+		"sns:Publish on resource: arn:aws:sns:us-east-1:1:t because no identity-based policy allows the sns:Publish action"}
+	assert.Equal(t, "sns:Publish", awsapi.MissingGrant(err))
+	assert.Contains(t, awsapi.Advice(err), "Grant sns:Publish")
+	assert.Empty(t, awsapi.MissingGrant(errors.New("not authorized to perform: sns:Publish")))
+	assert.Empty(t, awsapi.MissingGrant(nil))
+}
+
+func TestAFailedConditionBringsTheItem(t *testing.T) {
+	item, failed := awsapi.ConditionFailed(fmt.Errorf("x: %w", &types.ConditionalCheckFailedException{
+		Item: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "a"}},
+	}))
+	assert.True(t, failed)
+	assert.Len(t, item, 1)
+	_, failed = awsapi.ConditionFailed(errors.New("x"))
+	assert.False(t, failed)
+}
+
+func TestABriefErrorIsOneShortLine(t *testing.T) {
+	brief := awsapi.Brief(errors.New("a\n\tb " + strings.Repeat("é", 1000)))
+	assert.Contains(t, brief, "a b é")
+	assert.NotContains(t, brief, "\n")
+	assert.Len(t, []rune(brief), 401)
+}

@@ -1,0 +1,27 @@
+package emf_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+)
+
+func TestALineIsWhatTheEmbeddedMetricFormatAsksFor(t *testing.T) {
+	var out bytes.Buffer
+	at := time.UnixMilli(1785846975490)
+	w := emf.New(&out, "triage-handler", func() time.Time { return at })
+	require.NoError(t, w.Emit(map[string]float64{emf.Duplicates: 1, emf.Duration: 1200, emf.CostUSD: 0.25}, map[string]string{"alarm": "a\nb"}))
+	assert.Equal(t, 1, bytes.Count(out.Bytes(), []byte("\n")), "one line")
+	assert.JSONEq(t, `{
+		"_aws": {"Timestamp": 1785846975490, "CloudWatchMetrics": [{"Namespace": "AlarmTriage", "Dimensions": [["FunctionName"]],
+			"Metrics": [{"Name": "CostUSD", "Unit": "None"}, {"Name": "Duplicates", "Unit": "Count"}, {"Name": "Duration", "Unit": "Milliseconds"}]}]},
+		"FunctionName": "triage-handler", "CostUSD": 0.25, "Duplicates": 1, "Duration": 1200, "alarm": "a\nb"
+	}`, out.String())
+	assert.True(t, json.Valid(out.Bytes()))
+}

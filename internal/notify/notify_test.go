@@ -1,0 +1,71 @@
+package notify_test
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+)
+
+const arn = "arn:aws:sns:us-east-1:123456789012:findings"
+
+func TestEveryMessageIsWithinTheLimitsOfSNS(t *testing.T) {
+	tests := []struct {
+		name, subject, body string
+		wantSubject         string
+	}{
+		{"plain", "ALARM orders", "it broke", "ALARM orders"},
+		{"an empty subject is left out", " \n ", "it broke", ""},
+		{"an empty body", "s", " \n\t ", "s"},
+		{"control characters and line breaks", "a\r\nb\x00c\x7f\u2028d", "b", "a  b?c??d"},
+		{"any script", strings.Repeat("注文🚨é", 60), strings.Repeat("注文🚨é\n", 40000), strings.Repeat("?", 99)},
+		{"long ASCII", strings.Repeat("x", 500), strings.Repeat("y", 400000), strings.Repeat("x", 99)},
+		{"bytes that are no UTF-8", "\xff\xfe", "\xff\xfe" + strings.Repeat("\xc3", 300000), "??"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			fake := &awsapitest.SNS{}
+			require.NoError(t, notify.New(fake, arn).Publish(t.Context(), notify.Message{
+				Subject: tt.subject, Body: tt.body,
+				Attributes: map[string]string{"alarm": strings.Repeat("é", 5000), "empty": ""},
+			}))
+			in := fake.Published(arn)[0]
+			if tt.wantSubject == "" {
+				assert.Nil(t, in.Subject)
+			} else {
+				assert.Equal(t, tt.wantSubject, *in.Subject)
+			}
+			assert.NotEmpty(t, strings.TrimSpace(*in.Message))
+			assert.True(t, utf8.ValidString(*in.Message))
+			size := len(*in.Message)
+			for name, value := range in.MessageAttributes {
+				size += len(name) + len(*value.DataType) + len(*value.StringValue)
+				assert.NotEmpty(t, *value.StringValue)
+				assert.True(t, utf8.ValidString(*value.StringValue))
+			}
+			assert.LessOrEqual(t, size, notify.MaxMessage)
+			assert.Nil(t, in.MessageGroupId)
+		})
+	}
+}
+
+func TestABodyThatWasCutSaysSo(t *testing.T) {
+	fake := &awsapitest.SNS{}
+	require.NoError(t, notify.New(fake, arn).Publish(t.Context(), notify.Message{Body: strings.Repeat("é", notify.MaxMessage)}))
+	assert.Contains(t, *fake.Published(arn)[0].Message, "[cut: ")
+}
+
+func TestAFIFOTopicGetsItsGroupAndTheSameIDForTheSameMessage(t *testing.T) {
+	fake := &awsapitest.SNS{}
+	topic := arn + ".fifo"
+	m := notify.Message{Body: "b", Group: "arn:aws:cloudwatch:us-east-1:1:alarm:注文 " + strings.Repeat("x", 300), ID: "id"}
+	require.NoError(t, notify.New(fake, topic).Publish(t.Context(), m))
+	in := fake.Published(topic)[0]
+	assert.Regexp(t, `^[!-~]{1,128}$`, *in.MessageGroupId)
+	assert.Equal(t, "id", *in.MessageDeduplicationId)
+}

@@ -1,0 +1,76 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+)
+
+func TestKeysAreReadableAndNeedNoEncoding(t *testing.T) {
+	at := time.Date(2026, 11, 23, 1, 2, 3, 0, time.FixedZone("", 2*3600))
+	tests := []struct{ name, alarm, want string }{
+		{"plain", "orders-errors", "orders-errors"},
+		{"blanks and slashes", "orders / p99 latency", "orders-p99-latency"},
+		{"a way out of the folder", "../../etc/passwd", "etc-passwd"},
+		{"any script", "注文 エラー", "alarm"},
+		{"long", strings.Repeat("x", 255), strings.Repeat("x", 100)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			keys := store.KeysFor(&investigation.Record{ID: "abc", StartedAt: at, Alarm: alarmevent.Alarm{Name: tt.alarm}})
+			base := "reports/2026/11/22/230203-" + tt.want + "-abc"
+			assert.Equal(t, store.Keys{Text: base + ".txt", HTML: base + ".html", JSON: base + ".json", Conversation: base + "-conversation.json"}, keys)
+		})
+	}
+}
+
+func TestObjectsAreWrittenAndEveryMissingOneIsNamed(t *testing.T) {
+	fake := &awsapitest.S3{}
+	s := store.New(fake, "bucket")
+	objects := []store.Object{{Key: "a", Body: []byte("1")}, {Key: "b", Body: []byte("2")}, {Key: "c", Body: []byte("3")}}
+	require.NoError(t, s.PutAll(t.Context(), objects))
+	assert.Equal(t, []byte("2"), fake.Object("bucket", "b"))
+
+	fake.Fail(awsapitest.Denied("s3:PutObject"), -1)
+	err := s.PutAll(t.Context(), objects)
+	for _, key := range []string{"a", "b", "c"} {
+		assert.ErrorContains(t, err, "s3://bucket/"+key)
+	}
+}
+
+func TestACheckpointIsWhatWasSavedLast(t *testing.T) {
+	fake := &awsapitest.S3{}
+	s := store.New(fake, "bucket")
+	state, err := s.LoadCheckpoint(t.Context(), "id")
+	require.NoError(t, err)
+	assert.Nil(t, state, "there is none")
+	require.NoError(t, s.SaveCheckpoint(t.Context(), "id", []byte("1")))
+	require.NoError(t, s.SaveCheckpoint(t.Context(), "id", []byte("2")))
+	state, err = s.LoadCheckpoint(t.Context(), "id")
+	require.NoError(t, err)
+	assert.Equal(t, []byte("2"), state)
+	fake.Fail(awsapitest.ErrDown, 1)
+	_, err = s.LoadCheckpoint(t.Context(), "id")
+	assert.ErrorIs(t, err, awsapitest.ErrDown)
+}
+
+func TestATextIsReadFromAnyBucketUpToItsLimit(t *testing.T) {
+	fake := &awsapitest.S3{}
+	require.NoError(t, store.New(fake, "runbooks").PutAll(t.Context(), []store.Object{{Key: "a/b.md", Body: []byte("0123456789")}}))
+	s := store.New(fake, "bucket")
+	text, err := s.Text(t.Context(), "s3://runbooks/a/b.md", 4)
+	require.NoError(t, err)
+	assert.Equal(t, "0123", text)
+	for _, uri := range []string{"", "runbooks/a/b.md", "s3://runbooks", "s3:///x", "https://x/y"} {
+		_, err = s.Text(t.Context(), uri, 4)
+		assert.ErrorContains(t, err, "want s3://bucket/key", uri)
+	}
+}

@@ -1,0 +1,80 @@
+package toolclient_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolclient"
+)
+
+func answering(payload, functionError string, err error) *toolclient.Client {
+	fake := &awsapitest.Lambda{Answer: func(context.Context, *lambda.InvokeInput) (*lambda.InvokeOutput, error) {
+		out := &lambda.InvokeOutput{Payload: []byte(payload)}
+		if functionError != "" {
+			out.FunctionError = &functionError
+		}
+		return out, err
+	}}
+	return toolclient.New(fake, "tool", time.Minute)
+}
+
+func TestTheCommandIsSentAndTheAnswerRead(t *testing.T) {
+	var sent *lambda.InvokeInput
+	fake := &awsapitest.Lambda{Answer: func(ctx context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error) {
+		sent = in
+		deadline, ok := ctx.Deadline()
+		assert.True(t, ok)
+		assert.Greater(t, time.Until(deadline), time.Minute, "the caller outlives the function")
+		return &lambda.InvokeOutput{Payload: []byte(`{"success":false,"output":"boom","error":"NameError: x","error_type":"NameError"}`)}, nil
+	}}
+	answer, err := toolclient.New(fake, "tool", time.Minute).Run(t.Context(), "print(\"é\")")
+	require.NoError(t, err, "a failed snippet is an answer")
+	assert.False(t, answer.Success)
+	assert.Equal(t, "NameError", answer.ErrorType)
+	assert.Equal(t, "tool", aws.ToString(sent.FunctionName))
+	assert.JSONEq(t, `{"command":"print(\"é\")"}`, string(sent.Payload))
+}
+
+func TestWhatHappenedIsSaidInWordsForTheModel(t *testing.T) {
+	tests := []struct {
+		name                   string
+		payload, functionError string
+		err                    error
+		want                   string
+	}{
+		{"timed out", `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: 1 Error: Task timed out after 60.00 seconds"}`, "Unhandled", nil, "timed out; ask for less data"},
+		{"crashed", `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 1 Error: Runtime exited with error: exit status 7"}`, "Unhandled", nil, "crashed (Runtime.ExitError"},
+		{"out of memory", `{"errorType":"Runtime.OutOfMemory","errorMessage":"Runtime exited"}`, "Unhandled", nil, "ran out of memory"},
+		{"answer too large", `{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes)."}`, "Unhandled", nil, "larger than the 6 MB"},
+		{"an error that is not JSON", `<html>`, "Unhandled", nil, "crashed (unknown error: <html>)"},
+		{"an answer that is not JSON", `<html>`, "", nil, "not the JSON it should be"},
+		{"throttled", "", "", &types.TooManyRequestsException{}, "throttled"},
+		{"denied", "", "", awsapitest.Denied("lambda:InvokeFunction"), "Grant lambda:InvokeFunction"},
+		{"gone", "", "", &types.ResourceNotFoundException{}, "conclude without it"},
+		{"code too large", "", "", &types.RequestTooLargeException{}, "send less"},
+		{"unreachable", "", "", awsapitest.ErrDown, "could not be reached"},
+		{"slow", "", "", context.DeadlineExceeded, "did not answer within 1m15s"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := answering(tt.payload, tt.functionError, tt.err).Run(t.Context(), "1")
+			require.ErrorContains(t, err, tt.want)
+		})
+	}
+}
+
+func TestTheEndOfTheInvestigationsTimeIsNotBlamedOnTheTool(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := answering("", "", context.Canceled).Run(ctx, "1")
+	require.ErrorContains(t, err, "investigation's time was up")
+	assert.ErrorIs(t, err, context.Canceled)
+}
