@@ -5,7 +5,10 @@ What it forbids is also out of reach without it where the kernel accepts a filte
 where it does not, since the process holds no credentials.
 """
 
+import _posixsubprocess
 import os
+import signal
+import subprocess
 import sys
 from typing import Any, Callable, Dict, Tuple
 
@@ -27,11 +30,16 @@ _FORBIDDEN: Dict[str, str] = {
     **dict.fromkeys(
         (
             "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty",
-            "os.kill", "os.killpg", "pty.spawn", "signal.pthread_kill", "_posixsubprocess.fork_exec", "os.startfile",
+            "os.kill", "os.killpg", "pty.spawn", "signal.pthread_kill",
         ),
         _PROCESS,
     ),
 }
+
+# Functions that start or signal processes without an audit event.
+_UNAUDITED = (
+    (_posixsubprocess, "fork_exec"), (subprocess, "_fork_exec"), (os, "pidfd_open"), (signal, "pidfd_send_signal"),
+)
 
 _HIDDEN: Tuple[str, ...] = ("/proc/", "/sys/", "/dev/")
 _DEVICES = frozenset(("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/full"))
@@ -40,7 +48,14 @@ _PATHS = frozenset(("open", "os.listdir", "os.scandir", "os.chdir", "os.readlink
 
 def install() -> None:
     """Adds the hook to this process, for good."""
+    for module, name in _UNAUDITED:
+        if hasattr(module, name):
+            setattr(module, name, _refused)
     sys.addaudithook(_hook())
+
+
+def _refused(*args: Any, **kwargs: Any) -> Any:
+    raise PermissionError(_PROCESS)
 
 
 def _hook() -> Callable[[str, Tuple[Any, ...]], None]:

@@ -108,6 +108,21 @@ class Missing:
         self._complain()
 
 
+def late(name: str, bind: str = "", attribute: str = "") -> Any:
+    """Imports a module that was not found before the code ran, or stands in for it.
+
+    It returns what the import statement would bind: the attribute, the module itself if it has
+    another name, or else the module above its first dot.
+    """
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError:
+        return Missing(name)
+    if attribute:
+        return getattr(module, attribute)
+    return module if bind else sys.modules[name.partition(".")[0]]
+
+
 def unavailable(name: str) -> str:
     """The error text for a module that is not installed."""
     return (

@@ -203,7 +203,7 @@ def _namespace(prepared: source.Prepared, bound: Dict[str, Any]) -> Dict[str, An
         namespace["datetime"] = dates.RealDatetime
     forms = {"hybrid": dates.Datetime, "module": dates.RealModule}
     missing, hybrid = source.HELPERS
-    namespace[missing] = modules.Missing
+    namespace[missing] = modules.late
     namespace[hybrid] = forms.__getitem__
     return namespace
 

@@ -157,7 +157,8 @@ class _Imports(ast.NodeTransformer):
             return node
         self._handled.append(ast.unparse(node))
         if node.module and not node.level and self._stand_in(node.module):
-            return [_assign(node, a.asname or a.name, _MISSING, node.module) for a in node.names if a.name != "*"] or node
+            named = [a for a in node.names if a.name != "*"]
+            return [_assign(node, a.asname or a.name, _MISSING, node.module, "", a.name) for a in named] or node
         if node.module == "datetime" and not self._real_datetime:
             return self._from_datetime(node)
         return node
@@ -165,7 +166,7 @@ class _Imports(ast.NodeTransformer):
     def _one(self, node: ast.Import, alias: ast.alias) -> ast.stmt:
         top = alias.name.partition(".")[0]
         if self._stand_in(alias.name):
-            return _assign(node, alias.asname or top, _MISSING, alias.name)
+            return _assign(node, alias.asname or top, _MISSING, alias.name, alias.asname or "")
         if alias.name == "datetime":
             return _assign(node, alias.asname or "datetime", _HYBRID, "module" if self._real_datetime else "hybrid")
         return ast.copy_location(ast.Import([alias]), node)
@@ -195,10 +196,10 @@ def _flat(nodes: List[object]) -> List[ast.stmt]:
     return flat
 
 
-def _assign(where: ast.stmt, name: str, function: str, argument: str) -> ast.stmt:
-    call = ast.Call(ast.Name(function, ast.Load()), [ast.Constant(argument)], [])
+def _assign(where: ast.stmt, name: str, function: str, *arguments: str) -> ast.stmt:
+    call = ast.Call(ast.Name(function, ast.Load()), [ast.Constant(a) for a in arguments], [])
     return ast.copy_location(ast.Assign([ast.Name(name, ast.Store())], call), where)
 
 
 HELPERS = (_MISSING, _HYBRID)
-"""Names of the two functions that prepared code calls; the runner puts them among the builtins."""
+"""Names of the two functions that prepared code calls; the runner binds them."""

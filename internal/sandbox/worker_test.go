@@ -1,0 +1,400 @@
+package sandbox
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+// The tests drive a supervisor in a process of its own, as in Lambda: sealed, without privileges
+// even when the tests run as root, and, in one of two configurations, under a filter that refuses
+// what AWS Lambda is reported to refuse. That process is this test binary in another role.
+const (
+	envRole    = "ALARMTRIAGE_TEST_ROLE"
+	envWorker  = "ALARMTRIAGE_TEST_WORKER" // JSON of workerOptions
+	envPythons = "ALARMTRIAGE_PYTHONS"     // interpreters to test with, separated by colons
+
+	roleWorker = "worker"
+	roleRefuse = "refuse, then worker"
+)
+
+// The secrets that every worker holds; no answer may ever contain them.
+const (
+	plantedKey    = "ASIAPLANTEDKEY000000"
+	plantedSecret = "planted-secret-of-the-supervisor"
+)
+
+type workerOptions struct {
+	Interpreter string
+	Layer       string
+	SearchPath  []string
+	Scratch     string
+	MemoryMB    int
+	Dedicated   bool
+	Warm        []string
+}
+
+type workerRequest struct {
+	Command string
+	Seconds float64
+	Status  bool
+}
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == ShimArgument {
+		exit(Shim(os.Args[2:]))
+	}
+	switch os.Getenv(envRole) {
+	case roleRefuse:
+		exit(refuseAndBecomeWorker())
+	case roleWorker:
+		exit(work())
+	}
+	code := m.Run()
+	removeAll(stagedPythons.root)
+	os.Exit(code)
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test worker:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// refuseAndBecomeWorker installs a filter like the one around AWS Lambda's sandboxes.
+func refuseAndBecomeWorker() error {
+	p := newProgram()
+	p.refuse(answerEPERM, unix.SYS_PRCTL, unix.SYS_SECCOMP, unix.SYS_PTRACE, unix.SYS_CHROOT, unix.SYS_UNSHARE,
+		unix.SYS_SETNS, unix.SYS_MOUNT, unix.SYS_BPF, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV,
+		unix.SYS_LANDLOCK_CREATE_RULESET, unix.SYS_LANDLOCK_ADD_RULE, unix.SYS_LANDLOCK_RESTRICT_SELF)
+	path, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	runtime.LockOSThread()
+	if err := loadFilter(p); err != nil {
+		return err
+	}
+	os.Setenv(envRole, roleWorker)
+	return syscall.Exec(path, os.Args[:1], os.Environ())
+}
+
+// work is a small stand-in for lambda.Start: requests as JSON lines in, answers as JSON lines out.
+func work() error {
+	if err := Seal(); err != nil {
+		return err
+	}
+	var w workerOptions
+	if err := json.Unmarshal([]byte(os.Getenv(envWorker)), &w); err != nil {
+		return err
+	}
+	sealed, binary := Sealed(os.Getenv)
+	s, err := New(context.Background(), Options{
+		Interpreter: w.Interpreter, Layer: w.Layer, SearchPath: w.SearchPath, Scratch: w.Scratch,
+		Environment: os.Environ(), Shim: binary, Sealed: sealed, MemoryMB: w.MemoryMB, Warm: w.Warm,
+		Dedicated: w.Dedicated, Reap: true, NewSession: func() Session { return NoAWS{} }, Stderr: os.Stderr,
+	})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	decoder, encoder := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
+	for {
+		var request workerRequest
+		if err := decoder.Decode(&request); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := encoder.Encode(serve(s, request)); err != nil {
+			return err
+		}
+	}
+}
+
+func serve(s *Supervisor, request workerRequest) toolcall.Answer {
+	if request.Status {
+		status := s.Status()
+		return toolcall.Answer{Status: &status}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(request.Seconds*float64(time.Second)))
+	defer cancel()
+	answer, err := s.Run(ctx, request.Command)
+	if err != nil {
+		return toolcall.Answer{ErrorType: "HarnessLost", Error: err.Error()}
+	}
+	return answer
+}
+
+// worker is the test's end of such a process.
+type worker struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	out     *bufio.Reader
+	uid     int
+	scratch string
+}
+
+// configuration is one way to run the supervisor.
+type configuration struct {
+	name string
+	role string
+}
+
+var configurations = []configuration{
+	{name: "full", role: roleWorker},
+	{name: "prctl refused", role: roleRefuse},
+}
+
+// nextUID gives each worker of a privileged test run a user of its own.
+var nextUID = func() *atomic.Uint32 {
+	var first atomic.Uint32
+	first.Store(uint32(300_000 + os.Getpid()%100_000*16))
+	return &first
+}()
+
+func startWorker(t *testing.T, python stagedPython, role string) *worker {
+	t.Helper()
+	w := &worker{t: t, uid: os.Getuid(), scratch: publicDirectory(t)}
+	options := workerOptions{
+		Interpreter: python.interpreter, Layer: python.layer, SearchPath: python.search,
+		Scratch: w.scratch, MemoryMB: 512, Dedicated: os.Getuid() == 0,
+	}
+	encoded, err := json.Marshal(options)
+	require.NoError(t, err)
+	w.cmd = exec.Command(python.testBinary)
+	w.cmd.Env = []string{
+		envRole + "=" + role, envWorker + "=" + string(encoded), "LD_LIBRARY_PATH=" + python.libraries,
+		"PATH=" + os.Getenv("PATH"), "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=" + plantedKey,
+		"AWS_SECRET_ACCESS_KEY=" + plantedSecret, "AWS_SESSION_TOKEN=" + plantedSecret,
+	}
+	w.cmd.Dir = w.scratch
+	w.cmd.Stderr = testLog{t}
+	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if os.Getuid() == 0 {
+		w.uid = int(nextUID.Add(1))
+		require.NoError(t, os.Chown(w.scratch, w.uid, w.uid))
+		w.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(w.uid), Gid: uint32(w.uid)}
+	}
+	w.in, err = w.cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := w.cmd.StdoutPipe()
+	require.NoError(t, err)
+	w.out = bufio.NewReader(out)
+	require.NoError(t, w.cmd.Start())
+	t.Cleanup(w.stop)
+	return w
+}
+
+func (w *worker) stop() {
+	w.in.Close()
+	done := make(chan struct{})
+	go func() { w.cmd.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		w.t.Error("the worker did not end when its input did")
+	}
+	syscall.Kill(-w.cmd.Process.Pid, syscall.SIGKILL)
+}
+
+func (w *worker) run(command string, seconds float64) toolcall.Answer {
+	w.t.Helper()
+	return w.ask(workerRequest{Command: command, Seconds: seconds})
+}
+
+func (w *worker) ask(request workerRequest) toolcall.Answer {
+	w.t.Helper()
+	encoded, err := json.Marshal(request)
+	require.NoError(w.t, err)
+	_, err = w.in.Write(append(encoded, '\n'))
+	require.NoError(w.t, err)
+	type line struct {
+		data []byte
+		err  error
+	}
+	got := make(chan line, 1)
+	go func() {
+		data, err := w.out.ReadBytes('\n')
+		got <- line{data, err}
+	}()
+	select {
+	case l := <-got:
+		require.NoError(w.t, l.err, "the worker ended")
+		require.NotContains(w.t, string(l.data), plantedKey)
+		require.NotContains(w.t, string(l.data), plantedSecret)
+		var answer toolcall.Answer
+		require.NoError(w.t, json.Unmarshal(l.data, &answer))
+		return answer
+	case <-time.After(time.Minute):
+		require.FailNow(w.t, "the worker did not answer", "command: %s", request.Command)
+		return toolcall.Answer{}
+	}
+}
+
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(data []byte) (int, error) {
+	l.t.Logf("worker: %s", data)
+	return len(data), nil
+}
+
+// stagedPython is an interpreter, boto3, the layer and this binary where any user can read them.
+type stagedPython struct {
+	name        string
+	interpreter string
+	libraries   string
+	search      []string
+	layer       string
+	testBinary  string
+}
+
+var stagedPythons struct {
+	root string
+	list []stagedPython
+}
+
+// pythons stages the interpreters to test with, once.
+func pythons(t *testing.T) []stagedPython {
+	t.Helper()
+	if stagedPythons.list != nil {
+		return stagedPythons.list
+	}
+	root, err := os.MkdirTemp("", "alarmtriage-sandbox-")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(root, 0o755))
+	stagedPythons.root = root
+	self, err := os.Executable()
+	require.NoError(t, err)
+	binary := filepath.Join(root, "sandbox.test")
+	copyFile(t, self, binary)
+	layer := filepath.Join(root, "layer")
+	linkTree(t, filepath.Join("..", "..", "pythonlayer", "alarmtriage_tool"), filepath.Join(layer, "python", "alarmtriage_tool"))
+	names := os.Getenv(envPythons)
+	if names == "" {
+		names = "python3"
+	}
+	for _, name := range filepath.SplitList(names) {
+		p := stagePython(t, root, name)
+		p.layer, p.testBinary = layer, binary
+		stagedPythons.list = append(stagedPythons.list, p)
+	}
+	return stagedPythons.list
+}
+
+const probe = `
+import json, os, sys, boto3, botocore, s3transfer, jmespath, urllib3, dateutil, six
+print(json.dumps({
+  "version": "%d.%d" % sys.version_info[:2],
+  "executable": os.path.realpath(getattr(sys, "_base_executable", sys.executable)),
+  "prefix": sys.base_prefix,
+  "packages": [os.path.dirname(m.__file__) for m in (boto3, botocore, s3transfer, jmespath, urllib3, dateutil)] + [six.__file__],
+}))`
+
+// stagePython finds the interpreter behind a name. When the tests run as root, it makes a copy that
+// the unprivileged worker can reach, for interpreters often lie in somebody's home.
+func stagePython(t *testing.T, root, name string) stagedPython {
+	t.Helper()
+	out, err := exec.Command(name, "-c", probe).Output()
+	require.NoError(t, err, "%s with boto3 is needed; set %s", name, envPythons)
+	var found struct {
+		Version, Executable, Prefix string
+		Packages                    []string
+	}
+	require.NoError(t, json.Unmarshal(out, &found))
+	libraries := filepath.Join(found.Prefix, "lib")
+	if os.Getuid() != 0 {
+		return stagedPython{name: found.Version, interpreter: found.Executable, libraries: libraries,
+			search: []string{filepath.Dir(found.Packages[0])}}
+	}
+	own := filepath.Join(root, "python"+found.Version)
+	p := stagedPython{
+		name: found.Version, interpreter: filepath.Join(own, "bin", "python"+found.Version),
+		libraries: filepath.Join(own, "lib"), search: []string{filepath.Join(own, "packages")},
+	}
+	copyFile(t, found.Executable, p.interpreter)
+	standard := filepath.Join("lib", "python"+found.Version)
+	linkTree(t, filepath.Join(found.Prefix, standard), filepath.Join(own, standard))
+	shared, err := filepath.Glob(filepath.Join(libraries, "libpython*.so*"))
+	require.NoError(t, err)
+	for _, library := range shared {
+		copyFile(t, library, filepath.Join(own, "lib", filepath.Base(library)))
+	}
+	for _, path := range found.Packages {
+		linkTree(t, path, filepath.Join(own, "packages", filepath.Base(path)))
+	}
+	return p
+}
+
+// notNeeded are the parts of a Python installation that no test needs.
+var notNeeded = map[string]bool{"site-packages": true, "test": true, "idlelib": true, "tkinter": true, "ensurepip": true, "lib2to3": true}
+
+// linkTree makes a second name for each file of a tree, or a copy across file systems.
+func linkTree(t *testing.T, from, to string) {
+	t.Helper()
+	from, err := filepath.EvalSymlinks(from)
+	require.NoError(t, err)
+	require.NoError(t, filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, relative)
+		switch {
+		case entry.IsDir() && notNeeded[entry.Name()]:
+			return filepath.SkipDir
+		case entry.IsDir():
+			return os.MkdirAll(target, 0o755)
+		case entry.Type()&fs.ModeSymlink != 0 || strings.HasSuffix(path, ".a"):
+			return nil
+		}
+		if os.MkdirAll(filepath.Dir(target), 0o755) == nil && os.Link(path, target) == nil {
+			return nil
+		}
+		copyFile(t, path, target)
+		return nil
+	}))
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	require.NoError(t, err)
+	info, err := os.Stat(from)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o755))
+	require.NoError(t, os.WriteFile(to, data, info.Mode().Perm()|0o444))
+}
+
+// publicDirectory is a temporary directory that another user can reach.
+func publicDirectory(t *testing.T) string {
+	t.Helper()
+	directory, err := os.MkdirTemp("", "alarmtriage-scratch-")
+	require.NoError(t, err)
+	t.Cleanup(func() { removeAll(directory) })
+	require.NoError(t, os.Chmod(directory, 0o755))
+	return directory
+}
