@@ -88,7 +88,11 @@ func (r *run) lastCheckpoint(ctx context.Context) checkpoint {
 	}
 	r.resumed = true
 	r.log.Info("going on from a checkpoint", "stage", string(head.Stage))
-	return checkpoint{stage: head.Stage, state: state}
+	at := checkpoint{stage: head.Stage}
+	if head.Stage == stageAgent {
+		at.state = state
+	}
+	return at
 }
 
 func (r *run) saveState(ctx context.Context, state []byte) error {

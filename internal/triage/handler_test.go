@@ -190,7 +190,12 @@ func TestAKilledInvocationIsResumedByItsRetry(t *testing.T) {
 				die()
 				return nil
 			}
-			return func() { b.agent.do = nil }
+			return func() {
+				b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, resume []byte) error {
+					assert.Nil(t, resume, "there is no state of the agent to go on from")
+					return conclude(rec)
+				}
+			}
 		}, 1, 2, 1},
 		{"while the report is rendered", func(b *bench) func() {
 			b.Renderer = dyingRenderer{b.render}
