@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
+)
+
+// investigator fits the agent to the triage's seam.
+type investigator struct {
+	model  agent.Model
+	tool   agent.Tool
+	config config.Orchestrator
+	prices pricing.Table
+}
+
+// Investigate implements [triage.Investigator].
+func (i investigator) Investigate(ctx context.Context, run triage.Run, rec *investigation.Record, resume []byte) error {
+	err := agent.Run(ctx, agent.Options{
+		Model: i.model, Tool: i.tool, ModelID: i.config.ModelID,
+		MaxRounds: i.config.MaxRounds, MaxTokens: i.config.MaxTokens, MaxCostUSD: i.config.MaxCostUSD, Prices: i.prices,
+		GuardrailID: i.config.GuardrailID, GuardrailVersion: i.config.GuardrailVersion, Instructions: run.Instructions,
+		ConcludeAt: run.ConcludeAt, MayHandOver: run.MayHandOver, Checkpoint: run.Checkpoint,
+		Now: time.Now, Log: run.Log,
+	}, rec, resume)
+	if errors.Is(err, agent.ErrHandOver) {
+		return triage.ErrHandOver
+	}
+	return err
+}

@@ -1,0 +1,96 @@
+// Command orchestrator is the function that CloudWatch invokes when an alarm fires. This file only
+// reads the environment and wires; the story is in internal/triage.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolclient"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
+)
+
+func main() {
+	log := lambdacontext.NewLogger()
+	slog.SetDefault(log)
+	handler, err := newHandler(context.Background(), log)
+	if err != nil {
+		log.Error("orchestrator cannot start", "error", err)
+		os.Exit(1)
+	}
+	lambda.Start(func(ctx context.Context, event json.RawMessage) (triage.Answer, error) {
+		answer, err := handler.Handle(ctx, requestID(ctx), event)
+		if err != nil {
+			log.Error("invocation failed", "error", err)
+		}
+		return answer, err
+	})
+}
+
+func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) {
+	cfg, err := config.ParseOrchestrator(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	prices, err := pricing.Parse(cfg.Prices)
+	if err != nil {
+		return nil, fmt.Errorf("environment variable %s: %w", config.EnvPrices, err)
+	}
+	customS3Endpoint := os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != ""
+	clients, err := awsapi.New(ctx, cfg.ToolTimeout, customS3Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	tool := toolclient.New(clients.Lambda, cfg.ToolFunction, cfg.ToolTimeout)
+	reports := store.New(clients.S3, cfg.ReportsBucket)
+	h := &triage.Handler{
+		Config:       cfg,
+		FunctionName: lambdacontext.FunctionName,
+		Tool:         tool,
+		Investigator: investigator{model: clients.Bedrock, tool: tool, config: cfg, prices: prices},
+		Renderer:     renderer{bucket: cfg.ReportsBucket, logGroup: lambdacontext.LogGroupName},
+		Table:        dedupe.New(clients.DynamoDB, cfg.Table, cfg.Window, time.Now),
+		Store:        reports,
+		Topic:        notify.New(clients.SNS, cfg.TopicARN),
+		Lambda:       clients.Lambda,
+		EventBridge:  clients.EventBridge,
+		Metrics:      emf.New(os.Stdout, lambdacontext.FunctionName, time.Now),
+		Now:          time.Now,
+		Log:          log,
+	}
+	if cfg.CardTopicARN != "" {
+		h.CardTopic = notify.New(clients.SNS, cfg.CardTopicARN)
+	}
+	return h, nil
+}
+
+// requestID is the same for every attempt of one invocation.
+func requestID(ctx context.Context) string {
+	if lc, ok := lambdacontext.FromContext(ctx); ok && lc.AwsRequestID != "" {
+		return lc.AwsRequestID
+	}
+	return newID()
+}
+
+// newID makes the id of an investigation.
+func newID() string {
+	var raw [6]byte
+	_, _ = rand.Read(raw[:]) // never fails
+	return hex.EncodeToString(raw[:])
+}
