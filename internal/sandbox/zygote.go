@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -126,13 +128,13 @@ func zygoteEnvironment(environment []string) []string {
 		"MALLOC_ARENA_MAX=2",
 	}
 	for _, entry := range environment {
-		for _, name := range kept {
-			if len(entry) > len(name) && entry[len(name)] == '=' && entry[:len(name)] == name {
-				env = append(env, entry)
-			}
-		}
-		if len(entry) > len(endpointPrefix) && entry[:len(endpointPrefix)] == endpointPrefix {
+		name, _, _ := strings.Cut(entry, "=")
+		if slices.Contains(kept, name) || strings.HasPrefix(name, endpointPrefix) {
 			env = append(env, entry)
+		}
+		// botocore reads the other name only; Lambda sets both, other hosts may not.
+		if region, ok := strings.CutPrefix(entry, "AWS_REGION="); ok {
+			env = append([]string{"AWS_DEFAULT_REGION=" + region}, env...)
 		}
 	}
 	return env

@@ -67,7 +67,7 @@ def _parse(text: str, notes: List[str]) -> Tuple[str, ast.Module]:
         notes.append(note)
         return candidate, tree
     fenced = _unfenced(text)
-    if fenced:
+    if fenced is not None:
         ast.parse(fenced, FILENAME)  # raises: the error inside the fence says more
     raise first
 
@@ -75,16 +75,17 @@ def _parse(text: str, notes: List[str]) -> Tuple[str, ast.Module]:
 def _candidates(text: str) -> List[Tuple[str, str]]:
     found = []
     fenced = _unfenced(text)
-    if fenced:
+    if fenced is not None:
         found.append((fenced, "the Markdown fence around the code was removed"))
         found.append((textwrap.dedent(fenced), "the Markdown fence and the indentation around the code were removed"))
     found.append((textwrap.dedent(text).strip("\n"), "the indentation of the whole code was removed"))
     return found
 
 
-def _unfenced(text: str) -> str:
+def _unfenced(text: str) -> Optional[str]:
+    """The Python in the text's Markdown fences, or None when it has none."""
     blocks = [m.group(3) for m in _FENCE.finditer(text) if m.group(2).lower() in _PYTHON]
-    return "\n".join(blocks)
+    return "\n".join(blocks) if blocks else None
 
 
 def _future(tree: ast.Module) -> int:

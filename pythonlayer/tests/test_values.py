@@ -1,0 +1,74 @@
+"""Tests of the JSON that is made of results."""
+
+import datetime
+import decimal
+import json
+import unittest
+
+from alarmtriage_tool import values
+
+
+def there_and_back(value: object) -> object:
+    return json.loads(values.to_json(value))
+
+
+class Values(unittest.TestCase):
+    def test_plain_values_are_kept(self) -> None:
+        for value in (None, True, 0, -1, 1.5, "x", [], {}, {"a": [1, {"b": None}]}):
+            self.assertEqual(there_and_back(value), value)
+
+    def test_values_outside_json_are_told(self) -> None:
+        cases = [
+            (datetime.datetime(2024, 1, 2, tzinfo=datetime.timezone.utc), "2024-01-02T00:00:00+00:00"),
+            (datetime.date(2024, 1, 2), "2024-01-02"),
+            (decimal.Decimal("1.10"), "1.10"),
+            ({3, 1, 2}, [1, 2, 3]),
+            ((1, 2), [1, 2]),
+            (b"text", "text"),
+            (b"\xff\x00", "base64:/wA="),
+            (float("nan"), "nan"),
+            (10**30, str(10**30)),
+            ({1: "a", (1, 2): "b", None: "c"}, {"1": "a", "(1, 2)": "b", "null": "c"}),
+        ]
+        for value, want in cases:
+            with self.subTest(value=value):
+                self.assertEqual(there_and_back(value), want)
+
+    def test_a_value_that_contains_itself_ends(self) -> None:
+        loop: list = [1]
+        loop.append(loop)
+        self.assertEqual(there_and_back(loop), [1, "… cut: contains itself"])
+
+    def test_the_same_value_twice_is_no_loop(self) -> None:
+        shared = [1]
+        self.assertEqual(there_and_back([shared, shared]), [[1], [1]])
+
+    def test_depth_and_number_are_bounded(self) -> None:
+        deep: list = []
+        for _ in range(100):
+            deep = [deep]
+        self.assertIn("nested too deeply", values.to_json(deep))
+        self.assertIn("too many values", values.to_json([0] * (values.MAX_ITEMS + 10)))
+
+    def test_a_hostile_repr_is_contained(self) -> None:
+        class Hostile:
+            def __repr__(self) -> str:
+                raise RuntimeError("no")
+
+        class Long:
+            def __repr__(self) -> str:
+                return "x" * 100_000
+
+        self.assertEqual(there_and_back(Hostile()), "<Hostile: its repr failed with RuntimeError>")
+        self.assertLess(len(values.to_json(Long())), 3_000)
+
+    def test_subclasses_cannot_change_what_is_said(self) -> None:
+        class Text(str):
+            def __str__(self) -> str:
+                return "changed"
+
+        self.assertEqual(there_and_back(Text("said")), "said")
+
+
+if __name__ == "__main__":
+    unittest.main()
