@@ -17,7 +17,9 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/config"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/sandbox"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
@@ -66,7 +68,11 @@ func newHandler(ctx context.Context, args []string, getenv func(string) string, 
 	}
 	o := options(args[1], getenv, environ)
 	o.Log = log
-	o.NewSession = func() sandbox.Session { return sandbox.NoAWS{} }
+	aws, err := newBroker(ctx, environ, log)
+	if err != nil {
+		return nil, err
+	}
+	o.NewSession = func() sandbox.Session { return aws.NewSession() }
 	python, err := sandbox.New(ctx, o)
 	if err != nil {
 		return nil, err
@@ -77,6 +83,27 @@ func newHandler(ctx context.Context, args []string, getenv func(string) string, 
 		}
 		return python.Run(ctx, request.Command)
 	}, nil
+}
+
+// newBroker takes the function's credentials from its environment, where only this process reads them.
+func newBroker(ctx context.Context, environ []string, log *slog.Logger) (*broker.Broker, error) {
+	settings, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the function's AWS settings: %w", err)
+	}
+	return broker.New(broker.Options{Credentials: settings.Credentials, Endpoints: endpoints(environ), Log: log})
+}
+
+// endpoints are those that the SDKs' standard variables name in place of AWS's own.
+func endpoints(environ []string) []string {
+	var urls []string
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, "AWS_ENDPOINT_URL") && value != "" {
+			urls = append(urls, value)
+		}
+	}
+	return urls
 }
 
 func statusAnswer(python *sandbox.Supervisor) toolcall.Answer {

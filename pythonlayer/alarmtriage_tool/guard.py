@@ -63,7 +63,8 @@ def _hook() -> Callable[[str, Tuple[Any, ...]], None]:
     forbidden, paths, hidden, devices = dict(_FORBIDDEN), _PATHS, _HIDDEN, _DEVICES
     network, native, files = _NETWORK, _NATIVE, _FILES
     absolute, decode = os.path.abspath, os.fsdecode
-    refuse, is_a, unix = PermissionError, isinstance, 1
+    # -1 adopts a descriptor that exists already, as the way to the broker does.
+    refuse, is_a, local = PermissionError, isinstance, frozenset((1, -1))
 
     def hook(event: str, args: Tuple[Any, ...]) -> None:
         if event in forbidden:
@@ -77,7 +78,7 @@ def _hook() -> Callable[[str, Tuple[Any, ...]], None]:
                 raise refuse(f"{name}: {files}")
             return
         if event == "socket.__new__":
-            if args[1] != unix:
+            if args[1] not in local:
                 raise refuse(network)
             return
         if event.startswith("ctypes."):

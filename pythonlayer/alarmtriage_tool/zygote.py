@@ -22,12 +22,7 @@ import sys
 import traceback
 from typing import Any, Dict, List, NoReturn, Optional
 
-from . import confine, guard, modules, runner
-
-try:
-    from . import aws_transport
-except ImportError:
-    aws_transport = None
+from . import aws_transport, confine, guard, modules, runner
 
 CONTROL_FD = 3
 MAX_MESSAGE = 1 << 20
@@ -43,8 +38,7 @@ class Zygote:
         gc.disable()
         self._filter = confine.Filter(bytes.fromhex(hello["filter"]), hello["pid_slots"])
         self._bound = modules.load()
-        if aws_transport:
-            aws_transport.install()
+        aws_transport.install()
         self._to_warm: List[str] = list(hello["warm"])
         self._spare: Optional[Spare] = None
         self._wake, wake_in = os.pipe()
@@ -170,7 +164,7 @@ def _child(zygote: Zygote, channel: socket.socket) -> NoReturn:
         channel.close()
         if not message or len(fds) != 5:
             os._exit(0)
-        runner.run(runner.Descriptors(*fds), zygote._bound, aws_transport.attach if aws_transport else lambda fd: None)
+        runner.run(runner.Descriptors(*fds), zygote._bound, aws_transport.attach)
     except BaseException:
         traceback.print_exc()
     finally:

@@ -1,0 +1,267 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+// requestHead and answerHead are the JSON parts of the wire format.
+type requestHead struct {
+	Method  string      `json:"m"`
+	URL     string      `json:"u"`
+	Headers [][2]string `json:"h"`
+	Body    int         `json:"n"`
+}
+
+type answerHead struct {
+	Status  int         `json:"s,omitempty"`
+	Headers [][2]string `json:"h,omitempty"`
+	Error   string      `json:"e,omitempty"`
+	Kind    string      `json:"k,omitempty"`
+}
+
+const (
+	kindRefused = "refused"
+	kindConnect = "connect"
+	kindTimeout = "timeout"
+)
+
+// converse answers the requests of one connection, one after the other.
+func (s *Session) converse(ctx context.Context, connection net.Conn) {
+	for {
+		head, body, err := readRequest(connection)
+		if err != nil {
+			return
+		}
+		if !s.exchange(ctx, connection, head, body) {
+			return
+		}
+	}
+}
+
+func readRequest(from io.Reader) (requestHead, []byte, error) {
+	var size uint32
+	if err := binary.Read(from, binary.LittleEndian, &size); err != nil {
+		return requestHead{}, nil, err
+	}
+	if size > maxHeader {
+		return requestHead{}, nil, errors.New("the request's head is too large")
+	}
+	encoded := make([]byte, size)
+	if _, err := io.ReadFull(from, encoded); err != nil {
+		return requestHead{}, nil, err
+	}
+	var head requestHead
+	if err := json.Unmarshal(encoded, &head); err != nil {
+		return requestHead{}, nil, err
+	}
+	if head.Body < 0 || head.Body > maxBody {
+		return requestHead{}, nil, errors.New("the request's body is too large")
+	}
+	body := make([]byte, head.Body)
+	_, err := io.ReadFull(from, body)
+	return head, body, err
+}
+
+// exchange sends one request and its answer; it reports whether the connection can be used again.
+func (s *Session) exchange(ctx context.Context, connection net.Conn, head requestHead, body []byte) bool {
+	start := s.broker.now()
+	request, call, reason := s.prepare(ctx, head, body)
+	if reason != "" {
+		call.Refused = reason
+		s.note(call)
+		return writeHead(connection, answerHead{Error: reason, Kind: kindRefused}) == nil
+	}
+	response, err := s.broker.transport.RoundTrip(request)
+	if err != nil {
+		call.DurationMS = s.broker.now().Sub(start).Milliseconds()
+		call.ErrorCode = kindOf(err)
+		s.note(call)
+		return writeHead(connection, answerHead{Error: err.Error(), Kind: kindOf(err)}) == nil
+	}
+	defer response.Body.Close()
+	call.Status = response.StatusCode
+	errorBody, whole := s.forward(connection, response)
+	call.DurationMS = s.broker.now().Sub(start).Milliseconds()
+	if response.StatusCode >= http.StatusBadRequest {
+		call.ErrorCode = errorCode(response.Header, errorBody)
+	}
+	s.note(call)
+	return whole
+}
+
+func kindOf(err error) string {
+	var timeout interface{ Timeout() bool }
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return kindTimeout
+	}
+	return kindConnect
+}
+
+// prepare makes the request that is sent, or says why none is.
+func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (*http.Request, toolcall.AWSCall, string) {
+	request, err := http.NewRequestWithContext(ctx, head.Method, head.URL, bytes.NewReader(body))
+	if err != nil {
+		return nil, toolcall.AWSCall{}, "the request cannot be sent: " + err.Error()
+	}
+	for _, header := range head.Headers {
+		if !hopByHop[strings.ToLower(header[0])] {
+			request.Header.Add(header[0], header[1])
+		}
+	}
+	scope, signed := parseScope(request.Header.Get("Authorization"))
+	call := toolcall.AWSCall{Service: scope.service, Region: scope.region, Operation: operation(request, body)}
+	if call.Service == "" {
+		call.Service = request.URL.Hostname()
+	}
+	if reason := s.broker.hosts.check(request.URL); reason != "" {
+		return nil, call, reason
+	}
+	if reason := s.admit(); reason != "" {
+		return nil, call, reason
+	}
+	if signed && scope.key == DummyAccessKey {
+		if err := s.broker.sign(ctx, request, scope, body); err != nil {
+			return nil, call, "the request cannot be signed: " + err.Error()
+		}
+	}
+	return request, call, ""
+}
+
+// hopByHop are headers of a connection, which is ours; the length is known.
+var hopByHop = map[string]bool{"connection": true, "content-length": true, "transfer-encoding": true, "expect": true, "host": true,
+	"proxy-authorization": true, "te": true, "trailer": true, "upgrade": true, "keep-alive": true}
+
+// scope is what a signature says about itself.
+type scope struct{ key, region, service string }
+
+var credential = regexp.MustCompile(`^AWS4-HMAC-SHA256 .*?Credential=([^/,\s]+)/\d{8}/([a-z0-9-]+)/([A-Za-z0-9._-]+)/aws4_request`)
+
+func parseScope(authorization string) (scope, bool) {
+	match := credential.FindStringSubmatch(authorization)
+	if match == nil {
+		return scope{}, false
+	}
+	return scope{key: match[1], region: match[2], service: match[3]}, true
+}
+
+// sign replaces the dummy signature by a real one.
+func (b *Broker) sign(ctx context.Context, request *http.Request, s scope, body []byte) error {
+	credentials, err := b.credentials.Retrieve(ctx)
+	if err != nil {
+		return fmt.Errorf("get the function's credentials: %w", err)
+	}
+	for _, name := range []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token"} {
+		request.Header.Del(name)
+	}
+	hash := request.Header.Get("X-Amz-Content-Sha256")
+	if hash == "" {
+		sum := sha256.Sum256(body)
+		hash = hex.EncodeToString(sum[:])
+	}
+	return b.signer.SignHTTP(ctx, credentials, request, hash, s.service, s.region, b.now(), func(o *v4.SignerOptions) {
+		o.DisableURIPathEscaping = s.service == "s3"
+	})
+}
+
+// operation names what a request asks for, as far as the request itself tells.
+func operation(request *http.Request, body []byte) string {
+	if target := request.Header.Get("X-Amz-Target"); target != "" {
+		return target[strings.LastIndexByte(target, '.')+1:]
+	}
+	if i := strings.LastIndex(request.URL.Path, "/operation/"); i >= 0 {
+		return request.URL.Path[i+len("/operation/"):]
+	}
+	if strings.HasPrefix(request.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		if form, err := url.ParseQuery(string(body)); err == nil && form.Get("Action") != "" {
+			return form.Get("Action")
+		}
+	}
+	return request.Method + " " + request.URL.Path
+}
+
+// forward writes the answer as it arrives. It returns the beginning of the body, and whether all of
+// it went through.
+func (s *Session) forward(connection net.Conn, response *http.Response) (beginning []byte, whole bool) {
+	head := answerHead{Status: response.StatusCode}
+	for name, values := range response.Header {
+		for _, value := range values {
+			head.Headers = append(head.Headers, [2]string{name, value})
+		}
+	}
+	if response.ContentLength >= 0 && response.Header.Get("Content-Length") == "" {
+		head.Headers = append(head.Headers, [2]string{"Content-Length", fmt.Sprint(response.ContentLength)})
+	}
+	if writeHead(connection, head) != nil {
+		return nil, false
+	}
+	buffer := make([]byte, 4+64<<10)
+	for {
+		n, err := response.Body.Read(buffer[4:])
+		s.count(n)
+		if room := 4096 - len(beginning); room > 0 {
+			beginning = append(beginning, buffer[4:4+min(n, room)]...)
+		}
+		if n > 0 && writeChunk(connection, buffer[:4+n]) != nil {
+			return beginning, false
+		}
+		if err == io.EOF {
+			return beginning, binary.Write(connection, binary.LittleEndian, int32(0)) == nil
+		}
+		if err != nil {
+			text := []byte(err.Error())
+			binary.Write(connection, binary.LittleEndian, int32(-len(text)))
+			connection.Write(text)
+			return beginning, false
+		}
+	}
+}
+
+func writeChunk(to io.Writer, framed []byte) error {
+	binary.LittleEndian.PutUint32(framed, uint32(len(framed)-4))
+	_, err := to.Write(framed)
+	return err
+}
+
+func writeHead(to io.Writer, head answerHead) error {
+	encoded, err := json.Marshal(head)
+	if err != nil {
+		return err
+	}
+	_, err = to.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(encoded))), encoded...))
+	return err
+}
+
+var (
+	jsonCode = regexp.MustCompile(`"(?:__type|code|Code)"\s*:\s*"(?:[^"]*#)?([A-Za-z0-9._-]+)`)
+	xmlCode  = regexp.MustCompile(`<Code>([A-Za-z0-9._-]+)</Code>`)
+)
+
+// errorCode finds AWS's name for an error in the places where its protocols put it.
+func errorCode(headers http.Header, body []byte) string {
+	if name, _, _ := strings.Cut(headers.Get("X-Amzn-Errortype"), ":"); name != "" {
+		return name[strings.LastIndexByte(name, '#')+1:]
+	}
+	for _, pattern := range []*regexp.Regexp{jsonCode, xmlCode} {
+		if match := pattern.FindSubmatch(body); match != nil {
+			return string(match[1])
+		}
+	}
+	return ""
+}

@@ -1,0 +1,236 @@
+"""botocore's way to AWS from a process that has neither network nor credentials.
+
+`URLLib3Session.send` is replaced: each request goes, whole, over a local socket to the broker in the
+supervisor, which checks where it goes, signs it with the function's credentials, sends it, and
+streams the answer back. The dummy signature that botocore made tells region and service.
+
+    control socket   one byte and one descriptor: a new connection (a socketpair made here)
+    request          u32 length | JSON {"m": method, "u": url, "h": [[name, value]..], "n": body length} | body
+    answer           u32 length | JSON {"s": status, "h": [[name, value]..]} | chunks: i32 n | n bytes
+                     n = 0 ends the body; n < 0 is an error text of -n bytes
+    refusal          u32 length | JSON {"e": text, "k": "refused" | "connect" | "timeout"}
+
+It protects nothing by itself: it only speaks the protocol. What may pass is decided by the broker.
+"""
+
+import io
+import json
+import os
+import socket
+import struct
+import threading
+from typing import Any, Dict, List, NoReturn, Optional
+
+import botocore.compat
+import botocore.httpsession
+import botocore.signers
+import urllib3.response
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import (
+    BotoCoreError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+
+_MAX_HEADER = 1 << 20
+_MAX_CHUNK = 1 << 20
+_BODY_BLOCK = 1 << 18
+
+_encode = json.JSONEncoder().encode
+_decode = json.JSONDecoder().decode
+
+
+class RequestRefused(BotoCoreError):
+    """The broker did not send the request. botocore does not retry this."""
+
+    fmt = "{reason}"
+
+
+class _Channel:
+    """The socket to the broker and the connections over it that are free."""
+
+    def __init__(self) -> None:
+        self._control = -1
+        self._free: List[socket.socket] = []
+        self._lock = threading.Lock()
+
+    def open(self, control: int) -> None:
+        self._control = control
+
+    def take(self) -> socket.socket:
+        with self._lock:
+            if self._free:
+                return self._free.pop()
+        if self._control < 0:
+            raise RequestRefused(reason="AWS cannot be reached while the sandbox starts")
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with socket.socket(fileno=os.dup(self._control)) as control:
+                socket.send_fds(control, [b"C"], [theirs.fileno()])
+        finally:
+            theirs.close()
+        return ours
+
+    def give_back(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._free.append(connection)
+
+
+_channel = _Channel()
+
+
+class _Body(io.RawIOBase):
+    """The body of an answer, as urllib3's response offers it to botocore."""
+
+    def __init__(self, connection: socket.socket, url: str) -> None:
+        self._connection: Optional[socket.socket] = connection
+        self._url = url
+        self._left = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._connection is None or not len(buffer):
+            return 0
+        if self._left == 0 and not self._next_chunk():
+            return 0
+        try:
+            count = self._connection.recv_into(buffer, min(len(buffer), self._left))
+        except OSError:
+            count = 0
+        if count == 0:
+            self.close()
+            raise ConnectionClosedError(endpoint_url=self._url)
+        self._left -= count
+        return count
+
+    def _next_chunk(self) -> bool:
+        (size,) = struct.unpack("<i", _exactly(self._connection, 4, self._url))
+        if size > 0:
+            self._left = size
+            return True
+        connection, self._connection = self._connection, None
+        if size < 0:
+            text = _exactly(connection, -size, self._url).decode("utf-8", "replace")
+            connection.close()
+            raise ReadTimeoutError(endpoint_url=self._url, error=text)
+        _channel.give_back(connection)
+        return False
+
+    def close(self) -> None:
+        """Drops a connection whose answer was not read to its end."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        super().close()
+
+
+def install() -> None:
+    """Sends every botocore request of this process and its children through the broker."""
+    botocore.httpsession.URLLib3Session.__init__ = _make_session
+    botocore.httpsession.URLLib3Session.send = _send
+    botocore.httpsession.URLLib3Session.close = lambda self: None
+    botocore.signers.RequestSigner.generate_presigned_url = _no_presigning
+    botocore.signers.S3PostPresigner.generate_presigned_post = _no_presigning
+
+
+def attach(control: int) -> None:
+    """Connects this process to the broker behind a SOCK_SEQPACKET descriptor."""
+    _channel.open(control)
+
+
+def _make_session(self: Any, *args: Any, **kwargs: Any) -> None:
+    """Makes a session without reading certificates: 30 ms that nothing here needs."""
+
+
+def _no_presigning(*args: Any, **kwargs: Any) -> NoReturn:
+    raise RequestRefused(
+        reason="presigned URLs cannot be made here: this code has no credentials to sign with. Call the API instead."
+    )
+
+
+def _send(self: Any, request: Any) -> AWSResponse:
+    url = request.url
+    connection = _channel.take()
+    try:
+        _write_request(connection, request)
+        head = _read_head(connection, url)
+    except BaseException:
+        connection.close()
+        raise
+    if "e" in head:
+        _channel.give_back(connection)
+        raise _failure(head, url)
+    raw = urllib3.response.HTTPResponse(
+        body=io.BufferedReader(_Body(connection, url)),
+        headers=head["h"],
+        status=head["s"],
+        preload_content=False,
+        decode_content=True,
+        request_method=request.method,
+    )
+    headers = botocore.compat.HTTPHeaders.from_pairs(head["h"])
+    response = AWSResponse(url, head["s"], headers, raw)
+    if not request.stream_output:
+        response.content  # noqa: B018  reads the body now, as botocore's own session does
+    return response
+
+
+def _write_request(connection: socket.socket, request: Any) -> None:
+    headers = [[_text(name), _text(value)] for name, value in request.headers.items()]
+    body = _whole(request.body)
+    head = _encode({"m": request.method, "u": request.url, "h": headers, "n": len(body)}).encode()
+    try:
+        connection.sendall(struct.pack("<I", len(head)) + head)
+        connection.sendall(body)
+    except OSError:
+        # The broker may have refused what it saw so far; its answer says why.
+        pass
+
+
+def _whole(body: Any) -> bytes:
+    if body is None:
+        return b""
+    if isinstance(body, (bytes, bytearray)):
+        return bytes(body)
+    if isinstance(body, str):
+        return body.encode("utf-8")
+    if hasattr(body, "read"):
+        blocks = iter(lambda: body.read(_BODY_BLOCK) or b"", b"")
+        return b"".join(block.encode("utf-8") if isinstance(block, str) else block for block in blocks)
+    return b"".join(body)
+
+
+def _read_head(connection: socket.socket, url: str) -> Dict[str, Any]:
+    (size,) = struct.unpack("<I", _exactly(connection, 4, url))
+    if size > _MAX_HEADER:
+        raise ConnectionClosedError(endpoint_url=url)
+    return _decode(_exactly(connection, size, url).decode("utf-8"))
+
+
+def _exactly(connection: Optional[socket.socket], size: int, url: str) -> bytes:
+    chunks: List[bytes] = []
+    while size and connection is not None:
+        try:
+            chunk = connection.recv(min(size, _MAX_CHUNK))
+        except OSError:
+            chunk = b""
+        if not chunk:
+            raise ConnectionClosedError(endpoint_url=url)
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)
+
+
+def _failure(head: Dict[str, Any], url: str) -> BotoCoreError:
+    if head.get("k") == "connect":
+        return EndpointConnectionError(endpoint_url=url, error=head["e"])
+    if head.get("k") == "timeout":
+        return ReadTimeoutError(endpoint_url=url, error=head["e"])
+    return RequestRefused(reason=head["e"])
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
