@@ -27,8 +27,8 @@ func (r *run) checkpoint(ctx context.Context) {
 	}
 }
 
-// restore goes on where a checkpoint left off. What the caller's record knows already of this
-// invocation (repeats, how often it was resumed) stays.
+// restore goes on where a checkpoint left off. What the caller's record knows of this invocation (how
+// often it was resumed, what was seen before) stays.
 func (r *run) restore(resume []byte) error {
 	saved := checkpointState{Record: &investigation.Record{}, State: &state{}}
 	if err := json.Unmarshal(resume, &saved); err != nil {
@@ -38,6 +38,7 @@ func (r *run) restore(resume []byte) error {
 		return fmt.Errorf("read the checkpoint of investigation %s: it has no conversation", r.rec.ID)
 	}
 	r.state = *saved.State
+	r.rec.Evidence, r.rec.Together = saved.Record.Evidence, saved.Record.Together
 	r.rec.Rounds, r.rec.Usage = saved.Record.Rounds, saved.Record.Usage
 	return nil
 }

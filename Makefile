@@ -1,0 +1,67 @@
+# Two commands do everything on a machine with Go, Node and Python 3.11 or newer:
+#   make demo   a whole investigation on the local stand-ins
+#   make test   all tests
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+BUILD  := $(CURDIR)/.build
+VENV   := $(BUILD)/venv
+PYTHON ?= python3
+GO     ?= go
+
+export ALARMTRIAGE_VENV := $(VENV)
+export ALARMTRIAGE_CDK := $(CURDIR)/node_modules/.bin/cdk
+export ALARMTRIAGE_PYTHONS ?= $(shell cat $(BUILD)/pythons 2>/dev/null)
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+# The validator that CDK loads into each process is run once, by its own test, not by each of them.
+TEMPLATE_TESTS := CDK_VALIDATION=false
+
+.PHONY: help setup demo test lint unit python e2e bench clean
+
+help:
+	@echo "make demo    show a whole investigation on this machine"
+	@echo "make test    run all tests"
+	@echo "make lint    go vet, gofmt and staticcheck"
+	@echo "make bench   run the benchmarks"
+
+setup: $(VENV)/.done node_modules/.done $(BUILD)/pythons
+
+$(VENV)/.done: requirements-dev.txt
+	@mkdir -p $(BUILD)
+	$(PYTHON) -m venv --system-site-packages $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+node_modules/.done: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The interpreters that the tool is tested with.
+$(BUILD)/pythons: $(VENV)/.done scripts/pythons.sh
+	bash scripts/pythons.sh $(BUILD) > $@.new && mv $@.new $@
+
+demo: setup
+	$(GO) run ./demo
+
+test: setup lint unit python e2e
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these"; exit 1; }
+	$(GO) vet ./...
+	cd tools && $(GO) build -o $(BUILD)/staticcheck honnef.co/go/tools/cmd/staticcheck
+	$(BUILD)/staticcheck ./...
+
+unit:
+	$(TEMPLATE_TESTS) $(GO) test -timeout 15m $$($(GO) list ./... | grep -v -e /e2e -e /node_modules/)
+
+python:
+	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
+
+e2e:
+	$(GO) test -timeout 20m ./e2e/...
+
+bench: setup
+	$(GO) test -run '^$$' -bench . -benchtime 20x ./internal/...
+
+clean:
+	rm -rf $(BUILD) cdk.out
