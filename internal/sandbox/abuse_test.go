@@ -84,6 +84,18 @@ urllib3.PoolManager(retries=False).request("GET", "http://1.1.1.1")`, says: "no 
 	{name: "network: asyncio", code: `import asyncio
 asyncio.run(asyncio.open_connection("1.1.1.1", 80))`, kind: "PermissionError"},
 
+	{name: "network: boto3 at a foreign host", code: `boto3.client("logs", endpoint_url="https://evil.example.com").describe_log_groups()`, kind: "RequestRefused", says: "not an AWS API endpoint"},
+	{name: "network: boto3 at a rented name", code: `boto3.client("logs", endpoint_url="https://ec2-1-2-3-4.compute-1.amazonaws.com").describe_log_groups()`, kind: "RequestRefused"},
+	{name: "network: boto3 at a private API", code: `boto3.client("logs", endpoint_url="https://abc.execute-api.eu-west-1.amazonaws.com").describe_log_groups()`, kind: "RequestRefused"},
+	{name: "network: boto3 without encryption", code: `boto3.client("logs", endpoint_url="http://logs.eu-west-1.amazonaws.com").describe_log_groups()`, kind: "RequestRefused"},
+	{name: "network: boto3 at another port", code: `boto3.client("logs", endpoint_url="https://logs.eu-west-1.amazonaws.com:8443").describe_log_groups()`, kind: "RequestRefused"},
+	{name: "network: a name that ends like AWS", code: `boto3.client("logs", endpoint_url="https://evilamazonaws.com").describe_log_groups()`, kind: "RequestRefused"},
+	{name: "network: a user in the address", code: `boto3.client("logs", endpoint_url="https://logs.amazonaws.com@evil.example.com").describe_log_groups()`},
+	{name: "network: the metadata service through the broker", code: `from botocore.httpsession import URLLib3Session
+from botocore.awsrequest import AWSRequest
+URLLib3Session().send(AWSRequest("GET", "http://169.254.169.254/latest/meta-data/").prepare())`, kind: "RequestRefused"},
+	{name: "network: presigned URL", code: `boto3.client("s3").generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})`, kind: "RequestRefused", says: "presigned"},
+
 	// Processes.
 	{name: "processes: subprocess", code: `import subprocess
 subprocess.run(["id"])`, kind: "PermissionError", says: "starting or signalling processes"},

@@ -17,9 +17,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -48,7 +50,7 @@ type workerOptions struct {
 	Scratch     string
 	MemoryMB    int
 	Dedicated   bool
-	Warm        []string
+	Endpoint    string // in place of AWS's own
 }
 
 type workerRequest struct {
@@ -108,10 +110,20 @@ func work() error {
 		return err
 	}
 	sealed, binary := Sealed(os.Getenv)
+	var endpoints []string
+	if w.Endpoint != "" {
+		endpoints = []string{w.Endpoint}
+		os.Setenv("AWS_ENDPOINT_URL", w.Endpoint)
+	}
+	aws, err := broker.New(broker.Options{Endpoints: endpoints,
+		Credentials: credentials.NewStaticCredentialsProvider(plantedKey, plantedSecret, plantedSecret)})
+	if err != nil {
+		return err
+	}
 	s, err := New(context.Background(), Options{
 		Interpreter: w.Interpreter, Layer: w.Layer, SearchPath: w.SearchPath, Scratch: w.Scratch,
-		Environment: os.Environ(), Shim: binary, Sealed: sealed, MemoryMB: w.MemoryMB, Warm: w.Warm,
-		Dedicated: w.Dedicated, Reap: true, NewSession: func() Session { return NoAWS{} }, Stderr: os.Stderr,
+		Environment: os.Environ(), Shim: binary, Sealed: sealed, MemoryMB: w.MemoryMB,
+		Dedicated: w.Dedicated, Reap: true, NewSession: func() Session { return aws.NewSession() }, Stderr: os.Stderr,
 	})
 	if err != nil {
 		return err
@@ -173,13 +185,14 @@ var nextUID = func() *atomic.Uint32 {
 	return &first
 }()
 
-func startWorker(t *testing.T, python stagedPython, role string) *worker {
+func startWorker(t *testing.T, python stagedPython, role string, endpoint ...string) *worker {
 	t.Helper()
 	w := &worker{t: t, uid: os.Getuid(), scratch: publicDirectory(t)}
 	options := workerOptions{
 		Interpreter: python.interpreter, Layer: python.layer, SearchPath: python.search,
 		Scratch: w.scratch, MemoryMB: 512, Dedicated: os.Getuid() == 0,
 	}
+	options.Endpoint = strings.Join(endpoint, "")
 	encoded, err := json.Marshal(options)
 	require.NoError(t, err)
 	w.cmd = exec.Command(python.testBinary)

@@ -22,7 +22,7 @@ import sys
 import traceback
 from typing import Any, Dict, List, NoReturn, Optional
 
-from . import aws_transport, confine, guard, modules, runner
+from . import confine, guard, modules, runner
 
 CONTROL_FD = 3
 MAX_MESSAGE = 1 << 20
@@ -38,7 +38,11 @@ class Zygote:
         gc.disable()
         self._filter = confine.Filter(bytes.fromhex(hello["filter"]), hello["pid_slots"])
         self._bound = modules.load()
+        # It imports botocore, which may lie in a directory of the search path.
+        from . import aws_transport
+
         aws_transport.install()
+        self._attach = aws_transport.attach
         self._to_warm: List[str] = list(hello["warm"])
         self._spare: Optional[Spare] = None
         self._wake, wake_in = os.pipe()
@@ -164,7 +168,7 @@ def _child(zygote: Zygote, channel: socket.socket) -> NoReturn:
         channel.close()
         if not message or len(fds) != 5:
             os._exit(0)
-        runner.run(runner.Descriptors(*fds), zygote._bound, aws_transport.attach)
+        runner.run(runner.Descriptors(*fds), zygote._bound, zygote._attach)
     except BaseException:
         traceback.print_exc()
     finally:
