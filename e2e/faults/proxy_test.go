@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -35,19 +36,21 @@ type proxy struct {
 	before func(n int) // told the number of each request before it is forwarded
 	after  func(n int) // and after
 	slow   time.Duration
+	stop   chan struct{}
 }
 
 func newProxy(t *testing.T, target string) *proxy {
 	t.Helper()
 	to, err := url.Parse(target)
 	require.NoError(t, err)
-	p := &proxy{mode: up}
+	p := &proxy{mode: up, stop: make(chan struct{})}
 	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(to)
 		r.Out.Host = r.In.Host
 	}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(w, r, forward) }))
 	t.Cleanup(func() {
+		close(p.stop)
 		server.CloseClientConnections()
 		server.Close()
 	})
@@ -106,7 +109,11 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, forward http.Handl
 	case throttled:
 		answerError(w, http.StatusTooManyRequests, "TooManyRequestsException", "Rate Exceeded.")
 	case hanging:
-		<-r.Context().Done()
+		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client has gone
+		select {
+		case <-r.Context().Done():
+		case <-p.stop:
+		}
 	default:
 		if before != nil {
 			before(n)
