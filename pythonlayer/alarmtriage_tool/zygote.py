@@ -25,6 +25,7 @@ from typing import Any, Dict, List, NoReturn, Optional
 from . import confine, guard, modules, runner
 
 CONTROL_FD = 3
+FIRST_CALL_MS = 100  # that the first call is waited for before clients are made
 MAX_MESSAGE = 1 << 20
 
 
@@ -65,8 +66,7 @@ class Zygote:
         poller.register(self._control, select.POLLIN)
         poller.register(self._wake, select.POLLIN)
         while True:
-            idle = self._spare is not None and not self._to_warm
-            ready = {fd for fd, _ in poller.poll(None if idle else 0)}
+            ready = {fd for fd, _ in poller.poll(self._patience())}
             if self._wake in ready:
                 self._reap()
             if self._control.fileno() in ready:
@@ -75,6 +75,14 @@ class Zygote:
                 self._warm()
             elif self._spare is None:
                 self._fork()
+
+    def _patience(self) -> Optional[int]:
+        """How many milliseconds to wait for a call before doing something else; None: for ever."""
+        if not self._to_warm:
+            return 0 if self._spare is None else None
+        # While a call runs, mostly waiting for AWS, there is time. Before the first one there is none:
+        # it comes as soon as "ready" is said.
+        return 0 if self._spare is None else FIRST_CALL_MS
 
     def _warm(self) -> None:
         """Makes one more client, and a new spare once the last one is made."""
