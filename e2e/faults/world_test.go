@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
@@ -81,6 +82,7 @@ type options struct {
 	tool      string // what the stub tool does; default "answer"
 	script    model.Script
 	noRetries bool
+	reserved  int // concurrent investigations; 0: no cap
 }
 
 // world is one deployed triage: the real orchestrator between stand-ins whose faults the test decides.
@@ -93,6 +95,7 @@ type world struct {
 	queue                    string
 	pidFile                  string
 	log                      *syncBuffer
+	killed                   atomic.Bool
 }
 
 func newWorld(t *testing.T, o options) *world {
@@ -124,7 +127,7 @@ func newWorld(t *testing.T, o options) *world {
 		Name: "orchestrator",
 		// The shell leaves its process id before it becomes the orchestrator, so that a test can kill it.
 		Command: []string{"/bin/sh", "-c", `echo $$ > "$0"; exec "$1"`, w.pidFile, orchestrator},
-		Timeout: o.lifetime, MaximumRetryAttempts: &retries, Env: w.environment(o.env),
+		Timeout: o.lifetime, MaximumRetryAttempts: &retries, ReservedConcurrency: o.reserved, Env: w.environment(o.env),
 	}))
 	return w
 }
@@ -202,11 +205,12 @@ func (w *world) wait() {
 // kill ends the orchestrator's process, as Lambda does when it is out of time or memory.
 func (w *world) kill() {
 	raw, err := os.ReadFile(w.pidFile)
-	if err != nil {
+	if !assert.NoError(w.t, err) {
 		return
 	}
-	if pid, err := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if assert.NoError(w.t, err) && assert.NoError(w.t, syscall.Kill(pid, syscall.SIGKILL)) {
+		w.killed.Store(true)
 	}
 }
 
