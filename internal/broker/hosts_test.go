@@ -1,0 +1,64 @@
+package broker
+
+import (
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestOnlyAWSEndpointsAreReached(t *testing.T) {
+	allowed, err := newHosts([]string{"http://127.0.0.1:5000", "https://moto.example:8443/"})
+	require.NoError(t, err)
+	for _, c := range []struct {
+		url  string
+		want bool
+	}{
+		{"https://logs.eu-west-1.amazonaws.com/", true},
+		{"https://iam.amazonaws.com/", true},
+		{"https://rds.us-east-1.amazonaws.com/", true},
+		{"https://es.us-east-1.amazonaws.com/", true},
+		{"https://elasticbeanstalk.us-east-1.amazonaws.com/", true},
+		{"https://compute-optimizer.us-east-1.amazonaws.com/", true},
+		{"https://api.ecr.us-east-1.amazonaws.com/", true},
+		{"https://monitoring.us-gov-west-1.amazonaws.com/", true},
+		{"https://logs.cn-north-1.amazonaws.com.cn/", true},
+		{"https://bucket.name.s3.eu-west-1.amazonaws.com/key", true},
+		{"https://lambda.eu-west-1.api.aws/", true},
+		{"https://logs.eu-west-1.amazonaws.com:443/", true},
+		{"http://127.0.0.1:5000/x", true},
+		{"http://bucket.127.0.0.1:5000/x", true},
+		{"http://127.0.0.1:5001/x", false},
+		{"https://127.0.0.1:5000/x", false},
+		{"http://logs.eu-west-1.amazonaws.com/", false},
+		{"https://logs.eu-west-1.amazonaws.com:8443/", false},
+		{"https://user@logs.eu-west-1.amazonaws.com/", false},
+		{"https://evilamazonaws.com/", false},
+		{"https://amazonaws.com.evil.example/", false},
+		{"https://evil.example/?x=.amazonaws.com", false},
+		{"https://ec2-1-2-3-4.compute-1.amazonaws.com/", false},
+		{"https://ec2-1-2-3-4.eu-west-1.compute.amazonaws.com/", false},
+		{"https://abc.execute-api.eu-west-1.amazonaws.com/", false},
+		{"https://my-lb-1.eu-west-1.elb.amazonaws.com/", false},
+		{"https://my-lb-1.elb.eu-west-1.amazonaws.com/", false},
+		{"https://db.abc.eu-west-1.rds.amazonaws.com/", false},
+		{"https://search-x.eu-west-1.es.amazonaws.com/", false},
+		{"https://bucket.s3-website-eu-west-1.amazonaws.com/", false},
+		{"https://vpce-1.logs.eu-west-1.vpce.amazonaws.com/", false},
+		{"http://169.254.169.254/latest/meta-data/", false},
+		{"https://[::1]/", false},
+		{"ftp://logs.eu-west-1.amazonaws.com/", false},
+	} {
+		t.Run(c.url, func(t *testing.T) {
+			u, err := url.Parse(c.url)
+			require.NoError(t, err)
+			assert.Equal(t, c.want, allowed.check(u) == "", allowed.check(u))
+		})
+	}
+}
+
+func TestAnEndpointThatIsNoURLIsNamed(t *testing.T) {
+	_, err := newHosts([]string{"localhost:5000"})
+	require.ErrorContains(t, err, `"localhost:5000"`)
+}
