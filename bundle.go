@@ -41,13 +41,13 @@ type goLambda struct {
 
 // code is the asset. Its hash is made of the sources and the toolchain, so that nothing is built when
 // cdk.out has it already, and a newer Go builds anew.
-func (l goLambda) code() awslambda.Code {
+func (l *goLambda) code() awslambda.Code {
 	return assetCode(l, hashOf(goSources, goFiles, l.pkg, l.goarch, toolchain()))
 }
 
 // TryBundle builds the executable into outputDir. It panics when the build fails, as a synth can't go
 // on without it.
-func (l goLambda) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *bool {
+func (l *goLambda) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *bool {
 	started := time.Now()
 	fmt.Fprintf(os.Stderr, "alarmtriage: building %s for linux/%s …\n", l.pkg, l.goarch)
 	if err := l.build(*outputDir); err != nil {
@@ -57,7 +57,7 @@ func (l goLambda) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *bool 
 	return jsii.Bool(true)
 }
 
-func (l goLambda) build(outputDir string) error {
+func (l *goLambda) build(outputDir string) error {
 	dir, err := os.MkdirTemp("", "alarmtriage-*")
 	if err != nil {
 		return err
@@ -82,15 +82,19 @@ func (l goLambda) build(outputDir string) error {
 }
 
 // pythonLayer is the staging of the harness as a Lambda layer.
-type pythonLayer struct{}
+type pythonLayer struct {
+	python string // the interpreter that compiles it; empty: none
+}
 
-func (l pythonLayer) code() awslambda.Code {
-	return assetCode(l, hashOf(layerSources, layerFiles, pythonVersion()))
+func newPythonLayer() *pythonLayer { return &pythonLayer{python: findPython()} }
+
+func (l *pythonLayer) code() awslambda.Code {
+	return assetCode(l, hashOf(layerSources, layerFiles, l.version()))
 }
 
 // TryBundle lays the harness out as Lambda expects a Python layer and compiles it where the synth
 // machine has the Python of the function. Without it the layer works as well, and starts a little later.
-func (l pythonLayer) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *bool {
+func (l *pythonLayer) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *bool {
 	target := filepath.Join(*outputDir, "python")
 	files := func(name string) (string, bool) {
 		name, ok := layerFiles(name)
@@ -99,9 +103,9 @@ func (l pythonLayer) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *bo
 	if err := copyFiles(target, layerSources, files); err != nil {
 		panic(fmt.Sprintf("alarmtriage: the Python layer could not be staged: %v", err))
 	}
-	if python := findPython(); python != "" {
+	if l.python != "" {
 		// Unchecked: the time stamps that other pycs are checked by do not survive the zip file.
-		cmd := exec.Command(python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", target, "-p", "/opt/python", target)
+		cmd := exec.Command(l.python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", target, "-p", "/opt/python", target)
 		if text, err := cmd.CombinedOutput(); err != nil {
 			panic(fmt.Sprintf("alarmtriage: the Python layer does not compile: %v: %s", err, text))
 		}
@@ -123,12 +127,15 @@ func findPython() string {
 	return python
 }
 
-func pythonVersion() string {
-	if python := findPython(); python != "" {
-		text, _ := exec.Command(python, "-I", "-V").Output()
-		return string(text)
+func (l *pythonLayer) version() string {
+	if l.python == "" {
+		return "not compiled"
 	}
-	return "not compiled"
+	text, err := exec.Command(l.python, "-I", "-V").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return string(text)
 }
 
 func toolchain() string {

@@ -206,7 +206,7 @@ const toolExecutable = "alarmtriage-tool"
 func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
 	layers := []awslambda.ILayerVersion{awslambda.NewLayerVersion(t, jsii.String("Harness"), &awslambda.LayerVersionProps{
 		Description:        jsii.String("Runs the Python of alarmtriage's model"),
-		Code:               pythonLayer{}.code(),
+		Code:               newPythonLayer().code(),
 		CompatibleRuntimes: &[]awslambda.Runtime{awslambda.Runtime_PYTHON_3_13()},
 	})}
 	if p.ToolLayers != nil {
@@ -219,7 +219,7 @@ func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
 	props.Description = jsii.String("Runs the read-only Python of an investigating model, sandboxed")
 	props.Runtime = awslambda.Runtime_PYTHON_3_13()
 	props.Handler = jsii.String("alarmtriage_tool.handler") // never called: the wrapper is the runtime client
-	props.Code = goLambda{pkg: "lambdas/tool", executable: toolExecutable, goarch: goarch(p.Architecture)}.code()
+	props.Code = (&goLambda{pkg: "lambdas/tool", executable: toolExecutable, goarch: goarch(p.Architecture)}).code()
 	props.Layers = &layers
 	props.Role = t.toolRole
 	props.LogGroup = t.toolLogGroup
@@ -281,7 +281,7 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
 	props.Description = jsii.String("Investigates CloudWatch alarms with an AI model and reports what it found")
 	props.Runtime = awslambda.Runtime_PROVIDED_AL2023()
 	props.Handler = jsii.String("bootstrap")
-	props.Code = goLambda{pkg: "lambdas/orchestrator", executable: "bootstrap", goarch: goarch(p.Architecture)}.code()
+	props.Code = (&goLambda{pkg: "lambdas/orchestrator", executable: "bootstrap", goarch: goarch(p.Architecture)}).code()
 	props.Role = t.orchestratorRole
 	props.LogGroup = t.orchestratorLogGroup
 	props.Timeout = p.OrchestratorTimeout

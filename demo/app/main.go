@@ -9,8 +9,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
@@ -54,10 +52,7 @@ func main() {
 		Environment:  &map[string]*string{"ORDERS_TABLE": orders.TableName()},
 	})
 
-	// A queue stands for the engineer's inbox, so that the demo can show what arrives.
-	inbox := awssqs.NewQueue(stack, jsii.String("Inbox"), nil)
 	topic := awssns.NewTopic(stack, jsii.String("OnCall"), nil)
-	topic.AddSubscription(awssnssubscriptions.NewSqsSubscription(inbox, nil))
 
 	// The demo runs the functions on this machine.
 	architecture := awslambda.Architecture_X86_64()
@@ -74,7 +69,7 @@ func main() {
 		"Orchestrator":  triage.Orchestrator().FunctionName(),
 		"Tool":          triage.Tool().FunctionName(),
 		"ReportsBucket": triage.ReportsBucket().BucketName(),
-		"Inbox":         inbox.QueueUrl(),
+		"Topic":         topic.TopicArn(),
 		"OrderService":  service.FunctionName(),
 		"OrderRole":     role.RoleName(),
 		"OrdersTable":   orders.TableName(),

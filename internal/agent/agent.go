@@ -218,6 +218,7 @@ func (r *run) digest(ctx context.Context, out *bedrockruntime.ConverseOutput) (d
 		done = r.prose(round)
 	}
 	r.rec.Rounds = append(r.rec.Rounds, *round)
+	r.Log.Info("round ended", "round", round.Number, "calls", len(round.Calls), "stop_reason", round.StopReason, "note", round.Note)
 	if !done && r.state.Concluding != "" && r.state.Asked >= maxConcludingRounds {
 		r.settleWithout(fmt.Sprintf("The model was asked for its conclusion %d times (%s) and gave none.", r.state.Asked, r.state.Concluding))
 		return true

@@ -5,6 +5,7 @@ package moto
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"net"
@@ -32,6 +33,11 @@ const (
 )
 
 const startTimeout = 60 * time.Second // a cold start compiles moto's Python
+
+// program is moto's server with two reads that it lacks.
+//
+//go:embed server.py
+var program string
 
 // Server is a running moto server with an empty account.
 type Server struct {
@@ -97,7 +103,7 @@ func Start(ctx context.Context) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{URL: "http://localhost:" + strconv.Itoa(port), log: &buffer{}, done: make(chan struct{})}
-	s.cmd = exec.Command(python, "-m", "moto.server", "-H", "127.0.0.1", "-p", strconv.Itoa(port))
+	s.cmd = exec.Command(python, "-c", program, "-H", "127.0.0.1", "-p", strconv.Itoa(port))
 	s.cmd.Env = append(os.Environ(), "MOTO_IAM_LOAD_MANAGED_POLICIES=true", "AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing")
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -34,7 +34,7 @@ type Deployment struct {
 	Name      string
 	Dir       string // working files: the cloud assembly and the unpacked functions
 	Functions []Function
-	Outputs   map[string]string
+	Outputs   map[string]string // those that are a Ref to a resource; moto keeps no outputs of change sets
 }
 
 // Function is a deployed function and where its package was unpacked.
@@ -99,6 +99,9 @@ func Deploy(ctx context.Context, server *moto.Server, app, stackName, dir string
 
 // template is what is read of a CloudFormation template.
 type template struct {
+	Outputs map[string]struct {
+		Value json.RawMessage
+	}
 	Resources map[string]struct {
 		Type       string
 		Properties struct {
@@ -108,6 +111,7 @@ type template struct {
 			Runtime                      string
 			Layers                       []json.RawMessage
 			ReservedConcurrentExecutions int
+			LoggingConfig                struct{ LogFormat, ApplicationLogLevel string }
 		}
 	}
 }
@@ -124,18 +128,13 @@ func Read(ctx context.Context, server *moto.Server, stackName, dir string) (*Dep
 		return nil, fmt.Errorf("read the template of %s: %w", stackName, err)
 	}
 	cfn := cloudformation.NewFromConfig(server.Config())
-	described, err := cfn.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stackName})
-	if err != nil {
-		return nil, err
-	}
-	for _, output := range described.Stacks[0].Outputs {
-		d.Outputs[aws.ToString(output.OutputKey)] = aws.ToString(output.OutputValue)
-	}
 	resources, err := cfn.DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{StackName: &stackName})
 	if err != nil {
 		return nil, err
 	}
+	physical := map[string]string{}
 	for _, resource := range resources.StackResources {
+		physical[aws.ToString(resource.LogicalResourceId)] = aws.ToString(resource.PhysicalResourceId)
 		if aws.ToString(resource.ResourceType) != "AWS::Lambda::Function" {
 			continue
 		}
@@ -144,6 +143,12 @@ func Read(ctx context.Context, server *moto.Server, stackName, dir string) (*Dep
 			return nil, fmt.Errorf("function %s: %w", aws.ToString(resource.LogicalResourceId), err)
 		}
 		d.Functions = append(d.Functions, f)
+	}
+	for name, output := range t.Outputs {
+		var ref struct{ Ref string }
+		if json.Unmarshal(output.Value, &ref) == nil && ref.Ref != "" {
+			d.Outputs[name] = physical[ref.Ref]
+		}
 	}
 	return d, nil
 }
@@ -168,6 +173,9 @@ func (d *Deployment) readFunction(ctx context.Context, server *moto.Server, t te
 	}
 	if config.Environment != nil {
 		f.Env = config.Environment.Variables
+	}
+	if logging := properties.LoggingConfig; logging.LogFormat == "JSON" {
+		f.Env["AWS_LAMBDA_LOG_FORMAT"], f.Env["AWS_LAMBDA_LOG_LEVEL"] = logging.LogFormat, logging.ApplicationLogLevel
 	}
 	if properties.Code.S3Key == "" { // inline code is of no interest here
 		return f, nil

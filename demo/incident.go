@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+)
+
+//go:embed incident.py
+var incidentCode string
+
+// incident is what happened in the account.
+type incident struct {
+	Alarm string          `json:"alarm"`
+	Event json.RawMessage `json:"event"` // as CloudWatch sends it to a Lambda function
+}
+
+// breakOrders breaks the order service. It is Python, as moto understands boto3's protocols best.
+func breakOrders(ctx context.Context, server *moto.Server, outputs map[string]string) (*incident, error) {
+	python, err := moto.Tool("python")
+	if err != nil {
+		return nil, err
+	}
+	input, err := json.Marshal(map[string]string{
+		"function": outputs["OutOrderService"], "role": outputs["OutOrderRole"], "table": outputs["OutOrdersTable"],
+		"region": moto.Region, "account": moto.Account,
+	})
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, python, "-c", incidentCode)
+	cmd.Env = append(os.Environ(), server.Environ()...)
+	cmd.Stdin = bytes.NewReader(input)
+	output, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", err, exit.Stderr)
+		}
+		return nil, fmt.Errorf("break the order service: %w", err)
+	}
+	var happened incident
+	if err := json.Unmarshal(output, &happened); err != nil {
+		return nil, fmt.Errorf("read what happened: %w", err)
+	}
+	return &happened, nil
+}

@@ -1,0 +1,377 @@
+// Command demo shows a whole investigation on one machine: it deploys an example stack with the real cdk
+// into moto, breaks something in it, fires the alarm as CloudWatch would, and shows what the engineer on
+// call receives. The Lambda functions are the real ones, exactly as deployed; AWS and the model have
+// stand-ins.
+//
+//	go run ./demo                 # with a scripted model
+//	go run ./demo -bedrock        # with Amazon Bedrock and your AWS credentials
+package main
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/stack"
+)
+
+const (
+	stackName = "TriageDemo"
+	patience  = 10 * time.Minute // of the whole demo on a slow machine
+)
+
+//go:embed script.json
+var script []byte
+
+func main() {
+	bedrock := flag.Bool("bedrock", false, "ask Amazon Bedrock, with your AWS credentials and Region, instead of the scripted model")
+	modelID := flag.String("model", "", "model id or inference profile for -bedrock; default: the stack's own")
+	verbose := flag.Bool("v", false, "show what cdk and the functions print")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	d := &demo{dir: filepath.Join(moto.Root(), ".build", "demo"), bedrock: *bedrock, modelID: *modelID, log: io.Discard}
+	if *verbose {
+		d.log = os.Stderr
+	}
+	if err := d.run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "\nThe demo failed:", err)
+		os.Exit(1)
+	}
+}
+
+type demo struct {
+	dir     string
+	bedrock bool
+	modelID string
+	log     io.Writer
+
+	aws    *moto.Server
+	host   *lambdahost.Host
+	model  *model.Server
+	deploy *stack.Deployment
+	inbox  string // URL of the queue that stands for the engineer's inbox
+}
+
+func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+
+func (d *demo) run(ctx context.Context) error {
+	started := time.Now()
+	if err := os.RemoveAll(d.dir); err != nil {
+		return err
+	}
+	if d.bedrock {
+		say("The model is Amazon Bedrock's: this run costs what its tokens cost.")
+	} else {
+		say("The model is SCRIPTED (demo/script.json): it plays what a model would say. What it sends to run is real\nPython, which must find the cause by itself. `go run ./demo -bedrock` asks a real model.")
+	}
+	say("\n[1/5] Starting the stand-in for AWS and deploying the stack with cdk …")
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	defer d.close()
+	say("      deployed %s (%d functions) in %s", stackName, len(d.deploy.Functions), time.Since(started).Round(time.Second))
+
+	say("[2/5] Breaking something: the order service's role loses dynamodb:GetItem …")
+	if err := d.subscribe(ctx); err != nil {
+		return err
+	}
+	incident, err := breakOrders(ctx, d.aws, d.deploy.Outputs)
+	if err != nil {
+		return err
+	}
+	say("      alarm %s is in ALARM", incident.Alarm)
+
+	say("[3/5] Firing the alarm as CloudWatch does …")
+	if _, err := d.host.InvokeAsync(d.deploy.Outputs["OutOrchestrator"], incident.Event); err != nil {
+		return err
+	}
+	say("[4/5] Investigating …")
+	if err := d.host.WaitIdle(ctx); err != nil {
+		return err
+	}
+	if failed := d.host.Failed(); len(failed) > 0 {
+		return fmt.Errorf("the investigation failed: %s", failed[0].Error)
+	}
+	say("[5/5] What the engineer on call receives:")
+	return d.show(ctx)
+}
+
+func (d *demo) start(ctx context.Context) error {
+	var err error
+	if d.aws, err = moto.Start(ctx); err != nil {
+		return err
+	}
+	app := filepath.Join(d.dir, "app")
+	build := exec.CommandContext(ctx, "go", "build", "-o", app, "./demo/app")
+	build.Dir = moto.Root()
+	if text, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the example app: %w: %s", err, text)
+	}
+	if d.deploy, err = stack.Deploy(ctx, d.aws, app, stackName, d.dir, d.log); err != nil {
+		return err
+	}
+	if !d.bedrock {
+		played, err := model.Parse(script)
+		if err != nil {
+			return fmt.Errorf("demo/script.json: %w", err)
+		}
+		if d.model, err = model.Start(played); err != nil {
+			return err
+		}
+	}
+	return d.startFunctions(ctx)
+}
+
+// startFunctions starts the deployed functions.
+func (d *demo) startFunctions(ctx context.Context) error {
+	var err error
+	if d.host, err = lambdahost.New(lambdahost.Options{Region: moto.Region, Account: moto.Account, Fallback: d.aws.URL, RetryDelays: []time.Duration{time.Second}}); err != nil {
+		return err
+	}
+	env := map[string]string{
+		"AWS_ENDPOINT_URL":        d.aws.URL,
+		"AWS_ENDPOINT_URL_LAMBDA": d.host.URL(),
+	}
+	orchestratorEnv := map[string]string{}
+	if d.bedrock {
+		if orchestratorEnv, err = d.bedrockEnv(ctx); err != nil {
+			return err
+		}
+	} else {
+		orchestratorEnv["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] = d.model.URL
+	}
+	for name, value := range env {
+		orchestratorEnv[name] = value
+	}
+	progress := &progress{out: os.Stdout, raw: d.log}
+	for output, env := range map[string]map[string]string{"OutOrchestrator": orchestratorEnv, "OutTool": env} {
+		log := d.log
+		if output == "OutOrchestrator" {
+			log = progress
+		}
+		f, err := d.byName(d.deploy.Outputs[output]).Hosted(env, log)
+		if err != nil {
+			return err
+		}
+		if err := d.host.Add(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *demo) byName(name string) stack.Function {
+	for _, f := range d.deploy.Functions {
+		if f.Name == name {
+			return f
+		}
+	}
+	panic("demo: the stack has no function " + name)
+}
+
+// bedrockEnv points the orchestrator at the real Bedrock with the caller's credentials.
+func (d *demo) bedrockEnv(ctx context.Context) (map[string]string, error) {
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("AWS credentials for Bedrock: %w", err)
+	}
+	if cfg.Region == "" {
+		return nil, errors.New("set AWS_REGION to the Region in which to ask Bedrock")
+	}
+	env := map[string]string{
+		"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "https://bedrock-runtime." + cfg.Region + ".amazonaws.com",
+		"AWS_REGION":                       cfg.Region,
+		"AWS_ACCESS_KEY_ID":                credentials.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY":            credentials.SecretAccessKey,
+		"AWS_SESSION_TOKEN":                credentials.SessionToken,
+	}
+	if d.modelID != "" {
+		env["MODEL_ID"] = d.modelID
+	}
+	return env, nil
+}
+
+func (d *demo) close() {
+	if d.host != nil {
+		d.host.Close()
+	}
+	if d.model != nil {
+		d.model.Close()
+	}
+	d.aws.Stop()
+}
+
+// progress turns the orchestrator's log into lines for a human.
+type progress struct {
+	mu      sync.Mutex
+	out     io.Writer
+	raw     io.Writer
+	partial string
+}
+
+func (p *progress) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.raw.Write(b)
+	lines := strings.Split(p.partial+string(b), "\n")
+	p.partial = lines[len(lines)-1]
+	for _, line := range lines[:len(lines)-1] {
+		var entry struct {
+			Level, Msg, Message string
+			Round, Calls        int
+			Error               string
+		}
+		if json.Unmarshal([]byte(line), &entry) != nil || entry.Msg+entry.Message == "" {
+			continue
+		}
+		detail := ""
+		if entry.Round > 0 {
+			detail = fmt.Sprintf(" %d (%d tool calls)", entry.Round, entry.Calls)
+		}
+		if entry.Error != "" {
+			detail += ": " + entry.Error
+		}
+		fmt.Fprintf(p.out, "      %s%s\n", entry.Msg+entry.Message, detail)
+	}
+	return len(b), nil
+}
+
+// show prints the notification, copies the report, and checks that the cause was found.
+func (d *demo) show(ctx context.Context) error {
+	subject, text, err := d.notification(ctx)
+	if err != nil {
+		return err
+	}
+	bar := strings.Repeat("-", 72)
+	say("\n%s\nSubject: %s\n%s\n%s\n%s", bar, subject, bar, text, bar)
+	rec, err := d.copyReports(ctx)
+	if err != nil {
+		return err
+	}
+	say("The report lies at %s", rec.ReportURI)
+	say("Copies of all its forms: %s", filepath.Join(d.dir, "report"))
+	if !d.bedrock {
+		say("This was a scripted model: see `go run ./demo -h` for a real one.")
+	}
+	return d.judge(rec)
+}
+
+// subscribe opens the engineer's inbox: a queue, so that the demo can show what arrives.
+func (d *demo) subscribe(ctx context.Context) error {
+	created, err := sqs.NewFromConfig(d.aws.Config()).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("inbox")})
+	if err != nil {
+		return err
+	}
+	d.inbox = aws.ToString(created.QueueUrl)
+	_, err = sns.NewFromConfig(d.aws.Config()).Subscribe(ctx, &sns.SubscribeInput{
+		TopicArn: aws.String(d.deploy.Outputs["OutTopic"]), Protocol: aws.String("sqs"),
+		Endpoint: aws.String(fmt.Sprintf("arn:aws:sqs:%s:%s:inbox", moto.Region, moto.Account)),
+	})
+	return err
+}
+
+func (d *demo) notification(ctx context.Context) (subject, text string, err error) {
+	client := sqs.NewFromConfig(d.aws.Config())
+	received, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &d.inbox, WaitTimeSeconds: 5})
+	if err != nil {
+		return "", "", err
+	}
+	if len(received.Messages) == 0 {
+		return "", "", errors.New("no notification arrived")
+	}
+	var message struct{ Subject, Message string }
+	if err := json.Unmarshal([]byte(aws.ToString(received.Messages[0].Body)), &message); err != nil {
+		return "", "", fmt.Errorf("read the notification: %w", err)
+	}
+	return message.Subject, message.Message, nil
+}
+
+// copyReports copies all objects of the bucket's reports and returns the record.
+func (d *demo) copyReports(ctx context.Context) (*investigation.Record, error) {
+	client := s3.NewFromConfig(d.aws.Config(), func(o *s3.Options) { o.UsePathStyle = true })
+	bucket := d.deploy.Outputs["OutReportsBucket"]
+	listed, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String("reports/2")})
+	if err != nil {
+		return nil, err
+	}
+	target := filepath.Join(d.dir, "report")
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return nil, err
+	}
+	var rec *investigation.Record
+	for _, object := range listed.Contents {
+		got, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: object.Key})
+		if err != nil {
+			return nil, err
+		}
+		content, err := io.ReadAll(got.Body)
+		got.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+		name := filepath.Base(*object.Key)
+		if err := os.WriteFile(filepath.Join(target, name), content, 0o644); err != nil {
+			return nil, err
+		}
+		if strings.HasSuffix(name, ".json") && !strings.HasSuffix(name, "-conversation.json") {
+			rec = &investigation.Record{}
+			if err := json.Unmarshal(content, rec); err != nil {
+				return nil, fmt.Errorf("read %s: %w", name, err)
+			}
+		}
+	}
+	if rec == nil {
+		return nil, fmt.Errorf("bucket %s holds no report", bucket)
+	}
+	return rec, nil
+}
+
+// judge says whether the investigation found what was broken.
+func (d *demo) judge(rec *investigation.Record) error {
+	if rec.Outcome == investigation.OutcomeFallback {
+		return fmt.Errorf("the investigation ended without a conclusion: %s", rec.OutcomeWhy)
+	}
+	if !strings.Contains(rec.Report.RootCause+rec.Report.Summary, "dynamodb:GetItem") {
+		return fmt.Errorf("the report does not name the cause (the missing dynamodb:GetItem): %s", rec.Report.RootCause)
+	}
+	if d.bedrock {
+		return nil
+	}
+	for _, finding := range rec.Report.Findings {
+		if !finding.Verified {
+			return fmt.Errorf("finding %q has no standing evidence: %s", finding.Statement, finding.Problem)
+		}
+	}
+	if rec.Report.Confidence != investigation.Confirmed {
+		return fmt.Errorf("the cause is %s, not confirmed: %s", rec.Report.Confidence, rec.Report.Downgraded)
+	}
+	return nil
+}
