@@ -90,8 +90,8 @@ func TestPlantedInstructionsThatTheModelObeysChangeNeitherToolsNorStructureNorTh
 				assert.Equal(t, []string{"print('" + fabricated + "')"}, tool.ran(), "only the one tool runs, and only what the model sent")
 				for _, request := range server.Requests() {
 					assert.Empty(t, request.Problems)
-					assert.Equal(t, asJSON(t, reference.ToolConfig), asJSON(t, request.ToolConfig), "the tools stay the same")
-					assert.Equal(t, asJSON(t, reference.System), asJSON(t, request.System), "the system prompt stays the same")
+					assert.Equal(t, asJSON(t, reference.Request.ToolConfig), asJSON(t, request.Request.ToolConfig), "the tools stay the same")
+					assert.Equal(t, asJSON(t, reference.Request.System), asJSON(t, request.Request.System), "the system prompt stays the same")
 				}
 				assert.NotEqual(t, investigation.Confirmed, rec.Report.Confidence)
 				assert.NotEmpty(t, rec.Report.Downgraded)
