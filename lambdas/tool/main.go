@@ -20,6 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
+	settings "github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/sandbox"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
@@ -74,6 +76,10 @@ func newHandler(ctx context.Context, args []string, getenv func(string) string, 
 		return nil, err
 	}
 	o.NewSession = func() sandbox.Session { return aws.NewSession() }
+	clean, err := newRedactor(settings.ParseTool(getenv))
+	if err != nil {
+		return nil, err
+	}
 	python, err := sandbox.New(ctx, o)
 	if err != nil {
 		return nil, err
@@ -82,17 +88,40 @@ func newHandler(ctx context.Context, args []string, getenv func(string) string, 
 		if request.Status {
 			return statusAnswer(python), nil
 		}
-		return python.Run(ctx, request.Command)
+		answer, err := python.Run(ctx, request.Command)
+		if err != nil {
+			return toolcall.Answer{}, err
+		}
+		clean(&answer)
+		return answer, nil
 	}, nil
+}
+
+// newRedactor returns what takes secrets out of an answer, or leaves it alone when that was asked for.
+func newRedactor(s settings.Tool) (func(*toolcall.Answer), error) {
+	if !s.Redact {
+		return func(*toolcall.Answer) {}, nil
+	}
+	var patterns []string
+	if s.RedactPatterns != "" {
+		if err := json.Unmarshal([]byte(s.RedactPatterns), &patterns); err != nil {
+			return nil, fmt.Errorf("environment variable %s must be a JSON array of regular expressions: %w", settings.EnvRedactPatterns, err)
+		}
+	}
+	redactor, err := redact.New(patterns)
+	if err != nil {
+		return nil, err
+	}
+	return redactor.Answer, nil
 }
 
 // newBroker takes the function's credentials from its environment, where only this process reads them.
 func newBroker(ctx context.Context, environ []string, log *slog.Logger) (*broker.Broker, error) {
-	settings, err := config.LoadDefaultConfig(ctx)
+	loaded, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load the function's AWS settings: %w", err)
 	}
-	return broker.New(broker.Options{Credentials: settings.Credentials, Endpoints: endpoints(environ), Log: log})
+	return broker.New(broker.Options{Credentials: loaded.Credentials, Endpoints: endpoints(environ), Log: log})
 }
 
 // endpoints are those that the SDKs' standard variables name in place of AWS's own.
