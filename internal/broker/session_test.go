@@ -1,0 +1,170 @@
+package broker
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	realKey    = "ASIAREAL000000000000"
+	realSecret = "real-secret"
+	dummyScope = "AWS4-HMAC-SHA256 Credential=" + DummyAccessKey + "/20260102/eu-west-1/%s/aws4_request, SignedHeaders=host, Signature=00"
+)
+
+// dial starts a session and returns a connection to it, made as the sandboxed code makes it.
+func dial(t *testing.T, endpoint string) (net.Conn, *Session) {
+	t.Helper()
+	b, err := New(Options{Credentials: credentials.NewStaticCredentialsProvider(realKey, realSecret, "real-token"), Endpoints: []string{endpoint}})
+	require.NoError(t, err)
+	session := b.NewSession()
+	control, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.SetNonblock(control[0], true))
+	ours := os.NewFile(uintptr(control[0]), "control")
+	served := make(chan struct{})
+	go func() { session.Serve(context.Background(), ours); close(served) }()
+	stream, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.Sendmsg(control[1], []byte("C"), unix.UnixRights(stream[1]), nil, 0))
+	unix.Close(stream[1])
+	file := os.NewFile(uintptr(stream[0]), "connection")
+	connection, err := net.FileConn(file)
+	require.NoError(t, err)
+	file.Close()
+	t.Cleanup(func() {
+		connection.Close()
+		unix.Close(control[1])
+		<-served
+		ours.Close()
+	})
+	return connection, session
+}
+
+func ask(t *testing.T, c net.Conn, head requestHead, body string) (answerHead, string) {
+	t.Helper()
+	head.Body = len(body)
+	encoded, err := json.Marshal(head)
+	require.NoError(t, err)
+	_, err = c.Write(append(append(binary.LittleEndian.AppendUint32(nil, uint32(len(encoded))), encoded...), body...))
+	require.NoError(t, err)
+	var size uint32
+	require.NoError(t, binary.Read(c, binary.LittleEndian, &size))
+	buffer := make([]byte, size)
+	_, err = io.ReadFull(c, buffer)
+	require.NoError(t, err)
+	var answer answerHead
+	require.NoError(t, json.Unmarshal(buffer, &answer))
+	if answer.Error != "" {
+		return answer, ""
+	}
+	var got strings.Builder
+	for {
+		var chunk int32
+		require.NoError(t, binary.Read(c, binary.LittleEndian, &chunk))
+		if chunk <= 0 {
+			return answer, got.String()
+		}
+		_, err := io.CopyN(&got, c, int64(chunk))
+		require.NoError(t, err)
+	}
+}
+
+// signature computes what AWS would, from what arrived and by AWS's description alone.
+func signature(r *http.Request, body string, path string) string {
+	fields := map[string]string{}
+	for _, part := range strings.Split(strings.TrimPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 "), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		fields[name] = value
+	}
+	scope := strings.SplitN(fields["Credential"], "/", 2)[1]
+	headers := ""
+	for _, name := range strings.Split(fields["SignedHeaders"], ";") {
+		value := r.Header.Get(name)
+		switch name {
+		case "host":
+			value = r.Host
+		case "content-length":
+			value = r.Header.Get("Content-Length")
+		}
+		headers += name + ":" + value + "\n"
+	}
+	sum := func(text string) string { s := sha256.Sum256([]byte(text)); return hex.EncodeToString(s[:]) }
+	canonical := strings.Join([]string{r.Method, path, r.URL.RawQuery, headers, fields["SignedHeaders"], sum(body)}, "\n")
+	key := []byte("AWS4" + realSecret)
+	for _, text := range append(strings.Split(scope, "/"),
+		"AWS4-HMAC-SHA256\n"+r.Header.Get("X-Amz-Date")+"\n"+scope+"\n"+sum(canonical)) {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(text))
+		key = mac.Sum(nil)
+	}
+	return fields["Signature"] + "=" + hex.EncodeToString(key)
+}
+
+func TestRequestsAreSignedAnew(t *testing.T) {
+	for _, c := range []struct{ name, service, path, canonical, body string }{
+		{"a JSON protocol", "logs", "/", "/", `{"limit":1}`},
+		{"a path that is escaped twice", "lambda", "/functions/arn%3Aaws%3Ax", "/functions/arn%253Aaws%253Ax", ""},
+		{"an S3 key, which is escaped once", "s3", "/bucket/a%20b%2B~%C3%A9", "/bucket/a%20b%2B~%C3%A9", "content"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var got string
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				got = signature(r, string(body), c.canonical)
+				assert.Contains(t, r.Header.Get("Authorization"), "Credential="+realKey+"/")
+				assert.Equal(t, "real-token", r.Header.Get("X-Amz-Security-Token"))
+				assert.Equal(t, c.path, r.URL.EscapedPath())
+				io.WriteString(w, "answer")
+			}))
+			defer server.Close()
+			connection, session := dial(t, server.URL)
+
+			answer, body := ask(t, connection, requestHead{Method: "POST", URL: server.URL + c.path, Headers: [][2]string{
+				{"Authorization", strings.Replace(dummyScope, "%s", c.service, 1)}, {"X-Amz-Target", "Logs.DescribeLogGroups"}}}, c.body)
+
+			assert.Equal(t, http.StatusOK, answer.Status)
+			assert.Equal(t, "answer", body)
+			sent, computed, _ := strings.Cut(got, "=")
+			assert.Equal(t, computed, sent)
+			assert.Eventually(t, func() bool { calls, _, _ := session.Audit(); return len(calls) == 1 }, 5e9, 1e6)
+		})
+	}
+}
+
+func TestARefusalSaysWhyAndLeavesTheConnectionUsable(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Amzn-Errortype", "AccessDeniedException:http://internal")
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer server.Close()
+	connection, session := dial(t, server.URL)
+
+	refused, _ := ask(t, connection, requestHead{Method: "GET", URL: "https://evil.example/"}, "")
+	assert.Equal(t, kindRefused, refused.Kind)
+	assert.Contains(t, refused.Error, `"evil.example" is not an AWS API endpoint`)
+	answer, _ := ask(t, connection, requestHead{Method: "GET", URL: server.URL}, "")
+	assert.Equal(t, http.StatusForbidden, answer.Status)
+
+	require.Eventually(t, func() bool { calls, _, _ := session.Audit(); return len(calls) == 2 }, 5e9, 1e6)
+	calls, cut, refusals := session.Audit()
+	assert.Zero(t, cut)
+	assert.Equal(t, 1, refusals)
+	assert.NotEmpty(t, calls[0].Refused)
+	assert.Equal(t, "AccessDeniedException", calls[1].ErrorCode)
+}
