@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/assert"
@@ -70,6 +72,9 @@ func (w *worker) attempt(t *testing.T, alarm alarmevent.Alarm, request string, c
 	return true
 }
 
+// maxConnections is how many requests reach moto at the same time.
+const maxConnections = 64
+
 // lease is short, so that what a crash left behind is taken over within the test.
 const lease = 300 * time.Millisecond
 
@@ -117,7 +122,12 @@ func TestHundredsOfSimultaneousEventsCompleteOneInvestigationPerAlarm(t *testing
 
 func newTable(t *testing.T) *dedupe.Table {
 	t.Helper()
-	db := dynamodb.NewFromConfig(cloud.Config())
+	db := dynamodb.NewFromConfig(cloud.Config(), func(o *dynamodb.Options) {
+		// moto's server has a short queue for new connections; the requests wait here instead.
+		o.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.MaxConnsPerHost, t.MaxIdleConnsPerHost = maxConnections, maxConnections
+		})
+	})
 	name := fmt.Sprint("once-", worlds.Add(1))
 	_, err := db.CreateTable(t.Context(), &dynamodb.CreateTableInput{
 		TableName: &name, BillingMode: types.BillingModePayPerRequest,
