@@ -46,7 +46,7 @@ func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.reports = t.newReportBucket(p)
 	t.toolLogGroup = t.newLogGroup(p, "ToolLogs", "tool-lambda")
 	t.orchestratorLogGroup = t.newLogGroup(p, "OrchestratorLogs", "triage-handler")
-	t.toolRole = newToolRole(t, p, physicalName(p, "tool-role"), t.ownARNs(p))
+	t.toolRole = newToolRole(t, p, physicalName(p, "tool-role"), t.own(p))
 	t.tool = t.newTool(p)
 	t.orchestratorRole = t.newOrchestratorRole(p)
 	t.orchestrator = t.newOrchestrator(p)
@@ -164,16 +164,14 @@ func (t *AlarmTriage) newLogGroup(p *AlarmTriageProps, id, name string) awslogs.
 	return awslogs.NewLogGroup(t, jsii.String(id), props)
 }
 
-// ownARNs lists what the tool may not look at.
-func (t *AlarmTriage) ownARNs(p *AlarmTriageProps) []*string {
-	own := []*string{
-		t.table.TableArn(),
-		t.reports.BucketArn(), t.reports.ArnForObjects(jsii.String("*")),
-		t.orchestratorLogGroup.LogGroupArn(), t.toolLogGroup.LogGroupArn(),
-		p.NotificationTopic.TopicArn(),
+// own lists what the tool may not look at.
+func (t *AlarmTriage) own(p *AlarmTriageProps) ownResources {
+	own := ownResources{
+		data: []*string{t.table.TableArn(), t.reports.BucketArn(), t.reports.ArnForObjects(jsii.String("*")), p.NotificationTopic.TopicArn()},
+		logs: []*string{t.orchestratorLogGroup.LogGroupArn(), t.toolLogGroup.LogGroupArn()},
 	}
 	if p.ChatCardTopic != nil {
-		own = append(own, p.ChatCardTopic.TopicArn())
+		own.data = append(own.data, p.ChatCardTopic.TopicArn())
 	}
 	return own
 }

@@ -53,10 +53,20 @@ func deniedToolActions(props *AlarmTriageProps) []string {
 	return slices.Compact(denied)
 }
 
-// newToolRole makes the role that the model's code acts under: ReadOnlyAccess less the denies. own are
-// ARNs of the construct's own resources, which the model has no business to read: an investigation
-// that was talked into something must not see the others.
-func newToolRole(scope constructs.Construct, props *AlarmTriageProps, name *string, own []*string) awsiam.Role {
+// ownResources are the construct's own: what the model has no business to read, as an investigation that
+// was talked into something must not see the others.
+type ownResources struct {
+	data []*string // ARNs of table, bucket and topics
+	logs []*string // ARNs of log groups, with the :* of their streams
+}
+
+// logReads are the ways to read a log group. Writing stays: the tool logs itself.
+var logReads = []string{
+	"logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:Get*", "logs:StartLiveTail", "logs:StartQuery", "logs:Unmask",
+}
+
+// newToolRole makes the role that the model's code acts under: ReadOnlyAccess less the denies.
+func newToolRole(scope constructs.Construct, props *AlarmTriageProps, name *string, own ownResources) awsiam.Role {
 	role := awsiam.NewRole(scope, jsii.String("ToolRole"), &awsiam.RoleProps{
 		RoleName:            name,
 		Description:         jsii.String("What the investigating model's code may read"),
@@ -77,10 +87,16 @@ func newToolRole(scope constructs.Construct, props *AlarmTriageProps, name *stri
 				Resources: jsii.Strings("*"),
 			}),
 			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-				Sid:       jsii.String("TriageItself"),
+				Sid:       jsii.String("TriageData"),
 				Effect:    awsiam.Effect_DENY,
 				Actions:   jsii.Strings("*"),
-				Resources: &own,
+				Resources: &own.data,
+			}),
+			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Sid:       jsii.String("TriageLogs"),
+				Effect:    awsiam.Effect_DENY,
+				Actions:   jsii.Strings(logReads...),
+				Resources: &own.logs,
 			}),
 		},
 	})

@@ -1,0 +1,264 @@
+package alarmtriage_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden templates in testdata")
+
+// newStack is a stack whose synth builds nothing.
+func newStack() awscdk.Stack {
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
+	return awscdk.NewStack(app, jsii.String("Test"), &awscdk.StackProps{
+		Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String("eu-west-1")},
+	})
+}
+
+func newTriage(stack awscdk.Stack, change func(*alarmtriage.AlarmTriageProps)) *alarmtriage.AlarmTriage {
+	props := &alarmtriage.AlarmTriageProps{NotificationTopic: awssns.NewTopic(stack, jsii.String("OnCall"), nil)}
+	if change != nil {
+		change(props)
+	}
+	return alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), props)
+}
+
+func newAlarm(stack awscdk.Stack, id string) awscloudwatch.Alarm {
+	return awscloudwatch.NewAlarm(stack, jsii.String(id), &awscloudwatch.AlarmProps{
+		Metric:            awscloudwatch.NewMetric(&awscloudwatch.MetricProps{Namespace: jsii.String("Shop"), MetricName: jsii.String(id)}),
+		Threshold:         jsii.Number(1),
+		EvaluationPeriods: jsii.Number(1),
+	})
+}
+
+func synth(stack awscdk.Stack) assertions.Template { return assertions.Template_FromStack(stack, nil) }
+
+func object(pairs ...any) *map[string]any {
+	m := map[string]any{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i].(string)] = pairs[i+1]
+	}
+	return &m
+}
+
+func like(pairs ...any) assertions.Matcher { return assertions.Match_ObjectLike(object(pairs...)) }
+
+// panicOf is the message of f's panic. It fails the test when f returns.
+func panicOf(t *testing.T, f func()) (message string) {
+	t.Helper()
+	defer func() {
+		v := recover()
+		require.NotNil(t, v, "did not panic")
+		message = fmt.Sprint(v)
+	}()
+	f()
+	return ""
+}
+
+func TestDefaultsDeployWhatTheReadmeSays(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, nil)
+	template := synth(stack)
+
+	template.ResourceCountIs(jsii.String("AWS::Lambda::Function"), jsii.Number(2))
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like(
+		"Runtime", "provided.al2023", "Handler", "bootstrap", "Timeout", 900, "MemorySize", 1024, "Architectures", []string{"arm64"},
+		"Environment", like("Variables", like("MODEL_ID", "us.amazon.nova-premier-v1:0", "INVESTIGATION_WINDOW_SECONDS", "3600", "MAX_ROUNDS", "100"))))
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like(
+		"Runtime", "python3.13", "Timeout", 60, "MemorySize", 2048,
+		"Environment", like("Variables", like("AWS_LAMBDA_EXEC_WRAPPER", "/var/task/alarmtriage-tool", "REDACT", "true"))))
+	template.HasResourceProperties(jsii.String("AWS::DynamoDB::Table"), like(
+		"BillingMode", "PAY_PER_REQUEST", "TimeToLiveSpecification", like("Enabled", true),
+		"PointInTimeRecoverySpecification", like("PointInTimeRecoveryEnabled", true)))
+	template.HasResourceProperties(jsii.String("AWS::S3::Bucket"), like(
+		"VersioningConfiguration", like("Status", "Enabled"),
+		"PublicAccessBlockConfiguration", like("BlockPublicAcls", true, "BlockPublicPolicy", true, "IgnorePublicAcls", true, "RestrictPublicBuckets", true)))
+	template.HasResourceProperties(jsii.String("AWS::S3::BucketPolicy"), like("PolicyDocument", like("Statement", assertions.Match_ArrayWith(&[]any{
+		like("Effect", "Deny", "Action", "s3:*", "Condition", like("Bool", like("aws:SecureTransport", "false")))}))))
+	template.ResourceCountIs(jsii.String("AWS::Logs::LogGroup"), jsii.Number(2))
+	template.AllResourcesProperties(jsii.String("AWS::Logs::LogGroup"), like("RetentionInDays", 7))
+}
+
+func TestOnePermissionHoweverManyAlarms(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	composite := awscloudwatch.NewCompositeAlarm(stack, jsii.String("Any"), &awscloudwatch.CompositeAlarmProps{
+		AlarmRule: awscloudwatch.AlarmRule_FromString(jsii.String("ALARM(x)")),
+	})
+	triage.AttachAlarms(newAlarm(stack, "One"), newAlarm(stack, "Two"), composite)
+	newAlarm(stack, "Three").AddAlarmAction(triage.AlarmAction())
+	template := synth(stack)
+
+	template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(1))
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Permission"), like(
+		"Principal", "lambda.alarms.cloudwatch.amazonaws.com", "SourceAccount", "111122223333"))
+	target := []any{map[string]any{"Fn::GetAtt": []any{"TriageOrchestratorAAEB3CE1", "Arn"}}}
+	template.AllResourcesProperties(jsii.String("AWS::CloudWatch::Alarm"), like("AlarmActions", target))
+	template.HasResourceProperties(jsii.String("AWS::CloudWatch::CompositeAlarm"), like("AlarmActions", target))
+}
+
+func TestOwnAlarmsAreRefused(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	own := awscloudwatch.NewAlarm(triage, jsii.String("Own"), &awscloudwatch.AlarmProps{
+		Metric: triage.Orchestrator().MetricErrors(nil), Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(1),
+	})
+	message := panicOf(t, func() { triage.AttachAlarms(own) })
+	assert.Contains(t, message, "Test/Triage/Own")
+	assert.Contains(t, message, "can't be attached")
+}
+
+func TestAllMistakesAreReportedAtOnce(t *testing.T) {
+	stack := newStack()
+	message := panicOf(t, func() {
+		alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+			InvestigationWindow: awscdk.Duration_Days(jsii.Number(8)),
+			ToolMemorySize:      jsii.Number(64),
+			ResourcePrefix:      jsii.String("no spaces"),
+			LogLevel:            "LOUD",
+			MaxRounds:           jsii.Number(101),
+			MaxCostUsd:          jsii.Number(-1),
+			RedactPatterns:      jsii.Strings("("),
+			ToolDeniedActions:   jsii.Strings("everything"),
+			ReportsAccessLogs:   &alarmtriage.ReportsAccessLogs{},
+		})
+	})
+	for _, want := range []string{
+		"NotificationTopic is required",
+		"InvestigationWindow must be between 1 minute and 7 days, got 8 days",
+		"ToolMemorySize must be a whole number between 512 and 10240, got 64",
+		`ResourcePrefix must be 1 to 20 letters, digits and inner hyphens, got "no spaces"`,
+		`LogLevel must be one of ERROR, INFO, DEBUG, got "LOUD"`,
+		"MaxRounds must be a whole number between 1 and 100, got 101",
+		"MaxCostUsd must be more than 0, got -1",
+		"RedactPatterns must hold RE2 regular expressions",
+		`ToolDeniedActions must hold IAM actions such as "s3:GetBucketPolicy", got "everything"`,
+		"ReportsAccessLogs must have a Bucket",
+	} {
+		assert.Contains(t, message, want)
+	}
+}
+
+func TestTokensAreNotJudged(t *testing.T) {
+	stack := newStack()
+	parameter := awscdk.NewCfnParameter(stack, jsii.String("Model"), nil)
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = parameter.ValueAsString() })
+	synth(stack)
+}
+
+func TestPropsOfTheCallerStayAsTheyAre(t *testing.T) {
+	stack := newStack()
+	var given *alarmtriage.AlarmTriageProps
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { given = p })
+	assert.Nil(t, given.BedrockModelId)
+	assert.Nil(t, given.OrchestratorTimeout)
+}
+
+func TestNamesHavePrefixAndSuffix(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.ResourcePrefix, p.ResourceSuffix = jsii.String("prod"), jsii.String("us-east-2")
+	})
+	template := synth(stack)
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("FunctionName", "prod-triage-handler-us-east-2"))
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("FunctionName", "prod-tool-lambda-us-east-2"))
+	template.HasResourceProperties(jsii.String("AWS::S3::Bucket"), like("BucketName", "prod-alarm-reports-us-east-2-111122223333"))
+}
+
+func TestAccessorsGiveWhatTheTerraformModulePutsOut(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	for name, value := range map[string]*string{
+		"orchestrator arn": triage.Orchestrator().FunctionArn(), "tool arn": triage.Tool().FunctionArn(),
+		"orchestrator log group": triage.OrchestratorLogGroup().LogGroupName(), "tool log group": triage.ToolLogGroup().LogGroupName(),
+		"orchestrator role": triage.OrchestratorRole().RoleArn(), "tool role": triage.ToolRole().RoleArn(),
+		"table": triage.InvestigationsTable().TableName(), "bucket": triage.ReportsBucket().BucketArn(),
+	} {
+		assert.NotEmpty(t, *value, name)
+	}
+	assert.Equal(t, "us.amazon.nova-premier-v1:0", *triage.BedrockModelId())
+}
+
+func TestConstructIsAScopeATagTargetAndADependency(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Tags = &map[string]*string{"team": jsii.String("payments")} })
+	awscdk.Tags_Of(triage).Add(jsii.String("more"), jsii.String("tags"), nil)
+	topic := awssns.NewTopic(triage, jsii.String("Inner"), nil)
+	topic.Node().AddDependency(triage)
+	synth(stack).HasResourceProperties(jsii.String("AWS::DynamoDB::Table"), like("Tags", assertions.Match_ArrayWith(&[]any{
+		object("Key", "more", "Value", "tags"), object("Key", "team", "Value", "payments")})))
+}
+
+// goldenVariants are the stacks whose whole template is kept in testdata.
+var goldenVariants = []struct {
+	name   string
+	change func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps)
+}{
+	{"default", func(awscdk.Stack, *alarmtriage.AlarmTriageProps) {}},
+	{"named", func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+		p.ResourcePrefix, p.ResourceSuffix = jsii.String("prod"), jsii.String("eu")
+	}},
+	{"everything", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+		key := awskms.NewKey(stack, jsii.String("Key"), nil)
+		p.BedrockModelId = jsii.String("global.anthropic.claude-sonnet-4-5-20250929-v1:0")
+		p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("abc123"), GuardrailVersion: jsii.String("1")}
+		p.Instructions = jsii.String("The shop is busiest at noon.")
+		p.Architecture = awslambda.Architecture_X86_64()
+		p.MaxConcurrentInvestigations, p.ToolReservedConcurrentExecutions = jsii.Number(5), jsii.Number(20)
+		p.MaxTokens, p.MaxCostUsd, p.MaxRounds = jsii.Number(500_000), jsii.Number(2.5), jsii.Number(40)
+		p.ReportsAccessLogs = &alarmtriage.ReportsAccessLogs{Bucket: awss3.NewBucket(stack, jsii.String("Logs"), nil), Prefix: jsii.String("triage/")}
+		p.ReportsRetention = awscdk.Duration_Days(jsii.Number(90))
+		p.ReportsEncryptionKey, p.TableEncryptionKey, p.TopicEncryptionKey, p.LogsEncryptionKey = key, key, key, key
+		p.PermissionsBoundary = awsiam.ManagedPolicy_FromManagedPolicyArn(stack, jsii.String("Boundary"), jsii.String("arn:aws:iam::111122223333:policy/boundary"))
+		p.ToolAllowHostOutput, p.ToolDeniedActions = jsii.Bool(true), jsii.Strings("iam:ListUsers")
+		p.RemovalPolicy = awscdk.RemovalPolicy_DESTROY
+		p.NotifyRecovery = jsii.Bool(true)
+		p.ChatCardTopic = awssns.NewTopic(stack, jsii.String("Chat"), nil)
+		p.Tracing = awslambda.Tracing_ACTIVE
+	}},
+}
+
+var assetHash = regexp.MustCompile(`[0-9a-f]{64}`)
+
+func TestTemplatesAreAsReviewed(t *testing.T) {
+	for _, variant := range goldenVariants {
+		t.Run(variant.name, func(t *testing.T) {
+			stack := newStack()
+			triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { variant.change(stack, p) })
+			triage.AttachAlarms(newAlarm(stack, "One"), newAlarm(stack, "Two"))
+			text, err := json.MarshalIndent(synth(stack).ToJSON(), "", "  ")
+			require.NoError(t, err)
+			got := assetHash.ReplaceAllString(string(text), "HASH") + "\n"
+			golden := filepath.Join("testdata", variant.name+".template.json")
+			if *update {
+				require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err, "make it with `go test . -update`")
+			if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+				t.Errorf("the template changed (-want +got); look at it, then run `go test . -update`:\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,245 @@
+// Package deploy tests the library as its users meet it: the demo, an app outside of this repository,
+// and the templates before CloudFormation's linters.
+package deploy
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/module"
+	modzip "golang.org/x/mod/zip"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+)
+
+const modulePath = "github.com/cloudwatch-alarm-triage/alarmtriage"
+
+// run runs a program in dir and returns what it printed; it must succeed.
+func run(t *testing.T, dir string, env []string, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1"), env...)
+	cmd.WaitDelay = 10 * time.Second
+	output, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s %s:\n%s", name, strings.Join(args, " "), output)
+	return string(output)
+}
+
+func TestDemoShowsAnInvestigationThatFindsTheCause(t *testing.T) {
+	output := run(t, moto.Root(), nil, "go", "run", "./demo")
+	for _, want := range []string{
+		"The model is SCRIPTED", "round ended 2 (3 tool calls)", "Subject: [HIGH] order-service-errors: cause confirmed",
+		"is not authorized to perform: dynamodb:GetItem", "PutRolePolicy by sam", "aws iam put-role-policy", "The report lies at s3://",
+	} {
+		assert.Contains(t, output, want)
+	}
+	forms, err := filepath.Glob(filepath.Join(moto.Root(), ".build", "demo", "report", "*"))
+	require.NoError(t, err)
+	var endings []string
+	for _, form := range forms {
+		endings = append(endings, filepath.Ext(form))
+	}
+	assert.ElementsMatch(t, []string{".txt", ".html", ".json", ".json"}, endings)
+}
+
+// outsideApp is what a user writes.
+const outsideApp = `package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+func main() {
+	defer jsii.Close()
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("Outside"), nil)
+	triage := alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+		NotificationTopic: awssns.NewTopic(stack, jsii.String("OnCall"), nil),
+	})
+	for _, name := range []string{"Errors", "Latency"} {
+		triage.AttachAlarms(awscloudwatch.NewAlarm(stack, jsii.String(name), &awscloudwatch.AlarmProps{
+			Metric:            awscloudwatch.NewMetric(&awscloudwatch.MetricProps{Namespace: jsii.String("Shop"), MetricName: jsii.String(name)}),
+			Threshold:         jsii.Number(1),
+			EvaluationPeriods: jsii.Number(1),
+		}))
+	}
+	app.Synth(nil)
+}
+`
+
+// publish makes a file module proxy that has this module as v0.0.1, of the files that git would give.
+func publish(t *testing.T) (proxy string) {
+	t.Helper()
+	root, version := moto.Root(), module.Version{Path: modulePath, Version: "v0.0.1"}
+	staged := t.TempDir()
+	listed := run(t, root, nil, "git", "ls-files", "--cached", "--others", "--exclude-standard")
+	for _, name := range strings.Split(strings.TrimSpace(listed), "\n") {
+		content, err := os.ReadFile(filepath.Join(root, name))
+		if os.IsNotExist(err) {
+			continue // deleted, not yet committed
+		}
+		require.NoError(t, err)
+		target := filepath.Join(staged, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(target), 0o755))
+		require.NoError(t, os.WriteFile(target, content, 0o644))
+	}
+	proxy = t.TempDir()
+	at := filepath.Join(proxy, modulePath, "@v")
+	require.NoError(t, os.MkdirAll(at, 0o755))
+	var packed bytes.Buffer
+	require.NoError(t, modzip.CreateFromDir(&packed, version, staged))
+	gomod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	require.NoError(t, err)
+	for name, content := range map[string][]byte{
+		"list": []byte(version.Version + "\n"), "v0.0.1.mod": gomod, "v0.0.1.zip": packed.Bytes(),
+		"v0.0.1.info": fmt.Appendf(nil, `{"Version":%q,"Time":"2026-01-01T00:00:00Z"}`, version.Version),
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(at, name), content, 0o644))
+	}
+	return proxy
+}
+
+func TestAppOutsideThisRepositorySynthesises(t *testing.T) {
+	proxy := publish(t)
+	upstream := strings.TrimSpace(run(t, moto.Root(), nil, "go", "env", "GOPROXY"))
+	// Downloaded modules are shared with this checkout, but for the one under test, which is unpacked anew.
+	cache := strings.TrimSpace(run(t, moto.Root(), nil, "go", "env", "GOMODCACHE"))
+	unpacked := filepath.Join(cache, modulePath+"@v0.0.1")
+	forget := func() {
+		_ = filepath.WalkDir(unpacked, func(path string, entry os.DirEntry, err error) error {
+			if err == nil && entry.IsDir() {
+				_ = os.Chmod(path, 0o755)
+			}
+			return nil
+		})
+		_ = os.RemoveAll(unpacked)
+		_ = os.RemoveAll(filepath.Join(cache, "cache", "download", modulePath))
+	}
+	forget()
+	t.Cleanup(forget)
+	env := []string{"GOPROXY=file://" + proxy + "," + upstream, "GONOSUMDB=" + modulePath, "GONOSUMCHECK=1", "GOFLAGS=-mod=mod", "GOWORK=off"}
+
+	tests := []struct {
+		name   string
+		vendor bool
+		flags  []string
+	}{
+		{"module proxy and -trimpath", false, []string{"-mod=mod", "-trimpath"}},
+		{"vendor folder", true, []string{"-mod=vendor"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(outsideApp), 0o644))
+			gomod := "module example.com/shop\n\ngo 1.26.0\n\nrequire " + modulePath + " v0.0.1\n"
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte(gomod), 0o644))
+			run(t, dir, env, "go", "mod", "tidy")
+			if test.vendor {
+				run(t, dir, env, "go", "mod", "vendor")
+			}
+			app := filepath.Join(dir, "app")
+			run(t, dir, append(env, "GOFLAGS="), "go", append(append([]string{"build"}, test.flags...), "-o", app, ".")...)
+			// The app's own flags reach the synth too, as they do under the cdk command line.
+			output := run(t, dir, append(env, "GOFLAGS="+test.flags[0], "CDK_OUTDIR="+filepath.Join(dir, "cdk.out")), app)
+			assert.Contains(t, output, "alarmtriage: built lambdas/tool")
+			assertDeployable(t, filepath.Join(dir, "cdk.out"), "Outside")
+
+			again := run(t, dir, append(env, "CDK_OUTDIR="+filepath.Join(dir, "cdk.out")), app)
+			assert.NotContains(t, again, "alarmtriage: building", "nothing changed, nothing is built")
+		})
+	}
+}
+
+// assertDeployable looks at a cloud assembly: two attached alarms, and the assets of both functions.
+func assertDeployable(t *testing.T, assembly, stackName string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(assembly, stackName+".template.json"))
+	require.NoError(t, err)
+	var template struct {
+		Resources map[string]struct {
+			Type       string
+			Properties struct{ AlarmActions []any }
+		}
+	}
+	require.NoError(t, json.Unmarshal(text, &template))
+	attached, permissions := 0, 0
+	for _, resource := range template.Resources {
+		switch resource.Type {
+		case "AWS::CloudWatch::Alarm":
+			attached += len(resource.Properties.AlarmActions)
+		case "AWS::Lambda::Permission":
+			permissions++
+		}
+	}
+	assert.Equal(t, 2, attached, "attached alarms")
+	assert.Equal(t, 1, permissions, "permissions")
+	for _, want := range []string{"bootstrap", "alarmtriage-tool", "python/alarmtriage_tool/zygote.py"} {
+		found, err := filepath.Glob(filepath.Join(assembly, "asset.*", want))
+		require.NoError(t, err)
+		require.Len(t, found, 1, want)
+		if info, err := os.Stat(found[0]); assert.NoError(t, err) && !strings.HasSuffix(want, ".py") {
+			assert.NotZero(t, info.Mode()&0o111, "%s must be executable", want)
+		}
+	}
+}
+
+// ignoredChecks are warnings that say nothing about the construct: CDK writes a DependsOn beside each
+// GetAtt of a role (W3005) and the access control of a bucket that receives access logs (W3045), and
+// cfn-lint's list of IAM actions lacks some that exist and must be denied (W3037).
+var ignoredChecks = []string{"W3005", "W3037", "W3045"}
+
+func TestTemplatesPassCfnLint(t *testing.T) {
+	python, err := moto.Tool("python")
+	require.NoError(t, err)
+	templates, err := filepath.Glob(filepath.Join(moto.Root(), "testdata", "*.template.json"))
+	require.NoError(t, err)
+	require.NotEmpty(t, templates)
+	arguments := []string{"-c", "from cfnlint.runner import main; main()"}
+	for _, ignored := range ignoredChecks {
+		arguments = append(arguments, "--ignore-checks", ignored)
+	}
+	output := run(t, moto.Root(), nil, python, append(append(arguments, "-t"), templates...)...)
+	assert.Empty(t, strings.TrimSpace(output))
+}
+
+func TestBasicExamplePassesStrictValidation(t *testing.T) {
+	dir := t.TempDir()
+	app := filepath.Join(dir, "app")
+	run(t, moto.Root(), nil, "go", "build", "-o", app, "./examples/01-basic")
+	context := `{"@aws-cdk/core:validateAgainstDefaultRules": true, "@aws-cdk/core:strictCfnValidateErrors": true}`
+	run(t, dir, []string{"CDK_CONTEXT_JSON=" + context, "CDK_VALIDATION=true", "CDK_OUTDIR=" + filepath.Join(dir, "cdk.out")}, app)
+	_, err := os.Stat(filepath.Join(dir, "cdk.out", "BasicTriage.template.json"))
+	require.NoError(t, err)
+}
+
+func TestModuleZipHoldsWhatTheSynthNeeds(t *testing.T) {
+	proxy := publish(t)
+	archive, err := zip.OpenReader(filepath.Join(proxy, modulePath, "@v", "v0.0.1.zip"))
+	require.NoError(t, err)
+	defer archive.Close()
+	names := map[string]bool{}
+	for _, file := range archive.File {
+		names[strings.TrimPrefix(file.Name, modulePath+"@v0.0.1/")] = true
+	}
+	for _, want := range []string{"go.mod", "go.sum", "lambdas/tool/main.go", "pythonlayer/alarmtriage_tool/__init__.py", "internal/evidence/collect.py"} {
+		assert.True(t, names[want], want)
+	}
+}

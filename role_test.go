@@ -1,0 +1,190 @@
+package alarmtriage_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+// policies are the statements of the stack's policies whose logical id begins with prefix, as JSON with
+// CloudFormation's joins flattened.
+func policies(t *testing.T, stack awscdk.Stack, prefix string) []statement {
+	t.Helper()
+	text, err := json.Marshal(synth(stack).ToJSON())
+	require.NoError(t, err)
+	var template struct {
+		Resources map[string]struct {
+			Type       string
+			Properties struct {
+				PolicyDocument struct{ Statement []statement }
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(text, &template))
+	var found []statement
+	for id, resource := range template.Resources {
+		if strings.HasPrefix(id, prefix) && strings.HasPrefix(resource.Type, "AWS::IAM::") && strings.HasSuffix(resource.Type, "Policy") {
+			found = append(found, resource.Properties.PolicyDocument.Statement...)
+		}
+	}
+	require.NotEmpty(t, found)
+	return found
+}
+
+type statement struct {
+	Sid, Effect string
+	Action      any
+	Resource    any
+	Condition   map[string]map[string]any
+}
+
+// text flattens a value with Fn::Join, Ref and Fn::GetAtt.
+func text(value any) string {
+	switch v := value.(type) {
+	case string:
+		return v
+	case []any:
+		var parts []string
+		for _, part := range v {
+			parts = append(parts, text(part))
+		}
+		return strings.Join(parts, " ")
+	case map[string]any:
+		if join, ok := v["Fn::Join"].([]any); ok {
+			var b strings.Builder
+			for _, part := range join[1].([]any) {
+				b.WriteString(text(part))
+			}
+			return b.String()
+		}
+		if ref, ok := v["Ref"].(string); ok {
+			return "${" + ref + "}"
+		}
+		return "${" + text(v["Fn::GetAtt"]) + "}"
+	}
+	return ""
+}
+
+func TestOrchestratorMayInvokeItsModelAndNoOther(t *testing.T) {
+	const profile = "arn:${AWS::Partition}:bedrock:eu-west-1:111122223333:inference-profile/"
+	const models = "arn:${AWS::Partition}:bedrock:"
+	tests := []struct {
+		name  string
+		model string
+		want  map[string]string // resource to the conditions, as "key=value key=value"
+	}{
+		{"model in the Region", "amazon.nova-pro-v1:0", map[string]string{
+			models + "eu-west-1::foundation-model/amazon.nova-pro-v1:0": ""}},
+		{"geographic profile", "eu.amazon.nova-pro-v1:0", map[string]string{
+			profile + "eu.amazon.nova-pro-v1:0":                 "",
+			models + "*::foundation-model/amazon.nova-pro-v1:0": "bedrock:InferenceProfileArn=" + profile + "eu.amazon.nova-pro-v1:0"}},
+		{"global profile", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", map[string]string{
+			profile + "global.anthropic.claude-sonnet-4-5-20250929-v1:0": "aws:RequestedRegion=eu-west-1",
+			models + "eu-west-1::foundation-model/anthropic.claude-sonnet-4-5-20250929-v1:0": "aws:RequestedRegion=eu-west-1 bedrock:InferenceProfileArn=" +
+				profile + "global.anthropic.claude-sonnet-4-5-20250929-v1:0",
+			models + "::foundation-model/anthropic.claude-sonnet-4-5-20250929-v1:0": "aws:RequestedRegion=unspecified bedrock:InferenceProfileArn=" +
+				profile + "global.anthropic.claude-sonnet-4-5-20250929-v1:0"}},
+		{"application profile", "arn:aws:bedrock:eu-west-1:111122223333:application-inference-profile/abc", map[string]string{
+			"arn:aws:bedrock:eu-west-1:111122223333:application-inference-profile/abc": "",
+			models + "*::foundation-model/*":                                           "bedrock:InferenceProfileArn=arn:aws:bedrock:eu-west-1:111122223333:application-inference-profile/abc"}},
+		{"imported model", "arn:aws:bedrock:eu-west-1:111122223333:imported-model/abc", map[string]string{
+			"arn:aws:bedrock:eu-west-1:111122223333:imported-model/abc": ""}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			stack := newStack()
+			newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String(test.model) })
+			got := map[string]string{}
+			for _, s := range policies(t, stack, "TriageOrchestratorRole") {
+				if s.Action != "bedrock:InvokeModel" {
+					assert.NotContains(t, text(s.Action), "bedrock", s.Sid)
+					continue
+				}
+				var conditions []string
+				for _, key := range []string{"aws:RequestedRegion", "bedrock:InferenceProfileArn"} {
+					if value, ok := s.Condition["StringEquals"][key]; ok {
+						conditions = append(conditions, key+"="+text(value))
+					}
+				}
+				got[text(s.Resource)] = strings.Join(conditions, " ")
+			}
+			assert.Equal(t, test.want, got)
+		})
+	}
+}
+
+func TestToolDeniesApplyToEveryRequest(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, nil)
+	denied := map[string]bool{}
+	for _, s := range policies(t, stack, "TriageToolDenies") {
+		assert.Equal(t, "Deny", s.Effect)
+		assert.Empty(t, s.Condition, "a condition on a key that a request lacks makes the deny void")
+		if s.Sid == "SensitiveReads" {
+			assert.Equal(t, "*", s.Resource)
+			for _, action := range s.Action.([]any) {
+				denied[action.(string)] = true
+			}
+		}
+	}
+	for _, action := range []string{
+		"s3:GetObject", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "secretsmanager:GetSecretValue", "ssm:GetParameter", "ssm:GetParametersByPath",
+		"sts:GetSessionToken", "ecr:GetAuthorizationToken", "sqs:ReceiveMessage", "lambda:GetFunction", "ec2:GetConsoleOutput", "identitystore:ListUsers", "kms:Decrypt",
+	} {
+		assert.True(t, denied[action], action)
+	}
+}
+
+func TestGroupsOfReadsOpenByProp(t *testing.T) {
+	tests := []struct {
+		name   string
+		open   func(*alarmtriage.AlarmTriageProps)
+		opened string
+		still  string
+	}{
+		{"personal data", func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowPersonalData = jsii.Bool(true) }, "identitystore:ListUsers", "lambda:GetFunction"},
+		{"source code", func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowSourceCode = jsii.Bool(true) }, "lambda:GetFunction", "ec2:GetConsoleOutput"},
+		{"host output", func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowHostOutput = jsii.Bool(true) }, "ec2:GetConsoleOutput", "s3:GetObject"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			stack := newStack()
+			newTriage(stack, test.open)
+			for _, s := range policies(t, stack, "TriageToolDenies") {
+				if s.Sid == "SensitiveReads" {
+					actions := " " + text(s.Action) + " "
+					assert.NotContains(t, actions, " "+test.opened+" ")
+					assert.Contains(t, actions, " "+test.still+" ")
+				}
+			}
+		})
+	}
+}
+
+func TestToolCannotReadTheTriageItselfAndStillLogs(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, nil)
+	var data, logs statement
+	for _, s := range policies(t, stack, "TriageToolDenies") {
+		switch s.Sid {
+		case "TriageData":
+			data = s
+		case "TriageLogs":
+			logs = s
+		}
+	}
+	assert.Equal(t, "*", data.Action)
+	for _, part := range []string{"TriageInvestigations", "TriageReports", "OnCall"} {
+		assert.Contains(t, text(data.Resource), part)
+	}
+	assert.NotContains(t, text(data.Resource), "Logs")
+	assert.Contains(t, text(logs.Resource), "TriageToolLogs")
+	assert.NotContains(t, text(logs.Action), "PutLogEvents")
+}
