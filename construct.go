@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdadestinations"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -275,6 +276,9 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
 		settings.EventBus = *p.CompletionEventBus.EventBusArn()
 	}
 
+	settings.InstructionsURI = t.instructionsURI(p)
+	settings.Prices = pricesJSON(p.ModelPrices)
+
 	props := t.functionProps(p, "triage-handler")
 	props.Description = jsii.String("Investigates CloudWatch alarms with an AI model and reports what it found")
 	props.Runtime = awslambda.Runtime_PROVIDED_AL2023()
@@ -293,6 +297,46 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
 		props.OnFailure = awslambdadestinations.NewSqsDestination(p.OnFailureQueue)
 	}
 	return awslambda.NewFunction(t, jsii.String("Orchestrator"), props)
+}
+
+// instructionsURI is where the orchestrator reads more instructions, which it is granted to; empty: nowhere.
+func (t *AlarmTriage) instructionsURI(p *AlarmTriageProps) string {
+	var bucket awss3.IBucket
+	var key *string
+	switch {
+	case p.InstructionsFile != nil:
+		asset := awss3assets.NewAsset(t, jsii.String("Instructions"), &awss3assets.AssetProps{Path: p.InstructionsFile})
+		bucket, key = asset.Bucket(), asset.S3ObjectKey()
+	case p.InstructionsObject != nil:
+		bucket, key = p.InstructionsObject.Bucket, p.InstructionsObject.Key
+	default:
+		return ""
+	}
+	bucket.GrantRead(t.orchestratorRole, key)
+	return fmt.Sprintf("s3://%s/%s", *bucket.BucketName(), *key)
+}
+
+// pricesJSON is the override of the price table as the orchestrator reads it.
+func pricesJSON(prices *map[string]*ModelPrice) string {
+	if prices == nil || len(*prices) == 0 {
+		return ""
+	}
+	table := map[string]map[string]float64{}
+	for model, price := range *prices {
+		entry := map[string]float64{"input": *price.Input, "output": *price.Output}
+		if price.CacheRead != nil {
+			entry["cache_read"] = *price.CacheRead
+		}
+		if price.CacheWrite != nil {
+			entry["cache_write"] = *price.CacheWrite
+		}
+		table[model] = entry
+	}
+	text, err := json.Marshal(table)
+	if err != nil { // numbers always marshal, but NaN, which is no price
+		panic(fmt.Sprintf("alarmtriage: ModelPrices: %v", err))
+	}
+	return string(text)
 }
 
 // allowHandOver lets the orchestrator invoke itself. The policy is one of its own, since the function

@@ -175,6 +175,19 @@ func TestPropsOfTheCallerStayAsTheyAre(t *testing.T) {
 	assert.Nil(t, given.OrchestratorTimeout)
 }
 
+func TestInstructionsFileIsDeployedAndReadable(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "runbooks.txt")
+	require.NoError(t, os.WriteFile(file, []byte("The shop is busiest at noon."), 0o644))
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.InstructionsFile = &file })
+	synth(stack).HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Environment", like("Variables", like("INSTRUCTIONS_S3_URI", assertions.Match_AnyValue()))))
+	var granted bool
+	for _, s := range policies(t, stack, "TriageOrchestratorRole") {
+		granted = granted || strings.Contains(text(s.Action), "s3:GetObject*") && strings.Contains(text(s.Resource), ".txt")
+	}
+	assert.True(t, granted, "the orchestrator may read the file")
+}
+
 func TestNamesHavePrefixAndSuffix(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
@@ -234,6 +247,8 @@ var goldenVariants = []struct {
 		p.ToolAllowHostOutput, p.ToolDeniedActions = jsii.Bool(true), jsii.Strings("iam:ListUsers")
 		p.RemovalPolicy = awscdk.RemovalPolicy_DESTROY
 		p.NotifyRecovery = jsii.Bool(true)
+		p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: awss3.Bucket_FromBucketName(stack, jsii.String("Runbooks"), jsii.String("runbooks")), Key: jsii.String("triage.txt")}
+		p.ModelPrices = &map[string]*alarmtriage.ModelPrice{"anthropic.claude-sonnet-4": {Input: jsii.Number(3.3), Output: jsii.Number(16.5)}}
 		p.ChatCardTopic = awssns.NewTopic(stack, jsii.String("Chat"), nil)
 		p.Tracing = awslambda.Tracing_ACTIVE
 	}},

@@ -2,6 +2,7 @@ package alarmtriage
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -48,6 +49,26 @@ type Guardrail struct {
 	GuardrailVersion *string
 }
 
+// InstructionsObject is a text in S3.
+type InstructionsObject struct {
+	// Its bucket. Required.
+	Bucket awss3.IBucket
+	// Its key. Required.
+	Key *string
+}
+
+// ModelPrice is in US dollars per million tokens.
+type ModelPrice struct {
+	// Tokens sent to the model. Required.
+	Input *float64
+	// Tokens that it answers with. Required.
+	Output *float64
+	// Tokens read from the prompt cache. Default: 0.
+	CacheRead *float64
+	// Tokens written to the prompt cache. Default: 0.
+	CacheWrite *float64
+}
+
 // AlarmTriageProps configures an AlarmTriage. Only NotificationTopic is required.
 type AlarmTriageProps struct {
 	// The topic that receives the reports. Required.
@@ -62,6 +83,14 @@ type AlarmTriageProps struct {
 	// Further text for the model: what an engineer new to your system should know. At most 2,000
 	// characters. Default: none.
 	Instructions *string
+	// Path of a text file with more of it, such as runbooks; it is deployed with the stack, and its first
+	// 64 KB are read at each investigation. Not together with InstructionsObject. Default: none.
+	InstructionsFile *string
+	// The same as an object in S3, which changes without a deployment. Default: none.
+	InstructionsObject *InstructionsObject
+	// Prices by the beginning of a model's id, for the estimated cost in reports and for MaxCostUsd.
+	// Default: a built-in table of list prices.
+	ModelPrices *map[string]*ModelPrice
 
 	// How long one invocation of the orchestrator may take; a longer investigation goes on in another.
 	// 60 to 900 seconds. Default: 900 seconds.
@@ -292,6 +321,24 @@ func validate(props *AlarmTriageProps) []string {
 	}
 	if text := props.Instructions; text != nil && !unresolved(text) && len([]rune(*text)) > maxInstructionsLength {
 		l.add("Instructions must have at most %d characters, got %d", maxInstructionsLength, len([]rune(*text)))
+	}
+	if props.InstructionsFile != nil && props.InstructionsObject != nil {
+		l.add("InstructionsFile and InstructionsObject can't be given together")
+	}
+	if file := props.InstructionsFile; file != nil {
+		if info, err := os.Stat(*file); err != nil || info.IsDir() {
+			l.add("InstructionsFile must be the path of a text file, got %q", *file)
+		}
+	}
+	if o := props.InstructionsObject; o != nil && (o.Bucket == nil || o.Key == nil) {
+		l.add("InstructionsObject must have Bucket and Key")
+	}
+	if props.ModelPrices != nil {
+		for model, price := range *props.ModelPrices {
+			if price == nil || price.Input == nil || price.Output == nil || *price.Input < 0 || *price.Output < 0 {
+				l.add("ModelPrices must give Input and Output of at least 0 for %q", model)
+			}
+		}
 	}
 	l.oneOf("LogLevel", string(props.LogLevel), "ERROR", "INFO", "DEBUG")
 	if g := props.Guardrail; g != nil && (g.GuardrailId == nil || g.GuardrailVersion == nil) {
