@@ -24,8 +24,9 @@ type alarmAction struct {
 	triage *AlarmTriage
 }
 
-func (a *alarmAction) Bind(scope constructs.Construct, alarm awscloudwatch.IAlarm) *awscloudwatch.AlarmActionConfig {
+func (a *alarmAction) Bind(_ constructs.Construct, alarm awscloudwatch.IAlarm) *awscloudwatch.AlarmActionConfig {
 	a.triage.refuseOwn(alarm)
+	a.triage.attached = append(a.triage.attached, alarm)
 	return &awscloudwatch.AlarmActionConfig{AlarmActionArn: a.triage.orchestrator.FunctionArn()}
 }
 
@@ -53,6 +54,38 @@ func (t *AlarmTriage) refuseOwn(alarm awscloudwatch.IAlarm) {
 		panic(fmt.Sprintf("alarmtriage: alarm %s belongs to AlarmTriage %s and can't be attached to it: "+
 			"a failing investigation would start further ones; send it to a topic of its own instead", path, own))
 	}
+}
+
+// actionLimit finds, once all is defined, attached alarms with more actions than CloudWatch takes.
+type actionLimit struct {
+	triage *AlarmTriage
+}
+
+// Validate implements [constructs.IValidation].
+func (l *actionLimit) Validate() *[]*string {
+	problems := []*string{}
+	for _, alarm := range l.triage.attached {
+		if n := countActions(alarm); n > maxAlarmActions {
+			problems = append(problems, jsii.Sprintf("alarmtriage: alarm %s has %d alarm actions, and CloudWatch takes %d: "+
+				"remove one, or send several targets through one SNS topic", *alarm.Node().Path(), n, maxAlarmActions))
+		}
+	}
+	return &problems
+}
+
+// countActions is how many actions an alarm has for ALARM; 0 for an imported one, which has none here.
+func countActions(alarm awscloudwatch.IAlarm) int {
+	var actions *[]*string
+	switch resource := alarm.Node().DefaultChild().(type) {
+	case awscloudwatch.CfnAlarm:
+		actions = resource.AlarmActions()
+	case awscloudwatch.CfnCompositeAlarm:
+		actions = resource.AlarmActions()
+	default:
+		return 0
+	}
+	list, _ := awscdk.Stack_Of(alarm).Resolve(actions).([]any)
+	return len(list)
 }
 
 // allowAlarms adds the one permission for every alarm of the account and Region.

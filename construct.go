@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -31,6 +32,7 @@ type AlarmTriage struct {
 	toolLogGroup         awslogs.LogGroup
 	table                awsdynamodb.Table
 	reports              awss3.Bucket
+	attached             []awscloudwatch.IAlarm
 }
 
 // NewAlarmTriage adds an AlarmTriage to scope. It panics once, with every mistake in props, when
@@ -53,6 +55,7 @@ func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.orchestrator = t.newOrchestrator(p)
 	t.allowHandOver()
 	t.allowAlarms()
+	t.Node().AddValidation(&actionLimit{triage: t})
 	if p.Tags != nil {
 		for key, value := range *p.Tags {
 			awscdk.Tags_Of(t).Add(jsii.String(key), value, nil)

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -127,6 +128,23 @@ func TestOwnAlarmsAreRefused(t *testing.T) {
 	message := panicOf(t, func() { triage.AttachAlarms(own) })
 	assert.Contains(t, message, "Test/Triage/Own")
 	assert.Contains(t, message, "can't be attached")
+}
+
+func TestAlarmWithTooManyActionsIsRefusedAtSynth(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	crowded, fitting := newAlarm(stack, "Crowded"), newAlarm(stack, "Fitting")
+	triage.AttachAlarms(crowded, fitting)
+	for i := range 5 {
+		topic := awscloudwatchactions.NewSnsAction(awssns.NewTopic(stack, jsii.Sprintf("Topic%d", i), nil))
+		crowded.AddAlarmAction(topic)
+		if i < 4 {
+			fitting.AddAlarmAction(topic)
+		}
+	}
+	message := panicOf(t, func() { synth(stack) })
+	assert.Contains(t, message, "alarm Test/Crowded has 6 alarm actions, and CloudWatch takes 5")
+	assert.NotContains(t, message, "Test/Fitting has")
 }
 
 func TestAllMistakesAreReportedAtOnce(t *testing.T) {

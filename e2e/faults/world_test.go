@@ -223,7 +223,7 @@ func (w *world) inbox() []message {
 	var found []message
 	for {
 		out, err := client.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{
-			QueueUrl: &w.queue, MaxNumberOfMessages: 10, AttributeNames: []sqstypes.QueueAttributeName{"All"},
+			QueueUrl: &w.queue, MaxNumberOfMessages: 10, MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{"All"},
 		})
 		require.NoError(w.t, err)
 		if len(out.Messages) == 0 {

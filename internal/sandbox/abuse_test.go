@@ -22,7 +22,6 @@ type abuse struct {
 	success bool
 	kind    string                                // ErrorType; empty: any
 	says    string                                // in the output
-	never   string                                // not in the output
 	check   func(t *testing.T, a toolcall.Answer) // beyond these
 }
 
