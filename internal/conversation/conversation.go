@@ -165,8 +165,11 @@ func (c *Conversation) Accept(message types.Message) (turn Turn, warnings []stri
 func acceptUse(b types.ToolUseBlock, ids map[string]bool) (use Use, warning string) {
 	use = Use{ID: deref(b.ToolUseId), Name: deref(b.Name), Input: json.RawMessage(`{}`)}
 	if b.Input != nil {
-		if input, err := b.Input.MarshalSmithyDocument(); err == nil && json.Valid(input) {
-			use.Input = input
+		var value any
+		if err := b.Input.UnmarshalSmithyDocument(&value); err == nil {
+			if input, err := json.Marshal(jsonNumbers(value)); err == nil {
+				use.Input = input
+			}
 		}
 	}
 	if name := badName.ReplaceAllString(use.Name, "_"); name != use.Name || name == "" || len(name) > maxName {

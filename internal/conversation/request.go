@@ -129,6 +129,23 @@ func object(raw json.RawMessage) any {
 	return map[string]any{"value": value}
 }
 
+// jsonNumbers turns the SDK's numbers into JSON's, digit by digit.
+func jsonNumbers(value any) any {
+	switch v := value.(type) {
+	case smithydocument.Number:
+		return json.Number(v)
+	case []any:
+		for i := range v {
+			v[i] = jsonNumbers(v[i])
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = jsonNumbers(v[key])
+		}
+	}
+	return value
+}
+
 // exactNumbers turns JSON numbers into the SDK's, which it writes digit by digit.
 func exactNumbers(value any) any {
 	switch v := value.(type) {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -271,7 +272,9 @@ func rememberSigned(content json.RawMessage, signed map[string]string) {
 func (step Step) blocks(seen string, index int) ([]any, error) {
 	var content []any
 	if step.Content != nil {
-		if err := json.Unmarshal(step.Content, &content); err != nil {
+		decoder := json.NewDecoder(bytes.NewReader(step.Content))
+		decoder.UseNumber() // digit by digit, as the service writes them
+		if err := decoder.Decode(&content); err != nil {
 			return nil, fmt.Errorf("content of a step must be a list of blocks: %w", err)
 		}
 		return content, nil

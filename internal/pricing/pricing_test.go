@@ -1,0 +1,59 @@
+package pricing
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+func TestPriceIsFoundHoweverTheModelIsNamed(t *testing.T) {
+	table, err := Parse("")
+	require.NoError(t, err)
+	tests := []struct {
+		name, model string
+		want        float64 // dollars per million input tokens; 0: not known
+	}{
+		{"id", "amazon.nova-pro-v1:0", 0.8},
+		{"geographic profile", "us.amazon.nova-premier-v1:0", 2.5},
+		{"global profile", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", 3},
+		{"longest key wins", "us.anthropic.claude-opus-4-5-20251101-v1:0", 5},
+		{"shorter key", "us.anthropic.claude-opus-4-1-20250805-v1:0", 15},
+		{"profile by its ARN", "arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.amazon.nova-lite-v1:0", 0.06},
+		{"application profile", "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc", 0},
+		{"unknown model", "example.unheard-of", 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			price, known := table.Lookup(test.model)
+			assert.Equal(t, test.want, price.Input)
+			assert.Equal(t, test.want > 0, known)
+		})
+	}
+}
+
+func TestOverrideWinsAndMayNameAnARN(t *testing.T) {
+	const arn = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc"
+	table, err := Parse(`{"amazon.nova-pro": {"input": 9, "output": 1}, "` + arn + `": {"input": 4, "output": 2}}`)
+	require.NoError(t, err)
+	price, _ := table.Lookup("eu.amazon.nova-pro-v1:0")
+	assert.Equal(t, 9.0, price.Input)
+	price, known := table.Lookup(arn)
+	assert.True(t, known)
+	assert.Equal(t, 4.0, price.Input)
+}
+
+func TestCostCountsEachKindOfToken(t *testing.T) {
+	price := Price{Input: 2, Output: 10, CacheRead: 0.5, CacheWrite: 3}
+	usage := investigation.Usage{InputTokens: 1_000_000, OutputTokens: 100_000, CacheReadTokens: 2_000_000, CacheWriteTokens: 1_000_000}
+	assert.InDelta(t, 2+1+1+3, price.Cost(usage), 1e-9)
+}
+
+func TestWrongOverrideIsRefusedWithTheModelsName(t *testing.T) {
+	for _, override := range []string{`[]`, `{"amazon.nova-pro": 3}`, `{"amazon.nova-pro": {"input": -1}}`} {
+		_, err := Parse(override)
+		assert.ErrorContains(t, err, "price", override)
+	}
+}
