@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 )
 
@@ -27,9 +28,10 @@ type Turn struct {
 	Blocks []Block `json:"blocks"`
 }
 
-// Block is one content block; exactly one field is set.
+// Block is one content block; exactly one field is set, besides Digest.
 type Block struct {
 	Text      string     `json:"text,omitempty"`
+	Digest    bool       `json:"digest,omitempty"` // Text stands for turns that were taken out
 	Use       *Use       `json:"use,omitempty"`
 	Result    *Result    `json:"result,omitempty"`
 	Reasoning *Reasoning `json:"reasoning,omitempty"`
@@ -164,13 +166,8 @@ func (c *Conversation) Accept(message types.Message) (turn Turn, warnings []stri
 // acceptUse makes a call fit to be sent back: a valid name and a unique, valid id.
 func acceptUse(b types.ToolUseBlock, ids map[string]bool) (use Use, warning string) {
 	use = Use{ID: deref(b.ToolUseId), Name: deref(b.Name), Input: json.RawMessage(`{}`)}
-	if b.Input != nil {
-		var value any
-		if err := b.Input.UnmarshalSmithyDocument(&value); err == nil {
-			if input, err := json.Marshal(jsonNumbers(value)); err == nil {
-				use.Input = input
-			}
-		}
+	if input := inputOf(b.Input); input != nil {
+		use.Input = input
 	}
 	if name := badName.ReplaceAllString(use.Name, "_"); name != use.Name || name == "" || len(name) > maxName {
 		if name == "" {
@@ -188,6 +185,24 @@ func acceptUse(b types.ToolUseBlock, ids map[string]bool) (use Use, warning stri
 	}
 	ids[use.ID] = true
 	return use, warning
+}
+
+// inputOf is a call's input as JSON, or nil. What the service sent is decoded with its numbers as they
+// stand; a document that was made here can only be encoded.
+func inputOf(input document.Interface) json.RawMessage {
+	if input == nil {
+		return nil
+	}
+	var value any
+	if err := input.UnmarshalSmithyDocument(&value); err == nil && value != nil {
+		if text, err := json.Marshal(jsonNumbers(value)); err == nil {
+			return text
+		}
+	}
+	if text, err := input.MarshalSmithyDocument(); err == nil && json.Valid(text) {
+		return text
+	}
+	return nil
 }
 
 // acceptReasoning returns nil for a block that the service would not take back: a text without a
@@ -269,7 +284,13 @@ func (c *Conversation) Compact(keep int, digest string) bool {
 	if keep < 0 || first <= 1 || len(c.Turns) == 0 {
 		return false
 	}
-	opening := Turn{User: true, Blocks: append(append([]Block{}, c.Turns[0].Blocks...), Block{Text: digest})}
+	opening := Turn{User: true}
+	for _, block := range c.Turns[0].Blocks {
+		if !block.Digest { // the new one covers what the older one did
+			opening.Blocks = append(opening.Blocks, block)
+		}
+	}
+	opening.Blocks = append(opening.Blocks, Block{Text: digest, Digest: true})
 	c.Turns = append([]Turn{opening}, c.Turns[first:]...)
 	return true
 }

@@ -88,7 +88,11 @@ func TestTheSnippetCollectsWhatAnEngineerWouldLookAtFirst(t *testing.T) {
 
 	e := collect(t, tool, alarm)
 	assert.Contains(t, string(e.Definition), `"AlarmName": "orders-errors"`)
-	assert.Contains(t, e.Problem, "history: ", "moto has no alarm history, which is said and hides nothing else")
+	assert.Contains(t, e.Problem, "role of the function: ", "the function does not exist, which is said and hides nothing else")
+	require.NotEmpty(t, e.History, e.Problem)
+	assert.Contains(t, e.History[0].Summary, "to ALARM")
+	require.NotEmpty(t, e.Changes)
+	assert.Equal(t, "monitoring.amazonaws.com", e.Changes[0].Source)
 	require.NotEmpty(t, e.Series)
 	s := e.Series[0]
 	assert.Equal(t, 60, s.Period)

@@ -84,7 +84,7 @@ def lookup_events(self: CloudTrailResponse) -> str:
         events = list(reversed(_events))
 
     def fits(event: dict[str, Any]) -> bool:
-        if start and event["EventTime"] < float(start) or end and event["EventTime"] > float(end):
+        if start and event["EventTime"] < float(start) or end and event["EventTime"] >= float(end) + 1:  # times come in whole seconds
             return False
         names = [r["ResourceName"] for r in event["Resources"]]
         return all(

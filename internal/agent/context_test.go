@@ -1,0 +1,203 @@
+package agent_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
+)
+
+// run investigates with options that a test changes, and returns the model and Run's error.
+func run(t *testing.T, script model.Script, tool *fakeTool, rec *investigation.Record, resume []byte, change func(*agent.Options)) (*model.Server, error) {
+	t.Helper()
+	server, err := model.Start(script)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = server.Close() })
+	prices, err := pricing.Parse("")
+	require.NoError(t, err)
+	o := agent.Options{
+		Model: bedrockruntime.New(bedrockruntime.Options{
+			Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Retryer: aws.NopRetryer{},
+			Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
+		}),
+		Tool: tool, ModelID: claude, MaxRounds: 100, Prices: prices, ConcludeAt: time.Now().Add(time.Hour),
+		Sleep: func(context.Context, time.Duration) error { return nil }, Log: slog.New(slog.DiscardHandler),
+	}
+	if change != nil {
+		change(&o)
+	}
+	return server, agent.Run(t.Context(), o, rec, resume)
+}
+
+// manyLooks are n rounds of one call each, then the report.
+func manyLooks(n int) model.Script {
+	var steps []model.Step
+	for i := range n {
+		steps = append(steps, look(fmt.Sprintf("print(%d)", i)))
+	}
+	return model.Script{Steps: append(steps, submit("the disk is full", 1, "disk usage 100 %"))}
+}
+
+func TestLongOutputIsCutForTheModelAndKeptWholeInTheRecord(t *testing.T) {
+	long := "head " + strings.Repeat("x", 40_000) + " needle " + strings.Repeat("y", 40_000) + " tail"
+	tool := &fakeTool{output: long}
+	rec := record("{}")
+	server, err := run(t, model.Script{Steps: []model.Step{
+		look("print('much')"),
+		{Expect: []string{`head x`, `y tail`, `read_output\(call=1, offset=12288\)`},
+			Tools: []model.ToolUse{{Name: "read_output", Input: map[string]any{"call": 1, "offset": 40_000}}}},
+		{Expect: []string{`needle`}, Tools: []model.ToolUse{{Name: "submit_report", Input: reportInput("found", 1, "x needle y")}}},
+	}}, tool, rec, nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, long, rec.Rounds[0].Calls[0].Answer.Output)
+	assert.NotContains(t, string(server.Requests()[1].Request.Raw), "needle")
+	assert.True(t, rec.Report.Findings[0].Verified, "the quote is checked against the whole output")
+}
+
+func TestHistoryIsCompactedBeforeItOutgrowsTheWindow(t *testing.T) {
+	tool := &fakeTool{output: "disk usage 100 % " + strings.Repeat("log line ", 900)}
+	rec := record("{}")
+	script := manyLooks(40)
+	script.ContextWindow = 32_000
+	server, err := run(t, script, tool, rec, nil, func(o *agent.Options) { o.ContextWindow = 32_000 })
+	require.NoError(t, err)
+	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
+	assert.Len(t, rec.Rounds, 41)
+	for i, request := range server.Requests() {
+		assert.Equal(t, 200, request.Status, "request %d: %s", i, request.Problems)
+	}
+	last := server.Requests()[40].Request.Raw
+	assert.Contains(t, string(last), "tool call 1: print(0)", "the digest names what was taken out")
+	assert.Contains(t, string(last), "Threshold Crossed", "the alarm stays")
+}
+
+func TestAWindowSmallerThanAssumedIsMetByShorteningOnce(t *testing.T) {
+	tool := &fakeTool{output: "disk usage 100 % " + strings.Repeat("log line ", 900)}
+	rec := record("{}")
+	script := manyLooks(20)
+	script.ContextWindow = 24_000 // the agent believes in 200,000
+	_, err := run(t, script, tool, rec, nil, nil)
+	require.NoError(t, err)
+	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
+}
+
+func TestAResumedRunGoesOnWhereTheCheckpointWas(t *testing.T) {
+	tool := &fakeTool{output: "disk usage 100 %"}
+	first := record("{}")
+	var saved []byte
+	rounds := 0
+	_, err := run(t, manyLooks(10), tool, first, nil, func(o *agent.Options) {
+		clock := time.Now()
+		o.Now = func() time.Time { return clock.Add(time.Duration(rounds) * time.Minute) }
+		o.ConcludeAt, o.MayHandOver = clock.Add(4*time.Minute), true
+		o.Checkpoint = func(_ context.Context, state []byte) error {
+			rounds++
+			saved = append([]byte(nil), state...)
+			return nil
+		}
+	})
+	require.ErrorIs(t, err, agent.ErrHandOver)
+	require.Len(t, tool.ran(), 4)
+
+	script := manyLooks(10)
+	script.Steps = script.Steps[4:]
+	second := &investigation.Record{ID: first.ID, Alarm: first.Alarm}
+	_, err = run(t, script, tool, second, saved, nil)
+	require.NoError(t, err)
+	assert.Len(t, tool.ran(), 10, "no finished call ran again")
+	assert.Len(t, second.Rounds, 11)
+	assert.Equal(t, 10, second.Usage.ToolCalls)
+	assert.True(t, second.Report.Findings[0].Verified, "a quote of a call from before the hand-over stands")
+}
+
+func TestLimitsBringTheInvestigationToAConclusion(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*agent.Options)
+		want   string
+	}{
+		{"rounds", func(o *agent.Options) { o.MaxRounds = 5 }, "all 5 rounds are used"},
+		{"tokens", func(o *agent.Options) { o.MaxTokens = 30_000 }, "budget of 30000 tokens"},
+		{"money", func(o *agent.Options) { o.MaxCostUSD = 0.10 }, "budget of $0.10"},
+		{"time", func(o *agent.Options) { o.ConcludeAt = time.Now().Add(-time.Second) }, "time for this investigation"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			zero := 0
+			// A model that only concludes when it is told to.
+			script := model.Script{Steps: []model.Step{{Tools: []model.ToolUse{{Name: "python_executor", Input: map[string]any{"command": "print(1)"}}}}}, Loop: &zero}
+			rec := record("{}")
+			_, err := run(t, script, &fakeTool{output: "disk usage 100 %"}, rec, nil, func(o *agent.Options) {
+				test.change(o)
+				o.Model = &concluding{Model: o.Model}
+			})
+			require.NoError(t, err)
+			assert.Equal(t, investigation.OutcomeConcluded, rec.Outcome)
+			assert.Contains(t, rec.OutcomeWhy, test.want, "%+v", rec.Rounds)
+			assert.Equal(t, "the disk is full", rec.Report.RootCause)
+		})
+	}
+}
+
+// concluding submits a report as soon as the conversation asks for the conclusion.
+type concluding struct {
+	agent.Model
+}
+
+func (c *concluding) Converse(ctx context.Context, in *bedrockruntime.ConverseInput, opts ...func(*bedrockruntime.Options)) (*bedrockruntime.ConverseOutput, error) {
+	asked := false
+	for _, message := range in.Messages {
+		for _, block := range message.Content {
+			text, ok := block.(*types.ContentBlockMemberText)
+			asked = asked || ok && strings.Contains(text.Value, "must end now")
+		}
+	}
+	if !asked {
+		return c.Model.Converse(ctx, in, opts...)
+	}
+	return &bedrockruntime.ConverseOutput{StopReason: types.StopReasonToolUse, Output: &types.ConverseOutputMemberMessage{Value: types.Message{
+		Role: types.ConversationRoleAssistant,
+		Content: []types.ContentBlock{&types.ContentBlockMemberToolUse{Value: types.ToolUseBlock{
+			ToolUseId: aws.String("last"), Name: aws.String("submit_report"), Input: document.NewLazyDocument(reportInput("the disk is full", 0, "evidence")),
+		}}},
+	}}}, nil
+}
+
+func TestACancelledRunSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := agent.Run(ctx, agent.Options{Model: failing{}, Tool: &fakeTool{}, ModelID: claude, MaxRounds: 10, ConcludeAt: time.Now().Add(time.Hour)}, record("{}"), nil)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestABrokenCheckpointIsAClearError(t *testing.T) {
+	for _, state := range []string{`not JSON`, `{}`, `{"state": {"talk": {"turns": []}}}`} {
+		err := agent.Run(t.Context(), agent.Options{Model: failing{}, Tool: &fakeTool{}, ModelID: claude, MaxRounds: 10}, record("{}"), []byte(state))
+		assert.ErrorContains(t, err, "read the checkpoint of investigation 0123456789ab", state)
+	}
+}
+
+type failing struct{}
+
+func (failing) Converse(ctx context.Context, _ *bedrockruntime.ConverseInput, _ ...func(*bedrockruntime.Options)) (*bedrockruntime.ConverseOutput, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return nil, errors.New("connection refused")
+}
