@@ -58,7 +58,7 @@ def _record(response: BaseResponse) -> None:
     user = _user(response)
     event = {
         "EventId": str(uuid.uuid4()), "EventName": action, "ReadOnly": "false", "EventTime": at.timestamp(),
-        "EventSource": service + ".amazonaws.com", "Username": user,
+        "EventSource": {"cloudwatch": "monitoring"}.get(service, service) + ".amazonaws.com", "Username": user,
         "Resources": [{"ResourceName": name} for name in _names(parameters)],
         "CloudTrailEvent": json.dumps({
             "eventName": action, "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "awsRegion": response.region,
