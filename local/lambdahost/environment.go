@@ -232,7 +232,8 @@ func (env *environment) run(ctx context.Context, payload []byte, requestID strin
 	defer timeout.Stop()
 	select {
 	case answer = <-one.answer:
-		return answer, true
+		// Runtime clients end when their answer is refused, if not at once.
+		return answer, !answer.refused
 	case <-env.exited:
 		select { // the answer may have come just before the end
 		case answer = <-one.answer:
@@ -274,7 +275,9 @@ func (env *environment) runtimeAPI() http.Handler {
 			return
 		}
 		if len(body) > maxSyncPayload {
-			env.finish(w, r, failure("Function.ResponseSizeTooLarge", fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxSyncPayload), r.PathValue("id")), http.StatusRequestEntityTooLarge)
+			tooLarge := failure("Function.ResponseSizeTooLarge", fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxSyncPayload), r.PathValue("id"))
+			tooLarge.refused = true
+			env.finish(w, r, tooLarge, http.StatusRequestEntityTooLarge)
 			return
 		}
 		env.finish(w, r, Answer{Payload: body, RequestID: r.PathValue("id")}, http.StatusAccepted)

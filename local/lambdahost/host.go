@@ -183,6 +183,8 @@ type Answer struct {
 	Payload       []byte
 	FunctionError string // "Unhandled" when the function failed; Payload then holds errorMessage and errorType
 	RequestID     string
+
+	refused bool // Lambda did not take what the function answered
 }
 
 // Invoke runs a function and waits for its answer. The error is Lambda's own (unknown function,

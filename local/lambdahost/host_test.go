@@ -1,0 +1,245 @@
+package lambdahost_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	lambdaruntime "github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
+)
+
+// The test binary is the function as well: a real one, of aws-lambda-go.
+func TestMain(m *testing.M) {
+	if os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" {
+		lambdaruntime.Start(function)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+type order struct {
+	Do    string
+	Bytes int
+	File  string // a line is added to it at each call
+}
+
+type told struct {
+	RequestID string
+	Name      string
+	Memory    int
+	Greeting  string
+	Left      float64 // seconds until the deadline
+	PID       int
+	Fill      string `json:",omitempty"`
+}
+
+func function(ctx context.Context, o order) (told, error) {
+	lc, _ := lambdacontext.FromContext(ctx)
+	if o.File != "" {
+		f, err := os.OpenFile(o.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return told{}, err
+		}
+		fmt.Fprintln(f, lc.AwsRequestID)
+		f.Close()
+	}
+	switch o.Do {
+	case "fail":
+		return told{}, errors.New("asked to fail")
+	case "exit":
+		os.Exit(3)
+	case "hang":
+		<-time.After(time.Minute)
+	case "wait":
+		<-time.After(300 * time.Millisecond)
+	}
+	deadline, _ := ctx.Deadline()
+	return told{
+		RequestID: lc.AwsRequestID, Name: lambdacontext.FunctionName, Memory: lambdacontext.MemoryLimitInMB,
+		Greeting: os.Getenv("GREETING"), Left: time.Until(deadline).Seconds(), PID: os.Getpid(), Fill: strings.Repeat("x", o.Bytes),
+	}, nil
+}
+
+// newHost hosts the test binary as function "f", and returns an SDK client of it.
+func newHost(t *testing.T, o lambdahost.Options, change func(*lambdahost.Function)) (*lambdahost.Host, *lambda.Client) {
+	t.Helper()
+	host, err := lambdahost.New(o)
+	require.NoError(t, err)
+	t.Cleanup(func() { host.Close() })
+	self, err := os.Executable()
+	require.NoError(t, err)
+	f := lambdahost.Function{Name: "f", Command: []string{self}, Timeout: 2 * time.Second, MemoryMB: 512, Env: map[string]string{"GREETING": "hello"}}
+	if change != nil {
+		change(&f)
+	}
+	require.NoError(t, host.Add(f))
+	return host, lambda.New(lambda.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(host.URL()), Retryer: aws.NopRetryer{},
+		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+	})
+}
+
+func invoke(t *testing.T, client *lambda.Client, name string, o order) (*lambda.InvokeOutput, told) {
+	t.Helper()
+	payload, err := json.Marshal(o)
+	require.NoError(t, err)
+	out, err := client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: &name, Payload: payload})
+	require.NoError(t, err)
+	var answer told
+	if out.FunctionError == nil {
+		require.NoError(t, json.Unmarshal(out.Payload, &answer))
+	}
+	return out, answer
+}
+
+func TestFunctionRunsAsConfigured(t *testing.T) {
+	host, client := newHost(t, lambdahost.Options{}, nil)
+	for _, name := range []string{"f", host.ARN("f"), host.ARN("f") + ":$LATEST"} {
+		_, answer := invoke(t, client, name, order{})
+		assert.Equal(t, "f", answer.Name)
+		assert.Equal(t, 512, answer.Memory)
+		assert.Equal(t, "hello", answer.Greeting)
+		assert.InDelta(t, 2, answer.Left, 0.5)
+		assert.NotEmpty(t, answer.RequestID)
+	}
+}
+
+func TestEnvironmentsAreReusedAndStartedForParallelCalls(t *testing.T) {
+	_, client := newHost(t, lambdahost.Options{}, nil)
+	_, one := invoke(t, client, "f", order{})
+	_, two := invoke(t, client, "f", order{})
+	assert.Equal(t, one.PID, two.PID)
+	var mu sync.Mutex
+	pids := map[int]bool{}
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			_, answer := invoke(t, client, "f", order{Do: "wait"})
+			mu.Lock()
+			defer mu.Unlock()
+			pids[answer.PID] = true
+		})
+	}
+	group.Wait()
+	assert.Len(t, pids, 3)
+}
+
+func TestFailuresAreAnsweredAsLambdaDoesAndTheNextCallWorks(t *testing.T) {
+	tests := []struct {
+		name string
+		do   order
+		want string
+	}{
+		{"error of the handler", order{Do: "fail"}, "asked to fail"},
+		{"exit of the process", order{Do: "exit"}, "Runtime.ExitError"},
+		{"timeout", order{Do: "hang"}, "Task timed out after 2.00 seconds"},
+		{"answer too large", order{Bytes: 7 << 20}, "ResponseSizeTooLarge"},
+	}
+	_, client := newHost(t, lambdahost.Options{}, nil)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			out, _ := invoke(t, client, "f", test.do)
+			assert.Equal(t, "Unhandled", aws.ToString(out.FunctionError))
+			assert.Contains(t, string(out.Payload), test.want)
+			_, next := invoke(t, client, "f", order{})
+			assert.Equal(t, "hello", next.Greeting)
+		})
+	}
+}
+
+func TestReservedConcurrencyThrottles(t *testing.T) {
+	_, client := newHost(t, lambdahost.Options{}, func(f *lambdahost.Function) { f.ReservedConcurrency = 1 })
+	invoke(t, client, "f", order{})
+	busy := make(chan struct{})
+	go func() {
+		defer close(busy)
+		_, _ = client.Invoke(context.Background(), &lambda.InvokeInput{FunctionName: aws.String("f"), Payload: []byte(`{"Do":"wait"}`)})
+	}()
+	var throttled *types.TooManyRequestsException
+	require.Eventually(t, func() bool {
+		_, err := client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("f"), Payload: []byte(`{}`)})
+		return errors.As(err, &throttled)
+	}, 5*time.Second, time.Millisecond)
+	<-busy
+}
+
+func TestUnknownFunctionsAndBadPayloadsAreRefused(t *testing.T) {
+	_, client := newHost(t, lambdahost.Options{}, nil)
+	var unknown *types.ResourceNotFoundException
+	_, err := client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("nobody")})
+	require.ErrorAs(t, err, &unknown)
+	var bad *types.InvalidRequestContentException
+	_, err = client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("f"), Payload: []byte(`{`)})
+	require.ErrorAs(t, err, &bad)
+	_, err = client.Invoke(t.Context(), &lambda.InvokeInput{
+		FunctionName: aws.String("f"), InvocationType: types.InvocationTypeEvent, Payload: []byte(`"` + strings.Repeat("x", 1<<20) + `"`)})
+	assert.Error(t, err)
+}
+
+func TestAsynchronousEventsAreTriedAgainAndEndInTheFailureQueue(t *testing.T) {
+	var mu sync.Mutex
+	var queued []byte
+	file := t.TempDir() + "/calls"
+	host, client := newHost(t, lambdahost.Options{
+		RetryDelays: []time.Duration{time.Millisecond, time.Millisecond},
+		SendToQueue: func(_ context.Context, arn string, body []byte) error {
+			mu.Lock()
+			defer mu.Unlock()
+			assert.Equal(t, "arn:aws:sqs:us-east-1:123456789012:dead", arn)
+			queued = body
+			return nil
+		},
+	}, func(f *lambdahost.Function) { f.OnFailureQueueARN = "arn:aws:sqs:us-east-1:123456789012:dead" })
+	payload, err := json.Marshal(order{Do: "fail", File: file})
+	require.NoError(t, err)
+	out, err := client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("f"), InvocationType: types.InvocationTypeEvent, Payload: payload})
+	require.NoError(t, err)
+	assert.EqualValues(t, 202, out.StatusCode)
+	require.NoError(t, host.WaitIdle(t.Context()))
+
+	calls, err := os.ReadFile(file)
+	require.NoError(t, err)
+	ids := bytes.Fields(calls)
+	require.Len(t, ids, 3, "one attempt and two retries")
+	assert.Equal(t, ids[0], ids[1], "the request id stays")
+	assert.Equal(t, ids[0], ids[2], "the request id stays")
+	require.Len(t, host.Failed(), 1)
+	mu.Lock()
+	defer mu.Unlock()
+	assert.Contains(t, string(queued), `"condition":"RetriesExhausted"`)
+	assert.Contains(t, string(queued), `"requestPayload":{"Do":"fail"`)
+}
+
+func TestThrottledEventsWaitInTheQueue(t *testing.T) {
+	host, _ := newHost(t, lambdahost.Options{}, func(f *lambdahost.Function) { f.ReservedConcurrency = 1 })
+	file := t.TempDir() + "/calls"
+	payload, err := json.Marshal(order{File: file})
+	require.NoError(t, err)
+	for range 10 {
+		_, err := host.InvokeAsync("f", payload)
+		require.NoError(t, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, host.WaitIdle(ctx))
+	calls, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Len(t, bytes.Fields(calls), 10)
+	assert.Empty(t, host.Failed())
+}
