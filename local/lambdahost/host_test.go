@@ -165,18 +165,19 @@ func TestFailuresAreAnsweredAsLambdaDoesAndTheNextCallWorks(t *testing.T) {
 
 func TestReservedConcurrencyThrottles(t *testing.T) {
 	_, client := newHost(t, lambdahost.Options{}, func(f *lambdahost.Function) { f.ReservedConcurrency = 1 })
-	invoke(t, client, "f", order{})
-	busy := make(chan struct{})
+	file := t.TempDir() + "/calls"
+	payload, err := json.Marshal(order{Do: "wait", File: file})
+	require.NoError(t, err)
+	busy := make(chan error, 1)
 	go func() {
-		defer close(busy)
-		_, _ = client.Invoke(context.Background(), &lambda.InvokeInput{FunctionName: aws.String("f"), Payload: []byte(`{"Do":"wait"}`)})
+		_, err := client.Invoke(context.Background(), &lambda.InvokeInput{FunctionName: aws.String("f"), Payload: payload})
+		busy <- err
 	}()
+	require.Eventually(t, func() bool { _, err := os.Stat(file); return err == nil }, 10*time.Second, time.Millisecond, "the call has begun")
 	var throttled *types.TooManyRequestsException
-	require.Eventually(t, func() bool {
-		_, err := client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("f"), Payload: []byte(`{}`)})
-		return errors.As(err, &throttled)
-	}, 5*time.Second, time.Millisecond)
-	<-busy
+	_, err = client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("f"), Payload: []byte(`{}`)})
+	require.ErrorAs(t, err, &throttled)
+	require.NoError(t, <-busy)
 }
 
 func TestUnknownFunctionsAndBadPayloadsAreRefused(t *testing.T) {
