@@ -51,10 +51,13 @@ type Options struct {
 	ContextWindow    int       // tokens; 0: by the model's family
 	// Called after each round with all that a resumed run needs. Its error is logged.
 	Checkpoint func(ctx context.Context, state []byte) error
-	Now        func() time.Time                                 // default time.Now
-	Sleep      func(ctx context.Context, d time.Duration) error // default: a timer
-	Random     func() float64                                   // from 0 to 1; default math/rand
-	Log        *slog.Logger
+	// Waits until the last checkpoint is kept, where Checkpoint writes in the background. Called before code
+	// runs, so that a killed run repeats no finished call. Nil: Checkpoint itself keeps it.
+	Kept   func(ctx context.Context)
+	Now    func() time.Time                                 // default time.Now
+	Sleep  func(ctx context.Context, d time.Duration) error // default: a timer
+	Random func() float64                                   // from 0 to 1; default math/rand
+	Log    *slog.Logger
 }
 
 // Bounds of one investigation.

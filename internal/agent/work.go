@@ -66,6 +66,9 @@ func (r *run) work(ctx context.Context, round *investigation.Round, uses []conve
 
 // runPython runs the code of one answer at the same time and adds it to the round.
 func (r *run) runPython(ctx context.Context, round *investigation.Round, uses []conversation.Use, python []int, results []conversation.Result) {
+	if len(python) > 0 && r.Kept != nil {
+		r.Kept(ctx)
+	}
 	calls := make([]investigation.ToolCall, len(python))
 	slots := make(chan struct{}, maxParallelCalls)
 	var group sync.WaitGroup

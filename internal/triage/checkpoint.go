@@ -113,6 +113,30 @@ type saver struct {
 	last    []byte // the agent's state, as it gave it last
 	idle    chan struct{}
 	err     error // of the last write
+	slow    bool  // a write took longer than anybody should wait for
+}
+
+// keptTime is how long code waits for the checkpoint before it. The model's answer has taken longer than
+// a write does, as a rule, so that nothing is waited for.
+const keptTime = 2 * time.Second
+
+// kept waits until the last checkpoint is written. Where S3 is slow or down it gives up once and for all:
+// the investigation matters more than a call that may run twice.
+func (s *saver) kept(ctx context.Context) {
+	s.mu.Lock()
+	slow := s.slow
+	s.mu.Unlock()
+	if slow {
+		return
+	}
+	quick, cancel := context.WithTimeout(ctx, keptTime)
+	defer cancel()
+	if _ = s.flush(quick); quick.Err() != nil && ctx.Err() == nil {
+		s.mu.Lock()
+		s.slow = true
+		s.mu.Unlock()
+		s.log.Warn("checkpoints are slow, code no longer waits for them")
+	}
 }
 
 func newSaver(rec *investigation.Record, save func([]byte) error, log *slog.Logger) *saver {

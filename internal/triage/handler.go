@@ -32,6 +32,7 @@ type Run struct {
 	MayHandOver  bool      // instead of concluding, ErrHandOver may be returned
 	Instructions string    // extra text for the model
 	Checkpoint   func(ctx context.Context, state []byte) error
+	Kept         func(ctx context.Context) // waits until the last checkpoint is kept
 	Log          *slog.Logger
 }
 

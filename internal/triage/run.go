@@ -97,6 +97,7 @@ func (r *run) investigate(ctx context.Context, saver *saver, resume []byte) erro
 		MayHandOver:  r.mayHandOver(),
 		Instructions: r.instructions(ctx),
 		Checkpoint:   saver.checkpoint,
+		Kept:         saver.kept,
 		Log:          r.log,
 	})
 }
@@ -107,7 +108,7 @@ func (r *run) concludeInstead(ctx context.Context, saver *saver) error {
 	bounded, cancel := context.WithDeadline(ctx, r.budget.agentEnds)
 	defer cancel()
 	return r.agent(bounded, saver.lastState(), Run{
-		ConcludeAt: r.Now(), Instructions: r.instructions(ctx), Checkpoint: saver.checkpoint, Log: r.log,
+		ConcludeAt: r.Now(), Instructions: r.instructions(ctx), Checkpoint: saver.checkpoint, Kept: saver.kept, Log: r.log,
 	})
 }
 

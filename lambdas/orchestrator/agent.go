@@ -26,7 +26,7 @@ func (i investigator) Investigate(ctx context.Context, run triage.Run, rec *inve
 		Model: i.model, Tool: i.tool, ModelID: i.config.ModelID,
 		MaxRounds: i.config.MaxRounds, MaxTokens: i.config.MaxTokens, MaxCostUSD: i.config.MaxCostUSD, Prices: i.prices,
 		GuardrailID: i.config.GuardrailID, GuardrailVersion: i.config.GuardrailVersion, Instructions: run.Instructions,
-		ConcludeAt: run.ConcludeAt, MayHandOver: run.MayHandOver, Checkpoint: run.Checkpoint,
+		ConcludeAt: run.ConcludeAt, MayHandOver: run.MayHandOver, Checkpoint: run.Checkpoint, Kept: run.Kept,
 		Now: time.Now, Log: run.Log,
 	}, rec, resume)
 	if errors.Is(err, agent.ErrHandOver) {
