@@ -2,6 +2,8 @@ package alarmtriage
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -26,7 +28,7 @@ type alarmAction struct {
 
 func (a *alarmAction) Bind(_ constructs.Construct, alarm awscloudwatch.IAlarm) *awscloudwatch.AlarmActionConfig {
 	a.triage.refuseOwn(alarm)
-	a.triage.attached = append(a.triage.attached, alarm)
+	a.triage.note(alarm)
 	return &awscloudwatch.AlarmActionConfig{AlarmActionArn: a.triage.orchestrator.FunctionArn()}
 }
 
@@ -37,23 +39,46 @@ func (t *AlarmTriage) AlarmAction() awscloudwatch.IAlarmAction {
 }
 
 // AttachAlarms lets each of the alarms, metric or composite, start an investigation when it goes to
-// ALARM. It panics when an alarm belongs to this AlarmTriage itself.
+// ALARM; with NotifyRecovery its return to OK is told as well. It panics when an alarm belongs to this AlarmTriage itself.
 func (t *AlarmTriage) AttachAlarms(alarms ...awscloudwatch.AlarmBase) {
-	action := t.AlarmAction()
 	for _, alarm := range alarms {
-		alarm.AddAlarmAction(action)
+		t.attach(alarm)
 	}
+}
+
+// attach adds the action for ALARM and, where recoveries are told, for OK.
+func (t *AlarmTriage) attach(alarm awscloudwatch.AlarmBase) {
+	alarm.AddAlarmAction(t.AlarmAction())
+	if t.notifyRecovery {
+		alarm.AddOkAction(t.AlarmAction())
+	}
+}
+
+// note remembers an attached alarm, once.
+func (t *AlarmTriage) note(alarm awscloudwatch.IAlarm) {
+	if !t.isAttached(*alarm.Node().Path()) {
+		t.attached = append(t.attached, alarm)
+	}
+}
+
+func (t *AlarmTriage) isAttached(path string) bool {
+	return slices.ContainsFunc(t.attached, func(alarm awscloudwatch.IAlarm) bool { return *alarm.Node().Path() == path })
 }
 
 // refuseOwn panics for an alarm that lies within the construct: it would investigate its own failure
 // to investigate.
 func (t *AlarmTriage) refuseOwn(alarm awscloudwatch.IAlarm) {
-	own := *t.Node().Path()
-	path := *alarm.Node().Path()
-	if path == own || len(path) > len(own) && path[:len(own)+1] == own+"/" {
+	own, path := *t.Node().Path(), *alarm.Node().Path()
+	if t.owns(path) {
 		panic(fmt.Sprintf("alarmtriage: alarm %s belongs to AlarmTriage %s and can't be attached to it: "+
 			"a failing investigation would start further ones; send it to a topic of its own instead", path, own))
 	}
+}
+
+// owns says whether a path lies within the construct.
+func (t *AlarmTriage) owns(path string) bool {
+	own := *t.Node().Path()
+	return path == own || strings.HasPrefix(path, own+"/")
 }
 
 // actionLimit finds, once all is defined, attached alarms with more actions than CloudWatch takes.
@@ -91,7 +116,8 @@ func countActions(alarm awscloudwatch.IAlarm) int {
 // allowAlarms adds the one permission for every alarm of the account and Region.
 func (t *AlarmTriage) allowAlarms() {
 	stack := awscdk.Stack_Of(t)
-	t.orchestrator.AddPermission(jsii.String("Alarms"), &awslambda.Permission{
+	t.orchestrator.AddPermission(jsii.String("AlarmPermission"), &awslambda.Permission{
+		Scope:         t, // subscriptions of topics put their ids, which users choose, into the function
 		Principal:     awsiam.NewServicePrincipal(jsii.String(alarmPrincipal), nil),
 		SourceAccount: stack.Account(),
 		SourceArn: stack.FormatArn(&awscdk.ArnComponents{

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -33,6 +34,8 @@ type AlarmTriage struct {
 	table                awsdynamodb.Table
 	reports              awss3.Bucket
 	attached             []awscloudwatch.IAlarm
+	topics               []awssns.ITopic // that it sends to
+	notifyRecovery       bool
 }
 
 // NewAlarmTriage adds an AlarmTriage to scope. It panics once, with every mistake in props, when
@@ -42,7 +45,10 @@ func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 		panic(fmt.Sprintf("alarmtriage: %s", strings.Join(mistakes, "\nalarmtriage: ")))
 	}
 	p := withDefaults(props)
-	t := &AlarmTriage{modelID: p.BedrockModelId}
+	t := &AlarmTriage{modelID: p.BedrockModelId, topics: []awssns.ITopic{p.NotificationTopic}, notifyRecovery: *p.NotifyRecovery}
+	if p.ChatCardTopic != nil {
+		t.topics = append(t.topics, p.ChatCardTopic)
+	}
 	constructs.NewConstruct_Override(t, scope, id)
 
 	t.table = t.newTable(p)

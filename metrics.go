@@ -1,0 +1,92 @@
+package alarmtriage
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+)
+
+// GrantReadReports lets an identity read the stored reports, without the checkpoints of running
+// investigations.
+func (t *AlarmTriage) GrantReadReports(grantee awsiam.IGrantable) awsiam.Grant {
+	return t.reports.GrantRead(grantee, jsii.String(config.ReportsPrefix+"2*")) // all years of this millennium
+}
+
+// metric is one of the orchestrator's, whose FunctionName is the dimension. props may be nil.
+func (t *AlarmTriage) metric(name, statistic string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	base := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace:     jsii.String(emf.Namespace),
+		MetricName:    jsii.String(name),
+		DimensionsMap: &map[string]*string{emf.Dimension: t.orchestrator.FunctionName()},
+		Statistic:     jsii.String(statistic),
+		Period:        awscdk.Duration_Minutes(jsii.Number(5)),
+	})
+	if props == nil {
+		return base
+	}
+	return base.With(props)
+}
+
+// MetricInvestigations counts investigations that ended in a report. Sum over 5 minutes unless props say
+// otherwise; props may be nil.
+func (t *AlarmTriage) MetricInvestigations(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.Investigations, "Sum", props)
+}
+
+// MetricFallbacks counts investigations without a conclusion of a model. Sum over 5 minutes unless props
+// say otherwise; props may be nil.
+func (t *AlarmTriage) MetricFallbacks(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.Fallback, "Sum", props)
+}
+
+// MetricFailures counts invocations that failed and are tried again. Sum over 5 minutes unless props say
+// otherwise; props may be nil.
+func (t *AlarmTriage) MetricFailures(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.Failed, "Sum", props)
+}
+
+// MetricDuplicates counts events of alarms that are or were investigated. Sum over 5 minutes unless props
+// say otherwise; props may be nil.
+func (t *AlarmTriage) MetricDuplicates(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.Duplicates, "Sum", props)
+}
+
+// MetricRounds is the model's rounds of an investigation. Average over 5 minutes unless props say
+// otherwise; props may be nil.
+func (t *AlarmTriage) MetricRounds(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.Rounds, "Average", props)
+}
+
+// MetricToolCalls is the tool calls of an investigation. Average over 5 minutes unless props say
+// otherwise; props may be nil.
+func (t *AlarmTriage) MetricToolCalls(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.ToolCalls, "Average", props)
+}
+
+// MetricDuration is how long an investigation took, in milliseconds. Average over 5 minutes unless props
+// say otherwise; props may be nil.
+func (t *AlarmTriage) MetricDuration(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.Duration, "Average", props)
+}
+
+// MetricCost is the estimated price of investigations in US dollars. Sum over 5 minutes unless props say
+// otherwise; props may be nil.
+func (t *AlarmTriage) MetricCost(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.CostUSD, "Sum", props)
+}
+
+// MetricRedactions counts secrets that were replaced in tool answers. Sum over 5 minutes unless props say
+// otherwise; props may be nil.
+func (t *AlarmTriage) MetricRedactions(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.Redactions, "Sum", props)
+}
+
+// MetricBrokerRefusals counts AWS requests that the broker refused to send. Sum over 5 minutes unless
+// props say otherwise; props may be nil.
+func (t *AlarmTriage) MetricBrokerRefusals(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.BrokerRefusals, "Sum", props)
+}

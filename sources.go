@@ -1,0 +1,145 @@
+package alarmtriage
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// AlarmFilter says which alarms are meant. A nil filter means all.
+type AlarmFilter struct {
+	// Only alarms whose name begins with one of these. Default: every name.
+	NamePrefixes *[]*string
+	// Never alarms whose name begins with one of these. Default: none.
+	ExceptNamePrefixes *[]*string
+}
+
+// AttachAll lets every alarm below scope (a stack, a stage, the app) start an investigation, also those
+// that are defined later. The triage's own alarms are left out. A filter's prefixes are compared with the
+// alarm's name, or with the construct's id where CloudFormation makes the name. What was attached is
+// told on stderr when the app is synthesised.
+func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter) {
+	awscdk.Aspects_Of(scope).Add(&attachAll{triage: t, filter: filter}, nil)
+}
+
+// attachAll is the aspect behind AttachAll.
+type attachAll struct {
+	triage *AlarmTriage
+	filter *AlarmFilter
+}
+
+// Visit implements [awscdk.IAspect].
+func (a *attachAll) Visit(node constructs.IConstruct) {
+	alarm, isAlarm := node.(awscloudwatch.AlarmBase)
+	if !isAlarm {
+		return
+	}
+	path := *node.Node().Path()
+	// An aspect may visit a node again, and some alarms are attached by hand.
+	if a.triage.isAttached(path) || a.triage.owns(path) || !a.filter.matches(alarmName(node)) {
+		return
+	}
+	a.triage.attach(alarm)
+	fmt.Fprintf(os.Stderr, "alarmtriage: attached %s\n", path)
+}
+
+// alarmName is the name that the alarm was given, or the id of its construct.
+func alarmName(node constructs.IConstruct) string {
+	var name *string
+	switch resource := node.Node().DefaultChild().(type) {
+	case awscloudwatch.CfnAlarm:
+		name = resource.AlarmName()
+	case awscloudwatch.CfnCompositeAlarm:
+		name = resource.AlarmName()
+	}
+	if name == nil || unresolved(name) {
+		return *node.Node().Id()
+	}
+	return *name
+}
+
+func (f *AlarmFilter) matches(name string) bool {
+	if f == nil {
+		return true
+	}
+	return (f.NamePrefixes == nil || hasPrefix(name, f.NamePrefixes)) && !hasPrefix(name, f.ExceptNamePrefixes)
+}
+
+func hasPrefix(name string, prefixes *[]*string) bool {
+	if prefixes == nil {
+		return false
+	}
+	for _, prefix := range *prefixes {
+		if strings.HasPrefix(name, *prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// EventRuleProps says which alarms of an account an EventBridge rule sends to the triage.
+type EventRuleProps struct {
+	// The bus that the events come to: the account's default one, or one that other accounts and Regions
+	// send their alarm events to. Default: the default bus.
+	EventBus awsevents.IEventBus
+	// Only alarms whose name begins with one of these. Default: every alarm.
+	NamePrefixes *[]*string
+	// Only alarms of these accounts, 12 digits each. Default: every account that the bus takes events from.
+	Accounts *[]*string
+	// Only alarms of these Regions. Default: every Region that the bus takes events from.
+	Regions *[]*string
+}
+
+// AttachEventRule adds an EventBridge rule under the given id that starts an investigation for alarms
+// which this app does not define. Muted alarms and suppressed composite ones are in such events too; the
+// orchestrator leaves them alone. props may be nil: every alarm of the default bus.
+func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awsevents.Rule {
+	if props == nil {
+		props = &EventRuleProps{}
+	}
+	states := jsii.Strings("ALARM")
+	if t.notifyRecovery {
+		states = jsii.Strings("ALARM", "OK")
+	}
+	detail := map[string]any{"state": map[string]any{"value": states}}
+	if props.NamePrefixes != nil {
+		var names []any
+		for _, prefix := range *props.NamePrefixes {
+			names = append(names, map[string]any{"prefix": *prefix})
+		}
+		detail["alarmName"] = names
+	}
+	return awsevents.NewRule(t, id, &awsevents.RuleProps{
+		Description: jsii.String("Alarms that are to be investigated"),
+		EventBus:    props.EventBus,
+		EventPattern: &awsevents.EventPattern{
+			Source:     jsii.Strings("aws.cloudwatch"),
+			DetailType: jsii.Strings("CloudWatch Alarm State Change", "CloudWatch Alarm Contributor State Change"),
+			Account:    props.Accounts,
+			Region:     props.Regions,
+			Detail:     &detail,
+		},
+		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(t.orchestrator, nil)},
+	})
+}
+
+// AttachTopic lets every alarm that notifies topic start an investigation. It panics when topic is one
+// that the triage itself sends to.
+func (t *AlarmTriage) AttachTopic(topic awssns.ITopic) {
+	for _, own := range t.topics {
+		if own == topic || *own.TopicArn() == *topic.TopicArn() {
+			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s sends its reports to topic %s and can't be subscribed to it: "+
+				"give the alarms' topic, or one of its own to NotificationTopic", *t.Node().Path(), *topic.Node().Path()))
+		}
+	}
+	topic.AddSubscription(awssnssubscriptions.NewLambdaSubscription(t.orchestrator, nil))
+}

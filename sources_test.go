@@ -1,0 +1,114 @@
+package alarmtriage_test
+
+import (
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+// actionsOf is how many alarm actions the alarms of a template have, by logical id.
+func actionsOf(template assertions.Template, kind string) map[string]int {
+	found := map[string]int{}
+	for id, resource := range *template.FindResources(jsii.String(kind), nil) {
+		actions, _ := (*resource)["Properties"].(map[string]any)["AlarmActions"].([]any)
+		found[id[:len(id)-8]] = len(actions)
+	}
+	return found
+}
+
+func TestAttachAllReachesEveryAlarmOnceAndNoneOfItsOwn(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	triage.AttachAll(stack, nil)
+	byHand := newAlarm(stack, "ByHand")
+	triage.AttachAlarms(byHand)
+	newAlarm(stack, "Later")
+	awscloudwatch.NewCompositeAlarm(stack, jsii.String("Any"), &awscloudwatch.CompositeAlarmProps{
+		AlarmRule: awscloudwatch.AlarmRule_FromString(jsii.String("ALARM(x)"))})
+	awscloudwatch.NewAlarm(triage, jsii.String("Own"), &awscloudwatch.AlarmProps{
+		Metric: triage.MetricFailures(nil), Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(1)})
+	template := synth(stack)
+	assert.Equal(t, map[string]int{"ByHand": 1, "Later": 1, "TriageOwn": 0}, actionsOf(template, "AWS::CloudWatch::Alarm"))
+	assert.Equal(t, map[string]int{"Any": 1}, actionsOf(template, "AWS::CloudWatch::CompositeAlarm"))
+	template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(1))
+}
+
+func TestAttachAllFiltersByName(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	triage.AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("Prod"), ExceptNamePrefixes: jsii.Strings("ProdTest")})
+	for _, id := range []string{"ProdErrors", "ProdTestErrors", "DevErrors"} {
+		newAlarm(stack, id)
+	}
+	assert.Equal(t, map[string]int{"ProdErrors": 1, "ProdTestErrors": 0, "DevErrors": 0}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
+}
+
+func TestRecoveriesAreAttachedWhereTheyAreTold(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
+	triage.AttachAlarms(newAlarm(stack, "One"))
+	synth(stack).HasResourceProperties(jsii.String("AWS::CloudWatch::Alarm"), like("OKActions", assertions.Match_AnyValue()))
+}
+
+func TestEventRuleCoversAlarmsOfOtherAccounts(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	triage.AttachEventRule(jsii.String("Everything"), nil)
+	triage.AttachEventRule(jsii.String("Central"), &alarmtriage.EventRuleProps{
+		EventBus: awsevents.NewEventBus(stack, jsii.String("Bus"), nil), NamePrefixes: jsii.Strings("prod-"),
+		Accounts: jsii.Strings("444455556666"), Regions: jsii.Strings("us-east-1"),
+	})
+	template := synth(stack)
+	template.HasResourceProperties(jsii.String("AWS::Events::Rule"), object("State", "ENABLED", "Description", assertions.Match_AnyValue(), "Targets", assertions.Match_AnyValue(),
+		"EventPattern", object("source", []string{"aws.cloudwatch"}, "detail-type", []string{"CloudWatch Alarm State Change", "CloudWatch Alarm Contributor State Change"},
+			"detail", object("state", object("value", []string{"ALARM"})))))
+	template.HasResourceProperties(jsii.String("AWS::Events::Rule"), like("EventBusName", assertions.Match_AnyValue(),
+		"EventPattern", like("account", []string{"444455556666"}, "region", []string{"us-east-1"},
+			"detail", like("alarmName", []any{object("prefix", "prod-")}))))
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Permission"), like("Principal", "events.amazonaws.com"))
+}
+
+func TestTopicOfAlarmsIsSubscribedAndTheOwnOneIsRefused(t *testing.T) {
+	stack := newStack()
+	var reports awssns.ITopic
+	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { reports = p.NotificationTopic })
+	triage.AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil))
+	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(reports) }), "can't be subscribed to it")
+	synth(stack).HasResourceProperties(jsii.String("AWS::SNS::Subscription"), like("Protocol", "lambda"))
+}
+
+func TestMetricsAreThoseThatTheOrchestratorWrites(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	for name, metric := range map[string]awscloudwatch.Metric{
+		"Investigations": triage.MetricInvestigations(nil), "InvestigationsFallback": triage.MetricFallbacks(nil), "InvestigationsFailed": triage.MetricFailures(nil),
+		"Duplicates": triage.MetricDuplicates(nil), "Rounds": triage.MetricRounds(nil), "ToolCalls": triage.MetricToolCalls(nil), "Duration": triage.MetricDuration(nil),
+		"CostUSD": triage.MetricCost(nil), "Redactions": triage.MetricRedactions(nil), "BrokerRefusals": triage.MetricBrokerRefusals(nil),
+	} {
+		assert.Equal(t, name, *metric.MetricName())
+		assert.Equal(t, "AlarmTriage", *metric.Namespace())
+	}
+	daily := triage.MetricCost(&awscloudwatch.MetricOptions{Period: awscdk.Duration_Days(jsii.Number(1))})
+	assert.Equal(t, 86400.0, *daily.Period().ToSeconds(nil))
+	assert.Equal(t, "Sum", *daily.Statistic())
+}
+
+func TestReadersOfReportsSeeNoCheckpoints(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	reader := awsiam.NewRole(stack, jsii.String("Reader"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
+	triage.GrantReadReports(reader)
+	for _, s := range policies(t, stack, "ReaderDefaultPolicy") {
+		assert.Contains(t, text(s.Resource), "/reports/2*")
+		assert.NotContains(t, text(s.Resource), "/reports/*")
+	}
+}
