@@ -6,6 +6,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -85,11 +86,12 @@ func main() {
 }
 `
 
-// publish makes a file module proxy that has this module as v0.0.1, of the files that git would give.
-func publish(t *testing.T) (proxy string) {
+// publish makes a file module proxy that has this module, of the files that git would give. The version is
+// named after their content, since Go keeps an index of each module version that it has seen.
+func publish(t *testing.T) (proxy, version string) {
 	t.Helper()
-	root, version := moto.Root(), module.Version{Path: modulePath, Version: "v0.0.1"}
-	staged := t.TempDir()
+	root := moto.Root()
+	staged, digest := t.TempDir(), sha256.New()
 	listed := run(t, root, nil, "git", "ls-files", "--cached", "--others", "--exclude-standard")
 	for _, name := range strings.Split(strings.TrimSpace(listed), "\n") {
 		content, err := os.ReadFile(filepath.Join(root, name))
@@ -97,32 +99,34 @@ func publish(t *testing.T) (proxy string) {
 			continue // deleted, not yet committed
 		}
 		require.NoError(t, err)
+		_, _ = fmt.Fprintf(digest, "%s %d %s\n", name, len(content), content)
 		target := filepath.Join(staged, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(target), 0o755))
 		require.NoError(t, os.WriteFile(target, content, 0o644))
 	}
+	version = fmt.Sprintf("v0.0.1-test.h%x", digest.Sum(nil)[:8])
 	proxy = t.TempDir()
 	at := filepath.Join(proxy, modulePath, "@v")
 	require.NoError(t, os.MkdirAll(at, 0o755))
 	var packed bytes.Buffer
-	require.NoError(t, modzip.CreateFromDir(&packed, version, staged))
+	require.NoError(t, modzip.CreateFromDir(&packed, module.Version{Path: modulePath, Version: version}, staged))
 	gomod, err := os.ReadFile(filepath.Join(root, "go.mod"))
 	require.NoError(t, err)
 	for name, content := range map[string][]byte{
-		"list": []byte(version.Version + "\n"), "v0.0.1.mod": gomod, "v0.0.1.zip": packed.Bytes(),
-		"v0.0.1.info": fmt.Appendf(nil, `{"Version":%q,"Time":"2026-01-01T00:00:00Z"}`, version.Version),
+		"list": []byte(version + "\n"), version + ".mod": gomod, version + ".zip": packed.Bytes(),
+		version + ".info": fmt.Appendf(nil, `{"Version":%q,"Time":"2026-01-01T00:00:00Z"}`, version),
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(at, name), content, 0o644))
 	}
-	return proxy
+	return proxy, version
 }
 
 func TestAppOutsideThisRepositorySynthesises(t *testing.T) {
-	proxy := publish(t)
+	proxy, version := publish(t)
 	upstream := strings.TrimSpace(run(t, moto.Root(), nil, "go", "env", "GOPROXY"))
 	// Downloaded modules are shared with this checkout, but for the one under test, which is unpacked anew.
 	cache := strings.TrimSpace(run(t, moto.Root(), nil, "go", "env", "GOMODCACHE"))
-	unpacked := filepath.Join(cache, modulePath+"@v0.0.1")
+	unpacked := filepath.Join(cache, modulePath+"@"+version)
 	forget := func() {
 		_ = filepath.WalkDir(unpacked, func(path string, entry os.DirEntry, err error) error {
 			if err == nil && entry.IsDir() {
@@ -149,7 +153,7 @@ func TestAppOutsideThisRepositorySynthesises(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(outsideApp), 0o644))
-			gomod := "module example.com/shop\n\ngo 1.26.0\n\nrequire " + modulePath + " v0.0.1\n"
+			gomod := "module example.com/shop\n\ngo 1.26.0\n\nrequire " + modulePath + " " + version + "\n"
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte(gomod), 0o644))
 			run(t, dir, env, "go", "mod", "tidy")
 			if test.vendor {
@@ -231,13 +235,13 @@ func TestBasicExamplePassesStrictValidation(t *testing.T) {
 }
 
 func TestModuleZipHoldsWhatTheSynthNeeds(t *testing.T) {
-	proxy := publish(t)
-	archive, err := zip.OpenReader(filepath.Join(proxy, modulePath, "@v", "v0.0.1.zip"))
+	proxy, version := publish(t)
+	archive, err := zip.OpenReader(filepath.Join(proxy, modulePath, "@v", version+".zip"))
 	require.NoError(t, err)
 	defer archive.Close()
 	names := map[string]bool{}
 	for _, file := range archive.File {
-		names[strings.TrimPrefix(file.Name, modulePath+"@v0.0.1/")] = true
+		names[strings.TrimPrefix(file.Name, modulePath+"@"+version+"/")] = true
 	}
 	for _, want := range []string{"go.mod", "go.sum", "lambdas/tool/main.go", "pythonlayer/alarmtriage_tool/__init__.py", "internal/evidence/collect.py"} {
 		assert.True(t, names[want], want)
