@@ -220,7 +220,7 @@ func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
 	if p.ToolLayers != nil {
 		layers = append(layers, *p.ToolLayers...)
 	}
-	env := config.Tool{Redact: *p.RedactSecrets, RedactPatterns: jsonOf(p.RedactPatterns)}.Environment()
+	env := toolSettings(p).Environment()
 	env["AWS_LAMBDA_EXEC_WRAPPER"] = "/var/task/" + toolExecutable
 
 	props := t.functionProps(p, "tool-lambda")
@@ -236,6 +236,38 @@ func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
 	props.ReservedConcurrentExecutions = p.ToolReservedConcurrentExecutions
 	props.Environment = environment(env)
 	return awslambda.NewFunction(t, jsii.String("Tool"), props)
+}
+
+// toolSettings is what the tool is told: the broker in it refuses the same reads as the role.
+func toolSettings(p *AlarmTriageProps) config.Tool {
+	settings := config.Tool{
+		Redact:         *p.RedactSecrets,
+		RedactPatterns: jsonOf(p.RedactPatterns),
+		AllowedActions: texts(p.ToolAllowedActions),
+		DeniedActions:  texts(p.ToolDeniedActions),
+	}
+	open := openReads(p)
+	for _, group := range []struct {
+		name string
+		open bool
+	}{{config.ReadsPersonalData, open.PersonalData}, {config.ReadsSourceCode, open.SourceCode}, {config.ReadsHostOutput, open.HostOutput}} {
+		if group.open {
+			settings.OpenReads = append(settings.OpenReads, group.name)
+		}
+	}
+	return settings
+}
+
+// texts are the strings of a list prop.
+func texts(list *[]*string) []string {
+	if list == nil {
+		return nil
+	}
+	values := make([]string, len(*list))
+	for i, value := range *list {
+		values[i] = *value
+	}
+	return values
 }
 
 func (t *AlarmTriage) newOrchestratorRole(p *AlarmTriageProps) awsiam.Role {

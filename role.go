@@ -12,38 +12,12 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
 )
-
-// actions maps an IAM service prefix to operations of it.
-type actions map[string][]string
-
-func (a actions) names() []string {
-	var names []string
-	for service, operations := range a {
-		for _, operation := range operations {
-			names = append(names, service+":"+operation)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
 
 // deniedToolActions is what the tool role may not do under these props, without doubles.
 func deniedToolActions(props *AlarmTriageProps) []string {
-	denied := slices.Concat(credentialReads.names(), dataReads.names(), sideEffects.names(), neverReads.names())
-	optional := []struct {
-		open  *bool
-		group actions
-	}{
-		{props.ToolAllowPersonalData, personalDataReads},
-		{props.ToolAllowSourceCode, codeReads},
-		{props.ToolAllowHostOutput, hostReads},
-	}
-	for _, o := range optional {
-		if o.open == nil || !*o.open {
-			denied = append(denied, o.group.names()...)
-		}
-	}
+	denied := denies.Denied(openReads(props))
 	if props.ToolDeniedActions != nil {
 		for _, action := range *props.ToolDeniedActions {
 			denied = append(denied, *action)
@@ -51,6 +25,12 @@ func deniedToolActions(props *AlarmTriageProps) []string {
 	}
 	slices.Sort(denied)
 	return slices.Compact(denied)
+}
+
+// openReads are the groups of reads that these props open.
+func openReads(props *AlarmTriageProps) denies.Open {
+	is := func(prop *bool) bool { return prop != nil && *prop }
+	return denies.Open{PersonalData: is(props.ToolAllowPersonalData), SourceCode: is(props.ToolAllowSourceCode), HostOutput: is(props.ToolAllowHostOutput)}
 }
 
 // ownResources are the construct's own: what the model has no business to read, as an investigation that

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -37,6 +38,9 @@ const (
 const (
 	EnvRedact         = "REDACT"
 	EnvRedactPatterns = "REDACT_PATTERNS"
+	EnvOpenReads      = "OPEN_READS"
+	EnvAllowedActions = "ALLOWED_ACTIONS"
+	EnvDeniedActions  = "DENIED_ACTIONS"
 )
 
 // ReportsPrefix is the key prefix under which every object of the reports bucket lies.
@@ -145,24 +149,50 @@ func ParseOrchestrator(getenv func(string) string) (Orchestrator, error) {
 	return o, errors.Join(p.problems...)
 }
 
+// Groups of reads that are denied unless they are opened, as [Tool.OpenReads] names them.
+const (
+	ReadsPersonalData = "personal-data"
+	ReadsSourceCode   = "source-code"
+	ReadsHostOutput   = "host-output"
+)
+
 // Tool is what the tool function is told about its surroundings.
 type Tool struct {
 	Redact         bool
-	RedactPatterns string // JSON array of additional regular expressions (RE2)
+	RedactPatterns string   // JSON array of additional regular expressions (RE2)
+	OpenReads      []string // of the groups above
+	AllowedActions []string // IAM actions that the broker lets pass besides reads, with wildcards
+	DeniedActions  []string // IAM actions that the broker refuses besides its own, with wildcards
 }
 
-// Environment returns t as environment variables.
+// Environment returns t as environment variables; unset options are left out.
 func (t Tool) Environment() map[string]string {
 	env := map[string]string{EnvRedact: strconv.FormatBool(t.Redact)}
-	if t.RedactPatterns != "" {
-		env[EnvRedactPatterns] = t.RedactPatterns
+	for name, value := range map[string]string{
+		EnvRedactPatterns: t.RedactPatterns,
+		EnvOpenReads:      strings.Join(t.OpenReads, ","),
+		EnvAllowedActions: strings.Join(t.AllowedActions, ","),
+		EnvDeniedActions:  strings.Join(t.DeniedActions, ","),
+	} {
+		if value != "" {
+			env[name] = value
+		}
 	}
 	return env
 }
 
 // ParseTool reads what Tool.Environment wrote; redaction is on unless it was turned off.
 func ParseTool(getenv func(string) string) Tool {
-	return Tool{Redact: getenv(EnvRedact) != "false", RedactPatterns: getenv(EnvRedactPatterns)}
+	list := func(name string) []string {
+		return strings.FieldsFunc(getenv(name), func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	return Tool{
+		Redact:         getenv(EnvRedact) != "false",
+		RedactPatterns: getenv(EnvRedactPatterns),
+		OpenReads:      list(EnvOpenReads),
+		AllowedActions: list(EnvAllowedActions),
+		DeniedActions:  list(EnvDeniedActions),
+	}
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }

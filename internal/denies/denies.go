@@ -1,11 +1,48 @@
-package alarmtriage
+// Package denies lists the reads that the tool must not have although ReadOnlyAccess allows them. The
+// construct writes them into the tool role's policy, and the broker refuses them a second time.
+package denies
+
+import "slices"
+
+// Actions maps an IAM service prefix to actions of it; * stands for any characters.
+type Actions map[string][]string
+
+// Names are the actions as IAM writes them, "service:Action", sorted.
+func (a Actions) Names() []string {
+	var names []string
+	for service, operations := range a {
+		for _, operation := range operations {
+			names = append(names, service+":"+operation)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Open says which of the groups that can be opened are open.
+type Open struct{ PersonalData, SourceCode, HostOutput bool }
+
+// Denied are all denied actions with these groups open, sorted and without doubles.
+func Denied(open Open) []string {
+	denied := slices.Concat(credentialReads.Names(), dataReads.Names(), sideEffects.Names(), neverReads.Names())
+	for _, o := range []struct {
+		open  bool
+		group Actions
+	}{{open.PersonalData, personalDataReads}, {open.SourceCode, codeReads}, {open.HostOutput, hostReads}} {
+		if !o.open {
+			denied = append(denied, o.group.Names()...)
+		}
+	}
+	slices.Sort(denied)
+	return slices.Compact(denied)
+}
 
 // The reads that ReadOnlyAccess allows and that the tool must not have, as service prefix to operations.
 // Each Deny made of them is unconditional: a Deny with a condition on a key that a request lacks is
 // silently skipped (IAM User Guide, "Condition operators").
 
 // credentialReads is Group A: credentials, tokens and secret material. Always denied.
-var credentialReads = actions{
+var credentialReads = Actions{
 	"appsync":          {"ListApiKeys"},
 	"athena":           {"GetSession"},
 	"chatbot":          {"GetMicrosoftTeamsOauthParameters", "GetSlackOauthParameters"},
@@ -31,7 +68,7 @@ var credentialReads = actions{
 }
 
 // dataReads is Group B: the customer's data. Always denied.
-var dataReads = actions{
+var dataReads = Actions{
 	"appconfig":                {"GetConfiguration"},
 	"athena":                   {"GetQueryExecution", "GetQueryResults", "GetQueryResultsStream"},
 	"bedrock-agentcore":        {"ListEvents", "RetrieveMemoryRecords"},
@@ -75,7 +112,7 @@ var dataReads = actions{
 }
 
 // personalDataReads is Group C: personal data and directories. Denied unless ToolAllowPersonalData.
-var personalDataReads = actions{
+var personalDataReads = Actions{
 	"chime":           {"GetUser", "ListUsers"},
 	"cognito-idp":     {"AdminGetUser", "AdminListDevices", "AdminListUserAuthEvents", "GetUser", "ListUsers"},
 	"connect":         {"ListUsers"},
@@ -87,7 +124,7 @@ var personalDataReads = actions{
 }
 
 // codeReads is Group D: source code, images and artefacts. Denied unless ToolAllowSourceCode.
-var codeReads = actions{
+var codeReads = Actions{
 	"appsync":        {"GetFunction"},
 	"cloudfront":     {"GetFunction"},
 	"codeartifact":   {"GetPackageVersionAsset", "ReadFromRepository"},
@@ -98,7 +135,7 @@ var codeReads = actions{
 }
 
 // hostReads is Group E: output of hosts, commands and databases. Denied unless ToolAllowHostOutput.
-var hostReads = actions{
+var hostReads = Actions{
 	"ec2":              {"GetConsoleOutput", "GetConsoleScreenshot", "GetInstanceUefiData"},
 	"elasticbeanstalk": {"RetrieveEnvironmentInfo"},
 	"logs":             {"GetLogObject", "StartLiveTail"},
@@ -107,7 +144,7 @@ var hostReads = actions{
 }
 
 // sideEffects is Group G: in ReadOnlyAccess, but not read-only in effect, or billed per use. Always denied.
-var sideEffects = actions{
+var sideEffects = Actions{
 	"cloudformation":   {"DetectStackDrift"},
 	"cloudwatch":       {"GenerateQuery"},
 	"comprehend":       {"DetectPiiEntities"},
@@ -128,7 +165,7 @@ var sideEffects = actions{
 
 // neverReads is outside ReadOnlyAccess today and is denied all the same, so that neither a newer
 // ReadOnlyAccess nor an extra policy on the role opens it by accident.
-var neverReads = actions{
+var neverReads = Actions{
 	"acm":            {"ExportCertificate"},
 	"athena":         {"StartQueryExecution"},
 	"ebs":            {"GetSnapshotBlock"},
