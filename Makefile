@@ -16,13 +16,14 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 # The validator that CDK loads into each process is run once, by its own test, not by each of them.
 TEMPLATE_TESTS := CDK_VALIDATION=false
 
-.PHONY: help setup demo test lint unit python e2e bench clean
+.PHONY: help setup demo test lint unit python e2e browser bench clean
 
 help:
 	@echo "make demo    show a whole investigation on this machine"
 	@echo "make test    run all tests"
 	@echo "make lint    go vet, gofmt and staticcheck"
 	@echo "make bench   run the benchmarks"
+	@echo "make tables  generate the broker's tables of AWS's operations"
 
 setup: $(VENV)/.done node_modules/.done $(BUILD)/pythons
 
@@ -43,7 +44,7 @@ $(BUILD)/pythons: $(VENV)/.done scripts/pythons.sh
 demo: setup
 	$(GO) run ./demo
 
-test: setup lint unit python e2e
+test: setup lint unit python e2e browser
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these"; exit 1; }
@@ -60,8 +61,16 @@ python:
 e2e:
 	$(GO) test -timeout 20m ./e2e/...
 
+# The report in a real browser. A module of its own: nothing of it is compiled at the users' synth.
+browser:
+	browser=$$(bash scripts/chromium.sh) && cd integ/browser && ALARMTRIAGE_CHROMIUM="$$browser" $(GO) test -timeout 10m ./...
+
 bench: setup
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./internal/...
+
+# What the broker knows of AWS's operations and endpoints, from the pinned botocore and IAM data.
+tables: setup
+	$(VENV)/bin/python scripts/broker_tables.py internal/broker/tables
 
 clean:
 	rm -rf $(BUILD) cdk.out

@@ -1,7 +1,10 @@
 // Package broker is the way to AWS of code that has neither credentials nor a network: it takes
-// whole HTTP requests over a local socket, checks where they go, signs them with the function's
-// credentials, sends them, and streams the answers back. Every request is listed for the report's
-// audit trail.
+// whole HTTP requests over a local socket, checks where they go and what they ask for, signs them with
+// the function's credentials, sends them, and streams the answers back. Every request is listed for the
+// report's audit trail.
+//
+// What a request asks for is told by its bytes and by tables made from botocore's models, not by what the
+// code says of it. Only reads pass, and not all of them.
 //
 // The wire format is described in pythonlayer/alarmtriage_tool/aws_transport.py.
 package broker
@@ -15,6 +18,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
 )
 
 // DummyAccessKey is the key id with which the sandboxed code signs; requests that carry another one
@@ -36,15 +41,21 @@ type Options struct {
 	Credentials aws.CredentialsProvider
 	// Endpoints are URLs that may be reached besides AWS's own, such as local stand-ins.
 	Endpoints []string
-	Transport http.RoundTripper // nil: one that keeps connections to AWS alive between calls
-	Now       func() time.Time  // nil: time.Now
-	Log       *slog.Logger      // nil: nothing is logged
+	// OpenReads are the groups of sensitive reads that may pass.
+	OpenReads denies.Open
+	// AllowedActions are IAM actions, with wildcards, that may pass besides reads; DeniedActions are refused
+	// besides the usual ones.
+	AllowedActions, DeniedActions []string
+	Transport                     http.RoundTripper // nil: one that keeps connections to AWS alive between calls
+	Now                           func() time.Time  // nil: time.Now
+	Log                           *slog.Logger      // nil: nothing is logged
 }
 
 // Broker holds what outlives a tool call: credentials and connections.
 type Broker struct {
 	credentials aws.CredentialsProvider
 	hosts       hosts
+	guard       guard
 	transport   http.RoundTripper
 	signer      *v4.Signer
 	now         func() time.Time
@@ -60,10 +71,11 @@ func New(o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{credentials: o.Credentials, hosts: allowed, transport: o.Transport, now: o.Now, log: o.Log, signer: v4.NewSigner()}
+	b := &Broker{credentials: o.Credentials, hosts: allowed, guard: newGuard(o.OpenReads, o.AllowedActions, o.DeniedActions), transport: o.Transport, now: o.Now, log: o.Log, signer: v4.NewSigner()}
 	if b.transport == nil {
 		b.transport = newTransport()
 	}
+	go theTables() // while Python starts
 	if b.now == nil {
 		b.now = time.Now
 	}

@@ -12,8 +12,8 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -126,11 +126,20 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (*
 		}
 	}
 	scope, signed := parseScope(request.Header.Get("Authorization"))
-	call := toolcall.AWSCall{Service: scope.service, Region: scope.region, Operation: operation(request, body)}
+	call := toolcall.AWSCall{Service: clipped(scope.service), Region: clipped(scope.region), Operation: clipped(head.Method + " " + request.URL.EscapedPath())}
 	if call.Service == "" {
-		call.Service = request.URL.Hostname()
+		call.Service = clipped(request.URL.Hostname())
 	}
-	if reason := s.broker.hosts.check(request.URL); reason != "" {
+	at, reason := s.broker.hosts.find(request.URL)
+	if reason != "" {
+		return nil, call, reason
+	}
+	operations, reason := identify(request, body, at, scope, signed)
+	if reason != "" {
+		return nil, call, reason
+	}
+	call.Service, call.Operation = operations[0].service.prefix, nameOf(operations)
+	if reason := s.broker.guard.check(operations); reason != "" {
 		return nil, call, reason
 	}
 	if reason := s.admit(); reason != "" {
@@ -180,20 +189,15 @@ func (b *Broker) sign(ctx context.Context, request *http.Request, s scope, body 
 	})
 }
 
-// operation names what a request asks for, as far as the request itself tells.
-func operation(request *http.Request, body []byte) string {
-	if target := request.Header.Get("X-Amz-Target"); target != "" {
-		return target[strings.LastIndexByte(target, '.')+1:]
-	}
-	if i := strings.LastIndex(request.URL.Path, "/operation/"); i >= 0 {
-		return request.URL.Path[i+len("/operation/"):]
-	}
-	if strings.HasPrefix(request.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-		if form, err := url.ParseQuery(string(body)); err == nil && form.Get("Action") != "" {
-			return form.Get("Action")
+// nameOf is the operations' name; those that can't be told apart are given together.
+func nameOf(operations []*operation) string {
+	var names []string
+	for _, op := range operations {
+		if !slices.Contains(names, op.name) {
+			names = append(names, op.name)
 		}
 	}
-	return request.Method + " " + request.URL.Path
+	return strings.Join(names, "/")
 }
 
 // forward writes the answer as it arrives. It returns the beginning of the body, and whether all of

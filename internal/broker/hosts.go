@@ -3,12 +3,11 @@ package broker
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 )
 
-// hosts tells AWS's own API endpoints from everything else, names under AWS's domains that anyone
-// can rent included.
+// hosts tells AWS's own API endpoints from everything else, by the endpoint rules of the SDKs. A name
+// that no service's rules make is refused, also below AWS's domains: anyone can rent names there.
 type hosts struct {
 	extra map[string]bool // scheme://host[:port]
 }
@@ -25,47 +24,87 @@ func newHosts(endpoints []string) (hosts, error) {
 	return h, nil
 }
 
-var suffixes = []string{".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn"}
+// place is what a host is known to be.
+type place struct {
+	services []string // ids of those that answer there; nil at an endpoint of the settings: any
+	bucket   string   // that the host's name stands for, in S3
+}
 
-// rented matches names below AWS's domains behind which customers, not AWS, answer. The services' own
-// APIs have the same words as their first label.
-var rented = regexp.MustCompile(`\.(compute|compute-\d+|elb|execute-api|lambda-url|rds|cache|redshift|docdb|neptune|elasticbeanstalk|` +
-	`s3-website[a-z0-9-]*|appsync-api|appsync-realtime-api|es|aos|aoss|vpce|awsapprunner|cloudfront|awsglobalaccelerator|transfer|` +
-	`amplifyapp|kafka|mq|memorydb|cloudsearch|dax|opsworks|fsx|efs)\.`)
-
-// labels is what a host of AWS may consist of.
-var labels = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)
-
-// check returns why a request to the URL is refused, or nothing.
-func (h hosts) check(u *url.URL) string {
+// find returns what is behind a URL, or why it is refused.
+func (h hosts) find(u *url.URL) (place, string) {
 	host := strings.ToLower(u.Hostname())
 	whole := u.Scheme + "://" + strings.ToLower(u.Host)
-	if h.extra[whole] || h.bucketOf(u) {
-		return ""
+	if h.extra[whole] {
+		return place{}, ""
+	}
+	if bucket, parent, ok := strings.Cut(strings.ToLower(u.Host), "."); ok && h.extra[u.Scheme+"://"+parent] {
+		return place{bucket: bucket}, ""
 	}
 	if u.Scheme != "https" || u.Port() != "" && u.Port() != "443" || u.User != nil {
-		return fmt.Sprintf("%s is not an AWS API endpoint; only https to AWS service endpoints is possible", whole)
+		return place{}, fmt.Sprintf("%s is not an AWS API endpoint; only https to AWS service endpoints is possible", whole)
 	}
-	if !labels.MatchString(host) {
-		return notAWS(host)
+	if found, ok := theTables().place(host); ok {
+		return found, ""
 	}
-	for _, suffix := range suffixes {
-		if rest, ok := strings.CutSuffix(host, suffix); ok {
-			if rented.MatchString(rest + ".") {
-				break
+	return place{}, fmt.Sprintf("host %q is not an AWS API endpoint; only AWS service endpoints can be reached", host)
+}
+
+const maxLabels = 20 // of a host's name; DNS allows more, AWS has no such endpoint
+
+// place looks a host up in every partition whose suffix it has.
+func (t *tables) place(host string) (place, bool) {
+	for _, p := range t.regions {
+		for _, suffix := range []struct{ text, name string }{{p.dual, "{dual}"}, {p.dns, "{dns}"}, {"", ""}} {
+			rest := host
+			if suffix.text != "" {
+				var ok bool
+				if rest, ok = strings.CutSuffix(host, "."+suffix.text); !ok {
+					continue
+				}
 			}
-			return ""
+			labels := strings.Split(rest, ".")
+			if len(labels) > maxLabels {
+				return place{}, false
+			}
+			if suffix.name != "" {
+				labels = append(labels, suffix.name)
+			}
+			if found, ok := t.placeIn(p, labels); ok {
+				return found, true
+			}
 		}
 	}
-	return notAWS(host)
+	return place{}, false
 }
 
-func notAWS(host string) string {
-	return fmt.Sprintf("host %q is not an AWS API endpoint; only AWS service endpoints can be reached", host)
-}
-
-// bucketOf tells whether the URL is a bucket's own name below an allowed endpoint.
-func (h hosts) bucketOf(u *url.URL) bool {
-	_, parent, ok := strings.Cut(strings.ToLower(u.Host), ".")
-	return ok && parent != "" && h.extra[u.Scheme+"://"+parent]
+// placeIn looks labels up as they are, with the Region's label generalised, with an account or resource
+// before them, and with a bucket's name before them.
+func (t *tables) placeIn(p partition, labels []string) (place, bool) {
+	general := make([]string, len(labels))
+	for i, label := range labels {
+		if general[i] = label; p.region.MatchString(label) {
+			general[i] = "{region}"
+		}
+	}
+	row := func(labels []string, prefix string) (placeRow, bool) {
+		row, ok := t.places[prefix+strings.Join(labels, ".")]
+		return row, ok && (row.partitions == "*" || strings.Contains(row.partitions, ","+p.name+","))
+	}
+	for _, candidate := range [][]string{labels, general} {
+		if found, ok := row(candidate, ""); ok {
+			return place{services: found.services}, true
+		}
+		if len(candidate) < 2 || labels[0] == "" {
+			continue
+		}
+		if found, ok := row(candidate[1:], "{}."); ok {
+			return place{services: found.services}, true
+		}
+		for n := 1; n < len(candidate); n++ {
+			if found, ok := row(candidate[n:], "*."); ok {
+				return place{services: found.services, bucket: strings.Join(labels[:n], ".")}, true
+			}
+		}
+	}
+	return place{}, false
 }

@@ -27,6 +27,20 @@ func TestOnlyAWSEndpointsAreReached(t *testing.T) {
 		{"https://bucket.name.s3.eu-west-1.amazonaws.com/key", true},
 		{"https://lambda.eu-west-1.api.aws/", true},
 		{"https://logs.eu-west-1.amazonaws.com:443/", true},
+		{"https://name.s3.amazonaws.com/key", true},
+		{"https://s3.dualstack.eu-west-1.amazonaws.com/name", true},
+		{"https://sts.amazonaws.com/", true},
+		{"https://123456789012.s3-control.eu-west-1.amazonaws.com/", true},
+		{"https://logs.us-iso-east-1.c2s.ic.gov/", true},
+		{"https://logs.us-iso-east-1.amazonaws.com/", false},
+		{"https://logs.xx-west-1.amazonaws.com/", false},
+		{"https://logs.eu-west-1.amazonaws.com./", false},
+		{"https://nosuchservice.eu-west-1.amazonaws.com/", false},
+		{"https://abc.lambda-url.eu-west-1.on.aws/", false},
+		{"https://abc.appsync-api.eu-west-1.amazonaws.com/", false},
+		{"https://bucket.s3-accesspoint.evil.eu-west-1.amazonaws.com/", false},
+		{"https://e.endpoint.events.amazonaws.com/", false},
+		{"https://a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t.u.v.amazonaws.com/", false},
 		{"http://127.0.0.1:5000/x", true},
 		{"http://bucket.127.0.0.1:5000/x", true},
 		{"http://127.0.0.1:5001/x", false},
@@ -53,7 +67,8 @@ func TestOnlyAWSEndpointsAreReached(t *testing.T) {
 		t.Run(c.url, func(t *testing.T) {
 			u, err := url.Parse(c.url)
 			require.NoError(t, err)
-			assert.Equal(t, c.want, allowed.check(u) == "", allowed.check(u))
+			_, reason := allowed.find(u)
+			assert.Equal(t, c.want, reason == "", reason)
 		})
 	}
 }

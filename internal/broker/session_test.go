@@ -30,7 +30,12 @@ const (
 // dial starts a session and returns a connection to it, made as the sandboxed code makes it.
 func dial(t *testing.T, endpoint string) (net.Conn, *Session) {
 	t.Helper()
-	b, err := New(Options{Credentials: credentials.NewStaticCredentialsProvider(realKey, realSecret, "real-token"), Endpoints: []string{endpoint}})
+	return dialWith(t, Options{Credentials: credentials.NewStaticCredentialsProvider(realKey, realSecret, "real-token"), Endpoints: []string{endpoint}})
+}
+
+func dialWith(t *testing.T, o Options) (net.Conn, *Session) {
+	t.Helper()
+	b, err := New(o)
 	require.NoError(t, err)
 	session := b.NewSession()
 	control, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0)
@@ -117,10 +122,15 @@ func signature(r *http.Request, body string, path string) string {
 }
 
 func TestRequestsAreSignedAnew(t *testing.T) {
-	for _, c := range []struct{ name, service, path, canonical, body string }{
-		{"a JSON protocol", "logs", "/", "/", `{"limit":1}`},
-		{"a path that is escaped twice", "lambda", "/functions/arn%3Aaws%3Ax", "/functions/arn%253Aaws%253Ax", ""},
-		{"an S3 key, which is escaped once", "s3", "/bucket/a%20b%2B~%C3%A9", "/bucket/a%20b%2B~%C3%A9", "content"},
+	logs := [][2]string{{"X-Amz-Target", "Logs_20140328.DescribeLogGroups"}, {"Content-Type", "application/x-amz-json-1.1"}}
+	for _, c := range []struct {
+		name, service, method, path, canonical, query, body string
+		headers                                             [][2]string
+		operation                                           string
+	}{
+		{"a JSON protocol", "logs", "POST", "/", "/", "", `{"limit":1}`, logs, "DescribeLogGroups"},
+		{"a path that is escaped twice", "lambda", "GET", "/2015-03-31/functions/arn%3Aaws%3Ax/configuration", "/2015-03-31/functions/arn%253Aaws%253Ax/configuration", "", "", nil, "GetFunctionConfiguration"},
+		{"an S3 key, which is escaped once", "s3", "GET", "/bucket/a%20b%2B~%C3%A9", "/bucket/a%20b%2B~%C3%A9", "acl=", "", nil, "GetObjectAcl"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got string
@@ -130,19 +140,27 @@ func TestRequestsAreSignedAnew(t *testing.T) {
 				assert.Contains(t, r.Header.Get("Authorization"), "Credential="+realKey+"/")
 				assert.Equal(t, "real-token", r.Header.Get("X-Amz-Security-Token"))
 				assert.Equal(t, c.path, r.URL.EscapedPath())
+				assert.Equal(t, c.query, r.URL.RawQuery)
 				io.WriteString(w, "answer")
 			}))
 			defer server.Close()
 			connection, session := dial(t, server.URL)
 
-			answer, body := ask(t, connection, requestHead{Method: "POST", URL: server.URL + c.path, Headers: [][2]string{
-				{"Authorization", strings.Replace(dummyScope, "%s", c.service, 1)}, {"X-Amz-Target", "Logs.DescribeLogGroups"}}}, c.body)
+			address := server.URL + c.path
+			if c.query != "" {
+				address += "?" + c.query
+			}
+			answer, body := ask(t, connection, requestHead{Method: c.method, URL: address,
+				Headers: append(c.headers, [2]string{"Authorization", strings.Replace(dummyScope, "%s", c.service, 1)})}, c.body)
 
 			assert.Equal(t, http.StatusOK, answer.Status)
 			assert.Equal(t, "answer", body)
 			sent, computed, _ := strings.Cut(got, "=")
 			assert.Equal(t, computed, sent)
-			assert.Eventually(t, func() bool { calls, _, _ := session.Audit(); return len(calls) == 1 }, 5e9, 1e6)
+			require.Eventually(t, func() bool { calls, _, _ := session.Audit(); return len(calls) == 1 }, 5e9, 1e6)
+			calls, _, _ := session.Audit()
+			assert.Equal(t, c.operation, calls[0].Operation)
+			assert.Equal(t, c.service, calls[0].Service)
 		})
 	}
 }
@@ -158,7 +176,7 @@ func TestARefusalSaysWhyAndLeavesTheConnectionUsable(t *testing.T) {
 	refused, _ := ask(t, connection, requestHead{Method: "GET", URL: "https://evil.example/"}, "")
 	assert.Equal(t, kindRefused, refused.Kind)
 	assert.Contains(t, refused.Error, `"evil.example" is not an AWS API endpoint`)
-	answer, _ := ask(t, connection, requestHead{Method: "GET", URL: server.URL}, "")
+	answer, _ := ask(t, connection, requestHead{Method: "GET", URL: server.URL + "/", Headers: [][2]string{{"Authorization", strings.Replace(dummyScope, "%s", "s3", 1)}}}, "")
 	assert.Equal(t, http.StatusForbidden, answer.Status)
 
 	require.Eventually(t, func() bool { calls, _, _ := session.Audit(); return len(calls) == 2 }, 5e9, 1e6)

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 	settings "github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/sandbox"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
@@ -71,12 +73,13 @@ func newHandler(ctx context.Context, args []string, getenv func(string) string, 
 	}
 	o := options(args[1], getenv, environ)
 	o.Log = log
-	aws, err := newBroker(ctx, environ, log)
+	set := settings.ParseTool(getenv)
+	aws, err := newBroker(ctx, set, environ, log)
 	if err != nil {
 		return nil, err
 	}
 	o.NewSession = func() sandbox.Session { return aws.NewSession() }
-	clean, err := newRedactor(settings.ParseTool(getenv))
+	clean, err := newRedactor(set)
 	if err != nil {
 		return nil, err
 	}
@@ -116,12 +119,23 @@ func newRedactor(s settings.Tool) (func(*toolcall.Answer), error) {
 }
 
 // newBroker takes the function's credentials from its environment, where only this process reads them.
-func newBroker(ctx context.Context, environ []string, log *slog.Logger) (*broker.Broker, error) {
+func newBroker(ctx context.Context, set settings.Tool, environ []string, log *slog.Logger) (*broker.Broker, error) {
 	loaded, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load the function's AWS settings: %w", err)
 	}
-	return broker.New(broker.Options{Credentials: loaded.Credentials, Endpoints: endpoints(environ), Log: log})
+	return broker.New(broker.Options{
+		Credentials:    loaded.Credentials,
+		Endpoints:      endpoints(environ),
+		Log:            log,
+		AllowedActions: set.AllowedActions,
+		DeniedActions:  set.DeniedActions,
+		OpenReads: denies.Open{
+			PersonalData: slices.Contains(set.OpenReads, settings.ReadsPersonalData),
+			SourceCode:   slices.Contains(set.OpenReads, settings.ReadsSourceCode),
+			HostOutput:   slices.Contains(set.OpenReads, settings.ReadsHostOutput),
+		},
+	})
 }
 
 // endpoints are those that the SDKs' standard variables name in place of AWS's own.

@@ -1,0 +1,163 @@
+package broker
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
+)
+
+const (
+	form   = "application/x-www-form-urlencoded; charset=utf-8"
+	json11 = "application/x-amz-json-1.1"
+)
+
+// wanted is a request and what becomes of it; an empty says: it is sent.
+type wanted struct {
+	name, service, method, path, kind, body string
+	headers                                 [][2]string
+	says                                    string
+	operation                               string // in the audit trail
+}
+
+func TestOnlyReadsPassInEveryProtocol(t *testing.T) {
+	target := func(name string) [][2]string { return [][2]string{{"X-Amz-Target", name}} }
+	cbor := [][2]string{{"Smithy-Protocol", "rpc-v2-cbor"}}
+	tests := []wanted{
+		{"JSON, a read", "logs", "POST", "/", json11, "{}", target("Logs_20140328.FilterLogEvents"), "", "logs:FilterLogEvents"},
+		{"JSON, a write", "logs", "POST", "/", json11, "{}", target("Logs_20140328.DeleteLogGroup"), "access level is Write", "logs:DeleteLogGroup"},
+		{"JSON, tags", "logs", "POST", "/", json11, "{}", target("Logs_20140328.TagResource"), "access level is Tagging", "logs:TagResource"},
+		{"JSON, a denied read", "ssm", "POST", "/", json11, "{}", target("AmazonSSM.GetParameter"), "must not use it", "ssm:GetParameter"},
+		{"JSON, items", "dynamodb", "POST", "/", "application/x-amz-json-1.0", "{}", target("DynamoDB_20120810.Scan"), "must not use it", "dynamodb:Scan"},
+		{"JSON, PartiQL, which reads and writes", "dynamodb", "POST", "/", "application/x-amz-json-1.0", "{}", target("DynamoDB_20120810.ExecuteStatement"), "IAM action dynamodb:PartiQLSelect", "dynamodb:ExecuteStatement"},
+		{"JSON, permissions", "kms", "POST", "/", json11, "{}", target("TrentService.PutKeyPolicy"), "Permissions management", "kms:PutKeyPolicy"},
+		{"JSON, no such operation", "logs", "POST", "/", json11, "{}", target("Logs_20140328.DropEverything"), `"Logs_20140328.DropEverything" is not an operation`, "logs:POST /"},
+		{"JSON, another service's operation", "logs", "POST", "/", json11, "{}", target("AmazonSSM.DescribeParameters"), "is not an operation", ""},
+		{"CBOR, a read", "monitoring", "POST", "/service/GraniteServiceVersion20100801/operation/DescribeAlarms", "application/cbor", "", cbor, "", "cloudwatch:DescribeAlarms"},
+		{"CBOR, a write", "monitoring", "POST", "/service/GraniteServiceVersion20100801/operation/DeleteAlarms", "application/cbor", "", cbor, "access level is Write", "cloudwatch:DeleteAlarms"},
+		{"Query, a read", "monitoring", "POST", "/", form, "Action=DescribeAlarms&Version=2010-08-01", nil, "", "cloudwatch:DescribeAlarms"},
+		{"Query, a write", "monitoring", "POST", "/", form, "Action=SetAlarmState&Version=2010-08-01", nil, "access level is Write", "cloudwatch:SetAlarmState"},
+		{"Query, a role", "sts", "POST", "/", form, "Action=AssumeRole&Version=2011-06-15", nil, "access level is Write", "sts:AssumeRole"},
+		{"Query, a session token", "sts", "POST", "/", form, "Action=GetSessionToken&Version=2011-06-15", nil, "must not use it", "sts:GetSessionToken"},
+		{"EC2, a read", "ec2", "POST", "/", form, "Action=DescribeInstances&Version=2016-11-15", nil, "", "ec2:DescribeInstances"},
+		{"EC2, a write", "ec2", "POST", "/", form, "Action=TerminateInstances&Version=2016-11-15", nil, "access level is Write", "ec2:TerminateInstances"},
+		{"EC2, a password", "ec2", "POST", "/", form, "Action=GetPasswordData&Version=2016-11-15", nil, "must not use it", "ec2:GetPasswordData"},
+		{"EC2, console output", "ec2", "POST", "/", form, "Action=GetConsoleOutput&Version=2016-11-15", nil, "must not use it", "ec2:GetConsoleOutput"},
+		{"REST, a read", "lambda", "GET", "/2015-03-31/functions/f/configuration", "", "", nil, "", "lambda:GetFunctionConfiguration"},
+		{"REST, a list whose path ends in a slash", "lambda", "GET", "/2015-03-31/functions/?MaxItems=50", "", "", nil, "", "lambda:ListFunctions"},
+		{"REST, source code", "lambda", "GET", "/2015-03-31/functions/f", "", "", nil, "must not use it", "lambda:GetFunction"},
+		{"REST, an invocation", "lambda", "POST", "/2015-03-31/functions/f/invocations", "", "{}", nil, "must not use it", "lambda:Invoke"},
+		{"REST, a deletion", "lambda", "DELETE", "/2015-03-31/functions/f", "", "", nil, "access level is Write", "lambda:DeleteFunction"},
+		{"REST, no such path", "lambda", "GET", "/2099-01-01/everything", "", "", nil, "is not an operation", "lambda:GET /2099-01-01/everything"},
+		{"REST, a method that is none", "lambda", "BREW", "/2015-03-31/functions/f/configuration", "", "", nil, "is not an operation", ""},
+		{"S3, buckets", "s3", "GET", "/", "", "", nil, "", "s3:ListBuckets/ListDirectoryBuckets"},
+		{"S3, a bucket", "s3", "GET", "/b?list-type=2&prefix=x", "", "", nil, "", "s3:ListObjectsV2"},
+		{"S3, an object", "s3", "GET", "/b/k", "", "", nil, "s3:GetObject is refused", "s3:GetObject"},
+		{"S3, an object whose key looks like a bucket", "s3", "GET", "/b/", "", "", nil, "", "s3:ListObjects"},
+		{"S3, an object's head", "s3", "HEAD", "/b/k", "", "", nil, "IAM action s3:GetObject", "s3:HeadObject"},
+		{"S3, an upload", "s3", "PUT", "/b/k", "", "x", nil, "access level is Write", ""},
+		{"S3, a policy", "s3", "GET", "/b?policy", "", "", nil, "", "s3:GetBucketPolicy"},
+		{"S3, a policy is set", "s3", "PUT", "/b?policy", "", "{}", nil, "Permissions management", "s3:PutBucketPolicy"},
+		{"API keys", "apigateway", "GET", "/apikeys?includeValues=true", "", "", nil, "its answer can hold secret keys", "apigateway:GetApiKeys"},
+		{"an API's stages", "apigateway", "GET", "/restapis/r/stages", "", "", nil, "", "apigateway:GetStages"},
+		{"a service that is not known", "nosuch", "POST", "/", json11, "{}", target("X.Y"), `the service "nosuch" is not known`, "nosuch:POST /"},
+	}
+	passes(t, Options{}, tests)
+}
+
+// The code chooses every byte of a request. None of these may reach AWS, whatever a server makes of it.
+func TestRequestsThatCouldBeReadInTwoWaysAreRefused(t *testing.T) {
+	read := [2]string{"X-Amz-Target", "Logs_20140328.DescribeLogGroups"}
+	tests := []wanted{
+		{"two targets", "logs", "POST", "/", json11, "{}", [][2]string{read, {"X-Amz-Target", "Logs_20140328.DeleteLogGroup"}}, "X-Amz-Target leaves open", ""},
+		{"another method by header", "lambda", "GET", "/2015-03-31/functions/f/configuration", "", "", [][2]string{{"X-HTTP-Method-Override", "DELETE"}}, "leaves open", ""},
+		{"a target and an action", "logs", "POST", "/?Action=DeleteLogGroup", json11, "{}", [][2]string{read}, "is not an operation", ""},
+		{"a target and a form", "logs", "POST", "/", form, "Action=DeleteLogGroup", [][2]string{read}, "is not an operation", ""},
+		{"a target and a path of Smithy's RPC", "monitoring", "POST", "/service/GraniteServiceVersion20100801/operation/DeleteAlarms", "application/cbor", "",
+			[][2]string{{"Smithy-Protocol", "rpc-v2-cbor"}, {"X-Amz-Target", "GraniteServiceVersion20100801.DescribeAlarms"}}, "is not an operation", ""},
+		{"two actions", "ec2", "POST", "/", form, "Action=DescribeInstances&Action=TerminateInstances", nil, "is not an operation", ""},
+		{"an action in another case", "ec2", "POST", "/", form, "Action=DescribeInstances&action=TerminateInstances", nil, "is not an operation", ""},
+		{"an action in the address", "ec2", "POST", "/?Action=TerminateInstances", form, "Action=DescribeInstances", nil, "is not an operation", ""},
+		{"a semicolon between parameters", "ec2", "POST", "/", form, "Action=DescribeInstances;Action=TerminateInstances", nil, "is not an operation", ""},
+		{"a packed form", "ec2", "POST", "/", form, "Action=DescribeInstances", [][2]string{{"Content-Encoding", "gzip"}}, "leaves open", ""},
+		{"two kinds of content", "ec2", "POST", "/", form, "Action=DescribeInstances", [][2]string{{"Content-Type", "text/plain"}}, "leaves open", ""},
+		{"a path with dots", "lambda", "GET", "/2015-03-31/functions/../configuration", "", "", nil, "is not an operation", ""},
+		{"a path with an empty part", "lambda", "GET", "/2015-03-31/functions//configuration", "", "", nil, "is not an operation", ""},
+		{"a GET with an action", "ec2", "GET", "/?Action=DescribeInstances", "", "", nil, "is not an operation", ""},
+	}
+	passes(t, Options{}, tests)
+}
+
+func TestSettingsOpenAndCloseOperations(t *testing.T) {
+	target := func(name string) [][2]string { return [][2]string{{"X-Amz-Target", name}} }
+	assumeRole := wanted{"a role that the settings allow", "sts", "POST", "/", form, "Action=AssumeRole&Version=2011-06-15", nil, "", "sts:AssumeRole"}
+	passes(t, Options{AllowedActions: []string{"STS:Assume*"}}, []wanted{assumeRole})
+	passes(t, Options{AllowedActions: []string{"ssm:*"}}, []wanted{
+		{"a denied read stays denied", "ssm", "POST", "/", json11, "{}", target("AmazonSSM.GetParameter"), "must not use it", ""}})
+	passes(t, Options{DeniedActions: []string{"logs:Filter*"}}, []wanted{
+		{"a read that the settings deny", "logs", "POST", "/", json11, "{}", target("Logs_20140328.FilterLogEvents"), "the settings of this tool deny it", ""}})
+	passes(t, Options{OpenReads: denies.Open{SourceCode: true}}, []wanted{
+		{"source code that was opened", "lambda", "GET", "/2015-03-31/functions/f", "", "", nil, "", "lambda:GetFunction"},
+		{"host output that was not", "ec2", "POST", "/", form, "Action=GetConsoleOutput", nil, "must not use it", ""}})
+	passes(t, Options{OpenReads: denies.Open{HostOutput: true}}, []wanted{
+		{"host output that was opened", "ec2", "POST", "/", form, "Action=GetConsoleOutput", nil, "", "ec2:GetConsoleOutput"}})
+}
+
+// passes makes each request of a broker with these options, before a server that counts what arrives.
+func passes(t *testing.T, o Options, tests []wanted) {
+	t.Helper()
+	var arrived atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		arrived.Add(1)
+	}))
+	t.Cleanup(server.Close)
+	o.Credentials = credentials.NewStaticCredentialsProvider(realKey, realSecret, "real-token")
+	o.Endpoints = []string{server.URL}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			arrived.Store(0)
+			connection, session := dialWith(t, o)
+			headers := append([][2]string{{"Authorization", strings.Replace(dummyScope, "%s", test.service, 1)}}, test.headers...)
+			if test.kind != "" {
+				headers = append(headers, [2]string{"Content-Type", test.kind})
+			}
+
+			answer, _ := ask(t, connection, requestHead{Method: test.method, URL: server.URL + test.path, Headers: headers}, test.body)
+
+			require.Eventually(t, func() bool { calls, _, _ := session.Audit(); return len(calls) == 1 }, 5e9, 1e6)
+			calls, _, refusals := session.Audit()
+			if test.operation != "" {
+				assert.Equal(t, test.operation, calls[0].Service+":"+calls[0].Operation)
+			}
+			if test.says == "" {
+				assert.Empty(t, answer.Error)
+				assert.EqualValues(t, 1, arrived.Load())
+				return
+			}
+			assert.Equal(t, kindRefused, answer.Kind)
+			assert.Contains(t, answer.Error, test.says)
+			assert.Equal(t, answer.Error, calls[0].Refused)
+			assert.Equal(t, 1, refusals)
+			assert.Zero(t, arrived.Load(), "nothing is sent")
+		})
+	}
+}
+
+func TestAServiceIsAskedAtItsOwnHostOnly(t *testing.T) {
+	connection, _ := dialWith(t, Options{Credentials: credentials.NewStaticCredentialsProvider(realKey, realSecret, "")})
+	answer, _ := ask(t, connection, requestHead{Method: "POST", URL: "https://iam.amazonaws.com/", Headers: [][2]string{
+		{"Authorization", strings.Replace(dummyScope, "%s", "logs", 1)}, {"X-Amz-Target", "Logs_20140328.DescribeLogGroups"}, {"Content-Type", json11}}}, "{}")
+	assert.Contains(t, answer.Error, `was signed for the service "logs", which is not at iam.amazonaws.com`)
+
+	answer, _ = ask(t, connection, requestHead{Method: "GET", URL: "https://bucket.s3.eu-west-1.amazonaws.com/key"}, "")
+	assert.Contains(t, answer.Error, "s3:GetObject is refused", "also without a signature")
+}

@@ -1,0 +1,253 @@
+package broker
+
+import (
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// identify returns the operations that a request asks for, by the wire formats of the services behind its
+// host. Where several read the same (services share hosts, operations share paths) it returns all of
+// them. Without one it says why: what is not known for certain is not sent.
+func identify(r *http.Request, body []byte, at place, s scope, signed bool) ([]*operation, string) {
+	if name := ambiguous(r); name != "" {
+		return nil, fmt.Sprintf("the request's header %s leaves open which operation it asks for", name)
+	}
+	candidates, reason := servicesAt(r, at, s, signed)
+	if reason != "" {
+		return nil, reason
+	}
+	var found []*operation
+	for _, candidate := range candidates {
+		found = append(found, candidate.requested(r, body)...)
+	}
+	if found = append(found, routed(candidates, r, at.bucket)...); len(found) == 0 {
+		return nil, unknownOperation(r, body, candidates)
+	}
+	return found, ""
+}
+
+// ambiguous names a header that a server may read otherwise than the broker does.
+func ambiguous(r *http.Request) string {
+	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "Content-Encoding"} {
+		if len(r.Header.Values(name)) > 0 && (name != "Content-Encoding" || r.Header.Get(name) != "") {
+			return name
+		}
+	}
+	for _, name := range []string{"X-Amz-Target", "Content-Type", "Smithy-Protocol", "Authorization"} {
+		if len(r.Header.Values(name)) > 1 {
+			return name
+		}
+	}
+	return ""
+}
+
+// servicesAt are the services that a request can be for: those behind its host that have the name it was
+// signed for. The name alone decides only at the endpoints of the settings.
+func servicesAt(r *http.Request, at place, s scope, signed bool) ([]*service, string) {
+	t := theTables()
+	ids := at.services
+	if ids == nil {
+		if !signed {
+			return nil, "a request without a signature does not tell which service it is for"
+		}
+		if ids = t.bySigning[s.service]; len(ids) == 0 {
+			return nil, fmt.Sprintf("the service %q is not known to the broker, which sends only what it knows", s.service)
+		}
+	}
+	var services []*service
+	for _, id := range ids {
+		if candidate := t.service(id); !signed || slices.Contains(candidate.signing, s.service) {
+			services = append(services, candidate)
+		}
+	}
+	if len(services) == 0 {
+		return nil, fmt.Sprintf("the request was signed for the service %q, which is not at %s", s.service, r.URL.Host)
+	}
+	return services, ""
+}
+
+// requested are the service's operations that the request names, in protocols other than REST.
+func (s *service) requested(r *http.Request, body []byte) []*operation {
+	var found []*operation
+	for _, protocol := range s.protocols {
+		var ops []*operation
+		switch protocol {
+		case "json":
+			ops = s.named(jsonOperation(r, s.target))
+		case "smithy-rpc-v2-cbor":
+			ops = s.named(cborOperation(r, s.target))
+		case "query", "ec2":
+			ops = s.named(queryAction(r, body))
+		}
+		found = append(found, ops...)
+	}
+	return found
+}
+
+func (s *service) named(name string) []*operation {
+	if op, ok := s.operations[name]; ok {
+		return []*operation{op}
+	}
+	return nil
+}
+
+// plainPost tells whether a request has nothing but headers and a body to say what it asks for.
+func plainPost(r *http.Request) bool {
+	return r.Method == http.MethodPost && (r.URL.Path == "/" || r.URL.Path == "") && r.URL.RawQuery == ""
+}
+
+func mediaType(r *http.Request) string {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return kind
+}
+
+// jsonOperation is the operation of an AWS JSON request (X-Amz-Target: PREFIX.OPERATION); empty: it is none.
+func jsonOperation(r *http.Request, target string) string {
+	if !plainPost(r) || !strings.HasPrefix(mediaType(r), "application/x-amz-json") || r.Header.Get("Smithy-Protocol") != "" {
+		return ""
+	}
+	name, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), target+".")
+	if !ok {
+		return ""
+	}
+	return name
+}
+
+// cborOperation is the operation of a request of Smithy's RPC (POST /service/SERVICE/operation/OPERATION).
+func cborOperation(r *http.Request, target string) string {
+	if r.Method != http.MethodPost || r.Header.Get("Smithy-Protocol") != "rpc-v2-cbor" || r.Header.Get("X-Amz-Target") != "" || r.URL.RawQuery != "" {
+		return ""
+	}
+	parts := strings.Split(r.URL.EscapedPath(), "/")
+	if len(parts) != 5 || parts[0] != "" || parts[1] != "service" || parts[2] != target || parts[3] != "operation" {
+		return ""
+	}
+	return parts[4]
+}
+
+// queryAction is the Action of a request of the Query and EC2 protocols.
+func queryAction(r *http.Request, body []byte) string {
+	if !plainPost(r) || mediaType(r) != "application/x-www-form-urlencoded" || r.Header.Get("X-Amz-Target") != "" || r.Header.Get("Smithy-Protocol") != "" {
+		return ""
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return ""
+	}
+	for name, values := range form {
+		if strings.EqualFold(name, "Action") && (name != "Action" || len(values) != 1) {
+			return ""
+		}
+	}
+	return form.Get("Action")
+}
+
+// routed are the operations of REST protocols whose route fits best: the one with the most parameters
+// given, then with the most of its path spelt out, as AWS's services choose.
+func routed(candidates []*service, r *http.Request, bucket string) []*operation {
+	if r.Header.Get("X-Amz-Target") != "" || r.Header.Get("Smithy-Protocol") != "" {
+		return nil
+	}
+	path := r.URL.EscapedPath()
+	if bucket != "" {
+		path = "/" + bucket + "/" + strings.TrimPrefix(path, "/")
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil
+	}
+	var best []*operation
+	highest := -1
+	for _, candidate := range candidates {
+		for _, way := range candidate.routes[r.Method] {
+			fit := way.fit(path, query)
+			if fit > highest {
+				highest, best = fit, nil
+			}
+			if fit >= 0 && fit == highest {
+				best = append(best, way.operation)
+			}
+		}
+	}
+	return best
+}
+
+// fit is how closely a route describes a path and query; -1: not at all.
+func (r route) fit(path string, query url.Values) int {
+	given := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	greedy := len(r.segments) > 0 && r.segments[len(r.segments)-1] == "{+}"
+	if !greedy {
+		given = segmentsOf(path)
+	}
+	if len(given) < len(r.segments) || !greedy && len(given) > len(r.segments) {
+		return -1
+	}
+	spelt := 0
+	for i, want := range r.segments {
+		switch {
+		case want == "{+}":
+			if strings.Join(given[i:], "/") == "" {
+				return -1
+			}
+		case want == "{}":
+			if given[i] == "" || given[i] == "." || given[i] == ".." {
+				return -1
+			}
+		case strings.Contains(want, "{}"):
+			if before, after, _ := strings.Cut(want, "{}"); len(given[i]) <= len(before)+len(after) || !strings.HasPrefix(given[i], before) || !strings.HasSuffix(given[i], after) {
+				return -1
+			}
+		case want != given[i]:
+			return -1
+		default:
+			spelt++
+		}
+	}
+	for _, parameter := range r.query {
+		values, there := query[parameter[0]]
+		if !there || parameter[1] != "" && !slices.Contains(values, parameter[1]) {
+			return -1
+		}
+	}
+	const perParameter, perSegment = 1000, 10
+	fit := len(r.query)*perParameter + spelt*perSegment
+	if !greedy {
+		fit += 2
+	}
+	if r.slash == strings.HasSuffix(path, "/") {
+		fit++
+	}
+	return fit
+}
+
+// unknownOperation says what was asked for, as far as the request tells.
+func unknownOperation(r *http.Request, body []byte, candidates []*service) string {
+	var names []string
+	for _, candidate := range candidates {
+		names = append(names, candidate.id)
+	}
+	asked := r.Header.Get("X-Amz-Target")
+	if asked == "" {
+		asked = queryAction(r, body)
+	}
+	if asked == "" {
+		asked = r.Method + " " + r.URL.EscapedPath()
+	}
+	return fmt.Sprintf("%q is not an operation that the broker knows of %s, and it sends only what it knows", clipped(asked), strings.Join(names, " or "))
+}
+
+// clipped bounds a name that the sandboxed code chose.
+func clipped(text string) string {
+	const most = 200
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}

@@ -1,0 +1,155 @@
+package broker
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
+)
+
+// python is the interpreter that has botocore: the one that `make setup` prepares.
+func python(t *testing.T) string {
+	t.Helper()
+	if venv := os.Getenv("ALARMTRIAGE_VENV"); venv != "" {
+		return filepath.Join(venv, "bin", "python")
+	}
+	path, err := exec.LookPath("python3")
+	require.NoError(t, err, "python3 with botocore is needed; `make test` prepares one")
+	return path
+}
+
+type madeRequest struct {
+	Service, Signing, Operation, Protocol, Method, Path, Query, Body string
+	Headers                                                          map[string]string
+}
+
+func (m madeRequest) at(t *testing.T, base string) *http.Request {
+	t.Helper()
+	address := base + m.Path
+	if m.Query != "" {
+		separator := "?"
+		if strings.Contains(m.Path, "?") {
+			separator = "&"
+		}
+		address += separator + m.Query
+	}
+	r, err := http.NewRequest(m.Method, address, strings.NewReader(m.Body))
+	require.NoError(t, err)
+	for name, value := range m.Headers {
+		r.Header.Set(name, value)
+	}
+	return r
+}
+
+// madeByBotocore are the requests of all operations of all services, in every protocol that they offer.
+func madeByBotocore(t *testing.T) []madeRequest {
+	t.Helper()
+	cmd := exec.Command(python(t), filepath.Join("testdata", "requests.py"))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	var all []madeRequest
+	lines := bufio.NewScanner(strings.NewReader(string(out)))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var m madeRequest
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &m))
+		all = append(all, m)
+	}
+	require.Greater(t, len(all), 15000)
+	return all
+}
+
+// indistinct are operations whose requests other operations' can't be told from, and that are refused for
+// that although they read.
+var indistinct = map[string]string{
+	"lexv2-models:ListImports": "where the signature alone tells the service, Lex V1's StartImport has the same path",
+}
+
+func TestEveryRequestOfBotocoreIsIdentified(t *testing.T) {
+	g := newGuard(denies.Open{}, nil, nil)
+	passed := map[bool]int{}
+	for _, m := range madeByBotocore(t) {
+		op := theTables().service(m.Service).operations[m.Operation]
+		require.NotNil(t, op, "%s:%s is not in the tables: run `make tables`", m.Service, m.Operation)
+		want := g.checkOne(op) == ""
+		for _, at := range placesOf(t, m) {
+			found, reason := identify(at.request(t, m), []byte(m.Body), at.place, scope{service: m.Signing}, true)
+			if !assert.Empty(t, reason, "%s:%s over %s at %s", m.Service, m.Operation, m.Protocol, at.base) {
+				continue
+			}
+			assert.Contains(t, names(found), m.Operation, "%s %s %s", m.Service, m.Method, m.Path)
+			got := g.check(found) == ""
+			if why, known := indistinct[m.Service+":"+m.Operation]; known && !got {
+				assert.NotEmpty(t, why)
+				continue
+			}
+			assert.Equal(t, want, got, "%s:%s is taken for %v: %s", m.Service, m.Operation, names(found), g.check(found))
+			passed[got]++
+		}
+	}
+	assert.Greater(t, passed[true], 5000, "reads that pass")
+	assert.Greater(t, passed[false], 10000, "others that don't")
+}
+
+func names(ops []*operation) []string {
+	var list []string
+	for _, op := range ops {
+		list = append(list, op.name)
+	}
+	return list
+}
+
+type somewhere struct {
+	base  string
+	place place
+}
+
+// request is the request as it is made there: a bucket that the host names is not in the path.
+func (s somewhere) request(t *testing.T, m madeRequest) *http.Request {
+	if s.place.bucket != "" {
+		m.Path = "/" + strings.TrimPrefix(strings.TrimPrefix(m.Path, "/"+s.place.bucket), "/")
+	}
+	return m.at(t, s.base)
+}
+
+// placesOf are an endpoint of the settings, where the signature alone tells the service, and one of AWS's,
+// where all services behind the host are possible.
+func placesOf(t *testing.T, m madeRequest) []somewhere {
+	t.Helper()
+	list := []somewhere{{base: "http://localhost:5000"}}
+	if m.Service == "s3" && strings.HasPrefix(m.Path, "/name") {
+		list = append(list, somewhere{"https://name.s3.eu-west-1.amazonaws.com", place{services: []string{"s3"}, bucket: "name"}})
+	}
+	for template, row := range theTables().places {
+		if slices.Contains(row.services, m.Service) && !strings.Contains(template, "{}") && !strings.HasPrefix(template, "*.") && row.partitions == "*" {
+			host := strings.NewReplacer("{region}", "eu-west-1", "{dns}", "amazonaws.com", "{dual}", "api.aws").Replace(template)
+			found, ok := theTables().place(host)
+			require.True(t, ok, host)
+			return append(list, somewhere{"https://" + host, found})
+		}
+	}
+	return list
+}
+
+func TestTablesAreWhatTheGeneratorMakes(t *testing.T) {
+	out := t.TempDir()
+	cmd := exec.Command(python(t), filepath.Join("..", "..", "scripts", "broker_tables.py"), out)
+	said, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", said)
+	for name, committed := range map[string]string{"operations.txt": operationsTable, "endpoints.txt": endpointsTable} {
+		made, err := os.ReadFile(filepath.Join(out, name))
+		require.NoError(t, err)
+		assert.True(t, string(made) == committed, "%s is not what scripts/broker_tables.py makes of the pinned botocore and IAM data: run `make tables` and review the change", name)
+	}
+}

@@ -1,0 +1,68 @@
+"""Prints the request that botocore makes for every operation of every service, a JSON object a line.
+
+Parameters are made up from the models: what is required, with a value of its type. Nothing is sent.
+"""
+
+import json
+from typing import Any, Dict
+from urllib.parse import urlencode
+
+import botocore.serialize
+from botocore.loaders import Loader
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
+
+DEPTH = 6
+
+
+def value(shape: Shape, depth: int = 0) -> Any:
+    if isinstance(shape, StructureShape):
+        if shape.is_tagged_union and shape.members:
+            name, member = next(iter(shape.members.items()))
+            return {name: value(member, depth + 1)}
+        return required(shape, depth)
+    if isinstance(shape, ListShape):
+        return [value(shape.member, depth + 1)] if depth < DEPTH else []
+    if isinstance(shape, MapShape):
+        return {}
+    if shape.type_name == "string":
+        return shape.enum[0] if getattr(shape, "enum", None) else "name"
+    return {"boolean": True, "timestamp": 0, "blob": b"x", "integer": 1, "long": 1, "float": 1.5, "double": 1.5}.get(shape.type_name, "x")
+
+
+def required(shape: StructureShape, depth: int) -> Dict[str, Any]:
+    names = set(shape.required_members) if depth < DEPTH else set()
+    names |= {name for name, member in shape.members.items() if member.serialization.get("location") == "uri"}
+    return {name: value(shape.members[name], depth + 1) for name in names}
+
+
+def text(part: Any) -> str:
+    """A query or form as it is sent; bodies of bytes never say what a request asks for."""
+    if isinstance(part, dict):
+        return urlencode(part)
+    return part if isinstance(part, str) else ""
+
+
+def main() -> None:
+    loader = Loader()
+    for name in loader.list_available_services("service-2"):
+        service = ServiceModel(loader.load_service_model(name, "service-2"), name)
+        for protocol in service.metadata.get("protocols") or [service.metadata["protocol"]]:
+            serializer = botocore.serialize.create_serializer(protocol, include_validation=False)
+            for operation in service.operation_names:
+                model: OperationModel = service.operation_model(operation)
+                made = serializer.serialize_to_request(required(model.input_shape, 0) if model.input_shape else {}, model)
+                request = {
+                    "service": name,
+                    "signing": service.signing_name,
+                    "operation": operation,
+                    "protocol": protocol,
+                    "method": made["method"],
+                    "path": made["url_path"],
+                    "query": text(made["query_string"]),
+                    "headers": {key: str(entry) for key, entry in made["headers"].items()},
+                    "body": text(made["body"]),
+                }
+                print(json.dumps(request))
+
+
+main()

