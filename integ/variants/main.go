@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
@@ -33,11 +32,9 @@ var variants = map[string]func(awscdk.Stack, *alarmtriage.AlarmTriageProps){
 		p.InvestigationWindow = awscdk.Duration_Hours(jsii.Number(6))
 		p.ReportsRetention = awscdk.Duration_Days(jsii.Number(30))
 		p.LogLevel = alarmtriage.LogLevel_DEBUG
-		p.LogRetention = awslogs.RetentionDays_ONE_MONTH
 		p.MaxCostUsd = jsii.Number(2)
 		p.ToolAllowHostOutput = jsii.Bool(true)
 		p.OnFailureQueue = awssqs.NewQueue(stack, jsii.String("Failed"), nil)
-		p.Tags = &map[string]*string{"team": jsii.String("payments")}
 	},
 	"named": func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 		p.ResourcePrefix, p.ResourceSuffix = jsii.String("prod"), jsii.String("us-east-1")

@@ -91,7 +91,7 @@ func Deploy(ctx context.Context, server *moto.Server, app, stackName, dir string
 	if err := CDK(ctx, server, dir, log, "bootstrap", "--app", app, "--output", out, "aws://"+moto.Account+"/"+moto.Region); err != nil {
 		return nil, err
 	}
-	if err := CDK(ctx, server, dir, log, "deploy", "--app", app, "--output", out, "--require-approval", "never", "--progress", "events", stackName); err != nil {
+	if err := CDK(ctx, server, dir, log, "deploy", "--app", app, "--output", out, "--require-approval", "never", "--method", "direct", "--no-previous-parameters", "--progress", "events", stackName); err != nil {
 		return nil, err
 	}
 	return Read(ctx, server, stackName, dir)

@@ -1,0 +1,85 @@
+package deploy
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/stack"
+)
+
+func TestStackIsDeployedAndChangedWithoutLosingData(t *testing.T) {
+	cloud, err := moto.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		cloud.Stop()
+		if t.Failed() {
+			log := cloud.Log()
+			t.Logf("moto's server said:\n%s", log[max(0, len(log)-4000):])
+		}
+	})
+	dir := t.TempDir()
+	app := filepath.Join(dir, "app")
+	run(t, moto.Root(), nil, "go", "build", "-o", app, "./integ/variants")
+	deploy := func(variant string) *stack.Deployment {
+		t.Helper()
+		t.Setenv("VARIANT", variant)
+		d, err := stack.Deploy(t.Context(), cloud, app, "TriageInteg", dir, os.Stderr)
+		require.NoError(t, err)
+		return d
+	}
+
+	first := deploy("default")
+	table, bucket := first.Outputs["OutTable"], first.Outputs["OutBucket"]
+	keepData(t, cloud, table, bucket)
+
+	changed := deploy("changed")
+	assert.Equal(t, table, changed.Outputs["OutTable"], "the table is not replaced")
+	assert.Equal(t, bucket, changed.Outputs["OutBucket"], "the bucket is not replaced")
+	orchestrator := changed.Find("TriageOrchestrator")
+	assert.Equal(t, "us.anthropic.claude-sonnet-4-5-20250929-v1:0", orchestrator.Env["MODEL_ID"])
+	assertData(t, cloud, table, bucket)
+
+	var said strings.Builder
+	out := filepath.Join(dir, "cdk.out")
+	require.NoError(t, stack.CDK(t.Context(), cloud, dir, &said, "diff", "--fail", "--no-change-set", "--app", app, "--output", out, "TriageInteg"), "what is deployed is what the app says")
+	assert.NotContains(t, said.String(), "alarmtriage: building", "nothing changed, nothing is built")
+
+	t.Setenv("VARIANT", "named")
+	assert.Error(t, stack.CDK(t.Context(), cloud, dir, &said, "diff", "--fail", "--no-change-set", "--app", app, "--output", out, "TriageInteg"), "another variant differs")
+}
+
+func s3Client(cloud *moto.Server) *s3.Client {
+	return s3.NewFromConfig(cloud.Config(), func(o *s3.Options) { o.UsePathStyle = true })
+}
+
+func keepData(t *testing.T, cloud *moto.Server, table, bucket string) {
+	t.Helper()
+	_, err := dynamodb.NewFromConfig(cloud.Config()).PutItem(t.Context(), &dynamodb.PutItemInput{
+		TableName: &table, Item: map[string]types.AttributeValue{config.TableKey: &types.AttributeValueMemberS{Value: "kept"}},
+	})
+	require.NoError(t, err)
+	_, err = s3Client(cloud).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("reports/kept.txt"), Body: strings.NewReader("kept")})
+	require.NoError(t, err)
+}
+
+func assertData(t *testing.T, cloud *moto.Server, table, bucket string) {
+	t.Helper()
+	item, err := dynamodb.NewFromConfig(cloud.Config()).GetItem(t.Context(), &dynamodb.GetItemInput{
+		TableName: &table, Key: map[string]types.AttributeValue{config.TableKey: &types.AttributeValueMemberS{Value: "kept"}},
+	})
+	require.NoError(t, err)
+	assert.NotEmpty(t, item.Item)
+	_, err = s3Client(cloud).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String("reports/kept.txt")})
+	assert.NoError(t, err)
+}
