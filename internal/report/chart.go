@@ -1,8 +1,8 @@
 package report
 
 import (
+	"encoding/json"
 	"fmt"
-	"html/template"
 	"math"
 	"strings"
 	"time"
@@ -10,23 +10,120 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// The chart's size and margins, in SVG units.
+// The chart is as wide as the page: its horizontal positions are percentages, its vertical ones pixels.
+// Lines are drawn in a plot of plotUnits units that is stretched to the width; text and dots stand
+// outside of it and keep their shape.
 const (
-	chartWidth, chartHeight                          = 640.0, 220.0
-	marginLeft, marginRight, marginTop, marginBottom = 56.0, 12.0, 14.0, 26.0
-	maxCharts                                        = 4
+	maxCharts  = 4
+	maxDots    = 120   // more datapoints than that are a line only
+	plotUnits  = 10000 // width of the plot in its own units
+	plotTop    = 22.0  // room for the transition's label
+	plotHeight = 170.0
+	chartTall  = plotTop + plotHeight + 22 // and for the times below
 )
 
-// charts draws the series that have datapoints, with the threshold and the moment of the transition.
-// Every text in it is escaped.
-func charts(rec *investigation.Record) []template.HTML {
-	var drawn []template.HTML
+// chartView is one metric, ready to be drawn.
+type chartView struct {
+	Number                  int
+	Label, Unit, Described  string
+	Height                  float64
+	PlotTop, PlotHeight     float64
+	PlotUnits, PlotBottom   float64
+	Rows                    []rowView
+	Times                   []timeView
+	Line, Band              string // points of polyline and polygon
+	Dots                    []dotView
+	Threshold, Transition   *ruleView
+	WindowLeft, WindowWidth float64 // of the evaluation window, in units of the plot; no width: not known
+	Legend                  string
+}
+
+type rowView struct {
+	Y, TextY float64
+	Label    string
+}
+
+type timeView struct{ Left, Anchor, Label string }
+
+type dotView struct {
+	Left     string
+	Y        float64
+	Breaches bool
+}
+
+type ruleView struct {
+	At            float64 // in units of the plot, or pixels from its top
+	Left          string  // of a transition's label
+	TextY         float64
+	Anchor, Label string
+}
+
+// charts draws the series that have datapoints.
+func charts(rec *investigation.Record) []chartView {
+	var drawn []chartView
+	rules := rulesOf(rec)
 	for _, s := range rec.Evidence.Series {
+		s.Points, s.Lower, s.Upper = finite(s.Points), finite(s.Lower), finite(s.Upper)
+		if s.Threshold != nil && !isFinite(*s.Threshold) {
+			s.Threshold = nil
+		}
 		if len(s.Points) > 0 && len(drawn) < maxCharts {
-			drawn = append(drawn, template.HTML(chart(s, rec.Alarm.Time)))
+			drawn = append(drawn, draw(len(drawn)+1, s, rec.Alarm.Time, rules))
 		}
 	}
 	return drawn
+}
+
+func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+func finite(points []investigation.Point) []investigation.Point {
+	var kept []investigation.Point
+	for _, p := range points {
+		if isFinite(p.Value) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// evaluation is how CloudWatch judges the alarm's metric.
+type evaluation struct {
+	periods    int
+	comparison string
+}
+
+// rulesOf takes what is known of the evaluation from the alarm's definition, else from its event.
+func rulesOf(rec *investigation.Record) evaluation {
+	var definition struct {
+		EvaluationPeriods  int
+		ComparisonOperator string
+	}
+	if json.Unmarshal(rec.Evidence.Definition, &definition) != nil {
+		definition.EvaluationPeriods = 0
+	}
+	rules := evaluation{periods: definition.EvaluationPeriods, comparison: first(definition.ComparisonOperator, rec.Alarm.Comparison)}
+	var data struct {
+		RecentDatapoints []any `json:"recentDatapoints"`
+	}
+	if rules.periods <= 0 && json.Unmarshal([]byte(rec.Alarm.ReasonData), &data) == nil {
+		rules.periods = len(data.RecentDatapoints)
+	}
+	return rules
+}
+
+// breaches tells whether a value is on the wrong side of the threshold.
+func (e evaluation) breaches(value, threshold float64) bool {
+	switch e.comparison {
+	case "GreaterThanThreshold":
+		return value > threshold
+	case "GreaterThanOrEqualToThreshold":
+		return value >= threshold
+	case "LessThanThreshold":
+		return value < threshold
+	case "LessThanOrEqualToThreshold":
+		return value <= threshold
+	}
+	return false
 }
 
 type scale struct{ low, high, from, to float64 }
@@ -35,53 +132,142 @@ func (s scale) at(v float64) float64 {
 	if s.high == s.low {
 		return (s.from + s.to) / 2
 	}
-	return s.from + (v-s.low)/(s.high-s.low)*(s.to-s.from)
+	// Divided before subtracting, so that the greatest numbers do not overflow.
+	return round(s.from + (v/2-s.low/2)/(s.high/2-s.low/2)*(s.to-s.from))
 }
 
-func chart(s investigation.Series, transition time.Time) string {
+// round keeps a tenth of a unit, which is less than can be seen.
+func round(v float64) float64 { return math.Round(v*10) / 10 }
+
+func draw(number int, s investigation.Series, transition time.Time, rules evaluation) chartView {
 	x, y := scales(s, transition)
-	var b strings.Builder
-	title := template.HTMLEscapeString(fmt.Sprintf("%s %s", plain(s.Label), plain(s.Unit)))
-	last := s.Points[len(s.Points)-1]
-	described := fmt.Sprintf("%d datapoints of %d s, from %s to %s; the last is %g", len(s.Points), s.Period, moment(s.Points[0].Time), moment(last.Time), last.Value)
-	if s.Threshold != nil {
-		described += fmt.Sprintf("; the threshold is %g", *s.Threshold)
-	}
-	fmt.Fprintf(&b, `<figure><figcaption>%s</figcaption><svg viewBox="0 0 %.0f %.0f" role="img" aria-label="%s">`, title, chartWidth, chartHeight, template.HTMLEscapeString(plain(s.Label)+": "+described))
-	for i := 0; i <= 4; i++ {
-		v := y.low + (y.high-y.low)*float64(i)/4
-		fmt.Fprintf(&b, `<line class="grid" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/><text x="%.1f" y="%.1f" text-anchor="end">%s</text>`, marginLeft, chartWidth-marginRight, y.at(v), y.at(v), marginLeft-6, y.at(v)+4, number(v))
-	}
-	for i := 0; i <= 3; i++ {
-		v := x.low + (x.high-x.low)*float64(i)/3
-		anchor := []string{"start", "middle", "middle", "end"}[i]
-		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="%s">%s</text>`, x.at(v), chartHeight-8, anchor, time.Unix(int64(v), 0).UTC().Format("15:04"))
+	c := chartView{
+		Number: number, Label: first(s.Label, s.ID, "metric"), Unit: unitOf(s),
+		Height: chartTall, PlotTop: plotTop, PlotHeight: plotHeight, PlotUnits: plotUnits, PlotBottom: plotTop + plotHeight,
+		Rows: rows(y), Times: times(x), Line: path(s.Points, x, y, false),
 	}
 	if len(s.Upper) > 0 && len(s.Lower) > 0 {
-		fmt.Fprintf(&b, `<polygon class="band" points="%s %s"/>`, path(s.Upper, x, y, false), path(s.Lower, x, y, true))
+		c.Band = path(s.Upper, x, y, false) + " " + path(s.Lower, x, y, true)
 	}
+	for _, p := range s.Points {
+		breaches := s.Threshold != nil && rules.breaches(p.Value, *s.Threshold)
+		if breaches || len(s.Points) <= maxDots {
+			c.Dots = append(c.Dots, dotView{percent(x.at(unix(p.Time))), plotTop + y.at(p.Value), breaches})
+		}
+	}
+	legend := []string{"Times are UTC."}
 	if s.Threshold != nil {
-		fmt.Fprintf(&b, `<line class="threshold" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`, marginLeft, chartWidth-marginRight, y.at(*s.Threshold), y.at(*s.Threshold))
+		at := y.at(*s.Threshold)
+		c.Threshold = &ruleView{At: at, TextY: plotTop + max(at-5, 10), Label: "threshold " + number3(*s.Threshold)}
+		legend = append(legend, "Dashed: the threshold.")
 	}
 	if !transition.IsZero() {
-		at := x.at(float64(transition.Unix()))
-		fmt.Fprintf(&b, `<line class="transition" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`, at, at, marginTop, chartHeight-marginBottom)
+		c.Transition = transitionRule(x, transition)
+		legend = append(legend, "Upright: the moment of ALARM.")
+		if rules.periods > 0 && s.Period > 0 {
+			start := max(x.low, unix(transition)-float64(rules.periods)*float64(s.Period))
+			c.WindowLeft, c.WindowWidth = x.at(start), x.at(unix(transition))-x.at(start)
+			legend = append(legend, fmt.Sprintf("Shaded: the %d periods of %d s that were judged.", rules.periods, s.Period))
+		}
 	}
-	fmt.Fprintf(&b, `<polyline class="series" points="%s"/>`, path(s.Points, x, y, false))
+	if c.Band != "" {
+		legend = append(legend, "Tinted: the band that is expected.")
+	}
+	c.Legend = strings.Join(legend, " ")
+	c.Described = described(s, transition, rules)
+	return c
+}
+
+// unitOf is what the numbers count, and how they were taken.
+func unitOf(s investigation.Series) string {
+	var parts []string
+	if s.Stat != "" && !strings.Contains(s.Label, s.Stat) {
+		parts = append(parts, s.Stat)
+	}
+	if s.Unit != "" && s.Unit != "None" {
+		parts = append(parts, s.Unit)
+	}
+	if s.Period > 0 {
+		parts = append(parts, fmt.Sprintf("per %d s", s.Period))
+	}
+	return strings.Join(parts, " ")
+}
+
+// described says in words what the picture shows.
+func described(s investigation.Series, transition time.Time, rules evaluation) string {
+	low, high := s.Points[0], s.Points[0]
+	breaching := 0
 	for _, p := range s.Points {
-		fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="2.5"/>`, x.at(float64(p.Time.Unix())), y.at(p.Value))
+		if p.Value < low.Value {
+			low = p
+		}
+		if p.Value > high.Value {
+			high = p
+		}
+		if s.Threshold != nil && rules.breaches(p.Value, *s.Threshold) {
+			breaching++
+		}
 	}
-	b.WriteString(`</svg><p class="legend">Times are UTC. Dashed: threshold. Vertical: the alarm's transition.</p></figure>`)
-	return b.String()
+	last := s.Points[len(s.Points)-1]
+	text := fmt.Sprintf("%d datapoints from %s to %s. Lowest %s, highest %s at %s, last %s.", len(s.Points), moment(s.Points[0].Time), moment(last.Time),
+		number3(low.Value), number3(high.Value), moment(high.Time), number3(last.Value))
+	if s.Threshold != nil {
+		text += fmt.Sprintf(" The threshold is %s.", number3(*s.Threshold))
+		if breaching > 0 {
+			text += fmt.Sprintf(" %d datapoints are beyond it.", breaching)
+		}
+	}
+	if !transition.IsZero() {
+		text += " The alarm went off at " + moment(transition) + "."
+	}
+	return text
+}
+
+func rows(y scale) []rowView {
+	var list []rowView
+	for i := 0; i <= 4; i++ {
+		v := y.low + (y.high/4-y.low/4)*float64(i)
+		list = append(list, rowView{Y: y.at(v), TextY: plotTop + y.at(v) - 4, Label: number3(v)})
+	}
+	return list
+}
+
+// times labels the axis; the day is shown where it changes.
+func times(x scale) []timeView {
+	var list []timeView
+	day := ""
+	for i, anchor := range []string{"start", "middle", "middle", "end"} {
+		v := x.low + (x.high-x.low)*float64(i)/3
+		at := time.Unix(int64(v), 0).UTC()
+		label := at.Format("15:04")
+		if x.high-x.low > 36*3600 || (day != "" && day != at.Format("01-02")) {
+			label = at.Format("01-02 15:04")
+		}
+		day = at.Format("01-02")
+		list = append(list, timeView{Left: percent(x.at(v)), Anchor: anchor, Label: label})
+	}
+	return list
+}
+
+func transitionRule(x scale, transition time.Time) *ruleView {
+	at := x.at(unix(transition))
+	rule := &ruleView{At: at, Left: percent(at), TextY: 14, Anchor: "middle", Label: "ALARM " + transition.UTC().Format("15:04:05")}
+	switch {
+	case at > 0.8*plotUnits:
+		rule.Anchor = "end"
+	case at < 0.2*plotUnits:
+		rule.Anchor = "start"
+	}
+	return rule
 }
 
 func scales(s investigation.Series, transition time.Time) (x, y scale) {
-	x = scale{math.Inf(1), math.Inf(-1), marginLeft, chartWidth - marginRight}
-	y = scale{math.Inf(1), math.Inf(-1), chartHeight - marginBottom, marginTop}
+	x = scale{math.Inf(1), math.Inf(-1), 0, plotUnits}
+	y = scale{math.Inf(1), math.Inf(-1), plotHeight, 0}
 	grow := func(s *scale, v float64) { s.low, s.high = min(s.low, v), max(s.high, v) }
 	for _, points := range [][]investigation.Point{s.Points, s.Lower, s.Upper} {
 		for _, p := range points {
-			grow(&x, float64(p.Time.Unix()))
+			grow(&x, unix(p.Time))
 			grow(&y, p.Value)
 		}
 	}
@@ -89,16 +275,22 @@ func scales(s investigation.Series, transition time.Time) (x, y scale) {
 		grow(&y, *s.Threshold)
 	}
 	if !transition.IsZero() {
-		grow(&x, float64(transition.Unix()))
+		grow(&x, unix(transition))
 	}
-	if y.low > 0 {
-		y.low = 0
-	}
+	y.low, y.high = min(y.low, 0), max(y.high, 0)
 	if y.high == y.low {
 		y.high = y.low + 1
 	}
+	// Air above what is highest, unless it is as high as numbers go.
+	if air := y.high + (y.high/12 - y.low/12); y.high > 0 && isFinite(air) {
+		y.high = air
+	}
 	return x, y
 }
+
+func unix(t time.Time) float64 { return float64(t.Unix()) }
+
+func percent(units float64) string { return fmt.Sprintf("%.2f%%", units*100/plotUnits) }
 
 func path(points []investigation.Point, x, y scale, backwards bool) string {
 	list := make([]string, len(points))
@@ -107,20 +299,24 @@ func path(points []investigation.Point, x, y scale, backwards bool) string {
 		if backwards {
 			at = len(points) - 1 - i
 		}
-		list[at] = fmt.Sprintf("%.1f,%.1f", x.at(float64(p.Time.Unix())), y.at(p.Value))
+		list[at] = fmt.Sprintf("%g,%g", x.at(unix(p.Time)), y.at(p.Value))
 	}
 	return strings.Join(list, " ")
 }
 
-// number is short enough for an axis.
-func number(v float64) string {
+// number3 is a number of about three digits.
+func number3(v float64) string {
+	size := math.Abs(v)
 	for _, unit := range []struct {
 		size float64
 		name string
-	}{{1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
-		if math.Abs(v) >= unit.size {
-			return strings.TrimSuffix(fmt.Sprintf("%.1f", v/unit.size), ".0") + unit.name
+	}{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e4, "k"}} {
+		if divisor := unit.size; size >= divisor && size < 1e15 {
+			if unit.name == "k" {
+				divisor = 1e3
+			}
+			return fmt.Sprintf("%.4g", v/divisor) + unit.name
 		}
 	}
-	return strings.TrimSuffix(fmt.Sprintf("%.2f", v), ".00")
+	return fmt.Sprintf("%.4g", v)
 }

@@ -3,8 +3,10 @@ package report
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
@@ -20,44 +22,75 @@ type Links struct {
 	Logs       string // the orchestrator's log group
 }
 
-// consoles are the console's domains by partition (AWS documentation, "Service endpoints" of the
-// partitions).
+// consoles are the console's domains by partition. A partition that is not here has no links: none is
+// better than one that leads elsewhere.
 var consoles = map[string]string{
 	"aws":        "console.aws.amazon.com",
 	"aws-cn":     "console.amazonaws.cn",
 	"aws-us-gov": "console.amazonaws-us-gov.com",
+	"aws-eusc":   "console.amazonaws-eusc.eu",
+}
+
+// regionName is what may become a part of a console's host name.
+var regionName = regexp.MustCompile(`^[a-z]{2,8}(-[a-z]+)+-\d{1,2}$`)
+
+// console is the console's address for an alarm's Region, or empty if there is none.
+func console(alarm *alarmevent.Alarm) string {
+	domain := consoles[alarm.Partition]
+	if domain == "" || !regionName.MatchString(alarm.Region) {
+		return ""
+	}
+	return "https://" + alarm.Region + "." + domain
 }
 
 // LinksFor makes the links of an investigation. bucket and keys say where its report lies; a record
 // without a ReportURI has none stored.
 func LinksFor(rec *investigation.Record, bucket string, keys Keys, logGroup string) Links {
-	domain, known := consoles[rec.Alarm.Partition]
-	if !known {
-		domain = consoles["aws"]
+	home := console(&rec.Alarm)
+	if home == "" {
+		return Links{}
 	}
-	region := rec.Alarm.Region
-	links := Links{
-		Alarm: fmt.Sprintf("https://%s.%s/cloudwatch/home?region=%s#alarmsV2:alarm/%s", region, domain, region, encode(rec.Alarm.Name)),
-	}
+	links := Links{Alarm: alarmLink(home, &rec.Alarm)}
 	if logGroup != "" {
-		// The console wants the name encoded twice, with $ in place of %.
+		// The console wants a log group's name encoded twice, the second time with $ in place of %.
 		twice := strings.ReplaceAll(encode(encode(logGroup)), "%", "$")
-		links.Logs = fmt.Sprintf("https://%s.%s/cloudwatch/home?region=%s#logsV2:log-groups/log-group/%s", region, domain, region, twice)
+		links.Logs = fmt.Sprintf("%s/cloudwatch/home?region=%s#logsV2:log-groups/log-group/%s", home, rec.Alarm.Region, twice)
 	}
-	if rec.ReportURI == "" {
-		return links
+	if rec.ReportURI != "" {
+		links.Report = objectLink(home, &rec.Alarm, bucket, keys.HTML)
+		links.ReportText = objectLink(home, &rec.Alarm, bucket, keys.Text)
+		links.ReportJSON = objectLink(home, &rec.Alarm, bucket, keys.JSON)
 	}
-	object := func(key string) string {
-		if key == "" {
-			return ""
-		}
-		return fmt.Sprintf("https://%s.%s/s3/object/%s?region=%s&prefix=%s", region, domain, bucket, region, encode(key))
+	return links
+}
+
+// alarmLink encodes the alarm's name once, as in the mails of CloudWatch itself.
+func alarmLink(home string, alarm *alarmevent.Alarm) string {
+	return fmt.Sprintf("%s/cloudwatch/home?region=%s#alarmsV2:alarm/%s", home, alarm.Region, encode(alarm.Name))
+}
+
+func objectLink(home string, alarm *alarmevent.Alarm, bucket, key string) string {
+	if bucket == "" || key == "" {
+		return ""
 	}
-	links.Report, links.ReportText, links.ReportJSON = object(keys.HTML), object(keys.Text), object(keys.JSON)
+	return fmt.Sprintf("%s/s3/object/%s?region=%s&prefix=%s", home, encode(bucket), alarm.Region, encode(key))
+}
+
+// linksForURI are the links of a report of which only the address of its text is known.
+func linksForURI(alarm *alarmevent.Alarm, uri string) Links {
+	home := console(alarm)
+	if home == "" {
+		return Links{}
+	}
+	links := Links{Alarm: alarmLink(home, alarm)}
+	bucket, key, ok := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
+	if base, isText := strings.CutSuffix(key, ".txt"); ok && isText && strings.HasPrefix(uri, "s3://") {
+		links.Report, links.ReportText = objectLink(home, alarm, bucket, base+".html"), objectLink(home, alarm, bucket, key)
+	}
 	return links
 }
 
 // encode makes text one segment of a URL.
 func encode(text string) string {
-	return strings.ReplaceAll(url.QueryEscape(text), "+", "%20")
+	return strings.ReplaceAll(url.QueryEscape(strings.ToValidUTF8(text, "\uFFFD")), "+", "%20")
 }

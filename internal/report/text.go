@@ -4,13 +4,17 @@ package report
 
 import (
 	"fmt"
+	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 const (
@@ -21,23 +25,32 @@ const (
 // Subject is the mail's subject: ASCII, without control characters, under 100 characters. The alarm's
 // name comes before what was found, since filters and threads go by it.
 func Subject(rec *investigation.Record) string {
-	verdict := "cause " + string(confidence(rec))
-	switch {
-	case rec.Outcome == investigation.OutcomeFallback:
-		verdict = "needs a human"
-	case confidence(rec) == investigation.Unknown:
-		verdict = "cause not found"
-	}
-	prefix := fmt.Sprintf("[%s] ", strings.ToUpper(string(severity(rec))))
-	if severity(rec) == investigation.SeverityUnknown {
-		prefix = "[ALARM] "
-	}
-	name := ascii(rec.Alarm.Name)
-	room := maxSubject - len(prefix) - len(": ") - len(verdict)
-	if len(name) > room {
+	return subject(tag(rec), ascii(plain(rec.Alarm.Name)), ": "+verdict(rec))
+}
+
+// subject fits the alarm's name between what must not be cut.
+func subject(before, name, after string) string {
+	if room := maxSubject - len(before) - len(after); len(name) > room {
 		name = name[:room-3] + "..."
 	}
-	return prefix + name + ": " + verdict
+	return before + name + after
+}
+
+func tag(rec *investigation.Record) string {
+	if severity(rec) == investigation.SeverityUnknown {
+		return "[ALARM] "
+	}
+	return fmt.Sprintf("[%s] ", strings.ToUpper(string(severity(rec))))
+}
+
+func verdict(rec *investigation.Record) string {
+	switch {
+	case rec.Outcome == investigation.OutcomeFallback:
+		return "needs a human"
+	case confidence(rec) == investigation.Unknown:
+		return "cause not found"
+	}
+	return "cause " + string(confidence(rec))
 }
 
 // ascii replaces what is not printable ASCII.
@@ -50,74 +63,28 @@ func ascii(text string) string {
 	}, text)
 }
 
+// confidence and severity are one of their words, whatever the record holds.
 func confidence(rec *investigation.Record) investigation.Confidence {
-	if rec.Report.Confidence == "" {
-		return investigation.Unknown
+	switch c := rec.Report.Confidence; c {
+	case investigation.Confirmed, investigation.Likely:
+		return c
 	}
-	return rec.Report.Confidence
+	return investigation.Unknown
 }
 
 func severity(rec *investigation.Record) investigation.Severity {
-	if rec.Report.Severity == "" {
-		return investigation.SeverityUnknown
+	switch s := rec.Report.Severity; s {
+	case investigation.SeverityCritical, investigation.SeverityHigh, investigation.SeverityMedium, investigation.SeverityLow:
+		return s
 	}
-	return rec.Report.Severity
+	return investigation.SeverityUnknown
 }
 
-// section is a part of the text that stands or falls as a whole when the text must be cut.
+// section is a part of the text.
 type section struct {
 	title string
 	body  string
-	keep  bool // never cut: what the reader needs first, and the links
-}
-
-// Text is the whole report as plain text.
-func Text(rec *investigation.Record, links Links) string {
-	var b strings.Builder
-	for _, s := range append(sections(rec, links), audit(rec)...) {
-		b.WriteString(s.String())
-	}
-	return b.String()
-}
-
-// Notification is the mail: the report without the audit trail, at most maxBytes long. Where it is cut,
-// it says what was left out and where it stands.
-func Notification(rec *investigation.Record, links Links, maxBytes int) string {
-	all := sections(rec, links)
-	length := 0
-	for _, s := range all {
-		length += len(s.String())
-	}
-	var left []string
-	for i := len(all) - 1; i >= 0 && length > maxBytes-200; i-- {
-		if all[i].keep {
-			continue
-		}
-		length -= len(all[i].String())
-		left = append(left, strings.ToLower(all[i].title))
-		all = slices.Delete(all, i, i+1)
-	}
-	var b strings.Builder
-	for _, s := range all {
-		b.WriteString(s.String())
-	}
-	if len(left) > 0 {
-		slices.Reverse(left)
-		b.WriteString(wrap("Left out of this message for its length: "+strings.Join(left, ", ")+". The stored report has all of it.", "") + "\n")
-	}
-	return cut(b.String(), maxBytes)
-}
-
-func cut(text string, maxBytes int) string {
-	const said = "\n[cut here; the stored report has the rest]\n"
-	if len(text) <= maxBytes {
-		return text
-	}
-	end := max(0, maxBytes-len(said))
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + said
+	keep  bool // never left out: what the reader needs first, and the links
 }
 
 func (s section) String() string {
@@ -130,25 +97,157 @@ func (s section) String() string {
 	return strings.ToUpper(s.title) + "\n" + s.body + "\n"
 }
 
-// sections is the report in the order in which it is read.
+// Text is the whole report as plain text.
+func Text(rec *investigation.Record, links Links) string {
+	rec = cleaned(rec)
+	var b strings.Builder
+	for _, s := range append(sections(rec, links), audit(rec)) {
+		b.WriteString(s.String())
+	}
+	return b.String()
+}
+
+// Notification is the mail: the report without the audit trail, at most maxBytes long. Long sections are
+// shortened first, then the last ones are left out; both is said, and where the whole report is.
+func Notification(rec *investigation.Record, links Links, maxBytes int) string {
+	all := sections(cleaned(rec), links)
+	if text := join(all, ""); len(text) <= maxBytes {
+		return text
+	}
+	var left []string
+	for {
+		text := join(shortened(all, maxBytes-maxSaid, left, links))
+		last := lastLoose(all)
+		if len(text) <= maxBytes || last < 0 {
+			return cut(text, maxBytes)
+		}
+		left = append(left, strings.ToLower(all[last].title))
+		all = slices.Delete(all, last, last+1)
+	}
+}
+
+// maxSaid is what saying what is missing takes, in bytes.
+const maxSaid = 600
+
+// leastSection is the least of a section that is worth showing, in bytes.
+const leastSection = 400
+
+func join(all []section, end string) string {
+	var b strings.Builder
+	for _, s := range all {
+		b.WriteString(s.String())
+	}
+	return b.String() + end
+}
+
+// lastLoose is the index of the last section that may be left out, or -1.
+func lastLoose(all []section) int {
+	for i := len(all) - 1; i >= 0; i-- {
+		if !all[i].keep && all[i].body != "" {
+			return i
+		}
+	}
+	return -1
+}
+
+// shortened cuts the longest sections so that all fit, as far as no section gets too short to be of use.
+func shortened(all []section, room int, left []string, links Links) (out []section, said string) {
+	sizes := make([]int, len(all))
+	for i, s := range all {
+		sizes[i] = len(s.String())
+	}
+	limit := max(levelled(sizes, room), leastSection)
+	var short []string
+	for _, s := range all {
+		if over := len(s.String()) - limit; over > 0 {
+			s.body = cutLines(s.body, len(s.body)-over)
+			short = append(short, strings.ToLower(first(s.title, "the verdict")))
+		}
+		out = append(out, s)
+	}
+	var lines []string
+	if len(short) > 0 {
+		lines = append(lines, "Shortened for this message: "+strings.Join(short, ", ")+".")
+	}
+	if len(left) > 0 {
+		slices.Reverse(left)
+		lines = append(lines, "Left out of this message for its length: "+strings.Join(left, ", ")+".")
+		slices.Reverse(left)
+	}
+	if first(links.Report, links.ReportText) != "" {
+		lines = append(lines, "The stored report has all of it.")
+	}
+	return out, wrap(strings.Join(lines, " "), "") + "\n"
+}
+
+// levelled is the greatest limit for which the sizes, each cut to it, add up to at most room.
+func levelled(sizes []int, room int) int {
+	sorted := slices.Clone(sizes)
+	slices.Sort(sorted)
+	for i, size := range sorted {
+		share := room / (len(sorted) - i)
+		if size > share {
+			return max(0, share)
+		}
+		room -= size
+	}
+	return math.MaxInt
+}
+
+const cutMark = "[cut here]\n"
+
+// cutLines keeps whole lines of text, up to maxBytes with the mark that says so.
+func cutLines(text string, maxBytes int) string {
+	kept := text[:runeStart(text, maxBytes-len(cutMark))]
+	if end := strings.LastIndexByte(kept, '\n'); end > len(kept)/2 {
+		kept = kept[:end]
+	}
+	return strings.TrimRight(kept, "\n") + "\n" + cutMark
+}
+
+// cut is the last resort, for a limit that is too small for anything to be chosen.
+func cut(text string, maxBytes int) string {
+	if len(text) <= maxBytes {
+		return text
+	}
+	if maxBytes < len(cutMark) {
+		return text[:runeStart(text, maxBytes)]
+	}
+	return text[:runeStart(text, maxBytes-len(cutMark))] + cutMark
+}
+
+// runeStart is the greatest start of a character in text that is at most at.
+func runeStart(text string, at int) int {
+	if at >= len(text) {
+		return len(text)
+	}
+	for at = max(at, 0); at > 0 && !utf8.RuneStart(text[at]); at-- {
+	}
+	return at
+}
+
+// sections is the report in the order in which it is read: what broke and how bad it is, what to do,
+// where to look, and only then why all that is so.
 func sections(rec *investigation.Record, links Links) []section {
 	r := rec.Report
 	return []section{
 		{body: headline(rec), keep: true},
-		{title: "Executive summary", body: paragraph(first(r.Summary, fallbackSummary(rec))), keep: true},
-		{title: "Do first", body: actions(r.Actions, rec, links), keep: true},
+		{title: "Executive summary", body: paragraphs(first(r.Summary, fallbackSummary(rec))), keep: true},
 		{title: "Root cause", body: rootCause(rec), keep: true},
-		{title: "Impact assessment", body: paragraph(r.Impact)},
+		{title: "Impact assessment", body: paragraphs(r.Impact), keep: true},
+		{title: "Immediate actions", body: actions(rec), keep: true},
+		{title: "Links", body: linkLines(links), keep: true},
+		{title: "The alarm", body: theAlarm(rec), keep: true},
 		{title: "Investigation details", body: findings(r.Findings)},
-		{title: "In the model's own words (not checked)", body: paragraph(r.FreeText)},
-		{title: "What could not be seen", body: notSeen(rec)},
+		{title: "In the model's own words (not checked)", body: paragraphs(r.FreeText)},
+		{title: "What could not be seen", body: bullets(notSeen(rec))},
 		{title: "The metric", body: metrics(rec)},
 		{title: "Changes before the alarm", body: changes(rec)},
 		{title: "Fired together", body: related(rec.Together)},
+		{title: "Also in alarm", body: related(rec.Evidence.Related)},
 		{title: "Seen before", body: seenBefore(rec)},
 		{title: "Prevention measures", body: bullets(r.Prevention)},
 		{title: "Monitoring recommendations", body: bullets(r.Monitoring)},
-		{title: "Links", body: linkLines(links), keep: true},
 		{title: "About this investigation", body: about(rec), keep: true},
 	}
 }
@@ -162,19 +261,57 @@ func first(texts ...string) string {
 	return ""
 }
 
+// verdictLine is the whole report in a few words.
+func verdictLine(rec *investigation.Record) string {
+	var said []string
+	if severity(rec) != investigation.SeverityUnknown {
+		said = append(said, "Severity "+string(severity(rec))+".")
+	}
+	switch {
+	case rec.Outcome == investigation.OutcomeFallback:
+		said = append(said, "Needs a human: no conclusion was reached.")
+	default:
+		said = append(said, map[investigation.Confidence]string{
+			investigation.Confirmed: "Cause confirmed by evidence.", investigation.Likely: "Cause likely, not proven.",
+			investigation.Unknown: "Cause not established.",
+		}[confidence(rec)])
+	}
+	return strings.Join(said, " ")
+}
+
 func headline(rec *investigation.Record) string {
-	var b strings.Builder
-	b.WriteString(wrap("Alarm: "+plain(rec.Alarm.Name), "       ") + "\n")
-	fmt.Fprintf(&b, "Since: %s\n", moment(rec.Alarm.Time))
-	fmt.Fprintf(&b, "Where: account %s, %s\n", plain(rec.Alarm.Account), plain(rec.Alarm.Region))
-	fmt.Fprintf(&b, "Cause: %s\n", map[investigation.Confidence]string{
-		investigation.Confirmed: "confirmed by evidence", investigation.Likely: "likely, not proven", investigation.Unknown: "not established",
-	}[confidence(rec)])
-	fmt.Fprintf(&b, "Severity: %s\n", severity(rec))
+	text := verdictLine(rec) + "\n" + wrap(plain(rec.Alarm.Name+", "+rec.Alarm.Region+", since "+moment(rec.Alarm.Time)), "") + "\n"
 	if rec.OutcomeWhy != "" {
-		b.WriteString("\n" + wrap("NOTE: "+plain(rec.OutcomeWhy), "") + "\n")
+		text += "\n" + wrap("NOTE: "+unmarked(rec.OutcomeWhy), "") + "\n"
+	}
+	return text
+}
+
+// theAlarm is what CloudWatch said.
+func theAlarm(rec *investigation.Record) string {
+	a := rec.Alarm
+	var b strings.Builder
+	for _, line := range []struct{ name, value string }{
+		{"Name", a.Name}, {"State", string(a.State) + " since " + moment(a.Time)}, {"Where", "account " + a.Account + ", " + a.Region},
+		{"Reason", a.Reason}, {"Describes itself as", a.Description}, {"Set off by", contributor(a)},
+	} {
+		if line.value != "" {
+			b.WriteString(wrap(line.name+": "+plain(line.value), "  ") + "\n")
+		}
 	}
 	return b.String()
+}
+
+// contributor names the time series that set off an alarm with several.
+func contributor(a alarmevent.Alarm) string {
+	if a.Contributor == nil {
+		return ""
+	}
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(a.Contributor.Attributes)) {
+		pairs = append(pairs, name+"="+a.Contributor.Attributes[name])
+	}
+	return first(strings.Join(pairs, ", "), a.Contributor.ID)
 }
 
 func fallbackSummary(rec *investigation.Record) string {
@@ -182,47 +319,55 @@ func fallbackSummary(rec *investigation.Record) string {
 }
 
 func rootCause(rec *investigation.Record) string {
-	var b strings.Builder
-	cause := rec.Report.RootCause
-	if cause == "" {
-		cause = "Not established."
-	}
-	b.WriteString(paragraph(cause))
+	text := paragraphs(first(rec.Report.RootCause, "Not established."))
 	if rec.Report.Downgraded != "" {
-		b.WriteString(paragraph("Doubt: " + rec.Report.Downgraded + "."))
+		text += paragraphs("Doubt: " + rec.Report.Downgraded + ".")
 	}
-	return b.String()
+	return text
 }
 
-// actions are the first steps. Without any of the model's there are those that always help.
-func actions(list []investigation.Action, rec *investigation.Record, links Links) string {
-	if len(list) == 0 {
-		list = manualSteps(rec)
+// steps are what to do first. Without any of the model's there are those that always help.
+func steps(rec *investigation.Record) []investigation.Action {
+	if len(rec.Report.Actions) > 0 {
+		return rec.Report.Actions
 	}
+	return manualSteps(rec)
+}
+
+func actions(rec *investigation.Record) string {
 	var b strings.Builder
-	for i, action := range list {
-		b.WriteString(wrap(fmt.Sprintf("%d. %s", i+1, plain(action.Text)), "   ") + "\n")
-		if action.Command != "" {
-			// Never wrapped: it is there to be copied.
-			b.WriteString("\n    " + strings.ReplaceAll(strings.TrimSpace(action.Command), "\n", "\n    ") + "\n\n")
+	for i, action := range steps(rec) {
+		mark := fmt.Sprintf("%d. ", i+1)
+		b.WriteString(wrap(mark+unmarked(action.Text), strings.Repeat(" ", len(mark))) + "\n")
+		if command := strings.TrimSpace(action.Command); command != "" {
+			// Never folded: it is there to be copied.
+			b.WriteString("\n" + indent(command) + "\n\n")
 		}
 	}
 	return b.String()
 }
 
 func manualSteps(rec *investigation.Record) []investigation.Action {
-	region, name := shellQuote(rec.Alarm.Region), shellQuote(rec.Alarm.Name)
+	region := option("--region", rec.Alarm.Region)
 	steps := []investigation.Action{
-		{Text: "Look at the alarm and its history.", Command: "aws cloudwatch describe-alarm-history --region " + region + " --alarm-name " + name + " --max-records 20"},
-		{Text: "Look at what changed in the hour before.", Command: "aws cloudtrail lookup-events --region " + region + " --lookup-attributes AttributeKey=ReadOnly,AttributeValue=false --max-results 50"},
+		{Text: "Look at the alarm and its history.", Command: "aws cloudwatch describe-alarm-history " + region + " " + option("--alarm-name", rec.Alarm.Name) + " --max-records 20"},
+		{Text: "Look at what changed in the hour before.", Command: "aws cloudtrail lookup-events " + region + " --lookup-attributes AttributeKey=ReadOnly,AttributeValue=false --max-results 50"},
 	}
 	for _, metric := range rec.Alarm.Metrics {
 		if function := metric.Dimensions["FunctionName"]; function != "" {
-			steps = append(steps, investigation.Action{Text: "Read the function's latest errors.", Command: "aws logs tail --region " + region + " " + shellQuote("/aws/lambda/"+function) + " --since 1h --filter-pattern ERROR"})
+			steps = append(steps, investigation.Action{Text: "Read the function's latest errors.", Command: "aws logs tail " + shellQuote("/aws/lambda/"+function) + " " + region + " --since 1h --filter-pattern ERROR"})
 			break
 		}
 	}
 	return append(steps, investigation.Action{Text: "Check the health of what the alarm's metric measures, and of what it depends on."})
+}
+
+// option is an option of a command with its value, which may begin like an option itself.
+func option(name, value string) string {
+	if strings.HasPrefix(value, "-") {
+		return name + "=" + shellQuote(value)
+	}
+	return name + " " + shellQuote(value)
 }
 
 // shellQuote makes text one word of a shell, whatever is in it.
@@ -241,19 +386,26 @@ func findings(list []investigation.Finding) string {
 	for i, finding := range list {
 		state := string(finding.Confidence)
 		if !finding.Verified {
-			state += ", UNVERIFIED: " + first(finding.Problem, "no evidence is cited")
+			state += ", UNVERIFIED: " + problemOf(finding)
 		}
-		b.WriteString(wrap(fmt.Sprintf("%d. %s (%s)", i+1, plain(finding.Statement), plain(state)), "   ") + "\n")
+		mark := fmt.Sprintf("%d. ", i+1)
+		under := strings.Repeat(" ", len(mark))
+		b.WriteString(wrap(mark+unmarked(finding.Statement)+" ("+plain(state)+")", under) + "\n")
 		for _, citation := range finding.Evidence {
 			if citation.Found {
-				b.WriteString(wrap(fmt.Sprintf("   tool call %d: \"%s\"", citation.Call, plain(citation.Quote)), "   ") + "\n")
+				b.WriteString(wrap(fmt.Sprintf("%stool call %d: \"%s\"", under, citation.Call, plain(citation.Quote)), under) + "\n")
 			}
 		}
 	}
 	return b.String()
 }
 
-func notSeen(rec *investigation.Record) string {
+func problemOf(finding investigation.Finding) string {
+	return first(finding.Problem, "no evidence is cited")
+}
+
+// notSeen is what the investigation could not look at, as the model says and as code noticed.
+func notSeen(rec *investigation.Record) []string {
 	lines := slices.Clone(rec.Report.NotSeen)
 	for _, n := range rec.NotSeen {
 		lines = append(lines, fmt.Sprintf("%s: %s (tool call %d)", n.What, n.Why, n.Call))
@@ -261,7 +413,7 @@ func notSeen(rec *investigation.Record) string {
 	if rec.Evidence.Problem != "" {
 		lines = append(lines, "Evidence collected beforehand: "+rec.Evidence.Problem)
 	}
-	return bullets(lines)
+	return lines
 }
 
 func metrics(rec *investigation.Record) string {
@@ -289,31 +441,55 @@ func metrics(rec *investigation.Record) string {
 const maxListed = 10
 
 func changes(rec *investigation.Record) string {
-	var lines []string
-	for i, c := range rec.Evidence.Changes {
-		if i == maxListed {
-			lines = append(lines, fmt.Sprintf("… and %d more", len(rec.Evidence.Changes)-maxListed))
-			break
-		}
-		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s by %s %s", moment(c.Time), c.Event, first(c.User, "unknown"), strings.Join(c.Resources, ", "))))
-	}
-	return bullets(lines)
+	list := slices.Clone(rec.Evidence.Changes)
+	slices.SortStableFunc(list, func(a, b investigation.Change) int { return b.Time.Compare(a.Time) })
+	return bullets(listed(list, func(c investigation.Change) string { return moment(c.Time) + " " + changeLine(c) }))
 }
 
-func related(list []investigation.Related) string {
-	var lines []string
-	for _, r := range list {
-		lines = append(lines, strings.TrimSpace(r.Name+" "+r.Reason))
+func changeLine(c investigation.Change) string {
+	line := c.Event + " by " + first(c.User, "unknown")
+	if len(c.Resources) > 0 {
+		line += ": " + strings.Join(c.Resources, ", ")
 	}
-	return bullets(lines)
+	if c.Error != "" {
+		line += " (failed: " + c.Error + ")"
+	}
+	return line
+}
+
+// listed makes a line of each element, up to maxListed, and says how many more there are.
+func listed[T any](list []T, line func(T) string) []string {
+	var lines []string
+	for _, element := range list[:min(len(list), maxListed)] {
+		lines = append(lines, line(element))
+	}
+	if more := len(list) - maxListed; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	return lines
+}
+
+func related(list []investigation.Related) string { return bullets(listed(list, relatedLine)) }
+
+func relatedLine(r investigation.Related) string {
+	line := r.Name
+	if !r.Since.IsZero() {
+		line += ", since " + moment(r.Since)
+	}
+	if r.Reason != "" {
+		line += ": " + r.Reason
+	}
+	return line
 }
 
 func seenBefore(rec *investigation.Record) string {
-	var lines []string
-	for _, past := range rec.SeenBefore {
-		lines = append(lines, fmt.Sprintf("%s: %s", moment(past.Time), first(past.Cause, "no cause found")))
-	}
-	return bullets(lines)
+	return bullets(listed(rec.SeenBefore, func(past investigation.Past) string {
+		line := moment(past.Time) + ": " + unmarked(first(past.Cause, "no cause found"))
+		if past.ReportURI != "" {
+			line += " (" + past.ReportURI + ")"
+		}
+		return line
+	}))
 }
 
 func linkLines(links Links) string {
@@ -326,80 +502,117 @@ func linkLines(links Links) string {
 	return b.String()
 }
 
-func about(rec *investigation.Record) string {
+// fact is a line of the report's end.
+type fact struct{ Name, Value string }
+
+// facts is what the investigation was and what it took; its cost and duration come last.
+func facts(rec *investigation.Record) []fact {
 	u := rec.Usage
-	tokens := fmt.Sprintf("%d in, %d out", u.InputTokens+u.CacheWriteTokens, u.OutputTokens)
+	tokens := fmt.Sprintf("%s in, %s out", thousands(u.InputTokens+u.CacheWriteTokens), thousands(u.OutputTokens))
 	if u.CacheReadTokens > 0 {
-		tokens += fmt.Sprintf(", %d from cache", u.CacheReadTokens)
+		tokens += fmt.Sprintf(", %s from cache", thousands(u.CacheReadTokens))
 	}
-	price := "price of this model not known"
-	if u.PriceKnown {
-		price = fmt.Sprintf("about $%.4f", u.CostUSD)
+	list := []fact{
+		{"Investigation", rec.ID},
+		{"Outcome", map[investigation.Outcome]string{
+			investigation.OutcomeCompleted: "completed: the model concluded by itself",
+			investigation.OutcomeConcluded: "concluded: a limit was near, the model concluded from what it had",
+			investigation.OutcomeFallback:  "fallback: no conclusion of a model",
+		}[rec.Outcome]},
+		{"Model", rec.Model},
+		{"Looked at", fmt.Sprintf("%d model calls, %d tool calls", u.ModelCalls, u.ToolCalls)},
+		{"Tokens", tokens},
 	}
-	lines := []string{
-		"Outcome: " + string(rec.Outcome),
-		"Model: " + rec.Model,
-		fmt.Sprintf("Model calls: %d, tool calls: %d", u.ModelCalls, u.ToolCalls),
-		fmt.Sprintf("Tokens: %s (%s)", tokens, price),
-		"Duration: " + rec.EndedAt.Sub(rec.StartedAt).Round(time.Second).String(),
-		"Region: " + rec.Alarm.Region + ", account: " + rec.Alarm.Account,
-		"Investigation: " + rec.ID,
-	}
-	if rec.EndedAt.IsZero() {
-		lines = slices.Delete(lines, 4, 5)
+	if rec.Resumed > 0 {
+		list = append(list, fact{"Resumed", fmt.Sprintf("%d times from a checkpoint", rec.Resumed)})
 	}
 	if rec.Repeats > 0 {
-		lines = append(lines, fmt.Sprintf("The alarm fired %d more times meanwhile.", rec.Repeats))
+		list = append(list, fact{"Repeats", fmt.Sprintf("the alarm fired %d more times meanwhile", rec.Repeats)})
 	}
+	cost := "the price of this model is not known"
+	if u.PriceKnown {
+		cost = fmt.Sprintf("about $%.4f", u.CostUSD)
+	}
+	list = append(list, fact{"Cost", cost})
+	if !rec.EndedAt.IsZero() {
+		list = append(list, fact{"Duration", rec.EndedAt.Sub(rec.StartedAt).Round(time.Second).String()})
+	}
+	return list
+}
+
+func about(rec *investigation.Record) string {
 	var b strings.Builder
-	for _, line := range lines {
-		b.WriteString(wrap(plain(line), "") + "\n")
+	for _, f := range facts(rec) {
+		if f.Value != "" {
+			b.WriteString(wrap(f.Name+": "+plain(f.Value), "  ") + "\n")
+		}
 	}
 	return b.String()
 }
 
-// audit is the investigation round by round, for the stored report.
-func audit(rec *investigation.Record) []section {
-	var b strings.Builder
-	write := func(call *investigation.ToolCall) {
-		fmt.Fprintf(&b, "\n--- tool call %d\n%s\n", call.Number, indent(call.Command))
-		switch {
-		case call.Cached > 0:
-			fmt.Fprintf(&b, "--- answered from tool call %d\n", call.Cached)
-		case call.Answer == nil:
-			fmt.Fprintf(&b, "--- failed: %s\n", plain(call.Problem))
-		default:
-			fmt.Fprintf(&b, "--- output (%.1f s)\n%s\n", call.Answer.ExecutionTime, indent(call.Answer.Output))
-			for _, request := range call.Answer.AWSCalls {
-				fmt.Fprintf(&b, "    aws: %s:%s %s %d %d ms %s%s\n", plain(request.Service), plain(request.Operation), plain(request.Region), request.Status, request.DurationMS, plain(request.ErrorCode), plain(request.Refused))
-			}
-		}
+// thousands groups the digits of a number.
+func thousands(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
 	}
+	return digits
+}
+
+// audit is the investigation round by round, for the stored report.
+func audit(rec *investigation.Record) section {
+	var b strings.Builder
 	if rec.Evidence.Call != nil {
-		write(rec.Evidence.Call)
+		b.WriteString(auditCall(rec.Evidence.Call))
 	}
 	for i := range rec.Rounds {
 		round := &rec.Rounds[i]
-		fmt.Fprintf(&b, "\n=== round %d (%s)\n", round.Number, round.StopReason)
-		if round.Text != "" {
-			b.WriteString(paragraph(round.Text))
-		}
+		fmt.Fprintf(&b, "\n=== round %d (%s)\n", round.Number, plain(round.StopReason))
+		b.WriteString(paragraphs(round.Text))
 		if round.Note != "" {
-			fmt.Fprintf(&b, "(%s)\n", round.Note)
+			b.WriteString(wrap("("+plain(round.Note)+")", "") + "\n")
 		}
 		for j := range round.Calls {
-			write(&round.Calls[j])
+			b.WriteString(auditCall(&round.Calls[j]))
 		}
 	}
-	return []section{{title: "The whole investigation", body: b.String()}}
+	return section{title: "The whole investigation", body: b.String()}
+}
+
+func auditCall(call *investigation.ToolCall) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n--- tool call %d\n%s\n", call.Number, indent(call.Command))
+	switch {
+	case call.Cached > 0:
+		fmt.Fprintf(&b, "--- answered from tool call %d\n", call.Cached)
+	case call.Answer == nil:
+		fmt.Fprintf(&b, "--- failed: %s\n", plain(call.Problem))
+	default:
+		fmt.Fprintf(&b, "--- output (%.1f s)\n%s\n", call.Answer.ExecutionTime, indent(output(call.Answer)))
+		for _, request := range call.Answer.AWSCalls {
+			fmt.Fprintf(&b, "    aws: %s\n", plain(requestLine(request)))
+		}
+		if call.Answer.AWSCallsCut > 0 {
+			fmt.Fprintf(&b, "    aws: and %d more\n", call.Answer.AWSCallsCut)
+		}
+	}
+	return b.String()
+}
+
+func requestLine(request toolcall.AWSCall) string {
+	line := fmt.Sprintf("%s:%s %s %d, %d ms", request.Service, request.Operation, request.Region, request.Status, request.DurationMS)
+	if why := first(request.ErrorCode, request.Refused); why != "" {
+		line += ", " + why
+	}
+	return line
 }
 
 func indent(text string) string {
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	for i, line := range lines {
-		lines[i] = "    " + plain(line)
+	list := strings.Split(strings.TrimRight(lines(text), "\n"), "\n")
+	for i, line := range list {
+		list[i] = strings.TrimRight("    "+line, " ")
 	}
-	return strings.Join(lines, "\n")
+	return strings.Join(list, "\n")
 }
 
 func moment(t time.Time) string {
@@ -412,37 +625,11 @@ func moment(t time.Time) string {
 func bullets(list []string) string {
 	var b strings.Builder
 	for _, entry := range list {
-		if entry = plain(entry); entry != "" {
+		if entry = unmarked(entry); entry != "" {
 			b.WriteString(wrap("- "+entry, "  ") + "\n")
 		}
 	}
 	return b.String()
-}
-
-func paragraph(text string) string {
-	if text = strings.TrimSpace(text); text == "" {
-		return ""
-	}
-	var b strings.Builder
-	for _, line := range strings.Split(text, "\n") {
-		b.WriteString(wrap(plain(line), "") + "\n")
-	}
-	return b.String()
-}
-
-// plain takes out line breaks, control characters and marks that turn the direction of text: one line
-// of untrusted text stays one line.
-func plain(text string) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\r' || r == '\t':
-			return ' '
-		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
-	return strings.TrimRight(text, " ")
 }
 
 // wrap folds text at blanks; further lines begin with indent. A word longer than a line stays whole, as
@@ -465,4 +652,16 @@ func wrap(text, indent string) string {
 	}
 	b.WriteString(line)
 	return b.String()
+}
+
+// output is what a reader of a tool call wants to see.
+func output(answer *toolcall.Answer) string {
+	if answer.Output != "" {
+		return answer.Output
+	}
+	parts := []string{answer.Stdout, answer.Stderr, answer.Error}
+	if len(answer.Result) > 0 && string(answer.Result) != "null" {
+		parts = append(parts, string(answer.Result))
+	}
+	return first(strings.TrimSpace(strings.Join(parts, "\n")), "(no output)")
 }

@@ -2,16 +2,14 @@ package triage
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
 // recover tells once per investigation that its alarm is OK again.
@@ -39,26 +37,18 @@ func (h *Handler) recover(ctx context.Context, alarm *alarmevent.Alarm) (Result,
 }
 
 func recoveryMessage(alarm *alarmevent.Alarm, r *dedupe.Recovery) notify.Message {
+	followUp := followUpOf(alarm, r)
 	return notify.Message{
-		Subject:    "RECOVERED: " + alarm.Name,
-		Body:       recoveryText(alarm, r),
+		Subject:    followUp.Subject(),
+		Body:       followUp.Text(),
 		Attributes: map[string]string{"investigation_id": r.ID, "outcome": "recovered", "account": alarm.Account, "region": alarm.Region},
 		Group:      alarm.ARN,
 		ID:         r.ID + "/recovered",
 	}
 }
 
-func recoveryText(alarm *alarmevent.Alarm, r *dedupe.Recovery) string {
-	text := fmt.Sprintf("The alarm %s is OK again", alarm.Name)
-	if !alarm.Time.IsZero() {
-		text += fmt.Sprintf(" since %s, %s after its investigation began",
-			alarm.Time.Format("2006-01-02 15:04:05 UTC"), alarm.Time.Sub(r.StartedAt).Round(time.Second))
-	}
-	text += ".\n\n" + alarm.Reason + "\n\nInvestigation " + r.ID + "\n"
-	if r.ReportURI != "" {
-		text += "Report: " + r.ReportURI + "\n"
-	}
-	return text
+func followUpOf(alarm *alarmevent.Alarm, r *dedupe.Recovery) report.Recovery {
+	return report.Recovery{Alarm: alarm, Investigation: r.ID, StartedAt: r.StartedAt, ReportURI: r.ReportURI}
 }
 
 // sendRecoveryCard puts the follow-up into the thread of the investigation's card.
@@ -66,11 +56,7 @@ func (h *Handler) sendRecoveryCard(ctx context.Context, alarm *alarmevent.Alarm,
 	if h.CardTopic == nil {
 		return
 	}
-	card, err := json.Marshal(map[string]any{
-		"version": "1.0", "source": "custom", "id": r.ID + "-recovered",
-		"content":  map[string]any{"textType": "client-markdown", "title": "Recovered: " + alarm.Name, "description": recoveryText(alarm, r)},
-		"metadata": map[string]any{"threadId": alarm.ARN, "summary": alarm.Name + " is OK again"},
-	})
+	card, err := followUpOf(alarm, r).Card()
 	if err == nil {
 		err = h.CardTopic.Publish(ctx, notify.Message{Body: string(card), Group: alarm.ARN, ID: r.ID + "/recovered-card"})
 	}

@@ -1,0 +1,92 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// JSON is the record itself, word for word: schema/report.schema.json describes it.
+func JSON(rec *investigation.Record) ([]byte, error) {
+	text, err := encodeJSON(rec, "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encode investigation %s: %w", rec.ID, err)
+	}
+	return text, nil
+}
+
+// encodeJSON encodes v with lists instead of null.
+func encodeJSON[T any](v T, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetIndent("", indent)
+	verbatim := func(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
+	if err := encoder.Encode(remade(v, verbatim)); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// completion is the detail of a completion event: the record without its rounds and evidence, which are
+// in the bucket. schema/completion.schema.json describes it.
+type completion struct {
+	SchemaVersion string                  `json:"schema_version"`
+	ID            string                  `json:"id"`
+	Alarm         completionAlarm         `json:"alarm"`
+	StartedAt     time.Time               `json:"started_at"`
+	EndedAt       time.Time               `json:"ended_at"`
+	Outcome       investigation.Outcome   `json:"outcome"`
+	OutcomeWhy    string                  `json:"outcome_why,omitempty"`
+	Model         string                  `json:"model"`
+	Report        investigation.Report    `json:"report"`
+	NotSeen       []investigation.NotSeen `json:"not_seen,omitempty"`
+	Usage         investigation.Usage     `json:"usage"`
+	Repeats       int                     `json:"repeats"`
+	ReportURI     string                  `json:"report_uri"`
+}
+
+type completionAlarm struct {
+	Name    string    `json:"name"`
+	ARN     string    `json:"arn"`
+	Account string    `json:"account"`
+	Region  string    `json:"region"`
+	Kind    string    `json:"kind"`
+	Reason  string    `json:"reason"`
+	Time    time.Time `json:"time"`
+}
+
+// Completion is the detail of the completion event, at most maxBytes long: its lists and then its texts
+// are left out when it is longer.
+func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
+	c := completion{
+		SchemaVersion: rec.SchemaVersion, ID: rec.ID,
+		Alarm: completionAlarm{
+			Name: rec.Alarm.Name, ARN: rec.Alarm.ARN, Account: rec.Alarm.Account, Region: rec.Alarm.Region,
+			Kind: string(rec.Alarm.Kind), Reason: rec.Alarm.Reason, Time: rec.Alarm.Time,
+		},
+		StartedAt: rec.StartedAt, EndedAt: rec.EndedAt, Outcome: rec.Outcome, OutcomeWhy: rec.OutcomeWhy, Model: rec.Model,
+		Report: rec.Report, NotSeen: rec.NotSeen, Usage: rec.Usage, Repeats: rec.Repeats, ReportURI: rec.ReportURI,
+	}
+	for _, shorten := range []func(){
+		func() {},
+		func() { c.Report.Findings, c.NotSeen = nil, nil },
+		func() {
+			c.Report = investigation.Report{Confidence: c.Report.Confidence, Severity: c.Report.Severity}
+			c.Alarm.Reason, c.OutcomeWhy = "", ""
+		},
+	} {
+		shorten()
+		detail, err := encodeJSON(c, "")
+		if err != nil {
+			return nil, fmt.Errorf("encode the completion event: %w", err)
+		}
+		if detail = bytes.TrimSpace(detail); len(detail) <= maxBytes {
+			return detail, nil
+		}
+	}
+	return nil, fmt.Errorf("the completion event is larger than %d bytes", maxBytes)
+}

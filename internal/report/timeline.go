@@ -1,0 +1,108 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// maxTimeline bounds the timeline; what is farthest from the alarm is left out first.
+const maxTimeline = 40
+
+// happening is one line of the timeline.
+type happening struct {
+	Time  time.Time
+	Day   string // where another day begins
+	Clock string
+	From  string // how long before or after the alarm
+	Kind  string // change, alarm, finding, other, investigation: its look
+	Name  string // of the kind, for the reader
+	Text  string
+	Href  string // of the finding
+}
+
+// timeline is what happened, in order: changes before the alarm, its transition, other alarms, findings
+// with a time, and the investigation itself. left counts what was left out.
+func timeline(rec *investigation.Record) (list []happening, left int) {
+	add := func(at time.Time, kind, name, text, href string) {
+		if !at.IsZero() {
+			list = append(list, happening{Time: at.UTC(), Kind: kind, Name: name, Text: clip(plain(text), maxPageQuote), Href: href})
+		}
+	}
+	add(rec.Alarm.Time, "alarm", "Alarm", fmt.Sprintf("%s went to %s", rec.Alarm.Name, rec.Alarm.State), "")
+	if !rec.StartedAt.IsZero() {
+		add(rec.StartedAt, "investigation", "Investigation", "began", "")
+	}
+	if !rec.EndedAt.IsZero() {
+		add(rec.EndedAt, "investigation", "Investigation", fmt.Sprintf("ended: %s", verdict(rec)), "")
+	}
+	for i, finding := range rec.Report.Findings {
+		add(finding.Time, "finding", "Finding", unmarked(finding.Statement), fmt.Sprintf("#finding-%d", i+1))
+	}
+	for _, c := range rec.Evidence.Changes {
+		add(c.Time, "change", "Change", changeLine(c), "")
+	}
+	for _, item := range rec.Evidence.History {
+		if item.Type == "ConfigurationUpdate" {
+			add(item.Time, "change", "Alarm changed", item.Summary, "")
+		}
+	}
+	for _, other := range append(slices.Clone(rec.Together), rec.Evidence.Related...) {
+		add(other.Since, "other", "Other alarm", strings.TrimSuffix(other.Name+": "+other.Reason, ": "), "")
+	}
+	alarm := rec.Alarm.Time
+	if alarm.IsZero() {
+		alarm = rec.StartedAt
+	}
+	list, left = nearest(list, alarm)
+	slices.SortStableFunc(list, func(a, b happening) int { return a.Time.Compare(b.Time) })
+	day := ""
+	for i := range list {
+		h := &list[i]
+		h.Clock, h.From = h.Time.Format("15:04:05"), distance(h.Time, rec.Alarm.Time)
+		if today := h.Time.Format("Monday 2006-01-02"); today != day {
+			h.Day, day = today, today
+		}
+	}
+	return list, left
+}
+
+// distance is how long before or after the alarm something was, in the two largest units.
+func distance(at, alarm time.Time) string {
+	apart := at.Sub(alarm).Round(time.Second)
+	if alarm.IsZero() || apart == 0 {
+		return ""
+	}
+	side := "after"
+	if apart < 0 {
+		apart, side = -apart, "before"
+	}
+	days, hours, minutes, seconds := int(apart.Hours())/24, int(apart.Hours())%24, int(apart.Minutes())%60, int(apart.Seconds())%60
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		unit string
+	}{{days, "d"}, {hours, "h"}, {minutes, "min"}, {seconds, "s"}} {
+		if part.n > 0 && len(parts) < 2 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.unit))
+		} else if len(parts) > 0 {
+			break
+		}
+	}
+	return strings.Join(parts, " ") + " " + side
+}
+
+// nearest keeps the happenings that are nearest to the alarm.
+func nearest(list []happening, alarm time.Time) (kept []happening, left int) {
+	if len(list) <= maxTimeline {
+		return list, 0
+	}
+	slices.SortStableFunc(list, func(a, b happening) int {
+		return cmp.Compare(a.Time.Sub(alarm).Abs(), b.Time.Sub(alarm).Abs())
+	})
+	return list[:maxTimeline], len(list) - maxTimeline
+}

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Prints the path of a Chromium or Chrome for the browser tests. Where there is none, it installs Chromium
+# with the system's package manager, as root or with a sudo that asks for no password; where it cannot, it
+# says what to install and fails.
+set -euo pipefail
+
+find_browser() {
+  if [ -n "${ALARMTRIAGE_CHROMIUM:-}" ]; then
+    echo "$ALARMTRIAGE_CHROMIUM"
+    return
+  fi
+  for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do
+    command -v "$name" && return
+  done
+  for path in "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" "/Applications/Chromium.app/Contents/MacOS/Chromium"; do
+    [ -x "$path" ] && echo "$path" && return
+  done
+  return 1
+}
+
+give_up() {
+  {
+    echo "The browser tests need Chromium or Google Chrome, and $1."
+    echo "Install it, such as with one of"
+    echo "  apt-get install chromium        (Debian)"
+    echo "  snap install chromium           (Ubuntu)"
+    echo "  dnf install chromium            (Fedora)"
+    echo "  brew install --cask chromium    (macOS)"
+    echo "or set ALARMTRIAGE_CHROMIUM to the path of one that is installed elsewhere."
+  } >&2
+  exit 1
+}
+
+install_browser() {
+  local root=()
+  if [ "$(id -u)" != 0 ]; then
+    sudo -n true 2>/dev/null || give_up "installing it would take root's rights"
+    root=(sudo -n)
+  fi
+  if command -v apt-get >/dev/null; then
+    echo "installing Chromium with apt-get" >&2
+    "${root[@]}" apt-get -qq update >&2 || true
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core >&2 ||
+      give_up "apt-get could not install it"
+  elif command -v dnf >/dev/null; then
+    echo "installing Chromium with dnf" >&2
+    "${root[@]}" dnf -q -y install chromium >&2 || give_up "dnf could not install it"
+  else
+    give_up "this system has no package manager that this script knows"
+  fi
+}
+
+if ! find_browser; then
+  install_browser
+  find_browser || give_up "it is still not there after installing it"
+fi
