@@ -48,6 +48,7 @@ func TestStackIsDeployedAndChangedWithoutLosingData(t *testing.T) {
 	assert.Equal(t, bucket, changed.Outputs["OutBucket"], "the bucket is not replaced")
 	orchestrator := changed.Find("TriageOrchestrator")
 	assert.Equal(t, "us.anthropic.claude-sonnet-4-5-20250929-v1:0", orchestrator.Env["MODEL_ID"])
+	assert.Equal(t, 3008, changed.Find("TriageTool").MemoryMB)
 	assertData(t, cloud, table, bucket)
 
 	var said strings.Builder
@@ -57,6 +58,9 @@ func TestStackIsDeployedAndChangedWithoutLosingData(t *testing.T) {
 
 	t.Setenv("VARIANT", "named")
 	assert.Error(t, stack.CDK(t.Context(), cloud, dir, &said, "diff", "--fail", "--no-change-set", "--app", app, "--output", out, "TriageInteg"), "another variant differs")
+
+	require.NoError(t, stack.CDK(t.Context(), cloud, dir, os.Stderr, "destroy", "--force", "--app", app, "--output", out, "TriageInteg"))
+	assertData(t, cloud, table, bucket)
 }
 
 func s3Client(cloud *moto.Server) *s3.Client {

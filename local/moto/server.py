@@ -1,7 +1,10 @@
 """moto's server with two reads that investigations need and that moto does not have: the history of an
 alarm (cloudwatch:DescribeAlarmHistory), and the writes made in the account (cloudtrail:LookupEvents).
 
-Both answer from what really happened in this server: the alarm's state changes, and the write requests
+It also mends two things that moto's CloudFormation gets wrong: the layers of a function that is updated, and
+the deletion of a role, which takes the role's policies off first.
+
+Both reads answer from what really happened in this server: the alarm's state changes, and the write requests
 that it received. A request may say with the header X-Event-Time (seconds since 1970) when its write is to
 have happened, so that a demo can tell a story of the last minutes.
 """
@@ -12,11 +15,13 @@ import uuid
 from datetime import datetime, timezone
 from typing import Any
 
+from moto.awslambda.models import LambdaFunction
 from moto.cloudtrail.responses import CloudTrailResponse
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, BaseResponse
-from moto.iam.models import iam_backends
+from moto.iam.models import Role, iam_backends
 from moto.server import main
+from moto.utilities.utils import get_partition
 
 # What CloudTrail does not list among an account's writes: reads, and writes of data.
 UNLISTED = ("Get", "List", "Describe", "Head", "Lookup", "Filter", "Query", "Scan", "Batch", "Search", "PutLogEvents", "PutMetricData",
@@ -26,6 +31,8 @@ MAX_EVENTS = 1000
 _events: list[dict[str, Any]] = []
 _lock = threading.Lock()
 _call_action = BaseResponse.call_action
+_layers_data = LambdaFunction._get_layers_data
+_delete_role = Role.delete_from_cloudformation_json
 
 
 def _names(parameters: Any) -> list[str]:
@@ -112,6 +119,19 @@ def describe_alarm_history(self: CloudWatchResponse) -> ActionResult:
     return ActionResult({"AlarmHistoryItems": items[::-1][: int(self._get_param("MaxRecords") or 100)]})
 
 
+def layers_data(self: LambdaFunction, layers: list[Any]) -> Any:
+    return _layers_data(self, [getattr(layer, "arn", layer) for layer in layers])
+
+
+def delete_role(cls: type[Role], name: str, template: dict[str, Any], account_id: str, region: str) -> None:
+    backend = iam_backends[account_id][get_partition(region)]
+    for arn in list(backend.get_role(name).managed_policies):
+        backend.detach_role_policy(arn, name)
+    _delete_role(name, template, account_id, region)
+
+
+LambdaFunction._get_layers_data = layers_data  # type: ignore[method-assign]
+Role.delete_from_cloudformation_json = classmethod(delete_role)  # type: ignore[assignment]
 CloudTrailResponse.lookup_events = lookup_events  # type: ignore[attr-defined]
 CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: ignore[attr-defined]
 BaseResponse.call_action = call_action  # type: ignore[method-assign]
