@@ -48,6 +48,7 @@ func (t *AlarmTriage) AttachAlarms(alarms ...awscloudwatch.AlarmBase) {
 
 // attach adds the action for ALARM and, where recoveries are told, for OK.
 func (t *AlarmTriage) attach(alarm awscloudwatch.AlarmBase) {
+	t.refuseOwn(alarm) // before Bind does: a panic there would leave the call open in the Node process of jsii
 	alarm.AddAlarmAction(t.AlarmAction())
 	if t.notifyRecovery {
 		alarm.AddOkAction(t.AlarmAction())

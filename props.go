@@ -33,6 +33,18 @@ const (
 	LogLevel_DEBUG LogLevel = "DEBUG"
 )
 
+// ToolPermissions is what the tool's role is built from; the built-in denies apply to each.
+type ToolPermissions string
+
+// The kinds of tool roles.
+const (
+	// AWS's managed policy ReadOnlyAccess: every service, and what AWS adds to it.
+	ToolPermissions_READ_ONLY_ACCESS ToolPermissions = "READ_ONLY_ACCESS"
+	// The reads of this library's own list: the state, changes, metrics and logs of the services that
+	// alarms usually are about, and nothing that AWS adds later.
+	ToolPermissions_ALLOW_LIST ToolPermissions = "ALLOW_LIST"
+)
+
 // ReportsAccessLogs says where S3 writes the access log of the report bucket.
 type ReportsAccessLogs struct {
 	// The bucket that receives the log. Required.
@@ -162,9 +174,11 @@ type AlarmTriageProps struct {
 	// Security groups of both functions in Vpc. Default: a new one each.
 	SecurityGroups *[]awsec2.ISecurityGroup
 
+	// What the tool's role is built from. Default: ToolPermissions_READ_ONLY_ACCESS.
+	ToolPermissions ToolPermissions
 	// IAM actions taken from the tool on top of the built-in denies. Default: none.
 	ToolDeniedActions *[]*string
-	// IAM actions given to the tool on top of ReadOnlyAccess; a deny still wins. Default: none.
+	// IAM actions given to the tool on top of ToolPermissions; a deny still wins. Default: none.
 	ToolAllowedActions *[]*string
 	// Let the tool read directories of people (Cognito users, identity store …). Default: false.
 	ToolAllowPersonalData *bool
@@ -226,6 +240,9 @@ func withDefaults(props *AlarmTriageProps) *AlarmTriageProps {
 	}
 	if p.Tracing == "" {
 		p.Tracing = awslambda.Tracing_DISABLED
+	}
+	if p.ToolPermissions == "" {
+		p.ToolPermissions = ToolPermissions_READ_ONLY_ACCESS
 	}
 	if p.RemovalPolicy == "" {
 		p.RemovalPolicy = awscdk.RemovalPolicy_RETAIN
@@ -340,6 +357,7 @@ func validate(props *AlarmTriageProps) []string {
 			}
 		}
 	}
+	l.oneOf("ToolPermissions", string(props.ToolPermissions), string(ToolPermissions_READ_ONLY_ACCESS), string(ToolPermissions_ALLOW_LIST))
 	l.oneOf("LogLevel", string(props.LogLevel), "ERROR", "INFO", "DEBUG")
 	if g := props.Guardrail; g != nil && (g.GuardrailId == nil || g.GuardrailVersion == nil) {
 		l.add("Guardrail must have GuardrailId and GuardrailVersion")

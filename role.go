@@ -45,27 +45,119 @@ var logReads = []string{
 	"logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:Get*", "logs:StartLiveTail", "logs:StartQuery", "logs:Unmask",
 }
 
-// newToolRole makes the role that the model's code acts under: ReadOnlyAccess less the denies.
+// newToolRole makes the role that the model's code acts under: ReadOnlyAccess or the allow-list, less the
+// denies.
 func newToolRole(scope constructs.Construct, props *AlarmTriageProps, name *string, own ownResources) awsiam.Role {
 	role := awsiam.NewRole(scope, jsii.String("ToolRole"), &awsiam.RoleProps{
 		RoleName:            name,
 		Description:         jsii.String("What the investigating model's code may read"),
 		AssumedBy:           awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 		PermissionsBoundary: props.PermissionsBoundary,
-		ManagedPolicies: &[]awsiam.IManagedPolicy{
-			awsiam.ManagedPolicy_FromAwsManagedPolicyName(jsii.String("ReadOnlyAccess")),
-		},
 	})
-	awsiam.NewManagedPolicy(scope, jsii.String("ToolDenies"), &awsiam.ManagedPolicyProps{
-		Description: jsii.String("Reads that hand out credentials, data or code, taken away from ReadOnlyAccess"),
+	if props.ToolPermissions == ToolPermissions_ALLOW_LIST {
+		allowTriageReads(scope, role)
+	} else {
+		role.AddManagedPolicy(awsiam.ManagedPolicy_FromAwsManagedPolicyName(jsii.String("ReadOnlyAccess")))
+	}
+	denySensitiveReads(scope, role, props)
+	denyOwn(scope, role, own)
+	if props.ToolAllowedActions != nil && len(*props.ToolAllowedActions) > 0 {
+		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:       jsii.String("AllowedByTheUser"),
+			Actions:   props.ToolAllowedActions,
+			Resources: jsii.Strings("*"),
+		}))
+	}
+	return role
+}
+
+// maxPolicyActions is how many characters of actions one managed policy is given, of the 6,144 that IAM
+// takes in all ("IAM and STS character limits").
+const maxPolicyActions = 5000
+
+// inPolicies splits actions into as many lists as there must be policies of them.
+func inPolicies(actions []string) [][]string {
+	const quotesAndComma = 3
+	lists, used := [][]string{nil}, 0
+	for _, action := range actions {
+		if used += len(action) + quotesAndComma; used > maxPolicyActions {
+			lists, used = append(lists, nil), len(action)+quotesAndComma
+		}
+		lists[len(lists)-1] = append(lists[len(lists)-1], action)
+	}
+	return lists
+}
+
+// numbered is id for the first of several, and id2, id3 … for the others.
+func numbered(id string, i int) *string {
+	if i == 0 {
+		return jsii.String(id)
+	}
+	return jsii.Sprintf("%s%d", id, i+1)
+}
+
+func apiGatewayPaths(scope constructs.Construct, paths []string) *[]*string {
+	arns := make([]*string, len(paths))
+	for i, path := range paths {
+		arns[i] = jsii.Sprintf("arn:%s:apigateway:*::%s", *awscdk.Stack_Of(scope).Partition(), path)
+	}
+	return &arns
+}
+
+// allowTriageReads gives a role the reads of the allow-list.
+func allowTriageReads(scope constructs.Construct, role awsiam.Role) {
+	for i, actions := range inPolicies(triageReads.Names()) {
+		statements := []awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:       jsii.String("TriageReads"),
+			Actions:   jsii.Strings(actions...),
+			Resources: jsii.Strings("*"),
+		})}
+		if i == 0 {
+			statements = append(statements, awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Sid:       jsii.String("ApiGateway"),
+				Actions:   jsii.Strings("apigateway:GET"),
+				Resources: apiGatewayPaths(scope, apiGatewayReads),
+			}))
+		}
+		awsiam.NewManagedPolicy(scope, numbered("ToolReads", i), &awsiam.ManagedPolicyProps{
+			Description: jsii.String("The reads that an investigation needs"),
+			Roles:       &[]awsiam.IRole{role},
+			Statements:  &statements,
+		})
+	}
+}
+
+// denySensitiveReads takes from a role what must not be read whatever else allows it.
+func denySensitiveReads(scope constructs.Construct, role awsiam.Role, props *AlarmTriageProps) {
+	for i, actions := range inPolicies(deniedToolActions(props)) {
+		statements := []awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:       jsii.String("SensitiveReads"),
+			Effect:    awsiam.Effect_DENY,
+			Actions:   jsii.Strings(actions...),
+			Resources: jsii.Strings("*"),
+		})}
+		if i == 0 {
+			statements = append(statements, awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Sid:       jsii.String("ApiKeyValues"),
+				Effect:    awsiam.Effect_DENY,
+				Actions:   jsii.Strings("apigateway:GET"),
+				Resources: apiGatewayPaths(scope, apiKeyPaths),
+			}))
+		}
+		awsiam.NewManagedPolicy(scope, numbered("ToolDenies", i), &awsiam.ManagedPolicyProps{
+			Description: jsii.String("Reads that hand out credentials, data or code, taken away from the tool"),
+			Roles:       &[]awsiam.IRole{role},
+			Statements:  &statements,
+		})
+	}
+}
+
+// denyOwn keeps a role from what the triage itself stores and logs.
+func denyOwn(scope constructs.Construct, role awsiam.Role, own ownResources) {
+	awsiam.NewManagedPolicy(scope, jsii.String("ToolDeniesOwn"), &awsiam.ManagedPolicyProps{
+		Description: jsii.String("The triage's own data, which an investigation must not see"),
 		Roles:       &[]awsiam.IRole{role},
 		Statements: &[]awsiam.PolicyStatement{
-			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-				Sid:       jsii.String("SensitiveReads"),
-				Effect:    awsiam.Effect_DENY,
-				Actions:   jsii.Strings(deniedToolActions(props)...),
-				Resources: jsii.Strings("*"),
-			}),
 			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 				Sid:       jsii.String("TriageData"),
 				Effect:    awsiam.Effect_DENY,
@@ -80,14 +172,6 @@ func newToolRole(scope constructs.Construct, props *AlarmTriageProps, name *stri
 			}),
 		},
 	})
-	if props.ToolAllowedActions != nil && len(*props.ToolAllowedActions) > 0 {
-		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid:       jsii.String("AllowedByTheUser"),
-			Actions:   props.ToolAllowedActions,
-			Resources: jsii.Strings("*"),
-		}))
-	}
-	return role
 }
 
 // geographic prefixes of cross-Region inference profiles, as in the Bedrock User Guide, "Supported

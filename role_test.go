@@ -2,6 +2,7 @@ package alarmtriage_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -157,15 +158,52 @@ func TestGroupsOfReadsOpenByProp(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			stack := newStack()
 			newTriage(stack, test.open)
+			denied := " "
 			for _, s := range policies(t, stack, "TriageToolDenies") {
 				if s.Sid == "SensitiveReads" {
-					actions := " " + text(s.Action) + " "
-					assert.NotContains(t, actions, " "+test.opened+" ")
-					assert.Contains(t, actions, " "+test.still+" ")
+					denied += text(s.Action) + " "
 				}
 			}
+			assert.NotContains(t, denied, " "+test.opened+" ")
+			assert.Contains(t, denied, " "+test.still+" ")
 		})
 	}
+}
+
+func TestAnyNumberOfDeniesFitsIntoPolicies(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		var many []string
+		for i := range 400 {
+			many = append(many, fmt.Sprintf("someservice:DescribeThingNumber%d", i))
+		}
+		p.ToolDeniedActions = jsii.Strings(many...)
+	})
+	const most = 6144 // characters, IAM's limit of a managed policy
+	for id, resource := range *synth(stack).FindResources(jsii.String("AWS::IAM::ManagedPolicy"), nil) {
+		document, err := json.Marshal((*resource)["Properties"].(map[string]any)["PolicyDocument"])
+		require.NoError(t, err)
+		assert.Less(t, len(document), most, id)
+	}
+	last := policies(t, stack, "TriageToolDenies")
+	var denied []string
+	for _, s := range last {
+		denied = append(denied, text(s.Action))
+	}
+	assert.Contains(t, strings.Join(denied, " "), "someservice:DescribeThingNumber399")
+}
+
+func TestAllowListTakesThePlaceOfReadOnlyAccess(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.ToolPermissions = alarmtriage.ToolPermissions_ALLOW_LIST })
+	assert.NotContains(t, fmt.Sprint(*synth(stack).ToJSON()), "ReadOnlyAccess")
+	var allowed []string
+	for _, s := range policies(t, stack, "TriageToolReads") {
+		assert.Equal(t, "Allow", s.Effect)
+		allowed = append(allowed, text(s.Action))
+	}
+	assert.Contains(t, strings.Join(allowed, " "), "cloudwatch:GetMetricData")
+	assert.NotEmpty(t, policies(t, stack, "TriageToolDenies"))
 }
 
 func TestToolCannotReadTheTriageItselfAndStillLogs(t *testing.T) {
