@@ -28,6 +28,7 @@ const (
 	EnvGuardrailVersion = "GUARDRAIL_VERSION"
 	EnvInstructions     = "INSTRUCTIONS"
 	EnvInstructionsURI  = "INSTRUCTIONS_S3_URI"
+	EnvRunbooksURI      = "RUNBOOKS_S3_URI"
 	EnvPrices           = "MODEL_PRICES"
 	EnvNotifyRecovery   = "NOTIFY_RECOVERY"
 	EnvEventBus         = "COMPLETION_EVENT_BUS"
@@ -49,6 +50,9 @@ const ReportsPrefix = "reports/"
 // CheckpointsPrefix is the key prefix of running investigations' checkpoints. It lies under
 // ReportsPrefix, so that one grant covers both.
 const CheckpointsPrefix = ReportsPrefix + "checkpoints/"
+
+// SelfAlarmPrefix begins the names of the alarms that watch an AlarmTriage. They are never investigated.
+const SelfAlarmPrefix = "alarmtriage-self-"
 
 // Attributes of the investigations table that the construct has to know.
 const (
@@ -79,6 +83,7 @@ type Orchestrator struct {
 	GuardrailVersion string
 	Instructions     string // extra text for the model
 	InstructionsURI  string // s3://bucket/key of more of it
+	RunbooksURI      string // s3://bucket/prefix below which alarms name their runbooks
 	Prices           string // JSON that overrides the built-in price table
 	NotifyRecovery   bool   // also tell when the alarm is OK again
 	EventBus         string // name or ARN of the bus for completion events; empty: none
@@ -102,6 +107,7 @@ func (o Orchestrator) Environment() map[string]string {
 		EnvGuardrailVersion: o.GuardrailVersion,
 		EnvInstructions:     o.Instructions,
 		EnvInstructionsURI:  o.InstructionsURI,
+		EnvRunbooksURI:      o.RunbooksURI,
 		EnvPrices:           o.Prices,
 		EnvEventBus:         o.EventBus,
 	}
@@ -142,6 +148,7 @@ func ParseOrchestrator(getenv func(string) string) (Orchestrator, error) {
 		GuardrailVersion: getenv(EnvGuardrailVersion),
 		Instructions:     getenv(EnvInstructions),
 		InstructionsURI:  getenv(EnvInstructionsURI),
+		RunbooksURI:      getenv(EnvRunbooksURI),
 		Prices:           getenv(EnvPrices),
 		NotifyRecovery:   getenv(EnvNotifyRecovery) == "true",
 		EventBus:         getenv(EnvEventBus),

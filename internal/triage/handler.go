@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
@@ -151,6 +152,8 @@ func skipReason(alarm *alarmevent.Alarm) string {
 	switch {
 	case alarm.State != alarmevent.StateAlarm:
 		return fmt.Sprintf("the alarm's state is %s, not ALARM", alarm.State)
+	case strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix):
+		return "the alarm watches an AlarmTriage itself, whose failing would start ever more investigations"
 	case alarm.MutedBy != "":
 		return "the alarm is muted by " + alarm.MutedBy
 	case alarm.SuppressedBy != "":

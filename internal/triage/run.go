@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
@@ -124,24 +125,31 @@ func (r *run) agent(ctx context.Context, resume []byte, bounds Run) (err error) 
 	return r.Investigator.Investigate(ctx, bounds, r.rec, resume)
 }
 
-// instructions are the extra texts for the model; the object in S3 is read anew each time, so that
+// instructions are the extra texts for the model; objects in S3 are read anew each time, so that
 // runbooks change without a deployment.
 func (r *run) instructions(ctx context.Context) string {
-	text := r.Config.Instructions
+	var texts []string
+	for _, text := range []string{r.Config.Instructions, r.moreInstructions(ctx), r.runbook(ctx)} {
+		if text != "" {
+			texts = append(texts, text)
+		}
+	}
+	return strings.Join(texts, "\n\n")
+}
+
+// moreInstructions is the text of the instructions object, or nothing.
+func (r *run) moreInstructions(ctx context.Context) string {
 	if r.Config.InstructionsURI == "" {
-		return text
+		return ""
 	}
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
-	more, err := r.Store.Text(quick, r.Config.InstructionsURI, maxInstructions)
+	text, err := r.Store.Text(quick, r.Config.InstructionsURI, maxInstructions)
 	if err != nil {
 		r.log.Warn("instructions not read", "error", err, "advice", awsapi.Advice(err))
-		return text
+		return ""
 	}
-	if text == "" {
-		return more
-	}
-	return text + "\n\n" + more
+	return text
 }
 
 // fallBack makes the record renderable without any conclusion.

@@ -1,0 +1,54 @@
+package triage_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
+)
+
+func TestTheRunbookThatAnAlarmNamesIsReadAndNothingElse(t *testing.T) {
+	const said = "The team's runbook for this alarm:\nLook at the queue first."
+	tests := []struct {
+		name, configuration, tags string
+		want                      string
+	}{
+		{"a line of the description", `{"description": "Orders fail.\nRunbook: orders.md\nAsk sam."}`, `{}`, said},
+		{"the whole URI", `{"description": "runbook: s3://runbooks/team/orders.md"}`, `{}`, said},
+		{"the tag", `{}`, `{"runbook": "orders.md"}`, said},
+		{"the tag before the line", `{"description": "runbook: gone.md"}`, `{"runbook": "orders.md"}`, said},
+		{"none", `{"description": "see the runbook"}`, `{}`, ""},
+		{"a link for people", `{"description": "runbook: https://wiki.example.com/orders"}`, `{}`, ""},
+		{"another bucket", `{"description": "runbook: s3://secrets/orders.md"}`, `{}`, ""},
+		{"another prefix", `{"description": "runbook: ../secret.md"}`, `{}`, ""},
+		{"one that is not there", `{"description": "runbook: gone.md"}`, `{}`, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t)
+			for key, text := range map[string]string{"team/orders.md": "Look at the queue first.", "secret.md": "secret"} {
+				_, err := b.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("runbooks"), Key: &key, Body: strings.NewReader(text)})
+				require.NoError(t, err)
+			}
+			b.Config.RunbooksURI = "s3://runbooks/team/"
+			event := strings.Replace(action("a", 1), `"alarmName":"a"`, `"alarmName":"a","configuration":`+tt.configuration+`,"alarmTags":`+tt.tags, 1)
+			b.investigated(t, "request-1", event)
+			assert.Equal(t, tt.want, b.agent.runs[0].Instructions)
+		})
+	}
+}
+
+func TestAlarmsThatWatchATriageAreNotInvestigated(t *testing.T) {
+	b := newBench(t)
+	answer, err := b.invoke(t, "request-1", action(config.SelfAlarmPrefix+"shop-failures", 1))
+	require.NoError(t, err)
+	assert.Equal(t, triage.StatusSkipped, answer.Results[0].Status)
+	assert.Contains(t, answer.Results[0].Reason, "watches an AlarmTriage itself")
+	assert.Zero(t, b.agent.calls)
+}
