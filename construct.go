@@ -3,6 +3,7 @@ package alarmtriage
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -31,10 +32,12 @@ type AlarmTriage struct {
 	toolRole             awsiam.Role
 	orchestratorLogGroup awslogs.LogGroup
 	toolLogGroup         awslogs.LogGroup
-	table                awsdynamodb.Table
-	reports              awss3.Bucket
+	table                awsdynamodb.ITable
+	reports              awss3.IBucket
+	dashboard            awscloudwatch.Dashboard // nil: none
+	selfAlarms           []awscloudwatch.AlarmBase
 	attached             []awscloudwatch.IAlarm
-	topics               []awssns.ITopic // that it sends to
+	topics               []awssns.ITopic // that it and its own alarms send to
 	notifyRecovery       bool
 }
 
@@ -49,10 +52,17 @@ func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	if p.ChatCardTopic != nil {
 		t.topics = append(t.topics, p.ChatCardTopic)
 	}
+	if p.SelfAlarmTopic != nil {
+		t.topics = append(t.topics, p.SelfAlarmTopic)
+	}
 	constructs.NewConstruct_Override(t, scope, id)
 
-	t.table = t.newTable(p)
-	t.reports = t.newReportBucket(p)
+	if t.table = p.InvestigationsTable; t.table == nil {
+		t.table = t.newTable(p)
+	}
+	if t.reports = p.ReportsBucket; t.reports == nil {
+		t.reports = t.newReportBucket(p)
+	}
 	t.toolLogGroup = t.newLogGroup(p, "ToolLogs", "tool-lambda")
 	t.orchestratorLogGroup = t.newLogGroup(p, "OrchestratorLogs", "triage-handler")
 	t.toolRole = newToolRole(t, p, physicalName(p, "tool-role"), t.own(p))
@@ -61,6 +71,17 @@ func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.orchestrator = t.newOrchestrator(p)
 	t.allowHandOver()
 	t.allowAlarms()
+	if *p.CreateVpcEndpoints {
+		t.createVpcEndpoints(p)
+	} else {
+		t.warnOfIsolation(p)
+	}
+	if *p.Dashboard {
+		t.dashboard = t.newDashboard(p)
+	}
+	if p.SelfAlarmTopic != nil {
+		t.watch(p)
+	}
 	t.Node().AddValidation(&actionLimit{triage: t})
 	if p.Tags != nil {
 		for key, value := range *p.Tags {
@@ -163,6 +184,7 @@ func reportLifecycle(p *AlarmTriageProps) *[]*awss3.LifecycleRule {
 func (t *AlarmTriage) newLogGroup(p *AlarmTriageProps, id, name string) awslogs.LogGroup {
 	props := &awslogs.LogGroupProps{
 		Retention:     p.LogRetention,
+		LogGroupClass: p.LogClass,
 		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	}
 	if physical := physicalName(p, name); physical != nil {
@@ -278,7 +300,7 @@ func (t *AlarmTriage) newOrchestratorRole(p *AlarmTriageProps) awsiam.Role {
 		PermissionsBoundary: p.PermissionsBoundary,
 	})
 	t.grantOrchestrator(p, role)
-	grantKeys(role, p)
+	t.grantKeys(role, p)
 	for _, grant := range []struct {
 		role awsiam.Role
 		logs awslogs.LogGroup
@@ -318,6 +340,7 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
 	}
 
 	settings.InstructionsURI = t.instructionsURI(p)
+	settings.RunbooksURI = t.runbooksURI(p)
 	settings.Prices = pricesJSON(p.ModelPrices)
 
 	props := t.functionProps(p, "triage-handler")
@@ -355,6 +378,17 @@ func (t *AlarmTriage) instructionsURI(p *AlarmTriageProps) string {
 	}
 	bucket.GrantRead(t.orchestratorRole, key)
 	return fmt.Sprintf("s3://%s/%s", *bucket.BucketName(), *key)
+}
+
+// runbooksURI is below which alarms name their runbooks, which the orchestrator is granted to read; empty:
+// nowhere.
+func (t *AlarmTriage) runbooksURI(p *AlarmTriageProps) string {
+	if p.Runbooks == nil {
+		return ""
+	}
+	prefix := deref(p.Runbooks.Prefix)
+	p.Runbooks.Bucket.GrantRead(t.orchestratorRole, jsii.String(prefix+"*"))
+	return fmt.Sprintf("s3://%s/%s", *p.Runbooks.Bucket.BucketName(), prefix)
 }
 
 // pricesJSON is the override of the price table as the orchestrator reads it.
@@ -439,3 +473,9 @@ func (t *AlarmTriage) InvestigationsTable() awsdynamodb.ITable { return t.table 
 
 // ReportsBucket holds the reports, under `reports/YYYY/MM/DD/`.
 func (t *AlarmTriage) ReportsBucket() awss3.IBucket { return t.reports }
+
+// Dashboard is the dashboard of the prop Dashboard, or nil without it.
+func (t *AlarmTriage) Dashboard() awscloudwatch.Dashboard { return t.dashboard }
+
+// SelfAlarms are the alarms of the prop SelfAlarmTopic, none without it.
+func (t *AlarmTriage) SelfAlarms() []awscloudwatch.AlarmBase { return slices.Clone(t.selfAlarms) }

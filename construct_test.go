@@ -14,11 +14,16 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/assert"
@@ -160,6 +165,13 @@ func TestAllMistakesAreReportedAtOnce(t *testing.T) {
 			RedactPatterns:      jsii.Strings("("),
 			ToolDeniedActions:   jsii.Strings("everything"),
 			ReportsAccessLogs:   &alarmtriage.ReportsAccessLogs{},
+			ReportsBucket:       awss3.Bucket_FromBucketName(stack, jsii.String("Bucket"), jsii.String("reports")),
+			ReportsRetention:    awscdk.Duration_Days(jsii.Number(1)),
+			Runbooks:            &alarmtriage.Runbooks{Prefix: jsii.String("/runbooks")},
+			CreateVpcEndpoints:  jsii.Bool(true),
+			ToolPermissions:     "ALL",
+			LogClass:            awslogs.LogGroupClass_INFREQUENT_ACCESS,
+			Dashboard:           jsii.Bool(true),
 		})
 	})
 	for _, want := range []string{
@@ -173,6 +185,13 @@ func TestAllMistakesAreReportedAtOnce(t *testing.T) {
 		"RedactPatterns must hold RE2 regular expressions",
 		`ToolDeniedActions must hold IAM actions such as "s3:GetBucketPolicy", got "everything"`,
 		"ReportsAccessLogs must have a Bucket",
+		"ReportsAccessLogs can't be given together with ReportsBucket",
+		"ReportsRetention can't be given together with ReportsBucket",
+		"Runbooks must have a Bucket",
+		`Runbooks.Prefix must end with / and not begin with it, got "/runbooks"`,
+		"CreateVpcEndpoints needs Vpc",
+		`ToolPermissions must be one of READ_ONLY_ACCESS, ALLOW_LIST, got "ALL"`,
+		`Dashboard and SelfAlarmTopic need LogClass STANDARD, since other classes have no metrics, got "INFREQUENT_ACCESS"`,
 	} {
 		assert.Contains(t, message, want)
 	}
@@ -268,6 +287,34 @@ var goldenVariants = []struct {
 		p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: awss3.Bucket_FromBucketName(stack, jsii.String("Runbooks"), jsii.String("runbooks")), Key: jsii.String("triage.txt")}
 		p.ModelPrices = &map[string]*alarmtriage.ModelPrice{"anthropic.claude-sonnet-4": {Input: jsii.Number(3.3), Output: jsii.Number(16.5)}}
 		p.ChatCardTopic = awssns.NewTopic(stack, jsii.String("Chat"), nil)
+		p.Tracing = awslambda.Tracing_ACTIVE
+	}},
+	{"existing", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+		key := awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:eu-west-1:111122223333:key/abc"))
+		p.NotificationTopic = awssns.Topic_FromTopicArn(stack, jsii.String("Pager"), jsii.String("arn:aws:sns:eu-west-1:111122223333:pager"))
+		p.ReportsBucket = awss3.NewBucket(stack, jsii.String("Bucket"), &awss3.BucketProps{Encryption: awss3.BucketEncryption_KMS})
+		p.InvestigationsTable = awsdynamodb.Table_FromTableAttributes(stack, jsii.String("Table"), &awsdynamodb.TableAttributes{
+			TableName: jsii.String("claims"), EncryptionKey: key})
+		p.TopicEncryptionKey = key
+		p.Runbooks = &alarmtriage.Runbooks{Bucket: awss3.Bucket_FromBucketName(stack, jsii.String("Docs"), jsii.String("docs")), Prefix: jsii.String("runbooks/")}
+		p.ToolPermissions = alarmtriage.ToolPermissions_ALLOW_LIST
+		p.LogClass = awslogs.LogGroupClass_INFREQUENT_ACCESS
+	}},
+	{"watched", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+		p.Dashboard = jsii.Bool(true)
+		p.SelfAlarmTopic = awssns.NewTopic(stack, jsii.String("Platform"), nil)
+		p.OnFailureQueue = awssqs.NewQueue(stack, jsii.String("Failed"), nil)
+		p.CompletionEventBus = awsevents.NewEventBus(stack, jsii.String("Bus"), nil)
+	}},
+	{"isolated", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+		p.Vpc = awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Vpc"), &awsec2.VpcAttributes{
+			VpcId: jsii.String("vpc-1"), AvailabilityZones: jsii.Strings("eu-west-1a", "eu-west-1b"), VpcCidrBlock: jsii.String("10.0.0.0/16"),
+			IsolatedSubnetIds: jsii.Strings("subnet-1", "subnet-2"), IsolatedSubnetRouteTableIds: jsii.Strings("rtb-1", "rtb-2"),
+		})
+		p.VpcSubnets = &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}
+		p.CreateVpcEndpoints = jsii.Bool(true)
+		p.VpcEndpointServices = &[]awsec2.InterfaceVpcEndpointAwsService{
+			awsec2.InterfaceVpcEndpointAwsService_ECS(), awsec2.InterfaceVpcEndpointAwsService_LAMBDA()}
 		p.Tracing = awslambda.Tracing_ACTIVE
 	}},
 }

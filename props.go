@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -69,6 +70,15 @@ type InstructionsObject struct {
 	Key *string
 }
 
+// Runbooks is where the runbooks of single alarms lie.
+type Runbooks struct {
+	// Their bucket. Required.
+	Bucket awss3.IBucket
+	// What all their keys begin with, such as `runbooks/`. Only what lies below it can be read.
+	// Default: none, the whole bucket.
+	Prefix *string
+}
+
 // ModelPrice is in US dollars per million tokens.
 type ModelPrice struct {
 	// Tokens sent to the model. Required.
@@ -100,6 +110,10 @@ type AlarmTriageProps struct {
 	InstructionsFile *string
 	// The same as an object in S3, which changes without a deployment. Default: none.
 	InstructionsObject *InstructionsObject
+	// Runbooks of single alarms. An alarm names its own by the tag `runbook`, or by a line `runbook: KEY` of
+	// its description, where KEY is the key below Prefix or the whole s3:// URI. Its first 64 KB are read at
+	// each investigation of that alarm. Default: none.
+	Runbooks *Runbooks
 	// Prices by the beginning of a model's id, for the estimated cost in reports and for MaxCostUsd.
 	// Default: a built-in table of list prices.
 	ModelPrices *map[string]*ModelPrice
@@ -141,6 +155,14 @@ type AlarmTriageProps struct {
 	// Tags of every resource. Default: none.
 	Tags *map[string]*string
 
+	// A bucket of your own for the reports. Of an imported one, give the key as ReportsEncryptionKey.
+	// It should be versioned, and have a lifecycle rule that expires `reports/checkpoints/` after a day.
+	// Not together with ReportsAccessLogs and ReportsRetention, which are properties of that bucket.
+	// Default: a new one.
+	ReportsBucket awss3.IBucket
+	// A table of your own for the claims. Of an imported one, give the key as TableEncryptionKey. Its
+	// partition key must be the string `pk`, and its TTL attribute should be `expires_at`. Default: a new one.
+	InvestigationsTable awsdynamodb.ITable
 	// Access log of the report bucket. Default: off.
 	ReportsAccessLogs *ReportsAccessLogs
 	// How long reports are kept, current and noncurrent versions. Whole days, 1 or more.
@@ -153,6 +175,10 @@ type AlarmTriageProps struct {
 	LogLevel LogLevel
 	// How long their logs are kept. Default: one week.
 	LogRetention awslogs.RetentionDays
+	// The class of both log groups. Under INFREQUENT_ACCESS and DELIVERY CloudWatch makes no metrics of what
+	// the orchestrator logs: the Metric… methods find nothing, and Dashboard and SelfAlarmTopic are refused.
+	// It can't change once the log groups exist. Default: STANDARD.
+	LogClass awslogs.LogGroupClass
 	// X-Ray tracing of both functions. Default: DISABLED.
 	Tracing awslambda.Tracing
 
@@ -173,6 +199,15 @@ type AlarmTriageProps struct {
 	VpcSubnets *awsec2.SubnetSelection
 	// Security groups of both functions in Vpc. Default: a new one each.
 	SecurityGroups *[]awsec2.ISecurityGroup
+
+	// Create the VPC endpoints that the functions need where Vpc has no way to the internet: S3 and DynamoDB
+	// as gateways; Bedrock, Lambda, SNS, STS, CloudWatch, CloudWatch Logs and CloudTrail as interfaces, and
+	// EventBridge and X-Ray where the props use them. Only the functions can reach the interfaces. A second
+	// endpoint of a service in the same VPC makes the deployment fail. Default: false.
+	CreateVpcEndpoints *bool
+	// Further services that the tool is to reach through endpoints of CreateVpcEndpoints, such as those that
+	// your alarms are about. Default: none.
+	VpcEndpointServices *[]awsec2.InterfaceVpcEndpointAwsService
 
 	// What the tool's role is built from. Default: ToolPermissions_READ_ONLY_ACCESS.
 	ToolPermissions ToolPermissions
@@ -202,6 +237,14 @@ type AlarmTriageProps struct {
 	CompletionEventBus awsevents.IEventBus
 	// Receives events whose investigation failed for good. Default: none.
 	OnFailureQueue awssqs.IQueue
+
+	// Add a CloudWatch dashboard of investigations, duration, cost and failures. Default: false.
+	Dashboard *bool
+	// A topic for alarms that watch the triage itself: failed and throttled invocations, lost events,
+	// investigations without a conclusion, reports not stored or sent, and many refused requests. They are
+	// never investigated, by this or another AlarmTriage. Give a topic that no AlarmTriage is attached to.
+	// Default: none, no such alarms.
+	SelfAlarmTopic awssns.ITopic
 }
 
 // Bounds of the props.
@@ -220,6 +263,8 @@ func withDefaults(props *AlarmTriageProps) *AlarmTriageProps {
 	fill(&p.MaxRounds, config.MaxRounds)
 	fill(&p.NotifyRecovery, false)
 	fill(&p.RedactSecrets, true)
+	fill(&p.CreateVpcEndpoints, false)
+	fill(&p.Dashboard, false)
 	if p.OrchestratorTimeout == nil {
 		p.OrchestratorTimeout = awscdk.Duration_Seconds(jsii.Number(900))
 	}
@@ -365,6 +410,8 @@ func validate(props *AlarmTriageProps) []string {
 	if a := props.ReportsAccessLogs; a != nil && a.Bucket == nil {
 		l.add("ReportsAccessLogs must have a Bucket")
 	}
+	l.existing(props)
+	l.operations(props)
 	if props.Vpc == nil && (props.VpcSubnets != nil || props.SecurityGroups != nil) {
 		l.add("VpcSubnets and SecurityGroups need Vpc")
 	}
@@ -387,6 +434,45 @@ func validate(props *AlarmTriageProps) []string {
 	}
 	slices.Sort(l)
 	return l
+}
+
+// existing finds what contradicts resources that the user brings.
+func (l *problems) existing(props *AlarmTriageProps) {
+	if props.ReportsBucket != nil && props.ReportsAccessLogs != nil {
+		l.add("ReportsAccessLogs can't be given together with ReportsBucket: set the access log on that bucket")
+	}
+	if props.ReportsBucket != nil && props.ReportsRetention != nil {
+		l.add("ReportsRetention can't be given together with ReportsBucket: set a lifecycle rule on that bucket")
+	}
+	if r := props.Runbooks; r != nil {
+		if r.Bucket == nil {
+			l.add("Runbooks must have a Bucket")
+		}
+		if prefix := r.Prefix; prefix != nil && !unresolved(prefix) && (*prefix == "" || strings.HasPrefix(*prefix, "/") || !strings.HasSuffix(*prefix, "/")) {
+			l.add("Runbooks.Prefix must end with / and not begin with it, got %q", *prefix)
+		}
+	}
+}
+
+// operations finds what contradicts the props of network, logs and watching.
+func (l *problems) operations(props *AlarmTriageProps) {
+	isTrue := func(prop *bool) bool { return prop != nil && *prop }
+	if isTrue(props.CreateVpcEndpoints) && props.Vpc == nil {
+		l.add("CreateVpcEndpoints needs Vpc")
+	}
+	if props.VpcEndpointServices != nil && !isTrue(props.CreateVpcEndpoints) {
+		l.add("VpcEndpointServices needs CreateVpcEndpoints")
+	}
+	if props.VpcEndpointServices != nil && slices.Contains(*props.VpcEndpointServices, nil) {
+		l.add("VpcEndpointServices must hold services, got nil")
+	}
+	l.oneOf("LogClass", string(props.LogClass), string(awslogs.LogGroupClass_STANDARD), string(awslogs.LogGroupClass_INFREQUENT_ACCESS), string(awslogs.LogGroupClass_DELIVERY))
+	if props.LogClass != "" && props.LogClass != awslogs.LogGroupClass_STANDARD && (isTrue(props.Dashboard) || props.SelfAlarmTopic != nil) {
+		l.add("Dashboard and SelfAlarmTopic need LogClass STANDARD, since other classes have no metrics, got %q", string(props.LogClass))
+	}
+	if topic := props.SelfAlarmTopic; topic != nil && topic == props.ChatCardTopic {
+		l.add("SelfAlarmTopic must be another topic than ChatCardTopic, which takes chat cards alone")
+	}
 }
 
 func deref(s *string) string {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -279,14 +281,35 @@ func (t *AlarmTriage) grantOrchestrator(props *AlarmTriageProps, role awsiam.Rol
 
 // grantKeys lets a role use the keys of what it writes to. The keys' own policies are completed by CDK
 // where the key belongs to the app.
-func grantKeys(role awsiam.IGrantable, props *AlarmTriageProps) {
-	if key := props.ReportsEncryptionKey; key != nil {
-		key.GrantEncryptDecrypt(role)
+func (t *AlarmTriage) grantKeys(role awsiam.IGrantable, props *AlarmTriageProps) {
+	for _, key := range []awskms.IKey{
+		firstKey(props.ReportsEncryptionKey, t.reports.EncryptionKey()), firstKey(props.TableEncryptionKey, t.table.EncryptionKey()),
+	} {
+		if key != nil {
+			key.GrantEncryptDecrypt(role)
+		}
 	}
-	if key := props.TableEncryptionKey; key != nil {
-		key.GrantEncryptDecrypt(role)
+	granted := map[string]bool{}
+	for _, key := range []awskms.IKey{props.TopicEncryptionKey, masterKey(props.NotificationTopic), masterKey(props.ChatCardTopic)} {
+		if key != nil && !granted[*key.Node().Path()] {
+			granted[*key.Node().Path()] = true
+			key.Grant(role, jsii.String("kms:GenerateDataKey*"), jsii.String("kms:Decrypt"))
+		}
 	}
-	if key := props.TopicEncryptionKey; key != nil {
-		key.Grant(role, jsii.String("kms:GenerateDataKey*"), jsii.String("kms:Decrypt"))
+}
+
+// firstKey is the key that was given, or else the one that CDK knows of.
+func firstKey(given, known awskms.IKey) awskms.IKey {
+	if given != nil {
+		return given
 	}
+	return known
+}
+
+// masterKey is the key of a topic as far as CDK knows it; the topic may be nil.
+func masterKey(topic awssns.ITopic) awskms.IKey {
+	if topic == nil {
+		return nil
+	}
+	return topic.MasterKey()
 }

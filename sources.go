@@ -3,6 +3,8 @@ package alarmtriage
 import (
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -13,6 +15,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
 // AlarmFilter says which alarms are meant. A nil filter means all.
@@ -93,24 +97,70 @@ type EventRuleProps struct {
 	EventBus awsevents.IEventBus
 	// Only alarms whose name begins with one of these. Default: every alarm.
 	NamePrefixes *[]*string
+	// Only alarms with all of these tags; under each key the values of which one must match. CloudWatch puts
+	// tags only into the events of alarms whose tag propagation is on. Default: with any tags, or none.
+	Tags *map[string]*[]*string
 	// Only alarms of these accounts, 12 digits each. Default: every account that the bus takes events from.
 	Accounts *[]*string
 	// Only alarms of these Regions. Default: every Region that the bus takes events from.
 	Regions *[]*string
 }
 
+var accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+
+// mistakes lists all that is wrong with the props.
+func (p *EventRuleProps) mistakes() []string {
+	var l problems
+	for prop, list := range map[string]*[]*string{"NamePrefixes": p.NamePrefixes, "Accounts": p.Accounts, "Regions": p.Regions} {
+		if list != nil && (len(*list) == 0 || slices.ContainsFunc(*list, func(s *string) bool { return deref(s) == "" })) {
+			l.add("EventRuleProps.%s must hold texts, and at least one; leave it out for all", prop)
+		}
+	}
+	if p.Accounts != nil {
+		for _, account := range *p.Accounts {
+			if !unresolved(account) && !accountPattern.MatchString(deref(account)) {
+				l.add("EventRuleProps.Accounts must hold accounts of 12 digits, got %q", deref(account))
+			}
+		}
+	}
+	if p.Tags != nil {
+		for key, values := range *p.Tags {
+			if key == "" || values == nil || len(*values) == 0 || slices.Contains(*values, nil) {
+				l.add("EventRuleProps.Tags must give at least one value for each key, got none for %q", key)
+			}
+		}
+	}
+	slices.Sort(l)
+	return l
+}
+
 // AttachEventRule adds an EventBridge rule under the given id that starts an investigation for alarms
 // which this app does not define. Muted alarms and suppressed composite ones are in such events too; the
-// orchestrator leaves them alone. props may be nil: every alarm of the default bus.
+// orchestrator leaves them alone, as it does all alarms of SelfAlarmTopic. props may be nil: every alarm of
+// the default bus. It panics once, with every mistake in props.
 func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awsevents.Rule {
 	if props == nil {
 		props = &EventRuleProps{}
+	}
+	if mistakes := props.mistakes(); len(mistakes) > 0 {
+		panic(fmt.Sprintf("alarmtriage: %s", strings.Join(mistakes, "\nalarmtriage: ")))
 	}
 	states := jsii.Strings("ALARM")
 	if t.notifyRecovery {
 		states = jsii.Strings("ALARM", "OK")
 	}
-	detail := map[string]any{"state": map[string]any{"value": states}}
+	detail := map[string]any{
+		"state": map[string]any{"value": states},
+		// The orchestrator leaves these alone too; here they don't even cost an invocation.
+		"alarmName": []any{map[string]any{"anything-but": map[string]any{"prefix": config.SelfAlarmPrefix}}},
+	}
+	if props.Tags != nil {
+		tags := map[string]any{}
+		for key, values := range *props.Tags {
+			tags[key] = values
+		}
+		detail["alarmTags"] = tags
+	}
 	if props.NamePrefixes != nil {
 		var names []any
 		for _, prefix := range *props.NamePrefixes {

@@ -1,0 +1,164 @@
+package alarmtriage_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+func TestExistingBucketTableAndTopicAreUsedGrantedAndDeniedToTheTool(t *testing.T) {
+	stack := newStack()
+	key := awskms.NewKey(stack, jsii.String("Key"), nil)
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.ReportsBucket = awss3.NewBucket(stack, jsii.String("Bucket"), &awss3.BucketProps{EncryptionKey: key})
+		p.InvestigationsTable = awsdynamodb.Table_FromTableName(stack, jsii.String("Table"), jsii.String("claims"))
+		p.NotificationTopic = awssns.NewTopic(stack, jsii.String("Pager"), &awssns.TopicProps{MasterKey: awskms.NewKey(stack, jsii.String("PagerKey"), nil)})
+	})
+	template := synth(stack)
+	template.ResourceCountIs(jsii.String("AWS::S3::Bucket"), jsii.Number(1))
+	template.ResourceCountIs(jsii.String("AWS::DynamoDB::Table"), jsii.Number(0))
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Environment", like("Variables", like("INVESTIGATIONS_TABLE", "claims"))))
+
+	granted := map[string]string{}
+	for _, s := range policies(t, stack, "TriageOrchestratorRole") {
+		for _, action := range strings.Fields(text(s.Action)) {
+			granted[action] += text(s.Resource) + " "
+		}
+	}
+	assert.Contains(t, granted["dynamodb:UpdateItem"], "table/claims")
+	assert.Contains(t, granted["s3:PutObject"], "Bucket")
+	assert.Contains(t, granted["kms:Decrypt"], "${Key", "the bucket's key is known by CDK")
+	assert.Contains(t, granted["kms:GenerateDataKey*"], "${PagerKey", "the topic's key too")
+	var denied string
+	for _, s := range policies(t, stack, "TriageToolDeniesOwn") {
+		denied += text(s.Resource) + " "
+	}
+	for _, own := range []string{"table/claims", "${Bucket", "${Pager"} {
+		assert.Contains(t, denied, own)
+	}
+}
+
+func TestOnlyTheRunbooksPrefixIsReadable(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.Runbooks = &alarmtriage.Runbooks{Bucket: awss3.Bucket_FromBucketName(stack, jsii.String("Docs"), jsii.String("docs")), Prefix: jsii.String("runbooks/")}
+	})
+	synth(stack).HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Environment", like("Variables", like("RUNBOOKS_S3_URI", "s3://docs/runbooks/"))))
+	for _, s := range policies(t, stack, "TriageOrchestratorRole") {
+		if resource := text(s.Resource); strings.Contains(resource, "docs") && strings.Contains(resource, "docs/") {
+			assert.Contains(t, resource, "docs/runbooks/*")
+			assert.NotContains(t, resource, "docs/*")
+		}
+	}
+}
+
+func TestSelfAlarmsAreToldToTheirTopicAndNeverInvestigated(t *testing.T) {
+	stack := newStack()
+	var platform awssns.ITopic
+	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		platform = awssns.NewTopic(stack, jsii.String("Platform"), nil)
+		p.SelfAlarmTopic, p.OnFailureQueue = platform, awssqs.NewQueue(stack, jsii.String("Failed"), nil)
+		p.ResourcePrefix = jsii.String("Prod")
+	})
+	triage.AttachAll(stack, nil)
+	triage.AttachEventRule(jsii.String("Everything"), nil)
+	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(platform) }), "can't be subscribed to it")
+	assert.Contains(t, panicOf(t, func() { triage.AttachAlarms(triage.SelfAlarms()[0]) }), "can't be attached to it")
+	assert.Len(t, triage.SelfAlarms(), 8)
+
+	template := synth(stack)
+	template.ResourceCountIs(jsii.String("AWS::CloudWatch::Alarm"), jsii.Number(8))
+	template.AllResourcesProperties(jsii.String("AWS::CloudWatch::Alarm"), like(
+		"AlarmName", assertions.Match_StringLikeRegexp(jsii.String("^alarmtriage-self-.*-prod-[a-z-]+$")),
+		"AlarmActions", []any{map[string]any{"Ref": assertions.Match_StringLikeRegexp(jsii.String("Platform"))}}))
+	template.HasResourceProperties(jsii.String("AWS::Events::Rule"), like("EventPattern", like("detail", like(
+		"alarmName", []any{object("anything-but", object("prefix", "alarmtriage-self-"))}))))
+}
+
+func TestDashboardIsThereOnRequest(t *testing.T) {
+	stack := newStack()
+	assert.Nil(t, newTriage(stack, nil).Dashboard())
+	stack = newStack()
+	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Dashboard = jsii.Bool(true) })
+	assert.NotNil(t, triage.Dashboard())
+	synth(stack).ResourceCountIs(jsii.String("AWS::CloudWatch::Dashboard"), jsii.Number(1))
+}
+
+func TestVpcEndpointsAreThereOnRequestAndOpenToTheFunctionsAlone(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{NatGateways: jsii.Number(0),
+			SubnetConfiguration: &[]*awsec2.SubnetConfiguration{{Name: jsii.String("in"), SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}}})
+		p.VpcSubnets = &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}
+		p.CreateVpcEndpoints = jsii.Bool(true)
+		p.VpcEndpointServices = &[]awsec2.InterfaceVpcEndpointAwsService{awsec2.InterfaceVpcEndpointAwsService_RDS(), awsec2.InterfaceVpcEndpointAwsService_SNS()}
+	})
+	template := synth(stack)
+	var services []string
+	for _, resource := range *template.FindResources(jsii.String("AWS::EC2::VPCEndpoint"), nil) {
+		name := text((*resource)["Properties"].(map[string]any)["ServiceName"])
+		services = append(services, name[strings.LastIndex(name, ".")+1:])
+	}
+	assert.ElementsMatch(t, []string{"s3", "dynamodb", "bedrock-runtime", "lambda", "sns", "sts", "logs", "monitoring", "cloudtrail", "rds"}, services)
+	// Two functions reach each of eight interfaces.
+	template.ResourceCountIs(jsii.String("AWS::EC2::SecurityGroupIngress"), jsii.Number(2*8))
+	template.AllResourcesProperties(jsii.String("AWS::EC2::SecurityGroupIngress"), like("FromPort", 443, "ToPort", 443, "SourceSecurityGroupId", assertions.Match_AnyValue()))
+}
+
+func TestIsolatedSubnetsWithoutEndpointsAreWarnedOf(t *testing.T) {
+	warned := func(kind awsec2.SubnetType, change func(*alarmtriage.AlarmTriageProps)) string {
+		stack := newStack()
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{
+				SubnetConfiguration: &[]*awsec2.SubnetConfiguration{{Name: jsii.String("in"), SubnetType: kind}, {Name: jsii.String("out"), SubnetType: awsec2.SubnetType_PUBLIC}}})
+			p.VpcSubnets = &awsec2.SubnetSelection{SubnetType: kind}
+			if change != nil {
+				change(p)
+			}
+		})
+		var said []string
+		for _, message := range *assertions.Annotations_FromStack(stack).FindWarning(jsii.String("*"), assertions.Match_AnyValue()) {
+			data, _ := message.Entry.Data.(string)
+			said = append(said, data)
+		}
+		return strings.Join(said, "\n")
+	}
+	assert.Contains(t, warned(awsec2.SubnetType_PRIVATE_ISOLATED, nil), "must have endpoints of s3, dynamodb, bedrock-runtime, lambda, sns, sts, logs, monitoring, cloudtrail")
+	assert.Empty(t, warned(awsec2.SubnetType_PRIVATE_ISOLATED, func(p *alarmtriage.AlarmTriageProps) { p.CreateVpcEndpoints = jsii.Bool(true) }))
+	assert.Empty(t, warned(awsec2.SubnetType_PRIVATE_WITH_EGRESS, nil))
+}
+
+func TestEventRuleTakesTagsAndReportsMistakes(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	team := &map[string]*[]*string{"team": jsii.Strings("payments", "orders")}
+	triage.AttachEventRule(jsii.String("Tagged"), &alarmtriage.EventRuleProps{Tags: team})
+	message := panicOf(t, func() {
+		triage.AttachEventRule(jsii.String("Wrong"), &alarmtriage.EventRuleProps{
+			Accounts: jsii.Strings("12"), NamePrefixes: jsii.Strings(""), Tags: &map[string]*[]*string{"team": {}}})
+	})
+	for _, want := range []string{
+		`EventRuleProps.Accounts must hold accounts of 12 digits, got "12"`, "EventRuleProps.NamePrefixes must hold texts", `none for "team"`,
+	} {
+		assert.Contains(t, message, want)
+	}
+	synth(stack).HasResourceProperties(jsii.String("AWS::Events::Rule"), like("EventPattern", like("detail", like(
+		"alarmTags", object("team", []string{"payments", "orders"})))))
+}
+
+func TestLogClassIsThatOfBothLogGroups(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.LogClass = "INFREQUENT_ACCESS" })
+	synth(stack).AllResourcesProperties(jsii.String("AWS::Logs::LogGroup"), like("LogGroupClass", "INFREQUENT_ACCESS"))
+}

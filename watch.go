@@ -1,0 +1,99 @@
+package alarmtriage
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+)
+
+// Widths and heights of the dashboard, in CloudWatch's units; a row has 24.
+const (
+	widgetWidth  = 12
+	widgetHeight = 6
+)
+
+// newDashboard adds the dashboard of the prop Dashboard.
+func (t *AlarmTriage) newDashboard(p *AlarmTriageProps) awscloudwatch.Dashboard {
+	dashboard := awscloudwatch.NewDashboard(t, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{DashboardName: physicalName(p, "alarm-triage")})
+	graph := func(title string, metrics ...awscloudwatch.IMetric) awscloudwatch.IWidget {
+		return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
+			Title: jsii.String(title), Left: &metrics, Width: jsii.Number(widgetWidth), Height: jsii.Number(widgetHeight),
+		})
+	}
+	dashboard.AddWidgets(
+		graph("Investigations", t.MetricInvestigations(nil), t.MetricFallbacks(nil), t.MetricDuplicates(nil)),
+		graph("Failures", t.MetricFailures(nil), t.orchestrator.MetricErrors(nil), t.tool.MetricErrors(nil), t.orchestrator.MetricThrottles(nil)),
+	)
+	dashboard.AddWidgets(
+		graph("Duration of an investigation", t.MetricDuration(nil)),
+		graph("Estimated cost, US dollars", t.MetricCost(nil)),
+	)
+	dashboard.AddWidgets(
+		graph("Rounds and tool calls of an investigation", t.MetricRounds(nil), t.MetricToolCalls(nil)),
+		graph("Refused requests and redacted secrets", t.MetricBrokerRefusals(nil), t.MetricRedactions(nil)),
+	)
+	return dashboard
+}
+
+// selfAlarm is an alarm that watches the triage.
+type selfAlarm struct {
+	id, name, meaning string
+	metric            awscloudwatch.IMetric
+	threshold         float64
+}
+
+// manyRefusals is how many refused requests within an hour are told: a model that tries this often to
+// write or to read what it must not was misled, or its instructions ask for what the role denies.
+const manyRefusals = 50
+
+// watch adds the alarms of the prop SelfAlarmTopic.
+func (t *AlarmTriage) watch(p *AlarmTriageProps) {
+	sum := &awscloudwatch.MetricOptions{Statistic: jsii.String("Sum"), Period: awscdk.Duration_Minutes(jsii.Number(5))}
+	lambda := func(name string) awscloudwatch.Metric { return t.orchestrator.Metric(jsii.String(name), sum) }
+	alarms := []selfAlarm{
+		{"SelfFailures", "failures", "An invocation of the orchestrator failed; Lambda tries it twice more.", lambda("Errors"), 1},
+		{"SelfThrottles", "throttles", "Invocations of the orchestrator wait because its concurrency is used up.", lambda("Throttles"), 1},
+		{"SelfLostEvents", "lost-events", "Alarm events were dropped without an investigation.", lambda("AsyncEventsDropped"), 1},
+		{"SelfFallbacks", "fallbacks", "An investigation ended without a model's conclusion; its report says why.", t.MetricFallbacks(nil), 1},
+		{"SelfStoreFailures", "store-failures", "A report could not be stored in the bucket.", t.metric(emf.StoreFailures, "Sum", nil), 1},
+		{"SelfNotificationFailures", "notification-failures", "A report could not be sent to the topic.", t.metric(emf.NotificationFailures, "Sum", nil), 1},
+		{"SelfRefusals", "refusals", "The broker refused many of the requests of the model's code.",
+			t.MetricBrokerRefusals(&awscloudwatch.MetricOptions{Period: awscdk.Duration_Hours(jsii.Number(1))}), manyRefusals},
+	}
+	if p.OnFailureQueue != nil {
+		alarms = append(alarms, selfAlarm{"SelfDeadLetters", "dead-letters", "Alarm events that could not be investigated lie in OnFailureQueue.",
+			p.OnFailureQueue.MetricApproximateNumberOfMessagesVisible(nil), 1})
+	}
+	action := awscloudwatchactions.NewSnsAction(p.SelfAlarmTopic)
+	for _, a := range alarms {
+		alarm := awscloudwatch.NewAlarm(t, jsii.String(a.id), &awscloudwatch.AlarmProps{
+			AlarmName:          t.selfAlarmName(p, a.name),
+			AlarmDescription:   jsii.String(a.meaning),
+			Metric:             a.metric,
+			Threshold:          jsii.Number(a.threshold),
+			EvaluationPeriods:  jsii.Number(1),
+			ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+			TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
+		})
+		alarm.AddAlarmAction(action)
+		t.selfAlarms = append(t.selfAlarms, alarm)
+	}
+}
+
+// selfAlarmName begins with what every orchestrator knows an alarm by that it must not investigate,
+// whichever way the event comes.
+func (t *AlarmTriage) selfAlarmName(p *AlarmTriageProps, name string) *string {
+	const most = 200 // characters, of the 255 that CloudWatch takes
+	if physical := physicalName(p, name); physical != nil {
+		name = *physical
+	}
+	unique := awscdk.Names_UniqueResourceName(t, &awscdk.UniqueResourceNameOptions{MaxLength: jsii.Number(most), Separator: jsii.String("-")})
+	return jsii.String(strings.ToLower(fmt.Sprintf("%s%s-%s", config.SelfAlarmPrefix, *unique, name)))
+}
