@@ -308,8 +308,8 @@ var goldenVariants = []struct {
 	}},
 	{"isolated", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 		p.Vpc = awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Vpc"), &awsec2.VpcAttributes{
-			VpcId: jsii.String("vpc-1"), AvailabilityZones: jsii.Strings("eu-west-1a", "eu-west-1b"), VpcCidrBlock: jsii.String("10.0.0.0/16"),
-			IsolatedSubnetIds: jsii.Strings("subnet-1", "subnet-2"), IsolatedSubnetRouteTableIds: jsii.Strings("rtb-1", "rtb-2"),
+			VpcId: jsii.String("vpc-0a1b2c3d"), AvailabilityZones: jsii.Strings("eu-west-1a", "eu-west-1b"), VpcCidrBlock: jsii.String("10.0.0.0/16"),
+			IsolatedSubnetIds: jsii.Strings("subnet-0a1b2c3d", "subnet-1a2b3c4d"), IsolatedSubnetRouteTableIds: jsii.Strings("rtb-0a1b2c3d", "rtb-1a2b3c4d"),
 		})
 		p.VpcSubnets = &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}
 		p.CreateVpcEndpoints = jsii.Bool(true)
