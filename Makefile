@@ -16,7 +16,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 # The validator that CDK loads into each process is run once, by its own test, not by each of them.
 TEMPLATE_TESTS := CDK_VALIDATION=false
 
-.PHONY: help setup demo test lint unit python e2e browser bench clean
+.PHONY: help setup demo test lint unit python e2e nag browser bench clean
 
 help:
 	@echo "make demo    show a whole investigation on this machine"
@@ -44,7 +44,7 @@ $(BUILD)/pythons: $(VENV)/.done scripts/pythons.sh
 demo: setup
 	$(GO) run ./demo
 
-test: setup lint unit python e2e browser
+test: setup lint unit python e2e nag browser
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these"; exit 1; }
@@ -60,6 +60,10 @@ python:
 
 e2e:
 	$(GO) test -timeout 20m ./e2e/...
+
+# cdk-nag's AwsSolutions rules. A module of its own, as the next one: the users' graph stays without it.
+nag:
+	cd integ/nag && $(TEMPLATE_TESTS) $(GO) test -timeout 10m ./...
 
 # The report in a real browser. A module of its own: nothing of it is compiled at the users' synth.
 browser:

@@ -1,0 +1,126 @@
+// Package nag puts cdk-nag's AwsSolutions rules to every variant of the integration stack.
+package nag
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/cxapi"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/integ/stacks"
+)
+
+// TestMain starts the tests over without CDK's template validator, as those of the root package do.
+func TestMain(m *testing.M) {
+	const validation = "CDK_VALIDATION"
+	if os.Getenv(validation) != "false" {
+		if exe, err := os.Executable(); err == nil {
+			_ = syscall.Exec(exe, os.Args, append(os.Environ(), validation+"=false"))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func TestVariantsPassAwsSolutions(t *testing.T) {
+	used := map[string]bool{}
+	for _, variant := range stacks.Variants() {
+		t.Run(variant, func(t *testing.T) {
+			app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
+			stack, _ := stacks.New(app, variant)
+			for _, s := range suppressions() {
+				if node := find(stack, s.path); node != nil {
+					used[s.path] = true
+					cdknag.NagSuppressions_AddResourceSuppressions(node, s.rules, nil)
+				}
+			}
+			awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(nil), nil)
+			assert.Empty(t, findings(stack))
+		})
+	}
+	for _, s := range suppressions() {
+		assert.True(t, used[s.path], "no variant has %s", s.path)
+	}
+}
+
+// suppression is what a user of the construct would write for one of its resources, and why.
+type suppression struct {
+	path  string // below the stack
+	rules *[]*cdknag.NagPackSuppression
+}
+
+// ignore makes a suppression. Those of wildcards must say which ones, as "Action::…" or "Resource::…";
+// /…/ is a regular expression.
+func ignore(path, rule, reason string, appliesTo ...string) suppression {
+	s := &cdknag.NagPackSuppression{Id: jsii.String(rule), Reason: jsii.String(reason)}
+	if len(appliesTo) > 0 {
+		var list []any
+		for _, text := range appliesTo {
+			if strings.HasPrefix(text, "/") {
+				list = append(list, map[string]any{"regex": text + "g"})
+				continue
+			}
+			list = append(list, text)
+		}
+		s.AppliesTo = &list
+	}
+	return suppression{path, &[]*cdknag.NagPackSuppression{s}}
+}
+
+func suppressions() []suppression {
+	const iam4, iam5 = "AwsSolutions-IAM4", "AwsSolutions-IAM5"
+	const orchestrator = "Triage/OrchestratorRole/DefaultPolicy/Resource"
+	return []suppression{
+		ignore("Triage/Reports/Resource", "AwsSolutions-S1", "The access log is the user's choice: ReportsAccessLogs turns it on, as the variant encrypted does."),
+		ignore("Triage/Tool/Resource", "AwsSolutions-L1", "The harness around the model's code is tested with Python 3.13; a newer runtime comes with a release that was."),
+		ignore("Triage/ToolRole/Resource", iam4, "The default reads every service. What hands out data is denied and proven so action by action in e2e/permissions; "+
+			"ToolPermissions_ALLOW_LIST does without the managed policy.", "/^Policy::arn:<AWS::Partition>:iam::aws:policy/ReadOnlyAccess$/"),
+		ignore("Triage/ToolReads/Resource", iam5, "An investigation must be able to look at any resource; the actions describe and list, and none reads data (e2e/permissions).",
+			"/^Action::[a-z0-9-]+:(Describe|List|GetBucket|GetInsight)\\*$/", "Resource::*", "/^Resource::arn:<AWS::Partition>:apigateway:.*$/"),
+		ignore("Triage/ToolReads2/Resource", iam5, "As in ToolReads.",
+			"/^Action::[a-z0-9-]+:(Describe|List|GetBucket|GetInsight)\\*$/", "Resource::*"),
+		ignore(orchestrator, iam5, "A cross-Region profile decides in which Region its model runs; a condition ties the model to the profile.",
+			"/^Resource::arn:<AWS::Partition>:bedrock:\\*::foundation-model/.*$/"),
+		ignore(orchestrator, iam5, "The orchestrator names its reports and checkpoints itself, below one prefix.", "/^Resource::<TriageReports.*/reports/.*\\*$/"),
+		ignore(orchestrator, iam5, "CDK grants the use of a key by these names; they are limited to that key.", "Action::kms:ReEncrypt*", "Action::kms:GenerateDataKey*"),
+		ignore(orchestrator, iam5, "X-Ray has no resources to limit its writes to; only with Tracing.", "Resource::*"),
+		ignore("Triage/ToolRole/DefaultPolicy/Resource", iam5, "X-Ray has no resources to limit its writes to; only with Tracing.", "Resource::*"),
+		ignore("Failed/Resource", "AwsSolutions-SQS3", "This is the queue that dead letters go to."),
+		ignore("AccessLogs/Resource", "AwsSolutions-S1", "This is the bucket that access logs go to."),
+	}
+}
+
+// find is the construct at a path below the stack, or nil.
+func find(stack awscdk.Stack, path string) constructs.IConstruct {
+	var node constructs.IConstruct = stack
+	for part := range strings.SplitSeq(path, "/") {
+		if node = node.Node().TryFindChild(jsii.String(part)); node == nil {
+			return nil
+		}
+	}
+	return node
+}
+
+// findings are what cdk-nag complains of in a stack, as "path: rule".
+func findings(stack awscdk.Stack) []string {
+	annotations := assertions.Annotations_FromStack(stack)
+	about := assertions.Match_StringLikeRegexp(jsii.String("AwsSolutions-.*|CdkNag.*"))
+	var found []string
+	for _, list := range []*[]*cxapi.SynthesisMessage{
+		annotations.FindError(jsii.String("*"), about), annotations.FindWarning(jsii.String("*"), about),
+	} {
+		for _, message := range *list {
+			text, _, _ := strings.Cut(fmt.Sprint(message.Entry.Data), ": ")
+			found = append(found, fmt.Sprintf("%s: %v", *message.Id, text))
+		}
+	}
+	return found
+}

@@ -1,0 +1,121 @@
+// Package stacks is the stack of the integration tests, in variants: an AlarmTriage, an alarm and a topic.
+package stacks
+
+import (
+	"runtime"
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+// Name is the stack's name.
+const Name = "TriageInteg"
+
+// variants change the props of the stack, by name.
+func variants() map[string]func(awscdk.Stack, *alarmtriage.AlarmTriageProps) {
+	return map[string]func(awscdk.Stack, *alarmtriage.AlarmTriageProps){
+		"default": func(awscdk.Stack, *alarmtriage.AlarmTriageProps) {},
+		"changed": changed,
+		"named": func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.ResourcePrefix, p.ResourceSuffix = jsii.String("prod"), jsii.String("us-east-1")
+		},
+		"encrypted": encrypted,
+		"watched":   watched,
+		"isolated":  isolated,
+		"listed": func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.ToolPermissions = alarmtriage.ToolPermissions_ALLOW_LIST
+		},
+	}
+}
+
+// changed is deployed over default: an update that may replace nothing that holds data.
+func changed(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+	p.BedrockModelId = jsii.String("us.anthropic.claude-sonnet-4-5-20250929-v1:0")
+	p.Instructions = jsii.String("The shop is busiest at noon.")
+	p.OrchestratorTimeout = awscdk.Duration_Seconds(jsii.Number(600))
+	p.OrchestratorMemorySize, p.ToolMemorySize = jsii.Number(2048), jsii.Number(3008)
+	p.InvestigationWindow = awscdk.Duration_Hours(jsii.Number(6))
+	p.ReportsRetention = awscdk.Duration_Days(jsii.Number(30))
+	p.LogLevel = alarmtriage.LogLevel_DEBUG
+	p.MaxCostUsd = jsii.Number(2)
+	p.ToolAllowHostOutput = jsii.Bool(true)
+	p.OnFailureQueue = awssqs.NewQueue(stack, jsii.String("Failed"), &awssqs.QueueProps{EnforceSSL: jsii.Bool(true)})
+}
+
+// encrypted has one key for all that is stored and sent.
+func encrypted(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+	key := awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{EnableKeyRotation: jsii.Bool(true)})
+	key.GrantEncryptDecrypt(awsiam.NewServicePrincipal(jsii.Sprintf("logs.%s.amazonaws.com", *stack.Region()), nil))
+	p.NotificationTopic = awssns.NewTopic(stack, jsii.String("Pager"), &awssns.TopicProps{MasterKey: key, EnforceSSL: jsii.Bool(true)})
+	p.ReportsEncryptionKey, p.TableEncryptionKey, p.LogsEncryptionKey = key, key, key
+	p.LogRetention = awslogs.RetentionDays_THREE_MONTHS
+	p.Tracing = awslambda.Tracing_ACTIVE
+	p.ReportsAccessLogs = &alarmtriage.ReportsAccessLogs{Prefix: jsii.String("triage/"), Bucket: awss3.NewBucket(stack, jsii.String("AccessLogs"), &awss3.BucketProps{
+		EnforceSSL: jsii.Bool(true), BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
+	})}
+}
+
+// watched has a dashboard, alarms of its own, and events for other programs.
+func watched(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+	p.Dashboard = jsii.Bool(true)
+	p.SelfAlarmTopic = awssns.NewTopic(stack, jsii.String("Platform"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)})
+	p.OnFailureQueue = awssqs.NewQueue(stack, jsii.String("Failed"), &awssqs.QueueProps{EnforceSSL: jsii.Bool(true)})
+	p.CompletionEventBus = awsevents.NewEventBus(stack, jsii.String("Bus"), nil)
+	p.NotifyRecovery = jsii.Bool(true)
+}
+
+// isolated lies in a VPC without a way to the internet.
+func isolated(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+	vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{
+		MaxAzs: jsii.Number(2), NatGateways: jsii.Number(0),
+		SubnetConfiguration: &[]*awsec2.SubnetConfiguration{{Name: jsii.String("triage"), SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}},
+	})
+	vpc.AddFlowLog(jsii.String("Flow"), nil)
+	p.Vpc, p.VpcSubnets = vpc, &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}
+	p.CreateVpcEndpoints = jsii.Bool(true)
+	p.VpcEndpointServices = &[]awsec2.InterfaceVpcEndpointAwsService{awsec2.InterfaceVpcEndpointAwsService_ECS(), awsec2.InterfaceVpcEndpointAwsService_RDS()}
+}
+
+// Variants are the names of the variants, sorted.
+func Variants() []string {
+	var names []string
+	for name := range variants() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// New adds the stack to app. It panics when there is no such variant.
+func New(app awscdk.App, variant string) (awscdk.Stack, *alarmtriage.AlarmTriage) {
+	stack := awscdk.NewStack(app, jsii.String(Name), nil)
+	props := &alarmtriage.AlarmTriageProps{
+		NotificationTopic: awssns.NewTopic(stack, jsii.String("OnCall"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)}),
+		Architecture:      awslambda.Architecture_ARM_64(),
+	}
+	if runtime.GOARCH == "amd64" {
+		props.Architecture = awslambda.Architecture_X86_64()
+	}
+	variants()[variant](stack, props)
+	triage := alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), props)
+	triage.AttachAlarms(awscloudwatch.NewAlarm(stack, jsii.String("Failures"), &awscloudwatch.AlarmProps{
+		Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+			Namespace: jsii.String(Name), MetricName: jsii.String("Failures"), Period: awscdk.Duration_Minutes(jsii.Number(1)),
+		}),
+		Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(1), TreatMissingData: awscloudwatch.TreatMissingData_NOT_BREACHING,
+	}))
+	return stack, triage
+}
