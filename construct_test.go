@@ -319,6 +319,45 @@ var goldenVariants = []struct {
 	}},
 }
 
+// renamed matters as CloudFormation knows a resource by its logical id alone.
+const renamed = "a logical id is gone or is another type's now: CloudFormation would delete that resource in every stack of every user " +
+	"and create another, and a new table or bucket is empty. Keep the id of the construct. If it must go, say so in CHANGELOG.md as a " +
+	"breaking change, raise the major version, and run `go test . -run LogicalIds -update`"
+
+func TestLogicalIdsStayWhatUsersHaveDeployed(t *testing.T) {
+	const golden = "testdata/logical-ids.json"
+	got := map[string]map[string]string{}
+	for _, variant := range goldenVariants {
+		stack := newStack()
+		triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { variant.change(stack, p) })
+		triage.AttachEventRule(jsii.String("Rule"), nil)
+		ids := map[string]string{}
+		for id, resource := range (*synth(stack).ToJSON())["Resources"].(map[string]any) {
+			if kind := resource.(map[string]any)["Type"].(string); strings.HasPrefix(id, "Triage") {
+				ids[id] = kind
+			}
+		}
+		got[variant.name] = ids
+	}
+	if *update {
+		text, err := json.MarshalIndent(got, "", "  ")
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(golden, append(text, '\n'), 0o644))
+	}
+	text, err := os.ReadFile(golden)
+	require.NoError(t, err, "make it with `go test . -update`")
+	var want map[string]map[string]string
+	require.NoError(t, json.Unmarshal(text, &want))
+	for variant, ids := range want {
+		for id, kind := range ids {
+			assert.Equal(t, kind, got[variant][id], "variant %s, %s: %s", variant, id, renamed)
+		}
+	}
+	for _, variant := range goldenVariants {
+		assert.Len(t, want[variant.name], len(got[variant.name]), "variant %s has new resources: add them with `go test . -update`", variant.name)
+	}
+}
+
 var assetHash = regexp.MustCompile(`[0-9a-f]{64}`)
 
 func TestTemplatesAreAsReviewed(t *testing.T) {
