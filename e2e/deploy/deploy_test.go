@@ -121,7 +121,10 @@ func publish(t *testing.T) (proxy, version string) {
 	return proxy, version
 }
 
-func TestAppOutsideThisRepositorySynthesises(t *testing.T) {
+// outside publishes this module and returns the environment and the version with which a module elsewhere
+// finds it.
+func outside(t *testing.T) (env []string, version string) {
+	t.Helper()
 	proxy, version := publish(t)
 	upstream := strings.TrimSpace(run(t, moto.Root(), nil, "go", "env", "GOPROXY"))
 	// Downloaded modules are shared with this checkout, but for the one under test, which is unpacked anew.
@@ -139,8 +142,16 @@ func TestAppOutsideThisRepositorySynthesises(t *testing.T) {
 	}
 	forget()
 	t.Cleanup(forget)
-	env := []string{"GOPROXY=file://" + proxy + "," + upstream, "GONOSUMDB=" + modulePath, "GONOSUMCHECK=1", "GOFLAGS=-mod=mod", "GOWORK=off"}
+	return []string{"GOPROXY=file://" + proxy + "," + upstream, "GONOSUMDB=" + modulePath, "GONOSUMCHECK=1", "GOFLAGS=-mod=mod", "GOWORK=off"}, version
+}
 
+// gomodOf is the go.mod of a user's app.
+func gomodOf(version string) []byte {
+	return []byte("module example.com/shop\n\ngo 1.26.0\n\nrequire " + modulePath + " " + version + "\n")
+}
+
+func TestAppOutsideThisRepositorySynthesises(t *testing.T) {
+	env, version := outside(t)
 	tests := []struct {
 		name   string
 		vendor bool
@@ -153,8 +164,7 @@ func TestAppOutsideThisRepositorySynthesises(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(outsideApp), 0o644))
-			gomod := "module example.com/shop\n\ngo 1.26.0\n\nrequire " + modulePath + " " + version + "\n"
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte(gomod), 0o644))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), gomodOf(version), 0o644))
 			run(t, dir, env, "go", "mod", "tidy")
 			if test.vendor {
 				run(t, dir, env, "go", "mod", "vendor")
@@ -222,16 +232,6 @@ func TestTemplatesPassCfnLint(t *testing.T) {
 	}
 	output := run(t, moto.Root(), nil, python, append(append(arguments, "-t"), templates...)...)
 	assert.Empty(t, strings.TrimSpace(output))
-}
-
-func TestBasicExamplePassesStrictValidation(t *testing.T) {
-	dir := t.TempDir()
-	app := filepath.Join(dir, "app")
-	run(t, moto.Root(), nil, "go", "build", "-o", app, "./examples/01-basic")
-	context := `{"@aws-cdk/core:validateAgainstDefaultRules": true, "@aws-cdk/core:strictCfnValidateErrors": true}`
-	run(t, dir, []string{"CDK_CONTEXT_JSON=" + context, "CDK_VALIDATION=true", "CDK_OUTDIR=" + filepath.Join(dir, "cdk.out")}, app)
-	_, err := os.Stat(filepath.Join(dir, "cdk.out", "BasicTriage.template.json"))
-	require.NoError(t, err)
 }
 
 func TestModuleZipHoldsWhatTheSynthNeeds(t *testing.T) {

@@ -1,0 +1,193 @@
+package deploy
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+)
+
+// attachApp uses each way to attach alarms, as a user's app would.
+const attachApp = `package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+func alarm(stack awscdk.Stack, id string) awscloudwatch.Alarm {
+	return awscloudwatch.NewAlarm(stack, jsii.String(id), &awscloudwatch.AlarmProps{
+		Metric:            awscloudwatch.NewMetric(&awscloudwatch.MetricProps{Namespace: jsii.String("Shop"), MetricName: jsii.String(id)}),
+		Threshold:         jsii.Number(1),
+		EvaluationPeriods: jsii.Number(1),
+	})
+}
+
+func main() {
+	defer jsii.Close()
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("Attach"), nil)
+	triage := alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+		NotificationTopic: awssns.NewTopic(stack, jsii.String("OnCall"), nil),
+	})
+	metric := alarm(stack, "ByHand")
+	composite := awscloudwatch.NewCompositeAlarm(stack, jsii.String("Composite"), &awscloudwatch.CompositeAlarmProps{
+		AlarmRule: awscloudwatch.AlarmRule_AnyOf(metric),
+	})
+	triage.AttachAlarms(metric, composite)
+	alarm(stack, "ByAction").AddAlarmAction(triage.AlarmAction())
+
+	other := awscdk.NewStack(app, jsii.String("Attach2"), nil)
+	triage.AttachAll(other, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("ByAspect")})
+	alarm(other, "ByAspect")
+	alarm(other, "NotMeant")
+
+	triage.AttachEventRule(jsii.String("ByRule"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings("legacy-"), Tags: &map[string]*[]*string{"team": jsii.Strings("shop")}})
+	triage.AttachTopic(awssns.NewTopic(stack, jsii.String("ByTopic"), nil))
+	app.Synth(nil)
+}
+`
+
+// assembled is a stack's template in a cloud assembly.
+type assembled map[string]struct {
+	Type       string
+	Properties map[string]any
+}
+
+func read(t *testing.T, assembly, stack string) assembled {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(assembly, stack+".template.json"))
+	require.NoError(t, err)
+	var template struct{ Resources assembled }
+	require.NoError(t, json.Unmarshal(text, &template))
+	return template.Resources
+}
+
+// count is how many resources have a type.
+func (a assembled) count(kind string) int {
+	n := 0
+	for _, resource := range a {
+		if resource.Type == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// attached is how many alarms of a type start investigations.
+func (a assembled) attached(kind string) int {
+	n := 0
+	for _, resource := range a {
+		actions, err := json.Marshal(resource.Properties["AlarmActions"])
+		if err == nil && resource.Type == kind && strings.Contains(string(actions), "TriageOrchestrator") {
+			n++
+		}
+	}
+	return n
+}
+
+const (
+	metricAlarm    = "AWS::CloudWatch::Alarm"
+	compositeAlarm = "AWS::CloudWatch::CompositeAlarm"
+)
+
+func TestExamplesAndEachWayToAttachSynthesiseOutsideThisRepository(t *testing.T) {
+	env, version := outside(t)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), gomodOf(version), 0o644))
+	put := func(name string, source []byte) {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, name), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name, "main.go"), source, 0o644))
+	}
+	examples, err := filepath.Glob(filepath.Join(moto.Root(), "examples", "*", "main.go"))
+	require.NoError(t, err)
+	for _, example := range examples {
+		source, err := os.ReadFile(example)
+		require.NoError(t, err)
+		put(filepath.Base(filepath.Dir(example)), source)
+	}
+	put("attach", []byte(attachApp))
+	run(t, dir, env, "go", "mod", "tidy")
+	programs := filepath.Join(dir, "bin")
+	run(t, dir, env, "go", "build", "-o", programs+"/", "./...")
+
+	checks := map[string]func(t *testing.T, assembly string){
+		"01-basic": func(t *testing.T, assembly string) {
+			assert.Equal(t, 1, read(t, assembly, "BasicTriage").attached(metricAlarm))
+		},
+		"02-all-alarms-of-an-app": func(t *testing.T, assembly string) {
+			triage := read(t, assembly, "AppTriage")
+			assert.Equal(t, 8, triage.count(metricAlarm))
+			assert.Zero(t, triage.attached(metricAlarm), "its own alarms are not investigated")
+			assert.Equal(t, 1, triage.count("AWS::CloudWatch::Dashboard"))
+			orders, payments := read(t, assembly, "Orders"), read(t, assembly, "Payments")
+			assert.Equal(t, []int{2, 1, 1}, []int{orders.count(metricAlarm), orders.count(compositeAlarm), payments.count(metricAlarm) - 1})
+			for _, stack := range []assembled{orders, payments} {
+				for id, resource := range stack {
+					actions, _ := resource.Properties["AlarmActions"].([]any)
+					want := 1
+					if resource.Properties["AlarmName"] == "noise-payment-retries" {
+						want = 0
+					}
+					assert.Len(t, actions, want, id)
+				}
+			}
+		},
+		"03-central-account": func(t *testing.T, assembly string) {
+			central, member := read(t, assembly, "CentralTriage"), read(t, assembly, "Member-444455556666")
+			assert.Equal(t, 2, central.count("AWS::Events::Rule"))
+			assert.Equal(t, 2, central.count("AWS::Events::EventBusPolicy"))
+			assert.Equal(t, 1, central.count("AWS::Oam::Sink"))
+			assert.Equal(t, 1, member.count("AWS::Events::Rule"))
+			assert.Equal(t, 1, member.count("AWS::Oam::Link"))
+		},
+		"04-vpc-and-kms": func(t *testing.T, assembly string) {
+			stack := read(t, assembly, "PrivateTriage")
+			assert.Equal(t, 13, stack.count("AWS::EC2::VPCEndpoint"))
+			assert.Equal(t, 1, stack.attached(metricAlarm))
+		},
+		"05-terraform-users": func(t *testing.T, assembly string) {
+			stack := read(t, assembly, "MigratedTriage")
+			assert.Equal(t, 1, stack.attached(metricAlarm))
+			names := []any{}
+			for _, resource := range stack {
+				if resource.Type == "AWS::Lambda::Function" {
+					names = append(names, resource.Properties["FunctionName"])
+				}
+			}
+			assert.ElementsMatch(t, []any{"prod-triage-handler-us-east-1", "prod-tool-lambda-us-east-1"}, names)
+		},
+		"attach": func(t *testing.T, assembly string) {
+			first, second := read(t, assembly, "Attach"), read(t, assembly, "Attach2")
+			assert.Equal(t, 2, first.attached(metricAlarm))
+			assert.Equal(t, 1, first.attached(compositeAlarm))
+			assert.Equal(t, 1, first.count("AWS::Events::Rule"))
+			assert.Equal(t, 1, first.count("AWS::SNS::Subscription"))
+			attached := 0
+			for _, resource := range second {
+				if resource.Properties["AlarmActions"] != nil {
+					attached++
+				}
+			}
+			assert.Equal(t, 1, attached, "the alarm that the filter lets pass")
+		},
+	}
+	require.Len(t, checks, len(examples)+1, "each example has a check")
+	strict := `{"@aws-cdk/core:validateAgainstDefaultRules": true, "@aws-cdk/core:strictCfnValidateErrors": true}`
+	for name, check := range checks {
+		t.Run(name, func(t *testing.T) {
+			assembly := filepath.Join(dir, name, "cdk.out")
+			run(t, filepath.Join(dir, name), append(env, "CDK_OUTDIR="+assembly, "CDK_CONTEXT_JSON="+strict, "CDK_VALIDATION=true"), filepath.Join(programs, name))
+			check(t, assembly)
+		})
+	}
+}

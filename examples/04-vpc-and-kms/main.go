@@ -1,0 +1,73 @@
+// For networks without a way to the internet, and data under a key of your own: both functions lie in
+// isolated subnets and reach AWS through endpoints that only they may use; bucket, table, topic and logs
+// are encrypted with one key; the tool's role is an allow-list below a permissions boundary.
+package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+func main() {
+	defer jsii.Close()
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("PrivateTriage"), nil)
+
+	vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{
+		MaxAzs: jsii.Number(2), NatGateways: jsii.Number(0),
+		SubnetConfiguration: &[]*awsec2.SubnetConfiguration{{Name: jsii.String("triage"), SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}},
+	})
+
+	key := awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{EnableKeyRotation: jsii.Bool(true)})
+	key.GrantEncryptDecrypt(awsiam.NewServicePrincipal(jsii.Sprintf("logs.%s.amazonaws.com", *stack.Region()), nil))
+
+	// Whatever is attached to the roles later, nobody gets more than this through them.
+	boundary := awsiam.NewManagedPolicy(stack, jsii.String("Boundary"), &awsiam.ManagedPolicyProps{
+		Statements: &[]awsiam.PolicyStatement{
+			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("*"), Resources: jsii.Strings("*")}),
+			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Effect: awsiam.Effect_DENY, Actions: jsii.Strings("iam:*", "organizations:*", "sts:AssumeRole"), Resources: jsii.Strings("*"),
+			}),
+		},
+	})
+
+	triage := alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+		NotificationTopic: awssns.NewTopic(stack, jsii.String("OnCall"), &awssns.TopicProps{MasterKey: key}),
+
+		Vpc:                vpc,
+		VpcSubnets:         &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED},
+		CreateVpcEndpoints: jsii.Bool(true),
+		// What the alarms are about, so that the model's code can look at it.
+		VpcEndpointServices: &[]awsec2.InterfaceVpcEndpointAwsService{
+			awsec2.InterfaceVpcEndpointAwsService_ECS(), awsec2.InterfaceVpcEndpointAwsService_RDS(), awsec2.InterfaceVpcEndpointAwsService_SQS(),
+		},
+
+		ReportsEncryptionKey: key,
+		TableEncryptionKey:   key,
+		TopicEncryptionKey:   key,
+		LogsEncryptionKey:    key,
+		LogRetention:         awslogs.RetentionDays_THREE_MONTHS,
+		Tracing:              awslambda.Tracing_ACTIVE,
+
+		ToolPermissions:     alarmtriage.ToolPermissions_ALLOW_LIST,
+		PermissionsBoundary: boundary,
+	})
+
+	triage.AttachAlarms(awscloudwatch.NewAlarm(stack, jsii.String("Backlog"), &awscloudwatch.AlarmProps{
+		Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+			Namespace: jsii.String("AWS/SQS"), MetricName: jsii.String("ApproximateAgeOfOldestMessage"),
+			DimensionsMap: &map[string]*string{"QueueName": jsii.String("orders")}, Statistic: jsii.String("Maximum"),
+		}),
+		Threshold: jsii.Number(300), EvaluationPeriods: jsii.Number(3),
+	}))
+	app.Synth(nil)
+}
