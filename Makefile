@@ -71,6 +71,7 @@ browser:
 
 bench: setup
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./internal/...
+	$(GO) run ./bench/synth
 
 # What the broker knows of AWS's operations and endpoints, from the pinned botocore and IAM data.
 tables: setup

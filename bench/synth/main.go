@@ -1,0 +1,211 @@
+// Command synth compares the synth of a stack with an AlarmTriage with that of the same resources made of
+// plain constructs, whose functions were built by hand beforehand, as `go build` does without flags.
+//
+//	go run ./bench/synth -rounds 5
+//
+// It prints a Markdown table: medians in milliseconds of a first synth (nothing in cdk.out, Go's build
+// cache warm) and of a second one (nothing changed), and the size of all assets, zipped.
+package main
+
+import (
+	"archive/zip"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+// The apps that are compared; the program runs itself with one of these as -app.
+const (
+	appConstruct = "construct"
+	appPlain     = "plain"
+)
+
+func main() {
+	app := flag.String("app", "", "synthesise this app and exit: construct or plain")
+	built := flag.String("built", "", "folder of the functions built by hand, for -app plain")
+	rounds := flag.Int("rounds", 5, "synths per row")
+	flag.Parse()
+	if *app != "" {
+		synthesise(*app, *built)
+		return
+	}
+	if err := compare(*rounds); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func synthesise(kind, built string) {
+	defer jsii.Close()
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("Bench"), nil)
+	topic := awssns.NewTopic(stack, jsii.String("OnCall"), nil)
+	if kind == appConstruct {
+		alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{NotificationTopic: topic})
+	} else {
+		plain(stack, topic, built)
+	}
+	app.Synth(nil)
+}
+
+// plain is what one would write without the construct.
+func plain(stack awscdk.Stack, topic awssns.Topic, built string) {
+	table := awsdynamodb.NewTable(stack, jsii.String("Claims"), &awsdynamodb.TableProps{
+		PartitionKey: &awsdynamodb.Attribute{Name: jsii.String("pk"), Type: awsdynamodb.AttributeType_STRING},
+		BillingMode:  awsdynamodb.BillingMode_PAY_PER_REQUEST,
+	})
+	bucket := awss3.NewBucket(stack, jsii.String("Reports"), &awss3.BucketProps{Versioned: jsii.Bool(true), EnforceSSL: jsii.Bool(true)})
+	layer := awslambda.NewLayerVersion(stack, jsii.String("Harness"), &awslambda.LayerVersionProps{
+		Code: awslambda.Code_FromAsset(jsii.String(filepath.Join(built, "layer")), nil),
+	})
+	function := func(id string, runtime awslambda.Runtime, layers *[]awslambda.ILayerVersion) awslambda.Function {
+		return awslambda.NewFunction(stack, jsii.String(id), &awslambda.FunctionProps{
+			Runtime: runtime, Handler: jsii.String("bootstrap"), Architecture: awslambda.Architecture_ARM_64(), Layers: layers,
+			Code:     awslambda.Code_FromAsset(jsii.String(filepath.Join(built, strings.ToLower(id))), nil),
+			LogGroup: awslogs.NewLogGroup(stack, jsii.String(id+"Logs"), nil),
+		})
+	}
+	tool := function("Tool", awslambda.Runtime_PYTHON_3_13(), &[]awslambda.ILayerVersion{layer})
+	tool.Role().AddManagedPolicy(awsiam.ManagedPolicy_FromAwsManagedPolicyName(jsii.String("ReadOnlyAccess")))
+	orchestrator := function("Orchestrator", awslambda.Runtime_PROVIDED_AL2023(), nil)
+	table.GrantReadWriteData(orchestrator)
+	bucket.GrantReadWrite(orchestrator, nil)
+	topic.GrantPublish(orchestrator)
+	tool.GrantInvoke(orchestrator)
+}
+
+// row is what was measured of an app.
+type row struct {
+	app           string
+	first, second time.Duration
+	bytes         int64
+}
+
+func compare(rounds int) error {
+	dir, err := os.MkdirTemp("", "alarmtriage-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	built := filepath.Join(dir, "built")
+	if err := build(built); err != nil {
+		return err
+	}
+	var rows []row
+	for _, app := range []string{appPlain, appConstruct} {
+		measured, err := measure(app, built, filepath.Join(dir, app), rounds)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, measured)
+	}
+	fmt.Println("| app | first synth, ms | second synth, ms | assets zipped, MB |")
+	fmt.Println("|---|---|---|---|")
+	for _, r := range rows {
+		fmt.Printf("| %s | %d | %d | %.1f |\n", r.app, r.first.Milliseconds(), r.second.Milliseconds(), float64(r.bytes)/(1<<20))
+	}
+	return nil
+}
+
+// build builds the functions by hand.
+func build(dir string) error {
+	if err := os.CopyFS(filepath.Join(dir, "layer", "python"), os.DirFS("pythonlayer")); err != nil {
+		return err
+	}
+	for folder, program := range map[string]string{"orchestrator": "bootstrap", "tool": "alarmtriage-tool"} {
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, folder, program), "./lambdas/"+folder)
+		cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("build %s (run this in the root of the repository): %w", folder, err)
+		}
+	}
+	return nil
+}
+
+func measure(app, built, dir string, rounds int) (row, error) {
+	var firsts, seconds []time.Duration
+	r := row{app: app}
+	for i := range rounds + 1 {
+		out := filepath.Join(dir, fmt.Sprint(i))
+		first, err := synth(app, built, out)
+		if err != nil {
+			return r, err
+		}
+		second, err := synth(app, built, out)
+		if err != nil {
+			return r, err
+		}
+		if i > 0 { // the first round warms the caches
+			firsts, seconds = append(firsts, first), append(seconds, second)
+		}
+		if r.bytes, err = zipped(out); err != nil {
+			return r, err
+		}
+	}
+	r.first, r.second = median(firsts), median(seconds)
+	return r, nil
+}
+
+// synth runs this program as one of the apps.
+func synth(app, built, out string) (time.Duration, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return 0, err
+	}
+	cmd := exec.Command(self, "-app", app, "-built", built)
+	cmd.Env = append(os.Environ(), "CDK_OUTDIR="+out, "CDK_VALIDATION=false")
+	started := time.Now()
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("synth %s: %w: %s", app, err, output)
+	}
+	return time.Since(started), nil
+}
+
+// zipped is the size of all assets of a cloud assembly as they would be uploaded.
+func zipped(assembly string) (int64, error) {
+	assets, err := filepath.Glob(filepath.Join(assembly, "asset.*"))
+	if err != nil {
+		return 0, err
+	}
+	var total counter
+	for _, asset := range assets {
+		archive := zip.NewWriter(&total)
+		if err := archive.AddFS(os.DirFS(asset)); err != nil {
+			return 0, err
+		}
+		if err := archive.Close(); err != nil {
+			return 0, err
+		}
+	}
+	return int64(total), nil
+}
+
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
+
+func median(values []time.Duration) time.Duration {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
