@@ -204,6 +204,28 @@ func TestTokensAreNotJudged(t *testing.T) {
 	synth(stack)
 }
 
+func TestNoPartitionIsTakenForGranted(t *testing.T) {
+	for _, region := range []string{"cn-north-1", "us-gov-west-1", "eusc-de-east-1"} {
+		app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
+		stack := awscdk.NewStack(app, jsii.String("Test"), &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String(region)}})
+		triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.ToolPermissions = alarmtriage.ToolPermissions_ALLOW_LIST })
+		triage.AttachAlarms(newAlarm(stack, "One"))
+		template, err := json.Marshal(synth(stack).ToJSON())
+		require.NoError(t, err)
+		assert.NotContains(t, string(template), "arn:aws", region)
+	}
+}
+
+func TestFurtherLayersComeAfterTheHarness(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.ToolLayers = &[]awslambda.ILayerVersion{awslambda.LayerVersion_FromLayerVersionArn(stack, jsii.String("Layer"),
+			jsii.String("arn:aws:lambda:eu-west-1:111122223333:layer:pandas:3"))}
+	})
+	synth(stack).HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Layers", []any{
+		object("Ref", assertions.Match_StringLikeRegexp(jsii.String("^TriageHarness"))), "arn:aws:lambda:eu-west-1:111122223333:layer:pandas:3"}))
+}
+
 func TestPropsOfTheCallerStayAsTheyAre(t *testing.T) {
 	stack := newStack()
 	var given *alarmtriage.AlarmTriageProps

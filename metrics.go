@@ -43,6 +43,18 @@ func (t *AlarmTriage) MetricFallbacks(props *awscloudwatch.MetricOptions) awsclo
 	return t.metric(emf.Fallback, "Sum", props)
 }
 
+// MetricCompleted counts investigations that the model concluded by itself. Sum over 5 minutes unless props
+// say otherwise; props may be nil.
+func (t *AlarmTriage) MetricCompleted(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.Completed, "Sum", props)
+}
+
+// MetricConcluded counts investigations that were asked to conclude near a limit. Sum over 5 minutes unless
+// props say otherwise; props may be nil.
+func (t *AlarmTriage) MetricConcluded(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.Concluded, "Sum", props)
+}
+
 // MetricFailures counts invocations that failed and are tried again. Sum over 5 minutes unless props say
 // otherwise; props may be nil.
 func (t *AlarmTriage) MetricFailures(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
@@ -71,6 +83,18 @@ func (t *AlarmTriage) MetricToolCalls(props *awscloudwatch.MetricOptions) awsclo
 // say otherwise; props may be nil.
 func (t *AlarmTriage) MetricDuration(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.Duration, "Average", props)
+}
+
+// MetricInputTokens counts tokens sent to the model, without those read from its cache. Sum over 5 minutes
+// unless props say otherwise; props may be nil.
+func (t *AlarmTriage) MetricInputTokens(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.InputTokens, "Sum", props)
+}
+
+// MetricOutputTokens counts tokens that the model answered with. Sum over 5 minutes unless props say
+// otherwise; props may be nil.
+func (t *AlarmTriage) MetricOutputTokens(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.OutputTokens, "Sum", props)
 }
 
 // MetricCost is the estimated price of investigations in US dollars. Sum over 5 minutes unless props say

@@ -117,7 +117,7 @@ func TestVpcEndpointsAreThereOnRequestAndOpenToTheFunctionsAlone(t *testing.T) {
 }
 
 func TestIsolatedSubnetsWithoutEndpointsAreWarnedOf(t *testing.T) {
-	warned := func(kind awsec2.SubnetType, change func(*alarmtriage.AlarmTriageProps)) string {
+	annotations := func(kind awsec2.SubnetType, change func(*alarmtriage.AlarmTriageProps)) assertions.Annotations {
 		stack := newStack()
 		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 			p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{
@@ -127,16 +127,13 @@ func TestIsolatedSubnetsWithoutEndpointsAreWarnedOf(t *testing.T) {
 				change(p)
 			}
 		})
-		var said []string
-		for _, message := range *assertions.Annotations_FromStack(stack).FindWarning(jsii.String("*"), assertions.Match_AnyValue()) {
-			data, _ := message.Entry.Data.(string)
-			said = append(said, data)
-		}
-		return strings.Join(said, "\n")
+		return assertions.Annotations_FromStack(stack)
 	}
-	assert.Contains(t, warned(awsec2.SubnetType_PRIVATE_ISOLATED, nil), "must have endpoints of s3, dynamodb, bedrock-runtime, lambda, sns, sts, logs, monitoring, cloudtrail")
-	assert.Empty(t, warned(awsec2.SubnetType_PRIVATE_ISOLATED, func(p *alarmtriage.AlarmTriageProps) { p.CreateVpcEndpoints = jsii.Bool(true) }))
-	assert.Empty(t, warned(awsec2.SubnetType_PRIVATE_WITH_EGRESS, nil))
+	everywhere, anything := jsii.String("*"), assertions.Match_AnyValue()
+	annotations(awsec2.SubnetType_PRIVATE_ISOLATED, nil).HasWarning(jsii.String("/Test/Triage"), assertions.Match_StringLikeRegexp(
+		jsii.String("must have endpoints of s3, dynamodb, bedrock-runtime, lambda, sns, sts, logs, monitoring, cloudtrail")))
+	annotations(awsec2.SubnetType_PRIVATE_ISOLATED, func(p *alarmtriage.AlarmTriageProps) { p.CreateVpcEndpoints = jsii.Bool(true) }).HasNoWarning(everywhere, anything)
+	annotations(awsec2.SubnetType_PRIVATE_WITH_EGRESS, nil).HasNoWarning(everywhere, anything)
 }
 
 func TestEventRuleTakesTagsAndReportsMistakes(t *testing.T) {

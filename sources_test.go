@@ -92,6 +92,8 @@ func TestMetricsAreThoseThatTheOrchestratorWrites(t *testing.T) {
 	for name, metric := range map[string]awscloudwatch.Metric{
 		"Investigations": triage.MetricInvestigations(nil), "InvestigationsFallback": triage.MetricFallbacks(nil), "InvestigationsFailed": triage.MetricFailures(nil),
 		"Duplicates": triage.MetricDuplicates(nil), "Rounds": triage.MetricRounds(nil), "ToolCalls": triage.MetricToolCalls(nil), "Duration": triage.MetricDuration(nil),
+		"InvestigationsCompleted": triage.MetricCompleted(nil), "InvestigationsConcluded": triage.MetricConcluded(nil),
+		"InputTokens": triage.MetricInputTokens(nil), "OutputTokens": triage.MetricOutputTokens(nil),
 		"CostUSD": triage.MetricCost(nil), "Redactions": triage.MetricRedactions(nil), "BrokerRefusals": triage.MetricBrokerRefusals(nil),
 	} {
 		assert.Equal(t, name, *metric.MetricName())
