@@ -376,7 +376,7 @@ func (t *AlarmTriage) instructionsURI(p *AlarmTriageProps) string {
 	default:
 		return ""
 	}
-	bucket.GrantRead(t.orchestratorRole, key)
+	t.grantObjects(bucket, "ReadInstructions", *key)
 	return fmt.Sprintf("s3://%s/%s", *bucket.BucketName(), *key)
 }
 
@@ -387,8 +387,19 @@ func (t *AlarmTriage) runbooksURI(p *AlarmTriageProps) string {
 		return ""
 	}
 	prefix := deref(p.Runbooks.Prefix)
-	p.Runbooks.Bucket.GrantRead(t.orchestratorRole, jsii.String(prefix+"*"))
+	t.grantObjects(p.Runbooks.Bucket, "ReadRunbooks", prefix+"*")
 	return fmt.Sprintf("s3://%s/%s", *p.Runbooks.Bucket.BucketName(), prefix)
+}
+
+// grantObjects lets the orchestrator read objects, and nothing else that CDK's own grant would give: that
+// opens the bucket's configuration and lists too.
+func (t *AlarmTriage) grantObjects(bucket awss3.IBucket, sid, keys string) {
+	t.orchestratorRole.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid: jsii.String(sid), Actions: jsii.Strings("s3:GetObject"), Resources: &[]*string{bucket.ArnForObjects(jsii.String(keys))},
+	}))
+	if key := bucket.EncryptionKey(); key != nil {
+		key.GrantDecrypt(t.orchestratorRole)
+	}
 }
 
 // pricesJSON is the override of the price table as the orchestrator reads it.

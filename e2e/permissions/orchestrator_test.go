@@ -4,6 +4,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 
@@ -59,4 +64,45 @@ func TestOrchestratorMayDoExactlyWhatItUses(t *testing.T) {
 		assert.ElementsMatch(t, actions, got, resource)
 	}
 	assert.Empty(t, verdict.Allowed["direct"][model], "the model without its profile")
+}
+
+func TestEachPropGivesTheOrchestratorOnlyWhatItNames(t *testing.T) {
+	stack := synthIn(t, func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+		docs := awss3.Bucket_FromBucketName(stack, jsii.String("Docs"), jsii.String("docs"))
+		p.BedrockModelId = jsii.String("amazon.nova-pro-v1:0")
+		p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("abc"), GuardrailVersion: jsii.String("1")}
+		p.CompletionEventBus = awsevents.NewEventBus(stack, jsii.String("Bus"), nil)
+		p.ChatCardTopic = awssns.NewTopic(stack, jsii.String("Chat"), nil)
+		p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: docs, Key: jsii.String("triage.txt")}
+		p.Runbooks = &alarmtriage.Runbooks{Bucket: docs, Prefix: jsii.String("runbooks/")}
+		p.ReportsEncryptionKey = awskms.NewKey(stack, jsii.String("ReportsKey"), nil)
+		p.TopicEncryptionKey = awskms.NewKey(stack, jsii.String("TopicKey"), nil)
+	})
+	arn := func(prefix, kind string) string { return stack.arn(stack.find(t, prefix, kind)) }
+	const kms, otherKey = "AWS::KMS::Key", "arn:aws:kms:eu-west-1:111122223333:key/other"
+	dataKeys := []string{"kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyPair", "kms:GenerateDataKeyPairWithoutPlaintext", "kms:GenerateDataKeyWithoutPlaintext"}
+	want := map[string][]string{
+		"arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-pro-v1:0": {"bedrock:InvokeModel"},
+		"arn:aws:bedrock:eu-west-1:111122223333:guardrail/abc":             {"bedrock:ApplyGuardrail"},
+		"arn:aws:bedrock:eu-west-1:111122223333:guardrail/other":           nil,
+		arn("Bus", "AWS::Events::EventBus"):                                {"events:PutEvents"},
+		arn("Chat", "AWS::SNS::Topic"):                                     {"sns:Publish"},
+		arn("TopicKey", kms):                                               dataKeys,
+		arn("ReportsKey", kms):                                             {"kms:Decrypt", "kms:GenerateDataKey"},
+		otherKey:                                                           nil,
+		"arn:aws:s3:::docs/triage.txt":                                     {"s3:GetObject"},
+		"arn:aws:s3:::docs/runbooks/orders.md":                             {"s3:GetObject"},
+		"arn:aws:s3:::docs/secret.txt":                                     nil,
+	}
+	var resources []string
+	for resource := range want {
+		resources = append(resources, resource)
+	}
+	asked := stack.roleOf(t, "TriageOrchestratorRole", resources...)
+	keyPolicy := stack.resolve(stack[stack.find(t, "TopicKey", kms)].Properties["KeyPolicy"])
+	asked.ResourcePolicies = map[string]any{arn("TopicKey", kms): keyPolicy, arn("ReportsKey", kms): keyPolicy, otherKey: keyPolicy}
+	verdict := simulate(t, map[string]role{"orchestrator": asked})
+	for resource, actions := range want {
+		assert.ElementsMatch(t, actions, verdict.Allowed["orchestrator"][resource], resource)
+	}
 }

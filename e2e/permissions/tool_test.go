@@ -71,7 +71,7 @@ func groups(t *testing.T) map[string][]string {
 
 func TestToolRolesAllowReadsAndNothingThatHandsOutDataOrWrites(t *testing.T) {
 	const byReadOnlyAccess, byAllowList = "ReadOnlyAccess", "allow-list"
-	readOnly := synth(t, nil)
+	readOnly := synth(t, func(*alarmtriage.AlarmTriageProps) {})
 	listed := synth(t, func(p *alarmtriage.AlarmTriageProps) { p.ToolPermissions = alarmtriage.ToolPermissions_ALLOW_LIST })
 	resources := []string{anything, restAPI, apiKey, planKey, "arn:aws:s3:::a-bucket/key"}
 	verdict := simulate(t, map[string]role{
@@ -154,4 +154,26 @@ func unreviewed(t *testing.T, v verdict, allowed []string) []string {
 		}
 	}
 	return found
+}
+
+func TestToolMayDoNothingToTheTriagesOwnData(t *testing.T) {
+	stack := synth(t, func(*alarmtriage.AlarmTriageProps) {})
+	arn := func(prefix, kind string) string { return stack.arn(stack.find(t, prefix, kind)) }
+	bucket := arn("TriageReports", "AWS::S3::Bucket")
+	data := []string{arn("TriageInvestigations", "AWS::DynamoDB::Table"), bucket, bucket + "/reports/2026/01/02/report.txt", arn("OnCall", "AWS::SNS::Topic")}
+	const logs = "AWS::Logs::LogGroup"
+	groups := []string{arn("TriageOrchestratorLogs", logs), arn("TriageToolLogs", logs)}
+	verdict := simulate(t, map[string]role{"tool": stack.roleOf(t, "TriageToolRole", slices.Concat(data, groups, []string{anything})...)})
+	for _, resource := range data {
+		// Who one is, IAM tells everybody, whatever is denied.
+		assert.Equal(t, []string{"sts:GetCallerIdentity"}, verdict.Allowed["tool"][resource], resource)
+	}
+	for _, resource := range groups {
+		may := verdict.may("tool", resource)
+		for _, action := range []string{"logs:FilterLogEvents", "logs:GetLogEvents", "logs:StartQuery", "logs:StartLiveTail", "logs:GetLogRecord"} {
+			assert.False(t, may[strings.ToLower(action)], "%s on %s", action, resource)
+		}
+	}
+	assert.True(t, verdict.may("tool", groups[1])["logs:putlogevents"], "it writes its own log")
+	assert.True(t, verdict.may("tool", anything)["logs:filterlogevents"], "and reads others")
 }
