@@ -63,7 +63,7 @@ e2e:
 
 # cdk-nag's AwsSolutions rules. A module of its own, as the next one: the users' graph stays without it.
 nag:
-	cd integ/nag && $(TEMPLATE_TESTS) $(GO) test -timeout 10m ./...
+	cd integ/nag && $(GO) vet ./... && $(TEMPLATE_TESTS) $(GO) test -timeout 10m ./...
 
 # The report in a real browser. A module of its own: nothing of it is compiled at the users' synth.
 browser:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/modfile"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
@@ -100,6 +101,68 @@ const (
 	compositeAlarm = "AWS::CloudWatch::CompositeAlarm"
 )
 
+// plainApp is a CDK app without this library.
+const plainApp = `package main
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/jsii-runtime-go"
+)
+
+func main() {
+	defer jsii.Close()
+	app := awscdk.NewApp(nil)
+	awssns.NewTopic(awscdk.NewStack(app, jsii.String("Plain"), nil), jsii.String("Topic"), nil)
+	app.Synth(nil)
+}
+`
+
+// required are the modules that a go.mod asks for.
+func required(t *testing.T, dir string) []string {
+	t.Helper()
+	file := filepath.Join(dir, "go.mod")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	parsed, err := modfile.Parse(file, text, nil)
+	require.NoError(t, err)
+	var modules []string
+	for _, module := range parsed.Require {
+		modules = append(modules, module.Mod.Path)
+	}
+	return modules
+}
+
+// assertLeanGraph sees that an app asks for what any CDK app asks for, and this module: nothing of the
+// Lambda functions, whose dependencies their own build brings, or of this module's tests.
+func assertLeanGraph(t *testing.T, env []string, app string) {
+	t.Helper()
+	const cdk = "github.com/aws/aws-cdk-go/awscdk/v2"
+	plain, version := t.TempDir(), strings.TrimSpace(run(t, moto.Root(), nil, "go", "list", "-m", "-f", "{{.Version}}", cdk))
+	require.NoError(t, os.WriteFile(filepath.Join(plain, "main.go"), []byte(plainApp), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(plain, "go.mod"), []byte("module example.com/plain\n\ngo 1.26.0\n\nrequire "+cdk+" "+version+"\n"), 0o644))
+	run(t, plain, env, "go", "mod", "tidy")
+	assert.ElementsMatch(t, append(required(t, plain), modulePath), required(t, app))
+}
+
+func TestQuickStartOfTheReadmeIsTheBasicExample(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(moto.Root(), "README.md"))
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(readme), "```go\n")
+	require.True(t, found)
+	code, _, _ := strings.Cut(rest, "\n```")
+	example, err := os.ReadFile(filepath.Join(moto.Root(), "examples", "01-basic", "main.go"))
+	require.NoError(t, err)
+	var indented []string
+	for line := range strings.SplitSeq(code, "\n") {
+		if line != "" {
+			line = "\t" + line
+		}
+		indented = append(indented, line)
+	}
+	assert.Contains(t, string(example), strings.Join(indented, "\n"))
+}
+
 func TestExamplesAndEachWayToAttachSynthesiseOutsideThisRepository(t *testing.T) {
 	env, version := outside(t)
 	dir := t.TempDir()
@@ -117,12 +180,13 @@ func TestExamplesAndEachWayToAttachSynthesiseOutsideThisRepository(t *testing.T)
 	}
 	put("attach", []byte(attachApp))
 	run(t, dir, env, "go", "mod", "tidy")
+	assertLeanGraph(t, env, dir)
 	programs := filepath.Join(dir, "bin")
 	run(t, dir, env, "go", "build", "-o", programs+"/", "./...")
 
 	checks := map[string]func(t *testing.T, assembly string){
 		"01-basic": func(t *testing.T, assembly string) {
-			assert.Equal(t, 1, read(t, assembly, "BasicTriage").attached(metricAlarm))
+			assert.Equal(t, 2, read(t, assembly, "BasicTriage").attached(metricAlarm))
 		},
 		"02-all-alarms-of-an-app": func(t *testing.T, assembly string) {
 			triage := read(t, assembly, "AppTriage")

@@ -1,4 +1,4 @@
-// The quick start as a complete app: a topic, an alarm, and the AlarmTriage between them.
+// The quick start as a complete app: two alarms, a topic, and the AlarmTriage between them.
 package main
 
 import (
@@ -16,27 +16,33 @@ func main() {
 	app := awscdk.NewApp(nil)
 	stack := awscdk.NewStack(app, jsii.String("BasicTriage"), nil)
 
+	checkoutErrors := newAlarm(stack, "CheckoutErrors", "Errors", "Sum", 1)
+	checkoutLatency := newAlarm(stack, "CheckoutLatency", "Duration", "p99", 3000)
+
 	topic := awssns.NewTopic(stack, jsii.String("OnCall"), nil)
 	topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String("oncall@example.com"), nil))
 
 	triage := alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
 		NotificationTopic: topic,
 	})
-
-	failures := awscloudwatch.NewAlarm(stack, jsii.String("CheckoutErrors"), &awscloudwatch.AlarmProps{
-		Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-			Namespace:     jsii.String("AWS/Lambda"),
-			MetricName:    jsii.String("Errors"),
-			DimensionsMap: &map[string]*string{"FunctionName": jsii.String("checkout")},
-			Statistic:     jsii.String("Sum"),
-			Period:        awscdk.Duration_Minutes(jsii.Number(1)),
-		}),
-		Threshold:         jsii.Number(1),
-		EvaluationPeriods: jsii.Number(1),
-		TreatMissingData:  awscloudwatch.TreatMissingData_NOT_BREACHING,
-	})
-	triage.AttachAlarms(failures)
+	triage.AttachAlarms(checkoutErrors, checkoutLatency)
 
 	awscdk.NewCfnOutput(stack, jsii.String("ReportsBucket"), &awscdk.CfnOutputProps{Value: triage.ReportsBucket().BucketName()})
 	app.Synth(nil)
+}
+
+// newAlarm is an alarm on a metric of the function checkout.
+func newAlarm(stack awscdk.Stack, id, metric, statistic string, threshold float64) awscloudwatch.Alarm {
+	return awscloudwatch.NewAlarm(stack, jsii.String(id), &awscloudwatch.AlarmProps{
+		Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+			Namespace:     jsii.String("AWS/Lambda"),
+			MetricName:    jsii.String(metric),
+			DimensionsMap: &map[string]*string{"FunctionName": jsii.String("checkout")},
+			Statistic:     jsii.String(statistic),
+			Period:        awscdk.Duration_Minutes(jsii.Number(1)),
+		}),
+		Threshold:         jsii.Number(threshold),
+		EvaluationPeriods: jsii.Number(1),
+		TreatMissingData:  awscloudwatch.TreatMissingData_NOT_BREACHING,
+	})
 }
