@@ -160,3 +160,17 @@ func TestLogClassIsThatOfBothLogGroups(t *testing.T) {
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.LogClass = "INFREQUENT_ACCESS" })
 	synth(stack).AllResourcesProperties(jsii.String("AWS::Logs::LogGroup"), like("LogGroupClass", "INFREQUENT_ACCESS"))
 }
+
+func TestTwoTriagesLiveInOneStack(t *testing.T) {
+	stack := newStack()
+	topic := awssns.NewTopic(stack, jsii.String("OnCall"), nil)
+	for _, id := range []string{"Payments", "Orders"} {
+		alarmtriage.NewAlarmTriage(stack, jsii.String(id), &alarmtriage.AlarmTriageProps{
+			NotificationTopic: topic, SelfAlarmTopic: topic, Dashboard: jsii.Bool(true)}).AttachEventRule(jsii.String("All"), nil)
+	}
+	names := map[any]bool{}
+	for _, alarm := range *synth(stack).FindResources(jsii.String("AWS::CloudWatch::Alarm"), nil) {
+		names[(*alarm)["Properties"].(map[string]any)["AlarmName"]] = true
+	}
+	assert.Len(t, names, 14, "each alarm has a name of its own")
+}
