@@ -59,6 +59,10 @@ func TestStackIsDeployedAndChangedWithoutLosingData(t *testing.T) {
 	t.Setenv("VARIANT", "named")
 	assert.Error(t, stack.CDK(t.Context(), cloud, dir, &said, "diff", "--fail", "--no-change-set", "--app", app, "--output", out, "TriageInteg"), "another variant differs")
 
+	watched := deploy("watched")
+	assert.Equal(t, []string{table, bucket}, []string{watched.Outputs["OutTable"], watched.Outputs["OutBucket"]}, "a dashboard and alarms come beside them")
+	assertData(t, cloud, table, bucket)
+
 	require.NoError(t, stack.CDK(t.Context(), cloud, dir, os.Stderr, "destroy", "--force", "--app", app, "--output", out, "TriageInteg"))
 	assertData(t, cloud, table, bucket)
 }
