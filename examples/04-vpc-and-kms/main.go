@@ -30,12 +30,13 @@ func main() {
 	key := awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{EnableKeyRotation: jsii.Bool(true)})
 	key.GrantEncryptDecrypt(awsiam.NewServicePrincipal(jsii.Sprintf("logs.%s.amazonaws.com", *stack.Region()), nil))
 
-	// Whatever is attached to the roles later, nobody gets more than this through them.
+	// Whatever is attached to the roles later, nobody changes permissions or becomes another role through them.
 	boundary := awsiam.NewManagedPolicy(stack, jsii.String("Boundary"), &awsiam.ManagedPolicyProps{
 		Statements: &[]awsiam.PolicyStatement{
 			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("*"), Resources: jsii.Strings("*")}),
 			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-				Effect: awsiam.Effect_DENY, Actions: jsii.Strings("iam:*", "organizations:*", "sts:AssumeRole"), Resources: jsii.Strings("*"),
+				Effect: awsiam.Effect_DENY, Resources: jsii.Strings("*"),
+				Actions: jsii.Strings("iam:Add*", "iam:Attach*", "iam:Create*", "iam:Delete*", "iam:Pass*", "iam:Put*", "iam:Update*", "sts:Assume*"),
 			}),
 		},
 	})
