@@ -254,4 +254,5 @@ func TestExamplesAndEachWayToAttachSynthesiseOutsideThisRepository(t *testing.T)
 			check(t, assembly)
 		})
 	}
+	assertLints(t, filepath.Join(dir, "*", "cdk.out", "*.template.json"))
 }
