@@ -23,7 +23,7 @@ help:
 	@echo "make test    run all tests"
 	@echo "make lint    go vet, gofmt and staticcheck"
 	@echo "make bench   run the benchmarks"
-	@echo "make tables  generate the broker's tables of AWS's operations"
+	@echo "make tables  generate the tables of the broker and of the redaction"
 
 setup: $(VENV)/.done node_modules/.done $(BUILD)/pythons
 
@@ -49,6 +49,7 @@ test: setup lint unit python e2e nag browser
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these"; exit 1; }
 	$(GO) vet ./...
+	cd tools && $(GO) vet ./... && $(GO) test ./...
 	cd tools && $(GO) build -o $(BUILD)/staticcheck honnef.co/go/tools/cmd/staticcheck
 	$(BUILD)/staticcheck ./...
 
@@ -73,9 +74,11 @@ bench: setup
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./internal/...
 	$(GO) run ./bench/synth
 
-# What the broker knows of AWS's operations and endpoints, from the pinned botocore and IAM data.
+# What the broker knows of AWS's operations and endpoints, from the pinned botocore and IAM data, and
+# the rules of redaction, from the pinned gitleaks.
 tables: setup
 	$(VENV)/bin/python scripts/broker_tables.py internal/broker/tables
+	cd tools && $(GO) run ./redactrules ../internal/redact/rules.json
 
 clean:
 	rm -rf $(BUILD) cdk.out

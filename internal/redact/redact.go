@@ -1,6 +1,7 @@
-// Package redact takes secrets out of everything that leaves the tool. It knows the shapes of common
-// tokens, names after which secrets stand, and the fields in which AWS's answers carry them. Ids,
-// ARNs, timestamps, hashes and stack traces stay, so that logs can still be read.
+// Package redact takes secrets out of everything that leaves the tool. It knows the shapes of tokens by
+// the rules of a well-kept scanner and some stricter ones of its own, names after which secrets stand, and
+// the fields in which AWS's answers carry them. Ids, ARNs, timestamps, hashes and stack traces stay, so
+// that logs can still be read.
 package redact
 
 import (
@@ -110,6 +111,7 @@ func (r *Redactor) Text(text string) (string, int) {
 	for _, t := range tokens {
 		text = c.all(t.pattern, text, func([]string) string { return c.mark(t.kind) })
 	}
+	text = c.byRules(text)
 	text = c.all(inURL, text, func(g []string) string { return g[1] + c.mark("password") + g[3] })
 	text = c.group(header, text, "credential", false)
 	text = c.group(query, text, "credential", false)

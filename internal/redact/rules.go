@@ -1,0 +1,179 @@
+package redact
+
+import (
+	_ "embed"
+	"encoding/json"
+	"math"
+	"regexp"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+// rulesJSON is the detection rules of a well-kept scanner as data, made by tools/redactrules, where the
+// format is described.
+//
+//go:embed rules.json
+var rulesJSON []byte
+
+// rule finds one kind of secret: where one of its keywords stands on the lines of a match, the group of
+// the match that is the secret, unless that is too regular or on an allowlist.
+type rule struct {
+	ID       string   `json:"id"`
+	Regex    string   `json:"regex"`
+	Group    int      `json:"group"`
+	Entropy  float64  `json:"entropy"`
+	Keywords []string `json:"keywords"`
+	Allow    []allow  `json:"allow"`
+
+	compiled func() *regexp.Regexp // on first use: most rules are never needed
+	allowed  func() []permit
+}
+
+// allow is a list of what is no secret.
+type allow struct {
+	Target    string   `json:"target"` // match or line; else the secret
+	Regexes   []string `json:"regexes"`
+	StopWords []string `json:"stopwords"`
+}
+
+type permit struct {
+	target string
+	any    []*regexp.Regexp
+	words  []string
+}
+
+func (a allow) compile() permit {
+	p := permit{target: a.Target, words: a.StopWords}
+	for _, expression := range a.Regexes {
+		p.any = append(p.any, regexp.MustCompile(expression))
+	}
+	return p
+}
+
+var knownRules = sync.OnceValue(func() []*rule {
+	var file struct {
+		Allow allow   `json:"allow"`
+		Rules []*rule `json:"rules"`
+	}
+	if err := json.Unmarshal(rulesJSON, &file); err != nil {
+		panic("redact: rules.json: " + err.Error()) // embedded, and read by every test
+	}
+	everywhere := sync.OnceValue(file.Allow.compile)
+	for _, r := range file.Rules {
+		r.compiled = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(r.Regex) })
+		r.allowed = sync.OnceValue(func() []permit {
+			list := []permit{everywhere()}
+			for _, a := range r.Allow {
+				list = append(list, a.compile())
+			}
+			return list
+		})
+	}
+	return file.Rules
+})
+
+// byRules replaces what the rules find.
+func (c *counter) byRules(text string) string {
+	lowered := strings.ToLower(text)
+	for _, r := range knownRules() {
+		if !containsAny(lowered, r.Keywords) {
+			continue
+		}
+		if clean := r.replace(c, text); clean != text {
+			text, lowered = clean, strings.ToLower(clean)
+		}
+	}
+	return text
+}
+
+func containsAny(text string, words []string) bool {
+	for _, word := range words {
+		if strings.Contains(text, word) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *rule) replace(c *counter, text string) string {
+	var b strings.Builder
+	end := 0
+	for _, found := range r.compiled().FindAllStringSubmatchIndex(text, -1) {
+		from, to := r.secretIn(found)
+		if from < end || !r.isSecret(text, found, text[from:to]) {
+			continue
+		}
+		b.WriteString(text[end:from])
+		b.WriteString(c.mark(r.ID))
+		end = to
+	}
+	b.WriteString(text[end:])
+	return b.String()
+}
+
+// secretIn is the part of a match that is the secret: the rule's group, or the first group that took
+// part, or the whole.
+func (r *rule) secretIn(found []int) (from, to int) {
+	if r.Group > 0 && 2*r.Group+1 < len(found) && found[2*r.Group] >= 0 {
+		return found[2*r.Group], found[2*r.Group+1]
+	}
+	for i := 2; i+1 < len(found); i += 2 {
+		if found[i] >= 0 && found[i+1] > found[i] {
+			return found[i], found[i+1]
+		}
+	}
+	return found[0], found[1]
+}
+
+func (r *rule) isSecret(text string, found []int, secret string) bool {
+	if secret == "" || strings.Contains(secret, "[redacted: ") || r.Entropy > 0 && entropy(secret) <= r.Entropy {
+		return false
+	}
+	lines := linesAround(text, found[0], found[1])
+	if !containsAny(strings.ToLower(lines), r.Keywords) {
+		return false
+	}
+	for _, p := range r.allowed() {
+		target := secret
+		switch p.target {
+		case "match":
+			target = text[found[0]:found[1]]
+		case "line":
+			target = lines
+		}
+		for _, expression := range p.any {
+			if expression.MatchString(target) {
+				return false
+			}
+		}
+		if containsAny(strings.ToLower(secret), p.words) {
+			return false
+		}
+	}
+	return true
+}
+
+// linesAround is the whole of the lines on which text[from:to] stands.
+func linesAround(text string, from, to int) string {
+	start := strings.LastIndexByte(text[:from], '\n') + 1
+	if end := strings.IndexByte(text[to:], '\n'); end >= 0 {
+		return text[start : to+end]
+	}
+	return text[start:]
+}
+
+// entropy is Shannon's, in bits a character.
+func entropy(text string) float64 {
+	counts := map[rune]int{}
+	for _, r := range text {
+		counts[r]++
+	}
+	total := float64(utf8.RuneCountInString(text))
+	bits := 0.0
+	for _, n := range counts {
+		share := float64(n) / total
+		bits -= share * math.Log2(share)
+	}
+	return bits
+}

@@ -1,0 +1,71 @@
+package redact
+
+import (
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestEveryRuleCompiles(t *testing.T) {
+	rules := knownRules()
+	require.Greater(t, len(rules), 200)
+	for _, r := range rules {
+		assert.NotNil(t, r.compiled(), r.ID)
+		assert.NotEmpty(t, r.Keywords, r.ID)
+		assert.NotEmpty(t, r.allowed(), r.ID)
+		assert.Regexp(t, regexp.MustCompile(`^[a-z0-9-]+$`), r.ID)
+	}
+}
+
+// The secrets are put together here, so that no scanner takes this file for a leak.
+func TestTokensOfManyServicesAreFoundByTheRules(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	const hex, mixed = "3f9a1c07be54d2860ab3c4d5e6f71829", "Zk3Vq9TxW1bLr7Yd0HsP5nMc"
+	for _, c := range []struct{ kind, text, secret string }{
+		{"digitalocean-pat", "DO_TOKEN is dop_v1_" + hex + hex, hex},
+		{"datadog-access-token", "datadog_api_key=" + hex + hex[:8], hex},
+		{"shopify-access-token", "got shpat_" + hex, hex},
+		{"new-relic-user-api-key", "newrelic_key=NRAK-" + "7QWERTYZX3VBNMASDFGHJKL9PO4", "7QWERTYZX3VBN"},
+		{"planetscale-password", "pscale_pw_" + mixed + mixed, mixed},
+		{"grafana-service-account-token", "glsa_" + mixed + mixed[:8] + "_3f9a1c07", mixed},
+		{"hashicorp-tf-api-token", mixed[:14] + ".atlasv1." + mixed + mixed + mixed, mixed},
+		{"vault-service-token", "hvs." + mixed + mixed + mixed + mixed, mixed},
+		{"gcp-api-key", "key AIza" + mixed + mixed[:11], mixed},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			clean, count := r.Text("at 12:00 " + c.text + " was used\nnext line")
+			assert.NotContains(t, clean, c.secret)
+			assert.Contains(t, clean, "next line")
+			assert.Positive(t, count)
+			again, more := r.Text(clean)
+			assert.Equal(t, clean, again)
+			assert.Zero(t, more)
+		})
+	}
+}
+
+func TestAKeywordCountsOnTheLineOfTheMatchOnly(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	const hash = "5f2c1e0d9b8a7c6d5e4f3a2b1c0d9e8f7a6b5c4d"
+	text := "sourcegraph indexes the repository\ncommit " + hash + "\n"
+	clean, count := r.Text(text)
+	assert.Equal(t, text, clean)
+	assert.Zero(t, count)
+}
+
+func BenchmarkTextOf256KB(b *testing.B) {
+	r, err := New(nil)
+	require.NoError(b, err)
+	var text []byte
+	for len(text) < 256<<10 {
+		text = append(text, "2026-01-02T03:04:05.678Z 0f8fad5b-d9cb-469f-a165-70867728950e ERROR AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/r/s\n"...)
+	}
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		r.Text(string(text))
+	}
+}
