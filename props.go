@@ -213,7 +213,8 @@ type AlarmTriageProps struct {
 	ToolPermissions ToolPermissions
 	// IAM actions taken from the tool on top of the built-in denies. Default: none.
 	ToolDeniedActions *[]*string
-	// IAM actions given to the tool on top of ToolPermissions; a deny still wins. Default: none.
+	// IAM actions given to the tool on top of ToolPermissions, by its role and by the broker, which passes
+	// nothing but reads otherwise; a deny still wins. Default: none.
 	ToolAllowedActions *[]*string
 	// Let the tool read directories of people (Cognito users, identity store …). Default: false.
 	ToolAllowPersonalData *bool
