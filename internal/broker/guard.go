@@ -8,8 +8,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
 )
 
-// guard decides what may be asked of AWS, as a second opinion beside IAM's: reads that are not among the
-// denied ones, and what the user allowed.
+// guard decides what may be asked of AWS, as a second opinion beside IAM's: reads of ReadOnlyAccess that
+// are not among the denied ones, and what the user allowed.
 type guard struct {
 	denied  []string // patterns of IAM actions in lower case
 	own     []string // those of them that the user added
@@ -54,6 +54,8 @@ func (g guard) checkOne(op *operation) string {
 		return ""
 	case op.level == levelSecret:
 		return name + " is refused: its answer can hold secret keys"
+	case op.level == levelOutside:
+		return name + " is refused: ReadOnlyAccess does not have it, and the settings of this tool do not allow it"
 	case op.level == levelUnknown:
 		return name + " is refused: IAM's authorization data does not say whether it only reads"
 	}

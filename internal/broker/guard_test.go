@@ -67,6 +67,8 @@ func TestOnlyReadsPassInEveryProtocol(t *testing.T) {
 		{"S3, a policy", "s3", "GET", "/b?policy", "", "", nil, "", "s3:GetBucketPolicy"},
 		{"S3, a policy is set", "s3", "PUT", "/b?policy", "", "{}", nil, "Permissions management", "s3:PutBucketPolicy"},
 		{"API keys", "apigateway", "GET", "/apikeys?includeValues=true", "", "", nil, "its answer can hold secret keys", "apigateway:GetApiKeys"},
+		{"a read that costs money and is not in ReadOnlyAccess", "bedrock", "POST", "/model/m/invoke", "", "{}", nil, "ReadOnlyAccess does not have it", "bedrock:InvokeModel"},
+		{"a read of credentials that is not in ReadOnlyAccess", "lakeformation", "POST", "/GetTemporaryGlueTableCredentials", "", "{}", nil, "ReadOnlyAccess does not have it", ""},
 		{"an API's stages", "apigateway", "GET", "/restapis/r/stages", "", "", nil, "", "apigateway:GetStages"},
 		{"a service that is not known", "nosuch", "POST", "/", json11, "{}", target("X.Y"), `the service "nosuch" is not known`, "nosuch:POST /"},
 	}
@@ -100,6 +102,8 @@ func TestSettingsOpenAndCloseOperations(t *testing.T) {
 	target := func(name string) [][2]string { return [][2]string{{"X-Amz-Target", name}} }
 	assumeRole := wanted{"a role that the settings allow", "sts", "POST", "/", form, "Action=AssumeRole&Version=2011-06-15", nil, "", "sts:AssumeRole"}
 	passes(t, Options{AllowedActions: []string{"STS:Assume*"}}, []wanted{assumeRole})
+	passes(t, Options{AllowedActions: []string{"timestream:Select"}}, []wanted{
+		{"a read that ReadOnlyAccess lacks and the settings allow", "timestream", "POST", "/", "application/x-amz-json-1.0", "{}", target("Timestream_20181101.Query"), "", ""}})
 	passes(t, Options{AllowedActions: []string{"ssm:*"}}, []wanted{
 		{"a denied read stays denied", "ssm", "POST", "/", json11, "{}", target("AmazonSSM.GetParameter"), "must not use it", ""}})
 	passes(t, Options{DeniedActions: []string{"logs:Filter*"}}, []wanted{

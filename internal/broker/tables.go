@@ -27,6 +27,7 @@ const (
 	levelTagging level = 'T'
 	levelGrant   level = 'P' // permissions management
 	levelUnknown level = '?' // IAM's authorization data has no action for the operation
+	levelOutside level = 'O' // a read that ReadOnlyAccess does not have
 	levelSecret  level = '!' // refused whatever its level
 )
 

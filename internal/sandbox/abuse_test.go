@@ -93,6 +93,8 @@ asyncio.run(asyncio.open_connection("1.1.1.1", 80))`, kind: "PermissionError"},
 	{name: "network: the metadata service through the broker", code: `from botocore.httpsession import URLLib3Session
 from botocore.awsrequest import AWSRequest
 URLLib3Session().send(AWSRequest("GET", "http://169.254.169.254/latest/meta-data/").prepare())`, kind: "RequestRefused"},
+	{name: "network: SigV4a at a Multi-Region Access Point", code: `boto3.client("s3").list_objects_v2(Bucket="arn:aws:s3::111122223333:accesspoint:mfzwi23gnjvgw.mrap")`, kind: "RequestRefused", says: "SigV4a"},
+	{name: "network: SigV4a alone", code: `boto3.client("cloudfront-keyvaluestore").list_keys(KvsARN="arn:aws:cloudfront::111122223333:key-value-store/2b4a3a9e-0d5b-4c24-9b6c-5a2b0a9c9a5e")`, kind: "RequestRefused", says: "SigV4a"},
 	{name: "network: presigned URL", code: `boto3.client("s3").generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})`, kind: "RequestRefused", says: "presigned"},
 
 	// Processes.

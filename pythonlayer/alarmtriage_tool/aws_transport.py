@@ -19,10 +19,12 @@ import os
 import socket
 import struct
 import threading
-from typing import Any, Dict, List, NoReturn, Optional
+from typing import Any, Dict, List, NoReturn, Optional, Tuple
 
+import botocore.auth
 import botocore.compat
 import botocore.httpsession
+import botocore.regions
 import botocore.signers
 import urllib3.response
 from botocore.awsrequest import AWSResponse
@@ -30,7 +32,9 @@ from botocore.exceptions import (
     BotoCoreError,
     ConnectionClosedError,
     EndpointConnectionError,
+    MissingDependencyException,
     ReadTimeoutError,
+    UnknownSignatureVersionError,
 )
 
 _MAX_HEADER = 1 << 20
@@ -39,6 +43,8 @@ _BODY_BLOCK = 1 << 18
 
 _encode = json.JSONEncoder().encode
 _decode = json.JSONDecoder().decode
+
+_original_signing_context = botocore.regions.EndpointRulesetResolver.auth_schemes_to_signing_ctx
 
 
 class RequestRefused(BotoCoreError):
@@ -134,6 +140,9 @@ def install() -> None:
     botocore.httpsession.URLLib3Session.close = lambda self: None
     botocore.signers.RequestSigner.generate_presigned_url = _no_presigning
     botocore.signers.S3PostPresigner.generate_presigned_post = _no_presigning
+    for name in [name for name in botocore.auth.AUTH_TYPE_MAPS if "v4a" in name]:
+        del botocore.auth.AUTH_TYPE_MAPS[name]  # they come with awscrt
+    botocore.regions.EndpointRulesetResolver.auth_schemes_to_signing_ctx = _signing_context
 
 
 def attach(control: int) -> None:
@@ -149,6 +158,17 @@ def _no_presigning(*args: Any, **kwargs: Any) -> NoReturn:
     raise RequestRefused(
         reason="presigned URLs cannot be made here: this code has no credentials to sign with. Call the API instead."
     )
+
+
+def _signing_context(self: Any, auth_schemes: List[Dict[str, Any]]) -> Tuple[str, Dict[str, Any]]:
+    """Says what is the matter where an endpoint takes no other signature than SigV4a."""
+    try:
+        return _original_signing_context(self, auth_schemes)
+    except (MissingDependencyException, UnknownSignatureVersionError):
+        raise RequestRefused(
+            reason="this endpoint takes only SigV4a signatures, which cannot be made here: this code has no credentials"
+            " to sign with. Use an endpoint of one Region, such as the bucket behind a Multi-Region Access Point."
+        ) from None
 
 
 def _send(self: Any, request: Any) -> AWSResponse:
