@@ -163,7 +163,7 @@ func opening(rec *investigation.Record) string {
 	}
 	switch call := rec.Evidence.Call; {
 	case call != nil && call.Answer != nil:
-		whole := output(call.Answer)
+		whole := call.Answer.Text()
 		shownPart := whole[:runeCut(whole, min(len(whole), maxEvidence))]
 		fmt.Fprintf(&b, "\nTool call 0, the evidence collected for you:\n%s\n", shownPart)
 		if len(shownPart) < len(whole) {

@@ -152,26 +152,11 @@ func shown(call *investigation.ToolCall) string {
 	if call.Cached > 0 {
 		fmt.Fprintf(&b, "(the same code as tool call %d: this is its answer again, nothing was run; look at something else or print something else)\n", call.Cached)
 	}
-	b.WriteString(headAndTail(output(call.Answer), call.Number))
+	b.WriteString(headAndTail(call.Answer.Text(), call.Number))
 	for _, note := range call.Answer.Notes {
 		fmt.Fprintf(&b, "\n(note: %s)", note)
 	}
 	return b.String()
-}
-
-// output is what a call brought; findings are checked against it.
-func output(answer *toolcall.Answer) string {
-	if answer.Output != "" {
-		return answer.Output
-	}
-	parts := []string{answer.Stdout, answer.Stderr, answer.Error}
-	if len(answer.Result) > 0 && string(answer.Result) != "null" {
-		parts = append(parts, string(answer.Result))
-	}
-	if text := strings.TrimSpace(strings.Join(parts, "\n")); text != "" {
-		return text
-	}
-	return "(no output)"
 }
 
 func headAndTail(text string, call int) string {
@@ -210,7 +195,7 @@ func (r *run) readOutput(input json.RawMessage) (text string, failed bool) {
 	if call == nil || call.Answer == nil {
 		return fmt.Sprintf("there is no tool call %d with an output; they are numbered from 0 (the evidence) to %d", number, r.state.Calls), true
 	}
-	whole := output(call.Answer)
+	whole := call.Answer.Text()
 	if offset < 0 || offset >= len(whole) {
 		return fmt.Sprintf("offset must be from 0 to %d, got %d", len(whole)-1, offset), true
 	}
@@ -272,7 +257,7 @@ func brief(call *investigation.ToolCall) string {
 	if call.Answer == nil {
 		return call.Problem
 	}
-	return output(call.Answer)
+	return call.Answer.Text()
 }
 
 func oneLine(text string, max int) string {

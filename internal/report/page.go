@@ -215,7 +215,7 @@ func citations(rec *investigation.Record) map[int]*citedCall {
 	outputs := map[int]string{}
 	for _, call := range allCalls(rec) {
 		if call.Answer != nil {
-			outputs[call.Number] = output(call.Answer)
+			outputs[call.Number] = call.Answer.Text()
 		}
 	}
 	cited := map[int]*citedCall{}
@@ -298,7 +298,7 @@ func (v *pageView) investigated(rec *investigation.Record, cited map[int]*citedC
 	for _, call := range allCalls(rec) {
 		size(call.Command)
 		if call.Answer != nil && call.Cached == 0 {
-			size(output(call.Answer))
+			size(call.Answer.Text())
 			rows = append(rows, len(call.Answer.AWSCalls))
 		}
 	}
@@ -363,7 +363,7 @@ func (f *folder) call(call *investigation.ToolCall) callView {
 		view.Problem = clip(plain(first(call.Problem, "it has no answer")), maxPageQuote)
 	case call.Cached > 0:
 	default:
-		view.Output = f.show(output(call.Answer), marks)
+		view.Output = f.show(call.Answer.Text(), marks)
 		view.Notes = pageList(call.Answer.Notes)
 		requests := call.Answer.AWSCalls
 		view.RowsLeft = call.Answer.AWSCallsCut + max(0, len(requests)-f.rows)

@@ -588,7 +588,7 @@ func auditCall(call *investigation.ToolCall) string {
 	case call.Answer == nil:
 		fmt.Fprintf(&b, "--- failed: %s\n", plain(call.Problem))
 	default:
-		fmt.Fprintf(&b, "--- output (%.1f s)\n%s\n", call.Answer.ExecutionTime, indent(output(call.Answer)))
+		fmt.Fprintf(&b, "--- output (%.1f s)\n%s\n", call.Answer.ExecutionTime, indent(call.Answer.Text()))
 		for _, request := range call.Answer.AWSCalls {
 			fmt.Fprintf(&b, "    aws: %s\n", plain(requestLine(request)))
 		}
@@ -652,16 +652,4 @@ func wrap(text, indent string) string {
 	}
 	b.WriteString(line)
 	return b.String()
-}
-
-// output is what a reader of a tool call wants to see.
-func output(answer *toolcall.Answer) string {
-	if answer.Output != "" {
-		return answer.Output
-	}
-	parts := []string{answer.Stdout, answer.Stderr, answer.Error}
-	if len(answer.Result) > 0 && string(answer.Result) != "null" {
-		parts = append(parts, string(answer.Result))
-	}
-	return first(strings.TrimSpace(strings.Join(parts, "\n")), "(no output)")
 }

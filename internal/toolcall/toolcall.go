@@ -2,7 +2,10 @@
 // `aws lambda invoke`) sends, and what comes back.
 package toolcall
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // Name is the tool's name as the model knows it.
 const Name = "python_executor"
@@ -49,4 +52,20 @@ type Status struct {
 	Boto3  string            `json:"boto3"`
 	Layers map[string]string `json:"layers"` // such as "seccomp": "active" or "seccomp": "refused: operation not permitted"
 	Limits map[string]string `json:"limits"`
+}
+
+// Text is what the call brought, in the order in which it is read; findings are checked against it, and
+// reports quote from it.
+func (a *Answer) Text() string {
+	if a.Output != "" {
+		return a.Output
+	}
+	parts := []string{a.Stdout, a.Stderr, a.Error}
+	if len(a.Result) > 0 && string(a.Result) != "null" {
+		parts = append(parts, string(a.Result))
+	}
+	if text := strings.TrimSpace(strings.Join(parts, "\n")); text != "" {
+		return text
+	}
+	return "(no output)"
 }
