@@ -74,6 +74,7 @@ type demo struct {
 	model  *model.Server
 	deploy *stack.Deployment
 	inbox  string // URL of the queue that stands for the engineer's inbox
+	chat   string // URL of the queue that stands for the chat channel
 }
 
 func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
@@ -96,7 +97,11 @@ func (d *demo) run(ctx context.Context) error {
 	say("      deployed %s (%d functions) in %s", stackName, len(d.deploy.Functions), time.Since(started).Round(time.Second))
 
 	say("[2/5] Breaking something: the order service's role loses dynamodb:GetItem …")
-	if err := d.subscribe(ctx); err != nil {
+	var err error
+	if d.inbox, err = d.subscribe(ctx, "inbox", d.deploy.Outputs["OutTopic"]); err != nil {
+		return err
+	}
+	if d.chat, err = d.subscribe(ctx, "chat", d.deploy.Outputs["OutCardTopic"]); err != nil {
 		return err
 	}
 	incident, err := breakOrders(ctx, d.aws, d.deploy.Outputs)
@@ -264,66 +269,97 @@ func (p *progress) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// show prints the notification, copies the report, and checks that the cause was found.
+// show prints the mail, keeps all forms of the report, and checks that the cause was found.
 func (d *demo) show(ctx context.Context) error {
-	subject, text, err := d.notification(ctx)
+	mail, err := d.notification(ctx, d.inbox)
 	if err != nil {
-		return err
+		return fmt.Errorf("the mail: %w", err)
 	}
 	bar := strings.Repeat("-", 72)
-	say("\n%s\nSubject: %s\n%s\n%s\n%s", bar, subject, bar, text, bar)
-	rec, err := d.copyReports(ctx)
+	say("\n%s\nSubject: %s\n%s\n%s\n%s", bar, mail.Subject, bar, mail.Message, bar)
+	card, err := d.notification(ctx, d.chat)
+	if err != nil {
+		return fmt.Errorf("the chat card: %w", err)
+	}
+	target := filepath.Join(d.dir, "report")
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(target, "card.json"), []byte(card.Message), 0o644); err != nil {
+		return err
+	}
+	rec, err := d.copyReports(ctx, target)
 	if err != nil {
 		return err
 	}
 	say("The report lies at %s", rec.ReportURI)
-	say("Copies of all its forms: %s", filepath.Join(d.dir, "report"))
+	say("All its forms are in %s", target)
+	for _, form := range forms {
+		say("  %-18s %s", form.name, form.what)
+	}
 	if !d.bedrock {
 		say("This was a scripted model: see `go run ./demo -h` for a real one.")
 	}
 	return d.judge(rec)
 }
 
-// subscribe opens the engineer's inbox: a queue, so that the demo can show what arrives.
-func (d *demo) subscribe(ctx context.Context) error {
-	created, err := sqs.NewFromConfig(d.aws.Config()).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("inbox")})
-	if err != nil {
-		return err
-	}
-	d.inbox = aws.ToString(created.QueueUrl)
-	_, err = sns.NewFromConfig(d.aws.Config()).Subscribe(ctx, &sns.SubscribeInput{
-		TopicArn: aws.String(d.deploy.Outputs["OutTopic"]), Protocol: aws.String("sqs"),
-		Endpoint: aws.String(fmt.Sprintf("arn:aws:sqs:%s:%s:inbox", moto.Region, moto.Account)),
-	})
-	return err
+// forms are the files that the demo leaves. suffix is that of a stored report's key; the longest goes
+// first, since one ends like another.
+var forms = []struct{ name, suffix, what string }{
+	{"report.html", ".html", "the page: open it in a browser"},
+	{"report.txt", ".txt", "the same as text"},
+	{"conversation.json", "-conversation.json", "the conversation with the model"},
+	{"report.json", ".json", "the record, for programs"},
+	{"card.json", "", "the card for Slack and Teams"},
 }
 
-func (d *demo) notification(ctx context.Context) (subject, text string, err error) {
-	client := sqs.NewFromConfig(d.aws.Config())
-	received, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &d.inbox, WaitTimeSeconds: 5})
+// formOf is the name under which the demo keeps a stored object.
+func formOf(key string) string {
+	for _, form := range forms {
+		if form.suffix != "" && strings.HasSuffix(key, form.suffix) {
+			return form.name
+		}
+	}
+	return filepath.Base(key)
+}
+
+// subscribe lets a queue receive what a topic is told, so that the demo can show what arrives.
+func (d *demo) subscribe(ctx context.Context, name, topic string) (queue string, err error) {
+	created, err := sqs.NewFromConfig(d.aws.Config()).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name})
 	if err != nil {
-		return "", "", err
+		return "", err
+	}
+	_, err = sns.NewFromConfig(d.aws.Config()).Subscribe(ctx, &sns.SubscribeInput{
+		TopicArn: &topic, Protocol: aws.String("sqs"),
+		Endpoint: aws.String(fmt.Sprintf("arn:aws:sqs:%s:%s:%s", moto.Region, moto.Account, name)),
+	})
+	return aws.ToString(created.QueueUrl), err
+}
+
+// notification is what SNS delivers.
+type notification struct{ Subject, Message string }
+
+func (d *demo) notification(ctx context.Context, queue string) (*notification, error) {
+	received, err := sqs.NewFromConfig(d.aws.Config()).ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &queue, WaitTimeSeconds: 5})
+	if err != nil {
+		return nil, err
 	}
 	if len(received.Messages) == 0 {
-		return "", "", errors.New("no notification arrived")
+		return nil, errors.New("no notification arrived")
 	}
-	var message struct{ Subject, Message string }
+	var message notification
 	if err := json.Unmarshal([]byte(aws.ToString(received.Messages[0].Body)), &message); err != nil {
-		return "", "", fmt.Errorf("read the notification: %w", err)
+		return nil, fmt.Errorf("read the notification: %w", err)
 	}
-	return message.Subject, message.Message, nil
+	return &message, nil
 }
 
 // copyReports copies all objects of the bucket's reports and returns the record.
-func (d *demo) copyReports(ctx context.Context) (*investigation.Record, error) {
+func (d *demo) copyReports(ctx context.Context, target string) (*investigation.Record, error) {
 	client := s3.NewFromConfig(d.aws.Config(), func(o *s3.Options) { o.UsePathStyle = true })
 	bucket := d.deploy.Outputs["OutReportsBucket"]
 	listed, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: aws.String("reports/2")})
 	if err != nil {
-		return nil, err
-	}
-	target := filepath.Join(d.dir, "report")
-	if err := os.MkdirAll(target, 0o755); err != nil {
 		return nil, err
 	}
 	var rec *investigation.Record
@@ -337,14 +373,14 @@ func (d *demo) copyReports(ctx context.Context) (*investigation.Record, error) {
 		if err != nil {
 			return nil, err
 		}
-		name := filepath.Base(*object.Key)
+		name := formOf(*object.Key)
 		if err := os.WriteFile(filepath.Join(target, name), content, 0o644); err != nil {
 			return nil, err
 		}
-		if strings.HasSuffix(name, ".json") && !strings.HasSuffix(name, "-conversation.json") {
+		if name == "report.json" {
 			rec = &investigation.Record{}
 			if err := json.Unmarshal(content, rec); err != nil {
-				return nil, fmt.Errorf("read %s: %w", name, err)
+				return nil, fmt.Errorf("read %s: %w", *object.Key, err)
 			}
 		}
 	}

@@ -53,6 +53,7 @@ func main() {
 	})
 
 	topic := awssns.NewTopic(stack, jsii.String("OnCall"), nil)
+	chat := awssns.NewTopic(stack, jsii.String("Chat"), nil)
 
 	// The demo runs the functions on this machine.
 	architecture := awslambda.Architecture_X86_64()
@@ -61,6 +62,7 @@ func main() {
 	}
 	triage := alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
 		NotificationTopic: topic,
+		ChatCardTopic:     chat,
 		Architecture:      architecture,
 		RemovalPolicy:     awscdk.RemovalPolicy_DESTROY,
 	})
@@ -70,6 +72,7 @@ func main() {
 		"Tool":          triage.Tool().FunctionName(),
 		"ReportsBucket": triage.ReportsBucket().BucketName(),
 		"Topic":         topic.TopicArn(),
+		"CardTopic":     chat.TopicArn(),
 		"OrderService":  service.FunctionName(),
 		"OrderRole":     role.RoleName(),
 		"OrdersTable":   orders.TableName(),
