@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 const (
 	maxCharts  = 4
 	maxDots    = 120   // more datapoints than that are a line only
+	maxRows    = 10    // lines of the grid
 	plotUnits  = 10000 // width of the plot in its own units
 	plotTop    = 22.0  // room for the transition's label
 	plotHeight = 170.0
@@ -223,42 +225,82 @@ func described(s investigation.Series, transition time.Time, rules evaluation) s
 	return text
 }
 
+// rows are the round values within the scale.
 func rows(y scale) []rowView {
 	var list []rowView
-	for i := 0; i <= 4; i++ {
-		v := y.low + (y.high/4-y.low/4)*float64(i)
+	step := roundStep(y.high/4 - y.low/4)
+	if step == 0 || !isFinite(step) {
+		return nil
+	}
+	for n := math.Ceil(y.low / step); n*step <= y.high && len(list) < maxRows; n++ {
+		v := n * step
 		list = append(list, rowView{Y: y.at(v), TextY: plotTop + y.at(v) - 4, Label: number3(v)})
 	}
 	return list
 }
 
-// times labels the axis; the day is shown where it changes.
-func times(x scale) []timeView {
-	var list []timeView
-	day := ""
-	for i, anchor := range []string{"start", "middle", "middle", "end"} {
-		v := x.low + (x.high-x.low)*float64(i)/3
-		at := time.Unix(int64(v), 0).UTC()
-		label := at.Format("15:04")
-		if x.high-x.low > 36*3600 || (day != "" && day != at.Format("01-02")) {
-			label = at.Format("01-02 15:04")
+// roundStep is the least of 1, 2 and 5 times a power of ten that is at least so great.
+func roundStep(least float64) float64 {
+	power := math.Pow(10, math.Floor(math.Log10(least)))
+	for _, step := range []float64{1, 2, 5} {
+		if step*power >= least {
+			return step * power
 		}
-		day = at.Format("01-02")
-		list = append(list, timeView{Left: percent(x.at(v)), Anchor: anchor, Label: label})
+	}
+	return 10 * power
+}
+
+// timeSteps are the steps of the axis of time, in seconds.
+var timeSteps = []float64{1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 2 * 3600, 3 * 3600, 6 * 3600, 12 * 3600}
+
+// times labels the axis at round times; the day is shown where it changes.
+func times(x scale) []timeView {
+	const day = 24 * 3600
+	long := x.high-x.low > 1.5*day
+	step, most := float64(day), 5.0
+	if long {
+		most = 4
+	}
+	if at := slices.IndexFunc(timeSteps, func(step float64) bool { return (x.high-x.low)/step < most }); at >= 0 {
+		step = timeSteps[at]
+	}
+	for (x.high-x.low)/step >= most {
+		step *= 2
+	}
+	var list []timeView
+	before := time.Unix(int64(x.low), 0).UTC().Format(time.DateOnly)
+	for n := math.Ceil(x.low / step); n*step <= x.high; n++ {
+		at := time.Unix(int64(n*step), 0).UTC()
+		layout := "15:04"
+		switch today := at.Format(time.DateOnly); {
+		case step >= day:
+			layout = time.DateOnly
+		case long || today != before:
+			layout = "01-02 15:04"
+		case step < 60:
+			layout = time.TimeOnly
+		}
+		before = at.Format(time.DateOnly)
+		left := x.at(n * step)
+		list = append(list, timeView{Left: percent(left), Anchor: anchorAt(left), Label: at.Format(layout)})
 	}
 	return list
 }
 
+// anchorAt keeps a text at the edges of the plot within it.
+func anchorAt(left float64) string {
+	switch {
+	case left > 0.85*plotUnits:
+		return "end"
+	case left < 0.15*plotUnits:
+		return "start"
+	}
+	return "middle"
+}
+
 func transitionRule(x scale, transition time.Time) *ruleView {
 	at := x.at(unix(transition))
-	rule := &ruleView{At: at, Left: percent(at), TextY: 14, Anchor: "middle", Label: "ALARM " + transition.UTC().Format("15:04:05")}
-	switch {
-	case at > 0.8*plotUnits:
-		rule.Anchor = "end"
-	case at < 0.2*plotUnits:
-		rule.Anchor = "start"
-	}
-	return rule
+	return &ruleView{At: at, Left: percent(at), TextY: 14, Anchor: anchorAt(at), Label: "ALARM " + transition.UTC().Format("15:04:05")}
 }
 
 func scales(s investigation.Series, transition time.Time) (x, y scale) {
@@ -307,6 +349,9 @@ func path(points []investigation.Point, x, y scale, backwards bool) string {
 // number3 is a number of about three digits.
 func number3(v float64) string {
 	size := math.Abs(v)
+	if size == 0 {
+		return "0" // not -0
+	}
 	for _, unit := range []struct {
 		size float64
 		name string

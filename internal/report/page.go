@@ -401,8 +401,11 @@ func viewRequest(request toolcall.AWSCall) requestView {
 }
 
 func seconds(ms int64) string {
-	if ms <= 0 {
+	switch {
+	case ms <= 0:
 		return ""
+	case ms < 100:
+		return fmt.Sprintf("%d ms", ms)
 	}
 	return fmt.Sprintf("%.1f s", float64(ms)/1000)
 }
