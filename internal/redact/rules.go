@@ -75,16 +75,62 @@ var knownRules = sync.OnceValue(func() []*rule {
 
 // byRules replaces what the rules find.
 func (c *counter) byRules(text string) string {
-	lowered := strings.ToLower(text)
-	for _, r := range knownRules() {
-		if !containsAny(lowered, r.Keywords) {
+	wanted := keywordsOf(text)
+	for i, r := range knownRules() {
+		if !wanted[i] {
 			continue
 		}
 		if clean := r.replace(c, text); clean != text {
-			text, lowered = clean, strings.ToLower(clean)
+			text, wanted = clean, keywordsOf(clean)
 		}
 	}
 	return text
+}
+
+// keyword is one of a rule's, without the two bytes that lead to it in an index.
+type keyword struct {
+	rest string
+	rule int
+}
+
+// keywordIndex leads from the first two bytes of keywords to them, so that one pass over a text finds
+// those of all rules.
+type keywordIndex struct {
+	list  [1 << 16]uint16 // place in lists; 0: none
+	lists [][]keyword
+}
+
+var keywords = sync.OnceValue(func() *keywordIndex {
+	index := &keywordIndex{lists: make([][]keyword, 1)}
+	for i, r := range knownRules() {
+		for _, word := range r.Keywords {
+			at := &index.list[uint16(word[0])<<8|uint16(word[1])]
+			if *at == 0 {
+				*at = uint16(len(index.lists))
+				index.lists = append(index.lists, nil)
+			}
+			index.lists[*at] = append(index.lists[*at], keyword{rest: word[2:], rule: i})
+		}
+	}
+	return index
+})
+
+// keywordsOf tells which rules, by their places, have a keyword in the text.
+func keywordsOf(text string) map[int]bool {
+	index, found := keywords(), map[int]bool{}
+	text = strings.ToLower(text)
+	for i := 0; i+1 < len(text); i++ {
+		at := index.list[uint16(text[i])<<8|uint16(text[i+1])]
+		if at == 0 {
+			continue
+		}
+		for _, word := range index.lists[at] {
+			if strings.HasPrefix(text[i+2:], word.rest) {
+				found[word.rule] = true
+			}
+		}
+	}
+	return found
 }
 
 func containsAny(text string, words []string) bool {

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,6 +15,10 @@ func TestEveryRuleCompiles(t *testing.T) {
 	for _, r := range rules {
 		assert.NotNil(t, r.compiled(), r.ID)
 		assert.NotEmpty(t, r.Keywords, r.ID)
+		for _, word := range r.Keywords {
+			assert.GreaterOrEqual(t, len(word), 2, "%s: the index needs two bytes of %q", r.ID, word)
+			assert.Equal(t, strings.ToLower(word), word, r.ID)
+		}
 		assert.NotEmpty(t, r.allowed(), r.ID)
 		assert.Regexp(t, regexp.MustCompile(`^[a-z0-9-]+$`), r.ID)
 	}
@@ -57,15 +62,33 @@ func TestAKeywordCountsOnTheLineOfTheMatchOnly(t *testing.T) {
 	assert.Zero(t, count)
 }
 
-func BenchmarkTextOf256KB(b *testing.B) {
-	r, err := New(nil)
-	require.NoError(b, err)
-	var text []byte
-	for len(text) < 256<<10 {
-		text = append(text, "2026-01-02T03:04:05.678Z 0f8fad5b-d9cb-469f-a165-70867728950e ERROR AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/r/s\n"...)
+func TestKeywordsAreFoundWhereverTheyStand(t *testing.T) {
+	for i, r := range knownRules() {
+		for _, word := range r.Keywords {
+			for _, text := range []string{word, strings.ToUpper(word), "é" + word + "x", "line\n" + word} {
+				assert.True(t, keywordsOf(text)[i], "%s in %q", r.ID, text)
+			}
+		}
 	}
-	b.SetBytes(int64(len(text)))
-	for b.Loop() {
-		r.Text(string(text))
+	assert.Empty(t, keywordsOf(""))
+	assert.Empty(t, keywordsOf("x"))
+}
+
+// The texts are 256 KB of the lines that tool calls print.
+func BenchmarkTextOf256KB(b *testing.B) {
+	for _, text := range []struct{ name, line string }{
+		{"log lines", "2026-01-02T03:04:05.678Z 0f8fad5b-d9cb-469f-a165-70867728950e ERROR AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/r/s\n"},
+		{"JSON with names of secrets", `{"level": "info", "requestId": "0f8fad5b-d9cb-469f-a165-70867728950e", "url": "https://api.example/v1/orders?token=none", "apiKeyId": "k-1", "secretArn": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:db"}` + "\n"},
+		{"secrets on each line", "connect to postgres://app:hunter2hunter2@db.example:5432/x with password=hunter2hunter2 and a task of disk-queue\n"},
+	} {
+		b.Run(text.name, func(b *testing.B) {
+			r, err := New(nil)
+			require.NoError(b, err)
+			whole := strings.Repeat(text.line, 256<<10/len(text.line))
+			b.SetBytes(int64(len(whole)))
+			for b.Loop() {
+				r.Text(whole)
+			}
+		})
 	}
 }

@@ -1,0 +1,178 @@
+package redact
+
+import (
+	"strings"
+)
+
+// secretName matches names after which a secret stands.
+var secretName = lazy(`(?i)(?:pass(?:word|wd|phrase)|passwd|^pwd$|_pwd$|secret|api[_.-]?key|private[_.-]?key|access[_.-]?token|auth[_.-]?token|` +
+	`security[_.-]?token|session[_.-]?token|refresh[_.-]?token|id[_.-]?token|bearer[_.-]?token|bot[_.-]?token|^token$|_token$|connection[_.-]?string|encryption[_.-]?key|signing[_.-]?key|account[_.-]?key|credentials?$)`)
+
+// secretNameParts are words of which every match of secretName has one.
+var secretNameParts = []string{"pass", "pwd", "secret", "key", "token", "string", "credential"}
+
+// harmlessName matches names like those above after which no secret stands.
+var harmlessName = lazy(`(?i)(?:next|continuation|pagination|client|starting|page|request)[_.-]?token$|` +
+	`(?:arn|id|ids|name|names|version|versions|policy|length|age|count|type|status|date|path|rotation|enabled|lastchanged\w*|lastused|expir\w*|url|uri|list|source|provider)$`)
+
+// harmlessValue matches values that are no secrets whatever their name.
+var harmlessValue = lazy(`(?i)^(?:|true|false|none|null|nil|undefined|\*+|<[^>]*>|\$\{?[^}]*\}?|\{\{.*|arn:aws.*|\[redacted.*|-?\d{1,5}|not|is|was|and|for|the|in|of|to|has|with|invalid|expired|missing|required|incorrect|wrong|failed|denied|error)$`)
+
+func isSecret(name, value string) bool {
+	return len(value) >= 4 && containsAny(fold(name), secretNameParts) &&
+		secretName().MatchString(name) && !harmlessName().MatchString(name) && !harmlessValue().MatchString(value)
+}
+
+// named replaces the values behind names of secrets: name = value, name: value, "name": "value", in code,
+// JSON, YAML and logs.
+func (c *counter) named(text string) string {
+	var b strings.Builder
+	done := 0
+	for p, ok := nextPair(text, 0); ok; p, ok = nextPair(text, p.end) {
+		whole := text[p.value:p.end]
+		plain := strings.Trim(whole, `\"'`)
+		if !isSecret(text[p.name:p.nameEnd], plain) {
+			continue
+		}
+		b.WriteString(text[done:p.value])
+		b.WriteString(strings.Replace(whole, plain, c.mark("secret"), 1))
+		done = p.end
+	}
+	if done == 0 {
+		return text
+	}
+	b.WriteString(text[done:])
+	return b.String()
+}
+
+// pair is where a name and its value stand in a text.
+type pair struct{ name, nameEnd, value, end int }
+
+const (
+	shortestName = 2
+	longestName  = 64
+)
+
+// nextPair finds the next name with a value at or after a position. It finds what the pattern
+//
+//	([A-Za-z0-9_.-]{2,64})(\\?["']?\s*(?:=>|[:=])\s*)(\\?"(?:[^"\\\n]|\\[^"\n])*\\?"|'(?:[^'\\\n]|\\.)*'|[^\s"',;&{}()\[\]]+)
+//
+// finds, in one pass: names are everywhere in logs, and the pattern took most of a redaction's time.
+func nextPair(text string, from int) (pair, bool) {
+	for at := from; at < len(text); {
+		if !inName[text[at]] {
+			at++
+			continue
+		}
+		start := at
+		for at < len(text) && inName[text[at]] {
+			at++
+		}
+		if at-start < shortestName {
+			continue
+		}
+		if value, end := assignment(text, at); end > 0 {
+			return pair{name: max(start, at-longestName), nameEnd: at, value: value, end: end}, true
+		}
+	}
+	return pair{}, false
+}
+
+// assignment reads what stands behind a name: a sign of assignment and a value. Without them end is 0.
+func assignment(text string, at int) (value, end int) {
+	if at < len(text) && text[at] == '\\' {
+		at++
+	}
+	if at < len(text) && (text[at] == '"' || text[at] == '\'') {
+		at++
+	}
+	at = skipSpace(text, at)
+	if at >= len(text) || text[at] != ':' && text[at] != '=' {
+		return 0, 0
+	}
+	if strings.HasPrefix(text[at:], "=>") {
+		value = skipSpace(text, at+2)
+		if end = valueEnd(text, value); end > 0 {
+			return value, end
+		}
+	}
+	value = skipSpace(text, at+1)
+	return value, valueEnd(text, value)
+}
+
+// valueEnd is where the value ends that begins at a position, or 0 when there is none.
+func valueEnd(text string, at int) int {
+	if strings.HasPrefix(text[at:], `"`) {
+		return doubleQuotedEnd(text, at+1)
+	}
+	if strings.HasPrefix(text[at:], `\"`) {
+		if end := doubleQuotedEnd(text, at+2); end > 0 {
+			return end
+		}
+	}
+	if strings.HasPrefix(text[at:], "'") {
+		return singleQuotedEnd(text, at+1)
+	}
+	start := at
+	for at < len(text) && !endsValue[text[at]] {
+		at++
+	}
+	if at == start {
+		return 0
+	}
+	return at
+}
+
+// doubleQuotedEnd reads up to the next double quote, escaped or not: JSON in JSON ends with \".
+func doubleQuotedEnd(text string, at int) int {
+	for at < len(text) && text[at] != '\n' {
+		switch {
+		case text[at] == '"':
+			return at + 1
+		case text[at] == '\\' && at+1 < len(text) && text[at+1] == '"':
+			return at + 2
+		case text[at] == '\\':
+			if at++; at < len(text) && text[at] == '\n' {
+				return 0
+			}
+		}
+		at++
+	}
+	return 0
+}
+
+// singleQuotedEnd reads up to the next single quote that is not escaped.
+func singleQuotedEnd(text string, at int) int {
+	for at < len(text) && text[at] != '\n' {
+		switch text[at] {
+		case '\'':
+			return at + 1
+		case '\\':
+			if at++; at < len(text) && text[at] == '\n' {
+				return 0
+			}
+		}
+		at++
+	}
+	return 0
+}
+
+func skipSpace(text string, at int) int {
+	for at < len(text) && isSpace[text[at]] {
+		at++
+	}
+	return at
+}
+
+var (
+	inName    = bytesOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
+	isSpace   = bytesOf("\t\n\f\r ")
+	endsValue = bytesOf("\t\n\f\r \"',;&{}()[]")
+)
+
+func bytesOf(text string) (set [256]bool) {
+	for i := range len(text) {
+		set[text[i]] = true
+	}
+	return set
+}

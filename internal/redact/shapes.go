@@ -1,0 +1,133 @@
+package redact
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// shape is a kind of secret that can be told by how it looks. Its pattern is only tried where one of the
+// needles stands, which every match contains: most texts have none, and a search for a needle is many
+// times faster than one for a pattern.
+type shape struct {
+	kind    string
+	needles []string
+	pattern func() *regexp.Regexp // compiled on first use
+}
+
+func newShape(kind, pattern string, needles ...string) shape {
+	return shape{kind: kind, needles: needles, pattern: lazy(pattern)}
+}
+
+func lazy(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
+
+// Tokens that can be told by their shape alone. Only a private key spans lines.
+var (
+	privateKey = newShape("private key", `-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)`, "-----BEGIN ")
+	tokens     = []shape{
+		newShape("JSON web token", `\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`, ".eyJ"),
+		newShape("GitHub token", `\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})`, "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+		newShape("GitLab token", `\bglpat-[A-Za-z0-9_-]{20,}`, "glpat-"),
+		newShape("Slack token", `\bxox[abeoprs]-[A-Za-z0-9-]{10,}`, "xox"),
+		newShape("Slack webhook", `https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]+`, "https://hooks.slack.com/"),
+		newShape("Stripe key", `\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}`, "k_live_", "k_test_"),
+		newShape("Google API key", `\bAIza[A-Za-z0-9_-]{35}`, "AIza"),
+		newShape("npm token", `\bnpm_[A-Za-z0-9]{36}`, "npm_"),
+		newShape("PyPI token", `\bpypi-[A-Za-z0-9_-]{50,}`, "pypi-"),
+		newShape("SendGrid key", `\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}`, "SG."),
+		newShape("API key", `\bsk-(?:ant-|proj-)?[A-Za-z0-9_-]{32,}`, "sk-"),
+		newShape("age key", `\bAGE-SECRET-KEY-1[A-Z0-9]{58}`, "AGE-SECRET-KEY-1"),
+	}
+)
+
+var (
+	// A password in a URL; the user stays.
+	inURL = newShape("password", `([a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@"'<>]*:)([^\s/@"'<>]+)(@)`, "://")
+	// The credential of an HTTP header. Needles of patterns without regard to case are in lower case.
+	header = newShape("credential", `(?i)((?:Proxy-)?Authorization["']?\s*[:=]\s*["']?(?:Bearer|Basic|Token)\s+|\bBearer\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "authorization")
+	// A query parameter that signs.
+	query = newShape("credential", `(?i)([?&](?:X-Amz-Signature|X-Amz-Security-Token|Signature|sig|access_token|api_key|apikey|token|password)=)([^&\s"'<>\[]{6,})`,
+		"signature=", "token=", "sig=", "key=", "password=")
+	// Variables of a function, as JSON and as Python shows it.
+	variables = newShape("environment variable", `(["'](?:Variables|EnvironmentVariables|environmentVariables)["']\s*:\s*)(\{[^{}]*\}|\[[^\[\]]*\])`, "Variables")
+	// A variable of a container: name in capitals, then value.
+	container = newShape("environment variable", `(["']name["']\s*:\s*["'][A-Z][A-Z0-9_]*["']\s*,\s*["']value["']\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')`, `"name"`, `'name'`, `"name'`, `'name"`)
+	// Whole fields that carry scripts or keys.
+	fields = newShape("field with secrets", `(["'](?:UserData|userData|CustomerGatewayConfiguration|SecretString|SecretBinary|PreSharedKey|KeyMaterial)["']\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^{}]*\})`,
+		"serData", "CustomerGatewayConfiguration", "SecretString", "SecretBinary", "PreSharedKey", "KeyMaterial")
+	// A value in an object or list of variables.
+	value = newShape("environment variable", `(:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')`, ":")
+)
+
+// inFields replaces what stands in the fields in which AWS's answers carry secrets.
+func (c *counter) inFields(text string) string {
+	if containsAny(text, variables.needles) {
+		text = c.all(variables.pattern(), text, func(g []string) string { return g[1] + c.group(value, g[2], true) })
+	}
+	return c.group(container, c.group(fields, text, true), true)
+}
+
+// tokens replaces what is a secret by its shape.
+func (c *counter) tokens(text string) string {
+	if containsAny(text, privateKey.needles) {
+		text = c.all(privateKey.pattern(), text, func([]string) string { return c.mark(privateKey.kind) })
+	}
+	for _, t := range tokens {
+		text = c.lines(t, text, func([]string) string { return c.mark(t.kind) })
+	}
+	return text
+}
+
+// inHeaders replaces what is a secret by what stands before it in URLs and HTTP headers.
+func (c *counter) inHeaders(text string) string {
+	text = c.lines(inURL, text, func(g []string) string { return g[1] + c.mark(inURL.kind) + g[3] })
+	if folded := fold(text); containsAny(folded, header.needles) {
+		text = c.group(shape{kind: header.kind, pattern: header.pattern}, text, false)
+	}
+	if folded := fold(text); containsAny(folded, query.needles) {
+		text = c.group(shape{kind: query.kind, pattern: query.pattern}, text, false)
+	}
+	return text
+}
+
+// fold is the text in lower case as patterns without regard to case see it: U+017F is an s to them.
+func fold(text string) string {
+	return strings.ReplaceAll(strings.ToLower(text), "\u017f", "s")
+}
+
+// lines applies a pattern whose matches never span lines to the lines with one of its needles.
+func (c *counter) lines(s shape, text string, replace func(groups []string) string) string {
+	var b strings.Builder
+	done := 0
+	for at := firstOf(text, s.needles); at >= 0; {
+		from := strings.LastIndexByte(text[:at], '\n') + 1
+		to := len(text)
+		if end := strings.IndexByte(text[at:], '\n'); end >= 0 {
+			to = at + end
+		}
+		b.WriteString(text[done:from])
+		b.WriteString(c.all(s.pattern(), text[from:to], replace))
+		done = to
+		if at = firstOf(text[to:], s.needles); at >= 0 {
+			at += to
+		}
+	}
+	if done == 0 {
+		return text
+	}
+	b.WriteString(text[done:])
+	return b.String()
+}
+
+// firstOf is where the first of the words stands in the text, or -1.
+func firstOf(text string, words []string) int {
+	first := -1
+	for _, word := range words {
+		if at := strings.Index(text, word); at >= 0 {
+			first, text = at, text[:min(len(text), at+len(word)-1)]
+		}
+	}
+	return first
+}
