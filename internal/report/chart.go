@@ -30,7 +30,7 @@ type chartView struct {
 	Label, Unit, Described  string
 	Height                  float64
 	PlotTop, PlotHeight     float64
-	PlotUnits, PlotBottom   float64
+	PlotUnits               float64
 	Rows                    []rowView
 	Times                   []timeView
 	Line, Band              string // points of polyline and polygon
@@ -145,7 +145,7 @@ func draw(number int, s investigation.Series, transition time.Time, rules evalua
 	x, y := scales(s, transition)
 	c := chartView{
 		Number: number, Label: first(s.Label, s.ID, "metric"), Unit: unitOf(s),
-		Height: chartTall, PlotTop: plotTop, PlotHeight: plotHeight, PlotUnits: plotUnits, PlotBottom: plotTop + plotHeight,
+		Height: chartTall, PlotTop: plotTop, PlotHeight: plotHeight, PlotUnits: plotUnits,
 		Rows: rows(y), Times: times(x), Line: path(s.Points, x, y, false),
 	}
 	if len(s.Upper) > 0 && len(s.Lower) > 0 {

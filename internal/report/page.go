@@ -47,7 +47,7 @@ func HTML(rec *investigation.Record, links Links) ([]byte, error) {
 
 // pageView is the page's content in the order of the template.
 type pageView struct {
-	Name, Kind, Where, Verdict     string
+	Name, Where                    string
 	Severity, Confidence           string
 	State, Since, Reason           string
 	Description, Contributor, Note string
@@ -97,12 +97,12 @@ type quoteView struct {
 type pastView struct{ When, Outcome, Cause, URI, Link string }
 
 type roundView struct {
-	Number           int
-	Took, Stop, Note string
-	Tokens           string
-	Cited            bool
-	Reasoning, Text  []segment
-	Calls            []callView
+	Number          int
+	Took, Note      string
+	Tokens          string
+	Cited           bool
+	Reasoning, Text []segment
+	Calls           []callView
 }
 
 type callView struct {
@@ -127,8 +127,8 @@ type requestView struct {
 func viewOf(rec *investigation.Record, links Links) *pageView {
 	r := rec.Report
 	v := &pageView{
-		Name: rec.Alarm.Name, Kind: string(rec.Alarm.Kind), Where: "account " + rec.Alarm.Account + ", " + rec.Alarm.Region,
-		Verdict: verdictLine(rec), Severity: string(severity(rec)), Confidence: string(confidence(rec)),
+		Name: rec.Alarm.Name, Where: "account " + rec.Alarm.Account + ", " + rec.Alarm.Region,
+		Severity: string(severity(rec)), Confidence: string(confidence(rec)),
 		State: string(rec.Alarm.State), Since: moment(rec.Alarm.Time), Reason: plain(rec.Alarm.Reason),
 		Description: clip(plain(rec.Alarm.Description), maxPageQuote), Contributor: contributor(rec.Alarm), Note: unmarked(rec.OutcomeWhy),
 		Links: links, Summary: pageProse(first(r.Summary, fallbackSummary(rec))), Cause: pageProse(r.RootCause),
@@ -338,7 +338,7 @@ func (f *folder) show(text string, marks []mark) []segment {
 
 func (f *folder) round(round *investigation.Round) roundView {
 	view := roundView{
-		Number: round.Number, Took: seconds(round.DurationMS), Stop: plain(round.StopReason), Note: clip(plain(round.Note), maxPageQuote),
+		Number: round.Number, Took: seconds(round.DurationMS), Note: clip(plain(round.Note), maxPageQuote),
 		Reasoning: f.show(round.Reasoning, nil), Text: f.show(round.Text, nil),
 	}
 	if u := round.Usage; u.InputTokens+u.OutputTokens+u.CacheReadTokens+u.CacheWriteTokens > 0 {

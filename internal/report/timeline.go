@@ -40,9 +40,6 @@ func timeline(rec *investigation.Record) (list []happening, left int) {
 	if !rec.EndedAt.IsZero() {
 		add(rec.EndedAt, "investigation", "Investigation", fmt.Sprintf("ended: %s", verdict(rec)), "")
 	}
-	for i, finding := range rec.Report.Findings {
-		add(finding.Time, "finding", "Finding", unmarked(finding.Statement), fmt.Sprintf("#finding-%d", i+1))
-	}
 	for _, c := range rec.Evidence.Changes {
 		add(c.Time, "change", "Change", changeLine(c), "")
 	}
@@ -50,6 +47,13 @@ func timeline(rec *investigation.Record) (list []happening, left int) {
 		if item.Type == "ConfigurationUpdate" {
 			add(item.Time, "change", "Alarm changed", item.Summary, "")
 		}
+	}
+	for i, finding := range rec.Report.Findings {
+		href := ""
+		if i < maxPageList { // further ones are not shown
+			href = fmt.Sprintf("#finding-%d", i+1)
+		}
+		add(finding.Time, "finding", "Finding", unmarked(finding.Statement), href)
 	}
 	for _, other := range append(slices.Clone(rec.Together), rec.Evidence.Related...) {
 		add(other.Since, "other", "Other alarm", strings.TrimSuffix(other.Name+": "+other.Reason, ": "), "")
