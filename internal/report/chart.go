@@ -281,18 +281,19 @@ func times(x scale) []timeView {
 			layout = time.TimeOnly
 		}
 		before = at.Format(time.DateOnly)
-		left := x.at(n * step)
-		list = append(list, timeView{Left: percent(left), Anchor: anchorAt(left), Label: at.Format(layout)})
+		left, label := x.at(n*step), at.Format(layout)
+		list = append(list, timeView{Left: percent(left), Anchor: anchorAt(left, label), Label: label})
 	}
 	return list
 }
 
-// anchorAt keeps a text at the edges of the plot within it.
-func anchorAt(left float64) string {
-	switch {
-	case left > 0.85*plotUnits:
+// anchorAt keeps a text at the edges of the plot within it, on a phone too.
+func anchorAt(left float64, text string) string {
+	const half = 0.011 * plotUnits // of a character's width
+	switch edge := half * float64(len(text)); {
+	case left > plotUnits-edge:
 		return "end"
-	case left < 0.15*plotUnits:
+	case left < edge:
 		return "start"
 	}
 	return "middle"
@@ -300,7 +301,8 @@ func anchorAt(left float64) string {
 
 func transitionRule(x scale, transition time.Time) *ruleView {
 	at := x.at(unix(transition))
-	return &ruleView{At: at, Left: percent(at), TextY: 14, Anchor: anchorAt(at), Label: "ALARM " + transition.UTC().Format("15:04:05")}
+	label := "ALARM " + transition.UTC().Format("15:04:05")
+	return &ruleView{At: at, Left: percent(at), TextY: 14, Anchor: anchorAt(at, label), Label: label}
 }
 
 func scales(s investigation.Series, transition time.Time) (x, y scale) {
