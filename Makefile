@@ -16,10 +16,11 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 # The validator that CDK loads into each process is run once, by its own test, not by each of them.
 TEMPLATE_TESTS := CDK_VALIDATION=false
 
-.PHONY: help setup demo test lint unit python e2e nag browser bench clean
+.PHONY: help setup demo sample test lint unit python e2e nag browser bench clean
 
 help:
 	@echo "make demo    show a whole investigation on this machine"
+	@echo "make sample  make the sample report and its pictures (docs/sample-report) from a demo"
 	@echo "make test    run all tests"
 	@echo "make lint    go vet, gofmt and staticcheck"
 	@echo "make bench   run the benchmarks"
@@ -43,6 +44,9 @@ $(BUILD)/pythons: $(VENV)/.done scripts/pythons.sh
 
 demo: setup
 	$(GO) run ./demo
+
+sample: demo
+	browser=$$(bash scripts/chromium.sh) && cd integ/browser && ALARMTRIAGE_CHROMIUM="$$browser" $(GO) run ./sample -from $(BUILD)/demo/report -to ../../docs/sample-report
 
 test: setup lint unit python e2e nag browser
 

@@ -1,0 +1,107 @@
+package browser
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+// fallback is the record of an investigation whose model could not be asked.
+func fallback(t *testing.T) *investigation.Record {
+	rec := sample(t)
+	rec.Outcome, rec.Report, rec.Rounds = investigation.OutcomeFallback, investigation.Report{}, nil
+	rec.OutcomeWhy = "AccessDeniedException: you don't have access to the model us.amazon.nova-premier-v1:0. Request access to it in the Amazon Bedrock console, in this Region, or set BedrockModelId to a model that you have access to."
+	rec.Usage = investigation.Usage{}
+	return rec
+}
+
+// busy is a long investigation of a composite alarm with something of everything that a report can hold: big
+// outputs, many AWS calls, several metrics, other alarms, doubts, refusals.
+func busy(t *testing.T, rounds int) *investigation.Record {
+	rec := sample(t)
+	rec.Alarm.Name = "prod-checkout-eu-central-1/availability (composite): p99 latency or 5XX errors of checkout-api behind alb/prod-public"
+	rec.Alarm.Kind = "composite"
+	rec.Outcome = investigation.OutcomeConcluded
+	rec.OutcomeWhy = "The time of the function was nearly over, so the model was asked for its conclusion from what it had."
+	r := &rec.Report
+	r.Severity, r.Confidence = investigation.SeverityCritical, investigation.Likely
+	r.Downgraded = "the model called the cause confirmed, and 2 of its 5 findings have no evidence that stands"
+	r.Findings = append(r.Findings,
+		investigation.Finding{Statement: "The connection pool of `checkout-api` was exhausted at the same time.", Confidence: investigation.Likely, Time: rec.Alarm.Time.Add(-3 * time.Minute),
+			Problem: "quote not found in the output of tool call 2", Evidence: []investigation.Citation{{Call: 2, Quote: "pool size 10, in use 10, waiting 213"}}},
+		investigation.Finding{Statement: "Nobody deployed anything in the hour before.", Confidence: investigation.Unknown, Problem: "no evidence is cited"})
+	r.FreeText = "## What I would do next\n- Compare `ConsumedReadCapacityUnits` with the **week before**.\n- Ask the team of the payment provider.\n```\naws cloudwatch get-metric-data --region eu-central-1 --metric-data-queries file://queries.json\n```"
+	rec.NotSeen = []investigation.NotSeen{{What: "s3:GetObject of arn:aws:s3:::prod-checkout-config/feature-flags.json", Why: "refused: the tool reads no content of objects", Call: 4}}
+	rec.Together = []investigation.Related{{Name: "prod-checkout-5xx", State: "ALARM", Since: rec.Alarm.Time.Add(-time.Minute), Reason: "Threshold Crossed: 2 datapoints [41.0, 37.0] were greater than the threshold (10.0)."}}
+	rec.SeenBefore = []investigation.Past{
+		{ID: "1", Time: rec.Alarm.Time.AddDate(0, 0, -6), Outcome: investigation.OutcomeCompleted, Cause: "The same policy was changed by hand.", ReportURI: "s3://reports-bucket/reports/2026/01/09/031200-x.txt"},
+		{ID: "2", Time: rec.Alarm.Time.AddDate(0, -2, 0), Outcome: investigation.OutcomeFallback, ReportURI: "s3://reports-bucket/reports/2025/11/15/x"},
+	}
+	for i := range 30 {
+		rec.Evidence.Changes = append(rec.Evidence.Changes, investigation.Change{Time: rec.Alarm.Time.Add(-time.Duration(i) * 7 * time.Minute), Event: "UpdateFunctionConfiguration20150331v2",
+			Source: "lambda.amazonaws.com", User: "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_PowerUser_0123456789abcdef/someone@example.com", Resources: []string{fmt.Sprintf("checkout-worker-%d", i)}})
+	}
+	rec.Evidence.Series = append(rec.Evidence.Series, latency(rec.Alarm.Time))
+	for n := len(rec.Rounds); n < rounds; n++ {
+		rec.Rounds = append(rec.Rounds, bigRound(rec, n+1))
+	}
+	return rec
+}
+
+// latency is a metric with an anomaly band, a day long.
+func latency(until time.Time) investigation.Series {
+	s := investigation.Series{ID: "ad1", Label: "TargetResponseTime app/prod-public/50dc6c495c0c9188 p99", Unit: "Seconds", Period: 300, Stat: "p99"}
+	for i := range 288 {
+		at := until.Add(time.Duration(i-288) * 5 * time.Minute)
+		usual := 0.21 + 0.05*math.Sin(float64(i)/40)
+		value := usual + 0.01*math.Sin(float64(i)*1.7)
+		if i > 270 {
+			value *= 1 + float64(i-270)/3
+		}
+		s.Points = append(s.Points, investigation.Point{Time: at, Value: value})
+		s.Lower = append(s.Lower, investigation.Point{Time: at, Value: usual - 0.04})
+		s.Upper = append(s.Upper, investigation.Point{Time: at, Value: usual + 0.04})
+	}
+	return s
+}
+
+// bigRound asks for much at once and is told much.
+func bigRound(rec *investigation.Record, number int) investigation.Round {
+	round := investigation.Round{
+		Number: number, StartedAt: rec.StartedAt.Add(time.Duration(number) * 20 * time.Second), DurationMS: 8_412, StopReason: "tool_use",
+		Reasoning: strings.Repeat("The latency rises where the connections are exhausted, so I compare the pool with the traffic. ", 12),
+		Text:      "I compare the connections of the database with the requests to the load balancer.",
+		Usage:     investigation.Usage{ModelCalls: 1, ToolCalls: 3, InputTokens: 4_210, OutputTokens: 812, CacheReadTokens: 88_311},
+	}
+	if number%7 == 0 {
+		round.Note = "Bedrock throttled the call twice; it was sent again after 3.1 s."
+	}
+	for i := range 3 {
+		call := investigation.ToolCall{
+			Number: 100*number + i, Name: toolcall.Name, StartedAt: round.StartedAt, DurationMS: 2_310,
+			Command: fmt.Sprintf("logs = boto3.client('logs', region_name='eu-central-1')\nfor page in logs.get_paginator('filter_log_events').paginate(logGroupName='/ecs/checkout-api-%d', filterPattern='?ERROR ?WARN'):\n", number) +
+				strings.Repeat("    for event in page['events']:\n        print(event['timestamp'], event['message'])\n", 8),
+		}
+		answer := &toolcall.Answer{Success: true, ExecutionTime: 2.3, Notes: []string{"import boto3 was removed: boto3 is there without it"}}
+		var b strings.Builder
+		for line := range 220 {
+			fmt.Fprintf(&b, "2026-01-15T03:%02d:%02dZ ERROR [checkout-api] {\"trace\":\"1-67%06x-%012x\",\"msg\":\"upstream timed out & retried <3 times>\",\"upstream\":\"payments.internal:8443\"}\n", line/60, line%60, line*7919, number*line)
+		}
+		answer.Output = b.String()
+		for n := range 40 {
+			answer.AWSCalls = append(answer.AWSCalls, toolcall.AWSCall{Service: "logs", Operation: "FilterLogEvents", Region: "eu-central-1", Status: 200, DurationMS: int64(40 + n)})
+		}
+		answer.AWSCalls[0] = toolcall.AWSCall{Service: "s3", Operation: "GetObject", Region: "eu-central-1", Refused: "content of objects is not read"}
+		answer.AWSCalls[1] = toolcall.AWSCall{Service: "secretsmanager", Operation: "GetSecretValue", Region: "eu-central-1", Status: 400, ErrorCode: "AccessDeniedException", DurationMS: 31}
+		call.Answer = answer
+		round.Calls = append(round.Calls, call)
+	}
+	round.Calls[1].Answer, round.Calls[1].Problem = nil, "The tool function was killed for its memory. Ask for less at once."
+	round.Calls[2].Answer, round.Calls[2].Cached = nil, round.Calls[0].Number
+	return round
+}
