@@ -23,7 +23,8 @@ const (
 	exitWait    = time.Second            // for the exit status of a child that gave no result
 	drainWait   = 200 * time.Millisecond // for the output of a child that was killed
 	maxNotes    = 50
-	unboundTime = 24 * time.Hour // soft deadline of a call whose context has none
+	unboundTime = 24 * time.Hour        // soft deadline of a call whose context has none
+	longCall    = 20 * time.Millisecond // after which a call most likely waits for AWS, and the next child is made
 )
 
 // request is what the child reads; pythonlayer/alarmtriage_tool/runner.py has the same names.
@@ -63,9 +64,10 @@ type call struct {
 	flooded  sync.Once
 	flood    chan struct{}
 	child    int
+	before   snapshot // of the moment when the child had nothing to run yet
 }
 
-func newCall(o Options, before snapshot, directory, command string, start time.Time, soft time.Duration) (*call, error) {
+func newCall(o Options, directory, command string, start time.Time, soft time.Duration) (*call, error) {
 	if soft == 0 {
 		soft = unboundTime
 	}
@@ -75,7 +77,6 @@ func newCall(o Options, before snapshot, directory, command string, start time.T
 			Seconds:   soft.Seconds(),
 			Memory:    int64(o.MemoryMB) << 20,
 			FileSize:  MaxFile,
-			Processes: before.threads + MaxProcesses,
 			Directory: directory,
 		},
 		start: start, soft: soft, session: o.NewSession(),
@@ -124,8 +125,9 @@ func (c *call) close() {
 	}
 }
 
-// run hands the call over, waits for its end, and makes the answer.
-func (c *call) run(ctx context.Context, z *zygote) (toolcall.Answer, error) {
+// run hands the call over, waits for its end, and makes the answer. The child has its files, and wakes,
+// while the snapshot is made; it gets the code afterwards.
+func (c *call) run(ctx context.Context, z *zygote, snapshot func() snapshot) (toolcall.Answer, error) {
 	serving := c.serve(ctx)
 	pid, err := z.handOver(ctx, c.theirs)
 	for _, file := range c.theirs {
@@ -139,10 +141,17 @@ func (c *call) run(ctx context.Context, z *zygote) (toolcall.Answer, error) {
 		return toolcall.Answer{}, fmt.Errorf("start the call: %w", err)
 	}
 	c.child = pid
+	c.before = snapshot()
+	c.request.Processes = c.before.threads + MaxProcesses
 	go c.send()
+	// Forking slows a call down that computes, and is free while one waits.
+	next := sync.OnceFunc(func() { z.replace(pid) })
+	timer := time.AfterFunc(longCall, next)
 	output := c.collect()
 	frame := c.read()
 	ended := c.wait(ctx, z, output, frame)
+	timer.Stop()
+	next()
 	c.kill()
 	c.settle(output)
 	c.hangUp()

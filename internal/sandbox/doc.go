@@ -2,7 +2,7 @@
 // holds no credentials, is limited, and is killed afterwards.
 //
 //	seal.go     makes the own process unreadable to others of the same user
-//	shim.go     what runs between the supervisor and Python: system call filter, Landlock
+//	confine.go  starts Python: system call filter, Landlock
 //	zygote.go   the warm Python process, from which every call is forked
 //	call.go     one call: files, deadline, result
 //	sweep.go    what a call may have left behind

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -45,14 +44,14 @@ type Options struct {
 	SearchPath  []string // directories added to Python's module search path
 	Scratch     string   // directory in which calls may write, such as /tmp
 	Environment []string // what the zygote may see of it is chosen by name
-	Shim        string   // readable path of the own binary, which runs itself as the shim; empty: no system call filter, no Landlock
 	Sealed      string   // state of the supervisor's own unreadability, for Status
+	Begun       string   // the Python that Seal has started; empty: New starts it
 	MemoryMB    int      // limit of a call's data; 0: none
 	Warm        []string // services whose clients are made ahead, in this order
 	Dedicated   bool     // the user id and Scratch are the sandbox's alone: whatever is new there after a call goes
 	Reap        bool     // this process's only children are the sandbox's: adopt and end orphans of calls
 	NewSession  func() Session
-	Stderr      io.Writer // where Python's own complaints go; nil: nowhere
+	Stderr      *os.File // where Python's own complaints go; nil: nowhere
 	Log         *slog.Logger
 }
 
@@ -79,7 +78,7 @@ func New(ctx context.Context, o Options) (*Supervisor, error) {
 	if err := s.ensureZygote(ctx); err != nil {
 		return nil, err
 	}
-	o.Log.Info("sandbox ready", "layers", s.Status().Layers)
+	o.Log.Info("sandbox ready", "layers", s.layers())
 	return s, nil
 }
 
@@ -92,6 +91,7 @@ func (s *Supervisor) ensureZygote(ctx context.Context) error {
 		s.zygote = nil
 	}
 	z, err := startZygote(ctx, s.options)
+	s.options.Begun = "" // that can be adopted once
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,17 @@ func (s *Supervisor) ensureZygote(ctx context.Context) error {
 func (s *Supervisor) Status() toolcall.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	status := toolcall.Status{Layers: map[string]string{
+	status := toolcall.Status{Layers: s.layers(), Limits: s.limits()}
+	if s.zygote != nil {
+		status.Python, status.Boto3 = s.zygote.ready.Python, s.zygote.ready.Boto3
+		status.Layers["seccomp in calls"] = s.zygote.callFilter()
+	}
+	return status
+}
+
+// layers are those of all calls; what a call adds is known when its child has told.
+func (s *Supervisor) layers() map[string]string {
+	layers := map[string]string{
 		"no credentials":        active,
 		"resource limits":       active,
 		"audit hook":            active,
@@ -113,13 +123,11 @@ func (s *Supervisor) Status() toolcall.Status {
 		"zygote unreadable":     "off",
 		"seccomp":               "off",
 		"landlock":              "off",
-	}, Limits: s.limits()}
-	if s.zygote != nil {
-		status.Python, status.Boto3 = s.zygote.ready.Python, s.zygote.ready.Boto3
-		maps.Copy(status.Layers, s.zygote.ready.Layers)
-		status.Layers["seccomp in calls"] = s.zygote.callFilter()
 	}
-	return status
+	if s.zygote != nil {
+		maps.Copy(layers, s.zygote.layers)
+	}
+	return layers
 }
 
 func onlyIf(on bool) string {
@@ -162,20 +170,19 @@ func (s *Supervisor) Run(ctx context.Context, command string) (toolcall.Answer, 
 	if err := s.ensureZygote(ctx); err != nil {
 		return toolcall.Answer{}, fmt.Errorf("restart the sandbox: %w", err)
 	}
-	before := s.snapshot()
 	directory, err := os.MkdirTemp(s.options.Scratch, "call-")
 	if err != nil {
 		return toolcall.Answer{}, fmt.Errorf("make the call's directory: %w", err)
 	}
 	defer removeAll(directory)
-	c, err := newCall(s.options, before, directory, command, time.Now(), margin(ctx))
+	c, err := newCall(s.options, directory, command, time.Now(), margin(ctx))
 	if err != nil {
 		return toolcall.Answer{}, err
 	}
 	defer c.close()
-	answer, err := c.run(ctx, s.zygote)
+	answer, err := c.run(ctx, s.zygote, s.snapshot)
 	if c.child != 0 {
-		s.sweep(s.zygote, c.child, before)
+		s.sweep(s.zygote, c.child, c.before)
 		s.zygote.forget()
 	}
 	return answer, err

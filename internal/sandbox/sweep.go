@@ -1,11 +1,13 @@
 package sandbox
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // process is what /proc says to everybody about a process, readable or not.
@@ -16,13 +18,15 @@ type process struct {
 
 // processes lists the processes of one user.
 func processes(uid int) []process {
-	entries, err := os.ReadDir("/proc")
+	proc, err := os.Open("/proc")
 	if err != nil {
 		return nil
 	}
+	defer proc.Close()
+	names, _ := proc.Readdirnames(-1)
 	var found []process
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
 		if err != nil {
 			continue
 		}
@@ -34,34 +38,47 @@ func processes(uid int) []process {
 }
 
 func readProcess(pid int) (process, bool) {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/status", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return process{}, false
 	}
-	p := process{pid: pid, threads: 1, uid: -1}
-	for line := range strings.Lines(string(text)) {
-		name, rest, _ := strings.Cut(line, ":")
-		fields := strings.Fields(rest)
-		if len(fields) == 0 {
-			continue
-		}
-		if name == "State" {
-			p.zombie = fields[0] == "Z" || fields[0] == "X"
-		}
-		number, err := strconv.Atoi(fields[0])
-		if err != nil {
-			continue
-		}
-		switch name {
-		case "PPid":
-			p.parent = number
-		case "Uid":
-			p.uid = number
-		case "Threads":
-			p.threads = max(number, 1)
-		}
+	defer unix.Close(fd)
+	var buffer [4096]byte // the fields that count are in the first kilobyte
+	n, err := unix.Read(fd, buffer[:])
+	if err != nil {
+		return process{}, false
 	}
-	return p, true
+	text := buffer[:n]
+	state := field(text, "State:\t")
+	return process{
+		pid:     pid,
+		parent:  number(field(text, "PPid:\t")),
+		uid:     number(field(text, "Uid:\t")),
+		threads: max(number(field(text, "Threads:\t")), 1),
+		zombie:  state == "Z" || state == "X",
+	}, true
+}
+
+// field is the first word behind a name in a process's status.
+func field(text []byte, name string) string {
+	at := bytes.Index(text, []byte("\n"+name))
+	if at < 0 {
+		return ""
+	}
+	rest := text[at+1+len(name):]
+	if end := bytes.IndexAny(rest, " \t\n"); end >= 0 {
+		rest = rest[:end]
+	}
+	return string(rest)
+}
+
+// number is -1 for what is none.
+func number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return -1
+	}
+	return n
 }
 
 // threads counts what the kernel counts against the limit of processes.
@@ -131,7 +148,7 @@ const sweepRounds = 20
 
 func (s *Supervisor) killLeftovers(z *zygote, child int, before snapshot) (killed int) {
 	list := processes(os.Getuid())
-	own, zygotePID := os.Getpid(), z.cmd.Process.Pid
+	own, zygotePID := os.Getpid(), z.process.Pid
 	below := map[int]bool{child: true}
 	for grown := true; grown; {
 		grown = false

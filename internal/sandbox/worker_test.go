@@ -60,9 +60,6 @@ type workerRequest struct {
 }
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == ShimArgument {
-		exit(Shim(os.Args[2:]))
-	}
 	switch os.Getenv(envRole) {
 	case roleRefuse:
 		exit(refuseAndBecomeWorker())
@@ -102,29 +99,31 @@ func refuseAndBecomeWorker() error {
 
 // work is a small stand-in for lambda.Start: requests as JSON lines in, answers as JSON lines out.
 func work() error {
-	if err := Seal(); err != nil {
-		return err
-	}
 	var w workerOptions
 	if err := json.Unmarshal([]byte(os.Getenv(envWorker)), &w); err != nil {
 		return err
 	}
-	sealed, binary := Sealed(os.Getenv)
 	var endpoints []string
 	if w.Endpoint != "" {
 		endpoints = []string{w.Endpoint}
 		os.Setenv("AWS_ENDPOINT_URL", w.Endpoint)
 	}
+	o := Options{
+		Interpreter: w.Interpreter, Layer: w.Layer, SearchPath: w.SearchPath, Scratch: w.Scratch,
+		Environment: os.Environ(), MemoryMB: w.MemoryMB, Dedicated: w.Dedicated, Reap: true, Stderr: os.Stderr,
+	}
+	if err := Seal(o); err != nil {
+		return err
+	}
+	o.Begun = Begun(os.Getenv)
+	o.Sealed, _ = Sealed(os.Getenv)
 	aws, err := broker.New(broker.Options{Endpoints: endpoints,
 		Credentials: credentials.NewStaticCredentialsProvider(plantedKey, plantedSecret, plantedSecret)})
 	if err != nil {
 		return err
 	}
-	s, err := New(context.Background(), Options{
-		Interpreter: w.Interpreter, Layer: w.Layer, SearchPath: w.SearchPath, Scratch: w.Scratch,
-		Environment: os.Environ(), Shim: binary, Sealed: sealed, MemoryMB: w.MemoryMB,
-		Dedicated: w.Dedicated, Reap: true, NewSession: func() Session { return aws.NewSession() }, Stderr: os.Stderr,
-	})
+	o.NewSession = func() Session { return aws.NewSession() }
+	s, err := New(context.Background(), o)
 	if err != nil {
 		return err
 	}

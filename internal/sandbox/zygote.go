@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,7 +20,8 @@ import (
 
 const (
 	startTimeout   = 30 * time.Second // until a zygote must be ready
-	takeTimeout    = 10 * time.Second // until a zygote must have handed over a call
+	takeTimeout    = 10 * time.Second // until a zygote must have a child for a call
+	stateTimeout   = time.Second      // until a child must have told its state, for Status
 	maxMessage     = 64 << 10         // bytes of one message of the zygote
 	startup        = "import sys; sys.path.insert(0, sys.argv[1]); from alarmtriage_tool import zygote; zygote.main()"
 	dummyAccessKey = "AKIABROKER0000000000"
@@ -32,79 +33,60 @@ var errZygoteGone = errors.New("the warm Python process ended")
 
 // event is a message of the zygote; pythonlayer/alarmtriage_tool/zygote.py describes them.
 type event struct {
-	T       string            `json:"t"`
-	PID     int               `json:"pid"`
-	Status  int               `json:"status"`
-	MaxRSS  int64             `json:"maxrss"` // KB
-	Python  string            `json:"python"`
-	Boto3   string            `json:"boto3"`
-	Seccomp string            `json:"seccomp"`
-	Layers  map[string]string `json:"layers"`
+	T      string `json:"t"`
+	PID    int    `json:"pid"`
+	Status int    `json:"status"`
+	MaxRSS int64  `json:"maxrss"` // KB
+	Python string `json:"python"`
+	Boto3  string `json:"boto3"`
+
+	channel *os.File // of a spare
 }
 
 // zygote is the warm Python process and the socket to it.
 type zygote struct {
-	cmd     *exec.Cmd
+	process *os.Process
 	control *os.File
+	layers  map[string]string
+	log     *slog.Logger
 	ready   event
-	took    chan int      // pid of the child that has the call
 	gone    chan struct{} // closed when the control socket ended
+	spared  chan struct{} // holds something when there may be a new spare
 
 	mu      sync.Mutex
-	spare   int
-	seccomp string
+	spare   *spare // the next call's child; nil: used
+	last    *spare // that was forked
 	exits   map[int]syscall.WaitStatus
 	waiting map[int]chan struct{}
 }
 
-// startZygote starts Python and waits until it is ready.
+// spare is a child that waits for its call, and the socket to it.
+type spare struct {
+	pid     int
+	channel *os.File
+	known   chan struct{} // closed when it told the state of its system call filter, or ended
+	state   string
+}
+
+// startZygote starts Python, unless that was begun already, and waits until it is ready.
 func startZygote(ctx context.Context, o Options) (*zygote, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	b, err := parseBegun(o.Begun)
 	if err != nil {
-		return nil, fmt.Errorf("make the zygote's control socket: %w", err)
+		b, err = begin(o)
 	}
-	theirs := os.NewFile(uintptr(pair[1]), "zygote control")
-	if err := unix.SetNonblock(pair[0], true); err != nil {
-		return nil, fmt.Errorf("set up the zygote's control socket: %w", err)
-	}
-	z := &zygote{
-		cmd:     zygoteCommand(o, theirs),
-		control: os.NewFile(uintptr(pair[0]), "control"),
-		took:    make(chan int, 1),
-		gone:    make(chan struct{}),
-		exits:   map[int]syscall.WaitStatus{},
-		waiting: map[int]chan struct{}{},
-	}
-	err = z.cmd.Start()
-	theirs.Close() // so that the zygote's end is seen
 	if err != nil {
-		z.control.Close()
 		return nil, fmt.Errorf("start Python (%s): %w", o.Interpreter, err)
 	}
-	if err := z.greet(ctx, o); err != nil {
+	z, err := b.adopt(o)
+	if err != nil {
+		return nil, fmt.Errorf("start Python (%s): %w", o.Interpreter, err)
+	}
+	if err := z.greet(ctx); err != nil {
 		z.stop()
 		return nil, fmt.Errorf("start Python (%s): %w", o.Interpreter, err)
 	}
 	go z.listen()
 	return z, nil
-}
-
-func zygoteCommand(o Options, control *os.File) *exec.Cmd {
-	python := []string{o.Interpreter, "-I", "-c", startup, filepath.Join(o.Layer, "python")}
-	args := python
-	if o.Shim != "" {
-		args = append([]string{o.Shim, ShimArgument, o.Scratch}, python...)
-	}
-	cmd := &exec.Cmd{
-		Path:        args[0],
-		Args:        args,
-		Env:         zygoteEnvironment(o.Environment),
-		Dir:         o.Scratch,
-		Stderr:      o.Stderr,
-		ExtraFiles:  []*os.File{control}, // becomes descriptor 3
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
-	}
-	return cmd
 }
 
 // kept are the variables that Python code may see. Everything else stays here, credentials first.
@@ -140,19 +122,8 @@ func zygoteEnvironment(environment []string) []string {
 	return env
 }
 
-// greet sends the first message and waits for "ready".
-func (z *zygote) greet(ctx context.Context, o Options) error {
-	code, pids := "", []int{}
-	if o.Shim != "" {
-		code, pids = hexProgram(childFilter())
-	}
-	hello, err := json.Marshal(map[string]any{"filter": code, "pid_slots": pids, "search": append([]string{}, o.SearchPath...), "warm": append([]string{}, o.Warm...)})
-	if err != nil {
-		return fmt.Errorf("encode the first message: %w", err)
-	}
-	if _, err := z.control.Write(hello); err != nil {
-		return fmt.Errorf("send the first message: %w", err)
-	}
+// greet waits for "ready".
+func (z *zygote) greet(ctx context.Context) error {
 	deadline := time.Now().Add(startTimeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
@@ -170,20 +141,54 @@ func (z *zygote) greet(ctx context.Context, o Options) error {
 	return z.control.SetReadDeadline(time.Time{})
 }
 
+// read waits for one message and the descriptor that comes with it.
 func (z *zygote) read() (event, error) {
-	buffer := make([]byte, maxMessage)
-	n, err := z.control.Read(buffer)
+	conn, err := z.control.SyscallConn()
 	if err != nil {
+		return event{}, err
+	}
+	buffer, rights := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4))
+	var n, rightsN int
+	var readErr error
+	err = conn.Read(func(fd uintptr) bool {
+		n, rightsN, _, _, readErr = unix.Recvmsg(int(fd), buffer, rights, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
+		return !errors.Is(readErr, unix.EAGAIN)
+	})
+	if err := errors.Join(err, readErr); err != nil {
 		return event{}, err
 	}
 	if n == 0 {
 		return event{}, io.EOF
 	}
-	var e event
+	channel, err := channelIn(rights[:rightsN])
+	if err != nil {
+		return event{}, fmt.Errorf("%w: %w", errZygoteGone, err)
+	}
+	e := event{}
 	if err := json.Unmarshal(buffer[:n], &e); err != nil {
 		return event{}, fmt.Errorf("%w: unreadable message: %w", errZygoteGone, err)
 	}
+	e.channel = channel
 	return e, nil
+}
+
+// channelIn is the descriptor that came with a message, if one did.
+func channelIn(rights []byte) (*os.File, error) {
+	if len(rights) == 0 {
+		return nil, nil
+	}
+	messages, err := unix.ParseSocketControlMessage(rights)
+	if err != nil || len(messages) != 1 {
+		return nil, fmt.Errorf("unreadable control message: %w", err)
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) != 1 {
+		return nil, fmt.Errorf("unreadable descriptors: %w", err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		return nil, fmt.Errorf("set up a descriptor: %w", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "channel of a spare"), nil
 }
 
 func (z *zygote) listen() {
@@ -204,25 +209,52 @@ func (z *zygote) note(e event) {
 	case "ready":
 		z.ready = e
 	case "spare":
-		z.spare, z.seccomp = e.PID, e.Seccomp
-	case "took":
-		z.spare = 0
-		z.waiting[e.PID] = make(chan struct{})
-		if status, ended := z.exits[e.PID]; ended {
-			z.settle(e.PID, status)
+		if e.channel != nil {
+			z.keep(&spare{pid: e.PID, channel: e.channel, known: make(chan struct{})})
 		}
-		z.took <- e.PID
 	case "exit":
-		z.settle(e.PID, syscall.WaitStatus(e.Status))
+		status := syscall.WaitStatus(e.Status)
+		z.exits[e.PID] = status
+		if done, ok := z.waiting[e.PID]; ok {
+			close(done)
+			delete(z.waiting, e.PID)
+		}
 	}
 }
 
-func (z *zygote) settle(pid int, status syscall.WaitStatus) {
-	z.exits[pid] = status
-	if done, ok := z.waiting[pid]; ok {
-		close(done)
-		delete(z.waiting, pid)
+// keep makes a new child the next call's, in place of one that is older and knows less.
+func (z *zygote) keep(s *spare) {
+	if z.spare != nil {
+		go z.spare.release()
 	}
+	z.spare, z.last = s, s
+	z.waiting[s.pid] = make(chan struct{})
+	go z.learn(s)
+	select {
+	case z.spared <- struct{}{}:
+	default:
+	}
+}
+
+// learn waits for the state of a child's system call filter.
+func (z *zygote) learn(s *spare) {
+	defer close(s.known)
+	buffer := make([]byte, 256)
+	n, err := s.channel.Read(buffer)
+	if err != nil || n == 0 {
+		s.state = "died"
+		return
+	}
+	s.state = strings.ToValidUTF8(string(buffer[:n]), "\uFFFD")
+	if z.layers["seccomp"] == active && s.state != active {
+		z.log.Warn("a call will run without a system call filter of its own", "state", s.state)
+	}
+}
+
+// release closes the channel once the child has said what it says on it; a child without a call ends then.
+func (s *spare) release() {
+	<-s.known
+	s.channel.Close()
 }
 
 // handOver gives the call's files to a child and returns the child's process id.
@@ -234,30 +266,61 @@ func (z *zygote) handOver(ctx context.Context, files []*os.File) (int, error) {
 			return 0, fmt.Errorf("hand over the call: %w", err)
 		}
 	}
-	conn, err := z.control.SyscallConn()
+	timeout := time.NewTimer(takeTimeout)
+	defer timeout.Stop()
+	for {
+		s, err := z.take(ctx, timeout.C)
+		if err != nil {
+			return 0, err
+		}
+		err = s.give(fds)
+		go s.release()
+		if err == nil {
+			return s.pid, nil
+		}
+		z.replace(s.pid) // it died while it waited
+	}
+}
+
+// take waits for a child.
+func (z *zygote) take(ctx context.Context, timeout <-chan time.Time) (*spare, error) {
+	for {
+		z.mu.Lock()
+		s := z.spare
+		z.spare = nil
+		z.mu.Unlock()
+		if s != nil {
+			return s, nil
+		}
+		select {
+		case <-z.spared:
+		case <-z.gone:
+			return nil, errZygoteGone
+		case <-timeout:
+			return nil, fmt.Errorf("%w: it had no child for the call within %s", errZygoteGone, takeTimeout)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (s *spare) give(fds []int) error {
+	conn, err := s.channel.SyscallConn()
 	if err != nil {
-		return 0, fmt.Errorf("hand over the call: %w", err)
+		return err
 	}
 	var sendErr error
 	err = conn.Write(func(fd uintptr) bool {
 		sendErr = unix.Sendmsg(int(fd), []byte("F"), unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
 		return sendErr != unix.EAGAIN
 	})
-	if err := errors.Join(err, sendErr); err != nil {
-		return 0, fmt.Errorf("%w: hand over the call: %w", errZygoteGone, err)
-	}
-	timeout := time.NewTimer(takeTimeout)
-	defer timeout.Stop()
-	select {
-	case pid := <-z.took:
-		return pid, nil
-	case <-z.gone:
-		return 0, errZygoteGone
-	case <-timeout.C:
-		return 0, fmt.Errorf("%w: it did not take the call within %s", errZygoteGone, takeTimeout)
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
+	return errors.Join(err, sendErr)
+}
+
+// replace tells the zygote that a child is used up or gone, so that it forks the next.
+func (z *zygote) replace(pid int) {
+	// A zygote that is gone is noticed by its reader.
+	_, _ = z.control.Write(strconv.AppendInt(nil, int64(pid), 10))
 }
 
 // exited waits until the child has ended, but no longer than the context, and tells how it ended.
@@ -294,20 +357,35 @@ func (z *zygote) alive() bool {
 	}
 }
 
-// stop ends the zygote and everything in its process group.
+// stop ends the zygote and everything in its process group, and its spare child.
 func (z *zygote) stop() {
 	z.control.Close()
-	if z.cmd.Process == nil {
-		return
+	z.mu.Lock()
+	if z.spare != nil {
+		z.spare.channel.Close()
+		z.spare = nil
 	}
-	syscall.Kill(-z.cmd.Process.Pid, syscall.SIGKILL)
-	z.cmd.Process.Kill()
-	z.cmd.Wait()
+	z.mu.Unlock()
+	syscall.Kill(-z.process.Pid, syscall.SIGKILL)
+	z.process.Kill()
+	z.process.Wait()
 }
 
 // callFilter is the state of the system call filter in the last child that was forked.
 func (z *zygote) callFilter() string {
 	z.mu.Lock()
-	defer z.mu.Unlock()
-	return z.seccomp
+	last := z.last
+	z.mu.Unlock()
+	switch {
+	case z.layers["seccomp"] != active:
+		return z.layers["seccomp"] // the zygote sends it none
+	case last == nil:
+		return "off"
+	}
+	select {
+	case <-last.known:
+		return last.state
+	case <-time.After(stateTimeout):
+		return "unknown: the child has not told yet"
+	}
 }

@@ -46,11 +46,10 @@ const (
 var warmServices = []string{"logs", "cloudwatch", "cloudtrail", "lambda", "dynamodb", "sqs", "ec2"}
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == sandbox.ShimArgument {
-		fail(sandbox.Shim(os.Args[2:]))
-	}
-	if err := sandbox.Seal(); err != nil {
-		slog.Warn("supervisor stays readable", "error", err)
+	if len(os.Args) > 1 {
+		if err := sandbox.Seal(options(os.Args[1], os.Getenv, os.Environ())); err != nil {
+			slog.Warn("supervisor stays readable", "error", err)
+		}
 	}
 	log := lambdacontext.NewLogger()
 	handle, err := newHandler(context.Background(), os.Args, os.Getenv, os.Environ(), log)
@@ -173,8 +172,8 @@ func options(interpreter string, getenv func(string) string, environ []string) s
 		SearchPath:  searchPath(layer, getenv("PYTHONPATH")),
 		Scratch:     strings.TrimSuffix(os.TempDir(), "/"),
 		Environment: environ,
-		Shim:        binary,
 		Sealed:      sealed,
+		Begun:       sandbox.Begun(getenv),
 		MemoryMB:    callMemory(getenv(envMemory)),
 		Warm:        warmServices,
 		Dedicated:   strings.HasPrefix(binary, lambdaTask),

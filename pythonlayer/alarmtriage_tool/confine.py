@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 import struct
-from typing import List, NamedTuple
+from typing import Any, List, NamedTuple
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 
@@ -31,18 +31,24 @@ def detach() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def native() -> Any:
+    """The module that loads the filter. It takes a few milliseconds to import: once, in the zygote."""
+    import ctypes
+
+    return ctypes
+
+
 def filter_calls(program: Filter) -> str:
     """Loads the filter into this process; returns "active" or why it is not."""
     if not program.program:
         return "off"
-    import ctypes
-
+    ctypes = native()
     code = bytearray(program.program)
     for slot in program.pid_slots:
         struct.pack_into("=I", code, slot * 8 + 4, os.getpid())
     raw = (ctypes.c_char * len(code)).from_buffer(code)
 
-    class Program(ctypes.Structure):
+    class Program(ctypes.Structure):  # type: ignore[misc, name-defined]
         _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
 
     libc = ctypes.CDLL(None, use_errno=True)

@@ -81,22 +81,41 @@ class _Exit:
             self._leave(0)
 
 
-def run(fds: Descriptors, bound: Dict[str, Any], attach: Callable[[int], None]) -> None:
-    """Runs the call whose files these are, and ends the process."""
-    request = _receive(fds.request)
-    _enter(request, fds)
-    _redirect(fds)
-    leave = _Exit(fds.result)
-    attach(fds.broker)
-    gc.enable()
-    clock = _arm(request.seconds, leave)
-    try:
-        answer = _execute(request, bound, clock)
-    except TimeLimit:
-        answer = _failure("TimeLimit", clock.text())
-    except BaseException as error:
-        answer = _failure("HarnessError", f"the sandbox could not finish the call: {error!r}")
-    leave(answer)
+class Stage:
+    """A process that is ready for a call: what does not depend on the call is made before it comes."""
+
+    def __init__(self, bound: Dict[str, Any]) -> None:
+        """Takes the names that the code finds, and makes streams of the standard descriptors."""
+        self._bound = bound
+        sys.stdin = open(0, encoding="utf-8", closefd=False)
+        sys.stdout = _stream(1)
+        sys.stderr = _stream(2)
+        sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+
+    def rehearse(self) -> None:
+        """Runs a line of its own, so that the memory that every call writes to is copied by now."""
+        request = Request(**json.loads(_encode({**dict.fromkeys(Request._fields, 0), "code": "result = 1 + 1"})))
+        _encode(_execute(request, self._bound, _Clock(0)))
+        linecache.cache.pop(source.FILENAME, None)
+
+    def run(self, fds: Descriptors, attach: Callable[[int], None]) -> None:
+        """Runs the call whose files these are, and ends the process."""
+        for fd, target in ((fds.stdout, 1), (fds.stderr, 2)):
+            os.dup2(fd, target)
+            os.close(fd)
+        leave = _Exit(fds.result)
+        attach(fds.broker)
+        request = _receive(fds.request)
+        _enter(request)
+        gc.enable()
+        clock = _arm(request.seconds, leave)
+        try:
+            answer = _execute(request, self._bound, clock)
+        except TimeLimit:
+            answer = _failure("TimeLimit", clock.text())
+        except BaseException as error:
+            answer = _failure("HarnessError", f"the sandbox could not finish the call: {error!r}")
+        leave(answer)
 
 
 def _receive(fd: int) -> Request:
@@ -107,22 +126,10 @@ def _receive(fd: int) -> Request:
     return Request(**json.loads(b"".join(chunks)))
 
 
-def _enter(request: Request, fds: Descriptors) -> None:
+def _enter(request: Request) -> None:
     os.chdir(request.directory)
     os.environ["TMPDIR"] = os.environ["HOME"] = tempfile.tempdir = request.directory
     confine.limit(request.memory, request.file_size, request.processes)
-
-
-def _redirect(fds: Descriptors) -> None:
-    """Makes the call's pipes the process's standard streams; input is at its end."""
-    null = os.open(os.devnull, os.O_RDONLY)
-    for fd, target in ((null, 0), (fds.stdout, 1), (fds.stderr, 2)):
-        os.dup2(fd, target)
-        os.close(fd)
-    sys.stdin = open(0, encoding="utf-8", closefd=False)
-    sys.stdout = _stream(1)
-    sys.stderr = _stream(2)
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
 
 
 def _stream(fd: int) -> io.TextIOWrapper:

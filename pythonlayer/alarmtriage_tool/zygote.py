@@ -1,15 +1,20 @@
-"""The warm parent of every call: imports once, forks a child ahead, hands it the next call.
+"""The warm parent of every call: imports once, and forks the child of the next call ahead.
 
 Protocol with the supervisor, over a SOCK_SEQPACKET socket that is descriptor CONTROL_FD:
 
     supervisor -> {"filter": hex, "pid_slots": [..], "search": [..], "warm": [..]}     once
-    zygote     -> {"t": "ready", "python": "3.13.0", "boto3": "1.40.0", "layers": {..}}
-    zygote     -> {"t": "spare", "pid": 7, "seccomp": "active"}                       whenever one is forked
-    supervisor -> b"F" with five descriptors: request, stdout, stderr, result, broker
-    zygote     -> {"t": "took", "pid": 7}
+    zygote     -> {"t": "spare", "pid": 7} and a descriptor, the spare's channel       whenever one is forked
+    zygote     -> {"t": "ready", "python": "3.13.0", "boto3": "1.40.0"}
+    supervisor -> b"7"                                                                 spare 7 is used up or gone
     zygote     -> {"t": "exit", "pid": 7, "status": 0, "maxrss": 40960}               for every child
 
-The zygote never reads a byte that a model or its code wrote.
+A spare's channel is a SOCK_SEQPACKET socket too. The supervisor gives it the call itself, so that no call
+waits for the zygote, which may be busy with making clients:
+
+    spare      -> b"active"                                                            its system call filter
+    supervisor -> b"F" with five descriptors: request, stdout, stderr, result, broker
+
+A spare whose channel is closed ends. The zygote never reads a byte that a model or its code wrote.
 """
 
 import gc
@@ -20,7 +25,7 @@ import signal
 import socket
 import sys
 import traceback
-from typing import Any, Dict, List, NoReturn, Optional
+from typing import Any, Dict, List, NoReturn, Optional, Sequence
 
 from . import confine, guard, modules, runner
 
@@ -30,13 +35,14 @@ MAX_MESSAGE = 1 << 20
 
 
 class Zygote:
-    """The loop: hand over calls first, then keep a spare child, then warm more clients."""
+    """The loop: fork a spare when the last one is used, else make one more client."""
 
     def __init__(self, control: socket.socket) -> None:
+        # Nothing that is imported is ever garbage: looking for it takes a tenth of the start.
+        gc.disable()
         self._control = control
         hello = json.loads(control.recv(MAX_MESSAGE))
         sys.path.extend(path for path in hello["search"] if path not in sys.path)
-        gc.disable()
         self._filter = confine.Filter(bytes.fromhex(hello["filter"]), hello["pid_slots"])
         self._bound = modules.load()
         # It imports botocore, which may lie in a directory of the search path.
@@ -45,7 +51,8 @@ class Zygote:
         aws_transport.install()
         self._attach = aws_transport.attach
         self._to_warm: List[str] = list(hello["warm"])
-        self._spare: Optional[Spare] = None
+        self._called = False
+        self._spare = 0
         self._wake, wake_in = os.pipe()
         os.set_blocking(self._wake, False)
         os.set_blocking(wake_in, False)
@@ -58,10 +65,9 @@ class Zygote:
 
         _share_loader()
         self._fork()
-        layers = json.loads(os.environ.pop("ALARMTRIAGE_LAYERS", "{}"))
-        self._send(
-            {"t": "ready", "python": sys.version.split()[0], "boto3": boto3.__version__, "layers": layers}
-        )
+        self._send({"t": "ready", "python": sys.version.split()[0], "boto3": boto3.__version__})
+        if self._filter.program:
+            confine.native()
         poller = select.poll()
         poller.register(self._control, select.POLLIN)
         poller.register(self._wake, select.POLLIN)
@@ -70,22 +76,22 @@ class Zygote:
             if self._wake in ready:
                 self._reap()
             if self._control.fileno() in ready:
-                self._hand_over()
-            elif self._to_warm:
+                self._replace()
+            elif self._to_warm and (self._called or not ready):
                 self._warm()
-            elif self._spare is None:
-                self._fork()
 
     def _patience(self) -> Optional[int]:
-        """How many milliseconds to wait for a call before doing something else; None: for ever."""
+        """How many milliseconds to wait for a message before making a client; None: for ever.
+
+        While a call runs, mostly waiting for AWS, there is time. Before the first one there is none: it
+        comes as soon as "ready" is said.
+        """
         if not self._to_warm:
-            return 0 if self._spare is None else None
-        # While a call runs, mostly waiting for AWS, there is time. Before the first one there is none:
-        # it comes as soon as "ready" is said.
-        return 0 if self._spare is None else FIRST_CALL_MS
+            return None
+        return 0 if self._called else FIRST_CALL_MS
 
     def _warm(self) -> None:
-        """Makes one more client, and a new spare once the last one is made."""
+        """Makes one more client, and a spare that has it."""
         import boto3
 
         try:
@@ -93,43 +99,27 @@ class Zygote:
         except Exception:
             # A service this boto3 does not know, or no region: the call that needs it will say so.
             pass
-        if not self._to_warm:
-            self._retire()
-            gc.collect()
-            gc.freeze()
+        self._fork()
 
-    def _hand_over(self) -> None:
-        message, fds, _, _ = socket.recv_fds(self._control, 16, 8)
+    def _replace(self) -> None:
+        """Forks anew, unless a spare was forked since the one that the supervisor has used."""
+        message = self._control.recv(16)
         if not message:
             os._exit(0)
-        if self._spare is None:
+        self._called = True
+        if int(message) == self._spare:
             self._fork()
-        spare, self._spare = self._spare, None
-        try:
-            socket.send_fds(spare.channel, [b"F"], fds)
-        except OSError:
-            # It died between two calls. The supervisor learns of its exit and of this one's failure.
-            pass
-        finally:
-            spare.channel.close()
-            for fd in fds:
-                os.close(fd)
-        self._send({"t": "took", "pid": spare.pid})
-
-    def _retire(self) -> None:
-        if self._spare is not None:
-            self._spare.channel.close()
-            self._spare = None
 
     def _fork(self) -> None:
+        # What there is now stays: the children's garbage collections shall not touch, and so copy, it.
+        gc.freeze()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        pid = os.fork()
-        if pid == 0:
+        self._spare = os.fork()
+        if self._spare == 0:
             _child(self, theirs)
         theirs.close()
-        state = ours.recv(256)
-        self._spare = Spare(pid, ours)
-        self._send({"t": "spare", "pid": pid, "seccomp": state.decode("utf-8", "replace") or "died"})
+        self._send({"t": "spare", "pid": self._spare}, [ours.fileno()])
+        ours.close()
 
     def _reap(self) -> None:
         try:
@@ -143,23 +133,13 @@ class Zygote:
                 return
             if pid == 0:
                 return
-            if self._spare is not None and self._spare.pid == pid:
-                self._retire()
             self._send({"t": "exit", "pid": pid, "status": status, "maxrss": usage.ru_maxrss})
 
-    def _send(self, message: Dict[str, Any]) -> None:
+    def _send(self, message: Dict[str, Any], fds: Sequence[int] = ()) -> None:
         try:
-            self._control.send(json.dumps(message).encode())
+            socket.send_fds(self._control, [json.dumps(message).encode()], fds)
         except OSError:
             os._exit(0)
-
-
-class Spare:
-    """A child that waits for a call."""
-
-    def __init__(self, pid: int, channel: socket.socket) -> None:
-        self.pid = pid
-        self.channel = channel
 
 
 def _child(zygote: Zygote, channel: socket.socket) -> NoReturn:
@@ -171,12 +151,17 @@ def _child(zygote: Zygote, channel: socket.socket) -> NoReturn:
         os.closerange(keep + 1, 256)
         state = confine.filter_calls(zygote._filter)
         guard.install()
+        stage = runner.Stage(zygote._bound)
         channel.send(state.encode())
+        if not select.select([channel], [], [], 0)[0]:
+            stage.rehearse()
         message, fds, _, _ = socket.recv_fds(channel, 16, 8)
         channel.close()
         if not message or len(fds) != 5:
             os._exit(0)
-        runner.run(runner.Descriptors(*fds), zygote._bound, zygote._attach)
+        stage.run(runner.Descriptors(*fds), zygote._attach)
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(0)  # the supervisor has no use for this spare
     except BaseException:
         traceback.print_exc()
     finally:
