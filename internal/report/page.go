@@ -25,6 +25,7 @@ const (
 	aroundQuote  = 120     // bytes of an output that are kept on either side of a quote
 	maxMarks     = 20      // quotes that are marked in one output
 	maxMark      = 2_000   // bytes of one marked quote
+	maxBrief     = 90      // characters that tell a round or a call from the others
 )
 
 //go:embed page.html
@@ -57,7 +58,8 @@ type pageView struct {
 	Steps                          []stepView
 	Charts                         []chartView
 	Timeline                       []happening
-	TimelineLeft                   int
+	Farther                        []happening // from the alarm, folded
+	TimelineLeft                   int         // that are not shown
 	Findings                       []findingView
 	NotSeen, Together, Related     []string
 	SeenBefore                     []pastView
@@ -99,7 +101,7 @@ type pastView struct{ When, Outcome, Cause, URI, Link string }
 type roundView struct {
 	Number          int
 	Took, Note      string
-	Tokens          string
+	Tokens, Brief   string // Brief: how what the model said begins
 	Cited           bool
 	Reasoning, Text []segment
 	Calls           []callView
@@ -137,7 +139,7 @@ func viewOf(rec *investigation.Record, links Links) *pageView {
 		Together: pageLines(rec.Together, relatedLine), Related: pageLines(rec.Evidence.Related, relatedLine),
 		Prevention: pageList(r.Prevention), Monitoring: pageList(r.Monitoring), Facts: facts(rec),
 	}
-	v.Timeline, v.TimelineLeft = timeline(rec)
+	v.Timeline, v.Farther, v.TimelineLeft = timeline(rec)
 	for _, action := range steps(rec)[:min(len(steps(rec)), maxPageList)] {
 		v.Steps = append(v.Steps, stepView{inline(clip(plain(action.Text), maxPageQuote)), clip(strings.TrimSpace(action.Command), maxProse)})
 	}
@@ -339,7 +341,7 @@ func (f *folder) show(text string, marks []mark) []segment {
 func (f *folder) round(round *investigation.Round) roundView {
 	view := roundView{
 		Number: round.Number, Took: seconds(round.DurationMS), Note: clip(plain(round.Note), maxPageQuote),
-		Reasoning: f.show(round.Reasoning, nil), Text: f.show(round.Text, nil),
+		Reasoning: f.show(round.Reasoning, nil), Text: f.show(round.Text, nil), Brief: clip(unmarked(round.Text), maxBrief),
 	}
 	if u := round.Usage; u.InputTokens+u.OutputTokens+u.CacheReadTokens+u.CacheWriteTokens > 0 {
 		view.Tokens = fmt.Sprintf("%s tokens in, %s out", thousands(u.InputTokens+u.CacheReadTokens+u.CacheWriteTokens), thousands(u.OutputTokens))
@@ -381,7 +383,7 @@ func brief(call *investigation.ToolCall) string {
 	}
 	for _, line := range strings.Split(call.Command, "\n") {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "import ") && !strings.HasPrefix(line, "from ") {
-			return clip(plain(line), 90)
+			return clip(plain(line), maxBrief)
 		}
 	}
 	return ""

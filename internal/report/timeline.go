@@ -10,8 +10,11 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// maxTimeline bounds the timeline; what is farthest from the alarm is left out first.
-const maxTimeline = 40
+// What happened around an alarm can be much. What is nearest to it counts.
+const (
+	maxUnfolded = 8  // changes and other alarms that are shown unfolded
+	maxTimeline = 40 // lines that are shown at all
+)
 
 // happening is one line of the timeline.
 type happening struct {
@@ -26,8 +29,9 @@ type happening struct {
 }
 
 // timeline is what happened, in order: changes before the alarm, its transition, other alarms, findings
-// with a time, and the investigation itself. left counts what was left out.
-func timeline(rec *investigation.Record) (list []happening, left int) {
+// with a time, and the investigation itself. farther is what is far from the alarm, left counts what was
+// left out.
+func timeline(rec *investigation.Record) (list, farther []happening, left int) {
 	add := func(at time.Time, kind, name, text, href string) {
 		if !at.IsZero() {
 			list = append(list, happening{Time: at.UTC(), Kind: kind, Name: name, Text: clip(plain(text), maxPageQuote), Href: href})
@@ -63,16 +67,39 @@ func timeline(rec *investigation.Record) (list []happening, left int) {
 		alarm = rec.StartedAt
 	}
 	list, left = nearest(list, alarm)
+	list, farther = folded(list)
+	return ordered(list, rec.Alarm.Time), ordered(farther, rec.Alarm.Time), left
+}
+
+// folded parts what is to be shown at once from changes and other alarms beyond so many. list begins with
+// what is nearest.
+func folded(list []happening) (near, farther []happening) {
+	around := 0
+	for _, h := range list {
+		if h.Kind == "change" || h.Kind == "other" {
+			around++
+			if around > maxUnfolded {
+				farther = append(farther, h)
+				continue
+			}
+		}
+		near = append(near, h)
+	}
+	return near, farther
+}
+
+// ordered is a list by time, with what the reader sees of each time.
+func ordered(list []happening, alarm time.Time) []happening {
 	slices.SortStableFunc(list, func(a, b happening) int { return a.Time.Compare(b.Time) })
 	day := ""
 	for i := range list {
 		h := &list[i]
-		h.Clock, h.From = h.Time.Format("15:04:05"), distance(h.Time, rec.Alarm.Time)
+		h.Clock, h.From = h.Time.Format("15:04:05"), distance(h.Time, alarm)
 		if today := h.Time.Format("Monday 2006-01-02"); today != day {
 			h.Day, day = today, today
 		}
 	}
-	return list, left
+	return list
 }
 
 // distance is how long before or after the alarm something was, in the two largest units.
@@ -100,13 +127,11 @@ func distance(at, alarm time.Time) string {
 	return strings.Join(parts, " ") + " " + side
 }
 
-// nearest keeps the happenings that are nearest to the alarm.
+// nearest keeps the happenings that are nearest to the alarm, nearest first.
 func nearest(list []happening, alarm time.Time) (kept []happening, left int) {
-	if len(list) <= maxTimeline {
-		return list, 0
-	}
 	slices.SortStableFunc(list, func(a, b happening) int {
 		return cmp.Compare(a.Time.Sub(alarm).Abs(), b.Time.Sub(alarm).Abs())
 	})
-	return list[:maxTimeline], len(list) - maxTimeline
+	kept = list[:min(len(list), maxTimeline)]
+	return kept, len(list) - len(kept)
 }
