@@ -191,7 +191,7 @@ func TestRoundsAreFoldedUntilAReaderOpensThem(t *testing.T) {
 	v := visit(t)
 	v.open(pageOf(t, sample(t)), Phone, "")
 	assert.Zero(t, ask[int](v, `document.querySelectorAll('details[open]').length`))
-	const round, call = `main > section > details:nth-of-type(2)`, `main > section > details:nth-of-type(2) > details`
+	const round, call = `main > section:last-of-type > details:nth-of-type(2)`, `main > section:last-of-type > details:nth-of-type(2) > details`
 	v.do(chromedp.Click(round+" > summary", chromedp.ByQuery), chromedp.Click(call+" > summary", chromedp.ByQuery))
 	assert.Equal(t, 2, ask[int](v, `document.querySelectorAll('details[open]').length`))
 	assert.True(t, ask[bool](v, fmt.Sprintf(`document.querySelector(%q).checkVisibility({contentVisibilityAuto: true})`, call+" pre")))

@@ -44,7 +44,7 @@ func busy(t *testing.T, rounds int) *investigation.Record {
 	}
 	for i := range 30 {
 		rec.Evidence.Changes = append(rec.Evidence.Changes, investigation.Change{Time: rec.Alarm.Time.Add(-time.Duration(i) * 7 * time.Minute), Event: "UpdateFunctionConfiguration20150331v2",
-			Source: "lambda.amazonaws.com", User: "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_PowerUser_0123456789abcdef/someone@example.com", Resources: []string{fmt.Sprintf("checkout-worker-%d", i)}})
+			Source: "lambda.amazonaws.com", User: "someone.with.a.name@department.example.com", Resources: []string{fmt.Sprintf("checkout-worker-%d", i)}})
 	}
 	rec.Evidence.Series = append(rec.Evidence.Series, latency(rec.Alarm.Time))
 	for n := len(rec.Rounds); n < rounds; n++ {
