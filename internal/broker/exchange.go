@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -14,6 +15,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -44,22 +46,29 @@ const (
 
 // converse answers the requests of one connection, one after the other.
 func (s *Session) converse(ctx context.Context, connection net.Conn) {
+	requests, answers := bufio.NewReaderSize(connection, bufferSize), bufio.NewWriterSize(connection, bufferSize)
 	for {
-		head, body, err := readRequest(connection)
+		head, body, err := readRequest(requests)
 		if err != nil {
 			return
 		}
-		if !s.exchange(ctx, connection, head, body) {
+		again := s.exchange(ctx, answers, head, body)
+		if answers.Flush() != nil || !again {
 			return
 		}
 	}
 }
 
+// bufferSize holds most requests, and most answers, whole: each is one system call then, and wakes who waits
+// for it once.
+const bufferSize = 32 << 10
+
 func readRequest(from io.Reader) (requestHead, []byte, error) {
-	var size uint32
-	if err := binary.Read(from, binary.LittleEndian, &size); err != nil {
+	var length [4]byte
+	if _, err := io.ReadFull(from, length[:]); err != nil {
 		return requestHead{}, nil, err
 	}
+	size := binary.LittleEndian.Uint32(length[:])
 	if size > maxHeader {
 		return requestHead{}, nil, errors.New("the request's head is too large")
 	}
@@ -80,7 +89,7 @@ func readRequest(from io.Reader) (requestHead, []byte, error) {
 }
 
 // exchange sends one request and its answer; it reports whether the connection can be used again.
-func (s *Session) exchange(ctx context.Context, connection net.Conn, head requestHead, body []byte) bool {
+func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head requestHead, body []byte) bool {
 	start := s.broker.now()
 	request, call, reason := s.prepare(ctx, head, body)
 	if reason != "" {
@@ -202,7 +211,7 @@ func nameOf(operations []*operation) string {
 
 // forward writes the answer as it arrives. It returns the beginning of the body, and whether all of
 // it went through.
-func (s *Session) forward(connection net.Conn, response *http.Response) (beginning []byte, whole bool) {
+func (s *Session) forward(connection *bufio.Writer, response *http.Response) (beginning []byte, whole bool) {
 	head := answerHead{Status: response.StatusCode}
 	for name, values := range response.Header {
 		for _, value := range values {
@@ -210,36 +219,55 @@ func (s *Session) forward(connection net.Conn, response *http.Response) (beginni
 		}
 	}
 	if response.ContentLength >= 0 && response.Header.Get("Content-Length") == "" {
-		head.Headers = append(head.Headers, [2]string{"Content-Length", fmt.Sprint(response.ContentLength)})
+		head.Headers = append(head.Headers, [2]string{"Content-Length", strconv.FormatInt(response.ContentLength, 10)})
 	}
 	if writeHead(connection, head) != nil {
 		return nil, false
 	}
-	buffer := make([]byte, 4+64<<10)
-	for {
-		n, err := response.Body.Read(buffer[4:])
-		s.count(n)
-		if room := 4096 - len(beginning); room > 0 {
-			beginning = append(beginning, buffer[4:4+min(n, room)]...)
-		}
-		if n > 0 && writeChunk(connection, buffer[:4+n]) != nil {
+	// What comes piece by piece is passed on piece by piece; a short answer comes in one.
+	short := response.ContentLength >= 0 && response.ContentLength <= bufferSize
+	buffer := make([]byte, chunkSize(response.ContentLength))
+	for left := response.ContentLength; ; {
+		if !short && connection.Flush() != nil {
 			return beginning, false
 		}
-		if err == io.EOF {
-			return beginning, binary.Write(connection, binary.LittleEndian, int32(0)) == nil
+		n, err := response.Body.Read(buffer)
+		left -= int64(n)
+		s.count(n)
+		if room := mostBeginning - len(beginning); room > 0 {
+			beginning = append(beginning, buffer[:min(n, room)]...)
+		}
+		if n > 0 && writeFrame(connection, int32(n), buffer[:n]) != nil {
+			return beginning, false
+		}
+		if err == io.EOF || err == nil && left == 0 {
+			return beginning, writeFrame(connection, 0, nil) == nil
 		}
 		if err != nil {
 			text := []byte(err.Error())
-			binary.Write(connection, binary.LittleEndian, int32(-len(text)))
-			connection.Write(text)
+			writeFrame(connection, int32(-len(text)), text)
 			return beginning, false
 		}
 	}
 }
 
-func writeChunk(to io.Writer, framed []byte) error {
-	binary.LittleEndian.PutUint32(framed, uint32(len(framed)-4))
-	_, err := to.Write(framed)
+const (
+	mostBeginning = 4096     // bytes of an answer in which the name of an error is looked for
+	mostChunk     = 64 << 10 // bytes of an answer that are passed on at once
+)
+
+func chunkSize(length int64) int {
+	if length < 0 || length > mostChunk {
+		return mostChunk
+	}
+	return max(int(length), 1)
+}
+
+func writeFrame(to io.Writer, length int32, data []byte) error {
+	if _, err := to.Write(binary.LittleEndian.AppendUint32(nil, uint32(length))); err != nil {
+		return err
+	}
+	_, err := to.Write(data)
 	return err
 }
 
@@ -248,8 +276,7 @@ func writeHead(to io.Writer, head answerHead) error {
 	if err != nil {
 		return err
 	}
-	_, err = to.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(len(encoded))), encoded...))
-	return err
+	return writeFrame(to, int32(len(encoded)), encoded)
 }
 
 var (

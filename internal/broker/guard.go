@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
 )
@@ -14,10 +15,12 @@ type guard struct {
 	denied  []string // patterns of IAM actions in lower case
 	own     []string // those of them that the user added
 	allowed []string // patterns that the user allowed besides reads
+
+	verdicts *sync.Map // *operation to the reason found for it: the patterns are many
 }
 
 func newGuard(open denies.Open, allowed, denied []string) guard {
-	return guard{denied: lower(denies.Denied(open)), own: lower(denied), allowed: lower(allowed)}
+	return guard{denied: lower(denies.Denied(open)), own: lower(denied), allowed: lower(allowed), verdicts: &sync.Map{}}
 }
 
 func lower(list []string) []string {
@@ -31,7 +34,11 @@ func lower(list []string) []string {
 // check returns why one of the operations is refused, or nothing when all of them may pass.
 func (g guard) check(ops []*operation) string {
 	for _, op := range ops {
-		if reason := g.checkOne(op); reason != "" {
+		verdict, known := g.verdicts.Load(op)
+		if !known {
+			verdict, _ = g.verdicts.LoadOrStore(op, g.checkOne(op))
+		}
+		if reason := verdict.(string); reason != "" {
 			return reason
 		}
 	}

@@ -33,7 +33,7 @@ func dial(t *testing.T, endpoint string) (net.Conn, *Session) {
 	return dialWith(t, Options{Credentials: credentials.NewStaticCredentialsProvider(realKey, realSecret, "real-token"), Endpoints: []string{endpoint}})
 }
 
-func dialWith(t *testing.T, o Options) (net.Conn, *Session) {
+func dialWith(t testing.TB, o Options) (net.Conn, *Session) {
 	t.Helper()
 	b, err := New(o)
 	require.NoError(t, err)
