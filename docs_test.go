@@ -45,7 +45,7 @@ func TestDocumentedPropsAreThoseOfTheCode(t *testing.T) {
 	text, err := os.ReadFile(page)
 	require.NoError(t, err)
 	got := string(text)
-	for _, structure := range []struct{ file, name string }{{"props.go", "AlarmTriageProps"}, {"sources.go", "AlarmFilter"}, {"sources.go", "EventRuleProps"}} {
+	for _, structure := range []struct{ file, name string }{{"props.go", "AlarmTriageProps"}, {"sources.go", "AlarmFilter"}, {"sources.go", "EventRuleProps"}, {"sources.go", "AlarmTopicProps"}} {
 		begin, end := "<!-- "+structure.name+" -->\n", "<!-- end -->\n"
 		before, rest, found := strings.Cut(got, begin)
 		require.True(t, found, "%s has no %s", page, begin)

@@ -81,7 +81,8 @@ func ExampleAlarmTriage_AttachTopic() {
 	stack := newStack()
 	triage := newTriage(stack, nil)
 
-	triage.AttachTopic(awssns.Topic_FromTopicArn(stack, jsii.String("Alarms"), jsii.String("arn:aws:sns:eu-west-1:111122223333:alarms")))
+	triage.AttachTopic(awssns.Topic_FromTopicArn(stack, jsii.String("Alarms"), jsii.String("arn:aws:sns:eu-west-1:111122223333:alarms")),
+		&alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings("prod-")})
 	// Output:
 }
 

@@ -74,7 +74,7 @@ func TestSelfAlarmsAreToldToTheirTopicAndNeverInvestigated(t *testing.T) {
 	})
 	triage.AttachAll(stack, nil)
 	triage.AttachEventRule(jsii.String("Everything"), nil)
-	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(platform) }), "can't be subscribed to it")
+	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(platform, nil) }), "can't be subscribed to it")
 	assert.Contains(t, panicOf(t, func() { triage.AttachAlarms(triage.SelfAlarms()[0]) }), "can't be attached to it")
 	assert.Len(t, triage.SelfAlarms(), 8)
 

@@ -112,7 +112,7 @@ var accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
 func (p *EventRuleProps) mistakes() []string {
 	var l problems
 	for prop, list := range map[string]*[]*string{"NamePrefixes": p.NamePrefixes, "Accounts": p.Accounts, "Regions": p.Regions} {
-		if list != nil && (len(*list) == 0 || slices.ContainsFunc(*list, func(s *string) bool { return deref(s) == "" })) {
+		if list != nil && isEmptyList(list) {
 			l.add("EventRuleProps.%s must hold texts, and at least one; leave it out for all", prop)
 		}
 	}
@@ -132,6 +132,11 @@ func (p *EventRuleProps) mistakes() []string {
 	}
 	slices.Sort(l)
 	return l
+}
+
+// isEmptyList tells whether a list holds no texts, or empty ones.
+func isEmptyList(list *[]*string) bool {
+	return len(*list) == 0 || slices.ContainsFunc(*list, func(s *string) bool { return deref(s) == "" })
 }
 
 // AttachEventRule adds an EventBridge rule under the given id that starts an investigation for alarms
@@ -182,14 +187,30 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 	})
 }
 
-// AttachTopic lets every alarm that notifies topic start an investigation. It panics when topic is one
-// that the triage itself sends to.
-func (t *AlarmTriage) AttachTopic(topic awssns.ITopic) {
+// AlarmTopicProps says which of the alarms that notify an SNS topic start an investigation.
+type AlarmTopicProps struct {
+	// Only alarms whose name begins with one of these; SNS filters by them. Default: every alarm.
+	NamePrefixes *[]*string
+}
+
+// AttachTopic lets the alarms that notify topic start an investigation. props may be nil: all of them. It
+// panics when topic is one that the triage itself sends to, or with what is wrong in props.
+func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 	for _, own := range t.topics {
 		if own == topic || *own.TopicArn() == *topic.TopicArn() {
 			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s sends its reports to topic %s and can't be subscribed to it: "+
 				"give the alarms' topic, or one of its own to NotificationTopic", *t.Node().Path(), *topic.Node().Path()))
 		}
 	}
-	topic.AddSubscription(awssnssubscriptions.NewLambdaSubscription(t.orchestrator, nil))
+	var subscription *awssnssubscriptions.LambdaSubscriptionProps
+	if props != nil && props.NamePrefixes != nil {
+		if isEmptyList(props.NamePrefixes) {
+			panic("alarmtriage: AlarmTopicProps.NamePrefixes must hold texts, and at least one; leave it out for all")
+		}
+		byName := awssns.SubscriptionFilter_StringFilter(&awssns.StringConditions{MatchPrefixes: props.NamePrefixes})
+		subscription = &awssnssubscriptions.LambdaSubscriptionProps{
+			FilterPolicyWithMessageBody: &map[string]awssns.FilterOrPolicy{"AlarmName": awssns.FilterOrPolicy_Filter(byName)},
+		}
+	}
+	topic.AddSubscription(awssnssubscriptions.NewLambdaSubscription(t.orchestrator, subscription))
 }

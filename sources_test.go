@@ -81,9 +81,15 @@ func TestTopicOfAlarmsIsSubscribedAndTheOwnOneIsRefused(t *testing.T) {
 	stack := newStack()
 	var reports awssns.ITopic
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { reports = p.NotificationTopic })
-	triage.AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil))
-	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(reports) }), "can't be subscribed to it")
-	synth(stack).HasResourceProperties(jsii.String("AWS::SNS::Subscription"), like("Protocol", "lambda"))
+	triage.AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil), nil)
+	triage.AttachTopic(awssns.NewTopic(stack, jsii.String("Shared"), nil), &alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings("prod-", "stage-")})
+	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(reports, nil) }), "can't be subscribed to it")
+	wrong := &alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings("")}
+	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(awssns.NewTopic(stack, jsii.String("T"), nil), wrong) }), "NamePrefixes must hold texts")
+	template := synth(stack)
+	template.HasResourceProperties(jsii.String("AWS::SNS::Subscription"), like("Protocol", "lambda", "FilterPolicy", assertions.Match_Absent()))
+	template.HasResourceProperties(jsii.String("AWS::SNS::Subscription"), like("Protocol", "lambda", "FilterPolicyScope", "MessageBody",
+		"FilterPolicy", object("AlarmName", []any{object("prefix", "prod-"), object("prefix", "stage-")})))
 }
 
 func TestMetricsAreThoseThatTheOrchestratorWrites(t *testing.T) {

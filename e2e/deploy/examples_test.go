@@ -53,7 +53,7 @@ func main() {
 	alarm(other, "NotMeant")
 
 	triage.AttachEventRule(jsii.String("ByRule"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings("legacy-"), Tags: &map[string]*[]*string{"team": jsii.Strings("shop")}})
-	triage.AttachTopic(awssns.NewTopic(stack, jsii.String("ByTopic"), nil))
+	triage.AttachTopic(awssns.NewTopic(stack, jsii.String("ByTopic"), nil), &alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings("prod-")})
 	app.Synth(nil)
 }
 `
