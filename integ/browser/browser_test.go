@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/audits"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -50,6 +51,7 @@ type visitor struct {
 
 	mu    sync.Mutex
 	page  []byte
+	pages int // that were opened so far
 	noted []string
 }
 
@@ -60,7 +62,7 @@ func visit(t *testing.T) *visitor {
 	v.server = httptest.NewServer(v)
 	t.Cleanup(v.server.Close)
 	chromedp.ListenTarget(tab, v.heard)
-	v.do(network.Enable(), page.Enable(), runtime.Enable(), log.Enable(), audits.Enable())
+	v.do(network.Enable(), page.Enable(), runtime.Enable(), log.Enable(), audits.Enable(), emulation.SetFocusEmulationEnabled(true))
 	return v
 }
 
@@ -72,7 +74,12 @@ func (v *visitor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(v.page)
 }
 
-func (v *visitor) address() string { return v.server.URL + "/report.html" }
+// address is that of the page that is open; each page has its own.
+func (v *visitor) address() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return fmt.Sprintf("%s/report-%d.html", v.server.URL, v.pages)
+}
 
 func (v *visitor) note(format string, args ...any) {
 	v.mu.Lock()
@@ -122,10 +129,8 @@ func (v *visitor) do(actions ...chromedp.Action) {
 func (v *visitor) open(html []byte, look Look, fragment string) {
 	v.t.Helper()
 	v.mu.Lock()
-	v.page = html
+	v.page, v.pages, v.noted = html, v.pages+1, nil
 	v.mu.Unlock()
-	v.do(chromedp.Navigate("about:blank"))
-	v.happened()
 	v.do(look.Set(), chromedp.Navigate(v.address()+fragment))
 }
 

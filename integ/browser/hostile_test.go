@@ -227,8 +227,10 @@ const takeSkeleton = `(() => {
 		Ran: 'ran' in window, Scripts: document.scripts.length};
 })()`
 
-// byText are the elements that prose makes of its own lines and marks.
+// byText are the elements that prose makes of its own lines and marks, and itemOfProse the class of one.
 var byText = []string{"p", "strong", "code", "pre", "span", "mark"}
+
+const itemOfProse = "item"
 
 func (v *visitor) skeleton() skeleton {
 	v.unfold()
@@ -241,44 +243,54 @@ func squeezed(text string) string { return strings.Join(strings.Fields(text), ""
 var markIn = regexp.MustCompile(`mk\d+x`)
 
 func TestHostileTextIsShownAndDoesNothing(t *testing.T) {
-	v := visit(t)
-	for _, withLinks := range []bool{false, true} {
-		render := func(text string) ([]byte, marks) {
-			rec, marked := filled(text)
-			links := report.LinksFor(rec, text, report.Keys{HTML: text, Text: text, JSON: text}, text)
-			if withLinks {
-				links = linked(rec, text)
+	for name, withLinks := range map[string]bool{"with links": true, "without links": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := visit(t)
+			// What the page is like with texts that do no harm.
+			html, marked := hostilePage(t, "harmless", withLinks)
+			v.open(html, Desktop, "")
+			usual := v.skeleton()
+			require.Empty(t, v.happened())
+			require.Equal(t, withLinks, len(usual.Links) > 0)
+			assertFieldsShown(t, usual.Text, marked)
+			for _, test := range hostile {
+				t.Run(test.name, func(t *testing.T) {
+					html, marked := hostilePage(t, test.text, withLinks)
+					v.open(html, Desktop, "")
+					got := v.skeleton()
+					v.do(chromedp.ActionFunc(stirred))
+					assert.Empty(t, v.happened(), "what the page did")
+					assert.False(t, got.Ran, "a script ran")
+					assert.Zero(t, got.Scripts)
+					assertSameBones(t, usual, got)
+					assertShown(t, usual.Text, got.Text, marked, append([]string{test.text}, test.shown...))
+				})
 			}
-			html, err := report.HTML(rec, links)
-			require.NoError(t, err)
-			return html, marked
-		}
-		// What the page is like with texts that do no harm.
-		html, marked := render("harmless")
-		v.open(html, Desktop, "")
-		usual := v.skeleton()
-		require.Empty(t, v.happened())
-		require.Equal(t, withLinks, len(usual.Links) > 0)
-		seen := map[string]bool{}
-		for _, mark := range markIn.FindAllString(usual.Text, -1) {
-			seen[marked[mark]] = true
-		}
-		for _, field := range mustShow {
-			assert.True(t, seen[field], "%s is not shown", field)
-		}
-		for _, test := range hostile {
-			t.Run(fmt.Sprintf("%s, links %t", test.name, withLinks), func(t *testing.T) {
-				html, marked := render(test.text)
-				v.open(html, Desktop, "")
-				got := v.skeleton()
-				v.do(chromedp.ActionFunc(stirred))
-				assert.Empty(t, v.happened(), "what the page did")
-				assert.False(t, got.Ran, "a script ran")
-				assert.Zero(t, got.Scripts)
-				assertSameBones(t, usual, got)
-				assertShown(t, usual.Text, got.Text, marked, append([]string{test.text}, test.shown...))
-			})
-		}
+		})
+	}
+}
+
+func hostilePage(t *testing.T, text string, withLinks bool) ([]byte, marks) {
+	t.Helper()
+	rec, marked := filled(text)
+	links := report.LinksFor(rec, text, report.Keys{HTML: text, Text: text, JSON: text}, text)
+	if withLinks {
+		links = linked(rec, text)
+	}
+	html, err := report.HTML(rec, links)
+	require.NoError(t, err)
+	return html, marked
+}
+
+func assertFieldsShown(t *testing.T, text string, marked marks) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, mark := range markIn.FindAllString(text, -1) {
+		seen[marked[mark]] = true
+	}
+	for _, field := range mustShow {
+		assert.True(t, seen[field], "%s is not shown", field)
 	}
 }
 
@@ -292,7 +304,7 @@ func assertSameBones(t *testing.T, usual, got skeleton) {
 	for name, attributes := range got.Attributes {
 		assert.Subset(t, append(usual.Attributes[name], ""), attributes, "attributes of %s", name)
 	}
-	assert.Subset(t, usual.Classes, got.Classes, "classes")
+	assert.Subset(t, append(usual.Classes, itemOfProse), got.Classes, "classes")
 	assert.Empty(t, got.Anchors, "anchors that lead nowhere")
 	assert.Len(t, got.Links, len(usual.Links))
 	for i, link := range got.Links {
