@@ -224,7 +224,7 @@ def _send(self: Any, request: Any) -> AWSResponse:
         _channel.give_back(connection)
         raise _failure(head, url)
     headers = botocore.compat.HTTPHeaders.from_pairs(head["h"])
-    if request.stream_output or "content-encoding" in headers:
+    if request.stream_output:
         return _streamed(connection, request, head, headers)
     response = AWSResponse(url, head["s"], headers, _Read())
     response._content = _content(connection, url)
@@ -232,19 +232,16 @@ def _send(self: Any, request: Any) -> AWSResponse:
 
 
 def _streamed(connection: _Connection, request: Any, head: Dict[str, Any], headers: Any) -> AWSResponse:
-    """An answer whose body is read by whoever asked for it, or is to be decoded."""
+    """An answer whose body is read by whoever asked for it, as it was sent: botocore decodes none."""
     raw = urllib3.response.HTTPResponse(
         body=io.BufferedReader(_Body(connection, request.url)),
         headers=head["h"],
         status=head["s"],
         preload_content=False,
-        decode_content=True,
+        decode_content=False,
         request_method=request.method,
     )
-    response = AWSResponse(request.url, head["s"], headers, raw)
-    if not request.stream_output:
-        response.content  # noqa: B018  reads the body now, as botocore's own session does
-    return response
+    return AWSResponse(request.url, head["s"], headers, raw)
 
 
 class _Read(io.BytesIO):

@@ -1,0 +1,94 @@
+package sandbox
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// fakeSchemas answers AppSync's GetIntrospectionSchema, whose answer is a stream, with bodies of many
+// kinds. The broker lets it pass; S3's GetObject it does not.
+func fakeSchemas(w http.ResponseWriter, r *http.Request) {
+	io.Copy(io.Discard, r.Body)
+	large := bytes.Repeat([]byte("0123456789abcde\n"), 20_000)
+	switch strings.Split(r.URL.Path, "/")[3] { // of /v1/apis/ID/schema
+	case "large":
+		w.Header().Set("Content-Length", strconv.Itoa(len(large)))
+		w.Write(large)
+	case "pieces": // without a length
+		for range 3 {
+			w.Write([]byte("piece\n"))
+			w.(http.Flusher).Flush()
+		}
+	case "zipped":
+		var zipped bytes.Buffer
+		z := gzip.NewWriter(&zipped)
+		z.Write([]byte("was zipped"))
+		z.Close()
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Write(zipped.Bytes())
+	case "short":
+		w.Write([]byte("short"))
+	case "empty":
+	case "broken":
+		w.Header().Set("Content-Length", "1000000")
+		w.Write(large[:100_000])
+	default:
+		w.Header().Set("X-Amzn-Errortype", "NotFoundException")
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, `{"message": "no such API"}`)
+	}
+}
+
+// Each ends in True, in one call, so that connections are used again after every kind of body.
+var bodyUses = []struct{ name, code string }{
+	{"read at once", `get("short").read() == b"short"`},
+	{"empty", `get("empty").read() == b""`},
+	{"large, read at once", `len(get("large").read()) == 320_000`},
+	{"large, in chunks", `sum(len(c) for c in get("large").iter_chunks(1000)) == 320_000`},
+	{"large, by lines", `sum(1 for l in get("large").iter_lines()) == 20_000`},
+	{"large, by pieces of odd size", `b"".join(iter(lambda b=get("large"): b.read(4097), b""))[-16:] == b"0123456789abcde\n"`},
+	{"without a length", `get("pieces").read() == b"piece\n" * 3`},
+	{"zipped, as it was stored", `gzip.decompress(get("zipped").read()) == b"was zipped"`},
+	{"dropped half-way", `(lambda b: (b.read(10), b.close()))(get("large"))[0] == b"0123456789"`},
+	{"broken off", `failing(lambda: get("broken").read()) in ("ReadTimeoutError", "IncompleteReadError", "ResponseStreamingError")`},
+	{"not there", `failing(lambda: get("nothing")) == "NotFoundException"`},
+	{"into a file", `open("f", "wb").write(get("large").read()) == 320_000`},
+	{"in threads", `all(n == 320_000 for n in ThreadPoolExecutor(8).map(lambda _: len(get("large").read()), range(16)))`},
+	{"again after all these", `get("short").read() == b"short"`},
+}
+
+func TestBodiesOfAllKindsComeThroughTheBroker(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(fakeSchemas))
+	t.Cleanup(server.Close)
+	code := `
+client = boto3.client("appsync", config=Config(retries={"total_max_attempts": 1}))
+def get(name): return client.get_introspection_schema(apiId=name, format="SDL")["schema"]
+def failing(f):
+    try: f()
+    except Exception as error: return type(error).__name__
+result = {}
+`
+	for _, use := range bodyUses {
+		code += "result[" + strconv.Quote(use.name) + "] = " + use.code + "\n"
+	}
+	for _, python := range pythons(t) {
+		w := startWorker(t, python, roleWorker, server.URL)
+		answer := w.run(code, 30)
+		require.True(t, answer.Success, answer.Output)
+		var came map[string]bool
+		require.NoError(t, json.Unmarshal(answer.Result, &came))
+		for _, use := range bodyUses {
+			assert.True(t, came[use.name], "%s on Python %s", use.name, python.name)
+		}
+	}
+}
