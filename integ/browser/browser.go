@@ -142,10 +142,11 @@ func (l Look) Picture(png *[]byte, height int) chromedp.Action {
 	})
 }
 
-// PDF prints the page on A4.
+// PDF prints the page on A4, as browsers do unless told otherwise: without backgrounds.
 func PDF(pdf *[]byte) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) (err error) {
-		*pdf, _, err = page.PrintToPDF().WithPaperWidth(8.27).WithPaperHeight(11.69).WithPrintBackground(false).Do(ctx)
+		*pdf, _, err = page.PrintToPDF().WithPaperWidth(8.27).WithPaperHeight(11.69).WithPreferCSSPageSize(true).
+			WithMarginTop(0.4).WithMarginBottom(0.4).WithMarginLeft(0.4).WithMarginRight(0.4).Do(ctx)
 		return err
 	})
 }

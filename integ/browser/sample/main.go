@@ -128,7 +128,6 @@ var sampleNight = time.Date(2026, time.January, 15, 3, 12, 0, 0, time.UTC)
 const (
 	sampleDelay = 4 * time.Second
 	sampleID    = "5a3d1c0b7e42"
-	fineness    = 10 * time.Millisecond // of what was measured in less than ten times as much
 )
 
 var (
@@ -183,12 +182,16 @@ func named(text string) string {
 	})
 }
 
-// clock moves times: those before the investigation with the alarm, the others with its beginning.
+// clock moves times: those up to the alarm with it, those of the investigation with its beginning. What
+// lies between is when the demo was set up.
 type clock struct{ alarm, started time.Time }
 
 func (c clock) move(at time.Time) time.Time {
-	if at.Before(c.alarm.Add(time.Second)) {
+	switch {
+	case !at.After(c.alarm):
 		return at.Add(sampleNight.Sub(c.alarm))
+	case at.Before(c.started):
+		return sampleNight
 	}
 	return sampleNight.Add(sampleDelay + at.Sub(c.started).Round(time.Second))
 }
@@ -221,15 +224,19 @@ func (c clock) epoch(text string) string {
 	return moved
 }
 
+// coarse is a duration in milliseconds to one of 10, 20, 50, 100, 200, 500 and so on.
+func coarse(ms int64) int64 {
+	for step := int64(10); ; step *= 10 {
+		for _, least := range []int64{step, 2 * step, 5 * step} {
+			if ms <= least*3/2 {
+				return least
+			}
+		}
+	}
+}
+
 // coarsen keeps of durations what is the same on the next run, more or less.
 func coarsen(rec *investigation.Record) {
-	coarse := func(ms int64) int64 {
-		step := fineness.Milliseconds()
-		if ms >= 100 {
-			step *= 10
-		}
-		return max((ms+step/2)/step, 1) * step
-	}
 	call := func(call *investigation.ToolCall) {
 		call.DurationMS = coarse(call.DurationMS)
 		if call.Answer == nil {
