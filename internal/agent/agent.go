@@ -5,6 +5,7 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -88,6 +89,7 @@ type state struct {
 	Rejected   int                        `json:"rejected,omitempty"`  // reports given back
 	MaxOutput  int                        `json:"max_output"`          // tokens of one answer
 	Draft      string                     `json:"draft,omitempty"`     // the best prose so far
+	Returned   json.RawMessage            `json:"returned,omitempty"`  // the last report that was given back
 }
 
 // Run investigates rec's alarm and fills its rounds, report, outcome and usage. resume is what a former
@@ -359,11 +361,16 @@ func (r *run) finish(report investigation.Report) {
 	}
 }
 
-// settleWithout ends without a report of the model: with its prose if there is any, else with the
-// evidence alone.
+// settleWithout ends without a report that was accepted: with one that was given back if there is any, else
+// with the model's prose, else with the evidence alone.
 func (r *run) settleWithout(why string) {
 	r.rec.Outcome, r.rec.OutcomeWhy = investigation.OutcomeFallback, why
 	r.rec.Report = reportFromProse(r.state.Draft)
+	if r.state.Returned != nil {
+		r.rec.Outcome = investigation.OutcomeConcluded
+		r.rec.OutcomeWhy = "The model's report was given back to be mended, and it did not come to that; what does not stand is marked. " + why
+		r.rec.Report, _ = parseReport(r.state.Returned)
+	}
 	check(&r.rec.Report, r.rec)
 	r.rec.NotSeen = notSeen(r.rec)
 }

@@ -111,6 +111,19 @@ func TestAModelThatOnlyEverWritesProseStillLeavesAReport(t *testing.T) {
 	assert.NotEqual(t, investigation.Confirmed, rec.Report.Confidence)
 }
 
+func TestAReportThatWasGivenBackIsNotLostWhenTheModelFailsThen(t *testing.T) {
+	rec := record("nothing")
+	failed := model.Step{Error: &model.Error{Type: "AccessDeniedException", Message: "not authorized to perform: bedrock:InvokeModel"}}
+	investigate(t, claude, forever(look("print(1)"), submit(rootCause, 1, "a quote that stands nowhere"), failed), &fakeTool{output: logLine}, rec)
+	assert.Equal(t, rootCause, rec.Report.RootCause)
+	assert.Equal(t, investigation.OutcomeConcluded, rec.Outcome)
+	assert.Contains(t, rec.OutcomeWhy, "given back to be mended")
+	assert.Contains(t, rec.OutcomeWhy, "bedrock:InvokeModel")
+	assert.Equal(t, investigation.Unknown, rec.Report.Confidence, "nothing that it cites stands")
+	require.Len(t, rec.Report.Findings, 1)
+	assert.False(t, rec.Report.Findings[0].Verified)
+}
+
 func TestSeveralCallsOfOneAnswerAreAllAnsweredInTheirOrder(t *testing.T) {
 	rec, tool := record("nothing"), &fakeTool{output: logLine}
 	server := investigate(t, claude, model.Script{Steps: []model.Step{look("a()", "b()", "c()"), submit(rootCause, 2, quote)}}, tool, rec)

@@ -23,6 +23,9 @@ const (
 func (r *run) submit(input json.RawMessage) (complaint string) {
 	report, problems := parseReport(input)
 	final := r.state.Concluding != "" || r.state.Rejected >= maxRejectedReports
+	if report.Summary != "" || report.RootCause != "" {
+		r.state.Returned = input // until it is accepted, or another one comes
+	}
 	if !r.looked() && !r.state.SentBack && !final {
 		r.state.SentBack = true
 		return lookFirst
