@@ -48,9 +48,9 @@ type rowView struct {
 type timeView struct{ Left, Anchor, Label string }
 
 type dotView struct {
-	Left     string
-	Y        float64
-	Breaches bool
+	Left      string
+	Y, Radius float64
+	Breaches  bool
 }
 
 type ruleView struct {
@@ -154,13 +154,16 @@ func draw(number int, s investigation.Series, transition time.Time, rules evalua
 	for _, p := range s.Points {
 		breaches := s.Threshold != nil && rules.breaches(p.Value, *s.Threshold)
 		if breaches || len(s.Points) <= maxDots {
-			c.Dots = append(c.Dots, dotView{percent(x.at(unix(p.Time))), plotTop + y.at(p.Value), breaches})
+			c.Dots = append(c.Dots, dotView{percent(x.at(unix(p.Time))), plotTop + y.at(p.Value), radius(breaches, len(s.Points)), breaches})
 		}
 	}
 	legend := []string{"Times are UTC."}
+	if y.low > 0 || y.high < 0 {
+		legend = append(legend, "The scale does not begin at 0.")
+	}
 	if s.Threshold != nil {
 		at := y.at(*s.Threshold)
-		c.Threshold = &ruleView{At: at, TextY: plotTop + max(at-5, 10), Label: "threshold " + number3(*s.Threshold)}
+		c.Threshold = &ruleView{At: at, TextY: plotTop + besides(at, s.Points, *s.Threshold), Label: "threshold " + number3(*s.Threshold)}
 		legend = append(legend, "Dashed: the threshold.")
 	}
 	if !transition.IsZero() {
@@ -169,7 +172,7 @@ func draw(number int, s investigation.Series, transition time.Time, rules evalua
 		if rules.periods > 0 && s.Period > 0 {
 			start := max(x.low, unix(transition)-float64(rules.periods)*float64(s.Period))
 			c.WindowLeft, c.WindowWidth = x.at(start), x.at(unix(transition))-x.at(start)
-			legend = append(legend, fmt.Sprintf("Shaded: the %d periods of %d s that were judged.", rules.periods, s.Period))
+			legend = append(legend, fmt.Sprintf("Shaded: the %d periods of %s that were judged.", rules.periods, period(s.Period)))
 		}
 	}
 	if c.Band != "" {
@@ -178,6 +181,31 @@ func draw(number int, s investigation.Series, transition time.Time, rules evalua
 	c.Legend = strings.Join(legend, " ")
 	c.Described = described(s, transition, rules)
 	return c
+}
+
+// besides is where the label of the threshold at height at covers fewest datapoints: below it if those of
+// the first half, where it stands, are mostly above.
+func besides(at float64, points []investigation.Point, threshold float64) float64 {
+	const above, below, top = -5, 13, 10
+	higher := 0
+	half := points[:(len(points)+1)/2]
+	for _, p := range half {
+		if p.Value >= threshold {
+			higher++
+		}
+	}
+	if higher > len(half)/2 && at+below < plotHeight {
+		return at + below
+	}
+	return max(at+above, top)
+}
+
+// radius makes datapoints beyond the threshold stand out, as far as there is room.
+func radius(breaches bool, points int) float64 {
+	if breaches && points <= maxDots/2 {
+		return 3.5
+	}
+	return 2
 }
 
 // unitOf is what the numbers count, and how they were taken.
@@ -190,9 +218,22 @@ func unitOf(s investigation.Series) string {
 		parts = append(parts, s.Unit)
 	}
 	if s.Period > 0 {
-		parts = append(parts, fmt.Sprintf("per %d s", s.Period))
+		parts = append(parts, "per "+period(s.Period))
 	}
 	return strings.Join(parts, " ")
+}
+
+// period is a number of seconds in the largest unit that it is a multiple of.
+func period(seconds int) string {
+	for _, unit := range []struct {
+		seconds int
+		name    string
+	}{{86400, "d"}, {3600, "h"}, {60, "min"}} {
+		if seconds%unit.seconds == 0 {
+			return fmt.Sprintf("%d %s", seconds/unit.seconds, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d s", seconds)
 }
 
 // described says in words what the picture shows.
@@ -232,9 +273,11 @@ func rows(y scale) []rowView {
 	if step == 0 || !isFinite(step) {
 		return nil
 	}
+	// As many digits as tell one row from the next.
+	digits := max(4, 2+int(math.Ceil(math.Log10(max(math.Abs(y.low), math.Abs(y.high))/step))))
 	for n := math.Ceil(y.low / step); n*step <= y.high && len(list) < maxRows; n++ {
 		v := n * step
-		list = append(list, rowView{Y: y.at(v), TextY: plotTop + y.at(v) - 4, Label: number3(v)})
+		list = append(list, rowView{Y: y.at(v), TextY: plotTop + y.at(v) - 4, Label: number(v, digits)})
 	}
 	return list
 }
@@ -256,9 +299,12 @@ var timeSteps = []float64{1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 
 // times labels the axis at round times; the day is shown where it changes.
 func times(x scale) []timeView {
 	const day = 24 * 3600
-	long := x.high-x.low > 1.5*day
+	long, years := x.high-x.low > 1.5*day, x.high-x.low > 300*day
 	step, most := float64(day), 5.0
-	if long {
+	switch {
+	case years:
+		most = 3
+	case long:
 		most = 4
 	}
 	if at := slices.IndexFunc(timeSteps, func(step float64) bool { return (x.high-x.low)/step < most }); at >= 0 {
@@ -273,8 +319,10 @@ func times(x scale) []timeView {
 		at := time.Unix(int64(n*step), 0).UTC()
 		layout := "15:04"
 		switch today := at.Format(time.DateOnly); {
-		case step >= day:
+		case years:
 			layout = time.DateOnly
+		case step >= day:
+			layout = "01-02"
 		case long || today != before:
 			layout = "01-02 15:04"
 		case step < 60:
@@ -321,15 +369,30 @@ func scales(s investigation.Series, transition time.Time) (x, y scale) {
 	if !transition.IsZero() {
 		grow(&x, unix(transition))
 	}
-	y.low, y.high = min(y.low, 0), max(y.high, 0)
-	if y.high == y.low {
-		y.high = y.low + 1
-	}
+	y = based(y)
 	// Air above what is highest, unless it is as high as numbers go.
 	if air := y.high + (y.high/12 - y.low/12); y.high > 0 && isFinite(air) {
 		y.high = air
 	}
 	return x, y
+}
+
+// based lets a scale begin at zero, unless that hides how its values differ.
+func based(y scale) scale {
+	apart, far := y.high-y.low, max(math.Abs(y.low), math.Abs(y.high))
+	if y.low*y.high > 0 && apart < far/2 && apart > far/2000 {
+		if y.low > 0 {
+			y.low = max(0, y.low-apart/6)
+		} else {
+			y.high = min(0, y.high+apart/6)
+		}
+		return y
+	}
+	y.low, y.high = min(y.low, 0), max(y.high, 0)
+	if y.high == y.low {
+		y.high = y.low + 1
+	}
+	return y
 }
 
 func unix(t time.Time) float64 { return float64(t.Unix()) }
@@ -349,7 +412,10 @@ func path(points []investigation.Point, x, y scale, backwards bool) string {
 }
 
 // number3 is a number of about three digits.
-func number3(v float64) string {
+func number3(v float64) string { return number(v, 4) }
+
+// number is a number of so many digits.
+func number(v float64, digits int) string {
 	size := math.Abs(v)
 	if size == 0 {
 		return "0" // not -0
@@ -362,8 +428,8 @@ func number3(v float64) string {
 			if unit.name == "k" {
 				divisor = 1e3
 			}
-			return fmt.Sprintf("%.4g", v/divisor) + unit.name
+			return fmt.Sprintf("%.*g", digits, v/divisor) + unit.name
 		}
 	}
-	return fmt.Sprintf("%.4g", v)
+	return fmt.Sprintf("%.*g", digits, v)
 }
