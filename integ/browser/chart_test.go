@@ -83,7 +83,7 @@ func TestChartShowsWhatTheAlarmSaw(t *testing.T) {
 			assert.LessOrEqual(t, got.Transition, got.Right+1)
 
 			assert.Equal(t, "img", got.Role)
-			assert.Equal(t, "Errors Sum per 60 s", got.Title)
+			assert.Equal(t, "Errors Sum per 1 min", got.Title)
 			for _, said := range []string{"40 datapoints from 2026-01-15 02:32:00 UTC to 2026-01-15 03:11:00 UTC", "Lowest 0, highest 7", "The threshold is 5", "4 datapoints are beyond it", "The alarm went off at 2026-01-15 03:12:00 UTC"} {
 				assert.Contains(t, got.Described, said)
 			}
@@ -91,7 +91,7 @@ func TestChartShowsWhatTheAlarmSaw(t *testing.T) {
 			assert.Equal(t, "ALARM 03:12:00", got.AtAlarmText)
 			assert.Equal(t, []string{"02:40", "02:50", "03:00", "03:10"}, got.Times)
 			assert.Contains(t, got.Legend, "Times are UTC")
-			assert.Contains(t, got.Legend, "the 3 periods of 60 s that were judged")
+			assert.Contains(t, got.Legend, "the 3 periods of 1 min that were judged")
 		})
 	}
 }

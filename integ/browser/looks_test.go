@@ -31,6 +31,7 @@ func kinds(t *testing.T) map[string]*investigation.Record {
 	endless, _ := filled(strings.Repeat("W", 3000))
 	return map[string]*investigation.Record{
 		"sample": sample(t), "fallback": fallback(t), "15 rounds": busy(t, 15), "100 rounds": busy(t, 100), "hostile": script, "endless words": endless,
+		"odd metrics": odd(t, oddSeries()[:4]...), "more odd metrics": odd(t, oddSeries()[4:]...),
 	}
 }
 

@@ -105,3 +105,43 @@ func bigRound(rec *investigation.Record, number int) investigation.Round {
 	round.Calls[2].Answer, round.Calls[2].Cached = nil, round.Calls[0].Number
 	return round
 }
+
+// odd has metrics as nobody expects them: enormous, tiny, negative, single, days long.
+func odd(t *testing.T, charts ...investigation.Series) *investigation.Record {
+	rec := sample(t)
+	rec.Evidence.Series = charts
+	for i := range rec.Evidence.Series {
+		s := &rec.Evidence.Series[i]
+		for j := range s.Points {
+			s.Points[j].Time = rec.Alarm.Time.Add(time.Duration(j-len(s.Points)) * time.Duration(s.Period) * time.Second)
+		}
+	}
+	return rec
+}
+
+func values(list ...float64) []investigation.Point {
+	points := make([]investigation.Point, len(list))
+	for i, v := range list {
+		points[i].Value = v
+	}
+	return points
+}
+
+// oddSeries fills two reports, since one shows four charts.
+func oddSeries() []investigation.Series {
+	limit := func(v float64) *float64 { return &v }
+	week := make([]float64, 168)
+	for i := range week {
+		week[i] = -40 + 30*math.Sin(float64(i)/20)
+	}
+	return []investigation.Series{
+		{Label: "enormous", Period: 60, Points: values(math.MaxFloat64, -math.MaxFloat64, 1), Threshold: limit(-1)},
+		{Label: "tiny", Period: 60, Points: values(5e-324, 0, 3e-310), Threshold: limit(1e-310)},
+		{Label: "all the same", Period: 60, Points: values(0, 0, 0), Threshold: limit(0)},
+		{Label: "one", Period: 86400, Points: values(1234567.891), Threshold: limit(1e6)},
+		{Label: "a week", Unit: "Bytes/Second", Stat: "p99.99", Period: 3600, Points: values(week...), Threshold: limit(-60)},
+		{Label: "years", Period: 30 * 86400, Points: values(week[:40]...)},
+		{Label: "seconds", Period: 1, Points: values(9999, 10000, 10001, 10002, 9.9995e5, 3e9, 7), Threshold: limit(1)},
+		{Label: "nearly the threshold", Period: 300, Points: values(99.93, 99.95, 99.94, 99.2, 99.1), Threshold: limit(99.9)},
+	}
+}
