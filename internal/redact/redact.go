@@ -22,6 +22,7 @@ type Redactor struct {
 // New makes a redactor that knows additional patterns, in RE2 syntax. Its error names the pattern
 // that is wrong.
 func New(patterns []string) (*Redactor, error) {
+	go keywords() // while Python starts
 	r := &Redactor{}
 	for _, pattern := range patterns {
 		compiled, err := regexp.Compile(pattern)

@@ -23,7 +23,7 @@ const (
 	takeTimeout    = 10 * time.Second // until a zygote must have a child for a call
 	stateTimeout   = time.Second      // until a child must have told its state, for Status
 	maxMessage     = 64 << 10         // bytes of one message of the zygote
-	startup        = "import sys; sys.path.insert(0, sys.argv[1]); from alarmtriage_tool import zygote; zygote.main()"
+	startup        = "import gc, sys; gc.disable(); sys.path.insert(0, sys.argv[1]); from alarmtriage_tool import zygote; zygote.main()"
 	dummyAccessKey = "AKIABROKER0000000000"
 	dummySecret    = "broker"
 )

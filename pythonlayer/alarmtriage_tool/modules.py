@@ -1,6 +1,7 @@
 """The names that the code of a call finds without importing them, and stand-ins for what is missing."""
 
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
 import types
@@ -8,7 +9,8 @@ from typing import Any, Dict, List, NoReturn, Tuple
 
 from . import dates
 
-# Modules bound under their own names. Each import is cheap once the zygote has made it.
+# Modules bound under their own names. Those that nothing else has imported are executed when they are
+# first used, or by load_rest.
 MODULES: Tuple[str, ...] = (
     "boto3", "botocore", "json", "csv", "base64", "time", "re", "string", "textwrap", "difflib",
     "fnmatch", "glob", "collections", "itertools", "functools", "operator", "copy", "ipaddress",
@@ -37,7 +39,7 @@ NAMES: Tuple[Tuple[str, str], ...] = (
     ("botocore.config", "Config"),
 )
 
-# Imported ahead because models use them or the libraries import them late; not bound.
+# Imported by load_rest because models use them or the libraries import them late; not bound.
 WARM: Tuple[str, ...] = (
     "ast", "threading", "queue", "logging", "locale", "inspect", "tempfile", "pickle", "secrets",
     "xml.etree.ElementTree", "urllib.request", "urllib.error", "encodings.idna", "abc", "numbers",
@@ -46,19 +48,37 @@ WARM: Tuple[str, ...] = (
 
 
 def load() -> Dict[str, Any]:
-    """Imports everything and returns what a call's namespace starts with."""
+    """Returns what a call's namespace starts with."""
     bound: Dict[str, Any] = {}
-    for name in MODULES:
-        module = importlib.import_module(name)
-        if "." not in name:
-            bound[name] = module
     for module_name, name in NAMES:
         bound[name] = getattr(importlib.import_module(module_name), name)
-    for name in WARM:
-        importlib.import_module(name)
+    for name in MODULES:
+        module = importlib.import_module(name) if "." in name else _late_module(name)
+        if "." not in name:
+            bound[name] = module
     bound["datetime"] = dates.Datetime
     bound["pprint"] = PPrint(bound["pprint"])
     return bound
+
+
+def load_rest() -> None:
+    """Executes and imports what `load` has put off."""
+    for name in MODULES:
+        sys.modules[name].__name__  # noqa: B018  the first look at a late module executes it
+    for name in WARM:
+        importlib.import_module(name)
+
+
+def _late_module(name: str) -> types.ModuleType:
+    """A module that is executed when it is first used, if it is Python's own and made of Python."""
+    spec = importlib.util.find_spec(name)
+    own = name in sys.stdlib_module_names and name not in sys.modules
+    if spec is None or not own or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+        return importlib.import_module(name)
+    spec.loader = loader = importlib.util.LazyLoader(spec.loader)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
 
 
 class PPrint(types.ModuleType):

@@ -17,6 +17,7 @@ waits for the zygote, which may be busy with making clients:
 A spare whose channel is closed ends. The zygote never reads a byte that a model or its code wrote.
 """
 
+import functools
 import gc
 import json
 import os
@@ -25,21 +26,22 @@ import signal
 import socket
 import sys
 import traceback
-from typing import Any, Dict, List, NoReturn, Optional, Sequence
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 
 from . import confine, guard, modules, runner
 
 CONTROL_FD = 3
-FIRST_CALL_MS = 100  # that the first call is waited for before clients are made
+FIRST_CALL_MS = 100  # that the first call is waited for before more is prepared
 MAX_MESSAGE = 1 << 20
 
 
 class Zygote:
-    """The loop: fork a spare when the last one is used, else make one more client."""
+    """The loop: fork a spare when the last one is used, else prepare more.
+
+    The garbage collector is off from the start: nothing that is imported is ever garbage.
+    """
 
     def __init__(self, control: socket.socket) -> None:
-        # Nothing that is imported is ever garbage: looking for it takes a tenth of the start.
-        gc.disable()
         self._control = control
         hello = json.loads(control.recv(MAX_MESSAGE))
         sys.path.extend(path for path in hello["search"] if path not in sys.path)
@@ -50,7 +52,10 @@ class Zygote:
 
         aws_transport.install()
         self._attach = aws_transport.attach
-        self._to_warm: List[str] = list(hello["warm"])
+        self._later: List[Callable[[], Any]] = [modules.load_rest]
+        if self._filter.program:
+            self._later.append(confine.native)
+        self._later.extend(functools.partial(_make_client, name) for name in hello["warm"])
         self._called = False
         self._spare = 0
         self._wake, wake_in = os.pipe()
@@ -66,8 +71,6 @@ class Zygote:
         _share_loader()
         self._fork()
         self._send({"t": "ready", "python": sys.version.split()[0], "boto3": boto3.__version__})
-        if self._filter.program:
-            confine.native()
         poller = select.poll()
         poller.register(self._control, select.POLLIN)
         poller.register(self._wake, select.POLLIN)
@@ -77,28 +80,22 @@ class Zygote:
                 self._reap()
             if self._control.fileno() in ready:
                 self._replace()
-            elif self._to_warm and (self._called or not ready):
-                self._warm()
+            elif self._later and (self._called or not ready):
+                self._prepare()
 
     def _patience(self) -> Optional[int]:
-        """How many milliseconds to wait for a message before making a client; None: for ever.
+        """How many milliseconds to wait for a message before preparing more; None: for ever.
 
         While a call runs, mostly waiting for AWS, there is time. Before the first one there is none: it
         comes as soon as "ready" is said.
         """
-        if not self._to_warm:
+        if not self._later:
             return None
         return 0 if self._called else FIRST_CALL_MS
 
-    def _warm(self) -> None:
-        """Makes one more client, and a spare that has it."""
-        import boto3
-
-        try:
-            boto3.client(self._to_warm.pop(0))
-        except Exception:
-            # A service this boto3 does not know, or no region: the call that needs it will say so.
-            pass
+    def _prepare(self) -> None:
+        """Does one more thing that saves calls time, and forks a spare that has it."""
+        self._later.pop(0)()
         self._fork()
 
     def _replace(self) -> None:
@@ -166,6 +163,17 @@ def _child(zygote: Zygote, channel: socket.socket) -> NoReturn:
         traceback.print_exc()
     finally:
         os._exit(70)
+
+
+def _make_client(service: str) -> None:
+    """Loads what clients of a service have in common, by making one."""
+    import boto3
+
+    try:
+        boto3.client(service)
+    except Exception:
+        # A service this boto3 does not know, or no region: the call that needs it will say so.
+        pass
 
 
 def _share_loader() -> None:
