@@ -56,6 +56,7 @@ type pageView struct {
 	Summary, Cause, Impact, Prose  []block
 	Doubt                          string
 	Steps                          []stepView
+	AlarmFacts                     []fact
 	Charts                         []chartView
 	Timeline                       []happening
 	Farther                        []happening // from the alarm, folded
@@ -135,7 +136,7 @@ func viewOf(rec *investigation.Record, links Links) *pageView {
 		Description: clip(plain(rec.Alarm.Description), maxPageQuote), Contributor: contributor(rec.Alarm), Note: unmarked(rec.OutcomeWhy),
 		Links: links, Summary: pageProse(first(r.Summary, fallbackSummary(rec))), Cause: pageProse(r.RootCause),
 		Impact: pageProse(r.Impact), Prose: pageProse(r.FreeText), Doubt: unmarked(r.Downgraded),
-		Charts: charts(rec), NotSeen: pageList(notSeen(rec)),
+		AlarmFacts: alarmFacts(&rec.Alarm), Charts: charts(rec), NotSeen: pageList(notSeen(rec)),
 		Together: pageLines(rec.Together, relatedLine), Related: pageLines(rec.Evidence.Related, relatedLine),
 		Prevention: pageList(r.Prevention), Monitoring: pageList(r.Monitoring), Facts: facts(rec),
 	}

@@ -4,7 +4,6 @@ package report
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -291,12 +290,13 @@ func headline(rec *investigation.Record) string {
 func theAlarm(rec *investigation.Record) string {
 	a := rec.Alarm
 	var b strings.Builder
-	for _, line := range []struct{ name, value string }{
+	lines := []fact{
 		{"Name", a.Name}, {"State", string(a.State) + " since " + moment(a.Time)}, {"Where", "account " + a.Account + ", " + a.Region},
 		{"Reason", a.Reason}, {"Describes itself as", a.Description}, {"Set off by", contributor(a)},
-	} {
-		if line.value != "" {
-			b.WriteString(wrap(line.name+": "+plain(line.value), "  ") + "\n")
+	}
+	for _, line := range append(lines, alarmFacts(&a)...) {
+		if line.Value != "" {
+			b.WriteString(wrap(line.Name+": "+plain(line.Value), "  ") + "\n")
 		}
 	}
 	return b.String()
@@ -307,11 +307,7 @@ func contributor(a alarmevent.Alarm) string {
 	if a.Contributor == nil {
 		return ""
 	}
-	var pairs []string
-	for _, name := range slices.Sorted(maps.Keys(a.Contributor.Attributes)) {
-		pairs = append(pairs, name+"="+a.Contributor.Attributes[name])
-	}
-	return first(strings.Join(pairs, ", "), a.Contributor.ID)
+	return first(pairs(a.Contributor.Attributes), a.Contributor.ID)
 }
 
 func fallbackSummary(rec *investigation.Record) string {
