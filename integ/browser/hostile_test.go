@@ -187,6 +187,7 @@ func linked(rec *investigation.Record, text string) report.Links {
 // mustShow are the fields whose text a reader has to see.
 var mustShow = []string{
 	".Alarm.Name", ".Alarm.Account", ".Alarm.State", ".Alarm.Reason", ".Alarm.Description", ".Alarm.Contributor.Attributes", ".OutcomeWhy",
+	".Alarm.Rule", ".Alarm.Tags", ".Alarm.Tags key", ".Alarm.Metrics.Expression",
 	".Model", ".Evidence.Problem", ".Evidence.Call.Command", ".Evidence.Call.Answer.Output", ".Evidence.History.Summary", ".Evidence.Series.Label", ".Evidence.Series.Unit", ".Evidence.Series.Stat",
 	".Evidence.Related.Name", ".Evidence.Related.Reason", ".Evidence.Changes.Event", ".Evidence.Changes.User", ".Evidence.Changes.Resources",
 	".Rounds.Text", ".Rounds.Reasoning", ".Rounds.Note", ".Rounds.Calls.Command", ".Rounds.Calls.Answer.Output", ".Rounds.Calls.Answer.Notes", ".Rounds.Calls.Problem",
@@ -332,6 +333,7 @@ func without(counts map[string]int, name string) map[string]int {
 // endOfLine are the fields that share a line with others, at the end of which endless text is cut.
 var endOfLine = []string{
 	".Evidence.Changes.User", ".Evidence.Changes.Resources", ".Evidence.Changes.Error", ".Evidence.Related.Reason", ".Together.Reason", ".NotSeen.Why",
+	".Alarm.Metrics.Expression", ".Alarm.Tags",
 }
 
 // assertShown finds after every mark that the usual page shows what the text looks like, as far as texts
