@@ -56,11 +56,15 @@ type row struct {
 
 	wantCause    bool     // the message tells the model's root cause
 	wantText     []string // the message says this, whatever the case of letters
-	wantMessages int      // default 1
+	wantMessages int      // default 1; -1: none
 	wantNoReport bool
 	wantClaim    string // default done
 	wantFailed   bool   // the event ends in the on-failure destination
 }
+
+// eachAttempt stands for a message of each attempt: with nothing left that remembers, better thrice than
+// never.
+const eachAttempt = 3
 
 const accessDenied = "User: arn:aws:sts::123456789012:assumed-role/triage/f is not authorized to perform: bedrock:InvokeModel on resource: " +
 	"arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-premier-v1:0 because no identity-based policy allows the bedrock:InvokeModel action"
@@ -143,6 +147,7 @@ func serviceRows() []row {
 			r.name, r.options, r.breakIt = fmt.Sprintf("%s %s", name, how), works(), breakIt
 			if how == hanging {
 				r.options.noRetries = true // one attempt shows it, and each takes its whole time
+				r.wantMessages = min(r.wantMessages, 1)
 			}
 			return r
 		}
@@ -157,6 +162,13 @@ func serviceRows() []row {
 				row{wantMessages: -1, wantNoReport: true, wantClaim: "freed", wantFailed: true}),
 			lasting("SNS and DynamoDB", func(w *world) { w.sns.fail(how, -1); w.dynamodb.fail(how, -1) },
 				row{wantMessages: -1, wantClaim: "none", wantFailed: true}),
+			lasting("S3 and DynamoDB", func(w *world) { w.s3.fail(how, -1); w.dynamodb.fail(how, -1) },
+				row{wantCause: true, wantText: []string{"could not be stored"}, wantMessages: eachAttempt, wantNoReport: true, wantClaim: "none", wantFailed: true}),
+			lasting("S3, SNS and DynamoDB", func(w *world) {
+				for _, p := range []*proxy{w.s3, w.sns, w.dynamodb} {
+					p.fail(how, -1)
+				}
+			}, row{wantMessages: -1, wantNoReport: true, wantClaim: "none", wantFailed: true}),
 		)
 	}
 	passing := func(name string, breakIt func(w *world)) row {
@@ -203,7 +215,7 @@ func (r row) check(t *testing.T, w *world) {
 	case r.wantMessages < 0:
 		assert.Empty(t, inbox)
 	default:
-		require.Len(t, inbox, max(r.wantMessages, 1), "a human is told once")
+		require.Len(t, inbox, max(r.wantMessages, 1), "what a human is told")
 		body := inbox[0].Body
 		assert.Contains(t, inbox[0].Subject, "orders")
 		assert.Contains(t, body, "orders")

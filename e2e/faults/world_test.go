@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,6 +56,10 @@ func runAll(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
+	// The tests wait more than they compute.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		return 1, err
+	}
 	orchestrator, stubTool = filepath.Join(dir, "bootstrap"), filepath.Join(dir, "stubtool")
 	if cloud, err = moto.Start(context.Background()); err != nil {
 		return 1, err
@@ -79,7 +84,8 @@ var compile = sync.OnceValue(func() error {
 type options struct {
 	lifetime  time.Duration // of the orchestrator; default 30 s
 	env       map[string]string
-	tool      string // what the stub tool does; default "answer"
+	tool      string                     // what the stub tool does; default "answer"
+	realTool  func(*lambdahost.Function) // set: the real tool in place of the stub, changed by this
 	script    model.Script
 	noRetries bool
 	reserved  int // concurrent investigations; 0: no cap
@@ -120,9 +126,12 @@ func newWorld(t *testing.T, o options) *world {
 	if o.noRetries {
 		retries = 0
 	}
-	require.NoError(t, host.Add(lambdahost.Function{
-		Name: "tool", Command: []string{stubTool}, Timeout: 2 * time.Second, Env: map[string]string{"STUB": o.tool},
-	}))
+	tool := lambdahost.Function{Name: "tool", Command: []string{stubTool}, Timeout: 2 * time.Second, Env: map[string]string{"STUB": o.tool}}
+	if o.realTool != nil {
+		tool = newRealTool(t)
+		o.realTool(&tool)
+	}
+	require.NoError(t, host.Add(tool))
 	require.NoError(t, host.Add(lambdahost.Function{
 		Name: "orchestrator",
 		// The shell leaves its process id before it becomes the orchestrator, so that a test can kill it.

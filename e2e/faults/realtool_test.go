@@ -1,0 +1,103 @@
+package faults_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+)
+
+// realToolTimeout is of the function: the code's own deadline is a little before it.
+const realToolTimeout = 6 * time.Second
+
+// newRealTool is the tool as it is deployed, with its harness and a real Python.
+func newRealTool(t *testing.T) lambdahost.Function {
+	t.Helper()
+	binary, err := compileTool()
+	require.NoError(t, err)
+	python, err := moto.Tool("python")
+	require.NoError(t, err)
+	layer := t.TempDir()
+	require.NoError(t, os.Symlink(filepath.Join(moto.Root(), "pythonlayer"), filepath.Join(layer, "python")))
+	return lambdahost.Function{
+		Name: "tool", Command: []string{binary, python, "bootstrap.py"}, Timeout: realToolTimeout, MemoryMB: 512,
+		Env: map[string]string{
+			"ALARMTRIAGE_LAYER": layer, "AWS_ENDPOINT_URL": cloud.URL,
+			"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_SESSION_TOKEN": "testing",
+		},
+	}
+}
+
+var compileTool = sync.OnceValues(func() (string, error) {
+	binary := filepath.Join(filepath.Dir(orchestrator), "tool")
+	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", binary, "./lambdas/tool")
+	build.Dir, build.Stderr = moto.Root(), os.Stderr
+	return binary, build.Run()
+})
+
+// What the model's code does to the real tool ends that call alone: what it had found counts, the report
+// says what went wrong, and the next call works.
+func TestWhateverTheModelsCodeDoesToTheRealToolTheReportSaysSo(t *testing.T) {
+	const found = "print('orders-role may not ' + 'dynamodb:GetItem', flush=True)\n"
+	for name, abuse := range map[string]struct {
+		code string
+		says string
+	}{
+		"never ends":           {"while True: pass", "time limit"},
+		"takes all memory":     {"x = bytearray(10**12)", "memory"},
+		"floods its output":    {"for _ in range(40): print('x' * 1_000_000)", "output"},
+		"ends its process":     {"import os; os._exit(9)", "exit"},
+		"kills the supervisor": {"import os, signal; os.kill(os.getppid(), signal.SIGKILL)", "PermissionError"},
+		"tries to write":       {"boto3.client('sqs').create_queue(QueueName='q')", "sqs:CreateQueue is refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options{
+				lifetime: time.Minute, realTool: func(*lambdahost.Function) {}, env: map[string]string{config.EnvToolTimeout: "6"},
+				script: script(look(found+abuse.code), look("print(40 + 2, 'is what the next call says')"), submit()),
+			})
+			w.fire(event("orders", 1))
+			inbox, reports := w.inbox(), w.reports()
+			require.Len(t, inbox, 1)
+			assert.Contains(t, inbox[0].Subject, "cause confirmed", "what was printed before counts as evidence")
+			assert.Contains(t, inbox[0].Body, cause)
+			require.Len(t, reports, 1)
+			for _, report := range reports {
+				assert.Contains(t, strings.ToLower(report), strings.ToLower(abuse.says))
+				assert.Contains(t, report, "42 is what the next call says")
+			}
+			assert.Equal(t, "done", w.claim(alarmARNPrefix+"orders"))
+			if t.Failed() {
+				t.Log(w.log)
+				t.Log(reports)
+			}
+		})
+	}
+}
+
+func TestARealToolThatCannotStartIsSaidAndAHumanIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{
+		lifetime: time.Minute, script: script(look("print(1)"), submit()),
+		realTool: func(f *lambdahost.Function) { f.Env["ALARMTRIAGE_LAYER"] = t.TempDir() },
+	})
+	w.fire(event("orders", 1))
+	inbox := w.inbox()
+	require.Len(t, inbox, 1)
+	assert.Contains(t, strings.ToLower(inbox[0].Body), "the tool function")
+	assert.NotContains(t, inbox[0].Subject, "confirmed", "nothing was seen")
+	assert.Len(t, w.reports(), 1)
+	if t.Failed() {
+		t.Log(inbox[0].Body, w.log)
+	}
+}
