@@ -31,20 +31,33 @@ give_up() {
   exit 1
 }
 
-install_browser() {
-  local root=()
-  if [ "$(id -u)" != 0 ]; then
-    sudo -n true 2>/dev/null || give_up "installing it would take root's rights"
-    root=(sudo -n)
+# run_as_root runs a package manager, whose chatter is not the path that this script prints.
+run_as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@" >&2
+  else
+    sudo -n "$@" >&2
   fi
+}
+
+install_browser() {
+  if command -v brew >/dev/null; then
+    echo "installing Chromium with brew" >&2
+    brew install --quiet --cask chromium >&2 || give_up "brew could not install it"
+    return
+  fi
+  [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null || give_up "installing it would take root's rights"
   if command -v apt-get >/dev/null; then
     echo "installing Chromium with apt-get" >&2
-    "${root[@]}" apt-get -qq update >&2 || true
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core >&2 ||
+    run_as_root apt-get -qq update || true
+    run_as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core ||
       give_up "apt-get could not install it"
   elif command -v dnf >/dev/null; then
     echo "installing Chromium with dnf" >&2
-    "${root[@]}" dnf -q -y install chromium >&2 || give_up "dnf could not install it"
+    run_as_root dnf -q -y install chromium dejavu-sans-fonts || give_up "dnf could not install it"
+  elif command -v apk >/dev/null; then
+    echo "installing Chromium with apk" >&2
+    run_as_root apk add --quiet chromium font-dejavu || give_up "apk could not install it"
   else
     give_up "this system has no package manager that this script knows"
   fi
