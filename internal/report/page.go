@@ -25,6 +25,7 @@ const (
 	aroundQuote  = 120     // bytes of an output that are kept on either side of a quote
 	maxMarks     = 20      // quotes that are marked in one output
 	maxMark      = 2_000   // bytes of one marked quote
+	maxPageName  = 300     // characters of the alarm's name, which CloudWatch lets have 255
 	maxBrief     = 90      // characters that tell a round or a call from the others
 )
 
@@ -48,7 +49,7 @@ func HTML(rec *investigation.Record, links Links) ([]byte, error) {
 
 // pageView is the page's content in the order of the template.
 type pageView struct {
-	Name, Where                    string
+	Name, Where, Verdict           string
 	Severity, Confidence           string
 	State, Since, Reason           string
 	Description, Contributor, Note string
@@ -130,7 +131,7 @@ type requestView struct {
 func viewOf(rec *investigation.Record, links Links) *pageView {
 	r := rec.Report
 	v := &pageView{
-		Name: rec.Alarm.Name, Where: "account " + rec.Alarm.Account + ", " + rec.Alarm.Region,
+		Name: clip(plain(rec.Alarm.Name), maxPageName), Verdict: verdict(rec), Where: "account " + rec.Alarm.Account + ", " + rec.Alarm.Region,
 		Severity: string(severity(rec)), Confidence: string(confidence(rec)),
 		State: string(rec.Alarm.State), Since: moment(rec.Alarm.Time), Reason: plain(rec.Alarm.Reason),
 		Description: clip(plain(rec.Alarm.Description), maxPageQuote), Contributor: contributor(rec.Alarm), Note: unmarked(rec.OutcomeWhy),
