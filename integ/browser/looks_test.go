@@ -268,3 +268,13 @@ func TestPrintedPageShowsTheEvidence(t *testing.T) {
 		assert.Less(t, pages, 16, name)
 	}
 }
+
+func TestReportWithoutAConclusionSaysWhatToDoInstead(t *testing.T) {
+	v := visit(t)
+	v.open(pageOf(t, fallback(t)), Phone, "")
+	assert.Equal(t, "needs a human", ask[string](v, `document.querySelector('.badges').innerText.trim()`))
+	assert.Contains(t, ask[string](v, `document.querySelector('.note').innerText`), "Request access")
+	first := ask[float64](v, `document.querySelector('.steps > li:first-child').getBoundingClientRect().top`)
+	assert.Less(t, first, float64(Phone.Height-20), "the first step stands on the first screen")
+	assert.GreaterOrEqual(t, ask[int](v, `document.querySelectorAll('.steps pre').length`), 3)
+}
