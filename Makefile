@@ -24,6 +24,7 @@ help:
 	@echo "make test    run all tests"
 	@echo "make lint    go vet, gofmt and staticcheck"
 	@echo "make bench   run the benchmarks"
+	@echo "make schema  generate the JSON schemas of the report"
 	@echo "make tables  generate the tables of the broker and of the redaction"
 
 setup: $(VENV)/.done node_modules/.done $(BUILD)/pythons
@@ -72,7 +73,7 @@ nag:
 
 # The report in a real browser. A module of its own: nothing of it is compiled at the users' synth.
 browser:
-	browser=$$(bash scripts/chromium.sh) && cd integ/browser && ALARMTRIAGE_CHROMIUM="$$browser" $(GO) test -timeout 10m ./...
+	browser=$$(bash scripts/chromium.sh) && cd integ/browser && $(GO) vet ./... && ALARMTRIAGE_CHROMIUM="$$browser" $(GO) test -timeout 10m ./...
 
 bench: setup
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./internal/...
@@ -83,6 +84,10 @@ bench: setup
 tables: setup
 	$(VENV)/bin/python scripts/broker_tables.py internal/broker/tables
 	cd tools && $(GO) run ./redactrules ../internal/redact/rules.json
+
+# The schemas of the report's JSON and of the completion event, from the Go types.
+schema:
+	cd tools && $(GO) run ./reportschema .. ../schema
 
 clean:
 	rm -rf $(BUILD) cdk.out

@@ -36,47 +36,47 @@ const (
 // Alarm is one state change of one alarm, whichever way it was reported. Every text in it is
 // untrusted: whoever may create alarms or metrics chose it.
 type Alarm struct {
-	Name          string            `json:"name"`
-	ARN           string            `json:"arn"`
-	Account       string            `json:"account"` // 12 digits
-	Region        string            `json:"region"`
-	Partition     string            `json:"partition"` // aws, aws-cn, aws-us-gov …
-	Description   string            `json:"description,omitempty"`
+	Name          string            `json:"name"`                  // 1 to 255 characters
+	ARN           string            `json:"arn"`                   // of the alarm
+	Account       string            `json:"account"`               // 12 digits
+	Region        string            `json:"region"`                // such as eu-central-1
+	Partition     string            `json:"partition"`             // aws, aws-cn, aws-us-gov …
+	Description   string            `json:"description,omitempty"` // the alarm's own
 	Kind          Kind              `json:"kind"`
 	Source        Source            `json:"source"`
 	State         State             `json:"state"`
 	PreviousState State             `json:"previous_state,omitempty"`
-	Reason        string            `json:"reason"`
-	Time          time.Time         `json:"time"` // of the transition, UTC; zero when the event has none that parses
-	Metrics       []Metric          `json:"metrics,omitempty"`
+	Reason        string            `json:"reason"`               // CloudWatch's words
+	Time          time.Time         `json:"time"`                 // of the transition, UTC; zero when the event has none that parses
+	Metrics       []Metric          `json:"metrics,omitempty"`    // what it measures; none for a composite alarm
 	Threshold     *float64          `json:"threshold,omitempty"`  // from the event or reasonData
 	Comparison    string            `json:"comparison,omitempty"` // such as GreaterThanThreshold
 	Rule          string            `json:"rule,omitempty"`       // of a composite alarm
 	Children      []string          `json:"children,omitempty"`   // ARNs of the alarms that triggered a composite one
-	Tags          map[string]string `json:"tags,omitempty"`
+	Tags          map[string]string `json:"tags,omitempty"`       // where the event carries them
 	Contributor   *Contributor      `json:"contributor,omitempty"`
-	SuppressedBy  string            `json:"suppressed_by,omitempty"` // Alarm, WaitPeriod, ExtensionPeriod
-	SuppressedWhy string            `json:"suppressed_why,omitempty"`
-	MutedBy       string            `json:"muted_by,omitempty"`    // ARN of the mute rule
-	ReasonData    string            `json:"reason_data,omitempty"` // JSON as sent; may be broken
+	SuppressedBy  string            `json:"suppressed_by,omitempty"`  // Alarm, WaitPeriod, ExtensionPeriod
+	SuppressedWhy string            `json:"suppressed_why,omitempty"` // CloudWatch's words
+	MutedBy       string            `json:"muted_by,omitempty"`       // ARN of the mute rule
+	ReasonData    string            `json:"reason_data,omitempty"`    // JSON as sent; may be broken
 }
 
 // Metric is one query of a metric alarm: a metric or an expression over others.
 type Metric struct {
-	ID         string            `json:"id,omitempty"`
-	Namespace  string            `json:"namespace,omitempty"`
-	Name       string            `json:"name,omitempty"`
-	Dimensions map[string]string `json:"dimensions,omitempty"`
-	Period     int               `json:"period,omitempty"` // seconds
-	Stat       string            `json:"stat,omitempty"`
-	Unit       string            `json:"unit,omitempty"`
-	Expression string            `json:"expression,omitempty"`
-	Label      string            `json:"label,omitempty"`
-	ReturnData bool              `json:"return_data"`
+	ID         string            `json:"id,omitempty"`         // of the query
+	Namespace  string            `json:"namespace,omitempty"`  // such as AWS/Lambda
+	Name       string            `json:"name,omitempty"`       // such as Errors
+	Dimensions map[string]string `json:"dimensions,omitempty"` // by name
+	Period     int               `json:"period,omitempty"`     // seconds
+	Stat       string            `json:"stat,omitempty"`       // such as Sum or p99
+	Unit       string            `json:"unit,omitempty"`       // CloudWatch's name of it, such as Bytes
+	Expression string            `json:"expression,omitempty"` // metric math over other queries
+	Label      string            `json:"label,omitempty"`      // as a reader knows it
+	ReturnData bool              `json:"return_data"`          // whether the alarm judges this one
 }
 
 // Contributor is the time series that set off an alarm with several (Metrics Insights GROUP BY).
 type Contributor struct {
-	ID         string            `json:"id"`
-	Attributes map[string]string `json:"attributes"`
+	ID         string            `json:"id"`         // CloudWatch's
+	Attributes map[string]string `json:"attributes"` // values of the GROUP BY, by name
 }

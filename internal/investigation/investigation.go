@@ -29,21 +29,21 @@ type Record struct {
 	SchemaVersion string           `json:"schema_version"`
 	ID            string           `json:"id"` // also in every log line
 	Alarm         alarmevent.Alarm `json:"alarm"`
-	StartedAt     time.Time        `json:"started_at"`
-	EndedAt       time.Time        `json:"ended_at"`
+	StartedAt     time.Time        `json:"started_at"` // UTC
+	EndedAt       time.Time        `json:"ended_at"`   // UTC
 	Outcome       Outcome          `json:"outcome"`
 	OutcomeWhy    string           `json:"outcome_why,omitempty"` // for a human: which limit, which error, what to do about it
-	Model         string           `json:"model"`
+	Model         string           `json:"model"`                 // id or ARN of the Bedrock model
 	Evidence      Evidence         `json:"evidence"`
-	Rounds        []Round          `json:"rounds"`
+	Rounds        []Round          `json:"rounds"` // in order
 	Report        Report           `json:"report"`
 	NotSeen       []NotSeen        `json:"not_seen,omitempty"` // what code noticed could not be seen
 	Usage         Usage            `json:"usage"`
-	Repeats       int              `json:"repeats"` // further events of this alarm within the window so far
-	Together      []Related        `json:"fired_together,omitempty"`
-	SeenBefore    []Past           `json:"seen_before,omitempty"`
-	Resumed       int              `json:"resumed,omitempty"`    // how often it went on from a checkpoint
-	ReportURI     string           `json:"report_uri,omitempty"` // s3://bucket/key of the report's text
+	Repeats       int              `json:"repeats"`                  // further events of this alarm within the window so far
+	Together      []Related        `json:"fired_together,omitempty"` // alarms that fired at about the same time
+	SeenBefore    []Past           `json:"seen_before,omitempty"`    // earlier investigations of the same alarm, newest first
+	Resumed       int              `json:"resumed,omitempty"`        // how often it went on from a checkpoint
+	ReportURI     string           `json:"report_uri,omitempty"`     // s3://bucket/key of the report's text
 }
 
 // Evidence is what was collected before any model was asked. It is tool call number 0.
@@ -51,81 +51,81 @@ type Evidence struct {
 	Call       *ToolCall       `json:"call,omitempty"`       // the fixed tool call; nil when the tool could not be reached
 	Problem    string          `json:"problem,omitempty"`    // why there is none, or why it is incomplete
 	Definition json.RawMessage `json:"definition,omitempty"` // the alarm as DescribeAlarms returned it
-	History    []HistoryItem   `json:"history,omitempty"`
-	Series     []Series        `json:"series,omitempty"`
-	Related    []Related       `json:"related,omitempty"` // other alarms in ALARM
-	Changes    []Change        `json:"changes,omitempty"` // CloudTrail write events, newest first
+	History    []HistoryItem   `json:"history,omitempty"`    // of the alarm
+	Series     []Series        `json:"series,omitempty"`     // what the alarm measures
+	Related    []Related       `json:"related,omitempty"`    // other alarms in ALARM
+	Changes    []Change        `json:"changes,omitempty"`    // CloudTrail write events, newest first
 }
 
 // HistoryItem is one line of the alarm's history.
 type HistoryItem struct {
-	Time    time.Time `json:"time"`
-	Type    string    `json:"type"` // StateUpdate, ConfigurationUpdate, Action
-	Summary string    `json:"summary"`
+	Time    time.Time `json:"time"`    // UTC
+	Type    string    `json:"type"`    // StateUpdate, ConfigurationUpdate, Action
+	Summary string    `json:"summary"` // CloudWatch's words
 }
 
 // Series is one metric around the transition.
 type Series struct {
-	ID        string   `json:"id"`
-	Label     string   `json:"label"`
-	Unit      string   `json:"unit,omitempty"`
-	Period    int      `json:"period"` // seconds
-	Stat      string   `json:"stat,omitempty"`
-	Points    []Point  `json:"points"` // oldest first
-	Threshold *float64 `json:"threshold,omitempty"`
-	Lower     []Point  `json:"lower,omitempty"` // anomaly band
-	Upper     []Point  `json:"upper,omitempty"`
+	ID        string   `json:"id"`                  // of the metric query
+	Label     string   `json:"label"`               // as a reader knows it
+	Unit      string   `json:"unit,omitempty"`      // CloudWatch's name of it, such as Bytes
+	Period    int      `json:"period"`              // seconds
+	Stat      string   `json:"stat,omitempty"`      // such as Sum or p99
+	Points    []Point  `json:"points"`              // oldest first
+	Threshold *float64 `json:"threshold,omitempty"` // the alarm's, in the series' unit
+	Lower     []Point  `json:"lower,omitempty"`     // anomaly band
+	Upper     []Point  `json:"upper,omitempty"`     // anomaly band
 }
 
 // Point is one datapoint.
 type Point struct {
-	Time  time.Time `json:"time"`
-	Value float64   `json:"value"`
+	Time  time.Time `json:"time"`  // beginning of the period, UTC
+	Value float64   `json:"value"` // in the series' unit
 }
 
 // Related is another alarm that was in ALARM or fired at about the same time.
 type Related struct {
-	Name   string    `json:"name"`
-	ARN    string    `json:"arn,omitempty"`
-	State  string    `json:"state,omitempty"`
-	Since  time.Time `json:"since,omitzero"`
-	Reason string    `json:"reason,omitempty"`
+	Name   string    `json:"name"`             // of the alarm
+	ARN    string    `json:"arn,omitempty"`    // of the alarm
+	State  string    `json:"state,omitempty"`  // OK, ALARM or INSUFFICIENT_DATA
+	Since  time.Time `json:"since,omitzero"`   // UTC
+	Reason string    `json:"reason,omitempty"` // CloudWatch's words
 }
 
 // Change is one write that CloudTrail recorded before the alarm.
 type Change struct {
-	Time      time.Time `json:"time"`
-	Event     string    `json:"event"`  // such as PutRolePolicy
-	Source    string    `json:"source"` // such as iam.amazonaws.com
-	User      string    `json:"user,omitempty"`
-	Resources []string  `json:"resources,omitempty"`
-	Error     string    `json:"error,omitempty"`
+	Time      time.Time `json:"time"`                // UTC
+	Event     string    `json:"event"`               // such as PutRolePolicy
+	Source    string    `json:"source"`              // such as iam.amazonaws.com
+	User      string    `json:"user,omitempty"`      // who did it, as CloudTrail names them
+	Resources []string  `json:"resources,omitempty"` // names or ARNs of what was changed
+	Error     string    `json:"error,omitempty"`     // error code of a change that was refused
 }
 
 // Round is one question to the model and all that came of it.
 type Round struct {
-	Number     int        `json:"number"` // from 1
-	StartedAt  time.Time  `json:"started_at"`
-	DurationMS int64      `json:"duration_ms"` // of the model call
-	Text       string     `json:"text,omitempty"`
-	Reasoning  string     `json:"reasoning,omitempty"`
-	StopReason string     `json:"stop_reason"`
-	Calls      []ToolCall `json:"calls,omitempty"`
+	Number     int        `json:"number"`              // from 1
+	StartedAt  time.Time  `json:"started_at"`          // UTC
+	DurationMS int64      `json:"duration_ms"`         // of the model call
+	Text       string     `json:"text,omitempty"`      // what the model said
+	Reasoning  string     `json:"reasoning,omitempty"` // what the model thought, where it shows that
+	StopReason string     `json:"stop_reason"`         // Bedrock's
+	Calls      []ToolCall `json:"calls,omitempty"`     // tool calls, in order
 	Usage      Usage      `json:"usage"`
 	Note       string     `json:"note,omitempty"` // what the loop did about it: retried, sent back, compacted
 }
 
 // ToolCall is one execution of Python. Findings cite it by its number.
 type ToolCall struct {
-	Number     int              `json:"number"` // 0 is the fixed evidence call; then counted over the whole investigation
-	ToolUseID  string           `json:"tool_use_id,omitempty"`
-	Name       string           `json:"name"`
-	Command    string           `json:"command"`
+	Number     int              `json:"number"`                // 0 is the fixed evidence call; then counted over the whole investigation
+	ToolUseID  string           `json:"tool_use_id,omitempty"` // Bedrock's
+	Name       string           `json:"name"`                  // of the tool
+	Command    string           `json:"command"`               // the Python code
 	Answer     *toolcall.Answer `json:"answer,omitempty"`
 	Problem    string           `json:"problem,omitempty"` // why there is no answer, in words for the model
-	StartedAt  time.Time        `json:"started_at"`
-	DurationMS int64            `json:"duration_ms"`
-	Cached     int              `json:"cached,omitempty"` // number of the identical earlier call whose answer was given again
+	StartedAt  time.Time        `json:"started_at"`        // UTC
+	DurationMS int64            `json:"duration_ms"`       // milliseconds, as the orchestrator saw it
+	Cached     int              `json:"cached,omitempty"`  // number of the identical earlier call whose answer was given again
 }
 
 // Confidence is how sure a statement is.
@@ -152,15 +152,15 @@ const (
 
 // Report is what submit_report brought, after code has checked it.
 type Report struct {
-	Summary    string     `json:"summary"` // executive summary
-	RootCause  string     `json:"root_cause"`
+	Summary    string     `json:"summary"`    // executive summary
+	RootCause  string     `json:"root_cause"` // empty: none was found
 	Confidence Confidence `json:"confidence"`
 	Severity   Severity   `json:"severity"`
-	Impact     string     `json:"impact"`
-	Findings   []Finding  `json:"findings"`
-	Actions    []Action   `json:"immediate_actions"`
-	Prevention []string   `json:"prevention"`
-	Monitoring []string   `json:"monitoring"`
+	Impact     string     `json:"impact"`               // who or what is affected, and how
+	Findings   []Finding  `json:"findings"`             // what the cause stands on
+	Actions    []Action   `json:"immediate_actions"`    // what to do first, in order
+	Prevention []string   `json:"prevention"`           // so that it does not happen again
+	Monitoring []string   `json:"monitoring"`           // so that it is seen earlier
 	NotSeen    []string   `json:"not_seen"`             // as the model states it
 	FreeText   string     `json:"free_text,omitempty"`  // the model answered in prose instead; unchecked
 	Downgraded string     `json:"downgraded,omitempty"` // why code lowered the confidence
@@ -168,25 +168,25 @@ type Report struct {
 
 // Finding is one statement with the evidence it stands on.
 type Finding struct {
-	Statement  string     `json:"statement"`
+	Statement  string     `json:"statement"` // one sentence
 	Confidence Confidence `json:"confidence"`
-	Time       time.Time  `json:"time,omitzero"` // when what it states happened, for the timeline
-	Evidence   []Citation `json:"evidence"`
+	Time       time.Time  `json:"time,omitzero"`     // when what it states happened, for the timeline
+	Evidence   []Citation `json:"evidence"`          // quotes that it stands on
 	Verified   bool       `json:"verified"`          // at least one citation, and every one of them stands
 	Problem    string     `json:"problem,omitempty"` // why it is not verified
 }
 
 // Citation is a verbatim quote from a tool call's output.
 type Citation struct {
-	Call  int    `json:"call"`
-	Quote string `json:"quote"`
-	Found bool   `json:"found"`
+	Call  int    `json:"call"`  // tool call number
+	Quote string `json:"quote"` // verbatim, white space counts as one blank
+	Found bool   `json:"found"` // whether it stands in the output of that call
 }
 
 // Action is something to do, with the command for it where there is one.
 type Action struct {
-	Text    string `json:"text"`
-	Command string `json:"command,omitempty"`
+	Text    string `json:"text"`              // one sentence
+	Command string `json:"command,omitempty"` // to copy into a shell
 }
 
 // NotSeen is something that the investigation could not look at.
@@ -198,21 +198,21 @@ type NotSeen struct {
 
 // Past is an earlier investigation of the same alarm.
 type Past struct {
-	ID        string    `json:"id"`
-	Time      time.Time `json:"time"`
+	ID        string    `json:"id"`   // of that investigation
+	Time      time.Time `json:"time"` // of its transition, UTC
 	Outcome   Outcome   `json:"outcome"`
-	Cause     string    `json:"cause"`
-	ReportURI string    `json:"report_uri"`
+	Cause     string    `json:"cause"`      // root cause as it was reported
+	ReportURI string    `json:"report_uri"` // s3://bucket/key of its report's text
 }
 
 // Usage counts what was used. Token numbers are the model's own.
 type Usage struct {
-	ModelCalls       int     `json:"model_calls"`
-	ToolCalls        int     `json:"tool_calls"`
-	InputTokens      int     `json:"input_tokens"` // not served from the cache
-	OutputTokens     int     `json:"output_tokens"`
-	CacheReadTokens  int     `json:"cache_read_tokens"`
-	CacheWriteTokens int     `json:"cache_write_tokens"`
-	CostUSD          float64 `json:"cost_usd"`
-	PriceKnown       bool    `json:"price_known"` // false: no price for this model, CostUSD means nothing
+	ModelCalls       int     `json:"model_calls"`        // requests to Bedrock
+	ToolCalls        int     `json:"tool_calls"`         // executions of Python
+	InputTokens      int     `json:"input_tokens"`       // not served from the cache
+	OutputTokens     int     `json:"output_tokens"`      // of the model
+	CacheReadTokens  int     `json:"cache_read_tokens"`  // input served from the prompt cache
+	CacheWriteTokens int     `json:"cache_write_tokens"` // input written to the prompt cache
+	CostUSD          float64 `json:"cost_usd"`           // estimated price in US dollars
+	PriceKnown       bool    `json:"price_known"`        // false: no price for this model, CostUSD means nothing
 }

@@ -35,28 +35,28 @@ func encodeJSON[T any](v T, indent string) ([]byte, error) {
 // in the bucket. schema/completion.schema.json describes it.
 type completion struct {
 	SchemaVersion string                  `json:"schema_version"`
-	ID            string                  `json:"id"`
+	ID            string                  `json:"id"` // of the investigation
 	Alarm         completionAlarm         `json:"alarm"`
-	StartedAt     time.Time               `json:"started_at"`
-	EndedAt       time.Time               `json:"ended_at"`
+	StartedAt     time.Time               `json:"started_at"` // UTC
+	EndedAt       time.Time               `json:"ended_at"`   // UTC
 	Outcome       investigation.Outcome   `json:"outcome"`
-	OutcomeWhy    string                  `json:"outcome_why,omitempty"`
-	Model         string                  `json:"model"`
+	OutcomeWhy    string                  `json:"outcome_why,omitempty"` // for a human: which limit, which error, what to do about it
+	Model         string                  `json:"model"`                 // id or ARN of the Bedrock model
 	Report        investigation.Report    `json:"report"`
-	NotSeen       []investigation.NotSeen `json:"not_seen,omitempty"`
+	NotSeen       []investigation.NotSeen `json:"not_seen,omitempty"` // what code noticed could not be seen
 	Usage         investigation.Usage     `json:"usage"`
-	Repeats       int                     `json:"repeats"`
-	ReportURI     string                  `json:"report_uri"`
+	Repeats       int                     `json:"repeats"`    // further events of this alarm within the window so far
+	ReportURI     string                  `json:"report_uri"` // s3://bucket/key of the report's text; empty: it could not be stored
 }
 
 type completionAlarm struct {
-	Name    string    `json:"name"`
-	ARN     string    `json:"arn"`
-	Account string    `json:"account"`
-	Region  string    `json:"region"`
-	Kind    string    `json:"kind"`
-	Reason  string    `json:"reason"`
-	Time    time.Time `json:"time"`
+	Name    string    `json:"name"`    // 1 to 255 characters
+	ARN     string    `json:"arn"`     // of the alarm
+	Account string    `json:"account"` // 12 digits
+	Region  string    `json:"region"`  // such as eu-central-1
+	Kind    string    `json:"kind"`    // metric, composite or anomaly
+	Reason  string    `json:"reason"`  // CloudWatch's words
+	Time    time.Time `json:"time"`    // of the transition, UTC
 }
 
 // Completion is the detail of the completion event, at most maxBytes long: its lists and then its texts

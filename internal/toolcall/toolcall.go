@@ -19,11 +19,11 @@ type Request struct {
 // Answer is what the tool says of one call. A failed snippet is an answer with Success false, never
 // a function error.
 type Answer struct {
-	Success       bool            `json:"success"`
+	Success       bool            `json:"success"`                 // whether the code ran to its end
 	Output        string          `json:"output"`                  // what a reader wants: stdout, stderr, result or error, in this order
 	Result        json.RawMessage `json:"result"`                  // JSON value of `result` or of the last expression; null when there is none
 	Stdout        string          `json:"stdout"`                  // head and tail kept when long; the cut is said in the text
-	Stderr        string          `json:"stderr"`                  //
+	Stderr        string          `json:"stderr"`                  // likewise
 	Error         string          `json:"error,omitempty"`         // what went wrong and what to do, with the snippet's traceback
 	ErrorType     string          `json:"error_type,omitempty"`    // Python class name, or TimeLimit, MemoryLimit, OutputLimit, Crashed
 	ExecutionTime float64         `json:"execution_time"`          // seconds
@@ -37,11 +37,11 @@ type Answer struct {
 
 // AWSCall is one request that the code made of AWS.
 type AWSCall struct {
-	Service    string `json:"service"`   // IAM prefix or endpoint prefix, such as "logs"
-	Operation  string `json:"operation"` // such as "FilterLogEvents"
-	Region     string `json:"region"`
+	Service    string `json:"service"`              // IAM prefix or endpoint prefix, such as "logs"
+	Operation  string `json:"operation"`            // such as "FilterLogEvents"
+	Region     string `json:"region"`               // such as eu-central-1
 	Status     int    `json:"status"`               // HTTP status; 0: never answered
-	DurationMS int64  `json:"duration_ms"`          //
+	DurationMS int64  `json:"duration_ms"`          // milliseconds until the answer was complete
 	ErrorCode  string `json:"error_code,omitempty"` // such as "AccessDeniedException"
 	Refused    string `json:"refused,omitempty"`    // why the broker did not send it
 }
@@ -49,9 +49,9 @@ type AWSCall struct {
 // Status says which layers of the sandbox are active in this environment.
 type Status struct {
 	Python string            `json:"python"` // version of the interpreter
-	Boto3  string            `json:"boto3"`
+	Boto3  string            `json:"boto3"`  // its version
 	Layers map[string]string `json:"layers"` // such as "seccomp": "active" or "seccomp": "refused: operation not permitted"
-	Limits map[string]string `json:"limits"`
+	Limits map[string]string `json:"limits"` // by name, with their units
 }
 
 // Text is what the call brought, in the order in which it is read; findings are checked against it, and
