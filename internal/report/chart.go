@@ -131,11 +131,12 @@ func (e evaluation) breaches(value, threshold float64) bool {
 type scale struct{ low, high, from, to float64 }
 
 func (s scale) at(v float64) float64 {
-	if s.high == s.low {
+	// Divided before subtracting, so that the greatest numbers do not overflow; the smallest come to nothing.
+	span := s.high/2 - s.low/2
+	if span == 0 {
 		return (s.from + s.to) / 2
 	}
-	// Divided before subtracting, so that the greatest numbers do not overflow.
-	return round(s.from + (v/2-s.low/2)/(s.high/2-s.low/2)*(s.to-s.from))
+	return round(s.from + (v/2-s.low/2)/span*(s.to-s.from))
 }
 
 // round keeps a tenth of a unit, which is less than can be seen.

@@ -35,7 +35,7 @@ var (
 	headingLine = regexp.MustCompile(`^#{1,6}\s+(.*?)\s*#*$`)
 	itemLine    = regexp.MustCompile(`^\s*(?:[-*•]|(\d{1,3})[.)])\s+(.*)$`)
 	ruleLine    = regexp.MustCompile(`^\s*(?:-{3,}|\*{3,}|_{3,}|={3,})\s*$`)
-	inlineMark  = regexp.MustCompile("`+([^`]+)`+|\\*\\*([^*]+)\\*\\*|__([^_]+)__|\\[([^\\]]+)\\]\\((https?://[^\\s)]+)\\)")
+	inlineMark  = regexp.MustCompile("`+([^`]+)`+|\\*\\*([^*]+)\\*\\*|__([^_]+)__|\\[([^\\[\\]]+)\\]\\((https?://[^\\s)]+)\\)")
 )
 
 // prose splits text into blocks. Each of its lines is a block, since those who break lines mean it.

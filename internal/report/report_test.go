@@ -1,0 +1,381 @@
+package report_test
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+)
+
+// sample is the record of a whole investigation, as a bucket holds it.
+func sample(t testing.TB) *investigation.Record {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/sample-report/report.json")
+	require.NoError(t, err)
+	rec := &investigation.Record{}
+	require.NoError(t, json.Unmarshal(text, rec))
+	return rec
+}
+
+var keys = report.Keys{HTML: "reports/2026/01/15/r.html", Text: "reports/2026/01/15/r.txt", JSON: "reports/2026/01/15/r.json"}
+
+func linksOf(rec *investigation.Record) report.Links {
+	return report.LinksFor(rec, "reports-bucket", keys, "/aws/lambda/triage")
+}
+
+// records are what the forms must be able to show.
+func records(t testing.TB) map[string]*investigation.Record {
+	fallback := sample(t)
+	fallback.Outcome, fallback.OutcomeWhy = investigation.OutcomeFallback, "AccessDeniedException: no access to the model."
+	fallback.Report, fallback.Rounds = investigation.Report{}, nil
+	huge := sample(t)
+	long := strings.Repeat("The pool of connections is exhausted, and so the orders wait. ", 400)
+	huge.Report.Summary, huge.Report.RootCause, huge.Report.Impact = long, long, long
+	for range 200 {
+		huge.Report.Findings = append(huge.Report.Findings, huge.Report.Findings...)[:min(300, 2*len(huge.Report.Findings))]
+		huge.Report.Prevention = append(huge.Report.Prevention, long)
+	}
+	writing := sample(t)
+	writing.Alarm.Name = strings.Repeat("注文エラー🚨", 42)
+	writing.Report.Summary, writing.Report.RootCause = strings.Repeat("注文が失敗する。", 3000), strings.Repeat("خطأ في الطلب ", 2000)
+	return map[string]*investigation.Record{
+		"sample": sample(t), "fallback": fallback, "huge": huge, "another script": writing,
+		"empty": {}, "hostile": hostile(t), "no report stored": withoutReport(sample(t)),
+	}
+}
+
+func withoutReport(rec *investigation.Record) *investigation.Record {
+	rec.ReportURI = ""
+	return rec
+}
+
+// hostile has the worst that a log line can bring in each text that is shown first.
+func hostile(t testing.TB) *investigation.Record {
+	const text = "x\x00\x1b[2J\r\nSubject: owned\u202e\u2028 <!channel> @here <script>alert(1)</script> \xff **bold** `code` [a](https://evil.example)"
+	rec := sample(t)
+	rec.Alarm.Name, rec.Alarm.Reason, rec.Alarm.Description, rec.Alarm.Region = text, text, text, text
+	rec.OutcomeWhy, rec.Model, rec.ID = text, text, text
+	rec.Report.Summary, rec.Report.RootCause, rec.Report.Impact, rec.Report.FreeText = text, text, text, text
+	rec.Report.Severity, rec.Report.Confidence = text, text
+	rec.Report.Actions = []investigation.Action{{Text: text, Command: text}}
+	rec.Report.Findings = []investigation.Finding{{Statement: text, Confidence: text, Evidence: []investigation.Citation{{Call: -1, Quote: text, Found: true}}}}
+	rec.Report.NotSeen = []string{text}
+	rec.Together = []investigation.Related{{Name: text, ARN: text, State: text, Reason: text}}
+	rec.SeenBefore = []investigation.Past{{ID: text, Cause: text, ReportURI: text}}
+	return rec
+}
+
+func TestSubjectFitsEveryMailProgram(t *testing.T) {
+	for name, rec := range records(t) {
+		t.Run(name, func(t *testing.T) {
+			subject := report.Subject(rec)
+			assert.Less(t, len(subject), 100, subject)
+			assert.Regexp(t, `^\[[A-Z]+\] [ -~]*: (cause (confirmed|likely|not found)|needs a human)$`, subject)
+		})
+	}
+	rec := sample(t)
+	rec.Alarm.Name = strings.Repeat("a", 255)
+	assert.Regexp(t, `^\[HIGH\] a+\.\.\.: cause confirmed$`, report.Subject(rec), "the verdict is never cut")
+}
+
+var (
+	markdown = regexp.MustCompile("\\*\\*|^#|```|\\]\\(")
+	address  = regexp.MustCompile(`^https://`)
+)
+
+func TestTextReadsWellAndSaysTheVerdictFirst(t *testing.T) {
+	for name, rec := range records(t) {
+		t.Run(name, func(t *testing.T) {
+			text := report.Notification(rec, linksOf(rec), 200_000)
+			verdict, _, _ := strings.Cut(text, "\n")
+			assert.Regexp(t, `Cause (confirmed by evidence|likely, not proven|not established)\.|Needs a human`, verdict)
+			for _, line := range strings.Split(text, "\n") {
+				if strings.HasPrefix(line, "    ") || address.MatchString(line) || !strings.Contains(strings.TrimLeft(line, " "), " ") {
+					continue // a command or an address, which are there to be copied, or one long word
+				}
+				assert.LessOrEqual(t, utf8.RuneCountInString(line), 70, line)
+				if name != "hostile" { // whose name and reason hold marks, and are shown as they are
+					assert.NotRegexp(t, markdown, line)
+				}
+			}
+			assertClean(t, text)
+		})
+	}
+}
+
+// assertClean finds what a terminal or a mail program acts upon.
+func assertClean(t *testing.T, text string) {
+	t.Helper()
+	assert.True(t, utf8.ValidString(text), "not UTF-8")
+	bad := strings.IndexFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028'
+	})
+	assert.Equal(t, -1, bad, "a control character in %q", text[max(0, bad-20):min(len(text), max(0, bad)+20)])
+}
+
+func TestMarkdownOfTheModelIsTakenOutOfThePlainText(t *testing.T) {
+	rec := sample(t)
+	rec.Report.Summary = "## Verdict\nThe **role** lost `dynamodb:GetItem`, see [docs](https://docs.aws.amazon.com/x) and [1].\n- one\n* two\n```sh\naws sts get-caller-identity\n```"
+	text := report.Notification(rec, linksOf(rec), 100_000)
+	assert.Contains(t, text, "Verdict\nThe role lost dynamodb:GetItem, see docs\n(https://docs.aws.amazon.com/x) and [1].")
+	assert.Contains(t, text, "\n- one\n- two\n    aws sts get-caller-identity\n")
+}
+
+func TestNotificationFitsWhateverTheLimitAndSaysWhatIsMissing(t *testing.T) {
+	for name, rec := range records(t) {
+		whole := report.Notification(rec, linksOf(rec), math.MaxInt)
+		for _, limit := range []int{0, 10, 500, 3000, 8000, 30_000, 256 << 10} {
+			text := report.Notification(rec, linksOf(rec), limit)
+			assert.LessOrEqual(t, len(text), limit, name)
+			assertClean(t, text)
+			if limit >= 8000 && len(whole) > limit {
+				assert.Regexp(t, `Shortened for this message|Left out of this message|\[cut here\]`, text, "%s at %d", name, limit)
+				assert.Contains(t, text, "IMMEDIATE ACTIONS", "%s at %d: what to do is never left out", name, limit)
+			}
+			if len(whole) <= limit {
+				assert.Equal(t, whole, text)
+			}
+		}
+	}
+}
+
+func TestCommandsStayWhole(t *testing.T) {
+	rec := sample(t)
+	command := "aws logs filter-log-events --log-group-name '/aws/lambda/x' --filter-pattern '?ERROR ?Exception' --query 'events[].message' --output text | sort | uniq -c"
+	rec.Report.Actions = []investigation.Action{{Text: "Look.", Command: command}}
+	assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "\n    "+command+"\n")
+}
+
+func TestWithoutAConclusionThereAreStepsThatAlwaysHelp(t *testing.T) {
+	rec := records(t)["fallback"]
+	rec.Alarm.Name = "it's; rm -rf /"
+	text := report.Notification(rec, linksOf(rec), 100_000)
+	assert.Contains(t, text, "Needs a human")
+	assert.Contains(t, text, "NOTE: AccessDeniedException: no access to the model.")
+	assert.Contains(t, text, `aws cloudwatch describe-alarm-history --region us-east-1 --alarm-name 'it'\''s; rm -rf /' --max-records 20`)
+	rec.Alarm.Name = "--profile=evil"
+	assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "--alarm-name='--profile=evil'")
+}
+
+func TestFindingsThatDoNotStandAreMarkedInEveryForm(t *testing.T) {
+	rec := sample(t)
+	rec.Report.Findings[0].Verified, rec.Report.Findings[0].Problem = false, "quote not found in the output of tool call 1"
+	rec.Report.Downgraded = "the model called the cause confirmed, but nothing supports it"
+	text := report.Text(rec, linksOf(rec))
+	assert.Contains(t, strings.Join(strings.Fields(text), " "), "UNVERIFIED: quote not found in the output of tool call 1")
+	assert.Contains(t, strings.Join(strings.Fields(text), " "), "Doubt: the model called the cause confirmed, but nothing supports it.")
+	page, err := report.HTML(rec, linksOf(rec))
+	require.NoError(t, err)
+	assert.Contains(t, string(page), "quote not found in the output of tool call 1")
+}
+
+func TestLinksOfEveryPartitionLeadToItsConsole(t *testing.T) {
+	for partition, want := range map[string]string{
+		"aws":        "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#alarmsV2:alarm/a%2Fb%20%E6%B3%A8%26%23",
+		"aws-cn":     "https://cn-north-1.console.amazonaws.cn/cloudwatch/home?region=cn-north-1#alarmsV2:alarm/a%2Fb%20%E6%B3%A8%26%23",
+		"aws-us-gov": "https://us-gov-west-1.console.amazonaws-us-gov.com/cloudwatch/home?region=us-gov-west-1#alarmsV2:alarm/a%2Fb%20%E6%B3%A8%26%23",
+	} {
+		rec := sample(t)
+		rec.Alarm.Name, rec.Alarm.Partition = "a/b 注&#", partition
+		rec.Alarm.Region = regexp.MustCompile(`^https://([^.]+)`).FindStringSubmatch(want)[1]
+		links := linksOf(rec)
+		assert.Equal(t, want, links.Alarm)
+		assert.Contains(t, links.Report, "/s3/object/reports-bucket?region="+rec.Alarm.Region+"&prefix=reports%2F2026%2F01%2F15%2Fr.html")
+		assert.Contains(t, links.Logs, "#logsV2:log-groups/log-group/$252Faws$252Flambda$252Ftriage")
+	}
+	rec := sample(t)
+	rec.Alarm.Partition = "aws-iso-z"
+	assert.Empty(t, linksOf(rec), "no link is better than one that leads elsewhere")
+	rec.Alarm.Partition, rec.Alarm.Region = "aws", "evil.example/x"
+	assert.Empty(t, linksOf(rec))
+}
+
+// shownCard is what a chat client shows of a card.
+type shownCard struct {
+	Version, Source, ID string
+	Content             struct {
+		Title, Description  string
+		NextSteps, Keywords []string
+	}
+	Metadata struct{ ThreadID, Summary, EventType string }
+}
+
+func cardOf(t *testing.T, raw []byte, err error) shownCard {
+	t.Helper()
+	require.NoError(t, err)
+	var c shownCard
+	require.NoError(t, json.Unmarshal(raw, &c))
+	return c
+}
+
+func TestCardFitsChatAndCallsNobody(t *testing.T) {
+	for name, rec := range records(t) {
+		t.Run(name, func(t *testing.T) {
+			raw, err := report.Card(rec, linksOf(rec))
+			c := cardOf(t, raw, err)
+			assert.Less(t, len(raw), 250<<10, "SNS takes no more")
+			assert.LessOrEqual(t, utf8.RuneCountInString(c.Content.Description), 2900)
+			assert.LessOrEqual(t, utf8.RuneCountInString(c.Content.Title), 250)
+			for _, text := range append([]string{c.Content.Title, c.Content.Description, c.Metadata.Summary}, c.Content.NextSteps...) {
+				for _, call := range []string{"<!channel>", "@here", "@channel", "<@", "<script"} {
+					assert.NotContains(t, text, call)
+				}
+				assertClean(t, text)
+			}
+		})
+	}
+}
+
+func TestCardsOfAnAlarmShareAThreadAndThoseOfOthersDoNot(t *testing.T) {
+	first := sample(t)
+	raw, err := report.Card(first, linksOf(first))
+	one := cardOf(t, raw, err)
+	again := sample(t)
+	again.ID = "another"
+	raw, err = report.Card(again, linksOf(again))
+	assert.Equal(t, one.Metadata.ThreadID, cardOf(t, raw, err).Metadata.ThreadID)
+	raw, err = recovery(first).Card()
+	recovered := cardOf(t, raw, err)
+	assert.Equal(t, one.Metadata.ThreadID, recovered.Metadata.ThreadID)
+	assert.NotEqual(t, one.ID, recovered.ID)
+	again.Alarm.ARN += "-2"
+	raw, err = report.Card(again, linksOf(again))
+	assert.NotEqual(t, one.Metadata.ThreadID, cardOf(t, raw, err).Metadata.ThreadID)
+}
+
+func recovery(rec *investigation.Record) report.Recovery {
+	alarm := rec.Alarm
+	alarm.State, alarm.Time, alarm.Reason = alarmevent.StateOK, rec.StartedAt.Add(7*time.Minute), "Threshold Crossed: no datapoint was greater."
+	return report.Recovery{Alarm: &alarm, Investigation: rec.ID, StartedAt: rec.StartedAt, ReportURI: rec.ReportURI}
+}
+
+func TestRecoverySaysWhenAndWhereTheReportIs(t *testing.T) {
+	r := recovery(sample(t))
+	assert.Equal(t, "RECOVERED: order-service-errors", r.Subject())
+	text := strings.Join(strings.Fields(r.Text()), " ")
+	assert.Contains(t, text, "The alarm order-service-errors is OK again since 2026-01-15 03:19:04 UTC, 7m0s after its investigation began.")
+	assert.Contains(t, text, r.ReportURI)
+	assert.Contains(t, text, "console.aws.amazon.com")
+	r = recovery(hostile(t))
+	assert.Less(t, len(r.Subject()), 100)
+	assert.Regexp(t, `^[ -~]+$`, r.Subject())
+	assertClean(t, r.Text())
+}
+
+func TestSeenBeforeIsShownInEveryForm(t *testing.T) {
+	rec := sample(t)
+	rec.SeenBefore = []investigation.Past{{Time: rec.Alarm.Time.AddDate(0, 0, -6), Outcome: investigation.OutcomeCompleted, Cause: "The same policy was changed by hand.",
+		ReportURI: "s3://reports-bucket/reports/2026/01/09/x.txt"}}
+	page, err := report.HTML(rec, linksOf(rec))
+	require.NoError(t, err)
+	for name, text := range map[string]string{"text": report.Notification(rec, linksOf(rec), 100_000), "page": string(page)} {
+		assert.Contains(t, text, "The same policy was changed by hand.", name)
+		assert.Contains(t, text, "2026-01-09 03:12", name)
+	}
+}
+
+func TestPageHoldsNothingOfTheTextsAsMarkup(t *testing.T) {
+	for name, rec := range records(t) {
+		page, err := report.HTML(rec, linksOf(rec))
+		require.NoError(t, err, name)
+		assert.NotContains(t, string(page), "<script", name)
+		assert.Contains(t, string(page), `default-src 'none'`, name)
+		assert.Less(t, len(page), 300_000, name)
+		assertClean(t, string(page))
+	}
+}
+
+func TestChartsSurviveAnyNumbers(t *testing.T) {
+	rec := sample(t)
+	at := func(values ...float64) []investigation.Point {
+		var points []investigation.Point
+		for i, v := range values {
+			points = append(points, investigation.Point{Time: rec.Alarm.Time.Add(time.Duration(i-len(values)) * time.Minute), Value: v})
+		}
+		return points
+	}
+	nan, infinite := math.NaN(), math.Inf(1)
+	for name, s := range map[string]investigation.Series{
+		"no points": {}, "one": {Points: at(3)}, "all the same": {Points: at(0, 0, 0)}, "not numbers": {Points: at(nan, infinite, 1, -infinite), Threshold: &nan},
+		"greatest": {Points: at(math.MaxFloat64, -math.MaxFloat64)}, "smallest": {Points: at(5e-324, 0)},
+		"band": {Points: at(1, 2, 9), Lower: at(0, 1, 2), Upper: at(2, 3, 4)}, "no period": {Period: -5, Points: at(1, 2)},
+	} {
+		rec.Evidence.Series = []investigation.Series{s}
+		page, err := report.HTML(rec, linksOf(rec))
+		require.NoError(t, err, name)
+		for _, drawn := range regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(string(page), -1) {
+			assert.NotRegexp(t, `NaN|Inf\b`, drawn, name)
+		}
+		assertClean(t, report.Text(rec, linksOf(rec)))
+	}
+}
+
+func TestJSONIsTheRecordAndHasListsWhereThereIsNothing(t *testing.T) {
+	rec := sample(t)
+	text, err := report.JSON(rec)
+	require.NoError(t, err)
+	var back investigation.Record
+	require.NoError(t, json.Unmarshal(text, &back))
+	again, err := report.JSON(&back)
+	require.NoError(t, err)
+	assert.JSONEq(t, string(text), string(again))
+	for name, rec := range records(t) {
+		text, err := report.JSON(rec)
+		require.NoError(t, err, name)
+		assert.NotRegexp(t, `"(rounds|findings|immediate_actions|prevention|monitoring|points)": null`, string(text), name)
+	}
+}
+
+func TestCompletionEventFitsItsLimitAndKeepsTheVerdict(t *testing.T) {
+	for name, rec := range records(t) {
+		for _, limit := range []int{240 << 10, 20_000, 4_000} {
+			detail, err := report.Completion(rec, limit)
+			if name == "another script" && limit == 4_000 || name == "hostile" && limit == 4_000 {
+				continue // the alarm's name alone takes much of it
+			}
+			require.NoError(t, err, "%s at %d", name, limit)
+			assert.LessOrEqual(t, len(detail), limit, name)
+			var event struct {
+				Outcome investigation.Outcome
+				Report  struct{ Confidence investigation.Confidence }
+			}
+			require.NoError(t, json.Unmarshal(detail, &event), name)
+			assert.Equal(t, rec.Outcome, event.Outcome, name)
+		}
+	}
+}
+
+func FuzzForms(f *testing.F) {
+	for _, seed := range []string{"", "plain", "\x00\xff<b>&\u202e", strings.Repeat("注", 3000), "```\n# x\n**", "- a\n1. b\n[x](y)"} {
+		f.Add(seed, 2000)
+	}
+	base := sample(f)
+	f.Fuzz(func(t *testing.T, text string, limit int) {
+		rec := *base
+		rec.Alarm.Name, rec.Report.Summary, rec.Report.RootCause, rec.Report.FreeText = text, text, text, text
+		rec.Report.Findings = []investigation.Finding{{Statement: text, Evidence: []investigation.Citation{{Call: 1, Quote: text, Found: true}}}}
+		rec.Report.Actions = []investigation.Action{{Text: text, Command: text}}
+		limit = max(0, limit) % 300_000
+		mail := report.Notification(&rec, linksOf(&rec), limit)
+		assert.LessOrEqual(t, len(mail), limit)
+		assertClean(t, mail)
+		assert.Less(t, len(report.Subject(&rec)), 100)
+		page, err := report.HTML(&rec, linksOf(&rec))
+		require.NoError(t, err)
+		assert.NotContains(t, string(page), "<script")
+		raw, err := report.Card(&rec, linksOf(&rec))
+		assert.NotContains(t, cardOf(t, raw, err).Content.Description, "<!")
+	})
+}
