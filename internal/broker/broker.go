@@ -10,6 +10,7 @@
 package broker
 
 import (
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -76,6 +77,7 @@ func New(o Options) (*Broker, error) {
 		b.transport = newTransport()
 	}
 	go theTables() // while Python starts
+	go x509.SystemCertPool()
 	if b.now == nil {
 		b.now = time.Now
 	}

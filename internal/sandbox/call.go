@@ -145,13 +145,12 @@ func (c *call) run(ctx context.Context, z *zygote, snapshot func() snapshot) (to
 	c.request.Processes = c.before.threads + MaxProcesses
 	go c.send()
 	// Forking slows a call down that computes, and is free while one waits.
-	next := sync.OnceFunc(func() { z.replace(pid) })
-	timer := time.AfterFunc(longCall, next)
+	timer := time.AfterFunc(longCall, func() { z.replace(pid) })
 	output := c.collect()
 	frame := c.read()
 	ended := c.wait(ctx, z, output, frame)
 	timer.Stop()
-	next()
+	z.replace(pid)
 	c.kill()
 	c.settle(output)
 	c.hangUp()

@@ -317,7 +317,8 @@ func (s *spare) give(fds []int) error {
 	return errors.Join(err, sendErr)
 }
 
-// replace tells the zygote that a child is used up or gone, so that it forks the next.
+// replace tells the zygote that a child is used, has ended, or is gone, so that it forks the next unless it
+// has a good one.
 func (z *zygote) replace(pid int) {
 	// A zygote that is gone is noticed by its reader.
 	_, _ = z.control.Write(strconv.AppendInt(nil, int64(pid), 10))

@@ -23,6 +23,8 @@ from . import confine, dates, modules, source, values
 MAX_ERROR = 16_000  # characters of an error text
 ALARM_REPEAT = 0.1  # seconds after which an ignored time limit ends the process
 
+_GARBAGE = 20_000  # objects after which it is looked for: a call ends soon, and much of it is parsing
+
 _encode = json.JSONEncoder(ensure_ascii=True).encode
 
 
@@ -107,6 +109,7 @@ class Stage:
         attach(fds.broker)
         request = _receive(fds.request)
         _enter(request)
+        gc.set_threshold(_GARBAGE)
         gc.enable()
         clock = _arm(request.seconds, leave)
         try:

@@ -5,7 +5,7 @@ Protocol with the supervisor, over a SOCK_SEQPACKET socket that is descriptor CO
     supervisor -> {"filter": hex, "pid_slots": [..], "search": [..], "warm": [..]}     once
     zygote     -> {"t": "spare", "pid": 7} and a descriptor, the spare's channel       whenever one is forked
     zygote     -> {"t": "ready", "python": "3.13.0", "boto3": "1.40.0"}
-    supervisor -> b"7"                                                                 spare 7 is used up or gone
+    supervisor -> b"7"                                                                 spare 7 is used, has ended, or is gone
     zygote     -> {"t": "exit", "pid": 7, "status": 0, "maxrss": 40960}               for every child
 
 A spare's channel is a SOCK_SEQPACKET socket too. The supervisor gives it the call itself, so that no call
@@ -52,12 +52,12 @@ class Zygote:
 
         aws_transport.install()
         self._attach = aws_transport.attach
-        self._later: List[Callable[[], Any]] = [modules.load_rest]
-        if self._filter.program:
-            self._later.append(confine.native)
-        self._later.extend(functools.partial(_make_client, name) for name in hello["warm"])
+        self._later: List[Callable[[], Any]] = [functools.partial(_make_client, name) for name in hello["warm"]]
+        # The first client brings what all have in common, which saves most.
+        self._later[1:1] = [modules.load_rest, confine.native] if self._filter.program else [modules.load_rest]
         self._called = False
         self._spare = 0
+        self._stale = False  # more was prepared since the spare was forked
         self._wake, wake_in = os.pipe()
         os.set_blocking(self._wake, False)
         os.set_blocking(wake_in, False)
@@ -94,22 +94,25 @@ class Zygote:
         return 0 if self._called else FIRST_CALL_MS
 
     def _prepare(self) -> None:
-        """Does one more thing that saves calls time, and forks a spare that has it."""
+        """Does one more thing that saves calls time."""
         self._later.pop(0)()
-        self._fork()
+        self._stale = True
+        if not self._later:
+            self._fork()
 
     def _replace(self) -> None:
-        """Forks anew, unless a spare was forked since the one that the supervisor has used."""
+        """Forks anew, unless the spare is another than the one that the supervisor has used, and up to date."""
         message = self._control.recv(16)
         if not message:
             os._exit(0)
         self._called = True
-        if int(message) == self._spare:
+        if int(message) == self._spare or self._stale:
             self._fork()
 
     def _fork(self) -> None:
         # What there is now stays: the children's garbage collections shall not touch, and so copy, it.
         gc.freeze()
+        self._stale = False
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._spare = os.fork()
         if self._spare == 0:
