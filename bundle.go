@@ -113,18 +113,23 @@ func (l *pythonLayer) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *b
 	return jsii.Bool(true)
 }
 
-// pythonExecutable is the interpreter of the tool's runtime, by the name that it is installed under.
-const pythonExecutable = "python3.13"
+// pythonVersion is that of the tool's runtime. Compiled code is of one version.
+const pythonVersion = "3.13"
 
+// findPython looks for the runtime's Python under the names that it is installed under. Finding a name is
+// not enough: it may be another version's, or a version manager's that has none to start.
 func findPython() string {
-	python, err := exec.LookPath(pythonExecutable)
-	if err != nil {
-		return ""
+	for _, name := range []string{"python" + pythonVersion, "python3", "python"} {
+		python, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		version, err := exec.Command(python, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").Output()
+		if err == nil && strings.TrimSpace(string(version)) == pythonVersion {
+			return python
+		}
 	}
-	if exec.Command(python, "-I", "-c", "pass").Run() != nil { // a shim of a version manager, say
-		return ""
-	}
-	return python
+	return ""
 }
 
 func (l *pythonLayer) version() string {
