@@ -28,13 +28,19 @@ type program struct {
 	pids []int // instructions whose operand is to become the child's process id
 }
 
-// newProgram starts a filter that refuses every system call of another architecture.
+// x32Bit marks the numbers of x86's second table of system calls, which shares the architecture's name and
+// would pass each comparison with a usual number (seccomp(2), "Filtering on x86-64").
+const x32Bit = 0x40000000
+
+// newProgram starts a filter that refuses every system call of another architecture, or of another table.
 func newProgram() *program {
 	p := &program{}
 	p.load(offsetArch)
 	p.jumpUnless(nativeArch, 0, 1)
 	p.answer(answerEPERM)
 	p.load(offsetNumber)
+	p.code = append(p.code, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, Jt: 0, Jf: 1, K: x32Bit})
+	p.answer(answerEPERM)
 	return p
 }
 
