@@ -207,6 +207,11 @@ result = 2`, success: true, says: "2"},
 while True: f.write(b"x" * 10**6)`, kind: "OSError", says: "File too large"},
 	{name: "disk: files elsewhere", code: `open(os.path.join(os.path.dirname(os.getcwd()), "left"), "w").write("x")
 result = "written"`},
+	{name: "disk: many files in many directories", code: `for i in range(40):
+    os.makedirs(f"d{i}/e/f")
+    for j in range(50):
+        open(f"d{i}/e/f/{j}", "w").write("x" * 100)
+print(sum(len(files) for _, _, files in os.walk(".")))`, success: true, says: "2000"},
 	{name: "disk: directory that cannot be entered", code: `os.makedirs("a/b"); open("a/b/c", "w"); os.chmod("a/b", 0); os.chmod("a", 0)`, success: true},
 	{name: "disk: overwriting the harness", code: `import alarmtriage_tool.runner as r
 open(r.__file__, "a")`},
