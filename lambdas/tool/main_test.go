@@ -1,0 +1,220 @@
+package main_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+)
+
+var binary struct {
+	directory string
+	build     func() error
+}
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	directory, err := os.MkdirTemp("", "alarmtriage-tool-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(directory)
+	binary.directory = directory
+	binary.build = sync.OnceValue(func() error {
+		build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(directory, "tool"), ".")
+		build.Stderr = os.Stderr
+		return build.Run()
+	})
+	return m.Run()
+}
+
+// tool is the deployed function with these settings; AWS answers whatever it is asked.
+func tool(t *testing.T, settings map[string]string) (invoke func(payload string) lambdahost.Answer, logged *log) {
+	t.Helper()
+	require.NoError(t, binary.build())
+	python, err := moto.Tool("python")
+	require.NoError(t, err)
+	layer := t.TempDir()
+	require.NoError(t, os.Symlink(filepath.Join(moto.Root(), "pythonlayer"), filepath.Join(layer, "python")))
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-amz-json") {
+			io.WriteString(w, "{}")
+			return
+		}
+		io.WriteString(w, "<Answer/>")
+	}))
+	t.Cleanup(aws.Close)
+	env := map[string]string{
+		"ALARMTRIAGE_LAYER": layer, "AWS_ENDPOINT_URL": aws.URL,
+		"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_SESSION_TOKEN": "testing",
+	}
+	maps.Copy(env, settings)
+	logged = &log{}
+	host, err := lambdahost.New(lambdahost.Options{Log: logged})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = host.Close() })
+	require.NoError(t, host.Add(lambdahost.Function{
+		Name: "tool", Command: []string{filepath.Join(binary.directory, "tool"), python, "bootstrap.py"}, Timeout: 20 * time.Second, MemoryMB: 1024, Env: env,
+	}))
+	return func(payload string) lambdahost.Answer {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		answer, err := host.Invoke(ctx, "tool", []byte(payload))
+		require.NoError(t, err)
+		return answer
+	}, logged
+}
+
+// log is what the function wrote of itself.
+type log struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *log) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(text)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func command(code string) string {
+	payload, err := json.Marshal(toolcall.Request{Command: code})
+	if err != nil {
+		panic(err)
+	}
+	return string(payload)
+}
+
+func decoded(t *testing.T, answer lambdahost.Answer) toolcall.Answer {
+	t.Helper()
+	require.Empty(t, answer.FunctionError, string(answer.Payload))
+	var a toolcall.Answer
+	require.NoError(t, json.Unmarshal(answer.Payload, &a), string(answer.Payload))
+	return a
+}
+
+func TestSecretsAreRedactedAsTheSettingsSay(t *testing.T) {
+	const code = `print("password=hunter2-canary", "ticket INC-4711")`
+	for name, test := range map[string]struct {
+		settings   map[string]string
+		want       string
+		redactions int
+	}{
+		"by default":          {nil, "password=[redacted: secret] ticket INC-4711\n", 1},
+		"switched off":        {map[string]string{config.EnvRedact: "false"}, "password=hunter2-canary ticket INC-4711\n", 0},
+		"patterns of its own": {map[string]string{config.EnvRedactPatterns: `["INC-[0-9]+"]`}, "password=[redacted: secret] ticket [redacted: own pattern]\n", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			invoke, _ := tool(t, test.settings)
+			a := decoded(t, invoke(command(code)))
+			assert.Equal(t, test.want, a.Stdout)
+			assert.Equal(t, test.redactions, a.Redactions)
+		})
+	}
+}
+
+// Each of these reads or writes is refused or sent as the settings say, whatever the role allows.
+func TestTheBrokerKeepsToTheSettings(t *testing.T) {
+	const code = `
+import contextlib
+for service, operation, parameters in (
+    ("logs", "describe_log_groups", {}),
+    ("ec2", "get_console_output", {"InstanceId": "i-1"}),
+    ("lambda", "get_function", {"FunctionName": "f"}),
+    ("cognito-idp", "list_users", {"UserPoolId": "eu-west-1_aaaaaaaaa"}),
+    ("sts", "assume_role", {"RoleArn": "arn:aws:iam::111122223333:role/x", "RoleSessionName": "investigation"}),
+    ("ssm", "get_parameter", {"Name": "x"}),
+):
+    with contextlib.suppress(Exception):
+        getattr(boto3.client(service), operation)(**parameters)
+`
+	all := []string{"logs:DescribeLogGroups", "ec2:GetConsoleOutput", "lambda:GetFunction", "cognito-idp:ListUsers", "sts:AssumeRole", "ssm:GetParameter"}
+	for name, test := range map[string]struct {
+		settings map[string]string
+		sent     []string
+	}{
+		"by default":       {nil, []string{"logs:DescribeLogGroups"}},
+		"opened reads":     {map[string]string{config.EnvOpenReads: config.ReadsHostOutput + "," + config.ReadsSourceCode}, []string{"logs:DescribeLogGroups", "ec2:GetConsoleOutput", "lambda:GetFunction"}},
+		"personal data":    {map[string]string{config.EnvOpenReads: config.ReadsPersonalData}, []string{"logs:DescribeLogGroups", "cognito-idp:ListUsers"}},
+		"allowed actions":  {map[string]string{config.EnvAllowedActions: "sts:AssumeRole,ssm:*"}, []string{"logs:DescribeLogGroups", "sts:AssumeRole"}},
+		"denied actions":   {map[string]string{config.EnvDeniedActions: "logs:Describe*"}, nil},
+		"denied and given": {map[string]string{config.EnvDeniedActions: "sts:*", config.EnvAllowedActions: "sts:AssumeRole"}, []string{"logs:DescribeLogGroups"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			invoke, _ := tool(t, test.settings)
+			a := decoded(t, invoke(command(code)))
+			require.True(t, a.Success, a.Output)
+			var listed, sent []string
+			for _, call := range a.AWSCalls {
+				listed = append(listed, call.Service+":"+call.Operation)
+				if call.Refused == "" {
+					sent = append(sent, call.Service+":"+call.Operation)
+				}
+			}
+			assert.Equal(t, all, listed, "every request is listed, refused or not")
+			assert.Equal(t, test.sent, sent)
+			assert.Equal(t, len(all)-len(sent), a.Refusals)
+		})
+	}
+}
+
+func TestStatusSaysWhatProtects(t *testing.T) {
+	invoke, _ := tool(t, nil)
+	a := decoded(t, invoke(`{"status": true}`))
+	require.NotNil(t, a.Status)
+	assert.Equal(t, "active", a.Status.Layers["no credentials"])
+	assert.Equal(t, "active", a.Status.Layers["audit hook"])
+	assert.Contains(t, a.Status.Layers, "seccomp")
+	assert.Contains(t, a.Status.Layers, "landlock")
+	assert.Regexp(t, `^3\.`, a.Status.Python)
+	assert.Regexp(t, `^1\.`, a.Status.Boto3)
+	assert.NotEmpty(t, a.Status.Limits)
+	assert.True(t, decoded(t, invoke(command("1 + 1"))).Success, "and the next call works")
+}
+
+func TestSettingsAndEventsThatAreWrongAreNamed(t *testing.T) {
+	for name, test := range map[string]struct {
+		settings map[string]string
+		payload  string
+		says     string
+	}{
+		"a pattern that is none":   {map[string]string{config.EnvRedactPatterns: `["("]`}, command("1"), "is no regular expression (RE2)"},
+		"patterns that are none":   {map[string]string{config.EnvRedactPatterns: `(`}, command("1"), config.EnvRedactPatterns + " must be a JSON array"},
+		"an endpoint that is not":  {map[string]string{"AWS_ENDPOINT_URL_LOGS": "nowhere"}, command("1"), `endpoint "nowhere" is not a URL`},
+		"an event of another kind": {nil, `["print(1)"]`, "cannot unmarshal"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			invoke, logged := tool(t, test.settings)
+			answer := invoke(test.payload)
+			require.NotEmpty(t, answer.FunctionError)
+			assert.Contains(t, string(answer.Payload)+logged.String(), test.says)
+		})
+	}
+}
