@@ -171,10 +171,17 @@ func (r *run) notify(ctx context.Context, keys store.Keys, storeErr error) error
 	return nil
 }
 
+// copyNote tells the reader of a repeated message that it is one: between the publication and the note of it
+// nobody can tell whether it went out.
+const copyNote = "NOTE: this may be a second copy: an earlier attempt to send it ended before it\ncould be noted down.\n\n"
+
 func (r *run) message(keys store.Keys, storeErr error) notify.Message {
 	note := ""
+	if r.maybeCopy {
+		note = copyNote
+	}
 	if storeErr != nil {
-		note = fmt.Sprintf("NOTE: the full report could not be stored and is tried again. %s\n%s\n\n",
+		note += fmt.Sprintf("NOTE: the full report could not be stored and is tried again. %s\n%s\n\n",
 			awsapi.Advice(storeErr), awsapi.Brief(storeErr))
 	}
 	body, err := guarded(func() ([]byte, error) {

@@ -31,7 +31,8 @@ type run struct {
 	budget budget
 	log    *slog.Logger
 
-	resumed bool // from a checkpoint
+	resumed   bool // from a checkpoint
+	maybeCopy bool // an earlier run may have sent the notification
 }
 
 // run goes from the claimed alarm to the settled claim.
@@ -45,6 +46,7 @@ func (r *run) run(ctx context.Context) (Result, error) {
 	}
 	at := r.lastCheckpoint(ctx)
 	if at.stage == stageFinished {
+		r.maybeCopy = true
 		return r.deliver(ctx)
 	}
 	saver := newSaver(r.rec, func(state []byte) error { return r.saveState(ctx, state) }, r.log)
