@@ -35,6 +35,7 @@ const (
 	maxRequests    = 2000     // requests
 	maxReceived    = 1 << 30  // bytes of all answers
 	maxListed      = 200      // requests in the audit trail
+	maxObserved    = 4 << 20  // bytes of an answer that is observed
 )
 
 // Options say for whom the broker speaks and where it may go.
@@ -47,6 +48,7 @@ type Options struct {
 	// AllowedActions are IAM actions, with wildcards, that may pass besides reads; DeniedActions are refused
 	// besides the usual ones.
 	AllowedActions, DeniedActions []string
+	Observe                       func(body []byte) // gets the bodies of answers up to 4 MB; nil: nothing does
 	Transport                     http.RoundTripper // nil: one that keeps connections to AWS alive between calls
 	Now                           func() time.Time  // nil: time.Now
 	Log                           *slog.Logger      // nil: nothing is logged
@@ -58,6 +60,7 @@ type Broker struct {
 	hosts       hosts
 	guard       guard
 	transport   http.RoundTripper
+	observe     func(body []byte)
 	signer      *v4.Signer
 	now         func() time.Time
 	log         *slog.Logger
@@ -72,7 +75,7 @@ func New(o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{credentials: o.Credentials, hosts: allowed, guard: newGuard(o.OpenReads, o.AllowedActions, o.DeniedActions), transport: o.Transport, now: o.Now, log: o.Log, signer: v4.NewSigner()}
+	b := &Broker{credentials: o.Credentials, hosts: allowed, guard: newGuard(o.OpenReads, o.AllowedActions, o.DeniedActions), transport: o.Transport, observe: o.Observe, now: o.Now, log: o.Log, signer: v4.NewSigner()}
 	if b.transport == nil {
 		b.transport = newTransport()
 	}

@@ -106,10 +106,13 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	}
 	defer response.Body.Close()
 	call.Status = response.StatusCode
-	errorBody, whole := s.forward(connection, response)
+	beginning, whole := s.forward(connection, response)
+	if s.broker.observe != nil {
+		s.broker.observe(beginning)
+	}
 	call.DurationMS = s.broker.now().Sub(start).Milliseconds()
 	if response.StatusCode >= http.StatusBadRequest {
-		call.ErrorCode = errorCode(response.Header, errorBody)
+		call.ErrorCode = errorCode(response.Header, beginning[:min(len(beginning), mostBeginning)])
 	}
 	s.note(call)
 	return whole
@@ -226,7 +229,7 @@ func (s *Session) forward(connection *bufio.Writer, response *http.Response) (be
 	}
 	// What comes piece by piece is passed on piece by piece; a short answer comes in one.
 	short := response.ContentLength >= 0 && response.ContentLength <= bufferSize
-	buffer := make([]byte, chunkSize(response.ContentLength))
+	buffer, most := make([]byte, chunkSize(response.ContentLength)), s.broker.mostKept()
 	for left := response.ContentLength; ; {
 		if !short && connection.Flush() != nil {
 			return beginning, false
@@ -234,7 +237,7 @@ func (s *Session) forward(connection *bufio.Writer, response *http.Response) (be
 		n, err := response.Body.Read(buffer)
 		left -= int64(n)
 		s.count(n)
-		if room := mostBeginning - len(beginning); room > 0 {
+		if room := most - len(beginning); room > 0 {
 			beginning = append(beginning, buffer[:min(n, room)]...)
 		}
 		if n > 0 && writeFrame(connection, int32(n), buffer[:n]) != nil {
@@ -255,6 +258,14 @@ const (
 	mostBeginning = 4096     // bytes of an answer in which the name of an error is looked for
 	mostChunk     = 64 << 10 // bytes of an answer that are passed on at once
 )
+
+// mostKept is how many bytes of an answer are kept while it is passed on.
+func (b *Broker) mostKept() int {
+	if b.observe != nil {
+		return maxObserved
+	}
+	return mostBeginning
+}
 
 func chunkSize(length int64) int {
 	if length < 0 || length > mostChunk {

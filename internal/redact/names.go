@@ -6,13 +6,13 @@ import (
 
 // secretName matches names after which a secret stands.
 var secretName = lazy(`(?i)(?:pass(?:word|wd|phrase)|passwd|^pwd$|_pwd$|secret|api[_.-]?key|private[_.-]?key|access[_.-]?token|auth[_.-]?token|` +
-	`security[_.-]?token|session[_.-]?token|refresh[_.-]?token|id[_.-]?token|bearer[_.-]?token|bot[_.-]?token|^token$|_token$|connection[_.-]?string|encryption[_.-]?key|signing[_.-]?key|account[_.-]?key|credentials?$)`)
+	`security[_.-]?token|session[_.-]?token|refresh[_.-]?token|id[_.-]?token|bearer[_.-]?token|bot[_.-]?token|^token$|[_.-]token$|connection[_.-]?string|encryption[_.-]?key|signing[_.-]?key|account[_.-]?key|credentials?$)`)
 
 // secretNameParts are words of which every match of secretName has one.
 var secretNameParts = []string{"pass", "pwd", "secret", "key", "token", "string", "credential"}
 
 // harmlessName matches names like those above after which no secret stands.
-var harmlessName = lazy(`(?i)(?:next|continuation|pagination|client|starting|page|request)[_.-]?token$|` +
+var harmlessName = lazy(`(?i)(?:next|continuation|pagination|client|starting|page|request|sequence|sync|resume|change)[_.-]?token$|` +
 	`(?:arn|id|ids|name|names|version|versions|policy|length|age|count|type|status|date|path|rotation|enabled|lastchanged\w*|lastused|expir\w*|url|uri|list|source|provider)$`)
 
 // harmlessValue matches values that are no secrets whatever their name.
@@ -28,15 +28,15 @@ func isSecret(name, value string) bool {
 func (c *counter) named(text string) string {
 	var b strings.Builder
 	done := 0
-	for p, ok := nextPair(text, 0); ok; p, ok = nextPair(text, p.end) {
+	for p, ok := nextPair(text, 0); ok; p, ok = nextPair(text, p.next(text)) {
 		whole := text[p.value:p.end]
 		plain := strings.Trim(whole, `\"'`)
 		if !isSecret(text[p.name:p.nameEnd], plain) {
 			continue
 		}
 		b.WriteString(text[done:p.value])
-		b.WriteString(strings.Replace(whole, plain, c.mark("secret"), 1))
-		done = p.end
+		b.WriteString(strings.Replace(whole, plain, c.mark("secret", plain), 1))
+		done, p.value = p.end, p.end
 	}
 	if done == 0 {
 		return text
@@ -48,7 +48,28 @@ func (c *counter) named(text string) string {
 // pair is where a name and its value stand in a text.
 type pair struct{ name, nameEnd, value, end int }
 
+// next is where to look on: in the value, if it may hold pairs itself ("error": "login with password=x"), unless
+// it is so long that looking at its parts again and again would take its time.
+func (p pair) next(text string) int {
+	value, longest := text[p.value:p.end], longestBare
+	if value == "" {
+		return p.end
+	}
+	inside := strings.IndexByte(value, '=') >= 0
+	if value[0] == '"' || value[0] == '\'' || value[0] == '\\' {
+		longest = longestQuoted
+		inside = inside || strings.Contains(value, ": ")
+	}
+	if !inside || len(value) > longest {
+		return p.end
+	}
+	return p.value
+}
+
 const (
+	longestBare   = 1 << 10
+	longestQuoted = 64 << 10
+
 	shortestName = 2
 	longestName  = 64
 )

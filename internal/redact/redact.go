@@ -16,7 +16,8 @@ import (
 
 // Redactor replaces secrets by a text that names their kind.
 type Redactor struct {
-	own []*regexp.Regexp
+	own   []*regexp.Regexp
+	known []string // secrets as they are, longest first
 }
 
 // New makes a redactor that knows additional patterns, in RE2 syntax. Its error names the pattern
@@ -60,22 +61,38 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 // Text redacts a text and counts what it replaced.
 func (r *Redactor) Text(text string) (string, int) {
 	c := counter{}
+	return r.text(&c, text), c.count
+}
+
+func (r *Redactor) text(c *counter, text string) string {
 	text = c.inFields(text)
+	for _, secret := range r.known {
+		if n := strings.Count(text, secret); n > 0 {
+			text = strings.ReplaceAll(text, secret, "[redacted: secret]")
+			c.count += n
+		}
+	}
 	text = c.tokens(text)
 	text = c.byRules(text)
 	text = c.inHeaders(text)
 	text = c.named(text)
 	for _, pattern := range r.own {
-		text = c.all(pattern, text, func([]string) string { return c.mark("own pattern") })
+		text = c.all(pattern, text, func(g []string) string { return c.mark("own pattern", g[0]) })
 	}
-	return text, c.count
+	return text
 }
 
-// counter counts the marks that it hands out.
-type counter struct{ count int }
+// counter counts the marks that it hands out, and says for which secrets if it was asked to.
+type counter struct {
+	count int
+	found func(secret string) // nil: nobody wants to know
+}
 
-func (c *counter) mark(kind string) string {
+func (c *counter) mark(kind, secret string) string {
 	c.count++
+	if c.found != nil {
+		c.found(secret)
+	}
 	return "[redacted: " + kind + "]"
 }
 
@@ -84,7 +101,7 @@ func (c *counter) all(pattern *regexp.Regexp, text string, replace func(groups [
 		groups := pattern.FindStringSubmatch(found)
 		if groups == nil {
 			// It matched by what surrounds it.
-			return c.mark("secret")
+			return c.mark("secret", found)
 		}
 		return replace(groups)
 	})
@@ -99,7 +116,7 @@ func (c *counter) group(s shape, text string, quoted bool) string {
 		if strings.Contains(g[2], "[redacted: ") {
 			return g[0]
 		}
-		mark := c.mark(s.kind)
+		mark := c.mark(s.kind, g[2])
 		if quoted {
 			mark = `"` + mark + `"`
 		}

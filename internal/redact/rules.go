@@ -151,7 +151,7 @@ func (r *rule) replace(c *counter, text string) string {
 			continue
 		}
 		b.WriteString(text[end:from])
-		b.WriteString(c.mark(r.ID))
+		b.WriteString(c.mark(r.ID, text[from:to]))
 		end = to
 	}
 	b.WriteString(text[end:])

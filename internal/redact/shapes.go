@@ -72,17 +72,17 @@ func (c *counter) inFields(text string) string {
 // tokens replaces what is a secret by its shape.
 func (c *counter) tokens(text string) string {
 	if containsAny(text, privateKey.needles) {
-		text = c.all(privateKey.pattern(), text, func([]string) string { return c.mark(privateKey.kind) })
+		text = c.all(privateKey.pattern(), text, func(g []string) string { return c.mark(privateKey.kind, g[0]) })
 	}
 	for _, t := range tokens {
-		text = c.lines(t, text, func([]string) string { return c.mark(t.kind) })
+		text = c.lines(t, text, func(g []string) string { return c.mark(t.kind, g[0]) })
 	}
 	return text
 }
 
 // inHeaders replaces what is a secret by what stands before it in URLs and HTTP headers.
 func (c *counter) inHeaders(text string) string {
-	text = c.lines(inURL, text, func(g []string) string { return g[1] + c.mark(inURL.kind) + g[3] })
+	text = c.lines(inURL, text, func(g []string) string { return g[1] + c.mark(inURL.kind, g[2]) + g[3] })
 	if folded := fold(text); containsAny(folded, header.needles) {
 		text = c.group(shape{kind: header.kind, pattern: header.pattern}, text, false)
 	}

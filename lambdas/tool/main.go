@@ -73,15 +73,15 @@ func newHandler(ctx context.Context, args []string, getenv func(string) string, 
 	o := options(args[1], getenv, environ)
 	o.Log = log
 	set := settings.ParseTool(getenv)
-	aws, err := newBroker(ctx, set, environ, log)
+	clean, observe, err := newRedactor(set)
+	if err != nil {
+		return nil, err
+	}
+	aws, err := newBroker(ctx, set, environ, observe, log)
 	if err != nil {
 		return nil, err
 	}
 	o.NewSession = func() sandbox.Session { return aws.NewSession() }
-	clean, err := newRedactor(set)
-	if err != nil {
-		return nil, err
-	}
 	python, err := sandbox.New(ctx, o)
 	if err != nil {
 		return nil, err
@@ -99,26 +99,28 @@ func newHandler(ctx context.Context, args []string, getenv func(string) string, 
 	}, nil
 }
 
-// newRedactor returns what takes secrets out of an answer, or leaves it alone when that was asked for.
-func newRedactor(s settings.Tool) (func(*toolcall.Answer), error) {
+// newRedactor returns what takes secrets out of an answer, and what learns them from AWS's answers before. Both
+// do nothing when that was asked for. Calls run one at a time, so that what was learned is of the call.
+func newRedactor(s settings.Tool) (clean func(*toolcall.Answer), observe func(body []byte), err error) {
 	if !s.Redact {
-		return func(*toolcall.Answer) {}, nil
+		return func(*toolcall.Answer) {}, nil, nil
 	}
 	var patterns []string
 	if s.RedactPatterns != "" {
 		if err := json.Unmarshal([]byte(s.RedactPatterns), &patterns); err != nil {
-			return nil, fmt.Errorf("environment variable %s must be a JSON array of regular expressions: %w", settings.EnvRedactPatterns, err)
+			return nil, nil, fmt.Errorf("environment variable %s must be a JSON array of regular expressions: %w", settings.EnvRedactPatterns, err)
 		}
 	}
 	redactor, err := redact.New(patterns)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return redactor.Answer, nil
+	memory := &redact.Memory{}
+	return func(answer *toolcall.Answer) { memory.Knowing(redactor).Answer(answer) }, memory.Observe, nil
 }
 
 // newBroker takes the function's credentials from its environment, where only this process reads them.
-func newBroker(ctx context.Context, set settings.Tool, environ []string, log *slog.Logger) (*broker.Broker, error) {
+func newBroker(ctx context.Context, set settings.Tool, environ []string, observe func(body []byte), log *slog.Logger) (*broker.Broker, error) {
 	loaded, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load the function's AWS settings: %w", err)
@@ -126,6 +128,7 @@ func newBroker(ctx context.Context, set settings.Tool, environ []string, log *sl
 	return broker.New(broker.Options{
 		Credentials:    loaded.Credentials,
 		Endpoints:      endpoints(environ),
+		Observe:        observe,
 		Log:            log,
 		AllowedActions: set.AllowedActions,
 		DeniedActions:  set.DeniedActions,

@@ -1,0 +1,302 @@
+// Package canary_test plants secrets all over an account and lets code that runs in the real tool look for
+// them: none may be in an answer, and what is no secret stays.
+package canary_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+)
+
+// ways are what code does with a value that it has read.
+var ways = []struct{ name, code string }{
+	{"as the result", "result = value"},
+	{"as a last expression", "value"},
+	{"printed", "print(value)"},
+	{"printed as JSON", "print(json.dumps(value, default=str))"},
+	{"printed as JSON over many lines", "print(json.dumps(value, default=str, indent=2))"},
+	{"pretty printed", "pprint(value)"},
+	{"pretty printed on narrow lines", "import pprint as p\np.pprint(value, width=40)"},
+	{"JSON as the result", "result = json.dumps(value, default=str)"},
+	{"JSON in JSON", "print(json.dumps({'message': json.dumps(value, default=str)}))"},
+	{"on standard error", "print(value, file=sys.stderr)"},
+	{"below Python", "os.write(1, repr(value).encode())"},
+	{"in an exception", "raise RuntimeError(value)"},
+	{"in a chain of exceptions", "try:\n    raise KeyError(str(value))\nexcept KeyError as e:\n    raise ValueError('outer') from e"},
+	{"in an exit", "sys.exit(str(value))"},
+	{"in a log of its own", "import logging\nlogging.basicConfig(level=logging.DEBUG)\nlogging.getLogger('boto').error('%s', value)"},
+	{"before the end of its process", "print(value, flush=True)\nos._exit(3)"},
+	{"before the time limit", "print(value)\nraise TimeoutError('over')"},
+}
+
+type account struct {
+	secrets map[string]string // by name of the place
+	tool    func(t *testing.T, code string) toolcall.Answer
+	naked   func(t *testing.T, code string) toolcall.Answer // the same tool without redaction
+}
+
+func TestNoSecretOfTheAccountIsInAnAnswer(t *testing.T) {
+	a := newAccount(t)
+	for _, p := range shown {
+		t.Run(p.name, func(t *testing.T) {
+			secret := a.secrets[p.name]
+			seen := marshal(t, a.naked(t, "value = "+p.read+"\nprint(value)"))
+			require.NotEmpty(t, around(seen, secret), "the code itself can read it, or this test shows nothing: %s", seen)
+			for _, way := range ways {
+				answer := a.tool(t, "value = "+p.read+"\n"+way.code)
+				text := marshal(t, answer)
+				assert.Empty(t, around(text, secret), way.name)
+				assert.True(t, strings.Contains(text, p.shows) && strings.Contains(text, "[redacted: "), "%s: %.3000s", way.name, text)
+				assert.NotEmpty(t, answer.AWSCalls, way.name)
+			}
+		})
+	}
+}
+
+func TestReadsWhoseAnswerIsASecretAreRefused(t *testing.T) {
+	a := newAccount(t)
+	for _, p := range withheld {
+		t.Run(p.name, func(t *testing.T) {
+			for _, tool := range []func(*testing.T, string) toolcall.Answer{a.tool, a.naked} {
+				answer := tool(t, "try:\n    value = "+p.read+"\nexcept Exception as e:\n    print(repr(e))\n    raise\nprint(value)")
+				text := marshal(t, answer)
+				assert.Empty(t, around(text, a.secrets[p.name]))
+				assert.Equal(t, "RequestRefused", answer.ErrorType, text)
+				assert.Contains(t, answer.Output, p.refused)
+				assert.Positive(t, answer.Refusals)
+			}
+		})
+	}
+}
+
+func TestLogLinesLoseTheirSecretsAndNothingElse(t *testing.T) {
+	a := newAccount(t)
+	const read = `[e["message"] for page in boto3.client("logs").get_paginator("filter_log_events").paginate(logGroupName="app") for e in page["events"]]`
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			text := marshal(t, a.tool(t, "value = "+read+"\n"+way.code))
+			for _, l := range lines {
+				assert.Empty(t, around(text, a.secrets[l.name]), l.name)
+			}
+		})
+	}
+	answer := a.tool(t, "for message in "+read+":\n    print(message)\n    print('<end>')")
+	messages := strings.Split(answer.Stdout, "\n<end>\n")
+	seen := a.naked(t, "result = "+read)
+	var whole []string
+	require.NoError(t, json.Unmarshal(seen.Result, &whole))
+	require.Len(t, messages[:len(messages)-1], len(lines)+len(plain))
+	for i, l := range lines {
+		t.Run(l.name, func(t *testing.T) {
+			require.Contains(t, whole[i], a.secrets[l.name])
+			before, after, _ := strings.Cut(l.text, "{}")
+			before, _, _ = strings.Cut(before, "‹")
+			if _, rest, marked := strings.Cut(after, "›"); marked {
+				after = rest
+			}
+			assert.True(t, strings.HasPrefix(messages[i], before) && strings.HasSuffix(messages[i], after), messages[i])
+			assert.Equal(t, 1, strings.Count(messages[i], "[redacted: "), messages[i])
+		})
+	}
+	for i, text := range plain {
+		assert.Equal(t, text, messages[len(lines)+i])
+	}
+}
+
+// around is what stands around the secret in a text, as it is or in base64 at any of the three alignments;
+// empty: it is not there.
+func around(text, secret string) string {
+	forms := []string{secret}
+	for shift := range 3 {
+		encoded := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + secret))
+		forms = append(forms, encoded[4:len(encoded)-4])
+	}
+	for _, form := range forms {
+		if at := strings.Index(text, form); at >= 0 {
+			return "…" + text[max(0, at-150):min(len(text), at+len(form)+60)] + "…"
+		}
+	}
+	return ""
+}
+
+func marshal(t *testing.T, answer toolcall.Answer) string {
+	t.Helper()
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	require.NoError(t, encoder.Encode(answer))
+	return b.String()
+}
+
+var prepared *account
+
+// newAccount is moto with all secrets planted, and the real tool at it, once for all tests.
+func newAccount(t *testing.T) *account {
+	t.Helper()
+	if prepared == nil {
+		prepared = prepare(t)
+	}
+	return prepared
+}
+
+func prepare(t *testing.T) *account {
+	t.Helper()
+	a := &account{secrets: plantAll(t)}
+	host, err := lambdahost.New(lambdahost.Options{Log: os.Stderr})
+	require.NoError(t, err)
+	stopLater(func() { _ = host.Close() })
+	for name, env := range map[string]map[string]string{"tool": {}, "naked": {config.EnvRedact: "false"}} {
+		require.NoError(t, host.Add(toolFunction(t, name, env)))
+	}
+	run := func(name string) func(*testing.T, string) toolcall.Answer {
+		return func(t *testing.T, code string) toolcall.Answer { return invoke(t, host, name, code) }
+	}
+	a.tool, a.naked = run("tool"), run("naked")
+	return a
+}
+
+func invoke(t *testing.T, host *lambdahost.Host, function, code string) toolcall.Answer {
+	t.Helper()
+	request, err := json.Marshal(toolcall.Request{Command: code})
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	got, err := host.Invoke(ctx, function, request)
+	require.NoError(t, err)
+	require.Empty(t, got.FunctionError, string(got.Payload))
+	var answer toolcall.Answer
+	require.NoError(t, json.Unmarshal(got.Payload, &answer))
+	return answer
+}
+
+// toolFunction is the tool as it is deployed: the compiled function before a real Python and the layer.
+func toolFunction(t *testing.T, name string, env map[string]string) lambdahost.Function {
+	t.Helper()
+	python, err := moto.Tool("python")
+	require.NoError(t, err)
+	binary := filepath.Join(shared.dir, "tool")
+	if _, err := os.Stat(binary); err != nil {
+		build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", binary, "./lambdas/tool")
+		build.Dir, build.Stderr = moto.Root(), os.Stderr
+		require.NoError(t, build.Run())
+	}
+	layer := filepath.Join(shared.dir, "layer-"+name)
+	require.NoError(t, os.MkdirAll(layer, 0o755))
+	require.NoError(t, os.Symlink(filepath.Join(moto.Root(), "pythonlayer"), filepath.Join(layer, "python")))
+	env["ALARMTRIAGE_LAYER"], env["AWS_ENDPOINT_URL"] = layer, shared.cloud.URL
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		env[name] = "testing"
+	}
+	return lambdahost.Function{Name: name, Command: []string{binary, python, "bootstrap.py"}, Timeout: 30 * time.Second, MemoryMB: 512, Env: env}
+}
+
+// plantAll puts a secret of its own into every place and every log line.
+func plantAll(t *testing.T) map[string]string {
+	t.Helper()
+	type piece struct {
+		Name   string `json:"name"`
+		Secret string `json:"secret"`
+		Code   string `json:"code"`
+	}
+	var pieces []piece
+	for _, p := range append(append([]place{}, shown...), withheld...) {
+		pieces = append(pieces, piece{p.name, newSecret(), p.plant})
+	}
+	secrets := map[string]string{}
+	log := `import time
+logs = boto3.client("logs")
+logs.create_log_group(logGroupName="app")
+logs.create_log_stream(logGroupName="app", logStreamName="s")
+now = int(time.time() * 1000)
+logs.put_log_events(logGroupName="app", logStreamName="s", logEvents=[{"timestamp": now + i, "message": m} for i, m in enumerate(json.loads(%s))])`
+	var messages []string
+	for _, l := range lines {
+		secrets[l.name] = newSecret()
+		messages = append(messages, strings.NewReplacer("{}", secrets[l.name], "‹", "", "›", "").Replace(l.text))
+	}
+	encoded, err := json.Marshal(append(messages, plain...))
+	require.NoError(t, err)
+	literal, err := json.Marshal(string(encoded))
+	require.NoError(t, err)
+	pieces = append(pieces, piece{"log", newSecret(), fmt.Sprintf(log, literal)})
+	for name, secret := range plant(t, pieces) {
+		secrets[name] = secret
+	}
+	return secrets
+}
+
+func plant(t *testing.T, pieces any) map[string]string {
+	t.Helper()
+	python, err := moto.Tool("python")
+	require.NoError(t, err)
+	input, err := json.Marshal(pieces)
+	require.NoError(t, err)
+	command := exec.Command(python, "plant.py")
+	command.Env = append(os.Environ(), shared.cloud.Environ()...)
+	command.Stdin = bytes.NewReader(input)
+	var problem bytes.Buffer
+	command.Stderr = &problem
+	out, err := command.Output()
+	require.NoError(t, err, problem.String())
+	var planted map[string]string
+	require.NoError(t, json.Unmarshal(out, &planted))
+	return planted
+}
+
+// newSecret is a word of 40 letters and digits that stands nowhere else.
+func newSecret() string {
+	return "Q7" + rand.Text() + strings.ToLower(rand.Text()[:12])
+}
+
+// What all tests share.
+var shared struct {
+	cloud *moto.Server
+	dir   string
+	stop  []func()
+}
+
+func stopLater(f func()) { shared.stop = append(shared.stop, f) }
+
+func TestMain(m *testing.M) {
+	code, err := runAll(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runAll(m *testing.M) (int, error) {
+	var err error
+	if shared.dir, err = os.MkdirTemp("", "alarmtriage-canary-"); err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(shared.dir)
+	if shared.cloud, err = moto.Start(context.Background()); err != nil {
+		return 1, err
+	}
+	defer shared.cloud.Stop()
+	defer func() {
+		for _, stop := range shared.stop {
+			stop()
+		}
+	}()
+	return m.Run(), nil
+}

@@ -1,0 +1,280 @@
+package redact
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/xml"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Limits of what is learned from the answers to one tool call.
+const (
+	mostObserved = 16 << 20 // bytes of answers
+	mostLearned  = 2000     // secrets
+	mostSearched = 1 << 20  // bytes of texts in which the rules look for secrets
+	mostDepth    = 3        // of JSON in strings of JSON
+	shortSecret  = 8        // bytes that a secret must have to be looked for everywhere
+	longSecret   = 16       // and what is taken for one without a name of secrets before it
+)
+
+// Memory keeps the answers that AWS gave to one tool call, so that secrets in them are found in whatever the
+// code printed of them, however it was formatted. The code itself may use them.
+type Memory struct {
+	mu     sync.Mutex
+	bodies [][]byte
+	size   int
+}
+
+// Observe takes note of an answer's body, which it copies.
+func (m *Memory) Observe(body []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.size+len(body) <= mostObserved && mayHoldSecrets(body) {
+		m.bodies = append(m.bodies, bytes.Clone(body))
+		m.size += len(body)
+	}
+}
+
+// Knowing returns the redactor with what was observed added to what it knows, and forgets it.
+func (m *Memory) Knowing(r *Redactor) *Redactor {
+	knowing := *r
+	knowing.known = m.take(r)
+	return &knowing
+}
+
+// take returns the secrets in what was observed, longest first.
+func (m *Memory) take(r *Redactor) []string {
+	m.mu.Lock()
+	bodies := m.bodies
+	m.bodies, m.size = nil, 0
+	m.mu.Unlock()
+	l := learner{redactor: r, found: map[string]bool{}}
+	for _, body := range bodies {
+		l.body(body)
+	}
+	var list []string
+	for secret := range l.found {
+		list = append(list, secret)
+	}
+	slices.SortFunc(list, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	return list
+}
+
+// traces are what stands in every text from which something is learned, in lower case.
+var traces = append([]string{"environment", "variables", "userdata", "shared_key", "://", "bearer", "authorization", "eyj", "gh", "xox", "k_live", "-----begin", "signature"}, secretNameParts...)
+
+func mayHoldSecrets(body []byte) bool {
+	if packed(body) {
+		return true
+	}
+	return containsAny(fold(string(body)), traces)
+}
+
+func packed(body []byte) bool { return len(body) > 2 && body[0] == 0x1f && body[1] == 0x8b }
+
+// learner collects the secrets of answers.
+type learner struct {
+	redactor *Redactor
+	found    map[string]bool
+	searched int
+}
+
+// add remembers a secret, unless it is so common a word that looking for it would eat others.
+func (l *learner) add(secret string) {
+	if len(secret) >= shortSecret && strings.ContainsAny(secret, "0123456789") && entropy(secret) > 2.5 && len(l.found) < mostLearned {
+		l.found[secret] = true
+	}
+}
+
+func (l *learner) body(body []byte) {
+	if packed(body) {
+		unpacked, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return
+		}
+		// What is cut or broken is still read as far as it goes.
+		body, _ = io.ReadAll(io.LimitReader(unpacked, mostObserved))
+	}
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return
+	}
+	if body[0] == '<' {
+		if tree, err := elements(xml.NewDecoder(bytes.NewReader(body))); err == nil {
+			l.value("", tree, false, 0)
+		}
+		return
+	}
+	var decoded any
+	if json.Unmarshal(body, &decoded) == nil {
+		l.value("", decoded, false, 0)
+	}
+}
+
+// elements reads an element's content as JSON would say it: text, or children by name; those of the same
+// name are a list.
+func elements(decoder *xml.Decoder) (any, error) {
+	children, text := map[string]any{}, strings.Builder{}
+	for {
+		token, err := decoder.Token()
+		if err == io.EOF {
+			return children, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			child, err := elements(decoder)
+			if err != nil {
+				return nil, err
+			}
+			name := token.Name.Local
+			if before, there := children[name]; there {
+				list, _ := before.([]any)
+				if list == nil {
+					list = []any{before}
+				}
+				child = append(list, child)
+			}
+			children[name] = child
+		case xml.CharData:
+			text.Write(token)
+		case xml.EndElement:
+			if len(children) == 0 {
+				return text.String(), nil
+			}
+			return children, nil
+		}
+	}
+}
+
+// variablesOf are fields below which every value is a variable of a program.
+var variablesOf = map[string]bool{
+	"variables": true, "environment": true, "environmentvariables": true, "environmentvars": true, "optionsettings": true,
+}
+
+// pairs are the names under which lists of names and values have them, in lower case.
+var pairs = [][2]string{{"name", "value"}, {"key", "value"}, {"parameterkey", "parametervalue"}, {"outputkey", "outputvalue"}, {"optionname", "value"}}
+
+func (l *learner) value(name string, v any, variable bool, depth int) {
+	switch v := v.(type) {
+	case map[string]any:
+		l.pair(v, variable)
+		for key, child := range v {
+			if folded := strings.ToLower(key); folded == "userdata" {
+				l.userData(child)
+			} else {
+				l.value(key, child, variable || variablesOf[folded], depth)
+			}
+		}
+	case []any:
+		for _, child := range v {
+			l.value(name, child, variable, depth)
+		}
+	case string:
+		l.text(name, v, variable, depth)
+	}
+}
+
+// pair learns from an object that is a name and its value.
+func (l *learner) pair(o map[string]any, variable bool) {
+	folded := make(map[string]string, len(o))
+	for key, v := range o {
+		if text, ok := v.(string); ok {
+			folded[strings.ToLower(key)] = text
+		}
+	}
+	for _, p := range pairs {
+		if name, value := folded[p[0]], folded[p[1]]; name != "" && value != "" {
+			l.text(name, value, variable, mostDepth)
+		}
+	}
+}
+
+func (l *learner) text(name, text string, variable bool, depth int) {
+	switch {
+	case isSecret(strings.TrimLeft(name, "-"), text):
+		l.add(text)
+	case variable && looksSecret(text):
+		l.add(text)
+	case depth < mostDepth && len(text) > 1 && (text[0] == '{' || text[0] == '['):
+		var decoded any
+		if json.Unmarshal([]byte(text), &decoded) == nil {
+			l.value(name, decoded, variable, depth+1)
+		}
+	case strings.Contains(text, "pre_shared_key"):
+		for _, key := range sharedKey().FindAllStringSubmatch(text, -1) {
+			l.add(key[1])
+		}
+	}
+	l.search(text)
+}
+
+// search learns what the rules find in a text as AWS sent it: what the code prints of it may have lost what
+// the rules tell a secret by.
+func (l *learner) search(text string) {
+	if len(text) < shortSecret || l.searched+len(text) > mostSearched || !containsAny(fold(text), traces) {
+		return
+	}
+	l.searched += len(text)
+	l.redactor.text(&counter{found: func(secret string) {
+		for line := range strings.Lines(secret) { // private keys
+			l.add(strings.TrimSpace(line))
+		}
+	}}, text)
+}
+
+var sharedKey = lazy(`<pre_shared_key>\s*([^<\s]{6,})\s*<`)
+
+// userData learns a script that is in base64: the whole, and the words in it that look like secrets.
+func (l *learner) userData(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, child := range v {
+			l.userData(child)
+		}
+	case []any:
+		for _, child := range v {
+			l.userData(child)
+		}
+	case string:
+		script, err := base64.StdEncoding.DecodeString(strings.TrimSpace(v))
+		if err != nil || len(script) == 0 {
+			return
+		}
+		l.add(strings.TrimSpace(v))
+		if packed(script) {
+			if unpacked, err := gzip.NewReader(bytes.NewReader(script)); err == nil {
+				script, _ = io.ReadAll(io.LimitReader(unpacked, mostObserved))
+			}
+		}
+		for _, word := range strings.FieldsFunc(string(script), func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'=:;,@(){}[]<>|&", r) }) {
+			if looksSecret(word) {
+				l.add(word)
+			}
+		}
+	}
+}
+
+// looksSecret tells whether a variable's value is one, whatever its name: long, without words in it, and
+// of letters and digits. Names, ids, addresses and hashes are none.
+func looksSecret(value string) bool {
+	return len(value) >= longSecret && secretLook().MatchString(value) && !nameLook().MatchString(value) &&
+		strings.ContainsAny(value, "0123456789") && entropy(value) > 3.2
+}
+
+var (
+	secretLook = lazy(`^[A-Za-z0-9+][A-Za-z0-9+/=_.~!@#$%^&*-]*$`)
+	nameLook   = lazy(`^(?:arn:.*|.*://.*|[A-Za-z0-9]+(?:-[A-Za-z0-9]+)+|[a-z]+(?:[_.-][a-z0-9]+)+|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.[a-z]{2,}|[0-9.]+|[A-Za-z]+[0-9]{1,3}|[0-9a-f]{40}|[0-9a-f]{64}|[\w.-]+(?:/[\w.-]+)*/[a-z_.-]+|.*@.*\.[a-z]{2,})$`)
+)
