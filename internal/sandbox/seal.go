@@ -34,6 +34,7 @@ func Seal(o Options) error {
 	}
 	os.Setenv(envBinary, path)
 	if b, err := begin(o); err == nil { // else New tries again, and says why not
+		b.awaitStart()
 		if err := b.outlive(); err != nil {
 			return err
 		}
@@ -41,6 +42,15 @@ func Seal(o Options) error {
 	err = execUnreadable(path, os.Args, append(os.Environ(), envSealed+"=yes"))
 	os.Setenv(envSealed, "refused: "+err.Error())
 	return err
+}
+
+// mostStart bounds the wait for Python's first message. It takes a third of that.
+const mostStart = 100 // milliseconds
+
+// awaitStart waits until Python is up. Copying a program while the kernel loads another one slows that
+// down; beside Python's imports it is free. The message stays for whoever adopts the process.
+func (b begun) awaitStart() {
+	unix.Poll([]unix.PollFd{{Fd: int32(b.Control), Events: unix.POLLIN}}, mostStart)
 }
 
 // outlive leaves what was begun to the program that this process becomes.

@@ -3,6 +3,7 @@
 Protocol with the supervisor, over a SOCK_SEQPACKET socket that is descriptor CONTROL_FD:
 
     supervisor -> {"filter": hex, "pid_slots": [..], "search": [..], "warm": [..]}     once
+    zygote     -> {"t": "started"}                                                     Python is up, and imports next
     zygote     -> {"t": "spare", "pid": 7} and a descriptor, the spare's channel       whenever one is forked
     zygote     -> {"t": "ready", "python": "3.13.0", "boto3": "1.40.0"}
     supervisor -> b"7"                                                                 spare 7 is used, has ended, or is gone
@@ -44,6 +45,7 @@ class Zygote:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         hello = json.loads(control.recv(MAX_MESSAGE))
+        self._send({"t": "started"})
         sys.path.extend(path for path in hello["search"] if path not in sys.path)
         self._filter = confine.Filter(bytes.fromhex(hello["filter"]), hello["pid_slots"])
         self._bound = modules.load()
