@@ -107,10 +107,11 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	defer response.Body.Close()
 	call.Status = response.StatusCode
 	beginning, whole := s.forward(connection, response)
+	call.DurationMS = s.broker.now().Sub(start).Milliseconds()
 	if s.broker.observe != nil {
+		connection.Flush() // whoever asked goes on; an answer is made of the call when all is observed
 		s.broker.observe(beginning)
 	}
-	call.DurationMS = s.broker.now().Sub(start).Milliseconds()
 	if response.StatusCode >= http.StatusBadRequest {
 		call.ErrorCode = errorCode(response.Header, beginning[:min(len(beginning), mostBeginning)])
 	}
