@@ -22,7 +22,6 @@ import threading
 from typing import Any, Callable, Dict, Iterator, List, NoReturn, Optional, Tuple
 
 import botocore.auth
-import botocore.compat
 import botocore.httpsession
 import botocore.regions
 import botocore.signers
@@ -223,7 +222,7 @@ def _send(self: Any, request: Any) -> AWSResponse:
     if "e" in head:
         _channel.give_back(connection)
         raise _failure(head, url)
-    headers = botocore.compat.HTTPHeaders.from_pairs(head["h"])
+    headers = _headers(head["h"])
     if request.stream_output:
         return _streamed(connection, request, head, headers)
     response = AWSResponse(url, head["s"], headers, _Read())
@@ -242,6 +241,14 @@ def _streamed(connection: _Connection, request: Any, head: Dict[str, Any], heade
         request_method=request.method,
     )
     return AWSResponse(request.url, head["s"], headers, raw)
+
+
+def _headers(pairs: List[Tuple[str, str]]) -> Dict[str, str]:
+    """Headers by name. Values of one that comes several times are joined, as urllib3 does it."""
+    headers: Dict[str, str] = {}
+    for name, value in pairs:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 class _Read(io.BytesIO):
