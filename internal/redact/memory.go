@@ -71,7 +71,7 @@ func (m *Memory) take(r *Redactor) []string {
 }
 
 // traces are what stands in every text from which something is learned, in lower case.
-var traces = append([]string{"environment", "variables", "userdata", "shared_key", "://", "bearer", "authorization", "eyj", "gh", "xox", "k_live", "-----begin", "signature"}, secretNameParts...)
+var traces = append([]string{"environment", "variables", "optionsettings", "userdata", "shared_key", "://", "bearer", "authorization", "eyj", "gh", "xox", "k_live", "-----begin", "signature"}, secretNameParts...)
 
 func mayHoldSecrets(body []byte) bool {
 	if packed(body) {

@@ -1,0 +1,129 @@
+package redact
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+const (
+	odd  = "Zk3Vq9TxW1bLr7Yd0HsP5nMc" // looks like a secret
+	odd2 = "u7QeXo2Rw9TzB4mKc6Jd1LsA"
+)
+
+func learned(t *testing.T, bodies ...string) []string {
+	t.Helper()
+	r, err := New([]string{`CUST-\d{6}`})
+	require.NoError(t, err)
+	var m Memory
+	for _, body := range bodies {
+		m.Observe([]byte(body))
+	}
+	return m.take(r)
+}
+
+func TestSecretsAreLearnedFromAWSsAnswers(t *testing.T) {
+	script := base64.StdEncoding.EncodeToString([]byte("#!/bin/bash\ncurl -u admin:" + odd + " https://x"))
+	var small bytes.Buffer
+	w := gzip.NewWriter(&small)
+	_, err := w.Write([]byte(`{"Environment":{"Variables":{"A":"` + odd + `"}}}`))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	for _, c := range []struct {
+		name, body string
+		want       []string
+	}{
+		{"a function's variables", `{"Environment":{"Variables":{"A":"` + odd + `","DB_PASSWORD":"hunter2hunter2","TABLE":"orders"}}}`, []string{odd, "hunter2hunter2"}},
+		{"a container's variables", `{"environment":[{"name":"a","value":"` + odd + `"}]}`, []string{odd}},
+		{"a stack's parameters", `<R><Parameters><member><ParameterKey>DbPassword</ParameterKey><ParameterValue>` + odd + `</ParameterValue></member>` +
+			`<member><ParameterKey>ApiKey</ParameterKey><ParameterValue>` + odd2 + `</ParameterValue></member></Parameters></R>`, []string{odd2, odd}},
+		{"an environment's options", `<R><OptionSettings><member><OptionName>X</OptionName><Value>` + odd + `</Value></member></OptionSettings></R>`, []string{odd}},
+		{"user data", `<R><userData><value>` + script + `</value></userData></R>`, []string{script, odd}},
+		{"a VPN's configuration", `<R><customerGatewayConfiguration>&lt;pre_shared_key&gt;` + odd + `&lt;/pre_shared_key&gt;</customerGatewayConfiguration></R>`, []string{odd}},
+		{"JSON in JSON in JSON", `{"input":"{\"a\":\"{\\\"api_key\\\":\\\"` + odd + `\\\"}\"}"}`, []string{odd}},
+		{"a log line", `{"events":[{"message":"login with password=` + odd + ` failed"}]}`, []string{odd}},
+		{"a key over lines", `{"events":[{"message":"-----BEGIN PRIVATE KEY-----\n` + odd + `\n` + odd2 + `\n-----END PRIVATE KEY-----"}]}`, []string{odd, odd2}},
+		{"a pattern of its own", `{"events":[{"message":"token of CUST-123456"}]}`, []string{"CUST-123456"}},
+		{"a packed answer", small.String(), []string{odd}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			assert.ElementsMatch(t, c.want, learned(t, c.body))
+		})
+	}
+}
+
+func TestWhatIsNoSecretIsNotLearned(t *testing.T) {
+	for _, value := range []string{
+		"orders", "true", "us-east-1", "orders-table-prod-2", "OrdersStack-Table4E51C2B1-1ABCDEFGHIJKL", "arn:aws:sqs:us-east-1:111122223333:orders",
+		"https://sqs.us-east-1.amazonaws.com/111122223333/orders", "db-1.cluster-abc123.us-east-1.rds.amazonaws.com", "0f8fad5b-d9cb-469f-a165-70867728950e",
+		"5f2c1e0d9b8a7c6d5e4f3a2b1c0d9e8f7a6b5c4d", "123456789012345678", "/aws/lambda/orders-prod-1234567", "ops@team7.example.com", "10.20.30.40",
+	} {
+		encoded, err := json.Marshal(map[string]any{"Environment": map[string]any{"Variables": map[string]string{"SETTING": value}}, "Token": "x"})
+		require.NoError(t, err)
+		assert.Empty(t, learned(t, string(encoded)), value)
+	}
+	for _, body := range []string{"", "{", "<a>", "<a><b></a>", "null", "\x1f\x8bbroken", `"password"`, strings.Repeat("[", 10_000) + "password"} {
+		assert.Empty(t, learned(t, body), "%.20q", body)
+	}
+}
+
+func TestWhatWasLearnedIsFoundInEveryFormAndForgotten(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	var m Memory
+	m.Observe([]byte(`{"Environment":{"Variables":{"A":"` + odd + `","B":"` + odd + odd2 + `"}}}`))
+	say := func() toolcall.Answer {
+		return toolcall.Answer{Output: "A is " + odd + ", B " + odd + odd2 + ".", Error: "KeyError: '" + odd + "'", Result: json.RawMessage(`["x` + odd + `", {"n": 1.50}]`)}
+	}
+
+	first := say()
+	m.Knowing(r).Answer(&first)
+
+	assert.Equal(t, "A is [redacted: secret], B [redacted: secret].", first.Output, "the longest is looked for first")
+	assert.Equal(t, "KeyError: '[redacted: secret]'", first.Error)
+	assert.JSONEq(t, `["x[redacted: secret]", {"n": 1.50}]`, string(first.Result))
+	assert.Equal(t, 2, first.Redactions)
+
+	second := say()
+	m.Knowing(r).Answer(&second)
+	assert.Contains(t, second.Output, odd, "what one call has read says nothing about the next one's output")
+}
+
+func TestMoreThanIsKeptIsNotLookedThrough(t *testing.T) {
+	var m Memory
+	filler := `{"Variables":{"A":"` + strings.Repeat("x", mostObserved) + `"}}`
+	m.Observe([]byte(filler))
+	assert.Empty(t, m.bodies)
+	m.Observe([]byte(`{"Variables":{"A":"` + odd + `"}}`))
+	assert.Len(t, m.bodies, 1)
+	m.Observe([]byte(`{"message":"nothing to see"}`))
+	assert.Len(t, m.bodies, 1)
+}
+
+func TestValuesAreLookedInto(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	for text, want := range map[string]string{
+		`{"error": "login with password=hunter2hunter2", "n": 1}`:  `{"error": "login with password=[redacted: secret]", "n": 1}`,
+		`msg='user: app password: hunter2hunter2' level=info`:      `msg='user: app password: [redacted: secret]' level=info`,
+		`Set-Cookie: session_token=hunter2hunter2; Path=/`:         `Set-Cookie: session_token=[redacted: secret]; Path=/`,
+		`PRIVATE-TOKEN: hunter2hunter2`:                            `PRIVATE-TOKEN: [redacted: secret]`,
+		`SequenceToken next_token=abcdefgh sync-token: abcdefgh12`: `SequenceToken next_token=abcdefgh sync-token: abcdefgh12`,
+		`secretArn=arn:aws:secretsmanager:us-east-1:1:secret:a`:    `secretArn=arn:aws:secretsmanager:us-east-1:1:secret:a`,
+	} {
+		clean, _ := r.Text(text)
+		assert.Equal(t, want, clean)
+	}
+	// However hostile, a text takes no longer than in proportion to its length.
+	chain := strings.Repeat("aa=", 100_000)
+	clean, _ := r.Text(chain)
+	assert.Equal(t, chain, clean)
+}
