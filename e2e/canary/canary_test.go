@@ -42,9 +42,22 @@ var ways = []struct{ name, code string }{
 	{"in a chain of exceptions", "try:\n    raise KeyError(str(value))\nexcept KeyError as e:\n    raise ValueError('outer') from e"},
 	{"in an exit", "sys.exit(str(value))"},
 	{"in a log of its own", "import logging\nlogging.basicConfig(level=logging.DEBUG)\nlogging.getLogger('boto').error('%s', value)"},
+	{"leaf by leaf, without names", walk + "for leaf in walk(value): print(leaf)"},
+	{"leaf by leaf, decoded", walk + `
+for leaf in walk(value):
+    try: print(base64.b64decode(str(leaf), validate=True).decode())
+    except ValueError: print('leaf', leaf)`},
+	{"in a table", walk + "print('\\n'.join(f'{n:>4} | {leaf!s:<60} |' for n, leaf in enumerate(walk(value))))"},
+	{"in an answer of its own", "for fd in range(3, 256):\n    try: os.write(fd, json.dumps({'ok': True, 'result': json.dumps(value, default=str), 'notes': [str(value)]}).encode())\n    except OSError: pass\nos._exit(0)"},
 	{"before the end of its process", "print(value, flush=True)\nos._exit(3)"},
 	{"before the time limit", "print(value)\nraise TimeoutError('over')"},
 }
+
+// walk yields what stands in a value, without the names under which it stands.
+const walk = `def walk(v):
+    if not isinstance(v, (dict, list)): yield v; return
+    for x in v.values() if isinstance(v, dict) else v: yield from walk(x)
+`
 
 type account struct {
 	secrets map[string]string // by name of the place

@@ -55,6 +55,9 @@ secret = re.search(r"<pre_shared_key>([^<]+)<", made["CustomerGatewayConfigurati
 	{name: "Glue job's arguments", plant: `boto3.client("glue").create_job(Name="etl", Role=role(), Command={"Name": "glueetl", "ScriptLocation": "s3://b/k"},
     DefaultArguments={"--db_password": secret, "--conn": "postgres://etl:" + secret + "@db.example:5432/x"})`,
 		read: `boto3.client("glue").get_job(JobName="etl")["Job"]`, shows: "glueetl"},
+	{name: "cluster's step", plant: `boto3.client("emr").run_job_flow(Name="nightly", Instances={"MasterInstanceType": "m5.large", "InstanceCount": 1, "KeepJobFlowAliveWhenNoSteps": True}, JobFlowRole="r", ServiceRole="r",
+    Steps=[{"Name": "load", "ActionOnFailure": "CONTINUE", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": ["sqoop", "--password", secret]}}])`,
+		read: `[boto3.client("emr").list_steps(ClusterId=c["Id"])["Steps"] for c in boto3.client("emr").list_clusters()["Clusters"]]`, shows: "command-runner.jar"},
 	{name: "state machine's input", plant: `sfn = boto3.client("stepfunctions")
 machine = sfn.create_state_machine(name="flow", roleArn=role(), definition=json.dumps({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}))["stateMachineArn"]
 sfn.start_execution(stateMachineArn=machine, name="run", input=json.dumps({"order": 7, "api_key": secret}))`,

@@ -179,8 +179,13 @@ func (l *learner) value(name string, v any, variable bool, depth int) {
 			}
 		}
 	case []any:
+		flag := name // of a command line, such as --password
 		for _, child := range v {
-			l.value(name, child, variable, depth)
+			l.value(flag, child, variable, depth)
+			flag = name
+			if text, ok := child.(string); ok && strings.HasPrefix(text, "--") {
+				flag = text
+			}
 		}
 	case string:
 		l.text(name, v, variable, depth)

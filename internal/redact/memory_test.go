@@ -51,6 +51,7 @@ func TestSecretsAreLearnedFromAWSsAnswers(t *testing.T) {
 		{"JSON in JSON in JSON", `{"input":"{\"a\":\"{\\\"api_key\\\":\\\"` + odd + `\\\"}\"}"}`, []string{odd}},
 		{"a log line", `{"events":[{"message":"login with password=` + odd + ` failed"}]}`, []string{odd}},
 		{"a key over lines", `{"events":[{"message":"-----BEGIN PRIVATE KEY-----\n` + odd + `\n` + odd2 + `\n-----END PRIVATE KEY-----"}]}`, []string{odd, odd2}},
+		{"a command line", `{"command":["run","--password","hunter2hunter2","--verbose","orders-12345678"]}`, []string{"hunter2hunter2"}},
 		{"a pattern of its own", `{"events":[{"message":"token of CUST-123456"}]}`, []string{"CUST-123456"}},
 		{"a packed answer", small.String(), []string{odd}},
 	} {
