@@ -208,6 +208,7 @@ func TestSettingsAndEventsThatAreWrongAreNamed(t *testing.T) {
 		"a pattern that is none":   {map[string]string{config.EnvRedactPatterns: `["("]`}, command("1"), "is no regular expression (RE2)"},
 		"patterns that are none":   {map[string]string{config.EnvRedactPatterns: `(`}, command("1"), config.EnvRedactPatterns + " must be a JSON array"},
 		"an endpoint that is not":  {map[string]string{"AWS_ENDPOINT_URL_LOGS": "nowhere"}, command("1"), `endpoint "nowhere" is not a URL`},
+		"a layer without harness":  {map[string]string{"ALARMTRIAGE_LAYER": "/nonexistent"}, command("1"), "start Python"},
 		"an event of another kind": {nil, `["print(1)"]`, "cannot unmarshal"},
 	} {
 		t.Run(name, func(t *testing.T) {
