@@ -128,3 +128,25 @@ func TestValuesAreLookedInto(t *testing.T) {
 	clean, _ := r.Text(chain)
 	assert.Equal(t, chain, clean)
 }
+
+// An answer of 1 MB as CloudWatch Logs gives at most, with a secret on every tenth line.
+func BenchmarkLearnFrom1MBOfLogs(b *testing.B) {
+	r, err := New(nil)
+	require.NoError(b, err)
+	var events []map[string]any
+	for i := range 7000 {
+		message := "2026-01-02T03:04:05.678Z 0f8fad5b-d9cb-469f-a165-70867728950e INFO wrote 3 items to orders in 12 ms"
+		if i%10 == 0 {
+			message += " with password=hunter2hunter2"
+		}
+		events = append(events, map[string]any{"timestamp": 1767322800000 + i, "message": message})
+	}
+	body, err := json.Marshal(map[string]any{"events": events})
+	require.NoError(b, err)
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		var m Memory
+		m.Observe(body)
+		m.Knowing(r)
+	}
+}
