@@ -59,8 +59,11 @@ type completionAlarm struct {
 	Time    time.Time `json:"time"`    // of the transition, UTC
 }
 
-// Completion is the detail of the completion event, at most maxBytes long: its lists and then its texts
-// are left out when it is longer.
+// maxEventText is what a text of an event keeps when it has to be shortened, in characters.
+const maxEventText = 1000
+
+// Completion is the detail of the completion event, at most maxBytes long. A longer one loses its
+// findings, then all but its verdict with shortened texts, then the texts too.
 func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 	c := completion{
 		SchemaVersion: rec.SchemaVersion, ID: rec.ID,
@@ -74,6 +77,10 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 	for _, shorten := range []func(){
 		func() {},
 		func() { c.Report.Findings, c.NotSeen = nil, nil },
+		func() {
+			c.Report = verdictOnly(c.Report)
+			c.Alarm.Reason, c.OutcomeWhy = clip(c.Alarm.Reason, maxEventText), clip(c.OutcomeWhy, maxEventText)
+		},
 		func() {
 			c.Report = investigation.Report{Confidence: c.Report.Confidence, Severity: c.Report.Severity}
 			c.Alarm.Reason, c.OutcomeWhy = "", ""
@@ -89,4 +96,13 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("the completion event is larger than %d bytes", maxBytes)
+}
+
+// verdictOnly is what broke, why and what it affects. Actions are left out, since a command is whole or
+// of no use.
+func verdictOnly(r investigation.Report) investigation.Report {
+	return investigation.Report{
+		Confidence: r.Confidence, Severity: r.Severity, Summary: clip(r.Summary, maxEventText),
+		RootCause: clip(r.RootCause, maxEventText), Impact: clip(r.Impact, maxEventText),
+	}
 }

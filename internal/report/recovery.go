@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
@@ -37,8 +36,8 @@ func (r Recovery) sentence() string {
 	text := "The alarm " + plain(r.Alarm.Name) + " is OK again"
 	if !r.Alarm.Time.IsZero() {
 		text += " since " + moment(r.Alarm.Time)
-		if after := r.Alarm.Time.Sub(r.StartedAt); after > 0 && !r.StartedAt.IsZero() {
-			text += fmt.Sprintf(", %s after its investigation began", after.Round(time.Second))
+		if r.Alarm.Time.Sub(r.StartedAt) >= time.Second && !r.StartedAt.IsZero() {
+			text += ", " + distance(r.Alarm.Time, r.StartedAt) + " its investigation began"
 		}
 	}
 	return text + "."

@@ -265,7 +265,7 @@ func TestRecoverySaysWhenAndWhereTheReportIs(t *testing.T) {
 	r := recovery(sample(t))
 	assert.Equal(t, "RECOVERED: order-service-errors", r.Subject())
 	text := strings.Join(strings.Fields(r.Text()), " ")
-	assert.Contains(t, text, "The alarm order-service-errors is OK again since 2026-01-15 03:19:04 UTC, 7m0s after its investigation began.")
+	assert.Contains(t, text, "The alarm order-service-errors is OK again since 2026-01-15 03:19:04 UTC, 7 min after its investigation began.")
 	assert.Contains(t, text, r.ReportURI)
 	assert.Contains(t, text, "console.aws.amazon.com")
 	r = recovery(hostile(t))
@@ -357,25 +357,58 @@ func TestCompletionEventFitsItsLimitAndKeepsTheVerdict(t *testing.T) {
 	}
 }
 
-func FuzzForms(f *testing.F) {
-	for _, seed := range []string{"", "plain", "\x00\xff<b>&\u202e", strings.Repeat("注", 3000), "```\n# x\n**", "- a\n1. b\n[x](y)"} {
+func TestAShortenedCompletionEventStillSaysWhatBrokeAndWhy(t *testing.T) {
+	rec := records(t)["huge"]
+	rec.Report.Actions = []investigation.Action{{Text: "Look.", Command: strings.Repeat("x", 30_000)}}
+	detail, err := report.Completion(rec, 20_000)
+	require.NoError(t, err)
+	var event struct{ Report investigation.Report }
+	require.NoError(t, json.Unmarshal(detail, &event))
+	assert.True(t, strings.HasPrefix(event.Report.RootCause, "The pool of connections is exhausted"))
+	assert.True(t, strings.HasSuffix(event.Report.RootCause, " …"), "the cut is said")
+	assert.Empty(t, event.Report.Actions, "half a command is worse than none")
+}
+
+// fuzzSeeds are texts that break something somewhere.
+var fuzzSeeds = []string{"", "plain", "\x00\xff<b>&\u202e", strings.Repeat("注", 3000), "```\n# x\n**", "- a\n1. b\n[x](y)", "</style><svg onload=x>"}
+
+// filledWith is the sample with text wherever the model and CloudWatch write first.
+func filledWith(base *investigation.Record, text string) *investigation.Record {
+	rec := *base
+	rec.Alarm.Name, rec.Report.Summary, rec.Report.RootCause, rec.Report.FreeText = text, text, text, text
+	rec.Report.Findings = []investigation.Finding{{Statement: text, Evidence: []investigation.Citation{{Call: 1, Quote: text, Found: true}}}}
+	rec.Report.Actions = []investigation.Action{{Text: text, Command: text}}
+	return &rec
+}
+
+func FuzzNotification(f *testing.F) {
+	for _, seed := range fuzzSeeds {
 		f.Add(seed, 2000)
 	}
 	base := sample(f)
 	f.Fuzz(func(t *testing.T, text string, limit int) {
-		rec := *base
-		rec.Alarm.Name, rec.Report.Summary, rec.Report.RootCause, rec.Report.FreeText = text, text, text, text
-		rec.Report.Findings = []investigation.Finding{{Statement: text, Evidence: []investigation.Citation{{Call: 1, Quote: text, Found: true}}}}
-		rec.Report.Actions = []investigation.Action{{Text: text, Command: text}}
+		rec := filledWith(base, text)
 		limit = max(0, limit) % 300_000
-		mail := report.Notification(&rec, linksOf(&rec), limit)
+		mail := report.Notification(rec, linksOf(rec), limit)
 		assert.LessOrEqual(t, len(mail), limit)
 		assertClean(t, mail)
-		assert.Less(t, len(report.Subject(&rec)), 100)
-		page, err := report.HTML(&rec, linksOf(&rec))
-		require.NoError(t, err)
-		assert.NotContains(t, string(page), "<script")
-		raw, err := report.Card(&rec, linksOf(&rec))
+		assert.Less(t, len(report.Subject(rec)), 100)
+		raw, err := report.Card(rec, linksOf(rec))
 		assert.NotContains(t, cardOf(t, raw, err).Content.Description, "<!")
+	})
+}
+
+func FuzzHTML(f *testing.F) {
+	for _, seed := range fuzzSeeds {
+		f.Add(seed)
+	}
+	base := sample(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		rec := filledWith(base, text)
+		page, err := report.HTML(rec, linksOf(rec))
+		require.NoError(t, err)
+		assert.NotContains(t, strings.ToLower(string(page)), "<script")
+		assert.NotRegexp(t, `<[^>]*\son[a-z]+=`, string(page), "a handler in a tag")
+		assertClean(t, string(page))
 	})
 }

@@ -30,7 +30,7 @@ var documents = []document{
 	{"report.schema.json", "investigation.Record", "Report of alarmtriage",
 		"The JSON form of a report, which lies in the reports bucket beside its text and its page. Fields are only added within a major version of schema_version, so a reader must ignore what it does not know."},
 	{"completion.schema.json", "report.completion", "Completion event of alarmtriage",
-		"The detail of the event that CompletionEventBus receives when an investigation ends (source alarmtriage, detail-type \"Alarm Investigation Completed\"). Same versioning as the report. What makes it too long for an event is left out: first findings and not_seen, then all texts."},
+		"The detail of the event that CompletionEventBus receives when an investigation ends (source alarmtriage, detail-type \"Alarm Investigation Completed\"). Same versioning as the report. What makes it too long for an event is left out: first findings and not_seen, then all but the verdict, whose texts are shortened, then the texts."},
 }
 
 // packages are the directories whose types take part, by the name under which others know them.

@@ -1,0 +1,102 @@
+package triage_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
+)
+
+// reports renders as the orchestrator does.
+type reports struct{}
+
+func (reports) links(rec *investigation.Record, keys store.Keys) report.Links {
+	return report.LinksFor(rec, bucket, report.Keys{HTML: keys.HTML, Text: keys.Text, JSON: keys.JSON}, "")
+}
+
+func (reports) Subject(rec *investigation.Record) string { return report.Subject(rec) }
+
+func (r reports) Notification(rec *investigation.Record, keys store.Keys, maxBytes int) string {
+	return report.Notification(rec, r.links(rec, keys), maxBytes)
+}
+
+func (r reports) Text(rec *investigation.Record, keys store.Keys) string {
+	return report.Text(rec, r.links(rec, keys))
+}
+
+func (r reports) HTML(rec *investigation.Record, keys store.Keys) ([]byte, error) {
+	return report.HTML(rec, r.links(rec, keys))
+}
+
+func (reports) JSON(rec *investigation.Record) ([]byte, error) { return report.JSON(rec) }
+
+func (r reports) Card(rec *investigation.Record, keys store.Keys) ([]byte, error) {
+	return report.Card(rec, r.links(rec, keys))
+}
+
+var _ triage.Renderer = reports{}
+
+// cards are what the chat topic got.
+func (b *bench) cards(t *testing.T) (threads, titles []string) {
+	t.Helper()
+	for _, published := range b.SNS.Published(cardARN) {
+		var card struct {
+			Content  struct{ Title string }
+			Metadata struct{ ThreadID string }
+		}
+		require.NoError(t, json.Unmarshal([]byte(*published.Message), &card))
+		threads, titles = append(threads, card.Metadata.ThreadID), append(titles, card.Content.Title)
+	}
+	return threads, titles
+}
+
+func TestAllCardsOfAnAlarmComeInOneThread(t *testing.T) {
+	b := newBench(t)
+	b.Renderer, b.CardTopic = reports{}, notify.New(&b.SNS, cardARN)
+	b.Config.NotifyRecovery = true
+	b.investigated(t, "request-1", fixture(t, "action-metric"))
+	_, err := b.invoke(t, "request-2", fixture(t, "action-ok"))
+	require.NoError(t, err)
+	b.investigated(t, "request-3", action("another", 1))
+
+	threads, titles := b.cards(t)
+	require.Len(t, threads, 3)
+	assert.Equal(t, "[ALARM] orders-errors: cause confirmed", titles[0])
+	assert.Equal(t, "Recovered: orders-errors", titles[1])
+	assert.Equal(t, threads[0], threads[1])
+	assert.NotEqual(t, threads[0], threads[2])
+	for _, body := range b.messages() {
+		assert.NotContains(t, body, "client-markdown", "cards are not mailed")
+	}
+}
+
+func TestWhatWasSeenBeforeIsShownInEveryStoredForm(t *testing.T) {
+	b := newBench(t)
+	b.Renderer = reports{}
+	b.investigated(t, "request-1", action("a", 1))
+	b.clock.pass(2 * time.Hour)
+	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+		err := conclude(rec)
+		rec.Report.RootCause = "the table is gone"
+		return err
+	}
+	second := b.investigated(t, "request-2", action("a", 7300))
+
+	require.Len(t, b.messages(), 2)
+	assert.NotContains(t, b.messages()[0], "SEEN BEFORE")
+	assert.Contains(t, b.messages()[1], "SEEN BEFORE")
+	assert.Contains(t, b.messages()[1], "the role lost dynamodb:GetItem")
+	base := second.ReportURI[len("s3://"+bucket+"/") : len(second.ReportURI)-len(".txt")]
+	for _, form := range []string{".txt", ".html", ".json"} {
+		assert.Contains(t, string(b.S3.Object(bucket, base+form)), "the role lost dynamodb:GetItem", form)
+	}
+}
