@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -14,12 +15,13 @@ import (
 
 // Limits of what is learned from the answers to one tool call.
 const (
-	mostObserved = 16 << 20 // bytes of answers
-	mostLearned  = 2000     // secrets
-	mostSearched = 1 << 20  // bytes of texts in which the rules look for secrets
-	mostDepth    = 3        // of JSON in strings of JSON
-	shortSecret  = 8        // bytes that a secret must have to be looked for everywhere
-	longSecret   = 16       // and what is taken for one without a name of secrets before it
+	mostObserved = 16 << 20  // bytes of answers
+	mostLearned  = 500       // secrets
+	mostSearched = 512 << 10 // bytes of texts in which the rules look for secrets: a tenth of a second, of the time kept for the answer
+	mostNested   = 100       // elements in elements of XML
+	mostDepth    = 3         // of JSON in strings of JSON
+	shortSecret  = 8         // bytes that a secret must have to be looked for everywhere
+	longSecret   = 16        // and what is taken for one without a name of secrets before it
 )
 
 // Memory keeps the answers that AWS gave to one tool call, so that secrets in them are found in whatever the
@@ -110,7 +112,7 @@ func (l *learner) body(body []byte) {
 		return
 	}
 	if body[0] == '<' {
-		if tree, err := elements(xml.NewDecoder(bytes.NewReader(body))); err == nil {
+		if tree, err := elements(xml.NewDecoder(bytes.NewReader(body)), 0); err == nil {
 			l.value("", tree, false, 0)
 		}
 		return
@@ -123,7 +125,10 @@ func (l *learner) body(body []byte) {
 
 // elements reads an element's content as JSON would say it: text, or children by name; those of the same
 // name are a list.
-func elements(decoder *xml.Decoder) (any, error) {
+func elements(decoder *xml.Decoder, nested int) (any, error) {
+	if nested > mostNested {
+		return nil, errors.New("the answer is nested too deeply")
+	}
 	children, text := map[string]any{}, strings.Builder{}
 	for {
 		token, err := decoder.Token()
@@ -135,7 +140,7 @@ func elements(decoder *xml.Decoder) (any, error) {
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
-			child, err := elements(decoder)
+			child, err := elements(decoder, nested+1)
 			if err != nil {
 				return nil, err
 			}
