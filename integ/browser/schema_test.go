@@ -105,6 +105,13 @@ func TestStoredFormsAreAsTheirSchemasSay(t *testing.T) {
 	}
 }
 
+func TestWhatARealRunStoredIsAsTheSchemasSay(t *testing.T) {
+	for file, name := range map[string]string{"report.json": "report.schema.json", "card.json": "card.schema.json"} {
+		text, err := os.ReadFile("../../docs/sample-report/" + file)
+		assert.NoError(t, schemaOf(t, name, true).Validate(decoded(t, text, err)), file)
+	}
+}
+
 func TestSchemasRefuseWhatIsWrong(t *testing.T) {
 	text, err := report.JSON(sample(t))
 	require.NoError(t, err)
