@@ -78,6 +78,7 @@ browser:
 bench: setup
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./internal/...
 	$(GO) run ./bench/synth
+	$(GO) run ./bench/tool -python "$$(tr ':' '\n' < $(BUILD)/pythons | tail -n 1)" -calls 60 -starts 15
 
 # What the broker knows of AWS's operations and endpoints, from the pinned botocore and IAM data, and
 # the rules of redaction, from the pinned gitleaks.
