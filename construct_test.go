@@ -120,7 +120,7 @@ func TestOnePermissionHoweverManyAlarms(t *testing.T) {
 	template.HasResourceProperties(jsii.String("AWS::Lambda::Permission"), like(
 		"Principal", "lambda.alarms.cloudwatch.amazonaws.com", "SourceAccount", "111122223333"))
 	target := []any{map[string]any{"Fn::GetAtt": []any{"TriageOrchestratorAAEB3CE1", "Arn"}}}
-	template.AllResourcesProperties(jsii.String("AWS::CloudWatch::Alarm"), like("AlarmActions", target))
+	template.AllResourcesProperties(jsii.String("AWS::CloudWatch::Alarm"), like("AlarmActions", target, "OKActions", assertions.Match_Absent()))
 	template.HasResourceProperties(jsii.String("AWS::CloudWatch::CompositeAlarm"), like("AlarmActions", target))
 }
 
@@ -260,16 +260,43 @@ func TestNamesHavePrefixAndSuffix(t *testing.T) {
 
 func TestAccessorsGiveWhatTheTerraformModulePutsOut(t *testing.T) {
 	stack := newStack()
-	triage := newTriage(stack, nil)
-	for name, value := range map[string]*string{
-		"orchestrator arn": triage.Orchestrator().FunctionArn(), "tool arn": triage.Tool().FunctionArn(),
-		"orchestrator log group": triage.OrchestratorLogGroup().LogGroupName(), "tool log group": triage.ToolLogGroup().LogGroupName(),
-		"orchestrator role": triage.OrchestratorRole().RoleArn(), "tool role": triage.ToolRole().RoleArn(),
-		"table": triage.InvestigationsTable().TableName(), "bucket": triage.ReportsBucket().BucketArn(),
+	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String("eu.amazon.nova-pro-v1:0") })
+	resources := synth(stack)
+	for _, output := range []struct {
+		name   string
+		value  *string
+		kind   string
+		prefix string
+	}{
+		{"orchestrator ARN", triage.Orchestrator().FunctionArn(), "AWS::Lambda::Function", "TriageOrchestrator"},
+		{"orchestrator name", triage.Orchestrator().FunctionName(), "AWS::Lambda::Function", "TriageOrchestrator"},
+		{"tool ARN", triage.Tool().FunctionArn(), "AWS::Lambda::Function", "TriageTool"},
+		{"tool name", triage.Tool().FunctionName(), "AWS::Lambda::Function", "TriageTool"},
+		{"orchestrator log group", triage.OrchestratorLogGroup().LogGroupName(), "AWS::Logs::LogGroup", "TriageOrchestratorLogs"},
+		{"tool log group", triage.ToolLogGroup().LogGroupName(), "AWS::Logs::LogGroup", "TriageToolLogs"},
+		{"orchestrator role", triage.OrchestratorRole().RoleArn(), "AWS::IAM::Role", "TriageOrchestratorRole"},
+		{"tool role", triage.ToolRole().RoleArn(), "AWS::IAM::Role", "TriageToolRole"},
+		{"table name", triage.InvestigationsTable().TableName(), "AWS::DynamoDB::Table", "TriageInvestigations"},
+		{"bucket name", triage.ReportsBucket().BucketName(), "AWS::S3::Bucket", "TriageReports"},
+		{"bucket ARN", triage.ReportsBucket().BucketArn(), "AWS::S3::Bucket", "TriageReports"},
 	} {
-		assert.NotEmpty(t, *value, name)
+		id := logicalID(t, stack.Resolve(output.value))
+		assert.Contains(t, *resources.FindResources(jsii.String(output.kind), nil), id, output.name)
+		assert.Regexp(t, "^"+output.prefix+"[0-9A-F]{8}$", id, output.name)
 	}
-	assert.Equal(t, "us.amazon.nova-premier-v1:0", *triage.BedrockModelId())
+	assert.Equal(t, "eu.amazon.nova-pro-v1:0", *triage.BedrockModelId())
+}
+
+// logicalID is the resource that a resolved Ref or Fn::GetAtt names.
+func logicalID(t *testing.T, resolved any) string {
+	t.Helper()
+	reference, _ := resolved.(map[string]any)
+	if id, found := reference["Ref"].(string); found {
+		return id
+	}
+	attribute, _ := reference["Fn::GetAtt"].([]any)
+	require.NotEmpty(t, attribute, "%v names no resource", resolved)
+	return attribute[0].(string)
 }
 
 func TestConstructIsAScopeATagTargetAndADependency(t *testing.T) {

@@ -144,10 +144,11 @@ func TestEventRuleTakesTagsAndReportsMistakes(t *testing.T) {
 	triage.AttachEventRule(jsii.String("Tagged"), &alarmtriage.EventRuleProps{Tags: team})
 	message := panicOf(t, func() {
 		triage.AttachEventRule(jsii.String("Wrong"), &alarmtriage.EventRuleProps{
-			Accounts: jsii.Strings("12"), NamePrefixes: jsii.Strings(""), Tags: &map[string]*[]*string{"team": {}}})
+			Accounts: jsii.Strings("12"), NamePrefixes: jsii.Strings(""), ExceptNamePrefixes: &[]*string{}, Tags: &map[string]*[]*string{"team": {}}})
 	})
 	for _, want := range []string{
-		`EventRuleProps.Accounts must hold accounts of 12 digits, got "12"`, "EventRuleProps.NamePrefixes must hold texts", `none for "team"`,
+		`EventRuleProps.Accounts must hold accounts of 12 digits, got "12"`, "EventRuleProps.NamePrefixes must hold texts",
+		"EventRuleProps.ExceptNamePrefixes must hold texts", `none for "team"`,
 	} {
 		assert.Contains(t, message, want)
 	}

@@ -2,7 +2,6 @@ package alarmtriage
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,8 +28,8 @@ type AlarmFilter struct {
 
 // AttachAll lets every alarm below scope (a stack, a stage, the app) start an investigation, also those
 // that are defined later. The triage's own alarms are left out. A filter's prefixes are compared with the
-// alarm's name, or with the construct's id where CloudFormation makes the name. What was attached is
-// told on stderr when the app is synthesised.
+// alarm's name, or with the construct's id where CloudFormation makes the name. Each alarm that was attached
+// gets an annotation that says so, which the CDK CLI prints.
 func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter) {
 	awscdk.Aspects_Of(scope).Add(&attachAll{triage: t, filter: filter}, nil)
 }
@@ -53,7 +52,8 @@ func (a *attachAll) Visit(node constructs.IConstruct) {
 		return
 	}
 	a.triage.attach(alarm)
-	fmt.Fprintf(os.Stderr, "alarmtriage: attached %s\n", path)
+	awscdk.Annotations_Of(node).AddInfoV2(jsii.String("alarmtriage:attached"),
+		jsii.Sprintf("alarmtriage: attached to AlarmTriage %s", *a.triage.Node().Path()))
 }
 
 // alarmName is the name that the alarm was given, or the id of its construct.
@@ -97,6 +97,8 @@ type EventRuleProps struct {
 	EventBus awsevents.IEventBus
 	// Only alarms whose name begins with one of these. Default: every alarm.
 	NamePrefixes *[]*string
+	// Never alarms whose name begins with one of these. Default: none.
+	ExceptNamePrefixes *[]*string
 	// Only alarms with all of these tags; under each key the values of which one must match. CloudWatch puts
 	// tags only into the events of alarms whose tag propagation is on. Default: with any tags, or none.
 	Tags *map[string]*[]*string
@@ -115,6 +117,9 @@ func (p *EventRuleProps) mistakes() []string {
 		if list != nil && isEmptyList(list) {
 			l.add("EventRuleProps.%s must hold texts, and at least one; leave it out for all", prop)
 		}
+	}
+	if p.ExceptNamePrefixes != nil && isEmptyList(p.ExceptNamePrefixes) {
+		l.add("EventRuleProps.ExceptNamePrefixes must hold texts, and at least one; leave it out for none")
 	}
 	if p.Accounts != nil {
 		for _, account := range *p.Accounts {
@@ -154,24 +159,14 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 	if t.notifyRecovery {
 		states = jsii.Strings("ALARM", "OK")
 	}
-	detail := map[string]any{
-		"state": map[string]any{"value": states},
-		// The orchestrator leaves these alone too; here they don't even cost an invocation.
-		"alarmName": []any{map[string]any{"anything-but": map[string]any{"prefix": config.SelfAlarmPrefix}}},
-	}
+	names, alarms := props.namePatterns()
+	detail := map[string]any{"state": map[string]any{"value": states}, "alarmName": names}
 	if props.Tags != nil {
 		tags := map[string]any{}
 		for key, values := range *props.Tags {
 			tags[key] = values
 		}
 		detail["alarmTags"] = tags
-	}
-	if props.NamePrefixes != nil {
-		var names []any
-		for _, prefix := range *props.NamePrefixes {
-			names = append(names, map[string]any{"prefix": *prefix})
-		}
-		detail["alarmName"] = names
 	}
 	return awsevents.NewRule(t, id, &awsevents.RuleProps{
 		Description: jsii.String("Alarms that are to be investigated"),
@@ -181,11 +176,41 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 			DetailType: jsii.Strings("CloudWatch Alarm State Change", "CloudWatch Alarm Contributor State Change"),
 			Account:    props.Accounts,
 			Region:     props.Regions,
+			Resources:  alarms,
 			Detail:     &detail,
 		},
 		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(t.orchestrator, nil)},
 	})
 }
+
+// namePatterns are what an alarm's name, and where that isn't enough its ARN, must match.
+func (p *EventRuleProps) namePatterns() (names []any, alarms *[]*string) {
+	if p.NamePrefixes != nil && p.ExceptNamePrefixes == nil {
+		for _, prefix := range *p.NamePrefixes {
+			names = append(names, map[string]any{"prefix": *prefix})
+		}
+		return names, nil
+	}
+	// The orchestrator leaves the self-alarms alone too; here they don't even cost an invocation.
+	var except any = config.SelfAlarmPrefix
+	if p.ExceptNamePrefixes != nil {
+		except = append([]string{config.SelfAlarmPrefix}, texts(p.ExceptNamePrefixes)...)
+	}
+	names = []any{map[string]any{"anything-but": map[string]any{"prefix": except}}}
+	if p.NamePrefixes == nil {
+		return names, nil
+	}
+	// The patterns of one field are alternatives, so that "one of these" and "none of those" need two fields:
+	// an event holds the alarm's ARN, which ends with the name, among its resources.
+	var matchers []any
+	for _, prefix := range *p.NamePrefixes {
+		matchers = append(matchers, awsevents.Match_Wildcard(jsii.Sprintf("arn:*:alarm:%s*", wildcardText.Replace(*prefix))))
+	}
+	return names, awsevents.Match_AnyOf(matchers...)
+}
+
+// wildcardText escapes what has a meaning in EventBridge's wildcard patterns.
+var wildcardText = strings.NewReplacer(`\`, `\\`, `*`, `\*`)
 
 // AlarmTopicProps says which of the alarms that notify an SNS topic start an investigation.
 type AlarmTopicProps struct {

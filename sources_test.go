@@ -36,6 +36,12 @@ func TestAttachAllReachesEveryAlarmOnceAndNoneOfItsOwn(t *testing.T) {
 		AlarmRule: awscloudwatch.AlarmRule_FromString(jsii.String("ALARM(x)"))})
 	awscloudwatch.NewAlarm(triage, jsii.String("Own"), &awscloudwatch.AlarmProps{
 		Metric: triage.MetricFailures(nil), Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(1)})
+	told := assertions.Annotations_FromStack(stack)
+	message := assertions.Match_StringLikeRegexp(jsii.String("^alarmtriage: attached to AlarmTriage Test/Triage"))
+	for _, id := range []string{"Later", "Any"} {
+		told.HasInfo(jsii.String("/Test/"+id), message)
+	}
+	assert.Len(t, *told.FindInfo(jsii.String("*"), message), 2, "what the aspect left alone is not told")
 	template := synth(stack)
 	assert.Equal(t, map[string]int{"ByHand": 1, "Later": 1, "TriageOwn": 0}, actionsOf(template, "AWS::CloudWatch::Alarm"))
 	assert.Equal(t, map[string]int{"Any": 1}, actionsOf(template, "AWS::CloudWatch::CompositeAlarm"))
@@ -56,7 +62,31 @@ func TestRecoveriesAreAttachedWhereTheyAreTold(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
 	triage.AttachAlarms(newAlarm(stack, "One"))
-	synth(stack).HasResourceProperties(jsii.String("AWS::CloudWatch::Alarm"), like("OKActions", assertions.Match_AnyValue()))
+	triage.AttachAll(stack, nil)
+	newAlarm(stack, "Two")
+	triage.AttachEventRule(jsii.String("Rule"), nil)
+	template := synth(stack)
+	target := []any{object("Fn::GetAtt", []any{"TriageOrchestratorAAEB3CE1", "Arn"})}
+	template.AllResourcesProperties(jsii.String("AWS::CloudWatch::Alarm"), like("AlarmActions", target, "OKActions", target))
+	template.HasResourceProperties(jsii.String("AWS::Events::Rule"), like("EventPattern", like("detail", like("state", object("value", []string{"ALARM", "OK"})))))
+}
+
+func TestEventRuleExceptsAlarmsByName(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	triage.AttachEventRule(jsii.String("Except"), &alarmtriage.EventRuleProps{ExceptNamePrefixes: jsii.Strings("noise-", "test-")})
+	triage.AttachEventRule(jsii.String("Both"), &alarmtriage.EventRuleProps{
+		NamePrefixes: jsii.Strings("prod-", `a*b\`), ExceptNamePrefixes: jsii.Strings("prod-noise-")})
+	template := synth(stack)
+	but := func(prefixes ...string) any {
+		return []any{object("anything-but", object("prefix", append([]string{"alarmtriage-self-"}, prefixes...)))}
+	}
+	rule := jsii.String("AWS::Events::Rule")
+	template.HasResourceProperties(rule, like("EventPattern", like(
+		"resources", assertions.Match_Absent(), "detail", like("alarmName", but("noise-", "test-")))))
+	template.HasResourceProperties(rule, like("EventPattern", like(
+		"resources", []any{object("wildcard", "arn:*:alarm:prod-*"), object("wildcard", `arn:*:alarm:a\*b\\*`)},
+		"detail", like("alarmName", but("prod-noise-")))))
 }
 
 func TestEventRuleCoversAlarmsOfOtherAccounts(t *testing.T) {
