@@ -65,7 +65,7 @@ python:
 	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
 
 e2e:
-	$(GO) test -timeout 20m ./e2e/...
+	$(GO) test -count=1 -timeout 20m ./e2e/...
 
 # cdk-nag's AwsSolutions rules. A module of its own, as the next one: the users' graph stays without it.
 nag:
