@@ -89,6 +89,7 @@ type learner struct {
 	redactor *Redactor
 	found    map[string]bool
 	searched int
+	unpacked int // bytes so far
 }
 
 // add remembers a secret, unless it is so common a word that looking for it would eat others.
@@ -98,14 +99,20 @@ func (l *learner) add(secret string) {
 	}
 }
 
+// unpack returns what is packed, as far as it is whole and all that is unpacked stays within its limit.
+func (l *learner) unpack(body []byte) []byte {
+	unpacked, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil
+	}
+	plain, _ := io.ReadAll(io.LimitReader(unpacked, int64(mostObserved-l.unpacked)))
+	l.unpacked += len(plain)
+	return plain
+}
+
 func (l *learner) body(body []byte) {
 	if packed(body) {
-		unpacked, err := gzip.NewReader(bytes.NewReader(body))
-		if err != nil {
-			return
-		}
-		// What is cut or broken is still read as far as it goes.
-		body, _ = io.ReadAll(io.LimitReader(unpacked, mostObserved))
+		body = l.unpack(body)
 	}
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 {
@@ -265,9 +272,7 @@ func (l *learner) userData(v any) {
 		}
 		l.add(strings.TrimSpace(v))
 		if packed(script) {
-			if unpacked, err := gzip.NewReader(bytes.NewReader(script)); err == nil {
-				script, _ = io.ReadAll(io.LimitReader(unpacked, mostObserved))
-			}
+			script = l.unpack(script)
 		}
 		for _, word := range strings.FieldsFunc(string(script), func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'=:;,@(){}[]<>|&", r) }) {
 			if looksSecret(word) {

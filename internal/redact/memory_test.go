@@ -109,6 +109,25 @@ func TestMoreThanIsKeptIsNotLookedThrough(t *testing.T) {
 	assert.Len(t, m.bodies, 1)
 }
 
+// A few kilobytes can unpack to gigabytes: what is unpacked is bounded over all answers together.
+func TestPackedAnswersAreUnpackedWithinALimit(t *testing.T) {
+	var bomb bytes.Buffer
+	packer := gzip.NewWriter(&bomb)
+	_, err := packer.Write(append([]byte(`{"password": "`), bytes.Repeat([]byte("a"), 64<<20)...))
+	require.NoError(t, err)
+	require.NoError(t, packer.Close())
+	memory := &Memory{}
+	for range 50 {
+		memory.Observe(bomb.Bytes())
+	}
+	l := learner{redactor: &Redactor{}, found: map[string]bool{}}
+	for _, body := range memory.bodies {
+		l.body(body)
+	}
+	assert.Len(t, memory.bodies, 50)
+	assert.Equal(t, mostObserved, l.unpacked)
+}
+
 func TestValuesAreLookedInto(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
