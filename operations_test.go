@@ -4,10 +4,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
@@ -154,6 +156,34 @@ func TestEventRuleTakesTagsAndReportsMistakes(t *testing.T) {
 	}
 	synth(stack).HasResourceProperties(jsii.String("AWS::Events::Rule"), like("EventPattern", like("detail", like(
 		"alarmTags", object("team", []string{"payments", "orders"})))))
+}
+
+func TestFunctionsTakeTheirSizeTimeAndPlaceFromTheProps(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+		p.Vpc = vpc
+		p.SecurityGroups = &[]awsec2.ISecurityGroup{awsec2.SecurityGroup_FromSecurityGroupId(stack, jsii.String("Group"), jsii.String("sg-0a1b2c3d"), nil)}
+		p.OrchestratorTimeout, p.OrchestratorMemorySize = awscdk.Duration_Seconds(jsii.Number(300)), jsii.Number(512)
+		p.ToolTimeout, p.ToolMemorySize = awscdk.Duration_Seconds(jsii.Number(90)), jsii.Number(1769)
+		p.MaxConcurrentInvestigations, p.ToolReservedConcurrentExecutions = jsii.Number(3), jsii.Number(7)
+		p.RedactSecrets = jsii.Bool(false)
+		p.RedactPatterns = jsii.Strings("shop-[0-9]+")
+		p.Tracing = awslambda.Tracing_ACTIVE
+		p.Architecture = awslambda.Architecture_X86_64()
+		p.LogLevel = alarmtriage.LogLevel_DEBUG
+	})
+	template := synth(stack)
+	template.ResourceCountIs(jsii.String("AWS::EC2::SecurityGroup"), jsii.Number(0))
+	template.AllResourcesProperties(jsii.String("AWS::Lambda::Function"), like(
+		"VpcConfig", like("SecurityGroupIds", []string{"sg-0a1b2c3d"}), "TracingConfig", object("Mode", "Active"),
+		"Architectures", []string{"x86_64"}, "LoggingConfig", like("ApplicationLogLevel", "DEBUG", "LogFormat", "JSON")))
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "provided.al2023",
+		"Timeout", 300, "MemorySize", 512, "ReservedConcurrentExecutions", 3,
+		"Environment", like("Variables", like("TOOL_TIMEOUT_SECONDS", "90"))))
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "python3.13",
+		"Timeout", 90, "MemorySize", 1769, "ReservedConcurrentExecutions", 7,
+		"Environment", like("Variables", like("REDACT", "false", "REDACT_PATTERNS", `["shop-[0-9]+"]`))))
 }
 
 func TestLogClassIsThatOfBothLogGroups(t *testing.T) {

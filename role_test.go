@@ -3,10 +3,12 @@ package alarmtriage_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -44,6 +46,11 @@ type statement struct {
 	Action      any
 	Resource    any
 	Condition   map[string]map[string]any
+}
+
+// filterSid are the statements of one id.
+func filterSid(statements []statement, sid string) []statement {
+	return slices.DeleteFunc(statements, func(s statement) bool { return s.Sid != sid })
 }
 
 // text flattens a value with Fn::Join, Ref and Fn::GetAtt.
@@ -168,6 +175,28 @@ func TestGroupsOfReadsOpenByProp(t *testing.T) {
 			assert.Contains(t, denied, " "+test.still+" ")
 		})
 	}
+}
+
+func TestWhatTheUserAllowsReachesTheRoleAndTheBroker(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.ToolAllowedActions, p.ToolDeniedActions = jsii.Strings("athena:StartQueryExecution", "shop:Look*"), jsii.Strings("iam:ListUsers")
+		p.ToolAllowPersonalData, p.ToolAllowHostOutput = jsii.Bool(true), jsii.Bool(true)
+	})
+	allowed := filterSid(policies(t, stack, "TriageToolRole"), "AllowedByTheUser")
+	require.Len(t, allowed, 1)
+	assert.Equal(t, "Allow", allowed[0].Effect)
+	assert.Contains(t, text(allowed[0].Action), "athena:StartQueryExecution")
+	assert.Contains(t, text(allowed[0].Action), "shop:Look*")
+
+	functions := jsii.String("AWS::Lambda::Function")
+	synth(stack).HasResourceProperties(functions, like("Runtime", "python3.13", "Environment", like("Variables", like(
+		"ALLOWED_ACTIONS", "athena:StartQueryExecution,shop:Look*", "DENIED_ACTIONS", "iam:ListUsers", "OPEN_READS", "personal-data,host-output"))))
+	plain := newStack()
+	newTriage(plain, nil)
+	assert.Empty(t, filterSid(policies(t, plain, "TriageToolRole"), "AllowedByTheUser"))
+	synth(plain).HasResourceProperties(functions, like("Runtime", "python3.13", "Environment", like("Variables", like(
+		"ALLOWED_ACTIONS", assertions.Match_Absent(), "DENIED_ACTIONS", assertions.Match_Absent(), "OPEN_READS", assertions.Match_Absent()))))
 }
 
 func TestAnyNumberOfDeniesFitsIntoPolicies(t *testing.T) {
