@@ -214,7 +214,8 @@ var wildcardText = strings.NewReplacer(`\`, `\\`, `*`, `\*`)
 
 // AlarmTopicProps says which of the alarms that notify an SNS topic start an investigation.
 type AlarmTopicProps struct {
-	// Only alarms whose name begins with one of these; SNS filters by them. Default: every alarm.
+	// Only alarms whose name begins with one of these; SNS filters by the AlarmName of CloudWatch's own
+	// notifications, so that nothing else on the topic passes. Default: every alarm.
 	NamePrefixes *[]*string
 }
 

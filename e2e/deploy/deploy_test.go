@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -178,10 +179,30 @@ func TestAppOutsideThisRepositorySynthesises(t *testing.T) {
 			assert.Contains(t, output, "alarmtriage: built lambdas/tool")
 			assertDeployable(t, filepath.Join(dir, "cdk.out"), "Outside")
 
+			first := builtFiles(t, filepath.Join(dir, "cdk.out"))
 			again := run(t, dir, append(env, "CDK_OUTDIR="+filepath.Join(dir, "cdk.out")), app)
 			assert.NotContains(t, again, "alarmtriage: building", "nothing changed, nothing is built")
+			assert.Equal(t, first, builtFiles(t, filepath.Join(dir, "cdk.out")), "the functions and the layer are the very files of the first synth")
 		})
 	}
+}
+
+// builtFiles are the files of an assembly's assets, with the time at which each was written.
+func builtFiles(t *testing.T, assembly string) map[string]time.Time {
+	t.Helper()
+	files := map[string]time.Time{}
+	require.NoError(t, filepath.WalkDir(assembly, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasPrefix(path, filepath.Join(assembly, "asset.")) {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			files[path] = info.ModTime()
+		}
+		return err
+	}))
+	require.NotEmpty(t, files)
+	return files
 }
 
 // assertDeployable looks at a cloud assembly: two attached alarms, and the assets of both functions.

@@ -52,7 +52,10 @@ func main() {
 	alarm(other, "ByAspect")
 	alarm(other, "NotMeant")
 
-	triage.AttachEventRule(jsii.String("ByRule"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings("legacy-"), Tags: &map[string]*[]*string{"team": jsii.Strings("shop")}})
+	triage.AttachEventRule(jsii.String("ByRule"), &alarmtriage.EventRuleProps{
+		NamePrefixes: jsii.Strings("legacy-"), ExceptNamePrefixes: jsii.Strings("legacy-noise-"),
+		Tags: &map[string]*[]*string{"team": jsii.Strings("shop")},
+	})
 	triage.AttachTopic(awssns.NewTopic(stack, jsii.String("ByTopic"), nil), &alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings("prod-")})
 	app.Synth(nil)
 }
