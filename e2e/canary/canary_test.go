@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +22,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/realtool"
 )
 
 // ways are what code does with a value that it has read.
@@ -175,8 +175,13 @@ func prepare(t *testing.T) *account {
 	host, err := lambdahost.New(lambdahost.Options{Log: os.Stderr})
 	require.NoError(t, err)
 	stopLater(func() { _ = host.Close() })
-	for name, env := range map[string]map[string]string{"tool": {}, "naked": {config.EnvRedact: "false"}} {
-		require.NoError(t, host.Add(toolFunction(t, name, env)))
+	tool, err := realtool.Build(shared.dir)
+	require.NoError(t, err)
+	naked := tool.Function("naked", shared.cloud.URL)
+	naked.Env[config.EnvRedact] = "false"
+	for _, f := range []lambdahost.Function{tool.Function("tool", shared.cloud.URL), naked} {
+		f.MemoryMB = 512
+		require.NoError(t, host.Add(f))
 	}
 	run := func(name string) func(*testing.T, string) toolcall.Answer {
 		return func(t *testing.T, code string) toolcall.Answer { return invoke(t, host, name, code) }
@@ -197,27 +202,6 @@ func invoke(t *testing.T, host *lambdahost.Host, function, code string) toolcall
 	var answer toolcall.Answer
 	require.NoError(t, json.Unmarshal(got.Payload, &answer))
 	return answer
-}
-
-// toolFunction is the tool as it is deployed: the compiled function before a real Python and the layer.
-func toolFunction(t *testing.T, name string, env map[string]string) lambdahost.Function {
-	t.Helper()
-	python, err := moto.Tool("python")
-	require.NoError(t, err)
-	binary := filepath.Join(shared.dir, "tool")
-	if _, err := os.Stat(binary); err != nil {
-		build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", binary, "./lambdas/tool")
-		build.Dir, build.Stderr = moto.Root(), os.Stderr
-		require.NoError(t, build.Run())
-	}
-	layer := filepath.Join(shared.dir, "layer-"+name)
-	require.NoError(t, os.MkdirAll(layer, 0o755))
-	require.NoError(t, os.Symlink(filepath.Join(moto.Root(), "pythonlayer"), filepath.Join(layer, "python")))
-	env["ALARMTRIAGE_LAYER"], env["AWS_ENDPOINT_URL"] = layer, shared.cloud.URL
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
-		env[name] = "testing"
-	}
-	return lambdahost.Function{Name: name, Command: []string{binary, python, "bootstrap.py"}, Timeout: 30 * time.Second, MemoryMB: 512, Env: env}
 }
 
 // plantAll puts a secret of its own into every place and every log line.

@@ -1,8 +1,6 @@
 package faults_test
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,7 +12,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/realtool"
 )
 
 // realToolTimeout is of the function: the code's own deadline is a little before it.
@@ -23,27 +21,14 @@ const realToolTimeout = 6 * time.Second
 // newRealTool is the tool as it is deployed, with its harness and a real Python.
 func newRealTool(t *testing.T) lambdahost.Function {
 	t.Helper()
-	binary, err := compileTool()
+	tool, err := buildTool()
 	require.NoError(t, err)
-	python, err := moto.Tool("python")
-	require.NoError(t, err)
-	layer := t.TempDir()
-	require.NoError(t, os.Symlink(filepath.Join(moto.Root(), "pythonlayer"), filepath.Join(layer, "python")))
-	return lambdahost.Function{
-		Name: "tool", Command: []string{binary, python, "bootstrap.py"}, Timeout: realToolTimeout, MemoryMB: 512,
-		Env: map[string]string{
-			"ALARMTRIAGE_LAYER": layer, "AWS_ENDPOINT_URL": cloud.URL,
-			"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_SESSION_TOKEN": "testing",
-		},
-	}
+	f := tool.Function("tool", cloud.URL)
+	f.Timeout, f.MemoryMB = realToolTimeout, 512
+	return f
 }
 
-var compileTool = sync.OnceValues(func() (string, error) {
-	binary := filepath.Join(filepath.Dir(orchestrator), "tool")
-	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", binary, "./lambdas/tool")
-	build.Dir, build.Stderr = moto.Root(), os.Stderr
-	return binary, build.Run()
-})
+var buildTool = sync.OnceValues(func() (realtool.Tool, error) { return realtool.Build(filepath.Dir(orchestrator)) })
 
 // What the model's code does to the real tool ends that call alone: what it had found counts, the report
 // says what went wrong, and the next call works.
@@ -89,7 +74,7 @@ func TestARealToolThatCannotStartIsSaidAndAHumanIsTold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{
 		lifetime: time.Minute, script: script(look("print(1)"), submit()),
-		realTool: func(f *lambdahost.Function) { f.Env["ALARMTRIAGE_LAYER"] = t.TempDir() },
+		realTool: func(f *lambdahost.Function) { f.Env[realtool.EnvLayer] = t.TempDir() },
 	})
 	w.fire(event("orders", 1))
 	inbox := w.inbox()

@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -22,13 +20,11 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/realtool"
 )
 
-var binary struct {
-	directory string
-	build     func() error
-}
+// built is the compiled tool.
+var built func() (realtool.Tool, error)
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -39,23 +35,15 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(directory)
-	binary.directory = directory
-	binary.build = sync.OnceValue(func() error {
-		build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(directory, "tool"), ".")
-		build.Stderr = os.Stderr
-		return build.Run()
-	})
+	built = sync.OnceValues(func() (realtool.Tool, error) { return realtool.Build(directory) })
 	return m.Run()
 }
 
 // tool is the deployed function with these settings; AWS answers whatever it is asked.
 func tool(t *testing.T, settings map[string]string) (invoke func(payload string) lambdahost.Answer, logged *log) {
 	t.Helper()
-	require.NoError(t, binary.build())
-	python, err := moto.Tool("python")
+	compiled, err := built()
 	require.NoError(t, err)
-	layer := t.TempDir()
-	require.NoError(t, os.Symlink(filepath.Join(moto.Root(), "pythonlayer"), filepath.Join(layer, "python")))
 	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-amz-json") {
 			io.WriteString(w, "{}")
@@ -64,18 +52,13 @@ func tool(t *testing.T, settings map[string]string) (invoke func(payload string)
 		io.WriteString(w, "<Answer/>")
 	}))
 	t.Cleanup(aws.Close)
-	env := map[string]string{
-		"ALARMTRIAGE_LAYER": layer, "AWS_ENDPOINT_URL": aws.URL,
-		"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_SESSION_TOKEN": "testing",
-	}
-	maps.Copy(env, settings)
+	function := compiled.Function("tool", aws.URL)
+	maps.Copy(function.Env, settings)
 	logged = &log{}
 	host, err := lambdahost.New(lambdahost.Options{Log: logged})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = host.Close() })
-	require.NoError(t, host.Add(lambdahost.Function{
-		Name: "tool", Command: []string{filepath.Join(binary.directory, "tool"), python, "bootstrap.py"}, Timeout: 20 * time.Second, MemoryMB: 1024, Env: env,
-	}))
+	require.NoError(t, host.Add(function))
 	return func(payload string) lambdahost.Answer {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

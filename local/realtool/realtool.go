@@ -1,0 +1,53 @@
+// Package realtool compiles the tool function and puts it under a local host as Lambda runs it: behind the
+// wrapper, with the harness as its layer and a real Python. It is for tests that need the tool and no
+// deployment.
+package realtool
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+)
+
+// EnvLayer tells the tool where its layer is mounted.
+const EnvLayer = "ALARMTRIAGE_LAYER"
+
+// Tool is a compiled tool function.
+type Tool struct{ binary, python, layer string }
+
+// Build compiles the tool into a directory. Its error holds the compiler's words.
+func Build(directory string) (Tool, error) {
+	python, err := moto.Tool("python")
+	if err != nil {
+		return Tool{}, err
+	}
+	t := Tool{binary: filepath.Join(directory, "tool"), python: python, layer: filepath.Join(directory, "layer")}
+	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", t.binary, "./lambdas/tool")
+	build.Dir = moto.Root()
+	if out, err := build.CombinedOutput(); err != nil {
+		return Tool{}, fmt.Errorf("build the tool: %w\n%s", err, out)
+	}
+	if err := os.Mkdir(t.layer, 0o755); err != nil {
+		return Tool{}, fmt.Errorf("make the layer: %w", err)
+	}
+	if err := os.Symlink(filepath.Join(moto.Root(), "pythonlayer"), filepath.Join(t.layer, "python")); err != nil {
+		return Tool{}, fmt.Errorf("make the layer: %w", err)
+	}
+	return t, nil
+}
+
+// Function is the tool under a name, with AWS at a URL. The caller may change it before it is added to a host.
+func (t Tool) Function(name, aws string) lambdahost.Function {
+	return lambdahost.Function{
+		Name: name, Command: []string{t.binary, t.python, "bootstrap.py"}, Timeout: 30 * time.Second, MemoryMB: 1024,
+		Env: map[string]string{
+			EnvLayer: t.layer, "AWS_ENDPOINT_URL": aws,
+			"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_SESSION_TOKEN": "testing",
+		},
+	}
+}
