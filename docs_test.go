@@ -7,7 +7,10 @@ import (
 	"go/format"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -58,4 +61,37 @@ func TestDocumentedPropsAreThoseOfTheCode(t *testing.T) {
 		return
 	}
 	assert.Equal(t, got, string(text), "run `go test . -update`")
+}
+
+// The README's troubleshooting goes by what people see: each text that it quotes is one of the code's.
+func TestTroubleshootingQuotesWhatTheCodeSays(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(readme), "| what you see |")
+	require.True(t, found)
+	table, _, _ := strings.Cut(rest, "\n\n")
+	var said strings.Builder
+	for _, root := range []string{"internal", "lambdas", "pythonlayer", "bundle.go", "props.go"} {
+		require.NoError(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || strings.HasSuffix(path, "_test.go") || !strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, ".py") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			said.Write(text)
+			return err
+		}))
+	}
+	quotes := 0
+	for _, row := range strings.Split(table, "\n") {
+		seen, _, _ := strings.Cut(strings.TrimPrefix(row, "| "), " | ")
+		for _, quote := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(seen, -1) {
+			for _, fragment := range strings.Split(quote[1], "…") {
+				if fragment = strings.TrimSpace(fragment); len(strings.Fields(fragment)) > 1 {
+					quotes++
+					assert.True(t, strings.Contains(said.String(), fragment), "nothing says %q: %s", fragment, row)
+				}
+			}
+		}
+	}
+	assert.Greater(t, quotes, 12)
 }
