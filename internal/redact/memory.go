@@ -7,10 +7,14 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Limits of what is learned from the answers to one tool call.
@@ -59,10 +63,13 @@ func (m *Memory) take(r *Redactor) []string {
 	for _, body := range bodies {
 		l.body(body)
 	}
-	var list []string
+	found := map[string]bool{}
 	for secret := range l.found {
-		list = append(list, secret)
+		for _, written := range spellings(secret) {
+			found[written] = true
+		}
 	}
+	list := slices.Collect(maps.Keys(found))
 	slices.SortFunc(list, func(a, b string) int {
 		if len(a) != len(b) {
 			return len(b) - len(a)
@@ -72,8 +79,35 @@ func (m *Memory) take(r *Redactor) []string {
 	return list
 }
 
+// spellings are how Python's print, repr and json.dumps write a text, the last also within JSON.
+func spellings(text string) []string {
+	slashes := strings.ReplaceAll(text, `\`, `\\`)
+	quoted := strings.ReplaceAll(slashes, `"`, `\"`)
+	ascii := asciiJSON(quoted)
+	nested := strings.ReplaceAll(strings.ReplaceAll(quoted, `\`, `\\`), `"`, `\"`)
+	nestedASCII := strings.ReplaceAll(strings.ReplaceAll(ascii, `\`, `\\`), `"`, `\"`)
+	list := []string{text, slashes, strings.ReplaceAll(slashes, "'", `\'`), quoted, ascii, nested, nestedASCII}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// asciiJSON writes what is not ASCII as json.dumps does.
+func asciiJSON(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r < utf8.RuneSelf {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}
+
 // traces are what stands in every text from which something is learned, in lower case.
-var traces = append([]string{"environment", "variables", "optionsettings", "userdata", "shared_key", "://", "bearer", "authorization", "eyj", "gh", "xox", "k_live", "-----begin", "signature"}, secretNameParts...)
+var traces = append([]string{"environment", "variables", `"env"`, "optionsettings", "userdata", "shared_key", "://", "bearer", "authorization", "eyj", "gh", "xox", "k_live", "-----begin", "signature"}, secretNameParts...)
 
 func mayHoldSecrets(body []byte) bool {
 	if packed(body) {
@@ -171,9 +205,14 @@ func elements(decoder *xml.Decoder, nested int) (any, error) {
 	}
 }
 
-// variablesOf are fields below which every value is a variable of a program.
-var variablesOf = map[string]bool{
-	"variables": true, "environment": true, "environmentvariables": true, "environmentvars": true, "optionsettings": true,
+// ofVariables tells whether a field, named in lower case, is one below which every value is a variable of a
+// program: environment, runtimeEnvironmentVariables, overrideEnvironment, stageVariables …
+func ofVariables(field string) bool {
+	switch field {
+	case "variables", "env", "environmentvars", "optionsettings":
+		return true
+	}
+	return strings.HasSuffix(field, "environment") || strings.HasSuffix(field, "environmentvariables") || strings.HasSuffix(field, "stagevariables")
 }
 
 // pairs are the names under which lists of names and values have them, in lower case.
@@ -184,10 +223,10 @@ func (l *learner) value(name string, v any, variable bool, depth int) {
 	case map[string]any:
 		l.pair(v, variable)
 		for key, child := range v {
-			if folded := strings.ToLower(key); folded == "userdata" {
+			if folded := strings.ToLower(key); folded == "userdata" || folded == "userdataoverride" {
 				l.userData(child)
 			} else {
-				l.value(key, child, variable || variablesOf[folded], depth)
+				l.value(key, child, variable || ofVariables(folded), depth)
 			}
 		}
 	case []any:

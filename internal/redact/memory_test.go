@@ -43,6 +43,11 @@ func TestSecretsAreLearnedFromAWSsAnswers(t *testing.T) {
 	}{
 		{"a function's variables", `{"Environment":{"Variables":{"A":"` + odd + `","DB_PASSWORD":"hunter2hunter2","TABLE":"orders"}}}`, []string{odd, "hunter2hunter2"}},
 		{"a container's variables", `{"environment":[{"name":"a","value":"` + odd + `"}]}`, []string{odd}},
+		{"variables of a service", `{"RuntimeEnvironmentVariables":{"STAGE":"` + odd + `"}}`, []string{odd}},
+		{"variables of a job", `{"OverrideEnvironment":{"STAGE":"` + odd + `"}}`, []string{odd}},
+		{"variables of a pod", `{"containers":[{"env":[{"name":"stage","value":"` + odd + `"}]}]}`, []string{odd}},
+		{"variables of a stage", `{"stageVariables":{"v":"` + odd + `"}}`, []string{odd}},
+		{"user data of a recipe", `{"userDataOverride":"` + script + `"}`, []string{script, odd}},
 		{"a stack's parameters", `<R><Parameters><member><ParameterKey>DbPassword</ParameterKey><ParameterValue>` + odd + `</ParameterValue></member>` +
 			`<member><ParameterKey>ApiKey</ParameterKey><ParameterValue>` + odd2 + `</ParameterValue></member></Parameters></R>`, []string{odd2, odd}},
 		{"an environment's options", `<R><OptionSettings><member><OptionName>X</OptionName><Value>` + odd + `</Value></member></OptionSettings></R>`, []string{odd}},
@@ -96,6 +101,28 @@ func TestWhatWasLearnedIsFoundInEveryFormAndForgotten(t *testing.T) {
 	second := say()
 	m.Knowing(r).Answer(&second)
 	assert.Contains(t, second.Output, odd, "what one call has read says nothing about the next one's output")
+}
+
+func TestWhatWasLearnedIsFoundAsPythonWritesIt(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	const secret = `Zk3'V"q9\TxéW1b🔑Lr7`
+	body, err := json.Marshal(map[string]any{"Variables": map[string]string{"DB_PASSWORD": secret}})
+	require.NoError(t, err)
+	for name, written := range map[string]string{
+		"printed":        secret,
+		"repr":           `'Zk3\'V"q9\\TxéW1b🔑Lr7'`,
+		"JSON":           `"Zk3'V\"q9\\Tx\u00e9W1b\ud83d\udd11Lr7"`,
+		"JSON, as it is": `"Zk3'V\"q9\\TxéW1b🔑Lr7"`,
+		"JSON in JSON":   `"\"Zk3'V\\\"q9\\\\Tx\\u00e9W1b\\ud83d\\udd11Lr7\""`,
+	} {
+		var m Memory
+		m.Observe(body)
+		clean, _ := m.Knowing(r).Text("[" + written + ", 1]")
+		assert.Contains(t, clean, "[redacted: secret]", name)
+		assert.NotContains(t, clean, "Lr7", name)
+		assert.NotContains(t, clean, "Zk3", name)
+	}
 }
 
 func TestMoreThanIsKeptIsNotLookedThrough(t *testing.T) {

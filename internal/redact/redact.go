@@ -152,7 +152,8 @@ type walk struct {
 // carriers are fields whose every text is a secret; the names of their own fields stay.
 var carriers = map[string]string{
 	"Variables": "environment variable", "EnvironmentVariables": "environment variable", "environmentVariables": "environment variable",
-	"UserData": "user data", "userData": "user data", "CustomerGatewayConfiguration": "VPN configuration",
+	"RuntimeEnvironmentVariables": "environment variable", "ContainerEnvironmentVariables": "environment variable",
+	"UserData": "user data", "userData": "user data", "userDataOverride": "user data", "CustomerGatewayConfiguration": "VPN configuration",
 	"SecretString": "secret", "SecretBinary": "secret", "PreSharedKey": "secret", "KeyMaterial": "secret",
 }
 

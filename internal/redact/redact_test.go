@@ -37,6 +37,10 @@ func TestSecretsAreReplacedWhereverTheyStand(t *testing.T) {
 		{"container environment", `{"environment": [{"name": "STAGE", "value": "plain-value-1"}], "cpu": 256}`, "plain-value-1", `"cpu": 256`},
 		{"user data", `{"UserData": {"Value": "cGxhaW4tdmFsdWU="}, "a": 1}`, "cGxhaW4tdmFsdWU=", `"a": 1`},
 		{"presigned URL", "https://b.s3.amazonaws.com/k?X-Amz-Signature=" + body + "&x=1", body, "&x=1"},
+		{"XML element", "<db:adminPassword>hunter2xyz</db:adminPassword><host>db</host>", "hunter2xyz", "<host>db</host>"},
+		{"flag", "exec: mysqldump --password hunter2xyz --host db.internal", "hunter2xyz", "--host db.internal"},
+		{"another flag", "run --db-password hunter2xyz now", "hunter2xyz", " now"},
+		{"data source name", "open app:hunter2xyz@tcp(db:3306)/orders", "hunter2xyz", "@tcp(db:3306)/orders"},
 		{"own pattern", "customer CUST-123456 called", "CUST-123456", "called"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -68,6 +72,9 @@ func TestLogsStayReadable(t *testing.T) {
 		"https://console.aws.amazon.com/cloudwatch/home?region=eu-west-1#alarmsV2:alarm/a",
 		`{"PasswordLastUsed": "2026-01-02T03:04:05Z", "AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}`,
 		"i-0abcdef1234567890 vpc-0123456789abcdef0 subnet-0a1b2c3d eni-00aa11bb",
+		"usage: app --password <password> --token $TOKEN --secret ${SECRET} -v",
+		"<NextToken>AAAAabcdefghijkl</NextToken><Password>****</Password><PasswordPolicy>strict</PasswordPolicy>",
+		"mail from app:orders@example.com over tcp(10.0.0.1)",
 		"secret: true, password: ****, apiKey: ${API_KEY}",
 	} {
 		clean, count := r.Text(text)

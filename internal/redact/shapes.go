@@ -50,12 +50,17 @@ var (
 	// A query parameter that signs.
 	query = newShape("credential", `(?i)([?&](?:X-Amz-Signature|X-Amz-Security-Token|Signature|sig|access_token|api_key|apikey|token|password)=)([^&\s"'<>\[]{6,})`,
 		"signature=", "token=", "sig=", "key=", "password=")
+	// The content of an XML element, and the argument of a flag. The letters of the needles are in lower case.
+	element  = newShape("secret", `(?i)(<(?:[\w.-]+:)?[\w.-]*(?:password|passwd|secret|apikey|api-key|access-?token)>)([^<\s\[*]{4,})`, "password>", "passwd>", "secret>", "apikey>", "api-key>", "token>")
+	argument = newShape("secret", `(?i)((?:^|\s)--?[a-z][a-z-]*(?:password|passwd|secret|api-key|access-token|auth-token)[ \t]+|(?:^|\s)--(?:password|passwd|secret|token|apikey)[ \t]+)([^\s"'\[<${*-][^\s"']{3,})`, "password ", "passwd ", "secret ", "api-key ", "token ", "apikey ")
+	// The password in a data source name of Go's drivers: user:password@tcp(host).
+	dataSource = newShape("password", `(\b[\w.-]+:)([^\s:/@"'<>]{3,})(@(?:tcp|unix)\()`, "@tcp(", "@unix(")
 	// Variables of a function, as JSON and as Python shows it.
-	variables = newShape("environment variable", `(["'](?:Variables|EnvironmentVariables|environmentVariables)["']\s*:\s*)(\{[^{}]*\}|\[[^\[\]]*\])`, "Variables")
+	variables = newShape("environment variable", `(["'](?:Variables|[A-Za-z]*EnvironmentVariables|environmentVariables)["']\s*:\s*)(\{[^{}]*\}|\[[^\[\]]*\])`, "Variables")
 	// A variable of a container: name in capitals, then value.
 	container = newShape("environment variable", `(["']name["']\s*:\s*["'][A-Z][A-Z0-9_]*["']\s*,\s*["']value["']\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')`, `"name"`, `'name'`, `"name'`, `'name"`)
 	// Whole fields that carry scripts or keys.
-	fields = newShape("field with secrets", `(["'](?:UserData|userData|CustomerGatewayConfiguration|SecretString|SecretBinary|PreSharedKey|KeyMaterial)["']\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^{}]*\})`,
+	fields = newShape("field with secrets", `(["'](?:UserData|userData|userDataOverride|CustomerGatewayConfiguration|SecretString|SecretBinary|PreSharedKey|KeyMaterial)["']\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^{}]*\})`,
 		"serData", "CustomerGatewayConfiguration", "SecretString", "SecretBinary", "PreSharedKey", "KeyMaterial")
 	// A value in an object or list of variables.
 	value = newShape("environment variable", `(:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')`, ":")
@@ -89,7 +94,12 @@ func (c *counter) inHeaders(text string) string {
 	if folded := fold(text); containsAny(folded, query.needles) {
 		text = c.group(shape{kind: query.kind, pattern: query.pattern}, text, false)
 	}
-	return text
+	for _, s := range []shape{element, argument} {
+		if containsAny(fold(text), s.needles) {
+			text = c.group(shape{kind: s.kind, pattern: s.pattern}, text, false)
+		}
+	}
+	return c.lines(dataSource, text, func(g []string) string { return g[1] + c.mark(dataSource.kind, g[2]) + g[3] })
 }
 
 // fold is the text in lower case as patterns without regard to case see it: U+017F is an s to them.
