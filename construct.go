@@ -71,6 +71,9 @@ func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.orchestrator = t.newOrchestrator(p)
 	t.allowHandOver()
 	t.allowAlarms()
+	if p.Vpc != nil {
+		t.denyNetworkToCode()
+	}
 	if *p.CreateVpcEndpoints {
 		t.createVpcEndpoints(p)
 	} else {
@@ -301,6 +304,7 @@ func (t *AlarmTriage) newOrchestratorRole(p *AlarmTriageProps) awsiam.Role {
 	})
 	t.grantOrchestrator(p, role)
 	t.grantKeys(role, p)
+	allowNetwork(role, p)
 	for _, grant := range []struct {
 		role awsiam.Role
 		logs awslogs.LogGroup

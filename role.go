@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -63,6 +64,7 @@ func newToolRole(scope constructs.Construct, props *AlarmTriageProps, name *stri
 	}
 	denySensitiveReads(scope, role, props)
 	denyOwn(scope, role, own)
+	allowNetwork(role, props)
 	if props.ToolAllowedActions != nil && len(*props.ToolAllowedActions) > 0 {
 		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Sid:       jsii.String("AllowedByTheUser"),
@@ -242,6 +244,48 @@ func modelStatements(stack awscdk.Stack, modelID string) []awsiam.PolicyStatemen
 	return []awsiam.PolicyStatement{
 		invoke("InvokeProfile", nil, profile),
 		invoke("InvokeModelBehindProfile", equals(byProfile, profile), foundation("*", model)),
+	}
+}
+
+// networkActions are what Lambda does under a function's role to put it into a VPC, as in AWS's managed policy
+// AWSLambdaVPCAccessExecutionRole. CDK gives them to the roles alone that it makes itself.
+var networkActions = []string{
+	"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
+	"ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+}
+
+// allowNetwork lets Lambda put the functions of a role into the VPC.
+func allowNetwork(role awsiam.Role, props *AlarmTriageProps) {
+	if props.Vpc == nil {
+		return
+	}
+	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid: jsii.String("NetworkOfTheFunction"), Actions: jsii.Strings(networkActions...), Resources: jsii.Strings("*"),
+	}))
+}
+
+// denyNetworkToCode takes what allowNetwork gives from the functions' own code: requests of code carry the ARN of
+// its function, those of Lambda don't (Lambda Developer Guide, "Giving Lambda functions access to resources in an
+// Amazon VPC"). The tool may go on describing, as its code looks at networks too. The policies are of their own
+// for the reason that HandOver's is.
+func (t *AlarmTriage) denyNetworkToCode() {
+	writes := slices.DeleteFunc(slices.Clone(networkActions), func(action string) bool { return strings.HasPrefix(action, "ec2:Describe") })
+	for _, f := range []struct {
+		id       string
+		role     awsiam.IRole
+		function awslambda.IFunction
+		denied   []string
+	}{{"OrchestratorNetwork", t.orchestratorRole, t.orchestrator, networkActions}, {"ToolNetwork", t.toolRole, t.tool, writes}} {
+		awsiam.NewPolicy(t, jsii.String(f.id), &awsiam.PolicyProps{
+			Roles: &[]awsiam.IRole{f.role},
+			Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Sid:        jsii.String("NotByItsCode"),
+				Effect:     awsiam.Effect_DENY,
+				Actions:    jsii.Strings(f.denied...),
+				Resources:  jsii.Strings("*"),
+				Conditions: &map[string]any{"ArnEquals": map[string]any{"lambda:SourceFunctionArn": f.function.FunctionArn()}},
+			})},
+		})
 	}
 }
 

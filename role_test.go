@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -220,6 +221,28 @@ func TestAnyNumberOfDeniesFitsIntoPolicies(t *testing.T) {
 		denied = append(denied, text(s.Action))
 	}
 	assert.Contains(t, strings.Join(denied, " "), "someservice:DescribeThingNumber399")
+}
+
+// CDK gives them to roles of its own making alone, and Lambda refuses a function in a VPC without them.
+func TestLambdaMayPutTheFunctionsIntoTheVpcAndTheirCodeMayNot(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil) })
+	for _, role := range []string{"TriageOrchestrator", "TriageTool"} {
+		allowed := filterSid(policies(t, stack, role+"Role"), "NetworkOfTheFunction")
+		require.Len(t, allowed, 1, role)
+		denied := filterSid(policies(t, stack, role+"Network"), "NotByItsCode")
+		require.Len(t, denied, 1, role)
+		for _, action := range []string{"ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"} {
+			assert.Contains(t, text(allowed[0].Action), action, role)
+			assert.Contains(t, text(denied[0].Action), action, role)
+		}
+		assert.Contains(t, text(allowed[0].Action), "ec2:DescribeNetworkInterfaces", role)
+		assert.Equal(t, "Deny", denied[0].Effect)
+		assert.Contains(t, text(denied[0].Condition["ArnEquals"]["lambda:SourceFunctionArn"]), role, "the function's own code")
+	}
+	stack = newStack()
+	newTriage(stack, nil)
+	assert.NotContains(t, fmt.Sprint(*synth(stack).ToJSON()), "NetworkInterface", "no VPC, no such permission")
 }
 
 func TestAllowListTakesThePlaceOfReadOnlyAccess(t *testing.T) {

@@ -5,10 +5,13 @@ import (
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 
@@ -77,6 +80,9 @@ func TestEachPropGivesTheOrchestratorOnlyWhatItNames(t *testing.T) {
 		p.Runbooks = &alarmtriage.Runbooks{Bucket: docs, Prefix: jsii.String("runbooks/")}
 		p.ReportsEncryptionKey = awskms.NewKey(stack, jsii.String("ReportsKey"), nil)
 		p.TopicEncryptionKey = awskms.NewKey(stack, jsii.String("TopicKey"), nil)
+		p.TableEncryptionKey = awskms.NewKey(stack, jsii.String("TableKey"), nil)
+		p.OnFailureQueue = awssqs.NewQueue(stack, jsii.String("Failed"), nil)
+		p.Tracing = awslambda.Tracing_ACTIVE
 	})
 	arn := func(prefix, kind string) string { return stack.arn(stack.find(t, prefix, kind)) }
 	const kms, otherKey = "AWS::KMS::Key", "arn:aws:kms:eu-west-1:111122223333:key/other"
@@ -89,7 +95,10 @@ func TestEachPropGivesTheOrchestratorOnlyWhatItNames(t *testing.T) {
 		arn("Chat", "AWS::SNS::Topic"):                                     {"sns:Publish"},
 		arn("TopicKey", kms):                                               dataKeys,
 		arn("ReportsKey", kms):                                             {"kms:Decrypt", "kms:GenerateDataKey"},
+		arn("TableKey", kms):                                               append([]string{"kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"}, dataKeys...),
 		otherKey:                                                           nil,
+		arn("Failed", "AWS::SQS::Queue"):                                   {"sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"},
+		anything:                                                           nil,
 		"arn:aws:s3:::docs/triage.txt":                                     {"s3:GetObject"},
 		"arn:aws:s3:::docs/runbooks/orders.md":                             {"s3:GetObject"},
 		"arn:aws:s3:::docs/secret.txt":                                     nil,
@@ -100,9 +109,35 @@ func TestEachPropGivesTheOrchestratorOnlyWhatItNames(t *testing.T) {
 	}
 	asked := stack.roleOf(t, "TriageOrchestratorRole", resources...)
 	keyPolicy := stack.resolve(stack[stack.find(t, "TopicKey", kms)].Properties["KeyPolicy"])
-	asked.ResourcePolicies = map[string]any{arn("TopicKey", kms): keyPolicy, arn("ReportsKey", kms): keyPolicy, otherKey: keyPolicy}
+	asked.ResourcePolicies = map[string]any{arn("TopicKey", kms): keyPolicy, arn("ReportsKey", kms): keyPolicy, arn("TableKey", kms): keyPolicy, otherKey: keyPolicy}
 	verdict := simulate(t, map[string]role{"orchestrator": asked})
+	traces := []string{"xray:PutTelemetryRecords", "xray:PutTraceSegments"} // on everything: X-Ray has no resources
 	for resource, actions := range want {
-		assert.ElementsMatch(t, actions, verdict.Allowed["orchestrator"][resource], resource)
+		assert.ElementsMatch(t, append(traces, actions...), verdict.Allowed["orchestrator"][resource], resource)
+	}
+}
+
+func TestInAVpcLambdaMayMakeNetworkInterfacesAndTheCodeMayNot(t *testing.T) {
+	stack := synthIn(t, func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+		p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+	})
+	const orchestrator, tool = "TriageOrchestrator", "TriageTool"
+	asked := map[string]role{}
+	for _, name := range []string{orchestrator, tool} {
+		lambda := stack.roleOf(t, name+"Role", anything)
+		code := lambda
+		code.Context = map[string]string{"lambda:SourceFunctionArn": stack.arn(stack.find(t, name, "AWS::Lambda::Function"))}
+		asked["Lambda for "+name], asked["code of "+name] = lambda, code
+	}
+	verdict := simulate(t, asked)
+	network := []string{"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
+		"ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses"}
+	assert.ElementsMatch(t, network, verdict.Allowed["Lambda for "+orchestrator][anything])
+	assert.Subset(t, verdict.Allowed["Lambda for "+tool][anything], network)
+	assert.Empty(t, verdict.Allowed["code of "+orchestrator][anything])
+	may := verdict.may("code of "+tool, anything)
+	assert.True(t, may["ec2:describenetworkinterfaces"], "the tool looks at networks")
+	for _, action := range verdict.Allowed["code of "+tool][anything] {
+		assert.Contains(t, []string{"Read", "List"}, verdict.Actions[action].Level, "level of %s", action)
 	}
 }

@@ -64,6 +64,7 @@ func (r template) arn(id string) string {
 		"AWS::Logs::LogGroup":   "arn:aws:logs:%s:%s:log-group:",
 		"AWS::Events::EventBus": "arn:aws:events:%s:%s:event-bus/",
 		"AWS::KMS::Key":         "arn:aws:kms:%s:%s:key/",
+		"AWS::SQS::Queue":       "arn:aws:sqs:%s:%s:",
 	}
 	if form, known := kinds[r[id].Type]; known {
 		suffix := ""
