@@ -109,6 +109,17 @@ func physicalName(p *AlarmTriageProps, name string) *string {
 	return jsii.String(strings.Join(parts, "-"))
 }
 
+// lowerName is physicalName in lower case. A token stays as it is: it stands for a text that is not known yet.
+func lowerName(p *AlarmTriageProps, name string) *string {
+	lower := func(affix *string) *string {
+		if affix == nil || unresolved(affix) {
+			return affix
+		}
+		return jsii.String(strings.ToLower(*affix))
+	}
+	return physicalName(&AlarmTriageProps{ResourcePrefix: lower(p.ResourcePrefix), ResourceSuffix: lower(p.ResourceSuffix)}, name)
+}
+
 func (t *AlarmTriage) newTable(p *AlarmTriageProps) awsdynamodb.Table {
 	props := &awsdynamodb.TableProps{
 		TableName:           physicalName(p, "investigations"),
@@ -152,16 +163,15 @@ func (t *AlarmTriage) newReportBucket(p *AlarmTriageProps) awss3.Bucket {
 
 // bucketName is {prefix}-alarm-reports-{account}-{region}: bucket names are unique over all accounts.
 func (t *AlarmTriage) bucketName(p *AlarmTriageProps) *string {
-	name := physicalName(p, "alarm-reports")
+	name := lowerName(p, "alarm-reports")
 	if name == nil {
 		return nil
 	}
 	stack := awscdk.Stack_Of(t)
-	lower := strings.ToLower(*name)
 	if p.ResourceSuffix != nil { // the suffix often is the Region; it stands last anyway
-		return jsii.String(fmt.Sprintf("%s-%s", lower, *stack.Account()))
+		return jsii.String(fmt.Sprintf("%s-%s", *name, *stack.Account()))
 	}
-	return jsii.String(fmt.Sprintf("%s-%s-%s", lower, *stack.Account(), *stack.Region()))
+	return jsii.String(fmt.Sprintf("%s-%s-%s", *name, *stack.Account(), *stack.Region()))
 }
 
 func reportLifecycle(p *AlarmTriageProps) *[]*awss3.LifecycleRule {
@@ -345,7 +355,7 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
 
 	settings.InstructionsURI = t.instructionsURI(p)
 	settings.RunbooksURI = t.runbooksURI(p)
-	settings.Prices = pricesJSON(p.ModelPrices)
+	settings.Prices = pricesJSON(awscdk.Stack_Of(t), p.ModelPrices)
 
 	props := t.functionProps(p, "triage-handler")
 	props.Description = jsii.String("Investigates CloudWatch alarms with an AI model and reports what it found")
@@ -357,7 +367,11 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
 	props.Timeout = p.OrchestratorTimeout
 	props.MemorySize = p.OrchestratorMemorySize
 	props.ReservedConcurrentExecutions = p.MaxConcurrentInvestigations
-	props.Environment = environment(settings.Environment())
+	env := settings.Environment()
+	for name, value := range unresolvedNumbers(p) {
+		env[name] = value
+	}
+	props.Environment = environment(env)
 	// A long investigation hands over to itself, which Lambda's loop detection would stop after 16 times;
 	// the orchestrator bounds the number itself, far below.
 	props.RetryAttempts = jsii.Number(2)
@@ -365,6 +379,23 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
 		props.OnFailure = awslambdadestinations.NewSqsDestination(p.OnFailureQueue)
 	}
 	return awslambda.NewFunction(t, jsii.String("Orchestrator"), props)
+}
+
+// unresolvedNumbers are the orchestrator's variables whose values only CloudFormation knows, such as those of
+// parameters. A token of a number is a number without a meaning, so that it must not be computed with.
+func unresolvedNumbers(p *AlarmTriageProps) map[string]string {
+	env := map[string]string{}
+	put := func(name string, value *float64) {
+		if value != nil && unresolved(value) {
+			env[name] = *awscdk.Tokenization_StringifyNumber(value)
+		}
+	}
+	put(config.EnvMaxRounds, p.MaxRounds)
+	put(config.EnvMaxTokens, p.MaxTokens)
+	put(config.EnvMaxCostUSD, p.MaxCostUsd)
+	put(config.EnvToolTimeout, p.ToolTimeout.ToSeconds(nil))
+	put(config.EnvWindow, p.InvestigationWindow.ToSeconds(nil))
+	return env
 }
 
 // instructionsURI is where the orchestrator reads more instructions, which it is granted to; empty: nowhere.
@@ -407,11 +438,11 @@ func (t *AlarmTriage) grantObjects(bucket awss3.IBucket, sid, keys string) {
 }
 
 // pricesJSON is the override of the price table as the orchestrator reads it.
-func pricesJSON(prices *map[string]*ModelPrice) string {
+func pricesJSON(stack awscdk.Stack, prices *map[string]*ModelPrice) string {
 	if prices == nil || len(*prices) == 0 {
 		return ""
 	}
-	table := map[string]map[string]float64{}
+	table, hasTokens := map[string]map[string]float64{}, false
 	for model, price := range *prices {
 		entry := map[string]float64{"input": *price.Input, "output": *price.Output}
 		if price.CacheRead != nil {
@@ -421,6 +452,12 @@ func pricesJSON(prices *map[string]*ModelPrice) string {
 			entry["cache_write"] = *price.CacheWrite
 		}
 		table[model] = entry
+		for _, value := range entry {
+			hasTokens = hasTokens || unresolved(value)
+		}
+	}
+	if hasTokens {
+		return *stack.ToJsonString(table, nil)
 	}
 	text, err := json.Marshal(table)
 	if err != nil { // numbers always marshal, but NaN, which is no price

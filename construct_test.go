@@ -197,11 +197,64 @@ func TestAllMistakesAreReportedAtOnce(t *testing.T) {
 	}
 }
 
-func TestTokensAreNotJudged(t *testing.T) {
+func TestMistakesInListsNamesAndSizesAreReportedAtOnce(t *testing.T) {
 	stack := newStack()
-	parameter := awscdk.NewCfnParameter(stack, jsii.String("Model"), nil)
-	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = parameter.ValueAsString() })
-	synth(stack)
+	var many []string
+	for i := range 120 {
+		many = append(many, fmt.Sprintf("someservice:DescribeThingNumber%d", i))
+	}
+	message := panicOf(t, func() {
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			p.Tags = &map[string]*string{"team": nil}
+			p.ToolLayers = &[]awslambda.ILayerVersion{nil}
+			p.Vpc, p.SecurityGroups = awsec2.NewVpc(stack, jsii.String("Vpc"), nil), &[]awsec2.ISecurityGroup{nil}
+			p.ToolAllowedActions, p.ToolDeniedActions = &[]*string{nil}, jsii.Strings(many...)
+			p.RedactPatterns = &[]*string{nil}
+			p.ModelPrices = &map[string]*alarmtriage.ModelPrice{"a": nil, "b": {Input: jsii.Number(1), Output: jsii.Number(1), CacheRead: jsii.Number(-1)}}
+			p.Instructions = jsii.String(strings.Repeat("ア", 1000)) // 3 bytes each
+			p.ResourcePrefix, p.ResourceSuffix = jsii.String("a-prefix-of-twenty-1"), jsii.String("a-suffix-of-16-c")
+			p.InvestigationWindow = awscdk.Duration_Millis(jsii.Number(90_500))
+		})
+	})
+	for _, want := range []string{
+		`Tags must have values, got none for "team"`, "ToolLayers must hold layers", "SecurityGroups must hold security groups",
+		"ToolAllowedActions must hold IAM actions", "RedactPatterns must hold RE2 regular expressions",
+		`ModelPrices must give Input and Output for "a"`, `ModelPrices must be at least 0, got -1 for "b"`,
+		"Instructions and ModelPrices must have at most 2500 bytes together", "ToolAllowedActions, ToolDeniedActions and RedactPatterns must have at most 3800 bytes",
+		"ResourcePrefix and ResourceSuffix must have at most 35 characters together, as they are in a bucket's name, got 36",
+		"InvestigationWindow must be a whole number of seconds",
+	} {
+		assert.Contains(t, message, want)
+	}
+}
+
+func TestTokensReachTheFunctionsAsTheyAre(t *testing.T) {
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
+	stack := awscdk.NewStack(app, jsii.String("Test"), nil) // of any account and Region
+	number := func(id string) *float64 {
+		return awscdk.NewCfnParameter(stack, jsii.String(id), &awscdk.CfnParameterProps{Type: jsii.String("Number")}).ValueAsNumber()
+	}
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.MaxRounds, p.MaxTokens, p.MaxCostUsd, p.ToolMemorySize = number("Rounds"), number("Tokens"), number("Cost"), number("Memory")
+		p.InvestigationWindow, p.ToolTimeout = awscdk.Duration_Seconds(number("Window")), awscdk.Duration_Seconds(number("Timeout"))
+		p.ResourcePrefix, p.ResourceSuffix = jsii.String("Prod"), stack.Region()
+		p.ToolDeniedActions = &[]*string{awscdk.NewCfnParameter(stack, jsii.String("Denied"), nil).ValueAsString()}
+		p.ModelPrices = &map[string]*alarmtriage.ModelPrice{"amazon.": {Input: number("Price"), Output: jsii.Number(2)}}
+		p.SelfAlarmTopic = awssns.NewTopic(stack, jsii.String("Platform"), nil)
+	})
+	template := synth(stack)
+	ref := func(id string) any { return object("Ref", id) }
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "provided.al2023", "Environment", like("Variables", like(
+		"MAX_ROUNDS", ref("Rounds"), "MAX_TOKENS", ref("Tokens"), "MAX_COST_USD", ref("Cost"), "TOOL_TIMEOUT_SECONDS", ref("Timeout"),
+		"INVESTIGATION_WINDOW_SECONDS", ref("Window"),
+		"MODEL_PRICES", object("Fn::Join", []any{"", []any{`{"amazon.":{"input":`, ref("Price"), `,"output":2}}`}})))))
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "python3.13", "MemorySize", ref("Memory"), "Timeout", ref("Timeout"),
+		"Environment", like("Variables", like("DENIED_ACTIONS", ref("Denied")))))
+	template.HasResourceProperties(jsii.String("AWS::S3::Bucket"), like("BucketName", object("Fn::Join", []any{"", []any{
+		"prod-alarm-reports-", ref("AWS::Region"), "-", ref("AWS::AccountId")}})))
+	text, err := json.Marshal(template.ToJSON())
+	require.NoError(t, err)
+	assert.NotContains(t, strings.ToLower(string(text)), "${token[", "a token that was changed is a text that means nothing")
 }
 
 func TestNoPartitionIsTakenForGranted(t *testing.T) {

@@ -1,6 +1,7 @@
 package alarmtriage
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
@@ -98,12 +99,13 @@ type AlarmTriageProps struct {
 
 	// The model: an id (`amazon.nova-pro-v1:0`), the id of an inference profile
 	// (`us.amazon.nova-premier-v1:0`, `global.…`), or the ARN of a profile or of a custom, imported or
-	// provisioned model. Default: `us.amazon.nova-premier-v1:0`.
+	// provisioned model. Of a token, an attribute whose name ends with Arn is taken for an ARN, and anything else,
+	// such as a parameter, for an id. Default: `us.amazon.nova-premier-v1:0`.
 	BedrockModelId *string
 	// A guardrail for every model call. Default: none.
 	Guardrail *Guardrail
 	// Further text for the model: what an engineer new to your system should know. At most 2,000
-	// characters. Default: none.
+	// characters, and with ModelPrices 2,500 bytes. Default: none.
 	Instructions *string
 	// Path of a text file with more of it, such as runbooks; it is deployed with the stack, and its first
 	// 64 KB are read at each investigation. Not together with InstructionsObject. Default: none.
@@ -146,7 +148,8 @@ type AlarmTriageProps struct {
 	// Estimated price of one investigation in US dollars, more than 0. Default: no limit but MaxRounds.
 	MaxCostUsd *float64
 
-	// Put before every physical name, with a hyphen. Letters, digits and hyphens, at most 20.
+	// Put before every physical name, with a hyphen. Letters, digits and hyphens, at most 20; with ResourceSuffix at
+	// most 35, for the name of the report bucket.
 	// Default: none; without prefix and suffix CloudFormation makes the names.
 	ResourcePrefix *string
 	// Put behind every physical name, with a hyphen. Letters, digits and hyphens, at most 20.
@@ -211,7 +214,8 @@ type AlarmTriageProps struct {
 
 	// What the tool's role is built from. Default: ToolPermissions_READ_ONLY_ACCESS.
 	ToolPermissions ToolPermissions
-	// IAM actions taken from the tool on top of the built-in denies. Default: none.
+	// IAM actions taken from the tool on top of the built-in denies. With ToolAllowedActions and RedactPatterns at
+	// most 3,800 bytes. Default: none.
 	ToolDeniedActions *[]*string
 	// IAM actions given to the tool on top of ToolPermissions, by its role and by the broker, which passes
 	// nothing but reads otherwise; a deny still wins. Default: none.
@@ -250,9 +254,15 @@ type AlarmTriageProps struct {
 
 // Bounds of the props.
 const (
-	maxPrefixLength       = 20   // characters; a function's name has 64 in all
-	maxInstructionsLength = 2000 // characters; a Lambda environment has 4 KB in all
+	maxPrefixLength       = 20 // characters; a function's name has 64 in all
+	maxAffixesLength      = 35 // characters of prefix and suffix; a bucket's name has 63 in all
+	maxInstructionsLength = 2000
 	minMaxTokens          = 10_000
+
+	// A Lambda function's environment has 4,096 bytes as JSON ("Lambda quotas"); these are what the other variables
+	// leave over of it, each at its longest.
+	maxOrchestratorTexts = 2500
+	maxToolTexts         = 3800
 )
 
 // withDefaults returns a copy of props with every default filled in.
@@ -334,8 +344,11 @@ func (l *problems) seconds(prop string, value awscdk.Duration, low, high float64
 	if value == nil || *value.IsUnresolved() {
 		return
 	}
-	if seconds := *value.ToSeconds(&awscdk.TimeConversionOptions{Integral: jsii.Bool(false)}); seconds < low || seconds > high {
+	seconds := *value.ToSeconds(&awscdk.TimeConversionOptions{Integral: jsii.Bool(false)})
+	if seconds < low || seconds > high {
 		l.add("%s must be between %s, got %s", prop, bounds, *value.ToHumanString())
+	} else if seconds != float64(int64(seconds)) {
+		l.add("%s must be a whole number of seconds, got %s", prop, *value.ToHumanString())
 	}
 }
 
@@ -368,7 +381,7 @@ func validate(props *AlarmTriageProps) []string {
 	l.number("MaxConcurrentInvestigations", props.MaxConcurrentInvestigations, 1, unbounded)
 	l.number("MaxRounds", props.MaxRounds, 1, config.MaxRounds)
 	l.number("MaxTokens", props.MaxTokens, minMaxTokens, unbounded)
-	if usd := props.MaxCostUsd; usd != nil && !unresolved(usd) && *usd <= 0 {
+	if usd := props.MaxCostUsd; usd != nil && !unresolved(usd) && !(*usd > 0) {
 		l.add("MaxCostUsd must be more than 0, got %v", *usd)
 	}
 	if d := props.ReportsRetention; d != nil && !*d.IsUnresolved() {
@@ -381,6 +394,10 @@ func validate(props *AlarmTriageProps) []string {
 		if value != nil && !unresolved(value) && (len(*value) > maxPrefixLength || !affixPattern.MatchString(*value)) {
 			l.add("%s must be 1 to %d letters, digits and inner hyphens, got %q", prop, maxPrefixLength, *value)
 		}
+	}
+	if prefix, suffix := props.ResourcePrefix, props.ResourceSuffix; props.ReportsBucket == nil && prefix != nil && suffix != nil &&
+		!unresolved(prefix) && !unresolved(suffix) && len(*prefix)+len(*suffix) > maxAffixesLength {
+		l.add("ResourcePrefix and ResourceSuffix must have at most %d characters together, as they are in a bucket's name, got %d", maxAffixesLength, len(*prefix)+len(*suffix))
 	}
 	if text := props.Instructions; text != nil && !unresolved(text) && len([]rune(*text)) > maxInstructionsLength {
 		l.add("Instructions must have at most %d characters, got %d", maxInstructionsLength, len([]rune(*text)))
@@ -398,8 +415,14 @@ func validate(props *AlarmTriageProps) []string {
 	}
 	if props.ModelPrices != nil {
 		for model, price := range *props.ModelPrices {
-			if price == nil || price.Input == nil || price.Output == nil || *price.Input < 0 || *price.Output < 0 {
-				l.add("ModelPrices must give Input and Output of at least 0 for %q", model)
+			if price == nil || price.Input == nil || price.Output == nil {
+				l.add("ModelPrices must give Input and Output for %q", model)
+				continue
+			}
+			for _, value := range []*float64{price.Input, price.Output, price.CacheRead, price.CacheWrite} {
+				if value != nil && !unresolved(value) && !(*value >= 0) {
+					l.add("ModelPrices must be at least 0, got %v for %q", *value, model)
+				}
 			}
 		}
 	}
@@ -413,6 +436,8 @@ func validate(props *AlarmTriageProps) []string {
 	}
 	l.existing(props)
 	l.operations(props)
+	l.entries(props)
+	l.sizes(props)
 	if props.Vpc == nil && (props.VpcSubnets != nil || props.SecurityGroups != nil) {
 		l.add("VpcSubnets and SecurityGroups need Vpc")
 	}
@@ -421,7 +446,7 @@ func validate(props *AlarmTriageProps) []string {
 			continue
 		}
 		for _, action := range *list {
-			if action == nil || !actionPattern.MatchString(*action) {
+			if action == nil || !unresolved(action) && !actionPattern.MatchString(*action) {
 				l.add("%s must hold IAM actions such as \"s3:GetBucketPolicy\", got %q", prop, deref(action))
 			}
 		}
@@ -474,6 +499,46 @@ func (l *problems) operations(props *AlarmTriageProps) {
 	if topic := props.SelfAlarmTopic; topic != nil && topic == props.ChatCardTopic {
 		l.add("SelfAlarmTopic must be another topic than ChatCardTopic, which takes chat cards alone")
 	}
+}
+
+// entries finds lists and maps that hold nothing where something must be.
+func (l *problems) entries(props *AlarmTriageProps) {
+	if props.Tags != nil {
+		for key, value := range *props.Tags {
+			if value == nil {
+				l.add("Tags must have values, got none for %q", key)
+			}
+		}
+	}
+	if props.ToolLayers != nil && slices.Contains(*props.ToolLayers, nil) {
+		l.add("ToolLayers must hold layers, got nil")
+	}
+	if props.SecurityGroups != nil && slices.Contains(*props.SecurityGroups, nil) {
+		l.add("SecurityGroups must hold security groups, got nil")
+	}
+}
+
+// sizes finds texts that don't fit into the environments of the functions, which only the deployment would tell.
+func (l *problems) sizes(props *AlarmTriageProps) {
+	if size := jsonSize(props.Instructions, props.ModelPrices); size > maxOrchestratorTexts {
+		l.add("Instructions and ModelPrices must have at most %d bytes together, as JSON, since the function's environment takes no more, got %d: "+
+			"put longer ones into InstructionsFile or InstructionsObject", maxOrchestratorTexts, size)
+	}
+	if size := jsonSize(props.ToolAllowedActions, props.ToolDeniedActions, props.RedactPatterns); size > maxToolTexts {
+		l.add("ToolAllowedActions, ToolDeniedActions and RedactPatterns must have at most %d bytes together, as JSON, since the function's environment "+
+			"takes no more, got %d: name several actions by one with *", maxToolTexts, size)
+	}
+}
+
+// jsonSize is how many bytes props take as JSON, 0 for those that are not given.
+func jsonSize(props ...any) int {
+	size := 0
+	for _, prop := range props {
+		if text, err := json.Marshal(prop); err == nil && string(text) != "null" {
+			size += len(text)
+		}
+	}
+	return size
 }
 
 func deref(s *string) string {

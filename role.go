@@ -182,7 +182,8 @@ func denyOwn(scope constructs.Construct, role awsiam.Role, own ownResources) {
 // Regions and models for inference profiles".
 var profilePrefixes = []string{"us", "us-gov", "eu", "apac", "jp", "au", "ca", "global"}
 
-var bedrockARN = regexp.MustCompile(`^arn:(aws[a-z-]*):bedrock:([a-z0-9-]*):([0-9]*):([a-z-]+)/(.+)$`)
+// bedrockARN takes the kind and the id from an ARN, whose partition, Region and account may be tokens.
+var bedrockARN = regexp.MustCompile(`^arn:[^:]+:bedrock:[^:]*:[^:]*:([a-z-]+)/(.+)$`)
 
 // modelStatements grants the invocation of one model, whichever way it is named: a model id, a geographic
 // or global inference profile id, or the ARN of a profile or of a custom, imported or provisioned model.
@@ -210,22 +211,32 @@ func modelStatements(stack awscdk.Stack, modelID string) []awsiam.PolicyStatemen
 		return fmt.Sprintf("arn:%s:bedrock:%s::foundation-model/%s", partition, region, id)
 	}
 
+	// behind is for profiles that don't say which model they are made of; the condition ties every model to them.
+	behind := func(profile string) []awsiam.PolicyStatement {
+		return []awsiam.PolicyStatement{
+			invoke("InvokeProfile", nil, profile),
+			invoke("InvokeModelBehindProfile", equals("bedrock:InferenceProfileArn", profile), foundation("*", "*")),
+		}
+	}
 	if arn := bedrockARN.FindStringSubmatch(modelID); arn != nil {
-		switch arn[4] {
+		switch arn[1] {
 		case "inference-profile":
 			// A system-defined profile by its ARN: its id names the model.
-			return modelStatements(stack, arn[5])
+			return modelStatements(stack, arn[2])
 		case "application-inference-profile":
-			// The ARN does not say which model it is made of; the condition ties every model to it.
-			return []awsiam.PolicyStatement{
-				invoke("InvokeProfile", nil, modelID),
-				invoke("InvokeModelBehindProfile", equals("bedrock:InferenceProfileArn", modelID), foundation("*", "*")),
-			}
+			return behind(modelID)
 		default:
 			return []awsiam.PolicyStatement{invoke("InvokeModel", nil, modelID)}
 		}
 	}
 	prefix, model, found := strings.Cut(modelID, ".")
+	if isProfile := found && slices.Contains(profilePrefixes, prefix); !isProfile && unresolved(modelID) {
+		if isARNAttribute(stack, modelID) {
+			return behind(modelID)
+		}
+		profile := fmt.Sprintf("arn:%s:bedrock:%s:%s:inference-profile/%s", partition, region, account, modelID)
+		return append(behind(profile), invoke("InvokeModel", nil, foundation(region, modelID)))
+	}
 	if !found || !slices.Contains(profilePrefixes, prefix) {
 		return []awsiam.PolicyStatement{invoke("InvokeModel", nil, foundation(region, modelID))}
 	}
@@ -245,6 +256,32 @@ func modelStatements(stack awscdk.Stack, modelID string) []awsiam.PolicyStatemen
 		invoke("InvokeProfile", nil, profile),
 		invoke("InvokeModelBehindProfile", equals(byProfile, profile), foundation("*", model)),
 	}
+}
+
+// isARNAttribute tells whether a token is an attribute of a resource that gives an ARN, as
+// CfnApplicationInferenceProfile.AttrInferenceProfileArn is. Of other tokens nothing is known before the deployment.
+func isARNAttribute(stack awscdk.Stack, token string) bool {
+	resolved, _ := stack.Resolve(token).(map[string]any)
+	attribute, _ := resolved["Fn::GetAtt"].([]any)
+	if len(attribute) == 0 {
+		return false
+	}
+	name, _ := attribute[len(attribute)-1].(string)
+	return strings.HasSuffix(name, "Arn")
+}
+
+// guardrailARN is the ARN of a guardrail that is named by its id or its ARN.
+func guardrailARN(stack awscdk.Stack, name *string) *string {
+	if strings.HasPrefix(*name, "arn:") {
+		return name
+	}
+	if unresolved(name) {
+		// CloudFormation will know which of the two it is. What stands behind the separator of "X:guardrail/X" is
+		// the id either way.
+		const separator = ":guardrail/"
+		name = awscdk.Fn_Select(jsii.Number(1), awscdk.Fn_Split(jsii.String(separator), jsii.String(*name+separator+*name), nil))
+	}
+	return stack.FormatArn(&awscdk.ArnComponents{Service: jsii.String("bedrock"), Resource: jsii.String("guardrail"), ResourceName: name})
 }
 
 // networkActions are what Lambda does under a function's role to put it into a VPC, as in AWS's managed policy
@@ -301,13 +338,7 @@ func (t *AlarmTriage) grantOrchestrator(props *AlarmTriageProps, role awsiam.Rol
 		role.AddToPolicy(statement)
 	}
 	if g := props.Guardrail; g != nil {
-		arn := *g.GuardrailId
-		if !strings.HasPrefix(arn, "arn:") {
-			arn = *stack.FormatArn(&awscdk.ArnComponents{
-				Service: jsii.String("bedrock"), Resource: jsii.String("guardrail"), ResourceName: g.GuardrailId,
-			})
-		}
-		allow("ApplyGuardrail", []*string{&arn}, "bedrock:ApplyGuardrail")
+		allow("ApplyGuardrail", []*string{guardrailARN(stack, g.GuardrailId)}, "bedrock:ApplyGuardrail")
 	}
 	allow("RunTool", []*string{t.tool.FunctionArn()}, "lambda:InvokeFunction")
 	allow("HoldClaims", []*string{t.table.TableArn()}, "dynamodb:GetItem", "dynamodb:UpdateItem")

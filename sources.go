@@ -123,7 +123,7 @@ func (p *EventRuleProps) mistakes() []string {
 	}
 	if p.Accounts != nil {
 		for _, account := range *p.Accounts {
-			if !unresolved(account) && !accountPattern.MatchString(deref(account)) {
+			if account != nil && !unresolved(account) && !accountPattern.MatchString(deref(account)) {
 				l.add("EventRuleProps.Accounts must hold accounts of 12 digits, got %q", deref(account))
 			}
 		}

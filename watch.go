@@ -1,7 +1,6 @@
 package alarmtriage
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -91,9 +90,9 @@ func (t *AlarmTriage) watch(p *AlarmTriageProps) {
 // whichever way the event comes.
 func (t *AlarmTriage) selfAlarmName(p *AlarmTriageProps, name string) *string {
 	const most = 200 // characters, of the 255 that CloudWatch takes
-	if physical := physicalName(p, name); physical != nil {
+	if physical := lowerName(p, name); physical != nil {
 		name = *physical
 	}
 	unique := awscdk.Names_UniqueResourceName(t, &awscdk.UniqueResourceNameOptions{MaxLength: jsii.Number(most), Separator: jsii.String("-")})
-	return jsii.String(strings.ToLower(fmt.Sprintf("%s%s-%s", config.SelfAlarmPrefix, *unique, name)))
+	return jsii.Sprintf("%s%s-%s", config.SelfAlarmPrefix, strings.ToLower(*unique), name)
 }
