@@ -266,9 +266,9 @@ builtins.print = builtins.isinstance = builtins.len = None; result = 6`},
 	{name: "state: profile function", code: `sys.setprofile(lambda *a: 1/0); result = 1`},
 
 	// Imports.
-	{name: "imports: a missing module that is used", code: "import numpy\nnumpy.array([1])", kind: "ModuleNotFoundError", says: "Available without import"},
-	{name: "imports: a missing module that is not used", code: "import pandas as pd\nresult = 1", success: true, says: "1"},
-	{name: "imports: a missing module in a try", code: "try:\n    import requests\nexcept ImportError:\n    print('as expected')", success: true, says: "as expected"},
+	{name: "imports: a missing module that is used", code: "import no_such_library\nno_such_library.array([1])", kind: "ModuleNotFoundError", says: "Available without import"},
+	{name: "imports: a missing module that is not used", code: "import no_such_library as pd\nresult = 1", success: true, says: "1"},
+	{name: "imports: a missing module in a try", code: "try:\n    import no_such_library\nexcept ImportError:\n    print('as expected')", success: true, says: "as expected"},
 	{name: "imports: harness internals", code: "from alarmtriage_tool import zygote\nprint(zygote.CONTROL_FD)", success: true},
 	{name: "imports: reloading a patched module", code: "import importlib, signal\nimportlib.reload(signal)\nsignal.raise_signal(0)\nresult = 1"},
 	{name: "imports: a module from the working directory", code: "open('json2.py', 'w').write('x = 1')\nsys.path.append(os.getcwd())\nimport json2\nresult = json2.x", success: true, says: "1"},

@@ -48,7 +48,8 @@ type Options struct {
 	Begun       string   // the Python that Seal has started; empty: New starts it
 	MemoryMB    int      // limit of a call's data; 0: none
 	Warm        []string // services whose clients are made ahead, in this order
-	Dedicated   bool     // the user id and Scratch are the sandbox's alone: whatever is new there after a call goes
+	OwnUser     bool     // the user id is the sandbox's alone: whatever process of it is new after a call goes
+	OwnScratch  bool     // Scratch is the sandbox's alone: whatever is new in it after a call goes
 	Reap        bool     // this process's only children are the sandbox's: adopt and end orphans of calls
 	NewSession  func() Session
 	Stderr      *os.File // where Python's own complaints go; nil: nowhere
@@ -119,7 +120,7 @@ func (s *Supervisor) layers() map[string]string {
 		"audit hook":            active,
 		"supervisor unreadable": s.options.Sealed,
 		"orphans adopted":       s.reaper,
-		"files swept":           onlyIf(s.options.Dedicated),
+		"files swept":           onlyIf(s.options.OwnScratch),
 		"zygote unreadable":     "off",
 		"seccomp":               "off",
 		"landlock":              "off",

@@ -103,7 +103,7 @@ func (s *Supervisor) snapshot() snapshot {
 	for _, p := range list {
 		before.processes[p.pid] = true
 	}
-	if s.options.Dedicated {
+	if s.options.OwnScratch {
 		for _, name := range names(s.options.Scratch) {
 			before.files[name] = true
 		}
@@ -134,7 +134,7 @@ func (s *Supervisor) sweep(z *zygote, child int, before snapshot) {
 	}
 	syscall.Kill(-child, syscall.SIGKILL)
 	syscall.Kill(child, syscall.SIGKILL)
-	if s.options.Dedicated {
+	if s.options.OwnScratch {
 		for _, name := range names(s.options.Scratch) {
 			if !before.files[name] {
 				removeAll(filepath.Join(s.options.Scratch, name))
@@ -169,7 +169,7 @@ func (s *Supervisor) killLeftovers(z *zygote, child int, before snapshot) (kille
 			}
 			continue
 		}
-		stranger := s.options.Dedicated && !before.processes[p.pid]
+		stranger := s.options.OwnUser && !before.processes[p.pid]
 		if (orphan || stranger || below[p.pid]) && syscall.Kill(p.pid, syscall.SIGKILL) == nil {
 			killed++
 		}

@@ -49,7 +49,7 @@ type workerOptions struct {
 	SearchPath  []string
 	Scratch     string
 	MemoryMB    int
-	Dedicated   bool
+	OwnUser     bool
 	Endpoint    string // in place of AWS's own
 }
 
@@ -110,7 +110,7 @@ func work() error {
 	}
 	o := Options{
 		Interpreter: w.Interpreter, Layer: w.Layer, SearchPath: w.SearchPath, Scratch: w.Scratch,
-		Environment: os.Environ(), MemoryMB: w.MemoryMB, Dedicated: w.Dedicated, Reap: true, Stderr: os.Stderr,
+		Environment: os.Environ(), MemoryMB: w.MemoryMB, OwnUser: w.OwnUser, OwnScratch: true, Reap: true, Stderr: os.Stderr,
 	}
 	if err := Seal(o); err != nil {
 		return err
@@ -189,7 +189,7 @@ func startWorker(t *testing.T, python stagedPython, role string, endpoint ...str
 	w := &worker{t: t, uid: os.Getuid(), scratch: publicDirectory(t)}
 	options := workerOptions{
 		Interpreter: python.interpreter, Layer: python.layer, SearchPath: python.search,
-		Scratch: w.scratch, MemoryMB: 512, Dedicated: os.Getuid() == 0,
+		Scratch: w.scratch, MemoryMB: 512, OwnUser: os.Getuid() == 0,
 	}
 	options.Endpoint = strings.Join(endpoint, "")
 	encoded, err := json.Marshal(options)

@@ -165,6 +165,7 @@ func statusAnswer(python *sandbox.Supervisor) toolcall.Answer {
 
 func options(interpreter string, getenv func(string) string, environ []string) sandbox.Options {
 	sealed, binary := sandbox.Sealed(getenv)
+	inLambda := strings.HasPrefix(binary, lambdaTask)
 	layer := getenv(envLayer)
 	if layer == "" {
 		layer = "/opt"
@@ -179,7 +180,8 @@ func options(interpreter string, getenv func(string) string, environ []string) s
 		Begun:       sandbox.Begun(getenv),
 		MemoryMB:    callMemory(getenv(envMemory)),
 		Warm:        warmServices,
-		Dedicated:   strings.HasPrefix(binary, lambdaTask),
+		OwnUser:     inLambda,
+		OwnScratch:  inLambda,
 		Reap:        true,
 		Stderr:      os.Stderr,
 	}
