@@ -39,31 +39,85 @@ func (t *AlarmTriage) AlarmAction() awscloudwatch.IAlarmAction {
 }
 
 // AttachAlarms lets each of the alarms, metric or composite, start an investigation when it goes to
-// ALARM; with NotifyRecovery its return to OK is told as well. It panics when an alarm belongs to this AlarmTriage itself.
+// ALARM; with NotifyRecovery its return to OK is told as well. It panics when an alarm belongs to this AlarmTriage
+// itself, is imported, or lies in another account or Region, from where no alarm can invoke the orchestrator.
 func (t *AlarmTriage) AttachAlarms(alarms ...awscloudwatch.AlarmBase) {
 	for _, alarm := range alarms {
+		if alarm == nil {
+			panic("alarmtriage: AttachAlarms needs alarms, got nil")
+		}
+		t.refuseOwn(alarm) // before Bind does: a panic there would leave the call open in the Node process of jsii
+		if problem := t.outOfReach(alarm); problem != "" {
+			panic(fmt.Sprintf("alarmtriage: alarm %s can't be attached to AlarmTriage %s: %s", *alarm.Node().Path(), *t.Node().Path(), problem))
+		}
 		t.attach(alarm)
 	}
 }
 
 // attach adds the action for ALARM and, where recoveries are told, for OK.
 func (t *AlarmTriage) attach(alarm awscloudwatch.AlarmBase) {
-	t.refuseOwn(alarm) // before Bind does: a panic there would leave the call open in the Node process of jsii
 	alarm.AddAlarmAction(t.AlarmAction())
 	if t.notifyRecovery {
 		alarm.AddOkAction(t.AlarmAction())
 	}
 }
 
+// attachResource is attach for an alarm that was defined as its CloudFormation resource.
+func (t *AlarmTriage) attachResource(alarm alarmResource) {
+	t.note(alarm)
+	with := func(actions *[]*string) *[]*string {
+		var all []*string
+		if actions != nil {
+			all = slices.Clone(*actions)
+		}
+		all = append(all, t.orchestrator.FunctionArn())
+		return &all
+	}
+	alarm.SetAlarmActions(with(alarm.AlarmActions()))
+	if t.notifyRecovery {
+		alarm.SetOkActions(with(alarm.OkActions()))
+	}
+}
+
+// outOfReach says why an action of this app can't make an alarm invoke the orchestrator; empty: it can.
+func (t *AlarmTriage) outOfReach(alarm constructs.IConstruct) string {
+	if resourceOf(alarm) == nil {
+		return "it is imported, and what is imported can't be changed; use AttachEventRule or AttachTopic"
+	}
+	if here, there := *awscdk.Stack_Of(t).Environment(), *awscdk.Stack_Of(alarm).Environment(); here != there {
+		return fmt.Sprintf("it lies in %s and the orchestrator in %s; send its events to a bus there and use AttachEventRule", there, here)
+	}
+	return ""
+}
+
+// alarmResource is the CloudFormation resource of an alarm, metric or composite.
+type alarmResource interface {
+	constructs.IConstruct
+	AlarmName() *string
+	AlarmActions() *[]*string
+	SetAlarmActions(*[]*string)
+	OkActions() *[]*string
+	SetOkActions(*[]*string)
+}
+
+// resourceOf is the resource that an alarm is or consists of; nil: it is imported, or no alarm.
+func resourceOf(alarm constructs.IConstruct) alarmResource {
+	if resource, isResource := alarm.(alarmResource); isResource {
+		return resource
+	}
+	resource, _ := alarm.Node().DefaultChild().(alarmResource)
+	return resource
+}
+
 // note remembers an attached alarm, once.
-func (t *AlarmTriage) note(alarm awscloudwatch.IAlarm) {
+func (t *AlarmTriage) note(alarm constructs.IConstruct) {
 	if !t.isAttached(*alarm.Node().Path()) {
 		t.attached = append(t.attached, alarm)
 	}
 }
 
 func (t *AlarmTriage) isAttached(path string) bool {
-	return slices.ContainsFunc(t.attached, func(alarm awscloudwatch.IAlarm) bool { return *alarm.Node().Path() == path })
+	return slices.ContainsFunc(t.attached, func(alarm constructs.IConstruct) bool { return *alarm.Node().Path() == path })
 }
 
 // refuseOwn panics for an alarm that lies within the construct: it would investigate its own failure
@@ -82,7 +136,7 @@ func (t *AlarmTriage) owns(path string) bool {
 	return path == own || strings.HasPrefix(path, own+"/")
 }
 
-// actionLimit finds, once all is defined, attached alarms with more actions than CloudWatch takes.
+// actionLimit finds, once all is defined, attached alarms with more actions of a state than CloudWatch takes.
 type actionLimit struct {
 	triage *AlarmTriage
 }
@@ -91,27 +145,22 @@ type actionLimit struct {
 func (l *actionLimit) Validate() *[]*string {
 	problems := []*string{}
 	for _, alarm := range l.triage.attached {
-		if n := countActions(alarm); n > maxAlarmActions {
-			problems = append(problems, jsii.Sprintf("alarmtriage: alarm %s has %d alarm actions, and CloudWatch takes %d: "+
-				"remove one, or send several targets through one SNS topic", *alarm.Node().Path(), n, maxAlarmActions))
+		resource := resourceOf(alarm)
+		if resource == nil { // an imported one has no actions here
+			continue
+		}
+		for _, state := range []struct {
+			name    string
+			actions *[]*string
+		}{{"alarm", resource.AlarmActions()}, {"OK", resource.OkActions()}} {
+			list, _ := awscdk.Stack_Of(alarm).Resolve(state.actions).([]any)
+			if len(list) > maxAlarmActions {
+				problems = append(problems, jsii.Sprintf("alarmtriage: alarm %s has %d %s actions, and CloudWatch takes %d: "+
+					"remove one, or send several targets through one SNS topic", *alarm.Node().Path(), len(list), state.name, maxAlarmActions))
+			}
 		}
 	}
 	return &problems
-}
-
-// countActions is how many actions an alarm has for ALARM; 0 for an imported one, which has none here.
-func countActions(alarm awscloudwatch.IAlarm) int {
-	var actions *[]*string
-	switch resource := alarm.Node().DefaultChild().(type) {
-	case awscloudwatch.CfnAlarm:
-		actions = resource.AlarmActions()
-	case awscloudwatch.CfnCompositeAlarm:
-		actions = resource.AlarmActions()
-	default:
-		return 0
-	}
-	list, _ := awscdk.Stack_Of(alarm).Resolve(actions).([]any)
-	return len(list)
 }
 
 // allowAlarms adds the one permission for every alarm of the account and Region.

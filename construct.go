@@ -36,8 +36,8 @@ type AlarmTriage struct {
 	reports              awss3.IBucket
 	dashboard            awscloudwatch.Dashboard // nil: none
 	selfAlarms           []awscloudwatch.AlarmBase
-	attached             []awscloudwatch.IAlarm
-	topics               []awssns.ITopic // that it and its own alarms send to
+	attached             []constructs.IConstruct // alarms
+	topics               []awssns.ITopic         // that it and its own alarms send to
 	notifyRecovery       bool
 }
 

@@ -152,6 +152,17 @@ func TestAlarmWithTooManyActionsIsRefusedAtSynth(t *testing.T) {
 	assert.NotContains(t, message, "Test/Fitting has")
 }
 
+func TestAlarmWithTooManyActionsForOKIsRefusedToo(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
+	crowded := newAlarm(stack, "Crowded")
+	for i := range 5 {
+		crowded.AddOkAction(awscloudwatchactions.NewSnsAction(awssns.NewTopic(stack, jsii.Sprintf("Topic%d", i), nil)))
+	}
+	triage.AttachAlarms(crowded)
+	assert.Contains(t, panicOf(t, func() { synth(stack) }), "alarm Test/Crowded has 6 OK actions, and CloudWatch takes 5")
+}
+
 func TestAllMistakesAreReportedAtOnce(t *testing.T) {
 	stack := newStack()
 	message := panicOf(t, func() {

@@ -29,8 +29,12 @@ type AlarmFilter struct {
 // AttachAll lets every alarm below scope (a stack, a stage, the app) start an investigation, also those
 // that are defined later. The triage's own alarms are left out. A filter's prefixes are compared with the
 // alarm's name, or with the construct's id where CloudFormation makes the name. Each alarm that was attached
-// gets an annotation that says so, which the CDK CLI prints.
+// gets an annotation that says so, which the CDK CLI prints, and a warning where it is of another account or
+// Region. CDK leads no aspect into a stage below scope. It panics with what is wrong in filter.
 func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter) {
+	if mistakes := filter.mistakes(); len(mistakes) > 0 {
+		panic(fmt.Sprintf("alarmtriage: %s", strings.Join(mistakes, "\nalarmtriage: ")))
+	}
 	awscdk.Aspects_Of(scope).Add(&attachAll{triage: t, filter: filter}, nil)
 }
 
@@ -43,7 +47,8 @@ type attachAll struct {
 // Visit implements [awscdk.IAspect].
 func (a *attachAll) Visit(node constructs.IConstruct) {
 	alarm, isAlarm := node.(awscloudwatch.AlarmBase)
-	if !isAlarm {
+	resource, isResource := node.(alarmResource)
+	if !isAlarm && !(isResource && standsAlone(resource)) {
 		return
 	}
 	path := *node.Node().Path()
@@ -51,24 +56,46 @@ func (a *attachAll) Visit(node constructs.IConstruct) {
 	if a.triage.isAttached(path) || a.triage.owns(path) || !a.filter.matches(alarmName(node)) {
 		return
 	}
-	a.triage.attach(alarm)
+	if problem := a.triage.outOfReach(node); problem != "" {
+		awscdk.Annotations_Of(node).AddWarningV2(jsii.String("alarmtriage:out-of-reach"),
+			jsii.Sprintf("alarmtriage: not attached to AlarmTriage %s: %s", *a.triage.Node().Path(), problem))
+		return
+	}
+	if isAlarm {
+		a.triage.attach(alarm)
+	} else {
+		a.triage.attachResource(resource)
+	}
 	awscdk.Annotations_Of(node).AddInfoV2(jsii.String("alarmtriage:attached"),
 		jsii.Sprintf("alarmtriage: attached to AlarmTriage %s", *a.triage.Node().Path()))
 }
 
+// standsAlone tells whether an alarm's resource has no alarm construct around it: such a construct is attached itself.
+func standsAlone(resource alarmResource) bool {
+	_, within := resource.Node().Scope().(awscloudwatch.AlarmBase)
+	return !within
+}
+
 // alarmName is the name that the alarm was given, or the id of its construct.
-func alarmName(node constructs.IConstruct) string {
-	var name *string
-	switch resource := node.Node().DefaultChild().(type) {
-	case awscloudwatch.CfnAlarm:
-		name = resource.AlarmName()
-	case awscloudwatch.CfnCompositeAlarm:
-		name = resource.AlarmName()
+func alarmName(alarm constructs.IConstruct) string {
+	if resource := resourceOf(alarm); resource != nil {
+		if name := resource.AlarmName(); name != nil && !unresolved(name) {
+			return *name
+		}
 	}
-	if name == nil || unresolved(name) {
-		return *node.Node().Id()
+	return *alarm.Node().Id()
+}
+
+// mistakes lists all that is wrong with the filter, which may be nil.
+func (f *AlarmFilter) mistakes() []string {
+	var l problems
+	if f != nil && f.NamePrefixes != nil && isEmptyList(f.NamePrefixes) {
+		l.add("AlarmFilter.NamePrefixes must hold texts, and at least one; leave it out for all")
 	}
-	return *name
+	if f != nil && f.ExceptNamePrefixes != nil && isEmptyList(f.ExceptNamePrefixes) {
+		l.add("AlarmFilter.ExceptNamePrefixes must hold texts, and at least one; leave it out for none")
+	}
+	return l
 }
 
 func (f *AlarmFilter) matches(name string) bool {
@@ -222,6 +249,9 @@ type AlarmTopicProps struct {
 // AttachTopic lets the alarms that notify topic start an investigation. props may be nil: all of them. It
 // panics when topic is one that the triage itself sends to, or with what is wrong in props.
 func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
+	if topic == nil {
+		panic("alarmtriage: AttachTopic needs a topic, got nil")
+	}
 	for _, own := range t.topics {
 		if own == topic || *own.TopicArn() == *topic.TopicArn() {
 			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s sends its reports to topic %s and can't be subscribed to it: "+

@@ -58,6 +58,63 @@ func TestAttachAllFiltersByName(t *testing.T) {
 	assert.Equal(t, map[string]int{"ProdErrors": 1, "ProdTestErrors": 0, "DevErrors": 0}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
 }
 
+// Alarms come as plain resources from included templates and from other libraries.
+func TestAttachAllReachesAlarmsThatAreNoMoreThanResources(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
+	awscloudwatch.NewCfnAlarm(stack, jsii.String("Plain"), &awscloudwatch.CfnAlarmProps{
+		ComparisonOperator: jsii.String("GreaterThanThreshold"), EvaluationPeriods: jsii.Number(1), AlarmActions: &[]any{"arn:aws:sns:eu-west-1:111122223333:pager"}})
+	awscloudwatch.NewCfnCompositeAlarm(stack, jsii.String("PlainAny"), &awscloudwatch.CfnCompositeAlarmProps{AlarmRule: jsii.String("ALARM(x)")})
+	awscloudwatch.NewCfnAlarm(stack, jsii.String("Noise"), &awscloudwatch.CfnAlarmProps{
+		AlarmName: jsii.String("noise-1"), ComparisonOperator: jsii.String("GreaterThanThreshold"), EvaluationPeriods: jsii.Number(1)})
+	newAlarm(stack, "Whole")
+	triage.AttachAll(stack, &alarmtriage.AlarmFilter{ExceptNamePrefixes: jsii.Strings("noise-")})
+	template := synth(stack)
+	target := object("Fn::GetAtt", []any{"TriageOrchestratorAAEB3CE1", "Arn"})
+	template.HasResourceProperties(jsii.String("AWS::CloudWatch::Alarm"), like(
+		"AlarmActions", []any{"arn:aws:sns:eu-west-1:111122223333:pager", target}, "OKActions", []any{target}))
+	template.HasResourceProperties(jsii.String("AWS::CloudWatch::Alarm"), like("AlarmName", "noise-1", "AlarmActions", assertions.Match_Absent()))
+	template.HasResourceProperties(jsii.String("AWS::CloudWatch::Alarm"), like("MetricName", "Whole", "AlarmActions", []any{target}, "OKActions", []any{target}))
+	template.HasResourceProperties(jsii.String("AWS::CloudWatch::CompositeAlarm"), like("AlarmActions", []any{target}, "OKActions", []any{target}))
+}
+
+func TestAlarmsOutOfReachAreToldAndTheRestIsAttached(t *testing.T) {
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
+	stackIn := func(id, region string) awscdk.Stack {
+		return awscdk.NewStack(app, jsii.String(id), &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String(region)}})
+	}
+	home, away := stackIn("Home", "eu-west-1"), stackIn("Away", "us-east-1")
+	triage := newTriage(home, nil)
+	newAlarm(home, "Near")
+	distant := newAlarm(away, "Distant")
+	const arn = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:imported"
+	imported := awscloudwatch.Alarm_FromAlarmArn(home, jsii.String("Imported"), jsii.String(arn)).(awscloudwatch.AlarmBase)
+	triage.AttachAll(app, nil)
+	assert.Contains(t, panicOf(t, func() { triage.AttachAlarms(distant) }), "alarm Away/Distant can't be attached to AlarmTriage Home/Triage: it lies in aws://111122223333/us-east-1")
+	assert.Contains(t, panicOf(t, func() { triage.AttachAlarms(imported) }), "it is imported")
+	assert.Contains(t, panicOf(t, func() { triage.AttachAlarms(nil) }), "needs alarms, got nil")
+
+	assert.Equal(t, map[string]int{"Near": 1}, actionsOf(synth(home), "AWS::CloudWatch::Alarm"))
+	assert.Equal(t, map[string]int{"Distant": 0}, actionsOf(synth(away), "AWS::CloudWatch::Alarm"))
+	attached := assertions.Match_StringLikeRegexp(jsii.String("attached to AlarmTriage"))
+	assert.Len(t, *assertions.Annotations_FromStack(home).FindInfo(jsii.String("*"), attached), 1, "the imported alarm is not said to be attached")
+	assertions.Annotations_FromStack(away).HasWarning(jsii.String("/Away/Distant"), assertions.Match_StringLikeRegexp(jsii.String("not attached to AlarmTriage Home/Triage.*AttachEventRule")))
+}
+
+func TestFiltersAndTopicsWithoutAnythingAreRefused(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	message := panicOf(t, func() {
+		triage.AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: &[]*string{nil}, ExceptNamePrefixes: jsii.Strings("")})
+	})
+	assert.Contains(t, message, "AlarmFilter.NamePrefixes must hold texts")
+	assert.Contains(t, message, "AlarmFilter.ExceptNamePrefixes must hold texts")
+	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(nil, nil) }), "AttachTopic needs a topic")
+	assert.Contains(t, panicOf(t, func() {
+		triage.AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{Accounts: &[]*string{nil}})
+	}), "EventRuleProps.Accounts must hold texts")
+}
+
 func TestRecoveriesAreAttachedWhereTheyAreTold(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })

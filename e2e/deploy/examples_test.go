@@ -87,6 +87,17 @@ func (a assembled) count(kind string) int {
 	return n
 }
 
+// properties are those of each resource of a type.
+func (a assembled) properties(kind string) []map[string]any {
+	var found []map[string]any
+	for _, resource := range a {
+		if resource.Type == kind {
+			found = append(found, resource.Properties)
+		}
+	}
+	return found
+}
+
 // attached is how many alarms of a type start investigations.
 func (a assembled) attached(kind string) int {
 	n := 0
@@ -216,6 +227,17 @@ func TestExamplesAndEachWayToAttachSynthesiseOutsideThisRepository(t *testing.T)
 			assert.Equal(t, 1, central.count("AWS::Oam::Sink"))
 			assert.Equal(t, 1, member.count("AWS::Events::Rule"))
 			assert.Equal(t, 1, member.count("AWS::Oam::Link"))
+			const bus = "arn:aws:events:us-east-1:111122223333:event-bus/alarm-triage"
+			sends, _ := json.Marshal(member.properties("AWS::Events::Rule"))
+			assert.Contains(t, string(sends), `"Arn":"`+bus+`"`)
+			assert.Contains(t, string(sends), `"RoleArn"`, "a bus of another account takes events from a role alone")
+			role, _ := json.Marshal(member.properties("AWS::IAM::Policy"))
+			assert.Contains(t, string(role), `"Action":"events:PutEvents","Effect":"Allow","Resource":"`+bus+`"`)
+			lets, _ := json.Marshal(central.properties("AWS::Events::EventBusPolicy"))
+			for _, account := range []string{"444455556666", "777788889999"} {
+				assert.Contains(t, string(lets), ":iam::"+account+":root")
+			}
+			assert.Equal(t, 2, strings.Count(string(lets), `"events:PutEvents"`))
 		},
 		"04-vpc-and-kms": func(t *testing.T, assembly string) {
 			stack := read(t, assembly, "PrivateTriage")
