@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdadestinations"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -34,6 +35,7 @@ type AlarmTriage struct {
 	toolLogGroup         awslogs.LogGroup
 	table                awsdynamodb.ITable
 	reports              awss3.IBucket
+	reportsKey           awskms.IKey             // nil: none that is known
 	dashboard            awscloudwatch.Dashboard // nil: none
 	selfAlarms           []awscloudwatch.AlarmBase
 	attached             []constructs.IConstruct // alarms
@@ -63,6 +65,7 @@ func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	if t.reports = p.ReportsBucket; t.reports == nil {
 		t.reports = t.newReportBucket(p)
 	}
+	t.reportsKey = firstKey(p.ReportsEncryptionKey, t.reports.EncryptionKey())
 	t.toolLogGroup = t.newLogGroup(p, "ToolLogs", "tool-lambda")
 	t.orchestratorLogGroup = t.newLogGroup(p, "OrchestratorLogs", "triage-handler")
 	t.toolRole = newToolRole(t, p, physicalName(p, "tool-role"), t.own(p))

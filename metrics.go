@@ -10,10 +10,14 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 )
 
-// GrantReadReports lets an identity read the stored reports, without the checkpoints of running
-// investigations.
+// GrantReadReports lets an identity read the stored reports, and use their key, without the checkpoints of
+// running investigations.
 func (t *AlarmTriage) GrantReadReports(grantee awsiam.IGrantable) awsiam.Grant {
-	return t.reports.GrantRead(grantee, jsii.String(config.ReportsPrefix+"2*")) // all years of this millennium
+	grant := t.reports.GrantRead(grantee, jsii.String(config.ReportsPrefix+"2*")) // all years of this millennium
+	if t.reportsKey != nil && t.reports.EncryptionKey() == nil {                  // CDK doesn't know that an imported bucket has it
+		return grant.Combine(t.reportsKey.GrantDecrypt(grantee))
+	}
+	return grant
 }
 
 // metric is one of the orchestrator's, whose FunctionName is the dimension. props may be nil.
@@ -24,7 +28,7 @@ func (t *AlarmTriage) metric(name, statistic string, props *awscloudwatch.Metric
 		DimensionsMap: &map[string]*string{emf.Dimension: t.orchestrator.FunctionName()},
 		Statistic:     jsii.String(statistic),
 		Period:        awscdk.Duration_Minutes(jsii.Number(5)),
-	})
+	}).AttachTo(t) // so that dashboards of other accounts and Regions know where it is
 	if props == nil {
 		return base
 	}

@@ -357,8 +357,8 @@ func (t *AlarmTriage) grantOrchestrator(props *AlarmTriageProps, role awsiam.Rol
 // grantKeys lets a role use the keys of what it writes to. The keys' own policies are completed by CDK
 // where the key belongs to the app.
 func (t *AlarmTriage) grantKeys(role awsiam.IGrantable, props *AlarmTriageProps) {
-	if key := firstKey(props.ReportsEncryptionKey, t.reports.EncryptionKey()); key != nil {
-		key.Grant(role, jsii.String("kms:GenerateDataKey"), jsii.String("kms:Decrypt"))
+	if t.reportsKey != nil {
+		t.reportsKey.Grant(role, jsii.String("kms:GenerateDataKey"), jsii.String("kms:Decrypt"))
 	}
 	if key := firstKey(props.TableEncryptionKey, t.table.EncryptionKey()); key != nil {
 		key.GrantEncryptDecrypt(role) // as DynamoDB asks for ("Using IAM policies and grants to access a KMS key")

@@ -1,6 +1,8 @@
 package alarmtriage_test
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -8,9 +10,12 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
 )
@@ -195,6 +200,43 @@ func TestMetricsAreThoseThatTheOrchestratorWrites(t *testing.T) {
 	daily := triage.MetricCost(&awscloudwatch.MetricOptions{Period: awscdk.Duration_Days(jsii.Number(1))})
 	assert.Equal(t, 86400.0, *daily.Period().ToSeconds(nil))
 	assert.Equal(t, "Sum", *daily.Statistic())
+}
+
+func TestMetricsKnowTheirAccountAndRegionInOtherStacks(t *testing.T) {
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
+	stackIn := func(id, region string) awscdk.Stack {
+		return awscdk.NewStack(app, jsii.String(id), &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String(region)}})
+	}
+	home, elsewhere := stackIn("Home", "eu-west-1"), stackIn("Elsewhere", "us-east-1")
+	triage := newTriage(home, func(p *alarmtriage.AlarmTriageProps) { p.ResourcePrefix = jsii.String("shop") })
+	awscloudwatch.NewDashboard(elsewhere, jsii.String("All"), nil).AddWidgets(awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
+		Left: &[]awscloudwatch.IMetric{triage.MetricCost(nil)}}))
+	body, err := json.Marshal(synth(elsewhere).FindResources(jsii.String("AWS::CloudWatch::Dashboard"), nil))
+	require.NoError(t, err)
+	assert.Contains(t, string(body), `\"region\":\"eu-west-1\"`)
+}
+
+func TestReadersOfReportsMayUseTheirKey(t *testing.T) {
+	for _, name := range []string{"new bucket", "imported bucket"} {
+		t.Run(name, func(t *testing.T) {
+			stack := newStack()
+			const arn = "arn:aws:kms:eu-west-1:111122223333:key/abc"
+			triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+				p.ReportsEncryptionKey = awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String(arn))
+				if name == "imported bucket" {
+					p.ReportsBucket = awss3.Bucket_FromBucketName(stack, jsii.String("Bucket"), jsii.String("reports"))
+				}
+			})
+			triage.GrantReadReports(awsiam.NewRole(stack, jsii.String("Reader"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()}))
+			granted := map[string]string{}
+			for _, s := range policies(t, stack, "ReaderDefaultPolicy") {
+				for _, action := range strings.Fields(text(s.Action)) {
+					granted[action] = text(s.Resource)
+				}
+			}
+			assert.Equal(t, arn, granted["kms:Decrypt"])
+		})
+	}
 }
 
 func TestReadersOfReportsSeeNoCheckpoints(t *testing.T) {
