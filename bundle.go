@@ -70,15 +70,22 @@ func (l *goLambda) build(outputDir string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("go", "build", "-tags", lambdaTags, "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", output, "./"+l.pkg)
-	cmd.Dir = dir
-	// The user's own workspace, flags and vendor folder must not leak into this build: go.mod and go.sum
-	// of this module decide.
-	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+l.goarch, "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=readonly", "PWD="+dir)
+	cmd := goCommand(dir, "build", "-tags", lambdaTags, "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", output, "./"+l.pkg)
+	// Every processor that Lambda may choose must run it.
+	cmd.Env = append(cmd.Env, "GOOS=linux", "GOARCH="+l.goarch, "GOAMD64=v1", "GOARM64=v8.0", "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s (Go must be on the PATH, and the module proxy reachable or the modules in the cache)", err, bytes.TrimSpace(text))
 	}
 	return nil
+}
+
+// goCommand is a call of the go command in dir. The user's own workspace, flags and vendor folder must not leak into
+// it: go.mod and go.sum of this module decide.
+func goCommand(dir string, arguments ...string) *exec.Cmd {
+	cmd := exec.Command("go", arguments...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GO111MODULE=on", "GOWORK=off", "GOFLAGS=-mod=readonly", "PWD="+dir)
+	return cmd
 }
 
 // pythonLayer is the staging of the harness as a Lambda layer.
@@ -144,7 +151,7 @@ func (l *pythonLayer) version() string {
 }
 
 func toolchain() string {
-	text, err := exec.Command("go", "env", "GOVERSION").Output()
+	text, err := goCommand(os.TempDir(), "env", "GOVERSION").Output()
 	if err != nil {
 		panic(fmt.Sprintf("alarmtriage: `go env GOVERSION` failed: %v: the Lambda functions are built at synth, so Go must be on the PATH", err))
 	}

@@ -2,7 +2,10 @@ package alarmtriage
 
 import (
 	"bytes"
+	"debug/buildinfo"
+	"debug/elf"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +16,43 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+// Whatever the user's Go is told to do for the app, the functions are built for Lambda from their own go.mod.
+func TestFunctionsAreBuiltWhateverTheUsersGoIsTold(t *testing.T) {
+	for name, value := range map[string]string{
+		"GOFLAGS": "-mod=vendor -tags=other", "GOWORK": filepath.Join(t.TempDir(), "go.work"), "GO111MODULE": "off", "GOTOOLCHAIN": "local",
+		"GOOS": "windows", "GOARCH": "386", "CGO_ENABLED": "1", "GOAMD64": "v3", "GOARM64": "v9.0",
+	} {
+		t.Setenv(name, value)
+	}
+	assert.Regexp(t, "^go1", toolchain())
+	for architecture, machine := range map[string]elf.Machine{"arm64": elf.EM_AARCH64, "amd64": elf.EM_X86_64} {
+		out := filepath.Join(t.TempDir(), "asset") // CDK makes it beforehand
+		require.NoError(t, os.Mkdir(out, 0o755))
+		lambda := &goLambda{pkg: "lambdas/tool", executable: "tool", goarch: architecture}
+		require.NoError(t, lambda.build(out))
+		program, err := elf.Open(filepath.Join(out, "tool"))
+		require.NoError(t, err)
+		assert.Equal(t, machine, program.Machine)
+		info, err := buildinfo.ReadFile(filepath.Join(out, "tool"))
+		require.NoError(t, err)
+		settings := map[string]string{}
+		for _, setting := range info.Settings {
+			settings[setting.Key] = setting.Value
+		}
+		assert.Equal(t, "linux", settings["GOOS"])
+		assert.Equal(t, "0", settings["CGO_ENABLED"])
+		assert.Equal(t, lambdaTags, settings["-tags"])
+		assert.Contains(t, []string{"v1", "v8.0", ""}, settings["GO"+strings.ToUpper(architecture)], "every processor of Lambda")
+		require.NoError(t, program.Close())
+	}
+}
+
+func TestGoThatIsMissingIsSaid(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	defer func() { assert.Contains(t, fmt.Sprint(recover()), "Go must be on the PATH") }()
+	toolchain()
+}
 
 // A pyc that is checked by a time stamp is stale in the zip file, and each cold start compiles anew. One
 // that is unchecked must be made of the very source beside it.
