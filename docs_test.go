@@ -63,6 +63,74 @@ func TestDocumentedPropsAreThoseOfTheCode(t *testing.T) {
 	assert.Equal(t, got, string(text), "run `go test . -update`")
 }
 
+// readmeNames are the names in backquotes of the first column of the README's table under a heading, without their
+// arguments.
+func readmeNames(t *testing.T, heading string) []string {
+	t.Helper()
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(readme), "\n## "+heading+"\n")
+	require.True(t, found, heading)
+	section, _, _ = strings.Cut(section, "\n## ")
+	var names []string
+	for line := range strings.SplitSeq(section, "\n") {
+		if cells := strings.Split(line, " | "); strings.HasPrefix(line, "| `") {
+			for _, name := range regexp.MustCompile("`([A-Za-z]+)(?:\\([a-z]*\\))?`").FindAllStringSubmatch(cells[0], -1) {
+				names = append(names, name[1])
+			}
+		}
+	}
+	return names
+}
+
+func TestReadmeListsEachPropAndEachAccessor(t *testing.T) {
+	var props, accessors []string
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		source, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		ast.Inspect(source, func(node ast.Node) bool {
+			switch n := node.(type) {
+			case *ast.TypeSpec:
+				if n.Name.Name == "AlarmTriageProps" {
+					for _, field := range n.Type.(*ast.StructType).Fields.List {
+						props = append(props, field.Names[0].Name)
+					}
+				}
+			case *ast.FuncDecl:
+				// The ways to attach have a table of their own.
+				if n.Recv == nil {
+					return true
+				}
+				receiver, _ := n.Recv.List[0].Type.(*ast.StarExpr)
+				if receiver != nil && fmt.Sprint(receiver.X) == "AlarmTriage" && n.Name.IsExported() && !strings.HasPrefix(n.Name.Name, "Attach") && n.Name.Name != "AlarmAction" {
+					accessors = append(accessors, n.Name.Name)
+				}
+			}
+			return true
+		})
+	}
+	assert.ElementsMatch(t, props, readmeNames(t, "Props"))
+	assert.ElementsMatch(t, accessors, readmeNames(t, "Outputs"))
+}
+
+// A tag of somebody's action can be moved to other code; a commit can't.
+func TestWorkflowsPinTheActionsThatTheyUse(t *testing.T) {
+	workflows, err := filepath.Glob(".github/workflows/*.yml")
+	require.NoError(t, err)
+	require.NotEmpty(t, workflows)
+	for _, workflow := range workflows {
+		text, err := os.ReadFile(workflow)
+		require.NoError(t, err)
+		uses := regexp.MustCompile(`uses: .*`).FindAllString(string(text), -1)
+		require.NotEmpty(t, uses)
+		for _, use := range uses {
+			assert.Regexp(t, `^uses: [a-z-]+/[a-z-]+@[0-9a-f]{40} # v[0-9.]+$`, use)
+		}
+	}
+}
+
 // The README's troubleshooting goes by what people see: each text that it quotes is one of the code's.
 func TestTroubleshootingQuotesWhatTheCodeSays(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
