@@ -293,9 +293,44 @@ func TestFurtherLayersComeAfterTheHarness(t *testing.T) {
 func TestPropsOfTheCallerStayAsTheyAre(t *testing.T) {
 	stack := newStack()
 	var given *alarmtriage.AlarmTriageProps
-	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { given = p })
-	assert.Nil(t, given.BedrockModelId)
-	assert.Nil(t, given.OrchestratorTimeout)
+	var before alarmtriage.AlarmTriageProps
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.ToolDeniedActions, p.ToolAllowedActions = jsii.Strings("z:Z", "a:A", "a:A"), jsii.Strings("y:Y", "b:B")
+		p.Tags = &map[string]*string{"team": jsii.String("payments")}
+		given, before = p, *p
+	})
+	assert.Equal(t, before, *given, "what was left out is still left out")
+	assert.Equal(t, jsii.Strings("z:Z", "a:A", "a:A"), given.ToolDeniedActions)
+	assert.Equal(t, jsii.Strings("y:Y", "b:B"), given.ToolAllowedActions)
+	assert.Equal(t, &map[string]*string{"team": jsii.String("payments")}, given.Tags)
+}
+
+func TestLivesInStagesNestedStacksAndStacksOfAnyEnvironment(t *testing.T) {
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
+	stage := awscdk.NewStage(app, jsii.String("Prod"), nil)
+	outer := awscdk.NewStack(stage, jsii.String("Shop"), nil) // of any account and Region
+	nested := awscdk.NewNestedStack(outer, jsii.String("Operations"), nil)
+	topic := awssns.NewTopic(outer, jsii.String("OnCall"), nil)
+	triage := alarmtriage.NewAlarmTriage(nested, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+		NotificationTopic: topic, SelfAlarmTopic: topic, Dashboard: jsii.Bool(true), ResourcePrefix: jsii.String("shop")})
+	triage.AttachAll(stage, nil)
+	triage.AttachEventRule(jsii.String("Rule"), nil)
+	triage.AttachTopic(awssns.NewTopic(nested, jsii.String("Alarms"), nil), nil)
+	newAlarm(outer, "Outside")
+	newAlarm(nested, "Inside")
+	assert.Equal(t, map[string]int{"Outside": 1}, actionsOf(synth(outer), "AWS::CloudWatch::Alarm"))
+	inside := synth(nested)
+	names := map[string]bool{}
+	for id, alarm := range *inside.FindResources(jsii.String("AWS::CloudWatch::Alarm"), nil) {
+		name, _ := (*alarm)["Properties"].(map[string]any)["AlarmName"].(string)
+		assert.True(t, strings.HasPrefix(id, "Inside") || strings.HasPrefix(name, "alarmtriage-self-prodshop-operations-triage-"), name)
+		names[name] = true
+	}
+	assert.Len(t, names, 8)
+	inside.HasResourceProperties(jsii.String("AWS::Lambda::Permission"), like("Principal", "lambda.alarms.cloudwatch.amazonaws.com",
+		"SourceAccount", object("Ref", "AWS::AccountId")))
+	inside.HasResourceProperties(jsii.String("AWS::S3::Bucket"), like("BucketName", object("Fn::Join", []any{"", []any{
+		"shop-alarm-reports-", object("Ref", "AWS::AccountId"), "-", object("Ref", "AWS::Region")}})))
 }
 
 func TestInstructionsFileIsDeployedAndReadable(t *testing.T) {

@@ -89,6 +89,15 @@ func TestSelfAlarmsAreToldToTheirTopicAndNeverInvestigated(t *testing.T) {
 		"alarmName", []any{object("anything-but", object("prefix", "alarmtriage-self-"))}))))
 }
 
+func TestSelfAlarmsGetThroughToAnEncryptedTopic(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.SelfAlarmTopic = awssns.NewTopic(stack, jsii.String("Platform"), &awssns.TopicProps{MasterKey: awskms.NewKey(stack, jsii.String("Key"), nil)})
+	})
+	synth(stack).HasResourceProperties(jsii.String("AWS::KMS::Key"), like("KeyPolicy", like("Statement", assertions.Match_ArrayWith(&[]any{like(
+		"Principal", object("Service", "cloudwatch.amazonaws.com"), "Action", []string{"kms:Decrypt", "kms:GenerateDataKey*"}, "Effect", "Allow")}))))
+}
+
 func TestDashboardIsThereOnRequest(t *testing.T) {
 	stack := newStack()
 	assert.Nil(t, newTriage(stack, nil).Dashboard())

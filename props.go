@@ -247,7 +247,8 @@ type AlarmTriageProps struct {
 	Dashboard *bool
 	// A topic for alarms that watch the triage itself: failed and throttled invocations, lost events,
 	// investigations without a conclusion, reports not stored or sent, and many refused requests. They are
-	// never investigated, by this or another AlarmTriage. Give a topic that no AlarmTriage is attached to.
+	// never investigated, by this or another AlarmTriage. Give a topic that no AlarmTriage is attached to. CloudWatch
+	// is let use its key, if CDK knows it; the policy of an imported key you complete yourself.
 	// Default: none, no such alarms.
 	SelfAlarmTopic awssns.ITopic
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
@@ -70,6 +71,9 @@ func (t *AlarmTriage) watch(p *AlarmTriageProps) {
 		alarms = append(alarms, selfAlarm{"SelfDeadLetters", "dead-letters", "Alarm events that could not be investigated lie in OnFailureQueue.",
 			p.OnFailureQueue.MetricApproximateNumberOfMessagesVisible(nil), 1})
 	}
+	if key := masterKey(p.SelfAlarmTopic); key != nil { // or the alarms are never delivered, and nobody is told
+		key.Grant(awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil), jsii.String("kms:Decrypt"), jsii.String("kms:GenerateDataKey*"))
+	}
 	action := awscloudwatchactions.NewSnsAction(p.SelfAlarmTopic)
 	for _, a := range alarms {
 		alarm := awscloudwatch.NewAlarm(t, jsii.String(a.id), &awscloudwatch.AlarmProps{
@@ -89,7 +93,7 @@ func (t *AlarmTriage) watch(p *AlarmTriageProps) {
 // selfAlarmName begins with what every orchestrator knows an alarm by that it must not investigate,
 // whichever way the event comes.
 func (t *AlarmTriage) selfAlarmName(p *AlarmTriageProps, name string) *string {
-	const most = 200 // characters, of the 255 that CloudWatch takes
+	const most = 170 // characters, of the 255 that CloudWatch takes; the rest is for what stands around it, at its longest
 	if physical := lowerName(p, name); physical != nil {
 		name = *physical
 	}
