@@ -72,6 +72,7 @@ func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.tool = t.newTool(p)
 	t.orchestratorRole = t.newOrchestratorRole(p)
 	t.orchestrator = t.newOrchestrator(p)
+	t.warnOfGeography()
 	t.allowHandOver()
 	t.allowAlarms()
 	if p.Vpc != nil {

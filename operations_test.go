@@ -135,6 +135,7 @@ func TestIsolatedSubnetsWithoutEndpointsAreWarnedOf(t *testing.T) {
 			p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{
 				SubnetConfiguration: &[]*awsec2.SubnetConfiguration{{Name: jsii.String("in"), SubnetType: kind}, {Name: jsii.String("out"), SubnetType: awsec2.SubnetType_PUBLIC}}})
 			p.VpcSubnets = &awsec2.SubnetSelection{SubnetType: kind}
+			p.BedrockModelId = jsii.String("eu.amazon.nova-pro-v1:0")
 			if change != nil {
 				change(p)
 			}

@@ -182,6 +182,33 @@ func denyOwn(scope constructs.Construct, role awsiam.Role, own ownResources) {
 // Regions and models for inference profiles".
 var profilePrefixes = []string{"us", "us-gov", "eu", "apac", "jp", "au", "ca", "global"}
 
+// continents are the beginnings of Region names within which geographic profiles route, by prefix. Other Regions, such
+// as Canada's, are the source of profiles of several geographies.
+var continents = map[string]string{"us": "us-", "us-gov": "us-gov-", "eu": "eu-", "apac": "ap-", "jp": "ap-", "au": "ap-"}
+
+// continentOf is the continent of a Region; empty: one that no geographic profile is bound to.
+func continentOf(region string) string {
+	for _, continent := range []string{"us-gov-", "us-", "eu-", "ap-"} {
+		if strings.HasPrefix(region, continent) {
+			return continent
+		}
+	}
+	return ""
+}
+
+// warnOfGeography warns where the model is a profile of another geography, which can't be invoked from here: that the
+// default model is one of the USA would only be told by the first report, which has no conclusion.
+func (t *AlarmTriage) warnOfGeography() {
+	region := *awscdk.Stack_Of(t).Region()
+	prefix, _, _ := strings.Cut(*t.modelID, ".")
+	of, here := continents[prefix], continentOf(region)
+	if unresolved(region) || of == "" || here == "" || of == here {
+		return
+	}
+	awscdk.Annotations_Of(t).AddWarningV2(jsii.String("alarmtriage:geography"), jsii.Sprintf("BedrockModelId %s is an inference profile of %s… Regions "+
+		"and can't be invoked from %s: set it to a model or a profile of this Region", *t.modelID, of, region))
+}
+
 // bedrockARN takes the kind and the id from an ARN, whose partition, Region and account may be tokens.
 var bedrockARN = regexp.MustCompile(`^arn:[^:]+:bedrock:[^:]*:[^:]*:([a-z-]+)/(.+)$`)
 

@@ -120,6 +120,10 @@ func TestOrchestratorMayInvokeItsModelAndNoOther(t *testing.T) {
 		{"geographic profile", "eu.amazon.nova-pro-v1:0", map[string]string{
 			profile + "eu.amazon.nova-pro-v1:0":                 "",
 			models + "*::foundation-model/amazon.nova-pro-v1:0": "bedrock:InferenceProfileArn=" + profile + "eu.amazon.nova-pro-v1:0"}},
+		{"profile of GovCloud", "us-gov.anthropic.claude-3-5-sonnet-20240620-v1:0", map[string]string{
+			profile + "us-gov.anthropic.claude-3-5-sonnet-20240620-v1:0": "",
+			models + "*::foundation-model/anthropic.claude-3-5-sonnet-20240620-v1:0": "bedrock:InferenceProfileArn=" + profile +
+				"us-gov.anthropic.claude-3-5-sonnet-20240620-v1:0"}},
 		{"global profile", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", map[string]string{
 			profile + "global.anthropic.claude-sonnet-4-5-20250929-v1:0": "aws:RequestedRegion=eu-west-1",
 			models + "eu-west-1::foundation-model/anthropic.claude-sonnet-4-5-20250929-v1:0": "aws:RequestedRegion=eu-west-1 bedrock:InferenceProfileArn=" +
@@ -152,6 +156,28 @@ func TestOrchestratorMayInvokeItsModelAndNoOther(t *testing.T) {
 			}
 			assert.Equal(t, test.want, got)
 		})
+	}
+}
+
+func TestModelOfAnotherGeographyIsWarnedOf(t *testing.T) {
+	for _, test := range []struct {
+		region, model string
+		warned        bool
+	}{
+		{"eu-west-1", "us.amazon.nova-premier-v1:0", true}, {"us-gov-west-1", "us.amazon.nova-premier-v1:0", true}, {"us-east-1", "eu.amazon.nova-pro-v1:0", true},
+		{"us-west-2", "us.amazon.nova-premier-v1:0", false}, {"us-gov-west-1", "us-gov.anthropic.claude-3-5-sonnet-20240620-v1:0", false},
+		{"ap-northeast-1", "jp.anthropic.claude-sonnet-4-5-20250929-v1:0", false}, {"eu-west-1", "amazon.nova-pro-v1:0", false},
+		{"eu-west-1", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", false}, {"ca-central-1", "us.amazon.nova-lite-v1:0", false}, {"", "us.amazon.nova-premier-v1:0", false},
+	} {
+		app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
+		props := &awscdk.StackProps{}
+		if test.region != "" {
+			props.Env = &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String(test.region)}
+		}
+		stack := awscdk.NewStack(app, jsii.String("Test"), props)
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String(test.model) })
+		warnings := assertions.Annotations_FromStack(stack).FindWarning(jsii.String("/Test/Triage"), assertions.Match_StringLikeRegexp(jsii.String("can't be invoked from "+test.region)))
+		assert.Equal(t, test.warned, len(*warnings) == 1, "%s in %q", test.model, test.region)
 	}
 }
 
