@@ -196,6 +196,7 @@ func TestMetricsAreThoseThatTheOrchestratorWrites(t *testing.T) {
 	} {
 		assert.Equal(t, name, *metric.MetricName())
 		assert.Equal(t, "AlarmTriage", *metric.Namespace())
+		assert.Equal(t, map[string]any{"FunctionName": map[string]any{"Ref": "TriageOrchestratorAAEB3CE1"}}, stack.Resolve(metric.Dimensions()), name)
 	}
 	daily := triage.MetricCost(&awscloudwatch.MetricOptions{Period: awscdk.Duration_Days(jsii.Number(1))})
 	assert.Equal(t, 86400.0, *daily.Period().ToSeconds(nil))
