@@ -93,6 +93,7 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	start := s.broker.now()
 	request, call, reason := s.prepare(ctx, head, body)
 	if reason != "" {
+		reason = clippedTo(mostReason, reason)
 		call.Refused = reason
 		s.note(call)
 		return writeHead(connection, answerHead{Error: reason, Kind: kindRefused}) == nil

@@ -243,9 +243,15 @@ func unknownOperation(r *http.Request, body []byte, candidates []*service) strin
 	return fmt.Sprintf("%q is not an operation that the broker knows of %s, and it sends only what it knows", clipped(asked), strings.Join(names, " or "))
 }
 
+const (
+	mostName   = 200     // bytes of a name that the sandboxed code chose
+	mostReason = 1 << 10 // bytes of a refusal, which quotes what it chose
+)
+
 // clipped bounds a name that the sandboxed code chose.
-func clipped(text string) string {
-	const most = 200
+func clipped(text string) string { return clippedTo(mostName, text) }
+
+func clippedTo(most int, text string) string {
 	if len(text) > most {
 		return strings.ToValidUTF8(text[:most], "") + "…"
 	}

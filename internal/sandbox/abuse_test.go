@@ -234,6 +234,27 @@ os._exit(0)`, kind: "Crashed"},
     try: os.write(fd, b'{"ok": true, "result": "{{", "notes": []}')
     except OSError: pass
 os._exit(0)`, kind: "Crashed"},
+	{name: "protocol: forged notes of any length", code: `data = json.dumps({"ok": True, "result": "1", "kind": "", "error": "", "notes": ["n" * 7_000_000]}).encode()
+for fd in range(3, 256):
+    try:
+        while data: data = data[os.write(fd, data):]
+    except OSError: pass
+os._exit(0)`, success: true, check: func(t *testing.T, a toolcall.Answer) {
+		require.Len(t, a.Notes, 1)
+		assert.Less(t, len(a.Notes[0]), 2*maxNote)
+	}},
+	{name: "protocol: refusals of any length", code: `from botocore.httpsession import URLLib3Session
+from botocore.awsrequest import AWSRequest
+for url in ("https://" + "a." * 300_000 + "example.com/", "https://sts.amazonaws.com/" + "b" * 600_000, "ftp://" + "%" * 500_000):
+    try: URLLib3Session().send(AWSRequest("GET", url).prepare())
+    except Exception as error: print(len(str(error)) < 5_000)`, success: true, check: func(t *testing.T, a toolcall.Answer) {
+		assert.Equal(t, "True\nTrue\nTrue\n", a.Stdout)
+		require.Len(t, a.AWSCalls, 3)
+		for _, call := range a.AWSCalls {
+			assert.NotEmpty(t, call.Refused)
+			assert.Less(t, len(call.Refused), 2_000)
+		}
+	}},
 	{name: "protocol: repr that fails", code: `class R:
     def __repr__(self): raise RuntimeError("no")
 result = R()`, success: true, says: "its repr failed"},

@@ -23,6 +23,7 @@ const (
 	exitWait    = time.Second            // for the exit status of a child that gave no result
 	drainWait   = 200 * time.Millisecond // for the output of a child that was killed
 	maxNotes    = 50
+	maxNote     = 2 << 10               // bytes
 	unboundTime = 24 * time.Hour        // soft deadline of a call whose context has none
 	longCall    = 20 * time.Millisecond // after which a call most likely waits for AWS, and the next child is made
 )
@@ -292,7 +293,7 @@ func (c *call) answer(r result) toolcall.Answer {
 		Success:       r.OK,
 		Result:        json.RawMessage("null"),
 		ExecutionTime: time.Since(c.start).Seconds(),
-		Notes:         append([]string{}, r.Notes[:min(len(r.Notes), maxNotes)]...),
+		Notes:         clipped(r.Notes),
 	}
 	a.Stdout = keep(c.out, "stdout", &a.Notes)
 	a.Stderr = keep(c.err, "stderr", &a.Notes)
@@ -343,8 +344,22 @@ func shorten(encoded string, notes *[]string) (json.RawMessage, string) {
 	return cut, short
 }
 
-func clip(text string) string {
-	kept := newCapture(MaxResult / 8)
+// clipped are the notes, which the code may forge, within bounds.
+func clipped(notes []string) []string {
+	short := []string{}
+	for _, note := range notes[:min(len(notes), maxNotes)] {
+		short = append(short, clipTo(maxNote, note))
+	}
+	return short
+}
+
+func clip(text string) string { return clipTo(MaxResult/4, text) }
+
+func clipTo(bytes int, text string) string {
+	if len(text) <= bytes {
+		return strings.ToValidUTF8(text, "\uFFFD")
+	}
+	kept := newCapture(bytes / 2)
 	io.WriteString(kept, text)
 	short, _ := kept.text()
 	return short
