@@ -1,0 +1,56 @@
+package config
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func lookup(env map[string]string) func(string) string {
+	return func(name string) string { return env[name] }
+}
+
+// requireComplete sees that no field of a struct was forgotten in a test.
+func requireComplete(t *testing.T, settings any) {
+	t.Helper()
+	value := reflect.ValueOf(settings)
+	for i := range value.NumField() {
+		require.False(t, value.Field(i).IsZero(), "give %s a value in this test", value.Type().Field(i).Name)
+	}
+}
+
+func TestWhatTheConstructWritesTheFunctionsRead(t *testing.T) {
+	orchestrator := Orchestrator{
+		ModelID: "amazon.nova-pro-v1:0", ToolFunction: "arn:aws:lambda:eu-west-1:111122223333:function:tool", ToolTimeout: 90 * time.Second, Table: "claims",
+		ReportsBucket: "reports", TopicARN: "arn:aws:sns:eu-west-1:111122223333:oncall", CardTopicARN: "arn:aws:sns:eu-west-1:111122223333:chat",
+		Window: 7 * 24 * time.Hour, MaxRounds: 40, MaxTokens: 500_000, MaxCostUSD: 0.000125, GuardrailID: "abc", GuardrailVersion: "DRAFT",
+		Instructions: "The shop is busiest\nat noon = 12:00.", InstructionsURI: "s3://docs/triage.txt", RunbooksURI: "s3://docs/runbooks/",
+		Prices: `{"amazon.":{"input":1,"output":2}}`, NotifyRecovery: true, EventBus: "arn:aws:events:eu-west-1:111122223333:event-bus/triage",
+	}
+	requireComplete(t, orchestrator)
+	got, err := ParseOrchestrator(lookup(orchestrator.Environment()))
+	require.NoError(t, err)
+	assert.Equal(t, orchestrator, got)
+
+	least := Orchestrator{ModelID: "m", ToolFunction: "f", ToolTimeout: time.Second, Table: "t", ReportsBucket: "b", TopicARN: "a", Window: time.Minute, MaxRounds: 1}
+	got, err = ParseOrchestrator(lookup(least.Environment()))
+	require.NoError(t, err)
+	assert.Equal(t, least, got, "what is left out stays left out")
+
+	tool := Tool{Redact: true, RedactPatterns: `["a,b c"]`, OpenReads: []string{ReadsPersonalData, ReadsHostOutput},
+		AllowedActions: []string{"athena:StartQueryExecution", "shop:Look*"}, DeniedActions: []string{"iam:ListUsers"}}
+	requireComplete(t, tool)
+	assert.Equal(t, tool, ParseTool(lookup(tool.Environment())))
+	assert.False(t, ParseTool(lookup(Tool{}.Environment())).Redact)
+	assert.True(t, ParseTool(lookup(nil)).Redact, "redaction is on unless it was turned off")
+}
+
+func TestEachMissingOrWrongVariableIsNamed(t *testing.T) {
+	_, err := ParseOrchestrator(lookup(map[string]string{EnvMaxRounds: "101", EnvMaxCostUSD: "much", EnvWindow: "0", EnvMaxTokens: "-1"}))
+	for _, name := range []string{EnvModelID, EnvToolFunction, EnvToolTimeout, EnvTable, EnvReportsBucket, EnvTopicARN, EnvWindow, EnvMaxRounds, EnvMaxTokens, EnvMaxCostUSD} {
+		assert.ErrorContains(t, err, "variable "+name+" ")
+	}
+}
