@@ -145,6 +145,14 @@ ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0)`, kind: "PermissionError"},
 while True: x.append(bytearray(10**7))`, kind: "MemoryLimit", says: "at line 2"},
 	{name: "memory: many small objects", code: `x = []
 while True: x.append(object())`, seconds: 20},
+	{name: "memory: shared with nobody", code: `import mmap
+print("begun", flush=True)
+m = mmap.mmap(-1, 3 << 30)
+for at in range(0, len(m), 4096): m[at] = 1`, kind: "MemoryLimit", says: "begun"},
+	{name: "memory: files in memory", code: `import posix
+for module in (os, posix):
+    try: module.memfd_create("x")
+    except PermissionError as error: print(error)`, success: true, says: "files in memory cannot be made here"},
 	{name: "memory: a string that doubles", code: `s = "x"
 while True: s += s`, kind: "MemoryLimit"},
 	{name: "memory: recursion without bound", code: `sys.setrecursionlimit(10**9)

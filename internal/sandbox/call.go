@@ -24,9 +24,14 @@ const (
 	drainWait   = 200 * time.Millisecond // for the output of a child that was killed
 	maxNotes    = 50
 	maxNote     = 2 << 10               // bytes
+	memoryWatch = 20 * time.Millisecond // between two looks at the child's memory
 	unboundTime = 24 * time.Hour        // soft deadline of a call whose context has none
 	longCall    = 20 * time.Millisecond // after which a call most likely waits for AWS, and the next child is made
 )
+
+// memoryHeadroom is what a child may hold above its limit in order to report that it was reached: confine.py's
+// MEMORY_HEADROOM.
+const memoryHeadroom = 64 << 20 // bytes
 
 // request is what the child reads; pythonlayer/alarmtriage_tool/runner.py has the same names.
 type request struct {
@@ -64,6 +69,7 @@ type call struct {
 	out, err *capture
 	flooded  sync.Once
 	flood    chan struct{}
+	fat      chan struct{} // closed when the child holds more memory than it may
 	child    int
 	before   snapshot // of the moment when the child had nothing to run yet
 }
@@ -81,7 +87,7 @@ func newCall(o Options, directory, command string, start time.Time, soft time.Du
 			Directory: directory,
 		},
 		start: start, soft: soft, session: o.NewSession(),
-		out: newCapture(KeptOutput), err: newCapture(KeptOutput), flood: make(chan struct{}),
+		out: newCapture(KeptOutput), err: newCapture(KeptOutput), flood: make(chan struct{}), fat: make(chan struct{}),
 	}
 	if err := c.open(); err != nil {
 		c.close()
@@ -149,8 +155,10 @@ func (c *call) run(ctx context.Context, z *zygote, snapshot func() snapshot) (to
 	timer := time.AfterFunc(longCall, func() { z.replace(pid) })
 	output := c.collect()
 	frame := c.read()
+	stopWatching := c.watchMemory()
 	ended := c.wait(ctx, z, output, frame)
 	timer.Stop()
+	stopWatching()
 	z.replace(pid)
 	c.kill()
 	c.settle(output)
@@ -192,6 +200,32 @@ func (c *call) collect() <-chan struct{} {
 	return done
 }
 
+// watchMemory looks again and again at how much memory the child holds: the kernel's limit on its data leaves
+// out what is shared, such as mmap's, which is the child's alone here.
+func (c *call) watchMemory() (stop func()) {
+	most := c.request.Memory + memoryHeadroom
+	if c.request.Memory == 0 {
+		return func() {}
+	}
+	done := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(memoryWatch)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				if held(c.child) > most {
+					close(c.fat)
+					return
+				}
+			}
+		}
+	}()
+	return func() { close(done) }
+}
+
 // read delivers the result message, or nothing when there is none that can be understood.
 func (c *call) read() <-chan *result {
 	got := make(chan *result, 1)
@@ -230,6 +264,10 @@ func (c *call) wait(ctx context.Context, z *zygote, output <-chan struct{}, fram
 	case <-c.flood:
 		return result{Kind: "OutputLimit", Error: fmt.Sprintf(
 			"the code was ended after printing more than %d MB. Print less: aggregate, or slice what you print.", MaxOutput>>20)}
+	case <-c.fat:
+		return result{Kind: "MemoryLimit", Error: fmt.Sprintf(
+			"the code was ended at its memory limit of %d MB, which shared memory counts against. Keep less in memory: process pages as they come instead of collecting them.",
+			c.request.Memory>>20)}
 	case <-hard.C:
 		return result{Kind: "TimeLimit", Error: fmt.Sprintf(
 			"time limit of %.1f s reached, and the code did not stop. Do less in one call: narrow the time range, set limits, or split the work over several calls.",

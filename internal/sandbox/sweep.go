@@ -38,17 +38,11 @@ func processes(uid int) []process {
 }
 
 func readProcess(pid int) (process, bool) {
-	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/status", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	var buffer [statusSize]byte
+	text, err := processStatus(pid, buffer[:])
 	if err != nil {
 		return process{}, false
 	}
-	defer unix.Close(fd)
-	var buffer [4096]byte // the fields that count are in the first kilobyte
-	n, err := unix.Read(fd, buffer[:])
-	if err != nil {
-		return process{}, false
-	}
-	text := buffer[:n]
 	state := field(text, "State:\t")
 	return process{
 		pid:     pid,
@@ -59,13 +53,35 @@ func readProcess(pid int) (process, bool) {
 	}, true
 }
 
+const statusSize = 4096 // the fields that count are in the first kilobyte
+
+func processStatus(pid int, buffer []byte) ([]byte, error) {
+	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/status", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	n, err := unix.Read(fd, buffer)
+	return buffer[:max(n, 0)], err
+}
+
+// held is how many bytes of memory a process holds that no file is behind; 0 when it is gone.
+func held(pid int) int64 {
+	var buffer [statusSize]byte
+	text, err := processStatus(pid, buffer[:])
+	if err != nil {
+		return 0
+	}
+	return int64(max(number(field(text, "RssAnon:\t")), 0)+max(number(field(text, "RssShmem:\t")), 0)) << 10
+}
+
 // field is the first word behind a name in a process's status.
 func field(text []byte, name string) string {
 	at := bytes.Index(text, []byte("\n"+name))
 	if at < 0 {
 		return ""
 	}
-	rest := text[at+1+len(name):]
+	rest := bytes.TrimLeft(text[at+1+len(name):], " ")
 	if end := bytes.IndexAny(rest, " \t\n"); end >= 0 {
 		rest = rest[:end]
 	}

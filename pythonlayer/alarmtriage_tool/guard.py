@@ -7,14 +7,16 @@ where it does not, since the process holds no credentials.
 
 import _posixsubprocess
 import os
+import posix
 import signal
 import subprocess
 import sys
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, NoReturn, Tuple
 
 _NETWORK = "there is no network here; only AWS API calls through boto3 are possible"
 _PROCESS = "starting or signalling processes is not possible here; do it in Python, and reach AWS through boto3"
 _NATIVE = "native code cannot be loaded here; ctypes is disabled"
+_MEMORY = "files in memory cannot be made here; write to the working directory, or use BytesIO"
 _FILES = "this path is not readable here; only the working directory, /tmp and Python's own files are"
 
 _FORBIDDEN: Dict[str, str] = {
@@ -36,9 +38,11 @@ _FORBIDDEN: Dict[str, str] = {
     ),
 }
 
-# Functions that start or signal processes without an audit event.
+# Functions without an audit event that start or signal processes, or get memory that no limit counts.
 _UNAUDITED = (
-    (_posixsubprocess, "fork_exec"), (subprocess, "_fork_exec"), (os, "pidfd_open"), (signal, "pidfd_send_signal"),
+    (_posixsubprocess, "fork_exec", _PROCESS), (subprocess, "_fork_exec", _PROCESS), (os, "pidfd_open", _PROCESS),
+    (posix, "pidfd_open", _PROCESS), (signal, "pidfd_send_signal", _PROCESS),
+    (os, "memfd_create", _MEMORY), (posix, "memfd_create", _MEMORY),
 )
 
 _HIDDEN: Tuple[str, ...] = ("/proc/", "/sys/", "/dev/")
@@ -48,14 +52,17 @@ _PATHS = frozenset(("open", "os.listdir", "os.scandir", "os.chdir", "os.readlink
 
 def install() -> None:
     """Adds the hook to this process, for good."""
-    for module, name in _UNAUDITED:
+    for module, name, text in _UNAUDITED:
         if hasattr(module, name):
-            setattr(module, name, _refused)
+            setattr(module, name, _refusing(text))
     sys.addaudithook(_hook())
 
 
-def _refused(*args: Any, **kwargs: Any) -> Any:
-    raise PermissionError(_PROCESS)
+def _refusing(text: str) -> Callable[..., NoReturn]:
+    def refused(*args: Any, **kwargs: Any) -> NoReturn:
+        raise PermissionError(text)
+
+    return refused
 
 
 def _hook() -> Callable[[str, Tuple[Any, ...]], None]:
