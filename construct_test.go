@@ -272,8 +272,20 @@ func TestNoPartitionIsTakenForGranted(t *testing.T) {
 	for _, region := range []string{"cn-north-1", "us-gov-west-1", "eusc-de-east-1"} {
 		app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
 		stack := awscdk.NewStack(app, jsii.String("Test"), &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String(region)}})
-		triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.ToolPermissions = alarmtriage.ToolPermissions_ALLOW_LIST })
+		triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			p.ToolPermissions = alarmtriage.ToolPermissions_ALLOW_LIST
+			p.BedrockModelId = jsii.String("us-gov.anthropic.claude-3-5-sonnet-20240620-v1:0")
+			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("abc"), GuardrailVersion: jsii.String("1")}
+			p.Vpc, p.CreateVpcEndpoints = awsec2.NewVpc(stack, jsii.String("Vpc"), nil), jsii.Bool(true)
+			p.Runbooks = &alarmtriage.Runbooks{Bucket: awss3.Bucket_FromBucketName(stack, jsii.String("Docs"), jsii.String("docs"))}
+			p.SelfAlarmTopic, p.Dashboard = awssns.NewTopic(stack, jsii.String("Platform"), nil), jsii.Bool(true)
+			p.OnFailureQueue, p.CompletionEventBus = awssqs.NewQueue(stack, jsii.String("Failed"), nil), awsevents.NewEventBus(stack, jsii.String("Bus"), nil)
+			p.ReportsEncryptionKey = awskms.NewKey(stack, jsii.String("Key"), nil)
+		})
 		triage.AttachAlarms(newAlarm(stack, "One"))
+		triage.AttachEventRule(jsii.String("Rule"), nil)
+		alarmtriage.NewAlarmTriage(stack, jsii.String("WithReadOnlyAccess"), &alarmtriage.AlarmTriageProps{
+			NotificationTopic: awssns.NewTopic(stack, jsii.String("Other"), nil), BedrockModelId: jsii.String("amazon.nova-pro-v1:0")})
 		template, err := json.Marshal(synth(stack).ToJSON())
 		require.NoError(t, err)
 		assert.NotContains(t, string(template), "arn:aws", region)
