@@ -2,6 +2,7 @@ package alarmtriage
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -54,12 +55,24 @@ func (t *AlarmTriage) AttachAlarms(alarms ...awscloudwatch.AlarmBase) {
 	}
 }
 
-// attach adds the action for ALARM and, where recoveries are told, for OK.
+// attach adds the action for ALARM and, where recoveries are told, for OK; not a second time, as CloudFormation takes
+// no action twice.
 func (t *AlarmTriage) attach(alarm awscloudwatch.AlarmBase) {
-	alarm.AddAlarmAction(t.AlarmAction())
-	if t.notifyRecovery {
+	resource := resourceOf(alarm)
+	if !t.isAmong(resource.AlarmActions(), alarm) {
+		alarm.AddAlarmAction(t.AlarmAction())
+	}
+	if t.notifyRecovery && !t.isAmong(resource.OkActions(), alarm) {
 		alarm.AddOkAction(t.AlarmAction())
 	}
+}
+
+// isAmong tells whether the orchestrator is one of an alarm's actions.
+func (t *AlarmTriage) isAmong(actions *[]*string, alarm constructs.IConstruct) bool {
+	stack := awscdk.Stack_Of(alarm)
+	list, _ := stack.Resolve(actions).([]any)
+	own := stack.Resolve(t.orchestrator.FunctionArn())
+	return slices.ContainsFunc(list, func(action any) bool { return reflect.DeepEqual(action, own) })
 }
 
 // attachResource is attach for an alarm that was defined as its CloudFormation resource.

@@ -225,6 +225,8 @@ func TestMistakesInListsNamesAndSizesAreReportedAtOnce(t *testing.T) {
 			p.Instructions = jsii.String(strings.Repeat("ア", 1000)) // 3 bytes each
 			p.ResourcePrefix, p.ResourceSuffix = jsii.String("a-prefix-of-twenty-1"), jsii.String("a-suffix-of-16-c")
 			p.InvestigationWindow = awscdk.Duration_Millis(jsii.Number(90_500))
+			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("abc"), GuardrailVersion: jsii.String("latest")}
+			p.OnFailureQueue = awssqs.NewQueue(stack, jsii.String("Failed"), &awssqs.QueueProps{Fifo: jsii.Bool(true)})
 		})
 	})
 	for _, want := range []string{
@@ -233,7 +235,8 @@ func TestMistakesInListsNamesAndSizesAreReportedAtOnce(t *testing.T) {
 		`ModelPrices must give Input and Output for "a"`, `ModelPrices must be at least 0, got -1 for "b"`,
 		"Instructions and ModelPrices must have at most 2500 bytes together", "ToolAllowedActions, ToolDeniedActions and RedactPatterns must have at most 3800 bytes",
 		"ResourcePrefix and ResourceSuffix must have at most 35 characters together, as they are in a bucket's name, got 36",
-		"InvestigationWindow must be a whole number of seconds",
+		"InvestigationWindow must be a whole number of seconds", `Guardrail.GuardrailVersion must be a number or DRAFT, got "latest"`,
+		"OnFailureQueue must be a standard queue",
 	} {
 		assert.Contains(t, message, want)
 	}

@@ -314,8 +314,9 @@ func fill[T any](field **T, value T) {
 }
 
 var (
-	affixPattern  = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
-	actionPattern = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z0-9*?]+$`)
+	affixPattern     = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
+	guardrailVersion = regexp.MustCompile(`^([1-9][0-9]*|DRAFT)$`)
+	actionPattern    = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z0-9*?]+$`)
 )
 
 // problems collects what is wrong with the props, each as "Prop must …, got …".
@@ -431,6 +432,8 @@ func validate(props *AlarmTriageProps) []string {
 	l.oneOf("LogLevel", string(props.LogLevel), "ERROR", "INFO", "DEBUG")
 	if g := props.Guardrail; g != nil && (g.GuardrailId == nil || g.GuardrailVersion == nil) {
 		l.add("Guardrail must have GuardrailId and GuardrailVersion")
+	} else if g != nil && !unresolved(g.GuardrailVersion) && !guardrailVersion.MatchString(*g.GuardrailVersion) {
+		l.add("Guardrail.GuardrailVersion must be a number or DRAFT, got %q", *g.GuardrailVersion)
 	}
 	if a := props.ReportsAccessLogs; a != nil && a.Bucket == nil {
 		l.add("ReportsAccessLogs must have a Bucket")
@@ -496,6 +499,9 @@ func (l *problems) operations(props *AlarmTriageProps) {
 	l.oneOf("LogClass", string(props.LogClass), string(awslogs.LogGroupClass_STANDARD), string(awslogs.LogGroupClass_INFREQUENT_ACCESS), string(awslogs.LogGroupClass_DELIVERY))
 	if props.LogClass != "" && props.LogClass != awslogs.LogGroupClass_STANDARD && (isTrue(props.Dashboard) || props.SelfAlarmTopic != nil) {
 		l.add("Dashboard and SelfAlarmTopic need LogClass STANDARD, since other classes have no metrics, got %q", string(props.LogClass))
+	}
+	if queue := props.OnFailureQueue; queue != nil && *queue.Fifo() {
+		l.add("OnFailureQueue must be a standard queue: Lambda sends nothing to FIFO queues")
 	}
 	if topic := props.SelfAlarmTopic; topic != nil && topic == props.ChatCardTopic {
 		l.add("SelfAlarmTopic must be another topic than ChatCardTopic, which takes chat cards alone")

@@ -252,6 +252,9 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 	if topic == nil {
 		panic("alarmtriage: AttachTopic needs a topic, got nil")
 	}
+	if *topic.Fifo() {
+		panic(fmt.Sprintf("alarmtriage: topic %s is a FIFO topic, to which no function can be subscribed: give a standard one", *topic.Node().Path()))
+	}
 	for _, own := range t.topics {
 		if own == topic || *own.TopicArn() == *topic.TopicArn() {
 			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s sends its reports to topic %s and can't be subscribed to it: "+

@@ -106,6 +106,18 @@ func TestAlarmsOutOfReachAreToldAndTheRestIsAttached(t *testing.T) {
 	assertions.Annotations_FromStack(away).HasWarning(jsii.String("/Away/Distant"), assertions.Match_StringLikeRegexp(jsii.String("not attached to AlarmTriage Home/Triage.*AttachEventRule")))
 }
 
+// CloudFormation refuses an alarm with the same action twice.
+func TestAnAlarmThatIsAttachedTwiceHasTheActionOnce(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
+	alarm := newAlarm(stack, "One")
+	alarm.AddAlarmAction(triage.AlarmAction())
+	triage.AttachAlarms(alarm, alarm)
+	triage.AttachAll(stack, nil)
+	target := []any{object("Fn::GetAtt", []any{"TriageOrchestratorAAEB3CE1", "Arn"})}
+	synth(stack).HasResourceProperties(jsii.String("AWS::CloudWatch::Alarm"), like("AlarmActions", target, "OKActions", target))
+}
+
 func TestFiltersAndTopicsWithoutAnythingAreRefused(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)
@@ -115,6 +127,8 @@ func TestFiltersAndTopicsWithoutAnythingAreRefused(t *testing.T) {
 	assert.Contains(t, message, "AlarmFilter.NamePrefixes must hold texts")
 	assert.Contains(t, message, "AlarmFilter.ExceptNamePrefixes must hold texts")
 	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(nil, nil) }), "AttachTopic needs a topic")
+	fifo := awssns.NewTopic(stack, jsii.String("Fifo"), &awssns.TopicProps{Fifo: jsii.Bool(true)})
+	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(fifo, nil) }), "topic Test/Fifo is a FIFO topic")
 	assert.Contains(t, panicOf(t, func() {
 		triage.AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{Accounts: &[]*string{nil}})
 	}), "EventRuleProps.Accounts must hold texts")
