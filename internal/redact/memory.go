@@ -13,19 +13,21 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // Limits of what is learned from the answers to one tool call.
 const (
-	mostObserved = 16 << 20  // bytes of answers
-	mostLearned  = 500       // secrets
-	mostSearched = 512 << 10 // bytes of texts in which the rules look for secrets: a tenth of a second, of the time kept for the answer
-	mostNested   = 100       // elements in elements of XML
-	mostDepth    = 3         // of JSON in strings of JSON
-	shortSecret  = 8         // bytes that a secret must have to be looked for everywhere
-	longSecret   = 16        // and what is taken for one without a name of secrets before it
+	mostObserved = 16 << 20    // bytes of answers
+	mostLearned  = 500         // secrets
+	mostSearched = 512 << 10   // bytes of texts in which the rules look for secrets: most often a tenth of a second
+	mostSearch   = time.Second // that they look at most: texts with the keywords of all rules take many
+	mostNested   = 100         // elements in elements of XML
+	mostDepth    = 3           // of JSON in strings of JSON
+	shortSecret  = 8           // bytes that a secret must have to be looked for everywhere
+	longSecret   = 16          // and what is taken for one without a name of secrets before it
 )
 
 // Memory keeps the answers that AWS gave to one tool call, so that secrets in them are found in whatever the
@@ -59,7 +61,10 @@ func (m *Memory) take(r *Redactor) []string {
 	bodies := m.bodies
 	m.bodies, m.size = nil, 0
 	m.mu.Unlock()
-	l := learner{redactor: r, found: map[string]bool{}}
+	l := learner{redactor: r, found: map[string]bool{}, until: time.Now().Add(mostSearch)}
+	if !r.until.IsZero() && r.until.Before(l.until) {
+		l.until = r.until
+	}
 	for _, body := range bodies {
 		l.body(body)
 	}
@@ -124,6 +129,7 @@ type learner struct {
 	found    map[string]bool
 	searched int
 	unpacked int // bytes so far
+	until    time.Time
 }
 
 // add remembers a secret, unless it is so common a word that looking for it would eat others.
@@ -280,11 +286,11 @@ func (l *learner) text(name, text string, variable bool, depth int) {
 // search learns what the rules find in a text as AWS sent it: what the code prints of it may have lost what
 // the rules tell a secret by.
 func (l *learner) search(text string) {
-	if len(text) < shortSecret || l.searched+len(text) > mostSearched || !containsAny(fold(text), traces) {
+	if len(text) < shortSecret || l.searched+len(text) > mostSearched || time.Now().After(l.until) || !containsAny(fold(text), traces) {
 		return
 	}
 	l.searched += len(text)
-	l.redactor.text(&counter{found: func(secret string) {
+	l.redactor.text(&counter{until: l.until, found: func(secret string) {
 		for line := range strings.Lines(secret) { // private keys
 			l.add(strings.TrimSpace(line))
 		}

@@ -8,8 +8,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
@@ -17,8 +20,12 @@ import (
 // Redactor replaces secrets by a text that names their kind.
 type Redactor struct {
 	own   []*regexp.Regexp
-	known []string // secrets as they are, longest first
+	known []string  // secrets as they are, longest first
+	until time.Time // zero: it takes its time
 }
+
+// withheld stands for a text that was not looked through in time.
+const withheld = "[redacted: all of it, since looking for secrets in it took too long; print less, and only what you need]"
 
 // New makes a redactor that knows additional patterns, in RE2 syntax. Its error names the pattern
 // that is wrong.
@@ -35,6 +42,14 @@ func New(patterns []string) (*Redactor, error) {
 	return r, nil
 }
 
+// Until returns the redactor with a time at which it gives up: a text that it is not through with by then is
+// withheld whole. The rules take seconds for a text that has the keywords of all of them on each line.
+func (r *Redactor) Until(deadline time.Time) *Redactor {
+	bounded := *r
+	bounded.until = deadline
+	return &bounded
+}
+
 // Answer redacts every text of an answer in place and counts what it replaced.
 func (r *Redactor) Answer(a *toolcall.Answer) {
 	output := a.Output
@@ -48,7 +63,12 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 		clean, _ := r.Text(text)
 		return clean
 	}
-	a.Stdout, a.Stderr, a.Error = text(a.Stdout), text(a.Stderr), text(a.Error)
+	a.Stdout, a.Stderr, a.Error, a.ErrorType = text(a.Stdout), text(a.Stderr), text(a.Error), text(a.ErrorType)
+	for i := range a.AWSCalls {
+		if call := &a.AWSCalls[i]; call.Refused != "" { // the others hold nothing of the code's own
+			call.Service, call.Operation, call.Refused = text(call.Service), text(call.Operation), text(call.Refused)
+		}
+	}
 	for i := range a.Notes {
 		a.Notes[i] = text(a.Notes[i])
 	}
@@ -60,13 +80,16 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 
 // Text redacts a text and counts what it replaced.
 func (r *Redactor) Text(text string) (string, int) {
-	c := counter{}
+	c := counter{until: r.until}
 	return r.text(&c, text), c.count
 }
 
 func (r *Redactor) text(c *counter, text string) string {
 	text = c.inFields(text)
 	for _, secret := range r.known {
+		if c.late() {
+			break
+		}
 		if n := strings.Count(text, secret); n > 0 {
 			text = strings.ReplaceAll(text, secret, "[redacted: secret]")
 			c.count += n
@@ -77,7 +100,14 @@ func (r *Redactor) text(c *counter, text string) string {
 	text = c.inHeaders(text)
 	text = c.named(text)
 	for _, pattern := range r.own {
+		if c.late() {
+			break
+		}
 		text = c.all(pattern, text, func(g []string) string { return c.mark("own pattern", g[0]) })
+	}
+	if c.gaveUp {
+		c.count++
+		return withheld
 	}
 	return text
 }
@@ -86,6 +116,15 @@ func (r *Redactor) text(c *counter, text string) string {
 type counter struct {
 	count int
 	found func(secret string) // nil: nobody wants to know
+
+	until  time.Time // zero: for ever
+	gaveUp bool
+}
+
+// late tells whether time is up before all was done.
+func (c *counter) late() bool {
+	c.gaveUp = c.gaveUp || !c.until.IsZero() && time.Now().After(c.until)
+	return c.gaveUp
 }
 
 func (c *counter) mark(kind, secret string) string {
@@ -132,7 +171,7 @@ func (r *Redactor) json(raw json.RawMessage) json.RawMessage {
 	if len(raw) == 0 || decoder.Decode(&decoded) != nil {
 		return raw
 	}
-	w := walk{redactor: r}
+	w := walk{redactor: r, keys: map[string]string{}}
 	clean := w.value("", decoded)
 	if !w.changed {
 		return raw
@@ -147,6 +186,7 @@ func (r *Redactor) json(raw json.RawMessage) json.RawMessage {
 type walk struct {
 	redactor *Redactor
 	changed  bool
+	keys     map[string]string // as they are to as they are shown
 }
 
 // carriers are fields whose every text is a secret; the names of their own fields stay.
@@ -183,14 +223,32 @@ func (w *walk) object(o map[string]any) any {
 			o["value"], w.changed = "[redacted: environment variable]", true
 		}
 	}
-	for name, v := range o {
+	clean := make(map[string]any, len(o))
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		key := w.key(name)
+		for n := 2; taken(clean, key); n++ {
+			key = fmt.Sprintf("%s (%d)", w.key(name), n)
+		}
 		if kind, ok := carriers[name]; ok {
-			o[name] = w.hide(kind, v)
+			clean[key] = w.hide(kind, o[name])
 			continue
 		}
-		o[name] = w.value(name, v)
+		clean[key] = w.value(name, o[name])
 	}
-	return o
+	return clean
+}
+
+func taken(o map[string]any, key string) bool { _, there := o[key]; return there }
+
+// key is a field's name, which is a text like others: code counts by log lines.
+func (w *walk) key(name string) string {
+	if clean, known := w.keys[name]; known {
+		return clean
+	}
+	clean, count := w.redactor.Text(name)
+	w.changed = w.changed || count > 0
+	w.keys[name] = clean
+	return clean
 }
 
 var environmentName = lazy(`^[A-Z][A-Z0-9_]*$`)

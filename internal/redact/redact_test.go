@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -89,16 +90,19 @@ func TestEveryPartOfAnAnswerIsRedacted(t *testing.T) {
 	const secret = "hunter2hunter2"
 	a := toolcall.Answer{
 		Output: "password=" + secret, Stdout: "password=" + secret, Stderr: "password=" + secret, Error: "password=" + secret,
-		Notes:  []string{"password=" + secret},
-		Result: json.RawMessage(`{"Environment":{"Variables":{"A":"` + secret + `"}},"password":"` + secret + `","list":["password=` + secret + `"],"environment":[{"name":"A_B","value":"` + secret + `"}],"n":12345678901234567890}`),
+		Notes: []string{"password=" + secret}, ErrorType: "password=" + secret,
+		AWSCalls: []toolcall.AWSCall{{Service: "password=" + secret, Operation: "GET /?password=" + secret, Refused: "password=" + secret}},
+		Result:   json.RawMessage(`{"Environment":{"Variables":{"A":"` + secret + `"}},"password":"` + secret + `","list":["password=` + secret + `"],"environment":[{"name":"A_B","value":"` + secret + `"}],"n":12345678901234567890,"password=` + secret + `":1,"password=` + secret[:13] + `":2}`),
 	}
 
 	r.Answer(&a)
 
 	encoded, err := json.Marshal(a)
 	require.NoError(t, err)
-	assert.NotContains(t, string(encoded), secret)
+	assert.NotContains(t, string(encoded), secret[:13])
 	assert.Contains(t, string(a.Result), "12345678901234567890")
+	assert.Contains(t, string(a.Result), `"password=[redacted: secret]":2`)
+	assert.Contains(t, string(a.Result), `"password=[redacted: secret] (2)":1`)
 	assert.Equal(t, 1, a.Redactions)
 }
 
@@ -109,6 +113,33 @@ func TestAResultWithoutSecretsIsLeftAsItIs(t *testing.T) {
 	r.Answer(&a)
 	assert.Equal(t, `{"b": 1, "a": [true, null, "x"]}`, string(a.Result))
 	assert.Zero(t, a.Redactions)
+}
+
+// A text that holds the keywords of all rules takes seconds, more than there is left when the code ran until its
+// deadline: the answer must still come, and without what was not looked through.
+func TestATextThatTakesTooLongIsWithheld(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	var words []string
+	for _, rule := range knownRules() {
+		words = append(words, rule.Keywords...)
+	}
+	slow := strings.Repeat(strings.Join(words, " = "+body+"\n"), 40)
+	hurried := r.Until(time.Now().Add(20 * time.Millisecond))
+	a := toolcall.Answer{Output: slow, Stdout: slow, Stderr: "password=hunter2hunter2", Result: json.RawMessage(`{"a": "password=hunter2hunter2"}`)}
+
+	hurried.Answer(&a)
+
+	encoded, err := json.Marshal(a)
+	require.NoError(t, err)
+	assert.Equal(t, withheld, a.Output)
+	assert.Equal(t, withheld, a.Stdout)
+	assert.NotContains(t, string(encoded), "hunter2hunter2")
+	assert.Positive(t, a.Redactions)
+
+	clean, count := r.Until(time.Now().Add(time.Hour)).Text("password=hunter2hunter2 on db-1")
+	assert.Equal(t, "password=[redacted: secret] on db-1", clean)
+	assert.Equal(t, 1, count)
 }
 
 func TestAPatternThatIsWrongIsNamed(t *testing.T) {

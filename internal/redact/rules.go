@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -80,6 +81,9 @@ func (c *counter) byRules(text string) string {
 		if !wanted[i] {
 			continue
 		}
+		if c.late() {
+			break
+		}
 		if clean := r.replace(c, text); clean != text {
 			text, wanted = clean, keywordsOf(clean)
 		}
@@ -144,10 +148,17 @@ func containsAny(text string, words []string) bool {
 
 func (r *rule) replace(c *counter, text string) string {
 	var b strings.Builder
+	var around lines
 	end := 0
 	for _, found := range r.compiled().FindAllStringSubmatchIndex(text, -1) {
 		from, to := r.secretIn(found)
-		if from < end || !r.isSecret(text, found, text[from:to]) {
+		if from < end || !r.looksSecret(text[from:to]) {
+			continue
+		}
+		if !around.hold(found[0], found[1]) {
+			around = r.linesAround(text, found[0], found[1])
+		}
+		if !around.keyword || around.allowed || r.isAllowed(text[found[0]:found[1]], text[from:to]) {
 			continue
 		}
 		b.WriteString(text[end:from])
@@ -172,41 +183,48 @@ func (r *rule) secretIn(found []int) (from, to int) {
 	return found[0], found[1]
 }
 
-func (r *rule) isSecret(text string, found []int, secret string) bool {
-	if secret == "" || strings.Contains(secret, "[redacted: ") || r.Entropy > 0 && entropy(secret) <= r.Entropy {
-		return false
-	}
-	lines := linesAround(text, found[0], found[1])
-	if !containsAny(strings.ToLower(lines), r.Keywords) {
-		return false
-	}
-	for _, p := range r.allowed() {
-		target := secret
-		switch p.target {
-		case "match":
-			target = text[found[0]:found[1]]
-		case "line":
-			target = lines
-		}
-		for _, expression := range p.any {
-			if expression.MatchString(target) {
-				return false
-			}
-		}
-		if containsAny(strings.ToLower(secret), p.words) {
-			return false
-		}
-	}
-	return true
+func (r *rule) looksSecret(secret string) bool {
+	return secret != "" && !strings.Contains(secret, "[redacted: ") && (r.Entropy <= 0 || entropy(secret) > r.Entropy)
 }
 
-// linesAround is the whole of the lines on which text[from:to] stands.
-func linesAround(text string, from, to int) string {
-	start := strings.LastIndexByte(text[:from], '\n') + 1
-	if end := strings.IndexByte(text[to:], '\n'); end >= 0 {
-		return text[start : to+end]
+// isAllowed tells whether a match or the secret in it is on an allowlist.
+func (r *rule) isAllowed(match, secret string) bool {
+	for _, p := range r.allowed() {
+		target := secret
+		if p.target == "match" {
+			target = match
+		}
+		if p.target != "line" && p.allows(target) || containsAny(strings.ToLower(secret), p.words) {
+			return true
+		}
 	}
-	return text[start:]
+	return false
+}
+
+func (p permit) allows(text string) bool {
+	return slices.ContainsFunc(p.any, func(expression *regexp.Regexp) bool { return expression.MatchString(text) })
+}
+
+// lines are the whole lines around a match, and what a rule says of them: many matches may share them.
+type lines struct {
+	from, to int
+	keyword  bool // one of the rule's stands there
+	allowed  bool // they are on an allowlist
+}
+
+func (l lines) hold(from, to int) bool { return l.to > 0 && l.from <= from && to <= l.to }
+
+func (r *rule) linesAround(text string, from, to int) lines {
+	l := lines{from: strings.LastIndexByte(text[:from], '\n') + 1, to: len(text)}
+	if end := strings.IndexByte(text[to:], '\n'); end >= 0 {
+		l.to = to + end
+	}
+	whole := text[l.from:l.to]
+	l.keyword = containsAny(strings.ToLower(whole), r.Keywords)
+	for _, p := range r.allowed() {
+		l.allowed = l.allowed || p.target == "line" && p.allows(whole)
+	}
+	return l
 }
 
 // entropy is Shannon's, in bits a character.

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -39,6 +40,9 @@ const (
 	ownMemoryMB = 160          // of the function's memory, kept from a call: supervisor and zygote
 	leastMemory = 128
 	usualMemory = 768 // of a call, when the function's memory is not known
+
+	sendingTime    = 200 * time.Millisecond // of the invocation, kept for an answer that is ready
+	leastRedaction = 100 * time.Millisecond // however late it is: usual answers take less
 )
 
 // warmServices are those that investigations of alarms ask first. Each costs memory; ec2's model is
@@ -94,16 +98,16 @@ func newHandler(ctx context.Context, args []string, getenv func(string) string, 
 		if err != nil {
 			return toolcall.Answer{}, err
 		}
-		clean(&answer)
+		clean(ctx, &answer)
 		return answer, nil
 	}, nil
 }
 
 // newRedactor returns what takes secrets out of an answer, and what learns them from AWS's answers before. Both
 // do nothing when that was asked for. Calls run one at a time, so that what was learned is of the call.
-func newRedactor(s settings.Tool) (clean func(*toolcall.Answer), observe func(body []byte), err error) {
+func newRedactor(s settings.Tool) (clean func(context.Context, *toolcall.Answer), observe func(body []byte), err error) {
 	if !s.Redact {
-		return func(*toolcall.Answer) {}, nil, nil
+		return func(context.Context, *toolcall.Answer) {}, nil, nil
 	}
 	var patterns []string
 	if s.RedactPatterns != "" {
@@ -116,7 +120,23 @@ func newRedactor(s settings.Tool) (clean func(*toolcall.Answer), observe func(bo
 		return nil, nil, err
 	}
 	memory := &redact.Memory{}
-	return func(answer *toolcall.Answer) { memory.Knowing(redactor).Answer(answer) }, memory.Observe, nil
+	return func(ctx context.Context, answer *toolcall.Answer) {
+		bounded := redactor.Until(redactionEnd(ctx, time.Now()))
+		memory.Knowing(bounded).Answer(answer)
+	}, memory.Observe, nil
+}
+
+// redactionEnd is when an answer must have been looked through for it to be sent within the invocation's time.
+func redactionEnd(ctx context.Context, now time.Time) time.Time {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return time.Time{}
+	}
+	end := deadline.Add(-sendingTime)
+	if least := now.Add(leastRedaction); end.Before(least) {
+		return least
+	}
+	return end
 }
 
 // newBroker takes the function's credentials from its environment, where only this process reads them.
