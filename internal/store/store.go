@@ -35,9 +35,6 @@ type Store struct {
 // New returns the Store in this bucket.
 func New(client awsapi.S3, bucket string) *Store { return &Store{s3: client, bucket: bucket} }
 
-// Bucket is the bucket's name.
-func (s *Store) Bucket() string { return s.bucket }
-
 // Keys are the object keys of one investigation's report.
 type Keys struct{ Text, HTML, JSON, Conversation string }
 

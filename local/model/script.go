@@ -20,7 +20,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 )
@@ -114,20 +113,7 @@ func (e *Error) status() int {
 	return 500
 }
 
-// Load reads a script file. The error names the step that is wrong.
-func Load(path string) (Script, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return Script{}, err
-	}
-	s, err := Parse(text)
-	if err != nil {
-		return Script{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return s, nil
-}
-
-// Parse reads a script.
+// Parse reads a script. The error names the step that is wrong.
 func Parse(text []byte) (Script, error) {
 	var s Script
 	decoder := json.NewDecoder(strings.NewReader(string(text)))
