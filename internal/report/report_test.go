@@ -169,6 +169,24 @@ func TestWithoutAConclusionThereAreStepsThatAlwaysHelp(t *testing.T) {
 	assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "--alarm-name='--profile=evil'")
 }
 
+func TestCostIsSaidAsFarAsItIsKnown(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		usage investigation.Usage
+		want  string
+	}{
+		{"priced", investigation.Usage{ModelCalls: 3, PriceKnown: true, CostUSD: 0.01921}, "Cost: about $0.0192"},
+		{"a model without a price", investigation.Usage{ModelCalls: 3}, "Cost: the price of this model is not known"},
+		{"no answer", investigation.Usage{}, "Cost: none known, since the model gave no answer"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rec := sample(t)
+			rec.Usage = c.usage
+			assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "\n"+c.want+"\n")
+		})
+	}
+}
+
 func TestFindingsThatDoNotStandAreMarkedInEveryForm(t *testing.T) {
 	rec := sample(t)
 	rec.Report.Findings[0].Verified, rec.Report.Findings[0].Problem = false, "quote not found in the output of tool call 1"

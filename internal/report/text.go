@@ -525,15 +525,21 @@ func facts(rec *investigation.Record) []fact {
 	if rec.Repeats > 0 {
 		list = append(list, fact{"Repeats", fmt.Sprintf("the alarm fired %d more times meanwhile", rec.Repeats)})
 	}
-	cost := "the price of this model is not known"
-	if u.PriceKnown {
-		cost = fmt.Sprintf("about $%.4f", u.CostUSD)
-	}
-	list = append(list, fact{"Cost", cost})
+	list = append(list, fact{"Cost", cost(u)})
 	if !rec.EndedAt.IsZero() {
 		list = append(list, fact{"Duration", rec.EndedAt.Sub(rec.StartedAt).Round(time.Second).String()})
 	}
 	return list
+}
+
+func cost(u investigation.Usage) string {
+	switch {
+	case u.ModelCalls == 0: // no price was looked up
+		return "none known, since the model gave no answer"
+	case u.PriceKnown:
+		return fmt.Sprintf("about $%.4f", u.CostUSD)
+	}
+	return "the price of this model is not known"
 }
 
 func about(rec *investigation.Record) string {
