@@ -214,5 +214,5 @@ type Usage struct {
 	CacheReadTokens  int     `json:"cache_read_tokens"`  // input served from the prompt cache
 	CacheWriteTokens int     `json:"cache_write_tokens"` // input written to the prompt cache
 	CostUSD          float64 `json:"cost_usd"`           // estimated price in US dollars
-	PriceKnown       bool    `json:"price_known"`        // false: no price for this model, CostUSD means nothing
+	PriceKnown       bool    `json:"price_known"`        // false: no price for this model or no answer of it, CostUSD means nothing
 }
