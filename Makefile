@@ -16,7 +16,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 # The validator that CDK loads into each process is run once, by its own test, not by each of them.
 TEMPLATE_TESTS := CDK_VALIDATION=false
 
-.PHONY: help setup demo sample test lint unit python e2e nag browser bench clean
+.PHONY: help setup demo sample test lint unit python e2e nag browser bench tables schema clean
 
 help:
 	@echo "make demo    show a whole investigation on this machine"
@@ -54,12 +54,13 @@ test: setup lint unit python e2e nag browser
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these"; exit 1; }
 	$(GO) vet ./...
-	cd tools && $(GO) vet ./... && $(GO) test ./...
+	cd tools && $(GO) vet ./... && $(GO) test -count=1 ./...
 	cd tools && $(GO) build -o $(BUILD)/staticcheck honnef.co/go/tools/cmd/staticcheck
 	$(BUILD)/staticcheck ./...
 
+# -count=1 here and below: Go's cache of results knows nothing of files that another process or another module's test reads.
 unit:
-	$(TEMPLATE_TESTS) $(GO) test -timeout 15m $$($(GO) list ./... | grep -v -e /e2e -e /node_modules/)
+	$(TEMPLATE_TESTS) $(GO) test -count=1 -timeout 15m $$($(GO) list ./... | grep -v -e /e2e -e /node_modules/)
 
 python:
 	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
@@ -69,11 +70,11 @@ e2e:
 
 # cdk-nag's AwsSolutions rules. A module of its own, as the next one: the users' graph stays without it.
 nag:
-	cd integ/nag && $(GO) vet ./... && $(TEMPLATE_TESTS) $(GO) test -timeout 10m ./...
+	cd integ/nag && $(GO) vet ./... && $(TEMPLATE_TESTS) $(GO) test -count=1 -timeout 10m ./...
 
 # The report in a real browser. A module of its own: nothing of it is compiled at the users' synth.
 browser:
-	browser=$$(bash scripts/chromium.sh) && cd integ/browser && $(GO) vet ./... && ALARMTRIAGE_CHROMIUM="$$browser" $(GO) test -timeout 10m ./...
+	browser=$$(bash scripts/chromium.sh) && cd integ/browser && $(GO) vet ./... && ALARMTRIAGE_CHROMIUM="$$browser" $(GO) test -count=1 -timeout 10m ./...
 
 bench: setup
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./internal/...

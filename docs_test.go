@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -132,6 +133,24 @@ func TestWorkflowsPinTheActionsThatTheyUse(t *testing.T) {
 }
 
 // The README's troubleshooting goes by what people see: each text that it quotes is one of the code's.
+// A target that has a file's name does nothing, unless make is told.
+func TestMakeRunsEachTargetThatItsHelpNames(t *testing.T) {
+	run := func(arguments ...string) string {
+		cmd := exec.Command("make", arguments...)
+		cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=")
+		text, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", text)
+		return string(text)
+	}
+	targets := regexp.MustCompile(`(?m)^make (\w+)`).FindAllStringSubmatch(run("help"), -1)
+	require.NotEmpty(t, targets)
+	for _, target := range targets {
+		planned := run("--dry-run", target[1])
+		assert.NotContains(t, planned, "is up to date")
+		assert.NotContains(t, planned, "Nothing to be done")
+	}
+}
+
 func TestTroubleshootingQuotesWhatTheCodeSays(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
