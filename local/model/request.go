@@ -84,9 +84,50 @@ var (
 
 const maxCachePoints = 4
 
-// validate finds what the service would refuse. signed holds the reasoning blocks that the model gave
-// out in this conversation, by signature.
-func (r *Request) validate(signed map[string]string) error {
+// reasoning is what a model must get back as it gave it out in a conversation.
+type reasoning struct {
+	signed map[string]string // texts by signature, redacted blocks by content
+	before map[string]bool   // ids of the toolUse blocks of turns that began with such a block
+}
+
+type reasoningBlock struct {
+	ReasoningText *struct {
+		Text      string `json:"text"`
+		Signature string `json:"signature"`
+	} `json:"reasoningText"`
+	RedactedContent string `json:"redactedContent"`
+}
+
+// remember notes what an answer of the model holds. Blocks without a signature are not to be given back.
+func (g reasoning) remember(content []any) {
+	encoded, err := json.Marshal(content)
+	if err != nil { // it came out of JSON
+		panic(err)
+	}
+	var blocks []struct {
+		Reasoning *reasoningBlock `json:"reasoningContent"`
+		ToolUse   *ToolUseBlock   `json:"toolUse"`
+	}
+	if json.Unmarshal(encoded, &blocks) != nil {
+		return // a script's nonsense, for the client to understand
+	}
+	begun := false
+	for i, block := range blocks {
+		switch r := block.Reasoning; {
+		case r != nil && r.ReasoningText != nil && r.ReasoningText.Signature != "":
+			g.signed[r.ReasoningText.Signature] = r.ReasoningText.Text
+			begun = begun || i == 0
+		case r != nil && r.RedactedContent != "":
+			g.signed[r.RedactedContent] = ""
+			begun = begun || i == 0
+		case block.ToolUse != nil && begun:
+			g.before[block.ToolUse.ToolUseID] = true
+		}
+	}
+}
+
+// validate finds what the service would refuse.
+func (r *Request) validate(given reasoning) error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 
@@ -142,12 +183,15 @@ func (r *Request) validate(signed map[string]string) error {
 				hasToolBlocks = true
 				used = append(used, block.ToolUse.ToolUseID)
 				r.checkToolUse(at, message.Role, block.ToolUse, problem)
+				if given.before[block.ToolUse.ToolUseID] && message.Content[0].Reasoning == nil {
+					problem("messages.%d.content.0.type: Expected `thinking` or `redacted_thinking`, but found another block", i)
+				}
 			case block.ToolResult != nil:
 				hasToolBlocks = true
 				answered = append(answered, block.ToolResult.ToolUseID)
 				checkToolResult(at, message.Role, block.ToolResult, problem)
 			case block.Reasoning != nil:
-				checkReasoning(at, message.Role, block.Reasoning, signed, problem)
+				checkReasoning(at, message.Role, block.Reasoning, given.signed, problem)
 			default:
 				problem("%s: unknown or empty content block", at)
 			}
@@ -261,13 +305,7 @@ func checkReasoning(at, role string, block json.RawMessage, signed map[string]st
 	if role != "assistant" {
 		problem("%s: reasoningContent blocks can only be in assistant messages", at)
 	}
-	var r struct {
-		ReasoningText *struct {
-			Text      string `json:"text"`
-			Signature string `json:"signature"`
-		} `json:"reasoningText"`
-		RedactedContent string `json:"redactedContent"`
-	}
+	var r reasoningBlock
 	if err := json.Unmarshal(block, &r); err != nil {
 		problem("%s: %v", at, err)
 		return

@@ -30,8 +30,8 @@ type Server struct {
 
 // conversation is how far a conversation is.
 type conversation struct {
-	next   int
-	signed map[string]string // reasoning texts by signature, redacted blocks by content
+	next  int
+	given reasoning // what the model gave out
 }
 
 // Recorded is one request and what became of it.
@@ -113,7 +113,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, request Request)
 	s.mu.Lock()
 	talk := s.conversations[request.firstText()]
 	if talk == nil {
-		talk = &conversation{signed: map[string]string{}}
+		talk = &conversation{given: reasoning{signed: map[string]string{}, before: map[string]bool{}}}
 		s.conversations[request.firstText()] = talk
 	}
 	index := len(s.requests)
@@ -175,7 +175,7 @@ func pause(r *http.Request, ms int) bool {
 
 // problem is why the service would refuse the request. It is called under the lock.
 func (s *Server) problem(request Request, talk *conversation) *Error {
-	if err := request.validate(talk.signed); err != nil {
+	if err := request.validate(talk.given); err != nil {
 		return &Error{Type: "ValidationException", Message: err.Error()}
 	}
 	if s.script.RejectTools && request.ToolConfig != nil {
@@ -219,11 +219,7 @@ func (s *Server) say(w http.ResponseWriter, request Request, talk *conversation,
 		return
 	}
 	s.mu.Lock()
-	if step.Reasoning != nil {
-		talk.signed[step.Reasoning.Signature] = step.Reasoning.Text
-		talk.signed[step.Reasoning.Redacted] = ""
-	}
-	rememberSigned(step.Content, talk.signed)
+	talk.given.remember(content)
 	usage := s.count(request, content)
 	s.mu.Unlock()
 	if step.Usage != nil {
@@ -244,28 +240,6 @@ func (s *Server) say(w http.ResponseWriter, request Request, talk *conversation,
 		"usage":      usage,
 		"metrics":    map[string]any{"latencyMs": max(1, step.DelayMS)},
 	})
-}
-
-// rememberSigned notes reasoning blocks that a step gives as raw content.
-func rememberSigned(content json.RawMessage, signed map[string]string) {
-	var blocks []struct {
-		Reasoning *struct {
-			ReasoningText *struct{ Text, Signature string } `json:"reasoningText"`
-			Redacted      string                            `json:"redactedContent"`
-		} `json:"reasoningContent"`
-	}
-	if json.Unmarshal(content, &blocks) != nil {
-		return
-	}
-	for _, block := range blocks {
-		if block.Reasoning == nil {
-			continue
-		}
-		if text := block.Reasoning.ReasoningText; text != nil {
-			signed[text.Signature] = text.Text
-		}
-		signed[block.Reasoning.Redacted] = ""
-	}
 }
 
 // blocks are the step's content blocks with its references filled in.

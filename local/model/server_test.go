@@ -36,12 +36,14 @@ func ask(t *testing.T, server *model.Server, body string) (status int, answer st
 
 const toolConfig = `, "toolConfig": {"tools": [{"toolSpec": {"name": "look", "description": "x", "inputSchema": {"json": {"type": "object"}}}}]}`
 
+const opening = `{"role": "user", "content": [{"text": "go"}]}`
+
+func answer(content string) string {
+	return `{"role": "user", "content": [{"toolResult": {"toolUseId": "t1", "content": ` + content + `}}]}`
+}
+
 func TestRequestsThatTheServiceRefusesAreRefused(t *testing.T) {
-	const opening = `{"role": "user", "content": [{"text": "go"}]}`
 	const call = `{"role": "assistant", "content": [{"toolUse": {"toolUseId": "t1", "name": "look", "input": {}}}]}`
-	answer := func(content string) string {
-		return `{"role": "user", "content": [{"toolResult": {"toolUseId": "t1", "content": ` + content + `}}]}`
-	}
 	tests := []struct {
 		name, messages, more string
 		want                 string // in the error; empty: taken
@@ -72,6 +74,37 @@ func TestRequestsThatTheServiceRefusesAreRefused(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			server := start(t, model.Script{Steps: []model.Step{{Text: "ok"}}, Loop: &zero})
 			status, body := ask(t, server, `{"messages": [`+test.messages+`]`+test.more+`}`)
+			if test.want == "" {
+				assert.Equal(t, 200, status, body)
+				return
+			}
+			assert.Equal(t, 400, status)
+			assert.Contains(t, body, test.want)
+		})
+	}
+}
+
+func TestReasoningMustComeBackBeforeTheCallsThatItLedTo(t *testing.T) {
+	const (
+		signed   = `{"reasoningContent": {"reasoningText": {"text": "hm", "signature": "c2ln"}}}`
+		redacted = `{"reasoningContent": {"redactedContent": "c2ln"}}`
+		unsigned = `{"reasoningContent": {"reasoningText": {"text": "hm"}}}`
+		use      = `{"toolUse": {"toolUseId": "t1", "name": "look", "input": {}}}`
+	)
+	for _, test := range []struct{ name, said, back, want string }{
+		{"as it was", signed + "," + use, signed + "," + use, ""},
+		{"redacted, as it was", redacted + "," + use, redacted + "," + use, ""},
+		{"without a signature, left out", unsigned + "," + use, use, ""},
+		{"left out", signed + "," + use, use, "Expected `thinking` or `redacted_thinking`"},
+		{"redacted, left out", redacted + "," + use, use, "Expected `thinking` or `redacted_thinking`"},
+		{"behind", signed + "," + use, use + "," + signed, "Expected `thinking` or `redacted_thinking`"},
+		{"changed", signed + "," + use, strings.Replace(signed, "hm", "h", 1) + "," + use, "Invalid signature"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := start(t, model.Script{Steps: []model.Step{{Content: []byte("[" + test.said + "]")}, {Text: "ok"}}})
+			status, body := ask(t, server, `{"messages": [`+opening+`]`+toolConfig+`}`)
+			require.Equal(t, 200, status, body)
+			status, body = ask(t, server, `{"messages": [`+opening+`, {"role": "assistant", "content": [`+test.back+`]}, `+answer(`[{"text": "x"}]`)+`]`+toolConfig+`}`)
 			if test.want == "" {
 				assert.Equal(t, 200, status, body)
 				return
