@@ -33,7 +33,7 @@ func (h *Host) serveInvoke(w http.ResponseWriter, r *http.Request) {
 	if len(payload) == 0 {
 		payload = []byte("{}")
 	}
-	if !json.Valid(payload) {
+	if len(payload) <= maxSyncPayload && !json.Valid(payload) { // of a larger one the end was not read
 		apiError(w, http.StatusBadRequest, "InvalidRequestContentException", "Could not parse request body into json")
 		return
 	}

@@ -188,9 +188,11 @@ func TestUnknownFunctionsAndBadPayloadsAreRefused(t *testing.T) {
 	var bad *types.InvalidRequestContentException
 	_, err = client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("f"), Payload: []byte(`{`)})
 	require.ErrorAs(t, err, &bad)
-	_, err = client.Invoke(t.Context(), &lambda.InvokeInput{
-		FunctionName: aws.String("f"), InvocationType: types.InvocationTypeEvent, Payload: []byte(`"` + strings.Repeat("x", 1<<20) + `"`)})
-	assert.Error(t, err)
+	for kind, bytes := range map[types.InvocationType]int{types.InvocationTypeEvent: 1 << 20, types.InvocationTypeRequestResponse: 6 << 20} {
+		_, err = client.Invoke(t.Context(), &lambda.InvokeInput{
+			FunctionName: aws.String("f"), InvocationType: kind, Payload: []byte(`"` + strings.Repeat("x", bytes) + `"`)})
+		assert.ErrorContains(t, err, "RequestEntityTooLargeException", "%s", kind)
+	}
 }
 
 func TestAsynchronousEventsAreTriedAgainAndEndInTheFailureQueue(t *testing.T) {
