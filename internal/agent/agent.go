@@ -232,22 +232,28 @@ func (r *run) digest(ctx context.Context, out *bedrockruntime.ConverseOutput) (d
 }
 
 func (r *run) newRound(out *bedrockruntime.ConverseOutput) *investigation.Round {
-	round := &investigation.Round{Number: len(r.rec.Rounds) + 1, StopReason: string(out.StopReason), Usage: usageOf(out)}
-	price, known := r.Prices.Lookup(r.ModelID)
-	round.Usage.CostUSD, round.Usage.PriceKnown = price.Cost(round.Usage), known
+	round := &investigation.Round{Number: len(r.rec.Rounds) + 1, StopReason: string(out.StopReason), Usage: r.count(out)}
 	if out.Metrics != nil && out.Metrics.LatencyMs != nil {
 		round.DurationMS = *out.Metrics.LatencyMs
 	}
 	round.StartedAt = r.Now().UTC().Add(-time.Duration(round.DurationMS) * time.Millisecond)
+	return round
+}
+
+// count adds what an answer used to the investigation's usage, and returns it.
+func (r *run) count(out *bedrockruntime.ConverseOutput) investigation.Usage {
+	u := usageOf(out)
+	price, known := r.Prices.Lookup(r.ModelID)
+	u.CostUSD, u.PriceKnown = price.Cost(u), known
 	total := &r.rec.Usage
 	total.ModelCalls++
-	total.InputTokens += round.Usage.InputTokens
-	total.OutputTokens += round.Usage.OutputTokens
-	total.CacheReadTokens += round.Usage.CacheReadTokens
-	total.CacheWriteTokens += round.Usage.CacheWriteTokens
-	total.CostUSD += round.Usage.CostUSD
+	total.InputTokens += u.InputTokens
+	total.OutputTokens += u.OutputTokens
+	total.CacheReadTokens += u.CacheReadTokens
+	total.CacheWriteTokens += u.CacheWriteTokens
+	total.CostUSD += u.CostUSD
 	total.PriceKnown = known
-	return round
+	return u
 }
 
 func usageOf(out *bedrockruntime.ConverseOutput) investigation.Usage {
@@ -279,7 +285,7 @@ func (r *run) accept(out *bedrockruntime.ConverseOutput) (conversation.Turn, []s
 	switch out.StopReason {
 	case types.StopReasonMalformedModelOutput, types.StopReasonMalformedToolUse, types.StopReasonContentFiltered, types.StopReasonGuardrailIntervened:
 		return conversation.Turn{}, nil, false
-	case types.StopReasonMaxTokens:
+	case types.StopReasonMaxTokens, types.StopReasonModelContextWindowExceeded:
 		message.Value.Content = withoutUses(message.Value.Content)
 	}
 	return r.state.Talk.Accept(message.Value)
@@ -313,11 +319,11 @@ func (r *run) useless(round *investigation.Round) (done bool) {
 
 // prose deals with an answer that calls no tool.
 func (r *run) prose(round *investigation.Round) (done bool) {
-	if types.StopReason(round.StopReason) == types.StopReasonMaxTokens {
+	if reason := types.StopReason(round.StopReason); reason == types.StopReasonMaxTokens || reason == types.StopReasonModelContextWindowExceeded {
 		r.state.Strikes++
-		round.Note = "the answer was cut off at the limit of one answer"
+		round.Note = "the answer was cut off (" + round.StopReason + ")"
 		r.keepDraft(round.Text)
-		r.state.Talk.Say(goOn(types.StopReasonMaxTokens))
+		r.state.Talk.Say(goOn(reason))
 		return false
 	}
 	r.keepDraft(round.Text)

@@ -108,6 +108,7 @@ func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 		out, err := r.call(ctx)
 		if err == nil {
 			if out.StopReason == types.StopReasonModelContextWindowExceeded && tries[errTooLong] == 0 && r.compact(1) {
+				r.count(out) // it is paid for all the same
 				tries[errTooLong]++
 				continue
 			}

@@ -97,6 +97,30 @@ func TestAWindowSmallerThanAssumedIsMetByShorteningOnce(t *testing.T) {
 	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
 }
 
+// The answer that ran into the window's end is half of one: no call of it may run, and it is paid for.
+func TestAnAnswerThatTheWindowsEndCutsOffIsCountedAndNotActedOn(t *testing.T) {
+	tool := &fakeTool{output: "disk usage 100 %"}
+	rec := record("{}")
+	half := look("print('half')")
+	half.StopReason = "model_context_window_exceeded"
+	prose := model.Step{Text: "The cause is that", StopReason: "model_context_window_exceeded"}
+	script := manyLooks(3)
+	script.Steps = append(script.Steps[:3:3], half, half, prose, submit("the disk is full", 1, "disk usage 100 %"))
+	server, err := run(t, script, tool, rec, nil, nil)
+	require.NoError(t, err)
+
+	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
+	assert.NotContains(t, tool.ran(), "print('half')")
+	var input, output int
+	for i, request := range server.Requests() {
+		require.Equal(t, 200, request.Status, "request %d: %s", i, request.Problems)
+		input, output = input+request.Usage.InputTokens, output+request.Usage.OutputTokens
+	}
+	assert.Equal(t, 7, rec.Usage.ModelCalls)
+	assert.Equal(t, input, rec.Usage.InputTokens)
+	assert.Equal(t, output, rec.Usage.OutputTokens)
+}
+
 func TestAResumedRunGoesOnWhereTheCheckpointWas(t *testing.T) {
 	tool := &fakeTool{output: "disk usage 100 %"}
 	first := record("{}")

@@ -191,7 +191,7 @@ func concludeNow(why string) string {
 // goOn is said after an answer that could not be used.
 func goOn(reason types.StopReason) string {
 	switch reason {
-	case types.StopReasonMaxTokens:
+	case types.StopReasonMaxTokens, types.StopReasonModelContextWindowExceeded:
 		return "Your last answer was cut off because it was too long; no tool call of it was run. Answer again, more briefly."
 	case types.StopReasonMalformedToolUse, types.StopReasonMalformedModelOutput:
 		return "Your last tool call was malformed. Call one tool, with a JSON object as its input."
