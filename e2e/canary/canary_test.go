@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
@@ -119,7 +120,7 @@ func TestLogLinesLoseTheirSecretsAndNothingElse(t *testing.T) {
 	for i, l := range lines {
 		t.Run(l.name, func(t *testing.T) {
 			require.Contains(t, whole[i], a.secrets[l.name])
-			before, after, _ := strings.Cut(l.text, "{}")
+			before, after, _ := strings.Cut(terminal.Plain(l.text), "{}")
 			before, _, _ = strings.Cut(before, "‹")
 			if _, rest, marked := strings.Cut(after, "›"); marked {
 				after = rest

@@ -164,6 +164,8 @@ var lines = []line{
 	{"PHP array", `array("user" => "app", "password" => "{}")`},
 	{"private token header", `curl -H "PRIVATE-TOKEN: {}" https://git.example/api`},
 	{"cookie", `Set-Cookie: session_token={}; Path=/; HttpOnly`},
+	{"colors around a name", "\x1b[32minfo\x1b[39m: connected \x1b[36mpassword\x1b[39m=\x1b[33m{}\x1b[39m host=db-1.example"},
+	{"colors in JSON", "\x1b[2m12:00:00\x1b[22m {\x1b[34;1m\"db_password\"\x1b[0m: \x1b[32m\"{}\"\x1b[0m, \x1b[34;1m\"try\"\x1b[0m: 3}"},
 	{"command line", `mysql --user=app --password={} --host=db-1.example`},
 }
 

@@ -16,6 +16,8 @@ import (
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
 
 // Limits of what is learned from the answers to one tool call.
@@ -286,6 +288,7 @@ func (l *learner) text(name, text string, variable bool, depth int) {
 // search learns what the rules find in a text as AWS sent it: what the code prints of it may have lost what
 // the rules tell a secret by.
 func (l *learner) search(text string) {
+	text = terminal.Plain(text) // as answers show it
 	if len(text) < shortSecret || l.searched+len(text) > mostSearched || time.Now().After(l.until) || !containsAny(fold(text), traces) {
 		return
 	}

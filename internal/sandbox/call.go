@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -333,13 +334,13 @@ func (c *call) answer(r result) toolcall.Answer {
 		ExecutionTime: time.Since(c.start).Seconds(),
 		Notes:         clipped(r.Notes),
 	}
-	a.Stdout = keep(c.out, "stdout", &a.Notes)
-	a.Stderr = keep(c.err, "stderr", &a.Notes)
+	a.Stdout = terminal.Plain(keep(c.out, "stdout", &a.Notes))
+	a.Stderr = terminal.Plain(keep(c.err, "stderr", &a.Notes))
 	shown := ""
 	if r.OK {
-		a.Result, shown = shorten(r.Result, &a.Notes)
+		a.Result, shown = shorten(terminal.PlainJSON(r.Result), &a.Notes)
 	} else {
-		a.Error, a.ErrorType = clip(r.Error), clip(r.Kind)
+		a.Error, a.ErrorType = terminal.Plain(clip(r.Error)), clip(r.Kind)
 		shown = "Error: " + a.Error
 	}
 	a.Output = join(a.Stdout, a.Stderr, shown)

@@ -123,6 +123,24 @@ func TestSecretsAreRedactedAsTheSettingsSay(t *testing.T) {
 	}
 }
 
+// Log lines are colored for terminals. Colors hide a secret's name from the rules, and words from whoever quotes them.
+func TestColorsAreTakenOutOfAllThatIsAnswered(t *testing.T) {
+	invoke, _ := tool(t, nil)
+
+	a := decoded(t, invoke(command(`print("\x1b[36mpassword\x1b[0m=\x1b[1mhunter2-canary\x1b[0m is \x1b[31mwrong\x1b[0m")
+print("\x1b[33mwarn", file=sys.stderr)
+result = {"line": "\x1b[31mERROR\x1b[0m at C:\\u001b[31m", "ratio": 1.50}`)))
+	assert.Equal(t, "password=[redacted: secret] is wrong\n", a.Stdout)
+	assert.Equal(t, "warn\n", a.Stderr)
+	assert.JSONEq(t, `{"line": "ERROR at C:\\u001b[31m", "ratio": 1.5}`, string(a.Result))
+	assert.NotContains(t, a.Output, "\x1b")
+
+	a = decoded(t, invoke(command(`"\x1b[1mbold\x1b[0m"`)))
+	assert.Equal(t, "bold", a.Output)
+	a = decoded(t, invoke(command(`raise ValueError("\x1b[31mred\x1b[0m")`)))
+	assert.Contains(t, a.Error, "ValueError: red")
+}
+
 // Each of these reads or writes is refused or sent as the settings say, whatever the role allows.
 func TestTheBrokerKeepsToTheSettings(t *testing.T) {
 	const code = `
