@@ -121,6 +121,16 @@ func TestAnAnswerThatTheWindowsEndCutsOffIsCountedAndNotActedOn(t *testing.T) {
 	assert.Equal(t, output, rec.Usage.OutputTokens)
 }
 
+func TestAReportThatLacksPartsIsGivenBackWithAllOfThemNamed(t *testing.T) {
+	empty := model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: map[string]any{}}}}
+	again := submit("the disk is full", 1, "disk usage 100 %")
+	again.Expect = []string{"not accepted: summary is missing; root_cause is missing; findings are missing; immediate_actions are missing"}
+	rec := record("{}")
+	_, err := run(t, model.Script{Steps: []model.Step{look("print(1)"), empty, again}}, &fakeTool{output: "disk usage 100 %"}, rec, nil, nil)
+	require.NoError(t, err)
+	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
+}
+
 func TestAResumedRunGoesOnWhereTheCheckpointWas(t *testing.T) {
 	tool := &fakeTool{output: "disk usage 100 %"}
 	first := record("{}")

@@ -69,14 +69,17 @@ func parseReport(input json.RawMessage) (report investigation.Report, problems [
 			report.Actions = append(report.Actions, action)
 		}
 	}
-	for name, missing := range map[string]bool{
-		"summary is missing":            report.Summary == "",
-		"root_cause is missing":         report.RootCause == "",
-		"findings are missing":          len(report.Findings) == 0,
-		"immediate_actions are missing": len(report.Actions) == 0,
+	for _, part := range []struct {
+		problem string
+		missing bool
+	}{
+		{"summary is missing", report.Summary == ""},
+		{"root_cause is missing", report.RootCause == ""},
+		{"findings are missing", len(report.Findings) == 0},
+		{"immediate_actions are missing", len(report.Actions) == 0},
 	} {
-		if missing {
-			problems = append(problems, name)
+		if part.missing {
+			problems = append(problems, part.problem)
 		}
 	}
 	return report, problems
