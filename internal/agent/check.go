@@ -61,9 +61,9 @@ func checkCitation(c *investigation.Citation, rec *investigation.Record) (proble
 		return fmt.Sprintf("tool call %d does not exist or has no output", c.Call)
 	case len(strings.ReplaceAll(quote, " ", "")) < minQuote:
 		return "the quote is too short to prove anything"
-	case !strings.Contains(fold(call.Answer.Text()), quote):
+	case !strings.Contains(fold(call.Answer.Text()), quote) && !strings.Contains(fold(printable(call.Answer.Text())), quote):
 		return fmt.Sprintf("the quote is not in the output of tool call %d", c.Call)
-	case strings.Contains(fold(call.Command), quote) && c.Call != 0:
+	case strings.Contains(fold(printable(call.Command)), quote) && c.Call != 0:
 		// Code that prints its own text proves nothing about AWS.
 		return fmt.Sprintf("the quote is a part of the code of tool call %d, not of what AWS answered", c.Call)
 	}

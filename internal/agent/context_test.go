@@ -121,6 +121,25 @@ func TestAnAnswerThatTheWindowsEndCutsOffIsCountedAndNotActedOn(t *testing.T) {
 	assert.Equal(t, output, rec.Usage.OutputTokens)
 }
 
+func TestQuotesOfUnusualOutputsStand(t *testing.T) {
+	trace := strings.TrimSpace(strings.Repeat("at com.example.orders.OrderService.read(OrderService.java:42)\n\t", 40))
+	for _, test := range []struct{ name, output, quote string }{
+		{"longer than a report shows", "boom\n" + trace + "\nend", trace},
+		{"control characters", "disk\x00 usage\b 100 %\r", "disk\x00 usage\b 100 %"},
+		{"control characters that the model leaves out", "disk\x00 usage\b 100 %", "disk usage 100 %"},
+		{"marks of direction", "name \u202efdp.exe\u202c denied", "name \u202efdp.exe\u202c denied"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			rec := record("{}")
+			_, err := run(t, model.Script{Steps: []model.Step{look("print(1)"), submit("the disk is full", 1, test.quote)}}, &fakeTool{output: test.output}, rec, nil, nil)
+			require.NoError(t, err)
+			require.Len(t, rec.Report.Findings, 1)
+			assert.True(t, rec.Report.Findings[0].Verified, rec.Report.Findings[0].Problem)
+			assert.LessOrEqual(t, len([]rune(rec.Report.Findings[0].Evidence[0].Quote)), 1000)
+		})
+	}
+}
+
 func TestAReportThatLacksPartsIsGivenBackWithAllOfThemNamed(t *testing.T) {
 	empty := model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: map[string]any{}}}}
 	again := submit("the disk is full", 1, "disk usage 100 %")

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -105,7 +106,7 @@ func parseFinding(entry any) (investigation.Finding, bool) {
 		}
 		finding.Evidence = append(finding.Evidence, investigation.Citation{
 			Call:  wholeNumber(citation["call"], -1),
-			Quote: clean(stringOf(citation["quote"]), maxQuote),
+			Quote: cut(clean(stringOf(citation["quote"]), math.MaxInt), maxQuote),
 		})
 	}
 	return finding, finding.Statement != ""
@@ -182,7 +183,25 @@ func wholeNumber(value any, otherwise int) int {
 // clean takes out what no text of a report may hold: control characters but line breaks and tabs,
 // marks that change the direction of text, and what is longer than max characters.
 func clean(text string, max int) string {
-	text = strings.Map(func(r rune) rune {
+	text = printable(strings.ReplaceAll(text, "\r\n", "\n"))
+	text = strings.TrimSpace(text)
+	if short := cut(text, max); short != text {
+		return short + " …"
+	}
+	return text
+}
+
+// cut is the beginning of a text, of max characters; a quote's beginning is a quote too.
+func cut(text string, max int) string {
+	if runes := []rune(text); len(runes) > max {
+		return strings.TrimSpace(string(runes[:max]))
+	}
+	return text
+}
+
+// printable is a text without what nobody sees.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':
 			return r
@@ -190,12 +209,7 @@ func clean(text string, max int) string {
 			return -1
 		}
 		return r
-	}, strings.ToValidUTF8(strings.ReplaceAll(text, "\r\n", "\n"), ""))
-	text = strings.TrimSpace(text)
-	if runes := []rune(text); len(runes) > max {
-		return string(runes[:max]) + " …"
-	}
-	return text
+	}, strings.ToValidUTF8(text, ""))
 }
 
 func confidenceOf(value any) investigation.Confidence {

@@ -17,6 +17,7 @@ func TestColorsAreTakenOutAndNothingElse(t *testing.T) {
 		{"many parameters", "\x1b[38;5;208;1mwarn\x1b[m", "warn"},
 		{"with colons", "\x1b[38:2::255:0:0mred\x1b[39m", "red"},
 		{"erase and move", "50 %\x1b[2K\x1b[1G60 %\x1b[?25h", "50 %60 %"},
+		{"character set", "\x1b[1mfailed\x1b(B\x1b[m (BUILD)", "failed (BUILD)"},
 		{"begun and not ended", "a\x1b[31", "a\x1b[31"},
 		{"before a quote", "{\"a\": \"\x1b[\"}", "{\"a\": \"\x1b[\"}"},
 		{"a backslash that is text", `C:\u001b[31mx`, `C:\u001b[31mx`},
