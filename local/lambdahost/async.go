@@ -76,6 +76,10 @@ func (h *Host) giveUp(f *function, payload []byte, requestID string, attempts in
 	if f.OnFailureQueueARN == "" || h.options.SendToQueue == nil {
 		return
 	}
+	var response any = problem
+	if json.Valid([]byte(problem)) { // what the function answered
+		response = json.RawMessage(problem)
+	}
 	body, err := json.Marshal(map[string]any{
 		"version":   "1.0",
 		"timestamp": time.Now().UTC().Format(time.RFC3339Nano),
@@ -84,7 +88,7 @@ func (h *Host) giveUp(f *function, payload []byte, requestID string, attempts in
 		},
 		"requestPayload":  json.RawMessage(payload),
 		"responseContext": map[string]any{"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
-		"responsePayload": problem,
+		"responsePayload": response,
 	})
 	if err == nil {
 		ctx, cancel := context.WithTimeout(h.ctx, 10*time.Second)

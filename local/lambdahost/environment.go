@@ -222,6 +222,11 @@ func (env *environment) run(ctx context.Context, payload []byte, requestID strin
 	case problem := <-env.initErr:
 		return failure("Runtime.InitError", problem, requestID), false
 	case <-env.exited:
+		select { // why may have come just before the end
+		case problem := <-env.initErr:
+			return failure("Runtime.InitError", problem, requestID), false
+		default:
+		}
 		return failure("Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: Runtime exited with error: %s", requestID, env.cmd.ProcessState), requestID), false
 	case <-initialised.C:
 		return failure("Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Init timed out after %s", requestID, initTimeout), requestID), false

@@ -227,6 +227,7 @@ func TestAsynchronousEventsAreTriedAgainAndEndInTheFailureQueue(t *testing.T) {
 	defer mu.Unlock()
 	assert.Contains(t, string(queued), `"condition":"RetriesExhausted"`)
 	assert.Contains(t, string(queued), `"requestPayload":{"Do":"fail"`)
+	assert.Contains(t, string(queued), `"responsePayload":{"errorMessage":`)
 }
 
 func TestThrottledEventsWaitInTheQueue(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -138,6 +139,7 @@ func (r *Request) validate(given reasoning) error {
 	if r.Messages[0].Role != "user" {
 		problem("A conversation must start with a user message")
 	}
+	r.checkInference(problem)
 	_, usesTools := r.checkTools(problem)
 	points := 0
 	for _, block := range r.System {
@@ -224,6 +226,48 @@ func (r *Request) validate(given reasoning) error {
 func duplicate(list []string) bool {
 	sorted := slices.Sorted(slices.Values(list))
 	return len(slices.Compact(sorted)) != len(list)
+}
+
+// checkInference finds settings that are out of range or don't go together.
+func (r *Request) checkInference(problem func(string, ...any)) {
+	for name, value := range r.InferenceConfig {
+		number, isNumber := value.(float64)
+		switch name {
+		case "maxTokens":
+			if !isNumber || number < 1 || number != math.Trunc(number) {
+				problem("inferenceConfig.maxTokens must be a whole number of at least 1, got %v", value)
+			}
+		case "temperature", "topP":
+			if !isNumber || number < 0 || number > 1 {
+				problem("inferenceConfig.%s must be from 0 to 1, got %v", name, value)
+			}
+		case "stopSequences":
+		default:
+			problem("inferenceConfig has no member %q", name)
+		}
+	}
+	_, hasTemperature := r.InferenceConfig["temperature"]
+	_, hasTopP := r.InferenceConfig["topP"]
+	if hasTemperature && hasTopP {
+		problem("temperature and top_p cannot both be specified for this model")
+	}
+	var additional struct {
+		Thinking *struct {
+			Type string `json:"type"`
+		} `json:"thinking"`
+	}
+	if r.Additional != nil && json.Unmarshal(r.Additional, &additional) != nil {
+		problem("additionalModelRequestFields must be an object")
+	}
+	if additional.Thinking == nil || additional.Thinking.Type == "disabled" {
+		return
+	}
+	if hasTemperature || hasTopP {
+		problem("temperature and top_p may not be set when thinking is enabled")
+	}
+	if r.ToolConfig != nil && (r.ToolConfig.ToolChoice["any"] != nil || r.ToolConfig.ToolChoice["tool"] != nil) {
+		problem("Thinking may not be enabled when tool_choice forces tool use.")
+	}
 }
 
 func (r *Request) checkTools(problem func(string, ...any)) (names []string, present bool) {

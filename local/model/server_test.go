@@ -67,6 +67,14 @@ func TestRequestsThatTheServiceRefusesAreRefused(t *testing.T) {
 		{"unsigned reasoning", opening + `, {"role": "assistant", "content": [{"reasoningContent": {"reasoningText": {"text": "hm"}}}]}, ` + opening, "", "without a signature"},
 		{"foreign reasoning", opening + `, {"role": "assistant", "content": [{"reasoningContent": {"reasoningText": {"text": "hm", "signature": "c2ln"}}}]}, ` + opening, "", "Invalid signature"},
 		{"schema keys", opening, strings.Replace(toolConfig, `{"type": "object"}`, `{"type": "object", "definitions": {}}`, 1), "type, properties and required only"},
+		{"good settings", opening, `, "inferenceConfig": {"maxTokens": 8192, "temperature": 0}`, ""},
+		{"no tokens", opening, `, "inferenceConfig": {"maxTokens": 0}`, "maxTokens must be a whole number of at least 1"},
+		{"hot", opening, `, "inferenceConfig": {"temperature": 1.5}`, "temperature must be from 0 to 1"},
+		{"unknown setting", opening, `, "inferenceConfig": {"max_tokens": 5}`, "no member"},
+		{"temperature and topP", opening, `, "inferenceConfig": {"temperature": 0, "topP": 1}`, "cannot both be specified"},
+		{"temperature and thinking", opening, `, "inferenceConfig": {"temperature": 0}, "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}`, "when thinking is enabled"},
+		{"thinking alone", opening, `, "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}`, ""},
+		{"thinking and a tool that is forced", opening, strings.Replace(toolConfig, `"tools":`, `"toolChoice": {"any": {}}, "tools":`, 1) + `, "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}`, "forces tool use"},
 		{"five checkpoints", `{"role": "user", "content": [{"text": "a"}` + strings.Repeat(`, {"cachePoint": {"type": "default"}}`, 5) + `]}`, "", "maximum of 4 blocks"},
 	}
 	zero := 0
