@@ -3,10 +3,12 @@ package agent
 import (
 	"encoding/json"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
@@ -16,6 +18,7 @@ const (
 	maxSentence = 600
 	maxText     = 4000
 	maxQuote    = 1000
+	maxCommand  = 4000 // a longer one is left out: half a command does something else
 	maxEntries  = 25
 )
 
@@ -118,11 +121,26 @@ func parseAction(entry any) (investigation.Action, bool) {
 		text := clean(stringOf(entry), maxSentence)
 		return investigation.Action{Text: text}, text != ""
 	}
-	action := investigation.Action{Text: clean(stringOf(fields["text"]), maxSentence), Command: clean(stringOf(fields["command"]), maxQuote)}
+	action := investigation.Action{Text: clean(stringOf(fields["text"]), maxSentence), Command: bareCommand(stringOf(fields["command"]))}
+	if utf8.RuneCountInString(action.Command) > maxCommand {
+		action.Text, action.Command = strings.TrimSpace(action.Text+" (Its command is too long for a report.)"), ""
+	}
 	if action.Text == "" {
 		action.Text = action.Command
 	}
 	return action, action.Text != ""
+}
+
+// fencedCommand is a command in Markdown's marks for code. A shell runs what stands between backticks.
+var fencedCommand = regexp.MustCompile("(?s)^(?:```+[a-z]*\\n(.*?)\\n?```+|`([^`]+)`)$")
+
+// bareCommand is a command as it may be copied: without Markdown's marks, and never cut.
+func bareCommand(text string) string {
+	text = clean(text, math.MaxInt)
+	if found := fencedCommand.FindStringSubmatch(text); found != nil {
+		text = strings.TrimSpace(found[1] + found[2])
+	}
+	return text
 }
 
 // entries makes a list of what may be a list, one value, or JSON in a string.

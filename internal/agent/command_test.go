@@ -1,0 +1,33 @@
+package agent
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+func TestCommandsOfAReportCanBeCopiedAsTheyAre(t *testing.T) {
+	endless := strings.Repeat("x", maxCommand+1)
+	for _, c := range []struct {
+		name, command string
+		want          investigation.Action
+	}{
+		{"plain", "aws s3 ls", investigation.Action{Text: "Look.", Command: "aws s3 ls"}},
+		{"in backticks, which a shell would run", "`aws s3 ls`", investigation.Action{Text: "Look.", Command: "aws s3 ls"}},
+		{"in a fence", "```bash\naws s3 ls \\\n  s3://b\n```", investigation.Action{Text: "Look.", Command: "aws s3 ls \\\n  s3://b"}},
+		{"with a substitution of its own", "echo `date` `id`", investigation.Action{Text: "Look.", Command: "echo `date` `id`"}},
+		{"a substitution at each end", "`which aws` s3 ls `cat b`", investigation.Action{Text: "Look.", Command: "`which aws` s3 ls `cat b`"}},
+		{"longer than a quote", strings.Repeat("y", 3*maxQuote), investigation.Action{Text: "Look.", Command: strings.Repeat("y", 3*maxQuote)}},
+		{"too long", endless, investigation.Action{Text: "Look. (Its command is too long for a report.)"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			action, ok := parseAction(map[string]any{"text": "Look.", "command": c.command})
+			require.True(t, ok)
+			assert.Equal(t, c.want, action)
+		})
+	}
+}
