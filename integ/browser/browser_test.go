@@ -151,7 +151,7 @@ func ask[T any](v *visitor, expression string) T {
 // pageOf renders a record with the links that it would be stored with.
 func pageOf(t *testing.T, rec *investigation.Record) []byte {
 	t.Helper()
-	html, err := report.HTML(rec, report.LinksFor(rec, "reports-bucket", report.Keys{HTML: "reports/a.html", Text: "reports/a.txt", JSON: "reports/a.json"}, "/aws/lambda/triage"))
+	html, err := report.HTML(rec, report.LinksFor(rec, report.Home{Bucket: "reports-bucket", LogGroup: "/aws/lambda/triage"}, report.Keys{HTML: "reports/a.html", Text: "reports/a.txt", JSON: "reports/a.json"}))
 	require.NoError(t, err)
 	return html
 }

@@ -181,7 +181,7 @@ func linked(rec *investigation.Record, text string) report.Links {
 	for i := range rec.SeenBefore {
 		rec.SeenBefore[i].ReportURI = rec.ReportURI
 	}
-	return report.LinksFor(rec, text, report.Keys{HTML: text + ".html", Text: text + ".txt", JSON: text + ".json"}, "/aws/lambda/"+text)
+	return report.LinksFor(rec, report.Home{Bucket: text, LogGroup: "/aws/lambda/" + text}, report.Keys{HTML: text + ".html", Text: text + ".txt", JSON: text + ".json"})
 }
 
 // mustShow are the fields whose text a reader has to see.
@@ -275,7 +275,7 @@ func TestHostileTextIsShownAndDoesNothing(t *testing.T) {
 func hostilePage(t *testing.T, text string, withLinks bool) ([]byte, marks) {
 	t.Helper()
 	rec, marked := filled(text)
-	links := report.LinksFor(rec, text, report.Keys{HTML: text, Text: text, JSON: text}, text)
+	links := report.LinksFor(rec, report.Home{Bucket: text, LogGroup: text}, report.Keys{HTML: text, Text: text, JSON: text})
 	if withLinks {
 		links = linked(rec, text)
 	}

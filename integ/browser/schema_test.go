@@ -94,7 +94,7 @@ func TestStoredFormsAreAsTheirSchemasSay(t *testing.T) {
 				detail, err := report.Completion(rec, limit)
 				assert.NoError(t, event.Validate(decoded(t, detail, err)))
 			}
-			links := report.LinksFor(rec, "bucket", report.Keys{HTML: "a.html", Text: "a.txt", JSON: "a.json"}, "group")
+			links := report.LinksFor(rec, report.Home{Bucket: "bucket", LogGroup: "group"}, report.Keys{HTML: "a.html", Text: "a.txt", JSON: "a.json"})
 			raw, err := report.Card(rec, links)
 			assert.NoError(t, card.Validate(decoded(t, raw, err)))
 			alarm := rec.Alarm

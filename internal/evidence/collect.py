@@ -40,7 +40,8 @@ def definition():
 
 
 def history():
-    items = client("cloudwatch").describe_alarm_history(AlarmName=alarm["name"], MaxRecords=25)["AlarmHistoryItems"]
+    items = client("cloudwatch").describe_alarm_history(
+        AlarmName=alarm["name"], AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=25)["AlarmHistoryItems"]
     return [{"time": stamp(i.get("Timestamp")), "type": i.get("HistoryItemType"),
              "summary": (i.get("HistorySummary") or "")[:300]} for i in items]
 

@@ -20,6 +20,7 @@ type Links struct {
 	ReportText string
 	ReportJSON string
 	Logs       string // the orchestrator's log group
+	Region     string // the triage's own; empty: the alarm's
 }
 
 // consoles are the console's domains by partition. A partition that is not here has no links: none is
@@ -43,23 +44,34 @@ func console(alarm *alarmevent.Alarm) string {
 	return "https://" + alarm.Region + "." + domain
 }
 
-// LinksFor makes the links of an investigation. bucket and keys say where its report lies; a record
+// Home is where the triage itself runs, which may be another Region than the alarm's.
+type Home struct {
+	Region   string // empty: the alarm's
+	Bucket   string
+	LogGroup string // of the orchestrator
+}
+
+// LinksFor makes the links of an investigation. home and keys say where its report lies; a record
 // without a ReportURI has none stored.
-func LinksFor(rec *investigation.Record, bucket string, keys Keys, logGroup string) Links {
-	home := console(&rec.Alarm)
-	if home == "" {
-		return Links{}
+func LinksFor(rec *investigation.Record, own Home, keys Keys) Links {
+	links := Links{Region: own.Region}
+	if home := console(&rec.Alarm); home != "" {
+		links.Alarm = alarmLink(home, &rec.Alarm)
 	}
-	links := Links{Alarm: alarmLink(home, &rec.Alarm)}
-	if logGroup != "" {
+	here := at(own.Region, &rec.Alarm)
+	home := console(&here)
+	if home == "" {
+		return links
+	}
+	if own.LogGroup != "" {
 		// The console wants a log group's name encoded twice, the second time with $ in place of %.
-		twice := strings.ReplaceAll(encode(encode(logGroup)), "%", "$")
-		links.Logs = fmt.Sprintf("%s/cloudwatch/home?region=%s#logsV2:log-groups/log-group/%s", home, rec.Alarm.Region, twice)
+		twice := strings.ReplaceAll(encode(encode(own.LogGroup)), "%", "$")
+		links.Logs = fmt.Sprintf("%s/cloudwatch/home?region=%s#logsV2:log-groups/log-group/%s", home, here.Region, twice)
 	}
 	if rec.ReportURI != "" {
-		links.Report = objectLink(home, &rec.Alarm, bucket, keys.HTML)
-		links.ReportText = objectLink(home, &rec.Alarm, bucket, keys.Text)
-		links.ReportJSON = objectLink(home, &rec.Alarm, bucket, keys.JSON)
+		links.Report = objectLink(home, &here, own.Bucket, keys.HTML)
+		links.ReportText = objectLink(home, &here, own.Bucket, keys.Text)
+		links.ReportJSON = objectLink(home, &here, own.Bucket, keys.JSON)
 	}
 	return links
 }
@@ -76,16 +88,28 @@ func objectLink(home string, alarm *alarmevent.Alarm, bucket, key string) string
 	return fmt.Sprintf("%s/s3/object/%s?region=%s&prefix=%s", home, encode(bucket), alarm.Region, encode(key))
 }
 
-// linksForURI are the links of a report of which only the address of its text is known.
-func linksForURI(alarm *alarmevent.Alarm, uri string) Links {
-	home := console(alarm)
-	if home == "" {
-		return Links{}
+// at is the alarm as if it were in the triage's Region, as far as the console goes.
+func at(region string, alarm *alarmevent.Alarm) alarmevent.Alarm {
+	here := *alarm
+	here.Region = first(region, here.Region)
+	return here
+}
+
+// linksForURI are the links of a report of which only the address of its text is known. region is the triage's own, or
+// empty for the alarm's.
+func linksForURI(alarm *alarmevent.Alarm, region, uri string) Links {
+	links := Links{Region: region}
+	if home := console(alarm); home != "" {
+		links.Alarm = alarmLink(home, alarm)
 	}
-	links := Links{Alarm: alarmLink(home, alarm)}
+	here := at(region, alarm)
+	home := console(&here)
+	if home == "" {
+		return links
+	}
 	bucket, key, ok := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
 	if base, isText := strings.CutSuffix(key, ".txt"); ok && isText && strings.HasPrefix(uri, "s3://") {
-		links.Report, links.ReportText = objectLink(home, alarm, bucket, base+".html"), objectLink(home, alarm, bucket, key)
+		links.Report, links.ReportText = objectLink(home, &here, bucket, base+".html"), objectLink(home, &here, bucket, key)
 	}
 	return links
 }

@@ -147,7 +147,7 @@ func viewOf(rec *investigation.Record, links Links) *pageView {
 	}
 	for _, past := range rec.SeenBefore[:min(len(rec.SeenBefore), maxPageList)] {
 		v.SeenBefore = append(v.SeenBefore, pastView{moment(past.Time), string(past.Outcome),
-			clip(unmarked(first(past.Cause, "no cause found")), maxPageQuote), past.ReportURI, linksForURI(&rec.Alarm, past.ReportURI).Report})
+			clip(unmarked(first(past.Cause, "no cause found")), maxPageQuote), past.ReportURI, linksForURI(&rec.Alarm, links.Region, past.ReportURI).Report})
 	}
 	cited := citations(rec)
 	v.Findings = findingViews(r.Findings, cited)

@@ -9,6 +9,7 @@ import (
 // Recovery is the follow-up of an investigation whose alarm is OK again.
 type Recovery struct {
 	Alarm         *alarmevent.Alarm // as it is now
+	Region        string            // the triage's own; empty: the alarm's
 	Investigation string            // its id
 	StartedAt     time.Time         // of the investigation
 	ReportURI     string            // s3://bucket/key of the report's text; empty when none is stored
@@ -23,7 +24,7 @@ func (r Recovery) Text() string {
 	if reason := plain(r.Alarm.Reason); reason != "" {
 		text += "\n" + wrap(reason, "") + "\n"
 	}
-	links := linksForURI(r.Alarm, r.ReportURI)
+	links := linksForURI(r.Alarm, r.Region, r.ReportURI)
 	text += "\n" + section{title: "Links", body: linkLines(links)}.String()
 	text += wrap("Investigation: "+plain(r.Investigation), "  ") + "\n"
 	if r.ReportURI != "" {
@@ -51,7 +52,7 @@ func (r Recovery) Card() ([]byte, error) {
 	if r.Alarm.Reason != "" {
 		c.Content.Description += "\n" + clip(chat(r.Alarm.Reason), maxCardDescription/3)
 	}
-	if link := linksForURI(r.Alarm, r.ReportURI).Report; link != "" && len(link) < maxCardDescription/4 {
+	if link := linksForURI(r.Alarm, r.Region, r.ReportURI).Report; link != "" && len(link) < maxCardDescription/4 {
 		c.Content.Description += "\nReport: " + link
 	}
 	c.Metadata.Summary = c.Content.Title

@@ -32,7 +32,7 @@ func sample(t testing.TB) *investigation.Record {
 var keys = report.Keys{HTML: "reports/2026/01/15/r.html", Text: "reports/2026/01/15/r.txt", JSON: "reports/2026/01/15/r.json"}
 
 func linksOf(rec *investigation.Record) report.Links {
-	return report.LinksFor(rec, "reports-bucket", keys, "/aws/lambda/triage")
+	return report.LinksFor(rec, report.Home{Bucket: "reports-bucket", LogGroup: "/aws/lambda/triage"}, keys)
 }
 
 // records are what the forms must be able to show.
@@ -164,7 +164,8 @@ func TestWithoutAConclusionThereAreStepsThatAlwaysHelp(t *testing.T) {
 	text := report.Notification(rec, linksOf(rec), 100_000)
 	assert.Contains(t, text, "Needs a human")
 	assert.Contains(t, text, "NOTE: AccessDeniedException: no access to the model.")
-	assert.Contains(t, text, `aws cloudwatch describe-alarm-history --region us-east-1 --alarm-name 'it'\''s; rm -rf /' --max-records 20`)
+	assert.Contains(t, text, `aws cloudwatch describe-alarm-history --region us-east-1 --alarm-name 'it'\''s; rm -rf /' --alarm-types MetricAlarm CompositeAlarm --max-records 20`,
+		"CloudWatch returns no composite alarm's history unless it is asked for")
 	rec.Alarm.Name = "--profile=evil"
 	assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "--alarm-name='--profile=evil'")
 }
@@ -429,4 +430,28 @@ func FuzzHTML(f *testing.F) {
 		assert.NotRegexp(t, `<[^>]*\son[a-z]+=`, string(page), "a handler in a tag")
 		assertClean(t, string(page))
 	})
+}
+
+func TestLinksOfAnAlarmOfAnotherRegionLeadToWhereTheReportLies(t *testing.T) {
+	rec := sample(t)
+	rec.Alarm.Region = "eu-west-1"
+	links := report.LinksFor(rec, report.Home{Region: "us-east-1", Bucket: "b", LogGroup: "/aws/lambda/triage"}, keys)
+	assert.Contains(t, links.Alarm, "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#")
+	assert.Equal(t, "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#logsV2:log-groups/log-group/$252Faws$252Flambda$252Ftriage", links.Logs)
+	const there = "https://us-east-1.console.aws.amazon.com/s3/object/b?region=us-east-1&"
+	for _, link := range []string{links.Report, links.ReportText, links.ReportJSON} {
+		assert.Contains(t, link, there)
+	}
+
+	rec.SeenBefore = []investigation.Past{{ID: "a", Time: rec.Alarm.Time, Cause: "The same.", ReportURI: "s3://b/reports/a.txt"}}
+	page, err := report.HTML(rec, links)
+	require.NoError(t, err)
+	assert.Contains(t, string(page), strings.ReplaceAll(there, "&", "&amp;")+"prefix=reports%2Fa.html")
+
+	recovered := report.Recovery{Alarm: &rec.Alarm, Region: "us-east-1", Investigation: "a", ReportURI: "s3://b/reports/a.txt"}
+	assert.Contains(t, recovered.Text(), there)
+	assert.Contains(t, recovered.Text(), "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#")
+	card, err := recovered.Card()
+	require.NoError(t, err)
+	assert.Contains(t, string(card), "https://us-east-1.console.aws.amazon.com/s3/object/b?region=us-east-1")
 }

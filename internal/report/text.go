@@ -346,7 +346,7 @@ func actions(rec *investigation.Record) string {
 func manualSteps(rec *investigation.Record) []investigation.Action {
 	region := option("--region", rec.Alarm.Region)
 	steps := []investigation.Action{
-		{Text: "Look at the alarm and its history.", Command: "aws cloudwatch describe-alarm-history " + region + " " + option("--alarm-name", rec.Alarm.Name) + " --max-records 20"},
+		{Text: "Look at the alarm and its history.", Command: "aws cloudwatch describe-alarm-history " + region + " " + option("--alarm-name", rec.Alarm.Name) + " --alarm-types MetricAlarm CompositeAlarm --max-records 20"},
 		{Text: "Look at what changed in the hour before.", Command: "aws cloudtrail lookup-events " + region + " --lookup-attributes AttributeKey=ReadOnly,AttributeValue=false --max-results 50"},
 	}
 	for _, metric := range rec.Alarm.Metrics {

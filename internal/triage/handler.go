@@ -57,6 +57,7 @@ type Renderer interface {
 type Handler struct {
 	Config       config.Orchestrator
 	FunctionName string // the orchestrator's own, for the hand-over
+	Region       string // the orchestrator's own; alarms may come from others
 	Tool         evidence.Tool
 	Investigator Investigator
 	Renderer     Renderer

@@ -26,7 +26,7 @@ func (h *Handler) recover(ctx context.Context, alarm *alarmevent.Alarm) (Result,
 	}
 	bounded, stop := context.WithTimeout(ctx, maxNotify)
 	defer stop()
-	if err := h.Topic.Publish(bounded, recoveryMessage(alarm, recovery)); err != nil {
+	if err := h.Topic.Publish(bounded, h.recoveryMessage(alarm, recovery)); err != nil {
 		h.emit(map[string]float64{emf.NotificationFailures: 1})
 		h.Log.Error("recovery not notified", "alarm", alarm.Name, "error", err, "advice", awsapi.Advice(err))
 		return Result{}, errors.Join(err, h.Table.ForgetRecovery(quick, alarm.ARN))
@@ -36,8 +36,8 @@ func (h *Handler) recover(ctx context.Context, alarm *alarmevent.Alarm) (Result,
 	return Result{Alarm: alarm.Name, Status: StatusRecovered, ID: recovery.ID, ReportURI: recovery.ReportURI}, nil
 }
 
-func recoveryMessage(alarm *alarmevent.Alarm, r *dedupe.Recovery) notify.Message {
-	followUp := followUpOf(alarm, r)
+func (h *Handler) recoveryMessage(alarm *alarmevent.Alarm, r *dedupe.Recovery) notify.Message {
+	followUp := h.followUpOf(alarm, r)
 	return notify.Message{
 		Subject:    followUp.Subject(),
 		Body:       followUp.Text(),
@@ -47,8 +47,8 @@ func recoveryMessage(alarm *alarmevent.Alarm, r *dedupe.Recovery) notify.Message
 	}
 }
 
-func followUpOf(alarm *alarmevent.Alarm, r *dedupe.Recovery) report.Recovery {
-	return report.Recovery{Alarm: alarm, Investigation: r.ID, StartedAt: r.StartedAt, ReportURI: r.ReportURI}
+func (h *Handler) followUpOf(alarm *alarmevent.Alarm, r *dedupe.Recovery) report.Recovery {
+	return report.Recovery{Alarm: alarm, Region: h.Region, Investigation: r.ID, StartedAt: r.StartedAt, ReportURI: r.ReportURI}
 }
 
 // sendRecoveryCard puts the follow-up into the thread of the investigation's card.
@@ -56,7 +56,7 @@ func (h *Handler) sendRecoveryCard(ctx context.Context, alarm *alarmevent.Alarm,
 	if h.CardTopic == nil {
 		return
 	}
-	card, err := followUpOf(alarm, r).Card()
+	card, err := h.followUpOf(alarm, r).Card()
 	if err == nil {
 		err = h.CardTopic.Publish(ctx, notify.Message{Body: string(card), Group: alarm.ARN, ID: r.ID + "/recovered-card"})
 	}

@@ -20,7 +20,7 @@ import (
 type reports struct{}
 
 func (reports) links(rec *investigation.Record, keys store.Keys) report.Links {
-	return report.LinksFor(rec, bucket, report.Keys{HTML: keys.HTML, Text: keys.Text, JSON: keys.JSON}, "")
+	return report.LinksFor(rec, report.Home{Bucket: bucket, LogGroup: ""}, report.Keys{HTML: keys.HTML, Text: keys.Text, JSON: keys.JSON})
 }
 
 func (reports) Subject(rec *investigation.Record) string { return report.Subject(rec) }

@@ -21,6 +21,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolclient"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
@@ -59,12 +60,14 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 	}
 	tool := toolclient.New(clients.Lambda, cfg.ToolFunction, cfg.ToolTimeout)
 	reports := store.New(clients.S3, cfg.ReportsBucket)
+	region := os.Getenv("AWS_REGION")
 	h := &triage.Handler{
 		Config:       cfg,
 		FunctionName: lambdacontext.FunctionName,
+		Region:       region,
 		Tool:         tool,
 		Investigator: investigator{model: clients.Bedrock, tool: tool, config: cfg, prices: prices},
-		Renderer:     renderer{bucket: cfg.ReportsBucket, logGroup: lambdacontext.LogGroupName},
+		Renderer:     renderer{report.Home{Region: region, Bucket: cfg.ReportsBucket, LogGroup: lambdacontext.LogGroupName}},
 		Table:        dedupe.New(clients.DynamoDB, cfg.Table, cfg.Window, time.Now),
 		Store:        reports,
 		Topic:        notify.New(clients.SNS, cfg.TopicARN),

@@ -8,12 +8,11 @@ import (
 
 // renderer fits the report's forms to the triage's seam.
 type renderer struct {
-	bucket   string
-	logGroup string // of this function
+	home report.Home
 }
 
 func (r renderer) links(rec *investigation.Record, keys store.Keys) report.Links {
-	return report.LinksFor(rec, r.bucket, report.Keys{HTML: keys.HTML, Text: keys.Text, JSON: keys.JSON}, r.logGroup)
+	return report.LinksFor(rec, r.home, report.Keys{HTML: keys.HTML, Text: keys.Text, JSON: keys.JSON})
 }
 
 // Subject implements [triage.Renderer].

@@ -66,7 +66,7 @@ func run(ctx context.Context, from, to string) error {
 func write(rec *investigation.Record, logGroup, to string) (page []byte, err error) {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(rec.ReportURI, "s3://"), "/")
 	base := strings.TrimSuffix(key, ".txt")
-	links := report.LinksFor(rec, bucket, report.Keys{HTML: base + ".html", Text: key, JSON: base + ".json"}, logGroup)
+	links := report.LinksFor(rec, report.Home{Bucket: bucket, LogGroup: logGroup}, report.Keys{HTML: base + ".html", Text: key, JSON: base + ".json"})
 	if page, err = report.HTML(rec, links); err != nil {
 		return nil, err
 	}

@@ -31,6 +31,8 @@ def answer(service, region, operation, request):
                     "Namespace": "AWS/Lambda", "MetricName": "Duration", "Dimensions": [{"Name": "FunctionName", "Value": "orders"}]}}},
                 {"Id": "ad1", "Expression": "ANOMALY_DETECTION_BAND(m1, 2)", "Label": "expected", "ReturnData": True}]}]}
     if operation == "describe_alarm_history":
+        if "CompositeAlarm" not in request.get("AlarmTypes", ["MetricAlarm"]):
+            return {"AlarmHistoryItems": []}  # as CloudWatch answers of a composite alarm
         return {"AlarmHistoryItems": [{"AlarmName": "cpu-unusual", "Timestamp": MOMENT, "HistoryItemType": "StateUpdate",
                                        "HistorySummary": "Alarm updated from OK to ALARM"}]}
     if operation == "get_metric_data":
