@@ -532,6 +532,15 @@ func facts(rec *investigation.Record) []fact {
 	return list
 }
 
+// Note is a remark that stands before a message: its lines, folded as the message's own, and an empty one.
+func Note(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(lines(text)) {
+		b.WriteString(wrap(line, "") + "\n")
+	}
+	return b.String() + "\n"
+}
+
 func cost(u investigation.Usage) string {
 	switch {
 	case u.ModelCalls == 0: // no price was looked up

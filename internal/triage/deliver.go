@@ -13,6 +13,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
@@ -173,16 +174,15 @@ func (r *run) notify(ctx context.Context, keys store.Keys, storeErr error) error
 
 // copyNote tells the reader of a repeated message that it is one: between the publication and the note of it
 // nobody can tell whether it went out.
-const copyNote = "NOTE: this may be a second copy: an earlier attempt to send it ended before it\ncould be noted down.\n\n"
+const copyNote = "NOTE: this may be a second copy: an earlier attempt to send it ended before it could be noted down."
 
 func (r *run) message(keys store.Keys, storeErr error) notify.Message {
 	note := ""
 	if r.maybeCopy {
-		note = copyNote
+		note = report.Note(copyNote)
 	}
 	if storeErr != nil {
-		note += fmt.Sprintf("NOTE: the full report could not be stored and is tried again. %s\n%s\n\n",
-			awsapi.Advice(storeErr), awsapi.Brief(storeErr))
+		note += report.Note("NOTE: the full report could not be stored and is tried again. " + awsapi.Advice(storeErr) + "\n" + awsapi.Brief(storeErr))
 	}
 	body, err := guarded(func() ([]byte, error) {
 		return []byte(r.Renderer.Notification(r.rec, keys, notify.MaxBody-len(note))), nil

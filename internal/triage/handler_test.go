@@ -159,6 +159,10 @@ func TestWhateverServiceIsDownAHumanIsToldAndTheRetryCompletes(t *testing.T) {
 				}
 				if tt.wantTold > 0 {
 					assert.Contains(t, b.messages()[0], "could not be stored")
+					note, _, _ := strings.Cut(b.messages()[0], "\n\n")
+					for line := range strings.SplitSeq(note, "\n") {
+						assert.True(t, utf8.RuneCountInString(line) <= 70 || !strings.Contains(line, " "), line)
+					}
 					assert.Contains(t, b.messages()[0], "cause: the role lost dynamodb:GetItem", "the message has the findings all the same")
 				}
 				setFault(0)
