@@ -269,7 +269,7 @@ const (
 // withDefaults returns a copy of props with every default filled in.
 func withDefaults(props *AlarmTriageProps) *AlarmTriageProps {
 	p := *props
-	fill(&p.BedrockModelId, config.DefaultModelID)
+	fill(&p.BedrockModelId, "us.anthropic.claude-sonnet-5-5")
 	fill(&p.OrchestratorMemorySize, 1024)
 	fill(&p.ToolMemorySize, 2048)
 	fill(&p.MaxRounds, config.MaxRounds)

@@ -191,8 +191,8 @@ func tokensOf(u investigation.Usage) int {
 }
 
 func (r *run) priced(u investigation.Usage) float64 {
-	price, _ := r.Prices.Lookup(r.ModelID)
-	return price.Cost(u)
+	usd, _ := r.Prices.Cost(r.ModelID, u)
+	return usd
 }
 
 // conclude turns the conversation towards its end.
@@ -243,8 +243,7 @@ func (r *run) newRound(out *bedrockruntime.ConverseOutput) *investigation.Round 
 // count adds what an answer used to the investigation's usage, and returns it.
 func (r *run) count(out *bedrockruntime.ConverseOutput) investigation.Usage {
 	u := usageOf(out)
-	price, known := r.Prices.Lookup(r.ModelID)
-	u.CostUSD, u.PriceKnown = price.Cost(u), known
+	u.CostUSD, u.PriceKnown = r.Prices.Cost(r.ModelID, u)
 	total := &r.rec.Usage
 	total.ModelCalls++
 	total.InputTokens += u.InputTokens
@@ -252,7 +251,7 @@ func (r *run) count(out *bedrockruntime.ConverseOutput) investigation.Usage {
 	total.CacheReadTokens += u.CacheReadTokens
 	total.CacheWriteTokens += u.CacheWriteTokens
 	total.CostUSD += u.CostUSD
-	total.PriceKnown = known
+	total.PriceKnown = u.PriceKnown
 	return u
 }
 

@@ -6,6 +6,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 // Names of the orchestrator's environment variables.
 const (
 	EnvModelID          = "MODEL_ID"
+	EnvFallbackModelIDs = "FALLBACK_MODEL_IDS"
 	EnvToolFunction     = "TOOL_FUNCTION"
 	EnvToolTimeout      = "TOOL_TIMEOUT_SECONDS"
 	EnvTable            = "INVESTIGATIONS_TABLE"
@@ -60,15 +62,13 @@ const (
 	TableTTL = "expires_at" // TTL attribute, in seconds since 1970
 )
 
-// DefaultModelID is the model of an AlarmTriage that names none.
-const DefaultModelID = "us.amazon.nova-premier-v1:0"
-
 // MaxRounds is the number of model rounds after which an investigation is asked to conclude.
 const MaxRounds = 100
 
 // Orchestrator is what the orchestrator function is told about its surroundings.
 type Orchestrator struct {
-	ModelID          string
+	ModelID          string        // the model that is asked first
+	FallbackModelIDs []string      // the models that are asked in its place, in order; it may be among them
 	ToolFunction     string        // ARN or name
 	ToolTimeout      time.Duration // the tool function's own timeout
 	Table            string
@@ -103,6 +103,7 @@ func (o Orchestrator) Environment() map[string]string {
 	}
 	optional := map[string]string{
 		EnvCardTopicARN:     o.CardTopicARN,
+		EnvFallbackModelIDs: strings.Join(o.FallbackModelIDs, ","),
 		EnvGuardrailID:      o.GuardrailID,
 		EnvGuardrailVersion: o.GuardrailVersion,
 		EnvInstructions:     o.Instructions,
@@ -134,6 +135,7 @@ func ParseOrchestrator(getenv func(string) string) (Orchestrator, error) {
 	p := parser{getenv: getenv}
 	o := Orchestrator{
 		ModelID:          p.text(EnvModelID),
+		FallbackModelIDs: list(getenv(EnvFallbackModelIDs)),
 		ToolFunction:     p.text(EnvToolFunction),
 		ToolTimeout:      p.seconds(EnvToolTimeout),
 		Table:            p.text(EnvTable),
@@ -190,16 +192,32 @@ func (t Tool) Environment() map[string]string {
 
 // ParseTool reads what Tool.Environment wrote; redaction is on unless it was turned off.
 func ParseTool(getenv func(string) string) Tool {
-	list := func(name string) []string {
-		return strings.FieldsFunc(getenv(name), func(r rune) bool { return r == ',' || r == ' ' })
-	}
 	return Tool{
 		Redact:         getenv(EnvRedact) != "false",
 		RedactPatterns: getenv(EnvRedactPatterns),
-		OpenReads:      list(EnvOpenReads),
-		AllowedActions: list(EnvAllowedActions),
-		DeniedActions:  list(EnvDeniedActions),
+		OpenReads:      list(getenv(EnvOpenReads)),
+		AllowedActions: list(getenv(EnvAllowedActions)),
+		DeniedActions:  list(getenv(EnvDeniedActions)),
 	}
+}
+
+// list reads what is separated by commas or blanks.
+func list(text string) []string {
+	if fields := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }); len(fields) > 0 {
+		return fields
+	}
+	return nil
+}
+
+// ModelIDs returns the models to ask, in order, each once.
+func (o Orchestrator) ModelIDs() []string {
+	var ids []string
+	for _, id := range append([]string{o.ModelID}, o.FallbackModelIDs...) {
+		if id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }

@@ -24,7 +24,7 @@ func requireComplete(t *testing.T, settings any) {
 
 func TestWhatTheConstructWritesTheFunctionsRead(t *testing.T) {
 	orchestrator := Orchestrator{
-		ModelID: "amazon.nova-pro-v1:0", ToolFunction: "arn:aws:lambda:eu-west-1:111122223333:function:tool", ToolTimeout: 90 * time.Second, Table: "claims",
+		ModelID: "amazon.nova-pro-v1:0", FallbackModelIDs: []string{"amazon.nova-lite-v1:0", "m"}, ToolFunction: "arn:aws:lambda:eu-west-1:111122223333:function:tool", ToolTimeout: 90 * time.Second, Table: "claims",
 		ReportsBucket: "reports", TopicARN: "arn:aws:sns:eu-west-1:111122223333:oncall", CardTopicARN: "arn:aws:sns:eu-west-1:111122223333:chat",
 		Window: 7 * 24 * time.Hour, MaxRounds: 40, MaxTokens: 500_000, MaxCostUSD: 0.000125, GuardrailID: "abc", GuardrailVersion: "DRAFT",
 		Instructions: "The shop is busiest\nat noon = 12:00.", InstructionsURI: "s3://docs/triage.txt", RunbooksURI: "s3://docs/runbooks/",

@@ -33,7 +33,8 @@ type Record struct {
 	EndedAt       time.Time        `json:"ended_at"`   // UTC
 	Outcome       Outcome          `json:"outcome"`
 	OutcomeWhy    string           `json:"outcome_why,omitempty"` // for a human: which limit, which error, what to do about it
-	Model         string           `json:"model"`                 // id or ARN of the Bedrock model
+	Model         string           `json:"model"`                 // id or ARN of the Bedrock model that answered last
+	Fallbacks     []Fallback       `json:"fallbacks,omitempty"`   // models that were asked before it, in order
 	Evidence      Evidence         `json:"evidence"`
 	Rounds        []Round          `json:"rounds"` // in order
 	Report        Report           `json:"report"`
@@ -45,6 +46,30 @@ type Record struct {
 	Resumed       int              `json:"resumed,omitempty"`        // how often it went on from a checkpoint
 	ReportURI     string           `json:"report_uri,omitempty"`     // s3://bucket/key of the report's text
 }
+
+// Fallback is a model that could not go on with the investigation, so that the next one was asked.
+type Fallback struct {
+	Model string     `json:"model"` // its id or ARN
+	Cause ModelCause `json:"cause"`
+	Why   string     `json:"why"` // for a human: what Bedrock answered, and what to do about it
+}
+
+// ModelCause is why a model could not be asked.
+type ModelCause string
+
+// The causes for which another model is asked.
+const (
+	CauseRetired      ModelCause = "retired"              // the model's end of life is over
+	CauseLegacy       ModelCause = "legacy"               // Legacy, and not used by this account lately
+	CauseForm         ModelCause = "form_missing"         // the maker's use case form was not submitted
+	CauseSubscription ModelCause = "subscription_missing" // AWS Marketplace
+	CauseNotInRegion  ModelCause = "not_in_region"        // or not under this id
+	CauseDailyQuota   ModelCause = "daily_quota"          // used up until tomorrow, or zero
+	CauseDenied       ModelCause = "denied"               // a permission is missing
+	CauseRefused      ModelCause = "refused"              // the model declined to answer
+	CauseUnavailable  ModelCause = "unavailable"          // throttled or failing for as long as it could be asked
+	CauseOther        ModelCause = "other"
+)
 
 // Evidence is what was collected before any model was asked. It is tool call number 0.
 type Evidence struct {

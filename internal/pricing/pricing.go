@@ -1,85 +1,63 @@
-// Package pricing estimates what an investigation cost. The prices are data (prices.json) and can be
-// overridden, since they differ by Region and change.
+// Package pricing estimates what an investigation costs: the list prices of the model catalog, and the user's own
+// prices before them, since prices differ by Region and contract.
 package pricing
 
 import (
-	_ "embed"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-//go:embed prices.json
-var builtIn []byte
-
-// Price is in US dollars per million tokens.
-type Price struct {
-	Input      float64 `json:"input"`
-	Output     float64 `json:"output"`
-	CacheRead  float64 `json:"cache_read"`
-	CacheWrite float64 `json:"cache_write"`
+// Table is the prices of models. The zero Table has the list prices alone.
+type Table struct {
+	overrides map[string]models.Price // by the beginning of a model id, or by a whole id or ARN
 }
 
-// Table maps the beginning of a model id, without the prefix of an inference profile, to its price.
-type Table map[string]Price
-
-// Parse returns the built-in table with override on top: a JSON object of the same shape, which may be
-// empty. A key may also be a whole ARN.
+// Parse returns the list prices with override on top: a JSON object that maps the beginning of a model id, without
+// the prefix of an inference profile, to US dollars per million tokens. A key may also be a whole ARN. Empty text
+// overrides nothing.
 func Parse(override string) (Table, error) {
-	table := Table{}
-	for _, text := range [][]byte{builtIn, []byte(override)} {
-		if len(text) == 0 {
-			continue
-		}
-		var entries map[string]json.RawMessage
-		if err := json.Unmarshal(text, &entries); err != nil {
-			return nil, fmt.Errorf(`prices must be a JSON object such as {"amazon.nova-pro": {"input": 0.8, "output": 3.2}}: %w`, err)
-		}
-		for model, entry := range entries {
-			if model == "_" { // a comment
-				continue
-			}
-			var p Price
-			if err := json.Unmarshal(entry, &p); err != nil {
-				return nil, fmt.Errorf("price of %s: %w", model, err)
-			}
-			if p.Input < 0 || p.Output < 0 || p.CacheRead < 0 || p.CacheWrite < 0 {
-				return nil, fmt.Errorf("price of %s must not be negative", model)
-			}
-			table[model] = p
+	if override == "" {
+		return Table{}, nil
+	}
+	var table Table
+	if err := json.Unmarshal([]byte(override), &table.overrides); err != nil {
+		return Table{}, fmt.Errorf(`prices must be a JSON object such as {"amazon.nova-pro": {"input": 0.8, "output": 3.2}}: %w`, err)
+	}
+	for model, p := range table.overrides {
+		if slices.Min([]float64{p.Input, p.Output, p.CacheRead, p.CacheWrite}) < 0 {
+			return Table{}, fmt.Errorf("price of %s must not be negative", model)
 		}
 	}
 	return table, nil
 }
 
-// Lookup finds the price of a model by its id, profile id or ARN: the longest key that it begins with
-// wins. Application profiles and custom models are found only by an overriding key.
-func (t Table) Lookup(modelID string) (Price, bool) {
-	if p, ok := t[modelID]; ok {
+// Lookup returns the price of a model by its id, profile id, or ARN. Of the user's prices the one with the longest
+// matching key wins, and it covers every profile. Application profiles and custom models have a price only if
+// the user gives one.
+func (t Table) Lookup(modelID string) (models.Price, bool) {
+	if p, ok := t.overrides[modelID]; ok {
 		return p, true
 	}
-	id := modelID[strings.LastIndex(modelID, "/")+1:]
-	candidates := []string{id}
-	if _, after, found := strings.Cut(id, "."); found {
-		candidates = append(candidates, after) // behind us., eu., global. …
-	}
-	best := ""
-	for key := range t {
-		for _, candidate := range candidates {
-			if strings.HasPrefix(candidate, key) && len(key) > len(best) {
-				best = key
-			}
+	name, best := models.Parse(modelID).Model, ""
+	for key := range t.overrides {
+		if models.Begins(name, key) && len(key) > len(best) {
+			best = key
 		}
 	}
-	p, ok := t[best]
-	return p, ok
+	if p, ok := t.overrides[best]; ok && best != "" {
+		return p, true
+	}
+	return models.PriceOf(modelID)
 }
 
-// Cost is the price of u in US dollars.
-func (p Price) Cost(u investigation.Usage) float64 {
-	const million = 1e6
-	return (p.Input*float64(u.InputTokens) + p.Output*float64(u.OutputTokens) +
-		p.CacheRead*float64(u.CacheReadTokens) + p.CacheWrite*float64(u.CacheWriteTokens)) / million
+// Cost is what one answer of a model cost in US dollars, and whether the model's price is known.
+func (t Table) Cost(modelID string, u investigation.Usage) (usd float64, known bool) {
+	price, known := t.Lookup(modelID)
+	return price.Cost(models.Tokens{
+		Input: u.InputTokens, Output: u.OutputTokens, CacheRead: u.CacheReadTokens, CacheWrite: u.CacheWriteTokens,
+	}), known
 }

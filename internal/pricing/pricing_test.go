@@ -17,10 +17,10 @@ func TestPriceIsFoundHoweverTheModelIsNamed(t *testing.T) {
 		want        float64 // dollars per million input tokens; 0: not known
 	}{
 		{"id", "amazon.nova-pro-v1:0", 0.8},
-		{"geographic profile", "us.amazon.nova-premier-v1:0", 2.5},
+		{"geographic profile", "us.anthropic.claude-sonnet-5-5", 2.2},
 		{"global profile", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", 3},
-		{"longest key wins", "us.anthropic.claude-opus-4-5-20251101-v1:0", 5},
-		{"shorter key", "us.anthropic.claude-opus-4-1-20250805-v1:0", 15},
+		{"a later version", "global.anthropic.claude-opus-4-5-20251101-v1:0", 5},
+		{"an earlier version", "us.anthropic.claude-opus-4-1-20250805-v1:0", 15},
 		{"profile by its ARN", "arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.amazon.nova-lite-v1:0", 0.06},
 		{"application profile", "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc", 0},
 		{"unknown model", "example.unheard-of", 0},
@@ -45,10 +45,26 @@ func TestOverrideWinsAndMayNameAnARN(t *testing.T) {
 	assert.Equal(t, 4.0, price.Input)
 }
 
-func TestCostCountsEachKindOfToken(t *testing.T) {
-	price := Price{Input: 2, Output: 10, CacheRead: 0.5, CacheWrite: 3}
+func TestTable_OverrideEndsAtAWord(t *testing.T) {
+	table, err := Parse(`{"anthropic.claude-opus-4": {"input": 1, "output": 1}, "anthropic.claude-opus": {"input": 2, "output": 2}}`)
+	require.NoError(t, err)
+	for id, want := range map[string]float64{
+		"us.anthropic.claude-opus-4-20250514-v1:0": 1, "us.anthropic.claude-opus-4-8": 2, "global.anthropic.claude-opus-7": 2,
+	} {
+		price, _ := table.Lookup(id)
+		assert.Equal(t, want, price.Input, id)
+	}
+}
+
+func TestTable_CostCountsEachKindOfToken(t *testing.T) {
+	table, err := Parse(`{"example.model": {"input": 2, "output": 10, "cache_read": 0.5, "cache_write": 3}}`)
+	require.NoError(t, err)
 	usage := investigation.Usage{InputTokens: 1_000_000, OutputTokens: 100_000, CacheReadTokens: 2_000_000, CacheWriteTokens: 1_000_000}
-	assert.InDelta(t, 2+1+1+3, price.Cost(usage), 1e-9)
+	usd, known := table.Cost("us.example.model", usage)
+	assert.True(t, known)
+	assert.InDelta(t, 2+1+1+3, usd, 1e-9)
+	_, known = table.Cost("us.example.other", usage)
+	assert.False(t, known)
 }
 
 func TestWrongOverrideIsRefusedWithTheModelsName(t *testing.T) {
