@@ -17,6 +17,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
@@ -39,7 +40,8 @@ type Model interface {
 type Options struct {
 	Model            Model
 	Tool             Tool
-	ModelID          string
+	Models           []string      // ids or ARNs, in the order in which they are asked; at least one
+	Region           string        // where they are asked, for advice to a human
 	MaxRounds        int           // questions to the model
 	MaxTokens        int           // of all kinds, over the investigation; 0: no budget
 	MaxCostUSD       float64       // 0: no budget
@@ -49,7 +51,7 @@ type Options struct {
 	Instructions     string    // extra text for the model
 	ConcludeAt       time.Time // from here on the model is asked for its conclusion
 	MayHandOver      bool      // instead of concluding for lack of time, return ErrHandOver
-	ContextWindow    int       // tokens; 0: by the model's family
+	ContextWindow    int       // tokens; 0: the model's own
 	// Called after each round with all that a resumed run needs. Its error is logged.
 	Checkpoint func(ctx context.Context, state []byte) error
 	// Waits until the last checkpoint is kept, where Checkpoint writes in the background. Called before code
@@ -73,13 +75,19 @@ const (
 // run is a running investigation.
 type run struct {
 	Options
-	rec   *investigation.Record
-	state state
+	rec       *investigation.Record
+	state     state
+	resumed   bool          // from a checkpoint of another invocation
+	questions int           // requests in this invocation
+	took      time.Duration // by the last request
 }
 
 // state is what a checkpoint keeps besides the record.
 type state struct {
 	Talk       *conversation.Conversation `json:"talk"`
+	Model      int                        `json:"model,omitempty"`      // index of the model that is asked
+	Without    without                    `json:"without,omitzero"`     // what it refused
+	Doubled    bool                       `json:"doubled,omitempty"`    // MaxOutput, since an answer was all thinking
 	Calls      int                        `json:"calls"`                // tool calls so far, the evidence not counted
 	Concluding string                     `json:"concluding,omitempty"` // why the model is asked to conclude; empty: it is not
 	Asked      int                        `json:"asked,omitempty"`      // questions for the conclusion so far
@@ -101,11 +109,14 @@ func Run(ctx context.Context, o Options, rec *investigation.Record, resume []byt
 		return err
 	}
 	for {
-		if err := r.limits(); err != nil {
-			return err
+		if err := r.limits(ctx); err != nil {
+			return r.handOver(ctx)
 		}
 		answer, err := r.ask(ctx)
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrHandOver):
+			return r.handOver(ctx)
+		case err != nil:
 			return r.fail(ctx, err)
 		}
 		if done := r.digest(ctx, answer); done {
@@ -128,16 +139,15 @@ func newRun(o Options, rec *investigation.Record, resume []byte) (*run, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.ContextWindow == 0 {
-		o.ContextWindow = familyOf(o.ModelID).window
+	if len(o.Models) == 0 {
+		return nil, errors.New("no model is named: an investigation needs at least one")
 	}
-	r := &run{Options: o, rec: rec}
-	rec.Model = o.ModelID
+	r := &run{Options: o, rec: rec, resumed: resume != nil}
 	if resume != nil {
 		return r, r.restore(resume)
 	}
-	r.state = state{Talk: &conversation.Conversation{}, MaxOutput: maxOutputTokens}
-	r.state.Talk.NoCache = familyOf(o.ModelID).noCache
+	r.state = state{Talk: &conversation.Conversation{}}
+	r.adopt()
 	r.state.Talk.Say(opening(rec))
 	return r, nil
 }
@@ -155,16 +165,15 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // limits asks for the conclusion when one of the limits is near. This is the one place where limits are
 // looked at.
-func (r *run) limits() error {
+func (r *run) limits(ctx context.Context) error {
 	if r.state.Concluding != "" {
 		return nil
 	}
 	next := r.projected()
 	switch {
-	case !r.ConcludeAt.IsZero() && !r.Now().Before(r.ConcludeAt):
-		if r.MayHandOver && len(r.rec.Rounds) < r.MaxRounds {
-			return ErrHandOver
-		}
+	case r.timeIsUp(ctx) && r.mayGoOn():
+		return ErrHandOver
+	case r.timeIsNear(ctx) && !r.mayGoOn():
 		r.conclude("the time for this investigation is nearly used")
 	case len(r.rec.Rounds) >= r.MaxRounds-1:
 		r.conclude(fmt.Sprintf("all %d rounds are used", r.MaxRounds))
@@ -176,6 +185,40 @@ func (r *run) limits() error {
 		r.conclude("the model's answers no longer bring the investigation forward")
 	}
 	return nil
+}
+
+// mayGoOn reports whether another invocation may go on with the investigation.
+func (r *run) mayGoOn() bool {
+	return r.MayHandOver && r.state.Concluding == "" && len(r.rec.Rounds) < r.MaxRounds
+}
+
+// timeIsUp reports whether no call should be started any more, since it could not finish: models that think take
+// minutes. An invocation that has not asked yet asks at least once, so that each brings the investigation forward.
+func (r *run) timeIsUp(ctx context.Context) bool {
+	return r.concludeNow() || r.questions > 0 && r.timeLeft(ctx) < r.expected()
+}
+
+// timeIsNear reports whether the next answer could be the last that this invocation gets.
+func (r *run) timeIsNear(ctx context.Context) bool {
+	return r.concludeNow() || r.timeLeft(ctx) < 2*r.expected()
+}
+
+func (r *run) concludeNow() bool { return !r.ConcludeAt.IsZero() && !r.Now().Before(r.ConcludeAt) }
+
+// expected is how long the next answer takes at the most, going by the last ones.
+func (r *run) expected() time.Duration {
+	const recent = 3 // rounds
+	var longest time.Duration
+	for _, round := range r.rec.Rounds[max(0, len(r.rec.Rounds)-recent):] {
+		longest = max(longest, time.Duration(round.DurationMS)*time.Millisecond)
+	}
+	return longest
+}
+
+// handOver leaves the last state for another invocation.
+func (r *run) handOver(ctx context.Context) error {
+	r.checkpoint(ctx)
+	return ErrHandOver
 }
 
 // projected is what the next question will use: the last one's, and as much again for what was added.
@@ -191,7 +234,7 @@ func tokensOf(u investigation.Usage) int {
 }
 
 func (r *run) priced(u investigation.Usage) float64 {
-	usd, _ := r.Prices.Cost(r.ModelID, u)
+	usd, _ := r.Prices.Cost(r.modelID(), u)
 	return usd
 }
 
@@ -215,8 +258,12 @@ func (r *run) digest(ctx context.Context, out *bedrockruntime.ConverseOutput) (d
 	}
 	uses, asText := r.uses(turn, said)
 	switch {
+	case out.StopReason == stopRefusal:
+		done = r.declined(round)
 	case len(uses) > 0:
 		done = r.work(ctx, round, uses, asText)
+	case !said && r.wasAllThinking(out):
+		round.Note = fmt.Sprintf("the model thought until its %d output tokens were used; asked again with twice as many", r.state.MaxOutput/2)
 	case !said:
 		done = r.useless(round)
 	default:
@@ -231,11 +278,35 @@ func (r *run) digest(ctx context.Context, out *bedrockruntime.ConverseOutput) (d
 	return done
 }
 
-func (r *run) newRound(out *bedrockruntime.ConverseOutput) *investigation.Round {
-	round := &investigation.Round{Number: len(r.rec.Rounds) + 1, StopReason: string(out.StopReason), Usage: r.count(out)}
-	if out.Metrics != nil && out.Metrics.LatencyMs != nil {
-		round.DurationMS = *out.Metrics.LatencyMs
+// stopRefusal is the stop reason of a model that declined. The SDK has no name for it.
+const stopRefusal types.StopReason = "refusal"
+
+// declined deals with a model that does not want to answer: the next one is asked.
+func (r *run) declined(round *investigation.Round) (done bool) {
+	why := refusedWhy(r.modelID())
+	round.Note = "the model declined to answer"
+	if r.nextModel(investigation.CauseRefused, why) {
+		return false
 	}
+	r.settleWithout(why)
+	return true
+}
+
+// wasAllThinking reports whether an answer used up its tokens without saying anything, and doubles them, once.
+func (r *run) wasAllThinking(out *bedrockruntime.ConverseOutput) bool {
+	if out.StopReason != types.StopReasonMaxTokens || r.state.Doubled || 2*r.state.MaxOutput > r.model().MaxOutput {
+		return false
+	}
+	r.state.Doubled = true
+	r.state.MaxOutput *= 2
+	return true
+}
+
+func (r *run) newRound(out *bedrockruntime.ConverseOutput) *investigation.Round {
+	round := &investigation.Round{
+		Number: len(r.rec.Rounds) + 1, Model: r.modelID(), StopReason: string(out.StopReason), Usage: r.count(out),
+	}
+	round.DurationMS = r.took.Milliseconds()
 	round.StartedAt = r.Now().UTC().Add(-time.Duration(round.DurationMS) * time.Millisecond)
 	return round
 }
@@ -243,15 +314,15 @@ func (r *run) newRound(out *bedrockruntime.ConverseOutput) *investigation.Round 
 // count adds what an answer used to the investigation's usage, and returns it.
 func (r *run) count(out *bedrockruntime.ConverseOutput) investigation.Usage {
 	u := usageOf(out)
-	u.CostUSD, u.PriceKnown = r.Prices.Cost(r.ModelID, u)
+	u.CostUSD, u.PriceKnown = r.Prices.Cost(r.modelID(), u)
 	total := &r.rec.Usage
+	total.PriceKnown = u.PriceKnown && (total.PriceKnown || total.ModelCalls == 0)
 	total.ModelCalls++
 	total.InputTokens += u.InputTokens
 	total.OutputTokens += u.OutputTokens
 	total.CacheReadTokens += u.CacheReadTokens
 	total.CacheWriteTokens += u.CacheWriteTokens
 	total.CostUSD += u.CostUSD
-	total.PriceKnown = u.PriceKnown
 	return u
 }
 
@@ -282,7 +353,7 @@ func (r *run) accept(out *bedrockruntime.ConverseOutput) (conversation.Turn, []s
 		return conversation.Turn{}, nil, false
 	}
 	switch out.StopReason {
-	case types.StopReasonMalformedModelOutput, types.StopReasonMalformedToolUse, types.StopReasonContentFiltered, types.StopReasonGuardrailIntervened:
+	case types.StopReasonMalformedModelOutput, types.StopReasonMalformedToolUse, types.StopReasonContentFiltered, types.StopReasonGuardrailIntervened, stopRefusal:
 		return conversation.Turn{}, nil, false
 	case types.StopReasonMaxTokens, types.StopReasonModelContextWindowExceeded:
 		message.Value.Content = withoutUses(message.Value.Content)
@@ -306,14 +377,23 @@ func (r *run) useless(round *investigation.Round) (done bool) {
 	reason := types.StopReason(round.StopReason)
 	switch reason {
 	case types.StopReasonGuardrailIntervened, types.StopReasonContentFiltered:
+		if r.state.Strikes > 1 && reason == types.StopReasonContentFiltered && r.nextModel(investigation.CauseRefused, withheldWhy(reason)) {
+			r.state.Strikes = 0
+			return false
+		}
 		if r.state.Strikes > 1 {
-			r.settleWithout(fmt.Sprintf("The model's answer was withheld (%s). Look at the guardrail's or the model's content policy; the evidence below was collected without it.", reason))
+			r.settleWithout(withheldWhy(reason))
 			return true
 		}
 	}
 	round.Note = "the answer had nothing to go on with (" + round.StopReason + ")"
 	r.state.Talk.Say(goOn(reason))
 	return false
+}
+
+func withheldWhy(reason types.StopReason) string {
+	return fmt.Sprintf("The model's answer was withheld (%s). Look at the guardrail's or the model's content policy; "+
+		"the evidence below was collected without it.", reason)
 }
 
 // prose deals with an answer that calls no tool.
@@ -383,13 +463,10 @@ func (r *run) settleWithout(why string) {
 // fail ends an investigation whose model can't be asked any more. A cancelled context is the caller's
 // business, unless the record has something to show.
 func (r *run) fail(ctx context.Context, err error) error {
-	if errors.Is(err, ErrHandOver) {
-		return err
-	}
 	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	r.Log.Error("model cannot be asked", "error", err)
-	r.settleWithout(explain(err, r.ModelID))
+	r.settleWithout(modelerror.Explain(err, r.modelID(), r.Region))
 	return nil
 }

@@ -39,6 +39,12 @@ func (r *run) restore(resume []byte) error {
 	}
 	r.state = *saved.State
 	r.rec.Evidence, r.rec.Together = saved.Record.Evidence, saved.Record.Together
-	r.rec.Rounds, r.rec.Usage = saved.Record.Rounds, saved.Record.Usage
+	r.rec.Rounds, r.rec.Usage, r.rec.Fallbacks = saved.Record.Rounds, saved.Record.Usage, saved.Record.Fallbacks
+	r.rec.Model = saved.Record.Model
+	if r.state.Model >= len(r.Models) || r.modelID() != saved.Record.Model { // deployed with other models since
+		r.state.Model = 0
+		r.state.Talk.DropReasoning()
+		r.adopt()
+	}
 	return nil
 }

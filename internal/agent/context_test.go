@@ -36,7 +36,7 @@ func run(t *testing.T, script model.Script, tool *fakeTool, rec *investigation.R
 			Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Retryer: aws.NopRetryer{},
 			Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
 		}),
-		Tool: tool, ModelID: claude, MaxRounds: 100, Prices: prices, ConcludeAt: time.Now().Add(time.Hour),
+		Tool: tool, Models: []string{claude}, MaxRounds: 100, Prices: prices, ConcludeAt: time.Now().Add(time.Hour),
 		Sleep: func(context.Context, time.Duration) error { return nil }, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
@@ -235,13 +235,13 @@ func (c *concluding) Converse(ctx context.Context, in *bedrockruntime.ConverseIn
 func TestACancelledRunSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := agent.Run(ctx, agent.Options{Model: failing{}, Tool: &fakeTool{}, ModelID: claude, MaxRounds: 10, ConcludeAt: time.Now().Add(time.Hour)}, record("{}"), nil)
+	err := agent.Run(ctx, agent.Options{Model: failing{}, Tool: &fakeTool{}, Models: []string{claude}, MaxRounds: 10, ConcludeAt: time.Now().Add(time.Hour)}, record("{}"), nil)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestABrokenCheckpointIsAClearError(t *testing.T) {
 	for _, state := range []string{`not JSON`, `{}`, `{"state": {"talk": {"turns": []}}}`} {
-		err := agent.Run(t.Context(), agent.Options{Model: failing{}, Tool: &fakeTool{}, ModelID: claude, MaxRounds: 10}, record("{}"), []byte(state))
+		err := agent.Run(t.Context(), agent.Options{Model: failing{}, Tool: &fakeTool{}, Models: []string{claude}, MaxRounds: 10}, record("{}"), []byte(state))
 		assert.ErrorContains(t, err, "read the checkpoint of investigation 0123456789ab", state)
 	}
 }

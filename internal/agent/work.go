@@ -221,7 +221,7 @@ func findCall(rec *investigation.Record, number int) *investigation.ToolCall {
 
 // fitWindow shortens the history before it outgrows the model's window.
 func (r *run) fitWindow() {
-	for keep := 6; keep >= 1 && r.estimate() > r.ContextWindow*8/10; keep /= 2 {
+	for keep := 6; keep >= 1 && r.estimate() > r.window()*8/10; keep /= 2 {
 		r.compact(keep)
 	}
 }
@@ -245,7 +245,7 @@ func (r *run) compact(keep int) bool {
 		}
 	}
 	fmt.Fprintf(&b, "%s(call, offset) shows the whole output of any of them.", readName)
-	digest := shorten(b.String(), r.ContextWindow/2) // bytes: an eighth of the window in tokens
+	digest := shorten(b.String(), r.window()/2) // bytes: an eighth of the window in tokens
 	if !r.state.Talk.Compact(keep, digest) {
 		return false
 	}

@@ -16,10 +16,51 @@ import (
 // Conversation is a message list. Its JSON form restores it exactly.
 type Conversation struct {
 	Turns []Turn `json:"turns"`
-	// NoCache: the model refused cache checkpoints.
-	NoCache bool `json:"no_cache,omitempty"`
+	// Caching is where the model takes cache checkpoints.
+	Caching Caching `json:"caching,omitempty"`
+	// CachedMost is how many tokens of a prefix the model caches at the most; 0: any number.
+	CachedMost int `json:"cached_most,omitempty"`
 	// TextTools: the model refused tools; calls and results are written as text.
 	TextTools bool `json:"text_tools,omitempty"`
+	// TextSystem: the model refused a system prompt; the first message holds it.
+	TextSystem bool `json:"text_system,omitempty"`
+}
+
+// Caching is where a request has cache checkpoints, from everywhere to nowhere.
+type Caching int
+
+// The places of cache checkpoints.
+const (
+	CacheAnywhere  Caching = iota // behind the system prompt and the last messages
+	CacheAfterText                // the same, with a text between a tool's result and the checkpoint
+	CacheSystem                   // behind the system prompt only
+	CacheNone
+)
+
+// StepDown gives up the checkpoints that the model may have refused; false: there are none left.
+func (c *Conversation) StepDown() bool {
+	if c.Caching >= CacheNone {
+		return false
+	}
+	c.Caching++
+	return true
+}
+
+// DropReasoning takes all reasoning out of the conversation, and reports whether there was any. Reasoning is bound to the
+// model that wrote it and to the messages before it, so that it can't be sent after either of them has changed.
+func (c *Conversation) DropReasoning() bool {
+	dropped := false
+	for i := range c.Turns {
+		kept := make([]Block, 0, len(c.Turns[i].Blocks))
+		for _, block := range c.Turns[i].Blocks {
+			if block.Reasoning == nil {
+				kept = append(kept, block)
+			}
+		}
+		dropped = dropped || len(kept) < len(c.Turns[i].Blocks)
+		c.Turns[i].Blocks = kept
+	}
+	return dropped
 }
 
 // Turn is one message.
@@ -258,16 +299,22 @@ func (t Turn) Uses() []Use {
 func (c *Conversation) Size() int {
 	size := 0
 	for _, turn := range c.Turns {
-		for _, b := range turn.Blocks {
-			size += len(b.Text) + blockOverhead
-			switch {
-			case b.Use != nil:
-				size += len(b.Use.Input)
-			case b.Result != nil:
-				size += len(b.Result.Text)
-			case b.Reasoning != nil:
-				size += len(b.Reasoning.Text) + len(b.Reasoning.Signature) + len(b.Reasoning.Redacted)
-			}
+		size += turn.size()
+	}
+	return size
+}
+
+func (t Turn) size() int {
+	size := 0
+	for _, b := range t.Blocks {
+		size += len(b.Text) + blockOverhead
+		switch {
+		case b.Use != nil:
+			size += len(b.Use.Input)
+		case b.Result != nil:
+			size += len(b.Result.Text)
+		case b.Reasoning != nil:
+			size += len(b.Reasoning.Text) + len(b.Reasoning.Signature) + len(b.Reasoning.Redacted)
 		}
 	}
 	return size
@@ -278,7 +325,7 @@ const blockOverhead = 64
 
 // Compact drops the turns between the first message and the last keep exchanges (a model's turn with
 // the answer to it), and says digest in their place. It cuts only between exchanges, so that no call
-// loses its result and no reasoning its call. false: there is nothing to drop.
+// loses its result, and drops all reasoning. false: there is nothing to drop.
 func (c *Conversation) Compact(keep int, digest string) bool {
 	first := 1 + 2*((len(c.Turns)-1)/2-keep)
 	if keep < 0 || first <= 1 || len(c.Turns) == 0 {
@@ -292,6 +339,7 @@ func (c *Conversation) Compact(keep int, digest string) bool {
 	}
 	opening.Blocks = append(opening.Blocks, Block{Text: digest, Digest: true})
 	c.Turns = append([]Turn{opening}, c.Turns[first:]...)
+	c.DropReasoning() // what it was bound to has changed
 	return true
 }
 

@@ -59,7 +59,7 @@ func TestNoSequenceOfAnswersMakesARequestThatTheServiceRefuses(t *testing.T) {
 	_, client := newModel(t)
 	for seed := range uint64(60) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		c := &conversation.Conversation{TextTools: seed%7 == 0, NoCache: seed%5 == 0}
+		c := &conversation.Conversation{TextTools: seed%7 == 0, Caching: conversation.Caching(seed % 4)}
 		c.Say("opening")
 		for step := range 25 {
 			var blocks []types.ContentBlock

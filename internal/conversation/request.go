@@ -20,48 +20,79 @@ type Tool struct {
 	Schema map[string]any
 }
 
-// cachedMessages is how many of the last user messages carry a cache checkpoint. With the one of the
-// system prompt that makes three of the four that a request may have. Two, since the older one is what
-// the request before has written.
-const cachedMessages = 2
+const (
+	// cachedMessages is how many of the last user messages carry a cache checkpoint. With the one of the
+	// system prompt that makes three of the four that a request may have. Two, since the older one is what
+	// the request before has written.
+	cachedMessages = 2
+
+	// bytesPerToken is a low estimate, so that a prefix is rather thought too long than too short for the cache.
+	bytesPerToken = 3
+
+	// betweenResultAndCheckpoint is the text that Nova wants there ("extraneous key [cachePoint] is not permitted"
+	// otherwise). It ends every message that ends with a result, with or without a checkpoint, so that a message
+	// never changes from one request to the next.
+	betweenResultAndCheckpoint = "(end of the results)"
+)
 
 // Request makes the next request of the conversation. The tools are part of each, also of the last,
 // since the service wants them wherever the history has tool blocks. The bytes of a message never change
 // from one request to the next, so that the service's prompt cache finds them.
 func (c *Conversation) Request(modelID, system string, tools []Tool) *bedrockruntime.ConverseInput {
-	in := &bedrockruntime.ConverseInput{
-		ModelId: aws.String(modelID),
-		System:  []types.SystemContentBlock{&types.SystemContentBlockMemberText{Value: system}},
-	}
-	if !c.NoCache {
-		in.System = append(in.System, &types.SystemContentBlockMemberCachePoint{Value: checkpoint()})
+	in := &bedrockruntime.ConverseInput{ModelId: aws.String(modelID)}
+	if !c.TextSystem {
+		in.System = []types.SystemContentBlock{&types.SystemContentBlockMemberText{Value: system}}
+		if c.Caching < CacheNone {
+			in.System = append(in.System, &types.SystemContentBlockMemberCachePoint{Value: checkpoint()})
+		}
 	}
 	if !c.TextTools {
 		in.ToolConfig = toolConfig(tools)
 	}
-	userTurns := 0
-	for _, turn := range c.Turns {
-		if turn.User {
-			userTurns++
-		}
-	}
-	for _, turn := range c.Turns {
+	cached := c.cached(len(system))
+	for i, turn := range c.Turns {
 		message := types.Message{Role: types.ConversationRoleAssistant}
 		if turn.User {
 			message.Role = types.ConversationRoleUser
 		}
+		if i == 0 && c.TextSystem {
+			message.Content = append(message.Content, &types.ContentBlockMemberText{Value: system})
+		}
 		for _, block := range turn.Blocks {
 			message.Content = append(message.Content, c.wire(block))
 		}
-		if turn.User {
-			if userTurns <= cachedMessages && !c.NoCache {
-				message.Content = append(message.Content, &types.ContentBlockMemberCachePoint{Value: checkpoint()})
-			}
-			userTurns--
+		if c.Caching == CacheAfterText && turn.endsWithResult() && !c.TextTools {
+			message.Content = append(message.Content, &types.ContentBlockMemberText{Value: betweenResultAndCheckpoint})
+		}
+		if cached[i] {
+			message.Content = append(message.Content, &types.ContentBlockMemberCachePoint{Value: checkpoint()})
 		}
 		in.Messages = append(in.Messages, message)
 	}
 	return in
+}
+
+// cached returns the turns that end with a checkpoint: the last user messages whose prefix the model caches.
+func (c *Conversation) cached(prefix int) map[int]bool {
+	if c.Caching > CacheAfterText {
+		return nil
+	}
+	var within []int
+	for i, turn := range c.Turns {
+		prefix += turn.size()
+		if turn.User && (c.CachedMost == 0 || prefix/bytesPerToken <= c.CachedMost) {
+			within = append(within, i)
+		}
+	}
+	turns := map[int]bool{}
+	for _, i := range within[max(0, len(within)-cachedMessages):] {
+		turns[i] = true
+	}
+	return turns
+}
+
+func (t Turn) endsWithResult() bool {
+	return len(t.Blocks) > 0 && t.Blocks[len(t.Blocks)-1].Result != nil
 }
 
 func checkpoint() types.CachePointBlock {

@@ -130,6 +130,7 @@ type Change struct {
 // Round is one question to the model and all that came of it.
 type Round struct {
 	Number     int        `json:"number"`              // from 1
+	Model      string     `json:"model,omitempty"`     // id or ARN of the model that was asked
 	StartedAt  time.Time  `json:"started_at"`          // UTC
 	DurationMS int64      `json:"duration_ms"`         // of the model call
 	Text       string     `json:"text,omitempty"`      // what the model said

@@ -66,7 +66,7 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		FunctionName: lambdacontext.FunctionName,
 		Region:       region,
 		Tool:         tool,
-		Investigator: investigator{model: clients.Bedrock, tool: tool, config: cfg, prices: prices},
+		Investigator: investigator{model: clients.Bedrock, tool: tool, config: cfg, region: region, prices: prices},
 		Renderer:     renderer{report.Home{Region: region, Bucket: cfg.ReportsBucket, LogGroup: lambdacontext.LogGroupName}},
 		Table:        dedupe.New(clients.DynamoDB, cfg.Table, cfg.Window, time.Now),
 		Store:        reports,

@@ -1,0 +1,114 @@
+package agent
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/document"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
+)
+
+// Output tokens of one answer.
+const (
+	plainOutputTokens    = 8192      // a report takes about 2,000
+	thinkingOutputTokens = 32 * 1024 // thinking counts as output, and comes first
+	leastOutputTokens    = 2048      // the least that a report fits in
+)
+
+// modelID is the model that is asked now.
+func (r *run) modelID() string { return r.Models[min(r.state.Model, len(r.Models)-1)] }
+
+// model is what the catalog knows of it.
+func (r *run) model() models.Model { return models.Lookup(r.modelID()) }
+
+// window is how many tokens the model's window holds.
+func (r *run) window() int {
+	if r.ContextWindow > 0 {
+		return r.ContextWindow
+	}
+	return r.model().Window
+}
+
+// adopt sets what depends on the model that is asked from now on.
+func (r *run) adopt() {
+	m := r.model()
+	r.rec.Model = r.modelID()
+	r.state.MaxOutput = plainOutputTokens
+	if m.Thinking.ByDefault {
+		r.state.MaxOutput = thinkingOutputTokens
+	}
+	r.state.MaxOutput = min(r.state.MaxOutput, m.MaxOutput)
+	r.state.Without = without{}
+	r.state.Doubled = false
+	talk := r.state.Talk
+	talk.Caching, talk.CachedMost = cachingOf(m), m.Cache.Maximum
+	talk.TextTools, talk.TextSystem = false, false
+}
+
+func cachingOf(m models.Model) conversation.Caching {
+	switch m.Cache.Checkpoints {
+	case models.CheckpointsNone:
+		return conversation.CacheNone
+	case models.CheckpointsAfterText:
+		return conversation.CacheAfterText
+	}
+	return conversation.CacheAnywhere
+}
+
+// nextModel goes on with the next model, if there is one, and records why.
+func (r *run) nextModel(cause investigation.ModelCause, why string) bool {
+	if r.state.Model+1 >= len(r.Models) {
+		return false
+	}
+	failed := r.modelID()
+	r.rec.Fallbacks = append(r.rec.Fallbacks, investigation.Fallback{Model: failed, Cause: cause, Why: why})
+	r.state.Model++
+	r.state.Talk.DropReasoning() // it is bound to the model that wrote it
+	r.adopt()
+	r.Log.Warn("asking another model", "failed_model", failed, "cause", string(cause), "reason", why, "model", r.modelID())
+	return true
+}
+
+// without is what the model has refused, so that requests leave it out.
+type without struct {
+	Effort      bool `json:"effort,omitempty"`
+	Temperature bool `json:"temperature,omitempty"`
+}
+
+// request is the next request to the model.
+func (r *run) request() *bedrockruntime.ConverseInput {
+	m := r.model()
+	in := r.state.Talk.Request(r.modelID(), r.system(), tools)
+	in.InferenceConfig = &types.InferenceConfiguration{MaxTokens: aws.Int32(int32(r.state.MaxOutput))}
+	if t := m.Temperature.WithTools; t != nil && !r.state.Without.Temperature {
+		in.InferenceConfig.Temperature = aws.Float32(float32(*t))
+	}
+	if effort := m.Thinking.Effort; effort != nil && !r.state.Without.Effort {
+		in.AdditionalModelRequestFields = document.NewLazyDocument(nested(effort.Field, effort.Value))
+	}
+	if r.GuardrailID != "" {
+		in.GuardrailConfig = &types.GuardrailConfiguration{
+			GuardrailIdentifier: aws.String(r.GuardrailID), GuardrailVersion: aws.String(r.GuardrailVersion),
+		}
+	}
+	return in
+}
+
+// nested is a value below a path of keys.
+func nested(path []string, value any) any {
+	for i := len(path) - 1; i >= 0; i-- {
+		value = map[string]any{path[i]: value}
+	}
+	return value
+}
+
+// refusedWhy says that a model declined, for a human.
+func refusedWhy(modelID string) string {
+	return fmt.Sprintf("Model %s declined to answer (stop reason refusal). Some models refuse questions that touch security, "+
+		"such as alarms about a firewall or a threat detection. Name a model of another maker in FallbackModelIds.", modelID)
+}

@@ -1,0 +1,251 @@
+// Package modelerror classifies the errors of Bedrock's Converse: whether to ask again, what to change first, or
+// whether to ask another model. The HTTP status decides first, then the error code, and the service's text only
+// where both say nothing more than "refused": Bedrock reports a dozen different causes as ValidationException.
+package modelerror
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// Kind is what can be done about an error.
+type Kind int
+
+// The kinds of errors.
+const (
+	// Asking the same model again does not help.
+	Fatal Kind = iota
+
+	// Asking again later may help.
+	Throttled
+	Fault   // the service or the way to it failed
+	Timeout // no answer in time
+	Model   // the model failed, or wrote something that is no answer
+
+	// Asking again helps after a change of the request.
+	TooLong         // the conversation does not fit the model's window
+	OutputLimit     // more output tokens were asked for than the model can write
+	CacheRefused    // a cache checkpoint is not accepted, or not at its place
+	ToolsRefused    // the model does not take tools
+	SystemRefused   // the model does not take a system prompt
+	ThinkingRefused // a reasoning block is not accepted in this conversation
+	EffortRefused   // the setting of how much to think is not accepted
+	TemperatureRefused
+)
+
+// Class is an error's kind, and what it says beyond that.
+type Class struct {
+	Kind  Kind
+	Cause investigation.ModelCause // why another model should be asked, if the kind does not help
+	Limit int                      // OutputLimit: the most tokens that the model writes; 0: the error does not say
+}
+
+// Classify says what can be done about an error of Converse.
+func Classify(err error) Class {
+	var api smithy.APIError
+	isAPI := errors.As(err, &api)
+	status := statusOf(err)
+	switch {
+	case status >= 500, status >= 200 && status < 300: // the body of a success could not be read
+		return unavailable(Fault)
+	case status == http.StatusRequestTimeout:
+		return unavailable(Timeout)
+	case status == http.StatusFailedDependency:
+		return unavailable(Model)
+	case status == http.StatusTooManyRequests:
+		return throttled(messageOf(err))
+	case status == http.StatusRequestEntityTooLarge:
+		return Class{Kind: TooLong, Cause: investigation.CauseOther}
+	case isAPI:
+		return classifyCode(api)
+	case status >= 400:
+		return classifyText(status, "", strings.ToLower(err.Error()))
+	}
+	return classifyTransport(err)
+}
+
+// statusOf is the HTTP status of the answer that an error is about; 0: there was no answer.
+func statusOf(err error) int {
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) && response.Response != nil && response.Response.Response != nil {
+		return response.HTTPStatusCode()
+	}
+	return 0
+}
+
+func messageOf(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorMessage()
+	}
+	return err.Error()
+}
+
+func unavailable(kind Kind) Class { return Class{Kind: kind, Cause: investigation.CauseUnavailable} }
+
+// throttled tells quotas that are over in a minute from those that are over tomorrow.
+func throttled(message string) Class {
+	if text := strings.ToLower(message); has(text, "per day", "daily", "/day") {
+		return Class{Kind: Fatal, Cause: investigation.CauseDailyQuota}
+	}
+	return unavailable(Throttled)
+}
+
+// kindOfCode is for errors without a status, and tells apart what one status class holds.
+var kindOfCode = map[string]Kind{
+	"ModelNotReadyException":      Throttled,
+	"ServiceUnavailableException": Fault,
+	"ServiceUnavailable":          Fault,
+	"InternalServerException":     Fault,
+	"InternalFailure":             Fault,
+	"ModelTimeoutException":       Timeout,
+	"ModelErrorException":         Model,
+}
+
+func classifyCode(api smithy.APIError) Class {
+	code, text := api.ErrorCode(), strings.ToLower(api.ErrorMessage())
+	switch code {
+	case "ThrottlingException", "TooManyRequestsException":
+		return throttled(text)
+	case "ServiceQuotaExceededException":
+		return Class{Kind: Fatal, Cause: investigation.CauseDailyQuota}
+	}
+	if kind, ok := kindOfCode[code]; ok {
+		return unavailable(kind)
+	}
+	if api.ErrorFault() == smithy.FaultServer {
+		return unavailable(Fault)
+	}
+	return classifyText(0, code, text)
+}
+
+// classifyText tells apart what the service refuses with one error code. text is in lower case.
+func classifyText(status int, code, text string) Class {
+	if cause, ok := causeOfText(code, text); ok {
+		return Class{Kind: Fatal, Cause: cause}
+	}
+	if kind, ok := refusedPart(text); ok {
+		return Class{Kind: kind, Cause: investigation.CauseOther, Limit: limitIn(kind, text)}
+	}
+	switch {
+	case code == "ResourceNotFoundException", status == http.StatusNotFound:
+		return Class{Kind: Fatal, Cause: investigation.CauseNotInRegion}
+	case code == "AccessDeniedException", status == http.StatusForbidden, status == http.StatusUnauthorized:
+		return Class{Kind: Fatal, Cause: investigation.CauseDenied}
+	}
+	return Class{Kind: Fatal, Cause: investigation.CauseOther}
+}
+
+// causeOfText finds the states of a model, and of an account's access to it, for which no request is answered.
+func causeOfText(code, text string) (investigation.ModelCause, bool) {
+	switch {
+	case has(text, "end of its life", "end of life", "has been retired"):
+		return investigation.CauseRetired, true
+	case has(text, "as legacy", "is legacy"):
+		return investigation.CauseLegacy, true
+	case has(text, "use case"):
+		return investigation.CauseForm, true
+	case has(text, "marketplace"):
+		return investigation.CauseSubscription, true
+	case has(text, "not authorized to perform"):
+		return investigation.CauseDenied, true
+	case has(text, "model identifier", "on-demand throughput", "resolve the foundation model"),
+		has(text, "region") && has(text, "not supported", "isn't supported", "not available", "isn't available", "doesn't support", "does not support"):
+		return investigation.CauseNotInRegion, true
+	}
+	return "", false
+}
+
+// refusedPart finds the part of a request that the model does not accept.
+func refusedPart(text string) (Kind, bool) {
+	switch {
+	case has(text, "cachepoint", "cache point", "prompt caching", "cache_control", "caching", "cache checkpoint"):
+		return CacheRefused, true
+	case has(text, "signature") && has(text, "thinking", "reasoning"),
+		has(text, "thinking block", "redacted_thinking", "`thinking`", "reasoningcontent", "reasoning content", "reasoning block", "different conversation"):
+		return ThinkingRefused, true
+	case has(text, "output_config", "reasoning_effort"), has(text, "effort") && has(text, "permitted", "support", "invalid", "extraneous", "unknown"):
+		return EffortRefused, true
+	case isOutputLimit(text):
+		return OutputLimit, true
+	case isTooLong(text):
+		return TooLong, true
+	case has(text, "temperature", "top_p", "topp"):
+		return TemperatureRefused, true
+	case has(text, "system message", "system prompt", "system role", "system instruction") && has(text, "support", "not allowed"):
+		return SystemRefused, true
+	case has(text, "tool use", "toolconfig", "tool_use", "tool calling", "function calling") && has(text, "support", "not allowed"):
+		return ToolsRefused, true
+	}
+	return Fatal, false
+}
+
+// notLessOrEqual is how Bedrock's own validation reports a number above its bound.
+var notLessOrEqual = regexp.MustCompile(`(\d+) is not less (?:than )?or equal to (\d+)`)
+
+// isOutputLimit reports whether the tokens asked for are the problem, and not those that were sent.
+func isOutputLimit(text string) bool {
+	if has(text, "context", "input length", "input token", "prompt is too long", "input is too long") {
+		return false
+	}
+	return has(text, "max_tokens", "maxtokens", "max tokens", "maximum tokens", "output token", "completion token", "max_new_tokens", "max_gen_len") ||
+		notLessOrEqual.MatchString(text)
+}
+
+// isTooLong reports whether the conversation is larger than the model takes. The services name the conversation
+// and the excess in their own words each.
+func isTooLong(text string) bool {
+	return has(text, "too long", "context window", "context length", "context limit", "maxlength", "text bytes", "request too large", "reduce the length") ||
+		has(text, "input", "prompt", "context", "conversation") && has(text, "exceed", "too many", "too large", "longer than", "maximum allowed", "larger than")
+}
+
+var number = regexp.MustCompile(`\d+`)
+
+// limitIn finds the bound in a refusal of the output tokens: the smallest number that can be one.
+func limitIn(kind Kind, text string) int {
+	if kind != OutputLimit {
+		return 0
+	}
+	const least, most = 256, 1_000_000 // tokens; a smaller number is a position or a version, a larger one no limit
+	limit := 0
+	for _, digits := range number.FindAllString(strings.ReplaceAll(text, ",", ""), -1) {
+		if n, err := strconv.Atoi(digits); err == nil && n >= least && n <= most && (limit == 0 || n < limit) {
+			limit = n
+		}
+	}
+	return limit
+}
+
+// classifyTransport is for requests that got no answer.
+func classifyTransport(err error) Class {
+	var network net.Error
+	isNetwork := errors.As(err, &network)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), isNetwork && network.Timeout():
+		return unavailable(Timeout)
+	case isNetwork, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return unavailable(Fault)
+	}
+	return Class{Kind: Fatal, Cause: investigation.CauseUnavailable}
+}
+
+func has(text string, parts ...string) bool {
+	for _, part := range parts {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
