@@ -32,10 +32,7 @@ func run(t *testing.T, script model.Script, tool *fakeTool, rec *investigation.R
 	prices, err := pricing.Parse("")
 	require.NoError(t, err)
 	o := agent.Options{
-		Model: bedrockruntime.New(bedrockruntime.Options{
-			Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Retryer: aws.NopRetryer{},
-			Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
-		}),
+		Model: clientOf(server),
 		Tool: tool, Models: []string{claude}, MaxRounds: 100, Prices: prices, ConcludeAt: time.Now().Add(time.Hour),
 		Sleep: func(context.Context, time.Duration) error { return nil }, Log: slog.New(slog.DiscardHandler),
 	}
@@ -43,6 +40,14 @@ func run(t *testing.T, script model.Script, tool *fakeTool, rec *investigation.R
 		change(&o)
 	}
 	return server, agent.Run(t.Context(), o, rec, resume)
+}
+
+// clientOf is a client of a model's stand-in that does not try again.
+func clientOf(server *model.Server) *bedrockruntime.Client {
+	return bedrockruntime.New(bedrockruntime.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Retryer: aws.NopRetryer{},
+		Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
+	})
 }
 
 // manyLooks are n rounds of one call each, then the report.
