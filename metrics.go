@@ -95,6 +95,12 @@ func (t *AlarmTriage) MetricInputTokens(props *awscloudwatch.MetricOptions) awsc
 	return t.metric(emf.InputTokens, "Sum", props)
 }
 
+// MetricModelFallbacks counts the models that could not go on with an investigation, so that the next one was asked.
+// Sum over 5 minutes unless props say otherwise.
+func (t *AlarmTriage) MetricModelFallbacks(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.ModelFallbacks, "Sum", props)
+}
+
 // MetricOutputTokens counts tokens that the model answered with. Sum over 5 minutes unless props say
 // otherwise; props may be nil.
 func (t *AlarmTriage) MetricOutputTokens(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {

@@ -33,7 +33,7 @@ func run(t *testing.T, script model.Script, tool *fakeTool, rec *investigation.R
 	require.NoError(t, err)
 	o := agent.Options{
 		Model: clientOf(server),
-		Tool: tool, Models: []string{claude}, MaxRounds: 100, Prices: prices, ConcludeAt: time.Now().Add(time.Hour),
+		Tool:  tool, Models: []string{claude}, MaxRounds: 100, Prices: prices, ConcludeAt: time.Now().Add(time.Hour),
 		Sleep: func(context.Context, time.Duration) error { return nil }, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {

@@ -28,6 +28,7 @@ const (
 	Duplicates           = "Duplicates"              // events of alarms that are or were investigated
 	Skipped              = "Skipped"                 // events in other states, muted or suppressed
 	UnknownEvents        = "UnknownEvents"           // events that are not understood
+	ModelFallbacks       = "ModelFallbacks"          // models of one investigation that could not go on
 	HandOvers            = "HandOvers"               // to a fresh invocation
 	Resumed              = "Resumed"                 // from a checkpoint
 	Rounds               = "Rounds"                  // of the model, of one investigation

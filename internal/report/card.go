@@ -122,7 +122,7 @@ func cardBody(rec *investigation.Record, links Links) string {
 	}
 	parts := []string{chat(first(rec.Report.Summary, fallbackSummary(rec)))}
 	for _, part := range []struct{ name, text string }{
-		{"Root cause (" + string(confidence(rec)) + ")", rec.Report.RootCause}, {"Impact", rec.Report.Impact}, {"Note", rec.OutcomeWhy},
+		{"Root cause (" + string(confidence(rec)) + ")", rec.Report.RootCause}, {"Impact", rec.Report.Impact}, {"Note", strings.Join(notes(rec), " ")},
 	} {
 		if part.text != "" {
 			parts = append(parts, "*"+part.name+":* "+chat(part.text))

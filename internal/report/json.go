@@ -34,19 +34,20 @@ func encodeJSON[T any](v T, indent string) ([]byte, error) {
 // completion is the detail of a completion event: the record without its rounds and evidence, which are
 // in the bucket. schema/completion.schema.json describes it.
 type completion struct {
-	SchemaVersion string                  `json:"schema_version"`
-	ID            string                  `json:"id"` // of the investigation
-	Alarm         completionAlarm         `json:"alarm"`
-	StartedAt     time.Time               `json:"started_at"` // UTC
-	EndedAt       time.Time               `json:"ended_at"`   // UTC
-	Outcome       investigation.Outcome   `json:"outcome"`
-	OutcomeWhy    string                  `json:"outcome_why,omitempty"` // for a human: which limit, which error, what to do about it
-	Model         string                  `json:"model"`                 // id or ARN of the Bedrock model
-	Report        investigation.Report    `json:"report"`
-	NotSeen       []investigation.NotSeen `json:"not_seen,omitempty"` // what code noticed could not be seen
-	Usage         investigation.Usage     `json:"usage"`
-	Repeats       int                     `json:"repeats"`    // further events of this alarm within the window so far
-	ReportURI     string                  `json:"report_uri"` // s3://bucket/key of the report's text; empty: it could not be stored
+	SchemaVersion string                   `json:"schema_version"`
+	ID            string                   `json:"id"` // of the investigation
+	Alarm         completionAlarm          `json:"alarm"`
+	StartedAt     time.Time                `json:"started_at"` // UTC
+	EndedAt       time.Time                `json:"ended_at"`   // UTC
+	Outcome       investigation.Outcome    `json:"outcome"`
+	OutcomeWhy    string                   `json:"outcome_why,omitempty"` // for a human: which limit, which error, what to do about it
+	Model         string                   `json:"model"`                 // id or ARN of the Bedrock model that answered last
+	Fallbacks     []investigation.Fallback `json:"fallbacks,omitempty"`   // models that were asked before it, in order
+	Report        investigation.Report     `json:"report"`
+	NotSeen       []investigation.NotSeen  `json:"not_seen,omitempty"` // what code noticed could not be seen
+	Usage         investigation.Usage      `json:"usage"`
+	Repeats       int                      `json:"repeats"`    // further events of this alarm within the window so far
+	ReportURI     string                   `json:"report_uri"` // s3://bucket/key of the report's text; empty: it could not be stored
 }
 
 type completionAlarm struct {
@@ -71,7 +72,7 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 			Name: rec.Alarm.Name, ARN: rec.Alarm.ARN, Account: rec.Alarm.Account, Region: rec.Alarm.Region,
 			Kind: string(rec.Alarm.Kind), Reason: rec.Alarm.Reason, Time: rec.Alarm.Time,
 		},
-		StartedAt: rec.StartedAt, EndedAt: rec.EndedAt, Outcome: rec.Outcome, OutcomeWhy: rec.OutcomeWhy, Model: rec.Model,
+		StartedAt: rec.StartedAt, EndedAt: rec.EndedAt, Outcome: rec.Outcome, OutcomeWhy: rec.OutcomeWhy, Model: rec.Model, Fallbacks: rec.Fallbacks,
 		Report: rec.Report, NotSeen: rec.NotSeen, Usage: rec.Usage, Repeats: rec.Repeats, ReportURI: rec.ReportURI,
 	}
 	for _, shorten := range []func(){
@@ -80,6 +81,7 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 		func() {
 			c.Report = verdictOnly(c.Report)
 			c.Alarm.Reason, c.OutcomeWhy = clip(c.Alarm.Reason, maxEventText), clip(c.OutcomeWhy, maxEventText)
+			c.Fallbacks = withoutReasons(c.Fallbacks)
 		},
 		func() {
 			c.Report = investigation.Report{Confidence: c.Report.Confidence, Severity: c.Report.Severity}
@@ -96,6 +98,15 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("the completion event is larger than %d bytes", maxBytes)
+}
+
+// withoutReasons is which models failed, by their causes alone.
+func withoutReasons(fallbacks []investigation.Fallback) []investigation.Fallback {
+	short := make([]investigation.Fallback, len(fallbacks))
+	for i, f := range fallbacks {
+		short[i] = investigation.Fallback{Model: f.Model, Cause: f.Cause}
+	}
+	return short
 }
 
 // verdictOnly is what broke, why and what it affects. Actions are left out, since a command is whole or

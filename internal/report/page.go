@@ -134,7 +134,7 @@ func viewOf(rec *investigation.Record, links Links) *pageView {
 		Name: clip(plain(rec.Alarm.Name), maxPageName), Verdict: verdict(rec), Where: "account " + rec.Alarm.Account + ", " + rec.Alarm.Region,
 		Severity: string(severity(rec)), Confidence: string(confidence(rec)),
 		State: string(rec.Alarm.State), Since: moment(rec.Alarm.Time), Reason: plain(rec.Alarm.Reason),
-		Description: clip(plain(rec.Alarm.Description), maxPageQuote), Contributor: contributor(rec.Alarm), Note: unmarked(rec.OutcomeWhy),
+		Description: clip(plain(rec.Alarm.Description), maxPageQuote), Contributor: contributor(rec.Alarm), Note: unmarked(strings.Join(notes(rec), "\n\n")),
 		Links: links, Summary: pageProse(first(r.Summary, fallbackSummary(rec))), Cause: pageProse(r.RootCause),
 		Impact: pageProse(r.Impact), Prose: pageProse(r.FreeText), Doubt: unmarked(r.Downgraded),
 		AlarmFacts: alarmFacts(&rec.Alarm), Charts: charts(rec), NotSeen: pageList(notSeen(rec)),

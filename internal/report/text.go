@@ -280,10 +280,34 @@ func verdictLine(rec *investigation.Record) string {
 
 func headline(rec *investigation.Record) string {
 	text := verdictLine(rec) + "\n" + wrap(plain(rec.Alarm.Name+", "+rec.Alarm.Region+", since "+moment(rec.Alarm.Time)), "") + "\n"
-	if rec.OutcomeWhy != "" {
-		text += "\n" + wrap("NOTE: "+unmarked(rec.OutcomeWhy), "") + "\n"
+	for _, note := range notes(rec) {
+		text += "\n" + wrap("NOTE: "+unmarked(note), "") + "\n"
 	}
 	return text
+}
+
+// notes are what the reader should know of the investigation before its result. If no model concluded, that is
+// what each of them lacked; otherwise the models that failed are in the facts at the end.
+func notes(rec *investigation.Record) []string {
+	var list []string
+	if rec.Outcome == investigation.OutcomeFallback {
+		for _, f := range rec.Fallbacks {
+			list = append(list, f.Why)
+		}
+	}
+	if rec.OutcomeWhy != "" {
+		list = append(list, rec.OutcomeWhy)
+	}
+	return list
+}
+
+// modelFacts are the model that answered, and why those before it did not.
+func modelFacts(rec *investigation.Record) []fact {
+	list := []fact{{"Model", rec.Model}}
+	for _, f := range rec.Fallbacks {
+		list = append(list, fact{"Not " + f.Model, f.Why})
+	}
+	return list
 }
 
 // theAlarm is what CloudWatch said.
@@ -515,10 +539,9 @@ func facts(rec *investigation.Record) []fact {
 			investigation.OutcomeConcluded: "concluded: a limit was near, the model concluded from what it had",
 			investigation.OutcomeFallback:  "fallback: no conclusion of a model",
 		}[rec.Outcome]},
-		{"Model", rec.Model},
-		{"Looked at", fmt.Sprintf("%d model calls, %d tool calls", u.ModelCalls, u.ToolCalls)},
-		{"Tokens", tokens},
 	}
+	list = append(list, modelFacts(rec)...)
+	list = append(list, fact{"Looked at", fmt.Sprintf("%d model calls, %d tool calls", u.ModelCalls, u.ToolCalls)}, fact{"Tokens", tokens})
 	if rec.Resumed > 0 {
 		list = append(list, fact{"Resumed", fmt.Sprintf("%d times from a checkpoint", rec.Resumed)})
 	}

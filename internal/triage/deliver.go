@@ -292,6 +292,7 @@ func (r *run) measure() {
 		emf.InputTokens: float64(use.InputTokens), emf.OutputTokens: float64(use.OutputTokens),
 		emf.CacheReadTokens: float64(use.CacheReadTokens),
 		emf.Redactions:      float64(redactions), emf.BrokerRefusals: float64(refusals),
+		emf.ModelFallbacks: float64(len(r.rec.Fallbacks)),
 	}
 	if use.PriceKnown {
 		values[emf.CostUSD] = use.CostUSD
@@ -307,7 +308,11 @@ func (r *run) measure() {
 	default:
 		values[emf.Fallback] = 1
 	}
-	r.emitWith(values, map[string]string{
+	properties := map[string]string{
 		"investigation_id": r.rec.ID, "alarm": r.alarm.Name, "outcome": string(r.rec.Outcome), "model": r.rec.Model,
-	})
+	}
+	for _, f := range r.rec.Fallbacks {
+		properties["failed_model"], properties["failed_model_cause"] = f.Model, string(f.Cause)
+	}
+	r.emitWith(values, properties)
 }
