@@ -66,11 +66,49 @@ type row struct {
 // never.
 const eachAttempt = 3
 
+// What Bedrock answers where a model, or the account's access to it, is not what it should be.
+const (
+	endOfLife     = "This model version has reached the end of its life. Please refer to the AWS documentation for more details."
+	legacy        = "Access denied. This Model is marked by provider as Legacy and you have not been actively using the model in the last 30 days. Please upgrade to an active model on Amazon Bedrock"
+	formMissing   = "Model use case details have not been submitted for this account. Fill out the Anthropic use case details form before using the model. If you have already filled out the form, try again in 15 minutes."
+	notSubscribed = "Model access is denied due to IAM user or service role is not authorized to perform the required AWS Marketplace actions (aws-marketplace:ViewSubscriptions, aws-marketplace:Subscribe) to enable access to this model."
+)
+
+// unavailable is the models that can't be asked, with what the engineer reads about each.
+var unavailable = []struct {
+	name string
+	step model.Step
+	text string
+}{
+	{"retired", failing("ResourceNotFoundException", endOfLife), "Bedrock no longer serves this model version"},
+	{"legacy", failing("ResourceNotFoundException", legacy), "close to the end of its life"},
+	{"without the use case form", failing("ResourceNotFoundException", formMissing), "submit the use case details"},
+	{"without a subscription", failing("AccessDeniedException", notSubscribed), "no AWS Marketplace subscription"},
+	{"out of its daily quota", failing("ThrottlingException", "Too many tokens per day, please wait before trying again."), "daily quota"},
+	{"not in the Region", failing("ValidationException", "The provided model identifier is invalid."), "not offered under this id in this Region"},
+	{"without a profile", failing("ValidationException", "Invocation of model ID anthropic.claude-sonnet-5-5 with on-demand throughput isn’t supported. Retry your request with the ID or ARN of an inference profile that contains this model."), "inference profile"},
+	{"denied by policy", failing("AccessDeniedException", accessDenied), "lacks the grant for bedrock:InvokeModel"},
+	{"declining", model.Step{Text: "I can't help with this.", StopReason: "refusal"}, "declined to answer"},
+}
+
+// unavailableRows are each of them alone, and with another model to go on with.
+func unavailableRows() []row {
+	var rows []row
+	for _, u := range unavailable {
+		rows = append(rows,
+			row{name: "the only model " + u.name, options: options{script: forever(u.step)}, wantText: []string{"needs a human", u.text}},
+			row{name: "the first model " + u.name, wantCause: true, wantText: []string{u.text, "Model: us.amazon.nova-lite-v1:0"}, options: options{
+				env: map[string]string{config.EnvFallbackModelIDs: "us.amazon.nova-lite-v1:0"}, script: script(u.step, look("print(1)"), submit()),
+			}})
+	}
+	return rows
+}
+
 const accessDenied = "User: arn:aws:sts::123456789012:assumed-role/triage/f is not authorized to perform: bedrock:InvokeModel on resource: " +
-	"arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-premier-v1:0 because no identity-based policy allows the bedrock:InvokeModel action"
+	"arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-2-lite-v1:0 because no identity-based policy allows the bedrock:InvokeModel action"
 
 const deniedBySCP = "User: arn:aws:sts::123456789012:assumed-role/triage/f is not authorized to perform: bedrock:InvokeModel on resource: " +
-	"arn:aws:bedrock:us-west-2::foundation-model/amazon.nova-premier-v1:0 with an explicit deny in a service control policy"
+	"arn:aws:bedrock:us-west-2::foundation-model/amazon.nova-2-lite-v1:0 with an explicit deny in a service control policy"
 
 func modelRows() []row {
 	answered := func(name string, first ...model.Step) row {
@@ -96,7 +134,7 @@ func modelRows() []row {
 		{name: "unavailable for ever", options: options{lifetime: 8 * time.Second, script: forever(failing("ServiceUnavailableException", ""))},
 			wantText: []string{"ServiceUnavailable"}},
 		{name: "connection reset for ever", options: options{lifetime: 8 * time.Second, script: forever(model.Step{Reset: true})},
-			wantText: []string{"could not be reached"}},
+			wantText: []string{"could not be asked"}},
 		{name: "no answer", options: options{lifetime: 8 * time.Second, script: forever(model.Step{Text: "late", DelayMS: 60000})},
 			wantText: []string{"time"}},
 		{name: "access denied", options: options{script: forever(failing("AccessDeniedException", accessDenied))},
@@ -104,7 +142,7 @@ func modelRows() []row {
 		{name: "denied by a service control policy in another region", options: options{script: forever(failing("AccessDeniedException", deniedBySCP))},
 			wantText: []string{"service control policy", "us-west-2"}},
 		{name: "not in the region", options: options{script: forever(failing("ResourceNotFoundException", "Could not resolve the foundation model"))},
-			wantText: []string{"us.amazon.nova-premier-v1:0"}},
+			wantText: []string{"us.amazon.nova-2-lite-v1:0"}},
 		{name: "invalid model id", options: options{script: forever(failing("ValidationException", "The provided model identifier is invalid."))},
 			wantText: []string{"model identifier is invalid"}},
 		{name: "quota exceeded", options: options{script: forever(failing("ServiceQuotaExceededException", "quota"))},
@@ -208,6 +246,9 @@ func run(t *testing.T, rows []row) {
 	}
 }
 
+// unfolded is a text without its line breaks, which fall where a line is full.
+func unfolded(text string) string { return strings.Join(strings.Fields(text), " ") }
+
 func (r row) check(t *testing.T, w *world) {
 	t.Helper()
 	inbox, reports := w.inbox(), w.reports()
@@ -223,7 +264,7 @@ func (r row) check(t *testing.T, w *world) {
 			assert.Contains(t, body, cause)
 		}
 		for _, text := range r.wantText {
-			assert.Contains(t, strings.ToLower(body), strings.ToLower(text))
+			assert.Contains(t, strings.ToLower(unfolded(body)), strings.ToLower(text))
 		}
 	}
 	if r.wantNoReport {
@@ -241,6 +282,10 @@ func (r row) check(t *testing.T, w *world) {
 	} else {
 		assert.Empty(t, w.host.Failed())
 	}
+}
+
+func TestModel_UnavailableOnesCostASentenceAndNotTheReport(t *testing.T) {
+	run(t, unavailableRows())
 }
 
 func TestWhateverTheModelDoesAHumanIsTold(t *testing.T)     { run(t, modelRows()) }
