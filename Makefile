@@ -1,4 +1,4 @@
-# Two commands do everything on a machine with Go, Node and Python 3.11 or newer:
+# Two commands do everything on a machine with Go, npm and Python 3.11 or newer:
 #   make demo   a whole investigation on the local stand-ins
 #   make test   all tests
 SHELL := /bin/bash
@@ -12,7 +12,10 @@ GO     ?= go
 export ALARMTRIAGE_VENV := $(VENV)
 export ALARMTRIAGE_CDK := $(CURDIR)/node_modules/.bin/cdk
 export ALARMTRIAGE_PYTHONS ?= $(shell cat $(BUILD)/pythons 2>/dev/null)
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+# Recipes run the Node that package.json pins, so that an older one on the machine does no harm. npm itself runs on the
+# machine's Node, because `npm ci` deletes node_modules while it runs.
+MACHINE_PATH := $(PATH)
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # The validator that CDK loads into each process is run once, by its own test, not by each of them.
 TEMPLATE_TESTS := CDK_VALIDATION=false
 
@@ -36,7 +39,7 @@ $(VENV)/.done: requirements-dev.txt
 	@touch $@
 
 node_modules/.done: package.json package-lock.json
-	npm ci --no-audit --no-fund --loglevel=error
+	PATH="$(MACHINE_PATH)" npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # The interpreters that the tool is tested with.

@@ -200,9 +200,11 @@ func reportLifecycle(p *AlarmTriageProps) *[]*awss3.LifecycleRule {
 
 func (t *AlarmTriage) newLogGroup(p *AlarmTriageProps, id, name string) awslogs.LogGroup {
 	props := &awslogs.LogGroupProps{
-		Retention:     p.LogRetention,
 		LogGroupClass: p.LogClass,
 		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+	}
+	if p.LogClass != awslogs.LogGroupClass_DELIVERY { // CloudWatch sets the retention of that class itself
+		props.Retention = p.LogRetention
 	}
 	if physical := physicalName(p, name); physical != nil {
 		props.LogGroupName = jsii.String("/aws/lambda/" + *physical)

@@ -2,6 +2,7 @@ package alarmtriage_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/format"
@@ -149,6 +150,19 @@ func TestMakeRunsEachTargetThatItsHelpNames(t *testing.T) {
 		assert.NotContains(t, planned, "is up to date")
 		assert.NotContains(t, planned, "Nothing to be done")
 	}
+}
+
+// jsii prints a banner at every synth on a Node that it no longer supports, and a machine may have one.
+func TestMake_RunsTheNodeThatPackageJSONPins(t *testing.T) {
+	text, err := os.ReadFile("package.json")
+	require.NoError(t, err)
+	var pinned struct{ DevDependencies map[string]string }
+	require.NoError(t, json.Unmarshal(text, &pinned))
+	cmd := exec.Command("make", "--no-print-directory", "--silent", "--eval", "print-node: ; node --version", "print-node")
+	cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=")
+	version, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", version)
+	assert.Equal(t, "v"+pinned.DevDependencies["node"], strings.TrimSpace(string(version)))
 }
 
 func TestTroubleshootingQuotesWhatTheCodeSays(t *testing.T) {

@@ -91,7 +91,7 @@ func (t *AlarmTriage) warnOfIsolation(p *AlarmTriageProps) {
 		names = append(names, *needed.service.ShortName())
 	}
 	awscdk.Annotations_Of(t).AddWarningV2(jsii.String("alarmtriage:isolated"), jsii.Sprintf("The subnets are isolated: the VPC must have endpoints of %s, "+
-		"and of each service that the tool is to read; CreateVpcEndpoints creates them", strings.Join(names, ", ")))
+		"and of each service that the tool is to read; CreateVpcEndpoints creates them", strings.Join(names, ", ")), nil)
 }
 
 // gatewayEndpoint adds an endpoint to the route tables of the functions' subnets.

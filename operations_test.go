@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
@@ -200,6 +201,25 @@ func TestLogClassIsThatOfBothLogGroups(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.LogClass = "INFREQUENT_ACCESS" })
 	synth(stack).AllResourcesProperties(jsii.String("AWS::Logs::LogGroup"), like("LogGroupClass", "INFREQUENT_ACCESS"))
+}
+
+func TestLogClass_DeliveryHasNoRetention(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.LogClass = awslogs.LogGroupClass_DELIVERY })
+	template := synth(stack)
+	template.ResourceCountIs(jsii.String("AWS::Logs::LogGroup"), jsii.Number(2))
+	template.AllResourcesProperties(jsii.String("AWS::Logs::LogGroup"),
+		like("LogGroupClass", "DELIVERY", "RetentionInDays", assertions.Match_Absent()))
+}
+
+func TestLogClass_DeliveryRefusesARetention(t *testing.T) {
+	message := panicOf(t, func() {
+		newTriage(newStack(), func(p *alarmtriage.AlarmTriageProps) {
+			p.LogClass, p.LogRetention = awslogs.LogGroupClass_DELIVERY, awslogs.RetentionDays_ONE_MONTH
+		})
+	})
+	assert.Contains(t, message, `LogRetention can't be combined with LogClass DELIVERY, whose retention CloudWatch sets itself, got "ONE_MONTH"`)
+	assert.Contains(t, message, "leave out LogRetention, or use LogClass STANDARD or INFREQUENT_ACCESS")
 }
 
 func TestTwoTriagesLiveInOneStack(t *testing.T) {

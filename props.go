@@ -176,10 +176,12 @@ type AlarmTriageProps struct {
 
 	// How much the functions log. Default: LogLevel_INFO.
 	LogLevel LogLevel
-	// How long their logs are kept. Default: one week.
+	// How long their logs are kept. It can't be combined with LogClass DELIVERY. Default: one week.
 	LogRetention awslogs.RetentionDays
 	// The class of both log groups. Under INFREQUENT_ACCESS and DELIVERY CloudWatch makes no metrics of what
 	// the orchestrator logs: the Metric… methods find nothing, and Dashboard and SelfAlarmTopic are refused.
+	// Under DELIVERY CloudWatch keeps logs for about a day and can't search them: add subscription filters to
+	// OrchestratorLogGroup and ToolLogGroup, which send them to S3 or Firehose.
 	// It can't change once the log groups exist. Default: STANDARD.
 	LogClass awslogs.LogGroupClass
 	// X-Ray tracing of both functions. Default: DISABLED.
@@ -499,6 +501,10 @@ func (l *problems) operations(props *AlarmTriageProps) {
 	l.oneOf("LogClass", string(props.LogClass), string(awslogs.LogGroupClass_STANDARD), string(awslogs.LogGroupClass_INFREQUENT_ACCESS), string(awslogs.LogGroupClass_DELIVERY))
 	if props.LogClass != "" && props.LogClass != awslogs.LogGroupClass_STANDARD && (isTrue(props.Dashboard) || props.SelfAlarmTopic != nil) {
 		l.add("Dashboard and SelfAlarmTopic need LogClass STANDARD, since other classes have no metrics, got %q", string(props.LogClass))
+	}
+	if props.LogClass == awslogs.LogGroupClass_DELIVERY && props.LogRetention != "" {
+		l.add("LogRetention can't be combined with LogClass DELIVERY, whose retention CloudWatch sets itself, got %q: "+
+			"leave out LogRetention, or use LogClass STANDARD or INFREQUENT_ACCESS", string(props.LogRetention))
 	}
 	if queue := props.OnFailureQueue; queue != nil && *queue.Fifo() {
 		l.add("OnFailureQueue must be a standard queue: Lambda sends nothing to FIFO queues")

@@ -206,7 +206,7 @@ func (t *AlarmTriage) warnOfGeography() {
 		return
 	}
 	awscdk.Annotations_Of(t).AddWarningV2(jsii.String("alarmtriage:geography"), jsii.Sprintf("BedrockModelId %s is an inference profile of %s… Regions "+
-		"and can't be invoked from %s: set it to a model or a profile of this Region", *t.modelID, of, region))
+		"and can't be invoked from %s: set it to a model or a profile of this Region", *t.modelID, of, region), nil)
 }
 
 // bedrockARN takes the kind and the id from an ARN, whose partition, Region and account may be tokens.

@@ -58,7 +58,7 @@ func (a *attachAll) Visit(node constructs.IConstruct) {
 	}
 	if problem := a.triage.outOfReach(node); problem != "" {
 		awscdk.Annotations_Of(node).AddWarningV2(jsii.String("alarmtriage:out-of-reach"),
-			jsii.Sprintf("alarmtriage: not attached to AlarmTriage %s: %s", *a.triage.Node().Path(), problem))
+			jsii.Sprintf("alarmtriage: not attached to AlarmTriage %s: %s", *a.triage.Node().Path(), problem), nil)
 		return
 	}
 	if isAlarm {

@@ -47,17 +47,35 @@ const (
 
 var units = map[string]string{Duration: "Milliseconds", CostUSD: "None"}
 
+// Members that each line has in addition to the format's own, because Lambda filters lines by them.
+const (
+	levelMember     = "level"
+	timestampMember = "timestamp" // Lambda ignores the level of a line that has no RFC 3339 timestamp
+)
+
 // Writer writes metrics of one function.
 type Writer struct {
 	mu       sync.Mutex
 	out      io.Writer
 	function string
+	level    string
 	now      func() time.Time
 }
 
-// New returns a Writer that writes lines to out, which is the function's standard output.
-func New(out io.Writer, function string, now func() time.Time) *Writer {
-	return &Writer{out: out, function: function, now: now}
+// New returns a Writer that writes lines to out, which is the function's standard output. logLevel is the function's
+// application log level; it may be empty.
+func New(out io.Writer, function, logLevel string, now func() time.Time) *Writer {
+	return &Writer{out: out, function: function, level: lineLevel(logLevel), now: now}
+}
+
+// lineLevel returns the lowest level, from INFO up, that Lambda passes on at a log level.
+func lineLevel(logLevel string) string {
+	switch logLevel {
+	case "WARN", "ERROR", "FATAL":
+		return logLevel
+	default:
+		return "INFO"
+	}
 }
 
 type directive struct {
@@ -92,7 +110,9 @@ func (w *Writer) Emit(values map[string]float64, properties map[string]string) e
 		set.Metrics = append(set.Metrics, definition{Name: name, Unit: unit})
 	}
 	slices.SortFunc(set.Metrics, func(a, b definition) int { return strings.Compare(a.Name, b.Name) })
-	line["_aws"] = directive{Timestamp: w.now().UnixMilli(), Metrics: []metric{set}}
+	now := w.now()
+	line[levelMember], line[timestampMember] = w.level, now.UTC().Format(time.RFC3339Nano)
+	line["_aws"] = directive{Timestamp: now.UnixMilli(), Metrics: []metric{set}}
 	raw, err := json.Marshal(line)
 	if err != nil {
 		return fmt.Errorf("encode metrics: %w", err)

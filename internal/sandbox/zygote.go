@@ -23,10 +23,31 @@ const (
 	takeTimeout    = 10 * time.Second // until a zygote must have a child for a call
 	stateTimeout   = time.Second      // until a child must have told its state, for Status
 	maxMessage     = 64 << 10         // bytes of one message of the zygote
-	startup        = "import gc, sys; gc.disable(); sys.path.insert(0, sys.argv[1]); from alarmtriage_tool import zygote; zygote.main()"
 	dummyAccessKey = "AKIABROKER0000000000"
 	dummySecret    = "broker"
 )
+
+// startup is the program of the zygote. Its own exceptions go to the function's log as JSON lines of the level ERROR,
+// because Lambda counts text as INFO and drops it at the log level ERROR.
+const startup = `
+import gc, sys
+gc.disable()
+
+def report(kind, error, trace):
+    import datetime, json, traceback
+    line = {
+        "timestamp": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+        "level": "ERROR",
+        "message": "the tool's Python failed",
+        "error": "".join(traceback.format_exception(kind, error, trace)),
+    }
+    print(json.dumps(line), file=sys.stderr)
+
+sys.excepthook = report
+sys.path.insert(0, sys.argv[1])
+from alarmtriage_tool import zygote
+zygote.main()
+`
 
 // errZygoteGone says that the zygote ended or broke the protocol.
 var errZygoteGone = errors.New("the warm Python process ended")

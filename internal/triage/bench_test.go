@@ -64,7 +64,7 @@ func newBench(t *testing.T) *bench {
 		Topic:        notify.New(&b.SNS, topicARN),
 		Lambda:       &b.Self,
 		EventBridge:  &b.Events,
-		Metrics:      emf.New(b.out, "triage-handler", b.clock.now),
+		Metrics:      emf.New(b.out, "triage-handler", "", b.clock.now),
 		Now:          b.clock.now,
 		Log:          slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lambdalog"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
@@ -28,8 +29,7 @@ import (
 )
 
 func main() {
-	log := lambdacontext.NewLogger()
-	slog.SetDefault(log)
+	log := lambdalog.New()
 	handler, err := newHandler(context.Background(), log)
 	if err != nil {
 		log.Error("orchestrator cannot start", "error", err)
@@ -73,7 +73,7 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		Topic:        notify.New(clients.SNS, cfg.TopicARN),
 		Lambda:       clients.Lambda,
 		EventBridge:  clients.EventBridge,
-		Metrics:      emf.New(os.Stdout, lambdacontext.FunctionName, time.Now),
+		Metrics:      emf.New(os.Stdout, lambdacontext.FunctionName, os.Getenv(config.EnvLogLevel), time.Now),
 		Now:          time.Now,
 		Log:          log,
 	}

@@ -18,12 +18,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 	settings "github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lambdalog"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/sandbox"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
@@ -50,22 +50,18 @@ const (
 var warmServices = []string{"logs", "cloudwatch", "cloudtrail", "lambda", "dynamodb", "sqs", "ec2"}
 
 func main() {
+	log := lambdalog.New()
 	if len(os.Args) > 1 {
 		if err := sandbox.Seal(options(os.Args[1], os.Getenv, os.Environ())); err != nil {
-			slog.Warn("supervisor stays readable", "error", err)
+			log.Warn("supervisor stays readable", "error", err)
 		}
 	}
-	log := lambdacontext.NewLogger()
 	handle, err := newHandler(context.Background(), os.Args, os.Getenv, os.Environ(), log)
 	if err != nil {
-		fail(err)
+		log.Error("tool cannot start", "error", err)
+		os.Exit(1)
 	}
 	lambda.Start(handle)
-}
-
-func fail(err error) {
-	fmt.Fprintln(os.Stderr, "alarmtriage-tool:", err)
-	os.Exit(1)
 }
 
 type handler func(context.Context, toolcall.Request) (toolcall.Answer, error)

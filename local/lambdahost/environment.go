@@ -143,7 +143,8 @@ func start(f *function) (*environment, error) {
 	env.cmd = exec.Command(f.Command[0], f.Command[1:]...)
 	env.cmd.Dir = f.Dir
 	env.cmd.Env = f.environ(listener.Addr().String())
-	env.cmd.Stdout, env.cmd.Stderr = f.Log, f.Log
+	logged := newLevelFilter(f.Log, f.Env)
+	env.cmd.Stdout, env.cmd.Stderr = logged, logged
 	// A group of its own, so that what the function leaves behind ends with it.
 	env.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: f.Credential}
 	env.cmd.WaitDelay = time.Second
@@ -153,6 +154,7 @@ func start(f *function) (*environment, error) {
 	}
 	go func() {
 		env.cmd.Wait()
+		logged.Close()
 		close(env.exited)
 	}()
 	return env, nil

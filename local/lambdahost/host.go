@@ -1,6 +1,6 @@
 // Package lambdahost stands in for AWS Lambda on one machine: it gives real Lambda binaries the Runtime
 // API and answers the Invoke API for them, synchronously and asynchronously, with Lambda's timeouts,
-// payload limits, retries, reserved concurrency and on-failure queue.
+// payload limits, retries, reserved concurrency, log levels and on-failure queue.
 //
 //	host, err := lambdahost.New(lambdahost.Options{})
 //	err = host.Add(lambdahost.Function{Name: "tool", Command: []string{"/path/to/binary"}, Timeout: time.Minute})
@@ -50,7 +50,8 @@ type Function struct {
 	MaximumRetryAttempts *int
 	// Whom the process runs as. Nil: as this process.
 	Credential *syscall.Credential
-	// Where its stdout and stderr go. Nil: Options.Log.
+	// Where its stdout and stderr go. Nil: Options.Log. If Env sets the log format JSON, as Lambda does for a function that is
+	// configured so, lines below the log level of Env are dropped, as Lambda drops them.
 	Log io.Writer
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -37,6 +38,7 @@ type order struct {
 	Do    string
 	Bytes int
 	File  string // a line is added to it at each call
+	Print string // printed to stdout
 }
 
 type told struct {
@@ -59,6 +61,7 @@ func function(ctx context.Context, o order) (told, error) {
 		fmt.Fprintln(f, lc.AwsRequestID)
 		f.Close()
 	}
+	fmt.Print(o.Print)
 	switch o.Do {
 	case "fail":
 		return told{}, errors.New("asked to fail")
@@ -246,4 +249,58 @@ func TestThrottledEventsWaitInTheQueue(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, bytes.Fields(calls), 10)
 	assert.Empty(t, host.Failed())
+}
+
+// The rules, and the first sample, are of "Log-level filtering" in the AWS Lambda Developer Guide.
+func TestLog_LinesBelowTheLevelAreDropped(t *testing.T) {
+	const at = `"timestamp":"2024-11-02T16:51:31.587199Z"`
+	tests := []struct {
+		name, line string
+		least      string // the last level at which the line is kept
+	}{
+		{"the guide's sample", `{"level": "debug", "msg": "my debug log", "timestamp": "2024-11-02T16:51:31.587199Z"}`, "DEBUG"},
+		{"trace", `{"level":"TRACE",` + at + `}`, "TRACE"},
+		{"warning", `{"level":"WARN",` + at + `}`, "WARN"},
+		{"error", `{"level":"ERROR",` + at + `}`, "ERROR"},
+		{"fatal", `{"level":"FATAL",` + at + `}`, "FATAL"},
+		{"no level", `{"message":"m",` + at + `}`, "INFO"},
+		{"a level that is unknown", `{"level":"ERROR+4",` + at + `}`, "INFO"},
+		{"a level that is a number", `{"level":50,` + at + `}`, "INFO"},
+		{"no timestamp", `{"level":"ERROR"}`, "INFO"},
+		{"a timestamp that is not RFC 3339", `{"level":"ERROR","timestamp":"2024/11/02 16:51:31"}`, "INFO"},
+		{"a timestamp that is a number", `{"level":"ERROR","timestamp":1730566291587}`, "INFO"},
+		{"text", `ERROR it broke`, "INFO"},
+		{"an array", `["ERROR"]`, "INFO"},
+	}
+	levels := []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}
+	var all string
+	for _, test := range tests {
+		all += test.line + "\n"
+	}
+	for i, level := range levels {
+		var log bytes.Buffer
+		host, client := newHost(t, lambdahost.Options{Log: &log}, func(f *lambdahost.Function) {
+			f.Env["AWS_LAMBDA_LOG_FORMAT"], f.Env["AWS_LAMBDA_LOG_LEVEL"] = "JSON", level
+		})
+		invoke(t, client, "f", order{Print: all})
+		require.NoError(t, host.Close())
+		for _, test := range tests {
+			kept := slices.Index(levels, test.least) >= i
+			assert.Equal(t, kept, strings.Contains(log.String(), test.line+"\n"), "%s at %s", test.name, level)
+		}
+	}
+}
+
+func TestLog_LevelIsInfoWhereNoneIsSet(t *testing.T) {
+	for format, want := range map[string]string{
+		"JSON": "text, whose last line has no break",
+		"Text": `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text, whose last line has no break",
+		"":     `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text, whose last line has no break",
+	} {
+		var log bytes.Buffer
+		host, client := newHost(t, lambdahost.Options{Log: &log}, func(f *lambdahost.Function) { f.Env["AWS_LAMBDA_LOG_FORMAT"] = format })
+		invoke(t, client, "f", order{Print: `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text, whose last line has no break"})
+		require.NoError(t, host.Close())
+		assert.Equal(t, want, log.String(), "format %q", format)
+	}
 }

@@ -51,7 +51,8 @@ type Function struct {
 	Reserved  int
 }
 
-// CDK runs the cdk command line against moto and returns what it printed.
+// CDK runs the cdk command line against moto and writes what it prints to log. cdk, and the app that cdk runs, use the Node
+// in cdk's folder, where `make setup` installs both.
 func CDK(ctx context.Context, aws *moto.Server, dir string, log io.Writer, args ...string) error {
 	program := os.Getenv(EnvCDK)
 	if program == "" {
@@ -63,7 +64,8 @@ func CDK(ctx context.Context, aws *moto.Server, dir string, log io.Writer, args 
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), aws.Environ()...)
-	cmd.Env = append(cmd.Env, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1", "CDK_DISABLE_CLI_TELEMETRY=true")
+	cmd.Env = append(cmd.Env, "PATH="+filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"),
+		"CDK_DISABLE_CLI_TELEMETRY=true")
 	var kept bytes.Buffer
 	cmd.Stdout = io.MultiWriter(log, &kept)
 	cmd.Stderr = cmd.Stdout

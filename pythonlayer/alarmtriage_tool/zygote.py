@@ -26,7 +26,6 @@ import select
 import signal
 import socket
 import sys
-import traceback
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 
 from . import confine, guard, modules, runner
@@ -161,11 +160,12 @@ def _child(zygote: Zygote, channel: socket.socket) -> NoReturn:
         channel.close()
         if not message or len(fds) != 5:
             os._exit(0)
+        sys.excepthook = sys.__excepthook__  # from here on, stderr is the call's and no longer the function's log
         stage.run(runner.Descriptors(*fds), zygote._attach)
     except (BrokenPipeError, ConnectionResetError):
         os._exit(0)  # the supervisor has no use for this spare
     except BaseException:
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())
     finally:
         os._exit(70)
 
