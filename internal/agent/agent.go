@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
@@ -249,14 +250,14 @@ func (r *run) conclude(why string) {
 func (r *run) digest(ctx context.Context, out *bedrockruntime.ConverseOutput) (done bool) {
 	round := r.newRound(out)
 	turn, warnings, said := r.accept(out)
-	round.Text, round.Reasoning = turn.Text(), turn.Reasoning()
+	separateThinking(round, turn)
 	for _, warning := range warnings {
 		r.Log.Warn("model's answer was changed", "warning", warning)
 	}
 	if r.state.Concluding != "" {
 		r.state.Asked++
 	}
-	uses, asText := r.uses(turn, said)
+	uses, asText := r.uses(turn, round)
 	switch {
 	case out.StopReason == stopRefusal:
 		done = r.declined(round)
@@ -264,8 +265,10 @@ func (r *run) digest(ctx context.Context, out *bedrockruntime.ConverseOutput) (d
 		done = r.work(ctx, round, uses, asText)
 	case !said && r.wasAllThinking(out):
 		round.Note = fmt.Sprintf("the model thought until its %d output tokens were used; asked again with twice as many", r.state.MaxOutput/2)
-	case !said:
+	case !said || strings.TrimSpace(round.Text) == "":
 		done = r.useless(round)
+	case isRefusal(round.Text):
+		done = r.refusedInProse(round)
 	default:
 		done = r.prose(round)
 	}
@@ -358,6 +361,7 @@ func (r *run) accept(out *bedrockruntime.ConverseOutput) (conversation.Turn, []s
 	case types.StopReasonMaxTokens, types.StopReasonModelContextWindowExceeded:
 		message.Value.Content = withoutUses(message.Value.Content)
 	}
+	r.resolveNames(message.Value.Content)
 	return r.state.Talk.Accept(message.Value)
 }
 
@@ -426,7 +430,7 @@ func (r *run) prose(round *investigation.Round) (done bool) {
 
 // keepDraft remembers the last prose, should no report follow.
 func (r *run) keepDraft(text string) {
-	if len(text) >= len(r.state.Draft)/2 {
+	if text = r.draftOf(text); text != "" && len(text) >= len(r.state.Draft)/2 {
 		r.state.Draft = text
 	}
 }

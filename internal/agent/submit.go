@@ -53,6 +53,7 @@ func parseReport(input json.RawMessage) (report investigation.Report, problems [
 	if err := json.Unmarshal(input, &fields); err != nil {
 		return report, []string{"the input must be a JSON object"}
 	}
+	withoutThinking(fields) // in place
 	report = investigation.Report{
 		Summary:    clean(stringOf(fields["summary"]), maxText),
 		RootCause:  clean(stringOf(fields["root_cause"]), maxText),
@@ -62,6 +63,9 @@ func parseReport(input json.RawMessage) (report investigation.Report, problems [
 		Prevention: sentences(fields["prevention"]),
 		Monitoring: sentences(fields["monitoring"]),
 		NotSeen:    sentences(fields["not_seen"]),
+	}
+	if isRefusal(report.Summary) {
+		report.Summary = ""
 	}
 	for _, entry := range entries(fields["findings"]) {
 		if finding, ok := parseFinding(entry); ok {

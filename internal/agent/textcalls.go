@@ -5,130 +5,273 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
+
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// uses are the calls of an answer: the native ones, else those that the model wrote as text. asText says
-// that they are to be answered as text too.
-func (r *run) uses(turn conversation.Turn, said bool) (uses []conversation.Use, asText bool) {
-	if !said {
+// maxMarks is how many beginnings of calls are looked at in one answer, so that reading it takes bounded time.
+const maxMarks = 100
+
+// uses returns the calls of an answer: the native ones, else those that the model wrote as text. asText reports that
+// they are to be answered as text too. An answer that was cut off has no calls as text, as it has no native ones:
+// the last one could be half a call.
+func (r *run) uses(turn conversation.Turn, round *investigation.Round) (uses []conversation.Use, asText bool) {
+	if native := turn.Uses(); len(native) > 0 {
+		recordThoughts(round, native)
+		return native, false
+	}
+	switch types.StopReason(round.StopReason) {
+	case types.StopReasonMaxTokens, types.StopReasonModelContextWindowExceeded:
 		return nil, false
 	}
-	if uses = turn.Uses(); len(uses) > 0 {
-		return uses, false
+	found := readCalls(round.Text, r.isShown)
+	uses = found.calls
+	if found.unread {
+		uses = append(uses, conversation.Use{Name: unreadable, Input: json.RawMessage(`{}`)})
 	}
-	return textCalls(turn.Text()), true
+	for i := range uses {
+		uses[i].ID = fmt.Sprintf("text_%d", i+1)
+	}
+	recordThoughts(round, uses)
+	return uses, true
 }
 
-// The ways in which models write calls when they do not make them: Qwen and Hermes style tags, Llama's
-// functions, Llama's and Mistral's marks before JSON, gpt-oss' channels. The JSON that follows is read by
-// a decoder, not by the expression.
-var callMarks = []*regexp.Regexp{
-	regexp.MustCompile(`<tool_call>\s*`),
-	regexp.MustCompile(`<function=(?P<name>[A-Za-z0-9_.-]+)>\s*`),
-	regexp.MustCompile(`<\|python_tag\|>\s*`),
-	regexp.MustCompile(`\[TOOL_CALLS\]\s*(?P<name>[A-Za-z0-9_]+)?(?:\[ARGS\])?\s*`),
-	regexp.MustCompile(`to=functions\.(?P<name>[A-Za-z0-9_]+)[^{]*<\|message\|>\s*`),
-	regexp.MustCompile("```(?:json|tool_call|tool_code)?\\s*"),
+// minShown is the length, in bytes, from which the same text in a tool's output is no coincidence.
+const minShown = 24
+
+// isShown reports whether a text is a part of the data that the model was shown. A call that comes from a log line is
+// the log's, not the model's.
+func (r *run) isShown(text string) bool {
+	text = strings.TrimSpace(text)
+	if len(text) < minShown {
+		return false
+	}
+	escaped, _ := asJSON(text)
+	html, _ := json.Marshal(text)
+	forms := []string{text, string(escaped[1 : len(escaped)-1]), string(html[1 : len(html)-1])}
+	isIn := func(shown string) bool {
+		for _, form := range forms {
+			if strings.Contains(shown, form) {
+				return true
+			}
+		}
+		return false
+	}
+	if isIn(opening(r.rec)) {
+		return true
+	}
+	for number := range r.state.Calls + 1 {
+		if call := findCall(r.rec, number); call != nil && call.Answer != nil && isIn(call.Answer.Text()) {
+			return true
+		}
+	}
+	return false
+}
+
+// callsAsText is what readCalls found in an answer.
+type callsAsText struct {
+	calls  []conversation.Use
+	unread bool // there is markup of a call that could not be read
+}
+
+// readCalls finds the calls that an answer contains as text. Markup that only one kind of call has comes first, then
+// what could also be an example, then code that a model shows instead of running it. A call inside a sentence, in
+// quotes, or in isData is one that the answer mentions, and is left alone. isData may be nil.
+func readCalls(text string, isData func(string) bool) callsAsText {
+	scan := callScan{text: text, isData: isData}
+	scan.run(markedForms)
+	if scan.unread = scan.unread || scan.leavesMarkup(); len(scan.calls) > 0 || scan.unread {
+		return scan.callsAsText
+	}
+	scan.run(plainForms)
+	if len(scan.calls) == 0 && !scan.unread {
+		scan.readFencedPython()
+	}
+	return scan.callsAsText
+}
+
+// form is one way in which models write calls as text.
+type form struct {
+	begins *regexp.Regexp
+	// read reads the calls behind the beginning, whose groups it gets. length is how much of rest they take.
+	// No calls and ok mean that the beginning was only a wrapper.
+	read func(rest string, groups []string) (calls []conversation.Use, length int, ok bool)
+}
+
+// callScan goes through a text from left to right.
+type callScan struct {
+	callsAsText
+	text   string
+	isData func(string) bool
+	spans  []callSpan
+}
+
+// callSpan is a part of a text that was read as calls.
+type callSpan struct {
+	begin, end int
+	mention    bool // the answer only mentions them
+}
+
+func (s *callScan) run(forms []form) {
+	matches := make([][][]int, len(forms))
+	for i, form := range forms {
+		matches[i] = form.begins.FindAllStringSubmatchIndex(s.text, maxMarks+1)
+	}
+	for at, marks := 0, 0; ; marks++ {
+		first := -1
+		for i := range forms {
+			for len(matches[i]) > 0 && matches[i][0][0] < at {
+				matches[i] = matches[i][1:]
+			}
+			if len(matches[i]) > 0 && (first < 0 || matches[i][0][0] < matches[first][0][0]) {
+				first = i
+			}
+		}
+		if first < 0 {
+			return
+		}
+		if marks == maxMarks {
+			s.unread = true
+			return
+		}
+		at = s.read(forms[first], matches[first][0])
+		matches[first] = matches[first][1:]
+		if s.unread { // what follows could be inside the call that could not be read
+			return
+		}
+	}
+}
+
+// read reads the calls at a match of a form, and returns where to go on.
+func (s *callScan) read(form form, match []int) int {
+	groups := make([]string, len(match)/2)
+	for i := range groups {
+		if match[2*i] >= 0 {
+			groups[i] = s.text[match[2*i]:match[2*i+1]]
+		}
+	}
+	calls, length, ok := form.read(s.text[match[1]:], groups)
+	if !ok || len(calls) == 0 {
+		s.unread = !ok && !s.isMention(match[0], match[1], beginsCall(s.text[match[1]:]))
+		return match[0]
+	}
+	span := callSpan{begin: match[0], end: match[1] + length}
+	if span.mention = s.isMention(span.begin, span.end, false); !span.mention {
+		s.calls = append(s.calls, calls...)
+	}
+	s.spans = append(s.spans, span)
+	return span.end
+}
+
+// tag matches one mark of a template or element.
+var tag = regexp.MustCompile(`<[^<>]*>|\[/?[A-Z_]+\]`)
+
+// isMention reports whether the markup from begin to end is a part of what the answer says: in inline code, in quotes,
+// in a quoted line, in the middle of a line, or copied from the data. isBroken says that it is the beginning of a call
+// that could not be read, so that what follows it on its line is a part of that call.
+func (s *callScan) isMention(begin, end int, isBroken bool) bool {
+	line := strings.LastIndexByte(s.text[:begin], '\n') + 1
+	if len(s.spans) > 0 {
+		line = max(line, min(begin, s.spans[len(s.spans)-1].end))
+	}
+	before, after := s.text[line:begin], s.text[end:]
+	after, _, _ = strings.Cut(after, "\n")
+	if next := callMark.FindStringIndex(after); next != nil {
+		after = after[:next[0]]
+	}
+	quoted := strings.HasSuffix(before, `"`) || strings.HasSuffix(before, "'") || strings.HasSuffix(before, "“") ||
+		strings.HasPrefix(strings.TrimSpace(before), ">")
+	inCode := inCode(s.text, begin) && (strings.TrimSpace(before) != "`" || strings.TrimSpace(after) != "`")
+	inSentence := !isBroken && !strings.HasPrefix(s.text[begin:], "<|") && !strings.HasPrefix(s.text[begin:], "<｜") &&
+		!strings.Contains(strings.TrimSpace(s.text[begin:end]), "\n") && saysSomething(before) && saysSomething(after)
+	return quoted || inCode || inSentence || s.isData != nil && s.isData(s.markup(begin, end))
+}
+
+// beginsCall reports whether a mark that text follows is used, not named: a tool, an input, or another mark comes next.
+func beginsCall(text string) bool {
+	text = strings.TrimLeft(text, " \t\r\n")
+	if text == "" || strings.ContainsAny(text[:1], "{[<") {
+		return true
+	}
+	_, isTool := toolNamed(leadingWord.FindString(text))
+	return isTool
+}
+
+var leadingWord = regexp.MustCompile(`^` + toolNamePart)
+
+var fenceMark = regexp.MustCompile("^[ \\t]*```[a-z_]*\\s*")
+
+// markup is the text from begin to end, or to the end of the first line if that is longer: a mark that opens a call
+// that could not be read is compared together with what follows it. A fence is the model's, whatever is in it.
+func (s *callScan) markup(begin, end int) string {
+	text := s.text[begin:end]
+	if line, _, _ := strings.Cut(s.text[begin:], "\n"); len(line) > len(text) {
+		text = line
+	}
+	return fenceMark.ReplaceAllString(text, "")
+}
+
+func saysSomething(text string) bool {
+	return strings.ContainsFunc(tag.ReplaceAllString(text, ""), func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r)
+	})
+}
+
+// inCode reports whether a place is within backticks on its line. The marks of a fence do not count.
+func inCode(text string, at int) bool {
+	line := text[strings.LastIndexByte(text[:at], '\n')+1 : at]
+	return strings.Count(strings.ReplaceAll(line, "```", ""), "`")%2 == 1
+}
+
+// leavesMarkup reports whether there is markup of calls outside the calls that were read.
+func (s *callScan) leavesMarkup() bool {
+	const read = "\x00" // in the place of a call
+	var rest strings.Builder
+	at := 0
+	for _, span := range s.spans {
+		rest.WriteString(s.text[at:span.begin])
+		if !span.mention {
+			rest.WriteString(read)
+		}
+		at = span.end
+	}
+	rest.WriteString(s.text[at:])
+	left := callScan{text: rest.String(), isData: s.isData}
+	if len(s.calls) > 0 {
+		left.text = emptyWrapper.ReplaceAllString(left.text, read)
+	}
+	marks := callMark.FindAllStringIndex(left.text, maxMarks)
+	for _, mark := range marks {
+		if !left.isMention(mark[0], mark[1], beginsCall(left.text[mark[1]:])) {
+			return true
+		}
+	}
+	return len(marks) == 0 && len(s.spans) == 0 && closingMark.MatchString(left.text)
 }
 
 // pythonFence is code that a model shows instead of running it.
 var pythonFence = regexp.MustCompile("(?s)```(?:python|py|tool_code)\\s*\\n(.*?)```")
 
-// textCalls finds calls that are written as text.
-func textCalls(text string) []conversation.Use {
-	for _, mark := range callMarks {
-		var uses []conversation.Use
-		for _, at := range mark.FindAllStringSubmatchIndex(text, -1) {
-			name := ""
-			if i := mark.SubexpIndex("name"); i > 0 && at[2*i] >= 0 {
-				name = text[at[2*i]:at[2*i+1]]
-			}
-			uses = append(uses, decodeCalls(text[at[1]:], name)...)
-		}
-		if len(uses) > 0 {
-			return numbered(uses)
+// readFencedPython makes calls of the code that an answer shows.
+func (s *callScan) readFencedPython() {
+	for _, found := range pythonFence.FindAllStringSubmatch(s.text, maxCallsPerRound) {
+		call, ok := codeCall(found[1])
+		if ok && (s.isData == nil || !s.isData(found[1])) {
+			s.calls = append(s.calls, call)
 		}
 	}
-	if strings.HasPrefix(strings.TrimSpace(text), "{") || strings.HasPrefix(strings.TrimSpace(text), "[") {
-		if uses := decodeCalls(strings.TrimSpace(text), ""); len(uses) > 0 {
-			return numbered(uses)
-		}
-	}
-	var uses []conversation.Use
-	for _, found := range pythonFence.FindAllStringSubmatch(text, maxCallsPerRound) {
-		if !strings.Contains(found[1], "boto3") && !strings.Contains(found[1], "print") {
-			continue // an example in prose, not something to run
-		}
-		input, _ := json.Marshal(map[string]string{"command": found[1]})
-		uses = append(uses, conversation.Use{Name: toolcall.Name, Input: input})
-	}
-	return numbered(uses)
 }
 
-func numbered(uses []conversation.Use) []conversation.Use {
-	for i := range uses {
-		uses[i].ID = fmt.Sprintf("text_%d", i+1)
+// codeCall makes a call of bare Python. Code that reads and prints nothing is an example, not something to run.
+func codeCall(code string) (call conversation.Use, ok bool) {
+	if !strings.Contains(code, "boto3") && !strings.Contains(code, "print") {
+		return call, false
 	}
-	return uses
-}
-
-// decodeCalls reads a call, or a list of calls, from the beginning of text. name is the tool's if it
-// stood before the JSON; the JSON is its input then.
-func decodeCalls(text, name string) []conversation.Use {
-	decoder := json.NewDecoder(strings.NewReader(text))
-	var value json.RawMessage
-	if decoder.Decode(&value) != nil {
-		return nil
-	}
-	if name != "" {
-		return []conversation.Use{{Name: strings.TrimPrefix(name, "functions."), Input: value}}
-	}
-	var many []json.RawMessage
-	if json.Unmarshal(value, &many) != nil {
-		many = []json.RawMessage{value}
-	}
-	var uses []conversation.Use
-	for _, one := range many {
-		if use, ok := decodeCall(one); ok {
-			uses = append(uses, use)
-		}
-	}
-	return uses
-}
-
-func decodeCall(value json.RawMessage) (conversation.Use, bool) {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(value, &fields) != nil {
-		return conversation.Use{}, false
-	}
-	if inner, nested := fields["function"]; nested && fields["name"] == nil {
-		if use, ok := decodeCall(inner); ok { // OpenAI's shape
-			return use, true
-		}
-	}
-	var name string
-	for _, key := range []string{"name", "tool", "tool_name", "function"} {
-		if json.Unmarshal(fields[key], &name) == nil && name != "" {
-			break
-		}
-	}
-	name = strings.TrimPrefix(name, "functions.")
-	if name != toolcall.Name && name != readName && name != submitName {
-		return conversation.Use{}, false
-	}
-	for _, key := range []string{"input", "arguments", "parameters", "args"} {
-		input, ok := fields[key]
-		if !ok {
-			continue
-		}
-		var quoted string // OpenAI's arguments are JSON in a string
-		if json.Unmarshal(input, &quoted) == nil && json.Valid([]byte(quoted)) {
-			input = json.RawMessage(quoted)
-		}
-		return conversation.Use{Name: name, Input: input}, true
-	}
-	return conversation.Use{}, false
+	input, ok := asJSON(map[string]string{"command": code})
+	return conversation.Use{Name: toolcall.Name, Input: input}, ok
 }

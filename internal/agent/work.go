@@ -36,7 +36,7 @@ func (r *run) work(ctx context.Context, round *investigation.Round, uses []conve
 		case use.Name == readName:
 			results[i].Text, results[i].Error = r.readOutput(use.Input)
 		case use.Name != submitName:
-			results[i].Text, results[i].Error = fmt.Sprintf("there is no tool %q; the tools are %s, %s and %s", use.Name, toolcall.Name, readName, submitName), true
+			results[i].Text, results[i].Error = r.notATool(use.Name), true
 		}
 	}
 	r.runPython(ctx, round, uses, python, results)

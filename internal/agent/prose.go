@@ -1,0 +1,393 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// thinkingTags are the names of the elements in which models write their thoughts into their answers.
+const thinkingTags = `think|thinking|thoughts?|reasoning|scratch_?pad|analysis|reflection|` +
+	`inner_monologue|internal_thoughts?|antthinking`
+
+// thinkingToken finds, from left to right, code that must stay as it is and the marks around thoughts. Besides
+// elements these are the marks of Mistral, Kimi, Cohere, OpenThinker, and Gemma.
+var thinkingToken = regexp.MustCompile("(?s)(?P<code>```.*?(?:```|$)|`[^`\n]+`)" +
+	`|(?i)(?P<open><(?:\w+:)?(?:` + thinkingTags + `)>` +
+	`|\[think\]|◁think▷|<\|start_thinking\|>|<\|begin_of_thought\|>|<\|channel>thought)` +
+	`|(?P<close></(?:\w+:)?(?:` + thinkingTags + `)>` +
+	`|\[/think\]|◁/think▷|<\|end_thinking\|>|<\|end_of_thought\|>|<channel\|>)`)
+
+// closingMarks belong to the opening marks that are not elements.
+var closingMarks = map[string]string{
+	"[think]": "[/think]", "◁think▷": "◁/think▷", "<|start_thinking|>": "<|end_thinking|>",
+	"<|begin_of_thought|>": "<|end_of_thought|>", "<|channel>thought": "<channel|>",
+}
+
+// splitThinking separates a model's thoughts from what it says. A block of thoughts begins at the start of a line,
+// after a sentence, or after another block; the same tags inside a sentence, in quotes, or in code are content, such
+// as a quoted line of a log, and stay. A block without an end reaches to the first call written as text, or to the
+// end of the text. An end without a beginning closes thoughts that began with the text, since some chat templates
+// write the opening tag themselves. Text without thoughts is returned unchanged.
+func splitThinking(text string) (said, thought string) {
+	text, thought = splitChannels(text)
+	splitter := thinkingSplitter{text: text, lower: asciiLower(text), missing: map[string]bool{}}
+	splitter.run()
+	if splitter.thoughts == nil {
+		return text, thought
+	}
+	return strings.TrimSpace(splitter.said.String()), strings.TrimSpace(thought + "\n" + strings.Join(splitter.thoughts, "\n"))
+}
+
+// thinkingSplitter is one pass of splitThinking over a text.
+type thinkingSplitter struct {
+	text     string
+	lower    string // text with its ASCII letters in lower case, of the same length
+	said     strings.Builder
+	thoughts []string
+	missing  map[string]bool // closing marks that do not occur any more
+}
+
+func (s *thinkingSplitter) run() {
+	for at := 0; at < len(s.text); {
+		token := thinkingToken.FindStringSubmatchIndex(s.text[at:])
+		if token == nil {
+			s.said.WriteString(s.text[at:])
+			return
+		}
+		begin, end := at+token[0], at+token[1]
+		if beginsCallWithin(s.text[at:begin]) { // what is inside a call is its code
+			s.said.WriteString(s.text[at:])
+			return
+		}
+		s.said.WriteString(s.text[at:begin])
+		switch isOpening, isClosing := token[4] >= 0, token[6] >= 0; {
+		case isOpening:
+			at = s.open(begin, end)
+		case isClosing:
+			at = s.close(begin, end)
+		default: // code
+			s.said.WriteString(s.text[begin:end])
+			at = end
+		}
+	}
+}
+
+// beginsCallWithin reports whether a call that is written as text begins in a part of a text.
+func beginsCallWithin(part string) bool {
+	for _, mark := range callMark.FindAllStringIndex(part, maxMarks) {
+		if beginsCall(part[mark[1]:]) && !inCode(part, mark[0]) && !strings.HasSuffix(part[:mark[0]], `"`) {
+			return true
+		}
+	}
+	return false
+}
+
+// open handles the opening mark from begin to end, and returns where to go on.
+func (s *thinkingSplitter) open(begin, end int) int {
+	inner, after, closed := s.block(begin, end)
+	switch {
+	case s.atBlockStart():
+		s.thoughts = append(s.thoughts, strings.TrimSpace(s.text[end:inner]))
+		return after
+	case closed: // content, together with its closing mark
+		s.said.WriteString(s.text[begin:after])
+		return after
+	}
+	s.said.WriteString(s.text[begin:end])
+	return end
+}
+
+// block returns where the content of a block ends and where the text after the block begins.
+func (s *thinkingSplitter) block(begin, end int) (inner, after int, closed bool) {
+	opening := s.lower[begin:end]
+	closing, isMark := closingMarks[opening]
+	if !isMark {
+		closing = "</" + opening[1:]
+	}
+	depth := 1
+	for at := end; !s.missing[closing]; {
+		next := strings.Index(s.lower[at:], closing)
+		if next < 0 {
+			s.missing[closing] = depth == 1
+			break
+		}
+		depth += strings.Count(s.lower[at:at+next], opening) - 1
+		at += next + len(closing)
+		if depth <= 0 {
+			return at - len(closing), at, true
+		}
+	}
+	for at := end; ; { // any other mark that ends thoughts
+		token := thinkingToken.FindStringSubmatchIndex(s.text[at:])
+		if token == nil {
+			break
+		}
+		if token[6] >= 0 {
+			return at + token[6], at + token[7], true
+		}
+		at += token[1]
+	}
+	if call := callAtLineStart.FindStringIndex(s.text[end:]); call != nil {
+		return end + call[0], end + call[0], false
+	}
+	return len(s.text), len(s.text), false
+}
+
+// close handles a closing mark that nothing opened, and returns where to go on.
+func (s *thinkingSplitter) close(begin, end int) int {
+	endsLine := end == len(s.text) || s.text[end] == '\n' || s.text[end] == '\r'
+	switch {
+	case !endsLine && !s.atBlockStart():
+		s.said.WriteString(s.text[begin:end])
+	case s.thoughts == nil:
+		s.thoughts = append(s.thoughts, strings.TrimSpace(s.said.String()))
+		s.said.Reset()
+	}
+	return end
+}
+
+// atBlockStart reports whether a mark after what was said so far begins or ends a block of thoughts.
+func (s *thinkingSplitter) atBlockStart() bool {
+	said := s.said.String()
+	line := strings.TrimSpace(said[strings.LastIndexByte(said, '\n')+1:])
+	last, _ := utf8.DecodeLastRuneInString(line)
+	return line == "" || strings.ContainsRune(".!?…", last)
+}
+
+func asciiLower(text string) string {
+	lower := []byte(text)
+	for i, b := range lower {
+		if 'A' <= b && b <= 'Z' {
+			lower[i] = b + 'a' - 'A'
+		}
+	}
+	return string(lower)
+}
+
+var (
+	// channelMark begins a message of gpt-oss: "<|start|>assistant<|channel|>analysis<|message|>…<|end|>".
+	channelMark = regexp.MustCompile(`(?:<\|start\|>\s*assistant[^<]{0,100})?<\|channel\|>`)
+	// messageEnd ends it.
+	messageEnd = regexp.MustCompile(`<\|(?:end|return|call)\|>`)
+	// endMarks are special tokens that some services leave at the end of an answer.
+	endMarks = regexp.MustCompile(`(?:\s*(?:<\|(?:end|return|eot_id|eom_id|im_end|endoftext|end_of_text)\|>` +
+		`|<｜end▁of▁sentence｜>))+\s*$`)
+)
+
+// splitChannels takes gpt-oss' channel marks out of a text. Its channel "analysis" holds thoughts; a message to a
+// tool stays as it is, for the reader of calls.
+func splitChannels(text string) (said, thought string) {
+	text = endMarks.ReplaceAllString(text, "")
+	starts := channelMark.FindAllStringIndex(text, -1)
+	if starts == nil || inCode(text, starts[0][0]) {
+		return text, ""
+	}
+	kept, thoughts := []string{text[:starts[0][0]]}, []string{}
+	for i, start := range starts {
+		end := len(text)
+		if i+1 < len(starts) {
+			end = starts[i+1][0]
+		}
+		header, body, isMessage := strings.Cut(text[start[1]:end], "<|message|>")
+		channel := strings.TrimSpace(header)
+		switch {
+		case !isMessage || recipient.MatchString(text[start[0]:start[1]]+header):
+			kept = append(kept, text[start[0]:end])
+		case strings.HasPrefix(channel, "analysis"):
+			thoughts = append(thoughts, strings.TrimSpace(messageEnd.ReplaceAllString(body, "")))
+		default:
+			kept = append(kept, "\n"+messageEnd.ReplaceAllString(body, ""))
+		}
+	}
+	return strings.TrimSpace(strings.Join(kept, "")), strings.Join(thoughts, "\n")
+}
+
+// answerTags are elements that some models put around what they say after their thoughts.
+var answerTags = []string{"answer", "response", "final_answer", "final", "output"}
+
+// withoutAnswerTag removes an element that encloses the whole text.
+func withoutAnswerTag(text string) string {
+	trimmed, lower := strings.TrimSpace(text), asciiLower(strings.TrimSpace(text))
+	for _, tag := range answerTags {
+		opening, closing := "<"+tag+">", "</"+tag+">"
+		if strings.HasPrefix(lower, opening) && strings.HasSuffix(lower, closing) {
+			return strings.TrimSpace(trimmed[len(opening) : len(trimmed)-len(closing)])
+		}
+	}
+	return text
+}
+
+// separateThinking records what an answer says and what the model thought, also where the thoughts came as text.
+func separateThinking(round *investigation.Round, turn conversation.Turn) {
+	said, thought := splitThinking(turn.Text())
+	round.Text = withoutAnswerTag(said)
+	round.Reasoning = joinParagraphs(turn.Reasoning(), thought)
+}
+
+func joinParagraphs(texts ...string) string {
+	var kept []string
+	for _, text := range texts {
+		if strings.TrimSpace(text) != "" {
+			kept = append(kept, text)
+		}
+	}
+	return strings.Join(kept, "\n")
+}
+
+// verbatimFields are the fields of a report that are compared or copied, so that nothing is taken out of them.
+var verbatimFields = map[string]bool{"quote": true, "command": true}
+
+// withoutThinking returns a decoded JSON value with the thoughts taken out of its texts, and the thoughts.
+func withoutThinking(value any) (cleaned any, thought string) {
+	switch v := value.(type) {
+	case string:
+		return splitThinking(v)
+	case []any:
+		var thoughts []string
+		for i := range v {
+			v[i], thought = withoutThinking(v[i])
+			thoughts = append(thoughts, thought)
+		}
+		return v, joinParagraphs(thoughts...)
+	case map[string]any:
+		var thoughts []string
+		for key := range v {
+			if !verbatimFields[key] {
+				v[key], thought = withoutThinking(v[key])
+				thoughts = append(thoughts, thought)
+			}
+		}
+		slices.Sort(thoughts) // the order of a map's keys is random
+		return v, joinParagraphs(thoughts...)
+	}
+	return value, ""
+}
+
+// recordThoughts keeps the thoughts that parseReport takes out of a submitted report.
+func recordThoughts(round *investigation.Round, uses []conversation.Use) {
+	for _, use := range uses {
+		if use.Name == submitName {
+			round.Reasoning = joinParagraphs(round.Reasoning, thoughtsIn(use.Input))
+		}
+	}
+}
+
+// thoughtsIn returns the thoughts in the texts of a report.
+func thoughtsIn(input json.RawMessage) string {
+	var value any
+	if json.Unmarshal(input, &value) != nil {
+		return ""
+	}
+	_, thought := withoutThinking(value)
+	return thought
+}
+
+// maxRefusal is the length of a text, in bytes, up to which it can be nothing but a refusal.
+const maxRefusal = 500
+
+// A refusal in English: an apology, inability, and an object. The verbs leave out everything that an investigation can
+// fail at, such as to find, to see, or to access something; the object names nothing that could have been found.
+const (
+	apology = `(?:(?:i(?:'m| am) )?(?:very |really |so )?sorry|i apologi[sz]e|my apologies|apologies|unfortunately)?` +
+		`[ ,.:;!-]*(?:but |however,? )?(?:as an ai[^,.]{0,60}, ?)?`
+	inability = `(?:i|we|this model|the model)(?:'m| am| are| is)? ?` +
+		`(?:can't|cannot|can not|not able to|unable to|won't be able to|won't|will not|must decline to|have to decline to|decline to)`
+	object = `(?: (?:you|to|with|on|in|about|any|this|that|the|your|these|those|such|it|of|kinds?|types?|request|requests|` +
+		`questions?|tasks?|topics?|conversation|investigation|prompts?|instructions?|assistance|help|further))*`
+	// policyReason is a reason that has nothing to do with what was looked at.
+	policyReason = `(?:,? (?:as|because|since)\b[^.]{0,150}\b` +
+		`(?:guidelines?|polic(?:y|ies)|unethical|illegal|harmful|inappropriate)\b[^.]{0,60})?`
+)
+
+var (
+	refusals = []*regexp.Regexp{
+		regexp.MustCompile(`^` + apology + inability + ` (?:help|assist|comply|fulfil+|engage|participate)(?: you)?(?: further)?` +
+			`(?: (?:with|in|on|this|that|your|the)\b[^.!?,;:\n]{0,120})?` + policyReason + `$`),
+		regexp.MustCompile(`^` + apology + inability + ` (?:respond|answer|discuss|continue|proceed|process|complete|support|provide|do)` +
+			object + policyReason + `$`),
+		regexp.MustCompile(`^(?:(?:es )?tut mir leid|entschuldigung|leider)?[ ,.]*(?:aber )?(?:ich kann|kann ich|dabei kann ich)` +
+			`(?: ihnen| dir)?(?: leider)?(?: dabei| damit| hierbei| bei [^.,]{1,80})? nicht (?:weiter)?helfen$`),
+		regexp.MustCompile(`^(?:(?:je suis )?désolée?|je regrette)?[ ,.]*(?:mais )?je ne (?:peux|suis) pas (?:en mesure de )?(?:vous )?aider[^.,]{0,80}$`),
+		regexp.MustCompile(`^(?:lo siento|disculpa|lo lamento)?[ ,.]*(?:pero )?no puedo ayudar(?:te|le)?[^.,]{0,80}$`),
+		regexp.MustCompile(`^(?:desculpe|sinto muito|lamento)?[ ,.]*(?:mas )?não posso (?:te |lhe )?ajudar[^.,]{0,80}$`),
+		regexp.MustCompile(`^(?:申し訳(?:ありません|ございません)が?)?[、,]?.{0,20}(?:お手伝い|お答え|対応)(?:することは)?(?:でき(?:ません|かねます))$`),
+		regexp.MustCompile(`^(?:抱歉|对不起|很抱歉)?[，,]?我?(?:无法|不能)(?:协助|帮助|回答|满足)[^。，]{0,20}$`),
+	}
+	// politeness is a sentence that may stand beside a refusal and says nothing about the alarm.
+	politeness = regexp.MustCompile(`^(?:(?:i(?:'m| am) )?(?:very |really |so )?sorry|i apologi[sz]e|my apologies|unfortunately` +
+		`|(?:is there|if (?:you|there)|please (?:let|feel|contact|ask)|let me know|feel free|how (?:can|may) i|what else|thank you|` +
+		`i(?:'m| am) (?:here to|happy to|an ai|designed)|i(?:'d| would) be (?:happy|glad)|` +
+		`(?:it|this|that|your request|the request)(?: request)? (?:goes against|violates|may violate|conflicts with))\b.*)$`)
+	sentenceEnd = regexp.MustCompile(`[.!?。！？]+(?:\s+|$)|[。！？]|\n+`)
+)
+
+// isRefusal reports whether a text is nothing but a refusal to help. Every sentence of it must be one or say nothing;
+// what a model found, also beside a refusal, makes the text an answer.
+func isRefusal(text string) bool {
+	text = strings.ToLower(strings.TrimSpace(text))
+	if len(text) > maxRefusal {
+		return false
+	}
+	text = strings.NewReplacer("’", "'", "‘", "'", "–", "-", "—", "-", "**", "").Replace(text)
+	refused := false
+	for _, sentence := range sentenceEnd.Split(text, -1) {
+		sentence = strings.Trim(sentence, " \t\r*_\"'")
+		switch {
+		case sentence == "" || politeness.MatchString(sentence):
+		case matchesAny(refusals, sentence):
+			refused = true
+		default:
+			return false
+		}
+	}
+	return refused
+}
+
+func matchesAny(expressions []*regexp.Regexp, text string) bool {
+	for _, expression := range expressions {
+		if expression.MatchString(text) {
+			return true
+		}
+	}
+	return false
+}
+
+// refusedInProse handles an answer that is nothing but a refusal: the model is asked once more, then the next one.
+func (r *run) refusedInProse(round *investigation.Round) (done bool) {
+	r.state.Strikes++
+	round.Note = "the model refused to help"
+	if r.state.Strikes > 1 {
+		why := fmt.Sprintf("Model %s refused to investigate this alarm (%q). Investigate it by hand, or name a model of another maker in FallbackModelIds.",
+			r.modelID(), shorten(round.Text, 200))
+		if r.nextModel(investigation.CauseRefused, why) {
+			r.state.Strikes = 0
+			r.state.Talk.Say(goOn(""))
+			return false
+		}
+		r.settleWithout(why)
+		return true
+	}
+	r.state.Talk.Say("You refused to help. This is an authorized, read-only investigation by the team that runs this " +
+		"system, and an engineer is waiting for it. Go on with it, or call " + submitName + " with what you have; say under not_seen what you did not look at.")
+	return false
+}
+
+// draftOf returns the part of an answer that can be shown to an engineer: its text up to the first tool call.
+func (r *run) draftOf(text string) string {
+	found := readCalls(text, r.isShown)
+	if call := callAtLineStart.FindStringIndex(text); call != nil && (found.unread || len(found.calls) > 0) {
+		text = text[:call[0]]
+		found = readCalls(text, r.isShown)
+	}
+	if found.unread || isRefusal(text) {
+		return ""
+	}
+	return strings.TrimSpace(text)
+}

@@ -1,0 +1,98 @@
+package agent_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
+)
+
+// Wherever an answer breaks off, its call is run as a whole or not at all, and is never taken for an answer.
+func TestTextCalls_NoBeginningOfACallIsRunOrIsAnAnswer(t *testing.T) {
+	for _, form := range textForms {
+		code := awkward
+		if form.name == "line breaks in JSON's strings" { // which also make a line break of the code's own \\n
+			code = "import boto3\nprint(1)"
+		}
+		text := form.write("python_executor", map[string]any{"command": code})
+		t.Run(form.name, func(t *testing.T) {
+			for end := range text {
+				calls, unread := agent.ReadCalls(text[:end])
+				for _, call := range calls {
+					var input map[string]string
+					require.NoError(t, json.Unmarshal(call.Input, &input), "%s", call.Input)
+					require.Equal(t, map[string]string{"command": code}, input, "of the first %d bytes", end)
+				}
+				if strings.Contains(text[:end], "boto3") {
+					require.True(t, unread || len(calls) > 0, "the first %d bytes are taken for an answer: %s", end, text[:end])
+				}
+			}
+		})
+	}
+}
+
+// hostile are texts that make a careless reader slow.
+var hostile = map[string]string{
+	"wrappers":      "<tool_call>",
+	"elements":      "<function=python_executor>",
+	"parameters":    "<function=python_executor><parameter=command>a</parameter>b",
+	"values":        "<tool_call>{\"name\": ",
+	"lists":         "[TOOL_CALLS][",
+	"thoughts":      "<think>",
+	"ends":          "</think>",
+	"mixed":         "<think></thinking>",
+	"fences":        "```json\n{",
+	"quotes":        "`<think>` \"",
+	"channels":      "<|channel|>analysis<|message|>",
+	"names":         "python_executor\n",
+	"python":        "python_executor(command=\"a\", ",
+	"tokens":        "<|tool_call_begin|>functions.python_executor:0",
+	"closing marks": "<function=python_executor><parameter=command>" + strings.Repeat("</parameter>x", 50),
+}
+
+// A reader whose time grows with the square of the text would not come back from these.
+func TestTextCalls_HostileTextIsReadInBoundedTime(t *testing.T) {
+	const size = 400_000 // bytes, more than any answer has
+	for name, part := range hostile {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Repeat(part, size/len(part))
+			said, _ := agent.SplitThinking(text)
+			calls, _ := agent.ReadCalls(said)
+			assert.LessOrEqual(t, len(calls), 32*agent.MaxMarks)
+		})
+	}
+}
+
+func FuzzReadCalls(f *testing.F) {
+	for _, form := range textForms {
+		f.Add(form.write("python_executor", map[string]any{"command": awkward}))
+	}
+	for _, text := range unreadableCalls {
+		f.Add(text)
+	}
+	for _, part := range hostile {
+		f.Add(strings.Repeat(part, 3))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		said, thought := agent.SplitThinking(text)
+		if thought == "" && utf8.ValidString(text) {
+			assert.LessOrEqual(t, len(said), len(text))
+		}
+		again, _ := agent.SplitThinking(said)
+		assert.LessOrEqual(t, len(again), len(said))
+		calls, unread := agent.ReadCalls(said)
+		assert.LessOrEqual(t, len(calls), 32*agent.MaxMarks)
+		for _, call := range calls {
+			assert.True(t, json.Valid(call.Input), "input of %s: %q", call.Name, call.Input)
+			assert.NotEmpty(t, call.Name)
+		}
+		sameCalls, sameUnread := agent.ReadCalls(said)
+		assert.Equal(t, calls, sameCalls)
+		assert.Equal(t, unread, sameUnread)
+	})
+}
