@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	nova   = "us.amazon.nova-premier-v1:0"
+	nova   = "us.amazon.nova-2-lite-v1:0"
 	claude = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 )
 
