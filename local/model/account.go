@@ -87,10 +87,8 @@ func (a Account) refusal(modelID, region string, used usedByModel) *Error {
 			return e
 		}
 	}
-	for name, quota := range a.DailyTokens {
-		if names(name, modelID) && used.tokens[foundation] >= quota {
-			return &Error{Type: "ThrottlingException", Message: dailyQuota}
-		}
+	if _, quota, limited := mostSpecific(a.DailyTokens, modelID); limited && used.tokens[foundation] >= quota {
+		return &Error{Type: "ThrottlingException", Message: dailyQuota}
 	}
 	return nil
 }
@@ -122,10 +120,8 @@ func (a Account) retired(modelID string, m models.Model) bool {
 	if today.IsZero() {
 		today = time.Now()
 	}
-	for name, end := range a.Retires {
-		if names(name, modelID) {
-			return !today.Before(end.Time)
-		}
+	if _, end, set := mostSpecific(a.Retires, modelID); set {
+		return !today.Before(end.Time)
 	}
 	return m.Known && m.Retired(today)
 }
@@ -152,6 +148,16 @@ func (a Account) dropsBoundReasoning() bool {
 // names reports whether a name of a script means the model of an id.
 func names(name, modelID string) bool {
 	return name == modelID || models.Begins(models.Parse(modelID).Model, name)
+}
+
+// mostSpecific is the value with the longest name that means a model.
+func mostSpecific[V any](byName map[string]V, modelID string) (best string, value V, found bool) {
+	for name, candidate := range byName {
+		if names(name, modelID) && len(name) > len(best) {
+			best, value, found = name, candidate, true
+		}
+	}
+	return best, value, found
 }
 
 func contains(list []string, modelID string) bool {

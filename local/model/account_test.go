@@ -55,6 +55,7 @@ func TestAccount_DecidesWhichModelsAnswer(t *testing.T) {
 		{"a retirement of the script", `{"today": "2026-11-26", "retires": {"amazon.nova-2-lite": "2026-11-26"}}`, nova2, notFound, retired},
 		{"a retirement of another model", `{"today": "2026-11-26", "retires": {"anthropic.claude-sonnet-5": "2026-11-26"}}`, sonnet, "", ""},
 		{"a retirement that is put off", `{"today": "2026-11-26", "retires": {"amazon.nova-premier": "2027-01-01"}}`, "us.amazon.nova-premier-v1:0", "", ""},
+		{"the most specific retirement counts", `{"today": "2026-11-26", "retires": {"amazon": "2026-01-01", "amazon.nova-2-lite": "2027-01-01"}}`, nova2, "", ""},
 		{"Legacy, unused", `{"unusedLegacy": ["anthropic.claude-haiku-4-5"]}`, haiku45, notFound,
 			"Access denied. This Model is marked by provider as Legacy and you have not been actively using the model in the last 30 days."},
 		{"Legacy, another model", `{"unusedLegacy": ["anthropic.claude-haiku-4-5"]}`, haiku55, "", ""},

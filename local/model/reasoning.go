@@ -79,6 +79,13 @@ func (g reasoning) remember(request *Request, content []any) {
 
 // prefixes identifies the conversation before each message, and all of it as the last.
 func (r *Request) prefixes() []prefix {
+	if r.before == nil {
+		r.before = r.hashPrefixes()
+	}
+	return r.before
+}
+
+func (r *Request) hashPrefixes() []prefix {
 	system := sha256.New()
 	for _, block := range r.System {
 		if block.CachePoint == nil {

@@ -24,6 +24,8 @@ type Request struct {
 	Additional      json.RawMessage `json:"additionalModelRequestFields"`
 	ResponsePaths   []string        `json:"additionalModelResponseFieldPaths"`
 	Raw             []byte          `json:"-"`
+
+	before []prefix // of each message, once they are asked for
 }
 
 // Message is one turn.

@@ -57,13 +57,10 @@ type Script struct {
 
 // of is the script of a model, and the name that it has in the script. The longest name wins.
 func (s Script) of(modelID string) (string, Script) {
-	best, found := "", s
-	for name, script := range s.Models {
-		if names(name, modelID) && len(name) > len(best) {
-			best, found = name, script
-		}
+	if name, script, found := mostSpecific(s.Models, modelID); found {
+		return name, script
 	}
-	return best, found
+	return "", s
 }
 
 // Step is one answer, or one error.
