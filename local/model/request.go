@@ -150,7 +150,8 @@ func (r *Request) validate(given reasoning, account Account) error {
 				hasToolBlocks = true
 				used = append(used, block.ToolUse.ToolUseID)
 				r.checkToolUse(at, message.Role, block.ToolUse, problem)
-				if given.ledTo[block.ToolUse.ToolUseID] == models.Parse(r.ModelID).Model && message.Content[0].Reasoning == nil && !thinksAdaptively(m) {
+				ownCall := given.ledTo[block.ToolUse.ToolUseID] == models.Parse(r.ModelID).Model
+				if ownCall && message.Content[0].Reasoning == nil && !thinksAdaptively(m) {
 					problem("messages.%d.content.0.type: Expected `thinking` or `redacted_thinking`, but found another block", i)
 				}
 			case block.ToolResult != nil:
