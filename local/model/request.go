@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
 // Request is a Converse request as it stands on the wire, as far as the stand-in reads it.
@@ -20,7 +22,10 @@ type Request struct {
 	InferenceConfig map[string]any  `json:"inferenceConfig"`
 	Guardrail       map[string]any  `json:"guardrailConfig"`
 	Additional      json.RawMessage `json:"additionalModelRequestFields"`
+	ResponsePaths   []string        `json:"additionalModelResponseFieldPaths"`
 	Raw             []byte          `json:"-"`
+
+	before []prefix // of each message, once they are asked for
 }
 
 // Message is one turn.
@@ -85,50 +90,8 @@ var (
 
 const maxCachePoints = 4
 
-// reasoning is what a model must get back as it gave it out in a conversation.
-type reasoning struct {
-	signed map[string]string // texts by signature, redacted blocks by content
-	before map[string]bool   // ids of the toolUse blocks of turns that began with such a block
-}
-
-type reasoningBlock struct {
-	ReasoningText *struct {
-		Text      string `json:"text"`
-		Signature string `json:"signature"`
-	} `json:"reasoningText"`
-	RedactedContent string `json:"redactedContent"`
-}
-
-// remember notes what an answer of the model holds. Blocks without a signature are not to be given back.
-func (g reasoning) remember(content []any) {
-	encoded, err := json.Marshal(content)
-	if err != nil { // it came out of JSON
-		panic(err)
-	}
-	var blocks []struct {
-		Reasoning *reasoningBlock `json:"reasoningContent"`
-		ToolUse   *ToolUseBlock   `json:"toolUse"`
-	}
-	if json.Unmarshal(encoded, &blocks) != nil {
-		return // a script's nonsense, for the client to understand
-	}
-	begun := false
-	for i, block := range blocks {
-		switch r := block.Reasoning; {
-		case r != nil && r.ReasoningText != nil && r.ReasoningText.Signature != "":
-			g.signed[r.ReasoningText.Signature] = r.ReasoningText.Text
-			begun = begun || i == 0
-		case r != nil && r.RedactedContent != "":
-			g.signed[r.RedactedContent] = ""
-			begun = begun || i == 0
-		case block.ToolUse != nil && begun:
-			g.before[block.ToolUse.ToolUseID] = true
-		}
-	}
-}
-
-// validate finds what the service would refuse.
-func (r *Request) validate(given reasoning) error {
+// validate finds what the service would refuse for any model, and for the model of the request.
+func (r *Request) validate(given reasoning, account Account) error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 
@@ -139,7 +102,9 @@ func (r *Request) validate(given reasoning) error {
 	if r.Messages[0].Role != "user" {
 		problem("A conversation must start with a user message")
 	}
+	m := models.Lookup(r.ModelID)
 	r.checkInference(problem)
+	r.checkModel(m, problem)
 	_, usesTools := r.checkTools(problem)
 	points := 0
 	for _, block := range r.System {
@@ -185,7 +150,8 @@ func (r *Request) validate(given reasoning) error {
 				hasToolBlocks = true
 				used = append(used, block.ToolUse.ToolUseID)
 				r.checkToolUse(at, message.Role, block.ToolUse, problem)
-				if given.before[block.ToolUse.ToolUseID] && message.Content[0].Reasoning == nil {
+				ownCall := given.ledTo[block.ToolUse.ToolUseID] == models.Parse(r.ModelID).Model
+				if ownCall && message.Content[0].Reasoning == nil && !thinksAdaptively(m) {
 					problem("messages.%d.content.0.type: Expected `thinking` or `redacted_thinking`, but found another block", i)
 				}
 			case block.ToolResult != nil:
@@ -193,7 +159,7 @@ func (r *Request) validate(given reasoning) error {
 				answered = append(answered, block.ToolResult.ToolUseID)
 				checkToolResult(at, message.Role, block.ToolResult, problem)
 			case block.Reasoning != nil:
-				checkReasoning(at, message.Role, block.Reasoning, given.signed, problem)
+				r.checkReasoning(i, j, given, account, problem)
 			default:
 				problem("%s: unknown or empty content block", at)
 			}
@@ -251,22 +217,17 @@ func (r *Request) checkInference(problem func(string, ...any)) {
 	if hasTemperature && hasTopP {
 		problem("temperature and top_p cannot both be specified for this model")
 	}
-	var additional struct {
-		Thinking *struct {
-			Type string `json:"type"`
-		} `json:"thinking"`
-	}
-	if r.Additional != nil && json.Unmarshal(r.Additional, &additional) != nil {
+	if r.Additional != nil && json.Unmarshal(r.Additional, &map[string]any{}) != nil {
 		problem("additionalModelRequestFields must be an object")
 	}
-	if additional.Thinking == nil || additional.Thinking.Type == "disabled" {
+	if thinking := r.additional().Thinking; thinking == nil || thinking.Type == "disabled" {
 		return
 	}
 	if hasTemperature || hasTopP {
 		problem("temperature and top_p may not be set when thinking is enabled")
 	}
 	if r.ToolConfig != nil && (r.ToolConfig.ToolChoice["any"] != nil || r.ToolConfig.ToolChoice["tool"] != nil) {
-		problem("Thinking may not be enabled when tool_choice forces tool use.")
+		problem(forcedTool)
 	}
 }
 
@@ -340,30 +301,6 @@ func checkToolResult(at, role string, result *ToolResultBlock, problem func(stri
 		}
 		if part.Text == nil && part.JSON == nil {
 			problem("%s: toolResult content must be text or json", at)
-		}
-	}
-}
-
-// checkReasoning demands blocks back as they were given.
-func checkReasoning(at, role string, block json.RawMessage, signed map[string]string, problem func(string, ...any)) {
-	if role != "assistant" {
-		problem("%s: reasoningContent blocks can only be in assistant messages", at)
-	}
-	var r reasoningBlock
-	if err := json.Unmarshal(block, &r); err != nil {
-		problem("%s: %v", at, err)
-		return
-	}
-	switch {
-	case r.ReasoningText != nil && r.ReasoningText.Signature == "":
-		problem("%s: reasoningContent without a signature must not be sent back", at)
-	case r.ReasoningText != nil:
-		if text, known := signed[r.ReasoningText.Signature]; !known || text != r.ReasoningText.Text {
-			problem("%s: Invalid signature in thinking block", at)
-		}
-	default:
-		if _, known := signed[r.RedactedContent]; !known {
-			problem("%s: Invalid data in redacted_thinking block", at)
 		}
 	}
 }

@@ -14,12 +14,19 @@
 // first user message. In texts and inputs `${find:REGEXP}` stands for what the expression (or its first
 // group) matches first in the user messages so far, tool results included: that is how a script quotes
 // evidence that it could not know beforehand.
+//
+// The stand-in simulates an account, and it refuses what Bedrock refuses for the model that a request names
+// (docs/local.md lists the rules). Several models can have scripts of their own, each with its own steps:
+//
+//	{"account": {"formMissing": true, "retires": {"amazon.nova-2-lite": "2026-11-26"}},
+//	 "models": {"us.anthropic.claude-sonnet-5-5": {"steps": [...]}, "amazon.nova-2-lite": {"steps": [...]}}}
 package model
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strings"
 )
@@ -30,13 +37,30 @@ type Script struct {
 	// After the last step begin again with step Loop (counted from 0); without it a further request is
 	// an error.
 	Loop *int `json:"loop,omitempty"`
-	// The model's ways: which features of a request it refuses.
+	// Features of a request that the model refuses, in addition to those that the model is known to refuse.
 	RejectCachePoints bool `json:"rejectCachePoints,omitempty"`
 	RejectTools       bool `json:"rejectTools,omitempty"`
-	// Tokens that the window holds; longer requests are refused as too long. 0: no limit.
+	RejectSystem      bool `json:"rejectSystem,omitempty"`
+	// ContextWindow is the tokens that the window holds; longer requests are refused as too long. 0: the
+	// window of the model, or no limit if the model is not known.
 	ContextWindow int `json:"contextWindow,omitempty"`
-	// Tokens below which a prefix is not cached. 0: 1024.
+	// MinimumCachePrefix is the tokens below which a prefix is not cached. 0: the model's minimum, or 1,024.
 	MinimumCachePrefix int `json:"minimumCachePrefix,omitempty"`
+
+	// Account calls the models. Only at the top of a script.
+	Account Account `json:"account,omitzero"`
+	// Models is scripts by model id, or by the beginning of one (see [Account]): requests to these models
+	// take their steps, and no others, from there. A conversation goes through each script on its own. Only
+	// at the top of a script.
+	Models map[string]Script `json:"models,omitempty"`
+}
+
+// of is the script of a model, and the name that it has in the script. The longest name wins.
+func (s Script) of(modelID string) (string, Script) {
+	if name, script, found := mostSpecific(s.Models, modelID); found {
+		return name, script
+	}
+	return "", s
 }
 
 // Step is one answer, or one error.
@@ -53,11 +77,28 @@ type Step struct {
 	// Default: tool_use where there are tools, else end_turn.
 	StopReason string `json:"stopReason,omitempty"`
 	Usage      *Usage `json:"usage,omitempty"` // default: counted from the request
+	// ThinkTokens is how much the model thinks before it answers. Thinking counts as output: where it leaves
+	// no room for the answer, the answer is reasoning only and ends with max_tokens.
+	ThinkTokens int `json:"thinkTokens,omitempty"`
+	// ResponseFields is additionalModelResponseFields, such as stop_details. The answer has the fields that
+	// the request asks for.
+	ResponseFields map[string]json.RawMessage `json:"additionalModelResponseFields,omitempty"`
 
 	Error   *Error `json:"error,omitempty"`
 	Reset   bool   `json:"reset,omitempty"`   // close the connection without an answer
 	DelayMS int    `json:"delayMs,omitempty"` // wait before answering
-	Raw     string `json:"raw,omitempty"`     // answer with this body
+	Raw     string `json:"raw,omitempty"`     // answer with this body, status 200, and the type of JSON
+	HTTP    *HTTP  `json:"http,omitempty"`    // answer with exactly this
+}
+
+// HTTP is an answer that no model made: of a proxy, of a load balancer, or half of one.
+type HTTP struct {
+	Status      int    `json:"status"`
+	ContentType string `json:"contentType,omitempty"`
+	Body        string `json:"body,omitempty"`
+	ErrorType   string `json:"errorType,omitempty"` // X-Amzn-Errortype; empty: not sent
+	// MissingBytes is how much longer Content-Length says the body is before the connection closes.
+	MissingBytes int `json:"missingBytes,omitempty"`
 }
 
 // Reasoning is a thinking block. The model demands it back unchanged.
@@ -87,7 +128,8 @@ type Usage struct {
 type Error struct {
 	Type    string `json:"type"`              // such as ThrottlingException
 	Status  int    `json:"status,omitempty"`  // default: the one of that type
-	Message string `json:"message,omitempty"` //
+	Message string `json:"message,omitempty"` // default: names the type
+	Untyped bool   `json:"untyped,omitempty"` // the answer does not name its type
 }
 
 var errorStatus = map[string]int{
@@ -125,22 +167,41 @@ func Parse(text []byte) (Script, error) {
 }
 
 func (s Script) check() error {
-	var problems []error
+	problems := s.checkSteps("")
+	for name, script := range s.Models {
+		problems = append(problems, script.checkSteps("models."+name+": ")...)
+		if len(script.Models) > 0 || !reflect.ValueOf(script.Account).IsZero() {
+			problems = append(problems, fmt.Errorf("models.%s: models and account belong to the top of the script", name))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (s Script) checkSteps(where string) (problems []error) {
 	for i, step := range s.Steps {
 		for _, expression := range step.Expect {
 			if _, err := regexp.Compile(expression); err != nil {
-				problems = append(problems, fmt.Errorf("step %d: expect: %w", i, err))
+				problems = append(problems, fmt.Errorf("%sstep %d: expect: %w", where, i, err))
 			}
 		}
-		says := step.Text != "" || len(step.Tools) > 0 || step.Content != nil || step.Error != nil || step.Reset || step.Raw != "" || step.StopReason != ""
-		if !says {
-			problems = append(problems, fmt.Errorf("step %d says nothing: give it text, tools, content, stopReason, raw, error or reset", i))
+		if !step.answers() {
+			problems = append(problems, fmt.Errorf(
+				"%sstep %d says nothing: give it text, tools, content, stopReason, thinkTokens, raw, http, error or reset", where, i))
+		}
+		if h := step.HTTP; h != nil && (h.Status < 200 || h.Status > 599 || h.MissingBytes < 0) {
+			problems = append(problems, fmt.Errorf("%sstep %d: http needs a status from 200 to 599 and no negative missingBytes", where, i))
 		}
 	}
 	if s.Loop != nil && (*s.Loop < 0 || *s.Loop >= len(s.Steps)) {
-		problems = append(problems, fmt.Errorf("loop must name one of the %d steps, got %d", len(s.Steps), *s.Loop))
+		problems = append(problems, fmt.Errorf("%sloop must name one of the %d steps, got %d", where, len(s.Steps), *s.Loop))
 	}
-	return errors.Join(problems...)
+	return problems
+}
+
+// answers reports whether the step leads to any answer.
+func (s Step) answers() bool {
+	says := s.Text != "" || len(s.Tools) > 0 || s.Content != nil || s.StopReason != "" || s.ThinkTokens > 0
+	return says || s.Error != nil || s.Reset || s.Raw != "" || s.HTTP != nil
 }
 
 var reference = regexp.MustCompile(`\$\{find:((?:[^{}]|\{[0-9,]*\})+)\}`)

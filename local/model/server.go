@@ -2,7 +2,7 @@ package model
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,9 +10,12 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
 // Server answers Converse requests from a script. AWS_ENDPOINT_URL_BEDROCK_RUNTIME is its URL.
@@ -24,19 +27,22 @@ type Server struct {
 	mu            sync.Mutex
 	script        Script
 	conversations map[string]*conversation
+	thoughts      map[string][]thought
+	used          usedByModel
 	requests      []Recorded
 	cached        map[[32]byte]bool
 }
 
 // conversation is how far a conversation is.
 type conversation struct {
-	next  int
-	given reasoning // what the model gave out
+	next  map[string]int // the next step, by the name of the script; empty: the script that is for all models
+	given reasoning      // what the models gave out
 }
 
 // Recorded is one request and what became of it.
 type Recorded struct {
 	Request  Request
+	Region   string // that the request is signed for
 	Problems string // what the service would refuse; empty: valid
 	Status   int
 	At       time.Time
@@ -58,8 +64,9 @@ func Start(script Script) (*Server, error) {
 	}
 	s := &Server{
 		URL: "http://" + listener.Addr().String(), listener: listener, script: script,
-		conversations: map[string]*conversation{}, cached: map[[32]byte]bool{},
+		cached: map[[32]byte]bool{},
 	}
+	s.begin()
 	s.server = &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: 10 * time.Second}
 	go s.server.Serve(listener)
 	return s, nil
@@ -75,15 +82,22 @@ func (s *Server) Requests() []Recorded {
 	return append([]Recorded(nil), s.requests...)
 }
 
-// Play changes the script; every conversation begins anew.
+// Play changes the script. Every conversation begins again, and the account has used nothing.
 func (s *Server) Play(script Script) error {
 	if err := script.check(); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.script, s.conversations = script, map[string]*conversation{}
+	s.script = script
+	s.begin()
 	return nil
+}
+
+// begin forgets all conversations and what the account used.
+func (s *Server) begin() {
+	s.conversations, s.thoughts = map[string]*conversation{}, map[string][]thought{}
+	s.used = usedByModel{calls: map[string]int{}, tokens: map[string]int{}}
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -108,54 +122,93 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, request)
 }
 
+// turn is one request on its way to an answer.
+type turn struct {
+	request Request
+	talk    *conversation
+	script  Script
+	step    Step
+	index   int // among all requests
+}
+
 // answer finds the request's step and plays it.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, request Request) {
+	t, problem := s.accept(request, signedFor(r))
+	switch {
+	case problem != nil:
+		s.record(t, problem.status(), problem.Message, Usage{})
+		refuse(w, *problem)
+	case !pause(r, t.step.DelayMS):
+		s.record(t, 0, "", Usage{})
+	case t.step.Reset:
+		s.record(t, 0, "", Usage{})
+		panic(http.ErrAbortHandler)
+	case t.step.Error != nil:
+		s.record(t, t.step.Error.status(), "", Usage{})
+		refuse(w, *t.step.Error)
+	case t.step.HTTP != nil:
+		s.record(t, t.step.HTTP.Status, "", Usage{})
+		t.step.HTTP.send(w)
+	case t.step.Raw != "":
+		s.record(t, 200, "", Usage{})
+		HTTP{Status: 200, ContentType: "application/json", Body: t.step.Raw}.send(w)
+	default:
+		s.say(w, t)
+	}
+}
+
+// accept records a request and finds its step, or why it is refused.
+func (s *Server) accept(request Request, region string) (turn, *Error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	talk := s.conversations[request.firstText()]
 	if talk == nil {
-		talk = &conversation{given: reasoning{signed: map[string]string{}, before: map[string]bool{}}}
+		talk = &conversation{next: map[string]int{}, given: reasoning{thoughts: s.thoughts, ledTo: map[string]string{}}}
 		s.conversations[request.firstText()] = talk
 	}
-	index := len(s.requests)
-	s.requests = append(s.requests, Recorded{Request: request, At: time.Now()})
-	script := s.script
-	problem := s.problem(request, talk)
-	var step Step
-	if problem == nil {
-		step, problem = script.at(talk.next)
-		if problem == nil {
-			talk.next++
-		}
+	name, script := s.script.of(request.ModelID)
+	t := turn{request: request, talk: talk, script: script, index: len(s.requests)}
+	s.requests = append(s.requests, Recorded{Request: request, Region: region, At: time.Now()})
+	if problem := s.script.Account.refusal(request.ModelID, region, s.used); problem != nil {
+		return t, problem
 	}
-	s.mu.Unlock()
-
-	record := func(status int, problems string, usage Usage) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.requests[index].Status, s.requests[index].Problems, s.requests[index].Usage, s.requests[index].Done = status, problems, usage, time.Now()
+	s.used.calls[models.Parse(request.ModelID).Model]++
+	if problem := s.problem(t); problem != nil {
+		return t, problem
 	}
+	step, problem := script.at(talk.next[name])
 	if problem != nil {
-		record(problem.status(), problem.Message, Usage{})
-		refuse(w, *problem)
-		return
+		return t, problem
 	}
-	if !pause(r, step.DelayMS) {
-		record(0, "", Usage{})
-		return
+	talk.next[name]++
+	t.step = step
+	return t, nil
+}
+
+// record notes what became of a request.
+func (s *Server) record(t turn, status int, problems string, usage Usage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	recorded := &s.requests[t.index]
+	recorded.Status, recorded.Problems, recorded.Usage, recorded.Done = status, problems, usage, time.Now()
+}
+
+// send writes the answer as it is. A body that is shorter than announced ends the connection.
+func (h HTTP) send(w http.ResponseWriter) {
+	header := w.Header()
+	header["Content-Type"] = nil // else the server guesses one
+	if h.ContentType != "" {
+		header.Set("Content-Type", h.ContentType)
 	}
-	switch {
-	case step.Reset:
-		record(0, "", Usage{})
+	if h.ErrorType != "" {
+		header.Set("X-Amzn-Errortype", h.ErrorType)
+	}
+	header.Set("Content-Length", strconv.Itoa(len(h.Body)+h.MissingBytes))
+	w.WriteHeader(h.Status)
+	io.WriteString(w, h.Body)
+	if h.MissingBytes > 0 {
+		http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
-	case step.Error != nil:
-		record(step.Error.status(), "", Usage{})
-		refuse(w, *step.Error)
-	case step.Raw != "":
-		record(200, "", Usage{})
-		w.Header().Set("Content-Type", "application/json")
-		io.WriteString(w, step.Raw)
-	default:
-		s.say(w, request, talk, step, index, record)
 	}
 }
 
@@ -174,20 +227,21 @@ func pause(r *http.Request, ms int) bool {
 }
 
 // problem is why the service would refuse the request. It is called under the lock.
-func (s *Server) problem(request Request, talk *conversation) *Error {
-	if err := request.validate(talk.given); err != nil {
+func (s *Server) problem(t turn) *Error {
+	if err := t.request.validate(t.talk.given, s.script.Account); err != nil {
 		return &Error{Type: "ValidationException", Message: err.Error()}
 	}
-	if s.script.RejectTools && request.ToolConfig != nil {
-		return &Error{Type: "ValidationException", Message: "This model doesn't support tool use."}
+	if t.script.RejectTools && t.request.ToolConfig != nil {
+		return &Error{Type: "ValidationException", Message: noTools}
 	}
-	if s.script.RejectCachePoints && strings.Contains(string(request.Raw), `"cachePoint"`) {
-		return &Error{Type: "AccessDeniedException", Message: "You invoked an unsupported model or your request did not allow prompt caching. See the documentation for more information."}
+	if t.script.RejectSystem && len(t.request.System) > 0 {
+		return &Error{Type: "ValidationException", Message: noSystem}
 	}
-	if window := s.script.ContextWindow; window > 0 && tokens(len(request.Raw)) > window {
-		return &Error{Type: "ValidationException", Message: "Input is too long for requested model."}
+	m := models.Lookup(t.request.ModelID)
+	if problem := t.request.refuseCheckpoints(m, t.script); problem != nil {
+		return problem
 	}
-	return nil
+	return t.request.refuseLength(m, t.script)
 }
 
 func (s Script) at(n int) (Step, *Error) {
@@ -201,45 +255,98 @@ func (s Script) at(n int) (Step, *Error) {
 }
 
 // say plays a step that is an answer.
-func (s *Server) say(w http.ResponseWriter, request Request, talk *conversation, step Step, index int, record func(int, string, Usage)) {
-	texts := request.texts()
-	last := texts[len(texts)-1]
-	for _, expression := range step.Expect {
-		if !regexp.MustCompile(expression).MatchString(last) {
-			message := fmt.Sprintf("the script expects the last user message to match %s, got: %.2000s", expression, last)
-			record(400, message, Usage{})
-			refuse(w, Error{Type: "ValidationException", Message: message})
-			return
-		}
-	}
-	content, err := step.blocks(strings.Join(texts, "\n"), index)
+func (s *Server) say(w http.ResponseWriter, t turn) {
+	content, stop, err := t.compose()
 	if err != nil {
-		record(400, err.Error(), Usage{})
+		s.record(t, 400, err.Error(), Usage{})
 		refuse(w, Error{Type: "ValidationException", Message: err.Error()})
 		return
 	}
 	s.mu.Lock()
-	talk.given.remember(content)
-	usage := s.count(request, content)
+	t.talk.given.remember(&t.request, content)
+	usage := s.count(t, content)
+	if t.step.Usage != nil {
+		usage = *t.step.Usage
+	}
+	s.used.tokens[models.Parse(t.request.ModelID).Model] += usage.TotalTokens
 	s.mu.Unlock()
-	if step.Usage != nil {
-		usage = *step.Usage
-	}
-	stop := step.StopReason
-	if stop == "" {
-		stop = "end_turn"
-		if len(step.Tools) > 0 || strings.Contains(string(step.Content), `"toolUse"`) {
-			stop = "tool_use"
-		}
-	}
-	record(200, "", usage)
-	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(map[string]any{
+	s.record(t, 200, "", usage)
+	answer := map[string]any{
 		"output":     map[string]any{"message": map[string]any{"role": "assistant", "content": content}},
 		"stopReason": stop,
 		"usage":      usage,
-		"metrics":    map[string]any{"latencyMs": max(1, step.DelayMS)},
-	})
+		"metrics":    map[string]any{"latencyMs": max(1, t.step.DelayMS)},
+	}
+	if fields := t.responseFields(); len(fields) > 0 {
+		answer["additionalModelResponseFields"] = fields
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(answer)
+}
+
+// compose makes the content of the answer, and says why it stops.
+func (t turn) compose() (content []any, stop string, err error) {
+	texts := t.request.texts()
+	last := texts[len(texts)-1]
+	for _, expression := range t.step.Expect {
+		if !regexp.MustCompile(expression).MatchString(last) {
+			return nil, "", fmt.Errorf("the script expects the last user message to match %s, got: %.2000s", expression, last)
+		}
+	}
+	step := t.step
+	if t.thinks() > 0 && step.Reasoning == nil {
+		step.Reasoning = t.thought()
+	}
+	if content, err = step.blocks(strings.Join(texts, "\n"), t.index); err != nil {
+		return nil, "", err
+	}
+	if t.thinks() > 0 && t.thinks()+jsonTokens(content) > t.maxTokens() {
+		content, err = Step{Reasoning: step.Reasoning}.blocks("", t.index)
+		return content, "max_tokens", err
+	}
+	switch {
+	case step.StopReason != "":
+		return content, step.StopReason, nil
+	case len(step.Tools) > 0 || strings.Contains(string(step.Content), `"toolUse"`):
+		return content, "tool_use", nil
+	}
+	return content, "end_turn", nil
+}
+
+// thinks is how many tokens the model thinks about the request.
+func (t turn) thinks() int {
+	if thinking := t.request.additional().Thinking; thinking != nil && thinking.Type == "disabled" {
+		return 0
+	}
+	return t.step.ThinkTokens
+}
+
+// thought is the reasoning block of a step that only says how much the model thinks. Claude signs it.
+func (t turn) thought() *Reasoning {
+	thought := &Reasoning{Text: "I think about this."}
+	if maker(t.request.ModelID) == "anthropic" {
+		thought.Signature = base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "thought %d", t.index))
+	}
+	return thought
+}
+
+// maxTokens is how long the answer can be, thinking included.
+func (t turn) maxTokens() int {
+	if asked, isNumber := t.request.InferenceConfig["maxTokens"].(float64); isNumber {
+		return int(asked)
+	}
+	return models.Lookup(t.request.ModelID).MaxOutput
+}
+
+// responseFields is the additional fields of the answer that the request asks for.
+func (t turn) responseFields() map[string]json.RawMessage {
+	asked := map[string]json.RawMessage{}
+	for _, path := range t.request.ResponsePaths {
+		if name, isPath := strings.CutPrefix(path, "/"); isPath && t.step.ResponseFields[name] != nil {
+			asked[name] = t.step.ResponseFields[name]
+		}
+	}
+	return asked
 }
 
 // blocks are the step's content blocks with its references filled in.
@@ -257,7 +364,7 @@ func (step Step) blocks(seen string, index int) ([]any, error) {
 		if r.Redacted != "" {
 			content = append(content, map[string]any{"reasoningContent": map[string]any{"redactedContent": r.Redacted}})
 		} else {
-			content = append(content, map[string]any{"reasoningContent": map[string]any{"reasoningText": map[string]any{"text": r.Text, "signature": r.Signature}}})
+			content = append(content, map[string]any{"reasoningContent": map[string]any{"reasoningText": reasoningText(r)}})
 		}
 	}
 	if step.Text != "" {
@@ -284,6 +391,14 @@ func (step Step) blocks(seen string, index int) ([]any, error) {
 	return content, nil
 }
 
+func reasoningText(r *Reasoning) map[string]any {
+	text := map[string]any{"text": r.Text}
+	if r.Signature != "" {
+		text["signature"] = r.Signature
+	}
+	return text
+}
+
 func deepCopy(value map[string]any) map[string]any {
 	text, err := json.Marshal(value)
 	copied := map[string]any{}
@@ -301,70 +416,9 @@ func refuse(w http.ResponseWriter, e Error) {
 		e.Message = e.Type + " from the script"
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Amzn-Errortype", e.Type)
+	if !e.Untyped {
+		w.Header().Set("X-Amzn-Errortype", e.Type)
+	}
 	w.WriteHeader(e.status())
 	json.NewEncoder(w).Encode(map[string]string{"message": e.Message})
-}
-
-// tokens estimates: four bytes a token.
-func tokens(bytes int) int { return (bytes + 3) / 4 }
-
-const minimumCachePrefix = 1024 // tokens
-
-// count makes up the usage as a model with prompt caching does: the longest prefix that ends at a
-// checkpoint and was sent before is read, what lies between it and the last checkpoint is written.
-// It is called under the lock.
-func (s *Server) count(request Request, content []any) Usage {
-	minimum := s.script.MinimumCachePrefix
-	if minimum == 0 {
-		minimum = minimumCachePrefix
-	}
-	var prefix strings.Builder
-	var written, read int // bytes
-	var seen [][32]byte
-	point := func() {
-		if tokens(prefix.Len()) < minimum {
-			return
-		}
-		sum := sha256.Sum256([]byte(request.ModelID + prefix.String()))
-		if s.cached[sum] {
-			read = prefix.Len()
-		}
-		written = prefix.Len()
-		seen = append(seen, sum)
-	}
-	add := func(value any, isPoint bool) {
-		if isPoint {
-			point()
-			return
-		}
-		text, _ := json.Marshal(value)
-		prefix.Write(text)
-	}
-	if request.ToolConfig != nil {
-		for _, tool := range request.ToolConfig.Tools {
-			add(tool, tool.CachePoint != nil)
-		}
-	}
-	for _, block := range request.System {
-		add(block, block.CachePoint != nil)
-	}
-	for _, message := range request.Messages {
-		prefix.WriteString(message.Role)
-		for _, block := range message.Content {
-			add(block, block.CachePoint != nil)
-		}
-	}
-	for _, sum := range seen {
-		s.cached[sum] = true
-	}
-	out, _ := json.Marshal(content)
-	u := Usage{
-		CacheReadInputTokens:  tokens(read),
-		CacheWriteInputTokens: tokens(written) - tokens(read),
-		OutputTokens:          tokens(len(out)),
-	}
-	u.InputTokens = tokens(prefix.Len()) - tokens(written)
-	u.TotalTokens = u.InputTokens + u.OutputTokens + u.CacheReadInputTokens + u.CacheWriteInputTokens
-	return u
 }

@@ -1,0 +1,187 @@
+package model
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
+)
+
+// Account is the AWS account and the Region that call the model. Its zero value has access to every active
+// model. Fields that name models take a model id without its profile, the beginning of one that ends at a
+// word, or a maker: anthropic.claude-sonnet-5-5, amazon.nova, openai.
+type Account struct {
+	// Region of the caller. Default: the one that the request is signed for. Unsigned requests are not
+	// checked for their Region.
+	Region string `json:"region,omitempty"`
+	// Today decides which models have retired. Default: the clock's day.
+	Today models.Date `json:"today,omitzero"`
+	// Created is the day on which the account was created. Accounts from before 2026-08-31 lose bound
+	// reasoning silently; newer ones get an error. Default: a new account.
+	Created models.Date `json:"created,omitzero"`
+	// FormMissing: Anthropic's use case form has not been submitted.
+	FormMissing bool `json:"formMissing,omitempty"`
+	// Subscribed is which models the account is subscribed to in AWS Marketplace; models that are not sold
+	// there need no subscription. nil: all.
+	Subscribed []string `json:"subscribed"`
+	// NoMarketplacePermissions: the caller may not subscribe. With permissions the first call subscribes.
+	NoMarketplacePermissions bool `json:"noMarketplacePermissions,omitempty"`
+	// GraceCalls is how many calls of each model succeed although its form or subscription is missing, as
+	// happens while the service looks for them in the background.
+	GraceCalls int `json:"graceCalls,omitempty"`
+	// DailyTokens is the quota of tokens per day by model. It may be 0. Models that are not listed have none.
+	DailyTokens map[string]int `json:"dailyTokens,omitempty"`
+	// UnusedLegacy is which models are Legacy and were not used in the last 30 days.
+	UnusedLegacy []string `json:"unusedLegacy,omitempty"`
+	// Retires is the end of life by model. It takes the place of the date that the catalog knows.
+	Retires map[string]models.Date `json:"retires,omitempty"`
+	// Strict: models that the catalog does not list are refused. Default: they are accepted.
+	Strict bool `json:"strict,omitempty"`
+}
+
+// The service's own words.
+const (
+	invalidModelID = "The provided model identifier is invalid."
+	onDemandFormat = "Invocation of model ID %s with on-demand throughput isn’t supported. " +
+		"Retry your request with the ID or ARN of an inference profile that contains this model."
+	endOfLife    = "This model version has reached the end of its life."
+	unusedLegacy = "Access denied. This Model is marked by provider as Legacy and you have not been actively using the model " +
+		"in the last 30 days. Please upgrade to an active model on Amazon Bedrock"
+	formMissing = "Model use case details have not been submitted for this account. Fill out the Anthropic use case details " +
+		"form before using the model. If you have already filled out the form, try again in 15 minutes."
+	notSubscribed = "Model access is denied due to IAM user or service role is not authorized to perform the required AWS " +
+		"Marketplace actions (aws-marketplace:ViewSubscriptions, aws-marketplace:Subscribe) to enable access to this model. " +
+		"Refer to the Amazon Bedrock documentation for further details. Your AWS Marketplace subscription for this model " +
+		"cannot be completed at this time. If you recently fixed this issue, try again after 5 minutes."
+	dailyQuota = "Too many tokens per day, please wait before trying again."
+)
+
+// usedByModel is what an account used so far, by foundation model.
+type usedByModel struct {
+	calls  map[string]int
+	tokens map[string]int
+}
+
+// refusal is why the account cannot call a model, or nil.
+func (a Account) refusal(modelID, region string, used usedByModel) *Error {
+	if a.Region != "" {
+		region = a.Region
+	}
+	m := models.Lookup(modelID)
+	if e := a.refuseID(modelID, region, m); e != nil {
+		return e
+	}
+	if a.retired(modelID, m) {
+		return &Error{Type: "ResourceNotFoundException", Message: endOfLife}
+	}
+	if contains(a.UnusedLegacy, modelID) {
+		return &Error{Type: "ResourceNotFoundException", Message: unusedLegacy}
+	}
+	foundation := models.Parse(modelID).Model
+	if used.calls[foundation] >= a.GraceCalls {
+		if e := a.refuseAccess(modelID, m.Access); e != nil {
+			return e
+		}
+	}
+	if _, quota, limited := mostSpecific(a.DailyTokens, modelID); limited && used.tokens[foundation] >= quota {
+		return &Error{Type: "ThrottlingException", Message: dailyQuota}
+	}
+	return nil
+}
+
+// refuseID refuses ids that cannot be invoked from the Region.
+func (a Account) refuseID(modelID, region string, m models.Model) *Error {
+	id := models.Parse(modelID)
+	invalid := &Error{Type: "ValidationException", Message: invalidModelID}
+	isOwn := id.Kind == "application-inference-profile" || id.Kind == "provisioned-model"
+	switch {
+	case isOwn:
+		return nil // the account's own name of some model
+	case region != "" && !id.InvokableFrom(region) && id.Profile != "":
+		return invalid
+	case !m.Known && a.Strict:
+		return invalid
+	case !m.Known:
+		return nil
+	case id.Profile == "" && !m.InRegion:
+		return &Error{Type: "ValidationException", Message: fmt.Sprintf(onDemandFormat, modelID)}
+	case id.Profile != "" && !slices.Contains(m.Profiles, id.Profile):
+		return invalid
+	}
+	return nil
+}
+
+func (a Account) retired(modelID string, m models.Model) bool {
+	today := a.Today.Time
+	if today.IsZero() {
+		today = time.Now()
+	}
+	if _, end, set := mostSpecific(a.Retires, modelID); set {
+		return !today.Before(end.Time)
+	}
+	return m.Known && m.Retired(today)
+}
+
+func (a Account) refuseAccess(modelID string, access models.Access) *Error {
+	if a.FormMissing && access == models.AccessMarketplaceAndForm {
+		return &Error{Type: "ResourceNotFoundException", Message: formMissing}
+	}
+	sold := access == models.AccessMarketplace || access == models.AccessMarketplaceAndForm
+	if sold && a.Subscribed != nil && !contains(a.Subscribed, modelID) && a.NoMarketplacePermissions {
+		return &Error{Type: "AccessDeniedException", Message: notSubscribed}
+	}
+	return nil
+}
+
+// bindingErrors is the day from which on new accounts get an error for reasoning of another conversation.
+var bindingErrors = time.Date(2026, 8, 31, 0, 0, 0, 0, time.UTC)
+
+// dropsBoundReasoning reports whether the service drops reasoning of another conversation instead of refusing it.
+func (a Account) dropsBoundReasoning() bool {
+	return !a.Created.IsZero() && a.Created.Before(bindingErrors)
+}
+
+// names reports whether a name of a script means the model of an id.
+func names(name, modelID string) bool {
+	return name == modelID || models.Begins(models.Parse(modelID).Model, name)
+}
+
+// mostSpecific is the value with the longest name that means a model.
+func mostSpecific[V any](byName map[string]V, modelID string) (best string, value V, found bool) {
+	for name, candidate := range byName {
+		if names(name, modelID) && len(name) > len(best) {
+			best, value, found = name, candidate, true
+		}
+	}
+	return best, value, found
+}
+
+func contains(list []string, modelID string) bool {
+	for _, name := range list {
+		if names(name, modelID) {
+			return true
+		}
+	}
+	return false
+}
+
+// scope is a credential's scope in an Authorization header, such as AKIDEXAMPLE/20261125/us-east-1/bedrock/aws4_request.
+var scope = regexp.MustCompile(`Credential=[^,\s]+/\d{8}/([a-z0-9-]+)/bedrock/aws4_request`)
+
+// signedFor is the Region that a request is signed for; empty: it is not signed.
+func signedFor(r *http.Request) string {
+	if found := scope.FindStringSubmatch(r.Header.Get("Authorization")); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
+// maker is the first part of a foundation model's id, such as anthropic.
+func maker(modelID string) string {
+	name, _, _ := strings.Cut(models.Parse(modelID).Model, ".")
+	return name
+}
