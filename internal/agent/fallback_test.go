@@ -249,6 +249,7 @@ func TestRun_CompactionDropsReasoningFromWhatIsKept(t *testing.T) {
 			compacted = true
 			assert.NotContains(t, raw, fmt.Sprintf("c2ln%04d", max(0, i-8)), "request %d holds reasoning from before the compaction", i)
 		}
+		assert.Equal(t, 200, request.Status, "request %d: %s", i, request.Problems)
 	}
 	assert.True(t, compacted)
 }
@@ -277,7 +278,7 @@ func TestRun_AModelThatMissesReasoningIsAskedWithoutTheOldCalls(t *testing.T) {
 	first.Reasoning = &model.Reasoning{Text: "I should look.", Signature: "c2ln"}
 	missing := refusal("ValidationException", "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.")
 	rec := record("{}")
-	server, err := run(t, model.Script{Steps: []model.Step{first, missing, submit("the disk is full", 1, "disk usage 100 %")}},
+	server, err := run(t, model.Script{Steps: []model.Step{first, missing, missing, submit("the disk is full", 1, "disk usage 100 %")}},
 		&fakeTool{output: "disk usage 100 %"}, rec, nil, func(o *agent.Options) { o.Models = []string{sonnet} })
 	require.NoError(t, err)
 	require.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)

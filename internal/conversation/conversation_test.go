@@ -60,6 +60,10 @@ func TestNoSequenceOfAnswersMakesARequestThatTheServiceRefuses(t *testing.T) {
 	for seed := range uint64(60) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		c := &conversation.Conversation{TextTools: seed%7 == 0, Caching: conversation.Caching(seed % 4)}
+		modelID := []string{"some.model", "us.anthropic.claude-sonnet-5-5", "us.amazon.nova-2-lite-v1:0"}[seed%3]
+		if seed%3 == 2 {
+			c.Caching, c.CachedMost = max(c.Caching, conversation.CacheAfterText), 20_000
+		}
 		c.Say("opening")
 		for step := range 25 {
 			var blocks []types.ContentBlock
@@ -101,7 +105,7 @@ func TestNoSequenceOfAnswersMakesARequestThatTheServiceRefuses(t *testing.T) {
 			if random.IntN(8) == 0 {
 				c.Compact(random.IntN(3), "Shortened.")
 			}
-			_, err := client.Converse(t.Context(), c.Request("some.model", "You are tested.", tools))
+			_, err := client.Converse(t.Context(), c.Request(modelID, "You are tested.", tools))
 			require.NoError(t, err, "seed %d, step %d", seed, step)
 		}
 	}
