@@ -94,19 +94,16 @@ func (t *tidier) pairs(values map[string]string) map[string]string {
 	return clean
 }
 
-// lines redacts each line, which may be a JSON document, and then all of them together, since a private key has
-// several.
+// lines redacts all lines together, since a private key has several, and then each of them, since it may be a JSON
+// document.
 func (t *tidier) lines(lines []string) []string {
-	for i, line := range lines {
-		lines[i] = strings.ReplaceAll(t.clean(line), "\n", " ")
-	}
 	if len(lines) == 0 {
 		return nil
 	}
 	lines = strings.Split(t.clean(strings.Join(lines, "\n")), "\n")
 	size := 0
 	for i, line := range lines {
-		lines[i] = cut(line, maxLine)
+		lines[i] = cut(strings.ReplaceAll(t.clean(line), "\n", " "), maxLine)
 		if size += len(lines[i]); i >= maxLines || size > maxLineBytes {
 			return lines[:i]
 		}

@@ -148,6 +148,13 @@ func TestCloudWatch_PromQLAndLogAlarmsPassTheBroker(t *testing.T) {
 			assert.Equal(t, "cloudwatch QueryMetrics eu-central-1 200", fmt.Sprint(answer.AWSCalls[0].Service, " ", answer.AWSCalls[0].Operation, " ", answer.AWSCalls[0].Region, " ", answer.AWSCalls[0].Status))
 			assert.Equal(t, "cloudwatch DescribeAlarms", answer.AWSCalls[1].Service+" "+answer.AWSCalls[1].Operation)
 
+			byHand := w.run(strings.Join([]string{ // as docs/broker.md shows it
+				`request = botocore.awsrequest.AWSRequest("POST", boto3.client("cloudwatch").meta.endpoint_url + "/api/v1/query",`,
+				`    headers={"Content-Type": "application/x-www-form-urlencoded"}, data=urllib.parse.urlencode({"query": "avg(latency)"}))`,
+				`botocore.auth.SigV4Auth(boto3.Session().get_credentials(), "monitoring", "eu-west-1").add_auth(request)`,
+				`print(botocore.httpsession.URLLib3Session().send(request.prepare()).text)`}, "\n"), 30)
+			assert.Contains(t, byHand.Output, `"status":"success"`)
+
 			failed := w.run(`promql("broken")`, 30)
 			assert.Equal(t, "ClientError", failed.ErrorType)
 			assert.Contains(t, failed.Error, "An error occurred (bad_data) when calling the QueryMetrics operation: parse error at char 7")
