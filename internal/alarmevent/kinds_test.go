@@ -158,6 +158,16 @@ func TestOddField_NeverRefusesAnAlarm(t *testing.T) {
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, alarmevent.Metric{ID: "1", Namespace: "n", Name: "m", Dimensions: map[string]string{"Port": "443"}, Period: 60, Stat: "Sum"}, a.Metrics[0])
 			}},
+		{"metrics of which some are none", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", "null", `{"metrics":["x",{"id":"e1","expression":"m1*2"}]}`),
+			func(t *testing.T, a alarmevent.Alarm) {
+				assert.Equal(t, []alarmevent.Metric{{ID: "e1", Expression: "m1*2", ReturnData: true}}, a.Metrics)
+				assert.Equal(t, []string{`metrics: "x" is not a metric query`}, a.NotUnderstood)
+			}},
+		{"metrics that are none", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", "null", `{"metrics":[7]}`),
+			func(t *testing.T, a alarmevent.Alarm) {
+				assert.Equal(t, alarmevent.KindUnknown, a.Kind)
+				assert.Equal(t, `{"metrics":[7]}`, a.Configuration)
+			}},
 		{"a threshold that is none", fmt.Sprintf(sns, fmt.Sprintf(trigger, "null", `"high"`), ""), func(t *testing.T, a alarmevent.Alarm) {
 			assert.Nil(t, a.Threshold)
 			assert.Equal(t, []string{`Trigger.Threshold: "high" is not a number`}, a.NotUnderstood)

@@ -180,9 +180,7 @@ func parseState(e, body members, source Source) (Alarm, error) {
 			break
 		}
 	}
-	for _, m := range list(configuration.get("metrics")) {
-		a.Metrics = append(a.Metrics, r.metric(object(m)))
-	}
+	a.Metrics = r.metrics(configuration.get("metrics"))
 	if mute := body.get("muteDetail"); mute != nil {
 		if a.MutedBy = object(mute).text("mutedByArn"); a.MutedBy == "" {
 			a.MutedBy = "a mute rule"
@@ -202,6 +200,20 @@ func parseState(e, body members, source Source) (Alarm, error) {
 	r.readConfiguration(&a, body.get("configuration"))
 	r.readRest(&a, rest)
 	return r.complete(a)
+}
+
+// metrics reads the queries of a metric alarm and leaves out those that are none.
+func (r *reader) metrics(v any) []Metric {
+	var out []Metric
+	for _, element := range list(v) {
+		m := object(element)
+		if m == nil {
+			r.note("metrics", "%.60q is not a metric query", textOf(element))
+			continue
+		}
+		out = append(out, r.metric(m))
+	}
+	return out
 }
 
 // metric reads a query of a metric alarm as the API, EventBridge, and SNS write it.
@@ -269,9 +281,7 @@ func (r *reader) describe(a *Alarm, trigger members) {
 	} else if threshold := r.float("Trigger.Threshold", trigger.get("Threshold")); threshold != nil {
 		a.Threshold = threshold
 	}
-	for _, m := range list(trigger.get("Metrics")) {
-		a.Metrics = append(a.Metrics, r.metric(object(m)))
-	}
+	a.Metrics = r.metrics(trigger.get("Metrics"))
 	if trigger.text("MetricName") != "" {
 		a.Metrics = append(a.Metrics, Metric{
 			ID: "m1", Namespace: trigger.text("Namespace"), Name: trigger.text("MetricName"), Dimensions: pairs(trigger.get("Dimensions")),
