@@ -39,20 +39,40 @@ func (t *AlarmTriage) AlarmAction() awscloudwatch.IAlarmAction {
 	return &alarmAction{triage: t}
 }
 
-// AttachAlarms lets each of the alarms, metric or composite, start an investigation when it goes to
-// ALARM; with NotifyRecovery its return to OK is told as well. It panics when an alarm belongs to this AlarmTriage
-// itself, is imported, or lies in another account or Region, from where no alarm can invoke the orchestrator.
-func (t *AlarmTriage) AttachAlarms(alarms ...awscloudwatch.AlarmBase) {
+// AttachAlarms lets each of the alarms start an investigation when it goes to ALARM; with NotifyRecovery its return to
+// OK is reported as well. It takes metric, composite, and PromQL alarms (Alarm, CompositeAlarm, PromQLAlarm,
+// AnomalyDetectionAlarm) and the plain resources CfnAlarm, CfnCompositeAlarm, and CfnLogAlarm. It panics when something
+// else is given, and when an alarm belongs to this AlarmTriage itself, is imported, or is in another account or Region,
+// from where no alarm can invoke the orchestrator.
+func (t *AlarmTriage) AttachAlarms(alarms ...constructs.IConstruct) {
 	for _, alarm := range alarms {
-		if alarm == nil {
+		if isNil(alarm) {
 			panic("alarmtriage: AttachAlarms needs alarms, got nil")
 		}
 		t.refuseOwn(alarm) // before Bind does: a panic there would leave the call open in the Node process of jsii
 		if problem := t.outOfReach(alarm); problem != "" {
 			panic(fmt.Sprintf("alarmtriage: alarm %s can't be attached to AlarmTriage %s: %s", *alarm.Node().Path(), *t.Node().Path(), problem))
 		}
-		t.attach(alarm)
+		t.attachAny(alarm)
 	}
+}
+
+// isNil reports whether an interface holds nothing, or a nil pointer of some alarm's type.
+func isNil(alarm constructs.IConstruct) bool {
+	if alarm == nil {
+		return true
+	}
+	value := reflect.ValueOf(alarm)
+	return value.Kind() == reflect.Pointer && value.IsNil()
+}
+
+// attachAny attaches an alarm that is a construct, or one that is no more than its CloudFormation resource.
+func (t *AlarmTriage) attachAny(alarm constructs.IConstruct) {
+	if construct, isConstruct := alarm.(awscloudwatch.AlarmBase); isConstruct {
+		t.attach(construct)
+		return
+	}
+	t.attachResource(resourceOf(alarm))
 }
 
 // attach adds the action for ALARM and, where recoveries are told, for OK; not a second time, as CloudFormation takes
@@ -79,6 +99,9 @@ func (t *AlarmTriage) isAmong(actions *[]*string, alarm constructs.IConstruct) b
 func (t *AlarmTriage) attachResource(alarm alarmResource) {
 	t.note(alarm)
 	with := func(actions *[]*string) *[]*string {
+		if t.isAmong(actions, alarm) {
+			return actions
+		}
 		var all []*string
 		if actions != nil {
 			all = slices.Clone(*actions)
@@ -94,6 +117,9 @@ func (t *AlarmTriage) attachResource(alarm alarmResource) {
 
 // outOfReach says why an action of this app can't make an alarm invoke the orchestrator; empty: it can.
 func (t *AlarmTriage) outOfReach(alarm constructs.IConstruct) string {
+	if _, isAlarm := alarm.(awscloudwatch.IAlarm); !isAlarm && resourceOf(alarm) == nil {
+		return "it is not an alarm"
+	}
 	if resourceOf(alarm) == nil {
 		return "it is imported, and what is imported can't be changed; use AttachEventRule or AttachTopic"
 	}
@@ -103,7 +129,7 @@ func (t *AlarmTriage) outOfReach(alarm constructs.IConstruct) string {
 	return ""
 }
 
-// alarmResource is the CloudFormation resource of an alarm, metric or composite.
+// alarmResource is the CloudFormation resource of an alarm: CfnAlarm, CfnCompositeAlarm, or CfnLogAlarm.
 type alarmResource interface {
 	constructs.IConstruct
 	AlarmName() *string
@@ -135,7 +161,7 @@ func (t *AlarmTriage) isAttached(path string) bool {
 
 // refuseOwn panics for an alarm that lies within the construct: it would investigate its own failure
 // to investigate.
-func (t *AlarmTriage) refuseOwn(alarm awscloudwatch.IAlarm) {
+func (t *AlarmTriage) refuseOwn(alarm constructs.IConstruct) {
 	own, path := *t.Node().Path(), *alarm.Node().Path()
 	if t.owns(path) {
 		panic(fmt.Sprintf("alarmtriage: alarm %s belongs to AlarmTriage %s and can't be attached to it: "+

@@ -343,6 +343,7 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
 		Instructions:  deref(p.Instructions),
 	}
 	settings.NotifyRecovery = *p.NotifyRecovery
+	settings.Redact, settings.RedactPatterns = *p.RedactSecrets, jsonOf(p.RedactPatterns)
 	if p.ChatCardTopic != nil {
 		settings.CardTopicARN = *p.ChatCardTopic.TopicArn()
 	}

@@ -233,7 +233,7 @@ func TestMistakesInListsNamesAndSizesAreReportedAtOnce(t *testing.T) {
 		`Tags must have values, got none for "team"`, "ToolLayers must hold layers", "SecurityGroups must hold security groups",
 		"ToolAllowedActions must hold IAM actions", "RedactPatterns must hold RE2 regular expressions",
 		`ModelPrices must give Input and Output for "a"`, `ModelPrices must be at least 0, got -1 for "b"`,
-		"Instructions and ModelPrices must have at most 2500 bytes together", "ToolAllowedActions, ToolDeniedActions and RedactPatterns must have at most 3800 bytes",
+		"Instructions, ModelPrices and RedactPatterns must have at most 2500 bytes together", "ToolAllowedActions, ToolDeniedActions and RedactPatterns must have at most 3800 bytes",
 		"ResourcePrefix and ResourceSuffix must have at most 35 characters together, as they are in a bucket's name, got 36",
 		"InvestigationWindow must be a whole number of seconds", `Guardrail.GuardrailVersion must be a number or DRAFT, got "latest"`,
 		"OnFailureQueue must be a standard queue",

@@ -191,7 +191,7 @@ func TestFunctionsTakeTheirSizeTimeAndPlaceFromTheProps(t *testing.T) {
 		"Architectures", []string{"x86_64"}, "LoggingConfig", like("ApplicationLogLevel", "DEBUG", "LogFormat", "JSON")))
 	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "provided.al2023",
 		"Timeout", 300, "MemorySize", 512, "ReservedConcurrentExecutions", 3,
-		"Environment", like("Variables", like("TOOL_TIMEOUT_SECONDS", "90"))))
+		"Environment", like("Variables", like("TOOL_TIMEOUT_SECONDS", "90", "REDACT", "false", "REDACT_PATTERNS", `["shop-[0-9]+"]`))))
 	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "python3.13",
 		"Timeout", 90, "MemorySize", 1769, "ReservedConcurrentExecutions", 7,
 		"Environment", like("Variables", like("REDACT", "false", "REDACT_PATTERNS", `["shop-[0-9]+"]`))))

@@ -105,7 +105,7 @@ type AlarmTriageProps struct {
 	// A guardrail for every model call. Default: none.
 	Guardrail *Guardrail
 	// Further text for the model: what an engineer new to your system should know. At most 2,000
-	// characters, and with ModelPrices 2,500 bytes. Default: none.
+	// characters, and with ModelPrices and RedactPatterns 2,500 bytes. Default: none.
 	Instructions *string
 	// Path of a text file with more of it, such as runbooks; it is deployed with the stack, and its first
 	// 64 KB are read at each investigation. Not together with InstructionsObject. Default: none.
@@ -228,7 +228,7 @@ type AlarmTriageProps struct {
 	ToolAllowSourceCode *bool
 	// Let the tool read console output, command output and database logs. Default: false.
 	ToolAllowHostOutput *bool
-	// Replace secrets in all that the tool answers. Default: true.
+	// Replace secrets in all that the tool answers and in the events of alarms. Default: true.
 	RedactSecrets *bool
 	// Regular expressions (RE2) of further secrets. Default: none.
 	RedactPatterns *[]*string
@@ -533,8 +533,8 @@ func (l *problems) entries(props *AlarmTriageProps) {
 
 // sizes finds texts that don't fit into the environments of the functions, which only the deployment would tell.
 func (l *problems) sizes(props *AlarmTriageProps) {
-	if size := jsonSize(props.Instructions, props.ModelPrices); size > maxOrchestratorTexts {
-		l.add("Instructions and ModelPrices must have at most %d bytes together, as JSON, since the function's environment takes no more, got %d: "+
+	if size := jsonSize(props.Instructions, props.ModelPrices, props.RedactPatterns); size > maxOrchestratorTexts {
+		l.add("Instructions, ModelPrices and RedactPatterns must have at most %d bytes together, as JSON, since the function's environment takes no more, got %d: "+
 			"put longer ones into InstructionsFile or InstructionsObject", maxOrchestratorTexts, size)
 	}
 	if size := jsonSize(props.ToolAllowedActions, props.ToolDeniedActions, props.RedactPatterns); size > maxToolTexts {

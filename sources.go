@@ -46,7 +46,7 @@ type attachAll struct {
 
 // Visit implements [awscdk.IAspect].
 func (a *attachAll) Visit(node constructs.IConstruct) {
-	alarm, isAlarm := node.(awscloudwatch.AlarmBase)
+	_, isAlarm := node.(awscloudwatch.AlarmBase)
 	resource, isResource := node.(alarmResource)
 	if !isAlarm && !(isResource && standsAlone(resource)) {
 		return
@@ -61,11 +61,7 @@ func (a *attachAll) Visit(node constructs.IConstruct) {
 			jsii.Sprintf("alarmtriage: not attached to AlarmTriage %s: %s", *a.triage.Node().Path(), problem), nil)
 		return
 	}
-	if isAlarm {
-		a.triage.attach(alarm)
-	} else {
-		a.triage.attachResource(resource)
-	}
+	a.triage.attachAny(node)
 	awscdk.Annotations_Of(node).AddInfoV2(jsii.String("alarmtriage:attached"),
 		jsii.Sprintf("alarmtriage: attached to AlarmTriage %s", *a.triage.Node().Path()))
 }

@@ -264,3 +264,80 @@ func TestReadersOfReportsSeeNoCheckpoints(t *testing.T) {
 		assert.NotContains(t, text(s.Resource), "/reports/*")
 	}
 }
+
+// newKinds are a log alarm and a PromQL alarm, the latter as a construct and as a plain resource.
+func newKinds(stack awscdk.Stack) (log awscloudwatch.CfnLogAlarm, promQL awscloudwatch.PromQLAlarm, plain awscloudwatch.CfnAlarm) {
+	log = awscloudwatch.NewCfnLogAlarm(stack, jsii.String("Errors"), &awscloudwatch.CfnLogAlarmProps{
+		ComparisonOperator: jsii.String("GreaterThanThreshold"), Threshold: jsii.Number(100),
+		QueryResultsToAlarm: jsii.Number(3), QueryResultsToEvaluate: jsii.Number(5),
+		ScheduledQueryConfiguration: &awscloudwatch.CfnLogAlarm_ScheduledQueryConfigurationProperty{
+			QueryString: jsii.String("filter @message like /ERROR/"), AggregationExpression: jsii.String("count(*)"),
+			LogGroupIdentifiers: jsii.Strings("/aws/lambda/orders"), ScheduledQueryRoleArn: jsii.String("arn:aws:iam::111122223333:role/query"),
+			ScheduleConfiguration: &awscloudwatch.CfnLogAlarm_ScheduleConfigurationProperty{
+				ScheduleExpression: jsii.String("rate(5 minutes)"), StartTimeOffset: jsii.Number(300)},
+		},
+	})
+	promQL = awscloudwatch.NewPromQLAlarm(stack, jsii.String("Latency"), &awscloudwatch.PromQLAlarmProps{
+		Query: jsii.String("avg(latency) > 0.5"), EvaluationInterval: awscdk.Duration_Seconds(jsii.Number(60))})
+	plain = awscloudwatch.NewCfnAlarm(stack, jsii.String("PlainLatency"), &awscloudwatch.CfnAlarmProps{
+		EvaluationInterval: jsii.Number(60),
+		EvaluationCriteria: &awscloudwatch.CfnAlarm_EvaluationCriteriaProperty{
+			PromQlCriteria: &awscloudwatch.CfnAlarm_AlarmPromQLCriteriaProperty{Query: jsii.String("avg(latency) > 0.5")}},
+	})
+	return log, promQL, plain
+}
+
+func TestAttachAlarms_LogAndPromQLAlarms(t *testing.T) {
+	for name, attach := range map[string]func(*alarmtriage.AlarmTriage, awscdk.Stack){
+		"by AttachAlarms, some of them twice": func(triage *alarmtriage.AlarmTriage, stack awscdk.Stack) {
+			log, promQL, plain := newKinds(stack)
+			triage.AttachAlarms(log, promQL, plain)
+			triage.AttachAlarms(log, promQL)
+		},
+		"by AttachAll": func(triage *alarmtriage.AlarmTriage, stack awscdk.Stack) {
+			triage.AttachAll(stack, nil)
+			newKinds(stack)
+		},
+		"by both": func(triage *alarmtriage.AlarmTriage, stack awscdk.Stack) {
+			triage.AttachAll(stack, nil)
+			log, promQL, plain := newKinds(stack)
+			triage.AttachAlarms(log, promQL, plain)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stack := newStack()
+			attach(newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) }), stack)
+			template := synth(stack)
+			assert.Equal(t, map[string]int{"Latency": 1, "PlainLatency": 1}, shortActions(template, "AWS::CloudWatch::Alarm"))
+			assert.Equal(t, map[string]int{"Errors": 1}, shortActions(template, "AWS::CloudWatch::LogAlarm"))
+			template.HasResourceProperties(jsii.String("AWS::CloudWatch::LogAlarm"), like("OKActions", assertions.Match_AnyValue()))
+			template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(1))
+		})
+	}
+}
+
+// shortActions is how many alarm actions the alarms of a template have, by the ids that they were given.
+func shortActions(template assertions.Template, kind string) map[string]int {
+	found := map[string]int{}
+	for id, resource := range *template.FindResources(jsii.String(kind), nil) {
+		actions, _ := (*resource)["Properties"].(map[string]any)["AlarmActions"].([]any)
+		for _, name := range []string{"PlainLatency", "Latency", "Errors"} {
+			if strings.HasPrefix(id, name) {
+				found[name] = len(actions)
+				break
+			}
+		}
+	}
+	return found
+}
+
+func TestAttachAlarms_WhatIsNoAlarmIsRefused(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	topic := awssns.NewTopic(stack, jsii.String("NoAlarm"), nil)
+	assert.PanicsWithValue(t, "alarmtriage: alarm Test/NoAlarm can't be attached to AlarmTriage Test/Triage: it is not an alarm", func() {
+		triage.AttachAlarms(topic)
+	})
+	var none awscloudwatch.CfnLogAlarm
+	assert.PanicsWithValue(t, "alarmtriage: AttachAlarms needs alarms, got nil", func() { triage.AttachAlarms(none) })
+}

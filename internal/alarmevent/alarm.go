@@ -21,6 +21,9 @@ const (
 	KindMetric    Kind = "metric"
 	KindComposite Kind = "composite"
 	KindAnomaly   Kind = "anomaly"
+	KindLog       Kind = "log"     // a scheduled Logs Insights query
+	KindPromQL    Kind = "promql"  // a PromQL query over OpenTelemetry metrics
+	KindUnknown   Kind = "unknown" // its configuration is none of the above
 )
 
 // Source is the way on which the event came.
@@ -59,6 +62,24 @@ type Alarm struct {
 	SuppressedWhy string            `json:"suppressed_why,omitempty"` // CloudWatch's words
 	MutedBy       string            `json:"muted_by,omitempty"`       // ARN of the mute rule
 	ReasonData    string            `json:"reason_data,omitempty"`    // JSON as sent; may be broken
+	Query         *Query            `json:"query,omitempty"`          // of a log or PromQL alarm
+	LogLines      []string          `json:"log_lines,omitempty"`      // matching log lines that the event carries
+	Configuration string            `json:"configuration,omitempty"`  // JSON as sent, of a log, PromQL, or unknown alarm
+	Unrecognized  string            `json:"unrecognized,omitempty"`   // JSON object of the event's members that were not recognized
+	NotUnderstood []string          `json:"not_understood,omitempty"` // fields whose values could not be read, and what was assumed
+	Redactions    int               `json:"redactions,omitempty"`     // secrets replaced in the texts above
+}
+
+// Query is what a log or PromQL alarm evaluates.
+type Query struct {
+	Text        string   `json:"text,omitempty"`         // Logs Insights or PromQL
+	LogGroups   []string `json:"log_groups,omitempty"`   // names or ARNs
+	Aggregation string   `json:"aggregation,omitempty"`  // of a log alarm, such as count(*) by host
+	Schedule    string   `json:"schedule,omitempty"`     // of a log alarm, such as rate(5 minutes)
+	StartOffset int      `json:"start_offset,omitempty"` // seconds before each run at which its window begins
+	EndOffset   int      `json:"end_offset,omitempty"`   // seconds before each run at which its window ends
+	Interval    int      `json:"interval,omitempty"`     // seconds between evaluations of a PromQL alarm
+	Pending     int      `json:"pending,omitempty"`      // seconds that a PromQL contributor breaches before ALARM
 }
 
 // Metric is one query of a metric alarm: a metric or an expression over others.

@@ -3,6 +3,11 @@ package alarmevent
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,16 +20,6 @@ var timeLayouts = []string{
 	"2006-01-02T15:04:05.999999999",
 	"2006-01-02T15:04-0700",
 	"2006-01-02T15:04Z07:00",
-}
-
-// firstTime returns the first text that is a time, in UTC; zero when none is.
-func firstTime(texts ...string) time.Time {
-	for _, text := range texts {
-		if t, ok := parseTime(text); ok {
-			return t
-		}
-	}
-	return time.Time{}
 }
 
 // parseTime also accepts the stray blanks of published samples ("12: 36: 15.490") and seconds or
@@ -40,90 +35,241 @@ func parseTime(text string) (time.Time, bool) {
 			return t.UTC(), true
 		}
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
+	const latestSeconds, latestMilliseconds = 1e11, 1e14 // as seconds, the former is after the year 5000
+	n, err := strconv.ParseFloat(text, 64)
 	switch {
-	case err != nil || n <= 0:
+	case err != nil || !(n > 0) || n > latestMilliseconds:
 		return time.Time{}, false
-	case n > 1e11: // milliseconds: as seconds this would be after the year 5000
-		return time.UnixMilli(n).UTC(), true
+	case n > latestSeconds:
+		return time.UnixMilli(int64(n)).UTC(), true
 	}
-	return time.Unix(n, 0).UTC(), true
+	whole := int64(n)
+	return time.Unix(whole, int64((n-float64(whole))*1e3)*1e6).UTC(), true
 }
 
-// textOf returns a JSON document that an event holds either as a string or in place.
-func textOf(raw json.RawMessage) string {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return text
+// members are the fields of a JSON object.
+type members map[string]any
+
+// decode reads one JSON value. Numbers keep their text, so that an account id keeps its digits.
+func decode(raw []byte) (any, error) {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	var v any
+	if err := decoder.Decode(&v); err != nil {
+		return nil, err
 	}
-	if bytes.Equal(raw, []byte("null")) {
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errors.New("there is more than one JSON value")
+	}
+	return v, nil
+}
+
+// maxUnwraps is how often JSON may be text within JSON.
+const maxUnwraps = 3
+
+// unwrapped returns the document that a text holds, if it holds an object or a list.
+func unwrapped(v any) any {
+	for range maxUnwraps {
+		text, isText := v.(string)
+		text = strings.TrimSpace(text)
+		if !isText || text == "" || text[0] != '{' && text[0] != '[' && text[0] != '"' {
+			return v
+		}
+		inner, err := decode([]byte(text))
+		if err != nil {
+			return v
+		}
+		v = inner
+	}
+	return v
+}
+
+// object returns the fields of an object that is there in place or as JSON text; nil when it is neither.
+func object(v any) members {
+	o, _ := unwrapped(v).(map[string]any)
+	return o
+}
+
+// list returns the elements of a list that is there in place or as JSON text. A single value is a list of one.
+func list(v any) []any {
+	switch v := unwrapped(v).(type) {
+	case nil:
+		return nil
+	case []any:
+		return v
+	default:
+		return []any{v}
+	}
+}
+
+// get returns the first of the named fields that is there and not null. Case counts only where it tells two
+// fields apart: SNS and EventBridge write the same names differently.
+func (m members) get(names ...string) any {
+	for _, name := range names {
+		if v := m[name]; v != nil {
+			return v
+		}
+	}
+	for _, name := range names {
+		for _, key := range slices.Sorted(maps.Keys(m)) {
+			if v := m[key]; v != nil && strings.EqualFold(key, name) {
+				return v
+			}
+		}
+	}
+	return nil
+}
+
+// text returns the text of the first named field that is there.
+func (m members) text(names ...string) string { return textOf(m.get(names...)) }
+
+// textOf returns a text as it is, and any other value as its JSON.
+func textOf(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
 		return ""
 	}
 	return string(raw)
 }
 
-// pair is a name and a value as AWS lists them, whichever case and word the service chose.
-type pair struct {
-	Key   string `json:"key"`
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
-// pairs reads an object or a list of pairs; anything else is nothing.
-func pairs(raw []byte) map[string]string {
-	var object map[string]any
-	if json.Unmarshal(raw, &object) == nil {
-		out := make(map[string]string, len(object))
-		for name, value := range object {
-			if text, ok := value.(string); ok {
-				out[name] = text
-			}
+// pairs reads an object or a list of names and values, whichever case and word the service chose. A value that is
+// no text becomes its JSON.
+func pairs(v any) map[string]string {
+	v = unwrapped(v)
+	if o, ok := v.(map[string]any); ok {
+		out := make(map[string]string, len(o))
+		for name, value := range o {
+			out[name] = textOf(value)
 		}
 		return out
 	}
-	var list []pair
-	if json.Unmarshal(raw, &list) != nil || len(list) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(list))
-	for _, p := range list {
-		out[p.Key+p.Name] = p.Value
+	elements, _ := v.([]any)
+	var out map[string]string
+	for _, element := range elements {
+		pair := object(element)
+		if name := pair.text("key", "name"); name != "" {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[name] = pair.text("value")
+		}
 	}
 	return out
 }
 
-type tags map[string]string
-
-// UnmarshalJSON accepts an object and a list of pairs.
-func (t *tags) UnmarshalJSON(raw []byte) error {
-	*t = pairs(raw)
-	return nil
-}
-
-type dimensions map[string]string
-
-// UnmarshalJSON accepts an object and a list of pairs.
-func (d *dimensions) UnmarshalJSON(raw []byte) error {
-	*d = pairs(raw)
-	return nil
-}
-
-func firstTags(sets ...tags) map[string]string {
-	for _, set := range sets {
-		if len(set) > 0 {
-			return set
+// texts returns the elements of a list as texts; empty ones are left out.
+func texts(v any) []string {
+	var out []string
+	for _, element := range list(v) {
+		if text := strings.TrimSpace(textOf(element)); text != "" {
+			out = append(out, text)
 		}
 	}
+	return out
+}
+
+// maxDepth is how deep a field of a configuration is looked for.
+const maxDepth = 5
+
+// find returns the first field with one of the names in an object or below it, nearest first. Names are given in
+// lower case; the case and the separators of the field do not count.
+func find(v any, names ...string) any {
+	level := []any{v}
+	for range maxDepth {
+		var below []any
+		for _, v := range level {
+			v = unwrapped(v)
+			if elements, ok := v.([]any); ok {
+				below = append(below, elements...)
+				continue
+			}
+			o, _ := v.(map[string]any)
+			keys := slices.Sorted(maps.Keys(o))
+			for _, name := range names {
+				for _, key := range keys {
+					if o[key] != nil && folded(key) == name {
+						return o[key]
+					}
+				}
+			}
+			for _, key := range keys {
+				below = append(below, o[key])
+			}
+		}
+		level = below
+	}
 	return nil
 }
 
-type number int
+// folded returns a field's name in lower case without separators.
+func folded(name string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "", "@", "").Replace(name))
+}
 
-// UnmarshalJSON accepts 60, 60.0 and "60".
-func (n *number) UnmarshalJSON(raw []byte) error {
-	f, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
-	if err == nil {
-		*n = number(f)
+// reader reads fields leniently and remembers those whose values it could not use.
+type reader struct {
+	odd []string
+}
+
+// note remembers that a field was not understood.
+func (r *reader) note(field, format string, args ...any) {
+	r.odd = append(r.odd, field+": "+fmt.Sprintf(format, args...))
+}
+
+// number reads a number that is there as one or as text.
+func (r *reader) number(field string, v any) (float64, bool) {
+	if v == nil {
+		return 0, false
+	}
+	text := strings.TrimSpace(strings.ReplaceAll(textOf(v), ",", ""))
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || f != f || f > 1e300 || f < -1e300 { // JSON has no infinities
+		r.note(field, "%.60q is not a number", textOf(v))
+		return 0, false
+	}
+	return f, true
+}
+
+// whole reads a whole number, such as seconds.
+func (r *reader) whole(field string, v any) int {
+	const most = 1 << 31
+	f, ok := r.number(field, v)
+	if f < -most || f > most {
+		r.note(field, "%g is out of range", f)
+		return 0
+	}
+	if !ok {
+		return 0
+	}
+	return int(f)
+}
+
+// float reads a number that may be missing.
+func (r *reader) float(field string, v any) *float64 {
+	if f, ok := r.number(field, v); ok {
+		return &f
 	}
 	return nil
+}
+
+// firstTime returns the first value that is a time, in UTC; zero when none is.
+func (r *reader) firstTime(field string, values ...any) time.Time {
+	for _, v := range values {
+		text := textOf(v)
+		if t, ok := parseTime(text); ok {
+			return t
+		}
+		if text != "" {
+			r.note(field, "%.60q is not a time", text)
+		}
+	}
+	return time.Time{}
 }

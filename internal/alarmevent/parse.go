@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -15,86 +16,89 @@ var ErrIgnored = errors.New("not a state change of an alarm")
 
 // EventBridge's names of the events about alarms.
 const (
+	eventSource             = "aws.cloudwatch"
 	detailStateChange       = "CloudWatch Alarm State Change"
 	detailContributorChange = "CloudWatch Alarm Contributor State Change"
 	detailConfigChange      = "CloudWatch Alarm Configuration Change"
 )
 
-// maxNesting is how many envelopes may lie around an event (an EventBridge event that a rule sent
+// maxNesting is how many envelopes an event may have around it (an EventBridge event that a rule sent
 // to an SNS topic has two).
 const maxNesting = 3
-
-// envelope is what tells the three shapes apart.
-type envelope struct {
-	Records    []record        `json:"Records"`
-	DetailType string          `json:"detail-type"`
-	Detail     json.RawMessage `json:"detail"`
-	AlarmData  json.RawMessage `json:"alarmData"`
-	AlarmARN   string          `json:"alarmArn"`
-	AccountID  string          `json:"accountId"`
-	Account    string          `json:"account"`
-	Region     string          `json:"region"`
-	Time       string          `json:"time"`
-	Resources  []string        `json:"resources"`
-	AlarmTags  tags            `json:"alarmTags"`
-
-	// Only an SNS alarm message has these at its top.
-	AlarmName     string `json:"AlarmName"`
-	NewStateValue string `json:"NewStateValue"`
-}
-
-type record struct {
-	SNS *struct {
-		Message string `json:"Message"`
-	} `json:"Sns"`
-}
 
 // Parse reads an invocation's payload: an alarm action, an EventBridge event, or SNS records of
 // either or of SNS's own alarm message. The error says what was expected; it is [ErrIgnored] for
 // events about alarms that are not state changes.
-func Parse(raw []byte) ([]Alarm, error) {
-	return parse(raw, "", maxNesting)
+func Parse(raw []byte) ([]Alarm, error) { return Parser{}.Parse(raw) }
+
+// Parser reads events. The zero value is ready for use.
+type Parser struct {
+	// Redact takes the secrets out of a text, which may be a JSON document, and returns how many there were. It is
+	// called before texts are cut to size, since half a secret is no longer recognized. Nil: nothing is redacted.
+	Redact func(text string) (clean string, secrets int)
 }
 
-func parse(raw []byte, via Source, nesting int) ([]Alarm, error) {
-	var e envelope
-	if err := json.Unmarshal(raw, &e); err != nil {
+// delivery is how an event came.
+type delivery struct {
+	source  Source // empty: as the event's shape says
+	topic   string // ARN of the SNS topic or subscription
+	nesting int    // envelopes that may follow
+}
+
+// Parse is [Parse] with the parser's settings.
+func (p Parser) Parse(raw []byte) ([]Alarm, error) {
+	alarms, err := parse(raw, delivery{nesting: maxNesting})
+	for i := range alarms {
+		alarms[i].tidy(p.Redact)
+	}
+	return alarms, err
+}
+
+func parse(raw []byte, via delivery) ([]Alarm, error) {
+	v, err := decode(raw)
+	if err != nil {
 		return nil, fmt.Errorf("the event is not a JSON object that CloudWatch sends for alarms: %w", err)
 	}
+	e := object(v)
+	if e == nil {
+		return nil, fmt.Errorf("the event is not a JSON object that CloudWatch sends for alarms, but a %T", v)
+	}
+	detailType, detail := e.text("detail-type"), object(e.get("detail"))
 	switch {
-	case len(e.Records) > 0:
-		if nesting <= 1 {
+	case len(list(e.get("Records"))) > 0:
+		if via.nesting <= 1 {
 			return nil, errors.New("the event is wrapped in too many SNS messages")
 		}
-		return parseRecords(e.Records, nesting-1)
-	case e.DetailType == detailConfigChange:
-		return nil, fmt.Errorf("%w: it is a %q event", ErrIgnored, e.DetailType)
-	case e.DetailType == detailStateChange, e.DetailType == detailContributorChange:
-		return one(parseState(e, e.Detail, or(via, SourceEventBridge)))
-	case len(e.AlarmData) > 0:
-		return one(parseState(e, e.AlarmData, or(via, SourceAction)))
-	case e.AlarmName != "" && e.NewStateValue != "":
-		return one(parseNotification(raw))
+		return parseRecords(list(e.get("Records")), via.nesting-1)
+	case detailType == detailConfigChange:
+		return nil, fmt.Errorf("%w: it is a %q event", ErrIgnored, detailType)
+	case isStateChange(e, detailType, detail):
+		return one(parseState(e, detail, or(via.source, SourceEventBridge)))
+	case e.get("alarmData") != nil:
+		return one(parseState(e, object(e.get("alarmData")), or(via.source, SourceAction)))
+	case e.text("AlarmName") != "" && e.text("NewStateValue") != "":
+		return one(parseNotification(e, via.topic))
 	}
 	return nil, fmt.Errorf("the event is none of those that are understood: an alarm action (with alarmData), "+
-		"an EventBridge event %q, or an SNS alarm notification%s", detailStateChange, hint(raw, e.DetailType))
+		"an EventBridge event %q, or an SNS alarm notification%s", detailStateChange, hint(e, detailType))
+}
+
+// isStateChange reports whether an EventBridge event is a state change of an alarm: by its type, or, for a type
+// that CloudWatch may have added since, by what it holds.
+func isStateChange(e members, detailType string, detail members) bool {
+	if detailType == detailStateChange || detailType == detailContributorChange {
+		return true
+	}
+	return detailType != "" && e.text("source") == eventSource &&
+		detail.text("alarmName") != "" && object(detail.get("state")).text("value") != ""
 }
 
 // hint names what was there instead, so that a wrong trigger is found from the message alone.
-func hint(raw []byte, detailType string) string {
+func hint(e members, detailType string) string {
 	if detailType != "" {
 		return fmt.Sprintf("; it has the detail-type %.100q", detailType)
 	}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(raw, &object) != nil {
-		return ""
-	}
-	keys := make([]string, 0, len(object))
-	for key := range object {
-		keys = append(keys, key)
-	}
-	sort.Strings(keys)
-	return fmt.Sprintf("; its keys are %.200q", strings.Join(keys, ", "))
+	return fmt.Sprintf("; its keys are %.200q", strings.Join(slices.Sorted(maps.Keys(e)), ", "))
 }
 
 func one(alarm Alarm, err error) ([]Alarm, error) {
@@ -112,15 +116,22 @@ func or(given, otherwise Source) Source {
 }
 
 // parseRecords keeps the alarms of the records that are understood, next to the errors of the rest.
-func parseRecords(records []record, nesting int) ([]Alarm, error) {
+func parseRecords(records []any, nesting int) ([]Alarm, error) {
 	var alarms []Alarm
 	var problems []error
 	for i, r := range records {
-		if r.SNS == nil || r.SNS.Message == "" {
+		record := object(r)
+		sns := object(record.get("Sns"))
+		message := sns.text("Message")
+		if message == "" {
 			problems = append(problems, fmt.Errorf("record %d has no SNS message", i))
 			continue
 		}
-		found, err := parse([]byte(r.SNS.Message), SourceSNS, nesting)
+		topic := sns.text("TopicArn")
+		if topic == "" {
+			topic = record.text("EventSubscriptionArn")
+		}
+		found, err := parse([]byte(message), delivery{source: SourceSNS, topic: topic, nesting: nesting})
 		if err != nil {
 			problems = append(problems, fmt.Errorf("SNS record %d: %w", i, err))
 			continue
@@ -130,201 +141,158 @@ func parseRecords(records []record, nesting int) ([]Alarm, error) {
 	return alarms, errors.Join(problems...)
 }
 
-// stateChange is alarmData of an alarm action and detail of an EventBridge event; they are alike.
-type stateChange struct {
-	AlarmName     string        `json:"alarmName"`
-	State         state         `json:"state"`
-	PreviousState state         `json:"previousState"`
-	Configuration configuration `json:"configuration"`
-	MuteDetail    *struct {
-		MutedByARN string `json:"mutedByArn"`
-	} `json:"muteDetail"`
-	AlarmTags   tags `json:"alarmTags"`
-	Contributor *struct {
-		ID         string `json:"id"`
-		Attributes tags   `json:"attributes"`
-	} `json:"alarmContributor"`
-}
+// Members of the events that are read, or that say nothing about the alarm's cause.
+var (
+	envelopeMembers = []string{"version", "id", "source", "detail-type", "alarmArn", "accountId", "account", "time", "region",
+		"resources", "alarmData", "detail", "alarmTags", "alarmTagsStatus"}
+	bodyMembers = []string{"alarmName", "alarmArn", "state", "previousState", "configuration", "muteDetail", "alarmContributor",
+		"alarmTags", "alarmTagsStatus", "operation"}
+	stateMembers = []string{"value", "reason", "reasonData", "timestamp", "actionsSuppressedBy", "actionsSuppressedReason"}
+	snsMembers   = []string{"AlarmName", "AlarmDescription", "AWSAccountId", "AlarmConfigurationUpdatedTimestamp", "NewStateValue",
+		"NewStateReason", "NewStateReasonData", "StateChangeTime", "Region", "AlarmArn", "OldStateValue", "OKActions", "AlarmActions",
+		"InsufficientDataActions", "Trigger", "AlarmRule", "TriggeringChildren", "AlarmTags", "AlarmTagsStatus",
+		"AlarmContributorId", "AlarmContributorAttributes"}
+)
 
-type state struct {
-	Value         string          `json:"value"`
-	Reason        string          `json:"reason"`
-	ReasonData    json.RawMessage `json:"reasonData"`
-	Timestamp     string          `json:"timestamp"`
-	SuppressedBy  string          `json:"actionsSuppressedBy"`
-	SuppressedWhy string          `json:"actionsSuppressedReason"`
-}
-
-type configuration struct {
-	Description string   `json:"description"`
-	AlarmRule   string   `json:"alarmRule"`
-	Metrics     []metric `json:"metrics"`
-	AlarmTags   tags     `json:"alarmTags"`
-}
-
-type metric struct {
-	ID         string      `json:"id"`
-	MetricStat *metricStat `json:"metricStat"`
-	Expression string      `json:"expression"`
-	Label      string      `json:"label"`
-	Period     number      `json:"period"`
-	ReturnData *bool       `json:"returnData"`
-}
-
-type metricStat struct {
-	Metric struct {
-		Namespace  string     `json:"namespace"`
-		Name       string     `json:"name"`
-		MetricName string     `json:"metricName"` // SNS's word for it
-		Dimensions dimensions `json:"dimensions"`
-	} `json:"metric"`
-	Period number `json:"period"`
-	Stat   string `json:"stat"`
-	Unit   string `json:"unit"`
-}
-
-func parseState(e envelope, body json.RawMessage, source Source) (Alarm, error) {
-	var s stateChange
-	if err := json.Unmarshal(body, &s); err != nil {
-		return Alarm{}, fmt.Errorf("read the alarm's data: %w", err)
-	}
-	arn := e.AlarmARN
-	if arn == "" && len(e.Resources) > 0 {
-		arn = e.Resources[0]
-	}
+// parseState reads alarmData of an alarm action or detail of an EventBridge event; they are alike.
+func parseState(e, body members, source Source) (Alarm, error) {
+	var r reader
+	state, previous := object(body.get("state")), object(body.get("previousState"))
+	configuration := object(body.get("configuration"))
 	a := Alarm{
-		Name:          s.AlarmName,
-		ARN:           arn,
-		Account:       e.AccountID + e.Account, // an event has one of them
-		Region:        e.Region,
-		Description:   s.Configuration.Description,
+		Name:          body.text("alarmName"),
+		ARN:           firstAlarmARN(append([]any{e.get("alarmArn"), body.get("alarmArn")}, list(e.get("resources"))...)),
+		Account:       account(e.text("accountId", "account")),
+		Region:        e.text("region"),
+		Description:   configuration.text("description"),
 		Source:        source,
-		State:         State(s.State.Value),
-		PreviousState: State(s.PreviousState.Value),
-		Reason:        s.State.Reason,
-		Time:          firstTime(s.State.Timestamp, e.Time),
-		Rule:          s.Configuration.AlarmRule,
-		SuppressedBy:  s.State.SuppressedBy,
-		SuppressedWhy: s.State.SuppressedWhy,
-		Tags:          firstTags(e.AlarmTags, s.AlarmTags, s.Configuration.AlarmTags),
-		ReasonData:    textOf(s.State.ReasonData),
+		State:         stateOf(state.get("value")),
+		PreviousState: stateOf(previous.get("value")),
+		Reason:        state.text("reason"),
+		Time:          r.firstTime("state.timestamp", state.get("timestamp"), e.get("time")),
+		Rule:          configuration.text("alarmRule"),
+		SuppressedBy:  state.text("actionsSuppressedBy"),
+		SuppressedWhy: state.text("actionsSuppressedReason"),
+		ReasonData:    state.text("reasonData"),
 	}
-	for _, m := range s.Configuration.Metrics {
-		a.Metrics = append(a.Metrics, m.metric())
+	for _, tags := range []any{e.get("alarmTags"), body.get("alarmTags"), configuration.get("alarmTags")} {
+		if a.Tags = pairs(tags); len(a.Tags) > 0 {
+			break
+		}
 	}
-	if s.MuteDetail != nil {
-		a.MutedBy = s.MuteDetail.MutedByARN
-		if a.MutedBy == "" {
+	a.Metrics = r.metrics(configuration.get("metrics"))
+	if mute := body.get("muteDetail"); mute != nil {
+		if a.MutedBy = object(mute).text("mutedByArn"); a.MutedBy == "" {
 			a.MutedBy = "a mute rule"
 		}
 	}
-	if s.Contributor != nil {
-		a.Contributor = &Contributor{ID: s.Contributor.ID, Attributes: s.Contributor.Attributes}
+	if c := object(body.get("alarmContributor")); c != nil {
+		a.Contributor = &Contributor{ID: c.text("id"), Attributes: pairs(c.get("attributes"))}
 	}
-	a.readReasonData()
-	return a, a.complete()
+	rest := unrecognized(body, bodyMembers)
+	if inState := unrecognized(state, stateMembers); len(inState) > 0 {
+		rest["state"] = map[string]any(inState)
+	}
+	if source == SourceAction {
+		maps.Copy(rest, unrecognized(e, envelopeMembers))
+	}
+	r.readReasonData(&a)
+	r.readConfiguration(&a, body.get("configuration"))
+	r.readRest(&a, rest)
+	return r.complete(a)
 }
 
-func (m metric) metric() Metric {
-	out := Metric{ID: m.ID, Expression: m.Expression, Label: m.Label, Period: int(m.Period)}
-	out.ReturnData = m.ReturnData == nil || *m.ReturnData // AWS's default is true
-	if m.MetricStat != nil {
-		out.Namespace = m.MetricStat.Metric.Namespace
-		out.Name = m.MetricStat.Metric.Name + m.MetricStat.Metric.MetricName // a shape has one of them
-		out.Dimensions = m.MetricStat.Metric.Dimensions
-		out.Period = int(m.MetricStat.Period)
-		out.Stat = m.MetricStat.Stat
-		out.Unit = m.MetricStat.Unit
+// metrics reads the queries of a metric alarm and leaves out those that are none.
+func (r *reader) metrics(v any) []Metric {
+	var out []Metric
+	for _, element := range list(v) {
+		m := object(element)
+		if m == nil {
+			r.note("metrics", "%.60q is not a metric query", textOf(element))
+			continue
+		}
+		out = append(out, r.metric(m))
 	}
 	return out
 }
 
-// notification is the message that CloudWatch publishes to an SNS topic. Its Region is a display
-// name ("US East (N. Virginia)") and is not used.
-type notification struct {
-	AlarmName        string   `json:"AlarmName"`
-	AlarmDescription string   `json:"AlarmDescription"`
-	AWSAccountID     string   `json:"AWSAccountId"`
-	NewStateValue    string   `json:"NewStateValue"`
-	NewStateReason   string   `json:"NewStateReason"`
-	StateChangeTime  string   `json:"StateChangeTime"`
-	AlarmARN         string   `json:"AlarmArn"`
-	OldStateValue    string   `json:"OldStateValue"`
-	Trigger          *trigger `json:"Trigger"`
-	AlarmRule        string   `json:"AlarmRule"`
-	AlarmTags        tags     `json:"AlarmTags"`
-	Children         []struct {
-		ARN string `json:"Arn"`
-	} `json:"TriggeringChildren"`
-}
-
-type trigger struct {
-	MetricName         string     `json:"MetricName"`
-	Namespace          string     `json:"Namespace"`
-	StatisticType      string     `json:"StatisticType"`
-	Statistic          string     `json:"Statistic"`
-	ExtendedStatistic  string     `json:"ExtendedStatistic"`
-	Unit               string     `json:"Unit"`
-	Dimensions         dimensions `json:"Dimensions"`
-	Period             number     `json:"Period"`
-	ComparisonOperator string     `json:"ComparisonOperator"`
-	Threshold          *float64   `json:"Threshold"`
-	ThresholdMetricID  string     `json:"ThresholdMetricId"`
-	Metrics            []metric   `json:"Metrics"`
-}
-
-func parseNotification(raw []byte) (Alarm, error) {
-	var n notification
-	if err := json.Unmarshal(raw, &n); err != nil {
-		return Alarm{}, fmt.Errorf("read the SNS alarm notification: %w", err)
+// metric reads a query of a metric alarm as the API, EventBridge, and SNS write it.
+func (r *reader) metric(m members) Metric {
+	out := Metric{ID: m.text("id"), Expression: m.text("expression"), Label: m.text("label"), ReturnData: true} // AWS's default
+	field := "metric " + out.ID
+	out.Period = r.whole(field+" period", m.get("period"))
+	if returned := m.text("returnData"); strings.EqualFold(returned, "false") {
+		out.ReturnData = false
 	}
+	if stat := object(m.get("metricStat")); stat != nil {
+		of := object(stat.get("metric"))
+		out.Namespace, out.Name = of.text("namespace"), of.text("name", "metricName")
+		out.Dimensions = pairs(of.get("dimensions"))
+		out.Period = r.whole(field+" period", stat.get("period"))
+		out.Stat, out.Unit = stat.text("stat"), stat.text("unit")
+	}
+	return out
+}
+
+// parseNotification reads the message that CloudWatch publishes to an SNS topic. Its Region is a display
+// name ("US East (N. Virginia)"): the topic's ARN knows it better, since an alarm notifies topics of its own Region.
+func parseNotification(n members, topic string) (Alarm, error) {
+	var r reader
 	a := Alarm{
-		Name:          n.AlarmName,
-		ARN:           n.AlarmARN,
-		Account:       n.AWSAccountID,
-		Description:   n.AlarmDescription,
+		Name:          n.text("AlarmName"),
+		ARN:           firstAlarmARN([]any{n.get("AlarmArn")}),
+		Account:       account(n.text("AWSAccountId")),
+		Description:   n.text("AlarmDescription"),
 		Source:        SourceSNS,
-		State:         State(n.NewStateValue),
-		PreviousState: State(n.OldStateValue),
-		Reason:        n.NewStateReason,
-		Time:          firstTime(n.StateChangeTime),
-		Rule:          n.AlarmRule,
-		Tags:          n.AlarmTags,
+		State:         stateOf(n.get("NewStateValue")),
+		PreviousState: stateOf(n.get("OldStateValue")),
+		Reason:        n.text("NewStateReason"),
+		ReasonData:    n.text("NewStateReasonData"),
+		Time:          r.firstTime("StateChangeTime", n.get("StateChangeTime")),
+		Rule:          n.text("AlarmRule"),
+		Tags:          pairs(n.get("AlarmTags")),
 	}
-	for _, child := range n.Children {
-		if child.ARN != "" {
-			a.Children = append(a.Children, child.ARN)
+	if id, attributes := n.text("AlarmContributorId"), pairs(n.get("AlarmContributorAttributes")); id != "" || len(attributes) > 0 {
+		a.Contributor = &Contributor{ID: id, Attributes: attributes}
+	}
+	for _, child := range list(n.get("TriggeringChildren")) {
+		arn := object(child).text("Arn")
+		if arn == "" {
+			arn, _ = child.(string)
+		}
+		if arn != "" {
+			a.Children = append(a.Children, arn)
 		}
 	}
-	if n.Trigger != nil {
-		n.Trigger.describe(&a)
-	}
-	return a, a.complete()
+	r.readReasonData(&a)
+	r.describe(&a, object(n.get("Trigger")))
+	r.readConfiguration(&a, n.get("Trigger"))
+	r.readRest(&a, unrecognized(n, snsMembers))
+	r.completeByTopic(&a, topic, n.text("Region"))
+	return r.complete(a)
 }
 
 // describe copies what the notification says of the metric; a threshold next to a band's id is
 // CloudWatch's filler.
-func (t *trigger) describe(a *Alarm) {
-	a.Comparison = t.ComparisonOperator
-	if t.ThresholdMetricID == "" {
-		a.Threshold = t.Threshold
-	} else {
-		a.Kind = KindAnomaly
+func (r *reader) describe(a *Alarm, trigger members) {
+	a.Comparison = trigger.text("ComparisonOperator")
+	if trigger.text("ThresholdMetricId") != "" {
+		a.Kind, a.Threshold = KindAnomaly, nil
+	} else if threshold := r.float("Trigger.Threshold", trigger.get("Threshold")); threshold != nil {
+		a.Threshold = threshold
 	}
-	for _, m := range t.Metrics {
-		a.Metrics = append(a.Metrics, m.metric())
-	}
-	if t.MetricName != "" {
+	a.Metrics = r.metrics(trigger.get("Metrics"))
+	if trigger.text("MetricName") != "" {
 		a.Metrics = append(a.Metrics, Metric{
-			ID: "m1", Namespace: t.Namespace, Name: t.MetricName, Dimensions: t.Dimensions,
-			Period: int(t.Period), Stat: t.stat(), Unit: t.Unit, ReturnData: true,
+			ID: "m1", Namespace: trigger.text("Namespace"), Name: trigger.text("MetricName"), Dimensions: pairs(trigger.get("Dimensions")),
+			Period: r.whole("Trigger.Period", trigger.get("Period")), Stat: statOf(trigger), Unit: trigger.text("Unit"), ReturnData: true,
 		})
 	}
 }
 
-// stat turns the notification's "AVERAGE" into the API's "Average".
-func (t *trigger) stat() string {
-	switch strings.ToUpper(t.Statistic) {
+// statOf turns the notification's "AVERAGE" into the API's "Average".
+func statOf(trigger members) string {
+	switch statistic := trigger.text("Statistic"); strings.ToUpper(statistic) {
 	case "AVERAGE":
 		return "Average"
 	case "SUM":
@@ -336,56 +304,121 @@ func (t *trigger) stat() string {
 	case "SAMPLECOUNT", "SAMPLE_COUNT":
 		return "SampleCount"
 	case "":
-		return t.ExtendedStatistic
+		return trigger.text("ExtendedStatistic")
+	default:
+		return statistic
 	}
-	return t.Statistic
 }
+
+// stateOf returns an alarm state; case and blanks do not count.
+func stateOf(v any) State { return State(strings.ToUpper(strings.TrimSpace(textOf(v)))) }
+
+// account returns an account id. One that came as a number may have lost its leading zeros.
+func account(id string) string {
+	const digits = 12
+	id = strings.TrimSpace(id)
+	if id != "" && len(id) < digits && strings.Trim(id, "0123456789") == "" {
+		return strings.Repeat("0", digits-len(id)) + id
+	}
+	return id
+}
+
+// firstAlarmARN returns the first text that is an alarm's ARN, or else the first that is there, for the error.
+func firstAlarmARN(candidates []any) string {
+	first := ""
+	for _, candidate := range candidates {
+		text := strings.TrimSpace(textOf(candidate))
+		if _, ok := partsOf(text); ok {
+			return text
+		}
+		if first == "" {
+			first = text
+		}
+	}
+	return first
+}
+
+// arnParts are what an ARN of any service says.
+type arnParts struct{ partition, service, region, account, resource string }
+
+func splitARN(arn string) (arnParts, bool) {
+	part := strings.SplitN(arn, ":", 6)
+	if len(part) != 6 || part[0] != "arn" {
+		return arnParts{}, false
+	}
+	return arnParts{part[1], part[2], part[3], part[4], part[5]}, true
+}
+
+// partsOf splits an alarm's ARN; resource is the alarm's name.
+func partsOf(arn string) (arnParts, bool) {
+	p, ok := splitARN(arn)
+	name, isAlarm := strings.CutPrefix(p.resource, "alarm:")
+	if !ok || !isAlarm || p.service != "cloudwatch" || p.region == "" || p.account == "" || name == "" {
+		return arnParts{}, false
+	}
+	p.resource = name
+	return p, true
+}
+
+// completeByTopic adds what a notification without an alarm ARN does not say and the topic's ARN knows.
+func (r *reader) completeByTopic(a *Alarm, topic, region string) {
+	if _, ok := partsOf(a.ARN); ok {
+		return
+	}
+	p, ok := splitARN(topic)
+	switch {
+	case ok && p.region != "":
+		a.Region, a.Partition = p.region, p.partition
+		if a.Account == "" {
+			a.Account = p.account
+		}
+		r.note("AlarmArn", "%.60q is no alarm's ARN; made of the alarm's name and the ARN of the SNS topic", a.ARN)
+	case regionCode.MatchString(region):
+		a.Region = region
+	}
+}
+
+var regionCode = regexp.MustCompile(`^[a-z]{2,8}(-[a-z]+)+-\d{1,2}$`)
 
 // complete derives what the ARN knows better than the rest of the event (an SNS message's region is
 // a display name, a forwarded event's account is the receiver's), and refuses an event that does not
 // say which alarm went into which state.
-func (a *Alarm) complete() error {
-	if a.ARN == "" && a.Name != "" && a.Account != "" && a.Region != "" {
-		a.ARN = fmt.Sprintf("arn:%s:cloudwatch:%s:%s:alarm:%s", partitionOf(a.Region), a.Region, a.Account, a.Name)
+func (r *reader) complete(a Alarm) (Alarm, error) {
+	part, ok := partsOf(a.ARN)
+	if !ok && a.Name != "" && a.Account != "" && a.Region != "" {
+		if a.Partition == "" {
+			a.Partition = partitionOf(a.Region)
+		}
+		a.ARN = fmt.Sprintf("arn:%s:cloudwatch:%s:%s:alarm:%s", a.Partition, a.Region, a.Account, a.Name)
+		part, ok = partsOf(a.ARN)
 	}
-	part := strings.SplitN(a.ARN, ":", 7)
-	if len(part) != 7 || part[0] != "arn" || part[2] != "cloudwatch" || part[5] != "alarm" || part[6] == "" {
-		return fmt.Errorf("the event does not say which alarm it is about: its alarm ARN is %.300q", a.ARN)
+	if !ok {
+		return Alarm{}, fmt.Errorf("the event does not say which alarm it is about: its alarm ARN is %.300q", a.ARN)
 	}
-	a.Partition, a.Region, a.Account = part[1], part[3], part[4]
+	a.Partition, a.Region, a.Account = part.partition, part.region, part.account
 	if a.Name == "" {
-		a.Name = part[6]
+		a.Name = part.resource
 	}
 	switch a.State {
 	case StateOK, StateAlarm, StateInsufficientData:
 	default:
-		return fmt.Errorf("the state of alarm %q must be ALARM, OK or INSUFFICIENT_DATA, got %.100q", a.Name, a.State)
+		return Alarm{}, fmt.Errorf("the state of alarm %q must be ALARM, OK or INSUFFICIENT_DATA, got %.100q", a.Name, a.State)
 	}
-	a.Kind = a.kind()
-	return nil
+	a.NotUnderstood = r.odd
+	return a, nil
 }
 
-func (a *Alarm) kind() Kind {
-	switch {
-	case a.Kind != "":
-		return a.Kind
-	case a.Rule != "" || len(a.Children) > 0:
-		return KindComposite
-	}
-	for _, m := range a.Metrics {
-		if strings.HasPrefix(strings.TrimSpace(m.Expression), "ANOMALY_DETECTION_BAND") {
-			return KindAnomaly
-		}
-	}
-	return KindMetric
+// partitions are the partitions besides "aws" by the beginning of their Regions' names.
+var partitions = []struct{ prefix, name string }{
+	{"cn-", "aws-cn"}, {"us-gov-", "aws-us-gov"}, {"eusc-", "aws-eusc"},
+	{"us-iso-", "aws-iso"}, {"us-isob-", "aws-iso-b"}, {"eu-isoe-", "aws-iso-e"}, {"us-isof-", "aws-iso-f"},
 }
 
 func partitionOf(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
+	for _, p := range partitions {
+		if strings.HasPrefix(region, p.prefix) {
+			return p.name
+		}
 	}
 	return "aws"
 }
@@ -395,23 +428,48 @@ var alarmARN = regexp.MustCompile(`arn:[a-z-]+:cloudwatch:[a-z0-9-]*:\d{12}:alar
 
 // readReasonData takes threshold and triggering alarms from the inner JSON document. AWS's own samples
 // of it are sometimes broken, so nothing here fails.
-func (a *Alarm) readReasonData() {
-	var data struct {
-		Threshold        *float64 `json:"threshold"`
-		TriggeringAlarms []struct {
-			ARN string `json:"arn"`
-		} `json:"triggeringAlarms"`
-	}
-	if json.Unmarshal([]byte(a.ReasonData), &data) == nil {
-		a.Threshold = data.Threshold
-		for _, child := range data.TriggeringAlarms {
-			if child.ARN != "" {
-				a.Children = append(a.Children, child.ARN)
-			}
+func (r *reader) readReasonData(a *Alarm) {
+	data := object(a.ReasonData)
+	if data == nil {
+		if a.Rule != "" && len(a.Children) == 0 {
+			a.Children = alarmARN.FindAllString(a.ReasonData, -1)
 		}
 		return
 	}
-	if a.Rule != "" {
-		a.Children = alarmARN.FindAllString(a.ReasonData, -1)
+	a.Threshold = r.float("reasonData.threshold", data.get("threshold"))
+	if len(a.Children) > 0 {
+		return
 	}
+	for _, child := range list(data.get("triggeringAlarms")) {
+		arn := object(child).text("arn")
+		if arn == "" {
+			arn, _ = child.(string)
+		}
+		if arn != "" {
+			a.Children = append(a.Children, arn)
+		}
+	}
+}
+
+// unrecognized returns the members of an object that are not among the known ones.
+func unrecognized(m members, known []string) members {
+	rest := members{}
+	for key, v := range m {
+		if v != nil && !slices.ContainsFunc(known, func(name string) bool { return strings.EqualFold(name, key) }) {
+			rest[key] = v
+		}
+	}
+	return rest
+}
+
+// encoded returns a value as JSON text.
+func encoded(v any) string {
+	if text, ok := v.(string); ok {
+		return text
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(raw)
 }

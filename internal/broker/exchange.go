@@ -293,7 +293,7 @@ func writeHead(to io.Writer, head answerHead) error {
 }
 
 var (
-	jsonCode = regexp.MustCompile(`"(?:__type|code|Code)"\s*:\s*"(?:[^"]*#)?([A-Za-z0-9._-]+)`)
+	jsonCode = regexp.MustCompile(`"(?:__type|code|Code|errorType)"\s*:\s*"(?:[^"]*#)?([A-Za-z0-9._-]+)`)
 	xmlCode  = regexp.MustCompile(`<Code>([A-Za-z0-9._-]+)</Code>`)
 )
 

@@ -20,6 +20,9 @@ func identify(r *http.Request, body []byte, at place, s scope, signed bool) ([]*
 	if reason != "" {
 		return nil, reason
 	}
+	if found, reason, asked := promQL(r, body, candidates, at, signed); asked {
+		return found, reason
+	}
 	var found []*operation
 	for _, candidate := range candidates {
 		found = append(found, candidate.requested(r, body)...)

@@ -4,6 +4,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,10 +38,14 @@ const (
 	EnvLogLevel         = "AWS_LAMBDA_LOG_LEVEL"
 )
 
-// Names of the tool's environment variables.
+// Names of environment variables of both functions.
 const (
 	EnvRedact         = "REDACT"
 	EnvRedactPatterns = "REDACT_PATTERNS"
+)
+
+// Names of the tool's environment variables.
+const (
 	EnvOpenReads      = "OPEN_READS"
 	EnvAllowedActions = "ALLOWED_ACTIONS"
 	EnvDeniedActions  = "DENIED_ACTIONS"
@@ -87,6 +92,8 @@ type Orchestrator struct {
 	Prices           string // JSON that overrides the built-in price table
 	NotifyRecovery   bool   // also tell when the alarm is OK again
 	EventBus         string // name or ARN of the bus for completion events; empty: none
+	Redact           bool   // secrets in the events of alarms, as in the tool's output
+	RedactPatterns   string // JSON array of additional regular expressions (RE2)
 }
 
 // Environment returns o as environment variables; unset options are left out.
@@ -111,6 +118,10 @@ func (o Orchestrator) Environment() map[string]string {
 		EnvRunbooksURI:      o.RunbooksURI,
 		EnvPrices:           o.Prices,
 		EnvEventBus:         o.EventBus,
+		EnvRedactPatterns:   o.RedactPatterns,
+	}
+	if !o.Redact {
+		optional[EnvRedact] = "false"
 	}
 	for name, value := range optional {
 		if value != "" {
@@ -154,6 +165,8 @@ func ParseOrchestrator(getenv func(string) string) (Orchestrator, error) {
 		Prices:           getenv(EnvPrices),
 		NotifyRecovery:   getenv(EnvNotifyRecovery) == "true",
 		EventBus:         getenv(EnvEventBus),
+		Redact:           getenv(EnvRedact) != "false",
+		RedactPatterns:   getenv(EnvRedactPatterns),
 	}
 	return o, errors.Join(p.problems...)
 }
@@ -218,6 +231,18 @@ func (o Orchestrator) ModelIDs() []string {
 		}
 	}
 	return ids
+}
+
+// Patterns reads the additional regular expressions of [EnvRedactPatterns].
+func Patterns(text string) ([]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var patterns []string
+	if err := json.Unmarshal([]byte(text), &patterns); err != nil {
+		return nil, fmt.Errorf("environment variable %s must be a JSON array of regular expressions: %w", EnvRedactPatterns, err)
+	}
+	return patterns, nil
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }

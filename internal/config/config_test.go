@@ -29,6 +29,7 @@ func TestWhatTheConstructWritesTheFunctionsRead(t *testing.T) {
 		Window: 7 * 24 * time.Hour, MaxRounds: 40, MaxTokens: 500_000, MaxCostUSD: 0.000125, GuardrailID: "abc", GuardrailVersion: "DRAFT",
 		Instructions: "The shop is busiest\nat noon = 12:00.", InstructionsURI: "s3://docs/triage.txt", RunbooksURI: "s3://docs/runbooks/",
 		Prices: `{"amazon.":{"input":1,"output":2}}`, NotifyRecovery: true, EventBus: "arn:aws:events:eu-west-1:111122223333:event-bus/triage",
+		Redact: true, RedactPatterns: `["INC-[0-9]+"]`,
 	}
 	requireComplete(t, orchestrator)
 	got, err := ParseOrchestrator(lookup(orchestrator.Environment()))
@@ -39,6 +40,15 @@ func TestWhatTheConstructWritesTheFunctionsRead(t *testing.T) {
 	got, err = ParseOrchestrator(lookup(least.Environment()))
 	require.NoError(t, err)
 	assert.Equal(t, least, got, "what is left out stays left out")
+
+	got, err = ParseOrchestrator(func(name string) string {
+		if name == EnvRedact {
+			return ""
+		}
+		return orchestrator.Environment()[name]
+	})
+	require.NoError(t, err)
+	assert.True(t, got.Redact, "redaction is on unless it was turned off")
 
 	tool := Tool{Redact: true, RedactPatterns: `["a,b c"]`, OpenReads: []string{ReadsPersonalData, ReadsHostOutput},
 		AllowedActions: []string{"athena:StartQueryExecution", "shop:Look*"}, DeniedActions: []string{"iam:ListUsers"}}

@@ -1,4 +1,6 @@
 # What an engineer would look at first, each part on its own so that one refusal does not hide the rest.
+import re
+import time
 from datetime import datetime, timedelta, timezone
 from botocore.config import Config
 
@@ -8,6 +10,10 @@ MAX_RELATED = 30
 MAX_CHANGES = 40
 MAX_LOOKUPS = 4       # CloudTrail allows two a second
 BEFORE = timedelta(hours=3)   # how far back changes are looked for
+MAX_LINES = 50        # log lines that match a log alarm's query
+MAX_LINE = 500        # characters of one of them
+QUERY_SECONDS = 10    # that a Logs Insights query is waited for
+MAX_SPAN = timedelta(hours=24)  # of a PromQL query; CloudWatch's limits of what it scans count per 24 hours
 
 now = datetime.now(timezone.utc)
 moment = datetime.fromtimestamp(alarm["time"], timezone.utc) if alarm["time"] else now
@@ -31,17 +37,24 @@ def stamp(when):
 
 
 def definition():
-    found = client("cloudwatch").describe_alarms(
-        AlarmNames=[alarm["name"]], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
-    alarms = found.get("MetricAlarms", []) + found.get("CompositeAlarms", [])
+    alarms = []
+    if alarm["kind"] != "log":
+        found = client("cloudwatch").describe_alarms(
+            AlarmNames=[alarm["name"]], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+        alarms = found.get("MetricAlarms", []) + found.get("CompositeAlarms", [])
+    if not alarms and alarm["kind"] in ("log", "unknown"):
+        alarms = describe_log_alarms(region=alarm["region"], AlarmNames=[alarm["name"]])["LogAlarms"]
     if not alarms:
         raise LookupError("there is no alarm of this name in %s of this account" % alarm["region"])
     return alarms[0]
 
 
 def history():
-    items = client("cloudwatch").describe_alarm_history(
-        AlarmName=alarm["name"], AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=25)["AlarmHistoryItems"]
+    types = {"log": [["LogAlarm"]], "unknown": [["MetricAlarm", "CompositeAlarm"], ["LogAlarm"]]}
+    items = []
+    for kinds in types.get(alarm["kind"], [["MetricAlarm", "CompositeAlarm"]]):
+        items += client("cloudwatch").describe_alarm_history(
+            AlarmName=alarm["name"], AlarmTypes=kinds, MaxRecords=25)["AlarmHistoryItems"]
     return [{"time": stamp(i.get("Timestamp")), "type": i.get("HistoryItemType"),
              "summary": (i.get("HistorySummary") or "")[:300]} for i in items]
 
@@ -124,6 +137,10 @@ def series_of(source):
 
 def all_series():
     source = evidence.get("definition") or alarm["fallback"]
+    if alarm["kind"] == "log" or source.get("ScheduledQueryConfiguration"):
+        return log_series(source)
+    if alarm["kind"] == "promql" or source.get("EvaluationCriteria"):
+        return promql_series(source)
     sources = [source]
     if source.get("AlarmRule") or alarm["children"]:
         names = [arn.split(":", 6)[6] for arn in alarm["children"][:5] if arn.count(":") >= 6]
@@ -139,10 +156,173 @@ def all_series():
     return found[:MAX_SERIES]
 
 
+def query():
+    """The query of a log or PromQL alarm, as the alarm is defined, or else as its event says."""
+    source = evidence.get("definition") or {}
+    told = alarm["query"] or {}
+    config = source.get("ScheduledQueryConfiguration") or {}
+    schedule = config.get("ScheduleConfiguration") or {}
+    criteria = (source.get("EvaluationCriteria") or {}).get("PromQLCriteria") or {}
+    return {
+        "text": config.get("QueryString") or criteria.get("Query") or told.get("text"),
+        "log_groups": config.get("LogGroupIdentifiers") or told.get("log_groups") or [],
+        "aggregation": config.get("AggregationExpression") or told.get("aggregation"),
+        "schedule": schedule.get("ScheduleExpression") or told.get("schedule"),
+        "start_offset": int(schedule.get("StartTimeOffset") or told.get("start_offset") or 0),
+        "end_offset": int(schedule.get("EndTimeOffset") or told.get("end_offset") or 0),
+        "interval": int(source.get("EvaluationInterval") or told.get("interval") or 0),
+        "pending": int(criteria.get("PendingPeriod") or told.get("pending") or 0),
+    }
+
+
+def reason_data():
+    """CloudWatch's reason data of this transition: the event's, or else what the alarm's definition has now."""
+    for text in (alarm["reason_data"], (evidence.get("definition") or {}).get("StateReasonData")):
+        try:
+            data = json.loads(text or "")
+        except ValueError:
+            continue
+        if isinstance(data, dict):
+            return data
+    return {}
+
+
+def runs():
+    """The evaluated executions of a log alarm's query, oldest first: time, value, and id."""
+    found = []
+    for item in reason_data().get("results") or []:
+        try:
+            at = datetime.strptime(item["timestamp"], "%Y-%m-%dT%H:%M:%S.%f%z")
+        except (KeyError, TypeError, ValueError):
+            continue
+        found.append((at.timestamp(), item.get("value"), item.get("queryResultId")))
+    return sorted(found, key=lambda run: run[0])
+
+
+def number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def log_series(source):
+    asked, data = query(), reason_data()
+    points = [[at, value] for at, value, _ in runs() if number(value)]
+    if not points:
+        return []
+    threshold = source.get("Threshold", data.get("threshold"))
+    gaps = [b[0] - a[0] for a, b in zip(points, points[1:]) if b[0] > a[0]]
+    return [{"id": "query", "label": asked["aggregation"] or "result of the alarm's query", "unit": None,
+             "period": int(min(gaps)) if gaps else 60, "stat": None, "points": points[-MAX_POINTS:],
+             "threshold": threshold if number(threshold) else None}]
+
+
+def log_lines():
+    """The log lines that match a log alarm's query: of the execution that was evaluated, or of the same query again."""
+    asked, logs, executions = query(), client("logs"), runs()
+    for _, _, execution in reversed(executions):
+        try:
+            answer = logs.get_query_results(queryId=execution)
+        except Exception:
+            break  # an execution whose results are not kept, or not ours to see
+        if answer.get("results"):
+            return lines_of(answer["results"])
+    if not asked["text"] or not asked["log_groups"]:
+        raise LookupError("neither the event nor the alarm's definition holds its query and log groups")
+    at = executions[-1][0] if executions else moment.timestamp()
+    started = logs.start_query(
+        logGroupIdentifiers=[group[:-2] if group.endswith(":*") else group for group in asked["log_groups"][:50]],
+        queryString=asked["text"], limit=MAX_LINES,
+        startTime=int(at - (asked["start_offset"] or 300)), endTime=int(at - asked["end_offset"]) + 1)
+    until = time.monotonic() + QUERY_SECONDS
+    while True:
+        answer = logs.get_query_results(queryId=started["queryId"])
+        if answer.get("status") not in ("Scheduled", "Running", None):
+            break
+        if time.monotonic() > until:
+            raise TimeoutError("the alarm's query was not done after %d s" % QUERY_SECONDS)
+        time.sleep(0.5)
+    if answer["status"] != "Complete":
+        raise RuntimeError("the alarm's query ended with the status %s" % answer["status"])
+    return lines_of(answer.get("results") or [])
+
+
+def lines_of(rows):
+    found = []
+    for row in rows[:MAX_LINES]:
+        fields = {cell.get("field"): cell.get("value") for cell in row}
+        text = fields.get("@message") or " ".join("%s=%s" % f for f in fields.items() if f[0] not in ("@ptr", "@timestamp"))
+        found.append(("%s %s" % (fields.get("@timestamp") or "", text.rstrip())).strip()[:MAX_LINE])
+    return found
+
+
+def comparison(text):
+    """A PromQL query without its last comparison, and the number that it compares with: what the alarm judges."""
+    parts = re.match(r"(?s)^(.*\S)\s*(?:>=|<=|>|<)\s*(-?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*$", text)
+    if not parts or re.search(r"(?i)\b(and|or|unless)\b", parts[1]) or re.search(r"[<>]|[=!]=\s*$", parts[1]):
+        return text, None
+    for opening, closing in ("()", "{}", "[]"):
+        if parts[1].count(opening) != parts[1].count(closing):
+            return text, None
+    try:
+        return parts[1], float(parts[2])
+    except ValueError:
+        return text, None
+
+
+def promql_series(source):
+    asked = query()
+    if not asked["text"]:
+        raise LookupError("neither the event nor the alarm's definition holds the PromQL query")
+    step = max(asked["interval"], 60)
+    span = min(max(timedelta(seconds=step) * 180, timedelta(hours=1)), MAX_SPAN)
+    shown, threshold = comparison(asked["text"])
+    last = min(now, moment + max(timedelta(seconds=step) * 10, timedelta(minutes=30)))
+    window = {"start": moment - span, "end": last, "step": step, "region": alarm["region"]}
+    try:
+        data = promql(shown, **window)
+    except Exception as error:
+        if shown == asked["text"]:
+            raise
+        evidence["problems"].append("PromQL without its comparison: %s" % str(error)[:200])
+        threshold, data = None, promql(asked["text"], **window)
+    for warning in data.get("warnings") or []:
+        evidence["problems"].append("PromQL: %s" % str(warning)[:200])
+    results = data.get("result") or []
+    if len(results) > MAX_SERIES:
+        evidence["problems"].append("series: %d of %d PromQL series are shown" % (MAX_SERIES, len(results)))
+    blamed = alarm["contributor"] or {}
+    found = []
+    for result in results:
+        labels = result.get("metric") or {}
+        points = [[float(at), float(value)] for at, value in result.get("values") or []]
+        points = [p for p in points if p[1] == p[1] and abs(p[1]) != float("inf")]
+        own = bool(blamed) and all(labels.get(k) == v for k, v in blamed.items())
+        found.append((not own, -max([p[1] for p in points], default=0), labels, points))
+    found.sort(key=lambda f: f[:2])
+    return [{"id": "promql_%d" % (i + 1), "unit": None, "period": step, "stat": None, "points": points[-MAX_POINTS:],
+             "threshold": threshold, "label": ", ".join("%s=%s" % l for l in sorted(labels.items())) or shown[:200]}
+            for i, (_, _, labels, points) in enumerate(found[:MAX_SERIES])]
+
+
+def contributors():
+    found = client("cloudwatch").describe_alarm_contributors(AlarmName=alarm["name"]).get("AlarmContributors", [])
+    return [{"attributes": c.get("ContributorAttributes"), "reason": (c.get("StateReason") or "")[:200],
+             "since": stamp(c.get("StateTransitionedTimestamp"))} for c in found[:MAX_RELATED]]
+
+
+def log_alarms_in_alarm():
+    """Log alarms in ALARM, which DescribeAlarms leaves out of its other answers. A refusal hides nothing else."""
+    try:
+        return describe_log_alarms(region=alarm["region"], StateValue="ALARM", MaxRecords=100)["LogAlarms"]
+    except Exception as error:
+        evidence["problems"].append("log alarms in ALARM: %s: %s" % (type(error).__name__, str(error)[:200]))
+        return []
+
+
 def related():
     found = client("cloudwatch").describe_alarms(
         StateValue="ALARM", AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=100)
-    others = [a for a in found.get("MetricAlarms", []) + found.get("CompositeAlarms", []) if a["AlarmName"] != alarm["name"]]
+    listed = found.get("MetricAlarms", []) + found.get("CompositeAlarms", []) + log_alarms_in_alarm()
+    others = [a for a in listed if a["AlarmName"] != alarm["name"]]
     others.sort(key=lambda a: stamp(a.get("StateTransitionedTimestamp") or a.get("StateUpdatedTimestamp")) or "", reverse=True)
     return [{"name": a["AlarmName"], "arn": a.get("AlarmArn"), "state": a.get("StateValue"),
              "since": stamp(a.get("StateTransitionedTimestamp") or a.get("StateUpdatedTimestamp")),
@@ -153,9 +333,13 @@ def resources():
     """Names of what the alarm is about: its dimensions' values."""
     source = evidence.get("definition") or {}
     found = {d["Name"]: d["Value"] for d in alarm["fallback"].get("Dimensions", [])}
-    for query in [{"MetricStat": {"Metric": source}}] + (source.get("Metrics") or []) + (alarm["fallback"].get("Metrics") or []):
-        for d in query.get("MetricStat", {}).get("Metric", {}).get("Dimensions") or []:
+    for item in [{"MetricStat": {"Metric": source}}] + (source.get("Metrics") or []) + (alarm["fallback"].get("Metrics") or []):
+        for d in item.get("MetricStat", {}).get("Metric", {}).get("Dimensions") or []:
             found[d["Name"]] = d["Value"]
+    for group in (evidence.get("query") or {}).get("log_groups", []):
+        name = group.split(":")[6] if group.count(":") >= 6 else group
+        if name.startswith("/aws/lambda/"):
+            found.setdefault("FunctionName", name[len("/aws/lambda/"):])
     return found
 
 
@@ -204,8 +388,14 @@ def changes():
 
 
 part("definition", definition)
+if alarm["kind"] in ("log", "promql", "unknown") or {"ScheduledQueryConfiguration", "EvaluationCriteria"} & set(evidence.get("definition") or {}):
+    part("query", query)
 part("history", history)
 part("series", all_series)
+if alarm["kind"] == "log" and not alarm["has_lines"]:
+    part("log_lines", log_lines)
+if alarm["kind"] in ("log", "promql"):
+    part("contributors", contributors)
 part("related", related)
 part("changes", changes)
 result = json.loads(json.dumps(evidence, default=lambda value: stamp(value) if hasattr(value, "astimezone") else str(value)))

@@ -3,9 +3,11 @@ package evidence_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +30,9 @@ type python struct {
 	prelude string // what is there before the snippet
 }
 
-const plainBoto3 = "import boto3, json\n"
+// plainBoto3 has what the tool binds for every call: boto3, and its own reads of CloudWatch.
+var plainBoto3 = fmt.Sprintf("import sys; sys.path.append(%q)\nimport boto3, json\nfrom alarmtriage_tool.cloudwatch import describe_log_alarms, promql\n",
+	filepath.Join(moto.Root(), "pythonlayer"))
 
 func (p python) Run(ctx context.Context, command string) (toolcall.Answer, error) {
 	return toolcall.Answer{Success: true, Result: p.execute(ctx, command+"\nprint(json.dumps(result))")}, nil
@@ -167,6 +171,128 @@ func TestBandsHistoryAndChangesAreCollectedInTheShapesThatAWSDocuments(t *testin
 	require.Len(t, e.Related, 30, "bounded")
 	assert.Equal(t, "payments 0", e.Related[0].Name)
 	assert.LessOrEqual(t, len(e.Related[0].Reason), 200)
+}
+
+// fakeBoto3 runs the snippet on canned answers, after lines of Python that change them.
+func fakeBoto3(t *testing.T, changes ...string) python {
+	t.Helper()
+	fake, err := os.ReadFile("testdata/fake_boto3.py")
+	require.NoError(t, err)
+	return python{t: t, prelude: string(fake) + "\nimport json\n" + strings.Join(changes, "\n") + "\n"}
+}
+
+var moment = time.Date(2026, 8, 4, 12, 36, 0, 0, time.UTC)
+
+func logAlarm() *alarmevent.Alarm {
+	return &alarmevent.Alarm{Name: "log-errors", Region: "eu-west-1", Partition: "aws", Kind: alarmevent.KindLog, State: alarmevent.StateAlarm, Time: moment}
+}
+
+func TestLogAlarm_QueryResultsAndMatchingLinesAreCollected(t *testing.T) {
+	e := collect(t, fakeBoto3(t), logAlarm())
+
+	assert.Contains(t, string(e.Definition), "filter @message like /ERROR/")
+	assert.Equal(t, &alarmevent.Query{
+		Text: "filter @message like /ERROR/", LogGroups: []string{"/aws/lambda/orders", "arn:aws:logs:eu-west-1:123456789012:log-group:shop:*"},
+		Aggregation: "count(*) by host", Schedule: "rate(5 minutes)", StartOffset: 300}, e.Query)
+	require.Len(t, e.Series, 1, e.Problem)
+	assert.Equal(t, []investigation.Point{{Time: moment.Add(-6 * time.Minute), Value: 120}, {Time: moment.Add(-time.Minute), Value: 142}}, e.Series[0].Points)
+	assert.Equal(t, 300, e.Series[0].Period)
+	assert.Equal(t, 100.0, *e.Series[0].Threshold)
+	assert.Equal(t, []string{"2026-08-04 12:34:01.000 ERROR no stock", "host=a code=500"}, e.LogLines)
+	require.Len(t, e.History, 1)
+	assert.Contains(t, string(e.Call.Answer.Result), `"contributors": [{"attributes": {"host": "b"}`)
+	assert.Len(t, e.Changes, 2, "the function of the log group is looked up")
+}
+
+func TestLogAlarm_ResultsOfTheEvaluatedExecutionAreUsedWithoutAnotherQuery(t *testing.T) {
+	e := collect(t, fakeBoto3(t, `kept.add("run-2")`, `refused.add("start_query")`), logAlarm())
+	assert.Len(t, e.LogLines, 2)
+	assert.NotContains(t, e.Problem, "log_lines")
+	require.NotEmpty(t, e.Related)
+	assert.Equal(t, "other-errors", e.Related[0].Name, "log alarms in ALARM are related too")
+}
+
+func TestLogAlarm_LinesInTheEventCostNoQuery(t *testing.T) {
+	alarm := logAlarm()
+	alarm.LogLines = []string{"ERROR"}
+	e := collect(t, fakeBoto3(t, `refused.update(["start_query", "get_query_results"])`), alarm)
+	assert.Empty(t, e.LogLines)
+	assert.NotContains(t, e.Problem, "log_lines")
+}
+
+func TestLogAlarm_EachRefusalCostsOnlyItsPartAndIsReported(t *testing.T) {
+	alarm := logAlarm()
+	alarm.Query = &alarmevent.Query{Text: "filter x", LogGroups: []string{"/shop"}, Aggregation: "count(*)"}
+	alarm.ReasonData = `{"threshold": 5, "results": [{"timestamp": "2026-08-04T12:35:00.000+0000", "value": 9}]}`
+	e := collect(t, fakeBoto3(t, `refused.update(["describe_log_alarms", "describe_alarm_contributors", "describe_alarm_history"])`), alarm)
+	for _, part := range []string{"definition: RuntimeError", "history: RuntimeError", "contributors: RuntimeError", "log alarms in ALARM: RuntimeError"} {
+		assert.Contains(t, e.Problem, part)
+	}
+	assert.Equal(t, "filter x", e.Query.Text, "the event's query stands in for the definition's")
+	require.Len(t, e.Series, 1)
+	assert.Equal(t, 9.0, e.Series[0].Points[0].Value)
+	assert.Equal(t, 5.0, *e.Series[0].Threshold)
+	assert.Len(t, e.LogLines, 2)
+	assert.NotEmpty(t, e.Related, "other alarms are listed all the same")
+
+	bare := logAlarm()
+	e = collect(t, fakeBoto3(t, `refused.add("describe_log_alarms")`), bare)
+	assert.Contains(t, e.Problem, "log_lines: LookupError: neither the event nor the alarm's definition holds its query")
+}
+
+func TestPromQLAlarm_WhatItJudgesIsDrawnWithItsThreshold(t *testing.T) {
+	alarm := &alarmevent.Alarm{Name: "promql-latency", Region: "eu-west-1", Partition: "aws", Kind: alarmevent.KindPromQL, State: alarmevent.StateAlarm, Time: moment}
+	e := collect(t, fakeBoto3(t), alarm)
+	assert.Equal(t, &alarmevent.Query{Text: `avg by (host) (latency{service="shop"}) > 80`, LogGroups: []string{}, Interval: 30, Pending: 300}, e.Query)
+	require.Len(t, e.Series, 3, e.Problem)
+	assert.Equal(t, "host=b", e.Series[0].Label, "the highest first")
+	assert.Equal(t, []investigation.Point{{Time: moment.Add(-time.Minute), Value: 1}, {Time: moment, Value: 90.5}}, e.Series[0].Points)
+	assert.Equal(t, 80.0, *e.Series[0].Threshold)
+	assert.Len(t, e.Series[2].Points, 1, "NaN is no value")
+	assert.Contains(t, e.Problem, "PromQL: result truncated")
+
+	alarm.Contributor = &alarmevent.Contributor{ID: "1", Attributes: map[string]string{"host": "a"}}
+	assert.Equal(t, "host=a", collect(t, fakeBoto3(t), alarm).Series[0].Label, "the contributor of the event first")
+
+	e = collect(t, fakeBoto3(t, `refused.add('promql avg by (host) (latency{service="shop"})')`), alarm)
+	assert.Contains(t, e.Problem, "PromQL without its comparison: ")
+	require.Len(t, e.Series, 3)
+	assert.Nil(t, e.Series[0].Threshold)
+
+	gone := *alarm
+	gone.Name, gone.Query = "new-kind", nil
+	assert.Contains(t, collect(t, fakeBoto3(t), &gone).Problem, "series: LookupError: neither the event nor the alarm's definition holds the PromQL query")
+	gone.Query = &alarmevent.Query{Text: "up < 1"}
+	assert.NotEmpty(t, collect(t, fakeBoto3(t), &gone).Series, "the event's query stands in for the definition's")
+}
+
+func TestPromQLAlarm_OnlyALastComparisonWithANumberIsTakenOff(t *testing.T) {
+	for query, want := range map[string]string{
+		`avg(up) > 1`: `avg(up)`, `x<=-1.5e3`: `x`, `(a / b) >= 0.5`: `(a / b)`, "sum(x)\n > 3": `sum(x)`,
+		`a > 1 and b > 2`: `a > 1 and b > 2`, `(a > 1)`: `(a > 1)`, `a > b`: `a > b`, `a == 1`: `a == 1`, `a > bool 1`: `a > bool 1`,
+		`rate(x[5m])`: `rate(x[5m])`, `a{p=~"x>1"} or b > 1`: `a{p=~"x>1"} or b > 1`, `count(a > 2) > 3`: `count(a > 2) > 3`,
+	} {
+		alarm := &alarmevent.Alarm{Name: "new-kind", Region: "eu-west-1", Kind: alarmevent.KindPromQL, Time: moment, Query: &alarmevent.Query{Text: query}}
+		asked := fakeBoto3(t).execute(t.Context(), evidence.Command(alarm)+"\nprint(next(c[3]['query'] for c in calls if c[2] == 'promql'))")
+		assert.Equal(t, want, string(asked), query)
+	}
+}
+
+func TestUnknownAlarm_IsLookedForAmongLogAlarmsToo(t *testing.T) {
+	alarm := logAlarm()
+	alarm.Kind = alarmevent.KindUnknown
+	e := collect(t, fakeBoto3(t), alarm)
+	assert.Contains(t, string(e.Definition), "ScheduledQueryConfiguration")
+	assert.Len(t, e.Series, 1)
+	assert.NotNil(t, e.Query)
+}
+
+func TestMetricAlarm_ARefusalOfLogAlarmsIsReportedAndHidesNothing(t *testing.T) {
+	alarm := &alarmevent.Alarm{Name: "cpu-unusual", Region: "eu-west-1", Partition: "aws", Kind: alarmevent.KindAnomaly, State: alarmevent.StateAlarm, Time: moment}
+	e := collect(t, fakeBoto3(t, `refused.add("describe_log_alarms")`), alarm)
+	assert.Contains(t, e.Problem, "log alarms in ALARM: RuntimeError: ValidationError")
+	assert.Len(t, e.Related, 30)
+	assert.NotEmpty(t, e.Definition)
 }
 
 func TestAnOddAnswerCostsOnlyItsOddPart(t *testing.T) {

@@ -47,6 +47,10 @@ func Command(alarm *alarmevent.Alarm) string {
 	input := map[string]any{
 		"name": alarm.Name, "region": alarm.Region, "partition": alarm.Partition, "time": 0,
 		"children": append([]string{}, alarm.Children...), "fallback": fallback(alarm),
+		"kind": alarm.Kind, "query": alarm.Query, "reason_data": alarm.ReasonData, "has_lines": len(alarm.LogLines) > 0, "contributor": nil,
+	}
+	if alarm.Contributor != nil {
+		input["contributor"] = alarm.Contributor.Attributes
 	}
 	if !alarm.Time.IsZero() {
 		input["time"] = alarm.Time.Unix()

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
@@ -19,6 +20,7 @@ const (
 	maxText      = 1000  // bytes of one text
 	maxProblems  = 10    //
 	maxDocument  = 65536 // bytes of the definition
+	maxQuery     = 10240 // bytes of the alarm's query: CloudWatch's limit
 	maxResources = 10    // of one change
 )
 
@@ -30,6 +32,7 @@ type parts struct {
 	Series     []json.RawMessage `json:"series"`
 	Related    []json.RawMessage `json:"related"`
 	Changes    []json.RawMessage `json:"changes"`
+	LogLines   []json.RawMessage `json:"log_lines"`
 }
 
 // read turns the answer of the fixed call into evidence, leniently.
@@ -50,7 +53,7 @@ func read(call *investigation.ToolCall) investigation.Evidence {
 		into any
 	}{
 		{"problems", &p.Problems}, {"history", &p.History}, {"series", &p.Series},
-		{"related", &p.Related}, {"changes", &p.Changes},
+		{"related", &p.Related}, {"changes", &p.Changes}, {"log_lines", &p.LogLines},
 	} {
 		if raw, ok := fields[field.name]; ok && json.Unmarshal(raw, field.into) != nil {
 			p.Problems = append(p.Problems, field.name+": not understood")
@@ -59,6 +62,8 @@ func read(call *investigation.ToolCall) investigation.Evidence {
 	if raw := fields["definition"]; len(raw) <= maxDocument && strings.HasPrefix(strings.TrimSpace(string(raw)), "{") {
 		e.Definition = raw
 	}
+	e.Query = query(fields["query"])
+	e.LogLines = decode(p.LogLines, line)
 	e.History = decode(p.History, historyItem)
 	e.Series = decode(p.Series, series)
 	e.Related = decode(p.Related, related)
@@ -79,6 +84,28 @@ func decode[T any](list []json.RawMessage, one func(json.RawMessage) (T, bool)) 
 		}
 	}
 	return out
+}
+
+// query reads the query of a log or PromQL alarm; nil when there is none.
+func query(raw json.RawMessage) *alarmevent.Query {
+	var q alarmevent.Query
+	if len(raw) == 0 || json.Unmarshal(raw, &q) != nil || q.Text == "" && len(q.LogGroups) == 0 {
+		return nil
+	}
+	q.Text, q.Aggregation, q.Schedule = clipTo(maxQuery, q.Text), clip(q.Aggregation), clip(q.Schedule)
+	q.LogGroups = q.LogGroups[:min(len(q.LogGroups), maxItems)]
+	for i, group := range q.LogGroups {
+		q.LogGroups[i] = clip(group)
+	}
+	return &q
+}
+
+func line(raw json.RawMessage) (string, bool) {
+	var text string
+	if json.Unmarshal(raw, &text) != nil || text == "" {
+		return "", false
+	}
+	return clip(text), true
 }
 
 func historyItem(raw json.RawMessage) (investigation.HistoryItem, bool) {
@@ -153,11 +180,13 @@ func when(text string) time.Time {
 	return t.UTC()
 }
 
-func clip(text string) string {
-	if len(text) <= maxText {
+func clip(text string) string { return clipTo(maxText, text) }
+
+func clipTo(most int, text string) string {
+	if len(text) <= most {
 		return text
 	}
-	end := maxText
+	end := most
 	for !utf8.RuneStart(text[end]) {
 		end--
 	}

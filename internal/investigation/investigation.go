@@ -73,13 +73,15 @@ const (
 
 // Evidence is what was collected before any model was asked. It is tool call number 0.
 type Evidence struct {
-	Call       *ToolCall       `json:"call,omitempty"`       // the fixed tool call; nil when the tool could not be reached
-	Problem    string          `json:"problem,omitempty"`    // why there is none, or why it is incomplete
-	Definition json.RawMessage `json:"definition,omitempty"` // the alarm as DescribeAlarms returned it
-	History    []HistoryItem   `json:"history,omitempty"`    // of the alarm
-	Series     []Series        `json:"series,omitempty"`     // what the alarm measures
-	Related    []Related       `json:"related,omitempty"`    // other alarms in ALARM
-	Changes    []Change        `json:"changes,omitempty"`    // CloudTrail write events, newest first
+	Call       *ToolCall         `json:"call,omitempty"`       // the fixed tool call; nil when the tool could not be reached
+	Problem    string            `json:"problem,omitempty"`    // why there is none, or why it is incomplete
+	Definition json.RawMessage   `json:"definition,omitempty"` // the alarm as DescribeAlarms returned it
+	History    []HistoryItem     `json:"history,omitempty"`    // of the alarm
+	Query      *alarmevent.Query `json:"query,omitempty"`      // of a log or PromQL alarm, as it is defined
+	LogLines   []string          `json:"log_lines,omitempty"`  // that match a log alarm's query
+	Series     []Series          `json:"series,omitempty"`     // what the alarm measures
+	Related    []Related         `json:"related,omitempty"`    // other alarms in ALARM
+	Changes    []Change          `json:"changes,omitempty"`    // CloudTrail write events, newest first
 }
 
 // HistoryItem is one line of the alarm's history.

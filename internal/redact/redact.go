@@ -84,6 +84,20 @@ func (r *Redactor) Text(text string) (string, int) {
 	return r.text(&c, text), c.count
 }
 
+// Document redacts a text that may be a JSON document, and counts what it replaced. In a document, the names of fields
+// tell secrets too.
+func (r *Redactor) Document(text string) (string, int) {
+	trimmed := strings.TrimSpace(text)
+	if trimmed == "" || trimmed[0] != '{' && trimmed[0] != '[' || !json.Valid([]byte(trimmed)) {
+		return r.Text(text)
+	}
+	clean, count := r.document(json.RawMessage(trimmed))
+	if count == 0 {
+		return text, 0
+	}
+	return string(clean), count
+}
+
 func (r *Redactor) text(c *counter, text string) string {
 	text = c.inFields(text)
 	for _, secret := range r.known {
@@ -165,27 +179,33 @@ func (c *counter) group(s shape, text string, quoted bool) string {
 
 // json redacts a JSON value: strings as text, fields by their names.
 func (r *Redactor) json(raw json.RawMessage) json.RawMessage {
+	clean, _ := r.document(raw)
+	return clean
+}
+
+// document is json with the number of secrets that it replaced.
+func (r *Redactor) document(raw json.RawMessage) (json.RawMessage, int) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	var decoded any
 	if len(raw) == 0 || decoder.Decode(&decoded) != nil {
-		return raw
+		return raw, 0
 	}
 	w := walk{redactor: r, keys: map[string]string{}}
 	clean := w.value("", decoded)
-	if !w.changed {
-		return raw
+	if w.changes == 0 {
+		return raw, 0
 	}
 	encoded, err := json.Marshal(clean)
 	if err != nil {
-		return json.RawMessage(`"[redacted: result]"`)
+		return json.RawMessage(`"[redacted: result]"`), w.changes
 	}
-	return encoded
+	return encoded, w.changes
 }
 
 type walk struct {
 	redactor *Redactor
-	changed  bool
+	changes  int
 	keys     map[string]string // as they are to as they are shown
 }
 
@@ -207,11 +227,11 @@ func (w *walk) value(name string, v any) any {
 		}
 	case string:
 		if isSecret(name, v) {
-			w.changed = true
+			w.changes++
 			return "[redacted: secret]"
 		}
 		clean, count := w.redactor.Text(v)
-		w.changed = w.changed || count > 0
+		w.changes += count
 		return clean
 	}
 	return v
@@ -220,7 +240,8 @@ func (w *walk) value(name string, v any) any {
 func (w *walk) object(o map[string]any) any {
 	if name, ok := o["name"].(string); ok && environmentName().MatchString(name) {
 		if _, ok := o["value"].(string); ok {
-			o["value"], w.changed = "[redacted: environment variable]", true
+			o["value"] = "[redacted: environment variable]"
+			w.changes++
 		}
 	}
 	clean := make(map[string]any, len(o))
@@ -246,7 +267,7 @@ func (w *walk) key(name string) string {
 		return clean
 	}
 	clean, count := w.redactor.Text(name)
-	w.changed = w.changed || count > 0
+	w.changes += count
 	w.keys[name] = clean
 	return clean
 }
@@ -267,7 +288,7 @@ func (w *walk) hide(kind string, v any) any {
 			v[i] = w.hide(kind, v[i])
 		}
 	case string:
-		w.changed = true
+		w.changes++
 		return "[redacted: " + kind + "]"
 	}
 	return v

@@ -162,6 +162,12 @@ func keywords(rec *investigation.Record) []string {
 			break
 		}
 	}
+	switch rec.Alarm.Kind {
+	case alarmevent.KindLog:
+		words = append(words, "log alarm")
+	case alarmevent.KindPromQL:
+		words = append(words, "PromQL alarm")
+	}
 	for i, word := range words {
 		words[i] = clip(chat(word), maxCardKeyword)
 	}

@@ -55,7 +55,7 @@ type completionAlarm struct {
 	ARN     string    `json:"arn"`     // of the alarm
 	Account string    `json:"account"` // 12 digits
 	Region  string    `json:"region"`  // such as eu-central-1
-	Kind    string    `json:"kind"`    // metric, composite or anomaly
+	Kind    string    `json:"kind"`    // metric, composite, anomaly, log, promql or unknown
 	Reason  string    `json:"reason"`  // CloudWatch's words
 	Time    time.Time `json:"time"`    // of the transition, UTC
 }

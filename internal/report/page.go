@@ -64,6 +64,7 @@ type pageView struct {
 	TimelineLeft                   int         // that are not shown
 	Findings                       []findingView
 	NotSeen, Together, Related     []string
+	LogLines                       []string // that match a log alarm's query
 	SeenBefore                     []pastView
 	Prevention, Monitoring         []string
 	Calls                          []callView // before the first round
@@ -137,7 +138,7 @@ func viewOf(rec *investigation.Record, links Links) *pageView {
 		Description: clip(plain(rec.Alarm.Description), maxPageQuote), Contributor: contributor(rec.Alarm), Note: unmarked(strings.Join(notes(rec), "\n\n")),
 		Links: links, Summary: pageProse(first(r.Summary, fallbackSummary(rec))), Cause: pageProse(r.RootCause),
 		Impact: pageProse(r.Impact), Prose: pageProse(r.FreeText), Doubt: unmarked(r.Downgraded),
-		AlarmFacts: alarmFacts(&rec.Alarm), Charts: charts(rec), NotSeen: pageList(notSeen(rec)),
+		AlarmFacts: alarmFacts(rec), Charts: charts(rec), NotSeen: pageList(notSeen(rec)), LogLines: matchingLines(rec),
 		Together: pageLines(rec.Together, relatedLine), Related: pageLines(rec.Evidence.Related, relatedLine),
 		Prevention: pageList(r.Prevention), Monitoring: pageList(r.Monitoring), Facts: facts(rec),
 	}

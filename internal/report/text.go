@@ -241,6 +241,7 @@ func sections(rec *investigation.Record, links Links) []section {
 		{title: "In the model's own words (not checked)", body: paragraphs(r.FreeText)},
 		{title: "What could not be seen", body: bullets(notSeen(rec))},
 		{title: "The metric", body: metrics(rec)},
+		{title: "Matching log lines", body: verbatim(matchingLines(rec))},
 		{title: "Changes before the alarm", body: changes(rec)},
 		{title: "Fired together", body: related(rec.Together)},
 		{title: "Also in alarm", body: related(rec.Evidence.Related)},
@@ -318,7 +319,7 @@ func theAlarm(rec *investigation.Record) string {
 		{"Name", a.Name}, {"State", string(a.State) + " since " + moment(a.Time)}, {"Where", "account " + a.Account + ", " + a.Region},
 		{"Reason", a.Reason}, {"Describes itself as", a.Description}, {"Set off by", contributor(a)},
 	}
-	for _, line := range append(lines, alarmFacts(&a)...) {
+	for _, line := range append(lines, alarmFacts(rec)...) {
 		if line.Value != "" {
 			b.WriteString(wrap(line.Name+": "+plain(line.Value), "  ") + "\n")
 		}
@@ -367,10 +368,21 @@ func actions(rec *investigation.Record) string {
 	return b.String()
 }
 
+// historyTypes are the types of alarms whose history DescribeAlarmHistory is asked for: it leaves out those not named.
+func historyTypes(kind alarmevent.Kind) string {
+	switch kind {
+	case alarmevent.KindLog:
+		return "LogAlarm"
+	case alarmevent.KindUnknown:
+		return "MetricAlarm CompositeAlarm LogAlarm"
+	}
+	return "MetricAlarm CompositeAlarm"
+}
+
 func manualSteps(rec *investigation.Record) []investigation.Action {
 	region := option("--region", rec.Alarm.Region)
 	steps := []investigation.Action{
-		{Text: "Look at the alarm and its history.", Command: "aws cloudwatch describe-alarm-history " + region + " " + option("--alarm-name", rec.Alarm.Name) + " --alarm-types MetricAlarm CompositeAlarm --max-records 20"},
+		{Text: "Look at the alarm and its history.", Command: "aws cloudwatch describe-alarm-history " + region + " " + option("--alarm-name", rec.Alarm.Name) + " --alarm-types " + historyTypes(rec.Alarm.Kind) + " --max-records 20"},
 		{Text: "Look at what changed in the hour before.", Command: "aws cloudtrail lookup-events " + region + " --lookup-attributes AttributeKey=ReadOnly,AttributeValue=false --max-results 50"},
 	}
 	for _, metric := range rec.Alarm.Metrics {
@@ -379,7 +391,20 @@ func manualSteps(rec *investigation.Record) []investigation.Action {
 			break
 		}
 	}
+	if group := firstLogGroup(rec); group != "" {
+		steps = append(steps, investigation.Action{Text: "Read the latest lines of the alarm's log group.", Command: "aws logs tail " + shellQuote(group) + " " + region + " --since 1h"})
+	}
 	return append(steps, investigation.Action{Text: "Check the health of what the alarm's metric measures, and of what it depends on."})
+}
+
+// firstLogGroup is the first log group of a log alarm, as `aws logs tail` takes it: a name, or an ARN without ":*".
+func firstLogGroup(rec *investigation.Record) string {
+	for _, q := range []*alarmevent.Query{rec.Evidence.Query, rec.Alarm.Query} {
+		if q != nil && len(q.LogGroups) > 0 {
+			return strings.TrimSuffix(q.LogGroups[0], ":*")
+		}
+	}
+	return ""
 }
 
 // option is an option of a command with its value, which may begin like an option itself.
@@ -429,6 +454,9 @@ func notSeen(rec *investigation.Record) []string {
 	lines := slices.Clone(rec.Report.NotSeen)
 	for _, n := range rec.NotSeen {
 		lines = append(lines, fmt.Sprintf("%s: %s (tool call %d)", n.What, n.Why, n.Call))
+	}
+	for _, odd := range rec.Alarm.NotUnderstood {
+		lines = append(lines, "In the alarm's event: "+odd)
 	}
 	if rec.Evidence.Problem != "" {
 		lines = append(lines, "Evidence collected beforehand: "+rec.Evidence.Problem)
@@ -654,6 +682,17 @@ func moment(t time.Time) string {
 		return "time not known"
 	}
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// verbatim is a list of lines that are shown as they are, but for their white space.
+func verbatim(list []string) string {
+	var b strings.Builder
+	for _, entry := range list {
+		if entry = plain(entry); entry != "" {
+			b.WriteString(wrap("- "+entry, "  ") + "\n")
+		}
+	}
+	return b.String()
 }
 
 func bullets(list []string) string {

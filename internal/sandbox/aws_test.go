@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -90,4 +91,75 @@ func TestAnEndpointThatIsDownIsAnErrorOfTheCode(t *testing.T) {
 
 	assert.Equal(t, "EndpointConnectionError", answer.ErrorType, answer.Output)
 	assert.True(t, w.run("1+1", 10).Success)
+}
+
+// cloudWatch answers PromQL queries and log alarms as AWS documents them, and remembers what it was sent.
+type cloudWatch struct {
+	mu     sync.Mutex
+	seen   []*http.Request
+	bodies []string
+}
+
+func (c *cloudWatch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	c.mu.Lock()
+	c.seen, c.bodies = append(c.seen, r), append(c.bodies, string(body))
+	c.mu.Unlock()
+	if r.Header.Get("X-Amz-Target") == "GraniteServiceVersion20100801.DescribeAlarms" {
+		fmt.Fprint(w, `{"LogAlarms":[{"AlarmName":"errors","StateUpdatedTimestamp":1780000000.5,"ScheduledQueryConfiguration":{"QueryString":"filter x"}}]}`)
+		return
+	}
+	if strings.Contains(string(body), "broken") {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		fmt.Fprint(w, `{"status":"error","errorType":"bad_data","error":"parse error at char 7"}`)
+		return
+	}
+	fmt.Fprint(w, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"host":"a"},"values":[[1780000000,"42"]]}]},"warnings":["truncated"]}`)
+}
+
+func TestCloudWatch_PromQLAndLogAlarmsPassTheBroker(t *testing.T) {
+	for _, python := range pythons(t) {
+		t.Run(python.name, func(t *testing.T) {
+			aws := &cloudWatch{}
+			server := httptest.NewServer(aws)
+			t.Cleanup(server.Close)
+			w := startWorker(t, python, roleWorker, server.URL)
+
+			answer := w.run(strings.Join([]string{
+				`end = datetime(2026, 5, 28, 20, 26, 40, tzinfo=timezone.utc)`,
+				`data = promql('avg({"http.server.active_requests"}) > 1', start=end - timedelta(hours=1), end=end, step=30, region="eu-central-1")`,
+				`alarms = describe_log_alarms(AlarmNames=["errors"])["LogAlarms"]`,
+				`result = [data, alarms[0]["StateUpdatedTimestamp"].isoformat(), alarms[0]["ScheduledQueryConfiguration"]]`}, "\n"), 30)
+
+			require.True(t, answer.Success, answer.Output)
+			assert.JSONEq(t, `[{"resultType":"matrix","result":[{"metric":{"host":"a"},"values":[[1780000000,"42"]]}],"warnings":["truncated"]},
+				"2026-05-28T20:26:40.500000+00:00", {"QueryString":"filter x"}]`, string(answer.Result))
+			require.Len(t, aws.seen, 2)
+			assert.Equal(t, "/api/v1/query_range", aws.seen[0].URL.Path)
+			form, err := url.ParseQuery(aws.bodies[0])
+			require.NoError(t, err)
+			assert.Equal(t, url.Values{"query": {`avg({"http.server.active_requests"}) > 1`}, "start": {"1779996400.0"}, "end": {"1780000000.0"}, "step": {"30"}}, form)
+			assert.JSONEq(t, `{"AlarmNames":["errors"],"AlarmTypes":["LogAlarm"]}`, aws.bodies[1])
+			for i, region := range []string{"eu-central-1", "eu-west-1"} {
+				assert.Regexp(t, "Credential="+plantedKey+"/[0-9]+/"+region+"/monitoring/aws4_request", aws.seen[i].Header.Get("Authorization"))
+				assert.Equal(t, plantedSecret, aws.seen[i].Header.Get("X-Amz-Security-Token"))
+			}
+			require.Len(t, answer.AWSCalls, 2)
+			assert.Equal(t, "cloudwatch QueryMetrics eu-central-1 200", fmt.Sprint(answer.AWSCalls[0].Service, " ", answer.AWSCalls[0].Operation, " ", answer.AWSCalls[0].Region, " ", answer.AWSCalls[0].Status))
+			assert.Equal(t, "cloudwatch DescribeAlarms", answer.AWSCalls[1].Service+" "+answer.AWSCalls[1].Operation)
+
+			byHand := w.run(strings.Join([]string{ // as docs/broker.md shows it
+				`request = botocore.awsrequest.AWSRequest("POST", boto3.client("cloudwatch").meta.endpoint_url + "/api/v1/query",`,
+				`    headers={"Content-Type": "application/x-www-form-urlencoded"}, data=urllib.parse.urlencode({"query": "avg(latency)"}))`,
+				`botocore.auth.SigV4Auth(boto3.Session().get_credentials(), "monitoring", "eu-west-1").add_auth(request)`,
+				`print(botocore.httpsession.URLLib3Session().send(request.prepare()).text)`}, "\n"), 30)
+			assert.Contains(t, byHand.Output, `"status":"success"`)
+
+			failed := w.run(`promql("broken")`, 30)
+			assert.Equal(t, "ClientError", failed.ErrorType)
+			assert.Contains(t, failed.Error, "An error occurred (bad_data) when calling the QueryMetrics operation: parse error at char 7")
+			require.Len(t, failed.AWSCalls, 1)
+			assert.Equal(t, "bad_data", failed.AWSCalls[0].ErrorCode)
+		})
+	}
 }

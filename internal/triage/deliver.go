@@ -271,7 +271,7 @@ func (r *run) settle(ctx context.Context) {
 
 // measure emits the investigation's metrics.
 func (r *run) measure() {
-	redactions, refusals := 0, 0
+	redactions, refusals := r.rec.Alarm.Redactions, 0
 	count := func(call *investigation.ToolCall) {
 		if call != nil && call.Answer != nil && call.Cached == 0 {
 			redactions += call.Answer.Redactions

@@ -20,6 +20,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/evidence"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
@@ -56,8 +57,9 @@ type Renderer interface {
 // Handler handles the orchestrator's invocations.
 type Handler struct {
 	Config       config.Orchestrator
-	FunctionName string // the orchestrator's own, for the hand-over
-	Region       string // the orchestrator's own; alarms may come from others
+	FunctionName string           // the orchestrator's own, for the hand-over
+	Region       string           // the orchestrator's own; alarms may come from others
+	Redactor     *redact.Redactor // of events; nil: nothing is redacted
 	Tool         evidence.Tool
 	Investigator Investigator
 	Renderer     Renderer
@@ -106,7 +108,7 @@ func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer,
 		result, err := h.handle(ctx, &order.Alarm, order.Token, order.ID)
 		return Answer{Results: []Result{result}}, err
 	}
-	alarms, err := alarmevent.Parse(raw)
+	alarms, err := h.parse(raw)
 	answer := Answer{Results: []Result{}}
 	switch {
 	case errors.Is(err, alarmevent.ErrIgnored) && len(alarms) == 0:
@@ -128,6 +130,19 @@ func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer,
 		problems = append(problems, err)
 	}
 	return answer, errors.Join(problems...)
+}
+
+// maxRedaction bounds the search for secrets in an event. Texts that are not looked through by then are withheld.
+const maxRedaction = 15 * time.Second
+
+// parse reads an event. Log lines may ride in it, so that it is redacted as the tool's output is, before anything
+// else sees it.
+func (h *Handler) parse(raw []byte) ([]alarmevent.Alarm, error) {
+	if h.Redactor == nil {
+		return alarmevent.Parse(raw)
+	}
+	redactor := h.Redactor.Until(time.Now().Add(maxRedaction)) // the redactor's own clock
+	return alarmevent.Parser{Redact: redactor.Document}.Parse(raw)
 }
 
 // handle decides what is to be done about one alarm, and does it. id is its investigation's, if that is

@@ -22,6 +22,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lambdalog"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolclient"
@@ -53,6 +54,10 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 	if err != nil {
 		return nil, fmt.Errorf("environment variable %s: %w", config.EnvPrices, err)
 	}
+	redactor, err := newRedactor(cfg)
+	if err != nil {
+		return nil, err
+	}
 	customS3Endpoint := os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != ""
 	clients, err := awsapi.New(ctx, cfg.ToolTimeout, customS3Endpoint)
 	if err != nil {
@@ -65,6 +70,7 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		Config:       cfg,
 		FunctionName: lambdacontext.FunctionName,
 		Region:       region,
+		Redactor:     redactor,
 		Tool:         tool,
 		Investigator: investigator{model: clients.Bedrock, tool: tool, config: cfg, region: region, prices: prices},
 		Renderer:     renderer{report.Home{Region: region, Bucket: cfg.ReportsBucket, LogGroup: lambdacontext.LogGroupName}},
@@ -81,6 +87,18 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		h.CardTopic = notify.New(clients.SNS, cfg.CardTopicARN)
 	}
 	return h, nil
+}
+
+// newRedactor returns what takes secrets out of events; nil: nothing does.
+func newRedactor(cfg config.Orchestrator) (*redact.Redactor, error) {
+	if !cfg.Redact {
+		return nil, nil
+	}
+	patterns, err := config.Patterns(cfg.RedactPatterns)
+	if err != nil {
+		return nil, err
+	}
+	return redact.New(patterns)
 }
 
 // requestID is the same for every attempt of one invocation.

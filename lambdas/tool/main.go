@@ -105,11 +105,9 @@ func newRedactor(s settings.Tool) (clean func(context.Context, *toolcall.Answer)
 	if !s.Redact {
 		return func(context.Context, *toolcall.Answer) {}, nil, nil
 	}
-	var patterns []string
-	if s.RedactPatterns != "" {
-		if err := json.Unmarshal([]byte(s.RedactPatterns), &patterns); err != nil {
-			return nil, nil, fmt.Errorf("environment variable %s must be a JSON array of regular expressions: %w", settings.EnvRedactPatterns, err)
-		}
+	patterns, err := settings.Patterns(s.RedactPatterns)
+	if err != nil {
+		return nil, nil, err
 	}
 	redactor, err := redact.New(patterns)
 	if err != nil {

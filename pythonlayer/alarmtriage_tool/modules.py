@@ -7,7 +7,7 @@ import sys
 import types
 from typing import Any, Dict, List, NoReturn, Tuple
 
-from . import dates
+from . import cloudwatch, dates
 
 # Modules bound under their own names. Those that nothing else has imported are executed when they are
 # first used, or by load_rest.
@@ -58,6 +58,7 @@ def load() -> Dict[str, Any]:
             bound[name] = module
     bound["datetime"] = dates.Datetime
     bound["pprint"] = PPrint(bound["pprint"])
+    bound["promql"], bound["describe_log_alarms"] = cloudwatch.promql, cloudwatch.describe_log_alarms
     return bound
 
 

@@ -5,6 +5,36 @@ import types
 
 MOMENT = dt.datetime(2026, 8, 4, 12, 36, tzinfo=dt.timezone.utc)
 calls = []
+refused = set()  # operations that are denied
+kept = set()     # ids of query executions whose results CloudWatch Logs still has
+
+QUERY = {"QueryString": "filter @message like /ERROR/", "LogGroupIdentifiers": ["/aws/lambda/orders", "arn:aws:logs:eu-west-1:123456789012:log-group:shop:*"],
+         "AggregationExpression": "count(*) by host", "ScheduleConfiguration": {"ScheduleExpression": "rate(5 minutes)", "StartTimeOffset": 300}}
+REASON_DATA = json.dumps({"version": "1.0", "threshold": 100.0, "queryResultsToEvaluate": 2, "queryResultsToAlarm": 2, "results": [
+    {"queryResultId": "run-2", "status": "COMPLETE", "timestamp": "2026-08-04T12:35:00.000+0000", "value": 142.0},
+    {"queryResultId": "run-1", "status": "COMPLETE", "timestamp": "2026-08-04T12:30:00.000+0000", "value": 120.0}]})
+LINES = [[{"field": "@timestamp", "value": "2026-08-04 12:34:01.000"}, {"field": "@message", "value": "ERROR no stock\n"}, {"field": "@ptr", "value": "p"}],
+         [{"field": "host", "value": "a"}, {"field": "code", "value": "500"}, {"field": "@ptr", "value": "p"}]]
+
+
+def describe_log_alarms(region=None, **request):
+    calls.append(("cloudwatch", region, "describe_log_alarms", request))
+    if "describe_log_alarms" in refused:
+        raise RuntimeError("ValidationError: AlarmTypes")
+    if request.get("StateValue"):
+        return {"LogAlarms": [{"AlarmName": "other-errors", "AlarmArn": "arn:o", "StateValue": "ALARM", "StateReason": "r",
+                               "StateUpdatedTimestamp": MOMENT + dt.timedelta(minutes=1)}] if kept else []}
+    return {"LogAlarms": [{"AlarmName": n, "ScheduledQueryConfiguration": QUERY, "Threshold": 100.0, "StateReasonData": REASON_DATA}
+                          for n in request["AlarmNames"] if n == "log-errors"]}
+
+
+def promql(query, start=None, end=None, step=None, time=None, region=None):
+    calls.append(("monitoring", region, "promql", {"query": query, "step": step, "start": start, "end": end}))
+    if "promql " + query in refused:
+        raise RuntimeError("An error occurred (bad_data): parse error")
+    at = MOMENT.timestamp()
+    return {"resultType": "matrix", "warnings": ["result truncated"], "result": [
+        {"metric": {"host": h}, "values": [[at - 60, "1"], [at, v]]} for h, v in (("a", "7"), ("b", "90.5"), ("c", "NaN"))]}
 
 
 class Client:
@@ -19,6 +49,22 @@ class Client:
 
 
 def answer(service, region, operation, request):
+    if operation in refused:
+        raise RuntimeError("AccessDenied: " + operation)
+    if operation == "start_query":
+        return {"queryId": "again"}
+    if operation == "get_query_results":
+        if request["queryId"] != "again" and request["queryId"] not in kept:
+            raise RuntimeError("ResourceNotFoundException")
+        running = sum(c[2] == "get_query_results" and c[3]["queryId"] == "again" for c in calls) == 1
+        return {"status": "Running"} if running and request["queryId"] == "again" else {"status": "Complete", "results": LINES}
+    if operation == "describe_alarm_contributors":
+        return {"AlarmContributors": [{"ContributorAttributes": {"host": "b"}, "StateReason": "over", "StateTransitionedTimestamp": MOMENT}]}
+    if operation == "describe_alarms" and "promql-latency" in request.get("AlarmNames", []):
+        return {"MetricAlarms": [{"AlarmName": "promql-latency", "EvaluationInterval": 30, "EvaluationCriteria": {"PromQLCriteria": {
+            "Query": 'avg by (host) (latency{service="shop"}) > 80', "PendingPeriod": 300}}}]}
+    if operation == "describe_alarms" and set(request.get("AlarmNames", [])) & {"log-errors", "new-kind"}:
+        return {"MetricAlarms": [], "CompositeAlarms": []}  # as CloudWatch answers of a log alarm
     if operation == "describe_alarms":
         if request.get("StateValue"):
             return {"MetricAlarms": [
@@ -31,7 +77,9 @@ def answer(service, region, operation, request):
                     "Namespace": "AWS/Lambda", "MetricName": "Duration", "Dimensions": [{"Name": "FunctionName", "Value": "orders"}]}}},
                 {"Id": "ad1", "Expression": "ANOMALY_DETECTION_BAND(m1, 2)", "Label": "expected", "ReturnData": True}]}]}
     if operation == "describe_alarm_history":
-        if "CompositeAlarm" not in request.get("AlarmTypes", ["MetricAlarm"]):
+        if request.get("AlarmName") == "log-errors" and "LogAlarm" not in request["AlarmTypes"]:
+            return {"AlarmHistoryItems": []}
+        if not {"CompositeAlarm", "LogAlarm"} & set(request.get("AlarmTypes", ["MetricAlarm"])):
             return {"AlarmHistoryItems": []}  # as CloudWatch answers of a composite alarm
         return {"AlarmHistoryItems": [{"AlarmName": "cpu-unusual", "Timestamp": MOMENT, "HistoryItemType": "StateUpdate",
                                        "HistorySummary": "Alarm updated from OK to ALARM"}]}

@@ -1,0 +1,125 @@
+package alarmevent
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of what is kept of an event. All of it is part of the record and of the model's first message.
+const (
+	maxText      = 4 << 10  // bytes of one text; CloudWatch's are at most 1,024 characters
+	maxQuery     = 10 << 10 // bytes of a query: CloudWatch's limit
+	maxDocument  = 16 << 10 // bytes of a JSON document that is kept as it was sent
+	maxLines     = 50       // log lines: CloudWatch's limit
+	maxLine      = 2 << 10  // bytes of one log line
+	maxLineBytes = 16 << 10 // bytes of all log lines
+	maxListed    = 100      // elements of a list
+	maxOdd       = 20       // fields that are listed as not understood
+)
+
+// tidy redacts the texts of an alarm, then cuts them to size. What identifies the alarm stays as it is: the alarm's
+// name, its ARN, and the names of metrics.
+func (a *Alarm) tidy(redact func(string) (string, int)) {
+	t := tidier{redact: redact}
+	a.Description, a.Reason, a.SuppressedWhy = t.text(a.Description, maxText), t.text(a.Reason, maxText), t.text(a.SuppressedWhy, maxText)
+	a.Rule = t.text(a.Rule, maxQuery)
+	a.ReasonData = t.text(a.ReasonData, maxDocument)
+	a.Configuration, a.Unrecognized = t.text(a.Configuration, maxDocument), t.text(a.Unrecognized, maxDocument)
+	a.Children = a.Children[:min(len(a.Children), maxListed)]
+	a.Tags = t.pairs(a.Tags)
+	if a.Contributor != nil {
+		a.Contributor.Attributes = t.pairs(a.Contributor.Attributes)
+	}
+	a.Metrics = a.Metrics[:min(len(a.Metrics), maxListed)]
+	for i := range a.Metrics {
+		m := &a.Metrics[i]
+		m.Expression, m.Label, m.Dimensions = t.text(m.Expression, maxQuery), t.text(m.Label, maxText), t.pairs(m.Dimensions)
+	}
+	if q := a.Query; q != nil {
+		q.Text, q.Aggregation = t.text(q.Text, maxQuery), t.text(q.Aggregation, maxQuery)
+		q.Schedule = t.text(q.Schedule, maxText)
+		q.LogGroups = t.texts(q.LogGroups)
+	}
+	lines := len(a.LogLines)
+	a.LogLines = t.lines(a.LogLines)
+	if left := lines - len(a.LogLines); left > 0 {
+		a.NotUnderstood = append(a.NotUnderstood, fmt.Sprintf("log lines: %d of %d are left out", left, lines))
+	}
+	a.NotUnderstood = t.texts(a.NotUnderstood[:min(len(a.NotUnderstood), maxOdd)])
+	a.Redactions = t.count
+}
+
+type tidier struct {
+	redact func(string) (string, int)
+	count  int
+}
+
+func (t *tidier) clean(text string) string {
+	if t.redact == nil || text == "" {
+		return text
+	}
+	clean, count := t.redact(text)
+	t.count += count
+	return clean
+}
+
+func (t *tidier) text(text string, most int) string { return cut(t.clean(text), most) }
+
+func (t *tidier) texts(list []string) []string {
+	list = list[:min(len(list), maxListed)]
+	for i, text := range list {
+		list[i] = t.text(text, maxText)
+	}
+	return list
+}
+
+// pairs redacts names with their values, since a name may tell that its value is a secret.
+func (t *tidier) pairs(values map[string]string) map[string]string {
+	if len(values) == 0 {
+		return values
+	}
+	document, err := json.Marshal(values)
+	if err != nil {
+		return nil
+	}
+	var clean map[string]string
+	if json.Unmarshal([]byte(t.clean(string(document))), &clean) != nil {
+		return nil // withheld as a whole
+	}
+	for name, value := range clean {
+		clean[name] = cut(value, maxText)
+	}
+	return clean
+}
+
+// lines redacts all lines together, since a private key has several, and then each of them, since it may be a JSON
+// document.
+func (t *tidier) lines(lines []string) []string {
+	if len(lines) == 0 {
+		return nil
+	}
+	lines = strings.Split(t.clean(strings.Join(lines, "\n")), "\n")
+	size := 0
+	for i, line := range lines {
+		lines[i] = cut(strings.ReplaceAll(t.clean(line), "\n", " "), maxLine)
+		if size += len(lines[i]); i >= maxLines || size > maxLineBytes {
+			return lines[:i]
+		}
+	}
+	return lines
+}
+
+// cut keeps the beginning of a text and says how much is missing.
+func cut(text string, most int) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if len(text) <= most {
+		return text
+	}
+	end := most
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return fmt.Sprintf("%s … [cut: %d more bytes]", text[:end], len(text)-end)
+}
