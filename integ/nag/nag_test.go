@@ -35,7 +35,7 @@ func TestVariantsPassAwsSolutions(t *testing.T) {
 	for _, variant := range stacks.Variants() {
 		t.Run(variant, func(t *testing.T) {
 			app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
-			stack, _ := stacks.New(app, variant)
+			stack, _ := stacks.New(app, variant, "")
 			for _, s := range suppressions() {
 				if node := find(stack, s.path); node != nil {
 					used[s.path] = true

@@ -99,9 +99,16 @@ func Variants() []string {
 	return names
 }
 
-// New adds the stack to app. It panics when there is no such variant.
-func New(app awscdk.App, variant string) (awscdk.Stack, *alarmtriage.AlarmTriage) {
-	stack := awscdk.NewStack(app, jsii.String(Name), nil)
+// New adds the stack to app, bound to a Region unless that is empty. It panics when there is no such variant.
+func New(app awscdk.App, variant, region string) (awscdk.Stack, *alarmtriage.AlarmTriage) {
+	props := &awscdk.StackProps{}
+	if region != "" {
+		props.Env = &awscdk.Environment{Region: &region}
+	}
+	return newStack(awscdk.NewStack(app, jsii.String(Name), props), variant)
+}
+
+func newStack(stack awscdk.Stack, variant string) (awscdk.Stack, *alarmtriage.AlarmTriage) {
 	props := &alarmtriage.AlarmTriageProps{
 		NotificationTopic: awssns.NewTopic(stack, jsii.String("OnCall"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)}),
 		Architecture:      awslambda.Architecture_ARM_64(),

@@ -1,5 +1,6 @@
 // Command variants is the app of the integration tests: one stack of an AlarmTriage, an alarm and a topic,
-// in the variant that the environment variable VARIANT names. It deploys to a real account as well:
+// in the variant that the environment variable VARIANT names, and bound to the Region that STACK_REGION names, if any.
+// It deploys to a real account as well:
 //
 //	VARIANT=default cdk deploy --app 'go run ./integ/variants'
 package main
@@ -23,7 +24,7 @@ func main() {
 		os.Exit(1)
 	}
 	app := awscdk.NewApp(nil)
-	stack, triage := stacks.New(app, variant)
+	stack, triage := stacks.New(app, variant, os.Getenv("STACK_REGION"))
 	for name, value := range map[string]*string{
 		"Table": triage.InvestigationsTable().TableName(), "Bucket": triage.ReportsBucket().BucketName(),
 		"Orchestrator": triage.Orchestrator().FunctionName(), "Tool": triage.Tool().FunctionName(),

@@ -28,7 +28,7 @@ const EnvVenv = "ALARMTRIAGE_VENV"
 
 // What every client of the stand-ins uses.
 const (
-	Region  = "us-east-1"
+	Region  = "us-east-1" // unless [Server.In] names another
 	Account = "123456789012"
 )
 
@@ -41,10 +41,18 @@ var program string
 
 // Server is a running moto server with an empty account.
 type Server struct {
-	URL  string // http://localhost:PORT; moto tells buckets by the name localhost
-	cmd  *exec.Cmd
-	log  *buffer
-	done chan struct{}
+	URL    string // http://localhost:PORT; moto tells buckets by the name localhost
+	Region string // where its clients are; moto itself is in every Region
+	cmd    *exec.Cmd
+	log    *buffer
+	done   chan struct{}
+}
+
+// In returns the same server for clients in another Region. Stop the original one.
+func (s *Server) In(region string) *Server {
+	elsewhere := *s
+	elsewhere.Region = region
+	return &elsewhere
 }
 
 // buffer keeps what the server prints, for the error of a failed start.
@@ -102,7 +110,7 @@ func Start(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{URL: "http://localhost:" + strconv.Itoa(port), log: &buffer{}, done: make(chan struct{})}
+	s := &Server{URL: "http://localhost:" + strconv.Itoa(port), Region: Region, log: &buffer{}, done: make(chan struct{})}
 	s.cmd = exec.Command(python, "-c", program, "-H", "127.0.0.1", "-p", strconv.Itoa(port))
 	s.cmd.Env = append(os.Environ(), "MOTO_IAM_LOAD_MANAGED_POLICIES=true", "AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing")
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
@@ -166,7 +174,7 @@ func (s *Server) Log() string { return s.log.String() }
 // Config is an SDK configuration whose every client talks to the server.
 func (s *Server) Config() aws.Config {
 	return aws.Config{
-		Region:       Region,
+		Region:       s.Region,
 		BaseEndpoint: aws.String(s.URL),
 		Credentials:  credentials.NewStaticCredentialsProvider("testing", "testing", ""),
 	}
@@ -178,9 +186,9 @@ func (s *Server) Environ() []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + s.URL,
 		"AWS_ENDPOINT_URL_S3=" + s.URL,
-		"AWS_REGION=" + Region, "AWS_DEFAULT_REGION=" + Region,
+		"AWS_REGION=" + s.Region, "AWS_DEFAULT_REGION=" + s.Region,
 		"AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing",
-		"CDK_DEFAULT_ACCOUNT=" + Account, "CDK_DEFAULT_REGION=" + Region,
+		"CDK_DEFAULT_ACCOUNT=" + Account, "CDK_DEFAULT_REGION=" + s.Region,
 		"AWS_EC2_METADATA_DISABLED=true",
 	}
 }

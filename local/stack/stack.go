@@ -90,7 +90,7 @@ func Deploy(ctx context.Context, server *moto.Server, app, stackName, dir string
 		return nil, err
 	}
 	out := filepath.Join(dir, "cdk.out")
-	if err := CDK(ctx, server, dir, log, "bootstrap", "--app", app, "--output", out, "aws://"+moto.Account+"/"+moto.Region); err != nil {
+	if err := CDK(ctx, server, dir, log, "bootstrap", "--app", app, "--output", out, "aws://"+moto.Account+"/"+server.Region); err != nil {
 		return nil, err
 	}
 	if err := CDK(ctx, server, dir, log, "deploy", "--app", app, "--output", out, "--require-approval", "never", "--method", "direct", "--no-previous-parameters", "--progress", "events", stackName); err != nil {
@@ -199,7 +199,7 @@ func (d *Deployment) readFunction(ctx context.Context, server *moto.Server, t te
 
 // unpack fetches an uploaded asset and lays it out as Lambda does.
 func unpack(ctx context.Context, server *moto.Server, key, dir string) error {
-	bucket := fmt.Sprintf("cdk-hnb659fds-assets-%s-%s", moto.Account, moto.Region)
+	bucket := fmt.Sprintf("cdk-hnb659fds-assets-%s-%s", moto.Account, server.Region)
 	client := s3.NewFromConfig(server.Config(), func(o *s3.Options) { o.UsePathStyle = true })
 	object, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 	if err != nil {
