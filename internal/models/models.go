@@ -22,6 +22,7 @@ var catalogJSON []byte
 // Model is one foundation model.
 type Model struct {
 	ID          string      `json:"model"`      // without profile, date, and version, such as anthropic.claude-sonnet-5
+	Suffix      string      `json:"suffix"`     // date and version behind it, such as -v1:0; empty: none, or retired
 	Name        string      `json:"name"`       // as its maker writes it
 	Profiles    []string    `json:"profiles"`   // prefixes of its inference profiles, such as us
 	InRegion    bool        `json:"in_region"`  // whether it can also be invoked without a profile

@@ -141,6 +141,7 @@ func TestDefaults_FitEveryRegion(t *testing.T) {
 			assert.False(t, m.Retired(now), "%s: %s", region, id)
 			assert.NotNil(t, m.Price, "%s: %s", region, id)
 			profile := models.Parse(id)
+			assert.Equal(t, m.ID+m.Suffix, profile.Model, region)
 			assert.True(t, profile.InvokableFrom(region), "%s: %s", region, id)
 			if profile.Profile == "" {
 				assert.True(t, m.InRegion, id)
@@ -192,6 +193,7 @@ func TestCatalog_EntriesAreComplete(t *testing.T) {
 		assert.Regexp(t, `^(prod-[a-z0-9]{13})?$`, m.Product, m.ID)
 		assert.False(t, m.Product != "" && m.Access == models.AccessNone, m.ID)
 		assert.Equal(t, m, models.Lookup(m.ID), "the entry is found by its own id")
+		assert.Equal(t, m, models.Lookup(m.ID+m.Suffix), "and by the id that Bedrock takes")
 		if m.Price != nil {
 			for _, price := range []float64{m.Price.Input, m.Price.Output, m.Price.CacheRead, m.Price.CacheWrite} {
 				assert.False(t, price < 0 || math.IsNaN(price), m.ID)
