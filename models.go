@@ -204,9 +204,7 @@ func (t *AlarmTriage) annotateModels(now time.Time) {
 	for _, m := range t.models {
 		for _, id := range m.ids() {
 			t.annotateLifecycle(m, id, now)
-			if !unresolved(region) {
-				t.annotateGeography(m, id, region)
-			}
+			t.annotateGeography(m, id, region)
 		}
 		if m.unconfirmed {
 			t.inform("unconfirmed-model", "no source confirms that %s is available in %s. If it is not, only the other models "+
@@ -214,16 +212,17 @@ func (t *AlarmTriage) annotateModels(now time.Time) {
 				"first use of Claude requires (README, \"Models\")", m.described(m.id), region)
 		}
 	}
-	if unresolved(region) && slices.ContainsFunc(t.models, chosenModel.canBeGlobal) {
+	if slices.ContainsFunc(t.models, chosenModel.globalInSomeRegions) {
 		t.inform("global-profile", "the stack's Region is not known at synth. In some Regions the default models are global "+
 			"inference profiles, and log excerpts may be processed in any commercial Region: set the stack's env, or the props "+
 			"BedrockModelId and FallbackModelIds, if they must stay within the geography")
 	}
 }
 
-// canBeGlobal reports whether the model is a global profile in some Region.
-func (m chosenModel) canBeGlobal() bool {
-	return slices.ContainsFunc(m.ids(), func(id string) bool { return models.Parse(id).Profile == models.GlobalProfile })
+// globalInSomeRegions reports whether it depends on the Region if the model is a global profile.
+func (m chosenModel) globalInSomeRegions() bool {
+	isGlobal := func(id string) bool { return models.Parse(id).Profile == models.GlobalProfile }
+	return m.perRegion != nil && slices.ContainsFunc(m.perRegion.candidates, isGlobal)
 }
 
 // annotateLifecycle warns of a model that is retired, or soon will be.
@@ -233,30 +232,36 @@ func (t *AlarmTriage) annotateLifecycle(m chosenModel, id string, now time.Time)
 	end := known.Lifecycle.EndOfLife
 	switch _, soon := known.RetiresBy(now.Add(retiresSoon)); {
 	case known.Retired(now) && end.IsZero():
-		t.warn("retired-model", "%s: %s reached the end of its life and no longer answers: %s", m.described(id), known.Name, remedy)
-	case known.Retired(now):
-		t.warn("retired-model", "%s: %s reached the end of its life on %s and no longer answers: %s", m.described(id), known.Name, end, remedy)
-	case soon:
-		t.warn("retiring-model", "%s: %s reaches the end of its life on %s: %s before then", m.described(id), known.Name, end, remedy)
-	case known.Lifecycle.State == models.StateLegacy:
-		t.warn("retiring-model", "%s: %s is Legacy, and Bedrock refuses it to accounts that have not used it for 30 days: %s",
+		t.warn("retired-model", "%s: %s reached the end of its life and no longer answers: %s",
 			m.described(id), known.Name, remedy)
+	case known.Retired(now):
+		t.warn("retired-model", "%s: %s reached the end of its life on %s and no longer answers: %s",
+			m.described(id), known.Name, end, remedy)
+	case soon:
+		t.warn("retiring-model", "%s: %s reaches the end of its life on %s: %s before then",
+			m.described(id), known.Name, end, remedy)
+	case known.Lifecycle.State == models.StateLegacy:
+		t.warn("retiring-model", "%s: %s is Legacy, and Bedrock refuses it to accounts that have not used it for 30 days: "+
+			"%s", m.described(id), known.Name, remedy)
 	}
 }
 
-// annotateGeography says where requests leave the geography, and warns of profiles that the Region can't use.
+// annotateGeography says where requests leave the geography, and warns of profiles that the Region can't use. Nothing is
+// said of defaults whose Region only the deployment knows.
 func (t *AlarmTriage) annotateGeography(m chosenModel, id, region string) {
 	parsed := models.Parse(id)
 	switch {
-	case !parsed.InvokableFrom(region):
-		t.warn("geography", "%s is an inference profile of another geography and can't be invoked from %s: set it to a model or "+
-			"a profile of this Region", m.described(id), region)
+	case m.perRegion != nil:
+	case !unresolved(region) && !parsed.InvokableFrom(region):
+		t.warn("geography", "%s is an inference profile of another geography and can't be invoked from %s: set it to a "+
+			"model or a profile of this Region", m.described(id), region)
 	case parsed.Profile == models.GlobalProfile && m.prop == "":
-		t.warn("global-profile", "%s is a global inference profile: %s has no geographic one of this model, and log excerpts may "+
-			"be processed in any commercial Region. If they must stay within the geography, set BedrockModelId and "+
-			"FallbackModelIds to models that do", m.described(id), region)
+		t.warn("global-profile", "%s is a global inference profile: %s has no geographic one of this model, and log "+
+			"excerpts may be processed in any commercial Region. If they must stay within the geography, set "+
+			"BedrockModelId and FallbackModelIds to models that do", m.described(id), region)
 	case parsed.Profile == models.GlobalProfile:
-		t.inform("global-profile", "%s is a global inference profile: log excerpts may be processed in any commercial Region", m.described(id))
+		t.inform("global-profile", "%s is a global inference profile: log excerpts may be processed in any commercial Region",
+			m.described(id))
 	}
 }
 
