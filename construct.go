@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -26,7 +27,7 @@ import (
 // AlarmTriage investigates CloudWatch alarms. Make one with [NewAlarmTriage].
 type AlarmTriage struct {
 	constructs.Construct
-	modelID              *string
+	models               []chosenModel // that the orchestrator asks, in order
 	orchestrator         awslambda.Function
 	tool                 awslambda.Function
 	orchestratorRole     awsiam.Role
@@ -46,11 +47,16 @@ type AlarmTriage struct {
 // NewAlarmTriage adds an AlarmTriage to scope. It panics once, with every mistake in props, when
 // something is wrong with them.
 func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriageProps) *AlarmTriage {
+	return newAlarmTriage(scope, id, props, time.Now())
+}
+
+// newAlarmTriage is NewAlarmTriage at a given time, since the lives of models end.
+func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriageProps, now time.Time) *AlarmTriage {
 	if mistakes := validate(props); len(mistakes) > 0 {
 		panic(fmt.Sprintf("alarmtriage: %s", strings.Join(mistakes, "\nalarmtriage: ")))
 	}
 	p := withDefaults(props)
-	t := &AlarmTriage{modelID: p.BedrockModelId, topics: []awssns.ITopic{p.NotificationTopic}, notifyRecovery: *p.NotifyRecovery}
+	t := &AlarmTriage{topics: []awssns.ITopic{p.NotificationTopic}, notifyRecovery: *p.NotifyRecovery}
 	if p.ChatCardTopic != nil {
 		t.topics = append(t.topics, p.ChatCardTopic)
 	}
@@ -58,6 +64,7 @@ func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 		t.topics = append(t.topics, p.SelfAlarmTopic)
 	}
 	constructs.NewConstruct_Override(t, scope, id)
+	t.models = t.chooseModels(p)
 
 	if t.table = p.InvestigationsTable; t.table == nil {
 		t.table = t.newTable(p)
@@ -72,7 +79,7 @@ func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.tool = t.newTool(p)
 	t.orchestratorRole = t.newOrchestratorRole(p)
 	t.orchestrator = t.newOrchestrator(p)
-	t.warnOfGeography()
+	t.annotateModels(now)
 	t.allowHandOver()
 	t.allowAlarms()
 	if p.Vpc != nil {
@@ -332,7 +339,7 @@ func (t *AlarmTriage) newOrchestratorRole(p *AlarmTriageProps) awsiam.Role {
 
 func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
 	settings := config.Orchestrator{
-		ModelID:       *p.BedrockModelId,
+		ModelID:       t.models[0].id,
 		ToolFunction:  *t.tool.FunctionArn(),
 		ToolTimeout:   durationOf(p.ToolTimeout),
 		Table:         *t.table.TableName(),
@@ -341,6 +348,9 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
 		Window:        durationOf(p.InvestigationWindow),
 		MaxRounds:     int(*p.MaxRounds),
 		Instructions:  deref(p.Instructions),
+	}
+	for _, m := range t.models[1:] {
+		settings.FallbackModelIDs = append(settings.FallbackModelIDs, m.id)
 	}
 	settings.NotifyRecovery = *p.NotifyRecovery
 	settings.Redact, settings.RedactPatterns = *p.RedactSecrets, jsonOf(p.RedactPatterns)
@@ -523,9 +533,6 @@ func (t *AlarmTriage) OrchestratorRole() awsiam.IRole { return t.orchestratorRol
 // ToolRole is the role that the model's code acts under. What is added to it can be read by the model;
 // the built-in denies still win.
 func (t *AlarmTriage) ToolRole() awsiam.IRole { return t.toolRole }
-
-// BedrockModelId is the model that investigates.
-func (t *AlarmTriage) BedrockModelId() *string { return t.modelID }
 
 // InvestigationsTable holds the claims of running and recent investigations.
 func (t *AlarmTriage) InvestigationsTable() awsdynamodb.ITable { return t.table }

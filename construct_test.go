@@ -35,10 +35,16 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden templates in testdata")
 
 // newStack is a stack whose synth builds nothing.
-func newStack() awscdk.Stack {
+func newStack() awscdk.Stack { return newStackIn("eu-west-1") }
+
+// newStackIn is newStack in a Region; empty: in whichever account and Region it is deployed to.
+func newStackIn(region string) awscdk.Stack {
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
+	if region == "" {
+		return awscdk.NewStack(app, jsii.String("Test"), nil)
+	}
 	return awscdk.NewStack(app, jsii.String("Test"), &awscdk.StackProps{
-		Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String("eu-west-1")},
+		Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String(region)},
 	})
 }
 
@@ -90,7 +96,7 @@ func TestDefaultsDeployWhatTheReadmeSays(t *testing.T) {
 	template.ResourceCountIs(jsii.String("AWS::Lambda::Function"), jsii.Number(2))
 	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like(
 		"Runtime", "provided.al2023", "Handler", "bootstrap", "Timeout", 900, "MemorySize", 1024, "Architectures", []string{"arm64"},
-		"Environment", like("Variables", like("MODEL_ID", "us.amazon.nova-premier-v1:0", "INVESTIGATION_WINDOW_SECONDS", "3600", "MAX_ROUNDS", "100"))))
+		"Environment", like("Variables", like("MODEL_ID", "eu.anthropic.claude-sonnet-5-5", "FALLBACK_MODEL_IDS", "eu.amazon.nova-2-lite-v1:0", "INVESTIGATION_WINDOW_SECONDS", "3600", "MAX_ROUNDS", "100"))))
 	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like(
 		"Runtime", "python3.13", "Timeout", 60, "MemorySize", 2048,
 		"Environment", like("Variables", like("AWS_LAMBDA_EXEC_WRAPPER", "/var/task/alarmtriage-tool", "REDACT", "true"))))
@@ -233,7 +239,7 @@ func TestMistakesInListsNamesAndSizesAreReportedAtOnce(t *testing.T) {
 		`Tags must have values, got none for "team"`, "ToolLayers must hold layers", "SecurityGroups must hold security groups",
 		"ToolAllowedActions must hold IAM actions", "RedactPatterns must hold RE2 regular expressions",
 		`ModelPrices must give Input and Output for "a"`, `ModelPrices must be at least 0, got -1 for "b"`,
-		"Instructions, ModelPrices and RedactPatterns must have at most 2500 bytes together", "ToolAllowedActions, ToolDeniedActions and RedactPatterns must have at most 3800 bytes",
+		"Instructions, ModelPrices, FallbackModelIds and RedactPatterns must have at most 2500 bytes together", "ToolAllowedActions, ToolDeniedActions and RedactPatterns must have at most 3800 bytes",
 		"ResourcePrefix and ResourceSuffix must have at most 35 characters together, as they are in a bucket's name, got 36",
 		"InvestigationWindow must be a whole number of seconds", `Guardrail.GuardrailVersion must be a number or DRAFT, got "latest"`,
 		"OnFailureQueue must be a standard queue",
@@ -423,12 +429,24 @@ func TestConstructIsAScopeATagTargetAndADependency(t *testing.T) {
 		object("Key", "more", "Value", "tags"), object("Key", "team", "Value", "payments")})))
 }
 
+// anywhere is the variant whose stack is of any account and Region.
+const anywhere = "anywhere"
+
+// newVariantStack is the empty stack of a variant.
+func newVariantStack(name string) awscdk.Stack {
+	if name == anywhere {
+		return newStackIn("")
+	}
+	return newStack()
+}
+
 // goldenVariants are the stacks whose whole template is kept in testdata.
 var goldenVariants = []struct {
 	name   string
 	change func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps)
 }{
 	{"default", func(awscdk.Stack, *alarmtriage.AlarmTriageProps) {}},
+	{anywhere, func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.AllowModelSubscriptions = jsii.Bool(true) }},
 	{"named", func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 		p.ResourcePrefix, p.ResourceSuffix = jsii.String("prod"), jsii.String("eu")
 	}},
@@ -491,7 +509,7 @@ func TestLogicalIdsStayWhatUsersHaveDeployed(t *testing.T) {
 	const golden = "testdata/logical-ids.json"
 	got := map[string]map[string]string{}
 	for _, variant := range goldenVariants {
-		stack := newStack()
+		stack := newVariantStack(variant.name)
 		triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { variant.change(stack, p) })
 		triage.AttachEventRule(jsii.String("Rule"), nil)
 		ids := map[string]string{}
@@ -526,7 +544,7 @@ var assetHash = regexp.MustCompile(`[0-9a-f]{64}`)
 func TestTemplatesAreAsReviewed(t *testing.T) {
 	for _, variant := range goldenVariants {
 		t.Run(variant.name, func(t *testing.T) {
-			stack := newStack()
+			stack := newVariantStack(variant.name)
 			triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { variant.change(stack, p) })
 			triage.AttachAlarms(newAlarm(stack, "One"), newAlarm(stack, "Two"))
 			text, err := json.MarshalIndent(synth(stack).ToJSON(), "", "  ")

@@ -13,11 +13,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
 // propsTable is the Markdown table of a struct's fields: name, type, and the comment.
@@ -58,6 +62,71 @@ func TestDocumentedPropsAreThoseOfTheCode(t *testing.T) {
 		require.True(t, found, "%s has no %s", page, end)
 		got = before + begin + propsTable(t, structure.file, structure.name) + end + after
 	}
+	if *update {
+		require.NoError(t, os.WriteFile(page, []byte(got), 0o644))
+		return
+	}
+	assert.Equal(t, got, string(text), "run `go test . -update`")
+}
+
+// modelsTable is the Markdown table of the catalog's models that still answer.
+func modelsTable(now time.Time) string {
+	access := map[models.Access]string{
+		models.AccessNone: "none", models.AccessMarketplace: "subscription",
+		models.AccessMarketplaceAndForm: "subscription and form", models.AccessUnknown: "not known",
+	}
+	dollars := func(value float64) string { return strconv.FormatFloat(value, 'f', -1, 64) }
+	var b strings.Builder
+	b.WriteString("| model | id, behind the profile | profiles | in / out | access | end of life |\n|---|---|---|---|---|---|\n")
+	for _, m := range models.All() {
+		if m.Retired(now) {
+			continue
+		}
+		var profiles []string
+		for _, profile := range m.Profiles {
+			mark := ""
+			if m.Price != nil && m.Price.GeographicSurcharge > 0 && profile != models.GlobalProfile {
+				mark = "⁺"
+			}
+			profiles = append(profiles, "`"+profile+"`"+mark)
+		}
+		if m.InRegion {
+			profiles = append(profiles, "in Region")
+		}
+		price := "not known"
+		if m.Price != nil {
+			price = dollars(m.Price.Input) + " / " + dollars(m.Price.Output)
+			if long := m.Price.Long; long != nil {
+				price += fmt.Sprintf(", over %d k of input %s / %s", long.Over/1000, dollars(long.Input), dollars(long.Output))
+			}
+		}
+		end := ""
+		switch life := m.Lifecycle; {
+		case !life.EndOfLife.IsZero():
+			end = life.EndOfLife.String()
+		case !life.NotBefore.IsZero():
+			end = "not before " + life.NotBefore.String()
+		}
+		fmt.Fprintf(&b, "| %s | `%s` | %s | %s | %s | %s |\n", m.Name, m.ID+m.Suffix, strings.Join(profiles, ", "), price, access[m.Access], end)
+	}
+	return b.String()
+}
+
+func TestReadme_ListsTheModelsOfTheCatalog(t *testing.T) {
+	const page, begin, end = "README.md", "<!-- models -->\n", "<!-- end -->\n"
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	before, rest, found := strings.Cut(string(text), begin)
+	require.True(t, found, "%s has no %s", page, begin)
+	_, after, found := strings.Cut(rest, end)
+	require.True(t, found, "%s has no %s", page, end)
+	checked := time.Time{} // the catalog's date, so that the page doesn't change with the calendar
+	for _, m := range models.All() {
+		if m.Checked.After(checked) {
+			checked = m.Checked.Time
+		}
+	}
+	got := before + begin + modelsTable(checked) + end + after
 	if *update {
 		require.NoError(t, os.WriteFile(page, []byte(got), 0o644))
 		return

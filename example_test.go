@@ -25,8 +25,22 @@ func ExampleNewAlarmTriage() {
 		MaxCostUsd:          jsii.Number(2),
 	})
 
-	fmt.Println(*triage.BedrockModelId())
-	// Output: us.amazon.nova-premier-v1:0
+	fmt.Println(*triage.BedrockModelId(), *(*triage.FallbackModelIds())[0])
+	// Output: eu.anthropic.claude-sonnet-5-5 eu.amazon.nova-2-lite-v1:0
+}
+
+func ExampleAlarmTriageProps_models() {
+	stack := newStack()
+
+	triage := alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+		NotificationTopic:       awssns.NewTopic(stack, jsii.String("OnCall"), nil),
+		BedrockModelId:          jsii.String("eu.anthropic.claude-haiku-5-5"),
+		FallbackModelIds:        jsii.Strings("eu.amazon.nova-2-lite-v1:0", "openai.gpt-oss-120b-1:0"),
+		AllowModelSubscriptions: jsii.Bool(true),
+	})
+
+	fmt.Println(*triage.BedrockModelId(), len(*triage.FallbackModelIds()))
+	// Output: eu.anthropic.claude-haiku-5-5 2
 }
 
 func ExampleAlarmTriage_AttachAlarms() {

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 )
 
 // LogLevel is how much both functions log.
@@ -97,15 +98,24 @@ type AlarmTriageProps struct {
 	// The topic that receives the reports. Required.
 	NotificationTopic awssns.ITopic
 
-	// The model: an id (`amazon.nova-pro-v1:0`), the id of an inference profile
-	// (`us.amazon.nova-premier-v1:0`, `global.…`), or the ARN of a profile or of a custom, imported or
-	// provisioned model. Of a token, an attribute whose name ends with Arn is taken for an ARN, and anything else,
-	// such as a parameter, for an id. Default: `us.amazon.nova-premier-v1:0`.
+	// The model that is asked first: an id (`openai.gpt-oss-120b-1:0`), the id of an inference profile
+	// (`us.amazon.nova-2-lite-v1:0`, `global.…`), or the ARN of a profile or of a custom, imported or
+	// provisioned model. A token that is an attribute whose name ends with Arn is used as an ARN, and any other
+	// token, such as a parameter, as an id. Default: Claude Sonnet 5.5, through the inference profile that fits the
+	// Region, also in stacks whose Region is not known at synth.
 	BedrockModelId *string
+	// The models that are asked, in this order, when the one before can't be used: access is missing, the model is
+	// retired, or its quota is used up. At most 4; an empty list turns falling back off. Default: a model that
+	// needs no subscription, Nova 2 Lite where the Region has it.
+	FallbackModelIds *[]*string
+	// Let the orchestrator's role subscribe the account, through Bedrock alone, to those of these models that are sold
+	// through AWS Marketplace, such as Claude. Bedrock does so at the first call of such a model in an account, with
+	// the caller's permissions. Default: false; somebody else calls the model once, or it is never subscribed to.
+	AllowModelSubscriptions *bool
 	// A guardrail for every model call. Default: none.
 	Guardrail *Guardrail
 	// Further text for the model: what an engineer new to your system should know. At most 2,000
-	// characters, and with ModelPrices and RedactPatterns 2,500 bytes. Default: none.
+	// characters, and with ModelPrices, FallbackModelIds and RedactPatterns 2,500 bytes. Default: none.
 	Instructions *string
 	// Path of a text file with more of it, such as runbooks; it is deployed with the stack, and its first
 	// 64 KB are read at each investigation. Not together with InstructionsObject. Default: none.
@@ -145,7 +155,8 @@ type AlarmTriageProps struct {
 	MaxRounds *float64
 	// Input and output tokens of one investigation, 10,000 or more. Default: no limit but MaxRounds.
 	MaxTokens *float64
-	// Estimated price of one investigation in US dollars, more than 0. Default: no limit but MaxRounds.
+	// Estimated price of one investigation in US dollars, more than 0. Each model must have a known price: the
+	// built-in one, or one in ModelPrices. Default: no limit but MaxRounds.
 	MaxCostUsd *float64
 
 	// Put before every physical name, with a hyphen. Letters, digits and hyphens, at most 20; with ResourceSuffix at
@@ -271,7 +282,6 @@ const (
 // withDefaults returns a copy of props with every default filled in.
 func withDefaults(props *AlarmTriageProps) *AlarmTriageProps {
 	p := *props
-	fill(&p.BedrockModelId, "us.anthropic.claude-sonnet-5-5")
 	fill(&p.OrchestratorMemorySize, 1024)
 	fill(&p.ToolMemorySize, 2048)
 	fill(&p.MaxRounds, config.MaxRounds)
@@ -373,9 +383,7 @@ func validate(props *AlarmTriageProps) []string {
 	if props.NotificationTopic == nil {
 		l.add("NotificationTopic is required: the awssns.ITopic that receives the reports")
 	}
-	if id := props.BedrockModelId; id != nil && !unresolved(id) && (*id == "" || strings.ContainsAny(*id, " \t\n")) {
-		l.add("BedrockModelId must be a model id, an inference profile id or an ARN, got %q", *id)
-	}
+	l.models(props)
 	l.seconds("OrchestratorTimeout", props.OrchestratorTimeout, 60, 900, "60 and 900 seconds")
 	l.seconds("ToolTimeout", props.ToolTimeout, 10, 900, "10 and 900 seconds")
 	l.seconds("InvestigationWindow", props.InvestigationWindow, 60, 7*24*3600, "1 minute and 7 days")
@@ -468,6 +476,72 @@ func validate(props *AlarmTriageProps) []string {
 	return l
 }
 
+// models finds what is wrong with the models and with what is said about their prices.
+func (l *problems) models(props *AlarmTriageProps) {
+	var ids []string
+	add := func(prop string, id *string) {
+		switch {
+		case id == nil || !unresolved(id) && !isModelName(*id):
+			l.add("%s must be a model id, an inference profile id or an ARN of Bedrock, got %q", prop, deref(id))
+		case slices.Contains(ids, *id):
+			l.add("%s must name each model once, got %q twice", prop, *id)
+		default:
+			ids = append(ids, *id)
+		}
+	}
+	if props.BedrockModelId != nil {
+		add("BedrockModelId", props.BedrockModelId)
+	}
+	if list := props.FallbackModelIds; list != nil {
+		switch {
+		case unresolved(list):
+			l.add("FallbackModelIds must be a list of a length that is known at synth, since the role names each model, got a token: " +
+				"its elements may be tokens")
+		case len(*list) >= maxModels:
+			l.add("FallbackModelIds must hold at most %d models, got %d", maxModels-1, len(*list))
+		default:
+			for _, id := range *list {
+				add("FallbackModelIds", id)
+			}
+		}
+	}
+	if props.MaxCostUsd == nil {
+		return
+	}
+	prices := priceKeys(props.ModelPrices)
+	for _, id := range ids {
+		if _, known := prices.Lookup(id); !known && !unresolved(id) {
+			l.add("MaxCostUsd needs the price of each model, and the built-in table has none for %q: add it to ModelPrices, or set "+
+				"MaxTokens instead", id)
+		}
+	}
+}
+
+// isModelName reports whether a text can name a model. Commas separate the models in the function's environment.
+func isModelName(id string) bool {
+	return id != "" && !strings.ContainsAny(id, ", \t\n") && (!strings.HasPrefix(id, "arn:") || bedrockARN.MatchString(id))
+}
+
+// priceKeys returns a table that knows the same models as the orchestrator's. The user's prices in it are 0, since some may
+// be tokens.
+func priceKeys(prices *map[string]*ModelPrice) pricing.Table {
+	override := map[string]struct{}{}
+	if prices != nil {
+		for model := range *prices {
+			override[model] = struct{}{}
+		}
+	}
+	text, err := json.Marshal(override)
+	if err != nil { // names always marshal
+		panic(err)
+	}
+	table, err := pricing.Parse(string(text))
+	if err != nil {
+		panic(fmt.Sprintf("alarmtriage: ModelPrices: %v", err))
+	}
+	return table
+}
+
 // existing finds what contradicts resources that the user brings.
 func (l *problems) existing(props *AlarmTriageProps) {
 	if props.ReportsBucket != nil && props.ReportsAccessLogs != nil {
@@ -533,8 +607,8 @@ func (l *problems) entries(props *AlarmTriageProps) {
 
 // sizes finds texts that don't fit into the environments of the functions, which only the deployment would tell.
 func (l *problems) sizes(props *AlarmTriageProps) {
-	if size := jsonSize(props.Instructions, props.ModelPrices, props.RedactPatterns); size > maxOrchestratorTexts {
-		l.add("Instructions, ModelPrices and RedactPatterns must have at most %d bytes together, as JSON, since the function's environment takes no more, got %d: "+
+	if size := jsonSize(props.Instructions, props.ModelPrices, props.FallbackModelIds, props.RedactPatterns); size > maxOrchestratorTexts {
+		l.add("Instructions, ModelPrices, FallbackModelIds and RedactPatterns must have at most %d bytes together, as JSON, since the function's environment takes no more, got %d: "+
 			"put longer ones into InstructionsFile or InstructionsObject", maxOrchestratorTexts, size)
 	}
 	if size := jsonSize(props.ToolAllowedActions, props.ToolDeniedActions, props.RedactPatterns); size > maxToolTexts {

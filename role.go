@@ -16,6 +16,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
 // deniedToolActions is what the tool role may not do under these props, without doubles.
@@ -178,110 +179,114 @@ func denyOwn(scope constructs.Construct, role awsiam.Role, own ownResources) {
 	})
 }
 
-// geographic prefixes of cross-Region inference profiles, as in the Bedrock User Guide, "Supported
-// Regions and models for inference profiles".
-var profilePrefixes = []string{"us", "us-gov", "eu", "apac", "jp", "au", "ca", "global"}
-
-// continents are the beginnings of Region names within which geographic profiles route, by prefix. Other Regions, such
-// as Canada's, are the source of profiles of several geographies.
-var continents = map[string]string{"us": "us-", "us-gov": "us-gov-", "eu": "eu-", "apac": "ap-", "jp": "ap-", "au": "ap-"}
-
-// continentOf is the continent of a Region; empty: one that no geographic profile is bound to.
-func continentOf(region string) string {
-	for _, continent := range []string{"us-gov-", "us-", "eu-", "ap-"} {
-		if strings.HasPrefix(region, continent) {
-			return continent
-		}
-	}
-	return ""
-}
-
-// warnOfGeography warns where the model is a profile of another geography, which can't be invoked from here: that the
-// default model is one of the USA would only be told by the first report, which has no conclusion.
-func (t *AlarmTriage) warnOfGeography() {
-	region := *awscdk.Stack_Of(t).Region()
-	prefix, _, _ := strings.Cut(*t.modelID, ".")
-	of, here := continents[prefix], continentOf(region)
-	if unresolved(region) || of == "" || here == "" || of == here {
-		return
-	}
-	awscdk.Annotations_Of(t).AddWarningV2(jsii.String("alarmtriage:geography"), jsii.Sprintf("BedrockModelId %s is an inference profile of %s… Regions "+
-		"and can't be invoked from %s: set it to a model or a profile of this Region", *t.modelID, of, region), nil)
-}
-
 // bedrockARN takes the kind and the id from an ARN, whose partition, Region and account may be tokens.
 var bedrockARN = regexp.MustCompile(`^arn:[^:]+:bedrock:[^:]*:[^:]*:([a-z-]+)/(.+)$`)
 
-// modelStatements grants the invocation of one model, whichever way it is named: a model id, a geographic
-// or global inference profile id, or the ARN of a profile or of a custom, imported or provisioned model.
-func modelStatements(stack awscdk.Stack, modelID string) []awsiam.PolicyStatement {
-	invoke := func(sid string, conditions map[string]any, resources ...string) awsiam.PolicyStatement {
-		p := &awsiam.PolicyStatementProps{
-			Sid:       jsii.String(sid),
-			Actions:   jsii.Strings("bedrock:InvokeModel"),
-			Resources: jsii.Strings(resources...),
-		}
-		if conditions != nil {
-			p.Conditions = &conditions
-		}
-		return awsiam.NewPolicyStatement(p)
-	}
-	equals := func(pairs ...string) map[string]any {
-		values := map[string]any{}
-		for i := 0; i < len(pairs); i += 2 {
-			values[pairs[i]] = pairs[i+1]
-		}
-		return map[string]any{"StringEquals": values}
-	}
-	partition, region, account := *stack.Partition(), *stack.Region(), *stack.Account()
-	foundation := func(region, id string) string {
-		return fmt.Sprintf("arn:%s:bedrock:%s::foundation-model/%s", partition, region, id)
-	}
+// modelGrant allows the invocation of one resource.
+type modelGrant struct {
+	sid      string
+	resource string // ARN
+	through  string // ARN of the only inference profile that it may be invoked through; empty: any or none
+	from     string // the only value of aws:RequestedRegion; empty: any
+}
 
-	// behind is for profiles that don't say which model they are made of; the condition ties every model to them.
-	behind := func(profile string) []awsiam.PolicyStatement {
-		return []awsiam.PolicyStatement{
-			invoke("InvokeProfile", nil, profile),
-			invoke("InvokeModelBehindProfile", equals("bedrock:InferenceProfileArn", profile), foundation("*", "*")),
-		}
+// statement returns the grant as a policy's statement.
+func (g modelGrant) statement(sid *string) awsiam.PolicyStatement {
+	p := &awsiam.PolicyStatementProps{Sid: sid, Actions: jsii.Strings("bedrock:InvokeModel"), Resources: jsii.Strings(g.resource)}
+	equals := map[string]any{}
+	if g.through != "" {
+		equals["bedrock:InferenceProfileArn"] = g.through
 	}
-	if arn := bedrockARN.FindStringSubmatch(modelID); arn != nil {
+	if g.from != "" {
+		equals["aws:RequestedRegion"] = g.from
+	}
+	if len(equals) > 0 {
+		p.Conditions = &map[string]any{"StringEquals": equals}
+	}
+	return awsiam.NewPolicyStatement(p)
+}
+
+// foundationARN returns the ARN of a foundation model.
+func foundationARN(stack awscdk.Stack, region, id string) string {
+	return fmt.Sprintf("arn:%s:bedrock:%s::foundation-model/%s", *stack.Partition(), region, id)
+}
+
+// profileARN returns the ARN of a system-defined inference profile in the stack's Region.
+func profileARN(stack awscdk.Stack, id string) string {
+	return fmt.Sprintf("arn:%s:bedrock:%s:%s:inference-profile/%s", *stack.Partition(), *stack.Region(), *stack.Account(), id)
+}
+
+// behindProfile allows a model in every Region, but only through one profile. The destination Regions of a profile
+// change and can't be read at synth.
+func behindProfile(stack awscdk.Stack, profile, model string) []modelGrant {
+	return []modelGrant{
+		{sid: "InvokeProfile", resource: profile},
+		{sid: "InvokeModelBehindProfile", resource: foundationARN(stack, "*", model), through: profile},
+	}
+}
+
+// modelGrants allows the invocation of one model, whichever way it is named: a model id, a geographic or global
+// inference profile id, or the ARN of a profile or of a custom, imported or provisioned model.
+func modelGrants(stack awscdk.Stack, id string) []modelGrant {
+	const anyModel = "*" // for profiles that don't say which model is behind them
+	if arn := bedrockARN.FindStringSubmatch(id); arn != nil {
 		switch arn[1] {
-		case "inference-profile":
-			// A system-defined profile by its ARN: its id names the model.
-			return modelStatements(stack, arn[2])
+		case "inference-profile": // a system-defined profile: its id names the model
+			return modelGrants(stack, arn[2])
 		case "application-inference-profile":
-			return behind(modelID)
+			return behindProfile(stack, id, anyModel)
 		default:
-			return []awsiam.PolicyStatement{invoke("InvokeModel", nil, modelID)}
+			return []modelGrant{{sid: "InvokeModel", resource: id}}
 		}
 	}
-	prefix, model, found := strings.Cut(modelID, ".")
-	if isProfile := found && slices.Contains(profilePrefixes, prefix); !isProfile && unresolved(modelID) {
-		if isARNAttribute(stack, modelID) {
-			return behind(modelID)
-		}
-		profile := fmt.Sprintf("arn:%s:bedrock:%s:%s:inference-profile/%s", partition, region, account, modelID)
-		return append(behind(profile), invoke("InvokeModel", nil, foundation(region, modelID)))
-	}
-	if !found || !slices.Contains(profilePrefixes, prefix) {
-		return []awsiam.PolicyStatement{invoke("InvokeModel", nil, foundation(region, modelID))}
-	}
-	profile := fmt.Sprintf("arn:%s:bedrock:%s:%s:inference-profile/%s", partition, region, account, modelID)
-	const byProfile, requested = "bedrock:InferenceProfileArn", "aws:RequestedRegion"
-	if prefix == "global" {
+	region := *stack.Region()
+	switch parsed := models.Parse(id); {
+	case parsed.Profile == models.GlobalProfile:
 		// A global profile is checked three times: profile, the Region's model, and the model without a
 		// Region (Bedrock User Guide, "Prerequisites for inference profiles").
-		return []awsiam.PolicyStatement{
-			invoke("InvokeProfile", equals(requested, region), profile),
-			invoke("InvokeModelInRegion", equals(requested, region, byProfile, profile), foundation(region, model)),
-			invoke("InvokeModelGlobally", equals(requested, "unspecified", byProfile, profile), foundation("", model)),
+		profile := profileARN(stack, id)
+		return []modelGrant{
+			{sid: "InvokeProfile", resource: profile, from: region},
+			{sid: "InvokeModelInRegion", resource: foundationARN(stack, region, parsed.Model), through: profile, from: region},
+			{sid: "InvokeModelGlobally", resource: foundationARN(stack, "", parsed.Model), through: profile, from: "unspecified"},
 		}
+	case parsed.Profile != "":
+		return behindProfile(stack, profileARN(stack, id), parsed.Model)
+	case isARNAttribute(stack, id):
+		return behindProfile(stack, id, anyModel)
+	case unresolved(id):
+		return append(behindProfile(stack, profileARN(stack, id), anyModel),
+			modelGrant{sid: "InvokeModel", resource: foundationARN(stack, region, id)})
+	default:
+		return []modelGrant{{sid: "InvokeModel", resource: foundationARN(stack, region, id)}}
 	}
-	// The destination Regions of a geographic profile change and can't be read at synth.
-	return []awsiam.PolicyStatement{
-		invoke("InvokeProfile", nil, profile),
-		invoke("InvokeModelBehindProfile", equals(byProfile, profile), foundation("*", model)),
+}
+
+// grants allows the invocation of a default model whose id only the deployment knows. Grants that don't fit the shape of
+// the Region's id name nothing there. A global profile needs none of its own: the * for a Region also matches no Region.
+func (m *mappedModel) grants(stack awscdk.Stack) []modelGrant {
+	grants := behindProfile(stack, profileARN(stack, m.profile), m.model)
+	if m.direct != "" {
+		grants = append(grants, modelGrant{sid: "InvokeModel", resource: foundationARN(stack, *stack.Region(), m.direct)})
+	}
+	return grants
+}
+
+// allowModels lets the orchestrator invoke exactly its models.
+func (t *AlarmTriage) allowModels(role awsiam.Role) {
+	stack := awscdk.Stack_Of(t)
+	granted := map[modelGrant]bool{}
+	for i, m := range t.models {
+		grants := modelGrants(stack, m.id)
+		if m.perRegion != nil {
+			grants = m.perRegion.grants(stack)
+		}
+		for _, grant := range grants {
+			if !granted[grant] { // two names of one profile have the same grants
+				granted[grant] = true
+				role.AddToPolicy(grant.statement(numbered(grant.sid, i)))
+			}
+		}
 	}
 }
 
@@ -295,6 +300,57 @@ func isARNAttribute(stack awscdk.Stack, token string) bool {
 	}
 	name, _ := attribute[len(attribute)-1].(string)
 	return strings.HasSuffix(name, "Arn")
+}
+
+// allowSubscriptions lets Bedrock subscribe the account to the models that are sold through AWS Marketplace, on behalf of
+// a role, as their first call in an account does (Bedrock User Guide, "Request access to models": the caller's role needs
+// these three actions). No resource can be named. What AWS offers to narrow them: aws:CalledViaLast, as in AWS's managed
+// policy AmazonBedrockLimitedAccess, so that the role's own code can't call AWS Marketplace; and for Subscribe alone
+// aws-marketplace:ProductId ("Grant IAM permissions to request access to Amazon Bedrock foundation models with a product
+// ID"). The product ids are on the models' cards.
+func (t *AlarmTriage) allowSubscriptions(role awsiam.Role) {
+	products, complete := t.products()
+	if complete && len(products) == 0 {
+		return // no model needs a subscription
+	}
+	viaBedrock := map[string]any{"aws:CalledViaLast": "bedrock.amazonaws.com"}
+	subscribe := map[string]any{"StringEquals": viaBedrock}
+	if complete {
+		subscribe["ForAnyValue:StringEquals"] = map[string]any{"aws-marketplace:ProductId": products}
+	}
+	for _, s := range []*awsiam.PolicyStatementProps{
+		{Sid: jsii.String("AllowModelSubscriptions"), Actions: jsii.Strings("aws-marketplace:Subscribe"), Conditions: &subscribe},
+		{Sid: jsii.String("ModelSubscriptions"), Actions: jsii.Strings("aws-marketplace:Unsubscribe", "aws-marketplace:ViewSubscriptions"),
+			Conditions: &map[string]any{"StringEquals": viaBedrock}},
+	} {
+		s.Resources = jsii.Strings("*")
+		role.AddToPolicy(awsiam.NewPolicyStatement(s))
+	}
+}
+
+// products returns the ids in AWS Marketplace of the models that need a subscription. They are incomplete if one of
+// these models has an id that is not known.
+func (t *AlarmTriage) products() (ids []string, complete bool) {
+	complete = true
+	for _, m := range t.models {
+		if m.perRegion != nil {
+			if m.perRegion.product != "" {
+				ids = append(ids, m.perRegion.product)
+			}
+			continue
+		}
+		known := models.Lookup(m.id)
+		switch {
+		case known.Access == models.AccessNone:
+		case known.Product == "" || unresolved(m.id):
+			complete = false
+			t.inform("subscription", "the AWS Marketplace product of %s is not known: AllowModelSubscriptions lets Bedrock subscribe "+
+				"to any product on behalf of the orchestrator's role", m.described(m.id))
+		case !slices.Contains(ids, known.Product):
+			ids = append(ids, known.Product)
+		}
+	}
+	return ids, complete
 }
 
 // guardrailARN is the ARN of a guardrail that is named by its id or its ARN.
@@ -361,8 +417,9 @@ func (t *AlarmTriage) grantOrchestrator(props *AlarmTriageProps, role awsiam.Rol
 			Sid: jsii.String(sid), Actions: jsii.Strings(names...), Resources: &resources,
 		}))
 	}
-	for _, statement := range modelStatements(stack, *props.BedrockModelId) {
-		role.AddToPolicy(statement)
+	t.allowModels(role)
+	if props.AllowModelSubscriptions != nil && *props.AllowModelSubscriptions {
+		t.allowSubscriptions(role)
 	}
 	if g := props.Guardrail; g != nil {
 		allow("ApplyGuardrail", []*string{guardrailARN(stack, g.GuardrailId)}, "bedrock:ApplyGuardrail")

@@ -23,7 +23,13 @@ import (
 // CloudFormation's joins flattened.
 func policies(t *testing.T, stack awscdk.Stack, prefix string) []statement {
 	t.Helper()
-	text, err := json.Marshal(synth(stack).ToJSON())
+	return policiesOf(t, *synth(stack).ToJSON(), prefix)
+}
+
+// policiesOf is policies of a template.
+func policiesOf(t *testing.T, synthesized any, prefix string) []statement {
+	t.Helper()
+	text, err := json.Marshal(synthesized)
 	require.NoError(t, err)
 	var template struct {
 		Resources map[string]struct {
@@ -133,30 +139,47 @@ func TestOrchestratorMayInvokeItsModelAndNoOther(t *testing.T) {
 		{"application profile", "arn:aws:bedrock:eu-west-1:111122223333:application-inference-profile/abc", map[string]string{
 			"arn:aws:bedrock:eu-west-1:111122223333:application-inference-profile/abc": "",
 			models + "*::foundation-model/*":                                           "bedrock:InferenceProfileArn=arn:aws:bedrock:eu-west-1:111122223333:application-inference-profile/abc"}},
+		{"profile of India", "in.anthropic.claude-sonnet-5", map[string]string{
+			profile + "in.anthropic.claude-sonnet-5": "",
+			models + "*::foundation-model/anthropic.claude-sonnet-5": "bedrock:InferenceProfileArn=" + profile +
+				"in.anthropic.claude-sonnet-5"}},
+		{"profile of a geography that nobody has heard of", "zz.anthropic.claude-sonnet-9", map[string]string{
+			profile + "zz.anthropic.claude-sonnet-9": "",
+			models + "*::foundation-model/anthropic.claude-sonnet-9": "bedrock:InferenceProfileArn=" + profile +
+				"zz.anthropic.claude-sonnet-9"}},
+		{"maker with a short name", "zai.glm-5", map[string]string{models + "eu-west-1::foundation-model/zai.glm-5": ""}},
 		{"imported model", "arn:aws:bedrock:eu-west-1:111122223333:imported-model/abc", map[string]string{
 			"arn:aws:bedrock:eu-west-1:111122223333:imported-model/abc": ""}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			stack := newStack()
-			newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String(test.model) })
-			got := map[string]string{}
-			for _, s := range policies(t, stack, "TriageOrchestratorRole") {
-				if s.Action != "bedrock:InvokeModel" {
-					assert.NotContains(t, text(s.Action), "bedrock", s.Sid)
-					continue
-				}
-				var conditions []string
-				for _, key := range []string{"aws:RequestedRegion", "bedrock:InferenceProfileArn"} {
-					if value, ok := s.Condition["StringEquals"][key]; ok {
-						conditions = append(conditions, key+"="+text(value))
-					}
-				}
-				got[text(s.Resource)] = strings.Join(conditions, " ")
-			}
-			assert.Equal(t, test.want, got)
+			newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+				p.BedrockModelId, p.FallbackModelIds = jsii.String(test.model), jsii.Strings()
+			})
+			assert.Equal(t, test.want, invocable(t, policies(t, stack, "TriageOrchestratorRole")))
 		})
 	}
+}
+
+// invocable are the resources that statements allow to invoke, with the conditions, as "key=value key=value".
+func invocable(t *testing.T, statements []statement) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, s := range statements {
+		if s.Action != "bedrock:InvokeModel" {
+			assert.NotContains(t, text(s.Action), "bedrock", s.Sid)
+			continue
+		}
+		var conditions []string
+		for _, key := range []string{"aws:RequestedRegion", "bedrock:InferenceProfileArn"} {
+			if value, ok := s.Condition["StringEquals"][key]; ok {
+				conditions = append(conditions, key+"="+text(value))
+			}
+		}
+		found[text(s.Resource)] = strings.Join(conditions, " ")
+	}
+	return found
 }
 
 func TestModelOfAnotherGeographyIsWarnedOf(t *testing.T) {
@@ -207,7 +230,7 @@ func TestModelsAndGuardrailsOfTheAppAreGrantedByTheirARN(t *testing.T) {
 	}
 	for i, test := range tests {
 		alarmtriage.NewAlarmTriage(stack, jsii.Sprintf("Triage%d", i), &alarmtriage.AlarmTriageProps{
-			NotificationTopic: awssns.NewTopic(stack, jsii.Sprintf("OnCall%d", i), nil), BedrockModelId: test.model,
+			NotificationTopic: awssns.NewTopic(stack, jsii.Sprintf("OnCall%d", i), nil), BedrockModelId: test.model, FallbackModelIds: jsii.Strings(),
 			Guardrail: &alarmtriage.Guardrail{GuardrailId: test.guardrail, GuardrailVersion: jsii.String("1")}})
 	}
 	for i, test := range tests {

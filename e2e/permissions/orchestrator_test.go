@@ -25,7 +25,9 @@ func TestOrchestratorMayDoExactlyWhatItUses(t *testing.T) {
 		model        = "arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-pro-v1:0"
 		otherModel   = "arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0"
 	)
-	stack := synth(t, func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String("eu.amazon.nova-pro-v1:0") })
+	stack := synth(t, func(p *alarmtriage.AlarmTriageProps) {
+		p.BedrockModelId, p.FallbackModelIds = jsii.String("eu.amazon.nova-pro-v1:0"), jsii.Strings()
+	})
 	arn := func(prefix, kind string) string { return stack.arn(stack.find(t, prefix, kind)) }
 	const function, logs = "AWS::Lambda::Function", "AWS::Logs::LogGroup"
 	bucket := arn("TriageReports", "AWS::S3::Bucket")
@@ -57,7 +59,7 @@ func TestOrchestratorMayDoExactlyWhatItUses(t *testing.T) {
 		resources = append(resources, resource)
 	}
 	asked := stack.roleOf(t, "TriageOrchestratorRole", resources...)
-	asked.Context = map[string]string{"bedrock:InferenceProfileArn": profile}
+	asked.Context = map[string]any{"bedrock:InferenceProfileArn": profile}
 	direct := stack.roleOf(t, "TriageOrchestratorRole", model)
 	verdict := simulate(t, map[string]role{"orchestrator": asked, "direct": direct})
 
@@ -72,7 +74,7 @@ func TestOrchestratorMayDoExactlyWhatItUses(t *testing.T) {
 func TestEachPropGivesTheOrchestratorOnlyWhatItNames(t *testing.T) {
 	stack := synthIn(t, func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 		docs := awss3.Bucket_FromBucketName(stack, jsii.String("Docs"), jsii.String("docs"))
-		p.BedrockModelId = jsii.String("amazon.nova-pro-v1:0")
+		p.BedrockModelId, p.FallbackModelIds = jsii.String("amazon.nova-pro-v1:0"), jsii.Strings()
 		p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("abc"), GuardrailVersion: jsii.String("1")}
 		p.CompletionEventBus = awsevents.NewEventBus(stack, jsii.String("Bus"), nil)
 		p.ChatCardTopic = awssns.NewTopic(stack, jsii.String("Chat"), nil)
@@ -126,7 +128,7 @@ func TestInAVpcLambdaMayMakeNetworkInterfacesAndTheCodeMayNot(t *testing.T) {
 	for _, name := range []string{orchestrator, tool} {
 		lambda := stack.roleOf(t, name+"Role", anything)
 		code := lambda
-		code.Context = map[string]string{"lambda:SourceFunctionArn": stack.arn(stack.find(t, name, "AWS::Lambda::Function"))}
+		code.Context = map[string]any{"lambda:SourceFunctionArn": stack.arn(stack.find(t, name, "AWS::Lambda::Function"))}
 		asked["Lambda for "+name], asked["code of "+name] = lambda, code
 	}
 	verdict := simulate(t, asked)

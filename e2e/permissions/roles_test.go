@@ -41,18 +41,64 @@ func synth(t *testing.T, change func(*alarmtriage.AlarmTriageProps)) template {
 // synthIn is synth for props that need further resources of the stack.
 func synthIn(t *testing.T, change func(awscdk.Stack, *alarmtriage.AlarmTriageProps)) template {
 	t.Helper()
+	return synthFor(t, &awscdk.Environment{Account: jsii.String(account), Region: jsii.String(region)}, region, change)
+}
+
+// synthFor is synthIn for an environment, as deployed to a Region. Without an environment the stack is of any Region.
+func synthFor(t *testing.T, env *awscdk.Environment, deployedTo string, change func(awscdk.Stack, *alarmtriage.AlarmTriageProps)) template {
+	t.Helper()
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
-	stack := awscdk.NewStack(app, jsii.String("Test"), &awscdk.StackProps{
-		Env: &awscdk.Environment{Account: jsii.String(account), Region: jsii.String(region)},
-	})
+	stack := awscdk.NewStack(app, jsii.String("Test"), &awscdk.StackProps{Env: env})
 	props := &alarmtriage.AlarmTriageProps{NotificationTopic: awssns.NewTopic(stack, jsii.String("OnCall"), nil)}
 	change(stack, props)
 	alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), props)
 	text, err := json.Marshal(assertions.Template_FromStack(stack, nil).ToJSON())
 	require.NoError(t, err)
+	var synthesized struct {
+		Mappings  map[string]any
+		Resources any
+	}
+	require.NoError(t, json.Unmarshal(text, &synthesized))
+	text, err = json.Marshal(map[string]any{"Resources": lookUp(t, synthesized.Resources, synthesized.Mappings, deployedTo)})
+	require.NoError(t, err)
 	var read struct{ Resources template }
 	require.NoError(t, json.Unmarshal(text, &read))
 	return read.Resources
+}
+
+// lookUp replaces the Region, the account, and what is found in mappings, as CloudFormation does.
+func lookUp(t *testing.T, value any, mappings map[string]any, deployedTo string) any {
+	t.Helper()
+	switch v := value.(type) {
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = lookUp(t, v[i], mappings, deployedTo)
+		}
+		return list
+	case map[string]any:
+		switch v["Ref"] {
+		case "AWS::Region":
+			return deployedTo
+		case "AWS::AccountId":
+			return account
+		}
+		if find, ok := v["Fn::FindInMap"].([]any); ok {
+			var found any = mappings
+			for _, key := range find {
+				name := lookUp(t, key, mappings, deployedTo)
+				require.Contains(t, found, name)
+				found = found.(map[string]any)[name.(string)]
+			}
+			return found
+		}
+		resolved := map[string]any{}
+		for key, part := range v {
+			resolved[key] = lookUp(t, part, mappings, deployedTo)
+		}
+		return resolved
+	}
+	return value
 }
 
 // arn is the ARN that a resource of the template would have, made of its logical id.
@@ -125,10 +171,11 @@ func (r template) resolve(value any) any {
 
 // role is what the policy engine is asked about.
 type role struct {
-	Policies         []any             `json:"policies"` // documents, or "aws:" and the name of one that AWS manages
-	Resources        []string          `json:"resources"`
-	ResourcePolicies map[string]any    `json:"resourcePolicies,omitempty"` // by resource; keys have one, without which IAM policies are void
-	Context          map[string]string `json:"context"`
+	Policies         []any          `json:"policies"` // documents, or "aws:" and the name of one that AWS manages
+	Resources        []string       `json:"resources"`
+	ResourcePolicies map[string]any `json:"resourcePolicies,omitempty"` // by resource; keys have one, without which IAM policies are void
+	Context          map[string]any `json:"context"`
+	Services         []string       `json:"services,omitempty"` // that are asked about; none: all
 }
 
 // roleOf gathers all policies of the role whose logical id begins with prefix.

@@ -1,8 +1,8 @@
 // Asks a policy engine which requests roles may make.
 //
 // stdin: {"account": ID, "roles": {NAME: {"policies": [DOCUMENT or "aws:NAME"], "resources": [ARN],
-// "resourcePolicies": {ARN: DOCUMENT}, "context": {KEY: VALUE}}}}, where aws:NAME is the newest known version
-// of a policy that AWS manages.
+// "resourcePolicies": {ARN: DOCUMENT}, "context": {KEY: VALUE}, "services": [SERVICE]}}}, where aws:NAME is the newest
+// known version of a policy that AWS manages, and services limits the actions to those of a few services.
 // stdout: {"versions": {NAME: VERSION}, "actions": {ACTION: {"level", "description"}},
 // "allowed": {ROLE: {ARN: [ACTION]}}}: every action that IAM knows, put to every ARN.
 import { readFileSync } from 'node:fs'
@@ -54,6 +54,7 @@ function allowedOf(account, role, actions, load) {
     const resourcePolicy = named(role.resourcePolicies?.[resource])
     allowed[resource] = Object.keys(actions).filter((action) => {
       const service = action.split(':')[0]
+      if (role.services && !role.services.includes(service)) return false
       if (!byService.has(service)) {
         byService.set(service, documents.map((d, i) => ({ name: `policy ${i}`, policy: about(service, d) })).filter((p) => p.policy.Statement.length > 0))
       }

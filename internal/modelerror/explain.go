@@ -50,7 +50,7 @@ var adviceOfCause = map[investigation.ModelCause]string{
 		"In an organization the management account can do it for all accounts. It takes effect after about 15 minutes.",
 	investigation.CauseSubscription: "The account has no AWS Marketplace subscription to this model. Invoke the model once as a " +
 		"principal with aws-marketplace:Subscribe, aws-marketplace:Unsubscribe, and aws-marketplace:ViewSubscriptions, " +
-		"for example in the Bedrock console's playground, or set the prop SubscribeToModels. This is needed once per account.",
+		"for example in the Bedrock console's playground, or set the prop AllowModelSubscriptions. This is needed once per account.",
 	investigation.CauseNotInRegion: "The model is not offered under this id in this Region. Set BedrockModelId to an id that the Bedrock " +
 		"console's model catalog shows for this Region, often with the prefix of an inference profile such as us., eu., or global.",
 	investigation.CauseDailyQuota: "The account's daily quota for this model is used up, or is zero, as it is in some new accounts. " +

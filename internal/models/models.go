@@ -22,6 +22,7 @@ var catalogJSON []byte
 // Model is one foundation model.
 type Model struct {
 	ID          string      `json:"model"`      // without profile, date, and version, such as anthropic.claude-sonnet-5
+	Suffix      string      `json:"suffix"`     // date and version behind it, such as -v1:0; empty: none, or retired
 	Name        string      `json:"name"`       // as its maker writes it
 	Profiles    []string    `json:"profiles"`   // prefixes of its inference profiles, such as us
 	InRegion    bool        `json:"in_region"`  // whether it can also be invoked without a profile
@@ -32,6 +33,7 @@ type Model struct {
 	Temperature Temperature `json:"temperature"`
 	Price       *Price      `json:"price"` // nil: not known
 	Access      Access      `json:"access"`
+	Product     string      `json:"product"` // id in AWS Marketplace, as on the model's card; empty: none, or not known
 	Lifecycle   Lifecycle   `json:"lifecycle"`
 	Checked     Date        `json:"checked"` // when the entry was compared with its source
 	Source      string      `json:"source"`
@@ -137,9 +139,13 @@ func (d Date) String() string {
 	return d.Format(time.DateOnly)
 }
 
-// Retired reports whether the model no longer answers at that time.
+// Retired reports whether the model no longer answers at that time. An announced date decides, also where the state
+// is older than the date.
 func (m Model) Retired(at time.Time) bool {
-	return m.Lifecycle.State == StateEndOfLife && (m.Lifecycle.EndOfLife.IsZero() || !at.Before(m.Lifecycle.EndOfLife.Time))
+	if end := m.Lifecycle.EndOfLife; !end.IsZero() {
+		return !at.Before(end.Time)
+	}
+	return m.Lifecycle.State == StateEndOfLife
 }
 
 // RetiresBy returns the date of the model's announced end of life, if that is not after the given time.

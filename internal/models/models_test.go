@@ -141,6 +141,7 @@ func TestDefaults_FitEveryRegion(t *testing.T) {
 			assert.False(t, m.Retired(now), "%s: %s", region, id)
 			assert.NotNil(t, m.Price, "%s: %s", region, id)
 			profile := models.Parse(id)
+			assert.Equal(t, m.ID+m.Suffix, profile.Model, region)
 			assert.True(t, profile.InvokableFrom(region), "%s: %s", region, id)
 			if profile.Profile == "" {
 				assert.True(t, m.InRegion, id)
@@ -149,6 +150,11 @@ func TestDefaults_FitEveryRegion(t *testing.T) {
 			}
 		}
 		assert.Subset(t, ids, unconfirmed)
+		for _, id := range ids {
+			if m := models.Lookup(id); m.Access != models.AccessNone {
+				assert.NotEmpty(t, m.Product, "%s: a subscription to %s can be limited to its product", region, id)
+			}
+		}
 		last := models.Lookup(ids[1])
 		assert.Equal(t, models.AccessNone, last.Access, "%s: the last default needs no manual step", region)
 	}
@@ -161,6 +167,11 @@ func TestModel_RetiresAtTheEndOfItsLife(t *testing.T) {
 	end, soon := premier.RetiresBy(time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC))
 	assert.True(t, soon)
 	assert.Equal(t, "2026-09-14", end.String())
+
+	announced := models.Model{Lifecycle: models.Lifecycle{State: models.StateLegacy, EndOfLife: end}}
+	assert.True(t, announced.Retired(end.Time), "an announced date passes, whatever state the catalog remembers")
+	assert.False(t, announced.Retired(end.AddDate(0, 0, -1)))
+	assert.True(t, models.Lookup("anthropic.claude-3-opus-20240229-v1:0").Retired(time.Time{}), "no date is known")
 }
 
 func TestCatalog_EntriesAreComplete(t *testing.T) {
@@ -179,7 +190,10 @@ func TestCatalog_EntriesAreComplete(t *testing.T) {
 		assert.Positive(t, m.MaxOutput, m.ID)
 		assert.Less(t, m.MaxOutput, m.Window, m.ID)
 		assert.True(t, m.InRegion || len(m.Profiles) > 0, m.ID)
+		assert.Regexp(t, `^(prod-[a-z0-9]{13})?$`, m.Product, m.ID)
+		assert.False(t, m.Product != "" && m.Access == models.AccessNone, m.ID)
 		assert.Equal(t, m, models.Lookup(m.ID), "the entry is found by its own id")
+		assert.Equal(t, m, models.Lookup(m.ID+m.Suffix), "and by the id that Bedrock takes")
 		if m.Price != nil {
 			for _, price := range []float64{m.Price.Input, m.Price.Output, m.Price.CacheRead, m.Price.CacheWrite} {
 				assert.False(t, price < 0 || math.IsNaN(price), m.ID)

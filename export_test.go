@@ -1,0 +1,4 @@
+package alarmtriage
+
+// NewAlarmTriageAt is NewAlarmTriage at a given time.
+var NewAlarmTriageAt = newAlarmTriage

@@ -1,0 +1,289 @@
+package alarmtriage
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/regioninfo"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
+)
+
+const (
+	// maxModels is how many models one AlarmTriage asks: each takes up to 1,000 of the 10,240 characters that IAM
+	// allows for the policies within a role ("IAM and STS quotas").
+	maxModels = 5
+
+	// retiresSoon is how long before the end of a model's life the synth warns. AWS announces it at least 45 days
+	// ahead (Bedrock User Guide, "Model lifecycle").
+	retiresSoon = 90 * 24 * time.Hour
+)
+
+// chosenModel is one of the models that the orchestrator asks.
+type chosenModel struct {
+	id          string       // as the orchestrator sends it; may be a token
+	prop        string       // where it comes from; empty: a default
+	unconfirmed bool         // no source confirms that the Region has it
+	perRegion   *mappedModel // nil: the same id in every Region
+}
+
+// mappedModel is a default model of a stack whose Region only the deployment knows. Its texts are tokens.
+type mappedModel struct {
+	profile string // id of the inference profile
+	model   string // id of the foundation model behind it
+	direct  string // id of a foundation model that is invoked without a profile; empty: none in any Region
+	product string // id in AWS Marketplace; empty: none in any Region
+
+	candidates []string // the ids that it can be
+}
+
+// ids returns the ids that the model can have, as far as they are known at synth.
+func (m chosenModel) ids() []string {
+	if m.perRegion != nil {
+		return m.perRegion.candidates
+	}
+	if unresolved(m.id) {
+		return nil
+	}
+	return []string{m.id}
+}
+
+// described returns one of the model's ids as messages name it.
+func (m chosenModel) described(id string) string {
+	if m.prop == "" {
+		return "the default model " + id
+	}
+	return m.prop + " " + id
+}
+
+// chooseModels returns the models that the orchestrator asks, in order: those of the props, and the Region's
+// defaults in the place of those that the props leave out.
+func (t *AlarmTriage) chooseModels(p *AlarmTriageProps) []chosenModel {
+	var defaults []chosenModel
+	if p.BedrockModelId == nil || p.FallbackModelIds == nil {
+		defaults = t.defaultModels()
+	}
+	var chosen []chosenModel
+	add := func(more ...chosenModel) {
+		for _, m := range more {
+			if !slices.ContainsFunc(chosen, func(other chosenModel) bool { return other.id == m.id }) {
+				chosen = append(chosen, m)
+			}
+		}
+	}
+	if p.BedrockModelId == nil {
+		add(defaults[0])
+	} else {
+		add(chosenModel{id: *p.BedrockModelId, prop: "BedrockModelId"})
+	}
+	if p.FallbackModelIds == nil {
+		add(defaults[1:]...)
+		return chosen
+	}
+	for _, id := range *p.FallbackModelIds {
+		add(chosenModel{id: *id, prop: "FallbackModelIds"})
+	}
+	return chosen
+}
+
+// defaultModels returns the default models of the stack's Region.
+func (t *AlarmTriage) defaultModels() []chosenModel {
+	region := *awscdk.Stack_Of(t).Region()
+	if unresolved(region) {
+		return t.mapDefaultModels(region)
+	}
+	ids, unconfirmed := models.Defaults(region)
+	chosen := make([]chosenModel, len(ids))
+	for i, id := range ids {
+		chosen[i] = chosenModel{id: id, unconfirmed: slices.Contains(unconfirmed, id)}
+	}
+	return chosen
+}
+
+// nothing takes the place of an id in a mapping where a Region has none. No model, profile, or product has this id.
+const nothing = "none"
+
+// mapDefaultModels adds the default models of every Region to the template, in two mappings: Region to the first Region
+// with the same defaults, and that one to the ids. CloudFormation looks them up at deployment.
+func (t *AlarmTriage) mapDefaultModels(region string) []chosenModel {
+	likes, rows := map[string]*map[string]any{}, map[string]*map[string]any{}
+	byDefaults := map[string]string{}
+	var perRegion [][]string // the distinct lists of defaults
+	for _, name := range allRegions() {
+		ids, _ := models.Defaults(name)
+		key := strings.Join(ids, ",")
+		if _, known := byDefaults[key]; !known {
+			byDefaults[key], rows[name] = name, mappingRow(ids)
+			perRegion = append(perRegion, ids)
+		}
+		likes[name] = &map[string]any{"Like": byDefaults[key]}
+	}
+	regions := awscdk.NewCfnMapping(t, jsii.String("DefaultModelRegions"), &awscdk.CfnMappingProps{Mapping: &likes})
+	table := awscdk.NewCfnMapping(t, jsii.String("DefaultModels"), &awscdk.CfnMappingProps{Mapping: &rows})
+	like := regions.FindInMap(jsii.String(region), jsii.String("Like"), nil)
+
+	chosen := make([]chosenModel, len(perRegion[0]))
+	for i := range chosen {
+		find := func(column string) string { return *table.FindInMap(like, jsii.String(columnName(column, i)), nil) }
+		findUsed := func(column string) string {
+			name := columnName(column, i)
+			for _, row := range rows {
+				if (*row)[name] != nothing {
+					return find(column)
+				}
+			}
+			return ""
+		}
+		chosen[i] = chosenModel{id: find("Id"), perRegion: &mappedModel{
+			profile: find("Profile"), model: find("Model"), direct: findUsed("Direct"), product: findUsed("Product"),
+			candidates: column(perRegion, i),
+		}}
+	}
+	return chosen
+}
+
+// column returns the distinct values of one column.
+func column(rows [][]string, index int) []string {
+	var values []string
+	for _, row := range rows {
+		if !slices.Contains(values, row[index]) {
+			values = append(values, row[index])
+		}
+	}
+	return values
+}
+
+// columnName returns the name of a mapping's column for the default model at an index. Names are alphanumeric.
+func columnName(column string, index int) string { return fmt.Sprintf("%s%d", column, index+1) }
+
+// mappingRow returns the columns of one list of default models.
+func mappingRow(ids []string) *map[string]any {
+	row := map[string]any{}
+	for i, id := range ids {
+		parsed := models.Parse(id)
+		put := func(column, value string) { row[columnName(column, i)] = cmp.Or(value, nothing) }
+		put("Id", id)
+		put("Model", parsed.Model)
+		put("Product", models.Lookup(id).Product)
+		if parsed.Profile == "" {
+			put("Profile", "")
+			put("Direct", id)
+		} else {
+			put("Profile", id)
+			put("Direct", "")
+		}
+	}
+	return &row
+}
+
+// allRegions returns every Region that is known to the catalog or to CDK, sorted: a deployment fails in a Region that a
+// mapping lacks.
+func allRegions() []string {
+	names := models.Regions()
+	for _, region := range *regioninfo.RegionInfo_Regions() {
+		names = append(names, *region.Name())
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// annotateModels says at synth what is doubtful about the models. None of it stops a deployment: the catalog can be older
+// than the truth at AWS, and a date that passes must not break the deployment of something else.
+func (t *AlarmTriage) annotateModels(now time.Time) {
+	region := *awscdk.Stack_Of(t).Region()
+	if !unresolved(region) && !models.HasBedrock(region) {
+		t.warn("no-bedrock", "Amazon Bedrock is not known to be in %s: investigations there end without a conclusion. Deploy to a "+
+			"Region that has Bedrock, and send it these alarms with AttachEventRule", region)
+		return
+	}
+	for _, m := range t.models {
+		for _, id := range m.ids() {
+			t.annotateLifecycle(m, id, now)
+			t.annotateGeography(m, id, region)
+		}
+		if m.unconfirmed {
+			t.inform("unconfirmed-model", "no source confirms that %s is available in %s. If it is not, only the other models "+
+				"answer: set the props BedrockModelId and FallbackModelIds to models of that Region, and complete what the "+
+				"first use of Claude requires (README, \"Models\")", m.described(m.id), region)
+		}
+	}
+	if slices.ContainsFunc(t.models, chosenModel.globalInSomeRegions) {
+		t.inform("global-profile", "the stack's Region is not known at synth. In some Regions the default models are global "+
+			"inference profiles, and log excerpts may be processed in any commercial Region: set the stack's env, or the props "+
+			"BedrockModelId and FallbackModelIds, if they must stay within the geography")
+	}
+}
+
+// globalInSomeRegions reports whether it depends on the Region if the model is a global profile.
+func (m chosenModel) globalInSomeRegions() bool {
+	isGlobal := func(id string) bool { return models.Parse(id).Profile == models.GlobalProfile }
+	return m.perRegion != nil && slices.ContainsFunc(m.perRegion.candidates, isGlobal)
+}
+
+// annotateLifecycle warns of a model that is retired, or soon will be.
+func (t *AlarmTriage) annotateLifecycle(m chosenModel, id string, now time.Time) {
+	const remedy = "choose another model (README, \"Models\")"
+	known := models.Lookup(id)
+	end := known.Lifecycle.EndOfLife
+	switch _, soon := known.RetiresBy(now.Add(retiresSoon)); {
+	case known.Retired(now) && end.IsZero():
+		t.warn("retired-model", "%s: %s reached the end of its life and no longer answers: %s",
+			m.described(id), known.Name, remedy)
+	case known.Retired(now):
+		t.warn("retired-model", "%s: %s reached the end of its life on %s and no longer answers: %s",
+			m.described(id), known.Name, end, remedy)
+	case soon:
+		t.warn("retiring-model", "%s: %s reaches the end of its life on %s: %s before then",
+			m.described(id), known.Name, end, remedy)
+	case known.Lifecycle.State == models.StateLegacy:
+		t.warn("retiring-model", "%s: %s is Legacy, and Bedrock refuses it to accounts that have not used it for 30 days: "+
+			"%s", m.described(id), known.Name, remedy)
+	}
+}
+
+// annotateGeography says where requests leave the geography, and warns of profiles that the Region can't use. Nothing is
+// said of defaults whose Region only the deployment knows.
+func (t *AlarmTriage) annotateGeography(m chosenModel, id, region string) {
+	parsed := models.Parse(id)
+	switch {
+	case m.perRegion != nil:
+	case !unresolved(region) && !parsed.InvokableFrom(region):
+		t.warn("geography", "%s is an inference profile of another geography and can't be invoked from %s: set it to a "+
+			"model or a profile of this Region", m.described(id), region)
+	case parsed.Profile == models.GlobalProfile && m.prop == "":
+		t.warn("global-profile", "%s is a global inference profile: %s has no geographic one of this model, and log "+
+			"excerpts may be processed in any commercial Region. If they must stay within the geography, set "+
+			"BedrockModelId and FallbackModelIds to models that do", m.described(id), region)
+	case parsed.Profile == models.GlobalProfile:
+		t.inform("global-profile", "%s is a global inference profile: log excerpts may be processed in any commercial Region",
+			m.described(id))
+	}
+}
+
+// warn adds a warning that users can acknowledge by its id.
+func (t *AlarmTriage) warn(id, format string, args ...any) {
+	awscdk.Annotations_Of(t).AddWarningV2(jsii.String("alarmtriage:"+id), jsii.String(fmt.Sprintf(format, args...)), nil)
+}
+
+// inform adds a note that users can acknowledge by its id.
+func (t *AlarmTriage) inform(id, format string, args ...any) {
+	awscdk.Annotations_Of(t).AddInfoV2(jsii.String("alarmtriage:"+id), jsii.String(fmt.Sprintf(format, args...)))
+}
+
+// BedrockModelId is the model that investigates: the first that is asked. It is a token if the stack's Region is one
+// and the prop was left out.
+func (t *AlarmTriage) BedrockModelId() *string { return jsii.String(t.models[0].id) }
+
+// FallbackModelIds are the models that are asked in its place, in order.
+func (t *AlarmTriage) FallbackModelIds() *[]*string {
+	ids := []*string{}
+	for _, m := range t.models[1:] {
+		ids = append(ids, jsii.String(m.id))
+	}
+	return &ids
+}
