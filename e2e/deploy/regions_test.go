@@ -3,7 +3,6 @@ package deploy
 import (
 	"encoding/json"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,10 +23,10 @@ import (
 
 // A fresh account: nobody has submitted Anthropic's form or subscribed to any model.
 const freshAccount = `{"account": {"formMissing": true, "subscribed": [], "strict": true}, "steps": [
-	{"tools": [{"name": "python_executor", "input": {"command": "print('the queue is full')"}}]},
+	{"tools": [{"name": "python_executor", "input": {"command": "print(boto3.client('sts').get_caller_identity()['Account'])"}}]},
 	{"tools": [{"name": "submit_report", "input": {
 		"summary": "Orders fail.", "root_cause": "The queue is full.", "confidence": "unknown", "severity": "high", "impact": "No orders.",
-		"findings": [{"statement": "The queue is full.", "confidence": "likely", "evidence": [{"call": 1, "quote": "the queue is full"}]}],
+		"findings": [{"statement": "It is the account of the queue.", "confidence": "likely", "evidence": [{"call": 1, "quote": "123456789012"}]}],
 		"immediate_actions": [{"text": "Drain the queue."}]}}]}
 ]}`
 
@@ -43,9 +42,7 @@ func TestDefaults_AFreshAccountGetsAReportInEveryRegion(t *testing.T) {
 		{"ap-northeast-1", true, []string{"global." + sonnet, "jp." + nova}},
 		{"ap-southeast-2", true, []string{"global." + sonnet, "global." + nova}},
 		{"sa-east-1", true, []string{"global." + sonnet, "mistral.mistral-large-3-675b-instruct"}},
-		{"us-west-2", false, []string{"us." + sonnet, "us." + nova}},
 		{"eu-west-2", false, []string{"eu." + sonnet, "global." + nova}},
-		{"sa-east-1", false, []string{"global." + sonnet, "mistral.mistral-large-3-675b-instruct"}},
 	}
 	cloud, err := moto.Start(t.Context())
 	require.NoError(t, err)
@@ -63,7 +60,6 @@ func TestDefaults_AFreshAccountGetsAReportInEveryRegion(t *testing.T) {
 			there := cloud.In(tt.region)
 			deployed, err := stack.Deploy(t.Context(), there, app, stacks.Name, t.TempDir(), io.Discard)
 			require.NoError(t, err)
-			t.Cleanup(func() { destroy(t, there, app, deployed.Dir) })
 			bedrock := startModel(t, freshAccount)
 			host := startFunctions(t, there, deployed, bedrock)
 
@@ -137,12 +133,4 @@ func storedReport(t *testing.T, cloud *moto.Server, uri string) string {
 	text, err := io.ReadAll(object.Body)
 	require.NoError(t, err)
 	return string(text)
-}
-
-func destroy(t *testing.T, cloud *moto.Server, app, dir string) {
-	t.Helper()
-	out := filepath.Join(dir, "cdk.out")
-	if err := stack.CDK(t.Context(), cloud, dir, os.Stderr, "destroy", "--force", "--app", app, "--output", out, stacks.Name); err != nil {
-		t.Log(err)
-	}
 }

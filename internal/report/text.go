@@ -306,7 +306,7 @@ func notes(rec *investigation.Record) []string {
 func modelFacts(rec *investigation.Record) []fact {
 	list := []fact{{"Model", rec.Model}}
 	for _, f := range rec.Fallbacks {
-		list = append(list, fact{"Not " + f.Model, f.Why})
+		list = append(list, fact{"Model not used", f.Why})
 	}
 	return list
 }
