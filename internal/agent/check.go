@@ -101,16 +101,7 @@ func notSeen(rec *investigation.Record) []investigation.NotSeen {
 			list = append(list, investigation.NotSeen{What: clean(what, maxSentence), Why: clean(why, maxSentence), Call: call})
 		}
 	}
-	calls := []*investigation.ToolCall{}
-	if rec.Evidence.Call != nil {
-		calls = append(calls, rec.Evidence.Call)
-	}
-	for i := range rec.Rounds {
-		for j := range rec.Rounds[i].Calls {
-			calls = append(calls, &rec.Rounds[i].Calls[j])
-		}
-	}
-	for _, call := range calls {
+	for call := range rec.Calls() {
 		if call.Answer == nil {
 			add(fmt.Sprintf("tool call %d", call.Number), call.Problem, call.Number)
 			continue
@@ -131,10 +122,8 @@ func notSeen(rec *investigation.Record) []investigation.NotSeen {
 		if call.Answer.AWSCallsCut > 0 {
 			add(fmt.Sprintf("%d further AWS calls of tool call %d", call.Answer.AWSCallsCut, call.Number), "not listed", call.Number)
 		}
-		for _, note := range call.Answer.Notes {
-			if strings.Contains(note, "cut") || strings.Contains(note, "left out") {
-				add(fmt.Sprintf("a part of the output of tool call %d", call.Number), note, call.Number)
-			}
+		for _, part := range call.Answer.Truncated {
+			add(fmt.Sprintf("%d bytes of the %s of tool call %d", part.LeftOut, part.Part, call.Number), "truncated: too long", call.Number)
 		}
 	}
 	return list

@@ -5,6 +5,9 @@ package investigation
 
 import (
 	"encoding/json"
+	"errors"
+	"iter"
+	"strings"
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
@@ -45,6 +48,35 @@ type Record struct {
 	SeenBefore    []Past           `json:"seen_before,omitempty"`    // earlier investigations of the same alarm, newest first
 	Resumed       int              `json:"resumed,omitempty"`        // how often it went on from a checkpoint
 	ReportURI     string           `json:"report_uri,omitempty"`     // s3://bucket/key of the report's text
+}
+
+// ErrHandOver reports that the investigation goes on in another invocation, from its last checkpoint.
+var ErrHandOver = errors.New("the investigation goes on in another invocation")
+
+// Calls returns every tool call, in order; the first is the evidence's, if there is one.
+func (r *Record) Calls() iter.Seq[*ToolCall] {
+	return func(yield func(*ToolCall) bool) {
+		if r.Evidence.Call != nil && !yield(r.Evidence.Call) {
+			return
+		}
+		for i := range r.Rounds {
+			for j := range r.Rounds[i].Calls {
+				if !yield(&r.Rounds[i].Calls[j]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Call returns a tool call by its number, or nil; 0 is the evidence's.
+func (r *Record) Call(number int) *ToolCall {
+	for call := range r.Calls() {
+		if call.Number == number {
+			return call
+		}
+	}
+	return nil
 }
 
 // Fallback is a model that could not go on with the investigation, so that the next one was asked.
@@ -166,6 +198,15 @@ const (
 	Unknown   Confidence = "unknown"
 )
 
+// ParseConfidence returns the degree that text names, whatever its case; anything else is Unknown.
+func ParseConfidence(text string) Confidence {
+	switch c := Confidence(strings.ToLower(strings.TrimSpace(text))); c {
+	case Confirmed, Likely:
+		return c
+	}
+	return Unknown
+}
+
 // Severity is how bad the impact is.
 type Severity string
 
@@ -177,6 +218,15 @@ const (
 	SeverityLow      Severity = "low"
 	SeverityUnknown  Severity = "unknown"
 )
+
+// ParseSeverity returns the degree that text names, whatever its case; anything else is SeverityUnknown.
+func ParseSeverity(text string) Severity {
+	switch s := Severity(strings.ToLower(strings.TrimSpace(text))); s {
+	case SeverityCritical, SeverityHigh, SeverityMedium, SeverityLow:
+		return s
+	}
+	return SeverityUnknown
+}
 
 // Report is what submit_report brought, after code has checked it.
 type Report struct {
@@ -243,4 +293,21 @@ type Usage struct {
 	CacheWriteTokens int     `json:"cache_write_tokens"` // input written to the prompt cache
 	CostUSD          float64 `json:"cost_usd"`           // estimated price in US dollars
 	PriceKnown       bool    `json:"price_known"`        // false: no price for this model or no answer of it, CostUSD means nothing
+}
+
+// Tokens returns how many tokens of all kinds were used.
+func (u Usage) Tokens() int {
+	return u.InputTokens + u.OutputTokens + u.CacheReadTokens + u.CacheWriteTokens
+}
+
+// Add adds what another part of the investigation used. The price is known if both are.
+func (u *Usage) Add(more Usage) {
+	u.PriceKnown = more.PriceKnown && (u.PriceKnown || u.ModelCalls == 0)
+	u.ModelCalls += more.ModelCalls
+	u.ToolCalls += more.ToolCalls
+	u.InputTokens += more.InputTokens
+	u.OutputTokens += more.OutputTokens
+	u.CacheReadTokens += more.CacheReadTokens
+	u.CacheWriteTokens += more.CacheWriteTokens
+	u.CostUSD += more.CostUSD
 }

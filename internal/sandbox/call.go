@@ -334,11 +334,11 @@ func (c *call) answer(r result) toolcall.Answer {
 		ExecutionTime: time.Since(c.start).Seconds(),
 		Notes:         clipped(r.Notes),
 	}
-	a.Stdout = terminal.Plain(keep(c.out, "stdout", &a.Notes))
-	a.Stderr = terminal.Plain(keep(c.err, "stderr", &a.Notes))
+	a.Stdout = terminal.Plain(keep(c.out, "stdout", &a))
+	a.Stderr = terminal.Plain(keep(c.err, "stderr", &a))
 	shown := ""
 	if r.OK {
-		a.Result, shown = shorten(terminal.PlainJSON(r.Result), &a.Notes)
+		a.Result, shown = shorten(terminal.PlainJSON(r.Result), &a)
 	} else {
 		a.Error, a.ErrorType = terminal.Plain(clip(r.Error)), clip(r.Kind)
 		shown = "Error: " + a.Error
@@ -351,16 +351,17 @@ func (c *call) answer(r result) toolcall.Answer {
 	return a
 }
 
-func keep(c *capture, name string, notes *[]string) string {
+func keep(c *capture, name string, a *toolcall.Answer) string {
 	text, missing := c.text()
 	if missing > 0 {
-		*notes = append(*notes, fmt.Sprintf("%s was cut: %d bytes in its middle were left out", name, missing))
+		a.Truncated = append(a.Truncated, toolcall.Truncation{Part: name, LeftOut: missing})
+		a.Notes = append(a.Notes, fmt.Sprintf("%s was truncated: %d bytes in its middle are missing", name, missing))
 	}
 	return text
 }
 
 // shorten returns the result as JSON and as a reader wants it; one that is too long becomes text.
-func shorten(encoded string, notes *[]string) (json.RawMessage, string) {
+func shorten(encoded string, a *toolcall.Answer) (json.RawMessage, string) {
 	shown := encoded
 	var text *string
 	if json.Unmarshal([]byte(encoded), &text) == nil {
@@ -372,10 +373,11 @@ func shorten(encoded string, notes *[]string) (json.RawMessage, string) {
 	if len(encoded) <= MaxResult {
 		return json.RawMessage(encoded), shown
 	}
-	*notes = append(*notes, fmt.Sprintf("the result was cut: %d bytes, of which at most %d are shown, as text", len(encoded), MaxResult))
 	kept := newCapture(MaxResult / 2)
 	io.WriteString(kept, shown)
-	short, _ := kept.text()
+	short, missing := kept.text()
+	a.Truncated = append(a.Truncated, toolcall.Truncation{Part: "result", LeftOut: missing})
+	a.Notes = append(a.Notes, fmt.Sprintf("the result was truncated: %d of its %d bytes are missing, and it is text instead of JSON", missing, len(encoded)))
 	cut, err := json.Marshal(short)
 	if err != nil {
 		return json.RawMessage("null"), short

@@ -27,12 +27,19 @@ type Answer struct {
 	Error         string          `json:"error,omitempty"`         // what went wrong and what to do, with the snippet's traceback
 	ErrorType     string          `json:"error_type,omitempty"`    // Python class name, or TimeLimit, MemoryLimit, OutputLimit, Crashed
 	ExecutionTime float64         `json:"execution_time"`          // seconds
-	Notes         []string        `json:"notes"`                   // what was changed in the code or cut from the output
+	Truncated     []Truncation    `json:"truncated,omitempty"`     // what does not hold all that the code gave; set by the supervisor alone
+	Notes         []string        `json:"notes"`                   // for a reader; the code may forge them
 	AWSCalls      []AWSCall       `json:"aws_calls"`               // the audit trail, in order of completion
 	AWSCallsCut   int             `json:"aws_calls_cut,omitempty"` // calls beyond those listed
 	Redactions    int             `json:"redactions"`              // secrets replaced in this answer
 	Refusals      int             `json:"refusals"`                // requests the broker refused
 	Status        *Status         `json:"status,omitempty"`
+}
+
+// Truncation is a part of an answer that was too long.
+type Truncation struct {
+	Part    string `json:"part"`     // stdout, stderr, or result
+	LeftOut int64  `json:"left_out"` // bytes
 }
 
 // AWSCall is one request that the code made of AWS.

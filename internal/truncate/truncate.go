@@ -1,0 +1,68 @@
+// Package truncate shortens text. A shortened text is valid UTF-8, never ends within a character, and ends with an
+// ellipsis, which counts toward the limit.
+package truncate
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Ellipsis ends a shortened text.
+const Ellipsis = "…"
+
+// Bytes returns text in at most max bytes.
+func Bytes(text string, max int) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	switch {
+	case len(text) <= max:
+		return text
+	case max < len(Ellipsis):
+		return ""
+	}
+	return text[:Before(text, max-len(Ellipsis))] + Ellipsis
+}
+
+// Runes returns text in at most max characters.
+func Runes(text string, max int) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if utf8.RuneCountInString(text) <= max {
+		return text
+	}
+	if max < 1 {
+		return ""
+	}
+	kept := 0
+	for at := range text {
+		if kept == max-1 {
+			return text[:at] + Ellipsis
+		}
+		kept++
+	}
+	return text
+}
+
+// OneLine returns text as one line in at most max bytes: every run of white space becomes one blank.
+func OneLine(text string, max int) string {
+	return Bytes(strings.Join(strings.Fields(text), " "), max)
+}
+
+// Before returns the greatest start of a character in text that is at most at.
+func Before(text string, at int) int {
+	if at >= len(text) {
+		return len(text)
+	}
+	at = max(at, 0)
+	for at > 0 && !utf8.RuneStart(text[at]) {
+		at--
+	}
+	return at
+}
+
+// After returns the least start of a character in text that is at least at.
+func After(text string, at int) int {
+	at = max(at, 0)
+	for at < len(text) && !utf8.RuneStart(text[at]) {
+		at++
+	}
+	return min(at, len(text))
+}
