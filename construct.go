@@ -75,6 +75,7 @@ func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.warnOfGeography()
 	t.allowHandOver()
 	t.allowAlarms()
+	t.checkItself(p, p.BedrockModelId)
 	if p.Vpc != nil {
 		t.denyNetworkToCode()
 	}

@@ -1,0 +1,84 @@
+package alarmtriage
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
+)
+
+// weekly is the default of SelfCheckSchedule: Monday mornings, before the week's first incident.
+func weekly() awsevents.Schedule {
+	return awsevents.Schedule_Cron(&awsevents.CronOptions{Minute: jsii.String("0"), Hour: jsii.String("6"), WeekDay: jsii.String("MON")})
+}
+
+// checkItself adds the schedule of the self-check and the two reads that only the self-check makes.
+func (t *AlarmTriage) checkItself(p *AlarmTriageProps, modelIDs ...*string) {
+	if !*p.SelfCheck {
+		return
+	}
+	var order map[string]any
+	if err := json.Unmarshal([]byte(config.SelfCheckEvent), &order); err != nil { // a constant
+		panic(err)
+	}
+	awsevents.NewRule(t, jsii.String("SelfCheck"), &awsevents.RuleProps{
+		Description: jsii.String("Makes the alarm triage check itself"),
+		Schedule:    p.SelfCheckSchedule,
+		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(t.orchestrator, &awseventstargets.LambdaFunctionProps{
+			Event: awsevents.RuleTargetInput_FromObject(order),
+		})},
+	})
+	allow := func(sid, action string, resources []*string) {
+		t.orchestratorRole.AddToPrincipalPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid: jsii.String(sid), Actions: jsii.Strings(action), Resources: &resources,
+		}))
+	}
+	allow("ReadSubscriptionCounts", "sns:GetTopicAttributes", topicARNs(p.NotificationTopic, p.ChatCardTopic))
+	if foundations := foundationARNs(awscdk.Stack_Of(t), modelIDs); len(foundations) > 0 {
+		allow("ReadModelLifecycle", "bedrock:GetFoundationModel", foundations)
+	}
+}
+
+func topicARNs(topics ...awssns.ITopic) []*string {
+	var arns []*string
+	for _, topic := range topics {
+		if topic != nil {
+			arns = append(arns, topic.TopicArn())
+		}
+	}
+	return arns
+}
+
+// foundationARNs are the foundation models behind model ids, in the Region of the stack, each once. An id that is not
+// known before the deployment, and an ARN that does not name its model, have none: the self-check does without.
+func foundationARNs(stack awscdk.Stack, modelIDs []*string) []*string {
+	var names []string
+	for _, id := range modelIDs {
+		if unresolved(id) && bedrockARN.FindStringSubmatch(*id) == nil {
+			continue
+		}
+		name := *id
+		if arn := bedrockARN.FindStringSubmatch(name); arn != nil {
+			if arn[1] != "inference-profile" && arn[1] != "foundation-model" || unresolved(arn[2]) {
+				continue
+			}
+			name = arn[2]
+		}
+		if name = models.Parse(name).Model; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	arns := make([]*string, len(names))
+	for i, name := range names {
+		arns[i] = jsii.Sprintf("arn:%s:bedrock:%s::foundation-model/%s", *stack.Partition(), *stack.Region(), name)
+	}
+	return arns
+}
