@@ -13,9 +13,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -265,6 +267,16 @@ func TestSelfCheck_EachBrokenPartIsOneMessageWithTheRemedy(t *testing.T) {
 		{"the bucket's key is denied", func(b *checkBench) {
 			b.s3.Fail(&smithy.GenericAPIError{Code: "AccessDenied", Message: "User: x is not authorized to perform: kms:GenerateDataKey on resource: y"}, -1)
 		}, "bucket " + bucket, []string{"Grant kms:GenerateDataKey"}},
+		{"the table forgets", func(b *checkBench) { b.checker.DynamoDB = forgetfulTable{&b.db} }, "table investigations",
+			[]string{"The table does not return what was written to it"}},
+		{"the bucket forgets", func(b *checkBench) { b.checker.Store = store.New(forgetfulBucket{&b.s3}, bucket) }, "bucket " + bucket,
+			[]string{"The bucket does not return what was written to it"}},
+		{"the instructions are empty", func(b *checkBench) {
+			b.checker.Config.InstructionsURI = "s3://docs/empty.txt"
+			if _, err := b.s3.PutObject(context.Background(), putting("docs", "empty.txt", " \n")); err != nil {
+				panic(err)
+			}
+		}, "instructions s3://docs/empty.txt", []string{"WILL BE WRONG", "The instructions are empty"}},
 		{"the instructions are gone", func(b *checkBench) { b.checker.Config.InstructionsURI = "s3://docs/gone.txt" }, "instructions s3://docs/gone.txt",
 			[]string{"WILL BE WRONG", "The instructions cannot be read", "Put the object back"}},
 		{"the card topic has no subscription", func(b *checkBench) {
@@ -293,6 +305,20 @@ func TestSelfCheck_EachBrokenPartIsOneMessageWithTheRemedy(t *testing.T) {
 			assert.NotEmpty(t, checked.Findings()[found].Remedy)
 		})
 	}
+}
+
+// forgetfulTable takes writes and returns nothing.
+type forgetfulTable struct{ *awsapitest.DynamoDB }
+
+func (forgetfulTable) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	return &dynamodb.GetItemOutput{}, nil
+}
+
+// forgetfulBucket takes objects and has none.
+type forgetfulBucket struct{ *awsapitest.S3 }
+
+func (forgetfulBucket) GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
+	return nil, &s3types.NoSuchKey{}
 }
 
 // failTool makes each invocation of the tool fail.
