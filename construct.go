@@ -82,6 +82,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.annotateModels(now)
 	t.allowHandOver()
 	t.allowAlarms()
+	t.checkItself(p)
 	if p.Vpc != nil {
 		t.denyNetworkToCode()
 	}

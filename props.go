@@ -256,6 +256,11 @@ type AlarmTriageProps struct {
 	// Receives events whose investigation failed for good. Default: none.
 	OnFailureQueue awssqs.IQueue
 
+	// Check once a week that models, tool, table, bucket, and topics work, and notify NotificationTopic when
+	// something is or will be wrong. Default: true.
+	SelfCheck *bool
+	// When SelfCheck runs. Default: on Mondays at 06:00 UTC.
+	SelfCheckSchedule awsevents.Schedule
 	// Add a CloudWatch dashboard of investigations, duration, cost and failures. Default: false.
 	Dashboard *bool
 	// A topic for alarms that watch the triage itself: failed and throttled invocations, lost events,
@@ -289,6 +294,10 @@ func withDefaults(props *AlarmTriageProps) *AlarmTriageProps {
 	fill(&p.RedactSecrets, true)
 	fill(&p.CreateVpcEndpoints, false)
 	fill(&p.Dashboard, false)
+	fill(&p.SelfCheck, true)
+	if p.SelfCheckSchedule == nil {
+		p.SelfCheckSchedule = weekly()
+	}
 	if p.OrchestratorTimeout == nil {
 		p.OrchestratorTimeout = awscdk.Duration_Seconds(jsii.Number(900))
 	}
@@ -571,6 +580,9 @@ func (l *problems) operations(props *AlarmTriageProps) {
 	}
 	if props.VpcEndpointServices != nil && slices.Contains(*props.VpcEndpointServices, nil) {
 		l.add("VpcEndpointServices must hold services, got nil")
+	}
+	if props.SelfCheckSchedule != nil && props.SelfCheck != nil && !*props.SelfCheck {
+		l.add("SelfCheckSchedule can't be given together with SelfCheck false")
 	}
 	l.oneOf("LogClass", string(props.LogClass), string(awslogs.LogGroupClass_STANDARD), string(awslogs.LogGroupClass_INFREQUENT_ACCESS), string(awslogs.LogGroupClass_DELIVERY))
 	if props.LogClass != "" && props.LogClass != awslogs.LogGroupClass_STANDARD && (isTrue(props.Dashboard) || props.SelfAlarmTopic != nil) {

@@ -50,7 +50,7 @@ func TestAttachAllReachesEveryAlarmOnceAndNoneOfItsOwn(t *testing.T) {
 	template := synth(stack)
 	assert.Equal(t, map[string]int{"ByHand": 1, "Later": 1, "TriageOwn": 0}, actionsOf(template, "AWS::CloudWatch::Alarm"))
 	assert.Equal(t, map[string]int{"Any": 1}, actionsOf(template, "AWS::CloudWatch::CompositeAlarm"))
-	template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(1))
+	template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(2)) // of all alarms, and of the self-check
 }
 
 func TestAttachAllFiltersByName(t *testing.T) {

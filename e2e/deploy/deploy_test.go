@@ -228,7 +228,7 @@ func assertDeployable(t *testing.T, assembly, stackName string) {
 		}
 	}
 	assert.Equal(t, 2, attached, "attached alarms")
-	assert.Equal(t, 1, permissions, "permissions")
+	assert.Equal(t, 2, permissions, "permissions: of all alarms, and of the self-check")
 	for _, want := range []string{"bootstrap", "alarmtriage-tool", "python/alarmtriage_tool/zygote.py"} {
 		found, err := filepath.Glob(filepath.Join(assembly, "asset.*", want))
 		require.NoError(t, err)

@@ -222,7 +222,7 @@ func TestExamplesAndEachWayToAttachSynthesiseOutsideThisRepository(t *testing.T)
 		},
 		"03-central-account": func(t *testing.T, assembly string) {
 			central, member := read(t, assembly, "CentralTriage"), read(t, assembly, "Member-444455556666")
-			assert.Equal(t, 2, central.count("AWS::Events::Rule"))
+			assert.Equal(t, 3, central.count("AWS::Events::Rule"), "two for alarms, one for the self-check")
 			assert.Equal(t, 2, central.count("AWS::Events::EventBusPolicy"))
 			assert.Equal(t, 1, central.count("AWS::Oam::Sink"))
 			assert.Equal(t, 1, member.count("AWS::Events::Rule"))
@@ -259,7 +259,7 @@ func TestExamplesAndEachWayToAttachSynthesiseOutsideThisRepository(t *testing.T)
 			first, second := read(t, assembly, "Attach"), read(t, assembly, "Attach2")
 			assert.Equal(t, 2, first.attached(metricAlarm))
 			assert.Equal(t, 1, first.attached(compositeAlarm))
-			assert.Equal(t, 1, first.count("AWS::Events::Rule"))
+			assert.Equal(t, 2, first.count("AWS::Events::Rule"), "one for alarms, one for the self-check")
 			assert.Equal(t, 1, first.count("AWS::SNS::Subscription"))
 			attached := 0
 			for _, resource := range second {

@@ -23,6 +23,8 @@ func TestOrchestratorMayDoExactlyWhatItUses(t *testing.T) {
 		profile      = "arn:aws:bedrock:eu-west-1:111122223333:inference-profile/eu.amazon.nova-pro-v1:0"
 		otherProfile = "arn:aws:bedrock:eu-west-1:111122223333:inference-profile/eu.amazon.nova-lite-v1:0"
 		model        = "arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-pro-v1:0"
+		modelHere    = "arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-pro-v1:0"
+		otherHere    = "arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-lite-v1:0"
 		otherModel   = "arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0"
 	)
 	stack := synth(t, func(p *alarmtriage.AlarmTriageProps) {
@@ -37,7 +39,9 @@ func TestOrchestratorMayDoExactlyWhatItUses(t *testing.T) {
 		profile:                             {"bedrock:InvokeModel"},
 		model:                               {"bedrock:InvokeModel"}, // through the profile, see below
 		otherProfile:                        nil,
+		modelHere:                           {"bedrock:GetFoundationModel", "bedrock:InvokeModel"},
 		otherModel:                          nil,
+		otherHere:                           nil,
 		arn("TriageTool", function):         {"lambda:InvokeFunction"},
 		arn("TriageOrchestrator", function): {"lambda:InvokeFunction"}, // hands over to a fresh invocation
 		"arn:aws:lambda:eu-west-1:111122223333:function:other": nil,
@@ -48,7 +52,7 @@ func TestOrchestratorMayDoExactlyWhatItUses(t *testing.T) {
 		bucket + "/reports/checkpoints/some.json":       {"s3:GetObject", "s3:PutObject"},
 		bucket + "/other":                               nil,
 		"arn:aws:s3:::other/reports/2026/01/02/one.txt": nil,
-		arn("OnCall", "AWS::SNS::Topic"):                {"sns:Publish"},
+		arn("OnCall", "AWS::SNS::Topic"):                {"sns:GetTopicAttributes", "sns:Publish"},
 		"arn:aws:sns:eu-west-1:111122223333:other":      nil,
 		stream(arn("TriageOrchestratorLogs", logs)):     {"logs:CreateLogStream", "logs:PutLogEvents"},
 		stream(arn("TriageToolLogs", logs)):             nil,
@@ -90,11 +94,11 @@ func TestEachPropGivesTheOrchestratorOnlyWhatItNames(t *testing.T) {
 	const kms, otherKey = "AWS::KMS::Key", "arn:aws:kms:eu-west-1:111122223333:key/other"
 	dataKeys := []string{"kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyPair", "kms:GenerateDataKeyPairWithoutPlaintext", "kms:GenerateDataKeyWithoutPlaintext"}
 	want := map[string][]string{
-		"arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-pro-v1:0": {"bedrock:InvokeModel"},
+		"arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-pro-v1:0": {"bedrock:GetFoundationModel", "bedrock:InvokeModel"},
 		"arn:aws:bedrock:eu-west-1:111122223333:guardrail/abc":             {"bedrock:ApplyGuardrail"},
 		"arn:aws:bedrock:eu-west-1:111122223333:guardrail/other":           nil,
 		arn("Bus", "AWS::Events::EventBus"):                                {"events:PutEvents"},
-		arn("Chat", "AWS::SNS::Topic"):                                     {"sns:Publish"},
+		arn("Chat", "AWS::SNS::Topic"):                                     {"sns:GetTopicAttributes", "sns:Publish"},
 		arn("TopicKey", kms):                                               dataKeys,
 		arn("ReportsKey", kms):                                             {"kms:Decrypt", "kms:GenerateDataKey"},
 		arn("TableKey", kms):                                               append([]string{"kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"}, dataKeys...),

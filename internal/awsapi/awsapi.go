@@ -37,6 +37,11 @@ type SNS interface {
 	Publish(ctx context.Context, in *sns.PublishInput, opts ...func(*sns.Options)) (*sns.PublishOutput, error)
 }
 
+// Topics is what the self-check reads about topics.
+type Topics interface {
+	GetTopicAttributes(ctx context.Context, in *sns.GetTopicAttributesInput, opts ...func(*sns.Options)) (*sns.GetTopicAttributesOutput, error)
+}
+
 // Lambda is what the tool and the hand-over need.
 type Lambda interface {
 	Invoke(ctx context.Context, in *lambda.InvokeInput, opts ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
@@ -71,6 +76,7 @@ type Clients struct {
 	DynamoDB    *dynamodb.Client
 	EventBridge *eventbridge.Client
 	Lambda      *lambda.Client // waits up to the tool's timeout
+	Models      *FoundationModels
 	S3          *s3.Client
 	SNS         *sns.Client
 }
@@ -95,6 +101,7 @@ func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) 
 		Lambda: lambda.NewFromConfig(cfg, func(o *lambda.Options) {
 			o.HTTPClient = httpClient().WithTimeout(toolTimeout + 10*time.Second)
 		}),
+		Models: NewFoundationModels(cfg),
 		S3: s3.NewFromConfig(cfg, func(o *s3.Options) {
 			o.HTTPClient = httpClient().WithTimeout(4 * answerTimeout) // a conversation is megabytes
 			o.UsePathStyle = customS3Endpoint

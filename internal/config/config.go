@@ -61,9 +61,12 @@ const CheckpointsPrefix = ReportsPrefix + "checkpoints/"
 // SelfAlarmPrefix begins the names of the alarms that watch an AlarmTriage. They are never investigated.
 const SelfAlarmPrefix = "alarmtriage-self-"
 
+// SelfCheckEvent is the event that makes the orchestrator check itself.
+const SelfCheckEvent = `{"selfCheck":true}`
+
 // Attributes of the investigations table that the construct has to know.
 const (
-	TableKey = "pk"         // partition key, a string: an alarm's ARN, or "fired#" and a time slot
+	TableKey = "pk"         // partition key, a string: an alarm's ARN, "fired#" and a time slot, or "selfcheck"
 	TableTTL = "expires_at" // TTL attribute, in seconds since 1970
 )
 

@@ -43,6 +43,7 @@ const (
 	StoreFailures        = "StoreFailures"        // reports that could not be stored
 	NotificationFailures = "NotificationFailures" // notifications that could not be sent
 	LeaseFailures        = "LeaseFailures"        // the table was not reachable
+	SelfCheckProblems    = "SelfCheckProblems"    // that one self-check found
 )
 
 var units = map[string]string{Duration: "Milliseconds", CostUSD: "None"}

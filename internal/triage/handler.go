@@ -21,6 +21,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
@@ -67,6 +68,7 @@ type Handler struct {
 	Store        *store.Store
 	Topic        *notify.Topic
 	CardTopic    *notify.Topic // nil: no chat card
+	SelfCheck    SelfChecker
 	Lambda       awsapi.Lambda
 	EventBridge  awsapi.EventBridge
 	Metrics      *emf.Writer
@@ -98,7 +100,8 @@ type Result struct {
 
 // Answer is what the orchestrator answers to an invocation.
 type Answer struct {
-	Results []Result `json:"results"`
+	Results   []Result          `json:"results"`
+	SelfCheck *selfcheck.Report `json:"self_check,omitempty"` // of an order to check the triage itself
 }
 
 // Handle handles one invocation. owner is the request id, which Lambda keeps when it tries again. The
@@ -107,6 +110,9 @@ func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer,
 	if order, ok := parseHandOver(raw); ok {
 		result, err := h.handle(ctx, &order.Alarm, order.Token, order.ID)
 		return Answer{Results: []Result{result}}, err
+	}
+	if isSelfCheck(raw) {
+		return h.selfCheck(ctx, owner)
 	}
 	alarms, err := h.parse(raw)
 	answer := Answer{Results: []Result{}}

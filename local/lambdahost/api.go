@@ -46,6 +46,12 @@ func (h *Host) serveInvoke(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Header().Set("X-Amzn-Requestid", id)
 		w.WriteHeader(http.StatusAccepted)
+	case "DryRun":
+		if _, err := h.lookup(name); err != nil {
+			invokeError(w, err)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
 	case "", "RequestResponse":
 		answer, err := h.Invoke(r.Context(), name, payload)
 		if err != nil {

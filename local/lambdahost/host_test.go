@@ -304,3 +304,20 @@ func TestLog_LevelIsInfoWhereNoneIsSet(t *testing.T) {
 		assert.Equal(t, want, log.String(), "format %q", format)
 	}
 }
+
+func TestDryRun_IsAcceptedWithoutRunningTheFunction(t *testing.T) {
+	host, client := newHost(t, lambdahost.Options{}, nil)
+	file := t.TempDir() + "/calls"
+	payload, err := json.Marshal(order{File: file})
+	require.NoError(t, err)
+	dry := func(name string) (*lambda.InvokeOutput, error) {
+		return client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: &name, Payload: payload, InvocationType: types.InvocationTypeDryRun})
+	}
+	out, err := dry(host.ARN("f"))
+	require.NoError(t, err)
+	assert.Equal(t, int32(204), out.StatusCode)
+	_, err = dry("other")
+	var unknown *types.ResourceNotFoundException
+	assert.ErrorAs(t, err, &unknown)
+	assert.NoFileExists(t, file)
+}

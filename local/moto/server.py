@@ -2,7 +2,8 @@
 alarm (cloudwatch:DescribeAlarmHistory), and the writes made in the account (cloudtrail:LookupEvents).
 
 It also mends two things that moto's CloudFormation gets wrong: the layers of a function that is updated, and
-the deletion of a role, which takes the role's policies off first.
+the deletion of a role, which takes the role's policies off first. And it counts the subscriptions of a topic, which
+moto's GetTopicAttributes says are none.
 
 Both reads answer from what really happened in this server: the alarm's state changes, and the write requests
 that it received. A request may say with the header X-Event-Time (seconds since 1970) when its write is to
@@ -21,6 +22,7 @@ from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, BaseResponse
 from moto.iam.models import Role, iam_backends
 from moto.server import main
+from moto.sns.models import Topic
 from moto.utilities.utils import get_partition
 
 # What CloudTrail does not list among an account's writes: reads, and writes of data.
@@ -130,6 +132,11 @@ def delete_role(cls: type[Role], name: str, template: dict[str, Any], account_id
     _delete_role(name, template, account_id, region)
 
 
+def subscriptions_confirmed(topic: Topic) -> int:
+    return sum(1 for subscription in topic.sns_backend.subscriptions.values() if subscription.topic is topic)
+
+
+Topic.subscriptions_confimed = property(subscriptions_confirmed, lambda topic, count: None)  # type: ignore[assignment]
 LambdaFunction._get_layers_data = layers_data  # type: ignore[method-assign]
 Role.delete_from_cloudformation_json = classmethod(delete_role)  # type: ignore[assignment]
 CloudTrailResponse.lookup_events = lookup_events  # type: ignore[attr-defined]

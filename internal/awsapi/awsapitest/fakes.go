@@ -11,12 +11,14 @@ import (
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
 	"github.com/aws/smithy-go"
 )
 
@@ -57,6 +59,9 @@ func (f *Fault) Calls() int {
 	defer f.mu.Unlock()
 	return f.calls
 }
+
+// Hit is one call: it returns the error with which the call fails, or nil. Fakes of other packages use it.
+func (f *Fault) Hit(ctx context.Context) error { return f.hit(ctx) }
 
 func (f *Fault) hit(ctx context.Context) error {
 	f.mu.Lock()
@@ -166,6 +171,47 @@ func (s *SNS) Publish(ctx context.Context, in *sns.PublishInput, _ ...func(*sns.
 	defer s.mu.Unlock()
 	s.published = append(s.published, in)
 	return &sns.PublishOutput{}, nil
+}
+
+// Topics answers with the attributes of topics, by their ARNs.
+type Topics struct {
+	Fault
+	Attributes map[string]map[string]string
+}
+
+// GetTopicAttributes implements [awsapi.Topics].
+func (t *Topics) GetTopicAttributes(ctx context.Context, in *sns.GetTopicAttributesInput, _ ...func(*sns.Options)) (*sns.GetTopicAttributesOutput, error) {
+	if err := t.hit(ctx); err != nil {
+		return nil, err
+	}
+	attributes, found := t.Attributes[aws.ToString(in.TopicArn)]
+	if !found {
+		return nil, &snstypes.NotFoundException{Message: aws.String("Topic does not exist")}
+	}
+	return &sns.GetTopicAttributesOutput{Attributes: attributes}, nil
+}
+
+// Model answers each question, as its models do.
+type Model struct {
+	Answer func(ctx context.Context, in *bedrockruntime.ConverseInput) (*bedrockruntime.ConverseOutput, error)
+
+	mu    sync.Mutex
+	asked []*bedrockruntime.ConverseInput
+}
+
+// Asked returns the questions.
+func (m *Model) Asked() []*bedrockruntime.ConverseInput {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.asked
+}
+
+// Converse asks the model.
+func (m *Model) Converse(ctx context.Context, in *bedrockruntime.ConverseInput, _ ...func(*bedrockruntime.Options)) (*bedrockruntime.ConverseOutput, error) {
+	m.mu.Lock()
+	m.asked = append(m.asked, in)
+	m.mu.Unlock()
+	return m.Answer(ctx, in)
 }
 
 // Lambda keeps the asynchronous invocations and answers the others with Answer.

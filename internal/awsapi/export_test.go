@@ -1,0 +1,4 @@
+package awsapi
+
+// ControlEndpoint is controlEndpoint, for the tests.
+var ControlEndpoint = controlEndpoint

@@ -1,0 +1,178 @@
+package selfcheck
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
+)
+
+const (
+	// question is what a model is asked. It has about 15 tokens.
+	question = "This is a test. Answer with the word OK."
+
+	// answerTokens bounds the answer. It is the least that every maker's models accept.
+	answerTokens = 16
+
+	// modelAttempts is how often a model is asked that throttles or fails.
+	modelAttempts = 3
+
+	// modelPause is the wait before the second attempt. It doubles before the third.
+	modelPause = 2 * time.Second
+
+	// noticeOfRetirement is how long before its end of life a model is reported. Bedrock announces that date 45 days
+	// ahead or more.
+	noticeOfRetirement = 60 * 24 * time.Hour
+)
+
+// model checks that a model answers. An answer without text counts: a model that thinks uses up the few tokens that
+// it is given.
+func (c *Checker) model(ctx context.Context, id string) Check {
+	started := c.Now()
+	out, err := c.ask(ctx, id)
+	if err != nil {
+		cause, advice := c.ExplainModelError(id, err)
+		state := StateProblem
+		if awsapi.Classify(err) == awsapi.ClassThrottled {
+			state = StateWarning
+		}
+		return Check{State: state, Detail: sentence("The model does not answer: " + awsapi.Brief(err)), Remedy: advice, Cause: cause}
+	}
+	if out.StopReason == types.StopReasonGuardrailIntervened {
+		return Check{State: StateProblem, Detail: fmt.Sprintf("Guardrail %s blocks a harmless question.", c.Config.GuardrailID),
+			Remedy: "Loosen the guardrail, or change the prop Guardrail: a guardrail that blocks this question blocks investigations too."}
+	}
+	return Check{State: StateOK, Detail: fmt.Sprintf("The model answered in %s.", c.Now().Sub(started).Round(time.Millisecond))}
+}
+
+// ask asks until the model answers, the error is one that does not go away, or the attempts are used up.
+func (c *Checker) ask(ctx context.Context, id string) (*bedrockruntime.ConverseOutput, error) {
+	for attempt := 1; ; attempt++ {
+		out, err := c.Model.Converse(ctx, c.request(id))
+		if err == nil {
+			return out, nil
+		}
+		class := awsapi.Classify(err)
+		if attempt == modelAttempts || class != awsapi.ClassThrottled && class != awsapi.ClassUnavailable {
+			return nil, err
+		}
+		if c.pause(ctx, modelPause<<(attempt-1)) != nil {
+			return nil, err // it says more than that the time is up
+		}
+	}
+}
+
+func (c *Checker) request(id string) *bedrockruntime.ConverseInput {
+	in := &bedrockruntime.ConverseInput{
+		ModelId:         &id,
+		Messages:        []types.Message{{Role: types.ConversationRoleUser, Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: question}}}},
+		InferenceConfig: &types.InferenceConfiguration{MaxTokens: aws.Int32(answerTokens)},
+	}
+	if c.Config.GuardrailID != "" {
+		in.GuardrailConfig = &types.GuardrailConfiguration{GuardrailIdentifier: &c.Config.GuardrailID, GuardrailVersion: &c.Config.GuardrailVersion}
+	}
+	return in
+}
+
+func (c *Checker) pause(ctx context.Context, d time.Duration) error {
+	if c.Pause != nil {
+		return c.Pause(ctx, d)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// judgeModels makes warnings of the models that fail while another one answers: investigations still reach a
+// conclusion.
+func judgeModels(checks []Check) {
+	working := ""
+	for _, check := range checks {
+		if check.State == StateOK {
+			working = strings.TrimPrefix(check.Part, "model ")
+			break
+		}
+	}
+	if working == "" {
+		return
+	}
+	before := true // the models that are asked before the one that answers
+	for i := range checks {
+		switch {
+		case checks[i].State == StateOK:
+			before = false
+			continue
+		case before:
+			checks[i].Detail += " Until it does, investigations are made by " + working + "."
+		default:
+			checks[i].Detail += " It is a fallback: " + working + " answers."
+		}
+		checks[i].State = StateWarning
+	}
+}
+
+// lifecycle checks that a model is not about to retire.
+func (c *Checker) lifecycle(ctx context.Context, id string) Check {
+	parsed := models.Parse(id)
+	switch parsed.Kind {
+	case "", "inference-profile", "foundation-model":
+	default:
+		return Check{State: StateSkipped, Detail: fmt.Sprintf("The ARN of %s does not name the foundation model behind it.", withArticle(parsed.Kind))}
+	}
+	life, err := c.Lifecycles.Lifecycle(ctx, parsed.Model)
+	if err == nil {
+		return c.judgeLifecycle(life.Legacy, life.EndOfLife, life.ExtendedAccess)
+	}
+	known := models.Lookup(id)
+	why := "Bedrock did not return the life cycle (" + awsapi.Brief(err) + ")"
+	if !known.Known {
+		return Check{State: StateSkipped, Detail: why + ", and this version of alarmtriage does not know the model."}
+	}
+	found := c.judgeLifecycle(known.Lifecycle.State != models.StateActive, known.Lifecycle.EndOfLife.Time, time.Time{})
+	found.Notes = append(found.Notes, fmt.Sprintf("%s: these are the dates that alarmtriage's catalog had on %s.", why, known.Checked))
+	return found
+}
+
+// judgeLifecycle says what a life cycle means for the triage. A date that is not known is zero.
+func (c *Checker) judgeLifecycle(legacy bool, end, extended time.Time) Check {
+	const day = "2006-01-02"
+	now := c.Now()
+	remedy := "Set BedrockModelId or FallbackModelIds to a model that is Active, and deploy. If you use the defaults, update alarmtriage."
+	switch {
+	case !end.IsZero() && !end.After(now):
+		return Check{State: StateWarning, Detail: fmt.Sprintf("The model reached its end of life on %s.", end.Format(day)), Remedy: remedy}
+	case !end.IsZero() && end.Sub(now) <= noticeOfRetirement:
+		return Check{State: StateWarning, Detail: fmt.Sprintf("The model retires on %s, in %d days.", end.Format(day), int(end.Sub(now).Hours()/24)), Remedy: remedy}
+	case legacy:
+		detail := "The model is Legacy: it will retire, and Bedrock may refuse it to accounts that have not used it lately."
+		if !end.IsZero() {
+			detail += " Its end of life is " + end.Format(day) + "."
+		}
+		if !extended.IsZero() {
+			detail += " It may cost more from " + extended.Format(day) + " on."
+		}
+		return Check{State: StateWarning, Detail: detail, Remedy: remedy}
+	case !end.IsZero():
+		return Check{State: StateOK, Detail: "The model is Active until " + end.Format(day) + "."}
+	}
+	return Check{State: StateOK, Detail: "The model is Active."}
+}
+
+func withArticle(kind string) string {
+	if strings.ContainsRune("aeiou", rune(kind[0])) {
+		return "an " + kind
+	}
+	return "a " + kind
+}

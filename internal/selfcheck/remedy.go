@@ -1,0 +1,41 @@
+package selfcheck
+
+import (
+	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+)
+
+// Remedies that several checks share.
+const (
+	remedyUnreachable = "See the AWS Health Dashboard. In a VPC, check that the orchestrator's subnets reach the service: endpoint, route, and security groups."
+	remedyTool        = "See the tool's log group. If ToolLayers changed lately, deploy without the change."
+)
+
+// failed is the problem of a call that AWS did not carry out.
+func failed(what string, err error) Check {
+	remedy := awsapi.Advice(err)
+	switch awsapi.Classify(err) {
+	case awsapi.ClassTimeout, awsapi.ClassUnavailable:
+		remedy = remedyUnreachable
+	}
+	return Check{State: StateProblem, Detail: sentence(what + ": " + awsapi.Brief(err)), Remedy: remedy}
+}
+
+// sentence ends a text with a full stop, unless it has an end.
+func sentence(text string) string {
+	if strings.HasSuffix(text, ".") || strings.HasSuffix(text, "…") {
+		return text
+	}
+	return text + "."
+}
+
+// clip makes one line of a text and bounds it.
+func clip(text string) string {
+	const limit = 300 // characters
+	runes := []rune(strings.Join(strings.Fields(text), " "))
+	if len(runes) <= limit {
+		return string(runes)
+	}
+	return string(runes[:limit]) + "…"
+}

@@ -1,0 +1,196 @@
+// Package selfcheck verifies, without any alarm, that an investigation would find what it needs: models that
+// answer and do not retire soon, the tool, the table, the bucket, and topics that somebody listens to.
+//
+//	report := checker.Run(ctx, time.Minute)
+//	for _, check := range report.Findings() { … }
+//
+// A self-check changes nothing that investigations use: it writes one item and one object under names of its own,
+// publishes nothing, and starts nothing.
+package selfcheck
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// State is the result of one check.
+type State string
+
+// The states of checks.
+const (
+	StateOK      State = "ok"
+	StateSkipped State = "skipped" // it cannot be checked; Detail says why
+	StateWarning State = "warning" // it works, and will not for long, or only with a replacement
+	StateProblem State = "problem" // it does not work
+)
+
+// Check is one part of the triage and whether it works.
+type Check struct {
+	Part   string                   `json:"part"` // such as "table claims"
+	State  State                    `json:"state"`
+	Detail string                   `json:"detail"`           // what was found
+	Remedy string                   `json:"remedy,omitempty"` // what to do, for warnings and problems
+	Cause  investigation.ModelCause `json:"cause,omitempty"`  // of a model that does not answer
+	Notes  []string                 `json:"notes,omitempty"`  // what is worth knowing and needs no action
+
+	unheard bool // nobody receives what is sent to the topic
+}
+
+// Report is the result of one self-check.
+type Report struct {
+	CheckedAt time.Time `json:"checked_at"` // UTC
+	Checks    []Check   `json:"checks"`
+}
+
+// Findings returns the checks that somebody must act on, problems first.
+func (r Report) Findings() []Check {
+	var problems, warnings []Check
+	for _, check := range r.Checks {
+		switch check.State {
+		case StateProblem:
+			problems = append(problems, check)
+		case StateWarning:
+			warnings = append(warnings, check)
+		}
+	}
+	return append(problems, warnings...)
+}
+
+// IsUnheard reports whether nobody receives what is sent to the topic of the notifications, so that a notification
+// of this report would reach nobody either.
+func (r Report) IsUnheard() bool {
+	for _, check := range r.Checks {
+		if check.unheard {
+			return true
+		}
+	}
+	return false
+}
+
+// Model asks a model one question.
+type Model interface {
+	Converse(ctx context.Context, in *bedrockruntime.ConverseInput, opts ...func(*bedrockruntime.Options)) (*bedrockruntime.ConverseOutput, error)
+}
+
+// Lifecycles reads the life cycles of foundation models.
+type Lifecycles interface {
+	Lifecycle(ctx context.Context, modelID string) (awsapi.ModelLifecycle, error)
+}
+
+// Store keeps checkpoints and reads texts.
+type Store interface {
+	SaveCheckpoint(ctx context.Context, id string, state []byte) error
+	LoadCheckpoint(ctx context.Context, id string) ([]byte, error)
+	Text(ctx context.Context, uri string, limit int64) (string, error)
+}
+
+// Checker checks one triage. All fields but Pause are required.
+type Checker struct {
+	Config       config.Orchestrator
+	FunctionName string // of the orchestrator
+	Model        Model
+	Lifecycles   Lifecycles
+	Lambda       awsapi.Lambda
+	DynamoDB     awsapi.DynamoDB
+	Store        Store
+	Topics       awsapi.Topics
+	Now          func() time.Time
+	// ExplainModelError returns why a model did not answer, and one or more sentences about it with the remedy.
+	ExplainModelError func(modelID string, err error) (cause investigation.ModelCause, advice string)
+	// Pause waits between two attempts. Default: it really waits.
+	Pause func(ctx context.Context, d time.Duration) error
+}
+
+// check is one check before it ran. run returns early when its context ends.
+type check struct {
+	part string
+	run  func(ctx context.Context) Check
+}
+
+// graceTime is how long a check that does not return when its context ends is waited for.
+const graceTime = 2 * time.Second
+
+// Run runs all checks at the same time and returns when the last one is over, at most limit later. A check that
+// panics or does not end is a problem in the report.
+func (c *Checker) Run(ctx context.Context, limit time.Duration) Report {
+	checks := c.checks()
+	report := Report{CheckedAt: c.Now().UTC(), Checks: make([]Check, len(checks))}
+	var wg sync.WaitGroup
+	for i := range checks {
+		wg.Go(func() { report.Checks[i] = guard(ctx, checks[i], limit) })
+	}
+	wg.Wait()
+	judgeModels(report.Checks[:len(c.Config.ModelIDs())])
+	return report
+}
+
+// checks lists what this triage needs, the models first.
+func (c *Checker) checks() []check {
+	var list []check
+	ids := c.Config.ModelIDs()
+	for _, id := range ids {
+		list = append(list, check{"model " + id, func(ctx context.Context) Check { return c.model(ctx, id) }})
+	}
+	for _, id := range ids {
+		list = append(list, check{"life cycle of model " + id, func(ctx context.Context) Check { return c.lifecycle(ctx, id) }})
+	}
+	list = append(list,
+		check{"tool " + c.Config.ToolFunction, c.tool},
+		check{"hand-over", c.handOver},
+		check{"table " + c.Config.Table, c.table},
+		check{"bucket " + c.Config.ReportsBucket, c.bucket},
+		check{"notification topic " + c.Config.TopicARN, func(ctx context.Context) Check {
+			return c.topic(ctx, c.Config.TopicARN)
+		}},
+	)
+	if arn := c.Config.CardTopicARN; arn != "" {
+		list = append(list, check{"chat card topic " + arn, func(ctx context.Context) Check {
+			found := c.topic(ctx, arn)
+			found.unheard = false // its cards only repeat the notifications
+			return found
+		}})
+	}
+	if c.Config.InstructionsURI != "" {
+		list = append(list, check{"instructions " + c.Config.InstructionsURI, c.instructions})
+	}
+	if c.Config.EventBus != "" {
+		list = append(list, check{"event bus " + c.Config.EventBus, func(context.Context) Check {
+			return Check{State: StateSkipped, Detail: "Only a real event can show whether the bus accepts events."}
+		}})
+	}
+	return list
+}
+
+// guard runs one check within its time, and makes a problem of a check that fails itself.
+func guard(ctx context.Context, c check, limit time.Duration) Check {
+	bounded, cancel := context.WithTimeout(ctx, max(limit-graceTime, limit/2))
+	defer cancel()
+	over := time.NewTimer(limit)
+	defer over.Stop()
+	found := make(chan Check, 1) // a check that ends too late writes into it and is forgotten
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				found <- Check{State: StateProblem, Detail: fmt.Sprintf("The check itself failed: %v.", v),
+					Remedy: "This is a fault of alarmtriage: please report it."}
+			}
+		}()
+		found <- c.run(bounded)
+	}()
+	var result Check
+	select {
+	case result = <-found:
+	case <-over.C:
+		result = Check{State: StateProblem, Detail: fmt.Sprintf("The check did not end within %s.", limit.Round(time.Millisecond)), Remedy: remedyUnreachable}
+	}
+	result.Part = c.part
+	return result
+}

@@ -1,0 +1,101 @@
+package selfcheck
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+)
+
+const (
+	// checkID names the item and the object that a self-check writes. It is no alarm's ARN and no investigation's id.
+	checkID = "selfcheck"
+
+	// keepItem is how long the item is kept.
+	keepItem = 24 * time.Hour
+
+	// attrChecked is the item's attribute with the time of the last self-check, in milliseconds since 1970.
+	attrChecked = "checked_at"
+)
+
+// content is what the self-check's object holds. It is always the same, so that two self-checks at the same time do
+// not disturb each other.
+var content = []byte(`{"self_check":true}`)
+
+// table checks that the table takes a conditional write, and returns what was written.
+func (c *Checker) table(ctx context.Context) Check {
+	key := map[string]types.AttributeValue{config.TableKey: &types.AttributeValueMemberS{Value: checkID}}
+	now := c.Now()
+	_, err := c.DynamoDB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:           &c.Config.Table,
+		Key:                 key,
+		UpdateExpression:    aws.String("SET " + attrChecked + " = :now, " + config.TableTTL + " = :expires"),
+		ConditionExpression: aws.String("attribute_not_exists(" + attrChecked + ") OR " + attrChecked + " <= :now"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":now": number(now.UnixMilli()), ":expires": number(now.Add(keepItem).Unix()),
+		},
+	})
+	// A condition that does not hold is another self-check's later write: the table works.
+	if _, conditionFailed := awsapi.ConditionFailed(err); err != nil && !conditionFailed {
+		found := failed("The table does not take a claim", err)
+		if awsapi.Classify(err) == awsapi.ClassInvalid {
+			found.Remedy = "The partition key of InvestigationsTable must be the string " + config.TableKey + ", without a sort key."
+		}
+		return found
+	}
+	out, err := c.DynamoDB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &c.Config.Table, Key: key, ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return failed("The table cannot be read", err)
+	}
+	if _, isThere := out.Item[attrChecked]; !isThere {
+		return Check{State: StateProblem, Detail: "The table does not return what was written to it.", Remedy: "Check the table's resource policy and its replication."}
+	}
+	return Check{State: StateOK, Detail: "The table takes claims and returns them."}
+}
+
+func number(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}
+
+// bucket checks that the bucket takes a checkpoint, and returns it. Its lifecycle rule removes the object after a day.
+func (c *Checker) bucket(ctx context.Context) Check {
+	if err := c.Store.SaveCheckpoint(ctx, checkID, content); err != nil {
+		return failed("The bucket does not take an object", err)
+	}
+	got, err := c.Store.LoadCheckpoint(ctx, checkID)
+	if err != nil {
+		return failed("The bucket does not return an object", err)
+	}
+	if string(got) != string(content) {
+		return Check{State: StateProblem, Detail: "The bucket does not return what was written to it.",
+			Remedy: "Check the bucket's lifecycle rules, and what else writes below " + config.CheckpointsPrefix + "."}
+	}
+	return Check{State: StateOK, Detail: "The bucket takes reports and returns checkpoints."}
+}
+
+// maxInstructions bounds how much of the instructions is read, in bytes.
+const maxInstructions = 1 << 10
+
+// instructions checks that the instructions can be read. Investigations go on without them.
+func (c *Checker) instructions(ctx context.Context) Check {
+	text, err := c.Store.Text(ctx, c.Config.InstructionsURI, maxInstructions)
+	if err != nil {
+		found := failed("The instructions cannot be read, so that investigations are made without them", err)
+		found.State = StateWarning
+		if awsapi.Classify(err) == awsapi.ClassNotFound {
+			found.Remedy = "Put the object back, or change InstructionsFile or InstructionsObject and deploy."
+		}
+		return found
+	}
+	if strings.TrimSpace(text) == "" {
+		return Check{State: StateWarning, Detail: "The instructions are empty.", Remedy: "Write them, or remove InstructionsFile or InstructionsObject."}
+	}
+	return Check{State: StateOK, Detail: "The instructions can be read."}
+}

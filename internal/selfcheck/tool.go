@@ -1,0 +1,120 @@
+package selfcheck
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+//go:embed probe.py
+var probe string
+
+// probed is what the probe returns.
+type probed struct {
+	Python      string            `json:"python"`
+	Boto3       string            `json:"boto3"`
+	Unreachable string            `json:"unreachable"` // why CloudWatch cannot be read
+	Broken      map[string]string `json:"broken"`      // packages of layers that cannot be imported, and why
+	Packages    int               `json:"packages"`    // packages of layers that were tried
+}
+
+// layerActive is how the tool reports a layer of its sandbox that is in force.
+const layerActive = "active"
+
+// tool checks that the tool runs Python, that the Python reaches AWS, and that the packages of its layers can be
+// imported. It also notes which layers of the sandbox are not in force.
+func (c *Checker) tool(ctx context.Context) Check {
+	status, failure := c.callTool(ctx, toolcall.Request{Status: true})
+	if failure != nil {
+		return *failure
+	}
+	answer, failure := c.callTool(ctx, toolcall.Request{Command: probe})
+	if failure != nil {
+		return *failure
+	}
+	found := judgeProbe(answer)
+	if status.Status != nil {
+		if off := inactive(status.Status.Layers); len(off) > 0 {
+			found.Notes = append(found.Notes, "Layers of the sandbox that are not in force: "+strings.Join(off, "; ")+".")
+		}
+	}
+	return found
+}
+
+// judgeProbe says what the probe's answer means.
+func judgeProbe(answer toolcall.Answer) Check {
+	var p probed
+	switch err := json.Unmarshal(answer.Result, &p); {
+	case !answer.Success:
+		return Check{State: StateProblem, Detail: sentence("The tool cannot run Python: " + clip(answer.Error+" "+answer.Stderr)), Remedy: remedyTool}
+	case err != nil || p.Python == "" || p.Boto3 == "":
+		return Check{State: StateProblem, Detail: sentence("The tool's Python does not return what it was asked for: " + clip(answer.Text())), Remedy: remedyTool}
+	case p.Unreachable != "":
+		return Check{State: StateProblem, Detail: sentence("The tool's code cannot read CloudWatch: " + clip(p.Unreachable)),
+			Remedy: "Check ToolDeniedActions, PermissionsBoundary, and service control policies. In a VPC, check that the tool's subnets " +
+				"reach the endpoint `monitoring`."}
+	case len(p.Broken) > 0:
+		var names []string
+		for _, name := range slices.Sorted(maps.Keys(p.Broken)) {
+			names = append(names, name+" ("+clip(p.Broken[name])+")")
+		}
+		return Check{State: StateWarning, Detail: "Packages of ToolLayers cannot be imported: " + strings.Join(names, "; ") + ".",
+			Remedy: fmt.Sprintf("Build the layer for Python %s and for the prop Architecture, with all packages that these need.", p.Python)}
+	}
+	return Check{State: StateOK, Detail: fmt.Sprintf("The tool runs Python %s with boto3 %s, reads CloudWatch, and imports the %d packages of additional layers.",
+		p.Python, p.Boto3, p.Packages)}
+}
+
+// callTool invokes the tool. The check is nil when the tool answered.
+func (c *Checker) callTool(ctx context.Context, request toolcall.Request) (toolcall.Answer, *Check) {
+	payload, err := json.Marshal(request)
+	if err != nil {
+		return toolcall.Answer{}, &Check{State: StateProblem, Detail: err.Error(), Remedy: remedyTool} // texts always encode
+	}
+	out, err := c.Lambda.Invoke(ctx, &lambda.InvokeInput{FunctionName: &c.Config.ToolFunction, Payload: payload})
+	if err != nil {
+		failure := failed("The tool function cannot be invoked", err)
+		if awsapi.Classify(err) == awsapi.ClassThrottled {
+			failure.Remedy = "Raise ToolReservedConcurrentExecutions, or the account's quota of concurrent executions."
+		}
+		return toolcall.Answer{}, &failure
+	}
+	if out.FunctionError != nil {
+		return toolcall.Answer{}, &Check{State: StateProblem, Detail: sentence("The tool function fails: " + clip(string(out.Payload))), Remedy: remedyTool}
+	}
+	var answer toolcall.Answer
+	if err := json.Unmarshal(out.Payload, &answer); err != nil {
+		return toolcall.Answer{}, &Check{State: StateProblem, Detail: sentence("The tool's answer cannot be read: " + clip(err.Error())), Remedy: remedyTool}
+	}
+	return answer, nil
+}
+
+// inactive lists the layers that are not in force, with their states.
+func inactive(layers map[string]string) []string {
+	var off []string
+	for _, name := range slices.Sorted(maps.Keys(layers)) {
+		if layers[name] != layerActive {
+			off = append(off, name+" ("+layers[name]+")")
+		}
+	}
+	return off
+}
+
+// handOver checks that the orchestrator may invoke itself, which long investigations need. A dry run starts nothing.
+func (c *Checker) handOver(ctx context.Context) Check {
+	_, err := c.Lambda.Invoke(ctx, &lambda.InvokeInput{FunctionName: &c.FunctionName, InvocationType: lambdatypes.InvocationTypeDryRun})
+	if err != nil {
+		return failed("The orchestrator cannot invoke itself, so that long investigations end early", err)
+	}
+	return Check{State: StateOK, Detail: "The orchestrator may invoke itself."}
+}

@@ -1,0 +1,121 @@
+package triage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
+)
+
+// SelfChecker verifies what investigations need. Run returns after limit at the latest.
+type SelfChecker interface {
+	Run(ctx context.Context, limit time.Duration) selfcheck.Report
+}
+
+// maxSelfCheck is how long a self-check may take: a cold start of the tool, and a model that is asked three times.
+const maxSelfCheck = 60 * time.Second
+
+// isSelfCheck reports whether an event is the order to check the triage itself. [config.SelfCheckEvent] is one.
+func isSelfCheck(raw []byte) bool {
+	var order struct {
+		SelfCheck bool `json:"selfCheck"`
+	}
+	return json.Unmarshal(raw, &order) == nil && order.SelfCheck
+}
+
+// selfCheck checks the triage and notifies the topic when somebody must act. It fails when the notification cannot
+// reach anybody, so that Lambda's own ways report it: the Errors metric, and the destination for failed events.
+func (h *Handler) selfCheck(ctx context.Context, owner string) (Answer, error) {
+	budget := budgetOf(ctx, h.Now())
+	checked := h.SelfCheck.Run(ctx, min(maxSelfCheck, budget.agentEnds.Sub(h.Now())))
+	answer := Answer{Results: []Result{}, SelfCheck: &checked}
+	findings := checked.Findings()
+	h.emit(map[string]float64{emf.SelfCheckProblems: float64(len(findings))})
+	h.Log.Info("self-check ended", "checks", len(checked.Checks), "problems", len(findings))
+	if len(findings) == 0 {
+		return answer, nil
+	}
+	for _, found := range findings {
+		h.Log.Warn("self-check found a problem", "part", found.Part, "state", string(found.State), "detail", found.Detail, "remedy", found.Remedy)
+	}
+	bounded, cancel := budget.part(ctx, h.Now(), notifyShare, maxNotify)
+	defer cancel()
+	if err := h.Topic.Publish(bounded, h.selfCheckMessage(checked, owner)); err != nil {
+		h.emit(map[string]float64{emf.NotificationFailures: 1})
+		h.Log.Error("self-check not notified", "error", err, "advice", awsapi.Advice(err))
+		return answer, fmt.Errorf("the self-check found %s, and the notification could not be sent: %w", inBrief(findings), err)
+	}
+	if checked.IsUnheard() {
+		return answer, fmt.Errorf("the self-check found %s, and nobody receives the notification", inBrief(findings))
+	}
+	return answer, nil
+}
+
+// inBrief names the findings for an error.
+func inBrief(findings []selfcheck.Check) string {
+	parts := make([]string, len(findings))
+	for i, found := range findings {
+		parts[i] = fmt.Sprintf("%s: %s %s", found.Part, found.Detail, found.Remedy)
+	}
+	return fmt.Sprintf("%s (%s)", things(len(findings), "problem"), strings.Join(parts, "; "))
+}
+
+func things(n int, name string) string {
+	if n == 1 {
+		return "1 " + name
+	}
+	return fmt.Sprintf("%d %ss", n, name)
+}
+
+// selfCheckMessage is the notification of a self-check. The owner is the same for each of Lambda's attempts.
+func (h *Handler) selfCheckMessage(checked selfcheck.Report, owner string) notify.Message {
+	findings := checked.Findings()
+	var b strings.Builder
+	b.WriteString(report.Note(fmt.Sprintf("The self-check of alarm triage %s in %s at %s found %s. Nothing was investigated: no alarm is the reason for this message.",
+		h.FunctionName, h.Region, checked.CheckedAt.Format("2006-01-02 15:04 MST"), things(len(findings), "problem"))))
+	for _, found := range findings {
+		b.WriteString(report.Note(heading(found.State) + found.Part + "\n" + found.Detail + "\nWhat to do: " + found.Remedy))
+	}
+	if fine := names(checked, selfcheck.StateOK); fine != "" {
+		b.WriteString(report.Note("Checked and fine: " + fine + "."))
+	}
+	if skipped := names(checked, selfcheck.StateSkipped); skipped != "" {
+		b.WriteString(report.Note("Not checked: " + skipped + "."))
+	}
+	fmt.Fprintf(&b, "Check again:\n\n    aws lambda invoke --region %s --function-name %s --cli-binary-format raw-in-base64-out --payload '%s' /dev/stdout\n",
+		h.Region, h.FunctionName, config.SelfCheckEvent)
+	return notify.Message{
+		Subject:    fmt.Sprintf("Alarm triage self-check: %s (%s)", things(len(findings), "problem"), h.FunctionName),
+		Body:       b.String(),
+		Attributes: map[string]string{"outcome": "self-check", "region": h.Region},
+		Group:      "self-check",
+		ID:         owner + "/self-check",
+	}
+}
+
+// heading begins a finding.
+func heading(state selfcheck.State) string {
+	if state == selfcheck.StateWarning {
+		return "WILL BE WRONG: "
+	}
+	return "WRONG: "
+}
+
+// names lists the parts in a state.
+func names(checked selfcheck.Report, state selfcheck.State) string {
+	var parts []string
+	for _, check := range checked.Checks {
+		if check.State == state {
+			parts = append(parts, check.Part)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
