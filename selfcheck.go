@@ -17,7 +17,9 @@ import (
 
 // weekly is the default of SelfCheckSchedule: Monday mornings, before the week's first incident.
 func weekly() awsevents.Schedule {
-	return awsevents.Schedule_Cron(&awsevents.CronOptions{Minute: jsii.String("0"), Hour: jsii.String("6"), WeekDay: jsii.String("MON")})
+	return awsevents.Schedule_Cron(&awsevents.CronOptions{
+		Minute: jsii.String("0"), Hour: jsii.String("6"), WeekDay: jsii.String("MON"),
+	})
 }
 
 // checkItself adds the schedule of the self-check and the two reads that only the self-check makes.

@@ -68,7 +68,8 @@ func controlEndpoint(ctx context.Context, cfg aws.Config) (string, error) {
 	if cfg.BaseEndpoint != nil {
 		return *cfg.BaseEndpoint, nil
 	}
-	runtime, err := bedrockruntime.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, bedrockruntime.EndpointParameters{Region: &cfg.Region})
+	where := bedrockruntime.EndpointParameters{Region: &cfg.Region}
+	runtime, err := bedrockruntime.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, where)
 	if err != nil {
 		return "", err
 	}
@@ -98,7 +99,9 @@ func (f *FoundationModels) Lifecycle(ctx context.Context, modelID string) (Model
 	if life.Status == "" {
 		return ModelLifecycle{}, fmt.Errorf("the answer about the foundation model %s has no life cycle", modelID)
 	}
-	return ModelLifecycle{Legacy: life.Status == "LEGACY", EndOfLife: life.EndOfLifeTime, ExtendedAccess: life.PublicExtendedAccessTime}, nil
+	return ModelLifecycle{
+		Legacy: life.Status == "LEGACY", EndOfLife: life.EndOfLifeTime, ExtendedAccess: life.PublicExtendedAccessTime,
+	}, nil
 }
 
 // get is one signed request.
@@ -117,7 +120,9 @@ func (f *FoundationModels) get(ctx context.Context, modelID string) ([]byte, err
 		return nil, fmt.Errorf("get credentials: %w", err)
 	}
 	empty := sha256.Sum256(nil)
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(empty[:]), controlService, f.config.Region, f.now()); err != nil {
+	hash := hex.EncodeToString(empty[:])
+	err = v4.NewSigner().SignHTTP(ctx, credentials, request, hash, controlService, f.config.Region, f.now())
+	if err != nil {
 		return nil, fmt.Errorf("sign the request: %w", err)
 	}
 	response, err := f.client.Do(request)

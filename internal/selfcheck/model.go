@@ -43,13 +43,14 @@ func (c *Checker) model(ctx context.Context, id string) Check {
 		if awsapi.Classify(err) == awsapi.ClassThrottled {
 			state = StateWarning
 		}
-		return Check{State: state, Detail: sentence("The model does not answer: " + awsapi.Brief(err)), Remedy: advice, Cause: cause}
+		detail := sentence("The model does not answer: " + awsapi.Brief(err))
+		return Check{State: state, Detail: detail, Remedy: advice, Cause: cause}
 	}
 	if out.StopReason == types.StopReasonGuardrailIntervened {
-		return Check{State: StateProblem, Detail: fmt.Sprintf("Guardrail %s blocks a harmless question.", c.Config.GuardrailID),
-			Remedy: "Loosen the guardrail, or change the prop Guardrail: a guardrail that blocks this question blocks investigations too."}
+		return problem(fmt.Sprintf("Guardrail %s blocks a harmless question.", c.Config.GuardrailID),
+			"Loosen the guardrail, or change the prop Guardrail: it would block investigations too.")
 	}
-	return Check{State: StateOK, Detail: fmt.Sprintf("The model answered in %s.", c.Now().Sub(started).Round(time.Millisecond))}
+	return fine(fmt.Sprintf("The model answered in %s.", c.Now().Sub(started).Round(time.Millisecond)))
 }
 
 // ask asks until the model answers, the error is one that does not go away, or the attempts are used up.
@@ -70,13 +71,16 @@ func (c *Checker) ask(ctx context.Context, id string) (*bedrockruntime.ConverseO
 }
 
 func (c *Checker) request(id string) *bedrockruntime.ConverseInput {
+	text := []types.ContentBlock{&types.ContentBlockMemberText{Value: question}}
 	in := &bedrockruntime.ConverseInput{
 		ModelId:         &id,
-		Messages:        []types.Message{{Role: types.ConversationRoleUser, Content: []types.ContentBlock{&types.ContentBlockMemberText{Value: question}}}},
+		Messages:        []types.Message{{Role: types.ConversationRoleUser, Content: text}},
 		InferenceConfig: &types.InferenceConfiguration{MaxTokens: aws.Int32(answerTokens)},
 	}
 	if c.Config.GuardrailID != "" {
-		in.GuardrailConfig = &types.GuardrailConfiguration{GuardrailIdentifier: &c.Config.GuardrailID, GuardrailVersion: &c.Config.GuardrailVersion}
+		in.GuardrailConfig = &types.GuardrailConfiguration{
+			GuardrailIdentifier: &c.Config.GuardrailID, GuardrailVersion: &c.Config.GuardrailVersion,
+		}
 	}
 	return in
 }
@@ -129,7 +133,7 @@ func (c *Checker) lifecycle(ctx context.Context, id string) Check {
 	switch parsed.Kind {
 	case "", "inference-profile", "foundation-model":
 	default:
-		return Check{State: StateSkipped, Detail: fmt.Sprintf("The ARN of %s does not name the foundation model behind it.", withArticle(parsed.Kind))}
+		return skipped(fmt.Sprintf("The ARN of %s does not name the foundation model behind it.", withArticle(parsed.Kind)))
 	}
 	life, err := c.Lifecycles.Lifecycle(ctx, parsed.Model)
 	if err == nil {
@@ -138,10 +142,11 @@ func (c *Checker) lifecycle(ctx context.Context, id string) Check {
 	known := models.Lookup(id)
 	why := "Bedrock did not return the life cycle (" + awsapi.Brief(err) + ")"
 	if !known.Known {
-		return Check{State: StateSkipped, Detail: why + ", and this version of alarmtriage does not know the model."}
+		return skipped(why + ", and this version of alarmtriage does not know the model.")
 	}
 	found := c.judgeLifecycle(known.Lifecycle.State != models.StateActive, known.Lifecycle.EndOfLife.Time, time.Time{})
-	found.Notes = append(found.Notes, fmt.Sprintf("%s: these are the dates that alarmtriage's catalog had on %s.", why, known.Checked))
+	note := fmt.Sprintf("%s: these are the dates that alarmtriage's catalog had on %s.", why, known.Checked)
+	found.Notes = append(found.Notes, note)
 	return found
 }
 
@@ -149,12 +154,14 @@ func (c *Checker) lifecycle(ctx context.Context, id string) Check {
 func (c *Checker) judgeLifecycle(legacy bool, end, extended time.Time) Check {
 	const day = "2006-01-02"
 	now := c.Now()
-	remedy := "Set BedrockModelId or FallbackModelIds to a model that is Active, and deploy. If you use the defaults, update alarmtriage."
+	const remedy = "Set BedrockModelId or FallbackModelIds to a model that is Active, and deploy. " +
+		"If you use the defaults, update alarmtriage."
 	switch {
 	case !end.IsZero() && !end.After(now):
-		return Check{State: StateWarning, Detail: fmt.Sprintf("The model reached its end of life on %s.", end.Format(day)), Remedy: remedy}
+		return warning(fmt.Sprintf("The model reached its end of life on %s.", end.Format(day)), remedy)
 	case !end.IsZero() && end.Sub(now) <= noticeOfRetirement:
-		return Check{State: StateWarning, Detail: fmt.Sprintf("The model retires on %s, in %d days.", end.Format(day), int(end.Sub(now).Hours()/24)), Remedy: remedy}
+		days := int(end.Sub(now).Hours() / 24)
+		return warning(fmt.Sprintf("The model retires on %s, in %d days.", end.Format(day), days), remedy)
 	case legacy:
 		detail := "The model is Legacy: it will retire, and Bedrock may refuse it to accounts that have not used it lately."
 		if !end.IsZero() {
@@ -163,11 +170,11 @@ func (c *Checker) judgeLifecycle(legacy bool, end, extended time.Time) Check {
 		if !extended.IsZero() {
 			detail += " It may cost more from " + extended.Format(day) + " on."
 		}
-		return Check{State: StateWarning, Detail: detail, Remedy: remedy}
+		return warning(detail, remedy)
 	case !end.IsZero():
-		return Check{State: StateOK, Detail: "The model is Active until " + end.Format(day) + "."}
+		return fine("The model is Active until " + end.Format(day) + ".")
 	}
-	return Check{State: StateOK, Detail: "The model is Active."}
+	return fine("The model is Active.")
 }
 
 func withArticle(kind string) string {

@@ -8,8 +8,9 @@ import (
 
 // Remedies that several checks share.
 const (
-	remedyUnreachable = "See the AWS Health Dashboard. In a VPC, check that the orchestrator's subnets reach the service: endpoint, route, and security groups."
-	remedyTool        = "See the tool's log group. If ToolLayers changed lately, deploy without the change."
+	remedyUnreachable = "See the AWS Health Dashboard. In a VPC, check that the orchestrator's subnets reach the service: " +
+		"endpoint, route, and security groups."
+	remedyTool = "See the tool's log group. If ToolLayers changed lately, deploy without the change."
 )
 
 // failed is the problem of a call that AWS did not carry out.
@@ -19,7 +20,19 @@ func failed(what string, err error) Check {
 	case awsapi.ClassTimeout, awsapi.ClassUnavailable:
 		remedy = remedyUnreachable
 	}
-	return Check{State: StateProblem, Detail: sentence(what + ": " + awsapi.Brief(err)), Remedy: remedy}
+	return problem(sentence(what+": "+awsapi.Brief(err)), remedy)
+}
+
+func fine(detail string) Check { return Check{State: StateOK, Detail: detail} }
+
+func skipped(detail string) Check { return Check{State: StateSkipped, Detail: detail} }
+
+func warning(detail, remedy string) Check {
+	return Check{State: StateWarning, Detail: detail, Remedy: remedy}
+}
+
+func problem(detail, remedy string) Check {
+	return Check{State: StateProblem, Detail: detail, Remedy: remedy}
 }
 
 // sentence ends a text with a full stop, unless it has an end.

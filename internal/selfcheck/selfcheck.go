@@ -163,7 +163,7 @@ func (c *Checker) checks() []check {
 	}
 	if c.Config.EventBus != "" {
 		list = append(list, check{"event bus " + c.Config.EventBus, func(context.Context) Check {
-			return Check{State: StateSkipped, Detail: "Only a real event can show whether the bus accepts events."}
+			return skipped("Only a real event can show whether the bus accepts events.")
 		}})
 	}
 	return list
@@ -179,8 +179,7 @@ func guard(ctx context.Context, c check, limit time.Duration) Check {
 	go func() {
 		defer func() {
 			if v := recover(); v != nil {
-				found <- Check{State: StateProblem, Detail: fmt.Sprintf("The check itself failed: %v.", v),
-					Remedy: "This is a fault of alarmtriage: please report it."}
+				found <- problem(fmt.Sprintf("The check itself failed: %v.", v), "This is a fault of alarmtriage: please report it.")
 			}
 		}()
 		found <- c.run(bounded)
@@ -189,7 +188,7 @@ func guard(ctx context.Context, c check, limit time.Duration) Check {
 	select {
 	case result = <-found:
 	case <-over.C:
-		result = Check{State: StateProblem, Detail: fmt.Sprintf("The check did not end within %s.", limit.Round(time.Millisecond)), Remedy: remedyUnreachable}
+		result = problem(fmt.Sprintf("The check did not end within %s.", limit.Round(time.Millisecond)), remedyUnreachable)
 	}
 	result.Part = c.part
 	return result

@@ -50,14 +50,16 @@ func (c *Checker) table(ctx context.Context) Check {
 		}
 		return found
 	}
-	out, err := c.DynamoDB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &c.Config.Table, Key: key, ConsistentRead: aws.Bool(true)})
+	out, err := c.DynamoDB.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &c.Config.Table, Key: key, ConsistentRead: aws.Bool(true),
+	})
 	if err != nil {
 		return failed("The table cannot be read", err)
 	}
 	if _, isThere := out.Item[attrChecked]; !isThere {
-		return Check{State: StateProblem, Detail: "The table does not return what was written to it.", Remedy: "Check the table's resource policy and its replication."}
+		return problem("The table does not return what was written to it.", "Check the table's resource policy and its replication.")
 	}
-	return Check{State: StateOK, Detail: "The table takes claims and returns them."}
+	return fine("The table takes claims and returns them.")
 }
 
 func number(n int64) types.AttributeValue {
@@ -74,10 +76,10 @@ func (c *Checker) bucket(ctx context.Context) Check {
 		return failed("The bucket does not return an object", err)
 	}
 	if string(got) != string(content) {
-		return Check{State: StateProblem, Detail: "The bucket does not return what was written to it.",
-			Remedy: "Check the bucket's lifecycle rules, and what else writes below " + config.CheckpointsPrefix + "."}
+		return problem("The bucket does not return what was written to it.",
+			"Check the bucket's lifecycle rules, and what else writes below "+config.CheckpointsPrefix+".")
 	}
-	return Check{State: StateOK, Detail: "The bucket takes reports and returns checkpoints."}
+	return fine("The bucket takes reports and returns checkpoints.")
 }
 
 // maxInstructions bounds how much of the instructions is read, in bytes.
@@ -95,7 +97,7 @@ func (c *Checker) instructions(ctx context.Context) Check {
 		return found
 	}
 	if strings.TrimSpace(text) == "" {
-		return Check{State: StateWarning, Detail: "The instructions are empty.", Remedy: "Write them, or remove InstructionsFile or InstructionsObject."}
+		return warning("The instructions are empty.", "Write them, or remove InstructionsFile or InstructionsObject.")
 	}
-	return Check{State: StateOK, Detail: "The instructions can be read."}
+	return fine("The instructions can be read.")
 }

@@ -56,45 +56,45 @@ func judgeProbe(answer toolcall.Answer) Check {
 	var p probed
 	switch err := json.Unmarshal(answer.Result, &p); {
 	case !answer.Success:
-		return Check{State: StateProblem, Detail: sentence("The tool cannot run Python: " + clip(answer.Error+" "+answer.Stderr)), Remedy: remedyTool}
+		return problem(sentence("The tool cannot run Python: "+clip(answer.Error+" "+answer.Stderr)), remedyTool)
 	case err != nil || p.Python == "" || p.Boto3 == "":
-		return Check{State: StateProblem, Detail: sentence("The tool's Python does not return what it was asked for: " + clip(answer.Text())), Remedy: remedyTool}
+		return problem(sentence("The tool's Python does not return what it was asked for: "+clip(answer.Text())), remedyTool)
 	case p.Unreachable != "":
-		return Check{State: StateProblem, Detail: sentence("The tool's code cannot read CloudWatch: " + clip(p.Unreachable)),
-			Remedy: "Check ToolDeniedActions, PermissionsBoundary, and service control policies. In a VPC, check that the tool's subnets " +
-				"reach the endpoint `monitoring`."}
+		return problem(sentence("The tool's code cannot read CloudWatch: "+clip(p.Unreachable)),
+			"Check ToolDeniedActions, PermissionsBoundary, and service control policies. In a VPC, check that the tool's subnets "+
+				"reach the endpoint `monitoring`.")
 	case len(p.Broken) > 0:
 		var names []string
 		for _, name := range slices.Sorted(maps.Keys(p.Broken)) {
 			names = append(names, name+" ("+clip(p.Broken[name])+")")
 		}
-		return Check{State: StateWarning, Detail: "Packages of ToolLayers cannot be imported: " + strings.Join(names, "; ") + ".",
-			Remedy: fmt.Sprintf("Build the layer for Python %s and for the prop Architecture, with all packages that these need.", p.Python)}
+		return warning("Packages of ToolLayers cannot be imported: "+strings.Join(names, "; ")+".",
+			fmt.Sprintf("Build the layer for Python %s and for the prop Architecture, with all packages that these need.", p.Python))
 	}
-	return Check{State: StateOK, Detail: fmt.Sprintf("The tool runs Python %s with boto3 %s, reads CloudWatch, and imports the %d packages of additional layers.",
-		p.Python, p.Boto3, p.Packages)}
+	return fine(fmt.Sprintf("The tool runs Python %s with boto3 %s, reads CloudWatch, and imports the %d packages of additional layers.",
+		p.Python, p.Boto3, p.Packages))
 }
 
 // callTool invokes the tool. The check is nil when the tool answered.
-func (c *Checker) callTool(ctx context.Context, request toolcall.Request) (toolcall.Answer, *Check) {
+func (c *Checker) callTool(ctx context.Context, request toolcall.Request) (answer toolcall.Answer, failure *Check) {
+	fail := func(found Check) (toolcall.Answer, *Check) { return toolcall.Answer{}, &found }
 	payload, err := json.Marshal(request)
 	if err != nil {
-		return toolcall.Answer{}, &Check{State: StateProblem, Detail: err.Error(), Remedy: remedyTool} // texts always encode
+		return fail(problem(err.Error(), remedyTool)) // texts always encode
 	}
 	out, err := c.Lambda.Invoke(ctx, &lambda.InvokeInput{FunctionName: &c.Config.ToolFunction, Payload: payload})
 	if err != nil {
-		failure := failed("The tool function cannot be invoked", err)
+		found := failed("The tool function cannot be invoked", err)
 		if awsapi.Classify(err) == awsapi.ClassThrottled {
-			failure.Remedy = "Raise ToolReservedConcurrentExecutions, or the account's quota of concurrent executions."
+			found.Remedy = "Raise ToolReservedConcurrentExecutions, or the account's quota of concurrent executions."
 		}
-		return toolcall.Answer{}, &failure
+		return fail(found)
 	}
 	if out.FunctionError != nil {
-		return toolcall.Answer{}, &Check{State: StateProblem, Detail: sentence("The tool function fails: " + clip(string(out.Payload))), Remedy: remedyTool}
+		return fail(problem(sentence("The tool function fails: "+clip(string(out.Payload))), remedyTool))
 	}
-	var answer toolcall.Answer
 	if err := json.Unmarshal(out.Payload, &answer); err != nil {
-		return toolcall.Answer{}, &Check{State: StateProblem, Detail: sentence("The tool's answer cannot be read: " + clip(err.Error())), Remedy: remedyTool}
+		return fail(problem(sentence("The tool's answer cannot be read: "+clip(err.Error())), remedyTool))
 	}
 	return answer, nil
 }
@@ -112,9 +112,11 @@ func inactive(layers map[string]string) []string {
 
 // handOver checks that the orchestrator may invoke itself, which long investigations need. A dry run starts nothing.
 func (c *Checker) handOver(ctx context.Context) Check {
-	_, err := c.Lambda.Invoke(ctx, &lambda.InvokeInput{FunctionName: &c.FunctionName, InvocationType: lambdatypes.InvocationTypeDryRun})
+	_, err := c.Lambda.Invoke(ctx, &lambda.InvokeInput{
+		FunctionName: &c.FunctionName, InvocationType: lambdatypes.InvocationTypeDryRun,
+	})
 	if err != nil {
 		return failed("The orchestrator cannot invoke itself, so that long investigations end early", err)
 	}
-	return Check{State: StateOK, Detail: "The orchestrator may invoke itself."}
+	return fine("The orchestrator may invoke itself.")
 }

@@ -19,22 +19,26 @@ func (c *Checker) topic(ctx context.Context, arn string) Check {
 	}
 	confirmed, isKnown := count(out.Attributes, "SubscriptionsConfirmed")
 	pending, _ := count(out.Attributes, "SubscriptionsPending")
-	found := Check{State: StateOK, Detail: fmt.Sprintf("The topic has %s.", subscriptions(confirmed, "confirmed"))}
+	found := fine(fmt.Sprintf("The topic has %s.", subscriptions(confirmed, "confirmed")))
 	switch {
 	case !isKnown: // SNS returns them to the account of the topic only
-		found = Check{State: StateSkipped, Detail: "The topic is there. SNS does not return its subscriptions to this account."}
+		found = skipped("The topic is there. SNS does not return its subscriptions to this account.")
 	case confirmed == 0:
-		found = Check{State: StateProblem, unheard: true, Detail: "The topic has no confirmed subscription, so that nobody receives reports.",
-			Remedy: "Subscribe somebody to the topic, and confirm the subscription with the link that SNS sends."}
+		found = problem("The topic has no confirmed subscription, so that nobody receives reports.",
+			"Subscribe somebody to the topic, and confirm the subscription with the link that SNS sends.")
+		found.unheard = true
 		if pending > 0 {
 			found.Detail += fmt.Sprintf(" It has %s.", subscriptions(pending, "pending"))
-			found.Remedy = "Confirm the subscription with the link that SNS sent. The link is valid for two days; subscribe again if it has expired."
+			found.Remedy = "Confirm the subscription with the link that SNS sent. " +
+				"The link is valid for two days; subscribe again if it has expired."
 		}
 	case pending > 0:
-		found.Notes = append(found.Notes, fmt.Sprintf("The topic has %s, whose subscribers receive nothing until they confirm.", subscriptions(pending, "pending")))
+		note := fmt.Sprintf("The topic has %s. Their subscribers receive nothing until they confirm.", subscriptions(pending, "pending"))
+		found.Notes = append(found.Notes, note)
 	}
 	if key := out.Attributes["KmsMasterKeyId"]; key != "" {
-		found.Notes = append(found.Notes, "The topic is encrypted with "+key+". Whether the orchestrator may use that key shows only when it sends a message.")
+		found.Notes = append(found.Notes, "The topic is encrypted with "+key+
+			". Whether the orchestrator may use that key shows only when it sends a message.")
 	}
 	return found
 }
@@ -43,7 +47,7 @@ func (c *Checker) topic(ctx context.Context, arn string) Check {
 // publish, as that of another account's topic usually does.
 func unreadTopic(err error) Check {
 	if awsapi.Classify(err) == awsapi.ClassDenied {
-		return Check{State: StateSkipped, Detail: sentence("The topic's attributes cannot be read, so that its subscriptions are not known: " + awsapi.Brief(err))}
+		return skipped(sentence("The topic's attributes cannot be read, so that its subscriptions are not known: " + awsapi.Brief(err)))
 	}
 	found := failed("The topic cannot be read", err)
 	if awsapi.Classify(err) == awsapi.ClassNotFound {

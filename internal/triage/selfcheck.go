@@ -44,7 +44,8 @@ func (h *Handler) selfCheck(ctx context.Context, owner string) (Answer, error) {
 		return answer, nil
 	}
 	for _, found := range findings {
-		h.Log.Warn("self-check found a problem", "part", found.Part, "state", string(found.State), "detail", found.Detail, "remedy", found.Remedy)
+		h.Log.Warn("self-check found a problem", "part", found.Part, "state", string(found.State),
+			"detail", found.Detail, "remedy", found.Remedy)
 	}
 	bounded, cancel := budget.part(ctx, h.Now(), notifyShare, maxNotify)
 	defer cancel()
@@ -79,7 +80,8 @@ func things(n int, name string) string {
 func (h *Handler) selfCheckMessage(checked selfcheck.Report, owner string) notify.Message {
 	findings := checked.Findings()
 	var b strings.Builder
-	b.WriteString(report.Note(fmt.Sprintf("The self-check of alarm triage %s in %s at %s found %s. Nothing was investigated: no alarm is the reason for this message.",
+	b.WriteString(report.Note(fmt.Sprintf("The self-check of alarm triage %s in %s at %s found %s. "+
+		"Nothing was investigated: no alarm is the reason for this message.",
 		h.FunctionName, h.Region, checked.CheckedAt.Format("2006-01-02 15:04 MST"), things(len(findings), "problem"))))
 	for _, found := range findings {
 		b.WriteString(report.Note(heading(found.State) + found.Part + "\n" + found.Detail + "\nWhat to do: " + found.Remedy))
@@ -90,7 +92,8 @@ func (h *Handler) selfCheckMessage(checked selfcheck.Report, owner string) notif
 	if skipped := names(checked, selfcheck.StateSkipped); skipped != "" {
 		b.WriteString(report.Note("Not checked: " + skipped + "."))
 	}
-	fmt.Fprintf(&b, "Check again:\n\n    aws lambda invoke --region %s --function-name %s --cli-binary-format raw-in-base64-out --payload '%s' /dev/stdout\n",
+	fmt.Fprintf(&b, "Check again:\n\n    aws lambda invoke --region %s --function-name %s "+
+		"--cli-binary-format raw-in-base64-out --payload '%s' /dev/stdout\n",
 		h.Region, h.FunctionName, config.SelfCheckEvent)
 	return notify.Message{
 		Subject:    fmt.Sprintf("Alarm triage self-check: %s (%s)", things(len(findings), "problem"), h.FunctionName),
