@@ -78,6 +78,7 @@ func TestSelfCheck_MayReadTheTopicsAndTheFoundationModelsAlone(t *testing.T) {
 		t.Run(test.model, func(t *testing.T) {
 			stack := newStack()
 			newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+				p.FallbackModelIds = jsii.Strings()
 				p.BedrockModelId, p.ChatCardTopic = jsii.String(test.model), awssns.NewTopic(stack, jsii.String("Chat"), nil)
 				switch test.model {
 				case "parameter":

@@ -18,7 +18,7 @@ const maxMessage = 500
 // where the model was asked.
 func Explain(err error, modelID, region string) string {
 	class := Classify(err)
-	advice := adviceFor(class, err, modelID, region)
+	advice := Advice(err, modelID, region)
 	var api smithy.APIError
 	status := statusOf(err)
 	switch {
@@ -57,8 +57,9 @@ var adviceOfCause = map[investigation.ModelCause]string{
 		"Ask for a higher quota in Service Quotas (Amazon Bedrock), or name another model in FallbackModelIds.",
 }
 
-func adviceFor(class Class, err error, modelID, region string) string {
-	text := strings.ToLower(messageOf(err))
+// Advice says what to do about an error of a model.
+func Advice(err error, modelID, region string) string {
+	class, text := Classify(err), strings.ToLower(messageOf(err))
 	if advice, ok := adviceOfCause[class.Cause]; ok {
 		return advice
 	}

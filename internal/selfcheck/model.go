@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
@@ -40,8 +41,8 @@ func (c *Checker) model(ctx context.Context, id string) Check {
 	if err != nil {
 		cause, advice := c.ExplainModelError(id, err)
 		state := StateProblem
-		if awsapi.Classify(err) == awsapi.ClassThrottled {
-			state = StateWarning
+		if modelerror.Classify(err).Kind == modelerror.Throttled {
+			state = StateWarning // it passes; a daily quota is another kind
 		}
 		detail := sentence("The model does not answer: " + awsapi.Brief(err))
 		return Check{State: state, Detail: detail, Remedy: advice, Cause: cause}
@@ -60,14 +61,22 @@ func (c *Checker) ask(ctx context.Context, id string) (*bedrockruntime.ConverseO
 		if err == nil {
 			return out, nil
 		}
-		class := awsapi.Classify(err)
-		if attempt == modelAttempts || class != awsapi.ClassThrottled && class != awsapi.ClassUnavailable {
+		if attempt == modelAttempts || !isTransient(err) {
 			return nil, err
 		}
 		if c.pause(ctx, modelPause<<(attempt-1)) != nil {
 			return nil, err // it says more than that the time is up
 		}
 	}
+}
+
+// isTransient reports whether asking again may help.
+func isTransient(err error) bool {
+	switch modelerror.Classify(err).Kind {
+	case modelerror.Throttled, modelerror.Fault, modelerror.Timeout:
+		return true
+	}
+	return false
 }
 
 func (c *Checker) request(id string) *bedrockruntime.ConverseInput {

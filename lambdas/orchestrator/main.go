@@ -77,7 +77,7 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		Table:        dedupe.New(clients.DynamoDB, cfg.Table, cfg.Window, time.Now),
 		Store:        reports,
 		Topic:        notify.New(clients.SNS, cfg.TopicARN),
-		SelfCheck:    newSelfChecker(clients, cfg, reports),
+		SelfCheck:    newSelfChecker(clients, cfg, region, reports),
 		Lambda:       clients.Lambda,
 		EventBridge:  clients.EventBridge,
 		Metrics:      emf.New(os.Stdout, lambdacontext.FunctionName, os.Getenv(config.EnvLogLevel), time.Now),

@@ -8,26 +8,24 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 )
 
 // newSelfChecker returns the checker of this triage.
-func newSelfChecker(clients awsapi.Clients, cfg config.Orchestrator, reports selfcheck.Store) *selfcheck.Checker {
+func newSelfChecker(clients awsapi.Clients, cfg config.Orchestrator, region string, reports selfcheck.Store) *selfcheck.Checker {
 	return &selfcheck.Checker{
-		Config:            cfg,
-		FunctionName:      lambdacontext.FunctionName,
-		Model:             clients.Bedrock,
-		Lifecycles:        clients.Models,
-		Lambda:            clients.Lambda,
-		DynamoDB:          clients.DynamoDB,
-		Store:             reports,
-		Topics:            clients.SNS,
-		Now:               time.Now,
-		ExplainModelError: explainModelError,
+		Config:       cfg,
+		FunctionName: lambdacontext.FunctionName,
+		Model:        clients.Bedrock,
+		Lifecycles:   clients.Models,
+		Lambda:       clients.Lambda,
+		DynamoDB:     clients.DynamoDB,
+		Store:        reports,
+		Topics:       clients.SNS,
+		Now:          time.Now,
+		ExplainModelError: func(modelID string, err error) (investigation.ModelCause, string) {
+			return modelerror.Classify(err).Cause, modelerror.Advice(err, modelID, region)
+		},
 	}
-}
-
-// explainModelError says why a model did not answer, and what to do about it.
-func explainModelError(_ string, err error) (investigation.ModelCause, string) {
-	return investigation.CauseOther, awsapi.Advice(err)
 }

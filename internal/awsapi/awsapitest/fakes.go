@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"sync"
 
@@ -23,7 +24,7 @@ import (
 )
 
 // ErrDown is the error of a service that is down.
-var ErrDown = errors.New("dial tcp: connection refused")
+var ErrDown error = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 
 // Denied is the error of a call that IAM refuses.
 func Denied(action string) error {
