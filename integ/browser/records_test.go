@@ -15,7 +15,7 @@ import (
 func fallback(t *testing.T) *investigation.Record {
 	rec := sample(t)
 	rec.Outcome, rec.Report, rec.Rounds = investigation.OutcomeFallback, investigation.Report{}, nil
-	rec.OutcomeWhy = "AccessDeniedException: you don't have access to the model us.amazon.nova-premier-v1:0. Request access to it in the Amazon Bedrock console, in this Region, or set BedrockModelId to a model that you have access to."
+	rec.OutcomeWhy = "AccessDeniedException: you don't have access to the model us.amazon.nova-2-lite-v1:0. Request access to it in the Amazon Bedrock console, in this Region, or set BedrockModelId to a model that you have access to."
 	rec.Usage = investigation.Usage{}
 	return rec
 }
