@@ -92,10 +92,10 @@ func newFolder(rec *investigation.Record, cited map[int]*citedCall) folder {
 	}
 }
 
-// folder makes the views of what is folded in, within its limits.
+// folder makes the views of rounds and tool calls within its limits.
 type folder struct {
-	limit   int // of one text, in bytes of HTML
-	rows    int // of one list of AWS calls
+	limit   int // bytes of HTML for one text
+	rows    int // AWS calls of one tool call
 	cited   map[int]*citedCall
 	clipped int
 }
@@ -110,11 +110,13 @@ func (f *folder) show(text string, marks []mark) []segment {
 
 func (f *folder) round(round *investigation.Round) roundView {
 	view := roundView{
-		Number: round.Number, Took: seconds(round.DurationMS), Note: truncate.Runes(plain(round.Note), maxPageQuote),
-		Reasoning: f.show(round.Reasoning, nil), Text: f.show(round.Text, nil), Brief: truncate.Runes(unmarked(round.Text), maxBrief),
+		Number: round.Number, Took: seconds(round.DurationMS),
+		Note:      truncate.Runes(plain(round.Note), maxPageQuote),
+		Brief:     truncate.Runes(unmarked(round.Text), maxBrief),
+		Reasoning: f.show(round.Reasoning, nil), Text: f.show(round.Text, nil),
 	}
 	if u := round.Usage; u.Tokens() > 0 {
-		view.Tokens = fmt.Sprintf("%s tokens in, %s out", thousands(u.InputTokens+u.CacheReadTokens+u.CacheWriteTokens), thousands(u.OutputTokens))
+		view.Tokens = fmt.Sprintf("%s tokens in, %s out", thousands(u.Tokens()-u.OutputTokens), thousands(u.OutputTokens))
 	}
 	for i := range round.Calls {
 		call := f.call(&round.Calls[i])
@@ -125,7 +127,10 @@ func (f *folder) round(round *investigation.Round) roundView {
 }
 
 func (f *folder) call(call *investigation.ToolCall) callView {
-	view := callView{Number: call.Number, Brief: brief(call), Took: seconds(call.DurationMS), Cached: call.Cached, Command: f.show(call.Command, nil)}
+	view := callView{
+		Number: call.Number, Brief: brief(call), Took: seconds(call.DurationMS), Cached: call.Cached,
+		Command: f.show(call.Command, nil),
+	}
 	var marks []mark
 	if cited := f.cited[call.Number]; cited != nil {
 		view.Cited, marks = true, cited.marks
@@ -146,13 +151,14 @@ func (f *folder) call(call *investigation.ToolCall) callView {
 	return view
 }
 
-// brief tells calls apart at a glance.
+// brief returns the first line of a call's code that is not an import.
 func brief(call *investigation.ToolCall) string {
 	if call.Number == 0 {
 		return "evidence collected before any model was asked"
 	}
 	for _, line := range strings.Split(call.Command, "\n") {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "import ") && !strings.HasPrefix(line, "from ") {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "import ") && !strings.HasPrefix(line, "from ") {
 			return truncate.Runes(plain(line), maxBrief)
 		}
 	}
@@ -160,14 +166,17 @@ func brief(call *investigation.ToolCall) string {
 }
 
 func viewRequest(request toolcall.AWSCall) requestView {
-	view := requestView{What: plain(request.Service + ":" + request.Operation), Region: plain(request.Region), MS: request.DurationMS}
+	view := requestView{
+		What: plain(request.Service + ":" + request.Operation), Region: plain(request.Region), MS: request.DurationMS,
+	}
 	switch {
 	case request.Refused != "":
-		view.Outcome = "refused: " + truncate.Runes(plain(request.Refused), 200)
+		view.Outcome = "refused: " + truncate.Runes(plain(request.Refused), maxRefusal)
 	case request.Status == 0:
 		view.Outcome = strings.TrimSpace("no answer " + plain(request.ErrorCode))
 	default:
-		view.Outcome = strings.TrimSpace(fmt.Sprintf("%d %s", request.Status, truncate.Runes(plain(request.ErrorCode), 100)))
+		code := truncate.Runes(plain(request.ErrorCode), maxError)
+		view.Outcome = strings.TrimSpace(fmt.Sprintf("%d %s", request.Status, code))
 	}
 	return view
 }
