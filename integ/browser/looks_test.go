@@ -67,7 +67,7 @@ const inspect = `(() => {
 	const windows = [...document.querySelectorAll('rect.window, polygon.band')];
 	const backgroundsOf = e => {
 		const found = [behind(e)];
-		if (print && getComputedStyle(e).printColorAdjust !== 'exact') found.push(white); // paper takes no backgrounds
+		if (print && getComputedStyle(e).printColorAdjust !== 'exact') found.push(white); // backgrounds are not printed
 		if (e.closest('svg')) for (const w of windows) {
 			const style = getComputedStyle(w);
 			found.push(over(channels(style.fill), +style.opacity, behind(e)));

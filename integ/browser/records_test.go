@@ -20,8 +20,8 @@ func fallback(t *testing.T) *investigation.Record {
 	return rec
 }
 
-// busy returns a long investigation of a composite alarm with everything that a report can contain: big outputs, many
-// AWS calls, several metrics, other alarms, doubts, and refusals.
+// busy returns a long investigation of a composite alarm with everything that a report can contain: big
+// outputs, many AWS calls, several metrics, other alarms, doubts, and refusals.
 func busy(t *testing.T, rounds int) *investigation.Record {
 	rec := sample(t)
 	rec.Alarm.Name = "prod-checkout-eu-central-1/availability (composite): p99 latency or 5XX errors of checkout-api behind alb/prod-public"

@@ -17,8 +17,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
-// schemaOf compiles a schema. strict also rejects fields that the schema does not describe, which readers of a newer
-// minor version must accept.
+// schemaOf compiles a schema. strict also rejects fields that the schema does not describe, which readers
+// of a newer minor version must accept.
 func schemaOf(t *testing.T, name string, strict bool) *jsonschema.Schema {
 	t.Helper()
 	text, err := os.ReadFile("../../schema/" + name)

@@ -50,7 +50,8 @@ func manualSteps(rec *investigation.Record) []investigation.Action {
 	})
 }
 
-// historyTypes returns the alarm types to request from DescribeAlarmHistory, which omits every type not requested.
+// historyTypes returns the alarm types to request from DescribeAlarmHistory, which omits every type not
+// requested.
 func historyTypes(kind alarmevent.Kind) string {
 	switch kind {
 	case alarmevent.KindLog:

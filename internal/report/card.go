@@ -15,11 +15,12 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// Limits of a chat card, in characters. Amazon Q Developer accepts titles of 250 and descriptions of 8,000; Slack
-// truncates a block at 3,000, and chat is for short texts.
+// Limits of a chat card, in characters. Amazon Q Developer accepts titles of 250 and descriptions of 8,000;
+// Slack truncates a block at 3,000, and chat is for short texts.
 const (
 	maxCardTitle       = 250
 	maxCardDescription = 2500
+	maxCardLink        = maxCardDescription / 4 // a longer link would displace the text
 	maxCardSteps       = 5
 	maxCardStep        = 500
 	maxCardKeyword     = 75
@@ -32,8 +33,8 @@ const (
 	cardRecovery      = "alarmtriage-recovery"
 )
 
-// card is a custom notification of Amazon Q Developer in chat applications, version 1.0 (administrator guide, "Custom
-// notifications"). schema/card.schema.json describes it.
+// card is a custom notification of Amazon Q Developer in chat applications, version 1.0 (administrator
+// guide, "Custom notifications"). schema/card.schema.json describes it.
 type card struct {
 	Version  string       `json:"version"`
 	Source   string       `json:"source"`
@@ -171,21 +172,22 @@ func (l linkList) card(b *cardBuilder, _ string) {
 		{"Report", cmp.Or(l.links.Report, l.links.ReportText)}, {"Alarm", l.links.Alarm},
 	} {
 		// A bare address is a link in Slack and in Teams, whose syntaxes for named links differ.
-		if link.url != "" && len(link.url) < maxCardDescription/4 {
+		if link.url != "" && len(link.url) < maxCardLink {
 			fmt.Fprintf(&b.links, "\n%s: %s", link.name, link.url)
 		}
 	}
 }
 
-// cardStep returns an action with its command. A command that chat would garble or truncate is left to the report:
-// half a command is worse than none.
+// cardStep returns an action with its command. A command that chat would garble or truncate is left to the
+// report: half a command is worse than none.
 func cardStep(action investigation.Action) string {
 	step := truncate.Runes(chat(action.Text), maxCardStep/2)
 	command := strings.TrimSpace(action.Command)
 	if command == "" {
 		return cmp.Or(step, "See the report.")
 	}
-	if quoted := " `" + escapeChat(command) + "`"; !strings.ContainsAny(command, "`\n") && utf8.RuneCountInString(step+quoted) <= maxCardStep {
+	quoted := " `" + escapeChat(command) + "`"
+	if !strings.ContainsAny(command, "`\n") && utf8.RuneCountInString(step+quoted) <= maxCardStep {
 		return step + quoted
 	}
 	return step + " (The command is in the report.)"

@@ -12,8 +12,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// The chart is as wide as the page: horizontal positions are percentages, vertical ones pixels. Lines are drawn in a
-// plot of plotUnits units that is stretched to the width; text and dots are outside the plot and keep their shape.
+// The chart is as wide as the page: horizontal positions are percentages, vertical ones pixels. Lines are
+// drawn in a plot of plotUnits units that is stretched to the width; text and dots are outside the plot and
+// keep their shape.
 const (
 	maxCharts  = 4
 	maxDots    = 120   // with more datapoints, only the line and breaching datapoints are drawn
@@ -313,7 +314,9 @@ func roundStep(least float64) float64 {
 }
 
 // timeSteps are the steps of the time axis, in seconds.
-var timeSteps = []float64{1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 2 * 3600, 3 * 3600, 6 * 3600, 12 * 3600}
+var timeSteps = []float64{
+	1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 2 * 3600, 3 * 3600, 6 * 3600, 12 * 3600,
+}
 
 // times labels the axis at round times; a label includes the day if it changed.
 func times(x scale) []timeView {

@@ -12,12 +12,12 @@ import (
 
 // Untrusted text is cleaned once, in a copy of the whole record, so no form can forget a field.
 
-// cleaned returns a deep copy of rec whose texts contain nothing that a terminal, a mail program, or a browser
-// interprets before escaping: see [lines].
+// cleaned returns a deep copy of rec whose texts contain nothing that a terminal, a mail program, or a
+// browser interprets before escaping: see [lines].
 func cleaned(rec *investigation.Record) *investigation.Record { return mapStrings(rec, lines) }
 
-// lines cleans text of several lines: it keeps line breaks and tabs, and removes control characters, marks that change
-// the direction of text, invisible characters, and invalid UTF-8.
+// lines cleans text of several lines: it keeps line breaks and tabs, and removes control characters, marks
+// that change the direction of text, invisible characters, and invalid UTF-8.
 func lines(text string) string {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
 	return strings.Map(func(r rune) rune {
@@ -44,8 +44,8 @@ func plain(text string) string {
 	}, lines(text)), " ")
 }
 
-// mapStrings returns a deep copy of v with text applied to every string, including map keys. No slice of the copy is
-// nil: lists are lists in JSON, never null. Raw JSON and times are unchanged.
+// mapStrings returns a deep copy of v with text applied to every string, including map keys. No slice of
+// the copy is nil: lists are lists in JSON, never null. Raw JSON and times are unchanged.
 func mapStrings[T any](v T, text func(string) string) T {
 	return mapValue(reflect.ValueOf(&v).Elem(), text).Interface().(T)
 }

@@ -26,10 +26,7 @@ type (
 	steps struct{ actions []investigation.Action }
 
 	// linkList leads to the forms and to the console.
-	linkList struct {
-		notOnCard
-		links Links
-	}
+	linkList struct{ links Links }
 
 	// alarmDetails describes the alarm as CloudWatch reported it.
 	alarmDetails struct {

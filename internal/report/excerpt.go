@@ -31,8 +31,8 @@ type segment struct {
 	Left int    // characters omitted at this gap
 }
 
-// excerpt returns the parts of text that fit into about limit bytes of HTML: its marks with their surroundings, its
-// beginning, and its end. whole reports whether nothing was omitted.
+// excerpt returns the parts of text that fit into about limit bytes of HTML: its marks with their
+// surroundings, its beginning, and its end. whole reports whether nothing was omitted.
 func excerpt(text string, marks []mark, limit int) (segments []segment, whole bool) {
 	if text == "" {
 		return nil, true
@@ -188,8 +188,8 @@ func citations(rec *investigation.Record) map[int]*citedCall {
 	return cited
 }
 
-// place adds a mark and returns the id to link to: the id of an earlier mark that overlaps it, or nothing if the
-// output has enough marks.
+// place adds a mark and returns the id to link to: the id of an earlier mark that overlaps it, or nothing
+// if the output has enough marks.
 func (c *citedCall) place(m mark) string {
 	for _, other := range c.marks {
 		if m.from < other.to && other.from < m.to {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
@@ -33,8 +34,8 @@ func OutlineTable() string {
 	return b.String()
 }
 
-// Titles returns the titles of the sections that each form shows of a record, in order. The empty title of the headline
-// is left out.
+// Titles returns the titles of the sections that each form shows of a record, in order. The empty title of
+// the headline is left out.
 func Titles(rec *investigation.Record, links Links) (notification, text, page []string) {
 	rec = cleaned(rec)
 	p := &pageForm{rec: rec, links: links, cited: citations(rec)}
@@ -54,4 +55,15 @@ func Titles(rec *investigation.Record, links Links) (notification, text, page []
 		}
 	}
 	return notification, text, page
+}
+
+// WithSection adds a section of prose before the section with a title; restore removes it.
+func WithSection(title, body, before string) (restore func()) {
+	whole := outline
+	at := slices.IndexFunc(outline, func(s section) bool { return s.title == before })
+	outline = slices.Insert(slices.Clone(outline), at, section{
+		title: title, forms: written | inCard, required: true,
+		content: func(*investigation.Record, Links) content { return prose{body: body} },
+	})
+	return func() { outline = whole }
 }

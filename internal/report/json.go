@@ -32,8 +32,8 @@ func encodeJSON[T any](v T, indent string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// completion is the detail of a completion event: the record without its rounds and evidence, which are in the
-// bucket. schema/completion.schema.json describes it.
+// completion is the detail of a completion event: the record without its rounds and evidence, which are in
+// the bucket. schema/completion.schema.json describes it.
 type completion struct {
 	SchemaVersion string                   `json:"schema_version"`
 	ID            string                   `json:"id"` // of the investigation
@@ -64,8 +64,8 @@ type completionAlarm struct {
 // maxEventText is the length of a shortened text in an event, in characters.
 const maxEventText = 1000
 
-// Completion returns the detail of the completion event in at most maxBytes. To fit, it drops the findings, then
-// everything but a verdict with shortened texts, then the texts.
+// Completion returns the detail of the completion event in at most maxBytes. To fit, it drops the findings,
+// then everything but a verdict with shortened texts, then the texts.
 func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 	c := completion{
 		SchemaVersion: rec.SchemaVersion, ID: rec.ID,
@@ -112,7 +112,8 @@ func withoutReasons(fallbacks []investigation.Fallback) []investigation.Fallback
 	return short
 }
 
-// verdictOnly keeps what broke, why, and what is affected. It drops the actions, because a shortened command is useless.
+// verdictOnly keeps what broke, why, and what is affected. It drops the actions, because a shortened
+// command is useless.
 func verdictOnly(r investigation.Report) investigation.Report {
 	return investigation.Report{
 		Confidence: r.Confidence, Severity: r.Severity, Summary: truncate.Runes(r.Summary, maxEventText),

@@ -24,7 +24,8 @@ type Links struct {
 	Region     string // where the triage runs; empty: the alarm's Region
 }
 
-// consoles maps a partition to its console's domain. Other partitions get no links: no link is better than a wrong one.
+// consoles maps a partition to its console's domain. Other partitions get no links: no link is better than
+// a wrong one.
 var consoles = map[string]string{
 	"aws":        "console.aws.amazon.com",
 	"aws-cn":     "console.amazonaws.cn",
@@ -66,7 +67,8 @@ func LinksFor(rec *investigation.Record, home Home, keys Keys) Links {
 	if home.LogGroup != "" {
 		// The console expects a log group's name encoded twice, the second time with $ in place of %.
 		twice := strings.ReplaceAll(encode(encode(home.LogGroup)), "%", "$")
-		links.Logs = fmt.Sprintf("%s/cloudwatch/home?region=%s#logsV2:log-groups/log-group/%s", address, here.Region, twice)
+		links.Logs = fmt.Sprintf("%s/cloudwatch/home?region=%s#logsV2:log-groups/log-group/%s",
+			address, here.Region, twice)
 	}
 	if rec.ReportURI != "" {
 		links.Report = objectLink(address, &here, home.Bucket, keys.HTML)
@@ -95,8 +97,8 @@ func inRegion(region string, alarm *alarmevent.Alarm) alarmevent.Alarm {
 	return here
 }
 
-// linksForURI returns the links of a report from the address of its text. region is where the triage runs; empty: the
-// alarm's Region.
+// linksForURI returns the links of a report from the address of its text. region is where the triage runs;
+// empty: the alarm's Region.
 func linksForURI(alarm *alarmevent.Alarm, region, uri string) Links {
 	links := Links{Region: region}
 	if address := console(alarm); address != "" {

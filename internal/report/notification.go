@@ -19,8 +19,8 @@ const (
 
 const truncatedMark = "[truncated]\n"
 
-// Subject returns the notification's subject: ASCII, without control characters, under 100 characters. The alarm's
-// name precedes the verdict, because mail filters and threads depend on it.
+// Subject returns the notification's subject: ASCII, without control characters, under 100 characters. The
+// alarm's name precedes the verdict, because mail filters and threads depend on it.
 func Subject(rec *investigation.Record) string {
 	return subject(tag(rec), ascii(plain(rec.Alarm.Name)), ": "+verdict(rec))
 }
@@ -105,8 +105,8 @@ func lastDroppable(all []noticePart) int {
 	return -1
 }
 
-// shorten truncates the longest sections until all of them fit into room, or are as short as is of use. It returns
-// the titles of the sections that it truncated.
+// shorten truncates the longest sections until all of them fit into room, or are as short as is of use. It
+// returns the titles of the sections that it truncated.
 func shorten(all []noticePart, room int) (kept []noticePart, titles []string) {
 	sizes := make([]int, len(all))
 	for i, p := range all {

@@ -32,9 +32,9 @@ type section struct {
 	plain bool   // the page shows the content without a visible heading
 }
 
-// outline is the report in reading order: what broke and how bad it is, what to do, where to look, and only then
-// the reasons. Every form walks it; nothing else decides which sections exist, their titles, or their order.
-// A notification that is too long loses its last sections first.
+// outline is the report in reading order: what broke and how bad it is, what to do, where to look, and only
+// then the reasons. Every form walks it; nothing else decides which sections exist, their titles, or their
+// order. A notification that is too long loses its last sections first.
 var outline = []section{
 	{
 		title: "", contents: "severity, confidence, alarm, and anything the reader must know before the result",
@@ -53,8 +53,9 @@ var outline = []section{
 		forms: written | inCard, required: true, content: impactOf, box: verdictBox,
 	},
 	{
-		title: "Immediate actions", contents: "what to do first, with commands to copy; without a conclusion, steps that always help",
-		forms: written | inCard, required: true, content: actionsOf,
+		title:    "Immediate actions",
+		contents: "what to do first, with commands to copy; without a conclusion, steps that always help",
+		forms:    written | inCard, required: true, content: actionsOf,
 	},
 	{
 		title: "Links", contents: "report, alarm, and the investigation's log, correct for partition and Region",
@@ -77,21 +78,24 @@ var outline = []section{
 		forms: inPage, content: timelineOf, remark: func(*investigation.Record) string { return "UTC" },
 	},
 	{
-		title:    "Investigation details",
-		contents: "findings with confidence and quotes; a quote that is not in the output that it cites makes its finding `UNVERIFIED`",
-		forms:    written, content: findingsOf,
+		title: "Investigation details",
+		contents: "findings with confidence and quotes; " +
+			"a quote that is not in the output that it cites makes its finding `UNVERIFIED`",
+		forms: written, content: findingsOf,
 	},
 	{
 		title: "In the model's own words", contents: "a model's answer that is not a report",
 		forms: written, content: freeTextOf, remark: func(*investigation.Record) string { return "not checked" },
 	},
 	{
-		title: "What could not be seen", contents: "reads that were denied, throttled, or truncated, noticed by code or named by the model",
-		forms: written, content: notSeenOf,
+		title:    "What could not be seen",
+		contents: "reads that were denied, throttled, or truncated, noticed by code or named by the model",
+		forms:    written, content: notSeenOf,
 	},
 	{
-		title: "Changes before the alarm", contents: "write calls from CloudTrail, newest first; the page shows them in the timeline",
-		forms: inNotification | inText, content: changesOf,
+		title:    "Changes before the alarm",
+		contents: "write calls from CloudTrail, newest first; the page shows them in the timeline",
+		forms:    inNotification | inText, content: changesOf,
 	},
 	{
 		title: "Fired together", contents: "alarms that fired at about the same time",

@@ -93,6 +93,24 @@ func TestOutline_EveryFormFollowsIt(t *testing.T) {
 		card.Content.Description)
 }
 
+func TestOutline_EntryIsAllThatANewSectionNeeds(t *testing.T) {
+	t.Cleanup(report.WithSection("Blast radius", "Two **shops** cannot sell.", "Links"))
+	rec := sample(t)
+	notification, text, page := report.Titles(rec, linksOf(rec))
+	for form, titles := range map[string][]string{"notification": notification, "text": text, "page": page} {
+		assert.Equal(t, "Blast radius", titles[slices.Index(titles, "Links")-1], form)
+	}
+	body := "\n\nBLAST RADIUS\nTwo shops cannot sell.\n\nLINKS\n"
+	assert.Contains(t, report.Text(rec, linksOf(rec)), body)
+	assert.Contains(t, report.Notification(rec, linksOf(rec), 1<<20), body)
+	rendered, err := report.HTML(rec, linksOf(rec))
+	require.NoError(t, err)
+	assert.Contains(t, string(rendered), "<section><h2>Blast radius</h2><p>Two <strong>shops</strong> cannot sell.</p></section>")
+	raw, err := report.Card(rec, linksOf(rec))
+	require.NoError(t, err)
+	assert.Contains(t, string(raw), `\n*Blast radius:* Two shops cannot sell.\nReport: `)
+}
+
 func TestVerdict_IsTheSameInEveryForm(t *testing.T) {
 	rec := sample(t)
 	rec.Report.RootCause, rec.Report.Confidence = "", investigation.Unknown

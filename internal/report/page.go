@@ -55,7 +55,8 @@ type pageForm struct {
 	err   error // the first one
 }
 
-// execute appends a template, which begins and ends outside of any tag, so that html/template knows its context.
+// execute appends a template, which begins and ends outside of any tag, so that html/template knows its
+// context.
 func (p *pageForm) execute(name string, data any) {
 	if p.err == nil {
 		p.err = page.ExecuteTemplate(&p.out, name, data)

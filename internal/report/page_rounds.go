@@ -116,7 +116,8 @@ func (f *folder) round(round *investigation.Round) roundView {
 		Reasoning: f.show(round.Reasoning, nil), Text: f.show(round.Text, nil),
 	}
 	if u := round.Usage; u.Tokens() > 0 {
-		view.Tokens = fmt.Sprintf("%s tokens in, %s out", thousands(u.Tokens()-u.OutputTokens), thousands(u.OutputTokens))
+		input := u.Tokens() - u.OutputTokens
+		view.Tokens = fmt.Sprintf("%s tokens in, %s out", thousands(input), thousands(u.OutputTokens))
 	}
 	for i := range round.Calls {
 		call := f.call(&round.Calls[i])
@@ -167,7 +168,8 @@ func brief(call *investigation.ToolCall) string {
 
 func viewRequest(request toolcall.AWSCall) requestView {
 	view := requestView{
-		What: plain(request.Service + ":" + request.Operation), Region: plain(request.Region), MS: request.DurationMS,
+		What: plain(request.Service + ":" + request.Operation), Region: plain(request.Region),
+		MS: request.DurationMS,
 	}
 	switch {
 	case request.Refused != "":

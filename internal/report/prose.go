@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Models are asked for plain text but still write Markdown. This file parses the subset that they use, to keep its
-// marks out of every form.
+// Models are asked for plain text but still write Markdown. This file parses the subset that they use, to
+// keep its marks out of every form.
 
 type blockKind string
 

@@ -53,10 +53,13 @@ func (r Recovery) Card() ([]byte, error) {
 	if r.Alarm.Reason != "" {
 		c.Content.Description += "\n" + truncate.Runes(chat(r.Alarm.Reason), maxCardDescription/3)
 	}
-	if link := linksForURI(r.Alarm, r.Region, r.ReportURI).Report; link != "" && len(link) < maxCardDescription/4 {
+	link := linksForURI(r.Alarm, r.Region, r.ReportURI).Report
+	if link != "" && len(link) < maxCardLink {
 		c.Content.Description += "\nReport: " + link
 	}
 	c.Metadata.Summary = c.Content.Title
-	c.Metadata.addContext(map[string]string{"outcome": "recovered", "investigation": r.Investigation, "reportUri": r.ReportURI})
+	c.Metadata.addContext(map[string]string{
+		"outcome": "recovered", "investigation": r.Investigation, "reportUri": r.ReportURI,
+	})
 	return encodeCard(c)
 }

@@ -29,8 +29,9 @@ type happening struct {
 	Href  string // of the finding
 }
 
-// happenings returns the incident in order: changes, the alarm's transition, other alarms, findings with a time, and
-// the investigation itself. far holds changes and alarms that are far from the alarm; left counts omitted lines.
+// happenings returns the incident in order: changes, the alarm's transition, other alarms, findings with a
+// time, and the investigation itself. far holds changes and alarms that are far from the alarm; left counts
+// omitted lines.
 func happenings(rec *investigation.Record) (near, far []happening, left int) {
 	var list []happening
 	add := func(at time.Time, kind, name, text, href string) {
@@ -74,8 +75,8 @@ func happenings(rec *investigation.Record) (near, far []happening, left int) {
 	return ordered(near, rec.Alarm.Time), ordered(far, rec.Alarm.Time), left
 }
 
-// split separates the changes and other alarms beyond maxUnfolded from the rest of list, which begins with the
-// nearest line.
+// split separates the changes and other alarms beyond maxUnfolded from the rest of list, which begins with
+// the nearest line.
 func split(list []happening) (near, far []happening) {
 	around := 0
 	for _, h := range list {

@@ -86,8 +86,8 @@ func doubt(rec *investigation.Record) string {
 	return "Doubt: " + rec.Report.Downgraded + "."
 }
 
-// notes returns the remarks that a reader needs before the result. If no model concluded, they include why each
-// model failed; otherwise the failed models are listed in "About this investigation".
+// notes returns the remarks that a reader needs before the result. If no model concluded, they include why
+// each model failed; otherwise the failed models are listed in "About this investigation".
 func notes(rec *investigation.Record) []string {
 	var list []string
 	if rec.Outcome == investigation.OutcomeFallback {

@@ -1,5 +1,5 @@
-// Command reportschema generates the JSON schemas of the stored report and of the completion event from their Go types.
-// No field can be forgotten, and the fields' comments become the descriptions.
+// Command reportschema generates the JSON schemas of the stored report and of the completion event from
+// their Go types. No field can be forgotten, and the fields' comments become the descriptions.
 //
 //	go run ./reportschema .. ../schema
 package main
@@ -85,7 +85,8 @@ func generate(repository string) (map[string][]byte, error) {
 			return nil, err
 		}
 		root["properties"].(map[string]any)["schema_version"] = map[string]any{
-			"type": "string", "pattern": "^" + regexp.QuoteMeta(major) + `\.[0-9]+$`, "description": "Version of this format, currently " + d.version + ".",
+			"type": "string", "pattern": "^" + regexp.QuoteMeta(major) + `\.[0-9]+$`,
+			"description": "Version of this format, currently " + d.version + ".",
 		}
 		root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 		root["title"], root["description"], root["$defs"] = doc.title, doc.about, b.defs

@@ -1,6 +1,6 @@
-// Command sample makes the sample report in docs/sample-report from the forms that the demo saved, with pictures of its
-// page. Each demo has new times and resource names, so times, generated names, and the investigation's id are normalized
-// first: a regenerated sample only differs if the report does.
+// Command sample makes the sample report in docs/sample-report from the forms that the demo saved, with
+// pictures of its page. Each demo has new times and resource names, so times, generated names, and the
+// investigation's id are normalized first: a regenerated sample only differs if the report does.
 //
 //	go run ./sample -from ../../.build/demo/report -to ../../docs/sample-report
 package main
@@ -66,7 +66,8 @@ func run(ctx context.Context, from, to string) error {
 func write(rec *investigation.Record, logGroup, to string) (page []byte, err error) {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(rec.ReportURI, "s3://"), "/")
 	base := strings.TrimSuffix(key, ".txt")
-	links := report.LinksFor(rec, report.Home{Bucket: bucket, LogGroup: logGroup}, report.Keys{HTML: base + ".html", Text: key, JSON: base + ".json"})
+	links := report.LinksFor(rec, report.Home{Bucket: bucket, LogGroup: logGroup},
+		report.Keys{HTML: base + ".html", Text: key, JSON: base + ".json"})
 	if page, err = report.HTML(rec, links); err != nil {
 		return nil, err
 	}
@@ -84,7 +85,8 @@ func write(rec *investigation.Record, logGroup, to string) (page []byte, err err
 	}
 	indented.WriteByte('\n')
 	for name, content := range map[string][]byte{
-		"report.html": page, "report.txt": []byte(report.Text(rec, links)), "report.json": record, "card.json": indented.Bytes(),
+		"report.html": page, "report.txt": []byte(report.Text(rec, links)),
+		"report.json": record, "card.json": indented.Bytes(),
 	} {
 		if err := os.WriteFile(filepath.Join(to, name), content, 0o644); err != nil {
 			return nil, err
@@ -100,17 +102,21 @@ func pictures(ctx context.Context, page []byte, to string) error {
 		return err
 	}
 	defer b.Close()
+	phone := browser.Look{
+		Width: browser.Phone.Width, Height: browser.Phone.Height, Touch: true, Dark: true, Scale: 1.5,
+	}
 	for _, picture := range []struct {
 		name   string
 		look   browser.Look
 		height int
 	}{
 		{"report.png", browser.Look{Width: 880, Height: 900}, 1360},
-		{"report-phone.png", browser.Look{Width: browser.Phone.Width, Height: browser.Phone.Height, Touch: true, Dark: true, Scale: 1.5}, browser.Phone.Height},
+		{"report-phone.png", phone, phone.Height},
 	} {
 		tab, end := b.Tab()
 		var png []byte
-		err := chromedp.Run(tab, picture.look.Set(), chromedp.Navigate(browser.Address(page)), picture.look.Picture(&png, picture.height))
+		err := chromedp.Run(tab, picture.look.Set(), chromedp.Navigate(browser.Address(page)),
+			picture.look.Picture(&png, picture.height))
 		end()
 		if err != nil {
 			return fmt.Errorf("take %s: %w", picture.name, err)
@@ -137,7 +143,8 @@ var (
 	logGroupIn  = regexp.MustCompile(`log-group/(\S+)`)
 )
 
-// normalize replaces the parts of a demo's record that differ between runs. logGroup is the group that the text links to.
+// normalize replaces the parts of a demo's record that differ between runs. logGroup is the group that the
+// text links to.
 func normalize(record, stored []byte) (rec *investigation.Record, logGroup string, err error) {
 	rec = &investigation.Record{}
 	if err := json.Unmarshal(record, rec); err != nil {
@@ -152,7 +159,8 @@ func normalize(record, stored []byte) (rec *investigation.Record, logGroup strin
 		return nil, "", fmt.Errorf("read the normalized record: %w", err)
 	}
 	bucket, _, _ := strings.Cut(strings.TrimPrefix(normalized.ReportURI, "s3://"), "/")
-	normalized.ReportURI = fmt.Sprintf("s3://%s/reports/%s-%s-%s.txt", bucket, normalized.StartedAt.Format("2006/01/02/150405"), normalized.Alarm.Name, sampleID)
+	normalized.ReportURI = fmt.Sprintf("s3://%s/reports/%s-%s-%s.txt",
+		bucket, normalized.StartedAt.Format("2006/01/02/150405"), normalized.Alarm.Name, sampleID)
 	coarsen(normalized)
 	link := logGroupIn.FindSubmatch(stored)
 	if link == nil {
@@ -182,8 +190,8 @@ func named(text string) string {
 	})
 }
 
-// clock moves times: times before the alarm move with the alarm, times of the investigation with its start. The demo's
-// setup is between the two.
+// clock moves times: times before the alarm move with the alarm, times of the investigation with its start.
+// The demo's setup is between the two.
 type clock struct{ alarm, started time.Time }
 
 func (c clock) move(at time.Time) time.Time {
