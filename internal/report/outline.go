@@ -1,8 +1,14 @@
+// Package report renders an investigation as a notification, as text, as a page, as JSON, and as a chat card.
+// It is pure: a record and links in, bytes out. Every text in a record is untrusted.
+//
+// The outline in outline.go decides which sections the report has, their titles, and their order. content.go
+// builds their content, verdict.go has the words that all forms share, and each form has a file that renders every
+// kind of content: text.go (with notification.go), page.go, and card.go.
+//
+// To add a section, add an entry to the outline and the function that builds its content.
 package report
 
-import (
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
-)
+import "github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 
 // form is a set of the forms that show a section.
 type form uint8
@@ -16,7 +22,7 @@ const (
 	written = inNotification | inText | inPage
 )
 
-// section is one part of the report. Its content is built once and rendered by every form that shows it.
+// section is one part of the report. One function builds its content, and every form that shows the section renders it.
 type section struct {
 	title    string // every form's heading; the headline has none
 	contents string // the section's content in a few words, for docs/report.md
@@ -28,8 +34,8 @@ type section struct {
 	// content builds the section's content. Forms leave out a section whose content is empty.
 	content func(rec *investigation.Record, links Links) content
 
-	box   string // the page frames adjacent sections of the same box together; empty: no frame
-	plain bool   // the page shows the content without a visible heading
+	box       string // the page frames adjacent sections of the same box together; empty: no frame
+	noHeading bool   // the page shows the content without a visible heading
 }
 
 // outline is the report in reading order: what broke and how bad it is, what to do, where to look, and only
@@ -38,7 +44,7 @@ type section struct {
 var outline = []section{
 	{
 		title: "", contents: "severity, confidence, alarm, and anything the reader must know before the result",
-		forms: written | inCard, required: true, content: headlineOf, plain: true,
+		forms: written | inCard, required: true, content: headlineOf, noHeading: true,
 	},
 	{
 		title: "Executive summary", contents: "the incident in a few sentences",
@@ -59,7 +65,7 @@ var outline = []section{
 	},
 	{
 		title: "Links", contents: "report, alarm, and the investigation's log, correct for partition and Region",
-		forms: written | inCard, required: true, content: linksOf, plain: true,
+		forms: written | inCard, required: true, content: linksOf, noHeading: true,
 	},
 	{
 		title: "The alarm", contents: "what the alarm measures, its rule or query, its reason, and its tags",
@@ -67,7 +73,7 @@ var outline = []section{
 	},
 	{
 		title: "The metric", contents: "datapoints around the alarm, with the threshold",
-		forms: written, content: metricOf, plain: true,
+		forms: written, content: metricOf, noHeading: true,
 	},
 	{
 		title: "Matching log lines", contents: "lines that match a log alarm's query",

@@ -73,7 +73,7 @@ type pageBox struct {
 
 type pageSection struct {
 	Title, Remark string
-	Plain         bool
+	NoHeading     bool
 	template      string
 	data          any
 }
@@ -87,7 +87,7 @@ func (p *pageForm) boxes(parts []part) []pageBox {
 		if name == "" {
 			continue
 		}
-		s := pageSection{Title: part.title, Remark: part.remark, Plain: part.plain, template: name, data: data}
+		s := pageSection{Title: part.title, Remark: part.remark, NoHeading: part.noHeading, template: name, data: data}
 		if part.box != "" && part.box == last {
 			box := &boxes[len(boxes)-1]
 			box.Sections = append(box.Sections, s)
@@ -98,7 +98,7 @@ func (p *pageForm) boxes(parts []part) []pageBox {
 		if part.box != "" {
 			box.Class = part.box + " " + string(severity(p.rec))
 		}
-		if part.plain {
+		if part.noHeading {
 			box.Label = part.title
 		}
 		boxes = append(boxes, box)
@@ -249,7 +249,7 @@ func (f findings) view(p *pageForm) (string, any) {
 		view := findingView{
 			Number:     i + 1,
 			Statement:  inline(truncate.Runes(plain(finding.Statement), maxPageQuote)),
-			Confidence: string(investigation.ParseConfidence(string(finding.Confidence))),
+			Confidence: confidenceIn(finding),
 			Quotes:     quoteViews(i, finding.Evidence, p.cited),
 		}
 		if !finding.Time.IsZero() {

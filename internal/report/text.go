@@ -1,7 +1,3 @@
-// Package report renders an investigation as a notification, as text, as a page, as JSON, and as a chat card.
-// It is pure: a record and links in, bytes out. Every text in a record is untrusted.
-//
-// The [outline] decides which sections the report has, their titles, and their order. Each form has one file.
 package report
 
 import (
@@ -153,7 +149,7 @@ func (timeline) text() string { return "" }
 func (f findings) text() string {
 	var b strings.Builder
 	for i, finding := range f.findings {
-		state := string(finding.Confidence)
+		state := confidenceIn(finding)
 		if !finding.Verified {
 			state += ", UNVERIFIED: " + unverified(finding)
 		}

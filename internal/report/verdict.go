@@ -28,6 +28,11 @@ func severity(rec *investigation.Record) investigation.Severity {
 
 func confidenceOf(rec *investigation.Record) string { return string(confidence(rec)) }
 
+// confidenceIn returns the confidence of a finding.
+func confidenceIn(finding investigation.Finding) string {
+	return string(investigation.ParseConfidence(string(finding.Confidence)))
+}
+
 // tag returns the severity as a prefix of a title.
 func tag(rec *investigation.Record) string {
 	if severity(rec) == investigation.SeverityUnknown {
