@@ -19,6 +19,7 @@ import (
 // Slack truncates a block at 3,000, and chat is for short texts.
 const (
 	maxCardTitle       = 250
+	maxCardName        = maxCardTitle - 40 // leaves room for severity and verdict
 	maxCardDescription = 2500
 	maxCardLink        = maxCardDescription / 4 // a longer link would displace the text
 	maxCardSteps       = 5
@@ -63,14 +64,14 @@ type cardMetadata struct {
 func Card(rec *investigation.Record, links Links) ([]byte, error) {
 	rec = cleaned(rec)
 	c := newCard(&rec.Alarm, rec.ID, cardInvestigation)
-	title := tag(rec) + truncate.Runes(chat(rec.Alarm.Name), maxCardTitle-40) + ": " + verdict(rec)
+	title := tag(rec) + truncate.Runes(chat(rec.Alarm.Name), maxCardName) + ": " + verdict(rec)
 	var b cardBuilder
 	for _, p := range parts(inCard, rec, links) {
-		title := p.title
+		heading := p.title
 		if p.remark != "" {
-			title += " (" + p.remark + ")"
+			heading += " (" + p.remark + ")"
 		}
-		p.content.card(&b, title)
+		p.content.card(&b, heading)
 	}
 	c.Content.Title, c.Content.Description, c.Content.NextSteps = title, b.description(), b.steps
 	c.Content.Keywords = keywords(rec)

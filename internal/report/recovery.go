@@ -48,7 +48,7 @@ func (r Recovery) sentence() string {
 // Card returns the follow-up as a card in the thread of the investigation's card.
 func (r Recovery) Card() ([]byte, error) {
 	c := newCard(r.Alarm, r.Investigation+"-recovered", cardRecovery)
-	c.Content.Title = "Recovered: " + truncate.Runes(chat(r.Alarm.Name), maxCardTitle-40)
+	c.Content.Title = "Recovered: " + truncate.Runes(chat(r.Alarm.Name), maxCardName)
 	c.Content.Description = truncate.Runes(chat(r.sentence()), maxCardDescription/3)
 	if r.Alarm.Reason != "" {
 		c.Content.Description += "\n" + truncate.Runes(chat(r.Alarm.Reason), maxCardDescription/3)
