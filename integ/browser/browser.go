@@ -1,5 +1,5 @@
-// Package browser shows the report's page in a real Chromium, for the tests of the page and for the pictures
-// of the sample report.
+// Package browser opens the report's page in Chromium, for the tests of the page and for the pictures of
+// the sample report.
 package browser
 
 import (
@@ -15,11 +15,11 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// EnvPath names the browser's executable; without it the usual names are looked for.
+// EnvPath names the environment variable with the path of the browser; without it, Start searches the PATH.
 const EnvPath = "ALARMTRIAGE_CHROMIUM"
 
-var errNoBrowser = errors.New("no Chromium or Google Chrome found: run `bash scripts/chromium.sh`, which installs one or says " +
-	"what to install, or set " + EnvPath + " to the path of one that is installed elsewhere")
+var errNoBrowser = errors.New("no Chromium or Google Chrome found: " +
+	"run `bash scripts/chromium.sh` to install one, or set " + EnvPath + " to its path")
 
 // Browser is a running Chromium.
 type Browser struct {
@@ -27,7 +27,7 @@ type Browser struct {
 	stop []context.CancelFunc
 }
 
-// Start starts a browser that asks nothing of anybody but the addresses that it is told to open.
+// Start starts a browser that connects to nothing but local addresses.
 func Start(ctx context.Context) (*Browser, error) {
 	path, err := executable()
 	if err != nil {
@@ -62,7 +62,8 @@ func executable() (string, error) {
 	}
 	for _, name := range []string{
 		"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
-		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium",
+		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+		"/Applications/Chromium.app/Contents/MacOS/Chromium",
 	} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
@@ -71,14 +72,14 @@ func executable() (string, error) {
 	return "", errNoBrowser
 }
 
-// Close ends the browser.
+// Close stops the browser.
 func (b *Browser) Close() {
 	for i := len(b.stop) - 1; i >= 0; i-- {
 		b.stop[i]()
 	}
 }
 
-// Look is how a page is looked at.
+// Look is a screen or medium.
 type Look struct {
 	Width, Height int // of the screen, in CSS pixels
 	Dark          bool
@@ -87,13 +88,13 @@ type Look struct {
 	Touch         bool    // a phone or a tablet
 }
 
-// Phone and Desktop are the screens that the page is made for.
+// Phone and Desktop are the screens that the page is designed for.
 var (
 	Phone   = Look{Width: 360, Height: 780, Touch: true}
 	Desktop = Look{Width: 1280, Height: 900}
 )
 
-// In returns the look in the dark scheme.
+// InDark returns the look in the dark color scheme.
 func (l Look) InDark() Look { l.Dark = true; return l }
 
 // Tab opens an empty tab; end closes it.
@@ -101,7 +102,7 @@ func (b *Browser) Tab() (tab context.Context, end context.CancelFunc) {
 	return chromedp.NewContext(b.ctx)
 }
 
-// Set makes a tab look so.
+// Set applies the look to a tab.
 func (l Look) Set() chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {
 		scheme, media := "light", ""
@@ -115,7 +116,8 @@ func (l Look) Set() chromedp.Action {
 		if scale == 0 {
 			scale = 1
 		}
-		if err := emulation.SetDeviceMetricsOverride(int64(l.Width), int64(l.Height), scale, l.Touch).Do(ctx); err != nil {
+		screen := emulation.SetDeviceMetricsOverride(int64(l.Width), int64(l.Height), scale, l.Touch)
+		if err := screen.Do(ctx); err != nil {
 			return fmt.Errorf("set the screen: %w", err)
 		}
 		features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}
@@ -126,7 +128,7 @@ func (l Look) Set() chromedp.Action {
 	})
 }
 
-// Picture takes a PNG of the page, as high as height CSS pixels, or of all of it if height is 0.
+// Picture takes a PNG of the page that is height CSS pixels high; 0: the whole page.
 func (l Look) Picture(png *[]byte, height int) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {
 		_, _, _, _, _, content, err := page.GetLayoutMetrics().Do(ctx)
@@ -142,7 +144,7 @@ func (l Look) Picture(png *[]byte, height int) chromedp.Action {
 	})
 }
 
-// PDF prints the page on A4, as browsers do unless told otherwise: without backgrounds.
+// PDF prints the page on A4 without backgrounds, as browsers do by default.
 func PDF(pdf *[]byte) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) (err error) {
 		*pdf, _, err = page.PrintToPDF().WithPaperWidth(8.27).WithPaperHeight(11.69).WithPreferCSSPageSize(true).
@@ -151,7 +153,7 @@ func PDF(pdf *[]byte) chromedp.Action {
 	})
 }
 
-// Address is a page as an address of its own, for what needs no server.
+// Address returns a page as a data URL.
 func Address(html []byte) string {
 	return "data:text/html;base64," + base64.StdEncoding.EncodeToString(html)
 }

@@ -26,7 +26,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
-// One browser serves all tests, each of which has its own tab.
+// All tests share one browser; each has its own tab.
 var shared *Browser
 
 func TestMain(m *testing.M) { os.Exit(withBrowser(m)) }
@@ -43,7 +43,7 @@ func withBrowser(m *testing.M) int {
 	return m.Run()
 }
 
-// visitor is a tab that notes all that a page does beyond showing itself.
+// visitor is a tab that records everything that a page does after loading.
 type visitor struct {
 	t      *testing.T
 	tab    context.Context
@@ -51,7 +51,7 @@ type visitor struct {
 
 	mu    sync.Mutex
 	page  []byte
-	pages int // that were opened so far
+	pages int // opened so far
 	noted []string
 }
 
@@ -66,7 +66,7 @@ func visit(t *testing.T) *visitor {
 	return v
 }
 
-// ServeHTTP serves the page that is being looked at.
+// ServeHTTP serves the open page.
 func (v *visitor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -74,7 +74,7 @@ func (v *visitor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(v.page)
 }
 
-// address is that of the page that is open; each page has its own.
+// address returns the address of the open page; each page has its own.
 func (v *visitor) address() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -111,7 +111,7 @@ func (v *visitor) heard(event any) {
 	}
 }
 
-// happened returns what was noted since it was last asked.
+// happened returns the actions recorded since its last call.
 func (v *visitor) happened() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -125,7 +125,7 @@ func (v *visitor) do(actions ...chromedp.Action) {
 	require.NoError(v.t, chromedp.Run(v.tab, actions...))
 }
 
-// open shows a page in a look. fragment may name a place in it.
+// open shows a page in a look, optionally at a fragment.
 func (v *visitor) open(html []byte, look Look, fragment string) {
 	v.t.Helper()
 	v.mu.Lock()
@@ -134,7 +134,7 @@ func (v *visitor) open(html []byte, look Look, fragment string) {
 	v.do(look.Set(), chromedp.Navigate(v.address()+fragment))
 }
 
-// unfold opens all that is folded.
+// unfold opens every details element.
 func (v *visitor) unfold() {
 	v.t.Helper()
 	v.do(chromedp.Evaluate(`document.querySelectorAll('details').forEach(d => d.open = true)`, nil))
@@ -148,7 +148,7 @@ func ask[T any](v *visitor, expression string) T {
 	return answer
 }
 
-// pageOf renders a record with the links that it would be stored with.
+// pageOf renders a record with the links of a stored report.
 func pageOf(t *testing.T, rec *investigation.Record) []byte {
 	t.Helper()
 	html, err := report.HTML(rec, report.LinksFor(rec, report.Home{Bucket: "reports-bucket", LogGroup: "/aws/lambda/triage"}, report.Keys{HTML: "reports/a.html", Text: "reports/a.txt", JSON: "reports/a.json"}))
@@ -156,7 +156,7 @@ func pageOf(t *testing.T, rec *investigation.Record) []byte {
 	return html
 }
 
-// sample is the record of the sample report.
+// sample returns the record of the sample report.
 func sample(t *testing.T) *investigation.Record {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/sample-report/report.json")
@@ -166,14 +166,14 @@ func sample(t *testing.T) *investigation.Record {
 	return rec
 }
 
-func TestVisitorNoticesWhatAPageDoes(t *testing.T) {
+func TestVisitor_RecordsEveryActionOfAPage(t *testing.T) {
 	const policy = `<meta http-equiv="Content-Security-Policy" content="default-src 'none'">`
 	for _, test := range []struct{ name, html, want string }{
 		{"an image", `<img src="https://example.com/a.png">`, "request of https://example.com/a.png"},
 		{"a frame with a data URL", `<iframe src="data:text/html,x"></iframe>`, "frame attached"},
 		{"a dialog", `<script>alert(1)</script>`, "dialog: 1"},
-		{"a script that says something", `<script>console.log(1)</script>`, "console.log"},
-		{"a script that fails", `<script>throw 1</script>`, "exception"},
+		{"a script that logs", `<script>console.log(1)</script>`, "console.log"},
+		{"a script that throws", `<script>throw 1</script>`, "exception"},
 		{"a frame", `<iframe srcdoc="x"></iframe>`, "frame attached"},
 		{"a refresh", `<meta http-equiv="refresh" content="0;url=https://example.com/b">`, "request of https://example.com/b"},
 		{"a forbidden script", policy + `<script>1</script>`, "violation of the content security policy: script-src"},
@@ -193,11 +193,11 @@ func TestVisitorNoticesWhatAPageDoes(t *testing.T) {
 	}
 }
 
-func TestBrowserThatIsNotThereIsAnErrorThatSaysWhatToDo(t *testing.T) {
+func TestStart_MissingBrowserErrorNamesTheRemedy(t *testing.T) {
 	t.Setenv(EnvPath, "")
 	t.Setenv("PATH", t.TempDir())
 	_, err := executable()
-	if err != nil { // on macOS the browser has a path of its own
+	if err != nil { // on macOS the browser has a fixed path
 		assert.ErrorContains(t, err, "scripts/chromium.sh")
 	}
 	t.Setenv(EnvPath, "/no/such/browser")

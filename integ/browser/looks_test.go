@@ -14,7 +14,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// Paper is a sheet of A4 as a screen.
+// paper is a sheet of A4 as a screen.
 var paper = Look{Width: 794, Height: 1123, Print: true}
 
 var looks = []struct {
@@ -25,7 +25,7 @@ var looks = []struct {
 	{"desktop", Desktop}, {"desktop in the dark", Desktop.InDark()}, {"paper", paper},
 }
 
-// kinds are the reports that are looked at.
+// kinds returns the reports to inspect.
 func kinds(t *testing.T) map[string]*investigation.Record {
 	script, _ := filled(`<script>alert(1)</script>`)
 	endless, _ := filled(strings.Repeat("W", 3000))
@@ -35,7 +35,7 @@ func kinds(t *testing.T) map[string]*investigation.Record {
 	}
 }
 
-// inspect looks over the page as it is shown. It gives complaints.
+// inspect examines the rendered page and returns complaints.
 const inspect = `(() => {
 	const complaints = [];
 	const complain = (what, e) => complaints.push(what + ': ' + e.outerHTML.slice(0, 120));
@@ -67,7 +67,7 @@ const inspect = `(() => {
 	const windows = [...document.querySelectorAll('rect.window, polygon.band')];
 	const backgroundsOf = e => {
 		const found = [behind(e)];
-		if (print && getComputedStyle(e).printColorAdjust !== 'exact') found.push(white); // paper takes no backgrounds
+		if (print && getComputedStyle(e).printColorAdjust !== 'exact') found.push(white); // backgrounds are not printed
 		if (e.closest('svg')) for (const w of windows) {
 			const style = getComputedStyle(w);
 			found.push(over(channels(style.fill), +style.opacity, behind(e)));
@@ -135,10 +135,10 @@ const inspect = `(() => {
 
 type inspection struct {
 	Complaints []string
-	Texts      int // that were looked at
+	Texts      int // examined
 }
 
-func TestPageLooksRightEverywhere(t *testing.T) {
+func TestPage_LooksRightInEveryLook(t *testing.T) {
 	v := visit(t)
 	for kind, rec := range kinds(t) {
 		html := pageOf(t, rec)
@@ -158,7 +158,7 @@ func TestPageLooksRightEverywhere(t *testing.T) {
 	}
 }
 
-func TestInspectionFindsWhatIsWrong(t *testing.T) {
+func TestInspection_FindsDefects(t *testing.T) {
 	const page = `<!doctype html><html lang="en"><meta name="viewport" content="width=device-width, initial-scale=1"><title>x</title><main><h1>A</h1><h2>B</h2>%s</main>`
 	v := visit(t)
 	for _, test := range []struct{ html, want string }{
@@ -179,7 +179,7 @@ func TestInspectionFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestFirstScreenOfAPhoneHoldsWhatCountsAtNight(t *testing.T) {
+func TestPage_FirstPhoneScreenHasTheEssentials(t *testing.T) {
 	v := visit(t)
 	v.open(pageOf(t, sample(t)), Phone, "")
 	for _, what := range []string{"h1", ".badge.high", ".badge.confirmed", ".lead", ".verdict > p:last-of-type", ".steps > li:first-child > pre"} {
@@ -188,7 +188,7 @@ func TestFirstScreenOfAPhoneHoldsWhatCountsAtNight(t *testing.T) {
 	}
 }
 
-func TestRoundsAreFoldedUntilAReaderOpensThem(t *testing.T) {
+func TestPage_RoundsAreFolded(t *testing.T) {
 	v := visit(t)
 	v.open(pageOf(t, sample(t)), Phone, "")
 	assert.Zero(t, ask[int](v, `document.querySelectorAll('details[open]').length`))
@@ -206,7 +206,7 @@ const markInSight = `(() => {
 	return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight ? mark.textContent : 'out of sight at ' + box.top;
 })()`
 
-func TestQuoteLeadsToItsPlaceInTheOutput(t *testing.T) {
+func TestPage_QuoteLinksToTheOutput(t *testing.T) {
 	rec := sample(t)
 	html := pageOf(t, rec)
 	v := visit(t)
@@ -220,7 +220,7 @@ func TestQuoteLeadsToItsPlaceInTheOutput(t *testing.T) {
 	}
 }
 
-func TestTimelineLeadsToFindings(t *testing.T) {
+func TestPage_TimelineLinksToFindings(t *testing.T) {
 	v := visit(t)
 	v.open(pageOf(t, sample(t)), Phone, "")
 	v.do(chromedp.Click(`.timeline a[href="#finding-1"]`, chromedp.ByQuery))
@@ -236,7 +236,7 @@ func eventually(t *testing.T, v *visitor, expression, want string) {
 	assert.Equal(t, want, is)
 }
 
-func TestOneClickSelectsAWholeCommand(t *testing.T) {
+func TestPage_ClickSelectsACommand(t *testing.T) {
 	rec := sample(t)
 	v := visit(t)
 	for _, look := range []Look{Phone, Desktop} {
@@ -246,14 +246,14 @@ func TestOneClickSelectsAWholeCommand(t *testing.T) {
 	}
 }
 
-func TestPageWorksWithoutScripts(t *testing.T) {
+func TestPage_WorksWithoutScripts(t *testing.T) {
 	v := visit(t)
 	v.open(pageOf(t, busy(t, 15)), Desktop, "")
 	assert.Zero(t, ask[int](v, `document.scripts.length`))
 	assert.Contains(t, ask[string](v, `document.querySelector('meta[http-equiv="Content-Security-Policy"]').content`), "default-src 'none'")
 }
 
-func TestPrintedPageShowsTheEvidence(t *testing.T) {
+func TestPage_PrintsTheEvidence(t *testing.T) {
 	v := visit(t)
 	v.open(pageOf(t, sample(t)), paper, "")
 	assert.True(t, ask[bool](v, `[...document.querySelectorAll('mark')].every(m => m.getBoundingClientRect().height > 0)`), "quoted outputs are unfolded")
@@ -269,12 +269,12 @@ func TestPrintedPageShowsTheEvidence(t *testing.T) {
 	}
 }
 
-func TestReportWithoutAConclusionSaysWhatToDoInstead(t *testing.T) {
+func TestPage_FallbackShowsManualSteps(t *testing.T) {
 	v := visit(t)
 	v.open(pageOf(t, fallback(t)), Phone, "")
 	assert.Equal(t, "needs a human", ask[string](v, `document.querySelector('.badges').innerText.trim()`))
 	assert.Contains(t, ask[string](v, `document.querySelector('.note').innerText`), "Request access")
 	first := ask[float64](v, `document.querySelector('.steps > li:first-child').getBoundingClientRect().top`)
-	assert.Less(t, first, float64(Phone.Height-20), "the first step stands on the first screen")
+	assert.Less(t, first, float64(Phone.Height-20), "the first step is on the first screen")
 	assert.GreaterOrEqual(t, ask[int](v, `document.querySelectorAll('.steps pre').length`), 3)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// fallback is the record of an investigation whose model could not be asked.
+// fallback returns the record of an investigation whose model could not be asked.
 func fallback(t *testing.T) *investigation.Record {
 	rec := sample(t)
 	rec.Outcome, rec.Report, rec.Rounds = investigation.OutcomeFallback, investigation.Report{}, nil
@@ -20,17 +20,17 @@ func fallback(t *testing.T) *investigation.Record {
 	return rec
 }
 
-// busy is a long investigation of a composite alarm with something of everything that a report can hold: big
-// outputs, many AWS calls, several metrics, other alarms, doubts, refusals.
+// busy returns a long investigation of a composite alarm with everything that a report can contain: big
+// outputs, many AWS calls, several metrics, other alarms, doubts, and refusals.
 func busy(t *testing.T, rounds int) *investigation.Record {
 	rec := sample(t)
 	rec.Alarm.Name = "prod-checkout-eu-central-1/availability (composite): p99 latency or 5XX errors of checkout-api behind alb/prod-public"
 	rec.Alarm.Kind = "composite"
 	rec.Outcome = investigation.OutcomeConcluded
-	rec.OutcomeWhy = "The time of the function was nearly over, so the model was asked for its conclusion from what it had."
+	rec.OutcomeWhy = "The function was about to time out, so the model was asked to conclude."
 	r := &rec.Report
 	r.Severity, r.Confidence = investigation.SeverityCritical, investigation.Likely
-	r.Downgraded = "the model called the cause confirmed, and 2 of its 5 findings have no evidence that stands"
+	r.Downgraded = "the model called the cause confirmed, and 2 of its 5 findings are unverified"
 	r.Findings = append(r.Findings,
 		investigation.Finding{Statement: "The connection pool of `checkout-api` was exhausted at the same time.", Confidence: investigation.Likely, Time: rec.Alarm.Time.Add(-3 * time.Minute),
 			Problem: "quote not found in the output of tool call 2", Evidence: []investigation.Citation{{Call: 2, Quote: "pool size 10, in use 10, waiting 213"}}},
@@ -70,7 +70,7 @@ func latency(until time.Time) investigation.Series {
 	return s
 }
 
-// bigRound asks for much at once and is told much.
+// bigRound returns a round with large calls and large answers.
 func bigRound(rec *investigation.Record, number int) investigation.Round {
 	round := investigation.Round{
 		Number: number, StartedAt: rec.StartedAt.Add(time.Duration(number) * 20 * time.Second), DurationMS: 8_412, StopReason: "tool_use",
@@ -87,7 +87,7 @@ func bigRound(rec *investigation.Record, number int) investigation.Round {
 			Command: fmt.Sprintf("logs = boto3.client('logs', region_name='eu-central-1')\nfor page in logs.get_paginator('filter_log_events').paginate(logGroupName='/ecs/checkout-api-%d', filterPattern='?ERROR ?WARN'):\n", number) +
 				strings.Repeat("    for event in page['events']:\n        print(event['timestamp'], event['message'])\n", 8),
 		}
-		answer := &toolcall.Answer{Success: true, ExecutionTime: 2.3, Notes: []string{"import boto3 was removed: boto3 is there without it"}}
+		answer := &toolcall.Answer{Success: true, ExecutionTime: 2.3, Notes: []string{"import boto3 was removed: boto3 is already imported"}}
 		var b strings.Builder
 		for line := range 220 {
 			fmt.Fprintf(&b, "2026-01-15T03:%02d:%02dZ ERROR [checkout-api] {\"trace\":\"1-67%06x-%012x\",\"msg\":\"upstream timed out & retried <3 times>\",\"upstream\":\"payments.internal:8443\"}\n", line/60, line%60, line*7919, number*line)
@@ -106,7 +106,7 @@ func bigRound(rec *investigation.Record, number int) investigation.Round {
 	return round
 }
 
-// odd has metrics as nobody expects them: enormous, tiny, negative, single, days long.
+// odd returns a record with extreme metrics: enormous, tiny, negative, single, days long.
 func odd(t *testing.T, charts ...investigation.Series) *investigation.Record {
 	rec := sample(t)
 	rec.Evidence.Series = charts
@@ -127,7 +127,7 @@ func values(list ...float64) []investigation.Point {
 	return points
 }
 
-// oddSeries fills two reports, since one shows four charts.
+// oddSeries returns enough series for two reports, because a report shows four charts.
 func oddSeries() []investigation.Series {
 	limit := func(v float64) *float64 { return &v }
 	week := make([]float64, 168)

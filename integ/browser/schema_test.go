@@ -17,8 +17,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
-// schemaOf compiles a schema. strict also refuses fields that it does not describe, which readers of a newer
-// minor version must not.
+// schemaOf compiles a schema. strict also rejects fields that the schema does not describe, which readers
+// of a newer minor version must accept.
 func schemaOf(t *testing.T, name string, strict bool) *jsonschema.Schema {
 	t.Helper()
 	text, err := os.ReadFile("../../schema/" + name)
@@ -60,7 +60,7 @@ func decoded(t *testing.T, text []byte, err error) any {
 	return value
 }
 
-// forms are records of every kind that goes into a bucket.
+// forms returns records of every kind that is stored.
 func forms(t *testing.T) map[string]*investigation.Record {
 	records := map[string]*investigation.Record{"sample": sample(t), "fallback": fallback(t), "busy": busy(t, 15), "odd": odd(t, oddSeries()[:4]...)}
 	records["fallback"].Report.Confidence, records["fallback"].Report.Severity = investigation.Unknown, investigation.SeverityUnknown
@@ -77,6 +77,9 @@ func forms(t *testing.T) map[string]*investigation.Record {
 	for i := range hostile.Report.Findings {
 		hostile.Report.Findings[i].Confidence = investigation.Likely
 	}
+	for i := range hostile.Fallbacks {
+		hostile.Fallbacks[i].Cause = investigation.CauseOther
+	}
 	for i := range hostile.SeenBefore {
 		hostile.SeenBefore[i].Outcome = investigation.OutcomeCompleted
 	}
@@ -84,7 +87,7 @@ func forms(t *testing.T) map[string]*investigation.Record {
 	return records
 }
 
-func TestStoredFormsAreAsTheirSchemasSay(t *testing.T) {
+func TestSchemas_AcceptEveryForm(t *testing.T) {
 	whole, event, card := schemaOf(t, "report.schema.json", true), schemaOf(t, "completion.schema.json", true), schemaOf(t, "card.schema.json", false)
 	for name, rec := range forms(t) {
 		t.Run(name, func(t *testing.T) {
@@ -105,26 +108,26 @@ func TestStoredFormsAreAsTheirSchemasSay(t *testing.T) {
 	}
 }
 
-func TestWhatARealRunStoredIsAsTheSchemasSay(t *testing.T) {
+func TestSchemas_AcceptTheSample(t *testing.T) {
 	for file, name := range map[string]string{"report.json": "report.schema.json", "card.json": "card.schema.json"} {
 		text, err := os.ReadFile("../../docs/sample-report/" + file)
 		assert.NoError(t, schemaOf(t, name, true).Validate(decoded(t, text, err)), file)
 	}
 }
 
-func TestSchemasRefuseWhatIsWrong(t *testing.T) {
+func TestSchemas_RejectInvalidForms(t *testing.T) {
 	text, err := report.JSON(sample(t))
 	require.NoError(t, err)
 	schema := schemaOf(t, "report.schema.json", false)
 	for name, change := range map[string]func(rec map[string]any){
-		"another major version":   func(rec map[string]any) { rec["schema_version"] = "2.0" },
-		"no id":                   func(rec map[string]any) { delete(rec, "id") },
-		"a time that is none":     func(rec map[string]any) { rec["started_at"] = "yesterday" },
-		"an outcome that is none": func(rec map[string]any) { rec["outcome"] = "fine" },
-		"rounds that are null":    func(rec map[string]any) { rec["rounds"] = nil },
-		"a cost in words":         func(rec map[string]any) { rec["usage"].(map[string]any)["cost_usd"] = "little" },
-		"tokens below zero":       func(rec map[string]any) { rec["usage"].(map[string]any)["input_tokens"] = json.Number("-1") },
-		"confidence of its own":   func(rec map[string]any) { rec["report"].(map[string]any)["confidence"] = "certain" },
+		"another major version": func(rec map[string]any) { rec["schema_version"] = "2.0" },
+		"no id":                 func(rec map[string]any) { delete(rec, "id") },
+		"an invalid time":       func(rec map[string]any) { rec["started_at"] = "yesterday" },
+		"an unknown outcome":    func(rec map[string]any) { rec["outcome"] = "fine" },
+		"null rounds":           func(rec map[string]any) { rec["rounds"] = nil },
+		"a textual cost":        func(rec map[string]any) { rec["usage"].(map[string]any)["cost_usd"] = "little" },
+		"negative tokens":       func(rec map[string]any) { rec["usage"].(map[string]any)["input_tokens"] = json.Number("-1") },
+		"an unknown confidence": func(rec map[string]any) { rec["report"].(map[string]any)["confidence"] = "certain" },
 		"a finding without evidence": func(rec map[string]any) {
 			delete(rec["report"].(map[string]any)["findings"].([]any)[0].(map[string]any), "evidence")
 		},

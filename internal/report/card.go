@@ -1,36 +1,41 @@
 package report
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// Limits of a chat card, in characters. Amazon Q Developer takes titles of 250 and descriptions of 8,000;
-// Slack cuts a block at 3,000, and who reads chat reads less.
+// Limits of a chat card, in characters. Amazon Q Developer accepts titles of 250 and descriptions of 8,000;
+// Slack truncates a block at 3,000, and chat is for short texts.
 const (
 	maxCardTitle       = 250
+	maxCardName        = maxCardTitle - 40 // leaves room for severity and verdict
 	maxCardDescription = 2500
+	maxCardLink        = maxCardDescription / 4 // a longer link would displace the text
 	maxCardSteps       = 5
 	maxCardStep        = 500
 	maxCardKeyword     = 75
 	maxCardContext     = 1024
 )
 
-// What a card is about, for custom actions that are attached to a type of notification.
+// Event types of cards, which custom actions of Amazon Q Developer can be attached to.
 const (
 	cardInvestigation = "alarmtriage-investigation"
 	cardRecovery      = "alarmtriage-recovery"
 )
 
-// card is a custom notification of Amazon Q Developer in chat applications, version 1.0 ("Custom
-// notifications", its administrator guide). schema/card.schema.json describes it.
+// card is a custom notification of Amazon Q Developer in chat applications, version 1.0 (administrator
+// guide, "Custom notifications"). schema/card.schema.json describes it.
 type card struct {
 	Version  string       `json:"version"`
 	Source   string       `json:"source"`
@@ -55,18 +60,22 @@ type cardMetadata struct {
 	AdditionalContext map[string]string `json:"additionalContext,omitempty"`
 }
 
-// Card is the investigation for a chat channel. All cards of an alarm share a thread.
+// Card returns the investigation as a card for a chat channel. All cards of an alarm share a thread.
 func Card(rec *investigation.Record, links Links) ([]byte, error) {
 	rec = cleaned(rec)
 	c := newCard(&rec.Alarm, rec.ID, cardInvestigation)
-	title := tag(rec) + clip(chat(rec.Alarm.Name), maxCardTitle-40) + ": " + verdict(rec)
-	c.Content.Title = title
-	c.Content.Description = cardBody(rec, links)
-	for _, action := range steps(rec)[:min(len(steps(rec)), maxCardSteps)] {
-		c.Content.NextSteps = append(c.Content.NextSteps, cardStep(action))
+	title := tag(rec) + truncate.Runes(chat(rec.Alarm.Name), maxCardName) + ": " + verdict(rec)
+	var b cardBuilder
+	for _, p := range parts(inCard, rec, links) {
+		heading := p.title
+		if p.remark != "" {
+			heading += " (" + p.remark + ")"
+		}
+		p.content.card(&b, heading)
 	}
+	c.Content.Title, c.Content.Description, c.Content.NextSteps = title, b.description(), b.steps
 	c.Content.Keywords = keywords(rec)
-	c.Metadata.Summary = clip(title, maxCardTitle)
+	c.Metadata.Summary = truncate.Runes(title, maxCardTitle)
 	c.Metadata.addContext(map[string]string{
 		"severity": string(severity(rec)), "confidence": string(confidence(rec)), "outcome": string(rec.Outcome),
 		"reportUri": rec.ReportURI,
@@ -86,7 +95,7 @@ func newCard(alarm *alarmevent.Alarm, id, eventType string) card {
 	c := card{Version: "1.0", Source: "custom", ID: id, Content: cardContent{TextType: "client-markdown"}}
 	c.Metadata = cardMetadata{ThreadID: threadOf(alarm), EventType: eventType}
 	if alarm.ARN != "" {
-		c.Metadata.RelatedResources = []string{clip(plain(alarm.ARN), maxCardContext)}
+		c.Metadata.RelatedResources = []string{truncate.Runes(plain(alarm.ARN), maxCardContext)}
 	}
 	c.Metadata.addContext(map[string]string{
 		"alarm": alarm.Name, "account": alarm.Account, "region": alarm.Region, "investigation": id,
@@ -96,7 +105,7 @@ func newCard(alarm *alarmevent.Alarm, id, eventType string) card {
 
 func (m *cardMetadata) addContext(values map[string]string) {
 	for name, value := range values {
-		if value = clip(plain(value), maxCardContext); value == "" {
+		if value = truncate.Runes(plain(value), maxCardContext); value == "" {
 			continue
 		}
 		if m.AdditionalContext == nil {
@@ -106,54 +115,86 @@ func (m *cardMetadata) addContext(values map[string]string) {
 	}
 }
 
-// threadOf is the same for all cards of an alarm, and short whatever its name.
+// threadOf returns the thread of an alarm's cards, which is short however long the alarm's name is.
 func threadOf(alarm *alarmevent.Alarm) string {
-	sum := sha256.Sum256([]byte(first(alarm.ARN, alarm.Name)))
+	sum := sha256.Sum256([]byte(cmp.Or(alarm.ARN, alarm.Name)))
 	return "alarmtriage-" + hex.EncodeToString(sum[:12])
 }
 
-func cardBody(rec *investigation.Record, links Links) string {
-	var tail strings.Builder
-	for _, l := range []struct{ name, url string }{{"Report", first(links.Report, links.ReportText)}, {"Alarm", links.Alarm}} {
-		// A bare address is a link in Slack and in Teams, whose ways to name one differ.
-		if l.url != "" && len(l.url) < maxCardDescription/4 {
-			fmt.Fprintf(&tail, "\n%s: %s", l.name, l.url)
-		}
-	}
-	parts := []string{chat(first(rec.Report.Summary, fallbackSummary(rec)))}
-	for _, part := range []struct{ name, text string }{
-		{"Root cause (" + string(confidence(rec)) + ")", rec.Report.RootCause}, {"Impact", rec.Report.Impact}, {"Note", strings.Join(notes(rec), " ")},
-	} {
-		if part.text != "" {
-			parts = append(parts, "*"+part.name+":* "+chat(part.text))
-		}
-	}
-	sizes := make([]int, len(parts))
-	for i, part := range parts {
-		sizes[i] = len([]rune(part))
-	}
-	limit := levelled(sizes, maxCardDescription-len(tail.String())-len(parts))
-	for i := range parts {
-		parts[i] = clip(parts[i], limit)
-	}
-	return strings.Join(parts, "\n") + tail.String()
+// cardBuilder collects what the outline's sections contribute to a card.
+type cardBuilder struct {
+	paragraphs []string
+	steps      []string
+	links      strings.Builder
 }
 
-// cardStep is an action with its command, unless chat would mangle that: half a command is worse than
-// none.
+// description returns the paragraphs, each shortened to its fair share, and the links.
+func (b *cardBuilder) description() string {
+	sizes := make([]int, len(b.paragraphs))
+	for i, paragraph := range b.paragraphs {
+		sizes[i] = utf8.RuneCountInString(paragraph)
+	}
+	limit := fairShare(sizes, maxCardDescription-b.links.Len()-len(b.paragraphs))
+	for i := range b.paragraphs {
+		b.paragraphs[i] = truncate.Runes(b.paragraphs[i], limit)
+	}
+	return strings.Join(b.paragraphs, "\n") + b.links.String()
+}
+
+// notOnCard is embedded by content that a card has no room for.
+type notOnCard struct{}
+
+func (notOnCard) card(*cardBuilder, string) {}
+
+func (h headline) card(b *cardBuilder, _ string) {
+	if note := strings.Join(notes(h.rec), " "); note != "" {
+		b.paragraphs = append(b.paragraphs, "*Note:* "+chat(note))
+	}
+}
+
+func (p prose) card(b *cardBuilder, title string) {
+	switch text := chat(strings.TrimSpace(p.body + " " + p.doubt)); {
+	case text == "":
+	case p.lead:
+		b.paragraphs = append(b.paragraphs, text)
+	default:
+		b.paragraphs = append(b.paragraphs, "*"+title+":* "+text)
+	}
+}
+
+func (s steps) card(b *cardBuilder, _ string) {
+	for _, action := range s.actions[:min(len(s.actions), maxCardSteps)] {
+		b.steps = append(b.steps, cardStep(action))
+	}
+}
+
+func (l linkList) card(b *cardBuilder, _ string) {
+	for _, link := range []struct{ name, url string }{
+		{"Report", cmp.Or(l.links.Report, l.links.ReportText)}, {"Alarm", l.links.Alarm},
+	} {
+		// A bare address is a link in Slack and in Teams, whose syntaxes for named links differ.
+		if link.url != "" && len(link.url) < maxCardLink {
+			fmt.Fprintf(&b.links, "\n%s: %s", link.name, link.url)
+		}
+	}
+}
+
+// cardStep returns an action with its command. A command that chat would garble or truncate is left to the
+// report: half a command is worse than none.
 func cardStep(action investigation.Action) string {
-	step := clip(chat(action.Text), maxCardStep/2)
+	step := truncate.Runes(chat(action.Text), maxCardStep/2)
 	command := strings.TrimSpace(action.Command)
 	if command == "" {
-		return first(step, "See the report.")
+		return cmp.Or(step, "See the report.")
 	}
-	if quoted := " `" + escapeChat(command) + "`"; !strings.ContainsAny(command, "`\n") && len([]rune(step+quoted)) <= maxCardStep {
+	quoted := " `" + escapeChat(command) + "`"
+	if !strings.ContainsAny(command, "`\n") && utf8.RuneCountInString(step+quoted) <= maxCardStep {
 		return step + quoted
 	}
 	return step + " (The command is in the report.)"
 }
 
-// keywords are what to find a card by.
+// keywords returns terms to search a card by.
 func keywords(rec *investigation.Record) []string {
 	words := []string{"severity " + string(severity(rec)), "cause " + string(confidence(rec))}
 	for _, metric := range rec.Alarm.Metrics {
@@ -169,23 +210,23 @@ func keywords(rec *investigation.Record) []string {
 		words = append(words, "PromQL alarm")
 	}
 	for i, word := range words {
-		words[i] = clip(chat(word), maxCardKeyword)
+		words[i] = truncate.Runes(chat(word), maxCardKeyword)
 	}
 	return words
 }
 
-// chat takes from one line of untrusted text the means to format, to link and to call people.
+// chat returns untrusted text as one line that cannot format, link, or mention anybody in chat.
 func chat(text string) string {
 	text = strings.NewReplacer("*", "∗", "`", "'").Replace(unmarked(text))
-	return escapeChat(callsNobody(text))
+	return escapeChat(neutralizeMentions(text))
 }
 
 func escapeChat(text string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
 }
 
-// callsNobody parts an @ from a name after it, which could be a person, a group or everybody.
-func callsNobody(text string) string {
+// neutralizeMentions separates an @ from the name after it, which could be a person, a group, or a channel.
+func neutralizeMentions(text string) string {
 	var b strings.Builder
 	var last rune
 	for _, r := range text {
@@ -196,12 +237,4 @@ func callsNobody(text string) string {
 		last = r
 	}
 	return b.String()
-}
-
-// clip cuts text to so many characters, and says so.
-func clip(text string, characters int) string {
-	if runes := []rune(text); len(runes) > characters {
-		return string(runes[:max(0, characters-2)]) + " …"
-	}
-	return text
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -11,17 +12,17 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// The chart is as wide as the page: its horizontal positions are percentages, its vertical ones pixels.
-// Lines are drawn in a plot of plotUnits units that is stretched to the width; text and dots stand
-// outside of it and keep their shape.
+// The chart is as wide as the page: horizontal positions are percentages, vertical ones pixels. Lines are
+// drawn in a plot of plotUnits units that is stretched to the width; text and dots are outside the plot and
+// keep their shape.
 const (
 	maxCharts  = 4
-	maxDots    = 120   // more datapoints than that are a line only
+	maxDots    = 120   // with more datapoints, only the line and breaching datapoints are drawn
 	maxRows    = 10    // lines of the grid
 	plotUnits  = 10000 // width of the plot in its own units
 	plotTop    = 22.0  // room for the transition's label
 	plotHeight = 170.0
-	chartTall  = plotTop + plotHeight + 22 // and for the times below
+	chartTall  = plotTop + plotHeight + 22 // room for the times below the plot
 )
 
 // chartView is one metric, ready to be drawn.
@@ -36,7 +37,7 @@ type chartView struct {
 	Line, Band              string // points of polyline and polygon
 	Dots                    []dotView
 	Threshold, Transition   *ruleView
-	WindowLeft, WindowWidth float64 // of the evaluation window, in units of the plot; no width: not known
+	WindowLeft, WindowWidth float64 // of the evaluation window, in units of the plot; zero width: not known
 	Legend                  string
 }
 
@@ -55,12 +56,12 @@ type dotView struct {
 
 type ruleView struct {
 	At            float64 // in units of the plot, or pixels from its top
-	Left          string  // of a transition's label
+	Left          string  // of the transition's label
 	TextY         float64
 	Anchor, Label string
 }
 
-// charts draws the series that have datapoints.
+// charts draws the first maxCharts series that have datapoints.
 func charts(rec *investigation.Record) []chartView {
 	var drawn []chartView
 	rules := rulesOf(rec)
@@ -88,13 +89,13 @@ func finite(points []investigation.Point) []investigation.Point {
 	return kept
 }
 
-// evaluation is how CloudWatch judges the alarm's metric.
+// evaluation is how CloudWatch evaluates the alarm's metric.
 type evaluation struct {
 	periods    int
 	comparison string
 }
 
-// rulesOf takes what is known of the evaluation from the alarm's definition, else from its event.
+// rulesOf reads the evaluation from the alarm's definition, or else from its event.
 func rulesOf(rec *investigation.Record) evaluation {
 	var definition struct {
 		EvaluationPeriods  int
@@ -103,7 +104,10 @@ func rulesOf(rec *investigation.Record) evaluation {
 	if json.Unmarshal(rec.Evidence.Definition, &definition) != nil {
 		definition.EvaluationPeriods = 0
 	}
-	rules := evaluation{periods: definition.EvaluationPeriods, comparison: first(definition.ComparisonOperator, rec.Alarm.Comparison)}
+	rules := evaluation{
+		periods:    definition.EvaluationPeriods,
+		comparison: cmp.Or(definition.ComparisonOperator, rec.Alarm.Comparison),
+	}
 	var data struct {
 		RecentDatapoints []any `json:"recentDatapoints"`
 	}
@@ -113,7 +117,7 @@ func rulesOf(rec *investigation.Record) evaluation {
 	return rules
 }
 
-// breaches tells whether a value is on the wrong side of the threshold.
+// breaches reports whether a value is on the wrong side of the threshold.
 func (e evaluation) breaches(value, threshold float64) bool {
 	switch e.comparison {
 	case "GreaterThanThreshold":
@@ -131,7 +135,7 @@ func (e evaluation) breaches(value, threshold float64) bool {
 type scale struct{ low, high, from, to float64 }
 
 func (s scale) at(v float64) float64 {
-	// Divided before subtracting, so that the greatest numbers do not overflow; the smallest come to nothing.
+	// Dividing before subtracting keeps the greatest numbers from overflowing; the smallest become zero.
 	span := s.high/2 - s.low/2
 	if span == 0 {
 		return (s.from + s.to) / 2
@@ -139,13 +143,13 @@ func (s scale) at(v float64) float64 {
 	return round(s.from + (v/2-s.low/2)/span*(s.to-s.from))
 }
 
-// round keeps a tenth of a unit, which is less than can be seen.
+// round rounds to a tenth of a unit, which is too small to see.
 func round(v float64) float64 { return math.Round(v*10) / 10 }
 
 func draw(number int, s investigation.Series, transition time.Time, rules evaluation) chartView {
 	x, y := scales(s, transition)
 	c := chartView{
-		Number: number, Label: first(s.Label, s.ID, "metric"), Unit: unitOf(s),
+		Number: number, Label: cmp.Or(s.Label, s.ID, "metric"), Unit: unitOf(s),
 		Height: chartTall, PlotTop: plotTop, PlotHeight: plotHeight, PlotUnits: plotUnits,
 		Rows: rows(y), Times: times(x), Line: path(s.Points, x, y, false),
 	}
@@ -155,38 +159,52 @@ func draw(number int, s investigation.Series, transition time.Time, rules evalua
 	for _, p := range s.Points {
 		breaches := s.Threshold != nil && rules.breaches(p.Value, *s.Threshold)
 		if breaches || len(s.Points) <= maxDots {
-			c.Dots = append(c.Dots, dotView{percent(x.at(unix(p.Time))), plotTop + y.at(p.Value), radius(breaches, len(s.Points)), breaches})
+			c.Dots = append(c.Dots, dotView{
+				Left: percent(x.at(unix(p.Time))), Y: plotTop + y.at(p.Value),
+				Radius: radius(breaches, len(s.Points)), Breaches: breaches,
+			})
 		}
 	}
 	legend := []string{"Times are UTC."}
 	if y.low > 0 || y.high < 0 {
-		legend = append(legend, "The scale does not begin at 0.")
+		legend = append(legend, "Y axis does not start at 0.")
 	}
 	if s.Threshold != nil {
 		at := y.at(*s.Threshold)
-		c.Threshold = &ruleView{At: at, TextY: plotTop + besides(at, s.Points, *s.Threshold), Label: "threshold " + number3(*s.Threshold)}
-		legend = append(legend, "Dashed: the threshold.")
+		c.Threshold = &ruleView{
+			At: at, TextY: plotTop + thresholdLabelY(at, s.Points, *s.Threshold),
+			Label: "threshold " + threeDigits(*s.Threshold),
+		}
+		legend = append(legend, "Dashed: threshold.")
 	}
 	if !transition.IsZero() {
 		c.Transition = transitionRule(x, transition)
-		legend = append(legend, "Upright: the moment of ALARM.")
+		legend = append(legend, "Vertical line: when the alarm fired.")
 		if rules.periods > 0 && s.Period > 0 {
 			start := max(x.low, unix(transition)-float64(rules.periods)*float64(s.Period))
 			c.WindowLeft, c.WindowWidth = x.at(start), x.at(unix(transition))-x.at(start)
-			legend = append(legend, fmt.Sprintf("Shaded: the %d periods of %s that were judged.", rules.periods, period(s.Period)))
+			legend = append(legend, evaluated(rules.periods, s.Period))
 		}
 	}
 	if c.Band != "" {
-		legend = append(legend, "Tinted: the band that is expected.")
+		legend = append(legend, "Tinted: expected range.")
 	}
 	c.Legend = strings.Join(legend, " ")
 	c.Described = described(s, transition, rules)
 	return c
 }
 
-// besides is where the label of the threshold at height at covers fewest datapoints: below it if those of
-// the first half, where it stands, are mostly above.
-func besides(at float64, points []investigation.Point, threshold float64) float64 {
+// evaluated explains the shaded window.
+func evaluated(periods, seconds int) string {
+	if periods == 1 {
+		return fmt.Sprintf("Shaded: the period of %s that CloudWatch evaluated.", period(seconds))
+	}
+	return fmt.Sprintf("Shaded: the %d periods of %s that CloudWatch evaluated.", periods, period(seconds))
+}
+
+// thresholdLabelY returns the height at which the threshold's label covers the fewest datapoints: below the
+// threshold if most datapoints of the first half, where the label is, are above it.
+func thresholdLabelY(at float64, points []investigation.Point, threshold float64) float64 {
 	const above, below, top = -5, 13, 10
 	higher := 0
 	half := points[:(len(points)+1)/2]
@@ -201,7 +219,7 @@ func besides(at float64, points []investigation.Point, threshold float64) float6
 	return max(at+above, top)
 }
 
-// radius makes datapoints beyond the threshold stand out, as far as there is room.
+// radius returns a larger dot for a breaching datapoint, if there is room.
 func radius(breaches bool, points int) float64 {
 	if breaches && points <= maxDots/2 {
 		return 3.5
@@ -209,7 +227,7 @@ func radius(breaches bool, points int) float64 {
 	return 2
 }
 
-// unitOf is what the numbers count, and how they were taken.
+// unitOf returns the series' statistic, unit, and period.
 func unitOf(s investigation.Series) string {
 	var parts []string
 	if s.Stat != "" && !strings.Contains(s.Label, s.Stat) {
@@ -224,7 +242,7 @@ func unitOf(s investigation.Series) string {
 	return strings.Join(parts, " ")
 }
 
-// period is a number of seconds in the largest unit that it is a multiple of.
+// period formats seconds in the largest unit that divides them.
 func period(seconds int) string {
 	for _, unit := range []struct {
 		seconds int
@@ -237,7 +255,7 @@ func period(seconds int) string {
 	return fmt.Sprintf("%d s", seconds)
 }
 
-// described says in words what the picture shows.
+// described returns the chart in words, for readers who cannot see it.
 func described(s investigation.Series, transition time.Time, rules evaluation) string {
 	low, high := s.Points[0], s.Points[0]
 	breaching := 0
@@ -253,28 +271,29 @@ func described(s investigation.Series, transition time.Time, rules evaluation) s
 		}
 	}
 	last := s.Points[len(s.Points)-1]
-	text := fmt.Sprintf("%d datapoints from %s to %s. Lowest %s, highest %s at %s, last %s.", len(s.Points), moment(s.Points[0].Time), moment(last.Time),
-		number3(low.Value), number3(high.Value), moment(high.Time), number3(last.Value))
+	text := fmt.Sprintf("%d datapoints from %s to %s. Lowest %s, highest %s at %s, last %s.",
+		len(s.Points), moment(s.Points[0].Time), moment(last.Time),
+		threeDigits(low.Value), threeDigits(high.Value), moment(high.Time), threeDigits(last.Value))
 	if s.Threshold != nil {
-		text += fmt.Sprintf(" The threshold is %s.", number3(*s.Threshold))
+		text += fmt.Sprintf(" The threshold is %s.", threeDigits(*s.Threshold))
 		if breaching > 0 {
-			text += fmt.Sprintf(" %d datapoints are beyond it.", breaching)
+			text += fmt.Sprintf(" %d datapoints breach it.", breaching)
 		}
 	}
 	if !transition.IsZero() {
-		text += " The alarm went off at " + moment(transition) + "."
+		text += " The alarm fired at " + moment(transition) + "."
 	}
 	return text
 }
 
-// rows are the round values within the scale.
+// rows returns grid lines at round values within the scale.
 func rows(y scale) []rowView {
 	var list []rowView
 	step := roundStep(y.high/4 - y.low/4)
 	if step == 0 || !isFinite(step) {
 		return nil
 	}
-	// As many digits as tell one row from the next.
+	// Enough digits to distinguish one row from the next.
 	digits := max(4, 2+int(math.Ceil(math.Log10(max(math.Abs(y.low), math.Abs(y.high))/step))))
 	for n := math.Ceil(y.low / step); n*step <= y.high && len(list) < maxRows; n++ {
 		v := n * step
@@ -283,7 +302,7 @@ func rows(y scale) []rowView {
 	return list
 }
 
-// roundStep is the least of 1, 2 and 5 times a power of ten that is at least so great.
+// roundStep returns the smallest step of 1, 2, or 5 times a power of ten that is not below least.
 func roundStep(least float64) float64 {
 	power := math.Pow(10, math.Floor(math.Log10(least)))
 	for _, step := range []float64{1, 2, 5} {
@@ -294,10 +313,12 @@ func roundStep(least float64) float64 {
 	return 10 * power
 }
 
-// timeSteps are the steps of the axis of time, in seconds.
-var timeSteps = []float64{1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 2 * 3600, 3 * 3600, 6 * 3600, 12 * 3600}
+// timeSteps are the steps of the time axis, in seconds.
+var timeSteps = []float64{
+	1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 2 * 3600, 3 * 3600, 6 * 3600, 12 * 3600,
+}
 
-// times labels the axis at round times; the day is shown where it changes.
+// times labels the axis at round times; a label includes the day if it changed.
 func times(x scale) []timeView {
 	const day = 24 * 3600
 	long, years := x.high-x.low > 1.5*day, x.high-x.low > 300*day
@@ -308,7 +329,8 @@ func times(x scale) []timeView {
 	case long:
 		most = 4
 	}
-	if at := slices.IndexFunc(timeSteps, func(step float64) bool { return (x.high-x.low)/step < most }); at >= 0 {
+	fits := func(step float64) bool { return (x.high-x.low)/step < most }
+	if at := slices.IndexFunc(timeSteps, fits); at >= 0 {
 		step = timeSteps[at]
 	}
 	for (x.high-x.low)/step >= most {
@@ -336,9 +358,9 @@ func times(x scale) []timeView {
 	return list
 }
 
-// anchorAt keeps a text at the edges of the plot within it, on a phone too.
+// anchorAt keeps a label near the edge inside the plot, even on a phone.
 func anchorAt(left float64, text string) string {
-	const half = 0.011 * plotUnits // of a character's width
+	const half = 0.011 * plotUnits // half a character's width
 	switch edge := half * float64(len(text)); {
 	case left > plotUnits-edge:
 		return "end"
@@ -370,16 +392,16 @@ func scales(s investigation.Series, transition time.Time) (x, y scale) {
 	if !transition.IsZero() {
 		grow(&x, unix(transition))
 	}
-	y = based(y)
-	// Air above what is highest, unless it is as high as numbers go.
+	y = includeZero(y)
+	// Leave room above the highest value, unless that overflows.
 	if air := y.high + (y.high/12 - y.low/12); y.high > 0 && isFinite(air) {
 		y.high = air
 	}
 	return x, y
 }
 
-// based lets a scale begin at zero, unless that hides how its values differ.
-func based(y scale) scale {
+// includeZero extends a scale to zero, unless that would hide how its values differ.
+func includeZero(y scale) scale {
 	apart, far := y.high-y.low, max(math.Abs(y.low), math.Abs(y.high))
 	if y.low*y.high > 0 && apart < far/2 && apart > far/2000 {
 		if y.low > 0 {
@@ -412,10 +434,10 @@ func path(points []investigation.Point, x, y scale, backwards bool) string {
 	return strings.Join(list, " ")
 }
 
-// number3 is a number of about three digits.
-func number3(v float64) string { return number(v, 4) }
+// threeDigits formats a number with about three digits.
+func threeDigits(v float64) string { return number(v, 4) }
 
-// number is a number of so many digits.
+// number formats a number with so many significant digits.
 func number(v float64, digits int) string {
 	size := math.Abs(v)
 	if size == 0 {

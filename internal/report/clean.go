@@ -10,14 +10,14 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// Untrusted text is cleaned once, on a copy of the whole record, so that no form can forget a field.
+// Untrusted text is cleaned once, in a copy of the whole record, so no form can forget a field.
 
-// cleaned is a deep copy of rec whose texts hold nothing that a terminal, a mail program or a browser
-// acts upon before it is escaped: see [lines].
-func cleaned(rec *investigation.Record) *investigation.Record { return remade(rec, lines) }
+// cleaned returns a deep copy of rec whose texts contain nothing that a terminal, a mail program, or a
+// browser interprets before escaping: see [lines].
+func cleaned(rec *investigation.Record) *investigation.Record { return mapStrings(rec, lines) }
 
-// lines cleans text of several lines: it keeps line breaks and tabs, and takes out control characters,
-// marks that turn the direction of text, invisible characters and what is not UTF-8.
+// lines cleans text of several lines: it keeps line breaks and tabs, and removes control characters, marks
+// that change the direction of text, invisible characters, and invalid UTF-8.
 func lines(text string) string {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
 	return strings.Map(func(r rune) rune {
@@ -34,7 +34,7 @@ func lines(text string) string {
 	}, text)
 }
 
-// plain cleans text and makes one line of it.
+// plain cleans text and joins it into one line.
 func plain(text string) string {
 	return strings.TrimRight(strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' {
@@ -44,10 +44,10 @@ func plain(text string) string {
 	}, lines(text)), " ")
 }
 
-// remade is a deep copy of v in which every string has gone through text, map keys included, and no
-// slice is nil: lists are lists in JSON, never null. Raw JSON and times stay as they are.
-func remade[T any](v T, text func(string) string) T {
-	return remake(reflect.ValueOf(&v).Elem(), text).Interface().(T)
+// mapStrings returns a deep copy of v with text applied to every string, including map keys. No slice of
+// the copy is nil: lists are lists in JSON, never null. Raw JSON and times are unchanged.
+func mapStrings[T any](v T, text func(string) string) T {
+	return mapValue(reflect.ValueOf(&v).Elem(), text).Interface().(T)
 }
 
 var (
@@ -55,7 +55,7 @@ var (
 	timeType = reflect.TypeFor[time.Time]()
 )
 
-func remake(v reflect.Value, text func(string) string) reflect.Value {
+func mapValue(v reflect.Value, text func(string) string) reflect.Value {
 	out := reflect.New(v.Type()).Elem()
 	switch {
 	case v.Type() == rawJSON, v.Type() == timeType:
@@ -64,20 +64,20 @@ func remake(v reflect.Value, text func(string) string) reflect.Value {
 		out.SetString(text(v.String()))
 	case v.Kind() == reflect.Pointer && !v.IsNil():
 		out.Set(reflect.New(v.Type().Elem()))
-		out.Elem().Set(remake(v.Elem(), text))
+		out.Elem().Set(mapValue(v.Elem(), text))
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
-			out.Field(i).Set(remake(v.Field(i), text))
+			out.Field(i).Set(mapValue(v.Field(i), text))
 		}
 	case v.Kind() == reflect.Slice:
 		out.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
 		for i := range v.Len() {
-			out.Index(i).Set(remake(v.Index(i), text))
+			out.Index(i).Set(mapValue(v.Index(i), text))
 		}
 	case v.Kind() == reflect.Map && !v.IsNil():
 		out.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
 		for entries := v.MapRange(); entries.Next(); {
-			out.SetMapIndex(remake(entries.Key(), text), remake(entries.Value(), text))
+			out.SetMapIndex(mapValue(entries.Key(), text), mapValue(entries.Value(), text))
 		}
 	default:
 		out.Set(v)

@@ -8,9 +8,10 @@ import (
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// JSON is the record itself, word for word: schema/report.schema.json describes it.
+// JSON returns the record itself, unchanged. schema/report.schema.json describes it.
 func JSON(rec *investigation.Record) ([]byte, error) {
 	text, err := encodeJSON(rec, "  ")
 	if err != nil {
@@ -19,20 +20,20 @@ func JSON(rec *investigation.Record) ([]byte, error) {
 	return text, nil
 }
 
-// encodeJSON encodes v with lists instead of null.
+// encodeJSON encodes v with empty lists instead of null.
 func encodeJSON[T any](v T, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetIndent("", indent)
 	verbatim := func(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
-	if err := encoder.Encode(remade(v, verbatim)); err != nil {
+	if err := encoder.Encode(mapStrings(v, verbatim)); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
 }
 
-// completion is the detail of a completion event: the record without its rounds and evidence, which are
-// in the bucket. schema/completion.schema.json describes it.
+// completion is the detail of a completion event: the record without its rounds and evidence, which are in
+// the bucket. schema/completion.schema.json describes it.
 type completion struct {
 	SchemaVersion string                   `json:"schema_version"`
 	ID            string                   `json:"id"` // of the investigation
@@ -40,14 +41,14 @@ type completion struct {
 	StartedAt     time.Time                `json:"started_at"` // UTC
 	EndedAt       time.Time                `json:"ended_at"`   // UTC
 	Outcome       investigation.Outcome    `json:"outcome"`
-	OutcomeWhy    string                   `json:"outcome_why,omitempty"` // for a human: which limit, which error, what to do about it
+	OutcomeWhy    string                   `json:"outcome_why,omitempty"` // for a human: which limit or error, and what to do about it
 	Model         string                   `json:"model"`                 // id or ARN of the Bedrock model that answered last
-	Fallbacks     []investigation.Fallback `json:"fallbacks,omitempty"`   // models that were asked before it, in order
+	Fallbacks     []investigation.Fallback `json:"fallbacks,omitempty"`   // models that failed before it, in order
 	Report        investigation.Report     `json:"report"`
-	NotSeen       []investigation.NotSeen  `json:"not_seen,omitempty"` // what code noticed could not be seen
+	NotSeen       []investigation.NotSeen  `json:"not_seen,omitempty"` // reads that failed, as code noticed
 	Usage         investigation.Usage      `json:"usage"`
-	Repeats       int                      `json:"repeats"`    // further events of this alarm within the window so far
-	ReportURI     string                   `json:"report_uri"` // s3://bucket/key of the report's text; empty: it could not be stored
+	Repeats       int                      `json:"repeats"`    // more events of this alarm within the window so far
+	ReportURI     string                   `json:"report_uri"` // s3://bucket/key of the report's text; empty: no report is stored
 }
 
 type completionAlarm struct {
@@ -56,15 +57,15 @@ type completionAlarm struct {
 	Account string    `json:"account"` // 12 digits
 	Region  string    `json:"region"`  // such as eu-central-1
 	Kind    string    `json:"kind"`    // metric, composite, anomaly, log, promql or unknown
-	Reason  string    `json:"reason"`  // CloudWatch's words
+	Reason  string    `json:"reason"`  // as CloudWatch reported it
 	Time    time.Time `json:"time"`    // of the transition, UTC
 }
 
-// maxEventText is what a text of an event keeps when it has to be shortened, in characters.
+// maxEventText is the length of a shortened text in an event, in characters.
 const maxEventText = 1000
 
-// Completion is the detail of the completion event, at most maxBytes long. A longer one loses its
-// findings, then all but its verdict with shortened texts, then the texts too.
+// Completion returns the detail of the completion event in at most maxBytes. To fit, it drops the findings,
+// then everything but a verdict with shortened texts, then the texts.
 func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 	c := completion{
 		SchemaVersion: rec.SchemaVersion, ID: rec.ID,
@@ -72,15 +73,17 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 			Name: rec.Alarm.Name, ARN: rec.Alarm.ARN, Account: rec.Alarm.Account, Region: rec.Alarm.Region,
 			Kind: string(rec.Alarm.Kind), Reason: rec.Alarm.Reason, Time: rec.Alarm.Time,
 		},
-		StartedAt: rec.StartedAt, EndedAt: rec.EndedAt, Outcome: rec.Outcome, OutcomeWhy: rec.OutcomeWhy, Model: rec.Model, Fallbacks: rec.Fallbacks,
-		Report: rec.Report, NotSeen: rec.NotSeen, Usage: rec.Usage, Repeats: rec.Repeats, ReportURI: rec.ReportURI,
+		StartedAt: rec.StartedAt, EndedAt: rec.EndedAt, Outcome: rec.Outcome, OutcomeWhy: rec.OutcomeWhy,
+		Model: rec.Model, Fallbacks: rec.Fallbacks, Report: rec.Report, NotSeen: rec.NotSeen, Usage: rec.Usage,
+		Repeats: rec.Repeats, ReportURI: rec.ReportURI,
 	}
 	for _, shorten := range []func(){
 		func() {},
 		func() { c.Report.Findings, c.NotSeen = nil, nil },
 		func() {
 			c.Report = verdictOnly(c.Report)
-			c.Alarm.Reason, c.OutcomeWhy = clip(c.Alarm.Reason, maxEventText), clip(c.OutcomeWhy, maxEventText)
+			c.Alarm.Reason = truncate.Runes(c.Alarm.Reason, maxEventText)
+			c.OutcomeWhy = truncate.Runes(c.OutcomeWhy, maxEventText)
 			c.Fallbacks = withoutReasons(c.Fallbacks)
 		},
 		func() {
@@ -100,7 +103,7 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 	return nil, fmt.Errorf("the completion event is larger than %d bytes", maxBytes)
 }
 
-// withoutReasons is which models failed, by their causes alone.
+// withoutReasons keeps the cause of each failed model and drops the explanation.
 func withoutReasons(fallbacks []investigation.Fallback) []investigation.Fallback {
 	short := make([]investigation.Fallback, len(fallbacks))
 	for i, f := range fallbacks {
@@ -109,11 +112,11 @@ func withoutReasons(fallbacks []investigation.Fallback) []investigation.Fallback
 	return short
 }
 
-// verdictOnly is what broke, why and what it affects. Actions are left out, since a command is whole or
-// of no use.
+// verdictOnly keeps what broke, why, and what is affected. It drops the actions, because a shortened
+// command is useless.
 func verdictOnly(r investigation.Report) investigation.Report {
 	return investigation.Report{
-		Confidence: r.Confidence, Severity: r.Severity, Summary: clip(r.Summary, maxEventText),
-		RootCause: clip(r.RootCause, maxEventText), Impact: clip(r.Impact, maxEventText),
+		Confidence: r.Confidence, Severity: r.Severity, Summary: truncate.Runes(r.Summary, maxEventText),
+		RootCause: truncate.Runes(r.RootCause, maxEventText), Impact: truncate.Runes(r.Impact, maxEventText),
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
-// logRecord is an investigation of a log alarm without a conclusion.
+// logRecord returns an investigation of a log alarm without a conclusion.
 func logRecord(t *testing.T) *investigation.Record {
 	rec := sample(t)
 	threshold := 100.0
@@ -40,7 +40,7 @@ func TestLogAlarm_EveryFormShowsQueryAndLines(t *testing.T) {
 	} {
 		assert.Contains(t, text, want)
 	}
-	assert.NotContains(t, text, "EVENT", "the definition's query, not the event's, where both are known")
+	assert.NotContains(t, text, "EVENT", "the definition's query is preferred to the event's")
 	assert.NotContains(t, text, "no stock 10")
 
 	page, err := report.HTML(rec, linksOf(rec))
@@ -59,7 +59,7 @@ func TestLogAlarm_EveryFormShowsQueryAndLines(t *testing.T) {
 	assert.Contains(t, string(card), `"log alarm"`)
 }
 
-func TestLogAlarm_LinesOfTheEventStandInForCollectedOnes(t *testing.T) {
+func TestLogAlarm_UsesTheEventsLinesWithoutCollectedOnes(t *testing.T) {
 	rec := logRecord(t)
 	rec.Evidence.LogLines, rec.Evidence.Query, rec.Alarm.LogLines = nil, nil, []string{"ERROR from the event\x1b[2J\u202e", strings.Repeat("x", 5000)}
 	text := report.Text(rec, linksOf(rec))
@@ -69,7 +69,7 @@ func TestLogAlarm_LinesOfTheEventStandInForCollectedOnes(t *testing.T) {
 	assertClean(t, text)
 }
 
-func TestPromQLAndUnknownAlarms_ShowWhatTheyEvaluate(t *testing.T) {
+func TestAlarmDetails_ShowPromQLAndUnknownConfigurations(t *testing.T) {
 	rec := sample(t)
 	rec.Alarm.Kind, rec.Alarm.Query = alarmevent.KindPromQL, &alarmevent.Query{Text: "avg(latency) > 0.5"}
 	assert.Contains(t, report.Text(rec, linksOf(rec)), "Query: avg(latency) > 0.5")

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -10,21 +11,21 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// Keys are the object keys of a stored report.
-type Keys struct{ HTML, Text, JSON string }
+// Keys are the object keys of a stored report and of the conversation with the model.
+type Keys struct{ Text, HTML, JSON, Conversation string }
 
-// Links are addresses in the AWS console; empty where there is nothing to link to.
+// Links are addresses in the AWS console; an empty one means that there is nothing to link to.
 type Links struct {
 	Alarm      string
 	Report     string // the HTML object
 	ReportText string
 	ReportJSON string
 	Logs       string // the orchestrator's log group
-	Region     string // the triage's own; empty: the alarm's
+	Region     string // where the triage runs; empty: the alarm's Region
 }
 
-// consoles are the console's domains by partition. A partition that is not here has no links: none is
-// better than one that leads elsewhere.
+// consoles maps a partition to its console's domain. Other partitions get no links: no link is better than
+// a wrong one.
 var consoles = map[string]string{
 	"aws":        "console.aws.amazon.com",
 	"aws-cn":     "console.amazonaws.cn",
@@ -32,10 +33,10 @@ var consoles = map[string]string{
 	"aws-eusc":   "console.amazonaws-eusc.eu",
 }
 
-// regionName is what may become a part of a console's host name.
+// regionName matches Regions that may become part of a console's host name.
 var regionName = regexp.MustCompile(`^[a-z]{2,8}(-[a-z]+)+-\d{1,2}$`)
 
-// console is the console's address for an alarm's Region, or empty if there is none.
+// console returns the console's address for an alarm's Region, or nothing if there is none.
 func console(alarm *alarmevent.Alarm) string {
 	domain := consoles[alarm.Partition]
 	if domain == "" || !regionName.MatchString(alarm.Region) {
@@ -44,77 +45,79 @@ func console(alarm *alarmevent.Alarm) string {
 	return "https://" + alarm.Region + "." + domain
 }
 
-// Home is where the triage itself runs, which may be another Region than the alarm's.
+// Home is where the triage runs; its Region may differ from the alarm's.
 type Home struct {
-	Region   string // empty: the alarm's
+	Region   string // empty: the alarm's Region
 	Bucket   string
 	LogGroup string // of the orchestrator
 }
 
-// LinksFor makes the links of an investigation. home and keys say where its report lies; a record
-// without a ReportURI has none stored.
-func LinksFor(rec *investigation.Record, own Home, keys Keys) Links {
-	links := Links{Region: own.Region}
-	if home := console(&rec.Alarm); home != "" {
-		links.Alarm = alarmLink(home, &rec.Alarm)
+// LinksFor returns the links of an investigation. home and keys locate its report; without a ReportURI in the
+// record, no report is stored.
+func LinksFor(rec *investigation.Record, home Home, keys Keys) Links {
+	links := Links{Region: home.Region}
+	if address := console(&rec.Alarm); address != "" {
+		links.Alarm = alarmLink(address, &rec.Alarm)
 	}
-	here := at(own.Region, &rec.Alarm)
-	home := console(&here)
-	if home == "" {
+	here := inRegion(home.Region, &rec.Alarm)
+	address := console(&here)
+	if address == "" {
 		return links
 	}
-	if own.LogGroup != "" {
-		// The console wants a log group's name encoded twice, the second time with $ in place of %.
-		twice := strings.ReplaceAll(encode(encode(own.LogGroup)), "%", "$")
-		links.Logs = fmt.Sprintf("%s/cloudwatch/home?region=%s#logsV2:log-groups/log-group/%s", home, here.Region, twice)
+	if home.LogGroup != "" {
+		// The console expects a log group's name encoded twice, the second time with $ in place of %.
+		twice := strings.ReplaceAll(encode(encode(home.LogGroup)), "%", "$")
+		links.Logs = fmt.Sprintf("%s/cloudwatch/home?region=%s#logsV2:log-groups/log-group/%s",
+			address, here.Region, twice)
 	}
 	if rec.ReportURI != "" {
-		links.Report = objectLink(home, &here, own.Bucket, keys.HTML)
-		links.ReportText = objectLink(home, &here, own.Bucket, keys.Text)
-		links.ReportJSON = objectLink(home, &here, own.Bucket, keys.JSON)
+		links.Report = objectLink(address, &here, home.Bucket, keys.HTML)
+		links.ReportText = objectLink(address, &here, home.Bucket, keys.Text)
+		links.ReportJSON = objectLink(address, &here, home.Bucket, keys.JSON)
 	}
 	return links
 }
 
-// alarmLink encodes the alarm's name once, as in the mails of CloudWatch itself.
-func alarmLink(home string, alarm *alarmevent.Alarm) string {
-	return fmt.Sprintf("%s/cloudwatch/home?region=%s#alarmsV2:alarm/%s", home, alarm.Region, encode(alarm.Name))
+// alarmLink encodes the alarm's name once, as CloudWatch's own notifications do.
+func alarmLink(console string, alarm *alarmevent.Alarm) string {
+	return fmt.Sprintf("%s/cloudwatch/home?region=%s#alarmsV2:alarm/%s", console, alarm.Region, encode(alarm.Name))
 }
 
-func objectLink(home string, alarm *alarmevent.Alarm, bucket, key string) string {
+func objectLink(console string, alarm *alarmevent.Alarm, bucket, key string) string {
 	if bucket == "" || key == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s/s3/object/%s?region=%s&prefix=%s", home, encode(bucket), alarm.Region, encode(key))
+	return fmt.Sprintf("%s/s3/object/%s?region=%s&prefix=%s", console, encode(bucket), alarm.Region, encode(key))
 }
 
-// at is the alarm as if it were in the triage's Region, as far as the console goes.
-func at(region string, alarm *alarmevent.Alarm) alarmevent.Alarm {
+// inRegion returns a copy of the alarm in another Region; empty: its own.
+func inRegion(region string, alarm *alarmevent.Alarm) alarmevent.Alarm {
 	here := *alarm
-	here.Region = first(region, here.Region)
+	here.Region = cmp.Or(region, here.Region)
 	return here
 }
 
-// linksForURI are the links of a report of which only the address of its text is known. region is the triage's own, or
-// empty for the alarm's.
+// linksForURI returns the links of a report from the address of its text. region is where the triage runs;
+// empty: the alarm's Region.
 func linksForURI(alarm *alarmevent.Alarm, region, uri string) Links {
 	links := Links{Region: region}
-	if home := console(alarm); home != "" {
-		links.Alarm = alarmLink(home, alarm)
+	if address := console(alarm); address != "" {
+		links.Alarm = alarmLink(address, alarm)
 	}
-	here := at(region, alarm)
-	home := console(&here)
-	if home == "" {
+	here := inRegion(region, alarm)
+	address := console(&here)
+	if address == "" {
 		return links
 	}
 	bucket, key, ok := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
 	if base, isText := strings.CutSuffix(key, ".txt"); ok && isText && strings.HasPrefix(uri, "s3://") {
-		links.Report, links.ReportText = objectLink(home, &here, bucket, base+".html"), objectLink(home, &here, bucket, key)
+		links.Report = objectLink(address, &here, bucket, base+".html")
+		links.ReportText = objectLink(address, &here, bucket, key)
 	}
 	return links
 }
 
-// encode makes text one segment of a URL.
+// encode returns text as one segment of a URL.
 func encode(text string) string {
 	return strings.ReplaceAll(url.QueryEscape(strings.ToValidUTF8(text, "\uFFFD")), "+", "%20")
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Models are asked for plain text and write Markdown all the same. Prose understands the little of it
-// that they use, so that no form shows its litter.
+// Models are asked for plain text but still write Markdown. This file parses the subset that they use, to
+// keep its marks out of every form.
 
 type blockKind string
 
@@ -17,12 +17,12 @@ const (
 	codeBlock      blockKind = "pre"
 )
 
-// block is one paragraph, list item, heading or piece of code.
+// block is a paragraph, list item, heading, or piece of code.
 type block struct {
 	Kind  blockKind
-	Mark  string // of an item: "-", or its number with a period
-	Spans []span // of all but code
-	Code  string // of code
+	Mark  string // for an item: "-", or its number with a period
+	Spans []span // for all kinds but code
+	Code  string // for code
 }
 
 // span is a run of text.
@@ -38,8 +38,8 @@ var (
 	inlineMark  = regexp.MustCompile("`+([^`]+)`+|\\*\\*([^*]+)\\*\\*|__([^_]+)__|\\[([^\\[\\]]+)\\]\\((https?://[^\\s)]+)\\)")
 )
 
-// prose splits text into blocks. Each of its lines is a block, since those who break lines mean it.
-func prose(text string) []block {
+// blocksOf splits text into blocks. Each line is a block, because models break lines on purpose.
+func blocksOf(text string) []block {
 	var blocks []block
 	var code []string
 	fenced := false
@@ -80,7 +80,7 @@ func proseLine(line string) block {
 	return block{Kind: paragraphBlock, Spans: inline(strings.TrimSpace(line))}
 }
 
-// inline finds code, strong text and links. A link shows its address: a reader must see where it leads.
+// inline parses code, strong text, and links. A link keeps its address: a reader must see where it leads.
 func inline(line string) []span {
 	var spans []span
 	add := func(s span) {
@@ -111,32 +111,11 @@ func inline(line string) []span {
 	return spans
 }
 
-// unmarked is one line of text without Markdown.
+// unmarked returns text as one line without Markdown.
 func unmarked(text string) string {
 	var b strings.Builder
 	for _, s := range inline(plain(text)) {
 		b.WriteString(s.Text)
-	}
-	return b.String()
-}
-
-// paragraphs is prose as plain text, folded.
-func paragraphs(text string) string {
-	var b strings.Builder
-	for _, part := range prose(text) {
-		if part.Kind == codeBlock {
-			b.WriteString(indent(part.Code) + "\n")
-			continue
-		}
-		var line strings.Builder
-		for _, s := range part.Spans {
-			line.WriteString(s.Text)
-		}
-		if part.Kind == itemBlock {
-			b.WriteString(wrap(part.Mark+" "+line.String(), strings.Repeat(" ", len(part.Mark)+1)) + "\n")
-			continue
-		}
-		b.WriteString(wrap(line.String(), "") + "\n")
 	}
 	return b.String()
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
-// sample is the record of a whole investigation, as a bucket holds it.
+// sample returns the record of a complete investigation, as the bucket stores it.
 func sample(t testing.TB) *investigation.Record {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/sample-report/report.json")
@@ -35,7 +35,7 @@ func linksOf(rec *investigation.Record) report.Links {
 	return report.LinksFor(rec, report.Home{Bucket: "reports-bucket", LogGroup: "/aws/lambda/triage"}, keys)
 }
 
-// records are what the forms must be able to show.
+// records returns records of all kinds that the forms must be able to show.
 func records(t testing.TB) map[string]*investigation.Record {
 	fallback := sample(t)
 	fallback.Outcome, fallback.OutcomeWhy = investigation.OutcomeFallback, "AccessDeniedException: no access to the model."
@@ -61,7 +61,7 @@ func withoutReport(rec *investigation.Record) *investigation.Record {
 	return rec
 }
 
-// hostile has the worst that a log line can bring in each text that is shown first.
+// hostile returns a record with hostile text in every prominent field.
 func hostile(t testing.TB) *investigation.Record {
 	const text = "x\x00\x1b[2J\r\nSubject: owned\u202e\u2028 <!channel> @here <script>alert(1)</script> \xff **bold** `code` [a](https://evil.example)"
 	rec := sample(t)
@@ -77,7 +77,7 @@ func hostile(t testing.TB) *investigation.Record {
 	return rec
 }
 
-func TestSubjectFitsEveryMailProgram(t *testing.T) {
+func TestSubject_IsShortASCIIWithTheVerdict(t *testing.T) {
 	for name, rec := range records(t) {
 		t.Run(name, func(t *testing.T) {
 			subject := report.Subject(rec)
@@ -87,7 +87,7 @@ func TestSubjectFitsEveryMailProgram(t *testing.T) {
 	}
 	rec := sample(t)
 	rec.Alarm.Name = strings.Repeat("a", 255)
-	assert.Regexp(t, `^\[HIGH\] a+\.\.\.: cause confirmed$`, report.Subject(rec), "the verdict is never cut")
+	assert.Regexp(t, `^\[HIGH\] a+\.\.\.: cause confirmed$`, report.Subject(rec), "the verdict is never truncated")
 }
 
 var (
@@ -95,7 +95,7 @@ var (
 	address  = regexp.MustCompile(`^https://`)
 )
 
-func TestTextReadsWellAndSaysTheVerdictFirst(t *testing.T) {
+func TestNotification_BeginsWithTheVerdictAndWraps(t *testing.T) {
 	for name, rec := range records(t) {
 		t.Run(name, func(t *testing.T) {
 			text := report.Notification(rec, linksOf(rec), 200_000)
@@ -103,10 +103,10 @@ func TestTextReadsWellAndSaysTheVerdictFirst(t *testing.T) {
 			assert.Regexp(t, `Cause (confirmed by evidence|likely, not proven|not established)\.|Needs a human`, verdict)
 			for _, line := range strings.Split(text, "\n") {
 				if strings.HasPrefix(line, "    ") || address.MatchString(line) || !strings.Contains(strings.TrimLeft(line, " "), " ") {
-					continue // a command or an address, which are there to be copied, or one long word
+					continue // a command, an address, or one long word
 				}
 				assert.LessOrEqual(t, utf8.RuneCountInString(line), 70, line)
-				if name != "hostile" { // whose name and reason hold marks, and are shown as they are
+				if name != "hostile" { // its name and reason contain marks, which are shown verbatim
 					assert.NotRegexp(t, markdown, line)
 				}
 			}
@@ -115,7 +115,7 @@ func TestTextReadsWellAndSaysTheVerdictFirst(t *testing.T) {
 	}
 }
 
-// assertClean finds what a terminal or a mail program acts upon.
+// assertClean fails if text contains anything that a terminal or a mail program interprets.
 func assertClean(t *testing.T, text string) {
 	t.Helper()
 	assert.True(t, utf8.ValidString(text), "not UTF-8")
@@ -125,7 +125,7 @@ func assertClean(t *testing.T, text string) {
 	assert.Equal(t, -1, bad, "a control character in %q", text[max(0, bad-20):min(len(text), max(0, bad)+20)])
 }
 
-func TestMarkdownOfTheModelIsTakenOutOfThePlainText(t *testing.T) {
+func TestNotification_RemovesMarkdown(t *testing.T) {
 	rec := sample(t)
 	rec.Report.Summary = "## Verdict\nThe **role** lost `dynamodb:GetItem`, see [docs](https://docs.aws.amazon.com/x) and [1].\n- one\n* two\n```sh\naws sts get-caller-identity\n```"
 	text := report.Notification(rec, linksOf(rec), 100_000)
@@ -133,7 +133,7 @@ func TestMarkdownOfTheModelIsTakenOutOfThePlainText(t *testing.T) {
 	assert.Contains(t, text, "\n- one\n- two\n    aws sts get-caller-identity\n")
 }
 
-func TestNotificationFitsWhateverTheLimitAndSaysWhatIsMissing(t *testing.T) {
+func TestNotification_FitsAnyLimitAndListsOmissions(t *testing.T) {
 	for name, rec := range records(t) {
 		whole := report.Notification(rec, linksOf(rec), math.MaxInt)
 		for _, limit := range []int{0, 10, 500, 3000, 8000, 30_000, 256 << 10} {
@@ -141,8 +141,8 @@ func TestNotificationFitsWhateverTheLimitAndSaysWhatIsMissing(t *testing.T) {
 			assert.LessOrEqual(t, len(text), limit, name)
 			assertClean(t, text)
 			if limit >= 8000 && len(whole) > limit {
-				assert.Regexp(t, `Shortened for this message|Left out of this message|\[cut here\]`, text, "%s at %d", name, limit)
-				assert.Contains(t, text, "IMMEDIATE ACTIONS", "%s at %d: what to do is never left out", name, limit)
+				assert.Regexp(t, `Shortened in this message|Omitted from this message|\[truncated\]`, text, "%s at %d", name, limit)
+				assert.Contains(t, text, "IMMEDIATE ACTIONS", "%s at %d: actions are never dropped", name, limit)
 			}
 			if len(whole) <= limit {
 				assert.Equal(t, whole, text)
@@ -151,34 +151,34 @@ func TestNotificationFitsWhateverTheLimitAndSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-func TestCommandsStayWhole(t *testing.T) {
+func TestNotification_NeverWrapsCommands(t *testing.T) {
 	rec := sample(t)
 	command := "aws logs filter-log-events --log-group-name '/aws/lambda/x' --filter-pattern '?ERROR ?Exception' --query 'events[].message' --output text | sort | uniq -c"
 	rec.Report.Actions = []investigation.Action{{Text: "Look.", Command: command}}
 	assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "\n    "+command+"\n")
 }
 
-func TestWithoutAConclusionThereAreStepsThatAlwaysHelp(t *testing.T) {
+func TestNotification_FallbackHasManualSteps(t *testing.T) {
 	rec := records(t)["fallback"]
 	rec.Alarm.Name = "it's; rm -rf /"
 	text := report.Notification(rec, linksOf(rec), 100_000)
 	assert.Contains(t, text, "Needs a human")
 	assert.Contains(t, text, "NOTE: AccessDeniedException: no access to the model.")
 	assert.Contains(t, text, `aws cloudwatch describe-alarm-history --region us-east-1 --alarm-name 'it'\''s; rm -rf /' --alarm-types MetricAlarm CompositeAlarm --max-records 20`,
-		"CloudWatch returns no composite alarm's history unless it is asked for")
+		"CloudWatch returns a composite alarm's history only on request")
 	rec.Alarm.Name = "--profile=evil"
 	assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "--alarm-name='--profile=evil'")
 }
 
-func TestCostIsSaidAsFarAsItIsKnown(t *testing.T) {
+func TestNotification_ReportsCostIfKnown(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		usage investigation.Usage
 		want  string
 	}{
 		{"priced", investigation.Usage{ModelCalls: 3, PriceKnown: true, CostUSD: 0.01921}, "Cost: about $0.0192"},
-		{"a model without a price", investigation.Usage{ModelCalls: 3}, "Cost: the price of this model is not known"},
-		{"no answer", investigation.Usage{}, "Cost: none known, since the model gave no answer"},
+		{"a model without a price", investigation.Usage{ModelCalls: 3}, "Cost: unknown (no price for this model)"},
+		{"no answer", investigation.Usage{}, "Cost: unknown (the model never answered)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rec := sample(t)
@@ -188,7 +188,7 @@ func TestCostIsSaidAsFarAsItIsKnown(t *testing.T) {
 	}
 }
 
-func TestFindingsThatDoNotStandAreMarkedInEveryForm(t *testing.T) {
+func TestFindings_UnverifiedOnesAreMarkedInEveryForm(t *testing.T) {
 	rec := sample(t)
 	rec.Report.Findings[0].Verified, rec.Report.Findings[0].Problem = false, "quote not found in the output of tool call 1"
 	rec.Report.Downgraded = "the model called the cause confirmed, but nothing supports it"
@@ -200,7 +200,7 @@ func TestFindingsThatDoNotStandAreMarkedInEveryForm(t *testing.T) {
 	assert.Contains(t, string(page), "quote not found in the output of tool call 1")
 }
 
-func TestLinksOfEveryPartitionLeadToItsConsole(t *testing.T) {
+func TestLinksFor_UsesTheConsoleOfThePartition(t *testing.T) {
 	for partition, want := range map[string]string{
 		"aws":        "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#alarmsV2:alarm/a%2Fb%20%E6%B3%A8%26%23",
 		"aws-cn":     "https://cn-north-1.console.amazonaws.cn/cloudwatch/home?region=cn-north-1#alarmsV2:alarm/a%2Fb%20%E6%B3%A8%26%23",
@@ -216,12 +216,12 @@ func TestLinksOfEveryPartitionLeadToItsConsole(t *testing.T) {
 	}
 	rec := sample(t)
 	rec.Alarm.Partition = "aws-iso-z"
-	assert.Empty(t, linksOf(rec), "no link is better than one that leads elsewhere")
+	assert.Empty(t, linksOf(rec), "no link is better than a wrong one")
 	rec.Alarm.Partition, rec.Alarm.Region = "aws", "evil.example/x"
 	assert.Empty(t, linksOf(rec))
 }
 
-// shownCard is what a chat client shows of a card.
+// shownCard has the fields of a card that a chat client shows.
 type shownCard struct {
 	Version, Source, ID string
 	Content             struct {
@@ -239,12 +239,12 @@ func cardOf(t *testing.T, raw []byte, err error) shownCard {
 	return c
 }
 
-func TestCardFitsChatAndCallsNobody(t *testing.T) {
+func TestCard_FitsChatAndMentionsNobody(t *testing.T) {
 	for name, rec := range records(t) {
 		t.Run(name, func(t *testing.T) {
 			raw, err := report.Card(rec, linksOf(rec))
 			c := cardOf(t, raw, err)
-			assert.Less(t, len(raw), 250<<10, "SNS takes no more")
+			assert.Less(t, len(raw), 250<<10, "SNS accepts no more")
 			assert.LessOrEqual(t, utf8.RuneCountInString(c.Content.Description), 2900)
 			assert.LessOrEqual(t, utf8.RuneCountInString(c.Content.Title), 250)
 			for _, text := range append([]string{c.Content.Title, c.Content.Description, c.Metadata.Summary}, c.Content.NextSteps...) {
@@ -257,7 +257,7 @@ func TestCardFitsChatAndCallsNobody(t *testing.T) {
 	}
 }
 
-func TestCardsOfAnAlarmShareAThreadAndThoseOfOthersDoNot(t *testing.T) {
+func TestCard_SharesAThreadPerAlarm(t *testing.T) {
 	first := sample(t)
 	raw, err := report.Card(first, linksOf(first))
 	one := cardOf(t, raw, err)
@@ -280,11 +280,11 @@ func recovery(rec *investigation.Record) report.Recovery {
 	return report.Recovery{Alarm: &alarm, Investigation: rec.ID, StartedAt: rec.StartedAt, ReportURI: rec.ReportURI}
 }
 
-func TestRecoverySaysWhenAndWhereTheReportIs(t *testing.T) {
+func TestRecovery_ReportsTimeAndLinks(t *testing.T) {
 	r := recovery(sample(t))
 	assert.Equal(t, "RECOVERED: order-service-errors", r.Subject())
 	text := strings.Join(strings.Fields(r.Text()), " ")
-	assert.Contains(t, text, "The alarm order-service-errors is OK again since 2026-01-15 03:19:04 UTC, 7 min after its investigation began.")
+	assert.Contains(t, text, "The alarm order-service-errors is OK again since 2026-01-15 03:19:04 UTC, 7 min after its investigation started.")
 	assert.Contains(t, text, r.ReportURI)
 	assert.Contains(t, text, "console.aws.amazon.com")
 	r = recovery(hostile(t))
@@ -293,7 +293,7 @@ func TestRecoverySaysWhenAndWhereTheReportIs(t *testing.T) {
 	assertClean(t, r.Text())
 }
 
-func TestSeenBeforeIsShownInEveryForm(t *testing.T) {
+func TestSeenBefore_IsInTextAndPage(t *testing.T) {
 	rec := sample(t)
 	rec.SeenBefore = []investigation.Past{{Time: rec.Alarm.Time.AddDate(0, 0, -6), Outcome: investigation.OutcomeCompleted, Cause: "The same policy was changed by hand.",
 		ReportURI: "s3://reports-bucket/reports/2026/01/09/x.txt"}}
@@ -305,7 +305,7 @@ func TestSeenBeforeIsShownInEveryForm(t *testing.T) {
 	}
 }
 
-func TestPageHoldsNothingOfTheTextsAsMarkup(t *testing.T) {
+func TestHTML_EscapesEveryText(t *testing.T) {
 	for name, rec := range records(t) {
 		page, err := report.HTML(rec, linksOf(rec))
 		require.NoError(t, err, name)
@@ -316,7 +316,7 @@ func TestPageHoldsNothingOfTheTextsAsMarkup(t *testing.T) {
 	}
 }
 
-func TestChartsSurviveAnyNumbers(t *testing.T) {
+func TestCharts_AcceptAnyNumbers(t *testing.T) {
 	rec := sample(t)
 	at := func(values ...float64) []investigation.Point {
 		var points []investigation.Point
@@ -341,7 +341,7 @@ func TestChartsSurviveAnyNumbers(t *testing.T) {
 	}
 }
 
-func TestJSONIsTheRecordAndHasListsWhereThereIsNothing(t *testing.T) {
+func TestJSON_RoundTripsAndHasNoNullLists(t *testing.T) {
 	rec := sample(t)
 	text, err := report.JSON(rec)
 	require.NoError(t, err)
@@ -357,12 +357,12 @@ func TestJSONIsTheRecordAndHasListsWhereThereIsNothing(t *testing.T) {
 	}
 }
 
-func TestCompletionEventFitsItsLimitAndKeepsTheVerdict(t *testing.T) {
+func TestCompletion_FitsItsLimitAndKeepsTheVerdict(t *testing.T) {
 	for name, rec := range records(t) {
 		for _, limit := range []int{240 << 10, 20_000, 4_000} {
 			detail, err := report.Completion(rec, limit)
 			if name == "another script" && limit == 4_000 || name == "hostile" && limit == 4_000 {
-				continue // the alarm's name alone takes much of it
+				continue // the alarm's name alone exceeds it
 			}
 			require.NoError(t, err, "%s at %d", name, limit)
 			assert.LessOrEqual(t, len(detail), limit, name)
@@ -376,7 +376,7 @@ func TestCompletionEventFitsItsLimitAndKeepsTheVerdict(t *testing.T) {
 	}
 }
 
-func TestAShortenedCompletionEventStillSaysWhatBrokeAndWhy(t *testing.T) {
+func TestCompletion_ShortenedOneKeepsTheCause(t *testing.T) {
 	rec := records(t)["huge"]
 	rec.Report.Actions = []investigation.Action{{Text: "Look.", Command: strings.Repeat("x", 30_000)}}
 	detail, err := report.Completion(rec, 20_000)
@@ -384,14 +384,14 @@ func TestAShortenedCompletionEventStillSaysWhatBrokeAndWhy(t *testing.T) {
 	var event struct{ Report investigation.Report }
 	require.NoError(t, json.Unmarshal(detail, &event))
 	assert.True(t, strings.HasPrefix(event.Report.RootCause, "The pool of connections is exhausted"))
-	assert.True(t, strings.HasSuffix(event.Report.RootCause, " …"), "the cut is said")
+	assert.True(t, strings.HasSuffix(event.Report.RootCause, "…"), "the truncation is marked")
 	assert.Empty(t, event.Report.Actions, "half a command is worse than none")
 }
 
-// fuzzSeeds are texts that break something somewhere.
+// fuzzSeeds are texts that have broken a form before, or might.
 var fuzzSeeds = []string{"", "plain", "\x00\xff<b>&\u202e", strings.Repeat("注", 3000), "```\n# x\n**", "- a\n1. b\n[x](y)", "</style><svg onload=x>"}
 
-// filledWith is the sample with text wherever the model and CloudWatch write first.
+// filledWith returns the sample with text in its most prominent fields.
 func filledWith(base *investigation.Record, text string) *investigation.Record {
 	rec := *base
 	rec.Alarm.Name, rec.Report.Summary, rec.Report.RootCause, rec.Report.FreeText = text, text, text, text
@@ -408,9 +408,9 @@ func FuzzNotification(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, limit int) {
 		rec := filledWith(base, text)
 		limit = max(0, limit) % 300_000
-		mail := report.Notification(rec, linksOf(rec), limit)
-		assert.LessOrEqual(t, len(mail), limit)
-		assertClean(t, mail)
+		body := report.Notification(rec, linksOf(rec), limit)
+		assert.LessOrEqual(t, len(body), limit)
+		assertClean(t, body)
 		assert.Less(t, len(report.Subject(rec)), 100)
 		raw, err := report.Card(rec, linksOf(rec))
 		assert.NotContains(t, cardOf(t, raw, err).Content.Description, "<!")
@@ -432,7 +432,7 @@ func FuzzHTML(f *testing.F) {
 	})
 }
 
-func TestLinksOfAnAlarmOfAnotherRegionLeadToWhereTheReportLies(t *testing.T) {
+func TestLinksFor_AlarmInAnotherRegion(t *testing.T) {
 	rec := sample(t)
 	rec.Alarm.Region = "eu-west-1"
 	links := report.LinksFor(rec, report.Home{Region: "us-east-1", Bucket: "b", LogGroup: "/aws/lambda/triage"}, keys)

@@ -8,38 +8,42 @@ import (
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// What happened around an alarm can be much. What is nearest to it counts.
+// Limits of the timeline, which keeps the events nearest to the alarm.
 const (
-	maxUnfolded = 8  // changes and other alarms that are shown unfolded
-	maxTimeline = 40 // lines that are shown at all
+	maxUnfolded = 8  // changes and other alarms that are not folded
+	maxTimeline = 40 // lines
 )
 
 // happening is one line of the timeline.
 type happening struct {
 	Time  time.Time
-	Day   string // where another day begins
+	Day   string // set on the first line of each day
 	Clock string
 	From  string // how long before or after the alarm
-	Kind  string // change, alarm, finding, other, investigation: its look
-	Name  string // of the kind, for the reader
+	Kind  string // change, alarm, finding, other, investigation: the line's style
+	Name  string // label of the kind
 	Text  string
 	Href  string // of the finding
 }
 
-// timeline is what happened, in order: changes before the alarm, its transition, other alarms, findings
-// with a time, and the investigation itself. farther is what is far from the alarm, left counts what was
-// left out.
-func timeline(rec *investigation.Record) (list, farther []happening, left int) {
+// happenings returns the incident in order: changes, the alarm's transition, other alarms, findings with a
+// time, and the investigation itself. far holds changes and alarms that are far from the alarm; left counts
+// omitted lines.
+func happenings(rec *investigation.Record) (near, far []happening, left int) {
+	var list []happening
 	add := func(at time.Time, kind, name, text, href string) {
 		if !at.IsZero() {
-			list = append(list, happening{Time: at.UTC(), Kind: kind, Name: name, Text: clip(plain(text), maxPageQuote), Href: href})
+			list = append(list, happening{
+				Time: at.UTC(), Kind: kind, Name: name, Text: truncate.Runes(plain(text), maxPageQuote), Href: href,
+			})
 		}
 	}
 	add(rec.Alarm.Time, "alarm", "Alarm", fmt.Sprintf("%s went to %s", rec.Alarm.Name, rec.Alarm.State), "")
 	if !rec.StartedAt.IsZero() {
-		add(rec.StartedAt, "investigation", "Investigation", "began", "")
+		add(rec.StartedAt, "investigation", "Investigation", "started", "")
 	}
 	if !rec.EndedAt.IsZero() {
 		add(rec.EndedAt, "investigation", "Investigation", fmt.Sprintf("ended: %s", verdict(rec)), "")
@@ -54,7 +58,7 @@ func timeline(rec *investigation.Record) (list, farther []happening, left int) {
 	}
 	for i, finding := range rec.Report.Findings {
 		href := ""
-		if i < maxPageList { // further ones are not shown
+		if i < maxPageList { // the page does not show more
 			href = fmt.Sprintf("#finding-%d", i+1)
 		}
 		add(finding.Time, "finding", "Finding", unmarked(finding.Statement), href)
@@ -67,28 +71,28 @@ func timeline(rec *investigation.Record) (list, farther []happening, left int) {
 		alarm = rec.StartedAt
 	}
 	list, left = nearest(list, alarm)
-	list, farther = folded(list)
-	return ordered(list, rec.Alarm.Time), ordered(farther, rec.Alarm.Time), left
+	near, far = split(list)
+	return ordered(near, rec.Alarm.Time), ordered(far, rec.Alarm.Time), left
 }
 
-// folded parts what is to be shown at once from changes and other alarms beyond so many. list begins with
-// what is nearest.
-func folded(list []happening) (near, farther []happening) {
+// split separates the changes and other alarms beyond maxUnfolded from the rest of list, which begins with
+// the nearest line.
+func split(list []happening) (near, far []happening) {
 	around := 0
 	for _, h := range list {
 		if h.Kind == "change" || h.Kind == "other" {
 			around++
 			if around > maxUnfolded {
-				farther = append(farther, h)
+				far = append(far, h)
 				continue
 			}
 		}
 		near = append(near, h)
 	}
-	return near, farther
+	return near, far
 }
 
-// ordered is a list by time, with what the reader sees of each time.
+// ordered sorts a list by time and fills in the texts that show the time.
 func ordered(list []happening, alarm time.Time) []happening {
 	slices.SortStableFunc(list, func(a, b happening) int { return a.Time.Compare(b.Time) })
 	day := ""
@@ -102,7 +106,7 @@ func ordered(list []happening, alarm time.Time) []happening {
 	return list
 }
 
-// distance is how long before or after the alarm something was, in the two largest units.
+// distance returns how long before or after the alarm a time is, in its two largest units.
 func distance(at, alarm time.Time) string {
 	apart := at.Sub(alarm).Round(time.Second)
 	if alarm.IsZero() || apart == 0 {
@@ -112,7 +116,8 @@ func distance(at, alarm time.Time) string {
 	if apart < 0 {
 		apart, side = -apart, "before"
 	}
-	days, hours, minutes, seconds := int(apart.Hours())/24, int(apart.Hours())%24, int(apart.Minutes())%60, int(apart.Seconds())%60
+	days, hours := int(apart.Hours())/24, int(apart.Hours())%24
+	minutes, seconds := int(apart.Minutes())%60, int(apart.Seconds())%60
 	var parts []string
 	for _, part := range []struct {
 		n    int
@@ -127,7 +132,7 @@ func distance(at, alarm time.Time) string {
 	return strings.Join(parts, " ") + " " + side
 }
 
-// nearest keeps the happenings that are nearest to the alarm, nearest first.
+// nearest keeps the maxTimeline happenings closest to the alarm, closest first.
 func nearest(list []happening, alarm time.Time) (kept []happening, left int) {
 	slices.SortStableFunc(list, func(a, b happening) int {
 		return cmp.Compare(a.Time.Sub(alarm).Abs(), b.Time.Sub(alarm).Abs())

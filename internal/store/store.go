@@ -16,6 +16,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
 const (
@@ -36,7 +37,7 @@ type Store struct {
 func New(client awsapi.S3, bucket string) *Store { return &Store{s3: client, bucket: bucket} }
 
 // Keys are the object keys of one investigation's report.
-type Keys struct{ Text, HTML, JSON, Conversation string }
+type Keys = report.Keys
 
 // KeysFor derives the keys from what never changes within an investigation, so that a retry writes to
 // the same objects: reports/2026/11/23/130501-my-alarm-<id>.txt and its siblings.

@@ -10,7 +10,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
 
-func TestColorsAreTakenOutAndNothingElse(t *testing.T) {
+func TestPlain_RemovesOnlyControlSequences(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"none", "ERROR [31m] of 5", "ERROR [31m] of 5"},
 		{"color", "\x1b[31mERROR\x1b[0m of 5", "ERROR of 5"},
@@ -18,10 +18,10 @@ func TestColorsAreTakenOutAndNothingElse(t *testing.T) {
 		{"with colons", "\x1b[38:2::255:0:0mred\x1b[39m", "red"},
 		{"erase and move", "50 %\x1b[2K\x1b[1G60 %\x1b[?25h", "50 %60 %"},
 		{"character set", "\x1b[1mfailed\x1b(B\x1b[m (BUILD)", "failed (BUILD)"},
-		{"begun and not ended", "a\x1b[31", "a\x1b[31"},
+		{"unterminated", "a\x1b[31", "a\x1b[31"},
 		{"before a quote", "{\"a\": \"\x1b[\"}", "{\"a\": \"\x1b[\"}"},
-		{"a backslash that is text", `C:\u001b[31mx`, `C:\u001b[31mx`},
-		{"a line break after a lone one", "a\x1b[\nb", "a\x1b[\nb"},
+		{"literal backslash", `C:\u001b[31mx`, `C:\u001b[31mx`},
+		{"lone introducer before a line break", "a\x1b[\nb", "a\x1b[\nb"},
 		{"other scripts", "\x1b[1mошибка 失敗\x1b[0m", "ошибка 失敗"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -36,7 +36,7 @@ func TestColorsAreTakenOutAndNothingElse(t *testing.T) {
 	}
 }
 
-// Whatever the text: as JSON it stays JSON, and brings what the text itself brings.
+// FuzzPlainJSON checks that any text stays valid JSON and gives the same result as Plain.
 func FuzzPlainJSON(f *testing.F) {
 	for _, seed := range []string{"", "\x1b[31mx\x1b[0m", `\\u001b[31m`, "\x1b[\"", "\x1b[\\", "\x1b\x1b[0m[0m"} {
 		f.Add(seed)

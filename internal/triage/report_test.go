@@ -12,38 +12,11 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
 )
 
 // reports renders as the orchestrator does.
-type reports struct{}
-
-func (reports) links(rec *investigation.Record, keys store.Keys) report.Links {
-	return report.LinksFor(rec, report.Home{Bucket: bucket, LogGroup: ""}, report.Keys{HTML: keys.HTML, Text: keys.Text, JSON: keys.JSON})
-}
-
-func (reports) Subject(rec *investigation.Record) string { return report.Subject(rec) }
-
-func (r reports) Notification(rec *investigation.Record, keys store.Keys, maxBytes int) string {
-	return report.Notification(rec, r.links(rec, keys), maxBytes)
-}
-
-func (r reports) Text(rec *investigation.Record, keys store.Keys) string {
-	return report.Text(rec, r.links(rec, keys))
-}
-
-func (r reports) HTML(rec *investigation.Record, keys store.Keys) ([]byte, error) {
-	return report.HTML(rec, r.links(rec, keys))
-}
-
-func (reports) JSON(rec *investigation.Record) ([]byte, error) { return report.JSON(rec) }
-
-func (r reports) Card(rec *investigation.Record, keys store.Keys) ([]byte, error) {
-	return report.Card(rec, r.links(rec, keys))
-}
-
-var _ triage.Renderer = reports{}
+var reports triage.Renderer = report.NewRenderer(report.Home{Bucket: bucket})
 
 // cards are what the chat topic got.
 func (b *bench) cards(t *testing.T) (threads, titles []string) {
@@ -61,7 +34,7 @@ func (b *bench) cards(t *testing.T) (threads, titles []string) {
 
 func TestAllCardsOfAnAlarmComeInOneThread(t *testing.T) {
 	b := newBench(t)
-	b.Renderer, b.CardTopic = reports{}, notify.New(&b.SNS, cardARN)
+	b.Renderer, b.CardTopic = reports, notify.New(&b.SNS, cardARN)
 	b.Config.NotifyRecovery = true
 	b.investigated(t, "request-1", fixture(t, "action-metric"))
 	_, err := b.invoke(t, "request-2", fixture(t, "action-ok"))
@@ -81,7 +54,7 @@ func TestAllCardsOfAnAlarmComeInOneThread(t *testing.T) {
 
 func TestWhatWasSeenBeforeIsShownInEveryStoredForm(t *testing.T) {
 	b := newBench(t)
-	b.Renderer = reports{}
+	b.Renderer = reports
 	b.investigated(t, "request-1", action("a", 1))
 	b.clock.pass(2 * time.Hour)
 	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {

@@ -73,7 +73,7 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		Redactor:     redactor,
 		Tool:         tool,
 		Investigator: investigator{model: clients.Bedrock, tool: tool, config: cfg, region: region, prices: prices},
-		Renderer:     renderer{report.Home{Region: region, Bucket: cfg.ReportsBucket, LogGroup: lambdacontext.LogGroupName}},
+		Renderer:     report.NewRenderer(report.Home{Region: region, Bucket: cfg.ReportsBucket, LogGroup: lambdacontext.LogGroupName}),
 		Table:        dedupe.New(clients.DynamoDB, cfg.Table, cfg.Window, time.Now),
 		Store:        reports,
 		Topic:        notify.New(clients.SNS, cfg.TopicARN),

@@ -80,7 +80,7 @@ func leaks(t *testing.T, cfg config.Orchestrator, text string) (found []string, 
 	h := triage.Handler{
 		Config: cfg, FunctionName: "triage-handler", Redactor: redactor, Tool: &tool,
 		Investigator: investigator{model: &model, tool: &tool, config: cfg},
-		Renderer:     renderer{report.Home{Region: "us-east-1", Bucket: "reports"}},
+		Renderer:     report.NewRenderer(report.Home{Region: "us-east-1", Bucket: "reports"}),
 		Table:        dedupe.New(&db, "investigations", time.Hour, time.Now), Store: store.New(&s3, "reports"),
 		Topic: notify.New(&topics, findings), CardTopic: notify.New(&topics, cards), Lambda: &self, EventBridge: &bus,
 		Metrics: emf.New(&metricLines, "triage-handler", "INFO", time.Now), Now: time.Now, Log: slog.New(slog.NewJSONHandler(&logs, nil)),

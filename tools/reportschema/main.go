@@ -1,5 +1,5 @@
-// Reportschema writes the JSON schemas of the stored report and of the completion event, out of the Go
-// types whose JSON they are: no field can be forgotten, and the comments are the descriptions.
+// Command reportschema generates the JSON schemas of the stored report and of the completion event from
+// their Go types. No field can be forgotten, and the fields' comments become the descriptions.
 //
 //	go run ./reportschema .. ../schema
 package main
@@ -21,19 +21,23 @@ import (
 	"strings"
 )
 
-// document is one schema to be written.
+// document is one schema to generate.
 type document struct {
 	file, root, title, about string
 }
 
 var documents = []document{
 	{"report.schema.json", "investigation.Record", "Report of alarmtriage",
-		"The JSON form of a report, which lies in the reports bucket beside its text and its page. Fields are only added within a major version of schema_version, so a reader must ignore what it does not know."},
+		"The JSON form of a report, stored in the reports bucket next to its text and its page. Within a major version " +
+			"of schema_version, fields are only added; readers must ignore fields that they do not know."},
 	{"completion.schema.json", "report.completion", "Completion event of alarmtriage",
-		"The detail of the event that CompletionEventBus receives when an investigation ends (source alarmtriage, detail-type \"Alarm Investigation Completed\"). Same versioning as the report. What makes it too long for an event is left out: first findings and not_seen, then all but the verdict, whose texts are shortened, then the texts."},
+		"The detail of the event that CompletionEventBus receives when an investigation ends (source alarmtriage, " +
+			"detail-type \"Alarm Investigation Completed\"). It has the same versioning as the report. A detail that is " +
+			"too long for an event loses its findings and not_seen, then everything but the verdict, whose texts are " +
+			"shortened, then the texts."},
 }
 
-// packages are the directories whose types take part, by the name under which others know them.
+// packages are the directories of the types; a directory's last element is its package's name.
 var packages = []string{"internal/investigation", "internal/alarmevent", "internal/toolcall", "internal/report"}
 
 func main() {
@@ -56,7 +60,7 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-// declared is what the packages declare, by "package.Name".
+// declared holds the packages' declarations, by "package.Name".
 type declared struct {
 	types    map[string]*ast.TypeSpec
 	comments map[string]string
@@ -64,7 +68,7 @@ type declared struct {
 	version  string              // investigation.SchemaVersion
 }
 
-// generate returns the schemas by the name of their file.
+// generate returns the schemas by file name.
 func generate(repository string) (map[string][]byte, error) {
 	d := declared{types: map[string]*ast.TypeSpec{}, comments: map[string]string{}, values: map[string][]string{}}
 	for _, directory := range packages {
@@ -81,7 +85,8 @@ func generate(repository string) (map[string][]byte, error) {
 			return nil, err
 		}
 		root["properties"].(map[string]any)["schema_version"] = map[string]any{
-			"type": "string", "pattern": "^" + regexp.QuoteMeta(major) + `\.[0-9]+$`, "description": "Version of this form, now " + d.version + ".",
+			"type": "string", "pattern": "^" + regexp.QuoteMeta(major) + `\.[0-9]+$`,
+			"description": "Version of this format, currently " + d.version + ".",
 		}
 		root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 		root["title"], root["description"], root["$defs"] = doc.title, doc.about, b.defs
@@ -146,7 +151,7 @@ func (d *declared) declare(name string, decl *ast.GenDecl) {
 	}
 }
 
-// sentence is a comment as one line that ends as a sentence does.
+// sentence returns a comment as one line that ends with a period.
 func sentence(comment string) string {
 	text := strings.Join(strings.Fields(comment), " ")
 	if text != "" && !strings.HasSuffix(text, ".") {
@@ -155,27 +160,27 @@ func sentence(comment string) string {
 	return text
 }
 
-// builder makes one schema; the structs that it meets become its definitions.
+// builder builds one schema; referenced structs become its definitions.
 type builder struct {
 	*declared
 	defs map[string]any
 }
 
-// object is the schema of a struct.
+// object returns the schema of a struct.
 func (b *builder) object(name string) (map[string]any, error) {
 	spec := b.types[name]
 	if spec == nil {
-		return nil, fmt.Errorf("there is no type %s", name)
+		return nil, fmt.Errorf("type %s not found", name)
 	}
 	structure, ok := spec.Type.(*ast.StructType)
 	if !ok {
-		return nil, fmt.Errorf("%s is no struct", name)
+		return nil, fmt.Errorf("%s is not a struct", name)
 	}
 	home, _, _ := strings.Cut(name, ".")
 	properties, required := map[string]any{}, []string{}
 	for _, field := range structure.Fields.List {
 		if field.Tag == nil || len(field.Names) != 1 {
-			return nil, fmt.Errorf("%s has a field without a name in JSON", name)
+			return nil, fmt.Errorf("%s has a field without a JSON name: add a json tag", name)
 		}
 		tag, err := strconv.Unquote(field.Tag.Value)
 		if err != nil {
@@ -202,7 +207,7 @@ func (b *builder) object(name string) (map[string]any, error) {
 	return out, nil
 }
 
-// schema is the schema of a field's type. home is the package that the field is in.
+// schema returns the schema of a field's type. home is the field's package.
 func (b *builder) schema(home string, kind ast.Expr) (map[string]any, error) {
 	switch k := kind.(type) {
 	case *ast.StarExpr:
@@ -228,7 +233,7 @@ func (b *builder) schema(home string, kind ast.Expr) (map[string]any, error) {
 		}
 		return b.named(home + "." + k.Name)
 	}
-	return nil, fmt.Errorf("a type that this generator does not know: %T", kind)
+	return nil, fmt.Errorf("unsupported type %T", kind)
 }
 
 func (b *builder) named(name string) (map[string]any, error) {
@@ -243,7 +248,7 @@ func (b *builder) named(name string) (map[string]any, error) {
 		return map[string]any{"type": "string", "enum": values, "description": b.comments[name]}, nil
 	}
 	if _, done := b.defs[name]; !done {
-		b.defs[name] = nil // for types that hold themselves
+		b.defs[name] = nil // for recursive types
 		made, err := b.object(name)
 		if err != nil {
 			return nil, err
@@ -255,7 +260,7 @@ func (b *builder) named(name string) (map[string]any, error) {
 
 func upper(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
-// undescribed are the fields of a schema that say nothing of what they hold.
+// undescribed returns the fields of a schema that have no description.
 func undescribed(schema map[string]any) []string {
 	var missing []string
 	look := func(at string, object map[string]any) {

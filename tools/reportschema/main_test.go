@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestCommittedSchemasAreThoseOfTheTypes(t *testing.T) {
+func TestGenerate_MatchesTheCommittedSchemas(t *testing.T) {
 	made, err := generate("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -18,14 +18,14 @@ func TestCommittedSchemasAreThoseOfTheTypes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if string(committed) != string(text) {
-			t.Errorf("schema/%s is not what the types say: run `make schema` and review the change", name)
+			t.Errorf("schema/%s does not match the Go types: run `make schema` and review the change", name)
 		}
 		var schema map[string]any
 		if err := json.Unmarshal(text, &schema); err != nil {
 			t.Fatal(err)
 		}
 		if missing := undescribed(schema); len(missing) > 0 {
-			t.Errorf("schema/%s has fields without a description: give their Go fields a comment: %q", name, missing)
+			t.Errorf("schema/%s has fields without a description: comment their Go fields: %q", name, missing)
 		}
 	}
 }

@@ -1,6 +1,6 @@
-// Command sample makes the sample report in docs/sample-report from the forms that the demo left behind, with
-// pictures of its page. A demo runs now and gives its resources new names, so times, generated names and the
-// investigation's id are settled first: a sample that is made again does not look different.
+// Command sample makes the sample report in docs/sample-report from the forms that the demo saved, with
+// pictures of its page. Each demo has new times and resource names, so times, generated names, and the
+// investigation's id are normalized first: a regenerated sample only differs if the report does.
 //
 //	go run ./sample -from ../../.build/demo/report -to ../../docs/sample-report
 package main
@@ -44,11 +44,11 @@ func run(ctx context.Context, from, to string) error {
 	if err != nil {
 		return fmt.Errorf("%w: run the demo first", err)
 	}
-	mail, err := os.ReadFile(filepath.Join(from, "report.txt"))
+	stored, err := os.ReadFile(filepath.Join(from, "report.txt"))
 	if err != nil {
 		return err
 	}
-	rec, logGroup, err := settle(text, mail)
+	rec, logGroup, err := normalize(text, stored)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,8 @@ func run(ctx context.Context, from, to string) error {
 func write(rec *investigation.Record, logGroup, to string) (page []byte, err error) {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(rec.ReportURI, "s3://"), "/")
 	base := strings.TrimSuffix(key, ".txt")
-	links := report.LinksFor(rec, report.Home{Bucket: bucket, LogGroup: logGroup}, report.Keys{HTML: base + ".html", Text: key, JSON: base + ".json"})
+	links := report.LinksFor(rec, report.Home{Bucket: bucket, LogGroup: logGroup},
+		report.Keys{HTML: base + ".html", Text: key, JSON: base + ".json"})
 	if page, err = report.HTML(rec, links); err != nil {
 		return nil, err
 	}
@@ -84,7 +85,8 @@ func write(rec *investigation.Record, logGroup, to string) (page []byte, err err
 	}
 	indented.WriteByte('\n')
 	for name, content := range map[string][]byte{
-		"report.html": page, "report.txt": []byte(report.Text(rec, links)), "report.json": record, "card.json": indented.Bytes(),
+		"report.html": page, "report.txt": []byte(report.Text(rec, links)),
+		"report.json": record, "card.json": indented.Bytes(),
 	} {
 		if err := os.WriteFile(filepath.Join(to, name), content, 0o644); err != nil {
 			return nil, err
@@ -100,17 +102,21 @@ func pictures(ctx context.Context, page []byte, to string) error {
 		return err
 	}
 	defer b.Close()
+	phone := browser.Look{
+		Width: browser.Phone.Width, Height: browser.Phone.Height, Touch: true, Dark: true, Scale: 1.5,
+	}
 	for _, picture := range []struct {
 		name   string
 		look   browser.Look
 		height int
 	}{
 		{"report.png", browser.Look{Width: 880, Height: 900}, 1360},
-		{"report-phone.png", browser.Look{Width: browser.Phone.Width, Height: browser.Phone.Height, Touch: true, Dark: true, Scale: 1.5}, browser.Phone.Height},
+		{"report-phone.png", phone, phone.Height},
 	} {
 		tab, end := b.Tab()
 		var png []byte
-		err := chromedp.Run(tab, picture.look.Set(), chromedp.Navigate(browser.Address(page)), picture.look.Picture(&png, picture.height))
+		err := chromedp.Run(tab, picture.look.Set(), chromedp.Navigate(browser.Address(page)),
+			picture.look.Picture(&png, picture.height))
 		end()
 		if err != nil {
 			return fmt.Errorf("take %s: %w", picture.name, err)
@@ -122,7 +128,7 @@ func pictures(ctx context.Context, page []byte, to string) error {
 	return nil
 }
 
-// When the alarm of the sample went off, and how long after that its investigation began.
+// sampleNight is when the sample's alarm fires; its investigation starts sampleDelay later.
 var sampleNight = time.Date(2026, time.January, 15, 3, 12, 0, 0, time.UTC)
 
 const (
@@ -137,8 +143,9 @@ var (
 	logGroupIn  = regexp.MustCompile(`log-group/(\S+)`)
 )
 
-// settle takes from a demo's record what differs from run to run. logGroup is the one that mail links to.
-func settle(record, mail []byte) (rec *investigation.Record, logGroup string, err error) {
+// normalize replaces the parts of a demo's record that differ between runs. logGroup is the group that the
+// text links to.
+func normalize(record, stored []byte) (rec *investigation.Record, logGroup string, err error) {
 	rec = &investigation.Record{}
 	if err := json.Unmarshal(record, rec); err != nil {
 		return nil, "", fmt.Errorf("read the record: %w", err)
@@ -147,18 +154,19 @@ func settle(record, mail []byte) (rec *investigation.Record, logGroup string, er
 	text := stampIn.ReplaceAllStringFunc(named(string(record)), clock.stamp)
 	text = epochIn.ReplaceAllStringFunc(text, clock.epoch)
 	text = strings.ReplaceAll(text, rec.ID, sampleID)
-	settled := &investigation.Record{}
-	if err := json.Unmarshal([]byte(text), settled); err != nil {
-		return nil, "", fmt.Errorf("read the settled record: %w", err)
+	normalized := &investigation.Record{}
+	if err := json.Unmarshal([]byte(text), normalized); err != nil {
+		return nil, "", fmt.Errorf("read the normalized record: %w", err)
 	}
-	bucket, _, _ := strings.Cut(strings.TrimPrefix(settled.ReportURI, "s3://"), "/")
-	settled.ReportURI = fmt.Sprintf("s3://%s/reports/%s-%s-%s.txt", bucket, settled.StartedAt.Format("2006/01/02/150405"), settled.Alarm.Name, sampleID)
-	coarsen(settled)
-	link := logGroupIn.FindSubmatch(mail)
+	bucket, _, _ := strings.Cut(strings.TrimPrefix(normalized.ReportURI, "s3://"), "/")
+	normalized.ReportURI = fmt.Sprintf("s3://%s/reports/%s-%s-%s.txt",
+		bucket, normalized.StartedAt.Format("2006/01/02/150405"), normalized.Alarm.Name, sampleID)
+	coarsen(normalized)
+	link := logGroupIn.FindSubmatch(stored)
 	if link == nil {
 		return nil, "", fmt.Errorf("the demo's report.txt links to no log group")
 	}
-	// See report.LinksFor for how the console wants it.
+	// report.LinksFor explains the console's encoding.
 	once, err := url.QueryUnescape(strings.ReplaceAll(string(link[1]), "$", "%"))
 	if err != nil {
 		return nil, "", fmt.Errorf("the link to the log group: %w", err)
@@ -167,10 +175,10 @@ func settle(record, mail []byte) (rec *investigation.Record, logGroup string, er
 	if err != nil {
 		return nil, "", fmt.Errorf("the link to the log group: %w", err)
 	}
-	return settled, named(group), nil
+	return normalized, named(group), nil
 }
 
-// named gives the resources that CloudFormation named a fixed end of their name, in their own case.
+// named replaces the random suffix of names that CloudFormation generated, and keeps their case.
 func named(text string) string {
 	return generatedIn.ReplaceAllStringFunc(text, func(name string) string {
 		parts := generatedIn.FindStringSubmatch(name)
@@ -182,8 +190,8 @@ func named(text string) string {
 	})
 }
 
-// clock moves times: those up to the alarm with it, those of the investigation with its beginning. What
-// lies between is when the demo was set up.
+// clock moves times: times before the alarm move with the alarm, times of the investigation with its start.
+// The demo's setup is between the two.
 type clock struct{ alarm, started time.Time }
 
 func (c clock) move(at time.Time) time.Time {
@@ -196,11 +204,11 @@ func (c clock) move(at time.Time) time.Time {
 	return sampleNight.Add(sampleDelay + at.Sub(c.started).Round(time.Second))
 }
 
-// stamp moves a time as it stands in JSON or in what code printed; all of them are UTC.
+// stamp moves a time in the format of JSON or of printed output; all times are UTC.
 func (c clock) stamp(text string) string {
 	between := text[10:11]
 	layout := "2006-01-02" + between + "15:04:05"
-	at, err := time.Parse(layout, text) // which takes a fraction too
+	at, err := time.Parse(layout, text) // accepts a fraction, too
 	if err != nil {
 		return text
 	}
@@ -224,7 +232,7 @@ func (c clock) epoch(text string) string {
 	return moved
 }
 
-// coarse is a duration in milliseconds to one of 10, 20, 50, 100, 200, 500 and so on.
+// coarse rounds a duration in milliseconds to one of 10, 20, 50, 100, 200, 500, and so on.
 func coarse(ms int64) int64 {
 	for step := int64(10); ; step *= 10 {
 		for _, least := range []int64{step, 2 * step, 5 * step} {
@@ -235,26 +243,19 @@ func coarse(ms int64) int64 {
 	}
 }
 
-// coarsen keeps of durations what is the same on the next run, more or less.
+// coarsen rounds durations, which differ slightly between runs.
 func coarsen(rec *investigation.Record) {
-	call := func(call *investigation.ToolCall) {
+	for call := range rec.Calls() {
 		call.DurationMS = coarse(call.DurationMS)
 		if call.Answer == nil {
-			return
+			continue
 		}
 		call.Answer.ExecutionTime = float64(coarse(int64(call.Answer.ExecutionTime*1000))) / 1000
 		for i := range call.Answer.AWSCalls {
 			call.Answer.AWSCalls[i].DurationMS = coarse(call.Answer.AWSCalls[i].DurationMS)
 		}
 	}
-	if rec.Evidence.Call != nil {
-		call(rec.Evidence.Call)
-	}
 	for i := range rec.Rounds {
-		round := &rec.Rounds[i]
-		round.DurationMS = coarse(round.DurationMS)
-		for j := range round.Calls {
-			call(&round.Calls[j])
-		}
+		rec.Rounds[i].DurationMS = coarse(rec.Rounds[i].DurationMS)
 	}
 }

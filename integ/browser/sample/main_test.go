@@ -10,22 +10,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestSampleOfAnotherRunIsTheSame(t *testing.T) {
+func TestNormalize_RunsGiveTheSameSample(t *testing.T) {
 	record, err := os.ReadFile("../../../docs/sample-report/report.json")
 	require.NoError(t, err)
 	text, err := os.ReadFile("../../../docs/sample-report/report.txt")
 	require.NoError(t, err)
 	other := strings.NewReplacer(
-		"2026-01-15", "2027-08-03", "2026/01/15", "2027/08/03", "T03:", "T17:", "T02:", "T16:", "031204", "171204", // epochs stay, so that they move
+		"2026-01-15", "2027-08-03", "2026/01/15", "2027/08/03", "T03:", "T17:", "T02:", "T16:", "031204", "171204", // the replacer leaves epochs alone, so they move
 		"K4Q2ZD8WX0NB", "JAYSCHGMQAHV", "k4q2zd8wx0nb", "vl50t49ofcvr", sampleID, "e9b0e6d84e27", `"duration_ms": 200`, `"duration_ms": 217`,
 	)
-	want, wantGroup, err := settle(record, text)
+	want, wantGroup, err := normalize(record, text)
 	require.NoError(t, err)
-	got, gotGroup, err := settle([]byte(other.Replace(string(record))), []byte(other.Replace(string(text))))
+	got, gotGroup, err := normalize([]byte(other.Replace(string(record))), []byte(other.Replace(string(text))))
 	require.NoError(t, err)
 	assert.Equal(t, wantGroup, gotGroup)
 	assert.Regexp(t, `^/aws/lambda/TriageDemo-TriageOrchestrator[0-9A-F]{8}-K4Q2ZD8WX0NB$`, gotGroup)
-	// Seconds since 1970 in the printed evidence were not moved by the replacer; all else is the same.
+	// The replacer did not move seconds since 1970 in the printed evidence; everything else is the same.
 	got.Evidence.Call, want.Evidence.Call = nil, nil
 	usual, err := json.Marshal(want)
 	require.NoError(t, err)
@@ -37,7 +37,7 @@ func TestSampleOfAnotherRunIsTheSame(t *testing.T) {
 	}
 }
 
-func TestEpochsMoveWithTheClock(t *testing.T) {
+func TestClock_MovesEpochsAndStamps(t *testing.T) {
 	c := clock{alarm: sampleNight.AddDate(1, 0, 0), started: sampleNight.AddDate(1, 0, 0).Add(sampleDelay)}
 	for at, want := range map[string]string{
 		"1799982720":    "1768446720",    // the alarm
@@ -50,7 +50,7 @@ func TestEpochsMoveWithTheClock(t *testing.T) {
 	assert.Equal(t, "2026-01-15 03:12:04", c.stamp("2027-01-15 03:12:04"))
 }
 
-func TestDurationsBecomeRound(t *testing.T) {
+func TestCoarse_Rounds(t *testing.T) {
 	for ms, want := range map[int64]int64{0: 10, 3: 10, 15: 10, 16: 20, 64: 50, 288: 200, 352: 500, 1_075: 1_000} {
 		assert.Equal(t, want, coarse(ms), "%d", ms)
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,33 +9,34 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// Bounds of what is said of an alarm's own definition.
+// Limits of the alarm's definition in a report.
 const (
 	maxMeasured     = 5
 	maxMeasuredText = 400 // characters
 )
 
-// alarmFacts is what the alarm watches and whose it is.
+// alarmFacts returns what the alarm evaluates, and its tags.
 func alarmFacts(rec *investigation.Record) []fact {
 	a := &rec.Alarm
 	var list []fact
 	for _, metric := range a.Metrics[:min(len(a.Metrics), maxMeasured)] {
 		list = append(list, fact{"Measures", measured(metric)})
 	}
-	if more := len(a.Metrics) - maxMeasured; more > 0 {
-		list = append(list, fact{"Measures", fmt.Sprintf("and %d more", more)})
+	if left := len(a.Metrics) - maxMeasured; left > 0 {
+		list = append(list, fact{"Measures", more(left)})
 	}
 	list = append(list, queryFacts(rec)...)
 	list = append(list, fact{"Rule", a.Rule}, fact{"Tags", pairs(a.Tags)})
 	for i := range list {
-		list[i].Value = clip(plain(list[i].Value), maxMeasuredText)
+		list[i].Value = truncate.Runes(plain(list[i].Value), maxMeasuredText)
 	}
 	return slices.DeleteFunc(list, func(f fact) bool { return f.Value == "" })
 }
 
-// queryFacts is what a log or PromQL alarm evaluates, as it is defined or else as its event says.
+// queryFacts returns what a log or PromQL alarm evaluates: from its definition, or else from its event.
 func queryFacts(rec *investigation.Record) []fact {
 	q := rec.Evidence.Query
 	if q == nil {
@@ -42,24 +44,27 @@ func queryFacts(rec *investigation.Record) []fact {
 	}
 	var list []fact
 	if q != nil {
-		list = []fact{{"Query", q.Text}, {"Log groups", strings.Join(q.LogGroups, ", ")}, {"Aggregated by", q.Aggregation}, {"Runs", q.Schedule}}
+		list = []fact{
+			{"Query", q.Text}, {"Log groups", strings.Join(q.LogGroups, ", ")},
+			{"Aggregated by", q.Aggregation}, {"Runs", q.Schedule},
+		}
 	}
 	switch a := rec.Alarm; {
 	case a.Kind == alarmevent.KindUnknown:
 		list = append(list, fact{"Configuration", a.Configuration})
-	case (a.Kind == alarmevent.KindLog) && a.Threshold != nil:
+	case a.Kind == alarmevent.KindLog && a.Threshold != nil:
 		list = append(list, fact{"Threshold", strings.TrimSpace(fmt.Sprintf("%s %g", a.Comparison, *a.Threshold))})
 	}
 	return list
 }
 
-// Bounds of the log lines that are shown; the JSON has all of them.
+// Limits of the log lines in a report; the JSON has all of them.
 const (
 	maxShownLines = 10
 	maxShownLine  = 300 // characters
 )
 
-// matchingLines are the log lines that match a log alarm's query: those that were collected, or else the event's.
+// matchingLines returns log lines that match a log alarm's query: the collected ones, or else the event's.
 func matchingLines(rec *investigation.Record) []string {
 	lines := rec.Evidence.LogLines
 	if len(lines) == 0 {
@@ -67,15 +72,15 @@ func matchingLines(rec *investigation.Record) []string {
 	}
 	var shown []string
 	for _, line := range lines[:min(len(lines), maxShownLines)] {
-		shown = append(shown, clip(plain(line), maxShownLine))
+		shown = append(shown, truncate.Runes(plain(line), maxShownLine))
 	}
-	if more := len(lines) - maxShownLines; more > 0 {
-		shown = append(shown, fmt.Sprintf("and %d more", more))
+	if left := len(lines) - maxShownLines; left > 0 {
+		shown = append(shown, more(left))
 	}
 	return shown
 }
 
-// measured is a metric in a line, such as "AWS/Lambda Errors (FunctionName=orders), Sum per 1 min".
+// measured describes a metric in a line, such as "AWS/Lambda Errors (FunctionName=orders), Sum per 1 min".
 func measured(m alarmevent.Metric) string {
 	if m.Expression != "" {
 		return strings.TrimPrefix(m.ID+" = ", " = ") + m.Expression
@@ -92,6 +97,14 @@ func measured(m alarmevent.Metric) string {
 		text += ", " + how
 	}
 	return text
+}
+
+// contributor names the time series that triggered an alarm with several of them.
+func contributor(a alarmevent.Alarm) string {
+	if a.Contributor == nil {
+		return ""
+	}
+	return cmp.Or(pairs(a.Contributor.Attributes), a.Contributor.ID)
 }
 
 func pairs(values map[string]string) string {

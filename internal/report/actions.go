@@ -1,0 +1,94 @@
+package report
+
+import (
+	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// actionsFor returns the model's actions, or steps that always help if there are none.
+func actionsFor(rec *investigation.Record) []investigation.Action {
+	if len(rec.Report.Actions) > 0 {
+		return rec.Report.Actions
+	}
+	return manualSteps(rec)
+}
+
+func manualSteps(rec *investigation.Record) []investigation.Action {
+	region := option("--region", rec.Alarm.Region)
+	actions := []investigation.Action{
+		{
+			Text: "Look at the alarm and its history.",
+			Command: "aws cloudwatch describe-alarm-history " + region + " " + option("--alarm-name", rec.Alarm.Name) +
+				" --alarm-types " + historyTypes(rec.Alarm.Kind) + " --max-records 20",
+		},
+		{
+			Text: "Look at what changed in the hour before.",
+			Command: "aws cloudtrail lookup-events " + region +
+				" --lookup-attributes AttributeKey=ReadOnly,AttributeValue=false --max-results 50",
+		},
+	}
+	for _, metric := range rec.Alarm.Metrics {
+		if function := metric.Dimensions["FunctionName"]; function != "" {
+			actions = append(actions, investigation.Action{
+				Text: "Read the function's latest errors.",
+				Command: "aws logs tail " + shellQuote("/aws/lambda/"+function) + " " + region +
+					" --since 1h --filter-pattern ERROR",
+			})
+			break
+		}
+	}
+	if group := firstLogGroup(rec); group != "" {
+		actions = append(actions, investigation.Action{
+			Text:    "Read the latest lines of the alarm's log group.",
+			Command: "aws logs tail " + shellQuote(group) + " " + region + " --since 1h",
+		})
+	}
+	return append(actions, investigation.Action{
+		Text: "Check the health of the resource that the alarm's metric measures, and of its dependencies.",
+	})
+}
+
+// historyTypes returns the alarm types to request from DescribeAlarmHistory, which omits every type not
+// requested.
+func historyTypes(kind alarmevent.Kind) string {
+	switch kind {
+	case alarmevent.KindLog:
+		return "LogAlarm"
+	case alarmevent.KindUnknown:
+		return "MetricAlarm CompositeAlarm LogAlarm"
+	}
+	return "MetricAlarm CompositeAlarm"
+}
+
+// firstLogGroup returns the first log group of a log alarm as `aws logs tail` accepts it: a name, or an ARN
+// without ":*".
+func firstLogGroup(rec *investigation.Record) string {
+	for _, q := range []*alarmevent.Query{rec.Evidence.Query, rec.Alarm.Query} {
+		if q != nil && len(q.LogGroups) > 0 {
+			return strings.TrimSuffix(q.LogGroups[0], ":*")
+		}
+	}
+	return ""
+}
+
+// option returns a command's option with its value, which may itself begin with a hyphen.
+func option(name, value string) string {
+	if strings.HasPrefix(value, "-") {
+		return name + "=" + shellQuote(value)
+	}
+	return name + " " + shellQuote(value)
+}
+
+// shellQuote returns text as one word of a shell command.
+func shellQuote(text string) string {
+	safe := func(r rune) bool {
+		return r == '-' || r == '_' || r == '.' || r == '/' ||
+			r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+	}
+	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !safe(r) }) < 0 {
+		return text
+	}
+	return "'" + strings.ReplaceAll(plain(text), "'", `'\''`) + "'"
+}

@@ -1,0 +1,232 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// The kinds of content. text.go, page.go, and card.go render each of them.
+type (
+	// headline is the result in one line, with the notes that the reader needs before it.
+	headline struct{ rec *investigation.Record }
+
+	// prose is text that the model wrote.
+	prose struct {
+		body  string
+		doubt string // a sentence that the reader must not overlook
+		lead  bool   // the text that opens the report
+	}
+
+	// steps are actions in the order in which they are to be taken.
+	steps struct{ actions []investigation.Action }
+
+	// linkList leads to the forms and to the console.
+	linkList struct{ links Links }
+
+	// alarmDetails describes the alarm as CloudWatch reported it.
+	alarmDetails struct {
+		notOnCard
+		rec *investigation.Record
+	}
+
+	// series is the alarm's metric: charts on the page, numbers in text.
+	series struct {
+		notOnCard
+		rec *investigation.Record
+	}
+
+	// list is a list of short entries.
+	list struct {
+		notOnCard
+		entries  []string
+		most     int  // entries that plain text shows; 0: all
+		verbatim bool // entries are not Markdown
+	}
+
+	// timeline is the incident in order.
+	timeline struct {
+		notOnCard
+		rec *investigation.Record
+	}
+
+	// findings are the model's statements with the quotes that support them.
+	findings struct {
+		notOnCard
+		findings []investigation.Finding
+	}
+
+	// past are earlier investigations of the alarm.
+	past struct {
+		notOnCard
+		rec *investigation.Record
+	}
+
+	// facts are names with values.
+	facts struct {
+		notOnCard
+		facts []fact
+	}
+
+	// rounds is the whole investigation, round by round.
+	rounds struct {
+		notOnCard
+		rec *investigation.Record
+	}
+)
+
+// fact is a name with its value; an empty value is not shown.
+type fact struct{ Name, Value string }
+
+// maxListed is the number of entries that plain text shows of a list that nobody reads to its end.
+const maxListed = 10
+
+func headlineOf(rec *investigation.Record, _ Links) content { return headline{rec} }
+
+func summaryOf(rec *investigation.Record, _ Links) content {
+	return prose{body: cmp.Or(rec.Report.Summary, fallbackSummary(rec)), lead: true}
+}
+
+func causeOf(rec *investigation.Record, _ Links) content {
+	return prose{body: cmp.Or(rec.Report.RootCause, notEstablished), doubt: doubt(rec)}
+}
+
+func impactOf(rec *investigation.Record, _ Links) content { return prose{body: rec.Report.Impact} }
+
+func freeTextOf(rec *investigation.Record, _ Links) content { return prose{body: rec.Report.FreeText} }
+
+func actionsOf(rec *investigation.Record, _ Links) content { return steps{actionsFor(rec)} }
+
+func linksOf(_ *investigation.Record, links Links) content { return linkList{links: links} }
+
+func alarmOf(rec *investigation.Record, _ Links) content { return alarmDetails{rec: rec} }
+
+func metricOf(rec *investigation.Record, _ Links) content { return series{rec: rec} }
+
+func logLinesOf(rec *investigation.Record, _ Links) content {
+	return list{entries: matchingLines(rec), verbatim: true}
+}
+
+func timelineOf(rec *investigation.Record, _ Links) content { return timeline{rec: rec} }
+
+func findingsOf(rec *investigation.Record, _ Links) content {
+	return findings{findings: rec.Report.Findings}
+}
+
+// notSeenOf lists what the investigation could not read, as the model states it and as code noticed it.
+func notSeenOf(rec *investigation.Record, _ Links) content {
+	entries := slices.Clone(rec.Report.NotSeen)
+	for _, n := range rec.NotSeen {
+		entries = append(entries, fmt.Sprintf("%s: %s (tool call %d)", n.What, n.Why, n.Call))
+	}
+	for _, odd := range rec.Alarm.NotUnderstood {
+		entries = append(entries, "In the alarm's event: "+odd)
+	}
+	if rec.Evidence.Problem != "" {
+		entries = append(entries, "Evidence collected beforehand: "+rec.Evidence.Problem)
+	}
+	return list{entries: entries}
+}
+
+func changesOf(rec *investigation.Record, _ Links) content {
+	changes := slices.Clone(rec.Evidence.Changes)
+	slices.SortStableFunc(changes, func(a, b investigation.Change) int { return b.Time.Compare(a.Time) })
+	entries := make([]string, len(changes))
+	for i, change := range changes {
+		entries[i] = moment(change.Time) + " " + changeLine(change)
+	}
+	return list{entries: entries, most: maxListed, verbatim: true}
+}
+
+func changeLine(c investigation.Change) string {
+	line := c.Event + " by " + cmp.Or(c.User, "unknown")
+	if len(c.Resources) > 0 {
+		line += ": " + strings.Join(c.Resources, ", ")
+	}
+	if c.Error != "" {
+		line += " (failed: " + c.Error + ")"
+	}
+	return line
+}
+
+func togetherOf(rec *investigation.Record, _ Links) content { return relatedList(rec.Together) }
+
+func alsoInAlarmOf(rec *investigation.Record, _ Links) content {
+	return relatedList(rec.Evidence.Related)
+}
+
+func relatedList(alarms []investigation.Related) list {
+	entries := make([]string, len(alarms))
+	for i, alarm := range alarms {
+		entries[i] = relatedLine(alarm)
+	}
+	return list{entries: entries, most: maxListed, verbatim: true}
+}
+
+func relatedLine(r investigation.Related) string {
+	line := r.Name
+	if !r.Since.IsZero() {
+		line += ", since " + moment(r.Since)
+	}
+	if r.Reason != "" {
+		line += ": " + r.Reason
+	}
+	return line
+}
+
+func seenBeforeOf(rec *investigation.Record, _ Links) content { return past{rec: rec} }
+
+func preventionOf(rec *investigation.Record, _ Links) content {
+	return list{entries: rec.Report.Prevention}
+}
+
+func monitoringOf(rec *investigation.Record, _ Links) content {
+	return list{entries: rec.Report.Monitoring}
+}
+
+// aboutOf lists the investigation's outcome and what it used. Cost and duration come last.
+func aboutOf(rec *investigation.Record, _ Links) content {
+	u := rec.Usage
+	about := []fact{{"Investigation", rec.ID}, {"Outcome", outcomeLine(rec.Outcome)}, {"Model", rec.Model}}
+	for _, f := range rec.Fallbacks {
+		about = append(about, fact{"Model not used", f.Why})
+	}
+	about = append(about,
+		fact{"Calls", fmt.Sprintf("%d model calls, %d tool calls", u.ModelCalls, u.ToolCalls)},
+		fact{"Tokens", tokens(u)})
+	if rec.Resumed > 0 {
+		about = append(about, fact{"Resumed", fmt.Sprintf("%d times from a checkpoint", rec.Resumed)})
+	}
+	if rec.Repeats > 0 {
+		about = append(about, fact{"Repeats", fmt.Sprintf("the alarm fired %d more times meanwhile", rec.Repeats)})
+	}
+	about = append(about, fact{"Cost", cost(u)})
+	if !rec.EndedAt.IsZero() {
+		about = append(about, fact{"Duration", rec.EndedAt.Sub(rec.StartedAt).Round(time.Second).String()})
+	}
+	return facts{facts: about}
+}
+
+func tokens(u investigation.Usage) string {
+	text := fmt.Sprintf("%s in, %s out", thousands(u.InputTokens+u.CacheWriteTokens), thousands(u.OutputTokens))
+	if u.CacheReadTokens > 0 {
+		text += fmt.Sprintf(", %s from cache", thousands(u.CacheReadTokens))
+	}
+	return text
+}
+
+func cost(u investigation.Usage) string {
+	switch {
+	case u.ModelCalls == 0: // no price was looked up
+		return "unknown (the model never answered)"
+	case u.PriceKnown:
+		return fmt.Sprintf("about $%.4f", u.CostUSD)
+	}
+	return "unknown (no price for this model)"
+}
+
+func investigationOf(rec *investigation.Record, _ Links) content { return rounds{rec: rec} }

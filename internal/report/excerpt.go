@@ -1,0 +1,229 @@
+package report
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
+)
+
+// Limits of the quotes that the page marks in an output.
+const (
+	aroundQuote = 120   // bytes of the output that are kept on either side of a quote
+	maxMarks    = 20    // quotes that are marked in one output
+	maxMark     = 2_000 // bytes of one marked quote
+)
+
+// mark is the place of a quote in an output, in bytes.
+type mark struct {
+	from, to int
+	id       string
+}
+
+// segment is a piece of a text on the page: text, a marked quote, or a gap.
+type segment struct {
+	Text string
+	ID   string // of a marked quote; empty: plain text
+	Left int    // characters omitted at this gap
+}
+
+// excerpt returns the parts of text that fit into about limit bytes of HTML: its marks with their
+// surroundings, its beginning, and its end. whole reports whether nothing was omitted.
+func excerpt(text string, marks []mark, limit int) (segments []segment, whole bool) {
+	if text == "" {
+		return nil, true
+	}
+	keep := []mark{{from: 0, to: len(text)}}
+	if escapedLen(text) > limit {
+		keep = windows(text, marks, limit)
+	}
+	at := 0
+	gap := func(to int) {
+		if to > at {
+			segments = append(segments, segment{Left: utf8.RuneCountInString(text[at:to])})
+			whole = false
+		}
+	}
+	whole = true
+	for _, window := range keep {
+		gap(window.from)
+		segments = append(segments, marked(text, marks, window)...)
+		at = window.to
+	}
+	gap(len(text))
+	return segments, whole
+}
+
+// windows returns the parts of text that are kept, in order and without overlap.
+func windows(text string, marks []mark, limit int) []mark {
+	var list []mark
+	for _, m := range marks {
+		w := mark{
+			from: truncate.Before(text, m.from-aroundQuote),
+			to:   truncate.Before(text, m.to+aroundQuote),
+		}
+		limit -= escapedLen(text[w.from:w.to])
+		list = append(list, w)
+	}
+	if limit > 0 {
+		head := prefixLen(text, limit*2/3)
+		list = append(list, mark{to: head}, mark{from: suffixStart(text, limit/3), to: len(text)})
+	}
+	slices.SortFunc(list, func(a, b mark) int { return a.from - b.from })
+	var merged []mark
+	for _, w := range list {
+		if last := len(merged) - 1; last >= 0 && w.from <= merged[last].to {
+			merged[last].to = max(merged[last].to, w.to)
+			continue
+		}
+		merged = append(merged, w)
+	}
+	return merged
+}
+
+// marked splits a window at its marks.
+func marked(text string, marks []mark, window mark) []segment {
+	var out []segment
+	at := window.from
+	for _, m := range marks {
+		if m.from < at || m.to > window.to {
+			continue
+		}
+		if m.from > at {
+			out = append(out, segment{Text: text[at:m.from]})
+		}
+		out = append(out, segment{Text: text[m.from:m.to], ID: m.id})
+		at = m.to
+	}
+	if at < window.to {
+		out = append(out, segment{Text: text[at:window.to]})
+	}
+	return out
+}
+
+// escapedLen returns the length of text as html/template writes it, in bytes.
+func escapedLen(text string) int {
+	n := len(text)
+	for i := range len(text) {
+		n += escapeCost(text[i])
+	}
+	return n
+}
+
+func escapeCost(b byte) int {
+	switch b {
+	case '&', '"', '\'', '+':
+		return 4
+	case '<', '>':
+		return 3
+	}
+	return 0
+}
+
+// prefixLen returns the length of the longest prefix of text that takes at most limit bytes of HTML.
+func prefixLen(text string, limit int) int {
+	for i := range len(text) {
+		if limit -= 1 + escapeCost(text[i]); limit < 0 {
+			return truncate.Before(text, i)
+		}
+	}
+	return len(text)
+}
+
+// suffixStart returns the start of the longest suffix of text that takes at most limit bytes of HTML.
+func suffixStart(text string, limit int) int {
+	for i := len(text) - 1; i >= 0; i-- {
+		if limit -= 1 + escapeCost(text[i]); limit < 0 {
+			return truncate.After(text, i+1)
+		}
+	}
+	return 0
+}
+
+// citedCall is a tool call that findings quote.
+type citedCall struct {
+	number int
+	marks  []mark
+	ids    map[[2]int]string // by finding and citation
+}
+
+func (c *citedCall) href(finding, citation int) string {
+	if id := c.ids[[2]int{finding, citation}]; id != "" {
+		return "#" + id
+	}
+	return fmt.Sprintf("#call-%d", c.number)
+}
+
+// citations locates each quote in the output of its tool call.
+func citations(rec *investigation.Record) map[int]*citedCall {
+	outputs := map[int]string{}
+	for call := range rec.Calls() {
+		if call.Answer != nil {
+			outputs[call.Number] = call.Answer.Text()
+		}
+	}
+	cited := map[int]*citedCall{}
+	for i, finding := range rec.Report.Findings[:min(len(rec.Report.Findings), maxPageList)] {
+		for j, citation := range finding.Evidence[:min(len(finding.Evidence), maxPageList)] {
+			text, exists := outputs[citation.Call]
+			if !exists || !citation.Found {
+				continue
+			}
+			call := cited[citation.Call]
+			if call == nil {
+				call = &citedCall{number: citation.Call, ids: map[[2]int]string{}}
+				cited[citation.Call] = call
+			}
+			if from, to, ok := locate(text, citation.Quote); ok {
+				end := truncate.Before(text, min(to, from+maxMark))
+				id := fmt.Sprintf("quote-%d-%d", i+1, j+1)
+				call.ids[[2]int{i, j}] = call.place(mark{from: from, to: end, id: id})
+			}
+		}
+	}
+	return cited
+}
+
+// place adds a mark and returns the id to link to: the id of an earlier mark that overlaps it, or nothing
+// if the output has enough marks.
+func (c *citedCall) place(m mark) string {
+	for _, other := range c.marks {
+		if m.from < other.to && other.from < m.to {
+			return other.id
+		}
+	}
+	if len(c.marks) == maxMarks {
+		return ""
+	}
+	c.marks = append(c.marks, m)
+	slices.SortFunc(c.marks, func(a, b mark) int { return a.from - b.from })
+	return m.id
+}
+
+// locate finds a quote in an output. Any run of white space matches any other.
+func locate(text, quote string) (from, to int, ok bool) {
+	quote = strings.TrimSpace(quote)
+	if quote == "" {
+		return 0, 0, false
+	}
+	if at := strings.Index(text, quote); at >= 0 {
+		return at, at + len(quote), true
+	}
+	words := strings.Fields(quote)
+	for i, word := range words {
+		words[i] = regexp.QuoteMeta(word)
+	}
+	folded, err := regexp.Compile(strings.Join(words, `\s+`))
+	if err != nil {
+		return 0, 0, false // too long for a pattern: the link leads to the call
+	}
+	at := folded.FindStringIndex(text)
+	if at == nil {
+		return 0, 0, false
+	}
+	return at[0], at[1], true
+}

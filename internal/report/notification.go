@@ -1,0 +1,173 @@
+package report
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
+)
+
+// Limits of a notification.
+const (
+	maxSubject   = 99  // characters: SNS accepts fewer than 100
+	maxRemarks   = 600 // bytes that listing the shortened and dropped sections needs
+	leastSection = 400 // bytes: a shorter section is of no use
+)
+
+const truncatedMark = "[truncated]\n"
+
+// Subject returns the notification's subject: ASCII, without control characters, under 100 characters. The
+// alarm's name precedes the verdict, because mail filters and threads depend on it.
+func Subject(rec *investigation.Record) string {
+	return subject(tag(rec), ascii(plain(rec.Alarm.Name)), ": "+verdict(rec))
+}
+
+// subject fits the alarm's name between the parts that must stay whole.
+func subject(before, name, after string) string {
+	if room := maxSubject - len(before) - len(after); len(name) > room {
+		name = name[:room-3] + "..."
+	}
+	return before + name + after
+}
+
+// ascii replaces every character that is not printable ASCII.
+func ascii(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// Note returns a remark to put before a notification: wrapped lines and an empty line.
+func Note(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(lines(text)) {
+		b.WriteString(wrap(line, "") + "\n")
+	}
+	return b.String() + "\n"
+}
+
+// noticePart is a section of a notification as plain text.
+type noticePart struct {
+	title, remark, body string
+	required            bool
+}
+
+func (p noticePart) String() string { return textSection(p.title, p.remark, p.body) }
+
+// Notification returns the body of the notification: the report without its rounds, in at most maxBytes. Long
+// sections are shortened first, then trailing sections are dropped. The message lists what was shortened or
+// dropped, and where the full report is.
+func Notification(rec *investigation.Record, links Links, maxBytes int) string {
+	var all []noticePart
+	for _, p := range parts(inNotification, cleaned(rec), links) {
+		if body := p.content.text(); body != "" {
+			all = append(all, noticePart{p.title, p.remark, body, p.required})
+		}
+	}
+	if text := join(all); len(text) <= maxBytes {
+		return text
+	}
+	stored := cmp.Or(links.Report, links.ReportText) != ""
+	var dropped []string // in the order of the report
+	for {
+		kept, shortened := shorten(all, maxBytes-maxRemarks)
+		text := join(kept) + remarks(shortened, dropped, stored)
+		last := lastDroppable(all)
+		if len(text) <= maxBytes || last < 0 {
+			return truncated(text, maxBytes)
+		}
+		dropped = slices.Insert(dropped, 0, strings.ToLower(all[last].title))
+		all = slices.Delete(all, last, last+1)
+	}
+}
+
+func join(parts []noticePart) string {
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString(p.String())
+	}
+	return b.String()
+}
+
+// lastDroppable returns the index of the last section that may be dropped, or -1.
+func lastDroppable(all []noticePart) int {
+	for i := len(all) - 1; i >= 0; i-- {
+		if !all[i].required {
+			return i
+		}
+	}
+	return -1
+}
+
+// shorten truncates the longest sections until all of them fit into room, or are as short as is of use. It
+// returns the titles of the sections that it truncated.
+func shorten(all []noticePart, room int) (kept []noticePart, titles []string) {
+	sizes := make([]int, len(all))
+	for i, p := range all {
+		sizes[i] = len(p.String())
+	}
+	limit := max(fairShare(sizes, room), leastSection)
+	for i, p := range all {
+		if over := sizes[i] - limit; over > 0 {
+			p.body = truncateLines(p.body, len(p.body)-over)
+			titles = append(titles, strings.ToLower(cmp.Or(p.title, "the verdict")))
+		}
+		kept = append(kept, p)
+	}
+	return kept, titles
+}
+
+// remarks lists what a notification lacks.
+func remarks(shortened, dropped []string, stored bool) string {
+	var sentences []string
+	if len(shortened) > 0 {
+		sentences = append(sentences, "Shortened in this message: "+strings.Join(shortened, ", ")+".")
+	}
+	if len(dropped) > 0 {
+		sentences = append(sentences, "Omitted from this message: "+strings.Join(dropped, ", ")+".")
+	}
+	if stored {
+		sentences = append(sentences, "The stored report is complete.")
+	}
+	return wrap(strings.Join(sentences, " "), "") + "\n"
+}
+
+// fairShare returns the greatest limit for which the sizes, each reduced to it, add up to at most room.
+func fairShare(sizes []int, room int) int {
+	sorted := slices.Clone(sizes)
+	slices.Sort(sorted)
+	for i, size := range sorted {
+		share := room / (len(sorted) - i)
+		if size > share {
+			return max(0, share)
+		}
+		room -= size
+	}
+	return math.MaxInt
+}
+
+// truncateLines keeps whole lines of text in at most maxBytes, including the mark at the end.
+func truncateLines(text string, maxBytes int) string {
+	kept := text[:truncate.Before(text, maxBytes-len(truncatedMark))]
+	if end := strings.LastIndexByte(kept, '\n'); end > len(kept)/2 {
+		kept = kept[:end]
+	}
+	return strings.TrimRight(kept, "\n") + "\n" + truncatedMark
+}
+
+// truncated is the last resort, for a limit that leaves no choice of sections.
+func truncated(text string, maxBytes int) string {
+	switch {
+	case len(text) <= maxBytes:
+		return text
+	case maxBytes < len(truncatedMark):
+		return text[:truncate.Before(text, maxBytes)]
+	}
+	return text[:truncate.Before(text, maxBytes-len(truncatedMark))] + truncatedMark
+}

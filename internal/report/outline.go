@@ -1,0 +1,171 @@
+// Package report renders an investigation as a notification, as text, as a page, as JSON, and as a chat card.
+// It is pure: a record and links in, bytes out. Every text in a record is untrusted.
+//
+// The outline in outline.go decides which sections the report has, their titles, and their order. content.go
+// builds their content, verdict.go has the words that all forms share, and each form has a file that renders every
+// kind of content: text.go (with notification.go), page.go, and card.go.
+//
+// To add a section, add an entry to the outline and the function that builds its content.
+package report
+
+import "github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+
+// form is a set of the forms that show a section.
+type form uint8
+
+const (
+	inNotification form = 1 << iota // the SNS notification
+	inText                          // the stored text
+	inPage                          // the stored HTML page
+	inCard                          // the description of the chat card
+
+	written = inNotification | inText | inPage
+)
+
+// section is one part of the report. One function builds its content, and every form that shows the section renders it.
+type section struct {
+	title    string // every form's heading; the headline has none
+	contents string // the section's content in a few words, for docs/report.md
+	forms    form
+	required bool // never dropped from a notification that would be too long
+
+	// remark qualifies the title, such as the confidence of the root cause; nil: nothing to add.
+	remark func(rec *investigation.Record) string
+	// content builds the section's content. Forms leave out a section whose content is empty.
+	content func(rec *investigation.Record, links Links) content
+
+	box       string // the page frames adjacent sections of the same box together; empty: no frame
+	noHeading bool   // the page shows the content without a visible heading
+}
+
+// outline is the report in reading order: what broke and how bad it is, what to do, where to look, and only
+// then the reasons. Every form walks it; nothing else decides which sections exist, their titles, or their
+// order. A notification that is too long loses its last sections first.
+var outline = []section{
+	{
+		title: "", contents: "severity, confidence, alarm, and anything the reader must know before the result",
+		forms: written | inCard, required: true, content: headlineOf, noHeading: true,
+	},
+	{
+		title: "Executive summary", contents: "the incident in a few sentences",
+		forms: written | inCard, required: true, content: summaryOf, box: verdictBox,
+	},
+	{
+		title: "Root cause", contents: "the cause, and why its confidence was lowered if it was",
+		forms: written | inCard, required: true, content: causeOf, remark: confidenceOf, box: verdictBox,
+	},
+	{
+		title: "Impact assessment", contents: "who or what is affected",
+		forms: written | inCard, required: true, content: impactOf, box: verdictBox,
+	},
+	{
+		title:    "Immediate actions",
+		contents: "what to do first, with commands to copy; without a conclusion, steps that always help",
+		forms:    written | inCard, required: true, content: actionsOf,
+	},
+	{
+		title: "Links", contents: "report, alarm, and the investigation's log, correct for partition and Region",
+		forms: written | inCard, required: true, content: linksOf, noHeading: true,
+	},
+	{
+		title: "The alarm", contents: "what the alarm measures, its rule or query, its reason, and its tags",
+		forms: written, required: true, content: alarmOf,
+	},
+	{
+		title: "The metric", contents: "datapoints around the alarm, with the threshold",
+		forms: written, content: metricOf, noHeading: true,
+	},
+	{
+		title: "Matching log lines", contents: "lines that match a log alarm's query",
+		forms: written, content: logLinesOf,
+	},
+	{
+		title: "Timeline", contents: "changes, alarms, findings, and the investigation in order",
+		forms: inPage, content: timelineOf, remark: func(*investigation.Record) string { return "UTC" },
+	},
+	{
+		title: "Investigation details",
+		contents: "findings with confidence and quotes; " +
+			"a quote that is not in the output that it cites makes its finding `UNVERIFIED`",
+		forms: written, content: findingsOf,
+	},
+	{
+		title: "In the model's own words", contents: "a model's answer that is not a report",
+		forms: written, content: freeTextOf, remark: func(*investigation.Record) string { return "not checked" },
+	},
+	{
+		title:    "What could not be seen",
+		contents: "reads that were denied, throttled, or truncated, noticed by code or named by the model",
+		forms:    written, content: notSeenOf,
+	},
+	{
+		title:    "Changes before the alarm",
+		contents: "write calls from CloudTrail, newest first; the page shows them in the timeline",
+		forms:    inNotification | inText, content: changesOf,
+	},
+	{
+		title: "Fired together", contents: "alarms that fired at about the same time",
+		forms: written, content: togetherOf,
+	},
+	{
+		title: "Also in alarm", contents: "other alarms that were in ALARM",
+		forms: written, content: alsoInAlarmOf,
+	},
+	{
+		title: "Seen before", contents: "earlier investigations of the same alarm",
+		forms: written, content: seenBeforeOf,
+	},
+	{
+		title: "Prevention measures", contents: "how to keep it from happening again",
+		forms: written, content: preventionOf,
+	},
+	{
+		title: "Monitoring recommendations", contents: "how to notice it earlier",
+		forms: written, content: monitoringOf,
+	},
+	{
+		title: "About this investigation", contents: "outcome, models, number of calls, tokens, cost, and duration",
+		forms: written, required: true, content: aboutOf,
+	},
+	{
+		title: "The whole investigation", contents: "each round with code, output, and AWS calls",
+		forms: inText | inPage, content: investigationOf,
+	},
+}
+
+// verdictBox frames the summary, the cause, and the impact on the page.
+const verdictBox = "verdict"
+
+// part is a section with its content for one record.
+type part struct {
+	section
+	remark  string
+	content content
+}
+
+// parts returns the sections that a form shows, in order.
+func parts(f form, rec *investigation.Record, links Links) []part {
+	var list []part
+	for _, s := range outline {
+		if s.forms&f == 0 {
+			continue
+		}
+		p := part{section: s, content: s.content(rec, links)}
+		if s.remark != nil {
+			p.remark = s.remark(rec)
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// content is what a section shows. Each form renders every kind of content; a new section of an existing kind
+// needs nothing but its entry in the outline and the function that builds it.
+type content interface {
+	// text returns the content as plain text that ends with a line break, or nothing.
+	text() string
+	// view returns the name and the data of the page's template, or no name if there is nothing to show.
+	view(p *pageForm) (template string, data any)
+	// card adds the content to a chat card under a title, which may be empty.
+	card(b *cardBuilder, title string)
+}

@@ -1,0 +1,194 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
+)
+
+// Limits of the rounds on the page. The JSON has everything.
+const (
+	foldedBytes = 160_000 // HTML bytes of code, outputs, and reasoning together
+	leastFolded = 240     // HTML bytes of each of them, however many there are
+	foldedRows  = 400     // AWS calls together
+	leastRows   = 3       // AWS calls of each tool call
+	maxBrief    = 90      // characters that identify a round or a tool call
+	maxRefusal  = 200     // characters of the broker's reason
+	maxError    = 100     // characters of an error code
+)
+
+type roundsView struct {
+	Evidence *callView // before the first round
+	Rounds   []roundView
+	Clipped  int // texts that are not shown whole
+}
+
+type roundView struct {
+	Number          int
+	Took, Note      string
+	Tokens, Brief   string // Brief: the beginning of the model's text
+	Cited           bool
+	Reasoning, Text []segment
+	Calls           []callView
+}
+
+type callView struct {
+	Number   int
+	Brief    string // the first line of its code
+	Took     string
+	Cited    bool
+	Cached   int
+	Problem  string
+	Command  []segment
+	Output   []segment
+	Notes    []string
+	Requests []requestView
+	RowsLeft int
+}
+
+type requestView struct {
+	What, Region, Outcome string
+	MS                    int64
+}
+
+// view shows the rounds. The more there are, the less of each is shown.
+func (r rounds) view(p *pageForm) (string, any) {
+	f := newFolder(r.rec, p.cited)
+	var v roundsView
+	if r.rec.Evidence.Call != nil {
+		call := f.call(r.rec.Evidence.Call)
+		v.Evidence = &call
+	}
+	for i := range r.rec.Rounds {
+		v.Rounds = append(v.Rounds, f.round(&r.rec.Rounds[i]))
+	}
+	v.Clipped = f.clipped
+	return "rounds", v
+}
+
+// newFolder shares the page's room between the texts and the lists of AWS calls of an investigation.
+func newFolder(rec *investigation.Record, cited map[int]*citedCall) folder {
+	var texts, rows []int
+	size := func(text string) { texts = append(texts, escapedLen(text)) }
+	for call := range rec.Calls() {
+		size(call.Command)
+		if call.Answer != nil && call.Cached == 0 {
+			size(call.Answer.Text())
+			rows = append(rows, len(call.Answer.AWSCalls))
+		}
+	}
+	for _, round := range rec.Rounds {
+		size(round.Reasoning)
+		size(round.Text)
+	}
+	return folder{
+		limit: max(fairShare(texts, foldedBytes), leastFolded),
+		rows:  max(fairShare(rows, foldedRows), leastRows),
+		cited: cited,
+	}
+}
+
+// folder makes the views of rounds and tool calls within its limits.
+type folder struct {
+	limit   int // bytes of HTML for one text
+	rows    int // AWS calls of one tool call
+	cited   map[int]*citedCall
+	clipped int
+}
+
+func (f *folder) show(text string, marks []mark) []segment {
+	segments, whole := excerpt(text, marks, f.limit)
+	if !whole {
+		f.clipped++
+	}
+	return segments
+}
+
+func (f *folder) round(round *investigation.Round) roundView {
+	view := roundView{
+		Number: round.Number, Took: seconds(round.DurationMS),
+		Note:      truncate.Runes(plain(round.Note), maxPageQuote),
+		Brief:     truncate.Runes(unmarked(round.Text), maxBrief),
+		Reasoning: f.show(round.Reasoning, nil), Text: f.show(round.Text, nil),
+	}
+	if u := round.Usage; u.Tokens() > 0 {
+		input := u.Tokens() - u.OutputTokens
+		view.Tokens = fmt.Sprintf("%s tokens in, %s out", thousands(input), thousands(u.OutputTokens))
+	}
+	for i := range round.Calls {
+		call := f.call(&round.Calls[i])
+		view.Cited = view.Cited || call.Cited
+		view.Calls = append(view.Calls, call)
+	}
+	return view
+}
+
+func (f *folder) call(call *investigation.ToolCall) callView {
+	view := callView{
+		Number: call.Number, Brief: brief(call), Took: seconds(call.DurationMS), Cached: call.Cached,
+		Command: f.show(call.Command, nil),
+	}
+	var marks []mark
+	if cited := f.cited[call.Number]; cited != nil {
+		view.Cited, marks = true, cited.marks
+	}
+	switch {
+	case call.Answer == nil:
+		view.Problem = truncate.Runes(plain(cmp.Or(call.Problem, noAnswer)), maxPageQuote)
+	case call.Cached > 0:
+	default:
+		view.Output = f.show(call.Answer.Text(), marks)
+		view.Notes = pageLines(call.Answer.Notes, unmarked)
+		requests := call.Answer.AWSCalls
+		view.RowsLeft = call.Answer.AWSCallsCut + max(0, len(requests)-f.rows)
+		for _, request := range requests[:min(len(requests), f.rows)] {
+			view.Requests = append(view.Requests, viewRequest(request))
+		}
+	}
+	return view
+}
+
+// brief returns the first line of a call's code that is not an import.
+func brief(call *investigation.ToolCall) string {
+	if call.Number == 0 {
+		return "evidence collected before any model was asked"
+	}
+	for _, line := range strings.Split(call.Command, "\n") {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "import ") && !strings.HasPrefix(line, "from ") {
+			return truncate.Runes(plain(line), maxBrief)
+		}
+	}
+	return ""
+}
+
+func viewRequest(request toolcall.AWSCall) requestView {
+	view := requestView{
+		What: plain(request.Service + ":" + request.Operation), Region: plain(request.Region),
+		MS: request.DurationMS,
+	}
+	switch {
+	case request.Refused != "":
+		view.Outcome = "refused: " + truncate.Runes(plain(request.Refused), maxRefusal)
+	case request.Status == 0:
+		view.Outcome = strings.TrimSpace("no answer " + plain(request.ErrorCode))
+	default:
+		code := truncate.Runes(plain(request.ErrorCode), maxError)
+		view.Outcome = strings.TrimSpace(fmt.Sprintf("%d %s", request.Status, code))
+	}
+	return view
+}
+
+func seconds(ms int64) string {
+	switch {
+	case ms <= 0:
+		return ""
+	case ms < 100:
+		return fmt.Sprintf("%d ms", ms)
+	}
+	return fmt.Sprintf("%.1f s", float64(ms)/1000)
+}
