@@ -23,10 +23,6 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// ErrHandOver says that the time is nearly used, that rounds are left, and that the last checkpoint is
-// where a fresh invocation goes on.
-var ErrHandOver = errors.New("the investigation goes on in another invocation")
-
 // Tool runs Python. Its error is fit for the model to read.
 type Tool interface {
 	Run(ctx context.Context, command string) (toolcall.Answer, error)
@@ -51,7 +47,7 @@ type Options struct {
 	GuardrailVersion string
 	Instructions     string    // extra text for the model
 	ConcludeAt       time.Time // from here on the model is asked for its conclusion
-	MayHandOver      bool      // instead of concluding for lack of time, return ErrHandOver
+	MayHandOver      bool      // instead of concluding for lack of time, return investigation.ErrHandOver
 	ContextWindow    int       // tokens; 0: the model's own
 	// Called after each round with all that a resumed run needs. Its error is logged.
 	Checkpoint func(ctx context.Context, state []byte) error
@@ -68,9 +64,6 @@ type Options struct {
 const (
 	maxStrikes          = 3 // answers in a row that bring nothing before the model is asked to conclude
 	maxConcludingRounds = 3 // questions for the conclusion before the report is made without one
-	maxRejectedReports  = 2 // reports given back to be mended
-	maxParallelCalls    = 8 // tool calls of one answer that run at the same time
-	maxCallsPerRound    = 16
 )
 
 // run is a running investigation.
@@ -85,20 +78,20 @@ type run struct {
 
 // state is what a checkpoint keeps besides the record.
 type state struct {
-	Talk       *conversation.Conversation `json:"talk"`
-	Model      int                        `json:"model,omitempty"`      // index of the model that is asked
-	Without    without                    `json:"without,omitzero"`     // what it refused
-	Doubled    bool                       `json:"doubled,omitempty"`    // MaxOutput, since an answer was all thinking
-	Calls      int                        `json:"calls"`                // tool calls so far, the evidence not counted
-	Concluding string                     `json:"concluding,omitempty"` // why the model is asked to conclude; empty: it is not
-	Asked      int                        `json:"asked,omitempty"`      // questions for the conclusion so far
-	Strikes    int                        `json:"strikes,omitempty"`
-	SentBack   bool                       `json:"sent_back,omitempty"` // for having answered without a look
-	Reminded   bool                       `json:"reminded,omitempty"`  // of submit_report
-	Rejected   int                        `json:"rejected,omitempty"`  // reports given back
-	MaxOutput  int                        `json:"max_output"`          // tokens of one answer
-	Draft      string                     `json:"draft,omitempty"`     // the best prose so far
-	Returned   json.RawMessage            `json:"returned,omitempty"`  // the last report that was given back
+	Talk             *conversation.Conversation `json:"talk"`
+	Model            int                        `json:"model,omitempty"`      // index of the model that is asked
+	Without          without                    `json:"without,omitzero"`     // what it refused
+	Doubled          bool                       `json:"doubled,omitempty"`    // MaxOutput, since an answer was all thinking
+	Calls            int                        `json:"calls"`                // tool calls so far, the evidence not counted
+	Concluding       string                     `json:"concluding,omitempty"` // why the model is asked to conclude; empty: it is not
+	ConcludingRounds int                        `json:"asked,omitempty"`      // questions for the conclusion so far
+	Strikes          int                        `json:"strikes,omitempty"`
+	SentBack         bool                       `json:"sent_back,omitempty"` // for having answered without a look
+	Reminded         bool                       `json:"reminded,omitempty"`  // of submit_report
+	Rejected         int                        `json:"rejected,omitempty"`  // reports given back
+	MaxOutput        int                        `json:"max_output"`          // tokens of one answer
+	Draft            string                     `json:"draft,omitempty"`     // the best prose so far
+	Returned         json.RawMessage            `json:"returned,omitempty"`  // the last report that was given back
 }
 
 // Run investigates rec's alarm and fills its rounds, report, outcome and usage. resume is what a former
@@ -115,12 +108,12 @@ func Run(ctx context.Context, o Options, rec *investigation.Record, resume []byt
 		}
 		answer, err := r.ask(ctx)
 		switch {
-		case errors.Is(err, ErrHandOver):
+		case errors.Is(err, investigation.ErrHandOver):
 			return r.handOver(ctx)
 		case err != nil:
 			return r.fail(ctx, err)
 		}
-		if done := r.digest(ctx, answer); done {
+		if done := r.handleAnswer(ctx, answer); done {
 			return nil
 		}
 		r.checkpoint(ctx)
@@ -173,12 +166,12 @@ func (r *run) limits(ctx context.Context) error {
 	next := r.projected()
 	switch {
 	case r.timeIsUp(ctx) && r.mayGoOn():
-		return ErrHandOver
+		return investigation.ErrHandOver
 	case r.timeIsNear(ctx) && !r.mayGoOn():
 		r.conclude("the time for this investigation is nearly used")
 	case len(r.rec.Rounds) >= r.MaxRounds-1:
 		r.conclude(fmt.Sprintf("all %d rounds are used", r.MaxRounds))
-	case r.MaxTokens > 0 && tokensOf(r.rec.Usage)+2*tokensOf(next) > r.MaxTokens:
+	case r.MaxTokens > 0 && r.rec.Usage.Tokens()+2*next.Tokens() > r.MaxTokens:
 		r.conclude(fmt.Sprintf("the budget of %d tokens is nearly used", r.MaxTokens))
 	case r.MaxCostUSD > 0 && r.rec.Usage.CostUSD+2*r.priced(next) > r.MaxCostUSD:
 		r.conclude(fmt.Sprintf("the budget of $%.2f is nearly used", r.MaxCostUSD))
@@ -219,7 +212,7 @@ func (r *run) expected() time.Duration {
 // handOver leaves the last state for another invocation.
 func (r *run) handOver(ctx context.Context) error {
 	r.checkpoint(ctx)
-	return ErrHandOver
+	return investigation.ErrHandOver
 }
 
 // projected is what the next question will use: the last one's, and as much again for what was added.
@@ -228,10 +221,6 @@ func (r *run) projected() investigation.Usage {
 		return investigation.Usage{}
 	}
 	return r.rec.Rounds[len(r.rec.Rounds)-1].Usage
-}
-
-func tokensOf(u investigation.Usage) int {
-	return u.InputTokens + u.OutputTokens + u.CacheReadTokens + u.CacheWriteTokens
 }
 
 func (r *run) priced(u investigation.Usage) float64 {
@@ -246,36 +235,36 @@ func (r *run) conclude(why string) {
 	r.state.Talk.Say(concludeNow(why))
 }
 
-// digest takes in one answer of the model; done says that the investigation is over.
-func (r *run) digest(ctx context.Context, out *bedrockruntime.ConverseOutput) (done bool) {
-	round := r.newRound(out)
+// handleAnswer takes in one answer of the model; done says that the investigation is over.
+func (r *run) handleAnswer(ctx context.Context, out *bedrockruntime.ConverseOutput) (done bool) {
+	r.rec.Rounds = append(r.rec.Rounds, r.newRound(out)) // now, since a report may cite its own round's calls
+	round := &r.rec.Rounds[len(r.rec.Rounds)-1]
 	turn, warnings, said := r.accept(out)
 	separateThinking(round, turn)
 	for _, warning := range warnings {
 		r.Log.Warn("model's answer was changed", "warning", warning)
 	}
 	if r.state.Concluding != "" {
-		r.state.Asked++
+		r.state.ConcludingRounds++
 	}
-	uses, asText := r.uses(turn, round)
+	uses, asText := r.toolUses(turn, round)
 	switch {
 	case out.StopReason == stopRefusal:
 		done = r.declined(round)
 	case len(uses) > 0:
-		done = r.work(ctx, round, uses, asText)
+		done = r.runTools(ctx, round, uses, asText)
 	case !said && r.wasAllThinking(out):
 		round.Note = fmt.Sprintf("the model thought until its %d output tokens were used; asked again with twice as many", r.state.MaxOutput/2)
 	case !said || strings.TrimSpace(round.Text) == "":
-		done = r.useless(round)
+		done = r.handleEmptyAnswer(round)
 	case isRefusal(round.Text):
 		done = r.refusedInProse(round)
 	default:
-		done = r.prose(round)
+		done = r.handleProse(round)
 	}
-	r.rec.Rounds = append(r.rec.Rounds, *round)
 	r.Log.Info("round ended", "round", round.Number, "calls", len(round.Calls), "stop_reason", round.StopReason, "note", round.Note)
-	if !done && r.state.Concluding != "" && r.state.Asked >= maxConcludingRounds {
-		r.settleWithout(fmt.Sprintf("The model was asked for its conclusion %d times (%s) and gave none.", r.state.Asked, r.state.Concluding))
+	if !done && r.state.Concluding != "" && r.state.ConcludingRounds >= maxConcludingRounds {
+		r.endWithoutReport(fmt.Sprintf("The model was asked for its conclusion %d times (%s) and gave none.", r.state.ConcludingRounds, r.state.Concluding))
 		return true
 	}
 	return done
@@ -291,7 +280,7 @@ func (r *run) declined(round *investigation.Round) (done bool) {
 	if r.nextModel(investigation.CauseRefused, why) {
 		return false
 	}
-	r.settleWithout(why)
+	r.endWithoutReport(why)
 	return true
 }
 
@@ -305,8 +294,8 @@ func (r *run) wasAllThinking(out *bedrockruntime.ConverseOutput) bool {
 	return true
 }
 
-func (r *run) newRound(out *bedrockruntime.ConverseOutput) *investigation.Round {
-	round := &investigation.Round{
+func (r *run) newRound(out *bedrockruntime.ConverseOutput) investigation.Round {
+	round := investigation.Round{
 		Number: len(r.rec.Rounds) + 1, Model: r.modelID(), StopReason: string(out.StopReason), Usage: r.count(out),
 	}
 	round.DurationMS = r.took.Milliseconds()
@@ -318,14 +307,7 @@ func (r *run) newRound(out *bedrockruntime.ConverseOutput) *investigation.Round 
 func (r *run) count(out *bedrockruntime.ConverseOutput) investigation.Usage {
 	u := usageOf(out)
 	u.CostUSD, u.PriceKnown = r.Prices.Cost(r.modelID(), u)
-	total := &r.rec.Usage
-	total.PriceKnown = u.PriceKnown && (total.PriceKnown || total.ModelCalls == 0)
-	total.ModelCalls++
-	total.InputTokens += u.InputTokens
-	total.OutputTokens += u.OutputTokens
-	total.CacheReadTokens += u.CacheReadTokens
-	total.CacheWriteTokens += u.CacheWriteTokens
-	total.CostUSD += u.CostUSD
+	r.rec.Usage.Add(u)
 	return u
 }
 
@@ -375,8 +357,8 @@ func withoutUses(blocks []types.ContentBlock) []types.ContentBlock {
 	return kept
 }
 
-// useless deals with an answer that has nothing to go on with.
-func (r *run) useless(round *investigation.Round) (done bool) {
+// handleEmptyAnswer deals with an answer that has nothing to go on with.
+func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 	r.state.Strikes++
 	reason := types.StopReason(round.StopReason)
 	switch reason {
@@ -386,7 +368,7 @@ func (r *run) useless(round *investigation.Round) (done bool) {
 			return false
 		}
 		if r.state.Strikes > 1 {
-			r.settleWithout(withheldWhy(reason))
+			r.endWithoutReport(withheldWhy(reason))
 			return true
 		}
 	}
@@ -400,8 +382,8 @@ func withheldWhy(reason types.StopReason) string {
 		"the evidence below was collected without it.", reason)
 }
 
-// prose deals with an answer that calls no tool.
-func (r *run) prose(round *investigation.Round) (done bool) {
+// handleProse deals with an answer that calls no tool.
+func (r *run) handleProse(round *investigation.Round) (done bool) {
 	if reason := types.StopReason(round.StopReason); reason == types.StopReasonMaxTokens || reason == types.StopReasonModelContextWindowExceeded {
 		r.state.Strikes++
 		round.Note = "the answer was cut off (" + round.StopReason + ")"
@@ -411,7 +393,7 @@ func (r *run) prose(round *investigation.Round) (done bool) {
 	}
 	r.keepDraft(round.Text)
 	switch {
-	case !r.looked() && !r.state.SentBack && r.state.Concluding == "":
+	case !r.ranCode() && !r.state.SentBack && r.state.Concluding == "":
 		r.state.SentBack = true
 		round.Note = "sent back: the model answered without having looked"
 		r.state.Talk.Say(lookFirst)
@@ -435,8 +417,8 @@ func (r *run) keepDraft(text string) {
 	}
 }
 
-// looked says whether any code of the model's has run.
-func (r *run) looked() bool { return r.state.Calls > 0 }
+// ranCode reports whether any code of the model's has run.
+func (r *run) ranCode() bool { return r.state.Calls > 0 }
 
 // finish ends with a report, which is checked here.
 func (r *run) finish(report investigation.Report) {
@@ -450,9 +432,9 @@ func (r *run) finish(report investigation.Report) {
 	}
 }
 
-// settleWithout ends without a report that was accepted: with one that was given back if there is any, else
+// endWithoutReport ends without a report that was accepted: with one that was given back if there is any, else
 // with the model's prose, else with the evidence alone.
-func (r *run) settleWithout(why string) {
+func (r *run) endWithoutReport(why string) {
 	r.rec.Outcome, r.rec.OutcomeWhy = investigation.OutcomeFallback, why
 	r.rec.Report = reportFromProse(r.state.Draft)
 	if r.state.Returned != nil {
@@ -471,6 +453,6 @@ func (r *run) fail(ctx context.Context, err error) error {
 		return cause
 	}
 	r.Log.Error("model cannot be asked", "error", err)
-	r.settleWithout(modelerror.Explain(err, r.modelID(), r.Region))
+	r.endWithoutReport(modelerror.Explain(err, r.modelID(), r.Region))
 	return nil
 }

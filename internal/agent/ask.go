@@ -3,18 +3,18 @@ package agent
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
 )
 
 // How the model is asked.
 const (
-	modelTimeout = 300 * time.Second // of one call: a long answer of a large model
 	backoffBase  = time.Second
 	backoffLimit = 30 * time.Second
 	maxThrottles = 12 // retries of one question
@@ -68,7 +68,7 @@ func (r *run) cutOff(ctx context.Context, err error) error {
 	}
 	couldNotFinish := r.resumed && r.questions <= 1 // a whole invocation was not enough
 	if r.MayHandOver && !couldNotFinish {
-		return ErrHandOver
+		return investigation.ErrHandOver
 	}
 	return errors.Join(ctx.Err(), err)
 }
@@ -156,19 +156,11 @@ func (r *run) lowerOutput(limit int) bool {
 
 // call is one request.
 func (r *run) call(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, modelTimeout)
+	ctx, cancel := context.WithTimeout(ctx, awsapi.ModelReadTimeout)
 	defer cancel()
 	r.questions++
 	started := r.Now()
 	out, err := r.Model.Converse(ctx, r.request())
 	r.took = r.Now().Sub(started)
 	return out, err
-}
-
-// shorten cuts text to max bytes on a rune boundary.
-func shorten(text string, max int) string {
-	if len(text) <= max {
-		return text
-	}
-	return strings.ToValidUTF8(text[:max], "") + " …"
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // minQuote is the least that proves anything, in characters without white space.
@@ -54,7 +55,7 @@ func check(report *investigation.Report, rec *investigation.Record) {
 // checkCitation looks for the quote. White space counts as one blank, since models fold lines.
 func checkCitation(c *investigation.Citation, rec *investigation.Record) (problem string) {
 	c.Found = false
-	call := findCall(rec, c.Call)
+	call := rec.Call(c.Call)
 	quote := fold(c.Quote)
 	switch {
 	case call == nil || call.Answer == nil:
@@ -80,7 +81,7 @@ func misquoted(report investigation.Report, rec *investigation.Record) string {
 		for j := range finding.Evidence {
 			citation := finding.Evidence[j]
 			if problem := checkCitation(&citation, rec); problem != "" {
-				fmt.Fprintf(&b, "- finding %d, quote %q: %s\n", i+1, shorten(citation.Quote, 120), problem)
+				fmt.Fprintf(&b, "- finding %d, quote %q: %s\n", i+1, truncate.Bytes(citation.Quote, 120), problem)
 			}
 		}
 	}

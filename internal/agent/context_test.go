@@ -170,7 +170,7 @@ func TestAResumedRunGoesOnWhereTheCheckpointWas(t *testing.T) {
 			return nil
 		}
 	})
-	require.ErrorIs(t, err, agent.ErrHandOver)
+	require.ErrorIs(t, err, investigation.ErrHandOver)
 	require.Len(t, tool.ran(), 4)
 
 	script := manyLooks(10)

@@ -352,7 +352,7 @@ func TestRun_AnswersThatTakeMinutesAreSpreadOverInvocations(t *testing.T) {
 		if err == nil {
 			break
 		}
-		require.ErrorIs(t, err, agent.ErrHandOver)
+		require.ErrorIs(t, err, investigation.ErrHandOver)
 	}
 	require.NoError(t, err)
 	assert.Equal(t, investigation.OutcomeConcluded, rec.Outcome, rec.OutcomeWhy)
@@ -374,7 +374,7 @@ func TestRun_AnAnswerThatTheTimeCutsOffIsAskedForByTheNextInvocation(t *testing.
 		Checkpoint: func(_ context.Context, state []byte) error { saved = state; return nil },
 	}
 	err = agent.Run(clockContext{t.Context(), &clock, clock.Add(100 * time.Second)}, options, record("{}"), nil)
-	require.ErrorIs(t, err, agent.ErrHandOver)
+	require.ErrorIs(t, err, investigation.ErrHandOver)
 	require.NotNil(t, saved, "the next invocation has a checkpoint to go on from")
 
 	rec := record("{}")

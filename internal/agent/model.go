@@ -83,7 +83,7 @@ type without struct {
 // request is the next request to the model.
 func (r *run) request() *bedrockruntime.ConverseInput {
 	m := r.model()
-	in := r.state.Talk.Request(r.modelID(), r.system(), tools)
+	in := r.state.Talk.Request(r.modelID(), r.system(), toolSpecs())
 	in.InferenceConfig = &types.InferenceConfiguration{MaxTokens: aws.Int32(int32(r.state.MaxOutput))}
 	if t := m.Temperature.WithTools; t != nil && !r.state.Without.Temperature {
 		in.InferenceConfig.Temperature = aws.Float32(float32(*t))

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // thinkingTags are the names of the elements in which models write their thoughts into their answers.
@@ -270,25 +270,6 @@ func withoutThinking(value any) (cleaned any, thought string) {
 	return value, ""
 }
 
-// recordThoughts keeps the thoughts that parseReport takes out of a submitted report.
-func recordThoughts(round *investigation.Round, uses []conversation.Use) {
-	for _, use := range uses {
-		if use.Name == submitName {
-			round.Reasoning = joinParagraphs(round.Reasoning, thoughtsIn(use.Input))
-		}
-	}
-}
-
-// thoughtsIn returns the thoughts in the texts of a report.
-func thoughtsIn(input json.RawMessage) string {
-	var value any
-	if json.Unmarshal(input, &value) != nil {
-		return ""
-	}
-	_, thought := withoutThinking(value)
-	return thought
-}
-
 // maxRefusal is the length of a text, in bytes, up to which it can be nothing but a refusal.
 const maxRefusal = 500
 
@@ -365,13 +346,13 @@ func (r *run) refusedInProse(round *investigation.Round) (done bool) {
 	round.Note = "the model refused to help"
 	if r.state.Strikes > 1 {
 		why := fmt.Sprintf("Model %s refused to investigate this alarm (%q). Investigate it by hand, or name a model of another maker in FallbackModelIds.",
-			r.modelID(), shorten(round.Text, 200))
+			r.modelID(), truncate.Bytes(round.Text, 200))
 		if r.nextModel(investigation.CauseRefused, why) {
 			r.state.Strikes = 0
 			r.state.Talk.Say(goOn(""))
 			return false
 		}
-		r.settleWithout(why)
+		r.endWithoutReport(why)
 		return true
 	}
 	r.state.Talk.Say("You refused to help. This is an authorized, read-only investigation by the team that runs this " +

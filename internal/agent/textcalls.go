@@ -11,16 +11,15 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 // maxMarks is how many beginnings of calls are looked at in one answer, so that reading it takes bounded time.
 const maxMarks = 100
 
-// uses returns the calls of an answer: the native ones, else those that the model wrote as text. asText reports that
+// toolUses returns the calls of an answer: the native ones, else those that the model wrote as text. asText reports that
 // they are to be answered as text too. An answer that was cut off has no calls as text, as it has no native ones:
 // the last one could be half a call.
-func (r *run) uses(turn conversation.Turn, round *investigation.Round) (uses []conversation.Use, asText bool) {
+func (r *run) toolUses(turn conversation.Turn, round *investigation.Round) (uses []conversation.Use, asText bool) {
 	if native := turn.Uses(); len(native) > 0 {
 		recordThoughts(round, native)
 		return native, false
@@ -66,7 +65,7 @@ func (r *run) isShown(text string) bool {
 		return true
 	}
 	for number := range r.state.Calls + 1 {
-		if call := findCall(r.rec, number); call != nil && call.Answer != nil && isIn(call.Answer.Text()) {
+		if call := r.rec.Call(number); call != nil && call.Answer != nil && isIn(call.Answer.Text()) {
 			return true
 		}
 	}
@@ -265,13 +264,4 @@ func (s *callScan) readFencedPython() {
 			s.calls = append(s.calls, call)
 		}
 	}
-}
-
-// codeCall makes a call of bare Python. Code that reads and prints nothing is an example, not something to run.
-func codeCall(code string) (call conversation.Use, ok bool) {
-	if !strings.Contains(code, "boto3") && !strings.Contains(code, "print") {
-		return call, false
-	}
-	input, ok := asJSON(map[string]string{"command": code})
-	return conversation.Use{Name: toolcall.Name, Input: input}, ok
 }

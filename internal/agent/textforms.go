@@ -7,18 +7,19 @@ import (
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 // Parts of the expressions below.
 const (
-	toolNamePart  = `[A-Za-z0-9_.$:/-]+`
-	toolNamesPart = toolcall.Name + "|" + readName + "|" + submitName
+	toolNamePart = `[A-Za-z0-9_.$:/-]+`
 	// space is the namespace of an element: "minimax:", "antml:", or DeepSeek's "｜DSML｜".
 	space   = `(?:[A-Za-z0-9_]+:|[|｜]\s*DSML\s*[|｜]\s*)?`
 	wrapper = `<[|｜]?\s*` + space + `(?:tool_?calls?|function_?calls?|tool_use|start_action|` +
 		`tool_calls_section_begin|tool▁calls▁begin)\s*[|｜]?>`
 )
+
+// toolNamesPart matches the name of any tool.
+var toolNamesPart = strings.Join(toolNames(), "|")
 
 // markedForms are the forms whose markup has no other use.
 var markedForms = []form{
@@ -198,7 +199,7 @@ func readToolElement(rest string, groups []string) (calls []conversation.Use, le
 		return calls, length, ok
 	}
 	closing := strings.Index(asciiLower(rest), "</"+asciiLower(groups[1])+">")
-	if closing < 0 || realName(groups[1]) != toolcall.Name || strings.HasPrefix(strings.TrimSpace(rest), "<") {
+	if closing < 0 || realName(groups[1]) != pythonName || strings.HasPrefix(strings.TrimSpace(rest), "<") {
 		return nil, 0, false
 	}
 	call, ok := codeCall(trimLines(rest[:closing]))
@@ -297,15 +298,13 @@ func unescaped(value string) string {
 
 // typed is a parameter's text as the tool's schema has it: text as it is, anything else as JSON where it is JSON.
 func typed(tool, key, value string) any {
-	for _, known := range tools {
-		properties, _ := known.Schema["properties"].(map[string]any)
-		property, _ := properties[key].(map[string]any)
-		if known.Name != tool || property["type"] == "string" {
-			continue
-		}
-		if raw, length, ok := readValue(value); ok && strings.TrimSpace(value[length:]) == "" {
-			return raw
-		}
+	known, _ := findTool(tool)
+	property, _ := known.properties()[key].(map[string]any)
+	if known.Name == "" || property["type"] == "string" {
+		return value
+	}
+	if raw, length, ok := readValue(value); ok && strings.TrimSpace(value[length:]) == "" {
+		return raw
 	}
 	return value
 }
@@ -412,20 +411,14 @@ func decodeCall(value json.RawMessage, marked bool, depth int) (call conversatio
 
 // isInput reports whether fields are the input of a tool: its first required parameter, and no others than its own.
 func isInput(fields map[string]json.RawMessage, tool string) bool {
-	for _, known := range tools {
-		if known.Name != tool {
-			continue
+	known, _ := findTool(tool)
+	for key := range fields {
+		if _, isProperty := known.properties()[key]; !isProperty {
+			return false
 		}
-		properties, _ := known.Schema["properties"].(map[string]any)
-		for key := range fields {
-			if _, isProperty := properties[key]; !isProperty {
-				return false
-			}
-		}
-		required, _ := known.Schema["required"].([]string)
-		return len(required) > 0 && fields[required[0]] != nil
 	}
-	return false
+	required := known.required()
+	return len(required) > 0 && fields[required[0]] != nil
 }
 
 // readFence reads calls in a fence of JSON, and a report.
@@ -452,7 +445,7 @@ func readWhole(rest string, _ []string) (calls []conversation.Use, length int, o
 		return nil, 0, !namesTool(rest) && !brokenJSON.MatchString(rest)
 	}
 	if len(calls) == 0 && strings.TrimSpace(rest[length:]) == "" {
-		calls = bareInput(rest[:length], toolcall.Name, readName, submitName)
+		calls = bareInput(rest[:length], toolNames()...)
 	}
 	return calls, length, true
 }
@@ -524,8 +517,9 @@ func readPythonCalls(rest string) (calls []conversation.Use, length int, ok bool
 			break
 		}
 		tool, known := toolNamed(call[1])
+		target, _ := findTool(tool)
 		parser := literalParser{text: rest, at: at + len(call[0])}
-		arguments, ok := parser.arguments(firstParameter(tool))
+		arguments, ok := parser.arguments(target.onlyParameter())
 		input, encoded := asJSON(arguments)
 		if !known || !ok || !encoded {
 			return nil, 0, false
@@ -544,12 +538,4 @@ func readPythonCalls(rest string) (calls []conversation.Use, length int, ok bool
 		at += end + 1
 	}
 	return calls, at, len(calls) > 0
-}
-
-// firstParameter is the parameter that a single argument without a name belongs to, if a tool has only one.
-func firstParameter(tool string) string {
-	if tool == toolcall.Name {
-		return "command"
-	}
-	return ""
 }

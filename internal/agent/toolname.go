@@ -1,14 +1,11 @@
 package agent
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
-
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 var (
@@ -47,9 +44,9 @@ func toolNamed(name string) (tool string, ok bool) {
 	if last > 0 && methodNames[strings.ToLower(parts[last])] {
 		last--
 	}
-	for _, known := range tools {
-		if foldName(parts[last]) == foldName(known.Name) {
-			return known.Name, true
+	for _, name := range toolNames() {
+		if foldName(parts[last]) == foldName(name) {
+			return name, true
 		}
 	}
 	return "", false
@@ -83,21 +80,4 @@ func (r *run) resolveNames(blocks []types.ContentBlock) {
 			use.Value.Name = &tool
 		}
 	}
-}
-
-// unreadable is the name of a call that an answer contains as text that could not be parsed.
-const unreadable = ""
-
-// notATool answers a call that names no tool.
-func (r *run) notATool(name string) string {
-	if name != unreadable {
-		return fmt.Sprintf("there is no tool %q; the tools are %s, %s and %s", name, toolcall.Name, readName, submitName)
-	}
-	correction := "Your answer contains the markup of a tool call that could not be read, so that call was not run."
-	if !r.state.Talk.TextTools {
-		correction += " Call the tools through the tool use interface instead of writing calls as text. If you can only write text, use exactly this form:"
-	} else {
-		correction += " Use exactly this form, with valid JSON, as the last thing in your answer:"
-	}
-	return correction + "\n<tool_call>{\"name\": \"<tool>\", \"input\": {…}}</tool_call>"
 }

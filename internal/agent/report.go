@@ -2,7 +2,6 @@ package agent
 
 import (
 	"encoding/json"
-	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // Bounds of a report, in characters and entries: what is longer is cut, not refused.
@@ -22,31 +22,6 @@ const (
 	maxEntries  = 25
 )
 
-// submit takes a report. It returns what the model is told when the report is given back, or nothing
-// when it is accepted.
-func (r *run) submit(input json.RawMessage) (complaint string) {
-	report, problems := parseReport(input)
-	final := r.state.Concluding != "" || r.state.Rejected >= maxRejectedReports
-	if report.Summary != "" || report.RootCause != "" {
-		r.state.Returned = input // until it is accepted, or another one comes
-	}
-	if !r.looked() && !r.state.SentBack && !final {
-		r.state.SentBack = true
-		return lookFirst
-	}
-	if len(problems) > 0 && (!final || report.Summary == "" && report.RootCause == "") {
-		r.state.Rejected++
-		return "The report is not accepted: " + strings.Join(problems, "; ") + ". Submit it again, complete."
-	}
-	if wrong := misquoted(report, r.rec); wrong != "" && !final {
-		r.state.Rejected++
-		return "The report is not accepted yet, since some quotes are not what the tool calls' outputs say:\n" + wrong +
-			"Copy each quote character by character from the output, or look again, or leave the finding out. Then submit the whole report again."
-	}
-	r.finish(report)
-	return ""
-}
-
 // parseReport reads the input of submit_report, leniently in form.
 func parseReport(input json.RawMessage) (report investigation.Report, problems []string) {
 	var fields map[string]any
@@ -57,8 +32,8 @@ func parseReport(input json.RawMessage) (report investigation.Report, problems [
 	report = investigation.Report{
 		Summary:    clean(stringOf(fields["summary"]), maxText),
 		RootCause:  clean(stringOf(fields["root_cause"]), maxText),
-		Confidence: confidenceOf(fields["confidence"]),
-		Severity:   severityOf(fields["severity"]),
+		Confidence: investigation.ParseConfidence(stringOf(fields["confidence"])),
+		Severity:   investigation.ParseSeverity(stringOf(fields["severity"])),
 		Impact:     clean(stringOf(fields["impact"]), maxText),
 		Prevention: sentences(fields["prevention"]),
 		Monitoring: sentences(fields["monitoring"]),
@@ -101,7 +76,7 @@ func parseFinding(entry any) (investigation.Finding, bool) {
 	}
 	finding := investigation.Finding{
 		Statement:  clean(stringOf(fields["statement"]), maxSentence),
-		Confidence: confidenceOf(fields["confidence"]),
+		Confidence: investigation.ParseConfidence(stringOf(fields["confidence"])),
 	}
 	if at, err := time.Parse(time.RFC3339, strings.TrimSpace(stringOf(fields["time"]))); err == nil {
 		finding.Time = at.UTC()
@@ -113,7 +88,7 @@ func parseFinding(entry any) (investigation.Finding, bool) {
 		}
 		finding.Evidence = append(finding.Evidence, investigation.Citation{
 			Call:  wholeNumber(citation["call"], -1),
-			Quote: cut(clean(stringOf(citation["quote"]), math.MaxInt), maxQuote),
+			Quote: beginning(tidy(stringOf(citation["quote"])), maxQuote),
 		})
 	}
 	return finding, finding.Statement != ""
@@ -140,7 +115,7 @@ var fencedCommand = regexp.MustCompile("(?s)^(?:```+[a-z]*\\n(.*?)\\n?```+|`([^`
 
 // bareCommand is a command as it may be copied: without Markdown's marks, and never cut.
 func bareCommand(text string) string {
-	text = clean(text, math.MaxInt)
+	text = tidy(text)
 	if found := fencedCommand.FindStringSubmatch(text); found != nil {
 		text = strings.TrimSpace(found[1] + found[2])
 	}
@@ -202,23 +177,17 @@ func wholeNumber(value any, otherwise int) int {
 	return otherwise
 }
 
-// clean takes out what no text of a report may hold: control characters but line breaks and tabs,
-// marks that change the direction of text, and what is longer than max characters.
-func clean(text string, max int) string {
-	text = printable(strings.ReplaceAll(text, "\r\n", "\n"))
-	text = strings.TrimSpace(text)
-	if short := cut(text, max); short != text {
-		return short + " …"
-	}
-	return text
+// clean returns a text of a report in at most max characters.
+func clean(text string, max int) string { return truncate.Runes(tidy(text), max) }
+
+// tidy removes the characters that no text of a report may contain, and surrounding white space.
+func tidy(text string) string {
+	return strings.TrimSpace(printable(strings.ReplaceAll(text, "\r\n", "\n")))
 }
 
-// cut is the beginning of a text, of max characters; a quote's beginning is a quote too.
-func cut(text string, max int) string {
-	if runes := []rune(text); len(runes) > max {
-		return strings.TrimSpace(string(runes[:max]))
-	}
-	return text
+// beginning returns at most max bytes of a quote, without an ellipsis: the beginning of a quote is a quote, too.
+func beginning(quote string, max int) string {
+	return strings.TrimSpace(quote[:truncate.Before(quote, max)])
 }
 
 // printable is a text without what nobody sees.
@@ -232,22 +201,6 @@ func printable(text string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(text, ""))
-}
-
-func confidenceOf(value any) investigation.Confidence {
-	switch c := investigation.Confidence(strings.ToLower(strings.TrimSpace(stringOf(value)))); c {
-	case investigation.Confirmed, investigation.Likely:
-		return c
-	}
-	return investigation.Unknown
-}
-
-func severityOf(value any) investigation.Severity {
-	switch s := investigation.Severity(strings.ToLower(strings.TrimSpace(stringOf(value)))); s {
-	case investigation.SeverityCritical, investigation.SeverityHigh, investigation.SeverityMedium, investigation.SeverityLow:
-		return s
-	}
-	return investigation.SeverityUnknown
 }
 
 // reportFromProse makes a report of what a model said instead of submitting one. Nothing in it is
