@@ -30,7 +30,7 @@ func busy(t *testing.T, rounds int) *investigation.Record {
 	rec.OutcomeWhy = "The time of the function was nearly over, so the model was asked for its conclusion from what it had."
 	r := &rec.Report
 	r.Severity, r.Confidence = investigation.SeverityCritical, investigation.Likely
-	r.Downgraded = "the model called the cause confirmed, and 2 of its 5 findings have no evidence that stands"
+	r.Downgraded = "the model called the cause confirmed, but 2 of its 5 findings are not verified"
 	r.Findings = append(r.Findings,
 		investigation.Finding{Statement: "The connection pool of `checkout-api` was exhausted at the same time.", Confidence: investigation.Likely, Time: rec.Alarm.Time.Add(-3 * time.Minute),
 			Problem: "quote not found in the output of tool call 2", Evidence: []investigation.Citation{{Call: 2, Quote: "pool size 10, in use 10, waiting 213"}}},

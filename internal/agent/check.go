@@ -9,11 +9,11 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// minQuote is the least that proves anything, in characters without white space.
+// minQuote is the minimum length of a quote, in bytes without white space.
 const minQuote = 6
 
-// check sets for each finding whether it stands: every quote must be in the output of the tool call
-// that it cites. Nothing that does not stand may be called confirmed.
+// check verifies each finding: every quote must be in the output of the tool call that it cites. An unverified finding
+// is never confirmed, and neither is a root cause without a confirmed finding.
 func check(report *investigation.Report, rec *investigation.Record) {
 	var verified, confirmed int
 	for i := range report.Findings {
@@ -44,15 +44,16 @@ func check(report *investigation.Report, rec *investigation.Record) {
 	}
 	switch {
 	case verified == 0 && report.Confidence != investigation.Unknown:
-		report.Downgraded = fmt.Sprintf("the model called the cause %s, but none of its findings has evidence that stands", report.Confidence)
+		report.Downgraded = fmt.Sprintf("the model called the cause %s, but none of its findings is verified", report.Confidence)
 		report.Confidence = investigation.Unknown
 	case confirmed == 0 && report.Confidence == investigation.Confirmed:
-		report.Downgraded = "the model called the cause confirmed, but no confirmed finding with evidence supports it"
+		report.Downgraded = "the model called the cause confirmed, but no verified finding is confirmed"
 		report.Confidence = investigation.Likely
 	}
 }
 
-// checkCitation looks for the quote. White space counts as one blank, since models fold lines.
+// checkCitation returns why a citation proves nothing, or nothing if its quote was found. A run of white space counts as
+// one blank, because models wrap lines.
 func checkCitation(c *investigation.Citation, rec *investigation.Record) (problem string) {
 	c.Found = false
 	call := rec.Call(c.Call)
@@ -66,7 +67,7 @@ func checkCitation(c *investigation.Citation, rec *investigation.Record) (proble
 		return fmt.Sprintf("the quote is not in the output of tool call %d", c.Call)
 	case strings.Contains(fold(printable(call.Command)), quote) && c.Call != 0:
 		// Code that prints its own text proves nothing about AWS.
-		return fmt.Sprintf("the quote is a part of the code of tool call %d, not of what AWS answered", c.Call)
+		return fmt.Sprintf("the quote is part of the code of tool call %d, not of an answer from AWS", c.Call)
 	}
 	c.Found = true
 	return ""
@@ -74,7 +75,7 @@ func checkCitation(c *investigation.Citation, rec *investigation.Record) (proble
 
 func fold(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// misquoted lists the quotes that do not stand, for the model.
+// misquoted lists the quotes that were not found, for the model.
 func misquoted(report investigation.Report, rec *investigation.Record) string {
 	var b strings.Builder
 	for i, finding := range report.Findings {
@@ -88,11 +89,11 @@ func misquoted(report investigation.Report, rec *investigation.Record) string {
 	return b.String()
 }
 
-// maxNotSeen bounds the list of what could not be seen.
+// maxNotSeen limits the entries of notSeen.
 const maxNotSeen = 40
 
-// notSeen lists what code noticed could not be looked at: denied, throttled, refused or unanswered AWS
-// calls, cut output, failed tool calls. Each once.
+// notSeen lists what the investigation could not read, each once: AWS calls that were denied, throttled, refused, or not
+// answered, truncated output, and failed tool calls. It depends on typed fields only, since code can print any text.
 func notSeen(rec *investigation.Record) []investigation.NotSeen {
 	var list []investigation.NotSeen
 	known := map[string]bool{}
@@ -121,7 +122,7 @@ func notSeen(rec *investigation.Record) []investigation.NotSeen {
 			}
 		}
 		if call.Answer.AWSCallsCut > 0 {
-			add(fmt.Sprintf("%d further AWS calls of tool call %d", call.Answer.AWSCallsCut, call.Number), "not listed", call.Number)
+			add(fmt.Sprintf("%d more AWS calls of tool call %d", call.Answer.AWSCallsCut, call.Number), "not listed", call.Number)
 		}
 		for _, part := range call.Answer.Truncated {
 			add(fmt.Sprintf("%d bytes of the %s of tool call %d", part.LeftOut, part.Part, call.Number), "truncated: too long", call.Number)

@@ -22,7 +22,7 @@ func TestCommandsOfAReportCanBeCopiedAsTheyAre(t *testing.T) {
 		{"with a substitution of its own", "echo `date` `id`", investigation.Action{Text: "Look.", Command: "echo `date` `id`"}},
 		{"a substitution at each end", "`which aws` s3 ls `cat b`", investigation.Action{Text: "Look.", Command: "`which aws` s3 ls `cat b`"}},
 		{"longer than a quote", strings.Repeat("y", 3*maxQuote), investigation.Action{Text: "Look.", Command: strings.Repeat("y", 3*maxQuote)}},
-		{"too long", endless, investigation.Action{Text: "Look. (Its command is too long for a report.)"}},
+		{"too long", endless, investigation.Action{Text: "Look. (The command is too long for a report.)"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			action, ok := parseAction(map[string]any{"text": "Look.", "command": c.command})

@@ -193,7 +193,7 @@ func TestLimitsBringTheInvestigationToAConclusion(t *testing.T) {
 		{"rounds", func(o *agent.Options) { o.MaxRounds = 5 }, "all 5 rounds are used"},
 		{"tokens", func(o *agent.Options) { o.MaxTokens = 30_000 }, "budget of 30000 tokens"},
 		{"money", func(o *agent.Options) { o.MaxCostUSD = 0.10 }, "budget of $0.10"},
-		{"time", func(o *agent.Options) { o.ConcludeAt = time.Now().Add(-time.Second) }, "time for this investigation"},
+		{"time", func(o *agent.Options) { o.ConcludeAt = time.Now().Add(-time.Second) }, "time limit of this investigation"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -245,7 +245,7 @@ func TestRun_CompactionDropsReasoningFromWhatIsKept(t *testing.T) {
 	compacted := false
 	for i, request := range server.Requests() {
 		raw := string(request.Request.Raw)
-		if strings.Contains(raw, "Earlier rounds were taken out") {
+		if strings.Contains(raw, "Earlier rounds were removed") {
 			compacted = true
 			assert.NotContains(t, raw, fmt.Sprintf("c2ln%04d", max(0, i-8)), "request %d holds reasoning from before the compaction", i)
 		}

@@ -117,7 +117,7 @@ func TestAReportThatWasGivenBackIsNotLostWhenTheModelFailsThen(t *testing.T) {
 	investigate(t, claude, forever(look("print(1)"), submit(rootCause, 1, "a quote that stands nowhere"), failed), &fakeTool{output: logLine}, rec)
 	assert.Equal(t, rootCause, rec.Report.RootCause)
 	assert.Equal(t, investigation.OutcomeConcluded, rec.Outcome)
-	assert.Contains(t, rec.OutcomeWhy, "given back to be mended")
+	assert.Contains(t, rec.OutcomeWhy, "returned for correction")
 	assert.Contains(t, rec.OutcomeWhy, "bedrock:InvokeModel")
 	assert.Equal(t, investigation.Unknown, rec.Report.Confidence, "nothing that it cites stands")
 	require.Len(t, rec.Report.Findings, 1)

@@ -133,7 +133,7 @@ func TestThinking_IsNotInTheDigestOfEarlierRounds(t *testing.T) {
 	script.ContextWindow = 32_000
 	server := investigate(t, "some.small-model", script, tool, rec)
 	last := string(server.Requests()[40].Request.Raw)
-	require.Contains(t, last, "you said: I look at part 0.")
+	require.Contains(t, last, "you wrote: I look at part 0.")
 	assert.NotContains(t, last, "you said: \\u003cthinking")
 	assert.NotContains(t, last, "you said: <thinking")
 }

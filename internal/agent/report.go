@@ -13,16 +13,16 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// Bounds of a report, in characters and entries: what is longer is cut, not refused.
+// Limits of a report, in characters unless noted. Longer texts are truncated, not rejected.
 const (
 	maxSentence = 600
 	maxText     = 4000
-	maxQuote    = 1000
-	maxCommand  = 4000 // a longer one is left out: half a command does something else
-	maxEntries  = 25
+	maxQuote    = 1000 // bytes
+	maxCommand  = 4000 // a longer command is left out: half a command does something else
+	maxEntries  = 25   // entries of a list
 )
 
-// parseReport reads the input of submit_report, leniently in form.
+// parseReport reads the input of submit_report. It is lenient about the form, and returns what is missing.
 func parseReport(input json.RawMessage) (report investigation.Report, problems []string) {
 	var fields map[string]any
 	if err := json.Unmarshal(input, &fields); err != nil {
@@ -102,7 +102,7 @@ func parseAction(entry any) (investigation.Action, bool) {
 	}
 	action := investigation.Action{Text: clean(stringOf(fields["text"]), maxSentence), Command: bareCommand(stringOf(fields["command"]))}
 	if utf8.RuneCountInString(action.Command) > maxCommand {
-		action.Text, action.Command = strings.TrimSpace(action.Text+" (Its command is too long for a report.)"), ""
+		action.Text, action.Command = strings.TrimSpace(action.Text+" (The command is too long for a report.)"), ""
 	}
 	if action.Text == "" {
 		action.Text = action.Command
@@ -110,10 +110,10 @@ func parseAction(entry any) (investigation.Action, bool) {
 	return action, action.Text != ""
 }
 
-// fencedCommand is a command in Markdown's marks for code. A shell runs what stands between backticks.
+// fencedCommand matches a command in Markdown's marks for code. A shell would run the text between backticks.
 var fencedCommand = regexp.MustCompile("(?s)^(?:```+[a-z]*\\n(.*?)\\n?```+|`([^`]+)`)$")
 
-// bareCommand is a command as it may be copied: without Markdown's marks, and never cut.
+// bareCommand returns a command that can be copied: without Markdown's marks, and never truncated.
 func bareCommand(text string) string {
 	text = tidy(text)
 	if found := fencedCommand.FindStringSubmatch(text); found != nil {
@@ -122,7 +122,7 @@ func bareCommand(text string) string {
 	return text
 }
 
-// entries makes a list of what may be a list, one value, or JSON in a string.
+// entries returns a list, whether value is a list, a list as JSON in a string, or one entry.
 func entries(value any) []any {
 	if text, ok := value.(string); ok {
 		var parsed []any
@@ -190,7 +190,8 @@ func beginning(quote string, max int) string {
 	return strings.TrimSpace(quote[:truncate.Before(quote, max)])
 }
 
-// printable is a text without what nobody sees.
+// printable returns text without control characters except line breaks and tabs, and without marks that change the
+// direction of text.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -203,8 +204,7 @@ func printable(text string) string {
 	}, strings.ToValidUTF8(text, ""))
 }
 
-// reportFromProse makes a report of what a model said instead of submitting one. Nothing in it is
-// checked, and it says so.
+// reportFromProse returns a report that consists of the text of an answer. It says that nothing was checked.
 func reportFromProse(prose string) investigation.Report {
 	prose = clean(prose, 4*maxText)
 	if prose == "" {
@@ -216,6 +216,6 @@ func reportFromProse(prose string) investigation.Report {
 		Confidence: investigation.Unknown,
 		Severity:   investigation.SeverityUnknown,
 		FreeText:   prose,
-		Downgraded: "the model answered in prose instead of submitting a report, so that none of it could be checked",
+		Downgraded: "the model answered in prose instead of submitting a report, which could not be checked",
 	}
 }

@@ -22,15 +22,15 @@ var submitReport = tool{
 			"copied character by character from its output. Quotes are checked; a finding whose quote is not found is marked as unverified.",
 		Schema: schema(map[string]any{
 			"summary":    text("Executive summary, 2 to 4 sentences of plain text: what broke, why, how bad."),
-			"root_cause": text("The cause, as precisely as the evidence allows. If it is not known, say what is known."),
-			"confidence": oneOf("How sure the root cause is. confirmed: the evidence leaves no other explanation.", "confirmed", "likely", "unknown"),
+			"root_cause": text("The cause, as precisely as the evidence allows. If it is unknown, say what is known."),
+			"confidence": oneOf("How certain the root cause is. confirmed: the evidence leaves no other explanation.", "confirmed", "likely", "unknown"),
 			"severity":   oneOf("How bad the impact is.", "critical", "high", "medium", "low", "unknown"),
 			"impact":     text("Who or what is affected, since when, how much."),
 			"findings": list("What was found, the most important first.", schema(map[string]any{
 				"statement":  text("One fact."),
-				"confidence": oneOf("How sure it is.", "confirmed", "likely", "unknown"),
-				"time":       text("When it happened, RFC 3339 in UTC, if it has a time."),
-				"evidence": list("Where it is seen.", schema(map[string]any{
+				"confidence": oneOf("How certain it is.", "confirmed", "likely", "unknown"),
+				"time":       text("When it happened, if known: RFC 3339 in UTC."),
+				"evidence": list("Quotes that prove it.", schema(map[string]any{
 					"call":  map[string]any{"type": "integer", "description": "Number of the tool call; 0 is the evidence collected before you started."},
 					"quote": text("Verbatim part of that call's output, 10 to 300 characters of one line."),
 				}, "call", "quote")),
@@ -39,9 +39,9 @@ var submitReport = tool{
 				"text":    text("What to do and why."),
 				"command": text("A command to copy, such as an AWS CLI call, if there is one."),
 			}, "text")),
-			"prevention": list("What keeps it from happening again.", text("")),
-			"monitoring": list("What should be watched or alarmed on.", text("")),
-			"not_seen":   list("What you could not look at and why, so that nobody takes it for healthy.", text("")),
+			"prevention": list("How to prevent a recurrence.", text("")),
+			"monitoring": list("What to monitor or alarm on.", text("")),
+			"not_seen":   list("What you could not check and why. Readers take anything else for healthy.", text("")),
 		}, "summary", "root_cause", "confidence", "severity", "impact", "findings", "immediate_actions"),
 	},
 	executor: submission{},
@@ -61,13 +61,12 @@ func (r *run) acceptReport(input json.RawMessage) outcome {
 	return outcome{text: "accepted", done: true}
 }
 
-// submit takes a report. It returns what the model is told when the report is given back, or nothing
-// when it is accepted.
+// submit checks a report. It returns why the report is rejected, for the model, or nothing if it was accepted.
 func (r *run) submit(input json.RawMessage) (complaint string) {
 	report, problems := parseReport(input)
 	final := r.state.Concluding != "" || r.state.Rejected >= maxRejectedReports
 	if report.Summary != "" || report.RootCause != "" {
-		r.state.Returned = input // until it is accepted, or another one comes
+		r.state.Returned = input // until it is accepted or replaced
 	}
 	if !r.ranCode() && !r.state.SentBack && !final {
 		r.state.SentBack = true
@@ -75,18 +74,19 @@ func (r *run) submit(input json.RawMessage) (complaint string) {
 	}
 	if len(problems) > 0 && (!final || report.Summary == "" && report.RootCause == "") {
 		r.state.Rejected++
-		return "The report is not accepted: " + strings.Join(problems, "; ") + ". Submit it again, complete."
+		return "The report is not accepted: " + strings.Join(problems, "; ") + ". Submit the complete report again."
 	}
 	if wrong := misquoted(report, r.rec); wrong != "" && !final {
 		r.state.Rejected++
-		return "The report is not accepted yet, since some quotes are not what the tool calls' outputs say:\n" + wrong +
-			"Copy each quote character by character from the output, or look again, or leave the finding out. Then submit the whole report again."
+		return "The report is not accepted yet, because some quotes are not in the outputs of their tool calls:\n" + wrong +
+			"Copy each quote character by character from the output, check again, or leave the finding out. " +
+			"Then submit the whole report again."
 	}
 	r.finish(report)
 	return ""
 }
 
-// recordThoughts keeps the thoughts that parseReport takes out of a submitted report.
+// recordThoughts adds the thoughts in submitted reports to the round. parseReport removes them from the reports.
 func recordThoughts(round *investigation.Round, uses []conversation.Use) {
 	for _, use := range uses {
 		if use.Name == submitName {
