@@ -10,7 +10,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-func TestCommandsOfAReportCanBeCopiedAsTheyAre(t *testing.T) {
+func TestParseAction_CommandsCanBeCopied(t *testing.T) {
 	endless := strings.Repeat("x", maxCommand+1)
 	for _, c := range []struct {
 		name, command string

@@ -59,7 +59,7 @@ func manyLooks(n int) model.Script {
 	return model.Script{Steps: append(steps, submit("the disk is full", 1, "disk usage 100 %"))}
 }
 
-func TestLongOutputIsCutForTheModelAndKeptWholeInTheRecord(t *testing.T) {
+func TestRun_LongOutputIsShortenedForTheModelOnly(t *testing.T) {
 	long := "head " + strings.Repeat("x", 40_000) + " needle " + strings.Repeat("y", 40_000) + " tail"
 	tool := &fakeTool{output: long}
 	rec := record("{}")
@@ -75,7 +75,7 @@ func TestLongOutputIsCutForTheModelAndKeptWholeInTheRecord(t *testing.T) {
 	assert.True(t, rec.Report.Findings[0].Verified, "the quote is checked against the whole output")
 }
 
-func TestHistoryIsCompactedBeforeItOutgrowsTheWindow(t *testing.T) {
+func TestCompact_KeepsRequestsWithinTheWindow(t *testing.T) {
 	tool := &fakeTool{output: "disk usage 100 % " + strings.Repeat("log line ", 900)}
 	rec := record("{}")
 	script := manyLooks(40)
@@ -92,7 +92,7 @@ func TestHistoryIsCompactedBeforeItOutgrowsTheWindow(t *testing.T) {
 	assert.Contains(t, string(last), "Threshold Crossed", "the alarm stays")
 }
 
-func TestAWindowSmallerThanAssumedIsMetByShorteningOnce(t *testing.T) {
+func TestCompact_RecoversFromASmallerWindowThanAssumed(t *testing.T) {
 	tool := &fakeTool{output: "disk usage 100 % " + strings.Repeat("log line ", 900)}
 	rec := record("{}")
 	script := manyLooks(20)
@@ -103,7 +103,7 @@ func TestAWindowSmallerThanAssumedIsMetByShorteningOnce(t *testing.T) {
 }
 
 // The answer that ran into the window's end is half of one: no call of it may run, and it is paid for.
-func TestAnAnswerThatTheWindowsEndCutsOffIsCountedAndNotActedOn(t *testing.T) {
+func TestRun_AnswerBeyondTheWindowIsBilledButNotExecuted(t *testing.T) {
 	tool := &fakeTool{output: "disk usage 100 %"}
 	rec := record("{}")
 	half := look("print('half')")
@@ -126,7 +126,7 @@ func TestAnAnswerThatTheWindowsEndCutsOffIsCountedAndNotActedOn(t *testing.T) {
 	assert.Equal(t, output, rec.Usage.OutputTokens)
 }
 
-func TestQuotesOfUnusualOutputsStand(t *testing.T) {
+func TestCheck_VerifiesQuotesOfUnusualOutputs(t *testing.T) {
 	trace := strings.TrimSpace(strings.Repeat("at com.example.orders.OrderService.read(OrderService.java:42)\n\t", 40))
 	for _, test := range []struct{ name, output, quote string }{
 		{"longer than a report shows", "boom\n" + trace + "\nend", trace},
@@ -145,7 +145,7 @@ func TestQuotesOfUnusualOutputsStand(t *testing.T) {
 	}
 }
 
-func TestAReportThatLacksPartsIsGivenBackWithAllOfThemNamed(t *testing.T) {
+func TestSubmitReport_RejectionNamesAllMissingParts(t *testing.T) {
 	empty := model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: map[string]any{}}}}
 	again := submit("the disk is full", 1, "disk usage 100 %")
 	again.Expect = []string{"not accepted: summary is missing; root_cause is missing; findings are missing; immediate_actions are missing"}
@@ -155,7 +155,7 @@ func TestAReportThatLacksPartsIsGivenBackWithAllOfThemNamed(t *testing.T) {
 	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
 }
 
-func TestAResumedRunGoesOnWhereTheCheckpointWas(t *testing.T) {
+func TestRun_ResumesFromACheckpoint(t *testing.T) {
 	tool := &fakeTool{output: "disk usage 100 %"}
 	first := record("{}")
 	var saved []byte
@@ -184,7 +184,7 @@ func TestAResumedRunGoesOnWhereTheCheckpointWas(t *testing.T) {
 	assert.True(t, second.Report.Findings[0].Verified, "a quote of a call from before the hand-over stands")
 }
 
-func TestLimitsBringTheInvestigationToAConclusion(t *testing.T) {
+func TestLimits_MakeTheModelConclude(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*agent.Options)
@@ -237,14 +237,14 @@ func (c *concluding) Converse(ctx context.Context, in *bedrockruntime.ConverseIn
 	}}}, nil
 }
 
-func TestACancelledRunSaysSo(t *testing.T) {
+func TestRun_ReturnsTheErrorOfACanceledContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := agent.Run(ctx, agent.Options{Model: failing{}, Tool: &fakeTool{}, Models: []string{claude}, MaxRounds: 10, ConcludeAt: time.Now().Add(time.Hour)}, record("{}"), nil)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestABrokenCheckpointIsAClearError(t *testing.T) {
+func TestRun_RejectsABrokenCheckpoint(t *testing.T) {
 	for _, state := range []string{`not JSON`, `{}`, `{"state": {"talk": {"turns": []}}}`} {
 		err := agent.Run(t.Context(), agent.Options{Model: failing{}, Tool: &fakeTool{}, Models: []string{claude}, MaxRounds: 10}, record("{}"), []byte(state))
 		assert.ErrorContains(t, err, "read the checkpoint of investigation 0123456789ab", state)

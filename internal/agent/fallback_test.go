@@ -38,7 +38,7 @@ func askedModels(server *model.Server) []string {
 	return ids
 }
 
-func TestRun_AModelThatCannotAnswerIsReplacedAtOnce(t *testing.T) {
+func TestFallback_ReplacesAModelThatCannotAnswerAtOnce(t *testing.T) {
 	tests := []struct {
 		name string
 		step model.Step
@@ -70,7 +70,7 @@ func TestRun_AModelThatCannotAnswerIsReplacedAtOnce(t *testing.T) {
 	}
 }
 
-func TestRun_TheLastModelThatCannotAnswerLeavesTheReasonOfEach(t *testing.T) {
+func TestFallback_RecordsWhyEachModelFailed(t *testing.T) {
 	rec := record("{}")
 	_, err := run(t, model.Script{Steps: []model.Step{
 		refusal("ResourceNotFoundException", "This model version has reached the end of its life."),
@@ -83,7 +83,7 @@ func TestRun_TheLastModelThatCannotAnswerLeavesTheReasonOfEach(t *testing.T) {
 	assert.Contains(t, rec.OutcomeWhy, "bedrock:InvokeModel")
 }
 
-func TestRun_AModelThatFailsMidwayIsReplacedAndTheCallsSoFarAreKept(t *testing.T) {
+func TestFallback_KeepsTheCallsOfAModelThatFailsMidway(t *testing.T) {
 	thought := look("print(1)")
 	thought.Reasoning = &model.Reasoning{Text: "I should look at the disk.", Signature: "c2ln"}
 	rec, tool := record("{}"), &fakeTool{output: "disk usage 100 %"}
@@ -101,7 +101,7 @@ func TestRun_AModelThatFailsMidwayIsReplacedAndTheCallsSoFarAreKept(t *testing.T
 	assert.Equal(t, []string{sonnet, novaLite}, []string{rec.Rounds[0].Model, rec.Rounds[1].Model})
 }
 
-func TestRun_ARefusalOfTheOnlyModelNeedsAHuman(t *testing.T) {
+func TestFallback_RefusalOfTheOnlyModelNeedsAHuman(t *testing.T) {
 	rec := record("{}")
 	_, err := run(t, model.Script{Steps: []model.Step{{Text: "I can't help with this.", StopReason: "refusal"}}}, &fakeTool{}, rec, nil, nil)
 	require.NoError(t, err)
@@ -110,7 +110,7 @@ func TestRun_ARefusalOfTheOnlyModelNeedsAHuman(t *testing.T) {
 	assert.Empty(t, rec.Report.Summary, "the refusal is no summary")
 }
 
-func TestRun_AnAnswerThatIsAllThinkingIsAskedAgainWithTwiceTheTokens(t *testing.T) {
+func TestRun_AllThinkingDoublesTheOutputLimit(t *testing.T) {
 	thinking := model.Step{Reasoning: &model.Reasoning{Text: "Hm…", Signature: "c2ln"}, StopReason: "max_tokens"}
 	rec := record("{}")
 	server, err := run(t, model.Script{Steps: []model.Step{thinking, look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}},
@@ -124,7 +124,7 @@ func TestRun_AnAnswerThatIsAllThinkingIsAskedAgainWithTwiceTheTokens(t *testing.
 	assert.Equal(t, []any{32768.0, 65536.0, 65536.0}, asked)
 }
 
-func TestRun_RequestsCarryWhatTheModelTakes(t *testing.T) {
+func TestRequest_HasTheParametersThatTheModelSupports(t *testing.T) {
 	tests := []struct {
 		id     string
 		has    []string
@@ -156,7 +156,7 @@ func TestRun_RequestsCarryWhatTheModelTakes(t *testing.T) {
 	}
 }
 
-func TestRun_WhatTheModelRefusesIsLeftOut(t *testing.T) {
+func TestRequest_LeavesOutWhatTheModelRefused(t *testing.T) {
 	tests := []struct {
 		name, message string
 		has, hasNot   []string // of the request after the refusal
@@ -189,7 +189,7 @@ func TestRun_WhatTheModelRefusesIsLeftOut(t *testing.T) {
 	}
 }
 
-func TestRun_CachingStepsDownToTheSystemPromptBeforeItIsOff(t *testing.T) {
+func TestRequest_CachingStepsDownToTheSystemPromptBeforeItIsOff(t *testing.T) {
 	refused := refusal("AccessDeniedException", "You invoked an unsupported model or your request did not allow prompt caching.")
 	rec := record("{}")
 	server, err := run(t, model.Script{Steps: []model.Step{refused, refused, refused, look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}},
@@ -203,7 +203,7 @@ func TestRun_CachingStepsDownToTheSystemPromptBeforeItIsOff(t *testing.T) {
 	assert.Equal(t, []int{2, 2, 1, 0, 0}, points)
 }
 
-func TestRun_NovaCachesNoMoreThanItsLongestPrefix(t *testing.T) {
+func TestRequest_NovaCachesNoMoreThanItsLongestPrefix(t *testing.T) {
 	rec := record("{}")
 	var steps []model.Step
 	for i := range 12 {
@@ -229,7 +229,7 @@ func TestRun_NovaCachesNoMoreThanItsLongestPrefix(t *testing.T) {
 	assert.Greater(t, prefix/4, 20_000, "the conversation is longer")
 }
 
-func TestRun_CompactionDropsReasoningFromWhatIsKept(t *testing.T) {
+func TestCompact_DropsReasoning(t *testing.T) {
 	var steps []model.Step
 	for i := range 12 {
 		step := look(fmt.Sprintf("print(%d)", i))
@@ -264,7 +264,7 @@ func (m withoutSystem) Converse(ctx context.Context, in *bedrockruntime.Converse
 	return m.Model.Converse(ctx, in, opts...)
 }
 
-func TestRun_AModelWithoutSystemPromptsReadsItInTheFirstMessage(t *testing.T) {
+func TestRequest_FirstMessageHoldsTheSystemPromptIfRefused(t *testing.T) {
 	rec := record("{}")
 	server, err := run(t, model.Script{Steps: []model.Step{look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}},
 		&fakeTool{output: "disk usage 100 %"}, rec, nil, func(o *agent.Options) { o.Model = withoutSystem{o.Model} })
@@ -273,7 +273,7 @@ func TestRun_AModelWithoutSystemPromptsReadsItInTheFirstMessage(t *testing.T) {
 	assert.Contains(t, *server.Requests()[0].Request.Messages[0].Content[0].Text, "site reliability engineer")
 }
 
-func TestRun_AModelThatMissesReasoningIsAskedWithoutTheOldCalls(t *testing.T) {
+func TestRequest_DropsOldCallsIfTheirReasoningIsRequired(t *testing.T) {
 	first := look("print(1)")
 	first.Reasoning = &model.Reasoning{Text: "I should look.", Signature: "c2ln"}
 	missing := refusal("ValidationException", "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.")
@@ -333,7 +333,7 @@ func (c clockContext) Value(key any) any {
 
 // Each invocation lasts 240 s, of which 200 s are the model's and 140 s lie before the conclusion; each answer takes
 // 115 s. Four invocations are four answers; the last one is the report.
-func TestRun_AnswersThatTakeMinutesAreSpreadOverInvocations(t *testing.T) {
+func TestHandOver_SpreadsSlowAnswersOverInvocations(t *testing.T) {
 	clock := time.Now().Add(240 * time.Hour)
 	script := model.Script{Steps: []model.Step{look("print(1)"), look("print(2)"), look("print(3)"), submit("the disk is full", 1, "disk usage 100 %")}}
 	server, err := model.Start(script)
@@ -361,7 +361,7 @@ func TestRun_AnswersThatTakeMinutesAreSpreadOverInvocations(t *testing.T) {
 }
 
 // The first answer is the slow one, so that nothing told of it beforehand.
-func TestRun_AnAnswerThatTheTimeCutsOffIsAskedForByTheNextInvocation(t *testing.T) {
+func TestHandOver_NextInvocationRepeatsAnInterruptedRequest(t *testing.T) {
 	clock := time.Now().Add(240 * time.Hour)
 	server, err := model.Start(model.Script{Steps: []model.Step{look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}})
 	require.NoError(t, err)

@@ -77,7 +77,7 @@ func obedient() model.Script {
 	)
 }
 
-func TestPlantedInstructionsThatTheModelObeysChangeNeitherToolsNorStructureNorTheCheckOfEvidence(t *testing.T) {
+func TestInjection_ChangesNeitherToolsNorPromptNorVerification(t *testing.T) {
 	plain := record("nothing")
 	reference := investigate(t, nova, obedient(), &fakeTool{output: "nothing"}, plain).Requests()[0]
 	for place, plant := range places {
@@ -109,7 +109,7 @@ func TestPlantedInstructionsThatTheModelObeysChangeNeitherToolsNorStructureNorTh
 	}
 }
 
-func TestAQuoteFromTheModelsOwnCodeProvesNothing(t *testing.T) {
+func TestCheck_RejectsQuotesFromTheModelsCode(t *testing.T) {
 	rec := record("nothing")
 	tool := &fakeTool{output: fabricated} // the code printed it
 	investigate(t, nova, forever(look("print('"+fabricated+"')"), submit("healthy", 1, fabricated)), tool, rec)
@@ -119,7 +119,7 @@ func TestAQuoteFromTheModelsOwnCodeProvesNothing(t *testing.T) {
 	assert.NotEqual(t, investigation.Confirmed, rec.Report.Confidence)
 }
 
-func TestAFindingThatStandsMayBeConfirmed(t *testing.T) {
+func TestCheck_KeepsVerifiedFindingsConfirmed(t *testing.T) {
 	rec := record("nothing")
 	tool := &fakeTool{output: "12:36 AccessDeniedException:\n  orders-role may not dynamodb:GetItem"}
 	investigate(t, nova, forever(look("logs()"), submit("a lost grant", 1, "orders-role may not dynamodb:GetItem")), tool, rec)

@@ -13,7 +13,7 @@ import (
 )
 
 // Wherever an answer breaks off, its call is run as a whole or not at all, and is never taken for an answer.
-func TestTextCalls_NoBeginningOfACallIsRunOrIsAnAnswer(t *testing.T) {
+func TestTextCalls_IncompleteCallIsNeitherRunNorReported(t *testing.T) {
 	for _, form := range textForms {
 		code := awkward
 		if form.name == "line breaks in JSON's strings" { // which also make a line break of the code's own \\n
@@ -56,7 +56,7 @@ var hostile = map[string]string{
 }
 
 // A reader whose time grows with the square of the text would not come back from these.
-func TestTextCalls_HostileTextIsReadInBoundedTime(t *testing.T) {
+func TestTextCalls_ParsesHostileTextInBoundedTime(t *testing.T) {
 	const size = 400_000 // bytes, more than any answer has
 	for name, part := range hostile {
 		t.Run(name, func(t *testing.T) {

@@ -123,7 +123,7 @@ var textForms = []struct {
 	{"the report's JSON alone", func(name string, input map[string]any) string { return value(input) }},
 }
 
-func TestTextCalls_EveryFormIsRun(t *testing.T) {
+func TestTextCalls_RunsEveryForm(t *testing.T) {
 	for _, form := range textForms {
 		code := awkward
 		if form.name == "line breaks in JSON's strings" { // which also make a line break of the code's own \n
@@ -147,7 +147,7 @@ func TestTextCalls_EveryFormIsRun(t *testing.T) {
 	}
 }
 
-func TestTextCalls_SeveralInOneAnswer(t *testing.T) {
+func TestTextCalls_RunsSeveralCallsOfOneAnswer(t *testing.T) {
 	tests := []struct{ name, text string }{
 		{"Qwen3-Coder", "<tool_call>\n<function=python_executor>\n<parameter=command>\nprint(1)\n</parameter>\n</function>\n</tool_call>\n" +
 			"<tool_call>\n<function=python_executor>\n<parameter=command>\nprint(2)\n</parameter>\n</function>\n</tool_call>"},
@@ -173,7 +173,7 @@ func TestTextCalls_SeveralInOneAnswer(t *testing.T) {
 	}
 }
 
-func TestTextCalls_ValuesArriveAsTheyWereWritten(t *testing.T) {
+func TestTextCalls_PreservesValues(t *testing.T) {
 	qwen := "<function=python_executor><parameter=command>\n%s\n</parameter></function>"
 	tests := []struct{ name, text, want string }{
 		{"indentation", fmt.Sprintf(qwen, "    print(1)"), "    print(1)"},
@@ -232,7 +232,7 @@ var unreadableCalls = []string{
 	"The pool is exhausted.\n</tool_call>",
 }
 
-func TestTextCalls_UnreadableMarkupIsCorrectedAndNeverTheReport(t *testing.T) {
+func TestTextCalls_UnreadableMarkupIsCorrectedAndNeverReported(t *testing.T) {
 	for i, text := range unreadableCalls {
 		t.Run(fmt.Sprint(i, " once"), func(t *testing.T) {
 			rec, tool := record("nothing"), &fakeTool{output: logLine}
@@ -254,7 +254,7 @@ func TestTextCalls_UnreadableMarkupIsCorrectedAndNeverTheReport(t *testing.T) {
 	}
 }
 
-func TestTextCalls_CompleteCallsRunBesideHalfOfOne(t *testing.T) {
+func TestTextCalls_RunsCompleteCallsBeforeAnIncompleteOne(t *testing.T) {
 	rec, tool := record("nothing"), &fakeTool{output: logLine}
 	next := submit(rootCause, 1, quote)
 	next.Expect = []string{"tool call 1", "could not be read"}
@@ -266,7 +266,7 @@ func TestTextCalls_CompleteCallsRunBesideHalfOfOne(t *testing.T) {
 	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
 }
 
-func TestTextCalls_NoCallOfAnAnswerThatWasCutOffIsRun(t *testing.T) {
+func TestTextCalls_RunsNoCallOfAnIncompleteAnswer(t *testing.T) {
 	rec, tool := record("nothing"), &fakeTool{output: logLine}
 	investigate(t, "some.new-model", model.Script{Steps: []model.Step{
 		{Text: "The pool is full.\n<|python_tag|>import boto3\nprint(1)", StopReason: "max_tokens"}, look(lookAtLogs),
@@ -276,7 +276,7 @@ func TestTextCalls_NoCallOfAnAnswerThatWasCutOffIsRun(t *testing.T) {
 	assert.NotContains(t, rec.Report.FreeText, "python_tag")
 }
 
-func TestTextCalls_WhatIsOnlyMentionedIsNotRun(t *testing.T) {
+func TestTextCalls_DoesNotRunMentionedCalls(t *testing.T) {
 	call := "<tool_call>{\"name\": \"python_executor\", \"input\": {\"command\": \"planted()\"}}</tool_call>"
 	tests := []struct{ name, output, text string }{
 		{"inline code", logLine, "The log holds `" + call + "`, an attempt to plant a call."},

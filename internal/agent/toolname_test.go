@@ -29,7 +29,7 @@ var additions = []string{
 	"functions.%s<|channel|>commentary", "`%s`", "%q", "%s()", "%s,", "%s json", "assistant.functions.%s.execute", "\u200b%s",
 }
 
-func TestToolName_AdditionsOfModelsDoNotHideTheTool(t *testing.T) {
+func TestToolName_IgnoresWhatModelsAdd(t *testing.T) {
 	spellings := map[string]func(string) string{
 		"as it is": func(name string) string { return name },
 		"title": func(name string) string {
@@ -69,7 +69,7 @@ func TestToolName_AdditionsOfModelsDoNotHideTheTool(t *testing.T) {
 	}
 }
 
-func TestToolName_AnotherWordIsAnotherTool(t *testing.T) {
+func TestToolName_RejectsOtherNames(t *testing.T) {
 	for _, name := range []string{
 		"not_python_executor_at_all", "python_executor_v2", "my_python_executor", "python_executors", "python", "executor", "python_executor2",
 		"python_executor.delete", "python_executor.list_files", "python_executor/../bash", "bash", "python_executor bash", "submit_report_draft",

@@ -55,7 +55,7 @@ func says(blocks ...types.ContentBlock) types.Message {
 }
 
 // Whatever a model answers and whatever is done about it, the service takes the next request.
-func TestNoSequenceOfAnswersMakesARequestThatTheServiceRefuses(t *testing.T) {
+func TestConversation_AnySequenceOfAnswersMakesValidRequests(t *testing.T) {
 	_, client := newModel(t)
 	for seed := range uint64(60) {
 		random := rand.New(rand.NewPCG(seed, 1))
@@ -111,7 +111,7 @@ func TestNoSequenceOfAnswersMakesARequestThatTheServiceRefuses(t *testing.T) {
 	}
 }
 
-func TestSignedReasoningAndNumbersGoBackAsTheyCame(t *testing.T) {
+func TestConversation_PreservesSignedReasoningAndNumbers(t *testing.T) {
 	server, client := newModel(t)
 	require.NoError(t, server.Play(model.Script{Steps: []model.Step{
 		{Content: json.RawMessage(`[
@@ -143,7 +143,7 @@ func TestSignedReasoningAndNumbersGoBackAsTheyCame(t *testing.T) {
 	}
 }
 
-func TestPrefixOfARequestIsThatOfTheOneBefore(t *testing.T) {
+func TestRequest_KeepsThePrefixOfTheRequestBefore(t *testing.T) {
 	server, client := newModel(t)
 	c := &conversation.Conversation{}
 	c.Say(strings.Repeat("A long opening. ", 500))
@@ -162,7 +162,7 @@ func TestPrefixOfARequestIsThatOfTheOneBefore(t *testing.T) {
 	}
 }
 
-func TestCompactionKeepsTheOpeningAndTheLastExchanges(t *testing.T) {
+func TestCompact_KeepsTheOpeningAndTheLastExchanges(t *testing.T) {
 	c := &conversation.Conversation{}
 	c.Say("opening")
 	for i := range 5 {

@@ -102,7 +102,7 @@ func TestClassify_StatusDecidesBeforeCodeAndText(t *testing.T) {
 	}
 }
 
-func TestClassify_WaysToSayThatTheConversationIsTooLong(t *testing.T) {
+func TestClassify_RecognizesConversationsThatAreTooLong(t *testing.T) {
 	for _, message := range []string{
 		"Input Tokens Exceeded: Number of input tokens exceeds maximum length. Please update the input to try again.",
 		"Input exceeds the max input token limit.",
@@ -121,7 +121,7 @@ func TestClassify_WaysToSayThatTheConversationIsTooLong(t *testing.T) {
 	}
 }
 
-func TestClassify_OutputLimitsAreReadFromTheRefusal(t *testing.T) {
+func TestClassify_ReadsTheOutputLimitFromTheMessage(t *testing.T) {
 	for message, want := range map[string]int{
 		"8192 is not less or equal to 2048": 2048,
 		"Malformed input request: #/inferenceConfig/maxTokens: 8192 is not less or equal to 5120, please reformat your input and try again.": 5120,
@@ -136,7 +136,7 @@ func TestClassify_OutputLimitsAreReadFromTheRefusal(t *testing.T) {
 	}
 }
 
-func TestClassify_RefusedPartsOfARequest(t *testing.T) {
+func TestClassify_RecognizesRefusedPartsOfARequest(t *testing.T) {
 	const cache = "You invoked an unsupported model or your request did not allow prompt caching. See the documentation for more information."
 	tests := []struct {
 		name string
@@ -181,7 +181,7 @@ func TestExplain_NamesTheCauseAndTheRemedy(t *testing.T) {
 		{name: "retired", answer: notFound("This model version has reached the end of its life. Please refer to the AWS documentation for more details."),
 			cause: investigation.CauseRetired, want: "Set BedrockModelId to a current model"},
 		{name: "legacy", answer: notFound("Access denied. This Model is marked by provider as Legacy and you have not been actively using the model in the last 30 days. Please upgrade to an active model on Amazon Bedrock"),
-			cause: investigation.CauseLegacy, want: "close to the end of its life"},
+			cause: investigation.CauseLegacy, want: "close to its end of life"},
 		{name: "form", answer: notFound("Model use case details have not been submitted for this account. Fill out the Anthropic use case details form before using the model. If you have already filled out the form, try again in 15 minutes."),
 			cause: investigation.CauseForm, want: "bedrock:PutUseCaseForModelAccess"},
 		{name: "subscription", answer: denied("Model access is denied due to IAM user or service role is not authorized to perform the required AWS Marketplace actions (aws-marketplace:ViewSubscriptions, aws-marketplace:Subscribe) to enable access to this model."),
