@@ -30,7 +30,9 @@ type Tool interface {
 
 // Model is Bedrock's Converse.
 type Model interface {
-	Converse(ctx context.Context, in *bedrockruntime.ConverseInput, opts ...func(*bedrockruntime.Options)) (*bedrockruntime.ConverseOutput, error)
+	Converse(
+		ctx context.Context, in *bedrockruntime.ConverseInput, opts ...func(*bedrockruntime.Options),
+	) (*bedrockruntime.ConverseOutput, error)
 }
 
 // Options configures an investigation: its clients, limits, and hooks.
@@ -69,29 +71,29 @@ const (
 // run is an investigation in this invocation.
 type run struct {
 	Options
-	rec       *investigation.Record
-	state     state
-	resumed   bool          // true if it continues from a checkpoint of another invocation
-	questions int           // requests to models in this invocation
-	took      time.Duration // duration of the last request
+	rec      *investigation.Record
+	state    state
+	resumed  bool          // true if it continues from a checkpoint of another invocation
+	requests int           // to models, in this invocation
+	took     time.Duration // by the last request
 }
 
 // state is the part of a checkpoint that the record does not hold.
 type state struct {
 	Talk             *conversation.Conversation `json:"talk"`
-	Model            int                        `json:"model,omitempty"`      // index in Models of the model that is asked
+	Model            int                        `json:"model,omitempty"`      // index of the model that is asked
 	Without          without                    `json:"without,omitzero"`     // parameters that the model refused
-	Doubled          bool                       `json:"doubled,omitempty"`    // MaxOutput was doubled, because an answer was all thinking
-	Calls            int                        `json:"calls"`                // executions of Python so far, without the evidence
-	Concluding       string                     `json:"concluding,omitempty"` // why the model is asked to conclude; empty if it is not
-	ConcludingRounds int                        `json:"asked,omitempty"`      // requests for a conclusion so far
+	Doubled          bool                       `json:"doubled,omitempty"`    // MaxOutput was doubled for this model
+	Calls            int                        `json:"calls"`                // executions of Python, without the evidence
+	Concluding       string                     `json:"concluding,omitempty"` // why the model has to conclude, if it has to
+	ConcludingRounds int                        `json:"asked,omitempty"`      // requests for a conclusion
 	Strikes          int                        `json:"strikes,omitempty"`    // consecutive answers without progress
-	SentBack         bool                       `json:"sent_back,omitempty"`  // the model was sent back because it had not run code
-	Reminded         bool                       `json:"reminded,omitempty"`   // the model was reminded to submit its report
-	Rejected         int                        `json:"rejected,omitempty"`   // reports that were returned for correction
+	SentBack         bool                       `json:"sent_back,omitempty"`  // the model concluded before it ran code
+	Reminded         bool                       `json:"reminded,omitempty"`   // the model was asked to submit its report
+	Rejected         int                        `json:"rejected,omitempty"`   // reports returned for correction
 	MaxOutput        int                        `json:"max_output"`           // limit of output tokens per answer
-	Draft            string                     `json:"draft,omitempty"`      // the best text without a tool call so far
-	Returned         json.RawMessage            `json:"returned,omitempty"`   // the last report that was returned for correction
+	Draft            string                     `json:"draft,omitempty"`      // the best text without a tool call
+	Returned         json.RawMessage            `json:"returned,omitempty"`   // the last report returned for correction
 }
 
 // Run investigates rec's alarm and fills in its rounds, report, outcome, and usage. resume is the state that an
@@ -190,7 +192,7 @@ func (r *run) mayGoOn() bool {
 // timeIsUp reports whether another request would not finish in time: models that think take minutes. Each invocation
 // makes at least one request, so that it advances the investigation.
 func (r *run) timeIsUp(ctx context.Context) bool {
-	return r.concludeNow() || r.questions > 0 && r.timeLeft(ctx) < r.expected()
+	return r.concludeNow() || r.requests > 0 && r.timeLeft(ctx) < r.expected()
 }
 
 // timeIsNear reports whether the next answer could be the last one of this invocation.
@@ -255,7 +257,8 @@ func (r *run) handleAnswer(ctx context.Context, out *bedrockruntime.ConverseOutp
 	case len(uses) > 0:
 		done = r.runTools(ctx, round, uses, asText)
 	case !said && r.wasAllThinking(out):
-		round.Note = fmt.Sprintf("all %d output tokens were used for thinking; asked again with twice as many", r.state.MaxOutput/2)
+		round.Note = fmt.Sprintf("all %d output tokens were used for thinking; asked again with twice as many",
+			r.state.MaxOutput/2)
 	case !said || strings.TrimSpace(round.Text) == "":
 		done = r.handleEmptyAnswer(round)
 	case isRefusal(round.Text):
@@ -263,7 +266,8 @@ func (r *run) handleAnswer(ctx context.Context, out *bedrockruntime.ConverseOutp
 	default:
 		done = r.handleProse(round)
 	}
-	r.Log.Info("round ended", "round", round.Number, "calls", len(round.Calls), "stop_reason", round.StopReason, "note", round.Note)
+	r.Log.Info("round ended",
+		"round", round.Number, "calls", len(round.Calls), "stop_reason", round.StopReason, "note", round.Note)
 	if !done && r.state.Concluding != "" && r.state.ConcludingRounds >= maxConcludingRounds {
 		r.endWithoutReport(fmt.Sprintf("The model was asked to conclude %d times because %s, and submitted no report.",
 			r.state.ConcludingRounds, r.state.Concluding))
@@ -340,7 +344,8 @@ func (r *run) accept(out *bedrockruntime.ConverseOutput) (conversation.Turn, []s
 		return conversation.Turn{}, nil, false
 	}
 	switch out.StopReason {
-	case types.StopReasonMalformedModelOutput, types.StopReasonMalformedToolUse, types.StopReasonContentFiltered, types.StopReasonGuardrailIntervened, stopRefusal:
+	case types.StopReasonMalformedModelOutput, types.StopReasonMalformedToolUse,
+		types.StopReasonContentFiltered, types.StopReasonGuardrailIntervened, stopRefusal:
 		return conversation.Turn{}, nil, false
 	case types.StopReasonMaxTokens, types.StopReasonModelContextWindowExceeded:
 		message.Value.Content = withoutUses(message.Value.Content)
@@ -365,14 +370,16 @@ func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 	reason := types.StopReason(round.StopReason)
 	switch reason {
 	case types.StopReasonGuardrailIntervened, types.StopReasonContentFiltered:
-		if r.state.Strikes > 1 && reason == types.StopReasonContentFiltered && r.nextModel(investigation.CauseRefused, withheldWhy(reason)) {
+		if r.state.Strikes == 1 {
+			break
+		}
+		why := withheldWhy(reason)
+		if reason == types.StopReasonContentFiltered && r.nextModel(investigation.CauseRefused, why) {
 			r.state.Strikes = 0
 			return false
 		}
-		if r.state.Strikes > 1 {
-			r.endWithoutReport(withheldWhy(reason))
-			return true
-		}
+		r.endWithoutReport(why)
+		return true
 	}
 	round.Note = "the answer had no usable content (" + round.StopReason + ")"
 	r.state.Talk.Say(goOn(reason))
@@ -386,7 +393,8 @@ func withheldWhy(reason types.StopReason) string {
 
 // handleProse handles an answer that has text but calls no tool.
 func (r *run) handleProse(round *investigation.Round) (done bool) {
-	if reason := types.StopReason(round.StopReason); reason == types.StopReasonMaxTokens || reason == types.StopReasonModelContextWindowExceeded {
+	switch reason := types.StopReason(round.StopReason); reason {
+	case types.StopReasonMaxTokens, types.StopReasonModelContextWindowExceeded:
 		r.state.Strikes++
 		round.Note = "the answer was incomplete (" + round.StopReason + ")"
 		r.keepDraft(round.Text)

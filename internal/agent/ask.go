@@ -31,7 +31,8 @@ func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 		r.fitWindow()
 		out, err := r.call(ctx)
 		if err == nil {
-			if out.StopReason == types.StopReasonModelContextWindowExceeded && tries[modelerror.TooLong] == 0 && r.compact(1) {
+			tooLong := out.StopReason == types.StopReasonModelContextWindowExceeded
+			if tooLong && tries[modelerror.TooLong] == 0 && r.compact(1) {
 				r.count(out) // a discarded answer is billed, too
 				tries[modelerror.TooLong]++
 				continue
@@ -66,7 +67,7 @@ func (r *run) cutOff(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), context.Canceled) {
 		return errors.Join(ctx.Err(), err)
 	}
-	couldNotFinish := r.resumed && r.questions <= 1 // a whole invocation was not enough
+	couldNotFinish := r.resumed && r.requests <= 1 // a whole invocation was not enough
 	if r.MayHandOver && !couldNotFinish {
 		return investigation.ErrHandOver
 	}
@@ -89,7 +90,8 @@ func (r *run) pause(ctx context.Context, wait time.Duration) error {
 	return r.Sleep(ctx, wait)
 }
 
-// remedy changes the request that failed, or returns how long to wait. again reports whether to ask the same model again.
+// remedy changes the request that failed, or returns how long to wait. again reports whether to ask the same model
+// again.
 func (r *run) remedy(class modelerror.Class, try int) (again bool, wait time.Duration) {
 	limit := 0
 	switch class.Kind {
@@ -158,7 +160,7 @@ func (r *run) lowerOutput(limit int) bool {
 func (r *run) call(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, awsapi.ModelReadTimeout)
 	defer cancel()
-	r.questions++
+	r.requests++
 	started := r.Now()
 	out, err := r.Model.Converse(ctx, r.request())
 	r.took = r.Now().Sub(started)

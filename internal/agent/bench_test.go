@@ -12,9 +12,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
-// BenchmarkInvestigation replays investigations of 5, 15 and 40 rounds under the rules of Claude and of Nova. It
-// reports what they cost: requests, those of them that the service refused, tokens sent, the part of them that
-// the cache did not serve, and what the loop itself takes between rounds.
+// BenchmarkInvestigation replays investigations of 5, 15, and 40 rounds under the rules of Claude and of Nova. It reports
+// the number of requests and of rejected ones, the tokens that were sent, the tokens that the cache did not serve, and
+// the time that the loop takes between rounds.
 func BenchmarkInvestigation(b *testing.B) {
 	for _, modelID := range []string{"us.anthropic.claude-sonnet-5-5", "us.amazon.nova-2-lite-v1:0"} {
 		for _, rounds := range []int{5, 15, 40} {
@@ -29,7 +29,7 @@ func BenchmarkInvestigation(b *testing.B) {
 	}
 }
 
-// replay is one investigation of so many rounds, and the requests that it made.
+// replay runs one investigation of that many rounds and returns its requests.
 func replay(b *testing.B, modelID string, rounds int) []model.Recorded {
 	b.Helper()
 	steps := make([]model.Step, 0, rounds)
@@ -44,7 +44,7 @@ func replay(b *testing.B, modelID string, rounds int) []model.Recorded {
 	return server.Requests()
 }
 
-// replayed sums up replays.
+// replayed sums up the requests of several replays.
 type replayed struct {
 	requests, refused, sent, uncached float64
 	between                           time.Duration

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
@@ -44,7 +45,8 @@ func check(report *investigation.Report, rec *investigation.Record) {
 	}
 	switch {
 	case verified == 0 && report.Confidence != investigation.Unknown:
-		report.Downgraded = fmt.Sprintf("the model called the cause %s, but none of its findings is verified", report.Confidence)
+		report.Downgraded = fmt.Sprintf("the model called the cause %s, but none of its findings is verified",
+			report.Confidence)
 		report.Confidence = investigation.Unknown
 	case confirmed == 0 && report.Confidence == investigation.Confirmed:
 		report.Downgraded = "the model called the cause confirmed, but no verified finding is confirmed"
@@ -57,15 +59,16 @@ func check(report *investigation.Report, rec *investigation.Record) {
 func checkCitation(c *investigation.Citation, rec *investigation.Record) (problem string) {
 	c.Found = false
 	call := rec.Call(c.Call)
-	quote := fold(c.Quote)
-	switch {
-	case call == nil || call.Answer == nil:
+	if call == nil || call.Answer == nil {
 		return fmt.Sprintf("tool call %d does not exist or has no output", c.Call)
+	}
+	output, quote := call.Answer.Text(), fold(c.Quote)
+	switch {
 	case len(strings.ReplaceAll(quote, " ", "")) < minQuote:
 		return "the quote is too short to prove anything"
-	case !strings.Contains(fold(call.Answer.Text()), quote) && !strings.Contains(fold(printable(call.Answer.Text())), quote):
+	case !strings.Contains(fold(output), quote) && !strings.Contains(fold(printable(output)), quote):
 		return fmt.Sprintf("the quote is not in the output of tool call %d", c.Call)
-	case strings.Contains(fold(printable(call.Command)), quote) && c.Call != 0:
+	case c.Call != 0 && strings.Contains(fold(printable(call.Command)), quote):
 		// Code that prints its own text proves nothing about AWS.
 		return fmt.Sprintf("the quote is part of the code of tool call %d, not of an answer from AWS", c.Call)
 	}
@@ -92,8 +95,8 @@ func misquoted(report investigation.Report, rec *investigation.Record) string {
 // maxNotSeen limits the entries of notSeen.
 const maxNotSeen = 40
 
-// notSeen lists what the investigation could not read, each once: AWS calls that were denied, throttled, refused, or not
-// answered, truncated output, and failed tool calls. It depends on typed fields only, since code can print any text.
+// notSeen lists what the investigation could not read, each once: AWS calls without data, truncated output, and failed
+// tool calls. It depends on typed fields only, because code can print and note any text.
 func notSeen(rec *investigation.Record) []investigation.NotSeen {
 	var list []investigation.NotSeen
 	known := map[string]bool{}
@@ -109,24 +112,33 @@ func notSeen(rec *investigation.Record) []investigation.NotSeen {
 			continue
 		}
 		for _, request := range call.Answer.AWSCalls {
-			what := request.Service + ":" + request.Operation
-			switch code := strings.ToLower(request.ErrorCode); {
-			case request.Refused != "":
-				add(what, "refused: "+request.Refused, call.Number)
-			case request.Status == http.StatusForbidden, strings.Contains(code, "accessdenied"), strings.Contains(code, "unauthorized"):
-				add(what, "access denied", call.Number)
-			case request.Status == http.StatusTooManyRequests, strings.Contains(code, "throttl"):
-				add(what, "throttled", call.Number)
-			case request.Status == 0:
-				add(what, "no answer", call.Number)
+			if why := whyNoData(request); why != "" {
+				add(request.Service+":"+request.Operation, why, call.Number)
 			}
 		}
-		if call.Answer.AWSCallsCut > 0 {
-			add(fmt.Sprintf("%d more AWS calls of tool call %d", call.Answer.AWSCallsCut, call.Number), "not listed", call.Number)
+		if n := call.Answer.AWSCallsCut; n > 0 {
+			add(fmt.Sprintf("%d more AWS calls of tool call %d", n, call.Number), "not listed", call.Number)
 		}
 		for _, part := range call.Answer.Truncated {
-			add(fmt.Sprintf("%d bytes of the %s of tool call %d", part.LeftOut, part.Part, call.Number), "truncated: too long", call.Number)
+			what := fmt.Sprintf("%d bytes of the %s of tool call %d", part.LeftOut, part.Part, call.Number)
+			add(what, "truncated: too long", call.Number)
 		}
 	}
 	return list
+}
+
+// whyNoData returns why an AWS call brought no data through no fault of its parameters, or nothing.
+func whyNoData(call toolcall.AWSCall) string {
+	code := strings.ToLower(call.ErrorCode)
+	switch {
+	case call.Refused != "":
+		return "refused: " + call.Refused
+	case call.Status == http.StatusForbidden, strings.Contains(code, "accessdenied"), strings.Contains(code, "unauthorized"):
+		return "access denied"
+	case call.Status == http.StatusTooManyRequests, strings.Contains(code, "throttl"):
+		return "throttled"
+	case call.Status == 0:
+		return "no answer"
+	}
+	return ""
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
-// run investigates with options that a test changes, and returns the model and Run's error.
+// run investigates with options that change adapts, and returns the model and Run's error.
 func run(t *testing.T, script model.Script, tool *fakeTool, rec *investigation.Record, resume []byte, change func(*agent.Options)) (*model.Server, error) {
 	t.Helper()
 	server, err := model.Start(script)
@@ -42,7 +42,7 @@ func run(t *testing.T, script model.Script, tool *fakeTool, rec *investigation.R
 	return server, agent.Run(t.Context(), o, rec, resume)
 }
 
-// clientOf is a client of a model's stand-in that does not try again.
+// clientOf returns a client of the scripted model that does not retry.
 func clientOf(server *model.Server) *bedrockruntime.Client {
 	return bedrockruntime.New(bedrockruntime.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Retryer: aws.NopRetryer{},
@@ -50,7 +50,7 @@ func clientOf(server *model.Server) *bedrockruntime.Client {
 	})
 }
 
-// manyLooks are n rounds of one call each, then the report.
+// manyLooks returns a script of n rounds with one call each, followed by the report.
 func manyLooks(n int) model.Script {
 	var steps []model.Step
 	for i := range n {
@@ -88,7 +88,7 @@ func TestCompact_KeepsRequestsWithinTheWindow(t *testing.T) {
 		assert.Equal(t, 200, request.Status, "request %d: %s", i, request.Problems)
 	}
 	last := server.Requests()[40].Request.Raw
-	assert.Contains(t, string(last), "tool call 1: print(0)", "the digest names what was taken out")
+	assert.Contains(t, string(last), "tool call 1: print(0)", "the digest names the removed calls")
 	assert.Contains(t, string(last), "Threshold Crossed", "the alarm stays")
 }
 
@@ -102,7 +102,7 @@ func TestCompact_RecoversFromASmallerWindowThanAssumed(t *testing.T) {
 	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
 }
 
-// The answer that ran into the window's end is half of one: no call of it may run, and it is paid for.
+// An answer that fills the window is incomplete: none of its calls may run, but it is billed.
 func TestRun_AnswerBeyondTheWindowIsBilledButNotExecuted(t *testing.T) {
 	tool := &fakeTool{output: "disk usage 100 %"}
 	rec := record("{}")
@@ -181,7 +181,7 @@ func TestRun_ResumesFromACheckpoint(t *testing.T) {
 	assert.Len(t, tool.ran(), 10, "no finished call ran again")
 	assert.Len(t, second.Rounds, 11)
 	assert.Equal(t, 10, second.Usage.ToolCalls)
-	assert.True(t, second.Report.Findings[0].Verified, "a quote of a call from before the hand-over stands")
+	assert.True(t, second.Report.Findings[0].Verified, "a quote from before the hand-over is verified")
 }
 
 func TestLimits_MakeTheModelConclude(t *testing.T) {
@@ -198,7 +198,7 @@ func TestLimits_MakeTheModelConclude(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			zero := 0
-			// A model that only concludes when it is told to.
+			// A model that only concludes when it is asked to.
 			script := model.Script{Steps: []model.Step{{Tools: []model.ToolUse{{Name: "python_executor", Input: map[string]any{"command": "print(1)"}}}}}, Loop: &zero}
 			rec := record("{}")
 			_, err := run(t, script, &fakeTool{output: "disk usage 100 %"}, rec, nil, func(o *agent.Options) {
@@ -213,7 +213,7 @@ func TestLimits_MakeTheModelConclude(t *testing.T) {
 	}
 }
 
-// concluding submits a report as soon as the conversation asks for the conclusion.
+// concluding submits a report as soon as the conversation asks it to conclude.
 type concluding struct {
 	agent.Model
 }

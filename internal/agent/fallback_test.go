@@ -27,7 +27,7 @@ func refusal(kind, message string) model.Step {
 	return model.Step{Error: &model.Error{Type: kind, Message: message}}
 }
 
-// twoModels makes a run try Claude, then Nova.
+// twoModels makes a run ask Claude first and Nova second.
 func twoModels(o *agent.Options) { o.Models = []string{sonnet, novaLite} }
 
 func askedModels(server *model.Server) []string {
@@ -284,10 +284,10 @@ func TestRequest_DropsOldCallsIfTheirReasoningIsRequired(t *testing.T) {
 	require.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
 	last := server.Requests()[len(server.Requests())-1].Request
 	assert.Len(t, last.Messages, 1)
-	assert.Contains(t, string(last.Raw), "tool call 1: print(1)", "the digest names what was taken out")
+	assert.Contains(t, string(last.Raw), "tool call 1: print(1)", "the digest names the removed calls")
 }
 
-// slowModel takes a while for each answer, by a clock that the test owns.
+// slowModel delays each answer by the clock of the test.
 type slowModel struct {
 	agent.Model
 	clock *time.Time
@@ -308,7 +308,7 @@ func (m *slowModel) Converse(ctx context.Context, in *bedrockruntime.ConverseInp
 
 type deadlineKey struct{}
 
-// clockContext has a deadline of the test's own clock.
+// clockContext has a deadline by the clock of the test.
 type clockContext struct {
 	context.Context
 	clock    *time.Time
@@ -331,8 +331,8 @@ func (c clockContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// Each invocation lasts 240 s, of which 200 s are the model's and 140 s lie before the conclusion; each answer takes
-// 115 s. Four invocations are four answers; the last one is the report.
+// Each invocation lasts 240 s: the model is asked for 200 s and has to conclude after 140 s. Each answer takes 115 s.
+// Four invocations get four answers, and the last one is the report.
 func TestHandOver_SpreadsSlowAnswersOverInvocations(t *testing.T) {
 	clock := time.Now().Add(240 * time.Hour)
 	script := model.Script{Steps: []model.Step{look("print(1)"), look("print(2)"), look("print(3)"), submit("the disk is full", 1, "disk usage 100 %")}}
@@ -357,10 +357,10 @@ func TestHandOver_SpreadsSlowAnswersOverInvocations(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, investigation.OutcomeConcluded, rec.Outcome, rec.OutcomeWhy)
 	assert.Equal(t, "the disk is full", rec.Report.RootCause)
-	assert.Equal(t, 4, slow.asked, "no call was started that could not finish")
+	assert.Equal(t, 4, slow.asked, "no request was sent that could not finish")
 }
 
-// The first answer is the slow one, so that nothing told of it beforehand.
+// The first answer is the slow one: no earlier answer predicts its duration.
 func TestHandOver_NextInvocationRepeatsAnInterruptedRequest(t *testing.T) {
 	clock := time.Now().Add(240 * time.Hour)
 	server, err := model.Start(model.Script{Steps: []model.Step{look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}})
@@ -375,14 +375,14 @@ func TestHandOver_NextInvocationRepeatsAnInterruptedRequest(t *testing.T) {
 	}
 	err = agent.Run(clockContext{t.Context(), &clock, clock.Add(100 * time.Second)}, options, record("{}"), nil)
 	require.ErrorIs(t, err, investigation.ErrHandOver)
-	require.NotNil(t, saved, "the next invocation has a checkpoint to go on from")
+	require.NotNil(t, saved, "the next invocation continues from a checkpoint")
 
 	rec := record("{}")
 	err = agent.Run(clockContext{t.Context(), &clock, clock.Add(600 * time.Second)}, options, rec, saved)
 	require.NoError(t, err)
 	assert.Equal(t, "the disk is full", rec.Report.RootCause)
 
-	// A whole invocation is not enough: handing over again would only spend money.
+	// A whole invocation is not enough for an answer, so another hand-over would only cost money.
 	rec = record("{}")
 	slow.takes = 700 * time.Second
 	require.NoError(t, server.Play(model.Script{Steps: []model.Step{look("print(1)")}}))

@@ -19,7 +19,7 @@ const (
 	lookAtLogs = "print(logs())"
 )
 
-// written is a call that a model without native tool use writes as text.
+// written returns a step with a call that a model without native tool use writes as text.
 func written(format string, name string, input map[string]any) model.Step {
 	raw, err := json.Marshal(input)
 	if err != nil {
@@ -114,12 +114,12 @@ func TestRun_ProseBecomesAnUncheckedReport(t *testing.T) {
 func TestRun_UsesARejectedReportIfTheModelFailsLater(t *testing.T) {
 	rec := record("nothing")
 	failed := model.Step{Error: &model.Error{Type: "AccessDeniedException", Message: "not authorized to perform: bedrock:InvokeModel"}}
-	investigate(t, claude, forever(look("print(1)"), submit(rootCause, 1, "a quote that stands nowhere"), failed), &fakeTool{output: logLine}, rec)
+	investigate(t, claude, forever(look("print(1)"), submit(rootCause, 1, "a quote from nowhere"), failed), &fakeTool{output: logLine}, rec)
 	assert.Equal(t, rootCause, rec.Report.RootCause)
 	assert.Equal(t, investigation.OutcomeConcluded, rec.Outcome)
 	assert.Contains(t, rec.OutcomeWhy, "returned for correction")
 	assert.Contains(t, rec.OutcomeWhy, "bedrock:InvokeModel")
-	assert.Equal(t, investigation.Unknown, rec.Report.Confidence, "nothing that it cites stands")
+	assert.Equal(t, investigation.Unknown, rec.Report.Confidence, "none of its quotes was found")
 	require.Len(t, rec.Report.Findings, 1)
 	assert.False(t, rec.Report.Findings[0].Verified)
 }

@@ -26,7 +26,7 @@ const (
 	claude = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 )
 
-// fakeTool answers every command with the same output, and keeps the commands.
+// fakeTool answers every command with the same output and records the commands.
 type fakeTool struct {
 	output string
 
@@ -47,7 +47,7 @@ func (f *fakeTool) ran() []string {
 	return append([]string(nil), f.commands...)
 }
 
-// investigate lets the scripted model investigate rec through the SDK's own client.
+// investigate runs an investigation of rec by the scripted model, through the SDK's own client.
 func investigate(t testing.TB, modelID string, script model.Script, tool *fakeTool, rec *investigation.Record) *model.Server {
 	t.Helper()
 	server, err := model.Start(script)
@@ -66,7 +66,7 @@ func investigate(t testing.TB, modelID string, script model.Script, tool *fakeTo
 	return server
 }
 
-// record is an investigation that has its evidence, with this output.
+// record returns an investigation whose evidence has this output.
 func record(evidence string) *investigation.Record {
 	return &investigation.Record{
 		SchemaVersion: investigation.SchemaVersion, ID: "0123456789ab",
@@ -89,7 +89,7 @@ func look(commands ...string) model.Step {
 	return step
 }
 
-// submit concludes, sure of itself, with one finding that cites this quote.
+// submit returns a step that submits a confirmed cause with one finding that cites the quote.
 func submit(rootCause string, call int, quote string) model.Step {
 	return model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: reportInput(rootCause, call, quote)}}}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 )
 
-// Wherever an answer breaks off, its call is run as a whole or not at all, and is never taken for an answer.
+// Wherever an answer ends, its call is run completely or not at all, and it never becomes the report.
 func TestTextCalls_IncompleteCallIsNeitherRunNorReported(t *testing.T) {
 	for _, form := range textForms {
 		code := awkward
@@ -36,7 +36,7 @@ func TestTextCalls_IncompleteCallIsNeitherRunNorReported(t *testing.T) {
 	}
 }
 
-// hostile are texts that make a careless reader slow.
+// hostile lists texts that would make a careless parser slow.
 var hostile = map[string]string{
 	"wrappers":      "<tool_call>",
 	"elements":      "<function=python_executor>",
@@ -55,7 +55,7 @@ var hostile = map[string]string{
 	"closing marks": "<function=python_executor><parameter=command>" + strings.Repeat("</parameter>x", 50),
 }
 
-// A reader whose time grows with the square of the text would not come back from these.
+// A parser with quadratic time would not finish these.
 func TestTextCalls_ParsesHostileTextInBoundedTime(t *testing.T) {
 	const size = 400_000 // bytes, more than any answer has
 	for name, part := range hostile {

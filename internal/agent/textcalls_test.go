@@ -13,10 +13,10 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
-// awkward is code that every form has to carry unchanged.
+// awkward is code that every form has to preserve.
 const awkward = "import boto3\n\nfor n in range(3):\n    if n < 2 and \"a\" > '':\n        print('<b>&amp; \\\\n \"x\"</b>', [n], {\"k\": n})  # </parameter> ünï"
 
-// value is a parameter as the forms with elements write it: text raw, anything else as JSON.
+// value returns a parameter as elements contain it: a string as it is, anything else as JSON.
 func value(v any) string {
 	if text, ok := v.(string); ok {
 		return text
@@ -25,7 +25,7 @@ func value(v any) string {
 	return string(raw)
 }
 
-// elements is a call with one element for each parameter.
+// elements returns a call with one element for each parameter.
 func elements(begin, parameter, end string) func(string, map[string]any) string {
 	return func(name string, input map[string]any) string {
 		var b strings.Builder
@@ -48,7 +48,7 @@ func jsonIn(format string) func(string, map[string]any) string {
 	}
 }
 
-// python is a call in Python, with JSON's literals where they are Python's too.
+// python returns a call in Python. Its arguments are JSON where that is valid Python, too.
 func python(format string) func(string, map[string]any) string {
 	return func(name string, input map[string]any) string {
 		var arguments []string
@@ -60,7 +60,7 @@ func python(format string) func(string, map[string]any) string {
 	}
 }
 
-// textForms are calls as the models' chat templates write them, and what is seen where they fail.
+// textForms lists calls as chat templates write them, and as models write them in practice.
 var textForms = []struct {
 	name  string
 	write func(name string, input map[string]any) string
@@ -207,7 +207,7 @@ func TestTextCalls_PreservesValues(t *testing.T) {
 	}
 }
 
-// unreadableCalls have the markup of a call that is not one, or half of one.
+// unreadableCalls lists markup of calls that are invalid or incomplete.
 var unreadableCalls = []string{
 	"<tool_call>\n<function=submit_report>\n<parameter=summary>\nOrders fail",
 	"<tool_call>\n<function=python_executor>\n<parameter=command>\nprint(1)\n</parameter>\n",

@@ -14,7 +14,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
-// native is a step with one native call, whose name may be one that no request may contain.
+// native returns a step with one native call. Its name may be one that is invalid in a request.
 func native(t *testing.T, name string, input map[string]any) model.Step {
 	t.Helper()
 	content, err := json.Marshal([]any{map[string]any{"toolUse": map[string]any{"toolUseId": "u1", "name": name, "input": input}}})
@@ -22,7 +22,7 @@ func native(t *testing.T, name string, input map[string]any) model.Step {
 	return model.Step{Content: content, StopReason: "tool_use"}
 }
 
-// additions are what models add to a tool's name.
+// additions lists what models add to a tool's name.
 var additions = []string{
 	"%s", "%s<|channel|>commentary", "%s<|channel|>json", "%s<|constrain|>json", "<|python_tag|>%s", "functions.%s", "$%s", "%s ", "\n%s\t",
 	"default_api.%s", "functions.%s:0", "%s:12", "%s.run", "%s.call", "tools/%s", "mcp::%s", "commentary to=functions.%s json",

@@ -23,7 +23,7 @@ var tools = []conversation.Tool{{Name: "look", Description: "Looks.", Schema: ma
 	"type": "object", "properties": map[string]any{"at": map[string]any{"type": "string"}}, "required": []string{"at"},
 }}}
 
-// newModel is a model that answers anything, and a client of it that does not try again.
+// newModel returns a model that answers anything, and a client of it that does not retry.
 func newModel(t *testing.T) (*model.Server, *bedrockruntime.Client) {
 	t.Helper()
 	zero := 0
@@ -54,7 +54,7 @@ func says(blocks ...types.ContentBlock) types.Message {
 	return types.Message{Role: types.ConversationRoleAssistant, Content: blocks}
 }
 
-// Whatever a model answers and whatever is done about it, the service takes the next request.
+// Whatever a model answers and however the answer is handled, the next request is valid.
 func TestConversation_AnySequenceOfAnswersMakesValidRequests(t *testing.T) {
 	_, client := newModel(t)
 	for seed := range uint64(60) {
