@@ -1,6 +1,6 @@
-// Package agent runs an investigation: it asks a model, runs the tools that the model calls, and asks again, until the
-// model submits its report or a limit is near and the model is asked to conclude. Whatever happens, the record can be
-// rendered afterwards.
+// Package agent runs an investigation: it asks a model, runs the tools that the model calls, and asks again,
+// until the model submits its report or a limit is near and the model is asked to conclude. Whatever happens,
+// the record can be rendered afterwards.
 package agent
 
 import (
@@ -53,8 +53,9 @@ type Options struct {
 	ContextWindow    int       // tokens; 0: the model's own
 	// Checkpoint is called after each round with everything that a resumed run needs. Its error is logged.
 	Checkpoint func(ctx context.Context, state []byte) error
-	// Kept waits until the last checkpoint is stored, if Checkpoint writes in the background. It is called before
-	// code runs: a run that is killed then repeats no finished call. Nil: Checkpoint returns after it is stored.
+	// Kept waits until the last checkpoint is stored, if Checkpoint writes in the background. It is called
+	// before code runs: a run that is killed then repeats no finished call. Nil: Checkpoint returns after it
+	// is stored.
 	Kept   func(ctx context.Context)
 	Now    func() time.Time                                 // default time.Now
 	Sleep  func(ctx context.Context, d time.Duration) error // default: a timer
@@ -189,8 +190,8 @@ func (r *run) mayGoOn() bool {
 	return r.MayHandOver && r.state.Concluding == "" && len(r.rec.Rounds) < r.MaxRounds
 }
 
-// timeIsUp reports whether another request would not finish in time: models that think take minutes. Each invocation
-// makes at least one request, so that it advances the investigation.
+// timeIsUp reports whether another request would not finish in time: models that think take minutes. Each
+// invocation makes at least one request, so that it advances the investigation.
 func (r *run) timeIsUp(ctx context.Context) bool {
 	return r.concludeNow() || r.requests > 0 && r.timeLeft(ctx) < r.expected()
 }
@@ -290,7 +291,8 @@ func (r *run) declined(round *investigation.Round) (done bool) {
 	return true
 }
 
-// wasAllThinking reports whether an answer used all output tokens for thinking, and doubles them, once per model.
+// wasAllThinking reports whether an answer used all output tokens for thinking, and doubles them, once per
+// model.
 func (r *run) wasAllThinking(out *bedrockruntime.ConverseOutput) bool {
 	if out.StopReason != types.StopReasonMaxTokens || r.state.Doubled || 2*r.state.MaxOutput > r.model().MaxOutput {
 		return false
@@ -336,8 +338,8 @@ func usageOf(out *bedrockruntime.ConverseOutput) investigation.Usage {
 	return u
 }
 
-// accept adds the answer to the conversation. A withheld or malformed answer is not added. An incomplete one is added
-// without its tool calls, because half a call would make every following request invalid.
+// accept adds the answer to the conversation. A withheld or malformed answer is not added. An incomplete one
+// is added without its tool calls, because half a call would make every following request invalid.
 func (r *run) accept(out *bedrockruntime.ConverseOutput) (conversation.Turn, []string, bool) {
 	message, ok := out.Output.(*types.ConverseOutputMemberMessage)
 	if !ok {
@@ -442,8 +444,8 @@ func (r *run) finish(report investigation.Report) {
 	}
 }
 
-// endWithoutReport ends the investigation without an accepted report: with one that was returned for correction if
-// there is one, else with the model's text, else with the evidence alone.
+// endWithoutReport ends the investigation without an accepted report: with one that was returned for
+// correction if there is one, else with the model's text, else with the evidence alone.
 func (r *run) endWithoutReport(why string) {
 	r.rec.Outcome, r.rec.OutcomeWhy = investigation.OutcomeFallback, why
 	r.rec.Report = reportFromProse(r.state.Draft)
@@ -457,7 +459,8 @@ func (r *run) endWithoutReport(why string) {
 	r.rec.NotSeen = notSeen(r.rec)
 }
 
-// fail ends an investigation that has no model left to ask. If the context was canceled, the caller decides what to do.
+// fail ends an investigation that has no model left to ask. If the context was canceled, the caller decides
+// what to do.
 func (r *run) fail(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
 		return cause

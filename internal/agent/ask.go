@@ -23,8 +23,8 @@ const (
 	maxFailures  = 3 // of the model itself
 )
 
-// ask sends the conversation to the model until it answers. It retries if that can help, changes the request if the
-// service refuses a part of it, and asks the next model if neither helps.
+// ask sends the conversation to the model until it answers. It retries if that can help, changes the request
+// if the service refuses a part of it, and asks the next model if neither helps.
 func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 	tries := map[modelerror.Kind]int{}
 	for {
@@ -61,8 +61,8 @@ func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 	}
 }
 
-// cutOff returns the error of a request that ran out of time. It hands over to another invocation if that is allowed
-// and can get farther than this one.
+// cutOff returns the error of a request that ran out of time. It hands over to another invocation if that is
+// allowed and can get farther than this one.
 func (r *run) cutOff(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), context.Canceled) {
 		return errors.Join(ctx.Err(), err)
@@ -90,8 +90,8 @@ func (r *run) pause(ctx context.Context, wait time.Duration) error {
 	return r.Sleep(ctx, wait)
 }
 
-// remedy changes the request that failed, or returns how long to wait. again reports whether to ask the same model
-// again.
+// remedy changes the request that failed, or returns how long to wait. again reports whether to ask the same
+// model again.
 func (r *run) remedy(class modelerror.Class, try int) (again bool, wait time.Duration) {
 	limit := 0
 	switch class.Kind {
@@ -116,7 +116,8 @@ func (r *run) remedy(class modelerror.Class, try int) (again bool, wait time.Dur
 	return true, time.Duration(r.Random() * float64(ceiling)) // full jitter
 }
 
-// change removes what the model refused from the next request. It reports whether there was something to remove.
+// change removes what the model refused from the next request. It reports whether there was something to
+// remove.
 func (r *run) change(class modelerror.Class, try int) bool {
 	talk := r.state.Talk
 	switch class.Kind {
@@ -131,7 +132,8 @@ func (r *run) change(class modelerror.Class, try int) bool {
 	case modelerror.TemperatureRefused:
 		return !swap(&r.state.Without.Temperature)
 	case modelerror.ThinkingRefused:
-		// First without the reasoning. If the model requires reasoning before a call, then without the calls, too.
+		// First without the reasoning. If the model requires reasoning before a call, then without the calls,
+		// too.
 		return try == 1 && talk.DropReasoning() || try <= 2 && r.compact(0)
 	case modelerror.OutputLimit:
 		return r.lowerOutput(class.Limit)

@@ -13,8 +13,8 @@ import (
 // minQuote is the minimum length of a quote, in bytes without white space.
 const minQuote = 6
 
-// check verifies each finding: every quote must be in the output of the tool call that it cites. An unverified finding
-// is never confirmed, and neither is a root cause without a confirmed finding.
+// check verifies each finding: every quote must be in the output of the tool call that it cites. An
+// unverified finding is never confirmed, and neither is a root cause without a confirmed finding.
 func check(report *investigation.Report, rec *investigation.Record) {
 	var verified, confirmed int
 	for i := range report.Findings {
@@ -54,8 +54,8 @@ func check(report *investigation.Report, rec *investigation.Record) {
 	}
 }
 
-// checkCitation returns why a citation proves nothing, or nothing if its quote was found. A run of white space counts as
-// one blank, because models wrap lines.
+// checkCitation returns why a citation proves nothing, or nothing if its quote was found. A run of white
+// space counts as one blank, because models wrap lines.
 func checkCitation(c *investigation.Citation, rec *investigation.Record) (problem string) {
 	c.Found = false
 	call := rec.Call(c.Call)
@@ -95,15 +95,16 @@ func misquoted(report investigation.Report, rec *investigation.Record) string {
 // maxNotSeen limits the entries of notSeen.
 const maxNotSeen = 40
 
-// notSeen lists what the investigation could not read, each once: AWS calls without data, truncated output, and failed
-// tool calls. It depends on typed fields only, because code can print and note any text.
+// notSeen lists what the investigation could not read, each once: AWS calls without data, truncated output,
+// and failed tool calls. It depends on typed fields only, because code can print and note any text.
 func notSeen(rec *investigation.Record) []investigation.NotSeen {
 	var list []investigation.NotSeen
 	known := map[string]bool{}
 	add := func(what, why string, call int) {
 		if key := what + "\x00" + why; !known[key] && len(list) < maxNotSeen {
 			known[key] = true
-			list = append(list, investigation.NotSeen{What: clean(what, maxSentence), Why: clean(why, maxSentence), Call: call})
+			what, why = clean(what, maxSentence), clean(why, maxSentence)
+			list = append(list, investigation.NotSeen{What: what, Why: why, Call: call})
 		}
 	}
 	for call := range rec.Calls() {
@@ -133,7 +134,8 @@ func whyNoData(call toolcall.AWSCall) string {
 	switch {
 	case call.Refused != "":
 		return "refused: " + call.Refused
-	case call.Status == http.StatusForbidden, strings.Contains(code, "accessdenied"), strings.Contains(code, "unauthorized"):
+	case call.Status == http.StatusForbidden,
+		strings.Contains(code, "accessdenied"), strings.Contains(code, "unauthorized"):
 		return "access denied"
 	case call.Status == http.StatusTooManyRequests, strings.Contains(code, "throttl"):
 		return "throttled"

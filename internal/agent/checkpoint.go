@@ -27,8 +27,8 @@ func (r *run) checkpoint(ctx context.Context) {
 	}
 }
 
-// restore continues from a checkpoint. It keeps what the caller's record has about this invocation, such as how often
-// the investigation was resumed.
+// restore continues from a checkpoint. It keeps what the caller's record has about this invocation, such as
+// how often the investigation was resumed.
 func (r *run) restore(resume []byte) error {
 	saved := checkpointState{Record: &investigation.Record{}, State: &state{}}
 	if err := json.Unmarshal(resume, &saved); err != nil {

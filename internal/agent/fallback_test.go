@@ -331,8 +331,8 @@ func (c clockContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// Each invocation lasts 240 s: the model is asked for 200 s and has to conclude after 140 s. Each answer takes 115 s.
-// Four invocations get four answers, and the last one is the report.
+// Each invocation lasts 240 s: the model is asked for 200 s and has to conclude after 140 s. Each answer
+// takes 115 s. Four invocations get four answers, and the last one is the report.
 func TestHandOver_SpreadsSlowAnswersOverInvocations(t *testing.T) {
 	clock := time.Now().Add(240 * time.Hour)
 	script := model.Script{Steps: []model.Step{look("print(1)"), look("print(2)"), look("print(3)"), submit("the disk is full", 1, "disk usage 100 %")}}

@@ -13,8 +13,9 @@ import (
 // maxDepth limits how deeply values may be nested in a call that is written as text.
 const maxDepth = 32
 
-// readValue reads one value at the beginning of text and returns it as JSON, with its length in text. It accepts JSON and
-// what models write instead, such as Python literals or JSON with line breaks inside strings.
+// readValue reads one value at the beginning of text and returns it as JSON, with its length in text. It
+// accepts JSON and what models write instead, such as Python literals or JSON with line breaks inside
+// strings.
 func readValue(text string) (value json.RawMessage, length int, ok bool) {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	if decoder.Decode(&value) == nil {
@@ -40,7 +41,8 @@ func asJSON(value any) (json.RawMessage, bool) {
 	return bytes.TrimSpace(b.Bytes()), true
 }
 
-// literalParser reads literals of Python and JSON. If in doubt, it fails: a call runs as it was meant or not at all.
+// literalParser reads literals of Python and JSON. If in doubt, it fails: a call runs as it was meant or not
+// at all.
 type literalParser struct {
 	text string
 	at   int
@@ -240,8 +242,8 @@ func (p *literalParser) hex(digits int) (rune, bool) {
 	return rune(n), err == nil
 }
 
-// arguments reads the arguments of a call in Python and its closing parenthesis. first names the parameter of an argument
-// without a name; if it is empty, each argument needs a name.
+// arguments reads the arguments of a call in Python and its closing parenthesis. first names the parameter of
+// an argument without a name; if it is empty, each argument needs a name.
 func (p *literalParser) arguments(first string) (map[string]any, bool) {
 	given := map[string]any{}
 	for !p.take(")") {

@@ -70,7 +70,8 @@ func (r *run) nextModel(cause investigation.ModelCause, why string) bool {
 	r.state.Model++
 	r.state.Talk.DropReasoning() // it is bound to the model that wrote it
 	r.adopt()
-	r.Log.Warn("asking another model", "failed_model", failed, "cause", string(cause), "reason", why, "model", r.modelID())
+	r.Log.Warn("asking another model",
+		"failed_model", failed, "cause", string(cause), "reason", why, "model", r.modelID())
 	return true
 }
 
@@ -109,6 +110,7 @@ func nested(path []string, value any) any {
 
 // refusedWhy explains to the reader that a model declined.
 func refusedWhy(modelID string) string {
-	return fmt.Sprintf("Model %s declined to answer (stop reason refusal). Some models refuse questions that touch security, "+
-		"such as alarms about a firewall or threat detection. Add a model of another provider to FallbackModelIds.", modelID)
+	return fmt.Sprintf("Model %s declined to answer (stop reason refusal). Some models refuse questions about security, "+
+		"such as alarms of a firewall or threat detection. Add a model of another provider to FallbackModelIds.",
+		modelID)
 }

@@ -97,7 +97,8 @@ func opening(rec *investigation.Record) string {
 	if len(rec.SeenBefore) > 0 {
 		b.WriteString("\nEarlier investigations of this alarm. The cause may be different this time: verify it.\n")
 		for _, past := range rec.SeenBefore {
-			fmt.Fprintf(&b, "- %s (%s): %s\n", past.Time.UTC().Format(time.RFC3339), past.Outcome, truncate.OneLine(past.Cause, 400))
+			fmt.Fprintf(&b, "- %s (%s): %s\n",
+				past.Time.UTC().Format(time.RFC3339), past.Outcome, truncate.OneLine(past.Cause, 400))
 		}
 	}
 	switch call := rec.Evidence.Call; {
@@ -106,7 +107,8 @@ func opening(rec *investigation.Record) string {
 		shownPart := whole[:truncate.Before(whole, maxEvidence)]
 		fmt.Fprintf(&b, "\nTool call 0, the evidence that was collected for you:\n%s\n", shownPart)
 		if len(shownPart) < len(whole) {
-			fmt.Fprintf(&b, "… %d of %d bytes are left out; %s(call=0, offset=%d) shows more.\n", len(whole)-len(shownPart), len(whole), readName, len(shownPart))
+			fmt.Fprintf(&b, "… %d of %d bytes are left out; %s(call=0, offset=%d) shows more.\n",
+				len(whole)-len(shownPart), len(whole), readName, len(shownPart))
 		}
 	default:
 		fmt.Fprintf(&b, "\nNo evidence could be collected: %s\n", rec.Evidence.Problem)
@@ -134,7 +136,8 @@ func concludeNow(why string) string {
 func goOn(reason types.StopReason) string {
 	switch reason {
 	case types.StopReasonMaxTokens, types.StopReasonModelContextWindowExceeded:
-		return "Your last answer was truncated because it was too long, and none of its tool calls was run. Answer again, more briefly."
+		return "Your last answer was truncated because it was too long, and none of its tool calls was run. " +
+			"Answer again, more briefly."
 	case types.StopReasonMalformedToolUse, types.StopReasonMalformedModelOutput:
 		return "Your last tool call was malformed. Call one tool, with a JSON object as its input."
 	case types.StopReasonGuardrailIntervened, types.StopReasonContentFiltered:

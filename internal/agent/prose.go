@@ -16,8 +16,8 @@ import (
 const thinkingTags = `think|thinking|thoughts?|reasoning|scratch_?pad|analysis|reflection|` +
 	`inner_monologue|internal_thoughts?|antthinking`
 
-// thinkingToken matches code, which stays as it is, and the marks around thoughts: elements, and the marks of Mistral,
-// Kimi, Cohere, OpenThinker, and Gemma.
+// thinkingToken matches code, which stays as it is, and the marks around thoughts: elements, and the marks of
+// Mistral, Kimi, Cohere, OpenThinker, and Gemma.
 var thinkingToken = regexp.MustCompile("(?s)(?P<code>```.*?(?:```|$)|`[^`\n]+`)" +
 	`|(?i)(?P<open><(?:\w+:)?(?:` + thinkingTags + `)>` +
 	`|\[think\]|◁think▷|<\|start_thinking\|>|<\|begin_of_thought\|>|<\|channel>thought)` +
@@ -30,11 +30,11 @@ var closingMarks = map[string]string{
 	"<|begin_of_thought|>": "<|end_of_thought|>", "<|channel>thought": "<channel|>",
 }
 
-// splitThinking separates a model's thoughts from its answer. A block of thoughts begins at the start of a line, after a
-// sentence, or after another block. The same tags inside a sentence, in quotes, or in code are content, such as a quoted
-// log line, and stay. A block without an end extends to the first call written as text, or to the end of the text. An end
-// without a beginning closes thoughts that began with the text, because some chat templates write the opening tag
-// themselves. Text without thoughts is returned unchanged.
+// splitThinking separates a model's thoughts from its answer. A block of thoughts begins at the start of a
+// line, after a sentence, or after another block. The same tags inside a sentence, in quotes, or in code are
+// content, such as a quoted log line, and stay. A block without an end extends to the first call written as
+// text, or to the end of the text. An end without a beginning closes thoughts that began with the text,
+// because some chat templates write the opening tag themselves. Text without thoughts is returned unchanged.
 func splitThinking(text string) (said, thought string) {
 	text, thought = splitChannels(text)
 	splitter := thinkingSplitter{text: text, lower: asciiLower(text), missing: map[string]bool{}}
@@ -172,7 +172,8 @@ func asciiLower(text string) string {
 }
 
 var (
-	// channelMark matches the beginning of a gpt-oss message: "<|start|>assistant<|channel|>analysis<|message|>…<|end|>".
+	// channelMark matches the beginning of a gpt-oss message:
+	// "<|start|>assistant<|channel|>analysis<|message|>…<|end|>".
 	channelMark = regexp.MustCompile(`(?:<\|start\|>\s*assistant[^<]{0,100})?<\|channel\|>`)
 	// messageEnd matches its end.
 	messageEnd = regexp.MustCompile(`<\|(?:end|return|call)\|>`)
@@ -181,8 +182,8 @@ var (
 		`|<｜end▁of▁sentence｜>))+\s*$`)
 )
 
-// splitChannels removes gpt-oss's channel marks from a text. The channel "analysis" holds thoughts. A message to a tool
-// stays as it is for readCalls.
+// splitChannels removes gpt-oss's channel marks from a text. The channel "analysis" holds thoughts. A message
+// to a tool stays as it is for readCalls.
 func splitChannels(text string) (said, thought string) {
 	text = endMarks.ReplaceAllString(text, "")
 	starts := channelMark.FindAllStringIndex(text, -1)
@@ -224,7 +225,8 @@ func withoutAnswerTag(text string) string {
 	return text
 }
 
-// separateThinking records the text and the thoughts of an answer, including thoughts that were written as text.
+// separateThinking records the text and the thoughts of an answer, including thoughts that were written as
+// text.
 func separateThinking(round *investigation.Round, turn conversation.Turn) {
 	said, thought := splitThinking(turn.Text())
 	round.Text = withoutAnswerTag(said)
@@ -273,9 +275,9 @@ func withoutThinking(value any) (cleaned any, thought string) {
 // maxRefusal is the maximum length of a pure refusal in bytes.
 const maxRefusal = 500
 
-// Parts of a refusal in English: an apology, an inability, and an object. The verbs exclude everything that an
-// investigation can fail at, such as finding, seeing, or accessing something. The object excludes anything that could
-// have been found.
+// Parts of a refusal in English: an apology, an inability, and an object. The verbs exclude everything that
+// an investigation can fail at, such as finding, seeing, or accessing something. The object excludes anything
+// that could have been found.
 const (
 	apology = `(?:(?:i(?:'m| am) )?(?:very |really |so )?sorry|i apologi[sz]e|my apologies|apologies|unfortunately)?` +
 		`[ ,.:;!-]*(?:but |however,? )?(?:as an ai[^,.]{0,60}, ?)?`
@@ -310,8 +312,8 @@ var (
 	sentenceEnd = regexp.MustCompile(`[.!?。！？]+(?:\s+|$)|[。！？]|\n+`)
 )
 
-// isRefusal reports whether a text is only a refusal to help: each sentence is a refusal or a polite phrase. A text with
-// any finding is an answer.
+// isRefusal reports whether a text is only a refusal to help: each sentence is a refusal or a polite phrase.
+// A text with any finding is an answer.
 func isRefusal(text string) bool {
 	text = strings.ToLower(strings.TrimSpace(text))
 	if len(text) > maxRefusal {

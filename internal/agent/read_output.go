@@ -42,7 +42,8 @@ func (reading) execute(_ context.Context, r *run, _ *investigation.Round, calls 
 func (r *run) readEarlierOutput(input json.RawMessage) outcome {
 	var fields map[string]any
 	if err := json.Unmarshal(input, &fields); err != nil {
-		return outcome{text: fmt.Sprintf(`the input of %s must be {"call": <number>, "offset": <byte>}`, readName), failed: true}
+		text := fmt.Sprintf(`the input of %s must be {"call": <number>, "offset": <byte>}`, readName)
+		return outcome{text: text, failed: true}
 	}
 	number, offset := wholeNumber(fields["call"], -1), wholeNumber(fields["offset"], 0)
 	call := r.rec.Call(number)
@@ -56,7 +57,8 @@ func (r *run) readEarlierOutput(input json.RawMessage) outcome {
 	}
 	from := truncate.After(whole, offset)
 	to := truncate.Before(whole, from+readPart)
-	return outcome{text: fmt.Sprintf("[tool call %d, bytes %d to %d of %d]\n%s", number, from, to, len(whole), whole[from:to])}
+	return outcome{text: fmt.Sprintf("[tool call %d, bytes %d to %d of %d]\n%s",
+		number, from, to, len(whole), whole[from:to])}
 }
 
 // headAndTail leaves out the middle of a long output and names the call that shows it.

@@ -100,7 +100,9 @@ func parseAction(entry any) (investigation.Action, bool) {
 		text := clean(stringOf(entry), maxSentence)
 		return investigation.Action{Text: text}, text != ""
 	}
-	action := investigation.Action{Text: clean(stringOf(fields["text"]), maxSentence), Command: bareCommand(stringOf(fields["command"]))}
+	action := investigation.Action{
+		Text: clean(stringOf(fields["text"]), maxSentence), Command: bareCommand(stringOf(fields["command"])),
+	}
 	if utf8.RuneCountInString(action.Command) > maxCommand {
 		action.Text, action.Command = strings.TrimSpace(action.Text+" (The command is too long for a report.)"), ""
 	}
@@ -185,13 +187,14 @@ func tidy(text string) string {
 	return strings.TrimSpace(printable(strings.ReplaceAll(text, "\r\n", "\n")))
 }
 
-// beginning returns at most max bytes of a quote, without an ellipsis: the beginning of a quote is a quote, too.
+// beginning returns at most max bytes of a quote, without an ellipsis: the beginning of a quote is a quote,
+// too.
 func beginning(quote string, max int) string {
 	return strings.TrimSpace(quote[:truncate.Before(quote, max)])
 }
 
-// printable returns text without control characters except line breaks and tabs, and without marks that change the
-// direction of text.
+// printable returns text without control characters except line breaks and tabs, and without marks that
+// change the direction of text.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -18,20 +18,25 @@ const maxRejectedReports = 2
 var submitReport = tool{
 	Tool: conversation.Tool{
 		Name: submitName,
-		Description: "Submit the report to the engineer on call and end the investigation. Every finding needs evidence: the number of a tool call and a quote " +
-			"copied character by character from its output. Quotes are checked; a finding whose quote is not found is marked as unverified.",
+		Description: "Submit the report to the engineer on call and end the investigation. " +
+			"Every finding needs evidence: the number of a tool call and a quote copied character by character " +
+			"from its output. Quotes are checked; a finding whose quote is not found is marked as unverified.",
 		Schema: schema(map[string]any{
 			"summary":    text("Executive summary, 2 to 4 sentences of plain text: what broke, why, how bad."),
 			"root_cause": text("The cause, as precisely as the evidence allows. If it is unknown, say what is known."),
-			"confidence": oneOf("How certain the root cause is. confirmed: the evidence leaves no other explanation.", "confirmed", "likely", "unknown"),
-			"severity":   oneOf("How bad the impact is.", "critical", "high", "medium", "low", "unknown"),
-			"impact":     text("Who or what is affected, since when, how much."),
+			"confidence": oneOf("How certain the root cause is. confirmed: the evidence leaves no other explanation.",
+				investigation.Confirmed, investigation.Likely, investigation.Unknown),
+			"severity": oneOf("How bad the impact is.",
+				investigation.SeverityCritical, investigation.SeverityHigh, investigation.SeverityMedium,
+				investigation.SeverityLow, investigation.SeverityUnknown),
+			"impact": text("Who or what is affected, since when, how much."),
 			"findings": list("What was found, the most important first.", schema(map[string]any{
-				"statement":  text("One fact."),
-				"confidence": oneOf("How certain it is.", "confirmed", "likely", "unknown"),
-				"time":       text("When it happened, if known: RFC 3339 in UTC."),
+				"statement": text("One fact."),
+				"confidence": oneOf("How certain it is.",
+					investigation.Confirmed, investigation.Likely, investigation.Unknown),
+				"time": text("When it happened, if known: RFC 3339 in UTC."),
 				"evidence": list("Quotes that prove it.", schema(map[string]any{
-					"call":  map[string]any{"type": "integer", "description": "Number of the tool call; 0 is the evidence collected before you started."},
+					"call":  integer("Number of the tool call; 0 is the evidence collected before you started."),
 					"quote": text("Verbatim part of that call's output, 10 to 300 characters of one line."),
 				}, "call", "quote")),
 			}, "statement", "confidence", "evidence")),
@@ -41,13 +46,14 @@ var submitReport = tool{
 			}, "text")),
 			"prevention": list("How to prevent a recurrence.", text("")),
 			"monitoring": list("What to monitor or alarm on.", text("")),
-			"not_seen":   list("What you could not check and why. Readers take anything else for healthy.", text("")),
+			"not_seen":   list("What you could not check and why, so that nobody assumes that it is healthy.", text("")),
 		}, "summary", "root_cause", "confidence", "severity", "impact", "findings", "immediate_actions"),
 	},
 	executor: submission{},
 }
 
-// submission executes [submitReport]: it ends the investigation or returns the report to the model for correction.
+// submission executes [submitReport]: it ends the investigation or returns the report to the model for
+// correction.
 type submission struct{}
 
 func (submission) execute(_ context.Context, r *run, _ *investigation.Round, calls []conversation.Use) []outcome {
@@ -78,15 +84,16 @@ func (r *run) submit(input json.RawMessage) (complaint string) {
 	}
 	if wrong := misquoted(report, r.rec); wrong != "" && !final {
 		r.state.Rejected++
-		return "The report is not accepted yet, because some quotes are not in the outputs of their tool calls:\n" + wrong +
-			"Copy each quote character by character from the output, check again, or leave the finding out. " +
+		return "The report is not accepted yet, because some quotes are not in the outputs of their tool calls:\n" +
+			wrong + "Copy each quote character by character from the output, check again, or leave the finding out. " +
 			"Then submit the whole report again."
 	}
 	r.finish(report)
 	return ""
 }
 
-// recordThoughts adds the thoughts in submitted reports to the round. parseReport removes them from the reports.
+// recordThoughts adds the thoughts in submitted reports to the round. parseReport removes them from the
+// reports.
 func recordThoughts(round *investigation.Round, uses []conversation.Use) {
 	for _, use := range uses {
 		if use.Name == submitName {

@@ -16,8 +16,9 @@ import (
 // maxMarks limits the marks of calls that are examined in one answer. It bounds the time of reading it.
 const maxMarks = 100
 
-// toolUses returns the calls of an answer: the native ones, or else those that the model wrote as text. asText reports
-// whether they have to be answered as text. An incomplete answer has no calls, because the last one could be half a call.
+// toolUses returns the calls of an answer: the native ones, or else those that the model wrote as text.
+// asText reports whether they have to be answered as text. An incomplete answer has no calls, because the
+// last one could be half a call.
 func (r *run) toolUses(turn conversation.Turn, round *investigation.Round) (uses []conversation.Use, asText bool) {
 	if native := turn.Uses(); len(native) > 0 {
 		recordThoughts(round, native)
@@ -42,7 +43,8 @@ func (r *run) toolUses(turn conversation.Turn, round *investigation.Round) (uses
 // minShown is the length in bytes from which the same text in a tool's output is no coincidence.
 const minShown = 24
 
-// isShown reports whether a text is part of the data that the model has read. A call in a log line is not the model's.
+// isShown reports whether a text is part of the data that the model has read. A call in a log line is not the
+// model's.
 func (r *run) isShown(text string) bool {
 	text = strings.TrimSpace(text)
 	if len(text) < minShown {
@@ -76,9 +78,10 @@ type callsAsText struct {
 	unread bool // the answer has markup of a call that could not be read
 }
 
-// readCalls finds the calls that an answer contains as text. It first looks for markup that has no other use, then for
-// forms that could also be examples, then for code that the model shows instead of running it. A call inside a sentence,
-// in quotes, or for which isData is true is only mentioned and not returned. isData may be nil.
+// readCalls finds the calls that an answer contains as text. It first looks for markup that has no other use,
+// then for forms that could also be examples, then for code that the model shows instead of running it. A
+// call inside a sentence, in quotes, or for which isData is true is only mentioned and not returned. isData
+// may be nil.
 func readCalls(text string, isData func(string) bool) callsAsText {
 	scan := callScan{text: text, isData: isData}
 	scan.run(markedForms)
@@ -95,8 +98,8 @@ func readCalls(text string, isData func(string) bool) callsAsText {
 // form is one way in which models write calls as text.
 type form struct {
 	begins *regexp.Regexp
-	// read parses the calls that follow a match of begins. groups are the submatches. length is the number of bytes
-	// of rest that the calls take. No calls with ok true mean that the match was only a wrapper.
+	// read parses the calls that follow a match of begins. groups are the submatches. length is the number of
+	// bytes of rest that the calls take. No calls with ok true mean that the match was only a wrapper.
 	read func(rest string, groups []string) (calls []conversation.Use, length int, ok bool)
 }
 
@@ -168,9 +171,9 @@ func (s *callScan) read(form form, match []int) int {
 // tag matches one mark of a chat template or one tag of an element.
 var tag = regexp.MustCompile(`<[^<>]*>|\[/?[A-Z_]+\]`)
 
-// isMention reports whether the markup from begin to end is only mentioned: in inline code, in quotes, in a quoted line,
-// inside a sentence, or copied from the data. isBroken means that the markup begins a call that could not be read; the
-// rest of its line then belongs to that call.
+// isMention reports whether the markup from begin to end is only mentioned: in inline code, in quotes, in a
+// quoted line, inside a sentence, or copied from the data. isBroken means that the markup begins a call that
+// could not be read; the rest of its line then belongs to that call.
 func (s *callScan) isMention(begin, end int, isBroken bool) bool {
 	line := strings.LastIndexByte(s.text[:begin], '\n') + 1
 	if len(s.spans) > 0 {
@@ -189,7 +192,8 @@ func (s *callScan) isMention(begin, end int, isBroken bool) bool {
 	return quoted || inCode || inSentence || s.isData != nil && s.isData(s.markup(begin, end))
 }
 
-// beginsCall reports whether a mark that is followed by text begins a call: a tool, an input, or another mark comes next.
+// beginsCall reports whether a mark that is followed by text begins a call: a tool, an input, or another mark
+// comes next.
 func beginsCall(text string) bool {
 	text = strings.TrimLeft(text, " \t\r\n")
 	if text == "" || strings.ContainsAny(text[:1], "{[<") {
@@ -203,8 +207,9 @@ var leadingWord = regexp.MustCompile(`^` + toolNamePart)
 
 var fenceMark = regexp.MustCompile("^[ \\t]*```[a-z_]*\\s*")
 
-// markup returns the text from begin to end or to the end of the first line, whichever is longer, for comparison with the
-// data. A mark alone is too short to compare. The fence around it is left out, because the model wrote it.
+// markup returns the text from begin to end or to the end of the first line, whichever is longer, for
+// comparison with the data. A mark alone is too short to compare. The fence around it is left out, because
+// the model wrote it.
 func (s *callScan) markup(begin, end int) string {
 	text := s.text[begin:end]
 	if line, _, _ := strings.Cut(s.text[begin:], "\n"); len(line) > len(text) {

@@ -13,9 +13,9 @@ import (
 // maxCallsPerRound is how many calls of one answer are executed.
 const maxCallsPerRound = 16
 
-// tools lists what the model may call. Calls of one answer run in this order, so that a report can cite the code
-// that was submitted with it. The list is part of the cached prefix and never changes within an investigation.
-// To add a tool, write its value and its executor in a file of their own and list it here.
+// tools lists what the model may call. Calls of one answer run in this order: code first, because a report may cite
+// the code of its own answer. The list is part of the cached prefix and never changes within an investigation. To add
+// a tool, write its value and its executor in a file of their own and list it here.
 var tools = []tool{pythonExecutor, readOutput, submitReport}
 
 // tool is one tool that the model may call.
@@ -24,8 +24,8 @@ type tool struct {
 	executor
 }
 
-// executor is the behavior of a tool. It is an interface and not a function because behavior refers back to [tools],
-// which Go would reject as an initialization cycle.
+// executor is the behavior of a tool. It is an interface and not a function because behavior refers back to
+// [tools], which Go would reject as an initialization cycle.
 type executor interface {
 	// execute runs the calls of one answer and returns an outcome for each of them, in the order of the calls.
 	execute(ctx context.Context, r *run, round *investigation.Round, calls []conversation.Use) []outcome
@@ -52,13 +52,16 @@ func oneByOne(calls []conversation.Use, execute func(input json.RawMessage) outc
 
 // runTools runs the calls of one answer and sends their outcomes to the model. done reports whether one of them
 // ended the investigation.
-func (r *run) runTools(ctx context.Context, round *investigation.Round, uses []conversation.Use, asText bool) (done bool) {
+func (r *run) runTools(
+	ctx context.Context, round *investigation.Round, uses []conversation.Use, asText bool,
+) (done bool) {
 	outcomes := make([]outcome, len(uses))
 	batches := map[string][]int{} // indexes of uses, by tool
 	for i, use := range uses {
 		switch _, known := findTool(use.Name); {
 		case i >= maxCallsPerRound:
-			outcomes[i] = outcome{text: fmt.Sprintf("not executed: at most %d calls in one answer", maxCallsPerRound), failed: true}
+			text := fmt.Sprintf("not executed: at most %d calls in one answer", maxCallsPerRound)
+			outcomes[i] = outcome{text: text, failed: true}
 		case !known:
 			outcomes[i] = outcome{text: r.unknownTool(use.Name), failed: true}
 		default:
@@ -161,11 +164,13 @@ func (r *run) unknownTool(name string) string {
 	if name != unreadable {
 		names := toolNames()
 		last := len(names) - 1
-		return fmt.Sprintf("there is no tool %q; the tools are %s and %s", name, strings.Join(names[:last], ", "), names[last])
+		return fmt.Sprintf("there is no tool %q; the tools are %s and %s",
+			name, strings.Join(names[:last], ", "), names[last])
 	}
 	correction := "Your answer contains the markup of a tool call that could not be read, so that call was not run."
 	if !r.state.Talk.TextTools {
-		correction += " Call the tools through the tool use interface instead of writing calls as text. If you can only write text, use exactly this form:"
+		correction += " Call the tools through the tool use interface instead of writing calls as text. " +
+			"If you can only write text, use exactly this form:"
 	} else {
 		correction += " Use exactly this form, with valid JSON, as the last thing in your answer:"
 	}
@@ -188,7 +193,7 @@ func integer(description string) map[string]any {
 	return map[string]any{"type": "integer", "description": description}
 }
 
-func oneOf(description string, values ...string) map[string]any {
+func oneOf[T ~string](description string, values ...T) map[string]any {
 	return map[string]any{"type": "string", "enum": values, "description": description}
 }
 

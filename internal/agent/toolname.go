@@ -9,7 +9,8 @@ import (
 )
 
 var (
-	// recipient matches the tool's name in the header of a gpt-oss message: "commentary to=functions.look json".
+	// recipient matches the tool's name in the header of a gpt-oss message:
+	// "commentary to=functions.look json".
 	recipient = regexp.MustCompile(`\bto=([^\s<]+)`)
 	// leadingMarks matches special tokens before a name: "<|python_tag|>look".
 	leadingMarks = regexp.MustCompile(`^(?:\s*<[|｜][^|｜>]*[|｜]>)+`)
@@ -19,14 +20,16 @@ var (
 	nameParts = regexp.MustCompile(`\.|::|:|/`)
 )
 
-// methodNames lists what may follow a tool's name, as in Llama's "look.call". Any other method means another tool.
+// methodNames lists what may follow a tool's name, as in Llama's "look.call". Any other method means another
+// tool.
 var methodNames = map[string]bool{"run": true, "call": true, "execute": true, "exec": true, "invoke": true}
 
 // messageWords lists what may follow a tool's name after a blank: the remains of gpt-oss's channel marks.
 var messageWords = map[string]bool{"json": true, "code": true, "commentary": true, "analysis": true, "final": true}
 
-// toolNamed returns the tool that a model means by name. It ignores case, hyphens, a namespace before the name, a method
-// or a call number after it, and marks of the model's chat template. With any other addition it is not that tool.
+// toolNamed returns the tool that a model means by name. It ignores case, hyphens, a namespace before the
+// name, a method or a call number after it, and marks of the model's chat template. With any other addition
+// it is not that tool.
 func toolNamed(name string) (tool string, ok bool) {
 	if found := recipient.FindStringSubmatch(name); found != nil {
 		name = found[1]
@@ -51,7 +54,8 @@ func toolNamed(name string) (tool string, ok bool) {
 	return "", false
 }
 
-// trimNonWord removes everything before the first and after the last letter or digit: "$look", "look,", "`look`".
+// trimNonWord removes everything before the first and after the last letter or digit,
+// as in "$look", "look,", and "`look`".
 func trimNonWord(name string) string {
 	return strings.TrimFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
@@ -66,8 +70,8 @@ func foldName(name string) string {
 	}, name)
 }
 
-// resolveNames replaces the name in each call of an answer with the name of the tool that the model means. It has to run
-// before the conversation accepts the answer and replaces invalid characters.
+// resolveNames replaces the name in each call of an answer with the name of the tool that the model means. It
+// has to run before the conversation accepts the answer and replaces invalid characters.
 func (r *run) resolveNames(blocks []types.ContentBlock) {
 	for _, block := range blocks {
 		use, isUse := block.(*types.ContentBlockMemberToolUse)

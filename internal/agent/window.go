@@ -20,7 +20,8 @@ func (r *run) estimate() int {
 	return (r.state.Talk.Size()+len(r.system()))*2/7 + r.state.MaxOutput
 }
 
-// compact replaces all but the last keep exchanges with a digest. It reports whether there was something to replace.
+// compact replaces all but the last keep exchanges with a digest. It reports whether there was something to
+// replace.
 func (r *run) compact(keep int) bool {
 	var b strings.Builder
 	b.WriteString("Earlier rounds were removed from this conversation to save space. The tool calls so far:\n")
@@ -30,7 +31,8 @@ func (r *run) compact(keep int) bool {
 		}
 		for i := range round.Calls {
 			call := &round.Calls[i]
-			fmt.Fprintf(&b, "- tool call %d: %s\n  output: %s\n", call.Number, truncate.OneLine(call.Command, 200), truncate.OneLine(outputOf(call), 300))
+			fmt.Fprintf(&b, "- tool call %d: %s\n  output: %s\n",
+				call.Number, truncate.OneLine(call.Command, 200), truncate.OneLine(outputOf(call), 300))
 		}
 	}
 	fmt.Fprintf(&b, "%s(call, offset) shows the full output of any of them.", readName)

@@ -1,6 +1,6 @@
-// Package conversation owns the message list of a conversation with Bedrock's Converse API. Its methods guarantee that
-// each request keeps Bedrock's rules: roles alternate and the user begins, every tool call is answered in the next user
-// message, no text is blank, and reasoning is sent back unchanged.
+// Package conversation owns the message list of a conversation with Bedrock's Converse API. Its methods
+// guarantee that each request keeps Bedrock's rules: roles alternate and the user begins, every tool call is
+// answered in the next user message, no text is blank, and reasoning is sent back unchanged.
 package conversation
 
 import (
@@ -46,8 +46,8 @@ func (c *Conversation) StepDown() bool {
 	return true
 }
 
-// DropReasoning removes all reasoning from the conversation and reports whether there was any. Reasoning is bound to the
-// model that wrote it and to the messages before it. After either has changed, it is invalid.
+// DropReasoning removes all reasoning from the conversation and reports whether there was any. Reasoning is
+// bound to the model that wrote it and to the messages before it. After either has changed, it is invalid.
 func (c *Conversation) DropReasoning() bool {
 	dropped := false
 	for i := range c.Turns {
@@ -117,8 +117,8 @@ func (c *Conversation) Say(text string) {
 	c.Turns = append(c.Turns, Turn{User: true, Blocks: append(c.unanswered(nil), Block{Text: text})})
 }
 
-// Answer adds the results of the model's calls, in the order of the calls. A call without a result is answered as not
-// executed. A result without a call is ignored.
+// Answer adds the results of the model's calls, in the order of the calls. A call without a result is
+// answered as not executed. A result without a call is ignored.
 func (c *Conversation) Answer(results []Result) {
 	byID := map[string]Result{}
 	for _, result := range results {
@@ -167,9 +167,9 @@ var (
 // maxName is the length of a tool's name in characters.
 const maxName = 64
 
-// Accept adds the model's answer and returns it as it was added. An answer without substance (no content, blank text,
-// or unsigned reasoning only) is not added; ok is then false, and the user has to speak next. warnings list what was
-// left out or changed to keep the next request valid.
+// Accept adds the model's answer and returns it as it was added. An answer without substance (no content,
+// blank text, or unsigned reasoning only) is not added; ok is then false, and the user has to speak next.
+// warnings list what was left out or changed to keep the next request valid.
 func (c *Conversation) Accept(message types.Message) (turn Turn, warnings []string, ok bool) {
 	ids := map[string]bool{}
 	substance := false
@@ -227,8 +227,8 @@ func acceptUse(b types.ToolUseBlock, ids map[string]bool) (use Use, warning stri
 	return use, warning
 }
 
-// inputOf returns a call's input as JSON, or nil. A document from the service is decoded with its exact numbers. A
-// document that was created locally can only be encoded.
+// inputOf returns a call's input as JSON, or nil. A document from the service is decoded with its exact
+// numbers. A document that was created locally can only be encoded.
 func inputOf(input document.Interface) json.RawMessage {
 	if input == nil {
 		return nil
@@ -321,9 +321,9 @@ func (t Turn) size() int {
 // blockOverhead is the approximate size of a block's JSON without its content, in bytes.
 const blockOverhead = 64
 
-// Compact replaces the turns between the first message and the last keep exchanges (a turn of the model and the answer to
-// it) with digest, and drops all reasoning. It removes whole exchanges only: no call loses its result. It reports whether
-// there was something to remove.
+// Compact replaces the turns between the first message and the last keep exchanges (a turn of the model and
+// the answer to it) with digest, and drops all reasoning. It removes whole exchanges only: no call loses its
+// result. It reports whether there was something to remove.
 func (c *Conversation) Compact(keep int, digest string) bool {
 	first := 1 + 2*((len(c.Turns)-1)/2-keep)
 	if keep < 0 || first <= 1 || len(c.Turns) == 0 {

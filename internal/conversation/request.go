@@ -21,23 +21,23 @@ type Tool struct {
 }
 
 const (
-	// cachedMessages is how many of the last user messages end with a cache checkpoint. With the one after the system
-	// prompt, that is three of the four that a request may have. It is two because the previous request wrote the
-	// cache entry of the older one.
+	// cachedMessages is how many of the last user messages end with a cache checkpoint. With the one after
+	// the system prompt, that is three of the four that a request may have. It is two because the previous
+	// request wrote the cache entry of the older one.
 	cachedMessages = 2
 
 	// bytesPerToken is a low estimate: it is safer to overestimate the length of a cached prefix.
 	bytesPerToken = 3
 
 	// betweenResultAndCheckpoint is the text that Nova requires there; otherwise it answers "extraneous key
-	// [cachePoint] is not permitted". It ends every message that ends with a result, with or without a checkpoint,
-	// because a message must not change from one request to the next.
+	// [cachePoint] is not permitted". It ends every message that ends with a result, with or without a
+	// checkpoint, because a message must not change from one request to the next.
 	betweenResultAndCheckpoint = "(end of the results)"
 )
 
-// Request returns the next request of the conversation. Each request has the tools, because Bedrock requires them if the
-// history has tool blocks. The bytes of a message never change from one request to the next: the prompt cache depends
-// on it.
+// Request returns the next request of the conversation. Each request has the tools, because Bedrock requires
+// them if the history has tool blocks. The bytes of a message never change from one request to the next: the
+// prompt cache depends on it.
 func (c *Conversation) Request(modelID, system string, tools []Tool) *bedrockruntime.ConverseInput {
 	in := &bedrockruntime.ConverseInput{ModelId: aws.String(modelID)}
 	if !c.TextSystem {
@@ -144,8 +144,8 @@ func TextCall(name string, input json.RawMessage) string {
 	return fmt.Sprintf("<tool_call>{\"name\": %q, \"input\": %s}</tool_call>", name, input)
 }
 
-// object decodes the input of a call for the SDK's encoder. Bedrock only accepts objects. Anything else is wrapped in one
-// to keep what the model wrote in the history.
+// object decodes the input of a call for the SDK's encoder. Bedrock only accepts objects. Anything else is
+// wrapped in one to keep what the model wrote in the history.
 func object(raw json.RawMessage) any {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()

@@ -1,6 +1,6 @@
-// Package investigation defines [Record], the value that describes one investigation: the alarm that triggered it,
-// the evidence, the rounds, the findings, and the cost. Each stage fills in its part, the report renders it, and the
-// reports bucket stores it. The package has no AWS clients.
+// Package investigation defines [Record], the value that describes one investigation: the alarm that
+// triggered it, the evidence, the rounds, the findings, and the cost. Each stage fills in its part, the
+// report renders it, and the reports bucket stores it. The package has no AWS clients.
 package investigation
 
 import (
@@ -35,7 +35,7 @@ type Record struct {
 	StartedAt     time.Time        `json:"started_at"` // UTC
 	EndedAt       time.Time        `json:"ended_at"`   // UTC
 	Outcome       Outcome          `json:"outcome"`
-	OutcomeWhy    string           `json:"outcome_why,omitempty"` // for the reader: which limit or error ended it, and what to do
+	OutcomeWhy    string           `json:"outcome_why,omitempty"` // for the reader: the limit or error, and what to do
 	Model         string           `json:"model"`                 // ID or ARN of the Bedrock model that was asked last
 	Fallbacks     []Fallback       `json:"fallbacks,omitempty"`   // models that were asked before it and failed, in order
 	Evidence      Evidence         `json:"evidence"`
@@ -43,7 +43,7 @@ type Record struct {
 	Report        Report           `json:"report"`
 	NotSeen       []NotSeen        `json:"not_seen,omitempty"` // what the investigation could not read, as recorded by code
 	Usage         Usage            `json:"usage"`
-	Repeats       int              `json:"repeats"`                  // more events of this alarm within the deduplication window so far
+	Repeats       int              `json:"repeats"`                  // more events of this alarm within the window
 	Together      []Related        `json:"fired_together,omitempty"` // alarms that fired at about the same time
 	SeenBefore    []Past           `json:"seen_before,omitempty"`    // earlier investigations of the same alarm, newest first
 	Resumed       int              `json:"resumed,omitempty"`        // how often it was resumed from a checkpoint
@@ -92,7 +92,7 @@ type ModelCause string
 // The causes for which another model is asked.
 const (
 	CauseRetired      ModelCause = "retired"              // the model has reached its end of life
-	CauseLegacy       ModelCause = "legacy"               // the model is in Legacy state and this account has not used it recently
+	CauseLegacy       ModelCause = "legacy"               // Legacy, and not used by this account recently
 	CauseForm         ModelCause = "form_missing"         // the provider's use case form was not submitted
 	CauseSubscription ModelCause = "subscription_missing" // the account has no AWS Marketplace subscription to the model
 	CauseNotInRegion  ModelCause = "not_in_region"        // the model is not offered in this Region under this ID
@@ -105,7 +105,7 @@ const (
 
 // Evidence holds the data that was collected before the first round. It is tool call number 0.
 type Evidence struct {
-	Call       *ToolCall         `json:"call,omitempty"`       // the tool call that collected it; absent if the tool could not be reached
+	Call       *ToolCall         `json:"call,omitempty"`       // the tool call; absent if the tool was unreachable
 	Problem    string            `json:"problem,omitempty"`    // why the evidence is missing or incomplete
 	Definition json.RawMessage   `json:"definition,omitempty"` // the alarm as DescribeAlarms returned it
 	History    []HistoryItem     `json:"history,omitempty"`    // the alarm's history
@@ -172,12 +172,12 @@ type Round struct {
 	StopReason string     `json:"stop_reason"`         // Bedrock's stop reason
 	Calls      []ToolCall `json:"calls,omitempty"`     // executions of Python, in order
 	Usage      Usage      `json:"usage"`
-	Note       string     `json:"note,omitempty"` // what the orchestrator did about an answer that it could not use
+	Note       string     `json:"note,omitempty"` // what was done about an unusable answer
 }
 
 // ToolCall is one execution of Python. Findings cite its number.
 type ToolCall struct {
-	Number     int              `json:"number"`                // 0 is the evidence call; the others are numbered over the whole investigation
+	Number     int              `json:"number"`                // 0 is the evidence call; the others count from 1
 	ToolUseID  string           `json:"tool_use_id,omitempty"` // Bedrock's ID of the call
 	Name       string           `json:"name"`                  // name of the tool
 	Command    string           `json:"command"`               // the Python code
@@ -185,7 +185,7 @@ type ToolCall struct {
 	Problem    string           `json:"problem,omitempty"` // why there is no answer, as reported to the model
 	StartedAt  time.Time        `json:"started_at"`        // UTC
 	DurationMS int64            `json:"duration_ms"`       // in milliseconds, as measured by the orchestrator
-	Cached     int              `json:"cached,omitempty"`  // number of the identical earlier call whose answer was reused
+	Cached     int              `json:"cached,omitempty"`  // number of the earlier call whose answer was reused
 }
 
 // Confidence rates how certain a statement is.
@@ -292,7 +292,7 @@ type Usage struct {
 	CacheReadTokens  int     `json:"cache_read_tokens"`  // input tokens served from the prompt cache
 	CacheWriteTokens int     `json:"cache_write_tokens"` // input tokens written to the prompt cache
 	CostUSD          float64 `json:"cost_usd"`           // estimated cost in US dollars
-	PriceKnown       bool    `json:"price_known"`        // false if the model has no known price or never answered; cost_usd is then meaningless
+	PriceKnown       bool    `json:"price_known"`        // false: cost_usd is meaningless
 }
 
 // Tokens returns the number of tokens of all kinds.

@@ -15,8 +15,8 @@ import (
 // maxMessage limits the part of Bedrock's message that a report quotes, in bytes.
 const maxMessage = 500
 
-// Explain returns a few sentences for the report: which model failed, what Bedrock answered, and what to do about it.
-// region is where the model was asked.
+// Explain returns a few sentences for the report: which model failed, what Bedrock answered, and what to do
+// about it. region is where the model was asked.
 func Explain(err error, modelID, region string) string {
 	class := Classify(err)
 	advice := Advice(err, modelID, region)
@@ -28,7 +28,8 @@ func Explain(err error, modelID, region string) string {
 	case class.Kind == Timeout && status == 0:
 		return fmt.Sprintf("Model %s did not answer in time. %s", modelID, advice)
 	case status >= 400:
-		return fmt.Sprintf("Model %s failed: Bedrock answered with HTTP status %d and an unreadable error. %s", modelID, status, advice)
+		return fmt.Sprintf("Model %s failed: Bedrock answered with HTTP status %d and an unreadable error. %s",
+			modelID, status, advice)
 	case status > 0:
 		return fmt.Sprintf("Model %s failed: Bedrock's answer could not be read. %s", modelID, advice)
 	}

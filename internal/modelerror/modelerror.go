@@ -1,6 +1,7 @@
-// Package modelerror classifies errors of Bedrock's Converse API: whether to ask the same model again, what to change
-// in the request first, or whether to ask another model. The HTTP status decides first, then the error code. The text
-// of the message decides last, because Bedrock reports a dozen different causes as ValidationException.
+// Package modelerror classifies errors of Bedrock's Converse API: whether to ask the same model again, what
+// to change in the request first, or whether to ask another model. The HTTP status decides first, then the
+// error code. The text of the message decides last, because Bedrock reports a dozen different causes as
+// ValidationException.
 package modelerror
 
 import (

@@ -35,8 +35,8 @@ func Parse(id string) ID {
 // Geographic reports whether the profile stays within one geography.
 func (id ID) Geographic() bool { return id.Profile != "" && id.Profile != GlobalProfile }
 
-// geographies maps a geographic profile to the prefixes of the Regions that can invoke it. A profile that is not listed
-// may be invoked from anywhere.
+// geographies maps a geographic profile to the prefixes of the Regions that can invoke it. A profile that is
+// not listed may be invoked from anywhere.
 var geographies = map[string][]string{
 	"us":     {"us-", "ca-", "mx-"},
 	"ca":     {"ca-"},

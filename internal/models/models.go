@@ -1,9 +1,10 @@
-// Package models describes the foundation models of Amazon Bedrock: their context windows, the request parameters they
-// accept, their prices, the access they require, and their life cycle. All of it is data in catalog.json, with the date
-// and the source of each entry: when AWS changes something, one line changes here.
+// Package models describes the foundation models of Amazon Bedrock: their context windows, the request
+// parameters they accept, their prices, the access they require, and their life cycle. All of it is data in
+// catalog.json, with the date and the source of each entry: when AWS changes something, one line changes
+// here.
 //
-// [Lookup] finds a model by any ID that Bedrock accepts. A model that is not in the catalog gets the defaults of its
-// family, or defaults that every model accepts.
+// [Lookup] finds a model by any ID that Bedrock accepts. A model that is not in the catalog gets the defaults
+// of its family, or defaults that every model accepts.
 package models
 
 import (
@@ -139,8 +140,8 @@ func (d Date) String() string {
 	return d.Format(time.DateOnly)
 }
 
-// Retired reports whether the model no longer answers at that time. An announced date overrides the state, which may be
-// out of date.
+// Retired reports whether the model no longer answers at that time. An announced date overrides the state,
+// which may be out of date.
 func (m Model) Retired(at time.Time) bool {
 	if end := m.Lifecycle.EndOfLife; !end.IsZero() {
 		return !at.Before(end.Time)
@@ -221,14 +222,14 @@ func Lookup(id string) Model {
 	return m
 }
 
-// isNextVersion reports whether rest, which follows a model's name, makes it the name of another model. A version of the
-// same model is written -v1 or -1:0. The number of another model has no such mark.
+// isNextVersion reports whether rest, which follows a model's name, makes it the name of another model. A
+// version of the same model is written -v1 or -1:0. The number of another model has no such mark.
 func isNextVersion(rest string) bool {
 	return shortNumber.MatchString(rest) && !strings.Contains(rest, ":")
 }
 
-// Begins reports whether text is a prefix of name that ends at a word: nova-pro-v1:0 begins with nova-pro and nova, but
-// claude-opus-4-8 does not begin with claude-opus-4, which is another model.
+// Begins reports whether text is a prefix of name that ends at a word: nova-pro-v1:0 begins with nova-pro and
+// nova, but claude-opus-4-8 does not begin with claude-opus-4, which is another model.
 func Begins(name, text string) bool {
 	rest, ok := strings.CutPrefix(name, text)
 	if !ok || text == "" {

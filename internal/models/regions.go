@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Defaults returns the default models of a Region, in the order in which they are tried, and those of them that no
-// source confirms for that Region.
+// Defaults returns the default models of a Region, in the order in which they are tried, and those of them
+// that no source confirms for that Region.
 func Defaults(region string) (ids, unconfirmed []string) {
 	for _, d := range load().Defaults {
 		for _, pattern := range d.Regions {

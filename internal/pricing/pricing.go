@@ -1,5 +1,5 @@
-// Package pricing estimates the cost of an investigation from the list prices in the model catalog. The user's own prices
-// override them, because prices differ by Region and contract.
+// Package pricing estimates the cost of an investigation from the list prices in the model catalog. The
+// user's own prices override them, because prices differ by Region and contract.
 package pricing
 
 import (
@@ -16,8 +16,9 @@ type Table struct {
 	overrides map[string]models.Price // by the prefix of a model ID, or by a complete ID or ARN
 }
 
-// Parse returns the list prices with overrides: a JSON object that maps the prefix of a model ID, without an inference
-// profile, to US dollars per million tokens. A key may also be a complete ARN. An empty text overrides nothing.
+// Parse returns the list prices with overrides: a JSON object that maps the prefix of a model ID, without an
+// inference profile, to US dollars per million tokens. A key may also be a complete ARN. An empty text
+// overrides nothing.
 func Parse(override string) (Table, error) {
 	if override == "" {
 		return Table{}, nil
@@ -34,8 +35,9 @@ func Parse(override string) (Table, error) {
 	return table, nil
 }
 
-// Lookup returns the price of a model by its ID, profile ID, or ARN. If several of the user's keys match, the longest
-// wins; it applies to every profile. Application profiles and custom models only have a price if the user sets one.
+// Lookup returns the price of a model by its ID, profile ID, or ARN. If several of the user's keys match, the
+// longest wins; it applies to every profile. Application profiles and custom models only have a price if the
+// user sets one.
 func (t Table) Lookup(modelID string) (models.Price, bool) {
 	if p, ok := t.overrides[modelID]; ok {
 		return p, true

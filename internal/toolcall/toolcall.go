@@ -1,5 +1,5 @@
-// Package toolcall defines the wire format of the tool function: the request that the orchestrator (or a person with
-// `aws lambda invoke`) sends, and the answer.
+// Package toolcall defines the wire format of the tool function: the request that the orchestrator (or a
+// person with `aws lambda invoke`) sends, and the answer.
 package toolcall
 
 import (
@@ -16,19 +16,19 @@ type Request struct {
 	Status  bool   `json:"status,omitempty"` // true: run nothing and answer with Status
 }
 
-// Answer is the result of one call. Code that fails results in an answer with Success false, never in a function
-// error.
+// Answer is the result of one call. Code that fails results in an answer with Success false, never in a
+// function error.
 type Answer struct {
 	Success       bool            `json:"success"`                 // whether the code ran to its end
-	Output        string          `json:"output"`                  // for the reader: stdout, stderr, and the result or error, in this order
-	Result        json.RawMessage `json:"result"`                  // JSON value of the variable `result` or of the last expression; null if there is none
+	Output        string          `json:"output"`                  // for the reader: stdout, stderr, then result or error
+	Result        json.RawMessage `json:"result"`                  // JSON value of `result` or of the last expression, or null
 	Stdout        string          `json:"stdout"`                  // if too long, its head and tail with a mark between them
 	Stderr        string          `json:"stderr"`                  // shortened like stdout
 	Error         string          `json:"error,omitempty"`         // what went wrong and what to do, with the code's traceback
 	ErrorType     string          `json:"error_type,omitempty"`    // Python class name, or TimeLimit, MemoryLimit, OutputLimit, or Crashed
 	ExecutionTime float64         `json:"execution_time"`          // in seconds
 	Truncated     []Truncation    `json:"truncated,omitempty"`     // parts that are incomplete; set by the supervisor only
-	Notes         []string        `json:"notes"`                   // remarks for the reader; untrusted, because the code can forge them
+	Notes         []string        `json:"notes"`                   // for the reader; untrusted: code can forge them
 	AWSCalls      []AWSCall       `json:"aws_calls"`               // audit trail of requests to AWS, in order of completion
 	AWSCallsCut   int             `json:"aws_calls_cut,omitempty"` // number of requests that are not listed
 	Redactions    int             `json:"redactions"`              // number of secrets that were redacted in this answer
@@ -61,7 +61,8 @@ type Status struct {
 	Limits map[string]string `json:"limits"` // limits by name, with their units
 }
 
-// Text returns the output of the call in reading order. Findings are checked against it, and reports quote from it.
+// Text returns the output of the call in reading order. Findings are checked against it, and reports quote
+// from it.
 func (a *Answer) Text() string {
 	if a.Output != "" {
 		return a.Output
