@@ -161,7 +161,7 @@ func TestRequest_LeavesOutWhatTheModelRefused(t *testing.T) {
 		name, message string
 		has, hasNot   []string // of the request after the refusal
 	}{
-		{"checkpoint behind a result", "extraneous key [cachePoint] is not permitted", []string{"cachePoint", "(end of the results)"}, nil},
+		{"checkpoint after a result", "extraneous key [cachePoint] is not permitted", []string{"cachePoint", "(end of the results)"}, nil},
 		{"effort", "output_config: Extra inputs are not permitted", []string{"cachePoint"}, []string{"output_config"}},
 		{"tools", "This model doesn't support tool use.", nil, []string{`"toolConfig"`}},
 		{"output tokens", "max_tokens: 32768 > 8192, which is the maximum allowed number of output tokens", []string{`"maxTokens":8192`}, nil},

@@ -97,7 +97,7 @@ func TestConversation_AnySequenceOfAnswersMakesValidRequests(t *testing.T) {
 						results = append(results, conversation.Result{ID: u.ID, Text: strings.Repeat(" ", i)})
 					}
 				}
-				c.Answer(append(results, conversation.Result{ID: "nobody asked", Text: "x"}))
+				c.Answer(append(results, conversation.Result{ID: "unknown", Text: "x"}))
 			}
 			if !ok || len(turn.Uses()) == 0 {
 				c.Say(fmt.Sprintf("Step %d.", step))
@@ -135,7 +135,7 @@ func TestConversation_PreservesSignedReasoningAndNumbers(t *testing.T) {
 	restored := &conversation.Conversation{}
 	require.NoError(t, json.Unmarshal(saved, restored))
 	_, err = client.Converse(t.Context(), restored.Request("m", "s", tools))
-	require.NoError(t, err, "the model knows its own reasoning again")
+	require.NoError(t, err, "the model accepts its own reasoning")
 
 	sent := string(server.Requests()[1].Request.Raw)
 	for _, want := range []string{`12345678901234567890`, `0.1`, `2e3`, `"AAEC"`} {
@@ -158,7 +158,7 @@ func TestRequest_KeepsThePrefixOfTheRequestBefore(t *testing.T) {
 	assert.Zero(t, requests[0].Usage.CacheReadInputTokens)
 	for i := 1; i < len(requests); i++ {
 		before := requests[i-1].Usage
-		assert.Equal(t, before.CacheReadInputTokens+before.CacheWriteInputTokens, requests[i].Usage.CacheReadInputTokens, "request %d reads all that the one before has cached", i)
+		assert.Equal(t, before.CacheReadInputTokens+before.CacheWriteInputTokens, requests[i].Usage.CacheReadInputTokens, "request %d reads everything that the previous one cached", i)
 	}
 }
 
@@ -176,5 +176,5 @@ func TestCompact_KeepsTheOpeningAndTheLastExchanges(t *testing.T) {
 		assert.Contains(t, string(kept), want)
 	}
 	assert.NotContains(t, string(kept), "result 2")
-	assert.False(t, c.Compact(2, "digest"), "there is nothing left to drop")
+	assert.False(t, c.Compact(2, "digest"), "nothing is left to remove")
 }
