@@ -78,7 +78,7 @@ func TestToolName_RejectsOtherNames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rec, tool := record("nothing"), &fakeTool{output: logLine}
 			again := look(lookAtLogs)
-			again.Expect = []string{"there is no tool .*; the tools are python_executor, read_output and submit_report"}
+			again.Expect = []string{`there is no tool .*; the tools are python_executor, .* and submit_report`}
 			server := investigate(t, claude, model.Script{Steps: []model.Step{
 				native(t, name, map[string]any{"command": "forbidden()"}), again, submit(rootCause, 1, quote),
 			}}, tool, rec)
