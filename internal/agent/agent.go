@@ -167,17 +167,17 @@ func (r *run) limits(ctx context.Context) error {
 	if r.state.Concluding != "" {
 		return nil
 	}
-	next := r.projected()
+	next := r.projectedUsage()
 	switch {
-	case r.timeIsUp(ctx) && r.mayGoOn():
+	case r.timeIsUp(ctx) && r.mayContinue():
 		return investigation.ErrHandOver
-	case r.timeIsNear(ctx) && !r.mayGoOn():
+	case r.timeIsNear(ctx) && !r.mayContinue():
 		r.conclude("the time limit of this investigation is almost reached")
 	case len(r.rec.Rounds) >= r.MaxRounds-1:
 		r.conclude(fmt.Sprintf("all %d rounds are used", r.MaxRounds))
 	case r.MaxTokens > 0 && r.rec.Usage.Tokens()+2*next.Tokens() > r.MaxTokens:
 		r.conclude(fmt.Sprintf("the budget of %d tokens is almost used", r.MaxTokens))
-	case r.MaxCostUSD > 0 && r.rec.Usage.CostUSD+2*r.priced(next) > r.MaxCostUSD:
+	case r.MaxCostUSD > 0 && r.rec.Usage.CostUSD+2*r.costOf(next) > r.MaxCostUSD:
 		r.conclude(fmt.Sprintf("the budget of $%.2f is almost used", r.MaxCostUSD))
 	case r.state.Strikes >= maxStrikes:
 		r.conclude("the model's answers no longer advance the investigation")
@@ -185,26 +185,26 @@ func (r *run) limits(ctx context.Context) error {
 	return nil
 }
 
-// mayGoOn reports whether another invocation may continue the investigation.
-func (r *run) mayGoOn() bool {
+// mayContinue reports whether another invocation may continue the investigation.
+func (r *run) mayContinue() bool {
 	return r.MayHandOver && r.state.Concluding == "" && len(r.rec.Rounds) < r.MaxRounds
 }
 
 // timeIsUp reports whether another request would not finish in time: models that think take minutes. Each
 // invocation makes at least one request, so that it advances the investigation.
 func (r *run) timeIsUp(ctx context.Context) bool {
-	return r.concludeNow() || r.requests > 0 && r.timeLeft(ctx) < r.expected()
+	return r.hasToConclude() || r.requests > 0 && r.timeLeft(ctx) < r.expectedDuration()
 }
 
 // timeIsNear reports whether the next answer could be the last one of this invocation.
 func (r *run) timeIsNear(ctx context.Context) bool {
-	return r.concludeNow() || r.timeLeft(ctx) < 2*r.expected()
+	return r.hasToConclude() || r.timeLeft(ctx) < 2*r.expectedDuration()
 }
 
-func (r *run) concludeNow() bool { return !r.ConcludeAt.IsZero() && !r.Now().Before(r.ConcludeAt) }
+func (r *run) hasToConclude() bool { return !r.ConcludeAt.IsZero() && !r.Now().Before(r.ConcludeAt) }
 
-// expected estimates how long the next answer takes at most, from the recent ones.
-func (r *run) expected() time.Duration {
+// expectedDuration estimates how long the next answer takes at most, from the recent ones.
+func (r *run) expectedDuration() time.Duration {
 	const recent = 3 // rounds
 	var longest time.Duration
 	for _, round := range r.rec.Rounds[max(0, len(r.rec.Rounds)-recent):] {
@@ -219,15 +219,15 @@ func (r *run) handOver(ctx context.Context) error {
 	return investigation.ErrHandOver
 }
 
-// projected estimates the usage of the next request: the usage of the last one.
-func (r *run) projected() investigation.Usage {
+// projectedUsage estimates the usage of the next request: the usage of the last one.
+func (r *run) projectedUsage() investigation.Usage {
 	if len(r.rec.Rounds) == 0 {
 		return investigation.Usage{}
 	}
 	return r.rec.Rounds[len(r.rec.Rounds)-1].Usage
 }
 
-func (r *run) priced(u investigation.Usage) float64 {
+func (r *run) costOf(u investigation.Usage) float64 {
 	usd, _ := r.Prices.Cost(r.modelID(), u)
 	return usd
 }
@@ -236,7 +236,7 @@ func (r *run) priced(u investigation.Usage) float64 {
 func (r *run) conclude(why string) {
 	r.Log.Info("asking the model to conclude", "reason", why)
 	r.state.Concluding = why
-	r.state.Talk.Say(concludeNow(why))
+	r.state.Talk.Say(concludePrompt(why))
 }
 
 // handleAnswer adds an answer to the record and acts on it. done reports whether the investigation has ended.
@@ -254,16 +254,16 @@ func (r *run) handleAnswer(ctx context.Context, out *bedrockruntime.ConverseOutp
 	uses, asText := r.toolUses(turn, round)
 	switch {
 	case out.StopReason == stopRefusal:
-		done = r.declined(round)
+		done = r.handleRefusal(round)
 	case len(uses) > 0:
 		done = r.runTools(ctx, round, uses, asText)
-	case !said && r.wasAllThinking(out):
+	case !said && r.doubleOutput(out):
 		round.Note = fmt.Sprintf("all %d output tokens were used for thinking; asked again with twice as many",
 			r.state.MaxOutput/2)
 	case !said || strings.TrimSpace(round.Text) == "":
 		done = r.handleEmptyAnswer(round)
 	case isRefusal(round.Text):
-		done = r.refusedInProse(round)
+		done = r.handleProseRefusal(round)
 	default:
 		done = r.handleProse(round)
 	}
@@ -280,8 +280,8 @@ func (r *run) handleAnswer(ctx context.Context, out *bedrockruntime.ConverseOutp
 // stopRefusal is the stop reason of a model that declined to answer. The SDK has no name for it.
 const stopRefusal types.StopReason = "refusal"
 
-// declined handles a model that refuses to answer: the next one is asked.
-func (r *run) declined(round *investigation.Round) (done bool) {
+// handleRefusal handles a model that refuses to answer: the next one is asked.
+func (r *run) handleRefusal(round *investigation.Round) (done bool) {
 	why := refusedWhy(r.modelID())
 	round.Note = "the model declined to answer"
 	if r.nextModel(investigation.CauseRefused, why) {
@@ -291,9 +291,9 @@ func (r *run) declined(round *investigation.Round) (done bool) {
 	return true
 }
 
-// wasAllThinking reports whether an answer used all output tokens for thinking, and doubles them, once per
-// model.
-func (r *run) wasAllThinking(out *bedrockruntime.ConverseOutput) bool {
+// doubleOutput doubles the output limit, once per model, if an answer used all of it for thinking. It reports
+// whether it did.
+func (r *run) doubleOutput(out *bedrockruntime.ConverseOutput) bool {
 	if out.StopReason != types.StopReasonMaxTokens || r.state.Doubled || 2*r.state.MaxOutput > r.model().MaxOutput {
 		return false
 	}
@@ -304,15 +304,15 @@ func (r *run) wasAllThinking(out *bedrockruntime.ConverseOutput) bool {
 
 func (r *run) newRound(out *bedrockruntime.ConverseOutput) investigation.Round {
 	round := investigation.Round{
-		Number: len(r.rec.Rounds) + 1, Model: r.modelID(), StopReason: string(out.StopReason), Usage: r.count(out),
+		Number: len(r.rec.Rounds) + 1, Model: r.modelID(), StopReason: string(out.StopReason), Usage: r.addUsage(out),
 	}
 	round.DurationMS = r.took.Milliseconds()
 	round.StartedAt = r.Now().UTC().Add(-time.Duration(round.DurationMS) * time.Millisecond)
 	return round
 }
 
-// count returns the usage of an answer and adds it to the investigation's.
-func (r *run) count(out *bedrockruntime.ConverseOutput) investigation.Usage {
+// addUsage returns the usage of an answer and adds it to the investigation's.
+func (r *run) addUsage(out *bedrockruntime.ConverseOutput) investigation.Usage {
 	u := usageOf(out)
 	u.CostUSD, u.PriceKnown = r.Prices.Cost(r.modelID(), u)
 	r.rec.Usage.Add(u)
@@ -384,7 +384,7 @@ func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 		return true
 	}
 	round.Note = "the answer had no usable content (" + round.StopReason + ")"
-	r.state.Talk.Say(goOn(reason))
+	r.state.Talk.Say(retryPrompt(reason))
 	return false
 }
 
@@ -400,7 +400,7 @@ func (r *run) handleProse(round *investigation.Round) (done bool) {
 		r.state.Strikes++
 		round.Note = "the answer was incomplete (" + round.StopReason + ")"
 		r.keepDraft(round.Text)
-		r.state.Talk.Say(goOn(reason))
+		r.state.Talk.Say(retryPrompt(reason))
 		return false
 	}
 	r.keepDraft(round.Text)
@@ -408,12 +408,12 @@ func (r *run) handleProse(round *investigation.Round) (done bool) {
 	case !r.ranCode() && !r.state.SentBack && r.state.Concluding == "":
 		r.state.SentBack = true
 		round.Note = "sent back: the model answered before it ran any code"
-		r.state.Talk.Say(lookFirst)
+		r.state.Talk.Say(checkFirstPrompt)
 		return false
 	case !r.state.Reminded:
 		r.state.Reminded = true
 		round.Note = "reminded to submit the report"
-		r.state.Talk.Say(submitPlease)
+		r.state.Talk.Say(submitPrompt)
 		return false
 	default:
 		round.Note = "the answer became the report, unchecked"

@@ -29,11 +29,11 @@ func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 	tries := map[modelerror.Kind]int{}
 	for {
 		r.fitWindow()
-		out, err := r.call(ctx)
+		out, err := r.send(ctx)
 		if err == nil {
 			tooLong := out.StopReason == types.StopReasonModelContextWindowExceeded
 			if tooLong && tries[modelerror.TooLong] == 0 && r.compact(1) {
-				r.count(out) // a discarded answer is billed, too
+				r.addUsage(out) // a discarded answer is billed, too
 				tries[modelerror.TooLong]++
 				continue
 			}
@@ -103,11 +103,11 @@ func (r *run) remedy(class modelerror.Class, try int) (again bool, wait time.Dur
 		limit = maxTimeouts
 	case modelerror.Model:
 		if try == 1 {
-			r.state.Talk.Say(goOn(types.StopReasonMalformedToolUse))
+			r.state.Talk.Say(retryPrompt(types.StopReasonMalformedToolUse))
 		}
 		limit = maxFailures
 	default:
-		return r.change(class, try), 0
+		return r.adaptRequest(class, try), 0
 	}
 	if try > limit {
 		return false, 0
@@ -116,21 +116,21 @@ func (r *run) remedy(class modelerror.Class, try int) (again bool, wait time.Dur
 	return true, time.Duration(r.Random() * float64(ceiling)) // full jitter
 }
 
-// change removes what the model refused from the next request. It reports whether there was something to
+// adaptRequest removes what the model refused from the next request. It reports whether there was something to
 // remove.
-func (r *run) change(class modelerror.Class, try int) bool {
+func (r *run) adaptRequest(class modelerror.Class, try int) bool {
 	talk := r.state.Talk
 	switch class.Kind {
 	case modelerror.CacheRefused:
 		return talk.StepDown()
 	case modelerror.ToolsRefused:
-		return !swap(&talk.TextTools)
+		return !setFlag(&talk.TextTools)
 	case modelerror.SystemRefused:
-		return !swap(&talk.TextSystem)
+		return !setFlag(&talk.TextSystem)
 	case modelerror.EffortRefused:
-		return !swap(&r.state.Without.Effort)
+		return !setFlag(&r.state.Without.Effort)
 	case modelerror.TemperatureRefused:
-		return !swap(&r.state.Without.Temperature)
+		return !setFlag(&r.state.Without.Temperature)
 	case modelerror.ThinkingRefused:
 		// First without the reasoning. If the model requires reasoning before a call, then without the calls,
 		// too.
@@ -143,8 +143,8 @@ func (r *run) change(class modelerror.Class, try int) bool {
 	return false
 }
 
-// swap sets a flag and returns its previous value.
-func swap(flag *bool) (before bool) {
+// setFlag sets a flag and returns its previous value.
+func setFlag(flag *bool) (before bool) {
 	before, *flag = *flag, true
 	return before
 }
@@ -158,8 +158,8 @@ func (r *run) lowerOutput(limit int) bool {
 	return limit >= leastOutputTokens
 }
 
-// call sends one request.
-func (r *run) call(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
+// send sends one request.
+func (r *run) send(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, awsapi.ModelReadTimeout)
 	defer cancel()
 	r.requests++

@@ -78,8 +78,8 @@ func checkCitation(c *investigation.Citation, rec *investigation.Record) (proble
 
 func fold(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// misquoted lists the quotes that were not found, for the model.
-func misquoted(report investigation.Report, rec *investigation.Record) string {
+// listMisquotes lists the quotes that were not found, for the model.
+func listMisquotes(report investigation.Report, rec *investigation.Record) string {
 	var b strings.Builder
 	for i, finding := range report.Findings {
 		for j := range finding.Evidence {

@@ -121,19 +121,19 @@ func opening(rec *investigation.Record) string {
 }
 
 const (
-	lookFirst = "You have not checked anything yet. Make at least one " + pythonName +
+	checkFirstPrompt = "You have not checked anything yet. Make at least one " + pythonName +
 		" call that checks your explanation against AWS, then submit the report."
-	submitPlease = "Submit your report with the tool " + submitName +
+	submitPrompt = "Submit your report with the tool " + submitName +
 		": the engineer receives it in no other way. If something is still open, check it first."
 )
 
-func concludeNow(why string) string {
+func concludePrompt(why string) string {
 	return fmt.Sprintf("The investigation must end now: %s. Do not run any more code. "+
 		"Call %s with what you have; list under not_seen what is still open.", why, submitName)
 }
 
-// goOn returns what the model is told after an answer that could not be used.
-func goOn(reason types.StopReason) string {
+// retryPrompt returns the reply to an answer that could not be used.
+func retryPrompt(reason types.StopReason) string {
 	switch reason {
 	case types.StopReasonMaxTokens, types.StopReasonModelContextWindowExceeded:
 		return "Your last answer was truncated because it was too long, and none of its tool calls was run. " +

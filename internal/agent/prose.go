@@ -343,8 +343,8 @@ func matchesAny(expressions []*regexp.Regexp, text string) bool {
 	return false
 }
 
-// refusedInProse handles an answer that is only a refusal: the model is asked once more, then the next one.
-func (r *run) refusedInProse(round *investigation.Round) (done bool) {
+// handleProseRefusal handles an answer that is only a refusal: the model is asked once more, then the next one.
+func (r *run) handleProseRefusal(round *investigation.Round) (done bool) {
 	r.state.Strikes++
 	round.Note = "the model refused to help"
 	if r.state.Strikes > 1 {
@@ -353,7 +353,7 @@ func (r *run) refusedInProse(round *investigation.Round) (done bool) {
 			r.modelID(), truncate.Bytes(round.Text, 200))
 		if r.nextModel(investigation.CauseRefused, why) {
 			r.state.Strikes = 0
-			r.state.Talk.Say(goOn(""))
+			r.state.Talk.Say(retryPrompt(""))
 			return false
 		}
 		r.endWithoutReport(why)

@@ -76,13 +76,13 @@ func (r *run) submit(input json.RawMessage) (complaint string) {
 	}
 	if !r.ranCode() && !r.state.SentBack && !final {
 		r.state.SentBack = true
-		return lookFirst
+		return checkFirstPrompt
 	}
 	if len(problems) > 0 && (!final || report.Summary == "" && report.RootCause == "") {
 		r.state.Rejected++
 		return "The report is not accepted: " + strings.Join(problems, "; ") + ". Submit the complete report again."
 	}
-	if wrong := misquoted(report, r.rec); wrong != "" && !final {
+	if wrong := listMisquotes(report, r.rec); wrong != "" && !final {
 		r.state.Rejected++
 		return "The report is not accepted yet, because some quotes are not in the outputs of their tool calls:\n" +
 			wrong + "Copy each quote character by character from the output, check again, or leave the finding out. " +
