@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -32,6 +33,18 @@ func TestRunTools_ReportCitesCodeOfItsOwnAnswer(t *testing.T) {
 			assert.Len(t, rec.Rounds, 2)
 		})
 	}
+}
+
+func TestRunTools_ReportCitesCodeOfItsOwnAnswerAsText(t *testing.T) {
+	const form = "<tool_call>{\"name\": \"%s\", \"input\": %s}</tool_call>\n"
+	code := fmt.Sprintf(form, "python_executor", `{"command": "print('disk')"}`)
+	report := fmt.Sprintf(form, "submit_report", asJSON(t, reportInput("the disk is full", 1, "disk usage 100 %")))
+	rec := record("{}")
+	_, err := run(t, model.Script{Steps: []model.Step{{Text: code + report}}}, &fakeTool{output: "disk usage 100 %"}, rec, nil, nil)
+	require.NoError(t, err)
+	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
+	assert.True(t, rec.Report.Findings[0].Verified, rec.Report.Findings[0].Problem)
+	assert.Len(t, rec.Rounds, 1)
 }
 
 func TestRunTools_ReadOutputSeesCodeOfItsOwnAnswer(t *testing.T) {
