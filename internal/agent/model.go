@@ -110,7 +110,9 @@ func nested(path []string, value any) any {
 
 // refusedWhy explains to the reader that a model declined.
 func refusedWhy(modelID string) string {
-	return fmt.Sprintf("Model %s declined to answer (stop reason refusal). Some models refuse questions about security, "+
-		"such as alarms of a firewall or threat detection. Add a model of another provider to FallbackModelIds.",
+	return fmt.Sprintf("Model %s declined to answer (stop reason refusal). Some models refuse questions "+
+		"about security, "+
+		"such as alarms of a firewall or threat detection. Add a model of another provider to "+
+		"FallbackModelIds.",
 		modelID)
 }
