@@ -81,11 +81,11 @@ var unavailable = []struct {
 	text string
 }{
 	{"retired", failing("ResourceNotFoundException", endOfLife), "Bedrock no longer serves this model version"},
-	{"legacy", failing("ResourceNotFoundException", legacy), "close to the end of its life"},
-	{"without the use case form", failing("ResourceNotFoundException", formMissing), "submit the use case details"},
+	{"legacy", failing("ResourceNotFoundException", legacy), "close to its end of life"},
+	{"without the use case form", failing("ResourceNotFoundException", formMissing), "requires a use case form"},
 	{"without a subscription", failing("AccessDeniedException", notSubscribed), "no AWS Marketplace subscription"},
 	{"out of its daily quota", failing("ThrottlingException", "Too many tokens per day, please wait before trying again."), "daily quota"},
-	{"not in the Region", failing("ValidationException", "The provided model identifier is invalid."), "not offered under this id in this Region"},
+	{"not in the Region", failing("ValidationException", "The provided model identifier is invalid."), "not offered under this ID in this Region"},
 	{"without a profile", failing("ValidationException", "Invocation of model ID anthropic.claude-sonnet-5-5 with on-demand throughput isn’t supported. Retry your request with the ID or ARN of an inference profile that contains this model."), "inference profile"},
 	{"denied by policy", failing("AccessDeniedException", accessDenied), "lacks the grant for bedrock:InvokeModel"},
 	{"declining", model.Step{Text: "I can't help with this.", StopReason: "refusal"}, "declined to answer"},

@@ -1,6 +1,6 @@
-// Package agent lets a model investigate: it asks, runs the tools that the model calls, and asks again,
-// until the model submits its report or a limit makes it conclude. Whatever happens, the record can be
-// rendered afterwards.
+// Package agent runs an investigation: it asks a model, runs the tools that the model calls, and asks again,
+// until the model submits its report or a limit is near and the model is asked to conclude. Whatever happens,
+// the record can be rendered afterwards.
 package agent
 
 import (
@@ -23,40 +23,39 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// ErrHandOver says that the time is nearly used, that rounds are left, and that the last checkpoint is
-// where a fresh invocation goes on.
-var ErrHandOver = errors.New("the investigation goes on in another invocation")
-
-// Tool runs Python. Its error is fit for the model to read.
+// Tool runs Python. The model reads the text of its error.
 type Tool interface {
 	Run(ctx context.Context, command string) (toolcall.Answer, error)
 }
 
 // Model is Bedrock's Converse.
 type Model interface {
-	Converse(ctx context.Context, in *bedrockruntime.ConverseInput, opts ...func(*bedrockruntime.Options)) (*bedrockruntime.ConverseOutput, error)
+	Converse(
+		ctx context.Context, in *bedrockruntime.ConverseInput, opts ...func(*bedrockruntime.Options),
+	) (*bedrockruntime.ConverseOutput, error)
 }
 
-// Options is what an investigation works with and within.
+// Options configures an investigation: its clients, limits, and hooks.
 type Options struct {
 	Model            Model
 	Tool             Tool
-	Models           []string      // ids or ARNs, in the order in which they are asked; at least one
-	Region           string        // where they are asked, for advice to a human
-	MaxRounds        int           // questions to the model
-	MaxTokens        int           // of all kinds, over the investigation; 0: no budget
-	MaxCostUSD       float64       // 0: no budget
-	Prices           pricing.Table //
+	Models           []string // IDs or ARNs, in the order in which they are asked; at least one
+	Region           string   // where the models are asked; for advice in the report
+	MaxRounds        int      // requests to the model
+	MaxTokens        int      // of all kinds, over the whole investigation; 0: no budget
+	MaxCostUSD       float64  // 0: no budget
+	Prices           pricing.Table
 	GuardrailID      string
 	GuardrailVersion string
-	Instructions     string    // extra text for the model
-	ConcludeAt       time.Time // from here on the model is asked for its conclusion
-	MayHandOver      bool      // instead of concluding for lack of time, return ErrHandOver
+	Instructions     string    // additional instructions for the model
+	ConcludeAt       time.Time // when the model is asked to conclude
+	MayHandOver      bool      // return investigation.ErrHandOver instead of concluding when time runs out
 	ContextWindow    int       // tokens; 0: the model's own
-	// Called after each round with all that a resumed run needs. Its error is logged.
+	// Checkpoint is called after each round with everything that a resumed run needs. Its error is logged.
 	Checkpoint func(ctx context.Context, state []byte) error
-	// Waits until the last checkpoint is kept, where Checkpoint writes in the background. Called before code
-	// runs, so that a killed run repeats no finished call. Nil: Checkpoint itself keeps it.
+	// Kept waits until the last checkpoint is stored, if Checkpoint writes in the background. It is called
+	// before code runs: a run that is killed then repeats no finished call. Nil: Checkpoint returns after it
+	// is stored.
 	Kept   func(ctx context.Context)
 	Now    func() time.Time                                 // default time.Now
 	Sleep  func(ctx context.Context, d time.Duration) error // default: a timer
@@ -66,44 +65,43 @@ type Options struct {
 
 // Bounds of one investigation.
 const (
-	maxStrikes          = 3 // answers in a row that bring nothing before the model is asked to conclude
-	maxConcludingRounds = 3 // questions for the conclusion before the report is made without one
-	maxRejectedReports  = 2 // reports given back to be mended
-	maxParallelCalls    = 8 // tool calls of one answer that run at the same time
-	maxCallsPerRound    = 16
+	maxStrikes          = 3 // consecutive answers without progress, after which the model is asked to conclude
+	maxConcludingRounds = 3 // requests for a conclusion, after which the investigation ends without one
 )
 
-// run is a running investigation.
+// run is an investigation in this invocation.
 type run struct {
 	Options
-	rec       *investigation.Record
-	state     state
-	resumed   bool          // from a checkpoint of another invocation
-	questions int           // requests in this invocation
-	took      time.Duration // by the last request
+	rec      *investigation.Record
+	state    state
+	resumed  bool          // true if it continues from a checkpoint of another invocation
+	requests int           // to models, in this invocation
+	took     time.Duration // by the last request
 }
 
-// state is what a checkpoint keeps besides the record.
+// state is the part of a checkpoint that the record does not hold.
 type state struct {
-	Talk       *conversation.Conversation `json:"talk"`
-	Model      int                        `json:"model,omitempty"`      // index of the model that is asked
-	Without    without                    `json:"without,omitzero"`     // what it refused
-	Doubled    bool                       `json:"doubled,omitempty"`    // MaxOutput, since an answer was all thinking
-	Calls      int                        `json:"calls"`                // tool calls so far, the evidence not counted
-	Concluding string                     `json:"concluding,omitempty"` // why the model is asked to conclude; empty: it is not
-	Asked      int                        `json:"asked,omitempty"`      // questions for the conclusion so far
-	Strikes    int                        `json:"strikes,omitempty"`
-	SentBack   bool                       `json:"sent_back,omitempty"` // for having answered without a look
-	Reminded   bool                       `json:"reminded,omitempty"`  // of submit_report
-	Rejected   int                        `json:"rejected,omitempty"`  // reports given back
-	MaxOutput  int                        `json:"max_output"`          // tokens of one answer
-	Draft      string                     `json:"draft,omitempty"`     // the best prose so far
-	Returned   json.RawMessage            `json:"returned,omitempty"`  // the last report that was given back
+	Talk             *conversation.Conversation `json:"talk"`
+	Model            int                        `json:"model,omitempty"`      // index of the model that is asked
+	Without          without                    `json:"without,omitzero"`     // parameters that the model refused
+	Doubled          bool                       `json:"doubled,omitempty"`    // MaxOutput was doubled for this model
+	Calls            int                        `json:"calls"`                // executions of Python, without the evidence
+	Concluding       string                     `json:"concluding,omitempty"` // why the model has to conclude, if it has to
+	ConcludingRounds int                        `json:"asked,omitempty"`      // requests for a conclusion
+	Strikes          int                        `json:"strikes,omitempty"`    // consecutive answers without progress
+	SentBack         bool                       `json:"sent_back,omitempty"`  // the model concluded before it ran code
+	Reminded         bool                       `json:"reminded,omitempty"`   // the model was asked to submit its report
+	Rejected         int                        `json:"rejected,omitempty"`   // reports returned for correction
+	MaxOutput        int                        `json:"max_output"`           // limit of output tokens per answer
+	Draft            string                     `json:"draft,omitempty"`      // the best text without a tool call
+	Returned         json.RawMessage            `json:"returned,omitempty"`   // the last report returned for correction
 }
 
-// Run investigates rec's alarm and fills its rounds, report, outcome and usage. resume is what a former
-// Checkpoint got, or nil. It returns nil whenever rec can be rendered, ErrHandOver when the last
-// checkpoint is to be resumed elsewhere, and ctx's error when it was cancelled.
+// Run investigates rec's alarm and fills in its rounds, report, outcome, and usage. resume is the state that an
+// earlier run passed to Checkpoint, or nil. Run returns
+//   - nil if rec can be rendered, whatever its outcome,
+//   - [investigation.ErrHandOver] if another invocation has to continue from the last checkpoint,
+//   - the context's error if it was canceled.
 func Run(ctx context.Context, o Options, rec *investigation.Record, resume []byte) error {
 	r, err := newRun(o, rec, resume)
 	if err != nil {
@@ -115,12 +113,12 @@ func Run(ctx context.Context, o Options, rec *investigation.Record, resume []byt
 		}
 		answer, err := r.ask(ctx)
 		switch {
-		case errors.Is(err, ErrHandOver):
+		case errors.Is(err, investigation.ErrHandOver):
 			return r.handOver(ctx)
 		case err != nil:
 			return r.fail(ctx, err)
 		}
-		if done := r.digest(ctx, answer); done {
+		if done := r.handleAnswer(ctx, answer); done {
 			return nil
 		}
 		r.checkpoint(ctx)
@@ -141,7 +139,7 @@ func newRun(o Options, rec *investigation.Record, resume []byte) (*run, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if len(o.Models) == 0 {
-		return nil, errors.New("no model is named: an investigation needs at least one")
+		return nil, errors.New("no model is configured: an investigation needs at least one")
 	}
 	r := &run{Options: o, rec: rec, resumed: resume != nil}
 	if resume != nil {
@@ -164,50 +162,49 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// limits asks for the conclusion when one of the limits is near. This is the one place where limits are
-// looked at.
+// limits asks for the conclusion if one of the limits is near. All limits are checked here.
 func (r *run) limits(ctx context.Context) error {
 	if r.state.Concluding != "" {
 		return nil
 	}
-	next := r.projected()
+	next := r.projectedUsage()
 	switch {
-	case r.timeIsUp(ctx) && r.mayGoOn():
-		return ErrHandOver
-	case r.timeIsNear(ctx) && !r.mayGoOn():
-		r.conclude("the time for this investigation is nearly used")
+	case r.timeIsUp(ctx) && r.mayContinue():
+		return investigation.ErrHandOver
+	case r.timeIsNear(ctx) && !r.mayContinue():
+		r.conclude("the time limit of this investigation is almost reached")
 	case len(r.rec.Rounds) >= r.MaxRounds-1:
 		r.conclude(fmt.Sprintf("all %d rounds are used", r.MaxRounds))
-	case r.MaxTokens > 0 && tokensOf(r.rec.Usage)+2*tokensOf(next) > r.MaxTokens:
-		r.conclude(fmt.Sprintf("the budget of %d tokens is nearly used", r.MaxTokens))
-	case r.MaxCostUSD > 0 && r.rec.Usage.CostUSD+2*r.priced(next) > r.MaxCostUSD:
-		r.conclude(fmt.Sprintf("the budget of $%.2f is nearly used", r.MaxCostUSD))
+	case r.MaxTokens > 0 && r.rec.Usage.Tokens()+2*next.Tokens() > r.MaxTokens:
+		r.conclude(fmt.Sprintf("the budget of %d tokens is almost used", r.MaxTokens))
+	case r.MaxCostUSD > 0 && r.rec.Usage.CostUSD+2*r.costOf(next) > r.MaxCostUSD:
+		r.conclude(fmt.Sprintf("the budget of $%.2f is almost used", r.MaxCostUSD))
 	case r.state.Strikes >= maxStrikes:
-		r.conclude("the model's answers no longer bring the investigation forward")
+		r.conclude("the model's answers no longer advance the investigation")
 	}
 	return nil
 }
 
-// mayGoOn reports whether another invocation may go on with the investigation.
-func (r *run) mayGoOn() bool {
+// mayContinue reports whether another invocation may continue the investigation.
+func (r *run) mayContinue() bool {
 	return r.MayHandOver && r.state.Concluding == "" && len(r.rec.Rounds) < r.MaxRounds
 }
 
-// timeIsUp reports whether no call should be started any more, since it could not finish: models that think take
-// minutes. An invocation that has not asked yet asks at least once, so that each brings the investigation forward.
+// timeIsUp reports whether another request would not finish in time: models that think take minutes. Each
+// invocation makes at least one request, so that it advances the investigation.
 func (r *run) timeIsUp(ctx context.Context) bool {
-	return r.concludeNow() || r.questions > 0 && r.timeLeft(ctx) < r.expected()
+	return r.hasToConclude() || r.requests > 0 && r.timeLeft(ctx) < r.expectedDuration()
 }
 
-// timeIsNear reports whether the next answer could be the last that this invocation gets.
+// timeIsNear reports whether the next answer could be the last one of this invocation.
 func (r *run) timeIsNear(ctx context.Context) bool {
-	return r.concludeNow() || r.timeLeft(ctx) < 2*r.expected()
+	return r.hasToConclude() || r.timeLeft(ctx) < 2*r.expectedDuration()
 }
 
-func (r *run) concludeNow() bool { return !r.ConcludeAt.IsZero() && !r.Now().Before(r.ConcludeAt) }
+func (r *run) hasToConclude() bool { return !r.ConcludeAt.IsZero() && !r.Now().Before(r.ConcludeAt) }
 
-// expected is how long the next answer takes at the most, going by the last ones.
-func (r *run) expected() time.Duration {
+// expectedDuration estimates how long the next answer takes at most, from the recent ones.
+func (r *run) expectedDuration() time.Duration {
 	const recent = 3 // rounds
 	var longest time.Duration
 	for _, round := range r.rec.Rounds[max(0, len(r.rec.Rounds)-recent):] {
@@ -216,87 +213,87 @@ func (r *run) expected() time.Duration {
 	return longest
 }
 
-// handOver leaves the last state for another invocation.
+// handOver saves the state for another invocation.
 func (r *run) handOver(ctx context.Context) error {
 	r.checkpoint(ctx)
-	return ErrHandOver
+	return investigation.ErrHandOver
 }
 
-// projected is what the next question will use: the last one's, and as much again for what was added.
-func (r *run) projected() investigation.Usage {
+// projectedUsage estimates the usage of the next request: the usage of the last one.
+func (r *run) projectedUsage() investigation.Usage {
 	if len(r.rec.Rounds) == 0 {
 		return investigation.Usage{}
 	}
 	return r.rec.Rounds[len(r.rec.Rounds)-1].Usage
 }
 
-func tokensOf(u investigation.Usage) int {
-	return u.InputTokens + u.OutputTokens + u.CacheReadTokens + u.CacheWriteTokens
-}
-
-func (r *run) priced(u investigation.Usage) float64 {
+func (r *run) costOf(u investigation.Usage) float64 {
 	usd, _ := r.Prices.Cost(r.modelID(), u)
 	return usd
 }
 
-// conclude turns the conversation towards its end.
+// conclude asks the model to conclude.
 func (r *run) conclude(why string) {
-	r.Log.Info("asking for the conclusion", "reason", why)
+	r.Log.Info("asking the model to conclude", "reason", why)
 	r.state.Concluding = why
-	r.state.Talk.Say(concludeNow(why))
+	r.state.Talk.Say(concludePrompt(why))
 }
 
-// digest takes in one answer of the model; done says that the investigation is over.
-func (r *run) digest(ctx context.Context, out *bedrockruntime.ConverseOutput) (done bool) {
-	round := r.newRound(out)
+// handleAnswer adds an answer to the record and acts on it. done reports whether the investigation has ended.
+func (r *run) handleAnswer(ctx context.Context, out *bedrockruntime.ConverseOutput) (done bool) {
+	r.rec.Rounds = append(r.rec.Rounds, r.newRound(out)) // now, since a report may cite its own round's calls
+	round := &r.rec.Rounds[len(r.rec.Rounds)-1]
 	turn, warnings, said := r.accept(out)
 	separateThinking(round, turn)
 	for _, warning := range warnings {
-		r.Log.Warn("model's answer was changed", "warning", warning)
+		r.Log.Warn("changed the model's answer", "warning", warning)
 	}
 	if r.state.Concluding != "" {
-		r.state.Asked++
+		r.state.ConcludingRounds++
 	}
-	uses, asText := r.uses(turn, round)
+	uses, asText := r.toolUses(turn, round)
 	switch {
 	case out.StopReason == stopRefusal:
-		done = r.declined(round)
+		done = r.handleRefusal(round)
 	case len(uses) > 0:
-		done = r.work(ctx, round, uses, asText)
-	case !said && r.wasAllThinking(out):
-		round.Note = fmt.Sprintf("the model thought until its %d output tokens were used; asked again with twice as many", r.state.MaxOutput/2)
+		done = r.runTools(ctx, round, uses, asText)
+	case !said && r.doubleOutput(out):
+		round.Note = fmt.Sprintf("all %d output tokens were used for thinking; asked again with twice as many",
+			r.state.MaxOutput/2)
 	case !said || strings.TrimSpace(round.Text) == "":
-		done = r.useless(round)
+		done = r.handleEmptyAnswer(round)
 	case isRefusal(round.Text):
-		done = r.refusedInProse(round)
+		done = r.handleProseRefusal(round)
 	default:
-		done = r.prose(round)
+		done = r.handleProse(round)
 	}
-	r.rec.Rounds = append(r.rec.Rounds, *round)
-	r.Log.Info("round ended", "round", round.Number, "calls", len(round.Calls), "stop_reason", round.StopReason, "note", round.Note)
-	if !done && r.state.Concluding != "" && r.state.Asked >= maxConcludingRounds {
-		r.settleWithout(fmt.Sprintf("The model was asked for its conclusion %d times (%s) and gave none.", r.state.Asked, r.state.Concluding))
+	r.Log.Info("round ended",
+		"round", round.Number, "calls", len(round.Calls), "stop_reason", round.StopReason, "note", round.Note)
+	if !done && r.state.Concluding != "" && r.state.ConcludingRounds >= maxConcludingRounds {
+		r.endWithoutReport(fmt.Sprintf("The model was asked to conclude %d times because %s, and submitted no report.",
+			r.state.ConcludingRounds, r.state.Concluding))
 		return true
 	}
 	return done
 }
 
-// stopRefusal is the stop reason of a model that declined. The SDK has no name for it.
+// stopRefusal is the stop reason of a model that declined to answer. The SDK has no name for it.
 const stopRefusal types.StopReason = "refusal"
 
-// declined deals with a model that does not want to answer: the next one is asked.
-func (r *run) declined(round *investigation.Round) (done bool) {
+// handleRefusal handles a model that refuses to answer: the next one is asked.
+func (r *run) handleRefusal(round *investigation.Round) (done bool) {
 	why := refusedWhy(r.modelID())
 	round.Note = "the model declined to answer"
 	if r.nextModel(investigation.CauseRefused, why) {
 		return false
 	}
-	r.settleWithout(why)
+	r.endWithoutReport(why)
 	return true
 }
 
-// wasAllThinking reports whether an answer used up its tokens without saying anything, and doubles them, once.
-func (r *run) wasAllThinking(out *bedrockruntime.ConverseOutput) bool {
+// doubleOutput doubles the output limit, once per model, if an answer used all of it for thinking. It reports
+// whether it did.
+func (r *run) doubleOutput(out *bedrockruntime.ConverseOutput) bool {
 	if out.StopReason != types.StopReasonMaxTokens || r.state.Doubled || 2*r.state.MaxOutput > r.model().MaxOutput {
 		return false
 	}
@@ -305,27 +302,20 @@ func (r *run) wasAllThinking(out *bedrockruntime.ConverseOutput) bool {
 	return true
 }
 
-func (r *run) newRound(out *bedrockruntime.ConverseOutput) *investigation.Round {
-	round := &investigation.Round{
-		Number: len(r.rec.Rounds) + 1, Model: r.modelID(), StopReason: string(out.StopReason), Usage: r.count(out),
+func (r *run) newRound(out *bedrockruntime.ConverseOutput) investigation.Round {
+	round := investigation.Round{
+		Number: len(r.rec.Rounds) + 1, Model: r.modelID(), StopReason: string(out.StopReason), Usage: r.addUsage(out),
 	}
 	round.DurationMS = r.took.Milliseconds()
 	round.StartedAt = r.Now().UTC().Add(-time.Duration(round.DurationMS) * time.Millisecond)
 	return round
 }
 
-// count adds what an answer used to the investigation's usage, and returns it.
-func (r *run) count(out *bedrockruntime.ConverseOutput) investigation.Usage {
+// addUsage returns the usage of an answer and adds it to the investigation's.
+func (r *run) addUsage(out *bedrockruntime.ConverseOutput) investigation.Usage {
 	u := usageOf(out)
 	u.CostUSD, u.PriceKnown = r.Prices.Cost(r.modelID(), u)
-	total := &r.rec.Usage
-	total.PriceKnown = u.PriceKnown && (total.PriceKnown || total.ModelCalls == 0)
-	total.ModelCalls++
-	total.InputTokens += u.InputTokens
-	total.OutputTokens += u.OutputTokens
-	total.CacheReadTokens += u.CacheReadTokens
-	total.CacheWriteTokens += u.CacheWriteTokens
-	total.CostUSD += u.CostUSD
+	r.rec.Usage.Add(u)
 	return u
 }
 
@@ -348,15 +338,16 @@ func usageOf(out *bedrockruntime.ConverseOutput) investigation.Usage {
 	return u
 }
 
-// accept adds the answer to the conversation. An answer that broke off is not taken in, since half a
-// call would make every further request wrong.
+// accept adds the answer to the conversation. A withheld or malformed answer is not added. An incomplete one
+// is added without its tool calls, because half a call would make every following request invalid.
 func (r *run) accept(out *bedrockruntime.ConverseOutput) (conversation.Turn, []string, bool) {
 	message, ok := out.Output.(*types.ConverseOutputMemberMessage)
 	if !ok {
 		return conversation.Turn{}, nil, false
 	}
 	switch out.StopReason {
-	case types.StopReasonMalformedModelOutput, types.StopReasonMalformedToolUse, types.StopReasonContentFiltered, types.StopReasonGuardrailIntervened, stopRefusal:
+	case types.StopReasonMalformedModelOutput, types.StopReasonMalformedToolUse,
+		types.StopReasonContentFiltered, types.StopReasonGuardrailIntervened, stopRefusal:
 		return conversation.Turn{}, nil, false
 	case types.StopReasonMaxTokens, types.StopReasonModelContextWindowExceeded:
 		message.Value.Content = withoutUses(message.Value.Content)
@@ -375,70 +366,73 @@ func withoutUses(blocks []types.ContentBlock) []types.ContentBlock {
 	return kept
 }
 
-// useless deals with an answer that has nothing to go on with.
-func (r *run) useless(round *investigation.Round) (done bool) {
+// handleEmptyAnswer handles an answer with neither text nor a tool call.
+func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 	r.state.Strikes++
 	reason := types.StopReason(round.StopReason)
 	switch reason {
 	case types.StopReasonGuardrailIntervened, types.StopReasonContentFiltered:
-		if r.state.Strikes > 1 && reason == types.StopReasonContentFiltered && r.nextModel(investigation.CauseRefused, withheldWhy(reason)) {
+		if r.state.Strikes == 1 {
+			break
+		}
+		why := withheldWhy(reason)
+		if reason == types.StopReasonContentFiltered && r.nextModel(investigation.CauseRefused, why) {
 			r.state.Strikes = 0
 			return false
 		}
-		if r.state.Strikes > 1 {
-			r.settleWithout(withheldWhy(reason))
-			return true
-		}
+		r.endWithoutReport(why)
+		return true
 	}
-	round.Note = "the answer had nothing to go on with (" + round.StopReason + ")"
-	r.state.Talk.Say(goOn(reason))
+	round.Note = "the answer had no usable content (" + round.StopReason + ")"
+	r.state.Talk.Say(retryPrompt(reason))
 	return false
 }
 
 func withheldWhy(reason types.StopReason) string {
-	return fmt.Sprintf("The model's answer was withheld (%s). Look at the guardrail's or the model's content policy; "+
-		"the evidence below was collected without it.", reason)
+	return fmt.Sprintf("The model's answer was withheld (%s). Check the content policy of the guardrail or the model. "+
+		"The evidence below was collected without the model.", reason)
 }
 
-// prose deals with an answer that calls no tool.
-func (r *run) prose(round *investigation.Round) (done bool) {
-	if reason := types.StopReason(round.StopReason); reason == types.StopReasonMaxTokens || reason == types.StopReasonModelContextWindowExceeded {
+// handleProse handles an answer that has text but calls no tool.
+func (r *run) handleProse(round *investigation.Round) (done bool) {
+	switch reason := types.StopReason(round.StopReason); reason {
+	case types.StopReasonMaxTokens, types.StopReasonModelContextWindowExceeded:
 		r.state.Strikes++
-		round.Note = "the answer was cut off (" + round.StopReason + ")"
+		round.Note = "the answer was incomplete (" + round.StopReason + ")"
 		r.keepDraft(round.Text)
-		r.state.Talk.Say(goOn(reason))
+		r.state.Talk.Say(retryPrompt(reason))
 		return false
 	}
 	r.keepDraft(round.Text)
 	switch {
-	case !r.looked() && !r.state.SentBack && r.state.Concluding == "":
+	case !r.ranCode() && !r.state.SentBack && r.state.Concluding == "":
 		r.state.SentBack = true
-		round.Note = "sent back: the model answered without having looked"
-		r.state.Talk.Say(lookFirst)
+		round.Note = "sent back: the model answered before it ran any code"
+		r.state.Talk.Say(checkFirstPrompt)
 		return false
 	case !r.state.Reminded:
 		r.state.Reminded = true
 		round.Note = "reminded to submit the report"
-		r.state.Talk.Say(submitPlease)
+		r.state.Talk.Say(submitPrompt)
 		return false
 	default:
-		round.Note = "the report is taken from prose"
+		round.Note = "the answer became the report, unchecked"
 		r.finish(reportFromProse(r.state.Draft))
 		return true
 	}
 }
 
-// keepDraft remembers the last prose, should no report follow.
+// keepDraft keeps the text of an answer in case no report is submitted.
 func (r *run) keepDraft(text string) {
 	if text = r.draftOf(text); text != "" && len(text) >= len(r.state.Draft)/2 {
 		r.state.Draft = text
 	}
 }
 
-// looked says whether any code of the model's has run.
-func (r *run) looked() bool { return r.state.Calls > 0 }
+// ranCode reports whether the model has run any code.
+func (r *run) ranCode() bool { return r.state.Calls > 0 }
 
-// finish ends with a report, which is checked here.
+// finish checks the report and ends the investigation with it.
 func (r *run) finish(report investigation.Report) {
 	check(&report, r.rec)
 	r.rec.Report = report
@@ -446,31 +440,32 @@ func (r *run) finish(report investigation.Report) {
 	r.rec.Outcome = investigation.OutcomeCompleted
 	if r.state.Concluding != "" {
 		r.rec.Outcome = investigation.OutcomeConcluded
-		r.rec.OutcomeWhy = "The investigation was brought to its end because " + r.state.Concluding + "."
+		r.rec.OutcomeWhy = "The model was asked to conclude early because " + r.state.Concluding + "."
 	}
 }
 
-// settleWithout ends without a report that was accepted: with one that was given back if there is any, else
-// with the model's prose, else with the evidence alone.
-func (r *run) settleWithout(why string) {
+// endWithoutReport ends the investigation without an accepted report: with one that was returned for
+// correction if there is one, else with the model's text, else with the evidence alone.
+func (r *run) endWithoutReport(why string) {
 	r.rec.Outcome, r.rec.OutcomeWhy = investigation.OutcomeFallback, why
 	r.rec.Report = reportFromProse(r.state.Draft)
 	if r.state.Returned != nil {
 		r.rec.Outcome = investigation.OutcomeConcluded
-		r.rec.OutcomeWhy = "The model's report was given back to be mended, and it did not come to that; what does not stand is marked. " + why
+		r.rec.OutcomeWhy = "The model's report was returned for correction and never resubmitted; " +
+			"unverified statements are marked. " + why
 		r.rec.Report, _ = parseReport(r.state.Returned)
 	}
 	check(&r.rec.Report, r.rec)
 	r.rec.NotSeen = notSeen(r.rec)
 }
 
-// fail ends an investigation whose model can't be asked any more. A cancelled context is the caller's
-// business, unless the record has something to show.
+// fail ends an investigation that has no model left to ask. If the context was canceled, the caller decides
+// what to do.
 func (r *run) fail(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
 		return cause
 	}
-	r.Log.Error("model cannot be asked", "error", err)
-	r.settleWithout(modelerror.Explain(err, r.modelID(), r.Region))
+	r.Log.Error("no model can be asked", "error", err)
+	r.endWithoutReport(modelerror.Explain(err, r.modelID(), r.Region))
 	return nil
 }

@@ -3,36 +3,37 @@ package agent
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
 )
 
-// How the model is asked.
+// Retries of one request.
 const (
-	modelTimeout = 300 * time.Second // of one call: a long answer of a large model
 	backoffBase  = time.Second
 	backoffLimit = 30 * time.Second
-	maxThrottles = 12 // retries of one question
+	maxThrottles = 12 // one request
 	maxFaults    = 5
 	maxTimeouts  = 2
 	maxFailures  = 3 // of the model itself
 )
 
-// ask puts the conversation to the model until it answers: again where trying again can help, changed where the
-// service refuses a part of the request, and to the next model where neither helps.
+// ask sends the conversation to the model until it answers. It retries if that can help, changes the request
+// if the service refuses a part of it, and asks the next model if neither helps.
 func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 	tries := map[modelerror.Kind]int{}
 	for {
 		r.fitWindow()
-		out, err := r.call(ctx)
+		out, err := r.send(ctx)
 		if err == nil {
-			if out.StopReason == types.StopReasonModelContextWindowExceeded && tries[modelerror.TooLong] == 0 && r.compact(1) {
-				r.count(out) // it is paid for all the same
+			tooLong := out.StopReason == types.StopReasonModelContextWindowExceeded
+			if tooLong && tries[modelerror.TooLong] == 0 && r.compact(1) {
+				r.addUsage(out) // a discarded answer is billed, too
 				tries[modelerror.TooLong]++
 				continue
 			}
@@ -60,20 +61,20 @@ func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 	}
 }
 
-// cutOff is the error of a question that the end of the time cut off. Another invocation asks it again, if there
-// may be one and it can get further than this one.
+// cutOff returns the error of a request that ran out of time. It hands over to another invocation if that is
+// allowed and can get farther than this one.
 func (r *run) cutOff(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), context.Canceled) {
 		return errors.Join(ctx.Err(), err)
 	}
-	couldNotFinish := r.resumed && r.questions <= 1 // a whole invocation was not enough
+	couldNotFinish := r.resumed && r.requests <= 1 // a whole invocation was not enough
 	if r.MayHandOver && !couldNotFinish {
-		return ErrHandOver
+		return investigation.ErrHandOver
 	}
 	return errors.Join(ctx.Err(), err)
 }
 
-// timeLeft is how long the model may still be asked.
+// timeLeft returns how long the model may still be asked.
 func (r *run) timeLeft(ctx context.Context) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -89,7 +90,8 @@ func (r *run) pause(ctx context.Context, wait time.Duration) error {
 	return r.Sleep(ctx, wait)
 }
 
-// remedy changes what can be changed about an error, or says how long to wait.
+// remedy changes the request that failed, or returns how long to wait. again reports whether to ask the same
+// model again.
 func (r *run) remedy(class modelerror.Class, try int) (again bool, wait time.Duration) {
 	limit := 0
 	switch class.Kind {
@@ -101,11 +103,11 @@ func (r *run) remedy(class modelerror.Class, try int) (again bool, wait time.Dur
 		limit = maxTimeouts
 	case modelerror.Model:
 		if try == 1 {
-			r.state.Talk.Say(goOn(types.StopReasonMalformedToolUse))
+			r.state.Talk.Say(retryPrompt(types.StopReasonMalformedToolUse))
 		}
 		limit = maxFailures
 	default:
-		return r.change(class, try), 0
+		return r.adaptRequest(class, try), 0
 	}
 	if try > limit {
 		return false, 0
@@ -114,22 +116,24 @@ func (r *run) remedy(class modelerror.Class, try int) (again bool, wait time.Dur
 	return true, time.Duration(r.Random() * float64(ceiling)) // full jitter
 }
 
-// change takes out of the next request what the model refused; false: nothing is left to take out.
-func (r *run) change(class modelerror.Class, try int) bool {
+// adaptRequest removes what the model refused from the next request. It reports whether there was something to
+// remove.
+func (r *run) adaptRequest(class modelerror.Class, try int) bool {
 	talk := r.state.Talk
 	switch class.Kind {
 	case modelerror.CacheRefused:
 		return talk.StepDown()
 	case modelerror.ToolsRefused:
-		return !swap(&talk.TextTools)
+		return !setFlag(&talk.TextTools)
 	case modelerror.SystemRefused:
-		return !swap(&talk.TextSystem)
+		return !setFlag(&talk.TextSystem)
 	case modelerror.EffortRefused:
-		return !swap(&r.state.Without.Effort)
+		return !setFlag(&r.state.Without.Effort)
 	case modelerror.TemperatureRefused:
-		return !swap(&r.state.Without.Temperature)
+		return !setFlag(&r.state.Without.Temperature)
 	case modelerror.ThinkingRefused:
-		// Stripped first; where the model misses the reasoning before a call, without the calls.
+		// First without the reasoning. If the model requires reasoning before a call, then without the calls,
+		// too.
 		return try == 1 && talk.DropReasoning() || try <= 2 && r.compact(0)
 	case modelerror.OutputLimit:
 		return r.lowerOutput(class.Limit)
@@ -139,13 +143,13 @@ func (r *run) change(class modelerror.Class, try int) bool {
 	return false
 }
 
-// swap sets a flag and returns what it was.
-func swap(flag *bool) (before bool) {
+// setFlag sets a flag and returns its previous value.
+func setFlag(flag *bool) (before bool) {
 	before, *flag = *flag, true
 	return before
 }
 
-// lowerOutput asks for as many tokens as the model said it writes, or for half if it did not say.
+// lowerOutput lowers the output limit to the model's own, or to half if the error does not name it.
 func (r *run) lowerOutput(limit int) bool {
 	if limit <= 0 || limit >= r.state.MaxOutput {
 		limit = r.state.MaxOutput / 2
@@ -154,21 +158,13 @@ func (r *run) lowerOutput(limit int) bool {
 	return limit >= leastOutputTokens
 }
 
-// call is one request.
-func (r *run) call(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, modelTimeout)
+// send sends one request.
+func (r *run) send(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, awsapi.ModelReadTimeout)
 	defer cancel()
-	r.questions++
+	r.requests++
 	started := r.Now()
 	out, err := r.Model.Converse(ctx, r.request())
 	r.took = r.Now().Sub(started)
 	return out, err
-}
-
-// shorten cuts text to max bytes on a rune boundary.
-func shorten(text string, max int) string {
-	if len(text) <= max {
-		return text
-	}
-	return strings.ToValidUTF8(text[:max], "") + " …"
 }

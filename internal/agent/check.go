@@ -6,13 +6,15 @@ import (
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// minQuote is the least that proves anything, in characters without white space.
+// minQuote is the minimum length of a quote, in bytes without white space.
 const minQuote = 6
 
-// check sets for each finding whether it stands: every quote must be in the output of the tool call
-// that it cites. Nothing that does not stand may be called confirmed.
+// check verifies each finding: every quote must be in the output of the tool call that it cites. An
+// unverified finding is never confirmed, and neither is a root cause without a confirmed finding.
 func check(report *investigation.Report, rec *investigation.Record) {
 	var verified, confirmed int
 	for i := range report.Findings {
@@ -43,29 +45,32 @@ func check(report *investigation.Report, rec *investigation.Record) {
 	}
 	switch {
 	case verified == 0 && report.Confidence != investigation.Unknown:
-		report.Downgraded = fmt.Sprintf("the model called the cause %s, but none of its findings has evidence that stands", report.Confidence)
+		report.Downgraded = fmt.Sprintf("the model called the cause %s, but none of its findings is verified",
+			report.Confidence)
 		report.Confidence = investigation.Unknown
 	case confirmed == 0 && report.Confidence == investigation.Confirmed:
-		report.Downgraded = "the model called the cause confirmed, but no confirmed finding with evidence supports it"
+		report.Downgraded = "the model called the cause confirmed, but no verified finding is confirmed"
 		report.Confidence = investigation.Likely
 	}
 }
 
-// checkCitation looks for the quote. White space counts as one blank, since models fold lines.
+// checkCitation returns why a citation proves nothing, or nothing if its quote was found. A run of white
+// space counts as one blank, because models wrap lines.
 func checkCitation(c *investigation.Citation, rec *investigation.Record) (problem string) {
 	c.Found = false
-	call := findCall(rec, c.Call)
-	quote := fold(c.Quote)
-	switch {
-	case call == nil || call.Answer == nil:
+	call := rec.Call(c.Call)
+	if call == nil || call.Answer == nil {
 		return fmt.Sprintf("tool call %d does not exist or has no output", c.Call)
+	}
+	output, quote := call.Answer.Text(), fold(c.Quote)
+	switch {
 	case len(strings.ReplaceAll(quote, " ", "")) < minQuote:
 		return "the quote is too short to prove anything"
-	case !strings.Contains(fold(call.Answer.Text()), quote) && !strings.Contains(fold(printable(call.Answer.Text())), quote):
+	case !strings.Contains(fold(output), quote) && !strings.Contains(fold(printable(output)), quote):
 		return fmt.Sprintf("the quote is not in the output of tool call %d", c.Call)
-	case strings.Contains(fold(printable(call.Command)), quote) && c.Call != 0:
+	case c.Call != 0 && strings.Contains(fold(printable(call.Command)), quote):
 		// Code that prints its own text proves nothing about AWS.
-		return fmt.Sprintf("the quote is a part of the code of tool call %d, not of what AWS answered", c.Call)
+		return fmt.Sprintf("the quote is part of the code of tool call %d, not of an answer from AWS", c.Call)
 	}
 	c.Found = true
 	return ""
@@ -73,32 +78,33 @@ func checkCitation(c *investigation.Citation, rec *investigation.Record) (proble
 
 func fold(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// misquoted lists the quotes that do not stand, for the model.
-func misquoted(report investigation.Report, rec *investigation.Record) string {
+// listMisquotes lists the quotes that were not found, for the model.
+func listMisquotes(report investigation.Report, rec *investigation.Record) string {
 	var b strings.Builder
 	for i, finding := range report.Findings {
 		for j := range finding.Evidence {
 			citation := finding.Evidence[j]
 			if problem := checkCitation(&citation, rec); problem != "" {
-				fmt.Fprintf(&b, "- finding %d, quote %q: %s\n", i+1, shorten(citation.Quote, 120), problem)
+				fmt.Fprintf(&b, "- finding %d, quote %q: %s\n", i+1, truncate.Bytes(citation.Quote, 120), problem)
 			}
 		}
 	}
 	return b.String()
 }
 
-// maxNotSeen bounds the list of what could not be seen.
+// maxNotSeen limits the entries of notSeen.
 const maxNotSeen = 40
 
-// notSeen lists what code noticed could not be looked at: denied, throttled, refused or unanswered AWS
-// calls, cut output, failed tool calls. Each once.
+// notSeen lists what the investigation could not read, each once: AWS calls without data, truncated output,
+// and failed tool calls. It depends on typed fields only, because code can print and note any text.
 func notSeen(rec *investigation.Record) []investigation.NotSeen {
 	var list []investigation.NotSeen
 	known := map[string]bool{}
 	add := func(what, why string, call int) {
 		if key := what + "\x00" + why; !known[key] && len(list) < maxNotSeen {
 			known[key] = true
-			list = append(list, investigation.NotSeen{What: clean(what, maxSentence), Why: clean(why, maxSentence), Call: call})
+			what, why = clean(what, maxSentence), clean(why, maxSentence)
+			list = append(list, investigation.NotSeen{What: what, Why: why, Call: call})
 		}
 	}
 	for call := range rec.Calls() {
@@ -107,24 +113,34 @@ func notSeen(rec *investigation.Record) []investigation.NotSeen {
 			continue
 		}
 		for _, request := range call.Answer.AWSCalls {
-			what := request.Service + ":" + request.Operation
-			switch code := strings.ToLower(request.ErrorCode); {
-			case request.Refused != "":
-				add(what, "refused: "+request.Refused, call.Number)
-			case request.Status == http.StatusForbidden, strings.Contains(code, "accessdenied"), strings.Contains(code, "unauthorized"):
-				add(what, "access denied", call.Number)
-			case request.Status == http.StatusTooManyRequests, strings.Contains(code, "throttl"):
-				add(what, "throttled", call.Number)
-			case request.Status == 0:
-				add(what, "no answer", call.Number)
+			if why := whyNoData(request); why != "" {
+				add(request.Service+":"+request.Operation, why, call.Number)
 			}
 		}
-		if call.Answer.AWSCallsCut > 0 {
-			add(fmt.Sprintf("%d further AWS calls of tool call %d", call.Answer.AWSCallsCut, call.Number), "not listed", call.Number)
+		if n := call.Answer.AWSCallsCut; n > 0 {
+			add(fmt.Sprintf("%d more AWS calls of tool call %d", n, call.Number), "not listed", call.Number)
 		}
 		for _, part := range call.Answer.Truncated {
-			add(fmt.Sprintf("%d bytes of the %s of tool call %d", part.LeftOut, part.Part, call.Number), "truncated: too long", call.Number)
+			what := fmt.Sprintf("%d bytes of the %s of tool call %d", part.LeftOut, part.Part, call.Number)
+			add(what, "truncated: too long", call.Number)
 		}
 	}
 	return list
+}
+
+// whyNoData returns why an AWS call brought no data through no fault of its parameters, or nothing.
+func whyNoData(call toolcall.AWSCall) string {
+	code := strings.ToLower(call.ErrorCode)
+	switch {
+	case call.Refused != "":
+		return "refused: " + call.Refused
+	case call.Status == http.StatusForbidden,
+		strings.Contains(code, "accessdenied"), strings.Contains(code, "unauthorized"):
+		return "access denied"
+	case call.Status == http.StatusTooManyRequests, strings.Contains(code, "throttl"):
+		return "throttled"
+	case call.Status == 0:
+		return "no answer"
+	}
+	return ""
 }

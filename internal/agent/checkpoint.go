@@ -8,7 +8,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// checkpointState is the JSON of a checkpoint.
+// checkpointState is the JSON form of a checkpoint.
 type checkpointState struct {
 	Record *investigation.Record `json:"record"`
 	State  *state                `json:"state"`
@@ -23,12 +23,12 @@ func (r *run) checkpoint(ctx context.Context) {
 		err = r.Checkpoint(ctx, text)
 	}
 	if err != nil {
-		r.Log.Warn("checkpoint not saved", "error", err)
+		r.Log.Warn("save checkpoint", "error", err)
 	}
 }
 
-// restore goes on where a checkpoint left off. What the caller's record knows of this invocation (how
-// often it was resumed, what was seen before) stays.
+// restore continues from a checkpoint. It keeps what the caller's record has about this invocation, such as
+// how often the investigation was resumed.
 func (r *run) restore(resume []byte) error {
 	saved := checkpointState{Record: &investigation.Record{}, State: &state{}}
 	if err := json.Unmarshal(resume, &saved); err != nil {
@@ -41,7 +41,7 @@ func (r *run) restore(resume []byte) error {
 	r.rec.Evidence, r.rec.Together = saved.Record.Evidence, saved.Record.Together
 	r.rec.Rounds, r.rec.Usage, r.rec.Fallbacks = saved.Record.Rounds, saved.Record.Usage, saved.Record.Fallbacks
 	r.rec.Model = saved.Record.Model
-	if r.state.Model >= len(r.Models) || r.modelID() != saved.Record.Model { // deployed with other models since
+	if r.state.Model >= len(r.Models) || r.modelID() != saved.Record.Model { // other models were deployed in the meantime
 		r.state.Model = 0
 		r.state.Talk.DropReasoning()
 		r.adopt()

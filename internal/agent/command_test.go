@@ -10,7 +10,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-func TestCommandsOfAReportCanBeCopiedAsTheyAre(t *testing.T) {
+func TestParseAction_CommandsCanBeCopied(t *testing.T) {
 	endless := strings.Repeat("x", maxCommand+1)
 	for _, c := range []struct {
 		name, command string
@@ -19,10 +19,10 @@ func TestCommandsOfAReportCanBeCopiedAsTheyAre(t *testing.T) {
 		{"plain", "aws s3 ls", investigation.Action{Text: "Look.", Command: "aws s3 ls"}},
 		{"in backticks, which a shell would run", "`aws s3 ls`", investigation.Action{Text: "Look.", Command: "aws s3 ls"}},
 		{"in a fence", "```bash\naws s3 ls \\\n  s3://b\n```", investigation.Action{Text: "Look.", Command: "aws s3 ls \\\n  s3://b"}},
-		{"with a substitution of its own", "echo `date` `id`", investigation.Action{Text: "Look.", Command: "echo `date` `id`"}},
+		{"with a substitution", "echo `date` `id`", investigation.Action{Text: "Look.", Command: "echo `date` `id`"}},
 		{"a substitution at each end", "`which aws` s3 ls `cat b`", investigation.Action{Text: "Look.", Command: "`which aws` s3 ls `cat b`"}},
 		{"longer than a quote", strings.Repeat("y", 3*maxQuote), investigation.Action{Text: "Look.", Command: strings.Repeat("y", 3*maxQuote)}},
-		{"too long", endless, investigation.Action{Text: "Look. (Its command is too long for a report.)"}},
+		{"too long", endless, investigation.Action{Text: "Look. (The command is too long for a report.)"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			action, ok := parseAction(map[string]any{"text": "Look.", "command": c.command})

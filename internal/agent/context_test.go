@@ -23,7 +23,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
-// run investigates with options that a test changes, and returns the model and Run's error.
+// run investigates with options that change adapts, and returns the model and Run's error.
 func run(t *testing.T, script model.Script, tool *fakeTool, rec *investigation.Record, resume []byte, change func(*agent.Options)) (*model.Server, error) {
 	t.Helper()
 	server, err := model.Start(script)
@@ -42,7 +42,7 @@ func run(t *testing.T, script model.Script, tool *fakeTool, rec *investigation.R
 	return server, agent.Run(t.Context(), o, rec, resume)
 }
 
-// clientOf is a client of a model's stand-in that does not try again.
+// clientOf returns a client of the scripted model that does not retry.
 func clientOf(server *model.Server) *bedrockruntime.Client {
 	return bedrockruntime.New(bedrockruntime.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Retryer: aws.NopRetryer{},
@@ -50,7 +50,7 @@ func clientOf(server *model.Server) *bedrockruntime.Client {
 	})
 }
 
-// manyLooks are n rounds of one call each, then the report.
+// manyLooks returns a script of n rounds with one call each, followed by the report.
 func manyLooks(n int) model.Script {
 	var steps []model.Step
 	for i := range n {
@@ -59,7 +59,7 @@ func manyLooks(n int) model.Script {
 	return model.Script{Steps: append(steps, submit("the disk is full", 1, "disk usage 100 %"))}
 }
 
-func TestLongOutputIsCutForTheModelAndKeptWholeInTheRecord(t *testing.T) {
+func TestRun_LongOutputIsShortenedForTheModelOnly(t *testing.T) {
 	long := "head " + strings.Repeat("x", 40_000) + " needle " + strings.Repeat("y", 40_000) + " tail"
 	tool := &fakeTool{output: long}
 	rec := record("{}")
@@ -75,7 +75,7 @@ func TestLongOutputIsCutForTheModelAndKeptWholeInTheRecord(t *testing.T) {
 	assert.True(t, rec.Report.Findings[0].Verified, "the quote is checked against the whole output")
 }
 
-func TestHistoryIsCompactedBeforeItOutgrowsTheWindow(t *testing.T) {
+func TestCompact_KeepsRequestsWithinTheWindow(t *testing.T) {
 	tool := &fakeTool{output: "disk usage 100 % " + strings.Repeat("log line ", 900)}
 	rec := record("{}")
 	script := manyLooks(40)
@@ -88,11 +88,11 @@ func TestHistoryIsCompactedBeforeItOutgrowsTheWindow(t *testing.T) {
 		assert.Equal(t, 200, request.Status, "request %d: %s", i, request.Problems)
 	}
 	last := server.Requests()[40].Request.Raw
-	assert.Contains(t, string(last), "tool call 1: print(0)", "the digest names what was taken out")
+	assert.Contains(t, string(last), "tool call 1: print(0)", "the digest names the removed calls")
 	assert.Contains(t, string(last), "Threshold Crossed", "the alarm stays")
 }
 
-func TestAWindowSmallerThanAssumedIsMetByShorteningOnce(t *testing.T) {
+func TestCompact_RecoversFromASmallerWindowThanAssumed(t *testing.T) {
 	tool := &fakeTool{output: "disk usage 100 % " + strings.Repeat("log line ", 900)}
 	rec := record("{}")
 	script := manyLooks(20)
@@ -102,8 +102,8 @@ func TestAWindowSmallerThanAssumedIsMetByShorteningOnce(t *testing.T) {
 	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
 }
 
-// The answer that ran into the window's end is half of one: no call of it may run, and it is paid for.
-func TestAnAnswerThatTheWindowsEndCutsOffIsCountedAndNotActedOn(t *testing.T) {
+// An answer that fills the window is incomplete: none of its calls may run, but it is billed.
+func TestRun_AnswerBeyondTheWindowIsBilledButNotExecuted(t *testing.T) {
 	tool := &fakeTool{output: "disk usage 100 %"}
 	rec := record("{}")
 	half := look("print('half')")
@@ -126,7 +126,7 @@ func TestAnAnswerThatTheWindowsEndCutsOffIsCountedAndNotActedOn(t *testing.T) {
 	assert.Equal(t, output, rec.Usage.OutputTokens)
 }
 
-func TestQuotesOfUnusualOutputsStand(t *testing.T) {
+func TestCheck_VerifiesQuotesOfUnusualOutputs(t *testing.T) {
 	trace := strings.TrimSpace(strings.Repeat("at com.example.orders.OrderService.read(OrderService.java:42)\n\t", 40))
 	for _, test := range []struct{ name, output, quote string }{
 		{"longer than a report shows", "boom\n" + trace + "\nend", trace},
@@ -145,7 +145,7 @@ func TestQuotesOfUnusualOutputsStand(t *testing.T) {
 	}
 }
 
-func TestAReportThatLacksPartsIsGivenBackWithAllOfThemNamed(t *testing.T) {
+func TestSubmitReport_RejectionNamesAllMissingParts(t *testing.T) {
 	empty := model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: map[string]any{}}}}
 	again := submit("the disk is full", 1, "disk usage 100 %")
 	again.Expect = []string{"not accepted: summary is missing; root_cause is missing; findings are missing; immediate_actions are missing"}
@@ -155,7 +155,7 @@ func TestAReportThatLacksPartsIsGivenBackWithAllOfThemNamed(t *testing.T) {
 	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
 }
 
-func TestAResumedRunGoesOnWhereTheCheckpointWas(t *testing.T) {
+func TestRun_ResumesFromACheckpoint(t *testing.T) {
 	tool := &fakeTool{output: "disk usage 100 %"}
 	first := record("{}")
 	var saved []byte
@@ -170,7 +170,7 @@ func TestAResumedRunGoesOnWhereTheCheckpointWas(t *testing.T) {
 			return nil
 		}
 	})
-	require.ErrorIs(t, err, agent.ErrHandOver)
+	require.ErrorIs(t, err, investigation.ErrHandOver)
 	require.Len(t, tool.ran(), 4)
 
 	script := manyLooks(10)
@@ -181,10 +181,10 @@ func TestAResumedRunGoesOnWhereTheCheckpointWas(t *testing.T) {
 	assert.Len(t, tool.ran(), 10, "no finished call ran again")
 	assert.Len(t, second.Rounds, 11)
 	assert.Equal(t, 10, second.Usage.ToolCalls)
-	assert.True(t, second.Report.Findings[0].Verified, "a quote of a call from before the hand-over stands")
+	assert.True(t, second.Report.Findings[0].Verified, "a quote from before the hand-over is verified")
 }
 
-func TestLimitsBringTheInvestigationToAConclusion(t *testing.T) {
+func TestLimits_MakeTheModelConclude(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*agent.Options)
@@ -193,12 +193,12 @@ func TestLimitsBringTheInvestigationToAConclusion(t *testing.T) {
 		{"rounds", func(o *agent.Options) { o.MaxRounds = 5 }, "all 5 rounds are used"},
 		{"tokens", func(o *agent.Options) { o.MaxTokens = 30_000 }, "budget of 30000 tokens"},
 		{"money", func(o *agent.Options) { o.MaxCostUSD = 0.10 }, "budget of $0.10"},
-		{"time", func(o *agent.Options) { o.ConcludeAt = time.Now().Add(-time.Second) }, "time for this investigation"},
+		{"time", func(o *agent.Options) { o.ConcludeAt = time.Now().Add(-time.Second) }, "time limit of this investigation"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			zero := 0
-			// A model that only concludes when it is told to.
+			// A model that only concludes when it is asked to.
 			script := model.Script{Steps: []model.Step{{Tools: []model.ToolUse{{Name: "python_executor", Input: map[string]any{"command": "print(1)"}}}}}, Loop: &zero}
 			rec := record("{}")
 			_, err := run(t, script, &fakeTool{output: "disk usage 100 %"}, rec, nil, func(o *agent.Options) {
@@ -213,7 +213,7 @@ func TestLimitsBringTheInvestigationToAConclusion(t *testing.T) {
 	}
 }
 
-// concluding submits a report as soon as the conversation asks for the conclusion.
+// concluding submits a report as soon as the conversation asks it to conclude.
 type concluding struct {
 	agent.Model
 }
@@ -237,14 +237,14 @@ func (c *concluding) Converse(ctx context.Context, in *bedrockruntime.ConverseIn
 	}}}, nil
 }
 
-func TestACancelledRunSaysSo(t *testing.T) {
+func TestRun_ReturnsTheErrorOfACanceledContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := agent.Run(ctx, agent.Options{Model: failing{}, Tool: &fakeTool{}, Models: []string{claude}, MaxRounds: 10, ConcludeAt: time.Now().Add(time.Hour)}, record("{}"), nil)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestABrokenCheckpointIsAClearError(t *testing.T) {
+func TestRun_RejectsABrokenCheckpoint(t *testing.T) {
 	for _, state := range []string{`not JSON`, `{}`, `{"state": {"talk": {"turns": []}}}`} {
 		err := agent.Run(t.Context(), agent.Options{Model: failing{}, Tool: &fakeTool{}, Models: []string{claude}, MaxRounds: 10}, record("{}"), []byte(state))
 		assert.ErrorContains(t, err, "read the checkpoint of investigation 0123456789ab", state)

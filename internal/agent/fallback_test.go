@@ -27,7 +27,7 @@ func refusal(kind, message string) model.Step {
 	return model.Step{Error: &model.Error{Type: kind, Message: message}}
 }
 
-// twoModels makes a run try Claude, then Nova.
+// twoModels makes a run ask Claude first and Nova second.
 func twoModels(o *agent.Options) { o.Models = []string{sonnet, novaLite} }
 
 func askedModels(server *model.Server) []string {
@@ -38,7 +38,7 @@ func askedModels(server *model.Server) []string {
 	return ids
 }
 
-func TestRun_AModelThatCannotAnswerIsReplacedAtOnce(t *testing.T) {
+func TestFallback_ReplacesAModelThatCannotAnswerAtOnce(t *testing.T) {
 	tests := []struct {
 		name string
 		step model.Step
@@ -70,7 +70,7 @@ func TestRun_AModelThatCannotAnswerIsReplacedAtOnce(t *testing.T) {
 	}
 }
 
-func TestRun_TheLastModelThatCannotAnswerLeavesTheReasonOfEach(t *testing.T) {
+func TestFallback_RecordsWhyEachModelFailed(t *testing.T) {
 	rec := record("{}")
 	_, err := run(t, model.Script{Steps: []model.Step{
 		refusal("ResourceNotFoundException", "This model version has reached the end of its life."),
@@ -83,7 +83,7 @@ func TestRun_TheLastModelThatCannotAnswerLeavesTheReasonOfEach(t *testing.T) {
 	assert.Contains(t, rec.OutcomeWhy, "bedrock:InvokeModel")
 }
 
-func TestRun_AModelThatFailsMidwayIsReplacedAndTheCallsSoFarAreKept(t *testing.T) {
+func TestFallback_KeepsTheCallsOfAModelThatFailsMidway(t *testing.T) {
 	thought := look("print(1)")
 	thought.Reasoning = &model.Reasoning{Text: "I should look at the disk.", Signature: "c2ln"}
 	rec, tool := record("{}"), &fakeTool{output: "disk usage 100 %"}
@@ -101,7 +101,7 @@ func TestRun_AModelThatFailsMidwayIsReplacedAndTheCallsSoFarAreKept(t *testing.T
 	assert.Equal(t, []string{sonnet, novaLite}, []string{rec.Rounds[0].Model, rec.Rounds[1].Model})
 }
 
-func TestRun_ARefusalOfTheOnlyModelNeedsAHuman(t *testing.T) {
+func TestFallback_RefusalOfTheOnlyModelNeedsAHuman(t *testing.T) {
 	rec := record("{}")
 	_, err := run(t, model.Script{Steps: []model.Step{{Text: "I can't help with this.", StopReason: "refusal"}}}, &fakeTool{}, rec, nil, nil)
 	require.NoError(t, err)
@@ -110,7 +110,7 @@ func TestRun_ARefusalOfTheOnlyModelNeedsAHuman(t *testing.T) {
 	assert.Empty(t, rec.Report.Summary, "the refusal is no summary")
 }
 
-func TestRun_AnAnswerThatIsAllThinkingIsAskedAgainWithTwiceTheTokens(t *testing.T) {
+func TestRun_AllThinkingDoublesTheOutputLimit(t *testing.T) {
 	thinking := model.Step{Reasoning: &model.Reasoning{Text: "Hm…", Signature: "c2ln"}, StopReason: "max_tokens"}
 	rec := record("{}")
 	server, err := run(t, model.Script{Steps: []model.Step{thinking, look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}},
@@ -124,7 +124,7 @@ func TestRun_AnAnswerThatIsAllThinkingIsAskedAgainWithTwiceTheTokens(t *testing.
 	assert.Equal(t, []any{32768.0, 65536.0, 65536.0}, asked)
 }
 
-func TestRun_RequestsCarryWhatTheModelTakes(t *testing.T) {
+func TestRequest_HasTheParametersThatTheModelSupports(t *testing.T) {
 	tests := []struct {
 		id     string
 		has    []string
@@ -156,12 +156,12 @@ func TestRun_RequestsCarryWhatTheModelTakes(t *testing.T) {
 	}
 }
 
-func TestRun_WhatTheModelRefusesIsLeftOut(t *testing.T) {
+func TestRequest_LeavesOutWhatTheModelRefused(t *testing.T) {
 	tests := []struct {
 		name, message string
 		has, hasNot   []string // of the request after the refusal
 	}{
-		{"checkpoint behind a result", "extraneous key [cachePoint] is not permitted", []string{"cachePoint", "(end of the results)"}, nil},
+		{"checkpoint after a result", "extraneous key [cachePoint] is not permitted", []string{"cachePoint", "(end of the results)"}, nil},
 		{"effort", "output_config: Extra inputs are not permitted", []string{"cachePoint"}, []string{"output_config"}},
 		{"tools", "This model doesn't support tool use.", nil, []string{`"toolConfig"`}},
 		{"output tokens", "max_tokens: 32768 > 8192, which is the maximum allowed number of output tokens", []string{`"maxTokens":8192`}, nil},
@@ -189,7 +189,7 @@ func TestRun_WhatTheModelRefusesIsLeftOut(t *testing.T) {
 	}
 }
 
-func TestRun_CachingStepsDownToTheSystemPromptBeforeItIsOff(t *testing.T) {
+func TestRequest_CachingStepsDownToTheSystemPromptBeforeItIsOff(t *testing.T) {
 	refused := refusal("AccessDeniedException", "You invoked an unsupported model or your request did not allow prompt caching.")
 	rec := record("{}")
 	server, err := run(t, model.Script{Steps: []model.Step{refused, refused, refused, look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}},
@@ -203,7 +203,7 @@ func TestRun_CachingStepsDownToTheSystemPromptBeforeItIsOff(t *testing.T) {
 	assert.Equal(t, []int{2, 2, 1, 0, 0}, points)
 }
 
-func TestRun_NovaCachesNoMoreThanItsLongestPrefix(t *testing.T) {
+func TestRequest_NovaCachesNoMoreThanItsLongestPrefix(t *testing.T) {
 	rec := record("{}")
 	var steps []model.Step
 	for i := range 12 {
@@ -229,7 +229,7 @@ func TestRun_NovaCachesNoMoreThanItsLongestPrefix(t *testing.T) {
 	assert.Greater(t, prefix/4, 20_000, "the conversation is longer")
 }
 
-func TestRun_CompactionDropsReasoningFromWhatIsKept(t *testing.T) {
+func TestCompact_DropsReasoning(t *testing.T) {
 	var steps []model.Step
 	for i := range 12 {
 		step := look(fmt.Sprintf("print(%d)", i))
@@ -245,7 +245,7 @@ func TestRun_CompactionDropsReasoningFromWhatIsKept(t *testing.T) {
 	compacted := false
 	for i, request := range server.Requests() {
 		raw := string(request.Request.Raw)
-		if strings.Contains(raw, "Earlier rounds were taken out") {
+		if strings.Contains(raw, "Earlier rounds were removed") {
 			compacted = true
 			assert.NotContains(t, raw, fmt.Sprintf("c2ln%04d", max(0, i-8)), "request %d holds reasoning from before the compaction", i)
 		}
@@ -264,7 +264,7 @@ func (m withoutSystem) Converse(ctx context.Context, in *bedrockruntime.Converse
 	return m.Model.Converse(ctx, in, opts...)
 }
 
-func TestRun_AModelWithoutSystemPromptsReadsItInTheFirstMessage(t *testing.T) {
+func TestRequest_FirstMessageHoldsTheSystemPromptIfRefused(t *testing.T) {
 	rec := record("{}")
 	server, err := run(t, model.Script{Steps: []model.Step{look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}},
 		&fakeTool{output: "disk usage 100 %"}, rec, nil, func(o *agent.Options) { o.Model = withoutSystem{o.Model} })
@@ -273,7 +273,7 @@ func TestRun_AModelWithoutSystemPromptsReadsItInTheFirstMessage(t *testing.T) {
 	assert.Contains(t, *server.Requests()[0].Request.Messages[0].Content[0].Text, "site reliability engineer")
 }
 
-func TestRun_AModelThatMissesReasoningIsAskedWithoutTheOldCalls(t *testing.T) {
+func TestRequest_DropsOldCallsIfTheirReasoningIsRequired(t *testing.T) {
 	first := look("print(1)")
 	first.Reasoning = &model.Reasoning{Text: "I should look.", Signature: "c2ln"}
 	missing := refusal("ValidationException", "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.")
@@ -284,10 +284,10 @@ func TestRun_AModelThatMissesReasoningIsAskedWithoutTheOldCalls(t *testing.T) {
 	require.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
 	last := server.Requests()[len(server.Requests())-1].Request
 	assert.Len(t, last.Messages, 1)
-	assert.Contains(t, string(last.Raw), "tool call 1: print(1)", "the digest names what was taken out")
+	assert.Contains(t, string(last.Raw), "tool call 1: print(1)", "the digest names the removed calls")
 }
 
-// slowModel takes a while for each answer, by a clock that the test owns.
+// slowModel delays each answer by the clock of the test.
 type slowModel struct {
 	agent.Model
 	clock *time.Time
@@ -308,7 +308,7 @@ func (m *slowModel) Converse(ctx context.Context, in *bedrockruntime.ConverseInp
 
 type deadlineKey struct{}
 
-// clockContext has a deadline of the test's own clock.
+// clockContext has a deadline by the clock of the test.
 type clockContext struct {
 	context.Context
 	clock    *time.Time
@@ -331,9 +331,9 @@ func (c clockContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// Each invocation lasts 240 s, of which 200 s are the model's and 140 s lie before the conclusion; each answer takes
-// 115 s. Four invocations are four answers; the last one is the report.
-func TestRun_AnswersThatTakeMinutesAreSpreadOverInvocations(t *testing.T) {
+// Each invocation lasts 240 s: the model is asked for 200 s and has to conclude after 140 s. Each answer
+// takes 115 s. Four invocations get four answers, and the last one is the report.
+func TestHandOver_SpreadsSlowAnswersOverInvocations(t *testing.T) {
 	clock := time.Now().Add(240 * time.Hour)
 	script := model.Script{Steps: []model.Step{look("print(1)"), look("print(2)"), look("print(3)"), submit("the disk is full", 1, "disk usage 100 %")}}
 	server, err := model.Start(script)
@@ -352,16 +352,16 @@ func TestRun_AnswersThatTakeMinutesAreSpreadOverInvocations(t *testing.T) {
 		if err == nil {
 			break
 		}
-		require.ErrorIs(t, err, agent.ErrHandOver)
+		require.ErrorIs(t, err, investigation.ErrHandOver)
 	}
 	require.NoError(t, err)
 	assert.Equal(t, investigation.OutcomeConcluded, rec.Outcome, rec.OutcomeWhy)
 	assert.Equal(t, "the disk is full", rec.Report.RootCause)
-	assert.Equal(t, 4, slow.asked, "no call was started that could not finish")
+	assert.Equal(t, 4, slow.asked, "no request was sent that could not finish")
 }
 
-// The first answer is the slow one, so that nothing told of it beforehand.
-func TestRun_AnAnswerThatTheTimeCutsOffIsAskedForByTheNextInvocation(t *testing.T) {
+// The first answer is the slow one: no earlier answer predicts its duration.
+func TestHandOver_NextInvocationRepeatsAnInterruptedRequest(t *testing.T) {
 	clock := time.Now().Add(240 * time.Hour)
 	server, err := model.Start(model.Script{Steps: []model.Step{look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}})
 	require.NoError(t, err)
@@ -374,15 +374,15 @@ func TestRun_AnAnswerThatTheTimeCutsOffIsAskedForByTheNextInvocation(t *testing.
 		Checkpoint: func(_ context.Context, state []byte) error { saved = state; return nil },
 	}
 	err = agent.Run(clockContext{t.Context(), &clock, clock.Add(100 * time.Second)}, options, record("{}"), nil)
-	require.ErrorIs(t, err, agent.ErrHandOver)
-	require.NotNil(t, saved, "the next invocation has a checkpoint to go on from")
+	require.ErrorIs(t, err, investigation.ErrHandOver)
+	require.NotNil(t, saved, "the next invocation continues from a checkpoint")
 
 	rec := record("{}")
 	err = agent.Run(clockContext{t.Context(), &clock, clock.Add(600 * time.Second)}, options, rec, saved)
 	require.NoError(t, err)
 	assert.Equal(t, "the disk is full", rec.Report.RootCause)
 
-	// A whole invocation is not enough: handing over again would only spend money.
+	// A whole invocation is not enough for an answer, so another hand-over would only cost money.
 	rec = record("{}")
 	slow.takes = 700 * time.Second
 	require.NoError(t, server.Play(model.Script{Steps: []model.Step{look("print(1)")}}))

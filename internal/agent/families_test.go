@@ -19,7 +19,7 @@ const (
 	lookAtLogs = "print(logs())"
 )
 
-// written is a call that a model without native tool use writes as text.
+// written returns a step with a call that a model without native tool use writes as text.
 func written(format string, name string, input map[string]any) model.Step {
 	raw, err := json.Marshal(input)
 	if err != nil {
@@ -28,7 +28,7 @@ func written(format string, name string, input map[string]any) model.Step {
 	return model.Step{Text: fmt.Sprintf(format, name, raw)}
 }
 
-func TestEveryFamilysHabitsLeadToAReport(t *testing.T) {
+func TestRun_EveryModelFamilySubmitsAReport(t *testing.T) {
 	lookInput := map[string]any{"command": lookAtLogs}
 	report := reportInput(rootCause, 1, quote)
 	inText := func(format string) model.Script {
@@ -76,7 +76,7 @@ func TestEveryFamilysHabitsLeadToAReport(t *testing.T) {
 	}
 }
 
-func TestAModelThatRefusesToolsOrCacheCheckpointsIsAskedWithoutThem(t *testing.T) {
+func TestRequest_LeavesOutToolsAndCacheCheckpointsIfRefused(t *testing.T) {
 	t.Run("cache checkpoints", func(t *testing.T) {
 		script := forever(look(lookAtLogs), submit(rootCause, 1, quote))
 		script.RejectCachePoints = true
@@ -95,7 +95,7 @@ func TestAModelThatRefusesToolsOrCacheCheckpointsIsAskedWithoutThem(t *testing.T
 	})
 }
 
-func TestAModelThatAnswersWithoutHavingLookedIsSentBackOnce(t *testing.T) {
+func TestRun_SendsBackAnAnswerWithoutCodeOnce(t *testing.T) {
 	rec, tool := record("nothing"), &fakeTool{output: logLine}
 	investigate(t, claude, model.Script{Steps: []model.Step{
 		{Text: "It is probably the network."}, look(lookAtLogs), submit(rootCause, 1, quote),
@@ -104,27 +104,27 @@ func TestAModelThatAnswersWithoutHavingLookedIsSentBackOnce(t *testing.T) {
 	assert.Equal(t, rootCause, rec.Report.RootCause)
 }
 
-func TestAModelThatOnlyEverWritesProseStillLeavesAReport(t *testing.T) {
+func TestRun_ProseBecomesAnUncheckedReport(t *testing.T) {
 	rec := record("nothing")
 	investigate(t, claude, forever(model.Step{Text: "The network was down, I am sure of it."}), &fakeTool{}, rec)
 	assert.Contains(t, rec.Report.FreeText, "The network was down")
 	assert.NotEqual(t, investigation.Confirmed, rec.Report.Confidence)
 }
 
-func TestAReportThatWasGivenBackIsNotLostWhenTheModelFailsThen(t *testing.T) {
+func TestRun_UsesARejectedReportIfTheModelFailsLater(t *testing.T) {
 	rec := record("nothing")
 	failed := model.Step{Error: &model.Error{Type: "AccessDeniedException", Message: "not authorized to perform: bedrock:InvokeModel"}}
-	investigate(t, claude, forever(look("print(1)"), submit(rootCause, 1, "a quote that stands nowhere"), failed), &fakeTool{output: logLine}, rec)
+	investigate(t, claude, forever(look("print(1)"), submit(rootCause, 1, "a quote from nowhere"), failed), &fakeTool{output: logLine}, rec)
 	assert.Equal(t, rootCause, rec.Report.RootCause)
 	assert.Equal(t, investigation.OutcomeConcluded, rec.Outcome)
-	assert.Contains(t, rec.OutcomeWhy, "given back to be mended")
+	assert.Contains(t, rec.OutcomeWhy, "returned for correction")
 	assert.Contains(t, rec.OutcomeWhy, "bedrock:InvokeModel")
-	assert.Equal(t, investigation.Unknown, rec.Report.Confidence, "nothing that it cites stands")
+	assert.Equal(t, investigation.Unknown, rec.Report.Confidence, "none of its quotes was found")
 	require.Len(t, rec.Report.Findings, 1)
 	assert.False(t, rec.Report.Findings[0].Verified)
 }
 
-func TestSeveralCallsOfOneAnswerAreAllAnsweredInTheirOrder(t *testing.T) {
+func TestRunTools_AnswersAllCallsInOrder(t *testing.T) {
 	rec, tool := record("nothing"), &fakeTool{output: logLine}
 	server := investigate(t, claude, model.Script{Steps: []model.Step{look("a()", "b()", "c()"), submit(rootCause, 2, quote)}}, tool, rec)
 	assert.ElementsMatch(t, []string{"a()", "b()", "c()"}, tool.ran())
@@ -143,7 +143,7 @@ func TestSeveralCallsOfOneAnswerAreAllAnsweredInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestAnIdenticalCallIsAnsweredFromTheRecord(t *testing.T) {
+func TestRunTools_IdenticalCallReusesTheAnswer(t *testing.T) {
 	rec, tool := record("nothing"), &fakeTool{output: logLine}
 	investigate(t, claude, model.Script{Steps: []model.Step{look(lookAtLogs), look(lookAtLogs), submit(rootCause, 1, quote)}}, tool, rec)
 	assert.Len(t, tool.ran(), 1)

@@ -9,7 +9,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-func TestOpening_NamesTheReadsThatAKindOfAlarmNeeds(t *testing.T) {
+func TestOpening_NamesTheFunctionsForTheKindOfAlarm(t *testing.T) {
 	opened := func(kind alarmevent.Kind) string {
 		return opening(&investigation.Record{Alarm: alarmevent.Alarm{Name: "a", Kind: kind, State: alarmevent.StateAlarm,
 			Configuration: `{"traceQuery":"p99"}`, LogLines: []string{"ERROR no stock"}, NotUnderstood: []string{"configuration: unknown"}}})

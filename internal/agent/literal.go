@@ -10,11 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds how deep values may be nested in a call that is written as text.
+// maxDepth limits how deeply values may be nested in a call that is written as text.
 const maxDepth = 32
 
-// readValue reads one value at the beginning of text, and returns it as JSON with its length in text: JSON, else what
-// models write for it, such as Python's literals or JSON with line breaks inside its strings.
+// readValue reads one value at the beginning of text and returns it as JSON, with its length in text. It
+// accepts JSON and what models write instead, such as Python literals or JSON with line breaks inside
+// strings.
 func readValue(text string) (value json.RawMessage, length int, ok bool) {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	if decoder.Decode(&value) == nil {
@@ -29,7 +30,7 @@ func readValue(text string) (value json.RawMessage, length int, ok bool) {
 	return value, parser.at, ok
 }
 
-// asJSON encodes a value without escaping "<", so that a call can be compared with the text it came from.
+// asJSON encodes a value without escaping "<". A call can then be compared with the text that it came from.
 func asJSON(value any) (json.RawMessage, bool) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
@@ -40,8 +41,8 @@ func asJSON(value any) (json.RawMessage, bool) {
 	return bytes.TrimSpace(b.Bytes()), true
 }
 
-// literalParser reads Python's and JSON's literals. Where it is not sure it fails: a call is run as it was meant or
-// not at all.
+// literalParser reads literals of Python and JSON. If in doubt, it fails: a call runs as it was meant or not
+// at all.
 type literalParser struct {
 	text string
 	at   int
@@ -137,12 +138,12 @@ func (p *literalParser) list(closing string, depth int) (any, bool) {
 	return list, true
 }
 
-// isStringPrefix reports whether word, which rest follows, is the prefix of a raw or Unicode string.
+// isStringPrefix reports whether word, followed by rest, is the prefix of a raw or Unicode string.
 func isStringPrefix(rest, word string) bool {
 	return strings.EqualFold(word, "r") || strings.EqualFold(word, "u") && rest != "" && (rest[0] == '"' || rest[0] == '\'')
 }
 
-// strings reads one string, or several in a row, which Python joins.
+// strings reads one string or several adjacent ones, which Python concatenates.
 func (p *literalParser) strings() (any, bool) {
 	var whole strings.Builder
 	for n := 0; ; n++ {
@@ -168,7 +169,6 @@ func (p *literalParser) strings() (any, bool) {
 func (p *literalParser) quote() string {
 	for _, quote := range []string{`"""`, `'''`, `"`, `'`} {
 		if strings.HasPrefix(p.text[p.at:], quote) {
-			// An empty string is two marks, not the beginning of three.
 			p.at += len(quote)
 			return quote
 		}
@@ -176,7 +176,7 @@ func (p *literalParser) quote() string {
 	return ""
 }
 
-// rest reads a string up to its closing quotation mark. Line breaks are allowed in every string.
+// rest reads the rest of a string and its closing quotation mark. Every string may contain line breaks.
 func (p *literalParser) rest(quote string, raw bool) (string, bool) {
 	var b strings.Builder
 	for p.at < len(p.text) {
@@ -206,7 +206,7 @@ var simpleEscapes = map[byte]string{'n': "\n", 't': "\t", 'r': "\r", '\\': `\`, 
 
 var escapeDigits = map[byte]int{'x': 2, 'u': 4, 'U': 8}
 
-// escape reads a backslash and what follows it.
+// escape reads an escape sequence.
 func (p *literalParser) escape(b *strings.Builder) bool {
 	kind := p.text[p.at+1]
 	if simple, ok := simpleEscapes[kind]; ok {
@@ -242,8 +242,8 @@ func (p *literalParser) hex(digits int) (rune, bool) {
 	return rune(n), err == nil
 }
 
-// arguments reads the arguments of a call in Python, from behind its opening parenthesis to behind its closing one.
-// first names the parameter that a single argument without a name belongs to.
+// arguments reads the arguments of a call in Python and its closing parenthesis. first names the parameter of
+// an argument without a name; if it is empty, each argument needs a name.
 func (p *literalParser) arguments(first string) (map[string]any, bool) {
 	given := map[string]any{}
 	for !p.take(")") {

@@ -13,20 +13,20 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-// Output tokens of one answer.
+// Limits of output tokens per answer.
 const (
 	plainOutputTokens    = 8192      // a report takes about 2,000
-	thinkingOutputTokens = 32 * 1024 // thinking counts as output, and comes first
-	leastOutputTokens    = 2048      // the least that a report fits in
+	thinkingOutputTokens = 32 * 1024 // thinking counts as output and comes first
+	leastOutputTokens    = 2048      // the minimum for a report
 )
 
-// modelID is the model that is asked now.
+// modelID returns the model that is asked now.
 func (r *run) modelID() string { return r.Models[min(r.state.Model, len(r.Models)-1)] }
 
-// model is what the catalog knows of it.
+// model returns the catalog entry of that model.
 func (r *run) model() models.Model { return models.Lookup(r.modelID()) }
 
-// window is how many tokens the model's window holds.
+// window returns the size of the model's context window in tokens.
 func (r *run) window() int {
 	if r.ContextWindow > 0 {
 		return r.ContextWindow
@@ -34,7 +34,7 @@ func (r *run) window() int {
 	return r.model().Window
 }
 
-// adopt sets what depends on the model that is asked from now on.
+// adopt resets everything that depends on the model that is asked.
 func (r *run) adopt() {
 	m := r.model()
 	r.rec.Model = r.modelID()
@@ -60,7 +60,7 @@ func cachingOf(m models.Model) conversation.Caching {
 	return conversation.CacheAnywhere
 }
 
-// nextModel goes on with the next model, if there is one, and records why.
+// nextModel switches to the next model and records why. It reports whether there is one.
 func (r *run) nextModel(cause investigation.ModelCause, why string) bool {
 	if r.state.Model+1 >= len(r.Models) {
 		return false
@@ -70,20 +70,21 @@ func (r *run) nextModel(cause investigation.ModelCause, why string) bool {
 	r.state.Model++
 	r.state.Talk.DropReasoning() // it is bound to the model that wrote it
 	r.adopt()
-	r.Log.Warn("asking another model", "failed_model", failed, "cause", string(cause), "reason", why, "model", r.modelID())
+	r.Log.Warn("asking another model",
+		"failed_model", failed, "cause", string(cause), "reason", why, "model", r.modelID())
 	return true
 }
 
-// without is what the model has refused, so that requests leave it out.
+// without lists the parameters that the model refused. Requests leave them out.
 type without struct {
 	Effort      bool `json:"effort,omitempty"`
 	Temperature bool `json:"temperature,omitempty"`
 }
 
-// request is the next request to the model.
+// request returns the next request to the model.
 func (r *run) request() *bedrockruntime.ConverseInput {
 	m := r.model()
-	in := r.state.Talk.Request(r.modelID(), r.system(), tools)
+	in := r.state.Talk.Request(r.modelID(), r.system(), toolSpecs())
 	in.InferenceConfig = &types.InferenceConfiguration{MaxTokens: aws.Int32(int32(r.state.MaxOutput))}
 	if t := m.Temperature.WithTools; t != nil && !r.state.Without.Temperature {
 		in.InferenceConfig.Temperature = aws.Float32(float32(*t))
@@ -99,7 +100,7 @@ func (r *run) request() *bedrockruntime.ConverseInput {
 	return in
 }
 
-// nested is a value below a path of keys.
+// nested returns a value below a path of keys.
 func nested(path []string, value any) any {
 	for i := len(path) - 1; i >= 0; i-- {
 		value = map[string]any{path[i]: value}
@@ -107,8 +108,11 @@ func nested(path []string, value any) any {
 	return value
 }
 
-// refusedWhy says that a model declined, for a human.
+// refusedWhy explains to the reader that a model declined.
 func refusedWhy(modelID string) string {
-	return fmt.Sprintf("Model %s declined to answer (stop reason refusal). Some models refuse questions that touch security, "+
-		"such as alarms about a firewall or a threat detection. Name a model of another maker in FallbackModelIds.", modelID)
+	return fmt.Sprintf("Model %s declined to answer (stop reason refusal). Some models refuse questions "+
+		"about security, "+
+		"such as alarms of a firewall or threat detection. Add a model of another provider to "+
+		"FallbackModelIds.",
+		modelID)
 }

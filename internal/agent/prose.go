@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -10,31 +9,32 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// thinkingTags are the names of the elements in which models write their thoughts into their answers.
+// thinkingTags matches the elements in which models write their thoughts into their answers.
 const thinkingTags = `think|thinking|thoughts?|reasoning|scratch_?pad|analysis|reflection|` +
 	`inner_monologue|internal_thoughts?|antthinking`
 
-// thinkingToken finds, from left to right, code that must stay as it is and the marks around thoughts. Besides
-// elements these are the marks of Mistral, Kimi, Cohere, OpenThinker, and Gemma.
+// thinkingToken matches code, which stays as it is, and the marks around thoughts: elements, and the marks of
+// Mistral, Kimi, Cohere, OpenThinker, and Gemma.
 var thinkingToken = regexp.MustCompile("(?s)(?P<code>```.*?(?:```|$)|`[^`\n]+`)" +
 	`|(?i)(?P<open><(?:\w+:)?(?:` + thinkingTags + `)>` +
 	`|\[think\]|◁think▷|<\|start_thinking\|>|<\|begin_of_thought\|>|<\|channel>thought)` +
 	`|(?P<close></(?:\w+:)?(?:` + thinkingTags + `)>` +
 	`|\[/think\]|◁/think▷|<\|end_thinking\|>|<\|end_of_thought\|>|<channel\|>)`)
 
-// closingMarks belong to the opening marks that are not elements.
+// closingMarks maps the opening marks that are not elements to their closing marks.
 var closingMarks = map[string]string{
 	"[think]": "[/think]", "◁think▷": "◁/think▷", "<|start_thinking|>": "<|end_thinking|>",
 	"<|begin_of_thought|>": "<|end_of_thought|>", "<|channel>thought": "<channel|>",
 }
 
-// splitThinking separates a model's thoughts from what it says. A block of thoughts begins at the start of a line,
-// after a sentence, or after another block; the same tags inside a sentence, in quotes, or in code are content, such
-// as a quoted line of a log, and stay. A block without an end reaches to the first call written as text, or to the
-// end of the text. An end without a beginning closes thoughts that began with the text, since some chat templates
-// write the opening tag themselves. Text without thoughts is returned unchanged.
+// splitThinking separates a model's thoughts from its answer. A block of thoughts begins at the start of a
+// line, after a sentence, or after another block. The same tags inside a sentence, in quotes, or in code are
+// content, such as a quoted log line, and stay. A block without an end extends to the first call written as
+// text, or to the end of the text. An end without a beginning closes thoughts that began with the text,
+// because some chat templates write the opening tag themselves. Text without thoughts is returned unchanged.
 func splitThinking(text string) (said, thought string) {
 	text, thought = splitChannels(text)
 	splitter := thinkingSplitter{text: text, lower: asciiLower(text), missing: map[string]bool{}}
@@ -48,10 +48,10 @@ func splitThinking(text string) (said, thought string) {
 // thinkingSplitter is one pass of splitThinking over a text.
 type thinkingSplitter struct {
 	text     string
-	lower    string // text with its ASCII letters in lower case, of the same length
+	lower    string // text with its ASCII letters in lower case; same length
 	said     strings.Builder
 	thoughts []string
-	missing  map[string]bool // closing marks that do not occur any more
+	missing  map[string]bool // closing marks that do not occur in the rest of the text
 }
 
 func (s *thinkingSplitter) run() {
@@ -62,7 +62,7 @@ func (s *thinkingSplitter) run() {
 			return
 		}
 		begin, end := at+token[0], at+token[1]
-		if beginsCallWithin(s.text[at:begin]) { // what is inside a call is its code
+		if beginsCallWithin(s.text[at:begin]) { // everything inside a call is its code
 			s.said.WriteString(s.text[at:])
 			return
 		}
@@ -79,7 +79,7 @@ func (s *thinkingSplitter) run() {
 	}
 }
 
-// beginsCallWithin reports whether a call that is written as text begins in a part of a text.
+// beginsCallWithin reports whether a call that is written as text begins in part.
 func beginsCallWithin(part string) bool {
 	for _, mark := range callMark.FindAllStringIndex(part, maxMarks) {
 		if beginsCall(part[mark[1]:]) && !inCode(part, mark[0]) && !strings.HasSuffix(part[:mark[0]], `"`) {
@@ -89,7 +89,7 @@ func beginsCallWithin(part string) bool {
 	return false
 }
 
-// open handles the opening mark from begin to end, and returns where to go on.
+// open handles the opening mark from begin to end and returns where to continue.
 func (s *thinkingSplitter) open(begin, end int) int {
 	inner, after, closed := s.block(begin, end)
 	switch {
@@ -124,7 +124,7 @@ func (s *thinkingSplitter) block(begin, end int) (inner, after int, closed bool)
 			return at - len(closing), at, true
 		}
 	}
-	for at := end; ; { // any other mark that ends thoughts
+	for at := end; ; { // any other mark that closes thoughts
 		token := thinkingToken.FindStringSubmatchIndex(s.text[at:])
 		if token == nil {
 			break
@@ -140,7 +140,7 @@ func (s *thinkingSplitter) block(begin, end int) (inner, after int, closed bool)
 	return len(s.text), len(s.text), false
 }
 
-// close handles a closing mark that nothing opened, and returns where to go on.
+// close handles a closing mark without an opening one and returns where to continue.
 func (s *thinkingSplitter) close(begin, end int) int {
 	endsLine := end == len(s.text) || s.text[end] == '\n' || s.text[end] == '\r'
 	switch {
@@ -153,7 +153,7 @@ func (s *thinkingSplitter) close(begin, end int) int {
 	return end
 }
 
-// atBlockStart reports whether a mark after what was said so far begins or ends a block of thoughts.
+// atBlockStart reports whether a mark at this position begins or ends a block of thoughts.
 func (s *thinkingSplitter) atBlockStart() bool {
 	said := s.said.String()
 	line := strings.TrimSpace(said[strings.LastIndexByte(said, '\n')+1:])
@@ -172,17 +172,18 @@ func asciiLower(text string) string {
 }
 
 var (
-	// channelMark begins a message of gpt-oss: "<|start|>assistant<|channel|>analysis<|message|>…<|end|>".
+	// channelMark matches the beginning of a gpt-oss message:
+	// "<|start|>assistant<|channel|>analysis<|message|>…<|end|>".
 	channelMark = regexp.MustCompile(`(?:<\|start\|>\s*assistant[^<]{0,100})?<\|channel\|>`)
-	// messageEnd ends it.
+	// messageEnd matches its end.
 	messageEnd = regexp.MustCompile(`<\|(?:end|return|call)\|>`)
-	// endMarks are special tokens that some services leave at the end of an answer.
+	// endMarks matches special tokens that some services leave at the end of an answer.
 	endMarks = regexp.MustCompile(`(?:\s*(?:<\|(?:end|return|eot_id|eom_id|im_end|endoftext|end_of_text)\|>` +
 		`|<｜end▁of▁sentence｜>))+\s*$`)
 )
 
-// splitChannels takes gpt-oss' channel marks out of a text. Its channel "analysis" holds thoughts; a message to a
-// tool stays as it is, for the reader of calls.
+// splitChannels removes gpt-oss's channel marks from a text. The channel "analysis" holds thoughts. A message
+// to a tool stays as it is for readCalls.
 func splitChannels(text string) (said, thought string) {
 	text = endMarks.ReplaceAllString(text, "")
 	starts := channelMark.FindAllStringIndex(text, -1)
@@ -209,10 +210,10 @@ func splitChannels(text string) (said, thought string) {
 	return strings.TrimSpace(strings.Join(kept, "")), strings.Join(thoughts, "\n")
 }
 
-// answerTags are elements that some models put around what they say after their thoughts.
+// answerTags lists elements that some models put around their answer after their thoughts.
 var answerTags = []string{"answer", "response", "final_answer", "final", "output"}
 
-// withoutAnswerTag removes an element that encloses the whole text.
+// withoutAnswerTag removes an answer element that encloses the whole text.
 func withoutAnswerTag(text string) string {
 	trimmed, lower := strings.TrimSpace(text), asciiLower(strings.TrimSpace(text))
 	for _, tag := range answerTags {
@@ -224,7 +225,8 @@ func withoutAnswerTag(text string) string {
 	return text
 }
 
-// separateThinking records what an answer says and what the model thought, also where the thoughts came as text.
+// separateThinking records the text and the thoughts of an answer, including thoughts that were written as
+// text.
 func separateThinking(round *investigation.Round, turn conversation.Turn) {
 	said, thought := splitThinking(turn.Text())
 	round.Text = withoutAnswerTag(said)
@@ -241,10 +243,10 @@ func joinParagraphs(texts ...string) string {
 	return strings.Join(kept, "\n")
 }
 
-// verbatimFields are the fields of a report that are compared or copied, so that nothing is taken out of them.
+// verbatimFields lists the fields of a report that are compared or copied and therefore stay unchanged.
 var verbatimFields = map[string]bool{"quote": true, "command": true}
 
-// withoutThinking returns a decoded JSON value with the thoughts taken out of its texts, and the thoughts.
+// withoutThinking removes the thoughts from the texts of a decoded JSON value and returns both.
 func withoutThinking(value any) (cleaned any, thought string) {
 	switch v := value.(type) {
 	case string:
@@ -270,30 +272,12 @@ func withoutThinking(value any) (cleaned any, thought string) {
 	return value, ""
 }
 
-// recordThoughts keeps the thoughts that parseReport takes out of a submitted report.
-func recordThoughts(round *investigation.Round, uses []conversation.Use) {
-	for _, use := range uses {
-		if use.Name == submitName {
-			round.Reasoning = joinParagraphs(round.Reasoning, thoughtsIn(use.Input))
-		}
-	}
-}
-
-// thoughtsIn returns the thoughts in the texts of a report.
-func thoughtsIn(input json.RawMessage) string {
-	var value any
-	if json.Unmarshal(input, &value) != nil {
-		return ""
-	}
-	_, thought := withoutThinking(value)
-	return thought
-}
-
-// maxRefusal is the length of a text, in bytes, up to which it can be nothing but a refusal.
+// maxRefusal is the maximum length of a pure refusal in bytes.
 const maxRefusal = 500
 
-// A refusal in English: an apology, inability, and an object. The verbs leave out everything that an investigation can
-// fail at, such as to find, to see, or to access something; the object names nothing that could have been found.
+// Parts of a refusal in English: an apology, an inability, and an object. The verbs exclude everything that
+// an investigation can fail at, such as finding, seeing, or accessing something. The object excludes anything
+// that could have been found.
 const (
 	apology = `(?:(?:i(?:'m| am) )?(?:very |really |so )?sorry|i apologi[sz]e|my apologies|apologies|unfortunately)?` +
 		`[ ,.:;!-]*(?:but |however,? )?(?:as an ai[^,.]{0,60}, ?)?`
@@ -301,7 +285,7 @@ const (
 		`(?:can't|cannot|can not|not able to|unable to|won't be able to|won't|will not|must decline to|have to decline to|decline to)`
 	object = `(?: (?:you|to|with|on|in|about|any|this|that|the|your|these|those|such|it|of|kinds?|types?|request|requests|` +
 		`questions?|tasks?|topics?|conversation|investigation|prompts?|instructions?|assistance|help|further))*`
-	// policyReason is a reason that has nothing to do with what was looked at.
+	// policyReason is a reason that is unrelated to the investigation.
 	policyReason = `(?:,? (?:as|because|since)\b[^.]{0,150}\b` +
 		`(?:guidelines?|polic(?:y|ies)|unethical|illegal|harmful|inappropriate)\b[^.]{0,60})?`
 )
@@ -320,7 +304,7 @@ var (
 		regexp.MustCompile(`^(?:申し訳(?:ありません|ございません)が?)?[、,]?.{0,20}(?:お手伝い|お答え|対応)(?:することは)?(?:でき(?:ません|かねます))$`),
 		regexp.MustCompile(`^(?:抱歉|对不起|很抱歉)?[，,]?我?(?:无法|不能)(?:协助|帮助|回答|满足)[^。，]{0,20}$`),
 	}
-	// politeness is a sentence that may stand beside a refusal and says nothing about the alarm.
+	// politeness matches a sentence that may accompany a refusal and says nothing about the alarm.
 	politeness = regexp.MustCompile(`^(?:(?:i(?:'m| am) )?(?:very |really |so )?sorry|i apologi[sz]e|my apologies|unfortunately` +
 		`|(?:is there|if (?:you|there)|please (?:let|feel|contact|ask)|let me know|feel free|how (?:can|may) i|what else|thank you|` +
 		`i(?:'m| am) (?:here to|happy to|an ai|designed)|i(?:'d| would) be (?:happy|glad)|` +
@@ -328,8 +312,8 @@ var (
 	sentenceEnd = regexp.MustCompile(`[.!?。！？]+(?:\s+|$)|[。！？]|\n+`)
 )
 
-// isRefusal reports whether a text is nothing but a refusal to help. Every sentence of it must be one or say nothing;
-// what a model found, also beside a refusal, makes the text an answer.
+// isRefusal reports whether a text is only a refusal to help: each sentence is a refusal or a polite phrase.
+// A text with any finding is an answer.
 func isRefusal(text string) bool {
 	text = strings.ToLower(strings.TrimSpace(text))
 	if len(text) > maxRefusal {
@@ -359,27 +343,29 @@ func matchesAny(expressions []*regexp.Regexp, text string) bool {
 	return false
 }
 
-// refusedInProse handles an answer that is nothing but a refusal: the model is asked once more, then the next one.
-func (r *run) refusedInProse(round *investigation.Round) (done bool) {
+// handleProseRefusal handles an answer that is only a refusal: the model is asked once more, then the next one.
+func (r *run) handleProseRefusal(round *investigation.Round) (done bool) {
 	r.state.Strikes++
 	round.Note = "the model refused to help"
 	if r.state.Strikes > 1 {
-		why := fmt.Sprintf("Model %s refused to investigate this alarm (%q). Investigate it by hand, or name a model of another maker in FallbackModelIds.",
-			r.modelID(), shorten(round.Text, 200))
+		why := fmt.Sprintf("Model %s refused to investigate this alarm (%q). Investigate it by hand, "+
+			"or add a model of another provider to FallbackModelIds.",
+			r.modelID(), truncate.Bytes(round.Text, 200))
 		if r.nextModel(investigation.CauseRefused, why) {
 			r.state.Strikes = 0
-			r.state.Talk.Say(goOn(""))
+			r.state.Talk.Say(retryPrompt(""))
 			return false
 		}
-		r.settleWithout(why)
+		r.endWithoutReport(why)
 		return true
 	}
 	r.state.Talk.Say("You refused to help. This is an authorized, read-only investigation by the team that runs this " +
-		"system, and an engineer is waiting for it. Go on with it, or call " + submitName + " with what you have; say under not_seen what you did not look at.")
+		"system, and an engineer is waiting for it. Continue, or call " + submitName +
+		" with what you have; list under not_seen what you did not check.")
 	return false
 }
 
-// draftOf returns the part of an answer that can be shown to an engineer: its text up to the first tool call.
+// draftOf returns the part of an answer that an engineer can read: its text up to the first tool call.
 func (r *run) draftOf(text string) string {
 	found := readCalls(text, r.isShown)
 	if call := callAtLineStart.FindStringIndex(text); call != nil && (found.unread || len(found.calls) > 0) {

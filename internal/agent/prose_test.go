@@ -17,7 +17,7 @@ const (
 	conclude = "The pool of orders-db is exhausted."
 )
 
-func TestThinking_IsKeptOutOfTheReportAndInTheRecord(t *testing.T) {
+func TestThinking_IsRecordedButNotReported(t *testing.T) {
 	const block = thoughts + "\nHmm, `</x>`."
 	tests := []struct{ name, text string }{
 		{"thinking", "<thinking>" + block + "</thinking>\n\n" + conclude},
@@ -28,11 +28,11 @@ func TestThinking_IsKeptOutOfTheReportAndInTheRecord(t *testing.T) {
 		{"reflection", "<reflection>" + block + "</reflection>\n" + conclude},
 		{"capitals", "<Thinking>" + block + "</Thinking>\n" + conclude},
 		{"a namespace", "<seed:think>" + block + "</seed:think>\n" + conclude},
-		{"behind the answer", conclude + "\n<thinking>" + block + "</thinking>"},
-		{"behind the answer, on its line", conclude + " <thinking>" + block + "</thinking>"},
+		{"after the answer", conclude + "\n<thinking>" + block + "</thinking>"},
+		{"after the answer, on the same line", conclude + " <thinking>" + block + "</thinking>"},
 		{"not closed", conclude + "\n\n<thinking>" + block},
 		{"not opened", block + "\n</think>\n\n" + conclude},
-		{"not opened, on its line", block + "</think>" + conclude},
+		{"not opened, on the same line", block + "</think>" + conclude},
 		{"closed by another tag", "<thinking>" + block + "</think>\n" + conclude},
 		{"nested", "<thinking>" + thoughts + "\n<thinking>Hm.</thinking> Hmm, `</x>`.</thinking>\n" + conclude},
 		{"several", "<thinking>" + thoughts + "</thinking>\n<reflection>Hmm, `</x>`.</reflection>\n" + conclude},
@@ -60,7 +60,7 @@ func TestThinking_IsKeptOutOfTheReportAndInTheRecord(t *testing.T) {
 	}
 }
 
-func TestThinking_ContentThatLooksLikeItStays(t *testing.T) {
+func TestThinking_KeepsContentThatLooksLikeThinking(t *testing.T) {
 	for _, text := range []string{
 		"The log line `<think>retry</think>` repeats.",
 		"The log holds:\n```xml\n<analysis>\n<id>4</id>\n</analysis>\n```\nThat is all.",
@@ -103,7 +103,7 @@ func TestThinking_AloneIsAnEmptyAnswer(t *testing.T) {
 	}
 }
 
-func TestThinking_IsTakenOutOfASubmittedReportButNotOutOfQuotes(t *testing.T) {
+func TestThinking_IsRemovedFromReportsButNotFromQuotes(t *testing.T) {
 	const odd = "<think>orders-role may not dynamodb:GetItem</think>"
 	input := reportInput("<reasoning>Which role?</reasoning>\n"+rootCause, 1, odd)
 	input["summary"] = "<thinking>" + thoughts + "</thinking>\n\nOrders fail."
@@ -124,7 +124,7 @@ func TestThinking_IsTakenOutOfASubmittedReportButNotOutOfQuotes(t *testing.T) {
 	}
 }
 
-func TestThinking_IsNotInTheDigestOfEarlierRounds(t *testing.T) {
+func TestThinking_IsNotPartOfTheDigest(t *testing.T) {
 	rec, tool := record("{}"), &fakeTool{output: "disk usage 100 % " + strings.Repeat("log line ", 900)}
 	script := manyLooks(40)
 	for i := range script.Steps[:40] {
@@ -133,7 +133,7 @@ func TestThinking_IsNotInTheDigestOfEarlierRounds(t *testing.T) {
 	script.ContextWindow = 32_000
 	server := investigate(t, "some.small-model", script, tool, rec)
 	last := string(server.Requests()[40].Request.Raw)
-	require.Contains(t, last, "you said: I look at part 0.")
+	require.Contains(t, last, "you wrote: I look at part 0.")
 	assert.NotContains(t, last, "you said: \\u003cthinking")
 	assert.NotContains(t, last, "you said: <thinking")
 }
@@ -165,7 +165,7 @@ func TestRefusal_InProseNeverBecomesTheReport(t *testing.T) {
 	}
 }
 
-func TestRefusal_FollowedByALookIsForgotten(t *testing.T) {
+func TestRefusal_IsForgottenOnceTheModelRunsCode(t *testing.T) {
 	rec, tool := record("nothing"), &fakeTool{output: logLine}
 	again := look(lookAtLogs)
 	again.Expect = []string{"authorized, read-only investigation"}
@@ -174,14 +174,14 @@ func TestRefusal_FollowedByALookIsForgotten(t *testing.T) {
 	assert.Equal(t, rootCause, rec.Report.RootCause)
 }
 
-func TestRefusal_ThatFollowsAnAnswerDoesNotReplaceIt(t *testing.T) {
+func TestRefusal_DoesNotReplaceAnEarlierAnswer(t *testing.T) {
 	rec := record("nothing")
 	investigate(t, claude, forever(look(lookAtLogs), model.Step{Text: conclude}, model.Step{Text: refusals[0]}), &fakeTool{output: logLine}, rec)
 	assert.Equal(t, investigation.OutcomeFallback, rec.Outcome)
 	assert.Equal(t, conclude, rec.Report.Summary)
 }
 
-func TestRefusal_IsNoSummaryOfASubmittedReport(t *testing.T) {
+func TestRefusal_IsRejectedAsASummary(t *testing.T) {
 	input := reportInput(rootCause, 1, quote)
 	input["summary"] = "I'm sorry, but I can't assist with that."
 	again := submit(rootCause, 1, quote)
@@ -192,7 +192,7 @@ func TestRefusal_IsNoSummaryOfASubmittedReport(t *testing.T) {
 	assert.Equal(t, "Orders: "+rootCause, rec.Report.Summary)
 }
 
-func TestRefusal_AnAnswerThatSoundsLikeOneIsAnAnswer(t *testing.T) {
+func TestRefusal_IgnoresAnswersThatSoundLikeRefusals(t *testing.T) {
 	for _, text := range []string{
 		"I can't help noticing that the disk is full.",
 		"I cannot find any errors in the logs.",

@@ -11,16 +11,15 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// maxMarks is how many beginnings of calls are looked at in one answer, so that reading it takes bounded time.
+// maxMarks limits the marks of calls that are examined in one answer. It bounds the time of reading it.
 const maxMarks = 100
 
-// uses returns the calls of an answer: the native ones, else those that the model wrote as text. asText reports that
-// they are to be answered as text too. An answer that was cut off has no calls as text, as it has no native ones:
-// the last one could be half a call.
-func (r *run) uses(turn conversation.Turn, round *investigation.Round) (uses []conversation.Use, asText bool) {
+// toolUses returns the calls of an answer: the native ones, or else those that the model wrote as text.
+// asText reports whether they have to be answered as text. An incomplete answer has no calls, because the
+// last one could be half a call.
+func (r *run) toolUses(turn conversation.Turn, round *investigation.Round) (uses []conversation.Use, asText bool) {
 	if native := turn.Uses(); len(native) > 0 {
 		recordThoughts(round, native)
 		return native, false
@@ -41,11 +40,11 @@ func (r *run) uses(turn conversation.Turn, round *investigation.Round) (uses []c
 	return uses, true
 }
 
-// minShown is the length, in bytes, from which the same text in a tool's output is no coincidence.
+// minShown is the length in bytes from which the same text in a tool's output is no coincidence.
 const minShown = 24
 
-// isShown reports whether a text is a part of the data that the model was shown. A call that comes from a log line is
-// the log's, not the model's.
+// isShown reports whether a text is part of the data that the model has read. A call in a log line is not the
+// model's.
 func (r *run) isShown(text string) bool {
 	text = strings.TrimSpace(text)
 	if len(text) < minShown {
@@ -66,22 +65,23 @@ func (r *run) isShown(text string) bool {
 		return true
 	}
 	for number := range r.state.Calls + 1 {
-		if call := findCall(r.rec, number); call != nil && call.Answer != nil && isIn(call.Answer.Text()) {
+		if call := r.rec.Call(number); call != nil && call.Answer != nil && isIn(call.Answer.Text()) {
 			return true
 		}
 	}
 	return false
 }
 
-// callsAsText is what readCalls found in an answer.
+// callsAsText holds the calls that readCalls found in an answer.
 type callsAsText struct {
 	calls  []conversation.Use
-	unread bool // there is markup of a call that could not be read
+	unread bool // the answer has markup of a call that could not be read
 }
 
-// readCalls finds the calls that an answer contains as text. Markup that only one kind of call has comes first, then
-// what could also be an example, then code that a model shows instead of running it. A call inside a sentence, in
-// quotes, or in isData is one that the answer mentions, and is left alone. isData may be nil.
+// readCalls finds the calls that an answer contains as text. It first looks for markup that has no other use,
+// then for forms that could also be examples, then for code that the model shows instead of running it. A
+// call inside a sentence, in quotes, or for which isData is true is only mentioned and not returned. isData
+// may be nil.
 func readCalls(text string, isData func(string) bool) callsAsText {
 	scan := callScan{text: text, isData: isData}
 	scan.run(markedForms)
@@ -98,12 +98,12 @@ func readCalls(text string, isData func(string) bool) callsAsText {
 // form is one way in which models write calls as text.
 type form struct {
 	begins *regexp.Regexp
-	// read reads the calls behind the beginning, whose groups it gets. length is how much of rest they take.
-	// No calls and ok mean that the beginning was only a wrapper.
+	// read parses the calls that follow a match of begins. groups are the submatches. length is the number of
+	// bytes of rest that the calls take. No calls with ok true mean that the match was only a wrapper.
 	read func(rest string, groups []string) (calls []conversation.Use, length int, ok bool)
 }
 
-// callScan goes through a text from left to right.
+// callScan scans a text from left to right.
 type callScan struct {
 	callsAsText
 	text   string
@@ -111,10 +111,10 @@ type callScan struct {
 	spans  []callSpan
 }
 
-// callSpan is a part of a text that was read as calls.
+// callSpan is a part of the text that was parsed as calls.
 type callSpan struct {
 	begin, end int
-	mention    bool // the answer only mentions them
+	mention    bool // the answer only mentions these calls
 }
 
 func (s *callScan) run(forms []form) {
@@ -141,13 +141,13 @@ func (s *callScan) run(forms []form) {
 		}
 		at = s.read(forms[first], matches[first][0])
 		matches[first] = matches[first][1:]
-		if s.unread { // what follows could be inside the call that could not be read
+		if s.unread { // the rest could be part of the call that could not be read
 			return
 		}
 	}
 }
 
-// read reads the calls at a match of a form, and returns where to go on.
+// read parses the calls at a match of a form and returns where to continue.
 func (s *callScan) read(form form, match []int) int {
 	groups := make([]string, len(match)/2)
 	for i := range groups {
@@ -168,12 +168,12 @@ func (s *callScan) read(form form, match []int) int {
 	return span.end
 }
 
-// tag matches one mark of a template or element.
+// tag matches one mark of a chat template or one tag of an element.
 var tag = regexp.MustCompile(`<[^<>]*>|\[/?[A-Z_]+\]`)
 
-// isMention reports whether the markup from begin to end is a part of what the answer says: in inline code, in quotes,
-// in a quoted line, in the middle of a line, or copied from the data. isBroken says that it is the beginning of a call
-// that could not be read, so that what follows it on its line is a part of that call.
+// isMention reports whether the markup from begin to end is only mentioned: in inline code, in quotes, in a
+// quoted line, inside a sentence, or copied from the data. isBroken means that the markup begins a call that
+// could not be read; the rest of its line then belongs to that call.
 func (s *callScan) isMention(begin, end int, isBroken bool) bool {
 	line := strings.LastIndexByte(s.text[:begin], '\n') + 1
 	if len(s.spans) > 0 {
@@ -192,7 +192,8 @@ func (s *callScan) isMention(begin, end int, isBroken bool) bool {
 	return quoted || inCode || inSentence || s.isData != nil && s.isData(s.markup(begin, end))
 }
 
-// beginsCall reports whether a mark that text follows is used, not named: a tool, an input, or another mark comes next.
+// beginsCall reports whether a mark that is followed by text begins a call: a tool, an input, or another mark
+// comes next.
 func beginsCall(text string) bool {
 	text = strings.TrimLeft(text, " \t\r\n")
 	if text == "" || strings.ContainsAny(text[:1], "{[<") {
@@ -206,8 +207,9 @@ var leadingWord = regexp.MustCompile(`^` + toolNamePart)
 
 var fenceMark = regexp.MustCompile("^[ \\t]*```[a-z_]*\\s*")
 
-// markup is the text from begin to end, or to the end of the first line if that is longer: a mark that opens a call
-// that could not be read is compared together with what follows it. A fence is the model's, whatever is in it.
+// markup returns the text from begin to end or to the end of the first line, whichever is longer, for
+// comparison with the data. A mark alone is too short to compare. The fence around it is left out, because
+// the model wrote it.
 func (s *callScan) markup(begin, end int) string {
 	text := s.text[begin:end]
 	if line, _, _ := strings.Cut(s.text[begin:], "\n"); len(line) > len(text) {
@@ -222,15 +224,15 @@ func saysSomething(text string) bool {
 	})
 }
 
-// inCode reports whether a place is within backticks on its line. The marks of a fence do not count.
+// inCode reports whether a position is between backticks on its line. The marks of a fence do not count.
 func inCode(text string, at int) bool {
 	line := text[strings.LastIndexByte(text[:at], '\n')+1 : at]
 	return strings.Count(strings.ReplaceAll(line, "```", ""), "`")%2 == 1
 }
 
-// leavesMarkup reports whether there is markup of calls outside the calls that were read.
+// leavesMarkup reports whether markup of calls remains outside the calls that were parsed.
 func (s *callScan) leavesMarkup() bool {
-	const read = "\x00" // in the place of a call
+	const read = "\x00" // replaces a parsed call
 	var rest strings.Builder
 	at := 0
 	for _, span := range s.spans {
@@ -254,10 +256,10 @@ func (s *callScan) leavesMarkup() bool {
 	return len(marks) == 0 && len(s.spans) == 0 && closingMark.MatchString(left.text)
 }
 
-// pythonFence is code that a model shows instead of running it.
+// pythonFence matches code that a model shows instead of running it.
 var pythonFence = regexp.MustCompile("(?s)```(?:python|py|tool_code)\\s*\\n(.*?)```")
 
-// readFencedPython makes calls of the code that an answer shows.
+// readFencedPython turns the code that an answer shows into calls.
 func (s *callScan) readFencedPython() {
 	for _, found := range pythonFence.FindAllStringSubmatch(s.text, maxCallsPerRound) {
 		call, ok := codeCall(found[1])
@@ -265,13 +267,4 @@ func (s *callScan) readFencedPython() {
 			s.calls = append(s.calls, call)
 		}
 	}
-}
-
-// codeCall makes a call of bare Python. Code that reads and prints nothing is an example, not something to run.
-func codeCall(code string) (call conversation.Use, ok bool) {
-	if !strings.Contains(code, "boto3") && !strings.Contains(code, "print") {
-		return call, false
-	}
-	input, ok := asJSON(map[string]string{"command": code})
-	return conversation.Use{Name: toolcall.Name, Input: input}, ok
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 )
 
-// Wherever an answer breaks off, its call is run as a whole or not at all, and is never taken for an answer.
-func TestTextCalls_NoBeginningOfACallIsRunOrIsAnAnswer(t *testing.T) {
+// Wherever an answer ends, its call is run completely or not at all, and it never becomes the report.
+func TestTextCalls_IncompleteCallIsNeitherRunNorReported(t *testing.T) {
 	for _, form := range textForms {
 		code := awkward
 		if form.name == "line breaks in JSON's strings" { // which also make a line break of the code's own \\n
@@ -36,7 +36,7 @@ func TestTextCalls_NoBeginningOfACallIsRunOrIsAnAnswer(t *testing.T) {
 	}
 }
 
-// hostile are texts that make a careless reader slow.
+// hostile lists texts that would make a careless parser slow.
 var hostile = map[string]string{
 	"wrappers":      "<tool_call>",
 	"elements":      "<function=python_executor>",
@@ -55,8 +55,8 @@ var hostile = map[string]string{
 	"closing marks": "<function=python_executor><parameter=command>" + strings.Repeat("</parameter>x", 50),
 }
 
-// A reader whose time grows with the square of the text would not come back from these.
-func TestTextCalls_HostileTextIsReadInBoundedTime(t *testing.T) {
+// A parser with quadratic time would not finish these.
+func TestTextCalls_ParsesHostileTextInBoundedTime(t *testing.T) {
 	const size = 400_000 // bytes, more than any answer has
 	for name, part := range hostile {
 		t.Run(name, func(t *testing.T) {

@@ -7,22 +7,23 @@ import (
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 // Parts of the expressions below.
 const (
-	toolNamePart  = `[A-Za-z0-9_.$:/-]+`
-	toolNamesPart = toolcall.Name + "|" + readName + "|" + submitName
+	toolNamePart = `[A-Za-z0-9_.$:/-]+`
 	// space is the namespace of an element: "minimax:", "antml:", or DeepSeek's "｜DSML｜".
 	space   = `(?:[A-Za-z0-9_]+:|[|｜]\s*DSML\s*[|｜]\s*)?`
 	wrapper = `<[|｜]?\s*` + space + `(?:tool_?calls?|function_?calls?|tool_use|start_action|` +
 		`tool_calls_section_begin|tool▁calls▁begin)\s*[|｜]?>`
 )
 
-// markedForms are the forms whose markup has no other use.
+// toolNamesPart matches the name of any tool.
+var toolNamesPart = strings.Join(toolNames(), "|")
+
+// markedForms lists the forms whose markup has no other use.
 var markedForms = []form{
-	// Qwen, Hermes, GLM, Cohere, Granite, Phi, Nemotron, and what a model without tool use is asked for:
+	// Qwen, Hermes, GLM, Cohere, Granite, Phi, Nemotron, and models without tool use as they are instructed:
 	// <tool_call>{"name": "look", "arguments": {…}}</tool_call>, <tool_call>look<arg_key>at</arg_key><arg_value>…
 	{regexp.MustCompile(`(?i)` + wrapper), readWrapped},
 	// Mistral: [TOOL_CALLS][{"name": "look", "arguments": {…}}], [TOOL_CALLS]look[ARGS]{…}
@@ -33,7 +34,7 @@ var markedForms = []form{
 	// Claude, MiniMax, DeepSeek: <invoke name="look"><parameter name="at">…</parameter></invoke>
 	{regexp.MustCompile(`(?i)<` + space + `(?:function|invoke|tool_call|tool_use|tool|call)` +
 		`(?:=|\s+(?:name|function|tool)\s*=)\s*["']?(` + toolNamePart + `)["']?`), readElement},
-	// Claude of old: <invoke><tool_name>look</tool_name><parameters><at>…</at></parameters></invoke>
+	// Older Claude models: <invoke><tool_name>look</tool_name><parameters><at>…</at></parameters></invoke>
 	{regexp.MustCompile(`(?i)<(?:tool_name|name)>\s*(` + toolNamePart + `)\s*</(?:tool_name|name)>\s*` +
 		`<(?:parameters|arguments|input)>`), readNamed},
 	// An element with the tool's name: <look><at>…</at></look>
@@ -46,7 +47,7 @@ var markedForms = []form{
 		`[ \t]*to=(` + toolNamePart + `)[^{}\n]{0,200}?<\|message\|>`), readInput},
 }
 
-// plainForms are forms that an answer could also contain for another reason. They are calls only where they name a tool.
+// plainForms lists forms that an answer could also contain for another reason. They are calls only if they name a tool.
 var plainForms = []form{
 	{regexp.MustCompile("(?mi)^[ \\t]*(?:action:[ \\t]*)?```(?:json|tool_calls?|tool_code|tool_use)?[ \\t]*\\r?\\n?"), readFence},
 	{regexp.MustCompile(`^\s*(?:functools)?`), readWhole},
@@ -56,16 +57,16 @@ var plainForms = []form{
 	{regexp.MustCompile(`(?m)^[ \t]*\[?[ \t]*(?:print\()?(` + toolNamePart + `)\((?:[ \t]*[a-z_]+[ \t]*=|[ \t\n]*[rR]?["'])`), readPlainPython},
 }
 
-// callMark begins the markup of a call, and callAtLineStart does so on a line of its own.
+// callMarkPart matches the beginning of the markup of a call.
 const callMarkPart = `(?i:` + wrapper + `|<` + space + `(?:function|parameter)=|<` + space + `invoke\s+name\s*=|<\|python_tag\|>|\[TOOL_CALLS\]|\[ARGS\]` +
 	`|<[|｜]\s*tool[_▁ ]calls?[_▁ ]|<[|｜]tool[_▁]sep[|｜]>|<[|｜]\s*DSML|<\|tool_call>|<\|channel\|>[a-z]*\s*to=|<\|constrain\|>|\bto=functions\.)`
 
 var (
 	callMark        = regexp.MustCompile(callMarkPart)
 	callAtLineStart = regexp.MustCompile(`(?m)^[ \t]*` + callMarkPart)
-	// closingMark is left of a call whose beginning is missing.
+	// closingMark matches the end of a call whose beginning is missing.
 	closingMark = regexp.MustCompile(`(?i)</` + space + `(?:tool_?calls?|function_?calls?|function|invoke|parameter)>|<\|call\|>`)
-	// emptyWrapper is a wrapper in which a call was read.
+	// emptyWrapper matches a wrapper whose call was parsed.
 	emptyWrapper = regexp.MustCompile(`(?i)(?:` + wrapper + `\s*|<[|｜]\s*tool[_▁ ]calls?[_▁ ](?:section[_▁ ])?begin\s*[|｜]>\s*)+` + "\x00")
 )
 
@@ -74,7 +75,7 @@ var (
 	argKey      = regexp.MustCompile(`^\s*<arg_key>`)
 )
 
-// readWrapped reads what is behind the mark that begins one call or several.
+// readWrapped reads what follows a mark that begins one or more calls.
 func readWrapped(rest string, _ []string) (calls []conversation.Use, length int, ok bool) {
 	trimmed := strings.TrimLeft(rest, " \t\r\n")
 	skipped := len(rest) - len(trimmed)
@@ -101,7 +102,7 @@ func readWrapped(rest string, _ []string) (calls []conversation.Use, length int,
 	return calls, len(name[0]) + length, ok
 }
 
-// readPythonTag reads what Llama runs as Python: a call in JSON or in Python, or code.
+// readPythonTag reads what follows Llama's tag for Python: a call in JSON or in Python, or code.
 func readPythonTag(rest string, groups []string) (calls []conversation.Use, length int, ok bool) {
 	if calls, length, ok = readWrapped(rest, groups); ok && len(calls) > 0 || strings.HasPrefix(strings.TrimSpace(rest), "{") {
 		return calls, length, ok
@@ -110,7 +111,7 @@ func readPythonTag(rest string, groups []string) (calls []conversation.Use, leng
 		return calls, length, ok
 	}
 	if call := pythonCall.FindStringSubmatch(rest); call != nil {
-		if _, isTool := toolNamed(call[1]); isTool { // half a call is no code
+		if _, isTool := toolNamed(call[1]); isTool { // an incomplete call is not code
 			return nil, 0, false
 		}
 	}
@@ -128,7 +129,7 @@ func readInput(rest string, groups []string) (calls []conversation.Use, length i
 	return []conversation.Use{{Name: realName(groups[1]), Input: unquoted(input)}}, length, true
 }
 
-// realName is the tool that a name means, or the name itself.
+// realName returns the tool that a name means, or the name itself.
 func realName(name string) string {
 	if tool, ok := toolNamed(name); ok {
 		return tool
@@ -136,7 +137,7 @@ func realName(name string) string {
 	return name
 }
 
-// unquoted is JSON that may be in a JSON string, as in OpenAI's "arguments".
+// unquoted returns JSON that may be encoded as a JSON string, as in OpenAI's "arguments".
 func unquoted(input json.RawMessage) json.RawMessage {
 	var text string
 	if json.Unmarshal(input, &text) == nil && json.Valid([]byte(text)) {
@@ -150,7 +151,7 @@ var (
 	nameLine  = regexp.MustCompile("^(" + toolNamePart + ")\\s*(?:```(?:json)?\\s*)?")
 )
 
-// readTokens reads a call between special tokens. In DeepSeek's older form the name comes after the separator.
+// readTokens reads a call between special tokens. In DeepSeek's older form, the name follows the separator.
 func readTokens(rest string, _ []string) (calls []conversation.Use, length int, ok bool) {
 	header := separator.FindStringSubmatch(rest)
 	if header == nil {
@@ -183,7 +184,7 @@ func readElement(rest string, groups []string) (calls []conversation.Use, length
 	return calls, len(end) + length, ok
 }
 
-// readNamed reads the parameters behind an element that holds the tool's name.
+// readNamed reads the parameters that follow an element with the tool's name.
 func readNamed(rest string, groups []string) (calls []conversation.Use, length int, ok bool) {
 	if trimmed := strings.TrimLeft(rest, " \t\r\n"); strings.HasPrefix(trimmed, "{") {
 		calls, length, ok = readInput(trimmed, groups)
@@ -198,7 +199,7 @@ func readToolElement(rest string, groups []string) (calls []conversation.Use, le
 		return calls, length, ok
 	}
 	closing := strings.Index(asciiLower(rest), "</"+asciiLower(groups[1])+">")
-	if closing < 0 || realName(groups[1]) != toolcall.Name || strings.HasPrefix(strings.TrimSpace(rest), "<") {
+	if closing < 0 || realName(groups[1]) != pythonName || strings.HasPrefix(strings.TrimSpace(rest), "<") {
 		return nil, 0, false
 	}
 	call, ok := codeCall(trimLines(rest[:closing]))
@@ -211,11 +212,10 @@ var (
 	elementEnd     = regexp.MustCompile(`(?i)^\s*</` + space + `(?:function|invoke|tool_?calls?|tool_use|tool|call|parameters|arguments|input|` + toolNamesPart + `)>`)
 )
 
-// maxParameters bounds the parameters of one call that is written as elements.
+// maxParameters limits the parameters of one call that is written as elements.
 const maxParameters = 32
 
-// readParameters reads one element for each parameter, up to the end of the call. Without that end the call is half
-// a call.
+// readParameters reads one element for each parameter, up to the end of the call. Without that end, the call is incomplete.
 func readParameters(rest, name string) (calls []conversation.Use, length int, ok bool) {
 	name = realName(name)
 	input := map[string]any{}
@@ -257,8 +257,8 @@ func readParameter(rest string) (key, value string, length int, ok bool) {
 	return key, value, at + length, ok
 }
 
-// parameterText reads the text of a parameter and its closing mark. The text is not escaped, so that it may contain
-// its own closing mark: the real one is followed by another parameter or by the end of the call.
+// parameterText reads the text of a parameter and its closing mark. The text is not escaped and may contain the closing
+// mark: the real one is followed by another parameter or by the end of the call.
 func parameterText(rest, closing string) (value string, length int, ok bool) {
 	if trimmed := strings.TrimLeft(rest, " \t\r\n"); strings.HasPrefix(trimmed, "<![CDATA[") {
 		inner, _, found := strings.Cut(trimmed[len("<![CDATA["):], "]]>")
@@ -280,14 +280,13 @@ func parameterText(rest, closing string) (value string, length int, ok bool) {
 	}
 }
 
-// trimLines removes the line breaks that templates put around a value, but no indentation.
+// trimLines removes the line breaks that chat templates add around a value, but no indentation.
 func trimLines(value string) string {
 	value = strings.TrimPrefix(strings.TrimPrefix(value, "\r"), "\n")
 	return strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r")
 }
 
-// unescaped replaces XML's entities in a value in which "<" and ">" are written as such only. A value with the raw
-// characters is not escaped, whatever else it contains.
+// unescaped replaces XML entities in a value. A value that contains a raw "<" or ">" is not escaped and stays as it is.
 func unescaped(value string) string {
 	if strings.ContainsAny(value, "<>") {
 		return value
@@ -295,17 +294,15 @@ func unescaped(value string) string {
 	return html.UnescapeString(value)
 }
 
-// typed is a parameter's text as the tool's schema has it: text as it is, anything else as JSON where it is JSON.
+// typed returns a parameter as the tool's schema declares it: a string as it is, anything else as JSON if it is JSON.
 func typed(tool, key, value string) any {
-	for _, known := range tools {
-		properties, _ := known.Schema["properties"].(map[string]any)
-		property, _ := properties[key].(map[string]any)
-		if known.Name != tool || property["type"] == "string" {
-			continue
-		}
-		if raw, length, ok := readValue(value); ok && strings.TrimSpace(value[length:]) == "" {
-			return raw
-		}
+	known, _ := findTool(tool)
+	property, _ := known.properties()[key].(map[string]any)
+	if known.Name == "" || property["type"] == "string" {
+		return value
+	}
+	if raw, length, ok := readValue(value); ok && strings.TrimSpace(value[length:]) == "" {
+		return raw
 	}
 	return value
 }
@@ -313,7 +310,7 @@ func typed(tool, key, value string) any {
 // callName finds the name in a call in JSON, also in broken JSON.
 var callName = regexp.MustCompile(`"(?:name|tool|tool_name|function|recipient_name|action)"\s*:\s*"([^"]+)"`)
 
-// namesTool reports whether a text looks like a call of a tool in JSON.
+// namesTool reports whether a text looks like a tool call in JSON.
 func namesTool(text string) bool {
 	for _, found := range callName.FindAllStringSubmatch(text, maxMarks) {
 		if _, known := toolNamed(found[1]); known {
@@ -323,8 +320,8 @@ func namesTool(text string) bool {
 	return false
 }
 
-// readJSONCalls reads the calls in one JSON value or, if they are marked as calls, in several. Without marks only
-// calls of known tools count, and a value that is no call is no failure.
+// readJSONCalls reads the calls in one JSON value, or in several values if they are marked as calls. Without marks, only
+// calls of known tools count, and a value that is not a call is not an error.
 func readJSONCalls(text string, marked bool) (calls []conversation.Use, length int, ok bool) {
 	for at := 0; len(calls) <= maxCallsPerRound; {
 		value, read, ok := readValue(text[at:])
@@ -346,7 +343,7 @@ func readJSONCalls(text string, marked bool) (calls []conversation.Use, length i
 	return calls, len(text), true
 }
 
-// decodeCalls decodes a call or a list of calls. A list with a part that is no call is no list of calls.
+// decodeCalls decodes a call or a list of calls. If one element is not a call, the list has no calls.
 func decodeCalls(value json.RawMessage, marked bool) (calls []conversation.Use) {
 	many := []json.RawMessage{value}
 	var fields map[string]json.RawMessage
@@ -403,32 +400,26 @@ func decodeCall(value json.RawMessage, marked bool, depth int) (call conversatio
 		}
 	}
 	delete(fields, nameKey)
-	if known && isInput(fields, tool) { // the parameters beside the name
+	if known && isInput(fields, tool) { // parameters next to the name
 		input, ok := asJSON(fields)
 		return conversation.Use{Name: tool, Input: input}, ok
 	}
 	return call, false
 }
 
-// isInput reports whether fields are the input of a tool: its first required parameter, and no others than its own.
+// isInput reports whether fields are the input of a tool: they include its first required parameter and no unknown one.
 func isInput(fields map[string]json.RawMessage, tool string) bool {
-	for _, known := range tools {
-		if known.Name != tool {
-			continue
+	known, _ := findTool(tool)
+	for key := range fields {
+		if _, isProperty := known.properties()[key]; !isProperty {
+			return false
 		}
-		properties, _ := known.Schema["properties"].(map[string]any)
-		for key := range fields {
-			if _, isProperty := properties[key]; !isProperty {
-				return false
-			}
-		}
-		required, _ := known.Schema["required"].([]string)
-		return len(required) > 0 && fields[required[0]] != nil
 	}
-	return false
+	required := known.required()
+	return len(required) > 0 && fields[required[0]] != nil
 }
 
-// readFence reads calls in a fence of JSON, and a report.
+// readFence reads calls, or the input of submit_report, in a fence.
 func readFence(rest string, _ []string) (calls []conversation.Use, length int, ok bool) {
 	if !strings.HasPrefix(rest, "{") && !strings.HasPrefix(rest, "[") {
 		return nil, 0, true
@@ -443,7 +434,7 @@ func readFence(rest string, _ []string) (calls []conversation.Use, length int, o
 	return calls, length, true
 }
 
-// readWhole reads an answer that is JSON as a whole: calls, or a tool's input without its name.
+// readWhole reads an answer that is entirely JSON: calls, or a tool's input without its name.
 func readWhole(rest string, _ []string) (calls []conversation.Use, length int, ok bool) {
 	if !strings.HasPrefix(rest, "{") && !strings.HasPrefix(rest, "[") {
 		return nil, 0, true
@@ -452,15 +443,15 @@ func readWhole(rest string, _ []string) (calls []conversation.Use, length int, o
 		return nil, 0, !namesTool(rest) && !brokenJSON.MatchString(rest)
 	}
 	if len(calls) == 0 && strings.TrimSpace(rest[length:]) == "" {
-		calls = bareInput(rest[:length], toolcall.Name, readName, submitName)
+		calls = bareInput(rest[:length], toolNames()...)
 	}
 	return calls, length, true
 }
 
-// brokenJSON is the beginning of a JSON object. Where the rest cannot be read it is nothing for a human either.
+// brokenJSON matches the beginning of a JSON object. If its rest is invalid, it is of no use to a reader either.
 var brokenJSON = regexp.MustCompile(`^\{\s*"[A-Za-z_]+"\s*:`)
 
-// bareInput makes a call of JSON that has the shape of the input of one of the given tools.
+// bareInput returns a call if the JSON has the shape of the input of one of the given tools.
 func bareInput(text string, names ...string) []conversation.Use {
 	value, _, _ := readValue(text)
 	var fields map[string]json.RawMessage
@@ -475,7 +466,7 @@ func bareInput(text string, names ...string) []conversation.Use {
 	return nil
 }
 
-// readNameThenJSON reads a tool's name that its input follows. The input ends the line.
+// readNameThenJSON reads a tool's name that is followed by its input. The input ends the line.
 func readNameThenJSON(rest string, groups []string) (calls []conversation.Use, length int, ok bool) {
 	tool, known := toolNamed(groups[1])
 	if !known {
@@ -488,7 +479,7 @@ func readNameThenJSON(rest string, groups []string) (calls []conversation.Use, l
 	return calls, length - 1, ok
 }
 
-// readPlainPython reads calls in Python that begin a line and end one.
+// readPlainPython reads calls in Python that start at the beginning of a line and finish at the end of one.
 func readPlainPython(rest string, groups []string) (calls []conversation.Use, length int, ok bool) {
 	if _, known := toolNamed(groups[1]); !known {
 		return nil, 0, true
@@ -511,7 +502,7 @@ var (
 	pythonEnd  = regexp.MustCompile(`^[\s)]*`)
 )
 
-// readPythonCalls reads calls in Python, one or a list of them. Each has to name a tool.
+// readPythonCalls reads one call in Python or a list of them. Each has to name a tool.
 func readPythonCalls(rest string) (calls []conversation.Use, length int, ok bool) {
 	list := strings.HasPrefix(strings.TrimSpace(rest), "[")
 	at := 0
@@ -524,8 +515,9 @@ func readPythonCalls(rest string) (calls []conversation.Use, length int, ok bool
 			break
 		}
 		tool, known := toolNamed(call[1])
+		target, _ := findTool(tool)
 		parser := literalParser{text: rest, at: at + len(call[0])}
-		arguments, ok := parser.arguments(firstParameter(tool))
+		arguments, ok := parser.arguments(target.onlyParameter())
 		input, encoded := asJSON(arguments)
 		if !known || !ok || !encoded {
 			return nil, 0, false
@@ -544,12 +536,4 @@ func readPythonCalls(rest string) (calls []conversation.Use, length int, ok bool
 		at += end + 1
 	}
 	return calls, at, len(calls) > 0
-}
-
-// firstParameter is the parameter that a single argument without a name belongs to, if a tool has only one.
-func firstParameter(tool string) string {
-	if tool == toolcall.Name {
-		return "command"
-	}
-	return ""
 }

@@ -1,36 +1,35 @@
 package agent
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
-
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 var (
-	// recipient is the tool's name inside the header of a gpt-oss message: "commentary to=functions.look json".
+	// recipient matches the tool's name in the header of a gpt-oss message:
+	// "commentary to=functions.look json".
 	recipient = regexp.MustCompile(`\bto=([^\s<]+)`)
-	// leadingMarks are special tokens before a name: "<|python_tag|>look".
+	// leadingMarks matches special tokens before a name: "<|python_tag|>look".
 	leadingMarks = regexp.MustCompile(`^(?:\s*<[|｜][^|｜>]*[|｜]>)+`)
-	// callIndex is the number that Kimi appends to a name: "functions.look:0".
+	// callIndex matches the number that Kimi appends to a name: "functions.look:0".
 	callIndex = regexp.MustCompile(`:\d+$`)
-	// nameParts separates a namespace from a name and a name from a method.
+	// nameParts matches what separates a namespace, a name, and a method.
 	nameParts = regexp.MustCompile(`\.|::|:|/`)
 )
 
-// methodNames may follow a tool's name, as in Llama's "look.call". Any other method is another tool.
+// methodNames lists what may follow a tool's name, as in Llama's "look.call". Any other method means another
+// tool.
 var methodNames = map[string]bool{"run": true, "call": true, "execute": true, "exec": true, "invoke": true}
 
-// messageWords may follow a tool's name after a blank: what is left of gpt-oss' channel marks.
+// messageWords lists what may follow a tool's name after a blank: the remains of gpt-oss's channel marks.
 var messageWords = map[string]bool{"json": true, "code": true, "commentary": true, "analysis": true, "final": true}
 
-// toolNamed returns the tool that a model means by name. Case, hyphens, a namespace before the name, a method or
-// a call number behind it, and marks of the model's chat template do not make it another tool. Any other addition
-// does: a longer word that contains a tool's name is not that tool.
+// toolNamed returns the tool that a model means by name. It ignores case, hyphens, a namespace before the
+// name, a method or a call number after it, and marks of the model's chat template. With any other addition
+// it is not that tool.
 func toolNamed(name string) (tool string, ok bool) {
 	if found := recipient.FindStringSubmatch(name); found != nil {
 		name = found[1]
@@ -47,15 +46,16 @@ func toolNamed(name string) (tool string, ok bool) {
 	if last > 0 && methodNames[strings.ToLower(parts[last])] {
 		last--
 	}
-	for _, known := range tools {
-		if foldName(parts[last]) == foldName(known.Name) {
-			return known.Name, true
+	for _, name := range toolNames() {
+		if foldName(parts[last]) == foldName(name) {
+			return name, true
 		}
 	}
 	return "", false
 }
 
-// trimNonWord removes everything before the first and after the last letter or digit: "$look", "look,", "`look`".
+// trimNonWord removes everything before the first and after the last letter or digit,
+// as in "$look", "look,", and "`look`".
 func trimNonWord(name string) string {
 	return strings.TrimFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
@@ -70,8 +70,8 @@ func foldName(name string) string {
 	}, name)
 }
 
-// resolveNames gives every call in a model's answer the real name of the tool that it means. It has to run before
-// the conversation accepts the answer, which replaces the characters that a name must not contain.
+// resolveNames replaces the name in each call of an answer with the name of the tool that the model means. It
+// has to run before the conversation accepts the answer and replaces invalid characters.
 func (r *run) resolveNames(blocks []types.ContentBlock) {
 	for _, block := range blocks {
 		use, isUse := block.(*types.ContentBlockMemberToolUse)
@@ -79,25 +79,8 @@ func (r *run) resolveNames(blocks []types.ContentBlock) {
 			continue
 		}
 		if tool, ok := toolNamed(*use.Value.Name); ok && tool != *use.Value.Name {
-			r.Log.Info("tool name was normalized", "name", *use.Value.Name, "tool", tool)
+			r.Log.Info("normalized a tool name", "name", *use.Value.Name, "tool", tool)
 			use.Value.Name = &tool
 		}
 	}
-}
-
-// unreadable is the name of a call that an answer contains as text that could not be parsed.
-const unreadable = ""
-
-// notATool answers a call that names no tool.
-func (r *run) notATool(name string) string {
-	if name != unreadable {
-		return fmt.Sprintf("there is no tool %q; the tools are %s, %s and %s", name, toolcall.Name, readName, submitName)
-	}
-	correction := "Your answer contains the markup of a tool call that could not be read, so that call was not run."
-	if !r.state.Talk.TextTools {
-		correction += " Call the tools through the tool use interface instead of writing calls as text. If you can only write text, use exactly this form:"
-	} else {
-		correction += " Use exactly this form, with valid JSON, as the last thing in your answer:"
-	}
-	return correction + "\n<tool_call>{\"name\": \"<tool>\", \"input\": {…}}</tool_call>"
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
-// native is a step with one native call, whose name may be one that no request may contain.
+// native returns a step with one native call. Its name may be one that is invalid in a request.
 func native(t *testing.T, name string, input map[string]any) model.Step {
 	t.Helper()
 	content, err := json.Marshal([]any{map[string]any{"toolUse": map[string]any{"toolUseId": "u1", "name": name, "input": input}}})
@@ -22,14 +22,14 @@ func native(t *testing.T, name string, input map[string]any) model.Step {
 	return model.Step{Content: content, StopReason: "tool_use"}
 }
 
-// additions are what models add to a tool's name.
+// additions lists what models add to a tool's name.
 var additions = []string{
 	"%s", "%s<|channel|>commentary", "%s<|channel|>json", "%s<|constrain|>json", "<|python_tag|>%s", "functions.%s", "$%s", "%s ", "\n%s\t",
 	"default_api.%s", "functions.%s:0", "%s:12", "%s.run", "%s.call", "tools/%s", "mcp::%s", "commentary to=functions.%s json",
 	"functions.%s<|channel|>commentary", "`%s`", "%q", "%s()", "%s,", "%s json", "assistant.functions.%s.execute", "\u200b%s",
 }
 
-func TestToolName_AdditionsOfModelsDoNotHideTheTool(t *testing.T) {
+func TestToolName_IgnoresWhatModelsAdd(t *testing.T) {
 	spellings := map[string]func(string) string{
 		"as it is": func(name string) string { return name },
 		"title": func(name string) string {
@@ -69,7 +69,7 @@ func TestToolName_AdditionsOfModelsDoNotHideTheTool(t *testing.T) {
 	}
 }
 
-func TestToolName_AnotherWordIsAnotherTool(t *testing.T) {
+func TestToolName_RejectsOtherNames(t *testing.T) {
 	for _, name := range []string{
 		"not_python_executor_at_all", "python_executor_v2", "my_python_executor", "python_executors", "python", "executor", "python_executor2",
 		"python_executor.delete", "python_executor.list_files", "python_executor/../bash", "bash", "python_executor bash", "submit_report_draft",
@@ -78,7 +78,7 @@ func TestToolName_AnotherWordIsAnotherTool(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rec, tool := record("nothing"), &fakeTool{output: logLine}
 			again := look(lookAtLogs)
-			again.Expect = []string{"there is no tool .*; the tools are python_executor, read_output and submit_report"}
+			again.Expect = []string{`there is no tool .*; the tools are python_executor, .* and submit_report`}
 			server := investigate(t, claude, model.Script{Steps: []model.Step{
 				native(t, name, map[string]any{"command": "forbidden()"}), again, submit(rootCause, 1, quote),
 			}}, tool, rec)

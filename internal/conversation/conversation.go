@@ -1,6 +1,6 @@
-// Package conversation owns the message list of a Converse conversation. Its methods keep the service's
-// rules, so that no request can break them: roles alternate and the user begins, every tool use is
-// answered in the next user message, no text is blank, reasoning goes back as it came.
+// Package conversation owns the message list of a conversation with Bedrock's Converse API. Its methods
+// guarantee that each request keeps Bedrock's rules: roles alternate and the user begins, every tool call is
+// answered in the next user message, no text is blank, and reasoning is sent back unchanged.
 package conversation
 
 import (
@@ -13,31 +13,31 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 )
 
-// Conversation is a message list. Its JSON form restores it exactly.
+// Conversation is a list of messages. Its JSON form restores it exactly.
 type Conversation struct {
 	Turns []Turn `json:"turns"`
-	// Caching is where the model takes cache checkpoints.
+	// Caching selects where requests have cache checkpoints.
 	Caching Caching `json:"caching,omitempty"`
-	// CachedMost is how many tokens of a prefix the model caches at the most; 0: any number.
+	// CachedMost is the maximum number of tokens of a prefix that the model caches; 0 if unlimited.
 	CachedMost int `json:"cached_most,omitempty"`
-	// TextTools: the model refused tools; calls and results are written as text.
+	// TextTools is true if the model refused tools. Calls and results are then written as text.
 	TextTools bool `json:"text_tools,omitempty"`
-	// TextSystem: the model refused a system prompt; the first message holds it.
+	// TextSystem is true if the model refused a system prompt. The first message then contains it.
 	TextSystem bool `json:"text_system,omitempty"`
 }
 
-// Caching is where a request has cache checkpoints, from everywhere to nowhere.
+// Caching selects where a request has cache checkpoints, from everywhere to nowhere.
 type Caching int
 
-// The places of cache checkpoints.
+// The positions of cache checkpoints.
 const (
-	CacheAnywhere  Caching = iota // behind the system prompt and the last messages
-	CacheAfterText                // the same, with a text between a tool's result and the checkpoint
-	CacheSystem                   // behind the system prompt only
+	CacheAnywhere  Caching = iota // after the system prompt and the last messages
+	CacheAfterText                // the same, with a text between a tool result and the checkpoint
+	CacheSystem                   // after the system prompt only
 	CacheNone
 )
 
-// StepDown gives up the checkpoints that the model may have refused; false: there are none left.
+// StepDown removes the checkpoints that the model may have refused. It reports whether there were any left.
 func (c *Conversation) StepDown() bool {
 	if c.Caching >= CacheNone {
 		return false
@@ -46,8 +46,8 @@ func (c *Conversation) StepDown() bool {
 	return true
 }
 
-// DropReasoning takes all reasoning out of the conversation, and reports whether there was any. Reasoning is bound to the
-// model that wrote it and to the messages before it, so that it can't be sent after either of them has changed.
+// DropReasoning removes all reasoning from the conversation and reports whether there was any. Reasoning is
+// bound to the model that wrote it and to the messages before it. After either has changed, it is invalid.
 func (c *Conversation) DropReasoning() bool {
 	dropped := false
 	for i := range c.Turns {
@@ -69,44 +69,43 @@ type Turn struct {
 	Blocks []Block `json:"blocks"`
 }
 
-// Block is one content block; exactly one field is set, besides Digest.
+// Block is one content block. Exactly one field is set, apart from Digest.
 type Block struct {
 	Text      string     `json:"text,omitempty"`
-	Digest    bool       `json:"digest,omitempty"` // Text stands for turns that were taken out
+	Digest    bool       `json:"digest,omitempty"` // Text summarizes turns that were removed
 	Use       *Use       `json:"use,omitempty"`
 	Result    *Result    `json:"result,omitempty"`
 	Reasoning *Reasoning `json:"reasoning,omitempty"`
 }
 
-// Use is a call of a tool by the model.
+// Use is a tool call by the model.
 type Use struct {
 	ID    string          `json:"id"`
 	Name  string          `json:"name"`
 	Input json.RawMessage `json:"input"` // any JSON; numbers as the model wrote them
 }
 
-// Result answers a Use.
+// Result is the answer to a Use.
 type Result struct {
 	ID    string `json:"id"`
 	Text  string `json:"text"`
 	Error bool   `json:"error,omitempty"`
 }
 
-// Reasoning is a thinking block. It goes back byte for byte or not at all.
+// Reasoning is a thinking block. It is sent back byte for byte or not at all.
 type Reasoning struct {
 	Text      string `json:"text,omitempty"`
 	Signature string `json:"signature,omitempty"`
 	Redacted  []byte `json:"redacted,omitempty"`
 }
 
-// notExecuted answers a call that nobody answered.
+// notExecuted is the result of a call without an answer.
 const notExecuted = "not executed"
 
-// nothing stands where an answer has no text of its own.
+// nothing replaces a blank result.
 const nothing = "(no output)"
 
-// Say adds text to the user's side: to the message that the model has not seen yet, or as a new one.
-// Blank text is nothing to say.
+// Say adds text to the user message that was not sent yet, or as a new message. Blank text is ignored.
 func (c *Conversation) Say(text string) {
 	if strings.TrimSpace(text) == "" {
 		return
@@ -119,7 +118,7 @@ func (c *Conversation) Say(text string) {
 }
 
 // Answer adds the results of the model's calls, in the order of the calls. A call without a result is
-// answered as not executed; a result without a call is left out.
+// answered as not executed. A result without a call is ignored.
 func (c *Conversation) Answer(results []Result) {
 	byID := map[string]Result{}
 	for _, result := range results {
@@ -130,7 +129,7 @@ func (c *Conversation) Answer(results []Result) {
 	}
 }
 
-// unanswered are the results for the calls of the last turn.
+// unanswered returns a result for each call of the last turn.
 func (c *Conversation) unanswered(byID map[string]Result) []Block {
 	last := c.last()
 	if last == nil || last.User {
@@ -168,9 +167,9 @@ var (
 // maxName is the length of a tool's name in characters.
 const maxName = 64
 
-// Accept adds the model's answer and returns it as it was added. An answer that has nothing to keep (no
-// content, blank text, unsigned reasoning only) is not added: ok is false, and the user is still to
-// speak. warnings name what was left out or changed so that the service takes it back.
+// Accept adds the model's answer and returns it as it was added. An answer without substance (no content,
+// blank text, or unsigned reasoning only) is not added; ok is then false, and the user has to speak next.
+// warnings list what was left out or changed to keep the next request valid.
 func (c *Conversation) Accept(message types.Message) (turn Turn, warnings []string, ok bool) {
 	ids := map[string]bool{}
 	substance := false
@@ -194,7 +193,7 @@ func (c *Conversation) Accept(message types.Message) (turn Turn, warnings []stri
 				turn.Blocks = append(turn.Blocks, Block{Reasoning: reasoning})
 			}
 		default:
-			warnings = append(warnings, fmt.Sprintf("content block of type %T is not understood and was left out", block))
+			warnings = append(warnings, fmt.Sprintf("ignored a content block of unknown type %T", block))
 		}
 	}
 	if !substance || c.last() == nil || !c.last().User {
@@ -204,7 +203,7 @@ func (c *Conversation) Accept(message types.Message) (turn Turn, warnings []stri
 	return turn, warnings, true
 }
 
-// acceptUse makes a call fit to be sent back: a valid name and a unique, valid id.
+// acceptUse makes a call valid for the next request: it gets a valid name and a unique, valid ID.
 func acceptUse(b types.ToolUseBlock, ids map[string]bool) (use Use, warning string) {
 	use = Use{ID: deref(b.ToolUseId), Name: deref(b.Name), Input: json.RawMessage(`{}`)}
 	if input := inputOf(b.Input); input != nil {
@@ -214,11 +213,11 @@ func acceptUse(b types.ToolUseBlock, ids map[string]bool) (use Use, warning stri
 		if name == "" {
 			name = "unnamed"
 		}
-		warning = fmt.Sprintf("tool name %.80q is not valid", use.Name)
+		warning = fmt.Sprintf("replaced the invalid tool name %.80q", use.Name)
 		use.Name = name[:min(len(name), maxName)]
 	}
 	if !goodID.MatchString(use.ID) || ids[use.ID] {
-		warning = fmt.Sprintf("tool use id %.80q is not valid or not unique", use.ID)
+		warning = fmt.Sprintf("replaced the invalid or duplicate tool use ID %.80q", use.ID)
 		use.ID = fmt.Sprintf("call_%d", len(ids)+1)
 		for ids[use.ID] {
 			use.ID += "x"
@@ -228,8 +227,8 @@ func acceptUse(b types.ToolUseBlock, ids map[string]bool) (use Use, warning stri
 	return use, warning
 }
 
-// inputOf is a call's input as JSON, or nil. What the service sent is decoded with its numbers as they
-// stand; a document that was made here can only be encoded.
+// inputOf returns a call's input as JSON, or nil. A document from the service is decoded with its exact
+// numbers. A document that was created locally can only be encoded.
 func inputOf(input document.Interface) json.RawMessage {
 	if input == nil {
 		return nil
@@ -246,8 +245,7 @@ func inputOf(input document.Interface) json.RawMessage {
 	return nil
 }
 
-// acceptReasoning returns nil for a block that the service would not take back: a text without a
-// signature.
+// acceptReasoning returns nil for text without a signature, which the service would reject.
 func acceptReasoning(block types.ReasoningContentBlock) *Reasoning {
 	switch b := block.(type) {
 	case *types.ReasoningContentBlockMemberReasoningText:
@@ -262,7 +260,7 @@ func acceptReasoning(block types.ReasoningContentBlock) *Reasoning {
 	}
 }
 
-// Text is what the turn says, without calls and reasoning.
+// Text returns the text of the turn, without calls and reasoning.
 func (t Turn) Text() string {
 	var texts []string
 	for _, block := range t.Blocks {
@@ -273,7 +271,7 @@ func (t Turn) Text() string {
 	return strings.Join(texts, "\n")
 }
 
-// Reasoning is what the turn thinks.
+// Reasoning returns the reasoning of the turn.
 func (t Turn) Reasoning() string {
 	var texts []string
 	for _, block := range t.Blocks {
@@ -284,7 +282,7 @@ func (t Turn) Reasoning() string {
 	return strings.Join(texts, "\n")
 }
 
-// Uses are the turn's calls.
+// Uses returns the tool calls of the turn.
 func (t Turn) Uses() []Use {
 	var uses []Use
 	for _, block := range t.Blocks {
@@ -295,7 +293,7 @@ func (t Turn) Uses() []Use {
 	return uses
 }
 
-// Size estimates the conversation in bytes of JSON.
+// Size estimates the size of the conversation in bytes of JSON.
 func (c *Conversation) Size() int {
 	size := 0
 	for _, turn := range c.Turns {
@@ -320,12 +318,12 @@ func (t Turn) size() int {
 	return size
 }
 
-// blockOverhead is about what a block's JSON takes besides its content, in bytes.
+// blockOverhead is the approximate size of a block's JSON without its content, in bytes.
 const blockOverhead = 64
 
-// Compact drops the turns between the first message and the last keep exchanges (a model's turn with
-// the answer to it), and says digest in their place. It cuts only between exchanges, so that no call
-// loses its result, and drops all reasoning. false: there is nothing to drop.
+// Compact replaces the turns between the first message and the last keep exchanges (a turn of the model and
+// the answer to it) with digest, and drops all reasoning. It removes whole exchanges only: no call loses its
+// result. It reports whether there was something to remove.
 func (c *Conversation) Compact(keep int, digest string) bool {
 	first := 1 + 2*((len(c.Turns)-1)/2-keep)
 	if keep < 0 || first <= 1 || len(c.Turns) == 0 {
@@ -333,13 +331,13 @@ func (c *Conversation) Compact(keep int, digest string) bool {
 	}
 	opening := Turn{User: true}
 	for _, block := range c.Turns[0].Blocks {
-		if !block.Digest { // the new one covers what the older one did
+		if !block.Digest { // the new digest includes what the older one covers
 			opening.Blocks = append(opening.Blocks, block)
 		}
 	}
 	opening.Blocks = append(opening.Blocks, Block{Text: digest, Digest: true})
 	c.Turns = append([]Turn{opening}, c.Turns[first:]...)
-	c.DropReasoning() // what it was bound to has changed
+	c.DropReasoning() // the messages that it is bound to have changed
 	return true
 }
 

@@ -23,7 +23,7 @@ var tools = []conversation.Tool{{Name: "look", Description: "Looks.", Schema: ma
 	"type": "object", "properties": map[string]any{"at": map[string]any{"type": "string"}}, "required": []string{"at"},
 }}}
 
-// newModel is a model that answers anything, and a client of it that does not try again.
+// newModel returns a model that answers anything, and a client of it that does not retry.
 func newModel(t *testing.T) (*model.Server, *bedrockruntime.Client) {
 	t.Helper()
 	zero := 0
@@ -54,8 +54,8 @@ func says(blocks ...types.ContentBlock) types.Message {
 	return types.Message{Role: types.ConversationRoleAssistant, Content: blocks}
 }
 
-// Whatever a model answers and whatever is done about it, the service takes the next request.
-func TestNoSequenceOfAnswersMakesARequestThatTheServiceRefuses(t *testing.T) {
+// Whatever a model answers and however the answer is handled, the next request is valid.
+func TestConversation_AnySequenceOfAnswersMakesValidRequests(t *testing.T) {
 	_, client := newModel(t)
 	for seed := range uint64(60) {
 		random := rand.New(rand.NewPCG(seed, 1))
@@ -97,7 +97,7 @@ func TestNoSequenceOfAnswersMakesARequestThatTheServiceRefuses(t *testing.T) {
 						results = append(results, conversation.Result{ID: u.ID, Text: strings.Repeat(" ", i)})
 					}
 				}
-				c.Answer(append(results, conversation.Result{ID: "nobody asked", Text: "x"}))
+				c.Answer(append(results, conversation.Result{ID: "unknown", Text: "x"}))
 			}
 			if !ok || len(turn.Uses()) == 0 {
 				c.Say(fmt.Sprintf("Step %d.", step))
@@ -111,7 +111,7 @@ func TestNoSequenceOfAnswersMakesARequestThatTheServiceRefuses(t *testing.T) {
 	}
 }
 
-func TestSignedReasoningAndNumbersGoBackAsTheyCame(t *testing.T) {
+func TestConversation_PreservesSignedReasoningAndNumbers(t *testing.T) {
 	server, client := newModel(t)
 	require.NoError(t, server.Play(model.Script{Steps: []model.Step{
 		{Content: json.RawMessage(`[
@@ -135,7 +135,7 @@ func TestSignedReasoningAndNumbersGoBackAsTheyCame(t *testing.T) {
 	restored := &conversation.Conversation{}
 	require.NoError(t, json.Unmarshal(saved, restored))
 	_, err = client.Converse(t.Context(), restored.Request("m", "s", tools))
-	require.NoError(t, err, "the model knows its own reasoning again")
+	require.NoError(t, err, "the model accepts its own reasoning")
 
 	sent := string(server.Requests()[1].Request.Raw)
 	for _, want := range []string{`12345678901234567890`, `0.1`, `2e3`, `"AAEC"`} {
@@ -143,7 +143,7 @@ func TestSignedReasoningAndNumbersGoBackAsTheyCame(t *testing.T) {
 	}
 }
 
-func TestPrefixOfARequestIsThatOfTheOneBefore(t *testing.T) {
+func TestRequest_KeepsThePrefixOfTheRequestBefore(t *testing.T) {
 	server, client := newModel(t)
 	c := &conversation.Conversation{}
 	c.Say(strings.Repeat("A long opening. ", 500))
@@ -158,11 +158,11 @@ func TestPrefixOfARequestIsThatOfTheOneBefore(t *testing.T) {
 	assert.Zero(t, requests[0].Usage.CacheReadInputTokens)
 	for i := 1; i < len(requests); i++ {
 		before := requests[i-1].Usage
-		assert.Equal(t, before.CacheReadInputTokens+before.CacheWriteInputTokens, requests[i].Usage.CacheReadInputTokens, "request %d reads all that the one before has cached", i)
+		assert.Equal(t, before.CacheReadInputTokens+before.CacheWriteInputTokens, requests[i].Usage.CacheReadInputTokens, "request %d reads everything that the previous one cached", i)
 	}
 }
 
-func TestCompactionKeepsTheOpeningAndTheLastExchanges(t *testing.T) {
+func TestCompact_KeepsTheOpeningAndTheLastExchanges(t *testing.T) {
 	c := &conversation.Conversation{}
 	c.Say("opening")
 	for i := range 5 {
@@ -176,5 +176,5 @@ func TestCompactionKeepsTheOpeningAndTheLastExchanges(t *testing.T) {
 		assert.Contains(t, string(kept), want)
 	}
 	assert.NotContains(t, string(kept), "result 2")
-	assert.False(t, c.Compact(2, "digest"), "there is nothing left to drop")
+	assert.False(t, c.Compact(2, "digest"), "nothing is left to remove")
 }

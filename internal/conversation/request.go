@@ -12,32 +12,32 @@ import (
 	smithydocument "github.com/aws/smithy-go/document"
 )
 
-// Tool is what the model may call.
+// Tool describes a tool that the model may call.
 type Tool struct {
 	Name        string
 	Description string
-	// JSON schema of the input: type, properties and required, as Nova takes no other keys.
+	// Schema is the JSON schema of the input: type, properties, and required. Nova accepts no other keys.
 	Schema map[string]any
 }
 
 const (
-	// cachedMessages is how many of the last user messages carry a cache checkpoint. With the one of the
-	// system prompt that makes three of the four that a request may have. Two, since the older one is what
-	// the request before has written.
+	// cachedMessages is how many of the last user messages end with a cache checkpoint. With the one after
+	// the system prompt, that is three of the four that a request may have. It is two because the previous
+	// request wrote the cache entry of the older one.
 	cachedMessages = 2
 
-	// bytesPerToken is a low estimate, so that a prefix is rather thought too long than too short for the cache.
+	// bytesPerToken is a low estimate: it is safer to overestimate the length of a cached prefix.
 	bytesPerToken = 3
 
-	// betweenResultAndCheckpoint is the text that Nova wants there ("extraneous key [cachePoint] is not permitted"
-	// otherwise). It ends every message that ends with a result, with or without a checkpoint, so that a message
-	// never changes from one request to the next.
+	// betweenResultAndCheckpoint is the text that Nova requires there; otherwise it answers "extraneous key
+	// [cachePoint] is not permitted". It ends every message that ends with a result, with or without a
+	// checkpoint, because a message must not change from one request to the next.
 	betweenResultAndCheckpoint = "(end of the results)"
 )
 
-// Request makes the next request of the conversation. The tools are part of each, also of the last,
-// since the service wants them wherever the history has tool blocks. The bytes of a message never change
-// from one request to the next, so that the service's prompt cache finds them.
+// Request returns the next request of the conversation. Each request has the tools, because Bedrock requires
+// them if the history has tool blocks. The bytes of a message never change from one request to the next: the
+// prompt cache depends on it.
 func (c *Conversation) Request(modelID, system string, tools []Tool) *bedrockruntime.ConverseInput {
 	in := &bedrockruntime.ConverseInput{ModelId: aws.String(modelID)}
 	if !c.TextSystem {
@@ -72,7 +72,7 @@ func (c *Conversation) Request(modelID, system string, tools []Tool) *bedrockrun
 	return in
 }
 
-// cached returns the turns that end with a checkpoint: the last user messages whose prefix the model caches.
+// cached returns the turns that end with a checkpoint: the last user messages whose prefix fits the cache.
 func (c *Conversation) cached(prefix int) map[int]bool {
 	if c.Caching > CacheAfterText {
 		return nil
@@ -111,7 +111,7 @@ func toolConfig(tools []Tool) *types.ToolConfiguration {
 	return config
 }
 
-// wire is a block as Converse has it.
+// wire returns a block in the form of the Converse API.
 func (c *Conversation) wire(b Block) types.ContentBlock {
 	switch {
 	case b.Use != nil && c.TextTools:
@@ -123,7 +123,7 @@ func (c *Conversation) wire(b Block) types.ContentBlock {
 	case b.Result != nil && c.TextTools:
 		return &types.ContentBlockMemberText{Value: "Result of the tool:\n" + b.Result.Text}
 	case b.Result != nil:
-		// Without status, which only some families take; what went wrong is said in the text.
+		// Without a status, which only some model families accept. The text reports errors.
 		return &types.ContentBlockMemberToolResult{Value: types.ToolResultBlock{
 			ToolUseId: aws.String(b.Result.ID),
 			Content:   []types.ToolResultContentBlock{&types.ToolResultContentBlockMemberText{Value: b.Result.Text}},
@@ -139,13 +139,13 @@ func (c *Conversation) wire(b Block) types.ContentBlock {
 	}
 }
 
-// TextCall writes a call as text, for models without tool use: the way in which they are told to.
+// TextCall returns a call as text, in the form that models without tool use are instructed to use.
 func TextCall(name string, input json.RawMessage) string {
 	return fmt.Sprintf("<tool_call>{\"name\": %q, \"input\": %s}</tool_call>", name, input)
 }
 
-// object decodes the input of a call for the SDK's encoder. The service takes objects only; anything
-// else is wrapped, so that the history keeps what the model wrote.
+// object decodes the input of a call for the SDK's encoder. Bedrock only accepts objects. Anything else is
+// wrapped in one to keep what the model wrote in the history.
 func object(raw json.RawMessage) any {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
@@ -160,7 +160,7 @@ func object(raw json.RawMessage) any {
 	return map[string]any{"value": value}
 }
 
-// jsonNumbers turns the SDK's numbers into JSON's, digit by digit.
+// jsonNumbers converts the SDK's numbers to JSON numbers without losing digits.
 func jsonNumbers(value any) any {
 	switch v := value.(type) {
 	case smithydocument.Number:
@@ -177,7 +177,7 @@ func jsonNumbers(value any) any {
 	return value
 }
 
-// exactNumbers turns JSON numbers into the SDK's, which it writes digit by digit.
+// exactNumbers converts JSON numbers to the SDK's without losing digits.
 func exactNumbers(value any) any {
 	switch v := value.(type) {
 	case json.Number:

@@ -9,13 +9,14 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// maxMessage is how much of the service's message a report quotes, in bytes.
+// maxMessage limits the part of Bedrock's message that a report quotes, in bytes.
 const maxMessage = 500
 
-// Explain says in a few sentences which model failed, with the service's words, and what to do about it. region is
-// where the model was asked.
+// Explain returns a few sentences for the report: which model failed, what Bedrock answered, and what to do
+// about it. region is where the model was asked.
 func Explain(err error, modelID, region string) string {
 	class := Classify(err)
 	advice := Advice(err, modelID, region)
@@ -23,41 +24,49 @@ func Explain(err error, modelID, region string) string {
 	status := statusOf(err)
 	switch {
 	case errors.As(err, &api) && !isUntyped(api):
-		return fmt.Sprintf("Model %s failed: %s: %s %s", modelID, api.ErrorCode(), sentence(api.ErrorMessage()), advice)
+		return fmt.Sprintf("Model %s failed: %s: %s %s",
+			modelID, api.ErrorCode(), sentence(api.ErrorMessage()), advice)
 	case class.Kind == Timeout && status == 0:
 		return fmt.Sprintf("Model %s did not answer in time. %s", modelID, advice)
 	case status >= 400:
-		return fmt.Sprintf("Model %s failed: Bedrock answered with the HTTP status %d and no error that can be read. %s", modelID, status, advice)
+		return fmt.Sprintf("Model %s failed: Bedrock answered with HTTP status %d and an unreadable "+
+			"error. %s",
+			modelID, status, advice)
 	case status > 0:
 		return fmt.Sprintf("Model %s failed: Bedrock's answer could not be read. %s", modelID, advice)
 	}
 	return fmt.Sprintf("Model %s could not be asked: %s %s", modelID, sentence(err.Error()), advice)
 }
 
-// isUntyped reports whether the service gave its error no type; the SDK makes up a code then.
+// isUntyped reports whether the error has no type. The SDK then makes up a code.
 func isUntyped(api smithy.APIError) bool {
 	return api.ErrorCode() == "" || api.ErrorCode() == "UnknownError"
 }
 
-// adviceOfCause is what to do about a model that another account, Region, or day could use.
+// adviceOfCause holds the advice for causes that need no more detail.
 var adviceOfCause = map[investigation.ModelCause]string{
-	investigation.CauseRetired: "Bedrock no longer serves this model version. Set BedrockModelId to a current model, or " +
-		"update alarmtriage, whose default models follow Bedrock's, and deploy.",
-	investigation.CauseLegacy: "The model is close to the end of its life, and accounts that did not use it lately can't start to. " +
-		"Set BedrockModelId to a current model, or update alarmtriage, and deploy.",
-	investigation.CauseForm: "Anthropic wants to know once per account what its models are used for: open the model in the Bedrock " +
-		"console's model catalog and submit the use case details, or call bedrock:PutUseCaseForModelAccess. " +
-		"In an organization the management account can do it for all accounts. It takes effect after about 15 minutes.",
-	investigation.CauseSubscription: "The account has no AWS Marketplace subscription to this model. Invoke the model once as a " +
-		"principal with aws-marketplace:Subscribe, aws-marketplace:Unsubscribe, and aws-marketplace:ViewSubscriptions, " +
-		"for example in the Bedrock console's playground, or set the prop AllowModelSubscriptions. This is needed once per account.",
-	investigation.CauseNotInRegion: "The model is not offered under this id in this Region. Set BedrockModelId to an id that the Bedrock " +
-		"console's model catalog shows for this Region, often with the prefix of an inference profile such as us., eu., or global.",
-	investigation.CauseDailyQuota: "The account's daily quota for this model is used up, or is zero, as it is in some new accounts. " +
-		"Ask for a higher quota in Service Quotas (Amazon Bedrock), or name another model in FallbackModelIds.",
+	investigation.CauseRetired: "Bedrock no longer serves this model version. Set BedrockModelId to a " +
+		"current model, or update alarmtriage, whose default models follow Bedrock's, and deploy.",
+	investigation.CauseLegacy: "The model is close to its end of life, and accounts that have not used " +
+		"it recently cannot start to. Set BedrockModelId to a current model, or update alarmtriage, and " +
+		"deploy.",
+	investigation.CauseForm: "Anthropic requires a use case form once per account: open the model in " +
+		"the Bedrock console's model catalog and submit the form, or call " +
+		"bedrock:PutUseCaseForModelAccess. In an organization, the management account can do it for all " +
+		"accounts. It takes effect after about 15 minutes.",
+	investigation.CauseSubscription: "The account has no AWS Marketplace subscription to this model. " +
+		"Invoke the model once as a principal with aws-marketplace:Subscribe, " +
+		"aws-marketplace:Unsubscribe, and aws-marketplace:ViewSubscriptions, for example in the Bedrock " +
+		"console's playground, or set the prop AllowModelSubscriptions. Once per account is enough.",
+	investigation.CauseNotInRegion: "The model is not offered under this ID in this Region. Set " +
+		"BedrockModelId to an ID that the Bedrock console's model catalog shows for this Region, often " +
+		"with the prefix of an inference profile such as us., eu., or global.",
+	investigation.CauseDailyQuota: "The account's daily quota for this model is used up, or is zero, as " +
+		"in some new accounts. Request a higher quota in Service Quotas (Amazon Bedrock), or add " +
+		"another model to FallbackModelIds.",
 }
 
-// Advice says what to do about an error of a model.
+// Advice returns what to do about the error of a model.
 func Advice(err error, modelID, region string) string {
 	class, text := Classify(err), strings.ToLower(messageOf(err))
 	if advice, ok := adviceOfCause[class.Cause]; ok {
@@ -67,52 +76,64 @@ func Advice(err error, modelID, region string) string {
 	case class.Cause == investigation.CauseDenied:
 		return adviceOfDenial(text, modelID, region)
 	case class.Kind == Throttled:
-		return "The account's quota for this model is used up for the moment, and it was tried again until the time for it was over. " +
-			"Ask for a higher quota in Service Quotas, use a cross-Region inference profile, or lower MaxConcurrentInvestigations."
+		return "The account's quota for this model is temporarily used up, and all retries failed. " +
+			"Request a higher quota in Service Quotas, use a cross-Region inference profile, or lower " +
+			"MaxConcurrentInvestigations."
 	case class.Kind == Timeout && statusOf(err) == 0:
-		return "Try a smaller or less busy model, raise OrchestratorTimeout, or look at Bedrock in the AWS Health Dashboard."
+		return "Try a smaller or less busy model, raise OrchestratorTimeout, or check Bedrock in the " +
+			"AWS Health Dashboard."
 	case class.Kind == Fault && statusOf(err) == 0:
-		return "Look at Bedrock in the AWS Health Dashboard. In a VPC without internet access the orchestrator needs an interface endpoint for bedrock-runtime."
+		return "Check Bedrock in the AWS Health Dashboard. In a VPC without internet access, the " +
+			"orchestrator needs an interface endpoint for bedrock-runtime."
 	case class.Kind == Fault, class.Kind == Timeout, class.Kind == Model:
-		return "This is a fault of the service, and it was tried again until the time for it was over. Look at Bedrock in the AWS Health Dashboard."
+		return "This is a fault of the service, and all retries failed. Check Bedrock in the AWS Health " +
+			"Dashboard."
 	case class.Kind == TooLong:
-		return "The conversation does not fit the model's window even when shortened. Use a model with a larger one."
+		return "The conversation does not fit the model's context window, even when shortened. Use a " +
+			"model with a larger window."
 	case class.Kind == OutputLimit:
-		return "The model can't write an answer as long as a report needs. Use another model."
+		return "The model cannot write an answer as long as a report. Use another model."
 	case statusOf(err) == 0 && class.Cause == investigation.CauseUnavailable:
-		return "In a VPC without internet access the orchestrator needs an interface endpoint for bedrock-runtime."
+		return "In a VPC without internet access, the orchestrator needs an interface endpoint for " +
+			"bedrock-runtime."
 	}
-	return "Set BedrockModelId to another model, or report this to the alarmtriage project with the orchestrator's log."
+	return "Set BedrockModelId to another model, or report this to the alarmtriage project with the " +
+		"orchestrator's log."
 }
 
-// adviceOfDenial tells whose policy denies the call.
+// adviceOfDenial returns what to do about a denied call. text is Bedrock's message in lower case.
 func adviceOfDenial(text, modelID, region string) string {
 	profile := models.Parse(modelID)
 	switch {
 	case strings.Contains(text, "service control policy") && profile.Profile == models.GlobalProfile:
-		return "A service control policy forbids the call. A global inference profile needs bedrock:InvokeModel with aws:RequestedRegion " +
-			"\"unspecified\" allowed; or use a model or a profile of your own geography."
+		return "A service control policy forbids the call. A global inference profile needs " +
+			"bedrock:InvokeModel with aws:RequestedRegion \"unspecified\" allowed; or use a model or " +
+			"profile of your own geography."
 	case strings.Contains(text, "service control policy"):
-		return "A service control policy forbids Bedrock in a Region that the inference profile routes to. Allow bedrock:InvokeModel in every " +
-			"destination Region of the profile, or use a model in your own Region."
+		return "A service control policy forbids Bedrock in a Region that the inference profile routes " +
+			"to. Allow bedrock:InvokeModel in every destination Region of the profile, or use a model " +
+			"in your own Region."
 	case strings.Contains(text, "not authorized"):
-		return "The orchestrator's role lacks the grant for bedrock:InvokeModel on the resource that the message names. Check that the stack was " +
-			"deployed with this model, and that no permissions boundary or policy is in the way."
+		return "The orchestrator's role lacks the grant for bedrock:InvokeModel on the resource that " +
+			"the message names. Check that the stack was deployed with this model and that no " +
+			"permissions boundary or policy blocks the call."
 	case strings.HasPrefix(region, "us-gov-"):
-		return "Request access to the model on the Bedrock console's page \"Model access\", and check that bedrock:InvokeModel is granted on it."
+		return "Request access to the model on the Bedrock console's page \"Model access\", and check " +
+			"that bedrock:InvokeModel is granted on it."
 	}
-	return "Check that the account may use the model: open it in the Bedrock console's playground in this Region, where a missing subscription or use " +
-		"case form shows, and check that bedrock:InvokeModel is granted on it."
+	return "Check that the account may use the model: open it in the Bedrock console's playground in " +
+		"this Region, which shows a missing subscription or use case form, and check that " +
+		"bedrock:InvokeModel is granted on it."
 }
 
-// sentence is a message of the service as one sentence.
+// sentence returns Bedrock's message as one sentence.
 func sentence(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > maxMessage {
-		return strings.ToValidUTF8(text[:maxMessage], "") + " …"
-	}
-	if text == "" {
+	text = truncate.OneLine(text, maxMessage)
+	switch {
+	case text == "":
 		return "no message."
+	case strings.HasSuffix(text, truncate.Ellipsis):
+		return text
 	}
 	return strings.TrimRight(text, ". ") + "."
 }

@@ -1,6 +1,7 @@
-// Package modelerror classifies the errors of Bedrock's Converse: whether to ask again, what to change first, or
-// whether to ask another model. The HTTP status decides first, then the error code, and the service's text only
-// where both say nothing more than "refused": Bedrock reports a dozen different causes as ValidationException.
+// Package modelerror classifies errors of Bedrock's Converse API: whether to ask the same model again, what
+// to change in the request first, or whether to ask another model. The HTTP status decides first, then the
+// error code. The text of the message decides last, because Bedrock reports a dozen different causes as
+// ValidationException.
 package modelerror
 
 import (
@@ -20,39 +21,39 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// Kind is what can be done about an error.
+// Kind classifies an error by its remedy.
 type Kind int
 
 // The kinds of errors.
 const (
-	// Asking the same model again does not help.
+	// Asking the same model again does not help:
 	Fatal Kind = iota
 
-	// Asking again later may help.
+	// Asking again later may help:
 	Throttled
-	Fault   // the service or the way to it failed
+	Fault   // the service or the connection to it failed
 	Timeout // no answer in time
-	Model   // the model failed, or wrote something that is no answer
+	Model   // the model failed or its output was malformed
 
-	// Asking again helps after a change of the request.
-	TooLong         // the conversation does not fit the model's window
-	OutputLimit     // more output tokens were asked for than the model can write
-	CacheRefused    // a cache checkpoint is not accepted, or not at its place
-	ToolsRefused    // the model does not take tools
-	SystemRefused   // the model does not take a system prompt
-	ThinkingRefused // a reasoning block is not accepted in this conversation
-	EffortRefused   // the setting of how much to think is not accepted
-	TemperatureRefused
+	// Asking again helps after the request is changed:
+	TooLong            // the conversation does not fit the model's context window
+	OutputLimit        // the request allows more output tokens than the model supports
+	CacheRefused       // a cache checkpoint is not supported, or not in its position
+	ToolsRefused       // the model does not support tools
+	SystemRefused      // the model does not support a system prompt
+	ThinkingRefused    // a reasoning block is invalid in this conversation
+	EffortRefused      // the effort setting is not supported
+	TemperatureRefused // the temperature setting is not supported
 )
 
-// Class is an error's kind, and what it says beyond that.
+// Class is an error's kind with the details that a remedy needs.
 type Class struct {
 	Kind  Kind
-	Cause investigation.ModelCause // why another model should be asked, if the kind does not help
-	Limit int                      // OutputLimit: the most tokens that the model writes; 0: the error does not say
+	Cause investigation.ModelCause // why another model is asked, if the remedy for Kind does not help
+	Limit int                      // with OutputLimit, the model's limit in tokens; 0 if the error does not name it
 }
 
-// Classify says what can be done about an error of Converse.
+// Classify returns the class of an error of Converse.
 func Classify(err error) Class {
 	var api smithy.APIError
 	isAPI := errors.As(err, &api)
@@ -76,7 +77,7 @@ func Classify(err error) Class {
 	return classifyTransport(err)
 }
 
-// statusOf is the HTTP status of the answer that an error is about; 0: there was no answer.
+// statusOf returns the HTTP status of the answer, or 0 if there was no answer.
 func statusOf(err error) int {
 	var response *smithyhttp.ResponseError
 	if errors.As(err, &response) && response.Response != nil && response.Response.Response != nil {
@@ -95,7 +96,7 @@ func messageOf(err error) string {
 
 func unavailable(kind Kind) Class { return Class{Kind: kind, Cause: investigation.CauseUnavailable} }
 
-// throttled tells quotas that are over in a minute from those that are over tomorrow.
+// throttled distinguishes daily quotas from those that recover within minutes.
 func throttled(message string) Class {
 	if text := strings.ToLower(message); has(text, "per day", "daily", "/day") {
 		return Class{Kind: Fatal, Cause: investigation.CauseDailyQuota}
@@ -103,7 +104,7 @@ func throttled(message string) Class {
 	return unavailable(Throttled)
 }
 
-// kindOfCode is for errors without a status, and tells apart what one status class holds.
+// kindOfCode maps error codes to kinds, for errors without a status and for codes that share a status.
 var kindOfCode = map[string]Kind{
 	"ModelNotReadyException":      Throttled,
 	"ServiceUnavailableException": Fault,
@@ -131,7 +132,7 @@ func classifyCode(api smithy.APIError) Class {
 	return classifyText(0, code, text)
 }
 
-// classifyText tells apart what the service refuses with one error code. text is in lower case.
+// classifyText distinguishes errors that share one code. text is in lower case.
 func classifyText(status int, code, text string) Class {
 	if cause, ok := causeOfText(code, text); ok {
 		return Class{Kind: Fatal, Cause: cause}
@@ -148,7 +149,7 @@ func classifyText(status int, code, text string) Class {
 	return Class{Kind: Fatal, Cause: investigation.CauseOther}
 }
 
-// causeOfText finds the states of a model, and of an account's access to it, for which no request is answered.
+// causeOfText finds states of a model, or of the account's access to it, in which every request fails.
 func causeOfText(code, text string) (investigation.ModelCause, bool) {
 	switch {
 	case has(text, "end of its life", "end of life", "has been retired"):
@@ -168,7 +169,7 @@ func causeOfText(code, text string) (investigation.ModelCause, bool) {
 	return "", false
 }
 
-// refusedPart finds the part of a request that the model does not accept.
+// refusedPart finds the part of the request that the model does not accept.
 func refusedPart(text string) (Kind, bool) {
 	switch {
 	case has(text, "cachepoint", "cache point", "prompt caching", "cache_control", "caching", "cache checkpoint"):
@@ -192,10 +193,10 @@ func refusedPart(text string) (Kind, bool) {
 	return Fatal, false
 }
 
-// notLessOrEqual is how Bedrock's own validation reports a number above its bound.
+// notLessOrEqual matches how Bedrock's own validation reports a number above its limit.
 var notLessOrEqual = regexp.MustCompile(`(\d+) is not less (?:than )?or equal to (\d+)`)
 
-// isOutputLimit reports whether the tokens asked for are the problem, and not those that were sent.
+// isOutputLimit reports whether the limit of output tokens is too high, and not the input too long.
 func isOutputLimit(text string) bool {
 	if has(text, "context", "input length", "input token", "prompt is too long", "input is too long") {
 		return false
@@ -204,8 +205,7 @@ func isOutputLimit(text string) bool {
 		notLessOrEqual.MatchString(text)
 }
 
-// isTooLong reports whether the conversation is larger than the model takes. The services name the conversation
-// and the excess in their own words each.
+// isTooLong reports whether the conversation is too long for the model. Each provider words this differently.
 func isTooLong(text string) bool {
 	return has(text, "too long", "context window", "context length", "context limit", "maxlength", "text bytes", "request too large", "reduce the length") ||
 		has(text, "input", "prompt", "context", "conversation") && has(text, "exceed", "too many", "too large", "longer than", "maximum allowed", "larger than")
@@ -213,12 +213,12 @@ func isTooLong(text string) bool {
 
 var number = regexp.MustCompile(`\d+`)
 
-// limitIn finds the bound in a refusal of the output tokens: the smallest number that can be one.
+// limitIn returns the limit that an OutputLimit error names: the smallest plausible number in its text.
 func limitIn(kind Kind, text string) int {
 	if kind != OutputLimit {
 		return 0
 	}
-	const least, most = 256, 1_000_000 // tokens; a smaller number is a position or a version, a larger one no limit
+	const least, most = 256, 1_000_000 // tokens; smaller numbers are positions or versions, larger ones are no limits
 	limit := 0
 	for _, digits := range number.FindAllString(strings.ReplaceAll(text, ",", ""), -1) {
 		if n, err := strconv.Atoi(digits); err == nil && n >= least && n <= most && (limit == 0 || n < limit) {
@@ -228,7 +228,7 @@ func limitIn(kind Kind, text string) int {
 	return limit
 }
 
-// classifyTransport is for requests that got no answer.
+// classifyTransport classifies the error of a request without an answer.
 func classifyTransport(err error) Class {
 	var network net.Error
 	isNetwork := errors.As(err, &network)

@@ -21,7 +21,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
 )
 
-// answer is what the service sends.
+// answer is an HTTP answer of the service.
 type answer struct {
 	status int
 	kind   string // of the error, in its header; empty: no header
@@ -35,7 +35,7 @@ func refused(status int, kind, message string) answer {
 
 func validation(message string) answer { return refused(400, "ValidationException", message) }
 
-// errorOf is the SDK's own error for an answer.
+// errorOf returns the SDK's own error for an answer.
 func errorOf(t *testing.T, a answer) error {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -87,7 +87,7 @@ func TestClassify_StatusDecidesBeforeCodeAndText(t *testing.T) {
 		{"408", refused(408, "ModelTimeoutException", ""), modelerror.Timeout},
 		{"424", refused(424, "ModelErrorException", "Model produced invalid sequence as part of ToolUse."), modelerror.Model},
 		{"413", answer{status: 413, body: page}, modelerror.TooLong},
-		{"200 with cut JSON", answer{status: 200, body: `{"output": {"message": {"role": "assi`}, modelerror.Fault},
+		{"200 with truncated JSON", answer{status: 200, body: `{"output": {"message": {"role": "assi`}, modelerror.Fault},
 		{"200 with HTML", answer{status: 200, body: page}, modelerror.Fault},
 		{"200 shorter than it says", answer{status: 200, body: `{"output"`, length: 500}, modelerror.Fault},
 		{"400 with HTML", answer{status: 400, body: page}, modelerror.Fatal},
@@ -102,7 +102,7 @@ func TestClassify_StatusDecidesBeforeCodeAndText(t *testing.T) {
 	}
 }
 
-func TestClassify_WaysToSayThatTheConversationIsTooLong(t *testing.T) {
+func TestClassify_RecognizesConversationsThatAreTooLong(t *testing.T) {
 	for _, message := range []string{
 		"Input Tokens Exceeded: Number of input tokens exceeds maximum length. Please update the input to try again.",
 		"Input exceeds the max input token limit.",
@@ -121,7 +121,7 @@ func TestClassify_WaysToSayThatTheConversationIsTooLong(t *testing.T) {
 	}
 }
 
-func TestClassify_OutputLimitsAreReadFromTheRefusal(t *testing.T) {
+func TestClassify_ReadsTheOutputLimitFromTheMessage(t *testing.T) {
 	for message, want := range map[string]int{
 		"8192 is not less or equal to 2048": 2048,
 		"Malformed input request: #/inferenceConfig/maxTokens: 8192 is not less or equal to 5120, please reformat your input and try again.": 5120,
@@ -136,7 +136,7 @@ func TestClassify_OutputLimitsAreReadFromTheRefusal(t *testing.T) {
 	}
 }
 
-func TestClassify_RefusedPartsOfARequest(t *testing.T) {
+func TestClassify_RecognizesRefusedPartsOfARequest(t *testing.T) {
 	const cache = "You invoked an unsupported model or your request did not allow prompt caching. See the documentation for more information."
 	tests := []struct {
 		name string
@@ -163,7 +163,7 @@ func TestClassify_RefusedPartsOfARequest(t *testing.T) {
 	}
 }
 
-// The states of a model and of an account's access, with what the engineer reads.
+// States of a model and of an account's access, with the advice in the report.
 func TestExplain_NamesTheCauseAndTheRemedy(t *testing.T) {
 	notFound := func(message string) answer { return refused(404, "ResourceNotFoundException", message) }
 	denied := func(message string) answer { return refused(403, "AccessDeniedException", message) }
@@ -181,7 +181,7 @@ func TestExplain_NamesTheCauseAndTheRemedy(t *testing.T) {
 		{name: "retired", answer: notFound("This model version has reached the end of its life. Please refer to the AWS documentation for more details."),
 			cause: investigation.CauseRetired, want: "Set BedrockModelId to a current model"},
 		{name: "legacy", answer: notFound("Access denied. This Model is marked by provider as Legacy and you have not been actively using the model in the last 30 days. Please upgrade to an active model on Amazon Bedrock"),
-			cause: investigation.CauseLegacy, want: "close to the end of its life"},
+			cause: investigation.CauseLegacy, want: "close to its end of life"},
 		{name: "form", answer: notFound("Model use case details have not been submitted for this account. Fill out the Anthropic use case details form before using the model. If you have already filled out the form, try again in 15 minutes."),
 			cause: investigation.CauseForm, want: "bedrock:PutUseCaseForModelAccess"},
 		{name: "subscription", answer: denied("Model access is denied due to IAM user or service role is not authorized to perform the required AWS Marketplace actions (aws-marketplace:ViewSubscriptions, aws-marketplace:Subscribe) to enable access to this model."),
@@ -206,7 +206,7 @@ func TestExplain_NamesTheCauseAndTheRemedy(t *testing.T) {
 			cause: investigation.CauseDenied, want: "page \"Model access\""},
 		{name: "untyped 503", answer: answer{status: 503, body: "<html>"},
 			cause: investigation.CauseUnavailable, want: "HTTP status 503", not: "VPC"},
-		{name: "cut answer", answer: answer{status: 200, body: `{"output"`},
+		{name: "truncated answer", answer: answer{status: 200, body: `{"output"`},
 			cause: investigation.CauseUnavailable, want: "could not be read", not: "VPC"},
 		{name: "throttled", answer: refused(429, "ThrottlingException", "Too many tokens, please wait before trying again."),
 			cause: investigation.CauseUnavailable, want: "MaxConcurrentInvestigations"},

@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// ID is a model id in its parts.
+// ID is a model ID, split into its parts.
 type ID struct {
-	Profile string // prefix of an inference profile, such as us; empty: none
-	Model   string // the foundation model's own id, such as amazon.nova-2-lite-v1:0
-	Kind    string // of an ARN, such as application-inference-profile; empty: no ARN
+	Profile string // prefix of an inference profile, such as us; empty if none
+	Model   string // the foundation model's own ID, such as amazon.nova-2-lite-v1:0
+	Kind    string // resource type of an ARN, such as application-inference-profile; empty if it is no ARN
 }
 
 // GlobalProfile is the prefix of profiles that route to any commercial Region.
 const GlobalProfile = "global"
 
-// profile is the shape of an inference profile's prefix. No maker's name has two letters, so that a new
-// geography needs no new version of this library.
+// profile matches an inference profile's prefix. No provider's name has two letters, so any two letters are a
+// geography, even one that is newer than this library.
 var profile = regexp.MustCompile(`^(?:global|apac|us-gov|[a-z]{2})$`)
 
-// Parse takes an id apart: a model id, an inference profile id, or an ARN.
+// Parse splits a model ID, an inference profile ID, or an ARN into its parts.
 func Parse(id string) ID {
 	var parsed ID
 	if parts := strings.SplitN(id, ":", 6); len(parts) == 6 && parts[0] == "arn" {
@@ -32,11 +32,11 @@ func Parse(id string) ID {
 	return parsed
 }
 
-// Geographic reports whether the id is of a profile that stays within a geography.
+// Geographic reports whether the profile stays within one geography.
 func (id ID) Geographic() bool { return id.Profile != "" && id.Profile != GlobalProfile }
 
-// geographies are the Regions, by the beginning of their names, that a geographic profile can be invoked
-// from, where that can be said. A prefix that is not listed may be invoked from anywhere.
+// geographies maps a geographic profile to the prefixes of the Regions that can invoke it. A profile that is
+// not listed may be invoked from anywhere.
 var geographies = map[string][]string{
 	"us":     {"us-", "ca-", "mx-"},
 	"ca":     {"ca-"},
@@ -48,7 +48,7 @@ var geographies = map[string][]string{
 	"in":     {"ap-south-"},
 }
 
-// InvokableFrom reports whether a Region can use the profile. It errs towards true: what is refused here never works.
+// InvokableFrom reports whether a Region can use the profile. If in doubt, it reports true.
 func (id ID) InvokableFrom(region string) bool {
 	if id.Profile == GlobalProfile {
 		return !strings.HasPrefix(region, "cn-") && !strings.HasPrefix(region, "us-gov-")

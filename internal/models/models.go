@@ -1,9 +1,10 @@
-// Package models knows the foundation models of Amazon Bedrock: how large their windows are, which parts of a
-// request they accept, what they cost, how an account gets access, and until when they exist. All of it is data
-// (catalog.json), with the date and the source of each entry, so that a change at AWS is a change of one line.
+// Package models describes the foundation models of Amazon Bedrock: their context windows, the request
+// parameters they accept, their prices, the access they require, and their life cycle. All of it is data in
+// catalog.json, with the date and the source of each entry: when AWS changes something, one line changes
+// here.
 //
-// [Lookup] finds a model by any id that Bedrock accepts. A model that the catalog does not list gets the
-// defaults of its family, or defaults that every model accepts.
+// [Lookup] finds a model by any ID that Bedrock accepts. A model that is not in the catalog gets the defaults
+// of its family, or defaults that every model accepts.
 package models
 
 import (
@@ -22,8 +23,8 @@ var catalogJSON []byte
 // Model is one foundation model.
 type Model struct {
 	ID          string      `json:"model"`      // without profile, date, and version, such as anthropic.claude-sonnet-5
-	Suffix      string      `json:"suffix"`     // date and version behind it, such as -v1:0; empty: none, or retired
-	Name        string      `json:"name"`       // as its maker writes it
+	Suffix      string      `json:"suffix"`     // date and version that follow it, such as -v1:0; empty if none or retired
+	Name        string      `json:"name"`       // as its provider writes it
 	Profiles    []string    `json:"profiles"`   // prefixes of its inference profiles, such as us
 	InRegion    bool        `json:"in_region"`  // whether it can also be invoked without a profile
 	Window      int         `json:"window"`     // tokens of input and output together
@@ -31,33 +32,33 @@ type Model struct {
 	Cache       Cache       `json:"cache"`
 	Thinking    Thinking    `json:"thinking"`
 	Temperature Temperature `json:"temperature"`
-	Price       *Price      `json:"price"` // nil: not known
+	Price       *Price      `json:"price"` // nil if unknown
 	Access      Access      `json:"access"`
-	Product     string      `json:"product"` // id in AWS Marketplace, as on the model's card; empty: none, or not known
+	Product     string      `json:"product"` // ID in AWS Marketplace, as on the model's card; empty if none or unknown
 	Lifecycle   Lifecycle   `json:"lifecycle"`
 	Checked     Date        `json:"checked"` // when the entry was compared with its source
 	Source      string      `json:"source"`
-	Known       bool        `json:"-"` // false: defaults, since the catalog does not list the model
+	Known       bool        `json:"-"` // false if the model is not in the catalog and has defaults
 }
 
-// Cache is how a model takes explicit prompt cache checkpoints.
+// Cache describes which prompt cache checkpoints a model accepts.
 type Cache struct {
 	Checkpoints Checkpoints `json:"checkpoints"`
-	Minimum     int         `json:"minimum"` // tokens of the shortest prefix that is cached; 0: not known
-	Maximum     int         `json:"maximum"` // tokens of the longest prefix that is cached; 0: no limit
+	Minimum     int         `json:"minimum"` // tokens of the shortest prefix that is cached; 0 if unknown
+	Maximum     int         `json:"maximum"` // tokens of the longest prefix that is cached; 0 if unlimited
 }
 
-// Checkpoints is where a model accepts cache checkpoints.
+// Checkpoints names the positions where a model accepts cache checkpoints.
 type Checkpoints string
 
-// The places of cache checkpoints.
+// The positions of cache checkpoints.
 const (
 	CheckpointsNone      Checkpoints = "none"       // nowhere
-	CheckpointsAfterText Checkpoints = "after_text" // behind a text block only, not directly behind a tool result
+	CheckpointsAfterText Checkpoints = "after_text" // after a text block, but not directly after a tool result
 	CheckpointsAnywhere  Checkpoints = "anywhere"
 )
 
-// ThinkingMode is whether a model thinks before it answers.
+// ThinkingMode reports whether a model thinks before it answers.
 type ThinkingMode string
 
 // The modes of thinking.
@@ -67,37 +68,37 @@ const (
 	ThinkingAlways   ThinkingMode = "always"
 )
 
-// Thinking is how a model thinks. Thinking counts as output.
+// Thinking describes a model's thinking, which counts as output.
 type Thinking struct {
 	Mode      ThinkingMode `json:"mode"`
-	ByDefault bool         `json:"by_default"` // whether it thinks when a request says nothing about it
-	Effort    *Effort      `json:"effort"`     // nil: requests leave the effort out
+	ByDefault bool         `json:"by_default"` // whether it thinks if the request does not say
+	Effort    *Effort      `json:"effort"`     // nil if requests leave the effort out
 }
 
-// Effort is a setting of how much a model thinks, in additionalModelRequestFields.
+// Effort is the value in additionalModelRequestFields that sets how much a model thinks.
 type Effort struct {
 	Field []string `json:"field"` // path, such as output_config, effort
 	Value string   `json:"value"` // such as medium
 }
 
-// Temperature is whether requests may set it.
+// Temperature describes whether requests may set the temperature.
 type Temperature struct {
 	Accepted  bool     `json:"accepted"`
-	WithTools *float64 `json:"with_tools"` // what the maker recommends for tool use; nil: nothing
+	WithTools *float64 `json:"with_tools"` // what the provider recommends for tool use; nil if nothing
 }
 
-// Access is what an account needs before its first call.
+// Access names what an account needs before its first call.
 type Access string
 
 // The kinds of access.
 const (
 	AccessNone               Access = "none"
-	AccessMarketplace        Access = "marketplace"          // a subscription, which the first call can make
-	AccessMarketplaceAndForm Access = "marketplace_and_form" // and the maker's use case form
+	AccessMarketplace        Access = "marketplace"          // a subscription, which the first call can create
+	AccessMarketplaceAndForm Access = "marketplace_and_form" // a subscription and the provider's use case form
 	AccessUnknown            Access = "unknown"
 )
 
-// State is where a model is in its life.
+// State is a model's state in its life cycle.
 type State string
 
 // The states of a model, as in the Bedrock User Guide, "Model lifecycle".
@@ -107,11 +108,11 @@ const (
 	StateEndOfLife State = "end_of_life"
 )
 
-// Lifecycle is the life of a model.
+// Lifecycle describes a model's life cycle.
 type Lifecycle struct {
 	State     State `json:"state"`
-	EndOfLife Date  `json:"end_of_life"` // zero: not announced
-	NotBefore Date  `json:"not_before"`  // the end of life is not before this date; zero: not stated
+	EndOfLife Date  `json:"end_of_life"` // zero if not announced
+	NotBefore Date  `json:"not_before"`  // earliest date of the end of life; zero if not stated
 }
 
 // Date is a day, written 2026-11-25 in JSON.
@@ -131,7 +132,7 @@ func (d *Date) UnmarshalJSON(raw []byte) error {
 // MarshalJSON writes a day.
 func (d Date) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
 
-// String is the day as 2026-11-25; empty if there is none.
+// String returns the day as 2026-11-25, or nothing for the zero date.
 func (d Date) String() string {
 	if d.IsZero() {
 		return ""
@@ -139,8 +140,8 @@ func (d Date) String() string {
 	return d.Format(time.DateOnly)
 }
 
-// Retired reports whether the model no longer answers at that time. An announced date decides, also where the state
-// is older than the date.
+// Retired reports whether the model no longer answers at that time. An announced date overrides the state,
+// which may be out of date.
 func (m Model) Retired(at time.Time) bool {
 	if end := m.Lifecycle.EndOfLife; !end.IsZero() {
 		return !at.Before(end.Time)
@@ -148,23 +149,23 @@ func (m Model) Retired(at time.Time) bool {
 	return m.Lifecycle.State == StateEndOfLife
 }
 
-// RetiresBy returns the date of the model's announced end of life, if that is not after the given time.
+// RetiresBy returns the announced end of life, and whether it is at or before the given time.
 func (m Model) RetiresBy(at time.Time) (Date, bool) {
 	end := m.Lifecycle.EndOfLife
 	return end, !end.IsZero() && !end.After(at)
 }
 
-// family is the defaults of a maker's models that the catalog does not list.
+// family holds the defaults for a provider's models that are not in the catalog.
 type family struct {
 	Prefix string `json:"prefix"`
 	Model
 }
 
-// regionDefaults is the default models of some Regions, in the order in which they are tried.
+// regionDefaults holds the default models of some Regions, in the order in which they are tried.
 type regionDefaults struct {
-	Regions     []string `json:"regions"` // names, or beginnings that end with *
+	Regions     []string `json:"regions"` // names, or prefixes that end with *
 	Models      []string `json:"models"`
-	Unconfirmed []string `json:"unconfirmed"` // which of Models no source confirms for these Regions
+	Unconfirmed []string `json:"unconfirmed"` // those of Models that no source confirms for these Regions
 }
 
 type catalog struct {
@@ -185,23 +186,23 @@ var load = sync.OnceValue(func() catalog {
 	return c
 })
 
-// All returns every model of the catalog, the recommended ones first.
+// All returns every model in the catalog, with the recommended ones first.
 func All() []Model { return slices.Clone(load().Models) }
 
-// unlisted is what any model accepts.
+// unlisted has the values that every model accepts.
 var unlisted = Model{
 	Window: 128_000, MaxOutput: 8_192, Cache: Cache{Checkpoints: CheckpointsAnywhere},
 	Thinking: Thinking{Mode: ThinkingNever}, Access: AccessUnknown, Lifecycle: Lifecycle{State: StateActive},
 }
 
-// version is what may follow a model's name in an id: a date, a version, and a window, as in
+// version matches what may follow a model's name in an ID: a date, a version, and a window, as in
 // -20250929-v1:0 or -v1:0:300k.
 var version = regexp.MustCompile(`^(?:-\d{8})?(?:-v?\d+(?::\d+)?)?(?::[0-9a-z]+)?$`)
 
-// shortNumber is a next version number behind a model's name: claude-opus-4-8 is not claude-opus-4.
+// shortNumber matches a version number that makes a name another model's: claude-opus-4-8 is not claude-opus-4.
 var shortNumber = regexp.MustCompile(`^[-.]\d{1,2}(?:[-.:]|$)`)
 
-// Lookup returns the model of an id, an inference profile id, or an ARN of either.
+// Lookup returns the model of an ID, an inference profile ID, or an ARN of either.
 func Lookup(id string) Model {
 	name := Parse(id).Model
 	for _, m := range load().Models {
@@ -221,14 +222,14 @@ func Lookup(id string) Model {
 	return m
 }
 
-// isNextVersion reports whether what follows a name makes it the name of another model. A version is
-// written -v1 or -1:0, a next model's number stands alone.
+// isNextVersion reports whether rest, which follows a model's name, makes it the name of another model. A
+// version of the same model is written -v1 or -1:0. The number of another model has no such mark.
 func isNextVersion(rest string) bool {
 	return shortNumber.MatchString(rest) && !strings.Contains(rest, ":")
 }
 
-// Begins reports whether a model's name begins with text, at the end of a word: nova-pro-v1:0 begins with
-// nova-pro and nova, but claude-opus-4-8 does not begin with claude-opus-4, which is another version.
+// Begins reports whether text is a prefix of name that ends at a word: nova-pro-v1:0 begins with nova-pro and
+// nova, but claude-opus-4-8 does not begin with claude-opus-4, which is another model.
 func Begins(name, text string) bool {
 	rest, ok := strings.CutPrefix(name, text)
 	if !ok || text == "" {

@@ -55,7 +55,7 @@ func TestLookup_MatchesIDsByTheirShape(t *testing.T) {
 	}
 }
 
-func TestLookup_UnlistedModelsGetDefaultsThatTheirFamilyAccepts(t *testing.T) {
+func TestLookup_UnlistedModelsGetTheDefaultsOfTheirFamily(t *testing.T) {
 	tests := []struct {
 		id    string
 		cache models.Checkpoints
@@ -79,7 +79,7 @@ func TestLookup_UnlistedModelsGetDefaultsThatTheirFamilyAccepts(t *testing.T) {
 	}
 }
 
-func TestParse_TakesIDsApart(t *testing.T) {
+func TestParse_SplitsIDs(t *testing.T) {
 	tests := []struct {
 		id   string
 		want models.ID
@@ -99,7 +99,7 @@ func TestParse_TakesIDsApart(t *testing.T) {
 	}
 }
 
-func TestBegins_EndsAtAWord(t *testing.T) {
+func TestBegins_MatchesWholeWords(t *testing.T) {
 	for text, want := range map[string]bool{
 		"anthropic.claude-opus-4": false, "anthropic.claude-opus": true, "anthropic.claude-opus-4-8": true, "anthropic.claude-op": false,
 		"anthropic.": true, "": false,
@@ -112,7 +112,7 @@ func TestBegins_EndsAtAWord(t *testing.T) {
 	assert.False(t, models.Begins("amazon.nova-2-lite-v1:0", "amazon.nova-2-l"))
 }
 
-func TestPriceOf_GeographicProfilesCostMoreAndLongRequestsTheirTier(t *testing.T) {
+func TestPriceOf_AppliesSurchargesAndLongRequestTiers(t *testing.T) {
 	usage := models.Tokens{Input: 1_000_000, Output: 1_000_000}
 	for id, want := range map[string]float64{
 		"global.anthropic.claude-sonnet-5-5": 12, "us.anthropic.claude-sonnet-5-5": 13.2,
@@ -160,7 +160,7 @@ func TestDefaults_FitEveryRegion(t *testing.T) {
 	}
 }
 
-func TestModel_RetiresAtTheEndOfItsLife(t *testing.T) {
+func TestModel_RetiresAtItsEndOfLife(t *testing.T) {
 	premier := models.Lookup("us.amazon.nova-premier-v1:0")
 	assert.False(t, premier.Retired(time.Date(2026, 9, 13, 0, 0, 0, 0, time.UTC)))
 	assert.True(t, premier.Retired(time.Date(2026, 9, 14, 0, 0, 0, 0, time.UTC)))

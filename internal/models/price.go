@@ -1,29 +1,29 @@
 package models
 
-// Price is what a model costs, in US dollars per million tokens of the Standard tier.
+// Price is the price of a model in US dollars per million tokens, in the Standard tier.
 type Price struct {
 	Input      float64 `json:"input"`
 	Output     float64 `json:"output"`
 	CacheRead  float64 `json:"cache_read"`
 	CacheWrite float64 `json:"cache_write"`
-	Long       *Tier   `json:"long,omitempty"` // nil: requests of any length cost the same
-	// Share by which geographic profiles cost more than the price above, such as 0.1.
+	Long       *Tier   `json:"long,omitempty"` // nil if requests of any length have the same price
+	// GeographicSurcharge is the share by which geographic profiles cost more, such as 0.1.
 	GeographicSurcharge float64 `json:"geographic_surcharge,omitempty"`
 }
 
-// Tier is the price of a whole request with more input than a bound.
+// Tier is the price of a request whose input is longer than a limit. It applies to the whole request.
 type Tier struct {
-	Over       int     `json:"over"` // tokens of input, cached ones included
+	Over       int     `json:"over"` // tokens of input, including cached ones
 	Input      float64 `json:"input"`
 	Output     float64 `json:"output"`
 	CacheRead  float64 `json:"cache_read"`
 	CacheWrite float64 `json:"cache_write"`
 }
 
-// Tokens is what one request used.
+// Tokens counts the tokens of one request.
 type Tokens struct{ Input, Output, CacheRead, CacheWrite int }
 
-// PriceOf returns the price of a model under an id, with the surcharge of a geographic profile.
+// PriceOf returns the price of the model with that ID, including the surcharge of a geographic profile.
 func PriceOf(id string) (Price, bool) {
 	m := Lookup(id)
 	if m.Price == nil {
@@ -44,7 +44,7 @@ func PriceOf(id string) (Price, bool) {
 	return price, true
 }
 
-// Cost is what one request cost in US dollars.
+// Cost returns the cost of one request in US dollars.
 func (p Price) Cost(t Tokens) float64 {
 	in, out, read, write := p.Input, p.Output, p.CacheRead, p.CacheWrite
 	if long := p.Long; long != nil && t.Input+t.CacheRead+t.CacheWrite > long.Over {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Defaults returns the models that an AlarmTriage in a Region asks if its user names none, in the order in which they
-// are tried, and which of them no source confirms for that Region.
+// Defaults returns the default models of a Region, in the order in which they are tried, and those of them
+// that no source confirms for that Region.
 func Defaults(region string) (ids, unconfirmed []string) {
 	for _, d := range load().Defaults {
 		for _, pattern := range d.Regions {
@@ -16,11 +16,11 @@ func Defaults(region string) (ids, unconfirmed []string) {
 			}
 		}
 	}
-	return nil, nil // cannot be: the last pattern is *
+	return nil, nil // unreachable: the last pattern is *
 }
 
-// Regions returns the Regions that have Bedrock, as in the Bedrock User Guide, "Regional availability by endpoints".
+// Regions returns the Regions with Bedrock, from the Bedrock User Guide, "Regional availability by endpoints".
 func Regions() []string { return slices.Clone(load().BedrockRegions) }
 
-// HasBedrock reports whether Bedrock is known to be in a Region.
+// HasBedrock reports whether a Region is known to have Bedrock.
 func HasBedrock(region string) bool { return slices.Contains(load().BedrockRegions, region) }

@@ -1,5 +1,5 @@
-// Package pricing estimates what an investigation costs: the list prices of the model catalog, and the user's own
-// prices before them, since prices differ by Region and contract.
+// Package pricing estimates the cost of an investigation from the list prices in the model catalog. The
+// user's own prices override them, because prices differ by Region and contract.
 package pricing
 
 import (
@@ -11,13 +11,13 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-// Table is the prices of models. The zero Table has the list prices alone.
+// Table holds the prices of models. The zero Table has the list prices only.
 type Table struct {
-	overrides map[string]models.Price // by the beginning of a model id, or by a whole id or ARN
+	overrides map[string]models.Price // by the prefix of a model ID, or by a complete ID or ARN
 }
 
-// Parse returns the list prices with override on top: a JSON object that maps the beginning of a model id, without
-// the prefix of an inference profile, to US dollars per million tokens. A key may also be a whole ARN. Empty text
+// Parse returns the list prices with overrides: a JSON object that maps the prefix of a model ID, without an
+// inference profile, to US dollars per million tokens. A key may also be a complete ARN. An empty text
 // overrides nothing.
 func Parse(override string) (Table, error) {
 	if override == "" {
@@ -35,9 +35,9 @@ func Parse(override string) (Table, error) {
 	return table, nil
 }
 
-// Lookup returns the price of a model by its id, profile id, or ARN. Of the user's prices the one with the longest
-// matching key wins, and it covers every profile. Application profiles and custom models have a price only if
-// the user gives one.
+// Lookup returns the price of a model by its ID, profile ID, or ARN. If several of the user's keys match, the
+// longest wins; it applies to every profile. Application profiles and custom models only have a price if the
+// user sets one.
 func (t Table) Lookup(modelID string) (models.Price, bool) {
 	if p, ok := t.overrides[modelID]; ok {
 		return p, true
@@ -54,7 +54,7 @@ func (t Table) Lookup(modelID string) (models.Price, bool) {
 	return models.PriceOf(modelID)
 }
 
-// Cost is what one answer of a model cost in US dollars, and whether the model's price is known.
+// Cost returns the cost of one answer in US dollars, and whether the model's price is known.
 func (t Table) Cost(modelID string, u investigation.Usage) (usd float64, known bool) {
 	price, known := t.Lookup(modelID)
 	return price.Cost(models.Tokens{

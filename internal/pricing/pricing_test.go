@@ -9,7 +9,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-func TestPriceIsFoundHoweverTheModelIsNamed(t *testing.T) {
+func TestLookup_FindsThePriceByAnyID(t *testing.T) {
 	table, err := Parse("")
 	require.NoError(t, err)
 	tests := []struct {
@@ -34,7 +34,7 @@ func TestPriceIsFoundHoweverTheModelIsNamed(t *testing.T) {
 	}
 }
 
-func TestOverrideWinsAndMayNameAnARN(t *testing.T) {
+func TestParse_OverridesWinAndMayNameARNs(t *testing.T) {
 	const arn = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc"
 	table, err := Parse(`{"amazon.nova-pro": {"input": 9, "output": 1}, "` + arn + `": {"input": 4, "output": 2}}`)
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestOverrideWinsAndMayNameAnARN(t *testing.T) {
 	assert.Equal(t, 4.0, price.Input)
 }
 
-func TestTable_OverrideEndsAtAWord(t *testing.T) {
+func TestLookup_OverridesMatchWholeWords(t *testing.T) {
 	table, err := Parse(`{"anthropic.claude-opus-4": {"input": 1, "output": 1}, "anthropic.claude-opus": {"input": 2, "output": 2}}`)
 	require.NoError(t, err)
 	for id, want := range map[string]float64{
@@ -56,7 +56,7 @@ func TestTable_OverrideEndsAtAWord(t *testing.T) {
 	}
 }
 
-func TestTable_CostCountsEachKindOfToken(t *testing.T) {
+func TestCost_CountsEachKindOfToken(t *testing.T) {
 	table, err := Parse(`{"example.model": {"input": 2, "output": 10, "cache_read": 0.5, "cache_write": 3}}`)
 	require.NoError(t, err)
 	usage := investigation.Usage{InputTokens: 1_000_000, OutputTokens: 100_000, CacheReadTokens: 2_000_000, CacheWriteTokens: 1_000_000}
@@ -67,7 +67,7 @@ func TestTable_CostCountsEachKindOfToken(t *testing.T) {
 	assert.False(t, known)
 }
 
-func TestWrongOverrideIsRefusedWithTheModelsName(t *testing.T) {
+func TestParse_RejectsInvalidPricesWithTheModelsName(t *testing.T) {
 	for _, override := range []string{`[]`, `{"amazon.nova-pro": 3}`, `{"amazon.nova-pro": {"input": -1}}`} {
 		_, err := Parse(override)
 		assert.ErrorContains(t, err, "price", override)

@@ -25,14 +25,10 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
-// ErrHandOver is what an Investigator returns when it saved a checkpoint and wants to go on in a fresh
-// invocation.
-var ErrHandOver = errors.New("the investigation goes on in another invocation")
-
 // Run is how one run of the agent is bounded.
 type Run struct {
 	ConcludeAt   time.Time // from here on the model is asked for its conclusion
-	MayHandOver  bool      // instead of concluding, ErrHandOver may be returned
+	MayHandOver  bool      // instead of concluding, investigation.ErrHandOver may be returned
 	Instructions string    // extra text for the model
 	Checkpoint   func(ctx context.Context, state []byte) error
 	Kept         func(ctx context.Context) // waits until the last checkpoint is kept

@@ -274,7 +274,7 @@ func TestAnInvestigationThatNeedsMoreTimeIsHandedOverABoundedNumberOfTimes(t *te
 		rounds++
 		require.NoError(t, run.Checkpoint(ctx, fmt.Append(nil, "state ", rounds)))
 		if run.MayHandOver {
-			return triage.ErrHandOver
+			return investigation.ErrHandOver
 		}
 		return conclude(rec)
 	}
@@ -312,7 +312,7 @@ func TestAHandOverThatFailsConcludesInTheSameInvocation(t *testing.T) {
 				if run.MayHandOver {
 					waitFor(func() bool { return b.S3.Calls() > 1 })
 					require.NoError(t, run.Checkpoint(ctx, []byte("state")))
-					return triage.ErrHandOver
+					return investigation.ErrHandOver
 				}
 				assert.Equal(t, "state", string(resume))
 				assert.False(t, run.ConcludeAt.After(b.clock.now()))

@@ -55,7 +55,7 @@ func (r *run) run(ctx context.Context) (Result, error) {
 		saver.put(encodeCheckpoint(stageEvidence, r.rec, nil))
 	}
 	err := r.investigate(ctx, saver, at.state)
-	if errors.Is(err, ErrHandOver) {
+	if errors.Is(err, investigation.ErrHandOver) {
 		if result, done := r.handOver(ctx, saver); done {
 			return result, nil
 		}

@@ -1,5 +1,5 @@
-// Package truncate shortens text. A shortened text is valid UTF-8, never ends within a character, and ends with an
-// ellipsis, which counts toward the limit.
+// Package truncate shortens text. A shortened text is valid UTF-8, never ends within a character, and ends
+// with an ellipsis, which counts toward the limit.
 package truncate
 
 import (

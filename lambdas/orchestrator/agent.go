@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
@@ -23,15 +22,11 @@ type investigator struct {
 
 // Investigate implements [triage.Investigator].
 func (i investigator) Investigate(ctx context.Context, run triage.Run, rec *investigation.Record, resume []byte) error {
-	err := agent.Run(ctx, agent.Options{
+	return agent.Run(ctx, agent.Options{
 		Model: i.model, Tool: i.tool, Models: i.config.ModelIDs(), Region: i.region,
 		MaxRounds: i.config.MaxRounds, MaxTokens: i.config.MaxTokens, MaxCostUSD: i.config.MaxCostUSD, Prices: i.prices,
 		GuardrailID: i.config.GuardrailID, GuardrailVersion: i.config.GuardrailVersion, Instructions: run.Instructions,
 		ConcludeAt: run.ConcludeAt, MayHandOver: run.MayHandOver, Checkpoint: run.Checkpoint, Kept: run.Kept,
 		Now: time.Now, Log: run.Log,
 	}, rec, resume)
-	if errors.Is(err, agent.ErrHandOver) {
-		return triage.ErrHandOver
-	}
-	return err
 }

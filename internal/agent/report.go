@@ -2,7 +2,6 @@ package agent
 
 import (
 	"encoding/json"
-	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -11,43 +10,19 @@ import (
 	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// Bounds of a report, in characters and entries: what is longer is cut, not refused.
+// Limits of a report, in characters unless noted. Longer texts are truncated, not rejected.
 const (
 	maxSentence = 600
 	maxText     = 4000
-	maxQuote    = 1000
-	maxCommand  = 4000 // a longer one is left out: half a command does something else
-	maxEntries  = 25
+	maxQuote    = 1000 // bytes
+	maxCommand  = 4000 // a longer command is left out: half a command does something else
+	maxEntries  = 25   // entries of a list
 )
 
-// submit takes a report. It returns what the model is told when the report is given back, or nothing
-// when it is accepted.
-func (r *run) submit(input json.RawMessage) (complaint string) {
-	report, problems := parseReport(input)
-	final := r.state.Concluding != "" || r.state.Rejected >= maxRejectedReports
-	if report.Summary != "" || report.RootCause != "" {
-		r.state.Returned = input // until it is accepted, or another one comes
-	}
-	if !r.looked() && !r.state.SentBack && !final {
-		r.state.SentBack = true
-		return lookFirst
-	}
-	if len(problems) > 0 && (!final || report.Summary == "" && report.RootCause == "") {
-		r.state.Rejected++
-		return "The report is not accepted: " + strings.Join(problems, "; ") + ". Submit it again, complete."
-	}
-	if wrong := misquoted(report, r.rec); wrong != "" && !final {
-		r.state.Rejected++
-		return "The report is not accepted yet, since some quotes are not what the tool calls' outputs say:\n" + wrong +
-			"Copy each quote character by character from the output, or look again, or leave the finding out. Then submit the whole report again."
-	}
-	r.finish(report)
-	return ""
-}
-
-// parseReport reads the input of submit_report, leniently in form.
+// parseReport reads the input of submit_report. It is lenient about the form, and returns what is missing.
 func parseReport(input json.RawMessage) (report investigation.Report, problems []string) {
 	var fields map[string]any
 	if err := json.Unmarshal(input, &fields); err != nil {
@@ -57,8 +32,8 @@ func parseReport(input json.RawMessage) (report investigation.Report, problems [
 	report = investigation.Report{
 		Summary:    clean(stringOf(fields["summary"]), maxText),
 		RootCause:  clean(stringOf(fields["root_cause"]), maxText),
-		Confidence: confidenceOf(fields["confidence"]),
-		Severity:   severityOf(fields["severity"]),
+		Confidence: investigation.ParseConfidence(stringOf(fields["confidence"])),
+		Severity:   investigation.ParseSeverity(stringOf(fields["severity"])),
 		Impact:     clean(stringOf(fields["impact"]), maxText),
 		Prevention: sentences(fields["prevention"]),
 		Monitoring: sentences(fields["monitoring"]),
@@ -101,7 +76,7 @@ func parseFinding(entry any) (investigation.Finding, bool) {
 	}
 	finding := investigation.Finding{
 		Statement:  clean(stringOf(fields["statement"]), maxSentence),
-		Confidence: confidenceOf(fields["confidence"]),
+		Confidence: investigation.ParseConfidence(stringOf(fields["confidence"])),
 	}
 	if at, err := time.Parse(time.RFC3339, strings.TrimSpace(stringOf(fields["time"]))); err == nil {
 		finding.Time = at.UTC()
@@ -113,7 +88,7 @@ func parseFinding(entry any) (investigation.Finding, bool) {
 		}
 		finding.Evidence = append(finding.Evidence, investigation.Citation{
 			Call:  wholeNumber(citation["call"], -1),
-			Quote: cut(clean(stringOf(citation["quote"]), math.MaxInt), maxQuote),
+			Quote: beginning(tidy(stringOf(citation["quote"])), maxQuote),
 		})
 	}
 	return finding, finding.Statement != ""
@@ -125,9 +100,11 @@ func parseAction(entry any) (investigation.Action, bool) {
 		text := clean(stringOf(entry), maxSentence)
 		return investigation.Action{Text: text}, text != ""
 	}
-	action := investigation.Action{Text: clean(stringOf(fields["text"]), maxSentence), Command: bareCommand(stringOf(fields["command"]))}
+	action := investigation.Action{
+		Text: clean(stringOf(fields["text"]), maxSentence), Command: bareCommand(stringOf(fields["command"])),
+	}
 	if utf8.RuneCountInString(action.Command) > maxCommand {
-		action.Text, action.Command = strings.TrimSpace(action.Text+" (Its command is too long for a report.)"), ""
+		action.Text, action.Command = strings.TrimSpace(action.Text+" (The command is too long for a report.)"), ""
 	}
 	if action.Text == "" {
 		action.Text = action.Command
@@ -135,19 +112,19 @@ func parseAction(entry any) (investigation.Action, bool) {
 	return action, action.Text != ""
 }
 
-// fencedCommand is a command in Markdown's marks for code. A shell runs what stands between backticks.
+// fencedCommand matches a command in Markdown's marks for code. A shell would run the text between backticks.
 var fencedCommand = regexp.MustCompile("(?s)^(?:```+[a-z]*\\n(.*?)\\n?```+|`([^`]+)`)$")
 
-// bareCommand is a command as it may be copied: without Markdown's marks, and never cut.
+// bareCommand returns a command that can be copied: without Markdown's marks, and never truncated.
 func bareCommand(text string) string {
-	text = clean(text, math.MaxInt)
+	text = tidy(text)
 	if found := fencedCommand.FindStringSubmatch(text); found != nil {
 		text = strings.TrimSpace(found[1] + found[2])
 	}
 	return text
 }
 
-// entries makes a list of what may be a list, one value, or JSON in a string.
+// entries returns a list, whether value is a list, a list as JSON in a string, or one entry.
 func entries(value any) []any {
 	if text, ok := value.(string); ok {
 		var parsed []any
@@ -202,26 +179,22 @@ func wholeNumber(value any, otherwise int) int {
 	return otherwise
 }
 
-// clean takes out what no text of a report may hold: control characters but line breaks and tabs,
-// marks that change the direction of text, and what is longer than max characters.
-func clean(text string, max int) string {
-	text = printable(strings.ReplaceAll(text, "\r\n", "\n"))
-	text = strings.TrimSpace(text)
-	if short := cut(text, max); short != text {
-		return short + " …"
-	}
-	return text
+// clean returns a text of a report in at most max characters.
+func clean(text string, max int) string { return truncate.Runes(tidy(text), max) }
+
+// tidy removes the characters that no text of a report may contain, and surrounding white space.
+func tidy(text string) string {
+	return strings.TrimSpace(printable(strings.ReplaceAll(text, "\r\n", "\n")))
 }
 
-// cut is the beginning of a text, of max characters; a quote's beginning is a quote too.
-func cut(text string, max int) string {
-	if runes := []rune(text); len(runes) > max {
-		return strings.TrimSpace(string(runes[:max]))
-	}
-	return text
+// beginning returns at most max bytes of a quote, without an ellipsis: the beginning of a quote is a quote,
+// too.
+func beginning(quote string, max int) string {
+	return strings.TrimSpace(quote[:truncate.Before(quote, max)])
 }
 
-// printable is a text without what nobody sees.
+// printable returns text without control characters except line breaks and tabs, and without marks that
+// change the direction of text.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -234,24 +207,7 @@ func printable(text string) string {
 	}, strings.ToValidUTF8(text, ""))
 }
 
-func confidenceOf(value any) investigation.Confidence {
-	switch c := investigation.Confidence(strings.ToLower(strings.TrimSpace(stringOf(value)))); c {
-	case investigation.Confirmed, investigation.Likely:
-		return c
-	}
-	return investigation.Unknown
-}
-
-func severityOf(value any) investigation.Severity {
-	switch s := investigation.Severity(strings.ToLower(strings.TrimSpace(stringOf(value)))); s {
-	case investigation.SeverityCritical, investigation.SeverityHigh, investigation.SeverityMedium, investigation.SeverityLow:
-		return s
-	}
-	return investigation.SeverityUnknown
-}
-
-// reportFromProse makes a report of what a model said instead of submitting one. Nothing in it is
-// checked, and it says so.
+// reportFromProse returns a report that consists of the text of an answer. It says that nothing was checked.
 func reportFromProse(prose string) investigation.Report {
 	prose = clean(prose, 4*maxText)
 	if prose == "" {
@@ -263,6 +219,6 @@ func reportFromProse(prose string) investigation.Report {
 		Confidence: investigation.Unknown,
 		Severity:   investigation.SeverityUnknown,
 		FreeText:   prose,
-		Downgraded: "the model answered in prose instead of submitting a report, so that none of it could be checked",
+		Downgraded: "the model answered in prose instead of submitting a report, which could not be checked",
 	}
 }

@@ -1,0 +1,59 @@
+package agent_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
+)
+
+// A model may run code and submit its report in one answer, in any order. The report cites the code.
+func TestRunTools_ReportCitesCodeOfItsOwnAnswer(t *testing.T) {
+	report := submit("the disk is full", 2, "disk usage 100 %").Tools[0]
+	code := look("print('second')").Tools[0]
+	for _, c := range []struct {
+		name string
+		uses []model.ToolUse
+	}{
+		{"code first", []model.ToolUse{code, report}},
+		{"report first", []model.ToolUse{report, code}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rec, tool := record("{}"), &fakeTool{output: "disk usage 100 %"}
+			_, err := run(t, model.Script{Steps: []model.Step{look("print('first')"), {Tools: c.uses}}}, tool, rec, nil, nil)
+			require.NoError(t, err)
+			assert.Equal(t, []string{"print('first')", "print('second')"}, tool.ran())
+			assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
+			assert.Equal(t, investigation.Confirmed, rec.Report.Confidence)
+			assert.True(t, rec.Report.Findings[0].Verified, rec.Report.Findings[0].Problem)
+			assert.Len(t, rec.Rounds, 2)
+		})
+	}
+}
+
+func TestRunTools_ReportCitesCodeOfItsOwnAnswerAsText(t *testing.T) {
+	const form = "<tool_call>{\"name\": \"%s\", \"input\": %s}</tool_call>\n"
+	code := fmt.Sprintf(form, "python_executor", `{"command": "print('disk')"}`)
+	report := fmt.Sprintf(form, "submit_report", asJSON(t, reportInput("the disk is full", 1, "disk usage 100 %")))
+	rec := record("{}")
+	_, err := run(t, model.Script{Steps: []model.Step{{Text: code + report}}}, &fakeTool{output: "disk usage 100 %"}, rec, nil, nil)
+	require.NoError(t, err)
+	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
+	assert.True(t, rec.Report.Findings[0].Verified, rec.Report.Findings[0].Problem)
+	assert.Len(t, rec.Rounds, 1)
+}
+
+func TestRunTools_ReadOutputSeesCodeOfItsOwnAnswer(t *testing.T) {
+	read := model.ToolUse{Name: "read_output", Input: map[string]any{"call": 1, "offset": 5}}
+	conclusion := submit("the disk is full", 1, "disk usage 100 %")
+	conclusion.Expect = []string{`tool call 1, bytes 5 to 16 of 16`}
+	rec := record("{}")
+	_, err := run(t, model.Script{Steps: []model.Step{{Tools: []model.ToolUse{read, look("print(1)").Tools[0]}}, conclusion}},
+		&fakeTool{output: "disk usage 100 %"}, rec, nil, nil)
+	require.NoError(t, err)
+	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
+}

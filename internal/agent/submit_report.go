@@ -1,0 +1,113 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+const submitName = "submit_report"
+
+// maxRejectedReports is how many reports are returned to the model for correction.
+const maxRejectedReports = 2
+
+// submitReport ends the investigation with a report.
+var submitReport = tool{
+	Tool: conversation.Tool{
+		Name: submitName,
+		Description: "Submit the report to the engineer on call and end the investigation. " +
+			"Every finding needs evidence: the number of a tool call and a quote copied character by character " +
+			"from its output. Quotes are checked; a finding whose quote is not found is marked as unverified.",
+		Schema: schema(map[string]any{
+			"summary":    text("Executive summary, 2 to 4 sentences of plain text: what broke, why, how bad."),
+			"root_cause": text("The cause, as precisely as the evidence allows. If it is unknown, say what is known."),
+			"confidence": oneOf("How certain the root cause is. confirmed: the evidence leaves no other explanation.",
+				investigation.Confirmed, investigation.Likely, investigation.Unknown),
+			"severity": oneOf("How bad the impact is.",
+				investigation.SeverityCritical, investigation.SeverityHigh, investigation.SeverityMedium,
+				investigation.SeverityLow, investigation.SeverityUnknown),
+			"impact": text("Who or what is affected, since when, how much."),
+			"findings": list("What was found, the most important first.", schema(map[string]any{
+				"statement": text("One fact."),
+				"confidence": oneOf("How certain it is.",
+					investigation.Confirmed, investigation.Likely, investigation.Unknown),
+				"time": text("When it happened, if known: RFC 3339 in UTC."),
+				"evidence": list("Quotes that prove it.", schema(map[string]any{
+					"call":  integer("Number of the tool call; 0 is the evidence collected before you started."),
+					"quote": text("Verbatim part of that call's output, 10 to 300 characters of one line."),
+				}, "call", "quote")),
+			}, "statement", "confidence", "evidence")),
+			"immediate_actions": list("What to do now, the first step first.", schema(map[string]any{
+				"text":    text("What to do and why."),
+				"command": text("A command to copy, such as an AWS CLI call, if there is one."),
+			}, "text")),
+			"prevention": list("How to prevent a recurrence.", text("")),
+			"monitoring": list("What to monitor or alarm on.", text("")),
+			"not_seen":   list("What you could not check and why, so that nobody assumes that it is healthy.", text("")),
+		}, "summary", "root_cause", "confidence", "severity", "impact", "findings", "immediate_actions"),
+	},
+	executor: submission{},
+}
+
+// submission executes [submitReport]: it ends the investigation or returns the report to the model for
+// correction.
+type submission struct{}
+
+func (submission) execute(_ context.Context, r *run, _ *investigation.Round, calls []conversation.Use) []outcome {
+	return oneByOne(calls, r.acceptReport)
+}
+
+func (r *run) acceptReport(input json.RawMessage) outcome {
+	if complaint := r.submit(input); complaint != "" {
+		return outcome{text: complaint}
+	}
+	return outcome{text: "accepted", done: true}
+}
+
+// submit checks a report. It returns why the report is rejected, for the model, or nothing if it was accepted.
+func (r *run) submit(input json.RawMessage) (complaint string) {
+	report, problems := parseReport(input)
+	final := r.state.Concluding != "" || r.state.Rejected >= maxRejectedReports
+	if report.Summary != "" || report.RootCause != "" {
+		r.state.Returned = input // until it is accepted or replaced
+	}
+	if !r.ranCode() && !r.state.SentBack && !final {
+		r.state.SentBack = true
+		return checkFirstPrompt
+	}
+	if len(problems) > 0 && (!final || report.Summary == "" && report.RootCause == "") {
+		r.state.Rejected++
+		return "The report is not accepted: " + strings.Join(problems, "; ") + ". Submit the complete report again."
+	}
+	if wrong := listMisquotes(report, r.rec); wrong != "" && !final {
+		r.state.Rejected++
+		return "The report is not accepted yet, because some quotes are not in the outputs of their tool calls:\n" +
+			wrong + "Copy each quote character by character from the output, check again, or leave the finding out. " +
+			"Then submit the whole report again."
+	}
+	r.finish(report)
+	return ""
+}
+
+// recordThoughts adds the thoughts in submitted reports to the round. parseReport removes them from the
+// reports.
+func recordThoughts(round *investigation.Round, uses []conversation.Use) {
+	for _, use := range uses {
+		if use.Name == submitName {
+			round.Reasoning = joinParagraphs(round.Reasoning, thoughtsIn(use.Input))
+		}
+	}
+}
+
+// thoughtsIn returns the thoughts in the texts of a report.
+func thoughtsIn(input json.RawMessage) string {
+	var value any
+	if json.Unmarshal(input, &value) != nil {
+		return ""
+	}
+	_, thought := withoutThinking(value)
+	return thought
+}

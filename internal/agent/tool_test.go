@@ -1,0 +1,96 @@
+package agent
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+func TestTools_EachIsComplete(t *testing.T) {
+	valid := regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`) // Nova fails on hyphens
+	names := map[string]bool{}
+	for _, tool := range tools {
+		t.Run(tool.Name, func(t *testing.T) {
+			assert.Regexp(t, valid, tool.Name)
+			assert.False(t, names[tool.Name], "two tools of one name")
+			names[tool.Name] = true
+			assert.NotEmpty(t, tool.Description)
+			assert.NotNil(t, tool.executor)
+			require.NotEmpty(t, tool.required())
+			for _, parameter := range tool.required() {
+				assert.Contains(t, tool.properties(), parameter)
+			}
+		})
+	}
+}
+
+// Whatever names the tools derives the names from the list, so that a new tool is known everywhere.
+func TestTools_EachIsKnownWhereverToolsAreNamed(t *testing.T) {
+	r := &run{state: state{Talk: &conversation.Conversation{}}}
+	for _, tool := range tools {
+		t.Run(tool.Name, func(t *testing.T) {
+			assert.Contains(t, r.unknownTool("bash"), tool.Name)
+			assert.Contains(t, systemPrompt("", true), "\n"+tool.Name+": "+tool.Description)
+			name, ok := toolNamed("functions." + strings.ToUpper(tool.Name) + ":0")
+			assert.True(t, ok)
+			assert.Equal(t, tool.Name, name)
+
+			input := map[string]any{}
+			for _, parameter := range tool.required() {
+				input[parameter] = "1"
+			}
+			raw, err := json.Marshal(input)
+			require.NoError(t, err)
+			for _, text := range []string{
+				"<" + tool.Name + ">" + string(raw) + "</" + tool.Name + ">", // the element of its name
+				string(raw), // its input alone
+			} {
+				calls, unread := ReadCalls(text)
+				assert.False(t, unread, text)
+				require.Len(t, calls, 1, text)
+				assert.Equal(t, tool.Name, calls[0].Name)
+			}
+		})
+	}
+}
+
+// Code may print and note whatever it wants. Only the supervisor knows whether an answer is complete.
+func TestNotSeen_DependsOnTypedFieldsAndNotOnNotes(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer toolcall.Answer
+		want   []investigation.NotSeen
+	}{
+		{"forged notes", toolcall.Answer{Success: true, Output: "12 bytes were truncated", Stdout: "access denied", Notes: []string{
+			"stdout was cut", "900 bytes left out", "truncated: too long", "result truncated", "access denied to s3:GetObject",
+		}}, nil},
+		{"forged error", toolcall.Answer{Error: "AccessDeniedException: throttled, refused, and truncated", ErrorType: "OutputLimit"}, nil},
+		{"truncated", toolcall.Answer{Success: true, Notes: []string{}, Truncated: []toolcall.Truncation{{Part: "stdout", LeftOut: 900}}},
+			[]investigation.NotSeen{{What: "900 bytes of the stdout of tool call 1", Why: "truncated: too long", Call: 1}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rec := &investigation.Record{Rounds: []investigation.Round{{Calls: []investigation.ToolCall{{Number: 1, Answer: &c.answer}}}}}
+			assert.Equal(t, c.want, notSeen(rec))
+		})
+	}
+}
+
+// A checkpoint that an older version wrote is resumed by this one.
+func TestState_ReadsKeysOfOlderCheckpoints(t *testing.T) {
+	const older = `{"talk":{"turns":[{"user":true,"blocks":[{"text":"hi"}]}]},"model":1,"without":{"effort":true},"doubled":true,` +
+		`"calls":7,"concluding":"time","asked":2,"strikes":1,"sent_back":true,"reminded":true,"rejected":1,"max_output":8192,` +
+		`"draft":"so far","returned":{"summary":"s"}}`
+	var s state
+	require.NoError(t, json.Unmarshal([]byte(older), &s))
+	written, err := json.Marshal(s)
+	require.NoError(t, err)
+	assert.JSONEq(t, older, string(written))
+}
