@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
 // DummyAccessKey is the key id with which the sandboxed code signs; requests that carry another one
@@ -44,7 +44,7 @@ type Options struct {
 	// Endpoints are URLs that may be reached besides AWS's own, such as local stand-ins.
 	Endpoints []string
 	// OpenReads are the groups of sensitive reads that may pass.
-	OpenReads denies.Open
+	OpenReads []toolpolicy.Group
 	// AllowedActions are IAM actions, with wildcards, that may pass besides reads; DeniedActions are refused
 	// besides the usual ones.
 	AllowedActions, DeniedActions []string

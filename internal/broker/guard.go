@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
 // guard decides what may be asked of AWS, as a second opinion beside IAM's: reads of ReadOnlyAccess that
@@ -19,8 +19,8 @@ type guard struct {
 	verdicts *sync.Map // *operation to the reason found for it: the patterns are many
 }
 
-func newGuard(open denies.Open, allowed, denied []string) guard {
-	return guard{denied: lower(denies.Denied(open)), own: lower(denied), allowed: lower(allowed), verdicts: &sync.Map{}}
+func newGuard(open []toolpolicy.Group, allowed, denied []string) guard {
+	return guard{denied: lower(toolpolicy.Denied(open...)), own: lower(denied), allowed: lower(allowed), verdicts: &sync.Map{}}
 }
 
 func lower(list []string) []string {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
 const (
@@ -108,10 +108,10 @@ func TestSettingsOpenAndCloseOperations(t *testing.T) {
 		{"a denied read stays denied", "ssm", "POST", "/", json11, "{}", target("AmazonSSM.GetParameter"), "must not use it", ""}})
 	passes(t, Options{DeniedActions: []string{"logs:Filter*"}}, []wanted{
 		{"a read that the settings deny", "logs", "POST", "/", json11, "{}", target("Logs_20140328.FilterLogEvents"), "the settings of this tool deny it", ""}})
-	passes(t, Options{OpenReads: denies.Open{SourceCode: true}}, []wanted{
+	passes(t, Options{OpenReads: []toolpolicy.Group{toolpolicy.SourceCode}}, []wanted{
 		{"source code that was opened", "lambda", "GET", "/2015-03-31/functions/f", "", "", nil, "", "lambda:GetFunction"},
 		{"host output that was not", "ec2", "POST", "/", form, "Action=GetConsoleOutput", nil, "must not use it", ""}})
-	passes(t, Options{OpenReads: denies.Open{HostOutput: true}}, []wanted{
+	passes(t, Options{OpenReads: []toolpolicy.Group{toolpolicy.HostOutput}}, []wanted{
 		{"host output that was opened", "ec2", "POST", "/", form, "Action=GetConsoleOutput", nil, "", "ec2:GetConsoleOutput"}})
 }
 

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +21,6 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 	settings "github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lambdalog"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/sandbox"
@@ -146,11 +144,7 @@ func newBroker(ctx context.Context, set settings.Tool, environ []string, observe
 		Log:            log,
 		AllowedActions: set.AllowedActions,
 		DeniedActions:  set.DeniedActions,
-		OpenReads: denies.Open{
-			PersonalData: slices.Contains(set.OpenReads, settings.ReadsPersonalData),
-			SourceCode:   slices.Contains(set.OpenReads, settings.ReadsSourceCode),
-			HostOutput:   slices.Contains(set.OpenReads, settings.ReadsHostOutput),
-		},
+		OpenReads:      set.OpenReads,
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/realtool"
 )
@@ -162,8 +163,8 @@ for service, operation, parameters in (
 		sent     []string
 	}{
 		"by default":       {nil, []string{"logs:DescribeLogGroups"}},
-		"opened reads":     {map[string]string{config.EnvOpenReads: config.ReadsHostOutput + "," + config.ReadsSourceCode}, []string{"logs:DescribeLogGroups", "ec2:GetConsoleOutput", "lambda:GetFunction"}},
-		"personal data":    {map[string]string{config.EnvOpenReads: config.ReadsPersonalData}, []string{"logs:DescribeLogGroups", "cognito-idp:ListUsers"}},
+		"opened reads":     {map[string]string{config.EnvOpenReads: string(toolpolicy.HostOutput + "," + toolpolicy.SourceCode)}, []string{"logs:DescribeLogGroups", "ec2:GetConsoleOutput", "lambda:GetFunction"}},
+		"personal data":    {map[string]string{config.EnvOpenReads: string(toolpolicy.PersonalData)}, []string{"logs:DescribeLogGroups", "cognito-idp:ListUsers"}},
 		"allowed actions":  {map[string]string{config.EnvAllowedActions: "sts:AssumeRole,ssm:*"}, []string{"logs:DescribeLogGroups", "sts:AssumeRole"}},
 		"denied actions":   {map[string]string{config.EnvDeniedActions: "logs:Describe*"}, nil},
 		"denied and given": {map[string]string{config.EnvDeniedActions: "sts:*", config.EnvAllowedActions: "sts:AssumeRole"}, []string{"logs:DescribeLogGroups"}},
