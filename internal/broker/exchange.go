@@ -21,6 +21,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // requestHead and answerHead are the JSON parts of the wire format.
@@ -93,7 +94,7 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	start := s.broker.now()
 	request, call, reason := s.prepare(ctx, head, body)
 	if reason != "" {
-		reason = clippedTo(mostReason, reason)
+		reason = truncate.Bytes(reason, maxReason)
 		call.Refused = reason
 		s.note(call)
 		return writeHead(connection, answerHead{Error: reason, Kind: kindRefused}) == nil
@@ -140,9 +141,9 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (*
 		}
 	}
 	scope, signed := parseScope(request.Header.Get("Authorization"))
-	call := toolcall.AWSCall{Service: clipped(scope.service), Region: clipped(scope.region), Operation: clipped(head.Method + " " + request.URL.EscapedPath())}
+	call := toolcall.AWSCall{Service: bounded(scope.service), Region: bounded(scope.region), Operation: bounded(head.Method + " " + request.URL.EscapedPath())}
 	if call.Service == "" {
-		call.Service = clipped(request.URL.Hostname())
+		call.Service = bounded(request.URL.Hostname())
 	}
 	at, reason := s.broker.hosts.find(request.URL)
 	if reason != "" {

@@ -24,6 +24,21 @@ func newHosts(endpoints []string) (hosts, error) {
 	return h, nil
 }
 
+// endpointPrefix begins the SDKs' standard environment variables for endpoints.
+const endpointPrefix = "AWS_ENDPOINT_URL"
+
+// EndpointsIn returns the endpoints that an environment names in place of AWS's own.
+func EndpointsIn(environ []string) []string {
+	var urls []string
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, endpointPrefix) && value != "" {
+			urls = append(urls, value)
+		}
+	}
+	return urls
+}
+
 // place is what a host is known to be.
 type place struct {
 	services []string // ids of those that answer there; nil at an endpoint of the settings: any

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // identify returns the operations that a request asks for, by the wire formats of the services behind its
@@ -243,20 +245,13 @@ func unknownOperation(r *http.Request, body []byte, candidates []*service) strin
 	if asked == "" {
 		asked = r.Method + " " + r.URL.EscapedPath()
 	}
-	return fmt.Sprintf("%q is not an operation that the broker knows of %s, and it sends only what it knows", clipped(asked), strings.Join(names, " or "))
+	return fmt.Sprintf("%q is not an operation that the broker knows of %s, and it sends only what it knows", bounded(asked), strings.Join(names, " or "))
 }
 
 const (
-	mostName   = 200     // bytes of a name that the sandboxed code chose
-	mostReason = 1 << 10 // bytes of a refusal, which quotes what it chose
+	maxName   = 200     // bytes of a name that the sandboxed code chose
+	maxReason = 1 << 10 // bytes of a refusal, which quotes names that the code chose
 )
 
-// clipped bounds a name that the sandboxed code chose.
-func clipped(text string) string { return clippedTo(mostName, text) }
-
-func clippedTo(most int, text string) string {
-	if len(text) > most {
-		return strings.ToValidUTF8(text[:most], "") + "…"
-	}
-	return text
-}
+// bounded truncates a name that the sandboxed code chose.
+func bounded(text string) string { return truncate.Bytes(text, maxName) }

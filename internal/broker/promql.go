@@ -53,7 +53,7 @@ func promQL(r *http.Request, body []byte, candidates []*service, at place, signe
 	found = promQLOperations[r.URL.EscapedPath()]
 	if found == nil {
 		return nil, fmt.Sprintf("%q is not one of CloudWatch's PromQL reads that the broker knows: /api/v1/query, query_range, series, and labels",
-			clipped(r.Method+" "+r.URL.EscapedPath())), true
+			bounded(r.Method+" "+r.URL.EscapedPath())), true
 	}
 	if !signed {
 		return nil, "a PromQL request must be signed for the service \"monitoring\"", true
@@ -74,7 +74,7 @@ func promQLForm(r *http.Request, body []byte) string {
 	isForm := mediaType(r) == "application/x-www-form-urlencoded"
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodPost:
-		return fmt.Sprintf("a PromQL request must be a GET or a POST, not a %s", clipped(r.Method))
+		return fmt.Sprintf("a PromQL request must be a GET or a POST, not a %s", bounded(r.Method))
 	case r.Method == http.MethodGet && len(body) > 0:
 		return "a PromQL GET request must not have a body"
 	case r.Method == http.MethodPost && !isForm:
@@ -83,11 +83,11 @@ func promQLForm(r *http.Request, body []byte) string {
 	for _, encoded := range []string{r.URL.RawQuery, string(body)} {
 		parameters, err := url.ParseQuery(encoded)
 		if err != nil {
-			return "the parameters of the PromQL request are not a form: " + clipped(err.Error())
+			return "the parameters of the PromQL request are not a form: " + bounded(err.Error())
 		}
 		for name := range parameters {
 			if !slices.Contains(promQLParameters, name) {
-				return fmt.Sprintf("a PromQL request has no parameter %q; the parameters are %s", clipped(name), strings.Join(promQLParameters, ", "))
+				return fmt.Sprintf("a PromQL request has no parameter %q; the parameters are %s", bounded(name), strings.Join(promQLParameters, ", "))
 			}
 		}
 	}

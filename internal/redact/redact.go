@@ -6,6 +6,7 @@ package redact
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -26,6 +27,25 @@ type Redactor struct {
 
 // withheld stands for a text that was not looked through in time.
 const withheld = "[redacted: all of it, since looking for secrets in it took too long; print less, and only what you need]"
+
+const (
+	sendTime      = 200 * time.Millisecond // of the invocation, reserved for sending an answer
+	minRedactTime = 100 * time.Millisecond // for an invocation that is almost over: usual answers take less
+)
+
+// Deadline returns the time at which the redaction of an answer must end so that the answer is sent within the
+// invocation of ctx. It is zero if ctx has no deadline.
+func Deadline(ctx context.Context, now time.Time) time.Time {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return time.Time{}
+	}
+	end := deadline.Add(-sendTime)
+	if least := now.Add(minRedactTime); end.Before(least) {
+		return least
+	}
+	return end
+}
 
 // New makes a redactor that knows additional patterns, in RE2 syntax. Its error names the pattern
 // that is wrong.

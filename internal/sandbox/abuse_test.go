@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -42,9 +43,9 @@ def hunt():
 
 var abuses = []abuse{
 	// Credentials.
-	{name: "credentials: environment holds only the dummy", code: `print(dict(os.environ))`, success: true, says: dummyAccessKey},
+	{name: "credentials: environment holds only the dummy", code: `print(dict(os.environ))`, success: true, says: broker.DummyAccessKey},
 	{name: "credentials: boto3 knows only the dummy", code: `c = boto3.Session().get_credentials().get_frozen_credentials()
-print(c.access_key, c.secret_key, c.token)`, success: true, says: dummyAccessKey + " broker None"},
+print(c.access_key, c.secret_key, c.token)`, success: true, says: broker.DummyAccessKey + " broker None"},
 	{name: "credentials: parent's environment", code: `open(f"/proc/{os.getppid()}/environ").read()`, kind: "PermissionError", says: "not readable here"},
 	{name: "credentials: own environment block", code: `open("/proc/self/environ").read()`, kind: "PermissionError"},
 	{name: "credentials: parent's memory", code: `open(f"/proc/{os.getppid()}/mem", "rb")`, kind: "PermissionError"},

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 )
 
 // fakeAWS answers every STS call and remembers what it was sent.
@@ -46,7 +48,7 @@ func TestTheSupervisorSignsWhatTheCodeMayNot(t *testing.T) {
 			require.Len(t, aws.seen, 1)
 			assert.Contains(t, aws.seen[0].Header.Get("Authorization"), "Credential="+plantedKey+"/")
 			assert.Equal(t, plantedSecret, aws.seen[0].Header.Get("X-Amz-Security-Token"))
-			assert.NotContains(t, fmt.Sprint(aws.seen[0].Header), dummyAccessKey)
+			assert.NotContains(t, fmt.Sprint(aws.seen[0].Header), broker.DummyAccessKey)
 			require.Len(t, answer.AWSCalls, 1)
 			call := answer.AWSCalls[0]
 			assert.Equal(t, "sts GetCallerIdentity eu-west-1 200", fmt.Sprint(call.Service, " ", call.Operation, " ", call.Region, " ", call.Status))

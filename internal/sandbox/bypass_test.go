@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 )
 
 // disarm is how hostile code gets rid of the audit hook: it finds it among the collector's objects and gives
@@ -56,7 +58,7 @@ print(attempt(lambda: open(f"/proc/{os.getppid()}/mem", "r+b")))`},
 print(attempt(lambda: open("/proc/self/mem", "r+b")))`},
 	{name: "credentials: everything this process ever held", code: `
 print(len([o for o in gc.get_objects() if "pla" + "nted" in repr(type(o))]))
-print([v for v in os.environ.values()], [str(boto3.Session().get_credentials().get_frozen_credentials())])`, full: dummyAccessKey, degraded: dummyAccessKey},
+print([v for v in os.environ.values()], [str(boto3.Session().get_credentials().get_frozen_credentials())])`, full: broker.DummyAccessKey, degraded: broker.DummyAccessKey},
 
 	{name: "network: a socket", full: "PermissionError: [Errno 1]", degraded: "done <socket", code: `
 print(attempt(socket.socket, socket.AF_INET, socket.SOCK_STREAM))`},
@@ -101,7 +103,7 @@ while n < 3000:
     if pid == 0: time.sleep(600)
     n += 1
 print("stopped" if n < 1000 else "never stopped")`},
-	{name: "processes: a program", full: "PermissionError", degraded: "AWS_ACCESS_KEY_ID=" + dummyAccessKey, code: `
+	{name: "processes: a program", full: "PermissionError", degraded: "AWS_ACCESS_KEY_ID=" + broker.DummyAccessKey, code: `
 try: os.waitpid(os.posix_spawn("/usr/bin/env", ["env"], os.environ), 0)
 except OSError as e: print(type(e).__name__)`},
 	{name: "processes: a program in place of this one", full: "PermissionError", degraded: "Crashed", code: `
@@ -228,7 +230,7 @@ func (w *worker) mustWithstand(b bypass, full bool) {
 func TestForgedRequestsReachAWSAsReadsOrNotAtAll(t *testing.T) {
 	const setup = disarm + `
 from alarmtriage_tool import aws_transport
-scope = "AWS4-HMAC-SHA256 Credential=AKIABROKER0000000000/20260102/eu-west-1/%s/aws4_request, SignedHeaders=host, Signature=00"
+scope = "AWS4-HMAC-SHA256 Credential=` + broker.DummyAccessKey + `/20260102/eu-west-1/%s/aws4_request, SignedHeaders=host, Signature=00"
 def send(method, path, headers, body=b"", service="sts", n=None, url=None):
     c = aws_transport._channel.take()
     head = {"m": method, "u": url or os.environ["AWS_ENDPOINT_URL"] + path, "h": [["Authorization", scope % service]] + headers, "n": len(body) if n is None else n}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 const (
@@ -25,6 +26,7 @@ const (
 	drainWait   = 200 * time.Millisecond // for the output of a child that was killed
 	maxNotes    = 50
 	maxNote     = 2 << 10               // bytes
+	maxError    = MaxResult / 4         // bytes of an error text
 	memoryWatch = 20 * time.Millisecond // between two looks at the child's memory
 	unboundTime = 24 * time.Hour        // soft deadline of a call whose context has none
 	longCall    = 20 * time.Millisecond // after which a call most likely waits for AWS, and the next child is made
@@ -332,7 +334,7 @@ func (c *call) answer(r result) toolcall.Answer {
 		Success:       r.OK,
 		Result:        json.RawMessage("null"),
 		ExecutionTime: time.Since(c.start).Seconds(),
-		Notes:         clipped(r.Notes),
+		Notes:         boundedNotes(r.Notes),
 	}
 	a.Stdout = terminal.Plain(keep(c.out, "stdout", &a))
 	a.Stderr = terminal.Plain(keep(c.err, "stderr", &a))
@@ -340,7 +342,7 @@ func (c *call) answer(r result) toolcall.Answer {
 	if r.OK {
 		a.Result, shown = shorten(terminal.PlainJSON(r.Result), &a)
 	} else {
-		a.Error, a.ErrorType = terminal.Plain(clip(r.Error)), clip(r.Kind)
+		a.Error, a.ErrorType = terminal.Plain(bounded(r.Error, maxError)), bounded(r.Kind, maxError)
 		shown = "Error: " + a.Error
 	}
 	a.Output = join(a.Stdout, a.Stderr, shown)
@@ -373,36 +375,28 @@ func shorten(encoded string, a *toolcall.Answer) (json.RawMessage, string) {
 	if len(encoded) <= MaxResult {
 		return json.RawMessage(encoded), shown
 	}
-	kept := newCapture(MaxResult / 2)
-	io.WriteString(kept, shown)
-	short, missing := kept.text()
-	a.Truncated = append(a.Truncated, toolcall.Truncation{Part: "result", LeftOut: missing})
+	short, missing := truncate.Middle(shown, MaxResult)
+	a.Truncated = append(a.Truncated, toolcall.Truncation{Part: "result", LeftOut: int64(missing)})
 	a.Notes = append(a.Notes, fmt.Sprintf("the result was truncated: %d of its %d bytes are missing, and it is text instead of JSON", missing, len(encoded)))
-	cut, err := json.Marshal(short)
+	encodedShort, err := json.Marshal(short)
 	if err != nil {
 		return json.RawMessage("null"), short
 	}
-	return cut, short
+	return encodedShort, short
 }
 
-// clipped are the notes, which the code may forge, within bounds.
-func clipped(notes []string) []string {
-	short := []string{}
+// boundedNotes returns the notes, which the code may forge, within the limits of an answer.
+func boundedNotes(notes []string) []string {
+	list := []string{}
 	for _, note := range notes[:min(len(notes), maxNotes)] {
-		short = append(short, clipTo(maxNote, note))
+		list = append(list, bounded(note, maxNote))
 	}
-	return short
+	return list
 }
 
-func clip(text string) string { return clipTo(MaxResult/4, text) }
-
-func clipTo(bytes int, text string) string {
-	if len(text) <= bytes {
-		return strings.ToValidUTF8(text, "\uFFFD")
-	}
-	kept := newCapture(bytes / 2)
-	io.WriteString(kept, text)
-	short, _ := kept.text()
+// bounded returns a text of the child, which the code may forge, in about max bytes.
+func bounded(text string, max int) string {
+	short, _ := truncate.Middle(text, max)
 	return short
 }
 

@@ -1,11 +1,12 @@
 package sandbox
 
 import (
-	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // capture keeps the head and the tail of a stream and counts the rest.
@@ -64,7 +65,7 @@ func (c *capture) text() (text string, missing int64) {
 	}
 	head := strings.ToValidUTF8(string(wholeRunesEnd(c.head)), "\uFFFD")
 	end := strings.ToValidUTF8(string(wholeRunesStart(tail)), "\uFFFD")
-	return fmt.Sprintf("%s\n… %d bytes left out …\n%s", head, missing, end), missing
+	return truncate.Join(head, missing, end), missing
 }
 
 func wholeRunesEnd(data []byte) []byte {

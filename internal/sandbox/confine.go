@@ -142,7 +142,7 @@ func confineAndStart(o Options, control *os.File) (int, map[string]string, error
 	layers["landlock"] = state(landlock(o.Scratch))
 	pid, err := syscall.ForkExec(program, []string{o.Interpreter, "-I", "-c", startup, LayerPath(o.Layer)}, &syscall.ProcAttr{
 		Dir:   o.Scratch,
-		Env:   zygoteEnvironment(o.Environment),
+		Env:   zygoteEnvironment(o.AccessKey, o.Environment),
 		Files: []uintptr{null.Fd(), null.Fd(), errors.Fd(), control.Fd()}, // control becomes descriptor 3
 		Sys:   &syscall.SysProcAttr{Setpgid: true},
 	})

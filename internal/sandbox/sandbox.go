@@ -42,6 +42,7 @@ type Options struct {
 	Interpreter string   // path of the Python interpreter
 	Layer       string   // directory that holds python/alarmtriage_tool
 	SearchPath  []string // directories added to Python's module search path
+	AccessKey   string   // dummy access key ID that the code signs with; the broker replaces its signatures
 	Scratch     string   // directory in which calls may write, such as /tmp
 	Environment []string // what the zygote may see of it is chosen by name
 	Sealed      string   // state of the supervisor's own unreadability, for Status
@@ -66,8 +67,8 @@ type Supervisor struct {
 
 // New starts the warm Python process. Its error says that no code can be run here at all.
 func New(ctx context.Context, o Options) (*Supervisor, error) {
-	if o.Interpreter == "" || o.Layer == "" || o.Scratch == "" || o.NewSession == nil {
-		return nil, errors.New("the sandbox needs an interpreter, the layer, a scratch directory and a way to AWS")
+	if o.Interpreter == "" || o.Layer == "" || o.Scratch == "" || o.AccessKey == "" || o.NewSession == nil {
+		return nil, errors.New("the sandbox needs Interpreter, Layer, Scratch, AccessKey, and NewSession")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -109,7 +109,7 @@ func work() error {
 		os.Setenv("AWS_ENDPOINT_URL", w.Endpoint)
 	}
 	o := Options{
-		Interpreter: w.Interpreter, Layer: w.Layer, SearchPath: w.SearchPath, Scratch: w.Scratch,
+		Interpreter: w.Interpreter, Layer: w.Layer, SearchPath: w.SearchPath, Scratch: w.Scratch, AccessKey: broker.DummyAccessKey,
 		Environment: os.Environ(), MemoryMB: w.MemoryMB, OwnUser: w.OwnUser, OwnScratch: true, Reap: true, Stderr: os.Stderr,
 	}
 	if err := Seal(o); err != nil {

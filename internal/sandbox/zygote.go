@@ -19,12 +19,11 @@ import (
 )
 
 const (
-	startTimeout   = 30 * time.Second // until a zygote must be ready
-	takeTimeout    = 10 * time.Second // until a zygote must have a child for a call
-	stateTimeout   = time.Second      // until a child must have told its state, for Status
-	maxMessage     = 64 << 10         // bytes of one message of the zygote
-	dummyAccessKey = "AKIABROKER0000000000"
-	dummySecret    = "broker"
+	startTimeout = 30 * time.Second // until a zygote must be ready
+	takeTimeout  = 10 * time.Second // until a zygote must have a child for a call
+	stateTimeout = time.Second      // until a child must have told its state, for Status
+	maxMessage   = 64 << 10         // bytes of one message of the zygote
+	dummySecret  = "broker"         // signs nothing: the broker replaces the signatures
 )
 
 // startup is the program of the zygote. Its own exceptions go to the function's log as JSON lines of the level ERROR,
@@ -119,9 +118,10 @@ var kept = []string{
 // endpointPrefix begins the SDKs' standard variables for other endpoints, which name no secret.
 const endpointPrefix = "AWS_ENDPOINT_URL"
 
-func zygoteEnvironment(environment []string) []string {
+// zygoteEnvironment returns the environment of the zygote: dummy credentials and the variables in kept.
+func zygoteEnvironment(accessKey string, environment []string) []string {
 	env := []string{
-		"AWS_ACCESS_KEY_ID=" + dummyAccessKey,
+		"AWS_ACCESS_KEY_ID=" + accessKey,
 		"AWS_SECRET_ACCESS_KEY=" + dummySecret,
 		"AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE=/dev/null",
