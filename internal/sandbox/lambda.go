@@ -44,7 +44,7 @@ func LambdaOptions(interpreter string, getenv func(string) string, environ []str
 		Scratch:     strings.TrimSuffix(os.TempDir(), "/"),
 		Environment: environ,
 		Sealed:      sealed,
-		Begun:       Begun(getenv),
+		Launched:    Launched(getenv),
 		MemoryMB:    callMemory(getenv(envMemory)),
 		Warm:        slices.Clone(warmServices),
 		OwnUser:     inLambda,

@@ -37,7 +37,7 @@ class Values(unittest.TestCase):
     def test_a_value_that_contains_itself_ends(self) -> None:
         loop: list = [1]
         loop.append(loop)
-        self.assertEqual(there_and_back(loop), [1, "… cut: contains itself"])
+        self.assertEqual(there_and_back(loop), [1, "… truncated: contains itself"])
 
     def test_the_same_value_twice_is_no_loop(self) -> None:
         shared = [1]
