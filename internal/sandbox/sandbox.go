@@ -35,7 +35,7 @@ type Session interface {
 	// Serve answers requests on the control socket until the socket is closed.
 	Serve(ctx context.Context, control *os.File)
 	// Audit returns the requests made, the number of those that are not listed, and the number of those refused.
-	Audit() (calls []toolcall.AWSCall, cut, refusals int)
+	Audit() (calls []toolcall.AWSCall, unlisted, refusals int)
 }
 
 // Options configure how Python is started and confined.
