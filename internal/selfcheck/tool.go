@@ -28,7 +28,6 @@ type probed struct {
 	Packages    int               `json:"packages"`    // packages of layers that were tried
 }
 
-
 // tool checks that the tool runs Python, that the Python reaches AWS, and that the packages of its layers can be
 // imported. It also notes which layers of the sandbox are not in force.
 func (c *Checker) tool(ctx context.Context) Check {
