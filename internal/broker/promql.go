@@ -10,7 +10,7 @@ import (
 
 // promQLReads are the PromQL reads of CloudWatch by path, with the IAM actions that each needs ("IAM permissions for
 // PromQL"). CloudWatch answers them with the HTTP API of Prometheus, which no SDK models ("Prometheus-compatible APIs",
-// CloudWatch User Guide). They only read, whatever their parameters are.
+// CloudWatch User Guide). They only read, regardless of their parameters.
 var promQLReads = map[string]struct {
 	name    string
 	actions []string

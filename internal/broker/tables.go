@@ -28,7 +28,7 @@ const (
 	levelGrant   level = 'P' // permissions management
 	levelUnknown level = '?' // IAM's authorization data has no action for the operation
 	levelOutside level = 'O' // a read that is not part of ReadOnlyAccess
-	levelSecret  level = '!' // refused whatever its level
+	levelSecret  level = '!' // always refused
 )
 
 // String returns the level's name in IAM's documentation.

@@ -36,8 +36,8 @@ const (
 	minRedactTime = 100 * time.Millisecond // for an invocation that is almost over: usual answers take less
 )
 
-// Deadline returns the time at which the redaction of an answer must end so that the answer is sent within the
-// invocation of ctx. It is zero if ctx has no deadline.
+// Deadline returns the time at which the redaction of an answer must end. The rest of the invocation of ctx is needed to
+// send the answer. The time is zero if ctx has no deadline.
 func Deadline(ctx context.Context, now time.Time) time.Time {
 	deadline, ok := ctx.Deadline()
 	if !ok {

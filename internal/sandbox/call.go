@@ -402,7 +402,7 @@ func bounded(text string, max int) string {
 	return short
 }
 
-// join returns the parts that are not empty, each on lines of its own.
+// join joins the parts that are not empty. Each part starts on a new line.
 func join(parts ...string) string {
 	var b strings.Builder
 	for _, part := range parts {

@@ -195,7 +195,7 @@ func (s *Supervisor) killLeftovers(z *zygote, child int, before snapshot) (kille
 	return killed
 }
 
-// removeAll removes a directory whatever the modes of its directories are.
+// removeAll removes a directory, even if the modes of its subdirectories forbid it.
 func removeAll(path string) {
 	if os.RemoveAll(path) == nil {
 		return

@@ -260,7 +260,7 @@ func (z *zygote) readFilterState(s *spare) {
 		return
 	}
 	if z.layers["seccomp"] == layerActive && s.filter != layerActive {
-		z.log.Warn("a call will run without a system call filter of its own", "state", s.filter.String())
+		z.log.Warn("a call will run without the additional system call filter", "state", s.filter.String())
 	}
 }
 

@@ -102,7 +102,7 @@ def _future(tree: ast.Module) -> int:
 
 
 def _wants_real_datetime(tree: ast.Module) -> bool:
-    """Tells whether the code derives from the name `datetime` or compares it by identity."""
+    """Reports whether the code derives from the name `datetime` or compares it by identity."""
     names = {"datetime"}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "datetime":

@@ -175,7 +175,7 @@ def _child(zygote: Zygote, channel: socket.socket) -> NoReturn:
 
 
 def _make_client(service: str) -> None:
-    """Makes a client, so that later clients of this service find its model loaded."""
+    """Makes a client, which loads the service's model for later clients."""
     import boto3
 
     try:
