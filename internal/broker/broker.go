@@ -1,10 +1,11 @@
-// Package broker connects sandboxed code, which has neither credentials nor a network, to AWS. It receives whole HTTP
-// requests over a local socket, checks their host and operation, signs them with the function's credentials, sends
-// them, and streams the answers back. Every request is recorded for the report's audit trail.
+// Package broker connects sandboxed code, which has neither credentials nor a network, to AWS. It receives
+// whole HTTP requests over a local socket, checks their host and operation, signs them with the function's
+// credentials, sends them, and streams the answers back. Every request is recorded for the report's audit
+// trail.
 //
-// The broker identifies the operation from the bytes of the request and from tables made from botocore's models. It
-// trusts nothing that the code claims about a request. Only reads pass, except for the denied ones (see package
-// toolpolicy) and operations that the user allowed.
+// The broker identifies the operation from the bytes of the request and from tables made from botocore's
+// models. It trusts nothing that the code claims about a request. Only reads pass, except for the denied ones
+// (see package toolpolicy) and operations that the user allowed.
 //
 //	hosts.go     which hosts are AWS's own endpoints
 //	identify.go  which operation a request asks for
@@ -29,9 +30,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
-// DummyAccessKey is the access key ID that the sandboxed code signs with. The broker replaces only signatures with this
-// ID. Requests with another ID were signed with other credentials, such as those of an assumed role, and are sent
-// unchanged.
+// DummyAccessKey is the access key ID that the sandboxed code signs with. The broker replaces only signatures
+// with this ID. Requests with another ID were signed with other credentials, such as those of an assumed
+// role, and are sent unchanged.
 const DummyAccessKey = "AKIABROKER0000000000"
 
 // Limits of one tool call.
@@ -52,8 +53,8 @@ type Options struct {
 	Endpoints []string
 	// OpenReads are the groups of sensitive reads that may pass.
 	OpenReads []toolpolicy.Group
-	// AllowedActions are IAM actions, with wildcards, that may pass in addition to reads. DeniedActions are refused in
-	// addition to the built-in list.
+	// AllowedActions are IAM actions, with wildcards, that may pass in addition to reads. DeniedActions are
+	// refused in addition to the built-in list.
 	AllowedActions, DeniedActions []string
 	Observe                       func(body []byte) // receives the bodies of answers, up to maxObserved; may be nil
 	Transport                     http.RoundTripper // nil: a transport that keeps connections to AWS open between calls
@@ -106,8 +107,8 @@ func New(o Options) (*Broker, error) {
 	return b, nil
 }
 
-// newTransport returns a transport that passes answers on unchanged. It is used without an http.Client because botocore
-// handles redirects.
+// newTransport returns a transport that passes answers on unchanged. It is used without an http.Client
+// because botocore handles redirects.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 func(*http.Request) (*url.URL, error) { return nil, nil },

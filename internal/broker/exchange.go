@@ -64,7 +64,8 @@ func (s *Session) serveConnection(ctx context.Context, connection net.Conn) {
 	}
 }
 
-// bufferSize is larger than most requests and answers. Each of those takes one system call and wakes its reader once.
+// bufferSize is larger than most requests and answers. Each of those takes one system call and wakes its
+// reader once.
 const bufferSize = 32 << 10
 
 // readRequest reads one request.
@@ -225,7 +226,8 @@ func nameOf(operations []*operation) string {
 	return strings.Join(names, "/")
 }
 
-// forward writes the answer as it arrives. It returns the beginning of the body, and whether the whole body was written.
+// forward writes the answer as it arrives. It returns the beginning of the body, and whether the whole body
+// was written.
 func (s *Session) forward(connection *bufio.Writer, response *http.Response) (beginning []byte, whole bool) {
 	head := answerHead{Status: response.StatusCode}
 	for name, values := range response.Header {

@@ -9,8 +9,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
-// guard decides which operations may pass, in addition to IAM: reads that are part of ReadOnlyAccess and not denied, and
-// operations that the user allowed.
+// guard decides which operations may pass, in addition to IAM: reads that are part of ReadOnlyAccess and not
+// denied, and operations that the user allowed.
 type guard struct {
 	denied        []string // patterns of IAM actions in lower case
 	deniedByUser  []string
@@ -60,7 +60,8 @@ func (g guard) checkOne(op *operation) string {
 	case matches(g.deniedByUser, op.action):
 		return name + " is refused: the settings of this tool deny it"
 	case matches(g.denied, op.action):
-		return name + " is refused: it can return credentials, data, or code, or has side effects; this tool must not use it"
+		return name + " is refused: it can return credentials, data, or code, or has side effects; " +
+			"this tool must not use it"
 	case matches(g.allowedByUser, op.action):
 		return ""
 	case op.level == levelRead || op.level == levelList:

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// hosts recognizes AWS's own API endpoints by the endpoint rules of the SDKs. A name that no service's rules produce is
-// refused, even below AWS's domains, because anyone can rent names there.
+// hosts recognizes AWS's own API endpoints by the endpoint rules of the SDKs. A name that no service's rules
+// produce is refused, even below AWS's domains, because anyone can rent names there.
 type hosts struct {
 	extra map[string]bool // scheme://host[:port]
 }
@@ -92,8 +92,8 @@ func (t *tables) place(host string) (place, bool) {
 	return place{}, false
 }
 
-// placeIn looks up labels unchanged, with the Region replaced by a placeholder, after removing an account or resource,
-// and after removing a bucket's name.
+// placeIn looks up labels unchanged, with the Region replaced by a placeholder, after removing an account or
+// resource, and after removing a bucket's name.
 func (t *tables) placeIn(p partition, labels []string) (place, bool) {
 	general := make([]string, len(labels))
 	for i, label := range labels {

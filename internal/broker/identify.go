@@ -11,9 +11,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// identify returns the operations that a request can mean in the wire formats of the services at its host. Services share
-// hosts and operations share paths, so there can be several. If there is none, it returns the reason for refusing the
-// request.
+// identify returns the operations that a request can mean in the wire formats of the services at its host.
+// Services share hosts and operations share paths, so there can be several. If there is none, it returns the
+// reason for refusing the request.
 func identify(r *http.Request, body []byte, at place, s scope, signed bool) ([]*operation, string) {
 	if name := ambiguous(r); name != "" {
 		return nil, fmt.Sprintf("the request's header %s makes its operation ambiguous", name)
@@ -35,7 +35,8 @@ func identify(r *http.Request, body []byte, at place, s scope, signed bool) ([]*
 	return found, ""
 }
 
-// ambiguous returns the name of a header that a server may interpret differently than the broker, or an empty string.
+// ambiguous returns the name of a header that a server may interpret differently than the broker, or an empty
+// string.
 func ambiguous(r *http.Request) string {
 	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "Content-Encoding"} {
 		if len(r.Header.Values(name)) > 0 && (name != "Content-Encoding" || r.Header.Get(name) != "") {
@@ -50,8 +51,8 @@ func ambiguous(r *http.Request) string {
 	return ""
 }
 
-// servicesAt returns the services that a request can be for: those at its host that have the signing name of its
-// signature. At the endpoints of the settings, the signing name alone decides.
+// servicesAt returns the services that a request can be for: those at its host that have the signing name of
+// its signature. At the endpoints of the settings, the signing name alone decides.
 func servicesAt(r *http.Request, at place, s scope, signed bool) ([]*service, string) {
 	t := theTables()
 	ids := at.services
@@ -70,7 +71,8 @@ func servicesAt(r *http.Request, at place, s scope, signed bool) ([]*service, st
 		}
 	}
 	if len(services) == 0 {
-		return nil, fmt.Sprintf("the request was signed for the service %q, which is not available at %s", s.service, r.URL.Host)
+		return nil, fmt.Sprintf("the request was signed for the service %q, which is not available at %s",
+			s.service, r.URL.Host)
 	}
 	return services, ""
 }
@@ -114,7 +116,8 @@ func mediaType(r *http.Request) string {
 	return kind
 }
 
-// jsonOperation returns the operation of an AWS JSON request (X-Amz-Target: PREFIX.OPERATION), or an empty string.
+// jsonOperation returns the operation of an AWS JSON request (X-Amz-Target: PREFIX.OPERATION), or an empty
+// string.
 func jsonOperation(r *http.Request, target string) string {
 	if !plainPost(r) || !strings.HasPrefix(mediaType(r), "application/x-amz-json") || r.Header.Get("Smithy-Protocol") != "" {
 		return ""
@@ -126,8 +129,8 @@ func jsonOperation(r *http.Request, target string) string {
 	return name
 }
 
-// cborOperation returns the operation of a Smithy RPC request (POST /service/SERVICE/operation/OPERATION), or an empty
-// string.
+// cborOperation returns the operation of a Smithy RPC request (POST /service/SERVICE/operation/OPERATION), or
+// an empty string.
 func cborOperation(r *http.Request, target string) string {
 	if r.Method != http.MethodPost || r.Header.Get("Smithy-Protocol") != "rpc-v2-cbor" || r.Header.Get("X-Amz-Target") != "" || r.URL.RawQuery != "" {
 		return ""
@@ -156,8 +159,8 @@ func queryAction(r *http.Request, body []byte) string {
 	return form.Get("Action")
 }
 
-// routed returns the operations of REST protocols whose routes fit best: with the most query parameters, then with the
-// most literal path segments. AWS's services choose in the same way.
+// routed returns the operations of REST protocols whose routes fit best: with the most query parameters, then
+// with the most literal path segments. AWS's services choose in the same way.
 func routed(candidates []*service, r *http.Request, bucket string) []*operation {
 	if r.Header.Get("X-Amz-Target") != "" || r.Header.Get("Smithy-Protocol") != "" {
 		return nil
@@ -247,7 +250,8 @@ func unknownOperation(r *http.Request, body []byte, candidates []*service) strin
 	if asked == "" {
 		asked = r.Method + " " + r.URL.EscapedPath()
 	}
-	return fmt.Sprintf("unknown %s operation %q; the broker only forwards operations it knows", strings.Join(names, " or "), bounded(asked))
+	return fmt.Sprintf("unknown %s operation %q; the broker only forwards operations it knows",
+		strings.Join(names, " or "), bounded(asked))
 }
 
 const (

@@ -68,7 +68,8 @@ func madeByBotocore(t *testing.T) []madeRequest {
 	return all
 }
 
-// indistinct are reads that are refused because their requests cannot be distinguished from those of other operations.
+// indistinct are reads that are refused because their requests cannot be distinguished from those of other
+// operations.
 var indistinct = map[string]string{
 	"lexv2-models:ListImports": "where only the signature identifies the service, Lex V1's StartImport has the same path",
 }
@@ -120,8 +121,8 @@ func (s somewhere) request(t *testing.T, m madeRequest) *http.Request {
 	return m.at(t, s.base)
 }
 
-// placesOf returns an endpoint of the settings, where only the signature identifies the service, and an endpoint of AWS,
-// where all services at the host are possible.
+// placesOf returns an endpoint of the settings, where only the signature identifies the service, and an
+// endpoint of AWS, where all services at the host are possible.
 func placesOf(t *testing.T, m madeRequest) []somewhere {
 	t.Helper()
 	list := []somewhere{{base: "http://localhost:5000"}}

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// promQLReads are the PromQL reads of CloudWatch by path, with the IAM actions that each needs ("IAM permissions for
-// PromQL"). CloudWatch answers them with the HTTP API of Prometheus, which no SDK models ("Prometheus-compatible APIs",
-// CloudWatch User Guide). They only read, regardless of their parameters.
+// promQLReads are the PromQL reads of CloudWatch by path, with the IAM actions that each needs ("IAM
+// permissions for PromQL"). CloudWatch answers them with the HTTP API of Prometheus, which no SDK models
+// ("Prometheus-compatible APIs", CloudWatch User Guide). They only read, regardless of their parameters.
 var promQLReads = map[string]struct {
 	name    string
 	actions []string
@@ -26,7 +26,8 @@ const (
 	promQLPrefix  = "/api/"
 )
 
-// promQLParameters are the documented parameters. Others, such as those of another protocol or of a signature, are refused.
+// promQLParameters are the documented parameters. Others, such as those of another protocol or of a
+// signature, are refused.
 var promQLParameters = []string{"query", "time", "start", "end", "step", "limit", "match[]"}
 
 // promQLOperations has one operation per IAM action of a read. All have the name of the read.
@@ -41,8 +42,8 @@ var promQLOperations = func() map[string][]*operation {
 	return found
 }()
 
-// promQL returns the operations of a PromQL request, or the reason for refusing it. asked is false if the request is not a
-// PromQL request: it goes to another service, or its path does not start with promQLPrefix.
+// promQL returns the operations of a PromQL request, or the reason for refusing it. asked is false if the
+// request is not a PromQL request: it goes to another service, or its path does not start with promQLPrefix.
 func promQL(r *http.Request, body []byte, candidates []*service, at place, signed bool) (found []*operation, reason string, asked bool) {
 	isCloudWatch := slices.ContainsFunc(candidates, func(s *service) bool { return s.id == promQLService })
 	if !isCloudWatch || at.bucket != "" || !strings.HasPrefix(r.URL.Path, promQLPrefix) {
@@ -50,7 +51,8 @@ func promQL(r *http.Request, body []byte, candidates []*service, at place, signe
 	}
 	found = promQLOperations[r.URL.EscapedPath()]
 	if found == nil {
-		return nil, fmt.Sprintf("unknown PromQL request %q; the broker only forwards /api/v1/query, query_range, series, and labels",
+		return nil, fmt.Sprintf("unknown PromQL request %q; "+
+			"the broker only forwards /api/v1/query, query_range, series, and labels",
 			bounded(r.Method+" "+r.URL.EscapedPath())), true
 	}
 	if !signed {

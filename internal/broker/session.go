@@ -29,8 +29,8 @@ type Session struct {
 // NewSession returns the session of a new tool call.
 func (b *Broker) NewSession() *Session { return &Session{broker: b} }
 
-// Serve answers the connections that arrive on the control socket, a SOCK_SEQPACKET socket, until the socket is shut down
-// or ctx ends. It returns after all connections are closed.
+// Serve answers the connections that arrive on the control socket, a SOCK_SEQPACKET socket, until the socket
+// is shut down or ctx ends. It returns after all connections are closed.
 func (s *Session) Serve(ctx context.Context, control *os.File) {
 	ctx, cancel := context.WithCancel(ctx)
 	var connections sync.WaitGroup
@@ -83,8 +83,8 @@ type rawConn interface {
 	Read(func(fd uintptr) bool) error
 }
 
-// receive waits for one descriptor. It returns no connection if the message carries anything but one local stream socket,
-// because the sender is not trusted.
+// receive waits for one descriptor. It returns no connection if the message carries anything but one local
+// stream socket, because the sender is not trusted.
 func receive(control rawConn) (net.Conn, error) {
 	var n, rights int
 	var readErr error
@@ -138,7 +138,8 @@ func isLocalStream(fd int) bool {
 	return err == nil && kind == unix.SOCK_STREAM
 }
 
-// Audit returns the requests in order of completion, the number of those beyond maxListed, and the number of those refused.
+// Audit returns the requests in order of completion, the number of those beyond maxListed, and the number of
+// those refused.
 func (s *Session) Audit() (calls []toolcall.AWSCall, unlisted, refusals int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,10 +166,12 @@ func (s *Session) admit() string {
 	defer s.mu.Unlock()
 	s.requests++
 	if s.requests > maxRequests {
-		return fmt.Sprintf("this tool call has reached its limit of %d AWS requests; narrow the question and use another call", maxRequests)
+		return fmt.Sprintf("this tool call has reached its limit of %d AWS requests; "+
+			"narrow the question and use another call", maxRequests)
 	}
 	if s.received > maxReceived {
-		return fmt.Sprintf("this tool call has reached its limit of %d MB of AWS answers; narrow the question and use another call", maxReceived>>20)
+		return fmt.Sprintf("this tool call has reached its limit of %d MB of AWS answers; "+
+			"narrow the question and use another call", maxReceived>>20)
 	}
 	return ""
 }

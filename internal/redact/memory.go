@@ -32,8 +32,8 @@ const (
 	minUnnamed    = 16          // bytes of a value that is taken for a secret without a name that indicates one
 )
 
-// Memory keeps the answers that AWS gave to one tool call. Secrets in them are then found in the code's output, however it
-// is formatted. The code itself may use them.
+// Memory keeps the answers that AWS gave to one tool call. Secrets in them are then found in the code's
+// output, however it is formatted. The code itself may use them.
 type Memory struct {
 	mu     sync.Mutex
 	bodies [][]byte
@@ -113,7 +113,8 @@ func asciiJSON(text string) string {
 	return b.String()
 }
 
-// traces are lower-case substrings. A text that contains none of them cannot contain a secret that can be learned.
+// traces are lower-case substrings. A text that contains none of them cannot contain a secret that can be
+// learned.
 var traces = append([]string{
 	"environment", "variables", `"env"`, "optionsettings", "userdata", "shared_key", "://", "bearer", "authorization",
 	"eyj", "gh", "xox", "k_live", "-----begin", "signature",
@@ -139,7 +140,8 @@ type learner struct {
 	until    time.Time
 }
 
-// add stores a secret, unless it is so short or regular that replacing it everywhere would damage other texts.
+// add stores a secret, unless it is so short or regular that replacing it everywhere would damage other
+// texts.
 func (l *learner) add(secret string) {
 	if len(secret) >= minSecret && strings.ContainsAny(secret, "0123456789") && entropy(secret) > 2.5 && len(l.found) < maxLearned {
 		l.found[secret] = true
@@ -178,8 +180,8 @@ func (l *learner) body(body []byte) {
 	}
 }
 
-// elements converts the content of an XML element to the form of decoded JSON: a text, or the children by name. Children
-// with the same name form a list.
+// elements converts the content of an XML element to the form of decoded JSON: a text, or the children by
+// name. Children with the same name form a list.
 func elements(decoder *xml.Decoder, nested int) (any, error) {
 	if nested > maxNested {
 		return nil, errors.New("the answer is nested too deeply")
@@ -293,8 +295,8 @@ func (l *learner) text(name, text string, variable bool, depth int) {
 	l.search(text)
 }
 
-// search learns the secrets that the rules find in a text. The code may print a secret without the context by which the
-// rules recognize it.
+// search learns the secrets that the rules find in a text. The code may print a secret without the context by
+// which the rules recognize it.
 func (l *learner) search(text string) {
 	text = terminal.Plain(text) // as answers show it
 	if len(text) < minSecret || l.searched+len(text) > maxSearched || time.Now().After(l.until) || !containsAny(fold(text), traces) {
@@ -338,8 +340,8 @@ func (l *learner) userData(v any) {
 	}
 }
 
-// looksSecret reports whether a variable's value looks like a secret regardless of its name: long, without words, and made
-// of letters and digits. Names, IDs, addresses, and hashes do not.
+// looksSecret reports whether a variable's value looks like a secret regardless of its name: long, without
+// words, and made of letters and digits. Names, IDs, addresses, and hashes do not.
 func looksSecret(value string) bool {
 	return len(value) >= minUnnamed && secretLook().MatchString(value) && !nameLook().MatchString(value) &&
 		strings.ContainsAny(value, "0123456789") && entropy(value) > 3.2

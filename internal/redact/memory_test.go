@@ -175,7 +175,8 @@ func TestNamed_SearchesInsideValues(t *testing.T) {
 	assert.Equal(t, chain, clean)
 }
 
-// BenchmarkLearnFrom1MBOfLogs learns from the largest answer of CloudWatch Logs, with a secret on every tenth line.
+// BenchmarkLearnFrom1MBOfLogs learns from the largest answer of CloudWatch Logs, with a secret on every tenth
+// line.
 func BenchmarkLearnFrom1MBOfLogs(b *testing.B) {
 	r, err := New(nil)
 	require.NoError(b, err)

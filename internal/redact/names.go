@@ -24,8 +24,8 @@ func isSecret(name, value string) bool {
 		secretName().MatchString(name) && !harmlessName().MatchString(name) && !harmlessValue().MatchString(value)
 }
 
-// named replaces the values of names of secrets: name = value, name: value, or "name": "value", in code, JSON, YAML, and
-// logs.
+// named replaces the values of names of secrets: name = value, name: value, or "name": "value", in code,
+// JSON, YAML, and logs.
 func (c *counter) named(text string) string {
 	var b strings.Builder
 	done := 0
@@ -49,8 +49,8 @@ func (c *counter) named(text string) string {
 // pair holds the positions of a name and its value in a text.
 type pair struct{ name, nameEnd, value, end int }
 
-// next returns where the search continues: in the value if it may contain pairs ("error": "login with password=x"), and
-// after it if the value is so long that searching its parts repeatedly would take too long.
+// next returns where the search continues: in the value if it may contain pairs ("error": "login with
+// password=x"), and after it if the value is so long that searching its parts repeatedly would take too long.
 func (p pair) next(text string) int {
 	value, longest := text[p.value:p.end], maxBare
 	if value == "" {

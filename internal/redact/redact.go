@@ -1,5 +1,5 @@
-// Package redact removes secrets from everything that leaves the tool. IDs, ARNs, timestamps, hashes, and stack traces
-// stay, because logs must remain readable. Secrets are recognized by:
+// Package redact removes secrets from everything that leaves the tool. IDs, ARNs, timestamps, hashes, and
+// stack traces stay, because logs must remain readable. Secrets are recognized by:
 //
 //   - the detection rules of gitleaks (rules.go, rules.json)
 //   - the shapes of tokens, and the fields in which AWS's answers contain secrets (shapes.go)
@@ -29,15 +29,16 @@ type Redactor struct {
 }
 
 // withheld replaces a text whose redaction did not end in time.
-const withheld = "[redacted: the whole text, because searching it for secrets took too long; print less, and only the data that you need]"
+const withheld = "[redacted: the whole text, because searching it for secrets took too long; " +
+	"print less, and only the data that you need]"
 
 const (
 	sendTime      = 200 * time.Millisecond // of the invocation, reserved for sending an answer
 	minRedactTime = 100 * time.Millisecond // for an invocation that is almost over: usual answers take less
 )
 
-// Deadline returns the time at which the redaction of an answer must end. The rest of the invocation of ctx is needed to
-// send the answer. The time is zero if ctx has no deadline.
+// Deadline returns the time at which the redaction of an answer must end. The rest of the invocation of ctx
+// is needed to send the answer. The time is zero if ctx has no deadline.
 func Deadline(ctx context.Context, now time.Time) time.Time {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -64,8 +65,8 @@ func New(patterns []string) (*Redactor, error) {
 	return r, nil
 }
 
-// Until returns the redactor with a deadline. A text whose redaction has not ended by then is withheld completely: the
-// rules take seconds for a text with the keywords of all rules on each line.
+// Until returns the redactor with a deadline. A text whose redaction has not ended by then is withheld
+// completely: the rules take seconds for a text with the keywords of all rules on each line.
 func (r *Redactor) Until(deadline time.Time) *Redactor {
 	bounded := *r
 	bounded.until = deadline
@@ -106,8 +107,8 @@ func (r *Redactor) Text(text string) (string, int) {
 	return r.text(&c, text), c.count
 }
 
-// Document redacts a text that may be a JSON document and counts the secrets. In a document, the names of fields also
-// identify secrets.
+// Document redacts a text that may be a JSON document and counts the secrets. In a document, the names of
+// fields also identify secrets.
 func (r *Redactor) Document(text string) (string, int) {
 	trimmed := strings.TrimSpace(text)
 	if trimmed == "" || trimmed[0] != '{' && trimmed[0] != '[' || !json.Valid([]byte(trimmed)) {

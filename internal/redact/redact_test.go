@@ -115,8 +115,8 @@ func TestAnswer_KeepsResultWithoutSecrets(t *testing.T) {
 	assert.Zero(t, a.Redactions)
 }
 
-// A text with the keywords of all rules takes seconds, more than is left if the code ran until its deadline. The answer
-// must still arrive in time, without the texts that were not searched.
+// A text with the keywords of all rules takes seconds, more than is left if the code ran until its deadline.
+// The answer must still arrive in time, without the texts that were not searched.
 func TestUntil_WithholdsTextAfterDeadline(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)

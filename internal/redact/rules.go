@@ -11,13 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// rulesJSON contains the detection rules of gitleaks as data. tools/redactrules generates it and describes its format.
+// rulesJSON contains the detection rules of gitleaks as data. tools/redactrules generates it and describes
+// its format.
 //
 //go:embed rules.json
 var rulesJSON []byte
 
-// rule finds one kind of secret. A match counts if its lines contain one of the keywords, its entropy is high enough, and
-// it is not on an allow list.
+// rule finds one kind of secret. A match counts if its lines contain one of the keywords, its entropy is high
+// enough, and it is not on an allow list.
 type rule struct {
 	ID       string   `json:"id"`
 	Regex    string   `json:"regex"`
@@ -97,7 +98,8 @@ type keyword struct {
 	rule int
 }
 
-// keywordIndex finds keywords by their first two bytes. One pass over a text then finds the keywords of all rules.
+// keywordIndex finds keywords by their first two bytes. One pass over a text then finds the keywords of all
+// rules.
 type keywordIndex struct {
 	list  [1 << 16]uint16 // index in lists; 0: none
 	lists [][]keyword
@@ -170,8 +172,8 @@ func (r *rule) replace(c *counter, text string) string {
 	return b.String()
 }
 
-// secretIn returns the part of a match that is the secret: the rule's group, or else the first group that matched, or else
-// the whole match.
+// secretIn returns the part of a match that is the secret: the rule's group, or else the first group that
+// matched, or else the whole match.
 func (r *rule) secretIn(found []int) (from, to int) {
 	if r.Group > 0 && 2*r.Group+1 < len(found) && found[2*r.Group] >= 0 {
 		return found[2*r.Group], found[2*r.Group+1]
@@ -207,7 +209,8 @@ func (p permit) allows(text string) bool {
 	return slices.ContainsFunc(p.any, func(expression *regexp.Regexp) bool { return expression.MatchString(text) })
 }
 
-// lines are the whole lines around a match and the result of checking them, which later matches on them reuse.
+// lines are the whole lines around a match and the result of checking them, which later matches on them
+// reuse.
 type lines struct {
 	from, to int
 	keyword  bool // they contain a keyword of the rule

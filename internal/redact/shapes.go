@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// shape is a kind of secret that a pattern recognizes. Every match contains one of the needles, so the pattern is tried only
-// if the text contains one. Most texts contain none, and searching for needles is many times faster.
+// shape is a kind of secret that a pattern recognizes. Every match contains one of the needles, so the
+// pattern is tried only if the text contains one. Most texts contain none, and searching for needles is many
+// times faster.
 type shape struct {
 	kind    string
 	needles []string

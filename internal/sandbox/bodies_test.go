@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fakeSchemas answers AppSync's GetIntrospectionSchema with bodies of many kinds. Its answer is a stream, as that of S3's
-// GetObject, which the broker refuses.
+// fakeSchemas answers AppSync's GetIntrospectionSchema with bodies of many kinds. Its answer is a stream, as
+// that of S3's GetObject, which the broker refuses.
 func fakeSchemas(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
 	large := bytes.Repeat([]byte("0123456789abcde\n"), 20_000)

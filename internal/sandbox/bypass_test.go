@@ -12,8 +12,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 )
 
-// disarm removes the audit hook as hostile code can: it finds the hook among the garbage collector's objects and replaces
-// its code. The layers below must hold without the hook.
+// disarm removes the audit hook as hostile code can: it finds the hook among the garbage collector's objects
+// and replaces its code. The layers below must hold without the hook.
 const disarm = `import gc, importlib
 for f in gc.get_objects():
     if type(f).__name__ == "function" and f.__code__.co_filename.endswith("guard.py") and f.__name__ == "hook":
@@ -34,8 +34,9 @@ def attempt(f, *args, **kwargs):
 
 const refusedByKernel = "Operation not permitted"
 
-// bypass is hostile code that runs without the audit hook, and its expected output in both configurations. If the expected
-// text is empty, any output is accepted as long as it contains no secret and the next call works.
+// bypass is hostile code that runs without the audit hook, and its expected output in both configurations. If
+// the expected text is empty, any output is accepted as long as it contains no secret and the next call
+// works.
 type bypass struct {
 	name     string
 	code     string
@@ -185,8 +186,8 @@ open("evil.so", "wb").write(b"\x7fELF" + os.urandom(64))
 print(attempt(ctypes.CDLL, "./evil.so"))`, full: "OSError", degraded: "OSError"},
 }
 
-// Each snippet runs without the audit hook. The remaining layers must refuse what they are expected to, no answer may
-// contain a secret of the supervisor, and the next call must work.
+// Each snippet runs without the audit hook. The remaining layers must refuse what they are expected to, no
+// answer may contain a secret of the supervisor, and the next call must work.
 func TestLayers_HoldWithoutAuditHook(t *testing.T) {
 	for _, python := range pythons(t) {
 		for _, configuration := range configurations {
@@ -224,7 +225,8 @@ func (w *worker) mustWithstand(b bypass, full bool) {
 	w.mustBeClean()
 }
 
-// The code may write anything on its connections to the broker. Only requests that the broker understood may arrive at AWS.
+// The code may write anything on its connections to the broker. Only requests that the broker understood may
+// arrive at AWS.
 func TestSession_ForgedRequestsReachAWSOnlyAsReads(t *testing.T) {
 	const setup = disarm + `
 from alarmtriage_tool import aws_transport

@@ -32,7 +32,8 @@ const (
 	longCall         = 20 * time.Millisecond // after which a call probably waits for AWS, and the next child is forked
 )
 
-// memoryHeadroom is the memory that a child may use above its limit in order to report that the limit was reached.
+// memoryHeadroom is the memory that a child may use above its limit in order to report that the limit was
+// reached.
 const memoryHeadroom = 64 << 20 // bytes
 
 // call is one run of a model's code.
@@ -130,8 +131,8 @@ func (c *call) close() {
 	}
 }
 
-// run passes the call to a child, waits for its end, and makes the answer. The child receives its files before the snapshot
-// is taken, which wakes it early, and the code afterwards.
+// run passes the call to a child, waits for its end, and makes the answer. The child receives its files
+// before the snapshot is taken, which wakes it early, and the code afterwards.
 func (c *call) run(ctx context.Context, z *zygote, snapshot func() snapshot) (toolcall.Answer, error) {
 	serving := c.serve(ctx)
 	pid, err := z.startCall(ctx, c.childEnds)
@@ -296,16 +297,20 @@ func (c *call) explainExit(ctx context.Context, z *zygote) result {
 	status, known := z.waitExit(ctx, c.child)
 	switch {
 	case !known && !z.isAlive():
-		return result{Kind: kindCrashed, Error: "the code killed the sandbox that it ran in; the sandbox is rebuilt for the next call, and this call has no result"}
+		return result{Kind: kindCrashed, Error: "the code killed the sandbox that it ran in; " +
+			"the sandbox is rebuilt for the next call, and this call has no result"}
 	case !known:
-		return result{Kind: kindCrashed, Error: "the code closed the file descriptor for its result and went on running; it was killed. Do not close file descriptors that you did not open"}
+		return result{Kind: kindCrashed, Error: "the code closed the file descriptor for its result and went on running; " +
+			"it was killed. Do not close file descriptors that you did not open"}
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
-		return result{Kind: kindCrashed, Error: "the process that ran the code was killed, most likely because memory ran out; keep less in memory"}
+		return result{Kind: kindCrashed, Error: "the process that ran the code was killed, " +
+			"most likely because memory ran out; keep less in memory"}
 	case status.Signaled():
 		return result{Kind: kindCrashed, Error: fmt.Sprintf("the process that ran the code died: %s", status.Signal())}
 	}
 	return result{Kind: kindCrashed, Error: fmt.Sprintf(
-		"the code ended without a result (exit status %d): it called os._exit or damaged the sandbox; assign to `result` or print instead",
+		"the code ended without a result (exit status %d): it called os._exit or damaged the sandbox; "+
+			"assign to `result` or print instead",
 		status.ExitStatus())}
 }
 
@@ -364,7 +369,8 @@ func capturedText(c *capture, name string, a *toolcall.Answer) string {
 	return text
 }
 
-// fitResult returns the result as JSON and as text for a reader. A result that is too long becomes a JSON string.
+// fitResult returns the result as JSON and as text for a reader. A result that is too long becomes a JSON
+// string.
 func fitResult(encoded string, a *toolcall.Answer) (json.RawMessage, string) {
 	shown := encoded
 	var text *string
@@ -379,7 +385,8 @@ func fitResult(encoded string, a *toolcall.Answer) (json.RawMessage, string) {
 	}
 	short, missing := truncate.Middle(shown, MaxResult)
 	a.Truncated = append(a.Truncated, toolcall.Truncation{Part: "result", LeftOut: int64(missing)})
-	a.Notes = append(a.Notes, fmt.Sprintf("the result was truncated: %d of its %d bytes are missing, and it is text instead of JSON", missing, len(encoded)))
+	a.Notes = append(a.Notes, fmt.Sprintf("the result was truncated: %d of its %d bytes are missing, "+
+		"and it is text instead of JSON", missing, len(encoded)))
 	encodedShort, err := json.Marshal(short)
 	if err != nil {
 		return json.RawMessage("null"), short

@@ -91,7 +91,8 @@ func wholeRunesStart(data []byte) []byte {
 	return data
 }
 
-// drain copies a stream into its capture until the stream ends. It calls overLimit after each read beyond the limit.
+// drain copies a stream into its capture until the stream ends. It calls overLimit after each read beyond the
+// limit.
 func drain(from io.Reader, into *capture, limit int64, overLimit func()) {
 	buffer := make([]byte, 64<<10)
 	for {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// launched is a zygote that was started and has its first message, but whose events were not read yet. It survives the
-// exec in [Seal].
+// launched is a zygote that was started and has its first message, but whose events were not read yet. It
+// survives the exec in [Seal].
 type launched struct {
 	PID     int              `json:"pid"`
 	Control int              `json:"control"` // descriptor
@@ -105,9 +105,9 @@ func parseLaunched(text string) (launched, error) {
 	return l, nil
 }
 
-// startConfined starts Python from a locked OS thread that has already installed seccomp and Landlock. Both are per
-// thread and irreversible, so the thread is never unlocked and exits with its goroutine. The alternative, a launcher
-// binary, would add an exec to every cold start.
+// startConfined starts Python from a locked OS thread that has already installed seccomp and Landlock. Both
+// are per thread and irreversible, so the thread is never unlocked and exits with its goroutine. The
+// alternative, a launcher binary, would add an exec to every cold start.
 func startConfined(o Options, control *os.File) (pid int, layers map[string]layer, err error) {
 	done := make(chan struct{})
 	runtime.LockOSThread() // the goroutine below then gets another thread, never the main one
@@ -175,8 +175,8 @@ const (
 	landlockFile = unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE
 )
 
-// landlock restricts this thread: it may read everywhere except in the kernel's own file systems, and write only in
-// scratch. It uses the access rights of the first version, which every kernel with Landlock supports.
+// landlock restricts this thread: it may read everywhere except in the kernel's own file systems, and write
+// only in scratch. It uses the access rights of the first version, which every kernel with Landlock supports.
 func landlock(scratch string) error {
 	if err := noNewPrivileges(); err != nil {
 		return err

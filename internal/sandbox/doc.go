@@ -1,5 +1,5 @@
-// Package sandbox runs a model's Python code. Every call runs in a fresh process that holds no credentials, is limited,
-// and is killed afterwards.
+// Package sandbox runs a model's Python code. Every call runs in a fresh process that holds no credentials,
+// is limited, and is killed afterwards.
 //
 // # Processes
 //
@@ -7,10 +7,10 @@
 //	 └─ zygote      Python with boto3 imported and dummy credentials
 //	     └─ child   one call
 //
-// The zygote is a warm parent: it imports once and forks the child of the next call before that call arrives. The code
-// of a call is treated as hostile. Only layers that work without permissions of the kernel are relied on, because AWS
-// Lambda may refuse such permissions. Layers that the kernel does allow are used in addition, and [Supervisor.Status]
-// reports which layers are active.
+// The zygote is a warm parent: it imports once and forks the child of the next call before that call arrives.
+// The code of a call is treated as hostile. Only layers that work without permissions of the kernel are
+// relied on, because AWS Lambda may refuse such permissions. Layers that the kernel does allow are used in
+// addition, and [Supervisor.Status] reports which layers are active.
 //
 // # Files
 //
@@ -35,8 +35,8 @@
 //	    └─────── stopped <─────┴─────────────────┴─────────────────┘
 //	                                          control socket closed, or process killed
 //
-// Before the first call and while calls run, the serving zygote makes clients ahead. A child that was forked before that
-// is stale; its successor has the clients.
+// Before the first call and while calls run, the serving zygote makes clients ahead. A child that was forked
+// before that is stale; its successor has the clients.
 //
 // # Life of a child
 //
@@ -65,6 +65,6 @@
 //	child → supervisor    {"state": "active"}                         its system call filter
 //	supervisor → child    F + five descriptors                        request, stdout, stderr, result, broker
 //
-// The request is read from its pipe until the pipe is closed; one result is written to the result pipe. The broker's
-// socket speaks the protocol of package broker.
+// The request is read from its pipe until the pipe is closed; one result is written to the result pipe. The
+// broker's socket speaks the protocol of package broker.
 package sandbox

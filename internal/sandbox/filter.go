@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Offsets in struct seccomp_data. Arguments have 64 bits. The filters compare the low words, which are all that the kernel
-// reads of the int arguments filtered here.
+// Offsets in struct seccomp_data. Arguments have 64 bits. The filters compare the low words, which are all
+// that the kernel reads of the int arguments filtered here.
 const (
 	offsetNumber = 0
 	offsetArch   = 4
@@ -28,8 +28,9 @@ type program struct {
 	pids []int // instructions whose operand is replaced by the child's process ID
 }
 
-// x32Bit is set in the numbers of x86's second table of system calls. Both tables share one architecture value, so without
-// this check such a number would match no comparison and pass (seccomp(2), "Filtering on x86-64").
+// x32Bit is set in the numbers of x86's second table of system calls. Both tables share one architecture
+// value, so without this check such a number would match no comparison and pass (seccomp(2), "Filtering on
+// x86-64").
 const x32Bit = 0x40000000
 
 // newProgram returns a filter that so far refuses system calls of another architecture or table.
@@ -54,8 +55,8 @@ func (p *program) answer(value uint32) {
 	p.code = append(p.code, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: value})
 }
 
-// compare compares the accumulator with k. The program then skips `same` instructions if they are equal, and `different`
-// instructions if they are not.
+// compare compares the accumulator with k. The program then skips `same` instructions if they are equal, and
+// `different` instructions if they are not.
 func (p *program) compare(k uint32, different, same uint8) {
 	p.code = append(p.code, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: same, Jf: different, K: k})
 }
@@ -108,8 +109,8 @@ func (p *program) bytes() []byte {
 	return out
 }
 
-// zygoteFilter returns the filter of the zygote and all its children: no network, no access to other processes, no new
-// namespaces, and none of the rarely used system calls that kernel exploits often need.
+// zygoteFilter returns the filter of the zygote and all its children: no network, no access to other
+// processes, no new namespaces, and none of the rarely used system calls that kernel exploits often need.
 func zygoteFilter() *program {
 	p := newProgram()
 	p.onlyUnixSocket(unix.SYS_SOCKETPAIR)
@@ -128,8 +129,8 @@ func zygoteFilter() *program {
 	return p
 }
 
-// childFilter returns the filter that a child loads in addition: threads but no processes, no programs, and signals only
-// to itself.
+// childFilter returns the filter that a child loads in addition: threads but no processes, no programs, and
+// signals only to itself.
 func childFilter() *program {
 	p := newProgram()
 	p.onlyWith(unix.SYS_CLONE, 0, unix.CLONE_THREAD)

@@ -24,12 +24,13 @@ const (
 	defaultMemoryMB  = 768 // of a call if the function's memory is unknown
 )
 
-// warmServices are the services that investigations of alarms ask first. Each client costs memory; the model of ec2 is
-// the largest.
+// warmServices are the services that investigations of alarms ask first. Each client costs memory; the model
+// of ec2 is the largest.
 var warmServices = []string{"logs", "cloudwatch", "cloudtrail", "lambda", "dynamodb", "sqs", "ec2"}
 
-// LambdaOptions returns the options for a Lambda function with this environment. The caller adds AccessKey, NewSession,
-// and Log. In Lambda, the user and the scratch directory belong to the sandbox alone; on other hosts they may not.
+// LambdaOptions returns the options for a Lambda function with this environment. The caller adds AccessKey,
+// NewSession, and Log. In Lambda, the user and the scratch directory belong to the sandbox alone; on other
+// hosts they may not.
 func LambdaOptions(interpreter string, getenv func(string) string, environ []string) Options {
 	sealed, binary := Sealed(getenv)
 	inLambda := strings.HasPrefix(binary, lambdaTask)
@@ -54,7 +55,8 @@ func LambdaOptions(interpreter string, getenv func(string) string, environ []str
 	}
 }
 
-// searchPath returns the directories of packages that Python's isolated mode ignores: the layer's and PYTHONPATH's.
+// searchPath returns the directories of packages that Python's isolated mode ignores: the layer's and
+// PYTHONPATH's.
 func searchPath(layer, pythonPath string) []string {
 	paths := []string{LayerPath(layer)}
 	for _, path := range filepath.SplitList(pythonPath) {

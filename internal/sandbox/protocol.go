@@ -6,8 +6,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// The types of this file are the messages between the supervisor and Python, which doc.go puts in order. The Python
-// side is in pythonlayer/alarmtriage_tool: zygote.py (hello, event, layer) and runner.py (request, result).
+// The types of this file are the messages between the supervisor and Python, which doc.go puts in order. The
+// Python side is in pythonlayer/alarmtriage_tool: zygote.py (hello, event, layer) and runner.py (request,
+// result).
 
 // hello is the first message to the zygote.
 type hello struct {
@@ -49,8 +50,8 @@ const (
 	stateUnknown layerState = "unknown" // not reported
 )
 
-// layer is a layer of the sandbox as it is here. It is also the first message on a child's channel, for the child's
-// system call filter.
+// layer is a layer of the sandbox as it is here. It is also the first message on a child's channel, for the
+// child's system call filter.
 type layer struct {
 	State  layerState `json:"state"`
 	Reason string     `json:"reason,omitempty"` // for people

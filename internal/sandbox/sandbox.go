@@ -34,7 +34,8 @@ const (
 type Session interface {
 	// Serve answers requests on the control socket until the socket is closed.
 	Serve(ctx context.Context, control *os.File)
-	// Audit returns the requests made, the number of those that are not listed, and the number of those refused.
+	// Audit returns the requests made, the number of those that are not listed, and the number of those
+	// refused.
 	Audit() (calls []toolcall.AWSCall, unlisted, refusals int)
 }
 
@@ -160,8 +161,8 @@ func (s *Supervisor) Close() {
 	}
 }
 
-// Run runs one call until ctx's deadline less a margin. A failure of the code is part of the answer. The error means that
-// the sandbox itself failed.
+// Run runs one call until ctx's deadline less a margin. A failure of the code is part of the answer. The
+// error means that the sandbox itself failed.
 func (s *Supervisor) Run(ctx context.Context, command string) (toolcall.Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,12 +20,13 @@ const (
 	sealedYes = "yes"
 )
 
-// Seal starts Python, which takes longest, and meanwhile replaces the running program by a copy of itself that may be
-// executed but not read. The kernel makes such a process undumpable and closes its /proc/PID/environ and mem to other
-// processes of the same user. This needs no prctl. No code of a call runs before it is done.
+// Seal starts Python, which takes longest, and meanwhile replaces the running program by a copy of itself
+// that may be executed but not read. The kernel makes such a process undumpable and closes its
+// /proc/PID/environ and mem to other processes of the same user. This needs no prctl. No code of a call runs
+// before it is done.
 //
-// Seal does not return if it succeeds: the copy starts from the beginning and calls Seal again, which then returns nil.
-// [Sealed] reports the state. [Launched] returns the Python that Seal started, for [Options].
+// Seal does not return if it succeeds: the copy starts from the beginning and calls Seal again, which then
+// returns nil. [Sealed] reports the state. [Launched] returns the Python that Seal started, for [Options].
 func Seal(o Options) error {
 	if os.Getenv(envSealed) != "" {
 		return nil
@@ -49,13 +50,15 @@ func Seal(o Options) error {
 // maxStartMS bounds the wait for Python's first message, which usually takes a third of that.
 const maxStartMS = 100
 
-// waitStarted waits until Python is up. Copying the binary while the kernel loads Python slows both down; copying it
-// while Python imports costs nothing. The message stays in the socket for the supervisor that adopts the process.
+// waitStarted waits until Python is up. Copying the binary while the kernel loads Python slows both down;
+// copying it while Python imports costs nothing. The message stays in the socket for the supervisor that
+// adopts the process.
 func (l launched) waitStarted() {
 	unix.Poll([]unix.PollFd{{Fd: int32(l.Control), Events: unix.POLLIN}}, maxStartMS)
 }
 
-// keepAcrossExec keeps the control socket open in the next program and describes the zygote in the environment.
+// keepAcrossExec keeps the control socket open in the next program and describes the zygote in the
+// environment.
 func (l launched) keepAcrossExec() error {
 	encoded, err := json.Marshal(l)
 	if err == nil {
@@ -71,8 +74,8 @@ func (l launched) keepAcrossExec() error {
 // Launched returns the zygote that [Seal] started, or an empty string.
 func Launched(getenv func(string) string) string { return getenv(envLaunched) }
 
-// Sealed returns whether this process is unreadable to other processes ("active", "off", or why it was refused) and the
-// path of the readable binary.
+// Sealed returns whether this process is unreadable to other processes ("active", "off", or why it was
+// refused) and the path of the readable binary.
 func Sealed(getenv func(string) string) (state, binary string) {
 	switch state = getenv(envSealed); state {
 	case "":
@@ -96,8 +99,8 @@ func execUnreadable(path string, argv, env []string) error {
 // farDescriptor is above the descriptors that the Go runtime reorders when it starts a process.
 const farDescriptor = 200
 
-// unreadableCopy copies the program into memory with mode 0111 and returns a path to execute, which is valid until
-// release is called.
+// unreadableCopy copies the program into memory with mode 0111 and returns a path to execute, which is valid
+// until release is called.
 func unreadableCopy(path string) (copied string, release func(), err error) {
 	release = func() {}
 	source, err := os.Open(path)

@@ -140,9 +140,9 @@ func names(directory string) []string {
 	return list
 }
 
-// sweep kills the processes that a call left behind and removes its files. A process belongs to the call if it descends
-// from the child, if it became an orphan of this process (see Options.Reap), or, with Options.OwnUser, if it is new and
-// the zygote did not fork it.
+// sweep kills the processes that a call left behind and removes its files. A process belongs to the call if
+// it descends from the child, if it became an orphan of this process (see Options.Reap), or, with
+// Options.OwnUser, if it is new and the zygote did not fork it.
 func (s *Supervisor) sweep(z *zygote, child int, before snapshot) {
 	for range sweepRounds {
 		if s.killLeftovers(z, child, before) == 0 {

@@ -25,9 +25,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// The tests drive a supervisor in a separate process, as in Lambda: sealed, unprivileged even if the tests run as root,
-// and, in one of two configurations, under a filter that refuses the system calls that AWS Lambda is reported to refuse.
-// The process is this test binary in another role.
+// The tests drive a supervisor in a separate process, as in Lambda: sealed, unprivileged even if the tests
+// run as root, and, in one of two configurations, under a filter that refuses the system calls that AWS
+// Lambda is reported to refuse. The process is this test binary in another role.
 const (
 	envRole    = "ALARMTRIAGE_TEST_ROLE"
 	envWorker  = "ALARMTRIAGE_TEST_WORKER" // JSON of workerOptions
@@ -323,8 +323,8 @@ print(json.dumps({
   "packages": [os.path.dirname(m.__file__) for m in (boto3, botocore, s3transfer, jmespath, urllib3, dateutil)] + [six.__file__],
 }))`
 
-// stagePython finds the interpreter with a name. If the tests run as root, it makes a copy that the unprivileged worker
-// can read, because interpreters are often in a home directory.
+// stagePython finds the interpreter with a name. If the tests run as root, it makes a copy that the
+// unprivileged worker can read, because interpreters are often in a home directory.
 func stagePython(t *testing.T, root, name string) stagedPython {
 	t.Helper()
 	out, err := exec.Command(name, "-c", probe).Output()

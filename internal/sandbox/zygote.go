@@ -27,8 +27,8 @@ const (
 	dummySecret  = "broker"         // signs nothing: the broker replaces the signatures
 )
 
-// startup is the zygote's program. It logs its own exceptions as JSON lines of level ERROR, because Lambda counts plain
-// text as INFO and drops it at log level ERROR.
+// startup is the zygote's program. It logs its own exceptions as JSON lines of level ERROR, because Lambda
+// counts plain text as INFO and drops it at log level ERROR.
 const startup = `
 import gc, sys
 gc.disable()
@@ -98,8 +98,8 @@ func startZygote(ctx context.Context, o Options) (*zygote, error) {
 	return z, nil
 }
 
-// visibleVariables are the environment variables that Python code may see. Everything else stays in this process, above
-// all the credentials.
+// visibleVariables are the environment variables that Python code may see. Everything else stays in this
+// process, above all the credentials.
 var visibleVariables = []string{
 	"PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "AWS_REGION", "AWS_DEFAULT_REGION",
 	"AWS_LAMBDA_FUNCTION_NAME", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
@@ -330,14 +330,15 @@ func (s *spare) sendFiles(fds []int) error {
 	return errors.Join(err, sendErr)
 }
 
-// requestSpare tells the zygote that a child is used, has ended, or is gone. The zygote then forks the next one, unless
-// it has an unused one that is not stale.
+// requestSpare tells the zygote that a child is used, has ended, or is gone. The zygote then forks the next
+// one, unless it has an unused one that is not stale.
 func (z *zygote) requestSpare(pid int) {
 	// readEvents notices if the zygote is gone.
 	_, _ = z.control.Write(strconv.AppendInt(nil, int64(pid), 10))
 }
 
-// waitExit waits until the child ends or ctx is done. It returns how the child ended, and false if that is unknown.
+// waitExit waits until the child ends or ctx is done. It returns how the child ended, and false if that is
+// unknown.
 func (z *zygote) waitExit(ctx context.Context, pid int) (syscall.WaitStatus, bool) {
 	z.mu.Lock()
 	done, running := z.running[pid]

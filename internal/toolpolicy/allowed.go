@@ -3,9 +3,9 @@ package toolpolicy
 // TriageReads returns the reads of the allow list, as IAM writes them.
 func TriageReads() []string { return triageReads.Names() }
 
-// triageReads read the state, configuration, changes, metrics, and logs of the services that alarms monitor. The names
-// are spelled out where a service also returns data. Wildcards are used where everything that a service describes or
-// lists is metadata.
+// triageReads read the state, configuration, changes, metrics, and logs of the services that alarms monitor.
+// The names are spelled out where a service also returns data. Wildcards are used where everything that a
+// service describes or lists is metadata.
 var triageReads = Actions{
 	"acm":                     {"DescribeCertificate", "ListCertificates"},
 	"amplify":                 {"GetApp", "GetBranch", "GetJob", "ListApps", "ListBranches", "ListJobs"},
@@ -86,8 +86,8 @@ var triageReads = Actions{
 	"xray":       {"BatchGetTraces", "GetGroups", "GetInsight*", "GetServiceGraph", "GetTraceGraph", "GetTraceSummaries"},
 }
 
-// APIGatewayReads returns the paths of the API Gateway API that the allow list contains. /apikeys and the keys of usage
-// plans are not among them because they return the values of API keys.
+// APIGatewayReads returns the paths of the API Gateway API that the allow list contains. /apikeys and the
+// keys of usage plans are not among them because they return the values of API keys.
 func APIGatewayReads() []string {
 	return []string{
 		"/account", "/apis", "/apis/*", "/domainnames", "/domainnames/*", "/restapis", "/restapis/*", "/usageplans",

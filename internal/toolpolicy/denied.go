@@ -1,8 +1,8 @@
 package toolpolicy
 
-// The maps below hold actions that the tool must not use. All but neverReads are part of ReadOnlyAccess. Every Deny
-// statement made from them is unconditional: IAM silently skips a Deny whose condition names a key that the request
-// lacks (IAM User Guide, "Condition operators").
+// The maps below hold actions that the tool must not use. All but neverReads are part of ReadOnlyAccess.
+// Every Deny statement made from them is unconditional: IAM silently skips a Deny whose condition names a key
+// that the request lacks (IAM User Guide, "Condition operators").
 
 // credentialReads return credentials, tokens, or secret material. They are always denied.
 var credentialReads = Actions{
@@ -131,8 +131,8 @@ var hostReads = Actions{
 	"ssm":              {"GetAutomationExecution", "GetCommandInvocation", "ListCommandInvocations"},
 }
 
-// sideEffects are part of ReadOnlyAccess but change something, have an IAM access level other than Read and List, or
-// are billed per use. They are always denied.
+// sideEffects are part of ReadOnlyAccess but change something, have an IAM access level other than Read and
+// List, or are billed per use. They are always denied.
 var sideEffects = Actions{
 	"backup":           {"ListIndexedRecoveryPointsForSearch"},
 	"billing":          {"GetResourcePolicy"},
@@ -157,8 +157,8 @@ var sideEffects = Actions{
 	"xray":             {"CancelTraceRetrieval"},
 }
 
-// neverReads are not part of ReadOnlyAccess today. They are denied because a future version of ReadOnlyAccess or an
-// additional policy on the role could allow them by accident.
+// neverReads are not part of ReadOnlyAccess today. They are denied because a future version of ReadOnlyAccess
+// or an additional policy on the role could allow them by accident.
 var neverReads = Actions{
 	"acm":            {"ExportCertificate"},
 	"athena":         {"StartQueryExecution"},
@@ -175,8 +175,8 @@ var neverReads = Actions{
 	"ssm":            {"StartSession"},
 }
 
-// DeniedAPIGatewayPaths returns the paths of the API Gateway API that return the values of API keys. They are always
-// denied.
+// DeniedAPIGatewayPaths returns the paths of the API Gateway API that return the values of API keys. They are
+// always denied.
 func DeniedAPIGatewayPaths() []string {
 	return []string{"/apikeys", "/apikeys/*", "/usageplans/*/keys", "/usageplans/*/keys/*"}
 }

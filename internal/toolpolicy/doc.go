@@ -3,8 +3,8 @@
 //   - [TriageReads] are the reads of the construct's allow list, which replaces ReadOnlyAccess if the user chooses it.
 //   - [Denied] are sensitive reads that are denied although ReadOnlyAccess allows them.
 //
-// The construct writes both into the policy of the tool's role. The broker checks the denied actions a second time.
-// Some sensitive reads belong to a [Group] that the user can open.
+// The construct writes both into the policy of the tool's role. The broker checks the denied actions a second
+// time. Some sensitive reads belong to a [Group] that the user can open.
 package toolpolicy
 
 import "slices"

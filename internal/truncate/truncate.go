@@ -1,5 +1,6 @@
-// Package truncate shortens text. A shortened text is valid UTF-8 and never ends within a character. [Bytes], [Runes], and
-// [OneLine] keep the beginning and end with an ellipsis, which counts toward the limit. [Middle] keeps both ends.
+// Package truncate shortens text. A shortened text is valid UTF-8 and never ends within a character. [Bytes],
+// [Runes], and [OneLine] keep the beginning and end with an ellipsis, which counts toward the limit. [Middle]
+// keeps both ends.
 package truncate
 
 import (
@@ -47,8 +48,9 @@ func OneLine(text string, max int) string {
 	return Bytes(strings.Join(strings.Fields(text), " "), max)
 }
 
-// Middle returns text without its middle if it has more than max bytes: max/2 bytes of its beginning, and at most as many
-// of its end. Between them is a line that counts the missing bytes and does not count toward max.
+// Middle returns text without its middle if it has more than max bytes: max/2 bytes of its beginning, and at
+// most as many of its end. Between them is a line that counts the missing bytes and does not count toward
+// max.
 func Middle(text string, max int) (short string, missing int) {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	if len(text) <= max {

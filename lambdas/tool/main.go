@@ -1,7 +1,7 @@
 // The tool function runs a model's Python code in a sandbox and returns what the code printed.
 //
-// It is deployed behind AWS_LAMBDA_EXEC_WRAPPER on Lambda's own Python runtime, which starts it with the path of the
-// interpreter as its first argument. Package sandbox explains how it works.
+// It is deployed behind AWS_LAMBDA_EXEC_WRAPPER on Lambda's own Python runtime, which starts it with the path
+// of the interpreter as its first argument. Package sandbox explains how it works.
 package main
 
 import (
@@ -34,7 +34,8 @@ func main() {
 
 func run(ctx context.Context, log *slog.Logger) error {
 	if len(os.Args) < 2 {
-		return errors.New("no Python interpreter path given; start this program through AWS_LAMBDA_EXEC_WRAPPER on a Python runtime")
+		return errors.New("no Python interpreter path given; " +
+			"start this program through AWS_LAMBDA_EXEC_WRAPPER on a Python runtime")
 	}
 	if err := sandbox.Seal(options(log)); err != nil {
 		log.Warn("supervisor stays readable", "error", err)
@@ -83,8 +84,9 @@ func newHandler(ctx context.Context, o sandbox.Options, set settings.Tool) (hand
 	}, nil
 }
 
-// newRedactor returns a function that redacts an answer and one that learns secrets from the bodies of AWS's answers.
-// If redaction is turned off, both do nothing. Calls run one at a time, so everything learned belongs to the call.
+// newRedactor returns a function that redacts an answer and one that learns secrets from the bodies of AWS's
+// answers. If redaction is turned off, both do nothing. Calls run one at a time, so everything learned
+// belongs to the call.
 func newRedactor(s settings.Tool) (clean func(context.Context, *toolcall.Answer), observe func(body []byte), err error) {
 	if !s.Redact {
 		return func(context.Context, *toolcall.Answer) {}, nil, nil

@@ -124,8 +124,8 @@ func TestTool_RedactsAccordingToSettings(t *testing.T) {
 	}
 }
 
-// Log lines contain colors for terminals. Colors would hide the names of secrets from the rules, and words from the check
-// of quotes.
+// Log lines contain colors for terminals. Colors would hide the names of secrets from the rules, and words
+// from the check of quotes.
 func TestTool_RemovesColorsFromAnswers(t *testing.T) {
 	invoke, _ := tool(t, nil)
 

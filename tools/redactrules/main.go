@@ -2,8 +2,8 @@
 //
 //	go run ./redactrules ../internal/redact/rules.json
 //
-// It is a separate program, so neither the users of the construct nor the Lambda functions depend on the scanner. After an
-// update of gitleaks in go.mod, run it again to get the new rules.
+// It is a separate program, so neither the users of the construct nor the Lambda functions depend on the
+// scanner. After an update of gitleaks in go.mod, run it again to get the new rules.
 package main
 
 import (
