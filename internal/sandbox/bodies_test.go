@@ -85,10 +85,10 @@ result = {}
 		w := startWorker(t, python, roleWorker, server.URL)
 		answer := w.run(code, 30)
 		require.True(t, answer.Success, answer.Output)
-		var came map[string]bool
-		require.NoError(t, json.Unmarshal(answer.Result, &came))
+		var passed map[string]bool
+		require.NoError(t, json.Unmarshal(answer.Result, &passed))
 		for _, use := range bodyUses {
-			assert.True(t, came[use.name], "%s on Python %s", use.name, python.name)
+			assert.True(t, passed[use.name], "%s on Python %s", use.name, python.name)
 		}
 	}
 }

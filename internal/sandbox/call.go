@@ -38,17 +38,17 @@ const memoryHeadroom = 64 << 20 // bytes
 
 // call is one run of a model's code.
 type call struct {
-	asked   request
+	request request
 	start   time.Time
 	soft    time.Duration
 	session Session
 
-	childEnds []*os.File // request, stdout, stderr, result, broker
-	request   *os.File
-	stdout    *os.File
-	stderr    *os.File
-	result    *os.File
-	broker    *os.File
+	childEnds   []*os.File // request, stdout, stderr, result, broker
+	requestPipe *os.File
+	stdoutPipe  *os.File
+	stderrPipe  *os.File
+	resultPipe  *os.File
+	broker      *os.File // socket
 
 	stdoutCapture *capture
 	stderrCapture *capture
@@ -67,7 +67,7 @@ func newCall(o Options, directory, command string, start time.Time, soft time.Du
 		soft = unboundTime
 	}
 	c := &call{
-		asked: request{
+		request: request{
 			Code:       strings.ToValidUTF8(command, "\uFFFD"),
 			Seconds:    soft.Seconds(),
 			Memory:     int64(o.MemoryMB) << 20,
@@ -86,7 +86,8 @@ func newCall(o Options, directory, command string, start time.Time, soft time.Du
 	return c, nil
 }
 
-// hardMemory returns the bytes at which the kernel ends a call with this limit, or 0 for no limit.
+// hardMemory returns the bytes up to which a child may raise a memory limit of this many MB. It is 0 without a
+// limit.
 func hardMemory(limitMB int) int64 {
 	if limitMB == 0 {
 		return 0
@@ -100,8 +101,8 @@ func (c *call) open() error {
 	if err != nil {
 		return err
 	}
-	c.request, c.childEnds = write, append(c.childEnds, read)
-	for _, end := range []**os.File{&c.stdout, &c.stderr, &c.result} {
+	c.requestPipe, c.childEnds = write, append(c.childEnds, read)
+	for _, end := range []**os.File{&c.stdoutPipe, &c.stderrPipe, &c.resultPipe} {
 		read, write, err := os.Pipe()
 		if err != nil {
 			return err
@@ -124,7 +125,7 @@ func (c *call) open() error {
 
 // close closes every file of the call that is still open.
 func (c *call) close() {
-	for _, file := range append(c.childEnds, c.request, c.stdout, c.stderr, c.result, c.broker) {
+	for _, file := range append(c.childEnds, c.requestPipe, c.stdoutPipe, c.stderrPipe, c.resultPipe, c.broker) {
 		if file != nil {
 			file.Close()
 		}
@@ -148,7 +149,7 @@ func (c *call) run(ctx context.Context, z *zygote, snapshot func() snapshot) (to
 	}
 	c.child = pid
 	c.before = snapshot()
-	c.asked.Processes = c.before.threads + MaxProcesses
+	c.request.Processes = c.before.threads + MaxProcesses
 	go c.send()
 	// Forking slows down a call that computes and is free while a call waits for AWS.
 	timer := time.AfterFunc(longCall, func() { z.requestSpare(pid) })
@@ -187,16 +188,16 @@ func (c *call) serve(ctx context.Context) <-chan struct{} {
 // send sends the request.
 func (c *call) send() {
 	// If the child dies before it reads the request, its result is missing.
-	_ = json.NewEncoder(c.request).Encode(c.asked)
-	c.request.Close()
+	_ = json.NewEncoder(c.requestPipe).Encode(c.request)
+	c.requestPipe.Close()
 }
 
 // captureOutput captures stdout and stderr. The channel is closed when both have ended.
 func (c *call) captureOutput() <-chan struct{} {
 	var streams sync.WaitGroup
 	overLimit := func() { c.reportOutputLimit.Do(func() { close(c.overOutput) }) }
-	streams.Go(func() { drain(c.stdout, c.stdoutCapture, MaxOutput, overLimit) })
-	streams.Go(func() { drain(c.stderr, c.stderrCapture, MaxOutput, overLimit) })
+	streams.Go(func() { drain(c.stdoutPipe, c.stdoutCapture, MaxOutput, overLimit) })
+	streams.Go(func() { drain(c.stderrPipe, c.stderrCapture, MaxOutput, overLimit) })
 	done := make(chan struct{})
 	go func() { streams.Wait(); close(done) }()
 	return done
@@ -204,7 +205,7 @@ func (c *call) captureOutput() <-chan struct{} {
 
 // watchMemory polls the child's memory, because RLIMIT_DATA does not count shared mappings.
 func (c *call) watchMemory() (stop func()) {
-	if c.asked.MemoryHard == 0 {
+	if c.request.MemoryHard == 0 {
 		return func() {}
 	}
 	done := make(chan struct{})
@@ -216,7 +217,7 @@ func (c *call) watchMemory() (stop func()) {
 			case <-done:
 				return
 			case <-tick.C:
-				if anonymousMemory(c.child) > c.asked.MemoryHard {
+				if anonymousMemory(c.child) > c.request.MemoryHard {
 					close(c.overMemory)
 					return
 				}
@@ -230,7 +231,7 @@ func (c *call) watchMemory() (stop func()) {
 func (c *call) readResult() <-chan *result {
 	got := make(chan *result, 1)
 	go func() {
-		data, err := io.ReadAll(io.LimitReader(c.result, maxResultMessage+1))
+		data, err := io.ReadAll(io.LimitReader(c.resultPipe, maxResultMessage+1))
 		if err != nil || len(data) > maxResultMessage {
 			got <- nil
 			return
@@ -269,7 +270,7 @@ func (c *call) wait(ctx context.Context, z *zygote, output <-chan struct{}, answ
 		return result{Kind: kindMemoryLimit, Error: fmt.Sprintf(
 			"the code was stopped at its memory limit of %d MB, which includes shared memory. "+
 				"Keep less in memory: process pages as they arrive instead of collecting them.",
-			c.asked.Memory>>20)}
+			c.request.Memory>>20)}
 	case <-hard.C:
 		return result{Kind: kindTimeLimit, Error: fmt.Sprintf(
 			"time limit of %.1f s reached, and the code did not stop by itself. "+
@@ -327,7 +328,7 @@ func (c *call) drainOutput(output <-chan struct{}) {
 	case <-time.After(drainWait):
 	}
 	now := time.Now()
-	for _, file := range []*os.File{c.stdout, c.stderr, c.result, c.request} {
+	for _, file := range []*os.File{c.stdoutPipe, c.stderrPipe, c.resultPipe, c.requestPipe} {
 		if err := file.SetDeadline(now); errors.Is(err, os.ErrNoDeadline) {
 			file.Close()
 		}
