@@ -28,9 +28,18 @@ type Redactor struct {
 	until  time.Time        // zero: no deadline
 }
 
+// Every replacement starts with markStart, by which later passes recognize it.
+const (
+	markStart = "[redacted: "
+	markEnd   = "]"
+)
+
+// replacement returns the text that replaces a secret of this kind.
+func replacement(kind string) string { return markStart + kind + markEnd }
+
 // withheld replaces a text whose redaction did not end in time.
-const withheld = "[redacted: the whole text, because searching it for secrets took too long; " +
-	"print less, and only the data that you need]"
+const withheld = markStart + "the whole text, because searching it for secrets took too long; " +
+	"print less, and only the data that you need" + markEnd
 
 const (
 	sendTime      = 200 * time.Millisecond // of the invocation, reserved for sending an answer
@@ -97,7 +106,7 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 	}
 	a.Result = r.json(a.Result)
 	if count > 0 {
-		a.Notes = append(a.Notes, fmt.Sprintf("%d secrets were replaced with [redacted: kind]", count))
+		a.Notes = append(a.Notes, fmt.Sprintf("%d secrets were replaced with %s", count, replacement("kind")))
 	}
 }
 
@@ -129,7 +138,7 @@ func (r *Redactor) text(c *counter, text string) string {
 			break
 		}
 		if n := strings.Count(text, secret); n > 0 {
-			text = strings.ReplaceAll(text, secret, "[redacted: secret]")
+			text = strings.ReplaceAll(text, secret, replacement("secret"))
 			c.count += n
 		}
 	}
@@ -171,7 +180,7 @@ func (c *counter) mark(kind, secret string) string {
 	if c.found != nil {
 		c.found(secret)
 	}
-	return "[redacted: " + kind + "]"
+	return replacement(kind)
 }
 
 // all replaces every match of a pattern.
@@ -192,7 +201,7 @@ func (c *counter) group(s shape, text string, quoted bool) string {
 		return text
 	}
 	return c.all(s.pattern(), text, func(g []string) string {
-		if strings.Contains(g[2], "[redacted: ") {
+		if strings.Contains(g[2], markStart) {
 			return g[0]
 		}
 		mark := c.mark(s.kind, g[2])
@@ -224,7 +233,7 @@ func (r *Redactor) document(raw json.RawMessage) (json.RawMessage, int) {
 	}
 	encoded, err := json.Marshal(clean)
 	if err != nil {
-		return json.RawMessage(`"[redacted: result]"`), w.changes
+		return json.RawMessage(`"` + replacement("result") + `"`), w.changes
 	}
 	return encoded, w.changes
 }
@@ -255,7 +264,7 @@ func (w *walk) value(name string, v any) any {
 	case string:
 		if isSecret(name, v) {
 			w.changes++
-			return "[redacted: secret]"
+			return replacement("secret")
 		}
 		clean, count := w.redactor.Text(v)
 		w.changes += count
@@ -267,7 +276,7 @@ func (w *walk) value(name string, v any) any {
 func (w *walk) object(o map[string]any) any {
 	if name, ok := o["name"].(string); ok && environmentName().MatchString(name) {
 		if _, ok := o["value"].(string); ok {
-			o["value"] = "[redacted: environment variable]"
+			o["value"] = replacement("environment variable")
 			w.changes++
 		}
 	}
@@ -317,7 +326,7 @@ func (w *walk) hide(kind string, v any) any {
 		}
 	case string:
 		w.changes++
-		return "[redacted: " + kind + "]"
+		return replacement(kind)
 	}
 	return v
 }
