@@ -83,8 +83,8 @@ func layerOf(err error) layer {
 	return layer{State: stateRefused, Reason: err.Error()}
 }
 
-// handOver is the byte that comes with the descriptors of a call on a child's channel.
-const handOver = "F"
+// callMessage is the byte that comes with the descriptors of a call on a child's channel.
+const callMessage = "F"
 
 // request is the call, as the child reads it from its request pipe.
 type request struct {

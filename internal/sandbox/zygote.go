@@ -324,7 +324,7 @@ func (s *spare) sendFiles(fds []int) error {
 	}
 	var sendErr error
 	err = conn.Write(func(fd uintptr) bool {
-		sendErr = unix.Sendmsg(int(fd), []byte(handOver), unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
+		sendErr = unix.Sendmsg(int(fd), []byte(callMessage), unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
 		return sendErr != unix.EAGAIN
 	})
 	return errors.Join(err, sendErr)
