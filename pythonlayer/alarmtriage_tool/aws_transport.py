@@ -10,8 +10,8 @@ answer back. It reads the Region and the service from the dummy signature that b
                      n = 0 ends the body; n < 0 is an error text of -n bytes
     failure          u32 length | JSON {"e": text, "k": "refused" | "connect" | "timeout"}
 
-The Go types are requestHead and answerHead in internal/broker/exchange.go. This module protects nothing: it only
-speaks the protocol. The broker decides what may pass.
+The Go types are requestHead and answerHead in internal/broker/exchange.go. This module protects nothing: it
+only speaks the protocol. The broker decides which requests pass.
 """
 
 import io

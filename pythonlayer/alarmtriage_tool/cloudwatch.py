@@ -1,7 +1,7 @@
 """Two CloudWatch reads that boto3 lacks: PromQL queries, and log alarms until boto3 supports them.
 
 Both are signed requests made with botocore's own signer and HTTP session, so they pass the broker like every
-other request. This module protects nothing: the broker decides what may pass.
+other request. This module protects nothing: the broker decides which requests pass.
 """
 
 import json
@@ -19,7 +19,9 @@ _TARGET = "GraniteServiceVersion20100801"  # of CloudWatch in AWS's JSON protoco
 def promql(
     query: str, start: Any = None, end: Any = None, step: Any = None, time: Any = None, region: Optional[str] = None
 ) -> Dict[str, Any]:
-    """Runs a PromQL query in CloudWatch: over a range if `start` or `end` is given, else at one time (`time`, or now).
+    """Runs a PromQL query in CloudWatch.
+
+    With `start` or `end`, it evaluates the query over a range, otherwise at one time (`time`, or now).
 
     Times are datetimes or seconds since 1970, `step` is in seconds. Returns Prometheus's `data`
     (`resultType` and `result`), with `warnings` if there are any.

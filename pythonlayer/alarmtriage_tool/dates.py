@@ -1,8 +1,8 @@
 """A `datetime` that is module and class at once.
 
-Models mix `datetime.now()`, `datetime.datetime.now()`, and `datetime.timedelta(hours=1)` in one program. The name
-bound here supports all three. Calling it creates real datetimes. No instance of it ever exists, so arithmetic,
-pickling, and serialization work as usual.
+Models mix `datetime.now()`, `datetime.datetime.now()`, and `datetime.timedelta(hours=1)` in one program. The
+name bound here supports all three. Calling it creates real datetimes. No instance of it ever exists, so
+arithmetic, pickling, and serialization work as usual.
 """
 
 import datetime as _module

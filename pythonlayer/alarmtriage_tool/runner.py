@@ -94,7 +94,7 @@ class Stage:
     """A process that is ready for a call: everything that does not depend on the call exists already."""
 
     def __init__(self, bound: Dict[str, Any]) -> None:
-        """Takes the names that the code finds without import, and opens streams on the standard descriptors."""
+        """Takes the names that are bound without import, and opens streams on the standard descriptors."""
         self._bound = bound
         sys.stdin = open(0, encoding="utf-8", closefd=False)
         sys.stdout = _stream(1)
@@ -102,7 +102,7 @@ class Stage:
         sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
 
     def rehearse(self) -> None:
-        """Runs a line of code, which copies the memory pages that every call writes to before the call arrives."""
+        """Runs a line of code before the call arrives, which copies the pages that every call writes to."""
         request = Request(**json.loads(_encode({**dict.fromkeys(Request._fields, 0), "code": "result = 1 + 1"})))
         _encode(_execute(request, self._bound, _Clock(0)))
         linecache.cache.pop(source.FILENAME, None)
@@ -230,7 +230,7 @@ def _exited(error: SystemExit, namespace: Dict[str, Any], notes: List[str]) -> D
     if code is None or code == 0:
         return {"ok": True, "result": values.to_json(namespace.get("result")), "notes": notes}
     detail = code if isinstance(code, str) else f"exit code {values.shown(code)}"
-    return _failure("SystemExit", f"the code called sys.exit: {detail}", notes)
+    return _failure("SystemExit", f"the code exited with {detail}", notes)
 
 
 class _Failures:
