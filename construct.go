@@ -289,22 +289,13 @@ func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
 
 // toolSettings is what the tool is told: the broker in it refuses the same reads as the role.
 func toolSettings(p *AlarmTriageProps) config.Tool {
-	settings := config.Tool{
+	return config.Tool{
 		Redact:         *p.RedactSecrets,
 		RedactPatterns: jsonOf(p.RedactPatterns),
+		OpenReads:      openReads(p),
 		AllowedActions: texts(p.ToolAllowedActions),
 		DeniedActions:  texts(p.ToolDeniedActions),
 	}
-	open := openReads(p)
-	for _, group := range []struct {
-		name string
-		open bool
-	}{{config.ReadsPersonalData, open.PersonalData}, {config.ReadsSourceCode, open.SourceCode}, {config.ReadsHostOutput, open.HostOutput}} {
-		if group.open {
-			settings.OpenReads = append(settings.OpenReads, group.name)
-		}
-	}
-	return settings
 }
 
 // texts are the strings of a list prop.

@@ -15,13 +15,13 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
-// deniedToolActions is what the tool role may not do under these props, without doubles.
+// deniedToolActions returns the actions that the tool role is denied under these props, deduplicated.
 func deniedToolActions(props *AlarmTriageProps) []string {
-	denied := denies.Denied(openReads(props))
+	denied := toolpolicy.Denied(openReads(props)...)
 	if props.ToolDeniedActions != nil {
 		for _, action := range *props.ToolDeniedActions {
 			denied = append(denied, *action)
@@ -31,10 +31,22 @@ func deniedToolActions(props *AlarmTriageProps) []string {
 	return slices.Compact(denied)
 }
 
-// openReads are the groups of reads that these props open.
-func openReads(props *AlarmTriageProps) denies.Open {
-	is := func(prop *bool) bool { return prop != nil && *prop }
-	return denies.Open{PersonalData: is(props.ToolAllowPersonalData), SourceCode: is(props.ToolAllowSourceCode), HostOutput: is(props.ToolAllowHostOutput)}
+// openReads returns the groups of sensitive reads that these props open.
+func openReads(props *AlarmTriageProps) []toolpolicy.Group {
+	var open []toolpolicy.Group
+	for _, group := range []struct {
+		name  toolpolicy.Group
+		allow *bool
+	}{
+		{toolpolicy.PersonalData, props.ToolAllowPersonalData},
+		{toolpolicy.SourceCode, props.ToolAllowSourceCode},
+		{toolpolicy.HostOutput, props.ToolAllowHostOutput},
+	} {
+		if group.allow != nil && *group.allow {
+			open = append(open, group.name)
+		}
+	}
+	return open
 }
 
 // ownResources are the construct's own: what the model has no business to read, as an investigation that
@@ -111,7 +123,7 @@ func apiGatewayPaths(scope constructs.Construct, paths []string) *[]*string {
 
 // allowTriageReads gives a role the reads of the allow-list.
 func allowTriageReads(scope constructs.Construct, role awsiam.Role) {
-	for i, actions := range inPolicies(triageReads.Names()) {
+	for i, actions := range inPolicies(toolpolicy.TriageReads()) {
 		statements := []awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Sid:       jsii.String("TriageReads"),
 			Actions:   jsii.Strings(actions...),
@@ -121,7 +133,7 @@ func allowTriageReads(scope constructs.Construct, role awsiam.Role) {
 			statements = append(statements, awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 				Sid:       jsii.String("ApiGateway"),
 				Actions:   jsii.Strings("apigateway:GET"),
-				Resources: apiGatewayPaths(scope, apiGatewayReads),
+				Resources: apiGatewayPaths(scope, toolpolicy.APIGatewayReads()),
 			}))
 		}
 		awsiam.NewManagedPolicy(scope, numbered("ToolReads", i), &awsiam.ManagedPolicyProps{
@@ -146,7 +158,7 @@ func denySensitiveReads(scope constructs.Construct, role awsiam.Role, props *Ala
 				Sid:       jsii.String("ApiKeyValues"),
 				Effect:    awsiam.Effect_DENY,
 				Actions:   jsii.Strings("apigateway:GET"),
-				Resources: apiGatewayPaths(scope, apiKeyPaths),
+				Resources: apiGatewayPaths(scope, toolpolicy.DeniedAPIGatewayPaths()),
 			}))
 		}
 		awsiam.NewManagedPolicy(scope, numbered("ToolDenies", i), &awsiam.ManagedPolicyProps{

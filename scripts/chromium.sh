@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Prints the path of a Chromium or Chrome for the browser tests. Where there is none, it installs Chromium
-# with the system's package manager, as root or with a sudo that asks for no password; where it cannot, it
-# says what to install and fails.
+# Prints the path of Chromium or Chrome for the browser tests. If there is none, it installs Chromium with the
+# system's package manager, as root or with a sudo that asks for no password. If that is not possible, it
+# prints what to install and fails.
 set -euo pipefail
 
 find_browser() {
@@ -21,7 +21,7 @@ find_browser() {
 give_up() {
   {
     echo "The browser tests need Chromium or Google Chrome, and $1."
-    echo "Install it, such as with one of"
+    echo "Install it, for example with one of"
     echo "  apt-get install chromium        (Debian)"
     echo "  snap install chromium           (Ubuntu)"
     echo "  dnf install chromium            (Fedora)"
@@ -31,7 +31,7 @@ give_up() {
   exit 1
 }
 
-# run_as_root runs a package manager, whose chatter is not the path that this script prints.
+# run_as_root runs a package manager and sends its output to stderr, because stdout is the path.
 run_as_root() {
   if [ "$(id -u)" = 0 ]; then
     "$@" >&2
@@ -46,7 +46,7 @@ install_browser() {
     brew install --quiet --cask chromium >&2 || give_up "brew could not install it"
     return
   fi
-  [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null || give_up "installing it would take root's rights"
+  [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null || give_up "installing it requires root privileges"
   if command -v apt-get >/dev/null; then
     echo "installing Chromium with apt-get" >&2
     run_as_root apt-get -qq update || true
@@ -65,5 +65,5 @@ install_browser() {
 
 if ! find_browser; then
   install_browser
-  find_browser || give_up "it is still not there after installing it"
+  find_browser || give_up "it cannot be found after installing it"
 fi

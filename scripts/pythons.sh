@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Prints the Python interpreters that the tool is tested with, separated by colons: the one of the
-# environment in $1/venv, and Python 3.13, Lambda's, where this machine has it. A Python without boto3
-# gets the environment's, which is pure Python, beside it.
+# Prints the Python interpreters that the tests of the tool use, separated by colons: the one of the virtual
+# environment in $1/venv, and Python 3.13, which Lambda runs, if this machine has it. A Python without boto3
+# gets a copy of the environment's boto3, which is pure Python.
 set -euo pipefail
 build=$1
 venv=$build/venv/bin/python

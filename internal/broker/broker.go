@@ -1,12 +1,19 @@
-// Package broker is the way to AWS of code that has neither credentials nor a network: it takes
-// whole HTTP requests over a local socket, checks where they go and what they ask for, signs them with
-// the function's credentials, sends them, and streams the answers back. Every request is listed for the
-// report's audit trail.
+// Package broker connects sandboxed code, which has neither credentials nor a network, to AWS. It receives
+// whole HTTP requests over a local socket, checks their host and operation, signs them with the function's
+// credentials, sends them, and streams the answers back. Every request is recorded for the report's audit
+// trail.
 //
-// What a request asks for is told by its bytes and by tables made from botocore's models, not by what the
-// code says of it. Only reads pass, and not all of them.
+// The broker identifies the operation from the bytes of the request and from tables made from botocore's
+// models. It trusts nothing that the code claims about a request. Only reads pass, except for the denied ones
+// (see package toolpolicy) and operations that the user allowed.
 //
-// The wire format is described in pythonlayer/alarmtriage_tool/aws_transport.py.
+//	hosts.go     which hosts are AWS's own endpoints
+//	identify.go  which operation a request asks for
+//	guard.go     which operations may pass
+//	exchange.go  one request and its answer
+//	session.go   the requests of one tool call
+//
+// The wire format is in pythonlayer/alarmtriage_tool/aws_transport.py.
 package broker
 
 import (
@@ -20,11 +27,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
-// DummyAccessKey is the key id with which the sandboxed code signs; requests that carry another one
-// were signed with credentials of the code's own, such as an assumed role's, and stay as they are.
+// DummyAccessKey is the access key ID that the sandboxed code signs with. The broker replaces only signatures
+// with this ID. Requests with another ID were signed with other credentials, such as those of an assumed
+// role, and are sent unchanged.
 const DummyAccessKey = "AKIABROKER0000000000"
 
 // Limits of one tool call.
@@ -32,29 +40,29 @@ const (
 	maxConnections = 64       // open at a time
 	maxHeader      = 1 << 20  // bytes of a request's head
 	maxBody        = 16 << 20 // bytes of a request's body
-	maxRequests    = 2000     // requests
-	maxReceived    = 1 << 30  // bytes of all answers
-	maxListed      = 200      // requests in the audit trail
-	maxObserved    = 4 << 20  // bytes of an answer that is observed
+	maxRequests    = 2000
+	maxReceived    = 1 << 30 // bytes of all answers together
+	maxListed      = 200     // requests in the audit trail
+	maxObserved    = 4 << 20 // bytes of an answer that are observed
 )
 
-// Options say for whom the broker speaks and where it may go.
+// Options configure a broker.
 type Options struct {
 	Credentials aws.CredentialsProvider
-	// Endpoints are URLs that may be reached besides AWS's own, such as local stand-ins.
+	// Endpoints are URLs that may be reached in addition to AWS's own, such as a local test server.
 	Endpoints []string
 	// OpenReads are the groups of sensitive reads that may pass.
-	OpenReads denies.Open
-	// AllowedActions are IAM actions, with wildcards, that may pass besides reads; DeniedActions are refused
-	// besides the usual ones.
+	OpenReads []toolpolicy.Group
+	// AllowedActions are IAM actions, with wildcards, that may pass in addition to reads. DeniedActions are
+	// refused in addition to the built-in list.
 	AllowedActions, DeniedActions []string
-	Observe                       func(body []byte) // gets the bodies of answers up to 4 MB; nil: nothing does
-	Transport                     http.RoundTripper // nil: one that keeps connections to AWS alive between calls
+	Observe                       func(body []byte) // receives the bodies of answers, up to maxObserved; may be nil
+	Transport                     http.RoundTripper // nil: a transport that keeps connections to AWS open between calls
 	Now                           func() time.Time  // nil: time.Now
 	Log                           *slog.Logger      // nil: nothing is logged
 }
 
-// Broker holds what outlives a tool call: credentials and connections.
+// Broker holds the credentials and connections that all tool calls share.
 type Broker struct {
 	credentials aws.CredentialsProvider
 	hosts       hosts
@@ -66,7 +74,7 @@ type Broker struct {
 	log         *slog.Logger
 }
 
-// New makes a broker. Its error names the endpoint that is no URL.
+// New returns a broker. It fails if an endpoint is not a URL.
 func New(o Options) (*Broker, error) {
 	if o.Credentials == nil {
 		return nil, errors.New("the broker needs credentials to sign with")
@@ -75,11 +83,20 @@ func New(o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{credentials: o.Credentials, hosts: allowed, guard: newGuard(o.OpenReads, o.AllowedActions, o.DeniedActions), transport: o.Transport, observe: o.Observe, now: o.Now, log: o.Log, signer: v4.NewSigner()}
+	b := &Broker{
+		credentials: o.Credentials,
+		hosts:       allowed,
+		guard:       newGuard(o.OpenReads, o.AllowedActions, o.DeniedActions),
+		transport:   o.Transport,
+		observe:     o.Observe,
+		signer:      v4.NewSigner(),
+		now:         o.Now,
+		log:         o.Log,
+	}
 	if b.transport == nil {
 		b.transport = newTransport()
 	}
-	go theTables() // while Python starts
+	go theTables() // parse them while Python starts
 	go x509.SystemCertPool()
 	if b.now == nil {
 		b.now = time.Now
@@ -90,8 +107,8 @@ func New(o Options) (*Broker, error) {
 	return b, nil
 }
 
-// newTransport returns a transport that hands answers through as they are. Redirects are botocore's
-// business, for which reason no http.Client is used.
+// newTransport returns a transport that passes answers on unchanged. It is used without an http.Client
+// because botocore handles redirects.
 func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 func(*http.Request) (*url.URL, error) { return nil, nil },

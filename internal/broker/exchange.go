@@ -21,9 +21,10 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// requestHead and answerHead are the JSON parts of the wire format.
+// requestHead is the JSON part of a request.
 type requestHead struct {
 	Method  string      `json:"m"`
 	URL     string      `json:"u"`
@@ -31,21 +32,25 @@ type requestHead struct {
 	Body    int         `json:"n"`
 }
 
+// answerHead is the JSON part of an answer: status and headers, or an error and its kind.
 type answerHead struct {
 	Status  int         `json:"s,omitempty"`
 	Headers [][2]string `json:"h,omitempty"`
-	Error   string      `json:"e,omitempty"`
-	Kind    string      `json:"k,omitempty"`
+	Error   string      `json:"e,omitempty"` // for the model
+	Kind    failureKind `json:"k,omitempty"`
 }
 
+// failureKind is why a request has no answer. aws_transport.py maps each kind to an exception of botocore.
+type failureKind string
+
 const (
-	kindRefused = "refused"
-	kindConnect = "connect"
-	kindTimeout = "timeout"
+	kindRefused failureKind = "refused" // by the broker
+	kindConnect failureKind = "connect" // no connection to AWS
+	kindTimeout failureKind = "timeout" // of the connection to AWS
 )
 
-// converse answers the requests of one connection, one after the other.
-func (s *Session) converse(ctx context.Context, connection net.Conn) {
+// serveConnection answers the requests of one connection, one after the other.
+func (s *Session) serveConnection(ctx context.Context, connection net.Conn) {
 	requests, answers := bufio.NewReaderSize(connection, bufferSize), bufio.NewWriterSize(connection, bufferSize)
 	for {
 		head, body, err := readRequest(requests)
@@ -59,10 +64,11 @@ func (s *Session) converse(ctx context.Context, connection net.Conn) {
 	}
 }
 
-// bufferSize holds most requests, and most answers, whole: each is one system call then, and wakes who waits
-// for it once.
+// bufferSize is larger than most requests and answers. Each of those takes one system call and wakes its
+// reader once.
 const bufferSize = 32 << 10
 
+// readRequest reads one request.
 func readRequest(from io.Reader) (requestHead, []byte, error) {
 	var length [4]byte
 	if _, err := io.ReadFull(from, length[:]); err != nil {
@@ -70,7 +76,7 @@ func readRequest(from io.Reader) (requestHead, []byte, error) {
 	}
 	size := binary.LittleEndian.Uint32(length[:])
 	if size > maxHeader {
-		return requestHead{}, nil, errors.New("the request's head is too large")
+		return requestHead{}, nil, fmt.Errorf("the request's head has %d bytes, more than %d", size, maxHeader)
 	}
 	encoded := make([]byte, size)
 	if _, err := io.ReadFull(from, encoded); err != nil {
@@ -81,28 +87,28 @@ func readRequest(from io.Reader) (requestHead, []byte, error) {
 		return requestHead{}, nil, err
 	}
 	if head.Body < 0 || head.Body > maxBody {
-		return requestHead{}, nil, errors.New("the request's body is too large")
+		return requestHead{}, nil, fmt.Errorf("the request's body has %d bytes, not 0 to %d", head.Body, maxBody)
 	}
 	body := make([]byte, head.Body)
 	_, err := io.ReadFull(from, body)
 	return head, body, err
 }
 
-// exchange sends one request and its answer; it reports whether the connection can be used again.
+// exchange sends one request and forwards its answer. It reports whether the connection can be used again.
 func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head requestHead, body []byte) bool {
 	start := s.broker.now()
 	request, call, reason := s.prepare(ctx, head, body)
 	if reason != "" {
-		reason = clippedTo(mostReason, reason)
+		reason = truncate.Bytes(reason, maxReason)
 		call.Refused = reason
-		s.note(call)
+		s.record(call)
 		return writeHead(connection, answerHead{Error: reason, Kind: kindRefused}) == nil
 	}
 	response, err := s.broker.transport.RoundTrip(request)
 	if err != nil {
 		call.DurationMS = s.broker.now().Sub(start).Milliseconds()
-		call.ErrorCode = kindOf(err)
-		s.note(call)
+		call.ErrorCode = string(kindOf(err))
+		s.record(call)
 		return writeHead(connection, answerHead{Error: err.Error(), Kind: kindOf(err)}) == nil
 	}
 	defer response.Body.Close()
@@ -110,17 +116,17 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	beginning, whole := s.forward(connection, response)
 	call.DurationMS = s.broker.now().Sub(start).Milliseconds()
 	if s.broker.observe != nil {
-		connection.Flush() // whoever asked goes on; an answer is made of the call when all is observed
+		connection.Flush() // the code continues; the tool call is answered only after the session has ended
 		s.broker.observe(beginning)
 	}
 	if response.StatusCode >= http.StatusBadRequest {
-		call.ErrorCode = errorCode(response.Header, beginning[:min(len(beginning), mostBeginning)])
+		call.ErrorCode = errorCode(response.Header, beginning[:min(len(beginning), maxBeginning)])
 	}
-	s.note(call)
+	s.record(call)
 	return whole
 }
 
-func kindOf(err error) string {
+func kindOf(err error) failureKind {
 	var timeout interface{ Timeout() bool }
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return kindTimeout
@@ -128,7 +134,7 @@ func kindOf(err error) string {
 	return kindConnect
 }
 
-// prepare makes the request that is sent, or says why none is.
+// prepare returns the request to send, or the reason for refusing it.
 func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (*http.Request, toolcall.AWSCall, string) {
 	request, err := http.NewRequestWithContext(ctx, head.Method, head.URL, bytes.NewReader(body))
 	if err != nil {
@@ -140,9 +146,13 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (*
 		}
 	}
 	scope, signed := parseScope(request.Header.Get("Authorization"))
-	call := toolcall.AWSCall{Service: clipped(scope.service), Region: clipped(scope.region), Operation: clipped(head.Method + " " + request.URL.EscapedPath())}
+	call := toolcall.AWSCall{
+		Service:   bounded(scope.service),
+		Region:    bounded(scope.region),
+		Operation: bounded(head.Method + " " + request.URL.EscapedPath()),
+	}
 	if call.Service == "" {
-		call.Service = clipped(request.URL.Hostname())
+		call.Service = bounded(request.URL.Hostname())
 	}
 	at, reason := s.broker.hosts.find(request.URL)
 	if reason != "" {
@@ -167,11 +177,13 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (*
 	return request, call, ""
 }
 
-// hopByHop are headers of a connection, which is ours; the length is known.
-var hopByHop = map[string]bool{"connection": true, "content-length": true, "transfer-encoding": true, "expect": true, "host": true,
-	"proxy-authorization": true, "te": true, "trailer": true, "upgrade": true, "keep-alive": true}
+// hopByHop are headers that concern the connection to AWS, which the broker makes. They are not forwarded.
+var hopByHop = map[string]bool{
+	"connection": true, "content-length": true, "transfer-encoding": true, "expect": true, "host": true,
+	"proxy-authorization": true, "te": true, "trailer": true, "upgrade": true, "keep-alive": true,
+}
 
-// scope is what a signature says about itself.
+// scope is the credential scope of a signature.
 type scope struct{ key, region, service string }
 
 var credential = regexp.MustCompile(`^AWS4-HMAC-SHA256 .*?Credential=([^/,\s]+)/\d{8}/([a-z0-9-]+)/([A-Za-z0-9._-]+)/aws4_request`)
@@ -184,7 +196,7 @@ func parseScope(authorization string) (scope, bool) {
 	return scope{key: match[1], region: match[2], service: match[3]}, true
 }
 
-// sign replaces the dummy signature by a real one.
+// sign replaces the dummy signature with a real one.
 func (b *Broker) sign(ctx context.Context, request *http.Request, s scope, body []byte) error {
 	credentials, err := b.credentials.Retrieve(ctx)
 	if err != nil {
@@ -203,7 +215,7 @@ func (b *Broker) sign(ctx context.Context, request *http.Request, s scope, body 
 	})
 }
 
-// nameOf is the operations' name; those that can't be told apart are given together.
+// nameOf returns the name of the operations, or all names if a request can mean several.
 func nameOf(operations []*operation) string {
 	var names []string
 	for _, op := range operations {
@@ -214,8 +226,8 @@ func nameOf(operations []*operation) string {
 	return strings.Join(names, "/")
 }
 
-// forward writes the answer as it arrives. It returns the beginning of the body, and whether all of
-// it went through.
+// forward writes the answer as it arrives. It returns the beginning of the body, and whether the whole body
+// was written.
 func (s *Session) forward(connection *bufio.Writer, response *http.Response) (beginning []byte, whole bool) {
 	head := answerHead{Status: response.StatusCode}
 	for name, values := range response.Header {
@@ -229,9 +241,9 @@ func (s *Session) forward(connection *bufio.Writer, response *http.Response) (be
 	if writeHead(connection, head) != nil {
 		return nil, false
 	}
-	// What comes piece by piece is passed on piece by piece; a short answer comes in one.
+	// A long answer is flushed piece by piece as it arrives; a short one is flushed once, by the caller.
 	short := response.ContentLength >= 0 && response.ContentLength <= bufferSize
-	buffer, most := make([]byte, chunkSize(response.ContentLength)), s.broker.mostKept()
+	buffer, most := make([]byte, chunkSize(response.ContentLength)), s.broker.maxKept()
 	for left := response.ContentLength; ; {
 		if !short && connection.Flush() != nil {
 			return beginning, false
@@ -257,21 +269,21 @@ func (s *Session) forward(connection *bufio.Writer, response *http.Response) (be
 }
 
 const (
-	mostBeginning = 4096     // bytes of an answer in which the name of an error is looked for
-	mostChunk     = 64 << 10 // bytes of an answer that are passed on at once
+	maxBeginning = 4096     // bytes of an answer that are searched for an error code
+	maxChunk     = 64 << 10 // bytes of an answer that are forwarded at once
 )
 
-// mostKept is how many bytes of an answer are kept while it is passed on.
-func (b *Broker) mostKept() int {
+// maxKept returns how many bytes of an answer are kept while it is forwarded.
+func (b *Broker) maxKept() int {
 	if b.observe != nil {
 		return maxObserved
 	}
-	return mostBeginning
+	return maxBeginning
 }
 
 func chunkSize(length int64) int {
-	if length < 0 || length > mostChunk {
-		return mostChunk
+	if length < 0 || length > maxChunk {
+		return maxChunk
 	}
 	return max(int(length), 1)
 }
@@ -297,7 +309,7 @@ var (
 	xmlCode  = regexp.MustCompile(`<Code>([A-Za-z0-9._-]+)</Code>`)
 )
 
-// errorCode finds AWS's name for an error in the places where its protocols put it.
+// errorCode returns AWS's error code from the headers or the body, depending on the protocol.
 func errorCode(headers http.Header, body []byte) string {
 	if name, _, _ := strings.Cut(headers.Get("X-Amzn-Errortype"), ":"); name != "" {
 		return name[strings.LastIndexByte(name, '#')+1:]

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// recorder is an endpoint that remembers what really arrives.
+// recorder is an endpoint that records the requests that arrive.
 type recorder struct {
 	mu   sync.Mutex
 	seen []*http.Request
@@ -29,16 +29,15 @@ func (r *recorder) ServeHTTP(_ http.ResponseWriter, request *http.Request) {
 	r.seen, r.body = append(r.seen, request), append(r.body, string(body))
 }
 
-// A frame that is none ends its connection; the next connection works.
-func TestMalformedFramesEndTheirConnectionAlone(t *testing.T) {
+func TestReadRequest_MalformedFrameEndsOnlyItsConnection(t *testing.T) {
 	length := func(n uint32, rest string) string { return string(binary.LittleEndian.AppendUint32(nil, n)) + rest }
 	for name, frame := range map[string]string{
 		"a head of 4 GB":       length(0xffffffff, "{}"),
 		"a head above its cap": length(maxHeader+1, strings.Repeat(" ", 100)),
-		"a head of nothing":    length(0, ""),
-		"no JSON":              length(4, "nope"),
+		"an empty head":        length(0, ""),
+		"not JSON":             length(4, "nope"),
 		"JSON of another kind": length(2, "[]"),
-		"a body of less":       length(38, `{"m":"GET","u":"http://x/","h":[],"n":-1}`[:38]),
+		"a truncated head":     length(38, `{"m":"GET","u":"http://x/","h":[],"n":-1}`[:38]),
 		"a negative body":      length(uint32(len(`{"n":-5}`)), `{"n":-5}`),
 		"a body above its cap": length(uint32(len(`{"n":99999999999}`)), `{"n":99999999999}`),
 		"plain HTTP":           "GET / HTTP/1.1\r\nHost: x\r\n\r\n" + strings.Repeat("x", 100),
@@ -60,9 +59,8 @@ func TestMalformedFramesEndTheirConnectionAlone(t *testing.T) {
 	}
 }
 
-// What the code writes into method, address and headers is data: it becomes one request of the broker's
-// making, or none.
-func TestNothingIsSmuggledIntoARequest(t *testing.T) {
+// Whatever the code writes into method, URL, and headers, the broker sends one well-formed request or none.
+func TestExchange_PreventsRequestSmuggling(t *testing.T) {
 	endpoint := &recorder{}
 	server := httptest.NewServer(endpoint)
 	defer server.Close()
@@ -71,18 +69,18 @@ func TestNothingIsSmuggledIntoARequest(t *testing.T) {
 	kind := [2]string{"Content-Type", json11}
 	second := "\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: Logs_20140328.DeleteLogGroup\r\nContent-Length: 2\r\n\r\n{}"
 	for name, head := range map[string]requestHead{
-		"a line break in a header":          {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"X-Note", "a" + second}}},
-		"a line break in a header's name":   {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"X-Note: a" + second, "b"}}},
-		"a line break in the method":        {Method: "POST / HTTP/1.1" + second, URL: "/", Headers: [][2]string{signed, target, kind}},
-		"a line break in the path":          {Method: "POST", URL: "/" + second, Headers: [][2]string{signed, target, kind}},
-		"another length":                    {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"Content-Length", "0"}}},
-		"chunks":                            {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"Transfer-Encoding", "chunked"}}},
-		"chunks in odd case":                {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"tRANSFER-eNCODING", "chunked"}}},
-		"another host":                      {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"Host", "sts.amazonaws.com"}}},
-		"another protocol":                  {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"Connection", "Upgrade"}, {"Upgrade", "h2c"}}},
-		"a target in odd case besides":      {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"x-amz-target", "Logs_20140328.DeleteLogGroup"}}},
-		"a body that looks like a request":  {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind}},
-		"a session of the code's own on it": {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"X-Amz-Security-Token", "mine"}}},
+		"a line break in a header":         {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"X-Note", "a" + second}}},
+		"a line break in a header's name":  {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"X-Note: a" + second, "b"}}},
+		"a line break in the method":       {Method: "POST / HTTP/1.1" + second, URL: "/", Headers: [][2]string{signed, target, kind}},
+		"a line break in the path":         {Method: "POST", URL: "/" + second, Headers: [][2]string{signed, target, kind}},
+		"another length":                   {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"Content-Length", "0"}}},
+		"chunks":                           {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"Transfer-Encoding", "chunked"}}},
+		"chunks in odd case":               {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"tRANSFER-eNCODING", "chunked"}}},
+		"another host":                     {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"Host", "sts.amazonaws.com"}}},
+		"another protocol":                 {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"Connection", "Upgrade"}, {"Upgrade", "h2c"}}},
+		"a second target in odd case":      {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"x-amz-target", "Logs_20140328.DeleteLogGroup"}}},
+		"a body that looks like a request": {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind}},
+		"a session token":                  {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"X-Amz-Security-Token", "mine"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			connection, _ := dialWith(t, Options{Credentials: credentials.NewStaticCredentialsProvider(realKey, realSecret, "real-token"), Endpoints: []string{server.URL}})
@@ -93,7 +91,7 @@ func TestNothingIsSmuggledIntoARequest(t *testing.T) {
 			ask(t, connection, head, body)
 			endpoint.mu.Lock()
 			defer endpoint.mu.Unlock()
-			if strings.Contains(name, "line break") || strings.Contains(name, "besides") {
+			if strings.Contains(name, "line break") || strings.Contains(name, "second target") {
 				assert.Empty(t, endpoint.seen)
 			} else {
 				assert.Len(t, endpoint.seen, 1)

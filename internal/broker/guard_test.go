@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
 const (
@@ -20,7 +20,7 @@ const (
 	json11 = "application/x-amz-json-1.1"
 )
 
-// wanted is a request and what becomes of it; an empty says: it is sent.
+// wanted is a request and its expected outcome. If says is empty, the request must be sent.
 type wanted struct {
 	name, service, method, path, kind, body string
 	headers                                 [][2]string
@@ -28,7 +28,7 @@ type wanted struct {
 	operation                               string // in the audit trail
 }
 
-func TestOnlyReadsPassInEveryProtocol(t *testing.T) {
+func TestGuard_OnlyReadsPassInEveryProtocol(t *testing.T) {
 	target := func(name string) [][2]string { return [][2]string{{"X-Amz-Target", name}} }
 	cbor := [][2]string{{"Smithy-Protocol", "rpc-v2-cbor"}}
 	tests := []wanted{
@@ -39,8 +39,8 @@ func TestOnlyReadsPassInEveryProtocol(t *testing.T) {
 		{"JSON, items", "dynamodb", "POST", "/", "application/x-amz-json-1.0", "{}", target("DynamoDB_20120810.Scan"), "must not use it", "dynamodb:Scan"},
 		{"JSON, PartiQL, which reads and writes", "dynamodb", "POST", "/", "application/x-amz-json-1.0", "{}", target("DynamoDB_20120810.ExecuteStatement"), "IAM action dynamodb:PartiQLSelect", "dynamodb:ExecuteStatement"},
 		{"JSON, permissions", "kms", "POST", "/", json11, "{}", target("TrentService.PutKeyPolicy"), "Permissions management", "kms:PutKeyPolicy"},
-		{"JSON, no such operation", "logs", "POST", "/", json11, "{}", target("Logs_20140328.DropEverything"), `"Logs_20140328.DropEverything" is not an operation`, "logs:POST /"},
-		{"JSON, another service's operation", "logs", "POST", "/", json11, "{}", target("AmazonSSM.DescribeParameters"), "is not an operation", ""},
+		{"JSON, no such operation", "logs", "POST", "/", json11, "{}", target("Logs_20140328.DropEverything"), `unknown logs operation "Logs_20140328.DropEverything"`, "logs:POST /"},
+		{"JSON, another service's operation", "logs", "POST", "/", json11, "{}", target("AmazonSSM.DescribeParameters"), "only forwards operations it knows", ""},
 		{"CBOR, a read", "monitoring", "POST", "/service/GraniteServiceVersion20100801/operation/DescribeAlarms", "application/cbor", "", cbor, "", "cloudwatch:DescribeAlarms"},
 		{"CBOR, a write", "monitoring", "POST", "/service/GraniteServiceVersion20100801/operation/DeleteAlarms", "application/cbor", "", cbor, "access level is Write", "cloudwatch:DeleteAlarms"},
 		{"Query, a read", "monitoring", "POST", "/", form, "Action=DescribeAlarms&Version=2010-08-01", nil, "", "cloudwatch:DescribeAlarms"},
@@ -56,8 +56,8 @@ func TestOnlyReadsPassInEveryProtocol(t *testing.T) {
 		{"REST, source code", "lambda", "GET", "/2015-03-31/functions/f", "", "", nil, "must not use it", "lambda:GetFunction"},
 		{"REST, an invocation", "lambda", "POST", "/2015-03-31/functions/f/invocations", "", "{}", nil, "must not use it", "lambda:Invoke"},
 		{"REST, a deletion", "lambda", "DELETE", "/2015-03-31/functions/f", "", "", nil, "access level is Write", "lambda:DeleteFunction"},
-		{"REST, no such path", "lambda", "GET", "/2099-01-01/everything", "", "", nil, "is not an operation", "lambda:GET /2099-01-01/everything"},
-		{"REST, a method that is none", "lambda", "BREW", "/2015-03-31/functions/f/configuration", "", "", nil, "is not an operation", ""},
+		{"REST, no such path", "lambda", "GET", "/2099-01-01/everything", "", "", nil, "only forwards operations it knows", "lambda:GET /2099-01-01/everything"},
+		{"REST, an invalid method", "lambda", "BREW", "/2015-03-31/functions/f/configuration", "", "", nil, "only forwards operations it knows", ""},
 		{"S3, buckets", "s3", "GET", "/", "", "", nil, "", "s3:ListBuckets/ListDirectoryBuckets"},
 		{"S3, a bucket", "s3", "GET", "/b?list-type=2&prefix=x", "", "", nil, "", "s3:ListObjectsV2"},
 		{"S3, an object", "s3", "GET", "/b/k", "", "", nil, "s3:GetObject is refused", "s3:GetObject"},
@@ -66,39 +66,39 @@ func TestOnlyReadsPassInEveryProtocol(t *testing.T) {
 		{"S3, an upload", "s3", "PUT", "/b/k", "", "x", nil, "access level is Write", ""},
 		{"S3, a policy", "s3", "GET", "/b?policy", "", "", nil, "", "s3:GetBucketPolicy"},
 		{"S3, a policy is set", "s3", "PUT", "/b?policy", "", "{}", nil, "Permissions management", "s3:PutBucketPolicy"},
-		{"API keys", "apigateway", "GET", "/apikeys?includeValues=true", "", "", nil, "its answer can hold secret keys", "apigateway:GetApiKeys"},
-		{"a read that costs money and is not in ReadOnlyAccess", "bedrock", "POST", "/model/m/invoke", "", "{}", nil, "ReadOnlyAccess does not have it", "bedrock:InvokeModel"},
-		{"a read of credentials that is not in ReadOnlyAccess", "lakeformation", "POST", "/GetTemporaryGlueTableCredentials", "", "{}", nil, "ReadOnlyAccess does not have it", ""},
-		{"an API's stages", "apigateway", "GET", "/restapis/r/stages", "", "", nil, "", "apigateway:GetStages"},
-		{"a service that is not known", "nosuch", "POST", "/", json11, "{}", target("X.Y"), `the service "nosuch" is not known`, "nosuch:POST /"},
+		{"API keys", "apigateway", "GET", "/apikeys?includeValues=true", "", "", nil, "its answer can contain secret keys", "apigateway:GetApiKeys"},
+		{"a read that costs money and is not in ReadOnlyAccess", "bedrock", "POST", "/model/m/invoke", "", "{}", nil, "it is not part of ReadOnlyAccess", "bedrock:InvokeModel"},
+		{"a read of credentials that is not in ReadOnlyAccess", "lakeformation", "POST", "/GetTemporaryGlueTableCredentials", "", "{}", nil, "it is not part of ReadOnlyAccess", ""},
+		{"API Gateway, stages", "apigateway", "GET", "/restapis/r/stages", "", "", nil, "", "apigateway:GetStages"},
+		{"an unknown service", "nosuch", "POST", "/", json11, "{}", target("X.Y"), `unknown service "nosuch"`, "nosuch:POST /"},
 	}
 	passes(t, Options{}, tests)
 }
 
-// The code chooses every byte of a request. None of these may reach AWS, whatever a server makes of it.
-func TestRequestsThatCouldBeReadInTwoWaysAreRefused(t *testing.T) {
+// The code chooses every byte of a request. None of these may reach AWS, however a server would interpret it.
+func TestGuard_RefusesAmbiguousRequests(t *testing.T) {
 	read := [2]string{"X-Amz-Target", "Logs_20140328.DescribeLogGroups"}
 	tests := []wanted{
-		{"two targets", "logs", "POST", "/", json11, "{}", [][2]string{read, {"X-Amz-Target", "Logs_20140328.DeleteLogGroup"}}, "X-Amz-Target leaves open", ""},
-		{"another method by header", "lambda", "GET", "/2015-03-31/functions/f/configuration", "", "", [][2]string{{"X-HTTP-Method-Override", "DELETE"}}, "leaves open", ""},
-		{"a target and an action", "logs", "POST", "/?Action=DeleteLogGroup", json11, "{}", [][2]string{read}, "is not an operation", ""},
-		{"a target and a form", "logs", "POST", "/", form, "Action=DeleteLogGroup", [][2]string{read}, "is not an operation", ""},
+		{"two targets", "logs", "POST", "/", json11, "{}", [][2]string{read, {"X-Amz-Target", "Logs_20140328.DeleteLogGroup"}}, "X-Amz-Target makes its operation ambiguous", ""},
+		{"another method by header", "lambda", "GET", "/2015-03-31/functions/f/configuration", "", "", [][2]string{{"X-HTTP-Method-Override", "DELETE"}}, "ambiguous", ""},
+		{"a target and an action", "logs", "POST", "/?Action=DeleteLogGroup", json11, "{}", [][2]string{read}, "only forwards operations it knows", ""},
+		{"a target and a form", "logs", "POST", "/", form, "Action=DeleteLogGroup", [][2]string{read}, "only forwards operations it knows", ""},
 		{"a target and a path of Smithy's RPC", "monitoring", "POST", "/service/GraniteServiceVersion20100801/operation/DeleteAlarms", "application/cbor", "",
-			[][2]string{{"Smithy-Protocol", "rpc-v2-cbor"}, {"X-Amz-Target", "GraniteServiceVersion20100801.DescribeAlarms"}}, "is not an operation", ""},
-		{"two actions", "ec2", "POST", "/", form, "Action=DescribeInstances&Action=TerminateInstances", nil, "is not an operation", ""},
-		{"an action in another case", "ec2", "POST", "/", form, "Action=DescribeInstances&action=TerminateInstances", nil, "is not an operation", ""},
-		{"an action in the address", "ec2", "POST", "/?Action=TerminateInstances", form, "Action=DescribeInstances", nil, "is not an operation", ""},
-		{"a semicolon between parameters", "ec2", "POST", "/", form, "Action=DescribeInstances;Action=TerminateInstances", nil, "is not an operation", ""},
-		{"a packed form", "ec2", "POST", "/", form, "Action=DescribeInstances", [][2]string{{"Content-Encoding", "gzip"}}, "leaves open", ""},
-		{"two kinds of content", "ec2", "POST", "/", form, "Action=DescribeInstances", [][2]string{{"Content-Type", "text/plain"}}, "leaves open", ""},
-		{"a path with dots", "lambda", "GET", "/2015-03-31/functions/../configuration", "", "", nil, "is not an operation", ""},
-		{"a path with an empty part", "lambda", "GET", "/2015-03-31/functions//configuration", "", "", nil, "is not an operation", ""},
-		{"a GET with an action", "ec2", "GET", "/?Action=DescribeInstances", "", "", nil, "is not an operation", ""},
+			[][2]string{{"Smithy-Protocol", "rpc-v2-cbor"}, {"X-Amz-Target", "GraniteServiceVersion20100801.DescribeAlarms"}}, "only forwards operations it knows", ""},
+		{"two actions", "ec2", "POST", "/", form, "Action=DescribeInstances&Action=TerminateInstances", nil, "only forwards operations it knows", ""},
+		{"an action in another case", "ec2", "POST", "/", form, "Action=DescribeInstances&action=TerminateInstances", nil, "only forwards operations it knows", ""},
+		{"an action in the address", "ec2", "POST", "/?Action=TerminateInstances", form, "Action=DescribeInstances", nil, "only forwards operations it knows", ""},
+		{"a semicolon between parameters", "ec2", "POST", "/", form, "Action=DescribeInstances;Action=TerminateInstances", nil, "only forwards operations it knows", ""},
+		{"a compressed form", "ec2", "POST", "/", form, "Action=DescribeInstances", [][2]string{{"Content-Encoding", "gzip"}}, "ambiguous", ""},
+		{"two content types", "ec2", "POST", "/", form, "Action=DescribeInstances", [][2]string{{"Content-Type", "text/plain"}}, "ambiguous", ""},
+		{"a path with dots", "lambda", "GET", "/2015-03-31/functions/../configuration", "", "", nil, "only forwards operations it knows", ""},
+		{"a path with an empty part", "lambda", "GET", "/2015-03-31/functions//configuration", "", "", nil, "only forwards operations it knows", ""},
+		{"a GET with an action", "ec2", "GET", "/?Action=DescribeInstances", "", "", nil, "only forwards operations it knows", ""},
 	}
 	passes(t, Options{}, tests)
 }
 
-func TestSettingsOpenAndCloseOperations(t *testing.T) {
+func TestGuard_FollowsSettings(t *testing.T) {
 	target := func(name string) [][2]string { return [][2]string{{"X-Amz-Target", name}} }
 	assumeRole := wanted{"a role that the settings allow", "sts", "POST", "/", form, "Action=AssumeRole&Version=2011-06-15", nil, "", "sts:AssumeRole"}
 	passes(t, Options{AllowedActions: []string{"STS:Assume*"}}, []wanted{assumeRole})
@@ -108,14 +108,14 @@ func TestSettingsOpenAndCloseOperations(t *testing.T) {
 		{"a denied read stays denied", "ssm", "POST", "/", json11, "{}", target("AmazonSSM.GetParameter"), "must not use it", ""}})
 	passes(t, Options{DeniedActions: []string{"logs:Filter*"}}, []wanted{
 		{"a read that the settings deny", "logs", "POST", "/", json11, "{}", target("Logs_20140328.FilterLogEvents"), "the settings of this tool deny it", ""}})
-	passes(t, Options{OpenReads: denies.Open{SourceCode: true}}, []wanted{
+	passes(t, Options{OpenReads: []toolpolicy.Group{toolpolicy.SourceCode}}, []wanted{
 		{"source code that was opened", "lambda", "GET", "/2015-03-31/functions/f", "", "", nil, "", "lambda:GetFunction"},
-		{"host output that was not", "ec2", "POST", "/", form, "Action=GetConsoleOutput", nil, "must not use it", ""}})
-	passes(t, Options{OpenReads: denies.Open{HostOutput: true}}, []wanted{
+		{"host output that was not opened", "ec2", "POST", "/", form, "Action=GetConsoleOutput", nil, "must not use it", ""}})
+	passes(t, Options{OpenReads: []toolpolicy.Group{toolpolicy.HostOutput}}, []wanted{
 		{"host output that was opened", "ec2", "POST", "/", form, "Action=GetConsoleOutput", nil, "", "ec2:GetConsoleOutput"}})
 }
 
-// passes makes each request of a broker with these options, before a server that counts what arrives.
+// passes sends each request through a broker with these options to a server that counts arrivals.
 func passes(t *testing.T, o Options, tests []wanted) {
 	t.Helper()
 	var arrived atomic.Int32
@@ -156,11 +156,11 @@ func passes(t *testing.T, o Options, tests []wanted) {
 	}
 }
 
-func TestAServiceIsAskedAtItsOwnHostOnly(t *testing.T) {
+func TestIdentify_RequiresServiceOfHost(t *testing.T) {
 	connection, _ := dialWith(t, Options{Credentials: credentials.NewStaticCredentialsProvider(realKey, realSecret, "")})
 	answer, _ := ask(t, connection, requestHead{Method: "POST", URL: "https://iam.amazonaws.com/", Headers: [][2]string{
 		{"Authorization", strings.Replace(dummyScope, "%s", "logs", 1)}, {"X-Amz-Target", "Logs_20140328.DescribeLogGroups"}, {"Content-Type", json11}}}, "{}")
-	assert.Contains(t, answer.Error, `was signed for the service "logs", which is not at iam.amazonaws.com`)
+	assert.Contains(t, answer.Error, `was signed for the service "logs", which is not available at iam.amazonaws.com`)
 
 	answer, _ = ask(t, connection, requestHead{Method: "GET", URL: "https://bucket.s3.eu-west-1.amazonaws.com/key"}, "")
 	assert.Contains(t, answer.Error, "s3:GetObject is refused", "also without a signature")

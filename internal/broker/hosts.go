@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// hosts tells AWS's own API endpoints from everything else, by the endpoint rules of the SDKs. A name
-// that no service's rules make is refused, also below AWS's domains: anyone can rent names there.
+// hosts recognizes AWS's own API endpoints by the endpoint rules of the SDKs. A name that no service's rules
+// produce is refused, even below AWS's domains, because anyone can rent names there.
 type hosts struct {
 	extra map[string]bool // scheme://host[:port]
 }
@@ -24,13 +24,28 @@ func newHosts(endpoints []string) (hosts, error) {
 	return h, nil
 }
 
-// place is what a host is known to be.
-type place struct {
-	services []string // ids of those that answer there; nil at an endpoint of the settings: any
-	bucket   string   // that the host's name stands for, in S3
+// endpointPrefix begins the SDKs' standard environment variables for endpoints.
+const endpointPrefix = "AWS_ENDPOINT_URL"
+
+// EndpointsIn returns the endpoints that an environment names in place of AWS's own.
+func EndpointsIn(environ []string) []string {
+	var urls []string
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, endpointPrefix) && value != "" {
+			urls = append(urls, value)
+		}
+	}
+	return urls
 }
 
-// find returns what is behind a URL, or why it is refused.
+// place describes a host that may be reached.
+type place struct {
+	services []string // IDs of the services at this host; nil at an endpoint of the settings: any
+	bucket   string   // S3 bucket in the host's name
+}
+
+// find returns the place of a URL, or the reason for refusing it.
 func (h hosts) find(u *url.URL) (place, string) {
 	host := strings.ToLower(u.Hostname())
 	whole := u.Scheme + "://" + strings.ToLower(u.Host)
@@ -49,9 +64,9 @@ func (h hosts) find(u *url.URL) (place, string) {
 	return place{}, fmt.Sprintf("host %q is not an AWS API endpoint; only AWS service endpoints can be reached", host)
 }
 
-const maxLabels = 20 // of a host's name; DNS allows more, AWS has no such endpoint
+const maxLabels = 20 // of a host name; DNS allows more, but no endpoint of AWS has more
 
-// place looks a host up in every partition whose suffix it has.
+// place looks up a host in every partition whose DNS suffix it has.
 func (t *tables) place(host string) (place, bool) {
 	for _, p := range t.regions {
 		for _, suffix := range []struct{ text, name string }{{p.dual, "{dual}"}, {p.dns, "{dns}"}, {"", ""}} {
@@ -77,8 +92,8 @@ func (t *tables) place(host string) (place, bool) {
 	return place{}, false
 }
 
-// placeIn looks labels up as they are, with the Region's label generalised, with an account or resource
-// before them, and with a bucket's name before them.
+// placeIn looks up labels unchanged, with the Region replaced by a placeholder, after removing an account or
+// resource, and after removing a bucket's name.
 func (t *tables) placeIn(p partition, labels []string) (place, bool) {
 	general := make([]string, len(labels))
 	for i, label := range labels {

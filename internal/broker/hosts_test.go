@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOnlyAWSEndpointsAreReached(t *testing.T) {
+func TestHosts_AcceptOnlyAWSEndpoints(t *testing.T) {
 	allowed, err := newHosts([]string{"http://127.0.0.1:5000", "https://moto.example:8443/"})
 	require.NoError(t, err)
 	for _, c := range []struct {
@@ -73,7 +73,7 @@ func TestOnlyAWSEndpointsAreReached(t *testing.T) {
 	}
 }
 
-func TestAnEndpointThatIsNoURLIsNamed(t *testing.T) {
+func TestNewHosts_NamesInvalidEndpoint(t *testing.T) {
 	_, err := newHosts([]string{"localhost:5000"})
 	require.ErrorContains(t, err, `"localhost:5000"`)
 }

@@ -7,14 +7,16 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// identify returns the operations that a request asks for, by the wire formats of the services behind its
-// host. Where several read the same (services share hosts, operations share paths) it returns all of
-// them. Without one it says why: what is not known for certain is not sent.
+// identify returns the operations that a request can mean in the wire formats of the services at its host.
+// Services share hosts and operations share paths, so there can be several. If there is none, it returns the
+// reason for refusing the request.
 func identify(r *http.Request, body []byte, at place, s scope, signed bool) ([]*operation, string) {
 	if name := ambiguous(r); name != "" {
-		return nil, fmt.Sprintf("the request's header %s leaves open which operation it asks for", name)
+		return nil, fmt.Sprintf("the request's header %s makes its operation ambiguous", name)
 	}
 	candidates, reason := servicesAt(r, at, s, signed)
 	if reason != "" {
@@ -33,7 +35,8 @@ func identify(r *http.Request, body []byte, at place, s scope, signed bool) ([]*
 	return found, ""
 }
 
-// ambiguous names a header that a server may read otherwise than the broker does.
+// ambiguous returns the name of a header that a server may interpret differently than the broker, or an empty
+// string.
 func ambiguous(r *http.Request) string {
 	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "Content-Encoding"} {
 		if len(r.Header.Values(name)) > 0 && (name != "Content-Encoding" || r.Header.Get(name) != "") {
@@ -48,17 +51,17 @@ func ambiguous(r *http.Request) string {
 	return ""
 }
 
-// servicesAt are the services that a request can be for: those behind its host that have the name it was
-// signed for. The name alone decides only at the endpoints of the settings.
+// servicesAt returns the services that a request can be for: those at its host that have the signing name of
+// its signature. At the endpoints of the settings, the signing name alone decides.
 func servicesAt(r *http.Request, at place, s scope, signed bool) ([]*service, string) {
 	t := theTables()
 	ids := at.services
 	if ids == nil {
 		if !signed {
-			return nil, "a request without a signature does not tell which service it is for"
+			return nil, "an unsigned request does not identify its service"
 		}
 		if ids = t.bySigning[s.service]; len(ids) == 0 {
-			return nil, fmt.Sprintf("the service %q is not known to the broker, which sends only what it knows", s.service)
+			return nil, fmt.Sprintf("unknown service %q; the broker only forwards requests to services it knows", s.service)
 		}
 	}
 	var services []*service
@@ -68,12 +71,13 @@ func servicesAt(r *http.Request, at place, s scope, signed bool) ([]*service, st
 		}
 	}
 	if len(services) == 0 {
-		return nil, fmt.Sprintf("the request was signed for the service %q, which is not at %s", s.service, r.URL.Host)
+		return nil, fmt.Sprintf("the request was signed for the service %q, which is not available at %s",
+			s.service, r.URL.Host)
 	}
 	return services, ""
 }
 
-// requested are the service's operations that the request names, in protocols other than REST.
+// requested returns the operations of the service that the request names, in protocols other than REST.
 func (s *service) requested(r *http.Request, body []byte) []*operation {
 	var found []*operation
 	for _, protocol := range s.protocols {
@@ -91,6 +95,7 @@ func (s *service) requested(r *http.Request, body []byte) []*operation {
 	return found
 }
 
+// named returns the operation with this name, if the service has it.
 func (s *service) named(name string) []*operation {
 	if op, ok := s.operations[name]; ok {
 		return []*operation{op}
@@ -98,7 +103,7 @@ func (s *service) named(name string) []*operation {
 	return nil
 }
 
-// plainPost tells whether a request has nothing but headers and a body to say what it asks for.
+// plainPost reports whether only the headers and the body of a request can name its operation.
 func plainPost(r *http.Request) bool {
 	return r.Method == http.MethodPost && (r.URL.Path == "/" || r.URL.Path == "") && r.URL.RawQuery == ""
 }
@@ -111,7 +116,8 @@ func mediaType(r *http.Request) string {
 	return kind
 }
 
-// jsonOperation is the operation of an AWS JSON request (X-Amz-Target: PREFIX.OPERATION); empty: it is none.
+// jsonOperation returns the operation of an AWS JSON request (X-Amz-Target: PREFIX.OPERATION), or an empty
+// string.
 func jsonOperation(r *http.Request, target string) string {
 	if !plainPost(r) || !strings.HasPrefix(mediaType(r), "application/x-amz-json") || r.Header.Get("Smithy-Protocol") != "" {
 		return ""
@@ -123,7 +129,8 @@ func jsonOperation(r *http.Request, target string) string {
 	return name
 }
 
-// cborOperation is the operation of a request of Smithy's RPC (POST /service/SERVICE/operation/OPERATION).
+// cborOperation returns the operation of a Smithy RPC request (POST /service/SERVICE/operation/OPERATION), or
+// an empty string.
 func cborOperation(r *http.Request, target string) string {
 	if r.Method != http.MethodPost || r.Header.Get("Smithy-Protocol") != "rpc-v2-cbor" || r.Header.Get("X-Amz-Target") != "" || r.URL.RawQuery != "" {
 		return ""
@@ -135,7 +142,7 @@ func cborOperation(r *http.Request, target string) string {
 	return parts[4]
 }
 
-// queryAction is the Action of a request of the Query and EC2 protocols.
+// queryAction returns the Action of a request in the Query or EC2 protocol, or an empty string.
 func queryAction(r *http.Request, body []byte) string {
 	if !plainPost(r) || mediaType(r) != "application/x-www-form-urlencoded" || r.Header.Get("X-Amz-Target") != "" || r.Header.Get("Smithy-Protocol") != "" {
 		return ""
@@ -152,8 +159,8 @@ func queryAction(r *http.Request, body []byte) string {
 	return form.Get("Action")
 }
 
-// routed are the operations of REST protocols whose route fits best: the one with the most parameters
-// given, then with the most of its path spelt out, as AWS's services choose.
+// routed returns the operations of REST protocols whose routes fit best: with the most query parameters, then
+// with the most literal path segments. AWS's services choose in the same way.
 func routed(candidates []*service, r *http.Request, bucket string) []*operation {
 	if r.Header.Get("X-Amz-Target") != "" || r.Header.Get("Smithy-Protocol") != "" {
 		return nil
@@ -192,7 +199,7 @@ func (r route) fit(path string, query url.Values) int {
 	if len(given) < len(r.segments) || !greedy && len(given) > len(r.segments) {
 		return -1
 	}
-	spelt := 0
+	literal := 0
 	for i, want := range r.segments {
 		switch {
 		case want == "{+}":
@@ -210,7 +217,7 @@ func (r route) fit(path string, query url.Values) int {
 		case want != given[i]:
 			return -1
 		default:
-			spelt++
+			literal++
 		}
 	}
 	for _, parameter := range r.query {
@@ -220,7 +227,7 @@ func (r route) fit(path string, query url.Values) int {
 		}
 	}
 	const perParameter, perSegment = 1000, 10
-	fit := len(r.query)*perParameter + spelt*perSegment
+	fit := len(r.query)*perParameter + literal*perSegment
 	if !greedy {
 		fit += 2
 	}
@@ -230,7 +237,7 @@ func (r route) fit(path string, query url.Values) int {
 	return fit
 }
 
-// unknownOperation says what was asked for, as far as the request tells.
+// unknownOperation returns the reason for refusing a request that no known operation has.
 func unknownOperation(r *http.Request, body []byte, candidates []*service) string {
 	var names []string
 	for _, candidate := range candidates {
@@ -243,20 +250,14 @@ func unknownOperation(r *http.Request, body []byte, candidates []*service) strin
 	if asked == "" {
 		asked = r.Method + " " + r.URL.EscapedPath()
 	}
-	return fmt.Sprintf("%q is not an operation that the broker knows of %s, and it sends only what it knows", clipped(asked), strings.Join(names, " or "))
+	return fmt.Sprintf("unknown %s operation %q; the broker only forwards operations it knows",
+		strings.Join(names, " or "), bounded(asked))
 }
 
 const (
-	mostName   = 200     // bytes of a name that the sandboxed code chose
-	mostReason = 1 << 10 // bytes of a refusal, which quotes what it chose
+	maxName   = 200     // bytes of a name that the sandboxed code chose
+	maxReason = 1 << 10 // bytes of a refusal, which quotes names that the code chose
 )
 
-// clipped bounds a name that the sandboxed code chose.
-func clipped(text string) string { return clippedTo(mostName, text) }
-
-func clippedTo(most int, text string) string {
-	if len(text) > most {
-		return strings.ToValidUTF8(text[:most], "") + "…"
-	}
-	return text
-}
+// bounded truncates a name that the sandboxed code chose.
+func bounded(text string) string { return truncate.Bytes(text, maxName) }

@@ -13,11 +13,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
 )
 
-// python is the interpreter that has botocore: the one that `make setup` prepares.
+// python returns the interpreter with botocore that `make setup` prepares.
 func python(t *testing.T) string {
 	t.Helper()
 	if venv := os.Getenv("ALARMTRIAGE_VENV"); venv != "" {
@@ -51,7 +49,7 @@ func (m madeRequest) at(t *testing.T, base string) *http.Request {
 	return r
 }
 
-// madeByBotocore are the requests of all operations of all services, in every protocol that they offer.
+// madeByBotocore returns the requests of all operations of all services, in every protocol that they support.
 func madeByBotocore(t *testing.T) []madeRequest {
 	t.Helper()
 	cmd := exec.Command(python(t), filepath.Join("testdata", "requests.py"))
@@ -70,14 +68,14 @@ func madeByBotocore(t *testing.T) []madeRequest {
 	return all
 }
 
-// indistinct are operations whose requests other operations' can't be told from, and that are refused for
-// that although they read.
+// indistinct are reads that are refused because their requests cannot be distinguished from those of other
+// operations.
 var indistinct = map[string]string{
-	"lexv2-models:ListImports": "where the signature alone tells the service, Lex V1's StartImport has the same path",
+	"lexv2-models:ListImports": "where only the signature identifies the service, Lex V1's StartImport has the same path",
 }
 
-func TestEveryRequestOfBotocoreIsIdentified(t *testing.T) {
-	g := newGuard(denies.Open{}, nil, nil)
+func TestIdentify_EveryRequestOfBotocore(t *testing.T) {
+	g := newGuard(nil, nil, nil)
 	passed := map[bool]int{}
 	for _, m := range madeByBotocore(t) {
 		op := theTables().service(m.Service).operations[m.Operation]
@@ -115,7 +113,7 @@ type somewhere struct {
 	place place
 }
 
-// request is the request as it is made there: a bucket that the host names is not in the path.
+// request returns the request as it is sent to this place. A bucket in the host name is not in the path.
 func (s somewhere) request(t *testing.T, m madeRequest) *http.Request {
 	if s.place.bucket != "" {
 		m.Path = "/" + strings.TrimPrefix(strings.TrimPrefix(m.Path, "/"+s.place.bucket), "/")
@@ -123,8 +121,8 @@ func (s somewhere) request(t *testing.T, m madeRequest) *http.Request {
 	return m.at(t, s.base)
 }
 
-// placesOf are an endpoint of the settings, where the signature alone tells the service, and one of AWS's,
-// where all services behind the host are possible.
+// placesOf returns an endpoint of the settings, where only the signature identifies the service, and an
+// endpoint of AWS, where all services at the host are possible.
 func placesOf(t *testing.T, m madeRequest) []somewhere {
 	t.Helper()
 	list := []somewhere{{base: "http://localhost:5000"}}
@@ -142,14 +140,14 @@ func placesOf(t *testing.T, m madeRequest) []somewhere {
 	return list
 }
 
-func TestTablesAreWhatTheGeneratorMakes(t *testing.T) {
+func TestTables_MatchGenerator(t *testing.T) {
 	out := t.TempDir()
 	cmd := exec.Command(python(t), filepath.Join("..", "..", "scripts", "broker_tables.py"), out)
-	said, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", said)
+	output, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", output)
 	for name, committed := range map[string]string{"operations.txt": operationsTable, "endpoints.txt": endpointsTable} {
 		made, err := os.ReadFile(filepath.Join(out, name))
 		require.NoError(t, err)
-		assert.True(t, string(made) == committed, "%s is not what scripts/broker_tables.py makes of the pinned botocore and IAM data: run `make tables` and review the change", name)
+		assert.True(t, string(made) == committed, "%s differs from the output of scripts/broker_tables.py with the pinned botocore and IAM data: run `make tables` and review the change", name)
 	}
 }

@@ -8,11 +8,9 @@ import (
 	"strings"
 )
 
-// CloudWatch answers PromQL queries with the HTTP API of Prometheus, which no SDK models ("Prometheus-compatible APIs",
-// CloudWatch User Guide). The four reads that take a query or a selector are known by their whole paths. Each of them
-// only reads, whatever its parameters say.
-
-// promQLReads are the names of the reads and the IAM actions that each of them needs ("IAM permissions for PromQL").
+// promQLReads are the PromQL reads of CloudWatch by path, with the IAM actions that each needs ("IAM
+// permissions for PromQL"). CloudWatch answers them with the HTTP API of Prometheus, which no SDK models
+// ("Prometheus-compatible APIs", CloudWatch User Guide). They only read, regardless of their parameters.
 var promQLReads = map[string]struct {
 	name    string
 	actions []string
@@ -24,14 +22,15 @@ var promQLReads = map[string]struct {
 }
 
 const (
-	promQLService = "cloudwatch" // id in the tables
+	promQLService = "cloudwatch" // ID in the tables
 	promQLPrefix  = "/api/"
 )
 
-// promQLParameters are the documented parameters. Others, such as those of another protocol or of a signature, are refused.
+// promQLParameters are the documented parameters. Others, such as those of another protocol or of a
+// signature, are refused.
 var promQLParameters = []string{"query", "time", "start", "end", "step", "limit", "match[]"}
 
-// promQLOperations has one operation for each IAM action of a read, all with the name of the read.
+// promQLOperations has one operation per IAM action of a read. All have the name of the read.
 var promQLOperations = func() map[string][]*operation {
 	service := &service{id: promQLService, prefix: promQLService}
 	found := map[string][]*operation{}
@@ -43,8 +42,8 @@ var promQLOperations = func() map[string][]*operation {
 	return found
 }()
 
-// promQL returns the operations of a PromQL request, or why it is refused. asked is false for a request that is not one:
-// the host is not CloudWatch's, or the path does not begin like those of Prometheus.
+// promQL returns the operations of a PromQL request, or the reason for refusing it. asked is false if the
+// request is not a PromQL request: it goes to another service, or its path does not start with promQLPrefix.
 func promQL(r *http.Request, body []byte, candidates []*service, at place, signed bool) (found []*operation, reason string, asked bool) {
 	isCloudWatch := slices.ContainsFunc(candidates, func(s *service) bool { return s.id == promQLService })
 	if !isCloudWatch || at.bucket != "" || !strings.HasPrefix(r.URL.Path, promQLPrefix) {
@@ -52,8 +51,9 @@ func promQL(r *http.Request, body []byte, candidates []*service, at place, signe
 	}
 	found = promQLOperations[r.URL.EscapedPath()]
 	if found == nil {
-		return nil, fmt.Sprintf("%q is not one of CloudWatch's PromQL reads that the broker knows: /api/v1/query, query_range, series, and labels",
-			clipped(r.Method+" "+r.URL.EscapedPath())), true
+		return nil, fmt.Sprintf("unknown PromQL request %q; "+
+			"the broker only forwards /api/v1/query, query_range, series, and labels",
+			bounded(r.Method+" "+r.URL.EscapedPath())), true
 	}
 	if !signed {
 		return nil, "a PromQL request must be signed for the service \"monitoring\"", true
@@ -64,17 +64,17 @@ func promQL(r *http.Request, body []byte, candidates []*service, at place, signe
 	return found, "", true
 }
 
-// promQLForm returns why a request to one of the paths is not a plain PromQL read.
+// promQLForm returns the reason for refusing a request to one of the paths, or an empty string.
 func promQLForm(r *http.Request, body []byte) string {
 	for _, name := range []string{"X-Amz-Target", "Smithy-Protocol"} {
 		if len(r.Header.Values(name)) > 0 {
-			return fmt.Sprintf("a PromQL request with the header %s leaves open which operation it asks for", name)
+			return fmt.Sprintf("the header %s makes the operation of a PromQL request ambiguous", name)
 		}
 	}
 	isForm := mediaType(r) == "application/x-www-form-urlencoded"
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodPost:
-		return fmt.Sprintf("a PromQL request must be a GET or a POST, not a %s", clipped(r.Method))
+		return fmt.Sprintf("a PromQL request must be a GET or a POST, not a %s", bounded(r.Method))
 	case r.Method == http.MethodGet && len(body) > 0:
 		return "a PromQL GET request must not have a body"
 	case r.Method == http.MethodPost && !isForm:
@@ -83,11 +83,11 @@ func promQLForm(r *http.Request, body []byte) string {
 	for _, encoded := range []string{r.URL.RawQuery, string(body)} {
 		parameters, err := url.ParseQuery(encoded)
 		if err != nil {
-			return "the parameters of the PromQL request are not a form: " + clipped(err.Error())
+			return "the parameters of the PromQL request cannot be parsed: " + bounded(err.Error())
 		}
 		for name := range parameters {
 			if !slices.Contains(promQLParameters, name) {
-				return fmt.Sprintf("a PromQL request has no parameter %q; the parameters are %s", clipped(name), strings.Join(promQLParameters, ", "))
+				return fmt.Sprintf("a PromQL request has no parameter %q; the parameters are %s", bounded(name), strings.Join(promQLParameters, ", "))
 			}
 		}
 	}

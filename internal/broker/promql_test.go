@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestPromQL_TheFourReadsPassAndNothingElse(t *testing.T) {
+func TestPromQL_OnlyFourReadsPass(t *testing.T) {
 	const query, text = "query=avg(up)%20%3E%201", "text/plain"
 	override := [][2]string{{"X-HTTP-Method-Override", "DELETE"}}
 	target := [][2]string{{"X-Amz-Target", "GraniteServiceVersion20100801.DeleteAlarms"}}
@@ -25,37 +25,37 @@ func TestPromQL_TheFourReadsPassAndNothingElse(t *testing.T) {
 		{"labels without a body", "monitoring", "POST", "/api/v1/labels", form, "", nil, "", "cloudwatch:GetLabels"},
 		{"labels by GET", "monitoring", "GET", "/api/v1/labels", "", "", nil, "", "cloudwatch:GetLabels"},
 
-		{"another path", "monitoring", "GET", "/api/v1/admin/tsdb/delete_series", "", "", nil, "is not one of CloudWatch's PromQL reads", ""},
-		{"a write of Prometheus", "monitoring", "POST", "/api/v1/write", form, "", nil, "is not one of", ""},
-		{"another version", "monitoring", "GET", "/api/v2/query?" + query, "", "", nil, "is not one of", ""},
-		{"OTLP's path", "monitoring", "POST", "/v1/metrics", form, "", nil, "is not an operation", ""},
-		{"a slash at the end", "monitoring", "GET", "/api/v1/query/?" + query, "", "", nil, "is not one of", ""},
-		{"a slash more", "monitoring", "GET", "/api//v1/query?" + query, "", "", nil, "is not one of", ""},
-		{"two slashes first", "monitoring", "GET", "//api/v1/query?" + query, "", "", nil, "is not an operation", ""},
-		{"dots", "monitoring", "GET", "/api/v1/series/../query?" + query, "", "", nil, "is not one of", ""},
-		{"encoded dots", "monitoring", "GET", "/api/v1/query/%2e%2e/write", "", "", nil, "is not one of", ""},
-		{"an encoded letter", "monitoring", "GET", "/api/v1/%71uery?" + query, "", "", nil, "is not one of", ""},
-		{"an encoded slash", "monitoring", "GET", "/api/v1%2Fquery?" + query, "", "", nil, "is not one of", ""},
-		{"upper case", "monitoring", "GET", "/api/v1/Query?" + query, "", "", nil, "is not one of", ""},
-		{"a parameter in the path", "monitoring", "GET", "/api/v1/query;x=y?" + query, "", "", nil, "is not one of", ""},
+		{"another path", "monitoring", "GET", "/api/v1/admin/tsdb/delete_series", "", "", nil, "unknown PromQL request", ""},
+		{"a write of Prometheus", "monitoring", "POST", "/api/v1/write", form, "", nil, "unknown PromQL request", ""},
+		{"another version", "monitoring", "GET", "/api/v2/query?" + query, "", "", nil, "unknown PromQL request", ""},
+		{"the path of OTLP", "monitoring", "POST", "/v1/metrics", form, "", nil, "only forwards operations it knows", ""},
+		{"a trailing slash", "monitoring", "GET", "/api/v1/query/?" + query, "", "", nil, "unknown PromQL request", ""},
+		{"an additional slash", "monitoring", "GET", "/api//v1/query?" + query, "", "", nil, "unknown PromQL request", ""},
+		{"two leading slashes", "monitoring", "GET", "//api/v1/query?" + query, "", "", nil, "only forwards operations it knows", ""},
+		{"dots", "monitoring", "GET", "/api/v1/series/../query?" + query, "", "", nil, "unknown PromQL request", ""},
+		{"encoded dots", "monitoring", "GET", "/api/v1/query/%2e%2e/write", "", "", nil, "unknown PromQL request", ""},
+		{"an encoded letter", "monitoring", "GET", "/api/v1/%71uery?" + query, "", "", nil, "unknown PromQL request", ""},
+		{"an encoded slash", "monitoring", "GET", "/api/v1%2Fquery?" + query, "", "", nil, "unknown PromQL request", ""},
+		{"upper case", "monitoring", "GET", "/api/v1/Query?" + query, "", "", nil, "unknown PromQL request", ""},
+		{"a parameter in the path", "monitoring", "GET", "/api/v1/query;x=y?" + query, "", "", nil, "unknown PromQL request", ""},
 
 		{"PUT", "monitoring", "PUT", "/api/v1/query", form, query, nil, "must be a GET or a POST", "monitoring:PUT /api/v1/query"},
 		{"DELETE", "monitoring", "DELETE", "/api/v1/series?match[]=up", "", "", nil, "must be a GET or a POST", ""},
 		{"a method in lower case", "monitoring", "get", "/api/v1/query?" + query, "", "", nil, "must be a GET or a POST", ""},
-		{"another method by header", "monitoring", "GET", "/api/v1/query?" + query, "", "", override, "leaves open", ""},
-		{"a target", "monitoring", "POST", "/api/v1/query", form, query, target, "leaves open", ""},
-		{"a CBOR header", "monitoring", "POST", "/api/v1/query", form, query, [][2]string{{"Smithy-Protocol", "rpc-v2-cbor"}}, "leaves open", ""},
+		{"another method by header", "monitoring", "GET", "/api/v1/query?" + query, "", "", override, "ambiguous", ""},
+		{"a target", "monitoring", "POST", "/api/v1/query", form, query, target, "ambiguous", ""},
+		{"a CBOR header", "monitoring", "POST", "/api/v1/query", form, query, [][2]string{{"Smithy-Protocol", "rpc-v2-cbor"}}, "ambiguous", ""},
 		{"a GET with a body", "monitoring", "GET", "/api/v1/query?" + query, form, "Action=DeleteAlarms", nil, "must not have a body", ""},
 		{"an action in the address", "monitoring", "POST", "/api/v1/query?Action=DeleteAlarms", form, query, nil, `no parameter "Action"`, ""},
 		{"an action in the body", "monitoring", "POST", "/api/v1/query", form, query + "&Action=DeleteAlarms", nil, `no parameter "Action"`, ""},
 		{"a signature in the address", "monitoring", "GET", "/api/v1/query?" + query + "&X-Amz-Signature=00", "", "", nil, `no parameter "X-Amz-Signature"`, ""},
-		{"another content", "monitoring", "POST", "/api/v1/query", text, query, nil, "must have the content type", ""},
+		{"another content type", "monitoring", "POST", "/api/v1/query", text, query, nil, "must have the content type", ""},
 		{"JSON", "monitoring", "POST", "/api/v1/query", json11, `{"query":"up"}`, nil, "must have the content type", ""},
-		{"a broken form", "monitoring", "POST", "/api/v1/query", form, "query=%zz", nil, "are not a form", ""},
-		{"a semicolon", "monitoring", "POST", "/api/v1/query", form, "query=up;Action=DeleteAlarms", nil, "are not a form", ""},
+		{"a broken form", "monitoring", "POST", "/api/v1/query", form, "query=%zz", nil, "cannot be parsed", ""},
+		{"a semicolon", "monitoring", "POST", "/api/v1/query", form, "query=up;Action=DeleteAlarms", nil, "cannot be parsed", ""},
 
-		{"signed for Managed Prometheus", "aps", "GET", "/api/v1/query?" + query, "", "", nil, "is not an operation", ""},
-		{"signed for another service", "lambda", "GET", "/api/v1/query?" + query, "", "", nil, "is not an operation", ""},
+		{"signed for Managed Prometheus", "aps", "GET", "/api/v1/query?" + query, "", "", nil, "only forwards operations it knows", ""},
+		{"signed for another service", "lambda", "GET", "/api/v1/query?" + query, "", "", nil, "only forwards operations it knows", ""},
 	})
 	passes(t, Options{DeniedActions: []string{"cloudwatch:ListMetrics"}}, []wanted{
 		{"one of its IAM actions is denied", "monitoring", "GET", "/api/v1/query?" + query, "", "", nil, "the settings of this tool deny it", "cloudwatch:QueryMetrics"},
@@ -65,7 +65,7 @@ func TestPromQL_TheFourReadsPassAndNothingElse(t *testing.T) {
 	})
 }
 
-func TestPromQL_OnlyAtCloudWatchsHosts(t *testing.T) {
+func TestPromQL_OnlyAtCloudWatchHosts(t *testing.T) {
 	arrived := map[string]bool{}
 	connection, _ := dialWith(t, Options{
 		Credentials: credentials.NewStaticCredentialsProvider(realKey, realSecret, ""),
@@ -91,7 +91,7 @@ func TestPromQL_OnlyAtCloudWatchsHosts(t *testing.T) {
 		{"https://monitoring.evil.amazonaws.com", true, "is not an AWS API endpoint"},
 		{"https://xmonitoring.eu-west-1.amazonaws.com", true, "is not an AWS API endpoint"},
 		{"https://aps-workspaces.eu-west-1.amazonaws.com", true, "is not an AWS API endpoint"},
-		{"https://logs.eu-west-1.amazonaws.com", true, "is not at"},
+		{"https://logs.eu-west-1.amazonaws.com", true, "is not available at"},
 	} {
 		t.Run(c.address, func(t *testing.T) {
 			clear(arrived)
@@ -115,7 +115,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// The signature is computed from what arrived, by AWS's description.
+// The expected signature is computed from the request that arrived, as AWS documents it.
 func TestPromQL_RequestsAreSignedForMonitoring(t *testing.T) {
 	for _, c := range []struct{ name, method, query, body string }{
 		{"GET", "GET", "query=avg%28up%29&time=1780000000", ""},

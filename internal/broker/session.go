@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -12,24 +13,24 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// Session is what one tool call may ask of AWS.
+// Session serves and records the AWS requests of one tool call.
 type Session struct {
 	broker *Broker
 
 	mu       sync.Mutex
-	calls    []toolcall.AWSCall
-	cut      int
+	calls    []toolcall.AWSCall // at most maxListed
+	unlisted int                // requests beyond those
 	refusals int
-	requests int
-	received int64
-	open     int
+	requests int   // that passed the checks
+	received int64 // bytes of answers
+	open     int   // connections
 }
 
-// NewSession starts the account of one tool call.
+// NewSession returns the session of a new tool call.
 func (b *Broker) NewSession() *Session { return &Session{broker: b} }
 
-// Serve answers the connections that arrive on the control socket, a SOCK_SEQPACKET socket, until it
-// is shut down or ctx ends. It returns when all its connections are closed.
+// Serve answers the connections that arrive on the control socket, a SOCK_SEQPACKET socket, until the socket
+// is shut down or ctx ends. It returns after all connections are closed.
 func (s *Session) Serve(ctx context.Context, control *os.File) {
 	ctx, cancel := context.WithCancel(ctx)
 	var connections sync.WaitGroup
@@ -47,21 +48,22 @@ func (s *Session) Serve(ctx context.Context, control *os.File) {
 		if connection == nil {
 			continue
 		}
-		if !s.enter() {
+		if !s.openConnection() {
 			connection.Close()
 			continue
 		}
 		connections.Go(func() {
-			defer s.leave()
+			defer s.closeConnection()
 			stop := context.AfterFunc(ctx, func() { connection.Close() })
 			defer stop()
 			defer connection.Close()
-			s.converse(ctx, connection)
+			s.serveConnection(ctx, connection)
 		})
 	}
 }
 
-func (s *Session) enter() bool {
+// openConnection counts a new connection and reports whether it may be served.
+func (s *Session) openConnection() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open >= maxConnections {
@@ -71,7 +73,7 @@ func (s *Session) enter() bool {
 	return true
 }
 
-func (s *Session) leave() {
+func (s *Session) closeConnection() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open--
@@ -81,14 +83,14 @@ type rawConn interface {
 	Read(func(fd uintptr) bool) error
 }
 
-// receive waits for one descriptor. It returns no connection for a message that carries none, or one
-// of another kind than a local stream socket: the sender chooses what it passes.
+// receive waits for one descriptor. It returns no connection if the message carries anything but one local
+// stream socket, because the sender is not trusted.
 func receive(control rawConn) (net.Conn, error) {
 	var n, rights int
 	var readErr error
-	buffer, control4 := make([]byte, 16), make([]byte, unix.CmsgSpace(4*8))
+	buffer, oob := make([]byte, 16), make([]byte, unix.CmsgSpace(4*8))
 	err := control.Read(func(fd uintptr) bool {
-		n, rights, _, _, readErr = unix.Recvmsg(int(fd), buffer, control4, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
+		n, rights, _, _, readErr = unix.Recvmsg(int(fd), buffer, oob, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
 		return !errors.Is(readErr, unix.EAGAIN)
 	})
 	if err = errors.Join(err, readErr); err != nil {
@@ -97,7 +99,7 @@ func receive(control rawConn) (net.Conn, error) {
 	if n == 0 {
 		return nil, net.ErrClosed
 	}
-	fds := descriptors(control4[:rights])
+	fds := descriptors(oob[:rights])
 	if len(fds) != 1 || !isLocalStream(fds[0]) {
 		for _, fd := range fds {
 			unix.Close(fd)
@@ -136,41 +138,45 @@ func isLocalStream(fd int) bool {
 	return err == nil && kind == unix.SOCK_STREAM
 }
 
-// Audit lists the requests in the order of their completion, counts those that the list has no room
-// for, and those that were refused.
-func (s *Session) Audit() (calls []toolcall.AWSCall, cut, refusals int) {
+// Audit returns the requests in order of completion, the number of those beyond maxListed, and the number of
+// those refused.
+func (s *Session) Audit() (calls []toolcall.AWSCall, unlisted, refusals int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]toolcall.AWSCall{}, s.calls...), s.cut, s.refusals
+	return append([]toolcall.AWSCall{}, s.calls...), s.unlisted, s.refusals
 }
 
-func (s *Session) note(call toolcall.AWSCall) {
+// record adds a request to the audit trail.
+func (s *Session) record(call toolcall.AWSCall) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if call.Refused != "" {
 		s.refusals++
 	}
 	if len(s.calls) >= maxListed {
-		s.cut++
+		s.unlisted++
 		return
 	}
 	s.calls = append(s.calls, call)
 }
 
-// admit counts a request and says why there may be no more.
+// admit counts a request and returns the reason for refusing it, or an empty string.
 func (s *Session) admit() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests++
 	if s.requests > maxRequests {
-		return "this tool call has made its 2000 AWS requests; narrow the question and use another call"
+		return fmt.Sprintf("this tool call has reached its limit of %d AWS requests; "+
+			"narrow the question and use another call", maxRequests)
 	}
 	if s.received > maxReceived {
-		return "this tool call has received its 1 GB of AWS answers; narrow the question and use another call"
+		return fmt.Sprintf("this tool call has reached its limit of %d MB of AWS answers; "+
+			"narrow the question and use another call", maxReceived>>20)
 	}
 	return ""
 }
 
+// count adds to the bytes received.
 func (s *Session) count(bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

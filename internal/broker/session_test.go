@@ -27,7 +27,7 @@ const (
 	dummyScope = "AWS4-HMAC-SHA256 Credential=" + DummyAccessKey + "/20260102/eu-west-1/%s/aws4_request, SignedHeaders=host, Signature=00"
 )
 
-// dial starts a session and returns a connection to it, made as the sandboxed code makes it.
+// dial starts a session and returns a connection to it, created as the sandboxed code does.
 func dial(t *testing.T, endpoint string) (net.Conn, *Session) {
 	t.Helper()
 	return dialWith(t, Options{Credentials: credentials.NewStaticCredentialsProvider(realKey, realSecret, "real-token"), Endpoints: []string{endpoint}})
@@ -121,7 +121,7 @@ func signature(r *http.Request, body string, path string) string {
 	return fields["Signature"] + "=" + hex.EncodeToString(key)
 }
 
-func TestRequestsAreSignedAnew(t *testing.T) {
+func TestExchange_ReplacesDummySignature(t *testing.T) {
 	logs := [][2]string{{"X-Amz-Target", "Logs_20140328.DescribeLogGroups"}, {"Content-Type", "application/x-amz-json-1.1"}}
 	for _, c := range []struct {
 		name, service, method, path, canonical, query, body string
@@ -165,7 +165,7 @@ func TestRequestsAreSignedAnew(t *testing.T) {
 	}
 }
 
-func TestARefusalSaysWhyAndLeavesTheConnectionUsable(t *testing.T) {
+func TestExchange_RefusalKeepsConnectionUsable(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Amzn-Errortype", "AccessDeniedException:http://internal")
 		w.WriteHeader(http.StatusForbidden)
@@ -180,8 +180,8 @@ func TestARefusalSaysWhyAndLeavesTheConnectionUsable(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, answer.Status)
 
 	require.Eventually(t, func() bool { calls, _, _ := session.Audit(); return len(calls) == 2 }, 5e9, 1e6)
-	calls, cut, refusals := session.Audit()
-	assert.Zero(t, cut)
+	calls, unlisted, refusals := session.Audit()
+	assert.Zero(t, unlisted)
 	assert.Equal(t, 1, refusals)
 	assert.NotEmpty(t, calls[0].Refused)
 	assert.Equal(t, "AccessDeniedException", calls[1].ErrorCode)

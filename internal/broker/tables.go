@@ -17,7 +17,7 @@ var (
 	endpointsTable string
 )
 
-// level is an IAM access level, or why there is none.
+// level is an IAM access level, or the reason why there is none.
 type level byte
 
 const (
@@ -27,19 +27,19 @@ const (
 	levelTagging level = 'T'
 	levelGrant   level = 'P' // permissions management
 	levelUnknown level = '?' // IAM's authorization data has no action for the operation
-	levelOutside level = 'O' // a read that ReadOnlyAccess does not have
-	levelSecret  level = '!' // refused whatever its level
+	levelOutside level = 'O' // a read that is not part of ReadOnlyAccess
+	levelSecret  level = '!' // always refused
 )
 
-// String is the level as IAM's documentation calls it.
+// String returns the level's name in IAM's documentation.
 func (l level) String() string {
 	return map[level]string{levelRead: "Read", levelList: "List", levelWrite: "Write", levelTagging: "Tagging", levelGrant: "Permissions management"}[l]
 }
 
-// service is one of botocore's services: how its requests look on the wire, and what they do.
+// service is one of botocore's services: the wire format and the access level of its requests.
 type service struct {
-	id         string
-	signing    []string // names in the scope of a signature
+	id         string   // botocore's name
+	signing    []string // service names in the scope of a signature
 	prefix     string   // of its IAM actions
 	target     string   // before the operation in X-Amz-Target and in paths of Smithy's RPC
 	protocols  []string
@@ -47,7 +47,7 @@ type service struct {
 	routes     map[string][]route // by HTTP method
 }
 
-// operation is one of a service's.
+// operation is an operation of a service.
 type operation struct {
 	service *service
 	name    string
@@ -58,12 +58,12 @@ type operation struct {
 // route is the path of an operation of a REST protocol.
 type route struct {
 	operation *operation
-	segments  []string    // {} is any, {+} as the last one is all that is left
+	segments  []string    // {} matches one segment, {+} at the end matches all remaining ones
 	slash     bool        // at the path's end
-	query     [][2]string // parameters that must be there, with this value if it has one
+	query     [][2]string // required parameters; an empty value matches any
 }
 
-// tables is the parsed form, made when it is first asked for. It never changes.
+// tables is the parsed form of both tables. Services are parsed on first use.
 type tables struct {
 	blocks    map[string]string   // service id to its lines
 	bySigning map[string][]string // signing name to service ids
@@ -109,7 +109,7 @@ var theTables = sync.OnceValue(func() *tables {
 	return t
 })
 
-// service returns a service by its id, which must be in the tables.
+// service returns the service with an ID that is in the tables.
 func (t *tables) service(id string) *service {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -152,7 +152,7 @@ func parseRoute(op *operation, pattern string) route {
 	return r
 }
 
-// segmentsOf splits a path; a slash at its end makes no difference.
+// segmentsOf splits a path, ignoring a slash at its end.
 func segmentsOf(path string) []string {
 	path = strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/")
 	if path == "" {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
 // Names of the orchestrator's environment variables.
@@ -174,20 +176,13 @@ func ParseOrchestrator(getenv func(string) string) (Orchestrator, error) {
 	return o, errors.Join(p.problems...)
 }
 
-// Groups of reads that are denied unless they are opened, as [Tool.OpenReads] names them.
-const (
-	ReadsPersonalData = "personal-data"
-	ReadsSourceCode   = "source-code"
-	ReadsHostOutput   = "host-output"
-)
-
 // Tool is what the tool function is told about its surroundings.
 type Tool struct {
 	Redact         bool
-	RedactPatterns string   // JSON array of additional regular expressions (RE2)
-	OpenReads      []string // of the groups above
-	AllowedActions []string // IAM actions that the broker lets pass besides reads, with wildcards
-	DeniedActions  []string // IAM actions that the broker refuses besides its own, with wildcards
+	RedactPatterns string             // JSON array of additional regular expressions (RE2)
+	OpenReads      []toolpolicy.Group // groups of sensitive reads that may pass
+	AllowedActions []string           // IAM actions that the broker lets pass besides reads, with wildcards
+	DeniedActions  []string           // IAM actions that the broker refuses besides its own, with wildcards
 }
 
 // Environment returns t as environment variables; unset options are left out.
@@ -195,7 +190,7 @@ func (t Tool) Environment() map[string]string {
 	env := map[string]string{EnvRedact: strconv.FormatBool(t.Redact)}
 	for name, value := range map[string]string{
 		EnvRedactPatterns: t.RedactPatterns,
-		EnvOpenReads:      strings.Join(t.OpenReads, ","),
+		EnvOpenReads:      strings.Join(textsOf(t.OpenReads), ","),
 		EnvAllowedActions: strings.Join(t.AllowedActions, ","),
 		EnvDeniedActions:  strings.Join(t.DeniedActions, ","),
 	} {
@@ -211,10 +206,28 @@ func ParseTool(getenv func(string) string) Tool {
 	return Tool{
 		Redact:         getenv(EnvRedact) != "false",
 		RedactPatterns: getenv(EnvRedactPatterns),
-		OpenReads:      list(getenv(EnvOpenReads)),
+		OpenReads:      groupsOf(list(getenv(EnvOpenReads))),
 		AllowedActions: list(getenv(EnvAllowedActions)),
 		DeniedActions:  list(getenv(EnvDeniedActions)),
 	}
+}
+
+// textsOf returns the names of groups.
+func textsOf(groups []toolpolicy.Group) []string {
+	var names []string
+	for _, group := range groups {
+		names = append(names, string(group))
+	}
+	return names
+}
+
+// groupsOf returns the groups with these names.
+func groupsOf(names []string) []toolpolicy.Group {
+	var groups []toolpolicy.Group
+	for _, name := range names {
+		groups = append(groups, toolpolicy.Group(name))
+	}
+	return groups
 }
 
 // list reads what is separated by commas or blanks.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
 func lookup(env map[string]string) func(string) string {
@@ -50,7 +52,7 @@ func TestWhatTheConstructWritesTheFunctionsRead(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, got.Redact, "redaction is on unless it was turned off")
 
-	tool := Tool{Redact: true, RedactPatterns: `["a,b c"]`, OpenReads: []string{ReadsPersonalData, ReadsHostOutput},
+	tool := Tool{Redact: true, RedactPatterns: `["a,b c"]`, OpenReads: []toolpolicy.Group{toolpolicy.PersonalData, toolpolicy.HostOutput},
 		AllowedActions: []string{"athena:StartQueryExecution", "shop:Look*"}, DeniedActions: []string{"iam:ListUsers"}}
 	requireComplete(t, tool)
 	assert.Equal(t, tool, ParseTool(lookup(tool.Environment())))

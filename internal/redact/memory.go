@@ -20,50 +20,50 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
 
-// Limits of what is learned from the answers to one tool call.
+// Limits of what is learned from AWS's answers during one tool call.
 const (
-	mostObserved = 16 << 20    // bytes of answers
-	mostLearned  = 500         // secrets
-	mostSearched = 512 << 10   // bytes of texts in which the rules look for secrets: most often a tenth of a second
-	mostSearch   = time.Second // that they look at most: texts with the keywords of all rules take many
-	mostNested   = 100         // elements in elements of XML
-	mostDepth    = 3           // of JSON in strings of JSON
-	shortSecret  = 8           // bytes that a secret must have to be looked for everywhere
-	longSecret   = 16          // and what is taken for one without a name of secrets before it
+	maxObserved   = 16 << 20    // bytes of answers
+	maxLearned    = 500         // secrets
+	maxSearched   = 512 << 10   // bytes of texts that the rules search, which usually takes 0.1 s
+	maxSearchTime = time.Second // of the rules; texts with the keywords of all rules take longer
+	maxNested     = 100         // levels of XML elements
+	maxDepth      = 3           // levels of JSON in strings of JSON
+	minSecret     = 8           // bytes of a secret that is searched for in all texts
+	minUnnamed    = 16          // bytes of a value that is taken for a secret without a name that indicates one
 )
 
-// Memory keeps the answers that AWS gave to one tool call, so that secrets in them are found in whatever the
-// code printed of them, however it was formatted. The code itself may use them.
+// Memory keeps the answers that AWS gave to one tool call. Secrets in them are then found in the code's
+// output, however it is formatted. The code itself may use them.
 type Memory struct {
 	mu     sync.Mutex
 	bodies [][]byte
 	size   int
 }
 
-// Observe takes note of an answer's body, which it copies.
+// Observe keeps a copy of an answer's body if it can contain secrets.
 func (m *Memory) Observe(body []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.size+len(body) <= mostObserved && mayHoldSecrets(body) {
+	if m.size+len(body) <= maxObserved && mayHoldSecrets(body) {
 		m.bodies = append(m.bodies, bytes.Clone(body))
 		m.size += len(body)
 	}
 }
 
-// Knowing returns the redactor with what was observed added to what it knows, and forgets it.
+// Knowing returns the redactor with the secrets of the observed answers, and forgets the answers.
 func (m *Memory) Knowing(r *Redactor) *Redactor {
 	knowing := *r
-	knowing.known = m.take(r)
+	knowing.known = m.takeSecrets(r)
 	return &knowing
 }
 
-// take returns the secrets in what was observed, longest first.
-func (m *Memory) take(r *Redactor) []string {
+// takeSecrets returns the secrets in the observed answers, longest first, and forgets the answers.
+func (m *Memory) takeSecrets(r *Redactor) []string {
 	m.mu.Lock()
 	bodies := m.bodies
 	m.bodies, m.size = nil, 0
 	m.mu.Unlock()
-	l := learner{redactor: r, found: map[string]bool{}, until: time.Now().Add(mostSearch)}
+	l := learner{redactor: r, found: map[string]bool{}, until: time.Now().Add(maxSearchTime)}
 	if !r.until.IsZero() && r.until.Before(l.until) {
 		l.until = r.until
 	}
@@ -86,7 +86,7 @@ func (m *Memory) take(r *Redactor) []string {
 	return list
 }
 
-// spellings are how Python's print, repr and json.dumps write a text, the last also within JSON.
+// spellings returns a text as Python's print, repr, and json.dumps write it, the last also nested in JSON.
 func spellings(text string) []string {
 	slashes := strings.ReplaceAll(text, `\`, `\\`)
 	quoted := strings.ReplaceAll(slashes, `"`, `\"`)
@@ -98,7 +98,7 @@ func spellings(text string) []string {
 	return slices.Compact(list)
 }
 
-// asciiJSON writes what is not ASCII as json.dumps does.
+// asciiJSON escapes non-ASCII characters as json.dumps does.
 func asciiJSON(text string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -113,47 +113,55 @@ func asciiJSON(text string) string {
 	return b.String()
 }
 
-// traces are what stands in every text from which something is learned, in lower case.
-var traces = append([]string{"environment", "variables", `"env"`, "optionsettings", "userdata", "shared_key", "://", "bearer", "authorization", "eyj", "gh", "xox", "k_live", "-----begin", "signature"}, secretNameParts...)
+// traces are lower-case substrings. A text that contains none of them cannot contain a secret that can be
+// learned.
+var traces = append([]string{
+	"environment", "variables", `"env"`, "optionsettings", "userdata", "shared_key", "://", "bearer", "authorization",
+	"eyj", "gh", "xox", "k_live", "-----begin", "signature",
+}, secretNameParts...)
 
+// mayHoldSecrets reports whether something can be learned from a body.
 func mayHoldSecrets(body []byte) bool {
-	if packed(body) {
+	if isGzip(body) {
 		return true
 	}
 	return containsAny(fold(string(body)), traces)
 }
 
-func packed(body []byte) bool { return len(body) > 2 && body[0] == 0x1f && body[1] == 0x8b }
+// isGzip reports whether a body is compressed.
+func isGzip(body []byte) bool { return len(body) > 2 && body[0] == 0x1f && body[1] == 0x8b }
 
-// learner collects the secrets of answers.
+// learner collects the secrets in answers.
 type learner struct {
 	redactor *Redactor
 	found    map[string]bool
-	searched int
-	unpacked int // bytes so far
+	searched int // bytes so far
+	unpacked int // bytes decompressed so far
 	until    time.Time
 }
 
-// add remembers a secret, unless it is so common a word that looking for it would eat others.
+// add stores a secret, unless it is so short or regular that replacing it everywhere would damage other
+// texts.
 func (l *learner) add(secret string) {
-	if len(secret) >= shortSecret && strings.ContainsAny(secret, "0123456789") && entropy(secret) > 2.5 && len(l.found) < mostLearned {
+	if len(secret) >= minSecret && strings.ContainsAny(secret, "0123456789") && entropy(secret) > 2.5 && len(l.found) < maxLearned {
 		l.found[secret] = true
 	}
 }
 
-// unpack returns what is packed, as far as it is whole and all that is unpacked stays within its limit.
+// unpack decompresses data, up to the limit of all decompressed data.
 func (l *learner) unpack(body []byte) []byte {
 	unpacked, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
 		return nil
 	}
-	plain, _ := io.ReadAll(io.LimitReader(unpacked, int64(mostObserved-l.unpacked)))
+	plain, _ := io.ReadAll(io.LimitReader(unpacked, int64(maxObserved-l.unpacked)))
 	l.unpacked += len(plain)
 	return plain
 }
 
+// body learns from an answer in JSON or XML.
 func (l *learner) body(body []byte) {
-	if packed(body) {
+	if isGzip(body) {
 		body = l.unpack(body)
 	}
 	body = bytes.TrimSpace(body)
@@ -172,10 +180,10 @@ func (l *learner) body(body []byte) {
 	}
 }
 
-// elements reads an element's content as JSON would say it: text, or children by name; those of the same
-// name are a list.
+// elements converts the content of an XML element to the form of decoded JSON: a text, or the children by
+// name. Children with the same name form a list.
 func elements(decoder *xml.Decoder, nested int) (any, error) {
-	if nested > mostNested {
+	if nested > maxNested {
 		return nil, errors.New("the answer is nested too deeply")
 	}
 	children, text := map[string]any{}, strings.Builder{}
@@ -213,9 +221,9 @@ func elements(decoder *xml.Decoder, nested int) (any, error) {
 	}
 }
 
-// ofVariables tells whether a field, named in lower case, is one below which every value is a variable of a
-// program: environment, runtimeEnvironmentVariables, overrideEnvironment, stageVariables …
-func ofVariables(field string) bool {
+// holdsVariables reports whether every value below a field is a variable of a program, such as environment,
+// runtimeEnvironmentVariables, overrideEnvironment, or stageVariables. The name is in lower case.
+func holdsVariables(field string) bool {
 	switch field {
 	case "variables", "env", "environmentvars", "optionsettings":
 		return true
@@ -223,9 +231,10 @@ func ofVariables(field string) bool {
 	return strings.HasSuffix(field, "environment") || strings.HasSuffix(field, "environmentvariables") || strings.HasSuffix(field, "stagevariables")
 }
 
-// pairs are the names under which lists of names and values have them, in lower case.
+// pairs are the field names, in lower case, that lists of names and values use.
 var pairs = [][2]string{{"name", "value"}, {"key", "value"}, {"parameterkey", "parametervalue"}, {"outputkey", "outputvalue"}, {"optionname", "value"}}
 
+// value learns from a decoded value. variable reports whether it is a variable of a program.
 func (l *learner) value(name string, v any, variable bool, depth int) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -234,7 +243,7 @@ func (l *learner) value(name string, v any, variable bool, depth int) {
 			if folded := strings.ToLower(key); folded == "userdata" || folded == "userdataoverride" {
 				l.userData(child)
 			} else {
-				l.value(key, child, variable || ofVariables(folded), depth)
+				l.value(key, child, variable || holdsVariables(folded), depth)
 			}
 		}
 	case []any:
@@ -251,7 +260,7 @@ func (l *learner) value(name string, v any, variable bool, depth int) {
 	}
 }
 
-// pair learns from an object that is a name and its value.
+// pair learns from an object that consists of a name and a value.
 func (l *learner) pair(o map[string]any, variable bool) {
 	folded := make(map[string]string, len(o))
 	for key, v := range o {
@@ -261,18 +270,19 @@ func (l *learner) pair(o map[string]any, variable bool) {
 	}
 	for _, p := range pairs {
 		if name, value := folded[p[0]], folded[p[1]]; name != "" && value != "" {
-			l.text(name, value, variable, mostDepth)
+			l.text(name, value, variable, maxDepth)
 		}
 	}
 }
 
+// text learns from a text with a name.
 func (l *learner) text(name, text string, variable bool, depth int) {
 	switch {
 	case isSecret(strings.TrimLeft(name, "-"), text):
 		l.add(text)
 	case variable && looksSecret(text):
 		l.add(text)
-	case depth < mostDepth && len(text) > 1 && (text[0] == '{' || text[0] == '['):
+	case depth < maxDepth && len(text) > 1 && (text[0] == '{' || text[0] == '['):
 		var decoded any
 		if json.Unmarshal([]byte(text), &decoded) == nil {
 			l.value(name, decoded, variable, depth+1)
@@ -285,11 +295,11 @@ func (l *learner) text(name, text string, variable bool, depth int) {
 	l.search(text)
 }
 
-// search learns what the rules find in a text as AWS sent it: what the code prints of it may have lost what
-// the rules tell a secret by.
+// search learns the secrets that the rules find in a text. The code may print a secret without the context by
+// which the rules recognize it.
 func (l *learner) search(text string) {
 	text = terminal.Plain(text) // as answers show it
-	if len(text) < shortSecret || l.searched+len(text) > mostSearched || time.Now().After(l.until) || !containsAny(fold(text), traces) {
+	if len(text) < minSecret || l.searched+len(text) > maxSearched || time.Now().After(l.until) || !containsAny(fold(text), traces) {
 		return
 	}
 	l.searched += len(text)
@@ -302,7 +312,7 @@ func (l *learner) search(text string) {
 
 var sharedKey = lazy(`<pre_shared_key>\s*([^<\s]{6,})\s*<`)
 
-// userData learns a script that is in base64: the whole, and the words in it that look like secrets.
+// userData learns a base64 script as a whole and the words in it that look like secrets.
 func (l *learner) userData(v any) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -319,7 +329,7 @@ func (l *learner) userData(v any) {
 			return
 		}
 		l.add(strings.TrimSpace(v))
-		if packed(script) {
+		if isGzip(script) {
 			script = l.unpack(script)
 		}
 		for _, word := range strings.FieldsFunc(string(script), func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'=:;,@(){}[]<>|&", r) }) {
@@ -330,10 +340,10 @@ func (l *learner) userData(v any) {
 	}
 }
 
-// looksSecret tells whether a variable's value is one, whatever its name: long, without words in it, and
-// of letters and digits. Names, ids, addresses and hashes are none.
+// looksSecret reports whether a variable's value looks like a secret regardless of its name: long, without
+// words, and made of letters and digits. Names, IDs, addresses, and hashes do not.
 func looksSecret(value string) bool {
-	return len(value) >= longSecret && secretLook().MatchString(value) && !nameLook().MatchString(value) &&
+	return len(value) >= minUnnamed && secretLook().MatchString(value) && !nameLook().MatchString(value) &&
 		strings.ContainsAny(value, "0123456789") && entropy(value) > 3.2
 }
 

@@ -27,10 +27,10 @@ func learned(t *testing.T, bodies ...string) []string {
 	for _, body := range bodies {
 		m.Observe([]byte(body))
 	}
-	return m.take(r)
+	return m.takeSecrets(r)
 }
 
-func TestSecretsAreLearnedFromAWSsAnswers(t *testing.T) {
+func TestMemory_LearnsSecretsFromAnswers(t *testing.T) {
 	script := base64.StdEncoding.EncodeToString([]byte("#!/bin/bash\ncurl -u admin:" + odd + " https://x"))
 	var small bytes.Buffer
 	w := gzip.NewWriter(&small)
@@ -55,10 +55,10 @@ func TestSecretsAreLearnedFromAWSsAnswers(t *testing.T) {
 		{"a VPN's configuration", `<R><customerGatewayConfiguration>&lt;pre_shared_key&gt;` + odd + `&lt;/pre_shared_key&gt;</customerGatewayConfiguration></R>`, []string{odd}},
 		{"JSON in JSON in JSON", `{"input":"{\"a\":\"{\\\"api_key\\\":\\\"` + odd + `\\\"}\"}"}`, []string{odd}},
 		{"a log line", `{"events":[{"message":"login with password=` + odd + ` failed"}]}`, []string{odd}},
-		{"a key over lines", `{"events":[{"message":"-----BEGIN PRIVATE KEY-----\n` + odd + `\n` + odd2 + `\n-----END PRIVATE KEY-----"}]}`, []string{odd, odd2}},
+		{"a key on several lines", `{"events":[{"message":"-----BEGIN PRIVATE KEY-----\n` + odd + `\n` + odd2 + `\n-----END PRIVATE KEY-----"}]}`, []string{odd, odd2}},
 		{"a command line", `{"command":["run","--password","hunter2hunter2","--verbose","orders-12345678"]}`, []string{"hunter2hunter2"}},
-		{"a pattern of its own", `{"events":[{"message":"token of CUST-123456"}]}`, []string{"CUST-123456"}},
-		{"a packed answer", small.String(), []string{odd}},
+		{"a custom pattern", `{"events":[{"message":"token of CUST-123456"}]}`, []string{"CUST-123456"}},
+		{"a compressed answer", small.String(), []string{odd}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			assert.ElementsMatch(t, c.want, learned(t, c.body))
@@ -66,7 +66,7 @@ func TestSecretsAreLearnedFromAWSsAnswers(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoSecretIsNotLearned(t *testing.T) {
+func TestMemory_IgnoresHarmlessValues(t *testing.T) {
 	for _, value := range []string{
 		"orders", "true", "us-east-1", "orders-table-prod-2", "OrdersStack-Table4E51C2B1-1ABCDEFGHIJKL", "arn:aws:sqs:us-east-1:111122223333:orders",
 		"https://sqs.us-east-1.amazonaws.com/111122223333/orders", "db-1.cluster-abc123.us-east-1.rds.amazonaws.com", "0f8fad5b-d9cb-469f-a165-70867728950e",
@@ -81,7 +81,7 @@ func TestWhatIsNoSecretIsNotLearned(t *testing.T) {
 	}
 }
 
-func TestWhatWasLearnedIsFoundInEveryFormAndForgotten(t *testing.T) {
+func TestMemory_RedactsEveryPartAndForgets(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	var m Memory
@@ -103,7 +103,7 @@ func TestWhatWasLearnedIsFoundInEveryFormAndForgotten(t *testing.T) {
 	assert.Contains(t, second.Output, odd, "what one call has read says nothing about the next one's output")
 }
 
-func TestWhatWasLearnedIsFoundAsPythonWritesIt(t *testing.T) {
+func TestMemory_FindsPythonSpellings(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	const secret = `Zk3'V"q9\TxéW1b🔑Lr7`
@@ -125,9 +125,9 @@ func TestWhatWasLearnedIsFoundAsPythonWritesIt(t *testing.T) {
 	}
 }
 
-func TestMoreThanIsKeptIsNotLookedThrough(t *testing.T) {
+func TestObserve_IgnoresBodiesOverLimit(t *testing.T) {
 	var m Memory
-	filler := `{"Variables":{"A":"` + strings.Repeat("x", mostObserved) + `"}}`
+	filler := `{"Variables":{"A":"` + strings.Repeat("x", maxObserved) + `"}}`
 	m.Observe([]byte(filler))
 	assert.Empty(t, m.bodies)
 	m.Observe([]byte(`{"Variables":{"A":"` + odd + `"}}`))
@@ -136,8 +136,8 @@ func TestMoreThanIsKeptIsNotLookedThrough(t *testing.T) {
 	assert.Len(t, m.bodies, 1)
 }
 
-// A few kilobytes can unpack to gigabytes: what is unpacked is bounded over all answers together.
-func TestPackedAnswersAreUnpackedWithinALimit(t *testing.T) {
+// A few kilobytes can decompress to gigabytes, so the limit applies to all answers together.
+func TestMemory_BoundsDecompression(t *testing.T) {
 	var bomb bytes.Buffer
 	packer := gzip.NewWriter(&bomb)
 	_, err := packer.Write(append([]byte(`{"password": "`), bytes.Repeat([]byte("a"), 64<<20)...))
@@ -152,10 +152,10 @@ func TestPackedAnswersAreUnpackedWithinALimit(t *testing.T) {
 		l.body(body)
 	}
 	assert.Len(t, memory.bodies, 50)
-	assert.Equal(t, mostObserved, l.unpacked)
+	assert.Equal(t, maxObserved, l.unpacked)
 }
 
-func TestValuesAreLookedInto(t *testing.T) {
+func TestNamed_SearchesInsideValues(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	for text, want := range map[string]string{
@@ -169,13 +169,14 @@ func TestValuesAreLookedInto(t *testing.T) {
 		clean, _ := r.Text(text)
 		assert.Equal(t, want, clean)
 	}
-	// However hostile, a text takes no longer than in proportion to its length.
+	// The time is proportional to the length, even for hostile texts.
 	chain := strings.Repeat("aa=", 100_000)
 	clean, _ := r.Text(chain)
 	assert.Equal(t, chain, clean)
 }
 
-// An answer of 1 MB as CloudWatch Logs gives at most, with a secret on every tenth line.
+// BenchmarkLearnFrom1MBOfLogs learns from the largest answer of CloudWatch Logs, with a secret on every tenth
+// line.
 func BenchmarkLearnFrom1MBOfLogs(b *testing.B) {
 	r, err := New(nil)
 	require.NoError(b, err)

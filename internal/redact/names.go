@@ -4,27 +4,28 @@ import (
 	"strings"
 )
 
-// secretName matches names after which a secret stands.
+// secretName matches names of secrets.
 var secretName = lazy(`(?i)(?:pass(?:word|wd|phrase)|passwd|^pwd$|_pwd$|secret|api[_.-]?key|private[_.-]?key|access[_.-]?token|auth[_.-]?token|` +
 	`security[_.-]?token|session[_.-]?token|refresh[_.-]?token|id[_.-]?token|bearer[_.-]?token|bot[_.-]?token|^token$|[_.-]token$|connection[_.-]?string|encryption[_.-]?key|signing[_.-]?key|account[_.-]?key|credentials?$)`)
 
-// secretNameParts are words of which every match of secretName has one.
+// secretNameParts are words; every match of secretName contains one of them.
 var secretNameParts = []string{"pass", "pwd", "secret", "key", "token", "string", "credential"}
 
-// harmlessName matches names like those above after which no secret stands.
+// harmlessName matches names that secretName matches although their values are not secrets.
 var harmlessName = lazy(`(?i)(?:next|continuation|pagination|client|starting|page|request|sequence|sync|resume|change)[_.-]?token$|` +
 	`(?:arn|id|ids|name|names|version|versions|policy|length|age|count|type|status|date|path|rotation|enabled|lastchanged\w*|lastused|expir\w*|url|uri|list|source|provider)$`)
 
-// harmlessValue matches values that are no secrets whatever their name.
+// harmlessValue matches values that are never secrets.
 var harmlessValue = lazy(`(?i)^(?:|true|false|none|null|nil|undefined|\*+|<[^>]*>|\$\{?[^}]*\}?|\{\{.*|arn:aws.*|\[redacted.*|-?\d{1,5}|not|is|was|and|for|the|in|of|to|has|with|invalid|expired|missing|required|incorrect|wrong|failed|denied|error)$`)
 
+// isSecret reports whether a value is secret according to its name.
 func isSecret(name, value string) bool {
 	return len(value) >= 4 && containsAny(fold(name), secretNameParts) &&
 		secretName().MatchString(name) && !harmlessName().MatchString(name) && !harmlessValue().MatchString(value)
 }
 
-// named replaces the values behind names of secrets: name = value, name: value, "name": "value", in code,
-// JSON, YAML and logs.
+// named replaces the values of names of secrets: name = value, name: value, or "name": "value", in code,
+// JSON, YAML, and logs.
 func (c *counter) named(text string) string {
 	var b strings.Builder
 	done := 0
@@ -45,19 +46,19 @@ func (c *counter) named(text string) string {
 	return b.String()
 }
 
-// pair is where a name and its value stand in a text.
+// pair holds the positions of a name and its value in a text.
 type pair struct{ name, nameEnd, value, end int }
 
-// next is where to look on: in the value, if it may hold pairs itself ("error": "login with password=x"), unless
-// it is so long that looking at its parts again and again would take its time.
+// next returns where the search continues: in the value if it may contain pairs ("error": "login with
+// password=x"), and after it if the value is so long that searching its parts repeatedly would take too long.
 func (p pair) next(text string) int {
-	value, longest := text[p.value:p.end], longestBare
+	value, longest := text[p.value:p.end], maxBare
 	if value == "" {
 		return p.end
 	}
 	inside := strings.IndexByte(value, '=') >= 0
 	if value[0] == '"' || value[0] == '\'' || value[0] == '\\' {
-		longest = longestQuoted
+		longest = maxQuoted
 		inside = inside || strings.Contains(value, ": ")
 	}
 	if !inside || len(value) > longest {
@@ -67,18 +68,18 @@ func (p pair) next(text string) int {
 }
 
 const (
-	longestBare   = 1 << 10
-	longestQuoted = 64 << 10
+	maxBare   = 1 << 10  // bytes of an unquoted value that is searched for pairs
+	maxQuoted = 64 << 10 // bytes of a quoted value that is searched for pairs
 
-	shortestName = 2
-	longestName  = 64
+	minName = 2  // bytes of a name
+	maxName = 64 // bytes of a name
 )
 
-// nextPair finds the next name with a value at or after a position. It finds what the pattern
+// nextPair finds the next name with a value at or after a position. It is equivalent to the pattern
 //
 //	([A-Za-z0-9_.-]{2,64})(\\?["']?\s*(?:=>|[:=])\s*)(\\?"(?:[^"\\\n]|\\[^"\n])*\\?"|'(?:[^'\\\n]|\\.)*'|[^\s"',;&{}()\[\]]+)
 //
-// finds, in one pass: names are everywhere in logs, and the pattern took most of a redaction's time.
+// but takes one pass. Names are frequent in logs, and the pattern took most of the time of a redaction.
 func nextPair(text string, from int) (pair, bool) {
 	for at := from; at < len(text); {
 		if !inName[text[at]] {
@@ -89,17 +90,17 @@ func nextPair(text string, from int) (pair, bool) {
 		for at < len(text) && inName[text[at]] {
 			at++
 		}
-		if at-start < shortestName {
+		if at-start < minName {
 			continue
 		}
 		if value, end := assignment(text, at); end > 0 {
-			return pair{name: max(start, at-longestName), nameEnd: at, value: value, end: end}, true
+			return pair{name: max(start, at-maxName), nameEnd: at, value: value, end: end}, true
 		}
 	}
 	return pair{}, false
 }
 
-// assignment reads what stands behind a name: a sign of assignment and a value. Without them end is 0.
+// assignment reads a sign of assignment and a value after a name. It returns end 0 if they are missing.
 func assignment(text string, at int) (value, end int) {
 	if at < len(text) && text[at] == '\\' {
 		at++
@@ -121,7 +122,7 @@ func assignment(text string, at int) (value, end int) {
 	return value, valueEnd(text, value)
 }
 
-// valueEnd is where the value ends that begins at a position, or 0 when there is none.
+// valueEnd returns the end of the value that starts at a position, or 0 if there is none.
 func valueEnd(text string, at int) int {
 	if strings.HasPrefix(text[at:], `"`) {
 		return doubleQuotedEnd(text, at+1)
@@ -144,7 +145,7 @@ func valueEnd(text string, at int) int {
 	return at
 }
 
-// doubleQuotedEnd reads up to the next double quote, escaped or not: JSON in JSON ends with \".
+// doubleQuotedEnd reads up to the next double quote, escaped or not, because JSON in JSON ends with \".
 func doubleQuotedEnd(text string, at int) int {
 	for at < len(text) && text[at] != '\n' {
 		switch {

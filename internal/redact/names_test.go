@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pairPattern says what nextPair finds.
+// pairPattern is the pattern that nextPair is equivalent to.
 var pairPattern = regexp.MustCompile(`([A-Za-z0-9_.-]{2,64})(\\?["']?\s*(?:=>|[:=])\s*)(\\?"(?:[^"\\\n]|\\[^"\n])*\\?"|'(?:[^'\\\n]|\\.)*'|[^\s"',;&{}()\[\]]+)`)
 
 func requireTheSamePairs(t *testing.T, text string) {
@@ -26,7 +26,7 @@ func requireTheSamePairs(t *testing.T, text string) {
 	require.False(t, ok, "%q: %+v", text, p)
 }
 
-func TestPairsAreThoseOfThePattern(t *testing.T) {
+func TestNextPair_MatchesPattern(t *testing.T) {
 	for _, text := range []string{
 		"", "a=b", "ab=cd", "ab:=cd", "ab=>cd", `ab=>"open`, `ab => 'x' cd="y\"z" ef='u\'v'`, `\"name\": \"va\\lue\"`, `"a.b-c" : {`,
 		"key:\n  value", "key =\n\n", `a1="x` + "\n" + `y"`, strings.Repeat("n", 100) + "=v", "über=schön näme=wert", "ab='\\", `ab="\`, `ab=\"`, `ab="\\"`, "ab=\xff\xfe", "ab\\'=c", "ab:cd=ef",
@@ -49,13 +49,13 @@ func FuzzPairs(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) { requireTheSamePairs(t, text) })
 }
 
-func TestEveryShapeHasANeedleOfEachMatch(t *testing.T) {
+func TestShapes_HaveNeedles(t *testing.T) {
 	all := append([]shape{privateKey, inURL, variables, container, fields, value}, tokens...)
 	for _, s := range all {
 		assert.NotEmpty(t, s.needles, s.kind)
 		assert.NotNil(t, s.pattern(), s.kind)
 	}
-	// Without regard to case, and with the letters that Unicode folds to ASCII's.
+	// Case is ignored, and letters that Unicode folds to ASCII count as ASCII.
 	r, err := New(nil)
 	require.NoError(t, err)
 	for _, text := range []string{"PROXY-AUTHORIZATION: BASIC " + body[:16], "bea\u0072er " + body[:16], "?\u017fignature=" + body[:16], "&TO\u212aEN=" + body[:16]} {
@@ -64,7 +64,7 @@ func TestEveryShapeHasANeedleOfEachMatch(t *testing.T) {
 	}
 }
 
-func TestOneLineAmongManyIsRedacted(t *testing.T) {
+func TestText_RedactsOneLineAmongMany(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	plain := "INFO wrote 3 items to disk-queue in 12 ms\n"

@@ -1,11 +1,15 @@
-// Package redact takes secrets out of everything that leaves the tool. It knows the shapes of tokens by
-// the rules of a well-kept scanner and some stricter ones of its own, names after which secrets stand, and
-// the fields in which AWS's answers carry them. Ids, ARNs, timestamps, hashes and stack traces stay, so
-// that logs can still be read.
+// Package redact removes secrets from everything that leaves the tool. IDs, ARNs, timestamps, hashes, and
+// stack traces stay, because logs must remain readable. Secrets are recognized by:
+//
+//   - the detection rules of gitleaks (rules.go, rules.json)
+//   - the shapes of tokens, and the fields in which AWS's answers contain secrets (shapes.go)
+//   - names such as "password" before a value (names.go)
+//   - a [Memory] of the answers that AWS gave to the same call (memory.go)
 package redact
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -17,47 +21,75 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// Redactor replaces secrets by a text that names their kind.
+// Redactor replaces secrets with a text that names their kind.
 type Redactor struct {
-	own   []*regexp.Regexp
-	known []string  // secrets as they are, longest first
-	until time.Time // zero: it takes its time
+	custom []*regexp.Regexp // patterns of the user
+	known  []string         // literal secrets, longest first
+	until  time.Time        // zero: no deadline
 }
 
-// withheld stands for a text that was not looked through in time.
-const withheld = "[redacted: all of it, since looking for secrets in it took too long; print less, and only what you need]"
+// Every replacement starts with markStart, by which later passes recognize it.
+const (
+	markStart = "[redacted: "
+	markEnd   = "]"
+)
 
-// New makes a redactor that knows additional patterns, in RE2 syntax. Its error names the pattern
-// that is wrong.
+// replacement returns the text that replaces a secret of this kind.
+func replacement(kind string) string { return markStart + kind + markEnd }
+
+// withheld replaces a text whose redaction did not end in time.
+const withheld = markStart + "the whole text, because searching it for secrets took too long; " +
+	"print less, and only the data that you need" + markEnd
+
+const (
+	sendTime      = 200 * time.Millisecond // of the invocation, reserved for sending an answer
+	minRedactTime = 100 * time.Millisecond // for an invocation that is almost over: usual answers take less
+)
+
+// Deadline returns the time at which the redaction of an answer must end. The rest of the invocation of ctx
+// is needed to send the answer. The time is zero if ctx has no deadline.
+func Deadline(ctx context.Context, now time.Time) time.Time {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return time.Time{}
+	}
+	end := deadline.Add(-sendTime)
+	if least := now.Add(minRedactTime); end.Before(least) {
+		return least
+	}
+	return end
+}
+
+// New returns a redactor with additional patterns in RE2 syntax. Its error names the invalid pattern.
 func New(patterns []string) (*Redactor, error) {
-	go keywords() // while Python starts
+	go keywords() // build the index while Python starts
 	r := &Redactor{}
 	for _, pattern := range patterns {
 		compiled, err := regexp.Compile(pattern)
 		if err != nil {
-			return nil, fmt.Errorf("redaction pattern %q is no regular expression (RE2): %w", pattern, err)
+			return nil, fmt.Errorf("redaction pattern %q is not a regular expression (RE2): %w", pattern, err)
 		}
-		r.own = append(r.own, compiled)
+		r.custom = append(r.custom, compiled)
 	}
 	return r, nil
 }
 
-// Until returns the redactor with a time at which it gives up: a text that it is not through with by then is
-// withheld whole. The rules take seconds for a text that has the keywords of all of them on each line.
+// Until returns the redactor with a deadline. A text whose redaction has not ended by then is withheld
+// completely: the rules take seconds for a text with the keywords of all rules on each line.
 func (r *Redactor) Until(deadline time.Time) *Redactor {
 	bounded := *r
 	bounded.until = deadline
 	return &bounded
 }
 
-// Answer redacts every text of an answer in place and counts what it replaced.
+// Answer redacts every text of an answer in place and counts the secrets.
 func (r *Redactor) Answer(a *toolcall.Answer) {
 	output := a.Output
 	var count int
 	a.Output, count = r.Text(output)
 	a.Redactions += count
 	text := func(text string) string {
-		if text == output { // most often one stream is all there is
+		if text == output { // usually the output is one stream
 			return a.Output
 		}
 		clean, _ := r.Text(text)
@@ -65,7 +97,7 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 	}
 	a.Stdout, a.Stderr, a.Error, a.ErrorType = text(a.Stdout), text(a.Stderr), text(a.Error), text(a.ErrorType)
 	for i := range a.AWSCalls {
-		if call := &a.AWSCalls[i]; call.Refused != "" { // the others hold nothing of the code's own
+		if call := &a.AWSCalls[i]; call.Refused != "" { // other calls contain no text from the code
 			call.Service, call.Operation, call.Refused = text(call.Service), text(call.Operation), text(call.Refused)
 		}
 	}
@@ -74,18 +106,18 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 	}
 	a.Result = r.json(a.Result)
 	if count > 0 {
-		a.Notes = append(a.Notes, fmt.Sprintf("%d secrets were replaced by [redacted: kind]", count))
+		a.Notes = append(a.Notes, fmt.Sprintf("%d secrets were replaced with %s", count, replacement("kind")))
 	}
 }
 
-// Text redacts a text and counts what it replaced.
+// Text redacts a text and counts the secrets.
 func (r *Redactor) Text(text string) (string, int) {
 	c := counter{until: r.until}
 	return r.text(&c, text), c.count
 }
 
-// Document redacts a text that may be a JSON document, and counts what it replaced. In a document, the names of fields
-// tell secrets too.
+// Document redacts a text that may be a JSON document and counts the secrets. In a document, the names of
+// fields also identify secrets.
 func (r *Redactor) Document(text string) (string, int) {
 	trimmed := strings.TrimSpace(text)
 	if trimmed == "" || trimmed[0] != '{' && trimmed[0] != '[' || !json.Valid([]byte(trimmed)) {
@@ -98,14 +130,15 @@ func (r *Redactor) Document(text string) (string, int) {
 	return string(clean), count
 }
 
+// text applies every way of finding secrets to a text.
 func (r *Redactor) text(c *counter, text string) string {
 	text = c.inFields(text)
 	for _, secret := range r.known {
-		if c.late() {
+		if c.isLate() {
 			break
 		}
 		if n := strings.Count(text, secret); n > 0 {
-			text = strings.ReplaceAll(text, secret, "[redacted: secret]")
+			text = strings.ReplaceAll(text, secret, replacement("secret"))
 			c.count += n
 		}
 	}
@@ -113,60 +146,62 @@ func (r *Redactor) text(c *counter, text string) string {
 	text = c.byRules(text)
 	text = c.inHeaders(text)
 	text = c.named(text)
-	for _, pattern := range r.own {
-		if c.late() {
+	for _, pattern := range r.custom {
+		if c.isLate() {
 			break
 		}
-		text = c.all(pattern, text, func(g []string) string { return c.mark("own pattern", g[0]) })
+		text = c.all(pattern, text, func(g []string) string { return c.mark("custom pattern", g[0]) })
 	}
-	if c.gaveUp {
+	if c.expired {
 		c.count++
 		return withheld
 	}
 	return text
 }
 
-// counter counts the marks that it hands out, and says for which secrets if it was asked to.
+// counter counts the secrets of one text and reports them to found.
 type counter struct {
 	count int
-	found func(secret string) // nil: nobody wants to know
+	found func(secret string) // may be nil
 
-	until  time.Time // zero: for ever
-	gaveUp bool
+	until   time.Time // zero: no deadline
+	expired bool      // the deadline passed before the redaction ended
 }
 
-// late tells whether time is up before all was done.
-func (c *counter) late() bool {
-	c.gaveUp = c.gaveUp || !c.until.IsZero() && time.Now().After(c.until)
-	return c.gaveUp
+// isLate reports whether the deadline has passed.
+func (c *counter) isLate() bool {
+	c.expired = c.expired || !c.until.IsZero() && time.Now().After(c.until)
+	return c.expired
 }
 
+// mark counts a secret and returns its replacement.
 func (c *counter) mark(kind, secret string) string {
 	c.count++
 	if c.found != nil {
 		c.found(secret)
 	}
-	return "[redacted: " + kind + "]"
+	return replacement(kind)
 }
 
+// all replaces every match of a pattern.
 func (c *counter) all(pattern *regexp.Regexp, text string, replace func(groups []string) string) string {
 	return pattern.ReplaceAllStringFunc(text, func(found string) string {
 		groups := pattern.FindStringSubmatch(found)
 		if groups == nil {
-			// It matched by what surrounds it.
+			// The pattern matched only because of the surrounding text.
 			return c.mark("secret", found)
 		}
 		return replace(groups)
 	})
 }
 
-// group replaces the second group of each match of a shape, if one of its needles is in the text.
+// group replaces the second group of each match of a shape, if the text contains one of its needles.
 func (c *counter) group(s shape, text string, quoted bool) string {
 	if len(s.needles) > 0 && !containsAny(text, s.needles) {
 		return text
 	}
 	return c.all(s.pattern(), text, func(g []string) string {
-		if strings.Contains(g[2], "[redacted: ") {
+		if strings.Contains(g[2], markStart) {
 			return g[0]
 		}
 		mark := c.mark(s.kind, g[2])
@@ -177,13 +212,13 @@ func (c *counter) group(s shape, text string, quoted bool) string {
 	})
 }
 
-// json redacts a JSON value: strings as text, fields by their names.
+// json redacts a JSON value: strings as texts, and fields by their names.
 func (r *Redactor) json(raw json.RawMessage) json.RawMessage {
 	clean, _ := r.document(raw)
 	return clean
 }
 
-// document is json with the number of secrets that it replaced.
+// document redacts a JSON value and counts the secrets.
 func (r *Redactor) document(raw json.RawMessage) (json.RawMessage, int) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
@@ -198,18 +233,19 @@ func (r *Redactor) document(raw json.RawMessage) (json.RawMessage, int) {
 	}
 	encoded, err := json.Marshal(clean)
 	if err != nil {
-		return json.RawMessage(`"[redacted: result]"`), w.changes
+		return json.RawMessage(`"` + replacement("result") + `"`), w.changes
 	}
 	return encoded, w.changes
 }
 
+// walk redacts one JSON value.
 type walk struct {
 	redactor *Redactor
 	changes  int
-	keys     map[string]string // as they are to as they are shown
+	keys     map[string]string // names of fields to their redacted form
 }
 
-// carriers are fields whose every text is a secret; the names of their own fields stay.
+// carriers are fields in which every text is a secret, with its kind. The names of fields in them stay.
 var carriers = map[string]string{
 	"Variables": "environment variable", "EnvironmentVariables": "environment variable", "environmentVariables": "environment variable",
 	"RuntimeEnvironmentVariables": "environment variable", "ContainerEnvironmentVariables": "environment variable",
@@ -228,7 +264,7 @@ func (w *walk) value(name string, v any) any {
 	case string:
 		if isSecret(name, v) {
 			w.changes++
-			return "[redacted: secret]"
+			return replacement("secret")
 		}
 		clean, count := w.redactor.Text(v)
 		w.changes += count
@@ -240,7 +276,7 @@ func (w *walk) value(name string, v any) any {
 func (w *walk) object(o map[string]any) any {
 	if name, ok := o["name"].(string); ok && environmentName().MatchString(name) {
 		if _, ok := o["value"].(string); ok {
-			o["value"] = "[redacted: environment variable]"
+			o["value"] = replacement("environment variable")
 			w.changes++
 		}
 	}
@@ -259,9 +295,10 @@ func (w *walk) object(o map[string]any) any {
 	return clean
 }
 
+// taken reports whether an object has a key.
 func taken(o map[string]any, key string) bool { _, there := o[key]; return there }
 
-// key is a field's name, which is a text like others: code counts by log lines.
+// key redacts a field's name. It can contain secrets because code counts log lines in dictionaries.
 func (w *walk) key(name string) string {
 	if clean, known := w.keys[name]; known {
 		return clean
@@ -274,7 +311,7 @@ func (w *walk) key(name string) string {
 
 var environmentName = lazy(`^[A-Z][A-Z0-9_]*$`)
 
-// hide replaces every text below a value, except in fields called name.
+// hide replaces every text in a value, except in fields called name.
 func (w *walk) hide(kind string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -289,7 +326,7 @@ func (w *walk) hide(kind string, v any) any {
 		}
 	case string:
 		w.changes++
-		return "[redacted: " + kind + "]"
+		return replacement(kind)
 	}
 	return v
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// The secrets are put together here, so that no scanner takes this file for a leak.
+// body is repeated text, because secret scanners would report complete secrets in this file.
 var body = strings.Repeat("aB3dE6gH", 8)
 
-func TestSecretsAreReplacedWhereverTheyStand(t *testing.T) {
+func TestText_ReplacesSecrets(t *testing.T) {
 	r, err := New([]string{`CUST-\d{6}`})
 	require.NoError(t, err)
 	for _, c := range []struct{ name, text, secret, keeps string }{
@@ -32,7 +32,7 @@ func TestSecretsAreReplacedWhereverTheyStand(t *testing.T) {
 		{"Stripe", "sk_live_" + body[:24], body[:24], ""},
 		{"JSON web token", "got eyJ" + body[:20] + ".eyJ" + body[:30] + "." + body[:20] + " from", body[:30], "from"},
 		{"private key", "a\n-----BEGIN RSA PRIVATE KEY-----\n" + body + "\n-----END RSA PRIVATE KEY-----\nb", body, "\nb"},
-		{"private key that was cut", "-----BEGIN PRIVATE KEY-----\n" + body, body, ""},
+		{"truncated private key", "-----BEGIN PRIVATE KEY-----\n" + body, body, ""},
 		{"function environment", `{"Environment": {"Variables": {"STAGE": "plain-value-1", "X": "v2"}}, "Runtime": "go"}`, "plain-value-1", `"Runtime": "go"`},
 		{"function environment in Python", `{'Environment': {'Variables': {'STAGE': 'plain-value-1'}}, 'Timeout': 3}`, "plain-value-1", `'Timeout': 3`},
 		{"container environment", `{"environment": [{"name": "STAGE", "value": "plain-value-1"}], "cpu": 256}`, "plain-value-1", `"cpu": 256`},
@@ -42,7 +42,7 @@ func TestSecretsAreReplacedWhereverTheyStand(t *testing.T) {
 		{"flag", "exec: mysqldump --password hunter2xyz --host db.internal", "hunter2xyz", "--host db.internal"},
 		{"another flag", "run --db-password hunter2xyz now", "hunter2xyz", " now"},
 		{"data source name", "open app:hunter2xyz@tcp(db:3306)/orders", "hunter2xyz", "@tcp(db:3306)/orders"},
-		{"own pattern", "customer CUST-123456 called", "CUST-123456", "called"},
+		{"custom pattern", "customer CUST-123456 called", "CUST-123456", "called"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			clean, count := r.Text(c.text)
@@ -57,7 +57,7 @@ func TestSecretsAreReplacedWhereverTheyStand(t *testing.T) {
 	}
 }
 
-func TestLogsStayReadable(t *testing.T) {
+func TestText_KeepsLogsReadable(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	for _, text := range []string{
@@ -84,7 +84,7 @@ func TestLogsStayReadable(t *testing.T) {
 	}
 }
 
-func TestEveryPartOfAnAnswerIsRedacted(t *testing.T) {
+func TestAnswer_RedactsEveryPart(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	const secret = "hunter2hunter2"
@@ -106,7 +106,7 @@ func TestEveryPartOfAnAnswerIsRedacted(t *testing.T) {
 	assert.Equal(t, 1, a.Redactions)
 }
 
-func TestAResultWithoutSecretsIsLeftAsItIs(t *testing.T) {
+func TestAnswer_KeepsResultWithoutSecrets(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	a := toolcall.Answer{Result: json.RawMessage(`{"b": 1, "a": [true, null, "x"]}`)}
@@ -115,9 +115,9 @@ func TestAResultWithoutSecretsIsLeftAsItIs(t *testing.T) {
 	assert.Zero(t, a.Redactions)
 }
 
-// A text that holds the keywords of all rules takes seconds, more than there is left when the code ran until its
-// deadline: the answer must still come, and without what was not looked through.
-func TestATextThatTakesTooLongIsWithheld(t *testing.T) {
+// A text with the keywords of all rules takes seconds, more than is left if the code ran until its deadline.
+// The answer must still arrive in time, without the texts that were not searched.
+func TestUntil_WithholdsTextAfterDeadline(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	var words []string
@@ -142,7 +142,7 @@ func TestATextThatTakesTooLongIsWithheld(t *testing.T) {
 	assert.Equal(t, 1, count)
 }
 
-func TestAPatternThatIsWrongIsNamed(t *testing.T) {
+func TestNew_NamesInvalidPattern(t *testing.T) {
 	_, err := New([]string{"("})
 	require.ErrorContains(t, err, `"("`)
 }

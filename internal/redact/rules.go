@@ -11,33 +11,34 @@ import (
 	"unicode/utf8"
 )
 
-// rulesJSON is the detection rules of a well-kept scanner as data, made by tools/redactrules, where the
-// format is described.
+// rulesJSON contains the detection rules of gitleaks as data. tools/redactrules generates it and describes
+// its format.
 //
 //go:embed rules.json
 var rulesJSON []byte
 
-// rule finds one kind of secret: where one of its keywords stands on the lines of a match, the group of
-// the match that is the secret, unless that is too regular or on an allowlist.
+// rule finds one kind of secret. A match counts if its lines contain one of the keywords, its entropy is high
+// enough, and it is not on an allow list.
 type rule struct {
 	ID       string   `json:"id"`
 	Regex    string   `json:"regex"`
-	Group    int      `json:"group"`
-	Entropy  float64  `json:"entropy"`
+	Group    int      `json:"group"`   // of the match that is the secret; 0: see secretIn
+	Entropy  float64  `json:"entropy"` // that the secret must exceed
 	Keywords []string `json:"keywords"`
 	Allow    []allow  `json:"allow"`
 
-	compiled func() *regexp.Regexp // on first use: most rules are never needed
+	compiled func() *regexp.Regexp // compiled on first use, because most rules are never needed
 	allowed  func() []permit
 }
 
-// allow is a list of what is no secret.
+// allow lists texts that are not secrets.
 type allow struct {
-	Target    string   `json:"target"` // match or line; else the secret
+	Target    string   `json:"target"` // match or line; otherwise the secret
 	Regexes   []string `json:"regexes"`
 	StopWords []string `json:"stopwords"`
 }
 
+// permit is a compiled allow list.
 type permit struct {
 	target string
 	any    []*regexp.Regexp
@@ -58,7 +59,7 @@ var knownRules = sync.OnceValue(func() []*rule {
 		Rules []*rule `json:"rules"`
 	}
 	if err := json.Unmarshal(rulesJSON, &file); err != nil {
-		panic("redact: rules.json: " + err.Error()) // embedded, and read by every test
+		panic("redact: rules.json: " + err.Error()) // every test reads the embedded file
 	}
 	everywhere := sync.OnceValue(file.Allow.compile)
 	for _, r := range file.Rules {
@@ -74,14 +75,14 @@ var knownRules = sync.OnceValue(func() []*rule {
 	return file.Rules
 })
 
-// byRules replaces what the rules find.
+// byRules replaces the secrets that the rules find.
 func (c *counter) byRules(text string) string {
 	wanted := keywordsOf(text)
 	for i, r := range knownRules() {
 		if !wanted[i] {
 			continue
 		}
-		if c.late() {
+		if c.isLate() {
 			break
 		}
 		if clean := r.replace(c, text); clean != text {
@@ -91,16 +92,16 @@ func (c *counter) byRules(text string) string {
 	return text
 }
 
-// keyword is one of a rule's, without the two bytes that lead to it in an index.
+// keyword is a keyword of a rule without its first two bytes, by which the index finds it.
 type keyword struct {
 	rest string
 	rule int
 }
 
-// keywordIndex leads from the first two bytes of keywords to them, so that one pass over a text finds
-// those of all rules.
+// keywordIndex finds keywords by their first two bytes. One pass over a text then finds the keywords of all
+// rules.
 type keywordIndex struct {
-	list  [1 << 16]uint16 // place in lists; 0: none
+	list  [1 << 16]uint16 // index in lists; 0: none
 	lists [][]keyword
 }
 
@@ -119,7 +120,7 @@ var keywords = sync.OnceValue(func() *keywordIndex {
 	return index
 })
 
-// keywordsOf tells which rules, by their places, have a keyword in the text.
+// keywordsOf returns the indices of the rules that have a keyword in the text.
 func keywordsOf(text string) map[int]bool {
 	index, found := keywords(), map[int]bool{}
 	text = strings.ToLower(text)
@@ -137,6 +138,7 @@ func keywordsOf(text string) map[int]bool {
 	return found
 }
 
+// containsAny reports whether a text contains one of the words.
 func containsAny(text string, words []string) bool {
 	for _, word := range words {
 		if strings.Contains(text, word) {
@@ -146,6 +148,7 @@ func containsAny(text string, words []string) bool {
 	return false
 }
 
+// replace replaces the secrets that the rule finds.
 func (r *rule) replace(c *counter, text string) string {
 	var b strings.Builder
 	var around lines
@@ -155,7 +158,7 @@ func (r *rule) replace(c *counter, text string) string {
 		if from < end || !r.looksSecret(text[from:to]) {
 			continue
 		}
-		if !around.hold(found[0], found[1]) {
+		if !around.contain(found[0], found[1]) {
 			around = r.linesAround(text, found[0], found[1])
 		}
 		if !around.keyword || around.allowed || r.isAllowed(text[found[0]:found[1]], text[from:to]) {
@@ -169,8 +172,8 @@ func (r *rule) replace(c *counter, text string) string {
 	return b.String()
 }
 
-// secretIn is the part of a match that is the secret: the rule's group, or the first group that took
-// part, or the whole.
+// secretIn returns the part of a match that is the secret: the rule's group, or else the first group that
+// matched, or else the whole match.
 func (r *rule) secretIn(found []int) (from, to int) {
 	if r.Group > 0 && 2*r.Group+1 < len(found) && found[2*r.Group] >= 0 {
 		return found[2*r.Group], found[2*r.Group+1]
@@ -183,11 +186,12 @@ func (r *rule) secretIn(found []int) (from, to int) {
 	return found[0], found[1]
 }
 
+// looksSecret reports whether a match is new and irregular enough to be a secret.
 func (r *rule) looksSecret(secret string) bool {
-	return secret != "" && !strings.Contains(secret, "[redacted: ") && (r.Entropy <= 0 || entropy(secret) > r.Entropy)
+	return secret != "" && !strings.Contains(secret, markStart) && (r.Entropy <= 0 || entropy(secret) > r.Entropy)
 }
 
-// isAllowed tells whether a match or the secret in it is on an allowlist.
+// isAllowed reports whether a match or the secret in it is on an allow list.
 func (r *rule) isAllowed(match, secret string) bool {
 	for _, p := range r.allowed() {
 		target := secret
@@ -205,15 +209,18 @@ func (p permit) allows(text string) bool {
 	return slices.ContainsFunc(p.any, func(expression *regexp.Regexp) bool { return expression.MatchString(text) })
 }
 
-// lines are the whole lines around a match, and what a rule says of them: many matches may share them.
+// lines are the whole lines around a match and the result of checking them, which later matches on them
+// reuse.
 type lines struct {
 	from, to int
-	keyword  bool // one of the rule's stands there
-	allowed  bool // they are on an allowlist
+	keyword  bool // they contain a keyword of the rule
+	allowed  bool // they are on an allow list
 }
 
-func (l lines) hold(from, to int) bool { return l.to > 0 && l.from <= from && to <= l.to }
+// contain reports whether a match is on these lines.
+func (l lines) contain(from, to int) bool { return l.to > 0 && l.from <= from && to <= l.to }
 
+// linesAround returns the lines around a match.
 func (r *rule) linesAround(text string, from, to int) lines {
 	l := lines{from: strings.LastIndexByte(text[:from], '\n') + 1, to: len(text)}
 	if end := strings.IndexByte(text[to:], '\n'); end >= 0 {
@@ -227,7 +234,7 @@ func (r *rule) linesAround(text string, from, to int) lines {
 	return l
 }
 
-// entropy is Shannon's, in bits a character.
+// entropy returns the Shannon entropy of a text in bits per character.
 func entropy(text string) float64 {
 	counts := map[rune]int{}
 	for _, r := range text {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestEveryRuleCompiles(t *testing.T) {
+func TestRules_Compile(t *testing.T) {
 	rules := knownRules()
 	require.Greater(t, len(rules), 200)
 	for _, r := range rules {
@@ -24,8 +24,8 @@ func TestEveryRuleCompiles(t *testing.T) {
 	}
 }
 
-// The secrets are put together here, so that no scanner takes this file for a leak.
-func TestTokensOfManyServicesAreFoundByTheRules(t *testing.T) {
+// The secrets are assembled here because secret scanners would report complete ones in this file.
+func TestRules_FindTokensOfManyServices(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	const hex, mixed = "3f9a1c07be54d2860ab3c4d5e6f71829", "Zk3Vq9TxW1bLr7Yd0HsP5nMc"
@@ -52,7 +52,7 @@ func TestTokensOfManyServicesAreFoundByTheRules(t *testing.T) {
 	}
 }
 
-func TestAKeywordCountsOnTheLineOfTheMatchOnly(t *testing.T) {
+func TestRules_RequireKeywordOnLineOfMatch(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	const hash = "5f2c1e0d9b8a7c6d5e4f3a2b1c0d9e8f7a6b5c4d"
@@ -62,7 +62,7 @@ func TestAKeywordCountsOnTheLineOfTheMatchOnly(t *testing.T) {
 	assert.Zero(t, count)
 }
 
-func TestKeywordsAreFoundWhereverTheyStand(t *testing.T) {
+func TestKeywordsOf_FindsKeywordsAnywhere(t *testing.T) {
 	for i, r := range knownRules() {
 		for _, word := range r.Keywords {
 			for _, text := range []string{word, strings.ToUpper(word), "é" + word + "x", "line\n" + word} {
@@ -74,7 +74,7 @@ func TestKeywordsAreFoundWhereverTheyStand(t *testing.T) {
 	assert.Empty(t, keywordsOf("x"))
 }
 
-// The texts are 256 KB of the lines that tool calls print.
+// BenchmarkTextOf256KB redacts 256 KB of typical output lines.
 func BenchmarkTextOf256KB(b *testing.B) {
 	for _, text := range []struct{ name, line string }{
 		{"log lines", "2026-01-02T03:04:05.678Z 0f8fad5b-d9cb-469f-a165-70867728950e ERROR AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/r/s\n"},

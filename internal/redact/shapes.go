@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// shape is a kind of secret that can be told by how it looks. Its pattern is only tried where one of the
-// needles stands, which every match contains: most texts have none, and a search for a needle is many
-// times faster than one for a pattern.
+// shape is a kind of secret that a pattern recognizes. Every match contains one of the needles, so the
+// pattern is tried only if the text contains one. Most texts contain none, and searching for needles is many
+// times faster.
 type shape struct {
 	kind    string
 	needles []string
@@ -19,11 +19,12 @@ func newShape(kind, pattern string, needles ...string) shape {
 	return shape{kind: kind, needles: needles, pattern: lazy(pattern)}
 }
 
+// lazy returns a function that compiles a pattern on first use.
 func lazy(pattern string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }
 
-// Tokens that can be told by their shape alone. Only a private key spans lines.
+// Tokens that are recognized by their shape alone. Only a private key spans lines.
 var (
 	privateKey = newShape("private key", `-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)`, "-----BEGIN ")
 	tokens     = []shape{
@@ -43,30 +44,30 @@ var (
 )
 
 var (
-	// A password in a URL; the user stays.
+	// A password in a URL. The user name stays.
 	inURL = newShape("password", `([a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@"'<>]*:)([^\s/@"'<>]+)(@)`, "://")
-	// The credential of an HTTP header. Needles of patterns without regard to case are in lower case.
+	// The credential in an HTTP header. Needles of case-insensitive patterns are in lower case.
 	header = newShape("credential", `(?i)((?:Proxy-)?Authorization["']?\s*[:=]\s*["']?(?:Bearer|Basic|Token)\s+|\bBearer\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "authorization")
-	// A query parameter that signs.
+	// A query parameter that is a signature or a token.
 	query = newShape("credential", `(?i)([?&](?:X-Amz-Signature|X-Amz-Security-Token|Signature|sig|access_token|api_key|apikey|token|password)=)([^&\s"'<>\[]{6,})`,
 		"signature=", "token=", "sig=", "key=", "password=")
-	// The content of an XML element, and the argument of a flag. The letters of the needles are in lower case.
+	// The content of an XML element, and the argument of a command-line flag.
 	element  = newShape("secret", `(?i)(<(?:[\w.-]+:)?[\w.-]*(?:password|passwd|secret|apikey|api-key|access-?token)>)([^<\s\[*]{4,})`, "password>", "passwd>", "secret>", "apikey>", "api-key>", "token>")
 	argument = newShape("secret", `(?i)((?:^|\s)--?[a-z][a-z-]*(?:password|passwd|secret|api-key|access-token|auth-token)[ \t]+|(?:^|\s)--(?:password|passwd|secret|token|apikey)[ \t]+)([^\s"'\[<${*-][^\s"']{3,})`, "password ", "passwd ", "secret ", "api-key ", "token ", "apikey ")
 	// The password in a data source name of Go's drivers: user:password@tcp(host).
 	dataSource = newShape("password", `(\b[\w.-]+:)([^\s:/@"'<>]{3,})(@(?:tcp|unix)\()`, "@tcp(", "@unix(")
-	// Variables of a function, as JSON and as Python shows it.
+	// The environment variables of a function, as JSON and Python write them.
 	variables = newShape("environment variable", `(["'](?:Variables|[A-Za-z]*EnvironmentVariables|environmentVariables)["']\s*:\s*)(\{[^{}]*\}|\[[^\[\]]*\])`, "Variables")
-	// A variable of a container: name in capitals, then value.
+	// An environment variable of a container: a name in capitals, then a value.
 	container = newShape("environment variable", `(["']name["']\s*:\s*["'][A-Z][A-Z0-9_]*["']\s*,\s*["']value["']\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')`, `"name"`, `'name'`, `"name'`, `'name"`)
-	// Whole fields that carry scripts or keys.
+	// Fields that contain scripts or keys.
 	fields = newShape("field with secrets", `(["'](?:UserData|userData|userDataOverride|CustomerGatewayConfiguration|SecretString|SecretBinary|PreSharedKey|KeyMaterial)["']\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^{}]*\})`,
 		"serData", "CustomerGatewayConfiguration", "SecretString", "SecretBinary", "PreSharedKey", "KeyMaterial")
 	// A value in an object or list of variables.
 	value = newShape("environment variable", `(:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')`, ":")
 )
 
-// inFields replaces what stands in the fields in which AWS's answers carry secrets.
+// inFields replaces the values of fields in which AWS's answers contain secrets.
 func (c *counter) inFields(text string) string {
 	if containsAny(text, variables.needles) {
 		text = c.all(variables.pattern(), text, func(g []string) string { return g[1] + c.group(value, g[2], true) })
@@ -74,7 +75,7 @@ func (c *counter) inFields(text string) string {
 	return c.group(container, c.group(fields, text, true), true)
 }
 
-// tokens replaces what is a secret by its shape.
+// tokens replaces secrets that are recognized by their shape.
 func (c *counter) tokens(text string) string {
 	if containsAny(text, privateKey.needles) {
 		text = c.all(privateKey.pattern(), text, func(g []string) string { return c.mark(privateKey.kind, g[0]) })
@@ -85,7 +86,7 @@ func (c *counter) tokens(text string) string {
 	return text
 }
 
-// inHeaders replaces what is a secret by what stands before it in URLs and HTTP headers.
+// inHeaders replaces secrets that are recognized by the text before them, such as in URLs and HTTP headers.
 func (c *counter) inHeaders(text string) string {
 	text = c.lines(inURL, text, func(g []string) string { return g[1] + c.mark(inURL.kind, g[2]) + g[3] })
 	if folded := fold(text); containsAny(folded, header.needles) {
@@ -102,12 +103,12 @@ func (c *counter) inHeaders(text string) string {
 	return c.lines(dataSource, text, func(g []string) string { return g[1] + c.mark(dataSource.kind, g[2]) + g[3] })
 }
 
-// fold is the text in lower case as patterns without regard to case see it: U+017F is an s to them.
+// fold returns the text in lower case as case-insensitive patterns see it: they treat U+017F as an s.
 func fold(text string) string {
 	return strings.ReplaceAll(strings.ToLower(text), "\u017f", "s")
 }
 
-// lines applies a pattern whose matches never span lines to the lines with one of its needles.
+// lines applies a pattern, whose matches never span lines, to the lines that contain one of its needles.
 func (c *counter) lines(s shape, text string, replace func(groups []string) string) string {
 	var b strings.Builder
 	done := 0
@@ -131,7 +132,7 @@ func (c *counter) lines(s shape, text string, replace func(groups []string) stri
 	return b.String()
 }
 
-// firstOf is where the first of the words stands in the text, or -1.
+// firstOf returns the position of the first of the words in the text, or -1.
 func firstOf(text string, words []string) int {
 	first := -1
 	for _, word := range words {

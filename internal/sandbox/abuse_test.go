@@ -11,10 +11,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// abuse is a snippet that tries something it must not achieve, and what must come of it.
+// abuse is a snippet that attempts something forbidden, and the expected outcome.
 type abuse struct {
 	name    string
 	code    string
@@ -22,7 +23,7 @@ type abuse struct {
 	success bool
 	kind    string                                // ErrorType; empty: any
 	says    string                                // in the output
-	check   func(t *testing.T, a toolcall.Answer) // beyond these
+	check   func(t *testing.T, a toolcall.Answer) // additional checks
 }
 
 const leak = `
@@ -42,9 +43,9 @@ def hunt():
 
 var abuses = []abuse{
 	// Credentials.
-	{name: "credentials: environment holds only the dummy", code: `print(dict(os.environ))`, success: true, says: dummyAccessKey},
+	{name: "credentials: environment holds only the dummy", code: `print(dict(os.environ))`, success: true, says: broker.DummyAccessKey},
 	{name: "credentials: boto3 knows only the dummy", code: `c = boto3.Session().get_credentials().get_frozen_credentials()
-print(c.access_key, c.secret_key, c.token)`, success: true, says: dummyAccessKey + " broker None"},
+print(c.access_key, c.secret_key, c.token)`, success: true, says: broker.DummyAccessKey + " broker None"},
 	{name: "credentials: parent's environment", code: `open(f"/proc/{os.getppid()}/environ").read()`, kind: "PermissionError", says: "not readable here"},
 	{name: "credentials: own environment block", code: `open("/proc/self/environ").read()`, kind: "PermissionError"},
 	{name: "credentials: parent's memory", code: `open(f"/proc/{os.getppid()}/mem", "rb")`, kind: "PermissionError"},
@@ -72,7 +73,7 @@ socket.getaddrinfo("secret.example.com", 80)`, kind: "PermissionError"},
 http.client.HTTPConnection("example.com").request("GET", "/")`, kind: "PermissionError"},
 	{name: "network: the Runtime API", code: `import socket
 socket.create_connection(("169.254.100.1", 9001), 1)`, kind: "PermissionError"},
-	{name: "network: listening", code: `import socket
+	{name: "network: listening socket", code: `import socket
 socket.create_server(("127.0.0.1", 0))`, kind: "PermissionError"},
 	{name: "network: datagram", code: `import socket
 socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("1.1.1.1", 53))`, kind: "PermissionError"},
@@ -84,22 +85,22 @@ urllib3.PoolManager(retries=False).request("GET", "http://1.1.1.1")`, says: "no 
 asyncio.run(asyncio.open_connection("1.1.1.1", 80))`, kind: "PermissionError"},
 
 	{name: "network: boto3 at a foreign host", code: `boto3.client("logs", endpoint_url="https://evil.example.com").describe_log_groups()`, kind: "RequestRefused", says: "not an AWS API endpoint"},
-	{name: "network: boto3 at a rented name", code: `boto3.client("logs", endpoint_url="https://ec2-1-2-3-4.compute-1.amazonaws.com").describe_log_groups()`, kind: "RequestRefused"},
+	{name: "network: boto3 at a host name of an EC2 instance", code: `boto3.client("logs", endpoint_url="https://ec2-1-2-3-4.compute-1.amazonaws.com").describe_log_groups()`, kind: "RequestRefused"},
 	{name: "network: boto3 at a private API", code: `boto3.client("logs", endpoint_url="https://abc.execute-api.eu-west-1.amazonaws.com").describe_log_groups()`, kind: "RequestRefused"},
 	{name: "network: boto3 without encryption", code: `boto3.client("logs", endpoint_url="http://logs.eu-west-1.amazonaws.com").describe_log_groups()`, kind: "RequestRefused"},
 	{name: "network: boto3 at another port", code: `boto3.client("logs", endpoint_url="https://logs.eu-west-1.amazonaws.com:8443").describe_log_groups()`, kind: "RequestRefused"},
-	{name: "network: a name that ends like AWS", code: `boto3.client("logs", endpoint_url="https://evilamazonaws.com").describe_log_groups()`, kind: "RequestRefused"},
-	{name: "network: a user in the address", code: `boto3.client("logs", endpoint_url="https://logs.amazonaws.com@evil.example.com").describe_log_groups()`},
+	{name: "network: boto3 at a host name that only ends like AWS", code: `boto3.client("logs", endpoint_url="https://evilamazonaws.com").describe_log_groups()`, kind: "RequestRefused"},
+	{name: "network: boto3 at a URL with a user name", code: `boto3.client("logs", endpoint_url="https://logs.amazonaws.com@evil.example.com").describe_log_groups()`},
 	{name: "network: the metadata service through the broker", code: `from botocore.httpsession import URLLib3Session
 from botocore.awsrequest import AWSRequest
 URLLib3Session().send(AWSRequest("GET", "http://169.254.169.254/latest/meta-data/").prepare())`, kind: "RequestRefused"},
 	{name: "network: SigV4a at a Multi-Region Access Point", code: `boto3.client("s3").list_objects_v2(Bucket="arn:aws:s3::111122223333:accesspoint:mfzwi23gnjvgw.mrap")`, kind: "RequestRefused", says: "SigV4a"},
-	{name: "network: SigV4a alone", code: `boto3.client("cloudfront-keyvaluestore").list_keys(KvsARN="arn:aws:cloudfront::111122223333:key-value-store/2b4a3a9e-0d5b-4c24-9b6c-5a2b0a9c9a5e")`, kind: "RequestRefused", says: "SigV4a"},
+	{name: "network: service that accepts only SigV4a", code: `boto3.client("cloudfront-keyvaluestore").list_keys(KvsARN="arn:aws:cloudfront::111122223333:key-value-store/2b4a3a9e-0d5b-4c24-9b6c-5a2b0a9c9a5e")`, kind: "RequestRefused", says: "SigV4a"},
 	{name: "network: presigned URL", code: `boto3.client("s3").generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})`, kind: "RequestRefused", says: "presigned"},
 
 	// Processes.
 	{name: "processes: subprocess", code: `import subprocess
-subprocess.run(["id"])`, kind: "PermissionError", says: "starting or signalling processes"},
+subprocess.run(["id"])`, kind: "PermissionError", says: "starting or signaling processes"},
 	{name: "processes: os.system", code: `os.system("id")`, kind: "PermissionError"},
 	{name: "processes: os.popen", code: `os.popen("id").read()`, kind: "PermissionError"},
 	{name: "processes: fork", code: `os.fork()`, kind: "PermissionError"},
@@ -109,7 +110,7 @@ subprocess.run(["id"])`, kind: "PermissionError", says: "starting or signalling 
 print("stopped")`, success: true, says: "stopped"},
 	{name: "processes: exec", code: `os.execv("/bin/sh", ["sh"])`, kind: "PermissionError"},
 	{name: "processes: posix_spawn", code: `os.posix_spawn("/bin/sh", ["sh"], {})`, kind: "PermissionError"},
-	{name: "processes: fork_exec below subprocess", code: `import _posixsubprocess
+	{name: "processes: fork_exec without subprocess", code: `import _posixsubprocess
 _posixsubprocess.fork_exec()`, kind: "PermissionError"},
 	{name: "processes: multiprocessing", code: `import multiprocessing
 multiprocessing.get_context("fork").Process(target=print).start()`, kind: "PermissionError"},
@@ -136,7 +137,7 @@ except RuntimeError:
 	{name: "processes: a thread left behind", code: `import threading, time
 threading.Thread(target=lambda: time.sleep(600)).start()
 result = "left"`, success: true, says: "left"},
-	{name: "processes: debugger of another process", code: `import ctypes
+	{name: "processes: ptrace of the parent", code: `import ctypes
 ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0)`, kind: "PermissionError"},
 
 	// Memory.
@@ -145,24 +146,24 @@ ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0)`, kind: "PermissionError"},
 while True: x.append(bytearray(10**7))`, kind: "MemoryLimit", says: "at line 2"},
 	{name: "memory: many small objects", code: `x = []
 while True: x.append(object())`, seconds: 20},
-	{name: "memory: shared with nobody", code: `import mmap
+	{name: "memory: anonymous shared mapping", code: `import mmap
 print("begun", flush=True)
 m = mmap.mmap(-1, 3 << 30)
 for at in range(0, len(m), 4096): m[at] = 1`, kind: "MemoryLimit", says: "begun"},
-	{name: "memory: files in memory", code: `import posix
+	{name: "memory: in-memory files", code: `import posix
 for module in (os, posix):
     try: module.memfd_create("x")
-    except PermissionError as error: print(error)`, success: true, says: "files in memory cannot be made here"},
+    except PermissionError as error: print(error)`, success: true, says: "in-memory files cannot be created here"},
 	{name: "memory: a string that doubles", code: `s = "x"
 while True: s += s`, kind: "MemoryLimit"},
-	{name: "memory: recursion without bound", code: `sys.setrecursionlimit(10**9)
+	{name: "memory: recursion without a limit", code: `sys.setrecursionlimit(10**9)
 def f(): f()
 f()`, seconds: 10},
 	{name: "memory: recursion", code: `def f(): f()
 f()`, kind: "RecursionError"},
 	{name: "memory: lifting the limit", code: `import resource
 resource.setrlimit(resource.RLIMIT_DATA, (-1, -1))`, kind: "ValueError"},
-	{name: "memory: a number too large to read", code: `int("9" * 10**6)`, kind: "ValueError"},
+	{name: "memory: parsing a very large number", code: `int("9" * 10**6)`, kind: "ValueError"},
 
 	// Time.
 	{name: "time: endless loop", code: `print("begun")
@@ -172,13 +173,13 @@ while True: pass`, seconds: 2, kind: "TimeLimit", says: "at line 2"},
         while True: pass
     except BaseException: pass`, seconds: 2, kind: "TimeLimit"},
 	{name: "time: sleep", code: `time.sleep(3600)`, seconds: 2, kind: "TimeLimit", says: "at line 1"},
-	{name: "time: sleep without signals", code: `import signal
+	{name: "time: sleep with signals blocked", code: `import signal
 signal.setitimer(signal.ITIMER_REAL, 0)
 signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
 print("begun", flush=True)
 time.sleep(3600)`, seconds: 2, kind: "TimeLimit", says: "begun"},
 	{name: "time: catastrophic regular expression", code: `re.match(r"(a+)+$", "a" * 50 + "b")`, seconds: 2, kind: "TimeLimit"},
-	{name: "time: arithmetic that cannot be interrupted", code: `x = 9 ** 9 ** 9`, seconds: 2},
+	{name: "time: uninterruptible arithmetic", code: `x = 9 ** 9 ** 9`, seconds: 2},
 	{name: "time: a thread that hangs", code: `import threading
 t = threading.Thread(target=lambda: time.sleep(3600)); t.start(); t.join()`, seconds: 2, kind: "TimeLimit"},
 	{name: "time: an exit handler that hangs", code: `import atexit
@@ -192,7 +193,7 @@ result = 2`, success: true, says: "2"},
 	// Output.
 	{name: "output: flood", code: `while True: print("x" * 1000)`, kind: "OutputLimit"},
 	{name: "output: flood on stderr", code: `while True: sys.stderr.write("x" * 1000)`, kind: "OutputLimit"},
-	{name: "output: flood below Python", code: `while True: os.write(1, b"x" * 65536)`, kind: "OutputLimit"},
+	{name: "output: flood through os.write", code: `while True: os.write(1, b"x" * 65536)`, kind: "OutputLimit"},
 	{name: "output: head and tail kept", code: `print("first"); print("m" * 10**6); print("last")`, success: true, says: "bytes left out",
 		check: func(t *testing.T, a toolcall.Answer) {
 			assert.True(t, strings.HasPrefix(a.Stdout, "first\n"))
@@ -201,7 +202,7 @@ result = 2`, success: true, says: "2"},
 		}},
 	{name: "output: large result", code: `result = "r" * 20_000_000`,
 		check: func(t *testing.T, a toolcall.Answer) { assert.Less(t, len(a.Output), 2*MaxResult) }},
-	{name: "output: large result within the frame", code: `result = "r" * 2_000_000`, success: true,
+	{name: "output: large result within the message limit", code: `result = "r" * 2_000_000`, success: true,
 		check: func(t *testing.T, a toolcall.Answer) { assert.Less(t, len(a.Result), 2*MaxResult) }},
 	{name: "output: not UTF-8", code: `sys.stdout.buffer.write(b"\xff\xfe ok"); sys.stdout.flush()`, success: true, says: " ok"},
 	{name: "output: lone surrogate", code: `print("\ud800 ok"); result = "\ud800"`, success: true, says: " ok"},
@@ -213,21 +214,21 @@ result = 2`, success: true, says: "2"},
 	// Disk.
 	{name: "disk: one large file", code: `f = open("big", "wb")
 while True: f.write(b"x" * 10**6)`, kind: "OSError", says: "File too large"},
-	{name: "disk: files elsewhere", code: `open(os.path.join(os.path.dirname(os.getcwd()), "left"), "w").write("x")
+	{name: "disk: file outside the working directory", code: `open(os.path.join(os.path.dirname(os.getcwd()), "left"), "w").write("x")
 result = "written"`},
 	{name: "disk: many files in many directories", code: `for i in range(40):
     os.makedirs(f"d{i}/e/f")
     for j in range(50):
         open(f"d{i}/e/f/{j}", "w").write("x" * 100)
 print(sum(len(files) for _, _, files in os.walk(".")))`, success: true, says: "2000"},
-	{name: "disk: directory that cannot be entered", code: `os.makedirs("a/b"); open("a/b/c", "w"); os.chmod("a/b", 0); os.chmod("a", 0)`, success: true},
+	{name: "disk: directory without permissions", code: `os.makedirs("a/b"); open("a/b/c", "w"); os.chmod("a/b", 0); os.chmod("a", 0)`, success: true},
 	{name: "disk: overwriting the harness", code: `import alarmtriage_tool.runner as r
 open(r.__file__, "a")`},
 	{name: "disk: devices", code: `open("/dev/mem", "rb")`, kind: "PermissionError"},
 
 	// Protocol.
 	{name: "protocol: os._exit", code: `print("said", flush=True); os._exit(3)`, kind: "Crashed", says: "exit status 3"},
-	{name: "protocol: every file closed", code: `os.closerange(0, 256); result = 1`, kind: "Crashed"},
+	{name: "protocol: all file descriptors closed", code: `os.closerange(0, 256); result = 1`, kind: "Crashed"},
 	{name: "protocol: garbage in the result", code: `for fd in range(3, 256):
     try: os.write(fd, b"garbage")
     except OSError: pass`, kind: "Crashed"},
@@ -242,7 +243,7 @@ os._exit(0)`, kind: "Crashed"},
     try: os.write(fd, b'{"ok": true, "result": "{{", "notes": []}')
     except OSError: pass
 os._exit(0)`, kind: "Crashed"},
-	{name: "protocol: forged notes of any length", code: `data = json.dumps({"ok": True, "result": "1", "kind": "", "error": "", "notes": ["n" * 7_000_000]}).encode()
+	{name: "protocol: forged notes of 7 MB", code: `data = json.dumps({"ok": True, "result": "1", "kind": "", "error": "", "notes": ["n" * 7_000_000]}).encode()
 for fd in range(3, 256):
     try:
         while data: data = data[os.write(fd, data):]
@@ -251,7 +252,7 @@ os._exit(0)`, success: true, check: func(t *testing.T, a toolcall.Answer) {
 		require.Len(t, a.Notes, 1)
 		assert.Less(t, len(a.Notes[0]), 2*maxNote)
 	}},
-	{name: "protocol: refusals of any length", code: `from botocore.httpsession import URLLib3Session
+	{name: "protocol: refused requests with very long URLs", code: `from botocore.httpsession import URLLib3Session
 from botocore.awsrequest import AWSRequest
 for url in ("https://" + "a." * 300_000 + "example.com/", "https://sts.amazonaws.com/" + "b" * 600_000, "ftp://" + "%" * 500_000):
     try: URLLib3Session().send(AWSRequest("GET", url).prepare())
@@ -272,16 +273,16 @@ result = R()`, kind: "Crashed"},
 	{name: "protocol: exception whose text fails", code: `class E(Exception):
     def __str__(self): raise RuntimeError("no")
 raise E()`, kind: "E"},
-	{name: "protocol: exception that is no Exception", code: `raise BaseException("odd")`, kind: "BaseException", says: "odd"},
+	{name: "protocol: exception that does not derive from Exception", code: `raise BaseException("odd")`, kind: "BaseException", says: "odd"},
 	{name: "protocol: sys.exit with a code", code: `print("kept"); sys.exit(1)`, kind: "SystemExit", says: "kept"},
-	{name: "protocol: sys.exit with nothing", code: `print("kept"); sys.exit()`, success: true, says: "kept"},
+	{name: "protocol: sys.exit without a code", code: `print("kept"); sys.exit()`, success: true, says: "kept"},
 	{name: "protocol: result that contains itself", code: `result = []; result.append(result)`, success: true, says: "contains itself"},
 	{name: "protocol: result with NaN and odd keys", code: `result = {(1, 2): float("nan"), None: float("inf")}`, success: true, says: "nan"},
 	{name: "protocol: input", code: `input()`, kind: "EOFError"},
 	{name: "protocol: null byte in the code", code: "print(1)\x00", kind: "SyntaxError"},
 	{name: "protocol: code nested too deeply", code: strings.Repeat("(", 5000) + strings.Repeat(")", 5000)},
 
-	// State: the next call proves that nothing of this carried over.
+	// State: the next call checks that nothing of this carried over.
 	{name: "state: patched json", code: `json.dumps = None; json.JSONEncoder.encode = None; result = {"a": 1}`, success: true, says: `"a"`},
 	{name: "state: patched os", code: `os.write = os._exit = os.close = None; result = 5`, success: true, says: "5"},
 	{name: "state: patched builtins", code: `import builtins
@@ -290,8 +291,8 @@ builtins.print = builtins.isinstance = builtins.len = None; result = 6`},
 	{name: "state: module attribute", code: `collections.leak = 1; result = collections.leak`, success: true, says: "1"},
 	{name: "state: environment and path", code: `os.environ["LEAK"] = "1"; sys.path.insert(0, "/leak"); result = 1`, success: true},
 	{name: "state: working directory", code: `os.chdir("/"); result = os.getcwd()`, success: true, says: "/"},
-	{name: "state: name of the namespace", code: `leaked_name = 1; global_leak = 2; result = 1`, success: true},
-	{name: "state: audit hook of its own", code: `sys.addaudithook(lambda *a: None); result = 1`, success: true},
+	{name: "state: global names", code: `leaked_name = 1; global_leak = 2; result = 1`, success: true},
+	{name: "state: another audit hook", code: `sys.addaudithook(lambda *a: None); result = 1`, success: true},
 	{name: "state: profile function", code: `sys.setprofile(lambda *a: 1/0); result = 1`},
 
 	// Imports.
@@ -303,7 +304,7 @@ builtins.print = builtins.isinstance = builtins.len = None; result = 6`},
 	{name: "imports: a module from the working directory", code: "open('json2.py', 'w').write('x = 1')\nsys.path.append(os.getcwd())\nimport json2\nresult = json2.x", success: true, says: "1"},
 }
 
-// after is the normal call that follows every abuse: it works, and sees nothing of what went before.
+// after is the normal call that follows every abuse. It must work and find no trace of the abuse.
 const after = `import threading
 assert "LEAK" not in os.environ and "/leak" not in sys.path
 assert not hasattr(collections, "leak") and "leaked_name" not in globals()
@@ -311,12 +312,12 @@ assert os.listdir(".") == [], os.listdir(".")
 print("printed")
 result = {"sum": sum(json.loads("[1, 2, 3]")), "threads": threading.active_count(), "year": datetime.now().year > 2000}`
 
-func TestNoAbuseReachesBeyondItsOwnCall(t *testing.T) {
+func TestSupervisor_AbuseAffectsOnlyItsOwnCall(t *testing.T) {
 	require.GreaterOrEqual(t, len(abuses), 60)
 	for _, python := range pythons(t) {
 		for _, configuration := range configurations {
 			t.Run(python.name+"/"+configuration.name, func(t *testing.T) {
-				t.Parallel() // most cases wait for a deadline
+				t.Parallel() // most cases wait until a deadline
 				w := startWorker(t, python, configuration.role)
 				w.run("1", 10) // the sandbox is warm
 				for _, abuse := range abuses {
@@ -365,13 +366,13 @@ func (w *worker) mustWork() {
 	assert.Empty(w.t, answer.Stderr)
 }
 
-// mustBeClean looks from outside: no process and no file of the calls is left.
+// mustBeClean requires that no process and no file of the calls is left.
 func (w *worker) mustBeClean() {
 	w.t.Helper()
 	assert.Eventually(w.t, func() bool { return len(names(w.scratch)) == 0 }, 2*time.Second, 5*time.Millisecond,
 		"files left: %v", names(w.scratch))
 	if os.Getuid() != 0 {
-		return // the user's other processes cannot be told apart
+		return // other processes of the same user cannot be distinguished
 	}
 	running := func() (n int) {
 		for _, p := range processes(w.uid) {
@@ -385,27 +386,27 @@ func (w *worker) mustBeClean() {
 	assert.Eventually(w.t, func() bool { return running() == 3 }, 3*time.Second, 5*time.Millisecond, "processes left")
 }
 
-func TestLayersAreReportedAsTheyAre(t *testing.T) {
+func TestStatus_ReportsLayers(t *testing.T) {
 	python := pythons(t)[0]
 	for _, c := range configurations {
 		t.Run(c.name, func(t *testing.T) {
 			w := startWorker(t, python, c.role)
 			layers := w.ask(workerRequest{Status: true}).Status.Layers
 			for _, always := range []string{"no credentials", "audit hook", "resource limits", "supervisor unreadable", "zygote unreadable"} {
-				assert.Equal(t, active, layers[always], always)
+				assert.Equal(t, string(stateActive), layers[always], always)
 			}
 			for _, granted := range []string{"seccomp", "seccomp in calls"} {
 				if c.role == roleRefuse {
 					assert.Equal(t, "refused: operation not permitted", layers[granted], granted)
 				} else {
-					assert.Equal(t, active, layers[granted], granted)
+					assert.Equal(t, string(stateActive), layers[granted], granted)
 				}
 			}
 		})
 	}
 }
 
-func TestASupervisorOutlivesItsZygote(t *testing.T) {
+func TestSupervisor_RestartsDeadZygote(t *testing.T) {
 	python := pythons(t)[0]
 	for _, c := range configurations {
 		t.Run(c.name, func(t *testing.T) {

@@ -12,9 +12,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 )
 
-// fakeAWS answers every STS call and remembers what it was sent.
+// fakeAWS answers every STS call and records the requests.
 type fakeAWS struct {
 	mu   sync.Mutex
 	seen []*http.Request
@@ -31,7 +33,7 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		`</GetCallerIdentityResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></GetCallerIdentityResponse>`)
 }
 
-func TestTheSupervisorSignsWhatTheCodeMayNot(t *testing.T) {
+func TestSession_SignsRequestsOfTheCode(t *testing.T) {
 	for _, python := range pythons(t) {
 		t.Run(python.name, func(t *testing.T) {
 			aws := &fakeAWS{}
@@ -46,7 +48,7 @@ func TestTheSupervisorSignsWhatTheCodeMayNot(t *testing.T) {
 			require.Len(t, aws.seen, 1)
 			assert.Contains(t, aws.seen[0].Header.Get("Authorization"), "Credential="+plantedKey+"/")
 			assert.Equal(t, plantedSecret, aws.seen[0].Header.Get("X-Amz-Security-Token"))
-			assert.NotContains(t, fmt.Sprint(aws.seen[0].Header), dummyAccessKey)
+			assert.NotContains(t, fmt.Sprint(aws.seen[0].Header), broker.DummyAccessKey)
 			require.Len(t, answer.AWSCalls, 1)
 			call := answer.AWSCalls[0]
 			assert.Equal(t, "sts GetCallerIdentity eu-west-1 200", fmt.Sprint(call.Service, " ", call.Operation, " ", call.Region, " ", call.Status))
@@ -54,7 +56,7 @@ func TestTheSupervisorSignsWhatTheCodeMayNot(t *testing.T) {
 	}
 }
 
-func TestCredentialsOfTheCodesOwnAreLeftAlone(t *testing.T) {
+func TestSession_KeepsSignaturesOfOtherCredentials(t *testing.T) {
 	aws := &fakeAWS{}
 	server := httptest.NewServer(aws)
 	t.Cleanup(server.Close)
@@ -68,7 +70,7 @@ func TestCredentialsOfTheCodesOwnAreLeftAlone(t *testing.T) {
 	assert.Equal(t, "t", aws.seen[0].Header.Get("X-Amz-Security-Token"))
 }
 
-func TestThreadsAndSessionsReachAWSAtTheSameTime(t *testing.T) {
+func TestSession_ServesConcurrentRequests(t *testing.T) {
 	server := httptest.NewServer(&fakeAWS{})
 	t.Cleanup(server.Close)
 	w := startWorker(t, pythons(t)[0], roleWorker, server.URL)
@@ -82,7 +84,7 @@ func TestThreadsAndSessionsReachAWSAtTheSameTime(t *testing.T) {
 	assert.Len(t, answer.AWSCalls, 64)
 }
 
-func TestAnEndpointThatIsDownIsAnErrorOfTheCode(t *testing.T) {
+func TestSession_UnreachableEndpointIsAnErrorOfTheCode(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	w := startWorker(t, pythons(t)[0], roleWorker, server.URL)
@@ -93,7 +95,7 @@ func TestAnEndpointThatIsDownIsAnErrorOfTheCode(t *testing.T) {
 	assert.True(t, w.run("1+1", 10).Success)
 }
 
-// cloudWatch answers PromQL queries and log alarms as AWS documents them, and remembers what it was sent.
+// cloudWatch answers PromQL queries and log alarms as AWS documents them, and records the requests.
 type cloudWatch struct {
 	mu     sync.Mutex
 	seen   []*http.Request

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fakeSchemas answers AppSync's GetIntrospectionSchema, whose answer is a stream, with bodies of many
-// kinds. The broker lets it pass; S3's GetObject it does not.
+// fakeSchemas answers AppSync's GetIntrospectionSchema with bodies of many kinds. Its answer is a stream, as
+// that of S3's GetObject, which the broker refuses.
 func fakeSchemas(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
 	large := bytes.Repeat([]byte("0123456789abcde\n"), 20_000)
@@ -49,7 +49,7 @@ func fakeSchemas(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Each ends in True, in one call, so that connections are used again after every kind of body.
+// Each expression is true. All run in one call, which reuses connections after every kind of body.
 var bodyUses = []struct{ name, code string }{
 	{"read at once", `get("short").read() == b"short"`},
 	{"empty", `get("empty").read() == b""`},
@@ -58,16 +58,16 @@ var bodyUses = []struct{ name, code string }{
 	{"large, by lines", `sum(1 for l in get("large").iter_lines()) == 20_000`},
 	{"large, by pieces of odd size", `b"".join(iter(lambda b=get("large"): b.read(4097), b""))[-16:] == b"0123456789abcde\n"`},
 	{"without a length", `get("pieces").read() == b"piece\n" * 3`},
-	{"zipped, as it was stored", `gzip.decompress(get("zipped").read()) == b"was zipped"`},
-	{"dropped half-way", `(lambda b: (b.read(10), b.close()))(get("large"))[0] == b"0123456789"`},
-	{"broken off", `failing(lambda: get("broken").read()) in ("ReadTimeoutError", "IncompleteReadError", "ResponseStreamingError")`},
-	{"not there", `failing(lambda: get("nothing")) == "NotFoundException"`},
+	{"compressed, not decoded", `gzip.decompress(get("zipped").read()) == b"was zipped"`},
+	{"closed early", `(lambda b: (b.read(10), b.close()))(get("large"))[0] == b"0123456789"`},
+	{"interrupted", `failing(lambda: get("broken").read()) in ("ReadTimeoutError", "IncompleteReadError", "ResponseStreamingError")`},
+	{"not found", `failing(lambda: get("nothing")) == "NotFoundException"`},
 	{"into a file", `open("f", "wb").write(get("large").read()) == 320_000`},
 	{"in threads", `all(n == 320_000 for n in ThreadPoolExecutor(8).map(lambda _: len(get("large").read()), range(16)))`},
 	{"again after all these", `get("short").read() == b"short"`},
 }
 
-func TestBodiesOfAllKindsComeThroughTheBroker(t *testing.T) {
+func TestSession_StreamsEveryKindOfBody(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(fakeSchemas))
 	t.Cleanup(server.Close)
 	code := `
@@ -85,10 +85,10 @@ result = {}
 		w := startWorker(t, python, roleWorker, server.URL)
 		answer := w.run(code, 30)
 		require.True(t, answer.Success, answer.Output)
-		var came map[string]bool
-		require.NoError(t, json.Unmarshal(answer.Result, &came))
+		var passed map[string]bool
+		require.NoError(t, json.Unmarshal(answer.Result, &passed))
 		for _, use := range bodyUses {
-			assert.True(t, came[use.name], "%s on Python %s", use.name, python.name)
+			assert.True(t, passed[use.name], "%s on Python %s", use.name, python.name)
 		}
 	}
 }

@@ -8,10 +8,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 )
 
-// disarm is how hostile code gets rid of the audit hook: it finds it among the collector's objects and gives
-// it other code. What is said of the layers below must hold without it.
+// disarm removes the audit hook as hostile code can: it finds the hook among the garbage collector's objects
+// and replaces its code. The layers below must hold without the hook.
 const disarm = `import gc, importlib
 for f in gc.get_objects():
     if type(f).__name__ == "function" and f.__code__.co_filename.endswith("guard.py") and f.__name__ == "hook":
@@ -32,15 +34,15 @@ def attempt(f, *args, **kwargs):
 
 const refusedByKernel = "Operation not permitted"
 
-// bypass is hostile code that has got rid of the audit hook itself, and what it gets to see in either configuration.
-// nativeAbuses holds what else native code may try.
-// An empty expectation: whatever it gets, it holds no secret, and the next call works.
+// bypass is hostile code that runs without the audit hook, and its expected output in both configurations. If
+// the expected text is empty, any output is accepted as long as it contains no secret and the next call
+// works.
 type bypass struct {
 	name     string
 	code     string
-	full     string // says the answer where seccomp and Landlock are active
-	degraded string // and where the kernel refuses both
-	lost     bool   // the code may take the zygote along where nothing forbids it
+	full     string // in the answer where seccomp and Landlock are active
+	degraded string // in the answer where the kernel refuses both
+	lost     bool   // the code may kill the zygote where the kernel refuses both
 }
 
 var bypasses = []bypass{
@@ -49,31 +51,31 @@ read = lambda pid: open(f"/proc/{pid}/environ", "rb").read()
 tried = [attempt(read, pid) for pid in (os.getppid(), os.getppid() - 1, 1)]
 assert not any(t.startswith("done") for t in tried), tried
 print(tried)`},
-	{name: "credentials: whatever any process shows", code: leak + "print(hunt())"},
-	{name: "credentials: memory of the processes above", full: "PermissionError", degraded: "PermissionError", code: `
+	{name: "credentials: files of every process", code: leak + "print(hunt())"},
+	{name: "credentials: memory of the parent", full: "PermissionError", degraded: "PermissionError", code: `
 print(attempt(lambda: open(f"/proc/{os.getppid()}/mem", "r+b")))`},
-	{name: "credentials: own memory through proc", full: "PermissionError", degraded: "PermissionError", code: `
+	{name: "credentials: own memory through /proc", full: "PermissionError", degraded: "PermissionError", code: `
 print(attempt(lambda: open("/proc/self/mem", "r+b")))`},
-	{name: "credentials: everything this process ever held", code: `
+	{name: "credentials: objects and environment of this process", code: `
 print(len([o for o in gc.get_objects() if "pla" + "nted" in repr(type(o))]))
-print([v for v in os.environ.values()], [str(boto3.Session().get_credentials().get_frozen_credentials())])`, full: dummyAccessKey, degraded: dummyAccessKey},
+print([v for v in os.environ.values()], [str(boto3.Session().get_credentials().get_frozen_credentials())])`, full: broker.DummyAccessKey, degraded: broker.DummyAccessKey},
 
 	{name: "network: a socket", full: "PermissionError: [Errno 1]", degraded: "done <socket", code: `
 print(attempt(socket.socket, socket.AF_INET, socket.SOCK_STREAM))`},
 	{name: "network: a local socket by name", full: refusedByKernel, degraded: "done", code: `print(native("socket", 1, 1, 0))`},
-	{name: "network: a socket by the second table of system calls", full: refusedByKernel, code: `
+	{name: "network: a socket through the x32 system call table", full: refusedByKernel, code: `
 import platform
 print(native("syscall", 0x40000000 | 41 if platform.machine() == "x86_64" else 198, 2, 1, 0))`},
 	{name: "network: io_uring", full: "Function not implemented", code: `print(native("syscall", 425, 8, ctypes.create_string_buffer(120)))`},
-	{name: "processes: a program in memory", full: refusedByKernel, degraded: "done", code: `print(native("memfd_create", b"x", 0))`},
+	{name: "processes: an in-memory program", full: refusedByKernel, degraded: "done", code: `print(native("memfd_create", b"x", 0))`},
 	{name: "processes: a new namespace", full: refusedByKernel, degraded: refusedByKernel, code: `print(native("unshare", 0x10000000))`},
-	{name: "network: packets and netlink", full: "PermissionError: [Errno 1]", code: `
+	{name: "network: packet and netlink sockets", full: "PermissionError: [Errno 1]", code: `
 for family, kind in ((17, 3), (16, 3), (40, 1), (2, 3), (1, 1)): print(attempt(socket.socket, family, kind, 0))`},
-	{name: "network: taking the filter off", full: "PermissionError: [Errno 1]", code: `
+	{name: "network: removing the filter", full: "PermissionError: [Errno 1]", code: `
 print(native("prctl", 22, 0, 0, 0, 0), native("prctl", 38, 0, 0, 0, 0), attempt(socket.socket))`},
-	{name: "network: a thread has no other rights", full: "PermissionError: [Errno 1]", code: `
+	{name: "network: a socket in another thread", full: "PermissionError: [Errno 1]", code: `
 t = threading.Thread(target=lambda: print(attempt(socket.socket))); t.start(); t.join()`},
-	{name: "network: the broker stays the only way to AWS", full: "not an AWS API endpoint", degraded: "not an AWS API endpoint", code: `
+	{name: "network: the broker refuses other hosts", full: "not an AWS API endpoint", degraded: "not an AWS API endpoint", code: `
 print(attempt(boto3.client("logs", endpoint_url="https://evil.example.com").describe_log_groups))`},
 	{name: "network: the broker still refuses writes", full: "logs:DeleteLogGroup is refused", degraded: "logs:DeleteLogGroup is refused", code: `
 print(attempt(boto3.client("logs").delete_log_group, logGroupName="g"))`},
@@ -101,13 +103,13 @@ while n < 3000:
     if pid == 0: time.sleep(600)
     n += 1
 print("stopped" if n < 1000 else "never stopped")`},
-	{name: "processes: a program", full: "PermissionError", degraded: "AWS_ACCESS_KEY_ID=" + dummyAccessKey, code: `
+	{name: "processes: spawning a program", full: "PermissionError", degraded: "AWS_ACCESS_KEY_ID=" + broker.DummyAccessKey, code: `
 try: os.waitpid(os.posix_spawn("/usr/bin/env", ["env"], os.environ), 0)
 except OSError as e: print(type(e).__name__)`},
-	{name: "processes: a program in place of this one", full: "PermissionError", degraded: "Crashed", code: `
+	{name: "processes: exec of a program", full: "PermissionError", degraded: "Crashed", code: `
 try: os.execve("/bin/sh", ["sh", "-c", "exit 3"], {})
 except OSError as e: print(type(e).__name__)`},
-	{name: "processes: the module below subprocess", full: "PermissionError", code: `
+	{name: "processes: fork_exec imported again", full: "PermissionError", code: `
 del sys.modules["_posixsubprocess"]
 import _posixsubprocess
 subprocess._fork_exec = _posixsubprocess.fork_exec
@@ -119,41 +121,41 @@ print(attempt(os.kill, os.getppid(), 9))`},
 	{name: "processes: stop the zygote", full: "PermissionError", lost: true, code: `
 print("before", flush=True)
 print(attempt(os.kill, os.getppid(), signal.SIGSTOP))`},
-	{name: "memory: the limit", full: "ValueError", degraded: "ValueError", code: `
+	{name: "memory: raising the limit", full: "ValueError", degraded: "ValueError", code: `
 import resource
 print(attempt(resource.setrlimit, resource.RLIMIT_DATA, (-1, -1)))`},
-	{name: "memory: native code writes where it must not", code: `ctypes.memset(1, 0, 1)`, full: "segmentation", degraded: "segmentation"},
+	{name: "memory: native write to an invalid address", code: `ctypes.memset(1, 0, 1)`, full: "segmentation", degraded: "segmentation"},
 
-	{name: "time: alarms blocked below Python", full: "begun", degraded: "begun", code: `
+	{name: "time: alarms blocked in native code", full: "begun", degraded: "begun", code: `
 libc.sigfillset.argtypes = [ctypes.c_void_p]
 mask = ctypes.create_string_buffer(128)
 libc.sigfillset(mask); libc.sigprocmask(0, mask, None)
 print("begun", flush=True)
 while True: pass`},
-	{name: "time: native code never returns", full: "begun", degraded: "begun", code: `
+	{name: "time: native code that never returns", full: "begun", degraded: "begun", code: `
 print("begun", flush=True)
 libc.pause.restype = ctypes.c_int
 while True: ctypes.pythonapi.PyGILState_Ensure(); libc.pause()`},
 
-	{name: "output: a flood below Python", code: `
+	{name: "output: flood from native code", code: `
 block = b"x" * 65536
 while True: libc.write(1, block, 65536)`, full: "OutputLimit", degraded: "OutputLimit"},
 
-	{name: "disk: writing beside the scratch directory", full: "PermissionError", code: `
+	{name: "disk: writing outside the scratch directory", full: "PermissionError", code: `
 print(attempt(lambda: open("/var/tmp/alarmtriage-left", "w").close()))
 if %FULL% is False and os.path.exists("/var/tmp/alarmtriage-left"): os.unlink("/var/tmp/alarmtriage-left")`},
-	{name: "disk: devices and the kernel's files", full: "PermissionError", code: `
+	{name: "disk: devices and kernel files", full: "PermissionError", code: `
 for path in ("/dev/mem", "/dev/kmsg", "/sys/kernel/debug", "/proc/1/environ"): print(attempt(lambda: open(path, "rb").read(1)))`},
 	{name: "disk: mounts", full: refusedByKernel, degraded: refusedByKernel, code: `
 print(native("mount", b"none", b"/tmp", b"tmpfs", 0, None))`},
 
-	{name: "protocol: an answer forged through the frames", full: "forged", degraded: "forged", code: `
+	{name: "protocol: forged result", full: "forged", degraded: "forged", code: `
 print("forged")
 for fd in range(3, 256):
     try: os.write(fd, b'{"ok": true, "result": "1", "notes": [], "aws_calls": [{"service": "s3"}]}')
     except OSError: pass
 os._exit(0)`},
-	{name: "protocol: the zygote's socket is not here", full: "[]", degraded: "[]", code: `
+	{name: "protocol: the zygote's control socket", full: "[]", degraded: "[]", code: `
 found = []
 for fd in range(3, 256):
     try:
@@ -162,7 +164,7 @@ for fd in range(3, 256):
     except OSError: pass
 print(found[1:])`},
 
-	{name: "state: the harness rewritten in memory", code: `
+	{name: "state: harness functions overwritten", code: `
 from alarmtriage_tool import aws_transport, confine, runner, zygote
 for module in (aws_transport, confine, runner, zygote):
     for name in list(vars(module)):
@@ -171,7 +173,7 @@ for f in gc.get_objects():
     if type(f).__name__ == "function" and "alarmtriage_tool" in f.__code__.co_filename and not f.__code__.co_freevars:
         try: f.__code__ = (lambda *a, **k: None).__code__
         except Exception: pass`},
-	{name: "state: immutable objects rewritten", code: `
+	{name: "state: immutable objects overwritten", code: `
 ctypes.memset(id(1) + 24, 7, 1)
 ctypes.memset(id("result") + 40, 65, 3)`},
 
@@ -184,9 +186,9 @@ open("evil.so", "wb").write(b"\x7fELF" + os.urandom(64))
 print(attempt(ctypes.CDLL, "./evil.so"))`, full: "OSError", degraded: "OSError"},
 }
 
-// Each of these has got rid of the audit hook. Its answer says what it was still refused, no answer holds what the
-// supervisor knows, and the next call works as ever.
-func TestWithoutTheAuditHookTheOtherLayersHold(t *testing.T) {
+// Each snippet runs without the audit hook. The remaining layers must refuse what they are expected to, no
+// answer may contain a secret of the supervisor, and the next call must work.
+func TestLayers_HoldWithoutAuditHook(t *testing.T) {
 	for _, python := range pythons(t) {
 		for _, configuration := range configurations {
 			t.Run(python.name+"/"+configuration.name, func(t *testing.T) {
@@ -214,7 +216,7 @@ func (w *worker) mustWithstand(b bypass, full bool) {
 	text := answer.Output + answer.ErrorType
 	if !b.lost || full {
 		require.NotEqual(w.t, "HarnessLost", answer.ErrorType, answer.Error)
-		assert.Contains(w.t, answer.Output, "disarmed", "the case is about what holds without the hook")
+		assert.Contains(w.t, answer.Output, "disarmed", "the hook must be removed first")
 		assert.Contains(w.t, text, says)
 	} else {
 		require.Eventually(w.t, func() bool { return w.run("1+1", 10).Success }, 20*time.Second, time.Millisecond)
@@ -223,12 +225,12 @@ func (w *worker) mustWithstand(b bypass, full bool) {
 	w.mustBeClean()
 }
 
-// The code may write whatever it wants on its connections to the broker. What arrives at AWS is what the broker
-// understood of it, and nothing else.
-func TestForgedRequestsReachAWSAsReadsOrNotAtAll(t *testing.T) {
+// The code may write anything on its connections to the broker. Only requests that the broker understood may
+// arrive at AWS.
+func TestSession_ForgedRequestsReachAWSOnlyAsReads(t *testing.T) {
 	const setup = disarm + `
 from alarmtriage_tool import aws_transport
-scope = "AWS4-HMAC-SHA256 Credential=AKIABROKER0000000000/20260102/eu-west-1/%s/aws4_request, SignedHeaders=host, Signature=00"
+scope = "AWS4-HMAC-SHA256 Credential=` + broker.DummyAccessKey + `/20260102/eu-west-1/%s/aws4_request, SignedHeaders=host, Signature=00"
 def send(method, path, headers, body=b"", service="sts", n=None, url=None):
     c = aws_transport._channel.take()
     head = {"m": method, "u": url or os.environ["AWS_ENDPOINT_URL"] + path, "h": [["Authorization", scope % service]] + headers, "n": len(body) if n is None else n}
@@ -243,7 +245,7 @@ read, write = b"Action=GetCallerIdentity&Version=2011-06-15", b"Action=AssumeRol
 `
 	type forged struct {
 		name, code string
-		arrives    int    // requests at AWS, each the read, with whatever stands in its body
+		arrives    int    // requests at AWS; each must be the read
 		says       string // in the answer
 	}
 	for _, python := range pythons(t) {
@@ -253,42 +255,42 @@ read, write = b"Action=GetCallerIdentity&Version=2011-06-15", b"Action=AssumeRol
 			t.Cleanup(server.Close)
 			w := startWorker(t, python, roleWorker, server.URL)
 			for _, f := range []forged{
-				{"a read passes, so that the others could", `send("POST", "/", form, read)`, 1, "'s': 200"},
+				{"a plain read passes", `send("POST", "/", form, read)`, 1, "'s': 200"},
 				{"a write", `send("POST", "/", form, write)`, 0, "sts:AssumeRole is refused"},
-				{"a write with a Host of its own", `send("POST", "/", form + [["Host", "evil.example.com"]], write)`, 0, "sts:AssumeRole is refused"},
-				{"a Host of its own is not sent", `send("POST", "/", form + [["Host", "evil.example.com"]], read)`, 1, ""},
-				{"a write in JSON behind a read in a form", `send("POST", "/", form + [["X-Amz-Target", "AmazonSSM.PutParameter"]], read)`, 0, "is not an operation"},
-				{"two targets", `send("POST", "/", [["Content-Type", "application/x-amz-json-1.1"], ["X-Amz-Target", "Logs_20140328.DescribeLogGroups"], ["x-amz-target", "Logs_20140328.DeleteLogGroup"]], b"{}", "logs")`, 0, "leaves open"},
-				{"two kinds of content", `send("POST", "/", form + [["content-type", "application/x-amz-json-1.1"]], read)`, 0, "leaves open"},
-				{"two signatures", `send("POST", "/", form + [["authorization", scope % "iam"]], read)`, 0, "leaves open"},
-				{"another method by header", `send("POST", "/", form + [["X-HTTP-Method-Override", "DELETE"]], read)`, 0, "leaves open"},
+				{"a write with another Host header", `send("POST", "/", form + [["Host", "evil.example.com"]], write)`, 0, "sts:AssumeRole is refused"},
+				{"another Host header is not sent", `send("POST", "/", form + [["Host", "evil.example.com"]], read)`, 1, ""},
+				{"a JSON write and a form read in one request", `send("POST", "/", form + [["X-Amz-Target", "AmazonSSM.PutParameter"]], read)`, 0, "only forwards operations it knows"},
+				{"two targets", `send("POST", "/", [["Content-Type", "application/x-amz-json-1.1"], ["X-Amz-Target", "Logs_20140328.DescribeLogGroups"], ["x-amz-target", "Logs_20140328.DeleteLogGroup"]], b"{}", "logs")`, 0, "ambiguous"},
+				{"two content types", `send("POST", "/", form + [["content-type", "application/x-amz-json-1.1"]], read)`, 0, "ambiguous"},
+				{"two signatures", `send("POST", "/", form + [["authorization", scope % "iam"]], read)`, 0, "ambiguous"},
+				{"another method by header", `send("POST", "/", form + [["X-HTTP-Method-Override", "DELETE"]], read)`, 0, "ambiguous"},
 				{"another method", `send("DELETE", "/2015-03-31/functions/f", [], b"", "lambda")`, 0, "lambda:DeleteFunction is refused"},
 				{"a method with a second request in it", `send("POST / HTTP/1.1\r\nHost: x\r\n\r\nDELETE", "/", form, read)`, 0, ""},
 				{"a header with a second request in it", `send("POST", "/", form + [["X-A", "b\r\n\r\nPOST / HTTP/1.1\r\n\r\n"]], read)`, 0, ""},
-				{"a header's name with a line in it", `send("POST", "/", form + [["X-A: b\r\nX-Amz-Target", "x"]], read)`, 0, ""},
-				{"an address with a line in it", `send("POST", "/x HTTP/1.1\r\nX: y", form, read)`, 0, ""},
+				{"a line break in a header name", `send("POST", "/", form + [["X-A: b\r\nX-Amz-Target", "x"]], read)`, 0, ""},
+				{"a line break in the URL", `send("POST", "/x HTTP/1.1\r\nX: y", form, read)`, 0, ""},
 				{"a length that is too short", `send("POST", "/", form + [["Content-Length", "3"]], read + b"\r\n\r\nPOST / HTTP/1.1\r\n\r\n")`, 1, "'s': 200"},
 				{"a length that is wrong is not sent", `send("POST", "/", form + [["Content-Length", "3"]], read)`, 1, "'s': 200"},
 				{"chunks and a length", `send("POST", "/", form + [["Transfer-Encoding", "chunked"], ["Content-Length", "5"]], b"0\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\n\r\n" + write)`, 0, ""},
-				{"chunks that end early", `send("POST", "/", form + [["Transfer-Encoding", "chunked"]], b"0\r\n\r\nDELETE /2015-03-31/functions/f HTTP/1.1\r\n\r\n", "lambda")`, 0, "is not an operation"},
-				{"an upgrade to something else", `send("GET", "/", [["Connection", "Upgrade"], ["Upgrade", "h2c"], ["HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA"]])`, 0, "is not an operation"},
-				{"a body that is packed", `send("POST", "/", form + [["Content-Encoding", "gzip"]], gzip.compress(write))`, 0, "leaves open"},
-				{"a write as parameters of a read's address", `send("POST", "/?Action=AssumeRole", form, read)`, 0, "is not an operation"},
-				{"two actions", `send("POST", "/", form, read + b"&Action=AssumeRole")`, 0, "is not an operation"},
-				{"an action that is encoded twice", `send("POST", "/", form, b"Action=%2541ssumeRole")`, 0, "is not an operation"},
-				{"a path that climbs", `send("GET", "/2015-03-31/functions/f/../../../x", [], b"", "lambda")`, 0, ""},
-				{"a path that climbs in disguise", `send("DELETE", "/2015-03-31/functions/%2e%2e/f", [], b"", "lambda")`, 0, ""},
+				{"chunks that end early", `send("POST", "/", form + [["Transfer-Encoding", "chunked"]], b"0\r\n\r\nDELETE /2015-03-31/functions/f HTTP/1.1\r\n\r\n", "lambda")`, 0, "only forwards operations it knows"},
+				{"a protocol upgrade", `send("GET", "/", [["Connection", "Upgrade"], ["Upgrade", "h2c"], ["HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA"]])`, 0, "only forwards operations it knows"},
+				{"a compressed body", `send("POST", "/", form + [["Content-Encoding", "gzip"]], gzip.compress(write))`, 0, "ambiguous"},
+				{"a write in the query string of a read", `send("POST", "/?Action=AssumeRole", form, read)`, 0, "only forwards operations it knows"},
+				{"two actions", `send("POST", "/", form, read + b"&Action=AssumeRole")`, 0, "only forwards operations it knows"},
+				{"an action that is encoded twice", `send("POST", "/", form, b"Action=%2541ssumeRole")`, 0, "only forwards operations it knows"},
+				{"a path with ..", `send("GET", "/2015-03-31/functions/f/../../../x", [], b"", "lambda")`, 0, ""},
+				{"a path with encoded ..", `send("DELETE", "/2015-03-31/functions/%2e%2e/f", [], b"", "lambda")`, 0, ""},
 				{"two requests in one body", `send("POST", "/", form, read + b"POST / HTTP/1.1\r\n\r\n" + b"&x=1")`, 1, "'s': 200"},
-				{"a body cut short", `(lambda c: (c.send(struct.pack("<I", 4) + b"{}{}"), c.close()))(aws_transport._channel.take())`, 0, ""},
+				{"a body shorter than announced", `(lambda c: (c.send(struct.pack("<I", 4) + b"{}{}"), c.close()))(aws_transport._channel.take())`, 0, ""},
 				{"a head without an end", `(lambda c: (c.send(struct.pack("<I", 4294967295) + b"x"), attempt(c.exactly, 4, "u")))(aws_transport._channel.take())`, 0, "ConnectionClosedError"},
-				{"a body of less than nothing", `send("POST", "/", form, read, n=-1)`, 0, "ConnectionClosedError"},
-				{"a body beyond all bounds", `send("POST", "/", form, b"", n=1 << 40)`, 0, "ConnectionClosedError"},
-				{"a head that is no object", `(lambda c: (c.send(struct.pack("<I", 2) + b"[]"), attempt(c.exactly, 4, "u")))(aws_transport._channel.take())`, 0, "ConnectionClosedError"},
-				{"a file in place of a connection", `(lambda s: (socket.send_fds(s, [b"C"], [os.open("x", os.O_RDWR | os.O_CREAT)]), send("POST", "/", form, read)))(socket.socket(fileno=os.dup(aws_transport._channel._control)))[1]`, 1, "'s': 200"},
+				{"a negative body length", `send("POST", "/", form, read, n=-1)`, 0, "ConnectionClosedError"},
+				{"a body length of 1 TB", `send("POST", "/", form, b"", n=1 << 40)`, 0, "ConnectionClosedError"},
+				{"a head that is not an object", `(lambda c: (c.send(struct.pack("<I", 2) + b"[]"), attempt(c.exactly, 4, "u")))(aws_transport._channel.take())`, 0, "ConnectionClosedError"},
+				{"a file instead of a connection", `(lambda s: (socket.send_fds(s, [b"C"], [os.open("x", os.O_RDWR | os.O_CREAT)]), send("POST", "/", form, read)))(socket.socket(fileno=os.dup(aws_transport._channel._control)))[1]`, 1, "'s': 200"},
 				{"many connections in one message", `(lambda s: (socket.send_fds(s, [b"C"] , [os.dup(1) for _ in range(12)]), send("POST", "/", form, read)))(socket.socket(fileno=os.dup(aws_transport._channel._control)))[1]`, 1, "'s': 200"},
-				{"keys of its own for a write", `send("POST", "/", [["Content-Type", "application/x-www-form-urlencoded"], ["X-Amz-Security-Token", "t"]], write)`, 0, "sts:AssumeRole is refused"},
+				{"a write with a session token", `send("POST", "/", [["Content-Type", "application/x-www-form-urlencoded"], ["X-Amz-Security-Token", "t"]], write)`, 0, "sts:AssumeRole is refused"},
 				{"no signature", `send("PUT", "/bucket/key", [], b"x", "s3")`, 0, "s3:PutObject"},
-				{"another server behind a user's name", `send("GET", "", [], b"", url="https://sts.amazonaws.com@evil.example.com/")`, 0, "e"},
+				{"a URL with a user name and another host", `send("GET", "", [], b"", url="https://sts.amazonaws.com@evil.example.com/")`, 0, "e"},
 			} {
 				t.Run(f.name, func(t *testing.T) {
 					w.t = t
@@ -319,8 +321,8 @@ read, write = b"Action=GetCallerIdentity&Version=2011-06-15", b"Action=AssumeRol
 	}
 }
 
-// Every kind of abuse that there is has its cases, in the suite with the hook and in the one without.
-func TestTheAbusesAreOfAllKinds(t *testing.T) {
+// Every kind of abuse has cases with the audit hook and without it.
+func TestAbuses_CoverEveryKind(t *testing.T) {
 	kinds := []string{"credentials", "network", "processes", "memory", "time", "output", "disk", "protocol", "state", "imports"}
 	count := map[string]int{}
 	names := map[string]bool{}

@@ -17,41 +17,24 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 const (
-	maxFrame    = 8 << 20                // bytes of the result message
-	exitWait    = time.Second            // for the exit status of a child that gave no result
-	drainWait   = 200 * time.Millisecond // for the output of a child that was killed
-	maxNotes    = 50
-	maxNote     = 2 << 10               // bytes
-	memoryWatch = 20 * time.Millisecond // between two looks at the child's memory
-	unboundTime = 24 * time.Hour        // soft deadline of a call whose context has none
-	longCall    = 20 * time.Millisecond // after which a call most likely waits for AWS, and the next child is made
+	maxResultMessage = 8 << 20                // bytes of the message, not of the result in it
+	exitWait         = time.Second            // for the exit status of a child that gave no result
+	drainWait        = 200 * time.Millisecond // for the output of a child that ended
+	maxNotes         = 50
+	maxNote          = 2 << 10               // bytes of one note
+	maxError         = MaxResult / 4         // bytes of an error text
+	memoryPoll       = 20 * time.Millisecond // between two reads of the child's memory
+	unboundTime      = 24 * time.Hour        // soft deadline of a call whose context has none
+	longCall         = 20 * time.Millisecond // after which a call probably waits for AWS, and the next child is forked
 )
 
-// memoryHeadroom is what a child may hold above its limit in order to report that it was reached: confine.py's
-// MEMORY_HEADROOM.
+// memoryHeadroom is the memory that a child may use above its limit in order to report that the limit was
+// reached.
 const memoryHeadroom = 64 << 20 // bytes
-
-// request is what the child reads; pythonlayer/alarmtriage_tool/runner.py has the same names.
-type request struct {
-	Code      string  `json:"code"`
-	Seconds   float64 `json:"seconds"`
-	Memory    int64   `json:"memory"`
-	FileSize  int64   `json:"file_size"`
-	Processes int     `json:"processes"`
-	Directory string  `json:"directory"`
-}
-
-// result is what the child answers. The code may forge it: it is the code's own answer anyway.
-type result struct {
-	OK     bool     `json:"ok"`
-	Result string   `json:"result"` // JSON text
-	Kind   string   `json:"kind"`
-	Error  string   `json:"error"`
-	Notes  []string `json:"notes"`
-}
 
 // call is one run of a model's code.
 type call struct {
@@ -60,35 +43,41 @@ type call struct {
 	soft    time.Duration
 	session Session
 
-	theirs []*os.File // the child's ends: request, stdout, stderr, result, broker
-	input  *os.File
-	stdout *os.File
-	stderr *os.File
-	frame  *os.File
-	broker *os.File
+	childEnds   []*os.File // request, stdout, stderr, result, broker
+	requestPipe *os.File
+	stdoutPipe  *os.File
+	stderrPipe  *os.File
+	resultPipe  *os.File
+	broker      *os.File // socket
 
-	out, err *capture
-	flooded  sync.Once
-	flood    chan struct{}
-	fat      chan struct{} // closed when the child holds more memory than it may
-	child    int
-	before   snapshot // of the moment when the child had nothing to run yet
+	stdoutCapture *capture
+	stderrCapture *capture
+
+	reportOutputLimit sync.Once
+	overOutput        chan struct{} // closed when the child printed more than it may
+	overMemory        chan struct{} // closed when the child uses more memory than it may
+
+	child  int      // process ID
+	before snapshot // taken when the child had no code to run yet
 }
 
+// newCall returns a call whose soft deadline is soft after start; 0: it has none.
 func newCall(o Options, directory, command string, start time.Time, soft time.Duration) (*call, error) {
 	if soft == 0 {
 		soft = unboundTime
 	}
 	c := &call{
 		request: request{
-			Code:      strings.ToValidUTF8(command, "\uFFFD"),
-			Seconds:   soft.Seconds(),
-			Memory:    int64(o.MemoryMB) << 20,
-			FileSize:  MaxFile,
-			Directory: directory,
+			Code:       strings.ToValidUTF8(command, "\uFFFD"),
+			Seconds:    soft.Seconds(),
+			Memory:     int64(o.MemoryMB) << 20,
+			MemoryHard: hardMemory(o.MemoryMB),
+			FileSize:   MaxFile,
+			Directory:  directory,
 		},
 		start: start, soft: soft, session: o.NewSession(),
-		out: newCapture(KeptOutput), err: newCapture(KeptOutput), flood: make(chan struct{}), fat: make(chan struct{}),
+		stdoutCapture: newCapture(KeptOutput), stderrCapture: newCapture(KeptOutput),
+		overOutput: make(chan struct{}), overMemory: make(chan struct{}),
 	}
 	if err := c.open(); err != nil {
 		c.close()
@@ -97,26 +86,35 @@ func newCall(o Options, directory, command string, start time.Time, soft time.Du
 	return c, nil
 }
 
+// hardMemory returns the bytes up to which a child may raise a memory limit of this many MB. It is 0 without a
+// limit.
+func hardMemory(limitMB int) int64 {
+	if limitMB == 0 {
+		return 0
+	}
+	return int64(limitMB)<<20 + memoryHeadroom
+}
+
+// open creates the pipes and the broker's socket.
 func (c *call) open() error {
-	var theirs [5]*os.File
-	var err error
-	if theirs[0], c.input, err = os.Pipe(); err != nil {
+	read, write, err := os.Pipe()
+	if err != nil {
 		return err
 	}
-	c.theirs = append(c.theirs, theirs[0])
-	for _, end := range []**os.File{&c.stdout, &c.stderr, &c.frame} {
-		ours, their, err := os.Pipe()
+	c.requestPipe, c.childEnds = write, append(c.childEnds, read)
+	for _, end := range []**os.File{&c.stdoutPipe, &c.stderrPipe, &c.resultPipe} {
+		read, write, err := os.Pipe()
 		if err != nil {
 			return err
 		}
-		*end = ours
-		c.theirs = append(c.theirs, their)
+		*end = read
+		c.childEnds = append(c.childEnds, write)
 	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	c.theirs = append(c.theirs, os.NewFile(uintptr(pair[1]), "child's broker socket"))
+	c.childEnds = append(c.childEnds, os.NewFile(uintptr(pair[1]), "child's broker socket"))
 	if err := unix.SetNonblock(pair[0], true); err != nil {
 		unix.Close(pair[0])
 		return err
@@ -125,26 +123,27 @@ func (c *call) open() error {
 	return nil
 }
 
+// close closes every file of the call that is still open.
 func (c *call) close() {
-	for _, file := range append(c.theirs, c.input, c.stdout, c.stderr, c.frame, c.broker) {
+	for _, file := range append(c.childEnds, c.requestPipe, c.stdoutPipe, c.stderrPipe, c.resultPipe, c.broker) {
 		if file != nil {
 			file.Close()
 		}
 	}
 }
 
-// run hands the call over, waits for its end, and makes the answer. The child has its files, and wakes,
-// while the snapshot is made; it gets the code afterwards.
+// run passes the call to a child, waits for its end, and makes the answer. The child receives its files
+// before the snapshot is taken, which wakes it early, and the code afterwards.
 func (c *call) run(ctx context.Context, z *zygote, snapshot func() snapshot) (toolcall.Answer, error) {
 	serving := c.serve(ctx)
-	pid, err := z.handOver(ctx, c.theirs)
-	for _, file := range c.theirs {
+	pid, err := z.startCall(ctx, c.childEnds)
+	for _, file := range c.childEnds {
 		file.Close()
 	}
-	c.theirs = nil
+	c.childEnds = nil
 	if err != nil {
 		z.stop()
-		c.hangUp()
+		c.endSession()
 		<-serving
 		return toolcall.Answer{}, fmt.Errorf("start the call: %w", err)
 	}
@@ -152,30 +151,31 @@ func (c *call) run(ctx context.Context, z *zygote, snapshot func() snapshot) (to
 	c.before = snapshot()
 	c.request.Processes = c.before.threads + MaxProcesses
 	go c.send()
-	// Forking slows a call down that computes, and is free while one waits.
-	timer := time.AfterFunc(longCall, func() { z.replace(pid) })
-	output := c.collect()
-	frame := c.read()
+	// Forking slows down a call that computes and is free while a call waits for AWS.
+	timer := time.AfterFunc(longCall, func() { z.requestSpare(pid) })
+	output := c.captureOutput()
+	answered := c.readResult()
 	stopWatching := c.watchMemory()
-	ended := c.wait(ctx, z, output, frame)
+	ended := c.wait(ctx, z, output, answered)
 	timer.Stop()
 	stopWatching()
-	z.replace(pid)
+	z.requestSpare(pid)
 	c.kill()
-	c.settle(output)
-	c.hangUp()
+	c.drainOutput(output)
+	c.endSession()
 	<-serving
 	return c.answer(ended), nil
 }
 
-// hangUp ends the session: the socket is shut down for whoever reads it here.
-func (c *call) hangUp() {
+// endSession shuts the broker's socket down, which also ends reads on it in this process.
+func (c *call) endSession() {
 	if conn, err := c.broker.SyscallConn(); err == nil {
 		conn.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_RDWR) })
 	}
 	c.broker.Close()
 }
 
+// serve answers the child's AWS requests. The channel is closed when the session has ended.
 func (c *call) serve(ctx context.Context) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -185,40 +185,40 @@ func (c *call) serve(ctx context.Context) <-chan struct{} {
 	return done
 }
 
+// send sends the request.
 func (c *call) send() {
-	// A child that dies before it has read its request is noticed by the missing result.
-	_ = json.NewEncoder(c.input).Encode(c.request)
-	c.input.Close()
+	// If the child dies before it reads the request, its result is missing.
+	_ = json.NewEncoder(c.requestPipe).Encode(c.request)
+	c.requestPipe.Close()
 }
 
-func (c *call) collect() <-chan struct{} {
+// captureOutput captures stdout and stderr. The channel is closed when both have ended.
+func (c *call) captureOutput() <-chan struct{} {
 	var streams sync.WaitGroup
-	flood := func() { c.flooded.Do(func() { close(c.flood) }) }
-	streams.Go(func() { drain(c.stdout, c.out, MaxOutput, flood) })
-	streams.Go(func() { drain(c.stderr, c.err, MaxOutput, flood) })
+	overLimit := func() { c.reportOutputLimit.Do(func() { close(c.overOutput) }) }
+	streams.Go(func() { drain(c.stdoutPipe, c.stdoutCapture, MaxOutput, overLimit) })
+	streams.Go(func() { drain(c.stderrPipe, c.stderrCapture, MaxOutput, overLimit) })
 	done := make(chan struct{})
 	go func() { streams.Wait(); close(done) }()
 	return done
 }
 
-// watchMemory looks again and again at how much memory the child holds: the kernel's limit on its data leaves
-// out what is shared, such as mmap's, which is the child's alone here.
+// watchMemory polls the child's memory, because RLIMIT_DATA does not count shared mappings.
 func (c *call) watchMemory() (stop func()) {
-	most := c.request.Memory + memoryHeadroom
-	if c.request.Memory == 0 {
+	if c.request.MemoryHard == 0 {
 		return func() {}
 	}
 	done := make(chan struct{})
 	go func() {
-		tick := time.NewTicker(memoryWatch)
+		tick := time.NewTicker(memoryPoll)
 		defer tick.Stop()
 		for {
 			select {
 			case <-done:
 				return
 			case <-tick.C:
-				if held(c.child) > most {
-					close(c.fat)
+				if anonymousMemory(c.child) > c.request.MemoryHard {
+					close(c.overMemory)
 					return
 				}
 			}
@@ -227,21 +227,22 @@ func (c *call) watchMemory() (stop func()) {
 	return func() { close(done) }
 }
 
-// read delivers the result message, or nothing when there is none that can be understood.
-func (c *call) read() <-chan *result {
+// readResult delivers the result message, or nil if there is no valid one.
+func (c *call) readResult() <-chan *result {
 	got := make(chan *result, 1)
 	go func() {
-		data, err := io.ReadAll(io.LimitReader(c.frame, maxFrame+1))
-		if err != nil || len(data) > maxFrame {
+		data, err := io.ReadAll(io.LimitReader(c.resultPipe, maxResultMessage+1))
+		if err != nil || len(data) > maxResultMessage {
 			got <- nil
 			return
 		}
-		got <- decode(data)
+		got <- decodeResult(data)
 	}()
 	return got
 }
 
-func decode(data []byte) *result {
+// decodeResult returns nil for a message that is not exactly one result.
+func decodeResult(data []byte) *result {
 	var r result
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
@@ -251,96 +252,104 @@ func decode(data []byte) *result {
 	return &r
 }
 
-// wait returns what ended the call: its own result, or what had to be done about it.
-func (c *call) wait(ctx context.Context, z *zygote, output <-chan struct{}, frame <-chan *result) result {
+// wait returns the call's own result, or one that explains why the call is ended.
+func (c *call) wait(ctx context.Context, z *zygote, output <-chan struct{}, answered <-chan *result) result {
 	hard := time.NewTimer(time.Until(c.start.Add(c.soft + HardDelay)))
 	defer hard.Stop()
 	select {
-	case r := <-frame:
+	case r := <-answered:
 		if r != nil {
 			c.waitOutput(output, hard.C)
 			return *r
 		}
-		return c.died(ctx, z)
-	case <-c.flood:
-		return result{Kind: "OutputLimit", Error: fmt.Sprintf(
-			"the code was ended after printing more than %d MB. Print less: aggregate, or slice what you print.", MaxOutput>>20)}
-	case <-c.fat:
-		return result{Kind: "MemoryLimit", Error: fmt.Sprintf(
-			"the code was ended at its memory limit of %d MB, which shared memory counts against. Keep less in memory: process pages as they come instead of collecting them.",
+		return c.explainExit(ctx, z)
+	case <-c.overOutput:
+		return result{Kind: kindOutputLimit, Error: fmt.Sprintf(
+			"the code was stopped after printing more than %d MB. Print less: aggregate, or print slices.", MaxOutput>>20)}
+	case <-c.overMemory:
+		return result{Kind: kindMemoryLimit, Error: fmt.Sprintf(
+			"the code was stopped at its memory limit of %d MB, which includes shared memory. "+
+				"Keep less in memory: process pages as they arrive instead of collecting them.",
 			c.request.Memory>>20)}
 	case <-hard.C:
-		return result{Kind: "TimeLimit", Error: fmt.Sprintf(
-			"time limit of %.1f s reached, and the code did not stop. Do less in one call: narrow the time range, set limits, or split the work over several calls.",
+		return result{Kind: kindTimeLimit, Error: fmt.Sprintf(
+			"time limit of %.1f s reached, and the code did not stop by itself. "+
+				"Do less in one call: narrow the time range, set limits, or split the work over several calls.",
 			c.soft.Seconds())}
 	case <-ctx.Done():
-		return result{Kind: "TimeLimit", Error: "the invocation ended before the code did: " + ctx.Err().Error()}
+		return result{Kind: kindTimeLimit, Error: "the invocation ended before the code did: " + ctx.Err().Error()}
 	}
 }
 
-// waitOutput waits for the ends of stdout and stderr, which a thread may hold open a little longer.
+// waitOutput waits briefly until stdout and stderr end. A thread of the code may keep them open.
 func (c *call) waitOutput(output <-chan struct{}, hard <-chan time.Time) {
 	select {
 	case <-output:
-	case <-c.flood:
+	case <-c.overOutput:
 	case <-time.After(drainWait):
 	case <-hard:
 	}
 }
 
-// died says how a child ended that gave no result.
-func (c *call) died(ctx context.Context, z *zygote) result {
+// explainExit returns a result for a child that ended without one.
+func (c *call) explainExit(ctx context.Context, z *zygote) result {
 	ctx, cancel := context.WithTimeout(ctx, exitWait)
 	defer cancel()
-	status, known := z.exited(ctx, c.child)
+	status, known := z.waitExit(ctx, c.child)
 	switch {
-	case !known && !z.alive():
-		return result{Kind: "Crashed", Error: "the code ended the sandbox it ran in; it was rebuilt, and nothing of this call remains"}
+	case !known && !z.isAlive():
+		return result{Kind: kindCrashed, Error: "the code killed the sandbox that it ran in; " +
+			"the sandbox is rebuilt for the next call, and this call has no result"}
 	case !known:
-		return result{Kind: "Crashed", Error: "the code ended without a result: it closed the way to give one, but went on running, and was ended"}
+		return result{Kind: kindCrashed, Error: "the code closed the file descriptor for its result and went on running; " +
+			"it was killed. Do not close file descriptors that you did not open"}
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
-		return result{Kind: "Crashed", Error: "the process that ran the code was killed, most likely for lack of memory; keep less in memory"}
+		return result{Kind: kindCrashed, Error: "the process that ran the code was killed, " +
+			"most likely because memory ran out; keep less in memory"}
 	case status.Signaled():
-		return result{Kind: "Crashed", Error: fmt.Sprintf("the process that ran the code died: %s", status.Signal())}
+		return result{Kind: kindCrashed, Error: fmt.Sprintf("the process that ran the code died: %s", status.Signal())}
 	}
-	return result{Kind: "Crashed", Error: fmt.Sprintf(
-		"the code ended without a result (exit status %d): os._exit was called, or the sandbox was damaged; assign to `result` or print instead",
+	return result{Kind: kindCrashed, Error: fmt.Sprintf(
+		"the code ended without a result (exit status %d): it called os._exit or damaged the sandbox; "+
+			"assign to `result` or print instead",
 		status.ExitStatus())}
 }
 
+// kill kills the child and its process group.
 func (c *call) kill() {
 	syscall.Kill(-c.child, syscall.SIGKILL)
 	syscall.Kill(c.child, syscall.SIGKILL)
 }
 
-// settle gives the output of a killed child time to arrive, then stops reading.
-func (c *call) settle(output <-chan struct{}) {
+// drainOutput gives the output of a killed child time to arrive, then stops reading.
+func (c *call) drainOutput(output <-chan struct{}) {
 	select {
 	case <-output:
 	case <-time.After(drainWait):
 	}
 	now := time.Now()
-	for _, file := range []*os.File{c.stdout, c.stderr, c.frame, c.input} {
+	for _, file := range []*os.File{c.stdoutPipe, c.stderrPipe, c.resultPipe, c.requestPipe} {
 		if err := file.SetDeadline(now); errors.Is(err, os.ErrNoDeadline) {
 			file.Close()
 		}
 	}
 }
 
+// answer makes the answer from the call's result, its output, and its AWS requests.
 func (c *call) answer(r result) toolcall.Answer {
 	a := toolcall.Answer{
 		Success:       r.OK,
 		Result:        json.RawMessage("null"),
 		ExecutionTime: time.Since(c.start).Seconds(),
-		Notes:         clipped(r.Notes),
+		Notes:         boundedNotes(r.Notes),
 	}
-	a.Stdout = terminal.Plain(keep(c.out, "stdout", &a))
-	a.Stderr = terminal.Plain(keep(c.err, "stderr", &a))
+	a.Stdout = terminal.Plain(capturedText(c.stdoutCapture, "stdout", &a))
+	a.Stderr = terminal.Plain(capturedText(c.stderrCapture, "stderr", &a))
 	shown := ""
 	if r.OK {
-		a.Result, shown = shorten(terminal.PlainJSON(r.Result), &a)
+		a.Result, shown = fitResult(terminal.PlainJSON(r.Result), &a)
 	} else {
-		a.Error, a.ErrorType = terminal.Plain(clip(r.Error)), clip(r.Kind)
+		a.Error, a.ErrorType = terminal.Plain(bounded(r.Error, maxError)), bounded(string(r.Kind), maxError)
 		shown = "Error: " + a.Error
 	}
 	a.Output = join(a.Stdout, a.Stderr, shown)
@@ -351,7 +360,8 @@ func (c *call) answer(r result) toolcall.Answer {
 	return a
 }
 
-func keep(c *capture, name string, a *toolcall.Answer) string {
+// capturedText returns a stream and records in the answer if its middle is missing.
+func capturedText(c *capture, name string, a *toolcall.Answer) string {
 	text, missing := c.text()
 	if missing > 0 {
 		a.Truncated = append(a.Truncated, toolcall.Truncation{Part: name, LeftOut: missing})
@@ -360,8 +370,9 @@ func keep(c *capture, name string, a *toolcall.Answer) string {
 	return text
 }
 
-// shorten returns the result as JSON and as a reader wants it; one that is too long becomes text.
-func shorten(encoded string, a *toolcall.Answer) (json.RawMessage, string) {
+// fitResult returns the result as JSON and as text for a reader. A result that is too long becomes a JSON
+// string.
+func fitResult(encoded string, a *toolcall.Answer) (json.RawMessage, string) {
 	shown := encoded
 	var text *string
 	if json.Unmarshal([]byte(encoded), &text) == nil {
@@ -373,39 +384,33 @@ func shorten(encoded string, a *toolcall.Answer) (json.RawMessage, string) {
 	if len(encoded) <= MaxResult {
 		return json.RawMessage(encoded), shown
 	}
-	kept := newCapture(MaxResult / 2)
-	io.WriteString(kept, shown)
-	short, missing := kept.text()
-	a.Truncated = append(a.Truncated, toolcall.Truncation{Part: "result", LeftOut: missing})
-	a.Notes = append(a.Notes, fmt.Sprintf("the result was truncated: %d of its %d bytes are missing, and it is text instead of JSON", missing, len(encoded)))
-	cut, err := json.Marshal(short)
+	short, missing := truncate.Middle(shown, MaxResult)
+	a.Truncated = append(a.Truncated, toolcall.Truncation{Part: "result", LeftOut: int64(missing)})
+	a.Notes = append(a.Notes, fmt.Sprintf("the result was truncated: %d of its %d bytes are missing, "+
+		"and it is text instead of JSON", missing, len(encoded)))
+	encodedShort, err := json.Marshal(short)
 	if err != nil {
 		return json.RawMessage("null"), short
 	}
-	return cut, short
+	return encodedShort, short
 }
 
-// clipped are the notes, which the code may forge, within bounds.
-func clipped(notes []string) []string {
-	short := []string{}
+// boundedNotes returns the notes, which the code may forge, within the limits of an answer.
+func boundedNotes(notes []string) []string {
+	list := []string{}
 	for _, note := range notes[:min(len(notes), maxNotes)] {
-		short = append(short, clipTo(maxNote, note))
+		list = append(list, bounded(note, maxNote))
 	}
+	return list
+}
+
+// bounded returns a text of the child, which the code may forge, in about max bytes.
+func bounded(text string, max int) string {
+	short, _ := truncate.Middle(text, max)
 	return short
 }
 
-func clip(text string) string { return clipTo(MaxResult/4, text) }
-
-func clipTo(bytes int, text string) string {
-	if len(text) <= bytes {
-		return strings.ToValidUTF8(text, "\uFFFD")
-	}
-	kept := newCapture(bytes / 2)
-	io.WriteString(kept, text)
-	short, _ := kept.text()
-	return short
-}
-
+// join joins the parts that are not empty. Each part starts on a new line.
 func join(parts ...string) string {
 	var b strings.Builder
 	for _, part := range parts {

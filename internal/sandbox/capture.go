@@ -1,21 +1,22 @@
 package sandbox
 
 import (
-	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // capture keeps the head and the tail of a stream and counts the rest.
 type capture struct {
 	mu    sync.Mutex
 	head  []byte
-	tail  []byte // ring of the last bytes; at is its oldest byte once full
-	at    int
-	keep  int // bytes of head, and bytes of tail
-	total int64
+	tail  []byte // ring of the last bytes
+	at    int    // oldest byte of tail once it is full
+	keep  int    // bytes of head, and bytes of tail
+	total int64  // bytes written
 }
 
 func newCapture(keep int) *capture { return &capture{keep: keep} }
@@ -53,7 +54,7 @@ func (c *capture) size() int64 {
 	return c.total
 }
 
-// text returns what was kept as valid UTF-8 and, when something is missing, how much.
+// text returns the head and tail as valid UTF-8, and how many bytes are missing between them.
 func (c *capture) text() (text string, missing int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -64,14 +65,15 @@ func (c *capture) text() (text string, missing int64) {
 	}
 	head := strings.ToValidUTF8(string(wholeRunesEnd(c.head)), "\uFFFD")
 	end := strings.ToValidUTF8(string(wholeRunesStart(tail)), "\uFFFD")
-	return fmt.Sprintf("%s\n… %d bytes left out …\n%s", head, missing, end), missing
+	return truncate.Join(head, missing, end), missing
 }
 
+// wholeRunesEnd returns data without an incomplete character at its end.
 func wholeRunesEnd(data []byte) []byte {
-	for cut := 1; cut <= utf8.UTFMax && cut <= len(data); cut++ {
-		if utf8.RuneStart(data[len(data)-cut]) {
-			if !utf8.FullRune(data[len(data)-cut:]) {
-				return data[:len(data)-cut]
+	for last := 1; last <= utf8.UTFMax && last <= len(data); last++ {
+		if utf8.RuneStart(data[len(data)-last]) {
+			if !utf8.FullRune(data[len(data)-last:]) {
+				return data[:len(data)-last]
 			}
 			break
 		}
@@ -79,6 +81,7 @@ func wholeRunesEnd(data []byte) []byte {
 	return data
 }
 
+// wholeRunesStart returns data without an incomplete character at its start.
 func wholeRunesStart(data []byte) []byte {
 	for skip := 0; skip < utf8.UTFMax && skip < len(data); skip++ {
 		if utf8.RuneStart(data[skip]) {
@@ -88,14 +91,15 @@ func wholeRunesStart(data []byte) []byte {
 	return data
 }
 
-// drain copies a stream into its capture until it ends, and reports a flood once.
-func drain(from io.Reader, into *capture, limit int64, flood func()) {
+// drain copies a stream into its capture until the stream ends. It calls overLimit after each read beyond the
+// limit.
+func drain(from io.Reader, into *capture, limit int64, overLimit func()) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
 		into.Write(buffer[:n])
 		if into.size() > limit {
-			flood()
+			overLimit()
 		}
 		if err != nil {
 			return

@@ -13,150 +13,142 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// active is the state of a layer that holds.
-const active = "active"
-
-// begun is a zygote that was started and told what to do, but not yet heard of. It survives [Seal].
-type begun struct {
-	PID     int               `json:"pid"`
-	Control int               `json:"control"` // descriptor
-	Layers  map[string]string `json:"layers"`
+// launched is a zygote that was started and has its first message, but whose events were not read yet. It
+// survives the exec in [Seal].
+type launched struct {
+	PID     int              `json:"pid"`
+	Control int              `json:"control"` // descriptor
+	Layers  map[string]layer `json:"layers"`
 }
 
-// begin starts Python and sends it the first message. Python is confined as far as the kernel lets us.
-func begin(o Options) (begun, error) {
+// launch starts Python, confined as far as the kernel allows, and sends it the first message.
+func launch(o Options) (launched, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return begun{}, fmt.Errorf("make the control socket: %w", err)
+		return launched{}, fmt.Errorf("make the control socket: %w", err)
 	}
-	theirs := os.NewFile(uintptr(pair[1]), "zygote control")
-	defer theirs.Close() // so that the zygote's end is seen
-	b := begun{Control: pair[0]}
-	if b.PID, b.Layers, err = startConfined(o, theirs); err != nil {
+	zygoteEnd := os.NewFile(uintptr(pair[1]), "zygote control")
+	defer zygoteEnd.Close() // while it is open here, the end of the zygote cannot be seen
+	l := launched{Control: pair[0]}
+	if l.PID, l.Layers, err = startConfined(o, zygoteEnd); err != nil {
 		unix.Close(pair[0])
-		return begun{}, err
+		return launched{}, err
 	}
-	if err := b.tell(o); err != nil {
-		b.abandon()
-		return begun{}, err
+	if err := l.sendHello(o); err != nil {
+		l.kill()
+		return launched{}, err
 	}
-	return b, nil
+	return l, nil
 }
 
-// tell sends the first message, so that Python imports what it can meanwhile.
-func (b begun) tell(o Options) error {
-	code, pids := "", []int{}
-	if b.Layers["seccomp"] == active {
-		code, pids = hexProgram(childFilter())
+// sendHello sends the first message. Python needs it early: it imports from the search path.
+func (l launched) sendHello(o Options) error {
+	first := hello{PIDSlots: []int{}, Search: append([]string{}, o.SearchPath...), Warm: append([]string{}, o.Warm...)}
+	if l.Layers["seccomp"] == layerActive {
+		first.Filter, first.PIDSlots = hexProgram(childFilter())
 	}
-	hello, err := json.Marshal(map[string]any{"filter": code, "pid_slots": pids, "search": append([]string{}, o.SearchPath...), "warm": append([]string{}, o.Warm...)})
+	encoded, err := json.Marshal(first)
 	if err != nil {
 		return fmt.Errorf("encode the first message: %w", err)
 	}
-	if _, err := unix.Write(b.Control, hello); err != nil {
+	if _, err := unix.Write(l.Control, encoded); err != nil {
 		return fmt.Errorf("send the first message: %w", err)
 	}
 	return nil
 }
 
-func (b begun) abandon() {
-	unix.Close(b.Control)
-	syscall.Kill(b.PID, syscall.SIGKILL)
-	syscall.Wait4(b.PID, nil, 0, nil)
+// kill ends a zygote that nobody adopted.
+func (l launched) kill() {
+	unix.Close(l.Control)
+	syscall.Kill(l.PID, syscall.SIGKILL)
+	syscall.Wait4(l.PID, nil, 0, nil)
 }
 
-// adopt makes the process a zygote of this supervisor.
-func (b begun) adopt(o Options) (*zygote, error) {
-	unix.CloseOnExec(b.Control)
-	process, err := os.FindProcess(b.PID)
+// adopt makes the process the zygote of this supervisor.
+func (l launched) adopt(o Options) (*zygote, error) {
+	unix.CloseOnExec(l.Control)
+	process, err := os.FindProcess(l.PID)
 	if err == nil {
-		err = unix.SetNonblock(b.Control, true)
+		err = unix.SetNonblock(l.Control, true)
 	}
 	if err != nil {
-		b.abandon()
+		l.kill()
 		return nil, fmt.Errorf("set up the control socket: %w", err)
 	}
 	return &zygote{
 		process: process,
-		control: os.NewFile(uintptr(b.Control), "control"),
-		layers:  b.Layers,
+		control: os.NewFile(uintptr(l.Control), "control"),
+		layers:  l.Layers,
 		log:     o.Log,
 		gone:    make(chan struct{}),
 		spared:  make(chan struct{}, 1),
 		exits:   map[int]syscall.WaitStatus{},
-		waiting: map[int]chan struct{}{},
+		running: map[int]chan struct{}{},
 	}, nil
 }
 
-var errNotBegun = errors.New("no Python was begun")
+var errNotLaunched = errors.New("no Python was launched before")
 
-// parseBegun reads what [Seal] has left in the environment.
-func parseBegun(text string) (begun, error) {
-	var b begun
+// parseLaunched reads the text that [Seal] left in the environment.
+func parseLaunched(text string) (launched, error) {
+	var l launched
 	if text == "" {
-		return b, errNotBegun
+		return l, errNotLaunched
 	}
-	if err := json.Unmarshal([]byte(text), &b); err != nil {
-		return b, fmt.Errorf("read what was begun: %w", err)
+	if err := json.Unmarshal([]byte(text), &l); err != nil {
+		return l, fmt.Errorf("read the zygote that was launched before: %w", err)
 	}
-	// An environment may be copied to a process that has begun nothing.
-	if _, err := unix.FcntlInt(uintptr(b.Control), unix.F_GETFD, 0); err != nil || syscall.Kill(b.PID, 0) != nil {
-		return b, errNotBegun
+	// The environment may have been copied to a process that launched nothing.
+	if _, err := unix.FcntlInt(uintptr(l.Control), unix.F_GETFD, 0); err != nil || syscall.Kill(l.PID, 0) != nil {
+		return l, errNotLaunched
 	}
-	return b, nil
+	return l, nil
 }
 
-// startConfined starts Python from a thread that has given up what Python must not have, which nothing can
-// be given back to: it ends with its goroutine. To confine another process than oneself otherwise takes a
-// program in between, and the time to start it.
-func startConfined(o Options, control *os.File) (pid int, layers map[string]string, err error) {
+// startConfined starts Python from a locked OS thread that has already installed seccomp and Landlock. Both
+// are per thread and irreversible, so the thread is never unlocked and exits with its goroutine. The
+// alternative, a launcher binary, would add an exec to every cold start.
+func startConfined(o Options, control *os.File) (pid int, layers map[string]layer, err error) {
 	done := make(chan struct{})
-	runtime.LockOSThread() // so that another thread is taken, and not the main one at start
+	runtime.LockOSThread() // the goroutine below then gets another thread, never the main one
 	defer runtime.UnlockOSThread()
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // for good; Go makes no new thread from it
+		runtime.LockOSThread() // never unlocked, and Go creates no threads from a locked one
 		pid, layers, err = confineAndStart(o, control)
 	}()
 	<-done
 	return pid, layers, err
 }
 
-func confineAndStart(o Options, control *os.File) (int, map[string]string, error) {
+func confineAndStart(o Options, control *os.File) (int, map[string]layer, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer null.Close()
-	errors := null
+	stderr := null
 	if o.Stderr != nil {
-		errors = o.Stderr
+		stderr = o.Stderr
 	}
-	layers := map[string]string{"zygote unreadable": active}
+	layers := map[string]layer{"zygote unreadable": layerActive}
 	program, release, err := unreadableCopy(o.Interpreter)
 	if err != nil {
-		layers["zygote unreadable"], program = "refused: "+err.Error(), o.Interpreter
+		layers["zygote unreadable"], program = layerOf(err), o.Interpreter
 	}
 	defer release()
-	layers["seccomp"] = state(loadFilter(zygoteFilter()))
-	layers["landlock"] = state(landlock(o.Scratch))
+	layers["seccomp"] = layerOf(loadFilter(zygoteFilter()))
+	layers["landlock"] = layerOf(landlock(o.Scratch))
 	pid, err := syscall.ForkExec(program, []string{o.Interpreter, "-I", "-c", startup, LayerPath(o.Layer)}, &syscall.ProcAttr{
 		Dir:   o.Scratch,
-		Env:   zygoteEnvironment(o.Environment),
-		Files: []uintptr{null.Fd(), null.Fd(), errors.Fd(), control.Fd()}, // control becomes descriptor 3
+		Env:   zygoteEnvironment(o.AccessKey, o.Environment),
+		Files: []uintptr{null.Fd(), null.Fd(), stderr.Fd(), control.Fd()}, // control becomes descriptor 3
 		Sys:   &syscall.SysProcAttr{Setpgid: true},
 	})
 	if err != nil {
 		return 0, nil, fmt.Errorf("execute %s: %w", o.Interpreter, err)
 	}
 	return pid, layers, nil
-}
-
-func state(err error) string {
-	if err == nil {
-		return active
-	}
-	return "refused: " + err.Error()
 }
 
 func noNewPrivileges() error {
@@ -168,8 +160,8 @@ func loadFilter(p *program) error {
 		return err
 	}
 	code := p.bytes()
-	wanted := unix.SockFprog{Len: uint16(len(p.code)), Filter: (*unix.SockFilter)(unsafe.Pointer(&code[0]))}
-	err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&wanted)), 0, 0)
+	filter := unix.SockFprog{Len: uint16(len(p.code)), Filter: (*unix.SockFilter)(unsafe.Pointer(&code[0]))}
+	err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&filter)), 0, 0)
 	runtime.KeepAlive(code)
 	return err
 }
@@ -183,8 +175,8 @@ const (
 	landlockFile = unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE
 )
 
-// landlock leaves reading everywhere but in the kernel's own file systems, and writing in scratch.
-// It uses the rules of the first version, which every kernel with Landlock has.
+// landlock restricts this thread: it may read everywhere except in the kernel's own file systems, and write
+// only in scratch. It uses the access rights of the first version, which every kernel with Landlock supports.
 func landlock(scratch string) error {
 	if err := noNewPrivileges(); err != nil {
 		return err
@@ -211,7 +203,7 @@ func landlock(scratch string) error {
 	return nil
 }
 
-// allowReading allows every top-level directory except those in which the kernel speaks.
+// allowReading allows every top-level directory except those of the kernel's own file systems.
 func allowReading(ruleset int, scratch string) error {
 	entries, err := os.ReadDir("/")
 	if err != nil {

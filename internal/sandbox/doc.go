@@ -1,18 +1,70 @@
-// Package sandbox runs a model's Python code, one call at a time, each in a fresh process that
-// holds no credentials, is limited, and is killed afterwards.
+// Package sandbox runs a model's Python code. Every call runs in a fresh process that holds no credentials,
+// is limited, and is killed afterwards.
 //
-//	seal.go     makes the own process unreadable to others of the same user
-//	confine.go  starts Python: system call filter, Landlock
-//	zygote.go   the warm Python process, from which every call is forked
-//	call.go     one call: files, deadline, result
-//	sweep.go    what a call may have left behind
+// # Processes
 //
-// The processes:
+//	supervisor      this package: credentials, broker
+//	 └─ zygote      Python with boto3 imported and dummy credentials
+//	     └─ child   one call
 //
-//	supervisor (this package; credentials, broker)
-//	 └─ zygote: python, boto3 imported, dummy credentials
-//	     └─ child: one call
+// The zygote is a warm parent: it imports once and forks the child of the next call before that call arrives.
+// The code of a call is treated as hostile. Only layers that work without permissions of the kernel are
+// relied on, because AWS Lambda may refuse such permissions. Layers that the kernel does allow are used in
+// addition, and [Supervisor.Status] reports which layers are active.
 //
-// Nothing here needs a permission of the kernel that AWS Lambda may refuse. What it does grant is
-// used on top, and [Supervisor.Status] says which layers are active.
+// # Files
+//
+//	sandbox.go   Options, Supervisor, limits
+//	lambda.go    options of a Lambda function
+//	seal.go      makes this process unreadable to other processes of the same user
+//	confine.go   starts Python with a system call filter and Landlock
+//	filter.go    the system call filters
+//	protocol.go  the messages below
+//	zygote.go    the warm Python process and its spare children
+//	call.go      one call: its files, deadline, and result
+//	capture.go   the head and tail of a stream
+//	sweep.go     ends the processes and removes the files that a call left behind
+//
+// # Life of the zygote
+//
+//	             launch             started              ready
+//	no process ───────────> loading ───────> importing ─────────> serving ───┐
+//	    ▲                      │                 │                 │   ▲      │ child used, stale, or gone:
+//	    │ next call            │ not ready       │                 │   └──────┘ fork the next child
+//	    │                      │ within 30 s     │                 │
+//	    └─────── stopped <─────┴─────────────────┴─────────────────┘
+//	                                          control socket closed, or process killed
+//
+// Before the first call and while calls run, the serving zygote makes clients ahead. A child that was forked
+// before that is stale; its successor has the clients.
+//
+// # Life of a child
+//
+//	      fork             filter state sent         files received           result written
+//	zygote ────> confining ─────────────────> spare ────────────────> running ───────────────> exited
+//	                 │                          │                       │                        ▲
+//	                 │ fails                    │ channel closed        │ time, memory, or       │
+//	                 └────────────> exited <────┘                       │ output limit: killed   │
+//	                                                                    └────────────────────────┘
+//
+// After the call, the supervisor kills the child in every case and sweeps what the call left behind.
+//
+// # Protocol
+//
+// All sockets are SOCK_SEQPACKET. On the zygote's control socket (its descriptor 3):
+//
+//	supervisor → zygote   hello                                       once
+//	zygote → supervisor   {"t": "started"}
+//	zygote → supervisor   {"t": "spare", "pid": 7} + descriptor       whenever a child is forked; the child's channel
+//	zygote → supervisor   {"t": "ready", "python": …, "boto3": …}     once
+//	supervisor → zygote   7                                           child 7 is used, has ended, or is gone
+//	zygote → supervisor   {"t": "exit", "pid": 7, "status": …}        for every child
+//
+// On a child's channel. The supervisor hands the call directly to the child because the zygote may be busy:
+//
+//	child → supervisor    {"state": "active"}                         its system call filter
+//	supervisor → child    F + five descriptors                        request, stdout, stderr, result, broker
+//
+// The request is read from its pipe until the pipe is closed; one result is written to the result pipe. The
+// broker's socket speaks the protocol of package broker.
 package sandbox

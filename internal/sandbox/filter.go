@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Offsets in struct seccomp_data. Arguments are 64 bits; their low words are compared, which is all
-// the kernel itself looks at for the int arguments filtered here.
+// Offsets in struct seccomp_data. Arguments have 64 bits. The filters compare the low words, which are all
+// that the kernel reads of the int arguments filtered here.
 const (
 	offsetNumber = 0
 	offsetArch   = 4
@@ -25,18 +25,19 @@ const (
 // program is a seccomp filter under construction.
 type program struct {
 	code []unix.SockFilter
-	pids []int // instructions whose operand is to become the child's process id
+	pids []int // instructions whose operand is replaced by the child's process ID
 }
 
-// x32Bit marks the numbers of x86's second table of system calls, which shares the architecture's name and
-// would pass each comparison with a usual number (seccomp(2), "Filtering on x86-64").
+// x32Bit is set in the numbers of x86's second table of system calls. Both tables share one architecture
+// value, so without this check such a number would match no comparison and pass (seccomp(2), "Filtering on
+// x86-64").
 const x32Bit = 0x40000000
 
-// newProgram starts a filter that refuses every system call of another architecture, or of another table.
+// newProgram returns a filter that so far refuses system calls of another architecture or table.
 func newProgram() *program {
 	p := &program{}
 	p.load(offsetArch)
-	p.jumpUnless(nativeArch, 0, 1)
+	p.compare(nativeArch, 0, 1)
 	p.answer(answerEPERM)
 	p.load(offsetNumber)
 	p.code = append(p.code, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, Jt: 0, Jf: 1, K: x32Bit})
@@ -44,57 +45,59 @@ func newProgram() *program {
 	return p
 }
 
+// load loads a word of struct seccomp_data into the accumulator.
 func (p *program) load(offset uint32) {
 	p.code = append(p.code, unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset})
 }
 
+// answer ends the filter with a result.
 func (p *program) answer(value uint32) {
 	p.code = append(p.code, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: value})
 }
 
-// jumpUnless skips `otherwise` instructions when the accumulator differs... from k: with (k, 0, n)
-// the next instruction runs on a difference, with (k, n, 0) on equality.
-func (p *program) jumpUnless(k uint32, different, same uint8) {
+// compare compares the accumulator with k. The program then skips `same` instructions if they are equal, and
+// `different` instructions if they are not.
+func (p *program) compare(k uint32, different, same uint8) {
 	p.code = append(p.code, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: same, Jf: different, K: k})
 }
 
-// refuse answers for the named system calls.
+// refuse returns value for these system calls.
 func (p *program) refuse(value uint32, numbers ...uint32) {
 	for _, number := range numbers {
-		p.jumpUnless(number, 1, 0)
+		p.compare(number, 1, 0)
 		p.answer(value)
 	}
 }
 
-// onlyWith lets the system call through if its argument has the bits, and refuses it otherwise.
+// onlyWith allows the system call only if its argument has one of the bits.
 func (p *program) onlyWith(number, argument, bits uint32) {
-	p.jumpUnless(number, 4, 0)
+	p.compare(number, 4, 0)
 	p.load(offsetArg0 + 8*argument)
 	p.code = append(p.code, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, Jt: 1, Jf: 0, K: bits})
 	p.answer(answerEPERM)
 	p.answer(answerAllow)
 }
 
-// onlyOwn lets the system call through if its first argument is the child's own process id.
+// onlyOwn allows the system call only if its first argument is the child's own process ID.
 func (p *program) onlyOwn(number uint32) {
-	p.jumpUnless(number, 4, 0)
+	p.compare(number, 4, 0)
 	p.load(offsetArg0)
 	p.pids = append(p.pids, len(p.code))
-	p.jumpUnless(0, 0, 1)
+	p.compare(0, 0, 1)
 	p.answer(answerEPERM)
 	p.answer(answerAllow)
 }
 
-// onlyUnixSocket lets socketpair through for local sockets.
+// onlyUnixSocket allows the system call only if its first argument is AF_UNIX.
 func (p *program) onlyUnixSocket(number uint32) {
-	p.jumpUnless(number, 4, 0)
+	p.compare(number, 4, 0)
 	p.load(offsetArg0)
-	p.jumpUnless(unix.AF_UNIX, 0, 1)
+	p.compare(unix.AF_UNIX, 0, 1)
 	p.answer(answerEPERM)
 	p.answer(answerAllow)
 }
 
-// bytes is the program as the kernel wants it, in the machine's byte order.
+// bytes completes the program and returns it in the kernel's format, in the machine's byte order.
 func (p *program) bytes() []byte {
 	p.answer(answerAllow)
 	out := make([]byte, 0, len(p.code)*int(unsafe.Sizeof(unix.SockFilter{})))
@@ -106,8 +109,8 @@ func (p *program) bytes() []byte {
 	return out
 }
 
-// zygoteFilter holds for the zygote and all its children: no network, no looking into other
-// processes, no new namespaces, none of the kernel's rarely used and often broken corners.
+// zygoteFilter returns the filter of the zygote and all its children: no network, no access to other
+// processes, no new namespaces, and none of the rarely used system calls that kernel exploits often need.
 func zygoteFilter() *program {
 	p := newProgram()
 	p.onlyUnixSocket(unix.SYS_SOCKETPAIR)
@@ -126,12 +129,12 @@ func zygoteFilter() *program {
 	return p
 }
 
-// childFilter holds for one child in addition: threads but no processes, no programs, signals only
-// to itself.
+// childFilter returns the filter that a child loads in addition: threads but no processes, no programs, and
+// signals only to itself.
 func childFilter() *program {
 	p := newProgram()
 	p.onlyWith(unix.SYS_CLONE, 0, unix.CLONE_THREAD)
-	// glibc falls back to clone, whose flags a filter can see, only when clone3 does not exist.
+	// A filter can see the flags of clone but not those of clone3. glibc uses clone if clone3 does not exist.
 	p.refuse(answerNoSys, unix.SYS_CLONE3)
 	for _, number := range []uint32{unix.SYS_KILL, unix.SYS_TGKILL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO} {
 		p.onlyOwn(number)
@@ -142,7 +145,7 @@ func childFilter() *program {
 	return p
 }
 
-// hexProgram is the child's filter in the form that the zygote's first message carries.
+// hexProgram returns a program as the first message to the zygote carries it.
 func hexProgram(p *program) (code string, pids []int) {
 	return hex.EncodeToString(p.bytes()), p.pids
 }

@@ -4,5 +4,6 @@ import "golang.org/x/sys/unix"
 
 const nativeArch = unix.AUDIT_ARCH_AARCH64
 
-// forkCalls are the ways to a new process besides clone: this architecture has none.
+// forkCalls are the system calls that create processes, in addition to clone and clone3. This architecture
+// has none.
 var forkCalls []uint32

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -19,62 +18,66 @@ import (
 
 // Limits of every call.
 const (
-	KeptOutput   = 64 << 10               // bytes of head, and of tail, kept of stdout and of stderr
-	MaxOutput    = 16 << 20               // bytes of one stream after which a call is ended
+	KeptOutput   = 64 << 10               // bytes of the head, and of the tail, that are kept of stdout and of stderr
+	MaxOutput    = 16 << 20               // bytes of one stream after which a call is killed
 	MaxResult    = 128 << 10              // bytes of a result that is returned as JSON
 	MaxFile      = 64 << 20               // bytes of one file that a call may write
 	MaxProcesses = 128                    // threads and processes of a call
-	HardDelay    = 500 * time.Millisecond // from the soft deadline, which Python sees, to the kill
+	HardDelay    = 500 * time.Millisecond // from the soft deadline, which Python enforces, to the kill
 
-	maxMargin = 2 * time.Second        // of a call's own deadline, kept for the kill and the answer
-	minMargin = 700 * time.Millisecond // the hard delay and a little
+	maxMargin = 2 * time.Second        // of the invocation, reserved for the kill and the answer
+	minMargin = 700 * time.Millisecond // a little more than HardDelay
+	minTime   = 50 * time.Millisecond  // of a call, however late it starts
 )
 
-// Session is the way of one call to AWS: it answers on the control socket until that is closed.
+// Session serves the AWS requests of one call.
 type Session interface {
+	// Serve answers requests on the control socket until the socket is closed.
 	Serve(ctx context.Context, control *os.File)
-	// Audit lists the calls made, counts those not listed, and those refused.
-	Audit() (calls []toolcall.AWSCall, cut, refusals int)
+	// Audit returns the requests made, the number of those that are not listed, and the number of those
+	// refused.
+	Audit() (calls []toolcall.AWSCall, unlisted, refusals int)
 }
 
-// Options say how Python is started and confined.
+// Options configure how Python is started and confined.
 type Options struct {
 	Interpreter string   // path of the Python interpreter
 	Layer       string   // directory that holds python/alarmtriage_tool
 	SearchPath  []string // directories added to Python's module search path
+	AccessKey   string   // dummy access key ID that the code signs with; the broker replaces its signatures
 	Scratch     string   // directory in which calls may write, such as /tmp
-	Environment []string // what the zygote may see of it is chosen by name
-	Sealed      string   // state of the supervisor's own unreadability, for Status
-	Begun       string   // the Python that Seal has started; empty: New starts it
+	Environment []string // of this process; Python sees only the variables in visibleVariables
+	Sealed      string   // whether this process is unreadable, see Sealed; for Status
+	Launched    string   // the Python that Seal started, see Launched; empty: New starts it
 	MemoryMB    int      // limit of a call's data; 0: none
 	Warm        []string // services whose clients are made ahead, in this order
-	OwnUser     bool     // the user id is the sandbox's alone: whatever process of it is new after a call goes
-	OwnScratch  bool     // Scratch is the sandbox's alone: whatever is new in it after a call goes
-	Reap        bool     // this process's only children are the sandbox's: adopt and end orphans of calls
+	OwnUser     bool     // only the sandbox uses this user ID: every process that is new after a call is killed
+	OwnScratch  bool     // only the sandbox uses Scratch: every file that is new after a call is removed
+	Reap        bool     // this process has no children but the sandbox's: adopt and kill orphans of calls
 	NewSession  func() Session
-	Stderr      *os.File // where Python's own complaints go; nil: nowhere
+	Stderr      *os.File // receives the zygote's own errors; nil: they are dropped
 	Log         *slog.Logger
 }
 
 // Supervisor runs calls, one at a time.
 type Supervisor struct {
 	options Options
-	reaper  string // state of adopting orphans
+	reaper  layer // whether orphans are adopted
 	mu      sync.Mutex
 	zygote  *zygote
 }
 
-// New starts the warm Python process. Its error says that no code can be run here at all.
+// New starts the warm Python process. After an error, no code can be run here.
 func New(ctx context.Context, o Options) (*Supervisor, error) {
-	if o.Interpreter == "" || o.Layer == "" || o.Scratch == "" || o.NewSession == nil {
-		return nil, errors.New("the sandbox needs an interpreter, the layer, a scratch directory and a way to AWS")
+	if o.Interpreter == "" || o.Layer == "" || o.Scratch == "" || o.AccessKey == "" || o.NewSession == nil {
+		return nil, errors.New("the sandbox needs Interpreter, Layer, Scratch, AccessKey, and NewSession")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Supervisor{options: o, reaper: "off"}
+	s := &Supervisor{options: o, reaper: layer{State: stateOff}}
 	if o.Reap {
-		s.reaper = state(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+		s.reaper = layerOf(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 	}
 	if err := s.ensureZygote(ctx); err != nil {
 		return nil, err
@@ -84,7 +87,7 @@ func New(ctx context.Context, o Options) (*Supervisor, error) {
 }
 
 func (s *Supervisor) ensureZygote(ctx context.Context) error {
-	if s.zygote != nil && s.zygote.alive() {
+	if s.zygote != nil && s.zygote.isAlive() {
 		return nil
 	}
 	if s.zygote != nil {
@@ -92,7 +95,7 @@ func (s *Supervisor) ensureZygote(ctx context.Context) error {
 		s.zygote = nil
 	}
 	z, err := startZygote(ctx, s.options)
-	s.options.Begun = "" // that can be adopted once
+	s.options.Launched = "" // it can be adopted once
 	if err != nil {
 		return err
 	}
@@ -100,42 +103,37 @@ func (s *Supervisor) ensureZygote(ctx context.Context) error {
 	return nil
 }
 
-// Status says which layers are active, and the limits of a call.
+// Status returns the state of the layers, the limits of a call, and versions.
 func (s *Supervisor) Status() toolcall.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	status := toolcall.Status{Layers: s.layers(), Limits: s.limits()}
 	if s.zygote != nil {
 		status.Python, status.Boto3 = s.zygote.ready.Python, s.zygote.ready.Boto3
-		status.Layers["seccomp in calls"] = s.zygote.callFilter()
+		status.Layers["seccomp in calls"] = s.zygote.callFilter().String()
 	}
 	return status
 }
 
-// layers are those of all calls; what a call adds is known when its child has told.
+// layers returns the state of each layer, except for the filter that a child reports.
 func (s *Supervisor) layers() map[string]string {
 	layers := map[string]string{
-		"no credentials":        active,
-		"resource limits":       active,
-		"audit hook":            active,
+		"no credentials":        string(stateActive),
+		"resource limits":       string(stateActive),
+		"audit hook":            string(stateActive),
 		"supervisor unreadable": s.options.Sealed,
-		"orphans adopted":       s.reaper,
-		"files swept":           onlyIf(s.options.OwnScratch),
-		"zygote unreadable":     "off",
-		"seccomp":               "off",
-		"landlock":              "off",
+		"orphans adopted":       s.reaper.String(),
+		"files swept":           activeIf(s.options.OwnScratch).String(),
+		"zygote unreadable":     string(stateOff),
+		"seccomp":               string(stateOff),
+		"landlock":              string(stateOff),
 	}
 	if s.zygote != nil {
-		maps.Copy(layers, s.zygote.layers)
+		for name, layer := range s.zygote.layers {
+			layers[name] = layer.String()
+		}
 	}
 	return layers
-}
-
-func onlyIf(on bool) string {
-	if on {
-		return active
-	}
-	return "off"
 }
 
 func (s *Supervisor) limits() map[string]string {
@@ -149,7 +147,7 @@ func (s *Supervisor) limits() map[string]string {
 		"result":    fmt.Sprintf("%d KB", MaxResult>>10),
 		"file":      fmt.Sprintf("%d MB", MaxFile>>20),
 		"processes": strconv.Itoa(MaxProcesses),
-		"deadline":  fmt.Sprintf("the invocation's, less %s at most", maxMargin),
+		"deadline":  fmt.Sprintf("the invocation's, less at most %s", maxMargin),
 	}
 }
 
@@ -163,8 +161,8 @@ func (s *Supervisor) Close() {
 	}
 }
 
-// Run runs one call until ctx's deadline less a margin. What goes wrong in the code is told in the
-// answer; the error says that the sandbox itself could not be had.
+// Run runs one call until ctx's deadline less a margin. A failure of the code is part of the answer. The
+// error means that the sandbox itself failed.
 func (s *Supervisor) Run(ctx context.Context, command string) (toolcall.Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,7 +174,7 @@ func (s *Supervisor) Run(ctx context.Context, command string) (toolcall.Answer, 
 		return toolcall.Answer{}, fmt.Errorf("make the call's directory: %w", err)
 	}
 	defer removeAll(directory)
-	c, err := newCall(s.options, directory, command, time.Now(), margin(ctx))
+	c, err := newCall(s.options, directory, command, time.Now(), softTime(ctx))
 	if err != nil {
 		return toolcall.Answer{}, err
 	}
@@ -184,21 +182,21 @@ func (s *Supervisor) Run(ctx context.Context, command string) (toolcall.Answer, 
 	answer, err := c.run(ctx, s.zygote, s.snapshot)
 	if c.child != 0 {
 		s.sweep(s.zygote, c.child, c.before)
-		s.zygote.forget()
+		s.zygote.clearExits()
 	}
 	return answer, err
 }
 
-// margin is the time until the soft deadline of a call.
-func margin(ctx context.Context) time.Duration {
+// softTime returns the time until the soft deadline of a call, or 0 if ctx has no deadline.
+func softTime(ctx context.Context) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return 0
 	}
 	left := time.Until(deadline)
 	keep := min(max(left/10, minMargin), maxMargin)
-	return max(left-keep, 50*time.Millisecond)
+	return max(left-keep, minTime)
 }
 
-// LayerPath is where a layer's packages lie.
+// LayerPath returns the directory of a layer's Python packages.
 func LayerPath(layer string) string { return filepath.Join(layer, "python") }

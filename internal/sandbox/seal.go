@@ -11,77 +11,82 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Environment variables by which a sealed process knows itself. They are read by the binary's main
-// through [Sealed] and never reach Python.
+// Environment variables that [Seal] sets for the program that it executes. They never reach Python.
 const (
-	envSealed = "ALARMTRIAGE_SEALED" // "yes", or why sealing failed
-	envBinary = "ALARMTRIAGE_BINARY" // path of the readable binary
-	envBegun  = "ALARMTRIAGE_BEGUN"  // the Python that was started before, as JSON of begun
+	envSealed   = "ALARMTRIAGE_SEALED"   // sealedYes, or why sealing failed
+	envBinary   = "ALARMTRIAGE_BINARY"   // path of the readable binary
+	envLaunched = "ALARMTRIAGE_LAUNCHED" // JSON of launched
+
+	sealedYes = "yes"
 )
 
-// Seal starts Python, which takes longest, and meanwhile replaces the running program by a copy of
-// itself that may be executed but not read: the kernel then makes the process undumpable, and
-// /proc/PID/environ and mem are closed to other processes of the same user. It needs no prctl. No code of
-// a call runs before that. It returns when the process is sealed already, or could not be sealed;
-// [Sealed] tells which, and [Begun] what [Options] need to go on with that Python.
+// Seal starts Python, which takes longest, and meanwhile replaces the running program by a copy of itself
+// that may be executed but not read. The kernel makes such a process undumpable and closes its
+// /proc/PID/environ and mem to other processes of the same user. This needs no prctl. No code of a call runs
+// before it is done.
+//
+// Seal does not return if it succeeds: the copy starts from the beginning and calls Seal again, which then
+// returns nil. [Sealed] reports the state. [Launched] returns the Python that Seal started, for [Options].
 func Seal(o Options) error {
 	if os.Getenv(envSealed) != "" {
 		return nil
 	}
 	path, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("find the own binary: %w", err)
+		return fmt.Errorf("locate this executable: %w", err)
 	}
 	os.Setenv(envBinary, path)
-	if b, err := begin(o); err == nil { // else New tries again, and says why not
-		b.awaitStart()
-		if err := b.outlive(); err != nil {
+	if l, err := launch(o); err == nil { // if it fails, New tries again and reports the error
+		l.waitStarted()
+		if err := l.keepAcrossExec(); err != nil {
 			return err
 		}
 	}
-	err = execUnreadable(path, os.Args, append(os.Environ(), envSealed+"=yes"))
-	os.Setenv(envSealed, "refused: "+err.Error())
+	err = execUnreadable(path, os.Args, append(os.Environ(), envSealed+"="+sealedYes))
+	os.Setenv(envSealed, layerOf(err).String())
 	return err
 }
 
-// mostStart bounds the wait for Python's first message. It takes a third of that.
-const mostStart = 100 // milliseconds
+// maxStartMS bounds the wait for Python's first message, which usually takes a third of that.
+const maxStartMS = 100
 
-// awaitStart waits until Python is up. Copying a program while the kernel loads another one slows that
-// down; beside Python's imports it is free. The message stays for whoever adopts the process.
-func (b begun) awaitStart() {
-	unix.Poll([]unix.PollFd{{Fd: int32(b.Control), Events: unix.POLLIN}}, mostStart)
+// waitStarted waits until Python is up. Copying the binary while the kernel loads Python slows both down;
+// copying it while Python imports costs nothing. The message stays in the socket for the supervisor that
+// adopts the process.
+func (l launched) waitStarted() {
+	unix.Poll([]unix.PollFd{{Fd: int32(l.Control), Events: unix.POLLIN}}, maxStartMS)
 }
 
-// outlive leaves what was begun to the program that this process becomes.
-func (b begun) outlive() error {
-	encoded, err := json.Marshal(b)
+// keepAcrossExec keeps the control socket open in the next program and describes the zygote in the
+// environment.
+func (l launched) keepAcrossExec() error {
+	encoded, err := json.Marshal(l)
 	if err == nil {
-		_, err = unix.FcntlInt(uintptr(b.Control), unix.F_SETFD, 0)
+		_, err = unix.FcntlInt(uintptr(l.Control), unix.F_SETFD, 0)
 	}
 	if err != nil {
-		b.abandon()
-		return fmt.Errorf("keep the Python that was started: %w", err)
+		l.kill()
+		return fmt.Errorf("keep the control socket across exec: %w", err)
 	}
-	return os.Setenv(envBegun, string(encoded))
+	return os.Setenv(envLaunched, string(encoded))
 }
 
-// Begun is what [Seal] has started.
-func Begun(getenv func(string) string) string { return getenv(envBegun) }
+// Launched returns the zygote that [Seal] started, or an empty string.
+func Launched(getenv func(string) string) string { return getenv(envLaunched) }
 
-// Sealed says whether this process is unreadable to others ("active", or why not), and where the
-// readable binary lies.
+// Sealed returns whether this process is unreadable to other processes ("active", "off", or why it was
+// refused) and the path of the readable binary.
 func Sealed(getenv func(string) string) (state, binary string) {
 	switch state = getenv(envSealed); state {
 	case "":
-		return "off", ""
-	case "yes":
-		return "active", getenv(envBinary)
+		return string(stateOff), ""
+	case sealedYes:
+		return string(stateActive), getenv(envBinary)
 	}
 	return state, getenv(envBinary)
 }
 
-// execUnreadable replaces this process by a copy of the program at path that nobody can read.
+// execUnreadable replaces this process by an unreadable copy of the program at path.
 func execUnreadable(path string, argv, env []string) error {
 	copied, release, err := unreadableCopy(path)
 	defer release()
@@ -91,11 +96,11 @@ func execUnreadable(path string, argv, env []string) error {
 	return fmt.Errorf("execute the unreadable copy of %s: %w", path, syscall.Exec(copied, argv, env))
 }
 
-// farDescriptor is above the descriptors that the runtime shuffles when it starts a process.
+// farDescriptor is above the descriptors that the Go runtime reorders when it starts a process.
 const farDescriptor = 200
 
-// unreadableCopy copies the program into memory with mode 0111, and returns a path to execute, which
-// holds until it is released.
+// unreadableCopy copies the program into memory with mode 0111 and returns a path to execute, which is valid
+// until release is called.
 func unreadableCopy(path string) (copied string, release func(), err error) {
 	release = func() {}
 	source, err := os.Open(path)
@@ -118,7 +123,7 @@ func unreadableCopy(path string) (copied string, release func(), err error) {
 	if err := target.Chmod(0o111); err != nil {
 		return "", release, fmt.Errorf("make the copy of %s unreadable: %w", path, err)
 	}
-	// A descriptor that is open for writing makes exec fail with ETXTBSY: open it anew, for exec only.
+	// exec fails with ETXTBSY while a descriptor is open for writing. Open the file again, for exec only.
 	opened, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", release, fmt.Errorf("open the copy of %s: %w", path, err)

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is what /proc says to everybody about a process, readable or not.
+// process is what /proc reports about any process, even one that is unreadable.
 type process struct {
 	pid, parent, uid, threads int
 	zombie                    bool
@@ -53,7 +53,7 @@ func readProcess(pid int) (process, bool) {
 	}, true
 }
 
-const statusSize = 4096 // the fields that count are in the first kilobyte
+const statusSize = 4096 // bytes of a process's status; the fields used here are in the first 1,024
 
 func processStatus(pid int, buffer []byte) ([]byte, error) {
 	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/status", unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -65,8 +65,8 @@ func processStatus(pid int, buffer []byte) ([]byte, error) {
 	return buffer[:max(n, 0)], err
 }
 
-// held is how many bytes of memory a process holds that no file is behind; 0 when it is gone.
-func held(pid int) int64 {
+// anonymousMemory returns the resident bytes of a process that no file backs, or 0 if the process is gone.
+func anonymousMemory(pid int) int64 {
 	var buffer [statusSize]byte
 	text, err := processStatus(pid, buffer[:])
 	if err != nil {
@@ -75,7 +75,7 @@ func held(pid int) int64 {
 	return int64(max(number(field(text, "RssAnon:\t")), 0)+max(number(field(text, "RssShmem:\t")), 0)) << 10
 }
 
-// field is the first word behind a name in a process's status.
+// field returns the first word after a name in a process's status.
 func field(text []byte, name string) string {
 	at := bytes.Index(text, []byte("\n"+name))
 	if at < 0 {
@@ -88,7 +88,7 @@ func field(text []byte, name string) string {
 	return string(rest)
 }
 
-// number is -1 for what is none.
+// number parses text, or returns -1 if it is not a number.
 func number(text string) int {
 	n, err := strconv.Atoi(text)
 	if err != nil {
@@ -97,7 +97,7 @@ func number(text string) int {
 	return n
 }
 
-// threads counts what the kernel counts against the limit of processes.
+// threads returns the number that the kernel counts toward the limit of processes.
 func threads(list []process) int {
 	sum := 0
 	for _, p := range list {
@@ -106,7 +106,7 @@ func threads(list []process) int {
 	return sum
 }
 
-// snapshot is what existed before a call.
+// snapshot holds the processes and files that existed before a call.
 type snapshot struct {
 	processes map[int]bool
 	files     map[string]bool
@@ -127,6 +127,7 @@ func (s *Supervisor) snapshot() snapshot {
 	return before
 }
 
+// names lists a directory.
 func names(directory string) []string {
 	entries, err := os.ReadDir(directory)
 	if err != nil {
@@ -139,9 +140,9 @@ func names(directory string) []string {
 	return list
 }
 
-// sweep ends the processes that a call left behind and removes its files. A process of the call is
-// one below its child, one that became an orphan of this process (see Options.Reap), and, where the
-// user id is the sandbox's alone, any that was not there before and that the zygote did not fork.
+// sweep kills the processes that a call left behind and removes its files. A process belongs to the call if
+// it descends from the child, if it became an orphan of this process (see Options.Reap), or, with
+// Options.OwnUser, if it is new and the zygote did not fork it.
 func (s *Supervisor) sweep(z *zygote, child int, before snapshot) {
 	for range sweepRounds {
 		if s.killLeftovers(z, child, before) == 0 {
@@ -159,9 +160,10 @@ func (s *Supervisor) sweep(z *zygote, child int, before snapshot) {
 	}
 }
 
-// sweepRounds bounds the hunt for processes that fork while they are hunted.
+// sweepRounds bounds how often sweep looks again for processes that fork while it kills them.
 const sweepRounds = 20
 
+// killLeftovers kills the processes that belong to a call and returns how many there were.
 func (s *Supervisor) killLeftovers(z *zygote, child int, before snapshot) (killed int) {
 	list := processes(os.Getuid())
 	own, zygotePID := os.Getpid(), z.process.Pid
@@ -193,7 +195,7 @@ func (s *Supervisor) killLeftovers(z *zygote, child int, before snapshot) (kille
 	return killed
 }
 
-// removeAll removes a directory whatever modes its owner gave it.
+// removeAll removes a directory, even if the modes of its subdirectories forbid it.
 func removeAll(path string) {
 	if os.RemoveAll(path) == nil {
 		return

@@ -25,9 +25,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// The tests drive a supervisor in a process of its own, as in Lambda: sealed, without privileges
-// even when the tests run as root, and, in one of two configurations, under a filter that refuses
-// what AWS Lambda is reported to refuse. That process is this test binary in another role.
+// The tests drive a supervisor in a separate process, as in Lambda: sealed, unprivileged even if the tests
+// run as root, and, in one of two configurations, under a filter that refuses the system calls that AWS
+// Lambda is reported to refuse. The process is this test binary in another role.
 const (
 	envRole    = "ALARMTRIAGE_TEST_ROLE"
 	envWorker  = "ALARMTRIAGE_TEST_WORKER" // JSON of workerOptions
@@ -37,7 +37,7 @@ const (
 	roleRefuse = "refuse, then worker"
 )
 
-// The secrets that every worker holds; no answer may ever contain them.
+// Secrets that every worker holds. No answer may contain them.
 const (
 	plantedKey    = "ASIAPLANTEDKEY000000"
 	plantedSecret = "planted-secret-of-the-supervisor"
@@ -79,7 +79,7 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// refuseAndBecomeWorker installs a filter like the one around AWS Lambda's sandboxes.
+// refuseAndBecomeWorker installs a filter like the one that AWS Lambda is reported to use.
 func refuseAndBecomeWorker() error {
 	p := newProgram()
 	p.refuse(answerEPERM, unix.SYS_PRCTL, unix.SYS_SECCOMP, unix.SYS_PTRACE, unix.SYS_CHROOT, unix.SYS_UNSHARE,
@@ -97,7 +97,7 @@ func refuseAndBecomeWorker() error {
 	return syscall.Exec(path, os.Args[:1], os.Environ())
 }
 
-// work is a small stand-in for lambda.Start: requests as JSON lines in, answers as JSON lines out.
+// work replaces lambda.Start: it reads requests and writes answers as lines of JSON.
 func work() error {
 	var w workerOptions
 	if err := json.Unmarshal([]byte(os.Getenv(envWorker)), &w); err != nil {
@@ -109,13 +109,13 @@ func work() error {
 		os.Setenv("AWS_ENDPOINT_URL", w.Endpoint)
 	}
 	o := Options{
-		Interpreter: w.Interpreter, Layer: w.Layer, SearchPath: w.SearchPath, Scratch: w.Scratch,
+		Interpreter: w.Interpreter, Layer: w.Layer, SearchPath: w.SearchPath, Scratch: w.Scratch, AccessKey: broker.DummyAccessKey,
 		Environment: os.Environ(), MemoryMB: w.MemoryMB, OwnUser: w.OwnUser, OwnScratch: true, Reap: true, Stderr: os.Stderr,
 	}
 	if err := Seal(o); err != nil {
 		return err
 	}
-	o.Begun = Begun(os.Getenv)
+	o.Launched = Launched(os.Getenv)
 	o.Sealed, _ = Sealed(os.Getenv)
 	aws, err := broker.New(broker.Options{Endpoints: endpoints,
 		Credentials: credentials.NewStaticCredentialsProvider(plantedKey, plantedSecret, plantedSecret)})
@@ -177,7 +177,7 @@ var configurations = []configuration{
 	{name: "prctl refused", role: roleRefuse},
 }
 
-// nextUID gives each worker of a privileged test run a user of its own.
+// nextUID gives each worker its own user ID if the tests run as root.
 var nextUID = func() *atomic.Uint32 {
 	var first atomic.Uint32
 	first.Store(uint32(300_000 + os.Getpid()%100_000*16))
@@ -323,8 +323,8 @@ print(json.dumps({
   "packages": [os.path.dirname(m.__file__) for m in (boto3, botocore, s3transfer, jmespath, urllib3, dateutil)] + [six.__file__],
 }))`
 
-// stagePython finds the interpreter behind a name. When the tests run as root, it makes a copy that
-// the unprivileged worker can reach, for interpreters often lie in somebody's home.
+// stagePython finds the interpreter with a name. If the tests run as root, it makes a copy that the
+// unprivileged worker can read, because interpreters are often in a home directory.
 func stagePython(t *testing.T, root, name string) stagedPython {
 	t.Helper()
 	out, err := exec.Command(name, "-c", probe).Output()
@@ -361,7 +361,7 @@ func stagePython(t *testing.T, root, name string) stagedPython {
 // notNeeded are the parts of a Python installation that no test needs.
 var notNeeded = map[string]bool{"site-packages": true, "test": true, "idlelib": true, "tkinter": true, "ensurepip": true, "lib2to3": true}
 
-// linkTree makes a second name for each file of a tree, or a copy across file systems.
+// linkTree hard-links the files of a tree, or copies them across file systems.
 func linkTree(t *testing.T, from, to string) {
 	t.Helper()
 	from, err := filepath.EvalSymlinks(from)
@@ -401,7 +401,7 @@ func copyFile(t *testing.T, from, to string) {
 	require.NoError(t, os.WriteFile(to, data, info.Mode().Perm()|0o444))
 }
 
-// publicDirectory is a temporary directory that another user can reach.
+// publicDirectory creates a temporary directory that other users can read.
 func publicDirectory(t *testing.T) string {
 	t.Helper()
 	directory, err := os.MkdirTemp("", "alarmtriage-scratch-")

@@ -19,16 +19,16 @@ import (
 )
 
 const (
-	startTimeout   = 30 * time.Second // until a zygote must be ready
-	takeTimeout    = 10 * time.Second // until a zygote must have a child for a call
-	stateTimeout   = time.Second      // until a child must have told its state, for Status
-	maxMessage     = 64 << 10         // bytes of one message of the zygote
-	dummyAccessKey = "AKIABROKER0000000000"
-	dummySecret    = "broker"
+	startTimeout = 30 * time.Second // until a zygote must be ready
+	spareTimeout = 10 * time.Second // until a zygote must have a child for a call
+	stateTimeout = time.Second      // until a child must have reported its filter, for Status
+	maxMessage   = 64 << 10         // bytes of one message from the zygote
+	maxState     = 256              // bytes of a child's first message
+	dummySecret  = "broker"         // signs nothing: the broker replaces the signatures
 )
 
-// startup is the program of the zygote. Its own exceptions go to the function's log as JSON lines of the level ERROR,
-// because Lambda counts text as INFO and drops it at the log level ERROR.
+// startup is the zygote's program. It logs its own exceptions as JSON lines of level ERROR, because Lambda
+// counts plain text as INFO and drops it at log level ERROR.
 const startup = `
 import gc, sys
 gc.disable()
@@ -49,79 +49,69 @@ from alarmtriage_tool import zygote
 zygote.main()
 `
 
-// errZygoteGone says that the zygote ended or broke the protocol.
+// errZygoteGone means that the zygote ended or broke the protocol.
 var errZygoteGone = errors.New("the warm Python process ended")
-
-// event is a message of the zygote; pythonlayer/alarmtriage_tool/zygote.py describes them.
-type event struct {
-	T      string `json:"t"`
-	PID    int    `json:"pid"`
-	Status int    `json:"status"`
-	MaxRSS int64  `json:"maxrss"` // KB
-	Python string `json:"python"`
-	Boto3  string `json:"boto3"`
-
-	channel *os.File // of a spare
-}
 
 // zygote is the warm Python process and the socket to it.
 type zygote struct {
 	process *os.Process
 	control *os.File
-	layers  map[string]string
+	layers  map[string]layer
 	log     *slog.Logger
 	ready   event
-	gone    chan struct{} // closed when the control socket ended
-	spared  chan struct{} // holds something when there may be a new spare
+	gone    chan struct{} // closed when the control socket is closed
+	spared  chan struct{} // holds a value when there may be a new spare
 
 	mu      sync.Mutex
-	spare   *spare // the next call's child; nil: used
-	last    *spare // that was forked
-	exits   map[int]syscall.WaitStatus
-	waiting map[int]chan struct{}
+	spare   *spare                     // the child of the next call; nil: used
+	last    *spare                     // the child that was forked last
+	exits   map[int]syscall.WaitStatus // of children that ended, by process ID
+	running map[int]chan struct{}      // closed when the child with this process ID ends
 }
 
 // spare is a child that waits for its call, and the socket to it.
 type spare struct {
-	pid     int
-	channel *os.File
-	known   chan struct{} // closed when it told the state of its system call filter, or ended
-	state   string
+	pid      int
+	channel  *os.File
+	reported chan struct{} // closed when the child reported its system call filter, or ended
+	filter   layer         // valid once reported is closed
 }
 
-// startZygote starts Python, unless that was begun already, and waits until it is ready.
+// startZygote adopts the Python that [Seal] started, or else starts one, and waits until it is ready.
 func startZygote(ctx context.Context, o Options) (*zygote, error) {
-	b, err := parseBegun(o.Begun)
+	l, err := parseLaunched(o.Launched)
 	if err != nil {
-		b, err = begin(o)
+		l, err = launch(o)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("start Python (%s): %w", o.Interpreter, err)
 	}
-	z, err := b.adopt(o)
+	z, err := l.adopt(o)
 	if err != nil {
 		return nil, fmt.Errorf("start Python (%s): %w", o.Interpreter, err)
 	}
-	if err := z.greet(ctx); err != nil {
+	if err := z.waitReady(ctx); err != nil {
 		z.stop()
 		return nil, fmt.Errorf("start Python (%s): %w", o.Interpreter, err)
 	}
-	go z.listen()
+	go z.readEvents()
 	return z, nil
 }
 
-// kept are the variables that Python code may see. Everything else stays here, credentials first.
-var kept = []string{
+// visibleVariables are the environment variables that Python code may see. Everything else stays in this
+// process, above all the credentials.
+var visibleVariables = []string{
 	"PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "AWS_REGION", "AWS_DEFAULT_REGION",
 	"AWS_LAMBDA_FUNCTION_NAME", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
 }
 
-// endpointPrefix begins the SDKs' standard variables for other endpoints, which name no secret.
+// endpointPrefix begins the SDKs' standard variables for endpoints. They contain no secrets.
 const endpointPrefix = "AWS_ENDPOINT_URL"
 
-func zygoteEnvironment(environment []string) []string {
+// zygoteEnvironment returns the environment of the zygote: dummy credentials and visibleVariables.
+func zygoteEnvironment(accessKey string, environment []string) []string {
 	env := []string{
-		"AWS_ACCESS_KEY_ID=" + dummyAccessKey,
+		"AWS_ACCESS_KEY_ID=" + accessKey,
 		"AWS_SECRET_ACCESS_KEY=" + dummySecret,
 		"AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE=/dev/null",
@@ -132,10 +122,10 @@ func zygoteEnvironment(environment []string) []string {
 	}
 	for _, entry := range environment {
 		name, _, _ := strings.Cut(entry, "=")
-		if slices.Contains(kept, name) || strings.HasPrefix(name, endpointPrefix) {
+		if slices.Contains(visibleVariables, name) || strings.HasPrefix(name, endpointPrefix) {
 			env = append(env, entry)
 		}
-		// botocore reads the other name only; Lambda sets both, other hosts may not.
+		// botocore reads only AWS_DEFAULT_REGION. Lambda sets both variables; other hosts may not.
 		if region, ok := strings.CutPrefix(entry, "AWS_REGION="); ok {
 			env = append([]string{"AWS_DEFAULT_REGION=" + region}, env...)
 		}
@@ -143,26 +133,26 @@ func zygoteEnvironment(environment []string) []string {
 	return env
 }
 
-// greet waits for "ready".
-func (z *zygote) greet(ctx context.Context) error {
+// waitReady handles events until the zygote is ready.
+func (z *zygote) waitReady(ctx context.Context) error {
 	deadline := time.Now().Add(startTimeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
 	if err := z.control.SetReadDeadline(deadline); err != nil {
-		return fmt.Errorf("bound the start: %w", err)
+		return fmt.Errorf("set the deadline of the start: %w", err)
 	}
-	for z.ready.T == "" {
+	for z.ready.Type == "" {
 		e, err := z.read()
 		if err != nil {
-			return fmt.Errorf("wait for it to be ready: %w", err)
+			return fmt.Errorf("wait until it is ready: %w", err)
 		}
-		z.note(e)
+		z.handleEvent(e)
 	}
 	return z.control.SetReadDeadline(time.Time{})
 }
 
-// read waits for one message and the descriptor that comes with it.
+// read waits for one event and the descriptor that comes with it.
 func (z *zygote) read() (event, error) {
 	conn, err := z.control.SyscallConn()
 	if err != nil {
@@ -193,7 +183,7 @@ func (z *zygote) read() (event, error) {
 	return e, nil
 }
 
-// channelIn is the descriptor that came with a message, if one did.
+// channelIn returns the descriptor that came with a message, or nil.
 func channelIn(rights []byte) (*os.File, error) {
 	if len(rights) == 0 {
 		return nil, nil
@@ -212,99 +202,101 @@ func channelIn(rights []byte) (*os.File, error) {
 	return os.NewFile(uintptr(fds[0]), "channel of a spare"), nil
 }
 
-func (z *zygote) listen() {
+// readEvents handles events until the control socket is closed.
+func (z *zygote) readEvents() {
 	defer close(z.gone)
 	for {
 		e, err := z.read()
 		if err != nil {
 			return
 		}
-		z.note(e)
+		z.handleEvent(e)
 	}
 }
 
-func (z *zygote) note(e event) {
+func (z *zygote) handleEvent(e event) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	switch e.T {
-	case "ready":
+	switch e.Type {
+	case eventReady:
 		z.ready = e
-	case "spare":
+	case eventSpare:
 		if e.channel != nil {
-			z.keep(&spare{pid: e.PID, channel: e.channel, known: make(chan struct{})})
+			z.setSpare(&spare{pid: e.PID, channel: e.channel, reported: make(chan struct{})})
 		}
-	case "exit":
-		status := syscall.WaitStatus(e.Status)
-		z.exits[e.PID] = status
-		if done, ok := z.waiting[e.PID]; ok {
+	case eventExit:
+		z.exits[e.PID] = syscall.WaitStatus(e.Status)
+		if done, ok := z.running[e.PID]; ok {
 			close(done)
-			delete(z.waiting, e.PID)
+			delete(z.running, e.PID)
 		}
 	}
 }
 
-// keep makes a new child the next call's, in place of one that is older and knows less.
-func (z *zygote) keep(s *spare) {
+// setSpare makes a new child the one of the next call. It replaces a stale one. The caller holds the lock.
+func (z *zygote) setSpare(s *spare) {
 	if z.spare != nil {
-		go z.spare.release()
+		go z.spare.close()
 	}
 	z.spare, z.last = s, s
-	z.waiting[s.pid] = make(chan struct{})
-	go z.learn(s)
+	z.running[s.pid] = make(chan struct{})
+	go z.readFilterState(s)
 	select {
 	case z.spared <- struct{}{}:
 	default:
 	}
 }
 
-// learn waits for the state of a child's system call filter.
-func (z *zygote) learn(s *spare) {
-	defer close(s.known)
-	buffer := make([]byte, 256)
+// readFilterState waits until a child reports its system call filter.
+func (z *zygote) readFilterState(s *spare) {
+	defer close(s.reported)
+	buffer := make([]byte, maxState)
 	n, err := s.channel.Read(buffer)
-	if err != nil || n == 0 {
-		s.state = "died"
+	if err == nil {
+		err = json.Unmarshal(buffer[:n], &s.filter)
+	}
+	if err != nil {
+		s.filter = layer{State: stateUnknown, Reason: "the child ended"}
 		return
 	}
-	s.state = strings.ToValidUTF8(string(buffer[:n]), "\uFFFD")
-	if z.layers["seccomp"] == active && s.state != active {
-		z.log.Warn("a call will run without a system call filter of its own", "state", s.state)
+	if z.layers["seccomp"] == layerActive && s.filter != layerActive {
+		z.log.Warn("a call will run without the additional system call filter", "state", s.filter.String())
 	}
 }
 
-// release closes the channel once the child has said what it says on it; a child without a call ends then.
-func (s *spare) release() {
-	<-s.known
+// close closes the channel once the child has reported its filter. A child without a call then ends.
+func (s *spare) close() {
+	<-s.reported
 	s.channel.Close()
 }
 
-// handOver gives the call's files to a child and returns the child's process id.
-func (z *zygote) handOver(ctx context.Context, files []*os.File) (int, error) {
+// startCall passes the call's files to a child and returns the child's process ID.
+func (z *zygote) startCall(ctx context.Context, files []*os.File) (int, error) {
 	fds := make([]int, len(files))
 	for i, file := range files {
 		fds[i] = int(file.Fd())
 		if err := unix.SetNonblock(fds[i], false); err != nil {
-			return 0, fmt.Errorf("hand over the call: %w", err)
+			return 0, fmt.Errorf("prepare the call's files: %w", err)
 		}
 	}
-	timeout := time.NewTimer(takeTimeout)
+	timeout := time.NewTimer(spareTimeout)
 	defer timeout.Stop()
 	for {
-		s, err := z.take(ctx, timeout.C)
+		s, err := z.waitSpare(ctx, timeout.C)
 		if err != nil {
 			return 0, err
 		}
-		err = s.give(fds)
-		go s.release()
+		err = s.sendFiles(fds)
+		go s.close()
 		if err == nil {
 			return s.pid, nil
 		}
-		z.replace(s.pid) // it died while it waited
+		z.requestSpare(s.pid) // this one died while it waited
 	}
 }
 
-// take waits for a child.
-func (z *zygote) take(ctx context.Context, timeout <-chan time.Time) (*spare, error) {
+// waitSpare returns the spare child, and waits until there is one.
+func (z *zygote) waitSpare(ctx context.Context, timeout <-chan time.Time) (*spare, error) {
 	for {
 		z.mu.Lock()
 		s := z.spare
@@ -318,37 +310,38 @@ func (z *zygote) take(ctx context.Context, timeout <-chan time.Time) (*spare, er
 		case <-z.gone:
 			return nil, errZygoteGone
 		case <-timeout:
-			return nil, fmt.Errorf("%w: it had no child for the call within %s", errZygoteGone, takeTimeout)
+			return nil, fmt.Errorf("%w: no child for the call within %s", errZygoteGone, spareTimeout)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
 }
 
-func (s *spare) give(fds []int) error {
+func (s *spare) sendFiles(fds []int) error {
 	conn, err := s.channel.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var sendErr error
 	err = conn.Write(func(fd uintptr) bool {
-		sendErr = unix.Sendmsg(int(fd), []byte("F"), unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
+		sendErr = unix.Sendmsg(int(fd), []byte(callMessage), unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
 		return sendErr != unix.EAGAIN
 	})
 	return errors.Join(err, sendErr)
 }
 
-// replace tells the zygote that a child is used, has ended, or is gone, so that it forks the next unless it
-// has a good one.
-func (z *zygote) replace(pid int) {
-	// A zygote that is gone is noticed by its reader.
+// requestSpare tells the zygote that a child is used, has ended, or is gone. The zygote then forks the next
+// one, unless it has an unused one that is not stale.
+func (z *zygote) requestSpare(pid int) {
+	// readEvents notices if the zygote is gone.
 	_, _ = z.control.Write(strconv.AppendInt(nil, int64(pid), 10))
 }
 
-// exited waits until the child has ended, but no longer than the context, and tells how it ended.
-func (z *zygote) exited(ctx context.Context, pid int) (syscall.WaitStatus, bool) {
+// waitExit waits until the child ends or ctx is done. It returns how the child ended, and false if that is
+// unknown.
+func (z *zygote) waitExit(ctx context.Context, pid int) (syscall.WaitStatus, bool) {
 	z.mu.Lock()
-	done, running := z.waiting[pid]
+	done, running := z.running[pid]
 	z.mu.Unlock()
 	if running {
 		select {
@@ -363,14 +356,15 @@ func (z *zygote) exited(ctx context.Context, pid int) (syscall.WaitStatus, bool)
 	return status, known
 }
 
-// forget drops what is known of ended children.
-func (z *zygote) forget() {
+// clearExits forgets how earlier children ended.
+func (z *zygote) clearExits() {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	clear(z.exits)
 }
 
-func (z *zygote) alive() bool {
+// isAlive reports whether the control socket is open.
+func (z *zygote) isAlive() bool {
 	select {
 	case <-z.gone:
 		return false
@@ -379,7 +373,7 @@ func (z *zygote) alive() bool {
 	}
 }
 
-// stop ends the zygote and everything in its process group, and its spare child.
+// stop kills the zygote, its process group, and its spare child.
 func (z *zygote) stop() {
 	z.control.Close()
 	z.mu.Lock()
@@ -393,21 +387,21 @@ func (z *zygote) stop() {
 	z.process.Wait()
 }
 
-// callFilter is the state of the system call filter in the last child that was forked.
-func (z *zygote) callFilter() string {
+// callFilter returns the system call filter of the child that was forked last.
+func (z *zygote) callFilter() layer {
 	z.mu.Lock()
 	last := z.last
 	z.mu.Unlock()
 	switch {
-	case z.layers["seccomp"] != active:
-		return z.layers["seccomp"] // the zygote sends it none
+	case z.layers["seccomp"] != layerActive:
+		return z.layers["seccomp"] // children get no filter then
 	case last == nil:
-		return "off"
+		return layer{State: stateOff}
 	}
 	select {
-	case <-last.known:
-		return last.state
+	case <-last.reported:
+		return last.filter
 	case <-time.After(stateTimeout):
-		return "unknown: the child has not told yet"
+		return layer{State: stateUnknown, Reason: "the child has not reported it yet"}
 	}
 }

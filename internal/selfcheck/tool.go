@@ -28,9 +28,6 @@ type probed struct {
 	Packages    int               `json:"packages"`    // packages of layers that were tried
 }
 
-// layerActive is how the tool reports a layer of its sandbox that is in force.
-const layerActive = "active"
-
 // tool checks that the tool runs Python, that the Python reaches AWS, and that the packages of its layers can be
 // imported. It also notes which layers of the sandbox are not in force.
 func (c *Checker) tool(ctx context.Context) Check {
@@ -103,7 +100,7 @@ func (c *Checker) callTool(ctx context.Context, request toolcall.Request) (answe
 func inactive(layers map[string]string) []string {
 	var off []string
 	for _, name := range slices.Sorted(maps.Keys(layers)) {
-		if layers[name] != layerActive {
+		if layers[name] != toolcall.LayerActive {
 			off = append(off, name+" ("+layers[name]+")")
 		}
 	}

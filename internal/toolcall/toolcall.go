@@ -53,6 +53,9 @@ type AWSCall struct {
 	Refused    string `json:"refused,omitempty"`    // why the broker did not send the request
 }
 
+// LayerActive is the state of a layer that is in force. All other states explain why it is not.
+const LayerActive = "active"
+
 // Status reports which layers of the sandbox are active in this environment.
 type Status struct {
 	Python string            `json:"python"` // version of the interpreter

@@ -38,6 +38,28 @@ func TestOneLine_FoldsWhiteSpace(t *testing.T) {
 	assert.Equal(t, "a b c", truncate.OneLine(" a\n\tb  c\n", 10))
 }
 
+func TestMiddle_KeepsBothEnds(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		max        int
+		want       string
+		missing    int
+	}{
+		{"a text that fits", "abcdef", 6, "abcdef", 0},
+		{"one byte too many", "abcdefg", 6, "abc\n… 1 bytes left out …\nefg", 1},
+		{"an odd limit", "abcdefg", 5, "ab\n… 3 bytes left out …\nfg", 3},
+		{"characters of two bytes", "äöüäöü", 6, "ä\n… 8 bytes left out …\nü", 8},
+		{"nothing is kept", "abc", 1, "\n… 3 bytes left out …\n", 3},
+		{"invalid UTF-8", "a\xff", 9, "a\uFFFD", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			short, missing := truncate.Middle(c.text, c.max)
+			assert.Equal(t, c.want, short)
+			assert.Equal(t, c.missing, missing)
+		})
+	}
+}
+
 func TestBeforeAndAfter_AreBoundariesAroundAByte(t *testing.T) {
 	const text = "aäb" // the second character is bytes 1 and 2
 	assert.Equal(t, []int{0, 1, 1, 3, 4, 4}, []int{

@@ -115,7 +115,7 @@ func TestRedaction_ASecretInAnEventsLogLinesReachesNothing(t *testing.T) {
 		found, notification := leaks(t, config.Orchestrator{Redact: true, RedactPatterns: `["INC-[0-9]+"]`}, text)
 		assert.Empty(t, found)
 		assert.Contains(t, notification, "password=[redacted: secret]", "the rest of the line is shown")
-		assert.Contains(t, notification, "[redacted: own pattern]")
+		assert.Contains(t, notification, "[redacted: custom pattern]")
 	}
 }
 
@@ -128,7 +128,7 @@ func TestRedaction_TurnedOffShowsTheLines(t *testing.T) {
 
 func TestRedaction_AWrongPatternIsNamed(t *testing.T) {
 	_, err := newRedactor(config.Orchestrator{Redact: true, RedactPatterns: `["("]`})
-	assert.ErrorContains(t, err, "is no regular expression (RE2)")
+	assert.ErrorContains(t, err, "is not a regular expression (RE2)")
 	_, err = newRedactor(config.Orchestrator{Redact: true, RedactPatterns: `(`})
 	assert.ErrorContains(t, err, config.EnvRedactPatterns+" must be a JSON array")
 }

@@ -1,7 +1,7 @@
-// The tool function: runs a model's Python code in a sandbox and answers with what it printed.
+// The tool function runs a model's Python code in a sandbox and returns what the code printed.
 //
-// It is deployed behind AWS_LAMBDA_EXEC_WRAPPER on Lambda's own Python runtime, which starts it with
-// the path of the interpreter as its first argument. Package sandbox holds how it works.
+// It is deployed behind AWS_LAMBDA_EXEC_WRAPPER on Lambda's own Python runtime, which starts it with the path
+// of the interpreter as its first argument. Package sandbox explains how it works.
 package main
 
 import (
@@ -11,10 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -22,62 +18,51 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 	settings "github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lambdalog"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/sandbox"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// Names of environment variables that Lambda or a local host sets, besides those of package config.
-const (
-	envLayer  = "ALARMTRIAGE_LAYER" // directory that holds python/alarmtriage_tool; default /opt, where Lambda mounts layers
-	envMemory = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
-)
-
-const (
-	lambdaTask  = "/var/task/" // where Lambda unpacks functions, and nobody else does
-	ownMemoryMB = 160          // of the function's memory, kept from a call: supervisor and zygote
-	leastMemory = 128
-	usualMemory = 768 // of a call, when the function's memory is not known
-
-	sendingTime    = 200 * time.Millisecond // of the invocation, kept for an answer that is ready
-	leastRedaction = 100 * time.Millisecond // however late it is: usual answers take less
-)
-
-// warmServices are those that investigations of alarms ask first. Each costs memory; ec2's model is
-// the largest.
-var warmServices = []string{"logs", "cloudwatch", "cloudtrail", "lambda", "dynamodb", "sqs", "ec2"}
-
 func main() {
 	log := lambdalog.New()
-	if len(os.Args) > 1 {
-		if err := sandbox.Seal(options(os.Args[1], os.Getenv, os.Environ())); err != nil {
-			log.Warn("supervisor stays readable", "error", err)
-		}
-	}
-	handle, err := newHandler(context.Background(), os.Args, os.Getenv, os.Environ(), log)
-	if err != nil {
+	if err := run(context.Background(), log); err != nil {
 		log.Error("tool cannot start", "error", err)
 		os.Exit(1)
 	}
+}
+
+func run(ctx context.Context, log *slog.Logger) error {
+	if len(os.Args) < 2 {
+		return errors.New("no Python interpreter path given; " +
+			"start this program through AWS_LAMBDA_EXEC_WRAPPER on a Python runtime")
+	}
+	if err := sandbox.Seal(options(log)); err != nil {
+		log.Warn("supervisor stays readable", "error", err)
+	}
+	o := options(log) // again: Seal records in the environment what it did
+	handle, err := newHandler(ctx, o, settings.ParseTool(os.Getenv))
+	if err != nil {
+		return err
+	}
 	lambda.Start(handle)
+	return nil
+}
+
+func options(log *slog.Logger) sandbox.Options {
+	o := sandbox.LambdaOptions(os.Args[1], os.Getenv, os.Environ())
+	o.AccessKey, o.Log = broker.DummyAccessKey, log
+	return o
 }
 
 type handler func(context.Context, toolcall.Request) (toolcall.Answer, error)
 
-func newHandler(ctx context.Context, args []string, getenv func(string) string, environ []string, log *slog.Logger) (handler, error) {
-	if len(args) < 2 {
-		return nil, errors.New("no Python interpreter was given: this program belongs into AWS_LAMBDA_EXEC_WRAPPER of a Python function")
-	}
-	o := options(args[1], getenv, environ)
-	o.Log = log
-	set := settings.ParseTool(getenv)
+func newHandler(ctx context.Context, o sandbox.Options, set settings.Tool) (handler, error) {
 	clean, observe, err := newRedactor(set)
 	if err != nil {
 		return nil, err
 	}
-	aws, err := newBroker(ctx, set, environ, observe, log)
+	aws, err := newBroker(ctx, set, observe, o)
 	if err != nil {
 		return nil, err
 	}
@@ -99,8 +84,9 @@ func newHandler(ctx context.Context, args []string, getenv func(string) string, 
 	}, nil
 }
 
-// newRedactor returns what takes secrets out of an answer, and what learns them from AWS's answers before. Both
-// do nothing when that was asked for. Calls run one at a time, so that what was learned is of the call.
+// newRedactor returns a function that redacts an answer and one that learns secrets from the bodies of AWS's
+// answers. If redaction is turned off, both do nothing. Calls run one at a time, so everything learned
+// belongs to the call.
 func newRedactor(s settings.Tool) (clean func(context.Context, *toolcall.Answer), observe func(body []byte), err error) {
 	if !s.Redact {
 		return func(context.Context, *toolcall.Answer) {}, nil, nil
@@ -115,55 +101,26 @@ func newRedactor(s settings.Tool) (clean func(context.Context, *toolcall.Answer)
 	}
 	memory := &redact.Memory{}
 	return func(ctx context.Context, answer *toolcall.Answer) {
-		bounded := redactor.Until(redactionEnd(ctx, time.Now()))
+		bounded := redactor.Until(redact.Deadline(ctx, time.Now()))
 		memory.Knowing(bounded).Answer(answer)
 	}, memory.Observe, nil
 }
 
-// redactionEnd is when an answer must have been looked through for it to be sent within the invocation's time.
-func redactionEnd(ctx context.Context, now time.Time) time.Time {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return time.Time{}
-	}
-	end := deadline.Add(-sendingTime)
-	if least := now.Add(leastRedaction); end.Before(least) {
-		return least
-	}
-	return end
-}
-
-// newBroker takes the function's credentials from its environment, where only this process reads them.
-func newBroker(ctx context.Context, set settings.Tool, environ []string, observe func(body []byte), log *slog.Logger) (*broker.Broker, error) {
+// newBroker returns the broker with the function's credentials, which only this process reads.
+func newBroker(ctx context.Context, set settings.Tool, observe func(body []byte), o sandbox.Options) (*broker.Broker, error) {
 	loaded, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load the function's AWS settings: %w", err)
 	}
 	return broker.New(broker.Options{
 		Credentials:    loaded.Credentials,
-		Endpoints:      endpoints(environ),
+		Endpoints:      broker.EndpointsIn(o.Environment),
 		Observe:        observe,
-		Log:            log,
+		Log:            o.Log,
 		AllowedActions: set.AllowedActions,
 		DeniedActions:  set.DeniedActions,
-		OpenReads: denies.Open{
-			PersonalData: slices.Contains(set.OpenReads, settings.ReadsPersonalData),
-			SourceCode:   slices.Contains(set.OpenReads, settings.ReadsSourceCode),
-			HostOutput:   slices.Contains(set.OpenReads, settings.ReadsHostOutput),
-		},
+		OpenReads:      set.OpenReads,
 	})
-}
-
-// endpoints are those that the SDKs' standard variables name in place of AWS's own.
-func endpoints(environ []string) []string {
-	var urls []string
-	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, "AWS_ENDPOINT_URL") && value != "" {
-			urls = append(urls, value)
-		}
-	}
-	return urls
 }
 
 func statusAnswer(python *sandbox.Supervisor) toolcall.Answer {
@@ -175,47 +132,4 @@ func statusAnswer(python *sandbox.Supervisor) toolcall.Answer {
 		AWSCalls: []toolcall.AWSCall{},
 		Status:   &status,
 	}
-}
-
-func options(interpreter string, getenv func(string) string, environ []string) sandbox.Options {
-	sealed, binary := sandbox.Sealed(getenv)
-	inLambda := strings.HasPrefix(binary, lambdaTask)
-	layer := getenv(envLayer)
-	if layer == "" {
-		layer = "/opt"
-	}
-	return sandbox.Options{
-		Interpreter: interpreter,
-		Layer:       layer,
-		SearchPath:  searchPath(layer, getenv("PYTHONPATH")),
-		Scratch:     strings.TrimSuffix(os.TempDir(), "/"),
-		Environment: environ,
-		Sealed:      sealed,
-		Begun:       sandbox.Begun(getenv),
-		MemoryMB:    callMemory(getenv(envMemory)),
-		Warm:        warmServices,
-		OwnUser:     inLambda,
-		OwnScratch:  inLambda,
-		Reap:        true,
-		Stderr:      os.Stderr,
-	}
-}
-
-// searchPath adds the layers' packages and what the runtime brings to Python's isolated mode.
-func searchPath(layer, pythonPath string) []string {
-	paths := []string{filepath.Join(layer, "python")}
-	for _, path := range filepath.SplitList(pythonPath) {
-		if path != "" {
-			paths = append(paths, path)
-		}
-	}
-	return paths
-}
-
-func callMemory(functionMB string) int {
-	total, err := strconv.Atoi(functionMB)
-	if err != nil {
-		return usualMemory
-	}
-	return max(total-ownMemoryMB, leastMemory)
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/realtool"
 )
@@ -39,7 +40,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// tool is the deployed function with these settings; AWS answers whatever it is asked.
+// tool starts the deployed function with these settings. Its AWS answers every request.
 func tool(t *testing.T, settings map[string]string) (invoke func(payload string) lambdahost.Answer, logged *log) {
 	t.Helper()
 	compiled, err := built()
@@ -69,7 +70,7 @@ func tool(t *testing.T, settings map[string]string) (invoke func(payload string)
 	}, logged
 }
 
-// log is what the function wrote of itself.
+// log collects the log of the function.
 type log struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -103,16 +104,16 @@ func decoded(t *testing.T, answer lambdahost.Answer) toolcall.Answer {
 	return a
 }
 
-func TestSecretsAreRedactedAsTheSettingsSay(t *testing.T) {
+func TestTool_RedactsAccordingToSettings(t *testing.T) {
 	const code = `print("password=hunter2-canary", "ticket INC-4711")`
 	for name, test := range map[string]struct {
 		settings   map[string]string
 		want       string
 		redactions int
 	}{
-		"by default":          {nil, "password=[redacted: secret] ticket INC-4711\n", 1},
-		"switched off":        {map[string]string{config.EnvRedact: "false"}, "password=hunter2-canary ticket INC-4711\n", 0},
-		"patterns of its own": {map[string]string{config.EnvRedactPatterns: `["INC-[0-9]+"]`}, "password=[redacted: secret] ticket [redacted: own pattern]\n", 2},
+		"by default":      {nil, "password=[redacted: secret] ticket INC-4711\n", 1},
+		"switched off":    {map[string]string{config.EnvRedact: "false"}, "password=hunter2-canary ticket INC-4711\n", 0},
+		"custom patterns": {map[string]string{config.EnvRedactPatterns: `["INC-[0-9]+"]`}, "password=[redacted: secret] ticket [redacted: custom pattern]\n", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			invoke, _ := tool(t, test.settings)
@@ -123,8 +124,9 @@ func TestSecretsAreRedactedAsTheSettingsSay(t *testing.T) {
 	}
 }
 
-// Log lines are colored for terminals. Colors hide a secret's name from the rules, and words from whoever quotes them.
-func TestColorsAreTakenOutOfAllThatIsAnswered(t *testing.T) {
+// Log lines contain colors for terminals. Colors would hide the names of secrets from the rules, and words
+// from the check of quotes.
+func TestTool_RemovesColorsFromAnswers(t *testing.T) {
 	invoke, _ := tool(t, nil)
 
 	a := decoded(t, invoke(command(`print("\x1b[36mpassword\x1b[0m=\x1b[1mhunter2-canary\x1b[0m is \x1b[31mwrong\x1b[0m")
@@ -141,8 +143,8 @@ result = {"line": "\x1b[31mERROR\x1b[0m at C:\\u001b[31m", "ratio": 1.50}`)))
 	assert.Contains(t, a.Error, "ValueError: red")
 }
 
-// Each of these reads or writes is refused or sent as the settings say, whatever the role allows.
-func TestTheBrokerKeepsToTheSettings(t *testing.T) {
+// The broker refuses or sends each request according to the settings, regardless of the role.
+func TestTool_BrokerFollowsSettings(t *testing.T) {
 	const code = `
 import contextlib
 for service, operation, parameters in (
@@ -161,12 +163,12 @@ for service, operation, parameters in (
 		settings map[string]string
 		sent     []string
 	}{
-		"by default":       {nil, []string{"logs:DescribeLogGroups"}},
-		"opened reads":     {map[string]string{config.EnvOpenReads: config.ReadsHostOutput + "," + config.ReadsSourceCode}, []string{"logs:DescribeLogGroups", "ec2:GetConsoleOutput", "lambda:GetFunction"}},
-		"personal data":    {map[string]string{config.EnvOpenReads: config.ReadsPersonalData}, []string{"logs:DescribeLogGroups", "cognito-idp:ListUsers"}},
-		"allowed actions":  {map[string]string{config.EnvAllowedActions: "sts:AssumeRole,ssm:*"}, []string{"logs:DescribeLogGroups", "sts:AssumeRole"}},
-		"denied actions":   {map[string]string{config.EnvDeniedActions: "logs:Describe*"}, nil},
-		"denied and given": {map[string]string{config.EnvDeniedActions: "sts:*", config.EnvAllowedActions: "sts:AssumeRole"}, []string{"logs:DescribeLogGroups"}},
+		"by default":         {nil, []string{"logs:DescribeLogGroups"}},
+		"opened reads":       {map[string]string{config.EnvOpenReads: string(toolpolicy.HostOutput + "," + toolpolicy.SourceCode)}, []string{"logs:DescribeLogGroups", "ec2:GetConsoleOutput", "lambda:GetFunction"}},
+		"personal data":      {map[string]string{config.EnvOpenReads: string(toolpolicy.PersonalData)}, []string{"logs:DescribeLogGroups", "cognito-idp:ListUsers"}},
+		"allowed actions":    {map[string]string{config.EnvAllowedActions: "sts:AssumeRole,ssm:*"}, []string{"logs:DescribeLogGroups", "sts:AssumeRole"}},
+		"denied actions":     {map[string]string{config.EnvDeniedActions: "logs:Describe*"}, nil},
+		"denied and allowed": {map[string]string{config.EnvDeniedActions: "sts:*", config.EnvAllowedActions: "sts:AssumeRole"}, []string{"logs:DescribeLogGroups"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			invoke, _ := tool(t, test.settings)
@@ -186,7 +188,7 @@ for service, operation, parameters in (
 	}
 }
 
-func TestStatusSaysWhatProtects(t *testing.T) {
+func TestTool_StatusReportsLayers(t *testing.T) {
 	invoke, _ := tool(t, nil)
 	a := decoded(t, invoke(`{"status": true}`))
 	require.NotNil(t, a.Status)
@@ -197,20 +199,20 @@ func TestStatusSaysWhatProtects(t *testing.T) {
 	assert.Regexp(t, `^3\.`, a.Status.Python)
 	assert.Regexp(t, `^1\.`, a.Status.Boto3)
 	assert.NotEmpty(t, a.Status.Limits)
-	assert.True(t, decoded(t, invoke(command("1 + 1"))).Success, "and the next call works")
+	assert.True(t, decoded(t, invoke(command("1 + 1"))).Success, "the next call works")
 }
 
-func TestSettingsAndEventsThatAreWrongAreNamed(t *testing.T) {
+func TestTool_NamesInvalidSettingsAndEvents(t *testing.T) {
 	for name, test := range map[string]struct {
 		settings map[string]string
 		payload  string
 		says     string
 	}{
-		"a pattern that is none":   {map[string]string{config.EnvRedactPatterns: `["("]`}, command("1"), "is no regular expression (RE2)"},
-		"patterns that are none":   {map[string]string{config.EnvRedactPatterns: `(`}, command("1"), config.EnvRedactPatterns + " must be a JSON array"},
-		"an endpoint that is not":  {map[string]string{"AWS_ENDPOINT_URL_LOGS": "nowhere"}, command("1"), `endpoint "nowhere" is not a URL`},
-		"a layer without harness":  {map[string]string{"ALARMTRIAGE_LAYER": "/nonexistent"}, command("1"), "start Python"},
-		"an event of another kind": {nil, `["print(1)"]`, "cannot unmarshal"},
+		"an invalid pattern":          {map[string]string{config.EnvRedactPatterns: `["("]`}, command("1"), "is not a regular expression (RE2)"},
+		"patterns that are not JSON":  {map[string]string{config.EnvRedactPatterns: `(`}, command("1"), config.EnvRedactPatterns + " must be a JSON array"},
+		"an invalid endpoint":         {map[string]string{"AWS_ENDPOINT_URL_LOGS": "nowhere"}, command("1"), `endpoint "nowhere" is not a URL`},
+		"a layer without the harness": {map[string]string{"ALARMTRIAGE_LAYER": "/nonexistent"}, command("1"), "start Python"},
+		"an event of another type":    {nil, `["print(1)"]`, "cannot unmarshal"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			invoke, logged := tool(t, test.settings)

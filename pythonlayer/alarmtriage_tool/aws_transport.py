@@ -1,16 +1,17 @@
-"""botocore's way to AWS from a process that has neither network nor credentials.
+"""Connects botocore to AWS from a process that has neither a network nor credentials.
 
-`URLLib3Session.send` is replaced: each request goes, whole, over a local socket to the broker in the
-supervisor, which checks where it goes, signs it with the function's credentials, sends it, and
-streams the answer back. The dummy signature that botocore made tells region and service.
+`URLLib3Session.send` is replaced. Each request goes, as a whole, over a local socket to the broker in the
+supervisor. The broker checks the request, signs it with the function's credentials, sends it, and streams the
+answer back. It reads the Region and the service from the dummy signature that botocore made.
 
     control socket   one byte and one descriptor: a new connection (a socketpair made here)
     request          u32 length | JSON {"m": method, "u": url, "h": [[name, value]..], "n": body length} | body
     answer           u32 length | JSON {"s": status, "h": [[name, value]..]} | chunks: i32 n | n bytes
                      n = 0 ends the body; n < 0 is an error text of -n bytes
-    refusal          u32 length | JSON {"e": text, "k": "refused" | "connect" | "timeout"}
+    failure          u32 length | JSON {"e": text, "k": "refused" | "connect" | "timeout"}
 
-It protects nothing by itself: it only speaks the protocol. What may pass is decided by the broker.
+The Go types are requestHead and answerHead in internal/broker/exchange.go. This module protects nothing: it
+only speaks the protocol. The broker decides which requests pass.
 """
 
 import io
@@ -54,7 +55,7 @@ class RequestRefused(BotoCoreError):
 
 
 class _Connection:
-    """A way for one request at a time. What is read is buffered: a short answer is one system call."""
+    """A connection for one request at a time. Reads are buffered: a short answer takes one system call."""
 
     def __init__(self, end: socket.socket) -> None:
         self.send, self._close = end.sendall, end.close
@@ -78,7 +79,7 @@ class _Connection:
 
 
 class _Channel:
-    """The socket to the broker and the connections over it that are free."""
+    """The socket to the broker, and the idle connections."""
 
     def __init__(self) -> None:
         self._control = -1
@@ -93,7 +94,7 @@ class _Channel:
             if self._free:
                 return self._free.pop()
         if self._control < 0:
-            raise RequestRefused(reason="AWS cannot be reached while the sandbox starts")
+            raise RequestRefused(reason="AWS cannot be reached while the sandbox is starting")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with socket.socket(fileno=os.dup(self._control)) as control:
@@ -111,7 +112,7 @@ _channel = _Channel()
 
 
 class _Body(io.RawIOBase):
-    """The body of an answer, as urllib3's response offers it to botocore."""
+    """The body of an answer, with the interface of urllib3 that botocore uses."""
 
     def __init__(self, connection: _Connection, url: str) -> None:
         self._connection: Optional[_Connection] = connection
@@ -152,7 +153,7 @@ class _Body(io.RawIOBase):
         return False
 
     def close(self) -> None:
-        """Drops a connection whose answer was not read to its end."""
+        """Closes the connection if its answer was not read to the end."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -170,7 +171,7 @@ def install() -> None:
     signer.canonical_request = _unless_dummy(signer.canonical_request, "")
     signer.signature = _unless_dummy(signer.signature, "0" * 64)
     for name in [name for name in botocore.auth.AUTH_TYPE_MAPS if "v4a" in name]:
-        del botocore.auth.AUTH_TYPE_MAPS[name]  # they come with awscrt
+        del botocore.auth.AUTH_TYPE_MAPS[name]  # available with awscrt
     botocore.regions.EndpointRulesetResolver.auth_schemes_to_signing_ctx = _signing_context
 
 
@@ -180,32 +181,32 @@ def attach(control: int) -> None:
 
 
 def _make_session(self: Any, *args: Any, **kwargs: Any) -> None:
-    """Makes a session without reading certificates: 30 ms that nothing here needs."""
+    """Creates a session without loading certificates, which takes 30 ms and is not needed here."""
 
 
 def _unless_dummy(method: Callable[..., str], instead: str) -> Callable[..., str]:
-    """Leaves out the computation of signatures that the broker replaces; it reads their scope only."""
+    """Skips the computation of signatures that the broker replaces; the broker reads only their scope."""
     dummy = os.environ.get("AWS_ACCESS_KEY_ID")
 
-    def of_own_keys(self: Any, *args: Any, **kwargs: Any) -> str:
+    def unless_dummy(self: Any, *args: Any, **kwargs: Any) -> str:
         return instead if self.credentials.access_key == dummy else method(self, *args, **kwargs)
 
-    return of_own_keys
+    return unless_dummy
 
 
 def _no_presigning(*args: Any, **kwargs: Any) -> NoReturn:
     raise RequestRefused(
-        reason="presigned URLs cannot be made here: this code has no credentials to sign with. Call the API instead."
+        reason="presigned URLs cannot be created here: this code has no credentials to sign with. Call the API instead."
     )
 
 
 def _signing_context(self: Any, auth_schemes: List[Dict[str, Any]]) -> Tuple[str, Dict[str, Any]]:
-    """Says what is the matter where an endpoint takes no other signature than SigV4a."""
+    """Explains the failure if an endpoint accepts only SigV4a signatures."""
     try:
         return _original_signing_context(self, auth_schemes)
     except (MissingDependencyException, UnknownSignatureVersionError):
         raise RequestRefused(
-            reason="this endpoint takes only SigV4a signatures, which cannot be made here: this code has no credentials"
+            reason="this endpoint accepts only SigV4a signatures, which cannot be created here: this code has no credentials"
             " to sign with. Use an endpoint of one Region, such as the bucket behind a Multi-Region Access Point."
         ) from None
 
@@ -231,7 +232,7 @@ def _send(self: Any, request: Any) -> AWSResponse:
 
 
 def _streamed(connection: _Connection, request: Any, head: Dict[str, Any], headers: Any) -> AWSResponse:
-    """An answer whose body is read by whoever asked for it, as it was sent: botocore decodes none."""
+    """Returns an answer whose body the caller reads. It is not decoded, as in botocore."""
     raw = urllib3.response.HTTPResponse(
         body=io.BufferedReader(_Body(connection, request.url)),
         headers=head["h"],
@@ -244,7 +245,7 @@ def _streamed(connection: _Connection, request: Any, head: Dict[str, Any], heade
 
 
 def _headers(pairs: List[Tuple[str, str]]) -> Dict[str, str]:
-    """Headers by name. Values of one that comes several times are joined, as urllib3 does it."""
+    """Returns the headers by name. Values of a repeated header are joined, as urllib3 does."""
     headers: Dict[str, str] = {}
     for name, value in pairs:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
@@ -252,15 +253,15 @@ def _headers(pairs: List[Tuple[str, str]]) -> Dict[str, str]:
 
 
 class _Read(io.BytesIO):
-    """What is left of a body that was read."""
+    """The rest of a body that was read completely: nothing."""
 
     def stream(self, amt: int = 1 << 16, decode_content: Optional[bool] = None) -> Iterator[bytes]:
-        """Gives nothing, as urllib3's response does at its end."""
+        """Yields nothing, as urllib3's response does at its end."""
         return iter(())
 
 
 def _content(connection: _Connection, url: str) -> bytes:
-    """Reads a body to its end. Most come in one chunk."""
+    """Reads a whole body. Most have one chunk."""
     chunks: List[bytes] = []
     try:
         while (size := _size(connection, url)) > 0:
@@ -290,7 +291,7 @@ def _write_request(connection: _Connection, request: Any) -> None:
     try:
         connection.send(b"".join((_pack_size(len(head)), head, body)))
     except OSError:
-        # The broker may have refused what it saw so far; its answer says why.
+        # The broker may have refused the request before all of it was sent; its answer gives the reason.
         pass
 
 

@@ -1,7 +1,7 @@
-"""Two reads of CloudWatch that boto3 does not have: PromQL queries and, before it knows them, log alarms.
+"""Two CloudWatch reads that boto3 lacks: PromQL queries, and log alarms until boto3 supports them.
 
-Both are plain signed requests, made with botocore's own signer and HTTP session, so that they pass the broker like
-every other request. It protects nothing by itself: what may pass is decided by the broker.
+Both are signed requests made with botocore's own signer and HTTP session, so they pass the broker like every
+other request. This module protects nothing: the broker decides which requests pass.
 """
 
 import json
@@ -10,8 +10,8 @@ from datetime import datetime, timezone
 from typing import Any, Dict, Optional, Tuple
 from urllib.parse import urlencode
 
-_ATTEMPTS = 3  # of a request that is throttled or fails in the service
-_PAUSE = 0.3  # seconds before the second attempt; doubled before the third
+_ATTEMPTS = 3  # for a request that is throttled or fails in the service
+_PAUSE = 0.3  # seconds before the second attempt; twice that before the third
 _TIMEOUT = (3, 25)  # seconds to connect and to read: a PromQL query may take 20
 _TARGET = "GraniteServiceVersion20100801"  # of CloudWatch in AWS's JSON protocol
 
@@ -19,7 +19,9 @@ _TARGET = "GraniteServiceVersion20100801"  # of CloudWatch in AWS's JSON protoco
 def promql(
     query: str, start: Any = None, end: Any = None, step: Any = None, time: Any = None, region: Optional[str] = None
 ) -> Dict[str, Any]:
-    """Runs a PromQL query in CloudWatch: over a range with `start` and `end`, else at one moment (`time`, or now).
+    """Runs a PromQL query in CloudWatch.
+
+    With `start` or `end`, it evaluates the query over a range, otherwise at one time (`time`, or now).
 
     Times are datetimes or seconds since 1970, `step` is in seconds. Returns Prometheus's `data`
     (`resultType` and `result`), with `warnings` if there are any.

@@ -1,30 +1,27 @@
-"""What a child gives up before it sees a call: its group, signals, limits, and system calls.
+"""Confines a child before it receives a call: process group, signals, limits, and system calls.
 
-Resource limits need no permission and always hold. The system call filter is assembled by the
-supervisor, loaded where the kernel accepts one, and reported either way.
+Resource limits need no permission and always hold. The supervisor assembles the system call filter. It is
+loaded if the kernel accepts it, and its state is reported either way.
 """
 
 import os
 import resource
 import signal
 import struct
-from typing import Any, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 
-# Room above the soft memory limit in which a MemoryError can still be reported.
-MEMORY_HEADROOM = 64 << 20
-
 
 class Filter(NamedTuple):
-    """A seccomp program: the instructions, and which of them compare with the child's own pid."""
+    """A seccomp program, and the indices of the instructions that compare with the child's own process ID."""
 
     program: bytes
     pid_slots: List[int]
 
 
 def detach() -> None:
-    """Makes the child its own process group and takes back what the zygote did to signals."""
+    """Makes the child its own process group and resets the signal handlers of the zygote."""
     os.setpgid(0, 0)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -32,16 +29,16 @@ def detach() -> None:
 
 
 def native() -> Any:
-    """The module that loads the filter. It takes a few milliseconds to import: once, in the zygote."""
+    """Returns the module that loads the filter. The zygote imports it once, which takes a few milliseconds."""
     import ctypes
 
     return ctypes
 
 
-def filter_calls(program: Filter) -> str:
-    """Loads the filter into this process; returns "active" or why it is not."""
+def filter_calls(program: Filter) -> Dict[str, str]:
+    """Loads the filter into this process and returns its state, as the type `layer` of the supervisor reads it."""
     if not program.program:
-        return "off"
+        return {"state": "off"}
     ctypes = native()
     code = bytearray(program.program)
     for slot in program.pid_slots:
@@ -53,21 +50,25 @@ def filter_calls(program: Filter) -> str:
 
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        return "refused: " + os.strerror(ctypes.get_errno()).lower()
+        return _refused(ctypes.get_errno())
     wanted = Program(len(code) // 8, ctypes.addressof(raw))
     if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(wanted), 0, 0) != 0:
-        return "refused: " + os.strerror(ctypes.get_errno()).lower()
-    return "active"
+        return _refused(ctypes.get_errno())
+    return {"state": "active"}
 
 
-def limit(memory: int, file_size: int, processes: int) -> None:
-    """Sets the limits of a call, in bytes and processes; zero leaves one as it is.
+def _refused(errno: int) -> Dict[str, str]:
+    return {"state": "refused", "reason": os.strerror(errno).lower()}
 
-    The memory limit is on data, not on address space: thread stacks and malloc's arenas are
-    reservations that cost nothing.
+
+def limit(memory: int, memory_hard: int, file_size: int, processes: int) -> None:
+    """Sets the limits of a call, in bytes and processes; zero leaves a limit unchanged.
+
+    The memory limit applies to data, not to address space, because thread stacks and malloc's arenas reserve
+    address space that they never use. Between `memory` and `memory_hard` a MemoryError can still be reported.
     """
     if memory:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory + MEMORY_HEADROOM))
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory_hard))
     if file_size:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
@@ -78,6 +79,6 @@ def limit(memory: int, file_size: int, processes: int) -> None:
 
 
 def lift_memory() -> None:
-    """Raises the memory limit to its hard value, so that running out of memory can be reported."""
+    """Raises the memory limit to its hard value, which leaves room to report a MemoryError."""
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))

@@ -1,8 +1,8 @@
-"""`datetime` as models write it: module and class in one name.
+"""A `datetime` that is module and class at once.
 
-Models write `datetime.now()`, `datetime.datetime.now()` and `datetime.timedelta(hours=1)` in the
-same breath. The name bound here answers to all three. Calling it makes real datetimes, so no
-instance of it ever exists, and arithmetic, pickling and serialising see nothing unusual.
+Models mix `datetime.now()`, `datetime.datetime.now()`, and `datetime.timedelta(hours=1)` in one program. The
+name bound here supports all three. Calling it creates real datetimes. No instance of it ever exists, so
+arithmetic, pickling, and serialization work as usual.
 """
 
 import datetime as _module
@@ -16,7 +16,7 @@ _MODULE_NAMES = frozenset(
 
 
 class _Hybrid(type(_module.datetime)):  # type: ignore[misc]
-    """Serves the module's names first, then those of the class."""
+    """Looks names up in the module first, then in the class."""
 
     def __getattribute__(cls, name: str) -> Any:
         if name in _MODULE_NAMES:
@@ -48,6 +48,6 @@ Datetime = _Hybrid("datetime", (_module.datetime,), {"__module__": "datetime", "
 """Bound to the name `datetime` in the code of a call."""
 
 RealDatetime = _module.datetime
-"""Bound instead where the code derives from `datetime` or compares it by identity."""
+"""Bound instead if the code derives from `datetime` or compares it by identity."""
 
 RealModule = _module

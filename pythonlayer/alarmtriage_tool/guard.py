@@ -1,8 +1,8 @@
-"""The audit hook: says no, in words, to what a call has no business doing.
+"""The audit hook: refuses what a call must not do, with an error that gives the reason.
 
-It answers within microseconds and names the reason. It is not a boundary: native code passes it.
-What it forbids is also out of reach without it where the kernel accepts a filter, and harmless
-where it does not, since the process holds no credentials.
+It answers within microseconds. It is not a security boundary, because native code bypasses it. Where the
+kernel accepts the system call filter, the filter prevents the same things. Where it does not, they are harmless
+because the process holds no credentials.
 """
 
 import _posixsubprocess
@@ -14,10 +14,10 @@ import sys
 from typing import Any, Callable, Dict, NoReturn, Tuple
 
 _NETWORK = "there is no network here; only AWS API calls through boto3 are possible"
-_PROCESS = "starting or signalling processes is not possible here; do it in Python, and reach AWS through boto3"
+_PROCESS = "starting or signaling processes is not possible here; use Python, and boto3 for AWS"
 _NATIVE = "native code cannot be loaded here; ctypes is disabled"
-_MEMORY = "files in memory cannot be made here; write to the working directory, or use BytesIO"
-_FILES = "this path is not readable here; only the working directory, /tmp and Python's own files are"
+_MEMORY = "in-memory files cannot be created here; write to the working directory, or use BytesIO"
+_FILES = "this path is not readable here; only the working directory, /tmp, and Python's own files are"
 
 _FORBIDDEN: Dict[str, str] = {
     **dict.fromkeys(
@@ -38,7 +38,7 @@ _FORBIDDEN: Dict[str, str] = {
     ),
 }
 
-# Functions without an audit event that start or signal processes, or get memory that no limit counts.
+# Functions that raise no audit event but start or signal processes, or allocate memory that no limit counts.
 _UNAUDITED = (
     (_posixsubprocess, "fork_exec", _PROCESS), (subprocess, "_fork_exec", _PROCESS), (os, "pidfd_open", _PROCESS),
     (posix, "pidfd_open", _PROCESS), (signal, "pidfd_send_signal", _PROCESS),
@@ -51,7 +51,7 @@ _PATHS = frozenset(("open", "os.listdir", "os.scandir", "os.chdir", "os.readlink
 
 
 def install() -> None:
-    """Adds the hook to this process, for good."""
+    """Adds the hook to this process. It cannot be removed."""
     for module, name, text in _UNAUDITED:
         if hasattr(module, name):
             setattr(module, name, _refusing(text))
@@ -66,11 +66,11 @@ def _refusing(text: str) -> Callable[..., NoReturn]:
 
 
 def _hook() -> Callable[[str, Tuple[Any, ...]], None]:
-    # Everything the hook needs is bound here, out of reach of code that patches modules.
+    # Bound here because the code may patch modules.
     forbidden, paths, hidden, devices = dict(_FORBIDDEN), _PATHS, _HIDDEN, _DEVICES
     network, native, files = _NETWORK, _NATIVE, _FILES
     absolute, decode = os.path.abspath, os.fsdecode
-    # -1 adopts a descriptor that exists already, as the way to the broker does.
+    # -1 is the family of a socket made from an existing descriptor, such as a connection to the broker.
     refuse, is_a, local = PermissionError, isinstance, frozenset((1, -1))
 
     def hook(event: str, args: Tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The names that the code of a call finds without importing them, and stand-ins for what is missing."""
+"""The names that the code of a call may use without import, and placeholders for modules that are missing."""
 
 import importlib
 import importlib.machinery
@@ -9,8 +9,8 @@ from typing import Any, Dict, List, NoReturn, Tuple
 
 from . import cloudwatch, dates
 
-# Modules bound under their own names. Those that nothing else has imported are executed when they are
-# first used, or by load_rest.
+# Modules bound under their own names. A module that nothing else has imported is executed on first use, or by
+# load_rest.
 MODULES: Tuple[str, ...] = (
     "boto3", "botocore", "json", "csv", "base64", "time", "re", "string", "textwrap", "difflib",
     "fnmatch", "glob", "collections", "itertools", "functools", "operator", "copy", "ipaddress",
@@ -39,7 +39,7 @@ NAMES: Tuple[Tuple[str, str], ...] = (
     ("botocore.config", "Config"),
 )
 
-# Imported by load_rest because models use them or the libraries import them late; not bound.
+# Imported by load_rest but not bound: models use them, or libraries import them late.
 WARM: Tuple[str, ...] = (
     "ast", "threading", "queue", "logging", "locale", "inspect", "tempfile", "pickle", "secrets",
     "xml.etree.ElementTree", "urllib.request", "urllib.error", "encodings.idna", "abc", "numbers",
@@ -48,12 +48,12 @@ WARM: Tuple[str, ...] = (
 
 
 def load() -> Dict[str, Any]:
-    """Returns what a call's namespace starts with."""
+    """Returns the initial namespace of a call."""
     bound: Dict[str, Any] = {}
     for module_name, name in NAMES:
         bound[name] = getattr(importlib.import_module(module_name), name)
     for name in MODULES:
-        module = importlib.import_module(name) if "." in name else _late_module(name)
+        module = importlib.import_module(name) if "." in name else _lazy_module(name)
         if "." not in name:
             bound[name] = module
     bound["datetime"] = dates.Datetime
@@ -63,15 +63,15 @@ def load() -> Dict[str, Any]:
 
 
 def load_rest() -> None:
-    """Executes and imports what `load` has put off."""
+    """Executes and imports the modules that `load` deferred."""
     for name in MODULES:
-        sys.modules[name].__name__  # noqa: B018  the first look at a late module executes it
+        sys.modules[name].__name__  # noqa: B018  the first attribute access executes a lazy module
     for name in WARM:
         importlib.import_module(name)
 
 
-def _late_module(name: str) -> types.ModuleType:
-    """A module that is executed when it is first used, if it is Python's own and made of Python."""
+def _lazy_module(name: str) -> types.ModuleType:
+    """Returns a module that is executed on first use if it is a standard module written in Python."""
     spec = importlib.util.find_spec(name)
     own = name in sys.stdlib_module_names and name not in sys.modules
     if spec is None or not own or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
@@ -83,7 +83,7 @@ def _late_module(name: str) -> types.ModuleType:
 
 
 class PPrint(types.ModuleType):
-    """`pprint` as models write it: `pprint(x)` and `pprint.pprint(x)`."""
+    """Allows both spellings that models use: `pprint(x)` and `pprint.pprint(x)`."""
 
     def __init__(self, module: types.ModuleType) -> None:
         super().__init__("pprint", module.__doc__)
@@ -94,7 +94,7 @@ class PPrint(types.ModuleType):
 
 
 def installed(name: str) -> bool:
-    """Tells whether the top-level module of a dotted name can be imported."""
+    """Reports whether the top-level module of a dotted name can be imported."""
     top = name.partition(".")[0]
     if top in sys.modules:
         return True
@@ -105,35 +105,35 @@ def installed(name: str) -> bool:
 
 
 class Missing:
-    """Stands for a module that is not installed and says so when it is used, not before."""
+    """A placeholder for a module that is not installed. It raises an error when it is used."""
 
     def __init__(self, name: str) -> None:
         self.__dict__["_name"] = name
 
-    def _complain(self) -> NoReturn:
+    def _fail(self) -> NoReturn:
         name = self.__dict__["_name"]
         raise ModuleNotFoundError(unavailable(name), name=name)
 
     def __getattr__(self, attribute: str) -> Any:
         if attribute.startswith("__") and attribute.endswith("__"):
             raise AttributeError(attribute)
-        self._complain()
+        self._fail()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self._complain()
+        self._fail()
 
     def __getitem__(self, key: Any) -> Any:
-        self._complain()
+        self._fail()
 
     def __iter__(self) -> Any:
-        self._complain()
+        self._fail()
 
 
 def late(name: str, bind: str = "", attribute: str = "") -> Any:
-    """Imports a module that was not found before the code ran, or stands in for it.
+    """Imports a module that was not found before the code ran, or returns a placeholder.
 
-    It returns what the import statement would bind: the attribute, the module itself if it has
-    another name, or else the module above its first dot.
+    The value is the one that the import statement would bind: the attribute, the module itself if it has
+    another name, or else the module before the first dot.
     """
     try:
         module = importlib.import_module(name)
@@ -145,13 +145,13 @@ def late(name: str, bind: str = "", attribute: str = "") -> Any:
 
 
 def unavailable(name: str) -> str:
-    """The error text for a module that is not installed."""
+    """Returns the error text for a module that is not installed."""
     return (
         f"module {name!r} is not installed in this sandbox. Rewrite the code without it. "
-        f"Available without import: {', '.join(available())}; and the rest of Python's standard library."
+        f"Available without import: {', '.join(available())}. The rest of Python's standard library can be imported."
     )
 
 
 def available() -> List[str]:
-    """The names of the modules a call may use without importing them."""
+    """Returns the names of the modules that a call may use without import."""
     return sorted({name.partition(".")[0] for name in MODULES} | {"datetime"})

@@ -1,8 +1,10 @@
 """Runs the code of one call in a child process, and answers with one JSON object.
 
-The child owns nothing worth stealing. Whatever the code patches, the answer is written with
-functions bound before it ran; if it destroys even those, the supervisor says that the call ended
-without a result.
+The child holds nothing worth stealing. The answer is written with functions that were bound before the code
+ran, so patching modules does not affect it. If the code destroys even those, the supervisor reports that the
+call ended without a result. This does not protect the answer's content, which the code may forge.
+
+The fields of the request and of the answer are declared in internal/sandbox/protocol.go.
 """
 
 import gc
@@ -23,13 +25,17 @@ from . import confine, dates, modules, source, values
 MAX_ERROR = 16_000  # characters of an error text
 ALARM_REPEAT = 0.1  # seconds after which an ignored time limit ends the process
 
-_GARBAGE = 20_000  # objects after which it is looked for: a call ends soon, and much of it is parsing
+# Kinds of failure that the supervisor reports too. All others are named after their exception class.
+TIME_LIMIT = "TimeLimit"
+MEMORY_LIMIT = "MemoryLimit"
+
+_GARBAGE = 20_000  # objects before a collection: calls are short, and parsing allocates many objects
 
 _encode = json.JSONEncoder(ensure_ascii=True).encode
 
 
 class TimeLimit(BaseException):
-    """The call's time is up. Not an Exception, so that `except Exception` lets it pass."""
+    """The call's time is up. It is not an Exception because the code may catch those."""
 
 
 class Descriptors(NamedTuple):
@@ -43,18 +49,19 @@ class Descriptors(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What the supervisor asks for. Times in seconds, sizes in bytes."""
+    """A call from the supervisor. Times are in seconds, sizes in bytes."""
 
     code: str
     seconds: float
     memory: int
+    memory_hard: int
     file_size: int
     processes: int
     directory: str
 
 
 class _Exit:
-    """The last steps of a call, with private copies of everything they use."""
+    """Ends a call. It has private references to everything that it uses."""
 
     def __init__(self, result: int) -> None:
         self._result = result
@@ -63,7 +70,7 @@ class _Exit:
         self._disarm = lambda set=signal.setitimer, which=signal.ITIMER_REAL: set(which, 0)
 
     def __call__(self, answer: Dict[str, Any]) -> None:
-        """Flushes, closes the output so that the reader sees its end at once, answers, ends."""
+        """Flushes and closes the output, which ends it for its reader, then answers and ends the process."""
         self._disarm()
         for flush in self._flushes:
             try:
@@ -84,10 +91,10 @@ class _Exit:
 
 
 class Stage:
-    """A process that is ready for a call: what does not depend on the call is made before it comes."""
+    """A process that is ready for a call: everything that does not depend on the call exists already."""
 
     def __init__(self, bound: Dict[str, Any]) -> None:
-        """Takes the names that the code finds, and makes streams of the standard descriptors."""
+        """Takes the names that are bound without import, and opens streams on the standard descriptors."""
         self._bound = bound
         sys.stdin = open(0, encoding="utf-8", closefd=False)
         sys.stdout = _stream(1)
@@ -95,13 +102,13 @@ class Stage:
         sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
 
     def rehearse(self) -> None:
-        """Runs a line of its own, so that the memory that every call writes to is copied by now."""
+        """Runs a line of code before the call arrives, which copies the pages that every call writes to."""
         request = Request(**json.loads(_encode({**dict.fromkeys(Request._fields, 0), "code": "result = 1 + 1"})))
         _encode(_execute(request, self._bound, _Clock(0)))
         linecache.cache.pop(source.FILENAME, None)
 
     def run(self, fds: Descriptors, attach: Callable[[int], None]) -> None:
-        """Runs the call whose files these are, and ends the process."""
+        """Runs the call with these files, and ends the process."""
         for fd, target in ((fds.stdout, 1), (fds.stderr, 2)):
             os.dup2(fd, target)
             os.close(fd)
@@ -115,7 +122,7 @@ class Stage:
         try:
             answer = _execute(request, self._bound, clock)
         except TimeLimit:
-            answer = _failure("TimeLimit", clock.text())
+            answer = _failure(TIME_LIMIT, clock.text())
         except BaseException as error:
             answer = _failure("HarnessError", f"the sandbox could not finish the call: {error!r}")
         leave(answer)
@@ -132,7 +139,7 @@ def _receive(fd: int) -> Request:
 def _enter(request: Request) -> None:
     os.chdir(request.directory)
     os.environ["TMPDIR"] = os.environ["HOME"] = tempfile.tempdir = request.directory
-    confine.limit(request.memory, request.file_size, request.processes)
+    confine.limit(request.memory, request.memory_hard, request.file_size, request.processes)
 
 
 def _stream(fd: int) -> io.TextIOWrapper:
@@ -141,7 +148,7 @@ def _stream(fd: int) -> io.TextIOWrapper:
 
 
 class _Clock:
-    """When the call must end, and where it was when it did."""
+    """The time limit of a call, and the line at which the limit stopped it."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -159,7 +166,7 @@ class _Clock:
 
 
 def _arm(seconds: float, leave: _Exit) -> _Clock:
-    """Raises TimeLimit in the main thread in time; code that swallows it is ended by the next alarm."""
+    """Raises TimeLimit in the main thread at the limit. Code that swallows it is ended by the next alarm."""
     clock = _Clock(seconds)
     filename = source.FILENAME
 
@@ -170,7 +177,7 @@ def _arm(seconds: float, leave: _Exit) -> _Clock:
         if first:
             clock.line = frame.f_lineno if frame is not None else -1
             raise TimeLimit()
-        leave(_failure("TimeLimit", clock.text()))
+        leave(_failure(TIME_LIMIT, clock.text()))
 
     signal.signal(signal.SIGALRM, on_alarm)
     signal.setitimer(signal.ITIMER_REAL, seconds, ALARM_REPEAT)
@@ -203,7 +210,7 @@ def _execute(request: Request, bound: Dict[str, Any], clock: _Clock) -> Dict[str
 
 
 def _namespace(prepared: source.Prepared, bound: Dict[str, Any]) -> Dict[str, Any]:
-    """A fresh `__main__`, so that dataclasses and pickling work as in a script."""
+    """Returns the namespace of a fresh `__main__`, which dataclasses and pickle need."""
     main = types.ModuleType("__main__")
     sys.modules["__main__"] = main
     namespace = main.__dict__
@@ -222,12 +229,12 @@ def _exited(error: SystemExit, namespace: Dict[str, Any], notes: List[str]) -> D
     code = error.code
     if code is None or code == 0:
         return {"ok": True, "result": values.to_json(namespace.get("result")), "notes": notes}
-    said = code if isinstance(code, str) else f"exit code {values.shown(code)}"
-    return _failure("SystemExit", f"the code ended itself: {said}", notes)
+    detail = code if isinstance(code, str) else f"exit code {values.shown(code)}"
+    return _failure("SystemExit", f"the code exited with {detail}", notes)
 
 
 class _Failures:
-    """Words for what ended the code, with everything bound that it needs."""
+    """Describes the exception that ended the code. It has references to everything that it needs."""
 
     def __init__(self, clock: _Clock, memory: int) -> None:
         self._clock, self._memory = clock, memory
@@ -236,24 +243,24 @@ class _Failures:
 
     def __call__(self, error: BaseException, notes: List[str]) -> Dict[str, Any]:
         if isinstance(error, TimeLimit):
-            return _failure("TimeLimit", self._clock.text(), notes)
+            return _failure(TIME_LIMIT, self._clock.text(), notes)
         if isinstance(error, MemoryError):
             self._lift()
             where = _line(error)
             return _failure(
-                "MemoryLimit",
+                MEMORY_LIMIT,
                 f"memory limit of {self._memory >> 20} MB reached{where}. Keep less in memory: process pages as "
-                "they come instead of collecting them.",
+                "they arrive instead of collecting them.",
                 notes,
             )
         return _failure(type(error).__name__, self._traceback(error), notes)
 
     def _traceback(self, error: BaseException) -> str:
-        """The traceback, cut to the lines that the model wrote."""
+        """Returns the traceback without the frames of the harness."""
         try:
             exception: Optional[traceback.TracebackException] = self._format.from_exception(error)
         except BaseException as second:
-            return f"{type(error).__name__} (its text could not be made: {type(second).__name__})"
+            return f"{type(error).__name__} (formatting it failed with {type(second).__name__})"
         whole, seen = exception, 0
         while exception is not None and seen < 10:
             exception.stack[:] = [frame for frame in exception.stack if frame.filename == source.FILENAME]
@@ -262,7 +269,7 @@ class _Failures:
         try:
             return "".join(whole.format()).rstrip("\n")  # type: ignore[union-attr]
         except BaseException as second:
-            return f"{type(error).__name__} (its text could not be made: {type(second).__name__})"
+            return f"{type(error).__name__} (formatting it failed with {type(second).__name__})"
 
 
 def _line(error: BaseException) -> str:

@@ -1,6 +1,6 @@
-"""Turns what a model sent into code objects: fences, imports, `datetime`, the last expression.
+"""Compiles the text that a model sent: fences, imports, `datetime`, the last expression.
 
-Line numbers stay those of the text the model wrote, so that a traceback points at its own lines.
+Line numbers stay those of the model's text, because tracebacks show them.
 """
 
 import ast
@@ -20,7 +20,7 @@ _HYBRID = "__alarmtriage_datetime__"
 
 
 class Prepared(NamedTuple):
-    """Code that is ready to run. `last` is the value-giving last expression, when there is one."""
+    """Compiled code. `last` is the last statement if it is an expression; its value is the result."""
 
     text: str
     body: CodeType
@@ -30,16 +30,16 @@ class Prepared(NamedTuple):
 
 
 class EmptyCode(Exception):
-    """Nothing was sent that could run."""
+    """The command contains no code."""
 
 
 def prepare(command: str) -> Prepared:
-    """Parses a command. Raises SyntaxError as Python does, or EmptyCode."""
+    """Compiles a command. Raises SyntaxError as Python does, or EmptyCode."""
     notes: List[str] = []
     text, tree = _parse(command.replace("\r\n", "\n"), notes)
     if not tree.body:
         raise EmptyCode(
-            "the command holds no Python code to run; send the code in \"command\" and print or assign to `result`"
+            "the command contains no Python code; send the code in \"command\" and print or assign to `result`"
         )
     real = _wants_real_datetime(tree)
     imports = _Imports(real)
@@ -54,7 +54,7 @@ def prepare(command: str) -> Prepared:
 
 
 def _parse(text: str, notes: List[str]) -> Tuple[str, ast.Module]:
-    """Parses the text, or what can be made of it; the first error is the one that is reported."""
+    """Parses the text, or else a repaired version of it. If none parses, raises the error of the text itself."""
     try:
         return text, ast.parse(text, FILENAME)
     except SyntaxError as error:
@@ -68,7 +68,7 @@ def _parse(text: str, notes: List[str]) -> Tuple[str, ast.Module]:
         return candidate, tree
     fenced = _unfenced(text)
     if fenced is not None:
-        ast.parse(fenced, FILENAME)  # raises: the error inside the fence says more
+        ast.parse(fenced, FILENAME)  # raises: the error inside the fence is more precise
     raise first
 
 
@@ -83,13 +83,13 @@ def _candidates(text: str) -> List[Tuple[str, str]]:
 
 
 def _unfenced(text: str) -> Optional[str]:
-    """The Python in the text's Markdown fences, or None when it has none."""
+    """Returns the Python in the text's Markdown fences, or None if there is none."""
     blocks = [m.group(3) for m in _FENCE.finditer(text) if m.group(2).lower() in _PYTHON]
     return "\n".join(blocks) if blocks else None
 
 
 def _future(tree: ast.Module) -> int:
-    """Compiler flags of the `from __future__` imports, which the last expression shares."""
+    """Returns the compiler flags of the `from __future__` imports, which the last expression needs too."""
     import __future__
 
     flags = 0
@@ -102,7 +102,7 @@ def _future(tree: ast.Module) -> int:
 
 
 def _wants_real_datetime(tree: ast.Module) -> bool:
-    """Tells whether the code derives from the name `datetime` or compares it by identity."""
+    """Reports whether the code derives from the name `datetime` or compares it by identity."""
     names = {"datetime"}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "datetime":
@@ -121,7 +121,7 @@ def _is_name(node: ast.AST, names: "set[str]") -> bool:
 
 
 class _Imports(ast.NodeTransformer):
-    """Binds what imports would bind: the hybrid for `datetime`, stand-ins for missing modules."""
+    """Rewrites imports: `datetime` becomes the hybrid, missing modules become placeholders."""
 
     def __init__(self, real_datetime: bool) -> None:
         self._real_datetime = real_datetime
@@ -132,13 +132,13 @@ class _Imports(ast.NodeTransformer):
     def notes(self) -> List[str]:
         notes = []
         if self._handled:
-            notes.append("import statements are not needed; handled: " + "; ".join(self._handled[:20]))
+            notes.append("import statements are not needed; these were executed: " + "; ".join(self._handled[:20]))
         if self._missing:
             notes.append("not installed: " + ", ".join(dict.fromkeys(self._missing)))
         return notes
 
     def visit_Try(self, node: ast.Try) -> ast.AST:
-        """In a `try`, an import of a missing module must fail as it does everywhere."""
+        """In a `try`, the import of a missing module must fail as usual, because the code handles it."""
         self._guarded += 1
         node.body = [self.visit(child) for child in node.body]
         self._guarded -= 1
@@ -157,7 +157,7 @@ class _Imports(ast.NodeTransformer):
         if node.module == "__future__":
             return node
         self._handled.append(ast.unparse(node))
-        if node.module and not node.level and self._stand_in(node.module):
+        if node.module and not node.level and self._is_missing(node.module):
             named = [a for a in node.names if a.name != "*"]
             return [_assign(node, a.asname or a.name, _MISSING, node.module, "", a.name) for a in named] or node
         if node.module == "datetime" and not self._real_datetime:
@@ -166,7 +166,7 @@ class _Imports(ast.NodeTransformer):
 
     def _one(self, node: ast.Import, alias: ast.alias) -> ast.stmt:
         top = alias.name.partition(".")[0]
-        if self._stand_in(alias.name):
+        if self._is_missing(alias.name):
             return _assign(node, alias.asname or top, _MISSING, alias.name, alias.asname or "")
         if alias.name == "datetime":
             return _assign(node, alias.asname or "datetime", _HYBRID, "module" if self._real_datetime else "hybrid")
@@ -183,7 +183,7 @@ class _Imports(ast.NodeTransformer):
                 made.append(_assign(node, "datetime", _HYBRID, "hybrid"))
         return made
 
-    def _stand_in(self, name: str) -> bool:
+    def _is_missing(self, name: str) -> bool:
         if self._guarded or modules.installed(name):
             return False
         self._missing.append(name.partition(".")[0])
@@ -203,4 +203,4 @@ def _assign(where: ast.stmt, name: str, function: str, *arguments: str) -> ast.s
 
 
 HELPERS = (_MISSING, _HYBRID)
-"""Names of the two functions that prepared code calls; the runner binds them."""
+"""Names of the two functions that compiled code calls; the runner binds them."""

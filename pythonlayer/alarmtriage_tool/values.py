@@ -1,4 +1,4 @@
-"""Makes JSON out of any Python value, without trusting the value's own methods."""
+"""Converts any Python value to JSON without trusting the value's own methods."""
 
 import base64
 import datetime
@@ -8,7 +8,7 @@ import math
 from typing import Any, Set
 
 MAX_DEPTH = 40
-MAX_ITEMS = 200_000  # values in one result; more are cut and said so
+MAX_ITEMS = 200_000  # values in one result; the rest is replaced by a text
 MAX_REPR = 2_000  # characters of the repr of one value that is not JSON
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -21,14 +21,14 @@ class _Walk:
 
 
 def to_json(value: Any) -> str:
-    """Returns the value as JSON text; what JSON has no word for is shown by its `str` or `repr`."""
+    """Returns the value as JSON text. A value that JSON cannot express becomes its `str` or `repr`."""
     return _encode(_plain(value, 0, _Walk()))
 
 
 def _plain(value: Any, depth: int, walk: _Walk) -> Any:
     walk.items += 1
     if walk.items > MAX_ITEMS:
-        return "… cut: too many values"
+        return "… truncated: too many values"
     kind = type(value)
     if value is None or kind is bool or kind is int and -(2**63) <= value < 2**63:
         return value
@@ -54,9 +54,9 @@ def _plain(value: Any, depth: int, walk: _Walk) -> Any:
 
 def _container(value: Any, depth: int, walk: _Walk) -> Any:
     if id(value) in walk.open:
-        return "… cut: contains itself"
+        return "… truncated: contains itself"
     if depth >= MAX_DEPTH:
-        return "… cut: nested too deeply"
+        return "… truncated: nested too deeply"
     walk.open.add(id(value))
     try:
         if isinstance(value, dict):
@@ -93,11 +93,11 @@ def _text(data: bytes) -> str:
 
 
 def shown(value: Any) -> str:
-    """The value's repr, cut, or a text that says that it has none."""
+    """Returns the value's repr, truncated, or a text if the repr fails."""
     try:
         text = repr(value)
     except Exception as error:
         return f"<{type(value).__name__}: its repr failed with {type(error).__name__}>"
     if not isinstance(text, str):
         return f"<{type(value).__name__}>"
-    return text if len(text) <= MAX_REPR else text[:MAX_REPR] + f"… cut: {len(text)} characters"
+    return text if len(text) <= MAX_REPR else text[:MAX_REPR] + f"… truncated: {len(text)} characters in total"

@@ -1,21 +1,23 @@
-"""The warm parent of every call: imports once, and forks the child of the next call ahead.
+"""The warm parent of every call: it imports once, and forks the child of the next call ahead.
 
-Protocol with the supervisor, over a SOCK_SEQPACKET socket that is descriptor CONTROL_FD:
+It talks to the supervisor over a SOCK_SEQPACKET socket that is descriptor CONTROL_FD. Messages are JSON
+unless noted; the package documentation of internal/sandbox shows the same protocol and the states of zygote
+and child, and protocol.go there declares the messages as types.
 
     supervisor -> {"filter": hex, "pid_slots": [..], "search": [..], "warm": [..]}     once
-    zygote     -> {"t": "started"}                                                     Python is up, and imports next
-    zygote     -> {"t": "spare", "pid": 7} and a descriptor, the spare's channel       whenever one is forked
-    zygote     -> {"t": "ready", "python": "3.13.0", "boto3": "1.40.0"}
-    supervisor -> b"7"                                                                 spare 7 is used, has ended, or is gone
-    zygote     -> {"t": "exit", "pid": 7, "status": 0, "maxrss": 40960}               for every child
+    zygote     -> {"t": "started"}                                                     Python is up and imports next
+    zygote     -> {"t": "spare", "pid": 7} and a descriptor, the child's channel       for every child
+    zygote     -> {"t": "ready", "python": "3.13.0", "boto3": "1.40.0"}                once
+    supervisor -> 7                                                                    child 7 is used, has ended, or is gone
+    zygote     -> {"t": "exit", "pid": 7, "status": 0, "maxrss": 40960}                for every child
 
-A spare's channel is a SOCK_SEQPACKET socket too. The supervisor gives it the call itself, so that no call
-waits for the zygote, which may be busy with making clients:
+A child waits for its call as a spare. Its channel is a SOCK_SEQPACKET socket too. The supervisor hands the
+call directly to the child, because the zygote may be busy with making clients:
 
-    spare      -> b"active"                                                            its system call filter
+    child      -> {"state": "active"}                                                  its system call filter
     supervisor -> b"F" with five descriptors: request, stdout, stderr, result, broker
 
-A spare whose channel is closed ends. The zygote never reads a byte that a model or its code wrote.
+A spare ends when its channel is closed. The zygote never reads a byte that a model or its code wrote.
 """
 
 import functools
@@ -31,14 +33,14 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 from . import confine, guard, modules, runner
 
 CONTROL_FD = 3
-FIRST_CALL_MS = 100  # that the first call is waited for before more is prepared
+FIRST_CALL_MS = 100  # idle time before warm-up continues if no call has arrived
 MAX_MESSAGE = 1 << 20
 
 
 class Zygote:
-    """The loop: fork a spare when the last one is used, else prepare more.
+    """The loop: forks a child when the last one is used, and otherwise prepares more.
 
-    The garbage collector is off from the start: nothing that is imported is ever garbage.
+    The garbage collector is off from the start because imported objects never become garbage.
     """
 
     def __init__(self, control: socket.socket) -> None:
@@ -48,17 +50,17 @@ class Zygote:
         sys.path.extend(path for path in hello["search"] if path not in sys.path)
         self._filter = confine.Filter(bytes.fromhex(hello["filter"]), hello["pid_slots"])
         self._bound = modules.load()
-        # It imports botocore, which may lie in a directory of the search path.
+        # Imported here because botocore may be in a directory of the search path.
         from . import aws_transport
 
         aws_transport.install()
         self._attach = aws_transport.attach
-        self._later: List[Callable[[], Any]] = [functools.partial(_make_client, name) for name in hello["warm"]]
-        # The first client brings what all have in common, which saves most.
-        self._later[1:1] = [modules.load_rest, confine.native] if self._filter.program else [modules.load_rest]
+        self._pending: List[Callable[[], Any]] = [functools.partial(_make_client, name) for name in hello["warm"]]
+        # The first client loads the code that all clients share, which saves most.
+        self._pending[1:1] = [modules.load_rest, confine.native] if self._filter.program else [modules.load_rest]
         self._called = False
         self._spare = 0
-        self._stale = False  # more was prepared since the spare was forked
+        self._stale = False  # whether more was prepared after the spare was forked
         self._wake, wake_in = os.pipe()
         os.set_blocking(self._wake, False)
         os.set_blocking(wake_in, False)
@@ -66,7 +68,7 @@ class Zygote:
         signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
 
     def serve(self) -> NoReturn:
-        """Works until the supervisor closes its end."""
+        """Runs until the supervisor closes its end."""
         import boto3
 
         _share_loader()
@@ -76,33 +78,33 @@ class Zygote:
         poller.register(self._control, select.POLLIN)
         poller.register(self._wake, select.POLLIN)
         while True:
-            ready = {fd for fd, _ in poller.poll(self._patience())}
+            ready = {fd for fd, _ in poller.poll(self._poll_timeout())}
             if self._wake in ready:
                 self._reap()
             if self._control.fileno() in ready:
-                self._replace()
-            elif self._later and (self._called or not ready):
+                self._handle_request()
+            elif self._pending and (self._called or not ready):
                 self._prepare()
 
-    def _patience(self) -> Optional[int]:
-        """How many milliseconds to wait for a message before preparing more; None: for ever.
+    def _poll_timeout(self) -> Optional[int]:
+        """Returns how many milliseconds to wait for a message before preparing more; None: indefinitely.
 
-        While a call runs, mostly waiting for AWS, there is time. Before the first one there is none: it
-        comes as soon as "ready" is said.
+        Calls mostly wait for AWS, which leaves time to prepare. The first call arrives right after "ready",
+        and preparing then would delay it.
         """
-        if not self._later:
+        if not self._pending:
             return None
         return 0 if self._called else FIRST_CALL_MS
 
     def _prepare(self) -> None:
-        """Does one more thing that saves calls time."""
-        self._later.pop(0)()
+        """Takes one more step that saves time in later calls."""
+        self._pending.pop(0)()
         self._stale = True
-        if not self._later:
+        if not self._pending:
             self._fork()
 
-    def _replace(self) -> None:
-        """Forks anew, unless the spare is another than the one that the supervisor has used, and up to date."""
+    def _handle_request(self) -> None:
+        """Forks a child if the supervisor has used the spare or the spare is stale."""
         message = self._control.recv(16)
         if not message:
             os._exit(0)
@@ -111,7 +113,8 @@ class Zygote:
             self._fork()
 
     def _fork(self) -> None:
-        # What there is now stays: the children's garbage collections shall not touch, and so copy, it.
+        """Forks the child of the next call and sends its channel to the supervisor."""
+        # Exempts the present objects from the children's garbage collection, which would copy their pages.
         gc.freeze()
         self._stale = False
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -123,6 +126,7 @@ class Zygote:
         ours.close()
 
     def _reap(self) -> None:
+        """Reports the children that have ended."""
         try:
             os.read(self._wake, 512)
         except BlockingIOError:
@@ -144,26 +148,26 @@ class Zygote:
 
 
 def _child(zygote: Zygote, channel: socket.socket) -> NoReturn:
-    """Confines itself, waits for its call, runs it. Never returns into the zygote's loop."""
+    """Confines itself, waits for its call, and runs it. Never returns to the zygote's loop."""
     try:
         keep = channel.fileno()
         confine.detach()
         os.closerange(3, keep)
         os.closerange(keep + 1, 256)
-        state = confine.filter_calls(zygote._filter)
+        layer = confine.filter_calls(zygote._filter)
         guard.install()
         stage = runner.Stage(zygote._bound)
-        channel.send(state.encode())
+        channel.send(json.dumps(layer).encode())
         if not select.select([channel], [], [], 0)[0]:
             stage.rehearse()
         message, fds, _, _ = socket.recv_fds(channel, 16, 8)
         channel.close()
         if not message or len(fds) != 5:
             os._exit(0)
-        sys.excepthook = sys.__excepthook__  # from here on, stderr is the call's and no longer the function's log
+        sys.excepthook = sys.__excepthook__  # from here on, stderr belongs to the call and not to the function's log
         stage.run(runner.Descriptors(*fds), zygote._attach)
     except (BrokenPipeError, ConnectionResetError):
-        os._exit(0)  # the supervisor has no use for this spare
+        os._exit(0)  # the supervisor does not need this child
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
@@ -171,18 +175,18 @@ def _child(zygote: Zygote, channel: socket.socket) -> NoReturn:
 
 
 def _make_client(service: str) -> None:
-    """Loads what clients of a service have in common, by making one."""
+    """Makes a client, which loads the service's model for later clients."""
     import boto3
 
     try:
         boto3.client(service)
     except Exception:
-        # A service this boto3 does not know, or no region: the call that needs it will say so.
+        # This boto3 does not know the service, or there is no Region: the call that needs it reports that.
         pass
 
 
 def _share_loader() -> None:
-    """Lets every botocore session of this process share one loader: 100 ms become 18."""
+    """Makes every botocore session of this process share one loader, which saves about 80 ms per session."""
     import botocore.loaders
     import botocore.session
 
@@ -193,7 +197,7 @@ def _share_loader() -> None:
 
 
 def main() -> NoReturn:
-    """Runs with the control socket as descriptor CONTROL_FD and this package's parent in sys.path."""
+    """Serves on descriptor CONTROL_FD. This package's parent directory is in sys.path."""
     control = socket.socket(fileno=CONTROL_FD)
     Zygote(control).serve()
 

@@ -1,4 +1,4 @@
-"""Tests of what is made of a model's text before it runs."""
+"""Tests of how a model's text is compiled."""
 
 import unittest
 
@@ -20,7 +20,7 @@ def run(text: str) -> dict:
 
 
 class Fences(unittest.TestCase):
-    def test_code_that_parses_is_left_alone(self) -> None:
+    def test_code_that_parses_is_unchanged(self) -> None:
         text = 's = """```python\nx = 1\n```"""'
         prepared = source.prepare(text)
         self.assertEqual(prepared.text, text)
@@ -62,25 +62,25 @@ class Imports(unittest.TestCase):
         notes = source.prepare("import json as j\nfrom math import pi").notes
         self.assertIn("import json as j; from math import pi", notes[0])
 
-    def test_a_missing_module_fails_when_used_and_says_what_there_is(self) -> None:
+    def test_a_missing_module_fails_when_used_and_lists_alternatives(self) -> None:
         names = run("import not_there.sub as n\nfrom not_there import thing")
         for use in (lambda: names["n"].attribute, lambda: names["thing"](), lambda: names["thing"][0]):
             with self.assertRaisesRegex(ModuleNotFoundError, "not installed.*Available.*boto3"):
                 use()
 
-    def test_a_missing_module_fails_at_once_in_a_try(self) -> None:
+    def test_a_missing_module_fails_immediately_in_a_try(self) -> None:
         self.assertTrue(run("try:\n    import not_there\nexcept ImportError:\n    caught = True")["caught"])
 
-    def test_a_handler_of_a_try_may_fall_back(self) -> None:
+    def test_a_try_can_fall_back(self) -> None:
         names = run("try:\n    import not_there as j\nexcept ImportError:\n    import json as j\nx = j.loads('1')")
         self.assertEqual(names["x"], 1)
 
-    def test_dotted_imports_bind_the_top(self) -> None:
+    def test_dotted_imports_bind_the_first_name(self) -> None:
         self.assertEqual(run("import os.path\nx = os.path.basename('/a/b')")["x"], "b")
 
 
 class Datetime(unittest.TestCase):
-    def test_the_hybrid_makes_real_values(self) -> None:
+    def test_the_hybrid_creates_real_values(self) -> None:
         value = dates.Datetime(2024, 1, 2)
         self.assertIs(type(value), dates.RealDatetime)
         self.assertIs(type(dates.Datetime.now()), dates.RealDatetime)
@@ -99,7 +99,7 @@ class Datetime(unittest.TestCase):
         names = run("import datetime as dt\nmatch dt.datetime(2024, 1, 1):\n    case datetime(): hit = True\n    case _: hit = False")
         self.assertTrue(names["hit"])
 
-    def test_star_import_keeps_both_spellings(self) -> None:
+    def test_star_import_supports_both_spellings(self) -> None:
         names = run("from datetime import *\nx = datetime.datetime(2024, 1, 1).year + datetime(1, 1, 1).year + timedelta(1).days")
         self.assertEqual(names["x"], 2026)
 
@@ -109,8 +109,8 @@ class Datetime(unittest.TestCase):
         self.assertFalse(source.prepare("class X(datetime.datetime): pass").real_datetime)
 
 
-class Empty(unittest.TestCase):
-    def test_it_says_so(self) -> None:
+class EmptyCommand(unittest.TestCase):
+    def test_it_is_explained(self) -> None:
         for text in ("", "\n\n", "# comment", "```python\n```"):
             with self.assertRaisesRegex(source.EmptyCode, "no Python code"):
                 source.prepare(text)

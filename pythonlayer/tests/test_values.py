@@ -1,4 +1,4 @@
-"""Tests of the JSON that is made of results."""
+"""Tests of the conversion of results to JSON."""
 
 import datetime
 import decimal
@@ -8,16 +8,16 @@ import unittest
 from alarmtriage_tool import values
 
 
-def there_and_back(value: object) -> object:
+def round_trip(value: object) -> object:
     return json.loads(values.to_json(value))
 
 
 class Values(unittest.TestCase):
     def test_plain_values_are_kept(self) -> None:
         for value in (None, True, 0, -1, 1.5, "x", [], {}, {"a": [1, {"b": None}]}):
-            self.assertEqual(there_and_back(value), value)
+            self.assertEqual(round_trip(value), value)
 
-    def test_values_outside_json_are_told(self) -> None:
+    def test_values_outside_json_are_converted(self) -> None:
         cases = [
             (datetime.datetime(2024, 1, 2, tzinfo=datetime.timezone.utc), "2024-01-02T00:00:00+00:00"),
             (datetime.date(2024, 1, 2), "2024-01-02"),
@@ -32,16 +32,16 @@ class Values(unittest.TestCase):
         ]
         for value, want in cases:
             with self.subTest(value=value):
-                self.assertEqual(there_and_back(value), want)
+                self.assertEqual(round_trip(value), want)
 
     def test_a_value_that_contains_itself_ends(self) -> None:
         loop: list = [1]
         loop.append(loop)
-        self.assertEqual(there_and_back(loop), [1, "… cut: contains itself"])
+        self.assertEqual(round_trip(loop), [1, "… truncated: contains itself"])
 
-    def test_the_same_value_twice_is_no_loop(self) -> None:
+    def test_the_same_value_twice_is_not_a_loop(self) -> None:
         shared = [1]
-        self.assertEqual(there_and_back([shared, shared]), [[1], [1]])
+        self.assertEqual(round_trip([shared, shared]), [[1], [1]])
 
     def test_depth_and_number_are_bounded(self) -> None:
         deep: list = []
@@ -59,15 +59,15 @@ class Values(unittest.TestCase):
             def __repr__(self) -> str:
                 return "x" * 100_000
 
-        self.assertEqual(there_and_back(Hostile()), "<Hostile: its repr failed with RuntimeError>")
+        self.assertEqual(round_trip(Hostile()), "<Hostile: its repr failed with RuntimeError>")
         self.assertLess(len(values.to_json(Long())), 3_000)
 
-    def test_subclasses_cannot_change_what_is_said(self) -> None:
+    def test_subclasses_cannot_change_the_text(self) -> None:
         class Text(str):
             def __str__(self) -> str:
                 return "changed"
 
-        self.assertEqual(there_and_back(Text("said")), "said")
+        self.assertEqual(round_trip(Text("original")), "original")
 
 
 if __name__ == "__main__":

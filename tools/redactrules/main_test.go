@@ -7,7 +7,7 @@ import (
 	"github.com/zricethezav/gitleaks/v8/config"
 )
 
-func TestCommittedRulesAreThoseOfThePinnedVersion(t *testing.T) {
+func TestConvert_MatchesCommittedRules(t *testing.T) {
 	made, err := convert(config.DefaultConfig)
 	if err != nil {
 		t.Fatal(err)
@@ -17,11 +17,11 @@ func TestCommittedRulesAreThoseOfThePinnedVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(made) != string(committed) {
-		t.Error("internal/redact/rules.json is not what redactrules makes of the pinned gitleaks: run `make tables` and review the change")
+		t.Error("internal/redact/rules.json differs from the output of redactrules with the pinned gitleaks: run `make tables` and review the change")
 	}
 }
 
-func TestRulesThatCannotBeExpressedAreNamed(t *testing.T) {
+func TestConvert_RejectsRulesItCannotExpress(t *testing.T) {
 	for name, source := range map[string]string{
 		"no keywords": "[[rules]]\nid = \"x\"\nregex = '''y'''\n",
 		"all of them": "[[rules]]\nid = \"x\"\nregex = '''y'''\nkeywords = [\"y\"]\n[[rules.allowlists]]\ncondition = \"AND\"\nregexes = ['''z''']\n",

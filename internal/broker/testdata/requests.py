@@ -1,6 +1,6 @@
-"""Prints the request that botocore makes for every operation of every service, a JSON object a line.
+"""Prints the request that botocore makes for every operation of every service, one JSON object per line.
 
-Parameters are made up from the models: what is required, with a value of its type. Nothing is sent.
+The required parameters get values of the types that the models declare. Nothing is sent.
 """
 
 import json
@@ -36,7 +36,7 @@ def required(shape: StructureShape, depth: int) -> Dict[str, Any]:
 
 
 def text(part: Any) -> str:
-    """A query or form as it is sent; bodies of bytes never say what a request asks for."""
+    """Returns a query or form as it is sent. Bodies of bytes never name an operation."""
     if isinstance(part, dict):
         return urlencode(part)
     return part if isinstance(part, str) else ""

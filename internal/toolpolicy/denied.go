@@ -1,47 +1,10 @@
-// Package denies lists the reads that the tool must not have although ReadOnlyAccess allows them. The
-// construct writes them into the tool role's policy, and the broker refuses them a second time.
-package denies
+package toolpolicy
 
-import "slices"
+// The maps below hold actions that the tool must not use. All but neverReads are part of ReadOnlyAccess.
+// Every Deny statement made from them is unconditional: IAM silently skips a Deny whose condition names a key
+// that the request lacks (IAM User Guide, "Condition operators").
 
-// Actions maps an IAM service prefix to actions of it; * stands for any characters.
-type Actions map[string][]string
-
-// Names are the actions as IAM writes them, "service:Action", sorted.
-func (a Actions) Names() []string {
-	var names []string
-	for service, operations := range a {
-		for _, operation := range operations {
-			names = append(names, service+":"+operation)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// Open says which of the groups that can be opened are open.
-type Open struct{ PersonalData, SourceCode, HostOutput bool }
-
-// Denied are all denied actions with these groups open, sorted and without doubles.
-func Denied(open Open) []string {
-	denied := slices.Concat(credentialReads.Names(), dataReads.Names(), sideEffects.Names(), neverReads.Names())
-	for _, o := range []struct {
-		open  bool
-		group Actions
-	}{{open.PersonalData, personalDataReads}, {open.SourceCode, codeReads}, {open.HostOutput, hostReads}} {
-		if !o.open {
-			denied = append(denied, o.group.Names()...)
-		}
-	}
-	slices.Sort(denied)
-	return slices.Compact(denied)
-}
-
-// The reads that ReadOnlyAccess allows and that the tool must not have, as service prefix to operations.
-// Each Deny made of them is unconditional: a Deny with a condition on a key that a request lacks is
-// silently skipped (IAM User Guide, "Condition operators").
-
-// credentialReads is Group A: credentials, tokens and secret material. Always denied.
+// credentialReads return credentials, tokens, or secret material. They are always denied.
 var credentialReads = Actions{
 	"acm":                   {"GetAcmeExternalAccountBindingCredentials"},
 	"appsync":               {"ListApiKeys"},
@@ -73,7 +36,7 @@ var credentialReads = Actions{
 	"wafv2":                 {"GetDecryptedAPIKey", "ListAPIKeys"},
 }
 
-// dataReads is Group B: the customer's data. Always denied.
+// dataReads return the customer's data. They are always denied.
 var dataReads = Actions{
 	"aidevops":                 {"ListPendingMessages"},
 	"appconfig":                {"GetConfiguration"},
@@ -131,7 +94,7 @@ var dataReads = Actions{
 	"workdocs":                 {"GetDocument", "GetDocumentVersion"},
 }
 
-// personalDataReads is Group C: personal data and directories. Denied unless ToolAllowPersonalData.
+// personalDataReads are the reads of the group [PersonalData].
 var personalDataReads = Actions{
 	"account":         {"GetContactInformation"},
 	"chime":           {"GetUser", "GetUserByEmail", "ListUsers"},
@@ -145,7 +108,7 @@ var personalDataReads = Actions{
 	"workmail":        {"ListUsers"},
 }
 
-// codeReads is Group D: source code, images and artefacts. Denied unless ToolAllowSourceCode.
+// codeReads are the reads of the group [SourceCode].
 var codeReads = Actions{
 	"appsync":        {"GetFunction"},
 	"cloudfront":     {"GetConnectionFunction", "GetFunction"},
@@ -159,7 +122,7 @@ var codeReads = Actions{
 	"tnb":            {"GetSolFunctionPackageContent", "GetSolNetworkPackageContent"},
 }
 
-// hostReads is Group E: output of hosts, commands and databases. Denied unless ToolAllowHostOutput.
+// hostReads are the reads of the group [HostOutput].
 var hostReads = Actions{
 	"ec2":              {"GetConsoleOutput", "GetConsoleScreenshot", "GetInstanceUefiData"},
 	"elasticbeanstalk": {"RetrieveEnvironmentInfo"},
@@ -168,8 +131,8 @@ var hostReads = Actions{
 	"ssm":              {"GetAutomationExecution", "GetCommandInvocation", "ListCommandInvocations"},
 }
 
-// sideEffects is Group G: in ReadOnlyAccess, but not read-only in effect or by the level that IAM gives them,
-// or billed per use. Always denied.
+// sideEffects are part of ReadOnlyAccess but change something, have an IAM access level other than Read and
+// List, or are billed per use. They are always denied.
 var sideEffects = Actions{
 	"backup":           {"ListIndexedRecoveryPointsForSearch"},
 	"billing":          {"GetResourcePolicy"},
@@ -194,8 +157,8 @@ var sideEffects = Actions{
 	"xray":             {"CancelTraceRetrieval"},
 }
 
-// neverReads is outside ReadOnlyAccess today and is denied all the same, so that neither a newer
-// ReadOnlyAccess nor an extra policy on the role opens it by accident.
+// neverReads are not part of ReadOnlyAccess today. They are denied because a future version of ReadOnlyAccess
+// or an additional policy on the role could allow them by accident.
 var neverReads = Actions{
 	"acm":            {"ExportCertificate"},
 	"athena":         {"StartQueryExecution"},
@@ -210,4 +173,10 @@ var neverReads = Actions{
 	"redshift-data":  {"*"},
 	"secretsmanager": {"BatchGetSecretValue", "GetSecretValue"},
 	"ssm":            {"StartSession"},
+}
+
+// DeniedAPIGatewayPaths returns the paths of the API Gateway API that return the values of API keys. They are
+// always denied.
+func DeniedAPIGatewayPaths() []string {
+	return []string{"/apikeys", "/apikeys/*", "/usageplans/*/keys", "/usageplans/*/keys/*"}
 }

@@ -1,11 +1,12 @@
-package alarmtriage
+package toolpolicy
 
-import "github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
+// TriageReads returns the reads of the allow list, as IAM writes them.
+func TriageReads() []string { return triageReads.Names() }
 
-// triageReads is what the tool may do under ToolPermissions_ALLOW_LIST: the state, the configuration, the
-// changes, the metrics and the logs of the services that alarms are about. Names are spelled out where a
-// service also hands out data; wildcards stand where all that a service describes or lists is metadata.
-var triageReads = denies.Actions{
+// triageReads read the state, configuration, changes, metrics, and logs of the services that alarms monitor.
+// The names are spelled out where a service also returns data. Wildcards are used where everything that a
+// service describes or lists is metadata.
+var triageReads = Actions{
 	"acm":                     {"DescribeCertificate", "ListCertificates"},
 	"amplify":                 {"GetApp", "GetBranch", "GetJob", "ListApps", "ListBranches", "ListJobs"},
 	"appconfig":               {"GetApplication", "GetConfigurationProfile", "GetDeployment", "GetEnvironment", "GetHostedConfigurationVersion", "ListApplications", "ListConfigurationProfiles", "ListDeployments", "ListEnvironments"},
@@ -85,9 +86,11 @@ var triageReads = denies.Actions{
 	"xray":       {"BatchGetTraces", "GetGroups", "GetInsight*", "GetServiceGraph", "GetTraceGraph", "GetTraceSummaries"},
 }
 
-// apiGatewayReads are the paths of the API Gateway API that triage reads under the allow-list. /apikeys and
-// the keys of usage plans are not among them, as they hold the keys' values.
-var apiGatewayReads = []string{"/account", "/apis", "/apis/*", "/domainnames", "/domainnames/*", "/restapis", "/restapis/*", "/usageplans", "/vpclinks", "/vpclinks/*"}
-
-// apiKeyPaths are the paths of the API Gateway API that answer with the values of API keys.
-var apiKeyPaths = []string{"/apikeys", "/apikeys/*", "/usageplans/*/keys", "/usageplans/*/keys/*"}
+// APIGatewayReads returns the paths of the API Gateway API that the allow list contains. /apikeys and the
+// keys of usage plans are not among them because they return the values of API keys.
+func APIGatewayReads() []string {
+	return []string{
+		"/account", "/apis", "/apis/*", "/domainnames", "/domainnames/*", "/restapis", "/restapis/*", "/usageplans",
+		"/vpclinks", "/vpclinks/*",
+	}
+}
