@@ -29,6 +29,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/logbuffer"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
@@ -100,7 +101,7 @@ type world struct {
 	table, bucket, topic     string
 	queue                    string
 	pidFile                  string
-	log                      *syncBuffer
+	log                      *logbuffer.Buffer
 	killed                   atomic.Bool
 }
 
@@ -111,7 +112,7 @@ func newWorld(t *testing.T, o options) *world {
 		o.lifetime = 30 * time.Second
 	}
 	n := strconv.FormatInt(worlds.Add(1), 10)
-	w := &world{t: t, table: "investigations-" + n, bucket: "reports-" + n, pidFile: filepath.Join(t.TempDir(), "pid"), log: &syncBuffer{}}
+	w := &world{t: t, table: "investigations-" + n, bucket: "reports-" + n, pidFile: filepath.Join(t.TempDir(), "pid"), log: &logbuffer.Buffer{}}
 	w.deploy(n)
 	w.model = start(t, o.script)
 	w.s3, w.sns, w.dynamodb = newProxy(t, cloud.URL), newProxy(t, cloud.URL), newProxy(t, cloud.URL)
@@ -278,23 +279,6 @@ func (w *world) claim(arn string) string {
 		return state.Value
 	}
 	return ""
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 const alarmARNPrefix = "arn:aws:cloudwatch:" + moto.Region + ":" + moto.Account + ":alarm:"

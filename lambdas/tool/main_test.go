@@ -20,6 +20,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/logbuffer"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/realtool"
 )
 
@@ -40,7 +41,7 @@ func run(m *testing.M) int {
 }
 
 // tool is the deployed function with these settings; AWS answers whatever it is asked.
-func tool(t *testing.T, settings map[string]string) (invoke func(payload string) lambdahost.Answer, logged *log) {
+func tool(t *testing.T, settings map[string]string) (invoke func(payload string) lambdahost.Answer, logged *logbuffer.Buffer) {
 	t.Helper()
 	compiled, err := built()
 	require.NoError(t, err)
@@ -54,7 +55,7 @@ func tool(t *testing.T, settings map[string]string) (invoke func(payload string)
 	t.Cleanup(aws.Close)
 	function := compiled.Function("tool", aws.URL)
 	maps.Copy(function.Env, settings)
-	logged = &log{}
+	logged = &logbuffer.Buffer{}
 	host, err := lambdahost.New(lambdahost.Options{Log: logged})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = host.Close() })
@@ -67,24 +68,6 @@ func tool(t *testing.T, settings map[string]string) (invoke func(payload string)
 		require.NoError(t, err)
 		return answer
 	}, logged
-}
-
-// log is what the function wrote of itself.
-type log struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *log) Write(text []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(text)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 func command(code string) string {

@@ -3,7 +3,6 @@
 package moto
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -15,12 +14,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/logbuffer"
 )
 
 // EnvVenv names the Python environment that has moto; the default is .build/venv of the checkout.
@@ -32,7 +32,10 @@ const (
 	Account = "123456789012"
 )
 
-const startTimeout = 60 * time.Second // a cold start compiles moto's Python
+const (
+	startTimeout = 60 * time.Second // a cold start compiles moto's Python
+	maxLog       = 1 << 20          // bytes that are kept of what the server prints, for the error of a failed start
+)
 
 // program is moto's server with two reads that it lacks.
 //
@@ -44,7 +47,7 @@ type Server struct {
 	URL    string // http://localhost:PORT; moto tells buckets by the name localhost
 	Region string // where its clients are; moto itself is in every Region
 	cmd    *exec.Cmd
-	log    *buffer
+	log    *logbuffer.Buffer
 	done   chan struct{}
 }
 
@@ -53,27 +56,6 @@ func (s *Server) In(region string) *Server {
 	elsewhere := *s
 	elsewhere.Region = region
 	return &elsewhere
-}
-
-// buffer keeps what the server prints, for the error of a failed start.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.b.Len() > 1<<20 {
-		b.b.Reset()
-	}
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // Root is the folder of the checkout that this program was compiled from. It panics when the sources
@@ -110,7 +92,7 @@ func Start(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{URL: "http://localhost:" + strconv.Itoa(port), Region: Region, log: &buffer{}, done: make(chan struct{})}
+	s := &Server{URL: "http://localhost:" + strconv.Itoa(port), Region: Region, log: &logbuffer.Buffer{MaxBytes: maxLog}, done: make(chan struct{})}
 	s.cmd = exec.Command(python, "-c", program, "-H", "127.0.0.1", "-p", strconv.Itoa(port))
 	s.cmd.Env = append(os.Environ(), "MOTO_IAM_LOAD_MANAGED_POLICIES=true", "AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing")
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
