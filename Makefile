@@ -23,7 +23,7 @@ TEMPLATE_TESTS := CDK_VALIDATION=false
 
 # The text after "##" is the description that `make help` prints.
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.done node_modules/.done $(BUILD)/pythons ## install the tools that the other targets need
 	@echo "The tools are installed in .build and node_modules."
