@@ -1,5 +1,5 @@
-// Package canary_test plants secrets all over an account and lets code that runs in the real tool look for
-// them: none may be in an answer, and what is no secret stays.
+// Package canary_test plants secrets in many places of an account and runs code in the real tool that reads them. No
+// answer may contain a secret, and text that is not secret must remain.
 package canary_test
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/realtool"
 )
 
-// ways are what code does with a value that it has read.
+// ways are snippets that output a value that the code has read.
 var ways = []struct{ name, code string }{
 	{"as the result", "result = value"},
 	{"as a last expression", "value"},
@@ -38,23 +38,23 @@ var ways = []struct{ name, code string }{
 	{"JSON as the result", "result = json.dumps(value, default=str)"},
 	{"JSON in JSON", "print(json.dumps({'message': json.dumps(value, default=str)}))"},
 	{"on standard error", "print(value, file=sys.stderr)"},
-	{"below Python", "os.write(1, repr(value).encode())"},
+	{"written to the file descriptor", "os.write(1, repr(value).encode())"},
 	{"in an exception", "raise RuntimeError(value)"},
-	{"in a chain of exceptions", "try:\n    raise KeyError(str(value))\nexcept KeyError as e:\n    raise ValueError('outer') from e"},
-	{"in an exit", "sys.exit(str(value))"},
-	{"in a log of its own", "import logging\nlogging.basicConfig(level=logging.DEBUG)\nlogging.getLogger('boto').error('%s', value)"},
+	{"in chained exceptions", "try:\n    raise KeyError(str(value))\nexcept KeyError as e:\n    raise ValueError('outer') from e"},
+	{"in sys.exit", "sys.exit(str(value))"},
+	{"logged", "import logging\nlogging.basicConfig(level=logging.DEBUG)\nlogging.getLogger('boto').error('%s', value)"},
 	{"leaf by leaf, without names", walk + "for leaf in walk(value): print(leaf)"},
 	{"leaf by leaf, decoded", walk + `
 for leaf in walk(value):
     try: print(base64.b64decode(str(leaf), validate=True).decode())
     except ValueError: print('leaf', leaf)`},
 	{"in a table", walk + "print('\\n'.join(f'{n:>4} | {leaf!s:<60} |' for n, leaf in enumerate(walk(value))))"},
-	{"in an answer of its own", "for fd in range(3, 256):\n    try: os.write(fd, json.dumps({'ok': True, 'result': json.dumps(value, default=str), 'notes': [str(value)]}).encode())\n    except OSError: pass\nos._exit(0)"},
-	{"before the end of its process", "print(value, flush=True)\nos._exit(3)"},
+	{"in a forged answer", "for fd in range(3, 256):\n    try: os.write(fd, json.dumps({'ok': True, 'result': json.dumps(value, default=str), 'notes': [str(value)]}).encode())\n    except OSError: pass\nos._exit(0)"},
+	{"before os._exit", "print(value, flush=True)\nos._exit(3)"},
 	{"before the time limit", "print(value)\nraise TimeoutError('over')"},
 }
 
-// walk yields what stands in a value, without the names under which it stands.
+// walk yields the leaves of a value without their names.
 const walk = `def walk(v):
     if not isinstance(v, (dict, list)): yield v; return
     for x in v.values() if isinstance(v, dict) else v: yield from walk(x)
@@ -66,13 +66,13 @@ type account struct {
 	naked   func(t *testing.T, code string) toolcall.Answer // the same tool without redaction
 }
 
-func TestNoSecretOfTheAccountIsInAnAnswer(t *testing.T) {
+func TestAnswers_HoldNoSecretOfTheAccount(t *testing.T) {
 	a := newAccount(t)
 	for _, p := range shown {
 		t.Run(p.name, func(t *testing.T) {
 			secret := a.secrets[p.name]
 			seen := marshal(t, a.naked(t, "value = "+p.read+"\nprint(value)"))
-			require.NotEmpty(t, around(seen, secret), "the code itself can read it, or this test shows nothing: %s", seen)
+			require.NotEmpty(t, around(seen, secret), "without redaction the code must be able to read the secret: %s", seen)
 			for _, way := range ways {
 				answer := a.tool(t, "value = "+p.read+"\n"+way.code)
 				text := marshal(t, answer)
@@ -84,7 +84,7 @@ func TestNoSecretOfTheAccountIsInAnAnswer(t *testing.T) {
 	}
 }
 
-func TestReadsWhoseAnswerIsASecretAreRefused(t *testing.T) {
+func TestReads_ThatReturnSecretsAreRefused(t *testing.T) {
 	a := newAccount(t)
 	for _, p := range withheld {
 		t.Run(p.name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestReadsWhoseAnswerIsASecretAreRefused(t *testing.T) {
 	}
 }
 
-func TestLogLinesLoseTheirSecretsAndNothingElse(t *testing.T) {
+func TestLogLines_LoseOnlyTheirSecrets(t *testing.T) {
 	a := newAccount(t)
 	const read = `[e["message"] for page in boto3.client("logs").get_paginator("filter_log_events").paginate(logGroupName="app") for e in page["events"]]`
 	for _, way := range ways {
@@ -258,7 +258,7 @@ func plant(t *testing.T, pieces any) map[string]string {
 	return planted
 }
 
-// newSecret is a word of 40 letters and digits that stands nowhere else.
+// newSecret returns a unique word of 40 letters and digits.
 func newSecret() string {
 	return "Q7" + rand.Text() + strings.ToLower(rand.Text()[:12])
 }

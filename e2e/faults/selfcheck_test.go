@@ -22,7 +22,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/realtool"
 )
 
-// checkedWorld is a world with the real tool and a control plane of Bedrock that answers with a life cycle.
+// checkedWorld returns a world with the real tool and a control plane of Bedrock that returns this life cycle.
 func checkedWorld(t *testing.T, lifecycle string, o options) *world {
 	t.Helper()
 	control := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -46,8 +46,8 @@ func checkedWorld(t *testing.T, lifecycle string, o options) *world {
 
 const active = `{"status": "ACTIVE", "startOfLifeTime": "2025-04-30T00:00:00Z"}`
 
-// The real orchestrator checks itself on the stand-ins, and each part that is broken is in its one notification.
-func TestSelfCheck_BrokenPartsAreInOneNotificationWithTheirRemedies(t *testing.T) {
+// The real orchestrator checks itself on the stand-ins. One notification lists every broken part with its remedy.
+func TestSelfCheck_ReportsBrokenPartsInOneNotification(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		lifecycle string
@@ -55,7 +55,7 @@ func TestSelfCheck_BrokenPartsAreInOneNotificationWithTheirRemedies(t *testing.T
 		breakIt   func(w *world)
 		want      []string // nil: no notification
 		problems  int
-		failed    bool // the invocation fails, since its notification reaches nobody
+		failed    bool // the invocation fails because its notification reaches nobody
 	}{
 		{name: "healthy"},
 		{name: "the model is denied", options: options{script: forever(failing("AccessDeniedException", accessDenied))}, problems: 1,
@@ -97,7 +97,7 @@ func TestSelfCheck_BrokenPartsAreInOneNotificationWithTheirRemedies(t *testing.T
 			w.fire([]byte(config.SelfCheckEvent))
 			inbox := w.inbox()
 			assert.Equal(t, test.failed, len(w.host.Failed()) == 1, "%v", w.host.Failed())
-			assert.Empty(t, w.reports(), "nothing is investigated")
+			assert.Empty(t, w.reports(), "a self-check is no investigation")
 			if test.failed {
 				assert.Empty(t, inbox)
 				return
@@ -140,7 +140,7 @@ func TestSelfCheck_AnswersOnDemandWithEveryCheck(t *testing.T) {
 	}
 }
 
-// unsubscribe takes away whoever receives the reports.
+// unsubscribe removes all subscriptions of the notification topic.
 func (w *world) unsubscribe() {
 	client := sns.NewFromConfig(cloud.Config())
 	out, err := client.ListSubscriptionsByTopic(w.t.Context(), &sns.ListSubscriptionsByTopicInput{TopicArn: &w.topic})
@@ -151,8 +151,8 @@ func (w *world) unsubscribe() {
 	}
 }
 
-// layerWithPackages is the harness with three packages beside it, as `pip install --target` lays them out: one that
-// works, one that does not, and one of which only a part needs what is not there.
+// layerWithPackages returns a layer with the harness and three packages, laid out as `pip install --target` does: one
+// works, one fails at import, and one has a module that needs another platform.
 func layerWithPackages(t *testing.T) string {
 	t.Helper()
 	layer := filepath.Join(t.TempDir(), "python")

@@ -38,7 +38,7 @@ import (
 var (
 	cloud        *moto.Server
 	orchestrator string // path of the real orchestrator
-	stubTool     string // path of a tool function that does what its command says
+	stubTool     string // path of a tool function that misbehaves as its variable STUB says
 	worlds       atomic.Int64
 )
 
@@ -57,7 +57,7 @@ func runAll(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	// The tests wait more than they compute.
+	// The tests mostly wait, so more of them than processors run in parallel.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		return 1, err
 	}
@@ -81,7 +81,7 @@ var compile = sync.OnceValue(func() error {
 	return nil
 })
 
-// options are what a test wants to be different.
+// options are the differences of a test's world from the default.
 type options struct {
 	lifetime  time.Duration // of the orchestrator; default 30 s
 	env       map[string]string
@@ -92,7 +92,7 @@ type options struct {
 	reserved  int // concurrent investigations; 0: no cap
 }
 
-// world is one deployed triage: the real orchestrator between stand-ins whose faults the test decides.
+// world is one deployed triage: the real orchestrator, with stand-ins whose faults the test decides.
 type world struct {
 	t                        *testing.T
 	host                     *lambdahost.Host
@@ -135,7 +135,7 @@ func newWorld(t *testing.T, o options) *world {
 	require.NoError(t, host.Add(tool))
 	require.NoError(t, host.Add(lambdahost.Function{
 		Name: "orchestrator",
-		// The shell leaves its process id before it becomes the orchestrator, so that a test can kill it.
+		// The shell writes its process id to a file and then becomes the orchestrator. A test needs the id to kill it.
 		Command: []string{"/bin/sh", "-c", `echo $$ > "$0"; exec "$1"`, w.pidFile, orchestrator},
 		Timeout: o.lifetime, MaximumRetryAttempts: &retries, ReservedConcurrency: o.reserved, Env: w.environment(o.env),
 	}))
@@ -150,7 +150,7 @@ func start(t *testing.T, script model.Script) *model.Server {
 	return server
 }
 
-// deploy creates what the construct creates.
+// deploy creates the resources that the construct creates.
 func (w *world) deploy(n string) {
 	ctx, cfg := w.t.Context(), cloud.Config()
 	_, err := dynamodb.NewFromConfig(cfg).CreateTable(ctx, &dynamodb.CreateTableInput{
@@ -197,7 +197,7 @@ func (w *world) environment(more map[string]string) map[string]string {
 	return env
 }
 
-// fire sends the event as CloudWatch does and waits until it and its retries are over.
+// fire sends the event as CloudWatch does and waits until it and its retries have ended.
 func (w *world) fire(event []byte) {
 	w.t.Helper()
 	_, err := w.host.InvokeAsync("orchestrator", event)
@@ -224,7 +224,7 @@ func (w *world) kill() {
 	}
 }
 
-// message is what arrived in somebody's inbox.
+// message is a notification as a subscriber receives it.
 type message struct{ Subject, Body string }
 
 func (w *world) inbox() []message {
@@ -247,7 +247,7 @@ func (w *world) inbox() []message {
 	}
 }
 
-// reports are the texts of the stored reports by key.
+// reports returns the texts of the stored reports by key.
 func (w *world) reports() map[string]string {
 	w.t.Helper()
 	client := w.bucketClient()
@@ -268,7 +268,7 @@ func (w *world) reports() map[string]string {
 	return texts
 }
 
-// claim is the state of the alarm's item: running, done, freed, or nothing.
+// claim returns the state of the alarm's item: running, done, freed, or an empty string.
 func (w *world) claim(arn string) string {
 	w.t.Helper()
 	out, err := dynamodb.NewFromConfig(cloud.Config()).GetItem(w.t.Context(), &dynamodb.GetItemInput{
@@ -283,7 +283,7 @@ func (w *world) claim(arn string) string {
 
 const alarmARNPrefix = "arn:aws:cloudwatch:" + moto.Region + ":" + moto.Account + ":alarm:"
 
-// event is an alarm action for the alarm of that name, which went to ALARM in that second.
+// event returns the event of an alarm action: the alarm with this name went to ALARM at this second of a fixed minute.
 func event(name string, second int) []byte {
 	stamp := time.Date(2026, 8, 4, 12, 0, 0, 0, time.UTC).Add(time.Duration(second) * time.Second).Format("2006-01-02T15:04:05.000-0700")
 	raw, err := json.Marshal(map[string]any{

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(templatetest.Run(m)) }
 
-func TestVariantsPassAwsSolutions(t *testing.T) {
+func TestVariants_PassAwsSolutions(t *testing.T) {
 	used := map[string]bool{}
 	for _, variant := range stacks.Variants() {
 		t.Run(variant, func(t *testing.T) {

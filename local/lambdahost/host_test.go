@@ -111,7 +111,7 @@ func invoke(t *testing.T, client *lambda.Client, name string, o order) (*lambda.
 	return out, answer
 }
 
-func TestFunctionRunsAsConfigured(t *testing.T) {
+func TestInvoke_RunsTheFunctionAsConfigured(t *testing.T) {
 	host, client := newHost(t, lambdahost.Options{}, nil)
 	for _, name := range []string{"f", host.ARN("f"), host.ARN("f") + ":$LATEST"} {
 		_, answer := invoke(t, client, name, order{})
@@ -123,7 +123,7 @@ func TestFunctionRunsAsConfigured(t *testing.T) {
 	}
 }
 
-func TestEnvironmentsAreReusedAndStartedForParallelCalls(t *testing.T) {
+func TestEnvironments_AreReusedAndStartedForParallelCalls(t *testing.T) {
 	_, client := newHost(t, lambdahost.Options{}, nil)
 	_, one := invoke(t, client, "f", order{})
 	_, two := invoke(t, client, "f", order{})
@@ -143,7 +143,7 @@ func TestEnvironmentsAreReusedAndStartedForParallelCalls(t *testing.T) {
 	assert.Len(t, pids, 3)
 }
 
-func TestFailuresAreAnsweredAsLambdaDoesAndTheNextCallWorks(t *testing.T) {
+func TestInvoke_AnswersFailuresLikeLambdaAndContinues(t *testing.T) {
 	tests := []struct {
 		name string
 		do   order
@@ -166,7 +166,7 @@ func TestFailuresAreAnsweredAsLambdaDoesAndTheNextCallWorks(t *testing.T) {
 	}
 }
 
-func TestReservedConcurrencyThrottles(t *testing.T) {
+func TestReservedConcurrency_Throttles(t *testing.T) {
 	_, client := newHost(t, lambdahost.Options{}, func(f *lambdahost.Function) { f.ReservedConcurrency = 1 })
 	file := t.TempDir() + "/calls"
 	payload, err := json.Marshal(order{Do: "wait", File: file})
@@ -183,7 +183,7 @@ func TestReservedConcurrencyThrottles(t *testing.T) {
 	require.NoError(t, <-busy)
 }
 
-func TestUnknownFunctionsAndBadPayloadsAreRefused(t *testing.T) {
+func TestInvoke_RejectsUnknownFunctionsAndBadPayloads(t *testing.T) {
 	_, client := newHost(t, lambdahost.Options{}, nil)
 	var unknown *types.ResourceNotFoundException
 	_, err := client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("nobody")})
@@ -198,7 +198,7 @@ func TestUnknownFunctionsAndBadPayloadsAreRefused(t *testing.T) {
 	}
 }
 
-func TestAsynchronousEventsAreTriedAgainAndEndInTheFailureQueue(t *testing.T) {
+func TestInvokeAsync_RetriesAndSendsToTheFailureQueue(t *testing.T) {
 	var mu sync.Mutex
 	var queued []byte
 	file := t.TempDir() + "/calls"
@@ -233,7 +233,7 @@ func TestAsynchronousEventsAreTriedAgainAndEndInTheFailureQueue(t *testing.T) {
 	assert.Contains(t, string(queued), `"responsePayload":{"errorMessage":`)
 }
 
-func TestThrottledEventsWaitInTheQueue(t *testing.T) {
+func TestInvokeAsync_ThrottledEventsWaitInTheQueue(t *testing.T) {
 	host, _ := newHost(t, lambdahost.Options{}, func(f *lambdahost.Function) { f.ReservedConcurrency = 1 })
 	file := t.TempDir() + "/calls"
 	payload, err := json.Marshal(order{File: file})
@@ -291,7 +291,7 @@ func TestLog_LinesBelowTheLevelAreDropped(t *testing.T) {
 	}
 }
 
-func TestLog_LevelIsInfoWhereNoneIsSet(t *testing.T) {
+func TestLog_DefaultLevelIsInfo(t *testing.T) {
 	for format, want := range map[string]string{
 		"JSON": "text, whose last line has no break",
 		"Text": `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text, whose last line has no break",

@@ -31,7 +31,7 @@ const (
 		"(aws-marketplace:ViewSubscriptions, aws-marketplace:Subscribe)"
 )
 
-func TestRetiredModels_AreRefusedByDefault(t *testing.T) {
+func TestAccount_RefusesRetiredModelsByDefault(t *testing.T) {
 	notFound := "ResourceNotFoundException"
 	checkRules(t, []rule{
 		{"", "us.amazon.nova-premier-v1:0", user(""), notFound, retired},

@@ -40,7 +40,7 @@ func startScript(t *testing.T, text string) *model.Server {
 	return start(t, script)
 }
 
-func TestRefusal_ComesWithTheDetailsThatTheRequestAsksFor(t *testing.T) {
+func TestRefusal_HasTheRequestedDetails(t *testing.T) {
 	server := startScript(t, `{"loop": 0, "steps": [{"stopReason": "refusal",
 		"additionalModelResponseFields": {"stop_details": {"category": "cyber"}, "other": 1}}]}`)
 	answer := read(t, askModel(t, server, sonnet, "", user("")))
@@ -88,7 +88,7 @@ func TestThinking_CountsAsOutput(t *testing.T) {
 	}
 }
 
-func TestThinking_BlocksThatTheStandInMakesCanGoBack(t *testing.T) {
+func TestThinking_BlocksOfTheStandInCanBeReturned(t *testing.T) {
 	server := startScript(t, `{"steps": [{"thinkTokens": 100, "tools": [{"id": "t1", "name": "look", "input": {}}]}, {"text": "ok"}]}`)
 	got := askModel(t, server, sonnet, "", user(toolConfig))
 	blocks, err := json.Marshal(read(t, got).Output.Message.Content)
@@ -98,7 +98,7 @@ func TestThinking_BlocksThatTheStandInMakesCanGoBack(t *testing.T) {
 	assert.Equal(t, 200, askModel(t, server, sonnet, "", body).status)
 }
 
-func TestHTTP_AnswersThatNoModelMade(t *testing.T) {
+func TestHTTP_PlaysAnswersOfProxiesAndGateways(t *testing.T) {
 	tests := []struct {
 		name, step string
 		want       reply
@@ -136,7 +136,7 @@ func TestHTTP_AnswersThatNoModelMade(t *testing.T) {
 	}
 }
 
-func TestModels_EachHasItsOwnStepsWithinAConversation(t *testing.T) {
+func TestModels_HaveTheirOwnSteps(t *testing.T) {
 	server := startScript(t, `{
 		"steps": [{"text": "for all others"}],
 		"models": {
@@ -195,7 +195,7 @@ func TestUsage_CacheFollowsTheModel(t *testing.T) {
 	}
 }
 
-func TestUsage_APrefixThatIsTooLongKeepsWhatAnEarlierCheckpointHas(t *testing.T) {
+func TestUsage_TooLongPrefixKeepsTheEarlierCheckpoint(t *testing.T) {
 	server := start(t, alwaysOK())
 	system := `, "system": [{"text": "` + strings.Repeat("x", 8_000) + `"}, ` + point + `]`
 	body := `{"messages": [{"role": "user", "content": [{"text": "` + strings.Repeat("y", 100_000) + `"}, ` + point + `]}]` + system + `}`

@@ -127,7 +127,7 @@ func TestReasoning_OfAnotherModelIsRefused(t *testing.T) {
 	}
 }
 
-func TestReasoning_TurnsOfNothingElseArePrefill(t *testing.T) {
+func TestReasoning_TurnOfOnlyReasoningIsPrefill(t *testing.T) {
 	body := `{"messages": [` + opening + `, {"role": "assistant", "content": [` + signedThought + `]}, ` + opening + `]}`
 	for modelID, want := range map[string]rule{
 		sonnet:  {wantType: "ValidationException", wantText: "This model does not support assistant message prefill."},

@@ -146,7 +146,7 @@ func TestCheckpoints_EachFamilyAcceptsThemInItsPlaces(t *testing.T) {
 	})
 }
 
-func TestInferenceSettings_AreThoseOfTheModel(t *testing.T) {
+func TestInferenceSettings_FollowTheModel(t *testing.T) {
 	temperature, topP := user(`, "inferenceConfig": {"temperature": 0}`), user(`, "inferenceConfig": {"topP": 0.9}`)
 	maxTokens := func(n int) string { return user(fmt.Sprintf(`, "inferenceConfig": {"maxTokens": %d}`, n)) }
 	validation := "ValidationException"
@@ -172,7 +172,7 @@ func TestInferenceSettings_AreThoseOfTheModel(t *testing.T) {
 	})
 }
 
-func TestModelFields_AreThoseOfTheModel(t *testing.T) {
+func TestModelFields_FollowTheModel(t *testing.T) {
 	fields := func(json string) string { return user(`, "additionalModelRequestFields": ` + json) }
 	forced := func(more string) string {
 		return user(strings.Replace(toolConfig, `"tools":`, `"toolChoice": {"any": {}}, "tools":`, 1) + more)
@@ -208,7 +208,7 @@ func TestModelFields_AreThoseOfTheModel(t *testing.T) {
 	})
 }
 
-func TestWindow_OverflowHasTheWordsOfTheFamily(t *testing.T) {
+func TestWindow_OverflowUsesTheWordingOfTheFamily(t *testing.T) {
 	small := func(modelID, want string) {
 		t.Run(modelID, func(t *testing.T) {
 			script := alwaysOK()
@@ -225,7 +225,7 @@ func TestWindow_OverflowHasTheWordsOfTheFamily(t *testing.T) {
 	small("some.model", "Input is too long for requested model.")
 }
 
-func TestWindow_IsThatOfTheModel(t *testing.T) {
+func TestWindow_FollowsTheModel(t *testing.T) {
 	words := func(bytes int) string {
 		return `{"messages": [{"role": "user", "content": [{"text": "` + strings.Repeat("x", bytes) + `"}]}]}`
 	}

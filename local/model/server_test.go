@@ -42,7 +42,7 @@ func answer(content string) string {
 	return `{"role": "user", "content": [{"toolResult": {"toolUseId": "t1", "content": ` + content + `}}]}`
 }
 
-func TestRequestsThatTheServiceRefusesAreRefused(t *testing.T) {
+func TestRequests_AreRefusedLikeTheService(t *testing.T) {
 	const call = `{"role": "assistant", "content": [{"toolUse": {"toolUseId": "t1", "name": "look", "input": {}}}]}`
 	tests := []struct {
 		name, messages, more string
@@ -92,7 +92,7 @@ func TestRequestsThatTheServiceRefusesAreRefused(t *testing.T) {
 	}
 }
 
-func TestReasoningMustComeBackBeforeTheCallsThatItLedTo(t *testing.T) {
+func TestReasoning_MustPrecedeItsToolCalls(t *testing.T) {
 	const (
 		signed   = `{"reasoningContent": {"reasoningText": {"text": "hm", "signature": "c2ln"}}}`
 		redacted = `{"reasoningContent": {"redactedContent": "c2ln"}}`
@@ -123,7 +123,7 @@ func TestReasoningMustComeBackBeforeTheCallsThatItLedTo(t *testing.T) {
 	}
 }
 
-func TestScriptQuotesWhatToolsAnswered(t *testing.T) {
+func TestScript_QuotesToolResults(t *testing.T) {
 	script, err := model.Parse([]byte(`{"steps": [
 		{"tools": [{"name": "look", "input": {}}]},
 		{"expect": ["usage"], "text": "It says ${find:usage (\\d+)}."},
@@ -145,7 +145,7 @@ func TestScriptQuotesWhatToolsAnswered(t *testing.T) {
 	assert.Contains(t, body, "It says 97.")
 }
 
-func TestErrorsComeWithTheServicesStatus(t *testing.T) {
+func TestErrors_HaveTheStatusOfTheService(t *testing.T) {
 	server := start(t, model.Script{Steps: []model.Step{{Error: &model.Error{Type: "ThrottlingException"}}, {Error: &model.Error{Type: "ModelErrorException", Message: "odd"}}}})
 	for _, want := range []int{429, 424, 400} { // the third is beyond the script
 		status, _ := ask(t, server, `{"messages": [{"role": "user", "content": [{"text": "go"}]}]}`)
@@ -153,7 +153,7 @@ func TestErrorsComeWithTheServicesStatus(t *testing.T) {
 	}
 }
 
-func TestWrongScriptsAreRefusedWithTheStep(t *testing.T) {
+func TestParse_RejectsWrongScriptsAndNamesTheStep(t *testing.T) {
 	for script, want := range map[string]string{
 		`{"steps": [{}]}`: "step 0 says nothing",
 		`{"steps": [{"text": "x", "expect": ["("]}]}`: "step 0: expect",
