@@ -45,7 +45,7 @@ func TestDemo_FindsTheCause(t *testing.T) {
 	output := run(t, moto.Root(), nil, "go", "run", "./demo")
 	for _, want := range []string{
 		"The model is SCRIPTED", "round ended 2 (3 tool calls)", "Subject: [HIGH] order-service-errors: cause confirmed",
-		"is not authorized to perform: dynamodb:GetItem", "PutRolePolicy by sam", "aws iam put-role-policy", "The report lies at s3://",
+		"is not authorized to perform: dynamodb:GetItem", "PutRolePolicy by sam", "aws iam put-role-policy", "The report is stored at s3://",
 	} {
 		assert.Contains(t, output, want)
 	}

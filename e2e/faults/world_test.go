@@ -86,7 +86,7 @@ type options struct {
 	lifetime  time.Duration // of the orchestrator; default 30 s
 	env       map[string]string
 	tool      string                     // what the stub tool does; default "answer"
-	realTool  func(*lambdahost.Function) // set: the real tool in place of the stub, changed by this
+	realTool  func(*lambdahost.Function) // if set, runs the real tool in place of the stub, after this has changed its settings
 	script    model.Script
 	noRetries bool
 	reserved  int // concurrent investigations; 0: no cap

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Names of the variables in which Lambda hands a function its logging settings.
+// Names of the variables with a function's logging settings.
 const (
 	envLogFormat = "AWS_LAMBDA_LOG_FORMAT"
 	envLogLevel  = "AWS_LAMBDA_LOG_LEVEL"
@@ -19,7 +19,7 @@ const (
 // logLevels lists Lambda's levels, from most to least detail ("Log-level filtering", AWS Lambda Developer Guide).
 var logLevels = []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}
 
-const levelOfUnmarked = "INFO" // of lines that name no level, and the level that applies when a function sets none
+const levelOfUnmarked = "INFO" // the level of lines without a level, and the default log level of a function
 
 // levelFilter passes on the lines that Lambda would send to CloudWatch Logs.
 type levelFilter struct {
