@@ -14,7 +14,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
-// said is an answer of Converse, as far as the tests read it.
+// said holds the members of a Converse answer that the tests read.
 type said struct {
 	Output struct {
 		Message struct {
@@ -108,8 +108,8 @@ func TestHTTP_PlaysAnswersOfProxiesAndGateways(t *testing.T) {
 		{"HTML of a proxy", `{"http": {"status": 502, "contentType": "text/html", "body": "<html>Bad Gateway</html>"}}`,
 			reply{502, "", "<html>Bad Gateway</html>"}, "text/html", false},
 		{"nothing at all", `{"http": {"status": 503}}`, reply{503, "", ""}, "", false},
-		{"a status that HTTP does not know", `{"http": {"status": 529, "contentType": "application/json", "body": "{}"}}`, reply{529, "", "{}"}, "application/json", false},
-		{"an error without its type", `{"error": {"type": "ThrottlingException", "message": "slow down", "untyped": true}}`,
+		{"non-standard HTTP status", `{"http": {"status": 529, "contentType": "application/json", "body": "{}"}}`, reply{529, "", "{}"}, "application/json", false},
+		{"error without a type", `{"error": {"type": "ThrottlingException", "message": "slow down", "untyped": true}}`,
 			reply{429, "", `{"message":"slow down"}` + "\n"}, "application/json", false},
 		{"an error with its type", `{"error": {"type": "UnknownError", "status": 503, "message": "Service Unavailable"}}`,
 			reply{503, "UnknownError", `{"message":"Service Unavailable"}` + "\n"}, "application/json", false},
@@ -131,7 +131,7 @@ func TestHTTP_PlaysAnswersOfProxiesAndGateways(t *testing.T) {
 			}
 			assert.Equal(t, tt.want, reply{resp.StatusCode, resp.Header.Get("X-Amzn-Errortype"), string(body)})
 			assert.Equal(t, tt.wantKind, resp.Header.Get("Content-Type"))
-			assert.Equal(t, 200, askModel(t, server, "m", "", user("")).status, "the next request takes the next step")
+			assert.Equal(t, 200, askModel(t, server, "m", "", user("")).status, "the next request gets the next step")
 		})
 	}
 }
@@ -157,7 +157,7 @@ func TestModels_HaveTheirOwnSteps(t *testing.T) {
 		assert.Contains(t, got.body, ask.want)
 	}
 	long := `{"messages": [{"role": "user", "content": [{"text": "` + strings.Repeat("x", 4_000) + `"}]}]}`
-	assert.Equal(t, 400, askModel(t, server, novaPro, "us-east-1", long).status, "each has its own window")
+	assert.Equal(t, 400, askModel(t, server, novaPro, "us-east-1", long).status, "each model has its own window")
 	assert.Equal(t, 200, askModel(t, server, nova2, "us-east-1", long).status)
 }
 
@@ -167,8 +167,8 @@ func TestUsage_CacheFollowsTheModel(t *testing.T) {
 		prefixTokens int
 		wantCached   bool
 	}{
-		{"Claude, above its minimum", sonnet, 1_100, true},
-		{"Claude, below its minimum", sonnet, 900, false},
+		{"Claude, above its minimum", sonnet, 550, true},
+		{"Claude, below its minimum", sonnet, 450, false},
 		{"Claude, long", sonnet, 150_000, true},
 		{"Haiku 4.5, above its minimum", haiku45, 4_200, true},
 		{"Haiku 4.5, below its minimum", haiku45, 3_900, false},
@@ -208,10 +208,10 @@ func TestUsage_TooLongPrefixKeepsTheEarlierCheckpoint(t *testing.T) {
 
 func TestParse_ScriptsOfSeveralModelsAreChecked(t *testing.T) {
 	for script, want := range map[string]string{
-		`{"models": {"amazon": {"steps": [{}]}}}`:                               "models.amazon: step 0 says nothing",
+		`{"models": {"amazon": {"steps": [{}]}}}`:                               "models.amazon: step 0 has no answer",
 		`{"models": {"amazon": {"steps": [], "loop": 0}}}`:                      "models.amazon: loop must name one of the 0 steps",
-		`{"models": {"amazon": {"models": {"x": {"steps": []}}}}}`:              "models.amazon: models and account belong to the top",
-		`{"models": {"amazon": {"account": {"strict": true}}}}`:                 "models.amazon: models and account belong to the top",
+		`{"models": {"amazon": {"models": {"x": {"steps": []}}}}}`:              "models.amazon: models and account are only allowed at the top level",
+		`{"models": {"amazon": {"account": {"strict": true}}}}`:                 "models.amazon: models and account are only allowed at the top level",
 		`{"steps": [{"http": {"status": 99}}]}`:                                 "step 0: http needs a status from 200 to 599",
 		`{"steps": [{"http": {"status": 200, "missingBytes": -1}}]}`:            "step 0: http needs a status",
 		`{"steps": [{"text": "x"}], "account": {"today": "tomorrow"}}`:          "tomorrow",
@@ -222,7 +222,7 @@ func TestParse_ScriptsOfSeveralModelsAreChecked(t *testing.T) {
 	}
 }
 
-// The demo is a script that people copy.
+// People copy the script of the demo.
 func TestParse_ReadsTheScriptOfTheDemo(t *testing.T) {
 	text, err := os.ReadFile("../../demo/script.json")
 	require.NoError(t, err)

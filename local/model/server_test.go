@@ -57,7 +57,7 @@ func TestRequests_AreRefusedLikeTheService(t *testing.T) {
 		{"no content", `{"role": "user", "content": []}`, "", "content is empty"},
 		{"ends with the assistant", opening + `, {"role": "assistant", "content": [{"text": "hi"}]}`, "", "must end with a user message"},
 		{"unanswered call", opening + "," + call + "," + opening, toolConfig, "Expected toolResult blocks at messages.2.content for the following Ids: t1"},
-		{"answer without call", `{"role": "user", "content": [{"toolResult": {"toolUseId": "t1", "content": [{"text": "x"}]}}]}`, toolConfig, "exceeds the number of toolUse blocks"},
+		{"tool result without a tool use", `{"role": "user", "content": [{"toolResult": {"toolUseId": "t1", "content": [{"text": "x"}]}}]}`, toolConfig, "exceeds the number of toolUse blocks"},
 		{"no toolConfig", opening + "," + call + "," + answer(`[{"text": "seen"}]`), "", "toolConfig field must be defined"},
 		{"empty result", opening + "," + call + "," + answer(`[]`), toolConfig, "must not be empty"},
 		{"blank result", opening + "," + call + "," + answer(`[{"text": " "}]`), toolConfig, "non-whitespace"},
@@ -69,12 +69,12 @@ func TestRequests_AreRefusedLikeTheService(t *testing.T) {
 		{"schema keys", opening, strings.Replace(toolConfig, `{"type": "object"}`, `{"type": "object", "definitions": {}}`, 1), "type, properties and required only"},
 		{"good settings", opening, `, "inferenceConfig": {"maxTokens": 8192, "temperature": 0}`, ""},
 		{"no tokens", opening, `, "inferenceConfig": {"maxTokens": 0}`, "maxTokens must be a whole number of at least 1"},
-		{"hot", opening, `, "inferenceConfig": {"temperature": 1.5}`, "temperature must be from 0 to 1"},
+		{"temperature above 1", opening, `, "inferenceConfig": {"temperature": 1.5}`, "temperature must be from 0 to 1"},
 		{"unknown setting", opening, `, "inferenceConfig": {"max_tokens": 5}`, "no member"},
 		{"temperature and topP", opening, `, "inferenceConfig": {"temperature": 0, "topP": 1}`, "cannot both be specified"},
 		{"temperature and thinking", opening, `, "inferenceConfig": {"temperature": 0}, "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}`, "when thinking is enabled"},
-		{"thinking alone", opening, `, "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}`, ""},
-		{"thinking and a tool that is forced", opening, strings.Replace(toolConfig, `"tools":`, `"toolChoice": {"any": {}}, "tools":`, 1) + `, "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}`, "forces tool use"},
+		{"thinking without temperature", opening, `, "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}`, ""},
+		{"thinking and a forced tool", opening, strings.Replace(toolConfig, `"tools":`, `"toolChoice": {"any": {}}, "tools":`, 1) + `, "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}`, "forces tool use"},
 		{"five checkpoints", `{"role": "user", "content": [{"text": "a"}` + strings.Repeat(`, {"cachePoint": {"type": "default"}}`, 5) + `]}`, "", "maximum of 4 blocks"},
 	}
 	zero := 0
@@ -102,7 +102,7 @@ func TestReasoning_MustPrecedeItsToolCalls(t *testing.T) {
 	for _, test := range []struct{ name, said, back, want string }{
 		{"as it was", signed + "," + use, signed + "," + use, ""},
 		{"redacted, as it was", redacted + "," + use, redacted + "," + use, ""},
-		{"without a signature, left out", unsigned + "," + use, use, ""},
+		{"without a signature, omitted", unsigned + "," + use, use, ""},
 		{"left out", signed + "," + use, use, "Expected `thinking` or `redacted_thinking`"},
 		{"redacted, left out", redacted + "," + use, use, "Expected `thinking` or `redacted_thinking`"},
 		{"behind", signed + "," + use, use + "," + signed, "Expected `thinking` or `redacted_thinking`"},
@@ -155,7 +155,7 @@ func TestErrors_HaveTheStatusOfTheService(t *testing.T) {
 
 func TestParse_RejectsWrongScriptsAndNamesTheStep(t *testing.T) {
 	for script, want := range map[string]string{
-		`{"steps": [{}]}`: "step 0 says nothing",
+		`{"steps": [{}]}`: "step 0 has no answer",
 		`{"steps": [{"text": "x", "expect": ["("]}]}`: "step 0: expect",
 		`{"steps": [{"text": "x"}], "loop": 3}`:       "loop must name one of the 1 steps",
 		`{"steps": [{"text": "x", "sayng": "typo"}]}`: "unknown field",
