@@ -25,7 +25,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
 )
 
-// The test binary is the function as well: a real one, of aws-lambda-go.
+// The test binary is also the function, a real one built with aws-lambda-go.
 func TestMain(m *testing.M) {
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" {
 		lambdaruntime.Start(function)
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 type order struct {
 	Do    string
 	Bytes int
-	File  string // a line is added to it at each call
+	File  string // receives a line at each call
 	Print string // printed to stdout
 }
 
@@ -79,7 +79,7 @@ func function(ctx context.Context, o order) (told, error) {
 	}, nil
 }
 
-// newHost hosts the test binary as function "f", and returns an SDK client of it.
+// newHost hosts the test binary as the function "f" and returns an SDK client of the host.
 func newHost(t *testing.T, o lambdahost.Options, change func(*lambdahost.Function)) (*lambdahost.Host, *lambda.Client) {
 	t.Helper()
 	host, err := lambdahost.New(o)
@@ -223,8 +223,8 @@ func TestInvokeAsync_RetriesAndSendsToTheFailureQueue(t *testing.T) {
 	require.NoError(t, err)
 	ids := bytes.Fields(calls)
 	require.Len(t, ids, 3, "one attempt and two retries")
-	assert.Equal(t, ids[0], ids[1], "the request id stays")
-	assert.Equal(t, ids[0], ids[2], "the request id stays")
+	assert.Equal(t, ids[0], ids[1], "retries keep the request id")
+	assert.Equal(t, ids[0], ids[2], "retries keep the request id")
 	require.Len(t, host.Failed(), 1)
 	mu.Lock()
 	defer mu.Unlock()
@@ -251,24 +251,24 @@ func TestInvokeAsync_ThrottledEventsWaitInTheQueue(t *testing.T) {
 	assert.Empty(t, host.Failed())
 }
 
-// The rules, and the first sample, are of "Log-level filtering" in the AWS Lambda Developer Guide.
+// The rules and the first sample are from "Log-level filtering" in the AWS Lambda Developer Guide.
 func TestLog_LinesBelowTheLevelAreDropped(t *testing.T) {
 	const at = `"timestamp":"2024-11-02T16:51:31.587199Z"`
 	tests := []struct {
 		name, line string
 		least      string // the last level at which the line is kept
 	}{
-		{"the guide's sample", `{"level": "debug", "msg": "my debug log", "timestamp": "2024-11-02T16:51:31.587199Z"}`, "DEBUG"},
+		{"sample of the guide", `{"level": "debug", "msg": "my debug log", "timestamp": "2024-11-02T16:51:31.587199Z"}`, "DEBUG"},
 		{"trace", `{"level":"TRACE",` + at + `}`, "TRACE"},
 		{"warning", `{"level":"WARN",` + at + `}`, "WARN"},
 		{"error", `{"level":"ERROR",` + at + `}`, "ERROR"},
 		{"fatal", `{"level":"FATAL",` + at + `}`, "FATAL"},
 		{"no level", `{"message":"m",` + at + `}`, "INFO"},
-		{"a level that is unknown", `{"level":"ERROR+4",` + at + `}`, "INFO"},
-		{"a level that is a number", `{"level":50,` + at + `}`, "INFO"},
+		{"unknown level", `{"level":"ERROR+4",` + at + `}`, "INFO"},
+		{"numeric level", `{"level":50,` + at + `}`, "INFO"},
 		{"no timestamp", `{"level":"ERROR"}`, "INFO"},
-		{"a timestamp that is not RFC 3339", `{"level":"ERROR","timestamp":"2024/11/02 16:51:31"}`, "INFO"},
-		{"a timestamp that is a number", `{"level":"ERROR","timestamp":1730566291587}`, "INFO"},
+		{"timestamp not in RFC 3339", `{"level":"ERROR","timestamp":"2024/11/02 16:51:31"}`, "INFO"},
+		{"numeric timestamp", `{"level":"ERROR","timestamp":1730566291587}`, "INFO"},
 		{"text", `ERROR it broke`, "INFO"},
 		{"an array", `["ERROR"]`, "INFO"},
 	}
@@ -293,13 +293,13 @@ func TestLog_LinesBelowTheLevelAreDropped(t *testing.T) {
 
 func TestLog_DefaultLevelIsInfo(t *testing.T) {
 	for format, want := range map[string]string{
-		"JSON": "text, whose last line has no break",
-		"Text": `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text, whose last line has no break",
-		"":     `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text, whose last line has no break",
+		"JSON": "text without a final line break",
+		"Text": `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text without a final line break",
+		"":     `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text without a final line break",
 	} {
 		var log bytes.Buffer
 		host, client := newHost(t, lambdahost.Options{Log: &log}, func(f *lambdahost.Function) { f.Env["AWS_LAMBDA_LOG_FORMAT"] = format })
-		invoke(t, client, "f", order{Print: `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text, whose last line has no break"})
+		invoke(t, client, "f", order{Print: `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text without a final line break"})
 		require.NoError(t, host.Close())
 		assert.Equal(t, want, log.String(), "format %q", format)
 	}
