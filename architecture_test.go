@@ -18,7 +18,7 @@ import (
 
 const modulePath = "github.com/cloudwatch-alarm-triage/alarmtriage/"
 
-// architecturePage returns the text of docs/architecture.md and the packages of its table in their order.
+// architecturePage returns the text of docs/architecture.md and the packages in the order of its table.
 func architecturePage(t *testing.T) (text string, packages []string) {
 	t.Helper()
 	page, err := os.ReadFile("docs/architecture.md")

@@ -61,9 +61,9 @@ const walk = `def walk(v):
 `
 
 type account struct {
-	secrets map[string]string // by name of the place
-	tool    func(t *testing.T, code string) toolcall.Answer
-	naked   func(t *testing.T, code string) toolcall.Answer // the same tool without redaction
+	secrets    map[string]string // by name of the place
+	tool       func(t *testing.T, code string) toolcall.Answer
+	unredacted func(t *testing.T, code string) toolcall.Answer // the same tool without redaction
 }
 
 func TestAnswers_HoldNoSecretOfTheAccount(t *testing.T) {
@@ -71,7 +71,7 @@ func TestAnswers_HoldNoSecretOfTheAccount(t *testing.T) {
 	for _, p := range shown {
 		t.Run(p.name, func(t *testing.T) {
 			secret := a.secrets[p.name]
-			seen := marshal(t, a.naked(t, "value = "+p.read+"\nprint(value)"))
+			seen := marshal(t, a.unredacted(t, "value = "+p.read+"\nprint(value)"))
 			require.NotEmpty(t, around(seen, secret), "without redaction the code must be able to read the secret: %s", seen)
 			for _, way := range ways {
 				answer := a.tool(t, "value = "+p.read+"\n"+way.code)
@@ -88,7 +88,7 @@ func TestReads_ThatReturnSecretsAreRefused(t *testing.T) {
 	a := newAccount(t)
 	for _, p := range withheld {
 		t.Run(p.name, func(t *testing.T) {
-			for _, tool := range []func(*testing.T, string) toolcall.Answer{a.tool, a.naked} {
+			for _, tool := range []func(*testing.T, string) toolcall.Answer{a.tool, a.unredacted} {
 				answer := tool(t, "try:\n    value = "+p.read+"\nexcept Exception as e:\n    print(repr(e))\n    raise\nprint(value)")
 				text := marshal(t, answer)
 				assert.Empty(t, around(text, a.secrets[p.name]))
@@ -113,7 +113,7 @@ func TestLogLines_LoseOnlyTheirSecrets(t *testing.T) {
 	}
 	answer := a.tool(t, "for message in "+read+":\n    print(message)\n    print('<end>')")
 	messages := strings.Split(answer.Stdout, "\n<end>\n")
-	seen := a.naked(t, "result = "+read)
+	seen := a.unredacted(t, "result = "+read)
 	var whole []string
 	require.NoError(t, json.Unmarshal(seen.Result, &whole))
 	require.Len(t, messages[:len(messages)-1], len(lines)+len(plain))
@@ -134,8 +134,8 @@ func TestLogLines_LoseOnlyTheirSecrets(t *testing.T) {
 	}
 }
 
-// around is what stands around the secret in a text, as it is or in base64 at any of the three alignments;
-// empty: it is not there.
+// around returns the text around the secret, plain or in base64 with any of the three alignments. It is empty if the
+// text does not contain the secret.
 func around(text, secret string) string {
 	forms := []string{secret}
 	for shift := range 3 {
@@ -161,7 +161,7 @@ func marshal(t *testing.T, answer toolcall.Answer) string {
 
 var prepared *account
 
-// newAccount is moto with all secrets planted, and the real tool at it, once for all tests.
+// newAccount returns moto with all secrets planted, and the real tool. All tests share it.
 func newAccount(t *testing.T) *account {
 	t.Helper()
 	if prepared == nil {
@@ -178,16 +178,16 @@ func prepare(t *testing.T) *account {
 	stopLater(func() { _ = host.Close() })
 	tool, err := realtool.Build(shared.dir)
 	require.NoError(t, err)
-	naked := tool.Function("naked", shared.cloud.URL)
-	naked.Env[config.EnvRedact] = "false"
-	for _, f := range []lambdahost.Function{tool.Function("tool", shared.cloud.URL), naked} {
+	unredacted := tool.Function("unredacted", shared.cloud.URL)
+	unredacted.Env[config.EnvRedact] = "false"
+	for _, f := range []lambdahost.Function{tool.Function("tool", shared.cloud.URL), unredacted} {
 		f.MemoryMB = 512
 		require.NoError(t, host.Add(f))
 	}
 	run := func(name string) func(*testing.T, string) toolcall.Answer {
 		return func(t *testing.T, code string) toolcall.Answer { return invoke(t, host, name, code) }
 	}
-	a.tool, a.naked = run("tool"), run("naked")
+	a.tool, a.unredacted = run("tool"), run("unredacted")
 	return a
 }
 
@@ -205,7 +205,7 @@ func invoke(t *testing.T, host *lambdahost.Host, function, code string) toolcall
 	return answer
 }
 
-// plantAll puts a secret of its own into every place and every log line.
+// plantAll plants a different secret in every place and every log line.
 func plantAll(t *testing.T) map[string]string {
 	t.Helper()
 	type piece struct {

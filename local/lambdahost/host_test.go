@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// order is the function's event.
 type order struct {
 	Do    string
 	Bytes int
@@ -41,7 +42,8 @@ type order struct {
 	Print string // printed to stdout
 }
 
-type told struct {
+// environmentReport is the function's answer: what it sees of its environment.
+type environmentReport struct {
 	RequestID string
 	Name      string
 	Memory    int
@@ -51,12 +53,12 @@ type told struct {
 	Fill      string `json:",omitempty"`
 }
 
-func function(ctx context.Context, o order) (told, error) {
+func function(ctx context.Context, o order) (environmentReport, error) {
 	lc, _ := lambdacontext.FromContext(ctx)
 	if o.File != "" {
 		f, err := os.OpenFile(o.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
-			return told{}, err
+			return environmentReport{}, err
 		}
 		fmt.Fprintln(f, lc.AwsRequestID)
 		f.Close()
@@ -64,7 +66,7 @@ func function(ctx context.Context, o order) (told, error) {
 	fmt.Print(o.Print)
 	switch o.Do {
 	case "fail":
-		return told{}, errors.New("asked to fail")
+		return environmentReport{}, errors.New("asked to fail")
 	case "exit":
 		os.Exit(3)
 	case "hang":
@@ -73,7 +75,7 @@ func function(ctx context.Context, o order) (told, error) {
 		<-time.After(300 * time.Millisecond)
 	}
 	deadline, _ := ctx.Deadline()
-	return told{
+	return environmentReport{
 		RequestID: lc.AwsRequestID, Name: lambdacontext.FunctionName, Memory: lambdacontext.MemoryLimitInMB,
 		Greeting: os.Getenv("GREETING"), Left: time.Until(deadline).Seconds(), PID: os.Getpid(), Fill: strings.Repeat("x", o.Bytes),
 	}, nil
@@ -98,13 +100,13 @@ func newHost(t *testing.T, o lambdahost.Options, change func(*lambdahost.Functio
 	})
 }
 
-func invoke(t *testing.T, client *lambda.Client, name string, o order) (*lambda.InvokeOutput, told) {
+func invoke(t *testing.T, client *lambda.Client, name string, o order) (*lambda.InvokeOutput, environmentReport) {
 	t.Helper()
 	payload, err := json.Marshal(o)
 	require.NoError(t, err)
 	out, err := client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: &name, Payload: payload})
 	require.NoError(t, err)
-	var answer told
+	var answer environmentReport
 	if out.FunctionError == nil {
 		require.NoError(t, json.Unmarshal(out.Payload, &answer))
 	}

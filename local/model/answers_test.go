@@ -60,8 +60,8 @@ func TestThinking_CountsAsOutput(t *testing.T) {
 		wantStop          string
 		wantOutput        int // at least
 	}{
-		{"more room than it needs", sonnet, `, "inferenceConfig": {"maxTokens": 16000}`, "end_turn", 9_001},
-		{"all the room there is", sonnet, "", "end_turn", 9_001},
+		{"enough room", sonnet, `, "inferenceConfig": {"maxTokens": 16000}`, "end_turn", 9_001},
+		{"default limit", sonnet, "", "end_turn", 9_001},
 		{"no room for the answer", sonnet, `, "inferenceConfig": {"maxTokens": 8192}`, "max_tokens", 8_192},
 		{"room for thinking only", sonnet, `, "inferenceConfig": {"maxTokens": 9000}`, "max_tokens", 9_000},
 		{"switched off", haiku55, `, "inferenceConfig": {"maxTokens": 8192}, "additionalModelRequestFields": {"thinking": {"type": "disabled"}}`, "end_turn", 1},
@@ -107,15 +107,15 @@ func TestHTTP_PlaysAnswersOfProxiesAndGateways(t *testing.T) {
 	}{
 		{"HTML of a proxy", `{"http": {"status": 502, "contentType": "text/html", "body": "<html>Bad Gateway</html>"}}`,
 			reply{502, "", "<html>Bad Gateway</html>"}, "text/html", false},
-		{"nothing at all", `{"http": {"status": 503}}`, reply{503, "", ""}, "", false},
+		{"empty response", `{"http": {"status": 503}}`, reply{503, "", ""}, "", false},
 		{"non-standard HTTP status", `{"http": {"status": 529, "contentType": "application/json", "body": "{}"}}`, reply{529, "", "{}"}, "application/json", false},
 		{"error without a type", `{"error": {"type": "ThrottlingException", "message": "slow down", "untyped": true}}`,
 			reply{429, "", `{"message":"slow down"}` + "\n"}, "application/json", false},
-		{"an error with its type", `{"error": {"type": "UnknownError", "status": 503, "message": "Service Unavailable"}}`,
+		{"error with a type", `{"error": {"type": "UnknownError", "status": 503, "message": "Service Unavailable"}}`,
 			reply{503, "UnknownError", `{"message":"Service Unavailable"}` + "\n"}, "application/json", false},
-		{"a type and no message", `{"http": {"status": 500, "errorType": "InternalFailure", "body": "{}"}}`, reply{500, "InternalFailure", "{}"}, "", false},
-		{"half of the JSON", `{"raw": "{\"output\":{\"mess"}`, reply{200, "", `{"output":{"mess`}, "application/json", false},
-		{"less than was announced", `{"http": {"status": 200, "contentType": "application/json", "body": "{\"output\":", "missingBytes": 50}}`,
+		{"type without a message", `{"http": {"status": 500, "errorType": "InternalFailure", "body": "{}"}}`, reply{500, "InternalFailure", "{}"}, "", false},
+		{"incomplete JSON", `{"raw": "{\"output\":{\"mess"}`, reply{200, "", `{"output":{"mess`}, "application/json", false},
+		{"shorter than Content-Length", `{"http": {"status": 200, "contentType": "application/json", "body": "{\"output\":", "missingBytes": 50}}`,
 			reply{200, "", `{"output":`}, "application/json", true},
 	}
 	for _, tt := range tests {

@@ -87,9 +87,9 @@ func TestReasoning_LaterBlocksAreBoundToEarlierOnes(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, body, want string }{
 		{"both kept", third(signedThought+","+usesLook, again+","), ""},
-		{"both left out", third(usesLook, ""), ""},
-		{"the later one left out", third(signedThought+","+usesLook, ""), ""},
-		{"the earlier one left out", third(usesLook, again+","), boundElsewhere},
+		{"both omitted", third(usesLook, ""), ""},
+		{"later one omitted", third(signedThought+","+usesLook, ""), ""},
+		{"earlier one omitted", third(usesLook, again+","), boundElsewhere},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := start(t, script)
@@ -117,7 +117,7 @@ func TestReasoning_OfAnotherModelIsRefused(t *testing.T) {
 		{"an older Claude", sonnet, haiku45, said, invalid},
 		{"Nova", sonnet, nova2, said, rule{wantType: "ValidationException", wantText: "User messages cannot contain reasoning content. Please remove the reasoning content and try again."}},
 		{"another Claude, without the reasoning", sonnet, haiku45, usesLook, rule{}},
-		{"Nova, without it", sonnet, nova2, usesLook, rule{}},
+		{"Nova, without the reasoning", sonnet, nova2, usesLook, rule{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := thinking(t, `{}`)

@@ -46,10 +46,10 @@ func TestRequests_AreRefusedLikeTheService(t *testing.T) {
 	const call = `{"role": "assistant", "content": [{"toolUse": {"toolUseId": "t1", "name": "look", "input": {}}}]}`
 	tests := []struct {
 		name, messages, more string
-		want                 string // in the error; empty: taken
+		want                 string // in the error; empty: accepted
 	}{
-		{"good", opening, "", ""},
-		{"good with tools", opening + "," + call + "," + answer(`[{"text": "seen"}]`), toolConfig, ""},
+		{"valid", opening, "", ""},
+		{"valid with tools", opening + "," + call + "," + answer(`[{"text": "seen"}]`), toolConfig, ""},
 		{"no message", "", "", "at least one message"},
 		{"assistant first", `{"role": "assistant", "content": [{"text": "hi"}]}, ` + opening, "", "must start with a user message"},
 		{"two users", opening + "," + opening, "", "roles must alternate"},
@@ -67,7 +67,7 @@ func TestRequests_AreRefusedLikeTheService(t *testing.T) {
 		{"unsigned reasoning", opening + `, {"role": "assistant", "content": [{"reasoningContent": {"reasoningText": {"text": "hm"}}}]}, ` + opening, "", "without a signature"},
 		{"foreign reasoning", opening + `, {"role": "assistant", "content": [{"reasoningContent": {"reasoningText": {"text": "hm", "signature": "c2ln"}}}]}, ` + opening, "", "Invalid `signature` in `thinking` block"},
 		{"schema keys", opening, strings.Replace(toolConfig, `{"type": "object"}`, `{"type": "object", "definitions": {}}`, 1), "type, properties and required only"},
-		{"good settings", opening, `, "inferenceConfig": {"maxTokens": 8192, "temperature": 0}`, ""},
+		{"valid settings", opening, `, "inferenceConfig": {"maxTokens": 8192, "temperature": 0}`, ""},
 		{"no tokens", opening, `, "inferenceConfig": {"maxTokens": 0}`, "maxTokens must be a whole number of at least 1"},
 		{"temperature above 1", opening, `, "inferenceConfig": {"temperature": 1.5}`, "temperature must be from 0 to 1"},
 		{"unknown setting", opening, `, "inferenceConfig": {"max_tokens": 5}`, "no member"},
@@ -100,12 +100,12 @@ func TestReasoning_MustPrecedeItsToolCalls(t *testing.T) {
 		use      = `{"toolUse": {"toolUseId": "t1", "name": "look", "input": {}}}`
 	)
 	for _, test := range []struct{ name, said, back, want string }{
-		{"as it was", signed + "," + use, signed + "," + use, ""},
-		{"redacted, as it was", redacted + "," + use, redacted + "," + use, ""},
+		{"unchanged", signed + "," + use, signed + "," + use, ""},
+		{"redacted, unchanged", redacted + "," + use, redacted + "," + use, ""},
 		{"without a signature, omitted", unsigned + "," + use, use, ""},
-		{"left out", signed + "," + use, use, "Expected `thinking` or `redacted_thinking`"},
-		{"redacted, left out", redacted + "," + use, use, "Expected `thinking` or `redacted_thinking`"},
-		{"behind", signed + "," + use, use + "," + signed, "Expected `thinking` or `redacted_thinking`"},
+		{"omitted", signed + "," + use, use, "Expected `thinking` or `redacted_thinking`"},
+		{"redacted, omitted", redacted + "," + use, use, "Expected `thinking` or `redacted_thinking`"},
+		{"after the tool use", signed + "," + use, use + "," + signed, "Expected `thinking` or `redacted_thinking`"},
 		{"changed", signed + "," + use, strings.Replace(signed, "hm", "h", 1) + "," + use, "Invalid `signature` in `thinking` block"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
