@@ -1,6 +1,7 @@
-// Command demo shows a whole investigation on one machine: it deploys an example stack into moto with the real cdk,
-// breaks something in it, sends the alarm's event as CloudWatch would, and shows what the on-call engineer receives. The
-// Lambda functions are the real ones, exactly as deployed. AWS and the model are replaced by local stand-ins.
+// Command demo shows a whole investigation on one machine: it deploys an example stack into moto with the
+// real cdk, breaks something in it, sends the alarm's event as CloudWatch would, and shows what the on-call
+// engineer receives. The Lambda functions are the real ones, exactly as deployed. AWS and the model are
+// replaced by local stand-ins.
 //
 //	go run ./demo                 # with a scripted model
 //	go run ./demo -bedrock        # with Amazon Bedrock and your AWS credentials
@@ -86,7 +87,8 @@ func (d *demo) run(ctx context.Context) error {
 	if d.bedrock {
 		say("The model is on Amazon Bedrock: you pay for the tokens of this run.")
 	} else {
-		say("The model is SCRIPTED (demo/script.json). The Python code that it sends is real and has to find the\ncause by itself. To use a real model, run `go run ./demo -bedrock`.")
+		say("The model is SCRIPTED (demo/script.json). The Python code that it sends is real and has to find the\n" +
+			"cause by itself. To use a real model, run `go run ./demo -bedrock`.")
 	}
 	say("\n[1/5] Starting the stand-in for AWS and deploying the stack with cdk …")
 	if err := d.start(ctx); err != nil {
@@ -302,8 +304,8 @@ func (d *demo) show(ctx context.Context) error {
 	return d.judge(rec)
 }
 
-// forms lists the files that the demo saves. suffix is the end of a stored object's key. A suffix that ends like another
-// one comes first.
+// forms lists the files that the demo saves. suffix is the end of a stored object's key. A suffix that ends
+// like another one comes first.
 var forms = []struct{ name, suffix, what string }{
 	{"report.html", ".html", "the page, to open in a browser"},
 	{"report.txt", ".txt", "the report as text"},

@@ -1,10 +1,10 @@
-// Command synth compares the synth of a stack with an AlarmTriage with the synth of the same resources as plain constructs,
-// whose functions were built before with `go build`, without flags.
+// Command synth compares the synth of a stack with an AlarmTriage with the synth of the same resources as
+// plain constructs, whose functions were built before with `go build`, without flags.
 //
 //	go run ./bench/synth -rounds 5
 //
-// It prints a Markdown table with the medians, in milliseconds, of a first synth (cdk.out is empty, Go's build cache is
-// warm) and of a second one (nothing has changed), and the zipped size of all assets.
+// It prints a Markdown table with the medians, in milliseconds, of a first synth (cdk.out is empty, Go's
+// build cache is warm) and of a second one (nothing has changed), and the zipped size of all assets.
 package main
 
 import (

@@ -33,8 +33,8 @@ func answerAWS(w http.ResponseWriter, r *http.Request) {
 // plainAWS and secureAWS start the server over HTTP and over HTTPS.
 func plainAWS() *httptest.Server { return httptest.NewServer(http.HandlerFunc(answerAWS)) }
 
-// secureAWS also writes a certificate bundle that contains botocore's authorities and its own. A short bundle would make
-// the first handshake faster than in Lambda.
+// secureAWS also writes a certificate bundle that contains botocore's authorities and its own. A short bundle
+// would make the first handshake faster than in Lambda.
 func secureAWS(usualBundle, bundle string) (*httptest.Server, error) {
 	certificate, authority, err := certify()
 	if err != nil {

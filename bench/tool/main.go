@@ -1,11 +1,12 @@
-// Command tool compares three ways to run a model's Python code in one run on one machine: this library's tool, a handler
-// that executes the code in its own warm process, and a fresh python3 per call.
+// Command tool compares three ways to run a model's Python code in one run on one machine: this library's
+// tool, a handler that executes the code in its own warm process, and a fresh python3 per call.
 //
 //	go run ./bench/tool -python python3 -calls 50
 //
-// The tool is the real binary with all its layers, the redaction, and the broker's guard. The tool and the handler each run
-// behind a Runtime API. AWS is a small server on this machine, so the times do not include a network. The ways alternate,
-// because other load on the machine must affect all of them. The command prints a Markdown table of medians.
+// The tool is the real binary with all its layers, the redaction, and the broker's guard. The tool and the
+// handler each run behind a Runtime API. AWS is a small server on this machine, so the times do not include a
+// network. The ways alternate, because other load on the machine must affect all of them. The command prints
+// a Markdown table of medians.
 package main
 
 import (
@@ -35,7 +36,8 @@ t = time.perf_counter()
 for _ in range(200): c.describe_log_groups()
 result = (time.perf_counter() - t) / 200 * 1000`
 
-// codeFirstCall returns its own measurement: milliseconds of a new client's first call, without creating the client.
+// codeFirstCall returns its own measurement: milliseconds of a new client's first call, without creating the
+// client.
 const codeFirstCall = `
 c = boto3.client("logs")
 t = time.perf_counter()
@@ -286,7 +288,8 @@ func (b *bench) warm(endpoint string) (running []way, stop func(), err error) {
 	return running, stop, nil
 }
 
-// row is a line of the table. Each way has its own series, because a first use in one way is an ordinary call in another.
+// row is a line of the table. Each way has its own series, because a first use in one way is an ordinary call
+// in another.
 type row struct {
 	name     string
 	cells    [3]string // names of the series; empty: no value

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// residentTree returns the memory of a process and its descendants: the proportional set size if this user may read it, or
-// the resident set size otherwise.
+// residentTree returns the memory of a process and its descendants: the proportional set size if this user
+// may read it, or the resident set size otherwise.
 func residentTree(root int) int {
 	sum := 0
 	for _, pid := range tree(root) {

@@ -25,7 +25,8 @@ type way interface {
 	close()
 }
 
-// stage is the environment of the ways: an interpreter with boto3, the tool as the construct builds it, and AWS.
+// stage is the environment of the ways: an interpreter with boto3, the tool as the construct builds it, and
+// AWS.
 type stage struct {
 	directory, interpreter, search string
 	bundle                         string // of certificates

@@ -1,5 +1,5 @@
-// Package canary_test plants secrets in many places of an account and runs code in the real tool that reads them. No
-// answer may contain a secret, and text that is not secret must remain.
+// Package canary_test plants secrets in many places of an account and runs code in the real tool that reads
+// them. No answer may contain a secret, and text that is not secret must remain.
 package canary_test
 
 import (
@@ -134,8 +134,8 @@ func TestLogLines_LoseOnlyTheirSecrets(t *testing.T) {
 	}
 }
 
-// around returns the text around the secret, plain or in base64 with any of the three alignments. It is empty if the
-// text does not contain the secret.
+// around returns the text around the secret, plain or in base64 with any of the three alignments. It is empty
+// if the text does not contain the secret.
 func around(text, secret string) string {
 	forms := []string{secret}
 	for shift := range 3 {

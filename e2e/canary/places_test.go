@@ -9,8 +9,8 @@ type place struct {
 	refused string // operation that the answer reports as refused
 }
 
-// shown are places that investigations need to read. The code receives the value, and the secret is redacted from the
-// answer.
+// shown are places that investigations need to read. The code receives the value, and the secret is redacted
+// from the answer.
 var shown = []place{
 	{name: "function environment", plant: `boto3.client("lambda").create_function(FunctionName="orders", Runtime="python3.13", Handler="app.handler", Role=role(),
     Code={"ZipFile": archive()}, Environment={"Variables": {"STAGE": secret, "DB_PASSWORD": secret, "TABLE": "orders-table"}})`,
@@ -127,8 +127,8 @@ boto3.client("kms").create_alias(AliasName="alias/k", TargetKeyId=key)`,
 		read: `boto3.client("kms").decrypt(CiphertextBlob=b"x", KeyId="alias/k")`, refused: "kms:Decrypt"},
 }
 
-// line is a log line with a secret. {} is the random part of the secret; ‹ and › mark its begin and end if the secret is
-// longer than {}. The rest of the line must remain.
+// line is a log line with a secret. {} is the random part of the secret; ‹ and › mark its begin and end if
+// the secret is longer than {}. The rest of the line must remain.
 type line struct{ name, text string }
 
 // Some secrets are concatenated from parts, because scanners would report this file as a leak.

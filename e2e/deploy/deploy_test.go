@@ -1,5 +1,5 @@
-// Package deploy tests the library as its users use it: the demo, apps outside this repository, and templates that
-// CloudFormation's linter checks.
+// Package deploy tests the library as its users use it: the demo, apps outside this repository, and templates
+// that CloudFormation's linter checks.
 package deploy
 
 import (
@@ -90,8 +90,8 @@ func main() {
 }
 `
 
-// publish creates a module proxy in a directory that serves this module with the files that git lists. The version
-// contains a hash of the files, because Go caches each module version that it has seen.
+// publish creates a module proxy in a directory that serves this module with the files that git lists. The
+// version contains a hash of the files, because Go caches each module version that it has seen.
 func publish(t *testing.T) (proxy, version string) {
 	t.Helper()
 	root := moto.Root()
@@ -238,9 +238,9 @@ func assertDeployable(t *testing.T, assembly, stackName string) {
 	}
 }
 
-// ignoredChecks are warnings that the construct does not cause: CDK adds a DependsOn to each GetAtt of a role (W3005) and
-// an access control to a bucket that receives access logs (W3045), and cfn-lint's list of IAM actions is incomplete
-// (W3037).
+// ignoredChecks are warnings that the construct does not cause: CDK adds a DependsOn to each GetAtt of a role
+// (W3005) and an access control to a bucket that receives access logs (W3045), and cfn-lint's list of IAM
+// actions is incomplete (W3037).
 var ignoredChecks = []string{"W3005", "W3037", "W3045"}
 
 // assertLints checks templates with cfn-lint.

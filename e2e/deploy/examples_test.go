@@ -147,8 +147,9 @@ func required(t *testing.T, dir string) []string {
 	return modules
 }
 
-// assertLeanGraph checks that an app requires only this module and the modules that every CDK app requires: none of the
-// Lambda functions' dependencies, which their own build resolves, and none of this module's test dependencies.
+// assertLeanGraph checks that an app requires only this module and the modules that every CDK app requires:
+// none of the Lambda functions' dependencies, which their own build resolves, and none of this module's test
+// dependencies.
 func assertLeanGraph(t *testing.T, env []string, app string) {
 	t.Helper()
 	const cdk = "github.com/aws/aws-cdk-go/awscdk/v2"

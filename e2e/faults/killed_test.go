@@ -34,13 +34,13 @@ func TestKill_RetryCompletesTheInvestigationAtAnyStage(t *testing.T) {
 					w := newWorld(t, options{script: conversation})
 					w.killAt(service, n, when)
 					w.fire(event("orders", 1))
-					// Checkpoints are written in the background and newer ones replace waiting ones, so a run may make fewer
-					// requests to S3.
+					// Checkpoints are written in the background and newer ones replace waiting ones, so a run
+					// may make fewer requests to S3.
 					require.Equal(t, visits(w)[service].count() >= n, w.killed.Load())
 					inbox := w.inbox()
 					require.NotEmpty(t, inbox)
-					// After a crash between publishing and recording it, nothing shows whether the notification was
-					// sent: twice is better than never.
+					// After a crash between publishing and recording it, nothing shows whether the
+					// notification was sent: twice is better than never.
 					assert.LessOrEqual(t, len(inbox), 2)
 					if service == "tool" || service == "S3" {
 						assert.Len(t, inbox, 1)

@@ -1,6 +1,6 @@
-// Package faults_test runs the real orchestrator on the local stand-ins and makes everything around it fail. Each fault
-// must end in a notification, a stored report, and a settled or freed claim, or in a failed invocation that Lambda
-// retries.
+// Package faults_test runs the real orchestrator on the local stand-ins and makes everything around it fail.
+// Each fault must end in a notification, a stored report, and a settled or freed claim, or in a failed
+// invocation that Lambda retries.
 package faults_test
 
 import (
@@ -62,8 +62,8 @@ type row struct {
 	wantFailed   bool   // the event ends in the on-failure destination
 }
 
-// eachAttempt is the number of notifications if each attempt sends one. Without table and bucket, no attempt knows what
-// the earlier ones sent, and a repeated notification is better than none.
+// eachAttempt is the number of notifications if each attempt sends one. Without table and bucket, no attempt
+// knows what the earlier ones sent, and a repeated notification is better than none.
 const eachAttempt = 3
 
 // Bedrock's messages for models that the account cannot use.

@@ -30,8 +30,8 @@ func newRealTool(t *testing.T) lambdahost.Function {
 
 var buildTool = sync.OnceValues(func() (realtool.Tool, error) { return realtool.Build(filepath.Dir(orchestrator)) })
 
-// Abuse by the model's code ends only its own call: earlier output still counts as evidence, the report describes the
-// failure, and the next call works.
+// Abuse by the model's code ends only its own call: earlier output still counts as evidence, the report
+// describes the failure, and the next call works.
 func TestRealTool_ReportsAbuseByTheCode(t *testing.T) {
 	const found = "print('orders-role may not ' + 'dynamodb:GetItem', flush=True)\n"
 	for name, abuse := range map[string]struct {

@@ -22,7 +22,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/realtool"
 )
 
-// checkedWorld returns a world with the real tool and a control plane of Bedrock that returns this life cycle.
+// checkedWorld returns a world with the real tool and a control plane of Bedrock that returns this life
+// cycle.
 func checkedWorld(t *testing.T, lifecycle string, o options) *world {
 	t.Helper()
 	control := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +47,8 @@ func checkedWorld(t *testing.T, lifecycle string, o options) *world {
 
 const active = `{"status": "ACTIVE", "startOfLifeTime": "2025-04-30T00:00:00Z"}`
 
-// The real orchestrator checks itself on the stand-ins. One notification lists every broken part with its remedy.
+// The real orchestrator checks itself on the stand-ins. One notification lists every broken part with its
+// remedy.
 func TestSelfCheck_ReportsBrokenPartsInOneNotification(t *testing.T) {
 	for _, test := range []struct {
 		name      string
@@ -151,8 +153,8 @@ func (w *world) unsubscribe() {
 	}
 }
 
-// layerWithPackages returns a layer with the harness and three packages, laid out as `pip install --target` does: one
-// works, one fails at import, and one has a module that needs another platform.
+// layerWithPackages returns a layer with the harness and three packages, laid out as `pip install --target`
+// does: one works, one fails at import, and one has a module that needs another platform.
 func layerWithPackages(t *testing.T) string {
 	t.Helper()
 	layer := filepath.Join(t.TempDir(), "python")

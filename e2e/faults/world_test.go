@@ -135,7 +135,8 @@ func newWorld(t *testing.T, o options) *world {
 	require.NoError(t, host.Add(tool))
 	require.NoError(t, host.Add(lambdahost.Function{
 		Name: "orchestrator",
-		// The shell writes its process id to a file and then becomes the orchestrator. A test needs the id to kill it.
+		// The shell writes its process id to a file and then becomes the orchestrator. A test needs the id to
+		// kill it.
 		Command: []string{"/bin/sh", "-c", `echo $$ > "$0"; exec "$1"`, w.pidFile, orchestrator},
 		Timeout: o.lifetime, MaximumRetryAttempts: &retries, ReservedConcurrency: o.reserved, Env: w.environment(o.env),
 	}))
@@ -283,7 +284,8 @@ func (w *world) claim(arn string) string {
 
 const alarmARNPrefix = "arn:aws:cloudwatch:" + moto.Region + ":" + moto.Account + ":alarm:"
 
-// event returns the event of an alarm action: the alarm with this name went to ALARM at this second of a fixed minute.
+// event returns the event of an alarm action: the alarm with this name went to ALARM at this second of a
+// fixed minute.
 func event(name string, second int) []byte {
 	stamp := time.Date(2026, 8, 4, 12, 0, 0, 0, time.UTC).Add(time.Duration(second) * time.Second).Format("2006-01-02T15:04:05.000-0700")
 	raw, err := json.Marshal(map[string]any{

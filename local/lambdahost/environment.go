@@ -145,7 +145,8 @@ func start(f *function) (*environment, error) {
 	env.cmd.Env = f.environ(listener.Addr().String())
 	logged := newLevelFilter(f.Log, f.Env)
 	env.cmd.Stdout, env.cmd.Stderr = logged, logged
-	// The process gets its own group, which close kills together with processes that the function has left behind.
+	// The process gets its own group, which close kills together with processes that the function has left
+	// behind.
 	env.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: f.Credential}
 	env.cmd.WaitDelay = time.Second
 	if err := env.cmd.Start(); err != nil {
@@ -160,8 +161,8 @@ func start(f *function) (*environment, error) {
 	return env, nil
 }
 
-// environ returns Lambda's environment variables ("Defined runtime environment variables", AWS Lambda Developer Guide),
-// overridden by the function's own.
+// environ returns Lambda's environment variables ("Defined runtime environment variables", AWS Lambda
+// Developer Guide), overridden by the function's own.
 func (f *function) environ(runtimeAPI string) []string {
 	values := map[string]string{
 		"PATH":                            os.Getenv("PATH"),
@@ -255,7 +256,8 @@ func (env *environment) run(ctx context.Context, payload []byte, requestID strin
 	}
 }
 
-// runtimeAPI serves the Runtime API of 2018-06-01 ("Using the Lambda runtime API", AWS Lambda Developer Guide).
+// runtimeAPI serves the Runtime API of 2018-06-01 ("Using the Lambda runtime API", AWS Lambda Developer
+// Guide).
 func (env *environment) runtimeAPI() http.Handler {
 	mux := http.NewServeMux()
 	const base = "/2018-06-01/runtime"

@@ -1,13 +1,13 @@
-// Package lambdahost simulates AWS Lambda on one machine. It serves the Runtime API to real Lambda binaries and the Invoke
-// API to their callers, synchronously and asynchronously, with Lambda's timeouts, payload limits, retries, reserved
-// concurrency, log levels, and on-failure queue.
+// Package lambdahost simulates AWS Lambda on one machine. It serves the Runtime API to real Lambda binaries
+// and the Invoke API to their callers, synchronously and asynchronously, with Lambda's timeouts, payload
+// limits, retries, reserved concurrency, log levels, and on-failure queue.
 //
 //	host, err := lambdahost.New(lambdahost.Options{})
 //	err = host.Add(lambdahost.Function{Name: "tool", Command: []string{"/path/to/binary"}, Timeout: time.Minute})
 //	answer, err := host.Invoke(ctx, "tool", payload)   // or any AWS SDK with AWS_ENDPOINT_URL_LAMBDA=host.URL()
 //
-// It is for development and tests. It does not freeze environments between calls and does not limit memory. Where that
-// matters, set Function.Credential and run the host in a cgroup.
+// It is for development and tests. It does not freeze environments between calls and does not limit memory.
+// Where that matters, set Function.Credential and run the host in a cgroup.
 package lambdahost
 
 import (
@@ -50,8 +50,8 @@ type Function struct {
 	MaximumRetryAttempts *int
 	// User and group of the process. Nil: those of this process.
 	Credential *syscall.Credential
-	// Receives stdout and stderr. Nil: Options.Log. If Env sets the log format JSON, as Lambda does for a function with
-	// JSON logging, lines below the log level of Env are dropped, as in Lambda.
+	// Receives stdout and stderr. Nil: Options.Log. If Env sets the log format JSON, as Lambda does for a
+	// function with JSON logging, lines below the log level of Env are dropped, as in Lambda.
 	Log io.Writer
 }
 
@@ -59,7 +59,8 @@ type Function struct {
 type Options struct {
 	Region  string // default us-east-1
 	Account string // default 123456789012
-	// Delays before the first and second retry of a failed asynchronous event. Default: one and two minutes, as in Lambda.
+	// Delays before the first and second retry of a failed asynchronous event. Default: one and two minutes,
+	// as in Lambda.
 	RetryDelays []time.Duration
 	// URL that receives all requests except invocations of the functions, such as moto's.
 	Fallback string
@@ -105,7 +106,8 @@ func (e *APIError) Error() string { return e.Type + ": " + e.Message }
 
 // ErrThrottled is Lambda's error when the reserved concurrency is used up.
 var ErrThrottled error = &APIError{
-	Status: http.StatusTooManyRequests, Type: "TooManyRequestsException", Message: "the function's reserved concurrency is used up",
+	Status: http.StatusTooManyRequests, Type: "TooManyRequestsException",
+	Message: "the function's reserved concurrency is used up",
 }
 
 func tooLarge(size, limit int, kind string) error {
@@ -192,7 +194,9 @@ func (h *Host) lookup(ref string) (*function, error) {
 	defer h.mu.Unlock()
 	f, ok := h.functions[name]
 	if !ok {
-		return nil, &APIError{Status: http.StatusNotFound, Type: "ResourceNotFoundException", Message: "Function not found: " + ref}
+		return nil, &APIError{
+			Status: http.StatusNotFound, Type: "ResourceNotFoundException", Message: "Function not found: " + ref,
+		}
 	}
 	return f, nil
 }
@@ -206,8 +210,8 @@ type Answer struct {
 	refused bool // Lambda refused the function's answer
 }
 
-// Invoke runs a function and waits for its answer. If the function fails, the Answer has a FunctionError. The error is an
-// [APIError]: the function does not exist, is throttled, or the payload is too large.
+// Invoke runs a function and waits for its answer. If the function fails, the Answer has a FunctionError. The
+// error is an [APIError]: the function does not exist, is throttled, or the payload is too large.
 func (h *Host) Invoke(ctx context.Context, name string, payload []byte) (Answer, error) {
 	f, err := h.lookup(name)
 	if err != nil {

@@ -12,11 +12,11 @@ import (
 )
 
 // Account is the AWS account and the Region that call the model. Its zero value has access to every active
-// model. Fields that name models accept a model id without its profile, the first words of one, or a provider:
-// anthropic.claude-sonnet-5-5, amazon.nova, openai.
+// model. Fields that name models accept a model id without its profile, the first words of one, or a
+// provider: anthropic.claude-sonnet-5-5, amazon.nova, openai.
 type Account struct {
-	// Region of the caller. Default: the Region that the request is signed for. The Region of unsigned requests is
-	// not checked.
+	// Region of the caller. Default: the Region that the request is signed for. The Region of unsigned
+	// requests is not checked.
 	Region string `json:"region,omitempty"`
 	// Today determines which models have retired. Default: the current day.
 	Today models.Date `json:"today,omitzero"`
@@ -25,15 +25,17 @@ type Account struct {
 	Created models.Date `json:"created,omitzero"`
 	// FormMissing reports whether Anthropic's use case form has not been submitted.
 	FormMissing bool `json:"formMissing,omitempty"`
-	// Subscribed lists the models to which the account is subscribed in AWS Marketplace. Models that are not sold there
-	// need no subscription. nil: all.
+	// Subscribed lists the models to which the account is subscribed in AWS Marketplace. Models that are not
+	// sold there need no subscription. nil: all.
 	Subscribed []string `json:"subscribed"`
-	// NoMarketplacePermissions reports whether the caller may not subscribe. With permissions, the first call subscribes.
+	// NoMarketplacePermissions reports whether the caller may not subscribe. With permissions, the first call
+	// subscribes.
 	NoMarketplacePermissions bool `json:"noMarketplacePermissions,omitempty"`
-	// GraceCalls is the number of calls of each model that succeed although its form or subscription is missing. This
-	// happens while the service checks them in the background.
+	// GraceCalls is the number of calls of each model that succeed although its form or subscription is
+	// missing. This happens while the service checks them in the background.
 	GraceCalls int `json:"graceCalls,omitempty"`
-	// DailyTokens is the quota of tokens per day by model. It may be 0. Models that are not listed have no quota.
+	// DailyTokens is the quota of tokens per day by model. It may be 0. Models that are not listed have no
+	// quota.
 	DailyTokens map[string]int `json:"dailyTokens,omitempty"`
 	// UnusedLegacy lists the models that are Legacy and were not used in the last 30 days.
 	UnusedLegacy []string `json:"unusedLegacy,omitempty"`
@@ -140,7 +142,8 @@ func (a Account) refuseAccess(modelID string, access models.Access) *Error {
 // bindingErrors is the first day on which new accounts get an error for reasoning of another conversation.
 var bindingErrors = time.Date(2026, 8, 31, 0, 0, 0, 0, time.UTC)
 
-// dropsBoundReasoning reports whether the service drops reasoning of another conversation instead of refusing it.
+// dropsBoundReasoning reports whether the service drops reasoning of another conversation instead of refusing
+// it.
 func (a Account) dropsBoundReasoning() bool {
 	return !a.Created.IsZero() && a.Created.Before(bindingErrors)
 }
@@ -169,7 +172,8 @@ func contains(list []string, modelID string) bool {
 	return false
 }
 
-// scope matches the credential scope of an Authorization header, such as AKIDEXAMPLE/20261125/us-east-1/bedrock/aws4_request.
+// scope matches the credential scope of an Authorization header, such as
+// AKIDEXAMPLE/20261125/us-east-1/bedrock/aws4_request.
 var scope = regexp.MustCompile(`Credential=[^,\s]+/\d{8}/([a-z0-9-]+)/bedrock/aws4_request`)
 
 // signedFor returns the Region for which a request is signed, or an empty string if it is not signed.

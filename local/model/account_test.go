@@ -119,7 +119,8 @@ func TestModelID_MustBeInvokableFromTheRegion(t *testing.T) {
 	}
 }
 
-// The first report succeeds while the service creates the subscription in the background. The second one fails.
+// The first report succeeds while the service creates the subscription in the background. The second one
+// fails.
 func TestAccount_FirstCallsSucceedWhileAccessIsChecked(t *testing.T) {
 	for account, want := range map[string]rule{
 		`{"subscribed": [], "noMarketplacePermissions": true, "graceCalls": 2}`: {wantType: "AccessDeniedException", wantText: needsGrant},

@@ -77,7 +77,8 @@ func (g reasoning) remember(request *Request, content []any) {
 	}
 }
 
-// prefixes returns the identity of the conversation before each message, and of the whole conversation as the last one.
+// prefixes returns the identity of the conversation before each message, and of the whole conversation as the
+// last one.
 func (r *Request) prefixes() []prefix {
 	if r.before == nil {
 		r.before = r.hashPrefixes()
@@ -209,8 +210,8 @@ func (g reasoning) find(block reasoningBlock, model string) []thought {
 	return found
 }
 
-// differs returns the service's text about the first part of a conversation that has changed since a block was
-// created. It is empty if nothing has changed.
+// differs returns the service's text about the first part of a conversation that has changed since a block
+// was created. It is empty if nothing has changed.
 func differs(now prefix, made []thought) string {
 	difference := ""
 	for _, thought := range made {

@@ -90,7 +90,8 @@ var (
 
 const maxCachePoints = 4
 
-// validate returns the problems for which the service would refuse the request, for any model or for its model.
+// validate returns the problems for which the service would refuse the request, for any model or for its
+// model.
 func (r *Request) validate(given reasoning, account Account) error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }

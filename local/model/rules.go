@@ -9,8 +9,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-// Messages of the service about requests that a model refuses. The texts about lengths were observed for models of Amazon,
-// Anthropic, and Meta, and are assumed for the others.
+// Messages of the service about requests that a model refuses. The texts about lengths were observed for
+// models of Amazon, Anthropic, and Meta, and are assumed for the others.
 const (
 	modelErrors   = "The model returned the following errors: "
 	reformat      = ", please reformat your input and try again."
@@ -47,8 +47,8 @@ func (r *Request) checkModel(m models.Model, problem func(string, ...any)) {
 	r.checkForcedTool(m, problem)
 }
 
-// checkNovaCheckpoints refuses checkpoints in the tools and after blocks other than text. The service reads a checkpoint
-// as a key of the block before it, and its message names that block.
+// checkNovaCheckpoints refuses checkpoints in the tools and after blocks other than text. The service reads a
+// checkpoint as a key of the block before it, and its message names that block.
 func (r *Request) checkNovaCheckpoints(problem func(string, ...any)) {
 	extraneous := func(at string, index int) {
 		problem("%sMalformed input request: #/%s/%d: extraneous key [cachePoint] is not permitted%s", modelErrors, at, max(0, index), reformat)
@@ -149,8 +149,8 @@ func (r *Request) dropsBoundReasoning() bool {
 		fields.Thinking.BlockBinding.PrefixMismatch == "drop_block" && slices.Contains(fields.Beta, bindingBeta)
 }
 
-// modelFields lists the members of additionalModelRequestFields that the models of a provider know. Those of other
-// providers are not checked.
+// modelFields lists the members of additionalModelRequestFields that the models of a provider know. Those of
+// other providers are not checked.
 var modelFields = map[string][]string{
 	"anthropic": {"thinking", "output_config", "anthropic_beta", "top_k"},
 	"amazon":    {"inferenceConfig", "reasoningConfig"},
@@ -191,8 +191,8 @@ func (r *Request) checkAdditional(m models.Model, problem func(string, ...any)) 
 	}
 }
 
-// checkEffort refuses unknown values of an effort, and an effort for models without one in the catalog. The latter is
-// stricter than the service.
+// checkEffort refuses unknown values of an effort, and an effort for models without one in the catalog. The
+// latter is stricter than the service.
 func (r *Request) checkEffort(m models.Model, fields map[string]any, problem func(string, ...any)) {
 	who := maker(r.ModelID)
 	for _, path := range [][]string{{"output_config", "effort"}, {"reasoning", "effort"}, {"reasoning_effort"}} {

@@ -1,5 +1,6 @@
-// Package model simulates Amazon Bedrock: a server that implements Converse, answers from a script, and validates every
-// request as strictly as the service does. A wrong conversation then fails in a test instead of in production.
+// Package model simulates Amazon Bedrock: a server that implements Converse, answers from a script, and
+// validates every request as strictly as the service does. A wrong conversation then fails in a test instead
+// of in production.
 //
 // A script is JSON:
 //
@@ -9,9 +10,10 @@
 //	  {"expect": ["1"], "tools": [{"name": "submit_report", "input": {"summary": "it printed ${find:\\d}"}}]}
 //	]}
 //
-// Every request of a conversation takes the next step. The text of the first user message identifies a conversation. In
-// texts and inputs, `${find:REGEXP}` is replaced by the first match of the expression, or of its first group, in the user
-// messages so far, including tool results. With it, a script quotes evidence that its author could not know.
+// Every request of a conversation takes the next step. The text of the first user message identifies a
+// conversation. In texts and inputs, `${find:REGEXP}` is replaced by the first match of the expression, or of
+// its first group, in the user messages so far, including tool results. With it, a script quotes evidence
+// that its author could not know.
 //
 // The stand-in simulates an account, and it refuses what Bedrock refuses for the model that a request names
 // (docs/local.md lists the rules). Several models can have scripts of their own, each with its own steps:
@@ -32,24 +34,24 @@ import (
 // Script lists the answers of the model.
 type Script struct {
 	Steps []Step `json:"steps"`
-	// Loop is the step, counted from 0, with which the script continues after the last step. Without it, one more request
-	// is an error.
+	// Loop is the step, counted from 0, with which the script continues after the last step. Without it, one
+	// more request is an error.
 	Loop *int `json:"loop,omitempty"`
 	// Features of a request that the model refuses, in addition to those that the model is known to refuse.
 	RejectCachePoints bool `json:"rejectCachePoints,omitempty"`
 	RejectTools       bool `json:"rejectTools,omitempty"`
 	RejectSystem      bool `json:"rejectSystem,omitempty"`
-	// ContextWindow is the size of the window in tokens. Longer requests are refused. 0: the window of the model, or no
-	// limit if the catalog does not list the model.
+	// ContextWindow is the size of the window in tokens. Longer requests are refused. 0: the window of the
+	// model, or no limit if the catalog does not list the model.
 	ContextWindow int `json:"contextWindow,omitempty"`
 	// MinimumCachePrefix is the shortest prefix that is cached, in tokens. 0: the model's minimum, or 1,024.
 	MinimumCachePrefix int `json:"minimumCachePrefix,omitempty"`
 
 	// Account is the account that calls the models. Only at the top level of a script.
 	Account Account `json:"account,omitzero"`
-	// Models holds scripts by model id, or by the first words of one (see [Account]). Requests to these models use only
-	// the steps of their script. Each conversation counts its steps separately for each script. Only at the top level of
-	// a script.
+	// Models holds scripts by model id, or by the first words of one (see [Account]). Requests to these
+	// models use only the steps of their script. Each conversation counts its steps separately for each
+	// script. Only at the top level of a script.
 	Models map[string]Script `json:"models,omitempty"`
 }
 
@@ -64,8 +66,8 @@ func (s Script) of(modelID string) (string, Script) {
 // Step is one answer, or one error.
 type Step struct {
 	Comment string `json:"comment,omitempty"`
-	// Expect lists regular expressions that the last user message must match. Otherwise the request is refused, with the
-	// expression in the message.
+	// Expect lists regular expressions that the last user message must match. Otherwise the request is
+	// refused, with the expression in the message.
 	Expect []string `json:"expect,omitempty"`
 
 	Reasoning *Reasoning      `json:"reasoning,omitempty"`
@@ -75,11 +77,11 @@ type Step struct {
 	// Default: tool_use if there are tools, otherwise end_turn.
 	StopReason string `json:"stopReason,omitempty"`
 	Usage      *Usage `json:"usage,omitempty"` // default: counted from the request
-	// ThinkTokens is the number of tokens that the model thinks before it answers. Thinking counts as output: if it leaves
-	// no room for the answer, the answer consists of reasoning and ends with max_tokens.
+	// ThinkTokens is the number of tokens that the model thinks before it answers. Thinking counts as output:
+	// if it leaves no room for the answer, the answer consists of reasoning and ends with max_tokens.
 	ThinkTokens int `json:"thinkTokens,omitempty"`
-	// ResponseFields holds additionalModelResponseFields, such as stop_details. The answer contains those that the request
-	// asks for.
+	// ResponseFields holds additionalModelResponseFields, such as stop_details. The answer contains those
+	// that the request asks for.
 	ResponseFields map[string]json.RawMessage `json:"additionalModelResponseFields,omitempty"`
 
 	Error   *Error `json:"error,omitempty"`
@@ -89,13 +91,15 @@ type Step struct {
 	HTTP    *HTTP  `json:"http,omitempty"`    // answer with this response
 }
 
-// HTTP is an answer that does not come from a model but from a proxy or a load balancer, or an incomplete answer.
+// HTTP is an answer that does not come from a model but from a proxy or a load balancer, or an incomplete
+// answer.
 type HTTP struct {
 	Status      int    `json:"status"`
 	ContentType string `json:"contentType,omitempty"`
 	Body        string `json:"body,omitempty"`
 	ErrorType   string `json:"errorType,omitempty"` // X-Amzn-Errortype; empty: not sent
-	// MissingBytes is the number of bytes by which Content-Length exceeds the body. The connection closes after the body.
+	// MissingBytes is the number of bytes by which Content-Length exceeds the body. The connection closes
+	// after the body.
 	MissingBytes int `json:"missingBytes,omitempty"`
 }
 

@@ -18,7 +18,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-// Server answers Converse requests from a script. Clients find it by its URL in AWS_ENDPOINT_URL_BEDROCK_RUNTIME.
+// Server answers Converse requests from a script. Clients find it by its URL in
+// AWS_ENDPOINT_URL_BEDROCK_RUNTIME.
 type Server struct {
 	URL      string
 	listener net.Listener
@@ -193,7 +194,8 @@ func (s *Server) record(t turn, status int, problems string, usage Usage) {
 	recorded.Status, recorded.Problems, recorded.Usage, recorded.Done = status, problems, usage, time.Now()
 }
 
-// send writes the answer unchanged. If the body is shorter than its Content-Length, send closes the connection.
+// send writes the answer unchanged. If the body is shorter than its Content-Length, send closes the
+// connection.
 func (h HTTP) send(w http.ResponseWriter) {
 	header := w.Header()
 	header["Content-Type"] = nil // otherwise the server sets one
@@ -226,7 +228,8 @@ func pause(r *http.Request, ms int) bool {
 	}
 }
 
-// problem returns the error with which the service would refuse the request, or nil. The caller holds the lock.
+// problem returns the error with which the service would refuse the request, or nil. The caller holds the
+// lock.
 func (s *Server) problem(t turn) *Error {
 	if err := t.request.validate(t.talk.given, s.script.Account); err != nil {
 		return &Error{Type: "ValidationException", Message: err.Error()}

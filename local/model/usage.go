@@ -39,9 +39,10 @@ func cacheable(m models.Model, script Script) (shortest, longest int) {
 	return shortest, longest
 }
 
-// count returns the usage as a model with prompt caching counts it. The longest earlier prefix that ends at a checkpoint is
-// read from the cache, and the part between it and the last checkpoint is written to the cache. A checkpoint after a prefix
-// that is too short or too long for the model's cache has no effect. The caller holds the lock.
+// count returns the usage as a model with prompt caching counts it. The longest earlier prefix that ends at a
+// checkpoint is read from the cache, and the part between it and the last checkpoint is written to the cache.
+// A checkpoint after a prefix that is too short or too long for the model's cache has no effect. The caller
+// holds the lock.
 func (s *Server) count(t turn, content []any) Usage {
 	request := t.request
 	shortest, longest := cacheable(models.Lookup(request.ModelID), t.script)

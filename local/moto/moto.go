@@ -57,8 +57,8 @@ func (s *Server) In(region string) *Server {
 	return &elsewhere
 }
 
-// Root returns the root folder of the checkout that this program was compiled from. It panics if the sources are gone or
-// the program was built with -trimpath.
+// Root returns the root folder of the checkout that this program was compiled from. It panics if the sources
+// are gone or the program was built with -trimpath.
 func Root() string {
 	_, file, _, ok := runtime.Caller(0)
 	root := filepath.Join(filepath.Dir(file), "..", "..")
@@ -76,7 +76,8 @@ func Tool(name string) (string, error) {
 	}
 	tool := filepath.Join(venv, "bin", name)
 	if _, err := os.Stat(tool); err != nil {
-		return "", fmt.Errorf("find %s: run `make setup`, or set %s to a Python environment with the packages of requirements-dev.txt: %w", tool, EnvVenv, err)
+		return "", fmt.Errorf("find %s: run `make setup`, or set %s to a Python environment with the packages of "+
+			"requirements-dev.txt: %w", tool, EnvVenv, err)
 	}
 	return tool, nil
 }
@@ -91,7 +92,10 @@ func Start(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{URL: "http://localhost:" + strconv.Itoa(port), Region: Region, log: &logbuffer.Buffer{MaxBytes: maxLog}, done: make(chan struct{})}
+	s := &Server{
+		URL: "http://localhost:" + strconv.Itoa(port), Region: Region,
+		log: &logbuffer.Buffer{MaxBytes: maxLog}, done: make(chan struct{}),
+	}
 	s.cmd = exec.Command(python, "-c", program, "-H", "127.0.0.1", "-p", strconv.Itoa(port))
 	s.cmd.Env = append(os.Environ(), "MOTO_IAM_LOAD_MANAGED_POLICIES=true", "AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing")
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
@@ -161,7 +165,8 @@ func (s *Server) Config() aws.Config {
 	}
 }
 
-// Environ returns the environment variables for programs that use the server: endpoints, Region, and dummy credentials.
+// Environ returns the environment variables for programs that use the server: endpoints, Region, and dummy
+// credentials.
 func (s *Server) Environ() []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + s.URL,

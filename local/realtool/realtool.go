@@ -1,5 +1,5 @@
-// Package realtool compiles the tool function for a local host: behind the wrapper, with the harness as its layer and a
-// real Python, as in Lambda. It is for tests that need the tool without a deployment.
+// Package realtool compiles the tool function for a local host: behind the wrapper, with the harness as its
+// layer and a real Python, as in Lambda. It is for tests that need the tool without a deployment.
 package realtool
 
 import (
@@ -40,7 +40,8 @@ func Build(directory string) (Tool, error) {
 	return t, nil
 }
 
-// Function returns the tool with a name, for AWS at a URL. The caller may change it before adding it to a host.
+// Function returns the tool with a name, for AWS at a URL. The caller may change it before adding it to a
+// host.
 func (t Tool) Function(name, aws string) lambdahost.Function {
 	return lambdahost.Function{
 		Name: name, Command: []string{t.binary, t.python, "bootstrap.py"}, Timeout: 30 * time.Second, MemoryMB: 1024,

@@ -1,6 +1,6 @@
-// Package stack deploys a CDK app into moto with the real cdk command line, and prepares the deployed functions for a
-// local host: with the package that CDK uploaded, the environment that CloudFormation resolved, and the timeout and memory
-// of the template.
+// Package stack deploys a CDK app into moto with the real cdk command line, and prepares the deployed
+// functions for a local host: with the package that CDK uploaded, the environment that CloudFormation
+// resolved, and the timeout and memory of the template.
 package stack
 
 import (
@@ -51,8 +51,8 @@ type Function struct {
 	Reserved  int
 }
 
-// CDK runs the cdk command line against moto and writes its output to log. cdk and its app run on the Node that
-// `make setup` installs in the same folder as cdk.
+// CDK runs the cdk command line against moto and writes its output to log. cdk and its app run on the Node
+// that `make setup` installs in the same folder as cdk.
 func CDK(ctx context.Context, aws *moto.Server, dir string, log io.Writer, args ...string) error {
 	program := os.Getenv(EnvCDK)
 	if program == "" {
@@ -83,8 +83,8 @@ func tail(text string) string {
 	return text
 }
 
-// Deploy bootstraps moto and deploys one stack of an app. app is the command that synthesizes it; dir receives the
-// working files.
+// Deploy bootstraps moto and deploys one stack of an app. app is the command that synthesizes it; dir
+// receives the working files.
 func Deploy(ctx context.Context, server *moto.Server, app, stackName, dir string, log io.Writer) (*Deployment, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -93,7 +93,8 @@ func Deploy(ctx context.Context, server *moto.Server, app, stackName, dir string
 	if err := CDK(ctx, server, dir, log, "bootstrap", "--app", app, "--output", out, "aws://"+moto.Account+"/"+server.Region); err != nil {
 		return nil, err
 	}
-	if err := CDK(ctx, server, dir, log, "deploy", "--app", app, "--output", out, "--require-approval", "never", "--method", "direct", "--no-previous-parameters", "--progress", "events", stackName); err != nil {
+	if err := CDK(ctx, server, dir, log, "deploy", "--app", app, "--output", out, "--require-approval", "never",
+		"--method", "direct", "--no-previous-parameters", "--progress", "events", stackName); err != nil {
 		return nil, err
 	}
 	return Read(ctx, server, stackName, dir)
@@ -249,8 +250,8 @@ func unpackFile(file *zip.File, dir string) error {
 	return to.Close()
 }
 
-// Find returns the function whose logical id begins with prefix. It panics if there is none, because callers know the
-// app that they have deployed.
+// Find returns the function whose logical id begins with prefix. It panics if there is none, because callers
+// know the app that they have deployed.
 func (d *Deployment) Find(prefix string) Function {
 	i := slices.IndexFunc(d.Functions, func(f Function) bool { return strings.HasPrefix(f.LogicalID, prefix) })
 	if i < 0 {
@@ -262,8 +263,8 @@ func (d *Deployment) Find(prefix string) Function {
 // taskRoot is where Lambda unpacks a function.
 const taskRoot = "/var/task/"
 
-// Hosted returns the function for a lambdahost. env, such as endpoints and credentials, overrides the function's own
-// variables.
+// Hosted returns the function for a lambdahost. env, such as endpoints and credentials, overrides the
+// function's own variables.
 func (f Function) Hosted(env map[string]string, log io.Writer) (lambdahost.Function, error) {
 	hosted := lambdahost.Function{
 		Name: f.Name, Dir: f.Dir, Handler: f.Handler, Timeout: f.Timeout, MemoryMB: f.MemoryMB,
