@@ -27,7 +27,7 @@ import (
 func checkedWorld(t *testing.T, lifecycle string, o options) *world {
 	t.Helper()
 	control := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/foundation-models/amazon.nova-premier-v1:0" || !strings.Contains(r.Header.Get("Authorization"), "/bedrock/aws4_request") {
+		if r.URL.Path != "/foundation-models/"+strings.TrimPrefix(modelID, "us.") || !strings.Contains(r.Header.Get("Authorization"), "/bedrock/aws4_request") {
 			answerError(w, http.StatusNotFound, "ResourceNotFoundException", "Could not find "+r.URL.Path)
 			return
 		}
@@ -61,10 +61,10 @@ func TestSelfCheck_ReportsBrokenPartsInOneNotification(t *testing.T) {
 	}{
 		{name: "healthy"},
 		{name: "the model is denied", options: options{script: forever(failing("AccessDeniedException", accessDenied))}, problems: 1,
-			want: []string{"WRONG: model us.amazon.nova-premier-v1:0", "Grant bedrock:InvokeModel"}},
+			want: []string{"WRONG: model " + modelID, "lacks the grant for bedrock:InvokeModel"}},
 		{name: "the model has an answer without text", options: options{script: forever(model.Step{Content: []byte(`[]`), StopReason: "max_tokens"})}},
 		{name: "the model is Legacy", lifecycle: `{"status": "LEGACY", "endOfLifeTime": "2099-01-31T00:00:00Z"}`, problems: 1,
-			want: []string{"WILL BE WRONG: life cycle of model us.amazon.nova-premier-v1:0", "2099-01-31", "Set BedrockModelId"}},
+			want: []string{"WILL BE WRONG: life cycle of model " + modelID, "2099-01-31", "Set BedrockModelId"}},
 		{name: "the table is denied", breakIt: func(w *world) { w.dynamodb.fail(denied, -1) }, problems: 1,
 			want: []string{"WRONG: table investigations-", "Grant service:Action"}},
 		{name: "the bucket is down", breakIt: func(w *world) { w.s3.fail(broken, -1) }, problems: 1,
@@ -80,7 +80,7 @@ func TestSelfCheck_ReportsBrokenPartsInOneNotification(t *testing.T) {
 			want:    []string{"WILL BE WRONG: tool tool", "shop-broken (ImportError: invalid ELF header)", "Build the layer for Python"}},
 		{name: "several", problems: 3, lifecycle: `{"status": "ACTIVE", "endOfLifeTime": "2020-01-31T00:00:00Z"}`,
 			breakIt: func(w *world) { w.s3.fail(denied, -1); w.dynamodb.fail(broken, -1) },
-			want:    []string{"found 3 problems", "WRONG: table", "WRONG: bucket", "reached its end of life on 2020-01-31", "Checked and fine: model us.amazon.nova-premier-v1:0"}},
+			want:    []string{"found 3 problems", "WRONG: table", "WRONG: bucket", "reached its end of life on 2020-01-31", "Checked and fine: model " + modelID}},
 		{name: "nobody is subscribed", problems: 1, failed: true, breakIt: (*world).unsubscribe},
 		{name: "the topic does not take a message", problems: 1, failed: true, breakIt: func(w *world) {
 			w.s3.fail(denied, -1)

@@ -81,6 +81,9 @@ var compile = sync.OnceValue(func() error {
 	return nil
 })
 
+// modelID is the model that a world asks first.
+const modelID = "us.amazon.nova-2-lite-v1:0"
+
 // options are the differences of a test's world from the default.
 type options struct {
 	lifetime  time.Duration // of the orchestrator; default 30 s
@@ -180,7 +183,7 @@ func (w *world) bucketClient() *s3.Client {
 
 func (w *world) environment(more map[string]string) map[string]string {
 	env := config.Orchestrator{
-		ModelID: "us.amazon.nova-2-lite-v1:0", ToolFunction: "tool", ToolTimeout: 2 * time.Second, Table: w.table,
+		ModelID: modelID, ToolFunction: "tool", ToolTimeout: 2 * time.Second, Table: w.table,
 		ReportsBucket: w.bucket, TopicARN: w.topic, Window: time.Hour, MaxRounds: 100, Redact: true,
 	}.Environment()
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
