@@ -1,6 +1,6 @@
-# Two commands do everything on a machine with Go, npm and Python 3.11 or newer:
-#   make demo   a whole investigation on the local stand-ins
-#   make test   all tests
+# On a machine with Go, npm, and Python 3.11 or newer, two commands are enough:
+#   make demo   shows a whole investigation on the local stand-ins
+#   make test   runs all tests
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -12,25 +12,21 @@ GO     ?= go
 export ALARMTRIAGE_VENV := $(VENV)
 export ALARMTRIAGE_CDK := $(CURDIR)/node_modules/.bin/cdk
 export ALARMTRIAGE_PYTHONS ?= $(shell cat $(BUILD)/pythons 2>/dev/null)
-# Recipes run the Node that package.json pins, so that an older one on the machine does no harm. npm itself runs on the
-# machine's Node, because `npm ci` deletes node_modules while it runs.
+# Recipes run on the Node that package.json pins, because the machine's may be too old. npm itself runs on the machine's
+# Node, because `npm ci` deletes node_modules while it runs.
 MACHINE_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
-# The validator that CDK loads into each process is run once, by its own test, not by each of them.
+# CDK's template validator costs seconds in each process. One test runs it for all.
 TEMPLATE_TESTS := CDK_VALIDATION=false
 
 .PHONY: help setup demo sample test lint unit python e2e nag browser bench tables schema clean
 
-help:
-	@echo "make demo    show a whole investigation on this machine"
-	@echo "make sample  make the sample report and its pictures (docs/sample-report) from a demo"
-	@echo "make test    run all tests"
-	@echo "make lint    go vet, gofmt and staticcheck"
-	@echo "make bench   run the benchmarks"
-	@echo "make schema  generate the JSON schemas of the report"
-	@echo "make tables  generate the tables of the broker and of the redaction"
+# The text after "##" is the description that `make help` prints.
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-setup: $(VENV)/.done node_modules/.done $(BUILD)/pythons
+setup: $(VENV)/.done node_modules/.done $(BUILD)/pythons ## install the tools that the other targets need
+	@echo "The tools are installed in .build and node_modules."
 
 $(VENV)/.done: requirements-dev.txt
 	@mkdir -p $(BUILD)
@@ -42,57 +38,56 @@ node_modules/.done: package.json package-lock.json
 	PATH="$(MACHINE_PATH)" npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# The interpreters that the tool is tested with.
+# A list of the Python interpreters that the tool is tested with, separated by colons.
 $(BUILD)/pythons: $(VENV)/.done scripts/pythons.sh
 	bash scripts/pythons.sh $(BUILD) > $@.new && mv $@.new $@
 
-demo: setup
+demo: setup ## show a whole investigation on this machine
 	$(GO) run ./demo
 
-sample: demo
+sample: demo ## generate the sample report and its pictures in docs/sample-report from a demo
 	browser=$$(bash scripts/chromium.sh) && cd integ/browser && ALARMTRIAGE_CHROMIUM="$$browser" $(GO) run ./sample -from $(BUILD)/demo/report -to ../../docs/sample-report
 
-test: setup lint unit python e2e nag browser
+test: setup lint unit python e2e nag browser ## run all checks and tests, as CI does
 
-lint:
+lint: ## check with gofmt, go vet, and staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these"; exit 1; }
 	$(GO) vet ./...
 	cd tools && $(GO) vet ./... && $(GO) test -count=1 ./...
 	cd tools && $(GO) build -o $(BUILD)/staticcheck honnef.co/go/tools/cmd/staticcheck
 	$(BUILD)/staticcheck ./...
 
-# -count=1 here and below: Go's cache of results knows nothing of files that another process or another module's test reads.
-unit:
+# -count=1 turns Go's cache of test results off: it does not notice changed files that another process or module reads.
+unit: ## run the Go tests except those in e2e and integ
 	$(TEMPLATE_TESTS) $(GO) test -count=1 -timeout 15m $$($(GO) list ./... | grep -v -e /e2e -e /node_modules/)
 
-python:
+python: ## run the tests of the Python layer on every interpreter found
 	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
 
-e2e:
+e2e: ## run the tests of the real binaries on the local stand-ins (about 10 minutes)
 	$(GO) test -count=1 -timeout 20m ./e2e/...
 
-# cdk-nag's AwsSolutions rules. A module of its own, as the next one: the users' graph stays without it.
-nag:
+# integ/nag and integ/browser are separate modules, which keeps their dependencies out of the users' module graph.
+nag: ## check the integration stacks with cdk-nag
 	cd integ/nag && $(GO) vet ./... && $(TEMPLATE_TESTS) $(GO) test -count=1 -timeout 10m ./...
 
-# The report in a real browser. A module of its own: nothing of it is compiled at the users' synth.
-browser:
+browser: ## test the report in a real Chromium
 	browser=$$(bash scripts/chromium.sh) && cd integ/browser && $(GO) vet ./... && ALARMTRIAGE_CHROMIUM="$$browser" $(GO) test -count=1 -timeout 10m ./...
 
-bench: setup
+bench: setup ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./internal/...
 	$(GO) run ./bench/synth
 	$(GO) run ./bench/tool -python "$$(tr ':' '\n' < $(BUILD)/pythons | tail -n 1)" -calls 60 -starts 15
 
-# What the broker knows of AWS's operations and endpoints, from the pinned botocore and IAM data, and
-# the rules of redaction, from the pinned gitleaks.
-tables: setup
+# The broker's tables of AWS operations and endpoints come from the pinned botocore and IAM data, the rules of the
+# redaction from the pinned gitleaks.
+tables: setup ## generate the tables of the broker and the rules of the redaction
 	$(VENV)/bin/python scripts/broker_tables.py internal/broker/tables
 	cd tools && $(GO) run ./redactrules ../internal/redact/rules.json
 
-# The schemas of the report's JSON and of the completion event, from the Go types.
-schema:
+# The schemas of the report's JSON and of the completion event come from the Go types.
+schema: ## generate the JSON schemas of the report
 	cd tools && $(GO) run ./reportschema .. ../schema
 
-clean:
+clean: ## delete the installed tools and everything that was built
 	rm -rf $(BUILD) cdk.out

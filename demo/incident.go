@@ -16,13 +16,13 @@ import (
 //go:embed incident.py
 var incidentCode string
 
-// incident is what happened in the account.
+// incident describes the broken order service.
 type incident struct {
 	Alarm string          `json:"alarm"`
 	Event json.RawMessage `json:"event"` // as CloudWatch sends it to a Lambda function
 }
 
-// breakOrders breaks the order service. It is Python, as moto understands boto3's protocols best.
+// breakOrders breaks the order service. It runs Python, because moto supports boto3's protocols best.
 func breakOrders(ctx context.Context, server *moto.Server, outputs map[string]string) (*incident, error) {
 	python, err := moto.Tool("python")
 	if err != nil {
@@ -48,7 +48,7 @@ func breakOrders(ctx context.Context, server *moto.Server, outputs map[string]st
 	}
 	var happened incident
 	if err := json.Unmarshal(output, &happened); err != nil {
-		return nil, fmt.Errorf("read what happened: %w", err)
+		return nil, fmt.Errorf("read the result of incident.py: %w", err)
 	}
 	return &happened, nil
 }

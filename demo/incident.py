@@ -1,6 +1,6 @@
-"""Breaks the order service of the demo's stack and leaves the traces that this would leave in an account:
-the role loses dynamodb:GetItem; error lines, an error metric, and an alarm with history. Prints the event
-that CloudWatch sends to a Lambda function for the alarm."""
+"""Breaks the order service of the demo's stack: removes dynamodb:GetItem from its role, and creates the traces that
+this would leave in an account: log lines, an error metric, and an alarm with history. Prints the event that CloudWatch
+sends to a Lambda function for the alarm."""
 
 import json
 import sys
@@ -20,19 +20,19 @@ minutes = [now + timedelta(minutes=m) for m in range(-HEALTHY_FOR, 0)]
 broken_since = now - timedelta(minutes=BROKEN_FOR)
 
 
-def told_at(session: boto3.Session, at: datetime) -> None:
-    """Lets the stand-in's CloudTrail say that the session's writes happened then."""
+def dated(session: boto3.Session, at: datetime) -> None:
+    """Makes the stand-in for CloudTrail record the session's writes at this time."""
     stamp = str(at.timestamp())
     session.events.register("before-sign", lambda request, **_: request.headers.add_header("X-Event-Time", stamp))
 
 
-def take_the_grant() -> None:
+def remove_permission() -> None:
     statement = {"Effect": "Allow", "Action": ["dynamodb:DescribeTable"], "Resource": table_arn}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     boto3.client("iam").create_user(UserName="sam")
     key = boto3.client("iam").create_access_key(UserName="sam")["AccessKey"]
     sam = boto3.Session(aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
-    told_at(sam, broken_since - timedelta(seconds=20))
+    dated(sam, broken_since - timedelta(seconds=20))
     sam.client("iam").put_role_policy(RoleName=stack["role"], PolicyName="orders", PolicyDocument=document)
 
 
@@ -100,8 +100,8 @@ def event() -> dict:
 
 
 boto3.setup_default_session()
-told_at(boto3.DEFAULT_SESSION, now - timedelta(days=7))  # all but the change is old
-take_the_grant()
+dated(boto3.DEFAULT_SESSION, now - timedelta(days=7))  # everything except the removed permission is old
+remove_permission()
 write_logs()
 write_metric()
 json.dump({"alarm": ALARM, "event": event()}, sys.stdout)

@@ -1,7 +1,7 @@
-// Command demo shows a whole investigation on one machine: it deploys an example stack with the real cdk
-// into moto, breaks something in it, fires the alarm as CloudWatch would, and shows what the engineer on
-// call receives. The Lambda functions are the real ones, exactly as deployed; AWS and the model have
-// stand-ins.
+// Command demo shows a whole investigation on one machine: it deploys an example stack into moto with the
+// real cdk, breaks something in it, sends the alarm's event as CloudWatch would, and shows what the on-call
+// engineer receives. The Lambda functions are the real ones, exactly as deployed. AWS and the model are
+// replaced by local stand-ins.
 //
 //	go run ./demo                 # with a scripted model
 //	go run ./demo -bedrock        # with Amazon Bedrock and your AWS credentials
@@ -38,16 +38,16 @@ import (
 
 const (
 	stackName = "TriageDemo"
-	patience  = 10 * time.Minute // of the whole demo on a slow machine
+	patience  = 10 * time.Minute // for the whole demo on a slow machine
 )
 
 //go:embed script.json
 var script []byte
 
 func main() {
-	bedrock := flag.Bool("bedrock", false, "ask Amazon Bedrock, with your AWS credentials and Region, instead of the scripted model")
-	modelID := flag.String("model", "", "model id or inference profile for -bedrock; default: the stack's own")
-	verbose := flag.Bool("v", false, "show what cdk and the functions print")
+	bedrock := flag.Bool("bedrock", false, "use Amazon Bedrock, with your AWS credentials and Region, instead of the scripted model")
+	modelID := flag.String("model", "", "model id or inference profile for -bedrock; default: the stack's model")
+	verbose := flag.Bool("v", false, "show the output of cdk and of the functions")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -73,8 +73,8 @@ type demo struct {
 	host   *lambdahost.Host
 	model  *model.Server
 	deploy *stack.Deployment
-	inbox  string // URL of the queue that stands for the engineer's inbox
-	chat   string // URL of the queue that stands for the chat channel
+	inbox  string // URL of the queue in place of the engineer's inbox
+	chat   string // URL of the queue in place of the chat channel
 }
 
 func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
@@ -85,9 +85,10 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	if d.bedrock {
-		say("The model is Amazon Bedrock's: this run costs what its tokens cost.")
+		say("The model is on Amazon Bedrock: you pay for the tokens of this run.")
 	} else {
-		say("The model is SCRIPTED (demo/script.json): it plays what a model would say. What it sends to run is real\nPython, which must find the cause by itself. `go run ./demo -bedrock` asks a real model.")
+		say("The model is SCRIPTED (demo/script.json). The Python code that it sends is real and has to find the\n" +
+			"cause by itself. To use a real model, run `go run ./demo -bedrock`.")
 	}
 	say("\n[1/5] Starting the stand-in for AWS and deploying the stack with cdk …")
 	if err := d.start(ctx); err != nil {
@@ -234,7 +235,7 @@ func (d *demo) close() {
 	d.aws.Stop()
 }
 
-// progress turns the orchestrator's log into lines for a human.
+// progress prints the orchestrator's log in a readable form.
 type progress struct {
 	mu      sync.Mutex
 	out     io.Writer
@@ -269,17 +270,17 @@ func (p *progress) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// show prints the mail, keeps all forms of the report, and checks that the cause was found.
+// show prints the notification, saves all forms of the report, and checks that the cause was found.
 func (d *demo) show(ctx context.Context) error {
-	mail, err := d.notification(ctx, d.inbox)
+	received, err := d.notification(ctx, d.inbox)
 	if err != nil {
-		return fmt.Errorf("the mail: %w", err)
+		return fmt.Errorf("receive the notification: %w", err)
 	}
 	bar := strings.Repeat("-", 72)
-	say("\n%s\nSubject: %s\n%s\n%s\n%s", bar, mail.Subject, bar, mail.Message, bar)
+	say("\n%s\nSubject: %s\n%s\n%s\n%s", bar, received.Subject, bar, received.Message, bar)
 	card, err := d.notification(ctx, d.chat)
 	if err != nil {
-		return fmt.Errorf("the chat card: %w", err)
+		return fmt.Errorf("receive the chat card: %w", err)
 	}
 	target := filepath.Join(d.dir, "report")
 	if err := os.MkdirAll(target, 0o755); err != nil {
@@ -292,28 +293,28 @@ func (d *demo) show(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	say("The report lies at %s", rec.ReportURI)
-	say("All its forms are in %s", target)
+	say("The report is stored at %s", rec.ReportURI)
+	say("All its forms are in %s:", target)
 	for _, form := range forms {
 		say("  %-18s %s", form.name, form.what)
 	}
 	if !d.bedrock {
-		say("This was a scripted model: see `go run ./demo -h` for a real one.")
+		say("The model was scripted. To use a real one, run `go run ./demo -bedrock`.")
 	}
 	return d.judge(rec)
 }
 
-// forms are the files that the demo leaves. suffix is that of a stored report's key; the longest goes
-// first, since one ends like another.
+// forms lists the files that the demo saves. suffix is the end of a stored object's key. A suffix that ends
+// like another one comes first.
 var forms = []struct{ name, suffix, what string }{
-	{"report.html", ".html", "the page: open it in a browser"},
-	{"report.txt", ".txt", "the same as text"},
+	{"report.html", ".html", "the page, to open in a browser"},
+	{"report.txt", ".txt", "the report as text"},
 	{"conversation.json", "-conversation.json", "the conversation with the model"},
 	{"report.json", ".json", "the record, for programs"},
 	{"card.json", "", "the card for Slack and Teams"},
 }
 
-// formOf is the name under which the demo keeps a stored object.
+// formOf returns the file name for a stored object.
 func formOf(key string) string {
 	for _, form := range forms {
 		if form.suffix != "" && strings.HasSuffix(key, form.suffix) {
@@ -323,7 +324,7 @@ func formOf(key string) string {
 	return filepath.Base(key)
 }
 
-// subscribe lets a queue receive what a topic is told, so that the demo can show what arrives.
+// subscribe subscribes a new queue to a topic and returns its URL. The demo shows what arrives in it.
 func (d *demo) subscribe(ctx context.Context, name, topic string) (queue string, err error) {
 	created, err := sqs.NewFromConfig(d.aws.Config()).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name})
 	if err != nil {
@@ -336,7 +337,7 @@ func (d *demo) subscribe(ctx context.Context, name, topic string) (queue string,
 	return aws.ToString(created.QueueUrl), err
 }
 
-// notification is what SNS delivers.
+// notification is a message as SNS delivers it to a queue.
 type notification struct{ Subject, Message string }
 
 func (d *demo) notification(ctx context.Context, queue string) (*notification, error) {
@@ -345,7 +346,7 @@ func (d *demo) notification(ctx context.Context, queue string) (*notification, e
 		return nil, err
 	}
 	if len(received.Messages) == 0 {
-		return nil, errors.New("no notification arrived")
+		return nil, errors.New("no notification has arrived")
 	}
 	var message notification
 	if err := json.Unmarshal([]byte(aws.ToString(received.Messages[0].Body)), &message); err != nil {
@@ -354,7 +355,7 @@ func (d *demo) notification(ctx context.Context, queue string) (*notification, e
 	return &message, nil
 }
 
-// copyReports copies all objects of the bucket's reports and returns the record.
+// copyReports downloads all stored reports and returns the record.
 func (d *demo) copyReports(ctx context.Context, target string) (*investigation.Record, error) {
 	client := s3.NewFromConfig(d.aws.Config(), func(o *s3.Options) { o.UsePathStyle = true })
 	bucket := d.deploy.Outputs["OutReportsBucket"]
@@ -390,7 +391,7 @@ func (d *demo) copyReports(ctx context.Context, target string) (*investigation.R
 	return rec, nil
 }
 
-// judge says whether the investigation found what was broken.
+// judge returns an error if the investigation did not find and confirm the cause.
 func (d *demo) judge(rec *investigation.Record) error {
 	if rec.Outcome == investigation.OutcomeFallback {
 		return fmt.Errorf("the investigation ended without a conclusion: %s", rec.OutcomeWhy)
@@ -403,7 +404,7 @@ func (d *demo) judge(rec *investigation.Record) error {
 	}
 	for _, finding := range rec.Report.Findings {
 		if !finding.Verified {
-			return fmt.Errorf("finding %q has no standing evidence: %s", finding.Statement, finding.Problem)
+			return fmt.Errorf("finding %q is unverified: %s", finding.Statement, finding.Problem)
 		}
 	}
 	if rec.Report.Confidence != investigation.Confirmed {

@@ -1,10 +1,10 @@
-// Command synth compares the synth of a stack with an AlarmTriage with that of the same resources made of
-// plain constructs, whose functions were built by hand beforehand, as `go build` does without flags.
+// Command synth compares the synth of a stack with an AlarmTriage with the synth of the same resources as
+// plain constructs, whose functions were built before with `go build`, without flags.
 //
 //	go run ./bench/synth -rounds 5
 //
-// It prints a Markdown table: medians in milliseconds of a first synth (nothing in cdk.out, Go's build
-// cache warm) and of a second one (nothing changed), and the size of all assets, zipped.
+// It prints a Markdown table with the medians, in milliseconds, of a first synth (cdk.out is empty, Go's
+// build cache is warm) and of a second one (nothing has changed), and the zipped size of all assets.
 package main
 
 import (
@@ -31,15 +31,15 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
 )
 
-// The apps that are compared; the program runs itself with one of these as -app.
+// Values of -app, the apps that are compared. The program runs itself with each of them.
 const (
 	appConstruct = "construct"
 	appPlain     = "plain"
 )
 
 func main() {
-	app := flag.String("app", "", "synthesise this app and exit: construct or plain")
-	built := flag.String("built", "", "folder of the functions built by hand, for -app plain")
+	app := flag.String("app", "", "synthesize this app and exit: construct or plain")
+	built := flag.String("built", "", "directory of the functions that were built before, for -app plain")
 	rounds := flag.Int("rounds", 5, "synths per row")
 	flag.Parse()
 	if *app != "" {
@@ -64,7 +64,7 @@ func synthesise(kind, built string) {
 	app.Synth(nil)
 }
 
-// plain is what one would write without the construct.
+// plain adds the resources that a user would write without the construct.
 func plain(stack awscdk.Stack, topic awssns.Topic, built string) {
 	table := awsdynamodb.NewTable(stack, jsii.String("Claims"), &awsdynamodb.TableProps{
 		PartitionKey: &awsdynamodb.Attribute{Name: jsii.String("pk"), Type: awsdynamodb.AttributeType_STRING},
@@ -90,7 +90,7 @@ func plain(stack awscdk.Stack, topic awssns.Topic, built string) {
 	tool.GrantInvoke(orchestrator)
 }
 
-// row is what was measured of an app.
+// row holds the measurements of an app.
 type row struct {
 	app           string
 	first, second time.Duration
@@ -123,7 +123,7 @@ func compare(rounds int) error {
 	return nil
 }
 
-// build builds the functions by hand.
+// build builds the functions without the construct.
 func build(dir string) error {
 	if err := os.CopyFS(filepath.Join(dir, "layer", "python"), os.DirFS("pythonlayer")); err != nil {
 		return err
@@ -179,7 +179,7 @@ func synth(app, built, out string) (time.Duration, error) {
 	return time.Since(started), nil
 }
 
-// zipped is the size of all assets of a cloud assembly as they would be uploaded.
+// zipped returns the size of all assets of a cloud assembly as they would be uploaded.
 func zipped(assembly string) (int64, error) {
 	assets, err := filepath.Glob(filepath.Join(assembly, "asset.*"))
 	if err != nil {

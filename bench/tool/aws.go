@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// answerAWS answers the two operations that are measured.
+// answerAWS answers the two operations that the snippets call.
 func answerAWS(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
 	if r.Header.Get("X-Amz-Target") != "" {
@@ -30,11 +30,11 @@ func answerAWS(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, `<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><reservationSet/></DescribeInstancesResponse>`)
 }
 
-// plainAWS and secureAWS are AWS over HTTP and over HTTPS.
+// plainAWS and secureAWS start the server over HTTP and over HTTPS.
 func plainAWS() *httptest.Server { return httptest.NewServer(http.HandlerFunc(answerAWS)) }
 
-// secureAWS also writes a bundle in which its authority stands behind those that botocore trusts: as long
-// as the one that everybody has to read before a first handshake.
+// secureAWS also writes a certificate bundle that contains botocore's authorities and its own. A short bundle
+// would make the first handshake faster than in Lambda.
 func secureAWS(usualBundle, bundle string) (*httptest.Server, error) {
 	certificate, authority, err := certify()
 	if err != nil {
@@ -53,7 +53,7 @@ func secureAWS(usualBundle, bundle string) (*httptest.Server, error) {
 	return server, nil
 }
 
-// certify makes an authority, as PEM, and a certificate of it for this machine.
+// certify creates an authority, as PEM, and a certificate for this machine that it has signed.
 func certify() (tls.Certificate, []byte, error) {
 	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,4 +1,4 @@
-"""What this tool is compared with: a handler that executes the code in its own process.
+"""The handler that the tool is compared with: it executes the code in its own process.
 
 It offers the modules that the tool offers, and speaks to the Runtime API as Lambda's own client does,
 without the time that importing that client takes.

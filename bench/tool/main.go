@@ -1,12 +1,12 @@
-// Command tool compares three ways to run a model's Python code, in one run on one machine: this
-// library's tool, a handler that executes the code in its own warm process, and a fresh python3 per call.
+// Command tool compares three ways to run a model's Python code in one run on one machine: this library's
+// tool, a handler that executes the code in its own warm process, and a fresh python3 per call.
 //
 //	go run ./bench/tool -python python3 -calls 50
 //
-// The tool is the real binary with all its layers, redaction and the broker's guard; it and the handler sit
-// behind a Runtime API each. AWS is a small server on this machine, so that what is measured is the way
-// there. The ways take turns, so that what else the machine does meets all of them. It prints a Markdown
-// table of medians.
+// The tool is the real binary with all its layers, the redaction, and the broker's guard. The tool and the
+// handler each run behind a Runtime API. AWS is a small server on this machine, so the times do not include a
+// network. The ways alternate, because other load on the machine must affect all of them. The command prints
+// a Markdown table of medians.
 package main
 
 import (
@@ -22,31 +22,32 @@ import (
 	"time"
 )
 
-// The codes that are measured.
+// Snippets whose execution time is measured.
 const (
 	codeSum  = `result = 1 + 1`
 	codeLogs = `result = len(boto3.client("logs").describe_log_groups()["logGroups"])`
 	codeEC2  = `result = len(boto3.client("ec2").describe_instances()["Reservations"])`
 )
 
-// codeWarmCall measures itself: milliseconds of one more call of a client.
+// codeWarmCall returns its own measurement: milliseconds per call of a client that has been used before.
 const codeWarmCall = `
 c = boto3.client("logs"); c.describe_log_groups()
 t = time.perf_counter()
 for _ in range(200): c.describe_log_groups()
 result = (time.perf_counter() - t) / 200 * 1000`
 
-// codeFirstCall measures itself: milliseconds of a new client's first call, without making the client.
+// codeFirstCall returns its own measurement: milliseconds of a new client's first call, without creating the
+// client.
 const codeFirstCall = `
 c = boto3.client("logs")
 t = time.perf_counter()
 c.describe_log_groups()
 result = (time.perf_counter() - t) * 1000`
 
-// settle is how long a tool is left alone so that it can make the clients of all the services it warms.
+// settle is the time in which an idle tool creates the clients of the services that it prepares.
 const settle = 3 * time.Second
 
-// pause lets the machine come to rest before a cold start.
+// pause is the time before a cold start in which the machine becomes idle.
 const pause = 200 * time.Millisecond
 
 func main() {
@@ -92,7 +93,7 @@ func run(python string, calls, starts int) error {
 	return nil
 }
 
-// bench collects, for each thing that is measured, the values of the three ways.
+// bench collects the values of the three ways for each measurement.
 type bench struct {
 	stage         *stage
 	calls, starts int
@@ -116,7 +117,7 @@ func (b *bench) note(name string, by int, value float64) {
 	b.series[name][by] = append(b.series[name][by], value)
 }
 
-// measure runs code and notes how long it took, or what it measured itself.
+// measure runs code and records its duration, or the measurement that it returns.
 func (b *bench) measure(name string, by int, w way, code string) error {
 	d, result, err := w.call(code)
 	if err != nil {
@@ -136,7 +137,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 var ways = []string{"this tool", "handler in-process", "fresh python3 per call"}
 
-// The things that are measured.
+// Names of the measurements.
 const (
 	coldSum, coldLogs, coldEC2   = "cold start", "then logs", "then ec2"
 	coldSecure                   = "first HTTPS call after a cold start"
@@ -145,8 +146,7 @@ const (
 	newSecure, firstSecure, size = "new client over HTTPS", "first call over HTTPS", "memory"
 )
 
-// coldStarts measures what comes first in a new process, and what a service costs that is used there for
-// the first time.
+// coldStarts measures the first calls in a new process, and the first use of a service in it.
 func (b *bench) coldStarts() error {
 	for range b.starts {
 		for by := range ways {
@@ -192,10 +192,10 @@ func (b *bench) coldSecureStart(by int) error {
 	return b.measure(coldSecure, by, w, codeFirstCall)
 }
 
-// fewer is how many calls less a fresh interpreter makes, which takes longest and varies least.
+// fewer divides the number of calls for a fresh interpreter, which is the slowest way and varies least.
 const fewer = 6
 
-// warmCalls measures calls of processes that have been used for a while.
+// warmCalls measures calls in processes that have been used before.
 func (b *bench) warmCalls() error {
 	running, stop, err := b.warm(b.stage.plain)
 	if err != nil {
@@ -288,11 +288,11 @@ func (b *bench) warm(endpoint string) (running []way, stop func(), err error) {
 	return running, stop, nil
 }
 
-// row is a line of the table. Its cells are series of the ways, since what is a first use in one is a usual
-// call in another.
+// row is a line of the table. Each way has its own series, because a first use in one way is an ordinary call
+// in another.
 type row struct {
 	name     string
-	cells    [3]string // names of series; empty: none
+	cells    [3]string // names of the series; empty: no value
 	quantile float64
 	target   string
 	met      func(tool, handler float64) bool
@@ -328,7 +328,7 @@ var rows = []row{
 
 func (b *bench) print(python string) {
 	fmt.Printf("%s, boto3 of %s, %d CPUs, %d cold starts, %d calls:\n\n", b.version(), python, runtime.NumCPU(), b.starts, b.calls)
-	fmt.Printf("| what | %s | tool ÷ handler | target |\n|---|---|---|---|---|---|\n", strings.Join(ways, " | "))
+	fmt.Printf("| measurement | %s | tool ÷ handler | target |\n|---|---|---|---|---|---|\n", strings.Join(ways, " | "))
 	for _, r := range rows {
 		var values [3]float64
 		var cells []string
@@ -368,7 +368,7 @@ func (b *bench) quantile(name string, by int, q float64) float64 {
 	return values[min(int(float64(len(values))*q), len(values)-1)]
 }
 
-// number3 shows three digits, or that there is nothing to show.
+// number3 formats a number with three digits, or a dash if there is none.
 func number3(value float64) string {
 	switch {
 	case value == 0:

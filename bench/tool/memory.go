@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// residentTree sums the memory of a process and all below it: its proportional share of what several
-// processes have in common where the kernel tells it to this user, else all of it.
+// residentTree returns the memory of a process and its descendants: the proportional set size if this user
+// may read it, or the resident set size otherwise.
 func residentTree(root int) int {
 	sum := 0
 	for _, pid := range tree(root) {
@@ -17,7 +17,7 @@ func residentTree(root int) int {
 	return sum >> 10
 }
 
-// tree lists a process and all below it.
+// tree returns a process and its descendants.
 func tree(root int) []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -49,7 +49,7 @@ func share(pid int) int {
 	return field(filepath.Join(directory, "status"), "VmRSS:")
 }
 
-// field returns the number behind a name in one of /proc's files.
+// field returns the number that follows a name in a file of /proc.
 func field(path, name string) int {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -18,14 +18,15 @@ import (
 	"time"
 )
 
-// way executes code and tells how long it took.
+// way executes code and measures its duration.
 type way interface {
 	call(code string) (time.Duration, json.RawMessage, error)
-	memory() int // MB, of all its processes, when idle
+	memory() int // MB of all its processes when idle
 	close()
 }
 
-// stage is where the ways run: an interpreter with boto3, the tool as the construct builds it, and AWS.
+// stage is the environment of the ways: an interpreter with boto3, the tool as the construct builds it, and
+// AWS.
 type stage struct {
 	directory, interpreter, search string
 	bundle                         string // of certificates
@@ -36,7 +37,7 @@ func (s *stage) path(elements ...string) string {
 	return filepath.Join(append([]string{s.directory}, elements...)...)
 }
 
-// locate finds the binary behind an interpreter's name and where its boto3 lies.
+// locate finds the binary of an interpreter and the directory of its boto3.
 func (s *stage) locate(python string) (usualBundle string, err error) {
 	out, err := exec.Command(python, "-c", `import boto3, botocore, os, sys
 print(os.path.realpath(getattr(sys, "_base_executable", sys.executable)))
@@ -53,7 +54,7 @@ print(os.path.join(os.path.dirname(botocore.__file__), "cacert.pem"))`).Output()
 	return lines[2], nil
 }
 
-// build makes the tool's binary and its layer as the construct does.
+// build builds the tool's binary and its layer as the construct does.
 func (s *stage) build() error {
 	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", s.path("alarmtriage-tool"), "./lambdas/tool")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -79,7 +80,7 @@ func (s *stage) environment(endpoint string, extra ...string) []string {
 	}, extra...)
 }
 
-// function is a Lambda function's runtime behind a Runtime API of one invocation at a time.
+// function is the runtime of a Lambda function with a Runtime API that serves one invocation at a time.
 type function struct {
 	cmd      *exec.Cmd
 	server   *http.Server
@@ -87,7 +88,7 @@ type function struct {
 	answers  chan []byte
 }
 
-// startTool starts this tool: the real binary, all its layers active, with redaction and the broker's guard.
+// startTool starts the real tool with all its layers, the redaction, and the broker's guard.
 func (s *stage) startTool(endpoint string) (way, error) {
 	return s.startFunction([]string{s.path("alarmtriage-tool"), s.interpreter}, s.environment(endpoint,
 		"ALARMTRIAGE_LAYER="+s.path("layer"), "AWS_LAMBDA_LOG_LEVEL=ERROR", "SSL_CERT_FILE="+s.bundle))
@@ -159,7 +160,7 @@ func (f *function) call(code string) (time.Duration, json.RawMessage, error) {
 
 func (f *function) memory() int { return residentTree(f.cmd.Process.Pid) }
 
-// close ends all processes, so that none is still at work while the next way is measured.
+// close ends all processes and waits for them, because a running process would distort the next measurement.
 func (f *function) close() {
 	all := tree(f.cmd.Process.Pid)
 	for _, pid := range all {
@@ -174,7 +175,7 @@ func (f *function) close() {
 	}
 }
 
-// fresh starts an interpreter for each call.
+// fresh is the way that starts an interpreter for each call.
 type fresh struct {
 	stage    *stage
 	endpoint string

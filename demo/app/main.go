@@ -1,4 +1,5 @@
-// The stack of the demo: an order service that reads a table, an AlarmTriage, and who is to be told.
+// Command app is the CDK app of the demo: an order service that reads a table, an AlarmTriage, and its
+// topics.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Package canary_test plants secrets all over an account and lets code that runs in the real tool look for
-// them: none may be in an answer, and what is no secret stays.
+// Package canary_test plants secrets in many places of an account and runs code in the real tool that reads
+// them. No answer may contain a secret, and text that is not secret must remain.
 package canary_test
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/realtool"
 )
 
-// ways are what code does with a value that it has read.
+// ways are snippets that output a value that the code has read.
 var ways = []struct{ name, code string }{
 	{"as the result", "result = value"},
 	{"as a last expression", "value"},
@@ -38,41 +38,41 @@ var ways = []struct{ name, code string }{
 	{"JSON as the result", "result = json.dumps(value, default=str)"},
 	{"JSON in JSON", "print(json.dumps({'message': json.dumps(value, default=str)}))"},
 	{"on standard error", "print(value, file=sys.stderr)"},
-	{"below Python", "os.write(1, repr(value).encode())"},
+	{"written to the file descriptor", "os.write(1, repr(value).encode())"},
 	{"in an exception", "raise RuntimeError(value)"},
-	{"in a chain of exceptions", "try:\n    raise KeyError(str(value))\nexcept KeyError as e:\n    raise ValueError('outer') from e"},
-	{"in an exit", "sys.exit(str(value))"},
-	{"in a log of its own", "import logging\nlogging.basicConfig(level=logging.DEBUG)\nlogging.getLogger('boto').error('%s', value)"},
+	{"in chained exceptions", "try:\n    raise KeyError(str(value))\nexcept KeyError as e:\n    raise ValueError('outer') from e"},
+	{"in sys.exit", "sys.exit(str(value))"},
+	{"logged", "import logging\nlogging.basicConfig(level=logging.DEBUG)\nlogging.getLogger('boto').error('%s', value)"},
 	{"leaf by leaf, without names", walk + "for leaf in walk(value): print(leaf)"},
 	{"leaf by leaf, decoded", walk + `
 for leaf in walk(value):
     try: print(base64.b64decode(str(leaf), validate=True).decode())
     except ValueError: print('leaf', leaf)`},
 	{"in a table", walk + "print('\\n'.join(f'{n:>4} | {leaf!s:<60} |' for n, leaf in enumerate(walk(value))))"},
-	{"in an answer of its own", "for fd in range(3, 256):\n    try: os.write(fd, json.dumps({'ok': True, 'result': json.dumps(value, default=str), 'notes': [str(value)]}).encode())\n    except OSError: pass\nos._exit(0)"},
-	{"before the end of its process", "print(value, flush=True)\nos._exit(3)"},
+	{"in a forged answer", "for fd in range(3, 256):\n    try: os.write(fd, json.dumps({'ok': True, 'result': json.dumps(value, default=str), 'notes': [str(value)]}).encode())\n    except OSError: pass\nos._exit(0)"},
+	{"before os._exit", "print(value, flush=True)\nos._exit(3)"},
 	{"before the time limit", "print(value)\nraise TimeoutError('over')"},
 }
 
-// walk yields what stands in a value, without the names under which it stands.
+// walk yields the leaves of a value without their names.
 const walk = `def walk(v):
     if not isinstance(v, (dict, list)): yield v; return
     for x in v.values() if isinstance(v, dict) else v: yield from walk(x)
 `
 
 type account struct {
-	secrets map[string]string // by name of the place
-	tool    func(t *testing.T, code string) toolcall.Answer
-	naked   func(t *testing.T, code string) toolcall.Answer // the same tool without redaction
+	secrets    map[string]string // by name of the place
+	tool       func(t *testing.T, code string) toolcall.Answer
+	unredacted func(t *testing.T, code string) toolcall.Answer // the same tool without redaction
 }
 
-func TestNoSecretOfTheAccountIsInAnAnswer(t *testing.T) {
+func TestAnswers_HoldNoSecretOfTheAccount(t *testing.T) {
 	a := newAccount(t)
 	for _, p := range shown {
 		t.Run(p.name, func(t *testing.T) {
 			secret := a.secrets[p.name]
-			seen := marshal(t, a.naked(t, "value = "+p.read+"\nprint(value)"))
-			require.NotEmpty(t, around(seen, secret), "the code itself can read it, or this test shows nothing: %s", seen)
+			seen := marshal(t, a.unredacted(t, "value = "+p.read+"\nprint(value)"))
+			require.NotEmpty(t, around(seen, secret), "without redaction the code must be able to read the secret: %s", seen)
 			for _, way := range ways {
 				answer := a.tool(t, "value = "+p.read+"\n"+way.code)
 				text := marshal(t, answer)
@@ -84,11 +84,11 @@ func TestNoSecretOfTheAccountIsInAnAnswer(t *testing.T) {
 	}
 }
 
-func TestReadsWhoseAnswerIsASecretAreRefused(t *testing.T) {
+func TestReads_ThatReturnSecretsAreRefused(t *testing.T) {
 	a := newAccount(t)
 	for _, p := range withheld {
 		t.Run(p.name, func(t *testing.T) {
-			for _, tool := range []func(*testing.T, string) toolcall.Answer{a.tool, a.naked} {
+			for _, tool := range []func(*testing.T, string) toolcall.Answer{a.tool, a.unredacted} {
 				answer := tool(t, "try:\n    value = "+p.read+"\nexcept Exception as e:\n    print(repr(e))\n    raise\nprint(value)")
 				text := marshal(t, answer)
 				assert.Empty(t, around(text, a.secrets[p.name]))
@@ -100,7 +100,7 @@ func TestReadsWhoseAnswerIsASecretAreRefused(t *testing.T) {
 	}
 }
 
-func TestLogLinesLoseTheirSecretsAndNothingElse(t *testing.T) {
+func TestLogLines_LoseOnlyTheirSecrets(t *testing.T) {
 	a := newAccount(t)
 	const read = `[e["message"] for page in boto3.client("logs").get_paginator("filter_log_events").paginate(logGroupName="app") for e in page["events"]]`
 	for _, way := range ways {
@@ -113,7 +113,7 @@ func TestLogLinesLoseTheirSecretsAndNothingElse(t *testing.T) {
 	}
 	answer := a.tool(t, "for message in "+read+":\n    print(message)\n    print('<end>')")
 	messages := strings.Split(answer.Stdout, "\n<end>\n")
-	seen := a.naked(t, "result = "+read)
+	seen := a.unredacted(t, "result = "+read)
 	var whole []string
 	require.NoError(t, json.Unmarshal(seen.Result, &whole))
 	require.Len(t, messages[:len(messages)-1], len(lines)+len(plain))
@@ -134,8 +134,8 @@ func TestLogLinesLoseTheirSecretsAndNothingElse(t *testing.T) {
 	}
 }
 
-// around is what stands around the secret in a text, as it is or in base64 at any of the three alignments;
-// empty: it is not there.
+// around returns the text around the secret, plain or in base64 with any of the three alignments. It is empty
+// if the text does not contain the secret.
 func around(text, secret string) string {
 	forms := []string{secret}
 	for shift := range 3 {
@@ -161,7 +161,7 @@ func marshal(t *testing.T, answer toolcall.Answer) string {
 
 var prepared *account
 
-// newAccount is moto with all secrets planted, and the real tool at it, once for all tests.
+// newAccount returns moto with all secrets planted, and the real tool. All tests share it.
 func newAccount(t *testing.T) *account {
 	t.Helper()
 	if prepared == nil {
@@ -178,16 +178,16 @@ func prepare(t *testing.T) *account {
 	stopLater(func() { _ = host.Close() })
 	tool, err := realtool.Build(shared.dir)
 	require.NoError(t, err)
-	naked := tool.Function("naked", shared.cloud.URL)
-	naked.Env[config.EnvRedact] = "false"
-	for _, f := range []lambdahost.Function{tool.Function("tool", shared.cloud.URL), naked} {
+	unredacted := tool.Function("unredacted", shared.cloud.URL)
+	unredacted.Env[config.EnvRedact] = "false"
+	for _, f := range []lambdahost.Function{tool.Function("tool", shared.cloud.URL), unredacted} {
 		f.MemoryMB = 512
 		require.NoError(t, host.Add(f))
 	}
 	run := func(name string) func(*testing.T, string) toolcall.Answer {
 		return func(t *testing.T, code string) toolcall.Answer { return invoke(t, host, name, code) }
 	}
-	a.tool, a.naked = run("tool"), run("naked")
+	a.tool, a.unredacted = run("tool"), run("unredacted")
 	return a
 }
 
@@ -205,7 +205,7 @@ func invoke(t *testing.T, host *lambdahost.Host, function, code string) toolcall
 	return answer
 }
 
-// plantAll puts a secret of its own into every place and every log line.
+// plantAll plants a different secret in every place and every log line.
 func plantAll(t *testing.T) map[string]string {
 	t.Helper()
 	type piece struct {
@@ -258,7 +258,7 @@ func plant(t *testing.T, pieces any) map[string]string {
 	return planted
 }
 
-// newSecret is a word of 40 letters and digits that stands nowhere else.
+// newSecret returns a unique word of 40 letters and digits.
 func newSecret() string {
 	return "Q7" + rand.Text() + strings.ToLower(rand.Text()[:12])
 }

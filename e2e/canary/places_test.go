@@ -1,18 +1,16 @@
 package canary_test
 
-// place is somewhere in an account where a secret may lie, and how code tries to read it.
+// place is a place in an account that can hold a secret, and the code that tries to read it.
 type place struct {
-	name  string
-	plant string // Python that puts `secret` there
-	read  string // Python expression: what a model would read
-	// What an answer shows of what was read, so that a read that failed is no success. Empty: the read is
-	// refused, and the answer says so of this operation.
-	shows   string
-	refused string
+	name    string
+	plant   string // Python that puts `secret` there
+	read    string // Python expression that a model would use
+	shows   string // text that the answer must contain, which proves that the read succeeded; empty if it is refused
+	refused string // operation that the answer reports as refused
 }
 
-// shown are places that investigations need to look at: what is read reaches the code, and what leaves
-// the tool has the secret taken out.
+// shown are places that investigations need to read. The code receives the value, and the secret is redacted
+// from the answer.
 var shown = []place{
 	{name: "function environment", plant: `boto3.client("lambda").create_function(FunctionName="orders", Runtime="python3.13", Handler="app.handler", Role=role(),
     Code={"ZipFile": archive()}, Environment={"Variables": {"STAGE": secret, "DB_PASSWORD": secret, "TABLE": "orders-table"}})`,
@@ -26,7 +24,7 @@ var shown = []place{
 	{name: "user data of an instance", plant: `boto3.client("ec2").run_instances(ImageId=image(), MinCount=1, MaxCount=1, UserData="#!/bin/bash\nexport TOKEN=" + secret)`,
 		read:  `[boto3.client("ec2").describe_instance_attribute(InstanceId=i["InstanceId"], Attribute="userData") for r in boto3.client("ec2").describe_instances()["Reservations"] for i in r["Instances"]]`,
 		shows: "i-"},
-	{name: "user data by a resource", plant: `boto3.client("ec2").run_instances(ImageId=image(), MinCount=1, MaxCount=1, UserData="#!/bin/bash\ncurl -u admin:" + secret + " https://x")`,
+	{name: "user data through boto3.resource", plant: `boto3.client("ec2").run_instances(ImageId=image(), MinCount=1, MaxCount=1, UserData="#!/bin/bash\ncurl -u admin:" + secret + " https://x")`,
 		read:  `[i.describe_attribute(Attribute="userData") for i in boto3.resource("ec2").instances.all()]`,
 		shows: "i-"},
 	{name: "launch template", plant: `boto3.client("ec2").create_launch_template(LaunchTemplateName="workers", LaunchTemplateData={"InstanceType": "t3.small",
@@ -52,13 +50,13 @@ secret = re.search(r"<pre_shared_key>([^<]+)<", made["CustomerGatewayConfigurati
 	{name: "batch job definition", plant: `boto3.client("batch").register_job_definition(jobDefinitionName="nightly", type="container",
     containerProperties={"image": "img:2", "vcpus": 1, "memory": 128, "command": ["run", "--password", secret], "environment": [{"name": "stage", "value": secret}]})`,
 		read: `boto3.client("batch").describe_job_definitions()["jobDefinitions"]`, shows: "img:2"},
-	{name: "Glue job's arguments", plant: `boto3.client("glue").create_job(Name="etl", Role=role(), Command={"Name": "glueetl", "ScriptLocation": "s3://b/k"},
+	{name: "Glue job arguments", plant: `boto3.client("glue").create_job(Name="etl", Role=role(), Command={"Name": "glueetl", "ScriptLocation": "s3://b/k"},
     DefaultArguments={"--db_password": secret, "--conn": "postgres://etl:" + secret + "@db.example:5432/x"})`,
 		read: `boto3.client("glue").get_job(JobName="etl")["Job"]`, shows: "glueetl"},
-	{name: "cluster's step", plant: `boto3.client("emr").run_job_flow(Name="nightly", Instances={"MasterInstanceType": "m5.large", "InstanceCount": 1, "KeepJobFlowAliveWhenNoSteps": True}, JobFlowRole="r", ServiceRole="r",
+	{name: "cluster step", plant: `boto3.client("emr").run_job_flow(Name="nightly", Instances={"MasterInstanceType": "m5.large", "InstanceCount": 1, "KeepJobFlowAliveWhenNoSteps": True}, JobFlowRole="r", ServiceRole="r",
     Steps=[{"Name": "load", "ActionOnFailure": "CONTINUE", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": ["sqoop", "--password", secret]}}])`,
 		read: `[boto3.client("emr").list_steps(ClusterId=c["Id"])["Steps"] for c in boto3.client("emr").list_clusters()["Clusters"]]`, shows: "command-runner.jar"},
-	{name: "state machine's input", plant: `sfn = boto3.client("stepfunctions")
+	{name: "state machine input", plant: `sfn = boto3.client("stepfunctions")
 machine = sfn.create_state_machine(name="flow", roleArn=role(), definition=json.dumps({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}))["stateMachineArn"]
 sfn.start_execution(stateMachineArn=machine, name="run", input=json.dumps({"order": 7, "api_key": secret}))`,
 		read: `boto3.client("stepfunctions").describe_execution(executionArn="arn:aws:states:us-east-1:123456789012:execution:flow:run")`, shows: "execution:flow:run"},
@@ -67,13 +65,13 @@ sfn.start_execution(stateMachineArn=machine, name="run", input=json.dumps({"orde
 		read: `boto3.client("lambda").list_tags(Resource="arn:aws:lambda:us-east-1:123456789012:function:tagged")["Tags"]`, shows: "checkout"},
 }
 
-// withheld are places whose answer is itself the secret: the broker does not even ask.
+// withheld are places whose value is the secret itself: the broker refuses to read them.
 var withheld = []place{
 	{name: "parameter", plant: `boto3.client("ssm").put_parameter(Name="/db/url", Type="String", Value=secret)`,
 		read: `boto3.client("ssm").get_parameter(Name="/db/url")`, refused: "ssm:GetParameter"},
 	{name: "parameters by path", plant: `boto3.client("ssm").put_parameter(Name="/db/path", Type="String", Value=secret)`,
 		read: `list(boto3.client("ssm").get_paginator("get_parameters_by_path").paginate(Path="/db"))`, refused: "ssm:GetParametersByPath"},
-	{name: "parameter's history", plant: `boto3.client("ssm").put_parameter(Name="/db/old", Type="String", Value=secret)`,
+	{name: "parameter history", plant: `boto3.client("ssm").put_parameter(Name="/db/old", Type="String", Value=secret)`,
 		read: `boto3.client("ssm").get_parameter_history(Name="/db/old")`, refused: "ssm:GetParameterHistory"},
 	{name: "SecureString", plant: `boto3.client("ssm").put_parameter(Name="/db/secure", Type="SecureString", Value=secret)`,
 		read: `boto3.client("ssm").get_parameters(Names=["/db/secure"], WithDecryption=True)`, refused: "ssm:GetParameters"},
@@ -84,10 +82,10 @@ var withheld = []place{
 	{name: "object", plant: `boto3.client("s3").create_bucket(Bucket="data")
 boto3.client("s3").put_object(Bucket="data", Key="secret.txt", Body=secret)`,
 		read: `boto3.client("s3").get_object(Bucket="data", Key="secret.txt")["Body"].read()`, refused: "s3:GetObject"},
-	{name: "object by a resource", plant: `boto3.client("s3").create_bucket(Bucket="data2")
+	{name: "object through boto3.resource", plant: `boto3.client("s3").create_bucket(Bucket="data2")
 boto3.client("s3").put_object(Bucket="data2", Key="secret.txt", Body=secret)`,
 		read: `boto3.resource("s3").Object("data2", "secret.txt").get()["Body"].read()`, refused: "s3:GetObject"},
-	{name: "object that is downloaded", plant: `boto3.client("s3").create_bucket(Bucket="data3")
+	{name: "downloaded object", plant: `boto3.client("s3").create_bucket(Bucket="data3")
 boto3.client("s3").put_object(Bucket="data3", Key="secret.txt", Body=secret, Metadata={"token": secret})`,
 		read: `(boto3.client("s3").download_file("data3", "secret.txt", "f"), open("f").read())`, refused: "s3:HeadObject"},
 	{name: "copy of an object", plant: `boto3.client("s3").create_bucket(Bucket="data4")
@@ -97,7 +95,7 @@ boto3.client("s3").put_object(Bucket="data4", Key="secret.txt", Body=secret)`,
 db.create_table(TableName="items", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}], AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}])
 db.put_item(TableName="items", Item={"k": {"S": "1"}, "v": {"S": secret}})`,
 		read: `boto3.resource("dynamodb").Table("items").get_item(Key={"k": "1"})`, refused: "dynamodb:GetItem"},
-	{name: "items by a scan", plant: `db = boto3.client("dynamodb")
+	{name: "scanned items", plant: `db = boto3.client("dynamodb")
 db.create_table(TableName="items2", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}], AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}])
 db.put_item(TableName="items2", Item={"k": {"S": secret}})`,
 		read: `list(boto3.client("dynamodb").get_paginator("scan").paginate(TableName="items2"))`, refused: "dynamodb:Scan"},
@@ -108,32 +106,32 @@ db.put_item(TableName="items3", Item={"k": {"S": secret}})`,
 	{name: "message", plant: `queue = boto3.client("sqs").create_queue(QueueName="jobs")["QueueUrl"]
 boto3.client("sqs").send_message(QueueUrl=queue, MessageBody=secret)`,
 		read: `boto3.client("sqs").receive_message(QueueUrl=boto3.client("sqs").get_queue_url(QueueName="jobs")["QueueUrl"])`, refused: "sqs:ReceiveMessage"},
-	{name: "record of a stream", plant: `boto3.client("kinesis").create_stream(StreamName="events", ShardCount=1)
+	{name: "stream record", plant: `boto3.client("kinesis").create_stream(StreamName="events", ShardCount=1)
 boto3.client("kinesis").put_record(StreamName="events", PartitionKey="1", Data=secret)`,
 		read: `boto3.client("kinesis").get_shard_iterator(StreamName="events", ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON")`, refused: "kinesis:GetShardIterator"},
-	{name: "function's code", plant: `boto3.client("lambda").create_function(FunctionName="coded", Runtime="python3.13", Handler="app.handler", Role=role(), Description=secret, Code={"ZipFile": archive()})`,
+	{name: "function code", plant: `boto3.client("lambda").create_function(FunctionName="coded", Runtime="python3.13", Handler="app.handler", Role=role(), Description=secret, Code={"ZipFile": archive()})`,
 		read: `boto3.client("lambda").get_function(FunctionName="coded")`, refused: "lambda:GetFunction"},
-	{name: "function that is invoked", plant: `boto3.client("lambda").create_function(FunctionName="invoked", Runtime="python3.13", Handler="app.handler", Role=role(), Description=secret, Code={"ZipFile": archive()})`,
+	{name: "invoked function", plant: `boto3.client("lambda").create_function(FunctionName="invoked", Runtime="python3.13", Handler="app.handler", Role=role(), Description=secret, Code={"ZipFile": archive()})`,
 		read: `boto3.client("lambda").invoke(FunctionName="invoked")`, refused: "lambda:Invoke"},
 	{name: "API key", plant: `boto3.client("apigateway").create_api_key(name="partner", value=secret, enabled=True)`,
 		read: `boto3.client("apigateway").get_api_keys(includeValues=True)`, refused: "apigateway:GetApiKeys"},
-	{name: "access key that is made", plant: `boto3.client("iam").create_user(UserName="u")
+	{name: "new access key", plant: `boto3.client("iam").create_user(UserName="u")
 secret = boto3.client("iam").create_access_key(UserName="u")["AccessKey"]["SecretAccessKey"]`,
 		read: `boto3.client("iam").create_access_key(UserName="u")`, refused: "iam:CreateAccessKey"},
-	{name: "role that is taken on", plant: `role()`,
+	{name: "assumed role", plant: `role()`,
 		read: `boto3.client("sts").assume_role(RoleArn="arn:aws:iam::123456789012:role/planted", RoleSessionName="session")`, refused: "sts:AssumeRole"},
-	{name: "registry's password", plant: `boto3.client("ecr").create_repository(repositoryName="app")`,
+	{name: "registry password", plant: `boto3.client("ecr").create_repository(repositoryName="app")`,
 		read: `boto3.client("ecr").get_authorization_token()`, refused: "ecr:GetAuthorizationToken"},
 	{name: "decryption", plant: `key = boto3.client("kms").create_key()["KeyMetadata"]["KeyId"]
 boto3.client("kms").create_alias(AliasName="alias/k", TargetKeyId=key)`,
 		read: `boto3.client("kms").decrypt(CiphertextBlob=b"x", KeyId="alias/k")`, refused: "kms:Decrypt"},
 }
 
-// line is a log line with a secret in it: {} stands for the part that nobody can guess, ‹ and › for where the
-// secret begins and ends if that is elsewhere. What else is in it stays.
+// line is a log line with a secret. {} is the random part of the secret; ‹ and › mark its begin and end if
+// the secret is longer than {}. The rest of the line must remain.
 type line struct{ name, text string }
 
-// Made up of parts, so that no scanner takes this file for a leak.
+// Some secrets are concatenated from parts, because scanners would report this file as a leak.
 var lines = []line{
 	{"password in JSON", `{"level":"error","requestId":"0f8fad5b-d9cb-469f-a165-70867728950e","password":"{}","table":"orders"}`},
 	{"password in nested JSON", `{"msg":"{\"user\":\"app\",\"db_password\":\"{}\",\"attempt\":3}","at":"2026-01-02T03:04:05.678Z"}`},
@@ -141,8 +139,8 @@ var lines = []line{
 	{"password in a Python dict", `config {'host': 'db-1.example', 'passwd': '{}', 'port': 5432}`},
 	{"password in YAML", `client_secret: {}`},
 	{"connection string", `OperationalError: could not connect to postgresql://app:{}@db-1.example:5432/orders?sslmode=require`},
-	{"connection string of MongoDB", `MongoError mongodb+srv://svc:{}@cluster0.example.net/db`},
-	{"connection string of ODBC", `Server=db-1.example;Database=orders;User Id=app;Password={};Encrypt=true`},
+	{"MongoDB connection string", `MongoError mongodb+srv://svc:{}@cluster0.example.net/db`},
+	{"ODBC connection string", `Server=db-1.example;Database=orders;User Id=app;Password={};Encrypt=true`},
 	{"basic authorization in a URL", `GET https://admin:{}@api.example/v1/orders/42 -> 500`},
 	{"bearer token", `> Authorization: Bearer {}`},
 	{"bearer token in JSON", `{"headers":{"authorization":"Bearer {}","x-request-id":"r-1"},"status":401}`},
@@ -159,7 +157,7 @@ var lines = []line{
 	{"JSON web token", `token ‹ey` + `JhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.{} rejected for sub 1234567890`},
 	{"presigned URL", `PUT https://b.s3.amazonaws.com/k?X-Amz-Date=20260102T030405Z&X-Amz-Signature={}&x-id=PutObject`},
 	{"private key", "loaded ‹-----BEGIN RSA " + "PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----› for host"},
-	{"environment that was dumped", `env: {'HOME': '/root', 'DB_PASSWORD': '{}', 'AWS_REGION': 'us-east-1'}`},
+	{"dumped environment", `env: {'HOME': '/root', 'DB_PASSWORD': '{}', 'AWS_REGION': 'us-east-1'}`},
 	{"shell export", `+ export GITLAB_TOKEN={}`},
 	{"PHP array", `array("user" => "app", "password" => "{}")`},
 	{"private token header", `curl -H "PRIVATE-TOKEN: {}" https://git.example/api`},
@@ -169,7 +167,7 @@ var lines = []line{
 	{"command line", `mysql --user=app --password={} --host=db-1.example`},
 }
 
-// plain are lines without a secret. They stay byte for byte.
+// plain are lines without a secret. They must remain unchanged.
 var plain = []string{
 	`2026-01-02T03:04:05.678Z 0f8fad5b-d9cb-469f-a165-70867728950e ERROR AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/orders/orders is not authorized to perform: dynamodb:GetItem on resource: arn:aws:dynamodb:us-east-1:111122223333:table/orders`,
 	`REPORT RequestId: 0f8fad5b-d9cb-469f-a165-70867728950e Duration: 102.25 ms Billed Duration: 103 ms Memory Size: 128 MB XRAY TraceId: 1-5f84c7a1-1234567890abcdef12345678`,

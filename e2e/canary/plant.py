@@ -1,6 +1,6 @@
 """Plants secrets in moto: reads a JSON list of {name, secret, code} and runs each piece of code.
 
-A piece finds the secret as `secret` and may set it anew, where the service makes the secret itself.
+A piece finds the secret as `secret`, and assigns another one if the service creates the secret itself.
 Prints the secrets that were planted, by name.
 """
 
@@ -23,7 +23,7 @@ def archive() -> bytes:
 
 
 def role() -> str:
-    """The ARN of a role that services may take on."""
+    """The ARN of a role that services may assume."""
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
     iam = boto3.client("iam")
     try:

@@ -1,5 +1,5 @@
-// Package deploy tests the library as its users meet it: the demo, an app outside of this repository,
-// and the templates before CloudFormation's linters.
+// Package deploy tests the library as its users use it: the demo, apps outside this repository, and templates
+// that CloudFormation's linter checks.
 package deploy
 
 import (
@@ -27,7 +27,7 @@ import (
 
 const modulePath = "github.com/cloudwatch-alarm-triage/alarmtriage"
 
-// run runs a program in dir and returns what it printed; it must succeed.
+// run runs a program in dir and returns its output. The program must succeed.
 func run(t *testing.T, dir string, env []string, name string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
@@ -41,11 +41,11 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) st
 	return string(output)
 }
 
-func TestDemoShowsAnInvestigationThatFindsTheCause(t *testing.T) {
+func TestDemo_FindsTheCause(t *testing.T) {
 	output := run(t, moto.Root(), nil, "go", "run", "./demo")
 	for _, want := range []string{
 		"The model is SCRIPTED", "round ended 2 (3 tool calls)", "Subject: [HIGH] order-service-errors: cause confirmed",
-		"is not authorized to perform: dynamodb:GetItem", "PutRolePolicy by sam", "aws iam put-role-policy", "The report lies at s3://",
+		"is not authorized to perform: dynamodb:GetItem", "PutRolePolicy by sam", "aws iam put-role-policy", "The report is stored at s3://",
 	} {
 		assert.Contains(t, output, want)
 	}
@@ -61,7 +61,7 @@ func TestDemoShowsAnInvestigationThatFindsTheCause(t *testing.T) {
 	assert.Equal(t, []string{"card.json", "conversation.json", "report.html", "report.json", "report.txt"}, forms)
 }
 
-// outsideApp is what a user writes.
+// outsideApp is an app as a user writes it.
 const outsideApp = `package main
 
 import (
@@ -90,8 +90,8 @@ func main() {
 }
 `
 
-// publish makes a file module proxy that has this module, of the files that git would give. The version is
-// named after their content, since Go keeps an index of each module version that it has seen.
+// publish creates a module proxy in a directory that serves this module with the files that git lists. The
+// version contains a hash of the files, because Go caches each module version that it has seen.
 func publish(t *testing.T) (proxy, version string) {
 	t.Helper()
 	root := moto.Root()
@@ -125,13 +125,12 @@ func publish(t *testing.T) (proxy, version string) {
 	return proxy, version
 }
 
-// outside publishes this module and returns the environment and the version with which a module elsewhere
-// finds it.
+// outside publishes this module. It returns the version, and the environment in which Go finds it.
 func outside(t *testing.T) (env []string, version string) {
 	t.Helper()
 	proxy, version := publish(t)
 	upstream := strings.TrimSpace(run(t, moto.Root(), nil, "go", "env", "GOPROXY"))
-	// Downloaded modules are shared with this checkout, but for the one under test, which is unpacked anew.
+	// Downloaded modules are shared with this checkout, except the one under test, which is unpacked again.
 	cache := strings.TrimSpace(run(t, moto.Root(), nil, "go", "env", "GOMODCACHE"))
 	unpacked := filepath.Join(cache, modulePath+"@"+version)
 	forget := func() {
@@ -149,12 +148,12 @@ func outside(t *testing.T) (env []string, version string) {
 	return []string{"GOPROXY=file://" + proxy + "," + upstream, "GONOSUMDB=" + modulePath, "GONOSUMCHECK=1", "GOFLAGS=-mod=mod", "GOWORK=off"}, version
 }
 
-// gomodOf is the go.mod of a user's app.
+// gomodOf returns the go.mod of a user's app.
 func gomodOf(version string) []byte {
 	return []byte("module example.com/shop\n\ngo 1.26.0\n\nrequire " + modulePath + " " + version + "\n")
 }
 
-func TestAppOutsideThisRepositorySynthesises(t *testing.T) {
+func TestApp_OutsideThisRepositorySynthesizes(t *testing.T) {
 	env, version := outside(t)
 	tests := []struct {
 		name   string
@@ -175,20 +174,20 @@ func TestAppOutsideThisRepositorySynthesises(t *testing.T) {
 			}
 			app := filepath.Join(dir, "app")
 			run(t, dir, append(env, "GOFLAGS="), "go", append(append([]string{"build"}, test.flags...), "-o", app, ".")...)
-			// The app's own flags reach the synth too, as they do under the cdk command line.
+			// The synth inherits the app's GOFLAGS, as it does under the cdk command line.
 			output := run(t, dir, append(env, "GOFLAGS="+test.flags[0], "CDK_OUTDIR="+filepath.Join(dir, "cdk.out")), app)
 			assert.Contains(t, output, "alarmtriage: built lambdas/tool")
 			assertDeployable(t, filepath.Join(dir, "cdk.out"), "Outside")
 
 			first := builtFiles(t, filepath.Join(dir, "cdk.out"))
 			again := run(t, dir, append(env, "CDK_OUTDIR="+filepath.Join(dir, "cdk.out")), app)
-			assert.NotContains(t, again, "alarmtriage: building", "nothing changed, nothing is built")
-			assert.Equal(t, first, builtFiles(t, filepath.Join(dir, "cdk.out")), "the functions and the layer are the very files of the first synth")
+			assert.NotContains(t, again, "alarmtriage: building", "without a change, nothing is built")
+			assert.Equal(t, first, builtFiles(t, filepath.Join(dir, "cdk.out")), "the second synth must not write the functions and the layer again")
 		})
 	}
 }
 
-// builtFiles are the files of an assembly's assets, with the time at which each was written.
+// builtFiles returns the files of an assembly's assets with their modification times.
 func builtFiles(t *testing.T, assembly string) map[string]time.Time {
 	t.Helper()
 	files := map[string]time.Time{}
@@ -206,7 +205,7 @@ func builtFiles(t *testing.T, assembly string) map[string]time.Time {
 	return files
 }
 
-// assertDeployable looks at a cloud assembly: two attached alarms, and the assets of both functions.
+// assertDeployable checks that a cloud assembly has two attached alarms and the assets of both functions.
 func assertDeployable(t *testing.T, assembly, stackName string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(assembly, stackName+".template.json"))
@@ -228,7 +227,7 @@ func assertDeployable(t *testing.T, assembly, stackName string) {
 		}
 	}
 	assert.Equal(t, 2, attached, "attached alarms")
-	assert.Equal(t, 2, permissions, "permissions: of all alarms, and of the self-check")
+	assert.Equal(t, 2, permissions, "one permission for all alarms and one for the self-check")
 	for _, want := range []string{"bootstrap", "alarmtriage-tool", "python/alarmtriage_tool/zygote.py"} {
 		found, err := filepath.Glob(filepath.Join(assembly, "asset.*", want))
 		require.NoError(t, err)
@@ -239,12 +238,12 @@ func assertDeployable(t *testing.T, assembly, stackName string) {
 	}
 }
 
-// ignoredChecks are warnings that say nothing about the construct: CDK writes a DependsOn beside each
-// GetAtt of a role (W3005) and the access control of a bucket that receives access logs (W3045), and
-// cfn-lint's list of IAM actions lacks some that exist and must be denied (W3037).
+// ignoredChecks are warnings that the construct does not cause: CDK adds a DependsOn to each GetAtt of a role
+// (W3005) and an access control to a bucket that receives access logs (W3045), and cfn-lint's list of IAM
+// actions is incomplete (W3037).
 var ignoredChecks = []string{"W3005", "W3037", "W3045"}
 
-// assertLints puts templates to cfn-lint.
+// assertLints checks templates with cfn-lint.
 func assertLints(t *testing.T, pattern string) {
 	t.Helper()
 	python, err := moto.Tool("python")
@@ -260,11 +259,11 @@ func assertLints(t *testing.T, pattern string) {
 	assert.Empty(t, strings.TrimSpace(output))
 }
 
-func TestTemplatesPassCfnLint(t *testing.T) {
+func TestTemplates_PassCfnLint(t *testing.T) {
 	assertLints(t, filepath.Join(moto.Root(), "testdata", "*.template.json"))
 }
 
-func TestModuleZipHoldsWhatTheSynthNeeds(t *testing.T) {
+func TestModuleZip_HoldsTheFilesThatSynthNeeds(t *testing.T) {
 	proxy, version := publish(t)
 	archive, err := zip.OpenReader(filepath.Join(proxy, modulePath, "@v", version+".zip"))
 	require.NoError(t, err)

@@ -61,7 +61,7 @@ func main() {
 }
 `
 
-// assembled is a stack's template in a cloud assembly.
+// assembled is the template of a stack in a cloud assembly.
 type assembled map[string]struct {
 	Type       string
 	Properties map[string]any
@@ -76,7 +76,7 @@ func read(t *testing.T, assembly, stack string) assembled {
 	return template.Resources
 }
 
-// count is how many resources have a type.
+// count returns the number of resources of a type.
 func (a assembled) count(kind string) int {
 	n := 0
 	for _, resource := range a {
@@ -87,7 +87,7 @@ func (a assembled) count(kind string) int {
 	return n
 }
 
-// properties are those of each resource of a type.
+// properties returns the properties of each resource of a type.
 func (a assembled) properties(kind string) []map[string]any {
 	var found []map[string]any
 	for _, resource := range a {
@@ -98,7 +98,7 @@ func (a assembled) properties(kind string) []map[string]any {
 	return found
 }
 
-// attached is how many alarms of a type start investigations.
+// attached returns the number of alarms of a type that start investigations.
 func (a assembled) attached(kind string) int {
 	n := 0
 	for _, resource := range a {
@@ -132,7 +132,7 @@ func main() {
 }
 `
 
-// required are the modules that a go.mod asks for.
+// required returns the modules that a go.mod requires.
 func required(t *testing.T, dir string) []string {
 	t.Helper()
 	file := filepath.Join(dir, "go.mod")
@@ -147,8 +147,9 @@ func required(t *testing.T, dir string) []string {
 	return modules
 }
 
-// assertLeanGraph sees that an app asks for what any CDK app asks for, and this module: nothing of the
-// Lambda functions, whose dependencies their own build brings, or of this module's tests.
+// assertLeanGraph checks that an app requires only this module and the modules that every CDK app requires:
+// none of the Lambda functions' dependencies, which their own build resolves, and none of this module's test
+// dependencies.
 func assertLeanGraph(t *testing.T, env []string, app string) {
 	t.Helper()
 	const cdk = "github.com/aws/aws-cdk-go/awscdk/v2"
@@ -159,7 +160,7 @@ func assertLeanGraph(t *testing.T, env []string, app string) {
 	assert.ElementsMatch(t, append(required(t, plain), modulePath), required(t, app))
 }
 
-func TestQuickStartOfTheReadmeIsTheBasicExample(t *testing.T) {
+func TestReadme_QuickStartIsTheBasicExample(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(moto.Root(), "README.md"))
 	require.NoError(t, err)
 	_, rest, found := strings.Cut(string(readme), "```go\n")
@@ -177,7 +178,7 @@ func TestQuickStartOfTheReadmeIsTheBasicExample(t *testing.T) {
 	assert.Contains(t, string(example), strings.Join(indented, "\n"))
 }
 
-func TestExamplesAndEachWayToAttachSynthesiseOutsideThisRepository(t *testing.T) {
+func TestExamples_SynthesizeOutsideThisRepository(t *testing.T) {
 	env, version := outside(t)
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), gomodOf(version), 0o644))
@@ -222,7 +223,7 @@ func TestExamplesAndEachWayToAttachSynthesiseOutsideThisRepository(t *testing.T)
 		},
 		"03-central-account": func(t *testing.T, assembly string) {
 			central, member := read(t, assembly, "CentralTriage"), read(t, assembly, "Member-444455556666")
-			assert.Equal(t, 3, central.count("AWS::Events::Rule"), "two for alarms, one for the self-check")
+			assert.Equal(t, 3, central.count("AWS::Events::Rule"), "two rules for alarms, one for the self-check")
 			assert.Equal(t, 2, central.count("AWS::Events::EventBusPolicy"))
 			assert.Equal(t, 1, central.count("AWS::Oam::Sink"))
 			assert.Equal(t, 1, member.count("AWS::Events::Rule"))
@@ -230,7 +231,7 @@ func TestExamplesAndEachWayToAttachSynthesiseOutsideThisRepository(t *testing.T)
 			const bus = "arn:aws:events:us-east-1:111122223333:event-bus/alarm-triage"
 			sends, _ := json.Marshal(member.properties("AWS::Events::Rule"))
 			assert.Contains(t, string(sends), `"Arn":"`+bus+`"`)
-			assert.Contains(t, string(sends), `"RoleArn"`, "a bus of another account takes events from a role alone")
+			assert.Contains(t, string(sends), `"RoleArn"`, "a bus in another account accepts events only from a role")
 			role, _ := json.Marshal(member.properties("AWS::IAM::Policy"))
 			assert.Contains(t, string(role), `"Action":"events:PutEvents","Effect":"Allow","Resource":"`+bus+`"`)
 			lets, _ := json.Marshal(central.properties("AWS::Events::EventBusPolicy"))
@@ -259,7 +260,7 @@ func TestExamplesAndEachWayToAttachSynthesiseOutsideThisRepository(t *testing.T)
 			first, second := read(t, assembly, "Attach"), read(t, assembly, "Attach2")
 			assert.Equal(t, 2, first.attached(metricAlarm))
 			assert.Equal(t, 1, first.attached(compositeAlarm))
-			assert.Equal(t, 2, first.count("AWS::Events::Rule"), "one for alarms, one for the self-check")
+			assert.Equal(t, 2, first.count("AWS::Events::Rule"), "one rule for alarms, one for the self-check")
 			assert.Equal(t, 1, first.count("AWS::SNS::Subscription"))
 			attached := 0
 			for _, resource := range second {
@@ -267,7 +268,7 @@ func TestExamplesAndEachWayToAttachSynthesiseOutsideThisRepository(t *testing.T)
 					attached++
 				}
 			}
-			assert.Equal(t, 1, attached, "the alarm that the filter lets pass")
+			assert.Equal(t, 1, attached, "the alarm that passes the filter")
 		},
 	}
 	require.Len(t, checks, len(examples)+1, "each example has a check")

@@ -18,14 +18,14 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/stack"
 )
 
-func TestStackIsDeployedAndChangedWithoutLosingData(t *testing.T) {
+func TestStack_KeepsItsDataThroughChangesAndDestruction(t *testing.T) {
 	cloud, err := moto.Start(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		cloud.Stop()
 		if t.Failed() {
 			log := cloud.Log()
-			t.Logf("moto's server said:\n%s", log[max(0, len(log)-4000):])
+			t.Logf("log of moto's server:\n%s", log[max(0, len(log)-4000):])
 		}
 	})
 	dir := t.TempDir()
@@ -53,14 +53,14 @@ func TestStackIsDeployedAndChangedWithoutLosingData(t *testing.T) {
 
 	var said strings.Builder
 	out := filepath.Join(dir, "cdk.out")
-	require.NoError(t, stack.CDK(t.Context(), cloud, dir, &said, "diff", "--fail", "--no-change-set", "--app", app, "--output", out, "TriageInteg"), "what is deployed is what the app says")
-	assert.NotContains(t, said.String(), "alarmtriage: building", "nothing changed, nothing is built")
+	require.NoError(t, stack.CDK(t.Context(), cloud, dir, &said, "diff", "--fail", "--no-change-set", "--app", app, "--output", out, "TriageInteg"), "the deployed stack must equal the app")
+	assert.NotContains(t, said.String(), "alarmtriage: building", "without a change, nothing is built")
 
 	t.Setenv("VARIANT", "named")
-	assert.Error(t, stack.CDK(t.Context(), cloud, dir, &said, "diff", "--fail", "--no-change-set", "--app", app, "--output", out, "TriageInteg"), "another variant differs")
+	assert.Error(t, stack.CDK(t.Context(), cloud, dir, &said, "diff", "--fail", "--no-change-set", "--app", app, "--output", out, "TriageInteg"), "another variant must differ")
 
 	watched := deploy("watched")
-	assert.Equal(t, []string{table, bucket}, []string{watched.Outputs["OutTable"], watched.Outputs["OutBucket"]}, "a dashboard and alarms come beside them")
+	assert.Equal(t, []string{table, bucket}, []string{watched.Outputs["OutTable"], watched.Outputs["OutBucket"]}, "a dashboard and alarms replace neither")
 	assertData(t, cloud, table, bucket)
 
 	require.NoError(t, stack.CDK(t.Context(), cloud, dir, os.Stderr, "destroy", "--force", "--app", app, "--output", out, "TriageInteg"))

@@ -21,7 +21,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/stack"
 )
 
-// A fresh account: nobody has submitted Anthropic's form or subscribed to any model.
+// freshAccount is an account in which nobody has submitted Anthropic's form or subscribed to a model.
 const freshAccount = `{"account": {"formMissing": true, "subscribed": [], "strict": true}, "steps": [
 	{"tools": [{"name": "python_executor", "input": {"command": "print(boto3.client('sts').get_caller_identity()['Account'])"}}]},
 	{"tools": [{"name": "submit_report", "input": {
@@ -30,7 +30,7 @@ const freshAccount = `{"account": {"formMissing": true, "subscribed": [], "stric
 		"immediate_actions": [{"text": "Drain the queue."}]}}]}
 ]}`
 
-func TestDefaults_AFreshAccountGetsAReportInEveryRegion(t *testing.T) {
+func TestDefaults_GiveAFreshAccountAReportInEveryRegion(t *testing.T) {
 	const sonnet, nova = "anthropic.claude-sonnet-5-5", "amazon.nova-2-lite-v1:0"
 	tests := []struct {
 		region string
@@ -89,7 +89,7 @@ func startModel(t *testing.T, script string) *model.Server {
 	return server
 }
 
-// startFunctions runs the deployed functions in their Region.
+// startFunctions starts the deployed functions in their Region.
 func startFunctions(t *testing.T, cloud *moto.Server, deployed *stack.Deployment, bedrock *model.Server) *lambdahost.Host {
 	t.Helper()
 	host, err := lambdahost.New(lambdahost.Options{Region: cloud.Region, Account: moto.Account, Fallback: cloud.URL})
@@ -106,7 +106,7 @@ func startFunctions(t *testing.T, cloud *moto.Server, deployed *stack.Deployment
 	return host
 }
 
-// fireIn invokes the orchestrator as an alarm of that Region does.
+// fireIn invokes the orchestrator as an alarm in that Region does.
 func fireIn(t *testing.T, host *lambdahost.Host, function, region string) triage.Answer {
 	t.Helper()
 	at := time.Now().UTC().Format("2006-01-02T15:04:05.000-0700")

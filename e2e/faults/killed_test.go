@@ -14,12 +14,12 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
-// visits are the requests that the orchestrator makes, by the service that it makes them of.
+// visits returns the proxies that count the orchestrator's requests, by service.
 func visits(w *world) map[string]*proxy {
 	return map[string]*proxy{"DynamoDB": w.dynamodb, "tool": w.tools, "S3": w.s3, "SNS": w.sns}
 }
 
-func TestAnOrchestratorThatIsKilledAtAnyStageIsCompletedByItsRetry(t *testing.T) {
+func TestKill_RetryCompletesTheInvestigationAtAnyStage(t *testing.T) {
 	conversation := forever(look("print(1)"), submit())
 	calm := newWorld(t, options{script: conversation})
 	calm.fire(event("orders", 1))
@@ -34,12 +34,13 @@ func TestAnOrchestratorThatIsKilledAtAnyStageIsCompletedByItsRetry(t *testing.T)
 					w := newWorld(t, options{script: conversation})
 					w.killAt(service, n, when)
 					w.fire(event("orders", 1))
-					// Checkpoints are written as S3 keeps up, so that a run may make one request less of it.
+					// Checkpoints are written in the background and newer ones replace waiting ones, so a run
+					// may make fewer requests to S3.
 					require.Equal(t, visits(w)[service].count() >= n, w.killed.Load())
 					inbox := w.inbox()
 					require.NotEmpty(t, inbox)
-					// Between the publication and the note of it nobody can tell whether the message went out: better
-					// twice than never.
+					// After a crash between publishing and recording it, nothing shows whether the
+					// notification was sent: twice is better than never.
 					assert.LessOrEqual(t, len(inbox), 2)
 					if service == "tool" || service == "S3" {
 						assert.Len(t, inbox, 1)
@@ -62,7 +63,7 @@ func TestAnOrchestratorThatIsKilledAtAnyStageIsCompletedByItsRetry(t *testing.T)
 	}
 }
 
-// killAt kills the orchestrator once, at its nth request of the service.
+// killAt kills the orchestrator once, before or after its nth request to the service.
 func (w *world) killAt(service string, n int, when string) {
 	var once sync.Once
 	kill := func(hit int) {
@@ -77,7 +78,7 @@ func (w *world) killAt(service string, n int, when string) {
 	}
 }
 
-func TestAResumedRunRepeatsNoFinishedToolCall(t *testing.T) {
+func TestKill_RetryRepeatsNoFinishedToolCall(t *testing.T) {
 	t.Parallel()
 	const looks = 6
 	steps := make([]model.Step, 0, looks+1)
@@ -85,7 +86,7 @@ func TestAResumedRunRepeatsNoFinishedToolCall(t *testing.T) {
 		steps = append(steps, look(fmt.Sprintf("print(%d)", i)))
 	}
 	w := newWorld(t, options{script: script(append(steps, submit())...)})
-	// The checkpoint of each round is an object that S3 has; the kill comes right after one of them.
+	// S3 has the checkpoint of each round. The kill follows immediately after one of them.
 	var once sync.Once
 	w.s3.hook(nil, func(hit int) {
 		if w.tools.count() >= 4 {
@@ -95,12 +96,12 @@ func TestAResumedRunRepeatsNoFinishedToolCall(t *testing.T) {
 	w.fire(event("orders", 1))
 	require.True(t, w.killed.Load())
 	require.Len(t, w.inbox(), 1)
-	assert.Contains(t, w.log.String(), `stage=agent`, "the retry goes on from the agent's checkpoint")
-	assert.LessOrEqual(t, w.tools.count(), 1+looks+1, "only the call that was under way may be made again")
+	assert.Contains(t, w.log.String(), `stage=agent`, "the retry resumes from the agent's checkpoint")
+	assert.LessOrEqual(t, w.tools.count(), 1+looks+1, "only the interrupted call may be repeated")
 	assert.Equal(t, "done", w.claim(alarmARNPrefix+"orders"))
 }
 
-func TestARunThatNearsItsLimitGoesOnInAFreshInvocation(t *testing.T) {
+func TestHandOver_ContinuesInAFreshInvocation(t *testing.T) {
 	t.Parallel()
 	slow := func(command string) model.Step {
 		step := look(command)
@@ -117,17 +118,17 @@ func TestARunThatNearsItsLimitGoesOnInAFreshInvocation(t *testing.T) {
 	require.Len(t, inbox, 1)
 	assert.Contains(t, inbox[0].Body, cause)
 	assert.Contains(t, w.log.String(), "handed over")
-	assert.Equal(t, 1+6, w.tools.count()-strings.Count(w.log.String(), `message="handed over"`), "no tool call is made twice")
+	assert.Equal(t, 1+6, w.tools.count()-strings.Count(w.log.String(), `message="handed over"`), "no tool call is repeated")
 	assert.Len(t, w.reports(), 1)
 	assert.Equal(t, "done", w.claim(alarmARNPrefix+"orders"))
 }
 
-func TestLongNamesInAnyScriptAndLongReportsReachTheirReader(t *testing.T) {
+func TestNotification_SurvivesLongNamesAndReportsInAnyScript(t *testing.T) {
 	names := map[string]string{
 		"ASCII":    strings.Repeat("x", 255),
 		"Japanese": strings.Repeat("注文エラー", 51),
 		"emoji":    strings.Repeat("🚨", 127),
-		"Arabic":   strings.Repeat("خطأ في الطلب ", 19),
+		"Arabic":   strings.TrimSpace(strings.Repeat("خطأ في الطلب ", 19)),
 		"slashes":  strings.Repeat("a/b c%20<d>&", 21),
 	}
 	for writing, name := range names {

@@ -20,7 +20,7 @@ func logsAt(level string) map[string]string {
 	return map[string]string{"AWS_LAMBDA_LOG_FORMAT": "JSON", config.EnvLogLevel: level}
 }
 
-// lines ends the functions and returns what reached their log.
+// lines stops the functions and returns the lines of their log.
 func (w *world) lines() []map[string]any {
 	w.t.Helper()
 	require.NoError(w.t, w.host.Close())
@@ -55,7 +55,7 @@ func TestMetrics_ReachTheLogAtEveryLevel(t *testing.T) {
 	}
 }
 
-// What went wrong must be in the log at LogLevel ERROR, whoever wrote the line: our code, Go's runtime client, or Python.
+// At LogLevel ERROR, errors must reach the log whether our code, Go's runtime client, or Python reports them.
 func TestErrors_ReachTheLogAtLevelError(t *testing.T) {
 	tests := []struct {
 		name         string

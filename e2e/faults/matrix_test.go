@@ -1,6 +1,6 @@
-// Package faults_test runs the real orchestrator on the local stand-ins and breaks everything around it:
-// whatever happens, a human is told, the report is stored, and the claim is settled or freed, or the
-// invocation fails and Lambda tries it again.
+// Package faults_test runs the real orchestrator on the local stand-ins and makes everything around it fail.
+// Each fault must end in a notification, a stored report, and a settled or freed claim, or in a failed
+// invocation that Lambda retries.
 package faults_test
 
 import (
@@ -18,12 +18,12 @@ import (
 
 const cause = "The orders role lost dynamodb:GetItem."
 
-// look is a step in which the model looks at something.
+// look returns a step in which the model runs code.
 func look(command string) model.Step {
 	return model.Step{Tools: []model.ToolUse{{Name: "python_executor", Input: map[string]any{"command": command}}}}
 }
 
-// submit is the step in which it concludes, citing what the stub tool says.
+// submit returns the step in which the model submits its report. The quote occurs in the stub tool's answer.
 func submit() model.Step {
 	return model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: map[string]any{
 		"summary": "Orders fail.", "root_cause": cause, "confidence": "confirmed", "severity": "high", "impact": "No orders.",
@@ -42,31 +42,31 @@ func failing(kind, message string) model.Step {
 
 func script(steps ...model.Step) model.Script { return model.Script{Steps: steps} }
 
-// forever repeats the last step.
+// forever returns a script that repeats the last step.
 func forever(steps ...model.Step) model.Script {
 	last := len(steps) - 1
 	return model.Script{Steps: steps, Loop: &last}
 }
 
-// row is one fault, and what the human must have got in the end.
+// row is one fault and its expected result.
 type row struct {
 	name    string
 	options options
 	breakIt func(w *world)
 
-	wantCause    bool     // the message tells the model's root cause
-	wantText     []string // the message says this, whatever the case of letters
-	wantMessages int      // default 1; -1: none
+	wantCause    bool     // the notification names the model's root cause
+	wantText     []string // the notification contains these texts; case is ignored
+	wantMessages int      // number of notifications; default 1; -1: none
 	wantNoReport bool
 	wantClaim    string // default done
 	wantFailed   bool   // the event ends in the on-failure destination
 }
 
-// eachAttempt stands for a message of each attempt: with nothing left that remembers, better thrice than
-// never.
+// eachAttempt is the number of notifications if each attempt sends one. Without table and bucket, no attempt
+// knows what the earlier ones sent, and a repeated notification is better than none.
 const eachAttempt = 3
 
-// What Bedrock answers where a model, or the account's access to it, is not what it should be.
+// Bedrock's messages for models that the account cannot use.
 const (
 	endOfLife     = "This model version has reached the end of its life. Please refer to the AWS documentation for more details."
 	legacy        = "Access denied. This Model is marked by provider as Legacy and you have not been actively using the model in the last 30 days. Please upgrade to an active model on Amazon Bedrock"
@@ -74,7 +74,7 @@ const (
 	notSubscribed = "Model access is denied due to IAM user or service role is not authorized to perform the required AWS Marketplace actions (aws-marketplace:ViewSubscriptions, aws-marketplace:Subscribe) to enable access to this model."
 )
 
-// unavailable is the models that can't be asked, with what the engineer reads about each.
+// unavailable lists models that cannot be asked, with the text that the engineer reads about each.
 var unavailable = []struct {
 	name string
 	step model.Step
@@ -96,8 +96,8 @@ func unavailableRows() []row {
 	var rows []row
 	for _, u := range unavailable {
 		rows = append(rows,
-			row{name: "the only model " + u.name, options: options{script: forever(u.step)}, wantText: []string{"needs a human", u.text}},
-			row{name: "the first model " + u.name, wantCause: true, wantText: []string{u.text, "Model: us.amazon.nova-lite-v1:0"}, options: options{
+			row{name: "only model: " + u.name, options: options{script: forever(u.step)}, wantText: []string{"needs a human", u.text}},
+			row{name: "first model: " + u.name, wantCause: true, wantText: []string{u.text, "Model: us.amazon.nova-lite-v1:0"}, options: options{
 				env: map[string]string{config.EnvFallbackModelIDs: "us.amazon.nova-lite-v1:0"}, script: script(u.step, look("print(1)"), submit()),
 			}})
 	}
@@ -115,33 +115,33 @@ func modelRows() []row {
 		return row{name: name, wantCause: true, options: options{script: script(append(first, look("print(1)"), submit())...)}}
 	}
 	return []row{
-		answered("no fault at all"),
-		answered("throttled, then not", failing("ThrottlingException", "Too many tokens, please wait"), failing("ThrottlingException", "")),
+		answered("no fault"),
+		answered("throttled twice", failing("ThrottlingException", "Too many tokens, please wait"), failing("ThrottlingException", "")),
 		answered("timed out once", failing("ModelTimeoutException", "")),
 		answered("unavailable once", failing("ServiceUnavailableException", "")),
-		answered("an internal error once", failing("InternalServerException", "")),
+		answered("internal error once", failing("InternalServerException", "")),
 		answered("not ready once", failing("ModelNotReadyException", "")),
 		answered("connection reset once", model.Step{Reset: true}),
 		answered("malformed tool use", model.Step{StopReason: "malformed_tool_use", Text: "oops"}),
 		answered("malformed output", model.Step{StopReason: "malformed_model_output", Text: "oops"}),
-		answered("an unknown tool", model.Step{Tools: []model.ToolUse{{Name: "bash", Input: map[string]any{"command": "ls"}}}}),
+		answered("unknown tool", model.Step{Tools: []model.ToolUse{{Name: "bash", Input: map[string]any{"command": "ls"}}}}),
 		answered("blank content", model.Step{Content: []byte(`[{"text": " \n"}]`), StopReason: "end_turn"}),
 		answered("no content", model.Step{Content: []byte(`[]`), StopReason: "end_turn"}),
-		answered("max_tokens", model.Step{Text: "I was about to", StopReason: "max_tokens"}),
-		answered("an answer without a look", model.Step{Text: "Probably the network."}),
-		{name: "throttled for ever", options: options{lifetime: 8 * time.Second, script: forever(failing("ThrottlingException", "Too many requests"))},
+		answered("stop reason max_tokens", model.Step{Text: "I was about to", StopReason: "max_tokens"}),
+		answered("answer without any tool call", model.Step{Text: "Probably the network."}),
+		{name: "always throttled", options: options{lifetime: 8 * time.Second, script: forever(failing("ThrottlingException", "Too many requests"))},
 			wantText: []string{"throttl"}},
-		{name: "unavailable for ever", options: options{lifetime: 8 * time.Second, script: forever(failing("ServiceUnavailableException", ""))},
+		{name: "always unavailable", options: options{lifetime: 8 * time.Second, script: forever(failing("ServiceUnavailableException", ""))},
 			wantText: []string{"ServiceUnavailable"}},
-		{name: "connection reset for ever", options: options{lifetime: 8 * time.Second, script: forever(model.Step{Reset: true})},
+		{name: "connection always reset", options: options{lifetime: 8 * time.Second, script: forever(model.Step{Reset: true})},
 			wantText: []string{"could not be asked"}},
 		{name: "no answer", options: options{lifetime: 8 * time.Second, script: forever(model.Step{Text: "late", DelayMS: 60000})},
 			wantText: []string{"time"}},
 		{name: "access denied", options: options{script: forever(failing("AccessDeniedException", accessDenied))},
 			wantText: []string{"bedrock:InvokeModel"}},
-		{name: "denied by a service control policy in another region", options: options{script: forever(failing("AccessDeniedException", deniedBySCP))},
+		{name: "denied by a service control policy in another Region", options: options{script: forever(failing("AccessDeniedException", deniedBySCP))},
 			wantText: []string{"service control policy", "us-west-2"}},
-		{name: "not in the region", options: options{script: forever(failing("ResourceNotFoundException", "Could not resolve the foundation model"))},
+		{name: "not in the Region", options: options{script: forever(failing("ResourceNotFoundException", "Could not resolve the foundation model"))},
 			wantText: []string{"us.amazon.nova-2-lite-v1:0"}},
 		{name: "invalid model id", options: options{script: forever(failing("ValidationException", "The provided model identifier is invalid."))},
 			wantText: []string{"model identifier is invalid"}},
@@ -154,9 +154,9 @@ func modelRows() []row {
 		{name: "context window exceeded", options: options{script: forever(look("print(1)"), model.Step{StopReason: "model_context_window_exceeded", Text: "x"})},
 			wantText: []string{"outcome"}},
 		{name: "100 rounds used", options: options{lifetime: 60 * time.Second, script: forever(look("print(1)"))}, wantText: []string{"round"}},
-		{name: "the token budget used", options: options{env: map[string]string{config.EnvMaxTokens: "20000"}, script: forever(model.Step{
+		{name: "token budget used", options: options{env: map[string]string{config.EnvMaxTokens: "20000"}, script: forever(model.Step{
 			Tools: look("print(1)").Tools, Usage: &model.Usage{InputTokens: 9000, OutputTokens: 100, TotalTokens: 9100}})}, wantText: []string{"20000 tokens"}},
-		{name: "the money budget used", options: options{env: map[string]string{config.EnvMaxCostUSD: "0.05"}, script: forever(model.Step{
+		{name: "cost budget used", options: options{env: map[string]string{config.EnvMaxCostUSD: "0.05"}, script: forever(model.Step{
 			Tools: look("print(1)").Tools, Usage: &model.Usage{InputTokens: 9000, OutputTokens: 100, TotalTokens: 9100}})}, wantText: []string{"$0.05"}},
 	}
 }
@@ -184,7 +184,7 @@ func serviceRows() []row {
 		lasting := func(name string, breakIt func(w *world), r row) row {
 			r.name, r.options, r.breakIt = fmt.Sprintf("%s %s", name, how), works(), breakIt
 			if how == hanging {
-				r.options.noRetries = true // one attempt shows it, and each takes its whole time
+				r.options.noRetries = true // one attempt is enough, and each takes its whole timeout
 				r.wantMessages = min(r.wantMessages, 1)
 			}
 			return r
@@ -202,7 +202,7 @@ func serviceRows() []row {
 				row{wantMessages: -1, wantClaim: "none", wantFailed: true}),
 			lasting("S3 and DynamoDB", func(w *world) { w.s3.fail(how, -1); w.dynamodb.fail(how, -1) },
 				row{wantCause: true, wantText: []string{"could not be stored"}, wantMessages: eachAttempt, wantNoReport: true, wantClaim: "none", wantFailed: true}),
-			lasting("S3, SNS and DynamoDB", func(w *world) {
+			lasting("S3, SNS, and DynamoDB", func(w *world) {
 				for _, p := range []*proxy{w.s3, w.sns, w.dynamodb} {
 					p.fail(how, -1)
 				}
@@ -213,15 +213,15 @@ func serviceRows() []row {
 		return row{name: name, options: works(), breakIt: breakIt, wantCause: true}
 	}
 	return append(rows,
-		passing("S3 breaks for a while", func(w *world) { w.s3.fail(reset, 12) }),
-		passing("SNS breaks for a while", func(w *world) { w.sns.fail(broken, 6) }),
-		passing("DynamoDB breaks for a while", func(w *world) { w.dynamodb.fail(throttled, 3) }),
-		passing("all three break for a while", func(w *world) {
+		passing("S3 fails for a while", func(w *world) { w.s3.fail(reset, 12) }),
+		passing("SNS fails for a while", func(w *world) { w.sns.fail(broken, 6) }),
+		passing("DynamoDB fails for a while", func(w *world) { w.dynamodb.fail(throttled, 3) }),
+		passing("S3, SNS, and DynamoDB fail for a while", func(w *world) {
 			w.s3.fail(broken, 12)
 			w.sns.fail(broken, 6)
 			w.dynamodb.fail(broken, 3)
 		}),
-		passing("everything is slow", func(w *world) {
+		passing("all services are slow", func(w *world) {
 			for _, p := range []*proxy{w.s3, w.sns, w.dynamodb} {
 				p.slow = 300 * time.Millisecond
 			}
@@ -256,7 +256,7 @@ func (r row) check(t *testing.T, w *world) {
 	case r.wantMessages < 0:
 		assert.Empty(t, inbox)
 	default:
-		require.Len(t, inbox, max(r.wantMessages, 1), "what a human is told")
+		require.Len(t, inbox, max(r.wantMessages, 1), "notifications")
 		body := inbox[0].Body
 		assert.Contains(t, inbox[0].Subject, "orders")
 		assert.Contains(t, body, "orders")
@@ -284,10 +284,10 @@ func (r row) check(t *testing.T, w *world) {
 	}
 }
 
-func TestModel_UnavailableOnesCostASentenceAndNotTheReport(t *testing.T) {
+func TestUnavailableModels_AreReportedWithTheirRemedy(t *testing.T) {
 	run(t, unavailableRows())
 }
 
-func TestWhateverTheModelDoesAHumanIsTold(t *testing.T)     { run(t, modelRows()) }
-func TestWhateverTheToolDoesAHumanIsTold(t *testing.T)      { run(t, toolRows()) }
-func TestWhateverServiceIsDownNothingIsSilent(t *testing.T) { run(t, serviceRows()) }
+func TestModelFaults_EndInANotification(t *testing.T)                 { run(t, modelRows()) }
+func TestToolFaults_EndInANotification(t *testing.T)                  { run(t, toolRows()) }
+func TestServiceFaults_EndInANotificationOrAFailedEvent(t *testing.T) { run(t, serviceRows()) }

@@ -22,7 +22,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// worker behaves like an invocation that may crash at any moment and is then tried again, as Lambda does.
+// worker plays invocations that may crash at any moment, and Lambda's retries.
 type worker struct {
 	table *dedupe.Table
 
@@ -31,7 +31,7 @@ type worker struct {
 	attempts  int
 }
 
-// deliver is one event on one path: up to three attempts with the same request id.
+// deliver plays one event: up to three attempts with the same request id.
 func (w *worker) deliver(t *testing.T, alarm alarmevent.Alarm, request string, chance *rand.Rand) {
 	for range 3 {
 		if done := w.attempt(t, alarm, request, chance); done {
@@ -53,9 +53,9 @@ func (w *worker) attempt(t *testing.T, alarm alarmevent.Alarm, request string, c
 		return true
 	}
 	switch chance.IntN(4) {
-	case 0: // killed: nothing is written any more
+	case 0: // killed: nothing more is written
 		return false
-	case 1: // failed: the claim is given back
+	case 1: // failed: the claim is freed
 		if err := w.table.Free(ctx, claim); err != nil {
 			assert.ErrorIs(t, err, dedupe.ErrLost)
 		}
@@ -72,13 +72,13 @@ func (w *worker) attempt(t *testing.T, alarm alarmevent.Alarm, request string, c
 	return true
 }
 
-// maxConnections is how many requests reach moto at the same time.
+// maxConnections is the number of requests that reach moto at the same time.
 const maxConnections = 64
 
-// lease is short, so that what a crash left behind is taken over within the test.
+// lease is short, because the test waits until the leases of crashed attempts expire.
 const lease = 300 * time.Millisecond
 
-func TestHundredsOfSimultaneousEventsCompleteOneInvestigationPerAlarm(t *testing.T) {
+func TestClaim_CompletesOneInvestigationPerAlarmAmongHundredsOfEvents(t *testing.T) {
 	for _, seed := range []uint64{1, 2} {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			const alarms, events = 12, 480
@@ -100,8 +100,8 @@ func TestHundredsOfSimultaneousEventsCompleteOneInvestigationPerAlarm(t *testing
 			for arn, n := range w.completed {
 				assert.Equal(t, 1, n, "%s was completed more than once", arn)
 			}
-			// What every attempt of an event left unfinished, the alarm's next event takes up.
-			time.Sleep(lease) // the lease of a crashed run is the thing under test
+			// If all attempts of an event crashed, the alarm's next event takes over.
+			time.Sleep(lease) // the expiry of a lease is under test
 			for i := range alarms {
 				name := fmt.Sprint("alarm-", i)
 				if w.completed[alarmARNPrefix+name] > 0 {
@@ -123,7 +123,7 @@ func TestHundredsOfSimultaneousEventsCompleteOneInvestigationPerAlarm(t *testing
 func newTable(t *testing.T) *dedupe.Table {
 	t.Helper()
 	db := dynamodb.NewFromConfig(cloud.Config(), func(o *dynamodb.Options) {
-		// moto's server has a short queue for new connections; the requests wait here instead.
+		// moto's server has a short queue for new connections, so requests wait here.
 		o.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 			t.MaxConnsPerHost, t.MaxIdleConnsPerHost = maxConnections, maxConnections
 		})

@@ -22,19 +22,19 @@ const (
 	broken    mode = "broken"    // 503
 	denied    mode = "denied"    // IAM refuses
 	throttled mode = "throttled" // 429
-	hanging   mode = "hanging"   // no answer ever comes
+	hanging   mode = "hanging"   // there is never an answer
 )
 
-// proxy stands before a service and makes its faults.
+// proxy forwards requests to a service and injects faults.
 type proxy struct {
 	url string
 
 	mu     sync.Mutex
 	mode   mode
-	left   int // requests that the fault still lasts; negative: for ever
+	left   int // requests until the fault ends; negative: it does not end
 	hits   int
-	before func(n int) // told the number of each request before it is forwarded
-	after  func(n int) // and after
+	before func(n int) // called before each request is forwarded, with its number
+	after  func(n int) // called after it
 	slow   time.Duration
 	stop   chan struct{}
 }
@@ -54,7 +54,7 @@ func newProxy(t *testing.T, target string) *proxy {
 		server.CloseClientConnections()
 		server.Close()
 	})
-	p.url = "http://localhost:" + serverPort(server) // moto tells buckets by the name localhost
+	p.url = "http://localhost:" + serverPort(server) // moto recognizes bucket names in hosts below localhost
 	return p
 }
 
@@ -66,7 +66,7 @@ func serverPort(server *httptest.Server) string {
 	return u.Port()
 }
 
-// fail makes the next requests fail; negative: all of them until it is told otherwise.
+// fail makes the next requests fail; a negative number means all requests.
 func (p *proxy) fail(how mode, requests int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,7 +97,7 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, forward http.Handl
 	}
 	p.mu.Unlock()
 	if slow > 0 {
-		time.Sleep(slow) // a slow service is the thing under test
+		time.Sleep(slow) // a slow service is under test
 	}
 	switch how {
 	case reset:
@@ -109,7 +109,7 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, forward http.Handl
 	case throttled:
 		answerError(w, http.StatusTooManyRequests, "TooManyRequestsException", "Rate Exceeded.")
 	case hanging:
-		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client has gone
+		_, _ = io.Copy(io.Discard, r.Body) // otherwise the server does not notice that the client has closed the connection
 		select {
 		case <-r.Context().Done():
 		case <-p.stop:

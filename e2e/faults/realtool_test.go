@@ -15,10 +15,10 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/realtool"
 )
 
-// realToolTimeout is of the function: the code's own deadline is a little before it.
+// realToolTimeout is the function's timeout. The code's deadline is a little earlier.
 const realToolTimeout = 6 * time.Second
 
-// newRealTool is the tool as it is deployed, with its harness and a real Python.
+// newRealTool returns the tool as it is deployed, with its harness and a real Python.
 func newRealTool(t *testing.T) lambdahost.Function {
 	t.Helper()
 	tool, err := buildTool()
@@ -30,36 +30,36 @@ func newRealTool(t *testing.T) lambdahost.Function {
 
 var buildTool = sync.OnceValues(func() (realtool.Tool, error) { return realtool.Build(filepath.Dir(orchestrator)) })
 
-// What the model's code does to the real tool ends that call alone: what it had found counts, the report
-// says what went wrong, and the next call works.
-func TestWhateverTheModelsCodeDoesToTheRealToolTheReportSaysSo(t *testing.T) {
+// Abuse by the model's code ends only its own call: earlier output still counts as evidence, the report
+// describes the failure, and the next call works.
+func TestRealTool_ReportsAbuseByTheCode(t *testing.T) {
 	const found = "print('orders-role may not ' + 'dynamodb:GetItem', flush=True)\n"
 	for name, abuse := range map[string]struct {
 		code string
 		says string
 	}{
-		"never ends":           {"while True: pass", "time limit"},
-		"takes all memory":     {"x = bytearray(10**12)", "memory"},
-		"floods its output":    {"for _ in range(40): print('x' * 1_000_000)", "output"},
-		"ends its process":     {"import os; os._exit(9)", "exit"},
-		"kills the supervisor": {"import os, signal; os.kill(os.getppid(), signal.SIGKILL)", "PermissionError"},
-		"tries to write":       {"boto3.client('sqs').create_queue(QueueName='q')", "sqs:CreateQueue is refused"},
+		"endless loop":              {"while True: pass", "time limit"},
+		"allocates too much memory": {"x = bytearray(10**12)", "memory"},
+		"prints too much":           {"for _ in range(40): print('x' * 1_000_000)", "output"},
+		"ends its process":          {"import os; os._exit(9)", "exit"},
+		"kills the supervisor":      {"import os, signal; os.kill(os.getppid(), signal.SIGKILL)", "PermissionError"},
+		"tries to write":            {"boto3.client('sqs').create_queue(QueueName='q')", "sqs:CreateQueue is refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, options{
 				lifetime: time.Minute, realTool: func(*lambdahost.Function) {}, env: map[string]string{config.EnvToolTimeout: "6"},
-				script: script(look(found+abuse.code), look("print(40 + 2, 'is what the next call says')"), submit()),
+				script: script(look(found+abuse.code), look("print(40 + 2, 'is the answer of the next call')"), submit()),
 			})
 			w.fire(event("orders", 1))
 			inbox, reports := w.inbox(), w.reports()
 			require.Len(t, inbox, 1)
-			assert.Contains(t, inbox[0].Subject, "cause confirmed", "what was printed before counts as evidence")
+			assert.Contains(t, inbox[0].Subject, "cause confirmed", "earlier output counts as evidence")
 			assert.Contains(t, inbox[0].Body, cause)
 			require.Len(t, reports, 1)
 			for _, report := range reports {
 				assert.Contains(t, strings.ToLower(report), strings.ToLower(abuse.says))
-				assert.Contains(t, report, "42 is what the next call says")
+				assert.Contains(t, report, "42 is the answer of the next call")
 			}
 			assert.Equal(t, "done", w.claim(alarmARNPrefix+"orders"))
 			if t.Failed() {
@@ -70,7 +70,7 @@ func TestWhateverTheModelsCodeDoesToTheRealToolTheReportSaysSo(t *testing.T) {
 	}
 }
 
-func TestARealToolThatCannotStartIsSaidAndAHumanIsTold(t *testing.T) {
+func TestRealTool_StartFailureIsInTheNotification(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{
 		lifetime: time.Minute, script: script(look("print(1)"), submit()),
@@ -80,7 +80,7 @@ func TestARealToolThatCannotStartIsSaidAndAHumanIsTold(t *testing.T) {
 	inbox := w.inbox()
 	require.Len(t, inbox, 1)
 	assert.Contains(t, strings.ToLower(inbox[0].Body), "the tool function")
-	assert.NotContains(t, inbox[0].Subject, "confirmed", "nothing was seen")
+	assert.NotContains(t, inbox[0].Subject, "confirmed", "no tool call succeeded")
 	assert.Len(t, w.reports(), 1)
 	if t.Failed() {
 		t.Log(inbox[0].Body, w.log)

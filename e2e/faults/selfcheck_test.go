@@ -22,11 +22,12 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/realtool"
 )
 
-// checkedWorld is a world with the real tool and a control plane of Bedrock that answers with a life cycle.
+// checkedWorld returns a world with the real tool and a control plane of Bedrock that returns this life
+// cycle.
 func checkedWorld(t *testing.T, lifecycle string, o options) *world {
 	t.Helper()
 	control := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/foundation-models/amazon.nova-premier-v1:0" || !strings.Contains(r.Header.Get("Authorization"), "/bedrock/aws4_request") {
+		if r.URL.Path != "/foundation-models/"+strings.TrimPrefix(modelID, "us.") || !strings.Contains(r.Header.Get("Authorization"), "/bedrock/aws4_request") {
 			answerError(w, http.StatusNotFound, "ResourceNotFoundException", "Could not find "+r.URL.Path)
 			return
 		}
@@ -46,8 +47,9 @@ func checkedWorld(t *testing.T, lifecycle string, o options) *world {
 
 const active = `{"status": "ACTIVE", "startOfLifeTime": "2025-04-30T00:00:00Z"}`
 
-// The real orchestrator checks itself on the stand-ins, and each part that is broken is in its one notification.
-func TestSelfCheck_BrokenPartsAreInOneNotificationWithTheirRemedies(t *testing.T) {
+// The real orchestrator checks itself on the stand-ins. One notification lists every broken part with its
+// remedy.
+func TestSelfCheck_ReportsBrokenPartsInOneNotification(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		lifecycle string
@@ -55,14 +57,14 @@ func TestSelfCheck_BrokenPartsAreInOneNotificationWithTheirRemedies(t *testing.T
 		breakIt   func(w *world)
 		want      []string // nil: no notification
 		problems  int
-		failed    bool // the invocation fails, since its notification reaches nobody
+		failed    bool // the invocation fails because its notification reaches nobody
 	}{
 		{name: "healthy"},
 		{name: "the model is denied", options: options{script: forever(failing("AccessDeniedException", accessDenied))}, problems: 1,
-			want: []string{"WRONG: model us.amazon.nova-premier-v1:0", "Grant bedrock:InvokeModel"}},
+			want: []string{"WRONG: model " + modelID, "lacks the grant for bedrock:InvokeModel"}},
 		{name: "the model has an answer without text", options: options{script: forever(model.Step{Content: []byte(`[]`), StopReason: "max_tokens"})}},
 		{name: "the model is Legacy", lifecycle: `{"status": "LEGACY", "endOfLifeTime": "2099-01-31T00:00:00Z"}`, problems: 1,
-			want: []string{"WILL BE WRONG: life cycle of model us.amazon.nova-premier-v1:0", "2099-01-31", "Set BedrockModelId"}},
+			want: []string{"WILL BE WRONG: life cycle of model " + modelID, "2099-01-31", "Set BedrockModelId"}},
 		{name: "the table is denied", breakIt: func(w *world) { w.dynamodb.fail(denied, -1) }, problems: 1,
 			want: []string{"WRONG: table investigations-", "Grant service:Action"}},
 		{name: "the bucket is down", breakIt: func(w *world) { w.s3.fail(broken, -1) }, problems: 1,
@@ -78,7 +80,7 @@ func TestSelfCheck_BrokenPartsAreInOneNotificationWithTheirRemedies(t *testing.T
 			want:    []string{"WILL BE WRONG: tool tool", "shop-broken (ImportError: invalid ELF header)", "Build the layer for Python"}},
 		{name: "several", problems: 3, lifecycle: `{"status": "ACTIVE", "endOfLifeTime": "2020-01-31T00:00:00Z"}`,
 			breakIt: func(w *world) { w.s3.fail(denied, -1); w.dynamodb.fail(broken, -1) },
-			want:    []string{"found 3 problems", "WRONG: table", "WRONG: bucket", "reached its end of life on 2020-01-31", "Checked and fine: model us.amazon.nova-premier-v1:0"}},
+			want:    []string{"found 3 problems", "WRONG: table", "WRONG: bucket", "reached its end of life on 2020-01-31", "Checked and fine: model " + modelID}},
 		{name: "nobody is subscribed", problems: 1, failed: true, breakIt: (*world).unsubscribe},
 		{name: "the topic does not take a message", problems: 1, failed: true, breakIt: func(w *world) {
 			w.s3.fail(denied, -1)
@@ -97,7 +99,7 @@ func TestSelfCheck_BrokenPartsAreInOneNotificationWithTheirRemedies(t *testing.T
 			w.fire([]byte(config.SelfCheckEvent))
 			inbox := w.inbox()
 			assert.Equal(t, test.failed, len(w.host.Failed()) == 1, "%v", w.host.Failed())
-			assert.Empty(t, w.reports(), "nothing is investigated")
+			assert.Empty(t, w.reports(), "a self-check is no investigation")
 			if test.failed {
 				assert.Empty(t, inbox)
 				return
@@ -140,7 +142,7 @@ func TestSelfCheck_AnswersOnDemandWithEveryCheck(t *testing.T) {
 	}
 }
 
-// unsubscribe takes away whoever receives the reports.
+// unsubscribe removes all subscriptions of the notification topic.
 func (w *world) unsubscribe() {
 	client := sns.NewFromConfig(cloud.Config())
 	out, err := client.ListSubscriptionsByTopic(w.t.Context(), &sns.ListSubscriptionsByTopicInput{TopicArn: &w.topic})
@@ -151,8 +153,8 @@ func (w *world) unsubscribe() {
 	}
 }
 
-// layerWithPackages is the harness with three packages beside it, as `pip install --target` lays them out: one that
-// works, one that does not, and one of which only a part needs what is not there.
+// layerWithPackages returns a layer with the harness and three packages, laid out as `pip install --target`
+// does: one works, one fails at import, and one has a module that needs another platform.
 func layerWithPackages(t *testing.T) string {
 	t.Helper()
 	layer := filepath.Join(t.TempDir(), "python")

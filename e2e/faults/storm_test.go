@@ -11,7 +11,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
-func TestAStormIsCappedQueuedAndInvestigatedOncePerAlarm(t *testing.T) {
+func TestStorm_IsCappedQueuedAndInvestigatedOncePerAlarm(t *testing.T) {
 	const alarms, events = 40, 200
 	w := newWorld(t, options{script: forever(look("print(1)"), submit()), reserved: 5})
 	for i := range events {
@@ -20,7 +20,7 @@ func TestAStormIsCappedQueuedAndInvestigatedOncePerAlarm(t *testing.T) {
 	}
 	w.wait()
 	assert.Empty(t, w.host.Failed())
-	assert.Len(t, w.inbox(), alarms, "each alarm is told of once")
+	assert.Len(t, w.inbox(), alarms, "one notification per alarm")
 	reports := w.reports()
 	assert.Len(t, reports, alarms)
 	named := 0
@@ -46,7 +46,7 @@ func containsName(text, name string) bool {
 	return false
 }
 
-func TestACompositeAlarmAndItsChildrenAreInvestigatedOnce(t *testing.T) {
+func TestStorm_CompositeAlarmAndItsChildrenAreInvestigatedOnce(t *testing.T) {
 	w := newWorld(t, options{script: forever(look("print(1)"), submit())})
 	w.fire(compositeEvent("shop-down", "orders", "payments"))
 	w.fire(event("orders", 1))
@@ -57,10 +57,10 @@ func TestACompositeAlarmAndItsChildrenAreInvestigatedOnce(t *testing.T) {
 	other := newWorld(t, options{script: forever(look("print(1)"), submit())})
 	other.fire(event("orders", 1))
 	other.fire(compositeEvent("shop-down", "orders"))
-	assert.Len(t, other.inbox(), 1, "the composite alarm brings nothing new")
+	assert.Len(t, other.inbox(), 1, "the composite alarm is a duplicate")
 }
 
-// compositeEvent is an alarm action of a composite alarm that these alarms triggered.
+// compositeEvent returns the event of a composite alarm that these alarms triggered.
 func compositeEvent(name string, children ...string) []byte {
 	var triggering []any
 	for _, child := range children {

@@ -29,6 +29,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/logbuffer"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
@@ -37,7 +38,7 @@ import (
 var (
 	cloud        *moto.Server
 	orchestrator string // path of the real orchestrator
-	stubTool     string // path of a tool function that does what its command says
+	stubTool     string // path of a tool function that misbehaves as its variable STUB says
 	worlds       atomic.Int64
 )
 
@@ -56,7 +57,7 @@ func runAll(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	// The tests wait more than they compute.
+	// The tests mostly wait, so more of them than processors run in parallel.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		return 1, err
 	}
@@ -80,18 +81,21 @@ var compile = sync.OnceValue(func() error {
 	return nil
 })
 
-// options are what a test wants to be different.
+// modelID is the model that a world asks first.
+const modelID = "us.amazon.nova-2-lite-v1:0"
+
+// options are the differences of a test's world from the default.
 type options struct {
 	lifetime  time.Duration // of the orchestrator; default 30 s
 	env       map[string]string
 	tool      string                     // what the stub tool does; default "answer"
-	realTool  func(*lambdahost.Function) // set: the real tool in place of the stub, changed by this
+	realTool  func(*lambdahost.Function) // if set, runs the real tool in place of the stub, after this has changed its settings
 	script    model.Script
 	noRetries bool
 	reserved  int // concurrent investigations; 0: no cap
 }
 
-// world is one deployed triage: the real orchestrator between stand-ins whose faults the test decides.
+// world is one deployed triage: the real orchestrator, with stand-ins whose faults the test decides.
 type world struct {
 	t                        *testing.T
 	host                     *lambdahost.Host
@@ -100,7 +104,7 @@ type world struct {
 	table, bucket, topic     string
 	queue                    string
 	pidFile                  string
-	log                      *syncBuffer
+	log                      *logbuffer.Buffer
 	killed                   atomic.Bool
 }
 
@@ -111,7 +115,7 @@ func newWorld(t *testing.T, o options) *world {
 		o.lifetime = 30 * time.Second
 	}
 	n := strconv.FormatInt(worlds.Add(1), 10)
-	w := &world{t: t, table: "investigations-" + n, bucket: "reports-" + n, pidFile: filepath.Join(t.TempDir(), "pid"), log: &syncBuffer{}}
+	w := &world{t: t, table: "investigations-" + n, bucket: "reports-" + n, pidFile: filepath.Join(t.TempDir(), "pid"), log: &logbuffer.Buffer{}}
 	w.deploy(n)
 	w.model = start(t, o.script)
 	w.s3, w.sns, w.dynamodb = newProxy(t, cloud.URL), newProxy(t, cloud.URL), newProxy(t, cloud.URL)
@@ -134,7 +138,8 @@ func newWorld(t *testing.T, o options) *world {
 	require.NoError(t, host.Add(tool))
 	require.NoError(t, host.Add(lambdahost.Function{
 		Name: "orchestrator",
-		// The shell leaves its process id before it becomes the orchestrator, so that a test can kill it.
+		// The shell writes its process id to a file and then becomes the orchestrator. A test needs the id to
+		// kill it.
 		Command: []string{"/bin/sh", "-c", `echo $$ > "$0"; exec "$1"`, w.pidFile, orchestrator},
 		Timeout: o.lifetime, MaximumRetryAttempts: &retries, ReservedConcurrency: o.reserved, Env: w.environment(o.env),
 	}))
@@ -149,7 +154,7 @@ func start(t *testing.T, script model.Script) *model.Server {
 	return server
 }
 
-// deploy creates what the construct creates.
+// deploy creates the resources that the construct creates.
 func (w *world) deploy(n string) {
 	ctx, cfg := w.t.Context(), cloud.Config()
 	_, err := dynamodb.NewFromConfig(cfg).CreateTable(ctx, &dynamodb.CreateTableInput{
@@ -178,7 +183,7 @@ func (w *world) bucketClient() *s3.Client {
 
 func (w *world) environment(more map[string]string) map[string]string {
 	env := config.Orchestrator{
-		ModelID: "us.amazon.nova-2-lite-v1:0", ToolFunction: "tool", ToolTimeout: 2 * time.Second, Table: w.table,
+		ModelID: modelID, ToolFunction: "tool", ToolTimeout: 2 * time.Second, Table: w.table,
 		ReportsBucket: w.bucket, TopicARN: w.topic, Window: time.Hour, MaxRounds: 100, Redact: true,
 	}.Environment()
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
@@ -196,7 +201,7 @@ func (w *world) environment(more map[string]string) map[string]string {
 	return env
 }
 
-// fire sends the event as CloudWatch does and waits until it and its retries are over.
+// fire sends the event as CloudWatch does and waits until it and its retries have ended.
 func (w *world) fire(event []byte) {
 	w.t.Helper()
 	_, err := w.host.InvokeAsync("orchestrator", event)
@@ -223,7 +228,7 @@ func (w *world) kill() {
 	}
 }
 
-// message is what arrived in somebody's inbox.
+// message is a notification as a subscriber receives it.
 type message struct{ Subject, Body string }
 
 func (w *world) inbox() []message {
@@ -246,7 +251,7 @@ func (w *world) inbox() []message {
 	}
 }
 
-// reports are the texts of the stored reports by key.
+// reports returns the texts of the stored reports by key.
 func (w *world) reports() map[string]string {
 	w.t.Helper()
 	client := w.bucketClient()
@@ -267,7 +272,7 @@ func (w *world) reports() map[string]string {
 	return texts
 }
 
-// claim is the state of the alarm's item: running, done, freed, or nothing.
+// claim returns the state of the alarm's item: running, done, freed, or an empty string.
 func (w *world) claim(arn string) string {
 	w.t.Helper()
 	out, err := dynamodb.NewFromConfig(cloud.Config()).GetItem(w.t.Context(), &dynamodb.GetItemInput{
@@ -280,26 +285,10 @@ func (w *world) claim(arn string) string {
 	return ""
 }
 
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 const alarmARNPrefix = "arn:aws:cloudwatch:" + moto.Region + ":" + moto.Account + ":alarm:"
 
-// event is an alarm action for the alarm of that name, which went to ALARM in that second.
+// event returns the event of an alarm action: the alarm with this name went to ALARM at this second of a
+// fixed minute.
 func event(name string, second int) []byte {
 	stamp := time.Date(2026, 8, 4, 12, 0, 0, 0, time.UTC).Add(time.Duration(second) * time.Second).Format("2006-01-02T15:04:05.000-0700")
 	raw, err := json.Marshal(map[string]any{

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -17,20 +16,12 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/integ/stacks"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/integ/templatetest"
 )
 
-// TestMain starts the tests over without CDK's template validator, as those of the root package do.
-func TestMain(m *testing.M) {
-	const validation = "CDK_VALIDATION"
-	if os.Getenv(validation) != "false" {
-		if exe, err := os.Executable(); err == nil {
-			_ = syscall.Exec(exe, os.Args, append(os.Environ(), validation+"=false"))
-		}
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(templatetest.Run(m)) }
 
-func TestVariantsPassAwsSolutions(t *testing.T) {
+func TestVariants_PassAwsSolutions(t *testing.T) {
 	used := map[string]bool{}
 	for _, variant := range stacks.Variants() {
 		t.Run(variant, func(t *testing.T) {

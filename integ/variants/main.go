@@ -1,6 +1,6 @@
-// Command variants is the app of the integration tests: one stack of an AlarmTriage, an alarm and a topic,
-// in the variant that the environment variable VARIANT names, and bound to the Region that STACK_REGION names, if any.
-// It deploys to a real account as well:
+// Command variants is the CDK app of the integration tests: one stack with an AlarmTriage, an alarm, and a
+// topic. The environment variable VARIANT selects the variant, and STACK_REGION, if it is set, the Region. It
+// can be deployed to a real account:
 //
 //	VARIANT=default cdk deploy --app 'go run ./integ/variants'
 package main

@@ -1,7 +1,6 @@
 package triage_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,6 +26,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/logbuffer"
 )
 
 const (
@@ -46,13 +46,13 @@ type bench struct {
 	tool   *fakeTool
 	agent  *fakeAgent
 	render *fakeRenderer
-	out    *lockedBuffer
+	out    *logbuffer.Buffer
 	clock  *clock
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{tool: &fakeTool{}, agent: &fakeAgent{}, render: &fakeRenderer{}, out: &lockedBuffer{}, clock: &clock{}}
+	b := &bench{tool: &fakeTool{}, agent: &fakeAgent{}, render: &fakeRenderer{}, out: &logbuffer.Buffer{}, clock: &clock{}}
 	b.Handler = triage.Handler{
 		Config:       config.Orchestrator{ModelID: "model", Window: time.Hour},
 		FunctionName: "triage-handler",
@@ -144,23 +144,6 @@ func (c *clock) pass(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.shift += d
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 type fakeTool struct {

@@ -21,6 +21,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/logbuffer"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/realtool"
 )
 
@@ -41,7 +42,7 @@ func run(m *testing.M) int {
 }
 
 // tool starts the deployed function with these settings. Its AWS answers every request.
-func tool(t *testing.T, settings map[string]string) (invoke func(payload string) lambdahost.Answer, logged *log) {
+func tool(t *testing.T, settings map[string]string) (invoke func(payload string) lambdahost.Answer, logged *logbuffer.Buffer) {
 	t.Helper()
 	compiled, err := built()
 	require.NoError(t, err)
@@ -55,7 +56,7 @@ func tool(t *testing.T, settings map[string]string) (invoke func(payload string)
 	t.Cleanup(aws.Close)
 	function := compiled.Function("tool", aws.URL)
 	maps.Copy(function.Env, settings)
-	logged = &log{}
+	logged = &logbuffer.Buffer{}
 	host, err := lambdahost.New(lambdahost.Options{Log: logged})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = host.Close() })
@@ -68,24 +69,6 @@ func tool(t *testing.T, settings map[string]string) (invoke func(payload string)
 		require.NoError(t, err)
 		return answer
 	}, logged
-}
-
-// log collects the log of the function.
-type log struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *log) Write(text []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(text)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 func command(code string) string {

@@ -7,10 +7,9 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"strings"
 )
 
-// api is the Invoke operation of the Lambda API; everything else goes to the fallback.
+// api serves the Invoke operation of the Lambda API and forwards everything else to the fallback.
 func (h *Host) api() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", h.serveInvoke)
@@ -33,7 +32,7 @@ func (h *Host) serveInvoke(w http.ResponseWriter, r *http.Request) {
 	if len(payload) == 0 {
 		payload = []byte("{}")
 	}
-	if len(payload) <= maxSyncPayload && !json.Valid(payload) { // of a larger one the end was not read
+	if len(payload) <= maxSyncPayload && !json.Valid(payload) { // the end of a larger payload was not read
 		apiError(w, http.StatusBadRequest, "InvalidRequestContentException", "Could not parse request body into json")
 		return
 	}
@@ -66,21 +65,15 @@ func (h *Host) serveInvoke(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Write(answer.Payload)
 	default:
-		apiError(w, http.StatusBadRequest, "InvalidParameterValueException", "invocation type "+kind+" is not served here")
+		apiError(w, http.StatusBadRequest, "InvalidParameterValueException", "the local host does not support the invocation type "+kind)
 	}
 }
 
-// invokeError answers with the error's own kind, which stands before its colon.
+// invokeError answers with an error of Invoke or InvokeAsync.
 func invokeError(w http.ResponseWriter, err error) {
-	kind, message, _ := strings.Cut(err.Error(), ": ")
-	status := http.StatusNotFound
-	switch {
-	case errors.Is(err, ErrThrottled):
-		status = http.StatusTooManyRequests
-	case strings.HasPrefix(kind, "RequestEntityTooLarge"):
-		status = http.StatusRequestEntityTooLarge
-	}
-	apiError(w, status, kind, message)
+	refused := &APIError{Status: http.StatusInternalServerError, Type: "ServiceException", Message: err.Error()}
+	errors.As(err, &refused)
+	apiError(w, refused.Status, refused.Type, refused.Message)
 }
 
 func apiError(w http.ResponseWriter, status int, kind, message string) {

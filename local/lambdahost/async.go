@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// throttleWait is how long a throttled asynchronous event rests before it is tried again. Lambda waits
-// between a second and five minutes.
+// throttleWait is the time until a throttled asynchronous event is retried. Lambda waits between one second
+// and five minutes.
 const throttleWait = 50 * time.Millisecond
 
-// InvokeAsync queues an event as Lambda's asynchronous invocation does and returns its request id. The id
-// stays the same over all attempts.
+// InvokeAsync queues an event as Lambda's asynchronous invocation does and returns its request id, which is
+// the same for all attempts.
 func (h *Host) InvokeAsync(name string, payload []byte) (requestID string, err error) {
 	f, err := h.lookup(name)
 	if err != nil {
 		return "", err
 	}
 	if len(payload) > maxAsyncPayload {
-		return "", fmt.Errorf("RequestEntityTooLargeException: %d bytes are more than the %d of an asynchronous request", len(payload), maxAsyncPayload)
+		return "", tooLarge(len(payload), maxAsyncPayload, "an asynchronous")
 	}
 	requestID = newRequestID()
 	h.begin()
@@ -31,7 +31,8 @@ func (h *Host) InvokeAsync(name string, payload []byte) (requestID string, err e
 	return requestID, nil
 }
 
-// deliver runs the event until it succeeds or its attempts are used up. Being throttled is no attempt.
+// deliver runs the event until it succeeds or has no attempts left. A throttled invocation does not count as
+// an attempt.
 func (h *Host) deliver(f *function, payload []byte, requestID string) {
 	retries := 2
 	if f.MaximumRetryAttempts != nil {
@@ -68,7 +69,8 @@ func (h *Host) deliver(f *function, payload []byte, requestID string) {
 	}
 }
 
-// giveUp keeps the event and sends it to the on-failure queue in the shape of Lambda's destinations.
+// giveUp records the failed event and sends it to the on-failure queue in the format of Lambda's
+// destinations.
 func (h *Host) giveUp(f *function, payload []byte, requestID string, attempts int, problem string) {
 	h.mu.Lock()
 	h.failed = append(h.failed, FailedEvent{Function: f.Name, Payload: payload, Attempts: attempts, Error: problem})
@@ -77,7 +79,7 @@ func (h *Host) giveUp(f *function, payload []byte, requestID string, attempts in
 		return
 	}
 	var response any = problem
-	if json.Valid([]byte(problem)) { // what the function answered
+	if json.Valid([]byte(problem)) { // the function's answer
 		response = json.RawMessage(problem)
 	}
 	body, err := json.Marshal(map[string]any{

@@ -22,7 +22,7 @@ import (
 type function struct {
 	Function
 	host  *Host
-	slots chan struct{} // one per environment that may work at the same time
+	slots chan struct{} // one for each environment that may run at the same time
 
 	mu   sync.Mutex
 	idle []*environment
@@ -112,7 +112,7 @@ func (f *function) close() {
 	}
 }
 
-// environment is one process with a Runtime API of its own.
+// environment is one process with its own Runtime API.
 type environment struct {
 	function *function
 	cmd      *exec.Cmd
@@ -145,7 +145,8 @@ func start(f *function) (*environment, error) {
 	env.cmd.Env = f.environ(listener.Addr().String())
 	logged := newLevelFilter(f.Log, f.Env)
 	env.cmd.Stdout, env.cmd.Stderr = logged, logged
-	// A group of its own, so that what the function leaves behind ends with it.
+	// The process gets its own group, which close kills together with processes that the function has left
+	// behind.
 	env.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: f.Credential}
 	env.cmd.WaitDelay = time.Second
 	if err := env.cmd.Start(); err != nil {
@@ -160,8 +161,8 @@ func start(f *function) (*environment, error) {
 	return env, nil
 }
 
-// environ is the environment that Lambda gives ("Defined runtime environment variables", AWS Lambda
-// Developer Guide) with the function's own on top.
+// environ returns Lambda's environment variables ("Defined runtime environment variables", AWS Lambda
+// Developer Guide), overridden by the function's own.
 func (f *function) environ(runtimeAPI string) []string {
 	values := map[string]string{
 		"PATH":                            os.Getenv("PATH"),
@@ -212,37 +213,37 @@ func failure(kind, message, requestID string) Answer {
 	return Answer{Payload: payload, FunctionError: "Unhandled", RequestID: requestID}
 }
 
-// run hands one event to the process. usable is false when the environment must not be used again.
+// run sends one event to the process. usable reports whether the environment can serve another one.
 func (env *environment) run(ctx context.Context, payload []byte, requestID string) (answer Answer, usable bool) {
 	f := env.function
 	one := invocation{id: requestID, payload: payload, answer: make(chan Answer, 1)}
-	initialised := time.NewTimer(initTimeout)
-	defer initialised.Stop()
+	initialized := time.NewTimer(initTimeout)
+	defer initialized.Stop()
 
 	select {
 	case env.next <- one:
 	case problem := <-env.initErr:
 		return failure("Runtime.InitError", problem, requestID), false
 	case <-env.exited:
-		select { // why may have come just before the end
+		select { // the process may have reported the reason just before it exited
 		case problem := <-env.initErr:
 			return failure("Runtime.InitError", problem, requestID), false
 		default:
 		}
 		return failure("Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: Runtime exited with error: %s", requestID, env.cmd.ProcessState), requestID), false
-	case <-initialised.C:
+	case <-initialized.C:
 		return failure("Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Init timed out after %s", requestID, initTimeout), requestID), false
 	case <-ctx.Done():
 		return failure("Host.Closed", ctx.Err().Error(), requestID), false
 	}
-	timeout := time.NewTimer(f.Timeout) // the time to start does not count
+	timeout := time.NewTimer(f.Timeout) // the timeout does not include the start
 	defer timeout.Stop()
 	select {
 	case answer = <-one.answer:
-		// Runtime clients end when their answer is refused, if not at once.
+		// Runtime clients exit some time after their answer was refused.
 		return answer, !answer.refused
 	case <-env.exited:
-		select { // the answer may have come just before the end
+		select { // the answer may have arrived just before the process exited
 		case answer = <-one.answer:
 			return answer, false
 		default:
@@ -255,7 +256,7 @@ func (env *environment) run(ctx context.Context, payload []byte, requestID strin
 	}
 }
 
-// runtimeAPI is the Runtime API of 2018-06-01 ("Using the Lambda runtime API", AWS Lambda Developer
+// runtimeAPI serves the Runtime API of 2018-06-01 ("Using the Lambda runtime API", AWS Lambda Developer
 // Guide).
 func (env *environment) runtimeAPI() http.Handler {
 	mux := http.NewServeMux()

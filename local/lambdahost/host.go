@@ -1,13 +1,13 @@
-// Package lambdahost stands in for AWS Lambda on one machine: it gives real Lambda binaries the Runtime
-// API and answers the Invoke API for them, synchronously and asynchronously, with Lambda's timeouts,
-// payload limits, retries, reserved concurrency, log levels and on-failure queue.
+// Package lambdahost simulates AWS Lambda on one machine. It serves the Runtime API to real Lambda binaries
+// and the Invoke API to their callers, synchronously and asynchronously, with Lambda's timeouts, payload
+// limits, retries, reserved concurrency, log levels, and on-failure queue.
 //
 //	host, err := lambdahost.New(lambdahost.Options{})
 //	err = host.Add(lambdahost.Function{Name: "tool", Command: []string{"/path/to/binary"}, Timeout: time.Minute})
 //	answer, err := host.Invoke(ctx, "tool", payload)   // or any AWS SDK with AWS_ENDPOINT_URL_LAMBDA=host.URL()
 //
-// It is for development and tests. What it does not do: freeze environments between calls, or limit
-// memory (set Function.Credential and cgroups around it where that matters).
+// It is for development and tests. It does not freeze environments between calls and does not limit memory.
+// Where that matters, set Function.Credential and run the host in a cgroup.
 package lambdahost
 
 import (
@@ -37,21 +37,21 @@ type Function struct {
 	Name    string
 	Command []string          // the process: bootstrap, or the wrapper with the interpreter's arguments
 	Dir     string            // where it starts: the unpacked package
-	Env     map[string]string // as configured; the host adds what Lambda adds
+	Env     map[string]string // as configured; the host adds Lambda's own variables
 	Handler string
 	Timeout time.Duration
-	// Memory in MB; told to the function.
+	// Memory in MB, which the function reads from its environment. It is not enforced.
 	MemoryMB int
-	// How many environments may run at once. 0: as many as an account has.
+	// Number of environments that may run at the same time. 0: 1,000, the default quota of an account.
 	ReservedConcurrency int
-	// ARN of the queue for events that failed for good. Empty: they are only kept in Host.Failed.
+	// ARN of the queue for events that failed in all attempts. Empty: they are only in Host.Failed.
 	OnFailureQueueARN string
 	// Retries of a failed asynchronous event, 0 to 2. Nil: 2.
 	MaximumRetryAttempts *int
-	// Whom the process runs as. Nil: as this process.
+	// User and group of the process. Nil: those of this process.
 	Credential *syscall.Credential
-	// Where its stdout and stderr go. Nil: Options.Log. If Env sets the log format JSON, as Lambda does for a function that is
-	// configured so, lines below the log level of Env are dropped, as Lambda drops them.
+	// Receives stdout and stderr. Nil: Options.Log. If Env sets the log format JSON, as Lambda does for a
+	// function with JSON logging, lines below the log level of Env are dropped, as in Lambda.
 	Log io.Writer
 }
 
@@ -59,14 +59,14 @@ type Function struct {
 type Options struct {
 	Region  string // default us-east-1
 	Account string // default 123456789012
-	// Waits before the first and second retry of a failed asynchronous event. Default: Lambda's own,
-	// one and two minutes.
+	// Delays before the first and second retry of a failed asynchronous event. Default: one and two minutes,
+	// as in Lambda.
 	RetryDelays []time.Duration
-	// Where requests go that are not about invoking one of the functions, such as moto's URL.
+	// URL that receives all requests except invocations of the functions, such as moto's.
 	Fallback string
-	// Sends to an SQS queue by its ARN, for on-failure destinations. Nil: none is sent.
+	// Sends to an SQS queue by its ARN, for on-failure destinations. Nil: nothing is sent.
 	SendToQueue func(ctx context.Context, queueARN string, body []byte) error
-	// Where functions without a log of their own write. Default: nowhere.
+	// Receives the output of functions that have no Log. Default: nobody.
 	Log    io.Writer
 	Logger *slog.Logger // of the host itself. Default: none
 }
@@ -86,7 +86,7 @@ type Host struct {
 	idle      chan struct{} // closed when pending falls to 0; replaced when it rises
 }
 
-// FailedEvent is an asynchronous event that failed for good.
+// FailedEvent is an asynchronous event that failed in all attempts.
 type FailedEvent struct {
 	Function string
 	Payload  []byte
@@ -94,10 +94,30 @@ type FailedEvent struct {
 	Error    string
 }
 
-// ErrThrottled is Lambda's answer when the reserved concurrency is used up.
-var ErrThrottled = errors.New("TooManyRequestsException: the function's reserved concurrency is used up")
+// APIError is an error of the Lambda API.
+type APIError struct {
+	Status  int    // of the HTTP response
+	Type    string // such as ResourceNotFoundException
+	Message string
+}
 
-// New starts a host. Close it.
+// Error returns the type and the message.
+func (e *APIError) Error() string { return e.Type + ": " + e.Message }
+
+// ErrThrottled is Lambda's error when the reserved concurrency is used up.
+var ErrThrottled error = &APIError{
+	Status: http.StatusTooManyRequests, Type: "TooManyRequestsException",
+	Message: "the function's reserved concurrency is used up",
+}
+
+func tooLarge(size, limit int, kind string) error {
+	return &APIError{
+		Status: http.StatusRequestEntityTooLarge, Type: "RequestEntityTooLargeException",
+		Message: fmt.Sprintf("%d bytes exceed the limit of %d for %s request", size, limit, kind),
+	}
+}
+
+// New starts a host. The caller must close it.
 func New(o Options) (*Host, error) {
 	if o.Region == "" {
 		o.Region = "us-east-1"
@@ -131,18 +151,18 @@ func closed() chan struct{} {
 	return c
 }
 
-// URL is the endpoint of the Lambda API: the value for AWS_ENDPOINT_URL_LAMBDA.
+// URL returns the endpoint of the Lambda API, the value for AWS_ENDPOINT_URL_LAMBDA.
 func (h *Host) URL() string { return "http://" + h.listener.Addr().String() }
 
-// ARN is the ARN of a function of that name.
+// ARN returns the ARN of the function with this name.
 func (h *Host) ARN(name string) string {
 	return fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", h.options.Region, h.options.Account, name)
 }
 
-// Add makes a function known. Its first environment starts with the first call.
+// Add adds a function. Its first environment starts with the first call.
 func (h *Host) Add(f Function) error {
 	if f.Name == "" || len(f.Command) == 0 || f.Timeout <= 0 {
-		return errors.New("a function needs Name, Command and Timeout")
+		return errors.New("a function needs Name, Command, and Timeout")
 	}
 	if f.MemoryMB == 0 {
 		f.MemoryMB = 128
@@ -153,7 +173,7 @@ func (h *Host) Add(f Function) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, there := h.functions[f.Name]; there {
-		return fmt.Errorf("function %s is there already", f.Name)
+		return fmt.Errorf("function %s already exists", f.Name)
 	}
 	limit := f.ReservedConcurrency
 	if limit == 0 {
@@ -163,7 +183,7 @@ func (h *Host) Add(f Function) error {
 	return nil
 }
 
-// lookup finds a function by name, partial or full ARN, with or without qualifier.
+// lookup returns a function by its name or its partial or full ARN, with or without a qualifier.
 func (h *Host) lookup(ref string) (*function, error) {
 	name := ref
 	if _, after, found := strings.Cut(ref, ":function:"); found {
@@ -174,41 +194,43 @@ func (h *Host) lookup(ref string) (*function, error) {
 	defer h.mu.Unlock()
 	f, ok := h.functions[name]
 	if !ok {
-		return nil, fmt.Errorf("ResourceNotFoundException: Function not found: %s", ref)
+		return nil, &APIError{
+			Status: http.StatusNotFound, Type: "ResourceNotFoundException", Message: "Function not found: " + ref,
+		}
 	}
 	return f, nil
 }
 
-// Answer is what a synchronous invocation brought.
+// Answer is the result of a synchronous invocation.
 type Answer struct {
 	Payload       []byte
 	FunctionError string // "Unhandled" when the function failed; Payload then holds errorMessage and errorType
 	RequestID     string
 
-	refused bool // Lambda did not take what the function answered
+	refused bool // Lambda refused the function's answer
 }
 
-// Invoke runs a function and waits for its answer. The error is Lambda's own (unknown function,
-// throttled); a failed function is an Answer with FunctionError.
+// Invoke runs a function and waits for its answer. If the function fails, the Answer has a FunctionError. The
+// error is an [APIError]: the function does not exist, is throttled, or the payload is too large.
 func (h *Host) Invoke(ctx context.Context, name string, payload []byte) (Answer, error) {
 	f, err := h.lookup(name)
 	if err != nil {
 		return Answer{}, err
 	}
 	if len(payload) > maxSyncPayload {
-		return Answer{}, fmt.Errorf("RequestEntityTooLargeException: %d bytes are more than the %d of a synchronous request", len(payload), maxSyncPayload)
+		return Answer{}, tooLarge(len(payload), maxSyncPayload, "a synchronous")
 	}
 	return f.invoke(ctx, payload, newRequestID())
 }
 
-// Failed lists the asynchronous events that failed for good so far.
+// Failed returns the asynchronous events that have failed in all attempts so far.
 func (h *Host) Failed() []FailedEvent {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return append([]FailedEvent(nil), h.failed...)
 }
 
-// Close ends all functions and the API.
+// Close stops all functions and the API.
 func (h *Host) Close() error {
 	h.stop()
 	err := h.server.Close()

@@ -25,7 +25,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
 )
 
-// The test binary is the function as well: a real one, of aws-lambda-go.
+// The test binary is also the function, a real one built with aws-lambda-go.
 func TestMain(m *testing.M) {
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" {
 		lambdaruntime.Start(function)
@@ -34,14 +34,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// order is the function's event.
 type order struct {
 	Do    string
 	Bytes int
-	File  string // a line is added to it at each call
+	File  string // receives a line at each call
 	Print string // printed to stdout
 }
 
-type told struct {
+// environmentReport is the function's answer: what it sees of its environment.
+type environmentReport struct {
 	RequestID string
 	Name      string
 	Memory    int
@@ -51,12 +53,12 @@ type told struct {
 	Fill      string `json:",omitempty"`
 }
 
-func function(ctx context.Context, o order) (told, error) {
+func function(ctx context.Context, o order) (environmentReport, error) {
 	lc, _ := lambdacontext.FromContext(ctx)
 	if o.File != "" {
 		f, err := os.OpenFile(o.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
-			return told{}, err
+			return environmentReport{}, err
 		}
 		fmt.Fprintln(f, lc.AwsRequestID)
 		f.Close()
@@ -64,7 +66,7 @@ func function(ctx context.Context, o order) (told, error) {
 	fmt.Print(o.Print)
 	switch o.Do {
 	case "fail":
-		return told{}, errors.New("asked to fail")
+		return environmentReport{}, errors.New("asked to fail")
 	case "exit":
 		os.Exit(3)
 	case "hang":
@@ -73,13 +75,13 @@ func function(ctx context.Context, o order) (told, error) {
 		<-time.After(300 * time.Millisecond)
 	}
 	deadline, _ := ctx.Deadline()
-	return told{
+	return environmentReport{
 		RequestID: lc.AwsRequestID, Name: lambdacontext.FunctionName, Memory: lambdacontext.MemoryLimitInMB,
 		Greeting: os.Getenv("GREETING"), Left: time.Until(deadline).Seconds(), PID: os.Getpid(), Fill: strings.Repeat("x", o.Bytes),
 	}, nil
 }
 
-// newHost hosts the test binary as function "f", and returns an SDK client of it.
+// newHost hosts the test binary as the function "f" and returns an SDK client of the host.
 func newHost(t *testing.T, o lambdahost.Options, change func(*lambdahost.Function)) (*lambdahost.Host, *lambda.Client) {
 	t.Helper()
 	host, err := lambdahost.New(o)
@@ -98,20 +100,20 @@ func newHost(t *testing.T, o lambdahost.Options, change func(*lambdahost.Functio
 	})
 }
 
-func invoke(t *testing.T, client *lambda.Client, name string, o order) (*lambda.InvokeOutput, told) {
+func invoke(t *testing.T, client *lambda.Client, name string, o order) (*lambda.InvokeOutput, environmentReport) {
 	t.Helper()
 	payload, err := json.Marshal(o)
 	require.NoError(t, err)
 	out, err := client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: &name, Payload: payload})
 	require.NoError(t, err)
-	var answer told
+	var answer environmentReport
 	if out.FunctionError == nil {
 		require.NoError(t, json.Unmarshal(out.Payload, &answer))
 	}
 	return out, answer
 }
 
-func TestFunctionRunsAsConfigured(t *testing.T) {
+func TestInvoke_RunsTheFunctionAsConfigured(t *testing.T) {
 	host, client := newHost(t, lambdahost.Options{}, nil)
 	for _, name := range []string{"f", host.ARN("f"), host.ARN("f") + ":$LATEST"} {
 		_, answer := invoke(t, client, name, order{})
@@ -123,7 +125,7 @@ func TestFunctionRunsAsConfigured(t *testing.T) {
 	}
 }
 
-func TestEnvironmentsAreReusedAndStartedForParallelCalls(t *testing.T) {
+func TestEnvironments_AreReusedAndStartedForParallelCalls(t *testing.T) {
 	_, client := newHost(t, lambdahost.Options{}, nil)
 	_, one := invoke(t, client, "f", order{})
 	_, two := invoke(t, client, "f", order{})
@@ -143,7 +145,7 @@ func TestEnvironmentsAreReusedAndStartedForParallelCalls(t *testing.T) {
 	assert.Len(t, pids, 3)
 }
 
-func TestFailuresAreAnsweredAsLambdaDoesAndTheNextCallWorks(t *testing.T) {
+func TestInvoke_AnswersFailuresLikeLambdaAndContinues(t *testing.T) {
 	tests := []struct {
 		name string
 		do   order
@@ -166,7 +168,7 @@ func TestFailuresAreAnsweredAsLambdaDoesAndTheNextCallWorks(t *testing.T) {
 	}
 }
 
-func TestReservedConcurrencyThrottles(t *testing.T) {
+func TestReservedConcurrency_Throttles(t *testing.T) {
 	_, client := newHost(t, lambdahost.Options{}, func(f *lambdahost.Function) { f.ReservedConcurrency = 1 })
 	file := t.TempDir() + "/calls"
 	payload, err := json.Marshal(order{Do: "wait", File: file})
@@ -183,7 +185,7 @@ func TestReservedConcurrencyThrottles(t *testing.T) {
 	require.NoError(t, <-busy)
 }
 
-func TestUnknownFunctionsAndBadPayloadsAreRefused(t *testing.T) {
+func TestInvoke_RejectsUnknownFunctionsAndBadPayloads(t *testing.T) {
 	_, client := newHost(t, lambdahost.Options{}, nil)
 	var unknown *types.ResourceNotFoundException
 	_, err := client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("nobody")})
@@ -198,7 +200,7 @@ func TestUnknownFunctionsAndBadPayloadsAreRefused(t *testing.T) {
 	}
 }
 
-func TestAsynchronousEventsAreTriedAgainAndEndInTheFailureQueue(t *testing.T) {
+func TestInvokeAsync_RetriesAndSendsToTheFailureQueue(t *testing.T) {
 	var mu sync.Mutex
 	var queued []byte
 	file := t.TempDir() + "/calls"
@@ -223,8 +225,8 @@ func TestAsynchronousEventsAreTriedAgainAndEndInTheFailureQueue(t *testing.T) {
 	require.NoError(t, err)
 	ids := bytes.Fields(calls)
 	require.Len(t, ids, 3, "one attempt and two retries")
-	assert.Equal(t, ids[0], ids[1], "the request id stays")
-	assert.Equal(t, ids[0], ids[2], "the request id stays")
+	assert.Equal(t, ids[0], ids[1], "retries keep the request id")
+	assert.Equal(t, ids[0], ids[2], "retries keep the request id")
 	require.Len(t, host.Failed(), 1)
 	mu.Lock()
 	defer mu.Unlock()
@@ -233,7 +235,7 @@ func TestAsynchronousEventsAreTriedAgainAndEndInTheFailureQueue(t *testing.T) {
 	assert.Contains(t, string(queued), `"responsePayload":{"errorMessage":`)
 }
 
-func TestThrottledEventsWaitInTheQueue(t *testing.T) {
+func TestInvokeAsync_ThrottledEventsWaitInTheQueue(t *testing.T) {
 	host, _ := newHost(t, lambdahost.Options{}, func(f *lambdahost.Function) { f.ReservedConcurrency = 1 })
 	file := t.TempDir() + "/calls"
 	payload, err := json.Marshal(order{File: file})
@@ -251,24 +253,24 @@ func TestThrottledEventsWaitInTheQueue(t *testing.T) {
 	assert.Empty(t, host.Failed())
 }
 
-// The rules, and the first sample, are of "Log-level filtering" in the AWS Lambda Developer Guide.
+// The rules and the first sample are from "Log-level filtering" in the AWS Lambda Developer Guide.
 func TestLog_LinesBelowTheLevelAreDropped(t *testing.T) {
 	const at = `"timestamp":"2024-11-02T16:51:31.587199Z"`
 	tests := []struct {
 		name, line string
 		least      string // the last level at which the line is kept
 	}{
-		{"the guide's sample", `{"level": "debug", "msg": "my debug log", "timestamp": "2024-11-02T16:51:31.587199Z"}`, "DEBUG"},
+		{"sample of the guide", `{"level": "debug", "msg": "my debug log", "timestamp": "2024-11-02T16:51:31.587199Z"}`, "DEBUG"},
 		{"trace", `{"level":"TRACE",` + at + `}`, "TRACE"},
 		{"warning", `{"level":"WARN",` + at + `}`, "WARN"},
 		{"error", `{"level":"ERROR",` + at + `}`, "ERROR"},
 		{"fatal", `{"level":"FATAL",` + at + `}`, "FATAL"},
 		{"no level", `{"message":"m",` + at + `}`, "INFO"},
-		{"a level that is unknown", `{"level":"ERROR+4",` + at + `}`, "INFO"},
-		{"a level that is a number", `{"level":50,` + at + `}`, "INFO"},
+		{"unknown level", `{"level":"ERROR+4",` + at + `}`, "INFO"},
+		{"numeric level", `{"level":50,` + at + `}`, "INFO"},
 		{"no timestamp", `{"level":"ERROR"}`, "INFO"},
-		{"a timestamp that is not RFC 3339", `{"level":"ERROR","timestamp":"2024/11/02 16:51:31"}`, "INFO"},
-		{"a timestamp that is a number", `{"level":"ERROR","timestamp":1730566291587}`, "INFO"},
+		{"timestamp not in RFC 3339", `{"level":"ERROR","timestamp":"2024/11/02 16:51:31"}`, "INFO"},
+		{"numeric timestamp", `{"level":"ERROR","timestamp":1730566291587}`, "INFO"},
 		{"text", `ERROR it broke`, "INFO"},
 		{"an array", `["ERROR"]`, "INFO"},
 	}
@@ -291,15 +293,15 @@ func TestLog_LinesBelowTheLevelAreDropped(t *testing.T) {
 	}
 }
 
-func TestLog_LevelIsInfoWhereNoneIsSet(t *testing.T) {
+func TestLog_DefaultLevelIsInfo(t *testing.T) {
 	for format, want := range map[string]string{
-		"JSON": "text, whose last line has no break",
-		"Text": `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text, whose last line has no break",
-		"":     `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text, whose last line has no break",
+		"JSON": "text without a final line break",
+		"Text": `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text without a final line break",
+		"":     `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text without a final line break",
 	} {
 		var log bytes.Buffer
 		host, client := newHost(t, lambdahost.Options{Log: &log}, func(f *lambdahost.Function) { f.Env["AWS_LAMBDA_LOG_FORMAT"] = format })
-		invoke(t, client, "f", order{Print: `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text, whose last line has no break"})
+		invoke(t, client, "f", order{Print: `{"level":"DEBUG","timestamp":"2024-11-02T16:51:31Z"}` + "\n" + "text without a final line break"})
 		require.NoError(t, host.Close())
 		assert.Equal(t, want, log.String(), "format %q", format)
 	}

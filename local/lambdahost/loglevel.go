@@ -10,16 +10,17 @@ import (
 	"time"
 )
 
-// Names of the variables in which Lambda hands a function its logging settings.
+// Names of the variables with a function's logging settings.
 const (
 	envLogFormat = "AWS_LAMBDA_LOG_FORMAT"
 	envLogLevel  = "AWS_LAMBDA_LOG_LEVEL"
 )
 
-// logLevels lists Lambda's levels, from most to least detail ("Log-level filtering", AWS Lambda Developer Guide).
+// logLevels lists Lambda's levels, from most to least detail ("Log-level filtering", AWS Lambda Developer
+// Guide).
 var logLevels = []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}
 
-const levelOfUnmarked = "INFO" // of lines that name no level, and the level that applies when a function sets none
+const levelOfUnmarked = "INFO" // the level of lines without a level, and the default log level of a function
 
 // levelFilter passes on the lines that Lambda would send to CloudWatch Logs.
 type levelFilter struct {
@@ -30,7 +31,8 @@ type levelFilter struct {
 	partial []byte
 }
 
-// newLevelFilter returns the filter for a function's settings. The caller must close it when the function has ended.
+// newLevelFilter returns the filter for a function's settings. The caller must close it when the function has
+// ended.
 func newLevelFilter(out io.Writer, env map[string]string) io.WriteCloser {
 	if env[envLogFormat] != "JSON" {
 		return unfiltered{out}
@@ -75,8 +77,8 @@ func (f *levelFilter) pass(line []byte) error {
 	return err
 }
 
-// lineLevel returns the level that Lambda assigns to a line. A line counts as INFO unless it is a JSON object that has
-// both a level and an RFC 3339 timestamp.
+// lineLevel returns the level that Lambda assigns to a line. A line counts as INFO unless it is a JSON object
+// that has both a level and an RFC 3339 timestamp.
 func lineLevel(line []byte) string {
 	var members map[string]json.RawMessage
 	var level, timestamp string

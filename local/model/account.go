@@ -12,38 +12,40 @@ import (
 )
 
 // Account is the AWS account and the Region that call the model. Its zero value has access to every active
-// model. Fields that name models take a model id without its profile, the beginning of one that ends at a
-// word, or a maker: anthropic.claude-sonnet-5-5, amazon.nova, openai.
+// model. Fields that name models accept a model id without its profile, the first words of one, or a
+// provider: anthropic.claude-sonnet-5-5, amazon.nova, openai.
 type Account struct {
-	// Region of the caller. Default: the one that the request is signed for. Unsigned requests are not
-	// checked for their Region.
+	// Region of the caller. Default: the Region that the request is signed for. The Region of unsigned
+	// requests is not checked.
 	Region string `json:"region,omitempty"`
-	// Today decides which models have retired. Default: the clock's day.
+	// Today determines which models have retired. Default: the current day.
 	Today models.Date `json:"today,omitzero"`
 	// Created is the day on which the account was created. Accounts from before 2026-08-31 lose bound
 	// reasoning silently; newer ones get an error. Default: a new account.
 	Created models.Date `json:"created,omitzero"`
-	// FormMissing: Anthropic's use case form has not been submitted.
+	// FormMissing reports whether Anthropic's use case form has not been submitted.
 	FormMissing bool `json:"formMissing,omitempty"`
-	// Subscribed is which models the account is subscribed to in AWS Marketplace; models that are not sold
-	// there need no subscription. nil: all.
+	// Subscribed lists the models to which the account is subscribed in AWS Marketplace. Models that are not
+	// sold there need no subscription. nil: all.
 	Subscribed []string `json:"subscribed"`
-	// NoMarketplacePermissions: the caller may not subscribe. With permissions the first call subscribes.
+	// NoMarketplacePermissions reports whether the caller may not subscribe. With permissions, the first call
+	// subscribes.
 	NoMarketplacePermissions bool `json:"noMarketplacePermissions,omitempty"`
-	// GraceCalls is how many calls of each model succeed although its form or subscription is missing, as
-	// happens while the service looks for them in the background.
+	// GraceCalls is the number of calls of each model that succeed although its form or subscription is
+	// missing. This happens while the service checks them in the background.
 	GraceCalls int `json:"graceCalls,omitempty"`
-	// DailyTokens is the quota of tokens per day by model. It may be 0. Models that are not listed have none.
+	// DailyTokens is the quota of tokens per day by model. It may be 0. Models that are not listed have no
+	// quota.
 	DailyTokens map[string]int `json:"dailyTokens,omitempty"`
-	// UnusedLegacy is which models are Legacy and were not used in the last 30 days.
+	// UnusedLegacy lists the models that are Legacy and were not used in the last 30 days.
 	UnusedLegacy []string `json:"unusedLegacy,omitempty"`
-	// Retires is the end of life by model. It takes the place of the date that the catalog knows.
+	// Retires is the end of life by model. It overrides the date of the catalog.
 	Retires map[string]models.Date `json:"retires,omitempty"`
-	// Strict: models that the catalog does not list are refused. Default: they are accepted.
+	// Strict reports whether models that the catalog does not list are refused. Default: they are accepted.
 	Strict bool `json:"strict,omitempty"`
 }
 
-// The service's own words.
+// Messages of the service.
 const (
 	invalidModelID = "The provided model identifier is invalid."
 	onDemandFormat = "Invocation of model ID %s with on-demand throughput isn’t supported. " +
@@ -60,13 +62,13 @@ const (
 	dailyQuota = "Too many tokens per day, please wait before trying again."
 )
 
-// usedByModel is what an account used so far, by foundation model.
+// usedByModel counts the calls and tokens of an account by foundation model.
 type usedByModel struct {
 	calls  map[string]int
 	tokens map[string]int
 }
 
-// refusal is why the account cannot call a model, or nil.
+// refusal returns the error with which the service refuses the account a model, or nil.
 func (a Account) refusal(modelID, region string, used usedByModel) *Error {
 	if a.Region != "" {
 		region = a.Region
@@ -100,7 +102,7 @@ func (a Account) refuseID(modelID, region string, m models.Model) *Error {
 	isOwn := id.Kind == "application-inference-profile" || id.Kind == "provisioned-model"
 	switch {
 	case isOwn:
-		return nil // the account's own name of some model
+		return nil // a profile or provisioned model of the account, which can be for any model
 	case region != "" && !id.InvokableFrom(region) && id.Profile != "":
 		return invalid
 	case !m.Known && a.Strict:
@@ -137,20 +139,21 @@ func (a Account) refuseAccess(modelID string, access models.Access) *Error {
 	return nil
 }
 
-// bindingErrors is the day from which on new accounts get an error for reasoning of another conversation.
+// bindingErrors is the first day on which new accounts get an error for reasoning of another conversation.
 var bindingErrors = time.Date(2026, 8, 31, 0, 0, 0, 0, time.UTC)
 
-// dropsBoundReasoning reports whether the service drops reasoning of another conversation instead of refusing it.
+// dropsBoundReasoning reports whether the service drops reasoning of another conversation instead of refusing
+// it.
 func (a Account) dropsBoundReasoning() bool {
 	return !a.Created.IsZero() && a.Created.Before(bindingErrors)
 }
 
-// names reports whether a name of a script means the model of an id.
+// names reports whether a name in a script matches a model id.
 func names(name, modelID string) bool {
 	return name == modelID || models.Begins(models.Parse(modelID).Model, name)
 }
 
-// mostSpecific is the value with the longest name that means a model.
+// mostSpecific returns the value with the longest name that matches a model id.
 func mostSpecific[V any](byName map[string]V, modelID string) (best string, value V, found bool) {
 	for name, candidate := range byName {
 		if names(name, modelID) && len(name) > len(best) {
@@ -169,10 +172,11 @@ func contains(list []string, modelID string) bool {
 	return false
 }
 
-// scope is a credential's scope in an Authorization header, such as AKIDEXAMPLE/20261125/us-east-1/bedrock/aws4_request.
+// scope matches the credential scope of an Authorization header, such as
+// AKIDEXAMPLE/20261125/us-east-1/bedrock/aws4_request.
 var scope = regexp.MustCompile(`Credential=[^,\s]+/\d{8}/([a-z0-9-]+)/bedrock/aws4_request`)
 
-// signedFor is the Region that a request is signed for; empty: it is not signed.
+// signedFor returns the Region for which a request is signed, or an empty string if it is not signed.
 func signedFor(r *http.Request) string {
 	if found := scope.FindStringSubmatch(r.Header.Get("Authorization")); found != nil {
 		return found[1]
@@ -180,7 +184,7 @@ func signedFor(r *http.Request) string {
 	return ""
 }
 
-// maker is the first part of a foundation model's id, such as anthropic.
+// maker returns the provider of a model, the first part of its id, such as anthropic.
 func maker(modelID string) string {
 	name, _, _ := strings.Cut(models.Parse(modelID).Model, ".")
 	return name

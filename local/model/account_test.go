@@ -31,7 +31,7 @@ const (
 		"(aws-marketplace:ViewSubscriptions, aws-marketplace:Subscribe)"
 )
 
-func TestRetiredModels_AreRefusedByDefault(t *testing.T) {
+func TestAccount_RefusesRetiredModelsByDefault(t *testing.T) {
 	notFound := "ResourceNotFoundException"
 	checkRules(t, []rule{
 		{"", "us.amazon.nova-premier-v1:0", user(""), notFound, retired},
@@ -54,26 +54,26 @@ func TestAccount_DecidesWhichModelsAnswer(t *testing.T) {
 		{"the day before a retirement of the script", `{"today": "2026-11-25", "retires": {"amazon.nova-2-lite": "2026-11-26"}}`, nova2, "", ""},
 		{"a retirement of the script", `{"today": "2026-11-26", "retires": {"amazon.nova-2-lite": "2026-11-26"}}`, nova2, notFound, retired},
 		{"a retirement of another model", `{"today": "2026-11-26", "retires": {"anthropic.claude-sonnet-5": "2026-11-26"}}`, sonnet, "", ""},
-		{"a retirement that is put off", `{"today": "2026-11-26", "retires": {"amazon.nova-premier": "2027-01-01"}}`, "us.amazon.nova-premier-v1:0", "", ""},
-		{"the most specific retirement counts", `{"today": "2026-11-26", "retires": {"amazon": "2026-01-01", "amazon.nova-2-lite": "2027-01-01"}}`, nova2, "", ""},
+		{"a postponed retirement", `{"today": "2026-11-26", "retires": {"amazon.nova-premier": "2027-01-01"}}`, "us.amazon.nova-premier-v1:0", "", ""},
+		{"the most specific retirement applies", `{"today": "2026-11-26", "retires": {"amazon": "2026-01-01", "amazon.nova-2-lite": "2027-01-01"}}`, nova2, "", ""},
 		{"Legacy, unused", `{"unusedLegacy": ["anthropic.claude-haiku-4-5"]}`, haiku45, notFound,
 			"Access denied. This Model is marked by provider as Legacy and you have not been actively using the model in the last 30 days."},
 		{"Legacy, another model", `{"unusedLegacy": ["anthropic.claude-haiku-4-5"]}`, haiku55, "", ""},
 		{"no form", `{"formMissing": true}`, sonnet, notFound, needsForm},
-		{"no form, and none needed", `{"formMissing": true}`, nova2, "", ""},
-		{"no form, and only a subscription needed", `{"formMissing": true}`, luna, "", ""},
-		{"not subscribed, and may not", `{"subscribed": [], "noMarketplacePermissions": true}`, sonnet, denied, needsGrant},
-		{"not subscribed, but may", `{"subscribed": []}`, sonnet, "", ""},
-		{"subscribed to the maker", `{"subscribed": ["anthropic"], "noMarketplacePermissions": true}`, sonnet, "", ""},
-		{"subscribed to another maker", `{"subscribed": ["anthropic"], "noMarketplacePermissions": true}`, luna, denied, needsGrant},
+		{"no form, but the model needs none", `{"formMissing": true}`, nova2, "", ""},
+		{"no form, but the model needs only a subscription", `{"formMissing": true}`, luna, "", ""},
+		{"not subscribed and not permitted to subscribe", `{"subscribed": [], "noMarketplacePermissions": true}`, sonnet, denied, needsGrant},
+		{"not subscribed, but permitted to subscribe", `{"subscribed": []}`, sonnet, "", ""},
+		{"subscribed to the provider", `{"subscribed": ["anthropic"], "noMarketplacePermissions": true}`, sonnet, "", ""},
+		{"subscribed to another provider", `{"subscribed": ["anthropic"], "noMarketplacePermissions": true}`, luna, denied, needsGrant},
 		{"subscribed to another model", `{"subscribed": ["anthropic.claude-sonnet-5"], "noMarketplacePermissions": true}`, sonnet, denied, needsGrant},
 		{"subscribed to everything by default", `{"noMarketplacePermissions": true}`, sonnet, "", ""},
 		{"not sold in Marketplace", `{"subscribed": [], "noMarketplacePermissions": true}`, nova2, "", ""},
-		{"no tokens a day", `{"dailyTokens": {"anthropic": 0}}`, sonnet, throttled, "Too many tokens per day, please wait before trying again."},
-		{"no tokens a day for another", `{"dailyTokens": {"anthropic": 0}}`, nova2, "", ""},
+		{"no daily tokens", `{"dailyTokens": {"anthropic": 0}}`, sonnet, throttled, "Too many tokens per day, please wait before trying again."},
+		{"no daily tokens for another model", `{"dailyTokens": {"anthropic": 0}}`, nova2, "", ""},
 		{"not listed", `{}`, "some.model", "", ""},
-		{"not listed, strictly", `{"strict": true}`, "some.model", "ValidationException", invalidID},
-		{"a profile of the account, strictly", `{"strict": true}`, "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123", "", ""},
+		{"not listed, strict", `{"strict": true}`, "some.model", "ValidationException", invalidID},
+		{"application inference profile, strict", `{"strict": true}`, "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := askModel(t, startWith(t, tt.account), tt.model, "us-east-1", user(""))
@@ -119,7 +119,8 @@ func TestModelID_MustBeInvokableFromTheRegion(t *testing.T) {
 	}
 }
 
-// The first report succeeds while the service makes the subscription, and the second fails.
+// The first report succeeds while the service creates the subscription in the background. The second one
+// fails.
 func TestAccount_FirstCallsSucceedWhileAccessIsChecked(t *testing.T) {
 	for account, want := range map[string]rule{
 		`{"subscribed": [], "noMarketplacePermissions": true, "graceCalls": 2}`: {wantType: "AccessDeniedException", wantText: needsGrant},
@@ -130,7 +131,7 @@ func TestAccount_FirstCallsSucceedWhileAccessIsChecked(t *testing.T) {
 			assert.Equal(t, 200, askModel(t, server, sonnet, "us-east-1", user("")).status)
 		}
 		want.check(t, askModel(t, server, sonnet, "us-east-1", user("")))
-		assert.Equal(t, 200, askModel(t, server, opus, "us-east-1", user("")).status, "each model has its own grace")
+		assert.Equal(t, 200, askModel(t, server, opus, "us-east-1", user("")).status, "each model has its own grace calls")
 	}
 }
 
@@ -147,7 +148,7 @@ func TestAccount_DailyTokensAreUsedUp(t *testing.T) {
 	assert.Equal(t, 200, askModel(t, server, nova2, "us-east-1", user("")).status)
 }
 
-// The SDK signs for its Region, so that no test has to name it.
+// The SDK signs for its Region, so tests need not configure it.
 func TestAccount_RegionIsTheOneThatTheSDKSignsFor(t *testing.T) {
 	server := start(t, model.Script{Steps: []model.Step{{Text: "ok"}},
 		Account: model.Account{Today: models.Date{Time: time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)}}})

@@ -14,7 +14,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
-// said is an answer of Converse, as far as the tests read it.
+// said holds the members of a Converse answer that the tests read.
 type said struct {
 	Output struct {
 		Message struct {
@@ -40,7 +40,7 @@ func startScript(t *testing.T, text string) *model.Server {
 	return start(t, script)
 }
 
-func TestRefusal_ComesWithTheDetailsThatTheRequestAsksFor(t *testing.T) {
+func TestRefusal_HasTheRequestedDetails(t *testing.T) {
 	server := startScript(t, `{"loop": 0, "steps": [{"stopReason": "refusal",
 		"additionalModelResponseFields": {"stop_details": {"category": "cyber"}, "other": 1}}]}`)
 	answer := read(t, askModel(t, server, sonnet, "", user("")))
@@ -60,8 +60,8 @@ func TestThinking_CountsAsOutput(t *testing.T) {
 		wantStop          string
 		wantOutput        int // at least
 	}{
-		{"more room than it needs", sonnet, `, "inferenceConfig": {"maxTokens": 16000}`, "end_turn", 9_001},
-		{"all the room there is", sonnet, "", "end_turn", 9_001},
+		{"enough room", sonnet, `, "inferenceConfig": {"maxTokens": 16000}`, "end_turn", 9_001},
+		{"default limit", sonnet, "", "end_turn", 9_001},
 		{"no room for the answer", sonnet, `, "inferenceConfig": {"maxTokens": 8192}`, "max_tokens", 8_192},
 		{"room for thinking only", sonnet, `, "inferenceConfig": {"maxTokens": 9000}`, "max_tokens", 9_000},
 		{"switched off", haiku55, `, "inferenceConfig": {"maxTokens": 8192}, "additionalModelRequestFields": {"thinking": {"type": "disabled"}}`, "end_turn", 1},
@@ -88,7 +88,7 @@ func TestThinking_CountsAsOutput(t *testing.T) {
 	}
 }
 
-func TestThinking_BlocksThatTheStandInMakesCanGoBack(t *testing.T) {
+func TestThinking_BlocksOfTheStandInCanBeReturned(t *testing.T) {
 	server := startScript(t, `{"steps": [{"thinkTokens": 100, "tools": [{"id": "t1", "name": "look", "input": {}}]}, {"text": "ok"}]}`)
 	got := askModel(t, server, sonnet, "", user(toolConfig))
 	blocks, err := json.Marshal(read(t, got).Output.Message.Content)
@@ -98,7 +98,7 @@ func TestThinking_BlocksThatTheStandInMakesCanGoBack(t *testing.T) {
 	assert.Equal(t, 200, askModel(t, server, sonnet, "", body).status)
 }
 
-func TestHTTP_AnswersThatNoModelMade(t *testing.T) {
+func TestHTTP_PlaysAnswersOfProxiesAndGateways(t *testing.T) {
 	tests := []struct {
 		name, step string
 		want       reply
@@ -107,15 +107,15 @@ func TestHTTP_AnswersThatNoModelMade(t *testing.T) {
 	}{
 		{"HTML of a proxy", `{"http": {"status": 502, "contentType": "text/html", "body": "<html>Bad Gateway</html>"}}`,
 			reply{502, "", "<html>Bad Gateway</html>"}, "text/html", false},
-		{"nothing at all", `{"http": {"status": 503}}`, reply{503, "", ""}, "", false},
-		{"a status that HTTP does not know", `{"http": {"status": 529, "contentType": "application/json", "body": "{}"}}`, reply{529, "", "{}"}, "application/json", false},
-		{"an error without its type", `{"error": {"type": "ThrottlingException", "message": "slow down", "untyped": true}}`,
+		{"empty response", `{"http": {"status": 503}}`, reply{503, "", ""}, "", false},
+		{"non-standard HTTP status", `{"http": {"status": 529, "contentType": "application/json", "body": "{}"}}`, reply{529, "", "{}"}, "application/json", false},
+		{"error without a type", `{"error": {"type": "ThrottlingException", "message": "slow down", "untyped": true}}`,
 			reply{429, "", `{"message":"slow down"}` + "\n"}, "application/json", false},
-		{"an error with its type", `{"error": {"type": "UnknownError", "status": 503, "message": "Service Unavailable"}}`,
+		{"error with a type", `{"error": {"type": "UnknownError", "status": 503, "message": "Service Unavailable"}}`,
 			reply{503, "UnknownError", `{"message":"Service Unavailable"}` + "\n"}, "application/json", false},
-		{"a type and no message", `{"http": {"status": 500, "errorType": "InternalFailure", "body": "{}"}}`, reply{500, "InternalFailure", "{}"}, "", false},
-		{"half of the JSON", `{"raw": "{\"output\":{\"mess"}`, reply{200, "", `{"output":{"mess`}, "application/json", false},
-		{"less than was announced", `{"http": {"status": 200, "contentType": "application/json", "body": "{\"output\":", "missingBytes": 50}}`,
+		{"type without a message", `{"http": {"status": 500, "errorType": "InternalFailure", "body": "{}"}}`, reply{500, "InternalFailure", "{}"}, "", false},
+		{"incomplete JSON", `{"raw": "{\"output\":{\"mess"}`, reply{200, "", `{"output":{"mess`}, "application/json", false},
+		{"shorter than Content-Length", `{"http": {"status": 200, "contentType": "application/json", "body": "{\"output\":", "missingBytes": 50}}`,
 			reply{200, "", `{"output":`}, "application/json", true},
 	}
 	for _, tt := range tests {
@@ -131,12 +131,12 @@ func TestHTTP_AnswersThatNoModelMade(t *testing.T) {
 			}
 			assert.Equal(t, tt.want, reply{resp.StatusCode, resp.Header.Get("X-Amzn-Errortype"), string(body)})
 			assert.Equal(t, tt.wantKind, resp.Header.Get("Content-Type"))
-			assert.Equal(t, 200, askModel(t, server, "m", "", user("")).status, "the next request takes the next step")
+			assert.Equal(t, 200, askModel(t, server, "m", "", user("")).status, "the next request gets the next step")
 		})
 	}
 }
 
-func TestModels_EachHasItsOwnStepsWithinAConversation(t *testing.T) {
+func TestModels_HaveTheirOwnSteps(t *testing.T) {
 	server := startScript(t, `{
 		"steps": [{"text": "for all others"}],
 		"models": {
@@ -157,7 +157,7 @@ func TestModels_EachHasItsOwnStepsWithinAConversation(t *testing.T) {
 		assert.Contains(t, got.body, ask.want)
 	}
 	long := `{"messages": [{"role": "user", "content": [{"text": "` + strings.Repeat("x", 4_000) + `"}]}]}`
-	assert.Equal(t, 400, askModel(t, server, novaPro, "us-east-1", long).status, "each has its own window")
+	assert.Equal(t, 400, askModel(t, server, novaPro, "us-east-1", long).status, "each model has its own window")
 	assert.Equal(t, 200, askModel(t, server, nova2, "us-east-1", long).status)
 }
 
@@ -167,8 +167,8 @@ func TestUsage_CacheFollowsTheModel(t *testing.T) {
 		prefixTokens int
 		wantCached   bool
 	}{
-		{"Claude, above its minimum", sonnet, 1_100, true},
-		{"Claude, below its minimum", sonnet, 900, false},
+		{"Claude, above its minimum", sonnet, 550, true},
+		{"Claude, below its minimum", sonnet, 450, false},
 		{"Claude, long", sonnet, 150_000, true},
 		{"Haiku 4.5, above its minimum", haiku45, 4_200, true},
 		{"Haiku 4.5, below its minimum", haiku45, 3_900, false},
@@ -195,7 +195,7 @@ func TestUsage_CacheFollowsTheModel(t *testing.T) {
 	}
 }
 
-func TestUsage_APrefixThatIsTooLongKeepsWhatAnEarlierCheckpointHas(t *testing.T) {
+func TestUsage_TooLongPrefixKeepsTheEarlierCheckpoint(t *testing.T) {
 	server := start(t, alwaysOK())
 	system := `, "system": [{"text": "` + strings.Repeat("x", 8_000) + `"}, ` + point + `]`
 	body := `{"messages": [{"role": "user", "content": [{"text": "` + strings.Repeat("y", 100_000) + `"}, ` + point + `]}]` + system + `}`
@@ -208,10 +208,10 @@ func TestUsage_APrefixThatIsTooLongKeepsWhatAnEarlierCheckpointHas(t *testing.T)
 
 func TestParse_ScriptsOfSeveralModelsAreChecked(t *testing.T) {
 	for script, want := range map[string]string{
-		`{"models": {"amazon": {"steps": [{}]}}}`:                               "models.amazon: step 0 says nothing",
+		`{"models": {"amazon": {"steps": [{}]}}}`:                               "models.amazon: step 0 has no answer",
 		`{"models": {"amazon": {"steps": [], "loop": 0}}}`:                      "models.amazon: loop must name one of the 0 steps",
-		`{"models": {"amazon": {"models": {"x": {"steps": []}}}}}`:              "models.amazon: models and account belong to the top",
-		`{"models": {"amazon": {"account": {"strict": true}}}}`:                 "models.amazon: models and account belong to the top",
+		`{"models": {"amazon": {"models": {"x": {"steps": []}}}}}`:              "models.amazon: models and account are only allowed at the top level",
+		`{"models": {"amazon": {"account": {"strict": true}}}}`:                 "models.amazon: models and account are only allowed at the top level",
 		`{"steps": [{"http": {"status": 99}}]}`:                                 "step 0: http needs a status from 200 to 599",
 		`{"steps": [{"http": {"status": 200, "missingBytes": -1}}]}`:            "step 0: http needs a status",
 		`{"steps": [{"text": "x"}], "account": {"today": "tomorrow"}}`:          "tomorrow",
@@ -222,7 +222,7 @@ func TestParse_ScriptsOfSeveralModelsAreChecked(t *testing.T) {
 	}
 }
 
-// The demo is a script that people copy.
+// People copy the script of the demo.
 func TestParse_ReadsTheScriptOfTheDemo(t *testing.T) {
 	text, err := os.ReadFile("../../demo/script.json")
 	require.NoError(t, err)

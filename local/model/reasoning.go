@@ -10,13 +10,13 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-// reasoning is what the models must get back as they gave it out.
+// reasoning holds the reasoning blocks that models returned and must get back unchanged.
 type reasoning struct {
 	thoughts map[string][]thought // by signature, or by content if redacted
-	ledTo    map[string]string    // ids of tool uses of answers that began with reasoning, and the model
+	ledTo    map[string]string    // the model by id of each tool use in an answer that began with reasoning
 }
 
-// thought is one reasoning block as a model gave it out.
+// thought is one reasoning block as a model returned it.
 type thought struct {
 	text  string
 	model string // the foundation model's id
@@ -34,7 +34,7 @@ type reasoningBlock struct {
 	RedactedContent string `json:"redactedContent"`
 }
 
-// key is what a block is known by; empty: it has no signature.
+// key returns the signature or the redacted content that identifies a block. It is empty if there is none.
 func (b reasoningBlock) key() string {
 	if b.ReasoningText != nil {
 		return b.ReasoningText.Signature
@@ -49,7 +49,7 @@ func (b reasoningBlock) text() string {
 	return ""
 }
 
-// remember notes the reasoning of an answer to a request. Blocks without a signature are not to be given back.
+// remember records the reasoning of an answer to a request. Blocks without a signature must not come back.
 func (g reasoning) remember(request *Request, content []any) {
 	encoded, err := json.Marshal(content)
 	if err != nil { // it came out of JSON
@@ -60,7 +60,7 @@ func (g reasoning) remember(request *Request, content []any) {
 		ToolUse   *ToolUseBlock   `json:"toolUse"`
 	}
 	if json.Unmarshal(encoded, &blocks) != nil {
-		return // a script's nonsense, for the client to understand
+		return // a script may answer with invalid content on purpose
 	}
 	model := models.Parse(request.ModelID).Model
 	prefixes := request.prefixes()
@@ -77,7 +77,8 @@ func (g reasoning) remember(request *Request, content []any) {
 	}
 }
 
-// prefixes identifies the conversation before each message, and all of it as the last.
+// prefixes returns the identity of the conversation before each message, and of the whole conversation as the
+// last one.
 func (r *Request) prefixes() []prefix {
 	if r.before == nil {
 		r.before = r.hashPrefixes()
@@ -119,7 +120,7 @@ func (r *Request) hashPrefixes() []prefix {
 	return all
 }
 
-// canonical is the JSON of a value with the keys of every object sorted.
+// canonical returns the JSON of a value with the keys of every object sorted.
 func canonical(value any) []byte {
 	text, err := json.Marshal(value)
 	if err != nil { // it came out of JSON
@@ -138,7 +139,7 @@ func canonical(value any) []byte {
 	return append(text, '\n')
 }
 
-// The service's own words about reasoning that it does not take back.
+// Messages of the service about reasoning that it refuses.
 const (
 	invalidSignature = "Invalid `signature` in `thinking` block"
 	invalidRedacted  = "Invalid `data` in `redacted_thinking` block"
@@ -150,18 +151,18 @@ const (
 	bindingBeta = "thinking-binding-controls-2026-08-01"
 )
 
-// bindsReasoning reports whether a model takes its reasoning back only in the conversation that it was made in.
+// bindsReasoning reports whether a model accepts its reasoning only in the conversation that produced it.
 func bindsReasoning(m models.Model) bool {
 	return strings.HasPrefix(m.ID, "anthropic.claude-") && strings.HasSuffix(m.ID, "-5-5")
 }
 
-// thinksAdaptively reports whether a model takes turns back without the reasoning that they began with.
+// thinksAdaptively reports whether a model accepts turns without the reasoning with which they began.
 func thinksAdaptively(m models.Model) bool {
 	isClaude := m.Known && strings.HasPrefix(m.ID, "anthropic.claude-")
 	return isClaude && (!m.Temperature.Accepted || strings.HasSuffix(m.ID, "-4-6"))
 }
 
-// checkReasoning demands blocks back as they were given.
+// checkReasoning reports a block that differs from the block that the model returned.
 func (r *Request) checkReasoning(i, j int, given reasoning, account Account, problem func(string, ...any)) {
 	at := fmt.Sprintf("messages.%d.content.%d", i, j)
 	if r.Messages[i].Role != "assistant" {
@@ -198,7 +199,7 @@ func (r *Request) checkReasoning(i, j int, given reasoning, account Account, pro
 	}
 }
 
-// find returns the thoughts of a model that a block repeats.
+// find returns the thoughts of a model that equal a block.
 func (g reasoning) find(block reasoningBlock, model string) []thought {
 	var found []thought
 	for _, made := range g.thoughts[block.key()] {
@@ -209,7 +210,8 @@ func (g reasoning) find(block reasoningBlock, model string) []thought {
 	return found
 }
 
-// differs says what of a conversation is not as it was when a block was made; empty: nothing.
+// differs returns the service's text about the first part of a conversation that has changed since a block
+// was created. It is empty if nothing has changed.
 func differs(now prefix, made []thought) string {
 	difference := ""
 	for _, thought := range made {

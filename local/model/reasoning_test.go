@@ -17,7 +17,7 @@ const (
 	systemPrompt  = `, "system": [{"text": "You look."}]`
 )
 
-// thinking is a model that thinks, calls its tool once, and then answers everything.
+// thinking is a script in which the model thinks, calls its tool once, and then answers every request.
 func thinking(t *testing.T, account string) *model.Server {
 	t.Helper()
 	script, err := model.Parse([]byte(`{"account": ` + account + `, "loop": 1, "steps": [{"content": [` + signedThought + "," + usesLook + `]}, {"text": "ok"}]}`))
@@ -25,7 +25,7 @@ func thinking(t *testing.T, account string) *model.Server {
 	return start(t, script)
 }
 
-// second is the second request of a conversation that began with the opening, some system prompt, and one tool.
+// second returns the second request of a conversation.
 func second(first, said, more string) string {
 	return `{"messages": [` + first + `, {"role": "assistant", "content": [` + said + `]}, {"role": "user", "content": [` + seen + `]}]` + more + `}`
 }
@@ -42,21 +42,21 @@ func TestReasoning_OfClaude55IsBoundToItsConversation(t *testing.T) {
 		want                       string // empty: accepted
 	}{
 		{"unchanged", sonnet, second(opening, said, systemPrompt+toolConfig), `{}`, ""},
-		{"unchanged but for checkpoints", sonnet, second(strings.Replace(opening, `}]`, `}, `+point+`]`, 1), said,
+		{"unchanged except for checkpoints", sonnet, second(strings.Replace(opening, `}]`, `}, `+point+`]`, 1), said,
 			`, "system": [{"text": "You look."}, `+point+`]`+toolConfig), `{}`, ""},
-		{"unchanged but for the order of keys", sonnet, second(opening, signedThought+`, {"toolUse": {"name": "look", "input": {"b": [2], "a": 1}, "toolUseId": "t1"}}`,
+		{"unchanged except for the order of keys", sonnet, second(opening, signedThought+`, {"toolUse": {"name": "look", "input": {"b": [2], "a": 1}, "toolUseId": "t1"}}`,
 			toolConfig+systemPrompt), `{}`, ""},
 		{"another system prompt", sonnet, second(opening, said, `, "system": [{"text": "You look well."}]`+toolConfig), `{}`, "The `system` prompt differs"},
 		{"no system prompt", sonnet, second(opening, said, toolConfig), `{}`, "The `system` prompt differs"},
 		{"another tool", sonnet, second(opening, said, systemPrompt+otherTool), `{}`, "The `tools` differ"},
-		{"an earlier message has changed, as compaction does", sonnet, second(digest, said, systemPrompt+toolConfig), `{}`, "An earlier message differs"},
-		{"an earlier message has changed, and the reasoning is left out", sonnet, second(digest, usesLook, systemPrompt+toolConfig), `{}`, ""},
-		{"an earlier message has changed, and the request wants such blocks dropped", sonnet, second(digest, said, systemPrompt+toolConfig+dropping), `{}`, ""},
+		{"an earlier message has changed, as after compaction", sonnet, second(digest, said, systemPrompt+toolConfig), `{}`, "An earlier message differs"},
+		{"an earlier message has changed, without the reasoning", sonnet, second(digest, usesLook, systemPrompt+toolConfig), `{}`, ""},
+		{"an earlier message has changed, with drop_block", sonnet, second(digest, said, systemPrompt+toolConfig+dropping), `{}`, ""},
 		{"an earlier message has changed, in an old account", sonnet, second(digest, said, systemPrompt+toolConfig), `{"created": "2026-08-30"}`, ""},
 		{"an earlier message has changed, in a new account", sonnet, second(digest, said, systemPrompt+toolConfig), `{"created": "2026-08-31"}`, "An earlier message differs"},
 		{"an earlier message has changed", haiku55, second(digest, said, systemPrompt+toolConfig), `{}`, "An earlier message differs"},
-		{"an earlier message has changed, for a model that does not bind", opus48, second(digest, said, systemPrompt+toolConfig), `{}`, ""},
-		{"an earlier message has changed, for a model of nobody known", "some.model", second(digest, said, systemPrompt+toolConfig), `{}`, ""},
+		{"an earlier message has changed, model without binding", opus48, second(digest, said, systemPrompt+toolConfig), `{}`, ""},
+		{"an earlier message has changed, unknown model", "some.model", second(digest, said, systemPrompt+toolConfig), `{}`, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.model+": "+tt.name, func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestReasoning_OfClaude55IsBoundToItsConversation(t *testing.T) {
 	}
 }
 
-// A block of the second answer is bound to the first answer also, with its reasoning.
+// A block of the second answer is also bound to the first answer and its reasoning.
 func TestReasoning_LaterBlocksAreBoundToEarlierOnes(t *testing.T) {
 	const again = `{"reasoningContent": {"reasoningText": {"text": "so", "signature": "YWdhaW4="}}}`
 	script, err := model.Parse([]byte(`{"steps": [{"content": [` + signedThought + "," + usesLook + `]}, {"content": [` + again + `, {"text": "I look."}]}, {"text": "ok"}]}`))
@@ -87,9 +87,9 @@ func TestReasoning_LaterBlocksAreBoundToEarlierOnes(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, body, want string }{
 		{"both kept", third(signedThought+","+usesLook, again+","), ""},
-		{"both left out", third(usesLook, ""), ""},
-		{"the later one left out", third(signedThought+","+usesLook, ""), ""},
-		{"the earlier one left out", third(usesLook, again+","), boundElsewhere},
+		{"both omitted", third(usesLook, ""), ""},
+		{"later one omitted", third(signedThought+","+usesLook, ""), ""},
+		{"earlier one omitted", third(usesLook, again+","), boundElsewhere},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := start(t, script)
@@ -112,12 +112,12 @@ func TestReasoning_OfAnotherModelIsRefused(t *testing.T) {
 		want                      rule
 	}{
 		{"the same model", sonnet, sonnet, said, rule{}},
-		{"the same model by another profile", sonnet, "global.anthropic.claude-sonnet-5-5", said, rule{}},
+		{"the same model through another profile", sonnet, "global.anthropic.claude-sonnet-5-5", said, rule{}},
 		{"another Claude", sonnet, opus, said, invalid},
 		{"an older Claude", sonnet, haiku45, said, invalid},
 		{"Nova", sonnet, nova2, said, rule{wantType: "ValidationException", wantText: "User messages cannot contain reasoning content. Please remove the reasoning content and try again."}},
-		{"another Claude, without it", sonnet, haiku45, usesLook, rule{}},
-		{"Nova, without it", sonnet, nova2, usesLook, rule{}},
+		{"another Claude, without the reasoning", sonnet, haiku45, usesLook, rule{}},
+		{"Nova, without the reasoning", sonnet, nova2, usesLook, rule{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := thinking(t, `{}`)
@@ -127,7 +127,7 @@ func TestReasoning_OfAnotherModelIsRefused(t *testing.T) {
 	}
 }
 
-func TestReasoning_TurnsOfNothingElseArePrefill(t *testing.T) {
+func TestReasoning_TurnOfOnlyReasoningIsPrefill(t *testing.T) {
 	body := `{"messages": [` + opening + `, {"role": "assistant", "content": [` + signedThought + `]}, ` + opening + `]}`
 	for modelID, want := range map[string]rule{
 		sonnet:  {wantType: "ValidationException", wantText: "This model does not support assistant message prefill."},

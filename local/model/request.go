@@ -13,7 +13,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-// Request is a Converse request as it stands on the wire, as far as the stand-in reads it.
+// Request is a Converse request in its wire format, with the members that the stand-in reads.
 type Request struct {
 	ModelID         string          `json:"-"`
 	Messages        []Message       `json:"messages"`
@@ -25,7 +25,7 @@ type Request struct {
 	ResponsePaths   []string        `json:"additionalModelResponseFieldPaths"`
 	Raw             []byte          `json:"-"`
 
-	before []prefix // of each message, once they are asked for
+	before []prefix // the result of prefixes, once computed
 }
 
 // Message is one turn.
@@ -48,27 +48,27 @@ type CachePoint struct {
 	Type string `json:"type"`
 }
 
-// ToolUseBlock is a call by the model.
+// ToolUseBlock is a tool call by the model.
 type ToolUseBlock struct {
 	ToolUseID string          `json:"toolUseId"`
 	Name      string          `json:"name"`
 	Input     json.RawMessage `json:"input"`
 }
 
-// ToolResultBlock answers a call.
+// ToolResultBlock is the result of a tool call.
 type ToolResultBlock struct {
 	ToolUseID string        `json:"toolUseId"`
 	Status    string        `json:"status,omitempty"`
 	Content   []ResultBlock `json:"content"`
 }
 
-// ResultBlock is a part of a tool's answer.
+// ResultBlock is a part of a tool result.
 type ResultBlock struct {
 	Text *string         `json:"text,omitempty"`
 	JSON json.RawMessage `json:"json,omitempty"`
 }
 
-// ToolConfig offers tools.
+// ToolConfig lists the tools that the model may call.
 type ToolConfig struct {
 	Tools []struct {
 		ToolSpec *struct {
@@ -90,7 +90,8 @@ var (
 
 const maxCachePoints = 4
 
-// validate finds what the service would refuse for any model, and for the model of the request.
+// validate returns the problems for which the service would refuse the request, for any model or for its
+// model.
 func (r *Request) validate(given reasoning, account Account) error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -194,7 +195,7 @@ func duplicate(list []string) bool {
 	return len(slices.Compact(sorted)) != len(list)
 }
 
-// checkInference finds settings that are out of range or don't go together.
+// checkInference reports settings that are out of range or contradict each other.
 func (r *Request) checkInference(problem func(string, ...any)) {
 	for name, value := range r.InferenceConfig {
 		number, isNumber := value.(float64)
@@ -321,7 +322,7 @@ func checkAnswers(i int, open, answered []string, problem func(string, ...any)) 
 	}
 }
 
-// texts is all that the user's side of the conversation has said, newest last.
+// texts returns the texts and tool results of the user messages, newest last.
 func (r *Request) texts() []string {
 	var texts []string
 	for _, message := range r.Messages {
@@ -349,7 +350,7 @@ func (r *Request) texts() []string {
 	return texts
 }
 
-// firstText tells conversations apart.
+// firstText returns the first text of the conversation, which identifies it.
 func (r *Request) firstText() string {
 	for _, message := range r.Messages {
 		for _, block := range message.Content {

@@ -9,8 +9,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-// The service's own words about requests that a model does not take. Which maker's models say which of the
-// texts about lengths was seen for Amazon, Anthropic, and Meta; for the others it is assumed.
+// Messages of the service about requests that a model refuses. The texts about lengths were observed for
+// models of Amazon, Anthropic, and Meta, and are assumed for the others.
 const (
 	modelErrors   = "The model returned the following errors: "
 	reformat      = ", please reformat your input and try again."
@@ -27,10 +27,10 @@ const (
 	tooManyBytes  = "too many total text bytes: %d > %d"
 )
 
-// maxTextBytes is the most text that a request to a model of Anthropic can have.
+// maxTextBytes is the largest total text of a request to a model of Anthropic, in bytes.
 const maxTextBytes = 25 << 20
 
-// checkModel finds what a request's model does not take.
+// checkModel reports the parts of a request that its model refuses.
 func (r *Request) checkModel(m models.Model, problem func(string, ...any)) {
 	if strings.HasPrefix(m.ID, "amazon.nova-") {
 		r.checkNovaCheckpoints(problem)
@@ -47,8 +47,8 @@ func (r *Request) checkModel(m models.Model, problem func(string, ...any)) {
 	r.checkForcedTool(m, problem)
 }
 
-// checkNovaCheckpoints refuses checkpoints behind anything but text, and in the tools. The service reads a
-// checkpoint as a key of the block before it, and names that block.
+// checkNovaCheckpoints refuses checkpoints in the tools and after blocks other than text. The service reads a
+// checkpoint as a key of the block before it, and its message names that block.
 func (r *Request) checkNovaCheckpoints(problem func(string, ...any)) {
 	extraneous := func(at string, index int) {
 		problem("%sMalformed input request: #/%s/%d: extraneous key [cachePoint] is not permitted%s", modelErrors, at, max(0, index), reformat)
@@ -75,7 +75,7 @@ func (r *Request) checkNovaCheckpoints(problem func(string, ...any)) {
 	}
 }
 
-// checkClaudeTurns refuses checkpoints behind reasoning, and turns that are reasoning only.
+// checkClaudeTurns refuses checkpoints after reasoning, and turns that consist of reasoning.
 func (r *Request) checkClaudeTurns(m models.Model, problem func(string, ...any)) {
 	for _, message := range r.Messages {
 		reasoningOnly := len(message.Content) > 0
@@ -124,7 +124,7 @@ func (r *Request) checkSampling(m models.Model, problem func(string, ...any)) {
 	}
 }
 
-// additional is the fields of additionalModelRequestFields that the stand-in understands.
+// additional holds the members of additionalModelRequestFields that the stand-in interprets.
 type additional struct {
 	Thinking *struct {
 		Type         string `json:"type"`
@@ -137,33 +137,33 @@ type additional struct {
 
 func (r *Request) additional() (fields additional) {
 	if r.Additional != nil {
-		_ = json.Unmarshal(r.Additional, &fields) // checkInference complains
+		_ = json.Unmarshal(r.Additional, &fields) // checkInference reports invalid JSON
 	}
 	return fields
 }
 
-// dropsBoundReasoning reports whether the request wants reasoning of another conversation dropped.
+// dropsBoundReasoning reports whether the request asks the service to drop reasoning of another conversation.
 func (r *Request) dropsBoundReasoning() bool {
 	fields := r.additional()
 	return fields.Thinking != nil && fields.Thinking.BlockBinding != nil &&
 		fields.Thinking.BlockBinding.PrefixMismatch == "drop_block" && slices.Contains(fields.Beta, bindingBeta)
 }
 
-// modelFields is which fields of additionalModelRequestFields the models of a maker know at all. Those of
-// other makers are not checked.
+// modelFields lists the members of additionalModelRequestFields that the models of a provider know. Those of
+// other providers are not checked.
 var modelFields = map[string][]string{
 	"anthropic": {"thinking", "output_config", "anthropic_beta", "top_k"},
 	"amazon":    {"inferenceConfig", "reasoningConfig"},
 	"openai":    {"reasoning", "reasoning_effort"},
 }
 
-// efforts is the values of an effort by maker.
+// efforts lists the values of an effort by provider.
 var efforts = map[string][]string{
 	"anthropic": {"low", "medium", "high", "xhigh", "max"},
 	"openai":    {"none", "minimal", "low", "medium", "high", "xhigh"},
 }
 
-// checkAdditional refuses fields that the model does not know.
+// checkAdditional refuses members of additionalModelRequestFields that the model does not know.
 func (r *Request) checkAdditional(m models.Model, problem func(string, ...any)) {
 	var fields map[string]any
 	if r.Additional == nil || json.Unmarshal(r.Additional, &fields) != nil {
@@ -191,8 +191,8 @@ func (r *Request) checkAdditional(m models.Model, problem func(string, ...any)) 
 	}
 }
 
-// checkEffort refuses an effort for models that the catalog has none for, which is stricter than the
-// service, and values that do not exist.
+// checkEffort refuses unknown values of an effort, and an effort for models without one in the catalog. The
+// latter is stricter than the service.
 func (r *Request) checkEffort(m models.Model, fields map[string]any, problem func(string, ...any)) {
 	who := maker(r.ModelID)
 	for _, path := range [][]string{{"output_config", "effort"}, {"reasoning", "effort"}, {"reasoning_effort"}} {
@@ -222,7 +222,7 @@ func lookIn(fields map[string]any, path []string) (value any, set bool) {
 	return value, set
 }
 
-// checkClaudeThinking refuses kinds of thinking, and settings that do not go with thinking.
+// checkClaudeThinking refuses kinds of thinking that the model lacks, and settings that exclude thinking.
 func (r *Request) checkClaudeThinking(m models.Model, fields map[string]any, problem func(string, ...any)) {
 	kind := ""
 	if thinking := r.additional().Thinking; thinking != nil {
@@ -242,12 +242,12 @@ func (r *Request) checkClaudeThinking(m models.Model, fields map[string]any, pro
 	}
 }
 
-// checkForcedTool refuses a forced tool for models that think unless they are told not to.
+// checkForcedTool refuses a forced tool for models that think by default.
 func (r *Request) checkForcedTool(m models.Model, problem func(string, ...any)) {
 	if r.ToolConfig == nil || maker(r.ModelID) != "anthropic" || !m.Known || !m.Thinking.ByDefault {
 		return
 	}
-	if thinking := r.additional().Thinking; thinking != nil { // checkInference knows what is written
+	if thinking := r.additional().Thinking; thinking != nil { // checkInference checks it
 		return
 	}
 	if r.ToolConfig.ToolChoice["any"] != nil || r.ToolConfig.ToolChoice["tool"] != nil {
@@ -273,7 +273,7 @@ func (r *Request) hasCheckpoints() bool {
 
 // refuseCheckpoints refuses every checkpoint for models without explicit caching.
 func (r *Request) refuseCheckpoints(m models.Model, script Script) *Error {
-	isFamily := m.Name != "" // a model of a family that the catalog knows
+	isFamily := m.Name != "" // the catalog knows the model's family
 	if script.RejectCachePoints || isFamily && m.Cache.Checkpoints == models.CheckpointsNone {
 		if r.hasCheckpoints() {
 			return &Error{Type: "AccessDeniedException", Message: noCaching}
@@ -282,7 +282,7 @@ func (r *Request) refuseCheckpoints(m models.Model, script Script) *Error {
 	return nil
 }
 
-// refuseLength refuses requests that do not fit the window: the script's or the catalog's.
+// refuseLength refuses requests that exceed the window of the script or, without one, of the catalog.
 func (r *Request) refuseLength(m models.Model, script Script) *Error {
 	window := script.ContextWindow
 	if window == 0 && m.Known {
@@ -304,7 +304,7 @@ func (r *Request) refuseLength(m models.Model, script Script) *Error {
 	return &Error{Type: "ValidationException", Message: text}
 }
 
-// textBytes is the length of all texts of the request.
+// textBytes returns the total length of all texts of the request.
 func (r *Request) textBytes() int {
 	length := 0
 	add := func(text *string) {

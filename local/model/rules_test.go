@@ -31,14 +31,14 @@ const (
 	llama    = "us.meta.llama3-3-70b-instruct-v1:0"
 )
 
-// reply is what the stand-in answered.
+// reply is an answer of the stand-in.
 type reply struct {
 	status int
 	kind   string // X-Amzn-Errortype
 	body   string
 }
 
-// message is the text of an error.
+// message returns the text of an error.
 func (r reply) message() string {
 	var e struct {
 		Message string `json:"message"`
@@ -47,7 +47,7 @@ func (r reply) message() string {
 	return e.Message
 }
 
-// askModel sends a request that is signed for a Region; empty: not signed.
+// askModel sends a request, signed for the Region unless that is empty.
 func askModel(t *testing.T, server *model.Server, modelID, region, body string) reply {
 	t.Helper()
 	address := server.URL + "/model/" + url.PathEscape(modelID) + "/converse"
@@ -65,13 +65,13 @@ func askModel(t *testing.T, server *model.Server, modelID, region, body string) 
 	return reply{resp.StatusCode, resp.Header.Get("X-Amzn-Errortype"), string(text)}
 }
 
-// alwaysOK is a script that answers every request.
+// alwaysOK returns a script that answers every request.
 func alwaysOK() model.Script {
 	zero := 0
 	return model.Script{Steps: []model.Step{{Text: "ok"}}, Loop: &zero}
 }
 
-// rule is one request, and what becomes of it.
+// rule is one request with its expected answer.
 type rule struct {
 	name, model, body string
 	wantType          string // empty: accepted
@@ -106,7 +106,7 @@ const (
 	words = `{"text": "Go on."}`
 )
 
-// results is a conversation with a tool, whose last message has these blocks.
+// results returns a conversation with a tool whose last message has these blocks.
 func results(blocks ...string) string {
 	return `{"messages": [` + opening + "," + call + `, {"role": "user", "content": [` + strings.Join(blocks, ",") + `]}]` + toolConfig + `}`
 }
@@ -122,31 +122,31 @@ func TestCheckpoints_EachFamilyAcceptsThemInItsPlaces(t *testing.T) {
 	inTools := user(strings.Replace(toolConfig, `}}}]}`, `}}}, `+point+`]}`, 1))
 	validation, denied := "ValidationException", "AccessDeniedException"
 	checkRules(t, []rule{
-		{"behind a result", nova2, results(seen, point), validation, fmt.Sprintf(extraneous, "messages/2/content/0")},
-		{"behind a result", novaPro, results(seen, point), validation, fmt.Sprintf(extraneous, "messages/2/content/0")},
-		{"behind text and a result", nova2, results(words, seen, point), validation, fmt.Sprintf(extraneous, "messages/2/content/1")},
-		{"behind a result and text", nova2, results(seen, words, point), "", ""},
-		{"behind a result and text", novaPro, results(seen, words, point), "", ""},
+		{"after a result", nova2, results(seen, point), validation, fmt.Sprintf(extraneous, "messages/2/content/0")},
+		{"after a result", novaPro, results(seen, point), validation, fmt.Sprintf(extraneous, "messages/2/content/0")},
+		{"after text and a result", nova2, results(words, seen, point), validation, fmt.Sprintf(extraneous, "messages/2/content/1")},
+		{"after a result and text", nova2, results(seen, words, point), "", ""},
+		{"after a result and text", novaPro, results(seen, words, point), "", ""},
 		{"in the system prompt", nova2, user(inSystem), "", ""},
 		{"in the tools", nova2, inTools, validation, fmt.Sprintf(extraneous, "toolConfig/tools/0")},
-		{"of a Nova that is not listed", "us.amazon.nova-3-pro-v1:0", results(seen, point), validation, "extraneous key [cachePoint]"},
+		{"of an unlisted Nova", "us.amazon.nova-3-pro-v1:0", results(seen, point), validation, "extraneous key [cachePoint]"},
 
-		{"behind a result", sonnet, results(seen, point), "", ""},
+		{"after a result", sonnet, results(seen, point), "", ""},
 		{"in the tools", sonnet, inTools, "", ""},
-		{"behind reasoning", sonnet, `{"messages": [` + opening + `, {"role": "assistant", "content": [{"text": "a"}, {"reasoningContent": {"redactedContent": "c2ln"}}, ` + point + `, {"text": "b"}]}, ` + opening + `]}`,
+		{"after reasoning", sonnet, `{"messages": [` + opening + `, {"role": "assistant", "content": [{"text": "a"}, {"reasoningContent": {"redactedContent": "c2ln"}}, ` + point + `, {"text": "b"}]}, ` + opening + `]}`,
 			validation, "Cache point cannot be inserted after reasoning block."},
 
 		{"in the system prompt", qwen, user(inSystem), denied, noCaching},
-		{"behind a result", mistral, results(seen, words, point), denied, noCaching},
-		{"behind a result", deepseek, results(seen, words, point), denied, noCaching},
+		{"after a result", mistral, results(seen, words, point), denied, noCaching},
+		{"after a result", deepseek, results(seen, words, point), denied, noCaching},
 		{"in the tools", luna, inTools, denied, noCaching},
-		{"of a Qwen that is not listed", "qwen.qwen4-coder", user(inSystem), denied, noCaching},
+		{"of an unlisted Qwen", "qwen.qwen4-coder", user(inSystem), denied, noCaching},
 		{"without checkpoints", qwen, results(seen, words), "", ""},
-		{"of a model of nobody known", "some.model", results(seen, point), "", ""},
+		{"of an unknown model", "some.model", results(seen, point), "", ""},
 	})
 }
 
-func TestInferenceSettings_AreThoseOfTheModel(t *testing.T) {
+func TestInferenceSettings_FollowTheModel(t *testing.T) {
 	temperature, topP := user(`, "inferenceConfig": {"temperature": 0}`), user(`, "inferenceConfig": {"topP": 0.9}`)
 	maxTokens := func(n int) string { return user(fmt.Sprintf(`, "inferenceConfig": {"maxTokens": %d}`, n)) }
 	validation := "ValidationException"
@@ -158,7 +158,7 @@ func TestInferenceSettings_AreThoseOfTheModel(t *testing.T) {
 		{"temperature", haiku45, temperature, "", ""},
 		{"temperature", sonnet46, temperature, "", ""},
 		{"temperature", nova2, temperature, "", ""},
-		{"temperature", "us.anthropic.claude-sonnet-7", temperature, "", ""}, // not listed: nobody knows
+		{"temperature", "us.anthropic.claude-sonnet-7", temperature, "", ""}, // not listed, so not checked
 
 		{"output at its limit", nova2, maxTokens(64_000), "", ""},
 		{"output over its limit", nova2, maxTokens(64_001), validation, "The maximum tokens you requested exceeds the model limit of 64000. Try again with a maximum tokens value that is lower than 64000."},
@@ -168,11 +168,11 @@ func TestInferenceSettings_AreThoseOfTheModel(t *testing.T) {
 		{"output over its limit", llama, maxTokens(8_193), validation, "exceeds the model limit of 8192"},
 		{"output over its limit", mistral, maxTokens(9_000), validation, "#/max_tokens: 9000 is not less or equal to 8192"},
 		{"output over its limit", qwen, maxTokens(40_000), validation, "The number of output tokens requested (40000) is higher than the limit (32000)"},
-		{"output of a model of nobody known", "some.model", maxTokens(1_000_000), "", ""},
+		{"output of an unknown model", "some.model", maxTokens(1_000_000), "", ""},
 	})
 }
 
-func TestModelFields_AreThoseOfTheModel(t *testing.T) {
+func TestModelFields_FollowTheModel(t *testing.T) {
 	fields := func(json string) string { return user(`, "additionalModelRequestFields": ` + json) }
 	forced := func(more string) string {
 		return user(strings.Replace(toolConfig, `"tools":`, `"toolChoice": {"any": {}}, "tools":`, 1) + more)
@@ -182,33 +182,33 @@ func TestModelFields_AreThoseOfTheModel(t *testing.T) {
 	validation := "ValidationException"
 	checkRules(t, []rule{
 		{"effort", sonnet, fields(claudeEffort), "", ""},
-		{"an effort that does not exist", sonnet, fields(`{"output_config": {"effort": "huge"}}`), validation, "output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh', 'max'"},
+		{"unknown effort", sonnet, fields(`{"output_config": {"effort": "huge"}}`), validation, "output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh', 'max'"},
 		{"effort", haiku45, fields(claudeEffort), validation, "This model does not support the effort parameter."},
 		{"GPT's effort", sonnet, fields(gptEffort), validation, "reasoning: Extra inputs are not permitted"},
-		{"a field that does not exist", sonnet, fields(`{"effort": "medium"}`), validation, "effort: Extra inputs are not permitted"},
+		{"unknown field", sonnet, fields(`{"effort": "medium"}`), validation, "effort: Extra inputs are not permitted"},
 		{"effort", luna, fields(gptEffort), "", ""},
 		{"Claude's effort", luna, fields(claudeEffort), validation, "extraneous key [output_config] is not permitted"},
-		{"an effort that does not exist", luna, fields(`{"reasoning": {"effort": "huge"}}`), validation, "reasoning.effort: Input should be"},
+		{"unknown effort", luna, fields(`{"reasoning": {"effort": "huge"}}`), validation, "reasoning.effort: Input should be"},
 		{"Claude's effort", nova2, fields(claudeEffort), validation, "Malformed input request: #: extraneous key [output_config] is not permitted, please reformat your input and try again."},
 		{"effort", nova2, fields(novaEffort), "", ""},
-		{"effort of a model that cannot think", novaPro, fields(novaEffort), validation, "the provided reasoning config value is invalid"},
+		{"effort of a model without thinking", novaPro, fields(novaEffort), validation, "the provided reasoning config value is invalid"},
 		{"Claude's effort", qwen, fields(claudeEffort), validation, "extraneous key [output_config]"},
-		{"a field of its own", qwen, fields(`{"enable_thinking": false}`), "", ""},
-		{"anything of a model of nobody known", "some.model", fields(claudeEffort), "", ""},
+		{"field of the model", qwen, fields(`{"enable_thinking": false}`), "", ""},
+		{"any field of an unknown model", "some.model", fields(claudeEffort), "", ""},
 
-		{"a thinking budget", sonnet, fields(`{"thinking": {"type": "enabled", "budget_tokens": 1024}}`), validation, `"thinking.type.enabled" is not supported for this model.`},
-		{"a thinking budget", haiku45, fields(`{"thinking": {"type": "enabled", "budget_tokens": 1024}}`), "", ""},
+		{"thinking budget", sonnet, fields(`{"thinking": {"type": "enabled", "budget_tokens": 1024}}`), validation, `"thinking.type.enabled" is not supported for this model.`},
+		{"thinking budget", haiku45, fields(`{"thinking": {"type": "enabled", "budget_tokens": 1024}}`), "", ""},
 		{"thinking off", sonnet, fields(`{"thinking": {"type": "disabled"}}`), validation, `"thinking.type.disabled" is not supported`},
 		{"thinking off", haiku55, fields(`{"thinking": {"type": "disabled"}}`), "", ""},
 		{"top_k", sonnet, fields(`{"top_k": 5}`), validation, "`top_k` is deprecated"},
 		{"top_k", haiku45, fields(`{"top_k": 5}`), "", ""},
-		{"a forced tool", sonnet, forced(""), validation, "Thinking may not be enabled when tool_choice forces tool use."},
-		{"a forced tool, thinking off", haiku55, forced(`, "additionalModelRequestFields": {"thinking": {"type": "disabled"}}`), "", ""},
-		{"a forced tool", haiku45, forced(""), "", ""},
+		{"forced tool", sonnet, forced(""), validation, "Thinking may not be enabled when tool_choice forces tool use."},
+		{"forced tool, thinking off", haiku55, forced(`, "additionalModelRequestFields": {"thinking": {"type": "disabled"}}`), "", ""},
+		{"forced tool", haiku45, forced(""), "", ""},
 	})
 }
 
-func TestWindow_OverflowHasTheWordsOfTheFamily(t *testing.T) {
+func TestWindow_OverflowUsesTheWordingOfTheFamily(t *testing.T) {
 	small := func(modelID, want string) {
 		t.Run(modelID, func(t *testing.T) {
 			script := alwaysOK()
@@ -225,18 +225,18 @@ func TestWindow_OverflowHasTheWordsOfTheFamily(t *testing.T) {
 	small("some.model", "Input is too long for requested model.")
 }
 
-func TestWindow_IsThatOfTheModel(t *testing.T) {
+func TestWindow_FollowsTheModel(t *testing.T) {
 	words := func(bytes int) string {
 		return `{"messages": [{"role": "user", "content": [{"text": "` + strings.Repeat("x", bytes) + `"}]}]}`
 	}
 	validation := "ValidationException"
 	for _, r := range []rule{
 		{"holds 190,000 tokens", haiku45, words(760_000), "", ""},
-		{"does not hold 210,000 tokens", haiku45, words(840_000), validation, "Input is too long for requested model."},
+		{"refuses 210,000 tokens", haiku45, words(840_000), validation, "Input is too long for requested model."},
 		{"holds 210,000 tokens", sonnet, words(840_000), "", ""},
-		{"does not hold 310,000 tokens", novaPro, words(1_240_000), validation, "Input Tokens Exceeded"},
+		{"refuses 310,000 tokens", novaPro, words(1_240_000), validation, "Input Tokens Exceeded"},
 		{"holds 310,000 tokens", nova2, words(1_240_000), "", ""},
-		{"takes no more than 25 MiB of text", sonnet, words(25<<20 + 1), validation, "too many total text bytes: 26214401 > 26214400"},
+		{"refuses more than 25 MiB of text", sonnet, words(25<<20 + 1), validation, "too many total text bytes: 26214401 > 26214400"},
 	} {
 		t.Run(r.model+" "+r.name, func(t *testing.T) { r.check(t, askModel(t, start(t, alwaysOK()), r.model, "", r.body)) })
 	}

@@ -1,6 +1,6 @@
-// Package model stands in for Amazon Bedrock: a server that speaks Converse, answers from a script, and
-// validates every request as strictly as the service does, so that a wrong conversation fails in a test
-// instead of in production.
+// Package model simulates Amazon Bedrock: a server that implements Converse, answers from a script, and
+// validates every request as strictly as the service does. A wrong conversation then fails in a test instead
+// of in production.
 //
 // A script is JSON:
 //
@@ -10,10 +10,10 @@
 //	  {"expect": ["1"], "tools": [{"name": "submit_report", "input": {"summary": "it printed ${find:\\d}"}}]}
 //	]}
 //
-// Every request of a conversation takes the next step; conversations are told apart by the text of their
-// first user message. In texts and inputs `${find:REGEXP}` stands for what the expression (or its first
-// group) matches first in the user messages so far, tool results included: that is how a script quotes
-// evidence that it could not know beforehand.
+// Every request of a conversation takes the next step. The text of the first user message identifies a
+// conversation. In texts and inputs, `${find:REGEXP}` is replaced by the first match of the expression, or of
+// its first group, in the user messages so far, including tool results. With it, a script quotes evidence
+// that its author could not know.
 //
 // The stand-in simulates an account, and it refuses what Bedrock refuses for the model that a request names
 // (docs/local.md lists the rules). Several models can have scripts of their own, each with its own steps:
@@ -31,31 +31,31 @@ import (
 	"strings"
 )
 
-// Script is what the model says.
+// Script lists the answers of the model.
 type Script struct {
 	Steps []Step `json:"steps"`
-	// After the last step begin again with step Loop (counted from 0); without it a further request is
-	// an error.
+	// Loop is the step, counted from 0, with which the script continues after the last step. Without it, one
+	// more request is an error.
 	Loop *int `json:"loop,omitempty"`
 	// Features of a request that the model refuses, in addition to those that the model is known to refuse.
 	RejectCachePoints bool `json:"rejectCachePoints,omitempty"`
 	RejectTools       bool `json:"rejectTools,omitempty"`
 	RejectSystem      bool `json:"rejectSystem,omitempty"`
-	// ContextWindow is the tokens that the window holds; longer requests are refused as too long. 0: the
-	// window of the model, or no limit if the model is not known.
+	// ContextWindow is the size of the window in tokens. Longer requests are refused. 0: the window of the
+	// model, or no limit if the catalog does not list the model.
 	ContextWindow int `json:"contextWindow,omitempty"`
-	// MinimumCachePrefix is the tokens below which a prefix is not cached. 0: the model's minimum, or 1,024.
+	// MinimumCachePrefix is the shortest prefix that is cached, in tokens. 0: the model's minimum, or 1,024.
 	MinimumCachePrefix int `json:"minimumCachePrefix,omitempty"`
 
-	// Account calls the models. Only at the top of a script.
+	// Account is the account that calls the models. Only at the top level of a script.
 	Account Account `json:"account,omitzero"`
-	// Models is scripts by model id, or by the beginning of one (see [Account]): requests to these models
-	// take their steps, and no others, from there. A conversation goes through each script on its own. Only
-	// at the top of a script.
+	// Models holds scripts by model id, or by the first words of one (see [Account]). Requests to these
+	// models use only the steps of their script. Each conversation counts its steps separately for each
+	// script. Only at the top level of a script.
 	Models map[string]Script `json:"models,omitempty"`
 }
 
-// of is the script of a model, and the name that it has in the script. The longest name wins.
+// of returns the script of a model and its name in Models. The longest name wins.
 func (s Script) of(modelID string) (string, Script) {
 	if name, script, found := mostSpecific(s.Models, modelID); found {
 		return name, script
@@ -66,42 +66,44 @@ func (s Script) of(modelID string) (string, Script) {
 // Step is one answer, or one error.
 type Step struct {
 	Comment string `json:"comment,omitempty"`
-	// Regular expressions that the last user message must match, else the request is refused with what
-	// was expected.
+	// Expect lists regular expressions that the last user message must match. Otherwise the request is
+	// refused, with the expression in the message.
 	Expect []string `json:"expect,omitempty"`
 
 	Reasoning *Reasoning      `json:"reasoning,omitempty"`
 	Text      string          `json:"text,omitempty"`
 	Tools     []ToolUse       `json:"tools,omitempty"`
-	Content   json.RawMessage `json:"content,omitempty"` // content blocks as Converse has them, instead of the three above
-	// Default: tool_use where there are tools, else end_turn.
+	Content   json.RawMessage `json:"content,omitempty"` // content blocks in Converse's format, instead of the three above
+	// Default: tool_use if there are tools, otherwise end_turn.
 	StopReason string `json:"stopReason,omitempty"`
 	Usage      *Usage `json:"usage,omitempty"` // default: counted from the request
-	// ThinkTokens is how much the model thinks before it answers. Thinking counts as output: where it leaves
-	// no room for the answer, the answer is reasoning only and ends with max_tokens.
+	// ThinkTokens is the number of tokens that the model thinks before it answers. Thinking counts as output:
+	// if it leaves no room for the answer, the answer consists of reasoning and ends with max_tokens.
 	ThinkTokens int `json:"thinkTokens,omitempty"`
-	// ResponseFields is additionalModelResponseFields, such as stop_details. The answer has the fields that
-	// the request asks for.
+	// ResponseFields holds additionalModelResponseFields, such as stop_details. The answer contains those
+	// that the request asks for.
 	ResponseFields map[string]json.RawMessage `json:"additionalModelResponseFields,omitempty"`
 
 	Error   *Error `json:"error,omitempty"`
 	Reset   bool   `json:"reset,omitempty"`   // close the connection without an answer
 	DelayMS int    `json:"delayMs,omitempty"` // wait before answering
-	Raw     string `json:"raw,omitempty"`     // answer with this body, status 200, and the type of JSON
-	HTTP    *HTTP  `json:"http,omitempty"`    // answer with exactly this
+	Raw     string `json:"raw,omitempty"`     // answer with this body, status 200, and the content type of JSON
+	HTTP    *HTTP  `json:"http,omitempty"`    // answer with this response
 }
 
-// HTTP is an answer that no model made: of a proxy, of a load balancer, or half of one.
+// HTTP is an answer that does not come from a model but from a proxy or a load balancer, or an incomplete
+// answer.
 type HTTP struct {
 	Status      int    `json:"status"`
 	ContentType string `json:"contentType,omitempty"`
 	Body        string `json:"body,omitempty"`
 	ErrorType   string `json:"errorType,omitempty"` // X-Amzn-Errortype; empty: not sent
-	// MissingBytes is how much longer Content-Length says the body is before the connection closes.
+	// MissingBytes is the number of bytes by which Content-Length exceeds the body. The connection closes
+	// after the body.
 	MissingBytes int `json:"missingBytes,omitempty"`
 }
 
-// Reasoning is a thinking block. The model demands it back unchanged.
+// Reasoning is a thinking block. The model requires it back unchanged.
 type Reasoning struct {
 	Text      string `json:"text,omitempty"`
 	Signature string `json:"signature,omitempty"`
@@ -110,12 +112,12 @@ type Reasoning struct {
 
 // ToolUse is one call of a tool.
 type ToolUse struct {
-	ID    string         `json:"id,omitempty"` // default: made from the number of the request
+	ID    string         `json:"id,omitempty"` // default: built from the number of the request
 	Name  string         `json:"name"`
 	Input map[string]any `json:"input"`
 }
 
-// Usage is in tokens.
+// Usage counts tokens.
 type Usage struct {
 	InputTokens           int `json:"inputTokens"`
 	OutputTokens          int `json:"outputTokens"`
@@ -127,9 +129,9 @@ type Usage struct {
 // Error is an error of the service.
 type Error struct {
 	Type    string `json:"type"`              // such as ThrottlingException
-	Status  int    `json:"status,omitempty"`  // default: the one of that type
+	Status  int    `json:"status,omitempty"`  // default: the usual status of the type
 	Message string `json:"message,omitempty"` // default: names the type
-	Untyped bool   `json:"untyped,omitempty"` // the answer does not name its type
+	Untyped bool   `json:"untyped,omitempty"` // the response does not name the type
 }
 
 var errorStatus = map[string]int{
@@ -155,7 +157,7 @@ func (e *Error) status() int {
 	return 500
 }
 
-// Parse reads a script. The error names the step that is wrong.
+// Parse reads a script. Its error names the wrong step.
 func Parse(text []byte) (Script, error) {
 	var s Script
 	decoder := json.NewDecoder(strings.NewReader(string(text)))
@@ -171,7 +173,7 @@ func (s Script) check() error {
 	for name, script := range s.Models {
 		problems = append(problems, script.checkSteps("models."+name+": ")...)
 		if len(script.Models) > 0 || !reflect.ValueOf(script.Account).IsZero() {
-			problems = append(problems, fmt.Errorf("models.%s: models and account belong to the top of the script", name))
+			problems = append(problems, fmt.Errorf("models.%s: models and account are only allowed at the top level of the script", name))
 		}
 	}
 	return errors.Join(problems...)
@@ -186,7 +188,7 @@ func (s Script) checkSteps(where string) (problems []error) {
 		}
 		if !step.answers() {
 			problems = append(problems, fmt.Errorf(
-				"%sstep %d says nothing: give it text, tools, content, stopReason, thinkTokens, raw, http, error or reset", where, i))
+				"%sstep %d has no answer: set text, tools, content, stopReason, thinkTokens, raw, http, error or reset", where, i))
 		}
 		if h := step.HTTP; h != nil && (h.Status < 200 || h.Status > 599 || h.MissingBytes < 0) {
 			problems = append(problems, fmt.Errorf("%sstep %d: http needs a status from 200 to 599 and no negative missingBytes", where, i))
@@ -198,7 +200,7 @@ func (s Script) checkSteps(where string) (problems []error) {
 	return problems
 }
 
-// answers reports whether the step leads to any answer.
+// answers reports whether the step defines an answer.
 func (s Step) answers() bool {
 	says := s.Text != "" || len(s.Tools) > 0 || s.Content != nil || s.StopReason != "" || s.ThinkTokens > 0
 	return says || s.Error != nil || s.Reset || s.Raw != "" || s.HTTP != nil
@@ -241,7 +243,7 @@ func fillText(text, seen string) (string, error) {
 		}
 		match := expression.FindStringSubmatch(seen)
 		if match == nil {
-			problem = fmt.Errorf("the script refers to %s, which no message so far has", found)
+			problem = fmt.Errorf("the script refers to %s, which matches no message so far", found)
 			return found
 		}
 		return match[len(match)-1]

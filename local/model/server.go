@@ -18,7 +18,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-// Server answers Converse requests from a script. AWS_ENDPOINT_URL_BEDROCK_RUNTIME is its URL.
+// Server answers Converse requests from a script. Clients find it by its URL in
+// AWS_ENDPOINT_URL_BEDROCK_RUNTIME.
 type Server struct {
 	URL      string
 	listener net.Listener
@@ -33,27 +34,27 @@ type Server struct {
 	cached        map[[32]byte]bool
 }
 
-// conversation is how far a conversation is.
+// conversation is the state of a conversation.
 type conversation struct {
-	next  map[string]int // the next step, by the name of the script; empty: the script that is for all models
-	given reasoning      // what the models gave out
+	next  map[string]int // the next step by the name of the script in Models; the empty name is the top-level script
+	given reasoning      // that the models returned
 }
 
-// Recorded is one request and what became of it.
+// Recorded is one request and its result.
 type Recorded struct {
 	Request  Request
-	Region   string // that the request is signed for
-	Problems string // what the service would refuse; empty: valid
+	Region   string // for which the request is signed
+	Problems string // reasons for which the service would refuse the request; empty: it is valid
 	Status   int
 	At       time.Time
 	Done     time.Time
 	Usage    Usage
 }
 
-// maxRequest is larger than any window, in bytes.
+// maxRequest bounds a request, in bytes. It is larger than any window.
 const maxRequest = 64 << 20
 
-// Start serves a script on a free port. Close it.
+// Start serves a script on a free port. The caller must close the server.
 func Start(script Script) (*Server, error) {
 	if err := script.check(); err != nil {
 		return nil, err
@@ -72,17 +73,17 @@ func Start(script Script) (*Server, error) {
 	return s, nil
 }
 
-// Close ends the server and every open request.
+// Close stops the server and every open request.
 func (s *Server) Close() error { return s.server.Close() }
 
-// Requests lists all requests so far, in order of arrival.
+// Requests returns all requests so far in the order of their arrival.
 func (s *Server) Requests() []Recorded {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Recorded(nil), s.requests...)
 }
 
-// Play changes the script. Every conversation begins again, and the account has used nothing.
+// Play replaces the script. Every conversation and the usage of the account start again.
 func (s *Server) Play(script Script) error {
 	if err := script.check(); err != nil {
 		return err
@@ -94,7 +95,7 @@ func (s *Server) Play(script Script) error {
 	return nil
 }
 
-// begin forgets all conversations and what the account used.
+// begin resets all conversations and the usage of the account.
 func (s *Server) begin() {
 	s.conversations, s.thoughts = map[string]*conversation{}, map[string][]thought{}
 	s.used = usedByModel{calls: map[string]int{}, tokens: map[string]int{}}
@@ -104,12 +105,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	modelID, ok := strings.CutPrefix(r.URL.EscapedPath(), "/model/")
 	modelID, isConverse := strings.CutSuffix(modelID, "/converse")
 	if !ok || !isConverse || r.Method != http.MethodPost {
-		refuse(w, Error{Type: "UnknownOperationException", Status: 404, Message: "only Converse is served here"})
+		refuse(w, Error{Type: "UnknownOperationException", Status: 404, Message: "the model stand-in only supports Converse"})
 		return
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest))
 	if err != nil {
-		return // the caller is gone
+		return // the client has closed the connection
 	}
 	request := Request{Raw: body}
 	if request.ModelID, err = url.PathUnescape(modelID); err != nil {
@@ -122,16 +123,16 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, request)
 }
 
-// turn is one request on its way to an answer.
+// turn is one request with the script's step that answers it.
 type turn struct {
 	request Request
 	talk    *conversation
 	script  Script
 	step    Step
-	index   int // among all requests
+	index   int // of the request among all requests
 }
 
-// answer finds the request's step and plays it.
+// answer answers a request with its step.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, request Request) {
 	t, problem := s.accept(request, signedFor(r))
 	switch {
@@ -157,7 +158,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, request Request)
 	}
 }
 
-// accept records a request and finds its step, or why it is refused.
+// accept records a request and returns its step, or the error with which it is refused.
 func (s *Server) accept(request Request, region string) (turn, *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,7 +186,7 @@ func (s *Server) accept(request Request, region string) (turn, *Error) {
 	return t, nil
 }
 
-// record notes what became of a request.
+// record records the result of a request.
 func (s *Server) record(t turn, status int, problems string, usage Usage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,10 +194,11 @@ func (s *Server) record(t turn, status int, problems string, usage Usage) {
 	recorded.Status, recorded.Problems, recorded.Usage, recorded.Done = status, problems, usage, time.Now()
 }
 
-// send writes the answer as it is. A body that is shorter than announced ends the connection.
+// send writes the answer unchanged. If the body is shorter than its Content-Length, send closes the
+// connection.
 func (h HTTP) send(w http.ResponseWriter) {
 	header := w.Header()
-	header["Content-Type"] = nil // else the server guesses one
+	header["Content-Type"] = nil // otherwise the server sets one
 	if h.ContentType != "" {
 		header.Set("Content-Type", h.ContentType)
 	}
@@ -226,7 +228,8 @@ func pause(r *http.Request, ms int) bool {
 	}
 }
 
-// problem is why the service would refuse the request. It is called under the lock.
+// problem returns the error with which the service would refuse the request, or nil. The caller holds the
+// lock.
 func (s *Server) problem(t turn) *Error {
 	if err := t.request.validate(t.talk.given, s.script.Account); err != nil {
 		return &Error{Type: "ValidationException", Message: err.Error()}
@@ -249,12 +252,12 @@ func (s Script) at(n int) (Step, *Error) {
 		n = *s.Loop + (n-len(s.Steps))%(len(s.Steps)-*s.Loop)
 	}
 	if n >= len(s.Steps) {
-		return Step{}, &Error{Type: "ValidationException", Message: fmt.Sprintf("the script has %d steps and was asked for one more", len(s.Steps))}
+		return Step{}, &Error{Type: "ValidationException", Message: fmt.Sprintf("the script has %d steps, and there was one more request", len(s.Steps))}
 	}
 	return s.Steps[n], nil
 }
 
-// say plays a step that is an answer.
+// say answers a request with the content of its step.
 func (s *Server) say(w http.ResponseWriter, t turn) {
 	content, stop, err := t.compose()
 	if err != nil {
@@ -284,7 +287,7 @@ func (s *Server) say(w http.ResponseWriter, t turn) {
 	json.NewEncoder(w).Encode(answer)
 }
 
-// compose makes the content of the answer, and says why it stops.
+// compose returns the content of the answer and its stop reason.
 func (t turn) compose() (content []any, stop string, err error) {
 	texts := t.request.texts()
 	last := texts[len(texts)-1]
@@ -313,7 +316,7 @@ func (t turn) compose() (content []any, stop string, err error) {
 	return content, "end_turn", nil
 }
 
-// thinks is how many tokens the model thinks about the request.
+// thinks returns the number of tokens that the model thinks about the request.
 func (t turn) thinks() int {
 	if thinking := t.request.additional().Thinking; thinking != nil && thinking.Type == "disabled" {
 		return 0
@@ -321,7 +324,7 @@ func (t turn) thinks() int {
 	return t.step.ThinkTokens
 }
 
-// thought is the reasoning block of a step that only says how much the model thinks. Claude signs it.
+// thought returns a reasoning block for a step that sets only ThinkTokens. Claude's blocks have a signature.
 func (t turn) thought() *Reasoning {
 	thought := &Reasoning{Text: "I think about this."}
 	if maker(t.request.ModelID) == "anthropic" {
@@ -330,7 +333,7 @@ func (t turn) thought() *Reasoning {
 	return thought
 }
 
-// maxTokens is how long the answer can be, thinking included.
+// maxTokens returns the maximum length of the answer, including thinking.
 func (t turn) maxTokens() int {
 	if asked, isNumber := t.request.InferenceConfig["maxTokens"].(float64); isNumber {
 		return int(asked)
@@ -338,7 +341,7 @@ func (t turn) maxTokens() int {
 	return models.Lookup(t.request.ModelID).MaxOutput
 }
 
-// responseFields is the additional fields of the answer that the request asks for.
+// responseFields returns the additional fields that the request asks for.
 func (t turn) responseFields() map[string]json.RawMessage {
 	asked := map[string]json.RawMessage{}
 	for _, path := range t.request.ResponsePaths {
@@ -349,12 +352,12 @@ func (t turn) responseFields() map[string]json.RawMessage {
 	return asked
 }
 
-// blocks are the step's content blocks with its references filled in.
+// blocks returns the step's content blocks with its references replaced.
 func (step Step) blocks(seen string, index int) ([]any, error) {
 	var content []any
 	if step.Content != nil {
 		decoder := json.NewDecoder(bytes.NewReader(step.Content))
-		decoder.UseNumber() // digit by digit, as the service writes them
+		decoder.UseNumber() // keeps the digits as they are
 		if err := decoder.Decode(&content); err != nil {
 			return nil, fmt.Errorf("content of a step must be a list of blocks: %w", err)
 		}

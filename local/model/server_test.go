@@ -42,14 +42,14 @@ func answer(content string) string {
 	return `{"role": "user", "content": [{"toolResult": {"toolUseId": "t1", "content": ` + content + `}}]}`
 }
 
-func TestRequestsThatTheServiceRefusesAreRefused(t *testing.T) {
+func TestRequests_AreRefusedLikeTheService(t *testing.T) {
 	const call = `{"role": "assistant", "content": [{"toolUse": {"toolUseId": "t1", "name": "look", "input": {}}}]}`
 	tests := []struct {
 		name, messages, more string
-		want                 string // in the error; empty: taken
+		want                 string // in the error; empty: accepted
 	}{
-		{"good", opening, "", ""},
-		{"good with tools", opening + "," + call + "," + answer(`[{"text": "seen"}]`), toolConfig, ""},
+		{"valid", opening, "", ""},
+		{"valid with tools", opening + "," + call + "," + answer(`[{"text": "seen"}]`), toolConfig, ""},
 		{"no message", "", "", "at least one message"},
 		{"assistant first", `{"role": "assistant", "content": [{"text": "hi"}]}, ` + opening, "", "must start with a user message"},
 		{"two users", opening + "," + opening, "", "roles must alternate"},
@@ -57,7 +57,7 @@ func TestRequestsThatTheServiceRefusesAreRefused(t *testing.T) {
 		{"no content", `{"role": "user", "content": []}`, "", "content is empty"},
 		{"ends with the assistant", opening + `, {"role": "assistant", "content": [{"text": "hi"}]}`, "", "must end with a user message"},
 		{"unanswered call", opening + "," + call + "," + opening, toolConfig, "Expected toolResult blocks at messages.2.content for the following Ids: t1"},
-		{"answer without call", `{"role": "user", "content": [{"toolResult": {"toolUseId": "t1", "content": [{"text": "x"}]}}]}`, toolConfig, "exceeds the number of toolUse blocks"},
+		{"tool result without a tool use", `{"role": "user", "content": [{"toolResult": {"toolUseId": "t1", "content": [{"text": "x"}]}}]}`, toolConfig, "exceeds the number of toolUse blocks"},
 		{"no toolConfig", opening + "," + call + "," + answer(`[{"text": "seen"}]`), "", "toolConfig field must be defined"},
 		{"empty result", opening + "," + call + "," + answer(`[]`), toolConfig, "must not be empty"},
 		{"blank result", opening + "," + call + "," + answer(`[{"text": " "}]`), toolConfig, "non-whitespace"},
@@ -67,14 +67,14 @@ func TestRequestsThatTheServiceRefusesAreRefused(t *testing.T) {
 		{"unsigned reasoning", opening + `, {"role": "assistant", "content": [{"reasoningContent": {"reasoningText": {"text": "hm"}}}]}, ` + opening, "", "without a signature"},
 		{"foreign reasoning", opening + `, {"role": "assistant", "content": [{"reasoningContent": {"reasoningText": {"text": "hm", "signature": "c2ln"}}}]}, ` + opening, "", "Invalid `signature` in `thinking` block"},
 		{"schema keys", opening, strings.Replace(toolConfig, `{"type": "object"}`, `{"type": "object", "definitions": {}}`, 1), "type, properties and required only"},
-		{"good settings", opening, `, "inferenceConfig": {"maxTokens": 8192, "temperature": 0}`, ""},
+		{"valid settings", opening, `, "inferenceConfig": {"maxTokens": 8192, "temperature": 0}`, ""},
 		{"no tokens", opening, `, "inferenceConfig": {"maxTokens": 0}`, "maxTokens must be a whole number of at least 1"},
-		{"hot", opening, `, "inferenceConfig": {"temperature": 1.5}`, "temperature must be from 0 to 1"},
+		{"temperature above 1", opening, `, "inferenceConfig": {"temperature": 1.5}`, "temperature must be from 0 to 1"},
 		{"unknown setting", opening, `, "inferenceConfig": {"max_tokens": 5}`, "no member"},
 		{"temperature and topP", opening, `, "inferenceConfig": {"temperature": 0, "topP": 1}`, "cannot both be specified"},
 		{"temperature and thinking", opening, `, "inferenceConfig": {"temperature": 0}, "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}`, "when thinking is enabled"},
-		{"thinking alone", opening, `, "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}`, ""},
-		{"thinking and a tool that is forced", opening, strings.Replace(toolConfig, `"tools":`, `"toolChoice": {"any": {}}, "tools":`, 1) + `, "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}`, "forces tool use"},
+		{"thinking without temperature", opening, `, "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}`, ""},
+		{"thinking and a forced tool", opening, strings.Replace(toolConfig, `"tools":`, `"toolChoice": {"any": {}}, "tools":`, 1) + `, "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}}`, "forces tool use"},
 		{"five checkpoints", `{"role": "user", "content": [{"text": "a"}` + strings.Repeat(`, {"cachePoint": {"type": "default"}}`, 5) + `]}`, "", "maximum of 4 blocks"},
 	}
 	zero := 0
@@ -92,7 +92,7 @@ func TestRequestsThatTheServiceRefusesAreRefused(t *testing.T) {
 	}
 }
 
-func TestReasoningMustComeBackBeforeTheCallsThatItLedTo(t *testing.T) {
+func TestReasoning_MustPrecedeItsToolCalls(t *testing.T) {
 	const (
 		signed   = `{"reasoningContent": {"reasoningText": {"text": "hm", "signature": "c2ln"}}}`
 		redacted = `{"reasoningContent": {"redactedContent": "c2ln"}}`
@@ -100,12 +100,12 @@ func TestReasoningMustComeBackBeforeTheCallsThatItLedTo(t *testing.T) {
 		use      = `{"toolUse": {"toolUseId": "t1", "name": "look", "input": {}}}`
 	)
 	for _, test := range []struct{ name, said, back, want string }{
-		{"as it was", signed + "," + use, signed + "," + use, ""},
-		{"redacted, as it was", redacted + "," + use, redacted + "," + use, ""},
-		{"without a signature, left out", unsigned + "," + use, use, ""},
-		{"left out", signed + "," + use, use, "Expected `thinking` or `redacted_thinking`"},
-		{"redacted, left out", redacted + "," + use, use, "Expected `thinking` or `redacted_thinking`"},
-		{"behind", signed + "," + use, use + "," + signed, "Expected `thinking` or `redacted_thinking`"},
+		{"unchanged", signed + "," + use, signed + "," + use, ""},
+		{"redacted, unchanged", redacted + "," + use, redacted + "," + use, ""},
+		{"without a signature, omitted", unsigned + "," + use, use, ""},
+		{"omitted", signed + "," + use, use, "Expected `thinking` or `redacted_thinking`"},
+		{"redacted, omitted", redacted + "," + use, use, "Expected `thinking` or `redacted_thinking`"},
+		{"after the tool use", signed + "," + use, use + "," + signed, "Expected `thinking` or `redacted_thinking`"},
 		{"changed", signed + "," + use, strings.Replace(signed, "hm", "h", 1) + "," + use, "Invalid `signature` in `thinking` block"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestReasoningMustComeBackBeforeTheCallsThatItLedTo(t *testing.T) {
 	}
 }
 
-func TestScriptQuotesWhatToolsAnswered(t *testing.T) {
+func TestScript_QuotesToolResults(t *testing.T) {
 	script, err := model.Parse([]byte(`{"steps": [
 		{"tools": [{"name": "look", "input": {}}]},
 		{"expect": ["usage"], "text": "It says ${find:usage (\\d+)}."},
@@ -145,7 +145,7 @@ func TestScriptQuotesWhatToolsAnswered(t *testing.T) {
 	assert.Contains(t, body, "It says 97.")
 }
 
-func TestErrorsComeWithTheServicesStatus(t *testing.T) {
+func TestErrors_HaveTheStatusOfTheService(t *testing.T) {
 	server := start(t, model.Script{Steps: []model.Step{{Error: &model.Error{Type: "ThrottlingException"}}, {Error: &model.Error{Type: "ModelErrorException", Message: "odd"}}}})
 	for _, want := range []int{429, 424, 400} { // the third is beyond the script
 		status, _ := ask(t, server, `{"messages": [{"role": "user", "content": [{"text": "go"}]}]}`)
@@ -153,9 +153,9 @@ func TestErrorsComeWithTheServicesStatus(t *testing.T) {
 	}
 }
 
-func TestWrongScriptsAreRefusedWithTheStep(t *testing.T) {
+func TestParse_RejectsWrongScriptsAndNamesTheStep(t *testing.T) {
 	for script, want := range map[string]string{
-		`{"steps": [{}]}`: "step 0 says nothing",
+		`{"steps": [{}]}`: "step 0 has no answer",
 		`{"steps": [{"text": "x", "expect": ["("]}]}`: "step 0: expect",
 		`{"steps": [{"text": "x"}], "loop": 3}`:       "loop must name one of the 1 steps",
 		`{"steps": [{"text": "x", "sayng": "typo"}]}`: "unknown field",

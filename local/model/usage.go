@@ -9,7 +9,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-// tokens estimates: four bytes a token.
+// tokens estimates the tokens of a text: four bytes per token.
 func tokens(bytes int) int { return (bytes + 3) / 4 }
 
 // jsonTokens estimates the tokens of content blocks.
@@ -21,10 +21,10 @@ func jsonTokens(content []any) int {
 	return tokens(len(text))
 }
 
-// minimumCachePrefix is the shortest prefix that models cache whose minimum is not known, in tokens.
+// minimumCachePrefix is the shortest cached prefix of models whose minimum is unknown, in tokens.
 const minimumCachePrefix = 1024
 
-// cacheable is the tokens of the shortest and of the longest prefix that a model caches.
+// cacheable returns the lengths of the shortest and the longest prefix that a model caches, in tokens.
 func cacheable(m models.Model, script Script) (shortest, longest int) {
 	shortest, longest = m.Cache.Minimum, m.Cache.Maximum
 	if shortest == 0 {
@@ -39,10 +39,10 @@ func cacheable(m models.Model, script Script) (shortest, longest int) {
 	return shortest, longest
 }
 
-// count makes up the usage as a model with prompt caching does: the longest prefix that ends at a checkpoint
-// and was sent before is read, and the part between it and the last checkpoint is written. A checkpoint
-// behind a prefix that is too short or too long for the model's cache has no effect. It is called under the
-// lock.
+// count returns the usage as a model with prompt caching counts it. The longest earlier prefix that ends at a
+// checkpoint is read from the cache, and the part between it and the last checkpoint is written to the cache.
+// A checkpoint after a prefix that is too short or too long for the model's cache has no effect. The caller
+// holds the lock.
 func (s *Server) count(t turn, content []any) Usage {
 	request := t.request
 	shortest, longest := cacheable(models.Lookup(request.ModelID), t.script)

@@ -1,9 +1,7 @@
-// Package moto runs moto's server, which stands in for AWS, and finds the tools that `make setup` laid
-// out for it.
+// Package moto runs moto's server in place of AWS, and finds the programs that `make setup` has installed.
 package moto
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -15,69 +13,52 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/logbuffer"
 )
 
 // EnvVenv names the Python environment that has moto; the default is .build/venv of the checkout.
 const EnvVenv = "ALARMTRIAGE_VENV"
 
-// What every client of the stand-ins uses.
+// Region and account of all clients of the stand-ins.
 const (
 	Region  = "us-east-1" // unless [Server.In] names another
 	Account = "123456789012"
 )
 
-const startTimeout = 60 * time.Second // a cold start compiles moto's Python
+const (
+	startTimeout = 60 * time.Second // a cold start compiles moto's Python
+	maxLog       = 1 << 20          // bytes of the server's output that are kept for the error of a failed start
+)
 
-// program is moto's server with two reads that it lacks.
+// program is moto's server with two operations added.
 //
 //go:embed server.py
 var program string
 
 // Server is a running moto server with an empty account.
 type Server struct {
-	URL    string // http://localhost:PORT; moto tells buckets by the name localhost
-	Region string // where its clients are; moto itself is in every Region
+	URL    string // http://localhost:PORT; moto recognizes bucket names in hosts below localhost
+	Region string // of its clients; moto itself serves every Region
 	cmd    *exec.Cmd
-	log    *buffer
+	log    *logbuffer.Buffer
 	done   chan struct{}
 }
 
-// In returns the same server for clients in another Region. Stop the original one.
+// In returns the same server for clients in another Region. Only stop the original one.
 func (s *Server) In(region string) *Server {
 	elsewhere := *s
 	elsewhere.Region = region
 	return &elsewhere
 }
 
-// buffer keeps what the server prints, for the error of a failed start.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.b.Len() > 1<<20 {
-		b.b.Reset()
-	}
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// Root is the folder of the checkout that this program was compiled from. It panics when the sources
-// are not there any more, as under -trimpath.
+// Root returns the root folder of the checkout that this program was compiled from. It panics if the sources
+// are gone or the program was built with -trimpath.
 func Root() string {
 	_, file, _, ok := runtime.Caller(0)
 	root := filepath.Join(filepath.Dir(file), "..", "..")
@@ -87,7 +68,7 @@ func Root() string {
 	return root
 }
 
-// Tool is the path of a program of the Python environment, such as "python" or "moto_server".
+// Tool returns the path of a program in the Python environment, such as "python".
 func Tool(name string) (string, error) {
 	venv := os.Getenv(EnvVenv)
 	if venv == "" {
@@ -95,12 +76,13 @@ func Tool(name string) (string, error) {
 	}
 	tool := filepath.Join(venv, "bin", name)
 	if _, err := os.Stat(tool); err != nil {
-		return "", fmt.Errorf("%s is not there: run `make setup` first, or set %s to a Python environment with requirements-dev.txt: %w", tool, EnvVenv, err)
+		return "", fmt.Errorf("find %s: run `make setup`, or set %s to a Python environment with the packages of "+
+			"requirements-dev.txt: %w", tool, EnvVenv, err)
 	}
 	return tool, nil
 }
 
-// Start starts a server on a free port and waits until it answers. Stop it.
+// Start starts a server on a free port and waits until it answers. The caller must stop it.
 func Start(ctx context.Context) (*Server, error) {
 	python, err := Tool("python")
 	if err != nil {
@@ -110,7 +92,10 @@ func Start(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{URL: "http://localhost:" + strconv.Itoa(port), Region: Region, log: &buffer{}, done: make(chan struct{})}
+	s := &Server{
+		URL: "http://localhost:" + strconv.Itoa(port), Region: Region,
+		log: &logbuffer.Buffer{MaxBytes: maxLog}, done: make(chan struct{}),
+	}
 	s.cmd = exec.Command(python, "-c", program, "-H", "127.0.0.1", "-p", strconv.Itoa(port))
 	s.cmd.Env = append(os.Environ(), "MOTO_IAM_LOAD_MANAGED_POLICIES=true", "AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing")
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
@@ -155,23 +140,23 @@ func (s *Server) waitReady(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-s.done:
-			return fmt.Errorf("moto's server ended at its start: %s", s.log)
+			return fmt.Errorf("moto's server exited at its start: %s", s.log)
 		case <-ctx.Done():
 			return errors.Join(fmt.Errorf("moto's server did not answer: %s", s.log), ctx.Err())
 		}
 	}
 }
 
-// Stop ends the server.
+// Stop stops the server.
 func (s *Server) Stop() {
 	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
 	<-s.done
 }
 
-// Log is what the server printed.
+// Log returns the server's output.
 func (s *Server) Log() string { return s.log.String() }
 
-// Config is an SDK configuration whose every client talks to the server.
+// Config returns an SDK configuration whose clients send all requests to the server.
 func (s *Server) Config() aws.Config {
 	return aws.Config{
 		Region:       s.Region,
@@ -180,8 +165,8 @@ func (s *Server) Config() aws.Config {
 	}
 }
 
-// Environ is the environment for programs that are to talk to the server: AWS_ENDPOINT_URL, region and
-// dummy credentials.
+// Environ returns the environment variables for programs that use the server: endpoints, Region, and dummy
+// credentials.
 func (s *Server) Environ() []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + s.URL,

@@ -1,13 +1,12 @@
-"""moto's server with two reads that investigations need and that moto does not have: the history of an
-alarm (cloudwatch:DescribeAlarmHistory), and the writes made in the account (cloudtrail:LookupEvents).
+"""moto's server with two operations that investigations need and moto lacks: the history of an alarm
+(cloudwatch:DescribeAlarmHistory) and the writes in an account (cloudtrail:LookupEvents).
 
-It also mends two things that moto's CloudFormation gets wrong: the layers of a function that is updated, and
-the deletion of a role, which takes the role's policies off first. And it counts the subscriptions of a topic, which
-moto's GetTopicAttributes says are none.
+Both return what happened in this server: the alarm's state changes and the write requests that it received. The
+header X-Event-Time (seconds since 1970) of a request sets the time of its event, which the demo uses to create a
+past.
 
-Both reads answer from what really happened in this server: the alarm's state changes, and the write requests
-that it received. A request may say with the header X-Event-Time (seconds since 1970) when its write is to
-have happened, so that a demo can tell a story of the last minutes.
+It also corrects three faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot
+delete a role that has policies, and GetTopicAttributes always returns zero subscriptions.
 """
 
 import json
@@ -25,7 +24,7 @@ from moto.server import main
 from moto.sns.models import Topic
 from moto.utilities.utils import get_partition
 
-# What CloudTrail does not list among an account's writes: reads, and writes of data.
+# Prefixes of actions that CloudTrail does not list as management writes: reads, and writes of data.
 UNLISTED = ("Get", "List", "Describe", "Head", "Lookup", "Filter", "Query", "Scan", "Batch", "Search", "PutLogEvents", "PutMetricData",
             "Assume", "Send", "Receive", "Publish", "Invoke", "PutItem", "UpdateItem", "DeleteItem", "PutEvents")
 MAX_EVENTS = 1000
@@ -38,7 +37,7 @@ _delete_role = Role.delete_from_cloudformation_json
 
 
 def _names(parameters: Any) -> list[str]:
-    """The resources that a request names, by the keys that AWS uses for names."""
+    """The names of resources in a request, found by the keys that AWS uses for names."""
     if not isinstance(parameters, dict):
         return []
     return [str(v) for k, v in parameters.items() if k.lower().endswith(("name", "arn", "id")) and isinstance(v, str) and v]
@@ -93,7 +92,7 @@ def lookup_events(self: CloudTrailResponse) -> str:
         events = list(reversed(_events))
 
     def fits(event: dict[str, Any]) -> bool:
-        if start and event["EventTime"] < float(start) or end and event["EventTime"] >= float(end) + 1:  # times come in whole seconds
+        if start and event["EventTime"] < float(start) or end and event["EventTime"] >= float(end) + 1:  # times have whole seconds
             return False
         names = [r["ResourceName"] for r in event["Resources"]]
         return all(

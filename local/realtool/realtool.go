@@ -1,6 +1,5 @@
-// Package realtool compiles the tool function and puts it under a local host as Lambda runs it: behind the
-// wrapper, with the harness as its layer and a real Python. It is for tests that need the tool and no
-// deployment.
+// Package realtool compiles the tool function for a local host: behind the wrapper, with the harness as its
+// layer and a real Python, as in Lambda. It is for tests that need the tool without a deployment.
 package realtool
 
 import (
@@ -14,13 +13,13 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
-// EnvLayer tells the tool where its layer is mounted.
+// EnvLayer names the directory in which the tool's layer is mounted.
 const EnvLayer = "ALARMTRIAGE_LAYER"
 
 // Tool is a compiled tool function.
 type Tool struct{ binary, python, layer string }
 
-// Build compiles the tool into a directory. Its error holds the compiler's words.
+// Build compiles the tool into a directory. Its error contains the compiler's output.
 func Build(directory string) (Tool, error) {
 	python, err := moto.Tool("python")
 	if err != nil {
@@ -41,7 +40,8 @@ func Build(directory string) (Tool, error) {
 	return t, nil
 }
 
-// Function is the tool under a name, with AWS at a URL. The caller may change it before it is added to a host.
+// Function returns the tool with a name, for AWS at a URL. The caller may change it before adding it to a
+// host.
 func (t Tool) Function(name, aws string) lambdahost.Function {
 	return lambdahost.Function{
 		Name: name, Command: []string{t.binary, t.python, "bootstrap.py"}, Timeout: 30 * time.Second, MemoryMB: 1024,

@@ -1,6 +1,6 @@
-// Package stack deploys a CDK app with the real cdk command line into moto, and starts the functions of
-// an AlarmTriage in it exactly as they were deployed: the package that CDK uploaded, the environment that
-// CloudFormation resolved, the timeout and the memory that the template says.
+// Package stack deploys a CDK app into moto with the real cdk command line, and prepares the deployed
+// functions for a local host: with the package that CDK uploaded, the environment that CloudFormation
+// resolved, and the timeout and memory of the template.
 package stack
 
 import (
@@ -34,32 +34,32 @@ type Deployment struct {
 	Name      string
 	Dir       string // working files: the cloud assembly and the unpacked functions
 	Functions []Function
-	Outputs   map[string]string // those that are a Ref to a resource; moto keeps no outputs of change sets
+	Outputs   map[string]string // only those that are a Ref to a resource; moto keeps no outputs of change sets
 }
 
-// Function is a deployed function and where its package was unpacked.
+// Function is a deployed function with its unpacked package.
 type Function struct {
 	LogicalID string
 	Name      string
 	Runtime   string
 	Handler   string
-	Dir       string // as /var/task
-	Layers    string // as /opt
+	Dir       string // its package, in place of /var/task
+	Layers    string // its layers, in place of /opt
 	Env       map[string]string
 	Timeout   time.Duration
 	MemoryMB  int
 	Reserved  int
 }
 
-// CDK runs the cdk command line against moto and writes what it prints to log. cdk, and the app that cdk runs, use the Node
-// in cdk's folder, where `make setup` installs both.
+// CDK runs the cdk command line against moto and writes its output to log. cdk and its app run on the Node
+// that `make setup` installs in the same folder as cdk.
 func CDK(ctx context.Context, aws *moto.Server, dir string, log io.Writer, args ...string) error {
 	program := os.Getenv(EnvCDK)
 	if program == "" {
 		program = filepath.Join(moto.Root(), "node_modules", ".bin", "cdk")
 	}
 	if _, err := os.Stat(program); err != nil {
-		return fmt.Errorf("cdk is not there: run `make setup` first, or set %s: %w", EnvCDK, err)
+		return fmt.Errorf("find cdk: run `make setup`, or set %s to the path of cdk: %w", EnvCDK, err)
 	}
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
@@ -83,7 +83,7 @@ func tail(text string) string {
 	return text
 }
 
-// Deploy bootstraps moto and deploys one stack of an app. app is the command that synthesises it; dir
+// Deploy bootstraps moto and deploys one stack of an app. app is the command that synthesizes it; dir
 // receives the working files.
 func Deploy(ctx context.Context, server *moto.Server, app, stackName, dir string, log io.Writer) (*Deployment, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -93,13 +93,14 @@ func Deploy(ctx context.Context, server *moto.Server, app, stackName, dir string
 	if err := CDK(ctx, server, dir, log, "bootstrap", "--app", app, "--output", out, "aws://"+moto.Account+"/"+server.Region); err != nil {
 		return nil, err
 	}
-	if err := CDK(ctx, server, dir, log, "deploy", "--app", app, "--output", out, "--require-approval", "never", "--method", "direct", "--no-previous-parameters", "--progress", "events", stackName); err != nil {
+	if err := CDK(ctx, server, dir, log, "deploy", "--app", app, "--output", out, "--require-approval", "never",
+		"--method", "direct", "--no-previous-parameters", "--progress", "events", stackName); err != nil {
 		return nil, err
 	}
 	return Read(ctx, server, stackName, dir)
 }
 
-// template is what is read of a CloudFormation template.
+// template holds the parts of a CloudFormation template that this package reads.
 type template struct {
 	Outputs map[string]struct {
 		Value json.RawMessage
@@ -118,7 +119,7 @@ type template struct {
 	}
 }
 
-// Read looks up a deployed stack and unpacks its functions.
+// Read reads a deployed stack and unpacks its functions.
 func Read(ctx context.Context, server *moto.Server, stackName, dir string) (*Deployment, error) {
 	d := &Deployment{Name: stackName, Dir: dir, Outputs: map[string]string{}}
 	text, err := os.ReadFile(filepath.Join(dir, "cdk.out", stackName+".template.json"))
@@ -179,7 +180,7 @@ func (d *Deployment) readFunction(ctx context.Context, server *moto.Server, t te
 	if logging := properties.LoggingConfig; logging.LogFormat == "JSON" {
 		f.Env["AWS_LAMBDA_LOG_FORMAT"], f.Env["AWS_LAMBDA_LOG_LEVEL"] = logging.LogFormat, logging.ApplicationLogLevel
 	}
-	if properties.Code.S3Key == "" { // inline code is of no interest here
+	if properties.Code.S3Key == "" { // inline code is not unpacked
 		return f, nil
 	}
 	if err := unpack(ctx, server, properties.Code.S3Key, f.Dir); err != nil {
@@ -188,7 +189,7 @@ func (d *Deployment) readFunction(ctx context.Context, server *moto.Server, t te
 	for _, layer := range properties.Layers {
 		var ref struct{ Ref string }
 		if json.Unmarshal(layer, &ref) != nil || ref.Ref == "" {
-			continue // not of this stack
+			continue // a layer of another stack
 		}
 		if err := unpack(ctx, server, t.Resources[ref.Ref].Properties.Content.S3Key, f.Layers); err != nil {
 			return f, err
@@ -197,7 +198,7 @@ func (d *Deployment) readFunction(ctx context.Context, server *moto.Server, t te
 	return f, nil
 }
 
-// unpack fetches an uploaded asset and lays it out as Lambda does.
+// unpack downloads an asset and unpacks it as Lambda does.
 func unpack(ctx context.Context, server *moto.Server, key, dir string) error {
 	bucket := fmt.Sprintf("cdk-hnb659fds-assets-%s-%s", moto.Account, server.Region)
 	client := s3.NewFromConfig(server.Config(), func(o *s3.Options) { o.UsePathStyle = true })
@@ -224,7 +225,7 @@ func unpack(ctx context.Context, server *moto.Server, key, dir string) error {
 
 func unpackFile(file *zip.File, dir string) error {
 	if !filepath.IsLocal(file.Name) {
-		return fmt.Errorf("asset holds %q, which lies outside of it", file.Name)
+		return fmt.Errorf("asset contains %q, a path outside the asset", file.Name)
 	}
 	target := filepath.Join(dir, file.Name)
 	if file.FileInfo().IsDir() {
@@ -249,8 +250,8 @@ func unpackFile(file *zip.File, dir string) error {
 	return to.Close()
 }
 
-// Find is the function whose logical id begins with prefix. It panics when there is none: the app and
-// whoever asks belong together.
+// Find returns the function whose logical id begins with prefix. It panics if there is none, because callers
+// know the app that they have deployed.
 func (d *Deployment) Find(prefix string) Function {
 	i := slices.IndexFunc(d.Functions, func(f Function) bool { return strings.HasPrefix(f.LogicalID, prefix) })
 	if i < 0 {
@@ -262,8 +263,8 @@ func (d *Deployment) Find(prefix string) Function {
 // taskRoot is where Lambda unpacks a function.
 const taskRoot = "/var/task/"
 
-// Hosted makes a deployed function one of a lambdahost. env comes on top of the function's own:
-// endpoints and credentials.
+// Hosted returns the function for a lambdahost. env, such as endpoints and credentials, overrides the
+// function's own variables.
 func (f Function) Hosted(env map[string]string, log io.Writer) (lambdahost.Function, error) {
 	hosted := lambdahost.Function{
 		Name: f.Name, Dir: f.Dir, Handler: f.Handler, Timeout: f.Timeout, MemoryMB: f.MemoryMB,

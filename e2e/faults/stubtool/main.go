@@ -1,5 +1,5 @@
-// Command stubtool is a tool function that misbehaves as its environment variable STUB says. The fault
-// matrix uses it where the real tool would have to be broken on purpose.
+// Command stubtool is a tool function that misbehaves as its environment variable STUB says. The fault matrix
+// uses it for failures that the real tool does not have.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// evidence is what the fixed call brings.
+// evidence is the result of the call that collects the evidence.
 const evidence = `{"definition": {"AlarmName": "orders"}, "history": [], "related": [], "changes": [], "problems": [],
 	"series": [{"id": "m1", "label": "Errors", "period": 60, "points": [[1785844500, 0], [1785844560, 4]], "threshold": 0}]}`
 
@@ -29,7 +29,7 @@ func main() {
 		case "crash":
 			os.Exit(7)
 		case "hang":
-			time.Sleep(time.Minute) // longer than the function may run
+			time.Sleep(time.Minute) // longer than the function's timeout
 		case "flood":
 			return answer(`"` + strings.Repeat("x", 7<<20) + `"`), nil
 		}
