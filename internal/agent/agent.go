@@ -25,7 +25,7 @@ import (
 
 // ErrHandOver says that the time is nearly used, that rounds are left, and that the last checkpoint is
 // where a fresh invocation goes on.
-var ErrHandOver = errors.New("the investigation goes on in another invocation")
+var ErrHandOver = investigation.ErrHandOver
 
 // Tool runs Python. Its error is fit for the model to read.
 type Tool interface {
@@ -39,6 +39,7 @@ type Model interface {
 
 // Options is what an investigation works with and within.
 type Options struct {
+	investigation.Limits
 	Model            Model
 	Tool             Tool
 	Models           []string      // ids or ARNs, in the order in which they are asked; at least one
@@ -49,19 +50,16 @@ type Options struct {
 	Prices           pricing.Table //
 	GuardrailID      string
 	GuardrailVersion string
-	Instructions     string    // extra text for the model
-	ConcludeAt       time.Time // from here on the model is asked for its conclusion
-	MayHandOver      bool      // instead of concluding for lack of time, return ErrHandOver
-	ContextWindow    int       // tokens; 0: the model's own
-	// Called after each round with all that a resumed run needs. Its error is logged.
-	Checkpoint func(ctx context.Context, state []byte) error
-	// Waits until the last checkpoint is kept, where Checkpoint writes in the background. Called before code
-	// runs, so that a killed run repeats no finished call. Nil: Checkpoint itself keeps it.
-	Kept   func(ctx context.Context)
-	Now    func() time.Time                                 // default time.Now
-	Sleep  func(ctx context.Context, d time.Duration) error // default: a timer
-	Random func() float64                                   // from 0 to 1; default math/rand
-	Log    *slog.Logger
+	ContextWindow    int                                              // tokens; 0: the model's own
+	Now              func() time.Time                                 // default time.Now
+	Sleep            func(ctx context.Context, d time.Duration) error // default: a timer
+	Random           func() float64                                   // from 0 to 1; default math/rand
+}
+
+// Investigate is [Run] within limits, which replace the options' own.
+func (o Options) Investigate(ctx context.Context, limits investigation.Limits, rec *investigation.Record, resume []byte) error {
+	o.Limits = limits
+	return Run(ctx, o, rec, resume)
 }
 
 // Bounds of one investigation.

@@ -15,36 +15,36 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// bench is a table under a clock that the test moves.
-type bench struct {
+// harness is a table under a clock that the test moves.
+type harness struct {
 	*dedupe.Table
 	mu  sync.Mutex
 	at  time.Time
 	ids int
 }
 
-func newBench(t *testing.T) *bench {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
 	db, name := newTable(t)
-	b := &bench{at: time.Date(2026, 8, 4, 12, 36, 30, 0, time.UTC)}
+	b := &harness{at: time.Date(2026, 8, 4, 12, 36, 30, 0, time.UTC)}
 	b.Table = dedupe.New(db, name, time.Hour, b.now)
 	return b
 }
 
-func (b *bench) now() time.Time {
+func (b *harness) now() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.at
 }
 
-func (b *bench) newID() string {
+func (b *harness) newID() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ids++
 	return fmt.Sprintf("id%d", b.ids)
 }
 
-func (b *bench) pass(d time.Duration) {
+func (b *harness) pass(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.at = b.at.Add(d)
@@ -52,7 +52,7 @@ func (b *bench) pass(d time.Duration) {
 
 const lease = 15 * time.Minute
 
-func (b *bench) claim(t *testing.T, alarm *alarmevent.Alarm, owner string) (*dedupe.Claim, *dedupe.Duplicate) {
+func (b *harness) claim(t *testing.T, alarm *alarmevent.Alarm, owner string) (*dedupe.Claim, *dedupe.Duplicate) {
 	t.Helper()
 	claim, duplicate, err := b.Claim(t.Context(), alarm, owner, b.newID(), b.now().Add(lease))
 	require.NoError(t, err)
@@ -60,14 +60,14 @@ func (b *bench) claim(t *testing.T, alarm *alarmevent.Alarm, owner string) (*ded
 	return claim, duplicate
 }
 
-func (b *bench) won(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Claim {
+func (b *harness) won(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Claim {
 	t.Helper()
 	claim, _ := b.claim(t, alarm, owner)
 	require.NotNil(t, claim)
 	return claim
 }
 
-func (b *bench) lost(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Duplicate {
+func (b *harness) lost(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Duplicate {
 	t.Helper()
 	_, duplicate := b.claim(t, alarm, owner)
 	require.NotNil(t, duplicate)
@@ -88,7 +88,7 @@ func past(c *dedupe.Claim) investigation.Past {
 }
 
 func TestAnAlarmIsClaimedOncePerWindow(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	a := alarm("a", 1)
 	c := b.won(t, a, "request-1")
 	assert.False(t, c.Resumed)
@@ -103,7 +103,7 @@ func TestAnAlarmIsClaimedOncePerWindow(t *testing.T) {
 }
 
 func TestANewTransitionAfterTheWindowIsInvestigatedAndKnowsThePast(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	first := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(t.Context(), first, past(first)))
 	b.pass(time.Hour + time.Second)
@@ -114,7 +114,7 @@ func TestANewTransitionAfterTheWindowIsInvestigatedAndKnowsThePast(t *testing.T)
 }
 
 func TestALateDeliveryOfTheSameTransitionIsADuplicateEvenAfterTheWindow(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	c := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(t.Context(), c, past(c)))
 	b.pass(5 * time.Hour)
@@ -124,7 +124,7 @@ func TestALateDeliveryOfTheSameTransitionIsADuplicateEvenAfterTheWindow(t *testi
 }
 
 func TestAnEventWithoutATimeIsNotTakenForAnEarlierOne(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	a := alarm("a", 0)
 	a.Time = time.Time{}
 	c := b.won(t, a, "request-1")
@@ -134,7 +134,7 @@ func TestAnEventWithoutATimeIsNotTakenForAnEarlierOne(t *testing.T) {
 }
 
 func TestARetryGoesOnWithItsOwnClaimAtOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	crashed := b.won(t, alarm("a", 1), "request-1")
 	retried := b.won(t, alarm("a", 1), "request-1")
 	assert.True(t, retried.Resumed)
@@ -144,7 +144,7 @@ func TestARetryGoesOnWithItsOwnClaimAtOnce(t *testing.T) {
 }
 
 func TestARunThatLostItsLeaseCanChangeNothing(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	slow := b.won(t, alarm("a", 1), "request-1")
 	b.won(t, alarm("a", 1), "request-1")
 	assert.ErrorIs(t, b.Confirm(t.Context(), slow), dedupe.ErrLost)
@@ -155,7 +155,7 @@ func TestARunThatLostItsLeaseCanChangeNothing(t *testing.T) {
 }
 
 func TestAnExpiredLeaseIsTakenOverByTheNextEvent(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	crashed := b.won(t, alarm("a", 1), "request-1")
 	b.lost(t, alarm("a", 1), "request-2")
 	b.pass(lease + time.Second)
@@ -166,7 +166,7 @@ func TestAnExpiredLeaseIsTakenOverByTheNextEvent(t *testing.T) {
 }
 
 func TestANewTransitionLongAfterACrashBeginsAnew(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	crashed := b.won(t, alarm("a", 1), "request-1")
 	b.pass(3 * time.Hour)
 	fresh := b.won(t, alarm("a", 2), "request-2")
@@ -176,7 +176,7 @@ func TestANewTransitionLongAfterACrashBeginsAnew(t *testing.T) {
 }
 
 func TestAFreedClaimIsTakenAtOnceAndGoesOn(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	failed := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Free(t.Context(), failed))
 	c := b.won(t, alarm("a", 1), "request-2")
@@ -185,7 +185,7 @@ func TestAFreedClaimIsTakenAtOnceAndGoesOn(t *testing.T) {
 }
 
 func TestAParkedReportIsHandedToTheRetry(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	c := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Park(t.Context(), c, []byte("report"), false, true))
 	again := b.won(t, alarm("a", 1), "request-1")
@@ -198,7 +198,7 @@ func TestAParkedReportIsHandedToTheRetry(t *testing.T) {
 }
 
 func TestAHandOverIsOnlyTakenByItsTokenUntilItExpires(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	c := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.HandOver(t.Context(), c, "token", b.now().Add(lease)))
 	b.lost(t, alarm("a", 1), "request-2")
@@ -209,7 +209,7 @@ func TestAHandOverIsOnlyTakenByItsTokenUntilItExpires(t *testing.T) {
 }
 
 func TestOnlyThePastThatFitsIsKept(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	for i := range 13 {
 		c := b.won(t, alarm("a", i), fmt.Sprintf("request-%d", i))
 		require.NoError(t, b.Settle(t.Context(), c, past(c)))
@@ -221,7 +221,7 @@ func TestOnlyThePastThatFitsIsKept(t *testing.T) {
 }
 
 func TestRepeatsAreCountedByTransition(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.won(t, alarm("a", 1), "request-1")
 	for _, transition := range []int{1, 2, 3, 3, 2} {
 		require.NoError(t, b.CountRepeat(t.Context(), alarm("a", transition), "x"))
@@ -232,7 +232,7 @@ func TestRepeatsAreCountedByTransition(t *testing.T) {
 }
 
 func TestAlarmsThatFireTogetherKnowOfEachOther(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	require.NoError(t, b.Fired(t.Context(), alarm("a", 1)))
 	require.NoError(t, b.Fired(t.Context(), alarm("b", 2)))
 	require.NoError(t, b.Fired(t.Context(), alarm("b", 9)))
@@ -250,7 +250,7 @@ func TestAlarmsThatFireTogetherKnowOfEachOther(t *testing.T) {
 }
 
 func TestAStormDoesNotMakeASlotGrowWithoutEnd(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	for i := range 130 {
 		require.NoError(t, b.Fired(t.Context(), alarm(fmt.Sprintf("a%d", i), 1)))
 	}
@@ -269,7 +269,7 @@ func composite(name string, transition int, children ...string) *alarmevent.Alar
 }
 
 func TestACompositeAlarmCoversWhatTriggeredIt(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	parent := b.won(t, composite("p", 1, "a", "b"), "request-1")
 	assert.Len(t, parent.Covers, 2)
 	d := b.lost(t, alarm("a", 1), "request-2")
@@ -280,7 +280,7 @@ func TestACompositeAlarmCoversWhatTriggeredIt(t *testing.T) {
 }
 
 func TestACompositeAlarmGivesWayWhenAllThatTriggeredItIsInvestigated(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.won(t, alarm("a", 1), "request-1")
 	d := b.lost(t, composite("p", 1, "a"), "request-2")
 	assert.Equal(t, alarm("a", 1).ARN, d.CoveredBy)
@@ -288,14 +288,14 @@ func TestACompositeAlarmGivesWayWhenAllThatTriggeredItIsInvestigated(t *testing.
 }
 
 func TestACompositeAlarmIsInvestigatedForTheChildThatIsNot(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.won(t, alarm("a", 1), "request-1")
 	c := b.won(t, composite("p", 1, "a", "b"), "request-2")
 	assert.Equal(t, []string{alarm("b", 0).ARN}, c.Covers)
 }
 
 func TestAChildThatWasInvestigatedLongBeforeDoesNotSuppressItsParent(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	child := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(t.Context(), child, past(child)))
 	b.pass(20 * time.Minute)
@@ -303,7 +303,7 @@ func TestAChildThatWasInvestigatedLongBeforeDoesNotSuppressItsParent(t *testing.
 }
 
 func TestARetriedCompositeAlarmKeepsItsChildren(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.won(t, composite("p", 1, "a", "b"), "request-1")
 	again := b.won(t, composite("p", 1, "a", "b"), "request-1")
 	assert.Len(t, again.Covers, 2)
@@ -312,7 +312,7 @@ func TestARetriedCompositeAlarmKeepsItsChildren(t *testing.T) {
 }
 
 func TestARecoveryIsToldOncePerInvestigation(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	ctx := t.Context()
 	r, err := b.Recovered(ctx, alarm("a", 1).ARN)
 	require.NoError(t, err)
@@ -332,7 +332,7 @@ func TestARecoveryIsToldOncePerInvestigation(t *testing.T) {
 }
 
 func TestOfAnyNumberOfSimultaneousClaimsOneWins(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	const events = 200
 	var wins, losses int
 	var mu sync.Mutex

@@ -65,7 +65,7 @@ func encodeCheckpoint(at stage, rec *investigation.Record, state []byte) []byte 
 
 // lastCheckpoint reads where an earlier run left off, into the record. A fresh claim looks too: the table
 // may have been down when the event was delivered first.
-func (r *run) lastCheckpoint(ctx context.Context) checkpoint {
+func (r *attempt) lastCheckpoint(ctx context.Context) checkpoint {
 	most := checkpointTime
 	if r.claim != nil && !r.claim.Resumed {
 		most = firstLookTime
@@ -95,7 +95,7 @@ func (r *run) lastCheckpoint(ctx context.Context) checkpoint {
 	return at
 }
 
-func (r *run) saveState(ctx context.Context, state []byte) error {
+func (r *attempt) saveState(ctx context.Context, state []byte) error {
 	quick, cancel := context.WithTimeout(ctx, checkpointTime)
 	defer cancel()
 	return r.Store.SaveCheckpoint(quick, r.rec.ID, state)

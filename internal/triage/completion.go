@@ -29,7 +29,7 @@ const (
 
 // announce sends the completion event, if there is a bus for it. Whoever listens has the report in the
 // bucket too, so that a failure is only logged.
-func (r *run) announce(ctx context.Context) {
+func (r *attempt) announce(ctx context.Context) {
 	if r.Config.EventBus == "" {
 		return
 	}
@@ -42,7 +42,7 @@ func (r *run) announce(ctx context.Context) {
 	}
 }
 
-func (r *run) putEvent(ctx context.Context, detail []byte) error {
+func (r *attempt) putEvent(ctx context.Context, detail []byte) error {
 	bounded, cancel := r.budget.part(ctx, r.Now(), notifyShare, completionTime)
 	defer cancel()
 	out, err := r.EventBridge.PutEvents(bounded, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{

@@ -27,7 +27,7 @@ const (
 // deliver stores the report, notifies, and settles the claim. When one of the first two fails, the
 // other is done all the same, the report is parked, and the error makes Lambda try again; the retry
 // does only what is missing.
-func (r *run) deliver(ctx context.Context) (Result, error) {
+func (r *attempt) deliver(ctx context.Context) (Result, error) {
 	r.complete(ctx)
 	if err := r.confirm(ctx); errors.Is(err, dedupe.ErrLost) {
 		r.log.Warn("nothing delivered: another invocation has this investigation")
@@ -58,7 +58,7 @@ func (r *run) deliver(ctx context.Context) (Result, error) {
 }
 
 // complete adds what is only known at the end.
-func (r *run) complete(ctx context.Context) {
+func (r *attempt) complete(ctx context.Context) {
 	if r.rec.EndedAt.IsZero() {
 		r.rec.EndedAt = r.Now().UTC()
 	}
@@ -80,7 +80,7 @@ func (r *run) complete(ctx context.Context) {
 
 // confirm asks whether the claim still stands. An investigation that could not be claimed at its start
 // tries once more, so that later events find it.
-func (r *run) confirm(ctx context.Context) error {
+func (r *attempt) confirm(ctx context.Context) error {
 	quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
 	defer cancel()
 	if r.claim != nil {
@@ -94,7 +94,7 @@ func (r *run) confirm(ctx context.Context) error {
 
 // save writes every form of the report. A form that cannot be rendered is left out; the text always
 // can.
-func (r *run) save(ctx context.Context, keys store.Keys) error {
+func (r *attempt) save(ctx context.Context, keys store.Keys) error {
 	bounded, cancel := r.budget.part(ctx, r.Now(), storeShare, maxStore)
 	defer cancel()
 	objects := []store.Object{{Key: keys.Text, ContentType: "text/plain; charset=utf-8", Body: []byte(r.text(keys))}}
@@ -143,7 +143,7 @@ func guarded(render func() ([]byte, error)) (body []byte, err error) {
 }
 
 // text is the report as text; if its renderer fails, the bare facts.
-func (r *run) text(keys store.Keys) string {
+func (r *attempt) text(keys store.Keys) string {
 	body, err := guarded(func() ([]byte, error) { return []byte(r.Renderer.Text(r.rec, keys)), nil })
 	if err != nil {
 		r.log.Error("the report's text is only the bare facts", "error", err)
@@ -160,7 +160,7 @@ func bareFacts(rec *investigation.Record) string {
 }
 
 // notify publishes the report, and the chat card beside it. Only the former decides.
-func (r *run) notify(ctx context.Context, keys store.Keys, storeErr error) error {
+func (r *attempt) notify(ctx context.Context, keys store.Keys, storeErr error) error {
 	bounded, cancel := r.budget.part(ctx, r.Now(), notifyShare, maxNotify)
 	defer cancel()
 	if err := r.Topic.Publish(bounded, r.message(keys, storeErr)); err != nil {
@@ -176,7 +176,7 @@ func (r *run) notify(ctx context.Context, keys store.Keys, storeErr error) error
 // nobody can tell whether it went out.
 const copyNote = "NOTE: this may be a second copy: an earlier attempt to send it ended before it could be noted down."
 
-func (r *run) message(keys store.Keys, storeErr error) notify.Message {
+func (r *attempt) message(keys store.Keys, storeErr error) notify.Message {
 	note := ""
 	if r.maybeCopy {
 		note = report.Note(copyNote)
@@ -205,7 +205,7 @@ func (r *run) message(keys store.Keys, storeErr error) notify.Message {
 }
 
 // attributes let subscribers filter.
-func (r *run) attributes() map[string]string {
+func (r *attempt) attributes() map[string]string {
 	return map[string]string{
 		"investigation_id": r.rec.ID,
 		"outcome":          string(r.rec.Outcome),
@@ -216,7 +216,7 @@ func (r *run) attributes() map[string]string {
 	}
 }
 
-func (r *run) sendCard(ctx context.Context, keys store.Keys) {
+func (r *attempt) sendCard(ctx context.Context, keys store.Keys) {
 	if r.CardTopic == nil {
 		return
 	}
@@ -231,7 +231,7 @@ func (r *run) sendCard(ctx context.Context, keys store.Keys) {
 }
 
 // giveBack frees the claim for the retry, with the report if it is small enough for the table.
-func (r *run) giveBack(ctx context.Context, stored, notified bool) {
+func (r *attempt) giveBack(ctx context.Context, stored, notified bool) {
 	if r.claim == nil {
 		return
 	}
@@ -250,7 +250,7 @@ func (r *run) giveBack(ctx context.Context, stored, notified bool) {
 
 // settle marks the investigation as done. If that fails the alarm may be investigated once more when
 // the lease is over, which is better than failing an invocation whose report is out.
-func (r *run) settle(ctx context.Context) {
+func (r *attempt) settle(ctx context.Context) {
 	if r.claim == nil {
 		return
 	}
@@ -270,7 +270,7 @@ func (r *run) settle(ctx context.Context) {
 }
 
 // measure emits the investigation's metrics.
-func (r *run) measure() {
+func (r *attempt) measure() {
 	redactions, refusals := r.rec.Alarm.Redactions, 0
 	count := func(call *investigation.ToolCall) {
 		if call != nil && call.Answer != nil && call.Cached == 0 {

@@ -5,7 +5,6 @@ package triage
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,24 +24,10 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
-// ErrHandOver is what an Investigator returns when it saved a checkpoint and wants to go on in a fresh
-// invocation.
-var ErrHandOver = errors.New("the investigation goes on in another invocation")
-
-// Run is how one run of the agent is bounded.
-type Run struct {
-	ConcludeAt   time.Time // from here on the model is asked for its conclusion
-	MayHandOver  bool      // instead of concluding, ErrHandOver may be returned
-	Instructions string    // extra text for the model
-	Checkpoint   func(ctx context.Context, state []byte) error
-	Kept         func(ctx context.Context) // waits until the last checkpoint is kept
-	Log          *slog.Logger
-}
-
 // Investigator fills the record: rounds, report, outcome and usage. resume is what Checkpoint got last,
 // or nil. It returns nil whenever the record can be rendered.
 type Investigator interface {
-	Investigate(ctx context.Context, run Run, rec *investigation.Record, resume []byte) error
+	Investigate(ctx context.Context, limits investigation.Limits, rec *investigation.Record, resume []byte) error
 }
 
 // Renderer makes the report's forms. An empty ReportURI of the record means that nothing was stored.
@@ -108,7 +93,7 @@ type Answer struct {
 // error lists every alarm that could not be dealt with; trying again goes on with those alone.
 func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer, error) {
 	if order, ok := parseHandOver(raw); ok {
-		result, err := h.handle(ctx, &order.Alarm, order.Token, order.ID)
+		result, err := h.handleAlarm(ctx, &order.Alarm, order.Token, order.ID)
 		return Answer{Results: []Result{result}}, err
 	}
 	if isSelfCheck(raw) {
@@ -126,7 +111,7 @@ func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer,
 	}
 	problems := []error{err}
 	for i := range alarms {
-		result, err := h.handle(ctx, &alarms[i], owner, investigationID(&alarms[i], owner))
+		result, err := h.handleAlarm(ctx, &alarms[i], owner, investigationID(&alarms[i], owner))
 		if err != nil {
 			err = fmt.Errorf("alarm %q: %w", alarms[i].Name, err)
 			h.emit(map[string]float64{emf.Failed: 1})
@@ -153,9 +138,9 @@ func (h *Handler) parse(raw []byte) ([]alarmevent.Alarm, error) {
 
 // handle decides what is to be done about one alarm, and does it. id is its investigation's, if that is
 // new.
-func (h *Handler) handle(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (Result, error) {
+func (h *Handler) handleAlarm(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (Result, error) {
 	if alarm.State == alarmevent.StateOK && h.Config.NotifyRecovery {
-		return h.recover(ctx, alarm)
+		return h.notifyRecovery(ctx, alarm)
 	}
 	if reason := skipReason(alarm); reason != "" {
 		h.emit(map[string]float64{emf.Skipped: 1})
@@ -166,7 +151,7 @@ func (h *Handler) handle(ctx context.Context, alarm *alarmevent.Alarm, owner, id
 	if duplicate != nil {
 		return h.duplicate(ctx, alarm, owner, duplicate), nil
 	}
-	return r.run(ctx)
+	return r.proceed(ctx)
 }
 
 // skipReason says why an alarm needs no investigation, or nothing.
@@ -186,8 +171,8 @@ func skipReason(alarm *alarmevent.Alarm) string {
 
 // begin claims the alarm. If the table is not reachable the alarm is investigated all the same: better
 // twice than never.
-func (h *Handler) begin(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (*run, *dedupe.Duplicate) {
-	r := &run{Handler: h, alarm: alarm, owner: owner, budget: budgetOf(ctx, h.Now())}
+func (h *Handler) begin(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (*attempt, *dedupe.Duplicate) {
+	r := &attempt{Handler: h, alarm: alarm, owner: owner, budget: budgetOf(ctx, h.Now())}
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
 	claim, duplicate, err := h.Table.Claim(quick, alarm, owner, id, r.budget.deadline.Add(leaseGrace))
@@ -245,23 +230,4 @@ func (h *Handler) emitWith(values map[string]float64, properties map[string]stri
 	if err := h.Metrics.Emit(values, properties); err != nil {
 		h.Log.Warn("metrics lost", "error", err)
 	}
-}
-
-// handOver is the payload with which the orchestrator invokes itself.
-type handOver struct {
-	Token string           `json:"token"` // owner of the lease that waits for this invocation
-	ID    string           `json:"investigation_id"`
-	Alarm alarmevent.Alarm `json:"alarm"`
-}
-
-type handOverEnvelope struct {
-	HandOver *handOver `json:"alarmtriageHandOver"`
-}
-
-func parseHandOver(raw []byte) (*handOver, bool) {
-	var e handOverEnvelope
-	if json.Unmarshal(raw, &e) != nil || e.HandOver == nil || e.HandOver.Token == "" || e.HandOver.ID == "" {
-		return nil, false
-	}
-	return e.HandOver, true
 }

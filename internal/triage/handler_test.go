@@ -23,7 +23,7 @@ import (
 )
 
 func TestAnAlarmEndsInAStoredReportAndADeliveredNotification(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.CardTopic = notify.New(&b.SNS, cardARN)
 	b.Config.EventBus = "bus"
 	result := b.investigated(t, "request-1", fixture(t, "action-metric"))
@@ -58,7 +58,7 @@ func TestAnAlarmEndsInAStoredReportAndADeliveredNotification(t *testing.T) {
 }
 
 func TestTheSameTransitionOnAllThreePathsIsInvestigatedOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	paths := []string{fixture(t, "action-metric"), fixture(t, "eventbridge-metric"), fixture(t, "sns-metric")}
 	var mu sync.Mutex
 	count := map[triage.Status]int{}
@@ -92,7 +92,7 @@ func TestWhatIsNotAFiringAlarmIsSkippedAndSaidSo(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.fixture, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			answer, err := b.invoke(t, "request-1", fixture(t, tt.fixture))
 			require.NoError(t, err)
 			assert.Equal(t, triage.StatusSkipped, answer.Results[0].Status)
@@ -105,7 +105,7 @@ func TestWhatIsNotAFiringAlarmIsSkippedAndSaidSo(t *testing.T) {
 }
 
 func TestAnUnknownEventFailsTheInvocation(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	_, err := b.invoke(t, "request-1", `{"hello":"world"}`)
 	require.ErrorContains(t, err, "none of those that are understood")
 	assert.Equal(t, 1.0, b.metric(t, emf.UnknownEvents))
@@ -133,7 +133,7 @@ func TestWhateverServiceIsDownAHumanIsToldAndTheRetryCompletes(t *testing.T) {
 	for _, tt := range tests {
 		for _, how := range []string{"refused", "denied"} {
 			t.Run(tt.name+" "+how, func(t *testing.T) {
-				b := newBench(t)
+				b := newHarness(t)
 				err := awsapitest.ErrDown
 				if how == "denied" {
 					err = awsapitest.Denied("service:Action")
@@ -179,33 +179,33 @@ func TestWhateverServiceIsDownAHumanIsToldAndTheRetryCompletes(t *testing.T) {
 func TestAKilledInvocationIsResumedByItsRetry(t *testing.T) {
 	tests := []struct {
 		name     string
-		kill     func(b *bench) (heal func())
+		kill     func(b *harness) (heal func())
 		tools    int // evidence calls in the end
 		agents   int
 		messages int
 	}{
-		{"while it collects evidence", func(b *bench) func() {
+		{"while it collects evidence", func(b *harness) func() {
 			b.tool.after = die
 			return func() { b.tool.after = nil }
 		}, 2, 1, 1},
-		{"before the first checkpoint of the agent", func(b *bench) func() {
-			b.agent.do = func(context.Context, triage.Run, *investigation.Record, []byte) error {
+		{"before the first checkpoint of the agent", func(b *harness) func() {
+			b.agent.do = func(context.Context, investigation.Limits, *investigation.Record, []byte) error {
 				waitFor(func() bool { return len(b.S3.Keys("checkpoints/")) > 0 })
 				die()
 				return nil
 			}
 			return func() {
-				b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, resume []byte) error {
+				b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, resume []byte) error {
 					assert.Nil(t, resume, "there is no state of the agent to go on from")
 					return conclude(rec)
 				}
 			}
 		}, 1, 2, 1},
-		{"while the report is rendered", func(b *bench) func() {
+		{"while the report is rendered", func(b *harness) func() {
 			b.Renderer = dyingRenderer{b.render}
 			return func() { b.Renderer = b.render }
 		}, 1, 1, 1},
-		{"right after the notification", func(b *bench) func() {
+		{"right after the notification", func(b *harness) func() {
 			b.Config.EventBus = "bus"
 			b.EventBridge = dyingBus{}
 			return func() { b.EventBridge = &b.Events }
@@ -213,7 +213,7 @@ func TestAKilledInvocationIsResumedByItsRetry(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			heal := tt.kill(b)
 			b.killed(t, "request-1", fixture(t, "action-metric"))
 			heal()
@@ -232,7 +232,7 @@ func TestAKilledInvocationIsResumedByItsRetry(t *testing.T) {
 }
 
 func TestACrashWithoutARetryDoesNotSuppressTheNextAlarm(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.tool.after = die
 	b.killed(t, "request-1", action("orders-errors", 1))
 	b.tool.after = nil
@@ -242,8 +242,8 @@ func TestACrashWithoutARetryDoesNotSuppressTheNextAlarm(t *testing.T) {
 }
 
 func TestTheAgentGoesOnFromItsLastCheckpoint(t *testing.T) {
-	b := newBench(t)
-	b.agent.do = func(ctx context.Context, run triage.Run, _ *investigation.Record, resume []byte) error {
+	b := newHarness(t)
+	b.agent.do = func(ctx context.Context, run investigation.Limits, _ *investigation.Record, resume []byte) error {
 		assert.Empty(t, resume)
 		require.NoError(t, run.Checkpoint(ctx, []byte("round 1")))
 		require.NoError(t, run.Checkpoint(ctx, []byte("round 2\nwith two lines")))
@@ -255,7 +255,7 @@ func TestTheAgentGoesOnFromItsLastCheckpoint(t *testing.T) {
 		return nil
 	}
 	b.killed(t, "request-1", fixture(t, "action-metric"))
-	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, resume []byte) error {
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, resume []byte) error {
 		assert.Equal(t, "round 2\nwith two lines", string(resume))
 		return conclude(rec)
 	}
@@ -265,16 +265,16 @@ func TestTheAgentGoesOnFromItsLastCheckpoint(t *testing.T) {
 }
 
 func TestAnInvestigationThatNeedsMoreTimeIsHandedOverABoundedNumberOfTimes(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	rounds := 0
-	b.agent.do = func(ctx context.Context, run triage.Run, rec *investigation.Record, resume []byte) error {
+	b.agent.do = func(ctx context.Context, run investigation.Limits, rec *investigation.Record, resume []byte) error {
 		if rounds > 0 {
 			assert.Equal(t, fmt.Sprint("state ", rounds), string(resume))
 		}
 		rounds++
 		require.NoError(t, run.Checkpoint(ctx, fmt.Append(nil, "state ", rounds)))
 		if run.MayHandOver {
-			return triage.ErrHandOver
+			return investigation.ErrHandOver
 		}
 		return conclude(rec)
 	}
@@ -301,18 +301,18 @@ func TestAnInvestigationThatNeedsMoreTimeIsHandedOverABoundedNumberOfTimes(t *te
 }
 
 func TestAHandOverThatFailsConcludesInTheSameInvocation(t *testing.T) {
-	for name, breakIt := range map[string]func(*bench){
-		"no invocation": func(b *bench) { b.Self.Fail(awsapitest.Denied("lambda:InvokeFunction"), -1) },
-		"no checkpoint": func(b *bench) { b.S3.Fail(awsapitest.ErrDown, 3) },
+	for name, breakIt := range map[string]func(*harness){
+		"no invocation": func(b *harness) { b.Self.Fail(awsapitest.Denied("lambda:InvokeFunction"), -1) },
+		"no checkpoint": func(b *harness) { b.S3.Fail(awsapitest.ErrDown, 3) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			breakIt(b)
-			b.agent.do = func(ctx context.Context, run triage.Run, rec *investigation.Record, resume []byte) error {
+			b.agent.do = func(ctx context.Context, run investigation.Limits, rec *investigation.Record, resume []byte) error {
 				if run.MayHandOver {
 					waitFor(func() bool { return b.S3.Calls() > 1 })
 					require.NoError(t, run.Checkpoint(ctx, []byte("state")))
-					return triage.ErrHandOver
+					return investigation.ErrHandOver
 				}
 				assert.Equal(t, "state", string(resume))
 				assert.False(t, run.ConcludeAt.After(b.clock.now()))
@@ -338,8 +338,8 @@ func TestWhateverTheAgentDoesAReportGoesOut(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBench(t)
-			b.agent.do = func(ctx context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+			b := newHarness(t)
+			b.agent.do = func(ctx context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
 				return tt.do(ctx, rec)
 			}
 			result := b.investigated(t, "request-1", fixture(t, "action-metric"))
@@ -352,7 +352,7 @@ func TestWhateverTheAgentDoesAReportGoesOut(t *testing.T) {
 }
 
 func TestARendererThatFailsStillLetsTheFactsOut(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.render.panics = true
 	b.investigated(t, "request-1", fixture(t, "action-metric"))
 	require.Len(t, b.messages(), 1)
@@ -361,9 +361,9 @@ func TestARendererThatFailsStillLetsTheFactsOut(t *testing.T) {
 }
 
 func TestAToolThatIsDownIsSaidInTheEvidence(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.tool.err = errors.New("the tool function is throttled")
-	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
 		assert.Equal(t, "the tool function is throttled", rec.Evidence.Problem)
 		return conclude(rec)
 	}
@@ -372,10 +372,10 @@ func TestAToolThatIsDownIsSaidInTheEvidence(t *testing.T) {
 
 func TestTimeIsKeptBackToStoreAndNotify(t *testing.T) {
 	for _, lifetime := range []time.Duration{900 * time.Second, 60 * time.Second, 20 * time.Second} {
-		b := newBench(t)
-		var run triage.Run
+		b := newHarness(t)
+		var run investigation.Limits
 		var agentEnds time.Time
-		b.agent.do = func(ctx context.Context, r triage.Run, rec *investigation.Record, _ []byte) error {
+		b.agent.do = func(ctx context.Context, r investigation.Limits, rec *investigation.Record, _ []byte) error {
 			run = r
 			agentEnds, _ = ctx.Deadline()
 			return conclude(rec)
@@ -394,18 +394,18 @@ func TestTimeIsKeptBackToStoreAndNotify(t *testing.T) {
 func TestAHangingServiceDoesNotEatTheTimeOfTheOthers(t *testing.T) {
 	tests := []struct {
 		name string
-		hang func(b *bench)
+		hang func(b *harness)
 		want int // messages
 	}{
-		{"S3", func(b *bench) { b.S3.Hang(true) }, 1},
-		{"DynamoDB", func(b *bench) { b.DB.Hang(true) }, 1},
-		{"EventBridge", func(b *bench) { b.Events.Hang(true) }, 1},
-		{"S3 and DynamoDB", func(b *bench) { b.S3.Hang(true); b.DB.Hang(true) }, 1},
+		{"S3", func(b *harness) { b.S3.Hang(true) }, 1},
+		{"DynamoDB", func(b *harness) { b.DB.Hang(true) }, 1},
+		{"EventBridge", func(b *harness) { b.Events.Hang(true) }, 1},
+		{"S3 and DynamoDB", func(b *harness) { b.S3.Hang(true); b.DB.Hang(true) }, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t)
+			b := newHarness(t)
 			b.Config.EventBus = "bus"
 			tt.hang(b)
 			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
@@ -418,8 +418,8 @@ func TestAHangingServiceDoesNotEatTheTimeOfTheOthers(t *testing.T) {
 }
 
 func TestRepeatsAndWhatFiredTogetherAreInTheReport(t *testing.T) {
-	b := newBench(t)
-	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+	b := newHarness(t)
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
 		if rec.Alarm.Name == "a" {
 			for i := range 5 {
 				_, err := b.invoke(t, fmt.Sprint("repeat-", i), action("a", 10+i))
@@ -437,7 +437,7 @@ func TestRepeatsAndWhatFiredTogetherAreInTheReport(t *testing.T) {
 }
 
 func TestAStormInvestigatesEachAlarmOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	const alarms, events = 250, 1000
 	var wg sync.WaitGroup
 	gate := make(chan struct{}, 50)
@@ -457,7 +457,7 @@ func TestAStormInvestigatesEachAlarmOnce(t *testing.T) {
 }
 
 func TestACompositeAlarmAndWhatTriggeredItAreInvestigatedOnce(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.investigated(t, "request-1", fixture(t, "action-composite"))
 	answer, err := b.invoke(t, "request-2", fixture(t, "eventbridge-metric"))
 	require.NoError(t, err)
@@ -467,10 +467,10 @@ func TestACompositeAlarmAndWhatTriggeredItAreInvestigatedOnce(t *testing.T) {
 }
 
 func TestPastInvestigationsAreHandedOn(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	first := b.investigated(t, "request-1", action("a", 1))
 	b.clock.pass(2 * time.Hour)
-	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
 		require.Len(t, rec.SeenBefore, 1)
 		assert.Equal(t, "the role lost dynamodb:GetItem", rec.SeenBefore[0].Cause)
 		assert.Equal(t, first.ID, rec.SeenBefore[0].ID)
@@ -481,7 +481,7 @@ func TestPastInvestigationsAreHandedOn(t *testing.T) {
 }
 
 func TestARecoveryIsToldOnceWhenAskedFor(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.Config.NotifyRecovery = true
 	b.CardTopic = notify.New(&b.SNS, cardARN)
 	skipped, err := b.invoke(t, "request-0", fixture(t, "action-ok"))
@@ -505,7 +505,7 @@ func TestARecoveryIsToldOnceWhenAskedFor(t *testing.T) {
 }
 
 func TestInstructionsFromS3AreReadAnewAndTheirLossIsNoReasonToStop(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.Config.Instructions = "Look at the canary first."
 	b.Config.InstructionsURI = "s3://runbooks/orders.md"
 	b.investigated(t, "request-1", action("a", 1))
@@ -516,7 +516,7 @@ func TestInstructionsFromS3AreReadAnewAndTheirLossIsNoReasonToStop(t *testing.T)
 }
 
 func TestLongNamesInAnyScriptAndLongReportsFitEverywhere(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.render.body = strings.Repeat("日本語のログ行\n", 60000)
 	name := strings.Repeat("🚨注文/é ", 51) // 255 characters
 	b.investigated(t, "request-1", action(name, 1))

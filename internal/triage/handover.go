@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 )
 
@@ -21,15 +22,34 @@ const (
 	handOverLease = 15 * time.Minute
 )
 
+// handOver is the payload with which the orchestrator invokes itself.
+type handOver struct {
+	Token string           `json:"token"` // owner of the lease that waits for this invocation
+	ID    string           `json:"investigation_id"`
+	Alarm alarmevent.Alarm `json:"alarm"`
+}
+
+type handOverEnvelope struct {
+	HandOver *handOver `json:"alarmtriageHandOver"`
+}
+
+func parseHandOver(raw []byte) (*handOver, bool) {
+	var e handOverEnvelope
+	if json.Unmarshal(raw, &e) != nil || e.HandOver == nil || e.HandOver.Token == "" || e.HandOver.ID == "" {
+		return nil, false
+	}
+	return e.HandOver, true
+}
+
 // mayHandOver tells whether another invocation may go on with this investigation. It needs the claim,
 // which counts them, and a checkpoint.
-func (r *run) mayHandOver() bool {
+func (r *attempt) mayHandOver() bool {
 	return r.claim != nil && r.FunctionName != "" && r.claim.HandOvers < maxHandOvers
 }
 
 // handOver saves the state, gives the lease to a fresh invocation and asks for it. When any of that
 // fails, this invocation keeps the investigation: done is false.
-func (r *run) handOver(ctx context.Context, saver *saver) (result Result, done bool) {
+func (r *attempt) handOver(ctx context.Context, saver *saver) (result Result, done bool) {
 	if err := r.flush(ctx, saver); err != nil || saver.lastState() == nil {
 		r.log.Warn("not handed over: there is no checkpoint", "error", err)
 		return Result{}, false
@@ -53,7 +73,7 @@ func (r *run) handOver(ctx context.Context, saver *saver) (result Result, done b
 	}, true
 }
 
-func (r *run) invokeSelf(ctx context.Context, token string) error {
+func (r *attempt) invokeSelf(ctx context.Context, token string) error {
 	payload, err := json.Marshal(handOverEnvelope{HandOver: &handOver{Token: token, ID: r.rec.ID, Alarm: *r.alarm}})
 	if err != nil {
 		return fmt.Errorf("encode the hand-over: %w", err)

@@ -13,7 +13,7 @@ import (
 )
 
 // recover tells once per investigation that its alarm is OK again.
-func (h *Handler) recover(ctx context.Context, alarm *alarmevent.Alarm) (Result, error) {
+func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm) (Result, error) {
 	quick, cancel := context.WithTimeout(ctx, 2*tableTime+maxNotify)
 	defer cancel()
 	recovery, err := h.Table.Recovered(quick, alarm.ARN)

@@ -46,7 +46,7 @@ func (r reports) Card(rec *investigation.Record, keys store.Keys) ([]byte, error
 var _ triage.Renderer = reports{}
 
 // cards are what the chat topic got.
-func (b *bench) cards(t *testing.T) (threads, titles []string) {
+func (b *harness) cards(t *testing.T) (threads, titles []string) {
 	t.Helper()
 	for _, published := range b.SNS.Published(cardARN) {
 		var card struct {
@@ -60,7 +60,7 @@ func (b *bench) cards(t *testing.T) (threads, titles []string) {
 }
 
 func TestAllCardsOfAnAlarmComeInOneThread(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.Renderer, b.CardTopic = reports{}, notify.New(&b.SNS, cardARN)
 	b.Config.NotifyRecovery = true
 	b.investigated(t, "request-1", fixture(t, "action-metric"))
@@ -80,11 +80,11 @@ func TestAllCardsOfAnAlarmComeInOneThread(t *testing.T) {
 }
 
 func TestWhatWasSeenBeforeIsShownInEveryStoredForm(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	b.Renderer = reports{}
 	b.investigated(t, "request-1", action("a", 1))
 	b.clock.pass(2 * time.Hour)
-	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
 		err := conclude(rec)
 		rec.Report.RootCause = "the table is gone"
 		return err

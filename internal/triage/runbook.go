@@ -33,7 +33,7 @@ func runbookURI(alarm *alarmevent.Alarm, base string) string {
 }
 
 // runbook is the text of the alarm's runbook, or nothing.
-func (r *run) runbook(ctx context.Context) string {
+func (r *attempt) runbook(ctx context.Context) string {
 	uri := runbookURI(r.alarm, r.Config.RunbooksURI)
 	if uri == "" {
 		return ""

@@ -31,7 +31,7 @@ func TestTheRunbookThatAnAlarmNamesIsReadAndNothingElse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			for key, text := range map[string]string{"team/orders.md": "Look at the queue first.", "secret.md": "secret"} {
 				_, err := b.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("runbooks"), Key: &key, Body: strings.NewReader(text)})
 				require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestTheRunbookThatAnAlarmNamesIsReadAndNothingElse(t *testing.T) {
 }
 
 func TestAlarmsThatWatchATriageAreNotInvestigated(t *testing.T) {
-	b := newBench(t)
+	b := newHarness(t)
 	answer, err := b.invoke(t, "request-1", action(config.SelfAlarmPrefix+"shop-failures", 1))
 	require.NoError(t, err)
 	assert.Equal(t, triage.StatusSkipped, answer.Results[0].Status)

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
@@ -72,17 +73,21 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		Region:       region,
 		Redactor:     redactor,
 		Tool:         tool,
-		Investigator: investigator{model: clients.Bedrock, tool: tool, config: cfg, region: region, prices: prices},
-		Renderer:     renderer{report.Home{Region: region, Bucket: cfg.ReportsBucket, LogGroup: lambdacontext.LogGroupName}},
-		Table:        dedupe.New(clients.DynamoDB, cfg.Table, cfg.Window, time.Now),
-		Store:        reports,
-		Topic:        notify.New(clients.SNS, cfg.TopicARN),
-		SelfCheck:    newSelfChecker(clients, cfg, region, reports),
-		Lambda:       clients.Lambda,
-		EventBridge:  clients.EventBridge,
-		Metrics:      emf.New(os.Stdout, lambdacontext.FunctionName, os.Getenv(config.EnvLogLevel), time.Now),
-		Now:          time.Now,
-		Log:          log,
+		Investigator: agent.Options{
+			Model: clients.Bedrock, Tool: tool, Models: cfg.ModelIDs(), Region: region,
+			MaxRounds: cfg.MaxRounds, MaxTokens: cfg.MaxTokens, MaxCostUSD: cfg.MaxCostUSD, Prices: prices,
+			GuardrailID: cfg.GuardrailID, GuardrailVersion: cfg.GuardrailVersion,
+		},
+		Renderer:    renderer{report.Home{Region: region, Bucket: cfg.ReportsBucket, LogGroup: lambdacontext.LogGroupName}},
+		Table:       dedupe.New(clients.DynamoDB, cfg.Table, cfg.Window, time.Now),
+		Store:       reports,
+		Topic:       notify.New(clients.SNS, cfg.TopicARN),
+		SelfCheck:   newSelfChecker(clients, cfg, region, reports),
+		Lambda:      clients.Lambda,
+		EventBridge: clients.EventBridge,
+		Metrics:     emf.New(os.Stdout, lambdacontext.FunctionName, os.Getenv(config.EnvLogLevel), time.Now),
+		Now:         time.Now,
+		Log:         log,
 	}
 	if cfg.CardTopicARN != "" {
 		h.CardTopic = notify.New(clients.SNS, cfg.CardTopicARN)

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
@@ -79,7 +80,7 @@ func leaks(t *testing.T, cfg config.Orchestrator, text string) (found []string, 
 	cfg.ModelID, cfg.MaxRounds, cfg.EventBus = "amazon.nova-pro-v1:0", 3, "bus"
 	h := triage.Handler{
 		Config: cfg, FunctionName: "triage-handler", Redactor: redactor, Tool: &tool,
-		Investigator: investigator{model: &model, tool: &tool, config: cfg},
+		Investigator: agent.Options{Model: &model, Tool: &tool, Models: cfg.ModelIDs(), MaxRounds: cfg.MaxRounds},
 		Renderer:     renderer{report.Home{Region: "us-east-1", Bucket: "reports"}},
 		Table:        dedupe.New(&db, "investigations", time.Hour, time.Now), Store: store.New(&s3, "reports"),
 		Topic: notify.New(&topics, findings), CardTopic: notify.New(&topics, cards), Lambda: &self, EventBridge: &bus,

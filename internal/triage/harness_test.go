@@ -35,8 +35,8 @@ const (
 	bucket   = "reports-bucket"
 )
 
-// bench is an orchestrator on fakes of all services, with a scripted agent.
-type bench struct {
+// harness is an orchestrator on fakes of all services, with a scripted agent.
+type harness struct {
 	triage.Handler
 	DB     awsapitest.DynamoDB
 	S3     awsapitest.S3
@@ -50,9 +50,9 @@ type bench struct {
 	clock  *clock
 }
 
-func newBench(t *testing.T) *bench {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
-	b := &bench{tool: &fakeTool{}, agent: &fakeAgent{}, render: &fakeRenderer{}, out: &lockedBuffer{}, clock: &clock{}}
+	b := &harness{tool: &fakeTool{}, agent: &fakeAgent{}, render: &fakeRenderer{}, out: &lockedBuffer{}, clock: &clock{}}
 	b.Handler = triage.Handler{
 		Config:       config.Orchestrator{ModelID: "model", Window: time.Hour},
 		FunctionName: "triage-handler",
@@ -72,7 +72,7 @@ func newBench(t *testing.T) *bench {
 }
 
 // invoke is one attempt of one invocation.
-func (b *bench) invoke(t *testing.T, owner, event string) (triage.Answer, error) {
+func (b *harness) invoke(t *testing.T, owner, event string) (triage.Answer, error) {
 	t.Helper()
 	return b.Handle(shifted{context.Background(), b.clock.now().Add(lifetime)}, owner, []byte(event))
 }
@@ -80,7 +80,7 @@ func (b *bench) invoke(t *testing.T, owner, event string) (triage.Answer, error)
 // lifetime is how long an invocation may take.
 const lifetime = 900 * time.Second
 
-// shifted is a context whose deadline is on the bench's clock.
+// shifted is a context whose deadline is on the harness's clock.
 type shifted struct {
 	context.Context
 	deadline time.Time
@@ -88,7 +88,7 @@ type shifted struct {
 
 func (s shifted) Deadline() (time.Time, bool) { return s.deadline, true }
 
-func (b *bench) investigated(t *testing.T, owner, event string) triage.Result {
+func (b *harness) investigated(t *testing.T, owner, event string) triage.Result {
 	t.Helper()
 	answer, err := b.invoke(t, owner, event)
 	require.NoError(t, err)
@@ -98,15 +98,15 @@ func (b *bench) investigated(t *testing.T, owner, event string) triage.Result {
 }
 
 // state is the claim's state in the table.
-func (b *bench) state(arn string) string {
+func (b *harness) state(arn string) string {
 	return fmt.Sprint(b.DB.Item(arn)["state"])
 }
 
 // reports is how many reports lie in the bucket.
-func (b *bench) reports() int { return len(b.S3.Keys(".txt")) }
+func (b *harness) reports() int { return len(b.S3.Keys(".txt")) }
 
 // messages are the bodies that people got.
-func (b *bench) messages() []string {
+func (b *harness) messages() []string {
 	var bodies []string
 	for _, in := range b.SNS.Published(topicARN) {
 		bodies = append(bodies, *in.Message)
@@ -115,7 +115,7 @@ func (b *bench) messages() []string {
 }
 
 // metric sums a metric over all lines.
-func (b *bench) metric(t *testing.T, name string) float64 {
+func (b *harness) metric(t *testing.T, name string) float64 {
 	t.Helper()
 	total := 0.0
 	for line := range strings.SplitSeq(strings.TrimSpace(b.out.String()), "\n") {
@@ -184,11 +184,11 @@ func (f *fakeTool) Run(context.Context, string) (toolcall.Answer, error) {
 type fakeAgent struct {
 	mu    sync.Mutex
 	calls int
-	runs  []triage.Run
-	do    func(ctx context.Context, run triage.Run, rec *investigation.Record, resume []byte) error
+	runs  []investigation.Limits
+	do    func(ctx context.Context, run investigation.Limits, rec *investigation.Record, resume []byte) error
 }
 
-func (f *fakeAgent) Investigate(ctx context.Context, run triage.Run, rec *investigation.Record, resume []byte) error {
+func (f *fakeAgent) Investigate(ctx context.Context, run investigation.Limits, rec *investigation.Record, resume []byte) error {
 	f.mu.Lock()
 	f.calls++
 	f.runs = append(f.runs, run)
@@ -251,7 +251,7 @@ func fixture(t *testing.T, name string) string {
 const ordersARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:orders-errors"
 
 // killed runs an invocation that Lambda ends in the middle: its goroutine stops where die is called.
-func (b *bench) killed(t *testing.T, owner, event string) {
+func (b *harness) killed(t *testing.T, owner, event string) {
 	t.Helper()
 	finished := false
 	var wg sync.WaitGroup

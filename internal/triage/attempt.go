@@ -22,7 +22,7 @@ import (
 const maxInstructions = 64 << 10
 
 // run is one invocation's work on one investigation.
-type run struct {
+type attempt struct {
 	*Handler
 	alarm  *alarmevent.Alarm
 	owner  string
@@ -36,7 +36,7 @@ type run struct {
 }
 
 // run goes from the claimed alarm to the settled claim.
-func (r *run) run(ctx context.Context) (Result, error) {
+func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	if r.claim != nil && len(r.claim.Parked) > 0 {
 		if rec, err := unpark(r.claim.Parked); err == nil {
 			r.rec = rec
@@ -55,7 +55,7 @@ func (r *run) run(ctx context.Context) (Result, error) {
 		saver.put(encodeCheckpoint(stageEvidence, r.rec, nil))
 	}
 	err := r.investigate(ctx, saver, at.state)
-	if errors.Is(err, ErrHandOver) {
+	if errors.Is(err, investigation.ErrHandOver) {
 		if result, done := r.handOver(ctx, saver); done {
 			return result, nil
 		}
@@ -72,7 +72,7 @@ func (r *run) run(ctx context.Context) (Result, error) {
 }
 
 // collectEvidence fills what is known before any model is asked.
-func (r *run) collectEvidence(ctx context.Context) {
+func (r *attempt) collectEvidence(ctx context.Context) {
 	r.rec.Together = r.together(ctx)
 	bounded, cancel := context.WithTimeout(ctx, r.budget.evidence)
 	defer cancel()
@@ -81,7 +81,7 @@ func (r *run) collectEvidence(ctx context.Context) {
 		"series", len(r.rec.Evidence.Series), "changes", len(r.rec.Evidence.Changes))
 }
 
-func (r *run) together(ctx context.Context) []investigation.Related {
+func (r *attempt) together(ctx context.Context) []investigation.Related {
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
 	related, err := r.Table.Together(quick, r.alarm.ARN)
@@ -92,10 +92,10 @@ func (r *run) together(ctx context.Context) []investigation.Related {
 }
 
 // investigate runs the agent until it is done, or until its time is over.
-func (r *run) investigate(ctx context.Context, saver *saver, resume []byte) error {
+func (r *attempt) investigate(ctx context.Context, saver *saver, resume []byte) error {
 	bounded, cancel := context.WithDeadline(ctx, r.budget.agentEnds)
 	defer cancel()
-	return r.agent(bounded, resume, Run{
+	return r.agent(bounded, resume, investigation.Limits{
 		ConcludeAt:   r.budget.concludeAt,
 		MayHandOver:  r.mayHandOver(),
 		Instructions: r.instructions(ctx),
@@ -107,29 +107,29 @@ func (r *run) investigate(ctx context.Context, saver *saver, resume []byte) erro
 
 // concludeInstead goes on from the last checkpoint when the hand-over failed: with what is left of
 // this invocation's time the model is asked for its conclusion.
-func (r *run) concludeInstead(ctx context.Context, saver *saver) error {
+func (r *attempt) concludeInstead(ctx context.Context, saver *saver) error {
 	bounded, cancel := context.WithDeadline(ctx, r.budget.agentEnds)
 	defer cancel()
-	return r.agent(bounded, saver.lastState(), Run{
+	return r.agent(bounded, saver.lastState(), investigation.Limits{
 		ConcludeAt: r.Now(), Instructions: r.instructions(ctx), Checkpoint: saver.checkpoint, Kept: saver.kept, Log: r.log,
 	})
 }
 
 // agent calls the investigator and makes an error of its panic: a bug in there must not silence an
 // alarm.
-func (r *run) agent(ctx context.Context, resume []byte, bounds Run) (err error) {
+func (r *attempt) agent(ctx context.Context, resume []byte, limits investigation.Limits) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			r.log.Error("the agent panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			err = fmt.Errorf("the agent failed: %v", v)
 		}
 	}()
-	return r.Investigator.Investigate(ctx, bounds, r.rec, resume)
+	return r.Investigator.Investigate(ctx, limits, r.rec, resume)
 }
 
 // instructions are the extra texts for the model; objects in S3 are read anew each time, so that
 // runbooks change without a deployment.
-func (r *run) instructions(ctx context.Context) string {
+func (r *attempt) instructions(ctx context.Context) string {
 	var texts []string
 	for _, text := range []string{r.Config.Instructions, r.moreInstructions(ctx), r.runbook(ctx)} {
 		if text != "" {
@@ -140,7 +140,7 @@ func (r *run) instructions(ctx context.Context) string {
 }
 
 // moreInstructions is the text of the instructions object, or nothing.
-func (r *run) moreInstructions(ctx context.Context) string {
+func (r *attempt) moreInstructions(ctx context.Context) string {
 	if r.Config.InstructionsURI == "" {
 		return ""
 	}
@@ -155,7 +155,7 @@ func (r *run) moreInstructions(ctx context.Context) string {
 }
 
 // fallBack makes the record renderable without any conclusion.
-func (r *run) fallBack(err error) {
+func (r *attempt) fallBack(err error) {
 	r.log.Error("no conclusion of the model", "error", err)
 	r.rec.Outcome = investigation.OutcomeFallback
 	if r.rec.OutcomeWhy == "" {
@@ -176,11 +176,11 @@ func investigationID(alarm *alarmevent.Alarm, owner string) string {
 }
 
 // flush waits for the checkpoints to be written, as long as the rest does not suffer.
-func (r *run) flush(ctx context.Context, s *saver) error {
+func (r *attempt) flush(ctx context.Context, s *saver) error {
 	quick, cancel := r.budget.part(ctx, r.Now(), flushShare, checkpointTime)
 	defer cancel()
 	return s.flush(quick)
 }
 
 // leaseUntil is when another invocation may take over.
-func (r *run) leaseUntil() time.Time { return r.budget.deadline.Add(leaseGrace) }
+func (r *attempt) leaseUntil() time.Time { return r.budget.deadline.Add(leaseGrace) }
