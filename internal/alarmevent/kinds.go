@@ -1,6 +1,7 @@
 package alarmevent
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,9 +35,7 @@ func (r *reader) readConfiguration(a *Alarm, configuration any) {
 	if a.Threshold == nil {
 		a.Threshold = r.float("threshold", find(configuration, "threshold"))
 	}
-	if a.Comparison == "" {
-		a.Comparison = textOf(find(configuration, "comparisonoperator"))
-	}
+	a.Comparison = cmp.Or(a.Comparison, textOf(find(configuration, "comparisonoperator")))
 }
 
 func kindOf(a *Alarm, configuration any) Kind {
@@ -207,7 +206,7 @@ func lineOf(v any) string {
 			fields[strings.ToLower(key)] = textOf(value)
 		}
 	}
-	message := members{"@message": orNil(fields["@message"]), "message": orNil(fields["message"])}.text("@message", "message")
+	message := cmp.Or(fields["@message"], fields["message"])
 	if message == "" {
 		return textOf(v)
 	}
@@ -217,11 +216,4 @@ func lineOf(v any) string {
 		}
 	}
 	return strings.TrimRight(message, "\n")
-}
-
-func orNil(text string) any {
-	if text == "" {
-		return nil
-	}
-	return text
 }

@@ -246,7 +246,7 @@ func TestTexts_AreBoundedAndTheCutIsReported(t *testing.T) {
 	require.NoError(t, err)
 	assert.Less(t, len(raw), 100_000)
 	for _, text := range []string{a.Reason, a.ReasonData, a.Description, a.Configuration, a.Unrecognized} {
-		assert.Regexp(t, `… \[cut: \d+ more bytes\]$`, text)
+		assert.Regexp(t, `… \[truncated: \d+ more bytes\]$`, text)
 	}
 	assert.Len(t, a.LogLines, 50)
 	assert.Contains(t, strings.Join(a.NotUnderstood, "\n"), "log lines: 11 of 61 are left out")

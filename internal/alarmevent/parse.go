@@ -1,6 +1,7 @@
 package alarmevent
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,12 +15,14 @@ import (
 // CloudWatch Alarm Configuration Change. There is nothing to do about it.
 var ErrIgnored = errors.New("not a state change of an alarm")
 
-// EventBridge's names of the events about alarms.
+// EventSource is the source of EventBridge's events about alarms.
+const EventSource = "aws.cloudwatch"
+
+// Detail types of EventBridge's events about alarms.
 const (
-	eventSource             = "aws.cloudwatch"
-	detailStateChange       = "CloudWatch Alarm State Change"
-	detailContributorChange = "CloudWatch Alarm Contributor State Change"
-	detailConfigChange      = "CloudWatch Alarm Configuration Change"
+	DetailTypeStateChange            = "CloudWatch Alarm State Change"
+	DetailTypeContributorStateChange = "CloudWatch Alarm Contributor State Change"
+	DetailTypeConfigurationChange    = "CloudWatch Alarm Configuration Change"
 )
 
 // maxNesting is how many envelopes an event may have around it (an EventBridge event that a rule sent
@@ -70,26 +73,26 @@ func parse(raw []byte, via delivery) ([]Alarm, error) {
 			return nil, errors.New("the event is wrapped in too many SNS messages")
 		}
 		return parseRecords(list(e.get("Records")), via.nesting-1)
-	case detailType == detailConfigChange:
+	case detailType == DetailTypeConfigurationChange:
 		return nil, fmt.Errorf("%w: it is a %q event", ErrIgnored, detailType)
 	case isStateChange(e, detailType, detail):
-		return one(parseState(e, detail, or(via.source, SourceEventBridge)))
+		return one(parseState(e, detail, cmp.Or(via.source, SourceEventBridge)))
 	case e.get("alarmData") != nil:
-		return one(parseState(e, object(e.get("alarmData")), or(via.source, SourceAction)))
+		return one(parseState(e, object(e.get("alarmData")), cmp.Or(via.source, SourceAction)))
 	case e.text("AlarmName") != "" && e.text("NewStateValue") != "":
 		return one(parseNotification(e, via.topic))
 	}
 	return nil, fmt.Errorf("the event is none of those that are understood: an alarm action (with alarmData), "+
-		"an EventBridge event %q, or an SNS alarm notification%s", detailStateChange, hint(e, detailType))
+		"an EventBridge event %q, or an SNS alarm notification%s", DetailTypeStateChange, hint(e, detailType))
 }
 
 // isStateChange reports whether an EventBridge event is a state change of an alarm: by its type, or, for a type
 // that CloudWatch may have added since, by what it holds.
 func isStateChange(e members, detailType string, detail members) bool {
-	if detailType == detailStateChange || detailType == detailContributorChange {
+	if detailType == DetailTypeStateChange || detailType == DetailTypeContributorStateChange {
 		return true
 	}
-	return detailType != "" && e.text("source") == eventSource &&
+	return detailType != "" && e.text("source") == EventSource &&
 		detail.text("alarmName") != "" && object(detail.get("state")).text("value") != ""
 }
 
@@ -108,13 +111,6 @@ func one(alarm Alarm, err error) ([]Alarm, error) {
 	return []Alarm{alarm}, nil
 }
 
-func or(given, otherwise Source) Source {
-	if given != "" {
-		return given
-	}
-	return otherwise
-}
-
 // parseRecords keeps the alarms of the records that are understood, next to the errors of the rest.
 func parseRecords(records []any, nesting int) ([]Alarm, error) {
 	var alarms []Alarm
@@ -127,10 +123,7 @@ func parseRecords(records []any, nesting int) ([]Alarm, error) {
 			problems = append(problems, fmt.Errorf("record %d has no SNS message", i))
 			continue
 		}
-		topic := sns.text("TopicArn")
-		if topic == "" {
-			topic = record.text("EventSubscriptionArn")
-		}
+		topic := cmp.Or(sns.text("TopicArn"), record.text("EventSubscriptionArn"))
 		found, err := parse([]byte(message), delivery{source: SourceSNS, topic: topic, nesting: nesting})
 		if err != nil {
 			problems = append(problems, fmt.Errorf("SNS record %d: %w", i, err))

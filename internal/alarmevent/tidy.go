@@ -4,7 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // Limits of what is kept of an event. All of it is part of the record and of the model's first message.
@@ -65,7 +66,7 @@ func (t *tidier) clean(text string) string {
 	return clean
 }
 
-func (t *tidier) text(text string, most int) string { return cut(t.clean(text), most) }
+func (t *tidier) text(text string, most int) string { return shorten(t.clean(text), most) }
 
 func (t *tidier) texts(list []string) []string {
 	list = list[:min(len(list), maxListed)]
@@ -89,7 +90,7 @@ func (t *tidier) pairs(values map[string]string) map[string]string {
 		return nil // withheld as a whole
 	}
 	for name, value := range clean {
-		clean[name] = cut(value, maxText)
+		clean[name] = shorten(value, maxText)
 	}
 	return clean
 }
@@ -103,7 +104,7 @@ func (t *tidier) lines(lines []string) []string {
 	lines = strings.Split(t.clean(strings.Join(lines, "\n")), "\n")
 	size := 0
 	for i, line := range lines {
-		lines[i] = cut(strings.ReplaceAll(t.clean(line), "\n", " "), maxLine)
+		lines[i] = shorten(strings.ReplaceAll(t.clean(line), "\n", " "), maxLine)
 		if size += len(lines[i]); i >= maxLines || size > maxLineBytes {
 			return lines[:i]
 		}
@@ -111,15 +112,12 @@ func (t *tidier) lines(lines []string) []string {
 	return lines
 }
 
-// cut keeps the beginning of a text and says how much is missing.
-func cut(text string, most int) string {
+// shorten keeps the beginning of a text and states how much is missing.
+func shorten(text string, most int) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	if len(text) <= most {
 		return text
 	}
-	end := most
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return fmt.Sprintf("%s … [cut: %d more bytes]", text[:end], len(text)-end)
+	end := truncate.Before(text, most)
+	return fmt.Sprintf("%s … [truncated: %d more bytes]", text[:end], len(text)-end)
 }

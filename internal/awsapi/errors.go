@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // Class says what a failed call means for whoever made it.
@@ -60,9 +63,8 @@ func Classify(err error) Class {
 			return class
 		}
 	}
-	var response *smithyhttp.ResponseError
-	if errors.As(err, &response) {
-		return classOfStatus(response.HTTPStatusCode())
+	if status := StatusCode(err); status > 0 {
+		return classOfStatus(status)
 	}
 	var network net.Error
 	if errors.As(err, &network) || api == nil {
@@ -71,15 +73,24 @@ func Classify(err error) Class {
 	return ClassInvalid
 }
 
+// StatusCode returns the HTTP status of the response that err is about, or 0 if there was no response.
+func StatusCode(err error) int {
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) && response.Response != nil && response.Response.Response != nil {
+		return response.HTTPStatusCode()
+	}
+	return 0
+}
+
 func classOfStatus(status int) Class {
 	switch {
-	case status == 429:
+	case status == http.StatusTooManyRequests:
 		return ClassThrottled
-	case status == 401 || status == 403:
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return ClassDenied
-	case status == 404:
+	case status == http.StatusNotFound:
 		return ClassNotFound
-	case status == 413:
+	case status == http.StatusRequestEntityTooLarge:
 		return ClassTooLarge
 	case status >= 400 && status < 500:
 		return ClassInvalid
@@ -132,13 +143,8 @@ func Advice(err error) string {
 	return "The service or the network to it was not available; see the AWS Health Dashboard."
 }
 
-// Brief is err's text on one line, short enough for a report.
+// Brief returns err's text on one line, short enough for a report.
 func Brief(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
 	const limit = 400 // characters
-	runes := []rune(text)
-	if len(runes) <= limit {
-		return text
-	}
-	return string(runes[:limit]) + "…"
+	return truncate.Runes(strings.Join(strings.Fields(err.Error()), " "), limit)
 }

@@ -73,6 +73,9 @@ const (
 // MaxRounds is the number of model rounds after which an investigation is asked to conclude.
 const MaxRounds = 100
 
+// MaxSubject is the longest subject of a notification, in characters: SNS accepts fewer than 100.
+const MaxSubject = 99
+
 // Orchestrator is what the orchestrator function is told about its surroundings.
 type Orchestrator struct {
 	ModelID          string        // the model that is asked first

@@ -25,6 +25,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 const (
@@ -263,9 +264,7 @@ func (t *Table) Confirm(ctx context.Context, c *Claim) error {
 
 // Settle marks the investigation as done and adds it to the alarm's past.
 func (t *Table) Settle(ctx context.Context, c *Claim, done investigation.Past) error {
-	if cause := []rune(done.Cause); len(cause) > maxCause {
-		done.Cause = string(cause[:maxCause]) + "…"
-	}
+	done.Cause = truncate.Runes(done.Cause, maxCause)
 	past := append(append([]investigation.Past{}, c.Past...), done)
 	past = past[max(0, len(past)-maxPast):]
 	err := t.change(ctx, c.ARN, c, "settle the claim",

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // Limits of what is believed of the tool's answer. The snippet keeps within them, but what it returns
@@ -92,7 +92,7 @@ func query(raw json.RawMessage) *alarmevent.Query {
 	if len(raw) == 0 || json.Unmarshal(raw, &q) != nil || q.Text == "" && len(q.LogGroups) == 0 {
 		return nil
 	}
-	q.Text, q.Aggregation, q.Schedule = clipTo(maxQuery, q.Text), clip(q.Aggregation), clip(q.Schedule)
+	q.Text, q.Aggregation, q.Schedule = truncate.Bytes(q.Text, maxQuery), clip(q.Aggregation), clip(q.Schedule)
 	q.LogGroups = q.LogGroups[:min(len(q.LogGroups), maxItems)]
 	for i, group := range q.LogGroups {
 		q.LogGroups[i] = clip(group)
@@ -180,15 +180,4 @@ func when(text string) time.Time {
 	return t.UTC()
 }
 
-func clip(text string) string { return clipTo(maxText, text) }
-
-func clipTo(most int, text string) string {
-	if len(text) <= most {
-		return text
-	}
-	end := most
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + "…"
-}
+func clip(text string) string { return truncate.Bytes(text, maxText) }

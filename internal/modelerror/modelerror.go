@@ -15,8 +15,8 @@ import (
 	"syscall"
 
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
@@ -78,11 +78,7 @@ func Classify(err error) Class {
 
 // statusOf is the HTTP status of the answer that an error is about; 0: there was no answer.
 func statusOf(err error) int {
-	var response *smithyhttp.ResponseError
-	if errors.As(err, &response) && response.Response != nil && response.Response.Response != nil {
-		return response.HTTPStatusCode()
-	}
-	return 0
+	return awsapi.StatusCode(err)
 }
 
 func messageOf(err error) string {

@@ -5,13 +5,14 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sns/types"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 const (
@@ -21,16 +22,13 @@ const (
 	// MaxBody is what a body may take of it, in bytes; the rest is kept for the attributes.
 	MaxBody = MaxMessage - 4096
 
-	// maxSubject is the longest subject, in characters: SNS wants less than 100.
-	maxSubject = 99
-
 	// maxAttribute bounds one attribute's value, in bytes.
 	maxAttribute = 512
 )
 
-// cutNote closes a body that had to be cut here, which is the last resort: the report's own
-// renderer knows better what to leave out.
-const cutNote = "\n\n[cut: the message was longer than SNS allows]\n"
+// truncatedNote ends a body that is truncated here. That is the last resort, since the report's renderer knows
+// better what to leave out.
+const truncatedNote = "\n\n[truncated: this notification was longer than SNS allows]\n"
 
 // Topic is one SNS topic.
 type Topic struct {
@@ -75,7 +73,7 @@ func (t *Topic) Publish(ctx context.Context, m Message) error {
 func fitSubject(text string) string {
 	var b strings.Builder
 	for _, r := range text {
-		if b.Len() == maxSubject {
+		if b.Len() == config.MaxSubject {
 			break
 		}
 		switch {
@@ -98,11 +96,7 @@ func fitBody(text string) string {
 	if len(text) <= MaxBody {
 		return text
 	}
-	end := MaxBody - len(cutNote)
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + cutNote
+	return text[:truncate.Before(text, MaxBody-len(truncatedNote))] + truncatedNote
 }
 
 // attributes leaves out empty values, which SNS refuses.
@@ -112,10 +106,9 @@ func attributes(values map[string]string) map[string]types.MessageAttributeValue
 		if value == "" {
 			continue
 		}
-		if len(value) > maxAttribute {
-			value = strings.ToValidUTF8(value[:maxAttribute], "")
+		out[name] = types.MessageAttributeValue{
+			DataType: aws.String("String"), StringValue: aws.String(truncate.Bytes(value, maxAttribute)),
 		}
-		out[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(value)}
 	}
 	return out
 }

@@ -57,7 +57,7 @@ func TestEveryMessageIsWithinTheLimitsOfSNS(t *testing.T) {
 func TestABodyThatWasCutSaysSo(t *testing.T) {
 	fake := &awsapitest.SNS{}
 	require.NoError(t, notify.New(fake, arn).Publish(t.Context(), notify.Message{Body: strings.Repeat("é", notify.MaxMessage)}))
-	assert.Contains(t, *fake.Published(arn)[0].Message, "[cut: ")
+	assert.Contains(t, *fake.Published(arn)[0].Message, "[truncated: ")
 }
 
 func TestAFIFOTopicGetsItsGroupAndTheSameIDForTheSameMessage(t *testing.T) {

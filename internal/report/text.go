@@ -12,14 +12,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-const (
-	columns    = 70 // of the plain text
-	maxSubject = 99 // characters: SNS takes less than 100
-)
+// columns is the width of the plain text.
+const columns = 70
 
 // Subject is the mail's subject: ASCII, without control characters, under 100 characters. The alarm's
 // name comes before what was found, since filters and threads go by it.
@@ -29,7 +28,7 @@ func Subject(rec *investigation.Record) string {
 
 // subject fits the alarm's name between what must not be cut.
 func subject(before, name, after string) string {
-	if room := maxSubject - len(before) - len(after); len(name) > room {
+	if room := config.MaxSubject - len(before) - len(after); len(name) > room {
 		name = name[:room-3] + "..."
 	}
 	return before + name + after

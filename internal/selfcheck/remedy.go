@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // Remedies that several checks share.
@@ -46,9 +47,5 @@ func sentence(text string) string {
 // clip makes one line of a text and bounds it.
 func clip(text string) string {
 	const limit = 300 // characters
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	if len(runes) <= limit {
-		return string(runes)
-	}
-	return string(runes[:limit]) + "…"
+	return truncate.Runes(strings.Join(strings.Fields(text), " "), limit)
 }

@@ -89,7 +89,7 @@ type Lifecycles interface {
 type Store interface {
 	SaveCheckpoint(ctx context.Context, id string, state []byte) error
 	LoadCheckpoint(ctx context.Context, id string) ([]byte, error)
-	Text(ctx context.Context, uri string, limit int64) (string, error)
+	Text(ctx context.Context, uri string, limit int) (string, error)
 }
 
 // Checker checks one triage. All fields but Pause are required.

@@ -16,6 +16,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 const (
@@ -122,7 +123,7 @@ func (s *Store) LoadCheckpoint(ctx context.Context, id string) ([]byte, error) {
 func checkpointKey(id string) string { return config.CheckpointsPrefix + id + ".json" }
 
 // Text reads a text from any bucket, given as s3://bucket/key, up to limit bytes.
-func (s *Store) Text(ctx context.Context, uri string, limit int64) (string, error) {
+func (s *Store) Text(ctx context.Context, uri string, limit int) (string, error) {
 	bucket, key, ok := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
 	if !ok || bucket == "" || key == "" || !strings.HasPrefix(uri, "s3://") {
 		return "", fmt.Errorf("read %q: want s3://bucket/key", uri)
@@ -131,7 +132,8 @@ func (s *Store) Text(ctx context.Context, uri string, limit int64) (string, erro
 	if err != nil {
 		return "", err
 	}
-	return string(body[:min(int64(len(body)), limit)]), nil
+	text := string(body)
+	return text[:truncate.Before(text, limit)], nil
 }
 
 func (s *Store) get(ctx context.Context, bucket, key string) ([]byte, error) {

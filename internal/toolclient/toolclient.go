@@ -2,6 +2,7 @@
 package toolclient
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,11 +14,15 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // graceTime is what an invocation may take beyond the tool's own timeout: a cold start, and the way
 // there and back. A caller that gives up before the function does would never learn what happened.
 const graceTime = 15 * time.Second
+
+// maxMessage is how much of a crash message is worth a model's tokens, in bytes.
+const maxMessage = 300
 
 // Client invokes one tool function. Its errors are sentences for the model: what happened, and what
 // to do differently.
@@ -88,32 +93,18 @@ var (
 func (c *Client) explainFunctionError(payload []byte) error {
 	var failure functionError
 	if err := json.Unmarshal(payload, &failure); err != nil {
-		failure.Message = string(payload[:min(len(payload), 300)])
+		failure.Message = string(payload)
 	}
+	brief := truncate.Bytes(failure.Message, maxMessage)
 	text := strings.ToLower(failure.Type + " " + failure.Message)
 	switch {
 	case strings.Contains(text, "timed out") || strings.Contains(text, "sandbox.timedout"):
-		return fmt.Errorf("%w (%s)", errTimedOut, clip(failure.Message))
+		return fmt.Errorf("%w (%s)", errTimedOut, brief)
 	case strings.Contains(text, "responsesizetoolarge") || strings.Contains(text, "payload size exceeded"):
 		return errTooLarge
 	case strings.Contains(text, "outofmemory") || strings.Contains(text, "signal: killed"):
-		return fmt.Errorf("%w (%s)", errOutOfMemory, clip(failure.Message))
+		return fmt.Errorf("%w (%s)", errOutOfMemory, brief)
 	}
 	return fmt.Errorf("the tool function crashed (%s: %s); nothing of this call is known. Try something simpler",
-		orUnknown(failure.Type), clip(failure.Message))
-}
-
-func orUnknown(text string) string {
-	if text == "" {
-		text = "unknown error"
-	}
-	return text
-}
-
-func clip(text string) string {
-	const limit = 300 // bytes of a crash message that are worth a model's tokens
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit], "") + "…"
+		cmp.Or(failure.Type, "unknown error"), brief)
 }
