@@ -39,13 +39,12 @@ func (c *Checker) model(ctx context.Context, id string) Check {
 	started := c.Now()
 	out, err := c.ask(ctx, id)
 	if err != nil {
-		cause, advice := c.ExplainModelError(id, err)
-		state := StateProblem
-		if modelerror.Classify(err).Kind == modelerror.Throttled {
+		class, state := modelerror.Classify(err), StateProblem
+		if class.Kind == modelerror.Throttled {
 			state = StateWarning // it passes; a daily quota is another kind
 		}
 		detail := sentence("The model does not answer: " + awsapi.Brief(err))
-		return Check{State: state, Detail: detail, Remedy: advice, Cause: cause}
+		return Check{State: state, Detail: detail, Remedy: modelerror.Advice(err, id, c.Region), Cause: class.Cause}
 	}
 	if out.StopReason == types.StopReasonGuardrailIntervened {
 		return problem(fmt.Sprintf("Guardrail %s blocks a harmless question.", c.Config.GuardrailID),
@@ -108,13 +107,14 @@ func (c *Checker) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// judgeModels makes warnings of the models that fail while another one answers: investigations still reach a
-// conclusion.
-func judgeModels(checks []Check) {
+// judgeModels turns the problems of models into warnings if another model answers, since investigations still reach a
+// conclusion. checks begins with one check per model, in the order of ids.
+func judgeModels(ids []string, checks []Check) {
+	checks = checks[:len(ids)]
 	working := ""
-	for _, check := range checks {
+	for i, check := range checks {
 		if check.State == StateOK {
-			working = strings.TrimPrefix(check.Part, "model ")
+			working = ids[i]
 			break
 		}
 	}

@@ -96,6 +96,7 @@ type Store interface {
 type Checker struct {
 	Config       config.Orchestrator
 	FunctionName string // of the orchestrator
+	Region       string // of the orchestrator, where models are asked
 	Model        Model
 	Lifecycles   Lifecycles
 	Lambda       awsapi.Lambda
@@ -103,8 +104,6 @@ type Checker struct {
 	Store        Store
 	Topics       awsapi.Topics
 	Now          func() time.Time
-	// ExplainModelError returns why a model did not answer, and one or more sentences about it with the remedy.
-	ExplainModelError func(modelID string, err error) (cause investigation.ModelCause, advice string)
 	// Pause waits between two attempts. Default: it really waits.
 	Pause func(ctx context.Context, d time.Duration) error
 }
@@ -128,7 +127,7 @@ func (c *Checker) Run(ctx context.Context, limit time.Duration) Report {
 		wg.Go(func() { report.Checks[i] = guard(ctx, checks[i], limit) })
 	}
 	wg.Wait()
-	judgeModels(report.Checks[:len(c.Config.ModelIDs())])
+	judgeModels(c.Config.ModelIDs(), report.Checks)
 	return report
 }
 

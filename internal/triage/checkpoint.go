@@ -2,16 +2,13 @@ package triage
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
@@ -34,9 +31,6 @@ const (
 
 	// flushShare is the share of the time that is left which waiting for a checkpoint may take.
 	flushShare = 0.2
-
-	// maxUnpacked bounds an unpacked parked record, in bytes.
-	maxUnpacked = 64 << 20
 )
 
 // A checkpoint is one line of JSON, and behind it the agent's state as the agent gave it.
@@ -205,72 +199,4 @@ func (s *saver) flush(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
-}
-
-// park packs a finished record for the table, where it must fit into an item. What makes it large goes
-// first: the outputs that the report does not quote.
-func park(rec *investigation.Record) ([]byte, error) {
-	for _, shorten := range []func(*investigation.Record){keepAll, dropStreams, dropRounds} {
-		small := *rec
-		shorten(&small)
-		packed, err := pack(&small)
-		if err != nil {
-			return nil, err
-		}
-		if len(packed) <= dedupe.MaxParked {
-			return packed, nil
-		}
-	}
-	return nil, fmt.Errorf("park the report: it is larger than %d bytes even without its rounds", dedupe.MaxParked)
-}
-
-func keepAll(*investigation.Record) {}
-
-func dropStreams(rec *investigation.Record) {
-	rounds := make([]investigation.Round, len(rec.Rounds))
-	for i, round := range rec.Rounds {
-		round.Reasoning = ""
-		calls := make([]investigation.ToolCall, len(round.Calls))
-		for j, call := range round.Calls {
-			if call.Answer != nil {
-				short := *call.Answer
-				short.Stdout, short.Stderr, short.Result = "", "", nil
-				call.Answer = &short
-			}
-			calls[j] = call
-		}
-		round.Calls = calls
-		rounds[i] = round
-	}
-	rec.Rounds = rounds
-}
-
-func dropRounds(rec *investigation.Record) { rec.Rounds = nil }
-
-func pack(rec *investigation.Record) ([]byte, error) {
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	if err := json.NewEncoder(w).Encode(rec); err != nil {
-		return nil, fmt.Errorf("pack the report: %w", err)
-	}
-	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("pack the report: %w", err)
-	}
-	return packed.Bytes(), nil
-}
-
-func unpark(packed []byte) (*investigation.Record, error) {
-	r, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return nil, fmt.Errorf("unpack the parked report: %w", err)
-	}
-	raw, err := io.ReadAll(io.LimitReader(r, maxUnpacked))
-	if err != nil {
-		return nil, fmt.Errorf("unpack the parked report: %w", err)
-	}
-	var rec investigation.Record
-	if err := json.Unmarshal(raw, &rec); err != nil {
-		return nil, fmt.Errorf("unpack the parked report: %w", err)
-	}
-	return &rec, nil
 }

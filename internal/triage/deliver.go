@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,8 +13,6 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
@@ -159,77 +158,6 @@ func bareFacts(rec *investigation.Record) string {
 		rec.Report.Summary, rec.Report.RootCause, rec.ID, rec.Outcome, rec.OutcomeWhy)
 }
 
-// notify publishes the report, and the chat card beside it. Only the former decides.
-func (r *attempt) notify(ctx context.Context, keys store.Keys, storeErr error) error {
-	bounded, cancel := r.budget.part(ctx, r.Now(), notifyShare, maxNotify)
-	defer cancel()
-	if err := r.Topic.Publish(bounded, r.message(keys, storeErr)); err != nil {
-		r.emit(map[string]float64{emf.NotificationFailures: 1})
-		r.log.Error("notification not sent", "error", err, "advice", awsapi.Advice(err))
-		return err
-	}
-	r.sendCard(bounded, keys)
-	return nil
-}
-
-// copyNote tells the reader of a repeated message that it is one: between the publication and the note of it
-// nobody can tell whether it went out.
-const copyNote = "NOTE: this may be a second copy: an earlier attempt to send it ended before it could be noted down."
-
-func (r *attempt) message(keys store.Keys, storeErr error) notify.Message {
-	note := ""
-	if r.maybeCopy {
-		note = report.Note(copyNote)
-	}
-	if storeErr != nil {
-		note += report.Note("NOTE: the full report could not be stored and is tried again. " + awsapi.Advice(storeErr) + "\n" + awsapi.Brief(storeErr))
-	}
-	body, err := guarded(func() ([]byte, error) {
-		return []byte(r.Renderer.Notification(r.rec, keys, notify.MaxBody-len(note))), nil
-	})
-	if err != nil {
-		r.log.Error("the notification is only the bare facts", "error", err)
-		body = []byte(bareFacts(r.rec))
-	}
-	subject, err := guarded(func() ([]byte, error) { return []byte(r.Renderer.Subject(r.rec)), nil })
-	if err != nil {
-		subject = []byte("Alarm: " + r.alarm.Name)
-	}
-	return notify.Message{
-		Subject:    string(subject),
-		Body:       note + string(body),
-		Attributes: r.attributes(),
-		Group:      r.alarm.ARN,
-		ID:         r.rec.ID,
-	}
-}
-
-// attributes let subscribers filter.
-func (r *attempt) attributes() map[string]string {
-	return map[string]string{
-		"investigation_id": r.rec.ID,
-		"outcome":          string(r.rec.Outcome),
-		"severity":         string(r.rec.Report.Severity),
-		"confidence":       string(r.rec.Report.Confidence),
-		"account":          r.alarm.Account,
-		"region":           r.alarm.Region,
-	}
-}
-
-func (r *attempt) sendCard(ctx context.Context, keys store.Keys) {
-	if r.CardTopic == nil {
-		return
-	}
-	card, err := guarded(func() ([]byte, error) { return r.Renderer.Card(r.rec, keys) })
-	if err == nil {
-		err = r.CardTopic.Publish(ctx, notify.Message{Body: string(card), Group: r.alarm.ARN, ID: r.rec.ID + "/card"})
-	}
-	if err != nil {
-		r.emit(map[string]float64{emf.NotificationFailures: 1})
-		r.log.Error("chat card not sent", "error", err)
-	}
-}
-
 // giveBack frees the claim for the retry, with the report if it is small enough for the table.
 func (r *attempt) giveBack(ctx context.Context, stored, notified bool) {
 	if r.claim == nil {
@@ -256,10 +184,7 @@ func (r *attempt) settle(ctx context.Context) {
 	}
 	bounded, cancel := r.budget.part(ctx, r.Now(), settleShare, maxSettle)
 	defer cancel()
-	cause := r.rec.Report.RootCause
-	if cause == "" {
-		cause = r.rec.Report.Summary
-	}
+	cause := cmp.Or(r.rec.Report.RootCause, r.rec.Report.Summary)
 	err := r.Table.Settle(bounded, r.claim, investigation.Past{
 		ID: r.rec.ID, Time: r.rec.StartedAt, Outcome: r.rec.Outcome, Cause: strings.TrimSpace(cause), ReportURI: r.rec.ReportURI,
 	})
@@ -267,52 +192,4 @@ func (r *attempt) settle(ctx context.Context) {
 		r.emit(map[string]float64{emf.LeaseFailures: 1})
 		r.log.Error("claim not settled", "error", err, "advice", awsapi.Advice(err))
 	}
-}
-
-// measure emits the investigation's metrics.
-func (r *attempt) measure() {
-	redactions, refusals := r.rec.Alarm.Redactions, 0
-	count := func(call *investigation.ToolCall) {
-		if call != nil && call.Answer != nil && call.Cached == 0 {
-			redactions += call.Answer.Redactions
-			refusals += call.Answer.Refusals
-		}
-	}
-	count(r.rec.Evidence.Call)
-	for _, round := range r.rec.Rounds {
-		for i := range round.Calls {
-			count(&round.Calls[i])
-		}
-	}
-	use := r.rec.Usage
-	values := map[string]float64{
-		emf.Investigations: 1, emf.Completed: 0, emf.Concluded: 0, emf.Fallback: 0,
-		emf.Rounds: float64(len(r.rec.Rounds)), emf.ToolCalls: float64(use.ToolCalls),
-		emf.Duration:    float64(r.rec.EndedAt.Sub(r.rec.StartedAt).Milliseconds()),
-		emf.InputTokens: float64(use.InputTokens), emf.OutputTokens: float64(use.OutputTokens),
-		emf.CacheReadTokens: float64(use.CacheReadTokens),
-		emf.Redactions:      float64(redactions), emf.BrokerRefusals: float64(refusals),
-		emf.ModelFallbacks: float64(len(r.rec.Fallbacks)),
-	}
-	if use.PriceKnown {
-		values[emf.CostUSD] = use.CostUSD
-	}
-	if r.rec.Resumed > 0 {
-		values[emf.Resumed] = 1
-	}
-	switch r.rec.Outcome {
-	case investigation.OutcomeCompleted:
-		values[emf.Completed] = 1
-	case investigation.OutcomeConcluded:
-		values[emf.Concluded] = 1
-	default:
-		values[emf.Fallback] = 1
-	}
-	properties := map[string]string{
-		"investigation_id": r.rec.ID, "alarm": r.alarm.Name, "outcome": string(r.rec.Outcome), "model": r.rec.Model,
-	}
-	for _, f := range r.rec.Fallbacks {
-		properties["failed_model"], properties["failed_model_cause"] = f.Model, string(f.Cause)
-	}
-	r.emitWith(values, properties)
 }

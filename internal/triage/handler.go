@@ -221,13 +221,3 @@ func (h *Handler) duplicate(ctx context.Context, alarm *alarmevent.Alarm, owner 
 	h.Log.Info("duplicate event", "alarm", alarm.Name, "investigation_id", d.ID, "reason", reason)
 	return Result{Alarm: alarm.Name, Status: StatusDuplicate, Reason: reason, ID: d.ID, ReportURI: d.ReportURI}
 }
-
-func (h *Handler) emit(values map[string]float64) {
-	h.emitWith(values, nil)
-}
-
-func (h *Handler) emitWith(values map[string]float64, properties map[string]string) {
-	if err := h.Metrics.Emit(values, properties); err != nil {
-		h.Log.Warn("metrics lost", "error", err)
-	}
-}

@@ -26,7 +26,6 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
@@ -106,11 +105,8 @@ func newCheckHarness(t *testing.T) *checkHarness {
 			ModelID: firstModel, FallbackModelIDs: []string{secondModel}, ToolFunction: toolFunction,
 			Table: "investigations", ReportsBucket: bucket, TopicARN: topicARN,
 		},
-		FunctionName: "triage-handler", Model: &b.model, Lifecycles: b, Lambda: &b.lambda, DynamoDB: &b.db,
+		FunctionName: "triage-handler", Region: "us-east-1", Model: &b.model, Lifecycles: b, Lambda: &b.lambda, DynamoDB: &b.db,
 		Store: store.New(&b.s3, bucket), Topics: &b.topics, Now: b.clock.now,
-		ExplainModelError: func(id string, err error) (investigation.ModelCause, string) {
-			return investigation.CauseDenied, "Advice about " + id + "."
-		},
 		Pause: func(_ context.Context, d time.Duration) error {
 			b.pauses = append(b.pauses, d)
 			return nil
@@ -210,9 +206,9 @@ func TestSelfCheck_EachBrokenPartIsOneMessageWithTheRemedy(t *testing.T) {
 		want    []string
 	}{
 		{"the first model is denied", func(b *checkHarness) { b.failing[firstModel] = awsapitest.Denied("bedrock:InvokeModel") }, "model " + firstModel,
-			[]string{"WILL BE WRONG", "not authorized to perform: bedrock:InvokeModel", "investigations are made by " + secondModel, "Advice about " + firstModel}},
+			[]string{"WILL BE WRONG", "not authorized to perform: bedrock:InvokeModel", "investigations are made by " + secondModel, "bedrock:InvokeModel"}},
 		{"the fallback is denied", func(b *checkHarness) { b.failing[secondModel] = awsapitest.Denied("bedrock:InvokeModel") }, "model " + secondModel,
-			[]string{"WILL BE WRONG", "It is a fallback: " + firstModel + " answers.", "Advice about " + secondModel}},
+			[]string{"WILL BE WRONG", "It is a fallback: " + firstModel + " answers.", "bedrock:InvokeModel"}},
 		{"the guardrail blocks everything", func(b *checkHarness) {
 			b.checker.Config.GuardrailID = "guard"
 			b.answer.StopReason = types.StopReasonGuardrailIntervened
