@@ -47,7 +47,7 @@ func TestAnOrchestratorThatIsKilledAtAnyStageIsCompletedByItsRetry(t *testing.T)
 					for i, m := range inbox {
 						assert.Contains(t, m.Body, cause)
 						if i > 0 {
-							assert.Contains(t, m.Body, "this may be a second copy")
+							assert.Contains(t, m.Body, "you may already have this report")
 						}
 					}
 					assert.Len(t, w.reports(), 1)

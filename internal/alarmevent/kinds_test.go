@@ -15,7 +15,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 )
 
-func TestLogAlarm_EveryPath(t *testing.T) {
+func TestParse_LogAlarmFromEveryPath(t *testing.T) {
 	for _, shape := range []string{"action", "eventbridge", "sns"} {
 		t.Run(shape, func(t *testing.T) {
 			a := parseOne(t, shape+"-log")
@@ -39,7 +39,7 @@ func TestLogAlarm_EveryPath(t *testing.T) {
 	assert.JSONEq(t, `{"LogsInsightsLink":"https://console.aws.amazon.com/cloudwatch/home#logsV2"}`, a.Unrecognized, "lines are listed once")
 }
 
-func TestPromQLAlarm_EveryPath(t *testing.T) {
+func TestParse_PromQLAlarmFromEveryPath(t *testing.T) {
 	for _, shape := range []string{"action", "eventbridge", "sns"} {
 		a := parseOne(t, shape+"-promql")
 		assert.Equal(t, alarmevent.KindPromQL, a.Kind, shape)
@@ -49,7 +49,7 @@ func TestPromQLAlarm_EveryPath(t *testing.T) {
 	}
 }
 
-func TestUnknownAlarm_ConfigurationIsKeptVerbatim(t *testing.T) {
+func TestParse_KeepsConfigurationOfUnknownAlarm(t *testing.T) {
 	a := parseOne(t, "action-unknown")
 	assert.Equal(t, alarmevent.KindUnknown, a.Kind)
 	assert.JSONEq(t, `{"description":"d","traceQuery":{"expression":"p99(duration)","window":60}}`, a.Configuration)
@@ -65,7 +65,7 @@ func TestUnknownAlarm_ConfigurationIsKeptVerbatim(t *testing.T) {
 	}
 }
 
-func TestDocumentedSampleOfALogAlarmIsRead(t *testing.T) {
+func TestParse_DocumentedSampleOfLogAlarm(t *testing.T) {
 	// "Log alarms" in the CloudWatch User Guide shows a message without its query and its ARN.
 	message := `{"AlarmName":"HighErrorCount","NewStateValue":"ALARM","NewStateReason":"Threshold Crossed","NewStateReasonData":
 		{"version":"1.0","queryDate":"2026-06-10T12:15:30.000+0000","threshold":100.0,"queryResultsToEvaluate":5,"queryResultsToAlarm":3,"results":[]},
@@ -90,7 +90,7 @@ func one(t *testing.T, event string) alarmevent.Alarm {
 	return alarms[0]
 }
 
-func TestOddField_NeverRefusesAnAlarm(t *testing.T) {
+func TestParse_AcceptsAlarmWithOddField(t *testing.T) {
 	without, asText := parseOne(t, "sns-without-alarm-arn"), parseOne(t, "sns-threshold-as-text")
 	assert.Equal(t, "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:shop-errors", without.ARN)
 	assert.Contains(t, without.NotUnderstood[0], "the ARN of the SNS topic")
@@ -198,7 +198,7 @@ func TestOddField_NeverRefusesAnAlarm(t *testing.T) {
 	}
 }
 
-func TestPartition_FollowsFromTheRegion(t *testing.T) {
+func TestParse_DerivesPartitionFromRegion(t *testing.T) {
 	// The broker's table has the SDKs' own list of partitions.
 	table, err := os.ReadFile("../broker/tables/endpoints.txt")
 	require.NoError(t, err)
@@ -220,7 +220,7 @@ func TestPartition_FollowsFromTheRegion(t *testing.T) {
 	assert.Equal(t, len(regions), partitions)
 }
 
-func TestLogLines_EveryFormAndName(t *testing.T) {
+func TestParse_LogLinesInEveryFormAndName(t *testing.T) {
 	const event = `{"AlarmName":"a","NewStateValue":"ALARM","AlarmArn":"arn:aws:cloudwatch:eu-west-1:1:alarm:a",%s}`
 	for members, want := range map[string][]string{
 		`"LogLines":["one","two"]`: {"one", "two"},
@@ -236,7 +236,7 @@ func TestLogLines_EveryFormAndName(t *testing.T) {
 	}
 }
 
-func TestTexts_AreBoundedAndTheCutIsReported(t *testing.T) {
+func TestParse_TruncatesTextsAndSaysSo(t *testing.T) {
 	long := strings.Repeat("é", 100_000)
 	lines, err := json.Marshal(append(slicesOf("line ", 60), long))
 	require.NoError(t, err)
@@ -261,7 +261,7 @@ func slicesOf(text string, n int) []string {
 }
 
 // Secrets may be anywhere in an event. What identifies the alarm stays.
-func TestRedaction_ReachesEveryTextBeforeItIsCut(t *testing.T) {
+func TestParser_RedactsEveryTextBeforeTruncation(t *testing.T) {
 	redactor, err := redact.New([]string{"INC-[0-9]+"})
 	require.NoError(t, err)
 	const secret = "hunter2-canary"

@@ -21,7 +21,7 @@ func status(code int) error {
 	return &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: code}}, Err: errors.New("x")}
 }
 
-func TestErrorsAreSortedByWhatToDoAboutThem(t *testing.T) {
+func TestClassify(t *testing.T) {
 	tests := []struct {
 		name string
 		err  error
@@ -49,7 +49,7 @@ func TestErrorsAreSortedByWhatToDoAboutThem(t *testing.T) {
 	}
 }
 
-func TestTheMissingGrantIsNamed(t *testing.T) {
+func TestMissingGrant_NamesAction(t *testing.T) {
 	err := &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: " +
 		"sns:Publish on resource: arn:aws:sns:us-east-1:1:t because no identity-based policy allows the sns:Publish action"}
 	assert.Equal(t, "sns:Publish", awsapi.MissingGrant(err))
@@ -58,7 +58,7 @@ func TestTheMissingGrantIsNamed(t *testing.T) {
 	assert.Empty(t, awsapi.MissingGrant(nil))
 }
 
-func TestAFailedConditionBringsTheItem(t *testing.T) {
+func TestConditionFailed_ReturnsItem(t *testing.T) {
 	item, failed := awsapi.ConditionFailed(fmt.Errorf("x: %w", &types.ConditionalCheckFailedException{
 		Item: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "a"}},
 	}))
@@ -68,7 +68,7 @@ func TestAFailedConditionBringsTheItem(t *testing.T) {
 	assert.False(t, failed)
 }
 
-func TestABriefErrorIsOneShortLine(t *testing.T) {
+func TestBrief_IsOneShortLine(t *testing.T) {
 	brief := awsapi.Brief(errors.New("a\n\tb " + strings.Repeat("é", 1000)))
 	assert.Contains(t, brief, "a b é")
 	assert.NotContains(t, brief, "\n")

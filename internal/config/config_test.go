@@ -22,7 +22,7 @@ func requireComplete(t *testing.T, settings any) {
 	}
 }
 
-func TestWhatTheConstructWritesTheFunctionsRead(t *testing.T) {
+func TestEnvironment_RoundTrips(t *testing.T) {
 	orchestrator := Orchestrator{
 		ModelID: "amazon.nova-pro-v1:0", FallbackModelIDs: []string{"amazon.nova-lite-v1:0", "m"}, ToolFunction: "arn:aws:lambda:eu-west-1:111122223333:function:tool", ToolTimeout: 90 * time.Second, Table: "claims",
 		ReportsBucket: "reports", TopicARN: "arn:aws:sns:eu-west-1:111122223333:oncall", CardTopicARN: "arn:aws:sns:eu-west-1:111122223333:chat",
@@ -58,7 +58,7 @@ func TestWhatTheConstructWritesTheFunctionsRead(t *testing.T) {
 	assert.True(t, ParseTool(lookup(nil)).Redact, "redaction is on unless it was turned off")
 }
 
-func TestEachMissingOrWrongVariableIsNamed(t *testing.T) {
+func TestParseOrchestrator_NamesEveryInvalidVariable(t *testing.T) {
 	_, err := ParseOrchestrator(lookup(map[string]string{EnvMaxRounds: "101", EnvMaxCostUSD: "much", EnvWindow: "0", EnvMaxTokens: "-1"}))
 	for _, name := range []string{EnvModelID, EnvToolFunction, EnvToolTimeout, EnvTable, EnvReportsBucket, EnvTopicARN, EnvWindow, EnvMaxRounds, EnvMaxTokens, EnvMaxCostUSD} {
 		assert.ErrorContains(t, err, "variable "+name+" ")

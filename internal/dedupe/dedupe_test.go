@@ -87,7 +87,7 @@ func past(c *dedupe.Claim) investigation.Past {
 	}
 }
 
-func TestAnAlarmIsClaimedOncePerWindow(t *testing.T) {
+func TestClaim_OncePerWindow(t *testing.T) {
 	b := newHarness(t)
 	a := alarm("a", 1)
 	c := b.won(t, a, "request-1")
@@ -102,7 +102,7 @@ func TestAnAlarmIsClaimedOncePerWindow(t *testing.T) {
 	assert.Equal(t, "s3://b/"+c.ID, d.ReportURI)
 }
 
-func TestANewTransitionAfterTheWindowIsInvestigatedAndKnowsThePast(t *testing.T) {
+func TestClaim_NewTransitionAfterWindowHasPast(t *testing.T) {
 	b := newHarness(t)
 	first := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(t.Context(), first, past(first)))
@@ -113,7 +113,7 @@ func TestANewTransitionAfterTheWindowIsInvestigatedAndKnowsThePast(t *testing.T)
 	assert.Equal(t, []investigation.Past{past(first)}, second.Past)
 }
 
-func TestALateDeliveryOfTheSameTransitionIsADuplicateEvenAfterTheWindow(t *testing.T) {
+func TestClaim_LateDeliveryOfSameTransitionIsDuplicate(t *testing.T) {
 	b := newHarness(t)
 	c := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(t.Context(), c, past(c)))
@@ -123,7 +123,7 @@ func TestALateDeliveryOfTheSameTransitionIsADuplicateEvenAfterTheWindow(t *testi
 	b.won(t, alarm("a", 2), "request-3")
 }
 
-func TestAnEventWithoutATimeIsNotTakenForAnEarlierOne(t *testing.T) {
+func TestClaim_EventWithoutTimeIsNewTransition(t *testing.T) {
 	b := newHarness(t)
 	a := alarm("a", 0)
 	a.Time = time.Time{}
@@ -133,7 +133,7 @@ func TestAnEventWithoutATimeIsNotTakenForAnEarlierOne(t *testing.T) {
 	b.won(t, a, "request-2")
 }
 
-func TestARetryGoesOnWithItsOwnClaimAtOnce(t *testing.T) {
+func TestClaim_RetryResumesItsClaim(t *testing.T) {
 	b := newHarness(t)
 	crashed := b.won(t, alarm("a", 1), "request-1")
 	retried := b.won(t, alarm("a", 1), "request-1")
@@ -143,7 +143,7 @@ func TestARetryGoesOnWithItsOwnClaimAtOnce(t *testing.T) {
 	assert.Equal(t, crashed.StartedAt, retried.StartedAt)
 }
 
-func TestARunThatLostItsLeaseCanChangeNothing(t *testing.T) {
+func TestClaim_LostClaimCannotWrite(t *testing.T) {
 	b := newHarness(t)
 	slow := b.won(t, alarm("a", 1), "request-1")
 	b.won(t, alarm("a", 1), "request-1")
@@ -154,7 +154,7 @@ func TestARunThatLostItsLeaseCanChangeNothing(t *testing.T) {
 	assert.ErrorIs(t, b.HandOver(t.Context(), slow, "x", b.now()), dedupe.ErrLost)
 }
 
-func TestAnExpiredLeaseIsTakenOverByTheNextEvent(t *testing.T) {
+func TestClaim_ExpiredLeaseIsTakenOver(t *testing.T) {
 	b := newHarness(t)
 	crashed := b.won(t, alarm("a", 1), "request-1")
 	b.lost(t, alarm("a", 1), "request-2")
@@ -165,7 +165,7 @@ func TestAnExpiredLeaseIsTakenOverByTheNextEvent(t *testing.T) {
 	b.lost(t, alarm("a", 1), "request-1")
 }
 
-func TestANewTransitionLongAfterACrashBeginsAnew(t *testing.T) {
+func TestClaim_NewTransitionLongAfterCrashStartsNewInvestigation(t *testing.T) {
 	b := newHarness(t)
 	crashed := b.won(t, alarm("a", 1), "request-1")
 	b.pass(3 * time.Hour)
@@ -175,7 +175,7 @@ func TestANewTransitionLongAfterACrashBeginsAnew(t *testing.T) {
 	assert.ErrorIs(t, b.Confirm(t.Context(), crashed), dedupe.ErrLost)
 }
 
-func TestAFreedClaimIsTakenAtOnceAndGoesOn(t *testing.T) {
+func TestFree_NextEventResumesAtOnce(t *testing.T) {
 	b := newHarness(t)
 	failed := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Free(t.Context(), failed))
@@ -184,7 +184,7 @@ func TestAFreedClaimIsTakenAtOnceAndGoesOn(t *testing.T) {
 	assert.Equal(t, failed.ID, c.ID)
 }
 
-func TestAParkedReportIsHandedToTheRetry(t *testing.T) {
+func TestPark_RetryReceivesReport(t *testing.T) {
 	b := newHarness(t)
 	c := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Park(t.Context(), c, []byte("report"), false, true))
@@ -197,7 +197,7 @@ func TestAParkedReportIsHandedToTheRetry(t *testing.T) {
 	assert.Empty(t, b.won(t, alarm("a", 2), "request-2").Parked)
 }
 
-func TestAHandOverIsOnlyTakenByItsTokenUntilItExpires(t *testing.T) {
+func TestHandOver_OnlyTokenTakesLeaseUntilItExpires(t *testing.T) {
 	b := newHarness(t)
 	c := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.HandOver(t.Context(), c, "token", b.now().Add(lease)))
@@ -208,7 +208,7 @@ func TestAHandOverIsOnlyTakenByItsTokenUntilItExpires(t *testing.T) {
 	assert.Equal(t, c.ID, next.ID)
 }
 
-func TestOnlyThePastThatFitsIsKept(t *testing.T) {
+func TestSettle_KeepsLatestTenInvestigations(t *testing.T) {
 	b := newHarness(t)
 	for i := range 13 {
 		c := b.won(t, alarm("a", i), fmt.Sprintf("request-%d", i))
@@ -220,7 +220,7 @@ func TestOnlyThePastThatFitsIsKept(t *testing.T) {
 	assert.Equal(t, "id13", c.Past[9].ID)
 }
 
-func TestRepeatsAreCountedByTransition(t *testing.T) {
+func TestCountRepeat_CountsEachTransitionOnce(t *testing.T) {
 	b := newHarness(t)
 	b.won(t, alarm("a", 1), "request-1")
 	for _, transition := range []int{1, 2, 3, 3, 2} {
@@ -231,7 +231,7 @@ func TestRepeatsAreCountedByTransition(t *testing.T) {
 	assert.Equal(t, 2, n, "the transition that is investigated is no repeat, and each other counts once")
 }
 
-func TestAlarmsThatFireTogetherKnowOfEachOther(t *testing.T) {
+func TestTogether_ReturnsOtherAlarmsOfLastSlots(t *testing.T) {
 	b := newHarness(t)
 	require.NoError(t, b.Fired(t.Context(), alarm("a", 1)))
 	require.NoError(t, b.Fired(t.Context(), alarm("b", 2)))
@@ -249,7 +249,7 @@ func TestAlarmsThatFireTogetherKnowOfEachOther(t *testing.T) {
 	assert.Empty(t, related)
 }
 
-func TestAStormDoesNotMakeASlotGrowWithoutEnd(t *testing.T) {
+func TestFired_BoundsAlarmsPerSlot(t *testing.T) {
 	b := newHarness(t)
 	for i := range 130 {
 		require.NoError(t, b.Fired(t.Context(), alarm(fmt.Sprintf("a%d", i), 1)))
@@ -268,7 +268,7 @@ func composite(name string, transition int, children ...string) *alarmevent.Alar
 	return a
 }
 
-func TestACompositeAlarmCoversWhatTriggeredIt(t *testing.T) {
+func TestClaim_CompositeAlarmCoversItsTriggers(t *testing.T) {
 	b := newHarness(t)
 	parent := b.won(t, composite("p", 1, "a", "b"), "request-1")
 	assert.Len(t, parent.Covers, 2)
@@ -279,7 +279,7 @@ func TestACompositeAlarmCoversWhatTriggeredIt(t *testing.T) {
 	assert.Equal(t, "s3://b/"+parent.ID, b.lost(t, alarm("b", 1), "request-3").ReportURI)
 }
 
-func TestACompositeAlarmGivesWayWhenAllThatTriggeredItIsInvestigated(t *testing.T) {
+func TestClaim_CompositeAlarmIsDuplicateOfInvestigatedTriggers(t *testing.T) {
 	b := newHarness(t)
 	b.won(t, alarm("a", 1), "request-1")
 	d := b.lost(t, composite("p", 1, "a"), "request-2")
@@ -287,14 +287,14 @@ func TestACompositeAlarmGivesWayWhenAllThatTriggeredItIsInvestigated(t *testing.
 	b.lost(t, composite("p", 1, "a"), "request-3")
 }
 
-func TestACompositeAlarmIsInvestigatedForTheChildThatIsNot(t *testing.T) {
+func TestClaim_CompositeAlarmCoversRemainingTrigger(t *testing.T) {
 	b := newHarness(t)
 	b.won(t, alarm("a", 1), "request-1")
 	c := b.won(t, composite("p", 1, "a", "b"), "request-2")
 	assert.Equal(t, []string{alarm("b", 0).ARN}, c.Covers)
 }
 
-func TestAChildThatWasInvestigatedLongBeforeDoesNotSuppressItsParent(t *testing.T) {
+func TestClaim_OldInvestigationOfTriggerDoesNotSuppressCompositeAlarm(t *testing.T) {
 	b := newHarness(t)
 	child := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(t.Context(), child, past(child)))
@@ -302,7 +302,7 @@ func TestAChildThatWasInvestigatedLongBeforeDoesNotSuppressItsParent(t *testing.
 	b.won(t, composite("p", 2, "a"), "request-2")
 }
 
-func TestARetriedCompositeAlarmKeepsItsChildren(t *testing.T) {
+func TestClaim_RetriedCompositeAlarmKeepsItsTriggers(t *testing.T) {
 	b := newHarness(t)
 	b.won(t, composite("p", 1, "a", "b"), "request-1")
 	again := b.won(t, composite("p", 1, "a", "b"), "request-1")
@@ -311,7 +311,7 @@ func TestARetriedCompositeAlarmKeepsItsChildren(t *testing.T) {
 	assert.False(t, b.won(t, alarm("a", 1), "request-2").Resumed, "a child does not go on with its parent's investigation")
 }
 
-func TestARecoveryIsToldOncePerInvestigation(t *testing.T) {
+func TestRecovered_OncePerInvestigation(t *testing.T) {
 	b := newHarness(t)
 	ctx := t.Context()
 	r, err := b.Recovered(ctx, alarm("a", 1).ARN)
@@ -331,7 +331,7 @@ func TestARecoveryIsToldOncePerInvestigation(t *testing.T) {
 	assert.NotNil(t, r, "the message was not sent")
 }
 
-func TestOfAnyNumberOfSimultaneousClaimsOneWins(t *testing.T) {
+func TestClaim_OneOfManySimultaneousClaimsWins(t *testing.T) {
 	b := newHarness(t)
 	const events = 200
 	var wins, losses int

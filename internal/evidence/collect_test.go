@@ -83,7 +83,7 @@ func collect(t *testing.T, tool evidence.Tool, alarm *alarmevent.Alarm) investig
 	return evidence.Collect(t.Context(), tool, alarm, time.Now, slog.New(slog.DiscardHandler))
 }
 
-func TestTheSnippetCollectsWhatAnEngineerWouldLookAtFirst(t *testing.T) {
+func TestCollect_AgainstMoto(t *testing.T) {
 	cloud, err := moto.Start(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(cloud.Stop)
@@ -145,7 +145,7 @@ func TestTheSnippetCollectsWhatAnEngineerWouldLookAtFirst(t *testing.T) {
 	})
 }
 
-func TestBandsHistoryAndChangesAreCollectedInTheShapesThatAWSDocuments(t *testing.T) {
+func TestCollect_ReadsDocumentedAnswers(t *testing.T) {
 	fake, err := os.ReadFile("testdata/fake_boto3.py")
 	require.NoError(t, err)
 	tool := python{t: t, prelude: string(fake) + "\nimport json\n"}
@@ -187,7 +187,7 @@ func logAlarm() *alarmevent.Alarm {
 	return &alarmevent.Alarm{Name: "log-errors", Region: "eu-west-1", Partition: "aws", Kind: alarmevent.KindLog, State: alarmevent.StateAlarm, Time: moment}
 }
 
-func TestLogAlarm_QueryResultsAndMatchingLinesAreCollected(t *testing.T) {
+func TestCollect_LogAlarmQueryResultsAndLines(t *testing.T) {
 	e := collect(t, fakeBoto3(t), logAlarm())
 
 	assert.Contains(t, string(e.Definition), "filter @message like /ERROR/")
@@ -204,7 +204,7 @@ func TestLogAlarm_QueryResultsAndMatchingLinesAreCollected(t *testing.T) {
 	assert.Len(t, e.Changes, 2, "the function of the log group is looked up")
 }
 
-func TestLogAlarm_ResultsOfTheEvaluatedExecutionAreUsedWithoutAnotherQuery(t *testing.T) {
+func TestCollect_LogAlarmUsesResultsOfEvaluatedQuery(t *testing.T) {
 	e := collect(t, fakeBoto3(t, `kept.add("run-2")`, `refused.add("start_query")`), logAlarm())
 	assert.Len(t, e.LogLines, 2)
 	assert.NotContains(t, e.Problem, "log_lines")
@@ -212,7 +212,7 @@ func TestLogAlarm_ResultsOfTheEvaluatedExecutionAreUsedWithoutAnotherQuery(t *te
 	assert.Equal(t, "other-errors", e.Related[0].Name, "log alarms in ALARM are related too")
 }
 
-func TestLogAlarm_LinesInTheEventCostNoQuery(t *testing.T) {
+func TestCollect_LogAlarmWithLinesInEventRunsNoQuery(t *testing.T) {
 	alarm := logAlarm()
 	alarm.LogLines = []string{"ERROR"}
 	e := collect(t, fakeBoto3(t, `refused.update(["start_query", "get_query_results"])`), alarm)
@@ -220,7 +220,7 @@ func TestLogAlarm_LinesInTheEventCostNoQuery(t *testing.T) {
 	assert.NotContains(t, e.Problem, "log_lines")
 }
 
-func TestLogAlarm_EachRefusalCostsOnlyItsPartAndIsReported(t *testing.T) {
+func TestCollect_LogAlarmReportsEachRefusedPart(t *testing.T) {
 	alarm := logAlarm()
 	alarm.Query = &alarmevent.Query{Text: "filter x", LogGroups: []string{"/shop"}, Aggregation: "count(*)"}
 	alarm.ReasonData = `{"threshold": 5, "results": [{"timestamp": "2026-08-04T12:35:00.000+0000", "value": 9}]}`
@@ -240,7 +240,7 @@ func TestLogAlarm_EachRefusalCostsOnlyItsPartAndIsReported(t *testing.T) {
 	assert.Contains(t, e.Problem, "log_lines: LookupError: neither the event nor the alarm's definition holds its query")
 }
 
-func TestPromQLAlarm_WhatItJudgesIsDrawnWithItsThreshold(t *testing.T) {
+func TestCollect_PromQLAlarmSeriesWithThreshold(t *testing.T) {
 	alarm := &alarmevent.Alarm{Name: "promql-latency", Region: "eu-west-1", Partition: "aws", Kind: alarmevent.KindPromQL, State: alarmevent.StateAlarm, Time: moment}
 	e := collect(t, fakeBoto3(t), alarm)
 	assert.Equal(t, &alarmevent.Query{Text: `avg by (host) (latency{service="shop"}) > 80`, LogGroups: []string{}, Interval: 30, Pending: 300}, e.Query)
@@ -266,7 +266,7 @@ func TestPromQLAlarm_WhatItJudgesIsDrawnWithItsThreshold(t *testing.T) {
 	assert.NotEmpty(t, collect(t, fakeBoto3(t), &gone).Series, "the event's query stands in for the definition's")
 }
 
-func TestPromQLAlarm_OnlyALastComparisonWithANumberIsTakenOff(t *testing.T) {
+func TestCollect_PromQLRemovesOnlyFinalComparisonWithNumber(t *testing.T) {
 	for query, want := range map[string]string{
 		`avg(up) > 1`: `avg(up)`, `x<=-1.5e3`: `x`, `(a / b) >= 0.5`: `(a / b)`, "sum(x)\n > 3": `sum(x)`,
 		`a > 1 and b > 2`: `a > 1 and b > 2`, `(a > 1)`: `(a > 1)`, `a > b`: `a > b`, `a == 1`: `a == 1`, `a > bool 1`: `a > bool 1`,
@@ -278,7 +278,7 @@ func TestPromQLAlarm_OnlyALastComparisonWithANumberIsTakenOff(t *testing.T) {
 	}
 }
 
-func TestUnknownAlarm_IsLookedForAmongLogAlarmsToo(t *testing.T) {
+func TestCollect_SearchesUnknownAlarmAmongLogAlarms(t *testing.T) {
 	alarm := logAlarm()
 	alarm.Kind = alarmevent.KindUnknown
 	e := collect(t, fakeBoto3(t), alarm)
@@ -287,7 +287,7 @@ func TestUnknownAlarm_IsLookedForAmongLogAlarmsToo(t *testing.T) {
 	assert.NotNil(t, e.Query)
 }
 
-func TestMetricAlarm_ARefusalOfLogAlarmsIsReportedAndHidesNothing(t *testing.T) {
+func TestCollect_RefusedLogAlarmsHideNothingElse(t *testing.T) {
 	alarm := &alarmevent.Alarm{Name: "cpu-unusual", Region: "eu-west-1", Partition: "aws", Kind: alarmevent.KindAnomaly, State: alarmevent.StateAlarm, Time: moment}
 	e := collect(t, fakeBoto3(t, `refused.add("describe_log_alarms")`), alarm)
 	assert.Contains(t, e.Problem, "log alarms in ALARM: RuntimeError: ValidationError")
@@ -295,7 +295,7 @@ func TestMetricAlarm_ARefusalOfLogAlarmsIsReportedAndHidesNothing(t *testing.T) 
 	assert.NotEmpty(t, e.Definition)
 }
 
-func TestAnOddAnswerCostsOnlyItsOddPart(t *testing.T) {
+func TestCollect_OddPartHidesNothingElse(t *testing.T) {
 	tests := []struct {
 		name, result string
 		check        func(t *testing.T, e investigation.Evidence)
@@ -331,7 +331,7 @@ func TestAnOddAnswerCostsOnlyItsOddPart(t *testing.T) {
 	}
 }
 
-func TestAFailedCollectionIsSaid(t *testing.T) {
+func TestCollect_ReportsFailedCollection(t *testing.T) {
 	e := collect(t, canned{toolcall.Answer{Error: "time limit of 60 s", ErrorType: "TimeLimit"}}, &alarmevent.Alarm{Name: "a"})
 	assert.Contains(t, e.Problem, "time limit of 60 s")
 	require.NotNil(t, e.Call)

@@ -14,7 +14,7 @@ import (
 
 const arn = "arn:aws:sns:us-east-1:123456789012:findings"
 
-func TestEveryMessageIsWithinTheLimitsOfSNS(t *testing.T) {
+func TestPublish_FitsLimitsOfSNS(t *testing.T) {
 	tests := []struct {
 		name, subject, body string
 		wantSubject         string
@@ -54,13 +54,13 @@ func TestEveryMessageIsWithinTheLimitsOfSNS(t *testing.T) {
 	}
 }
 
-func TestABodyThatWasCutSaysSo(t *testing.T) {
+func TestPublish_MarksTruncatedBody(t *testing.T) {
 	fake := &awsapitest.SNS{}
 	require.NoError(t, notify.New(fake, arn).Publish(t.Context(), notify.Message{Body: strings.Repeat("é", notify.MaxMessage)}))
 	assert.Contains(t, *fake.Published(arn)[0].Message, "[truncated: ")
 }
 
-func TestAFIFOTopicGetsItsGroupAndTheSameIDForTheSameMessage(t *testing.T) {
+func TestPublish_SetsGroupAndDeduplicationIDOfFIFOTopic(t *testing.T) {
 	fake := &awsapitest.SNS{}
 	topic := arn + ".fifo"
 	m := notify.Message{Body: "b", Group: "arn:aws:cloudwatch:us-east-1:1:alarm:注文 " + strings.Repeat("x", 300), ID: "id"}

@@ -14,7 +14,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
-func TestKeysAreReadableAndNeedNoEncoding(t *testing.T) {
+func TestKeysFor_AreReadableAndNeedNoEncoding(t *testing.T) {
 	at := time.Date(2026, 11, 23, 1, 2, 3, 0, time.FixedZone("", 2*3600))
 	tests := []struct{ name, alarm, want string }{
 		{"plain", "orders-errors", "orders-errors"},
@@ -32,7 +32,7 @@ func TestKeysAreReadableAndNeedNoEncoding(t *testing.T) {
 	}
 }
 
-func TestObjectsAreWrittenAndEveryMissingOneIsNamed(t *testing.T) {
+func TestPutAll_NamesEveryMissingObject(t *testing.T) {
 	fake := &awsapitest.S3{}
 	s := store.New(fake, "bucket")
 	objects := []store.Object{{Key: "a", Body: []byte("1")}, {Key: "b", Body: []byte("2")}, {Key: "c", Body: []byte("3")}}
@@ -46,7 +46,7 @@ func TestObjectsAreWrittenAndEveryMissingOneIsNamed(t *testing.T) {
 	}
 }
 
-func TestACheckpointIsWhatWasSavedLast(t *testing.T) {
+func TestLoadCheckpoint_ReturnsLastSavedState(t *testing.T) {
 	fake := &awsapitest.S3{}
 	s := store.New(fake, "bucket")
 	state, err := s.LoadCheckpoint(t.Context(), "id")
@@ -62,7 +62,7 @@ func TestACheckpointIsWhatWasSavedLast(t *testing.T) {
 	assert.ErrorIs(t, err, awsapitest.ErrDown)
 }
 
-func TestATextIsReadFromAnyBucketUpToItsLimit(t *testing.T) {
+func TestText_ReadsAnyBucketUpToLimit(t *testing.T) {
 	fake := &awsapitest.S3{}
 	require.NoError(t, store.New(fake, "runbooks").PutAll(t.Context(), []store.Object{{Key: "a/b.md", Body: []byte("012é456789")}}))
 	s := store.New(fake, "bucket")

@@ -26,7 +26,7 @@ func answering(payload, functionError string, err error) *toolclient.Client {
 	return toolclient.New(fake, "tool", time.Minute)
 }
 
-func TestTheCommandIsSentAndTheAnswerRead(t *testing.T) {
+func TestRun_SendsCommandAndReadsAnswer(t *testing.T) {
 	var sent *lambda.InvokeInput
 	fake := &awsapitest.Lambda{Answer: func(ctx context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error) {
 		sent = in
@@ -43,7 +43,7 @@ func TestTheCommandIsSentAndTheAnswerRead(t *testing.T) {
 	assert.JSONEq(t, `{"command":"print(\"é\")"}`, string(sent.Payload))
 }
 
-func TestWhatHappenedIsSaidInWordsForTheModel(t *testing.T) {
+func TestRun_ErrorsTellModelWhatToDo(t *testing.T) {
 	tests := []struct {
 		name                   string
 		payload, functionError string
@@ -71,7 +71,7 @@ func TestWhatHappenedIsSaidInWordsForTheModel(t *testing.T) {
 	}
 }
 
-func TestTheEndOfTheInvestigationsTimeIsNotBlamedOnTheTool(t *testing.T) {
+func TestRun_ReportsEndOfInvestigationTime(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := answering("", "", context.Canceled).Run(ctx, "1")

@@ -18,31 +18,31 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// maxInstructions bounds the instructions that are read from S3, in bytes.
+// maxInstructions bounds a text of instructions that is read from S3, in bytes.
 const maxInstructions = 64 << 10
 
-// run is one invocation's work on one investigation.
+// attempt is the work of one invocation on one investigation.
 type attempt struct {
 	*Handler
 	alarm  *alarmevent.Alarm
 	owner  string
-	claim  *dedupe.Claim // nil when the table was not reachable
+	claim  *dedupe.Claim // nil: the table was unavailable
 	rec    *investigation.Record
 	budget budget
 	log    *slog.Logger
 
 	resumed   bool // from a checkpoint
-	maybeCopy bool // an earlier run may have sent the notification
+	maybeCopy bool // an earlier attempt may have sent the notification
 }
 
-// run goes from the claimed alarm to the settled claim.
+// proceed goes from the claimed alarm to the settled claim.
 func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	if r.claim != nil && len(r.claim.Parked) > 0 {
 		if rec, err := unpark(r.claim.Parked); err == nil {
 			r.rec = rec
 			return r.deliver(ctx)
 		}
-		r.log.Warn("parked report is not readable, investigating again")
+		r.log.Warn("parked report cannot be read, investigating again")
 	}
 	at := r.lastCheckpoint(ctx)
 	if at.stage == stageFinished {
@@ -66,12 +66,12 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	}
 	saver.put(encodeCheckpoint(stageFinished, r.rec, nil))
 	if err := r.flush(ctx, saver); err != nil {
-		r.log.Warn("finished investigation has no checkpoint", "error", err)
+		r.log.Warn("finished investigation not checkpointed", "error", err)
 	}
 	return r.deliver(ctx)
 }
 
-// collectEvidence fills what is known before any model is asked.
+// collectEvidence collects the evidence before a model is asked.
 func (r *attempt) collectEvidence(ctx context.Context) {
 	r.rec.Together = r.together(ctx)
 	bounded, cancel := context.WithTimeout(ctx, r.budget.evidence)
@@ -86,12 +86,12 @@ func (r *attempt) together(ctx context.Context) []investigation.Related {
 	defer cancel()
 	related, err := r.Table.Together(quick, r.alarm.ARN)
 	if err != nil {
-		r.log.Warn("alarms that fired together are not known", "error", err)
+		r.log.Warn("alarms that fired together not read", "error", err)
 	}
 	return related
 }
 
-// investigate runs the agent until it is done, or until its time is over.
+// investigate runs the agent until it ends, or until its share of the time is used.
 func (r *attempt) investigate(ctx context.Context, saver *saver, resume []byte) error {
 	bounded, cancel := context.WithDeadline(ctx, r.budget.agentEnds)
 	defer cancel()
@@ -105,8 +105,8 @@ func (r *attempt) investigate(ctx context.Context, saver *saver, resume []byte) 
 	})
 }
 
-// concludeInstead goes on from the last checkpoint when the hand-over failed: with what is left of
-// this invocation's time the model is asked for its conclusion.
+// concludeInstead continues from the last checkpoint when a hand-over failed, and asks the model for its conclusion in
+// the rest of this invocation's time.
 func (r *attempt) concludeInstead(ctx context.Context, saver *saver) error {
 	bounded, cancel := context.WithDeadline(ctx, r.budget.agentEnds)
 	defer cancel()
@@ -115,8 +115,7 @@ func (r *attempt) concludeInstead(ctx context.Context, saver *saver) error {
 	})
 }
 
-// agent calls the investigator and makes an error of its panic: a bug in there must not silence an
-// alarm.
+// agent calls the investigator and turns a panic into an error: a bug in the agent must not suppress an alarm.
 func (r *attempt) agent(ctx context.Context, resume []byte, limits investigation.Limits) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -127,8 +126,8 @@ func (r *attempt) agent(ctx context.Context, resume []byte, limits investigation
 	return r.Investigator.Investigate(ctx, limits, r.rec, resume)
 }
 
-// instructions are the extra texts for the model; objects in S3 are read anew each time, so that
-// runbooks change without a deployment.
+// instructions returns the additional text for the model. Objects in S3 are read each time, which makes changes to
+// runbooks effective without a deployment.
 func (r *attempt) instructions(ctx context.Context) string {
 	var texts []string
 	for _, text := range []string{r.Config.Instructions, r.moreInstructions(ctx), r.runbook(ctx)} {
@@ -139,7 +138,7 @@ func (r *attempt) instructions(ctx context.Context) string {
 	return strings.Join(texts, "\n\n")
 }
 
-// moreInstructions is the text of the instructions object, or nothing.
+// moreInstructions returns the text of the instructions object, or "".
 func (r *attempt) moreInstructions(ctx context.Context) string {
 	if r.Config.InstructionsURI == "" {
 		return ""
@@ -154,33 +153,33 @@ func (r *attempt) moreInstructions(ctx context.Context) string {
 	return text
 }
 
-// fallBack makes the record renderable without any conclusion.
+// fallBack prepares the record for rendering without a conclusion.
 func (r *attempt) fallBack(err error) {
-	r.log.Error("no conclusion of the model", "error", err)
+	r.log.Error("model did not conclude", "error", err)
 	r.rec.Outcome = investigation.OutcomeFallback
 	if r.rec.OutcomeWhy == "" {
 		why := awsapi.Brief(err)
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-			why = "The investigation's time was up before the model concluded. " +
-				"Give the orchestrator a longer timeout, or a model that answers sooner."
+			why = "The time for the investigation ran out before the model concluded. " +
+				"Set a longer OrchestratorTimeout, or use a faster model."
 		}
 		r.rec.OutcomeWhy = why
 	}
 }
 
-// investigationID is the id of a new investigation: the same for each retry of an event, so that it
-// finds its checkpoint even when the table remembers nothing.
+// investigationID returns the id of a new investigation. It is the same for each retry of an event, which finds the
+// checkpoint even if the claim was never written.
 func investigationID(alarm *alarmevent.Alarm, owner string) string {
 	sum := sha256.Sum256([]byte(owner + " " + alarm.ARN))
 	return hex.EncodeToString(sum[:6])
 }
 
-// flush waits for the checkpoints to be written, as long as the rest does not suffer.
+// flush waits until the checkpoints are written, for at most a share of the time that is left.
 func (r *attempt) flush(ctx context.Context, s *saver) error {
 	quick, cancel := r.budget.part(ctx, r.Now(), flushShare, checkpointTime)
 	defer cancel()
 	return s.flush(quick)
 }
 
-// leaseUntil is when another invocation may take over.
+// leaseUntil returns when another invocation may take over.
 func (r *attempt) leaseUntil() time.Time { return r.budget.deadline.Add(leaseGrace) }

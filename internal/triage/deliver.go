@@ -16,21 +16,20 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
-// Shares of the time that is left, and the most that each step may take.
+// Shares of the remaining time, and the longest time that each step may take.
 const (
 	storeShare, maxStore   = 0.5, 30 * time.Second
 	notifyShare, maxNotify = 0.6, 25 * time.Second
 	settleShare, maxSettle = 0.8, 8 * time.Second
 )
 
-// deliver stores the report, notifies, and settles the claim. When one of the first two fails, the
-// other is done all the same, the report is parked, and the error makes Lambda try again; the retry
-// does only what is missing.
+// deliver stores the report, sends the notification, and settles the claim. If storing or notifying fails, the other
+// one is still done and the report is parked. The error makes Lambda retry, and the retry only does what is missing.
 func (r *attempt) deliver(ctx context.Context) (Result, error) {
 	r.complete(ctx)
 	if err := r.confirm(ctx); errors.Is(err, dedupe.ErrLost) {
-		r.log.Warn("nothing delivered: another invocation has this investigation")
-		return Result{Alarm: r.alarm.Name, Status: StatusDuplicate, ID: r.rec.ID, Reason: "another invocation took the investigation over"}, nil
+		r.log.Warn("nothing delivered: another invocation took over the investigation")
+		return Result{Alarm: r.alarm.Name, Status: StatusDuplicate, ID: r.rec.ID, Reason: "another invocation took over the investigation"}, nil
 	}
 	keys := store.KeysFor(r.rec)
 	stored, notified := r.claim != nil && r.claim.Stored, r.claim != nil && r.claim.Notified
@@ -56,7 +55,7 @@ func (r *attempt) deliver(ctx context.Context) (Result, error) {
 	return Result{Alarm: r.alarm.Name, Status: StatusInvestigated, ID: r.rec.ID, Outcome: r.rec.Outcome, ReportURI: r.rec.ReportURI}, nil
 }
 
-// complete adds what is only known at the end.
+// complete adds the fields of the record that are only known at the end.
 func (r *attempt) complete(ctx context.Context) {
 	if r.rec.EndedAt.IsZero() {
 		r.rec.EndedAt = r.Now().UTC()
@@ -77,8 +76,8 @@ func (r *attempt) complete(ctx context.Context) {
 	}
 }
 
-// confirm asks whether the claim still stands. An investigation that could not be claimed at its start
-// tries once more, so that later events find it.
+// confirm checks that the claim is still ours. If the alarm could not be claimed at the start, confirm tries again,
+// which makes later events duplicates.
 func (r *attempt) confirm(ctx context.Context) error {
 	quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
 	defer cancel()
@@ -91,8 +90,7 @@ func (r *attempt) confirm(ctx context.Context) error {
 	return nil
 }
 
-// save writes every form of the report. A form that cannot be rendered is left out; the text always
-// can.
+// save stores every form of the report. A form that cannot be rendered is left out; the text is always stored.
 func (r *attempt) save(ctx context.Context, keys store.Keys) error {
 	bounded, cancel := r.budget.part(ctx, r.Now(), storeShare, maxStore)
 	defer cancel()
@@ -108,7 +106,7 @@ func (r *attempt) save(ctx context.Context, keys store.Keys) error {
 	for _, form := range forms {
 		body, err := guarded(form.render)
 		if err != nil {
-			r.log.Error("a form of the report is missing", "key", form.key, "error", err)
+			r.log.Error("form of the report not rendered", "key", form.key, "error", err)
 			continue
 		}
 		objects = append(objects, store.Object{Key: form.key, ContentType: form.contentType, Body: body})
@@ -121,7 +119,7 @@ func (r *attempt) save(ctx context.Context, keys store.Keys) error {
 	return nil
 }
 
-// conversation is the whole investigation round by round.
+// conversation returns the whole investigation, round by round, as JSON.
 func conversation(rec *investigation.Record) ([]byte, error) {
 	return json.MarshalIndent(struct {
 		ID       string                  `json:"id"`
@@ -131,34 +129,34 @@ func conversation(rec *investigation.Record) ([]byte, error) {
 	}{rec.ID, rec.Model, rec.Evidence.Call, rec.Rounds}, "", "  ")
 }
 
-// guarded makes an error of a renderer's panic.
+// guarded calls render and turns a panic into an error.
 func guarded(render func() ([]byte, error)) (body []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("the renderer failed: %v", v)
+			err = fmt.Errorf("renderer panicked: %v", v)
 		}
 	}()
 	return render()
 }
 
-// text is the report as text; if its renderer fails, the bare facts.
+// text returns the report as text, or the bare facts if rendering fails.
 func (r *attempt) text(keys store.Keys) string {
 	body, err := guarded(func() ([]byte, error) { return []byte(r.Renderer.Text(r.rec, keys)), nil })
 	if err != nil {
-		r.log.Error("the report's text is only the bare facts", "error", err)
+		r.log.Error("text of the report not rendered, storing the bare facts", "error", err)
 		return bareFacts(r.rec)
 	}
 	return string(body)
 }
 
-// bareFacts is the report of last resort.
+// bareFacts returns the report of last resort.
 func bareFacts(rec *investigation.Record) string {
 	return fmt.Sprintf("Alarm %s went to %s at %s.\n%s\n\n%s\n%s\n\nInvestigation %s, outcome %s. %s\n",
 		rec.Alarm.Name, rec.Alarm.State, rec.Alarm.Time.Format(time.RFC3339), rec.Alarm.Reason,
 		rec.Report.Summary, rec.Report.RootCause, rec.ID, rec.Outcome, rec.OutcomeWhy)
 }
 
-// giveBack frees the claim for the retry, with the report if it is small enough for the table.
+// giveBack frees the claim for the retry, and parks the report if it fits into the table.
 func (r *attempt) giveBack(ctx context.Context, stored, notified bool) {
 	if r.claim == nil {
 		return
@@ -172,12 +170,12 @@ func (r *attempt) giveBack(ctx context.Context, stored, notified bool) {
 		err = errors.Join(err, r.Table.Free(bounded, r.claim))
 	}
 	if err != nil {
-		r.log.Error("claim not freed; it ends with this invocation's time", "error", err)
+		r.log.Error("claim not freed; its lease expires with this invocation", "error", err)
 	}
 }
 
-// settle marks the investigation as done. If that fails the alarm may be investigated once more when
-// the lease is over, which is better than failing an invocation whose report is out.
+// settle marks the investigation as done. If that fails, the alarm may be investigated again when the lease expires.
+// That is better than failing an invocation whose report was delivered.
 func (r *attempt) settle(ctx context.Context) {
 	if r.claim == nil {
 		return

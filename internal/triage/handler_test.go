@@ -22,7 +22,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
 )
 
-func TestAnAlarmEndsInAStoredReportAndADeliveredNotification(t *testing.T) {
+func TestHandle_StoresReportAndNotifies(t *testing.T) {
 	b := newHarness(t)
 	b.CardTopic = notify.New(&b.SNS, cardARN)
 	b.Config.EventBus = "bus"
@@ -57,7 +57,7 @@ func TestAnAlarmEndsInAStoredReportAndADeliveredNotification(t *testing.T) {
 	}
 }
 
-func TestTheSameTransitionOnAllThreePathsIsInvestigatedOnce(t *testing.T) {
+func TestHandle_InvestigatesSameTransitionFromAllPathsOnce(t *testing.T) {
 	b := newHarness(t)
 	paths := []string{fixture(t, "action-metric"), fixture(t, "eventbridge-metric"), fixture(t, "sns-metric")}
 	var mu sync.Mutex
@@ -80,7 +80,7 @@ func TestTheSameTransitionOnAllThreePathsIsInvestigatedOnce(t *testing.T) {
 	assert.Equal(t, 299.0, b.metric(t, emf.Duplicates))
 }
 
-func TestWhatIsNotAFiringAlarmIsSkippedAndSaidSo(t *testing.T) {
+func TestHandle_SkipsOtherStatesMutedAndSuppressedAlarms(t *testing.T) {
 	tests := []struct {
 		fixture, want string
 	}{
@@ -104,7 +104,7 @@ func TestWhatIsNotAFiringAlarmIsSkippedAndSaidSo(t *testing.T) {
 	}
 }
 
-func TestAnUnknownEventFailsTheInvocation(t *testing.T) {
+func TestHandle_FailsOnUnknownEvent(t *testing.T) {
 	b := newHarness(t)
 	_, err := b.invoke(t, "request-1", `{"hello":"world"}`)
 	require.ErrorContains(t, err, "none of those that are understood")
@@ -112,7 +112,7 @@ func TestAnUnknownEventFailsTheInvocation(t *testing.T) {
 }
 
 // services that may be down, and what must hold for the human while they are.
-func TestWhateverServiceIsDownAHumanIsToldAndTheRetryCompletes(t *testing.T) {
+func TestHandle_NotifiesOrRetriesWhileServicesAreDown(t *testing.T) {
 	type down struct{ s3, sns, db bool }
 	tests := []struct {
 		name          string
@@ -176,7 +176,7 @@ func TestWhateverServiceIsDownAHumanIsToldAndTheRetryCompletes(t *testing.T) {
 	}
 }
 
-func TestAKilledInvocationIsResumedByItsRetry(t *testing.T) {
+func TestHandle_RetryResumesKilledInvocation(t *testing.T) {
 	tests := []struct {
 		name     string
 		kill     func(b *harness) (heal func())
@@ -231,7 +231,7 @@ func TestAKilledInvocationIsResumedByItsRetry(t *testing.T) {
 	}
 }
 
-func TestACrashWithoutARetryDoesNotSuppressTheNextAlarm(t *testing.T) {
+func TestHandle_CrashWithoutRetryDoesNotSuppressNextAlarm(t *testing.T) {
 	b := newHarness(t)
 	b.tool.after = die
 	b.killed(t, "request-1", action("orders-errors", 1))
@@ -241,7 +241,7 @@ func TestACrashWithoutARetryDoesNotSuppressTheNextAlarm(t *testing.T) {
 	assert.Len(t, b.messages(), 1)
 }
 
-func TestTheAgentGoesOnFromItsLastCheckpoint(t *testing.T) {
+func TestHandle_RetryResumesAgentFromLastCheckpoint(t *testing.T) {
 	b := newHarness(t)
 	b.agent.do = func(ctx context.Context, run investigation.Limits, _ *investigation.Record, resume []byte) error {
 		assert.Empty(t, resume)
@@ -264,7 +264,7 @@ func TestTheAgentGoesOnFromItsLastCheckpoint(t *testing.T) {
 	assert.Contains(t, b.messages()[0], "resumed: 1")
 }
 
-func TestAnInvestigationThatNeedsMoreTimeIsHandedOverABoundedNumberOfTimes(t *testing.T) {
+func TestHandOver_ContinuesAtMostThreeTimes(t *testing.T) {
 	b := newHarness(t)
 	rounds := 0
 	b.agent.do = func(ctx context.Context, run investigation.Limits, rec *investigation.Record, resume []byte) error {
@@ -300,7 +300,7 @@ func TestAnInvestigationThatNeedsMoreTimeIsHandedOverABoundedNumberOfTimes(t *te
 	assert.Equal(t, triage.StatusDuplicate, again.Results[0].Status, "a hand-over that is delivered twice does nothing")
 }
 
-func TestAHandOverThatFailsConcludesInTheSameInvocation(t *testing.T) {
+func TestHandOver_FailureConcludesInSameInvocation(t *testing.T) {
 	for name, breakIt := range map[string]func(*harness){
 		"no invocation": func(b *harness) { b.Self.Fail(awsapitest.Denied("lambda:InvokeFunction"), -1) },
 		"no checkpoint": func(b *harness) { b.S3.Fail(awsapitest.ErrDown, 3) },
@@ -326,7 +326,7 @@ func TestAHandOverThatFailsConcludesInTheSameInvocation(t *testing.T) {
 	}
 }
 
-func TestWhateverTheAgentDoesAReportGoesOut(t *testing.T) {
+func TestHandle_DeliversReportWhenAgentFails(t *testing.T) {
 	tests := []struct {
 		name string
 		do   func(ctx context.Context, rec *investigation.Record) error
@@ -334,7 +334,7 @@ func TestWhateverTheAgentDoesAReportGoesOut(t *testing.T) {
 	}{
 		{"it panics", func(context.Context, *investigation.Record) error { panic("a bug") }, "the agent failed: a bug"},
 		{"it fails", func(context.Context, *investigation.Record) error { return errors.New("no such model") }, "no such model"},
-		{"its time is up", func(context.Context, *investigation.Record) error { return context.DeadlineExceeded }, "longer timeout"},
+		{"its time is up", func(context.Context, *investigation.Record) error { return context.DeadlineExceeded }, "longer OrchestratorTimeout"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -351,7 +351,7 @@ func TestWhateverTheAgentDoesAReportGoesOut(t *testing.T) {
 	}
 }
 
-func TestARendererThatFailsStillLetsTheFactsOut(t *testing.T) {
+func TestHandle_DeliversBareFactsWhenRendererPanics(t *testing.T) {
 	b := newHarness(t)
 	b.render.panics = true
 	b.investigated(t, "request-1", fixture(t, "action-metric"))
@@ -360,7 +360,7 @@ func TestARendererThatFailsStillLetsTheFactsOut(t *testing.T) {
 	assert.Equal(t, 1, b.reports())
 }
 
-func TestAToolThatIsDownIsSaidInTheEvidence(t *testing.T) {
+func TestHandle_RecordsUnavailableToolInEvidence(t *testing.T) {
 	b := newHarness(t)
 	b.tool.err = errors.New("the tool function is throttled")
 	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
@@ -370,7 +370,7 @@ func TestAToolThatIsDownIsSaidInTheEvidence(t *testing.T) {
 	b.investigated(t, "request-1", fixture(t, "action-metric"))
 }
 
-func TestTimeIsKeptBackToStoreAndNotify(t *testing.T) {
+func TestBudget_ReservesTimeToStoreAndNotify(t *testing.T) {
 	for _, lifetime := range []time.Duration{900 * time.Second, 60 * time.Second, 20 * time.Second} {
 		b := newHarness(t)
 		var run investigation.Limits
@@ -391,7 +391,7 @@ func TestTimeIsKeptBackToStoreAndNotify(t *testing.T) {
 	}
 }
 
-func TestAHangingServiceDoesNotEatTheTimeOfTheOthers(t *testing.T) {
+func TestHandle_HangingServiceLeavesTimeForOthers(t *testing.T) {
 	tests := []struct {
 		name string
 		hang func(b *harness)
@@ -417,7 +417,7 @@ func TestAHangingServiceDoesNotEatTheTimeOfTheOthers(t *testing.T) {
 	}
 }
 
-func TestRepeatsAndWhatFiredTogetherAreInTheReport(t *testing.T) {
+func TestHandle_ReportsRepeatsAndAlarmsThatFiredTogether(t *testing.T) {
 	b := newHarness(t)
 	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
 		if rec.Alarm.Name == "a" {
@@ -436,7 +436,7 @@ func TestRepeatsAndWhatFiredTogetherAreInTheReport(t *testing.T) {
 	assert.Contains(t, b.messages()[0], "together: 1\n", "each names the other")
 }
 
-func TestAStormInvestigatesEachAlarmOnce(t *testing.T) {
+func TestHandle_StormInvestigatesEachAlarmOnce(t *testing.T) {
 	b := newHarness(t)
 	const alarms, events = 250, 1000
 	var wg sync.WaitGroup
@@ -456,7 +456,7 @@ func TestAStormInvestigatesEachAlarmOnce(t *testing.T) {
 	assert.Equal(t, float64(events-alarms), b.metric(t, emf.Duplicates))
 }
 
-func TestACompositeAlarmAndWhatTriggeredItAreInvestigatedOnce(t *testing.T) {
+func TestHandle_InvestigatesCompositeAlarmAndItsTriggersOnce(t *testing.T) {
 	b := newHarness(t)
 	b.investigated(t, "request-1", fixture(t, "action-composite"))
 	answer, err := b.invoke(t, "request-2", fixture(t, "eventbridge-metric"))
@@ -466,7 +466,7 @@ func TestACompositeAlarmAndWhatTriggeredItAreInvestigatedOnce(t *testing.T) {
 	assert.Equal(t, 1, b.agent.calls)
 }
 
-func TestPastInvestigationsAreHandedOn(t *testing.T) {
+func TestHandle_PassesPastInvestigationsToAgent(t *testing.T) {
 	b := newHarness(t)
 	first := b.investigated(t, "request-1", action("a", 1))
 	b.clock.pass(2 * time.Hour)
@@ -480,7 +480,7 @@ func TestPastInvestigationsAreHandedOn(t *testing.T) {
 	assert.Contains(t, b.messages()[1], "before: 1")
 }
 
-func TestARecoveryIsToldOnceWhenAskedFor(t *testing.T) {
+func TestHandle_NotifiesRecoveryOnce(t *testing.T) {
 	b := newHarness(t)
 	b.Config.NotifyRecovery = true
 	b.CardTopic = notify.New(&b.SNS, cardARN)
@@ -504,7 +504,7 @@ func TestARecoveryIsToldOnceWhenAskedFor(t *testing.T) {
 	assert.Equal(t, triage.StatusSkipped, again.Results[0].Status)
 }
 
-func TestInstructionsFromS3AreReadAnewAndTheirLossIsNoReasonToStop(t *testing.T) {
+func TestInstructions_MissingObjectDoesNotStopInvestigation(t *testing.T) {
 	b := newHarness(t)
 	b.Config.Instructions = "Look at the canary first."
 	b.Config.InstructionsURI = "s3://runbooks/orders.md"
@@ -515,7 +515,7 @@ func TestInstructionsFromS3AreReadAnewAndTheirLossIsNoReasonToStop(t *testing.T)
 	assert.Equal(t, "Look at the canary first.", b.agent.runs[1].Instructions)
 }
 
-func TestLongNamesInAnyScriptAndLongReportsFitEverywhere(t *testing.T) {
+func TestHandle_LongNamesAndReportsFitAllLimits(t *testing.T) {
 	b := newHarness(t)
 	b.render.body = strings.Repeat("日本語のログ行\n", 60000)
 	name := strings.Repeat("🚨注文/é ", 51) // 255 characters

@@ -10,7 +10,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
-// notify publishes the report, and the chat card beside it. Only the former decides.
+// notify publishes the notification, then the chat card. Only an error of the notification is returned.
 func (r *attempt) notify(ctx context.Context, keys store.Keys, storeErr error) error {
 	bounded, cancel := r.budget.part(ctx, r.Now(), notifyShare, maxNotify)
 	defer cancel()
@@ -23,23 +23,25 @@ func (r *attempt) notify(ctx context.Context, keys store.Keys, storeErr error) e
 	return nil
 }
 
-// copyNote tells the reader of a repeated message that it is one: between the publication and the note of it
-// nobody can tell whether it went out.
-const copyNote = "NOTE: this may be a second copy: an earlier attempt to send it ended before it could be noted down."
+// copyNote warns of a possible second notification: if an attempt ends between publishing and recording that it
+// published, the next attempt cannot know whether the notification was sent.
+const copyNote = "NOTE: you may already have this report. An earlier send was interrupted before it could be recorded."
 
+// message returns the notification, after notes about what went wrong.
 func (r *attempt) message(keys store.Keys, storeErr error) notify.Message {
 	note := ""
 	if r.maybeCopy {
 		note = report.Note(copyNote)
 	}
 	if storeErr != nil {
-		note += report.Note("NOTE: the full report could not be stored and is tried again. " + awsapi.Advice(storeErr) + "\n" + awsapi.Brief(storeErr))
+		note += report.Note("NOTE: the full report could not be stored. Storing is retried. " +
+			awsapi.Advice(storeErr) + "\n" + awsapi.Brief(storeErr))
 	}
 	body, err := guarded(func() ([]byte, error) {
 		return []byte(r.Renderer.Notification(r.rec, keys, notify.MaxBody-len(note))), nil
 	})
 	if err != nil {
-		r.log.Error("the notification is only the bare facts", "error", err)
+		r.log.Error("notification not rendered, sending the bare facts", "error", err)
 		body = []byte(bareFacts(r.rec))
 	}
 	subject, err := guarded(func() ([]byte, error) { return []byte(r.Renderer.Subject(r.rec)), nil })
@@ -55,7 +57,7 @@ func (r *attempt) message(keys store.Keys, storeErr error) notify.Message {
 	}
 }
 
-// attributes let subscribers filter.
+// attributes returns the attributes of the notification, for the filter policies of subscribers.
 func (r *attempt) attributes() map[string]string {
 	return map[string]string{
 		"investigation_id": r.rec.ID,

@@ -14,8 +14,8 @@ import (
 // maxUnpacked bounds an unpacked parked record, in bytes.
 const maxUnpacked = 64 << 20
 
-// park packs a finished record for the table, where it must fit into an item. What makes it large goes
-// first: the outputs that the report does not quote.
+// park compresses a finished record for the table. If the record does not fit into an item, park drops its largest
+// parts in turn: first the outputs that the report does not quote, then the rounds.
 func park(rec *investigation.Record) ([]byte, error) {
 	for _, shorten := range []func(*investigation.Record){keepAll, dropStreams, dropRounds} {
 		small := *rec

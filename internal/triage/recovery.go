@@ -12,7 +12,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
-// recover tells once per investigation that its alarm is OK again.
+// notifyRecovery notifies, once per investigation, that the alarm is OK again.
 func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm) (Result, error) {
 	quick, cancel := context.WithTimeout(ctx, 2*tableTime+maxNotify)
 	defer cancel()
@@ -22,7 +22,10 @@ func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm) (
 	}
 	if recovery == nil {
 		h.emit(map[string]float64{emf.Skipped: 1})
-		return Result{Alarm: alarm.Name, Status: StatusSkipped, Reason: "the alarm is OK, and there is no investigation to follow up"}, nil
+		return Result{
+			Alarm: alarm.Name, Status: StatusSkipped,
+			Reason: "the alarm is OK, and there is no investigation to follow up",
+		}, nil
 	}
 	bounded, stop := context.WithTimeout(ctx, maxNotify)
 	defer stop()
@@ -51,7 +54,7 @@ func (h *Handler) followUpOf(alarm *alarmevent.Alarm, r *dedupe.Recovery) report
 	return report.Recovery{Alarm: alarm, Region: h.Region, Investigation: r.ID, StartedAt: r.StartedAt, ReportURI: r.ReportURI}
 }
 
-// sendRecoveryCard puts the follow-up into the thread of the investigation's card.
+// sendRecoveryCard sends the follow-up to the thread of the investigation's card.
 func (h *Handler) sendRecoveryCard(ctx context.Context, alarm *alarmevent.Alarm, r *dedupe.Recovery) {
 	if h.CardTopic == nil {
 		return

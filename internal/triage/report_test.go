@@ -59,7 +59,7 @@ func (b *harness) cards(t *testing.T) (threads, titles []string) {
 	return threads, titles
 }
 
-func TestAllCardsOfAnAlarmComeInOneThread(t *testing.T) {
+func TestCards_ShareOneThreadPerAlarm(t *testing.T) {
 	b := newHarness(t)
 	b.Renderer, b.CardTopic = reports{}, notify.New(&b.SNS, cardARN)
 	b.Config.NotifyRecovery = true
@@ -79,7 +79,7 @@ func TestAllCardsOfAnAlarmComeInOneThread(t *testing.T) {
 	}
 }
 
-func TestWhatWasSeenBeforeIsShownInEveryStoredForm(t *testing.T) {
+func TestReport_ShowsPastInvestigationsInEveryForm(t *testing.T) {
 	b := newHarness(t)
 	b.Renderer = reports{}
 	b.investigated(t, "request-1", action("a", 1))

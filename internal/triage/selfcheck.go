@@ -15,15 +15,15 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 )
 
-// SelfChecker verifies what investigations need. Run returns after limit at the latest.
+// SelfChecker checks everything that investigations need. Run returns after limit at the latest.
 type SelfChecker interface {
 	Run(ctx context.Context, limit time.Duration) selfcheck.Report
 }
 
-// maxSelfCheck is how long a self-check may take: a cold start of the tool, and a model that is asked three times.
+// maxSelfCheck is how long a self-check may take: a cold start of the tool, and three requests to a model.
 const maxSelfCheck = 60 * time.Second
 
-// isSelfCheck reports whether an event is the order to check the triage itself. [config.SelfCheckEvent] is one.
+// isSelfCheck reports whether an event requests a self-check, as [config.SelfCheckEvent] does.
 func isSelfCheck(raw []byte) bool {
 	var order struct {
 		SelfCheck bool `json:"selfCheck"`
@@ -31,8 +31,8 @@ func isSelfCheck(raw []byte) bool {
 	return json.Unmarshal(raw, &order) == nil && order.SelfCheck
 }
 
-// selfCheck checks the triage and notifies the topic when somebody must act. It fails when the notification cannot
-// reach anybody, so that Lambda's own ways report it: the Errors metric, and the destination for failed events.
+// selfCheck runs the self-check and sends a notification if somebody must act. If the notification cannot reach
+// anybody, it returns an error, which Lambda reports through the Errors metric and the destination for failed events.
 func (h *Handler) selfCheck(ctx context.Context, owner string) (Answer, error) {
 	budget := budgetOf(ctx, h.Now())
 	checked := h.SelfCheck.Run(ctx, min(maxSelfCheck, budget.agentEnds.Sub(h.Now())))
@@ -60,7 +60,7 @@ func (h *Handler) selfCheck(ctx context.Context, owner string) (Answer, error) {
 	return answer, nil
 }
 
-// inBrief names the findings for an error.
+// inBrief returns the findings as part of an error.
 func inBrief(findings []selfcheck.Check) string {
 	parts := make([]string, len(findings))
 	for i, found := range findings {
@@ -69,6 +69,7 @@ func inBrief(findings []selfcheck.Check) string {
 	return fmt.Sprintf("%s (%s)", things(len(findings), "problem"), strings.Join(parts, "; "))
 }
 
+// things returns a number and its noun.
 func things(n int, name string) string {
 	if n == 1 {
 		return "1 " + name
@@ -76,18 +77,18 @@ func things(n int, name string) string {
 	return fmt.Sprintf("%d %ss", n, name)
 }
 
-// selfCheckMessage is the notification of a self-check. The owner is the same for each of Lambda's attempts.
+// selfCheckMessage returns the notification of a self-check. owner is the same for each retry by Lambda.
 func (h *Handler) selfCheckMessage(checked selfcheck.Report, owner string) notify.Message {
 	findings := checked.Findings()
 	var b strings.Builder
 	b.WriteString(report.Note(fmt.Sprintf("The self-check of alarm triage %s in %s at %s found %s. "+
-		"Nothing was investigated: no alarm is the reason for this message.",
+		"No alarm caused this notification, and nothing was investigated.",
 		h.FunctionName, h.Region, checked.CheckedAt.Format("2006-01-02 15:04 MST"), things(len(findings), "problem"))))
 	for _, found := range findings {
 		b.WriteString(report.Note(heading(found.State) + found.Part + "\n" + found.Detail + "\nWhat to do: " + found.Remedy))
 	}
 	if fine := names(checked, selfcheck.StateOK); fine != "" {
-		b.WriteString(report.Note("Checked and fine: " + fine + "."))
+		b.WriteString(report.Note("Checked and OK: " + fine + "."))
 	}
 	if skipped := names(checked, selfcheck.StateSkipped); skipped != "" {
 		b.WriteString(report.Note("Not checked: " + skipped + "."))
@@ -104,15 +105,15 @@ func (h *Handler) selfCheckMessage(checked selfcheck.Report, owner string) notif
 	}
 }
 
-// heading begins a finding.
+// heading returns the first words of a finding.
 func heading(state selfcheck.State) string {
 	if state == selfcheck.StateWarning {
-		return "WILL BE WRONG: "
+		return "WARNING: "
 	}
-	return "WRONG: "
+	return "PROBLEM: "
 }
 
-// names lists the parts in a state.
+// names returns the parts in a state, separated by commas.
 func names(checked selfcheck.Report, state selfcheck.State) string {
 	var parts []string
 	for _, check := range checked.Checks {

@@ -26,6 +26,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
@@ -116,6 +117,12 @@ func newCheckHarness(t *testing.T) *checkHarness {
 	return b
 }
 
+// adviceOfDenial returns the remedy of a model whose invocation is denied, without its line breaks.
+func adviceOfDenial(model string) string {
+	advice := modelerror.Advice(awsapitest.Denied("bedrock:InvokeModel"), model, "us-east-1")
+	return strings.Join(strings.Fields(advice), " ")
+}
+
 func putting(bucket, key, text string) *s3.PutObjectInput {
 	return &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(text)}
 }
@@ -143,7 +150,7 @@ func (b *checkHarness) only(t *testing.T) string {
 	return strings.Join(strings.Fields(b.messages()[0]), " ")
 }
 
-func TestSelfCheck_HealthyTriageNotifiesNobody(t *testing.T) {
+func TestSelfCheck_SendsNothingWhenEverythingWorks(t *testing.T) {
 	b := newCheckHarness(t)
 	b.checker.Config.CardTopicARN, b.checker.Config.EventBus = cardARN, "bus"
 	b.checker.Config.InstructionsURI = "s3://" + bucket + "/instructions.txt"
@@ -179,7 +186,7 @@ func TestSelfCheck_HealthyTriageNotifiesNobody(t *testing.T) {
 	assert.Contains(t, lines[0], `"`+emf.SelfCheckProblems+`":0`)
 }
 
-func TestSelfCheck_AsksModelsForAFewTokensWithTheGuardrailOfInvestigations(t *testing.T) {
+func TestSelfCheck_AsksModelsForFewTokensThroughGuardrail(t *testing.T) {
 	b := newCheckHarness(t)
 	b.checker.Config.GuardrailID, b.checker.Config.GuardrailVersion = "guard", "3"
 	b.answer.StopReason = types.StopReasonMaxTokens // a model that thinks comes no further
@@ -194,7 +201,7 @@ func TestSelfCheck_AsksModelsForAFewTokensWithTheGuardrailOfInvestigations(t *te
 	assert.Empty(t, b.messages())
 }
 
-func TestSelfCheck_EachBrokenPartIsOneMessageWithTheRemedy(t *testing.T) {
+func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 	in := func(d time.Duration) awsapi.ModelLifecycle {
 		return awsapi.ModelLifecycle{EndOfLife: time.Now().Add(d)}
 	}
@@ -206,15 +213,15 @@ func TestSelfCheck_EachBrokenPartIsOneMessageWithTheRemedy(t *testing.T) {
 		want    []string
 	}{
 		{"the first model is denied", func(b *checkHarness) { b.failing[firstModel] = awsapitest.Denied("bedrock:InvokeModel") }, "model " + firstModel,
-			[]string{"WILL BE WRONG", "not authorized to perform: bedrock:InvokeModel", "investigations are made by " + secondModel, "bedrock:InvokeModel"}},
+			[]string{"WARNING", "not authorized to perform: bedrock:InvokeModel", "investigations are made by " + secondModel, adviceOfDenial(firstModel)}},
 		{"the fallback is denied", func(b *checkHarness) { b.failing[secondModel] = awsapitest.Denied("bedrock:InvokeModel") }, "model " + secondModel,
-			[]string{"WILL BE WRONG", "It is a fallback: " + firstModel + " answers.", "bedrock:InvokeModel"}},
+			[]string{"WARNING", "It is a fallback: " + firstModel + " answers.", adviceOfDenial(secondModel)}},
 		{"the guardrail blocks everything", func(b *checkHarness) {
 			b.checker.Config.GuardrailID = "guard"
 			b.answer.StopReason = types.StopReasonGuardrailIntervened
-		}, "model " + firstModel, []string{"WRONG", "Guardrail guard blocks a harmless question", "Loosen the guardrail"}},
+		}, "model " + firstModel, []string{"PROBLEM", "Guardrail guard blocks a harmless question", "Loosen the guardrail"}},
 		{"a model retires in 59 days", func(b *checkHarness) { b.lifecycles["anthropic.claude-sonnet-5-5"] = in(59*day + time.Hour) }, "life cycle of model " + firstModel,
-			[]string{"WILL BE WRONG", "retires on", "in 59 days", "Set BedrockModelId or FallbackModelIds"}},
+			[]string{"WARNING", "retires on", "in 59 days", "Set BedrockModelId or FallbackModelIds"}},
 		{"a model has retired", func(b *checkHarness) { b.lifecycles["amazon.nova-2-lite-v1:0"] = in(-day) }, "life cycle of model " + secondModel,
 			[]string{"reached its end of life on"}},
 		{"a model is Legacy", func(b *checkHarness) {
@@ -248,7 +255,7 @@ func TestSelfCheck_EachBrokenPartIsOneMessageWithTheRemedy(t *testing.T) {
 		}, "tool " + toolFunction, []string{"The tool's code cannot read CloudWatch", "ConnectTimeoutError", "reach the endpoint `monitoring`"}},
 		{"a package is of another architecture", func(b *checkHarness) {
 			b.probe(probeAnswer("broken", `{"numpy": "ImportError: invalid ELF header"}`))
-		}, "tool " + toolFunction, []string{"WILL BE WRONG", "numpy (ImportError: invalid ELF header)", "Build the layer for Python 3.13.9"}},
+		}, "tool " + toolFunction, []string{"WARNING", "numpy (ImportError: invalid ELF header)", "Build the layer for Python 3.13.9"}},
 		{"the hand-over is denied", func(b *checkHarness) { b.functions.Fail(awsapitest.Denied("lambda:InvokeFunction"), -1) }, "hand-over",
 			[]string{"The orchestrator cannot invoke itself", "Grant lambda:InvokeFunction"}},
 		{"the table is denied", func(b *checkHarness) { b.db.Fail(awsapitest.Denied("dynamodb:UpdateItem"), -1) }, "table investigations",
@@ -272,9 +279,9 @@ func TestSelfCheck_EachBrokenPartIsOneMessageWithTheRemedy(t *testing.T) {
 			if _, err := b.s3.PutObject(context.Background(), putting("docs", "empty.txt", " \n")); err != nil {
 				panic(err)
 			}
-		}, "instructions s3://docs/empty.txt", []string{"WILL BE WRONG", "The instructions are empty"}},
+		}, "instructions s3://docs/empty.txt", []string{"WARNING", "The instructions are empty"}},
 		{"the instructions are gone", func(b *checkHarness) { b.checker.Config.InstructionsURI = "s3://docs/gone.txt" }, "instructions s3://docs/gone.txt",
-			[]string{"WILL BE WRONG", "The instructions cannot be read", "Put the object back"}},
+			[]string{"WARNING", "The instructions cannot be read", "Put the object back"}},
 		{"the card topic has no subscription", func(b *checkHarness) {
 			b.checker.Config.CardTopicARN = cardARN
 			b.topics.Attributes[cardARN] = map[string]string{"SubscriptionsConfirmed": "0", "SubscriptionsPending": "0"}
@@ -357,7 +364,7 @@ func probeAnswer(field, value string) toolcall.Answer {
 	return toolcall.Answer{Success: true, Result: raw}
 }
 
-func TestSelfCheck_SeveralBrokenPartsAreOneMessage(t *testing.T) {
+func TestSelfCheck_CombinesFindingsInOneNotification(t *testing.T) {
 	b := newCheckHarness(t)
 	b.failing[firstModel], b.failing[secondModel] = awsapitest.Denied("bedrock:InvokeModel"), errors.New("odd")
 	b.db.Fail(awsapitest.ErrDown, -1)
@@ -365,12 +372,12 @@ func TestSelfCheck_SeveralBrokenPartsAreOneMessage(t *testing.T) {
 	checked := b.check(t)
 	assert.Len(t, checked.Findings(), 4)
 	message := b.only(t)
-	for _, want := range []string{"found 4 problems", "WRONG: model " + firstModel, "WRONG: model " + secondModel, "WRONG: table investigations",
-		"WILL BE WRONG: life cycle of model " + secondModel, "Checked and fine: life cycle of model " + firstModel, `'{"selfCheck":true}'`, "--region us-east-1"} {
+	for _, want := range []string{"found 4 problems", "PROBLEM: model " + firstModel, "PROBLEM: model " + secondModel, "PROBLEM: table investigations",
+		"WARNING: life cycle of model " + secondModel, "Checked and OK: life cycle of model " + firstModel, `'{"selfCheck":true}'`, "--region us-east-1"} {
 		assert.Contains(t, message, want)
 	}
-	assert.NotContains(t, message, "WILL BE WRONG: model", "no model answers")
-	assert.Less(t, strings.Index(message, "WRONG: table"), strings.Index(message, "WILL BE WRONG"), "problems come first")
+	assert.NotContains(t, message, "WARNING: model", "no model answers")
+	assert.Less(t, strings.Index(message, "PROBLEM: table"), strings.Index(message, "WARNING"), "problems come first")
 	published := b.SNS.Published(topicARN)[0]
 	assert.Equal(t, "Alarm triage self-check: 4 problems (triage-handler)", *published.Subject)
 	assert.Equal(t, "self-check", *published.MessageAttributes["outcome"].StringValue)
@@ -379,7 +386,7 @@ func TestSelfCheck_SeveralBrokenPartsAreOneMessage(t *testing.T) {
 	assert.Zero(t, b.metric(t, emf.Investigations))
 }
 
-func TestSelfCheck_WhatNeedsNoActionNotifiesNobody(t *testing.T) {
+func TestSelfCheck_SendsNothingWhenNoActionIsNeeded(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		change func(b *checkHarness)
@@ -440,7 +447,7 @@ func TestSelfCheck_WhatNeedsNoActionNotifiesNobody(t *testing.T) {
 	}
 }
 
-func TestSelfCheck_ATransientErrorOfAModelIsTriedAgain(t *testing.T) {
+func TestSelfCheck_RetriesTransientModelErrors(t *testing.T) {
 	throttled := &types.ThrottlingException{Message: aws.String("Too many requests")}
 	for _, test := range []struct {
 		name  string
@@ -472,7 +479,7 @@ func TestSelfCheck_ATransientErrorOfAModelIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestSelfCheck_FailsWhenItsNotificationCannotReachAnybody(t *testing.T) {
+func TestSelfCheck_FailsWhenNotificationReachesNobody(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		breakIt  func(b *checkHarness)
@@ -505,7 +512,7 @@ func TestSelfCheck_FailsWhenItsNotificationCannotReachAnybody(t *testing.T) {
 	}
 }
 
-func TestSelfCheck_RetriesOnAFIFOTopicAreOneMessage(t *testing.T) {
+func TestSelfCheck_RetriesUseSameDeduplicationID(t *testing.T) {
 	b := newCheckHarness(t)
 	const fifo = topicARN + ".fifo"
 	b.Topic = notify.New(&b.SNS, fifo)
@@ -519,7 +526,7 @@ func TestSelfCheck_RetriesOnAFIFOTopicAreOneMessage(t *testing.T) {
 	assert.Equal(t, "self-check", *published[0].MessageGroupId)
 }
 
-func TestSelfCheck_SurvivesAPanicAndAHangOfACheck(t *testing.T) {
+func TestSelfCheck_ReportsPanickingAndHangingChecks(t *testing.T) {
 	b := newCheckHarness(t)
 	release := make(chan struct{})
 	defer close(release)
@@ -545,7 +552,7 @@ func TestSelfCheck_SurvivesAPanicAndAHangOfACheck(t *testing.T) {
 	}
 }
 
-func TestSelfCheck_OnlyItsOwnOrderStartsIt(t *testing.T) {
+func TestSelfCheck_StartsOnlyOnSelfCheckEvent(t *testing.T) {
 	for _, event := range []string{`{"selfCheck": false}`, `{"selfCheck": "true"}`, `{"selfCheck": 1}`, `[{"selfCheck": true}]`, `{"detail": {"selfCheck": true}}`, `true`} {
 		b := newCheckHarness(t)
 		answer, err := b.invoke(t, "request-1", event)
@@ -559,7 +566,7 @@ func TestSelfCheck_OnlyItsOwnOrderStartsIt(t *testing.T) {
 	assert.Empty(t, b.model.Asked())
 }
 
-func TestSelfCheck_MessageIsReadableInAMailProgram(t *testing.T) {
+func TestSelfCheck_NotificationIsPlainTextWithShortLines(t *testing.T) {
 	b := newCheckHarness(t)
 	b.failing[firstModel] = fmt.Errorf("a long\x1b[31m story\u202e %s", strings.Repeat("of words ", 100))
 	b.check(t)

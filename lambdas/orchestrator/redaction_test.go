@@ -111,7 +111,7 @@ func leaks(t *testing.T, cfg config.Orchestrator, text string) (found []string, 
 	return found, outputs["the notification"]
 }
 
-func TestRedaction_ASecretInAnEventsLogLinesReachesNothing(t *testing.T) {
+func TestRedaction_RemovesSecretsOfLogLinesFromAllOutputs(t *testing.T) {
 	for _, text := range []string{leaked, ticket} {
 		found, notification := leaks(t, config.Orchestrator{Redact: true, RedactPatterns: `["INC-[0-9]+"]`}, text)
 		assert.Empty(t, found)
@@ -121,13 +121,13 @@ func TestRedaction_ASecretInAnEventsLogLinesReachesNothing(t *testing.T) {
 }
 
 // The test above would pass as well if the lines were lost.
-func TestRedaction_TurnedOffShowsTheLines(t *testing.T) {
+func TestRedaction_TurnedOffShowsLogLines(t *testing.T) {
 	found, _ := leaks(t, config.Orchestrator{Redact: false}, leaked)
 	assert.Contains(t, found, "the model's request")
 	assert.Contains(t, found, "the notification")
 }
 
-func TestRedaction_AWrongPatternIsNamed(t *testing.T) {
+func TestNewRedactor_NamesInvalidPattern(t *testing.T) {
 	_, err := newRedactor(config.Orchestrator{Redact: true, RedactPatterns: `["("]`})
 	assert.ErrorContains(t, err, "is no regular expression (RE2)")
 	_, err = newRedactor(config.Orchestrator{Redact: true, RedactPatterns: `(`})
