@@ -31,15 +31,15 @@ func TestClassify(t *testing.T) {
 		{"throttled by status", status(429), awsapi.ClassThrottled},
 		{"denied", &smithy.GenericAPIError{Code: "AccessDenied"}, awsapi.ClassDenied},
 		{"denied by status", status(403), awsapi.ClassDenied},
-		{"gone", &smithy.GenericAPIError{Code: "NoSuchKey"}, awsapi.ClassNotFound},
-		{"gone by status", status(404), awsapi.ClassNotFound},
+		{"not found", &smithy.GenericAPIError{Code: "NoSuchKey"}, awsapi.ClassNotFound},
+		{"not found by status", status(404), awsapi.ClassNotFound},
 		{"too large", status(413), awsapi.ClassTooLarge},
 		{"invalid", &smithy.GenericAPIError{Code: "ValidationException"}, awsapi.ClassInvalid},
 		{"invalid by status", status(400), awsapi.ClassInvalid},
-		{"down by status", status(503), awsapi.ClassUnavailable},
+		{"unavailable by status", status(503), awsapi.ClassUnavailable},
 		{"an error without a response", &smithyhttp.ResponseError{Err: errors.New("x")}, awsapi.ClassUnavailable},
 		{"no connection", &net.OpError{Op: "dial", Err: errors.New("connection refused")}, awsapi.ClassUnavailable},
-		{"our own deadline", fmt.Errorf("put: %w", context.DeadlineExceeded), awsapi.ClassTimeout},
+		{"own deadline", fmt.Errorf("put: %w", context.DeadlineExceeded), awsapi.ClassTimeout},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -13,7 +13,7 @@ func lookup(env map[string]string) func(string) string {
 	return func(name string) string { return env[name] }
 }
 
-// requireComplete sees that no field of a struct was forgotten in a test.
+// requireComplete requires a value in every field, since a new field could be forgotten in the test.
 func requireComplete(t *testing.T, settings any) {
 	t.Helper()
 	value := reflect.ValueOf(settings)
@@ -39,7 +39,7 @@ func TestEnvironment_RoundTrips(t *testing.T) {
 	least := Orchestrator{ModelID: "m", ToolFunction: "f", ToolTimeout: time.Second, Table: "t", ReportsBucket: "b", TopicARN: "a", Window: time.Minute, MaxRounds: 1}
 	got, err = ParseOrchestrator(lookup(least.Environment()))
 	require.NoError(t, err)
-	assert.Equal(t, least, got, "what is left out stays left out")
+	assert.Equal(t, least, got, "options that are omitted stay unset")
 
 	got, err = ParseOrchestrator(func(name string) string {
 		if name == EnvRedact {

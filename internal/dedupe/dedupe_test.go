@@ -228,7 +228,7 @@ func TestCountRepeat_CountsEachTransitionOnce(t *testing.T) {
 	}
 	n, err := b.Repeats(t.Context(), alarm("a", 1).ARN)
 	require.NoError(t, err)
-	assert.Equal(t, 2, n, "the transition that is investigated is no repeat, and each other counts once")
+	assert.Equal(t, 2, n, "the investigated transition is not a repeat; each other one counts once")
 }
 
 func TestTogether_ReturnsOtherAlarmsOfLastSlots(t *testing.T) {
@@ -308,7 +308,7 @@ func TestClaim_RetriedCompositeAlarmKeepsItsTriggers(t *testing.T) {
 	again := b.won(t, composite("p", 1, "a", "b"), "request-1")
 	assert.Len(t, again.Covers, 2)
 	require.NoError(t, b.Free(t.Context(), again))
-	assert.False(t, b.won(t, alarm("a", 1), "request-2").Resumed, "a child does not go on with its parent's investigation")
+	assert.False(t, b.won(t, alarm("a", 1), "request-2").Resumed, "a child does not resume the investigation of its parent")
 }
 
 func TestRecovered_OncePerInvestigation(t *testing.T) {
@@ -324,11 +324,11 @@ func TestRecovered_OncePerInvestigation(t *testing.T) {
 	assert.Equal(t, &dedupe.Recovery{ID: c.ID, StartedAt: c.StartedAt, ReportURI: "s3://b/" + c.ID}, r)
 	r, err = b.Recovered(ctx, c.ARN)
 	require.NoError(t, err)
-	assert.Nil(t, r, "told already")
+	assert.Nil(t, r, "already notified")
 	require.NoError(t, b.ForgetRecovery(ctx, c.ARN))
 	r, err = b.Recovered(ctx, c.ARN)
 	require.NoError(t, err)
-	assert.NotNil(t, r, "the message was not sent")
+	assert.NotNil(t, r, "the notification was not sent")
 }
 
 func TestClaim_OneOfManySimultaneousClaimsWins(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package notify publishes to the notification topics, within SNS's limits whatever it is given.
+// Package notify publishes to the notification topics. Whatever it is given, it stays within SNS's limits.
 package notify
 
 import (
@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// MaxMessage is SNS's limit of a message and its attributes, in bytes.
+	// MaxMessage is SNS's limit for a message and its attributes, in bytes.
 	MaxMessage = 262144
 
-	// MaxBody is what a body may take of it, in bytes; the rest is kept for the attributes.
+	// MaxBody bounds the body, in bytes. The rest of MaxMessage is reserved for the attributes.
 	MaxBody = MaxMessage - 4096
 
 	// maxAttribute bounds one attribute's value, in bytes.
@@ -39,28 +39,28 @@ type Topic struct {
 // New returns the Topic with this ARN.
 func New(client awsapi.SNS, arn string) *Topic { return &Topic{sns: client, arn: arn} }
 
-// Message is one notification.
-type Message struct {
+// Notification is one SNS message: a notification, or a chat card.
+type Notification struct {
 	Subject    string
 	Body       string
 	Attributes map[string]string // for the subscribers' filter policies
-	Group      string            // what belongs together on a FIFO topic
-	ID         string            // the same for a repeated publication of the same message
+	Group      string            // message group on a FIFO topic
+	ID         string            // deduplication id on a FIFO topic, the same for each retry
 }
 
-// Publish sends m. Subject and body are made to fit; an empty subject is left out.
-func (t *Topic) Publish(ctx context.Context, m Message) error {
+// Publish sends n. It truncates subject and body to SNS's limits and omits an empty subject.
+func (t *Topic) Publish(ctx context.Context, n Notification) error {
 	in := &sns.PublishInput{
 		TopicArn:          &t.arn,
-		Message:           aws.String(fitBody(m.Body)),
-		MessageAttributes: attributes(m.Attributes),
+		Message:           aws.String(fitBody(n.Body)),
+		MessageAttributes: attributes(n.Attributes),
 	}
-	if subject := fitSubject(m.Subject); subject != "" {
+	if subject := fitSubject(n.Subject); subject != "" {
 		in.Subject = &subject
 	}
 	if strings.HasSuffix(t.arn, ".fifo") {
-		in.MessageGroupId = aws.String(fifoID(m.Group))
-		in.MessageDeduplicationId = aws.String(fifoID(m.ID))
+		in.MessageGroupId = aws.String(fifoID(n.Group))
+		in.MessageDeduplicationId = aws.String(fifoID(n.ID))
 	}
 	if _, err := t.sns.Publish(ctx, in); err != nil {
 		return fmt.Errorf("publish to %s: %w", t.arn, err)
@@ -68,8 +68,8 @@ func (t *Topic) Publish(ctx context.Context, m Message) error {
 	return nil
 }
 
-// fitSubject leaves printable ASCII, since subjects with control characters or line breaks are refused,
-// and mail programs show others as they like.
+// fitSubject returns at most [config.MaxSubject] characters of printable ASCII. SNS rejects subjects with control
+// characters or line breaks, and mail programs differ in how they show other characters.
 func fitSubject(text string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -88,6 +88,7 @@ func fitSubject(text string) string {
 	return strings.TrimSpace(b.String())
 }
 
+// fitBody returns a body that SNS accepts: valid UTF-8, not empty, and not too long.
 func fitBody(text string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	if strings.TrimSpace(text) == "" {
@@ -99,7 +100,7 @@ func fitBody(text string) string {
 	return text[:truncate.Before(text, MaxBody-len(truncatedNote))] + truncatedNote
 }
 
-// attributes leaves out empty values, which SNS refuses.
+// attributes omits empty values, which SNS rejects.
 func attributes(values map[string]string) map[string]types.MessageAttributeValue {
 	out := make(map[string]types.MessageAttributeValue, len(values))
 	for name, value := range values {
@@ -113,7 +114,7 @@ func attributes(values map[string]string) map[string]types.MessageAttributeValue
 	return out
 }
 
-// fifoID maps text to what FIFO topics allow as group and deduplication id.
+// fifoID maps text to the characters and the length that FIFO topics allow for a group or deduplication id.
 func fifoID(text string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r > ' ' && r <= '~' {

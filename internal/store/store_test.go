@@ -19,7 +19,7 @@ func TestKeysFor_AreReadableAndNeedNoEncoding(t *testing.T) {
 	tests := []struct{ name, alarm, want string }{
 		{"plain", "orders-errors", "orders-errors"},
 		{"blanks and slashes", "orders / p99 latency", "orders-p99-latency"},
-		{"a way out of the folder", "../../etc/passwd", "etc-passwd"},
+		{"path traversal", "../../etc/passwd", "etc-passwd"},
 		{"any script", "注文 エラー", "alarm"},
 		{"long", strings.Repeat("x", 255), strings.Repeat("x", 100)},
 	}
@@ -51,7 +51,7 @@ func TestLoadCheckpoint_ReturnsLastSavedState(t *testing.T) {
 	s := store.New(fake, "bucket")
 	state, err := s.LoadCheckpoint(t.Context(), "id")
 	require.NoError(t, err)
-	assert.Nil(t, state, "there is none")
+	assert.Nil(t, state, "no checkpoint was saved")
 	require.NoError(t, s.SaveCheckpoint(t.Context(), "id", []byte("1")))
 	require.NoError(t, s.SaveCheckpoint(t.Context(), "id", []byte("2")))
 	state, err = s.LoadCheckpoint(t.Context(), "id")
@@ -68,7 +68,7 @@ func TestText_ReadsAnyBucketUpToLimit(t *testing.T) {
 	s := store.New(fake, "bucket")
 	text, err := s.Text(t.Context(), "s3://runbooks/a/b.md", 4)
 	require.NoError(t, err)
-	assert.Equal(t, "012", text, "a character is kept whole or not at all")
+	assert.Equal(t, "012", text, "truncated between characters")
 	for _, uri := range []string{"", "runbooks/a/b.md", "s3://runbooks", "s3:///x", "https://x/y"} {
 		_, err = s.Text(t.Context(), uri, 4)
 		assert.ErrorContains(t, err, "want s3://bucket/key", uri)

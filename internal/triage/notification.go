@@ -14,7 +14,7 @@ import (
 func (r *attempt) notify(ctx context.Context, keys store.Keys, storeErr error) error {
 	bounded, cancel := r.budget.part(ctx, r.Now(), notifyShare, maxNotify)
 	defer cancel()
-	if err := r.Topic.Publish(bounded, r.message(keys, storeErr)); err != nil {
+	if err := r.Topic.Publish(bounded, r.notification(keys, storeErr)); err != nil {
 		r.emit(map[string]float64{emf.NotificationFailures: 1})
 		r.log.Error("notification not sent", "error", err, "advice", awsapi.Advice(err))
 		return err
@@ -27,8 +27,8 @@ func (r *attempt) notify(ctx context.Context, keys store.Keys, storeErr error) e
 // published, the next attempt cannot know whether the notification was sent.
 const copyNote = "NOTE: you may already have this report. An earlier send was interrupted before it could be recorded."
 
-// message returns the notification, after notes about what went wrong.
-func (r *attempt) message(keys store.Keys, storeErr error) notify.Message {
+// notification returns the notification, after notes about what went wrong.
+func (r *attempt) notification(keys store.Keys, storeErr error) notify.Notification {
 	note := ""
 	if r.maybeCopy {
 		note = report.Note(copyNote)
@@ -48,7 +48,7 @@ func (r *attempt) message(keys store.Keys, storeErr error) notify.Message {
 	if err != nil {
 		subject = []byte("Alarm: " + r.alarm.Name)
 	}
-	return notify.Message{
+	return notify.Notification{
 		Subject:    string(subject),
 		Body:       note + string(body),
 		Attributes: r.attributes(),
@@ -75,7 +75,7 @@ func (r *attempt) sendCard(ctx context.Context, keys store.Keys) {
 	}
 	card, err := guarded(func() ([]byte, error) { return r.Renderer.Card(r.rec, keys) })
 	if err == nil {
-		err = r.CardTopic.Publish(ctx, notify.Message{Body: string(card), Group: r.alarm.ARN, ID: r.rec.ID + "/card"})
+		err = r.CardTopic.Publish(ctx, notify.Notification{Body: string(card), Group: r.alarm.ARN, ID: r.rec.ID + "/card"})
 	}
 	if err != nil {
 		r.emit(map[string]float64{emf.NotificationFailures: 1})

@@ -29,7 +29,7 @@ func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm) (
 	}
 	bounded, stop := context.WithTimeout(ctx, maxNotify)
 	defer stop()
-	if err := h.Topic.Publish(bounded, h.recoveryMessage(alarm, recovery)); err != nil {
+	if err := h.Topic.Publish(bounded, h.recoveryNotification(alarm, recovery)); err != nil {
 		h.emit(map[string]float64{emf.NotificationFailures: 1})
 		h.Log.Error("recovery not notified", "alarm", alarm.Name, "error", err, "advice", awsapi.Advice(err))
 		return Result{}, errors.Join(err, h.Table.ForgetRecovery(quick, alarm.ARN))
@@ -39,9 +39,9 @@ func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm) (
 	return Result{Alarm: alarm.Name, Status: StatusRecovered, ID: recovery.ID, ReportURI: recovery.ReportURI}, nil
 }
 
-func (h *Handler) recoveryMessage(alarm *alarmevent.Alarm, r *dedupe.Recovery) notify.Message {
+func (h *Handler) recoveryNotification(alarm *alarmevent.Alarm, r *dedupe.Recovery) notify.Notification {
 	followUp := h.followUpOf(alarm, r)
-	return notify.Message{
+	return notify.Notification{
 		Subject:    followUp.Subject(),
 		Body:       followUp.Text(),
 		Attributes: map[string]string{"investigation_id": r.ID, "outcome": "recovered", "account": alarm.Account, "region": alarm.Region},
@@ -61,7 +61,7 @@ func (h *Handler) sendRecoveryCard(ctx context.Context, alarm *alarmevent.Alarm,
 	}
 	card, err := h.followUpOf(alarm, r).Card()
 	if err == nil {
-		err = h.CardTopic.Publish(ctx, notify.Message{Body: string(card), Group: alarm.ARN, ID: r.ID + "/recovered-card"})
+		err = h.CardTopic.Publish(ctx, notify.Notification{Body: string(card), Group: alarm.ARN, ID: r.ID + "/recovered-card"})
 	}
 	if err != nil {
 		h.Log.Error("recovery card not sent", "alarm", alarm.Name, "error", err)

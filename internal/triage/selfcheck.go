@@ -49,7 +49,7 @@ func (h *Handler) selfCheck(ctx context.Context, owner string) (Answer, error) {
 	}
 	bounded, cancel := budget.part(ctx, h.Now(), notifyShare, maxNotify)
 	defer cancel()
-	if err := h.Topic.Publish(bounded, h.selfCheckMessage(checked, owner)); err != nil {
+	if err := h.Topic.Publish(bounded, h.selfCheckNotification(checked, owner)); err != nil {
 		h.emit(map[string]float64{emf.NotificationFailures: 1})
 		h.Log.Error("self-check not notified", "error", err, "advice", awsapi.Advice(err))
 		return answer, fmt.Errorf("the self-check found %s, and the notification could not be sent: %w", inBrief(findings), err)
@@ -77,8 +77,8 @@ func things(n int, name string) string {
 	return fmt.Sprintf("%d %ss", n, name)
 }
 
-// selfCheckMessage returns the notification of a self-check. owner is the same for each retry by Lambda.
-func (h *Handler) selfCheckMessage(checked selfcheck.Report, owner string) notify.Message {
+// selfCheckNotification returns the notification of a self-check. owner is the same for each retry by Lambda.
+func (h *Handler) selfCheckNotification(checked selfcheck.Report, owner string) notify.Notification {
 	findings := checked.Findings()
 	var b strings.Builder
 	b.WriteString(report.Note(fmt.Sprintf("The self-check of alarm triage %s in %s at %s found %s. "+
@@ -96,7 +96,7 @@ func (h *Handler) selfCheckMessage(checked selfcheck.Report, owner string) notif
 	fmt.Fprintf(&b, "Check again:\n\n    aws lambda invoke --region %s --function-name %s "+
 		"--cli-binary-format raw-in-base64-out --payload '%s' /dev/stdout\n",
 		h.Region, h.FunctionName, config.SelfCheckEvent)
-	return notify.Message{
+	return notify.Notification{
 		Subject:    fmt.Sprintf("Alarm triage self-check: %s (%s)", things(len(findings), "problem"), h.FunctionName),
 		Body:       b.String(),
 		Attributes: map[string]string{"outcome": "self-check", "region": h.Region},
