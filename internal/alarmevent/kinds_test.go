@@ -55,7 +55,7 @@ func TestParse_KeepsConfigurationOfUnknownAlarm(t *testing.T) {
 	assert.JSONEq(t, `{"description":"d","traceQuery":{"expression":"p99(duration)","window":60}}`, a.Configuration)
 	assert.JSONEq(t, `{"evaluationDetail":{"traces":[1,2]}}`, a.Unrecognized)
 	require.Len(t, a.NotUnderstood, 1)
-	assert.Contains(t, a.NotUnderstood[0], "its kind of alarm is not known")
+	assert.Contains(t, a.NotUnderstood[0], "unknown kind of alarm")
 
 	for _, shape := range []string{"action-metric", "eventbridge-math", "sns-anomaly", "action-composite", "eventbridge-contributor", "sns-percentile"} {
 		known := parseOne(t, shape)
@@ -249,7 +249,7 @@ func TestParse_TruncatesTextsAndSaysSo(t *testing.T) {
 		assert.Regexp(t, `… \[truncated: \d+ more bytes\]$`, text)
 	}
 	assert.Len(t, a.LogLines, 50)
-	assert.Contains(t, strings.Join(a.NotUnderstood, "\n"), "log lines: 11 of 61 are left out")
+	assert.Contains(t, strings.Join(a.NotUnderstood, "\n"), "log lines: 11 of 61 are omitted")
 }
 
 func slicesOf(text string, n int) []string {

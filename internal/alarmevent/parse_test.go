@@ -186,13 +186,13 @@ func TestParse_RejectsOtherEventsWithClearError(t *testing.T) {
 	tests := []struct {
 		name, raw, want string
 	}{
-		{"not JSON", `hello`, "not a JSON object"},
-		{"a list", `[1]`, "not a JSON object"},
-		{"an empty object", `{}`, "none of those that are understood"},
+		{"not JSON", `hello`, "must be a JSON object"},
+		{"a list", `[1]`, "must be a JSON object"},
+		{"an empty object", `{}`, "unknown event: expected an alarm action"},
 		{"another service's event", `{"detail-type":"EC2 Instance State-change Notification","detail":{}}`, "EC2 Instance State-change Notification"},
 		{"a console test event", `{"key1":"value1","key2":"value2"}`, "key1, key2"},
-		{"no ARN", `{"alarmData":{"alarmName":"a","state":{"value":"ALARM"}}}`, "which alarm"},
-		{"another resource", `{"alarmArn":"arn:aws:s3:::bucket","alarmData":{"state":{"value":"ALARM"}}}`, "which alarm"},
+		{"no ARN", `{"alarmData":{"alarmName":"a","state":{"value":"ALARM"}}}`, "does not identify its alarm"},
+		{"another resource", `{"alarmArn":"arn:aws:s3:::bucket","alarmData":{"state":{"value":"ALARM"}}}`, "does not identify its alarm"},
 		{"an unknown state", `{"alarmArn":"arn:aws:cloudwatch:us-east-1:1:alarm:a","alarmData":{"state":{"value":"PANIC"}}}`, "PANIC"},
 		{"a record of another service", `{"Records":[{"s3":{}}]}`, "no SNS message"},
 		{"a plain SNS message", `{"Records":[{"Sns":{"Message":"\"hi\""}}]}`, "SNS record 0"},

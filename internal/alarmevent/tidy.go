@@ -8,9 +8,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// Limits of what is kept of an event. All of it is part of the record and of the model's first message.
+// Limits of an Alarm, which is part of the record and of the model's first message.
 const (
-	maxText      = 4 << 10  // bytes of one text; CloudWatch's are at most 1,024 characters
+	maxText      = 4 << 10  // bytes of one text; CloudWatch's have at most 1,024 characters
 	maxQuery     = 10 << 10 // bytes of a query: CloudWatch's limit
 	maxDocument  = 16 << 10 // bytes of a JSON document that is kept as it was sent
 	maxLines     = 50       // log lines: CloudWatch's limit
@@ -20,8 +20,8 @@ const (
 	maxOdd       = 20       // fields that are listed as not understood
 )
 
-// tidy redacts the texts of an alarm, then cuts them to size. What identifies the alarm stays as it is: the alarm's
-// name, its ARN, and the names of metrics.
+// tidy redacts the texts of an alarm, then truncates them. The alarm's name and ARN, and the names of metrics, stay
+// unchanged, since they identify the alarm.
 func (a *Alarm) tidy(redact func(string) (string, int)) {
 	t := tidier{redact: redact}
 	a.Description, a.Reason, a.SuppressedWhy = t.text(a.Description, maxText), t.text(a.Reason, maxText), t.text(a.SuppressedWhy, maxText)
@@ -46,7 +46,7 @@ func (a *Alarm) tidy(redact func(string) (string, int)) {
 	lines := len(a.LogLines)
 	a.LogLines = t.lines(a.LogLines)
 	if left := lines - len(a.LogLines); left > 0 {
-		a.NotUnderstood = append(a.NotUnderstood, fmt.Sprintf("log lines: %d of %d are left out", left, lines))
+		a.NotUnderstood = append(a.NotUnderstood, fmt.Sprintf("log lines: %d of %d are omitted", left, lines))
 	}
 	a.NotUnderstood = t.texts(a.NotUnderstood[:min(len(a.NotUnderstood), maxOdd)])
 	a.Redactions = t.count
@@ -76,7 +76,7 @@ func (t *tidier) texts(list []string) []string {
 	return list
 }
 
-// pairs redacts names with their values, since a name may tell that its value is a secret.
+// pairs redacts names together with their values, since a name can reveal that its value is a secret.
 func (t *tidier) pairs(values map[string]string) map[string]string {
 	if len(values) == 0 {
 		return values
@@ -87,7 +87,7 @@ func (t *tidier) pairs(values map[string]string) map[string]string {
 	}
 	var clean map[string]string
 	if json.Unmarshal([]byte(t.clean(string(document))), &clean) != nil {
-		return nil // withheld as a whole
+		return nil // all pairs are withheld
 	}
 	for name, value := range clean {
 		clean[name] = shorten(value, maxText)
@@ -95,8 +95,8 @@ func (t *tidier) pairs(values map[string]string) map[string]string {
 	return clean
 }
 
-// lines redacts all lines together, since a private key has several, and then each of them, since it may be a JSON
-// document.
+// lines redacts all lines together, since a private key spans several lines, and then each line, since a line may be a
+// JSON document.
 func (t *tidier) lines(lines []string) []string {
 	if len(lines) == 0 {
 		return nil

@@ -12,8 +12,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// Limits of what is believed of the tool's answer. The snippet keeps within them, but what it returns
-// has passed through code that reads untrusted data.
+// Limits of the tool's answer. The snippet respects them, but it processes untrusted data. Its result is therefore
+// bounded again.
 const (
 	maxItems     = 100   // of each list
 	maxPoints    = 1000  // of one series
@@ -24,7 +24,7 @@ const (
 	maxResources = 10    // of one change
 )
 
-// parts is the snippet's result; each part is decoded on its own, so that an odd one costs only itself.
+// parts is the result of the snippet. Each part is decoded separately: an invalid part does not affect the others.
 type parts struct {
 	Problems   []string          `json:"problems"`
 	Definition json.RawMessage   `json:"definition"`
@@ -35,7 +35,7 @@ type parts struct {
 	LogLines   []json.RawMessage `json:"log_lines"`
 }
 
-// read turns the answer of the fixed call into evidence, leniently.
+// read returns the evidence in the answer of the fixed tool call. It skips what it cannot decode.
 func read(call *investigation.ToolCall) investigation.Evidence {
 	e := investigation.Evidence{Call: call}
 	if !call.Answer.Success {
@@ -44,7 +44,7 @@ func read(call *investigation.ToolCall) investigation.Evidence {
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(call.Answer.Result, &fields); err != nil {
-		e.Problem = "the collection's result is not the JSON object it should be"
+		e.Problem = "the result of the collection is not a JSON object"
 		return e
 	}
 	var p parts
@@ -75,7 +75,7 @@ func read(call *investigation.ToolCall) investigation.Evidence {
 	return e
 }
 
-// decode keeps the elements that can be read.
+// decode returns the elements that can be decoded.
 func decode[T any](list []json.RawMessage, one func(json.RawMessage) (T, bool)) []T {
 	var out []T
 	for _, raw := range list[:min(len(list), maxItems)] {
@@ -86,7 +86,7 @@ func decode[T any](list []json.RawMessage, one func(json.RawMessage) (T, bool)) 
 	return out
 }
 
-// query reads the query of a log or PromQL alarm; nil when there is none.
+// query decodes the query of a log or PromQL alarm. It returns nil if there is none.
 func query(raw json.RawMessage) *alarmevent.Query {
 	var q alarmevent.Query
 	if len(raw) == 0 || json.Unmarshal(raw, &q) != nil || q.Text == "" && len(q.LogGroups) == 0 {
@@ -159,7 +159,7 @@ func series(raw json.RawMessage) (investigation.Series, bool) {
 	}, true
 }
 
-// points reads [seconds since 1970, value] pairs, oldest first.
+// points decodes pairs of seconds since 1970 and a value. It returns the oldest point first.
 func points(pairs [][]float64) []investigation.Point {
 	var out []investigation.Point
 	for _, pair := range pairs[max(0, len(pairs)-maxPoints):] {

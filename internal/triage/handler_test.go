@@ -107,7 +107,7 @@ func TestHandle_SkipsOtherStatesMutedAndSuppressedAlarms(t *testing.T) {
 func TestHandle_FailsOnUnknownEvent(t *testing.T) {
 	b := newHarness(t)
 	_, err := b.invoke(t, "request-1", `{"hello":"world"}`)
-	require.ErrorContains(t, err, "none of those that are understood")
+	require.ErrorContains(t, err, "unknown event: expected an alarm action")
 	assert.Equal(t, 1.0, b.metric(t, emf.UnknownEvents))
 }
 
