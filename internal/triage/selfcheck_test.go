@@ -213,13 +213,13 @@ func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 		want    []string
 	}{
 		{"the first model is denied", func(b *checkHarness) { b.failing[firstModel] = awsapitest.Denied("bedrock:InvokeModel") }, "model " + firstModel,
-			[]string{"WARNING", "not authorized to perform: bedrock:InvokeModel", "investigations are made by " + secondModel, adviceOfDenial(firstModel)}},
+			[]string{"WARNING", "not authorized to perform: bedrock:InvokeModel", "investigations use " + secondModel, adviceOfDenial(firstModel)}},
 		{"the fallback is denied", func(b *checkHarness) { b.failing[secondModel] = awsapitest.Denied("bedrock:InvokeModel") }, "model " + secondModel,
-			[]string{"WARNING", "It is a fallback: " + firstModel + " answers.", adviceOfDenial(secondModel)}},
+			[]string{"WARNING", "It is a fallback; " + firstModel + " answers.", adviceOfDenial(secondModel)}},
 		{"the guardrail blocks everything", func(b *checkHarness) {
 			b.checker.Config.GuardrailID = "guard"
 			b.answer.StopReason = types.StopReasonGuardrailIntervened
-		}, "model " + firstModel, []string{"PROBLEM", "Guardrail guard blocks a harmless question", "Loosen the guardrail"}},
+		}, "model " + firstModel, []string{"PROBLEM", "Guardrail guard blocks a harmless question", "Relax the guardrail"}},
 		{"a model retires in 59 days", func(b *checkHarness) { b.lifecycles["anthropic.claude-sonnet-5-5"] = in(59*day + time.Hour) }, "life cycle of model " + firstModel,
 			[]string{"WARNING", "retires on", "in 59 days", "Set BedrockModelId or FallbackModelIds"}},
 		{"a model has retired", func(b *checkHarness) { b.lifecycles["amazon.nova-2-lite-v1:0"] = in(-day) }, "life cycle of model " + secondModel,
@@ -249,7 +249,7 @@ func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 			b.probe(toolcall.Answer{Error: "No module named 'alarmtriage_tool'", ErrorType: "ModuleNotFoundError"})
 		}, "tool " + toolFunction, []string{"The tool cannot run Python", "No module named 'alarmtriage_tool'"}},
 		{"the Python returns nothing", func(b *checkHarness) { b.probe(toolcall.Answer{Success: true, Result: json.RawMessage("null")}) }, "tool " + toolFunction,
-			[]string{"does not return what it was asked for"}},
+			[]string{"returns an unexpected result"}},
 		{"the Python does not reach AWS", func(b *checkHarness) {
 			b.probe(probeAnswer("unreachable", `"ConnectTimeoutError: monitoring.us-east-1.amazonaws.com"`))
 		}, "tool " + toolFunction, []string{"The tool's code cannot read CloudWatch", "ConnectTimeoutError", "reach the endpoint `monitoring`"}},
@@ -259,21 +259,21 @@ func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 		{"the hand-over is denied", func(b *checkHarness) { b.functions.Fail(awsapitest.Denied("lambda:InvokeFunction"), -1) }, "hand-over",
 			[]string{"The orchestrator cannot invoke itself", "Grant lambda:InvokeFunction"}},
 		{"the table is denied", func(b *checkHarness) { b.db.Fail(awsapitest.Denied("dynamodb:UpdateItem"), -1) }, "table investigations",
-			[]string{"The table does not take a claim", "Grant dynamodb:UpdateItem"}},
+			[]string{"The table does not accept a claim", "Grant dynamodb:UpdateItem"}},
 		{"the table has another key", func(b *checkHarness) {
 			b.db.Fail(&smithy.GenericAPIError{Code: "ValidationException", Message: "The provided key element does not match the schema"}, -1)
 		}, "table investigations", []string{"must be the string pk"}},
 		{"the table does not answer", func(b *checkHarness) { b.db.Fail(awsapitest.ErrDown, -1) }, "table investigations",
 			[]string{"connection refused", "See the AWS Health Dashboard"}},
 		{"the bucket is gone", func(b *checkHarness) { b.s3.Fail(&smithy.GenericAPIError{Code: "NoSuchBucket"}, -1) }, "bucket " + bucket,
-			[]string{"The bucket does not take an object", "Deploy the stack again"}},
+			[]string{"The bucket does not accept an object", "Deploy the stack again"}},
 		{"the bucket's key is denied", func(b *checkHarness) {
 			b.s3.Fail(&smithy.GenericAPIError{Code: "AccessDenied", Message: "User: x is not authorized to perform: kms:GenerateDataKey on resource: y"}, -1)
 		}, "bucket " + bucket, []string{"Grant kms:GenerateDataKey"}},
 		{"the table forgets", func(b *checkHarness) { b.checker.DynamoDB = forgetfulTable{&b.db} }, "table investigations",
-			[]string{"The table does not return what was written to it"}},
+			[]string{"The table does not return the item that was written"}},
 		{"the bucket forgets", func(b *checkHarness) { b.checker.Store = store.New(forgetfulBucket{&b.s3}, bucket) }, "bucket " + bucket,
-			[]string{"The bucket does not return what was written to it"}},
+			[]string{"The bucket does not return the object that was written"}},
 		{"the instructions are empty", func(b *checkHarness) {
 			b.checker.Config.InstructionsURI = "s3://docs/empty.txt"
 			if _, err := b.s3.PutObject(context.Background(), putting("docs", "empty.txt", " \n")); err != nil {
@@ -285,7 +285,7 @@ func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 		{"the card topic has no subscription", func(b *checkHarness) {
 			b.checker.Config.CardTopicARN = cardARN
 			b.topics.Attributes[cardARN] = map[string]string{"SubscriptionsConfirmed": "0", "SubscriptionsPending": "0"}
-		}, "chat card topic " + cardARN, []string{"no confirmed subscription", "Subscribe somebody"}},
+		}, "chat card topic " + cardARN, []string{"no confirmed subscription", "Add a subscription"}},
 		{"the card topic is gone", func(b *checkHarness) {
 			b.checker.Config.CardTopicARN = cardARN
 			delete(b.topics.Attributes, cardARN)
@@ -398,7 +398,7 @@ func TestSelfCheck_SendsNothingWhenNoActionIsNeeded(t *testing.T) {
 			b.lifecycles["anthropic.claude-sonnet-5-5"] = awsapi.ModelLifecycle{EndOfLife: time.Now().Add(61 * 24 * time.Hour)}
 		}, "life cycle of model " + firstModel, "ok", "Active until"},
 		{"the life cycle is denied", func(b *checkHarness) { b.lifeErr = awsapitest.Denied("bedrock:GetFoundationModel") },
-			"life cycle of model " + firstModel, "ok", "alarmtriage's catalog had on 2026-"},
+			"life cycle of model " + firstModel, "ok", "alarmtriage's catalog of 2026-"},
 		{"the life cycle is denied, and the catalog does not know the model", func(b *checkHarness) {
 			b.checker.Config.ModelID, b.lifeErr = "us.newcomer.model-1", awsapitest.Denied("bedrock:GetFoundationModel")
 		}, "life cycle of model us.newcomer.model-1", "skipped", "does not know the model"},
@@ -431,7 +431,7 @@ func TestSelfCheck_SendsNothingWhenNoActionIsNeeded(t *testing.T) {
 			other := *b.checker
 			other.Now = func() time.Time { return later }
 			other.Run(context.Background(), time.Minute)
-		}, "table investigations", "ok", "takes claims"},
+		}, "table investigations", "ok", "accepts claims"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newCheckHarness(t)
@@ -491,7 +491,7 @@ func TestSelfCheck_FailsWhenNotificationReachesNobody(t *testing.T) {
 			b.db.Fail(awsapitest.ErrDown, -1)
 		}, 0, []string{"could not be sent", "sns:Publish", "table investigations", "See the AWS Health Dashboard"}},
 		{"no subscription", func(b *checkHarness) { b.topics.Attributes[topicARN]["SubscriptionsConfirmed"] = "0" }, 1,
-			[]string{"nobody receives the notification", "no confirmed subscription", "Subscribe somebody"}},
+			[]string{"nobody receives the notification", "no confirmed subscription", "Add a subscription"}},
 		{"a pending subscription only", func(b *checkHarness) {
 			b.topics.Attributes[topicARN] = map[string]string{"SubscriptionsConfirmed": "0", "SubscriptionsPending": "1"}
 		}, 1, []string{"It has 1 pending subscription.", "Confirm the subscription"}},
@@ -544,7 +544,7 @@ func TestSelfCheck_ReportsPanickingAndHangingChecks(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, ctx.Err(), "there was time left to notify")
 	message := b.only(t)
-	for _, want := range []string{"found 3 problems", "The check itself failed: a bug.", "please report it", "The check did not end within", "The table does not take a claim"} {
+	for _, want := range []string{"found 3 problems", "The check itself failed: a bug.", "Please report it", "The check did not end within", "The table does not accept a claim"} {
 		assert.Contains(t, message, want)
 	}
 	for _, check := range answer.SelfCheck.Checks[2:] {
