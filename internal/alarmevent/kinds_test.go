@@ -199,7 +199,7 @@ func TestParse_AcceptsAlarmWithOddField(t *testing.T) {
 }
 
 func TestParse_DerivesPartitionFromRegion(t *testing.T) {
-	// The broker's table has the SDKs' own list of partitions.
+	// The broker's table contains the SDKs' list of partitions.
 	table, err := os.ReadFile("../broker/tables/endpoints.txt")
 	require.NoError(t, err)
 	regions := map[string]string{"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1", "aws-eusc": "eusc-de-east-1",
@@ -260,7 +260,7 @@ func slicesOf(text string, n int) []string {
 	return list
 }
 
-// Secrets may be anywhere in an event. What identifies the alarm stays.
+// Secrets can be anywhere in an event. The fields that identify the alarm are not redacted.
 func TestParser_RedactsEveryTextBeforeTruncation(t *testing.T) {
 	redactor, err := redact.New([]string{"INC-[0-9]+"})
 	require.NoError(t, err)

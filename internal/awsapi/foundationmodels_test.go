@@ -21,8 +21,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
-// botocoreRequest makes botocore call GetFoundationModel at a URL, so that the test sees the request that AWS's own
-// client sends.
+// botocoreRequest makes botocore call GetFoundationModel at a URL. The request serves as the oracle for our own.
 const botocoreRequest = `
 import sys, botocore.session
 session = botocore.session.get_session()
@@ -31,7 +30,7 @@ client = session.create_client("bedrock", region_name="eu-west-1", endpoint_url=
 print(client.get_foundation_model(modelIdentifier=sys.argv[2])["modelDetails"]["modelLifecycle"]["endOfLifeTime"].isoformat())
 `
 
-// botocoreSignature is the Authorization header that botocore gives to a request of a certain time.
+// botocoreSignature returns the Authorization header that botocore creates for a request at a certain time.
 const botocoreSignature = `
 import json, sys
 from botocore.auth import SigV4Auth
@@ -124,7 +123,7 @@ func TestFoundationModels_ErrorsHaveClasses(t *testing.T) {
 	}
 }
 
-// botocoreEndpoint is the address of Bedrock's control plane in a Region, by botocore's own rules.
+// botocoreEndpoint returns the URL of Bedrock's control plane in a Region according to botocore.
 const botocoreEndpoint = `
 import sys, botocore.session
 session = botocore.session.get_session()

@@ -111,22 +111,21 @@ func TestHandle_FailsOnUnknownEvent(t *testing.T) {
 	assert.Equal(t, 1.0, b.metric(t, emf.UnknownEvents))
 }
 
-// services that may be down, and what must hold for the human while they are.
 func TestHandle_NotifiesOrRetriesWhileServicesAreDown(t *testing.T) {
 	type down struct{ s3, sns, db bool }
 	tests := []struct {
 		name          string
 		down          down
-		wantError     bool // the invocation fails, so that Lambda tries again
-		wantTold      int  // messages while the services are down
-		wantToldAfter int  // and after the retry
+		wantError     bool // the invocation fails and Lambda retries it
+		wantNotified  int  // notifications while the services are unavailable
+		wantAfter     int  // notifications after the retry
 		wantAgentRuns int
 	}{
 		{"S3", down{s3: true}, true, 1, 1, 1},
 		{"SNS", down{sns: true}, true, 0, 1, 1},
 		{"DynamoDB", down{db: true}, false, 1, 1, 1},
 		{"S3 and SNS", down{s3: true, sns: true}, true, 0, 1, 1},
-		{"S3 and DynamoDB", down{s3: true, db: true}, true, 1, 2, 2}, // nothing remembers the first message: better twice than never
+		{"S3 and DynamoDB", down{s3: true, db: true}, true, 1, 2, 2}, // the first notification is not recorded: two are better than none
 		{"SNS and DynamoDB", down{sns: true, db: true}, true, 0, 1, 1},
 		{"all three", down{s3: true, sns: true, db: true}, true, 0, 1, 2},
 	}
@@ -152,24 +151,24 @@ func TestHandle_NotifiesOrRetriesWhileServicesAreDown(t *testing.T) {
 				setFault(-1)
 				answer, failure := b.invoke(t, "request-1", fixture(t, "action-metric"))
 				assert.Equal(t, tt.wantError, failure != nil, "%v", failure)
-				assert.Len(t, b.messages(), tt.wantTold)
+				assert.Len(t, b.messages(), tt.wantNotified)
 				if !tt.wantError {
 					assert.Equal(t, triage.StatusInvestigated, answer.Results[0].Status)
 					return
 				}
-				if tt.wantTold > 0 {
+				if tt.wantNotified > 0 {
 					assert.Contains(t, b.messages()[0], "could not be stored")
 					note, _, _ := strings.Cut(b.messages()[0], "\n\n")
 					for line := range strings.SplitSeq(note, "\n") {
 						assert.True(t, utf8.RuneCountInString(line) <= 70 || !strings.Contains(line, " "), line)
 					}
-					assert.Contains(t, b.messages()[0], "cause: the role lost dynamodb:GetItem", "the message has the findings all the same")
+					assert.Contains(t, b.messages()[0], "cause: the role lost dynamodb:GetItem", "the notification still has the findings")
 				}
 				setFault(0)
 				b.investigated(t, "request-1", fixture(t, "action-metric"))
-				assert.Len(t, b.messages(), tt.wantToldAfter)
+				assert.Len(t, b.messages(), tt.wantAfter)
 				assert.Equal(t, 1, b.reports())
-				assert.Equal(t, tt.wantAgentRuns, b.agent.calls, "a finished investigation is not done again")
+				assert.Equal(t, tt.wantAgentRuns, b.agent.calls, "a finished investigation is not repeated")
 				assert.Contains(t, b.state(ordersARN), "done")
 			})
 		}
@@ -196,7 +195,7 @@ func TestHandle_RetryResumesKilledInvocation(t *testing.T) {
 			}
 			return func() {
 				b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, resume []byte) error {
-					assert.Nil(t, resume, "there is no state of the agent to go on from")
+					assert.Nil(t, resume, "there is no state of the agent")
 					return conclude(rec)
 				}
 			}
@@ -209,7 +208,7 @@ func TestHandle_RetryResumesKilledInvocation(t *testing.T) {
 			b.Config.EventBus = "bus"
 			b.EventBridge = dyingBus{}
 			return func() { b.EventBridge = &b.Events }
-		}, 1, 1, 2}, // nobody knows whether the message went out: better twice than never
+		}, 1, 1, 2}, // nobody knows whether the notification was sent: two are better than none
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -284,7 +283,7 @@ func TestHandOver_ContinuesAtMostThreeTimes(t *testing.T) {
 		assert.Equal(t, triage.StatusHandedOver, answer.Results[0].Status)
 		require.Len(t, b.Self.Events(), i)
 		in := b.Self.Events()[i-1]
-		assert.Equal(t, "triage-handler", *in.FunctionName, "it invokes nothing but itself")
+		assert.Equal(t, "triage-handler", *in.FunctionName, "it only invokes itself")
 		late, err := b.invoke(t, "another", fixture(t, "sns-metric"))
 		require.NoError(t, err)
 		assert.Equal(t, triage.StatusDuplicate, late.Results[0].Status)
@@ -334,7 +333,7 @@ func TestHandle_DeliversReportWhenAgentFails(t *testing.T) {
 	}{
 		{"it panics", func(context.Context, *investigation.Record) error { panic("a bug") }, "the agent failed: a bug"},
 		{"it fails", func(context.Context, *investigation.Record) error { return errors.New("no such model") }, "no such model"},
-		{"its time is up", func(context.Context, *investigation.Record) error { return context.DeadlineExceeded }, "longer OrchestratorTimeout"},
+		{"its time runs out", func(context.Context, *investigation.Record) error { return context.DeadlineExceeded }, "longer OrchestratorTimeout"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -509,7 +508,7 @@ func TestInstructions_MissingObjectDoesNotStopInvestigation(t *testing.T) {
 	b.Config.Instructions = "Look at the canary first."
 	b.Config.InstructionsURI = "s3://runbooks/orders.md"
 	b.investigated(t, "request-1", action("a", 1))
-	assert.Equal(t, "Look at the canary first.", b.agent.runs[0].Instructions, "the object is not there")
+	assert.Equal(t, "Look at the canary first.", b.agent.runs[0].Instructions, "the object does not exist")
 	b.Config.InstructionsURI = "not a URI"
 	b.investigated(t, "request-2", action("b", 1))
 	assert.Equal(t, "Look at the canary first.", b.agent.runs[1].Instructions)

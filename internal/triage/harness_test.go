@@ -35,7 +35,7 @@ const (
 	bucket   = "reports-bucket"
 )
 
-// harness is an orchestrator on fakes of all services, with a scripted agent.
+// harness is an orchestrator with fakes of all services and a scripted agent.
 type harness struct {
 	triage.Handler
 	DB     awsapitest.DynamoDB
@@ -71,7 +71,7 @@ func newHarness(t *testing.T) *harness {
 	return b
 }
 
-// invoke is one attempt of one invocation.
+// invoke runs one attempt of one invocation.
 func (b *harness) invoke(t *testing.T, owner, event string) (triage.Answer, error) {
 	t.Helper()
 	return b.Handle(shifted{context.Background(), b.clock.now().Add(lifetime)}, owner, []byte(event))
@@ -88,6 +88,7 @@ type shifted struct {
 
 func (s shifted) Deadline() (time.Time, bool) { return s.deadline, true }
 
+// investigated runs an invocation that must end with one investigated alarm.
 func (b *harness) investigated(t *testing.T, owner, event string) triage.Result {
 	t.Helper()
 	answer, err := b.invoke(t, owner, event)
@@ -97,15 +98,15 @@ func (b *harness) investigated(t *testing.T, owner, event string) triage.Result 
 	return answer.Results[0]
 }
 
-// state is the claim's state in the table.
+// state returns the state of the claim in the table.
 func (b *harness) state(arn string) string {
 	return fmt.Sprint(b.DB.Item(arn)["state"])
 }
 
-// reports is how many reports lie in the bucket.
+// reports returns the number of reports in the bucket.
 func (b *harness) reports() int { return len(b.S3.Keys(".txt")) }
 
-// messages are the bodies that people got.
+// messages returns the bodies of the notifications.
 func (b *harness) messages() []string {
 	var bodies []string
 	for _, in := range b.SNS.Published(topicARN) {
@@ -114,7 +115,7 @@ func (b *harness) messages() []string {
 	return bodies
 }
 
-// metric sums a metric over all lines.
+// metric returns the sum of a metric over all lines.
 func (b *harness) metric(t *testing.T, name string) float64 {
 	t.Helper()
 	total := 0.0
@@ -128,7 +129,7 @@ func (b *harness) metric(t *testing.T, name string) float64 {
 	return total
 }
 
-// clock is the real one, put forward by the tests.
+// clock is the real clock, which tests can advance.
 type clock struct {
 	mu    sync.Mutex
 	shift time.Duration
@@ -167,7 +168,7 @@ type fakeTool struct {
 	mu    sync.Mutex
 	calls int
 	err   error
-	after func() // the call is made; what follows may be cut off
+	after func() // runs after the call and may end the invocation
 }
 
 func (f *fakeTool) Run(context.Context, string) (toolcall.Answer, error) {
@@ -180,7 +181,7 @@ func (f *fakeTool) Run(context.Context, string) (toolcall.Answer, error) {
 	return toolcall.Answer{Success: true, Result: json.RawMessage(`{"definition":{"AlarmName":"orders-errors"}}`), Redactions: 2, Refusals: 1}, f.err
 }
 
-// fakeAgent concludes with a cause, or does what the test says.
+// fakeAgent concludes with a cause, or calls do.
 type fakeAgent struct {
 	mu    sync.Mutex
 	calls int
@@ -250,7 +251,7 @@ func fixture(t *testing.T, name string) string {
 
 const ordersARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:orders-errors"
 
-// killed runs an invocation that Lambda ends in the middle: its goroutine stops where die is called.
+// killed runs an invocation that ends early: its goroutine stops where die is called.
 func (b *harness) killed(t *testing.T, owner, event string) {
 	t.Helper()
 	finished := false

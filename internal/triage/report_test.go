@@ -16,7 +16,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
 )
 
-// reports renders as the orchestrator does.
+// reports is the renderer of the orchestrator.
 type reports struct{}
 
 func (reports) links(rec *investigation.Record, keys store.Keys) report.Links {
@@ -45,7 +45,7 @@ func (r reports) Card(rec *investigation.Record, keys store.Keys) ([]byte, error
 
 var _ triage.Renderer = reports{}
 
-// cards are what the chat topic got.
+// cards returns the cards that were sent to the chat topic.
 func (b *harness) cards(t *testing.T) (threads, titles []string) {
 	t.Helper()
 	for _, published := range b.SNS.Published(cardARN) {
@@ -75,7 +75,7 @@ func TestCards_ShareOneThreadPerAlarm(t *testing.T) {
 	assert.Equal(t, threads[0], threads[1])
 	assert.NotEqual(t, threads[0], threads[2])
 	for _, body := range b.messages() {
-		assert.NotContains(t, body, "client-markdown", "cards are not mailed")
+		assert.NotContains(t, body, "client-markdown", "cards are only sent to the chat topic")
 	}
 }
 

@@ -44,7 +44,7 @@ const (
 type checkHarness struct {
 	*harness
 	model      awsapitest.Model
-	failing    map[string]error // models that do not answer
+	failing    map[string]error // errors of models that do not answer
 	answer     *bedrockruntime.ConverseOutput
 	lifecycles map[string]awsapi.ModelLifecycle
 	lifeErr    error
@@ -143,7 +143,7 @@ func (b *checkHarness) check(t *testing.T) selfcheck.Report {
 	return *answer.SelfCheck
 }
 
-// only is the one message, without its line breaks.
+// only returns the body of the only notification, without line breaks.
 func (b *checkHarness) only(t *testing.T) string {
 	t.Helper()
 	require.Len(t, b.messages(), 1)
@@ -189,7 +189,7 @@ func TestSelfCheck_SendsNothingWhenEverythingWorks(t *testing.T) {
 func TestSelfCheck_AsksModelsForFewTokensThroughGuardrail(t *testing.T) {
 	b := newCheckHarness(t)
 	b.checker.Config.GuardrailID, b.checker.Config.GuardrailVersion = "guard", "3"
-	b.answer.StopReason = types.StopReasonMaxTokens // a model that thinks comes no further
+	b.answer.StopReason = types.StopReasonMaxTokens // reasoning used up the tokens
 	b.check(t)
 	require.Len(t, b.model.Asked(), 2)
 	for _, in := range b.model.Asked() {
@@ -310,14 +310,14 @@ func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 	}
 }
 
-// forgetfulTable takes writes and returns nothing.
+// forgetfulTable accepts writes and returns nothing.
 type forgetfulTable struct{ *awsapitest.DynamoDB }
 
 func (forgetfulTable) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
 	return &dynamodb.GetItemOutput{}, nil
 }
 
-// forgetfulBucket takes objects and has none.
+// forgetfulBucket accepts objects and returns none.
 type forgetfulBucket struct{ *awsapitest.S3 }
 
 func (forgetfulBucket) GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error) {

@@ -29,7 +29,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
 )
 
-// refusingModel remembers what it was asked and refuses, so that the report is made of event and evidence.
+// refusingModel records its requests and denies them. The report then consists of event and evidence.
 type refusingModel struct {
 	mu    sync.Mutex
 	asked bytes.Buffer
@@ -44,7 +44,7 @@ func (m *refusingModel) Converse(_ context.Context, in *bedrockruntime.ConverseI
 	return nil, errors.New("AccessDeniedException: no access to the model")
 }
 
-// recordingTool remembers the code that it was given.
+// recordingTool records the code that it receives.
 type recordingTool struct{ commands strings.Builder }
 
 func (r *recordingTool) Run(_ context.Context, command string) (toolcall.Answer, error) {
@@ -59,7 +59,7 @@ const (
 	cards    = "arn:aws:sns:us-east-1:123456789012:cards"
 )
 
-// leaks returns the outputs of an investigation of the log alarm's event that hold a text.
+// leaks investigates the event of a log alarm and returns the outputs that contain a text.
 func leaks(t *testing.T, cfg config.Orchestrator, text string) (found []string, notification string) {
 	t.Helper()
 	event, err := os.ReadFile("../../internal/alarmevent/testdata/sns-log.json")
@@ -120,7 +120,7 @@ func TestRedaction_RemovesSecretsOfLogLinesFromAllOutputs(t *testing.T) {
 	}
 }
 
-// The test above would pass as well if the lines were lost.
+// Without this test, the test above would also pass if the lines were lost.
 func TestRedaction_TurnedOffShowsLogLines(t *testing.T) {
 	found, _ := leaks(t, config.Orchestrator{Redact: false}, leaked)
 	assert.Contains(t, found, "the model's request")
