@@ -36,8 +36,8 @@ const (
 	SourceSNS         Source = "sns"
 )
 
-// Alarm is one state change of one alarm. Every text in it is untrusted: anybody who may create alarms or metrics can
-// choose it.
+// Alarm is one state change of one alarm. Every text in it is untrusted: anybody who may create alarms or
+// metrics can choose it.
 type Alarm struct {
 	Name          string            `json:"name"`                  // 1 to 255 characters
 	ARN           string            `json:"arn"`                   // of the alarm

@@ -8,15 +8,17 @@ import (
 	"strings"
 )
 
-// CloudWatch documents the configuration of log and PromQL alarms for its API, but not for its events. Their fields are
-// therefore searched by their API names in the whole configuration, and the configuration is kept as it was sent.
+// CloudWatch documents the configuration of log and PromQL alarms for its API, but not for its events.
+// Their fields are therefore searched by their API names in the whole configuration, and the configuration
+// is kept as it was sent.
 
-// commonMembers are fields that the configuration of every kind of alarm has. They do not show what an alarm evaluates.
+// commonMembers are fields that the configuration of every kind of alarm has. They do not show what an
+// alarm evaluates.
 var commonMembers = []string{"description", "alarmname", "alarmarn", "alarmdescription", "alarmtype", "alarmtags", "tags", "timestamp",
 	"actionsenabled", "okactions", "alarmactions", "insufficientdataactions", "treatmissingdata"}
 
-// readConfiguration determines the kind of the alarm. If the events of that kind are not documented, it reads the fields
-// that it recognizes and keeps the configuration as it was sent.
+// readConfiguration determines the kind of the alarm. If the events of that kind are not documented, it
+// reads the fields that it recognizes and keeps the configuration as it was sent.
 func (r *reader) readConfiguration(a *Alarm, configuration any) {
 	a.Kind = kindOf(a, configuration)
 	switch a.Kind {
@@ -157,7 +159,8 @@ func logLines(name string, v any, depth int) []string {
 	return nil
 }
 
-// isLogLines reports whether a field's name suggests log lines, rather than their number or a role that reads them.
+// isLogLines reports whether a field's name suggests log lines, rather than their number or a role that
+// reads them.
 func isLogLines(name string) bool {
 	for _, end := range []string{"count", "arn", "role", "group", "groups", "id", "ids", "identifiers", "limit"} {
 		if strings.HasSuffix(name, end) {
@@ -172,8 +175,8 @@ func isLogLines(name string) bool {
 	return name == "logs"
 }
 
-// linesOf returns log lines from any format in which AWS lists them: texts, events with a message, or rows of fields and
-// values as in Logs Insights.
+// linesOf returns log lines from any format in which AWS lists them: texts, events with a message, or rows
+// of fields and values as in Logs Insights.
 func linesOf(v any) []string {
 	var out []string
 	v = unwrapped(v)

@@ -22,8 +22,8 @@ var timeLayouts = []string{
 	"2006-01-02T15:04Z07:00",
 }
 
-// parseTime parses a time. It also accepts the stray blanks of published samples ("12: 36: 15.490"), and seconds or
-// milliseconds since 1970.
+// parseTime parses a time. It also accepts the stray blanks of published samples ("12: 36: 15.490"), and
+// seconds or milliseconds since 1970.
 func parseTime(text string) (time.Time, bool) {
 	text = strings.TrimSpace(text)
 	if len(text) > len("2006-01-02") && text[10] == ' ' && strings.Count(text[:10], "-") == 2 {
@@ -102,8 +102,8 @@ func list(v any) []any {
 	}
 }
 
-// get returns the value of the first named field that is present and not null. It prefers an exact match of a name, then
-// ignores case, since SNS and EventBridge capitalize the same names differently.
+// get returns the value of the first named field that is present and not null. It prefers an exact match of
+// a name, then ignores case, since SNS and EventBridge capitalize the same names differently.
 func (m members) get(names ...string) any {
 	for _, name := range names {
 		if v := m[name]; v != nil {
@@ -140,8 +140,8 @@ func textOf(v any) string {
 	return string(raw)
 }
 
-// pairs reads an object, or a list of names and values, in the spelling of any service. A value that is not a text
-// becomes JSON.
+// pairs reads an object, or a list of names and values, in the spelling of any service. A value that is not
+// a text becomes JSON.
 func pairs(v any) map[string]string {
 	v = unwrapped(v)
 	if o, ok := v.(map[string]any); ok {
@@ -179,8 +179,8 @@ func texts(v any) []string {
 // maxDepth is how deep a configuration is searched for a field.
 const maxDepth = 5
 
-// find returns the first field with one of the names in v or below it, nearest first. Names are in lower case. The case
-// and the separators of a field's name are ignored.
+// find returns the first field with one of the names in v or below it, nearest first. Names are in lower
+// case. The case and the separators of a field's name are ignored.
 func find(v any, names ...string) any {
 	level := []any{v}
 	for range maxDepth {

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// ErrIgnored reports a valid event that is not a state change of an alarm, such as a CloudWatch Alarm Configuration
-// Change. It needs no action.
+// ErrIgnored reports a valid event that is not a state change of an alarm, such as a CloudWatch Alarm
+// Configuration Change. It needs no action.
 var ErrIgnored = errors.New("not a state change of an alarm")
 
 // EventSource is the source of EventBridge's events about alarms.
@@ -25,17 +25,20 @@ const (
 	DetailTypeConfigurationChange    = "CloudWatch Alarm Configuration Change"
 )
 
-// maxNesting is how many envelopes an event may have. An EventBridge event that a rule sent to an SNS topic has two.
+// maxNesting is how many envelopes an event may have. An EventBridge event that a rule sent to an SNS topic
+// has two.
 const maxNesting = 3
 
-// Parse parses the payload of an invocation: an alarm action, an EventBridge event, or SNS records that contain an alarm
-// notification or one of the former. The error is [ErrIgnored] for events about alarms that are not state changes.
+// Parse parses the payload of an invocation: an alarm action, an EventBridge event, or SNS records that
+// contain an alarm notification or one of the former. The error is [ErrIgnored] for events about alarms
+// that are not state changes.
 func Parse(raw []byte) ([]Alarm, error) { return Parser{}.Parse(raw) }
 
 // Parser parses events. The zero value is ready for use.
 type Parser struct {
-	// Redact replaces the secrets in a text, which may be a JSON document, and returns their number. It is called before
-	// texts are truncated, since half a secret would not be recognized. Nil: nothing is redacted.
+	// Redact replaces the secrets in a text, which may be a JSON document, and returns their number. It is
+	// called before texts are truncated, since half a secret would not be recognized. Nil: nothing is
+	// redacted.
 	Redact func(text string) (clean string, secrets int)
 }
 
@@ -84,8 +87,8 @@ func parse(raw []byte, via delivery) ([]Alarm, error) {
 		"an EventBridge event %q, or an SNS alarm notification%s", DetailTypeStateChange, hint(e, detailType))
 }
 
-// isStateChange reports whether an EventBridge event is a state change of an alarm. An event of an unknown detail type
-// counts if it names an alarm and its state, since CloudWatch may add types.
+// isStateChange reports whether an EventBridge event is a state change of an alarm. An event of an unknown
+// detail type counts if it names an alarm and its state, since CloudWatch may add types.
 func isStateChange(e members, detailType string, detail members) bool {
 	if detailType == DetailTypeStateChange || detailType == DetailTypeContributorStateChange {
 		return true
@@ -145,7 +148,8 @@ var (
 		"AlarmContributorId", "AlarmContributorAttributes"}
 )
 
-// parseState parses the alarmData of an alarm action or the detail of an EventBridge event, which have the same fields.
+// parseState parses the alarmData of an alarm action or the detail of an EventBridge event, which have the
+// same fields.
 func parseState(e, body members, source Source) (Alarm, error) {
 	var r reader
 	state, previous := object(body.get("state")), object(body.get("previousState"))
@@ -225,9 +229,9 @@ func (r *reader) metric(m members) Metric {
 	return out
 }
 
-// parseNotification parses the message that CloudWatch publishes to an SNS topic. The message contains the display name
-// of the Region, such as "US East (N. Virginia)". The Region therefore comes from the ARN of the topic, since an alarm
-// can only notify topics in its Region.
+// parseNotification parses the message that CloudWatch publishes to an SNS topic. The message contains the
+// display name of the Region, such as "US East (N. Virginia)". The Region therefore comes from the ARN of
+// the topic, since an alarm can only notify topics in its Region.
 func parseNotification(n members, topic string) (Alarm, error) {
 	var r reader
 	a := Alarm{
@@ -264,7 +268,8 @@ func parseNotification(n members, topic string) (Alarm, error) {
 	return r.complete(a)
 }
 
-// describe reads the trigger of a notification. If it names an anomaly band, its threshold is only a placeholder.
+// describe reads the trigger of a notification. If it names an anomaly band, its threshold is only a
+// placeholder.
 func (r *reader) describe(a *Alarm, trigger members) {
 	a.Comparison = trigger.text("ComparisonOperator")
 	if trigger.text("ThresholdMetricId") != "" {
@@ -314,7 +319,8 @@ func account(id string) string {
 	return id
 }
 
-// firstAlarmARN returns the first valid ARN of an alarm. If there is none, it returns the first text, for the error.
+// firstAlarmARN returns the first valid ARN of an alarm. If there is none, it returns the first text, for
+// the error.
 func firstAlarmARN(candidates []any) string {
 	first := ""
 	for _, candidate := range candidates {
@@ -371,9 +377,9 @@ func (r *reader) completeByTopic(a *Alarm, topic, region string) {
 
 var regionCode = regexp.MustCompile(`^[a-z]{2,8}(-[a-z]+)+-\d{1,2}$`)
 
-// complete takes account, Region, and partition from the ARN, which is more reliable than the rest of the event: an SNS
-// message contains the Region's display name, and a forwarded event the account of the receiver. It rejects an event that
-// does not identify the alarm or its state.
+// complete takes account, Region, and partition from the ARN, which is more reliable than the rest of the
+// event: an SNS message contains the Region's display name, and a forwarded event the account of the
+// receiver. It rejects an event that does not identify the alarm or its state.
 func (r *reader) complete(a Alarm) (Alarm, error) {
 	part, ok := partsOf(a.ARN)
 	if !ok && a.Name != "" && a.Account != "" && a.Region != "" {
@@ -417,8 +423,8 @@ func partitionOf(region string) string {
 // alarmARN finds the ARNs of alarms in reason data that is not valid JSON.
 var alarmARN = regexp.MustCompile(`arn:[a-z-]+:cloudwatch:[a-z0-9-]*:\d{12}:alarm:[^"\\]+`)
 
-// readReasonData reads the threshold and the triggering alarms from reasonData, a JSON document within the event. Some of
-// AWS's published samples of it are broken. Errors are therefore ignored.
+// readReasonData reads the threshold and the triggering alarms from reasonData, a JSON document within the
+// event. Some of AWS's published samples of it are broken. Errors are therefore ignored.
 func (r *reader) readReasonData(a *Alarm) {
 	data := object(a.ReasonData)
 	if data == nil {

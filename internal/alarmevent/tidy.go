@@ -20,8 +20,8 @@ const (
 	maxOdd       = 20       // fields that are listed as not understood
 )
 
-// tidy redacts the texts of an alarm, then truncates them. The alarm's name and ARN, and the names of metrics, stay
-// unchanged, since they identify the alarm.
+// tidy redacts the texts of an alarm, then truncates them. The alarm's name and ARN, and the names of
+// metrics, stay unchanged, since they identify the alarm.
 func (a *Alarm) tidy(redact func(string) (string, int)) {
 	t := tidier{redact: redact}
 	a.Description, a.Reason, a.SuppressedWhy = t.text(a.Description, maxText), t.text(a.Reason, maxText), t.text(a.SuppressedWhy, maxText)
@@ -95,8 +95,8 @@ func (t *tidier) pairs(values map[string]string) map[string]string {
 	return clean
 }
 
-// lines redacts all lines together, since a private key spans several lines, and then each line, since a line may be a
-// JSON document.
+// lines redacts all lines together, since a private key spans several lines, and then each line, since a
+// line may be a JSON document.
 func (t *tidier) lines(lines []string) []string {
 	if len(lines) == 0 {
 		return nil

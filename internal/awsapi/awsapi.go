@@ -1,5 +1,5 @@
-// Package awsapi defines narrow interfaces of the AWS services that the orchestrator uses, creates the clients that
-// implement them, and classifies their errors.
+// Package awsapi defines narrow interfaces of the AWS services that the orchestrator uses, creates the
+// clients that implement them, and classifies their errors.
 package awsapi
 
 import (
@@ -59,8 +59,8 @@ const (
 	// connectTimeout is how long a TLS handshake may take.
 	connectTimeout = 5 * time.Second
 
-	// answerTimeout is how long S3, SNS, DynamoDB, and EventBridge may take to answer one attempt. A service that hangs
-	// must not use up the time that is reserved for the others.
+	// answerTimeout is how long S3, SNS, DynamoDB, and EventBridge may take to answer one attempt. A
+	// service that hangs must not use up the time that is reserved for the others.
 	answerTimeout = 6 * time.Second
 
 	// attempts is how often a call to one of them is tried.
@@ -82,8 +82,9 @@ type Clients struct {
 }
 
 // New returns clients that are configured by the SDK's standard environment, including AWS_ENDPOINT_URL and
-// AWS_ENDPOINT_URL_<SERVICE>. customS3Endpoint reports whether one of these applies to S3. Buckets are then addressed by
-// path, since a host such as localhost has no subdomain for each bucket. toolTimeout is the timeout of the tool function.
+// AWS_ENDPOINT_URL_<SERVICE>. customS3Endpoint reports whether one of these applies to S3. Buckets are then
+// addressed by path, since a host such as localhost has no subdomain for each bucket. toolTimeout is the
+// timeout of the tool function.
 func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) (Clients, error) {
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRetryer(newRetryer))
 	if err != nil {

@@ -29,8 +29,8 @@ const (
 	ClassTimeout     Class = "timeout"     // our own deadline passed
 )
 
-// classOfCode maps error codes to classes. Codes are more specific than statuses: DynamoDB, for example, reports throttling
-// with status 400, and S3 with 503.
+// classOfCode maps error codes to classes. Codes are more specific than statuses: DynamoDB, for example,
+// reports throttling with status 400, and S3 with 503.
 
 var classOfCode = map[string]Class{
 	"ThrottlingException":                    ClassThrottled,
@@ -101,8 +101,8 @@ func classOfStatus(status int) Class {
 	return ClassUnavailable
 }
 
-// ConditionFailed reports whether DynamoDB rejected a write because its condition is false. It returns the current item,
-// if the response contains it.
+// ConditionFailed reports whether DynamoDB rejected a write because its condition is false. It returns the
+// current item, if the response contains it.
 func ConditionFailed(err error) (item map[string]types.AttributeValue, failed bool) {
 	var condition *types.ConditionalCheckFailedException
 	if !errors.As(err, &condition) {
@@ -111,8 +111,8 @@ func ConditionFailed(err error) (item map[string]types.AttributeValue, failed bo
 	return condition.Item, true
 }
 
-// deniedAction finds the action in the message of an access-denied error: "… is not authorized to perform: sns:Publish on
-// resource: …".
+// deniedAction finds the action in the message of an access-denied error: "… is not authorized to perform:
+// sns:Publish on resource: …".
 var deniedAction = regexp.MustCompile(`not authorized to perform:? ([A-Za-z0-9-]+:[A-Za-z0-9*]+)`)
 
 // MissingGrant returns the IAM action that err reports as denied, or "".

@@ -20,9 +20,9 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// FoundationModels reads the life cycles of Bedrock's models. It signs and sends its one request without the SDK module
-// of Bedrock's control plane: users compile the orchestrator at synth, and that module, with more than a hundred
-// operations, would add about twelve seconds of CPU time.
+// FoundationModels reads the life cycles of Bedrock's models. It signs and sends its one request without
+// the SDK module of Bedrock's control plane: users compile the orchestrator at synth, and that module, with
+// more than a hundred operations, would add about twelve seconds of CPU time.
 type FoundationModels struct {
 	config aws.Config
 	client *http.Client
@@ -44,8 +44,8 @@ const (
 	maxModelDetails = 1 << 20
 )
 
-// NewFoundationModels returns a reader for cfg's Region. AWS_ENDPOINT_URL_BEDROCK and AWS_ENDPOINT_URL, as loaded into
-// cfg, override the endpoint.
+// NewFoundationModels returns a reader for cfg's Region. AWS_ENDPOINT_URL_BEDROCK and AWS_ENDPOINT_URL, as
+// loaded into cfg, override the endpoint.
 func NewFoundationModels(cfg aws.Config) *FoundationModels {
 	return &FoundationModels{config: cfg, client: &http.Client{Timeout: answerTimeout}, now: time.Now}
 }
@@ -55,8 +55,9 @@ type endpointSource interface {
 	GetServiceBaseEndpoint(ctx context.Context, sdkID string) (string, bool, error)
 }
 
-// controlEndpoint returns the URL of Bedrock's control plane. The SDK does not export its table of partitions, but it
-// exports the endpoint rules of Bedrock Runtime. The two endpoints differ only in their first label.
+// controlEndpoint returns the URL of Bedrock's control plane. The SDK does not export its table of
+// partitions, but it exports the endpoint rules of Bedrock Runtime. The two endpoints differ only in their
+// first label.
 func controlEndpoint(ctx context.Context, cfg aws.Config) (string, error) {
 	for _, source := range cfg.ConfigSources {
 		if s, ok := source.(endpointSource); ok {

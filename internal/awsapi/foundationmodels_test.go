@@ -21,7 +21,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
-// botocoreRequest makes botocore call GetFoundationModel at a URL. The request serves as the oracle for our own.
+// botocoreRequest makes botocore call GetFoundationModel at a URL. The request serves as the oracle for our
+// own.
 const botocoreRequest = `
 import sys, botocore.session
 session = botocore.session.get_session()

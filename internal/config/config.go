@@ -1,6 +1,6 @@
 // Package config defines the environment of the two Lambda functions. The construct writes it with
-// [Orchestrator.Environment] and [Tool.Environment]; the functions read it with [ParseOrchestrator] and [ParseTool]. The
-// package also defines the names and limits that the construct and the functions share.
+// [Orchestrator.Environment] and [Tool.Environment]; the functions read it with [ParseOrchestrator] and
+// [ParseTool]. The package also defines the names and limits that the construct and the functions share.
 package config
 
 import (
@@ -57,7 +57,8 @@ const ReportsPrefix = "reports/"
 // CheckpointsPrefix is the key prefix of checkpoints. It is below ReportsPrefix: one grant covers both.
 const CheckpointsPrefix = ReportsPrefix + "checkpoints/"
 
-// SelfAlarmPrefix is the prefix of the names of alarms that monitor AlarmTriage itself. They are never investigated.
+// SelfAlarmPrefix is the prefix of the names of alarms that monitor AlarmTriage itself. They are never
+// investigated.
 const SelfAlarmPrefix = "alarmtriage-self-"
 
 // SelfCheckEvent is the event that makes the orchestrator check itself.
@@ -145,8 +146,8 @@ func (o Orchestrator) Environment() map[string]string {
 	return env
 }
 
-// ParseOrchestrator is the inverse of [Orchestrator.Environment]. The error lists every variable that is missing or
-// invalid.
+// ParseOrchestrator is the inverse of [Orchestrator.Environment]. The error lists every variable that is
+// missing or invalid.
 func ParseOrchestrator(getenv func(string) string) (Orchestrator, error) {
 	p := parser{getenv: getenv}
 	o := Orchestrator{

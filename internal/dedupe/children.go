@@ -20,14 +20,14 @@ const (
 	// parallelChildren is how many of their items are written at the same time.
 	parallelChildren = 8
 
-	// togetherFor is how old the investigation of a child may be to count for its parent too. An older one does not
-	// explain why the composite alarm fires now.
+	// togetherFor is how old the investigation of a child may be to count for its parent too. An older one
+	// does not explain why the composite alarm fires now.
 	togetherFor = 15 * time.Minute
 )
 
-// coverChildren takes the leases of the alarms that triggered a composite alarm, which makes their next events
-// duplicates of this investigation. If all of them are already being investigated, it returns the ARN of one of them,
-// since the composite alarm adds nothing new.
+// coverChildren takes the leases of the alarms that triggered a composite alarm, which makes their next
+// events duplicates of this investigation. If all of them are already being investigated, it returns the
+// ARN of one of them, since the composite alarm adds nothing new.
 func (t *Table) coverChildren(ctx context.Context, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time) (elsewhere string, err error) {
 	children := parent.Children[:min(len(parent.Children), maxChildren)]
 	covered := make([]bool, len(children))
@@ -60,7 +60,8 @@ func (t *Table) coverChildren(ctx context.Context, parent *alarmevent.Alarm, c *
 	return elsewhere, nil
 }
 
-// cover takes the lease of one child. recent reports that another investigation holds it, or held it recently.
+// cover takes the lease of one child. recent reports that another investigation holds it, or held it
+// recently.
 func (t *Table) cover(ctx context.Context, child string, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time) (covered, recent bool, err error) {
 	now := t.now()
 	in := t.freshStart(child, nameOf(child), c.Owner, c.ID, transitionOf(parent, c.Owner), now, leaseUntil)

@@ -1,5 +1,5 @@
-// Package dedupe ensures that an alarm is investigated once per window, no matter how often and through which paths its
-// event is delivered, and that a crash never suppresses an alarm.
+// Package dedupe ensures that an alarm is investigated once per window, no matter how often and through
+// which paths its event is delivered, and that a crash never suppresses an alarm.
 //
 // A claim is one conditional write of a lease, not a "seen" marker. The life cycle of an item:
 //
@@ -8,8 +8,8 @@
 //	                   │  └─ lease expired, or same owner (Lambda's retry): resumes
 //	                   └──Free──> freed ──Claim──> running, resumes
 //
-// Every claim and takeover raises the attempt number. An attempt that lost its lease can therefore no longer write:
-// its writes return [ErrLost].
+// Every claim and takeover raises the attempt number. An attempt that lost its lease can therefore no
+// longer write: its writes return [ErrLost].
 package dedupe
 
 import (
@@ -85,8 +85,8 @@ type Duplicate struct {
 	ReportURI string
 }
 
-// Claim tries to take the lease of the alarm until leaseUntil for owner, which must be the same for each retry of one
-// delivery. id is the id of the investigation if a new one begins. The results are:
+// Claim tries to take the lease of the alarm until leaseUntil for owner, which must be the same for each
+// retry of one delivery. id is the id of the investigation if a new one begins. The results are:
 //
 //   - a claim
 //   - a claim and an error: the alarms that triggered a composite alarm could not be claimed with it
@@ -165,8 +165,8 @@ func takeable(i item, owner string, now time.Time) bool {
 	return false
 }
 
-// takeOver resumes the investigation in current. It begins a new one if that investigation belongs to another alarm, or
-// to another transition whose window is over.
+// takeOver resumes the investigation in current. It begins a new one if that investigation belongs to
+// another alarm, or to another transition whose window is over.
 func (t *Table) takeOver(ctx context.Context, alarm *alarmevent.Alarm, current item, owner, id, transition string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
 	now := t.now()
 	resume := current.text(attrCoveredBy) == "" &&
@@ -283,8 +283,8 @@ func (t *Table) Free(ctx context.Context, c *Claim) error {
 	return errors.Join(err, t.freeChildren(ctx, c))
 }
 
-// Park gives up the claim and keeps the finished record whose delivery failed. The retry then delivers the record
-// without another investigation. record must not be longer than [MaxParked].
+// Park gives up the claim and keeps the finished record whose delivery failed. The retry then delivers the
+// record without another investigation. record must not be longer than [MaxParked].
 func (t *Table) Park(ctx context.Context, c *Claim, record []byte, stored, notified bool) error {
 	expression := "SET #state = :freed, report_stored = :stored, notification_sent = :notified, parked = :parked"
 	v := values{":freed": text(stateFreed), ":stored": flag(stored), ":notified": flag(notified),
@@ -299,8 +299,8 @@ func (t *Table) HandOver(ctx context.Context, c *Claim, owner string, leaseUntil
 		values{":owner": text(owner), ":until": millis(leaseUntil), ":one": whole(1)})
 }
 
-// CountRepeat records another event of an alarm that has a claim. Each transition is counted once, except the one that
-// is investigated, which is not counted.
+// CountRepeat records another event of an alarm that has a claim. Each transition is counted once, except
+// the one that is investigated, which is not counted.
 func (t *Table) CountRepeat(ctx context.Context, alarm *alarmevent.Alarm, owner string) error {
 	transition := text(transitionOf(alarm, owner))
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
@@ -334,8 +334,8 @@ type Recovery struct {
 	ReportURI string
 }
 
-// Recovered records that the alarm is OK again. It returns nil if there is nothing to notify: the alarm was not
-// investigated, its recovery was already recorded, or another alarm's investigation covered it.
+// Recovered records that the alarm is OK again. It returns nil if there is nothing to notify: the alarm was
+// not investigated, its recovery was already recorded, or another alarm's investigation covered it.
 func (t *Table) Recovered(ctx context.Context, arn string) (*Recovery, error) {
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:        &t.name,

@@ -10,8 +10,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// Attributes of an alarm's item, in addition to [config.TableKey] and [config.TableTTL]. Times are in milliseconds
-// since 1970.
+// Attributes of an alarm's item, in addition to [config.TableKey] and [config.TableTTL]. Times are in
+// milliseconds since 1970.
 const (
 	attrState       = "state"
 	attrName        = "alarm_name"

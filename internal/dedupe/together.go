@@ -25,7 +25,8 @@ const (
 	// keepSlot is how long the item of a slot is kept.
 	keepSlot = 24 * time.Hour
 
-	// maxTogether is how many alarms a slot names. It bounds the size of the item, and with it the cost of each write.
+	// maxTogether is how many alarms a slot names. It bounds the size of the item, and with it the cost of
+	// each write.
 	maxTogether = 100
 )
 

@@ -1,5 +1,5 @@
-// Package emf writes metrics in CloudWatch's embedded metric format: JSON lines in the function's log from which
-// CloudWatch extracts the metrics. It calls no API.
+// Package emf writes metrics in CloudWatch's embedded metric format: JSON lines in the function's log from
+// which CloudWatch extracts the metrics. It calls no API.
 package emf
 
 import (
@@ -63,8 +63,8 @@ type Writer struct {
 	now      func() time.Time
 }
 
-// New returns a Writer that writes to out, which is the function's standard output in Lambda. logLevel is the function's
-// application log level, or "".
+// New returns a Writer that writes to out, which is the function's standard output in Lambda. logLevel is
+// the function's application log level, or "".
 func New(out io.Writer, function, logLevel string, now func() time.Time) *Writer {
 	return &Writer{out: out, function: function, level: lineLevel(logLevel), now: now}
 }

@@ -30,7 +30,8 @@ type python struct {
 	prelude string // code that runs before the snippet
 }
 
-// plainBoto3 defines the names that the tool provides to every call: boto3, and its functions that read CloudWatch.
+// plainBoto3 defines the names that the tool provides to every call: boto3, and its functions that read
+// CloudWatch.
 var plainBoto3 = fmt.Sprintf("import sys; sys.path.append(%q)\nimport boto3, json\nfrom alarmtriage_tool.cloudwatch import describe_log_alarms, promql\n",
 	filepath.Join(moto.Root(), "pythonlayer"))
 

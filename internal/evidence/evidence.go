@@ -1,6 +1,6 @@
-// Package evidence collects the data that an engineer would look at first: the alarm's definition and history, its metric
-// around the transition, other alarms in ALARM, and recent changes. It makes one fixed tool call before any model is
-// asked. If no model answers, the report consists of this evidence.
+// Package evidence collects the data that an engineer would look at first: the alarm's definition and
+// history, its metric around the transition, other alarms in ALARM, and recent changes. It makes one fixed
+// tool call before any model is asked. If no model answers, the report consists of this evidence.
 package evidence
 
 import (
@@ -62,8 +62,8 @@ func Command(alarm *alarmevent.Alarm) string {
 	return "alarm = json.loads(" + pythonString(string(raw)) + ")\n\n" + snippet
 }
 
-// pythonString returns text as a Python string literal, which has the syntax of JSON. It escapes backticks, since three
-// of them would look like the end of a Markdown code block.
+// pythonString returns text as a Python string literal, which has the syntax of JSON. It escapes backticks,
+// since three of them would look like the end of a Markdown code block.
 func pythonString(text string) string {
 	quoted, err := json.Marshal(text)
 	if err != nil {
@@ -72,8 +72,9 @@ func pythonString(text string) string {
 	return strings.ReplaceAll(string(quoted), "`", `\u0060`)
 }
 
-// fallback returns the definition of the alarm, as far as the event contains it, in the format of DescribeAlarms. It is
-// used if DescribeAlarms does not return the alarm, which may be deleted or belong to another account.
+// fallback returns the definition of the alarm, as far as the event contains it, in the format of
+// DescribeAlarms. It is used if DescribeAlarms does not return the alarm, which may be deleted or belong to
+// another account.
 func fallback(alarm *alarmevent.Alarm) map[string]any {
 	queries := make([]any, 0, len(alarm.Metrics))
 	band := ""

@@ -12,8 +12,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// Limits of the tool's answer. The snippet respects them, but it processes untrusted data. Its result is therefore
-// bounded again.
+// Limits of the tool's answer. The snippet respects them, but it processes untrusted data. Its result is
+// therefore bounded again.
 const (
 	maxItems     = 100   // of each list
 	maxPoints    = 1000  // of one series
@@ -24,7 +24,8 @@ const (
 	maxResources = 10    // of one change
 )
 
-// parts is the result of the snippet. Each part is decoded separately: an invalid part does not affect the others.
+// parts is the result of the snippet. Each part is decoded separately: an invalid part does not affect the
+// others.
 type parts struct {
 	Problems   []string          `json:"problems"`
 	Definition json.RawMessage   `json:"definition"`

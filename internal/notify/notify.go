@@ -26,8 +26,8 @@ const (
 	maxAttribute = 512
 )
 
-// truncatedNote ends a body that is truncated here. That is the last resort, since the report's renderer knows
-// better what to leave out.
+// truncatedNote ends a body that is truncated here. That is the last resort, since the report's renderer
+// knows better what to leave out.
 const truncatedNote = "\n\n[truncated: this notification was longer than SNS allows]\n"
 
 // Topic is one SNS topic.
@@ -68,8 +68,8 @@ func (t *Topic) Publish(ctx context.Context, n Notification) error {
 	return nil
 }
 
-// fitSubject returns at most [config.MaxSubject] characters of printable ASCII. SNS rejects subjects with control
-// characters or line breaks, and mail programs differ in how they show other characters.
+// fitSubject returns at most [config.MaxSubject] characters of printable ASCII. SNS rejects subjects with
+// control characters or line breaks, and mail programs differ in how they show other characters.
 func fitSubject(text string) string {
 	var b strings.Builder
 	for _, r := range text {

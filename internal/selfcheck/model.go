@@ -28,12 +28,13 @@ const (
 	// modelPause is the wait before the second attempt. It doubles before the third.
 	modelPause = 2 * time.Second
 
-	// noticeOfRetirement is how long before its end of life a model is reported. Bedrock announces that date at least 45
-	// days ahead.
+	// noticeOfRetirement is how long before its end of life a model is reported. Bedrock announces that
+	// date at least 45 days ahead.
 	noticeOfRetirement = 60 * 24 * time.Hour
 )
 
-// model checks that a model answers. An answer without text counts too, since reasoning can use up the few tokens.
+// model checks that a model answers. An answer without text counts too, since reasoning can use up the few
+// tokens.
 func (c *Checker) model(ctx context.Context, id string) Check {
 	started := c.Now()
 	out, err := c.ask(ctx, id)
@@ -106,8 +107,8 @@ func (c *Checker) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// judgeModels turns the problems of models into warnings if another model answers, since investigations still reach a
-// conclusion. checks begins with one check per model, in the order of ids.
+// judgeModels turns the problems of models into warnings if another model answers, since investigations
+// still reach a conclusion. checks begins with one check per model, in the order of ids.
 func judgeModels(ids []string, checks []Check) {
 	checks = checks[:len(ids)]
 	working := ""

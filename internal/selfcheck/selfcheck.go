@@ -1,11 +1,11 @@
-// Package selfcheck checks, without an alarm, the parts that an investigation needs: models that answer and do not retire
-// soon, the tool, the table, the bucket, and topics with subscribers.
+// Package selfcheck checks, without an alarm, the parts that an investigation needs: models that answer and
+// do not retire soon, the tool, the table, the bucket, and topics with subscribers.
 //
 //	report := checker.Run(ctx, time.Minute)
 //	for _, check := range report.Findings() { … }
 //
-// A self-check does not affect investigations: it writes one item and one object with reserved names, publishes nothing,
-// and starts nothing.
+// A self-check does not affect investigations: it writes one item and one object with reserved names,
+// publishes nothing, and starts nothing.
 package selfcheck
 
 import (
@@ -64,7 +64,8 @@ func (r Report) Findings() []Check {
 	return append(problems, warnings...)
 }
 
-// IsUnheard reports whether nobody receives notifications. A notification of this report would then reach nobody either.
+// IsUnheard reports whether nobody receives notifications. A notification of this report would then reach
+// nobody either.
 func (r Report) IsUnheard() bool {
 	for _, check := range r.Checks {
 		if check.unheard {
@@ -116,8 +117,8 @@ type check struct {
 // graceTime is how long to wait for a check that does not return when its context ends.
 const graceTime = 2 * time.Second
 
-// Run runs all checks concurrently and returns when the last one ends, after limit at the latest. A check that panics or
-// does not end is reported as a problem.
+// Run runs all checks concurrently and returns when the last one ends, after limit at the latest. A check
+// that panics or does not end is reported as a problem.
 func (c *Checker) Run(ctx context.Context, limit time.Duration) Report {
 	checks := c.checks()
 	report := Report{CheckedAt: c.Now().UTC(), Checks: make([]Check, len(checks))}

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// checkID is the name of the item and of the object that a self-check writes. It differs from every alarm's ARN and
-	// every investigation's id.
+	// checkID is the name of the item and of the object that a self-check writes. It differs from every
+	// alarm's ARN and every investigation's id.
 	checkID = "selfcheck"
 
 	// keepItem is how long the item is kept.
@@ -26,8 +26,8 @@ const (
 	attrChecked = "checked_at"
 )
 
-// content is the content of the object that a self-check writes. It is constant, since two self-checks may run at the
-// same time.
+// content is the content of the object that a self-check writes. It is constant, since two self-checks may
+// run at the same time.
 var content = []byte(`{"self_check":true}`)
 
 // table checks that the table accepts a conditional write and returns it.
@@ -67,7 +67,8 @@ func number(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
 
-// bucket checks that the bucket accepts a checkpoint and returns it. A lifecycle rule removes the object after a day.
+// bucket checks that the bucket accepts a checkpoint and returns it. A lifecycle rule removes the object
+// after a day.
 func (c *Checker) bucket(ctx context.Context) Check {
 	if err := c.Store.SaveCheckpoint(ctx, checkID, content); err != nil {
 		return failed("The bucket does not accept an object", err)

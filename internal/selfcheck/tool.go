@@ -31,8 +31,8 @@ type probed struct {
 // layerActive is the state of a layer of the sandbox that is in force, as the tool reports it.
 const layerActive = "active"
 
-// tool checks that the tool runs Python, that the code reaches AWS, and that the packages of the tool's layers can be
-// imported. It also notes which layers of the sandbox are not in force.
+// tool checks that the tool runs Python, that the code reaches AWS, and that the packages of the tool's
+// layers can be imported. It also notes which layers of the sandbox are not in force.
 func (c *Checker) tool(ctx context.Context) Check {
 	status, failure := c.callTool(ctx, toolcall.Request{Status: true})
 	if failure != nil {
@@ -110,7 +110,8 @@ func inactive(layers map[string]string) []string {
 	return off
 }
 
-// handOver checks that the orchestrator may invoke itself, as it does for hand-overs. A dry run starts nothing.
+// handOver checks that the orchestrator may invoke itself, as it does for hand-overs. A dry run starts
+// nothing.
 func (c *Checker) handOver(ctx context.Context) Check {
 	_, err := c.Lambda.Invoke(ctx, &lambda.InvokeInput{
 		FunctionName: &c.FunctionName, InvocationType: lambdatypes.InvocationTypeDryRun,

@@ -10,8 +10,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 )
 
-// topic checks that a topic exists and has a confirmed subscription. Only a real message can show whether the topic
-// accepts messages.
+// topic checks that a topic exists and has a confirmed subscription. Only a real message can show whether
+// the topic accepts messages.
 func (c *Checker) topic(ctx context.Context, arn string) Check {
 	out, err := c.Topics.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &arn})
 	if err != nil {
@@ -43,8 +43,8 @@ func (c *Checker) topic(ctx context.Context, arn string) Check {
 	return found
 }
 
-// unreadTopic returns the check of a topic whose attributes cannot be read. The policy of a topic, in particular of
-// another account's topic, may only allow publishing.
+// unreadTopic returns the check of a topic whose attributes cannot be read. The policy of a topic, in
+// particular of another account's topic, may only allow publishing.
 func unreadTopic(err error) Check {
 	if awsapi.Classify(err) == awsapi.ClassDenied {
 		return skipped(sentence("The topic's attributes cannot be read, and its subscriptions are not known: " + awsapi.Brief(err)))

@@ -39,8 +39,8 @@ func New(client awsapi.S3, bucket string) *Store { return &Store{s3: client, buc
 // Keys are the object keys of one investigation's report.
 type Keys struct{ Text, HTML, JSON, Conversation string }
 
-// KeysFor returns the keys of a report, such as reports/2026/11/23/130501-my-alarm-<id>.txt. They depend only on values
-// that never change within an investigation: a retry writes to the same objects.
+// KeysFor returns the keys of a report, such as reports/2026/11/23/130501-my-alarm-<id>.txt. They depend
+// only on values that never change within an investigation: a retry writes to the same objects.
 func KeysFor(rec *investigation.Record) Keys {
 	at := rec.StartedAt.UTC()
 	base := config.ReportsPrefix + at.Format("2006/01/02/150405-") + sanitize(rec.Alarm.Name) + "-" + rec.ID

@@ -17,14 +17,15 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// graceTime is how long an invocation may take in addition to the tool's timeout, for a cold start and the network. A
-// caller that timed out before the function would never learn what happened.
+// graceTime is how long an invocation may take in addition to the tool's timeout, for a cold start and the
+// network. A caller that timed out before the function would never learn what happened.
 const graceTime = 15 * time.Second
 
 // maxMessage is how much of a crash message is worth a model's tokens, in bytes.
 const maxMessage = 300
 
-// Client invokes one tool function. Its errors are sentences for the model: what happened, and what to do differently.
+// Client invokes one tool function. Its errors are sentences for the model: what happened, and what to do
+// differently.
 type Client struct {
 	lambda   awsapi.Lambda
 	function string
@@ -36,8 +37,8 @@ func New(client awsapi.Lambda, function string, timeout time.Duration) *Client {
 	return &Client{lambda: client, function: function, timeout: timeout}
 }
 
-// Run executes command and returns the tool's answer. If the code fails, that is an Answer with Success false. Run
-// returns an error only if the tool did not answer.
+// Run executes command and returns the tool's answer. If the code fails, that is an Answer with Success
+// false. Run returns an error only if the tool did not answer.
 func (c *Client) Run(ctx context.Context, command string) (toolcall.Answer, error) {
 	payload, err := json.Marshal(toolcall.Request{Command: command})
 	if err != nil {

@@ -105,8 +105,8 @@ func (r *attempt) investigate(ctx context.Context, saver *saver, resume []byte) 
 	})
 }
 
-// concludeInstead continues from the last checkpoint when a hand-over failed, and asks the model for its conclusion in
-// the rest of this invocation's time.
+// concludeInstead continues from the last checkpoint when a hand-over failed, and asks the model for its
+// conclusion in the rest of this invocation's time.
 func (r *attempt) concludeInstead(ctx context.Context, saver *saver) error {
 	bounded, cancel := context.WithDeadline(ctx, r.budget.agentEnds)
 	defer cancel()
@@ -115,7 +115,8 @@ func (r *attempt) concludeInstead(ctx context.Context, saver *saver) error {
 	})
 }
 
-// agent calls the investigator and turns a panic into an error: a bug in the agent must not suppress an alarm.
+// agent calls the investigator and turns a panic into an error: a bug in the agent must not suppress an
+// alarm.
 func (r *attempt) agent(ctx context.Context, resume []byte, limits investigation.Limits) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -126,8 +127,8 @@ func (r *attempt) agent(ctx context.Context, resume []byte, limits investigation
 	return r.Investigator.Investigate(ctx, limits, r.rec, resume)
 }
 
-// instructions returns the additional text for the model. Objects in S3 are read each time, which makes changes to
-// runbooks effective without a deployment.
+// instructions returns the additional text for the model. Objects in S3 are read each time, which makes
+// changes to runbooks effective without a deployment.
 func (r *attempt) instructions(ctx context.Context) string {
 	var texts []string
 	for _, text := range []string{r.Config.Instructions, r.moreInstructions(ctx), r.runbook(ctx)} {
@@ -167,8 +168,8 @@ func (r *attempt) fallBack(err error) {
 	}
 }
 
-// investigationID returns the id of a new investigation. It is the same for each retry of an event, which finds the
-// checkpoint even if the claim was never written.
+// investigationID returns the id of a new investigation. It is the same for each retry of an event, which
+// finds the checkpoint even if the claim was never written.
 func investigationID(alarm *alarmevent.Alarm, owner string) string {
 	sum := sha256.Sum256([]byte(owner + " " + alarm.ARN))
 	return hex.EncodeToString(sum[:6])

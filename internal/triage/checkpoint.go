@@ -57,8 +57,8 @@ func encodeCheckpoint(at stage, rec *investigation.Record, state []byte) []byte 
 	return append(append(line, '\n'), state...)
 }
 
-// lastCheckpoint loads the checkpoint of an earlier attempt into the record. A fresh claim looks for one too, since the
-// table may have been unavailable during the first attempt.
+// lastCheckpoint loads the checkpoint of an earlier attempt into the record. A fresh claim looks for one
+// too, since the table may have been unavailable during the first attempt.
 func (r *attempt) lastCheckpoint(ctx context.Context) checkpoint {
 	most := checkpointTime
 	if r.claim != nil && !r.claim.Resumed {
@@ -95,8 +95,8 @@ func (r *attempt) saveState(ctx context.Context, state []byte) error {
 	return r.Store.SaveCheckpoint(quick, r.rec.ID, state)
 }
 
-// saver writes checkpoints in the background: always the latest one, and never two at a time. A slow S3 therefore does
-// not delay the rounds.
+// saver writes checkpoints in the background: always the latest one, and never two at a time. A slow S3
+// therefore does not delay the rounds.
 type saver struct {
 	save func([]byte) error
 	rec  *investigation.Record
@@ -110,12 +110,12 @@ type saver struct {
 	slow    bool  // a write took longer than keptTime
 }
 
-// keptTime is how long a tool call waits for the checkpoint before it. Usually it does not wait at all, since the model
-// takes longer to answer than S3 takes to store the checkpoint.
+// keptTime is how long a tool call waits for the checkpoint before it. Usually it does not wait at all,
+// since the model takes longer to answer than S3 takes to store the checkpoint.
 const keptTime = 2 * time.Second
 
-// kept waits until the last checkpoint is written. If S3 is slow or unavailable, it stops waiting for good: a repeated
-// tool call is better than a stalled investigation.
+// kept waits until the last checkpoint is written. If S3 is slow or unavailable, it stops waiting for good:
+// a repeated tool call is better than a stalled investigation.
 func (s *saver) kept(ctx context.Context) {
 	s.mu.Lock()
 	slow := s.slow

@@ -27,8 +27,8 @@ const (
 	completionTime = 6 * time.Second
 )
 
-// announce sends the completion event, if an event bus is configured. A failure is only logged, since the report is in
-// the bucket too.
+// announce sends the completion event, if an event bus is configured. A failure is only logged, since the
+// report is in the bucket too.
 func (r *attempt) announce(ctx context.Context) {
 	if r.Config.EventBus == "" {
 		return

@@ -23,8 +23,9 @@ const (
 	settleShare, maxSettle = 0.8, 8 * time.Second
 )
 
-// deliver stores the report, sends the notification, and settles the claim. If storing or notifying fails, the other
-// one is still done and the report is parked. The error makes Lambda retry, and the retry only does what is missing.
+// deliver stores the report, sends the notification, and settles the claim. If storing or notifying fails,
+// the other one is still done and the report is parked. The error makes Lambda retry, and the retry only
+// does what is missing.
 func (r *attempt) deliver(ctx context.Context) (Result, error) {
 	r.complete(ctx)
 	if err := r.confirm(ctx); errors.Is(err, dedupe.ErrLost) {
@@ -76,8 +77,8 @@ func (r *attempt) complete(ctx context.Context) {
 	}
 }
 
-// confirm checks that the claim is still ours. If the alarm could not be claimed at the start, confirm tries again,
-// which makes later events duplicates.
+// confirm checks that the claim is still ours. If the alarm could not be claimed at the start, confirm
+// tries again, which makes later events duplicates.
 func (r *attempt) confirm(ctx context.Context) error {
 	quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
 	defer cancel()
@@ -90,7 +91,8 @@ func (r *attempt) confirm(ctx context.Context) error {
 	return nil
 }
 
-// save stores every form of the report. A form that cannot be rendered is left out; the text is always stored.
+// save stores every form of the report. A form that cannot be rendered is left out; the text is always
+// stored.
 func (r *attempt) save(ctx context.Context, keys store.Keys) error {
 	bounded, cancel := r.budget.part(ctx, r.Now(), storeShare, maxStore)
 	defer cancel()
@@ -174,8 +176,8 @@ func (r *attempt) giveBack(ctx context.Context, stored, notified bool) {
 	}
 }
 
-// settle marks the investigation as done. If that fails, the alarm may be investigated again when the lease expires.
-// That is better than failing an invocation whose report was delivered.
+// settle marks the investigation as done. If that fails, the alarm may be investigated again when the lease
+// expires. That is better than failing an invocation whose report was delivered.
 func (r *attempt) settle(ctx context.Context) {
 	if r.claim == nil {
 		return

@@ -1,6 +1,6 @@
 // Package triage handles the events of alarms. For each alarm it takes a claim, collects evidence, runs the
-// investigation, stores the report, sends the notification, and settles the claim. If a step fails, either a human is
-// notified or the invocation fails and Lambda retries it.
+// investigation, stores the report, sends the notification, and settles the claim. If a step fails, either
+// a human is notified or the invocation fails and Lambda retries it.
 package triage
 
 import (
@@ -89,8 +89,8 @@ type Answer struct {
 	SelfCheck *selfcheck.Report `json:"self_check,omitempty"` // the result of a self-check event
 }
 
-// Handle handles one invocation. owner is the request id, which Lambda keeps when it retries. The error lists every
-// alarm that could not be handled. A retry continues with those alarms only.
+// Handle handles one invocation. owner is the request id, which Lambda keeps when it retries. The error
+// lists every alarm that could not be handled. A retry continues with those alarms only.
 func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer, error) {
 	if order, ok := parseHandOver(raw); ok {
 		result, err := h.handleAlarm(ctx, &order.Alarm, order.Token, order.ID)
@@ -126,8 +126,8 @@ func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer,
 // maxRedaction bounds the search for secrets in an event. Text that was not searched by then is withheld.
 const maxRedaction = 15 * time.Second
 
-// parse reads an event. An event can contain log lines. It is therefore redacted like the tool's output, before any
-// other code reads it.
+// parse reads an event. An event can contain log lines. It is therefore redacted like the tool's output,
+// before any other code reads it.
 func (h *Handler) parse(raw []byte) ([]alarmevent.Alarm, error) {
 	if h.Redactor == nil {
 		return alarmevent.Parse(raw)
@@ -168,8 +168,8 @@ func skipReason(alarm *alarmevent.Alarm) string {
 	return ""
 }
 
-// begin claims the alarm. If the table is unavailable, the alarm is investigated without a claim: two investigations
-// are better than none.
+// begin claims the alarm. If the table is unavailable, the alarm is investigated without a claim: two
+// investigations are better than none.
 func (h *Handler) begin(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (*attempt, *dedupe.Duplicate) {
 	r := &attempt{Handler: h, alarm: alarm, owner: owner, budget: budgetOf(ctx, h.Now())}
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)

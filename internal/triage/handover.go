@@ -17,8 +17,8 @@ const (
 	// maxHandOvers is how many invocations one investigation may take after the first.
 	maxHandOvers = 3
 
-	// handOverLease is how long the lease waits for the fresh invocation to begin. After that, the alarm's next event
-	// may take over.
+	// handOverLease is how long the lease waits for the fresh invocation to begin. After that, the alarm's
+	// next event may take over.
 	handOverLease = 15 * time.Minute
 )
 
@@ -41,14 +41,14 @@ func parseHandOver(raw []byte) (*handOver, bool) {
 	return e.HandOver, true
 }
 
-// mayHandOver reports whether another invocation may continue this investigation. That requires the claim, which
-// counts the hand-overs.
+// mayHandOver reports whether another invocation may continue this investigation. That requires the claim,
+// which counts the hand-overs.
 func (r *attempt) mayHandOver() bool {
 	return r.claim != nil && r.FunctionName != "" && r.claim.HandOvers < maxHandOvers
 }
 
-// handOver waits for the checkpoint, passes the lease to a fresh invocation, and starts that invocation. If one of
-// these steps fails, done is false and this invocation keeps the investigation.
+// handOver waits for the checkpoint, passes the lease to a fresh invocation, and starts that invocation. If
+// one of these steps fails, done is false and this invocation keeps the investigation.
 func (r *attempt) handOver(ctx context.Context, saver *saver) (result Result, done bool) {
 	if err := r.flush(ctx, saver); err != nil || saver.lastState() == nil {
 		r.log.Warn("not handed over: no checkpoint", "error", err)

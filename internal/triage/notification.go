@@ -23,8 +23,8 @@ func (r *attempt) notify(ctx context.Context, keys store.Keys, storeErr error) e
 	return nil
 }
 
-// copyNote warns of a possible second notification: if an attempt ends between publishing and recording that it
-// published, the next attempt cannot know whether the notification was sent.
+// copyNote warns of a possible second notification: if an attempt ends between publishing and recording
+// that it published, the next attempt cannot know whether the notification was sent.
 const copyNote = "NOTE: you may already have this report. An earlier send was interrupted before it could be recorded."
 
 // notification returns the notification, after notes about what went wrong.

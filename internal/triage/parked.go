@@ -14,8 +14,8 @@ import (
 // maxUnpacked bounds an unpacked parked record, in bytes.
 const maxUnpacked = 64 << 20
 
-// park compresses a finished record for the table. If the record does not fit into an item, park drops its largest
-// parts in turn: first the outputs that the report does not quote, then the rounds.
+// park compresses a finished record for the table. If the record does not fit into an item, park drops its
+// largest parts in turn: first the outputs that the report does not quote, then the rounds.
 func park(rec *investigation.Record) ([]byte, error) {
 	for _, shorten := range []func(*investigation.Record){keepAll, dropStreams, dropRounds} {
 		small := *rec

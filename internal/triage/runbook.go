@@ -15,8 +15,9 @@ const runbookTag = "runbook"
 // runbookLine is the line of an alarm's description that names its runbook.
 var runbookLine = regexp.MustCompile(`(?im)^[ \t]*runbook:[ \t]*(\S.*?)[ \t]*$`)
 
-// runbookURI returns the S3 URI of an alarm's runbook, or "" if the alarm names none. The alarm's tag or a line of its
-// description names an object below base. Anybody who may create alarms chooses that text; it never leads outside base.
+// runbookURI returns the S3 URI of an alarm's runbook, or "" if the alarm names none. The alarm's tag or a
+// line of its description names an object below base. Anybody who may create alarms chooses that text; it
+// never leads outside base.
 func runbookURI(alarm *alarmevent.Alarm, base string) string {
 	if base == "" {
 		return ""

@@ -31,8 +31,9 @@ func isSelfCheck(raw []byte) bool {
 	return json.Unmarshal(raw, &order) == nil && order.SelfCheck
 }
 
-// selfCheck runs the self-check and sends a notification if somebody must act. If the notification cannot reach
-// anybody, it returns an error, which Lambda reports through the Errors metric and the destination for failed events.
+// selfCheck runs the self-check and sends a notification if somebody must act. If the notification cannot
+// reach anybody, it returns an error, which Lambda reports through the Errors metric and the destination
+// for failed events.
 func (h *Handler) selfCheck(ctx context.Context, owner string) (Answer, error) {
 	budget := budgetOf(ctx, h.Now())
 	checked := h.SelfCheck.Run(ctx, min(maxSelfCheck, budget.agentEnds.Sub(h.Now())))

@@ -1,5 +1,5 @@
-// Command orchestrator is the Lambda function that CloudWatch invokes when an alarm fires. This file reads the
-// environment and builds the clients; package triage handles the events.
+// Command orchestrator is the Lambda function that CloudWatch invokes when an alarm fires. This file reads
+// the environment and builds the clients; package triage handles the events.
 package main
 
 import (

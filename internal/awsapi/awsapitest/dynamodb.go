@@ -20,8 +20,8 @@ import (
 
 type attributes = map[string]types.AttributeValue
 
-// DynamoDB is one table in memory. It evaluates the part of DynamoDB's expression language that the orchestrator uses,
-// and applies each update atomically.
+// DynamoDB is one table in memory. It evaluates the part of DynamoDB's expression language that the
+// orchestrator uses, and applies each update atomically.
 type DynamoDB struct {
 	Fault
 

@@ -1,5 +1,5 @@
-// Package awsapitest provides in-memory fakes of the interfaces of package awsapi. They record requests, and fail if a
-// test requests that.
+// Package awsapitest provides in-memory fakes of the interfaces of package awsapi. They record requests,
+// and fail if a test requests that.
 package awsapitest
 
 import (
@@ -40,7 +40,8 @@ type Fault struct {
 	calls int
 }
 
-// Fail makes the next calls fail with err: times of them, or all if times is negative. Zero or nil ends the fault.
+// Fail makes the next calls fail with err: times of them, or all if times is negative. Zero or nil ends the
+// fault.
 func (f *Fault) Fail(err error, times int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
