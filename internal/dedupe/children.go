@@ -28,7 +28,9 @@ const (
 // coverChildren takes the leases of the alarms that triggered a composite alarm, which makes their next
 // events duplicates of this investigation. If all of them are already being investigated, it returns the
 // ARN of one of them, since the composite alarm adds nothing new.
-func (t *Table) coverChildren(ctx context.Context, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time) (elsewhere string, err error) {
+func (t *Table) coverChildren(
+	ctx context.Context, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time,
+) (elsewhere string, err error) {
 	children := parent.Children[:min(len(parent.Children), maxChildren)]
 	covered := make([]bool, len(children))
 	recent := make([]bool, len(children))
@@ -62,7 +64,9 @@ func (t *Table) coverChildren(ctx context.Context, parent *alarmevent.Alarm, c *
 
 // cover takes the lease of one child. recent reports that another investigation holds it, or held it
 // recently.
-func (t *Table) cover(ctx context.Context, child string, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time) (covered, recent bool, err error) {
+func (t *Table) cover(
+	ctx context.Context, child string, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time,
+) (covered, recent bool, err error) {
 	now := t.now()
 	in := t.freshStart(child, nameOf(child), c.Owner, c.ID, transitionOf(parent, c.Owner), now, leaseUntil)
 	in.UpdateExpression = aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +

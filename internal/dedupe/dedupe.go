@@ -92,7 +92,9 @@ type Duplicate struct {
 //   - a claim and an error: the alarms that triggered a composite alarm could not be claimed with it
 //   - a duplicate: the alarm is being investigated, or was within the window
 //   - only an error: the table is unavailable
-func (t *Table) Claim(ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
+func (t *Table) Claim(
+	ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time,
+) (*Claim, *Duplicate, error) {
 	claim, duplicate, err := t.claimOne(ctx, alarm, owner, id, leaseUntil)
 	if claim == nil || len(alarm.Children) == 0 {
 		return claim, duplicate, err
@@ -107,7 +109,9 @@ func (t *Table) Claim(ctx context.Context, alarm *alarmevent.Alarm, owner, id st
 	return nil, &Duplicate{ID: claim.ID, Running: true, CoveredBy: elsewhere}, nil
 }
 
-func (t *Table) claimOne(ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
+func (t *Table) claimOne(
+	ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time,
+) (*Claim, *Duplicate, error) {
 	now := t.now()
 	transition := transitionOf(alarm, owner)
 	fresh := t.freshStart(alarm.ARN, alarm.Name, owner, id, transition, now, leaseUntil)
@@ -167,7 +171,9 @@ func takeable(i item, owner string, now time.Time) bool {
 
 // takeOver resumes the investigation in current. It begins a new one if that investigation belongs to
 // another alarm, or to another transition whose window is over.
-func (t *Table) takeOver(ctx context.Context, alarm *alarmevent.Alarm, current item, owner, id, transition string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
+func (t *Table) takeOver(
+	ctx context.Context, alarm *alarmevent.Alarm, current item, owner, id, transition string, leaseUntil time.Time,
+) (*Claim, *Duplicate, error) {
 	now := t.now()
 	resume := current.text(attrCoveredBy) == "" &&
 		(current.text(attrTransition) == transition || current.text(attrOwner) == owner || now.Before(current.time(attrWindow)))
@@ -189,7 +195,8 @@ func (t *Table) takeOver(ctx context.Context, alarm *alarmevent.Alarm, current i
 		in = t.freshStart(alarm.ARN, alarm.Name, owner, id, transition, now, leaseUntil)
 	}
 	in.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
-	in.ConditionExpression = aws.String("investigation_id = :oldID AND attempt = :oldAttempt AND #state = :oldState AND lease_owner = :oldOwner")
+	in.ConditionExpression = aws.String("investigation_id = :oldID AND attempt = :oldAttempt AND " +
+		"#state = :oldState AND lease_owner = :oldOwner")
 	in.ExpressionAttributeValues[":oldID"] = text(current.text(attrID))
 	in.ExpressionAttributeValues[":oldAttempt"] = whole(current.whole(attrAttempt))
 	in.ExpressionAttributeValues[":oldState"] = text(current.text(attrState))
@@ -272,8 +279,12 @@ func (t *Table) Settle(ctx context.Context, c *Claim, done investigation.Past) e
 	past := append(append([]investigation.Past{}, c.Past...), done)
 	past = past[max(0, len(past)-maxPast):]
 	err := t.change(ctx, c.ARN, c, "settle the claim",
-		"SET #state = :done, past = :past, report_uri = :report, expires_at = :expires REMOVE parked, report_stored, notification_sent",
-		values{":done": text(stateDone), ":past": pastValue(past), ":report": text(done.ReportURI), ":expires": t.expiry(t.now())})
+		"SET #state = :done, past = :past, report_uri = :report, expires_at = :expires "+
+			"REMOVE parked, report_stored, notification_sent",
+		values{
+			":done": text(stateDone), ":past": pastValue(past), ":report": text(done.ReportURI),
+			":expires": t.expiry(t.now()),
+		})
 	return errors.Join(err, t.settleChildren(ctx, c, done.ReportURI))
 }
 

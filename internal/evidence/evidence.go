@@ -29,7 +29,9 @@ type Tool interface {
 }
 
 // Collect returns the evidence. It never fails: Problem describes the parts that could not be collected.
-func Collect(ctx context.Context, tool Tool, alarm *alarmevent.Alarm, now func() time.Time, log *slog.Logger) investigation.Evidence {
+func Collect(
+	ctx context.Context, tool Tool, alarm *alarmevent.Alarm, now func() time.Time, log *slog.Logger,
+) investigation.Evidence {
 	call := &investigation.ToolCall{Number: 0, Name: CallName, Command: Command(alarm), StartedAt: now().UTC()}
 	answer, err := tool.Run(ctx, call.Command)
 	call.DurationMS = now().Sub(call.StartedAt).Milliseconds()
@@ -47,7 +49,8 @@ func Command(alarm *alarmevent.Alarm) string {
 	input := map[string]any{
 		"name": alarm.Name, "region": alarm.Region, "partition": alarm.Partition, "time": 0,
 		"children": append([]string{}, alarm.Children...), "fallback": fallback(alarm),
-		"kind": alarm.Kind, "query": alarm.Query, "reason_data": alarm.ReasonData, "has_lines": len(alarm.LogLines) > 0, "contributor": nil,
+		"kind": alarm.Kind, "query": alarm.Query, "reason_data": alarm.ReasonData,
+		"has_lines": len(alarm.LogLines) > 0, "contributor": nil,
 	}
 	if alarm.Contributor != nil {
 		input["contributor"] = alarm.Contributor.Attributes

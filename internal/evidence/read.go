@@ -18,7 +18,7 @@ const (
 	maxItems     = 100   // of each list
 	maxPoints    = 1000  // of one series
 	maxText      = 1000  // bytes of one text
-	maxProblems  = 10    //
+	maxProblems  = 10    // missing parts that are named
 	maxDocument  = 65536 // bytes of the definition
 	maxQuery     = 10240 // bytes of the alarm's query: CloudWatch's limit
 	maxResources = 10    // of one change

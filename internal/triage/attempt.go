@@ -38,11 +38,12 @@ type attempt struct {
 // proceed goes from the claimed alarm to the settled claim.
 func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	if r.claim != nil && len(r.claim.Parked) > 0 {
-		if rec, err := unpark(r.claim.Parked); err == nil {
+		rec, err := unpark(r.claim.Parked)
+		if err == nil {
 			r.rec = rec
 			return r.deliver(ctx)
 		}
-		r.log.Warn("parked report cannot be read, investigating again")
+		r.log.Warn("parked report cannot be read, investigating again", "error", err)
 	}
 	at := r.lastCheckpoint(ctx)
 	if at.stage == stageFinished {
@@ -120,7 +121,7 @@ func (r *attempt) concludeInstead(ctx context.Context, saver *saver) error {
 func (r *attempt) agent(ctx context.Context, resume []byte, limits investigation.Limits) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			r.log.Error("the agent panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			r.log.Error("agent panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			err = fmt.Errorf("the agent failed: %v", v)
 		}
 	}()

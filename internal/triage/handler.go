@@ -24,8 +24,10 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
-// Investigator fills the record: rounds, report, outcome and usage. resume is what Checkpoint got last,
-// or nil. It returns nil whenever the record can be rendered.
+// Investigator asks a model to investigate, and fills the record's rounds, report, outcome, and usage. resume
+// is the state that [investigation.Limits.Checkpoint] received last, or nil. Investigate returns nil whenever
+// the record can be rendered, and [investigation.ErrHandOver] if a fresh invocation should continue from the
+// last checkpoint.
 type Investigator interface {
 	Investigate(ctx context.Context, limits investigation.Limits, rec *investigation.Record, resume []byte) error
 }
@@ -64,7 +66,7 @@ type Handler struct {
 // Status is how the handling of one alarm ended.
 type Status string
 
-// The statuses.
+// The statuses of an alarm.
 const (
 	StatusInvestigated Status = "investigated"
 	StatusDuplicate    Status = "duplicate"
@@ -170,7 +172,9 @@ func skipReason(alarm *alarmevent.Alarm) string {
 
 // begin claims the alarm. If the table is unavailable, the alarm is investigated without a claim: two
 // investigations are better than none.
-func (h *Handler) begin(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (*attempt, *dedupe.Duplicate) {
+func (h *Handler) begin(
+	ctx context.Context, alarm *alarmevent.Alarm, owner, id string,
+) (*attempt, *dedupe.Duplicate) {
 	r := &attempt{Handler: h, alarm: alarm, owner: owner, budget: budgetOf(ctx, h.Now())}
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()

@@ -15,7 +15,7 @@ import (
 const maxUnpacked = 64 << 20
 
 // park compresses a finished record for the table. If the record does not fit into an item, park drops its
-// largest parts in turn: first the outputs that the report does not quote, then the rounds.
+// largest parts in turn: first those that findings do not quote, then the rounds.
 func park(rec *investigation.Record) ([]byte, error) {
 	for _, shorten := range []func(*investigation.Record){keepAll, dropStreams, dropRounds} {
 		small := *rec
@@ -31,8 +31,10 @@ func park(rec *investigation.Record) ([]byte, error) {
 	return nil, fmt.Errorf("park the report: it is larger than %d bytes even without its rounds", dedupe.MaxParked)
 }
 
+// keepAll drops nothing.
 func keepAll(*investigation.Record) {}
 
+// dropStreams drops reasoning, streams, and results. The outputs that findings quote remain.
 func dropStreams(rec *investigation.Record) {
 	rounds := make([]investigation.Round, len(rec.Rounds))
 	for i, round := range rec.Rounds {
@@ -52,6 +54,7 @@ func dropStreams(rec *investigation.Record) {
 	rec.Rounds = rounds
 }
 
+// dropRounds drops all rounds.
 func dropRounds(rec *investigation.Record) { rec.Rounds = nil }
 
 func pack(rec *investigation.Record) ([]byte, error) {
@@ -66,6 +69,7 @@ func pack(rec *investigation.Record) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
+// unpark returns the record that park compressed.
 func unpark(packed []byte) (*investigation.Record, error) {
 	r, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {

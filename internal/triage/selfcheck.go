@@ -67,11 +67,11 @@ func inBrief(findings []selfcheck.Check) string {
 	for i, found := range findings {
 		parts[i] = fmt.Sprintf("%s: %s %s", found.Part, found.Detail, found.Remedy)
 	}
-	return fmt.Sprintf("%s (%s)", things(len(findings), "problem"), strings.Join(parts, "; "))
+	return fmt.Sprintf("%s (%s)", plural(len(findings), "problem"), strings.Join(parts, "; "))
 }
 
-// things returns a number and its noun.
-func things(n int, name string) string {
+// plural returns a number and its noun.
+func plural(n int, name string) string {
 	if n == 1 {
 		return "1 " + name
 	}
@@ -84,7 +84,7 @@ func (h *Handler) selfCheckNotification(checked selfcheck.Report, owner string) 
 	var b strings.Builder
 	b.WriteString(report.Note(fmt.Sprintf("The self-check of alarm triage %s in %s at %s found %s. "+
 		"No alarm caused this notification, and nothing was investigated.",
-		h.FunctionName, h.Region, checked.CheckedAt.Format("2006-01-02 15:04 MST"), things(len(findings), "problem"))))
+		h.FunctionName, h.Region, checked.CheckedAt.Format("2006-01-02 15:04 MST"), plural(len(findings), "problem"))))
 	for _, found := range findings {
 		b.WriteString(report.Note(heading(found.State) + found.Part + "\n" + found.Detail + "\nWhat to do: " + found.Remedy))
 	}
@@ -98,7 +98,7 @@ func (h *Handler) selfCheckNotification(checked selfcheck.Report, owner string) 
 		"--cli-binary-format raw-in-base64-out --payload '%s' /dev/stdout\n",
 		h.Region, h.FunctionName, config.SelfCheckEvent)
 	return notify.Notification{
-		Subject:    fmt.Sprintf("Alarm triage self-check: %s (%s)", things(len(findings), "problem"), h.FunctionName),
+		Subject:    fmt.Sprintf("Alarm triage self-check: %s (%s)", plural(len(findings), "problem"), h.FunctionName),
 		Body:       b.String(),
 		Attributes: map[string]string{"outcome": "self-check", "region": h.Region},
 		Group:      "self-check",
