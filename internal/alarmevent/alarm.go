@@ -66,7 +66,7 @@ type Alarm struct {
 	LogLines      []string          `json:"log_lines,omitempty"`      // matching log lines that the event contains
 	Configuration string            `json:"configuration,omitempty"`  // JSON as sent, of a log, PromQL, or unknown alarm
 	Unrecognized  string            `json:"unrecognized,omitempty"`   // JSON object with the unknown fields of the event
-	NotUnderstood []string          `json:"not_understood,omitempty"` // fields whose values could not be read, and the values used instead
+	NotUnderstood []string          `json:"not_understood,omitempty"` // fields that could not be read, and the values used instead
 	Redactions    int               `json:"redactions,omitempty"`     // number of secrets that were redacted
 }
 

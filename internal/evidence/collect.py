@@ -1,4 +1,5 @@
-# Collects the data that an engineer would look at first. Each part is independent: one refusal does not hide the others.
+# Collects the data that an engineer would look at first. Each part is independent: one refusal does not hide
+# the others.
 import re
 import time
 from datetime import datetime, timedelta, timezone
@@ -13,7 +14,7 @@ BEFORE = timedelta(hours=3)   # period before the alarm that is searched for cha
 MAX_LINES = 50        # log lines that match a log alarm's query
 MAX_LINE = 500        # characters of one log line
 QUERY_SECONDS = 10    # how long to wait for a Logs Insights query
-MAX_SPAN = timedelta(hours=24)  # time range of a PromQL query; CloudWatch limits the data that is scanned per 24 hours
+MAX_SPAN = timedelta(hours=24)  # time range of a PromQL query; CloudWatch limits the data scanned per 24 hours
 
 now = datetime.now(timezone.utc)
 moment = datetime.fromtimestamp(alarm["time"], timezone.utc) if alarm["time"] else now
@@ -176,7 +177,7 @@ def query():
 
 
 def reason_data():
-    """Returns the reason data of this transition from the event, or else the current one from the alarm's definition."""
+    """Returns the reason data of this transition from the event, or else from the alarm's definition."""
     for text in (alarm["reason_data"], (evidence.get("definition") or {}).get("StateReasonData")):
         try:
             data = json.loads(text or "")
@@ -216,7 +217,7 @@ def log_series(source):
 
 
 def log_lines():
-    """Returns log lines that match a log alarm's query: from the evaluated execution, or by running the query again."""
+    """Returns log lines that match a log alarm's query, from the evaluated execution or a new one."""
     asked, logs, executions = query(), client("logs"), runs()
     for _, _, execution in reversed(executions):
         try:
@@ -344,7 +345,7 @@ def resources():
 
 
 def lookups():
-    """Returns the CloudTrail lookups: each resource, the function's role (IAM's events are in one Region), any write."""
+    """Returns the CloudTrail lookups: the function's role (in IAM's Region), each resource, and any write."""
     wanted = []
     found = resources()
     if "FunctionName" in found:
