@@ -15,6 +15,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
@@ -195,8 +196,8 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 		Description: jsii.String("Alarms that are to be investigated"),
 		EventBus:    props.EventBus,
 		EventPattern: &awsevents.EventPattern{
-			Source:     jsii.Strings("aws.cloudwatch"),
-			DetailType: jsii.Strings("CloudWatch Alarm State Change", "CloudWatch Alarm Contributor State Change"),
+			Source:     jsii.Strings(alarmevent.EventSource),
+			DetailType: jsii.Strings(alarmevent.DetailTypeStateChange, alarmevent.DetailTypeContributorStateChange),
 			Account:    props.Accounts,
 			Region:     props.Regions,
 			Resources:  alarms,

@@ -48,7 +48,7 @@ func TestKill_RetryCompletesTheInvestigationAtAnyStage(t *testing.T) {
 					for i, m := range inbox {
 						assert.Contains(t, m.Body, cause)
 						if i > 0 {
-							assert.Contains(t, m.Body, "this may be a second copy")
+							assert.Contains(t, m.Body, "you may already have this report")
 						}
 					}
 					assert.Len(t, w.reports(), 1)

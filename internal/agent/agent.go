@@ -37,6 +37,7 @@ type Model interface {
 
 // Options configures an investigation: its clients, limits, and hooks.
 type Options struct {
+	investigation.Limits
 	Model            Model
 	Tool             Tool
 	Models           []string // IDs or ARNs, in the order in which they are asked; at least one
@@ -47,20 +48,18 @@ type Options struct {
 	Prices           pricing.Table
 	GuardrailID      string
 	GuardrailVersion string
-	Instructions     string    // additional instructions for the model
-	ConcludeAt       time.Time // when the model is asked to conclude
-	MayHandOver      bool      // return investigation.ErrHandOver instead of concluding when time runs out
-	ContextWindow    int       // tokens; 0: the model's own
-	// Checkpoint is called after each round with everything that a resumed run needs. Its error is logged.
-	Checkpoint func(ctx context.Context, state []byte) error
-	// Kept waits until the last checkpoint is stored, if Checkpoint writes in the background. It is called
-	// before code runs: a run that is killed then repeats no finished call. Nil: Checkpoint returns after it
-	// is stored.
-	Kept   func(ctx context.Context)
-	Now    func() time.Time                                 // default time.Now
-	Sleep  func(ctx context.Context, d time.Duration) error // default: a timer
-	Random func() float64                                   // from 0 to 1; default math/rand
-	Log    *slog.Logger
+	ContextWindow    int                                              // tokens; 0: the model's own
+	Now              func() time.Time                                 // default time.Now
+	Sleep            func(ctx context.Context, d time.Duration) error // default: a timer
+	Random           func() float64                                   // from 0 to 1; default math/rand
+}
+
+// Investigate calls [Run] with limits, which replace the options' own.
+func (o Options) Investigate(
+	ctx context.Context, limits investigation.Limits, rec *investigation.Record, resume []byte,
+) error {
+	o.Limits = limits
+	return Run(ctx, o, rec, resume)
 }
 
 // Bounds of one investigation.

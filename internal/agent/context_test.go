@@ -33,8 +33,9 @@ func run(t *testing.T, script model.Script, tool *fakeTool, rec *investigation.R
 	require.NoError(t, err)
 	o := agent.Options{
 		Model: clientOf(server),
-		Tool:  tool, Models: []string{claude}, MaxRounds: 100, Prices: prices, ConcludeAt: time.Now().Add(time.Hour),
-		Sleep: func(context.Context, time.Duration) error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Tool:  tool, Models: []string{claude}, MaxRounds: 100, Prices: prices,
+		Limits: investigation.Limits{ConcludeAt: time.Now().Add(time.Hour), Log: slog.New(slog.DiscardHandler)},
+		Sleep:  func(context.Context, time.Duration) error { return nil },
 	}
 	if change != nil {
 		change(&o)
@@ -240,7 +241,10 @@ func (c *concluding) Converse(ctx context.Context, in *bedrockruntime.ConverseIn
 func TestRun_ReturnsTheErrorOfACanceledContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := agent.Run(ctx, agent.Options{Model: failing{}, Tool: &fakeTool{}, Models: []string{claude}, MaxRounds: 10, ConcludeAt: time.Now().Add(time.Hour)}, record("{}"), nil)
+	err := agent.Run(ctx, agent.Options{
+		Model: failing{}, Tool: &fakeTool{}, Models: []string{claude}, MaxRounds: 10,
+		Limits: investigation.Limits{ConcludeAt: time.Now().Add(time.Hour)},
+	}, record("{}"), nil)
 	require.ErrorIs(t, err, context.Canceled)
 }
 

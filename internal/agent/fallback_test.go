@@ -346,8 +346,11 @@ func TestHandOver_SpreadsSlowAnswersOverInvocations(t *testing.T) {
 		rec = record("{}")
 		err = agent.Run(clockContext{t.Context(), &clock, clock.Add(200 * time.Second)}, agent.Options{
 			Model: slow, Tool: &fakeTool{output: "disk usage 100 %"}, Models: []string{sonnet}, MaxRounds: 100,
-			ConcludeAt: clock.Add(140 * time.Second), MayHandOver: invocation < 3, Now: func() time.Time { return clock },
-			Checkpoint: func(_ context.Context, state []byte) error { saved = state; return nil },
+			Now: func() time.Time { return clock },
+			Limits: investigation.Limits{
+				ConcludeAt: clock.Add(140 * time.Second), MayHandOver: invocation < 3,
+				Checkpoint: func(_ context.Context, state []byte) error { saved = state; return nil },
+			},
 		}, rec, saved)
 		if err == nil {
 			break
@@ -370,8 +373,11 @@ func TestHandOver_NextInvocationRepeatsAnInterruptedRequest(t *testing.T) {
 	var saved []byte
 	options := agent.Options{
 		Model: slow, Tool: &fakeTool{output: "disk usage 100 %"}, Models: []string{sonnet}, MaxRounds: 100,
-		MayHandOver: true, Now: func() time.Time { return clock },
-		Checkpoint: func(_ context.Context, state []byte) error { saved = state; return nil },
+		Now: func() time.Time { return clock },
+		Limits: investigation.Limits{
+			MayHandOver: true,
+			Checkpoint:  func(_ context.Context, state []byte) error { saved = state; return nil },
+		},
 	}
 	err = agent.Run(clockContext{t.Context(), &clock, clock.Add(100 * time.Second)}, options, record("{}"), nil)
 	require.ErrorIs(t, err, investigation.ErrHandOver)

@@ -60,8 +60,9 @@ func investigate(t testing.TB, modelID string, script model.Script, tool *fakeTo
 	prices, err := pricing.Parse("")
 	require.NoError(t, err)
 	require.NoError(t, agent.Run(t.Context(), agent.Options{
-		Model: client, Tool: tool, Models: []string{modelID}, MaxRounds: 100, Prices: prices, ConcludeAt: time.Now().Add(time.Hour),
-		Sleep: func(context.Context, time.Duration) error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Model: client, Tool: tool, Models: []string{modelID}, MaxRounds: 100, Prices: prices,
+		Limits: investigation.Limits{ConcludeAt: time.Now().Add(time.Hour), Log: slog.New(slog.DiscardHandler)},
+		Sleep:  func(context.Context, time.Duration) error { return nil },
 	}, rec, nil))
 	return server
 }

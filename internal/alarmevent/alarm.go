@@ -1,4 +1,4 @@
-// Package alarmevent turns every JSON shape in which CloudWatch reports an alarm into one [Alarm].
+// Package alarmevent parses every JSON format in which CloudWatch reports an alarm into one [Alarm].
 package alarmevent
 
 import "time"
@@ -13,7 +13,7 @@ const (
 	StateInsufficientData State = "INSUFFICIENT_DATA"
 )
 
-// Kind is what sort of alarm it is.
+// Kind is the type of an alarm.
 type Kind string
 
 // The kinds of alarms.
@@ -23,51 +23,51 @@ const (
 	KindAnomaly   Kind = "anomaly"
 	KindLog       Kind = "log"     // a scheduled Logs Insights query
 	KindPromQL    Kind = "promql"  // a PromQL query over OpenTelemetry metrics
-	KindUnknown   Kind = "unknown" // its configuration is none of the above
+	KindUnknown   Kind = "unknown" // its configuration is not recognized
 )
 
-// Source is the way on which the event came.
+// Source is how the event was delivered.
 type Source string
 
-// The ways on which an event comes.
+// The sources of events.
 const (
 	SourceAction      Source = "alarm-action"
 	SourceEventBridge Source = "eventbridge"
 	SourceSNS         Source = "sns"
 )
 
-// Alarm is one state change of one alarm, whichever way it was reported. Every text in it is
-// untrusted: whoever may create alarms or metrics chose it.
+// Alarm is one state change of one alarm. Every text in it is untrusted: anybody who may create alarms or
+// metrics can choose it.
 type Alarm struct {
 	Name          string            `json:"name"`                  // 1 to 255 characters
 	ARN           string            `json:"arn"`                   // of the alarm
 	Account       string            `json:"account"`               // 12 digits
 	Region        string            `json:"region"`                // such as eu-central-1
 	Partition     string            `json:"partition"`             // aws, aws-cn, aws-us-gov …
-	Description   string            `json:"description,omitempty"` // the alarm's own
+	Description   string            `json:"description,omitempty"` // of the alarm
 	Kind          Kind              `json:"kind"`
 	Source        Source            `json:"source"`
 	State         State             `json:"state"`
 	PreviousState State             `json:"previous_state,omitempty"`
-	Reason        string            `json:"reason"`               // CloudWatch's words
-	Time          time.Time         `json:"time"`                 // of the transition, UTC; zero when the event has none that parses
-	Metrics       []Metric          `json:"metrics,omitempty"`    // what it measures; none for a composite alarm
+	Reason        string            `json:"reason"`               // as CloudWatch words it
+	Time          time.Time         `json:"time"`                 // of the transition, UTC; zero if the event has no valid time
+	Metrics       []Metric          `json:"metrics,omitempty"`    // that the alarm evaluates; none for a composite alarm
 	Threshold     *float64          `json:"threshold,omitempty"`  // from the event or reasonData
 	Comparison    string            `json:"comparison,omitempty"` // such as GreaterThanThreshold
 	Rule          string            `json:"rule,omitempty"`       // of a composite alarm
-	Children      []string          `json:"children,omitempty"`   // ARNs of the alarms that triggered a composite one
-	Tags          map[string]string `json:"tags,omitempty"`       // where the event carries them
+	Children      []string          `json:"children,omitempty"`   // ARNs of the alarms that triggered a composite alarm
+	Tags          map[string]string `json:"tags,omitempty"`       // if the event contains them
 	Contributor   *Contributor      `json:"contributor,omitempty"`
 	SuppressedBy  string            `json:"suppressed_by,omitempty"`  // Alarm, WaitPeriod, ExtensionPeriod
-	SuppressedWhy string            `json:"suppressed_why,omitempty"` // CloudWatch's words
+	SuppressedWhy string            `json:"suppressed_why,omitempty"` // as CloudWatch words it
 	MutedBy       string            `json:"muted_by,omitempty"`       // ARN of the mute rule
 	ReasonData    string            `json:"reason_data,omitempty"`    // JSON as sent; may be broken
 	Query         *Query            `json:"query,omitempty"`          // of a log or PromQL alarm
-	LogLines      []string          `json:"log_lines,omitempty"`      // matching log lines that the event carries
+	LogLines      []string          `json:"log_lines,omitempty"`      // matching log lines that the event contains
 	Configuration string            `json:"configuration,omitempty"`  // JSON as sent, of a log, PromQL, or unknown alarm
-	Unrecognized  string            `json:"unrecognized,omitempty"`   // JSON object of the event's members that were not recognized
-	NotUnderstood []string          `json:"not_understood,omitempty"` // fields whose values could not be read, and what was assumed
-	Redactions    int               `json:"redactions,omitempty"`     // secrets replaced in the texts above
+	Unrecognized  string            `json:"unrecognized,omitempty"`   // JSON object with the unknown fields of the event
+	NotUnderstood []string          `json:"not_understood,omitempty"` // fields that could not be read, and the values used instead
+	Redactions    int               `json:"redactions,omitempty"`     // number of secrets that were redacted
 }
 
 // Query is what a log or PromQL alarm evaluates.
@@ -90,14 +90,14 @@ type Metric struct {
 	Dimensions map[string]string `json:"dimensions,omitempty"` // by name
 	Period     int               `json:"period,omitempty"`     // seconds
 	Stat       string            `json:"stat,omitempty"`       // such as Sum or p99
-	Unit       string            `json:"unit,omitempty"`       // CloudWatch's name of it, such as Bytes
+	Unit       string            `json:"unit,omitempty"`       // as CloudWatch names it, such as Bytes
 	Expression string            `json:"expression,omitempty"` // metric math over other queries
-	Label      string            `json:"label,omitempty"`      // as a reader knows it
-	ReturnData bool              `json:"return_data"`          // whether the alarm judges this one
+	Label      string            `json:"label,omitempty"`      // for readers
+	ReturnData bool              `json:"return_data"`          // whether the alarm evaluates this query
 }
 
-// Contributor is the time series that set off an alarm with several (Metrics Insights GROUP BY).
+// Contributor is the time series that triggered an alarm that evaluates several (Metrics Insights GROUP BY).
 type Contributor struct {
-	ID         string            `json:"id"`         // CloudWatch's
-	Attributes map[string]string `json:"attributes"` // values of the GROUP BY, by name
+	ID         string            `json:"id"`         // from CloudWatch
+	Attributes map[string]string `json:"attributes"` // values of the GROUP BY fields, by name
 }

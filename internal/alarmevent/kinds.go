@@ -1,21 +1,24 @@
 package alarmevent
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// CloudWatch documents the configuration of log and PromQL alarms for its API, not for its events. The fields are
-// therefore found by their names in the API wherever they are, and the whole configuration is kept as it was sent.
+// CloudWatch documents the configuration of log and PromQL alarms for its API, but not for its events.
+// Their fields are therefore searched by their API names in the whole configuration, and the configuration
+// is kept as it was sent.
 
-// commonMembers are fields of a configuration that every kind of alarm has. They do not tell what an alarm evaluates.
+// commonMembers are fields that the configuration of every kind of alarm has. They do not show what an
+// alarm evaluates.
 var commonMembers = []string{"description", "alarmname", "alarmarn", "alarmdescription", "alarmtype", "alarmtags", "tags", "timestamp",
 	"actionsenabled", "okactions", "alarmactions", "insufficientdataactions", "treatmissingdata"}
 
-// readConfiguration finds out what kind of alarm it is. Of a kind whose events are not documented it reads what it
-// recognizes and keeps the configuration as it was sent.
+// readConfiguration determines the kind of the alarm. If the events of that kind are not documented, it
+// reads the fields that it recognizes and keeps the configuration as it was sent.
 func (r *reader) readConfiguration(a *Alarm, configuration any) {
 	a.Kind = kindOf(a, configuration)
 	switch a.Kind {
@@ -24,7 +27,7 @@ func (r *reader) readConfiguration(a *Alarm, configuration any) {
 	case KindPromQL:
 		r.readPromQL(a, configuration)
 	case KindUnknown:
-		r.note("configuration", "its kind of alarm is not known; it is kept as it was sent")
+		r.note("configuration", "unknown kind of alarm; the configuration is kept as it was sent")
 	default:
 		return
 	}
@@ -34,9 +37,7 @@ func (r *reader) readConfiguration(a *Alarm, configuration any) {
 	if a.Threshold == nil {
 		a.Threshold = r.float("threshold", find(configuration, "threshold"))
 	}
-	if a.Comparison == "" {
-		a.Comparison = textOf(find(configuration, "comparisonoperator"))
-	}
+	a.Comparison = cmp.Or(a.Comparison, textOf(find(configuration, "comparisonoperator")))
 }
 
 func kindOf(a *Alarm, configuration any) Kind {
@@ -75,7 +76,7 @@ func isLogAlarm(a *Alarm, configuration any) bool {
 	return len(a.Metrics) == 0 && object(a.ReasonData).get("queryResultsToEvaluate") != nil
 }
 
-// isUnknown reports whether a configuration says what the alarm evaluates, in a way that is not recognized.
+// isUnknown reports whether a configuration has fields, other than the common ones, that are not recognized.
 func isUnknown(configuration any) bool {
 	o := object(configuration)
 	if o == nil {
@@ -99,7 +100,7 @@ func (r *reader) readLogQuery(a *Alarm, configuration any) {
 		EndOffset:   r.whole("EndTimeOffset", find(configuration, "endtimeoffset")),
 	}
 	if a.Query.Text == "" {
-		r.note("configuration", "the event does not hold the log alarm's query")
+		r.note("configuration", "the event does not contain the query of the log alarm")
 	}
 }
 
@@ -115,11 +116,11 @@ func (r *reader) readPromQL(a *Alarm, configuration any) {
 		Pending:  r.whole("PendingPeriod", find(configuration, "pendingperiod")),
 	}
 	if text == "" {
-		r.note("configuration", "the event does not hold the PromQL alarm's query")
+		r.note("configuration", "the event does not contain the query of the PromQL alarm")
 	}
 }
 
-// readRest takes the log lines out of the members that were not recognized, and keeps the others.
+// readRest extracts log lines from the unknown fields, and keeps the other unknown fields.
 func (r *reader) readRest(a *Alarm, rest members) {
 	for _, key := range slices.Sorted(maps.Keys(rest)) {
 		if lines := logLines(key, rest[key], maxDepth); len(lines) > 0 {
@@ -137,7 +138,7 @@ func (r *reader) readRest(a *Alarm, rest members) {
 	}
 }
 
-// logLines returns the lines of a member that is named like log lines, or of such a member below it.
+// logLines returns the log lines in a field whose name, or the name of a field below it, suggests log lines.
 func logLines(name string, v any, depth int) []string {
 	if isLogLines(folded(name)) {
 		return linesOf(v)
@@ -158,7 +159,8 @@ func logLines(name string, v any, depth int) []string {
 	return nil
 }
 
-// isLogLines reports whether a field has a name for log lines, and not one for their number or for a role that reads them.
+// isLogLines reports whether a field's name suggests log lines, rather than their number or a role that
+// reads them.
 func isLogLines(name string) bool {
 	for _, end := range []string{"count", "arn", "role", "group", "groups", "id", "ids", "identifiers", "limit"} {
 		if strings.HasSuffix(name, end) {
@@ -173,8 +175,8 @@ func isLogLines(name string) bool {
 	return name == "logs"
 }
 
-// linesOf returns log lines in any of the forms in which AWS lists them: texts, events with a message, and rows of
-// fields and values as Logs Insights has them.
+// linesOf returns log lines from any format in which AWS lists them: texts, events with a message, or rows
+// of fields and values as in Logs Insights.
 func linesOf(v any) []string {
 	var out []string
 	v = unwrapped(v)
@@ -207,7 +209,7 @@ func lineOf(v any) string {
 			fields[strings.ToLower(key)] = textOf(value)
 		}
 	}
-	message := members{"@message": orNil(fields["@message"]), "message": orNil(fields["message"])}.text("@message", "message")
+	message := cmp.Or(fields["@message"], fields["message"])
 	if message == "" {
 		return textOf(v)
 	}
@@ -217,11 +219,4 @@ func lineOf(v any) string {
 		}
 	}
 	return strings.TrimRight(message, "\n")
-}
-
-func orNil(text string) any {
-	if text == "" {
-		return nil
-	}
-	return text
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 )
 
-func TestLogAlarm_EveryPath(t *testing.T) {
+func TestParse_LogAlarmFromEveryPath(t *testing.T) {
 	for _, shape := range []string{"action", "eventbridge", "sns"} {
 		t.Run(shape, func(t *testing.T) {
 			a := parseOne(t, shape+"-log")
@@ -39,7 +39,7 @@ func TestLogAlarm_EveryPath(t *testing.T) {
 	assert.JSONEq(t, `{"LogsInsightsLink":"https://console.aws.amazon.com/cloudwatch/home#logsV2"}`, a.Unrecognized, "lines are listed once")
 }
 
-func TestPromQLAlarm_EveryPath(t *testing.T) {
+func TestParse_PromQLAlarmFromEveryPath(t *testing.T) {
 	for _, shape := range []string{"action", "eventbridge", "sns"} {
 		a := parseOne(t, shape+"-promql")
 		assert.Equal(t, alarmevent.KindPromQL, a.Kind, shape)
@@ -49,13 +49,13 @@ func TestPromQLAlarm_EveryPath(t *testing.T) {
 	}
 }
 
-func TestUnknownAlarm_ConfigurationIsKeptVerbatim(t *testing.T) {
+func TestParse_KeepsConfigurationOfUnknownAlarm(t *testing.T) {
 	a := parseOne(t, "action-unknown")
 	assert.Equal(t, alarmevent.KindUnknown, a.Kind)
 	assert.JSONEq(t, `{"description":"d","traceQuery":{"expression":"p99(duration)","window":60}}`, a.Configuration)
 	assert.JSONEq(t, `{"evaluationDetail":{"traces":[1,2]}}`, a.Unrecognized)
 	require.Len(t, a.NotUnderstood, 1)
-	assert.Contains(t, a.NotUnderstood[0], "its kind of alarm is not known")
+	assert.Contains(t, a.NotUnderstood[0], "unknown kind of alarm")
 
 	for _, shape := range []string{"action-metric", "eventbridge-math", "sns-anomaly", "action-composite", "eventbridge-contributor", "sns-percentile"} {
 		known := parseOne(t, shape)
@@ -65,7 +65,7 @@ func TestUnknownAlarm_ConfigurationIsKeptVerbatim(t *testing.T) {
 	}
 }
 
-func TestDocumentedSampleOfALogAlarmIsRead(t *testing.T) {
+func TestParse_DocumentedSampleOfLogAlarm(t *testing.T) {
 	// "Log alarms" in the CloudWatch User Guide shows a message without its query and its ARN.
 	message := `{"AlarmName":"HighErrorCount","NewStateValue":"ALARM","NewStateReason":"Threshold Crossed","NewStateReasonData":
 		{"version":"1.0","queryDate":"2026-06-10T12:15:30.000+0000","threshold":100.0,"queryResultsToEvaluate":5,"queryResultsToAlarm":3,"results":[]},
@@ -90,7 +90,7 @@ func one(t *testing.T, event string) alarmevent.Alarm {
 	return alarms[0]
 }
 
-func TestOddField_NeverRefusesAnAlarm(t *testing.T) {
+func TestParse_AcceptsAlarmWithOddField(t *testing.T) {
 	without, asText := parseOne(t, "sns-without-alarm-arn"), parseOne(t, "sns-threshold-as-text")
 	assert.Equal(t, "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:shop-errors", without.ARN)
 	assert.Contains(t, without.NotUnderstood[0], "the ARN of the SNS topic")
@@ -198,8 +198,8 @@ func TestOddField_NeverRefusesAnAlarm(t *testing.T) {
 	}
 }
 
-func TestPartition_FollowsFromTheRegion(t *testing.T) {
-	// The broker's table has the SDKs' own list of partitions.
+func TestParse_DerivesPartitionFromRegion(t *testing.T) {
+	// The broker's table contains the SDKs' list of partitions.
 	table, err := os.ReadFile("../broker/tables/endpoints.txt")
 	require.NoError(t, err)
 	regions := map[string]string{"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1", "aws-eusc": "eusc-de-east-1",
@@ -220,7 +220,7 @@ func TestPartition_FollowsFromTheRegion(t *testing.T) {
 	assert.Equal(t, len(regions), partitions)
 }
 
-func TestLogLines_EveryFormAndName(t *testing.T) {
+func TestParse_LogLinesInEveryFormAndName(t *testing.T) {
 	const event = `{"AlarmName":"a","NewStateValue":"ALARM","AlarmArn":"arn:aws:cloudwatch:eu-west-1:1:alarm:a",%s}`
 	for members, want := range map[string][]string{
 		`"LogLines":["one","two"]`: {"one", "two"},
@@ -236,7 +236,7 @@ func TestLogLines_EveryFormAndName(t *testing.T) {
 	}
 }
 
-func TestTexts_AreBoundedAndTheCutIsReported(t *testing.T) {
+func TestParse_TruncatesTextsAndSaysSo(t *testing.T) {
 	long := strings.Repeat("é", 100_000)
 	lines, err := json.Marshal(append(slicesOf("line ", 60), long))
 	require.NoError(t, err)
@@ -246,10 +246,10 @@ func TestTexts_AreBoundedAndTheCutIsReported(t *testing.T) {
 	require.NoError(t, err)
 	assert.Less(t, len(raw), 100_000)
 	for _, text := range []string{a.Reason, a.ReasonData, a.Description, a.Configuration, a.Unrecognized} {
-		assert.Regexp(t, `… \[cut: \d+ more bytes\]$`, text)
+		assert.Regexp(t, `… \[truncated: \d+ more bytes\]$`, text)
 	}
 	assert.Len(t, a.LogLines, 50)
-	assert.Contains(t, strings.Join(a.NotUnderstood, "\n"), "log lines: 11 of 61 are left out")
+	assert.Contains(t, strings.Join(a.NotUnderstood, "\n"), "log lines: 11 of 61 are omitted")
 }
 
 func slicesOf(text string, n int) []string {
@@ -260,8 +260,8 @@ func slicesOf(text string, n int) []string {
 	return list
 }
 
-// Secrets may be anywhere in an event. What identifies the alarm stays.
-func TestRedaction_ReachesEveryTextBeforeItIsCut(t *testing.T) {
+// Secrets can be anywhere in an event. The fields that identify the alarm are not redacted.
+func TestParser_RedactsEveryTextBeforeTruncation(t *testing.T) {
 	redactor, err := redact.New([]string{"INC-[0-9]+"})
 	require.NoError(t, err)
 	const secret = "hunter2-canary"

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// timeLayouts are the forms in which AWS writes times in alarm events, most common first.
+// timeLayouts are the formats of times in alarm events, most common first.
 var timeLayouts = []string{
 	"2006-01-02T15:04:05.999999999-0700", // of alarm actions and SNS: not RFC 3339
 	time.RFC3339Nano,
@@ -22,8 +22,8 @@ var timeLayouts = []string{
 	"2006-01-02T15:04Z07:00",
 }
 
-// parseTime also accepts the stray blanks of published samples ("12: 36: 15.490") and seconds or
-// milliseconds since 1970.
+// parseTime parses a time. It also accepts the stray blanks of published samples ("12: 36: 15.490"), and
+// seconds or milliseconds since 1970.
 func parseTime(text string) (time.Time, bool) {
 	text = strings.TrimSpace(text)
 	if len(text) > len("2006-01-02") && text[10] == ' ' && strings.Count(text[:10], "-") == 2 {
@@ -50,7 +50,7 @@ func parseTime(text string) (time.Time, bool) {
 // members are the fields of a JSON object.
 type members map[string]any
 
-// decode reads one JSON value. Numbers keep their text, so that an account id keeps its digits.
+// decode parses one JSON value. Numbers keep their text, which preserves the digits of account ids.
 func decode(raw []byte) (any, error) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
@@ -64,10 +64,10 @@ func decode(raw []byte) (any, error) {
 	return v, nil
 }
 
-// maxUnwraps is how often JSON may be text within JSON.
+// maxUnwraps bounds the nesting of JSON documents as text within JSON.
 const maxUnwraps = 3
 
-// unwrapped returns the document that a text holds, if it holds an object or a list.
+// unwrapped returns the JSON object or list that a text contains. It returns any other value as it is.
 func unwrapped(v any) any {
 	for range maxUnwraps {
 		text, isText := v.(string)
@@ -84,13 +84,13 @@ func unwrapped(v any) any {
 	return v
 }
 
-// object returns the fields of an object that is there in place or as JSON text; nil when it is neither.
+// object returns the fields of an object, which may be encoded as JSON text, or nil if v is not an object.
 func object(v any) members {
 	o, _ := unwrapped(v).(map[string]any)
 	return o
 }
 
-// list returns the elements of a list that is there in place or as JSON text. A single value is a list of one.
+// list returns the elements of a list, which may be encoded as JSON text. A single value is a list of one.
 func list(v any) []any {
 	switch v := unwrapped(v).(type) {
 	case nil:
@@ -102,8 +102,8 @@ func list(v any) []any {
 	}
 }
 
-// get returns the first of the named fields that is there and not null. Case counts only where it tells two
-// fields apart: SNS and EventBridge write the same names differently.
+// get returns the value of the first named field that is present and not null. It prefers an exact match of
+// a name, then ignores case, since SNS and EventBridge capitalize the same names differently.
 func (m members) get(names ...string) any {
 	for _, name := range names {
 		if v := m[name]; v != nil {
@@ -120,7 +120,7 @@ func (m members) get(names ...string) any {
 	return nil
 }
 
-// text returns the text of the first named field that is there.
+// text returns the text of the first named field that is present.
 func (m members) text(names ...string) string { return textOf(m.get(names...)) }
 
 // textOf returns a text as it is, and any other value as its JSON.
@@ -140,8 +140,8 @@ func textOf(v any) string {
 	return string(raw)
 }
 
-// pairs reads an object or a list of names and values, whichever case and word the service chose. A value that is
-// no text becomes its JSON.
+// pairs reads an object, or a list of names and values, in the spelling of any service. A value that is not
+// a text becomes JSON.
 func pairs(v any) map[string]string {
 	v = unwrapped(v)
 	if o, ok := v.(map[string]any); ok {
@@ -165,7 +165,7 @@ func pairs(v any) map[string]string {
 	return out
 }
 
-// texts returns the elements of a list as texts; empty ones are left out.
+// texts returns the elements of a list as texts, without empty ones.
 func texts(v any) []string {
 	var out []string
 	for _, element := range list(v) {
@@ -176,11 +176,11 @@ func texts(v any) []string {
 	return out
 }
 
-// maxDepth is how deep a field of a configuration is looked for.
+// maxDepth is how deep a configuration is searched for a field.
 const maxDepth = 5
 
-// find returns the first field with one of the names in an object or below it, nearest first. Names are given in
-// lower case; the case and the separators of the field do not count.
+// find returns the first field with one of the names in v or below it, nearest first. Names are in lower
+// case. The case and the separators of a field's name are ignored.
 func find(v any, names ...string) any {
 	level := []any{v}
 	for range maxDepth {
@@ -214,17 +214,17 @@ func folded(name string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "", "@", "").Replace(name))
 }
 
-// reader reads fields leniently and remembers those whose values it could not use.
+// reader reads fields and records those whose values it could not use.
 type reader struct {
 	odd []string
 }
 
-// note remembers that a field was not understood.
+// note records that a field was not understood.
 func (r *reader) note(field, format string, args ...any) {
 	r.odd = append(r.odd, field+": "+fmt.Sprintf(format, args...))
 }
 
-// number reads a number that is there as one or as text.
+// number reads a number, which may be encoded as text.
 func (r *reader) number(field string, v any) (float64, bool) {
 	if v == nil {
 		return 0, false
@@ -252,7 +252,7 @@ func (r *reader) whole(field string, v any) int {
 	return int(f)
 }
 
-// float reads a number that may be missing.
+// float reads a number, or returns nil if there is none.
 func (r *reader) float(field string, v any) *float64 {
 	if f, ok := r.number(field, v); ok {
 		return &f
@@ -260,7 +260,7 @@ func (r *reader) float(field string, v any) *float64 {
 	return nil
 }
 
-// firstTime returns the first value that is a time, in UTC; zero when none is.
+// firstTime returns the first valid time, in UTC, or the zero time if there is none.
 func (r *reader) firstTime(field string, values ...any) time.Time {
 	for _, v := range values {
 		text := textOf(v)

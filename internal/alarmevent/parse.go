@@ -1,6 +1,7 @@
 package alarmevent
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,42 +11,45 @@ import (
 	"strings"
 )
 
-// ErrIgnored marks an event that is well formed but is not a state change of an alarm, such as a
-// CloudWatch Alarm Configuration Change. There is nothing to do about it.
+// ErrIgnored reports a valid event that is not a state change of an alarm, such as a CloudWatch Alarm
+// Configuration Change. It needs no action.
 var ErrIgnored = errors.New("not a state change of an alarm")
 
-// EventBridge's names of the events about alarms.
+// EventSource is the source of EventBridge's events about alarms.
+const EventSource = "aws.cloudwatch"
+
+// Detail types of EventBridge's events about alarms.
 const (
-	eventSource             = "aws.cloudwatch"
-	detailStateChange       = "CloudWatch Alarm State Change"
-	detailContributorChange = "CloudWatch Alarm Contributor State Change"
-	detailConfigChange      = "CloudWatch Alarm Configuration Change"
+	DetailTypeStateChange            = "CloudWatch Alarm State Change"
+	DetailTypeContributorStateChange = "CloudWatch Alarm Contributor State Change"
+	DetailTypeConfigurationChange    = "CloudWatch Alarm Configuration Change"
 )
 
-// maxNesting is how many envelopes an event may have around it (an EventBridge event that a rule sent
-// to an SNS topic has two).
+// maxNesting is how many envelopes an event may have. An EventBridge event that a rule sent to an SNS topic
+// has two.
 const maxNesting = 3
 
-// Parse reads an invocation's payload: an alarm action, an EventBridge event, or SNS records of
-// either or of SNS's own alarm message. The error says what was expected; it is [ErrIgnored] for
-// events about alarms that are not state changes.
+// Parse parses the payload of an invocation: an alarm action, an EventBridge event, or SNS records that
+// contain an alarm notification or one of the former. The error is [ErrIgnored] for events about alarms
+// that are not state changes.
 func Parse(raw []byte) ([]Alarm, error) { return Parser{}.Parse(raw) }
 
-// Parser reads events. The zero value is ready for use.
+// Parser parses events. The zero value is ready for use.
 type Parser struct {
-	// Redact takes the secrets out of a text, which may be a JSON document, and returns how many there were. It is
-	// called before texts are cut to size, since half a secret is no longer recognized. Nil: nothing is redacted.
+	// Redact replaces the secrets in a text, which may be a JSON document, and returns their number. It is
+	// called before texts are truncated, since half a secret would not be recognized. Nil: nothing is
+	// redacted.
 	Redact func(text string) (clean string, secrets int)
 }
 
-// delivery is how an event came.
+// delivery is how an event was delivered.
 type delivery struct {
-	source  Source // empty: as the event's shape says
+	source  Source // empty: derived from the format of the event
 	topic   string // ARN of the SNS topic or subscription
-	nesting int    // envelopes that may follow
+	nesting int    // envelopes that are still allowed
 }
 
-// Parse is [Parse] with the parser's settings.
+// Parse is like the function [Parse], with redaction.
 func (p Parser) Parse(raw []byte) ([]Alarm, error) {
 	alarms, err := parse(raw, delivery{nesting: maxNesting})
 	for i := range alarms {
@@ -57,11 +61,11 @@ func (p Parser) Parse(raw []byte) ([]Alarm, error) {
 func parse(raw []byte, via delivery) ([]Alarm, error) {
 	v, err := decode(raw)
 	if err != nil {
-		return nil, fmt.Errorf("the event is not a JSON object that CloudWatch sends for alarms: %w", err)
+		return nil, fmt.Errorf("the event must be a JSON object that CloudWatch sends for alarms: %w", err)
 	}
 	e := object(v)
 	if e == nil {
-		return nil, fmt.Errorf("the event is not a JSON object that CloudWatch sends for alarms, but a %T", v)
+		return nil, fmt.Errorf("the event must be a JSON object that CloudWatch sends for alarms, got a %T", v)
 	}
 	detailType, detail := e.text("detail-type"), object(e.get("detail"))
 	switch {
@@ -70,35 +74,35 @@ func parse(raw []byte, via delivery) ([]Alarm, error) {
 			return nil, errors.New("the event is wrapped in too many SNS messages")
 		}
 		return parseRecords(list(e.get("Records")), via.nesting-1)
-	case detailType == detailConfigChange:
+	case detailType == DetailTypeConfigurationChange:
 		return nil, fmt.Errorf("%w: it is a %q event", ErrIgnored, detailType)
 	case isStateChange(e, detailType, detail):
-		return one(parseState(e, detail, or(via.source, SourceEventBridge)))
+		return one(parseState(e, detail, cmp.Or(via.source, SourceEventBridge)))
 	case e.get("alarmData") != nil:
-		return one(parseState(e, object(e.get("alarmData")), or(via.source, SourceAction)))
+		return one(parseState(e, object(e.get("alarmData")), cmp.Or(via.source, SourceAction)))
 	case e.text("AlarmName") != "" && e.text("NewStateValue") != "":
 		return one(parseNotification(e, via.topic))
 	}
-	return nil, fmt.Errorf("the event is none of those that are understood: an alarm action (with alarmData), "+
-		"an EventBridge event %q, or an SNS alarm notification%s", detailStateChange, hint(e, detailType))
+	return nil, fmt.Errorf("unknown event: expected an alarm action (with alarmData), "+
+		"an EventBridge event %q, or an SNS alarm notification%s", DetailTypeStateChange, hint(e, detailType))
 }
 
-// isStateChange reports whether an EventBridge event is a state change of an alarm: by its type, or, for a type
-// that CloudWatch may have added since, by what it holds.
+// isStateChange reports whether an EventBridge event is a state change of an alarm. An event of an unknown
+// detail type counts if it names an alarm and its state, since CloudWatch may add types.
 func isStateChange(e members, detailType string, detail members) bool {
-	if detailType == detailStateChange || detailType == detailContributorChange {
+	if detailType == DetailTypeStateChange || detailType == DetailTypeContributorStateChange {
 		return true
 	}
-	return detailType != "" && e.text("source") == eventSource &&
+	return detailType != "" && e.text("source") == EventSource &&
 		detail.text("alarmName") != "" && object(detail.get("state")).text("value") != ""
 }
 
-// hint names what was there instead, so that a wrong trigger is found from the message alone.
+// hint describes the event for an error, which helps to find the wrong trigger.
 func hint(e members, detailType string) string {
 	if detailType != "" {
-		return fmt.Sprintf("; it has the detail-type %.100q", detailType)
+		return fmt.Sprintf("; got the detail-type %.100q", detailType)
 	}
-	return fmt.Sprintf("; its keys are %.200q", strings.Join(slices.Sorted(maps.Keys(e)), ", "))
+	return fmt.Sprintf("; got the keys %.200q", strings.Join(slices.Sorted(maps.Keys(e)), ", "))
 }
 
 func one(alarm Alarm, err error) ([]Alarm, error) {
@@ -108,14 +112,7 @@ func one(alarm Alarm, err error) ([]Alarm, error) {
 	return []Alarm{alarm}, nil
 }
 
-func or(given, otherwise Source) Source {
-	if given != "" {
-		return given
-	}
-	return otherwise
-}
-
-// parseRecords keeps the alarms of the records that are understood, next to the errors of the rest.
+// parseRecords returns the alarms of the valid records, and the errors of the others.
 func parseRecords(records []any, nesting int) ([]Alarm, error) {
 	var alarms []Alarm
 	var problems []error
@@ -127,10 +124,7 @@ func parseRecords(records []any, nesting int) ([]Alarm, error) {
 			problems = append(problems, fmt.Errorf("record %d has no SNS message", i))
 			continue
 		}
-		topic := sns.text("TopicArn")
-		if topic == "" {
-			topic = record.text("EventSubscriptionArn")
-		}
+		topic := cmp.Or(sns.text("TopicArn"), record.text("EventSubscriptionArn"))
 		found, err := parse([]byte(message), delivery{source: SourceSNS, topic: topic, nesting: nesting})
 		if err != nil {
 			problems = append(problems, fmt.Errorf("SNS record %d: %w", i, err))
@@ -141,7 +135,7 @@ func parseRecords(records []any, nesting int) ([]Alarm, error) {
 	return alarms, errors.Join(problems...)
 }
 
-// Members of the events that are read, or that say nothing about the alarm's cause.
+// Fields of events that are parsed, or that do not help to find the cause of an alarm.
 var (
 	envelopeMembers = []string{"version", "id", "source", "detail-type", "alarmArn", "accountId", "account", "time", "region",
 		"resources", "alarmData", "detail", "alarmTags", "alarmTagsStatus"}
@@ -154,7 +148,8 @@ var (
 		"AlarmContributorId", "AlarmContributorAttributes"}
 )
 
-// parseState reads alarmData of an alarm action or detail of an EventBridge event; they are alike.
+// parseState parses the alarmData of an alarm action or the detail of an EventBridge event, which have the
+// same fields.
 func parseState(e, body members, source Source) (Alarm, error) {
 	var r reader
 	state, previous := object(body.get("state")), object(body.get("previousState"))
@@ -202,7 +197,7 @@ func parseState(e, body members, source Source) (Alarm, error) {
 	return r.complete(a)
 }
 
-// metrics reads the queries of a metric alarm and leaves out those that are none.
+// metrics reads the queries of a metric alarm and skips values that are not queries.
 func (r *reader) metrics(v any) []Metric {
 	var out []Metric
 	for _, element := range list(v) {
@@ -216,7 +211,7 @@ func (r *reader) metrics(v any) []Metric {
 	return out
 }
 
-// metric reads a query of a metric alarm as the API, EventBridge, and SNS write it.
+// metric reads a query of a metric alarm in the format of the API, EventBridge, or SNS.
 func (r *reader) metric(m members) Metric {
 	out := Metric{ID: m.text("id"), Expression: m.text("expression"), Label: m.text("label"), ReturnData: true} // AWS's default
 	field := "metric " + out.ID
@@ -234,8 +229,9 @@ func (r *reader) metric(m members) Metric {
 	return out
 }
 
-// parseNotification reads the message that CloudWatch publishes to an SNS topic. Its Region is a display
-// name ("US East (N. Virginia)"): the topic's ARN knows it better, since an alarm notifies topics of its own Region.
+// parseNotification parses the message that CloudWatch publishes to an SNS topic. The message contains the
+// display name of the Region, such as "US East (N. Virginia)". The Region therefore comes from the ARN of
+// the topic, since an alarm can only notify topics in its Region.
 func parseNotification(n members, topic string) (Alarm, error) {
 	var r reader
 	a := Alarm{
@@ -272,8 +268,8 @@ func parseNotification(n members, topic string) (Alarm, error) {
 	return r.complete(a)
 }
 
-// describe copies what the notification says of the metric; a threshold next to a band's id is
-// CloudWatch's filler.
+// describe reads the trigger of a notification. If it names an anomaly band, its threshold is only a
+// placeholder.
 func (r *reader) describe(a *Alarm, trigger members) {
 	a.Comparison = trigger.text("ComparisonOperator")
 	if trigger.text("ThresholdMetricId") != "" {
@@ -290,7 +286,7 @@ func (r *reader) describe(a *Alarm, trigger members) {
 	}
 }
 
-// statOf turns the notification's "AVERAGE" into the API's "Average".
+// statOf returns a statistic as the API names it: "Average" for the notification's "AVERAGE".
 func statOf(trigger members) string {
 	switch statistic := trigger.text("Statistic"); strings.ToUpper(statistic) {
 	case "AVERAGE":
@@ -310,10 +306,10 @@ func statOf(trigger members) string {
 	}
 }
 
-// stateOf returns an alarm state; case and blanks do not count.
+// stateOf returns an alarm state. It ignores case and surrounding blanks.
 func stateOf(v any) State { return State(strings.ToUpper(strings.TrimSpace(textOf(v)))) }
 
-// account returns an account id. One that came as a number may have lost its leading zeros.
+// account returns an account id. It restores leading zeros that are lost if the id was sent as a number.
 func account(id string) string {
 	const digits = 12
 	id = strings.TrimSpace(id)
@@ -323,7 +319,8 @@ func account(id string) string {
 	return id
 }
 
-// firstAlarmARN returns the first text that is an alarm's ARN, or else the first that is there, for the error.
+// firstAlarmARN returns the first valid ARN of an alarm. If there is none, it returns the first text, for
+// the error.
 func firstAlarmARN(candidates []any) string {
 	first := ""
 	for _, candidate := range candidates {
@@ -338,7 +335,7 @@ func firstAlarmARN(candidates []any) string {
 	return first
 }
 
-// arnParts are what an ARN of any service says.
+// arnParts are the parts of an ARN.
 type arnParts struct{ partition, service, region, account, resource string }
 
 func splitARN(arn string) (arnParts, bool) {
@@ -360,7 +357,7 @@ func partsOf(arn string) (arnParts, bool) {
 	return p, true
 }
 
-// completeByTopic adds what a notification without an alarm ARN does not say and the topic's ARN knows.
+// completeByTopic takes missing fields of a notification without an alarm ARN from the ARN of the topic.
 func (r *reader) completeByTopic(a *Alarm, topic, region string) {
 	if _, ok := partsOf(a.ARN); ok {
 		return
@@ -372,7 +369,7 @@ func (r *reader) completeByTopic(a *Alarm, topic, region string) {
 		if a.Account == "" {
 			a.Account = p.account
 		}
-		r.note("AlarmArn", "%.60q is no alarm's ARN; made of the alarm's name and the ARN of the SNS topic", a.ARN)
+		r.note("AlarmArn", "%.60q is not the ARN of an alarm; derived from the alarm's name and the ARN of the SNS topic", a.ARN)
 	case regionCode.MatchString(region):
 		a.Region = region
 	}
@@ -380,9 +377,9 @@ func (r *reader) completeByTopic(a *Alarm, topic, region string) {
 
 var regionCode = regexp.MustCompile(`^[a-z]{2,8}(-[a-z]+)+-\d{1,2}$`)
 
-// complete derives what the ARN knows better than the rest of the event (an SNS message's region is
-// a display name, a forwarded event's account is the receiver's), and refuses an event that does not
-// say which alarm went into which state.
+// complete takes account, Region, and partition from the ARN, which is more reliable than the rest of the
+// event: an SNS message contains the Region's display name, and a forwarded event the account of the
+// receiver. It rejects an event that does not identify the alarm or its state.
 func (r *reader) complete(a Alarm) (Alarm, error) {
 	part, ok := partsOf(a.ARN)
 	if !ok && a.Name != "" && a.Account != "" && a.Region != "" {
@@ -393,7 +390,7 @@ func (r *reader) complete(a Alarm) (Alarm, error) {
 		part, ok = partsOf(a.ARN)
 	}
 	if !ok {
-		return Alarm{}, fmt.Errorf("the event does not say which alarm it is about: its alarm ARN is %.300q", a.ARN)
+		return Alarm{}, fmt.Errorf("the event does not identify its alarm: the alarm ARN is %.300q", a.ARN)
 	}
 	a.Partition, a.Region, a.Account = part.partition, part.region, part.account
 	if a.Name == "" {
@@ -402,13 +399,13 @@ func (r *reader) complete(a Alarm) (Alarm, error) {
 	switch a.State {
 	case StateOK, StateAlarm, StateInsufficientData:
 	default:
-		return Alarm{}, fmt.Errorf("the state of alarm %q must be ALARM, OK or INSUFFICIENT_DATA, got %.100q", a.Name, a.State)
+		return Alarm{}, fmt.Errorf("the state of alarm %q must be ALARM, OK, or INSUFFICIENT_DATA, got %.100q", a.Name, a.State)
 	}
 	a.NotUnderstood = r.odd
 	return a, nil
 }
 
-// partitions are the partitions besides "aws" by the beginning of their Regions' names.
+// partitions are the partitions other than "aws", with the prefixes of their Regions' names.
 var partitions = []struct{ prefix, name string }{
 	{"cn-", "aws-cn"}, {"us-gov-", "aws-us-gov"}, {"eusc-", "aws-eusc"},
 	{"us-iso-", "aws-iso"}, {"us-isob-", "aws-iso-b"}, {"eu-isoe-", "aws-iso-e"}, {"us-isof-", "aws-iso-f"},
@@ -423,11 +420,11 @@ func partitionOf(region string) string {
 	return "aws"
 }
 
-// alarmARN finds ARNs of alarms in reason data that is broken JSON.
+// alarmARN finds the ARNs of alarms in reason data that is not valid JSON.
 var alarmARN = regexp.MustCompile(`arn:[a-z-]+:cloudwatch:[a-z0-9-]*:\d{12}:alarm:[^"\\]+`)
 
-// readReasonData takes threshold and triggering alarms from the inner JSON document. AWS's own samples
-// of it are sometimes broken, so nothing here fails.
+// readReasonData reads the threshold and the triggering alarms from reasonData, a JSON document within the
+// event. Some of AWS's published samples of it are broken. Errors are therefore ignored.
 func (r *reader) readReasonData(a *Alarm) {
 	data := object(a.ReasonData)
 	if data == nil {
@@ -451,7 +448,7 @@ func (r *reader) readReasonData(a *Alarm) {
 	}
 }
 
-// unrecognized returns the members of an object that are not among the known ones.
+// unrecognized returns the fields of an object that are not known.
 func unrecognized(m members, known []string) members {
 	rest := members{}
 	for key, v := range m {

@@ -32,7 +32,7 @@ func parseOne(t *testing.T, name string) alarmevent.Alarm {
 	return alarms[0]
 }
 
-func TestEveryShapeOfEveryKindBecomesTheSameAlarm(t *testing.T) {
+func TestParse_EveryPathGivesSameAlarm(t *testing.T) {
 	sources := map[string]alarmevent.Source{
 		"action": alarmevent.SourceAction, "eventbridge": alarmevent.SourceEventBridge, "sns": alarmevent.SourceSNS,
 	}
@@ -68,7 +68,7 @@ func TestEveryShapeOfEveryKindBecomesTheSameAlarm(t *testing.T) {
 	}
 }
 
-func TestMetricsAreReadWithTheirDimensions(t *testing.T) {
+func TestParse_MetricsWithDimensions(t *testing.T) {
 	for _, shape := range []string{"action", "eventbridge", "sns"} {
 		t.Run(shape, func(t *testing.T) {
 			plain := parseOne(t, shape+"-metric")
@@ -98,7 +98,7 @@ func TestMetricsAreReadWithTheirDimensions(t *testing.T) {
 	}
 }
 
-func TestTriggeringAlarmsOfACompositeAlarmAreRead(t *testing.T) {
+func TestParse_TriggersOfCompositeAlarm(t *testing.T) {
 	want := []string{
 		"arn:aws:cloudwatch:us-east-1:123456789012:alarm:orders-errors",
 		"arn:aws:cloudwatch:us-east-1:123456789012:alarm:orders latency/p99",
@@ -110,14 +110,14 @@ func TestTriggeringAlarmsOfACompositeAlarmAreRead(t *testing.T) {
 	}
 }
 
-func TestBrokenSamplesAreReadLeniently(t *testing.T) {
+func TestParse_ReadsBrokenSamples(t *testing.T) {
 	a := parseOne(t, "action-stray-blanks")
 	assert.True(t, compositeTime.Equal(a.Time), "got %v", a.Time)
 	assert.Equal(t, []string{"arn:aws:cloudwatch:us-east-1:123456789012:alarm:orders-errors"}, a.Children)
 	assert.NotEmpty(t, a.ReasonData, "what does not parse is kept as sent")
 }
 
-func TestOtherStatesMutesAndSuppressionsAreTold(t *testing.T) {
+func TestParse_ReportsStateMuteAndSuppression(t *testing.T) {
 	assert.Equal(t, alarmevent.StateOK, parseOne(t, "action-ok").State)
 	assert.Equal(t, alarmevent.StateInsufficientData, parseOne(t, "eventbridge-insufficient-data").State)
 	assert.Equal(t, "arn:aws:cloudwatch:us-east-1:123456789012:alarm-mute-rule:nightly", parseOne(t, "eventbridge-muted").MutedBy)
@@ -126,7 +126,7 @@ func TestOtherStatesMutesAndSuppressionsAreTold(t *testing.T) {
 	assert.Contains(t, suppressed.SuppressedWhy, "deployment-running")
 }
 
-func TestContributorsAreAcceptedWithoutAPreviousState(t *testing.T) {
+func TestParse_AcceptsContributorWithoutPreviousState(t *testing.T) {
 	for _, shape := range []string{"action", "eventbridge"} {
 		a := parseOne(t, shape+"-contributor")
 		require.NotNil(t, a.Contributor, shape)
@@ -137,38 +137,38 @@ func TestContributorsAreAcceptedWithoutAPreviousState(t *testing.T) {
 	}
 }
 
-func TestTagsAreFoundInEveryPlaceAndForm(t *testing.T) {
+func TestParse_FindsTagsInEveryPlace(t *testing.T) {
 	assert.Equal(t, map[string]string{"team": "orders", "runbook": "s3://runbooks/orders.md"}, parseOne(t, "action-tags").Tags)
 	assert.Equal(t, map[string]string{"team": "orders"}, parseOne(t, "action-tags-at-top").Tags)
 }
 
-func TestNamesInAnyScriptAndOtherPartitionsSurvive(t *testing.T) {
+func TestParse_KeepsNamesInAnyScriptAndPartitions(t *testing.T) {
 	a := parseOne(t, "action-odd-name")
 	assert.Equal(t, "注文 エラー/本番: \"high\" <5xx> 🚨", a.Name)
 	assert.Equal(t, "aws-cn", a.Partition)
 	assert.Equal(t, "cn-north-1", a.Region)
 }
 
-func TestPercentilesOfNotificationsAreKept(t *testing.T) {
+func TestParse_KeepsPercentilesOfNotifications(t *testing.T) {
 	a := parseOne(t, "sns-percentile")
 	require.Len(t, a.Metrics, 1)
 	assert.Equal(t, "p99", a.Metrics[0].Stat)
 }
 
-func TestAnEventBridgeEventInASNSMessageIsRead(t *testing.T) {
+func TestParse_EventBridgeEventInSNSMessage(t *testing.T) {
 	a := parseOne(t, "sns-of-eventbridge")
 	assert.Equal(t, "orders-errors", a.Name)
 	assert.Equal(t, alarmevent.SourceSNS, a.Source)
 }
 
-func TestEveryRecordOfAnSNSEventIsRead(t *testing.T) {
+func TestParse_EveryRecordOfSNSEvent(t *testing.T) {
 	alarms, err := alarmevent.Parse(fixture(t, "sns-two-records"))
 	require.NoError(t, err)
 	require.Len(t, alarms, 2)
 	assert.Equal(t, []string{"orders-errors", "cpu-unusual"}, []string{alarms[0].Name, alarms[1].Name})
 }
 
-func TestABadRecordDoesNotHideAGoodOne(t *testing.T) {
+func TestParse_BadRecordDoesNotHideGoodRecord(t *testing.T) {
 	alarms, err := alarmevent.Parse([]byte(`{"Records":[{"Sns":{"Message":"hello"}},{"Sns":{"Message":` +
 		`"{\"AlarmName\":\"a\",\"NewStateValue\":\"ALARM\",\"AlarmArn\":\"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a\"}"}}]}`))
 	require.ErrorContains(t, err, "SNS record 0")
@@ -177,22 +177,22 @@ func TestABadRecordDoesNotHideAGoodOne(t *testing.T) {
 	assert.True(t, alarms[0].Time.IsZero())
 }
 
-func TestConfigurationChangesAreIgnored(t *testing.T) {
+func TestParse_IgnoresConfigurationChanges(t *testing.T) {
 	_, err := alarmevent.Parse(fixture(t, "eventbridge-configuration-change"))
 	assert.ErrorIs(t, err, alarmevent.ErrIgnored)
 }
 
-func TestWhatIsNotAnAlarmGetsAClearError(t *testing.T) {
+func TestParse_RejectsOtherEventsWithClearError(t *testing.T) {
 	tests := []struct {
 		name, raw, want string
 	}{
-		{"not JSON", `hello`, "not a JSON object"},
-		{"a list", `[1]`, "not a JSON object"},
-		{"an empty object", `{}`, "none of those that are understood"},
+		{"not JSON", `hello`, "must be a JSON object"},
+		{"a list", `[1]`, "must be a JSON object"},
+		{"an empty object", `{}`, "unknown event: expected an alarm action"},
 		{"another service's event", `{"detail-type":"EC2 Instance State-change Notification","detail":{}}`, "EC2 Instance State-change Notification"},
 		{"a console test event", `{"key1":"value1","key2":"value2"}`, "key1, key2"},
-		{"no ARN", `{"alarmData":{"alarmName":"a","state":{"value":"ALARM"}}}`, "which alarm"},
-		{"another resource", `{"alarmArn":"arn:aws:s3:::bucket","alarmData":{"state":{"value":"ALARM"}}}`, "which alarm"},
+		{"no ARN", `{"alarmData":{"alarmName":"a","state":{"value":"ALARM"}}}`, "does not identify its alarm"},
+		{"another resource", `{"alarmArn":"arn:aws:s3:::bucket","alarmData":{"state":{"value":"ALARM"}}}`, "does not identify its alarm"},
 		{"an unknown state", `{"alarmArn":"arn:aws:cloudwatch:us-east-1:1:alarm:a","alarmData":{"state":{"value":"PANIC"}}}`, "PANIC"},
 		{"a record of another service", `{"Records":[{"s3":{}}]}`, "no SNS message"},
 		{"a plain SNS message", `{"Records":[{"Sns":{"Message":"\"hi\""}}]}`, "SNS record 0"},
@@ -207,7 +207,7 @@ func TestWhatIsNotAnAlarmGetsAClearError(t *testing.T) {
 	}
 }
 
-func TestTimesOfEveryFormAreUnderstood(t *testing.T) {
+func TestParse_TimesInEveryForm(t *testing.T) {
 	want := time.Date(2026, 8, 4, 12, 36, 15, 0, time.UTC)
 	for _, text := range []string{
 		"2026-08-04T12:36:15.000+0000", "2026-08-04T12:36:15Z", "2026-08-04T14:36:15+02:00", "2026-08-04T14:36:15.000+0200",
@@ -220,7 +220,7 @@ func TestTimesOfEveryFormAreUnderstood(t *testing.T) {
 	}
 }
 
-func FuzzParseNeverPanicsAndNamesTheAlarm(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.json")
 	require.NoError(f, err)
 	for _, file := range files {

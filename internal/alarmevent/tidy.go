@@ -4,12 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// Limits of what is kept of an event. All of it is part of the record and of the model's first message.
+// Limits of an Alarm, which is part of the record and of the model's first message.
 const (
-	maxText      = 4 << 10  // bytes of one text; CloudWatch's are at most 1,024 characters
+	maxText      = 4 << 10  // bytes of one text; CloudWatch's have at most 1,024 characters
 	maxQuery     = 10 << 10 // bytes of a query: CloudWatch's limit
 	maxDocument  = 16 << 10 // bytes of a JSON document that is kept as it was sent
 	maxLines     = 50       // log lines: CloudWatch's limit
@@ -19,8 +20,8 @@ const (
 	maxOdd       = 20       // fields that are listed as not understood
 )
 
-// tidy redacts the texts of an alarm, then cuts them to size. What identifies the alarm stays as it is: the alarm's
-// name, its ARN, and the names of metrics.
+// tidy redacts the texts of an alarm, then truncates them. The alarm's name and ARN, and the names of
+// metrics, stay unchanged, since they identify the alarm.
 func (a *Alarm) tidy(redact func(string) (string, int)) {
 	t := tidier{redact: redact}
 	a.Description, a.Reason, a.SuppressedWhy = t.text(a.Description, maxText), t.text(a.Reason, maxText), t.text(a.SuppressedWhy, maxText)
@@ -45,7 +46,7 @@ func (a *Alarm) tidy(redact func(string) (string, int)) {
 	lines := len(a.LogLines)
 	a.LogLines = t.lines(a.LogLines)
 	if left := lines - len(a.LogLines); left > 0 {
-		a.NotUnderstood = append(a.NotUnderstood, fmt.Sprintf("log lines: %d of %d are left out", left, lines))
+		a.NotUnderstood = append(a.NotUnderstood, fmt.Sprintf("log lines: %d of %d are omitted", left, lines))
 	}
 	a.NotUnderstood = t.texts(a.NotUnderstood[:min(len(a.NotUnderstood), maxOdd)])
 	a.Redactions = t.count
@@ -65,7 +66,7 @@ func (t *tidier) clean(text string) string {
 	return clean
 }
 
-func (t *tidier) text(text string, most int) string { return cut(t.clean(text), most) }
+func (t *tidier) text(text string, most int) string { return shorten(t.clean(text), most) }
 
 func (t *tidier) texts(list []string) []string {
 	list = list[:min(len(list), maxListed)]
@@ -75,7 +76,7 @@ func (t *tidier) texts(list []string) []string {
 	return list
 }
 
-// pairs redacts names with their values, since a name may tell that its value is a secret.
+// pairs redacts names together with their values, since a name can reveal that its value is a secret.
 func (t *tidier) pairs(values map[string]string) map[string]string {
 	if len(values) == 0 {
 		return values
@@ -86,16 +87,16 @@ func (t *tidier) pairs(values map[string]string) map[string]string {
 	}
 	var clean map[string]string
 	if json.Unmarshal([]byte(t.clean(string(document))), &clean) != nil {
-		return nil // withheld as a whole
+		return nil // all pairs are withheld
 	}
 	for name, value := range clean {
-		clean[name] = cut(value, maxText)
+		clean[name] = shorten(value, maxText)
 	}
 	return clean
 }
 
-// lines redacts all lines together, since a private key has several, and then each of them, since it may be a JSON
-// document.
+// lines redacts all lines together, since a private key spans several lines, and then each line, since a
+// line may be a JSON document.
 func (t *tidier) lines(lines []string) []string {
 	if len(lines) == 0 {
 		return nil
@@ -103,7 +104,7 @@ func (t *tidier) lines(lines []string) []string {
 	lines = strings.Split(t.clean(strings.Join(lines, "\n")), "\n")
 	size := 0
 	for i, line := range lines {
-		lines[i] = cut(strings.ReplaceAll(t.clean(line), "\n", " "), maxLine)
+		lines[i] = shorten(strings.ReplaceAll(t.clean(line), "\n", " "), maxLine)
 		if size += len(lines[i]); i >= maxLines || size > maxLineBytes {
 			return lines[:i]
 		}
@@ -111,15 +112,12 @@ func (t *tidier) lines(lines []string) []string {
 	return lines
 }
 
-// cut keeps the beginning of a text and says how much is missing.
-func cut(text string, most int) string {
+// shorten keeps the beginning of a text and states how much is missing.
+func shorten(text string, most int) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	if len(text) <= most {
 		return text
 	}
-	end := most
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return fmt.Sprintf("%s … [cut: %d more bytes]", text[:end], len(text)-end)
+	end := truncate.Before(text, most)
+	return fmt.Sprintf("%s … [truncated: %d more bytes]", text[:end], len(text)-end)
 }

@@ -1,5 +1,5 @@
-// Package awsapi holds the narrow interfaces of the AWS services that the orchestrator uses, the
-// clients behind them, and the classification of their errors.
+// Package awsapi defines narrow interfaces of the AWS services that the orchestrator uses, creates the
+// clients that implement them, and classifies their errors.
 package awsapi
 
 import (
@@ -20,34 +20,34 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 )
 
-// DynamoDB is what the lease needs.
+// DynamoDB is the part of DynamoDB that claims use.
 type DynamoDB interface {
 	GetItem(ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 }
 
-// S3 is what reports and checkpoints need.
+// S3 is the part of S3 that reports and checkpoints use.
 type S3 interface {
 	GetObject(ctx context.Context, in *s3.GetObjectInput, opts ...func(*s3.Options)) (*s3.GetObjectOutput, error)
 	PutObject(ctx context.Context, in *s3.PutObjectInput, opts ...func(*s3.Options)) (*s3.PutObjectOutput, error)
 }
 
-// SNS is what notifications need.
+// SNS is the part of SNS that notifications use.
 type SNS interface {
 	Publish(ctx context.Context, in *sns.PublishInput, opts ...func(*sns.Options)) (*sns.PublishOutput, error)
 }
 
-// Topics is what the self-check reads about topics.
+// Topics is the part of SNS that the self-check uses.
 type Topics interface {
 	GetTopicAttributes(ctx context.Context, in *sns.GetTopicAttributesInput, opts ...func(*sns.Options)) (*sns.GetTopicAttributesOutput, error)
 }
 
-// Lambda is what the tool and the hand-over need.
+// Lambda is the part of Lambda that tool calls and hand-overs use.
 type Lambda interface {
 	Invoke(ctx context.Context, in *lambda.InvokeInput, opts ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
 }
 
-// EventBridge is what completion events need.
+// EventBridge is the part of EventBridge that completion events use.
 type EventBridge interface {
 	PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, opts ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
 }
@@ -56,21 +56,21 @@ const (
 	// ModelReadTimeout is how long one model call may take.
 	ModelReadTimeout = 300 * time.Second
 
-	// connectTimeout is how long a connection may take to be made.
+	// connectTimeout is how long a TLS handshake may take.
 	connectTimeout = 5 * time.Second
 
-	// answerTimeout is how long S3, SNS, DynamoDB and EventBridge may take to answer one attempt; a
-	// service that hangs must not eat the time kept back for the others.
+	// answerTimeout is how long S3, SNS, DynamoDB, and EventBridge may take to answer one attempt. A
+	// service that hangs must not use up the time that is reserved for the others.
 	answerTimeout = 6 * time.Second
 
-	// attempts is how often a call to them is tried.
+	// attempts is how often a call to one of them is tried.
 	attempts = 4
 
 	// maxBackoff is the longest wait between two attempts.
 	maxBackoff = 3 * time.Second
 )
 
-// Clients are the SDK clients of one orchestrator.
+// Clients are the AWS clients of the orchestrator.
 type Clients struct {
 	Bedrock     *bedrockruntime.Client
 	DynamoDB    *dynamodb.Client
@@ -81,10 +81,10 @@ type Clients struct {
 	SNS         *sns.Client
 }
 
-// New builds the clients from the SDK's standard environment, which includes AWS_ENDPOINT_URL and
-// AWS_ENDPOINT_URL_<SERVICE>. customS3Endpoint says that S3 is reached through one of them and is
-// then addressed by path, since a host such as localhost has no subdomain for each bucket.
-// toolTimeout is the tool function's own timeout.
+// New returns clients that are configured by the SDK's standard environment, including AWS_ENDPOINT_URL and
+// AWS_ENDPOINT_URL_<SERVICE>. customS3Endpoint reports whether one of these applies to S3. Buckets are then
+// addressed by path, since a host such as localhost has no subdomain for each bucket. toolTimeout is the
+// timeout of the tool function.
 func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) (Clients, error) {
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRetryer(newRetryer))
 	if err != nil {
@@ -94,7 +94,7 @@ func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) 
 	return Clients{
 		Bedrock: bedrockruntime.NewFromConfig(cfg, func(o *bedrockruntime.Options) {
 			o.HTTPClient = httpClient().WithTimeout(ModelReadTimeout)
-			o.Retryer = aws.NopRetryer{} // the agent retries, and knows how much time is left
+			o.Retryer = aws.NopRetryer{} // the agent retries: it knows how much time is left
 		}),
 		DynamoDB:    dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = quick }),
 		EventBridge: eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) { o.HTTPClient = quick }),
@@ -103,7 +103,7 @@ func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) 
 		}),
 		Models: NewFoundationModels(cfg),
 		S3: s3.NewFromConfig(cfg, func(o *s3.Options) {
-			o.HTTPClient = httpClient().WithTimeout(4 * answerTimeout) // a conversation is megabytes
+			o.HTTPClient = httpClient().WithTimeout(4 * answerTimeout) // a conversation has megabytes
 			o.UsePathStyle = customS3Endpoint
 		}),
 		SNS: sns.NewFromConfig(cfg, func(o *sns.Options) { o.HTTPClient = quick }),

@@ -4,27 +4,33 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// Class says what a failed call means for whoever made it.
+// Class is what an error means for the caller.
 type Class string
 
 // The classes of errors.
 const (
-	ClassThrottled   Class = "throttled"   // try again later
-	ClassUnavailable Class = "unavailable" // the service or the network is down or slow
+	ClassThrottled   Class = "throttled"   // retry later
+	ClassUnavailable Class = "unavailable" // the service or the network failed or was too slow
 	ClassDenied      Class = "denied"      // a permission is missing
-	ClassNotFound    Class = "not found"   // the resource is not there
-	ClassTooLarge    Class = "too large"   // the request or the answer is beyond a limit
+	ClassNotFound    Class = "not found"   // the resource does not exist
+	ClassTooLarge    Class = "too large"   // the request or the response exceeds a limit
 	ClassInvalid     Class = "invalid"     // the request is wrong
-	ClassTimeout     Class = "timeout"     // our own time was up
+	ClassTimeout     Class = "timeout"     // our own deadline passed
 )
+
+// classOfCode maps error codes to classes. Codes are more specific than statuses: DynamoDB, for example,
+// reports throttling with status 400, and S3 with 503.
 
 var classOfCode = map[string]Class{
 	"ThrottlingException":                    ClassThrottled,
@@ -49,7 +55,7 @@ var classOfCode = map[string]Class{
 	"RequestEntityTooLargeException":         ClassTooLarge,
 }
 
-// Classify sorts an error of an SDK call.
+// Classify returns the class of an error that an AWS client returned.
 func Classify(err error) Class {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return ClassTimeout
@@ -60,9 +66,8 @@ func Classify(err error) Class {
 			return class
 		}
 	}
-	var response *smithyhttp.ResponseError
-	if errors.As(err, &response) {
-		return classOfStatus(response.HTTPStatusCode())
+	if status := StatusCode(err); status > 0 {
+		return classOfStatus(status)
 	}
 	var network net.Error
 	if errors.As(err, &network) || api == nil {
@@ -71,15 +76,24 @@ func Classify(err error) Class {
 	return ClassInvalid
 }
 
+// StatusCode returns the HTTP status of the response that err is about, or 0 if there was no response.
+func StatusCode(err error) int {
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) && response.Response != nil && response.Response.Response != nil {
+		return response.HTTPStatusCode()
+	}
+	return 0
+}
+
 func classOfStatus(status int) Class {
 	switch {
-	case status == 429:
+	case status == http.StatusTooManyRequests:
 		return ClassThrottled
-	case status == 401 || status == 403:
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return ClassDenied
-	case status == 404:
+	case status == http.StatusNotFound:
 		return ClassNotFound
-	case status == 413:
+	case status == http.StatusRequestEntityTooLarge:
 		return ClassTooLarge
 	case status >= 400 && status < 500:
 		return ClassInvalid
@@ -87,8 +101,8 @@ func classOfStatus(status int) Class {
 	return ClassUnavailable
 }
 
-// ConditionFailed tells whether err is DynamoDB's answer that a write's condition does not hold, and
-// returns the item as it is, if DynamoDB sent it along.
+// ConditionFailed reports whether DynamoDB rejected a write because its condition is false. It returns the
+// current item, if the response contains it.
 func ConditionFailed(err error) (item map[string]types.AttributeValue, failed bool) {
 	var condition *types.ConditionalCheckFailedException
 	if !errors.As(err, &condition) {
@@ -97,11 +111,11 @@ func ConditionFailed(err error) (item map[string]types.AttributeValue, failed bo
 	return condition.Item, true
 }
 
-// deniedAction finds the action in AWS's texts of refused calls: "… is not authorized to perform:
+// deniedAction finds the action in the message of an access-denied error: "… is not authorized to perform:
 // sns:Publish on resource: …".
 var deniedAction = regexp.MustCompile(`not authorized to perform:? ([A-Za-z0-9-]+:[A-Za-z0-9*]+)`)
 
-// MissingGrant returns the IAM action that err says is not allowed, or "".
+// MissingGrant returns the IAM action that err reports as denied, or "".
 func MissingGrant(err error) string {
 	if err == nil || Classify(err) != ClassDenied {
 		return ""
@@ -112,33 +126,28 @@ func MissingGrant(err error) string {
 	return ""
 }
 
-// Advice says in one sentence what to do about err.
+// Advice returns a sentence about what to do about err.
 func Advice(err error) string {
 	switch Classify(err) {
 	case ClassDenied:
 		if action := MissingGrant(err); action != "" {
-			return "Grant " + action + " to the orchestrator's role, and look for a service control policy that denies it."
+			return "Grant " + action + " to the orchestrator's role, and check whether a service control policy denies it."
 		}
-		return "Check the orchestrator's role, the resource's policy, its KMS key and service control policies."
+		return "Check the orchestrator's role, the resource's policy, its KMS key, and service control policies."
 	case ClassThrottled:
-		return "The service throttled the call; ask for a higher quota if this happens often."
+		return "The service throttled the call. If this happens often, request a higher quota."
 	case ClassNotFound:
-		return "The resource is gone; deploy the stack again."
+		return "The resource does not exist. Deploy the stack again."
 	case ClassTimeout:
-		return "The call took longer than the time that was left."
+		return "The call did not end within the remaining time."
 	case ClassTooLarge, ClassInvalid:
-		return "The service refused the request; this is worth a bug report."
+		return "The service rejected the request. Please report this to the alarmtriage project."
 	}
-	return "The service or the network to it was not available; see the AWS Health Dashboard."
+	return "The service or the network was unavailable. See the AWS Health Dashboard."
 }
 
-// Brief is err's text on one line, short enough for a report.
+// Brief returns err's text on one line, short enough for a report.
 func Brief(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
 	const limit = 400 // characters
-	runes := []rune(text)
-	if len(runes) <= limit {
-		return text
-	}
-	return string(runes[:limit]) + "…"
+	return truncate.Runes(strings.Join(strings.Fields(err.Error()), " "), limit)
 }

@@ -21,7 +21,7 @@ func status(code int) error {
 	return &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: code}}, Err: errors.New("x")}
 }
 
-func TestErrorsAreSortedByWhatToDoAboutThem(t *testing.T) {
+func TestClassify(t *testing.T) {
 	tests := []struct {
 		name string
 		err  error
@@ -31,14 +31,15 @@ func TestErrorsAreSortedByWhatToDoAboutThem(t *testing.T) {
 		{"throttled by status", status(429), awsapi.ClassThrottled},
 		{"denied", &smithy.GenericAPIError{Code: "AccessDenied"}, awsapi.ClassDenied},
 		{"denied by status", status(403), awsapi.ClassDenied},
-		{"gone", &smithy.GenericAPIError{Code: "NoSuchKey"}, awsapi.ClassNotFound},
-		{"gone by status", status(404), awsapi.ClassNotFound},
+		{"not found", &smithy.GenericAPIError{Code: "NoSuchKey"}, awsapi.ClassNotFound},
+		{"not found by status", status(404), awsapi.ClassNotFound},
 		{"too large", status(413), awsapi.ClassTooLarge},
 		{"invalid", &smithy.GenericAPIError{Code: "ValidationException"}, awsapi.ClassInvalid},
 		{"invalid by status", status(400), awsapi.ClassInvalid},
-		{"down by status", status(503), awsapi.ClassUnavailable},
+		{"unavailable by status", status(503), awsapi.ClassUnavailable},
+		{"an error without a response", &smithyhttp.ResponseError{Err: errors.New("x")}, awsapi.ClassUnavailable},
 		{"no connection", &net.OpError{Op: "dial", Err: errors.New("connection refused")}, awsapi.ClassUnavailable},
-		{"our own deadline", fmt.Errorf("put: %w", context.DeadlineExceeded), awsapi.ClassTimeout},
+		{"own deadline", fmt.Errorf("put: %w", context.DeadlineExceeded), awsapi.ClassTimeout},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -48,7 +49,7 @@ func TestErrorsAreSortedByWhatToDoAboutThem(t *testing.T) {
 	}
 }
 
-func TestTheMissingGrantIsNamed(t *testing.T) {
+func TestMissingGrant_NamesAction(t *testing.T) {
 	err := &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: " +
 		"sns:Publish on resource: arn:aws:sns:us-east-1:1:t because no identity-based policy allows the sns:Publish action"}
 	assert.Equal(t, "sns:Publish", awsapi.MissingGrant(err))
@@ -57,7 +58,7 @@ func TestTheMissingGrantIsNamed(t *testing.T) {
 	assert.Empty(t, awsapi.MissingGrant(nil))
 }
 
-func TestAFailedConditionBringsTheItem(t *testing.T) {
+func TestConditionFailed_ReturnsItem(t *testing.T) {
 	item, failed := awsapi.ConditionFailed(fmt.Errorf("x: %w", &types.ConditionalCheckFailedException{
 		Item: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "a"}},
 	}))
@@ -67,9 +68,9 @@ func TestAFailedConditionBringsTheItem(t *testing.T) {
 	assert.False(t, failed)
 }
 
-func TestABriefErrorIsOneShortLine(t *testing.T) {
+func TestBrief_IsOneShortLine(t *testing.T) {
 	brief := awsapi.Brief(errors.New("a\n\tb " + strings.Repeat("é", 1000)))
 	assert.Contains(t, brief, "a b é")
 	assert.NotContains(t, brief, "\n")
-	assert.Len(t, []rune(brief), 401)
+	assert.Len(t, []rune(brief), 400)
 }

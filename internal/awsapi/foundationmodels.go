@@ -20,43 +20,44 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// FoundationModels reads what Bedrock says about its models. It sends the one request that is needed by itself:
-// users compile the orchestrator at synth, and the module of Bedrock's control plane, with more than a hundred
-// operations, would add about twelve seconds of processor time to that.
+// FoundationModels reads the life cycles of Bedrock's models. It signs and sends its one request without
+// the SDK module of Bedrock's control plane: users compile the orchestrator at synth, and that module, with
+// more than a hundred operations, would add about twelve seconds of CPU time.
 type FoundationModels struct {
 	config aws.Config
 	client *http.Client
 	now    func() time.Time
 }
 
-// ModelLifecycle is the life of a foundation model as Bedrock reports it.
+// ModelLifecycle is the life cycle of a foundation model as Bedrock reports it.
 type ModelLifecycle struct {
 	Legacy         bool
 	EndOfLife      time.Time // zero: not announced
-	ExtendedAccess time.Time // from when a Legacy model may cost more; zero: not announced
+	ExtendedAccess time.Time // when a Legacy model's price may rise; zero: not announced
 }
 
 const (
 	// controlService is Bedrock's name for signatures, and its SDK id for AWS_ENDPOINT_URL_BEDROCK.
 	controlService, controlSDKID = "bedrock", "Bedrock"
 
-	// maxModelDetails bounds an answer, in bytes. They have about one kilobyte.
+	// maxModelDetails bounds a response, in bytes. Responses have about one kilobyte.
 	maxModelDetails = 1 << 20
 )
 
-// NewFoundationModels returns the reader of the Region of cfg. AWS_ENDPOINT_URL_BEDROCK and AWS_ENDPOINT_URL, as
-// cfg has read them, override the endpoint.
+// NewFoundationModels returns a reader for cfg's Region. AWS_ENDPOINT_URL_BEDROCK and AWS_ENDPOINT_URL, as
+// loaded into cfg, override the endpoint.
 func NewFoundationModels(cfg aws.Config) *FoundationModels {
 	return &FoundationModels{config: cfg, client: &http.Client{Timeout: answerTimeout}, now: time.Now}
 }
 
-// endpointSource is a source of configuration that may have an endpoint of its own for a service.
+// endpointSource is a source of configuration that can define an endpoint for one service.
 type endpointSource interface {
 	GetServiceBaseEndpoint(ctx context.Context, sdkID string) (string, bool, error)
 }
 
-// controlEndpoint is the address of Bedrock's control plane. The SDK's table of partitions is not public, but the
-// rules of the runtime's endpoint are, and the two differ in their first label only.
+// controlEndpoint returns the URL of Bedrock's control plane. The SDK does not export its table of
+// partitions, but it exports the endpoint rules of Bedrock Runtime. The two endpoints differ only in their
+// first label.
 func controlEndpoint(ctx context.Context, cfg aws.Config) (string, error) {
 	for _, source := range cfg.ConfigSources {
 		if s, ok := source.(endpointSource); ok {
@@ -77,7 +78,7 @@ func controlEndpoint(ctx context.Context, cfg aws.Config) (string, error) {
 	return "https://" + strings.TrimSuffix(label, "-runtime") + "." + domain, nil
 }
 
-// Lifecycle asks Bedrock for the life cycle of a foundation model (GetFoundationModel).
+// Lifecycle returns the life cycle of a foundation model. It calls GetFoundationModel.
 func (f *FoundationModels) Lifecycle(ctx context.Context, modelID string) (ModelLifecycle, error) {
 	body, err := f.get(ctx, modelID)
 	if err != nil {
@@ -93,18 +94,18 @@ func (f *FoundationModels) Lifecycle(ctx context.Context, modelID string) (Model
 		}
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return ModelLifecycle{}, fmt.Errorf("read the answer about the foundation model %s: %w", modelID, err)
+		return ModelLifecycle{}, fmt.Errorf("read the response about the foundation model %s: %w", modelID, err)
 	}
 	life := answer.ModelDetails.ModelLifecycle
 	if life.Status == "" {
-		return ModelLifecycle{}, fmt.Errorf("the answer about the foundation model %s has no life cycle", modelID)
+		return ModelLifecycle{}, fmt.Errorf("the response about the foundation model %s has no life cycle", modelID)
 	}
 	return ModelLifecycle{
 		Legacy: life.Status == "LEGACY", EndOfLife: life.EndOfLifeTime, ExtendedAccess: life.PublicExtendedAccessTime,
 	}, nil
 }
 
-// get is one signed request.
+// get sends one signed request and returns the body of the response.
 func (f *FoundationModels) get(ctx context.Context, modelID string) ([]byte, error) {
 	endpoint, err := controlEndpoint(ctx, f.config)
 	if err != nil {
@@ -135,18 +136,18 @@ func (f *FoundationModels) get(ctx context.Context, modelID string) ([]byte, err
 		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, refusal(response, body)
+		return nil, errorOf(response, body)
 	}
 	return body, nil
 }
 
-// refusal is the error of an answer, in the form in which the SDK's clients return it.
-func refusal(response *http.Response, body []byte) error {
+// errorOf returns the error of a response in the form in which the SDK's clients return it.
+func errorOf(response *http.Response, body []byte) error {
 	var fields struct{ Message string }
 	if json.Unmarshal(body, &fields) != nil || fields.Message == "" {
 		fields.Message = http.StatusText(response.StatusCode)
 	}
-	// The header may go on with a colon and an address: "AccessDeniedException:http://internal.amazon.com/…".
+	// The code can be followed by a colon and a URL: "AccessDeniedException:http://internal.amazon.com/…".
 	code, _, _ := strings.Cut(response.Header.Get("X-Amzn-Errortype"), ":")
 	var err error = &smithy.GenericAPIError{Code: code, Message: fields.Message}
 	if code == "" {

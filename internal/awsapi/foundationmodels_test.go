@@ -21,8 +21,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
-// botocoreRequest makes botocore call GetFoundationModel at a URL, so that the test sees the request that AWS's own
-// client sends.
+// botocoreRequest makes botocore call GetFoundationModel at a URL. The request serves as the oracle for our
+// own.
 const botocoreRequest = `
 import sys, botocore.session
 session = botocore.session.get_session()
@@ -31,7 +31,7 @@ client = session.create_client("bedrock", region_name="eu-west-1", endpoint_url=
 print(client.get_foundation_model(modelIdentifier=sys.argv[2])["modelDetails"]["modelLifecycle"]["endOfLifeTime"].isoformat())
 `
 
-// botocoreSignature is the Authorization header that botocore gives to a request of a certain time.
+// botocoreSignature returns the Authorization header that botocore creates for a request at a certain time.
 const botocoreSignature = `
 import json, sys
 from botocore.auth import SigV4Auth
@@ -58,7 +58,7 @@ func python(t *testing.T, program string, stdin []byte, arguments ...string) str
 	return string(bytes.TrimSpace(out))
 }
 
-func TestFoundationModels_SendsTheRequestThatBotocoreSends(t *testing.T) {
+func TestFoundationModels_SendsSameRequestAsBotocore(t *testing.T) {
 	const model = "amazon.nova-2-lite-v1:0"
 	var requests []*http.Request
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -90,7 +90,7 @@ func reader(endpoint string) *awsapi.FoundationModels {
 	})
 }
 
-func TestFoundationModels_ErrorsAreClassified(t *testing.T) {
+func TestFoundationModels_ErrorsHaveClasses(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		status int
@@ -124,7 +124,7 @@ func TestFoundationModels_ErrorsAreClassified(t *testing.T) {
 	}
 }
 
-// botocoreEndpoint is the address of Bedrock's control plane in a Region, by botocore's own rules.
+// botocoreEndpoint returns the URL of Bedrock's control plane in a Region according to botocore.
 const botocoreEndpoint = `
 import sys, botocore.session
 session = botocore.session.get_session()
@@ -132,7 +132,7 @@ for region in sys.argv[1:]:
     print(session.create_client("bedrock", region_name=region, aws_access_key_id="k", aws_secret_access_key="s").meta.endpoint_url)
 `
 
-func TestFoundationModels_EndpointIsTheOneOfThePartition(t *testing.T) {
+func TestFoundationModels_UsesEndpointOfPartition(t *testing.T) {
 	regions := []string{"us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1"}
 	want := bytes.Fields([]byte(python(t, botocoreEndpoint, nil, regions...)))
 	require.Len(t, want, len(regions))
@@ -143,7 +143,7 @@ func TestFoundationModels_EndpointIsTheOneOfThePartition(t *testing.T) {
 	}
 }
 
-func TestFoundationModels_EndpointFollowsTheEnvironment(t *testing.T) {
+func TestFoundationModels_UsesEndpointOfEnvironment(t *testing.T) {
 	t.Setenv("AWS_REGION", "us-east-1")
 	t.Setenv("AWS_ENDPOINT_URL", "http://all")
 	load := func() string {
@@ -160,7 +160,7 @@ func TestFoundationModels_EndpointFollowsTheEnvironment(t *testing.T) {
 	assert.Equal(t, "http://bedrock", load(), "the runtime is another service")
 }
 
-func TestFoundationModels_AHangingServiceIsGivenUp(t *testing.T) {
+func TestFoundationModels_TimesOut(t *testing.T) {
 	release := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {

@@ -1,6 +1,6 @@
-// Package config is the one place where the environment of the two Lambda functions is defined:
-// the construct writes it with [Orchestrator.Environment] and [Tool.Environment], the functions
-// read it with [ParseOrchestrator] and [ParseTool].
+// Package config defines the environment of the two Lambda functions. The construct writes it with
+// [Orchestrator.Environment] and [Tool.Environment]; the functions read it with [ParseOrchestrator] and
+// [ParseTool]. The package also defines the names and limits that the construct and the functions share.
 package config
 
 import (
@@ -53,20 +53,20 @@ const (
 	EnvDeniedActions  = "DENIED_ACTIONS"
 )
 
-// ReportsPrefix is the key prefix under which every object of the reports bucket lies.
+// ReportsPrefix is the key prefix of every object in the reports bucket.
 const ReportsPrefix = "reports/"
 
-// CheckpointsPrefix is the key prefix of running investigations' checkpoints. It lies under
-// ReportsPrefix, so that one grant covers both.
+// CheckpointsPrefix is the key prefix of checkpoints. It is below ReportsPrefix: one grant covers both.
 const CheckpointsPrefix = ReportsPrefix + "checkpoints/"
 
-// SelfAlarmPrefix begins the names of the alarms that watch an AlarmTriage. They are never investigated.
+// SelfAlarmPrefix is the prefix of the names of alarms that monitor AlarmTriage itself. They are never
+// investigated.
 const SelfAlarmPrefix = "alarmtriage-self-"
 
 // SelfCheckEvent is the event that makes the orchestrator check itself.
 const SelfCheckEvent = `{"selfCheck":true}`
 
-// Attributes of the investigations table that the construct has to know.
+// Attributes of the investigations table that the construct defines.
 const (
 	TableKey = "pk"         // partition key, a string: an alarm's ARN, "fired#" and a time slot, or "selfcheck"
 	TableTTL = "expires_at" // TTL attribute, in seconds since 1970
@@ -75,16 +75,19 @@ const (
 // MaxRounds is the number of model rounds after which an investigation is asked to conclude.
 const MaxRounds = 100
 
-// Orchestrator is what the orchestrator function is told about its surroundings.
+// MaxSubject is the longest subject of a notification, in characters: SNS accepts fewer than 100.
+const MaxSubject = 99
+
+// Orchestrator is the configuration of the orchestrator function.
 type Orchestrator struct {
-	ModelID          string        // the model that is asked first
-	FallbackModelIDs []string      // the models that are asked in its place, in order; it may be among them
+	ModelID          string        // the first model
+	FallbackModelIDs []string      // the models after it, in order; may include it
 	ToolFunction     string        // ARN or name
-	ToolTimeout      time.Duration // the tool function's own timeout
+	ToolTimeout      time.Duration // of the tool function
 	Table            string
 	ReportsBucket    string
 	TopicARN         string
-	CardTopicARN     string        // empty: no chat card
+	CardTopicARN     string        // empty: no chat cards
 	Window           time.Duration // one investigation per alarm and window
 	MaxRounds        int           // 1 to 100
 	MaxTokens        int           // input plus output of one investigation; 0: no budget
@@ -93,15 +96,15 @@ type Orchestrator struct {
 	GuardrailVersion string
 	Instructions     string // extra text for the model
 	InstructionsURI  string // s3://bucket/key of more of it
-	RunbooksURI      string // s3://bucket/prefix below which alarms name their runbooks
+	RunbooksURI      string // s3://bucket/prefix of the runbooks that alarms name
 	Prices           string // JSON that overrides the built-in price table
-	NotifyRecovery   bool   // also tell when the alarm is OK again
+	NotifyRecovery   bool   // also notify when the alarm is OK again
 	EventBus         string // name or ARN of the bus for completion events; empty: none
-	Redact           bool   // secrets in the events of alarms, as in the tool's output
+	Redact           bool   // remove secrets from events and from the tool's output
 	RedactPatterns   string // JSON array of additional regular expressions (RE2)
 }
 
-// Environment returns o as environment variables; unset options are left out.
+// Environment returns o as environment variables. Options that are not set are omitted.
 func (o Orchestrator) Environment() map[string]string {
 	env := map[string]string{
 		EnvModelID:       o.ModelID,
@@ -145,8 +148,8 @@ func (o Orchestrator) Environment() map[string]string {
 	return env
 }
 
-// ParseOrchestrator reads what Environment wrote. The error lists every variable that is missing
-// or wrong.
+// ParseOrchestrator is the inverse of [Orchestrator.Environment]. The error lists every variable that is
+// missing or invalid.
 func ParseOrchestrator(getenv func(string) string) (Orchestrator, error) {
 	p := parser{getenv: getenv}
 	o := Orchestrator{
@@ -176,16 +179,16 @@ func ParseOrchestrator(getenv func(string) string) (Orchestrator, error) {
 	return o, errors.Join(p.problems...)
 }
 
-// Tool is what the tool function is told about its surroundings.
+// Tool is the configuration of the tool function.
 type Tool struct {
 	Redact         bool
 	RedactPatterns string             // JSON array of additional regular expressions (RE2)
-	OpenReads      []toolpolicy.Group // groups of sensitive reads that may pass
-	AllowedActions []string           // IAM actions that the broker lets pass besides reads, with wildcards
-	DeniedActions  []string           // IAM actions that the broker refuses besides its own, with wildcards
+	OpenReads      []toolpolicy.Group // groups of sensitive reads that are not denied
+	AllowedActions []string           // IAM actions, with wildcards, that the broker forwards in addition to reads
+	DeniedActions  []string           // IAM actions, with wildcards, that the broker refuses in addition to its list
 }
 
-// Environment returns t as environment variables; unset options are left out.
+// Environment returns t as environment variables. Options that are not set are omitted.
 func (t Tool) Environment() map[string]string {
 	env := map[string]string{EnvRedact: strconv.FormatBool(t.Redact)}
 	for name, value := range map[string]string{
@@ -201,7 +204,7 @@ func (t Tool) Environment() map[string]string {
 	return env
 }
 
-// ParseTool reads what Tool.Environment wrote; redaction is on unless it was turned off.
+// ParseTool is the inverse of [Tool.Environment]. Redaction is on unless it was turned off.
 func ParseTool(getenv func(string) string) Tool {
 	return Tool{
 		Redact:         getenv(EnvRedact) != "false",
@@ -230,7 +233,7 @@ func groupsOf(names []string) []toolpolicy.Group {
 	return groups
 }
 
-// list reads what is separated by commas or blanks.
+// list splits text at commas and blanks.
 func list(text string) []string {
 	if fields := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }); len(fields) > 0 {
 		return fields
@@ -238,7 +241,7 @@ func list(text string) []string {
 	return nil
 }
 
-// ModelIDs returns the models to ask, in order, each once.
+// ModelIDs returns the models in the order in which they are asked, each once.
 func (o Orchestrator) ModelIDs() []string {
 	var ids []string
 	for _, id := range append([]string{o.ModelID}, o.FallbackModelIDs...) {
@@ -249,7 +252,7 @@ func (o Orchestrator) ModelIDs() []string {
 	return ids
 }
 
-// Patterns reads the additional regular expressions of [EnvRedactPatterns].
+// Patterns parses the value of [EnvRedactPatterns].
 func Patterns(text string) ([]string, error) {
 	if text == "" {
 		return nil, nil

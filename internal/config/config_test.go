@@ -15,7 +15,7 @@ func lookup(env map[string]string) func(string) string {
 	return func(name string) string { return env[name] }
 }
 
-// requireComplete sees that no field of a struct was forgotten in a test.
+// requireComplete requires a value in every field, since a new field could be forgotten in the test.
 func requireComplete(t *testing.T, settings any) {
 	t.Helper()
 	value := reflect.ValueOf(settings)
@@ -24,7 +24,7 @@ func requireComplete(t *testing.T, settings any) {
 	}
 }
 
-func TestWhatTheConstructWritesTheFunctionsRead(t *testing.T) {
+func TestEnvironment_RoundTrips(t *testing.T) {
 	orchestrator := Orchestrator{
 		ModelID: "amazon.nova-pro-v1:0", FallbackModelIDs: []string{"amazon.nova-lite-v1:0", "m"}, ToolFunction: "arn:aws:lambda:eu-west-1:111122223333:function:tool", ToolTimeout: 90 * time.Second, Table: "claims",
 		ReportsBucket: "reports", TopicARN: "arn:aws:sns:eu-west-1:111122223333:oncall", CardTopicARN: "arn:aws:sns:eu-west-1:111122223333:chat",
@@ -41,7 +41,7 @@ func TestWhatTheConstructWritesTheFunctionsRead(t *testing.T) {
 	least := Orchestrator{ModelID: "m", ToolFunction: "f", ToolTimeout: time.Second, Table: "t", ReportsBucket: "b", TopicARN: "a", Window: time.Minute, MaxRounds: 1}
 	got, err = ParseOrchestrator(lookup(least.Environment()))
 	require.NoError(t, err)
-	assert.Equal(t, least, got, "what is left out stays left out")
+	assert.Equal(t, least, got, "options that are omitted stay unset")
 
 	got, err = ParseOrchestrator(func(name string) string {
 		if name == EnvRedact {
@@ -60,7 +60,7 @@ func TestWhatTheConstructWritesTheFunctionsRead(t *testing.T) {
 	assert.True(t, ParseTool(lookup(nil)).Redact, "redaction is on unless it was turned off")
 }
 
-func TestEachMissingOrWrongVariableIsNamed(t *testing.T) {
+func TestParseOrchestrator_NamesEveryInvalidVariable(t *testing.T) {
 	_, err := ParseOrchestrator(lookup(map[string]string{EnvMaxRounds: "101", EnvMaxCostUSD: "much", EnvWindow: "0", EnvMaxTokens: "-1"}))
 	for _, name := range []string{EnvModelID, EnvToolFunction, EnvToolTimeout, EnvTable, EnvReportsBucket, EnvTopicARN, EnvWindow, EnvMaxRounds, EnvMaxTokens, EnvMaxCostUSD} {
 		assert.ErrorContains(t, err, "variable "+name+" ")

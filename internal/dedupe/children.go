@@ -14,21 +14,23 @@ import (
 )
 
 const (
-	// maxChildren is how many triggering alarms of a composite one are covered.
+	// maxChildren is how many triggering alarms of a composite alarm are covered.
 	maxChildren = 50
 
 	// parallelChildren is how many of their items are written at the same time.
 	parallelChildren = 8
 
-	// togetherFor is how old a child's investigation may be to count as that of its parent too: a child
-	// that was looked at long before says nothing of why the composite alarm fires now.
+	// togetherFor is how old the investigation of a child may be to count for its parent too. An older one
+	// does not explain why the composite alarm fires now.
 	togetherFor = 15 * time.Minute
 )
 
-// coverChildren takes the leases of the alarms that triggered a composite one, so that an event of
-// theirs that comes now is a duplicate of this investigation. When all of them are already being
-// investigated it returns one of their ARNs: the composite alarm brings nothing new.
-func (t *Table) coverChildren(ctx context.Context, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time) (elsewhere string, err error) {
+// coverChildren takes the leases of the alarms that triggered a composite alarm, which makes their next
+// events duplicates of this investigation. If all of them are already being investigated, it returns the
+// ARN of one of them, since the composite alarm adds nothing new.
+func (t *Table) coverChildren(
+	ctx context.Context, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time,
+) (elsewhere string, err error) {
 	children := parent.Children[:min(len(parent.Children), maxChildren)]
 	covered := make([]bool, len(children))
 	recent := make([]bool, len(children))
@@ -60,8 +62,11 @@ func (t *Table) coverChildren(ctx context.Context, parent *alarmevent.Alarm, c *
 	return elsewhere, nil
 }
 
-// cover takes one child's lease. recent tells that somebody else has it, or had it just now.
-func (t *Table) cover(ctx context.Context, child string, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time) (covered, recent bool, err error) {
+// cover takes the lease of one child. recent reports that another investigation holds it, or held it
+// recently.
+func (t *Table) cover(
+	ctx context.Context, child string, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time,
+) (covered, recent bool, err error) {
 	now := t.now()
 	in := t.freshStart(child, nameOf(child), c.Owner, c.ID, transitionOf(parent, c.Owner), now, leaseUntil)
 	in.UpdateExpression = aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
@@ -92,9 +97,9 @@ func (t *Table) cover(ctx context.Context, child string, parent *alarmevent.Alar
 	return false, i.text(attrState) == stateRunning || i.time(attrStarted).After(now.Add(-togetherFor)), nil
 }
 
-// giveWay settles a composite alarm's claim in favour of the investigation of one of its children.
+// giveWay settles the claim of a composite alarm as covered by the investigation of one of its children.
 func (t *Table) giveWay(ctx context.Context, c *Claim, elsewhere string) error {
-	return t.change(ctx, c.ARN, c, "leave the alarm to the investigation of what triggered it",
+	return t.change(ctx, c.ARN, c, "settle the composite alarm as covered by a triggering alarm",
 		"SET #state = :done, covered_by = :elsewhere", values{":done": text(stateDone), ":elsewhere": text(elsewhere)})
 }
 
@@ -114,7 +119,7 @@ func (t *Table) changeChildren(ctx context.Context, c *Claim, expression string,
 		group.Go(func() error {
 			err := t.change(ctx, child, c, "settle a triggering alarm", expression, v())
 			if errors.Is(err, ErrLost) {
-				return nil // its own event has begun an investigation of it
+				return nil // an event of the child began another investigation
 			}
 			return err
 		})

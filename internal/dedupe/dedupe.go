@@ -1,15 +1,15 @@
-// Package dedupe makes sure that an alarm is investigated once per window, however often and on
-// however many ways its event is delivered, and that a crash never suppresses an alarm.
+// Package dedupe ensures that an alarm is investigated once per window, no matter how often and through
+// which paths its event is delivered, and that a crash never suppresses an alarm.
 //
-// A claim is one conditional write of a lease, not a "seen" marker. The item's life:
+// A claim is one conditional write of a lease, not a "seen" marker. The life cycle of an item:
 //
 //	(none) ──Claim──> running ──Settle──> done ──window over, new transition──> running
 //	                   │  ▲
-//	                   │  └─ lease expired, or the owner is ourselves (Lambda's retry): goes on
-//	                   └──Free──> freed ──Claim──> running, goes on
+//	                   │  └─ lease expired, or same owner (Lambda's retry): resumes
+//	                   └──Free──> freed ──Claim──> running, resumes
 //
-// Every claim and takeover raises the attempt number, which fences off a run that lost its lease:
-// its later writes are refused with [ErrLost].
+// Every claim and takeover raises the attempt number. An attempt that lost its lease can therefore no
+// longer write: its writes return [ErrLost].
 package dedupe
 
 import (
@@ -25,10 +25,11 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 const (
-	// keepFor is how long an alarm's item outlives its last investigation: the memory of "seen before".
+	// keepFor is how long an alarm's item, with its past investigations, is kept after the last of them.
 	keepFor = 90 * 24 * time.Hour
 
 	// maxPast is how many past investigations of an alarm are kept.
@@ -37,14 +38,14 @@ const (
 	// maxCause bounds a past investigation's cause, in characters.
 	maxCause = 500
 
-	// maxRepeats is how many further transitions are counted.
+	// maxRepeats is how many repeats are counted.
 	maxRepeats = 500
 
-	// MaxParked bounds a parked record, in bytes; DynamoDB's items go to 400 kB.
+	// MaxParked bounds a parked record, in bytes. DynamoDB's limit for an item is 400 kB.
 	MaxParked = 300 << 10
 )
 
-// ErrLost says that another invocation has taken the investigation over, or has finished it.
+// ErrLost reports that another invocation took over the investigation or finished it.
 var ErrLost = errors.New("another invocation has this investigation")
 
 // Table is the investigations table.
@@ -65,29 +66,35 @@ type Claim struct {
 	ARN       string
 	ID        string // of the investigation
 	Owner     string
-	Attempt   int64 // 1 for the first run
+	Attempt   int64 // 1 for the first
 	StartedAt time.Time
-	Resumed   bool // an earlier run left off; there may be a checkpoint
+	Resumed   bool // an earlier attempt did not finish; there may be a checkpoint
 	HandOvers int
-	Parked    []byte // the finished record, if only its delivery is left to do
-	Stored    bool   // of a parked record: the report is in the bucket
-	Notified  bool   // of a parked record: the notification is out
+	Parked    []byte // the finished record, if only its delivery is missing
+	Stored    bool   // the parked record's report is in the bucket
+	Notified  bool   // the parked record's notification was sent
 	Past      []investigation.Past
-	Covers    []string // ARNs of the triggering alarms that this claim of a composite one covers
+	Covers    []string // ARNs of the triggering alarms that the claim of a composite alarm covers
 }
 
-// Duplicate says why there is no claim.
+// Duplicate reports why there is no claim.
 type Duplicate struct {
-	ID        string // of the investigation that has the alarm
+	ID        string // of the investigation of the alarm
 	Running   bool   // false: done within the window
-	CoveredBy string // ARN of the alarm with which it is or was investigated, if not its own
+	CoveredBy string // ARN of the other alarm whose investigation covers this one
 	ReportURI string
 }
 
-// Claim tries to get the lease of the alarm until leaseUntil for owner, who must be the same for each
-// retry of one delivery. id is the investigation's if this begins a new one. One of claim and duplicate is set, unless the table is not reachable; an error
-// next to a claim says that the alarms which triggered a composite one could not be claimed with it.
-func (t *Table) Claim(ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
+// Claim tries to take the lease of the alarm until leaseUntil for owner, which must be the same for each
+// retry of one delivery. id is the id of the investigation if a new one begins. The results are:
+//
+//   - a claim
+//   - a claim and an error: the alarms that triggered a composite alarm could not be claimed with it
+//   - a duplicate: the alarm is being investigated, or was within the window
+//   - only an error: the table is unavailable
+func (t *Table) Claim(
+	ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time,
+) (*Claim, *Duplicate, error) {
 	claim, duplicate, err := t.claimOne(ctx, alarm, owner, id, leaseUntil)
 	if claim == nil || len(alarm.Children) == 0 {
 		return claim, duplicate, err
@@ -102,7 +109,9 @@ func (t *Table) Claim(ctx context.Context, alarm *alarmevent.Alarm, owner, id st
 	return nil, &Duplicate{ID: claim.ID, Running: true, CoveredBy: elsewhere}, nil
 }
 
-func (t *Table) claimOne(ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
+func (t *Table) claimOne(
+	ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time,
+) (*Claim, *Duplicate, error) {
 	now := t.now()
 	transition := transitionOf(alarm, owner)
 	fresh := t.freshStart(alarm.ARN, alarm.Name, owner, id, transition, now, leaseUntil)
@@ -129,7 +138,7 @@ func (t *Table) claimOne(ctx context.Context, alarm *alarmevent.Alarm, owner, id
 	return t.takeOver(ctx, alarm, current, owner, id, transition, leaseUntil)
 }
 
-// freshStart is the write of a new investigation; the caller adds the condition.
+// freshStart returns the write that begins a new investigation. The caller adds the condition.
 func (t *Table) freshStart(arn, name, owner, id, transition string, now, leaseUntil time.Time) *dynamodb.UpdateItemInput {
 	return &dynamodb.UpdateItemInput{
 		TableName: &t.name,
@@ -149,7 +158,7 @@ func (t *Table) freshStart(arn, name, owner, id, transition string, now, leaseUn
 	}
 }
 
-// takeable tells whether the claim in the item has been given up, or is our own from before a crash.
+// takeable reports whether the item's claim was freed, has expired, or belongs to owner.
 func takeable(i item, owner string, now time.Time) bool {
 	switch i.text(attrState) {
 	case stateFreed:
@@ -160,9 +169,11 @@ func takeable(i item, owner string, now time.Time) bool {
 	return false
 }
 
-// takeOver goes on with the investigation in current, or begins anew when that one was of another
-// transition long ago or of another alarm.
-func (t *Table) takeOver(ctx context.Context, alarm *alarmevent.Alarm, current item, owner, id, transition string, leaseUntil time.Time) (*Claim, *Duplicate, error) {
+// takeOver resumes the investigation in current. It begins a new one if that investigation belongs to
+// another alarm, or to another transition whose window is over.
+func (t *Table) takeOver(
+	ctx context.Context, alarm *alarmevent.Alarm, current item, owner, id, transition string, leaseUntil time.Time,
+) (*Claim, *Duplicate, error) {
 	now := t.now()
 	resume := current.text(attrCoveredBy) == "" &&
 		(current.text(attrTransition) == transition || current.text(attrOwner) == owner || now.Before(current.time(attrWindow)))
@@ -184,7 +195,8 @@ func (t *Table) takeOver(ctx context.Context, alarm *alarmevent.Alarm, current i
 		in = t.freshStart(alarm.ARN, alarm.Name, owner, id, transition, now, leaseUntil)
 	}
 	in.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
-	in.ConditionExpression = aws.String("investigation_id = :oldID AND attempt = :oldAttempt AND #state = :oldState AND lease_owner = :oldOwner")
+	in.ConditionExpression = aws.String("investigation_id = :oldID AND attempt = :oldAttempt AND " +
+		"#state = :oldState AND lease_owner = :oldOwner")
 	in.ExpressionAttributeValues[":oldID"] = text(current.text(attrID))
 	in.ExpressionAttributeValues[":oldAttempt"] = whole(current.whole(attrAttempt))
 	in.ExpressionAttributeValues[":oldState"] = text(current.text(attrState))
@@ -199,7 +211,7 @@ func (t *Table) takeOver(ctx context.Context, alarm *alarmevent.Alarm, current i
 	return nil, nil, fmt.Errorf("take over the alarm in table %s: %w", t.name, err)
 }
 
-// transitionOf identifies the state change, the same on every way of delivery.
+// transitionOf returns an identifier of the state change that is the same for every path of delivery.
 func transitionOf(alarm *alarmevent.Alarm, owner string) string {
 	if alarm.Time.IsZero() {
 		return "unknown, delivered to " + owner
@@ -236,7 +248,7 @@ func (t *Table) read(ctx context.Context, pk string) (item, error) {
 	return item(out.Item), nil
 }
 
-// change is a write that only the holder of the claim may do; [ErrLost] if that is not c any more.
+// change writes to an item on condition that c still holds its claim. Otherwise it returns [ErrLost].
 func (t *Table) change(ctx context.Context, arn string, c *Claim, what, expression string, v values) error {
 	v[":id"], v[":attempt"], v[":wasRunning"] = text(c.ID), whole(c.Attempt), text(stateRunning)
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
@@ -256,32 +268,34 @@ func (t *Table) change(ctx context.Context, arn string, c *Claim, what, expressi
 	return nil
 }
 
-// Confirm tells right before a delivery whether the claim still stands.
+// Confirm returns [ErrLost] if c no longer holds the claim. It is called right before a delivery.
 func (t *Table) Confirm(ctx context.Context, c *Claim) error {
 	return t.change(ctx, c.ARN, c, "confirm the claim", "SET delivering = :now", values{":now": millis(t.now())})
 }
 
-// Settle marks the investigation as done and adds it to the alarm's past.
+// Settle finishes the claim: it marks the investigation as done and adds it to the alarm's past.
 func (t *Table) Settle(ctx context.Context, c *Claim, done investigation.Past) error {
-	if cause := []rune(done.Cause); len(cause) > maxCause {
-		done.Cause = string(cause[:maxCause]) + "…"
-	}
+	done.Cause = truncate.Runes(done.Cause, maxCause)
 	past := append(append([]investigation.Past{}, c.Past...), done)
 	past = past[max(0, len(past)-maxPast):]
 	err := t.change(ctx, c.ARN, c, "settle the claim",
-		"SET #state = :done, past = :past, report_uri = :report, expires_at = :expires REMOVE parked, report_stored, notification_sent",
-		values{":done": text(stateDone), ":past": pastValue(past), ":report": text(done.ReportURI), ":expires": t.expiry(t.now())})
+		"SET #state = :done, past = :past, report_uri = :report, expires_at = :expires "+
+			"REMOVE parked, report_stored, notification_sent",
+		values{
+			":done": text(stateDone), ":past": pastValue(past), ":report": text(done.ReportURI),
+			":expires": t.expiry(t.now()),
+		})
 	return errors.Join(err, t.settleChildren(ctx, c, done.ReportURI))
 }
 
-// Free gives the claim back so that a retry or the next event can go on at once.
+// Free gives up the claim. A retry or the next event can then resume the investigation at once.
 func (t *Table) Free(ctx context.Context, c *Claim) error {
 	err := t.change(ctx, c.ARN, c, "free the claim", "SET #state = :freed", values{":freed": text(stateFreed)})
 	return errors.Join(err, t.freeChildren(ctx, c))
 }
 
-// Park gives the claim back together with the finished record, of which only the delivery failed, so
-// that the retry need not investigate again. record must not be longer than [MaxParked].
+// Park gives up the claim and keeps the finished record whose delivery failed. The retry then delivers the
+// record without another investigation. record must not be longer than [MaxParked].
 func (t *Table) Park(ctx context.Context, c *Claim, record []byte, stored, notified bool) error {
 	expression := "SET #state = :freed, report_stored = :stored, notification_sent = :notified, parked = :parked"
 	v := values{":freed": text(stateFreed), ":stored": flag(stored), ":notified": flag(notified),
@@ -289,15 +303,15 @@ func (t *Table) Park(ctx context.Context, c *Claim, record []byte, stored, notif
 	return errors.Join(t.change(ctx, c.ARN, c, "park the report", expression, v), t.freeChildren(ctx, c))
 }
 
-// HandOver gives the lease to owner, a fresh invocation that was or will be asked for, and counts it.
+// HandOver passes the lease to owner, a fresh invocation, and counts the hand-over.
 func (t *Table) HandOver(ctx context.Context, c *Claim, owner string, leaseUntil time.Time) error {
-	return t.change(ctx, c.ARN, c, "hand the claim over",
+	return t.change(ctx, c.ARN, c, "hand over the claim",
 		"SET lease_owner = :owner, lease_until = :until ADD hand_overs :one",
 		values{":owner": text(owner), ":until": millis(leaseUntil), ":one": whole(1)})
 }
 
-// CountRepeat notes a further event of an alarm that has a claim. The same transition is not counted
-// twice, and not at all if it is the one that is investigated.
+// CountRepeat records another event of an alarm that has a claim. Each transition is counted once, except
+// the one that is investigated, which is not counted.
 func (t *Table) CountRepeat(ctx context.Context, alarm *alarmevent.Alarm, owner string) error {
 	transition := text(transitionOf(alarm, owner))
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
@@ -315,7 +329,7 @@ func (t *Table) CountRepeat(ctx context.Context, alarm *alarmevent.Alarm, owner 
 	return fmt.Errorf("count the repeated event in table %s: %w", t.name, err)
 }
 
-// Repeats is how many further transitions of the alarm came since its claim.
+// Repeats returns how many other transitions of the alarm were recorded since its claim.
 func (t *Table) Repeats(ctx context.Context, arn string) (int, error) {
 	i, err := t.read(ctx, arn)
 	if err != nil {
@@ -324,15 +338,15 @@ func (t *Table) Repeats(ctx context.Context, arn string) (int, error) {
 	return len(i.set(attrRepeats)), nil
 }
 
-// Recovery is what a message about a recovered alarm needs to know.
+// Recovery identifies the investigation of an alarm that is OK again.
 type Recovery struct {
 	ID        string
 	StartedAt time.Time
 	ReportURI string
 }
 
-// Recovered notes that the alarm is OK again. It returns nil when there is nothing to tell: the alarm
-// was not investigated, its recovery was told already, or it was investigated with another alarm.
+// Recovered records that the alarm is OK again. It returns nil if there is nothing to notify: the alarm was
+// not investigated, its recovery was already recorded, or another alarm's investigation covered it.
 func (t *Table) Recovered(ctx context.Context, arn string) (*Recovery, error) {
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:        &t.name,
@@ -346,19 +360,19 @@ func (t *Table) Recovered(ctx context.Context, arn string) (*Recovery, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("note the recovery in table %s: %w", t.name, err)
+		return nil, fmt.Errorf("record the recovery in table %s: %w", t.name, err)
 	}
 	i := item(out.Attributes)
 	return &Recovery{ID: i.text(attrID), StartedAt: i.time(attrStarted), ReportURI: i.text(attrReport)}, nil
 }
 
-// ForgetRecovery takes Recovered back, when its message could not be sent.
+// ForgetRecovery reverts Recovered after its notification could not be sent.
 func (t *Table) ForgetRecovery(ctx context.Context, arn string) error {
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.name, Key: key(arn), UpdateExpression: aws.String("REMOVE recovery_of"),
 	})
 	if err != nil {
-		return fmt.Errorf("take the recovery back in table %s: %w", t.name, err)
+		return fmt.Errorf("revert the recovery in table %s: %w", t.name, err)
 	}
 	return nil
 }

@@ -15,36 +15,36 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// bench is a table under a clock that the test moves.
-type bench struct {
+// harness is a table under a clock that the test moves.
+type harness struct {
 	*dedupe.Table
 	mu  sync.Mutex
 	at  time.Time
 	ids int
 }
 
-func newBench(t *testing.T) *bench {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
 	db, name := newTable(t)
-	b := &bench{at: time.Date(2026, 8, 4, 12, 36, 30, 0, time.UTC)}
+	b := &harness{at: time.Date(2026, 8, 4, 12, 36, 30, 0, time.UTC)}
 	b.Table = dedupe.New(db, name, time.Hour, b.now)
 	return b
 }
 
-func (b *bench) now() time.Time {
+func (b *harness) now() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.at
 }
 
-func (b *bench) newID() string {
+func (b *harness) newID() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ids++
 	return fmt.Sprintf("id%d", b.ids)
 }
 
-func (b *bench) pass(d time.Duration) {
+func (b *harness) pass(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.at = b.at.Add(d)
@@ -52,7 +52,7 @@ func (b *bench) pass(d time.Duration) {
 
 const lease = 15 * time.Minute
 
-func (b *bench) claim(t *testing.T, alarm *alarmevent.Alarm, owner string) (*dedupe.Claim, *dedupe.Duplicate) {
+func (b *harness) claim(t *testing.T, alarm *alarmevent.Alarm, owner string) (*dedupe.Claim, *dedupe.Duplicate) {
 	t.Helper()
 	claim, duplicate, err := b.Claim(t.Context(), alarm, owner, b.newID(), b.now().Add(lease))
 	require.NoError(t, err)
@@ -60,14 +60,14 @@ func (b *bench) claim(t *testing.T, alarm *alarmevent.Alarm, owner string) (*ded
 	return claim, duplicate
 }
 
-func (b *bench) won(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Claim {
+func (b *harness) won(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Claim {
 	t.Helper()
 	claim, _ := b.claim(t, alarm, owner)
 	require.NotNil(t, claim)
 	return claim
 }
 
-func (b *bench) lost(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Duplicate {
+func (b *harness) lost(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Duplicate {
 	t.Helper()
 	_, duplicate := b.claim(t, alarm, owner)
 	require.NotNil(t, duplicate)
@@ -87,8 +87,8 @@ func past(c *dedupe.Claim) investigation.Past {
 	}
 }
 
-func TestAnAlarmIsClaimedOncePerWindow(t *testing.T) {
-	b := newBench(t)
+func TestClaim_OncePerWindow(t *testing.T) {
+	b := newHarness(t)
 	a := alarm("a", 1)
 	c := b.won(t, a, "request-1")
 	assert.False(t, c.Resumed)
@@ -102,8 +102,8 @@ func TestAnAlarmIsClaimedOncePerWindow(t *testing.T) {
 	assert.Equal(t, "s3://b/"+c.ID, d.ReportURI)
 }
 
-func TestANewTransitionAfterTheWindowIsInvestigatedAndKnowsThePast(t *testing.T) {
-	b := newBench(t)
+func TestClaim_NewTransitionAfterWindowHasPast(t *testing.T) {
+	b := newHarness(t)
 	first := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(t.Context(), first, past(first)))
 	b.pass(time.Hour + time.Second)
@@ -113,8 +113,8 @@ func TestANewTransitionAfterTheWindowIsInvestigatedAndKnowsThePast(t *testing.T)
 	assert.Equal(t, []investigation.Past{past(first)}, second.Past)
 }
 
-func TestALateDeliveryOfTheSameTransitionIsADuplicateEvenAfterTheWindow(t *testing.T) {
-	b := newBench(t)
+func TestClaim_LateDeliveryOfSameTransitionIsDuplicate(t *testing.T) {
+	b := newHarness(t)
 	c := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(t.Context(), c, past(c)))
 	b.pass(5 * time.Hour)
@@ -123,8 +123,8 @@ func TestALateDeliveryOfTheSameTransitionIsADuplicateEvenAfterTheWindow(t *testi
 	b.won(t, alarm("a", 2), "request-3")
 }
 
-func TestAnEventWithoutATimeIsNotTakenForAnEarlierOne(t *testing.T) {
-	b := newBench(t)
+func TestClaim_EventWithoutTimeIsNewTransition(t *testing.T) {
+	b := newHarness(t)
 	a := alarm("a", 0)
 	a.Time = time.Time{}
 	c := b.won(t, a, "request-1")
@@ -133,8 +133,8 @@ func TestAnEventWithoutATimeIsNotTakenForAnEarlierOne(t *testing.T) {
 	b.won(t, a, "request-2")
 }
 
-func TestARetryGoesOnWithItsOwnClaimAtOnce(t *testing.T) {
-	b := newBench(t)
+func TestClaim_RetryResumesItsClaim(t *testing.T) {
+	b := newHarness(t)
 	crashed := b.won(t, alarm("a", 1), "request-1")
 	retried := b.won(t, alarm("a", 1), "request-1")
 	assert.True(t, retried.Resumed)
@@ -143,8 +143,8 @@ func TestARetryGoesOnWithItsOwnClaimAtOnce(t *testing.T) {
 	assert.Equal(t, crashed.StartedAt, retried.StartedAt)
 }
 
-func TestARunThatLostItsLeaseCanChangeNothing(t *testing.T) {
-	b := newBench(t)
+func TestClaim_LostClaimCannotWrite(t *testing.T) {
+	b := newHarness(t)
 	slow := b.won(t, alarm("a", 1), "request-1")
 	b.won(t, alarm("a", 1), "request-1")
 	assert.ErrorIs(t, b.Confirm(t.Context(), slow), dedupe.ErrLost)
@@ -154,8 +154,8 @@ func TestARunThatLostItsLeaseCanChangeNothing(t *testing.T) {
 	assert.ErrorIs(t, b.HandOver(t.Context(), slow, "x", b.now()), dedupe.ErrLost)
 }
 
-func TestAnExpiredLeaseIsTakenOverByTheNextEvent(t *testing.T) {
-	b := newBench(t)
+func TestClaim_ExpiredLeaseIsTakenOver(t *testing.T) {
+	b := newHarness(t)
 	crashed := b.won(t, alarm("a", 1), "request-1")
 	b.lost(t, alarm("a", 1), "request-2")
 	b.pass(lease + time.Second)
@@ -165,8 +165,8 @@ func TestAnExpiredLeaseIsTakenOverByTheNextEvent(t *testing.T) {
 	b.lost(t, alarm("a", 1), "request-1")
 }
 
-func TestANewTransitionLongAfterACrashBeginsAnew(t *testing.T) {
-	b := newBench(t)
+func TestClaim_NewTransitionLongAfterCrashStartsNewInvestigation(t *testing.T) {
+	b := newHarness(t)
 	crashed := b.won(t, alarm("a", 1), "request-1")
 	b.pass(3 * time.Hour)
 	fresh := b.won(t, alarm("a", 2), "request-2")
@@ -175,8 +175,8 @@ func TestANewTransitionLongAfterACrashBeginsAnew(t *testing.T) {
 	assert.ErrorIs(t, b.Confirm(t.Context(), crashed), dedupe.ErrLost)
 }
 
-func TestAFreedClaimIsTakenAtOnceAndGoesOn(t *testing.T) {
-	b := newBench(t)
+func TestFree_NextEventResumesAtOnce(t *testing.T) {
+	b := newHarness(t)
 	failed := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Free(t.Context(), failed))
 	c := b.won(t, alarm("a", 1), "request-2")
@@ -184,8 +184,8 @@ func TestAFreedClaimIsTakenAtOnceAndGoesOn(t *testing.T) {
 	assert.Equal(t, failed.ID, c.ID)
 }
 
-func TestAParkedReportIsHandedToTheRetry(t *testing.T) {
-	b := newBench(t)
+func TestPark_RetryReceivesReport(t *testing.T) {
+	b := newHarness(t)
 	c := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Park(t.Context(), c, []byte("report"), false, true))
 	again := b.won(t, alarm("a", 1), "request-1")
@@ -197,8 +197,8 @@ func TestAParkedReportIsHandedToTheRetry(t *testing.T) {
 	assert.Empty(t, b.won(t, alarm("a", 2), "request-2").Parked)
 }
 
-func TestAHandOverIsOnlyTakenByItsTokenUntilItExpires(t *testing.T) {
-	b := newBench(t)
+func TestHandOver_OnlyTokenTakesLeaseUntilItExpires(t *testing.T) {
+	b := newHarness(t)
 	c := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.HandOver(t.Context(), c, "token", b.now().Add(lease)))
 	b.lost(t, alarm("a", 1), "request-2")
@@ -208,8 +208,8 @@ func TestAHandOverIsOnlyTakenByItsTokenUntilItExpires(t *testing.T) {
 	assert.Equal(t, c.ID, next.ID)
 }
 
-func TestOnlyThePastThatFitsIsKept(t *testing.T) {
-	b := newBench(t)
+func TestSettle_KeepsLatestTenInvestigations(t *testing.T) {
+	b := newHarness(t)
 	for i := range 13 {
 		c := b.won(t, alarm("a", i), fmt.Sprintf("request-%d", i))
 		require.NoError(t, b.Settle(t.Context(), c, past(c)))
@@ -220,19 +220,19 @@ func TestOnlyThePastThatFitsIsKept(t *testing.T) {
 	assert.Equal(t, "id13", c.Past[9].ID)
 }
 
-func TestRepeatsAreCountedByTransition(t *testing.T) {
-	b := newBench(t)
+func TestCountRepeat_CountsEachTransitionOnce(t *testing.T) {
+	b := newHarness(t)
 	b.won(t, alarm("a", 1), "request-1")
 	for _, transition := range []int{1, 2, 3, 3, 2} {
 		require.NoError(t, b.CountRepeat(t.Context(), alarm("a", transition), "x"))
 	}
 	n, err := b.Repeats(t.Context(), alarm("a", 1).ARN)
 	require.NoError(t, err)
-	assert.Equal(t, 2, n, "the transition that is investigated is no repeat, and each other counts once")
+	assert.Equal(t, 2, n, "the investigated transition is not a repeat; each other one counts once")
 }
 
-func TestAlarmsThatFireTogetherKnowOfEachOther(t *testing.T) {
-	b := newBench(t)
+func TestTogether_ReturnsOtherAlarmsOfLastSlots(t *testing.T) {
+	b := newHarness(t)
 	require.NoError(t, b.Fired(t.Context(), alarm("a", 1)))
 	require.NoError(t, b.Fired(t.Context(), alarm("b", 2)))
 	require.NoError(t, b.Fired(t.Context(), alarm("b", 9)))
@@ -249,8 +249,8 @@ func TestAlarmsThatFireTogetherKnowOfEachOther(t *testing.T) {
 	assert.Empty(t, related)
 }
 
-func TestAStormDoesNotMakeASlotGrowWithoutEnd(t *testing.T) {
-	b := newBench(t)
+func TestFired_BoundsAlarmsPerSlot(t *testing.T) {
+	b := newHarness(t)
 	for i := range 130 {
 		require.NoError(t, b.Fired(t.Context(), alarm(fmt.Sprintf("a%d", i), 1)))
 	}
@@ -268,8 +268,8 @@ func composite(name string, transition int, children ...string) *alarmevent.Alar
 	return a
 }
 
-func TestACompositeAlarmCoversWhatTriggeredIt(t *testing.T) {
-	b := newBench(t)
+func TestClaim_CompositeAlarmCoversItsTriggers(t *testing.T) {
+	b := newHarness(t)
 	parent := b.won(t, composite("p", 1, "a", "b"), "request-1")
 	assert.Len(t, parent.Covers, 2)
 	d := b.lost(t, alarm("a", 1), "request-2")
@@ -279,40 +279,40 @@ func TestACompositeAlarmCoversWhatTriggeredIt(t *testing.T) {
 	assert.Equal(t, "s3://b/"+parent.ID, b.lost(t, alarm("b", 1), "request-3").ReportURI)
 }
 
-func TestACompositeAlarmGivesWayWhenAllThatTriggeredItIsInvestigated(t *testing.T) {
-	b := newBench(t)
+func TestClaim_CompositeAlarmIsDuplicateOfInvestigatedTriggers(t *testing.T) {
+	b := newHarness(t)
 	b.won(t, alarm("a", 1), "request-1")
 	d := b.lost(t, composite("p", 1, "a"), "request-2")
 	assert.Equal(t, alarm("a", 1).ARN, d.CoveredBy)
 	b.lost(t, composite("p", 1, "a"), "request-3")
 }
 
-func TestACompositeAlarmIsInvestigatedForTheChildThatIsNot(t *testing.T) {
-	b := newBench(t)
+func TestClaim_CompositeAlarmCoversRemainingTrigger(t *testing.T) {
+	b := newHarness(t)
 	b.won(t, alarm("a", 1), "request-1")
 	c := b.won(t, composite("p", 1, "a", "b"), "request-2")
 	assert.Equal(t, []string{alarm("b", 0).ARN}, c.Covers)
 }
 
-func TestAChildThatWasInvestigatedLongBeforeDoesNotSuppressItsParent(t *testing.T) {
-	b := newBench(t)
+func TestClaim_OldInvestigationOfTriggerDoesNotSuppressCompositeAlarm(t *testing.T) {
+	b := newHarness(t)
 	child := b.won(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(t.Context(), child, past(child)))
 	b.pass(20 * time.Minute)
 	b.won(t, composite("p", 2, "a"), "request-2")
 }
 
-func TestARetriedCompositeAlarmKeepsItsChildren(t *testing.T) {
-	b := newBench(t)
+func TestClaim_RetriedCompositeAlarmKeepsItsTriggers(t *testing.T) {
+	b := newHarness(t)
 	b.won(t, composite("p", 1, "a", "b"), "request-1")
 	again := b.won(t, composite("p", 1, "a", "b"), "request-1")
 	assert.Len(t, again.Covers, 2)
 	require.NoError(t, b.Free(t.Context(), again))
-	assert.False(t, b.won(t, alarm("a", 1), "request-2").Resumed, "a child does not go on with its parent's investigation")
+	assert.False(t, b.won(t, alarm("a", 1), "request-2").Resumed, "a child does not resume the investigation of its parent")
 }
 
-func TestARecoveryIsToldOncePerInvestigation(t *testing.T) {
-	b := newBench(t)
+func TestRecovered_OncePerInvestigation(t *testing.T) {
+	b := newHarness(t)
 	ctx := t.Context()
 	r, err := b.Recovered(ctx, alarm("a", 1).ARN)
 	require.NoError(t, err)
@@ -324,15 +324,15 @@ func TestARecoveryIsToldOncePerInvestigation(t *testing.T) {
 	assert.Equal(t, &dedupe.Recovery{ID: c.ID, StartedAt: c.StartedAt, ReportURI: "s3://b/" + c.ID}, r)
 	r, err = b.Recovered(ctx, c.ARN)
 	require.NoError(t, err)
-	assert.Nil(t, r, "told already")
+	assert.Nil(t, r, "already notified")
 	require.NoError(t, b.ForgetRecovery(ctx, c.ARN))
 	r, err = b.Recovered(ctx, c.ARN)
 	require.NoError(t, err)
-	assert.NotNil(t, r, "the message was not sent")
+	assert.NotNil(t, r, "the notification was not sent")
 }
 
-func TestOfAnyNumberOfSimultaneousClaimsOneWins(t *testing.T) {
-	b := newBench(t)
+func TestClaim_OneOfManySimultaneousClaimsWins(t *testing.T) {
+	b := newHarness(t)
 	const events = 200
 	var wins, losses int
 	var mu sync.Mutex

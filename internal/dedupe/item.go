@@ -10,8 +10,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// Attributes of an alarm's item, beside [config.TableKey] and [config.TableTTL]. Times are
-// milliseconds since 1970 unless said otherwise.
+// Attributes of an alarm's item, in addition to [config.TableKey] and [config.TableTTL]. Times are in
+// milliseconds since 1970.
 const (
 	attrState       = "state"
 	attrName        = "alarm_name"
@@ -23,7 +23,7 @@ const (
 	attrWindow      = "window_until"
 	attrTransition  = "transition"
 	attrHandOvers   = "hand_overs"
-	attrRepeats     = "repeat_times" // string set: one element per further transition
+	attrRepeats     = "repeat_times" // string set with one element per repeat
 	attrParked      = "parked"       // a finished record that could not be stored or sent
 	attrStored      = "report_stored"
 	attrNotified    = "notification_sent"
@@ -57,7 +57,7 @@ func set(members ...string) types.AttributeValue {
 
 func millis(t time.Time) types.AttributeValue { return whole(t.UnixMilli()) }
 
-// item reads attributes; one that is missing or of another type is its zero value.
+// item reads attributes. An attribute that is missing or has another type is read as the zero value.
 type item values
 
 func (i item) text(name string) string {

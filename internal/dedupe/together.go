@@ -19,23 +19,23 @@ import (
 )
 
 const (
-	// slot is the length of time whose alarms share an item.
+	// slot is the period whose alarms share an item.
 	slot = 5 * time.Minute
 
-	// keepSlot is how long such an item is kept.
+	// keepSlot is how long the item of a slot is kept.
 	keepSlot = 24 * time.Hour
 
-	// maxTogether is how many alarms a slot names. It bounds the item, each write of which costs by its
-	// size; a storm is a storm after a hundred names.
+	// maxTogether is how many alarms a slot names. It bounds the size of the item, and with it the cost of
+	// each write.
 	maxTogether = 100
 )
 
-// slotKey is the key of the item that names the alarms which fired at about t.
+// slotKey returns the key of the item with the alarms that fired in the slot of t.
 func slotKey(t time.Time) string {
 	return "fired#" + t.UTC().Truncate(slot).Format("2006-01-02T15:04Z")
 }
 
-// Fired notes that the alarm fired, for the others that fire at about the same time.
+// Fired records that the alarm fired. Investigations of alarms that fire at about the same time read it.
 func (t *Table) Fired(ctx context.Context, alarm *alarmevent.Alarm) error {
 	now := t.now()
 	at := alarm.Time
@@ -57,11 +57,10 @@ func (t *Table) Fired(ctx context.Context, alarm *alarmevent.Alarm) error {
 	if _, full := awsapi.ConditionFailed(err); full || err == nil {
 		return nil
 	}
-	return fmt.Errorf("note that the alarm fired in table %s: %w", t.name, err)
+	return fmt.Errorf("record that the alarm fired in table %s: %w", t.name, err)
 }
 
-// Together returns the other alarms that fired in this slot or the one before, latest first, each
-// once.
+// Together returns the other alarms that fired in this slot or the previous one: each once, latest first.
 func (t *Table) Together(ctx context.Context, arn string) ([]investigation.Related, error) {
 	now := t.now()
 	this, errThis := t.read(ctx, slotKey(now))
@@ -90,6 +89,7 @@ func (t *Table) Together(ctx context.Context, arn string) ([]investigation.Relat
 	return related, errors.Join(errThis, errBefore)
 }
 
+// nameOf returns the name of the alarm with this ARN.
 func nameOf(arn string) string {
 	part := strings.SplitN(arn, ":", 7)
 	return part[len(part)-1]

@@ -1,5 +1,5 @@
-// Package emf writes metrics in CloudWatch's embedded metric format: one JSON line on the function's
-// log, from which CloudWatch makes metrics without any call.
+// Package emf writes metrics in CloudWatch's embedded metric format: JSON lines in the function's log from
+// which CloudWatch extracts the metrics. It calls no API.
 package emf
 
 import (
@@ -18,20 +18,20 @@ const Namespace = "AlarmTriage"
 // Dimension is the one dimension of all metrics: the orchestrator's function name.
 const Dimension = "FunctionName"
 
-// Names of the metrics. One Count each unless said otherwise.
+// Names of the metrics. Their unit is Count unless the comment names another one.
 const (
-	Investigations       = "Investigations"          // that ended and were reported
+	Investigations       = "Investigations"          // that ended with a delivered report
 	Completed            = "InvestigationsCompleted" // the model concluded by itself
-	Concluded            = "InvestigationsConcluded" // concluded near a limit
-	Fallback             = "InvestigationsFallback"  // no conclusion of a model
+	Concluded            = "InvestigationsConcluded" // the model concluded because a limit was near
+	Fallback             = "InvestigationsFallback"  // no model concluded
 	Failed               = "InvestigationsFailed"    // an invocation failed and is retried
-	Duplicates           = "Duplicates"              // events of alarms that are or were investigated
-	Skipped              = "Skipped"                 // events in other states, muted or suppressed
+	Duplicates           = "Duplicates"              // events of alarms that are being, or were already, investigated
+	Skipped              = "Skipped"                 // events in other states, muted, or suppressed
 	UnknownEvents        = "UnknownEvents"           // events that are not understood
-	ModelFallbacks       = "ModelFallbacks"          // models of one investigation that could not go on
+	ModelFallbacks       = "ModelFallbacks"          // models of one investigation that could not continue it
 	HandOvers            = "HandOvers"               // to a fresh invocation
 	Resumed              = "Resumed"                 // from a checkpoint
-	Rounds               = "Rounds"                  // of the model, of one investigation
+	Rounds               = "Rounds"                  // of one investigation
 	ToolCalls            = "ToolCalls"               // of one investigation
 	Duration             = "Duration"                // of one investigation, in milliseconds
 	InputTokens          = "InputTokens"
@@ -42,13 +42,13 @@ const (
 	BrokerRefusals       = "BrokerRefusals"
 	StoreFailures        = "StoreFailures"        // reports that could not be stored
 	NotificationFailures = "NotificationFailures" // notifications that could not be sent
-	LeaseFailures        = "LeaseFailures"        // the table was not reachable
+	LeaseFailures        = "LeaseFailures"        // writes of claims that failed
 	SelfCheckProblems    = "SelfCheckProblems"    // that one self-check found
 )
 
 var units = map[string]string{Duration: "Milliseconds", CostUSD: "None"}
 
-// Members that each line has in addition to the format's own, because Lambda filters lines by them.
+// Members of each line in addition to those of the format. Lambda filters log lines by them.
 const (
 	levelMember     = "level"
 	timestampMember = "timestamp" // Lambda ignores the level of a line that has no RFC 3339 timestamp
@@ -63,13 +63,13 @@ type Writer struct {
 	now      func() time.Time
 }
 
-// New returns a Writer that writes lines to out, which is the function's standard output. logLevel is the function's
-// application log level; it may be empty.
+// New returns a Writer that writes to out, which is the function's standard output in Lambda. logLevel is
+// the function's application log level, or "".
 func New(out io.Writer, function, logLevel string, now func() time.Time) *Writer {
 	return &Writer{out: out, function: function, level: lineLevel(logLevel), now: now}
 }
 
-// lineLevel returns the lowest level, from INFO up, that Lambda passes on at a log level.
+// lineLevel returns the lowest level, but at least INFO, whose lines Lambda keeps at a log level.
 func lineLevel(logLevel string) string {
 	switch logLevel {
 	case "WARN", "ERROR", "FATAL":
@@ -95,7 +95,7 @@ type definition struct {
 	Unit string `json:"Unit"`
 }
 
-// Emit writes the values as one line. properties are searchable in the log but are no metrics.
+// Emit writes the values as one line. properties can be searched in the log but are not metrics.
 func (w *Writer) Emit(values map[string]float64, properties map[string]string) error {
 	line := map[string]any{Dimension: w.function}
 	for name, value := range properties {

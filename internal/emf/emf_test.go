@@ -12,7 +12,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 )
 
-func TestALineIsWhatTheEmbeddedMetricFormatAsksFor(t *testing.T) {
+func TestEmit_WritesEmbeddedMetricFormat(t *testing.T) {
 	var out bytes.Buffer
 	at := time.UnixMilli(1785846975490)
 	w := emf.New(&out, "triage-handler", "", func() time.Time { return at })
@@ -27,7 +27,7 @@ func TestALineIsWhatTheEmbeddedMetricFormatAsksFor(t *testing.T) {
 	assert.True(t, json.Valid(out.Bytes()))
 }
 
-func TestEmit_LevelIsOneThatTheLogLevelLetsThrough(t *testing.T) {
+func TestEmit_UsesLevelThatLambdaPassesOn(t *testing.T) {
 	for logLevel, want := range map[string]string{
 		"": "INFO", "TRACE": "INFO", "DEBUG": "INFO", "INFO": "INFO", "WARN": "WARN", "ERROR": "ERROR", "FATAL": "FATAL",
 	} {

@@ -1,19 +1,20 @@
-# What an engineer would look at first, each part on its own so that one refusal does not hide the rest.
+# Collects the data that an engineer would look at first. Each part is independent: one refusal does not hide
+# the others.
 import re
 import time
 from datetime import datetime, timedelta, timezone
 from botocore.config import Config
 
-MAX_POINTS = 240      # of one series
+MAX_POINTS = 240      # points of one series
 MAX_SERIES = 12
 MAX_RELATED = 30
 MAX_CHANGES = 40
-MAX_LOOKUPS = 4       # CloudTrail allows two a second
-BEFORE = timedelta(hours=3)   # how far back changes are looked for
+MAX_LOOKUPS = 4       # CloudTrail allows two per second
+BEFORE = timedelta(hours=3)   # period before the alarm that is searched for changes
 MAX_LINES = 50        # log lines that match a log alarm's query
-MAX_LINE = 500        # characters of one of them
-QUERY_SECONDS = 10    # that a Logs Insights query is waited for
-MAX_SPAN = timedelta(hours=24)  # of a PromQL query; CloudWatch's limits of what it scans count per 24 hours
+MAX_LINE = 500        # characters of one log line
+QUERY_SECONDS = 10    # how long to wait for a Logs Insights query
+MAX_SPAN = timedelta(hours=24)  # time range of a PromQL query; CloudWatch limits the data scanned per 24 hours
 
 now = datetime.now(timezone.utc)
 moment = datetime.fromtimestamp(alarm["time"], timezone.utc) if alarm["time"] else now
@@ -45,7 +46,7 @@ def definition():
     if not alarms and alarm["kind"] in ("log", "unknown"):
         alarms = describe_log_alarms(region=alarm["region"], AlarmNames=[alarm["name"]])["LogAlarms"]
     if not alarms:
-        raise LookupError("there is no alarm of this name in %s of this account" % alarm["region"])
+        raise LookupError("no alarm of this name in %s of this account" % alarm["region"])
     return alarms[0]
 
 
@@ -60,7 +61,7 @@ def history():
 
 
 def queries_of(source):
-    """The GetMetricData queries of an alarm as DescribeAlarms returns it."""
+    """Returns the GetMetricData queries of an alarm in the format of DescribeAlarms."""
     if source.get("Metrics"):
         wanted = json.loads(json.dumps(source["Metrics"][:MAX_SERIES]))
         for query in wanted:
@@ -94,7 +95,7 @@ def fetch(wanted):
 
 
 def series_of(source):
-    """The alarm's metrics around the transition; an expression that fails does not hide its metrics."""
+    """Returns the alarm's metrics around the transition. An expression that fails does not hide the metrics in it."""
     wanted = queries_of(source)
     if not wanted:
         return []
@@ -157,26 +158,26 @@ def all_series():
 
 
 def query():
-    """The query of a log or PromQL alarm, as the alarm is defined, or else as its event says."""
+    """Returns the query of a log or PromQL alarm from its definition, or else from its event."""
     source = evidence.get("definition") or {}
-    told = alarm["query"] or {}
+    sent = alarm["query"] or {}
     config = source.get("ScheduledQueryConfiguration") or {}
     schedule = config.get("ScheduleConfiguration") or {}
     criteria = (source.get("EvaluationCriteria") or {}).get("PromQLCriteria") or {}
     return {
-        "text": config.get("QueryString") or criteria.get("Query") or told.get("text"),
-        "log_groups": config.get("LogGroupIdentifiers") or told.get("log_groups") or [],
-        "aggregation": config.get("AggregationExpression") or told.get("aggregation"),
-        "schedule": schedule.get("ScheduleExpression") or told.get("schedule"),
-        "start_offset": int(schedule.get("StartTimeOffset") or told.get("start_offset") or 0),
-        "end_offset": int(schedule.get("EndTimeOffset") or told.get("end_offset") or 0),
-        "interval": int(source.get("EvaluationInterval") or told.get("interval") or 0),
-        "pending": int(criteria.get("PendingPeriod") or told.get("pending") or 0),
+        "text": config.get("QueryString") or criteria.get("Query") or sent.get("text"),
+        "log_groups": config.get("LogGroupIdentifiers") or sent.get("log_groups") or [],
+        "aggregation": config.get("AggregationExpression") or sent.get("aggregation"),
+        "schedule": schedule.get("ScheduleExpression") or sent.get("schedule"),
+        "start_offset": int(schedule.get("StartTimeOffset") or sent.get("start_offset") or 0),
+        "end_offset": int(schedule.get("EndTimeOffset") or sent.get("end_offset") or 0),
+        "interval": int(source.get("EvaluationInterval") or sent.get("interval") or 0),
+        "pending": int(criteria.get("PendingPeriod") or sent.get("pending") or 0),
     }
 
 
 def reason_data():
-    """CloudWatch's reason data of this transition: the event's, or else what the alarm's definition has now."""
+    """Returns the reason data of this transition from the event, or else from the alarm's definition."""
     for text in (alarm["reason_data"], (evidence.get("definition") or {}).get("StateReasonData")):
         try:
             data = json.loads(text or "")
@@ -188,7 +189,7 @@ def reason_data():
 
 
 def runs():
-    """The evaluated executions of a log alarm's query, oldest first: time, value, and id."""
+    """Returns time, value, and id of the evaluated executions of a log alarm's query, oldest first."""
     found = []
     for item in reason_data().get("results") or []:
         try:
@@ -216,17 +217,17 @@ def log_series(source):
 
 
 def log_lines():
-    """The log lines that match a log alarm's query: of the execution that was evaluated, or of the same query again."""
+    """Returns log lines that match a log alarm's query, from the evaluated execution or a new one."""
     asked, logs, executions = query(), client("logs"), runs()
     for _, _, execution in reversed(executions):
         try:
             answer = logs.get_query_results(queryId=execution)
         except Exception:
-            break  # an execution whose results are not kept, or not ours to see
+            break  # its results have expired, or we may not read them
         if answer.get("results"):
             return lines_of(answer["results"])
     if not asked["text"] or not asked["log_groups"]:
-        raise LookupError("neither the event nor the alarm's definition holds its query and log groups")
+        raise LookupError("neither the event nor the alarm's definition contains its query and log groups")
     at = executions[-1][0] if executions else moment.timestamp()
     started = logs.start_query(
         logGroupIdentifiers=[group[:-2] if group.endswith(":*") else group for group in asked["log_groups"][:50]],
@@ -238,10 +239,10 @@ def log_lines():
         if answer.get("status") not in ("Scheduled", "Running", None):
             break
         if time.monotonic() > until:
-            raise TimeoutError("the alarm's query was not done after %d s" % QUERY_SECONDS)
+            raise TimeoutError("the alarm's query did not finish within %d s" % QUERY_SECONDS)
         time.sleep(0.5)
     if answer["status"] != "Complete":
-        raise RuntimeError("the alarm's query ended with the status %s" % answer["status"])
+        raise RuntimeError("the alarm's query ended with status %s" % answer["status"])
     return lines_of(answer.get("results") or [])
 
 
@@ -255,7 +256,7 @@ def lines_of(rows):
 
 
 def comparison(text):
-    """A PromQL query without its last comparison, and the number that it compares with: what the alarm judges."""
+    """Splits a PromQL query into the expression that the alarm evaluates and the number of its final comparison."""
     parts = re.match(r"(?s)^(.*\S)\s*(?:>=|<=|>|<)\s*(-?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*$", text)
     if not parts or re.search(r"(?i)\b(and|or|unless)\b", parts[1]) or re.search(r"[<>]|[=!]=\s*$", parts[1]):
         return text, None
@@ -271,7 +272,7 @@ def comparison(text):
 def promql_series(source):
     asked = query()
     if not asked["text"]:
-        raise LookupError("neither the event nor the alarm's definition holds the PromQL query")
+        raise LookupError("neither the event nor the alarm's definition contains the PromQL query")
     step = max(asked["interval"], 60)
     span = min(max(timedelta(seconds=step) * 180, timedelta(hours=1)), MAX_SPAN)
     shown, threshold = comparison(asked["text"])
@@ -288,7 +289,7 @@ def promql_series(source):
         evidence["problems"].append("PromQL: %s" % str(warning)[:200])
     results = data.get("result") or []
     if len(results) > MAX_SERIES:
-        evidence["problems"].append("series: %d of %d PromQL series are shown" % (MAX_SERIES, len(results)))
+        evidence["problems"].append("series: only %d of %d PromQL series are shown" % (MAX_SERIES, len(results)))
     blamed = alarm["contributor"] or {}
     found = []
     for result in results:
@@ -310,7 +311,7 @@ def contributors():
 
 
 def log_alarms_in_alarm():
-    """Log alarms in ALARM, which DescribeAlarms leaves out of its other answers. A refusal hides nothing else."""
+    """Returns log alarms in ALARM, which DescribeAlarms only returns on request. A refusal hides nothing else."""
     try:
         return describe_log_alarms(region=alarm["region"], StateValue="ALARM", MaxRecords=100)["LogAlarms"]
     except Exception as error:
@@ -330,7 +331,7 @@ def related():
 
 
 def resources():
-    """Names of what the alarm is about: its dimensions' values."""
+    """Returns the resources of the alarm: the values of its dimensions, by name."""
     source = evidence.get("definition") or {}
     found = {d["Name"]: d["Value"] for d in alarm["fallback"].get("Dimensions", [])}
     for item in [{"MetricStat": {"Metric": source}}] + (source.get("Metrics") or []) + (alarm["fallback"].get("Metrics") or []):
@@ -344,7 +345,7 @@ def resources():
 
 
 def lookups():
-    """Where CloudTrail is asked: each resource, its role (IAM's events are in one region), then any write."""
+    """Returns the CloudTrail lookups: the function's role (in IAM's Region), each resource, and any write."""
     wanted = []
     found = resources()
     if "FunctionName" in found:

@@ -23,14 +23,15 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
-// python runs the snippet with plain boto3, as the tool does without its confinement.
+// python runs the snippet with plain boto3, like the tool but without a sandbox.
 type python struct {
 	t       *testing.T
 	environ []string
-	prelude string // what is there before the snippet
+	prelude string // code that runs before the snippet
 }
 
-// plainBoto3 has what the tool binds for every call: boto3, and its own reads of CloudWatch.
+// plainBoto3 defines the names that the tool provides to every call: boto3, and its functions that read
+// CloudWatch.
 var plainBoto3 = fmt.Sprintf("import sys; sys.path.append(%q)\nimport boto3, json\nfrom alarmtriage_tool.cloudwatch import describe_log_alarms, promql\n",
 	filepath.Join(moto.Root(), "pythonlayer"))
 
@@ -50,7 +51,7 @@ func (p python) execute(ctx context.Context, code string) []byte {
 	return bytes.TrimSpace(stdout.Bytes())
 }
 
-// setup makes two alarms of a metric that rose, both in ALARM.
+// setup creates two alarms on a metric that rose, both in ALARM.
 const setup = `
 from datetime import datetime, timedelta, timezone
 cw = boto3.client("cloudwatch", region_name="us-east-1")
@@ -65,7 +66,7 @@ for name in ["orders-errors", "payments-errors"]:
     cw.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="it rose")
 `
 
-// fired sets up the alarms and returns one as its event tells it.
+// fired sets up the alarms and returns one of them as its event describes it.
 func fired(p python) *alarmevent.Alarm {
 	p.t.Helper()
 	p.execute(p.t.Context(), setup)
@@ -83,7 +84,7 @@ func collect(t *testing.T, tool evidence.Tool, alarm *alarmevent.Alarm) investig
 	return evidence.Collect(t.Context(), tool, alarm, time.Now, slog.New(slog.DiscardHandler))
 }
 
-func TestTheSnippetCollectsWhatAnEngineerWouldLookAtFirst(t *testing.T) {
+func TestCollect_AgainstMoto(t *testing.T) {
 	cloud, err := moto.Start(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(cloud.Stop)
@@ -92,7 +93,7 @@ func TestTheSnippetCollectsWhatAnEngineerWouldLookAtFirst(t *testing.T) {
 
 	e := collect(t, tool, alarm)
 	assert.Contains(t, string(e.Definition), `"AlarmName": "orders-errors"`)
-	assert.Contains(t, e.Problem, "role of the function: ", "the function does not exist, which is said and hides nothing else")
+	assert.Contains(t, e.Problem, "role of the function: ", "the missing function is reported and hides nothing else")
 	require.NotEmpty(t, e.History, e.Problem)
 	assert.Contains(t, e.History[0].Summary, "to ALARM")
 	require.NotEmpty(t, e.Changes)
@@ -110,7 +111,7 @@ func TestTheSnippetCollectsWhatAnEngineerWouldLookAtFirst(t *testing.T) {
 	require.NotNil(t, e.Call)
 	assert.Zero(t, e.Call.Number)
 
-	t.Run("an alarm that is not in this account is drawn from its event", func(t *testing.T) {
+	t.Run("an alarm of another account is charted from its event", func(t *testing.T) {
 		foreign := *alarm
 		foreign.Name = "not here"
 		e := collect(t, tool, &foreign)
@@ -119,7 +120,7 @@ func TestTheSnippetCollectsWhatAnEngineerWouldLookAtFirst(t *testing.T) {
 		require.NotEmpty(t, e.Series)
 		assert.NotEmpty(t, e.Series[0].Points)
 	})
-	t.Run("a composite alarm is drawn by what triggered it", func(t *testing.T) {
+	t.Run("a composite alarm is charted from its triggers", func(t *testing.T) {
 		composite := *alarm
 		composite.Name, composite.Kind, composite.Metrics = "shop-down", alarmevent.KindComposite, nil
 		composite.Children = []string{alarm.ARN}
@@ -145,7 +146,7 @@ func TestTheSnippetCollectsWhatAnEngineerWouldLookAtFirst(t *testing.T) {
 	})
 }
 
-func TestBandsHistoryAndChangesAreCollectedInTheShapesThatAWSDocuments(t *testing.T) {
+func TestCollect_ReadsDocumentedAnswers(t *testing.T) {
 	fake, err := os.ReadFile("testdata/fake_boto3.py")
 	require.NoError(t, err)
 	tool := python{t: t, prelude: string(fake) + "\nimport json\n"}
@@ -162,7 +163,7 @@ func TestBandsHistoryAndChangesAreCollectedInTheShapesThatAWSDocuments(t *testin
 	assert.Equal(t, []investigation.Point{{Time: moment.Add(-time.Minute), Value: 20}, {Time: moment, Value: 21}}, s.Upper)
 
 	assert.Equal(t, []investigation.HistoryItem{{Time: moment, Type: "StateUpdate", Summary: "Alarm updated from OK to ALARM"}}, e.History)
-	require.Len(t, e.Changes, 2, "reads are no changes")
+	require.Len(t, e.Changes, 2, "reads are not changes")
 	assert.Equal(t, []string{"UpdateFunctionCode", "DeleteRolePolicy"}, []string{e.Changes[0].Event, e.Changes[1].Event}, "newest first")
 	assert.Equal(t, []string{"orders-role"}, e.Changes[1].Resources, "the function's role is looked up where IAM's events are")
 	assert.Equal(t, "deploy", e.Changes[1].User)
@@ -187,7 +188,7 @@ func logAlarm() *alarmevent.Alarm {
 	return &alarmevent.Alarm{Name: "log-errors", Region: "eu-west-1", Partition: "aws", Kind: alarmevent.KindLog, State: alarmevent.StateAlarm, Time: moment}
 }
 
-func TestLogAlarm_QueryResultsAndMatchingLinesAreCollected(t *testing.T) {
+func TestCollect_LogAlarmQueryResultsAndLines(t *testing.T) {
 	e := collect(t, fakeBoto3(t), logAlarm())
 
 	assert.Contains(t, string(e.Definition), "filter @message like /ERROR/")
@@ -204,7 +205,7 @@ func TestLogAlarm_QueryResultsAndMatchingLinesAreCollected(t *testing.T) {
 	assert.Len(t, e.Changes, 2, "the function of the log group is looked up")
 }
 
-func TestLogAlarm_ResultsOfTheEvaluatedExecutionAreUsedWithoutAnotherQuery(t *testing.T) {
+func TestCollect_LogAlarmUsesResultsOfEvaluatedQuery(t *testing.T) {
 	e := collect(t, fakeBoto3(t, `kept.add("run-2")`, `refused.add("start_query")`), logAlarm())
 	assert.Len(t, e.LogLines, 2)
 	assert.NotContains(t, e.Problem, "log_lines")
@@ -212,7 +213,7 @@ func TestLogAlarm_ResultsOfTheEvaluatedExecutionAreUsedWithoutAnotherQuery(t *te
 	assert.Equal(t, "other-errors", e.Related[0].Name, "log alarms in ALARM are related too")
 }
 
-func TestLogAlarm_LinesInTheEventCostNoQuery(t *testing.T) {
+func TestCollect_LogAlarmWithLinesInEventRunsNoQuery(t *testing.T) {
 	alarm := logAlarm()
 	alarm.LogLines = []string{"ERROR"}
 	e := collect(t, fakeBoto3(t, `refused.update(["start_query", "get_query_results"])`), alarm)
@@ -220,7 +221,7 @@ func TestLogAlarm_LinesInTheEventCostNoQuery(t *testing.T) {
 	assert.NotContains(t, e.Problem, "log_lines")
 }
 
-func TestLogAlarm_EachRefusalCostsOnlyItsPartAndIsReported(t *testing.T) {
+func TestCollect_LogAlarmReportsEachRefusedPart(t *testing.T) {
 	alarm := logAlarm()
 	alarm.Query = &alarmevent.Query{Text: "filter x", LogGroups: []string{"/shop"}, Aggregation: "count(*)"}
 	alarm.ReasonData = `{"threshold": 5, "results": [{"timestamp": "2026-08-04T12:35:00.000+0000", "value": 9}]}`
@@ -228,19 +229,19 @@ func TestLogAlarm_EachRefusalCostsOnlyItsPartAndIsReported(t *testing.T) {
 	for _, part := range []string{"definition: RuntimeError", "history: RuntimeError", "contributors: RuntimeError", "log alarms in ALARM: RuntimeError"} {
 		assert.Contains(t, e.Problem, part)
 	}
-	assert.Equal(t, "filter x", e.Query.Text, "the event's query stands in for the definition's")
+	assert.Equal(t, "filter x", e.Query.Text, "the event's query replaces the definition's")
 	require.Len(t, e.Series, 1)
 	assert.Equal(t, 9.0, e.Series[0].Points[0].Value)
 	assert.Equal(t, 5.0, *e.Series[0].Threshold)
 	assert.Len(t, e.LogLines, 2)
-	assert.NotEmpty(t, e.Related, "other alarms are listed all the same")
+	assert.NotEmpty(t, e.Related, "other alarms are still listed")
 
 	bare := logAlarm()
 	e = collect(t, fakeBoto3(t, `refused.add("describe_log_alarms")`), bare)
-	assert.Contains(t, e.Problem, "log_lines: LookupError: neither the event nor the alarm's definition holds its query")
+	assert.Contains(t, e.Problem, "log_lines: LookupError: neither the event nor the alarm's definition contains its query")
 }
 
-func TestPromQLAlarm_WhatItJudgesIsDrawnWithItsThreshold(t *testing.T) {
+func TestCollect_PromQLAlarmSeriesWithThreshold(t *testing.T) {
 	alarm := &alarmevent.Alarm{Name: "promql-latency", Region: "eu-west-1", Partition: "aws", Kind: alarmevent.KindPromQL, State: alarmevent.StateAlarm, Time: moment}
 	e := collect(t, fakeBoto3(t), alarm)
 	assert.Equal(t, &alarmevent.Query{Text: `avg by (host) (latency{service="shop"}) > 80`, LogGroups: []string{}, Interval: 30, Pending: 300}, e.Query)
@@ -248,7 +249,7 @@ func TestPromQLAlarm_WhatItJudgesIsDrawnWithItsThreshold(t *testing.T) {
 	assert.Equal(t, "host=b", e.Series[0].Label, "the highest first")
 	assert.Equal(t, []investigation.Point{{Time: moment.Add(-time.Minute), Value: 1}, {Time: moment, Value: 90.5}}, e.Series[0].Points)
 	assert.Equal(t, 80.0, *e.Series[0].Threshold)
-	assert.Len(t, e.Series[2].Points, 1, "NaN is no value")
+	assert.Len(t, e.Series[2].Points, 1, "NaN is skipped")
 	assert.Contains(t, e.Problem, "PromQL: result truncated")
 
 	alarm.Contributor = &alarmevent.Contributor{ID: "1", Attributes: map[string]string{"host": "a"}}
@@ -261,12 +262,12 @@ func TestPromQLAlarm_WhatItJudgesIsDrawnWithItsThreshold(t *testing.T) {
 
 	gone := *alarm
 	gone.Name, gone.Query = "new-kind", nil
-	assert.Contains(t, collect(t, fakeBoto3(t), &gone).Problem, "series: LookupError: neither the event nor the alarm's definition holds the PromQL query")
+	assert.Contains(t, collect(t, fakeBoto3(t), &gone).Problem, "series: LookupError: neither the event nor the alarm's definition contains the PromQL query")
 	gone.Query = &alarmevent.Query{Text: "up < 1"}
-	assert.NotEmpty(t, collect(t, fakeBoto3(t), &gone).Series, "the event's query stands in for the definition's")
+	assert.NotEmpty(t, collect(t, fakeBoto3(t), &gone).Series, "the event's query replaces the definition's")
 }
 
-func TestPromQLAlarm_OnlyALastComparisonWithANumberIsTakenOff(t *testing.T) {
+func TestCollect_PromQLRemovesOnlyFinalComparisonWithNumber(t *testing.T) {
 	for query, want := range map[string]string{
 		`avg(up) > 1`: `avg(up)`, `x<=-1.5e3`: `x`, `(a / b) >= 0.5`: `(a / b)`, "sum(x)\n > 3": `sum(x)`,
 		`a > 1 and b > 2`: `a > 1 and b > 2`, `(a > 1)`: `(a > 1)`, `a > b`: `a > b`, `a == 1`: `a == 1`, `a > bool 1`: `a > bool 1`,
@@ -278,7 +279,7 @@ func TestPromQLAlarm_OnlyALastComparisonWithANumberIsTakenOff(t *testing.T) {
 	}
 }
 
-func TestUnknownAlarm_IsLookedForAmongLogAlarmsToo(t *testing.T) {
+func TestCollect_SearchesUnknownAlarmAmongLogAlarms(t *testing.T) {
 	alarm := logAlarm()
 	alarm.Kind = alarmevent.KindUnknown
 	e := collect(t, fakeBoto3(t), alarm)
@@ -287,7 +288,7 @@ func TestUnknownAlarm_IsLookedForAmongLogAlarmsToo(t *testing.T) {
 	assert.NotNil(t, e.Query)
 }
 
-func TestMetricAlarm_ARefusalOfLogAlarmsIsReportedAndHidesNothing(t *testing.T) {
+func TestCollect_RefusedLogAlarmsHideNothingElse(t *testing.T) {
 	alarm := &alarmevent.Alarm{Name: "cpu-unusual", Region: "eu-west-1", Partition: "aws", Kind: alarmevent.KindAnomaly, State: alarmevent.StateAlarm, Time: moment}
 	e := collect(t, fakeBoto3(t, `refused.add("describe_log_alarms")`), alarm)
 	assert.Contains(t, e.Problem, "log alarms in ALARM: RuntimeError: ValidationError")
@@ -295,13 +296,13 @@ func TestMetricAlarm_ARefusalOfLogAlarmsIsReportedAndHidesNothing(t *testing.T) 
 	assert.NotEmpty(t, e.Definition)
 }
 
-func TestAnOddAnswerCostsOnlyItsOddPart(t *testing.T) {
+func TestCollect_OddPartHidesNothingElse(t *testing.T) {
 	tests := []struct {
 		name, result string
 		check        func(t *testing.T, e investigation.Evidence)
 	}{
-		{"not JSON", `nonsense`, func(t *testing.T, e investigation.Evidence) { assert.Contains(t, e.Problem, "not the JSON object") }},
-		{"a list", `[]`, func(t *testing.T, e investigation.Evidence) { assert.Contains(t, e.Problem, "not the JSON object") }},
+		{"not JSON", `nonsense`, func(t *testing.T, e investigation.Evidence) { assert.Contains(t, e.Problem, "not a JSON object") }},
+		{"a list", `[]`, func(t *testing.T, e investigation.Evidence) { assert.Contains(t, e.Problem, "not a JSON object") }},
 		{"null", `null`, func(t *testing.T, e investigation.Evidence) { assert.Empty(t, e.Series) }},
 		{"parts of other types", `{"series": 7, "history": {"a": 1}, "related": [1, {"name": "b"}], "changes": null, "definition": "x"}`,
 			func(t *testing.T, e investigation.Evidence) {
@@ -331,14 +332,14 @@ func TestAnOddAnswerCostsOnlyItsOddPart(t *testing.T) {
 	}
 }
 
-func TestAFailedCollectionIsSaid(t *testing.T) {
+func TestCollect_ReportsFailedCollection(t *testing.T) {
 	e := collect(t, canned{toolcall.Answer{Error: "time limit of 60 s", ErrorType: "TimeLimit"}}, &alarmevent.Alarm{Name: "a"})
 	assert.Contains(t, e.Problem, "time limit of 60 s")
 	require.NotNil(t, e.Call)
 	assert.Equal(t, "TimeLimit", e.Call.Answer.ErrorType)
 }
 
-// canned answers always the same.
+// canned always returns the same answer.
 type canned struct{ answer toolcall.Answer }
 
 func (c canned) Run(context.Context, string) (toolcall.Answer, error) { return c.answer, nil }

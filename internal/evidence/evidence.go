@@ -1,6 +1,6 @@
-// Package evidence collects, with one fixed tool call and before any model is asked, what every
-// engineer would look at first: the alarm's definition and history, its metric around the transition,
-// other alarms in ALARM, and recent changes. When no model can be reached, it is the report.
+// Package evidence collects the data that an engineer would look at first: the alarm's definition and
+// history, its metric around the transition, other alarms in ALARM, and recent changes. It makes one fixed
+// tool call before any model is asked. If no model answers, the report consists of this evidence.
 package evidence
 
 import (
@@ -28,13 +28,15 @@ type Tool interface {
 	Run(ctx context.Context, command string) (toolcall.Answer, error)
 }
 
-// Collect returns the evidence. It never fails: what could not be collected is said in Problem.
-func Collect(ctx context.Context, tool Tool, alarm *alarmevent.Alarm, now func() time.Time, log *slog.Logger) investigation.Evidence {
+// Collect returns the evidence. It never fails: Problem describes the parts that could not be collected.
+func Collect(
+	ctx context.Context, tool Tool, alarm *alarmevent.Alarm, now func() time.Time, log *slog.Logger,
+) investigation.Evidence {
 	call := &investigation.ToolCall{Number: 0, Name: CallName, Command: Command(alarm), StartedAt: now().UTC()}
 	answer, err := tool.Run(ctx, call.Command)
 	call.DurationMS = now().Sub(call.StartedAt).Milliseconds()
 	if err != nil {
-		log.Warn("evidence could not be collected", "error", err)
+		log.Warn("evidence not collected", "error", err)
 		call.Problem = err.Error()
 		return fromEvent(alarm, investigation.Evidence{Call: call, Problem: err.Error()})
 	}
@@ -42,12 +44,13 @@ func Collect(ctx context.Context, tool Tool, alarm *alarmevent.Alarm, now func()
 	return fromEvent(alarm, read(call))
 }
 
-// Command is the Python that collects the evidence of alarm.
+// Command returns the Python code that collects the evidence of alarm.
 func Command(alarm *alarmevent.Alarm) string {
 	input := map[string]any{
 		"name": alarm.Name, "region": alarm.Region, "partition": alarm.Partition, "time": 0,
 		"children": append([]string{}, alarm.Children...), "fallback": fallback(alarm),
-		"kind": alarm.Kind, "query": alarm.Query, "reason_data": alarm.ReasonData, "has_lines": len(alarm.LogLines) > 0, "contributor": nil,
+		"kind": alarm.Kind, "query": alarm.Query, "reason_data": alarm.ReasonData,
+		"has_lines": len(alarm.LogLines) > 0, "contributor": nil,
 	}
 	if alarm.Contributor != nil {
 		input["contributor"] = alarm.Contributor.Attributes
@@ -62,8 +65,8 @@ func Command(alarm *alarmevent.Alarm) string {
 	return "alarm = json.loads(" + pythonString(string(raw)) + ")\n\n" + snippet
 }
 
-// pythonString quotes text for Python: a JSON string is a Python string too. Backticks are escaped
-// since three of them would look like the end of a Markdown fence.
+// pythonString returns text as a Python string literal, which has the syntax of JSON. It escapes backticks,
+// since three of them would look like the end of a Markdown code block.
 func pythonString(text string) string {
 	quoted, err := json.Marshal(text)
 	if err != nil {
@@ -72,8 +75,9 @@ func pythonString(text string) string {
 	return strings.ReplaceAll(string(quoted), "`", `\u0060`)
 }
 
-// fallback is the alarm's definition as far as the event tells it, in DescribeAlarms' words, for an
-// alarm that DescribeAlarms does not return (another account, deleted since).
+// fallback returns the definition of the alarm, as far as the event contains it, in the format of
+// DescribeAlarms. It is used if DescribeAlarms does not return the alarm, which may be deleted or belong to
+// another account.
 func fallback(alarm *alarmevent.Alarm) map[string]any {
 	queries := make([]any, 0, len(alarm.Metrics))
 	band := ""
@@ -121,7 +125,7 @@ func metricStat(m alarmevent.Metric) map[string]any {
 	return stat
 }
 
-// fromEvent adds what the event itself knows, where nothing better was found.
+// fromEvent adds the threshold of the event, if none was collected.
 func fromEvent(alarm *alarmevent.Alarm, e investigation.Evidence) investigation.Evidence {
 	if alarm.Threshold != nil && len(e.Series) > 0 && e.Series[0].Threshold == nil && len(e.Series[0].Upper) == 0 &&
 		alarm.Kind == alarmevent.KindMetric {
@@ -130,7 +134,7 @@ func fromEvent(alarm *alarmevent.Alarm, e investigation.Evidence) investigation.
 	return e
 }
 
-// joinProblems makes one sentence of what is missing.
+// joinProblems returns one text about the missing parts.
 func joinProblems(problems []string) string {
 	if len(problems) == 0 {
 		return ""

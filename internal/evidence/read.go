@@ -6,25 +6,26 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// Limits of what is believed of the tool's answer. The snippet keeps within them, but what it returns
-// has passed through code that reads untrusted data.
+// Limits of the tool's answer. The snippet respects them, but it processes untrusted data. Its result is
+// therefore bounded again.
 const (
 	maxItems     = 100   // of each list
 	maxPoints    = 1000  // of one series
 	maxText      = 1000  // bytes of one text
-	maxProblems  = 10    //
+	maxProblems  = 10    // missing parts that are named
 	maxDocument  = 65536 // bytes of the definition
 	maxQuery     = 10240 // bytes of the alarm's query: CloudWatch's limit
 	maxResources = 10    // of one change
 )
 
-// parts is the snippet's result; each part is decoded on its own, so that an odd one costs only itself.
+// parts is the result of the snippet. Each part is decoded separately: an invalid part does not affect the
+// others.
 type parts struct {
 	Problems   []string          `json:"problems"`
 	Definition json.RawMessage   `json:"definition"`
@@ -35,7 +36,7 @@ type parts struct {
 	LogLines   []json.RawMessage `json:"log_lines"`
 }
 
-// read turns the answer of the fixed call into evidence, leniently.
+// read returns the evidence in the answer of the fixed tool call. It skips what it cannot decode.
 func read(call *investigation.ToolCall) investigation.Evidence {
 	e := investigation.Evidence{Call: call}
 	if !call.Answer.Success {
@@ -44,7 +45,7 @@ func read(call *investigation.ToolCall) investigation.Evidence {
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(call.Answer.Result, &fields); err != nil {
-		e.Problem = "the collection's result is not the JSON object it should be"
+		e.Problem = "the result of the collection is not a JSON object"
 		return e
 	}
 	var p parts
@@ -75,7 +76,7 @@ func read(call *investigation.ToolCall) investigation.Evidence {
 	return e
 }
 
-// decode keeps the elements that can be read.
+// decode returns the elements that can be decoded.
 func decode[T any](list []json.RawMessage, one func(json.RawMessage) (T, bool)) []T {
 	var out []T
 	for _, raw := range list[:min(len(list), maxItems)] {
@@ -86,13 +87,13 @@ func decode[T any](list []json.RawMessage, one func(json.RawMessage) (T, bool)) 
 	return out
 }
 
-// query reads the query of a log or PromQL alarm; nil when there is none.
+// query decodes the query of a log or PromQL alarm. It returns nil if there is none.
 func query(raw json.RawMessage) *alarmevent.Query {
 	var q alarmevent.Query
 	if len(raw) == 0 || json.Unmarshal(raw, &q) != nil || q.Text == "" && len(q.LogGroups) == 0 {
 		return nil
 	}
-	q.Text, q.Aggregation, q.Schedule = clipTo(maxQuery, q.Text), clip(q.Aggregation), clip(q.Schedule)
+	q.Text, q.Aggregation, q.Schedule = truncate.Bytes(q.Text, maxQuery), clip(q.Aggregation), clip(q.Schedule)
 	q.LogGroups = q.LogGroups[:min(len(q.LogGroups), maxItems)]
 	for i, group := range q.LogGroups {
 		q.LogGroups[i] = clip(group)
@@ -159,7 +160,7 @@ func series(raw json.RawMessage) (investigation.Series, bool) {
 	}, true
 }
 
-// points reads [seconds since 1970, value] pairs, oldest first.
+// points decodes pairs of seconds since 1970 and a value. It returns the oldest point first.
 func points(pairs [][]float64) []investigation.Point {
 	var out []investigation.Point
 	for _, pair := range pairs[max(0, len(pairs)-maxPoints):] {
@@ -180,15 +181,4 @@ func when(text string) time.Time {
 	return t.UTC()
 }
 
-func clip(text string) string { return clipTo(maxText, text) }
-
-func clipTo(most int, text string) string {
-	if len(text) <= most {
-		return text
-	}
-	end := most
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + "…"
-}
+func clip(text string) string { return truncate.Bytes(text, maxText) }

@@ -16,8 +16,8 @@ import (
 	"syscall"
 
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
@@ -79,11 +79,7 @@ func Classify(err error) Class {
 
 // statusOf returns the HTTP status of the answer, or 0 if there was no answer.
 func statusOf(err error) int {
-	var response *smithyhttp.ResponseError
-	if errors.As(err, &response) && response.Response != nil && response.Response.Response != nil {
-		return response.HTTPStatusCode()
-	}
-	return 0
+	return awsapi.StatusCode(err)
 }
 
 func messageOf(err error) string {

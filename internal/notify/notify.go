@@ -1,36 +1,34 @@
-// Package notify publishes to the notification topics, within SNS's limits whatever it is given.
+// Package notify publishes to the notification topics. Whatever it is given, it stays within SNS's limits.
 package notify
 
 import (
 	"context"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sns/types"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 const (
-	// MaxMessage is SNS's limit of a message and its attributes, in bytes.
+	// MaxMessage is SNS's limit for a message and its attributes, in bytes.
 	MaxMessage = 262144
 
-	// MaxBody is what a body may take of it, in bytes; the rest is kept for the attributes.
+	// MaxBody bounds the body, in bytes. The rest of MaxMessage is reserved for the attributes.
 	MaxBody = MaxMessage - 4096
-
-	// maxSubject is the longest subject, in characters: SNS wants less than 100.
-	maxSubject = 99
 
 	// maxAttribute bounds one attribute's value, in bytes.
 	maxAttribute = 512
 )
 
-// cutNote closes a body that had to be cut here, which is the last resort: the report's own
-// renderer knows better what to leave out.
-const cutNote = "\n\n[cut: the message was longer than SNS allows]\n"
+// truncatedNote ends a body that is truncated here. That is the last resort, since the report's renderer
+// knows better what to leave out.
+const truncatedNote = "\n\n[truncated: this notification was longer than SNS allows]\n"
 
 // Topic is one SNS topic.
 type Topic struct {
@@ -41,28 +39,28 @@ type Topic struct {
 // New returns the Topic with this ARN.
 func New(client awsapi.SNS, arn string) *Topic { return &Topic{sns: client, arn: arn} }
 
-// Message is one notification.
-type Message struct {
+// Notification is one SNS message: a notification, or a chat card.
+type Notification struct {
 	Subject    string
 	Body       string
 	Attributes map[string]string // for the subscribers' filter policies
-	Group      string            // what belongs together on a FIFO topic
-	ID         string            // the same for a repeated publication of the same message
+	Group      string            // message group on a FIFO topic
+	ID         string            // deduplication id on a FIFO topic, the same for each retry
 }
 
-// Publish sends m. Subject and body are made to fit; an empty subject is left out.
-func (t *Topic) Publish(ctx context.Context, m Message) error {
+// Publish sends n. It truncates subject and body to SNS's limits and omits an empty subject.
+func (t *Topic) Publish(ctx context.Context, n Notification) error {
 	in := &sns.PublishInput{
 		TopicArn:          &t.arn,
-		Message:           aws.String(fitBody(m.Body)),
-		MessageAttributes: attributes(m.Attributes),
+		Message:           aws.String(fitBody(n.Body)),
+		MessageAttributes: attributes(n.Attributes),
 	}
-	if subject := fitSubject(m.Subject); subject != "" {
+	if subject := fitSubject(n.Subject); subject != "" {
 		in.Subject = &subject
 	}
 	if strings.HasSuffix(t.arn, ".fifo") {
-		in.MessageGroupId = aws.String(fifoID(m.Group))
-		in.MessageDeduplicationId = aws.String(fifoID(m.ID))
+		in.MessageGroupId = aws.String(fifoID(n.Group))
+		in.MessageDeduplicationId = aws.String(fifoID(n.ID))
 	}
 	if _, err := t.sns.Publish(ctx, in); err != nil {
 		return fmt.Errorf("publish to %s: %w", t.arn, err)
@@ -70,12 +68,12 @@ func (t *Topic) Publish(ctx context.Context, m Message) error {
 	return nil
 }
 
-// fitSubject leaves printable ASCII, since subjects with control characters or line breaks are refused,
-// and mail programs show others as they like.
+// fitSubject returns at most [config.MaxSubject] characters of printable ASCII. SNS rejects subjects with
+// control characters or line breaks, and mail programs differ in how they show other characters.
 func fitSubject(text string) string {
 	var b strings.Builder
 	for _, r := range text {
-		if b.Len() == maxSubject {
+		if b.Len() == config.MaxSubject {
 			break
 		}
 		switch {
@@ -90,6 +88,7 @@ func fitSubject(text string) string {
 	return strings.TrimSpace(b.String())
 }
 
+// fitBody returns a body that SNS accepts: valid UTF-8, not empty, and not too long.
 func fitBody(text string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	if strings.TrimSpace(text) == "" {
@@ -98,29 +97,24 @@ func fitBody(text string) string {
 	if len(text) <= MaxBody {
 		return text
 	}
-	end := MaxBody - len(cutNote)
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + cutNote
+	return text[:truncate.Before(text, MaxBody-len(truncatedNote))] + truncatedNote
 }
 
-// attributes leaves out empty values, which SNS refuses.
+// attributes omits empty values, which SNS rejects.
 func attributes(values map[string]string) map[string]types.MessageAttributeValue {
 	out := make(map[string]types.MessageAttributeValue, len(values))
 	for name, value := range values {
 		if value == "" {
 			continue
 		}
-		if len(value) > maxAttribute {
-			value = strings.ToValidUTF8(value[:maxAttribute], "")
+		out[name] = types.MessageAttributeValue{
+			DataType: aws.String("String"), StringValue: aws.String(truncate.Bytes(value, maxAttribute)),
 		}
-		out[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(value)}
 	}
 	return out
 }
 
-// fifoID maps text to what FIFO topics allow as group and deduplication id.
+// fifoID maps text to the characters and the length that FIFO topics allow for a group or deduplication id.
 func fifoID(text string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r > ' ' && r <= '~' {

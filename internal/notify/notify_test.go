@@ -14,7 +14,7 @@ import (
 
 const arn = "arn:aws:sns:us-east-1:123456789012:findings"
 
-func TestEveryMessageIsWithinTheLimitsOfSNS(t *testing.T) {
+func TestPublish_FitsLimitsOfSNS(t *testing.T) {
 	tests := []struct {
 		name, subject, body string
 		wantSubject         string
@@ -25,12 +25,12 @@ func TestEveryMessageIsWithinTheLimitsOfSNS(t *testing.T) {
 		{"control characters and line breaks", "a\r\nb\x00c\x7f\u2028d", "b", "a  b?c??d"},
 		{"any script", strings.Repeat("注文🚨é", 60), strings.Repeat("注文🚨é\n", 40000), strings.Repeat("?", 99)},
 		{"long ASCII", strings.Repeat("x", 500), strings.Repeat("y", 400000), strings.Repeat("x", 99)},
-		{"bytes that are no UTF-8", "\xff\xfe", "\xff\xfe" + strings.Repeat("\xc3", 300000), "??"},
+		{"invalid UTF-8", "\xff\xfe", "\xff\xfe" + strings.Repeat("\xc3", 300000), "??"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			fake := &awsapitest.SNS{}
-			require.NoError(t, notify.New(fake, arn).Publish(t.Context(), notify.Message{
+			require.NoError(t, notify.New(fake, arn).Publish(t.Context(), notify.Notification{
 				Subject: tt.subject, Body: tt.body,
 				Attributes: map[string]string{"alarm": strings.Repeat("é", 5000), "empty": ""},
 			}))
@@ -54,16 +54,16 @@ func TestEveryMessageIsWithinTheLimitsOfSNS(t *testing.T) {
 	}
 }
 
-func TestABodyThatWasCutSaysSo(t *testing.T) {
+func TestPublish_MarksTruncatedBody(t *testing.T) {
 	fake := &awsapitest.SNS{}
-	require.NoError(t, notify.New(fake, arn).Publish(t.Context(), notify.Message{Body: strings.Repeat("é", notify.MaxMessage)}))
-	assert.Contains(t, *fake.Published(arn)[0].Message, "[cut: ")
+	require.NoError(t, notify.New(fake, arn).Publish(t.Context(), notify.Notification{Body: strings.Repeat("é", notify.MaxMessage)}))
+	assert.Contains(t, *fake.Published(arn)[0].Message, "[truncated: ")
 }
 
-func TestAFIFOTopicGetsItsGroupAndTheSameIDForTheSameMessage(t *testing.T) {
+func TestPublish_SetsGroupAndDeduplicationIDOfFIFOTopic(t *testing.T) {
 	fake := &awsapitest.SNS{}
 	topic := arn + ".fifo"
-	m := notify.Message{Body: "b", Group: "arn:aws:cloudwatch:us-east-1:1:alarm:注文 " + strings.Repeat("x", 300), ID: "id"}
+	m := notify.Notification{Body: "b", Group: "arn:aws:cloudwatch:us-east-1:1:alarm:注文 " + strings.Repeat("x", 300), ID: "id"}
 	require.NoError(t, notify.New(fake, topic).Publish(t.Context(), m))
 	in := fake.Published(topic)[0]
 	assert.Regexp(t, `^[!-~]{1,128}$`, *in.MessageGroupId)

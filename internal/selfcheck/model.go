@@ -16,45 +16,44 @@ import (
 )
 
 const (
-	// question is what a model is asked. It has about 15 tokens.
+	// question is the text that a model is asked. It has about 15 tokens.
 	question = "This is a test. Answer with the word OK."
 
-	// answerTokens bounds the answer. It is the least that every maker's models accept.
+	// answerTokens bounds the answer. It is the smallest limit that the models of every provider accept.
 	answerTokens = 16
 
-	// modelAttempts is how often a model is asked that throttles or fails.
+	// modelAttempts is how often a model is asked if it throttles or fails.
 	modelAttempts = 3
 
 	// modelPause is the wait before the second attempt. It doubles before the third.
 	modelPause = 2 * time.Second
 
-	// noticeOfRetirement is how long before its end of life a model is reported. Bedrock announces that date 45 days
-	// ahead or more.
+	// noticeOfRetirement is how long before its end of life a model is reported. Bedrock announces that
+	// date at least 45 days ahead.
 	noticeOfRetirement = 60 * 24 * time.Hour
 )
 
-// model checks that a model answers. An answer without text counts: a model that thinks uses up the few tokens that
-// it is given.
+// model checks that a model answers. An answer without text counts too, since reasoning can use up the few
+// tokens.
 func (c *Checker) model(ctx context.Context, id string) Check {
 	started := c.Now()
 	out, err := c.ask(ctx, id)
 	if err != nil {
-		cause, advice := c.ExplainModelError(id, err)
-		state := StateProblem
-		if modelerror.Classify(err).Kind == modelerror.Throttled {
-			state = StateWarning // it passes; a daily quota is another kind
+		class, state := modelerror.Classify(err), StateProblem
+		if class.Kind == modelerror.Throttled {
+			state = StateWarning // temporary, unlike a daily quota, which has another kind
 		}
 		detail := sentence("The model does not answer: " + awsapi.Brief(err))
-		return Check{State: state, Detail: detail, Remedy: advice, Cause: cause}
+		return Check{State: state, Detail: detail, Remedy: modelerror.Advice(err, id, c.Region), Cause: class.Cause}
 	}
 	if out.StopReason == types.StopReasonGuardrailIntervened {
 		return problem(fmt.Sprintf("Guardrail %s blocks a harmless question.", c.Config.GuardrailID),
-			"Loosen the guardrail, or change the prop Guardrail: it would block investigations too.")
+			"Relax the guardrail, or change the prop Guardrail. It would block investigations too.")
 	}
 	return fine(fmt.Sprintf("The model answered in %s.", c.Now().Sub(started).Round(time.Millisecond)))
 }
 
-// ask asks until the model answers, the error is one that does not go away, or the attempts are used up.
+// ask asks the model until it answers, the error is permanent, or the attempts are used up.
 func (c *Checker) ask(ctx context.Context, id string) (*bedrockruntime.ConverseOutput, error) {
 	for attempt := 1; ; attempt++ {
 		out, err := c.Model.Converse(ctx, c.request(id))
@@ -65,12 +64,12 @@ func (c *Checker) ask(ctx context.Context, id string) (*bedrockruntime.ConverseO
 			return nil, err
 		}
 		if c.pause(ctx, modelPause<<(attempt-1)) != nil {
-			return nil, err // it says more than that the time is up
+			return nil, err // more specific than the end of the context
 		}
 	}
 }
 
-// isTransient reports whether asking again may help.
+// isTransient reports whether a retry may help.
 func isTransient(err error) bool {
 	switch modelerror.Classify(err).Kind {
 	case modelerror.Throttled, modelerror.Fault, modelerror.Timeout:
@@ -108,35 +107,36 @@ func (c *Checker) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// judgeModels makes warnings of the models that fail while another one answers: investigations still reach a
-// conclusion.
-func judgeModels(checks []Check) {
+// judgeModels turns the problems of models into warnings if another model answers, since investigations
+// still reach a conclusion. checks begins with one check per model, in the order of ids.
+func judgeModels(ids []string, checks []Check) {
+	checks = checks[:len(ids)]
 	working := ""
-	for _, check := range checks {
+	for i, check := range checks {
 		if check.State == StateOK {
-			working = strings.TrimPrefix(check.Part, "model ")
+			working = ids[i]
 			break
 		}
 	}
 	if working == "" {
 		return
 	}
-	before := true // the models that are asked before the one that answers
+	before := true // whether the model is asked before the one that answers
 	for i := range checks {
 		switch {
 		case checks[i].State == StateOK:
 			before = false
 			continue
 		case before:
-			checks[i].Detail += " Until it does, investigations are made by " + working + "."
+			checks[i].Detail += " Until it answers, investigations use " + working + "."
 		default:
-			checks[i].Detail += " It is a fallback: " + working + " answers."
+			checks[i].Detail += " It is a fallback; " + working + " answers."
 		}
 		checks[i].State = StateWarning
 	}
 }
 
-// lifecycle checks that a model is not about to retire.
+// lifecycle checks that a model does not retire soon.
 func (c *Checker) lifecycle(ctx context.Context, id string) Check {
 	parsed := models.Parse(id)
 	switch parsed.Kind {
@@ -154,12 +154,12 @@ func (c *Checker) lifecycle(ctx context.Context, id string) Check {
 		return skipped(why + ", and this version of alarmtriage does not know the model.")
 	}
 	found := c.judgeLifecycle(known.Lifecycle.State != models.StateActive, known.Lifecycle.EndOfLife.Time, time.Time{})
-	note := fmt.Sprintf("%s: these are the dates that alarmtriage's catalog had on %s.", why, known.Checked)
+	note := fmt.Sprintf("%s. The dates are from alarmtriage's catalog of %s.", why, known.Checked)
 	found.Notes = append(found.Notes, note)
 	return found
 }
 
-// judgeLifecycle says what a life cycle means for the triage. A date that is not known is zero.
+// judgeLifecycle returns the check of a life cycle. A date that is not known is zero.
 func (c *Checker) judgeLifecycle(legacy bool, end, extended time.Time) Check {
 	const day = "2006-01-02"
 	now := c.Now()
@@ -172,7 +172,7 @@ func (c *Checker) judgeLifecycle(legacy bool, end, extended time.Time) Check {
 		days := int(end.Sub(now).Hours() / 24)
 		return warning(fmt.Sprintf("The model retires on %s, in %d days.", end.Format(day), days), remedy)
 	case legacy:
-		detail := "The model is Legacy: it will retire, and Bedrock may refuse it to accounts that have not used it lately."
+		detail := "The model is Legacy: it will retire, and Bedrock may deny it to accounts that have not used it recently."
 		if !end.IsZero() {
 			detail += " Its end of life is " + end.Format(day) + "."
 		}
@@ -186,6 +186,7 @@ func (c *Checker) judgeLifecycle(legacy bool, end, extended time.Time) Check {
 	return fine("The model is Active.")
 }
 
+// withArticle returns a noun with its indefinite article.
 func withArticle(kind string) string {
 	if strings.ContainsRune("aeiou", rune(kind[0])) {
 		return "an " + kind

@@ -1,5 +1,5 @@
-# What the tool's Python has: its version, whether packages of additional layers can be imported, and whether it
-# reaches AWS.
+# Checks the tool's Python: its version, whether packages of additional layers can be imported, and whether it reaches
+# AWS.
 import importlib
 import importlib.metadata
 import os
@@ -9,8 +9,8 @@ import time
 import alarmtriage_tool
 from botocore.config import Config
 
-IMPORT_TIME = 5     # seconds in which packages are imported; those that are left are not tried
-MAX_BROKEN = 10     # packages that are named
+IMPORT_TIME = 5     # seconds for importing packages; the rest is not tried
+MAX_BROKEN = 10     # broken packages that are reported
 
 layer = os.path.dirname(os.path.dirname(os.path.abspath(alarmtriage_tool.__file__)))
 
@@ -22,7 +22,7 @@ def modules(package):
 
 
 def problem(package):
-    """Why no module of a package can be imported; None if one can, or if it has none."""
+    """Returns why no module of a package can be imported, or None if one can or the package has none."""
     found = None
     for name in modules(package):
         try:
@@ -47,7 +47,7 @@ def packages():
 
 
 def reach():
-    """Why CloudWatch, which each investigation reads first, cannot be read; empty if it can."""
+    """Returns why CloudWatch, which each investigation reads first, cannot be read, or "" if it can."""
     try:
         patient = Config(connect_timeout=3, read_timeout=5, retries={"max_attempts": 2, "mode": "standard"})
         boto3.client("cloudwatch", config=patient).describe_alarms(MaxRecords=1)

@@ -4,16 +4,17 @@ import (
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // Remedies that several checks share.
 const (
-	remedyUnreachable = "See the AWS Health Dashboard. In a VPC, check that the orchestrator's subnets reach the service: " +
+	remedyUnreachable = "See the AWS Health Dashboard. In a VPC, check that the orchestrator's subnets can reach the service: " +
 		"endpoint, route, and security groups."
-	remedyTool = "See the tool's log group. If ToolLayers changed lately, deploy without the change."
+	remedyTool = "See the tool's log group. If ToolLayers changed recently, revert the change and deploy."
 )
 
-// failed is the problem of a call that AWS did not carry out.
+// failed returns the problem of a failed call to AWS.
 func failed(what string, err error) Check {
 	remedy := awsapi.Advice(err)
 	switch awsapi.Classify(err) {
@@ -35,7 +36,7 @@ func problem(detail, remedy string) Check {
 	return Check{State: StateProblem, Detail: detail, Remedy: remedy}
 }
 
-// sentence ends a text with a full stop, unless it has an end.
+// sentence returns text with a period at its end, unless text is truncated.
 func sentence(text string) string {
 	if strings.HasSuffix(text, ".") || strings.HasSuffix(text, "…") {
 		return text
@@ -43,12 +44,8 @@ func sentence(text string) string {
 	return text + "."
 }
 
-// clip makes one line of a text and bounds it.
+// clip returns text as one line of bounded length.
 func clip(text string) string {
 	const limit = 300 // characters
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	if len(runes) <= limit {
-		return string(runes)
-	}
-	return string(runes[:limit]) + "…"
+	return truncate.Runes(strings.Join(strings.Fields(text), " "), limit)
 }

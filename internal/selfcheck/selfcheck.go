@@ -1,10 +1,10 @@
-// Package selfcheck verifies, without any alarm, that an investigation would find what it needs: models that
-// answer and do not retire soon, the tool, the table, the bucket, and topics that somebody listens to.
+// Package selfcheck checks, without an alarm, the parts that an investigation needs: models that answer and
+// do not retire soon, the tool, the table, the bucket, and topics with subscribers.
 //
 //	report := checker.Run(ctx, time.Minute)
 //	for _, check := range report.Findings() { … }
 //
-// A self-check changes nothing that investigations use: it writes one item and one object under names of its own,
+// A self-check does not affect investigations: it writes one item and one object with reserved names,
 // publishes nothing, and starts nothing.
 package selfcheck
 
@@ -27,21 +27,21 @@ type State string
 // The states of checks.
 const (
 	StateOK      State = "ok"
-	StateSkipped State = "skipped" // it cannot be checked; Detail says why
-	StateWarning State = "warning" // it works, and will not for long, or only with a replacement
+	StateSkipped State = "skipped" // not checked; Detail says why
+	StateWarning State = "warning" // it works now, but will fail soon or relies on a fallback
 	StateProblem State = "problem" // it does not work
 )
 
-// Check is one part of the triage and whether it works.
+// Check is the result for one part of the triage.
 type Check struct {
 	Part   string                   `json:"part"` // such as "table claims"
 	State  State                    `json:"state"`
 	Detail string                   `json:"detail"`           // what was found
 	Remedy string                   `json:"remedy,omitempty"` // what to do, for warnings and problems
-	Cause  investigation.ModelCause `json:"cause,omitempty"`  // of a model that does not answer
-	Notes  []string                 `json:"notes,omitempty"`  // what is worth knowing and needs no action
+	Cause  investigation.ModelCause `json:"cause,omitempty"`  // why a model does not answer
+	Notes  []string                 `json:"notes,omitempty"`  // information that needs no action
 
-	unheard bool // nobody receives what is sent to the topic
+	unheard bool // nobody receives notifications
 }
 
 // Report is the result of one self-check.
@@ -64,8 +64,8 @@ func (r Report) Findings() []Check {
 	return append(problems, warnings...)
 }
 
-// IsUnheard reports whether nobody receives what is sent to the topic of the notifications, so that a notification
-// of this report would reach nobody either.
+// IsUnheard reports whether nobody receives notifications. A notification of this report would then reach
+// nobody either.
 func (r Report) IsUnheard() bool {
 	for _, check := range r.Checks {
 		if check.unheard {
@@ -75,7 +75,7 @@ func (r Report) IsUnheard() bool {
 	return false
 }
 
-// Model asks a model one question.
+// Model sends a request to a model.
 type Model interface {
 	Converse(ctx context.Context, in *bedrockruntime.ConverseInput, opts ...func(*bedrockruntime.Options)) (*bedrockruntime.ConverseOutput, error)
 }
@@ -89,13 +89,14 @@ type Lifecycles interface {
 type Store interface {
 	SaveCheckpoint(ctx context.Context, id string, state []byte) error
 	LoadCheckpoint(ctx context.Context, id string) ([]byte, error)
-	Text(ctx context.Context, uri string, limit int64) (string, error)
+	Text(ctx context.Context, uri string, limit int) (string, error)
 }
 
 // Checker checks one triage. All fields but Pause are required.
 type Checker struct {
 	Config       config.Orchestrator
 	FunctionName string // of the orchestrator
+	Region       string // of the orchestrator, where models are asked
 	Model        Model
 	Lifecycles   Lifecycles
 	Lambda       awsapi.Lambda
@@ -103,23 +104,21 @@ type Checker struct {
 	Store        Store
 	Topics       awsapi.Topics
 	Now          func() time.Time
-	// ExplainModelError returns why a model did not answer, and one or more sentences about it with the remedy.
-	ExplainModelError func(modelID string, err error) (cause investigation.ModelCause, advice string)
-	// Pause waits between two attempts. Default: it really waits.
+	// Pause waits between two attempts. Default: a timer.
 	Pause func(ctx context.Context, d time.Duration) error
 }
 
-// check is one check before it ran. run returns early when its context ends.
+// check is a check that has not run yet. run returns early when its context ends.
 type check struct {
 	part string
 	run  func(ctx context.Context) Check
 }
 
-// graceTime is how long a check that does not return when its context ends is waited for.
+// graceTime is how long to wait for a check that does not return when its context ends.
 const graceTime = 2 * time.Second
 
-// Run runs all checks at the same time and returns when the last one is over, at most limit later. A check that
-// panics or does not end is a problem in the report.
+// Run runs all checks concurrently and returns when the last one ends, after limit at the latest. A check
+// that panics or does not end is reported as a problem.
 func (c *Checker) Run(ctx context.Context, limit time.Duration) Report {
 	checks := c.checks()
 	report := Report{CheckedAt: c.Now().UTC(), Checks: make([]Check, len(checks))}
@@ -128,11 +127,11 @@ func (c *Checker) Run(ctx context.Context, limit time.Duration) Report {
 		wg.Go(func() { report.Checks[i] = guard(ctx, checks[i], limit) })
 	}
 	wg.Wait()
-	judgeModels(report.Checks[:len(c.Config.ModelIDs())])
+	judgeModels(c.Config.ModelIDs(), report.Checks)
 	return report
 }
 
-// checks lists what this triage needs, the models first.
+// checks returns the checks of this triage, the models first.
 func (c *Checker) checks() []check {
 	var list []check
 	ids := c.Config.ModelIDs()
@@ -163,23 +162,23 @@ func (c *Checker) checks() []check {
 	}
 	if c.Config.EventBus != "" {
 		list = append(list, check{"event bus " + c.Config.EventBus, func(context.Context) Check {
-			return skipped("Only a real event can show whether the bus accepts events.")
+			return skipped("Only a real event can show whether the event bus accepts events.")
 		}})
 	}
 	return list
 }
 
-// guard runs one check within its time, and makes a problem of a check that fails itself.
+// guard runs one check within limit. It turns a panic or a timeout of the check into a problem.
 func guard(ctx context.Context, c check, limit time.Duration) Check {
 	bounded, cancel := context.WithTimeout(ctx, max(limit-graceTime, limit/2))
 	defer cancel()
 	over := time.NewTimer(limit)
 	defer over.Stop()
-	found := make(chan Check, 1) // a check that ends too late writes into it and is forgotten
+	found := make(chan Check, 1) // buffered: a check that ends too late does not block
 	go func() {
 		defer func() {
 			if v := recover(); v != nil {
-				found <- problem(fmt.Sprintf("The check itself failed: %v.", v), "This is a fault of alarmtriage: please report it.")
+				found <- problem(fmt.Sprintf("The check itself failed: %v.", v), "This is a bug in alarmtriage. Please report it.")
 			}
 		}()
 		found <- c.run(bounded)

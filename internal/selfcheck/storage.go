@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// checkID names the item and the object that a self-check writes. It is no alarm's ARN and no investigation's id.
+	// checkID is the name of the item and of the object that a self-check writes. It differs from every
+	// alarm's ARN and every investigation's id.
 	checkID = "selfcheck"
 
 	// keepItem is how long the item is kept.
@@ -25,11 +26,11 @@ const (
 	attrChecked = "checked_at"
 )
 
-// content is what the self-check's object holds. It is always the same, so that two self-checks at the same time do
-// not disturb each other.
+// content is the content of the object that a self-check writes. It is constant, since two self-checks may
+// run at the same time.
 var content = []byte(`{"self_check":true}`)
 
-// table checks that the table takes a conditional write, and returns what was written.
+// table checks that the table accepts a conditional write and returns it.
 func (c *Checker) table(ctx context.Context) Check {
 	key := map[string]types.AttributeValue{config.TableKey: &types.AttributeValueMemberS{Value: checkID}}
 	now := c.Now()
@@ -42,9 +43,9 @@ func (c *Checker) table(ctx context.Context) Check {
 			":now": number(now.UnixMilli()), ":expires": number(now.Add(keepItem).Unix()),
 		},
 	})
-	// A condition that does not hold is another self-check's later write: the table works.
+	// The condition is false if another self-check wrote later. The table works then too.
 	if _, conditionFailed := awsapi.ConditionFailed(err); err != nil && !conditionFailed {
-		found := failed("The table does not take a claim", err)
+		found := failed("The table does not accept a claim", err)
 		if awsapi.Classify(err) == awsapi.ClassInvalid {
 			found.Remedy = "The partition key of InvestigationsTable must be the string " + config.TableKey + ", without a sort key."
 		}
@@ -57,39 +58,40 @@ func (c *Checker) table(ctx context.Context) Check {
 		return failed("The table cannot be read", err)
 	}
 	if _, isThere := out.Item[attrChecked]; !isThere {
-		return problem("The table does not return what was written to it.", "Check the table's resource policy and its replication.")
+		return problem("The table does not return the item that was written.", "Check the table's resource policy and its replication.")
 	}
-	return fine("The table takes claims and returns them.")
+	return fine("The table accepts claims and returns them.")
 }
 
 func number(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
 
-// bucket checks that the bucket takes a checkpoint, and returns it. Its lifecycle rule removes the object after a day.
+// bucket checks that the bucket accepts a checkpoint and returns it. A lifecycle rule removes the object
+// after a day.
 func (c *Checker) bucket(ctx context.Context) Check {
 	if err := c.Store.SaveCheckpoint(ctx, checkID, content); err != nil {
-		return failed("The bucket does not take an object", err)
+		return failed("The bucket does not accept an object", err)
 	}
 	got, err := c.Store.LoadCheckpoint(ctx, checkID)
 	if err != nil {
 		return failed("The bucket does not return an object", err)
 	}
 	if string(got) != string(content) {
-		return problem("The bucket does not return what was written to it.",
-			"Check the bucket's lifecycle rules, and what else writes below "+config.CheckpointsPrefix+".")
+		return problem("The bucket does not return the object that was written.",
+			"Check the bucket's lifecycle rules, and whether something else writes below "+config.CheckpointsPrefix+".")
 	}
-	return fine("The bucket takes reports and returns checkpoints.")
+	return fine("The bucket accepts reports and returns checkpoints.")
 }
 
-// maxInstructions bounds how much of the instructions is read, in bytes.
+// maxInstructions bounds the part of the instructions that is read, in bytes.
 const maxInstructions = 1 << 10
 
-// instructions checks that the instructions can be read. Investigations go on without them.
+// instructions checks that the instructions can be read. Investigations work without them.
 func (c *Checker) instructions(ctx context.Context) Check {
 	text, err := c.Store.Text(ctx, c.Config.InstructionsURI, maxInstructions)
 	if err != nil {
-		found := failed("The instructions cannot be read, so that investigations are made without them", err)
+		found := failed("The instructions cannot be read, and investigations do not use them", err)
 		found.State = StateWarning
 		if awsapi.Classify(err) == awsapi.ClassNotFound {
 			found.Remedy = "Put the object back, or change InstructionsFile or InstructionsObject and deploy."

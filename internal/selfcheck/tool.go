@@ -19,17 +19,17 @@ import (
 //go:embed probe.py
 var probe string
 
-// probed is what the probe returns.
+// probed is the result of the probe.
 type probed struct {
 	Python      string            `json:"python"`
 	Boto3       string            `json:"boto3"`
 	Unreachable string            `json:"unreachable"` // why CloudWatch cannot be read
-	Broken      map[string]string `json:"broken"`      // packages of layers that cannot be imported, and why
-	Packages    int               `json:"packages"`    // packages of layers that were tried
+	Broken      map[string]string `json:"broken"`      // packages of layers that cannot be imported, with the error
+	Packages    int               `json:"packages"`    // number of packages of layers that were tried
 }
 
-// tool checks that the tool runs Python, that the Python reaches AWS, and that the packages of its layers can be
-// imported. It also notes which layers of the sandbox are not in force.
+// tool checks that the tool runs Python, that the code reaches AWS, and that the packages of the tool's
+// layers can be imported. It also notes which layers of the sandbox are not in force.
 func (c *Checker) tool(ctx context.Context) Check {
 	status, failure := c.callTool(ctx, toolcall.Request{Status: true})
 	if failure != nil {
@@ -48,14 +48,14 @@ func (c *Checker) tool(ctx context.Context) Check {
 	return found
 }
 
-// judgeProbe says what the probe's answer means.
+// judgeProbe returns the check of the probe's answer.
 func judgeProbe(answer toolcall.Answer) Check {
 	var p probed
 	switch err := json.Unmarshal(answer.Result, &p); {
 	case !answer.Success:
 		return problem(sentence("The tool cannot run Python: "+clip(answer.Error+" "+answer.Stderr)), remedyTool)
 	case err != nil || p.Python == "" || p.Boto3 == "":
-		return problem(sentence("The tool's Python does not return what it was asked for: "+clip(answer.Text())), remedyTool)
+		return problem(sentence("The tool's Python returns an unexpected result: "+clip(answer.Text())), remedyTool)
 	case p.Unreachable != "":
 		return problem(sentence("The tool's code cannot read CloudWatch: "+clip(p.Unreachable)),
 			"Check ToolDeniedActions, PermissionsBoundary, and service control policies. In a VPC, check that the tool's subnets "+
@@ -66,18 +66,18 @@ func judgeProbe(answer toolcall.Answer) Check {
 			names = append(names, name+" ("+clip(p.Broken[name])+")")
 		}
 		return warning("Packages of ToolLayers cannot be imported: "+strings.Join(names, "; ")+".",
-			fmt.Sprintf("Build the layer for Python %s and for the prop Architecture, with all packages that these need.", p.Python))
+			fmt.Sprintf("Build the layer for Python %s and for the prop Architecture, with all dependencies.", p.Python))
 	}
 	return fine(fmt.Sprintf("The tool runs Python %s with boto3 %s, reads CloudWatch, and imports the %d packages of additional layers.",
 		p.Python, p.Boto3, p.Packages))
 }
 
-// callTool invokes the tool. The check is nil when the tool answered.
+// callTool invokes the tool. failure is nil if the tool answered.
 func (c *Checker) callTool(ctx context.Context, request toolcall.Request) (answer toolcall.Answer, failure *Check) {
 	fail := func(found Check) (toolcall.Answer, *Check) { return toolcall.Answer{}, &found }
 	payload, err := json.Marshal(request)
 	if err != nil {
-		return fail(problem(err.Error(), remedyTool)) // texts always encode
+		return fail(problem(err.Error(), remedyTool)) // unreachable: texts always encode
 	}
 	out, err := c.Lambda.Invoke(ctx, &lambda.InvokeInput{FunctionName: &c.Config.ToolFunction, Payload: payload})
 	if err != nil {
@@ -96,7 +96,7 @@ func (c *Checker) callTool(ctx context.Context, request toolcall.Request) (answe
 	return answer, nil
 }
 
-// inactive lists the layers that are not in force, with their states.
+// inactive returns the layers that are not in force, with their states.
 func inactive(layers map[string]string) []string {
 	var off []string
 	for _, name := range slices.Sorted(maps.Keys(layers)) {
@@ -107,13 +107,14 @@ func inactive(layers map[string]string) []string {
 	return off
 }
 
-// handOver checks that the orchestrator may invoke itself, which long investigations need. A dry run starts nothing.
+// handOver checks that the orchestrator may invoke itself, as it does for hand-overs. A dry run starts
+// nothing.
 func (c *Checker) handOver(ctx context.Context) Check {
 	_, err := c.Lambda.Invoke(ctx, &lambda.InvokeInput{
 		FunctionName: &c.FunctionName, InvocationType: lambdatypes.InvocationTypeDryRun,
 	})
 	if err != nil {
-		return failed("The orchestrator cannot invoke itself, so that long investigations end early", err)
+		return failed("The orchestrator cannot invoke itself, and long investigations end early", err)
 	}
 	return fine("The orchestrator may invoke itself.")
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 )
 
-// topic checks that a topic is there and has a confirmed subscription. Whether it accepts a message shows only when
-// one is sent.
+// topic checks that a topic exists and has a confirmed subscription. Only a real message can show whether
+// the topic accepts messages.
 func (c *Checker) topic(ctx context.Context, arn string) Check {
 	out, err := c.Topics.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &arn})
 	if err != nil {
@@ -21,11 +21,11 @@ func (c *Checker) topic(ctx context.Context, arn string) Check {
 	pending, _ := count(out.Attributes, "SubscriptionsPending")
 	found := fine(fmt.Sprintf("The topic has %s.", subscriptions(confirmed, "confirmed")))
 	switch {
-	case !isKnown: // SNS returns them to the account of the topic only
-		found = skipped("The topic is there. SNS does not return its subscriptions to this account.")
+	case !isKnown: // SNS returns them only to the account that owns the topic
+		found = skipped("The topic exists. SNS does not return its subscriptions to this account.")
 	case confirmed == 0:
-		found = problem("The topic has no confirmed subscription, so that nobody receives reports.",
-			"Subscribe somebody to the topic, and confirm the subscription with the link that SNS sends.")
+		found = problem("The topic has no confirmed subscription. Nobody receives its messages.",
+			"Add a subscription to the topic, and confirm it with the link that SNS sends.")
 		found.unheard = true
 		if pending > 0 {
 			found.Detail += fmt.Sprintf(" It has %s.", subscriptions(pending, "pending"))
@@ -38,27 +38,27 @@ func (c *Checker) topic(ctx context.Context, arn string) Check {
 	}
 	if key := out.Attributes["KmsMasterKeyId"]; key != "" {
 		found.Notes = append(found.Notes, "The topic is encrypted with "+key+
-			". Whether the orchestrator may use that key shows only when it sends a message.")
+			". Only a real message can show whether the orchestrator may use that key.")
 	}
 	return found
 }
 
-// unreadTopic is the check of a topic whose attributes cannot be read. A topic's policy may allow no more than to
-// publish, as that of another account's topic usually does.
+// unreadTopic returns the check of a topic whose attributes cannot be read. The policy of a topic, in
+// particular of another account's topic, may only allow publishing.
 func unreadTopic(err error) Check {
 	if awsapi.Classify(err) == awsapi.ClassDenied {
-		return skipped(sentence("The topic's attributes cannot be read, so that its subscriptions are not known: " + awsapi.Brief(err)))
+		return skipped(sentence("The topic's attributes cannot be read, and its subscriptions are not known: " + awsapi.Brief(err)))
 	}
 	found := failed("The topic cannot be read", err)
 	if awsapi.Classify(err) == awsapi.ClassNotFound {
-		found.Detail = "The topic does not exist, so that nobody receives reports."
+		found.Detail = "The topic does not exist. Nobody receives its messages."
 		found.Remedy = "Create the topic again, or set NotificationTopic or ChatCardTopic to one that exists, and deploy."
 		found.unheard = true
 	}
 	return found
 }
 
-// count reads a number among a topic's attributes.
+// count returns an attribute of a topic that is a number.
 func count(attributes map[string]string, name string) (n int, isKnown bool) {
 	n, err := strconv.Atoi(attributes[name])
 	return n, err == nil

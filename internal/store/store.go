@@ -17,13 +17,14 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 const (
-	// maxNameInKey bounds the alarm name's part of a key, in bytes; keys go to 1,024.
+	// maxNameInKey bounds the alarm's name within a key, in bytes. A key may have 1,024.
 	maxNameInKey = 100
 
-	// maxCheckpoint bounds what is read back, in bytes.
+	// maxCheckpoint bounds an object that is read, in bytes.
 	maxCheckpoint = 64 << 20
 )
 
@@ -39,19 +40,19 @@ func New(client awsapi.S3, bucket string) *Store { return &Store{s3: client, buc
 // Keys are the object keys of one investigation's report.
 type Keys = report.Keys
 
-// KeysFor derives the keys from what never changes within an investigation, so that a retry writes to
-// the same objects: reports/2026/11/23/130501-my-alarm-<id>.txt and its siblings.
+// KeysFor returns the keys of a report, such as reports/2026/11/23/130501-my-alarm-<id>.txt. They depend
+// only on values that never change within an investigation: a retry writes to the same objects.
 func KeysFor(rec *investigation.Record) Keys {
 	at := rec.StartedAt.UTC()
-	base := config.ReportsPrefix + at.Format("2006/01/02/150405-") + sanitise(rec.Alarm.Name) + "-" + rec.ID
+	base := config.ReportsPrefix + at.Format("2006/01/02/150405-") + sanitize(rec.Alarm.Name) + "-" + rec.ID
 	return Keys{Text: base + ".txt", HTML: base + ".html", JSON: base + ".json", Conversation: base + "-conversation.json"}
 }
 
-// URI is the key's address as s3://bucket/key.
+// URI returns the address of a key as s3://bucket/key.
 func (s *Store) URI(key string) string { return "s3://" + s.bucket + "/" + key }
 
-// sanitise keeps what needs no encoding in keys, URLs and shells.
-func sanitise(name string) string {
+// sanitize replaces characters that need encoding in keys, URLs, or shells.
+func sanitize(name string) string {
 	var b strings.Builder
 	for _, r := range name {
 		if b.Len() >= maxNameInKey {
@@ -72,14 +73,14 @@ func sanitise(name string) string {
 	return "alarm"
 }
 
-// Object is one thing to put.
+// Object is an object to store.
 type Object struct {
 	Key         string
 	ContentType string
 	Body        []byte
 }
 
-// PutAll writes the objects at the same time. The error names every object that is not there.
+// PutAll writes the objects concurrently. The error names every object that was not written.
 func (s *Store) PutAll(ctx context.Context, objects []Object) error {
 	problems := make([]error, len(objects))
 	var group errgroup.Group
@@ -106,12 +107,12 @@ func (s *Store) put(ctx context.Context, object Object) error {
 	return nil
 }
 
-// SaveCheckpoint keeps the state of a running investigation.
+// SaveCheckpoint saves the state of a running investigation.
 func (s *Store) SaveCheckpoint(ctx context.Context, id string, state []byte) error {
 	return s.put(ctx, Object{Key: checkpointKey(id), ContentType: "application/json", Body: state})
 }
 
-// LoadCheckpoint returns what SaveCheckpoint kept last, or nil when there is none.
+// LoadCheckpoint returns the state that was saved last, or nil if there is none.
 func (s *Store) LoadCheckpoint(ctx context.Context, id string) ([]byte, error) {
 	state, err := s.get(ctx, s.bucket, checkpointKey(id))
 	if err != nil && awsapi.Classify(err) == awsapi.ClassNotFound {
@@ -122,8 +123,8 @@ func (s *Store) LoadCheckpoint(ctx context.Context, id string) ([]byte, error) {
 
 func checkpointKey(id string) string { return config.CheckpointsPrefix + id + ".json" }
 
-// Text reads a text from any bucket, given as s3://bucket/key, up to limit bytes.
-func (s *Store) Text(ctx context.Context, uri string, limit int64) (string, error) {
+// Text reads at most limit bytes of an object, in any bucket, that is given as s3://bucket/key.
+func (s *Store) Text(ctx context.Context, uri string, limit int) (string, error) {
 	bucket, key, ok := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
 	if !ok || bucket == "" || key == "" || !strings.HasPrefix(uri, "s3://") {
 		return "", fmt.Errorf("read %q: want s3://bucket/key", uri)
@@ -132,7 +133,8 @@ func (s *Store) Text(ctx context.Context, uri string, limit int64) (string, erro
 	if err != nil {
 		return "", err
 	}
-	return string(body[:min(int64(len(body)), limit)]), nil
+	text := string(body)
+	return text[:truncate.Before(text, limit)], nil
 }
 
 func (s *Store) get(ctx context.Context, bucket, key string) ([]byte, error) {

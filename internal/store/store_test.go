@@ -14,12 +14,12 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
-func TestKeysAreReadableAndNeedNoEncoding(t *testing.T) {
+func TestKeysFor_AreReadableAndNeedNoEncoding(t *testing.T) {
 	at := time.Date(2026, 11, 23, 1, 2, 3, 0, time.FixedZone("", 2*3600))
 	tests := []struct{ name, alarm, want string }{
 		{"plain", "orders-errors", "orders-errors"},
 		{"blanks and slashes", "orders / p99 latency", "orders-p99-latency"},
-		{"a way out of the folder", "../../etc/passwd", "etc-passwd"},
+		{"path traversal", "../../etc/passwd", "etc-passwd"},
 		{"any script", "注文 エラー", "alarm"},
 		{"long", strings.Repeat("x", 255), strings.Repeat("x", 100)},
 	}
@@ -32,7 +32,7 @@ func TestKeysAreReadableAndNeedNoEncoding(t *testing.T) {
 	}
 }
 
-func TestObjectsAreWrittenAndEveryMissingOneIsNamed(t *testing.T) {
+func TestPutAll_NamesEveryMissingObject(t *testing.T) {
 	fake := &awsapitest.S3{}
 	s := store.New(fake, "bucket")
 	objects := []store.Object{{Key: "a", Body: []byte("1")}, {Key: "b", Body: []byte("2")}, {Key: "c", Body: []byte("3")}}
@@ -46,12 +46,12 @@ func TestObjectsAreWrittenAndEveryMissingOneIsNamed(t *testing.T) {
 	}
 }
 
-func TestACheckpointIsWhatWasSavedLast(t *testing.T) {
+func TestLoadCheckpoint_ReturnsLastSavedState(t *testing.T) {
 	fake := &awsapitest.S3{}
 	s := store.New(fake, "bucket")
 	state, err := s.LoadCheckpoint(t.Context(), "id")
 	require.NoError(t, err)
-	assert.Nil(t, state, "there is none")
+	assert.Nil(t, state, "no checkpoint was saved")
 	require.NoError(t, s.SaveCheckpoint(t.Context(), "id", []byte("1")))
 	require.NoError(t, s.SaveCheckpoint(t.Context(), "id", []byte("2")))
 	state, err = s.LoadCheckpoint(t.Context(), "id")
@@ -62,13 +62,13 @@ func TestACheckpointIsWhatWasSavedLast(t *testing.T) {
 	assert.ErrorIs(t, err, awsapitest.ErrDown)
 }
 
-func TestATextIsReadFromAnyBucketUpToItsLimit(t *testing.T) {
+func TestText_ReadsAnyBucketUpToLimit(t *testing.T) {
 	fake := &awsapitest.S3{}
-	require.NoError(t, store.New(fake, "runbooks").PutAll(t.Context(), []store.Object{{Key: "a/b.md", Body: []byte("0123456789")}}))
+	require.NoError(t, store.New(fake, "runbooks").PutAll(t.Context(), []store.Object{{Key: "a/b.md", Body: []byte("012é456789")}}))
 	s := store.New(fake, "bucket")
 	text, err := s.Text(t.Context(), "s3://runbooks/a/b.md", 4)
 	require.NoError(t, err)
-	assert.Equal(t, "0123", text)
+	assert.Equal(t, "012", text, "truncated between characters")
 	for _, uri := range []string{"", "runbooks/a/b.md", "s3://runbooks", "s3:///x", "https://x/y"} {
 		_, err = s.Text(t.Context(), uri, 4)
 		assert.ErrorContains(t, err, "want s3://bucket/key", uri)

@@ -2,6 +2,7 @@
 package toolclient
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,27 +14,31 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// graceTime is what an invocation may take beyond the tool's own timeout: a cold start, and the way
-// there and back. A caller that gives up before the function does would never learn what happened.
+// graceTime is how long an invocation may take in addition to the tool's timeout, for a cold start and the
+// network. A caller that timed out before the function would never learn what happened.
 const graceTime = 15 * time.Second
 
-// Client invokes one tool function. Its errors are sentences for the model: what happened, and what
-// to do differently.
+// maxMessage is how much of a crash message is worth a model's tokens, in bytes.
+const maxMessage = 300
+
+// Client invokes one tool function. Its errors are sentences for the model: what happened, and what to do
+// differently.
 type Client struct {
 	lambda   awsapi.Lambda
 	function string
 	timeout  time.Duration
 }
 
-// New returns a Client of the function with this name or ARN, whose own timeout is given.
+// New returns a Client of the function with this name or ARN. timeout is the timeout of that function.
 func New(client awsapi.Lambda, function string, timeout time.Duration) *Client {
 	return &Client{lambda: client, function: function, timeout: timeout}
 }
 
-// Run executes command and returns the tool's answer. A failed snippet is an Answer with Success
-// false; the error is for calls to which the tool could not answer.
+// Run executes command and returns the tool's answer. If the code fails, that is an Answer with Success
+// false. Run returns an error only if the tool did not answer.
 func (c *Client) Run(ctx context.Context, command string) (toolcall.Answer, error) {
 	payload, err := json.Marshal(toolcall.Request{Command: command})
 	if err != nil {
@@ -50,18 +55,18 @@ func (c *Client) Run(ctx context.Context, command string) (toolcall.Answer, erro
 	}
 	var answer toolcall.Answer
 	if err := json.Unmarshal(out.Payload, &answer); err != nil {
-		return toolcall.Answer{}, fmt.Errorf("the tool's answer is not the JSON it should be (%d bytes): %w", len(out.Payload), err)
+		return toolcall.Answer{}, fmt.Errorf("the tool's answer is not valid JSON (%d bytes): %w", len(out.Payload), err)
 	}
 	return answer, nil
 }
 
 func (c *Client) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("the call was given up because the investigation's time was up: %w", ctx.Err())
+		return fmt.Errorf("the call was canceled because the investigation's time ran out: %w", ctx.Err())
 	}
 	switch awsapi.Classify(err) {
 	case awsapi.ClassThrottled:
-		return fmt.Errorf("the tool function is throttled (its concurrency is used up); try again with fewer calls at the same time: %w", err)
+		return fmt.Errorf("the tool function is throttled (its concurrency is used up); retry with fewer calls at the same time: %w", err)
 	case awsapi.ClassTimeout:
 		return fmt.Errorf("the tool did not answer within %v; ask for less data at a time", c.timeout+graceTime)
 	case awsapi.ClassTooLarge:
@@ -72,48 +77,34 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	return fmt.Errorf("the tool function could not be reached: %w", err)
 }
 
-// functionError is what Lambda answers in place of a function that failed.
+// functionError is Lambda's response for a function that failed.
 type functionError struct {
 	Message string `json:"errorMessage"`
 	Type    string `json:"errorType"`
 }
 
-// Kinds of function errors, as far as the model should act on them differently.
+// Errors of the function on which the model should act differently.
 var (
 	errTimedOut    = errors.New("the tool function timed out; ask for less data at a time, or for a shorter time range")
-	errTooLarge    = errors.New("the answer was larger than the 6 MB that Lambda allows; print less, for example only a summary")
-	errOutOfMemory = errors.New("the tool function ran out of memory; handle less data at a time")
+	errTooLarge    = errors.New("the answer was larger than Lambda's limit of 6 MB; print less, for example only a summary")
+	errOutOfMemory = errors.New("the tool function ran out of memory; process less data at a time")
 )
 
 func (c *Client) explainFunctionError(payload []byte) error {
 	var failure functionError
 	if err := json.Unmarshal(payload, &failure); err != nil {
-		failure.Message = string(payload[:min(len(payload), 300)])
+		failure.Message = string(payload)
 	}
+	brief := truncate.Bytes(failure.Message, maxMessage)
 	text := strings.ToLower(failure.Type + " " + failure.Message)
 	switch {
 	case strings.Contains(text, "timed out") || strings.Contains(text, "sandbox.timedout"):
-		return fmt.Errorf("%w (%s)", errTimedOut, clip(failure.Message))
+		return fmt.Errorf("%w (%s)", errTimedOut, brief)
 	case strings.Contains(text, "responsesizetoolarge") || strings.Contains(text, "payload size exceeded"):
 		return errTooLarge
 	case strings.Contains(text, "outofmemory") || strings.Contains(text, "signal: killed"):
-		return fmt.Errorf("%w (%s)", errOutOfMemory, clip(failure.Message))
+		return fmt.Errorf("%w (%s)", errOutOfMemory, brief)
 	}
-	return fmt.Errorf("the tool function crashed (%s: %s); nothing of this call is known. Try something simpler",
-		orUnknown(failure.Type), clip(failure.Message))
-}
-
-func orUnknown(text string) string {
-	if text == "" {
-		text = "unknown error"
-	}
-	return text
-}
-
-func clip(text string) string {
-	const limit = 300 // bytes of a crash message that are worth a model's tokens
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit], "") + "…"
+	return fmt.Errorf("the tool function crashed (%s: %s), and the output of this call is lost. Try something simpler",
+		cmp.Or(failure.Type, "unknown error"), brief)
 }

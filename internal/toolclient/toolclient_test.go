@@ -26,7 +26,7 @@ func answering(payload, functionError string, err error) *toolclient.Client {
 	return toolclient.New(fake, "tool", time.Minute)
 }
 
-func TestTheCommandIsSentAndTheAnswerRead(t *testing.T) {
+func TestRun_SendsCommandAndReadsAnswer(t *testing.T) {
 	var sent *lambda.InvokeInput
 	fake := &awsapitest.Lambda{Answer: func(ctx context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error) {
 		sent = in
@@ -43,7 +43,7 @@ func TestTheCommandIsSentAndTheAnswerRead(t *testing.T) {
 	assert.JSONEq(t, `{"command":"print(\"é\")"}`, string(sent.Payload))
 }
 
-func TestWhatHappenedIsSaidInWordsForTheModel(t *testing.T) {
+func TestRun_ErrorsTellModelWhatToDo(t *testing.T) {
 	tests := []struct {
 		name                   string
 		payload, functionError string
@@ -53,9 +53,9 @@ func TestWhatHappenedIsSaidInWordsForTheModel(t *testing.T) {
 		{"timed out", `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: 1 Error: Task timed out after 60.00 seconds"}`, "Unhandled", nil, "timed out; ask for less data"},
 		{"crashed", `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 1 Error: Runtime exited with error: exit status 7"}`, "Unhandled", nil, "crashed (Runtime.ExitError"},
 		{"out of memory", `{"errorType":"Runtime.OutOfMemory","errorMessage":"Runtime exited"}`, "Unhandled", nil, "ran out of memory"},
-		{"answer too large", `{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes)."}`, "Unhandled", nil, "larger than the 6 MB"},
+		{"answer too large", `{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes)."}`, "Unhandled", nil, "Lambda's limit of 6 MB"},
 		{"an error that is not JSON", `<html>`, "Unhandled", nil, "crashed (unknown error: <html>)"},
-		{"an answer that is not JSON", `<html>`, "", nil, "not the JSON it should be"},
+		{"an answer that is not JSON", `<html>`, "", nil, "not valid JSON"},
 		{"throttled", "", "", &types.TooManyRequestsException{}, "throttled"},
 		{"denied", "", "", awsapitest.Denied("lambda:InvokeFunction"), "Grant lambda:InvokeFunction"},
 		{"gone", "", "", &types.ResourceNotFoundException{}, "conclude without it"},
@@ -71,10 +71,10 @@ func TestWhatHappenedIsSaidInWordsForTheModel(t *testing.T) {
 	}
 }
 
-func TestTheEndOfTheInvestigationsTimeIsNotBlamedOnTheTool(t *testing.T) {
+func TestRun_ReportsEndOfInvestigationTime(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := answering("", "", context.Canceled).Run(ctx, "1")
-	require.ErrorContains(t, err, "investigation's time was up")
+	require.ErrorContains(t, err, "investigation's time ran out")
 	assert.ErrorIs(t, err, context.Canceled)
 }

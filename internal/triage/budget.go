@@ -6,31 +6,31 @@ import (
 )
 
 const (
-	// withoutDeadline is assumed when the context has no deadline, as outside of Lambda.
+	// withoutDeadline is the time of an invocation whose context has no deadline, such as outside Lambda.
 	withoutDeadline = 14 * time.Minute
 
-	// tableTime is what one visit to the table may take.
+	// tableTime is how long one step that uses the table may take.
 	tableTime = 8 * time.Second
 
-	// leaseGrace is how long a lease outlives the invocation that holds it.
+	// leaseGrace is how long a lease is valid after the end of its invocation.
 	leaseGrace = 5 * time.Second
 
-	// maxDeliver is the most time that is kept back to store and notify.
+	// maxDeliver is the longest time that is reserved for storing and notifying.
 	maxDeliver = 40 * time.Second
 
-	// maxConclude is the most time that is kept back, beyond that, for the model's conclusion.
+	// maxConclude is the longest time that is also reserved for the model's conclusion.
 	maxConclude = 90 * time.Second
 
-	// exitTime is kept back for the handler to return before Lambda kills it.
+	// exitTime is reserved for the handler to return before Lambda kills it.
 	exitTime = 500 * time.Millisecond
 )
 
-// budget divides an invocation's time, so that there is always enough left to store and to notify.
+// budget divides the time of an invocation. It always reserves time to store the report and to notify.
 type budget struct {
 	deadline   time.Time     // Lambda ends the invocation
 	concludeAt time.Time     // the model is asked for its conclusion
-	agentEnds  time.Time     // whatever it is doing
-	evidence   time.Duration // for the fixed tool call
+	agentEnds  time.Time     // the agent's context ends
+	evidence   time.Duration // for the tool call that collects it
 	table      time.Duration // for claiming
 }
 
@@ -51,7 +51,7 @@ func budgetOf(ctx context.Context, now time.Time) budget {
 	}
 }
 
-// part returns a context for a step that may take a share of what is left until the deadline.
+// part returns a context for a step that may take a share of the time until the deadline.
 func (b budget) part(ctx context.Context, now time.Time, share float64, most time.Duration) (context.Context, context.CancelFunc) {
 	left := b.deadline.Add(-exitTime).Sub(now)
 	return context.WithTimeout(ctx, min(time.Duration(share*float64(left)), most))

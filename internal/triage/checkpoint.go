@@ -2,48 +2,42 @@ package triage
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// stage is how far a checkpoint's run had come.
+// stage is the progress of an investigation at its checkpoint.
 type stage string
 
 const (
-	stageNone     stage = ""         // there is no checkpoint
-	stageEvidence stage = "evidence" // the evidence is there, no model was asked
-	stageAgent    stage = "agent"    // the agent's own state is there
-	stageFinished stage = "finished" // only the delivery is left to do
+	stageNone     stage = ""         // no checkpoint
+	stageEvidence stage = "evidence" // the evidence was collected; no model was asked
+	stageAgent    stage = "agent"    // the checkpoint holds the state of the agent
+	stageFinished stage = "finished" // only the delivery is missing
 )
 
 const (
-	// checkpointTime is what writing or reading one checkpoint may take.
+	// checkpointTime is how long one write or read of a checkpoint may take.
 	checkpointTime = 10 * time.Second
 
-	// firstLookTime is what looking for one may take when there most likely is none.
+	// firstLookTime is how long reading a checkpoint may take when there probably is none.
 	firstLookTime = 2 * time.Second
 
-	// flushShare is the share of the time that is left which waiting for a checkpoint may take.
+	// flushShare is the share of the remaining time that waiting for a checkpoint may take.
 	flushShare = 0.2
-
-	// maxUnpacked bounds an unpacked parked record, in bytes.
-	maxUnpacked = 64 << 20
 )
 
-// A checkpoint is one line of JSON, and behind it the agent's state as the agent gave it.
+// checkpointHead is the first line of a checkpoint, as JSON. The state of the agent follows, unchanged.
 type checkpointHead struct {
 	Stage  stage                 `json:"stage"`
 	ID     string                `json:"id"`
-	Record *investigation.Record `json:"record,omitempty"` // not of an agent's state, which contains it
+	Record *investigation.Record `json:"record,omitempty"` // absent at stageAgent: the state of the agent contains it
 }
 
 type checkpoint struct {
@@ -58,14 +52,14 @@ func encodeCheckpoint(at stage, rec *investigation.Record, state []byte) []byte 
 	}
 	line, err := json.Marshal(head)
 	if err != nil {
-		return nil // cannot be: the record holds nothing that does not encode
+		return nil // unreachable: every value of a record encodes
 	}
 	return append(append(line, '\n'), state...)
 }
 
-// lastCheckpoint reads where an earlier run left off, into the record. A fresh claim looks too: the table
-// may have been down when the event was delivered first.
-func (r *run) lastCheckpoint(ctx context.Context) checkpoint {
+// lastCheckpoint loads the checkpoint of an earlier attempt into the record. A fresh claim looks for one
+// too, since the table may have been unavailable during the first attempt.
+func (r *attempt) lastCheckpoint(ctx context.Context) checkpoint {
 	most := checkpointTime
 	if r.claim != nil && !r.claim.Resumed {
 		most = firstLookTime
@@ -74,20 +68,20 @@ func (r *run) lastCheckpoint(ctx context.Context) checkpoint {
 	defer cancel()
 	raw, err := r.Store.LoadCheckpoint(quick, r.rec.ID)
 	if err != nil || raw == nil {
-		r.log.Debug("no checkpoint, beginning anew", "error", err)
+		r.log.Debug("no checkpoint, starting from the beginning", "error", err)
 		return checkpoint{}
 	}
 	line, state, _ := bytes.Cut(raw, []byte("\n"))
 	var head checkpointHead
 	if err := json.Unmarshal(line, &head); err != nil || head.ID != r.rec.ID || (head.Stage != stageAgent && head.Record == nil) {
-		r.log.Warn("checkpoint not understood, beginning anew", "error", err)
+		r.log.Warn("checkpoint not understood, starting from the beginning", "error", err)
 		return checkpoint{}
 	}
 	if head.Record != nil {
 		*r.rec = *head.Record
 	}
 	r.resumed = true
-	r.log.Info("going on from a checkpoint", "stage", string(head.Stage))
+	r.log.Info("resuming from a checkpoint", "stage", string(head.Stage))
 	at := checkpoint{stage: head.Stage}
 	if head.Stage == stageAgent {
 		at.state = state
@@ -95,14 +89,14 @@ func (r *run) lastCheckpoint(ctx context.Context) checkpoint {
 	return at
 }
 
-func (r *run) saveState(ctx context.Context, state []byte) error {
+func (r *attempt) saveState(ctx context.Context, state []byte) error {
 	quick, cancel := context.WithTimeout(ctx, checkpointTime)
 	defer cancel()
 	return r.Store.SaveCheckpoint(quick, r.rec.ID, state)
 }
 
-// saver writes checkpoints while the investigation goes on, always the latest, never two at a time: a
-// slow S3 does not slow the rounds.
+// saver writes checkpoints in the background: always the latest one, and never two at a time. A slow S3
+// therefore does not delay the rounds.
 type saver struct {
 	save func([]byte) error
 	rec  *investigation.Record
@@ -110,18 +104,18 @@ type saver struct {
 
 	mu      sync.Mutex
 	pending []byte
-	last    []byte // the agent's state, as it gave it last
+	last    []byte // latest state of the agent
 	idle    chan struct{}
 	err     error // of the last write
-	slow    bool  // a write took longer than anybody should wait for
+	slow    bool  // a write took longer than keptTime
 }
 
-// keptTime is how long code waits for the checkpoint before it. The model's answer has taken longer than
-// a write does, as a rule, so that nothing is waited for.
+// keptTime is how long a tool call waits for the checkpoint before it. Usually it does not wait at all,
+// since the model takes longer to answer than S3 takes to store the checkpoint.
 const keptTime = 2 * time.Second
 
-// kept waits until the last checkpoint is written. Where S3 is slow or down it gives up once and for all:
-// the investigation matters more than a call that may run twice.
+// kept waits until the last checkpoint is written. If S3 is slow or unavailable, it stops waiting for good:
+// a repeated tool call is better than a stalled investigation.
 func (s *saver) kept(ctx context.Context) {
 	s.mu.Lock()
 	slow := s.slow
@@ -135,7 +129,7 @@ func (s *saver) kept(ctx context.Context) {
 		s.mu.Lock()
 		s.slow = true
 		s.mu.Unlock()
-		s.log.Warn("checkpoints are slow, code no longer waits for them")
+		s.log.Warn("checkpoints are slow, tool calls no longer wait for them")
 	}
 }
 
@@ -143,7 +137,7 @@ func newSaver(rec *investigation.Record, save func([]byte) error, log *slog.Logg
 	return &saver{rec: rec, save: save, log: log}
 }
 
-// checkpoint is what the agent calls after every round.
+// checkpoint saves the state of the agent. The agent calls it after every round.
 func (s *saver) checkpoint(_ context.Context, state []byte) error {
 	s.mu.Lock()
 	s.last = state
@@ -190,7 +184,7 @@ func (s *saver) work(idle chan struct{}) {
 	}
 }
 
-// flush waits until all is written or ctx ends, and returns the last write's error.
+// flush waits until everything is written or ctx ends, and returns the error of the last write.
 func (s *saver) flush(ctx context.Context) error {
 	s.mu.Lock()
 	idle := s.idle
@@ -205,72 +199,4 @@ func (s *saver) flush(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
-}
-
-// park packs a finished record for the table, where it must fit into an item. What makes it large goes
-// first: the outputs that the report does not quote.
-func park(rec *investigation.Record) ([]byte, error) {
-	for _, shorten := range []func(*investigation.Record){keepAll, dropStreams, dropRounds} {
-		small := *rec
-		shorten(&small)
-		packed, err := pack(&small)
-		if err != nil {
-			return nil, err
-		}
-		if len(packed) <= dedupe.MaxParked {
-			return packed, nil
-		}
-	}
-	return nil, fmt.Errorf("park the report: it is larger than %d bytes even without its rounds", dedupe.MaxParked)
-}
-
-func keepAll(*investigation.Record) {}
-
-func dropStreams(rec *investigation.Record) {
-	rounds := make([]investigation.Round, len(rec.Rounds))
-	for i, round := range rec.Rounds {
-		round.Reasoning = ""
-		calls := make([]investigation.ToolCall, len(round.Calls))
-		for j, call := range round.Calls {
-			if call.Answer != nil {
-				short := *call.Answer
-				short.Stdout, short.Stderr, short.Result = "", "", nil
-				call.Answer = &short
-			}
-			calls[j] = call
-		}
-		round.Calls = calls
-		rounds[i] = round
-	}
-	rec.Rounds = rounds
-}
-
-func dropRounds(rec *investigation.Record) { rec.Rounds = nil }
-
-func pack(rec *investigation.Record) ([]byte, error) {
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	if err := json.NewEncoder(w).Encode(rec); err != nil {
-		return nil, fmt.Errorf("pack the report: %w", err)
-	}
-	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("pack the report: %w", err)
-	}
-	return packed.Bytes(), nil
-}
-
-func unpark(packed []byte) (*investigation.Record, error) {
-	r, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return nil, fmt.Errorf("unpack the parked report: %w", err)
-	}
-	raw, err := io.ReadAll(io.LimitReader(r, maxUnpacked))
-	if err != nil {
-		return nil, fmt.Errorf("unpack the parked report: %w", err)
-	}
-	var rec investigation.Record
-	if err := json.Unmarshal(raw, &rec); err != nil {
-		return nil, fmt.Errorf("unpack the parked report: %w", err)
-	}
-	return &rec, nil
 }

@@ -20,16 +20,16 @@ const (
 	// EventDetailType is the detail-type of completion events.
 	EventDetailType = "Alarm Investigation Completed"
 
-	// maxEventDetail is the longest detail, in bytes: EventBridge's entries go to 256 KiB in all.
+	// maxEventDetail is the longest detail, in bytes: EventBridge accepts entries of 256 KiB in total.
 	maxEventDetail = 240 << 10
 
-	// completionTime is what sending the event may take.
+	// completionTime is how long sending the event may take.
 	completionTime = 6 * time.Second
 )
 
-// announce sends the completion event, if there is a bus for it. Whoever listens has the report in the
-// bucket too, so that a failure is only logged.
-func (r *run) announce(ctx context.Context) {
+// announce sends the completion event, if an event bus is configured. A failure is only logged, since the
+// report is in the bucket too.
+func (r *attempt) announce(ctx context.Context) {
 	if r.Config.EventBus == "" {
 		return
 	}
@@ -42,7 +42,7 @@ func (r *run) announce(ctx context.Context) {
 	}
 }
 
-func (r *run) putEvent(ctx context.Context, detail []byte) error {
+func (r *attempt) putEvent(ctx context.Context, detail []byte) error {
 	bounded, cancel := r.budget.part(ctx, r.Now(), notifyShare, completionTime)
 	defer cancel()
 	out, err := r.EventBridge.PutEvents(bounded, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{

@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,26 +13,24 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
-// Shares of the time that is left, and the most that each step may take.
+// Shares of the remaining time, and the longest time that each step may take.
 const (
 	storeShare, maxStore   = 0.5, 30 * time.Second
 	notifyShare, maxNotify = 0.6, 25 * time.Second
 	settleShare, maxSettle = 0.8, 8 * time.Second
 )
 
-// deliver stores the report, notifies, and settles the claim. When one of the first two fails, the
-// other is done all the same, the report is parked, and the error makes Lambda try again; the retry
-// does only what is missing.
-func (r *run) deliver(ctx context.Context) (Result, error) {
+// deliver stores the report, sends the notification, and settles the claim. If storing or notifying fails,
+// the other one is still done and the report is parked. The error makes Lambda retry, and the retry only
+// does what is missing.
+func (r *attempt) deliver(ctx context.Context) (Result, error) {
 	r.complete(ctx)
 	if err := r.confirm(ctx); errors.Is(err, dedupe.ErrLost) {
-		r.log.Warn("nothing delivered: another invocation has this investigation")
-		return Result{Alarm: r.alarm.Name, Status: StatusDuplicate, ID: r.rec.ID, Reason: "another invocation took the investigation over"}, nil
+		r.log.Warn("nothing delivered: another invocation took over the investigation")
+		return Result{Alarm: r.alarm.Name, Status: StatusDuplicate, ID: r.rec.ID, Reason: "another invocation took over the investigation"}, nil
 	}
 	keys := store.KeysFor(r.rec)
 	stored, notified := r.claim != nil && r.claim.Stored, r.claim != nil && r.claim.Notified
@@ -57,8 +56,8 @@ func (r *run) deliver(ctx context.Context) (Result, error) {
 	return Result{Alarm: r.alarm.Name, Status: StatusInvestigated, ID: r.rec.ID, Outcome: r.rec.Outcome, ReportURI: r.rec.ReportURI}, nil
 }
 
-// complete adds what is only known at the end.
-func (r *run) complete(ctx context.Context) {
+// complete adds the fields of the record that are only known at the end.
+func (r *attempt) complete(ctx context.Context) {
 	if r.rec.EndedAt.IsZero() {
 		r.rec.EndedAt = r.Now().UTC()
 	}
@@ -78,9 +77,9 @@ func (r *run) complete(ctx context.Context) {
 	}
 }
 
-// confirm asks whether the claim still stands. An investigation that could not be claimed at its start
-// tries once more, so that later events find it.
-func (r *run) confirm(ctx context.Context) error {
+// confirm checks that the claim is still ours. If the alarm could not be claimed at the start, confirm
+// tries again, which makes later events duplicates.
+func (r *attempt) confirm(ctx context.Context) error {
 	quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
 	defer cancel()
 	if r.claim != nil {
@@ -92,9 +91,9 @@ func (r *run) confirm(ctx context.Context) error {
 	return nil
 }
 
-// save writes every form of the report. A form that cannot be rendered is left out; the text always
-// can.
-func (r *run) save(ctx context.Context, keys store.Keys) error {
+// save stores every form of the report. A form that cannot be rendered is left out; the text is always
+// stored.
+func (r *attempt) save(ctx context.Context, keys store.Keys) error {
 	bounded, cancel := r.budget.part(ctx, r.Now(), storeShare, maxStore)
 	defer cancel()
 	objects := []store.Object{{Key: keys.Text, ContentType: "text/plain; charset=utf-8", Body: []byte(r.text(keys))}}
@@ -109,7 +108,7 @@ func (r *run) save(ctx context.Context, keys store.Keys) error {
 	for _, form := range forms {
 		body, err := guarded(form.render)
 		if err != nil {
-			r.log.Error("a form of the report is missing", "key", form.key, "error", err)
+			r.log.Error("form of the report not rendered", "key", form.key, "error", err)
 			continue
 		}
 		objects = append(objects, store.Object{Key: form.key, ContentType: form.contentType, Body: body})
@@ -122,7 +121,7 @@ func (r *run) save(ctx context.Context, keys store.Keys) error {
 	return nil
 }
 
-// conversation is the whole investigation round by round.
+// conversation returns the whole investigation, round by round, as JSON.
 func conversation(rec *investigation.Record) ([]byte, error) {
 	return json.MarshalIndent(struct {
 		ID       string                  `json:"id"`
@@ -132,106 +131,35 @@ func conversation(rec *investigation.Record) ([]byte, error) {
 	}{rec.ID, rec.Model, rec.Evidence.Call, rec.Rounds}, "", "  ")
 }
 
-// guarded makes an error of a renderer's panic.
+// guarded calls render and turns a panic into an error.
 func guarded(render func() ([]byte, error)) (body []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("the renderer failed: %v", v)
+			err = fmt.Errorf("renderer panicked: %v", v)
 		}
 	}()
 	return render()
 }
 
-// text is the report as text; if its renderer fails, the bare facts.
-func (r *run) text(keys store.Keys) string {
+// text returns the report as text, or the bare facts if rendering fails.
+func (r *attempt) text(keys store.Keys) string {
 	body, err := guarded(func() ([]byte, error) { return []byte(r.Renderer.Text(r.rec, keys)), nil })
 	if err != nil {
-		r.log.Error("the report's text is only the bare facts", "error", err)
+		r.log.Error("text of the report not rendered, storing the bare facts", "error", err)
 		return bareFacts(r.rec)
 	}
 	return string(body)
 }
 
-// bareFacts is the report of last resort.
+// bareFacts returns the report of last resort.
 func bareFacts(rec *investigation.Record) string {
 	return fmt.Sprintf("Alarm %s went to %s at %s.\n%s\n\n%s\n%s\n\nInvestigation %s, outcome %s. %s\n",
 		rec.Alarm.Name, rec.Alarm.State, rec.Alarm.Time.Format(time.RFC3339), rec.Alarm.Reason,
 		rec.Report.Summary, rec.Report.RootCause, rec.ID, rec.Outcome, rec.OutcomeWhy)
 }
 
-// notify publishes the report, and the chat card beside it. Only the former decides.
-func (r *run) notify(ctx context.Context, keys store.Keys, storeErr error) error {
-	bounded, cancel := r.budget.part(ctx, r.Now(), notifyShare, maxNotify)
-	defer cancel()
-	if err := r.Topic.Publish(bounded, r.message(keys, storeErr)); err != nil {
-		r.emit(map[string]float64{emf.NotificationFailures: 1})
-		r.log.Error("notification not sent", "error", err, "advice", awsapi.Advice(err))
-		return err
-	}
-	r.sendCard(bounded, keys)
-	return nil
-}
-
-// copyNote tells the reader of a repeated message that it is one: between the publication and the note of it
-// nobody can tell whether it went out.
-const copyNote = "NOTE: this may be a second copy: an earlier attempt to send it ended before it could be noted down."
-
-func (r *run) message(keys store.Keys, storeErr error) notify.Message {
-	note := ""
-	if r.maybeCopy {
-		note = report.Note(copyNote)
-	}
-	if storeErr != nil {
-		note += report.Note("NOTE: the full report could not be stored and is tried again. " + awsapi.Advice(storeErr) + "\n" + awsapi.Brief(storeErr))
-	}
-	body, err := guarded(func() ([]byte, error) {
-		return []byte(r.Renderer.Notification(r.rec, keys, notify.MaxBody-len(note))), nil
-	})
-	if err != nil {
-		r.log.Error("the notification is only the bare facts", "error", err)
-		body = []byte(bareFacts(r.rec))
-	}
-	subject, err := guarded(func() ([]byte, error) { return []byte(r.Renderer.Subject(r.rec)), nil })
-	if err != nil {
-		subject = []byte("Alarm: " + r.alarm.Name)
-	}
-	return notify.Message{
-		Subject:    string(subject),
-		Body:       note + string(body),
-		Attributes: r.attributes(),
-		Group:      r.alarm.ARN,
-		ID:         r.rec.ID,
-	}
-}
-
-// attributes let subscribers filter.
-func (r *run) attributes() map[string]string {
-	return map[string]string{
-		"investigation_id": r.rec.ID,
-		"outcome":          string(r.rec.Outcome),
-		"severity":         string(r.rec.Report.Severity),
-		"confidence":       string(r.rec.Report.Confidence),
-		"account":          r.alarm.Account,
-		"region":           r.alarm.Region,
-	}
-}
-
-func (r *run) sendCard(ctx context.Context, keys store.Keys) {
-	if r.CardTopic == nil {
-		return
-	}
-	card, err := guarded(func() ([]byte, error) { return r.Renderer.Card(r.rec, keys) })
-	if err == nil {
-		err = r.CardTopic.Publish(ctx, notify.Message{Body: string(card), Group: r.alarm.ARN, ID: r.rec.ID + "/card"})
-	}
-	if err != nil {
-		r.emit(map[string]float64{emf.NotificationFailures: 1})
-		r.log.Error("chat card not sent", "error", err)
-	}
-}
-
-// giveBack frees the claim for the retry, with the report if it is small enough for the table.
-func (r *run) giveBack(ctx context.Context, stored, notified bool) {
+// giveBack frees the claim for the retry, and parks the report if it fits into the table.
+func (r *attempt) giveBack(ctx context.Context, stored, notified bool) {
 	if r.claim == nil {
 		return
 	}
@@ -244,22 +172,19 @@ func (r *run) giveBack(ctx context.Context, stored, notified bool) {
 		err = errors.Join(err, r.Table.Free(bounded, r.claim))
 	}
 	if err != nil {
-		r.log.Error("claim not freed; it ends with this invocation's time", "error", err)
+		r.log.Error("claim not freed; its lease expires with this invocation", "error", err)
 	}
 }
 
-// settle marks the investigation as done. If that fails the alarm may be investigated once more when
-// the lease is over, which is better than failing an invocation whose report is out.
-func (r *run) settle(ctx context.Context) {
+// settle marks the investigation as done. If that fails, the alarm may be investigated again when the lease
+// expires. That is better than failing an invocation whose report was delivered.
+func (r *attempt) settle(ctx context.Context) {
 	if r.claim == nil {
 		return
 	}
 	bounded, cancel := r.budget.part(ctx, r.Now(), settleShare, maxSettle)
 	defer cancel()
-	cause := r.rec.Report.RootCause
-	if cause == "" {
-		cause = r.rec.Report.Summary
-	}
+	cause := cmp.Or(r.rec.Report.RootCause, r.rec.Report.Summary)
 	err := r.Table.Settle(bounded, r.claim, investigation.Past{
 		ID: r.rec.ID, Time: r.rec.StartedAt, Outcome: r.rec.Outcome, Cause: strings.TrimSpace(cause), ReportURI: r.rec.ReportURI,
 	})
@@ -267,52 +192,4 @@ func (r *run) settle(ctx context.Context) {
 		r.emit(map[string]float64{emf.LeaseFailures: 1})
 		r.log.Error("claim not settled", "error", err, "advice", awsapi.Advice(err))
 	}
-}
-
-// measure emits the investigation's metrics.
-func (r *run) measure() {
-	redactions, refusals := r.rec.Alarm.Redactions, 0
-	count := func(call *investigation.ToolCall) {
-		if call != nil && call.Answer != nil && call.Cached == 0 {
-			redactions += call.Answer.Redactions
-			refusals += call.Answer.Refusals
-		}
-	}
-	count(r.rec.Evidence.Call)
-	for _, round := range r.rec.Rounds {
-		for i := range round.Calls {
-			count(&round.Calls[i])
-		}
-	}
-	use := r.rec.Usage
-	values := map[string]float64{
-		emf.Investigations: 1, emf.Completed: 0, emf.Concluded: 0, emf.Fallback: 0,
-		emf.Rounds: float64(len(r.rec.Rounds)), emf.ToolCalls: float64(use.ToolCalls),
-		emf.Duration:    float64(r.rec.EndedAt.Sub(r.rec.StartedAt).Milliseconds()),
-		emf.InputTokens: float64(use.InputTokens), emf.OutputTokens: float64(use.OutputTokens),
-		emf.CacheReadTokens: float64(use.CacheReadTokens),
-		emf.Redactions:      float64(redactions), emf.BrokerRefusals: float64(refusals),
-		emf.ModelFallbacks: float64(len(r.rec.Fallbacks)),
-	}
-	if use.PriceKnown {
-		values[emf.CostUSD] = use.CostUSD
-	}
-	if r.rec.Resumed > 0 {
-		values[emf.Resumed] = 1
-	}
-	switch r.rec.Outcome {
-	case investigation.OutcomeCompleted:
-		values[emf.Completed] = 1
-	case investigation.OutcomeConcluded:
-		values[emf.Concluded] = 1
-	default:
-		values[emf.Fallback] = 1
-	}
-	properties := map[string]string{
-		"investigation_id": r.rec.ID, "alarm": r.alarm.Name, "outcome": string(r.rec.Outcome), "model": r.rec.Model,
-	}
-	for _, f := range r.rec.Fallbacks {
-		properties["failed_model"], properties["failed_model_cause"] = f.Model, string(f.Cause)
-	}
-	r.emitWith(values, properties)
 }

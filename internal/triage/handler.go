@@ -1,11 +1,10 @@
-// Package triage is the story of an alarm: it claims the alarm, has it investigated, stores and sends
-// the report, and settles the claim. Whatever fails on the way, a human is told, or the invocation
-// fails so that Lambda tries again.
+// Package triage handles the events of alarms. For each alarm it takes a claim, collects evidence, runs the
+// investigation, stores the report, sends the notification, and settles the claim. If a step fails, either
+// a human is notified or the invocation fails and Lambda retries it.
 package triage
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,23 +24,15 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
-// Run is how one run of the agent is bounded.
-type Run struct {
-	ConcludeAt   time.Time // from here on the model is asked for its conclusion
-	MayHandOver  bool      // instead of concluding, investigation.ErrHandOver may be returned
-	Instructions string    // extra text for the model
-	Checkpoint   func(ctx context.Context, state []byte) error
-	Kept         func(ctx context.Context) // waits until the last checkpoint is kept
-	Log          *slog.Logger
-}
-
-// Investigator fills the record: rounds, report, outcome and usage. resume is what Checkpoint got last,
-// or nil. It returns nil whenever the record can be rendered.
+// Investigator asks a model to investigate, and fills the record's rounds, report, outcome, and usage. resume
+// is the state that [investigation.Limits.Checkpoint] received last, or nil. Investigate returns nil whenever
+// the record can be rendered, and [investigation.ErrHandOver] if a fresh invocation should continue from the
+// last checkpoint.
 type Investigator interface {
-	Investigate(ctx context.Context, run Run, rec *investigation.Record, resume []byte) error
+	Investigate(ctx context.Context, limits investigation.Limits, rec *investigation.Record, resume []byte) error
 }
 
-// Renderer makes the report's forms. An empty ReportURI of the record means that nothing was stored.
+// Renderer renders the forms of the report. If the record's ReportURI is empty, the report was not stored.
 type Renderer interface {
 	Subject(rec *investigation.Record) string
 	Notification(rec *investigation.Record, keys store.Keys, maxBytes int) string
@@ -54,16 +45,16 @@ type Renderer interface {
 // Handler handles the orchestrator's invocations.
 type Handler struct {
 	Config       config.Orchestrator
-	FunctionName string           // the orchestrator's own, for the hand-over
-	Region       string           // the orchestrator's own; alarms may come from others
-	Redactor     *redact.Redactor // of events; nil: nothing is redacted
+	FunctionName string           // of the orchestrator, which invokes itself for a hand-over
+	Region       string           // of the orchestrator; alarms can be in other Regions
+	Redactor     *redact.Redactor // of events; nil: events are not redacted
 	Tool         evidence.Tool
 	Investigator Investigator
 	Renderer     Renderer
 	Table        *dedupe.Table
 	Store        *store.Store
 	Topic        *notify.Topic
-	CardTopic    *notify.Topic // nil: no chat card
+	CardTopic    *notify.Topic // nil: no chat cards
 	SelfCheck    SelfChecker
 	Lambda       awsapi.Lambda
 	EventBridge  awsapi.EventBridge
@@ -72,10 +63,10 @@ type Handler struct {
 	Log          *slog.Logger
 }
 
-// Status is what was done about one alarm.
+// Status is how the handling of one alarm ended.
 type Status string
 
-// What may be done about an alarm.
+// The statuses of an alarm.
 const (
 	StatusInvestigated Status = "investigated"
 	StatusDuplicate    Status = "duplicate"
@@ -84,7 +75,7 @@ const (
 	StatusRecovered    Status = "recovery notified"
 )
 
-// Result is what was done about one alarm, and why.
+// Result reports how the handling of one alarm ended, and why.
 type Result struct {
 	Alarm     string                `json:"alarm,omitempty"`
 	Status    Status                `json:"status"`
@@ -94,17 +85,17 @@ type Result struct {
 	ReportURI string                `json:"report_uri,omitempty"`
 }
 
-// Answer is what the orchestrator answers to an invocation.
+// Answer is the orchestrator's response to an invocation.
 type Answer struct {
 	Results   []Result          `json:"results"`
-	SelfCheck *selfcheck.Report `json:"self_check,omitempty"` // of an order to check the triage itself
+	SelfCheck *selfcheck.Report `json:"self_check,omitempty"` // the result of a self-check event
 }
 
-// Handle handles one invocation. owner is the request id, which Lambda keeps when it tries again. The
-// error lists every alarm that could not be dealt with; trying again goes on with those alone.
+// Handle handles one invocation. owner is the request id, which Lambda keeps when it retries. The error
+// lists every alarm that could not be handled. A retry continues with those alarms only.
 func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer, error) {
 	if order, ok := parseHandOver(raw); ok {
-		result, err := h.handle(ctx, &order.Alarm, order.Token, order.ID)
+		result, err := h.handleAlarm(ctx, &order.Alarm, order.Token, order.ID)
 		return Answer{Results: []Result{result}}, err
 	}
 	if isSelfCheck(raw) {
@@ -122,7 +113,7 @@ func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer,
 	}
 	problems := []error{err}
 	for i := range alarms {
-		result, err := h.handle(ctx, &alarms[i], owner, investigationID(&alarms[i], owner))
+		result, err := h.handleAlarm(ctx, &alarms[i], owner, investigationID(&alarms[i], owner))
 		if err != nil {
 			err = fmt.Errorf("alarm %q: %w", alarms[i].Name, err)
 			h.emit(map[string]float64{emf.Failed: 1})
@@ -134,11 +125,11 @@ func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer,
 	return answer, errors.Join(problems...)
 }
 
-// maxRedaction bounds the search for secrets in an event. Texts that are not looked through by then are withheld.
+// maxRedaction bounds the search for secrets in an event. Text that was not searched by then is withheld.
 const maxRedaction = 15 * time.Second
 
-// parse reads an event. Log lines may ride in it, so that it is redacted as the tool's output is, before anything
-// else sees it.
+// parse reads an event. An event can contain log lines. It is therefore redacted like the tool's output,
+// before any other code reads it.
 func (h *Handler) parse(raw []byte) ([]alarmevent.Alarm, error) {
 	if h.Redactor == nil {
 		return alarmevent.Parse(raw)
@@ -147,11 +138,10 @@ func (h *Handler) parse(raw []byte) ([]alarmevent.Alarm, error) {
 	return alarmevent.Parser{Redact: redactor.Document}.Parse(raw)
 }
 
-// handle decides what is to be done about one alarm, and does it. id is its investigation's, if that is
-// new.
-func (h *Handler) handle(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (Result, error) {
+// handleAlarm handles one alarm. id is the id of its investigation, if a new one begins.
+func (h *Handler) handleAlarm(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (Result, error) {
 	if alarm.State == alarmevent.StateOK && h.Config.NotifyRecovery {
-		return h.recover(ctx, alarm)
+		return h.notifyRecovery(ctx, alarm)
 	}
 	if reason := skipReason(alarm); reason != "" {
 		h.emit(map[string]float64{emf.Skipped: 1})
@@ -162,16 +152,16 @@ func (h *Handler) handle(ctx context.Context, alarm *alarmevent.Alarm, owner, id
 	if duplicate != nil {
 		return h.duplicate(ctx, alarm, owner, duplicate), nil
 	}
-	return r.run(ctx)
+	return r.proceed(ctx)
 }
 
-// skipReason says why an alarm needs no investigation, or nothing.
+// skipReason returns why an alarm needs no investigation, or "" if it needs one.
 func skipReason(alarm *alarmevent.Alarm) string {
 	switch {
 	case alarm.State != alarmevent.StateAlarm:
 		return fmt.Sprintf("the alarm's state is %s, not ALARM", alarm.State)
 	case strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix):
-		return "the alarm watches an AlarmTriage itself, whose failing would start ever more investigations"
+		return "the alarm monitors AlarmTriage itself, and investigating it could loop"
 	case alarm.MutedBy != "":
 		return "the alarm is muted by " + alarm.MutedBy
 	case alarm.SuppressedBy != "":
@@ -180,10 +170,12 @@ func skipReason(alarm *alarmevent.Alarm) string {
 	return ""
 }
 
-// begin claims the alarm. If the table is not reachable the alarm is investigated all the same: better
-// twice than never.
-func (h *Handler) begin(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (*run, *dedupe.Duplicate) {
-	r := &run{Handler: h, alarm: alarm, owner: owner, budget: budgetOf(ctx, h.Now())}
+// begin claims the alarm. If the table is unavailable, the alarm is investigated without a claim: two
+// investigations are better than none.
+func (h *Handler) begin(
+	ctx context.Context, alarm *alarmevent.Alarm, owner, id string,
+) (*attempt, *dedupe.Duplicate) {
+	r := &attempt{Handler: h, alarm: alarm, owner: owner, budget: budgetOf(ctx, h.Now())}
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
 	claim, duplicate, err := h.Table.Claim(quick, alarm, owner, id, r.budget.deadline.Add(leaseGrace))
@@ -197,13 +189,13 @@ func (h *Handler) begin(ctx context.Context, alarm *alarmevent.Alarm, owner, id 
 	r.rec = h.newRecord(alarm, id)
 	if err != nil {
 		h.emit(map[string]float64{emf.LeaseFailures: 1})
-		r.log.Error("claim incomplete, investigating all the same", "error", err, "advice", awsapi.Advice(err))
+		r.log.Error("claim incomplete, investigating anyway", "error", err, "advice", awsapi.Advice(err))
 	}
 	if claim != nil {
 		r.rec.StartedAt, r.rec.SeenBefore = claim.StartedAt, claim.Past
 	}
 	if err := h.Table.Fired(quick, alarm); err != nil {
-		r.log.Warn("other alarms will not learn of this one", "error", err)
+		r.log.Warn("alarm not recorded for correlation with other alarms", "error", err)
 	}
 	return r, nil
 }
@@ -214,7 +206,7 @@ func (h *Handler) newRecord(alarm *alarmevent.Alarm, id string) *investigation.R
 	}
 }
 
-// duplicate counts an event whose alarm is or was just investigated.
+// duplicate counts an event whose alarm is being investigated, or was investigated within the window.
 func (h *Handler) duplicate(ctx context.Context, alarm *alarmevent.Alarm, owner string, d *dedupe.Duplicate) Result {
 	quick, cancel := context.WithTimeout(ctx, tableTime)
 	defer cancel()
@@ -222,42 +214,13 @@ func (h *Handler) duplicate(ctx context.Context, alarm *alarmevent.Alarm, owner 
 		h.Log.Warn("repeated event not counted", "alarm", alarm.Name, "error", err)
 	}
 	h.emit(map[string]float64{emf.Duplicates: 1})
-	reason := "it was investigated within the window"
+	reason := "the alarm was already investigated within the window"
 	switch {
 	case d.CoveredBy != "":
-		reason = "it is investigated together with " + d.CoveredBy
+		reason = "the alarm is investigated together with " + d.CoveredBy
 	case d.Running:
-		reason = "it is being investigated"
+		reason = "the alarm is being investigated"
 	}
 	h.Log.Info("duplicate event", "alarm", alarm.Name, "investigation_id", d.ID, "reason", reason)
 	return Result{Alarm: alarm.Name, Status: StatusDuplicate, Reason: reason, ID: d.ID, ReportURI: d.ReportURI}
-}
-
-func (h *Handler) emit(values map[string]float64) {
-	h.emitWith(values, nil)
-}
-
-func (h *Handler) emitWith(values map[string]float64, properties map[string]string) {
-	if err := h.Metrics.Emit(values, properties); err != nil {
-		h.Log.Warn("metrics lost", "error", err)
-	}
-}
-
-// handOver is the payload with which the orchestrator invokes itself.
-type handOver struct {
-	Token string           `json:"token"` // owner of the lease that waits for this invocation
-	ID    string           `json:"investigation_id"`
-	Alarm alarmevent.Alarm `json:"alarm"`
-}
-
-type handOverEnvelope struct {
-	HandOver *handOver `json:"alarmtriageHandOver"`
-}
-
-func parseHandOver(raw []byte) (*handOver, bool) {
-	var e handOverEnvelope
-	if json.Unmarshal(raw, &e) != nil || e.HandOver == nil || e.HandOver.Token == "" || e.HandOver.ID == "" {
-		return nil, false
-	}
-	return e.HandOver, true
 }

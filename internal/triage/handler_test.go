@@ -22,8 +22,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
 )
 
-func TestAnAlarmEndsInAStoredReportAndADeliveredNotification(t *testing.T) {
-	b := newBench(t)
+func TestHandle_StoresReportAndNotifies(t *testing.T) {
+	b := newHarness(t)
 	b.CardTopic = notify.New(&b.SNS, cardARN)
 	b.Config.EventBus = "bus"
 	result := b.investigated(t, "request-1", fixture(t, "action-metric"))
@@ -57,8 +57,8 @@ func TestAnAlarmEndsInAStoredReportAndADeliveredNotification(t *testing.T) {
 	}
 }
 
-func TestTheSameTransitionOnAllThreePathsIsInvestigatedOnce(t *testing.T) {
-	b := newBench(t)
+func TestHandle_InvestigatesSameTransitionFromAllPathsOnce(t *testing.T) {
+	b := newHarness(t)
 	paths := []string{fixture(t, "action-metric"), fixture(t, "eventbridge-metric"), fixture(t, "sns-metric")}
 	var mu sync.Mutex
 	count := map[triage.Status]int{}
@@ -80,7 +80,7 @@ func TestTheSameTransitionOnAllThreePathsIsInvestigatedOnce(t *testing.T) {
 	assert.Equal(t, 299.0, b.metric(t, emf.Duplicates))
 }
 
-func TestWhatIsNotAFiringAlarmIsSkippedAndSaidSo(t *testing.T) {
+func TestHandle_SkipsOtherStatesMutedAndSuppressedAlarms(t *testing.T) {
 	tests := []struct {
 		fixture, want string
 	}{
@@ -92,7 +92,7 @@ func TestWhatIsNotAFiringAlarmIsSkippedAndSaidSo(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.fixture, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			answer, err := b.invoke(t, "request-1", fixture(t, tt.fixture))
 			require.NoError(t, err)
 			assert.Equal(t, triage.StatusSkipped, answer.Results[0].Status)
@@ -104,36 +104,35 @@ func TestWhatIsNotAFiringAlarmIsSkippedAndSaidSo(t *testing.T) {
 	}
 }
 
-func TestAnUnknownEventFailsTheInvocation(t *testing.T) {
-	b := newBench(t)
+func TestHandle_FailsOnUnknownEvent(t *testing.T) {
+	b := newHarness(t)
 	_, err := b.invoke(t, "request-1", `{"hello":"world"}`)
-	require.ErrorContains(t, err, "none of those that are understood")
+	require.ErrorContains(t, err, "unknown event: expected an alarm action")
 	assert.Equal(t, 1.0, b.metric(t, emf.UnknownEvents))
 }
 
-// services that may be down, and what must hold for the human while they are.
-func TestWhateverServiceIsDownAHumanIsToldAndTheRetryCompletes(t *testing.T) {
+func TestHandle_NotifiesOrRetriesWhileServicesAreDown(t *testing.T) {
 	type down struct{ s3, sns, db bool }
 	tests := []struct {
 		name          string
 		down          down
-		wantError     bool // the invocation fails, so that Lambda tries again
-		wantTold      int  // messages while the services are down
-		wantToldAfter int  // and after the retry
+		wantError     bool // the invocation fails and Lambda retries it
+		wantNotified  int  // notifications while the services are unavailable
+		wantAfter     int  // notifications after the retry
 		wantAgentRuns int
 	}{
 		{"S3", down{s3: true}, true, 1, 1, 1},
 		{"SNS", down{sns: true}, true, 0, 1, 1},
 		{"DynamoDB", down{db: true}, false, 1, 1, 1},
 		{"S3 and SNS", down{s3: true, sns: true}, true, 0, 1, 1},
-		{"S3 and DynamoDB", down{s3: true, db: true}, true, 1, 2, 2}, // nothing remembers the first message: better twice than never
+		{"S3 and DynamoDB", down{s3: true, db: true}, true, 1, 2, 2}, // the first notification is not recorded: two are better than none
 		{"SNS and DynamoDB", down{sns: true, db: true}, true, 0, 1, 1},
 		{"all three", down{s3: true, sns: true, db: true}, true, 0, 1, 2},
 	}
 	for _, tt := range tests {
 		for _, how := range []string{"refused", "denied"} {
 			t.Run(tt.name+" "+how, func(t *testing.T) {
-				b := newBench(t)
+				b := newHarness(t)
 				err := awsapitest.ErrDown
 				if how == "denied" {
 					err = awsapitest.Denied("service:Action")
@@ -152,68 +151,68 @@ func TestWhateverServiceIsDownAHumanIsToldAndTheRetryCompletes(t *testing.T) {
 				setFault(-1)
 				answer, failure := b.invoke(t, "request-1", fixture(t, "action-metric"))
 				assert.Equal(t, tt.wantError, failure != nil, "%v", failure)
-				assert.Len(t, b.messages(), tt.wantTold)
+				assert.Len(t, b.messages(), tt.wantNotified)
 				if !tt.wantError {
 					assert.Equal(t, triage.StatusInvestigated, answer.Results[0].Status)
 					return
 				}
-				if tt.wantTold > 0 {
+				if tt.wantNotified > 0 {
 					assert.Contains(t, b.messages()[0], "could not be stored")
 					note, _, _ := strings.Cut(b.messages()[0], "\n\n")
 					for line := range strings.SplitSeq(note, "\n") {
 						assert.True(t, utf8.RuneCountInString(line) <= 70 || !strings.Contains(line, " "), line)
 					}
-					assert.Contains(t, b.messages()[0], "cause: the role lost dynamodb:GetItem", "the message has the findings all the same")
+					assert.Contains(t, b.messages()[0], "cause: the role lost dynamodb:GetItem", "the notification still has the findings")
 				}
 				setFault(0)
 				b.investigated(t, "request-1", fixture(t, "action-metric"))
-				assert.Len(t, b.messages(), tt.wantToldAfter)
+				assert.Len(t, b.messages(), tt.wantAfter)
 				assert.Equal(t, 1, b.reports())
-				assert.Equal(t, tt.wantAgentRuns, b.agent.calls, "a finished investigation is not done again")
+				assert.Equal(t, tt.wantAgentRuns, b.agent.calls, "a finished investigation is not repeated")
 				assert.Contains(t, b.state(ordersARN), "done")
 			})
 		}
 	}
 }
 
-func TestAKilledInvocationIsResumedByItsRetry(t *testing.T) {
+func TestHandle_RetryResumesKilledInvocation(t *testing.T) {
 	tests := []struct {
 		name     string
-		kill     func(b *bench) (heal func())
+		kill     func(b *harness) (heal func())
 		tools    int // evidence calls in the end
 		agents   int
 		messages int
 	}{
-		{"while it collects evidence", func(b *bench) func() {
+		{"while it collects evidence", func(b *harness) func() {
 			b.tool.after = die
 			return func() { b.tool.after = nil }
 		}, 2, 1, 1},
-		{"before the first checkpoint of the agent", func(b *bench) func() {
-			b.agent.do = func(context.Context, triage.Run, *investigation.Record, []byte) error {
+		{"before the first checkpoint of the agent", func(b *harness) func() {
+			b.agent.do = func(context.Context, investigation.Limits, *investigation.Record, []byte) error {
 				waitFor(func() bool { return len(b.S3.Keys("checkpoints/")) > 0 })
 				die()
 				return nil
 			}
 			return func() {
-				b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, resume []byte) error {
-					assert.Nil(t, resume, "there is no state of the agent to go on from")
+				b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, resume []byte) error {
+					assert.Nil(t, resume, "there is no state of the agent")
 					return conclude(rec)
 				}
 			}
 		}, 1, 2, 1},
-		{"while the report is rendered", func(b *bench) func() {
+		{"while the report is rendered", func(b *harness) func() {
 			b.Renderer = dyingRenderer{b.render}
 			return func() { b.Renderer = b.render }
 		}, 1, 1, 1},
-		{"right after the notification", func(b *bench) func() {
+		{"right after the notification", func(b *harness) func() {
 			b.Config.EventBus = "bus"
 			b.EventBridge = dyingBus{}
 			return func() { b.EventBridge = &b.Events }
-		}, 1, 1, 2}, // nobody knows whether the message went out: better twice than never
+		}, 1, 1, 2}, // nobody knows whether the notification was sent: two are better than none
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			heal := tt.kill(b)
 			b.killed(t, "request-1", fixture(t, "action-metric"))
 			heal()
@@ -231,8 +230,8 @@ func TestAKilledInvocationIsResumedByItsRetry(t *testing.T) {
 	}
 }
 
-func TestACrashWithoutARetryDoesNotSuppressTheNextAlarm(t *testing.T) {
-	b := newBench(t)
+func TestHandle_CrashWithoutRetryDoesNotSuppressNextAlarm(t *testing.T) {
+	b := newHarness(t)
 	b.tool.after = die
 	b.killed(t, "request-1", action("orders-errors", 1))
 	b.tool.after = nil
@@ -241,9 +240,9 @@ func TestACrashWithoutARetryDoesNotSuppressTheNextAlarm(t *testing.T) {
 	assert.Len(t, b.messages(), 1)
 }
 
-func TestTheAgentGoesOnFromItsLastCheckpoint(t *testing.T) {
-	b := newBench(t)
-	b.agent.do = func(ctx context.Context, run triage.Run, _ *investigation.Record, resume []byte) error {
+func TestHandle_RetryResumesAgentFromLastCheckpoint(t *testing.T) {
+	b := newHarness(t)
+	b.agent.do = func(ctx context.Context, run investigation.Limits, _ *investigation.Record, resume []byte) error {
 		assert.Empty(t, resume)
 		require.NoError(t, run.Checkpoint(ctx, []byte("round 1")))
 		require.NoError(t, run.Checkpoint(ctx, []byte("round 2\nwith two lines")))
@@ -255,7 +254,7 @@ func TestTheAgentGoesOnFromItsLastCheckpoint(t *testing.T) {
 		return nil
 	}
 	b.killed(t, "request-1", fixture(t, "action-metric"))
-	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, resume []byte) error {
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, resume []byte) error {
 		assert.Equal(t, "round 2\nwith two lines", string(resume))
 		return conclude(rec)
 	}
@@ -264,10 +263,10 @@ func TestTheAgentGoesOnFromItsLastCheckpoint(t *testing.T) {
 	assert.Contains(t, b.messages()[0], "resumed: 1")
 }
 
-func TestAnInvestigationThatNeedsMoreTimeIsHandedOverABoundedNumberOfTimes(t *testing.T) {
-	b := newBench(t)
+func TestHandOver_ContinuesAtMostThreeTimes(t *testing.T) {
+	b := newHarness(t)
 	rounds := 0
-	b.agent.do = func(ctx context.Context, run triage.Run, rec *investigation.Record, resume []byte) error {
+	b.agent.do = func(ctx context.Context, run investigation.Limits, rec *investigation.Record, resume []byte) error {
 		if rounds > 0 {
 			assert.Equal(t, fmt.Sprint("state ", rounds), string(resume))
 		}
@@ -284,7 +283,7 @@ func TestAnInvestigationThatNeedsMoreTimeIsHandedOverABoundedNumberOfTimes(t *te
 		assert.Equal(t, triage.StatusHandedOver, answer.Results[0].Status)
 		require.Len(t, b.Self.Events(), i)
 		in := b.Self.Events()[i-1]
-		assert.Equal(t, "triage-handler", *in.FunctionName, "it invokes nothing but itself")
+		assert.Equal(t, "triage-handler", *in.FunctionName, "it only invokes itself")
 		late, err := b.invoke(t, "another", fixture(t, "sns-metric"))
 		require.NoError(t, err)
 		assert.Equal(t, triage.StatusDuplicate, late.Results[0].Status)
@@ -300,15 +299,15 @@ func TestAnInvestigationThatNeedsMoreTimeIsHandedOverABoundedNumberOfTimes(t *te
 	assert.Equal(t, triage.StatusDuplicate, again.Results[0].Status, "a hand-over that is delivered twice does nothing")
 }
 
-func TestAHandOverThatFailsConcludesInTheSameInvocation(t *testing.T) {
-	for name, breakIt := range map[string]func(*bench){
-		"no invocation": func(b *bench) { b.Self.Fail(awsapitest.Denied("lambda:InvokeFunction"), -1) },
-		"no checkpoint": func(b *bench) { b.S3.Fail(awsapitest.ErrDown, 3) },
+func TestHandOver_FailureConcludesInSameInvocation(t *testing.T) {
+	for name, breakIt := range map[string]func(*harness){
+		"no invocation": func(b *harness) { b.Self.Fail(awsapitest.Denied("lambda:InvokeFunction"), -1) },
+		"no checkpoint": func(b *harness) { b.S3.Fail(awsapitest.ErrDown, 3) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			breakIt(b)
-			b.agent.do = func(ctx context.Context, run triage.Run, rec *investigation.Record, resume []byte) error {
+			b.agent.do = func(ctx context.Context, run investigation.Limits, rec *investigation.Record, resume []byte) error {
 				if run.MayHandOver {
 					waitFor(func() bool { return b.S3.Calls() > 1 })
 					require.NoError(t, run.Checkpoint(ctx, []byte("state")))
@@ -326,7 +325,7 @@ func TestAHandOverThatFailsConcludesInTheSameInvocation(t *testing.T) {
 	}
 }
 
-func TestWhateverTheAgentDoesAReportGoesOut(t *testing.T) {
+func TestHandle_DeliversReportWhenAgentFails(t *testing.T) {
 	tests := []struct {
 		name string
 		do   func(ctx context.Context, rec *investigation.Record) error
@@ -334,12 +333,12 @@ func TestWhateverTheAgentDoesAReportGoesOut(t *testing.T) {
 	}{
 		{"it panics", func(context.Context, *investigation.Record) error { panic("a bug") }, "the agent failed: a bug"},
 		{"it fails", func(context.Context, *investigation.Record) error { return errors.New("no such model") }, "no such model"},
-		{"its time is up", func(context.Context, *investigation.Record) error { return context.DeadlineExceeded }, "longer timeout"},
+		{"its time runs out", func(context.Context, *investigation.Record) error { return context.DeadlineExceeded }, "longer OrchestratorTimeout"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBench(t)
-			b.agent.do = func(ctx context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+			b := newHarness(t)
+			b.agent.do = func(ctx context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
 				return tt.do(ctx, rec)
 			}
 			result := b.investigated(t, "request-1", fixture(t, "action-metric"))
@@ -351,8 +350,8 @@ func TestWhateverTheAgentDoesAReportGoesOut(t *testing.T) {
 	}
 }
 
-func TestARendererThatFailsStillLetsTheFactsOut(t *testing.T) {
-	b := newBench(t)
+func TestHandle_DeliversBareFactsWhenRendererPanics(t *testing.T) {
+	b := newHarness(t)
 	b.render.panics = true
 	b.investigated(t, "request-1", fixture(t, "action-metric"))
 	require.Len(t, b.messages(), 1)
@@ -360,22 +359,22 @@ func TestARendererThatFailsStillLetsTheFactsOut(t *testing.T) {
 	assert.Equal(t, 1, b.reports())
 }
 
-func TestAToolThatIsDownIsSaidInTheEvidence(t *testing.T) {
-	b := newBench(t)
+func TestHandle_RecordsUnavailableToolInEvidence(t *testing.T) {
+	b := newHarness(t)
 	b.tool.err = errors.New("the tool function is throttled")
-	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
 		assert.Equal(t, "the tool function is throttled", rec.Evidence.Problem)
 		return conclude(rec)
 	}
 	b.investigated(t, "request-1", fixture(t, "action-metric"))
 }
 
-func TestTimeIsKeptBackToStoreAndNotify(t *testing.T) {
+func TestBudget_ReservesTimeToStoreAndNotify(t *testing.T) {
 	for _, lifetime := range []time.Duration{900 * time.Second, 60 * time.Second, 20 * time.Second} {
-		b := newBench(t)
-		var run triage.Run
+		b := newHarness(t)
+		var run investigation.Limits
 		var agentEnds time.Time
-		b.agent.do = func(ctx context.Context, r triage.Run, rec *investigation.Record, _ []byte) error {
+		b.agent.do = func(ctx context.Context, r investigation.Limits, rec *investigation.Record, _ []byte) error {
 			run = r
 			agentEnds, _ = ctx.Deadline()
 			return conclude(rec)
@@ -391,21 +390,21 @@ func TestTimeIsKeptBackToStoreAndNotify(t *testing.T) {
 	}
 }
 
-func TestAHangingServiceDoesNotEatTheTimeOfTheOthers(t *testing.T) {
+func TestHandle_HangingServiceLeavesTimeForOthers(t *testing.T) {
 	tests := []struct {
 		name string
-		hang func(b *bench)
+		hang func(b *harness)
 		want int // messages
 	}{
-		{"S3", func(b *bench) { b.S3.Hang(true) }, 1},
-		{"DynamoDB", func(b *bench) { b.DB.Hang(true) }, 1},
-		{"EventBridge", func(b *bench) { b.Events.Hang(true) }, 1},
-		{"S3 and DynamoDB", func(b *bench) { b.S3.Hang(true); b.DB.Hang(true) }, 1},
+		{"S3", func(b *harness) { b.S3.Hang(true) }, 1},
+		{"DynamoDB", func(b *harness) { b.DB.Hang(true) }, 1},
+		{"EventBridge", func(b *harness) { b.Events.Hang(true) }, 1},
+		{"S3 and DynamoDB", func(b *harness) { b.S3.Hang(true); b.DB.Hang(true) }, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t)
+			b := newHarness(t)
 			b.Config.EventBus = "bus"
 			tt.hang(b)
 			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
@@ -417,9 +416,9 @@ func TestAHangingServiceDoesNotEatTheTimeOfTheOthers(t *testing.T) {
 	}
 }
 
-func TestRepeatsAndWhatFiredTogetherAreInTheReport(t *testing.T) {
-	b := newBench(t)
-	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+func TestHandle_ReportsRepeatsAndAlarmsThatFiredTogether(t *testing.T) {
+	b := newHarness(t)
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
 		if rec.Alarm.Name == "a" {
 			for i := range 5 {
 				_, err := b.invoke(t, fmt.Sprint("repeat-", i), action("a", 10+i))
@@ -436,8 +435,8 @@ func TestRepeatsAndWhatFiredTogetherAreInTheReport(t *testing.T) {
 	assert.Contains(t, b.messages()[0], "together: 1\n", "each names the other")
 }
 
-func TestAStormInvestigatesEachAlarmOnce(t *testing.T) {
-	b := newBench(t)
+func TestHandle_StormInvestigatesEachAlarmOnce(t *testing.T) {
+	b := newHarness(t)
 	const alarms, events = 250, 1000
 	var wg sync.WaitGroup
 	gate := make(chan struct{}, 50)
@@ -456,8 +455,8 @@ func TestAStormInvestigatesEachAlarmOnce(t *testing.T) {
 	assert.Equal(t, float64(events-alarms), b.metric(t, emf.Duplicates))
 }
 
-func TestACompositeAlarmAndWhatTriggeredItAreInvestigatedOnce(t *testing.T) {
-	b := newBench(t)
+func TestHandle_InvestigatesCompositeAlarmAndItsTriggersOnce(t *testing.T) {
+	b := newHarness(t)
 	b.investigated(t, "request-1", fixture(t, "action-composite"))
 	answer, err := b.invoke(t, "request-2", fixture(t, "eventbridge-metric"))
 	require.NoError(t, err)
@@ -466,11 +465,11 @@ func TestACompositeAlarmAndWhatTriggeredItAreInvestigatedOnce(t *testing.T) {
 	assert.Equal(t, 1, b.agent.calls)
 }
 
-func TestPastInvestigationsAreHandedOn(t *testing.T) {
-	b := newBench(t)
+func TestHandle_PassesPastInvestigationsToAgent(t *testing.T) {
+	b := newHarness(t)
 	first := b.investigated(t, "request-1", action("a", 1))
 	b.clock.pass(2 * time.Hour)
-	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
 		require.Len(t, rec.SeenBefore, 1)
 		assert.Equal(t, "the role lost dynamodb:GetItem", rec.SeenBefore[0].Cause)
 		assert.Equal(t, first.ID, rec.SeenBefore[0].ID)
@@ -480,8 +479,8 @@ func TestPastInvestigationsAreHandedOn(t *testing.T) {
 	assert.Contains(t, b.messages()[1], "before: 1")
 }
 
-func TestARecoveryIsToldOnceWhenAskedFor(t *testing.T) {
-	b := newBench(t)
+func TestHandle_NotifiesRecoveryOnce(t *testing.T) {
+	b := newHarness(t)
 	b.Config.NotifyRecovery = true
 	b.CardTopic = notify.New(&b.SNS, cardARN)
 	skipped, err := b.invoke(t, "request-0", fixture(t, "action-ok"))
@@ -504,19 +503,19 @@ func TestARecoveryIsToldOnceWhenAskedFor(t *testing.T) {
 	assert.Equal(t, triage.StatusSkipped, again.Results[0].Status)
 }
 
-func TestInstructionsFromS3AreReadAnewAndTheirLossIsNoReasonToStop(t *testing.T) {
-	b := newBench(t)
+func TestInstructions_MissingObjectDoesNotStopInvestigation(t *testing.T) {
+	b := newHarness(t)
 	b.Config.Instructions = "Look at the canary first."
 	b.Config.InstructionsURI = "s3://runbooks/orders.md"
 	b.investigated(t, "request-1", action("a", 1))
-	assert.Equal(t, "Look at the canary first.", b.agent.runs[0].Instructions, "the object is not there")
+	assert.Equal(t, "Look at the canary first.", b.agent.runs[0].Instructions, "the object does not exist")
 	b.Config.InstructionsURI = "not a URI"
 	b.investigated(t, "request-2", action("b", 1))
 	assert.Equal(t, "Look at the canary first.", b.agent.runs[1].Instructions)
 }
 
-func TestLongNamesInAnyScriptAndLongReportsFitEverywhere(t *testing.T) {
-	b := newBench(t)
+func TestHandle_LongNamesAndReportsFitAllLimits(t *testing.T) {
+	b := newHarness(t)
 	b.render.body = strings.Repeat("日本語のログ行\n", 60000)
 	name := strings.Repeat("🚨注文/é ", 51) // 255 characters
 	b.investigated(t, "request-1", action(name, 1))

@@ -9,51 +9,71 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 )
 
 const (
-	// maxHandOvers is how many further invocations one investigation may take, beside the first.
+	// maxHandOvers is how many invocations one investigation may take after the first.
 	maxHandOvers = 3
 
-	// handOverLease is how long the lease waits for the invocation that was asked for. After that, the
-	// alarm's next event may take over.
+	// handOverLease is how long the lease waits for the fresh invocation to begin. After that, the alarm's
+	// next event may take over.
 	handOverLease = 15 * time.Minute
 )
 
-// mayHandOver tells whether another invocation may go on with this investigation. It needs the claim,
-// which counts them, and a checkpoint.
-func (r *run) mayHandOver() bool {
+// handOver is the part of the payload with which the orchestrator invokes itself.
+type handOver struct {
+	Token string           `json:"token"` // owner of the lease that waits for this invocation
+	ID    string           `json:"investigation_id"`
+	Alarm alarmevent.Alarm `json:"alarm"`
+}
+
+type handOverEnvelope struct {
+	HandOver *handOver `json:"alarmtriageHandOver"`
+}
+
+func parseHandOver(raw []byte) (*handOver, bool) {
+	var e handOverEnvelope
+	if json.Unmarshal(raw, &e) != nil || e.HandOver == nil || e.HandOver.Token == "" || e.HandOver.ID == "" {
+		return nil, false
+	}
+	return e.HandOver, true
+}
+
+// mayHandOver reports whether another invocation may continue this investigation. That requires the claim,
+// which counts the hand-overs.
+func (r *attempt) mayHandOver() bool {
 	return r.claim != nil && r.FunctionName != "" && r.claim.HandOvers < maxHandOvers
 }
 
-// handOver saves the state, gives the lease to a fresh invocation and asks for it. When any of that
-// fails, this invocation keeps the investigation: done is false.
-func (r *run) handOver(ctx context.Context, saver *saver) (result Result, done bool) {
+// handOver waits for the checkpoint, passes the lease to a fresh invocation, and starts that invocation. If
+// one of these steps fails, done is false and this invocation keeps the investigation.
+func (r *attempt) handOver(ctx context.Context, saver *saver) (result Result, done bool) {
 	if err := r.flush(ctx, saver); err != nil || saver.lastState() == nil {
-		r.log.Warn("not handed over: there is no checkpoint", "error", err)
+		r.log.Warn("not handed over: no checkpoint", "error", err)
 		return Result{}, false
 	}
 	token := fmt.Sprintf("%s/%d", r.claim.ID, r.claim.HandOvers+1)
 	bounded, cancel := context.WithTimeout(ctx, tableTime)
 	defer cancel()
 	if err := r.Table.HandOver(bounded, r.claim, token, r.Now().Add(handOverLease)); err != nil {
-		r.log.Warn("not handed over: the lease was not passed on", "error", err)
+		r.log.Warn("not handed over: lease not passed on", "error", err)
 		return Result{}, false
 	}
 	if err := r.invokeSelf(bounded, token); err != nil {
-		r.log.Warn("not handed over: no fresh invocation", "error", err)
-		return Result{}, false // the lease is still fenced by our attempt number, so that we may settle it
+		r.log.Warn("not handed over: fresh invocation not started", "error", err)
+		return Result{}, false // the attempt number is still ours: we can settle the claim
 	}
 	r.emit(map[string]float64{emf.HandOvers: 1})
 	r.log.Info("handed over", "number", r.claim.HandOvers+1)
 	return Result{
 		Alarm: r.alarm.Name, Status: StatusHandedOver, ID: r.rec.ID,
-		Reason: fmt.Sprintf("the invocation's time is nearly up; invocation %d of at most %d goes on", r.claim.HandOvers+2, maxHandOvers+1),
+		Reason: fmt.Sprintf("the invocation's time is nearly used; invocation %d of at most %d continues", r.claim.HandOvers+2, maxHandOvers+1),
 	}, true
 }
 
-func (r *run) invokeSelf(ctx context.Context, token string) error {
+func (r *attempt) invokeSelf(ctx context.Context, token string) error {
 	payload, err := json.Marshal(handOverEnvelope{HandOver: &handOver{Token: token, ID: r.rec.ID, Alarm: *r.alarm}})
 	if err != nil {
 		return fmt.Errorf("encode the hand-over: %w", err)

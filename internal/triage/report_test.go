@@ -18,8 +18,8 @@ import (
 // reports renders as the orchestrator does.
 var reports triage.Renderer = report.NewRenderer(report.Home{Bucket: bucket})
 
-// cards are what the chat topic got.
-func (b *bench) cards(t *testing.T) (threads, titles []string) {
+// cards returns the cards that were sent to the chat topic.
+func (b *harness) cards(t *testing.T) (threads, titles []string) {
 	t.Helper()
 	for _, published := range b.SNS.Published(cardARN) {
 		var card struct {
@@ -32,8 +32,8 @@ func (b *bench) cards(t *testing.T) (threads, titles []string) {
 	return threads, titles
 }
 
-func TestAllCardsOfAnAlarmComeInOneThread(t *testing.T) {
-	b := newBench(t)
+func TestCards_ShareOneThreadPerAlarm(t *testing.T) {
+	b := newHarness(t)
 	b.Renderer, b.CardTopic = reports, notify.New(&b.SNS, cardARN)
 	b.Config.NotifyRecovery = true
 	b.investigated(t, "request-1", fixture(t, "action-metric"))
@@ -48,16 +48,16 @@ func TestAllCardsOfAnAlarmComeInOneThread(t *testing.T) {
 	assert.Equal(t, threads[0], threads[1])
 	assert.NotEqual(t, threads[0], threads[2])
 	for _, body := range b.messages() {
-		assert.NotContains(t, body, "client-markdown", "cards are not mailed")
+		assert.NotContains(t, body, "client-markdown", "cards are only sent to the chat topic")
 	}
 }
 
-func TestWhatWasSeenBeforeIsShownInEveryStoredForm(t *testing.T) {
-	b := newBench(t)
+func TestReport_ShowsPastInvestigationsInEveryForm(t *testing.T) {
+	b := newHarness(t)
 	b.Renderer = reports
 	b.investigated(t, "request-1", action("a", 1))
 	b.clock.pass(2 * time.Hour)
-	b.agent.do = func(_ context.Context, _ triage.Run, rec *investigation.Record, _ []byte) error {
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
 		err := conclude(rec)
 		rec.Report.RootCause = "the table is gone"
 		return err

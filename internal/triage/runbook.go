@@ -12,11 +12,12 @@ import (
 // runbookTag is the tag of an alarm that names its runbook.
 const runbookTag = "runbook"
 
-// runbookLine is the line of an alarm's description that does.
+// runbookLine is the line of an alarm's description that names its runbook.
 var runbookLine = regexp.MustCompile(`(?im)^[ \t]*runbook:[ \t]*(\S.*?)[ \t]*$`)
 
-// runbookURI is where the runbook of an alarm lies, or nothing: what its tag or a line of its description
-// names, below base. Whoever may write alarms chose the text, so that it can't lead out of base.
+// runbookURI returns the S3 URI of an alarm's runbook, or "" if the alarm names none. The alarm's tag or a
+// line of its description names an object below base. Anybody who may create alarms chooses that text; it
+// never leads outside base.
 func runbookURI(alarm *alarmevent.Alarm, base string) string {
 	if base == "" {
 		return ""
@@ -27,13 +28,13 @@ func runbookURI(alarm *alarmevent.Alarm, base string) string {
 	}
 	key := strings.TrimPrefix(name, base)
 	if key == "" || strings.Contains(key, "://") {
-		return "" // none, or a link to somewhere else, for people
+		return "" // no runbook, or a link for people
 	}
 	return base + strings.TrimLeft(key, "/")
 }
 
-// runbook is the text of the alarm's runbook, or nothing.
-func (r *run) runbook(ctx context.Context) string {
+// runbook returns the text of the alarm's runbook with its heading, or "".
+func (r *attempt) runbook(ctx context.Context) string {
 	uri := runbookURI(r.alarm, r.Config.RunbooksURI)
 	if uri == "" {
 		return ""

@@ -13,7 +13,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
 )
 
-func TestTheRunbookThatAnAlarmNamesIsReadAndNothingElse(t *testing.T) {
+func TestRunbook_ReadsOnlyObjectsBelowPrefix(t *testing.T) {
 	const said = "The team's runbook for this alarm:\nLook at the queue first."
 	tests := []struct {
 		name, configuration, tags string
@@ -31,7 +31,7 @@ func TestTheRunbookThatAnAlarmNamesIsReadAndNothingElse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBench(t)
+			b := newHarness(t)
 			for key, text := range map[string]string{"team/orders.md": "Look at the queue first.", "secret.md": "secret"} {
 				_, err := b.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("runbooks"), Key: &key, Body: strings.NewReader(text)})
 				require.NoError(t, err)
@@ -44,11 +44,11 @@ func TestTheRunbookThatAnAlarmNamesIsReadAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestAlarmsThatWatchATriageAreNotInvestigated(t *testing.T) {
-	b := newBench(t)
+func TestHandle_SkipsSelfAlarms(t *testing.T) {
+	b := newHarness(t)
 	answer, err := b.invoke(t, "request-1", action(config.SelfAlarmPrefix+"shop-failures", 1))
 	require.NoError(t, err)
 	assert.Equal(t, triage.StatusSkipped, answer.Results[0].Status)
-	assert.Contains(t, answer.Results[0].Reason, "watches an AlarmTriage itself")
+	assert.Contains(t, answer.Results[0].Reason, "monitors AlarmTriage itself")
 	assert.Zero(t, b.agent.calls)
 }

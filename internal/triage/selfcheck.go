@@ -15,15 +15,15 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 )
 
-// SelfChecker verifies what investigations need. Run returns after limit at the latest.
+// SelfChecker checks everything that investigations need. Run returns after limit at the latest.
 type SelfChecker interface {
 	Run(ctx context.Context, limit time.Duration) selfcheck.Report
 }
 
-// maxSelfCheck is how long a self-check may take: a cold start of the tool, and a model that is asked three times.
+// maxSelfCheck is how long a self-check may take: a cold start of the tool, and three requests to a model.
 const maxSelfCheck = 60 * time.Second
 
-// isSelfCheck reports whether an event is the order to check the triage itself. [config.SelfCheckEvent] is one.
+// isSelfCheck reports whether an event requests a self-check, as [config.SelfCheckEvent] does.
 func isSelfCheck(raw []byte) bool {
 	var order struct {
 		SelfCheck bool `json:"selfCheck"`
@@ -31,8 +31,9 @@ func isSelfCheck(raw []byte) bool {
 	return json.Unmarshal(raw, &order) == nil && order.SelfCheck
 }
 
-// selfCheck checks the triage and notifies the topic when somebody must act. It fails when the notification cannot
-// reach anybody, so that Lambda's own ways report it: the Errors metric, and the destination for failed events.
+// selfCheck runs the self-check and sends a notification if somebody must act. If the notification cannot
+// reach anybody, it returns an error, which Lambda reports through the Errors metric and the destination
+// for failed events.
 func (h *Handler) selfCheck(ctx context.Context, owner string) (Answer, error) {
 	budget := budgetOf(ctx, h.Now())
 	checked := h.SelfCheck.Run(ctx, min(maxSelfCheck, budget.agentEnds.Sub(h.Now())))
@@ -49,7 +50,7 @@ func (h *Handler) selfCheck(ctx context.Context, owner string) (Answer, error) {
 	}
 	bounded, cancel := budget.part(ctx, h.Now(), notifyShare, maxNotify)
 	defer cancel()
-	if err := h.Topic.Publish(bounded, h.selfCheckMessage(checked, owner)); err != nil {
+	if err := h.Topic.Publish(bounded, h.selfCheckNotification(checked, owner)); err != nil {
 		h.emit(map[string]float64{emf.NotificationFailures: 1})
 		h.Log.Error("self-check not notified", "error", err, "advice", awsapi.Advice(err))
 		return answer, fmt.Errorf("the self-check found %s, and the notification could not be sent: %w", inBrief(findings), err)
@@ -60,34 +61,35 @@ func (h *Handler) selfCheck(ctx context.Context, owner string) (Answer, error) {
 	return answer, nil
 }
 
-// inBrief names the findings for an error.
+// inBrief returns the findings as part of an error.
 func inBrief(findings []selfcheck.Check) string {
 	parts := make([]string, len(findings))
 	for i, found := range findings {
 		parts[i] = fmt.Sprintf("%s: %s %s", found.Part, found.Detail, found.Remedy)
 	}
-	return fmt.Sprintf("%s (%s)", things(len(findings), "problem"), strings.Join(parts, "; "))
+	return fmt.Sprintf("%s (%s)", plural(len(findings), "problem"), strings.Join(parts, "; "))
 }
 
-func things(n int, name string) string {
+// plural returns a number and its noun.
+func plural(n int, name string) string {
 	if n == 1 {
 		return "1 " + name
 	}
 	return fmt.Sprintf("%d %ss", n, name)
 }
 
-// selfCheckMessage is the notification of a self-check. The owner is the same for each of Lambda's attempts.
-func (h *Handler) selfCheckMessage(checked selfcheck.Report, owner string) notify.Message {
+// selfCheckNotification returns the notification of a self-check. owner is the same for each retry by Lambda.
+func (h *Handler) selfCheckNotification(checked selfcheck.Report, owner string) notify.Notification {
 	findings := checked.Findings()
 	var b strings.Builder
 	b.WriteString(report.Note(fmt.Sprintf("The self-check of alarm triage %s in %s at %s found %s. "+
-		"Nothing was investigated: no alarm is the reason for this message.",
-		h.FunctionName, h.Region, checked.CheckedAt.Format("2006-01-02 15:04 MST"), things(len(findings), "problem"))))
+		"No alarm caused this notification, and nothing was investigated.",
+		h.FunctionName, h.Region, checked.CheckedAt.Format("2006-01-02 15:04 MST"), plural(len(findings), "problem"))))
 	for _, found := range findings {
 		b.WriteString(report.Note(heading(found.State) + found.Part + "\n" + found.Detail + "\nWhat to do: " + found.Remedy))
 	}
 	if fine := names(checked, selfcheck.StateOK); fine != "" {
-		b.WriteString(report.Note("Checked and fine: " + fine + "."))
+		b.WriteString(report.Note("Checked and OK: " + fine + "."))
 	}
 	if skipped := names(checked, selfcheck.StateSkipped); skipped != "" {
 		b.WriteString(report.Note("Not checked: " + skipped + "."))
@@ -95,8 +97,8 @@ func (h *Handler) selfCheckMessage(checked selfcheck.Report, owner string) notif
 	fmt.Fprintf(&b, "Check again:\n\n    aws lambda invoke --region %s --function-name %s "+
 		"--cli-binary-format raw-in-base64-out --payload '%s' /dev/stdout\n",
 		h.Region, h.FunctionName, config.SelfCheckEvent)
-	return notify.Message{
-		Subject:    fmt.Sprintf("Alarm triage self-check: %s (%s)", things(len(findings), "problem"), h.FunctionName),
+	return notify.Notification{
+		Subject:    fmt.Sprintf("Alarm triage self-check: %s (%s)", plural(len(findings), "problem"), h.FunctionName),
 		Body:       b.String(),
 		Attributes: map[string]string{"outcome": "self-check", "region": h.Region},
 		Group:      "self-check",
@@ -104,15 +106,15 @@ func (h *Handler) selfCheckMessage(checked selfcheck.Report, owner string) notif
 	}
 }
 
-// heading begins a finding.
+// heading returns the first words of a finding.
 func heading(state selfcheck.State) string {
 	if state == selfcheck.StateWarning {
-		return "WILL BE WRONG: "
+		return "WARNING: "
 	}
-	return "WRONG: "
+	return "PROBLEM: "
 }
 
-// names lists the parts in a state.
+// names returns the parts in a state, separated by commas.
 func names(checked selfcheck.Report, state selfcheck.State) string {
 	var parts []string
 	for _, check := range checked.Checks {

@@ -26,7 +26,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
@@ -40,11 +40,11 @@ const (
 	toolFunction = "arn:aws:lambda:us-east-1:123456789012:function:tool"
 )
 
-// checkBench is a bench whose every part works, until a test breaks it.
-type checkBench struct {
-	*bench
+// checkHarness is a harness in which every part works, until a test breaks it.
+type checkHarness struct {
+	*harness
 	model      awsapitest.Model
-	failing    map[string]error // models that do not answer
+	failing    map[string]error // errors of models that do not answer
 	answer     *bedrockruntime.ConverseOutput
 	lifecycles map[string]awsapi.ModelLifecycle
 	lifeErr    error
@@ -59,15 +59,15 @@ type checkBench struct {
 }
 
 // Lifecycle implements [selfcheck.Lifecycles].
-func (b *checkBench) Lifecycle(_ context.Context, id string) (awsapi.ModelLifecycle, error) {
+func (b *checkHarness) Lifecycle(_ context.Context, id string) (awsapi.ModelLifecycle, error) {
 	return b.lifecycles[id], b.lifeErr
 }
 
 const healthyProbe = `{"python": "3.13.9", "boto3": "1.42.2", "unreachable": "", "broken": {}, "packages": 2}`
 
-func newCheckBench(t *testing.T) *checkBench {
+func newCheckHarness(t *testing.T) *checkHarness {
 	t.Helper()
-	b := &checkBench{bench: newBench(t), failing: map[string]error{}, lifecycles: map[string]awsapi.ModelLifecycle{}}
+	b := &checkHarness{harness: newHarness(t), failing: map[string]error{}, lifecycles: map[string]awsapi.ModelLifecycle{}}
 	b.answer = &bedrockruntime.ConverseOutput{StopReason: types.StopReasonEndTurn}
 	b.model.Answer = func(ctx context.Context, in *bedrockruntime.ConverseInput) (*bedrockruntime.ConverseOutput, error) {
 		if err := b.failing[*in.ModelId]; err != nil {
@@ -106,11 +106,8 @@ func newCheckBench(t *testing.T) *checkBench {
 			ModelID: firstModel, FallbackModelIDs: []string{secondModel}, ToolFunction: toolFunction,
 			Table: "investigations", ReportsBucket: bucket, TopicARN: topicARN,
 		},
-		FunctionName: "triage-handler", Model: &b.model, Lifecycles: b, Lambda: &b.lambda, DynamoDB: &b.db,
+		FunctionName: "triage-handler", Region: "us-east-1", Model: &b.model, Lifecycles: b, Lambda: &b.lambda, DynamoDB: &b.db,
 		Store: store.New(&b.s3, bucket), Topics: &b.topics, Now: b.clock.now,
-		ExplainModelError: func(id string, err error) (investigation.ModelCause, string) {
-			return investigation.CauseDenied, "Advice about " + id + "."
-		},
 		Pause: func(_ context.Context, d time.Duration) error {
 			b.pauses = append(b.pauses, d)
 			return nil
@@ -118,6 +115,12 @@ func newCheckBench(t *testing.T) *checkBench {
 	}
 	b.SelfCheck = b.checker
 	return b
+}
+
+// adviceOfDenial returns the remedy of a model whose invocation is denied, without its line breaks.
+func adviceOfDenial(model string) string {
+	advice := modelerror.Advice(awsapitest.Denied("bedrock:InvokeModel"), model, "us-east-1")
+	return strings.Join(strings.Fields(advice), " ")
 }
 
 func putting(bucket, key, text string) *s3.PutObjectInput {
@@ -132,7 +135,7 @@ func encoded(t *testing.T, value any) []byte {
 }
 
 // check runs a self-check that must not fail.
-func (b *checkBench) check(t *testing.T) selfcheck.Report {
+func (b *checkHarness) check(t *testing.T) selfcheck.Report {
 	t.Helper()
 	answer, err := b.invoke(t, "request-1", config.SelfCheckEvent)
 	require.NoError(t, err)
@@ -140,15 +143,15 @@ func (b *checkBench) check(t *testing.T) selfcheck.Report {
 	return *answer.SelfCheck
 }
 
-// only is the one message, without its line breaks.
-func (b *checkBench) only(t *testing.T) string {
+// only returns the body of the only notification, without line breaks.
+func (b *checkHarness) only(t *testing.T) string {
 	t.Helper()
 	require.Len(t, b.messages(), 1)
 	return strings.Join(strings.Fields(b.messages()[0]), " ")
 }
 
-func TestSelfCheck_HealthyTriageNotifiesNobody(t *testing.T) {
-	b := newCheckBench(t)
+func TestSelfCheck_SendsNothingWhenEverythingWorks(t *testing.T) {
+	b := newCheckHarness(t)
 	b.checker.Config.CardTopicARN, b.checker.Config.EventBus = cardARN, "bus"
 	b.checker.Config.InstructionsURI = "s3://" + bucket + "/instructions.txt"
 	_, err := b.s3.PutObject(t.Context(), putting(bucket, "instructions.txt", "Orders come from the shop."))
@@ -183,10 +186,10 @@ func TestSelfCheck_HealthyTriageNotifiesNobody(t *testing.T) {
 	assert.Contains(t, lines[0], `"`+emf.SelfCheckProblems+`":0`)
 }
 
-func TestSelfCheck_AsksModelsForAFewTokensWithTheGuardrailOfInvestigations(t *testing.T) {
-	b := newCheckBench(t)
+func TestSelfCheck_AsksModelsForFewTokensThroughGuardrail(t *testing.T) {
+	b := newCheckHarness(t)
 	b.checker.Config.GuardrailID, b.checker.Config.GuardrailVersion = "guard", "3"
-	b.answer.StopReason = types.StopReasonMaxTokens // a model that thinks comes no further
+	b.answer.StopReason = types.StopReasonMaxTokens // reasoning used up the tokens
 	b.check(t)
 	require.Len(t, b.model.Asked(), 2)
 	for _, in := range b.model.Asked() {
@@ -198,98 +201,98 @@ func TestSelfCheck_AsksModelsForAFewTokensWithTheGuardrailOfInvestigations(t *te
 	assert.Empty(t, b.messages())
 }
 
-func TestSelfCheck_EachBrokenPartIsOneMessageWithTheRemedy(t *testing.T) {
+func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 	in := func(d time.Duration) awsapi.ModelLifecycle {
 		return awsapi.ModelLifecycle{EndOfLife: time.Now().Add(d)}
 	}
 	const day = 24 * time.Hour
 	for _, test := range []struct {
 		name    string
-		breakIt func(b *checkBench)
+		breakIt func(b *checkHarness)
 		part    string
 		want    []string
 	}{
-		{"the first model is denied", func(b *checkBench) { b.failing[firstModel] = awsapitest.Denied("bedrock:InvokeModel") }, "model " + firstModel,
-			[]string{"WILL BE WRONG", "not authorized to perform: bedrock:InvokeModel", "investigations are made by " + secondModel, "Advice about " + firstModel}},
-		{"the fallback is denied", func(b *checkBench) { b.failing[secondModel] = awsapitest.Denied("bedrock:InvokeModel") }, "model " + secondModel,
-			[]string{"WILL BE WRONG", "It is a fallback: " + firstModel + " answers.", "Advice about " + secondModel}},
-		{"the guardrail blocks everything", func(b *checkBench) {
+		{"the first model is denied", func(b *checkHarness) { b.failing[firstModel] = awsapitest.Denied("bedrock:InvokeModel") }, "model " + firstModel,
+			[]string{"WARNING", "not authorized to perform: bedrock:InvokeModel", "investigations use " + secondModel, adviceOfDenial(firstModel)}},
+		{"the fallback is denied", func(b *checkHarness) { b.failing[secondModel] = awsapitest.Denied("bedrock:InvokeModel") }, "model " + secondModel,
+			[]string{"WARNING", "It is a fallback; " + firstModel + " answers.", adviceOfDenial(secondModel)}},
+		{"the guardrail blocks everything", func(b *checkHarness) {
 			b.checker.Config.GuardrailID = "guard"
 			b.answer.StopReason = types.StopReasonGuardrailIntervened
-		}, "model " + firstModel, []string{"WRONG", "Guardrail guard blocks a harmless question", "Loosen the guardrail"}},
-		{"a model retires in 59 days", func(b *checkBench) { b.lifecycles["anthropic.claude-sonnet-5-5"] = in(59*day + time.Hour) }, "life cycle of model " + firstModel,
-			[]string{"WILL BE WRONG", "retires on", "in 59 days", "Set BedrockModelId or FallbackModelIds"}},
-		{"a model has retired", func(b *checkBench) { b.lifecycles["amazon.nova-2-lite-v1:0"] = in(-day) }, "life cycle of model " + secondModel,
+		}, "model " + firstModel, []string{"PROBLEM", "Guardrail guard blocks a harmless question", "Relax the guardrail"}},
+		{"a model retires in 59 days", func(b *checkHarness) { b.lifecycles["anthropic.claude-sonnet-5-5"] = in(59*day + time.Hour) }, "life cycle of model " + firstModel,
+			[]string{"WARNING", "retires on", "in 59 days", "Set BedrockModelId or FallbackModelIds"}},
+		{"a model has retired", func(b *checkHarness) { b.lifecycles["amazon.nova-2-lite-v1:0"] = in(-day) }, "life cycle of model " + secondModel,
 			[]string{"reached its end of life on"}},
-		{"a model is Legacy", func(b *checkBench) {
+		{"a model is Legacy", func(b *checkHarness) {
 			life := in(200 * day)
 			life.Legacy, life.ExtendedAccess = true, time.Now().Add(100*day)
 			b.lifecycles["anthropic.claude-sonnet-5-5"] = life
 		}, "life cycle of model " + firstModel, []string{"The model is Legacy", "Its end of life is", "may cost more from"}},
-		{"the catalog knows that a model has retired", func(b *checkBench) {
+		{"the catalog knows that a model has retired", func(b *checkHarness) {
 			b.checker.Config.ModelID, b.lifeErr = "us.amazon.nova-premier-v1:0", awsapitest.Denied("bedrock:GetFoundationModel")
 		}, "life cycle of model us.amazon.nova-premier-v1:0", []string{"reached its end of life on 2026-09-14"}},
-		{"the tool is denied", func(b *checkBench) { b.failTool(awsapitest.Denied("lambda:InvokeFunction")) }, "tool " + toolFunction,
+		{"the tool is denied", func(b *checkHarness) { b.failTool(awsapitest.Denied("lambda:InvokeFunction")) }, "tool " + toolFunction,
 			[]string{"The tool function cannot be invoked", "Grant lambda:InvokeFunction"}},
-		{"the tool is gone", func(b *checkBench) { b.failTool(&lambdatypes.ResourceNotFoundException{}) }, "tool " + toolFunction, []string{"deploy the stack again"}},
-		{"the tool is throttled", func(b *checkBench) { b.failTool(&lambdatypes.TooManyRequestsException{}) }, "tool " + toolFunction,
+		{"the tool is gone", func(b *checkHarness) { b.failTool(&lambdatypes.ResourceNotFoundException{}) }, "tool " + toolFunction, []string{"Deploy the stack again"}},
+		{"the tool is throttled", func(b *checkHarness) { b.failTool(&lambdatypes.TooManyRequestsException{}) }, "tool " + toolFunction,
 			[]string{"Raise ToolReservedConcurrentExecutions"}},
-		{"the tool crashes", func(b *checkBench) {
+		{"the tool crashes", func(b *checkHarness) {
 			b.tool = func(toolcall.Request) ([]byte, string) {
 				return []byte(`{"errorType":"Runtime.ExitError","errorMessage":"exit status 1"}`), "Unhandled"
 			}
 		}, "tool " + toolFunction, []string{"The tool function fails", "exit status 1", "See the tool's log group"}},
-		{"the tool answers something else", func(b *checkBench) {
+		{"the tool answers something else", func(b *checkHarness) {
 			b.tool = func(toolcall.Request) ([]byte, string) { return []byte(`[]`), "" }
 		}, "tool " + toolFunction, []string{"The tool's answer cannot be read"}},
-		{"the Python does not run", func(b *checkBench) {
+		{"the Python does not run", func(b *checkHarness) {
 			b.probe(toolcall.Answer{Error: "No module named 'alarmtriage_tool'", ErrorType: "ModuleNotFoundError"})
 		}, "tool " + toolFunction, []string{"The tool cannot run Python", "No module named 'alarmtriage_tool'"}},
-		{"the Python returns nothing", func(b *checkBench) { b.probe(toolcall.Answer{Success: true, Result: json.RawMessage("null")}) }, "tool " + toolFunction,
-			[]string{"does not return what it was asked for"}},
-		{"the Python does not reach AWS", func(b *checkBench) {
+		{"the Python returns nothing", func(b *checkHarness) { b.probe(toolcall.Answer{Success: true, Result: json.RawMessage("null")}) }, "tool " + toolFunction,
+			[]string{"returns an unexpected result"}},
+		{"the Python does not reach AWS", func(b *checkHarness) {
 			b.probe(probeAnswer("unreachable", `"ConnectTimeoutError: monitoring.us-east-1.amazonaws.com"`))
 		}, "tool " + toolFunction, []string{"The tool's code cannot read CloudWatch", "ConnectTimeoutError", "reach the endpoint `monitoring`"}},
-		{"a package is of another architecture", func(b *checkBench) {
+		{"a package is of another architecture", func(b *checkHarness) {
 			b.probe(probeAnswer("broken", `{"numpy": "ImportError: invalid ELF header"}`))
-		}, "tool " + toolFunction, []string{"WILL BE WRONG", "numpy (ImportError: invalid ELF header)", "Build the layer for Python 3.13.9"}},
-		{"the hand-over is denied", func(b *checkBench) { b.functions.Fail(awsapitest.Denied("lambda:InvokeFunction"), -1) }, "hand-over",
+		}, "tool " + toolFunction, []string{"WARNING", "numpy (ImportError: invalid ELF header)", "Build the layer for Python 3.13.9"}},
+		{"the hand-over is denied", func(b *checkHarness) { b.functions.Fail(awsapitest.Denied("lambda:InvokeFunction"), -1) }, "hand-over",
 			[]string{"The orchestrator cannot invoke itself", "Grant lambda:InvokeFunction"}},
-		{"the table is denied", func(b *checkBench) { b.db.Fail(awsapitest.Denied("dynamodb:UpdateItem"), -1) }, "table investigations",
-			[]string{"The table does not take a claim", "Grant dynamodb:UpdateItem"}},
-		{"the table has another key", func(b *checkBench) {
+		{"the table is denied", func(b *checkHarness) { b.db.Fail(awsapitest.Denied("dynamodb:UpdateItem"), -1) }, "table investigations",
+			[]string{"The table does not accept a claim", "Grant dynamodb:UpdateItem"}},
+		{"the table has another key", func(b *checkHarness) {
 			b.db.Fail(&smithy.GenericAPIError{Code: "ValidationException", Message: "The provided key element does not match the schema"}, -1)
 		}, "table investigations", []string{"must be the string pk"}},
-		{"the table does not answer", func(b *checkBench) { b.db.Fail(awsapitest.ErrDown, -1) }, "table investigations",
+		{"the table does not answer", func(b *checkHarness) { b.db.Fail(awsapitest.ErrDown, -1) }, "table investigations",
 			[]string{"connection refused", "See the AWS Health Dashboard"}},
-		{"the bucket is gone", func(b *checkBench) { b.s3.Fail(&smithy.GenericAPIError{Code: "NoSuchBucket"}, -1) }, "bucket " + bucket,
-			[]string{"The bucket does not take an object", "deploy the stack again"}},
-		{"the bucket's key is denied", func(b *checkBench) {
+		{"the bucket is gone", func(b *checkHarness) { b.s3.Fail(&smithy.GenericAPIError{Code: "NoSuchBucket"}, -1) }, "bucket " + bucket,
+			[]string{"The bucket does not accept an object", "Deploy the stack again"}},
+		{"the bucket's key is denied", func(b *checkHarness) {
 			b.s3.Fail(&smithy.GenericAPIError{Code: "AccessDenied", Message: "User: x is not authorized to perform: kms:GenerateDataKey on resource: y"}, -1)
 		}, "bucket " + bucket, []string{"Grant kms:GenerateDataKey"}},
-		{"the table forgets", func(b *checkBench) { b.checker.DynamoDB = forgetfulTable{&b.db} }, "table investigations",
-			[]string{"The table does not return what was written to it"}},
-		{"the bucket forgets", func(b *checkBench) { b.checker.Store = store.New(forgetfulBucket{&b.s3}, bucket) }, "bucket " + bucket,
-			[]string{"The bucket does not return what was written to it"}},
-		{"the instructions are empty", func(b *checkBench) {
+		{"the table forgets", func(b *checkHarness) { b.checker.DynamoDB = forgetfulTable{&b.db} }, "table investigations",
+			[]string{"The table does not return the item that was written"}},
+		{"the bucket forgets", func(b *checkHarness) { b.checker.Store = store.New(forgetfulBucket{&b.s3}, bucket) }, "bucket " + bucket,
+			[]string{"The bucket does not return the object that was written"}},
+		{"the instructions are empty", func(b *checkHarness) {
 			b.checker.Config.InstructionsURI = "s3://docs/empty.txt"
 			if _, err := b.s3.PutObject(context.Background(), putting("docs", "empty.txt", " \n")); err != nil {
 				panic(err)
 			}
-		}, "instructions s3://docs/empty.txt", []string{"WILL BE WRONG", "The instructions are empty"}},
-		{"the instructions are gone", func(b *checkBench) { b.checker.Config.InstructionsURI = "s3://docs/gone.txt" }, "instructions s3://docs/gone.txt",
-			[]string{"WILL BE WRONG", "The instructions cannot be read", "Put the object back"}},
-		{"the card topic has no subscription", func(b *checkBench) {
+		}, "instructions s3://docs/empty.txt", []string{"WARNING", "The instructions are empty"}},
+		{"the instructions are gone", func(b *checkHarness) { b.checker.Config.InstructionsURI = "s3://docs/gone.txt" }, "instructions s3://docs/gone.txt",
+			[]string{"WARNING", "The instructions cannot be read", "Put the object back"}},
+		{"the card topic has no subscription", func(b *checkHarness) {
 			b.checker.Config.CardTopicARN = cardARN
 			b.topics.Attributes[cardARN] = map[string]string{"SubscriptionsConfirmed": "0", "SubscriptionsPending": "0"}
-		}, "chat card topic " + cardARN, []string{"no confirmed subscription", "Subscribe somebody"}},
-		{"the card topic is gone", func(b *checkBench) {
+		}, "chat card topic " + cardARN, []string{"no confirmed subscription", "Add a subscription"}},
+		{"the card topic is gone", func(b *checkHarness) {
 			b.checker.Config.CardTopicARN = cardARN
 			delete(b.topics.Attributes, cardARN)
 		}, "chat card topic " + cardARN, []string{"The topic does not exist", "Create the topic again"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := newCheckBench(t)
+			b := newCheckHarness(t)
 			test.breakIt(b)
 			checked := b.check(t)
 			message := b.only(t)
@@ -307,14 +310,14 @@ func TestSelfCheck_EachBrokenPartIsOneMessageWithTheRemedy(t *testing.T) {
 	}
 }
 
-// forgetfulTable takes writes and returns nothing.
+// forgetfulTable accepts writes and returns nothing.
 type forgetfulTable struct{ *awsapitest.DynamoDB }
 
 func (forgetfulTable) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
 	return &dynamodb.GetItemOutput{}, nil
 }
 
-// forgetfulBucket takes objects and has none.
+// forgetfulBucket accepts objects and returns none.
 type forgetfulBucket struct{ *awsapitest.S3 }
 
 func (forgetfulBucket) GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
@@ -322,7 +325,7 @@ func (forgetfulBucket) GetObject(context.Context, *s3.GetObjectInput, ...func(*s
 }
 
 // failTool makes each invocation of the tool fail.
-func (b *checkBench) failTool(err error) {
+func (b *checkHarness) failTool(err error) {
 	works := b.lambda.Answer
 	b.lambda.Answer = func(ctx context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error) {
 		if *in.FunctionName == toolFunction {
@@ -333,7 +336,7 @@ func (b *checkBench) failTool(err error) {
 }
 
 // probe replaces what the tool answers to the probe.
-func (b *checkBench) probe(answer toolcall.Answer) {
+func (b *checkHarness) probe(answer toolcall.Answer) {
 	works := b.tool
 	b.tool = func(request toolcall.Request) ([]byte, string) {
 		if request.Status {
@@ -361,20 +364,20 @@ func probeAnswer(field, value string) toolcall.Answer {
 	return toolcall.Answer{Success: true, Result: raw}
 }
 
-func TestSelfCheck_SeveralBrokenPartsAreOneMessage(t *testing.T) {
-	b := newCheckBench(t)
+func TestSelfCheck_CombinesFindingsInOneNotification(t *testing.T) {
+	b := newCheckHarness(t)
 	b.failing[firstModel], b.failing[secondModel] = awsapitest.Denied("bedrock:InvokeModel"), errors.New("odd")
 	b.db.Fail(awsapitest.ErrDown, -1)
 	b.lifecycles["amazon.nova-2-lite-v1:0"] = awsapi.ModelLifecycle{Legacy: true}
 	checked := b.check(t)
 	assert.Len(t, checked.Findings(), 4)
 	message := b.only(t)
-	for _, want := range []string{"found 4 problems", "WRONG: model " + firstModel, "WRONG: model " + secondModel, "WRONG: table investigations",
-		"WILL BE WRONG: life cycle of model " + secondModel, "Checked and fine: life cycle of model " + firstModel, `'{"selfCheck":true}'`, "--region us-east-1"} {
+	for _, want := range []string{"found 4 problems", "PROBLEM: model " + firstModel, "PROBLEM: model " + secondModel, "PROBLEM: table investigations",
+		"WARNING: life cycle of model " + secondModel, "Checked and OK: life cycle of model " + firstModel, `'{"selfCheck":true}'`, "--region us-east-1"} {
 		assert.Contains(t, message, want)
 	}
-	assert.NotContains(t, message, "WILL BE WRONG: model", "no model answers")
-	assert.Less(t, strings.Index(message, "WRONG: table"), strings.Index(message, "WILL BE WRONG"), "problems come first")
+	assert.NotContains(t, message, "WARNING: model", "no model answers")
+	assert.Less(t, strings.Index(message, "PROBLEM: table"), strings.Index(message, "WARNING"), "problems come first")
 	published := b.SNS.Published(topicARN)[0]
 	assert.Equal(t, "Alarm triage self-check: 4 problems (triage-handler)", *published.Subject)
 	assert.Equal(t, "self-check", *published.MessageAttributes["outcome"].StringValue)
@@ -383,38 +386,38 @@ func TestSelfCheck_SeveralBrokenPartsAreOneMessage(t *testing.T) {
 	assert.Zero(t, b.metric(t, emf.Investigations))
 }
 
-func TestSelfCheck_WhatNeedsNoActionNotifiesNobody(t *testing.T) {
+func TestSelfCheck_SendsNothingWhenNoActionIsNeeded(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		change func(b *checkBench)
+		change func(b *checkHarness)
 		part   string
 		state  selfcheck.State
 		text   string // in the detail or the notes
 	}{
-		{"a model retires in 61 days", func(b *checkBench) {
+		{"a model retires in 61 days", func(b *checkHarness) {
 			b.lifecycles["anthropic.claude-sonnet-5-5"] = awsapi.ModelLifecycle{EndOfLife: time.Now().Add(61 * 24 * time.Hour)}
 		}, "life cycle of model " + firstModel, "ok", "Active until"},
-		{"the life cycle is denied", func(b *checkBench) { b.lifeErr = awsapitest.Denied("bedrock:GetFoundationModel") },
-			"life cycle of model " + firstModel, "ok", "alarmtriage's catalog had on 2026-"},
-		{"the life cycle is denied, and the catalog does not know the model", func(b *checkBench) {
+		{"the life cycle is denied", func(b *checkHarness) { b.lifeErr = awsapitest.Denied("bedrock:GetFoundationModel") },
+			"life cycle of model " + firstModel, "ok", "alarmtriage's catalog of 2026-"},
+		{"the life cycle is denied, and the catalog does not know the model", func(b *checkHarness) {
 			b.checker.Config.ModelID, b.lifeErr = "us.newcomer.model-1", awsapitest.Denied("bedrock:GetFoundationModel")
 		}, "life cycle of model us.newcomer.model-1", "skipped", "does not know the model"},
-		{"an application profile", func(b *checkBench) {
+		{"an application profile", func(b *checkHarness) {
 			b.checker.Config.ModelID = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
 		}, "life cycle of model arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc", "skipped", "an application-inference-profile"},
-		{"a custom model", func(b *checkBench) {
+		{"a custom model", func(b *checkHarness) {
 			b.checker.Config.ModelID = "arn:aws:bedrock:us-east-1:123456789012:custom-model/x/abc"
 		}, "life cycle of model arn:aws:bedrock:us-east-1:123456789012:custom-model/x/abc", "skipped", "a custom-model"},
-		{"a pending subscription beside a confirmed one", func(b *checkBench) {
+		{"a pending subscription beside a confirmed one", func(b *checkHarness) {
 			b.topics.Attributes[topicARN] = map[string]string{"SubscriptionsConfirmed": "1", "SubscriptionsPending": "2"}
 		}, "notification topic " + topicARN, "ok", "2 pending subscriptions"},
-		{"an encrypted topic", func(b *checkBench) { b.topics.Attributes[topicARN]["KmsMasterKeyId"] = "alias/ours" },
+		{"an encrypted topic", func(b *checkHarness) { b.topics.Attributes[topicARN]["KmsMasterKeyId"] = "alias/ours" },
 			"notification topic " + topicARN, "ok", "encrypted with alias/ours"},
-		{"a topic of another account", func(b *checkBench) { b.topics.Fail(&smithy.GenericAPIError{Code: "AuthorizationError"}, -1) },
+		{"a topic of another account", func(b *checkHarness) { b.topics.Fail(&smithy.GenericAPIError{Code: "AuthorizationError"}, -1) },
 			"notification topic " + topicARN, "skipped", "cannot be read"},
-		{"a topic whose subscriptions are not returned", func(b *checkBench) { b.topics.Attributes[topicARN] = map[string]string{} },
+		{"a topic whose subscriptions are not returned", func(b *checkHarness) { b.topics.Attributes[topicARN] = map[string]string{} },
 			"notification topic " + topicARN, "skipped", "does not return its subscriptions"},
-		{"a layer of the sandbox that the kernel refuses", func(b *checkBench) {
+		{"a layer of the sandbox that the kernel refuses", func(b *checkHarness) {
 			works := b.tool
 			b.tool = func(request toolcall.Request) ([]byte, string) {
 				if !request.Status {
@@ -423,15 +426,15 @@ func TestSelfCheck_WhatNeedsNoActionNotifiesNobody(t *testing.T) {
 				return []byte(`{"success": true, "status": {"layers": {"seccomp": "refused: not permitted", "landlock": "active"}}}`), ""
 			}
 		}, "tool " + toolFunction, "ok", "not in force: seccomp (refused: not permitted)."},
-		{"a self-check that wrote later", func(b *checkBench) {
+		{"a self-check that wrote later", func(b *checkHarness) {
 			later := b.clock.now().Add(time.Hour)
 			other := *b.checker
 			other.Now = func() time.Time { return later }
 			other.Run(context.Background(), time.Minute)
-		}, "table investigations", "ok", "takes claims"},
+		}, "table investigations", "ok", "accepts claims"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := newCheckBench(t)
+			b := newCheckHarness(t)
 			test.change(b)
 			checked := b.check(t)
 			assert.Empty(t, b.messages())
@@ -444,7 +447,7 @@ func TestSelfCheck_WhatNeedsNoActionNotifiesNobody(t *testing.T) {
 	}
 }
 
-func TestSelfCheck_ATransientErrorOfAModelIsTriedAgain(t *testing.T) {
+func TestSelfCheck_RetriesTransientModelErrors(t *testing.T) {
 	throttled := &types.ThrottlingException{Message: aws.String("Too many requests")}
 	for _, test := range []struct {
 		name  string
@@ -459,7 +462,7 @@ func TestSelfCheck_ATransientErrorOfAModelIsTriedAgain(t *testing.T) {
 		{"denied", awsapitest.Denied("bedrock:InvokeModel"), 99, "problem", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := newCheckBench(t)
+			b := newCheckHarness(t)
 			b.checker.Config.FallbackModelIDs = nil
 			var fault awsapitest.Fault
 			fault.Fail(test.err, test.times)
@@ -476,26 +479,26 @@ func TestSelfCheck_ATransientErrorOfAModelIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestSelfCheck_FailsWhenItsNotificationCannotReachAnybody(t *testing.T) {
+func TestSelfCheck_FailsWhenNotificationReachesNobody(t *testing.T) {
 	for _, test := range []struct {
 		name     string
-		breakIt  func(b *checkBench)
+		breakIt  func(b *checkHarness)
 		messages int
 		want     []string
 	}{
-		{"publishing fails", func(b *checkBench) {
+		{"publishing fails", func(b *checkHarness) {
 			b.SNS.Fail(awsapitest.Denied("sns:Publish"), -1)
 			b.db.Fail(awsapitest.ErrDown, -1)
 		}, 0, []string{"could not be sent", "sns:Publish", "table investigations", "See the AWS Health Dashboard"}},
-		{"no subscription", func(b *checkBench) { b.topics.Attributes[topicARN]["SubscriptionsConfirmed"] = "0" }, 1,
-			[]string{"nobody receives the notification", "no confirmed subscription", "Subscribe somebody"}},
-		{"a pending subscription only", func(b *checkBench) {
+		{"no subscription", func(b *checkHarness) { b.topics.Attributes[topicARN]["SubscriptionsConfirmed"] = "0" }, 1,
+			[]string{"nobody receives the notification", "no confirmed subscription", "Add a subscription"}},
+		{"a pending subscription only", func(b *checkHarness) {
 			b.topics.Attributes[topicARN] = map[string]string{"SubscriptionsConfirmed": "0", "SubscriptionsPending": "1"}
 		}, 1, []string{"It has 1 pending subscription.", "Confirm the subscription"}},
-		{"no topic", func(b *checkBench) { delete(b.topics.Attributes, topicARN) }, 1, []string{"The topic does not exist"}},
+		{"no topic", func(b *checkHarness) { delete(b.topics.Attributes, topicARN) }, 1, []string{"The topic does not exist"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := newCheckBench(t)
+			b := newCheckHarness(t)
 			test.breakIt(b)
 			answer, err := b.invoke(t, "request-1", config.SelfCheckEvent)
 			require.Error(t, err)
@@ -509,8 +512,8 @@ func TestSelfCheck_FailsWhenItsNotificationCannotReachAnybody(t *testing.T) {
 	}
 }
 
-func TestSelfCheck_RetriesOnAFIFOTopicAreOneMessage(t *testing.T) {
-	b := newCheckBench(t)
+func TestSelfCheck_RetriesUseSameDeduplicationID(t *testing.T) {
+	b := newCheckHarness(t)
 	const fifo = topicARN + ".fifo"
 	b.Topic = notify.New(&b.SNS, fifo)
 	b.db.Fail(awsapitest.ErrDown, -1)
@@ -523,8 +526,8 @@ func TestSelfCheck_RetriesOnAFIFOTopicAreOneMessage(t *testing.T) {
 	assert.Equal(t, "self-check", *published[0].MessageGroupId)
 }
 
-func TestSelfCheck_SurvivesAPanicAndAHangOfACheck(t *testing.T) {
-	b := newCheckBench(t)
+func TestSelfCheck_ReportsPanickingAndHangingChecks(t *testing.T) {
+	b := newCheckHarness(t)
 	release := make(chan struct{})
 	defer close(release)
 	b.model.Answer = func(_ context.Context, in *bedrockruntime.ConverseInput) (*bedrockruntime.ConverseOutput, error) {
@@ -541,7 +544,7 @@ func TestSelfCheck_SurvivesAPanicAndAHangOfACheck(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, ctx.Err(), "there was time left to notify")
 	message := b.only(t)
-	for _, want := range []string{"found 3 problems", "The check itself failed: a bug.", "please report it", "The check did not end within", "The table does not take a claim"} {
+	for _, want := range []string{"found 3 problems", "The check itself failed: a bug.", "Please report it", "The check did not end within", "The table does not accept a claim"} {
 		assert.Contains(t, message, want)
 	}
 	for _, check := range answer.SelfCheck.Checks[2:] {
@@ -549,22 +552,22 @@ func TestSelfCheck_SurvivesAPanicAndAHangOfACheck(t *testing.T) {
 	}
 }
 
-func TestSelfCheck_OnlyItsOwnOrderStartsIt(t *testing.T) {
+func TestSelfCheck_StartsOnlyOnSelfCheckEvent(t *testing.T) {
 	for _, event := range []string{`{"selfCheck": false}`, `{"selfCheck": "true"}`, `{"selfCheck": 1}`, `[{"selfCheck": true}]`, `{"detail": {"selfCheck": true}}`, `true`} {
-		b := newCheckBench(t)
+		b := newCheckHarness(t)
 		answer, err := b.invoke(t, "request-1", event)
 		assert.Error(t, err, event)
 		assert.Nil(t, answer.SelfCheck, event)
 		assert.Empty(t, b.model.Asked(), event)
 	}
-	b := newCheckBench(t)
+	b := newCheckHarness(t)
 	alarm := strings.Replace(fixture(t, "action-metric"), `"alarmData"`, `"more": {"selfCheck": true}, "alarmData"`, 1)
 	assert.Equal(t, triage.StatusInvestigated, b.investigated(t, "request-1", alarm).Status)
 	assert.Empty(t, b.model.Asked())
 }
 
-func TestSelfCheck_MessageIsReadableInAMailProgram(t *testing.T) {
-	b := newCheckBench(t)
+func TestSelfCheck_NotificationIsPlainTextWithShortLines(t *testing.T) {
+	b := newCheckHarness(t)
 	b.failing[firstModel] = fmt.Errorf("a long\x1b[31m story\u202e %s", strings.Repeat("of words ", 100))
 	b.check(t)
 	require.Len(t, b.messages(), 1)

@@ -1,5 +1,5 @@
-// Command orchestrator is the function that CloudWatch invokes when an alarm fires. This file only
-// reads the environment and wires; the story is in internal/triage.
+// Command orchestrator is the Lambda function that CloudWatch invokes when an alarm fires. This file reads
+// the environment and builds the clients; package triage handles the events.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
@@ -24,6 +25,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolclient"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
@@ -72,17 +74,25 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		Region:       region,
 		Redactor:     redactor,
 		Tool:         tool,
-		Investigator: investigator{model: clients.Bedrock, tool: tool, config: cfg, region: region, prices: prices},
-		Renderer:     report.NewRenderer(report.Home{Region: region, Bucket: cfg.ReportsBucket, LogGroup: lambdacontext.LogGroupName}),
-		Table:        dedupe.New(clients.DynamoDB, cfg.Table, cfg.Window, time.Now),
-		Store:        reports,
-		Topic:        notify.New(clients.SNS, cfg.TopicARN),
-		SelfCheck:    newSelfChecker(clients, cfg, region, reports),
-		Lambda:       clients.Lambda,
-		EventBridge:  clients.EventBridge,
-		Metrics:      emf.New(os.Stdout, lambdacontext.FunctionName, os.Getenv(config.EnvLogLevel), time.Now),
-		Now:          time.Now,
-		Log:          log,
+		Investigator: agent.Options{
+			Model: clients.Bedrock, Tool: tool, Models: cfg.ModelIDs(), Region: region,
+			MaxRounds: cfg.MaxRounds, MaxTokens: cfg.MaxTokens, MaxCostUSD: cfg.MaxCostUSD, Prices: prices,
+			GuardrailID: cfg.GuardrailID, GuardrailVersion: cfg.GuardrailVersion,
+		},
+		Renderer: report.NewRenderer(report.Home{Region: region, Bucket: cfg.ReportsBucket, LogGroup: lambdacontext.LogGroupName}),
+		Table:    dedupe.New(clients.DynamoDB, cfg.Table, cfg.Window, time.Now),
+		Store:    reports,
+		Topic:    notify.New(clients.SNS, cfg.TopicARN),
+		SelfCheck: &selfcheck.Checker{
+			Config: cfg, FunctionName: lambdacontext.FunctionName, Region: region,
+			Model: clients.Bedrock, Lifecycles: clients.Models, Lambda: clients.Lambda, DynamoDB: clients.DynamoDB,
+			Store: reports, Topics: clients.SNS, Now: time.Now,
+		},
+		Lambda:      clients.Lambda,
+		EventBridge: clients.EventBridge,
+		Metrics:     emf.New(os.Stdout, lambdacontext.FunctionName, os.Getenv(config.EnvLogLevel), time.Now),
+		Now:         time.Now,
+		Log:         log,
 	}
 	if cfg.CardTopicARN != "" {
 		h.CardTopic = notify.New(clients.SNS, cfg.CardTopicARN)
@@ -90,7 +100,7 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 	return h, nil
 }
 
-// newRedactor returns what takes secrets out of events; nil: nothing does.
+// newRedactor returns the redactor of events, or nil if redaction is turned off.
 func newRedactor(cfg config.Orchestrator) (*redact.Redactor, error) {
 	if !cfg.Redact {
 		return nil, nil
@@ -102,16 +112,16 @@ func newRedactor(cfg config.Orchestrator) (*redact.Redactor, error) {
 	return redact.New(patterns)
 }
 
-// requestID is the same for every attempt of one invocation.
+// requestID returns the id that Lambda keeps when it retries an invocation.
 func requestID(ctx context.Context) string {
 	if lc, ok := lambdacontext.FromContext(ctx); ok && lc.AwsRequestID != "" {
 		return lc.AwsRequestID
 	}
-	return newID()
+	return randomID()
 }
 
-// newID makes the id of an investigation.
-func newID() string {
+// randomID returns an id for a request that has none.
+func randomID() string {
 	var raw [6]byte
 	_, _ = rand.Read(raw[:]) // never fails
 	return hex.EncodeToString(raw[:])

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
@@ -28,7 +29,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
 )
 
-// refusingModel remembers what it was asked and refuses, so that the report is made of event and evidence.
+// refusingModel records its requests and denies them. The report then consists of event and evidence.
 type refusingModel struct {
 	mu    sync.Mutex
 	asked bytes.Buffer
@@ -43,7 +44,7 @@ func (m *refusingModel) Converse(_ context.Context, in *bedrockruntime.ConverseI
 	return nil, errors.New("AccessDeniedException: no access to the model")
 }
 
-// recordingTool remembers the code that it was given.
+// recordingTool records the code that it receives.
 type recordingTool struct{ commands strings.Builder }
 
 func (r *recordingTool) Run(_ context.Context, command string) (toolcall.Answer, error) {
@@ -58,7 +59,7 @@ const (
 	cards    = "arn:aws:sns:us-east-1:123456789012:cards"
 )
 
-// leaks returns the outputs of an investigation of the log alarm's event that hold a text.
+// leaks investigates the event of a log alarm and returns the outputs that contain a text.
 func leaks(t *testing.T, cfg config.Orchestrator, text string) (found []string, notification string) {
 	t.Helper()
 	event, err := os.ReadFile("../../internal/alarmevent/testdata/sns-log.json")
@@ -79,7 +80,7 @@ func leaks(t *testing.T, cfg config.Orchestrator, text string) (found []string, 
 	cfg.ModelID, cfg.MaxRounds, cfg.EventBus = "amazon.nova-pro-v1:0", 3, "bus"
 	h := triage.Handler{
 		Config: cfg, FunctionName: "triage-handler", Redactor: redactor, Tool: &tool,
-		Investigator: investigator{model: &model, tool: &tool, config: cfg},
+		Investigator: agent.Options{Model: &model, Tool: &tool, Models: cfg.ModelIDs(), MaxRounds: cfg.MaxRounds},
 		Renderer:     report.NewRenderer(report.Home{Region: "us-east-1", Bucket: "reports"}),
 		Table:        dedupe.New(&db, "investigations", time.Hour, time.Now), Store: store.New(&s3, "reports"),
 		Topic: notify.New(&topics, findings), CardTopic: notify.New(&topics, cards), Lambda: &self, EventBridge: &bus,
@@ -110,7 +111,7 @@ func leaks(t *testing.T, cfg config.Orchestrator, text string) (found []string, 
 	return found, outputs["the notification"]
 }
 
-func TestRedaction_ASecretInAnEventsLogLinesReachesNothing(t *testing.T) {
+func TestRedaction_RemovesSecretsOfLogLinesFromAllOutputs(t *testing.T) {
 	for _, text := range []string{leaked, ticket} {
 		found, notification := leaks(t, config.Orchestrator{Redact: true, RedactPatterns: `["INC-[0-9]+"]`}, text)
 		assert.Empty(t, found)
@@ -119,14 +120,14 @@ func TestRedaction_ASecretInAnEventsLogLinesReachesNothing(t *testing.T) {
 	}
 }
 
-// The test above would pass as well if the lines were lost.
-func TestRedaction_TurnedOffShowsTheLines(t *testing.T) {
+// Without this test, the test above would also pass if the lines were lost.
+func TestRedaction_TurnedOffShowsLogLines(t *testing.T) {
 	found, _ := leaks(t, config.Orchestrator{Redact: false}, leaked)
 	assert.Contains(t, found, "the model's request")
 	assert.Contains(t, found, "the notification")
 }
 
-func TestRedaction_AWrongPatternIsNamed(t *testing.T) {
+func TestNewRedactor_NamesInvalidPattern(t *testing.T) {
 	_, err := newRedactor(config.Orchestrator{Redact: true, RedactPatterns: `["("]`})
 	assert.ErrorContains(t, err, "is not a regular expression (RE2)")
 	_, err = newRedactor(config.Orchestrator{Redact: true, RedactPatterns: `(`})

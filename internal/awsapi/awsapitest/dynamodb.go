@@ -21,7 +21,7 @@ import (
 type attributes = map[string]types.AttributeValue
 
 // DynamoDB is one table in memory. It evaluates the part of DynamoDB's expression language that the
-// orchestrator uses, each update atomically, and fails as it is told to.
+// orchestrator uses, and applies each update atomically.
 type DynamoDB struct {
 	Fault
 
@@ -29,7 +29,7 @@ type DynamoDB struct {
 	items map[string]attributes
 }
 
-// Item returns a copy of an item, nil if there is none.
+// Item returns a copy of an item, or nil if there is none.
 func (d *DynamoDB) Item(pk string) map[string]types.AttributeValue {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -166,7 +166,7 @@ func size(value types.AttributeValue) int {
 	return 0
 }
 
-// compare follows DynamoDB: a comparison with a missing attribute does not hold, except <>.
+// compare compares as DynamoDB does: with a missing attribute, every comparison except <> is false.
 func compare(left types.AttributeValue, operator string, right types.AttributeValue) bool {
 	if left == nil || right == nil {
 		return operator == "<>"

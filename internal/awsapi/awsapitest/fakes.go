@@ -1,5 +1,5 @@
-// Package awsapitest holds fakes of the services behind the interfaces of package awsapi: in memory,
-// recording, and failing as a test tells them to.
+// Package awsapitest provides in-memory fakes of the interfaces of package awsapi. They record requests,
+// and fail if a test requests that.
 package awsapitest
 
 import (
@@ -23,45 +23,46 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// ErrDown is the error of a service that is down.
+// ErrDown is the error of a service that is unavailable.
 var ErrDown error = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 
-// Denied is the error of a call that IAM refuses.
+// Denied returns the error of a call that IAM denies.
 func Denied(action string) error {
 	return &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "User: orchestrator is not authorized to perform: " + action}
 }
 
-// Fault is how a fake fails.
+// Fault defines how a fake fails.
 type Fault struct {
 	mu    sync.Mutex
 	err   error
-	times int // how often from now on; negative: always
+	times int // number of calls that still fail; negative: all
 	slow  bool
 	calls int
 }
 
-// Fail makes the next calls fail with err, so many times; negative: always. Zero or nil: no more.
+// Fail makes the next calls fail with err: times of them, or all if times is negative. Zero or nil ends the
+// fault.
 func (f *Fault) Fail(err error, times int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err, f.times = err, times
 }
 
-// Hang makes every call wait until its context ends.
+// Hang determines whether every call waits until its context ends.
 func (f *Fault) Hang(hang bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.slow = hang
 }
 
-// Calls is how often the fake was called.
+// Calls returns the number of calls.
 func (f *Fault) Calls() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.calls
 }
 
-// Hit is one call: it returns the error with which the call fails, or nil. Fakes of other packages use it.
+// Hit counts one call and returns its error, or nil. Fakes of other packages use it.
 func (f *Fault) Hit(ctx context.Context) error { return f.hit(ctx) }
 
 func (f *Fault) hit(ctx context.Context) error {
@@ -84,7 +85,7 @@ func (f *Fault) hit(ctx context.Context) error {
 	return err
 }
 
-// S3 is a bucket in memory; buckets are told apart by the key's prefix only.
+// S3 is a store in memory. Buckets are only prefixes of keys.
 type S3 struct {
 	Fault
 
@@ -92,14 +93,14 @@ type S3 struct {
 	objects map[string][]byte
 }
 
-// Object returns what lies at bucket/key, nil if nothing does.
+// Object returns the content of an object, or nil if it does not exist.
 func (s *S3) Object(bucket, key string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.objects[bucket+"/"+key]
 }
 
-// Keys lists bucket/key of all objects that contain part.
+// Keys returns bucket/key of all objects whose bucket/key contains part.
 func (s *S3) Keys(part string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,7 +143,7 @@ func (s *S3) GetObject(ctx context.Context, in *s3.GetObjectInput, _ ...func(*s3
 	return &s3.GetObjectOutput{Body: io.NopCloser(bytes.NewReader(body))}, nil
 }
 
-// SNS keeps what was published.
+// SNS records the published messages.
 type SNS struct {
 	Fault
 
@@ -150,7 +151,7 @@ type SNS struct {
 	published []*sns.PublishInput
 }
 
-// Published returns what was published to the topic with this ARN.
+// Published returns the messages that were published to the topic with this ARN.
 func (s *SNS) Published(arn string) []*sns.PublishInput {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,7 +175,7 @@ func (s *SNS) Publish(ctx context.Context, in *sns.PublishInput, _ ...func(*sns.
 	return &sns.PublishOutput{}, nil
 }
 
-// Topics answers with the attributes of topics, by their ARNs.
+// Topics returns the attributes of topics, by their ARNs.
 type Topics struct {
 	Fault
 	Attributes map[string]map[string]string
@@ -192,7 +193,7 @@ func (t *Topics) GetTopicAttributes(ctx context.Context, in *sns.GetTopicAttribu
 	return &sns.GetTopicAttributesOutput{Attributes: attributes}, nil
 }
 
-// Model answers each question, as its models do.
+// Model records the requests to models and answers them with Answer.
 type Model struct {
 	Answer func(ctx context.Context, in *bedrockruntime.ConverseInput) (*bedrockruntime.ConverseOutput, error)
 
@@ -200,14 +201,14 @@ type Model struct {
 	asked []*bedrockruntime.ConverseInput
 }
 
-// Asked returns the questions.
+// Asked returns the requests.
 func (m *Model) Asked() []*bedrockruntime.ConverseInput {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.asked
 }
 
-// Converse asks the model.
+// Converse implements the client of Bedrock Runtime.
 func (m *Model) Converse(ctx context.Context, in *bedrockruntime.ConverseInput, _ ...func(*bedrockruntime.Options)) (*bedrockruntime.ConverseOutput, error) {
 	m.mu.Lock()
 	m.asked = append(m.asked, in)
@@ -215,7 +216,7 @@ func (m *Model) Converse(ctx context.Context, in *bedrockruntime.ConverseInput, 
 	return m.Answer(ctx, in)
 }
 
-// Lambda keeps the asynchronous invocations and answers the others with Answer.
+// Lambda records asynchronous invocations and answers the others with Answer.
 type Lambda struct {
 	Fault
 	Answer func(ctx context.Context, in *lambda.InvokeInput) (*lambda.InvokeOutput, error)
@@ -245,7 +246,7 @@ func (l *Lambda) Invoke(ctx context.Context, in *lambda.InvokeInput, _ ...func(*
 	return &lambda.InvokeOutput{StatusCode: 202}, nil
 }
 
-// EventBridge keeps what was put.
+// EventBridge records the events.
 type EventBridge struct {
 	Fault
 
@@ -253,7 +254,7 @@ type EventBridge struct {
 	put []*eventbridge.PutEventsInput
 }
 
-// Put returns what was put.
+// Put returns the recorded requests.
 func (e *EventBridge) Put() []*eventbridge.PutEventsInput {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -1,4 +1,4 @@
-"""boto3 with canned answers in the shapes that AWS documents, for what moto does not do."""
+"""A boto3 with canned answers in the formats that AWS documents, for operations that moto does not implement."""
 import datetime as dt
 import json
 import types
@@ -6,7 +6,7 @@ import types
 MOMENT = dt.datetime(2026, 8, 4, 12, 36, tzinfo=dt.timezone.utc)
 calls = []
 refused = set()  # operations that are denied
-kept = set()     # ids of query executions whose results CloudWatch Logs still has
+kept = set()     # ids of query executions whose results have not expired
 
 QUERY = {"QueryString": "filter @message like /ERROR/", "LogGroupIdentifiers": ["/aws/lambda/orders", "arn:aws:logs:eu-west-1:123456789012:log-group:shop:*"],
          "AggregationExpression": "count(*) by host", "ScheduleConfiguration": {"ScheduleExpression": "rate(5 minutes)", "StartTimeOffset": 300}}
@@ -64,7 +64,7 @@ def answer(service, region, operation, request):
         return {"MetricAlarms": [{"AlarmName": "promql-latency", "EvaluationInterval": 30, "EvaluationCriteria": {"PromQLCriteria": {
             "Query": 'avg by (host) (latency{service="shop"}) > 80', "PendingPeriod": 300}}}]}
     if operation == "describe_alarms" and set(request.get("AlarmNames", [])) & {"log-errors", "new-kind"}:
-        return {"MetricAlarms": [], "CompositeAlarms": []}  # as CloudWatch answers of a log alarm
+        return {"MetricAlarms": [], "CompositeAlarms": []}  # CloudWatch's answer for a log alarm
     if operation == "describe_alarms":
         if request.get("StateValue"):
             return {"MetricAlarms": [
@@ -80,7 +80,7 @@ def answer(service, region, operation, request):
         if request.get("AlarmName") == "log-errors" and "LogAlarm" not in request["AlarmTypes"]:
             return {"AlarmHistoryItems": []}
         if not {"CompositeAlarm", "LogAlarm"} & set(request.get("AlarmTypes", ["MetricAlarm"])):
-            return {"AlarmHistoryItems": []}  # as CloudWatch answers of a composite alarm
+            return {"AlarmHistoryItems": []}  # CloudWatch's answer for a composite alarm
         return {"AlarmHistoryItems": [{"AlarmName": "cpu-unusual", "Timestamp": MOMENT, "HistoryItemType": "StateUpdate",
                                        "HistorySummary": "Alarm updated from OK to ALARM"}]}
     if operation == "get_metric_data":

@@ -35,8 +35,8 @@ const (
 	bucket   = "reports-bucket"
 )
 
-// bench is an orchestrator on fakes of all services, with a scripted agent.
-type bench struct {
+// harness is an orchestrator with fakes of all services and a scripted agent.
+type harness struct {
 	triage.Handler
 	DB     awsapitest.DynamoDB
 	S3     awsapitest.S3
@@ -50,9 +50,9 @@ type bench struct {
 	clock  *clock
 }
 
-func newBench(t *testing.T) *bench {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
-	b := &bench{tool: &fakeTool{}, agent: &fakeAgent{}, render: &fakeRenderer{}, out: &logbuffer.Buffer{}, clock: &clock{}}
+	b := &harness{tool: &fakeTool{}, agent: &fakeAgent{}, render: &fakeRenderer{}, out: &logbuffer.Buffer{}, clock: &clock{}}
 	b.Handler = triage.Handler{
 		Config:       config.Orchestrator{ModelID: "model", Window: time.Hour},
 		FunctionName: "triage-handler",
@@ -71,8 +71,8 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-// invoke is one attempt of one invocation.
-func (b *bench) invoke(t *testing.T, owner, event string) (triage.Answer, error) {
+// invoke runs one attempt of one invocation.
+func (b *harness) invoke(t *testing.T, owner, event string) (triage.Answer, error) {
 	t.Helper()
 	return b.Handle(shifted{context.Background(), b.clock.now().Add(lifetime)}, owner, []byte(event))
 }
@@ -80,7 +80,7 @@ func (b *bench) invoke(t *testing.T, owner, event string) (triage.Answer, error)
 // lifetime is how long an invocation may take.
 const lifetime = 900 * time.Second
 
-// shifted is a context whose deadline is on the bench's clock.
+// shifted is a context whose deadline is on the harness's clock.
 type shifted struct {
 	context.Context
 	deadline time.Time
@@ -88,7 +88,8 @@ type shifted struct {
 
 func (s shifted) Deadline() (time.Time, bool) { return s.deadline, true }
 
-func (b *bench) investigated(t *testing.T, owner, event string) triage.Result {
+// investigated runs an invocation that must end with one investigated alarm.
+func (b *harness) investigated(t *testing.T, owner, event string) triage.Result {
 	t.Helper()
 	answer, err := b.invoke(t, owner, event)
 	require.NoError(t, err)
@@ -97,16 +98,16 @@ func (b *bench) investigated(t *testing.T, owner, event string) triage.Result {
 	return answer.Results[0]
 }
 
-// state is the claim's state in the table.
-func (b *bench) state(arn string) string {
+// state returns the state of the claim in the table.
+func (b *harness) state(arn string) string {
 	return fmt.Sprint(b.DB.Item(arn)["state"])
 }
 
-// reports is how many reports lie in the bucket.
-func (b *bench) reports() int { return len(b.S3.Keys(".txt")) }
+// reports returns the number of reports in the bucket.
+func (b *harness) reports() int { return len(b.S3.Keys(".txt")) }
 
-// messages are the bodies that people got.
-func (b *bench) messages() []string {
+// messages returns the bodies of the notifications.
+func (b *harness) messages() []string {
 	var bodies []string
 	for _, in := range b.SNS.Published(topicARN) {
 		bodies = append(bodies, *in.Message)
@@ -114,8 +115,8 @@ func (b *bench) messages() []string {
 	return bodies
 }
 
-// metric sums a metric over all lines.
-func (b *bench) metric(t *testing.T, name string) float64 {
+// metric returns the sum of a metric over all lines.
+func (b *harness) metric(t *testing.T, name string) float64 {
 	t.Helper()
 	total := 0.0
 	for line := range strings.SplitSeq(strings.TrimSpace(b.out.String()), "\n") {
@@ -128,7 +129,7 @@ func (b *bench) metric(t *testing.T, name string) float64 {
 	return total
 }
 
-// clock is the real one, put forward by the tests.
+// clock is the real clock, which tests can advance.
 type clock struct {
 	mu    sync.Mutex
 	shift time.Duration
@@ -150,7 +151,7 @@ type fakeTool struct {
 	mu    sync.Mutex
 	calls int
 	err   error
-	after func() // the call is made; what follows may be cut off
+	after func() // runs after the call and may end the invocation
 }
 
 func (f *fakeTool) Run(context.Context, string) (toolcall.Answer, error) {
@@ -163,15 +164,15 @@ func (f *fakeTool) Run(context.Context, string) (toolcall.Answer, error) {
 	return toolcall.Answer{Success: true, Result: json.RawMessage(`{"definition":{"AlarmName":"orders-errors"}}`), Redactions: 2, Refusals: 1}, f.err
 }
 
-// fakeAgent concludes with a cause, or does what the test says.
+// fakeAgent concludes with a cause, or calls do.
 type fakeAgent struct {
 	mu    sync.Mutex
 	calls int
-	runs  []triage.Run
-	do    func(ctx context.Context, run triage.Run, rec *investigation.Record, resume []byte) error
+	runs  []investigation.Limits
+	do    func(ctx context.Context, run investigation.Limits, rec *investigation.Record, resume []byte) error
 }
 
-func (f *fakeAgent) Investigate(ctx context.Context, run triage.Run, rec *investigation.Record, resume []byte) error {
+func (f *fakeAgent) Investigate(ctx context.Context, run investigation.Limits, rec *investigation.Record, resume []byte) error {
 	f.mu.Lock()
 	f.calls++
 	f.runs = append(f.runs, run)
@@ -233,8 +234,8 @@ func fixture(t *testing.T, name string) string {
 
 const ordersARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:orders-errors"
 
-// killed runs an invocation that Lambda ends in the middle: its goroutine stops where die is called.
-func (b *bench) killed(t *testing.T, owner, event string) {
+// killed runs an invocation that ends early: its goroutine stops where die is called.
+func (b *harness) killed(t *testing.T, owner, event string) {
 	t.Helper()
 	finished := false
 	var wg sync.WaitGroup

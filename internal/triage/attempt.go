@@ -18,31 +18,32 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// maxInstructions bounds the instructions that are read from S3, in bytes.
+// maxInstructions bounds a text of instructions that is read from S3, in bytes.
 const maxInstructions = 64 << 10
 
-// run is one invocation's work on one investigation.
-type run struct {
+// attempt is the work of one invocation on one investigation.
+type attempt struct {
 	*Handler
 	alarm  *alarmevent.Alarm
 	owner  string
-	claim  *dedupe.Claim // nil when the table was not reachable
+	claim  *dedupe.Claim // nil: the table was unavailable
 	rec    *investigation.Record
 	budget budget
 	log    *slog.Logger
 
 	resumed   bool // from a checkpoint
-	maybeCopy bool // an earlier run may have sent the notification
+	maybeCopy bool // an earlier attempt may have sent the notification
 }
 
-// run goes from the claimed alarm to the settled claim.
-func (r *run) run(ctx context.Context) (Result, error) {
+// proceed goes from the claimed alarm to the settled claim.
+func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	if r.claim != nil && len(r.claim.Parked) > 0 {
-		if rec, err := unpark(r.claim.Parked); err == nil {
+		rec, err := unpark(r.claim.Parked)
+		if err == nil {
 			r.rec = rec
 			return r.deliver(ctx)
 		}
-		r.log.Warn("parked report is not readable, investigating again")
+		r.log.Warn("parked report cannot be read, investigating again", "error", err)
 	}
 	at := r.lastCheckpoint(ctx)
 	if at.stage == stageFinished {
@@ -66,13 +67,13 @@ func (r *run) run(ctx context.Context) (Result, error) {
 	}
 	saver.put(encodeCheckpoint(stageFinished, r.rec, nil))
 	if err := r.flush(ctx, saver); err != nil {
-		r.log.Warn("finished investigation has no checkpoint", "error", err)
+		r.log.Warn("finished investigation not checkpointed", "error", err)
 	}
 	return r.deliver(ctx)
 }
 
-// collectEvidence fills what is known before any model is asked.
-func (r *run) collectEvidence(ctx context.Context) {
+// collectEvidence collects the evidence before a model is asked.
+func (r *attempt) collectEvidence(ctx context.Context) {
 	r.rec.Together = r.together(ctx)
 	bounded, cancel := context.WithTimeout(ctx, r.budget.evidence)
 	defer cancel()
@@ -81,21 +82,21 @@ func (r *run) collectEvidence(ctx context.Context) {
 		"series", len(r.rec.Evidence.Series), "changes", len(r.rec.Evidence.Changes))
 }
 
-func (r *run) together(ctx context.Context) []investigation.Related {
+func (r *attempt) together(ctx context.Context) []investigation.Related {
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
 	related, err := r.Table.Together(quick, r.alarm.ARN)
 	if err != nil {
-		r.log.Warn("alarms that fired together are not known", "error", err)
+		r.log.Warn("alarms that fired together not read", "error", err)
 	}
 	return related
 }
 
-// investigate runs the agent until it is done, or until its time is over.
-func (r *run) investigate(ctx context.Context, saver *saver, resume []byte) error {
+// investigate runs the agent until it ends, or until its share of the time is used.
+func (r *attempt) investigate(ctx context.Context, saver *saver, resume []byte) error {
 	bounded, cancel := context.WithDeadline(ctx, r.budget.agentEnds)
 	defer cancel()
-	return r.agent(bounded, resume, Run{
+	return r.agent(bounded, resume, investigation.Limits{
 		ConcludeAt:   r.budget.concludeAt,
 		MayHandOver:  r.mayHandOver(),
 		Instructions: r.instructions(ctx),
@@ -105,31 +106,31 @@ func (r *run) investigate(ctx context.Context, saver *saver, resume []byte) erro
 	})
 }
 
-// concludeInstead goes on from the last checkpoint when the hand-over failed: with what is left of
-// this invocation's time the model is asked for its conclusion.
-func (r *run) concludeInstead(ctx context.Context, saver *saver) error {
+// concludeInstead continues from the last checkpoint when a hand-over failed, and asks the model for its
+// conclusion in the rest of this invocation's time.
+func (r *attempt) concludeInstead(ctx context.Context, saver *saver) error {
 	bounded, cancel := context.WithDeadline(ctx, r.budget.agentEnds)
 	defer cancel()
-	return r.agent(bounded, saver.lastState(), Run{
+	return r.agent(bounded, saver.lastState(), investigation.Limits{
 		ConcludeAt: r.Now(), Instructions: r.instructions(ctx), Checkpoint: saver.checkpoint, Kept: saver.kept, Log: r.log,
 	})
 }
 
-// agent calls the investigator and makes an error of its panic: a bug in there must not silence an
+// agent calls the investigator and turns a panic into an error: a bug in the agent must not suppress an
 // alarm.
-func (r *run) agent(ctx context.Context, resume []byte, bounds Run) (err error) {
+func (r *attempt) agent(ctx context.Context, resume []byte, limits investigation.Limits) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			r.log.Error("the agent panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			r.log.Error("agent panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			err = fmt.Errorf("the agent failed: %v", v)
 		}
 	}()
-	return r.Investigator.Investigate(ctx, bounds, r.rec, resume)
+	return r.Investigator.Investigate(ctx, limits, r.rec, resume)
 }
 
-// instructions are the extra texts for the model; objects in S3 are read anew each time, so that
-// runbooks change without a deployment.
-func (r *run) instructions(ctx context.Context) string {
+// instructions returns the additional text for the model. Objects in S3 are read each time, which makes
+// changes to runbooks effective without a deployment.
+func (r *attempt) instructions(ctx context.Context) string {
 	var texts []string
 	for _, text := range []string{r.Config.Instructions, r.moreInstructions(ctx), r.runbook(ctx)} {
 		if text != "" {
@@ -139,8 +140,8 @@ func (r *run) instructions(ctx context.Context) string {
 	return strings.Join(texts, "\n\n")
 }
 
-// moreInstructions is the text of the instructions object, or nothing.
-func (r *run) moreInstructions(ctx context.Context) string {
+// moreInstructions returns the text of the instructions object, or "".
+func (r *attempt) moreInstructions(ctx context.Context) string {
 	if r.Config.InstructionsURI == "" {
 		return ""
 	}
@@ -154,33 +155,33 @@ func (r *run) moreInstructions(ctx context.Context) string {
 	return text
 }
 
-// fallBack makes the record renderable without any conclusion.
-func (r *run) fallBack(err error) {
-	r.log.Error("no conclusion of the model", "error", err)
+// fallBack prepares the record for rendering without a conclusion.
+func (r *attempt) fallBack(err error) {
+	r.log.Error("model did not conclude", "error", err)
 	r.rec.Outcome = investigation.OutcomeFallback
 	if r.rec.OutcomeWhy == "" {
 		why := awsapi.Brief(err)
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-			why = "The investigation's time was up before the model concluded. " +
-				"Give the orchestrator a longer timeout, or a model that answers sooner."
+			why = "The time for the investigation ran out before the model concluded. " +
+				"Set a longer OrchestratorTimeout, or use a faster model."
 		}
 		r.rec.OutcomeWhy = why
 	}
 }
 
-// investigationID is the id of a new investigation: the same for each retry of an event, so that it
-// finds its checkpoint even when the table remembers nothing.
+// investigationID returns the id of a new investigation. It is the same for each retry of an event, which
+// finds the checkpoint even if the claim was never written.
 func investigationID(alarm *alarmevent.Alarm, owner string) string {
 	sum := sha256.Sum256([]byte(owner + " " + alarm.ARN))
 	return hex.EncodeToString(sum[:6])
 }
 
-// flush waits for the checkpoints to be written, as long as the rest does not suffer.
-func (r *run) flush(ctx context.Context, s *saver) error {
+// flush waits until the checkpoints are written, for at most a share of the time that is left.
+func (r *attempt) flush(ctx context.Context, s *saver) error {
 	quick, cancel := r.budget.part(ctx, r.Now(), flushShare, checkpointTime)
 	defer cancel()
 	return s.flush(quick)
 }
 
-// leaseUntil is when another invocation may take over.
-func (r *run) leaseUntil() time.Time { return r.budget.deadline.Add(leaseGrace) }
+// leaseUntil returns when another invocation may take over.
+func (r *attempt) leaseUntil() time.Time { return r.budget.deadline.Add(leaseGrace) }

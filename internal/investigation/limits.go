@@ -1,0 +1,31 @@
+package investigation
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Limits are the conditions under which one invocation works on an investigation.
+type Limits struct {
+	// ConcludeAt is when the model is asked for its conclusion at the latest.
+	ConcludeAt time.Time
+
+	// MayHandOver allows [ErrHandOver] instead of a conclusion when the invocation's time is nearly used.
+	MayHandOver bool
+
+	// Instructions are additional text for the model.
+	Instructions string
+
+	// Checkpoint is called after each round with the state from which another invocation can resume. Its
+	// error is logged. Nil: there are no checkpoints.
+	Checkpoint func(ctx context.Context, state []byte) error
+
+	// Kept waits until the last checkpoint is saved, if Checkpoint writes in the background. It is called
+	// before code runs, so that a killed invocation repeats no finished tool call. Nil: Checkpoint returns
+	// after saving.
+	Kept func(ctx context.Context)
+
+	// Log receives the progress of the investigation. Nil: nothing is logged.
+	Log *slog.Logger
+}

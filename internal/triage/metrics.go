@@ -1,0 +1,58 @@
+package triage
+
+import (
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+// measure emits the investigation's metrics.
+func (r *attempt) measure() {
+	redactions, refusals := r.rec.Alarm.Redactions, 0
+	for call := range r.rec.Calls() {
+		if call.Answer != nil && call.Cached == 0 {
+			redactions += call.Answer.Redactions
+			refusals += call.Answer.Refusals
+		}
+	}
+	use := r.rec.Usage
+	values := map[string]float64{
+		emf.Investigations: 1, emf.Completed: 0, emf.Concluded: 0, emf.Fallback: 0,
+		emf.Rounds: float64(len(r.rec.Rounds)), emf.ToolCalls: float64(use.ToolCalls),
+		emf.Duration:    float64(r.rec.EndedAt.Sub(r.rec.StartedAt).Milliseconds()),
+		emf.InputTokens: float64(use.InputTokens), emf.OutputTokens: float64(use.OutputTokens),
+		emf.CacheReadTokens: float64(use.CacheReadTokens),
+		emf.Redactions:      float64(redactions), emf.BrokerRefusals: float64(refusals),
+		emf.ModelFallbacks: float64(len(r.rec.Fallbacks)),
+	}
+	if use.PriceKnown {
+		values[emf.CostUSD] = use.CostUSD
+	}
+	if r.rec.Resumed > 0 {
+		values[emf.Resumed] = 1
+	}
+	switch r.rec.Outcome {
+	case investigation.OutcomeCompleted:
+		values[emf.Completed] = 1
+	case investigation.OutcomeConcluded:
+		values[emf.Concluded] = 1
+	default:
+		values[emf.Fallback] = 1
+	}
+	properties := map[string]string{
+		"investigation_id": r.rec.ID, "alarm": r.alarm.Name, "outcome": string(r.rec.Outcome), "model": r.rec.Model,
+	}
+	for _, f := range r.rec.Fallbacks {
+		properties["failed_model"], properties["failed_model_cause"] = f.Model, string(f.Cause)
+	}
+	r.emitWith(values, properties)
+}
+
+func (h *Handler) emit(values map[string]float64) {
+	h.emitWith(values, nil)
+}
+
+func (h *Handler) emitWith(values map[string]float64, properties map[string]string) {
+	if err := h.Metrics.Emit(values, properties); err != nil {
+		h.Log.Warn("metrics lost", "error", err)
+	}
+}

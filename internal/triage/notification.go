@@ -1,0 +1,84 @@
+package triage
+
+import (
+	"context"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+)
+
+// notify publishes the notification, then the chat card. Only an error of the notification is returned.
+func (r *attempt) notify(ctx context.Context, keys store.Keys, storeErr error) error {
+	bounded, cancel := r.budget.part(ctx, r.Now(), notifyShare, maxNotify)
+	defer cancel()
+	if err := r.Topic.Publish(bounded, r.notification(keys, storeErr)); err != nil {
+		r.emit(map[string]float64{emf.NotificationFailures: 1})
+		r.log.Error("notification not sent", "error", err, "advice", awsapi.Advice(err))
+		return err
+	}
+	r.sendCard(bounded, keys)
+	return nil
+}
+
+// copyNote warns of a possible second notification: if an attempt ends between publishing and recording
+// that it published, the next attempt cannot know whether the notification was sent.
+const copyNote = "NOTE: you may already have this report. An earlier send was interrupted before it could be recorded."
+
+// notification returns the notification, after notes about what went wrong.
+func (r *attempt) notification(keys store.Keys, storeErr error) notify.Notification {
+	note := ""
+	if r.maybeCopy {
+		note = report.Note(copyNote)
+	}
+	if storeErr != nil {
+		note += report.Note("NOTE: the full report could not be stored. Storing is retried. " +
+			awsapi.Advice(storeErr) + "\n" + awsapi.Brief(storeErr))
+	}
+	body, err := guarded(func() ([]byte, error) {
+		return []byte(r.Renderer.Notification(r.rec, keys, notify.MaxBody-len(note))), nil
+	})
+	if err != nil {
+		r.log.Error("notification not rendered, sending the bare facts", "error", err)
+		body = []byte(bareFacts(r.rec))
+	}
+	subject, err := guarded(func() ([]byte, error) { return []byte(r.Renderer.Subject(r.rec)), nil })
+	if err != nil {
+		subject = []byte("Alarm: " + r.alarm.Name)
+	}
+	return notify.Notification{
+		Subject:    string(subject),
+		Body:       note + string(body),
+		Attributes: r.attributes(),
+		Group:      r.alarm.ARN,
+		ID:         r.rec.ID,
+	}
+}
+
+// attributes returns the attributes of the notification, for the filter policies of subscribers.
+func (r *attempt) attributes() map[string]string {
+	return map[string]string{
+		"investigation_id": r.rec.ID,
+		"outcome":          string(r.rec.Outcome),
+		"severity":         string(r.rec.Report.Severity),
+		"confidence":       string(r.rec.Report.Confidence),
+		"account":          r.alarm.Account,
+		"region":           r.alarm.Region,
+	}
+}
+
+func (r *attempt) sendCard(ctx context.Context, keys store.Keys) {
+	if r.CardTopic == nil {
+		return
+	}
+	card, err := guarded(func() ([]byte, error) { return r.Renderer.Card(r.rec, keys) })
+	if err == nil {
+		err = r.CardTopic.Publish(ctx, notify.Notification{Body: string(card), Group: r.alarm.ARN, ID: r.rec.ID + "/card"})
+	}
+	if err != nil {
+		r.emit(map[string]float64{emf.NotificationFailures: 1})
+		r.log.Error("chat card not sent", "error", err)
+	}
+}
