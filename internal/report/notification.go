@@ -12,7 +12,7 @@ import (
 
 // Limits of a notification.
 const (
-	maxSubject   = 99  // characters: SNS accepts fewer than 100
+	
 	maxRemarks   = 600 // bytes that listing the shortened and dropped sections needs
 	leastSection = 400 // bytes: a shorter section is of no use
 )

@@ -37,15 +37,12 @@ type Store struct {
 // New returns the Store in this bucket.
 func New(client awsapi.S3, bucket string) *Store { return &Store{s3: client, bucket: bucket} }
 
-// Keys are the object keys of one investigation's report.
-type Keys = report.Keys
-
 // KeysFor returns the keys of a report, such as reports/2026/11/23/130501-my-alarm-<id>.txt. They depend
 // only on values that never change within an investigation: a retry writes to the same objects.
-func KeysFor(rec *investigation.Record) Keys {
+func KeysFor(rec *investigation.Record) report.Keys {
 	at := rec.StartedAt.UTC()
 	base := config.ReportsPrefix + at.Format("2006/01/02/150405-") + sanitize(rec.Alarm.Name) + "-" + rec.ID
-	return Keys{Text: base + ".txt", HTML: base + ".html", JSON: base + ".json", Conversation: base + "-conversation.json"}
+	return report.Keys{Text: base + ".txt", HTML: base + ".html", JSON: base + ".json", Conversation: base + "-conversation.json"}
 }
 
 // URI returns the address of a key as s3://bucket/key.

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ func TestKeysFor_AreReadableAndNeedNoEncoding(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			keys := store.KeysFor(&investigation.Record{ID: "abc", StartedAt: at, Alarm: alarmevent.Alarm{Name: tt.alarm}})
 			base := "reports/2026/11/22/230203-" + tt.want + "-abc"
-			assert.Equal(t, store.Keys{Text: base + ".txt", HTML: base + ".html", JSON: base + ".json", Conversation: base + "-conversation.json"}, keys)
+			assert.Equal(t, report.Keys{Text: base + ".txt", HTML: base + ".html", JSON: base + ".json", Conversation: base + "-conversation.json"}, keys)
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"strings"
 	"time"
 
@@ -93,7 +94,7 @@ func (r *attempt) confirm(ctx context.Context) error {
 
 // save stores every form of the report. A form that cannot be rendered is left out; the text is always
 // stored.
-func (r *attempt) save(ctx context.Context, keys store.Keys) error {
+func (r *attempt) save(ctx context.Context, keys report.Keys) error {
 	bounded, cancel := r.budget.part(ctx, r.Now(), storeShare, maxStore)
 	defer cancel()
 	objects := []store.Object{{Key: keys.Text, ContentType: "text/plain; charset=utf-8", Body: []byte(r.text(keys))}}
@@ -142,7 +143,7 @@ func guarded(render func() ([]byte, error)) (body []byte, err error) {
 }
 
 // text returns the report as text, or the bare facts if rendering fails.
-func (r *attempt) text(keys store.Keys) string {
+func (r *attempt) text(keys report.Keys) string {
 	body, err := guarded(func() ([]byte, error) { return []byte(r.Renderer.Text(r.rec, keys)), nil })
 	if err != nil {
 		r.log.Error("text of the report not rendered, storing the bare facts", "error", err)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"log/slog"
 	"strings"
 	"time"
@@ -35,11 +36,11 @@ type Investigator interface {
 // Renderer renders the forms of the report. If the record's ReportURI is empty, the report was not stored.
 type Renderer interface {
 	Subject(rec *investigation.Record) string
-	Notification(rec *investigation.Record, keys store.Keys, maxBytes int) string
-	Text(rec *investigation.Record, keys store.Keys) string
-	HTML(rec *investigation.Record, keys store.Keys) ([]byte, error)
+	Notification(rec *investigation.Record, keys report.Keys, maxBytes int) string
+	Text(rec *investigation.Record, keys report.Keys) string
+	HTML(rec *investigation.Record, keys report.Keys) ([]byte, error)
 	JSON(rec *investigation.Record) ([]byte, error)
-	Card(rec *investigation.Record, keys store.Keys) ([]byte, error)
+	Card(rec *investigation.Record, keys report.Keys) ([]byte, error)
 }
 
 // Handler handles the orchestrator's invocations.

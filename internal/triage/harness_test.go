@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"io"
 	"log/slog"
 	"os"
@@ -213,15 +214,15 @@ func (f *fakeRenderer) Subject(rec *investigation.Record) string {
 	return "ALARM " + rec.Alarm.Name
 }
 
-func (f *fakeRenderer) Notification(rec *investigation.Record, _ store.Keys, _ int) string {
+func (f *fakeRenderer) Notification(rec *investigation.Record, _ report.Keys, _ int) string {
 	return f.text(rec)
 }
-func (f *fakeRenderer) Text(rec *investigation.Record, _ store.Keys) string { return f.text(rec) }
-func (f *fakeRenderer) HTML(rec *investigation.Record, _ store.Keys) ([]byte, error) {
+func (f *fakeRenderer) Text(rec *investigation.Record, _ report.Keys) string { return f.text(rec) }
+func (f *fakeRenderer) HTML(rec *investigation.Record, _ report.Keys) ([]byte, error) {
 	return []byte(f.text(rec)), nil
 }
 func (f *fakeRenderer) JSON(rec *investigation.Record) ([]byte, error) { return json.Marshal(rec) }
-func (f *fakeRenderer) Card(rec *investigation.Record, _ store.Keys) ([]byte, error) {
+func (f *fakeRenderer) Card(rec *investigation.Record, _ report.Keys) ([]byte, error) {
 	return []byte(`{"version":"1.0","title":"` + rec.Alarm.Name + `"}`), nil
 }
 

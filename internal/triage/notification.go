@@ -7,11 +7,10 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
 // notify publishes the notification, then the chat card. Only an error of the notification is returned.
-func (r *attempt) notify(ctx context.Context, keys store.Keys, storeErr error) error {
+func (r *attempt) notify(ctx context.Context, keys report.Keys, storeErr error) error {
 	bounded, cancel := r.budget.part(ctx, r.Now(), notifyShare, maxNotify)
 	defer cancel()
 	if err := r.Topic.Publish(bounded, r.notification(keys, storeErr)); err != nil {
@@ -28,7 +27,7 @@ func (r *attempt) notify(ctx context.Context, keys store.Keys, storeErr error) e
 const copyNote = "NOTE: you may already have this report. An earlier send was interrupted before it could be recorded."
 
 // notification returns the notification, after notes about what went wrong.
-func (r *attempt) notification(keys store.Keys, storeErr error) notify.Notification {
+func (r *attempt) notification(keys report.Keys, storeErr error) notify.Notification {
 	note := ""
 	if r.maybeCopy {
 		note = report.Note(copyNote)
@@ -69,7 +68,7 @@ func (r *attempt) attributes() map[string]string {
 	}
 }
 
-func (r *attempt) sendCard(ctx context.Context, keys store.Keys) {
+func (r *attempt) sendCard(ctx context.Context, keys report.Keys) {
 	if r.CardTopic == nil {
 		return
 	}
