@@ -2,9 +2,9 @@ package alarmtriage
 
 import "github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
 
-// triageReads is what the tool may do under ToolPermissions_ALLOW_LIST: the state, the configuration, the
-// changes, the metrics and the logs of the services that alarms are about. Names are spelled out where a
-// service also hands out data; wildcards stand where all that a service describes or lists is metadata.
+// triageReads are the actions that ToolPermissions_ALLOW_LIST allows the tool: reads of the state, configuration, changes,
+// metrics, and logs of the services that alarms are about. If a service also returns data, its actions are spelled out;
+// wildcards are used only if everything that the service describes or lists is metadata.
 var triageReads = denies.Actions{
 	"acm":                     {"DescribeCertificate", "ListCertificates"},
 	"amplify":                 {"GetApp", "GetBranch", "GetJob", "ListApps", "ListBranches", "ListJobs"},
@@ -85,9 +85,6 @@ var triageReads = denies.Actions{
 	"xray":       {"BatchGetTraces", "GetGroups", "GetInsight*", "GetServiceGraph", "GetTraceGraph", "GetTraceSummaries"},
 }
 
-// apiGatewayReads are the paths of the API Gateway API that triage reads under the allow-list. /apikeys and
-// the keys of usage plans are not among them, as they hold the keys' values.
+// apiGatewayReads are the paths of the API Gateway API that the allow list allows. They exclude /apikeys and the keys of
+// usage plans, whose responses contain the keys' values.
 var apiGatewayReads = []string{"/account", "/apis", "/apis/*", "/domainnames", "/domainnames/*", "/restapis", "/restapis/*", "/usageplans", "/vpclinks", "/vpclinks/*"}
-
-// apiKeyPaths are the paths of the API Gateway API that answer with the values of API keys.
-var apiKeyPaths = []string{"/apikeys", "/apikeys/*", "/usageplans/*/keys", "/usageplans/*/keys/*"}

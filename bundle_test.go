@@ -18,7 +18,7 @@ import (
 )
 
 // Whatever the user's Go is told to do for the app, the functions are built for Lambda from their own go.mod.
-func TestFunctionsAreBuiltWhateverTheUsersGoIsTold(t *testing.T) {
+func TestGoLambda_IgnoresTheUsersGoSettings(t *testing.T) {
 	for name, value := range map[string]string{
 		"GOFLAGS": "-mod=vendor -tags=other", "GOWORK": filepath.Join(t.TempDir(), "go.work"), "GO111MODULE": "off", "GOTOOLCHAIN": "local",
 		"GOOS": "windows", "GOARCH": "386", "CGO_ENABLED": "1", "GOAMD64": "v3", "GOARM64": "v9.0",
@@ -48,7 +48,7 @@ func TestFunctionsAreBuiltWhateverTheUsersGoIsTold(t *testing.T) {
 	}
 }
 
-func TestGoThatIsMissingIsSaid(t *testing.T) {
+func TestToolchain_ReportsMissingGo(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	defer func() { assert.Contains(t, fmt.Sprint(recover()), "Go must be on the PATH") }()
 	toolchain()
@@ -56,7 +56,7 @@ func TestGoThatIsMissingIsSaid(t *testing.T) {
 
 // A pyc that is checked by a time stamp is stale in the zip file, and each cold start compiles anew. One
 // that is unchecked must be made of the very source beside it.
-func TestTheLayerIsCompiledSoThatTheZipFileKeepsItValid(t *testing.T) {
+func TestPythonLayer_CompiledCodeIsValidInTheZipFile(t *testing.T) {
 	python := "python3"
 	if listed := filepath.SplitList(os.Getenv("ALARMTRIAGE_PYTHONS")); len(listed) > 0 {
 		python = listed[len(listed)-1]

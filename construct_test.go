@@ -90,7 +90,7 @@ func panicOf(t *testing.T, f func()) (message string) {
 	return ""
 }
 
-func TestDefaultsDeployWhatTheReadmeSays(t *testing.T) {
+func TestDefaults_MatchTheReadme(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, nil)
 	template := synth(stack)
@@ -114,7 +114,7 @@ func TestDefaultsDeployWhatTheReadmeSays(t *testing.T) {
 	template.AllResourcesProperties(jsii.String("AWS::Logs::LogGroup"), like("RetentionInDays", 7))
 }
 
-func TestOnePermissionHoweverManyAlarms(t *testing.T) {
+func TestAttachAlarms_ShareOnePermission(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)
 	composite := awscloudwatch.NewCompositeAlarm(stack, jsii.String("Any"), &awscloudwatch.CompositeAlarmProps{
@@ -133,7 +133,7 @@ func TestOnePermissionHoweverManyAlarms(t *testing.T) {
 	template.HasResourceProperties(jsii.String("AWS::CloudWatch::CompositeAlarm"), like("AlarmActions", target))
 }
 
-func TestOwnAlarmsAreRefused(t *testing.T) {
+func TestAttachAlarms_RejectsOwnAlarms(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)
 	own := awscloudwatch.NewAlarm(triage, jsii.String("Own"), &awscloudwatch.AlarmProps{
@@ -144,7 +144,7 @@ func TestOwnAlarmsAreRefused(t *testing.T) {
 	assert.Contains(t, message, "can't be attached")
 }
 
-func TestAlarmWithTooManyActionsIsRefusedAtSynth(t *testing.T) {
+func TestActionLimit_RejectsSixAlarmActions(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)
 	crowded, fitting := newAlarm(stack, "Crowded"), newAlarm(stack, "Fitting")
@@ -157,11 +157,11 @@ func TestAlarmWithTooManyActionsIsRefusedAtSynth(t *testing.T) {
 		}
 	}
 	message := panicOf(t, func() { synth(stack) })
-	assert.Contains(t, message, "alarm Test/Crowded has 6 alarm actions, and CloudWatch takes 5")
+	assert.Contains(t, message, "alarm Test/Crowded has 6 alarm actions, and CloudWatch allows 5")
 	assert.NotContains(t, message, "Test/Fitting has")
 }
 
-func TestAlarmWithTooManyActionsForOKIsRefusedToo(t *testing.T) {
+func TestActionLimit_RejectsSixOKActions(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
 	crowded := newAlarm(stack, "Crowded")
@@ -169,89 +169,10 @@ func TestAlarmWithTooManyActionsForOKIsRefusedToo(t *testing.T) {
 		crowded.AddOkAction(awscloudwatchactions.NewSnsAction(awssns.NewTopic(stack, jsii.Sprintf("Topic%d", i), nil)))
 	}
 	triage.AttachAlarms(crowded)
-	assert.Contains(t, panicOf(t, func() { synth(stack) }), "alarm Test/Crowded has 6 OK actions, and CloudWatch takes 5")
+	assert.Contains(t, panicOf(t, func() { synth(stack) }), "alarm Test/Crowded has 6 OK actions, and CloudWatch allows 5")
 }
 
-func TestAllMistakesAreReportedAtOnce(t *testing.T) {
-	stack := newStack()
-	message := panicOf(t, func() {
-		alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
-			InvestigationWindow: awscdk.Duration_Days(jsii.Number(8)),
-			ToolMemorySize:      jsii.Number(64),
-			ResourcePrefix:      jsii.String("no spaces"),
-			LogLevel:            "LOUD",
-			MaxRounds:           jsii.Number(101),
-			MaxCostUsd:          jsii.Number(-1),
-			RedactPatterns:      jsii.Strings("("),
-			ToolDeniedActions:   jsii.Strings("everything"),
-			ReportsAccessLogs:   &alarmtriage.ReportsAccessLogs{},
-			ReportsBucket:       awss3.Bucket_FromBucketName(stack, jsii.String("Bucket"), jsii.String("reports")),
-			ReportsRetention:    awscdk.Duration_Days(jsii.Number(1)),
-			Runbooks:            &alarmtriage.Runbooks{Prefix: jsii.String("/runbooks")},
-			CreateVpcEndpoints:  jsii.Bool(true),
-			ToolPermissions:     "ALL",
-			LogClass:            awslogs.LogGroupClass_INFREQUENT_ACCESS,
-			Dashboard:           jsii.Bool(true),
-		})
-	})
-	for _, want := range []string{
-		"NotificationTopic is required",
-		"InvestigationWindow must be between 1 minute and 7 days, got 8 days",
-		"ToolMemorySize must be a whole number between 512 and 10240, got 64",
-		`ResourcePrefix must be 1 to 20 letters, digits and inner hyphens, got "no spaces"`,
-		`LogLevel must be one of ERROR, INFO, DEBUG, got "LOUD"`,
-		"MaxRounds must be a whole number between 1 and 100, got 101",
-		"MaxCostUsd must be more than 0, got -1",
-		"RedactPatterns must hold RE2 regular expressions",
-		`ToolDeniedActions must hold IAM actions such as "s3:GetBucketPolicy", got "everything"`,
-		"ReportsAccessLogs must have a Bucket",
-		"ReportsAccessLogs can't be given together with ReportsBucket",
-		"ReportsRetention can't be given together with ReportsBucket",
-		"Runbooks must have a Bucket",
-		`Runbooks.Prefix must end with / and not begin with it, got "/runbooks"`,
-		"CreateVpcEndpoints needs Vpc",
-		`ToolPermissions must be one of READ_ONLY_ACCESS, ALLOW_LIST, got "ALL"`,
-		`Dashboard and SelfAlarmTopic need LogClass STANDARD, since other classes have no metrics, got "INFREQUENT_ACCESS"`,
-	} {
-		assert.Contains(t, message, want)
-	}
-}
-
-func TestMistakesInListsNamesAndSizesAreReportedAtOnce(t *testing.T) {
-	stack := newStack()
-	var many []string
-	for i := range 120 {
-		many = append(many, fmt.Sprintf("someservice:DescribeThingNumber%d", i))
-	}
-	message := panicOf(t, func() {
-		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
-			p.Tags = &map[string]*string{"team": nil}
-			p.ToolLayers = &[]awslambda.ILayerVersion{nil}
-			p.Vpc, p.SecurityGroups = awsec2.NewVpc(stack, jsii.String("Vpc"), nil), &[]awsec2.ISecurityGroup{nil}
-			p.ToolAllowedActions, p.ToolDeniedActions = &[]*string{nil}, jsii.Strings(many...)
-			p.RedactPatterns = &[]*string{nil}
-			p.ModelPrices = &map[string]*alarmtriage.ModelPrice{"a": nil, "b": {Input: jsii.Number(1), Output: jsii.Number(1), CacheRead: jsii.Number(-1)}}
-			p.Instructions = jsii.String(strings.Repeat("ア", 1000)) // 3 bytes each
-			p.ResourcePrefix, p.ResourceSuffix = jsii.String("a-prefix-of-twenty-1"), jsii.String("a-suffix-of-16-c")
-			p.InvestigationWindow = awscdk.Duration_Millis(jsii.Number(90_500))
-			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("abc"), GuardrailVersion: jsii.String("latest")}
-			p.OnFailureQueue = awssqs.NewQueue(stack, jsii.String("Failed"), &awssqs.QueueProps{Fifo: jsii.Bool(true)})
-		})
-	})
-	for _, want := range []string{
-		`Tags must have values, got none for "team"`, "ToolLayers must hold layers", "SecurityGroups must hold security groups",
-		"ToolAllowedActions must hold IAM actions", "RedactPatterns must hold RE2 regular expressions",
-		`ModelPrices must give Input and Output for "a"`, `ModelPrices must be at least 0, got -1 for "b"`,
-		"Instructions, ModelPrices, FallbackModelIds and RedactPatterns must have at most 2500 bytes together", "ToolAllowedActions, ToolDeniedActions and RedactPatterns must have at most 3800 bytes",
-		"ResourcePrefix and ResourceSuffix must have at most 35 characters together, as they are in a bucket's name, got 36",
-		"InvestigationWindow must be a whole number of seconds", `Guardrail.GuardrailVersion must be a number or DRAFT, got "latest"`,
-		"OnFailureQueue must be a standard queue",
-	} {
-		assert.Contains(t, message, want)
-	}
-}
-
-func TestTokensReachTheFunctionsAsTheyAre(t *testing.T) {
+func TestTokens_ReachTheFunctionsUnchanged(t *testing.T) {
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
 	stack := awscdk.NewStack(app, jsii.String("Test"), nil) // of any account and Region
 	number := func(id string) *float64 {
@@ -280,7 +201,7 @@ func TestTokensReachTheFunctionsAsTheyAre(t *testing.T) {
 	assert.NotContains(t, strings.ToLower(string(text)), "${token[", "a token that was changed is a text that means nothing")
 }
 
-func TestNoPartitionIsTakenForGranted(t *testing.T) {
+func TestArns_UseThePartitionOfTheStack(t *testing.T) {
 	for _, region := range []string{"cn-north-1", "us-gov-west-1", "eusc-de-east-1"} {
 		app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
 		stack := awscdk.NewStack(app, jsii.String("Test"), &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String(region)}})
@@ -304,7 +225,7 @@ func TestNoPartitionIsTakenForGranted(t *testing.T) {
 	}
 }
 
-func TestFurtherLayersComeAfterTheHarness(t *testing.T) {
+func TestToolLayers_FollowTheHarness(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		p.ToolLayers = &[]awslambda.ILayerVersion{awslambda.LayerVersion_FromLayerVersionArn(stack, jsii.String("Layer"),
@@ -314,7 +235,7 @@ func TestFurtherLayersComeAfterTheHarness(t *testing.T) {
 		object("Ref", assertions.Match_StringLikeRegexp(jsii.String("^TriageHarness"))), "arn:aws:lambda:eu-west-1:111122223333:layer:pandas:3"}))
 }
 
-func TestPropsOfTheCallerStayAsTheyAre(t *testing.T) {
+func TestProps_AreNotModified(t *testing.T) {
 	stack := newStack()
 	var given *alarmtriage.AlarmTriageProps
 	var before alarmtriage.AlarmTriageProps
@@ -329,7 +250,7 @@ func TestPropsOfTheCallerStayAsTheyAre(t *testing.T) {
 	assert.Equal(t, &map[string]*string{"team": jsii.String("payments")}, given.Tags)
 }
 
-func TestLivesInStagesNestedStacksAndStacksOfAnyEnvironment(t *testing.T) {
+func TestNewAlarmTriage_WorksInStagesAndNestedStacks(t *testing.T) {
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
 	stage := awscdk.NewStage(app, jsii.String("Prod"), nil)
 	outer := awscdk.NewStack(stage, jsii.String("Shop"), nil) // of any account and Region
@@ -357,7 +278,7 @@ func TestLivesInStagesNestedStacksAndStacksOfAnyEnvironment(t *testing.T) {
 		"shop-alarm-reports-", object("Ref", "AWS::AccountId"), "-", object("Ref", "AWS::Region")}})))
 }
 
-func TestInstructionsFileIsDeployedAndReadable(t *testing.T) {
+func TestInstructionsFile_IsDeployedAndReadable(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "runbooks.txt")
 	require.NoError(t, os.WriteFile(file, []byte("The shop is busiest at noon."), 0o644))
 	stack := newStack()
@@ -370,7 +291,7 @@ func TestInstructionsFileIsDeployedAndReadable(t *testing.T) {
 	assert.True(t, granted, "the orchestrator may read the file")
 }
 
-func TestNamesHavePrefixAndSuffix(t *testing.T) {
+func TestNames_HavePrefixAndSuffix(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		p.ResourcePrefix, p.ResourceSuffix = jsii.String("prod"), jsii.String("us-east-2")
@@ -381,7 +302,7 @@ func TestNamesHavePrefixAndSuffix(t *testing.T) {
 	template.HasResourceProperties(jsii.String("AWS::S3::Bucket"), like("BucketName", "prod-alarm-reports-us-east-2-111122223333"))
 }
 
-func TestAccessorsGiveWhatTheTerraformModulePutsOut(t *testing.T) {
+func TestAccessors_CoverTerraformOutputs(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String("eu.amazon.nova-pro-v1:0") })
 	resources := synth(stack)
@@ -422,7 +343,7 @@ func logicalID(t *testing.T, resolved any) string {
 	return attribute[0].(string)
 }
 
-func TestConstructIsAScopeATagTargetAndADependency(t *testing.T) {
+func TestAlarmTriage_IsScopeTagTargetAndDependency(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Tags = &map[string]*string{"team": jsii.String("payments")} })
 	awscdk.Tags_Of(triage).Add(jsii.String("more"), jsii.String("tags"), nil)
@@ -430,6 +351,144 @@ func TestConstructIsAScopeATagTargetAndADependency(t *testing.T) {
 	topic.Node().AddDependency(triage)
 	synth(stack).HasResourceProperties(jsii.String("AWS::DynamoDB::Table"), like("Tags", assertions.Match_ArrayWith(&[]any{
 		object("Key", "more", "Value", "tags"), object("Key", "team", "Value", "payments")})))
+}
+
+func TestExistingResources_AreGrantedToTheOrchestratorAndDeniedToTheTool(t *testing.T) {
+	stack := newStack()
+	key := awskms.NewKey(stack, jsii.String("Key"), nil)
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.ReportsBucket = awss3.NewBucket(stack, jsii.String("Bucket"), &awss3.BucketProps{EncryptionKey: key})
+		p.InvestigationsTable = awsdynamodb.Table_FromTableName(stack, jsii.String("Table"), jsii.String("claims"))
+		p.NotificationTopic = awssns.NewTopic(stack, jsii.String("Pager"), &awssns.TopicProps{MasterKey: awskms.NewKey(stack, jsii.String("PagerKey"), nil)})
+	})
+	template := synth(stack)
+	template.ResourceCountIs(jsii.String("AWS::S3::Bucket"), jsii.Number(1))
+	template.ResourceCountIs(jsii.String("AWS::DynamoDB::Table"), jsii.Number(0))
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Environment", like("Variables", like("INVESTIGATIONS_TABLE", "claims"))))
+
+	granted := map[string]string{}
+	for _, s := range policies(t, stack, "TriageOrchestratorRole") {
+		for _, action := range strings.Fields(text(s.Action)) {
+			granted[action] += text(s.Resource) + " "
+		}
+	}
+	assert.Contains(t, granted["dynamodb:UpdateItem"], "table/claims")
+	assert.Contains(t, granted["s3:PutObject"], "Bucket")
+	assert.Contains(t, granted["kms:Decrypt"], "${Key", "the bucket's key is known by CDK")
+	assert.Contains(t, granted["kms:GenerateDataKey*"], "${PagerKey", "the topic's key too")
+	var denied string
+	for _, s := range policies(t, stack, "TriageToolDeniesOwn") {
+		denied += text(s.Resource) + " "
+	}
+	for _, own := range []string{"table/claims", "${Bucket", "${Pager"} {
+		assert.Contains(t, denied, own)
+	}
+}
+
+func TestRunbooks_OnlyThePrefixIsReadable(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.Runbooks = &alarmtriage.Runbooks{Bucket: awss3.Bucket_FromBucketName(stack, jsii.String("Docs"), jsii.String("docs")), Prefix: jsii.String("runbooks/")}
+	})
+	synth(stack).HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Environment", like("Variables", like("RUNBOOKS_S3_URI", "s3://docs/runbooks/"))))
+	var readable []string
+	for _, s := range policies(t, stack, "TriageOrchestratorRole") {
+		if resource := text(s.Resource); strings.Contains(resource, ":docs") {
+			readable = append(readable, text(s.Action)+" "+resource)
+		}
+	}
+	assert.Equal(t, []string{"s3:GetObject arn:${AWS::Partition}:s3:::docs/runbooks/*"}, readable)
+}
+
+func TestFunctions_UseTheSettingsOfTheProps(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+		p.Vpc = vpc
+		p.SecurityGroups = &[]awsec2.ISecurityGroup{awsec2.SecurityGroup_FromSecurityGroupId(stack, jsii.String("Group"), jsii.String("sg-0a1b2c3d"), nil)}
+		p.OrchestratorTimeout, p.OrchestratorMemorySize = awscdk.Duration_Seconds(jsii.Number(300)), jsii.Number(512)
+		p.ToolTimeout, p.ToolMemorySize = awscdk.Duration_Seconds(jsii.Number(90)), jsii.Number(1769)
+		p.MaxConcurrentInvestigations, p.ToolReservedConcurrentExecutions = jsii.Number(3), jsii.Number(7)
+		p.RedactSecrets = jsii.Bool(false)
+		p.RedactPatterns = jsii.Strings("shop-[0-9]+")
+		p.Tracing = awslambda.Tracing_ACTIVE
+		p.Architecture = awslambda.Architecture_X86_64()
+		p.LogLevel = alarmtriage.LogLevel_DEBUG
+	})
+	template := synth(stack)
+	template.ResourceCountIs(jsii.String("AWS::EC2::SecurityGroup"), jsii.Number(0))
+	template.AllResourcesProperties(jsii.String("AWS::Lambda::Function"), like(
+		"VpcConfig", like("SecurityGroupIds", []string{"sg-0a1b2c3d"}), "TracingConfig", object("Mode", "Active"),
+		"Architectures", []string{"x86_64"}, "LoggingConfig", like("ApplicationLogLevel", "DEBUG", "LogFormat", "JSON")))
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "provided.al2023",
+		"Timeout", 300, "MemorySize", 512, "ReservedConcurrentExecutions", 3,
+		"Environment", like("Variables", like("TOOL_TIMEOUT_SECONDS", "90", "REDACT", "false", "REDACT_PATTERNS", `["shop-[0-9]+"]`))))
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "python3.13",
+		"Timeout", 90, "MemorySize", 1769, "ReservedConcurrentExecutions", 7,
+		"Environment", like("Variables", like("REDACT", "false", "REDACT_PATTERNS", `["shop-[0-9]+"]`))))
+}
+
+func TestLogClass_AppliesToBothLogGroups(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.LogClass = "INFREQUENT_ACCESS" })
+	synth(stack).AllResourcesProperties(jsii.String("AWS::Logs::LogGroup"), like("LogGroupClass", "INFREQUENT_ACCESS"))
+}
+
+func TestLogClass_DeliveryHasNoRetention(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.LogClass = awslogs.LogGroupClass_DELIVERY })
+	template := synth(stack)
+	template.ResourceCountIs(jsii.String("AWS::Logs::LogGroup"), jsii.Number(2))
+	template.AllResourcesProperties(jsii.String("AWS::Logs::LogGroup"),
+		like("LogGroupClass", "DELIVERY", "RetentionInDays", assertions.Match_Absent()))
+}
+
+func TestNewAlarmTriage_TwiceInOneStack(t *testing.T) {
+	stack := newStack()
+	topic := awssns.NewTopic(stack, jsii.String("OnCall"), nil)
+	for _, id := range []string{"Payments", "Orders"} {
+		alarmtriage.NewAlarmTriage(stack, jsii.String(id), &alarmtriage.AlarmTriageProps{
+			NotificationTopic: topic, SelfAlarmTopic: topic, Dashboard: jsii.Bool(true)}).AttachEventRule(jsii.String("All"), nil)
+	}
+	names := map[any]bool{}
+	for _, alarm := range *synth(stack).FindResources(jsii.String("AWS::CloudWatch::Alarm"), nil) {
+		names[(*alarm)["Properties"].(map[string]any)["AlarmName"]] = true
+	}
+	assert.Len(t, names, 14, "each alarm has a name of its own")
+}
+
+func TestGrantReadReports_IncludesTheKey(t *testing.T) {
+	for _, name := range []string{"new bucket", "imported bucket"} {
+		t.Run(name, func(t *testing.T) {
+			stack := newStack()
+			const arn = "arn:aws:kms:eu-west-1:111122223333:key/abc"
+			triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+				p.ReportsEncryptionKey = awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String(arn))
+				if name == "imported bucket" {
+					p.ReportsBucket = awss3.Bucket_FromBucketName(stack, jsii.String("Bucket"), jsii.String("reports"))
+				}
+			})
+			triage.GrantReadReports(awsiam.NewRole(stack, jsii.String("Reader"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()}))
+			granted := map[string]string{}
+			for _, s := range policies(t, stack, "ReaderDefaultPolicy") {
+				for _, action := range strings.Fields(text(s.Action)) {
+					granted[action] = text(s.Resource)
+				}
+			}
+			assert.Equal(t, arn, granted["kms:Decrypt"])
+		})
+	}
+}
+
+func TestGrantReadReports_ExcludesCheckpoints(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	reader := awsiam.NewRole(stack, jsii.String("Reader"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
+	triage.GrantReadReports(reader)
+	for _, s := range policies(t, stack, "ReaderDefaultPolicy") {
+		assert.Contains(t, text(s.Resource), "/reports/2*")
+		assert.NotContains(t, text(s.Resource), "/reports/*")
+	}
 }
 
 // anywhere is the variant whose stack is of any account and Region.
@@ -508,7 +567,7 @@ const renamed = "a logical id is gone or is another type's now: CloudFormation w
 	"and create another, and a new table or bucket is empty. Keep the id of the construct. If it must go, say so in CHANGELOG.md as a " +
 	"breaking change, raise the major version, and run `go test . -run LogicalIds -update`"
 
-func TestLogicalIdsStayWhatUsersHaveDeployed(t *testing.T) {
+func TestLogicalIds_DoNotChange(t *testing.T) {
 	const golden = "testdata/logical-ids.json"
 	got := map[string]map[string]string{}
 	for _, variant := range goldenVariants {

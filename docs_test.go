@@ -49,12 +49,12 @@ func propsTable(t *testing.T, file, name string) string {
 	return b.String()
 }
 
-func TestDocumentedPropsAreThoseOfTheCode(t *testing.T) {
+func TestDocs_PropsMatchTheCode(t *testing.T) {
 	const page = "docs/construct.md"
 	text, err := os.ReadFile(page)
 	require.NoError(t, err)
 	got := string(text)
-	for _, structure := range []struct{ file, name string }{{"props.go", "AlarmTriageProps"}, {"sources.go", "AlarmFilter"}, {"sources.go", "EventRuleProps"}, {"sources.go", "AlarmTopicProps"}} {
+	for _, structure := range []struct{ file, name string }{{"props.go", "AlarmTriageProps"}, {"attach_sources.go", "AlarmFilter"}, {"attach_sources.go", "EventRuleProps"}, {"attach_sources.go", "AlarmTopicProps"}} {
 		begin, end := "<!-- "+structure.name+" -->\n", "<!-- end -->\n"
 		before, rest, found := strings.Cut(got, begin)
 		require.True(t, found, "%s has no %s", page, begin)
@@ -112,7 +112,7 @@ func modelsTable(now time.Time) string {
 	return b.String()
 }
 
-func TestReadme_ListsTheModelsOfTheCatalog(t *testing.T) {
+func TestDocs_ModelsMatchTheCatalog(t *testing.T) {
 	const page, begin, end = "README.md", "<!-- models -->\n", "<!-- end -->\n"
 	text, err := os.ReadFile(page)
 	require.NoError(t, err)
@@ -154,7 +154,7 @@ func readmeNames(t *testing.T, heading string) []string {
 	return names
 }
 
-func TestReadmeListsEachPropAndEachAccessor(t *testing.T) {
+func TestDocs_CoverEachPropAndAccessorOnce(t *testing.T) {
 	var props, accessors []string
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
@@ -187,7 +187,7 @@ func TestReadmeListsEachPropAndEachAccessor(t *testing.T) {
 }
 
 // A tag of somebody's action can be moved to other code; a commit can't.
-func TestWorkflowsPinTheActionsThatTheyUse(t *testing.T) {
+func TestWorkflows_PinActionsByCommit(t *testing.T) {
 	workflows, err := filepath.Glob(".github/workflows/*.yml")
 	require.NoError(t, err)
 	require.NotEmpty(t, workflows)
@@ -204,7 +204,7 @@ func TestWorkflowsPinTheActionsThatTheyUse(t *testing.T) {
 
 // The README's troubleshooting goes by what people see: each text that it quotes is one of the code's.
 // A target that has a file's name does nothing, unless make is told.
-func TestMakeRunsEachTargetThatItsHelpNames(t *testing.T) {
+func TestMake_RunsEachTargetOfItsHelp(t *testing.T) {
 	run := func(arguments ...string) string {
 		cmd := exec.Command("make", arguments...)
 		cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=")
@@ -222,7 +222,7 @@ func TestMakeRunsEachTargetThatItsHelpNames(t *testing.T) {
 }
 
 // jsii prints a banner at every synth on a Node that it no longer supports, and a machine may have one.
-func TestMake_RunsTheNodeThatPackageJSONPins(t *testing.T) {
+func TestMake_UsesTheNodeOfPackageJSON(t *testing.T) {
 	text, err := os.ReadFile("package.json")
 	require.NoError(t, err)
 	var pinned struct{ DevDependencies map[string]string }
@@ -234,7 +234,7 @@ func TestMake_RunsTheNodeThatPackageJSONPins(t *testing.T) {
 	assert.Equal(t, "v"+pinned.DevDependencies["node"], strings.TrimSpace(string(version)))
 }
 
-func TestTroubleshootingQuotesWhatTheCodeSays(t *testing.T) {
+func TestTroubleshooting_QuotesTheCode(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	_, rest, found := strings.Cut(string(readme), "| what you see |")

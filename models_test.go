@@ -124,7 +124,7 @@ func grantsOf(id, region string, geographic bool) map[string]string {
 	}
 }
 
-func TestDefaultModels_FitTheRegion(t *testing.T) {
+func TestDefaultModels_MatchTheRegion(t *testing.T) {
 	for _, test := range defaultModels {
 		t.Run(test.region, func(t *testing.T) {
 			stack := newStackIn(test.region)
@@ -146,7 +146,7 @@ func TestDefaultModels_FitTheRegion(t *testing.T) {
 	}
 }
 
-func TestDefaultModels_UnresolvedRegionGetsTheSameAtDeployment(t *testing.T) {
+func TestDefaultModels_UnresolvedRegionResolvesToTheSameModels(t *testing.T) {
 	stack := newStackIn("")
 	triage := newTriage(stack, nil)
 	assert.True(t, *awscdk.Token_IsUnresolved(triage.BedrockModelId()))
@@ -278,7 +278,7 @@ func TestBedrockModelId_CanBeUsedInAnotherStack(t *testing.T) {
 	assert.Equal(t, "us.anthropic.claude-sonnet-5-5", template["Outputs"].(map[string]any)["Model"].(map[string]any)["Value"])
 }
 
-func TestModels_MistakesAreRefusedTogether(t *testing.T) {
+func TestModels_ProblemsAreReportedTogether(t *testing.T) {
 	stack := newStack()
 	refused := func(change func(*alarmtriage.AlarmTriageProps)) string {
 		return panicOf(t, func() {
@@ -295,8 +295,8 @@ func TestModels_MistakesAreRefusedTogether(t *testing.T) {
 		p.FallbackModelIds = &[]*string{nil, jsii.String(""), jsii.String("a,b"), jsii.String("eu.amazon.nova-pro-v1:0")}
 	})
 	for _, want := range []string{
-		`FallbackModelIds must be a model id, an inference profile id or an ARN of Bedrock, got ""`,
-		`FallbackModelIds must be a model id, an inference profile id or an ARN of Bedrock, got "a,b"`,
+		`FallbackModelIds must be a model ID, an inference profile ID, or a Bedrock ARN, got ""`,
+		`FallbackModelIds must be a model ID, an inference profile ID, or a Bedrock ARN, got "a,b"`,
 		`FallbackModelIds must name each model once, got "eu.amazon.nova-pro-v1:0" twice`,
 	} {
 		assert.Contains(t, message, want)
@@ -304,13 +304,13 @@ func TestModels_MistakesAreRefusedTogether(t *testing.T) {
 	assert.Contains(t, refused(func(p *alarmtriage.AlarmTriageProps) {
 		p.BedrockModelId = jsii.String("arn:aws:sagemaker:eu-west-1:111122223333:endpoint/x")
 	}),
-		"BedrockModelId must be a model id, an inference profile id or an ARN of Bedrock")
+		"BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN")
 	assert.Contains(t, refused(func(p *alarmtriage.AlarmTriageProps) { p.FallbackModelIds = jsii.Strings("a", "b", "c", "d", "e") }),
-		"FallbackModelIds must hold at most 4 models, got 5")
+		"FallbackModelIds must contain at most 4 models, got 5")
 	assert.Contains(t, refused(func(p *alarmtriage.AlarmTriageProps) {
 		list := &awscdk.CfnParameterProps{Type: jsii.String("CommaDelimitedList")}
 		p.FallbackModelIds = awscdk.NewCfnParameter(stack, jsii.String("List"), list).ValueAsList()
-	}), "FallbackModelIds must be a list of a length that is known at synth")
+	}), "FallbackModelIds must be a list whose length is known at synth")
 }
 
 func TestMaxCostUsd_NeedsThePriceOfEachModel(t *testing.T) {
@@ -369,7 +369,7 @@ func annotationsOf(stack awscdk.Stack) map[string][]string {
 	return found
 }
 
-func TestAnnotations_NameWhatIsDoubtfulAboutTheModels(t *testing.T) {
+func TestAnnotations_ReportDoubtsAboutTheModels(t *testing.T) {
 	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 	set := func(first string, fallbacks ...string) func(*alarmtriage.AlarmTriageProps) {
 		return func(p *alarmtriage.AlarmTriageProps) {
@@ -392,8 +392,8 @@ func TestAnnotations_NameWhatIsDoubtfulAboutTheModels(t *testing.T) {
 			infos: []string{"BedrockModelId global.anthropic.claude-opus-5-5 is a global inference profile"}},
 		{name: "default that is not confirmed", region: "eu-central-2", infos: []string{"no source confirms that the default model mistral.*eu-central-2"}},
 		{name: "GovCloud", region: "us-gov-east-1", infos: []string{"us-gov.anthropic.claude-sonnet-4-5", "amazon.nova-pro-v1:0"}},
-		{name: "China", region: "cn-north-1", warnings: []string{"Amazon Bedrock is not known to be in cn-north-1"}},
-		{name: "Region without Bedrock", region: "ap-east-1", warnings: []string{"Amazon Bedrock is not known to be in ap-east-1.*ack: alarmtriage:no-bedrock"}},
+		{name: "China", region: "cn-north-1", warnings: []string{"Amazon Bedrock is not known to be available in cn-north-1"}},
+		{name: "Region without Bedrock", region: "ap-east-1", warnings: []string{"Amazon Bedrock is not known to be available in ap-east-1.*ack: alarmtriage:no-bedrock"}},
 		{name: "whichever Region", region: "", infos: []string{"Region is not known at synth.*global inference profiles"}},
 		{name: "whichever Region, global by choice", region: "", change: set("global.anthropic.claude-opus-5-5"),
 			infos: []string{"BedrockModelId global.anthropic.claude-opus-5-5 is a global inference profile"}},
@@ -510,7 +510,7 @@ func TestAllowModelSubscriptions_NamesTheProductsOfTheModels(t *testing.T) {
 }
 
 // IAM allows 10,240 characters for all policies within a role, whitespace not counted ("IAM and STS quotas").
-func TestOrchestratorRole_HoldsTheLargestSetOfModels(t *testing.T) {
+func TestOrchestratorRole_HasSpaceForTheLargestSetOfModels(t *testing.T) {
 	const most = 10_240
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {

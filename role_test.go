@@ -113,7 +113,7 @@ func deployed(value any) any {
 	return value
 }
 
-func TestOrchestratorMayInvokeItsModelAndNoOther(t *testing.T) {
+func TestOrchestratorRole_InvokesOnlyItsModels(t *testing.T) {
 	const profile = "arn:${AWS::Partition}:bedrock:eu-west-1:111122223333:inference-profile/"
 	const models = "arn:${AWS::Partition}:bedrock:"
 	tests := []struct {
@@ -186,7 +186,7 @@ func invocable(t *testing.T, statements []statement) map[string]string {
 	return found
 }
 
-func TestModelOfAnotherGeographyIsWarnedOf(t *testing.T) {
+func TestModels_WarnAboutProfilesOfAnotherGeography(t *testing.T) {
 	for _, test := range []struct {
 		region, model string
 		warned        bool
@@ -209,7 +209,7 @@ func TestModelOfAnotherGeographyIsWarnedOf(t *testing.T) {
 }
 
 // A profile and a guardrail of the same app are tokens at synth.
-func TestModelsAndGuardrailsOfTheAppAreGrantedByTheirARN(t *testing.T) {
+func TestOrchestratorRole_GrantsModelsAndGuardrailsOfTheAppByARN(t *testing.T) {
 	const partition, region, account = "${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}"
 	const here = "arn:" + partition + ":bedrock:" + region
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
@@ -255,7 +255,7 @@ func TestModelsAndGuardrailsOfTheAppAreGrantedByTheirARN(t *testing.T) {
 	}
 }
 
-func TestToolDeniesApplyToEveryRequest(t *testing.T) {
+func TestToolDenies_ApplyToEveryRequest(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, nil)
 	denied := map[string]bool{}
@@ -277,7 +277,7 @@ func TestToolDeniesApplyToEveryRequest(t *testing.T) {
 	}
 }
 
-func TestGroupsOfReadsOpenByProp(t *testing.T) {
+func TestToolDenies_OpenGroupsByProp(t *testing.T) {
 	tests := []struct {
 		name   string
 		open   func(*alarmtriage.AlarmTriageProps)
@@ -304,7 +304,7 @@ func TestGroupsOfReadsOpenByProp(t *testing.T) {
 	}
 }
 
-func TestWhatTheUserAllowsReachesTheRoleAndTheBroker(t *testing.T) {
+func TestToolAllowedActions_ReachTheRoleAndTheBroker(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		p.ToolAllowedActions, p.ToolDeniedActions = jsii.Strings("athena:StartQueryExecution", "shop:Look*"), jsii.Strings("iam:ListUsers")
@@ -326,7 +326,7 @@ func TestWhatTheUserAllowsReachesTheRoleAndTheBroker(t *testing.T) {
 		"ALLOWED_ACTIONS", assertions.Match_Absent(), "DENIED_ACTIONS", assertions.Match_Absent(), "OPEN_READS", assertions.Match_Absent()))))
 }
 
-func TestAsManyDeniesAsTheEnvironmentTakesFitIntoPolicies(t *testing.T) {
+func TestToolDeniedActions_FitIntoPolicies(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		var many []string
@@ -350,7 +350,7 @@ func TestAsManyDeniesAsTheEnvironmentTakesFitIntoPolicies(t *testing.T) {
 }
 
 // CDK gives them to roles of its own making alone, and Lambda refuses a function in a VPC without them.
-func TestLambdaMayPutTheFunctionsIntoTheVpcAndTheirCodeMayNot(t *testing.T) {
+func TestVpc_OnlyLambdaMayUseTheNetworkActions(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil) })
 	for _, role := range []string{"TriageOrchestrator", "TriageTool"} {
@@ -371,7 +371,7 @@ func TestLambdaMayPutTheFunctionsIntoTheVpcAndTheirCodeMayNot(t *testing.T) {
 	assert.NotContains(t, fmt.Sprint(*synth(stack).ToJSON()), "NetworkInterface", "no VPC, no such permission")
 }
 
-func TestAllowListTakesThePlaceOfReadOnlyAccess(t *testing.T) {
+func TestToolPermissions_AllowListReplacesReadOnlyAccess(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.ToolPermissions = alarmtriage.ToolPermissions_ALLOW_LIST })
 	assert.NotContains(t, fmt.Sprint(*synth(stack).ToJSON()), "ReadOnlyAccess")
@@ -384,7 +384,7 @@ func TestAllowListTakesThePlaceOfReadOnlyAccess(t *testing.T) {
 	assert.NotEmpty(t, policies(t, stack, "TriageToolDenies"))
 }
 
-func TestToolCannotReadTheTriageItselfAndStillLogs(t *testing.T) {
+func TestToolRole_DeniesTriageResourcesAndAllowsLogging(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, nil)
 	var data, logs statement

@@ -18,23 +18,21 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
-// AlarmFilter says which alarms are meant. A nil filter means all.
+// AlarmFilter selects alarms by name. A nil filter selects all.
 type AlarmFilter struct {
-	// Only alarms whose name begins with one of these. Default: every name.
+	// Only alarms whose name begins with one of these prefixes. Default: every name.
 	NamePrefixes *[]*string
-	// Never alarms whose name begins with one of these. Default: none.
+	// Except alarms whose name begins with one of these prefixes. Default: none.
 	ExceptNamePrefixes *[]*string
 }
 
-// AttachAll lets every alarm below scope (a stack, a stage, the app) start an investigation, also those
-// that are defined later. The triage's own alarms are left out. A filter's prefixes are compared with the
-// alarm's name, or with the construct's id where CloudFormation makes the name. Each alarm that was attached
-// gets an annotation that says so, which the CDK CLI prints, and a warning where it is of another account or
-// Region. CDK leads no aspect into a stage below scope. It panics with what is wrong in filter.
+// AttachAll lets every alarm below scope (a stack, a stage, or the app) start an investigation, including alarms that are
+// defined later. It skips AlarmTriage's own alarms. The prefixes of filter are compared with the alarm's name, or with the
+// construct's id if CloudFormation generates the name. Each attached alarm gets an annotation, which the CDK CLI prints;
+// alarms of another account or Region get a warning instead. CDK does not apply aspects across Stage boundaries.
+// AttachAll panics if filter is invalid.
 func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter) {
-	if mistakes := filter.mistakes(); len(mistakes) > 0 {
-		panic(fmt.Sprintf("alarmtriage: %s", strings.Join(mistakes, "\nalarmtriage: ")))
-	}
+	panicOn(filter.problems())
 	awscdk.Aspects_Of(scope).Add(&attachAll{triage: t, filter: filter}, nil)
 }
 
@@ -48,12 +46,12 @@ type attachAll struct {
 func (a *attachAll) Visit(node constructs.IConstruct) {
 	_, isAlarm := node.(awscloudwatch.AlarmBase)
 	resource, isResource := node.(alarmResource)
-	if !isAlarm && !(isResource && standsAlone(resource)) {
+	if !isAlarm && !(isResource && isPlainResource(resource)) {
 		return
 	}
 	path := *node.Node().Path()
-	// An aspect may visit a node again, and some alarms are attached by hand.
-	if a.triage.isAttached(path) || a.triage.owns(path) || !a.filter.matches(alarmName(node)) {
+	// An aspect may visit a node twice, and some alarms are attached explicitly.
+	if a.triage.isAttached(path) || a.triage.contains(path) || !a.filter.matches(alarmName(node)) {
 		return
 	}
 	if problem := a.triage.outOfReach(node); problem != "" {
@@ -66,13 +64,13 @@ func (a *attachAll) Visit(node constructs.IConstruct) {
 		jsii.Sprintf("alarmtriage: attached to AlarmTriage %s", *a.triage.Node().Path()))
 }
 
-// standsAlone tells whether an alarm's resource has no alarm construct around it: such a construct is attached itself.
-func standsAlone(resource alarmResource) bool {
+// isPlainResource reports whether an alarm's resource is not part of an alarm construct, which is visited itself.
+func isPlainResource(resource alarmResource) bool {
 	_, within := resource.Node().Scope().(awscloudwatch.AlarmBase)
 	return !within
 }
 
-// alarmName is the name that the alarm was given, or the id of its construct.
+// alarmName returns the name of an alarm, or the id of its construct if CloudFormation generates the name.
 func alarmName(alarm constructs.IConstruct) string {
 	if resource := resourceOf(alarm); resource != nil {
 		if name := resource.AlarmName(); name != nil && !unresolved(name) {
@@ -82,14 +80,14 @@ func alarmName(alarm constructs.IConstruct) string {
 	return *alarm.Node().Id()
 }
 
-// mistakes lists all that is wrong with the filter, which may be nil.
-func (f *AlarmFilter) mistakes() []string {
+// problems returns every problem of the filter, which may be nil.
+func (f *AlarmFilter) problems() []string {
 	var l problems
 	if f != nil && f.NamePrefixes != nil && isEmptyList(f.NamePrefixes) {
-		l.add("AlarmFilter.NamePrefixes must hold texts, and at least one; leave it out for all")
+		l.add("AlarmFilter.NamePrefixes must contain only non-empty prefixes, and at least one; omit it to match every alarm")
 	}
 	if f != nil && f.ExceptNamePrefixes != nil && isEmptyList(f.ExceptNamePrefixes) {
-		l.add("AlarmFilter.ExceptNamePrefixes must hold texts, and at least one; leave it out for none")
+		l.add("AlarmFilter.ExceptNamePrefixes must contain only non-empty prefixes, and at least one; omit it to except no alarm")
 	}
 	return l
 }
@@ -113,48 +111,48 @@ func hasPrefix(name string, prefixes *[]*string) bool {
 	return false
 }
 
-// EventRuleProps says which alarms of an account an EventBridge rule sends to the triage.
+// EventRuleProps selects the alarms whose events an EventBridge rule sends to AlarmTriage.
 type EventRuleProps struct {
-	// The bus that the events come to: the account's default one, or one that other accounts and Regions
-	// send their alarm events to. Default: the default bus.
+	// The bus that receives the events: the account's default bus, or a bus to which other accounts and Regions send
+	// their alarm events. Default: the default bus.
 	EventBus awsevents.IEventBus
-	// Only alarms whose name begins with one of these. Default: every alarm.
+	// Only alarms whose name begins with one of these prefixes. Default: every alarm.
 	NamePrefixes *[]*string
-	// Never alarms whose name begins with one of these. Default: none.
+	// Except alarms whose name begins with one of these prefixes. Default: none.
 	ExceptNamePrefixes *[]*string
-	// Only alarms with all of these tags; under each key the values of which one must match. CloudWatch puts
-	// tags only into the events of alarms whose tag propagation is on. Default: with any tags, or none.
+	// Only alarms with all of these tags; for each key, one of its values must match. Events only contain tags if the
+	// alarm's tag propagation is on. Default: alarms with any tags or none.
 	Tags *map[string]*[]*string
-	// Only alarms of these accounts, 12 digits each. Default: every account that the bus takes events from.
+	// Only alarms of these accounts, 12 digits each. Default: every account whose events the bus receives.
 	Accounts *[]*string
-	// Only alarms of these Regions. Default: every Region that the bus takes events from.
+	// Only alarms of these Regions. Default: every Region whose events the bus receives.
 	Regions *[]*string
 }
 
 var accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
 
-// mistakes lists all that is wrong with the props.
-func (p *EventRuleProps) mistakes() []string {
+// problems returns every problem of the props, sorted.
+func (p *EventRuleProps) problems() []string {
 	var l problems
 	for prop, list := range map[string]*[]*string{"NamePrefixes": p.NamePrefixes, "Accounts": p.Accounts, "Regions": p.Regions} {
 		if list != nil && isEmptyList(list) {
-			l.add("EventRuleProps.%s must hold texts, and at least one; leave it out for all", prop)
+			l.add("EventRuleProps.%s must contain only non-empty values, and at least one; omit it to match every alarm", prop)
 		}
 	}
 	if p.ExceptNamePrefixes != nil && isEmptyList(p.ExceptNamePrefixes) {
-		l.add("EventRuleProps.ExceptNamePrefixes must hold texts, and at least one; leave it out for none")
+		l.add("EventRuleProps.ExceptNamePrefixes must contain only non-empty prefixes, and at least one; omit it to except no alarm")
 	}
 	if p.Accounts != nil {
 		for _, account := range *p.Accounts {
 			if account != nil && !unresolved(account) && !accountPattern.MatchString(deref(account)) {
-				l.add("EventRuleProps.Accounts must hold accounts of 12 digits, got %q", deref(account))
+				l.add("EventRuleProps.Accounts must contain account IDs of 12 digits, got %q", deref(account))
 			}
 		}
 	}
 	if p.Tags != nil {
 		for key, values := range *p.Tags {
 			if key == "" || values == nil || len(*values) == 0 || slices.Contains(*values, nil) {
-				l.add("EventRuleProps.Tags must give at least one value for each key, got none for %q", key)
+				l.add("EventRuleProps.Tags must contain at least one value for each key, got none for %q", key)
 			}
 		}
 	}
@@ -162,22 +160,20 @@ func (p *EventRuleProps) mistakes() []string {
 	return l
 }
 
-// isEmptyList tells whether a list holds no texts, or empty ones.
+// isEmptyList reports whether a list is empty or contains empty texts.
 func isEmptyList(list *[]*string) bool {
 	return len(*list) == 0 || slices.ContainsFunc(*list, func(s *string) bool { return deref(s) == "" })
 }
 
-// AttachEventRule adds an EventBridge rule under the given id that starts an investigation for alarms
-// which this app does not define. Muted alarms and suppressed composite ones are in such events too; the
-// orchestrator leaves them alone, as it does all alarms of SelfAlarmTopic. props may be nil: every alarm of
-// the default bus. It panics once, with every mistake in props.
+// AttachEventRule adds an EventBridge rule with the given id. The rule starts investigations for alarms that this app does
+// not define. It also receives the events of muted alarms, suppressed composite alarms, and alarms of SelfAlarmTopic, which
+// the orchestrator skips. If props is nil, the rule matches every alarm of the default bus. If props has mistakes,
+// AttachEventRule panics once and lists all of them.
 func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awsevents.Rule {
 	if props == nil {
 		props = &EventRuleProps{}
 	}
-	if mistakes := props.mistakes(); len(mistakes) > 0 {
-		panic(fmt.Sprintf("alarmtriage: %s", strings.Join(mistakes, "\nalarmtriage: ")))
-	}
+	panicOn(props.problems())
 	states := jsii.Strings("ALARM")
 	if t.notifyRecovery {
 		states = jsii.Strings("ALARM", "OK")
@@ -192,7 +188,7 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 		detail["alarmTags"] = tags
 	}
 	return awsevents.NewRule(t, id, &awsevents.RuleProps{
-		Description: jsii.String("Alarms that are to be investigated"),
+		Description: jsii.String("Alarms to investigate"),
 		EventBus:    props.EventBus,
 		EventPattern: &awsevents.EventPattern{
 			Source:     jsii.Strings("aws.cloudwatch"),
@@ -206,7 +202,7 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 	})
 }
 
-// namePatterns are what an alarm's name, and where that isn't enough its ARN, must match.
+// namePatterns returns the patterns of an alarm's name and, if those are not enough, of its ARN.
 func (p *EventRuleProps) namePatterns() (names []any, alarms *[]*string) {
 	if p.NamePrefixes != nil && p.ExceptNamePrefixes == nil {
 		for _, prefix := range *p.NamePrefixes {
@@ -214,17 +210,17 @@ func (p *EventRuleProps) namePatterns() (names []any, alarms *[]*string) {
 		}
 		return names, nil
 	}
-	// The orchestrator leaves the self-alarms alone too; here they don't even cost an invocation.
+	// The orchestrator also skips self-alarms. Excluding them here saves its invocation.
 	var except any = config.SelfAlarmPrefix
 	if p.ExceptNamePrefixes != nil {
-		except = append([]string{config.SelfAlarmPrefix}, texts(p.ExceptNamePrefixes)...)
+		except = append([]string{config.SelfAlarmPrefix}, stringsOf(p.ExceptNamePrefixes)...)
 	}
 	names = []any{map[string]any{"anything-but": map[string]any{"prefix": except}}}
 	if p.NamePrefixes == nil {
 		return names, nil
 	}
-	// The patterns of one field are alternatives, so that "one of these" and "none of those" need two fields:
-	// an event holds the alarm's ARN, which ends with the name, among its resources.
+	// The patterns of one field are alternatives, so "one of these" and "none of those" need two fields. The second is the
+	// alarm's ARN, which ends with the name; an event contains it in its resources.
 	var matchers []any
 	for _, prefix := range *p.NamePrefixes {
 		matchers = append(matchers, awsevents.Match_Wildcard(jsii.Sprintf("arn:*:alarm:%s*", wildcardText.Replace(*prefix))))
@@ -232,35 +228,35 @@ func (p *EventRuleProps) namePatterns() (names []any, alarms *[]*string) {
 	return names, awsevents.Match_AnyOf(matchers...)
 }
 
-// wildcardText escapes what has a meaning in EventBridge's wildcard patterns.
+// wildcardText escapes the special characters of EventBridge's wildcard patterns.
 var wildcardText = strings.NewReplacer(`\`, `\\`, `*`, `\*`)
 
-// AlarmTopicProps says which of the alarms that notify an SNS topic start an investigation.
+// AlarmTopicProps selects alarms that notify an SNS topic.
 type AlarmTopicProps struct {
-	// Only alarms whose name begins with one of these; SNS filters by the AlarmName of CloudWatch's own
-	// notifications, so that nothing else on the topic passes. Default: every alarm.
+	// Only alarms whose name begins with one of these prefixes. SNS filters by the AlarmName of CloudWatch's notifications,
+	// so other messages on the topic are dropped. Default: every alarm.
 	NamePrefixes *[]*string
 }
 
-// AttachTopic lets the alarms that notify topic start an investigation. props may be nil: all of them. It
-// panics when topic is one that the triage itself sends to, or with what is wrong in props.
+// AttachTopic lets the alarms that notify topic start an investigation. If props is nil, all of them do. It panics if topic
+// is a FIFO topic or a topic that AlarmTriage sends to, or if props is invalid.
 func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 	if topic == nil {
 		panic("alarmtriage: AttachTopic needs a topic, got nil")
 	}
 	if *topic.Fifo() {
-		panic(fmt.Sprintf("alarmtriage: topic %s is a FIFO topic, to which no function can be subscribed: give a standard one", *topic.Node().Path()))
+		panic(fmt.Sprintf("alarmtriage: topic %s is a FIFO topic, to which functions can't subscribe: use a standard topic", *topic.Node().Path()))
 	}
-	for _, own := range t.topics {
-		if own == topic || *own.TopicArn() == *topic.TopicArn() {
-			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s sends its reports to topic %s and can't be subscribed to it: "+
-				"give the alarms' topic, or one of its own to NotificationTopic", *t.Node().Path(), *topic.Node().Path()))
+	for _, target := range t.topics {
+		if target == topic || *target.TopicArn() == *topic.TopicArn() {
+			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s sends to topic %s and can't be subscribed to it: pass the alarms' topic "+
+				"to AttachTopic, and a separate topic to NotificationTopic", *t.Node().Path(), *topic.Node().Path()))
 		}
 	}
 	var subscription *awssnssubscriptions.LambdaSubscriptionProps
 	if props != nil && props.NamePrefixes != nil {
 		if isEmptyList(props.NamePrefixes) {
-			panic("alarmtriage: AlarmTopicProps.NamePrefixes must hold texts, and at least one; leave it out for all")
+			panic("alarmtriage: AlarmTopicProps.NamePrefixes must contain only non-empty prefixes, and at least one; omit it to match every alarm")
 		}
 		byName := awssns.SubscriptionFilter_StringFilter(&awssns.StringConditions{MatchPrefixes: props.NamePrefixes})
 		subscription = &awssnssubscriptions.LambdaSubscriptionProps{
