@@ -25,7 +25,7 @@ const (
 	unbounded             = 1 << 40 // upper bound of numbers that only have a lower bound
 
 	// A Lambda function's environment has at most 4,096 bytes as JSON ("Lambda quotas"). These are the bytes that remain
-	// for texts if every other variable has its longest value.
+	// for texts beside the other variables, at their longest. A test computes them.
 	maxOrchestratorTexts = 2500
 	maxToolTexts         = 3800
 )
@@ -370,15 +370,24 @@ func (l *problems) monitoring(p *AlarmTriageProps) {
 
 // environments checks that texts fit into the functions' environments. Otherwise, only the deployment would fail.
 func (l *problems) environments(p *AlarmTriageProps) {
-	if size := jsonSize(p.Instructions, p.ModelPrices, p.FallbackModelIds, p.RedactPatterns); size > maxOrchestratorTexts {
+	patterns := nilIfEmpty(jsonOf(p.RedactPatterns)) // JSON within JSON, with two levels of escapes
+	if size := jsonSize(p.Instructions, p.ModelPrices, p.FallbackModelIds, patterns); size > maxOrchestratorTexts {
 		l.add("Instructions, ModelPrices, FallbackModelIds, and RedactPatterns must have at most %d bytes together as JSON, because "+
 			"they share the function's environment, got %d: move longer instructions to InstructionsFile or InstructionsObject",
 			maxOrchestratorTexts, size)
 	}
-	if size := jsonSize(p.ToolAllowedActions, p.ToolDeniedActions, p.RedactPatterns); size > maxToolTexts {
+	if size := jsonSize(p.ToolAllowedActions, p.ToolDeniedActions, patterns); size > maxToolTexts {
 		l.add("ToolAllowedActions, ToolDeniedActions, and RedactPatterns must have at most %d bytes together as JSON, because they "+
 			"share the function's environment, got %d: use wildcards to combine actions", maxToolTexts, size)
 	}
+}
+
+// nilIfEmpty returns nil instead of an empty text.
+func nilIfEmpty(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 // jsonSize returns the number of bytes of props as JSON. Props that are nil do not count.
