@@ -34,7 +34,7 @@ func TestAttachEventRule_MatchesTagsAndReportsProblems(t *testing.T) {
 		"alarmTags", object("team", []string{"payments", "orders"})))))
 }
 
-// actionsOf is how many alarm actions the alarms of a template have, by logical id.
+// actionsOf returns the number of alarm actions of each alarm in a template, by logical id without its hash.
 func actionsOf(template assertions.Template, kind string) map[string]int {
 	found := map[string]int{}
 	for id, resource := range *template.FindResources(jsii.String(kind), nil) {
@@ -55,12 +55,12 @@ func TestAttachAll_AttachesEveryAlarmOnceExceptItsOwn(t *testing.T) {
 		AlarmRule: awscloudwatch.AlarmRule_FromString(jsii.String("ALARM(x)"))})
 	awscloudwatch.NewAlarm(triage, jsii.String("Own"), &awscloudwatch.AlarmProps{
 		Metric: triage.MetricFailures(nil), Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(1)})
-	told := assertions.Annotations_FromStack(stack)
+	annotations := assertions.Annotations_FromStack(stack)
 	message := assertions.Match_StringLikeRegexp(jsii.String("^alarmtriage: attached to AlarmTriage Test/Triage"))
 	for _, id := range []string{"Later", "Any"} {
-		told.HasInfo(jsii.String("/Test/"+id), message)
+		annotations.HasInfo(jsii.String("/Test/"+id), message)
 	}
-	assert.Len(t, *told.FindInfo(jsii.String("*"), message), 2, "what the aspect left alone is not told")
+	assert.Len(t, *annotations.FindInfo(jsii.String("*"), message), 2, "only attached alarms are annotated")
 	template := synth(stack)
 	assert.Equal(t, map[string]int{"ByHand": 1, "Later": 1, "TriageOwn": 0}, actionsOf(template, "AWS::CloudWatch::Alarm"))
 	assert.Equal(t, map[string]int{"Any": 1}, actionsOf(template, "AWS::CloudWatch::CompositeAlarm"))
@@ -77,7 +77,7 @@ func TestAttachAll_FiltersByName(t *testing.T) {
 	assert.Equal(t, map[string]int{"ProdErrors": 1, "ProdTestErrors": 0, "DevErrors": 0}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
 }
 
-// Alarms come as plain resources from included templates and from other libraries.
+// Included templates and other libraries define alarms as plain resources.
 func TestAttachAll_AttachesPlainResources(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
@@ -116,11 +116,11 @@ func TestAttachAll_WarnsAboutAlarmsItCannotAttach(t *testing.T) {
 	assert.Equal(t, map[string]int{"Near": 1}, actionsOf(synth(home), "AWS::CloudWatch::Alarm"))
 	assert.Equal(t, map[string]int{"Distant": 0}, actionsOf(synth(away), "AWS::CloudWatch::Alarm"))
 	attached := assertions.Match_StringLikeRegexp(jsii.String("attached to AlarmTriage"))
-	assert.Len(t, *assertions.Annotations_FromStack(home).FindInfo(jsii.String("*"), attached), 1, "the imported alarm is not said to be attached")
+	assert.Len(t, *assertions.Annotations_FromStack(home).FindInfo(jsii.String("*"), attached), 1, "the imported alarm is not annotated")
 	assertions.Annotations_FromStack(away).HasWarning(jsii.String("/Away/Distant"), assertions.Match_StringLikeRegexp(jsii.String("not attached to AlarmTriage Home/Triage.*AttachEventRule")))
 }
 
-// CloudFormation refuses an alarm with the same action twice.
+// CloudFormation rejects an alarm with the same action twice.
 func TestAttachAlarms_AddsTheActionOnce(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
@@ -212,7 +212,7 @@ func TestAttachTopic_RejectsOwnNotificationTopic(t *testing.T) {
 		"FilterPolicy", object("AlarmName", []any{object("prefix", "prod-"), object("prefix", "stage-")})))
 }
 
-// newKinds are a log alarm and a PromQL alarm, the latter as a construct and as a plain resource.
+// newKinds adds a log alarm and two PromQL alarms, as a construct and as a plain resource.
 func newKinds(stack awscdk.Stack) (log awscloudwatch.CfnLogAlarm, promQL awscloudwatch.PromQLAlarm, plain awscloudwatch.CfnAlarm) {
 	log = awscloudwatch.NewCfnLogAlarm(stack, jsii.String("Errors"), &awscloudwatch.CfnLogAlarmProps{
 		ComparisonOperator: jsii.String("GreaterThanThreshold"), Threshold: jsii.Number(100),
@@ -264,7 +264,7 @@ func TestAttachAlarms_AcceptsLogAndPromQLAlarms(t *testing.T) {
 	}
 }
 
-// shortActions is how many alarm actions the alarms of a template have, by the ids that they were given.
+// shortActions returns the number of alarm actions of the alarms of newKinds, by construct id.
 func shortActions(template assertions.Template, kind string) map[string]int {
 	found := map[string]int{}
 	for id, resource := range *template.FindResources(jsii.String(kind), nil) {

@@ -36,10 +36,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden templates in testdata")
 
-// newStack is a stack whose synth builds nothing.
+// newStack returns a stack whose synth builds nothing.
 func newStack() awscdk.Stack { return newStackIn("eu-west-1") }
 
-// newStackIn is newStack in a Region; empty: in whichever account and Region it is deployed to.
+// newStackIn returns a stack in a Region. If the Region is empty, the stack's environment is not known at synth.
 func newStackIn(region string) awscdk.Stack {
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
 	if region == "" {
@@ -78,7 +78,7 @@ func object(pairs ...any) *map[string]any {
 
 func like(pairs ...any) assertions.Matcher { return assertions.Match_ObjectLike(object(pairs...)) }
 
-// panicOf is the message of f's panic. It fails the test when f returns.
+// panicOf returns the message of f's panic. It fails the test if f returns.
 func panicOf(t *testing.T, f func()) (message string) {
 	t.Helper()
 	defer func() {
@@ -174,7 +174,7 @@ func TestActionLimit_RejectsSixOKActions(t *testing.T) {
 
 func TestTokens_ReachTheFunctionsUnchanged(t *testing.T) {
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
-	stack := awscdk.NewStack(app, jsii.String("Test"), nil) // of any account and Region
+	stack := awscdk.NewStack(app, jsii.String("Test"), nil) // its account and Region are not known at synth
 	number := func(id string) *float64 {
 		return awscdk.NewCfnParameter(stack, jsii.String(id), &awscdk.CfnParameterProps{Type: jsii.String("Number")}).ValueAsNumber()
 	}
@@ -198,7 +198,7 @@ func TestTokens_ReachTheFunctionsUnchanged(t *testing.T) {
 		"prod-alarm-reports-", ref("AWS::Region"), "-", ref("AWS::AccountId")}})))
 	text, err := json.Marshal(template.ToJSON())
 	require.NoError(t, err)
-	assert.NotContains(t, strings.ToLower(string(text)), "${token[", "a token that was changed is a text that means nothing")
+	assert.NotContains(t, strings.ToLower(string(text)), "${token[", "a changed token no longer resolves")
 }
 
 func TestArns_UseThePartitionOfTheStack(t *testing.T) {
@@ -244,7 +244,7 @@ func TestProps_AreNotModified(t *testing.T) {
 		p.Tags = &map[string]*string{"team": jsii.String("payments")}
 		given, before = p, *p
 	})
-	assert.Equal(t, before, *given, "what was left out is still left out")
+	assert.Equal(t, before, *given, "omitted props are still nil")
 	assert.Equal(t, jsii.Strings("z:Z", "a:A", "a:A"), given.ToolDeniedActions)
 	assert.Equal(t, jsii.Strings("y:Y", "b:B"), given.ToolAllowedActions)
 	assert.Equal(t, &map[string]*string{"team": jsii.String("payments")}, given.Tags)
@@ -253,7 +253,7 @@ func TestProps_AreNotModified(t *testing.T) {
 func TestNewAlarmTriage_WorksInStagesAndNestedStacks(t *testing.T) {
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
 	stage := awscdk.NewStage(app, jsii.String("Prod"), nil)
-	outer := awscdk.NewStack(stage, jsii.String("Shop"), nil) // of any account and Region
+	outer := awscdk.NewStack(stage, jsii.String("Shop"), nil) // its account and Region are not known at synth
 	nested := awscdk.NewNestedStack(outer, jsii.String("Operations"), nil)
 	topic := awssns.NewTopic(outer, jsii.String("OnCall"), nil)
 	triage := alarmtriage.NewAlarmTriage(nested, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
@@ -331,7 +331,7 @@ func TestAccessors_CoverTerraformOutputs(t *testing.T) {
 	assert.Equal(t, "eu.amazon.nova-pro-v1:0", *triage.BedrockModelId())
 }
 
-// logicalID is the resource that a resolved Ref or Fn::GetAtt names.
+// logicalID returns the logical id in a resolved Ref or Fn::GetAtt.
 func logicalID(t *testing.T, resolved any) string {
 	t.Helper()
 	reference, _ := resolved.(map[string]any)
@@ -339,7 +339,7 @@ func logicalID(t *testing.T, resolved any) string {
 		return id
 	}
 	attribute, _ := reference["Fn::GetAtt"].([]any)
-	require.NotEmpty(t, attribute, "%v names no resource", resolved)
+	require.NotEmpty(t, attribute, "%v does not name a resource", resolved)
 	return attribute[0].(string)
 }
 
@@ -454,7 +454,7 @@ func TestNewAlarmTriage_TwiceInOneStack(t *testing.T) {
 	for _, alarm := range *synth(stack).FindResources(jsii.String("AWS::CloudWatch::Alarm"), nil) {
 		names[(*alarm)["Properties"].(map[string]any)["AlarmName"]] = true
 	}
-	assert.Len(t, names, 14, "each alarm has a name of its own")
+	assert.Len(t, names, 14, "each alarm needs a unique name")
 }
 
 func TestGrantReadReports_IncludesTheKey(t *testing.T) {
@@ -491,10 +491,10 @@ func TestGrantReadReports_ExcludesCheckpoints(t *testing.T) {
 	}
 }
 
-// anywhere is the variant whose stack is of any account and Region.
+// anywhere is the variant whose stack has no account and Region at synth.
 const anywhere = "anywhere"
 
-// newVariantStack is the empty stack of a variant.
+// newVariantStack returns an empty stack for a variant.
 func newVariantStack(name string) awscdk.Stack {
 	if name == anywhere {
 		return newStackIn("")
@@ -502,7 +502,7 @@ func newVariantStack(name string) awscdk.Stack {
 	return newStack()
 }
 
-// goldenVariants are the stacks whose whole template is kept in testdata.
+// goldenVariants are the stacks whose templates are in testdata.
 var goldenVariants = []struct {
 	name   string
 	change func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps)
@@ -562,9 +562,9 @@ var goldenVariants = []struct {
 	}},
 }
 
-// renamed matters as CloudFormation knows a resource by its logical id alone.
-const renamed = "a logical id is gone or is another type's now: CloudFormation would delete that resource in every stack of every user " +
-	"and create another, and a new table or bucket is empty. Keep the id of the construct. If it must go, say so in CHANGELOG.md as a " +
+// renamed explains a failure: CloudFormation identifies a resource only by its logical id.
+const renamed = "a logical id is missing or has another type: CloudFormation would replace that resource in every deployed stack, " +
+	"and a new table or bucket is empty. Keep the id of the construct. If it must go, say so in CHANGELOG.md as a " +
 	"breaking change, raise the major version, and run `go test . -run LogicalIds -update`"
 
 func TestLogicalIds_DoNotChange(t *testing.T) {

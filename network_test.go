@@ -28,7 +28,7 @@ func TestCreateVpcEndpoints_OnlyTheFunctionsHaveAccess(t *testing.T) {
 		services = append(services, name[strings.LastIndex(name, ".")+1:])
 	}
 	assert.ElementsMatch(t, []string{"s3", "dynamodb", "bedrock-runtime", "lambda", "sns", "sts", "logs", "monitoring", "cloudtrail", "rds"}, services)
-	// Two functions reach each of eight interfaces.
+	// Both functions can reach each of eight interface endpoints.
 	template.ResourceCountIs(jsii.String("AWS::EC2::SecurityGroupIngress"), jsii.Number(2*8))
 	template.AllResourcesProperties(jsii.String("AWS::EC2::SecurityGroupIngress"), like("FromPort", 443, "ToPort", 443, "SourceSecurityGroupId", assertions.Match_AnyValue()))
 }

@@ -32,8 +32,8 @@ func profileARN(region, id string) string {
 	return fmt.Sprintf("arn:aws:bedrock:%s:%s:inference-profile/%s", region, account, id)
 }
 
-// checksOf are the checks of one invocation in a Region, by the shape of the id (Bedrock User Guide, "Prerequisites for
-// inference profiles").
+// checksOf returns the checks that Bedrock makes for one invocation in a Region, depending on the kind of the id (Bedrock
+// User Guide, "Prerequisites for inference profiles").
 func checksOf(id, region string) []modelRequest {
 	model, profile := models.Parse(id), profileARN(region, id)
 	switch {
@@ -49,7 +49,7 @@ func checksOf(id, region string) []modelRequest {
 	}
 }
 
-// othersOf are invocations that the grant of one model must not allow.
+// othersOf returns invocations that the grant of one model must not allow.
 func othersOf(id, region string) []modelRequest {
 	const another = "amazon.nova-micro-v1:0"
 	model := models.Parse(id)
@@ -68,7 +68,7 @@ func othersOf(id, region string) []modelRequest {
 	return requests
 }
 
-// ask prepares the engine's question about one request.
+// ask returns the question to the policy engine about one request.
 func (r template) ask(t *testing.T, request modelRequest) role {
 	asked := r.roleOf(t, orchestratorRole, request.resource)
 	asked.Services = []string{"bedrock"}
@@ -79,7 +79,7 @@ func (r template) ask(t *testing.T, request modelRequest) role {
 	return asked
 }
 
-func TestDefaultModels_RoleInvokesTheseAndNoOthers(t *testing.T) {
+func TestDefaultModels_RoleInvokesOnlyThese(t *testing.T) {
 	unchanged := func(awscdk.Stack, *alarmtriage.AlarmTriageProps) {}
 	questions, want := map[string]role{}, map[string]bool{}
 	for _, region := range []string{"us-east-1", "eu-central-1", "ap-northeast-1", "ap-southeast-2", "sa-east-1", "us-gov-west-1"} {
@@ -114,7 +114,7 @@ func TestDefaultModels_RoleInvokesTheseAndNoOthers(t *testing.T) {
 	}
 }
 
-func TestModels_RoleInvokesEachOfTheProps(t *testing.T) {
+func TestModels_RoleInvokesThoseOfTheProps(t *testing.T) {
 	ids := []string{"eu.anthropic.claude-opus-5-5", "global.anthropic.claude-opus-5-5", "openai.gpt-oss-120b-1:0", "in.anthropic.claude-sonnet-5"}
 	questions, want := map[string]role{}, map[string]bool{}
 	stack := synth(t, func(p *alarmtriage.AlarmTriageProps) {
@@ -136,7 +136,7 @@ func TestModels_RoleInvokesEachOfTheProps(t *testing.T) {
 	}
 }
 
-func TestAllowModelSubscriptions_OnlyThroughBedrockAndOnlyTheModelsProducts(t *testing.T) {
+func TestAllowModelSubscriptions_OnlyThroughBedrockAndForTheModelsProducts(t *testing.T) {
 	const via, product, sonnet, bedrock = "aws:CalledViaLast", "aws-marketplace:ProductId", "prod-pjfguoisodbd6", "bedrock.amazonaws.com"
 	both := []string{"aws-marketplace:Unsubscribe", "aws-marketplace:ViewSubscriptions"}
 	tests := []struct {
