@@ -2,9 +2,10 @@ package alarmtriage
 
 import "github.com/cloudwatch-alarm-triage/alarmtriage/internal/denies"
 
-// triageReads are the actions that ToolPermissions_ALLOW_LIST allows the tool: reads of the state, configuration, changes,
-// metrics, and logs of the services that alarms are about. If a service also returns data, its actions are spelled out;
-// wildcards are used only if everything that the service describes or lists is metadata.
+// triageReads are the actions that ToolPermissions_ALLOW_LIST allows the tool: reads of the state,
+// configuration, changes, metrics, and logs of the services that alarms are about. If a service also
+// returns data, its actions are spelled out; wildcards are used only if everything that the service
+// describes or lists is metadata.
 var triageReads = denies.Actions{
 	"acm":                     {"DescribeCertificate", "ListCertificates"},
 	"amplify":                 {"GetApp", "GetBranch", "GetJob", "ListApps", "ListBranches", "ListJobs"},
@@ -85,6 +86,6 @@ var triageReads = denies.Actions{
 	"xray":       {"BatchGetTraces", "GetGroups", "GetInsight*", "GetServiceGraph", "GetTraceGraph", "GetTraceSummaries"},
 }
 
-// apiGatewayReads are the paths of the API Gateway API that the allow list allows. They exclude /apikeys and the keys of
-// usage plans, whose responses contain the keys' values.
+// apiGatewayReads are the paths of the API Gateway API that the allow list allows. They exclude /apikeys
+// and the keys of usage plans, whose responses contain the keys' values.
 var apiGatewayReads = []string{"/account", "/apis", "/apis/*", "/domainnames", "/domainnames/*", "/restapis", "/restapis/*", "/usageplans", "/vpclinks", "/vpclinks/*"}

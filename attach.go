@@ -14,15 +14,15 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// alarmPrincipal is the service principal that invokes functions for alarms (CloudWatch User Guide, "Invoke a Lambda
-// function from an alarm").
+// alarmPrincipal is the service principal that invokes functions for alarms (CloudWatch User Guide, "Invoke
+// a Lambda function from an alarm").
 const alarmPrincipal = "lambda.alarms.cloudwatch.amazonaws.com"
 
 // maxAlarmActions is CloudWatch's limit on actions per alarm state ("CloudWatch service quotas").
 const maxAlarmActions = 5
 
-// alarmAction makes an alarm invoke the orchestrator. It does not add a permission: one permission covers all alarms of the
-// account, because the function's resource policy has at most 20 KB.
+// alarmAction makes an alarm invoke the orchestrator. It does not add a permission: one permission covers
+// all alarms of the account, because the function's resource policy has at most 20 KB.
 type alarmAction struct {
 	triage *AlarmTriage
 }
@@ -34,17 +34,18 @@ func (a *alarmAction) Bind(_ constructs.Construct, alarm awscloudwatch.IAlarm) *
 	return &awscloudwatch.AlarmActionConfig{AlarmActionArn: a.triage.orchestrator.FunctionArn()}
 }
 
-// AlarmAction returns an alarm action that starts an investigation. Use it for alarms that are defined elsewhere in your
-// code: `alarm.AddAlarmAction(triage.AlarmAction())`. The same value may be used for any number of alarms.
+// AlarmAction returns an alarm action that starts an investigation. Use it for alarms that are defined
+// elsewhere in your code: `alarm.AddAlarmAction(triage.AlarmAction())`. The same value may be used for any
+// number of alarms.
 func (t *AlarmTriage) AlarmAction() awscloudwatch.IAlarmAction {
 	return &alarmAction{triage: t}
 }
 
-// AttachAlarms lets each of the alarms start an investigation when it goes to ALARM; with NotifyRecovery its return to
-// OK is reported as well. It takes metric, composite, and PromQL alarms (Alarm, CompositeAlarm, PromQLAlarm,
-// AnomalyDetectionAlarm) and the plain resources CfnAlarm, CfnCompositeAlarm, and CfnLogAlarm. It panics if an argument is
-// not an alarm, or if an alarm belongs to this AlarmTriage itself, is imported, or is in another account or Region, from
-// which alarms can't invoke the orchestrator.
+// AttachAlarms lets each of the alarms start an investigation when it goes to ALARM; with NotifyRecovery
+// its return to OK is reported as well. It takes metric, composite, and PromQL alarms (Alarm,
+// CompositeAlarm, PromQLAlarm, AnomalyDetectionAlarm) and the plain resources CfnAlarm, CfnCompositeAlarm,
+// and CfnLogAlarm. It panics if an argument is not an alarm, or if an alarm belongs to this AlarmTriage
+// itself, is imported, or is in another account or Region, from which alarms can't invoke the orchestrator.
 func (t *AlarmTriage) AttachAlarms(alarms ...constructs.IConstruct) {
 	for _, alarm := range alarms {
 		if isNil(alarm) {
@@ -160,7 +161,8 @@ func (t *AlarmTriage) isAttached(path string) bool {
 	return slices.ContainsFunc(t.attached, func(alarm constructs.IConstruct) bool { return *alarm.Node().Path() == path })
 }
 
-// rejectOwn panics if an alarm is within the construct: a failing investigation would start another investigation.
+// rejectOwn panics if an alarm is within the construct: a failing investigation would start another
+// investigation.
 func (t *AlarmTriage) rejectOwn(alarm constructs.IConstruct) {
 	if path := *alarm.Node().Path(); t.contains(path) {
 		panic(fmt.Sprintf("alarmtriage: alarm %s belongs to AlarmTriage %s and can't be attached to it: "+
@@ -174,7 +176,8 @@ func (t *AlarmTriage) contains(path string) bool {
 	return path == root || strings.HasPrefix(path, root+"/")
 }
 
-// actionLimit reports attached alarms with more actions per state than CloudWatch allows, once all actions are defined.
+// actionLimit reports attached alarms with more actions per state than CloudWatch allows, once all actions
+// are defined.
 type actionLimit struct {
 	triage *AlarmTriage
 }

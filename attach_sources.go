@@ -26,11 +26,11 @@ type AlarmFilter struct {
 	ExceptNamePrefixes *[]*string
 }
 
-// AttachAll lets every alarm below scope (a stack, a stage, or the app) start an investigation, including alarms that are
-// defined later. It skips AlarmTriage's own alarms. The prefixes of filter are compared with the alarm's name, or with the
-// construct's id if CloudFormation generates the name. Each attached alarm gets an annotation, which the CDK CLI prints;
-// alarms of another account or Region get a warning instead. CDK does not apply aspects across Stage boundaries.
-// AttachAll panics if filter is invalid.
+// AttachAll lets every alarm below scope (a stack, a stage, or the app) start an investigation, including
+// alarms that are defined later. It skips AlarmTriage's own alarms. The prefixes of filter are compared
+// with the alarm's name, or with the construct's id if CloudFormation generates the name. Each attached
+// alarm gets an annotation, which the CDK CLI prints; alarms of another account or Region get a warning
+// instead. CDK does not apply aspects across Stage boundaries. AttachAll panics if filter is invalid.
 func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter) {
 	panicOn(filter.problems())
 	awscdk.Aspects_Of(scope).Add(&attachAll{triage: t, filter: filter}, nil)
@@ -64,7 +64,8 @@ func (a *attachAll) Visit(node constructs.IConstruct) {
 		jsii.Sprintf("alarmtriage: attached to AlarmTriage %s", *a.triage.Node().Path()))
 }
 
-// isPlainResource reports whether an alarm's resource is not part of an alarm construct, which is visited itself.
+// isPlainResource reports whether an alarm's resource is not part of an alarm construct, which is visited
+// itself.
 func isPlainResource(resource alarmResource) bool {
 	_, within := resource.Node().Scope().(awscloudwatch.AlarmBase)
 	return !within
@@ -113,15 +114,15 @@ func hasPrefix(name string, prefixes *[]*string) bool {
 
 // EventRuleProps selects the alarms whose events an EventBridge rule sends to AlarmTriage.
 type EventRuleProps struct {
-	// The bus that receives the events: the account's default bus, or a bus to which other accounts and Regions send
-	// their alarm events. Default: the default bus.
+	// The bus that receives the events: the account's default bus, or a bus to which other accounts and
+	// Regions send their alarm events. Default: the default bus.
 	EventBus awsevents.IEventBus
 	// Only alarms whose name begins with one of these prefixes. Default: every alarm.
 	NamePrefixes *[]*string
 	// Except alarms whose name begins with one of these prefixes. Default: none.
 	ExceptNamePrefixes *[]*string
-	// Only alarms with all of these tags; for each key, one of its values must match. Events only contain tags if the
-	// alarm's tag propagation is on. Default: alarms with any tags or none.
+	// Only alarms with all of these tags; for each key, one of its values must match. Events only contain
+	// tags if the alarm's tag propagation is on. Default: alarms with any tags or none.
 	Tags *map[string]*[]*string
 	// Only alarms of these accounts, 12 digits each. Default: every account whose events the bus receives.
 	Accounts *[]*string
@@ -165,10 +166,10 @@ func isEmptyList(list *[]*string) bool {
 	return len(*list) == 0 || slices.ContainsFunc(*list, func(s *string) bool { return deref(s) == "" })
 }
 
-// AttachEventRule adds an EventBridge rule with the given id. The rule starts investigations for alarms that this app does
-// not define. It also receives the events of muted alarms, suppressed composite alarms, and alarms of SelfAlarmTopic, which
-// the orchestrator skips. If props is nil, the rule matches every alarm of the default bus. If props has mistakes,
-// AttachEventRule panics once and lists all of them.
+// AttachEventRule adds an EventBridge rule with the given id. The rule starts investigations for alarms
+// that this app does not define. It also receives the events of muted alarms, suppressed composite alarms,
+// and alarms of SelfAlarmTopic, which the orchestrator skips. If props is nil, the rule matches every alarm
+// of the default bus. If props has mistakes, AttachEventRule panics once and lists all of them.
 func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awsevents.Rule {
 	if props == nil {
 		props = &EventRuleProps{}
@@ -219,8 +220,8 @@ func (p *EventRuleProps) namePatterns() (names []any, alarms *[]*string) {
 	if p.NamePrefixes == nil {
 		return names, nil
 	}
-	// The patterns of one field are alternatives, so "one of these" and "none of those" need two fields. The second is the
-	// alarm's ARN, which ends with the name; an event contains it in its resources.
+	// The patterns of one field are alternatives, so "one of these" and "none of those" need two fields.
+	// The second is the alarm's ARN, which ends with the name; an event contains it in its resources.
 	var matchers []any
 	for _, prefix := range *p.NamePrefixes {
 		matchers = append(matchers, awsevents.Match_Wildcard(jsii.Sprintf("arn:*:alarm:%s*", wildcardText.Replace(*prefix))))
@@ -233,13 +234,13 @@ var wildcardText = strings.NewReplacer(`\`, `\\`, `*`, `\*`)
 
 // AlarmTopicProps selects alarms that notify an SNS topic.
 type AlarmTopicProps struct {
-	// Only alarms whose name begins with one of these prefixes. SNS filters by the AlarmName of CloudWatch's notifications,
-	// so other messages on the topic are dropped. Default: every alarm.
+	// Only alarms whose name begins with one of these prefixes. SNS filters by the AlarmName of
+	// CloudWatch's notifications, so other messages on the topic are dropped. Default: every alarm.
 	NamePrefixes *[]*string
 }
 
-// AttachTopic lets the alarms that notify topic start an investigation. If props is nil, all of them do. It panics if topic
-// is a FIFO topic or a topic that AlarmTriage sends to, or if props is invalid.
+// AttachTopic lets the alarms that notify topic start an investigation. If props is nil, all of them do. It
+// panics if topic is a FIFO topic or a topic that AlarmTriage sends to, or if props is invalid.
 func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 	if topic == nil {
 		panic("alarmtriage: AttachTopic needs a topic, got nil")

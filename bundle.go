@@ -20,8 +20,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// The sources are embedded in the package: a program can't find them at run time if it was built from a vendor folder or
-// with -trimpath.
+// The sources are embedded in the package: a program can't find them at run time if it was built from a
+// vendor folder or with -trimpath.
 //
 //go:embed go.mod go.sum lambdas internal
 var goSources embed.FS
@@ -39,14 +39,14 @@ type goLambda struct {
 	goarch     string
 }
 
-// code returns the asset. Its hash covers the sources and the toolchain: nothing is built if cdk.out already has the
-// asset, and a newer Go builds it again.
+// code returns the asset. Its hash covers the sources and the toolchain: nothing is built if cdk.out
+// already has the asset, and a newer Go builds it again.
 func (l *goLambda) code() awslambda.Code {
 	return assetCode(l, hashOf(goSources, goFiles, l.pkg, l.goarch, toolchain()))
 }
 
-// TryBundle builds the executable into outputDir. It panics if the build fails, because the synth can't continue without
-// it.
+// TryBundle builds the executable into outputDir. It panics if the build fails, because the synth can't
+// continue without it.
 func (l *goLambda) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *bool {
 	started := time.Now()
 	fmt.Fprintf(os.Stderr, "alarmtriage: building %s for linux/%s …\n", l.pkg, l.goarch)
@@ -79,8 +79,8 @@ func (l *goLambda) build(outputDir string) error {
 	return nil
 }
 
-// goCommand returns a call of the go command in dir. It ignores the user's workspace, flags, and vendor folder, and uses
-// the go.mod and go.sum of this module.
+// goCommand returns a call of the go command in dir. It ignores the user's workspace, flags, and vendor
+// folder, and uses the go.mod and go.sum of this module.
 func goCommand(dir string, arguments ...string) *exec.Cmd {
 	cmd := exec.Command("go", arguments...)
 	cmd.Dir = dir
@@ -99,8 +99,8 @@ func (l *pythonLayer) code() awslambda.Code {
 	return assetCode(l, hashOf(layerSources, layerFiles, l.version()))
 }
 
-// TryBundle writes the harness to outputDir in the layout of a Python layer, and compiles it if the machine has the
-// function's version of Python. An uncompiled layer also works, but starts a little slower.
+// TryBundle writes the harness to outputDir in the layout of a Python layer, and compiles it if the machine
+// has the function's version of Python. An uncompiled layer also works, but starts a little slower.
 func (l *pythonLayer) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *bool {
 	target := filepath.Join(*outputDir, "python")
 	files := func(name string) (string, bool) {
@@ -111,7 +111,8 @@ func (l *pythonLayer) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *b
 		panic(fmt.Sprintf("alarmtriage: stage the Python layer: %v", err))
 	}
 	if l.python != "" {
-		// Python must not check the compiled files: the zip file does not preserve the time stamps that it would compare.
+		// Python must not check the compiled files: the zip file does not preserve the time stamps that it
+		// would compare.
 		cmd := exec.Command(l.python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", target, "-p", "/opt/python", target)
 		if text, err := cmd.CombinedOutput(); err != nil {
 			panic(fmt.Sprintf("alarmtriage: compile the Python layer: %v: %s", err, text))
@@ -123,8 +124,9 @@ func (l *pythonLayer) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *b
 // pythonVersion is the Python version of the tool's runtime. Other versions can't load its compiled code.
 const pythonVersion = "3.13"
 
-// findPython returns the path of an interpreter of the runtime's version, or an empty string. It starts each candidate,
-// because a name may belong to another version, or to a version manager without an interpreter.
+// findPython returns the path of an interpreter of the runtime's version, or an empty string. It starts
+// each candidate, because a name may belong to another version, or to a version manager without an
+// interpreter.
 func findPython() string {
 	for _, name := range []string{"python" + pythonVersion, "python3", "python"} {
 		python, err := exec.LookPath(name)

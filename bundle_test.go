@@ -54,8 +54,8 @@ func TestToolchain_ReportsMissingGo(t *testing.T) {
 	toolchain()
 }
 
-// A compiled file with a time stamp is stale in the zip file, so each cold start would compile the source again. A file that
-// Python does not check must be compiled from exactly the source beside it.
+// A compiled file with a time stamp is stale in the zip file, so each cold start would compile the source
+// again. A file that Python does not check must be compiled from exactly the source beside it.
 func TestPythonLayer_CompiledCodeIsValidInTheZipFile(t *testing.T) {
 	python := "python3"
 	if listed := filepath.SplitList(os.Getenv("ALARMTRIAGE_PYTHONS")); len(listed) > 0 {

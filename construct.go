@@ -76,7 +76,8 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.orchestratorRole = t.newOrchestratorRole(p)
 	t.orchestrator = t.newOrchestrator(p, instructions, runbooks)
 
-	// The orchestrator's rights, all of them. The last one names the orchestrator itself, so the function exists by now.
+	// The orchestrator's rights, all of them. The last one names the orchestrator itself, so the function
+	// exists by now.
 	t.allowModels(p)
 	t.allowTool()
 	t.allowStorage(p)
@@ -204,8 +205,9 @@ func (t *AlarmTriage) newOrGivenBucket(p *AlarmTriageProps) awss3.IBucket {
 	return awss3.NewBucket(t, jsii.String("Reports"), props)
 }
 
-// bucketName returns {prefix}-alarm-reports-{account}-{region}, or {prefix}-alarm-reports-{suffix}-{account}, or nil if
-// CloudFormation generates the name. Bucket names are unique across all accounts.
+// bucketName returns {prefix}-alarm-reports-{account}-{region}, or
+// {prefix}-alarm-reports-{suffix}-{account}, or nil if CloudFormation generates the name. Bucket names are
+// unique across all accounts.
 func (t *AlarmTriage) bucketName(p *AlarmTriageProps) *string {
 	name := lowerName(p, "alarm-reports")
 	if name == nil {
@@ -390,8 +392,8 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 		env[name] = value
 	}
 	props.Environment = environment(env)
-	// A long investigation is handed over to another invocation. The orchestrator limits these far below the 16 at which
-	// Lambda's recursive loop detection stops them.
+	// A long investigation is handed over to another invocation. The orchestrator limits these far below
+	// the 16 at which Lambda's recursive loop detection stops them.
 	props.RetryAttempts = jsii.Number(2)
 	if p.OnFailureQueue != nil {
 		props.OnFailure = awslambdadestinations.NewSqsDestination(p.OnFailureQueue)
@@ -399,8 +401,8 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 	return awslambda.NewFunction(t, jsii.String("Orchestrator"), props)
 }
 
-// unresolvedNumbers returns the orchestrator's variables whose values only CloudFormation knows, such as parameters. The
-// token of a number is a meaningless number, so it must not be used in a calculation.
+// unresolvedNumbers returns the orchestrator's variables whose values only CloudFormation knows, such as
+// parameters. The token of a number is a meaningless number, so it must not be used in a calculation.
 func unresolvedNumbers(p *AlarmTriageProps) map[string]string {
 	env := map[string]string{}
 	put := func(name string, value *float64) {
@@ -515,8 +517,8 @@ func (t *AlarmTriage) ToolLogGroup() awslogs.ILogGroup { return t.toolLogGroup }
 // OrchestratorRole returns the role of the orchestrator.
 func (t *AlarmTriage) OrchestratorRole() awsiam.IRole { return t.orchestratorRole }
 
-// ToolRole returns the role of the tool, under which the model's code runs. The model can use every permission that is
-// added to it, except those that the built-in denies cover.
+// ToolRole returns the role of the tool, under which the model's code runs. The model can use every
+// permission that is added to it, except those that the built-in denies cover.
 func (t *AlarmTriage) ToolRole() awsiam.IRole { return t.toolRole }
 
 // InvestigationsTable returns the table with the claims of running and recent investigations.
@@ -525,7 +527,8 @@ func (t *AlarmTriage) InvestigationsTable() awsdynamodb.ITable { return t.table 
 // ReportsBucket returns the bucket with the reports, whose keys begin with `reports/YYYY/MM/DD/`.
 func (t *AlarmTriage) ReportsBucket() awss3.IBucket { return t.reports }
 
-// GrantReadReports lets grantee read and decrypt the stored reports, but not the checkpoints of running investigations.
+// GrantReadReports lets grantee read and decrypt the stored reports, but not the checkpoints of running
+// investigations.
 func (t *AlarmTriage) GrantReadReports(grantee awsiam.IGrantable) awsiam.Grant {
 	grant := t.reports.GrantRead(grantee, jsii.String(config.ReportsPrefix+"2*")) // years 2000 to 2999
 	if t.reportsKey != nil && t.reports.EncryptionKey() == nil {                  // CDK does not know an imported bucket's key

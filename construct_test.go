@@ -39,7 +39,8 @@ var update = flag.Bool("update", false, "rewrite the golden templates in testdat
 // newStack returns a stack whose synth builds nothing.
 func newStack() awscdk.Stack { return newStackIn("eu-west-1") }
 
-// newStackIn returns a stack in a Region. If the Region is empty, the stack's environment is not known at synth.
+// newStackIn returns a stack in a Region. If the Region is empty, the stack's environment is not known at
+// synth.
 func newStackIn(region string) awscdk.Stack {
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
 	if region == "" {
@@ -631,8 +632,8 @@ func deniedReads(template map[string]any) map[any]bool {
 	return denied
 }
 
-// collapseDenies replaces the default denies of a template with a marker, so that a new one changes only the golden of
-// the default variant. Actions that the variant's props add remain.
+// collapseDenies replaces the default denies of a template with a marker, so that a new one changes only
+// the golden of the default variant. Actions that the variant's props add remain.
 func collapseDenies(template map[string]any, defaults map[any]bool) {
 	const marker = "(the default denies, see default.template.json)"
 	var added []any

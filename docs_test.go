@@ -27,8 +27,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-// propsTable returns the Markdown table of a struct's fields: name, type, and comment. A comment between fields that
-// documents none of them is a heading.
+// propsTable returns the Markdown table of a struct's fields: name, type, and comment. A comment between
+// fields that documents none of them is a heading.
 func propsTable(t *testing.T, file, name string) string {
 	t.Helper()
 	files := token.NewFileSet()
@@ -61,7 +61,8 @@ func propsTable(t *testing.T, file, name string) string {
 	return b.String()
 }
 
-// assertGenerated compares the part of a page between a marker and the end marker with the table that belongs there. With
+// assertGenerated compares the part of a page between a marker and the end marker with the table that
+// belongs there. With
 // -update, it writes the table instead.
 func assertGenerated(t *testing.T, page, marker, table string) {
 	t.Helper()
@@ -142,8 +143,8 @@ func TestDocs_ModelsMatchTheCatalog(t *testing.T) {
 	assertGenerated(t, "docs/models.md", "models", modelsTable(checked))
 }
 
-// documentedNames returns the names in backquotes in the first column of every table of the README and the docs, without
-// arguments.
+// documentedNames returns the names in backquotes in the first column of every table of the README and the
+// docs, without arguments.
 func documentedNames(t *testing.T) []string {
 	t.Helper()
 	pages, err := filepath.Glob("docs/*.md")
@@ -280,7 +281,8 @@ func TestMake_RunsEachTargetOfItsHelp(t *testing.T) {
 	}
 }
 
-// jsii prints a banner at every synth on a Node version that it no longer supports, and a machine may have one.
+// jsii prints a banner at every synth on a Node version that it no longer supports, and a machine may have
+// one.
 func TestMake_UsesTheNodeOfPackageJSON(t *testing.T) {
 	text, err := os.ReadFile("package.json")
 	require.NoError(t, err)

@@ -18,8 +18,9 @@ import (
 const (
 	maxEnvironment = 4096 // bytes as JSON ("Lambda quotas")
 
-	// longestName is the number of characters that the budgets grant the user's own names: of topics, buses, tables, and
-	// keys in S3. AWS allows more for some of them, but nothing would remain for texts if all were that long.
+	// longestName is the number of characters that the budgets grant the user's own names: of topics,
+	// buses, tables, and keys in S3. AWS allows more for some of them, but nothing would remain for texts
+	// if all were that long.
 	longestName = 64
 )
 
@@ -52,8 +53,8 @@ func longestOrchestrator() config.Orchestrator {
 	}
 }
 
-// assertBudget checks that texts of at most budget bytes fit beside the other variables. The names of the variables with
-// texts count, but not the quotes of one value, which validation counts as part of the text.
+// assertBudget checks that texts of at most budget bytes fit beside the other variables. The names of the
+// variables with texts count, but not the quotes of one value, which validation counts as part of the text.
 func assertBudget(t *testing.T, budget int, longest map[string]string, texts ...string) {
 	t.Helper()
 	for _, name := range texts {

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// TestMain restarts the tests without CDK's template validator, which takes seconds in each process. Setting the variable
-// here is too late, because jsii copies the environment during package initialization. A separate test runs the validator.
+// TestMain restarts the tests without CDK's template validator, which takes seconds in each process.
+// Setting the variable here is too late, because jsii copies the environment during package initialization.
+// A separate test runs the validator.
 func TestMain(m *testing.M) {
 	const validation = "CDK_VALIDATION"
 	if _, set := os.LookupEnv(validation); !set {

@@ -8,7 +8,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 )
 
-// metric returns a metric that the orchestrator logs, with its function name as the dimension. props may be nil.
+// metric returns a metric that the orchestrator logs, with its function name as the dimension. props may be
+// nil.
 func (t *AlarmTriage) metric(name, statistic string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	base := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 		Namespace:     jsii.String(emf.Namespace),
@@ -23,36 +24,38 @@ func (t *AlarmTriage) metric(name, statistic string, props *awscloudwatch.Metric
 	return base.With(props)
 }
 
-// MetricInvestigations counts investigations that ended with a report. Default: Sum over 5 minutes; props may be nil.
+// MetricInvestigations counts investigations that ended with a report. Default: Sum over 5 minutes; props
+// may be nil.
 func (t *AlarmTriage) MetricInvestigations(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.Investigations, "Sum", props)
 }
 
-// MetricFallbacks counts investigations that ended without a conclusion of a model. Default: Sum over 5 minutes; props
-// may be nil.
+// MetricFallbacks counts investigations that ended without a conclusion of a model. Default: Sum over 5
+// minutes; props may be nil.
 func (t *AlarmTriage) MetricFallbacks(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.Fallback, "Sum", props)
 }
 
-// MetricCompleted counts investigations that the model concluded on its own. Default: Sum over 5 minutes; props may be
-// nil.
+// MetricCompleted counts investigations that the model concluded on its own. Default: Sum over 5 minutes;
+// props may be nil.
 func (t *AlarmTriage) MetricCompleted(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.Completed, "Sum", props)
 }
 
-// MetricConcluded counts investigations that the model was asked to conclude because a limit was near. Default: Sum
-// over 5 minutes; props may be nil.
+// MetricConcluded counts investigations that the model was asked to conclude because a limit was near.
+// Default: Sum over 5 minutes; props may be nil.
 func (t *AlarmTriage) MetricConcluded(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.Concluded, "Sum", props)
 }
 
-// MetricFailures counts invocations that failed and are retried. Default: Sum over 5 minutes; props may be nil.
+// MetricFailures counts invocations that failed and are retried. Default: Sum over 5 minutes; props may be
+// nil.
 func (t *AlarmTriage) MetricFailures(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.Failed, "Sum", props)
 }
 
-// MetricDuplicates counts events of alarms that already were or are being investigated. Default: Sum over 5 minutes;
-// props may be nil.
+// MetricDuplicates counts events of alarms that already were or are being investigated. Default: Sum over 5
+// minutes; props may be nil.
 func (t *AlarmTriage) MetricDuplicates(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.Duplicates, "Sum", props)
 }
@@ -62,25 +65,26 @@ func (t *AlarmTriage) MetricRounds(props *awscloudwatch.MetricOptions) awscloudw
 	return t.metric(emf.Rounds, "Average", props)
 }
 
-// MetricToolCalls is the number of tool calls of an investigation. Default: Average over 5 minutes; props may be nil.
+// MetricToolCalls is the number of tool calls of an investigation. Default: Average over 5 minutes; props
+// may be nil.
 func (t *AlarmTriage) MetricToolCalls(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.ToolCalls, "Average", props)
 }
 
-// MetricDuration is the duration of an investigation in milliseconds. Default: Average over 5 minutes; props may be
-// nil.
+// MetricDuration is the duration of an investigation in milliseconds. Default: Average over 5 minutes;
+// props may be nil.
 func (t *AlarmTriage) MetricDuration(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.Duration, "Average", props)
 }
 
-// MetricInputTokens counts tokens sent to the model, except those read from its cache. Default: Sum over 5 minutes;
-// props may be nil.
+// MetricInputTokens counts tokens sent to the model, except those read from its cache. Default: Sum over 5
+// minutes; props may be nil.
 func (t *AlarmTriage) MetricInputTokens(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.InputTokens, "Sum", props)
 }
 
-// MetricModelFallbacks counts model fallbacks: a model could not continue an investigation, and the next one was
-// asked. Default: Sum over 5 minutes; props may be nil.
+// MetricModelFallbacks counts model fallbacks: a model could not continue an investigation, and the next
+// one was asked. Default: Sum over 5 minutes; props may be nil.
 func (t *AlarmTriage) MetricModelFallbacks(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.ModelFallbacks, "Sum", props)
 }
@@ -90,18 +94,20 @@ func (t *AlarmTriage) MetricOutputTokens(props *awscloudwatch.MetricOptions) aws
 	return t.metric(emf.OutputTokens, "Sum", props)
 }
 
-// MetricCost is the estimated cost of investigations in US dollars. Default: Sum over 5 minutes; props may be nil.
+// MetricCost is the estimated cost of investigations in US dollars. Default: Sum over 5 minutes; props may
+// be nil.
 func (t *AlarmTriage) MetricCost(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.CostUSD, "Sum", props)
 }
 
-// MetricRedactions counts secrets that were replaced in tool answers. Default: Sum over 5 minutes; props may be nil.
+// MetricRedactions counts secrets that were replaced in tool answers. Default: Sum over 5 minutes; props
+// may be nil.
 func (t *AlarmTriage) MetricRedactions(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.Redactions, "Sum", props)
 }
 
-// MetricBrokerRefusals counts AWS requests that the broker refused to send. Default: Sum over 5 minutes; props may be
-// nil.
+// MetricBrokerRefusals counts AWS requests that the broker refused to send. Default: Sum over 5 minutes;
+// props may be nil.
 func (t *AlarmTriage) MetricBrokerRefusals(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.BrokerRefusals, "Sum", props)
 }

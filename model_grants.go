@@ -37,8 +37,8 @@ func (t *AlarmTriage) allowModels(p *AlarmTriageProps) {
 	}
 }
 
-// bedrockARN matches the ARN of a Bedrock resource and captures its kind and id. Partition, Region, and account may be
-// tokens.
+// bedrockARN matches the ARN of a Bedrock resource and captures its kind and id. Partition, Region, and
+// account may be tokens.
 var bedrockARN = regexp.MustCompile(`^arn:[^:]+:bedrock:[^:]*:[^:]*:([a-z-]+)/(.+)$`)
 
 // modelGrant allows the invocation of one resource.
@@ -75,8 +75,8 @@ func profileARN(stack awscdk.Stack, id string) string {
 	return fmt.Sprintf("arn:%s:bedrock:%s:%s:inference-profile/%s", *stack.Partition(), *stack.Region(), *stack.Account(), id)
 }
 
-// behindProfile returns grants for a model in every Region, but only through one profile. The destination Regions of a
-// profile change and can't be read at synth.
+// behindProfile returns grants for a model in every Region, but only through one profile. The destination
+// Regions of a profile change and can't be read at synth.
 func behindProfile(stack awscdk.Stack, profile, model string) []modelGrant {
 	return []modelGrant{
 		{sid: "InvokeProfile", resource: profile},
@@ -84,8 +84,8 @@ func behindProfile(stack awscdk.Stack, profile, model string) []modelGrant {
 	}
 }
 
-// modelGrants returns the grants for one model, which is named by a model id, the id of a geographic or global inference
-// profile, or the ARN of a profile or of a custom, imported, or provisioned model.
+// modelGrants returns the grants for one model, which is named by a model id, the id of a geographic or
+// global inference profile, or the ARN of a profile or of a custom, imported, or provisioned model.
 func modelGrants(stack awscdk.Stack, id string) []modelGrant {
 	const anyModel = "*" // for profiles that do not name their model
 	if arn := bedrockARN.FindStringSubmatch(id); arn != nil {
@@ -121,9 +121,9 @@ func modelGrants(stack awscdk.Stack, id string) []modelGrant {
 	}
 }
 
-// grants returns the grants for a default model whose id depends on the Region of the deployment. Grants for kinds of ids
-// that the Region does not use match nothing there. Global profiles need no extra grant, because * for a Region also
-// matches an ARN without a Region.
+// grants returns the grants for a default model whose id depends on the Region of the deployment. Grants
+// for kinds of ids that the Region does not use match nothing there. Global profiles need no extra grant,
+// because * for a Region also matches an ARN without a Region.
 func (m *mappedModel) grants(stack awscdk.Stack) []modelGrant {
 	grants := behindProfile(stack, profileARN(stack, m.profile), m.model)
 	if m.direct != "" {
@@ -133,7 +133,8 @@ func (m *mappedModel) grants(stack awscdk.Stack) []modelGrant {
 }
 
 // isARNAttribute reports whether a token is a resource attribute with an ARN, such as
-// CfnApplicationInferenceProfile.AttrInferenceProfileArn. The values of other tokens are not known before the deployment.
+// CfnApplicationInferenceProfile.AttrInferenceProfileArn. The values of other tokens are not known before
+// the deployment.
 func isARNAttribute(stack awscdk.Stack, token string) bool {
 	resolved, _ := stack.Resolve(token).(map[string]any)
 	attribute, _ := resolved["Fn::GetAtt"].([]any)
@@ -144,13 +145,15 @@ func isARNAttribute(stack awscdk.Stack, token string) bool {
 	return strings.HasSuffix(name, "Arn")
 }
 
-// allowSubscriptions lets Bedrock, on behalf of the orchestrator, subscribe the account to the models that are sold through
-// AWS Marketplace. Bedrock does so at the first call of such a model in an account (Bedrock User Guide, "Request access to
-// models": the caller's role needs these three actions). They do not support resources. Two conditions narrow them:
-//   - aws:CalledViaLast keeps the orchestrator's own code from calling AWS Marketplace, as in AWS's managed policy
-//     AmazonBedrockLimitedAccess.
-//   - aws-marketplace:ProductId limits Subscribe, and only Subscribe, to the models' products ("Grant IAM permissions to
-//     request access to Amazon Bedrock foundation models with a product ID"). The product ids are on the models' cards.
+// allowSubscriptions lets Bedrock, on behalf of the orchestrator, subscribe the account to the models that
+// are sold through AWS Marketplace. Bedrock does so at the first call of such a model in an account
+// (Bedrock User Guide, "Request access to models": the caller's role needs these three actions). They do
+// not support resources. Two conditions narrow them:
+//   - aws:CalledViaLast keeps the orchestrator's own code from calling AWS Marketplace, as in AWS's
+//     managed policy AmazonBedrockLimitedAccess.
+//   - aws-marketplace:ProductId limits Subscribe, and only Subscribe, to the models' products ("Grant IAM
+//     permissions to request access to Amazon Bedrock foundation models with a product ID"). The product
+//     ids are on the models' cards.
 func (t *AlarmTriage) allowSubscriptions() {
 	products, complete := t.products()
 	if complete && len(products) == 0 {
@@ -171,8 +174,8 @@ func (t *AlarmTriage) allowSubscriptions() {
 	}
 }
 
-// products returns the AWS Marketplace product ids of the models that need a subscription, and reports whether they are
-// complete: the product of each such model is known.
+// products returns the AWS Marketplace product ids of the models that need a subscription, and reports
+// whether they are complete: the product of each such model is known.
 func (t *AlarmTriage) products() (ids []string, complete bool) {
 	complete = true
 	for _, m := range t.models {
@@ -202,17 +205,17 @@ func guardrailARN(stack awscdk.Stack, name *string) *string {
 		return name
 	}
 	if unresolved(name) {
-		// Only CloudFormation knows which of the two it is. In both cases, the id follows the first separator in
-		// "X:guardrail/X".
+		// Only CloudFormation knows which of the two it is. In both cases, the id follows the first
+		// separator in "X:guardrail/X".
 		const separator = ":guardrail/"
 		name = awscdk.Fn_Select(jsii.Number(1), awscdk.Fn_Split(jsii.String(separator), jsii.String(*name+separator+*name), nil))
 	}
 	return stack.FormatArn(&awscdk.ArnComponents{Service: jsii.String("bedrock"), Resource: jsii.String("guardrail"), ResourceName: name})
 }
 
-// foundationARNs returns the ARNs of the foundation models behind the given models in the Region of the stack,
-// deduplicated. Tokens and ARNs that do not name their model are left out; for them the self-check uses the dates of the
-// catalog.
+// foundationARNs returns the ARNs of the foundation models behind the given models in the Region of the
+// stack, deduplicated. Tokens and ARNs that do not name their model are left out; for them the self-check
+// uses the dates of the catalog.
 func foundationARNs(stack awscdk.Stack, asked []chosenModel) []*string {
 	var names []string
 	add := func(name string) {
@@ -235,7 +238,8 @@ func foundationARNs(stack awscdk.Stack, asked []chosenModel) []*string {
 	return arns
 }
 
-// foundationOf returns the id of the foundation model that a model's id names, or an empty string if it names none.
+// foundationOf returns the id of the foundation model that a model's id names, or an empty string if it
+// names none.
 func foundationOf(id string) string {
 	if arn := bedrockARN.FindStringSubmatch(id); arn != nil {
 		if arn[1] != "inference-profile" && arn[1] != "foundation-model" || unresolved(arn[2]) {

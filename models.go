@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	// maxModels is the maximum number of models of one AlarmTriage. Each needs up to 1,000 of the 10,240 characters that IAM
-	// allows for the inline policies of a role ("IAM and STS quotas").
+	// maxModels is the maximum number of models of one AlarmTriage. Each needs up to 1,000 of the 10,240
+	// characters that IAM allows for the inline policies of a role ("IAM and STS quotas").
 	maxModels = 5
 
-	// retiresSoon is how long before a model's end of life the synth warns. AWS announces it at least 45 days ahead
-	// (Bedrock User Guide, "Model lifecycle").
+	// retiresSoon is how long before a model's end of life the synth warns. AWS announces it at least 45
+	// days ahead (Bedrock User Guide, "Model lifecycle").
 	retiresSoon = 90 * 24 * time.Hour
 )
 
@@ -61,8 +61,8 @@ func (m chosenModel) described(id string) string {
 	return m.prop + " " + id
 }
 
-// chooseModels returns the models that the orchestrator asks, in order: those of the props, and the Region's defaults for
-// the props that are omitted.
+// chooseModels returns the models that the orchestrator asks, in order: those of the props, and the
+// Region's defaults for the props that are omitted.
 func (t *AlarmTriage) chooseModels(p *AlarmTriageProps) []chosenModel {
 	var defaults []chosenModel
 	if p.BedrockModelId == nil || p.FallbackModelIds == nil {
@@ -105,11 +105,13 @@ func (t *AlarmTriage) defaultModels() []chosenModel {
 	return chosen
 }
 
-// nothing replaces missing ids in a mapping, whose values can't be empty. No model, profile, or product has this id.
+// nothing replaces missing ids in a mapping, whose values can't be empty. No model, profile, or product has
+// this id.
 const nothing = "none"
 
-// mapDefaultModels adds the default models of every Region to the template. One mapping leads from each Region to the first
-// Region with the same defaults, and another from that Region to the ids. CloudFormation looks them up at deployment.
+// mapDefaultModels adds the default models of every Region to the template. One mapping leads from each
+// Region to the first Region with the same defaults, and another from that Region to the ids.
+// CloudFormation looks them up at deployment.
 func (t *AlarmTriage) mapDefaultModels(region string) []chosenModel {
 	likes, rows := map[string]*map[string]any{}, map[string]*map[string]any{}
 	byDefaults := map[string]string{}
@@ -158,8 +160,8 @@ func column(rows [][]string, index int) []string {
 	return values
 }
 
-// columnName returns the name of a mapping's column for the default model at an index. CloudFormation only allows
-// alphanumeric names.
+// columnName returns the name of a mapping's column for the default model at an index. CloudFormation only
+// allows alphanumeric names.
 func columnName(column string, index int) string { return fmt.Sprintf("%s%d", column, index+1) }
 
 // mappingRow returns the mapping's columns for one list of default models.
@@ -182,7 +184,8 @@ func mappingRow(ids []string) *map[string]any {
 	return &row
 }
 
-// allRegions returns every Region that the catalog or CDK knows, sorted. Deployments fail in Regions that a mapping lacks.
+// allRegions returns every Region that the catalog or CDK knows, sorted. Deployments fail in Regions that a
+// mapping lacks.
 func allRegions() []string {
 	names := models.Regions()
 	for _, region := range *regioninfo.RegionInfo_Regions() {
@@ -192,8 +195,8 @@ func allRegions() []string {
 	return slices.Compact(names)
 }
 
-// annotateModels adds warnings and notes about the models at synth. None of them stops a deployment: the catalog can be
-// outdated, and a date that passes must not break the deployment of something else.
+// annotateModels adds warnings and notes about the models at synth. None of them stops a deployment: the
+// catalog can be outdated, and a date that passes must not break the deployment of something else.
 func (t *AlarmTriage) annotateModels(now time.Time) {
 	region := *awscdk.Stack_Of(t).Region()
 	if !unresolved(region) && !models.HasBedrock(region) {
@@ -246,8 +249,8 @@ func (t *AlarmTriage) annotateLifecycle(m chosenModel, id string, now time.Time)
 	}
 }
 
-// annotateGeography notes models whose requests can leave the geography, and warns about profiles that the Region can't
-// use. It skips defaults whose Region is not known at synth.
+// annotateGeography notes models whose requests can leave the geography, and warns about profiles that the
+// Region can't use. It skips defaults whose Region is not known at synth.
 func (t *AlarmTriage) annotateGeography(m chosenModel, id, region string) {
 	parsed := models.Parse(id)
 	switch {
@@ -275,8 +278,8 @@ func (t *AlarmTriage) inform(id, format string, args ...any) {
 	awscdk.Annotations_Of(t).AddInfoV2(jsii.String("alarmtriage:"+id), jsii.String(fmt.Sprintf(format, args...)))
 }
 
-// BedrockModelId returns the model that is asked first. It is a token if the prop is omitted and the stack's Region is not
-// known at synth.
+// BedrockModelId returns the model that is asked first. It is a token if the prop is omitted and the
+// stack's Region is not known at synth.
 func (t *AlarmTriage) BedrockModelId() *string { return jsii.String(t.models[0].id) }
 
 // FallbackModelIds returns the models that are asked if the first one can't be used, in order.

@@ -20,8 +20,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-// deployedTo resolves a template as CloudFormation does in a Region: it replaces references to account and Region, and
-// values from mappings. A missing key of a mapping fails the test, as it fails a deployment.
+// deployedTo resolves a template as CloudFormation does in a Region: it replaces references to account and
+// Region, and values from mappings. A missing key of a mapping fails the test, as it fails a deployment.
 func deployedTo(t *testing.T, template map[string]any, region string) map[string]any {
 	t.Helper()
 	mappings, _ := template["Mappings"].(map[string]any)
@@ -103,8 +103,8 @@ var defaultModels = []struct{ region, first, fallbacks string }{
 	{"cn-north-1", "global.anthropic.claude-sonnet-5-5", "global.amazon.nova-2-lite-v1:0"},
 }
 
-// grantsOf returns the resources and conditions that the role needs for one model, depending on the kind of its id. If the
-// Region is unresolved, every profile is granted like a geographic one.
+// grantsOf returns the resources and conditions that the role needs for one model, depending on the kind of
+// its id. If the Region is unresolved, every profile is granted like a geographic one.
 func grantsOf(id, region string, geographic bool) map[string]string {
 	bedrock := "arn:${AWS::Partition}:bedrock:"
 	prefix, model, _ := strings.Cut(id, ".")

@@ -53,8 +53,9 @@ type selfAlarm struct {
 	threshold         float64
 }
 
-// manyRefusals is the number of refused requests within an hour that sets off an alarm. A model that attempts so many
-// writes or denied reads was misled, or its instructions ask for reads that the role denies.
+// manyRefusals is the number of refused requests within an hour that sets off an alarm. A model that
+// attempts so many writes or denied reads was misled, or its instructions ask for reads that the role
+// denies.
 const manyRefusals = 50
 
 // addSelfAlarms adds the alarms of the prop SelfAlarmTopic.
@@ -97,8 +98,8 @@ func (t *AlarmTriage) addSelfAlarms(p *AlarmTriageProps) {
 	}
 }
 
-// selfAlarmName returns a name with the prefix of self-alarms, which every orchestrator skips however their events are
-// delivered.
+// selfAlarmName returns a name with the prefix of self-alarms, which every orchestrator skips however their
+// events are delivered.
 func (t *AlarmTriage) selfAlarmName(p *AlarmTriageProps, name string) *string {
 	const most = 170 // characters of CloudWatch's 255; the rest is for the prefix and the name, at their longest
 	if physical := lowerName(p, name); physical != nil {

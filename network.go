@@ -14,8 +14,8 @@ type endpoint struct {
 	service awsec2.InterfaceVpcEndpointAwsService
 }
 
-// neededEndpoints returns the services that the functions call with these props: those that the orchestrator uses, and
-// those that provide the evidence before the first round.
+// neededEndpoints returns the services that the functions call with these props: those that the
+// orchestrator uses, and those that provide the evidence before the first round.
 func neededEndpoints(p *AlarmTriageProps) []endpoint {
 	needed := []endpoint{
 		{"BedrockEndpoint", awsec2.InterfaceVpcEndpointAwsService_BEDROCK_RUNTIME()},
@@ -75,8 +75,8 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 	}
 }
 
-// warnOfIsolation warns if all subnets of the functions are isolated. Without endpoints, nothing works there; whether the
-// VPC has them is not known.
+// warnOfIsolation warns if all subnets of the functions are isolated. Without endpoints, nothing works
+// there; whether the VPC has them is not known.
 func (t *AlarmTriage) warnOfIsolation(p *AlarmTriageProps) {
 	selected := p.Vpc.SelectSubnets(p.VpcSubnets)
 	if *selected.IsPendingLookup || len(*selected.Subnets) == 0 {

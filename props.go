@@ -36,8 +36,8 @@ type ToolPermissions string
 const (
 	// AWS's managed policy ReadOnlyAccess. It covers every service, and AWS adds actions to it.
 	ToolPermissions_READ_ONLY_ACCESS ToolPermissions = "READ_ONLY_ACCESS"
-	// This library's own list of reads: state, changes, metrics, and logs of the services that alarms are usually about.
-	// It does not include actions that AWS adds later.
+	// This library's own list of reads: state, changes, metrics, and logs of the services that alarms are
+	// usually about. It does not include actions that AWS adds later.
 	ToolPermissions_ALLOW_LIST ToolPermissions = "ALLOW_LIST"
 )
 
@@ -94,18 +94,20 @@ type AlarmTriageProps struct {
 	// Models
 
 	// The model that is asked first: a model ID (`openai.gpt-oss-120b-1:0`), the ID of an inference profile
-	// (`us.amazon.nova-2-lite-v1:0`, `global.…`), or the ARN of an inference profile or of a custom, imported, or
-	// provisioned model. If the value is a token, a Fn::GetAtt whose attribute ends in "Arn" is treated as an ARN; any
-	// other token, such as a parameter, is treated as an ID. Default: Claude Sonnet 5.5, through the inference profile
-	// that fits the Region, even if the stack's Region is not known at synth.
+	// (`us.amazon.nova-2-lite-v1:0`, `global.…`), or the ARN of an inference profile or of a custom,
+	// imported, or provisioned model. If the value is a token, a Fn::GetAtt whose attribute ends in "Arn"
+	// is treated as an ARN; any other token, such as a parameter, is treated as an ID. Default: Claude
+	// Sonnet 5.5, through the inference profile that fits the Region, even if the stack's Region is not
+	// known at synth.
 	BedrockModelId *string
-	// The models that are asked, in this order, if the previous one can't be used: access is missing, the model is
-	// retired, or its quota is used up. At most 4. An empty list disables the model fallback. Default: a model that needs
-	// no subscription; Nova 2 Lite if the Region has it.
+	// The models that are asked, in this order, if the previous one can't be used: access is missing, the
+	// model is retired, or its quota is used up. At most 4. An empty list disables the model fallback.
+	// Default: a model that needs no subscription; Nova 2 Lite if the Region has it.
 	FallbackModelIds *[]*string
-	// Let the orchestrator's role subscribe the account to those of these models that are sold through AWS Marketplace,
-	// such as Claude. Bedrock subscribes at the first call of such a model in an account, with the caller's permissions;
-	// the role can't subscribe in any other way. Default: false; somebody else must call the model once.
+	// Let the orchestrator's role subscribe the account to those of these models that are sold through AWS
+	// Marketplace, such as Claude. Bedrock subscribes at the first call of such a model in an account, with
+	// the caller's permissions; the role can't subscribe in any other way. Default: false; somebody else
+	// must call the model once.
 	AllowModelSubscriptions *bool
 	// A guardrail for every model call. Default: none.
 	Guardrail *Guardrail
@@ -115,18 +117,18 @@ type AlarmTriageProps struct {
 
 	// Instructions and runbooks
 
-	// What an engineer new to your system should know; the model reads it. At most 2,000 characters, and at most 2,500
-	// bytes together with ModelPrices, FallbackModelIds, and RedactPatterns. Default: none.
+	// What an engineer new to your system should know; the model reads it. At most 2,000 characters, and at
+	// most 2,500 bytes together with ModelPrices, FallbackModelIds, and RedactPatterns. Default: none.
 	Instructions *string
-	// Path of a text file with more instructions. It is deployed with the stack, and its first 64 KB are read at each
-	// investigation. Can't be combined with InstructionsObject. Default: none.
+	// Path of a text file with more instructions. It is deployed with the stack, and its first 64 KB are
+	// read at each investigation. Can't be combined with InstructionsObject. Default: none.
 	InstructionsFile *string
-	// S3 object with more instructions, which can change without a deployment. Its first 64 KB are read at each
-	// investigation. Can't be combined with InstructionsFile. Default: none.
+	// S3 object with more instructions, which can change without a deployment. Its first 64 KB are read at
+	// each investigation. Can't be combined with InstructionsFile. Default: none.
 	InstructionsObject *InstructionsObject
-	// Runbooks of individual alarms. An alarm names its runbook with the tag `runbook`, or with a line `runbook: KEY` in
-	// its description, where KEY is the key below Prefix or a whole s3:// URI. The first 64 KB of the runbook are read at
-	// each investigation of that alarm. Default: none.
+	// Runbooks of individual alarms. An alarm names its runbook with the tag `runbook`, or with a line
+	// `runbook: KEY` in its description, where KEY is the key below Prefix or a whole s3:// URI. The first
+	// 64 KB of the runbook are read at each investigation of that alarm. Default: none.
 	Runbooks *Runbooks
 
 	// Limits
@@ -137,16 +139,17 @@ type AlarmTriageProps struct {
 	MaxRounds *float64
 	// Input and output tokens of one investigation. 10,000 or more. Default: no limit except MaxRounds.
 	MaxTokens *float64
-	// Estimated cost of one investigation in US dollars. More than 0. Each model must have a known price, either built in
-	// or in ModelPrices. Default: no limit except MaxRounds.
+	// Estimated cost of one investigation in US dollars. More than 0. Each model must have a known price,
+	// either built in or in ModelPrices. Default: no limit except MaxRounds.
 	MaxCostUsd *float64
-	// Investigations that may run at the same time; more events wait in Lambda's queue. 1 or more. Default: unreserved.
+	// Investigations that may run at the same time; more events wait in Lambda's queue. 1 or more. Default:
+	// unreserved.
 	MaxConcurrentInvestigations *float64
 
 	// Functions
 
-	// Timeout of one invocation of the orchestrator; a longer investigation is handed over to another invocation.
-	// 60 to 900 seconds. Default: 900 seconds.
+	// Timeout of one invocation of the orchestrator; a longer investigation is handed over to another
+	// invocation. 60 to 900 seconds. Default: 900 seconds.
 	OrchestratorTimeout awscdk.Duration
 	// Memory of the orchestrator in MB. 128 to 10,240. Default: 1024.
 	OrchestratorMemorySize *float64
@@ -163,23 +166,26 @@ type AlarmTriageProps struct {
 
 	// Names and tags
 
-	// Prefix of every physical name, followed by a hyphen. At most 20 letters, digits, and hyphens; at most 35 together
-	// with ResourceSuffix, because of the name of the report bucket.
+	// Prefix of every physical name, followed by a hyphen. At most 20 letters, digits, and hyphens; at most
+	// 35 together with ResourceSuffix, because of the name of the report bucket.
 	// Default: none; without prefix and suffix, CloudFormation generates the names.
 	ResourcePrefix *string
-	// Suffix of every physical name, preceded by a hyphen. At most 20 letters, digits, and hyphens. Default: none.
+	// Suffix of every physical name, preceded by a hyphen. At most 20 letters, digits, and hyphens.
+	// Default: none.
 	ResourceSuffix *string
 	// Tags of every resource. Default: none.
 	Tags *map[string]*string
 
 	// Storage
 
-	// Use this bucket for reports. If it is imported and encrypted, pass its key as ReportsEncryptionKey. It should be
-	// versioned, and have a lifecycle rule that expires `reports/checkpoints/` after one day. Can't be combined with
-	// ReportsAccessLogs and ReportsRetention, which are properties of that bucket. Default: a new bucket.
+	// Use this bucket for reports. If it is imported and encrypted, pass its key as ReportsEncryptionKey.
+	// It should be versioned, and have a lifecycle rule that expires `reports/checkpoints/` after one day.
+	// Can't be combined with ReportsAccessLogs and ReportsRetention, which are properties of that bucket.
+	// Default: a new bucket.
 	ReportsBucket awss3.IBucket
-	// Use this table for claims. If it is imported and encrypted, pass its key as TableEncryptionKey. Its partition key
-	// must be the string `pk`, and its TTL attribute should be `expires_at`. Default: a new table.
+	// Use this table for claims. If it is imported and encrypted, pass its key as TableEncryptionKey. Its
+	// partition key must be the string `pk`, and its TTL attribute should be `expires_at`. Default: a new
+	// table.
 	InvestigationsTable awsdynamodb.ITable
 	// Access log of the report bucket. Default: off.
 	ReportsAccessLogs *ReportsAccessLogs
@@ -196,10 +202,10 @@ type AlarmTriageProps struct {
 	// Retention of both log groups. Can't be combined with LogClass DELIVERY. Default: one week.
 	LogRetention awslogs.RetentionDays
 	// Class of both log groups. With INFREQUENT_ACCESS and DELIVERY, CloudWatch creates no metrics from the
-	// orchestrator's log: the Metric… methods return metrics without data, and Dashboard and SelfAlarmTopic are rejected.
-	// With DELIVERY, CloudWatch keeps logs for about a day and can't search them: add subscription filters to
-	// OrchestratorLogGroup and ToolLogGroup, which send them to S3 or Firehose.
-	// The class of an existing log group can't change. Default: STANDARD.
+	// orchestrator's log: the Metric… methods return metrics without data, and Dashboard and SelfAlarmTopic
+	// are rejected. With DELIVERY, CloudWatch keeps logs for about a day and can't search them: add
+	// subscription filters to OrchestratorLogGroup and ToolLogGroup, which send them to S3 or Firehose. The
+	// class of an existing log group can't change. Default: STANDARD.
 	LogClass awslogs.LogGroupClass
 	// X-Ray tracing of both functions. Default: DISABLED.
 	Tracing awslambda.Tracing
@@ -210,8 +216,8 @@ type AlarmTriageProps struct {
 	ReportsEncryptionKey awskms.IKey
 	// Key of the table. Default: owned by AWS.
 	TableEncryptionKey awskms.IKey
-	// Key of NotificationTopic and ChatCardTopic, if you encrypted them with a key of your own. The orchestrator is
-	// granted its use. Default: the topics' keys, if CDK knows them.
+	// Key of NotificationTopic and ChatCardTopic, if you encrypted them with a key of your own. The
+	// orchestrator is granted its use. Default: the topics' keys, if CDK knows them.
 	TopicEncryptionKey awskms.IKey
 	// Key of both log groups. Its key policy must allow CloudWatch Logs to use it. Default: owned by AWS.
 	LogsEncryptionKey awskms.IKey
@@ -224,10 +230,11 @@ type AlarmTriageProps struct {
 	VpcSubnets *awsec2.SubnetSelection
 	// Security groups of both functions in Vpc. Default: a new one for each function.
 	SecurityGroups *[]awsec2.ISecurityGroup
-	// Create the VPC endpoints that the functions need if Vpc has no route to the internet: gateway endpoints for S3 and
-	// DynamoDB; interface endpoints for Bedrock, Lambda, SNS, STS, CloudWatch, CloudWatch Logs, and CloudTrail, and for
-	// EventBridge and X-Ray if the props use them. Only the functions can reach the interface endpoints. The deployment
-	// fails if the VPC already has an endpoint of one of these services. Default: false.
+	// Create the VPC endpoints that the functions need if Vpc has no route to the internet: gateway
+	// endpoints for S3 and DynamoDB; interface endpoints for Bedrock, Lambda, SNS, STS, CloudWatch,
+	// CloudWatch Logs, and CloudTrail, and for EventBridge and X-Ray if the props use them. Only the
+	// functions can reach the interface endpoints. The deployment fails if the VPC already has an endpoint
+	// of one of these services. Default: false.
 	CreateVpcEndpoints *bool
 	// More services for which CreateVpcEndpoints creates endpoints, such as those that your alarms are about.
 	// Default: none.
@@ -237,11 +244,11 @@ type AlarmTriageProps struct {
 
 	// Base of the tool's permissions. Default: ToolPermissions_READ_ONLY_ACCESS.
 	ToolPermissions ToolPermissions
-	// IAM actions that the tool is denied in addition to the built-in denies. At most 3,800 bytes together with
-	// ToolAllowedActions and RedactPatterns. Default: none.
+	// IAM actions that the tool is denied in addition to the built-in denies. At most 3,800 bytes together
+	// with ToolAllowedActions and RedactPatterns. Default: none.
 	ToolDeniedActions *[]*string
-	// IAM actions that the tool is allowed in addition to ToolPermissions, by its role and by the broker, which otherwise
-	// forwards only reads. Denies override them. Default: none.
+	// IAM actions that the tool is allowed in addition to ToolPermissions, by its role and by the broker,
+	// which otherwise forwards only reads. Denies override them. Default: none.
 	ToolAllowedActions *[]*string
 	// Let the tool read directories of people, such as Cognito users and the identity store. Default: false.
 	ToolAllowPersonalData *bool
@@ -258,8 +265,8 @@ type AlarmTriageProps struct {
 
 	// Notifications
 
-	// A topic that receives each report as a custom notification of Amazon Q Developer in chat applications, for Slack
-	// and Teams. Default: none.
+	// A topic that receives each report as a custom notification of Amazon Q Developer in chat
+	// applications, for Slack and Teams. Default: none.
 	ChatCardTopic awssns.ITopic
 	// Also notify the topics when an investigated alarm returns to OK. Default: false.
 	NotifyRecovery *bool
@@ -270,17 +277,18 @@ type AlarmTriageProps struct {
 
 	// Monitoring of AlarmTriage itself
 
-	// Check once a week that models, tool, table, bucket, and topics work, and notify NotificationTopic if something does
-	// not work or soon will not. Default: true.
+	// Check once a week that models, tool, table, bucket, and topics work, and notify NotificationTopic if
+	// something does not work or soon will not. Default: true.
 	SelfCheck *bool
 	// Schedule of the self-check. Default: Mondays at 06:00 UTC.
 	SelfCheckSchedule awsevents.Schedule
 	// Create a CloudWatch dashboard of investigations, their duration and cost, and failures. Default: false.
 	Dashboard *bool
-	// A topic for alarms on AlarmTriage itself: failed and throttled invocations, lost events, investigations without a
-	// conclusion, reports that could not be stored or sent, and many refused requests. No AlarmTriage investigates them.
-	// Choose a topic that no AlarmTriage is attached to. CloudWatch is granted use of the topic's key if CDK manages it;
-	// update an imported key's policy yourself. Default: none; no such alarms.
+	// A topic for alarms on AlarmTriage itself: failed and throttled invocations, lost events,
+	// investigations without a conclusion, reports that could not be stored or sent, and many refused
+	// requests. No AlarmTriage investigates them. Choose a topic that no AlarmTriage is attached to.
+	// CloudWatch is granted use of the topic's key if CDK manages it; update an imported key's policy
+	// yourself. Default: none; no such alarms.
 	SelfAlarmTopic awssns.ITopic
 }
 

@@ -32,8 +32,8 @@ func openReads(p *AlarmTriageProps) denies.Open {
 	}
 }
 
-// triageResources are AlarmTriage's storage, topics, and logs. The tool is denied them: an investigation that a planted
-// text misleads must not see other investigations.
+// triageResources are AlarmTriage's storage, topics, and logs. The tool is denied them: an investigation
+// that a planted text misleads must not see other investigations.
 type triageResources struct {
 	data []*string // ARNs of table, bucket, and topics
 	logs []*string // ARNs of log groups, which end with the :* of their streams
@@ -53,8 +53,8 @@ var logReads = []string{
 	"logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:Get*", "logs:StartLiveTail", "logs:StartQuery", "logs:Unmask",
 }
 
-// newToolRole returns the role under which the model's code runs. Its rights are ReadOnlyAccess or the allow list, minus
-// the denies.
+// newToolRole returns the role under which the model's code runs. Its rights are ReadOnlyAccess or the
+// allow list, minus the denies.
 func (t *AlarmTriage) newToolRole(p *AlarmTriageProps) awsiam.Role {
 	role := awsiam.NewRole(t, jsii.String("ToolRole"), &awsiam.RoleProps{
 		RoleName:            physicalName(p, "tool-role"),
@@ -80,8 +80,8 @@ func (t *AlarmTriage) newToolRole(p *AlarmTriageProps) awsiam.Role {
 	return role
 }
 
-// maxPolicyActions is the number of characters of actions in one managed policy. IAM's limit for the whole policy is
-// 6,144 characters ("IAM and STS character limits").
+// maxPolicyActions is the number of characters of actions in one managed policy. IAM's limit for the whole
+// policy is 6,144 characters ("IAM and STS character limits").
 const maxPolicyActions = 5000
 
 // inPolicies splits actions into one list per managed policy.
@@ -209,8 +209,8 @@ func (t *AlarmTriage) allowTool() {
 	t.allow("RunTool", []*string{t.tool.FunctionArn()}, "lambda:InvokeFunction")
 }
 
-// allowStorage lets the orchestrator claim alarms, write reports, resume from checkpoints, log, and use the keys of these.
-// If a key belongs to the app, CDK also completes the key's policy.
+// allowStorage lets the orchestrator claim alarms, write reports, resume from checkpoints, log, and use the
+// keys of these. If a key belongs to the app, CDK also completes the key's policy.
 func (t *AlarmTriage) allowStorage(p *AlarmTriageProps) {
 	t.allow("HoldClaims", []*string{t.table.TableArn()}, "dynamodb:GetItem", "dynamodb:UpdateItem")
 	t.allow("StoreReports", []*string{t.reports.ArnForObjects(jsii.String(config.ReportsPrefix + "*"))}, "s3:PutObject")
@@ -224,8 +224,8 @@ func (t *AlarmTriage) allowStorage(p *AlarmTriageProps) {
 	}
 }
 
-// allowTexts lets the orchestrator read the instructions and the runbooks; either may be nil. CDK's own grant is too
-// wide: it also allows listing the bucket and reading its configuration.
+// allowTexts lets the orchestrator read the instructions and the runbooks; either may be nil. CDK's own
+// grant is too wide: it also allows listing the bucket and reading its configuration.
 func (t *AlarmTriage) allowTexts(instructions, runbooks *s3Texts) {
 	if instructions != nil {
 		t.allowObjects("ReadInstructions", instructions.bucket, instructions.key)
@@ -269,8 +269,8 @@ func (t *AlarmTriage) allowSelfCheck(p *AlarmTriageProps) {
 	}
 }
 
-// allowHandOver lets the orchestrator invoke itself. This needs a separate policy: the function depends on its role's
-// default policy, so that policy can't name the function.
+// allowHandOver lets the orchestrator invoke itself. This needs a separate policy: the function depends on
+// its role's default policy, so that policy can't name the function.
 func (t *AlarmTriage) allowHandOver() {
 	awsiam.NewPolicy(t, jsii.String("HandOver"), &awsiam.PolicyProps{
 		Roles: &[]awsiam.IRole{t.orchestratorRole},
@@ -282,17 +282,19 @@ func (t *AlarmTriage) allowHandOver() {
 	})
 }
 
-// networkActions are the actions with which Lambda, under a function's role, connects the function to a VPC. They are
-// those of AWS's managed policy AWSLambdaVPCAccessExecutionRole, which CDK only adds to roles that it creates itself.
+// networkActions are the actions with which Lambda, under a function's role, connects the function to a
+// VPC. They are those of AWS's managed policy AWSLambdaVPCAccessExecutionRole, which CDK only adds to roles
+// that it creates itself.
 var networkActions = []string{
 	"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
 	"ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 }
 
-// allowNetworkToLambda lets Lambda connect the functions to the VPC, and denies the same actions to the functions' own
-// code. Requests of code carry the ARN of its function, and those of Lambda don't (Lambda Developer Guide, "Giving Lambda
-// functions access to resources in an Amazon VPC"). The tool's code may still describe networks. The denies are separate
-// policies for the same reason as the one of allowHandOver.
+// allowNetworkToLambda lets Lambda connect the functions to the VPC, and denies the same actions to the
+// functions' own code. Requests of code carry the ARN of its function, and those of Lambda don't (Lambda
+// Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC"). The tool's code may
+// still describe networks. The denies are separate policies for the same reason as the one of
+// allowHandOver.
 func (t *AlarmTriage) allowNetworkToLambda(p *AlarmTriageProps) {
 	if p.Vpc == nil {
 		return

@@ -19,8 +19,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
 )
 
-// policies returns the statements of the stack's policies whose logical id begins with prefix, with CloudFormation's joins
-// flattened.
+// policies returns the statements of the stack's policies whose logical id begins with prefix, with
+// CloudFormation's joins flattened.
 func policies(t *testing.T, stack awscdk.Stack, prefix string) []statement {
 	t.Helper()
 	return policiesOf(t, *synth(stack).ToJSON(), prefix)
@@ -162,7 +162,8 @@ func TestOrchestratorRole_InvokesOnlyItsModels(t *testing.T) {
 	}
 }
 
-// invocable returns the resources that statements allow to invoke, with their conditions as "key=value key=value".
+// invocable returns the resources that statements allow to invoke, with their conditions as "key=value
+// key=value".
 func invocable(t *testing.T, statements []statement) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -349,7 +350,8 @@ func TestToolDeniedActions_FitIntoPolicies(t *testing.T) {
 	assert.Contains(t, strings.Join(denied, " "), "someservice:DescribeThingNumber099")
 }
 
-// CDK only grants the network actions to roles that it creates itself, and Lambda rejects a function in a VPC without them.
+// CDK only grants the network actions to roles that it creates itself, and Lambda rejects a function in a
+// VPC without them.
 func TestVpc_OnlyLambdaMayUseTheNetworkActions(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil) })

@@ -24,8 +24,8 @@ const (
 	minMaxTokens          = 10_000
 	unbounded             = 1 << 40 // upper bound of numbers that only have a lower bound
 
-	// A Lambda function's environment has at most 4,096 bytes as JSON ("Lambda quotas"). These are the bytes that remain
-	// for texts beside the other variables, at their longest. A test computes them.
+	// A Lambda function's environment has at most 4,096 bytes as JSON ("Lambda quotas"). These are the
+	// bytes that remain for texts beside the other variables, at their longest. A test computes them.
 	maxOrchestratorTexts = 2500
 	maxToolTexts         = 3800
 )
@@ -36,7 +36,8 @@ var (
 	actionPattern    = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z0-9*?]+$`)
 )
 
-// validate returns every problem of the props as the user passed them, sorted. The groups are those of AlarmTriageProps.
+// validate returns every problem of the props as the user passed them, sorted. The groups are those of
+// AlarmTriageProps.
 func validate(p *AlarmTriageProps) []string {
 	if p == nil {
 		return []string{"props are missing: AlarmTriageProps needs at least NotificationTopic"}
@@ -153,7 +154,8 @@ func (l *problems) modelNames(p *AlarmTriageProps) (ids []string) {
 	return ids
 }
 
-// isModelName reports whether a text can name a model. Commas separate the models in the function's environment.
+// isModelName reports whether a text can name a model. Commas separate the models in the function's
+// environment.
 func isModelName(id string) bool {
 	return id != "" && !strings.ContainsAny(id, ", \t\n") && (!strings.HasPrefix(id, "arn:") || bedrockARN.MatchString(id))
 }
@@ -175,8 +177,8 @@ func (l *problems) prices(p *AlarmTriageProps) {
 	}
 }
 
-// priceKeys returns a price table with the same models as the orchestrator's. The user's prices in it are 0, because some
-// of them may be tokens.
+// priceKeys returns a price table with the same models as the orchestrator's. The user's prices in it are
+// 0, because some of them may be tokens.
 func priceKeys(prices *map[string]*ModelPrice) pricing.Table {
 	override := map[string]struct{}{}
 	if prices != nil {
@@ -368,7 +370,8 @@ func (l *problems) monitoring(p *AlarmTriageProps) {
 	}
 }
 
-// environments checks that texts fit into the functions' environments. Otherwise, only the deployment would fail.
+// environments checks that texts fit into the functions' environments. Otherwise, only the deployment would
+// fail.
 func (l *problems) environments(p *AlarmTriageProps) {
 	patterns := nilIfEmpty(jsonOf(p.RedactPatterns)) // JSON within JSON, with two levels of escapes
 	if size := jsonSize(p.Instructions, p.ModelPrices, p.FallbackModelIds, patterns); size > maxOrchestratorTexts {

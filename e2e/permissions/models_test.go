@@ -32,8 +32,8 @@ func profileARN(region, id string) string {
 	return fmt.Sprintf("arn:aws:bedrock:%s:%s:inference-profile/%s", region, account, id)
 }
 
-// checksOf returns the checks that Bedrock makes for one invocation in a Region, depending on the kind of the id (Bedrock
-// User Guide, "Prerequisites for inference profiles").
+// checksOf returns the checks that Bedrock makes for one invocation in a Region, depending on the kind of
+// the id (Bedrock User Guide, "Prerequisites for inference profiles").
 func checksOf(id, region string) []modelRequest {
 	model, profile := models.Parse(id), profileARN(region, id)
 	switch {

@@ -1,5 +1,5 @@
-// Package permissions checks with a policy engine which of all IAM actions the synthesized roles allow, with the newest
-// known version of ReadOnlyAccess.
+// Package permissions checks with a policy engine which of all IAM actions the synthesized roles allow,
+// with the newest known version of ReadOnlyAccess.
 package permissions
 
 import (
@@ -44,8 +44,8 @@ func synthIn(t *testing.T, change func(awscdk.Stack, *alarmtriage.AlarmTriagePro
 	return synthFor(t, &awscdk.Environment{Account: jsii.String(account), Region: jsii.String(region)}, region, change)
 }
 
-// synthFor is synthIn for an environment, resolved as if deployed to a Region. Without an environment, the stack's Region is
-// not known at synth.
+// synthFor is synthIn for an environment, resolved as if deployed to a Region. Without an environment, the
+// stack's Region is not known at synth.
 func synthFor(t *testing.T, env *awscdk.Environment, deployedTo string, change func(awscdk.Stack, *alarmtriage.AlarmTriageProps)) template {
 	t.Helper()
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})

@@ -14,8 +14,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
 )
 
-// sensitiveActions lists groups of actions that ReadOnlyAccess allows. These must be denied: A credentials, B customers'
-// data, C personal data, D source code, E output of hosts, G side effects. Group F is needed and redacted.
+// sensitiveActions lists groups of actions that ReadOnlyAccess allows. These must be denied: A credentials,
+// B customers' data, C personal data, D source code, E output of hosts, G side effects. Group F is needed
+// and redacted.
 //
 //go:embed sensitive.json
 var sensitiveActions []byte

@@ -1,5 +1,5 @@
-// Command 02-all-alarms-of-an-app attaches all alarms of an app, including those that its teams add later. It skips
-// AlarmTriage's own alarms and those whose name begins with noise-.
+// Command 02-all-alarms-of-an-app attaches all alarms of an app, including those that its teams add later.
+// It skips AlarmTriage's own alarms and those whose name begins with noise-.
 package main
 
 import (

@@ -1,9 +1,10 @@
-// Command 03-central-account deploys one AlarmTriage for many accounts. Each member account sends its alarm events to a bus
-// of the central account, and shares its metrics, logs, and traces with the central account.
+// Command 03-central-account deploys one AlarmTriage for many accounts. Each member account sends its alarm
+// events to a bus of the central account, and shares its metrics, logs, and traces with the central
+// account.
 //
-// The model's code can't read anything else of the member accounts, such as the configuration of a function: its role
-// belongs to the central account and can't assume other roles. If investigations need the rest of a member account, deploy
-// an AlarmTriage there.
+// The model's code can't read anything else of the member accounts, such as the configuration of a
+// function: its role belongs to the central account and can't assume other roles. If investigations need
+// the rest of a member account, deploy an AlarmTriage there.
 //
 //	cdk deploy CentralTriage                    with credentials of the central account
 //	cdk deploy Member-444455556666              with credentials of that account

@@ -1,6 +1,7 @@
-// Command 04-vpc-and-kms is for networks without a route to the internet and for data under your own key. Both functions
-// run in isolated subnets and reach AWS through endpoints that only they can use. Bucket, table, topic, and logs are
-// encrypted with one key. The tool's role is based on the allow list and has a permissions boundary.
+// Command 04-vpc-and-kms is for networks without a route to the internet and for data under your own key.
+// Both functions run in isolated subnets and reach AWS through endpoints that only they can use. Bucket,
+// table, topic, and logs are encrypted with one key. The tool's role is based on the allow list and has a
+// permissions boundary.
 package main
 
 import (
@@ -30,7 +31,8 @@ func main() {
 	key := awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{EnableKeyRotation: jsii.Bool(true)})
 	key.GrantEncryptDecrypt(awsiam.NewServicePrincipal(jsii.Sprintf("logs.%s.amazonaws.com", *stack.Region()), nil))
 
-	// Whatever policies are attached to the roles later, the roles can't change permissions or assume other roles.
+	// Whatever policies are attached to the roles later, the roles can't change permissions or assume other
+	// roles.
 	boundary := awsiam.NewManagedPolicy(stack, jsii.String("Boundary"), &awsiam.ManagedPolicyProps{
 		Statements: &[]awsiam.PolicyStatement{
 			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("*"), Resources: jsii.Strings("*")}),

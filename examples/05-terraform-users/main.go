@@ -1,5 +1,6 @@
-// Command 05-terraform-users is for users of the Terraform module terraform-aws-module-cloudwatch-alarm-triage. It shows
-// each of the module's variables, with a value other than its default, and each of its outputs.
+// Command 05-terraform-users is for users of the Terraform module
+// terraform-aws-module-cloudwatch-alarm-triage. It shows each of the module's variables, with a value other
+// than its default, and each of its outputs.
 package main
 
 import (

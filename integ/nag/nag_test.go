@@ -57,8 +57,8 @@ type suppression struct {
 	rules *[]*cdknag.NagPackSuppression
 }
 
-// ignore returns a suppression. If it is about wildcards, appliesTo must list them as "Action::…" or "Resource::…"; /…/ is a
-// regular expression.
+// ignore returns a suppression. If it is about wildcards, appliesTo must list them as "Action::…" or
+// "Resource::…"; /…/ is a regular expression.
 func ignore(path, rule, reason string, appliesTo ...string) suppression {
 	s := &cdknag.NagPackSuppression{Id: jsii.String(rule), Reason: jsii.String(reason)}
 	if len(appliesTo) > 0 {

@@ -1,5 +1,5 @@
-// Package stacks provides the stack of the integration tests in several variants. It has an AlarmTriage, an alarm, and a
-// topic.
+// Package stacks provides the stack of the integration tests in several variants. It has an AlarmTriage, an
+// alarm, and a topic.
 package stacks
 
 import (
@@ -100,8 +100,8 @@ func Variants() []string {
 	return names
 }
 
-// New adds the stack of a variant to app. If region is empty, the stack is not bound to a Region. New panics if the variant
-// does not exist.
+// New adds the stack of a variant to app. If region is empty, the stack is not bound to a Region. New
+// panics if the variant does not exist.
 func New(app awscdk.App, variant, region string) (awscdk.Stack, *alarmtriage.AlarmTriage) {
 	props := &awscdk.StackProps{}
 	if region != "" {
