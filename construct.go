@@ -60,7 +60,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.models = t.chooseModels(p)
 	t.annotateModels(now)
 
-	// Storage: claims, reports, and logs outlive the functions that write them.
+	// Storage for claims, reports, and logs.
 	t.table = t.newOrGivenTable(p)
 	t.reports = t.newOrGivenBucket(p)
 	t.reportsKey = firstKey(p.ReportsEncryptionKey, t.reports.EncryptionKey())
@@ -76,8 +76,8 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.orchestratorRole = t.newOrchestratorRole(p)
 	t.orchestrator = t.newOrchestrator(p, instructions, runbooks)
 
-	// The orchestrator's rights, all of them. The last one names the orchestrator itself, so the function
-	// exists by now.
+	// These are all rights of the orchestrator, except those that CDK adds for Tracing and OnFailureQueue. The
+	// hand-over names the orchestrator itself, so the function comes first.
 	t.allowModels(p)
 	t.allowTool()
 	t.allowStorage(p)

@@ -280,7 +280,7 @@ func TestBedrockModelId_CanBeUsedInAnotherStack(t *testing.T) {
 
 func TestModels_ProblemsAreReportedTogether(t *testing.T) {
 	stack := newStack()
-	refused := func(change func(*alarmtriage.AlarmTriageProps)) string {
+	problemsOf := func(change func(*alarmtriage.AlarmTriageProps)) string {
 		return panicOf(t, func() {
 			id := jsii.Sprintf("Topic%d", len(*stack.Node().Children()))
 			props := &alarmtriage.AlarmTriageProps{
@@ -290,7 +290,7 @@ func TestModels_ProblemsAreReportedTogether(t *testing.T) {
 			alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), props)
 		})
 	}
-	message := refused(func(p *alarmtriage.AlarmTriageProps) {
+	message := problemsOf(func(p *alarmtriage.AlarmTriageProps) {
 		p.BedrockModelId = jsii.String("eu.amazon.nova-pro-v1:0")
 		p.FallbackModelIds = &[]*string{nil, jsii.String(""), jsii.String("a,b"), jsii.String("eu.amazon.nova-pro-v1:0")}
 	})
@@ -301,13 +301,13 @@ func TestModels_ProblemsAreReportedTogether(t *testing.T) {
 	} {
 		assert.Contains(t, message, want)
 	}
-	assert.Contains(t, refused(func(p *alarmtriage.AlarmTriageProps) {
+	assert.Contains(t, problemsOf(func(p *alarmtriage.AlarmTriageProps) {
 		p.BedrockModelId = jsii.String("arn:aws:sagemaker:eu-west-1:111122223333:endpoint/x")
 	}),
 		"BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN")
-	assert.Contains(t, refused(func(p *alarmtriage.AlarmTriageProps) { p.FallbackModelIds = jsii.Strings("a", "b", "c", "d", "e") }),
+	assert.Contains(t, problemsOf(func(p *alarmtriage.AlarmTriageProps) { p.FallbackModelIds = jsii.Strings("a", "b", "c", "d", "e") }),
 		"FallbackModelIds must contain at most 4 models, got 5")
-	assert.Contains(t, refused(func(p *alarmtriage.AlarmTriageProps) {
+	assert.Contains(t, problemsOf(func(p *alarmtriage.AlarmTriageProps) {
 		list := &awscdk.CfnParameterProps{Type: jsii.String("CommaDelimitedList")}
 		p.FallbackModelIds = awscdk.NewCfnParameter(stack, jsii.String("List"), list).ValueAsList()
 	}), "FallbackModelIds must be a list whose length is known at synth")

@@ -245,7 +245,7 @@ func TestOrchestratorRole_GrantsModelsAndGuardrailsOfTheAppByARN(t *testing.T) {
 			case "bedrock:InvokeModel":
 				models = append(models, text(s.Resource))
 				if strings.HasSuffix(text(s.Resource), "/*") {
-					assert.NotEmpty(t, s.Condition["StringEquals"]["bedrock:InferenceProfileArn"], "every model, but through this profile alone")
+					assert.NotEmpty(t, s.Condition["StringEquals"]["bedrock:InferenceProfileArn"], "every model, but only through this profile")
 				}
 			case "bedrock:ApplyGuardrail":
 				guardrails = append(guardrails, text(deployed(s.Resource)))
