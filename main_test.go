@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// TestMain restarts the tests without CDK's template validator, which takes seconds in each process.
-// Setting the variable here is too late, because jsii copies the environment during package initialization.
-// A separate test runs the validator.
+// TestMain starts the tests over without CDK's template validator, which costs seconds in each process:
+// jsii copies the environment while packages are initialised, so that setting it here is too late. The
+// validator has a test of its own.
 func TestMain(m *testing.M) {
 	const validation = "CDK_VALIDATION"
 	if _, set := os.LookupEnv(validation); !set {
 		if exe, err := os.Executable(); err == nil {
-			// Exec only returns if it fails; the tests then run slowly but correctly.
+			// Only returns when it fails; then the tests run slowly, and right.
 			_ = syscall.Exec(exe, os.Args, append(os.Environ(), validation+"=false"))
 		}
 	}

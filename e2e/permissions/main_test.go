@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// TestMain restarts the tests without CDK's template validator, like that of the root package.
+// TestMain starts the tests over without CDK's template validator, as those of the root package do.
 func TestMain(m *testing.M) {
 	const validation = "CDK_VALIDATION"
 	if os.Getenv(validation) != "false" {
 		if exe, err := os.Executable(); err == nil {
-			// Exec only returns if it fails; the tests then run slowly but correctly.
+			// Only returns when it fails; then the tests run slowly, and right.
 			_ = syscall.Exec(exe, os.Args, append(os.Environ(), validation+"=false"))
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/integ/stacks"
 )
 
-// TestMain restarts the tests without CDK's template validator, like that of the root package.
+// TestMain starts the tests over without CDK's template validator, as those of the root package do.
 func TestMain(m *testing.M) {
 	const validation = "CDK_VALIDATION"
 	if os.Getenv(validation) != "false" {

@@ -1,6 +1,6 @@
-// Command variants is the app of the integration tests. Its stack has an AlarmTriage, an alarm, and a
-// topic. The environment variable VARIANT selects the variant, and the optional STACK_REGION binds the
-// stack to a Region. It can also be deployed to a real account:
+// Command variants is the app of the integration tests: one stack of an AlarmTriage, an alarm and a topic,
+// in the variant that the environment variable VARIANT names, and bound to the Region that STACK_REGION names, if any.
+// It deploys to a real account as well:
 //
 //	VARIANT=default cdk deploy --app 'go run ./integ/variants'
 package main
