@@ -53,7 +53,8 @@ func (t *AlarmTriage) AttachAlarms(alarms ...constructs.IConstruct) {
 		}
 		t.rejectOwn(alarm) // Bind also does, but a panic there would leave the call open in jsii's Node process
 		if problem := t.outOfReach(alarm); problem != "" {
-			panic(fmt.Sprintf("alarmtriage: alarm %s can't be attached to AlarmTriage %s: %s", *alarm.Node().Path(), *t.Node().Path(), problem))
+			panic(fmt.Sprintf("alarmtriage: alarm %s can't be attached to AlarmTriage %s: %s",
+				*alarm.Node().Path(), *t.Node().Path(), problem))
 		}
 		t.attachAny(alarm)
 	}
@@ -126,7 +127,8 @@ func (t *AlarmTriage) outOfReach(alarm constructs.IConstruct) string {
 		return "it is imported, so its actions can't be changed; use AttachEventRule or AttachTopic"
 	}
 	if here, there := *awscdk.Stack_Of(t).Environment(), *awscdk.Stack_Of(alarm).Environment(); here != there {
-		return fmt.Sprintf("it is in %s and the orchestrator is in %s; send its events to a bus there and use AttachEventRule", there, here)
+		return fmt.Sprintf("it is in %s and the orchestrator is in %s; send its events to a bus there and use "+
+			"AttachEventRule", there, here)
 	}
 	return ""
 }
@@ -166,7 +168,8 @@ func (t *AlarmTriage) isAttached(path string) bool {
 func (t *AlarmTriage) rejectOwn(alarm constructs.IConstruct) {
 	if path := *alarm.Node().Path(); t.contains(path) {
 		panic(fmt.Sprintf("alarmtriage: alarm %s belongs to AlarmTriage %s and can't be attached to it: "+
-			"a failing investigation would start more investigations; notify a separate topic instead", path, *t.Node().Path()))
+			"a failing investigation would start more investigations; notify a separate topic instead",
+			path, *t.Node().Path()))
 	}
 }
 
@@ -196,8 +199,9 @@ func (l *actionLimit) Validate() *[]*string {
 		}{{"alarm", resource.AlarmActions()}, {"OK", resource.OkActions()}} {
 			list, _ := awscdk.Stack_Of(alarm).Resolve(state.actions).([]any)
 			if len(list) > maxAlarmActions {
-				problems = append(problems, jsii.Sprintf("alarmtriage: alarm %s has %d %s actions, and CloudWatch allows %d: "+
-					"remove one, or send several targets through one SNS topic", *alarm.Node().Path(), len(list), state.name, maxAlarmActions))
+				problems = append(problems, jsii.Sprintf("alarmtriage: alarm %s has %d %s actions, and CloudWatch "+
+					"allows %d: remove one, or notify several targets through one SNS topic",
+					*alarm.Node().Path(), len(list), state.name, maxAlarmActions))
 			}
 		}
 	}

@@ -84,11 +84,9 @@ func alarmName(alarm constructs.IConstruct) string {
 // problems returns every problem of the filter, which may be nil.
 func (f *AlarmFilter) problems() []string {
 	var l problems
-	if f != nil && f.NamePrefixes != nil && isEmptyList(f.NamePrefixes) {
-		l.add("AlarmFilter.NamePrefixes must contain only non-empty prefixes, and at least one; omit it to match every alarm")
-	}
-	if f != nil && f.ExceptNamePrefixes != nil && isEmptyList(f.ExceptNamePrefixes) {
-		l.add("AlarmFilter.ExceptNamePrefixes must contain only non-empty prefixes, and at least one; omit it to except no alarm")
+	if f != nil {
+		l.texts("AlarmFilter.NamePrefixes", f.NamePrefixes, "match every alarm")
+		l.texts("AlarmFilter.ExceptNamePrefixes", f.ExceptNamePrefixes, "except no alarm")
 	}
 	return l
 }
@@ -135,14 +133,10 @@ var accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
 // problems returns every problem of the props, sorted.
 func (p *EventRuleProps) problems() []string {
 	var l problems
-	for prop, list := range map[string]*[]*string{"NamePrefixes": p.NamePrefixes, "Accounts": p.Accounts, "Regions": p.Regions} {
-		if list != nil && isEmptyList(list) {
-			l.add("EventRuleProps.%s must contain only non-empty values, and at least one; omit it to match every alarm", prop)
-		}
-	}
-	if p.ExceptNamePrefixes != nil && isEmptyList(p.ExceptNamePrefixes) {
-		l.add("EventRuleProps.ExceptNamePrefixes must contain only non-empty prefixes, and at least one; omit it to except no alarm")
-	}
+	l.texts("EventRuleProps.NamePrefixes", p.NamePrefixes, "match every alarm")
+	l.texts("EventRuleProps.Accounts", p.Accounts, "match every alarm")
+	l.texts("EventRuleProps.Regions", p.Regions, "match every alarm")
+	l.texts("EventRuleProps.ExceptNamePrefixes", p.ExceptNamePrefixes, "except no alarm")
 	if p.Accounts != nil {
 		for _, account := range *p.Accounts {
 			if account != nil && !unresolved(account) && !accountPattern.MatchString(deref(account)) {
@@ -161,9 +155,15 @@ func (p *EventRuleProps) problems() []string {
 	return l
 }
 
-// isEmptyList reports whether a list is empty or contains empty texts.
-func isEmptyList(list *[]*string) bool {
-	return len(*list) == 0 || slices.ContainsFunc(*list, func(s *string) bool { return deref(s) == "" })
+// texts checks that an optional list is not empty and contains no empty texts. omitted is the effect of
+// omitting it.
+func (l *problems) texts(prop string, list *[]*string, omitted string) {
+	if list == nil {
+		return
+	}
+	if len(*list) == 0 || slices.ContainsFunc(*list, func(s *string) bool { return deref(s) == "" }) {
+		l.add("%s must contain only non-empty texts, and at least one; omit it to %s", prop, omitted)
+	}
 }
 
 // AttachEventRule adds an EventBridge rule with the given id. The rule starts investigations for alarms
@@ -246,19 +246,20 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 		panic("alarmtriage: AttachTopic needs a topic, got nil")
 	}
 	if *topic.Fifo() {
-		panic(fmt.Sprintf("alarmtriage: topic %s is a FIFO topic, to which functions can't subscribe: use a standard topic", *topic.Node().Path()))
+		panic(fmt.Sprintf("alarmtriage: topic %s is a FIFO topic, to which functions can't subscribe: "+
+			"use a standard topic", *topic.Node().Path()))
 	}
 	for _, target := range t.topics {
 		if target == topic || *target.TopicArn() == *topic.TopicArn() {
-			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s sends to topic %s and can't be subscribed to it: pass the alarms' topic "+
-				"to AttachTopic, and a separate topic to NotificationTopic", *t.Node().Path(), *topic.Node().Path()))
+			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s sends to topic %s and can't be subscribed to it: "+
+				"pass the alarms' topic to AttachTopic, and a separate topic to NotificationTopic", *t.Node().Path(), *topic.Node().Path()))
 		}
 	}
 	var subscription *awssnssubscriptions.LambdaSubscriptionProps
 	if props != nil && props.NamePrefixes != nil {
-		if isEmptyList(props.NamePrefixes) {
-			panic("alarmtriage: AlarmTopicProps.NamePrefixes must contain only non-empty prefixes, and at least one; omit it to match every alarm")
-		}
+		var l problems
+		l.texts("AlarmTopicProps.NamePrefixes", props.NamePrefixes, "match every alarm")
+		panicOn(l)
 		byName := awssns.SubscriptionFilter_StringFilter(&awssns.StringConditions{MatchPrefixes: props.NamePrefixes})
 		subscription = &awssnssubscriptions.LambdaSubscriptionProps{
 			FilterPolicyWithMessageBody: &map[string]awssns.FilterOrPolicy{"AlarmName": awssns.FilterOrPolicy_Filter(byName)},

@@ -74,7 +74,8 @@ func (l *goLambda) build(outputDir string) error {
 	// The executable must run on every processor that Lambda may choose.
 	cmd.Env = append(cmd.Env, "GOOS=linux", "GOARCH="+l.goarch, "GOAMD64=v1", "GOARM64=v8.0", "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s (Go must be on the PATH, and the modules must be in its cache or available from a module proxy)", err, bytes.TrimSpace(text))
+		return fmt.Errorf("%w: %s (Go must be on the PATH, and the modules must be in its cache or available from a "+
+			"module proxy)", err, bytes.TrimSpace(text))
 	}
 	return nil
 }
@@ -155,7 +156,8 @@ func (l *pythonLayer) version() string {
 func toolchain() string {
 	text, err := goCommand(os.TempDir(), "env", "GOVERSION").Output()
 	if err != nil {
-		panic(fmt.Sprintf("alarmtriage: `go env GOVERSION` failed: %v: the Lambda functions are compiled at synth, so Go must be on the PATH", err))
+		panic(fmt.Sprintf("alarmtriage: `go env GOVERSION` failed: %v: the Lambda functions are compiled at synth, so Go "+
+			"must be on the PATH", err))
 	}
 	return string(text)
 }

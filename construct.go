@@ -531,7 +531,8 @@ func (t *AlarmTriage) ReportsBucket() awss3.IBucket { return t.reports }
 // investigations.
 func (t *AlarmTriage) GrantReadReports(grantee awsiam.IGrantable) awsiam.Grant {
 	grant := t.reports.GrantRead(grantee, jsii.String(config.ReportsPrefix+"2*")) // years 2000 to 2999
-	if t.reportsKey != nil && t.reports.EncryptionKey() == nil {                  // CDK does not know an imported bucket's key
+	if t.reportsKey != nil && t.reports.EncryptionKey() == nil {
+		// CDK does not know the key of an imported bucket.
 		return grant.Combine(t.reportsKey.GrantDecrypt(grantee))
 	}
 	return grant

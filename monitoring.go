@@ -79,8 +79,9 @@ func (t *AlarmTriage) addSelfAlarms(p *AlarmTriageProps) {
 		alarms = append(alarms, selfAlarm{"SelfDeadLetters", "dead-letters", "OnFailureQueue contains alarm events that could not be investigated.",
 			p.OnFailureQueue.MetricApproximateNumberOfMessagesVisible(nil), 1})
 	}
-	if key := masterKey(p.SelfAlarmTopic); key != nil { // without it, SNS silently drops the alarms
-		key.Grant(awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil), jsii.String("kms:Decrypt"), jsii.String("kms:GenerateDataKey*"))
+	if key := masterKey(p.SelfAlarmTopic); key != nil { // without the grant, CloudWatch can't publish to the topic
+		cloudWatch := awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)
+		key.Grant(cloudWatch, jsii.String("kms:Decrypt"), jsii.String("kms:GenerateDataKey*"))
 	}
 	action := awscloudwatchactions.NewSnsAction(p.SelfAlarmTopic)
 	for _, a := range alarms {
