@@ -247,6 +247,43 @@ func TestReadme_SnippetsUseTheAPI(t *testing.T) {
 	assert.Greater(t, fields, 20)
 }
 
+// anchorsOf returns the anchors that GitHub gives the headings of a page.
+func anchorsOf(text string) []string {
+	var anchors []string
+	for _, heading := range regexp.MustCompile("(?m)^#+ (.+)$").FindAllStringSubmatch(text, -1) {
+		slug := regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		anchors = append(anchors, strings.ReplaceAll(slug, " ", "-"))
+	}
+	return anchors
+}
+
+func TestDocs_LinksLeadToPagesAndHeadings(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	links := 0
+	for _, page := range append(pages, "README.md", "CONTRIBUTING.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, link := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(link[1], "://") {
+				continue
+			}
+			links++
+			path, anchor, _ := strings.Cut(link[1], "#")
+			target := filepath.Join(filepath.Dir(page), path)
+			if path == "" {
+				target = page
+			}
+			linked, err := os.ReadFile(target)
+			if !assert.NoError(t, err, "%s links to %s", page, link[1]) || anchor == "" {
+				continue
+			}
+			assert.Contains(t, anchorsOf(string(linked)), anchor, "%s links to %s", page, link[1])
+		}
+	}
+	assert.Greater(t, links, 20)
+}
+
 // A tag of an action can be moved to other code; a commit can't.
 func TestWorkflows_PinActionsByCommit(t *testing.T) {
 	workflows, err := filepath.Glob(".github/workflows/*.yml")
