@@ -22,7 +22,7 @@ import (
 type AlarmFilter struct {
 	// Only alarms whose name begins with one of these prefixes. Default: every name.
 	NamePrefixes *[]*string
-	// Except alarms whose name begins with one of these prefixes. Default: none.
+	// Exclude alarms whose name begins with one of these prefixes. Default: none.
 	ExceptNamePrefixes *[]*string
 }
 
@@ -117,7 +117,7 @@ type EventRuleProps struct {
 	EventBus awsevents.IEventBus
 	// Only alarms whose name begins with one of these prefixes. Default: every alarm.
 	NamePrefixes *[]*string
-	// Except alarms whose name begins with one of these prefixes. Default: none.
+	// Exclude alarms whose name begins with one of these prefixes. Default: none.
 	ExceptNamePrefixes *[]*string
 	// Only alarms with all of these tags; for each key, one of its values must match. Events only contain
 	// tags if the alarm's tag propagation is on. Default: alarms with any tags or none.
