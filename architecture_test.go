@@ -105,3 +105,14 @@ func receiverPrefix(function *ast.FuncDecl) string {
 	}
 	return ""
 }
+
+func TestGuides_NameFilesThatExist(t *testing.T) {
+	for _, page := range []string{"CONTRIBUTING.md", "docs/architecture.md", "integ/README.md"} {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		paths := regexp.MustCompile("`((?:[a-z0-9_]+/)+[a-z0-9_.-]+\\.(?:go|py|json|md))`").FindAllStringSubmatch(string(text), -1)
+		for _, path := range paths {
+			assert.FileExists(t, path[1], page)
+		}
+	}
+}

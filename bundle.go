@@ -20,8 +20,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// The sources travel inside the package, since neither a module cache nor a vendor folder nor a build
-// with -trimpath tells at run time where they lie.
+// The sources are embedded in the package: a program can't find them at run time if it was built from a
+// vendor folder or with -trimpath.
 //
 //go:embed go.mod go.sum lambdas internal
 var goSources embed.FS
@@ -29,29 +29,29 @@ var goSources embed.FS
 //go:embed all:pythonlayer
 var layerSources embed.FS
 
-// lambdaTags leaves out aws-lambda-go's net/rpc mode, which the custom runtimes do not use.
+// lambdaTags excludes aws-lambda-go's net/rpc mode, which custom runtimes do not use.
 const lambdaTags = "lambda.norpc"
 
-// goLambda is the build of one of the lambdas; its output is a folder with one executable.
+// goLambda builds one of the Lambda functions. Its output is a folder with one executable.
 type goLambda struct {
 	pkg        string // such as "lambdas/tool"
 	executable string
 	goarch     string
 }
 
-// code is the asset. Its hash is made of the sources and the toolchain, so that nothing is built when
-// cdk.out has it already, and a newer Go builds anew.
+// code returns the asset. Its hash covers the sources and the toolchain: nothing is built if cdk.out
+// already has the asset, and a newer Go builds it again.
 func (l *goLambda) code() awslambda.Code {
 	return assetCode(l, hashOf(goSources, goFiles, l.pkg, l.goarch, toolchain()))
 }
 
-// TryBundle builds the executable into outputDir. It panics when the build fails, as a synth can't go
-// on without it.
+// TryBundle builds the executable into outputDir. It panics if the build fails, because the synth can't
+// continue without it.
 func (l *goLambda) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *bool {
 	started := time.Now()
 	fmt.Fprintf(os.Stderr, "alarmtriage: building %s for linux/%s …\n", l.pkg, l.goarch)
 	if err := l.build(*outputDir); err != nil {
-		panic(fmt.Sprintf("alarmtriage: %s could not be built: %v", l.pkg, err))
+		panic(fmt.Sprintf("alarmtriage: build %s: %v", l.pkg, err))
 	}
 	fmt.Fprintf(os.Stderr, "alarmtriage: built %s in %s\n", l.pkg, time.Since(started).Round(100*time.Millisecond))
 	return jsii.Bool(true)
@@ -71,16 +71,17 @@ func (l *goLambda) build(outputDir string) error {
 		return err
 	}
 	cmd := goCommand(dir, "build", "-tags", lambdaTags, "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", output, "./"+l.pkg)
-	// Every processor that Lambda may choose must run it.
+	// The executable must run on every processor that Lambda may choose.
 	cmd.Env = append(cmd.Env, "GOOS=linux", "GOARCH="+l.goarch, "GOAMD64=v1", "GOARM64=v8.0", "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s (Go must be on the PATH, and the module proxy reachable or the modules in the cache)", err, bytes.TrimSpace(text))
+		return fmt.Errorf("%w: %s (Go must be on the PATH, and the modules must be in its cache or available from a "+
+			"module proxy)", err, bytes.TrimSpace(text))
 	}
 	return nil
 }
 
-// goCommand is a call of the go command in dir. The user's own workspace, flags and vendor folder must not leak into
-// it: go.mod and go.sum of this module decide.
+// goCommand returns a call of the go command in dir. It ignores the user's workspace, flags, and vendor
+// folder, and uses the go.mod and go.sum of this module.
 func goCommand(dir string, arguments ...string) *exec.Cmd {
 	cmd := exec.Command("go", arguments...)
 	cmd.Dir = dir
@@ -88,9 +89,9 @@ func goCommand(dir string, arguments ...string) *exec.Cmd {
 	return cmd
 }
 
-// pythonLayer is the staging of the harness as a Lambda layer.
+// pythonLayer stages the Python harness as a Lambda layer.
 type pythonLayer struct {
-	python string // the interpreter that compiles it; empty: none
+	python string // the interpreter that compiles the harness; empty: it is not compiled
 }
 
 func newPythonLayer() *pythonLayer { return &pythonLayer{python: findPython()} }
@@ -99,8 +100,8 @@ func (l *pythonLayer) code() awslambda.Code {
 	return assetCode(l, hashOf(layerSources, layerFiles, l.version()))
 }
 
-// TryBundle lays the harness out as Lambda expects a Python layer and compiles it where the synth
-// machine has the Python of the function. Without it the layer works as well, and starts a little later.
+// TryBundle writes the harness to outputDir in the layout of a Python layer, and compiles it if the machine
+// has the function's version of Python. An uncompiled layer also works, but starts a little slower.
 func (l *pythonLayer) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *bool {
 	target := filepath.Join(*outputDir, "python")
 	files := func(name string) (string, bool) {
@@ -108,23 +109,25 @@ func (l *pythonLayer) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *b
 		return strings.TrimPrefix(name, "pythonlayer/"), ok
 	}
 	if err := copyFiles(target, layerSources, files); err != nil {
-		panic(fmt.Sprintf("alarmtriage: the Python layer could not be staged: %v", err))
+		panic(fmt.Sprintf("alarmtriage: stage the Python layer: %v", err))
 	}
 	if l.python != "" {
-		// Unchecked: the time stamps that other pycs are checked by do not survive the zip file.
+		// Python must not check the compiled files: the zip file does not preserve the time stamps that it
+		// would compare.
 		cmd := exec.Command(l.python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", target, "-p", "/opt/python", target)
 		if text, err := cmd.CombinedOutput(); err != nil {
-			panic(fmt.Sprintf("alarmtriage: the Python layer does not compile: %v: %s", err, text))
+			panic(fmt.Sprintf("alarmtriage: compile the Python layer: %v: %s", err, text))
 		}
 	}
 	return jsii.Bool(true)
 }
 
-// pythonVersion is that of the tool's runtime. Compiled code is of one version.
+// pythonVersion is the Python version of the tool's runtime. Other versions can't load its compiled code.
 const pythonVersion = "3.13"
 
-// findPython looks for the runtime's Python under the names that it is installed under. Finding a name is
-// not enough: it may be another version's, or a version manager's that has none to start.
+// findPython returns the path of an interpreter of the runtime's version, or an empty string. It starts
+// each candidate, because a name may belong to another version, or to a version manager without an
+// interpreter.
 func findPython() string {
 	for _, name := range []string{"python" + pythonVersion, "python3", "python"} {
 		python, err := exec.LookPath(name)
@@ -153,16 +156,17 @@ func (l *pythonLayer) version() string {
 func toolchain() string {
 	text, err := goCommand(os.TempDir(), "env", "GOVERSION").Output()
 	if err != nil {
-		panic(fmt.Sprintf("alarmtriage: `go env GOVERSION` failed: %v: the Lambda functions are built at synth, so Go must be on the PATH", err))
+		panic(fmt.Sprintf("alarmtriage: `go env GOVERSION` failed: %v: the Lambda functions are compiled at synth, so Go "+
+			"must be on the PATH", err))
 	}
 	return string(text)
 }
 
 func assetCode(bundler awscdk.ILocalBundling, hash string) awslambda.Code {
-	// CDK wants a folder to bundle from, although the bundlers bring their own sources.
+	// CDK requires a source folder, although the bundlers use embedded sources.
 	source := filepath.Join(os.TempDir(), "alarmtriage-empty")
 	if err := os.MkdirAll(source, 0o755); err != nil {
-		panic(fmt.Sprintf("alarmtriage: no temporary folder: %v", err))
+		panic(fmt.Sprintf("alarmtriage: create a temporary folder: %v", err))
 	}
 	return awslambda.Code_FromAsset(jsii.String(source), &awss3assets.AssetOptions{
 		AssetHash:     jsii.String(hash),
@@ -175,16 +179,17 @@ func assetCode(bundler awscdk.ILocalBundling, hash string) awslambda.Code {
 	})
 }
 
-// goFiles says under which name an embedded file takes part in the build, and whether it does.
+// goFiles selects the embedded files of the build.
 func goFiles(name string) (string, bool) {
 	return name, !strings.HasSuffix(name, "_test.go") && !strings.Contains(name, "/testdata/")
 }
 
-// layerFiles says under which name an embedded file takes part in the layer, and whether it does.
+// layerFiles selects the embedded files of the layer.
 func layerFiles(name string) (string, bool) {
 	return name, strings.HasSuffix(name, ".py") && !strings.Contains(name, "/tests/")
 }
 
+// selection returns the target name of an embedded file, and reports whether the file is selected.
 type selection func(name string) (as string, ok bool)
 
 func eachFile(sources fs.FS, selected selection, do func(as string, content []byte) error) error {
@@ -220,7 +225,7 @@ func hashOf(sources fs.FS, selected selection, more ...string) string {
 		_, err := fmt.Fprintf(sum, "%s %d\n%s\n", as, len(content), content)
 		return err
 	})
-	if err != nil { // embedded files can be read
+	if err != nil { // embedded files can always be read
 		panic(fmt.Sprintf("alarmtriage: embedded sources: %v", err))
 	}
 	for _, text := range more {

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whatever the user's Go is told to do for the app, the functions are built for Lambda from their own go.mod.
-func TestFunctionsAreBuiltWhateverTheUsersGoIsTold(t *testing.T) {
+// The functions are built for Lambda from their own go.mod, whatever Go settings the user's app has.
+func TestGoLambda_IgnoresTheUsersGoSettings(t *testing.T) {
 	for name, value := range map[string]string{
 		"GOFLAGS": "-mod=vendor -tags=other", "GOWORK": filepath.Join(t.TempDir(), "go.work"), "GO111MODULE": "off", "GOTOOLCHAIN": "local",
 		"GOOS": "windows", "GOARCH": "386", "CGO_ENABLED": "1", "GOAMD64": "v3", "GOARM64": "v9.0",
@@ -27,7 +27,7 @@ func TestFunctionsAreBuiltWhateverTheUsersGoIsTold(t *testing.T) {
 	}
 	assert.Regexp(t, "^go1", toolchain())
 	for architecture, machine := range map[string]elf.Machine{"arm64": elf.EM_AARCH64, "amd64": elf.EM_X86_64} {
-		out := filepath.Join(t.TempDir(), "asset") // CDK makes it beforehand
+		out := filepath.Join(t.TempDir(), "asset") // CDK creates it before
 		require.NoError(t, os.Mkdir(out, 0o755))
 		lambda := &goLambda{pkg: "lambdas/tool", executable: "tool", goarch: architecture}
 		require.NoError(t, lambda.build(out))
@@ -43,20 +43,20 @@ func TestFunctionsAreBuiltWhateverTheUsersGoIsTold(t *testing.T) {
 		assert.Equal(t, "linux", settings["GOOS"])
 		assert.Equal(t, "0", settings["CGO_ENABLED"])
 		assert.Equal(t, lambdaTags, settings["-tags"])
-		assert.Contains(t, []string{"v1", "v8.0", ""}, settings["GO"+strings.ToUpper(architecture)], "every processor of Lambda")
+		assert.Contains(t, []string{"v1", "v8.0", ""}, settings["GO"+strings.ToUpper(architecture)], "it must run on every processor of Lambda")
 		require.NoError(t, program.Close())
 	}
 }
 
-func TestGoThatIsMissingIsSaid(t *testing.T) {
+func TestToolchain_ReportsMissingGo(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	defer func() { assert.Contains(t, fmt.Sprint(recover()), "Go must be on the PATH") }()
 	toolchain()
 }
 
-// A pyc that is checked by a time stamp is stale in the zip file, and each cold start compiles anew. One
-// that is unchecked must be made of the very source beside it.
-func TestTheLayerIsCompiledSoThatTheZipFileKeepsItValid(t *testing.T) {
+// A compiled file with a time stamp is stale in the zip file, so each cold start would compile the source
+// again. A file that Python does not check must be compiled from exactly the source beside it.
+func TestPythonLayer_CompiledCodeIsValidInTheZipFile(t *testing.T) {
 	python := "python3"
 	if listed := filepath.SplitList(os.Getenv("ALARMTRIAGE_PYTHONS")); len(listed) > 0 {
 		python = listed[len(listed)-1]

@@ -24,7 +24,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
-// AlarmTriage investigates CloudWatch alarms. Make one with [NewAlarmTriage].
+// AlarmTriage investigates CloudWatch alarms. [NewAlarmTriage] creates one.
 type AlarmTriage struct {
 	constructs.Construct
 	models               []chosenModel // that the orchestrator asks, in order
@@ -36,77 +36,103 @@ type AlarmTriage struct {
 	toolLogGroup         awslogs.LogGroup
 	table                awsdynamodb.ITable
 	reports              awss3.IBucket
-	reportsKey           awskms.IKey             // nil: none that is known
-	dashboard            awscloudwatch.Dashboard // nil: none
+	reportsKey           awskms.IKey             // nil if the bucket has no key, or none that is known
+	dashboard            awscloudwatch.Dashboard // nil without the prop Dashboard
 	selfAlarms           []awscloudwatch.AlarmBase
 	attached             []constructs.IConstruct // alarms
-	topics               []awssns.ITopic         // that it and its own alarms send to
+	topics               []awssns.ITopic         // that it and its self-alarms send to
 	notifyRecovery       bool
 }
 
-// NewAlarmTriage adds an AlarmTriage to scope. It panics once, with every mistake in props, when
-// something is wrong with them.
+// NewAlarmTriage adds an AlarmTriage to scope. If props has mistakes, it panics once and lists all of them.
 func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriageProps) *AlarmTriage {
 	return newAlarmTriage(scope, id, props, time.Now())
 }
 
-// newAlarmTriage is NewAlarmTriage at a given time, since the lives of models end.
+// newAlarmTriage is NewAlarmTriage at a given time, which decides which models are retired.
 func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriageProps, now time.Time) *AlarmTriage {
-	if mistakes := validate(props); len(mistakes) > 0 {
-		panic(fmt.Sprintf("alarmtriage: %s", strings.Join(mistakes, "\nalarmtriage: ")))
-	}
+	panicOn(validate(props))
 	p := withDefaults(props)
-	t := &AlarmTriage{topics: []awssns.ITopic{p.NotificationTopic}, notifyRecovery: *p.NotifyRecovery}
-	if p.ChatCardTopic != nil {
-		t.topics = append(t.topics, p.ChatCardTopic)
-	}
-	if p.SelfAlarmTopic != nil {
-		t.topics = append(t.topics, p.SelfAlarmTopic)
-	}
+	t := &AlarmTriage{topics: topicsOf(p), notifyRecovery: *p.NotifyRecovery}
 	constructs.NewConstruct_Override(t, scope, id)
-	t.models = t.chooseModels(p)
 
-	if t.table = p.InvestigationsTable; t.table == nil {
-		t.table = t.newTable(p)
-	}
-	if t.reports = p.ReportsBucket; t.reports == nil {
-		t.reports = t.newReportBucket(p)
-	}
+	// The models come first, because the orchestrator's settings and rights depend on them.
+	t.models = t.chooseModels(p)
+	t.annotateModels(now)
+
+	// Storage for claims, reports, and logs.
+	t.table = t.newOrGivenTable(p)
+	t.reports = t.newOrGivenBucket(p)
 	t.reportsKey = firstKey(p.ReportsEncryptionKey, t.reports.EncryptionKey())
 	t.toolLogGroup = t.newLogGroup(p, "ToolLogs", "tool-lambda")
 	t.orchestratorLogGroup = t.newLogGroup(p, "OrchestratorLogs", "triage-handler")
-	t.toolRole = newToolRole(t, p, physicalName(p, "tool-role"), t.own(p))
+
+	// The tool runs the model's code. Its role is denied the storage above.
+	t.toolRole = t.newToolRole(p)
 	t.tool = t.newTool(p)
+
+	// The orchestrator calls the tool. Its role starts without any right.
+	instructions, runbooks := t.instructions(p), runbooksOf(p)
 	t.orchestratorRole = t.newOrchestratorRole(p)
-	t.orchestrator = t.newOrchestrator(p)
-	t.annotateModels(now)
+	t.orchestrator = t.newOrchestrator(p, instructions, runbooks)
+
+	// These are all rights of the orchestrator, except those that CDK adds for Tracing and OnFailureQueue. The
+	// hand-over names the orchestrator itself, so the function comes first.
+	t.allowModels(p)
+	t.allowTool()
+	t.allowStorage(p)
+	t.allowTexts(instructions, runbooks)
+	t.allowNotifications(p)
+	t.allowSelfCheck(p)
 	t.allowHandOver()
+
+	// Lambda, not the functions' code, connects the functions to the VPC.
+	t.allowNetworkToLambda(p)
+	t.connectVpc(p)
+
+	// Every alarm of this account and Region may start the orchestrator, and so may the self-check's schedule.
 	t.allowAlarms()
-	t.checkItself(p)
-	if p.Vpc != nil {
-		t.denyNetworkToCode()
-	}
-	if *p.CreateVpcEndpoints {
-		t.createVpcEndpoints(p)
-	} else {
-		t.warnOfIsolation(p)
-	}
-	if *p.Dashboard {
-		t.dashboard = t.newDashboard(p)
-	}
-	if p.SelfAlarmTopic != nil {
-		t.watch(p)
-	}
+	t.scheduleSelfCheck(p)
+
+	// Optional monitoring of AlarmTriage itself.
+	t.addDashboard(p)
+	t.addSelfAlarms(p)
+
+	// Checks and tags that need the finished construct tree.
 	t.Node().AddValidation(&actionLimit{triage: t})
-	if p.Tags != nil {
-		for key, value := range *p.Tags {
-			awscdk.Tags_Of(t).Add(jsii.String(key), value, nil)
-		}
-	}
+	t.addTags(p)
 	return t
 }
 
-// physicalName is prefix-name-suffix, or nil where CloudFormation is to make a name.
+// panicOn panics with every problem, one per line, if there are any.
+func panicOn(problems []string) {
+	if len(problems) > 0 {
+		panic(fmt.Sprintf("alarmtriage: %s", strings.Join(problems, "\nalarmtriage: ")))
+	}
+}
+
+// topicsOf returns the topics that AlarmTriage and its self-alarms send to.
+func topicsOf(p *AlarmTriageProps) []awssns.ITopic {
+	topics := []awssns.ITopic{p.NotificationTopic}
+	for _, optional := range []awssns.ITopic{p.ChatCardTopic, p.SelfAlarmTopic} {
+		if optional != nil {
+			topics = append(topics, optional)
+		}
+	}
+	return topics
+}
+
+// addTags tags every resource with the prop Tags.
+func (t *AlarmTriage) addTags(p *AlarmTriageProps) {
+	if p.Tags == nil {
+		return
+	}
+	for key, value := range *p.Tags {
+		awscdk.Tags_Of(t).Add(jsii.String(key), value, nil)
+	}
+}
+
+// physicalName returns prefix-name-suffix, or nil if CloudFormation generates the name.
 func physicalName(p *AlarmTriageProps, name string) *string {
 	if p.ResourcePrefix == nil && p.ResourceSuffix == nil {
 		return nil
@@ -121,7 +147,7 @@ func physicalName(p *AlarmTriageProps, name string) *string {
 	return jsii.String(strings.Join(parts, "-"))
 }
 
-// lowerName is physicalName in lower case. A token stays as it is: it stands for a text that is not known yet.
+// lowerName is physicalName in lower case. Tokens are not changed, because their text is not known yet.
 func lowerName(p *AlarmTriageProps, name string) *string {
 	lower := func(affix *string) *string {
 		if affix == nil || unresolved(affix) {
@@ -132,7 +158,10 @@ func lowerName(p *AlarmTriageProps, name string) *string {
 	return physicalName(&AlarmTriageProps{ResourcePrefix: lower(p.ResourcePrefix), ResourceSuffix: lower(p.ResourceSuffix)}, name)
 }
 
-func (t *AlarmTriage) newTable(p *AlarmTriageProps) awsdynamodb.Table {
+func (t *AlarmTriage) newOrGivenTable(p *AlarmTriageProps) awsdynamodb.ITable {
+	if p.InvestigationsTable != nil {
+		return p.InvestigationsTable
+	}
 	props := &awsdynamodb.TableProps{
 		TableName:           physicalName(p, "investigations"),
 		PartitionKey:        &awsdynamodb.Attribute{Name: jsii.String(config.TableKey), Type: awsdynamodb.AttributeType_STRING},
@@ -150,7 +179,10 @@ func (t *AlarmTriage) newTable(p *AlarmTriageProps) awsdynamodb.Table {
 	return awsdynamodb.NewTable(t, jsii.String("Investigations"), props)
 }
 
-func (t *AlarmTriage) newReportBucket(p *AlarmTriageProps) awss3.Bucket {
+func (t *AlarmTriage) newOrGivenBucket(p *AlarmTriageProps) awss3.IBucket {
+	if p.ReportsBucket != nil {
+		return p.ReportsBucket
+	}
 	props := &awss3.BucketProps{
 		BucketName:        t.bucketName(p),
 		Versioned:         jsii.Bool(true),
@@ -173,14 +205,16 @@ func (t *AlarmTriage) newReportBucket(p *AlarmTriageProps) awss3.Bucket {
 	return awss3.NewBucket(t, jsii.String("Reports"), props)
 }
 
-// bucketName is {prefix}-alarm-reports-{account}-{region}: bucket names are unique over all accounts.
+// bucketName returns {prefix}-alarm-reports-{account}-{region}, or
+// {prefix}-alarm-reports-{suffix}-{account}, or nil if CloudFormation generates the name. Bucket names are
+// unique across all accounts.
 func (t *AlarmTriage) bucketName(p *AlarmTriageProps) *string {
 	name := lowerName(p, "alarm-reports")
 	if name == nil {
 		return nil
 	}
 	stack := awscdk.Stack_Of(t)
-	if p.ResourceSuffix != nil { // the suffix often is the Region; it stands last anyway
+	if p.ResourceSuffix != nil { // it takes the place of the Region, which it often is
 		return jsii.String(fmt.Sprintf("%s-%s", *name, *stack.Account()))
 	}
 	return jsii.String(fmt.Sprintf("%s-%s-%s", *name, *stack.Account(), *stack.Region()))
@@ -189,7 +223,7 @@ func (t *AlarmTriage) bucketName(p *AlarmTriageProps) *string {
 func reportLifecycle(p *AlarmTriageProps) *[]*awss3.LifecycleRule {
 	day := awscdk.Duration_Days(jsii.Number(1))
 	rules := []*awss3.LifecycleRule{{
-		// The orchestrator never deletes, so that it needs no grant to.
+		// The orchestrator never deletes anything, so it needs no right to.
 		Id:                          jsii.String("ForgetCheckpoints"),
 		Prefix:                      jsii.String(config.CheckpointsPrefix),
 		Expiration:                  day,
@@ -223,19 +257,7 @@ func (t *AlarmTriage) newLogGroup(p *AlarmTriageProps, id, name string) awslogs.
 	return awslogs.NewLogGroup(t, jsii.String(id), props)
 }
 
-// own lists what the tool may not look at.
-func (t *AlarmTriage) own(p *AlarmTriageProps) ownResources {
-	own := ownResources{
-		data: []*string{t.table.TableArn(), t.reports.BucketArn(), t.reports.ArnForObjects(jsii.String("*")), p.NotificationTopic.TopicArn()},
-		logs: []*string{t.orchestratorLogGroup.LogGroupArn(), t.toolLogGroup.LogGroupArn()},
-	}
-	if p.ChatCardTopic != nil {
-		own.data = append(own.data, p.ChatCardTopic.TopicArn())
-	}
-	return own
-}
-
-// functionProps is what both functions have in common.
+// functionProps returns the properties that both functions have in common.
 func (t *AlarmTriage) functionProps(p *AlarmTriageProps, name string) *awslambda.FunctionProps {
 	return &awslambda.FunctionProps{
 		FunctionName:          physicalName(p, name),
@@ -257,7 +279,7 @@ func goarch(architecture awslambda.Architecture) string {
 	return "arm64"
 }
 
-// toolExecutable is the tool's Go program in its package.
+// toolExecutable is the file name of the tool's Go program in its deployment package.
 const toolExecutable = "alarmtriage-tool"
 
 func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
@@ -287,19 +309,19 @@ func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
 	return awslambda.NewFunction(t, jsii.String("Tool"), props)
 }
 
-// toolSettings is what the tool is told: the broker in it refuses the same reads as the role.
+// toolSettings returns the tool's configuration. Its broker refuses the same reads that its role denies.
 func toolSettings(p *AlarmTriageProps) config.Tool {
 	return config.Tool{
 		Redact:         *p.RedactSecrets,
 		RedactPatterns: jsonOf(p.RedactPatterns),
 		OpenReads:      openReads(p),
-		AllowedActions: texts(p.ToolAllowedActions),
-		DeniedActions:  texts(p.ToolDeniedActions),
+		AllowedActions: stringsOf(p.ToolAllowedActions),
+		DeniedActions:  stringsOf(p.ToolDeniedActions),
 	}
 }
 
-// texts are the strings of a list prop.
-func texts(list *[]*string) []string {
+// stringsOf returns the strings of a list prop.
+func stringsOf(list *[]*string) []string {
 	if list == nil {
 		return nil
 	}
@@ -310,26 +332,7 @@ func texts(list *[]*string) []string {
 	return values
 }
 
-func (t *AlarmTriage) newOrchestratorRole(p *AlarmTriageProps) awsiam.Role {
-	role := awsiam.NewRole(t, jsii.String("OrchestratorRole"), &awsiam.RoleProps{
-		RoleName:            physicalName(p, "triage-role"),
-		Description:         jsii.String("Claims alarms, asks the model, runs the tool, stores and sends reports"),
-		AssumedBy:           awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
-		PermissionsBoundary: p.PermissionsBoundary,
-	})
-	t.grantOrchestrator(p, role)
-	t.grantKeys(role, p)
-	allowNetwork(role, p)
-	for _, grant := range []struct {
-		role awsiam.Role
-		logs awslogs.LogGroup
-	}{{role, t.orchestratorLogGroup}, {t.toolRole, t.toolLogGroup}} {
-		grant.logs.GrantWrite(grant.role)
-	}
-	return role
-}
-
-func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
+func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbooks *s3Texts) awslambda.Function {
 	settings := config.Orchestrator{
 		ModelID:       t.models[0].id,
 		ToolFunction:  *t.tool.FunctionArn(),
@@ -361,9 +364,8 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
 	if p.CompletionEventBus != nil {
 		settings.EventBus = *p.CompletionEventBus.EventBusArn()
 	}
-
-	settings.InstructionsURI = t.instructionsURI(p)
-	settings.RunbooksURI = t.runbooksURI(p)
+	settings.InstructionsURI = instructions.uri()
+	settings.RunbooksURI = runbooks.uri()
 	settings.Prices = pricesJSON(awscdk.Stack_Of(t), p.ModelPrices)
 
 	props := t.functionProps(p, "triage-handler")
@@ -381,8 +383,8 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
 		env[name] = value
 	}
 	props.Environment = environment(env)
-	// A long investigation hands over to itself, which Lambda's loop detection would stop after 16 times;
-	// the orchestrator bounds the number itself, far below.
+	// A long investigation is handed over to another invocation. The orchestrator limits these far below
+	// the 16 at which Lambda's recursive loop detection stops them.
 	props.RetryAttempts = jsii.Number(2)
 	if p.OnFailureQueue != nil {
 		props.OnFailure = awslambdadestinations.NewSqsDestination(p.OnFailureQueue)
@@ -390,8 +392,8 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps) awslambda.Function {
 	return awslambda.NewFunction(t, jsii.String("Orchestrator"), props)
 }
 
-// unresolvedNumbers are the orchestrator's variables whose values only CloudFormation knows, such as those of
-// parameters. A token of a number is a number without a meaning, so that it must not be computed with.
+// unresolvedNumbers returns the orchestrator's variables whose values only CloudFormation knows, such as
+// parameters. The token of a number is a meaningless number, so it must not be used in a calculation.
 func unresolvedNumbers(p *AlarmTriageProps) map[string]string {
 	env := map[string]string{}
 	put := func(name string, value *float64) {
@@ -407,46 +409,43 @@ func unresolvedNumbers(p *AlarmTriageProps) map[string]string {
 	return env
 }
 
-// instructionsURI is where the orchestrator reads more instructions, which it is granted to; empty: nowhere.
-func (t *AlarmTriage) instructionsURI(p *AlarmTriageProps) string {
-	var bucket awss3.IBucket
-	var key *string
+// s3Texts are texts in S3 that the orchestrator reads.
+type s3Texts struct {
+	bucket awss3.IBucket
+	key    string // of one object, or a prefix
+	prefix bool
+}
+
+// uri returns the s3:// URI of the texts; empty if there are none.
+func (s *s3Texts) uri() string {
+	if s == nil {
+		return ""
+	}
+	return fmt.Sprintf("s3://%s/%s", *s.bucket.BucketName(), s.key)
+}
+
+// instructions returns the object of InstructionsFile or InstructionsObject, or nil without either.
+func (t *AlarmTriage) instructions(p *AlarmTriageProps) *s3Texts {
 	switch {
 	case p.InstructionsFile != nil:
 		asset := awss3assets.NewAsset(t, jsii.String("Instructions"), &awss3assets.AssetProps{Path: p.InstructionsFile})
-		bucket, key = asset.Bucket(), asset.S3ObjectKey()
+		return &s3Texts{bucket: asset.Bucket(), key: *asset.S3ObjectKey()}
 	case p.InstructionsObject != nil:
-		bucket, key = p.InstructionsObject.Bucket, p.InstructionsObject.Key
+		return &s3Texts{bucket: p.InstructionsObject.Bucket, key: *p.InstructionsObject.Key}
 	default:
-		return ""
+		return nil
 	}
-	t.grantObjects(bucket, "ReadInstructions", *key)
-	return fmt.Sprintf("s3://%s/%s", *bucket.BucketName(), *key)
 }
 
-// runbooksURI is below which alarms name their runbooks, which the orchestrator is granted to read; empty:
-// nowhere.
-func (t *AlarmTriage) runbooksURI(p *AlarmTriageProps) string {
+// runbooksOf returns the prefix of the prop Runbooks, or nil without it.
+func runbooksOf(p *AlarmTriageProps) *s3Texts {
 	if p.Runbooks == nil {
-		return ""
+		return nil
 	}
-	prefix := deref(p.Runbooks.Prefix)
-	t.grantObjects(p.Runbooks.Bucket, "ReadRunbooks", prefix+"*")
-	return fmt.Sprintf("s3://%s/%s", *p.Runbooks.Bucket.BucketName(), prefix)
+	return &s3Texts{bucket: p.Runbooks.Bucket, key: deref(p.Runbooks.Prefix), prefix: true}
 }
 
-// grantObjects lets the orchestrator read objects, and nothing else that CDK's own grant would give: that
-// opens the bucket's configuration and lists too.
-func (t *AlarmTriage) grantObjects(bucket awss3.IBucket, sid, keys string) {
-	t.orchestratorRole.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid: jsii.String(sid), Actions: jsii.Strings("s3:GetObject"), Resources: &[]*string{bucket.ArnForObjects(jsii.String(keys))},
-	}))
-	if key := bucket.EncryptionKey(); key != nil {
-		key.GrantDecrypt(t.orchestratorRole)
-	}
-}
-
-// pricesJSON is the override of the price table as the orchestrator reads it.
+// pricesJSON returns the prop ModelPrices as the orchestrator reads it.
 func pricesJSON(stack awscdk.Stack, prices *map[string]*ModelPrice) string {
 	if prices == nil || len(*prices) == 0 {
 		return ""
@@ -469,23 +468,10 @@ func pricesJSON(stack awscdk.Stack, prices *map[string]*ModelPrice) string {
 		return *stack.ToJsonString(table, nil)
 	}
 	text, err := json.Marshal(table)
-	if err != nil { // numbers always marshal, but NaN, which is no price
+	if err != nil { // NaN and infinity are the only numbers that do not marshal
 		panic(fmt.Sprintf("alarmtriage: ModelPrices: %v", err))
 	}
 	return string(text)
-}
-
-// allowHandOver lets the orchestrator invoke itself. The policy is one of its own, since the function
-// depends on its role's default policy and can't be named in it.
-func (t *AlarmTriage) allowHandOver() {
-	awsiam.NewPolicy(t, jsii.String("HandOver"), &awsiam.PolicyProps{
-		Roles: &[]awsiam.IRole{t.orchestratorRole},
-		Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid:       jsii.String("HandOver"),
-			Actions:   jsii.Strings("lambda:InvokeFunction"),
-			Resources: &[]*string{t.orchestrator.FunctionArn()},
-		})},
-	})
 }
 
 func environment(env map[string]string) *map[string]*string {
@@ -507,33 +493,44 @@ func jsonOf(list *[]*string) string {
 	return string(text)
 }
 
-// Orchestrator is the function that alarms invoke.
+// Orchestrator returns the function that alarms invoke.
 func (t *AlarmTriage) Orchestrator() awslambda.IFunction { return t.orchestrator }
 
-// Tool is the function that runs the model's Python.
+// Tool returns the function that runs the model's Python.
 func (t *AlarmTriage) Tool() awslambda.IFunction { return t.tool }
 
-// OrchestratorLogGroup holds the orchestrator's log.
+// OrchestratorLogGroup returns the log group of the orchestrator.
 func (t *AlarmTriage) OrchestratorLogGroup() awslogs.ILogGroup { return t.orchestratorLogGroup }
 
-// ToolLogGroup holds the tool's log.
+// ToolLogGroup returns the log group of the tool.
 func (t *AlarmTriage) ToolLogGroup() awslogs.ILogGroup { return t.toolLogGroup }
 
-// OrchestratorRole is the role of the orchestrator.
+// OrchestratorRole returns the role of the orchestrator.
 func (t *AlarmTriage) OrchestratorRole() awsiam.IRole { return t.orchestratorRole }
 
-// ToolRole is the role that the model's code acts under. What is added to it can be read by the model;
-// the built-in denies still win.
+// ToolRole returns the role of the tool, under which the model's code runs. The model can use every
+// permission that is added to it, except those that the built-in denies cover.
 func (t *AlarmTriage) ToolRole() awsiam.IRole { return t.toolRole }
 
-// InvestigationsTable holds the claims of running and recent investigations.
+// InvestigationsTable returns the table with the claims of running and recent investigations.
 func (t *AlarmTriage) InvestigationsTable() awsdynamodb.ITable { return t.table }
 
-// ReportsBucket holds the reports, under `reports/YYYY/MM/DD/`.
+// ReportsBucket returns the bucket with the reports, whose keys begin with `reports/YYYY/MM/DD/`.
 func (t *AlarmTriage) ReportsBucket() awss3.IBucket { return t.reports }
 
-// Dashboard is the dashboard of the prop Dashboard, or nil without it.
+// GrantReadReports lets grantee read and decrypt the stored reports, but not the checkpoints of running
+// investigations.
+func (t *AlarmTriage) GrantReadReports(grantee awsiam.IGrantable) awsiam.Grant {
+	grant := t.reports.GrantRead(grantee, jsii.String(config.ReportsPrefix+"2*")) // years 2000 to 2999
+	if t.reportsKey != nil && t.reports.EncryptionKey() == nil {
+		// CDK does not know the key of an imported bucket.
+		return grant.Combine(t.reportsKey.GrantDecrypt(grantee))
+	}
+	return grant
+}
+
+// Dashboard returns the dashboard of the prop Dashboard, or nil without it.
 func (t *AlarmTriage) Dashboard() awscloudwatch.Dashboard { return t.dashboard }
 
-// SelfAlarms are the alarms of the prop SelfAlarmTopic, none without it.
+// SelfAlarms returns the alarms of the prop SelfAlarmTopic; none without it.
 func (t *AlarmTriage) SelfAlarms() []awscloudwatch.AlarmBase { return slices.Clone(t.selfAlarms) }

@@ -12,7 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,10 +23,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-// propsTable is the Markdown table of a struct's fields: name, type, and the comment.
+// propsTable returns the Markdown table of a struct's fields: name, type, and comment. A comment between
+// fields that documents none of them is a heading.
 func propsTable(t *testing.T, file, name string) string {
 	t.Helper()
 	files := token.NewFileSet()
@@ -37,7 +41,15 @@ func propsTable(t *testing.T, file, name string) string {
 		if !ok || spec.Name.Name != name {
 			return true
 		}
-		for _, field := range spec.Type.(*ast.StructType).Fields.List {
+		fields := spec.Type.(*ast.StructType).Fields.List
+		end := fields[0].Pos()
+		for i, field := range fields {
+			for _, comment := range source.Comments {
+				if i > 0 && comment.Pos() > end && comment.Pos() < field.Pos() && comment != field.Doc {
+					fmt.Fprintf(&b, "| **%s** | | |\n", strings.TrimSpace(comment.Text()))
+				}
+			}
+			end = field.End()
 			var kind bytes.Buffer
 			require.NoError(t, format.Node(&kind, files, field.Type))
 			text := strings.Join(strings.Fields(field.Doc.Text()), " ")
@@ -49,19 +61,19 @@ func propsTable(t *testing.T, file, name string) string {
 	return b.String()
 }
 
-func TestDocumentedPropsAreThoseOfTheCode(t *testing.T) {
-	const page = "docs/construct.md"
+// assertGenerated compares the part of a page between a marker and the end marker with the table that
+// belongs there. With
+// -update, it writes the table instead.
+func assertGenerated(t *testing.T, page, marker, table string) {
+	t.Helper()
+	begin, end := "<!-- "+marker+" -->\n", "<!-- end -->\n"
 	text, err := os.ReadFile(page)
 	require.NoError(t, err)
-	got := string(text)
-	for _, structure := range []struct{ file, name string }{{"props.go", "AlarmTriageProps"}, {"sources.go", "AlarmFilter"}, {"sources.go", "EventRuleProps"}, {"sources.go", "AlarmTopicProps"}} {
-		begin, end := "<!-- "+structure.name+" -->\n", "<!-- end -->\n"
-		before, rest, found := strings.Cut(got, begin)
-		require.True(t, found, "%s has no %s", page, begin)
-		_, after, found := strings.Cut(rest, end)
-		require.True(t, found, "%s has no %s", page, end)
-		got = before + begin + propsTable(t, structure.file, structure.name) + end + after
-	}
+	before, rest, found := strings.Cut(string(text), begin)
+	require.True(t, found, "%s has no %s", page, begin)
+	_, after, found := strings.Cut(rest, end)
+	require.True(t, found, "%s has no %s", page, end)
+	got := before + begin + table + end + after
 	if *update {
 		require.NoError(t, os.WriteFile(page, []byte(got), 0o644))
 		return
@@ -69,7 +81,16 @@ func TestDocumentedPropsAreThoseOfTheCode(t *testing.T) {
 	assert.Equal(t, got, string(text), "run `go test . -update`")
 }
 
-// modelsTable is the Markdown table of the catalog's models that still answer.
+func TestDocs_PropsMatchTheCode(t *testing.T) {
+	for name, file := range map[string]string{
+		"AlarmTriageProps": "props.go", "AlarmFilter": "attach_sources.go",
+		"EventRuleProps": "attach_sources.go", "AlarmTopicProps": "attach_sources.go",
+	} {
+		assertGenerated(t, "docs/construct.md", name, propsTable(t, file, name))
+	}
+}
+
+// modelsTable returns the Markdown table of the catalog's models that are not retired.
 func modelsTable(now time.Time) string {
 	access := map[models.Access]string{
 		models.AccessNone: "none", models.AccessMarketplace: "subscription",
@@ -112,41 +133,33 @@ func modelsTable(now time.Time) string {
 	return b.String()
 }
 
-func TestReadme_ListsTheModelsOfTheCatalog(t *testing.T) {
-	const page, begin, end = "README.md", "<!-- models -->\n", "<!-- end -->\n"
-	text, err := os.ReadFile(page)
-	require.NoError(t, err)
-	before, rest, found := strings.Cut(string(text), begin)
-	require.True(t, found, "%s has no %s", page, begin)
-	_, after, found := strings.Cut(rest, end)
-	require.True(t, found, "%s has no %s", page, end)
-	checked := time.Time{} // the catalog's date, so that the page doesn't change with the calendar
+func TestDocs_ModelsMatchTheCatalog(t *testing.T) {
+	checked := time.Time{} // the catalog's date; with today's date, the page would change with the calendar
 	for _, m := range models.All() {
 		if m.Checked.After(checked) {
 			checked = m.Checked.Time
 		}
 	}
-	got := before + begin + modelsTable(checked) + end + after
-	if *update {
-		require.NoError(t, os.WriteFile(page, []byte(got), 0o644))
-		return
-	}
-	assert.Equal(t, got, string(text), "run `go test . -update`")
+	assertGenerated(t, "docs/models.md", "models", modelsTable(checked))
 }
 
-// readmeNames are the names in backquotes of the first column of the README's table under a heading, without their
-// arguments.
-func readmeNames(t *testing.T, heading string) []string {
+// documentedNames returns the names in backquotes in the first column of every table of the README and the
+// docs, without arguments.
+func documentedNames(t *testing.T) []string {
 	t.Helper()
-	readme, err := os.ReadFile("README.md")
+	pages, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
-	_, section, found := strings.Cut(string(readme), "\n## "+heading+"\n")
-	require.True(t, found, heading)
-	section, _, _ = strings.Cut(section, "\n## ")
+	code := regexp.MustCompile("`([A-Za-z]+)(?:\\([a-z]*\\))?`")
 	var names []string
-	for line := range strings.SplitSeq(section, "\n") {
-		if cells := strings.Split(line, " | "); strings.HasPrefix(line, "| `") {
-			for _, name := range regexp.MustCompile("`([A-Za-z]+)(?:\\([a-z]*\\))?`").FindAllStringSubmatch(cells[0], -1) {
+	for _, page := range append(pages, "README.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for line := range strings.SplitSeq(string(text), "\n") {
+			if !strings.HasPrefix(line, "| `") {
+				continue
+			}
+			first, _, _ := strings.Cut(line, " | ")
+			for _, name := range code.FindAllStringSubmatch(first, -1) {
 				names = append(names, name[1])
 			}
 		}
@@ -154,8 +167,9 @@ func readmeNames(t *testing.T, heading string) []string {
 	return names
 }
 
-func TestReadmeListsEachPropAndEachAccessor(t *testing.T) {
-	var props, accessors []string
+// exportedAPI returns the names of the props, and of the methods of AlarmTriage that do not attach alarms.
+func exportedAPI(t *testing.T) (props, accessors []string) {
+	t.Helper()
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
 	for _, file := range files {
@@ -170,24 +184,108 @@ func TestReadmeListsEachPropAndEachAccessor(t *testing.T) {
 					}
 				}
 			case *ast.FuncDecl:
-				// The ways to attach have a table of their own.
 				if n.Recv == nil {
 					return true
 				}
 				receiver, _ := n.Recv.List[0].Type.(*ast.StarExpr)
-				if receiver != nil && fmt.Sprint(receiver.X) == "AlarmTriage" && n.Name.IsExported() && !strings.HasPrefix(n.Name.Name, "Attach") && n.Name.Name != "AlarmAction" {
+				attaches := strings.HasPrefix(n.Name.Name, "Attach") || n.Name.Name == "AlarmAction"
+				if receiver != nil && fmt.Sprint(receiver.X) == "AlarmTriage" && n.Name.IsExported() && !attaches {
 					accessors = append(accessors, n.Name.Name)
 				}
 			}
 			return true
 		})
 	}
-	assert.ElementsMatch(t, props, readmeNames(t, "Props"))
-	assert.ElementsMatch(t, accessors, readmeNames(t, "Outputs"))
+	return props, accessors
 }
 
-// A tag of somebody's action can be moved to other code; a commit can't.
-func TestWorkflowsPinTheActionsThatTheyUse(t *testing.T) {
+func TestDocs_CoverEachPropAndAccessorOnce(t *testing.T) {
+	count := map[string]int{}
+	for _, name := range documentedNames(t) {
+		count[name]++
+	}
+	props, accessors := exportedAPI(t)
+	require.NotEmpty(t, props)
+	require.NotEmpty(t, accessors)
+	want := map[string]int{"Tags": 1} // it is also a prop of EventRuleProps
+	for _, name := range slices.Concat(props, accessors) {
+		want[name]++ // a prop and a method may have the same name
+	}
+	for name, rows := range want {
+		assert.Equal(t, rows, count[name], "rows of %s in the tables of README.md and docs", name)
+	}
+	text, err := os.ReadFile("docs/construct.md")
+	require.NoError(t, err)
+	for _, name := range regexp.MustCompile("`(Metric[A-Z][A-Za-z]+)").FindAllStringSubmatch(string(text), -1) {
+		assert.Contains(t, accessors, name[1], "docs/construct.md names a method that does not exist")
+	}
+}
+
+// The snippets of the README are fields of AlarmTriageProps, or calls of AlarmTriage's methods.
+func TestReadme_SnippetsUseTheAPI(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	props, _ := exportedAPI(t)
+	snippets := regexp.MustCompile("(?s)```go\n(.*?)\n```").FindAllStringSubmatch(string(readme), -1)
+	require.Greater(t, len(snippets), 8)
+	fields := 0
+	for _, snippet := range snippets {
+		if expression, err := parser.ParseExpr("Props{\n" + snippet[1] + "\n}"); err == nil {
+			for _, element := range expression.(*ast.CompositeLit).Elts {
+				fields++
+				assert.Contains(t, props, fmt.Sprint(element.(*ast.KeyValueExpr).Key))
+			}
+			continue
+		}
+		_, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc f() {\n"+snippet[1]+"\n}", 0)
+		require.NoError(t, err, snippet[1])
+		for _, call := range regexp.MustCompile(`\btriage\.([A-Z]\w+)\(`).FindAllStringSubmatch(snippet[1], -1) {
+			_, found := reflect.TypeFor[*alarmtriage.AlarmTriage]().MethodByName(call[1])
+			assert.True(t, found, call[1])
+		}
+	}
+	assert.Greater(t, fields, 20)
+}
+
+// anchorsOf returns the anchors that GitHub gives the headings of a page.
+func anchorsOf(text string) []string {
+	var anchors []string
+	for _, heading := range regexp.MustCompile("(?m)^#+ (.+)$").FindAllStringSubmatch(text, -1) {
+		slug := regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		anchors = append(anchors, strings.ReplaceAll(slug, " ", "-"))
+	}
+	return anchors
+}
+
+func TestDocs_LinksLeadToPagesAndHeadings(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	links := 0
+	for _, page := range append(pages, "README.md", "CONTRIBUTING.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, link := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(link[1], "://") {
+				continue
+			}
+			links++
+			path, anchor, _ := strings.Cut(link[1], "#")
+			target := filepath.Join(filepath.Dir(page), path)
+			if path == "" {
+				target = page
+			}
+			linked, err := os.ReadFile(target)
+			if !assert.NoError(t, err, "%s links to %s", page, link[1]) || anchor == "" {
+				continue
+			}
+			assert.Contains(t, anchorsOf(string(linked)), anchor, "%s links to %s", page, link[1])
+		}
+	}
+	assert.Greater(t, links, 20)
+}
+
+// A tag of an action can be moved to other code; a commit can't.
+func TestWorkflows_PinActionsByCommit(t *testing.T) {
 	workflows, err := filepath.Glob(".github/workflows/*.yml")
 	require.NoError(t, err)
 	require.NotEmpty(t, workflows)
@@ -202,9 +300,8 @@ func TestWorkflowsPinTheActionsThatTheyUse(t *testing.T) {
 	}
 }
 
-// The README's troubleshooting goes by what people see: each text that it quotes is one of the code's.
-// A target that has a file's name does nothing, unless make is told.
-func TestMakeRunsEachTargetThatItsHelpNames(t *testing.T) {
+// A target with the name of a file does nothing, unless it is declared phony.
+func TestMake_RunsEachTargetOfItsHelp(t *testing.T) {
 	run := func(arguments ...string) string {
 		cmd := exec.Command("make", arguments...)
 		cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=")
@@ -221,8 +318,9 @@ func TestMakeRunsEachTargetThatItsHelpNames(t *testing.T) {
 	}
 }
 
-// jsii prints a banner at every synth on a Node that it no longer supports, and a machine may have one.
-func TestMake_RunsTheNodeThatPackageJSONPins(t *testing.T) {
+// jsii prints a banner at every synth on a Node version that it no longer supports, and a machine may have
+// one.
+func TestMake_UsesTheNodeOfPackageJSON(t *testing.T) {
 	text, err := os.ReadFile("package.json")
 	require.NoError(t, err)
 	var pinned struct{ DevDependencies map[string]string }
@@ -234,20 +332,21 @@ func TestMake_RunsTheNodeThatPackageJSONPins(t *testing.T) {
 	assert.Equal(t, "v"+pinned.DevDependencies["node"], strings.TrimSpace(string(version)))
 }
 
-func TestTroubleshootingQuotesWhatTheCodeSays(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
+// The troubleshooting page lists what people see: each text that it quotes must be in the code.
+func TestTroubleshooting_QuotesTheCode(t *testing.T) {
+	page, err := os.ReadFile("docs/troubleshooting.md")
 	require.NoError(t, err)
-	_, rest, found := strings.Cut(string(readme), "| what you see |")
+	_, rest, found := strings.Cut(string(page), "| what you see |")
 	require.True(t, found)
 	table, _, _ := strings.Cut(rest, "\n\n")
-	var said strings.Builder
-	for _, root := range []string{"internal", "lambdas", "pythonlayer", "bundle.go", "props.go"} {
+	var code strings.Builder
+	for _, root := range []string{"internal", "lambdas", "pythonlayer", "bundle.go", "validate.go"} {
 		require.NoError(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || strings.HasSuffix(path, "_test.go") || !strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, ".py") {
 				return err
 			}
 			text, err := os.ReadFile(path)
-			said.Write(text)
+			code.Write(text)
 			return err
 		}))
 	}
@@ -258,7 +357,7 @@ func TestTroubleshootingQuotesWhatTheCodeSays(t *testing.T) {
 			for _, fragment := range strings.Split(quote[1], "…") {
 				if fragment = strings.TrimSpace(fragment); len(strings.Fields(fragment)) > 1 {
 					quotes++
-					assert.True(t, strings.Contains(said.String(), fragment), "nothing says %q: %s", fragment, row)
+					assert.True(t, strings.Contains(code.String(), fragment), "the code does not contain %q: %s", fragment, row)
 				}
 			}
 		}

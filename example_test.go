@@ -14,7 +14,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
 )
 
-// The examples' stack is one whose synth builds nothing; a user's is `awscdk.NewStack(app, id, props)`.
+// The synth of the examples' stack builds nothing. In an app, use `awscdk.NewStack(app, id, props)`.
 
 func ExampleNewAlarmTriage() {
 	stack := newStack()
@@ -131,7 +131,7 @@ func ExampleRunbooks() {
 			Prefix: jsii.String("runbooks/"),
 		},
 	})
-	// An alarm names its own: here s3://team-docs/runbooks/orders.md
+	// The alarm names its runbook: s3://team-docs/runbooks/orders.md
 	awscloudwatch.NewAlarm(stack, jsii.String("Failures"), &awscloudwatch.AlarmProps{
 		AlarmDescription:  jsii.String("Orders fail.\nrunbook: orders.md"),
 		Metric:            awscloudwatch.NewMetric(&awscloudwatch.MetricProps{Namespace: jsii.String("Shop"), MetricName: jsii.String("Failures")}),

@@ -15,34 +15,34 @@ import (
 )
 
 const (
-	// maxModels is how many models one AlarmTriage asks: each takes up to 1,000 of the 10,240 characters that IAM
-	// allows for the policies within a role ("IAM and STS quotas").
+	// maxModels is the maximum number of models of one AlarmTriage. Each needs up to 1,000 of the 10,240
+	// characters that IAM allows for the inline policies of a role ("IAM and STS quotas").
 	maxModels = 5
 
-	// retiresSoon is how long before the end of a model's life the synth warns. AWS announces it at least 45 days
-	// ahead (Bedrock User Guide, "Model lifecycle").
+	// retiresSoon is how long before a model's end of life the synth warns. AWS announces it at least 45
+	// days ahead (Bedrock User Guide, "Model lifecycle").
 	retiresSoon = 90 * 24 * time.Hour
 )
 
 // chosenModel is one of the models that the orchestrator asks.
 type chosenModel struct {
 	id          string       // as the orchestrator sends it; may be a token
-	prop        string       // where it comes from; empty: a default
-	unconfirmed bool         // no source confirms that the Region has it
+	prop        string       // the prop that names it; empty: it is a default
+	unconfirmed bool         // no source confirms that it is available in the Region
 	perRegion   *mappedModel // nil: the same id in every Region
 }
 
-// mappedModel is a default model of a stack whose Region only the deployment knows. Its texts are tokens.
+// mappedModel is a default model of a stack whose Region is not known at synth. Its texts are tokens.
 type mappedModel struct {
 	profile string // id of the inference profile
 	model   string // id of the foundation model behind it
-	direct  string // id of a foundation model that is invoked without a profile; empty: none in any Region
-	product string // id in AWS Marketplace; empty: none in any Region
+	direct  string // id of the foundation model in Regions without a profile; empty: every Region has a profile
+	product string // AWS Marketplace product id; empty: no Region's model has one
 
-	candidates []string // the ids that it can be
+	candidates []string // all ids, one of which the model has
 }
 
-// ids returns the ids that the model can have, as far as they are known at synth.
+// ids returns the possible ids of the model that are known at synth.
 func (m chosenModel) ids() []string {
 	if m.perRegion != nil {
 		return m.perRegion.candidates
@@ -53,7 +53,7 @@ func (m chosenModel) ids() []string {
 	return []string{m.id}
 }
 
-// described returns one of the model's ids as messages name it.
+// described returns one of the model's ids with its origin, for messages.
 func (m chosenModel) described(id string) string {
 	if m.prop == "" {
 		return "the default model " + id
@@ -61,8 +61,8 @@ func (m chosenModel) described(id string) string {
 	return m.prop + " " + id
 }
 
-// chooseModels returns the models that the orchestrator asks, in order: those of the props, and the Region's
-// defaults in the place of those that the props leave out.
+// chooseModels returns the models that the orchestrator asks, in order: those of the props, and the
+// Region's defaults for the props that are omitted.
 func (t *AlarmTriage) chooseModels(p *AlarmTriageProps) []chosenModel {
 	var defaults []chosenModel
 	if p.BedrockModelId == nil || p.FallbackModelIds == nil {
@@ -105,11 +105,13 @@ func (t *AlarmTriage) defaultModels() []chosenModel {
 	return chosen
 }
 
-// nothing takes the place of an id in a mapping where a Region has none. No model, profile, or product has this id.
+// nothing replaces missing ids in a mapping, whose values can't be empty. No model, profile, or product has
+// this id.
 const nothing = "none"
 
-// mapDefaultModels adds the default models of every Region to the template, in two mappings: Region to the first Region
-// with the same defaults, and that one to the ids. CloudFormation looks them up at deployment.
+// mapDefaultModels adds the default models of every Region to the template. One mapping leads from each
+// Region to the first Region with the same defaults, and another from that Region to the ids.
+// CloudFormation looks them up at deployment.
 func (t *AlarmTriage) mapDefaultModels(region string) []chosenModel {
 	likes, rows := map[string]*map[string]any{}, map[string]*map[string]any{}
 	byDefaults := map[string]string{}
@@ -158,10 +160,11 @@ func column(rows [][]string, index int) []string {
 	return values
 }
 
-// columnName returns the name of a mapping's column for the default model at an index. Names are alphanumeric.
+// columnName returns the name of a mapping's column for the default model at an index. CloudFormation only
+// allows alphanumeric names.
 func columnName(column string, index int) string { return fmt.Sprintf("%s%d", column, index+1) }
 
-// mappingRow returns the columns of one list of default models.
+// mappingRow returns the mapping's columns for one list of default models.
 func mappingRow(ids []string) *map[string]any {
 	row := map[string]any{}
 	for i, id := range ids {
@@ -181,7 +184,7 @@ func mappingRow(ids []string) *map[string]any {
 	return &row
 }
 
-// allRegions returns every Region that is known to the catalog or to CDK, sorted: a deployment fails in a Region that a
+// allRegions returns every Region that the catalog or CDK knows, sorted. Deployments fail in Regions that a
 // mapping lacks.
 func allRegions() []string {
 	names := models.Regions()
@@ -192,13 +195,13 @@ func allRegions() []string {
 	return slices.Compact(names)
 }
 
-// annotateModels says at synth what is doubtful about the models. None of it stops a deployment: the catalog can be older
-// than the truth at AWS, and a date that passes must not break the deployment of something else.
+// annotateModels adds warnings and notes about the models at synth. None of them stops a deployment: the
+// catalog can be outdated, and a date that passes must not break the deployment of something else.
 func (t *AlarmTriage) annotateModels(now time.Time) {
 	region := *awscdk.Stack_Of(t).Region()
 	if !unresolved(region) && !models.HasBedrock(region) {
-		t.warn("no-bedrock", "Amazon Bedrock is not known to be in %s: investigations there end without a conclusion. Deploy to a "+
-			"Region that has Bedrock, and send it these alarms with AttachEventRule", region)
+		t.warn("no-bedrock", "Amazon Bedrock is not known to be available in %s: investigations there would end without a conclusion. "+
+			"Deploy to a Region that has Bedrock, and send these alarms to it (AttachEventRule)", region)
 		return
 	}
 	for _, m := range t.models {
@@ -208,26 +211,26 @@ func (t *AlarmTriage) annotateModels(now time.Time) {
 		}
 		if m.unconfirmed {
 			t.inform("unconfirmed-model", "no source confirms that %s is available in %s. If it is not, only the other models "+
-				"answer: set the props BedrockModelId and FallbackModelIds to models of that Region, and complete what the "+
-				"first use of Claude requires (README, \"Models\")", m.described(m.id), region)
+				"answer: set BedrockModelId and FallbackModelIds to models of that Region, and complete the first-use steps "+
+				"for Claude (docs/models.md)", m.described(m.id), region)
 		}
 	}
 	if slices.ContainsFunc(t.models, chosenModel.globalInSomeRegions) {
 		t.inform("global-profile", "the stack's Region is not known at synth. In some Regions the default models are global "+
-			"inference profiles, and log excerpts may be processed in any commercial Region: set the stack's env, or the props "+
-			"BedrockModelId and FallbackModelIds, if they must stay within the geography")
+			"inference profiles, and log excerpts may be processed in any commercial Region: if they must stay within the geography, "+
+			"set the stack's env, or BedrockModelId and FallbackModelIds")
 	}
 }
 
-// globalInSomeRegions reports whether it depends on the Region if the model is a global profile.
+// globalInSomeRegions reports whether the model is a global inference profile in some Regions only.
 func (m chosenModel) globalInSomeRegions() bool {
 	isGlobal := func(id string) bool { return models.Parse(id).Profile == models.GlobalProfile }
 	return m.perRegion != nil && slices.ContainsFunc(m.perRegion.candidates, isGlobal)
 }
 
-// annotateLifecycle warns of a model that is retired, or soon will be.
+// annotateLifecycle warns about a model that is retired or will be soon.
 func (t *AlarmTriage) annotateLifecycle(m chosenModel, id string, now time.Time) {
-	const remedy = "choose another model (README, \"Models\")"
+	const remedy = "choose another model (docs/models.md)"
 	known := models.Lookup(id)
 	end := known.Lifecycle.EndOfLife
 	switch _, soon := known.RetiresBy(now.Add(retiresSoon)); {
@@ -241,13 +244,13 @@ func (t *AlarmTriage) annotateLifecycle(m chosenModel, id string, now time.Time)
 		t.warn("retiring-model", "%s: %s reaches the end of its life on %s: %s before then",
 			m.described(id), known.Name, end, remedy)
 	case known.Lifecycle.State == models.StateLegacy:
-		t.warn("retiring-model", "%s: %s is Legacy, and Bedrock refuses it to accounts that have not used it for 30 days: "+
+		t.warn("retiring-model", "%s: %s is Legacy, and Bedrock denies it to accounts that have not used it for 30 days: "+
 			"%s", m.described(id), known.Name, remedy)
 	}
 }
 
-// annotateGeography says where requests leave the geography, and warns of profiles that the Region can't use. Nothing is
-// said of defaults whose Region only the deployment knows.
+// annotateGeography notes models whose requests can leave the geography, and warns about profiles that the
+// Region can't use. It skips defaults whose Region is not known at synth.
 func (t *AlarmTriage) annotateGeography(m chosenModel, id, region string) {
 	parsed := models.Parse(id)
 	switch {
@@ -258,28 +261,28 @@ func (t *AlarmTriage) annotateGeography(m chosenModel, id, region string) {
 	case parsed.Profile == models.GlobalProfile && m.prop == "":
 		t.warn("global-profile", "%s is a global inference profile: %s has no geographic one of this model, and log "+
 			"excerpts may be processed in any commercial Region. If they must stay within the geography, set "+
-			"BedrockModelId and FallbackModelIds to models that do", m.described(id), region)
+			"BedrockModelId and FallbackModelIds to geographic or in-Region models", m.described(id), region)
 	case parsed.Profile == models.GlobalProfile:
 		t.inform("global-profile", "%s is a global inference profile: log excerpts may be processed in any commercial Region",
 			m.described(id))
 	}
 }
 
-// warn adds a warning that users can acknowledge by its id.
+// warn adds a warning, which users can acknowledge by its id.
 func (t *AlarmTriage) warn(id, format string, args ...any) {
 	awscdk.Annotations_Of(t).AddWarningV2(jsii.String("alarmtriage:"+id), jsii.String(fmt.Sprintf(format, args...)), nil)
 }
 
-// inform adds a note that users can acknowledge by its id.
+// inform adds a note, which users can acknowledge by its id.
 func (t *AlarmTriage) inform(id, format string, args ...any) {
 	awscdk.Annotations_Of(t).AddInfoV2(jsii.String("alarmtriage:"+id), jsii.String(fmt.Sprintf(format, args...)))
 }
 
-// BedrockModelId is the model that investigates: the first that is asked. It is a token if the stack's Region is one
-// and the prop was left out.
+// BedrockModelId returns the model that is asked first. It is a token if the prop is omitted and the
+// stack's Region is not known at synth.
 func (t *AlarmTriage) BedrockModelId() *string { return jsii.String(t.models[0].id) }
 
-// FallbackModelIds are the models that are asked in its place, in order.
+// FallbackModelIds returns the models that are asked if the first one can't be used, in order.
 func (t *AlarmTriage) FallbackModelIds() *[]*string {
 	ids := []*string{}
 	for _, m := range t.models[1:] {

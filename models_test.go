@@ -20,8 +20,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 )
 
-// deployedTo is a template as CloudFormation sees it in a Region: references to account and Region, and what is found in
-// mappings, are replaced. A key that a mapping lacks fails the test, as it fails a deployment.
+// deployedTo resolves a template as CloudFormation does in a Region: it replaces references to account and
+// Region, and values from mappings. A missing key of a mapping fails the test, as it fails a deployment.
 func deployedTo(t *testing.T, template map[string]any, region string) map[string]any {
 	t.Helper()
 	mappings, _ := template["Mappings"].(map[string]any)
@@ -62,7 +62,7 @@ func deployedTo(t *testing.T, template map[string]any, region string) map[string
 	return resolve(template).(map[string]any)
 }
 
-// orchestratorEnvironment are the variables of the orchestrator's function, flattened.
+// orchestratorEnvironment returns the variables of the orchestrator, flattened.
 func orchestratorEnvironment(t *testing.T, template map[string]any) map[string]string {
 	t.Helper()
 	for id, resource := range template["Resources"].(map[string]any) {
@@ -79,7 +79,7 @@ func orchestratorEnvironment(t *testing.T, template map[string]any) map[string]s
 	return nil
 }
 
-// templateOf is a stack's template, as decoded JSON.
+// templateOf returns a stack's template as decoded JSON.
 func templateOf(t *testing.T, stack awscdk.Stack) map[string]any {
 	t.Helper()
 	raw, err := json.Marshal(synth(stack).ToJSON())
@@ -89,7 +89,7 @@ func templateOf(t *testing.T, stack awscdk.Stack) map[string]any {
 	return template
 }
 
-// defaultModels are the models of a stack without props for them.
+// defaultModels are the default models by Region.
 var defaultModels = []struct{ region, first, fallbacks string }{
 	{"us-east-1", "us.anthropic.claude-sonnet-5-5", "us.amazon.nova-2-lite-v1:0"},
 	{"eu-central-1", "eu.anthropic.claude-sonnet-5-5", "eu.amazon.nova-2-lite-v1:0"},
@@ -103,8 +103,8 @@ var defaultModels = []struct{ region, first, fallbacks string }{
 	{"cn-north-1", "global.anthropic.claude-sonnet-5-5", "global.amazon.nova-2-lite-v1:0"},
 }
 
-// grantsOf are the resources and conditions that the role needs for one model, by the shape of its id. A profile of an
-// unresolved Region is granted as a geographic one is.
+// grantsOf returns the resources and conditions that the role needs for one model, depending on the kind of
+// its id. If the Region is unresolved, every profile is granted like a geographic one.
 func grantsOf(id, region string, geographic bool) map[string]string {
 	bedrock := "arn:${AWS::Partition}:bedrock:"
 	prefix, model, _ := strings.Cut(id, ".")
@@ -124,7 +124,7 @@ func grantsOf(id, region string, geographic bool) map[string]string {
 	}
 }
 
-func TestDefaultModels_FitTheRegion(t *testing.T) {
+func TestDefaultModels_MatchTheRegion(t *testing.T) {
 	for _, test := range defaultModels {
 		t.Run(test.region, func(t *testing.T) {
 			stack := newStackIn(test.region)
@@ -146,7 +146,7 @@ func TestDefaultModels_FitTheRegion(t *testing.T) {
 	}
 }
 
-func TestDefaultModels_UnresolvedRegionGetsTheSameAtDeployment(t *testing.T) {
+func TestDefaultModels_UnresolvedRegionResolvesToTheSameModels(t *testing.T) {
 	stack := newStackIn("")
 	triage := newTriage(stack, nil)
 	assert.True(t, *awscdk.Token_IsUnresolved(triage.BedrockModelId()))
@@ -166,7 +166,7 @@ func TestDefaultModels_UnresolvedRegionGetsTheSameAtDeployment(t *testing.T) {
 			got := invocable(t, policiesOf(t, deployed, "TriageOrchestratorRole"))
 			for resource, conditions := range got {
 				if strings.HasSuffix(resource, "/none") || strings.HasSuffix(conditions, "/none") {
-					delete(got, resource) // fits the shape of another Region's id, and names nothing here
+					delete(got, resource) // it is for the kind of id of another Region, and matches nothing here
 				}
 			}
 			assert.Equal(t, want, got)
@@ -215,16 +215,16 @@ func TestModels_PropsReplaceTheDefaults(t *testing.T) {
 		}, "eu.anthropic.claude-sonnet-5-5", "eu.amazon.nova-pro-v1:0,openai.gpt-oss-120b-1:0"},
 		{"an empty list", "eu-west-1", func(p *alarmtriage.AlarmTriageProps) { p.FallbackModelIds = jsii.Strings() },
 			"eu.anthropic.claude-sonnet-5-5", ""},
-		{"an empty list in whichever Region", "", func(p *alarmtriage.AlarmTriageProps) { p.FallbackModelIds = jsii.Strings() },
+		{"an empty list in any Region", "", func(p *alarmtriage.AlarmTriageProps) { p.FallbackModelIds = jsii.Strings() },
 			"jp", ""},
 		{"the default fallback as the first", "eu-west-1", func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String("eu.amazon.nova-2-lite-v1:0") },
 			"eu.amazon.nova-2-lite-v1:0", ""},
 		{"the default first as a fallback", "eu-west-1", func(p *alarmtriage.AlarmTriageProps) {
 			p.FallbackModelIds = jsii.Strings("eu.anthropic.claude-sonnet-5-5", "eu.amazon.nova-pro-v1:0")
 		}, "eu.anthropic.claude-sonnet-5-5", "eu.amazon.nova-pro-v1:0"},
-		{"the first in whichever Region", "", func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String("openai.gpt-oss-120b-1:0") },
+		{"the first in any Region", "", func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String("openai.gpt-oss-120b-1:0") },
 			"openai.gpt-oss-120b-1:0", "jp.amazon.nova-2-lite-v1:0"},
-		{"both in whichever Region", "", func(p *alarmtriage.AlarmTriageProps) {
+		{"both in any Region", "", func(p *alarmtriage.AlarmTriageProps) {
 			p.BedrockModelId, p.FallbackModelIds = jsii.String("openai.gpt-oss-120b-1:0"), jsii.Strings("openai.gpt-oss-20b-1:0")
 		}, "openai.gpt-oss-120b-1:0", "openai.gpt-oss-20b-1:0"},
 	} {
@@ -268,7 +268,7 @@ func TestModels_TokensOfOtherModelsAreAccepted(t *testing.T) {
 	assert.Equal(t, "${Two},us.amazon.nova-lite-v1:0", env["FALLBACK_MODEL_IDS"])
 }
 
-// A template that uses another stack's mapping would not deploy.
+// A template can't be deployed if it uses the mapping of another stack.
 func TestBedrockModelId_CanBeUsedInAnotherStack(t *testing.T) {
 	stack := newStackIn("")
 	triage := newTriage(stack, nil)
@@ -278,9 +278,9 @@ func TestBedrockModelId_CanBeUsedInAnotherStack(t *testing.T) {
 	assert.Equal(t, "us.anthropic.claude-sonnet-5-5", template["Outputs"].(map[string]any)["Model"].(map[string]any)["Value"])
 }
 
-func TestModels_MistakesAreRefusedTogether(t *testing.T) {
+func TestModels_ProblemsAreReportedTogether(t *testing.T) {
 	stack := newStack()
-	refused := func(change func(*alarmtriage.AlarmTriageProps)) string {
+	problemsOf := func(change func(*alarmtriage.AlarmTriageProps)) string {
 		return panicOf(t, func() {
 			id := jsii.Sprintf("Topic%d", len(*stack.Node().Children()))
 			props := &alarmtriage.AlarmTriageProps{
@@ -290,27 +290,27 @@ func TestModels_MistakesAreRefusedTogether(t *testing.T) {
 			alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), props)
 		})
 	}
-	message := refused(func(p *alarmtriage.AlarmTriageProps) {
+	message := problemsOf(func(p *alarmtriage.AlarmTriageProps) {
 		p.BedrockModelId = jsii.String("eu.amazon.nova-pro-v1:0")
 		p.FallbackModelIds = &[]*string{nil, jsii.String(""), jsii.String("a,b"), jsii.String("eu.amazon.nova-pro-v1:0")}
 	})
 	for _, want := range []string{
-		`FallbackModelIds must be a model id, an inference profile id or an ARN of Bedrock, got ""`,
-		`FallbackModelIds must be a model id, an inference profile id or an ARN of Bedrock, got "a,b"`,
+		`FallbackModelIds must be a model ID, an inference profile ID, or a Bedrock ARN, got ""`,
+		`FallbackModelIds must be a model ID, an inference profile ID, or a Bedrock ARN, got "a,b"`,
 		`FallbackModelIds must name each model once, got "eu.amazon.nova-pro-v1:0" twice`,
 	} {
 		assert.Contains(t, message, want)
 	}
-	assert.Contains(t, refused(func(p *alarmtriage.AlarmTriageProps) {
+	assert.Contains(t, problemsOf(func(p *alarmtriage.AlarmTriageProps) {
 		p.BedrockModelId = jsii.String("arn:aws:sagemaker:eu-west-1:111122223333:endpoint/x")
 	}),
-		"BedrockModelId must be a model id, an inference profile id or an ARN of Bedrock")
-	assert.Contains(t, refused(func(p *alarmtriage.AlarmTriageProps) { p.FallbackModelIds = jsii.Strings("a", "b", "c", "d", "e") }),
-		"FallbackModelIds must hold at most 4 models, got 5")
-	assert.Contains(t, refused(func(p *alarmtriage.AlarmTriageProps) {
+		"BedrockModelId must be a model ID, an inference profile ID, or a Bedrock ARN")
+	assert.Contains(t, problemsOf(func(p *alarmtriage.AlarmTriageProps) { p.FallbackModelIds = jsii.Strings("a", "b", "c", "d", "e") }),
+		"FallbackModelIds must contain at most 4 models, got 5")
+	assert.Contains(t, problemsOf(func(p *alarmtriage.AlarmTriageProps) {
 		list := &awscdk.CfnParameterProps{Type: jsii.String("CommaDelimitedList")}
 		p.FallbackModelIds = awscdk.NewCfnParameter(stack, jsii.String("List"), list).ValueAsList()
-	}), "FallbackModelIds must be a list of a length that is known at synth")
+	}), "FallbackModelIds must be a list whose length is known at synth")
 }
 
 func TestMaxCostUsd_NeedsThePriceOfEachModel(t *testing.T) {
@@ -357,7 +357,7 @@ func TestMaxCostUsd_NeedsThePriceOfEachModel(t *testing.T) {
 	}
 }
 
-// annotationsOf are the texts of the triage's warnings and infos.
+// annotationsOf returns the texts of AlarmTriage's warnings and notes.
 func annotationsOf(stack awscdk.Stack) map[string][]string {
 	found := map[string][]string{}
 	for _, entry := range *stack.Node().FindChild(jsii.String("Triage")).Node().Metadata() {
@@ -369,7 +369,7 @@ func annotationsOf(stack awscdk.Stack) map[string][]string {
 	return found
 }
 
-func TestAnnotations_NameWhatIsDoubtfulAboutTheModels(t *testing.T) {
+func TestAnnotations_ReportDoubtsAboutTheModels(t *testing.T) {
 	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 	set := func(first string, fallbacks ...string) func(*alarmtriage.AlarmTriageProps) {
 		return func(p *alarmtriage.AlarmTriageProps) {
@@ -380,24 +380,24 @@ func TestAnnotations_NameWhatIsDoubtfulAboutTheModels(t *testing.T) {
 		name, region string
 		change       func(*alarmtriage.AlarmTriageProps)
 		at           time.Time
-		warnings     []string // what each warning contains
+		warnings     []string // parts of the warnings' texts
 		infos        []string
 	}{
 		{name: "nothing to say", region: "eu-west-1"},
 		{name: "default that is global", region: "ap-southeast-2", warnings: []string{
 			"default model global.anthropic.claude-sonnet-5-5 is a global inference profile.*ack: alarmtriage:global-profile",
 			"default model global.amazon.nova-2-lite-v1:0 is a global inference profile"}},
-		{name: "fallback that is global", region: "eu-west-2", warnings: []string{"default model global.amazon.nova-2-lite-v1:0 is a global"}},
+		{name: "global fallback", region: "eu-west-2", warnings: []string{"default model global.amazon.nova-2-lite-v1:0 is a global"}},
 		{name: "global by choice", region: "eu-west-1", change: set("global.anthropic.claude-opus-5-5"),
 			infos: []string{"BedrockModelId global.anthropic.claude-opus-5-5 is a global inference profile"}},
-		{name: "default that is not confirmed", region: "eu-central-2", infos: []string{"no source confirms that the default model mistral.*eu-central-2"}},
+		{name: "unconfirmed default", region: "eu-central-2", infos: []string{"no source confirms that the default model mistral.*eu-central-2"}},
 		{name: "GovCloud", region: "us-gov-east-1", infos: []string{"us-gov.anthropic.claude-sonnet-4-5", "amazon.nova-pro-v1:0"}},
-		{name: "China", region: "cn-north-1", warnings: []string{"Amazon Bedrock is not known to be in cn-north-1"}},
-		{name: "Region without Bedrock", region: "ap-east-1", warnings: []string{"Amazon Bedrock is not known to be in ap-east-1.*ack: alarmtriage:no-bedrock"}},
-		{name: "whichever Region", region: "", infos: []string{"Region is not known at synth.*global inference profiles"}},
-		{name: "whichever Region, global by choice", region: "", change: set("global.anthropic.claude-opus-5-5"),
+		{name: "China", region: "cn-north-1", warnings: []string{"Amazon Bedrock is not known to be available in cn-north-1"}},
+		{name: "Region without Bedrock", region: "ap-east-1", warnings: []string{"Amazon Bedrock is not known to be available in ap-east-1.*ack: alarmtriage:no-bedrock"}},
+		{name: "any Region", region: "", infos: []string{"Region is not known at synth.*global inference profiles"}},
+		{name: "any Region, global by choice", region: "", change: set("global.anthropic.claude-opus-5-5"),
 			infos: []string{"BedrockModelId global.anthropic.claude-opus-5-5 is a global inference profile"}},
-		{name: "whichever Region, with a profile of one", region: "", change: set("us.anthropic.claude-opus-5-5")},
+		{name: "any Region, with a profile of one", region: "", change: set("us.anthropic.claude-opus-5-5")},
 		{name: "retired", region: "us-east-1", change: set("us.amazon.nova-premier-v1:0"),
 			warnings: []string{"BedrockModelId us.amazon.nova-premier-v1:0: Nova Premier reached the end of its life on 2026-09-14.*ack: alarmtriage:retired-model"}},
 		{name: "retired without a date", region: "us-east-1", change: set("us.amazon.nova-lite-v1:0", "us.anthropic.claude-3-opus-20240229-v1:0"),
@@ -407,7 +407,7 @@ func TestAnnotations_NameWhatIsDoubtfulAboutTheModels(t *testing.T) {
 		{name: "90 days before", region: "us-east-1", change: set("us.amazon.nova-premier-v1:0"), at: time.Date(2026, 6, 16, 0, 0, 0, 0, time.UTC),
 			warnings: []string{"reaches the end of its life on 2026-09-14"}},
 		{name: "91 days before", region: "us-east-1", change: set("us.amazon.nova-premier-v1:0"), at: time.Date(2026, 6, 15, 0, 0, 0, 0, time.UTC)},
-		{name: "retired, in whichever Region, by its ARN", region: "", change: set("arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.amazon.nova-premier-v1:0"),
+		{name: "retired, in any Region, by its ARN", region: "", change: set("arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.amazon.nova-premier-v1:0"),
 			warnings: []string{"Nova Premier reached the end of its life"}},
 		{name: "unlisted", region: "us-east-1", change: set("us.anthropic.claude-sonnet-9")},
 		{name: "another geography", region: "eu-west-1", change: set("eu.amazon.nova-pro-v1:0", "in.anthropic.claude-sonnet-5"),
@@ -463,11 +463,11 @@ func TestAllowModelSubscriptions_NamesTheProductsOfTheModels(t *testing.T) {
 		wantInfo     bool
 	}{
 		{"default", "eu-west-1", "", nil, subscribe([]any{sonnet}), false},
-		{"default of GovCloud in whichever Region", "us-gov-west-1", "", nil, subscribe([]any{"prod-mxcfnwvpd6kb4"}), false},
+		{"default of GovCloud in any Region", "us-gov-west-1", "", nil, subscribe([]any{"prod-mxcfnwvpd6kb4"}), false},
 		{"two profiles of one model and another", "eu-west-1", "eu.anthropic.claude-sonnet-5-5",
 			[]string{"global.anthropic.claude-sonnet-5-5", "eu.anthropic.claude-haiku-5-5", "eu.amazon.nova-2-lite-v1:0"}, subscribe(sonnet, haiku), false},
 		{"nothing to subscribe to", "eu-west-1", "eu.amazon.nova-2-lite-v1:0", []string{"openai.gpt-oss-120b-1:0"}, nil, false},
-		{"a product that is not known", "eu-west-1", "eu.anthropic.claude-sonnet-5-5", []string{"eu.anthropic.claude-sonnet-9"}, subscribe(), true},
+		{"an unknown product", "eu-west-1", "eu.anthropic.claude-sonnet-5-5", []string{"eu.anthropic.claude-sonnet-9"}, subscribe(), true},
 		{"an application profile", "eu-west-1", "arn:aws:bedrock:eu-west-1:111122223333:application-inference-profile/abc", []string{}, subscribe(), true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -509,8 +509,8 @@ func TestAllowModelSubscriptions_NamesTheProductsOfTheModels(t *testing.T) {
 	assert.NotContains(t, fmt.Sprint(templateOf(t, off)), "aws-marketplace")
 }
 
-// IAM allows 10,240 characters for all policies within a role, whitespace not counted ("IAM and STS quotas").
-func TestOrchestratorRole_HoldsTheLargestSetOfModels(t *testing.T) {
+// IAM allows 10,240 characters for all policies within a role, not counting whitespace ("IAM and STS quotas").
+func TestOrchestratorRole_HasSpaceForTheLargestSetOfModels(t *testing.T) {
 	const most = 10_240
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
@@ -536,7 +536,7 @@ func TestOrchestratorRole_HoldsTheLargestSetOfModels(t *testing.T) {
 		for _, value := range []any{s.Resource, s.Condition, s.Action, s.Sid} {
 			raw, err := json.Marshal(value)
 			require.NoError(t, err)
-			size += len(raw) // of CloudFormation's functions, which are longer than what they give
+			size += len(raw) // CloudFormation's functions are longer than their values
 		}
 		size += len(`{"Sid":,"Effect":"Allow","Action":,"Resource":,"Condition":},`)
 	}

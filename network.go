@@ -3,20 +3,19 @@ package alarmtriage
 import (
 	"strings"
 
-	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
 )
 
-// endpoint is an interface endpoint and the id of its construct.
+// endpoint is an interface endpoint with the id of its construct.
 type endpoint struct {
 	id      string
 	service awsec2.InterfaceVpcEndpointAwsService
 }
 
-// neededEndpoints are the services that the functions reach with these props: the orchestrator's own, and
-// those that evidence is collected from before the model is asked.
+// neededEndpoints returns the services that the functions call with these props: those that the
+// orchestrator uses, and those that provide the evidence before the first round.
 func neededEndpoints(p *AlarmTriageProps) []endpoint {
 	needed := []endpoint{
 		{"BedrockEndpoint", awsec2.InterfaceVpcEndpointAwsService_BEDROCK_RUNTIME()},
@@ -41,7 +40,16 @@ func neededEndpoints(p *AlarmTriageProps) []endpoint {
 	return needed
 }
 
-// createVpcEndpoints adds the endpoints of CreateVpcEndpoints, open to the functions alone.
+// connectVpc creates the endpoints of the VPC, or warns if they may be missing.
+func (t *AlarmTriage) connectVpc(p *AlarmTriageProps) {
+	if *p.CreateVpcEndpoints {
+		t.createVpcEndpoints(p)
+	} else if p.Vpc != nil {
+		t.warnOfIsolation(p)
+	}
+}
+
+// createVpcEndpoints adds the endpoints of CreateVpcEndpoints. Only the functions can reach them.
 func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 	t.gatewayEndpoint(p, "S3Endpoint", awsec2.GatewayVpcEndpointAwsService_S3())
 	t.gatewayEndpoint(p, "DynamoDbEndpoint", awsec2.GatewayVpcEndpointAwsService_DYNAMODB())
@@ -67,12 +75,9 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 	}
 }
 
-// warnOfIsolation warns where all subnets of the functions are isolated, so that nothing works without
-// endpoints, which may be there.
+// warnOfIsolation warns if all subnets of the functions are isolated. Without endpoints, nothing works
+// there; whether the VPC has them is not known.
 func (t *AlarmTriage) warnOfIsolation(p *AlarmTriageProps) {
-	if p.Vpc == nil {
-		return
-	}
 	selected := p.Vpc.SelectSubnets(p.VpcSubnets)
 	if *selected.IsPendingLookup || len(*selected.Subnets) == 0 {
 		return
@@ -90,8 +95,8 @@ func (t *AlarmTriage) warnOfIsolation(p *AlarmTriageProps) {
 	for _, needed := range neededEndpoints(p) {
 		names = append(names, *needed.service.ShortName())
 	}
-	awscdk.Annotations_Of(t).AddWarningV2(jsii.String("alarmtriage:isolated"), jsii.Sprintf("The subnets are isolated: the VPC must have endpoints of %s, "+
-		"and of each service that the tool is to read; CreateVpcEndpoints creates them", strings.Join(names, ", ")), nil)
+	t.warn("isolated", "the subnets are isolated: the VPC must have endpoints for %s, and for each service that the tool reads. "+
+		"CreateVpcEndpoints creates them", strings.Join(names, ", "))
 }
 
 // gatewayEndpoint adds an endpoint to the route tables of the functions' subnets.

@@ -1,8 +1,6 @@
 package alarmtriage
 
 import (
-	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -10,89 +8,94 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
 // deniedToolActions returns the actions that the tool role is denied under these props, deduplicated.
-func deniedToolActions(props *AlarmTriageProps) []string {
-	denied := toolpolicy.Denied(openReads(props)...)
-	if props.ToolDeniedActions != nil {
-		for _, action := range *props.ToolDeniedActions {
-			denied = append(denied, *action)
-		}
-	}
+func deniedToolActions(p *AlarmTriageProps) []string {
+	denied := toolpolicy.Denied(openReads(p)...)
+	denied = append(denied, stringsOf(p.ToolDeniedActions)...)
 	slices.Sort(denied)
 	return slices.Compact(denied)
 }
 
 // openReads returns the groups of sensitive reads that these props open.
-func openReads(props *AlarmTriageProps) []toolpolicy.Group {
+func openReads(p *AlarmTriageProps) []toolpolicy.Group {
 	var open []toolpolicy.Group
 	for _, group := range []struct {
 		name  toolpolicy.Group
 		allow *bool
 	}{
-		{toolpolicy.PersonalData, props.ToolAllowPersonalData},
-		{toolpolicy.SourceCode, props.ToolAllowSourceCode},
-		{toolpolicy.HostOutput, props.ToolAllowHostOutput},
+		{toolpolicy.PersonalData, p.ToolAllowPersonalData},
+		{toolpolicy.SourceCode, p.ToolAllowSourceCode},
+		{toolpolicy.HostOutput, p.ToolAllowHostOutput},
 	} {
-		if group.allow != nil && *group.allow {
+		if isTrue(group.allow) {
 			open = append(open, group.name)
 		}
 	}
 	return open
 }
 
-// ownResources are the construct's own: what the model has no business to read, as an investigation that
-// was talked into something must not see the others.
-type ownResources struct {
-	data []*string // ARNs of table, bucket and topics
-	logs []*string // ARNs of log groups, with the :* of their streams
+// triageResources are AlarmTriage's storage, topics, and logs. The tool is denied them: an investigation
+// that a planted text misleads must not see other investigations.
+type triageResources struct {
+	data []*string // ARNs of table, bucket, and topics
+	logs []*string // ARNs of log groups, which end with the :* of their streams
 }
 
-// logReads are the ways to read a log group. Writing stays: the tool logs itself.
+// resources returns the resources that the tool is denied.
+func (t *AlarmTriage) resources(p *AlarmTriageProps) triageResources {
+	data := []*string{t.table.TableArn(), t.reports.BucketArn(), t.reports.ArnForObjects(jsii.String("*"))}
+	return triageResources{
+		data: append(data, topicARNs(p.NotificationTopic, p.ChatCardTopic)...),
+		logs: []*string{t.orchestratorLogGroup.LogGroupArn(), t.toolLogGroup.LogGroupArn()},
+	}
+}
+
+// logReads are the actions that read a log group. The tool may write to its own.
 var logReads = []string{
 	"logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:Get*", "logs:StartLiveTail", "logs:StartQuery", "logs:Unmask",
 }
 
-// newToolRole makes the role that the model's code acts under: ReadOnlyAccess or the allow-list, less the
-// denies.
-func newToolRole(scope constructs.Construct, props *AlarmTriageProps, name *string, own ownResources) awsiam.Role {
-	role := awsiam.NewRole(scope, jsii.String("ToolRole"), &awsiam.RoleProps{
-		RoleName:            name,
+// newToolRole returns the role under which the model's code runs. Its rights are ReadOnlyAccess or the
+// allow list, minus the denies.
+func (t *AlarmTriage) newToolRole(p *AlarmTriageProps) awsiam.Role {
+	role := awsiam.NewRole(t, jsii.String("ToolRole"), &awsiam.RoleProps{
+		RoleName:            physicalName(p, "tool-role"),
 		Description:         jsii.String("What the investigating model's code may read"),
 		AssumedBy:           awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
-		PermissionsBoundary: props.PermissionsBoundary,
+		PermissionsBoundary: p.PermissionsBoundary,
 	})
-	if props.ToolPermissions == ToolPermissions_ALLOW_LIST {
-		allowTriageReads(scope, role)
+	if p.ToolPermissions == ToolPermissions_ALLOW_LIST {
+		allowTriageReads(t, role)
 	} else {
 		role.AddManagedPolicy(awsiam.ManagedPolicy_FromAwsManagedPolicyName(jsii.String("ReadOnlyAccess")))
 	}
-	denySensitiveReads(scope, role, props)
-	denyOwn(scope, role, own)
-	allowNetwork(role, props)
-	if props.ToolAllowedActions != nil && len(*props.ToolAllowedActions) > 0 {
+	denySensitiveReads(t, role, p)
+	denyTriageResources(t, role, t.resources(p))
+	if p.ToolAllowedActions != nil && len(*p.ToolAllowedActions) > 0 {
 		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Sid:       jsii.String("AllowedByTheUser"),
-			Actions:   props.ToolAllowedActions,
+			Actions:   p.ToolAllowedActions,
 			Resources: jsii.Strings("*"),
 		}))
 	}
+	t.toolLogGroup.GrantWrite(role)
 	return role
 }
 
-// maxPolicyActions is how many characters of actions one managed policy is given, of the 6,144 that IAM
-// takes in all ("IAM and STS character limits").
+// maxPolicyActions is the number of characters of actions in one managed policy. IAM's limit for the whole
+// policy is 6,144 characters ("IAM and STS character limits").
 const maxPolicyActions = 5000
 
-// inPolicies splits actions into as many lists as there must be policies of them.
+// inPolicies splits actions into one list per managed policy.
 func inPolicies(actions []string) [][]string {
 	const quotesAndComma = 3
 	lists, used := [][]string{nil}, 0
@@ -105,7 +108,7 @@ func inPolicies(actions []string) [][]string {
 	return lists
 }
 
-// numbered is id for the first of several, and id2, id3 … for the others.
+// numbered returns id, id2, id3, … for the indexes 0, 1, 2, …
 func numbered(id string, i int) *string {
 	if i == 0 {
 		return jsii.String(id)
@@ -113,6 +116,7 @@ func numbered(id string, i int) *string {
 	return jsii.Sprintf("%s%d", id, i+1)
 }
 
+// apiGatewayPaths returns the ARNs of paths of the API Gateway API.
 func apiGatewayPaths(scope constructs.Construct, paths []string) *[]*string {
 	arns := make([]*string, len(paths))
 	for i, path := range paths {
@@ -121,7 +125,7 @@ func apiGatewayPaths(scope constructs.Construct, paths []string) *[]*string {
 	return &arns
 }
 
-// allowTriageReads gives a role the reads of the allow-list.
+// allowTriageReads grants a role the reads of the allow list.
 func allowTriageReads(scope constructs.Construct, role awsiam.Role) {
 	for i, actions := range inPolicies(toolpolicy.TriageReads()) {
 		statements := []awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
@@ -144,9 +148,9 @@ func allowTriageReads(scope constructs.Construct, role awsiam.Role) {
 	}
 }
 
-// denySensitiveReads takes from a role what must not be read whatever else allows it.
-func denySensitiveReads(scope constructs.Construct, role awsiam.Role, props *AlarmTriageProps) {
-	for i, actions := range inPolicies(deniedToolActions(props)) {
+// denySensitiveReads denies a role the sensitive reads, which wins over every allow.
+func denySensitiveReads(scope constructs.Construct, role awsiam.Role, p *AlarmTriageProps) {
+	for i, actions := range inPolicies(deniedToolActions(p)) {
 		statements := []awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Sid:       jsii.String("SensitiveReads"),
 			Effect:    awsiam.Effect_DENY,
@@ -169,8 +173,8 @@ func denySensitiveReads(scope constructs.Construct, role awsiam.Role, props *Ala
 	}
 }
 
-// denyOwn keeps a role from what the triage itself stores and logs.
-func denyOwn(scope constructs.Construct, role awsiam.Role, own ownResources) {
+// denyTriageResources denies a role everything that AlarmTriage stores and logs.
+func denyTriageResources(scope constructs.Construct, role awsiam.Role, denied triageResources) {
 	awsiam.NewManagedPolicy(scope, jsii.String("ToolDeniesOwn"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("The triage's own data, which an investigation must not see"),
 		Roles:       &[]awsiam.IRole{role},
@@ -179,235 +183,141 @@ func denyOwn(scope constructs.Construct, role awsiam.Role, own ownResources) {
 				Sid:       jsii.String("TriageData"),
 				Effect:    awsiam.Effect_DENY,
 				Actions:   jsii.Strings("*"),
-				Resources: &own.data,
+				Resources: &denied.data,
 			}),
 			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 				Sid:       jsii.String("TriageLogs"),
 				Effect:    awsiam.Effect_DENY,
 				Actions:   jsii.Strings(logReads...),
-				Resources: &own.logs,
+				Resources: &denied.logs,
 			}),
 		},
 	})
 }
 
-// bedrockARN takes the kind and the id from an ARN, whose partition, Region and account may be tokens.
-var bedrockARN = regexp.MustCompile(`^arn:[^:]+:bedrock:[^:]*:[^:]*:([a-z-]+)/(.+)$`)
-
-// modelGrant allows the invocation of one resource.
-type modelGrant struct {
-	sid      string
-	resource string // ARN
-	through  string // ARN of the only inference profile that it may be invoked through; empty: any or none
-	from     string // the only value of aws:RequestedRegion; empty: any
+// newOrchestratorRole returns the orchestrator's role without any rights. The allow… methods add them.
+func (t *AlarmTriage) newOrchestratorRole(p *AlarmTriageProps) awsiam.Role {
+	return awsiam.NewRole(t, jsii.String("OrchestratorRole"), &awsiam.RoleProps{
+		RoleName:            physicalName(p, "triage-role"),
+		Description:         jsii.String("Claims alarms, asks the model, runs the tool, stores and sends reports"),
+		AssumedBy:           awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+		PermissionsBoundary: p.PermissionsBoundary,
+	})
 }
 
-// statement returns the grant as a policy's statement.
-func (g modelGrant) statement(sid *string) awsiam.PolicyStatement {
-	p := &awsiam.PolicyStatementProps{Sid: sid, Actions: jsii.Strings("bedrock:InvokeModel"), Resources: jsii.Strings(g.resource)}
-	equals := map[string]any{}
-	if g.through != "" {
-		equals["bedrock:InferenceProfileArn"] = g.through
+// allow grants the orchestrator actions on resources.
+func (t *AlarmTriage) allow(sid string, resources []*string, actions ...string) {
+	t.orchestratorRole.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid: jsii.String(sid), Actions: jsii.Strings(actions...), Resources: &resources,
+	}))
+}
+
+// allowTool lets the orchestrator run the model's code.
+func (t *AlarmTriage) allowTool() {
+	t.allow("RunTool", []*string{t.tool.FunctionArn()}, "lambda:InvokeFunction")
+}
+
+// allowStorage lets the orchestrator claim alarms, write reports, resume from checkpoints, log, and use the
+// keys of these. If a key belongs to the app, CDK also completes the key's policy.
+func (t *AlarmTriage) allowStorage(p *AlarmTriageProps) {
+	t.allow("HoldClaims", []*string{t.table.TableArn()}, "dynamodb:GetItem", "dynamodb:UpdateItem")
+	t.allow("StoreReports", []*string{t.reports.ArnForObjects(jsii.String(config.ReportsPrefix + "*"))}, "s3:PutObject")
+	t.allow("ResumeFromCheckpoints", []*string{t.reports.ArnForObjects(jsii.String(config.CheckpointsPrefix + "*"))}, "s3:GetObject")
+	t.orchestratorLogGroup.GrantWrite(t.orchestratorRole)
+	if t.reportsKey != nil {
+		t.reportsKey.Grant(t.orchestratorRole, jsii.String("kms:GenerateDataKey"), jsii.String("kms:Decrypt"))
 	}
-	if g.from != "" {
-		equals["aws:RequestedRegion"] = g.from
-	}
-	if len(equals) > 0 {
-		p.Conditions = &map[string]any{"StringEquals": equals}
-	}
-	return awsiam.NewPolicyStatement(p)
-}
-
-// foundationARN returns the ARN of a foundation model.
-func foundationARN(stack awscdk.Stack, region, id string) string {
-	return fmt.Sprintf("arn:%s:bedrock:%s::foundation-model/%s", *stack.Partition(), region, id)
-}
-
-// profileARN returns the ARN of a system-defined inference profile in the stack's Region.
-func profileARN(stack awscdk.Stack, id string) string {
-	return fmt.Sprintf("arn:%s:bedrock:%s:%s:inference-profile/%s", *stack.Partition(), *stack.Region(), *stack.Account(), id)
-}
-
-// behindProfile allows a model in every Region, but only through one profile. The destination Regions of a profile
-// change and can't be read at synth.
-func behindProfile(stack awscdk.Stack, profile, model string) []modelGrant {
-	return []modelGrant{
-		{sid: "InvokeProfile", resource: profile},
-		{sid: "InvokeModelBehindProfile", resource: foundationARN(stack, "*", model), through: profile},
+	if key := firstKey(p.TableEncryptionKey, t.table.EncryptionKey()); key != nil {
+		key.GrantEncryptDecrypt(t.orchestratorRole) // DynamoDB requires it ("Using IAM policies and grants to access a KMS key")
 	}
 }
 
-// modelGrants allows the invocation of one model, whichever way it is named: a model id, a geographic or global
-// inference profile id, or the ARN of a profile or of a custom, imported or provisioned model.
-func modelGrants(stack awscdk.Stack, id string) []modelGrant {
-	const anyModel = "*" // for profiles that don't say which model is behind them
-	if arn := bedrockARN.FindStringSubmatch(id); arn != nil {
-		switch arn[1] {
-		case "inference-profile": // a system-defined profile: its id names the model
-			return modelGrants(stack, arn[2])
-		case "application-inference-profile":
-			return behindProfile(stack, id, anyModel)
-		default:
-			return []modelGrant{{sid: "InvokeModel", resource: id}}
-		}
+// allowTexts lets the orchestrator read the instructions and the runbooks; either may be nil. CDK's own
+// grant is too wide: it also allows listing the bucket and reading its configuration.
+func (t *AlarmTriage) allowTexts(instructions, runbooks *s3Texts) {
+	if instructions != nil {
+		t.allowObjects("ReadInstructions", instructions.bucket, instructions.key)
 	}
-	region := *stack.Region()
-	switch parsed := models.Parse(id); {
-	case parsed.Profile == models.GlobalProfile:
-		// A global profile is checked three times: profile, the Region's model, and the model without a
-		// Region (Bedrock User Guide, "Prerequisites for inference profiles").
-		profile := profileARN(stack, id)
-		return []modelGrant{
-			{sid: "InvokeProfile", resource: profile, from: region},
-			{sid: "InvokeModelInRegion", resource: foundationARN(stack, region, parsed.Model), through: profile, from: region},
-			{sid: "InvokeModelGlobally", resource: foundationARN(stack, "", parsed.Model), through: profile, from: "unspecified"},
-		}
-	case parsed.Profile != "":
-		return behindProfile(stack, profileARN(stack, id), parsed.Model)
-	case isARNAttribute(stack, id):
-		return behindProfile(stack, id, anyModel)
-	case unresolved(id):
-		return append(behindProfile(stack, profileARN(stack, id), anyModel),
-			modelGrant{sid: "InvokeModel", resource: foundationARN(stack, region, id)})
-	default:
-		return []modelGrant{{sid: "InvokeModel", resource: foundationARN(stack, region, id)}}
+	if runbooks != nil {
+		t.allowObjects("ReadRunbooks", runbooks.bucket, runbooks.key+"*")
 	}
 }
 
-// grants allows the invocation of a default model whose id only the deployment knows. Grants that don't fit the shape of
-// the Region's id name nothing there. A global profile needs none of its own: the * for a Region also matches no Region.
-func (m *mappedModel) grants(stack awscdk.Stack) []modelGrant {
-	grants := behindProfile(stack, profileARN(stack, m.profile), m.model)
-	if m.direct != "" {
-		grants = append(grants, modelGrant{sid: "InvokeModel", resource: foundationARN(stack, *stack.Region(), m.direct)})
+// allowObjects lets the orchestrator read and decrypt objects.
+func (t *AlarmTriage) allowObjects(sid string, bucket awss3.IBucket, keys string) {
+	t.allow(sid, []*string{bucket.ArnForObjects(jsii.String(keys))}, "s3:GetObject")
+	if key := bucket.EncryptionKey(); key != nil {
+		key.GrantDecrypt(t.orchestratorRole)
 	}
-	return grants
 }
 
-// allowModels lets the orchestrator invoke exactly its models.
-func (t *AlarmTriage) allowModels(role awsiam.Role) {
-	stack := awscdk.Stack_Of(t)
-	granted := map[modelGrant]bool{}
-	for i, m := range t.models {
-		grants := modelGrants(stack, m.id)
-		if m.perRegion != nil {
-			grants = m.perRegion.grants(stack)
-		}
-		for _, grant := range grants {
-			if !granted[grant] { // two names of one profile have the same grants
-				granted[grant] = true
-				role.AddToPolicy(grant.statement(numbered(grant.sid, i)))
-			}
+// allowNotifications lets the orchestrator publish to its topics and to the bus for completion events.
+func (t *AlarmTriage) allowNotifications(p *AlarmTriageProps) {
+	t.allow("Notify", topicARNs(p.NotificationTopic, p.ChatCardTopic), "sns:Publish")
+	if p.CompletionEventBus != nil {
+		t.allow("TellCompletion", []*string{p.CompletionEventBus.EventBusArn()}, "events:PutEvents")
+	}
+	granted := map[string]bool{}
+	for _, key := range []awskms.IKey{p.TopicEncryptionKey, masterKey(p.NotificationTopic), masterKey(p.ChatCardTopic)} {
+		if key != nil && !granted[*key.Node().Path()] {
+			granted[*key.Node().Path()] = true
+			key.Grant(t.orchestratorRole, jsii.String("kms:GenerateDataKey*"), jsii.String("kms:Decrypt"))
 		}
 	}
 }
 
-// isARNAttribute tells whether a token is an attribute of a resource that gives an ARN, as
-// CfnApplicationInferenceProfile.AttrInferenceProfileArn is. Of other tokens nothing is known before the deployment.
-func isARNAttribute(stack awscdk.Stack, token string) bool {
-	resolved, _ := stack.Resolve(token).(map[string]any)
-	attribute, _ := resolved["Fn::GetAtt"].([]any)
-	if len(attribute) == 0 {
-		return false
+// allowSelfCheck lets the orchestrator make the two reads that only the self-check makes.
+func (t *AlarmTriage) allowSelfCheck(p *AlarmTriageProps) {
+	if !*p.SelfCheck {
+		return
 	}
-	name, _ := attribute[len(attribute)-1].(string)
-	return strings.HasSuffix(name, "Arn")
-}
-
-// allowSubscriptions lets Bedrock subscribe the account to the models that are sold through AWS Marketplace, on behalf of
-// a role, as their first call in an account does (Bedrock User Guide, "Request access to models": the caller's role needs
-// these three actions). No resource can be named. What AWS offers to narrow them: aws:CalledViaLast, as in AWS's managed
-// policy AmazonBedrockLimitedAccess, so that the role's own code can't call AWS Marketplace; and for Subscribe alone
-// aws-marketplace:ProductId ("Grant IAM permissions to request access to Amazon Bedrock foundation models with a product
-// ID"). The product ids are on the models' cards.
-func (t *AlarmTriage) allowSubscriptions(role awsiam.Role) {
-	products, complete := t.products()
-	if complete && len(products) == 0 {
-		return // no model needs a subscription
-	}
-	viaBedrock := map[string]any{"aws:CalledViaLast": "bedrock.amazonaws.com"}
-	subscribe := map[string]any{"StringEquals": viaBedrock}
-	if complete {
-		subscribe["ForAnyValue:StringEquals"] = map[string]any{"aws-marketplace:ProductId": products}
-	}
-	for _, s := range []*awsiam.PolicyStatementProps{
-		{Sid: jsii.String("AllowModelSubscriptions"), Actions: jsii.Strings("aws-marketplace:Subscribe"), Conditions: &subscribe},
-		{Sid: jsii.String("ModelSubscriptions"), Actions: jsii.Strings("aws-marketplace:Unsubscribe", "aws-marketplace:ViewSubscriptions"),
-			Conditions: &map[string]any{"StringEquals": viaBedrock}},
-	} {
-		s.Resources = jsii.Strings("*")
-		role.AddToPolicy(awsiam.NewPolicyStatement(s))
+	t.allow("ReadSubscriptionCounts", topicARNs(p.NotificationTopic, p.ChatCardTopic), "sns:GetTopicAttributes")
+	if foundations := foundationARNs(awscdk.Stack_Of(t), t.models); len(foundations) > 0 {
+		t.allow("ReadModelLifecycle", foundations, "bedrock:GetFoundationModel")
 	}
 }
 
-// products returns the ids in AWS Marketplace of the models that need a subscription. They are incomplete if one of
-// these models has an id that is not known.
-func (t *AlarmTriage) products() (ids []string, complete bool) {
-	complete = true
-	for _, m := range t.models {
-		if m.perRegion != nil {
-			if m.perRegion.product != "" {
-				ids = append(ids, m.perRegion.product)
-			}
-			continue
-		}
-		known := models.Lookup(m.id)
-		switch {
-		case known.Access == models.AccessNone:
-		case known.Product == "" || unresolved(m.id):
-			complete = false
-			t.inform("subscription", "the AWS Marketplace product of %s is not known: AllowModelSubscriptions lets Bedrock subscribe "+
-				"to any product on behalf of the orchestrator's role", m.described(m.id))
-		case !slices.Contains(ids, known.Product):
-			ids = append(ids, known.Product)
-		}
-	}
-	return ids, complete
+// allowHandOver lets the orchestrator invoke itself. This needs a separate policy: the function depends on
+// its role's default policy, so that policy can't name the function.
+func (t *AlarmTriage) allowHandOver() {
+	awsiam.NewPolicy(t, jsii.String("HandOver"), &awsiam.PolicyProps{
+		Roles: &[]awsiam.IRole{t.orchestratorRole},
+		Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:       jsii.String("HandOver"),
+			Actions:   jsii.Strings("lambda:InvokeFunction"),
+			Resources: &[]*string{t.orchestrator.FunctionArn()},
+		})},
+	})
 }
 
-// guardrailARN is the ARN of a guardrail that is named by its id or its ARN.
-func guardrailARN(stack awscdk.Stack, name *string) *string {
-	if strings.HasPrefix(*name, "arn:") {
-		return name
-	}
-	if unresolved(name) {
-		// CloudFormation will know which of the two it is. What stands behind the separator of "X:guardrail/X" is
-		// the id either way.
-		const separator = ":guardrail/"
-		name = awscdk.Fn_Select(jsii.Number(1), awscdk.Fn_Split(jsii.String(separator), jsii.String(*name+separator+*name), nil))
-	}
-	return stack.FormatArn(&awscdk.ArnComponents{Service: jsii.String("bedrock"), Resource: jsii.String("guardrail"), ResourceName: name})
-}
-
-// networkActions are what Lambda does under a function's role to put it into a VPC, as in AWS's managed policy
-// AWSLambdaVPCAccessExecutionRole. CDK gives them to the roles alone that it makes itself.
+// networkActions are the actions with which Lambda, under a function's role, connects the function to a
+// VPC. They are those of AWS's managed policy AWSLambdaVPCAccessExecutionRole, which CDK only adds to roles
+// that it creates itself.
 var networkActions = []string{
 	"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
 	"ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 }
 
-// allowNetwork lets Lambda put the functions of a role into the VPC.
-func allowNetwork(role awsiam.Role, props *AlarmTriageProps) {
-	if props.Vpc == nil {
+// allowNetworkToLambda lets Lambda connect the functions to the VPC, and denies the same actions to the
+// functions' own code. Requests of code carry the ARN of its function, and those of Lambda don't (Lambda
+// Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC"). The tool's code may
+// still describe networks. The denies are separate policies for the same reason as the one of
+// allowHandOver.
+func (t *AlarmTriage) allowNetworkToLambda(p *AlarmTriageProps) {
+	if p.Vpc == nil {
 		return
 	}
-	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid: jsii.String("NetworkOfTheFunction"), Actions: jsii.Strings(networkActions...), Resources: jsii.Strings("*"),
-	}))
-}
-
-// denyNetworkToCode takes what allowNetwork gives from the functions' own code: requests of code carry the ARN of
-// its function, those of Lambda don't (Lambda Developer Guide, "Giving Lambda functions access to resources in an
-// Amazon VPC"). The tool may go on describing, as its code looks at networks too. The policies are of their own
-// for the reason that HandOver's is.
-func (t *AlarmTriage) denyNetworkToCode() {
-	writes := slices.DeleteFunc(slices.Clone(networkActions), func(action string) bool { return strings.HasPrefix(action, "ec2:Describe") })
+	isRead := func(action string) bool { return strings.HasPrefix(action, "ec2:Describe") }
+	writes := slices.DeleteFunc(slices.Clone(networkActions), isRead)
 	for _, f := range []struct {
 		id       string
-		role     awsiam.IRole
+		role     awsiam.Role
 		function awslambda.IFunction
 		denied   []string
 	}{{"OrchestratorNetwork", t.orchestratorRole, t.orchestrator, networkActions}, {"ToolNetwork", t.toolRole, t.tool, writes}} {
+		f.role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid: jsii.String("NetworkOfTheFunction"), Actions: jsii.Strings(networkActions...), Resources: jsii.Strings("*"),
+		}))
 		awsiam.NewPolicy(t, jsii.String(f.id), &awsiam.PolicyProps{
 			Roles: &[]awsiam.IRole{f.role},
 			Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
@@ -421,54 +331,18 @@ func (t *AlarmTriage) denyNetworkToCode() {
 	}
 }
 
-// grantOrchestrator gives the orchestrator exactly what it uses.
-func (t *AlarmTriage) grantOrchestrator(props *AlarmTriageProps, role awsiam.Role) {
-	stack := awscdk.Stack_Of(t)
-	allow := func(sid string, resources []*string, names ...string) {
-		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid: jsii.String(sid), Actions: jsii.Strings(names...), Resources: &resources,
-		}))
-	}
-	t.allowModels(role)
-	if props.AllowModelSubscriptions != nil && *props.AllowModelSubscriptions {
-		t.allowSubscriptions(role)
-	}
-	if g := props.Guardrail; g != nil {
-		allow("ApplyGuardrail", []*string{guardrailARN(stack, g.GuardrailId)}, "bedrock:ApplyGuardrail")
-	}
-	allow("RunTool", []*string{t.tool.FunctionArn()}, "lambda:InvokeFunction")
-	allow("HoldClaims", []*string{t.table.TableArn()}, "dynamodb:GetItem", "dynamodb:UpdateItem")
-	allow("StoreReports", []*string{t.reports.ArnForObjects(jsii.String(config.ReportsPrefix + "*"))}, "s3:PutObject")
-	allow("ResumeFromCheckpoints", []*string{t.reports.ArnForObjects(jsii.String(config.CheckpointsPrefix + "*"))}, "s3:GetObject")
-	topics := []*string{props.NotificationTopic.TopicArn()}
-	if props.ChatCardTopic != nil {
-		topics = append(topics, props.ChatCardTopic.TopicArn())
-	}
-	allow("Notify", topics, "sns:Publish")
-	if props.CompletionEventBus != nil {
-		allow("TellCompletion", []*string{props.CompletionEventBus.EventBusArn()}, "events:PutEvents")
-	}
-}
-
-// grantKeys lets a role use the keys of what it writes to. The keys' own policies are completed by CDK
-// where the key belongs to the app.
-func (t *AlarmTriage) grantKeys(role awsiam.IGrantable, props *AlarmTriageProps) {
-	if t.reportsKey != nil {
-		t.reportsKey.Grant(role, jsii.String("kms:GenerateDataKey"), jsii.String("kms:Decrypt"))
-	}
-	if key := firstKey(props.TableEncryptionKey, t.table.EncryptionKey()); key != nil {
-		key.GrantEncryptDecrypt(role) // as DynamoDB asks for ("Using IAM policies and grants to access a KMS key")
-	}
-	granted := map[string]bool{}
-	for _, key := range []awskms.IKey{props.TopicEncryptionKey, masterKey(props.NotificationTopic), masterKey(props.ChatCardTopic)} {
-		if key != nil && !granted[*key.Node().Path()] {
-			granted[*key.Node().Path()] = true
-			key.Grant(role, jsii.String("kms:GenerateDataKey*"), jsii.String("kms:Decrypt"))
+// topicARNs returns the ARNs of the topics that are not nil.
+func topicARNs(topics ...awssns.ITopic) []*string {
+	var arns []*string
+	for _, topic := range topics {
+		if topic != nil {
+			arns = append(arns, topic.TopicArn())
 		}
 	}
+	return arns
 }
 
-// firstKey is the key that was given, or else the one that CDK knows of.
+// firstKey returns the given key, or the one that CDK knows if none is given.
 func firstKey(given, known awskms.IKey) awskms.IKey {
 	if given != nil {
 		return given
@@ -476,7 +350,7 @@ func firstKey(given, known awskms.IKey) awskms.IKey {
 	return known
 }
 
-// masterKey is the key of a topic as far as CDK knows it; the topic may be nil.
+// masterKey returns the key of a topic if CDK knows it. The topic may be nil.
 func masterKey(topic awssns.ITopic) awskms.IKey {
 	if topic == nil {
 		return nil

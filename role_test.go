@@ -19,14 +19,14 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
 )
 
-// policies are the statements of the stack's policies whose logical id begins with prefix, as JSON with
+// policies returns the statements of the stack's policies whose logical id begins with prefix, with
 // CloudFormation's joins flattened.
 func policies(t *testing.T, stack awscdk.Stack, prefix string) []statement {
 	t.Helper()
 	return policiesOf(t, *synth(stack).ToJSON(), prefix)
 }
 
-// policiesOf is policies of a template.
+// policiesOf is policies for a template.
 func policiesOf(t *testing.T, synthesized any, prefix string) []statement {
 	t.Helper()
 	text, err := json.Marshal(synthesized)
@@ -57,12 +57,12 @@ type statement struct {
 	Condition   map[string]map[string]any
 }
 
-// filterSid are the statements of one id.
+// filterSid returns the statements with the given Sid.
 func filterSid(statements []statement, sid string) []statement {
 	return slices.DeleteFunc(statements, func(s statement) bool { return s.Sid != sid })
 }
 
-// text flattens a value with Fn::Join, Ref and Fn::GetAtt.
+// text flattens a value with Fn::Join, Ref, and Fn::GetAtt.
 func text(value any) string {
 	switch v := value.(type) {
 	case string:
@@ -89,7 +89,7 @@ func text(value any) string {
 	return ""
 }
 
-// deployed is a value as CloudFormation makes it of a guardrail with the id abc and its ARN.
+// deployed resolves a value as CloudFormation does, for a guardrail with the id abc.
 func deployed(value any) any {
 	v, isMap := value.(map[string]any)
 	if !isMap {
@@ -113,7 +113,7 @@ func deployed(value any) any {
 	return value
 }
 
-func TestOrchestratorMayInvokeItsModelAndNoOther(t *testing.T) {
+func TestOrchestratorRole_InvokesOnlyItsModels(t *testing.T) {
 	const profile = "arn:${AWS::Partition}:bedrock:eu-west-1:111122223333:inference-profile/"
 	const models = "arn:${AWS::Partition}:bedrock:"
 	tests := []struct {
@@ -143,7 +143,7 @@ func TestOrchestratorMayInvokeItsModelAndNoOther(t *testing.T) {
 			profile + "in.anthropic.claude-sonnet-5": "",
 			models + "*::foundation-model/anthropic.claude-sonnet-5": "bedrock:InferenceProfileArn=" + profile +
 				"in.anthropic.claude-sonnet-5"}},
-		{"profile of a geography that nobody has heard of", "zz.anthropic.claude-sonnet-9", map[string]string{
+		{"profile of an unknown geography", "zz.anthropic.claude-sonnet-9", map[string]string{
 			profile + "zz.anthropic.claude-sonnet-9": "",
 			models + "*::foundation-model/anthropic.claude-sonnet-9": "bedrock:InferenceProfileArn=" + profile +
 				"zz.anthropic.claude-sonnet-9"}},
@@ -162,12 +162,13 @@ func TestOrchestratorMayInvokeItsModelAndNoOther(t *testing.T) {
 	}
 }
 
-// invocable are the resources that statements allow to invoke, with the conditions, as "key=value key=value".
+// invocable returns the resources that statements allow to invoke, with their conditions as "key=value
+// key=value".
 func invocable(t *testing.T, statements []statement) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	for _, s := range statements {
-		if s.Sid == "ReadModelLifecycle" { // its resources have a test of their own
+		if s.Sid == "ReadModelLifecycle" { // another test checks it
 			assert.Equal(t, "bedrock:GetFoundationModel", s.Action)
 			continue
 		}
@@ -186,7 +187,7 @@ func invocable(t *testing.T, statements []statement) map[string]string {
 	return found
 }
 
-func TestModelOfAnotherGeographyIsWarnedOf(t *testing.T) {
+func TestModels_WarnAboutProfilesOfAnotherGeography(t *testing.T) {
 	for _, test := range []struct {
 		region, model string
 		warned        bool
@@ -209,7 +210,7 @@ func TestModelOfAnotherGeographyIsWarnedOf(t *testing.T) {
 }
 
 // A profile and a guardrail of the same app are tokens at synth.
-func TestModelsAndGuardrailsOfTheAppAreGrantedByTheirARN(t *testing.T) {
+func TestOrchestratorRole_GrantsModelsAndGuardrailsOfTheAppByARN(t *testing.T) {
 	const partition, region, account = "${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}"
 	const here = "arn:" + partition + ":bedrock:" + region
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
@@ -244,7 +245,7 @@ func TestModelsAndGuardrailsOfTheAppAreGrantedByTheirARN(t *testing.T) {
 			case "bedrock:InvokeModel":
 				models = append(models, text(s.Resource))
 				if strings.HasSuffix(text(s.Resource), "/*") {
-					assert.NotEmpty(t, s.Condition["StringEquals"]["bedrock:InferenceProfileArn"], "every model, but through this profile alone")
+					assert.NotEmpty(t, s.Condition["StringEquals"]["bedrock:InferenceProfileArn"], "every model, but only through this profile")
 				}
 			case "bedrock:ApplyGuardrail":
 				guardrails = append(guardrails, text(deployed(s.Resource)))
@@ -255,13 +256,13 @@ func TestModelsAndGuardrailsOfTheAppAreGrantedByTheirARN(t *testing.T) {
 	}
 }
 
-func TestToolDeniesApplyToEveryRequest(t *testing.T) {
+func TestToolDenies_ApplyToEveryRequest(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, nil)
 	denied := map[string]bool{}
 	for _, s := range policies(t, stack, "TriageToolDenies") {
 		assert.Equal(t, "Deny", s.Effect)
-		assert.Empty(t, s.Condition, "a condition on a key that a request lacks makes the deny void")
+		assert.Empty(t, s.Condition, "a deny does not apply to requests that lack the key of its condition")
 		if s.Sid == "SensitiveReads" {
 			assert.Equal(t, "*", s.Resource)
 			for _, action := range s.Action.([]any) {
@@ -277,7 +278,7 @@ func TestToolDeniesApplyToEveryRequest(t *testing.T) {
 	}
 }
 
-func TestGroupsOfReadsOpenByProp(t *testing.T) {
+func TestToolDenies_OpenGroupsByProp(t *testing.T) {
 	tests := []struct {
 		name   string
 		open   func(*alarmtriage.AlarmTriageProps)
@@ -304,7 +305,7 @@ func TestGroupsOfReadsOpenByProp(t *testing.T) {
 	}
 }
 
-func TestWhatTheUserAllowsReachesTheRoleAndTheBroker(t *testing.T) {
+func TestToolAllowedActions_ReachTheRoleAndTheBroker(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		p.ToolAllowedActions, p.ToolDeniedActions = jsii.Strings("athena:StartQueryExecution", "shop:Look*"), jsii.Strings("iam:ListUsers")
@@ -326,7 +327,7 @@ func TestWhatTheUserAllowsReachesTheRoleAndTheBroker(t *testing.T) {
 		"ALLOWED_ACTIONS", assertions.Match_Absent(), "DENIED_ACTIONS", assertions.Match_Absent(), "OPEN_READS", assertions.Match_Absent()))))
 }
 
-func TestAsManyDeniesAsTheEnvironmentTakesFitIntoPolicies(t *testing.T) {
+func TestToolDeniedActions_FitIntoPolicies(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		var many []string
@@ -335,7 +336,7 @@ func TestAsManyDeniesAsTheEnvironmentTakesFitIntoPolicies(t *testing.T) {
 		}
 		p.ToolDeniedActions = jsii.Strings(many...)
 	})
-	const most = 6144 // characters, IAM's limit of a managed policy
+	const most = 6144 // characters, IAM's limit for a managed policy
 	for id, resource := range *synth(stack).FindResources(jsii.String("AWS::IAM::ManagedPolicy"), nil) {
 		document, err := json.Marshal((*resource)["Properties"].(map[string]any)["PolicyDocument"])
 		require.NoError(t, err)
@@ -349,8 +350,9 @@ func TestAsManyDeniesAsTheEnvironmentTakesFitIntoPolicies(t *testing.T) {
 	assert.Contains(t, strings.Join(denied, " "), "someservice:DescribeThingNumber099")
 }
 
-// CDK gives them to roles of its own making alone, and Lambda refuses a function in a VPC without them.
-func TestLambdaMayPutTheFunctionsIntoTheVpcAndTheirCodeMayNot(t *testing.T) {
+// CDK only grants the network actions to roles that it creates itself, and Lambda rejects a function in a
+// VPC without them.
+func TestVpc_OnlyLambdaMayUseTheNetworkActions(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil) })
 	for _, role := range []string{"TriageOrchestrator", "TriageTool"} {
@@ -371,7 +373,7 @@ func TestLambdaMayPutTheFunctionsIntoTheVpcAndTheirCodeMayNot(t *testing.T) {
 	assert.NotContains(t, fmt.Sprint(*synth(stack).ToJSON()), "NetworkInterface", "no VPC, no such permission")
 }
 
-func TestAllowListTakesThePlaceOfReadOnlyAccess(t *testing.T) {
+func TestToolPermissions_AllowListReplacesReadOnlyAccess(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.ToolPermissions = alarmtriage.ToolPermissions_ALLOW_LIST })
 	assert.NotContains(t, fmt.Sprint(*synth(stack).ToJSON()), "ReadOnlyAccess")
@@ -384,7 +386,7 @@ func TestAllowListTakesThePlaceOfReadOnlyAccess(t *testing.T) {
 	assert.NotEmpty(t, policies(t, stack, "TriageToolDenies"))
 }
 
-func TestToolCannotReadTheTriageItselfAndStillLogs(t *testing.T) {
+func TestToolRole_DeniesTriageResourcesAndAllowsLogging(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, nil)
 	var data, logs statement

@@ -33,7 +33,7 @@ func TestSelfCheck_RunsWeeklyByDefault(t *testing.T) {
 	template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(2))
 }
 
-func TestSelfCheck_CanBeRescheduledAndTurnedOff(t *testing.T) {
+func TestSelfCheck_CanBeRescheduledAndDisabled(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		p.SelfCheckSchedule = awsevents.Schedule_Rate(awscdk.Duration_Days(jsii.Number(1)))
@@ -47,7 +47,7 @@ func TestSelfCheck_CanBeRescheduledAndTurnedOff(t *testing.T) {
 	template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(1))
 	text, err := json.Marshal(template.ToJSON())
 	require.NoError(t, err)
-	assert.NotContains(t, string(text), "GetTopicAttributes", "no right without a use")
+	assert.NotContains(t, string(text), "GetTopicAttributes", "unused rights are not granted")
 	assert.NotContains(t, string(text), "bedrock:GetFoundationModel\"")
 
 	message := panicOf(t, func() {
@@ -55,10 +55,10 @@ func TestSelfCheck_CanBeRescheduledAndTurnedOff(t *testing.T) {
 			p.SelfCheck, p.SelfCheckSchedule = jsii.Bool(false), awsevents.Schedule_Rate(awscdk.Duration_Days(jsii.Number(1)))
 		})
 	})
-	assert.Contains(t, message, "SelfCheckSchedule can't be given together with SelfCheck false")
+	assert.Contains(t, message, "SelfCheckSchedule can't be combined with SelfCheck false")
 }
 
-func TestSelfCheck_MayReadTheTopicsAndTheFoundationModelsAlone(t *testing.T) {
+func TestSelfCheck_GrantsOnlyTopicsAndFoundationModels(t *testing.T) {
 	const region = "arn:${AWS::Partition}:bedrock:eu-west-1::foundation-model/"
 	for _, test := range []struct {
 		model string

@@ -18,7 +18,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
 )
 
-func TestOrchestratorMayDoExactlyWhatItUses(t *testing.T) {
+func TestOrchestratorRole_AllowsExactlyWhatItUses(t *testing.T) {
 	const (
 		profile      = "arn:aws:bedrock:eu-west-1:111122223333:inference-profile/eu.amazon.nova-pro-v1:0"
 		otherProfile = "arn:aws:bedrock:eu-west-1:111122223333:inference-profile/eu.amazon.nova-lite-v1:0"
@@ -43,7 +43,7 @@ func TestOrchestratorMayDoExactlyWhatItUses(t *testing.T) {
 		otherModel:                          nil,
 		otherHere:                           nil,
 		arn("TriageTool", function):         {"lambda:InvokeFunction"},
-		arn("TriageOrchestrator", function): {"lambda:InvokeFunction"}, // hands over to a fresh invocation
+		arn("TriageOrchestrator", function): {"lambda:InvokeFunction"}, // for the hand-over
 		"arn:aws:lambda:eu-west-1:111122223333:function:other": nil,
 		arn("TriageInvestigations", "AWS::DynamoDB::Table"):    {"dynamodb:GetItem", "dynamodb:UpdateItem"},
 		"arn:aws:dynamodb:eu-west-1:111122223333:table/other":  nil,
@@ -75,7 +75,7 @@ func TestOrchestratorMayDoExactlyWhatItUses(t *testing.T) {
 	assert.Empty(t, verdict.Allowed["direct"][model], "the model without its profile")
 }
 
-func TestEachPropGivesTheOrchestratorOnlyWhatItNames(t *testing.T) {
+func TestOrchestratorRole_EachPropAddsOnlyItsOwnRights(t *testing.T) {
 	stack := synthIn(t, func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 		docs := awss3.Bucket_FromBucketName(stack, jsii.String("Docs"), jsii.String("docs"))
 		p.BedrockModelId, p.FallbackModelIds = jsii.String("amazon.nova-pro-v1:0"), jsii.Strings()
@@ -123,7 +123,7 @@ func TestEachPropGivesTheOrchestratorOnlyWhatItNames(t *testing.T) {
 	}
 }
 
-func TestInAVpcLambdaMayMakeNetworkInterfacesAndTheCodeMayNot(t *testing.T) {
+func TestVpc_OnlyLambdaMayCreateNetworkInterfaces(t *testing.T) {
 	stack := synthIn(t, func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 		p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
 	})
@@ -142,7 +142,7 @@ func TestInAVpcLambdaMayMakeNetworkInterfacesAndTheCodeMayNot(t *testing.T) {
 	assert.Subset(t, verdict.Allowed["Lambda for "+tool][anything], network)
 	assert.Empty(t, verdict.Allowed["code of "+orchestrator][anything])
 	may := verdict.may("code of "+tool, anything)
-	assert.True(t, may["ec2:describenetworkinterfaces"], "the tool looks at networks")
+	assert.True(t, may["ec2:describenetworkinterfaces"], "the tool describes networks")
 	for _, action := range verdict.Allowed["code of "+tool][anything] {
 		assert.Contains(t, []string{"Read", "List"}, verdict.Actions[action].Level, "level of %s", action)
 	}

@@ -1,5 +1,5 @@
-// Package permissions puts every action that IAM knows to the synthesised roles, with a policy engine and
-// the newest known ReadOnlyAccess.
+// Package permissions checks with a policy engine which of all IAM actions the synthesized roles allow,
+// with the newest known version of ReadOnlyAccess.
 package permissions
 
 import (
@@ -26,25 +26,26 @@ import (
 
 const account, region = "111122223333", "eu-west-1"
 
-// template is a synthesised stack, by logical id.
+// template is a synthesized stack, by logical id.
 type template map[string]struct {
 	Type       string
 	Properties map[string]any
 }
 
-// synth is the template of a stack with one AlarmTriage, whose synth builds nothing.
+// synth returns the template of a stack with one AlarmTriage. It builds nothing.
 func synth(t *testing.T, change func(*alarmtriage.AlarmTriageProps)) template {
 	t.Helper()
 	return synthIn(t, func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { change(p) })
 }
 
-// synthIn is synth for props that need further resources of the stack.
+// synthIn is synth for props that need more resources in the stack.
 func synthIn(t *testing.T, change func(awscdk.Stack, *alarmtriage.AlarmTriageProps)) template {
 	t.Helper()
 	return synthFor(t, &awscdk.Environment{Account: jsii.String(account), Region: jsii.String(region)}, region, change)
 }
 
-// synthFor is synthIn for an environment, as deployed to a Region. Without an environment the stack is of any Region.
+// synthFor is synthIn for an environment, resolved as if deployed to a Region. Without an environment, the
+// stack's Region is not known at synth.
 func synthFor(t *testing.T, env *awscdk.Environment, deployedTo string, change func(awscdk.Stack, *alarmtriage.AlarmTriageProps)) template {
 	t.Helper()
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
@@ -66,7 +67,7 @@ func synthFor(t *testing.T, env *awscdk.Environment, deployedTo string, change f
 	return read.Resources
 }
 
-// lookUp replaces the Region, the account, and what is found in mappings, as CloudFormation does.
+// lookUp replaces the Region, the account, and values from mappings, as CloudFormation does.
 func lookUp(t *testing.T, value any, mappings map[string]any, deployedTo string) any {
 	t.Helper()
 	switch v := value.(type) {
@@ -101,7 +102,7 @@ func lookUp(t *testing.T, value any, mappings map[string]any, deployedTo string)
 	return value
 }
 
-// arn is the ARN that a resource of the template would have, made of its logical id.
+// arn returns an ARN for a resource of the template, made from its logical id.
 func (r template) arn(id string) string {
 	kinds := map[string]string{
 		"AWS::DynamoDB::Table":  "arn:aws:dynamodb:%s:%s:table/",
@@ -122,7 +123,7 @@ func (r template) arn(id string) string {
 	return "arn:aws:s3:::" + strings.ToLower(id)
 }
 
-// find is the logical id that begins with prefix and has the type.
+// find returns the logical id of the resource with the given type and prefix.
 func (r template) find(t *testing.T, prefix, kind string) string {
 	t.Helper()
 	for id, resource := range r {
@@ -134,7 +135,7 @@ func (r template) find(t *testing.T, prefix, kind string) string {
 	return ""
 }
 
-// resolve replaces CloudFormation's functions by what they would give.
+// resolve replaces CloudFormation's functions with their values.
 func (r template) resolve(value any) any {
 	switch v := value.(type) {
 	case []any:
@@ -169,16 +170,16 @@ func (r template) resolve(value any) any {
 	return value
 }
 
-// role is what the policy engine is asked about.
+// role is a question to the policy engine: which actions do these policies allow?
 type role struct {
-	Policies         []any          `json:"policies"` // documents, or "aws:" and the name of one that AWS manages
+	Policies         []any          `json:"policies"` // documents, or "aws:" and the name of a policy that AWS manages
 	Resources        []string       `json:"resources"`
-	ResourcePolicies map[string]any `json:"resourcePolicies,omitempty"` // by resource; keys have one, without which IAM policies are void
+	ResourcePolicies map[string]any `json:"resourcePolicies,omitempty"` // by resource; without a key policy, IAM policies do not apply to a key
 	Context          map[string]any `json:"context"`
-	Services         []string       `json:"services,omitempty"` // that are asked about; none: all
+	Services         []string       `json:"services,omitempty"` // services to ask about; empty: all
 }
 
-// roleOf gathers all policies of the role whose logical id begins with prefix.
+// roleOf returns all policies of the role whose logical id begins with prefix.
 func (r template) roleOf(t *testing.T, prefix string, resources ...string) role {
 	t.Helper()
 	id := r.find(t, prefix, "AWS::IAM::Role")
@@ -210,7 +211,7 @@ type verdict struct {
 	Allowed  map[string]map[string][]string // by role and resource
 }
 
-// may is the set of actions that a role may do to a resource, in lower case, as IAM compares them.
+// may returns the set of actions that a role may do to a resource, in lower case because IAM ignores case.
 func (v verdict) may(name, resource string) map[string]bool {
 	set := map[string]bool{}
 	for _, action := range v.Allowed[name][resource] {

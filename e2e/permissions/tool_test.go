@@ -14,19 +14,19 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
 )
 
-// sensitiveActions holds the groups A to G of actions that ReadOnlyAccess allows: A credentials, B the
-// customers' data, C personal data, D source code, E output of hosts, G side effects are to be denied; F is
-// needed and redacted.
+// sensitiveActions lists groups of actions that ReadOnlyAccess allows. These must be denied: A credentials,
+// B customers' data, C personal data, D source code, E output of hosts, G side effects. Group F is needed
+// and redacted.
 //
 //go:embed sensitive.json
 var sensitiveActions []byte
 
-// reviewedActions holds actions that look sensitive and were found not to be, by the reason.
+// reviewedActions lists actions that look sensitive and are not, by the reason.
 //
 //go:embed reviewed.json
 var reviewedActions []byte
 
-// needed are actions that an investigation can't do without.
+// needed are actions that investigations require.
 var needed = strings.Fields(`
 	cloudwatch:DescribeAlarms cloudwatch:DescribeAlarmHistory cloudwatch:GetMetricData cloudwatch:GetMetricStatistics cloudwatch:ListMetrics
 	cloudwatch:DescribeAnomalyDetectors cloudwatch:GetDashboard cloudtrail:LookupEvents logs:DescribeLogGroups logs:DescribeLogStreams
@@ -53,10 +53,10 @@ const (
 	restAPI   = "arn:aws:apigateway:eu-west-1::/restapis/abc"
 	apiKey    = "arn:aws:apigateway:eu-west-1::/apikeys/abc"
 	planKey   = "arn:aws:apigateway:eu-west-1::/usageplans/abc/keys/def"
-	onRestAPI = "apigateway:GET" // which has paths as resources
+	onRestAPI = "apigateway:GET" // its resources are paths
 )
 
-// groups are the actions of sensitiveActions by the letter of their group.
+// groups returns the actions of sensitiveActions by the letter of their group.
 func groups(t *testing.T) map[string][]string {
 	t.Helper()
 	var named map[string][]string
@@ -69,7 +69,7 @@ func groups(t *testing.T) map[string][]string {
 	return byLetter
 }
 
-func TestToolRolesAllowReadsAndNothingThatHandsOutDataOrWrites(t *testing.T) {
+func TestToolRoles_AllowOnlyHarmlessReads(t *testing.T) {
 	const byReadOnlyAccess, byAllowList = "ReadOnlyAccess", "allow-list"
 	readOnly := synth(t, func(*alarmtriage.AlarmTriageProps) {})
 	listed := synth(t, func(p *alarmtriage.AlarmTriageProps) { p.ToolPermissions = alarmtriage.ToolPermissions_ALLOW_LIST })
@@ -108,7 +108,7 @@ func TestToolRolesAllowReadsAndNothingThatHandsOutDataOrWrites(t *testing.T) {
 			}
 		})
 	}
-	t.Run("the allow-list allows no more than ReadOnlyAccess", func(t *testing.T) {
+	t.Run("the allow list allows no more than ReadOnlyAccess", func(t *testing.T) {
 		may := verdict.may(byReadOnlyAccess, anything)
 		for _, action := range verdict.Allowed[byAllowList][anything] {
 			assert.True(t, may[strings.ToLower(action)], action)
@@ -121,12 +121,12 @@ func TestToolRolesAllowReadsAndNothingThatHandsOutDataOrWrites(t *testing.T) {
 	})
 }
 
-// isWriteOfLogs tells the two actions by which the tool writes its own log.
+// isWriteOfLogs reports whether an action is one of the two with which the tool writes its own log.
 func isWriteOfLogs(action string) bool {
 	return action == "logs:CreateLogStream" || action == "logs:PutLogEvents"
 }
 
-// sensitiveName and sensitiveText are how actions look that hand out more than metadata.
+// sensitiveName and sensitiveText match names and descriptions of actions that may return more than metadata.
 var (
 	sensitiveName = regexp.MustCompile(`Password|Secret|Token|Credential|Presigned|SignedUrl|PrivateKey|A[Pp][Ii]Key|AccessKey|SecurityKey|` +
 		`Download|GetObject$|GetItem|GetRecord|Messages?$|Transcript|Conversation|Utterance|Unmask|Decrypt|Content$|RawMessage|QueryResult|` +
@@ -134,7 +134,7 @@ var (
 	sensitiveText = regexp.MustCompile(`(?i)credential|secret|password|authentication token|access token|pre-?signed|decrypt|plaintext|private key|download|\bPII\b`)
 )
 
-// unreviewed are the allowed actions that look sensitive and are neither in group F nor reviewed.
+// unreviewed returns the allowed actions that look sensitive and are neither in group F nor reviewed.
 func unreviewed(t *testing.T, v verdict, allowed []string) []string {
 	t.Helper()
 	var reviewed map[string][]string
@@ -142,7 +142,7 @@ func unreviewed(t *testing.T, v verdict, allowed []string) []string {
 	known := slices.Concat(groups(t)["F"], needed)
 	for reason, actions := range reviewed {
 		for _, action := range actions {
-			assert.Contains(t, allowed, action, "reviewed.json: %q need not be there any more (%s)", action, reason)
+			assert.Contains(t, allowed, action, "reviewed.json: %q is no longer allowed, remove it (%s)", action, reason)
 		}
 		known = append(known, actions...)
 	}
@@ -156,7 +156,7 @@ func unreviewed(t *testing.T, v verdict, allowed []string) []string {
 	return found
 }
 
-func TestToolMayDoNothingToTheTriagesOwnData(t *testing.T) {
+func TestToolRole_HasNoAccessToTriageResources(t *testing.T) {
 	stack := synth(t, func(*alarmtriage.AlarmTriageProps) {})
 	arn := func(prefix, kind string) string { return stack.arn(stack.find(t, prefix, kind)) }
 	bucket := arn("TriageReports", "AWS::S3::Bucket")
@@ -165,7 +165,7 @@ func TestToolMayDoNothingToTheTriagesOwnData(t *testing.T) {
 	groups := []string{arn("TriageOrchestratorLogs", logs), arn("TriageToolLogs", logs)}
 	verdict := simulate(t, map[string]role{"tool": stack.roleOf(t, "TriageToolRole", slices.Concat(data, groups, []string{anything})...)})
 	for _, resource := range data {
-		// Who one is, IAM tells everybody, whatever is denied.
+		// IAM allows this action to everybody, even if it is denied.
 		assert.Equal(t, []string{"sts:GetCallerIdentity"}, verdict.Allowed["tool"][resource], resource)
 	}
 	for _, resource := range groups {
@@ -174,6 +174,6 @@ func TestToolMayDoNothingToTheTriagesOwnData(t *testing.T) {
 			assert.False(t, may[strings.ToLower(action)], "%s on %s", action, resource)
 		}
 	}
-	assert.True(t, verdict.may("tool", groups[1])["logs:putlogevents"], "it writes its own log")
-	assert.True(t, verdict.may("tool", anything)["logs:filterlogevents"], "and reads others")
+	assert.True(t, verdict.may("tool", groups[1])["logs:putlogevents"], "the tool writes its own log")
+	assert.True(t, verdict.may("tool", anything)["logs:filterlogevents"], "the tool reads other logs")
 }

@@ -1,4 +1,4 @@
-// The quick start as a complete app: two alarms, a topic, and the AlarmTriage between them.
+// Command 01-basic is the quick start as a complete app: two alarms, a topic, and an AlarmTriage.
 package main
 
 import (
@@ -31,7 +31,7 @@ func main() {
 	app.Synth(nil)
 }
 
-// newAlarm is an alarm on a metric of the function checkout.
+// newAlarm adds an alarm on a metric of the function checkout.
 func newAlarm(stack awscdk.Stack, id, metric, statistic string, threshold float64) awscloudwatch.Alarm {
 	return awscloudwatch.NewAlarm(stack, jsii.String(id), &awscloudwatch.AlarmProps{
 		Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{

@@ -1,5 +1,5 @@
-// All alarms of an app, also those that its teams add later: an aspect attaches them, and leaves out the
-// triage's own and those that are named as noise.
+// Command 02-all-alarms-of-an-app attaches all alarms of an app, including those that its teams add later.
+// It skips AlarmTriage's own alarms and those whose name begins with noise-.
 package main
 
 import (
@@ -20,7 +20,7 @@ func main() {
 	triage := alarmtriage.NewAlarmTriage(platform, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
 		NotificationTopic: awssns.NewTopic(platform, jsii.String("OnCall"), nil),
 		NotifyRecovery:    jsii.Bool(true),
-		// Who runs the triage learns here when the triage itself fails.
+		// The team that operates AlarmTriage is notified here if AlarmTriage itself fails.
 		SelfAlarmTopic: awssns.NewTopic(platform, jsii.String("PlatformTeam"), nil),
 		OnFailureQueue: awssqs.NewQueue(platform, jsii.String("NotInvestigated"), nil),
 		Dashboard:      jsii.Bool(true),
@@ -37,7 +37,7 @@ func main() {
 	payments := awscdk.NewStack(app, jsii.String("Payments"), nil)
 	newAlarm(payments, "PaymentFailures", "Failures")
 	awscloudwatch.NewAlarm(payments, jsii.String("Retries"), &awscloudwatch.AlarmProps{
-		AlarmName: jsii.String("noise-payment-retries"), // left out
+		AlarmName: jsii.String("noise-payment-retries"), // skipped
 		Metric:    metric("Retries"), Threshold: jsii.Number(100), EvaluationPeriods: jsii.Number(3),
 	})
 	app.Synth(nil)

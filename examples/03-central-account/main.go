@@ -1,9 +1,10 @@
-// One AlarmTriage for many accounts: each member account sends its alarm events to a bus of the central
-// account, and shares its metrics, logs and traces with it, so that they can be read from there.
+// Command 03-central-account deploys one AlarmTriage for many accounts. Each member account sends its alarm
+// events to a bus of the central account, and shares its metrics, logs, and traces with the central
+// account.
 //
-// What the model's code reads besides (the configuration of a function, say) it reads in the central
-// account alone: its role belongs to that account, and assuming another one is refused. Where an
-// investigation must see all of a member account, deploy an AlarmTriage there.
+// The model's code can't read anything else of the member accounts, such as the configuration of a
+// function: its role belongs to the central account and can't assume other roles. If investigations need
+// the rest of a member account, deploy an AlarmTriage there.
 //
 //	cdk deploy CentralTriage                    with credentials of the central account
 //	cdk deploy Member-444455556666              with credentials of that account
@@ -23,7 +24,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
 )
 
-// The accounts and the Region; put your own.
+// Replace the accounts and the Region with your own.
 const (
 	central = "111122223333"
 	region  = "us-east-1"
@@ -31,7 +32,7 @@ const (
 
 var members = []string{"444455556666", "777788889999"}
 
-// shared is what member accounts share.
+// shared are the resource types that member accounts share.
 var shared = jsii.Strings("AWS::CloudWatch::Metric", "AWS::Logs::LogGroup", "AWS::XRay::Trace")
 
 func main() {
@@ -48,7 +49,7 @@ func env(account string) *awscdk.StackProps {
 	return &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String(account), Region: jsii.String(region)}}
 }
 
-// busName is a name, and not a reference: the stacks of other accounts can't refer to this one.
+// busName is a fixed name, because stacks of other accounts can't reference the bus.
 const busName = "alarm-triage"
 
 func newCentral(app awscdk.App) {
@@ -99,7 +100,7 @@ func newMember(app awscdk.App, account string) {
 		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewEventBus(bus, nil)},
 	})
 
-	// The output SinkArn of CentralTriage.
+	// Pass the output SinkArn of CentralTriage.
 	sink := awscdk.NewCfnParameter(stack, jsii.String("SinkArn"), &awscdk.CfnParameterProps{
 		AllowedPattern: jsii.String("arn:aws[a-z-]*:oam:.*"),
 	})

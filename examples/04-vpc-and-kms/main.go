@@ -1,6 +1,7 @@
-// For networks without a way to the internet, and data under a key of your own: both functions lie in
-// isolated subnets and reach AWS through endpoints that only they may use; bucket, table, topic and logs
-// are encrypted with one key; the tool's role is an allow-list below a permissions boundary.
+// Command 04-vpc-and-kms is for networks without a route to the internet and for data under your own key.
+// Both functions run in isolated subnets and reach AWS through endpoints that only they can use. Bucket,
+// table, topic, and logs are encrypted with one key. The tool's role is based on the allow list and has a
+// permissions boundary.
 package main
 
 import (
@@ -30,7 +31,8 @@ func main() {
 	key := awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{EnableKeyRotation: jsii.Bool(true)})
 	key.GrantEncryptDecrypt(awsiam.NewServicePrincipal(jsii.Sprintf("logs.%s.amazonaws.com", *stack.Region()), nil))
 
-	// Whatever is attached to the roles later, nobody changes permissions or becomes another role through them.
+	// Whatever policies are attached to the roles later, the roles can't change permissions or assume other
+	// roles.
 	boundary := awsiam.NewManagedPolicy(stack, jsii.String("Boundary"), &awsiam.ManagedPolicyProps{
 		Statements: &[]awsiam.PolicyStatement{
 			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("*"), Resources: jsii.Strings("*")}),
@@ -47,7 +49,7 @@ func main() {
 		Vpc:                vpc,
 		VpcSubnets:         &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED},
 		CreateVpcEndpoints: jsii.Bool(true),
-		// What the alarms are about, so that the model's code can look at it.
+		// The services that the alarms are about: the model's code must be able to read them.
 		VpcEndpointServices: &[]awsec2.InterfaceVpcEndpointAwsService{
 			awsec2.InterfaceVpcEndpointAwsService_ECS(), awsec2.InterfaceVpcEndpointAwsService_RDS(), awsec2.InterfaceVpcEndpointAwsService_SQS(),
 		},

@@ -1,5 +1,6 @@
-// For users of the Terraform module terraform-aws-module-cloudwatch-alarm-triage: each of its variables,
-// with a value other than its default, and each of its outputs.
+// Command 05-terraform-users is for users of the Terraform module
+// terraform-aws-module-cloudwatch-alarm-triage. It shows each of the module's variables, with a value other
+// than its default, and each of its outputs.
 package main
 
 import (
@@ -30,7 +31,7 @@ func main() {
 		ToolTimeout: awscdk.Duration_Seconds(jsii.Number(120)),
 		// tool_lambda_memory_size = 1024
 		ToolMemorySize: jsii.Number(1024),
-		// tool_lambda_reserved_concurrency = 5; leave it out where the module had -1
+		// tool_lambda_reserved_concurrency = 5; omit it if the module had -1
 		ToolReservedConcurrentExecutions: jsii.Number(5),
 		// investigation_window_hours = 4
 		InvestigationWindow: awscdk.Duration_Hours(jsii.Number(4)),
@@ -58,7 +59,7 @@ func main() {
 	})
 	alarm.AddAlarmAction(triage.AlarmAction())
 
-	// The outputs: functions, log groups, roles, model, table and bucket.
+	// The module's outputs: functions, log groups, roles, model, table, and bucket.
 	for name, value := range map[string]*string{
 		"TriageLambdaArn":      triage.Orchestrator().FunctionArn(),
 		"TriageLambdaName":     triage.Orchestrator().FunctionName(),

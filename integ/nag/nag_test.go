@@ -1,4 +1,4 @@
-// Package nag puts cdk-nag's AwsSolutions rules to every variant of the integration stack.
+// Package nag checks every variant of the integration stack with cdk-nag's AwsSolutions rules.
 package nag
 
 import (
@@ -42,14 +42,14 @@ func TestVariants_PassAwsSolutions(t *testing.T) {
 	}
 }
 
-// suppression is what a user of the construct would write for one of its resources, and why.
+// suppression suppresses rules for one resource, with the reason. Users of the construct need the same ones.
 type suppression struct {
 	path  string // below the stack
 	rules *[]*cdknag.NagPackSuppression
 }
 
-// ignore makes a suppression. Those of wildcards must say which ones, as "Action::…" or "Resource::…";
-// /…/ is a regular expression.
+// ignore returns a suppression. If it is about wildcards, appliesTo must list them as "Action::…" or
+// "Resource::…"; /…/ is a regular expression.
 func ignore(path, rule, reason string, appliesTo ...string) suppression {
 	s := &cdknag.NagPackSuppression{Id: jsii.String(rule), Reason: jsii.String(reason)}
 	if len(appliesTo) > 0 {
@@ -69,29 +69,29 @@ func ignore(path, rule, reason string, appliesTo ...string) suppression {
 func suppressions() []suppression {
 	const iam4, iam5 = "AwsSolutions-IAM4", "AwsSolutions-IAM5"
 	const orchestrator = "Triage/OrchestratorRole/DefaultPolicy/Resource"
-	const byLambda = "The network interfaces that Lambda makes for a function in a VPC (Vpc), and X-Ray's writes (Tracing), have no resource to limit " +
-		"them to; the function's own code is denied the former (e2e/permissions)."
+	const byLambda = "The network interfaces that Lambda creates for a function in a VPC (Vpc) and X-Ray's writes (Tracing) can't be limited " +
+		"to resources; the function's own code is denied the former (e2e/permissions)."
 	return []suppression{
 		ignore("Triage/Reports/Resource", "AwsSolutions-S1", "The access log is the user's choice: ReportsAccessLogs turns it on, as the variant encrypted does."),
-		ignore("Triage/Tool/Resource", "AwsSolutions-L1", "The harness around the model's code is tested with Python 3.13; a newer runtime comes with a release that was."),
-		ignore("Triage/ToolRole/Resource", iam4, "The default reads every service. What hands out data is denied and proven so action by action in e2e/permissions; "+
-			"ToolPermissions_ALLOW_LIST does without the managed policy.", "/^Policy::arn:<AWS::Partition>:iam::aws:policy/ReadOnlyAccess$/"),
+		ignore("Triage/Tool/Resource", "AwsSolutions-L1", "The harness around the model's code is tested with Python 3.13; a release that is tested with a newer runtime will use it."),
+		ignore("Triage/ToolRole/Resource", iam4, "The default reads every service. Actions that return data are denied, which e2e/permissions proves action by action; "+
+			"ToolPermissions_ALLOW_LIST does not use the managed policy.", "/^Policy::arn:<AWS::Partition>:iam::aws:policy/ReadOnlyAccess$/"),
 		ignore("Triage/ToolReads/Resource", iam5, "An investigation must be able to look at any resource; the actions describe and list, and none reads data (e2e/permissions).",
 			"/^Action::[a-z0-9-]+:(Describe|List|GetBucket|GetInsight)\\*$/", "Resource::*", "/^Resource::arn:<AWS::Partition>:apigateway:.*$/"),
 		ignore("Triage/ToolReads2/Resource", iam5, "As in ToolReads.",
 			"/^Action::[a-z0-9-]+:(Describe|List|GetBucket|GetInsight)\\*$/", "Resource::*"),
-		ignore(orchestrator, iam5, "A cross-Region profile decides in which Region its model runs; a condition ties the model to the profile.",
+		ignore(orchestrator, iam5, "A cross-Region profile decides in which Region its model runs; a condition limits the model to calls through the profile.",
 			"/^Resource::arn:<AWS::Partition>:bedrock:\\*::foundation-model/.*$/"),
-		ignore(orchestrator, iam5, "The orchestrator names its reports and checkpoints itself, below one prefix.", "/^Resource::<TriageReports.*/reports/.*\\*$/"),
-		ignore(orchestrator, iam5, "CDK grants the use of a key by these names; they are limited to that key.", "Action::kms:ReEncrypt*", "Action::kms:GenerateDataKey*"),
+		ignore(orchestrator, iam5, "The orchestrator chooses the keys of its reports and checkpoints, below one prefix.", "/^Resource::<TriageReports.*/reports/.*\\*$/"),
+		ignore(orchestrator, iam5, "CDK grants the use of a key with these wildcards; they are limited to that key.", "Action::kms:ReEncrypt*", "Action::kms:GenerateDataKey*"),
 		ignore(orchestrator, iam5, byLambda, "Resource::*"),
 		ignore("Triage/ToolRole/DefaultPolicy/Resource", iam5, byLambda, "Resource::*"),
-		ignore("Failed/Resource", "AwsSolutions-SQS3", "This is the queue that dead letters go to."),
-		ignore("AccessLogs/Resource", "AwsSolutions-S1", "This is the bucket that access logs go to."),
+		ignore("Failed/Resource", "AwsSolutions-SQS3", "This is the dead-letter queue."),
+		ignore("AccessLogs/Resource", "AwsSolutions-S1", "This is the bucket for access logs."),
 	}
 }
 
-// find is the construct at a path below the stack, or nil.
+// find returns the construct at a path below the stack, or nil.
 func find(stack awscdk.Stack, path string) constructs.IConstruct {
 	var node constructs.IConstruct = stack
 	for part := range strings.SplitSeq(path, "/") {
@@ -102,7 +102,7 @@ func find(stack awscdk.Stack, path string) constructs.IConstruct {
 	return node
 }
 
-// findings are what cdk-nag complains of in a stack, as "path: rule".
+// findings returns cdk-nag's findings in a stack, as "path: rule".
 func findings(stack awscdk.Stack) []string {
 	annotations := assertions.Annotations_FromStack(stack)
 	about := assertions.Match_StringLikeRegexp(jsii.String("AwsSolutions-.*|CdkNag.*"))

@@ -1,4 +1,5 @@
-// Package stacks is the stack of the integration tests, in variants: an AlarmTriage, an alarm and a topic.
+// Package stacks provides the stack of the integration tests in several variants. It has an AlarmTriage, an
+// alarm, and a topic.
 package stacks
 
 import (
@@ -24,7 +25,7 @@ import (
 // Name is the stack's name.
 const Name = "TriageInteg"
 
-// variants change the props of the stack, by name.
+// variants returns functions that change the stack's props, by the name of the variant.
 func variants() map[string]func(awscdk.Stack, *alarmtriage.AlarmTriageProps) {
 	return map[string]func(awscdk.Stack, *alarmtriage.AlarmTriageProps){
 		"default": func(awscdk.Stack, *alarmtriage.AlarmTriageProps) {},
@@ -41,7 +42,7 @@ func variants() map[string]func(awscdk.Stack, *alarmtriage.AlarmTriageProps) {
 	}
 }
 
-// changed is deployed over default: an update that may replace nothing that holds data.
+// changed is deployed over the variant default. The update must not replace any resource with data.
 func changed(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 	p.BedrockModelId = jsii.String("us.anthropic.claude-sonnet-4-5-20250929-v1:0")
 	p.Instructions = jsii.String("The shop is busiest at noon.")
@@ -55,7 +56,7 @@ func changed(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 	p.OnFailureQueue = awssqs.NewQueue(stack, jsii.String("Failed"), &awssqs.QueueProps{EnforceSSL: jsii.Bool(true)})
 }
 
-// encrypted has one key for all that is stored and sent.
+// encrypted uses one key for everything that is stored and sent.
 func encrypted(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 	key := awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{EnableKeyRotation: jsii.Bool(true)})
 	key.GrantEncryptDecrypt(awsiam.NewServicePrincipal(jsii.Sprintf("logs.%s.amazonaws.com", *stack.Region()), nil))
@@ -68,7 +69,7 @@ func encrypted(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 	})}
 }
 
-// watched has a dashboard, alarms of its own, and events for other programs.
+// watched has a dashboard, self-alarms, and completion events.
 func watched(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 	p.Dashboard = jsii.Bool(true)
 	p.SelfAlarmTopic = awssns.NewTopic(stack, jsii.String("Platform"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)})
@@ -77,7 +78,7 @@ func watched(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 	p.NotifyRecovery = jsii.Bool(true)
 }
 
-// isolated lies in a VPC without a way to the internet.
+// isolated runs in a VPC without a route to the internet.
 func isolated(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 	vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{
 		MaxAzs: jsii.Number(2), NatGateways: jsii.Number(0),
@@ -89,7 +90,7 @@ func isolated(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 	p.VpcEndpointServices = &[]awsec2.InterfaceVpcEndpointAwsService{awsec2.InterfaceVpcEndpointAwsService_ECS(), awsec2.InterfaceVpcEndpointAwsService_RDS()}
 }
 
-// Variants are the names of the variants, sorted.
+// Variants returns the names of the variants, sorted.
 func Variants() []string {
 	var names []string
 	for name := range variants() {
@@ -99,7 +100,8 @@ func Variants() []string {
 	return names
 }
 
-// New adds the stack to app, bound to a Region unless that is empty. It panics when there is no such variant.
+// New adds the stack of a variant to app. If region is empty, the stack is not bound to a Region. New
+// panics if the variant does not exist.
 func New(app awscdk.App, variant, region string) (awscdk.Stack, *alarmtriage.AlarmTriage) {
 	props := &awscdk.StackProps{}
 	if region != "" {

@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // Limits of a notification.
 const (
-	
 	maxRemarks   = 600 // bytes that listing the shortened and dropped sections needs
 	leastSection = 400 // bytes: a shorter section is of no use
 )
@@ -27,7 +27,7 @@ func Subject(rec *investigation.Record) string {
 
 // subject fits the alarm's name between the parts that must stay whole.
 func subject(before, name, after string) string {
-	if room := maxSubject - len(before) - len(after); len(name) > room {
+	if room := config.MaxSubject - len(before) - len(after); len(name) > room {
 		name = name[:room-3] + "..."
 	}
 	return before + name + after

@@ -3,9 +3,9 @@ package toolpolicy
 // TriageReads returns the reads of the allow list, as IAM writes them.
 func TriageReads() []string { return triageReads.Names() }
 
-// triageReads read the state, configuration, changes, metrics, and logs of the services that alarms monitor.
-// The names are spelled out where a service also returns data. Wildcards are used where everything that a
-// service describes or lists is metadata.
+// triageReads read the state, configuration, changes, metrics, and logs of the services that alarms are about. If a
+// service also returns data, its actions are spelled out; wildcards are used only if everything that the service
+// describes or lists is metadata.
 var triageReads = Actions{
 	"acm":                     {"DescribeCertificate", "ListCertificates"},
 	"amplify":                 {"GetApp", "GetBranch", "GetJob", "ListApps", "ListBranches", "ListJobs"},

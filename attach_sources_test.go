@@ -1,7 +1,6 @@
 package alarmtriage_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -9,18 +8,33 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
 )
 
-// actionsOf is how many alarm actions the alarms of a template have, by logical id.
+func TestAttachEventRule_MatchesTagsAndReportsProblems(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	team := &map[string]*[]*string{"team": jsii.Strings("payments", "orders")}
+	triage.AttachEventRule(jsii.String("Tagged"), &alarmtriage.EventRuleProps{Tags: team})
+	message := panicOf(t, func() {
+		triage.AttachEventRule(jsii.String("Wrong"), &alarmtriage.EventRuleProps{
+			Accounts: jsii.Strings("12"), NamePrefixes: jsii.Strings(""), ExceptNamePrefixes: &[]*string{}, Tags: &map[string]*[]*string{"team": {}}})
+	})
+	for _, want := range []string{
+		`EventRuleProps.Accounts must contain account IDs of 12 digits, got "12"`, "EventRuleProps.NamePrefixes must contain only non-empty",
+		"EventRuleProps.ExceptNamePrefixes must contain only non-empty", `none for "team"`,
+	} {
+		assert.Contains(t, message, want)
+	}
+	synth(stack).HasResourceProperties(jsii.String("AWS::Events::Rule"), like("EventPattern", like("detail", like(
+		"alarmTags", object("team", []string{"payments", "orders"})))))
+}
+
+// actionsOf returns the number of alarm actions of each alarm in a template, by logical id without its hash.
 func actionsOf(template assertions.Template, kind string) map[string]int {
 	found := map[string]int{}
 	for id, resource := range *template.FindResources(jsii.String(kind), nil) {
@@ -30,7 +44,7 @@ func actionsOf(template assertions.Template, kind string) map[string]int {
 	return found
 }
 
-func TestAttachAllReachesEveryAlarmOnceAndNoneOfItsOwn(t *testing.T) {
+func TestAttachAll_AttachesEveryAlarmOnceExceptItsOwn(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)
 	triage.AttachAll(stack, nil)
@@ -41,19 +55,19 @@ func TestAttachAllReachesEveryAlarmOnceAndNoneOfItsOwn(t *testing.T) {
 		AlarmRule: awscloudwatch.AlarmRule_FromString(jsii.String("ALARM(x)"))})
 	awscloudwatch.NewAlarm(triage, jsii.String("Own"), &awscloudwatch.AlarmProps{
 		Metric: triage.MetricFailures(nil), Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(1)})
-	told := assertions.Annotations_FromStack(stack)
+	annotations := assertions.Annotations_FromStack(stack)
 	message := assertions.Match_StringLikeRegexp(jsii.String("^alarmtriage: attached to AlarmTriage Test/Triage"))
 	for _, id := range []string{"Later", "Any"} {
-		told.HasInfo(jsii.String("/Test/"+id), message)
+		annotations.HasInfo(jsii.String("/Test/"+id), message)
 	}
-	assert.Len(t, *told.FindInfo(jsii.String("*"), message), 2, "what the aspect left alone is not told")
+	assert.Len(t, *annotations.FindInfo(jsii.String("*"), message), 2, "only attached alarms are annotated")
 	template := synth(stack)
 	assert.Equal(t, map[string]int{"ByHand": 1, "Later": 1, "TriageOwn": 0}, actionsOf(template, "AWS::CloudWatch::Alarm"))
 	assert.Equal(t, map[string]int{"Any": 1}, actionsOf(template, "AWS::CloudWatch::CompositeAlarm"))
 	template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(2)) // of all alarms, and of the self-check
 }
 
-func TestAttachAllFiltersByName(t *testing.T) {
+func TestAttachAll_FiltersByName(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)
 	triage.AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("Prod"), ExceptNamePrefixes: jsii.Strings("ProdTest")})
@@ -63,8 +77,8 @@ func TestAttachAllFiltersByName(t *testing.T) {
 	assert.Equal(t, map[string]int{"ProdErrors": 1, "ProdTestErrors": 0, "DevErrors": 0}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
 }
 
-// Alarms come as plain resources from included templates and from other libraries.
-func TestAttachAllReachesAlarmsThatAreNoMoreThanResources(t *testing.T) {
+// Included templates and other libraries define alarms as plain resources.
+func TestAttachAll_AttachesPlainResources(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
 	awscloudwatch.NewCfnAlarm(stack, jsii.String("Plain"), &awscloudwatch.CfnAlarmProps{
@@ -83,7 +97,7 @@ func TestAttachAllReachesAlarmsThatAreNoMoreThanResources(t *testing.T) {
 	template.HasResourceProperties(jsii.String("AWS::CloudWatch::CompositeAlarm"), like("AlarmActions", []any{target}, "OKActions", []any{target}))
 }
 
-func TestAlarmsOutOfReachAreToldAndTheRestIsAttached(t *testing.T) {
+func TestAttachAll_WarnsAboutAlarmsItCannotAttach(t *testing.T) {
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
 	stackIn := func(id, region string) awscdk.Stack {
 		return awscdk.NewStack(app, jsii.String(id), &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String(region)}})
@@ -95,19 +109,19 @@ func TestAlarmsOutOfReachAreToldAndTheRestIsAttached(t *testing.T) {
 	const arn = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:imported"
 	imported := awscloudwatch.Alarm_FromAlarmArn(home, jsii.String("Imported"), jsii.String(arn)).(awscloudwatch.AlarmBase)
 	triage.AttachAll(app, nil)
-	assert.Contains(t, panicOf(t, func() { triage.AttachAlarms(distant) }), "alarm Away/Distant can't be attached to AlarmTriage Home/Triage: it lies in aws://111122223333/us-east-1")
+	assert.Contains(t, panicOf(t, func() { triage.AttachAlarms(distant) }), "alarm Away/Distant can't be attached to AlarmTriage Home/Triage: it is in aws://111122223333/us-east-1")
 	assert.Contains(t, panicOf(t, func() { triage.AttachAlarms(imported) }), "it is imported")
 	assert.Contains(t, panicOf(t, func() { triage.AttachAlarms(nil) }), "needs alarms, got nil")
 
 	assert.Equal(t, map[string]int{"Near": 1}, actionsOf(synth(home), "AWS::CloudWatch::Alarm"))
 	assert.Equal(t, map[string]int{"Distant": 0}, actionsOf(synth(away), "AWS::CloudWatch::Alarm"))
 	attached := assertions.Match_StringLikeRegexp(jsii.String("attached to AlarmTriage"))
-	assert.Len(t, *assertions.Annotations_FromStack(home).FindInfo(jsii.String("*"), attached), 1, "the imported alarm is not said to be attached")
+	assert.Len(t, *assertions.Annotations_FromStack(home).FindInfo(jsii.String("*"), attached), 1, "the imported alarm is not annotated")
 	assertions.Annotations_FromStack(away).HasWarning(jsii.String("/Away/Distant"), assertions.Match_StringLikeRegexp(jsii.String("not attached to AlarmTriage Home/Triage.*AttachEventRule")))
 }
 
-// CloudFormation refuses an alarm with the same action twice.
-func TestAnAlarmThatIsAttachedTwiceHasTheActionOnce(t *testing.T) {
+// CloudFormation rejects an alarm with the same action twice.
+func TestAttachAlarms_AddsTheActionOnce(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
 	alarm := newAlarm(stack, "One")
@@ -118,23 +132,23 @@ func TestAnAlarmThatIsAttachedTwiceHasTheActionOnce(t *testing.T) {
 	synth(stack).HasResourceProperties(jsii.String("AWS::CloudWatch::Alarm"), like("AlarmActions", target, "OKActions", target))
 }
 
-func TestFiltersAndTopicsWithoutAnythingAreRefused(t *testing.T) {
+func TestAttach_RejectsEmptyArguments(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)
 	message := panicOf(t, func() {
 		triage.AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: &[]*string{nil}, ExceptNamePrefixes: jsii.Strings("")})
 	})
-	assert.Contains(t, message, "AlarmFilter.NamePrefixes must hold texts")
-	assert.Contains(t, message, "AlarmFilter.ExceptNamePrefixes must hold texts")
+	assert.Contains(t, message, "AlarmFilter.NamePrefixes must contain only non-empty")
+	assert.Contains(t, message, "AlarmFilter.ExceptNamePrefixes must contain only non-empty")
 	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(nil, nil) }), "AttachTopic needs a topic")
 	fifo := awssns.NewTopic(stack, jsii.String("Fifo"), &awssns.TopicProps{Fifo: jsii.Bool(true)})
 	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(fifo, nil) }), "topic Test/Fifo is a FIFO topic")
 	assert.Contains(t, panicOf(t, func() {
 		triage.AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{Accounts: &[]*string{nil}})
-	}), "EventRuleProps.Accounts must hold texts")
+	}), "EventRuleProps.Accounts must contain only non-empty")
 }
 
-func TestRecoveriesAreAttachedWhereTheyAreTold(t *testing.T) {
+func TestNotifyRecovery_AttachesTheOKState(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
 	triage.AttachAlarms(newAlarm(stack, "One"))
@@ -147,7 +161,7 @@ func TestRecoveriesAreAttachedWhereTheyAreTold(t *testing.T) {
 	template.HasResourceProperties(jsii.String("AWS::Events::Rule"), like("EventPattern", like("detail", like("state", object("value", []string{"ALARM", "OK"})))))
 }
 
-func TestEventRuleExceptsAlarmsByName(t *testing.T) {
+func TestAttachEventRule_ExceptsAlarmsByName(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)
 	triage.AttachEventRule(jsii.String("Except"), &alarmtriage.EventRuleProps{ExceptNamePrefixes: jsii.Strings("noise-", "test-")})
@@ -165,7 +179,7 @@ func TestEventRuleExceptsAlarmsByName(t *testing.T) {
 		"detail", like("alarmName", but("prod-noise-")))))
 }
 
-func TestEventRuleCoversAlarmsOfOtherAccounts(t *testing.T) {
+func TestAttachEventRule_CoversAlarmsOfOtherAccounts(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)
 	triage.AttachEventRule(jsii.String("Everything"), nil)
@@ -183,7 +197,7 @@ func TestEventRuleCoversAlarmsOfOtherAccounts(t *testing.T) {
 	template.HasResourceProperties(jsii.String("AWS::Lambda::Permission"), like("Principal", "events.amazonaws.com"))
 }
 
-func TestTopicOfAlarmsIsSubscribedAndTheOwnOneIsRefused(t *testing.T) {
+func TestAttachTopic_RejectsOwnNotificationTopic(t *testing.T) {
 	stack := newStack()
 	var reports awssns.ITopic
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { reports = p.NotificationTopic })
@@ -191,81 +205,14 @@ func TestTopicOfAlarmsIsSubscribedAndTheOwnOneIsRefused(t *testing.T) {
 	triage.AttachTopic(awssns.NewTopic(stack, jsii.String("Shared"), nil), &alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings("prod-", "stage-")})
 	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(reports, nil) }), "can't be subscribed to it")
 	wrong := &alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings("")}
-	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(awssns.NewTopic(stack, jsii.String("T"), nil), wrong) }), "NamePrefixes must hold texts")
+	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(awssns.NewTopic(stack, jsii.String("T"), nil), wrong) }), "NamePrefixes must contain only non-empty")
 	template := synth(stack)
 	template.HasResourceProperties(jsii.String("AWS::SNS::Subscription"), like("Protocol", "lambda", "FilterPolicy", assertions.Match_Absent()))
 	template.HasResourceProperties(jsii.String("AWS::SNS::Subscription"), like("Protocol", "lambda", "FilterPolicyScope", "MessageBody",
 		"FilterPolicy", object("AlarmName", []any{object("prefix", "prod-"), object("prefix", "stage-")})))
 }
 
-func TestMetricsAreThoseThatTheOrchestratorWrites(t *testing.T) {
-	stack := newStack()
-	triage := newTriage(stack, nil)
-	for name, metric := range map[string]awscloudwatch.Metric{
-		"Investigations": triage.MetricInvestigations(nil), "InvestigationsFallback": triage.MetricFallbacks(nil), "InvestigationsFailed": triage.MetricFailures(nil),
-		"Duplicates": triage.MetricDuplicates(nil), "Rounds": triage.MetricRounds(nil), "ToolCalls": triage.MetricToolCalls(nil), "Duration": triage.MetricDuration(nil),
-		"InvestigationsCompleted": triage.MetricCompleted(nil), "InvestigationsConcluded": triage.MetricConcluded(nil),
-		"InputTokens": triage.MetricInputTokens(nil), "OutputTokens": triage.MetricOutputTokens(nil),
-		"CostUSD": triage.MetricCost(nil), "Redactions": triage.MetricRedactions(nil), "BrokerRefusals": triage.MetricBrokerRefusals(nil),
-	} {
-		assert.Equal(t, name, *metric.MetricName())
-		assert.Equal(t, "AlarmTriage", *metric.Namespace())
-		assert.Equal(t, map[string]any{"FunctionName": map[string]any{"Ref": "TriageOrchestratorAAEB3CE1"}}, stack.Resolve(metric.Dimensions()), name)
-	}
-	daily := triage.MetricCost(&awscloudwatch.MetricOptions{Period: awscdk.Duration_Days(jsii.Number(1))})
-	assert.Equal(t, 86400.0, *daily.Period().ToSeconds(nil))
-	assert.Equal(t, "Sum", *daily.Statistic())
-}
-
-func TestMetricsKnowTheirAccountAndRegionInOtherStacks(t *testing.T) {
-	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
-	stackIn := func(id, region string) awscdk.Stack {
-		return awscdk.NewStack(app, jsii.String(id), &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String(region)}})
-	}
-	home, elsewhere := stackIn("Home", "eu-west-1"), stackIn("Elsewhere", "us-east-1")
-	triage := newTriage(home, func(p *alarmtriage.AlarmTriageProps) { p.ResourcePrefix = jsii.String("shop") })
-	awscloudwatch.NewDashboard(elsewhere, jsii.String("All"), nil).AddWidgets(awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
-		Left: &[]awscloudwatch.IMetric{triage.MetricCost(nil)}}))
-	body, err := json.Marshal(synth(elsewhere).FindResources(jsii.String("AWS::CloudWatch::Dashboard"), nil))
-	require.NoError(t, err)
-	assert.Contains(t, string(body), `\"region\":\"eu-west-1\"`)
-}
-
-func TestReadersOfReportsMayUseTheirKey(t *testing.T) {
-	for _, name := range []string{"new bucket", "imported bucket"} {
-		t.Run(name, func(t *testing.T) {
-			stack := newStack()
-			const arn = "arn:aws:kms:eu-west-1:111122223333:key/abc"
-			triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
-				p.ReportsEncryptionKey = awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String(arn))
-				if name == "imported bucket" {
-					p.ReportsBucket = awss3.Bucket_FromBucketName(stack, jsii.String("Bucket"), jsii.String("reports"))
-				}
-			})
-			triage.GrantReadReports(awsiam.NewRole(stack, jsii.String("Reader"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()}))
-			granted := map[string]string{}
-			for _, s := range policies(t, stack, "ReaderDefaultPolicy") {
-				for _, action := range strings.Fields(text(s.Action)) {
-					granted[action] = text(s.Resource)
-				}
-			}
-			assert.Equal(t, arn, granted["kms:Decrypt"])
-		})
-	}
-}
-
-func TestReadersOfReportsSeeNoCheckpoints(t *testing.T) {
-	stack := newStack()
-	triage := newTriage(stack, nil)
-	reader := awsiam.NewRole(stack, jsii.String("Reader"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
-	triage.GrantReadReports(reader)
-	for _, s := range policies(t, stack, "ReaderDefaultPolicy") {
-		assert.Contains(t, text(s.Resource), "/reports/2*")
-		assert.NotContains(t, text(s.Resource), "/reports/*")
-	}
-}
-
-// newKinds are a log alarm and a PromQL alarm, the latter as a construct and as a plain resource.
+// newKinds adds a log alarm and two PromQL alarms, as a construct and as a plain resource.
 func newKinds(stack awscdk.Stack) (log awscloudwatch.CfnLogAlarm, promQL awscloudwatch.PromQLAlarm, plain awscloudwatch.CfnAlarm) {
 	log = awscloudwatch.NewCfnLogAlarm(stack, jsii.String("Errors"), &awscloudwatch.CfnLogAlarmProps{
 		ComparisonOperator: jsii.String("GreaterThanThreshold"), Threshold: jsii.Number(100),
@@ -287,7 +234,7 @@ func newKinds(stack awscdk.Stack) (log awscloudwatch.CfnLogAlarm, promQL awsclou
 	return log, promQL, plain
 }
 
-func TestAttachAlarms_LogAndPromQLAlarms(t *testing.T) {
+func TestAttachAlarms_AcceptsLogAndPromQLAlarms(t *testing.T) {
 	for name, attach := range map[string]func(*alarmtriage.AlarmTriage, awscdk.Stack){
 		"by AttachAlarms, some of them twice": func(triage *alarmtriage.AlarmTriage, stack awscdk.Stack) {
 			log, promQL, plain := newKinds(stack)
@@ -317,7 +264,7 @@ func TestAttachAlarms_LogAndPromQLAlarms(t *testing.T) {
 	}
 }
 
-// shortActions is how many alarm actions the alarms of a template have, by the ids that they were given.
+// shortActions returns the number of alarm actions of the alarms of newKinds, by construct id.
 func shortActions(template assertions.Template, kind string) map[string]int {
 	found := map[string]int{}
 	for id, resource := range *template.FindResources(jsii.String(kind), nil) {
@@ -332,7 +279,7 @@ func shortActions(template assertions.Template, kind string) map[string]int {
 	return found
 }
 
-func TestAttachAlarms_WhatIsNoAlarmIsRefused(t *testing.T) {
+func TestAttachAlarms_RejectsOtherConstructs(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)
 	topic := awssns.NewTopic(stack, jsii.String("NoAlarm"), nil)

@@ -13,66 +13,75 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 )
 
-// Widths and heights of the dashboard, in CloudWatch's units; a row has 24.
+// Width and height of the dashboard's widgets in CloudWatch's grid units; a row has 24.
 const (
 	widgetWidth  = 12
 	widgetHeight = 6
 )
 
-// newDashboard adds the dashboard of the prop Dashboard.
-func (t *AlarmTriage) newDashboard(p *AlarmTriageProps) awscloudwatch.Dashboard {
-	dashboard := awscloudwatch.NewDashboard(t, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{DashboardName: physicalName(p, "alarm-triage")})
+// addDashboard adds the dashboard of the prop Dashboard.
+func (t *AlarmTriage) addDashboard(p *AlarmTriageProps) {
+	if !*p.Dashboard {
+		return
+	}
+	t.dashboard = awscloudwatch.NewDashboard(t, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
+		DashboardName: physicalName(p, "alarm-triage"),
+	})
 	graph := func(title string, metrics ...awscloudwatch.IMetric) awscloudwatch.IWidget {
 		return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
 			Title: jsii.String(title), Left: &metrics, Width: jsii.Number(widgetWidth), Height: jsii.Number(widgetHeight),
 		})
 	}
-	dashboard.AddWidgets(
+	t.dashboard.AddWidgets(
 		graph("Investigations", t.MetricInvestigations(nil), t.MetricFallbacks(nil), t.MetricDuplicates(nil)),
 		graph("Failures", t.MetricFailures(nil), t.orchestrator.MetricErrors(nil), t.tool.MetricErrors(nil), t.orchestrator.MetricThrottles(nil)),
 	)
-	dashboard.AddWidgets(
+	t.dashboard.AddWidgets(
 		graph("Duration of an investigation", t.MetricDuration(nil)),
 		graph("Estimated cost, US dollars", t.MetricCost(nil)),
 	)
-	dashboard.AddWidgets(
+	t.dashboard.AddWidgets(
 		graph("Rounds and tool calls of an investigation", t.MetricRounds(nil), t.MetricToolCalls(nil)),
 		graph("Refused requests and redacted secrets", t.MetricBrokerRefusals(nil), t.MetricRedactions(nil)),
 	)
-	return dashboard
 }
 
-// selfAlarm is an alarm that watches the triage.
+// selfAlarm is an alarm on AlarmTriage itself.
 type selfAlarm struct {
 	id, name, meaning string
 	metric            awscloudwatch.IMetric
 	threshold         float64
 }
 
-// manyRefusals is how many refused requests within an hour are told: a model that tries this often to
-// write or to read what it must not was misled, or its instructions ask for what the role denies.
+// manyRefusals is the number of refused requests within an hour that sets off an alarm. A model that
+// attempts so many writes or denied reads was misled, or its instructions ask for reads that the role
+// denies.
 const manyRefusals = 50
 
-// watch adds the alarms of the prop SelfAlarmTopic.
-func (t *AlarmTriage) watch(p *AlarmTriageProps) {
+// addSelfAlarms adds the alarms of the prop SelfAlarmTopic.
+func (t *AlarmTriage) addSelfAlarms(p *AlarmTriageProps) {
+	if p.SelfAlarmTopic == nil {
+		return
+	}
 	sum := &awscloudwatch.MetricOptions{Statistic: jsii.String("Sum"), Period: awscdk.Duration_Minutes(jsii.Number(5))}
 	lambda := func(name string) awscloudwatch.Metric { return t.orchestrator.Metric(jsii.String(name), sum) }
 	alarms := []selfAlarm{
-		{"SelfFailures", "failures", "An invocation of the orchestrator failed; Lambda tries it twice more.", lambda("Errors"), 1},
-		{"SelfThrottles", "throttles", "Invocations of the orchestrator wait because its concurrency is used up.", lambda("Throttles"), 1},
+		{"SelfFailures", "failures", "An invocation of the orchestrator failed; Lambda retries it twice.", lambda("Errors"), 1},
+		{"SelfThrottles", "throttles", "Invocations of the orchestrator are waiting because its concurrency is used up.", lambda("Throttles"), 1},
 		{"SelfLostEvents", "lost-events", "Alarm events were dropped without an investigation.", lambda("AsyncEventsDropped"), 1},
-		{"SelfFallbacks", "fallbacks", "An investigation ended without a model's conclusion; its report says why.", t.MetricFallbacks(nil), 1},
+		{"SelfFallbacks", "fallbacks", "An investigation ended without a conclusion of a model; its report says why.", t.MetricFallbacks(nil), 1},
 		{"SelfStoreFailures", "store-failures", "A report could not be stored in the bucket.", t.metric(emf.StoreFailures, "Sum", nil), 1},
 		{"SelfNotificationFailures", "notification-failures", "A report could not be sent to the topic.", t.metric(emf.NotificationFailures, "Sum", nil), 1},
-		{"SelfRefusals", "refusals", "The broker refused many of the requests of the model's code.",
+		{"SelfRefusals", "refusals", "The broker refused many requests of the model's code.",
 			t.MetricBrokerRefusals(&awscloudwatch.MetricOptions{Period: awscdk.Duration_Hours(jsii.Number(1))}), manyRefusals},
 	}
 	if p.OnFailureQueue != nil {
-		alarms = append(alarms, selfAlarm{"SelfDeadLetters", "dead-letters", "Alarm events that could not be investigated lie in OnFailureQueue.",
+		alarms = append(alarms, selfAlarm{"SelfDeadLetters", "dead-letters", "OnFailureQueue contains alarm events that could not be investigated.",
 			p.OnFailureQueue.MetricApproximateNumberOfMessagesVisible(nil), 1})
 	}
-	if key := masterKey(p.SelfAlarmTopic); key != nil { // or the alarms are never delivered, and nobody is told
-		key.Grant(awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil), jsii.String("kms:Decrypt"), jsii.String("kms:GenerateDataKey*"))
+	if key := masterKey(p.SelfAlarmTopic); key != nil { // without the grant, CloudWatch can't publish to the topic
+		cloudWatch := awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)
+		key.Grant(cloudWatch, jsii.String("kms:Decrypt"), jsii.String("kms:GenerateDataKey*"))
 	}
 	action := awscloudwatchactions.NewSnsAction(p.SelfAlarmTopic)
 	for _, a := range alarms {
@@ -90,10 +99,10 @@ func (t *AlarmTriage) watch(p *AlarmTriageProps) {
 	}
 }
 
-// selfAlarmName begins with what every orchestrator knows an alarm by that it must not investigate,
-// whichever way the event comes.
+// selfAlarmName returns a name with the prefix of self-alarms, which every orchestrator skips however their
+// events are delivered.
 func (t *AlarmTriage) selfAlarmName(p *AlarmTriageProps, name string) *string {
-	const most = 170 // characters, of the 255 that CloudWatch takes; the rest is for what stands around it, at its longest
+	const most = 170 // characters of CloudWatch's 255; the rest is for the prefix and the name, at their longest
 	if physical := lowerName(p, name); physical != nil {
 		name = *physical
 	}

@@ -1,0 +1,92 @@
+package alarmtriage_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+func TestSelfAlarms_NotifyTheirTopicAndAreNeverInvestigated(t *testing.T) {
+	stack := newStack()
+	var platform awssns.ITopic
+	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		platform = awssns.NewTopic(stack, jsii.String("Platform"), nil)
+		p.SelfAlarmTopic, p.OnFailureQueue = platform, awssqs.NewQueue(stack, jsii.String("Failed"), nil)
+		p.ResourcePrefix = jsii.String("Prod")
+	})
+	triage.AttachAll(stack, nil)
+	triage.AttachEventRule(jsii.String("Everything"), nil)
+	assert.Contains(t, panicOf(t, func() { triage.AttachTopic(platform, nil) }), "can't be subscribed to it")
+	assert.Contains(t, panicOf(t, func() { triage.AttachAlarms(triage.SelfAlarms()[0]) }), "can't be attached to it")
+	assert.Len(t, triage.SelfAlarms(), 8)
+
+	template := synth(stack)
+	template.ResourceCountIs(jsii.String("AWS::CloudWatch::Alarm"), jsii.Number(8))
+	template.AllResourcesProperties(jsii.String("AWS::CloudWatch::Alarm"), like(
+		"AlarmName", assertions.Match_StringLikeRegexp(jsii.String("^alarmtriage-self-.*-prod-[a-z-]+$")),
+		"AlarmActions", []any{map[string]any{"Ref": assertions.Match_StringLikeRegexp(jsii.String("Platform"))}}))
+	template.HasResourceProperties(jsii.String("AWS::Events::Rule"), like("EventPattern", like("detail", like(
+		"alarmName", []any{object("anything-but", object("prefix", "alarmtriage-self-"))}))))
+}
+
+func TestSelfAlarms_ReachAnEncryptedTopic(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.SelfAlarmTopic = awssns.NewTopic(stack, jsii.String("Platform"), &awssns.TopicProps{MasterKey: awskms.NewKey(stack, jsii.String("Key"), nil)})
+	})
+	synth(stack).HasResourceProperties(jsii.String("AWS::KMS::Key"), like("KeyPolicy", like("Statement", assertions.Match_ArrayWith(&[]any{like(
+		"Principal", object("Service", "cloudwatch.amazonaws.com"), "Action", []string{"kms:Decrypt", "kms:GenerateDataKey*"}, "Effect", "Allow")}))))
+}
+
+func TestDashboard_IsOptional(t *testing.T) {
+	stack := newStack()
+	assert.Nil(t, newTriage(stack, nil).Dashboard())
+	stack = newStack()
+	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Dashboard = jsii.Bool(true) })
+	assert.NotNil(t, triage.Dashboard())
+	synth(stack).ResourceCountIs(jsii.String("AWS::CloudWatch::Dashboard"), jsii.Number(1))
+}
+
+func TestMetrics_MatchThoseOfTheOrchestrator(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	for name, metric := range map[string]awscloudwatch.Metric{
+		"Investigations": triage.MetricInvestigations(nil), "InvestigationsFallback": triage.MetricFallbacks(nil), "InvestigationsFailed": triage.MetricFailures(nil),
+		"Duplicates": triage.MetricDuplicates(nil), "Rounds": triage.MetricRounds(nil), "ToolCalls": triage.MetricToolCalls(nil), "Duration": triage.MetricDuration(nil),
+		"InvestigationsCompleted": triage.MetricCompleted(nil), "InvestigationsConcluded": triage.MetricConcluded(nil),
+		"InputTokens": triage.MetricInputTokens(nil), "OutputTokens": triage.MetricOutputTokens(nil),
+		"CostUSD": triage.MetricCost(nil), "Redactions": triage.MetricRedactions(nil), "BrokerRefusals": triage.MetricBrokerRefusals(nil),
+	} {
+		assert.Equal(t, name, *metric.MetricName())
+		assert.Equal(t, "AlarmTriage", *metric.Namespace())
+		assert.Equal(t, map[string]any{"FunctionName": map[string]any{"Ref": "TriageOrchestratorAAEB3CE1"}}, stack.Resolve(metric.Dimensions()), name)
+	}
+	daily := triage.MetricCost(&awscloudwatch.MetricOptions{Period: awscdk.Duration_Days(jsii.Number(1))})
+	assert.Equal(t, 86400.0, *daily.Period().ToSeconds(nil))
+	assert.Equal(t, "Sum", *daily.Statistic())
+}
+
+func TestMetrics_HaveAccountAndRegionInOtherStacks(t *testing.T) {
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
+	stackIn := func(id, region string) awscdk.Stack {
+		return awscdk.NewStack(app, jsii.String(id), &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String(region)}})
+	}
+	home, elsewhere := stackIn("Home", "eu-west-1"), stackIn("Elsewhere", "us-east-1")
+	triage := newTriage(home, func(p *alarmtriage.AlarmTriageProps) { p.ResourcePrefix = jsii.String("shop") })
+	awscloudwatch.NewDashboard(elsewhere, jsii.String("All"), nil).AddWidgets(awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
+		Left: &[]awscloudwatch.IMetric{triage.MetricCost(nil)}}))
+	body, err := json.Marshal(synth(elsewhere).FindResources(jsii.String("AWS::CloudWatch::Dashboard"), nil))
+	require.NoError(t, err)
+	assert.Contains(t, string(body), `\"region\":\"eu-west-1\"`)
+}

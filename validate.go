@@ -1,0 +1,405 @@
+package alarmtriage
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
+)
+
+// Bounds of the props.
+const (
+	maxPrefixLength       = 20 // characters; a function's name has at most 64
+	maxAffixesLength      = 35 // characters of prefix and suffix; a bucket's name has at most 63
+	maxInstructionsLength = 2000
+	minMaxTokens          = 10_000
+	unbounded             = 1 << 40 // upper bound of numbers that only have a lower bound
+
+	// A Lambda function's environment has at most 4,096 bytes as JSON ("Lambda quotas"). These are the
+	// bytes that remain for texts beside the other variables, at their longest. A test computes them.
+	maxOrchestratorTexts = 2500
+	maxToolTexts         = 3800
+)
+
+var (
+	affixPattern     = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
+	guardrailVersion = regexp.MustCompile(`^([1-9][0-9]*|DRAFT)$`)
+	actionPattern    = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z0-9*?]+$`)
+)
+
+// validate returns every problem of the props as the user passed them, sorted. The groups are those of
+// AlarmTriageProps.
+func validate(p *AlarmTriageProps) []string {
+	if p == nil {
+		return []string{"props are missing: AlarmTriageProps needs at least NotificationTopic"}
+	}
+	var l problems
+	if p.NotificationTopic == nil {
+		l.add("NotificationTopic is required: the awssns.ITopic that receives the reports")
+	}
+	l.models(p)
+	l.instructions(p)
+	l.limits(p)
+	l.functions(p)
+	l.namesAndTags(p)
+	l.storage(p)
+	l.logs(p)
+	l.network(p)
+	l.permissions(p)
+	l.notifications(p)
+	l.monitoring(p)
+	l.environments(p)
+	slices.Sort(l)
+	return l
+}
+
+// problems collects the problems of props, each as "Prop must …, got …".
+type problems []string
+
+func (l *problems) add(format string, args ...any) {
+	*l = append(*l, fmt.Sprintf(format, args...))
+}
+
+func (l *problems) number(prop string, value *float64, low, high float64) {
+	if value == nil || unresolved(value) {
+		return
+	}
+	if *value != float64(int64(*value)) || *value < low || *value > high {
+		if high == unbounded {
+			l.add("%s must be a whole number of at least %v, got %v", prop, low, *value)
+			return
+		}
+		l.add("%s must be a whole number between %v and %v, got %v", prop, low, high, *value)
+	}
+}
+
+func (l *problems) seconds(prop string, value awscdk.Duration, low, high float64, bounds string) {
+	if value == nil || *value.IsUnresolved() {
+		return
+	}
+	seconds := *value.ToSeconds(&awscdk.TimeConversionOptions{Integral: jsii.Bool(false)})
+	if seconds < low || seconds > high {
+		l.add("%s must be between %s, got %s", prop, bounds, *value.ToHumanString())
+	} else if seconds != float64(int64(seconds)) {
+		l.add("%s must be a whole number of seconds, got %s", prop, *value.ToHumanString())
+	}
+}
+
+func (l *problems) oneOf(prop, value string, allowed ...string) {
+	if value != "" && !unresolved(value) && !slices.Contains(allowed, value) {
+		l.add("%s must be one of %s, got %q", prop, strings.Join(allowed, ", "), value)
+	}
+}
+
+func unresolved(value any) bool { return *awscdk.Token_IsUnresolved(value) }
+
+// models checks the models, their guardrail, and their prices.
+func (l *problems) models(p *AlarmTriageProps) {
+	if g := p.Guardrail; g != nil && (g.GuardrailId == nil || g.GuardrailVersion == nil) {
+		l.add("Guardrail must have GuardrailId and GuardrailVersion")
+	} else if g != nil && !unresolved(g.GuardrailVersion) && !guardrailVersion.MatchString(*g.GuardrailVersion) {
+		l.add("Guardrail.GuardrailVersion must be a number or DRAFT, got %q", *g.GuardrailVersion)
+	}
+	l.prices(p)
+	ids := l.modelNames(p)
+	if p.MaxCostUsd == nil {
+		return
+	}
+	prices := priceKeys(p.ModelPrices)
+	for _, id := range ids {
+		if _, known := prices.Lookup(id); !known && !unresolved(id) {
+			l.add("MaxCostUsd needs the price of each model, and the built-in table has none for %q: add it to ModelPrices, or set "+
+				"MaxTokens instead", id)
+		}
+	}
+}
+
+// modelNames checks the names of the models and returns the valid ones.
+func (l *problems) modelNames(p *AlarmTriageProps) (ids []string) {
+	check := func(prop string, id *string) {
+		switch {
+		case id == nil || !unresolved(id) && !isModelName(*id):
+			l.add("%s must be a model ID, an inference profile ID, or a Bedrock ARN, got %q", prop, deref(id))
+		case slices.Contains(ids, *id):
+			l.add("%s must name each model once, got %q twice", prop, *id)
+		default:
+			ids = append(ids, *id)
+		}
+	}
+	if p.BedrockModelId != nil {
+		check("BedrockModelId", p.BedrockModelId)
+	}
+	list := p.FallbackModelIds
+	switch {
+	case list == nil:
+	case unresolved(list):
+		l.add("FallbackModelIds must be a list whose length is known at synth, because the role names each model, got a token: " +
+			"its elements may be tokens")
+	case len(*list) >= maxModels:
+		l.add("FallbackModelIds must contain at most %d models, got %d", maxModels-1, len(*list))
+	default:
+		for _, id := range *list {
+			check("FallbackModelIds", id)
+		}
+	}
+	return ids
+}
+
+// isModelName reports whether a text can name a model. Commas separate the models in the function's
+// environment.
+func isModelName(id string) bool {
+	return id != "" && !strings.ContainsAny(id, ", \t\n") && (!strings.HasPrefix(id, "arn:") || bedrockARN.MatchString(id))
+}
+
+func (l *problems) prices(p *AlarmTriageProps) {
+	if p.ModelPrices == nil {
+		return
+	}
+	for model, price := range *p.ModelPrices {
+		if price == nil || price.Input == nil || price.Output == nil {
+			l.add("ModelPrices must have Input and Output for %q", model)
+			continue
+		}
+		for _, value := range []*float64{price.Input, price.Output, price.CacheRead, price.CacheWrite} {
+			if value != nil && !unresolved(value) && !(*value >= 0) {
+				l.add("ModelPrices must be at least 0, got %v for %q", *value, model)
+			}
+		}
+	}
+}
+
+// priceKeys returns a price table with the same models as the orchestrator's. The user's prices in it are
+// 0, because some of them may be tokens.
+func priceKeys(prices *map[string]*ModelPrice) pricing.Table {
+	override := map[string]struct{}{}
+	if prices != nil {
+		for model := range *prices {
+			override[model] = struct{}{}
+		}
+	}
+	text, err := json.Marshal(override)
+	if err != nil { // names always marshal
+		panic(err)
+	}
+	table, err := pricing.Parse(string(text))
+	if err != nil {
+		panic(fmt.Sprintf("alarmtriage: ModelPrices: %v", err))
+	}
+	return table
+}
+
+// instructions checks the instructions and the runbooks.
+func (l *problems) instructions(p *AlarmTriageProps) {
+	if text := p.Instructions; text != nil && !unresolved(text) && len([]rune(*text)) > maxInstructionsLength {
+		l.add("Instructions must have at most %d characters, got %d", maxInstructionsLength, len([]rune(*text)))
+	}
+	if p.InstructionsFile != nil && p.InstructionsObject != nil {
+		l.add("InstructionsFile can't be combined with InstructionsObject")
+	}
+	if file := p.InstructionsFile; file != nil {
+		if info, err := os.Stat(*file); err != nil || info.IsDir() {
+			l.add("InstructionsFile must be the path of a text file, got %q", *file)
+		}
+	}
+	if o := p.InstructionsObject; o != nil && (o.Bucket == nil || o.Key == nil) {
+		l.add("InstructionsObject must have Bucket and Key")
+	}
+	if p.Runbooks == nil {
+		return
+	}
+	if p.Runbooks.Bucket == nil {
+		l.add("Runbooks must have a Bucket")
+	}
+	if prefix := p.Runbooks.Prefix; prefix != nil && !unresolved(prefix) && !isFolder(*prefix) {
+		l.add("Runbooks.Prefix must end with / and not begin with it, got %q", *prefix)
+	}
+}
+
+func isFolder(prefix string) bool {
+	return prefix != "" && !strings.HasPrefix(prefix, "/") && strings.HasSuffix(prefix, "/")
+}
+
+// limits checks the limits of investigations.
+func (l *problems) limits(p *AlarmTriageProps) {
+	l.seconds("InvestigationWindow", p.InvestigationWindow, 60, 7*24*3600, "1 minute and 7 days")
+	l.number("MaxRounds", p.MaxRounds, 1, config.MaxRounds)
+	l.number("MaxTokens", p.MaxTokens, minMaxTokens, unbounded)
+	l.number("MaxConcurrentInvestigations", p.MaxConcurrentInvestigations, 1, unbounded)
+	if usd := p.MaxCostUsd; usd != nil && !unresolved(usd) && !(*usd > 0) {
+		l.add("MaxCostUsd must be more than 0, got %v", *usd)
+	}
+}
+
+// functions checks the settings of the two functions.
+func (l *problems) functions(p *AlarmTriageProps) {
+	l.seconds("OrchestratorTimeout", p.OrchestratorTimeout, 60, 900, "60 and 900 seconds")
+	l.number("OrchestratorMemorySize", p.OrchestratorMemorySize, 128, 10240)
+	l.seconds("ToolTimeout", p.ToolTimeout, 10, 900, "10 and 900 seconds")
+	l.number("ToolMemorySize", p.ToolMemorySize, 512, 10240)
+	l.number("ToolReservedConcurrentExecutions", p.ToolReservedConcurrentExecutions, 1, unbounded)
+	if p.ToolLayers != nil && slices.Contains(*p.ToolLayers, nil) {
+		l.add("ToolLayers must contain layers, got nil")
+	}
+}
+
+// namesAndTags checks the parts of physical names, and the tags.
+func (l *problems) namesAndTags(p *AlarmTriageProps) {
+	prefix, suffix := p.ResourcePrefix, p.ResourceSuffix
+	for prop, value := range map[string]*string{"ResourcePrefix": prefix, "ResourceSuffix": suffix} {
+		if value != nil && !unresolved(value) && (len(*value) > maxPrefixLength || !affixPattern.MatchString(*value)) {
+			l.add("%s must be 1 to %d letters, digits, and inner hyphens, got %q", prop, maxPrefixLength, *value)
+		}
+	}
+	namesBucket := p.ReportsBucket == nil && prefix != nil && suffix != nil && !unresolved(prefix) && !unresolved(suffix)
+	if namesBucket && len(*prefix)+len(*suffix) > maxAffixesLength {
+		l.add("ResourcePrefix and ResourceSuffix must have at most %d characters together, because a bucket's name contains both, "+
+			"got %d", maxAffixesLength, len(*prefix)+len(*suffix))
+	}
+	if p.Tags == nil {
+		return
+	}
+	for key, value := range *p.Tags {
+		if value == nil {
+			l.add("Tags must have values, got none for %q", key)
+		}
+	}
+}
+
+// storage checks the report bucket.
+func (l *problems) storage(p *AlarmTriageProps) {
+	if d := p.ReportsRetention; d != nil && !*d.IsUnresolved() {
+		days := *d.ToDays(&awscdk.TimeConversionOptions{Integral: jsii.Bool(false)})
+		if days < 1 || days != float64(int64(days)) {
+			l.add("ReportsRetention must be a whole number of days of at least 1, got %s", *d.ToHumanString())
+		}
+	}
+	if a := p.ReportsAccessLogs; a != nil && a.Bucket == nil {
+		l.add("ReportsAccessLogs must have a Bucket")
+	}
+	if p.ReportsBucket != nil && p.ReportsAccessLogs != nil {
+		l.add("ReportsAccessLogs can't be combined with ReportsBucket: set the access log on that bucket")
+	}
+	if p.ReportsBucket != nil && p.ReportsRetention != nil {
+		l.add("ReportsRetention can't be combined with ReportsBucket: set a lifecycle rule on that bucket")
+	}
+}
+
+// logs checks the log level and the log groups.
+func (l *problems) logs(p *AlarmTriageProps) {
+	l.oneOf("LogLevel", string(p.LogLevel), string(LogLevel_ERROR), string(LogLevel_INFO), string(LogLevel_DEBUG))
+	l.oneOf("LogClass", string(p.LogClass), string(awslogs.LogGroupClass_STANDARD),
+		string(awslogs.LogGroupClass_INFREQUENT_ACCESS), string(awslogs.LogGroupClass_DELIVERY))
+	hasMetrics := p.LogClass == "" || p.LogClass == awslogs.LogGroupClass_STANDARD
+	if !hasMetrics && (isTrue(p.Dashboard) || p.SelfAlarmTopic != nil) {
+		l.add("Dashboard and SelfAlarmTopic need LogClass STANDARD, because other classes have no metrics, got %q", string(p.LogClass))
+	}
+	if p.LogClass == awslogs.LogGroupClass_DELIVERY && p.LogRetention != "" {
+		l.add("LogRetention can't be combined with LogClass DELIVERY, whose retention CloudWatch sets itself, got %q: "+
+			"omit LogRetention, or use LogClass STANDARD or INFREQUENT_ACCESS", string(p.LogRetention))
+	}
+}
+
+// network checks the VPC and its endpoints.
+func (l *problems) network(p *AlarmTriageProps) {
+	if p.Vpc == nil && (p.VpcSubnets != nil || p.SecurityGroups != nil) {
+		l.add("VpcSubnets and SecurityGroups need Vpc")
+	}
+	if p.SecurityGroups != nil && slices.Contains(*p.SecurityGroups, nil) {
+		l.add("SecurityGroups must contain security groups, got nil")
+	}
+	if isTrue(p.CreateVpcEndpoints) && p.Vpc == nil {
+		l.add("CreateVpcEndpoints needs Vpc")
+	}
+	if p.VpcEndpointServices != nil && !isTrue(p.CreateVpcEndpoints) {
+		l.add("VpcEndpointServices needs CreateVpcEndpoints")
+	}
+	if p.VpcEndpointServices != nil && slices.Contains(*p.VpcEndpointServices, nil) {
+		l.add("VpcEndpointServices must contain services, got nil")
+	}
+}
+
+// permissions checks the tool's permissions and the redaction.
+func (l *problems) permissions(p *AlarmTriageProps) {
+	l.oneOf("ToolPermissions", string(p.ToolPermissions), string(ToolPermissions_READ_ONLY_ACCESS), string(ToolPermissions_ALLOW_LIST))
+	l.actions("ToolDeniedActions", p.ToolDeniedActions)
+	l.actions("ToolAllowedActions", p.ToolAllowedActions)
+	if p.RedactPatterns == nil {
+		return
+	}
+	for _, pattern := range *p.RedactPatterns {
+		if _, err := regexp.Compile(deref(pattern)); err != nil || deref(pattern) == "" {
+			l.add("RedactPatterns must contain RE2 regular expressions, got %q: %v", deref(pattern), err)
+		}
+	}
+}
+
+func (l *problems) actions(prop string, list *[]*string) {
+	if list == nil {
+		return
+	}
+	for _, action := range *list {
+		if action == nil || !unresolved(action) && !actionPattern.MatchString(*action) {
+			l.add("%s must contain IAM actions such as \"s3:GetBucketPolicy\", got %q", prop, deref(action))
+		}
+	}
+}
+
+// notifications checks the targets of results.
+func (l *problems) notifications(p *AlarmTriageProps) {
+	if queue := p.OnFailureQueue; queue != nil && *queue.Fifo() {
+		l.add("OnFailureQueue must be a standard queue: Lambda can't send to FIFO queues")
+	}
+}
+
+// monitoring checks the self-check and the self-alarms.
+func (l *problems) monitoring(p *AlarmTriageProps) {
+	if p.SelfCheckSchedule != nil && p.SelfCheck != nil && !*p.SelfCheck {
+		l.add("SelfCheckSchedule can't be combined with SelfCheck false")
+	}
+	if topic := p.SelfAlarmTopic; topic != nil && topic == p.ChatCardTopic {
+		l.add("SelfAlarmTopic must not be the ChatCardTopic, which only accepts chat cards")
+	}
+}
+
+// environments checks that texts fit into the functions' environments. Otherwise, only the deployment would
+// fail.
+func (l *problems) environments(p *AlarmTriageProps) {
+	patterns := nilIfEmpty(jsonOf(p.RedactPatterns)) // JSON within JSON, with two levels of escapes
+	if size := jsonSize(p.Instructions, p.ModelPrices, p.FallbackModelIds, patterns); size > maxOrchestratorTexts {
+		l.add("Instructions, ModelPrices, FallbackModelIds, and RedactPatterns must have at most %d bytes together as JSON, because "+
+			"they share the function's environment, got %d: move longer instructions to InstructionsFile or InstructionsObject",
+			maxOrchestratorTexts, size)
+	}
+	if size := jsonSize(p.ToolAllowedActions, p.ToolDeniedActions, patterns); size > maxToolTexts {
+		l.add("ToolAllowedActions, ToolDeniedActions, and RedactPatterns must have at most %d bytes together as JSON, because they "+
+			"share the function's environment, got %d: use wildcards to combine actions", maxToolTexts, size)
+	}
+}
+
+// nilIfEmpty returns nil instead of an empty text.
+func nilIfEmpty(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// jsonSize returns the number of bytes of props as JSON. Props that are nil do not count.
+func jsonSize(props ...any) int {
+	size := 0
+	for _, prop := range props {
+		if text, err := json.Marshal(prop); err == nil && string(text) != "null" {
+			size += len(text)
+		}
+	}
+	return size
+}

@@ -1,0 +1,107 @@
+package alarmtriage_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+func TestLogClass_DeliveryRejectsLogRetention(t *testing.T) {
+	message := panicOf(t, func() {
+		newTriage(newStack(), func(p *alarmtriage.AlarmTriageProps) {
+			p.LogClass, p.LogRetention = awslogs.LogGroupClass_DELIVERY, awslogs.RetentionDays_ONE_MONTH
+		})
+	})
+	assert.Contains(t, message, `LogRetention can't be combined with LogClass DELIVERY, whose retention CloudWatch sets itself, got "ONE_MONTH"`)
+	assert.Contains(t, message, "omit LogRetention, or use LogClass STANDARD or INFREQUENT_ACCESS")
+}
+
+func TestValidate_ReportsAllProblemsAtOnce(t *testing.T) {
+	stack := newStack()
+	message := panicOf(t, func() {
+		alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+			InvestigationWindow: awscdk.Duration_Days(jsii.Number(8)),
+			ToolMemorySize:      jsii.Number(64),
+			ResourcePrefix:      jsii.String("no spaces"),
+			LogLevel:            "LOUD",
+			MaxRounds:           jsii.Number(101),
+			MaxCostUsd:          jsii.Number(-1),
+			RedactPatterns:      jsii.Strings("("),
+			ToolDeniedActions:   jsii.Strings("everything"),
+			ReportsAccessLogs:   &alarmtriage.ReportsAccessLogs{},
+			ReportsBucket:       awss3.Bucket_FromBucketName(stack, jsii.String("Bucket"), jsii.String("reports")),
+			ReportsRetention:    awscdk.Duration_Days(jsii.Number(1)),
+			Runbooks:            &alarmtriage.Runbooks{Prefix: jsii.String("/runbooks")},
+			CreateVpcEndpoints:  jsii.Bool(true),
+			ToolPermissions:     "ALL",
+			LogClass:            awslogs.LogGroupClass_INFREQUENT_ACCESS,
+			Dashboard:           jsii.Bool(true),
+		})
+	})
+	for _, want := range []string{
+		"NotificationTopic is required",
+		"InvestigationWindow must be between 1 minute and 7 days, got 8 days",
+		"ToolMemorySize must be a whole number between 512 and 10240, got 64",
+		`ResourcePrefix must be 1 to 20 letters, digits, and inner hyphens, got "no spaces"`,
+		`LogLevel must be one of ERROR, INFO, DEBUG, got "LOUD"`,
+		"MaxRounds must be a whole number between 1 and 100, got 101",
+		"MaxCostUsd must be more than 0, got -1",
+		"RedactPatterns must contain RE2 regular expressions",
+		`ToolDeniedActions must contain IAM actions such as "s3:GetBucketPolicy", got "everything"`,
+		"ReportsAccessLogs must have a Bucket",
+		"ReportsAccessLogs can't be combined with ReportsBucket",
+		"ReportsRetention can't be combined with ReportsBucket",
+		"Runbooks must have a Bucket",
+		`Runbooks.Prefix must end with / and not begin with it, got "/runbooks"`,
+		"CreateVpcEndpoints needs Vpc",
+		`ToolPermissions must be one of READ_ONLY_ACCESS, ALLOW_LIST, got "ALL"`,
+		`Dashboard and SelfAlarmTopic need LogClass STANDARD, because other classes have no metrics, got "INFREQUENT_ACCESS"`,
+	} {
+		assert.Contains(t, message, want)
+	}
+}
+
+func TestValidate_ReportsProblemsInListsNamesAndSizes(t *testing.T) {
+	stack := newStack()
+	var many []string
+	for i := range 120 {
+		many = append(many, fmt.Sprintf("someservice:DescribeThingNumber%d", i))
+	}
+	message := panicOf(t, func() {
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			p.Tags = &map[string]*string{"team": nil}
+			p.ToolLayers = &[]awslambda.ILayerVersion{nil}
+			p.Vpc, p.SecurityGroups = awsec2.NewVpc(stack, jsii.String("Vpc"), nil), &[]awsec2.ISecurityGroup{nil}
+			p.ToolAllowedActions, p.ToolDeniedActions = &[]*string{nil}, jsii.Strings(many...)
+			p.RedactPatterns = &[]*string{nil}
+			p.ModelPrices = &map[string]*alarmtriage.ModelPrice{"a": nil, "b": {Input: jsii.Number(1), Output: jsii.Number(1), CacheRead: jsii.Number(-1)}}
+			p.Instructions = jsii.String(strings.Repeat("ア", 1000)) // 3 bytes each
+			p.ResourcePrefix, p.ResourceSuffix = jsii.String("a-prefix-of-twenty-1"), jsii.String("a-suffix-of-16-c")
+			p.InvestigationWindow = awscdk.Duration_Millis(jsii.Number(90_500))
+			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("abc"), GuardrailVersion: jsii.String("latest")}
+			p.OnFailureQueue = awssqs.NewQueue(stack, jsii.String("Failed"), &awssqs.QueueProps{Fifo: jsii.Bool(true)})
+		})
+	})
+	for _, want := range []string{
+		`Tags must have values, got none for "team"`, "ToolLayers must contain layers", "SecurityGroups must contain security groups",
+		"ToolAllowedActions must contain IAM actions", "RedactPatterns must contain RE2 regular expressions",
+		`ModelPrices must have Input and Output for "a"`, `ModelPrices must be at least 0, got -1 for "b"`,
+		"Instructions, ModelPrices, FallbackModelIds, and RedactPatterns must have at most 2500 bytes together", "ToolAllowedActions, ToolDeniedActions, and RedactPatterns must have at most 3800 bytes",
+		"ResourcePrefix and ResourceSuffix must have at most 35 characters together, because a bucket's name contains both, got 36",
+		"InvestigationWindow must be a whole number of seconds", `Guardrail.GuardrailVersion must be a number or DRAFT, got "latest"`,
+		"OnFailureQueue must be a standard queue",
+	} {
+		assert.Contains(t, message, want)
+	}
+}
