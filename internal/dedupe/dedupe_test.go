@@ -44,7 +44,7 @@ func (b *harness) newID() string {
 	return fmt.Sprintf("id%d", b.ids)
 }
 
-func (b *harness) pass(d time.Duration) {
+func (b *harness) advance(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.at = b.at.Add(d)
@@ -60,14 +60,14 @@ func (b *harness) claim(t *testing.T, alarm *alarmevent.Alarm, owner string) (*d
 	return claim, duplicate
 }
 
-func (b *harness) won(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Claim {
+func (b *harness) mustClaim(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Claim {
 	t.Helper()
 	claim, _ := b.claim(t, alarm, owner)
 	require.NotNil(t, claim)
 	return claim
 }
 
-func (b *harness) lost(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Duplicate {
+func (b *harness) mustBeDuplicate(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Duplicate {
 	t.Helper()
 	_, duplicate := b.claim(t, alarm, owner)
 	require.NotNil(t, duplicate)
@@ -90,13 +90,13 @@ func past(c *dedupe.Claim) investigation.Past {
 func TestClaim_OncePerWindow(t *testing.T) {
 	b := newHarness(t)
 	a := alarm("a", 1)
-	c := b.won(t, a, "request-1")
+	c := b.mustClaim(t, a, "request-1")
 	assert.False(t, c.Resumed)
 	assert.EqualValues(t, 1, c.Attempt)
-	assert.True(t, b.lost(t, a, "request-2").Running)
+	assert.True(t, b.mustBeDuplicate(t, a, "request-2").Running)
 
 	require.NoError(t, b.Settle(t.Context(), c, past(c)))
-	d := b.lost(t, alarm("a", 2), "request-3")
+	d := b.mustBeDuplicate(t, alarm("a", 2), "request-3")
 	assert.False(t, d.Running)
 	assert.Equal(t, c.ID, d.ID)
 	assert.Equal(t, "s3://b/"+c.ID, d.ReportURI)
@@ -104,10 +104,10 @@ func TestClaim_OncePerWindow(t *testing.T) {
 
 func TestClaim_NewTransitionAfterWindowHasPast(t *testing.T) {
 	b := newHarness(t)
-	first := b.won(t, alarm("a", 1), "request-1")
+	first := b.mustClaim(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(t.Context(), first, past(first)))
-	b.pass(time.Hour + time.Second)
-	second := b.won(t, alarm("a", 2), "request-2")
+	b.advance(time.Hour + time.Second)
+	second := b.mustClaim(t, alarm("a", 2), "request-2")
 	assert.NotEqual(t, first.ID, second.ID)
 	assert.False(t, second.Resumed)
 	assert.Equal(t, []investigation.Past{past(first)}, second.Past)
@@ -115,28 +115,28 @@ func TestClaim_NewTransitionAfterWindowHasPast(t *testing.T) {
 
 func TestClaim_LateDeliveryOfSameTransitionIsDuplicate(t *testing.T) {
 	b := newHarness(t)
-	c := b.won(t, alarm("a", 1), "request-1")
+	c := b.mustClaim(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(t.Context(), c, past(c)))
-	b.pass(5 * time.Hour)
-	b.lost(t, alarm("a", 1), "request-2")
-	b.lost(t, alarm("a", 2), "request-1") // Lambda's retry of an invocation that had settled
-	b.won(t, alarm("a", 2), "request-3")
+	b.advance(5 * time.Hour)
+	b.mustBeDuplicate(t, alarm("a", 1), "request-2")
+	b.mustBeDuplicate(t, alarm("a", 2), "request-1") // Lambda's retry of an invocation that had settled
+	b.mustClaim(t, alarm("a", 2), "request-3")
 }
 
 func TestClaim_EventWithoutTimeIsNewTransition(t *testing.T) {
 	b := newHarness(t)
 	a := alarm("a", 0)
 	a.Time = time.Time{}
-	c := b.won(t, a, "request-1")
+	c := b.mustClaim(t, a, "request-1")
 	require.NoError(t, b.Settle(t.Context(), c, past(c)))
-	b.pass(2 * time.Hour)
-	b.won(t, a, "request-2")
+	b.advance(2 * time.Hour)
+	b.mustClaim(t, a, "request-2")
 }
 
 func TestClaim_RetryResumesItsClaim(t *testing.T) {
 	b := newHarness(t)
-	crashed := b.won(t, alarm("a", 1), "request-1")
-	retried := b.won(t, alarm("a", 1), "request-1")
+	crashed := b.mustClaim(t, alarm("a", 1), "request-1")
+	retried := b.mustClaim(t, alarm("a", 1), "request-1")
 	assert.True(t, retried.Resumed)
 	assert.Equal(t, crashed.ID, retried.ID)
 	assert.EqualValues(t, 2, retried.Attempt)
@@ -145,8 +145,8 @@ func TestClaim_RetryResumesItsClaim(t *testing.T) {
 
 func TestClaim_LostClaimCannotWrite(t *testing.T) {
 	b := newHarness(t)
-	slow := b.won(t, alarm("a", 1), "request-1")
-	b.won(t, alarm("a", 1), "request-1")
+	slow := b.mustClaim(t, alarm("a", 1), "request-1")
+	b.mustClaim(t, alarm("a", 1), "request-1")
 	assert.ErrorIs(t, b.Confirm(t.Context(), slow), dedupe.ErrLost)
 	assert.ErrorIs(t, b.Settle(t.Context(), slow, past(slow)), dedupe.ErrLost)
 	assert.ErrorIs(t, b.Free(t.Context(), slow), dedupe.ErrLost)
@@ -156,20 +156,20 @@ func TestClaim_LostClaimCannotWrite(t *testing.T) {
 
 func TestClaim_ExpiredLeaseIsTakenOver(t *testing.T) {
 	b := newHarness(t)
-	crashed := b.won(t, alarm("a", 1), "request-1")
-	b.lost(t, alarm("a", 1), "request-2")
-	b.pass(lease + time.Second)
-	taken := b.won(t, alarm("a", 1), "request-2")
+	crashed := b.mustClaim(t, alarm("a", 1), "request-1")
+	b.mustBeDuplicate(t, alarm("a", 1), "request-2")
+	b.advance(lease + time.Second)
+	taken := b.mustClaim(t, alarm("a", 1), "request-2")
 	assert.True(t, taken.Resumed)
 	assert.Equal(t, crashed.ID, taken.ID)
-	b.lost(t, alarm("a", 1), "request-1")
+	b.mustBeDuplicate(t, alarm("a", 1), "request-1")
 }
 
 func TestClaim_NewTransitionLongAfterCrashStartsNewInvestigation(t *testing.T) {
 	b := newHarness(t)
-	crashed := b.won(t, alarm("a", 1), "request-1")
-	b.pass(3 * time.Hour)
-	fresh := b.won(t, alarm("a", 2), "request-2")
+	crashed := b.mustClaim(t, alarm("a", 1), "request-1")
+	b.advance(3 * time.Hour)
+	fresh := b.mustClaim(t, alarm("a", 2), "request-2")
 	assert.False(t, fresh.Resumed)
 	assert.NotEqual(t, crashed.ID, fresh.ID)
 	assert.ErrorIs(t, b.Confirm(t.Context(), crashed), dedupe.ErrLost)
@@ -177,32 +177,32 @@ func TestClaim_NewTransitionLongAfterCrashStartsNewInvestigation(t *testing.T) {
 
 func TestFree_NextEventResumesAtOnce(t *testing.T) {
 	b := newHarness(t)
-	failed := b.won(t, alarm("a", 1), "request-1")
+	failed := b.mustClaim(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Free(t.Context(), failed))
-	c := b.won(t, alarm("a", 1), "request-2")
+	c := b.mustClaim(t, alarm("a", 1), "request-2")
 	assert.True(t, c.Resumed)
 	assert.Equal(t, failed.ID, c.ID)
 }
 
 func TestPark_RetryReceivesReport(t *testing.T) {
 	b := newHarness(t)
-	c := b.won(t, alarm("a", 1), "request-1")
+	c := b.mustClaim(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Park(t.Context(), c, []byte("report"), false, true))
-	again := b.won(t, alarm("a", 1), "request-1")
+	again := b.mustClaim(t, alarm("a", 1), "request-1")
 	assert.Equal(t, []byte("report"), again.Parked)
 	assert.False(t, again.Stored)
 	assert.True(t, again.Notified)
 	require.NoError(t, b.Settle(t.Context(), again, past(again)))
-	b.pass(2 * time.Hour)
-	assert.Empty(t, b.won(t, alarm("a", 2), "request-2").Parked)
+	b.advance(2 * time.Hour)
+	assert.Empty(t, b.mustClaim(t, alarm("a", 2), "request-2").Parked)
 }
 
 func TestHandOver_OnlyTokenTakesLeaseUntilItExpires(t *testing.T) {
 	b := newHarness(t)
-	c := b.won(t, alarm("a", 1), "request-1")
+	c := b.mustClaim(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.HandOver(t.Context(), c, "token", b.now().Add(lease)))
-	b.lost(t, alarm("a", 1), "request-2")
-	next := b.won(t, alarm("a", 1), "token")
+	b.mustBeDuplicate(t, alarm("a", 1), "request-2")
+	next := b.mustClaim(t, alarm("a", 1), "token")
 	assert.True(t, next.Resumed)
 	assert.Equal(t, 1, next.HandOvers)
 	assert.Equal(t, c.ID, next.ID)
@@ -211,18 +211,18 @@ func TestHandOver_OnlyTokenTakesLeaseUntilItExpires(t *testing.T) {
 func TestSettle_KeepsLatestTenInvestigations(t *testing.T) {
 	b := newHarness(t)
 	for i := range 13 {
-		c := b.won(t, alarm("a", i), fmt.Sprintf("request-%d", i))
+		c := b.mustClaim(t, alarm("a", i), fmt.Sprintf("request-%d", i))
 		require.NoError(t, b.Settle(t.Context(), c, past(c)))
-		b.pass(2 * time.Hour)
+		b.advance(2 * time.Hour)
 	}
-	c := b.won(t, alarm("a", 50), "request-50")
+	c := b.mustClaim(t, alarm("a", 50), "request-50")
 	require.Len(t, c.Past, 10)
 	assert.Equal(t, "id13", c.Past[9].ID)
 }
 
 func TestCountRepeat_CountsEachTransitionOnce(t *testing.T) {
 	b := newHarness(t)
-	b.won(t, alarm("a", 1), "request-1")
+	b.mustClaim(t, alarm("a", 1), "request-1")
 	for _, transition := range []int{1, 2, 3, 3, 2} {
 		require.NoError(t, b.CountRepeat(t.Context(), alarm("a", transition), "x"))
 	}
@@ -236,14 +236,14 @@ func TestTogether_ReturnsOtherAlarmsOfLastSlots(t *testing.T) {
 	require.NoError(t, b.Fired(t.Context(), alarm("a", 1)))
 	require.NoError(t, b.Fired(t.Context(), alarm("b", 2)))
 	require.NoError(t, b.Fired(t.Context(), alarm("b", 9)))
-	b.pass(4 * time.Minute) // into the next slot
+	b.advance(4 * time.Minute) // into the next slot
 	require.NoError(t, b.Fired(t.Context(), alarm("c: d/é", 3)))
 	related, err := b.Together(t.Context(), alarm("a", 1).ARN)
 	require.NoError(t, err)
 	require.Len(t, related, 2)
 	assert.Equal(t, []string{"b", "c: d/é"}, []string{related[0].Name, related[1].Name})
 	assert.Equal(t, alarm("b", 9).Time, related[0].Since)
-	b.pass(10 * time.Minute)
+	b.advance(10 * time.Minute)
 	related, err = b.Together(t.Context(), alarm("a", 1).ARN)
 	require.NoError(t, err)
 	assert.Empty(t, related)
@@ -270,45 +270,45 @@ func composite(name string, transition int, children ...string) *alarmevent.Alar
 
 func TestClaim_CompositeAlarmCoversItsTriggers(t *testing.T) {
 	b := newHarness(t)
-	parent := b.won(t, composite("p", 1, "a", "b"), "request-1")
+	parent := b.mustClaim(t, composite("p", 1, "a", "b"), "request-1")
 	assert.Len(t, parent.Covers, 2)
-	d := b.lost(t, alarm("a", 1), "request-2")
+	d := b.mustBeDuplicate(t, alarm("a", 1), "request-2")
 	assert.Equal(t, composite("p", 1).ARN, d.CoveredBy)
 	assert.Equal(t, parent.ID, d.ID)
 	require.NoError(t, b.Settle(t.Context(), parent, past(parent)))
-	assert.Equal(t, "s3://b/"+parent.ID, b.lost(t, alarm("b", 1), "request-3").ReportURI)
+	assert.Equal(t, "s3://b/"+parent.ID, b.mustBeDuplicate(t, alarm("b", 1), "request-3").ReportURI)
 }
 
 func TestClaim_CompositeAlarmIsDuplicateOfInvestigatedTriggers(t *testing.T) {
 	b := newHarness(t)
-	b.won(t, alarm("a", 1), "request-1")
-	d := b.lost(t, composite("p", 1, "a"), "request-2")
+	b.mustClaim(t, alarm("a", 1), "request-1")
+	d := b.mustBeDuplicate(t, composite("p", 1, "a"), "request-2")
 	assert.Equal(t, alarm("a", 1).ARN, d.CoveredBy)
-	b.lost(t, composite("p", 1, "a"), "request-3")
+	b.mustBeDuplicate(t, composite("p", 1, "a"), "request-3")
 }
 
 func TestClaim_CompositeAlarmCoversRemainingTrigger(t *testing.T) {
 	b := newHarness(t)
-	b.won(t, alarm("a", 1), "request-1")
-	c := b.won(t, composite("p", 1, "a", "b"), "request-2")
+	b.mustClaim(t, alarm("a", 1), "request-1")
+	c := b.mustClaim(t, composite("p", 1, "a", "b"), "request-2")
 	assert.Equal(t, []string{alarm("b", 0).ARN}, c.Covers)
 }
 
 func TestClaim_OldInvestigationOfTriggerDoesNotSuppressCompositeAlarm(t *testing.T) {
 	b := newHarness(t)
-	child := b.won(t, alarm("a", 1), "request-1")
+	child := b.mustClaim(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(t.Context(), child, past(child)))
-	b.pass(20 * time.Minute)
-	b.won(t, composite("p", 2, "a"), "request-2")
+	b.advance(20 * time.Minute)
+	b.mustClaim(t, composite("p", 2, "a"), "request-2")
 }
 
 func TestClaim_RetriedCompositeAlarmKeepsItsTriggers(t *testing.T) {
 	b := newHarness(t)
-	b.won(t, composite("p", 1, "a", "b"), "request-1")
-	again := b.won(t, composite("p", 1, "a", "b"), "request-1")
+	b.mustClaim(t, composite("p", 1, "a", "b"), "request-1")
+	again := b.mustClaim(t, composite("p", 1, "a", "b"), "request-1")
 	assert.Len(t, again.Covers, 2)
 	require.NoError(t, b.Free(t.Context(), again))
-	assert.False(t, b.won(t, alarm("a", 1), "request-2").Resumed, "a child does not resume the investigation of its parent")
+	assert.False(t, b.mustClaim(t, alarm("a", 1), "request-2").Resumed, "a child does not resume the investigation of its parent")
 }
 
 func TestRecovered_OncePerInvestigation(t *testing.T) {
@@ -317,7 +317,7 @@ func TestRecovered_OncePerInvestigation(t *testing.T) {
 	r, err := b.Recovered(ctx, alarm("a", 1).ARN)
 	require.NoError(t, err)
 	assert.Nil(t, r, "never investigated")
-	c := b.won(t, alarm("a", 1), "request-1")
+	c := b.mustClaim(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(ctx, c, past(c)))
 	r, err = b.Recovered(ctx, c.ARN)
 	require.NoError(t, err)

@@ -101,7 +101,7 @@ func (r *attempt) investigate(ctx context.Context, saver *saver, resume []byte) 
 		MayHandOver:  r.mayHandOver(),
 		Instructions: r.instructions(ctx),
 		Checkpoint:   saver.checkpoint,
-		Kept:         saver.kept,
+		Kept:         saver.waitUntilSaved,
 		Log:          r.log,
 	})
 }
@@ -112,7 +112,7 @@ func (r *attempt) concludeInstead(ctx context.Context, saver *saver) error {
 	bounded, cancel := context.WithDeadline(ctx, r.budget.agentEnds)
 	defer cancel()
 	return r.agent(bounded, saver.lastState(), investigation.Limits{
-		ConcludeAt: r.Now(), Instructions: r.instructions(ctx), Checkpoint: saver.checkpoint, Kept: saver.kept, Log: r.log,
+		ConcludeAt: r.Now(), Instructions: r.instructions(ctx), Checkpoint: saver.checkpoint, Kept: saver.waitUntilSaved, Log: r.log,
 	})
 }
 

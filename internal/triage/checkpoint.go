@@ -26,8 +26,8 @@ const (
 	// checkpointTime is how long one write or read of a checkpoint may take.
 	checkpointTime = 10 * time.Second
 
-	// firstLookTime is how long reading a checkpoint may take when there probably is none.
-	firstLookTime = 2 * time.Second
+	// firstReadTime is how long reading a checkpoint may take when there probably is none.
+	firstReadTime = 2 * time.Second
 
 	// flushShare is the share of the remaining time that waiting for a checkpoint may take.
 	flushShare = 0.2
@@ -62,7 +62,7 @@ func encodeCheckpoint(at stage, rec *investigation.Record, state []byte) []byte 
 func (r *attempt) lastCheckpoint(ctx context.Context) checkpoint {
 	most := checkpointTime
 	if r.claim != nil && !r.claim.Resumed {
-		most = firstLookTime
+		most = firstReadTime
 	}
 	quick, cancel := r.budget.part(ctx, r.Now(), flushShare, most)
 	defer cancel()
@@ -107,23 +107,23 @@ type saver struct {
 	last    []byte // latest state of the agent
 	idle    chan struct{}
 	err     error // of the last write
-	slow    bool  // a write took longer than keptTime
+	slow    bool  // a write took longer than maxSaveWait
 }
 
-// keptTime is how long a tool call waits for the checkpoint before it. Usually it does not wait at all,
+// maxSaveWait is how long a tool call waits for the checkpoint before it. Usually it does not wait at all,
 // since the model takes longer to answer than S3 takes to store the checkpoint.
-const keptTime = 2 * time.Second
+const maxSaveWait = 2 * time.Second
 
-// kept waits until the last checkpoint is written. If S3 is slow or unavailable, it stops waiting for good:
+// waitUntilSaved waits until the last checkpoint is written. If S3 is slow or unavailable, it stops waiting for good:
 // a repeated tool call is better than a stalled investigation.
-func (s *saver) kept(ctx context.Context) {
+func (s *saver) waitUntilSaved(ctx context.Context) {
 	s.mu.Lock()
 	slow := s.slow
 	s.mu.Unlock()
 	if slow {
 		return
 	}
-	quick, cancel := context.WithTimeout(ctx, keptTime)
+	quick, cancel := context.WithTimeout(ctx, maxSaveWait)
 	defer cancel()
 	if _ = s.flush(quick); quick.Err() != nil && ctx.Err() == nil {
 		s.mu.Lock()
@@ -158,11 +158,11 @@ func (s *saver) put(state []byte) {
 	s.pending = state
 	if s.idle == nil {
 		s.idle = make(chan struct{})
-		go s.work(s.idle)
+		go s.writePending(s.idle)
 	}
 }
 
-func (s *saver) work(idle chan struct{}) {
+func (s *saver) writePending(idle chan struct{}) {
 	defer close(idle)
 	for {
 		s.mu.Lock()

@@ -46,7 +46,7 @@ func (r *attempt) deliver(ctx context.Context) (Result, error) {
 		notifyErr = r.notify(ctx, keys, storeErr)
 	}
 	if err := errors.Join(storeErr, notifyErr); err != nil {
-		r.giveBack(ctx, storeErr == nil, notifyErr == nil)
+		r.release(ctx, storeErr == nil, notifyErr == nil)
 		return Result{}, err
 	}
 	r.announce(ctx)
@@ -159,8 +159,8 @@ func bareFacts(rec *investigation.Record) string {
 		rec.Report.Summary, rec.Report.RootCause, rec.ID, rec.Outcome, rec.OutcomeWhy)
 }
 
-// giveBack frees the claim for the retry, and parks the report if it fits into the table.
-func (r *attempt) giveBack(ctx context.Context, stored, notified bool) {
+// release frees the claim for the retry, and parks the report if it fits into the table.
+func (r *attempt) release(ctx context.Context, stored, notified bool) {
 	if r.claim == nil {
 		return
 	}

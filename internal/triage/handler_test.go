@@ -26,7 +26,7 @@ func TestHandle_StoresReportAndNotifies(t *testing.T) {
 	b := newHarness(t)
 	b.CardTopic = notify.New(&b.SNS, cardARN)
 	b.Config.EventBus = "bus"
-	result := b.investigated(t, "request-1", fixture(t, "action-metric"))
+	result := b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
 
 	assert.Regexp(t, "^[0-9a-f]{12}$", result.ID)
 	assert.Equal(t, investigation.OutcomeCompleted, result.Outcome)
@@ -35,9 +35,9 @@ func TestHandle_StoresReportAndNotifies(t *testing.T) {
 	for _, form := range []string{".txt", ".html", ".json", "-conversation.json"} {
 		assert.NotEmpty(t, b.S3.Object(bucket, base+form), form)
 	}
-	require.Len(t, b.messages(), 1)
-	assert.Contains(t, b.messages()[0], "cause: the role lost dynamodb:GetItem")
-	assert.Contains(t, b.messages()[0], result.ReportURI)
+	require.Len(t, b.notifications(), 1)
+	assert.Contains(t, b.notifications()[0], "cause: the role lost dynamodb:GetItem")
+	assert.Contains(t, b.notifications()[0], result.ReportURI)
 	attributes := b.SNS.Published(topicARN)[0].MessageAttributes
 	assert.Equal(t, "confirmed", *attributes["confidence"].StringValue)
 	assert.Len(t, b.SNS.Published(cardARN), 1)
@@ -76,7 +76,7 @@ func TestHandle_InvestigatesSameTransitionFromAllPathsOnce(t *testing.T) {
 	wg.Wait()
 	assert.Equal(t, map[triage.Status]int{triage.StatusInvestigated: 1, triage.StatusDuplicate: 299}, count)
 	assert.Equal(t, 1, b.agent.calls)
-	assert.Len(t, b.messages(), 1)
+	assert.Len(t, b.notifications(), 1)
 	assert.Equal(t, 299.0, b.metric(t, emf.Duplicates))
 }
 
@@ -98,7 +98,7 @@ func TestHandle_SkipsOtherStatesMutedAndSuppressedAlarms(t *testing.T) {
 			assert.Equal(t, triage.StatusSkipped, answer.Results[0].Status)
 			assert.Contains(t, answer.Results[0].Reason, tt.want)
 			assert.Zero(t, b.agent.calls)
-			assert.Empty(t, b.messages())
+			assert.Empty(t, b.notifications())
 			assert.Equal(t, 1.0, b.metric(t, emf.Skipped))
 		})
 	}
@@ -151,22 +151,22 @@ func TestHandle_NotifiesOrRetriesWhileServicesAreDown(t *testing.T) {
 				setFault(-1)
 				answer, failure := b.invoke(t, "request-1", fixture(t, "action-metric"))
 				assert.Equal(t, tt.wantError, failure != nil, "%v", failure)
-				assert.Len(t, b.messages(), tt.wantNotified)
+				assert.Len(t, b.notifications(), tt.wantNotified)
 				if !tt.wantError {
 					assert.Equal(t, triage.StatusInvestigated, answer.Results[0].Status)
 					return
 				}
 				if tt.wantNotified > 0 {
-					assert.Contains(t, b.messages()[0], "could not be stored")
-					note, _, _ := strings.Cut(b.messages()[0], "\n\n")
+					assert.Contains(t, b.notifications()[0], "could not be stored")
+					note, _, _ := strings.Cut(b.notifications()[0], "\n\n")
 					for line := range strings.SplitSeq(note, "\n") {
 						assert.True(t, utf8.RuneCountInString(line) <= 70 || !strings.Contains(line, " "), line)
 					}
-					assert.Contains(t, b.messages()[0], "cause: the role lost dynamodb:GetItem", "the notification still has the findings")
+					assert.Contains(t, b.notifications()[0], "cause: the role lost dynamodb:GetItem", "the notification still has the findings")
 				}
 				setFault(0)
-				b.investigated(t, "request-1", fixture(t, "action-metric"))
-				assert.Len(t, b.messages(), tt.wantAfter)
+				b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
+				assert.Len(t, b.notifications(), tt.wantAfter)
 				assert.Equal(t, 1, b.reports())
 				assert.Equal(t, tt.wantAgentRuns, b.agent.calls, "a finished investigation is not repeated")
 				assert.Contains(t, b.state(ordersARN), "done")
@@ -177,11 +177,11 @@ func TestHandle_NotifiesOrRetriesWhileServicesAreDown(t *testing.T) {
 
 func TestHandle_RetryResumesKilledInvocation(t *testing.T) {
 	tests := []struct {
-		name     string
-		kill     func(b *harness) (heal func())
-		tools    int // evidence calls in the end
-		agents   int
-		messages int
+		name          string
+		kill          func(b *harness) (heal func())
+		tools         int // evidence calls in the end
+		agents        int
+		notifications int
 	}{
 		{"while it collects evidence", func(b *harness) func() {
 			b.tool.after = die
@@ -214,17 +214,17 @@ func TestHandle_RetryResumesKilledInvocation(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newHarness(t)
 			heal := tt.kill(b)
-			b.killed(t, "request-1", fixture(t, "action-metric"))
+			b.invokeAndKill(t, "request-1", fixture(t, "action-metric"))
 			heal()
 			answer, err := b.invoke(t, "request-2", fixture(t, "eventbridge-metric"))
 			require.NoError(t, err)
 			assert.Equal(t, triage.StatusDuplicate, answer.Results[0].Status, "the lease still runs")
-			b.investigated(t, "request-1", fixture(t, "action-metric"))
+			b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
 			assert.Equal(t, tt.tools, b.tool.calls)
 			assert.Equal(t, tt.agents, b.agent.calls)
-			assert.Len(t, b.messages(), tt.messages)
+			assert.Len(t, b.notifications(), tt.notifications)
 			assert.Equal(t, 1, b.reports(), "the retry writes to the same objects")
-			assert.Contains(t, b.messages()[0], "resumed: ")
+			assert.Contains(t, b.notifications()[0], "resumed: ")
 			assert.Contains(t, b.state(ordersARN), "done")
 		})
 	}
@@ -233,11 +233,11 @@ func TestHandle_RetryResumesKilledInvocation(t *testing.T) {
 func TestHandle_CrashWithoutRetryDoesNotSuppressNextAlarm(t *testing.T) {
 	b := newHarness(t)
 	b.tool.after = die
-	b.killed(t, "request-1", action("orders-errors", 1))
+	b.invokeAndKill(t, "request-1", action("orders-errors", 1))
 	b.tool.after = nil
-	b.clock.pass(lifetime + 10*time.Second)
-	b.investigated(t, "request-2", action("orders-errors", 1000))
-	assert.Len(t, b.messages(), 1)
+	b.clock.advance(lifetime + 10*time.Second)
+	b.mustInvestigate(t, "request-2", action("orders-errors", 1000))
+	assert.Len(t, b.notifications(), 1)
 }
 
 func TestHandle_RetryResumesAgentFromLastCheckpoint(t *testing.T) {
@@ -253,14 +253,14 @@ func TestHandle_RetryResumesAgentFromLastCheckpoint(t *testing.T) {
 		die()
 		return nil
 	}
-	b.killed(t, "request-1", fixture(t, "action-metric"))
+	b.invokeAndKill(t, "request-1", fixture(t, "action-metric"))
 	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, resume []byte) error {
 		assert.Equal(t, "round 2\nwith two lines", string(resume))
 		return conclude(rec)
 	}
-	b.investigated(t, "request-1", fixture(t, "action-metric"))
+	b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
 	assert.Equal(t, 1, b.tool.calls, "the evidence is not collected again")
-	assert.Contains(t, b.messages()[0], "resumed: 1")
+	assert.Contains(t, b.notifications()[0], "resumed: 1")
 }
 
 func TestHandOver_ContinuesAtMostThreeTimes(t *testing.T) {
@@ -292,7 +292,7 @@ func TestHandOver_ContinuesAtMostThreeTimes(t *testing.T) {
 	}
 	assert.Equal(t, triage.StatusInvestigated, answer.Results[0].Status)
 	assert.Equal(t, 4, rounds)
-	assert.Len(t, b.messages(), 1)
+	assert.Len(t, b.notifications(), 1)
 	assert.Equal(t, 1, b.tool.calls)
 	again, err := b.invoke(t, "fresh-3", string(b.Self.Events()[2].Payload))
 	require.NoError(t, err)
@@ -317,8 +317,8 @@ func TestHandOver_FailureConcludesInSameInvocation(t *testing.T) {
 				assert.False(t, run.ConcludeAt.After(b.clock.now()))
 				return conclude(rec)
 			}
-			b.investigated(t, "request-1", fixture(t, "action-metric"))
-			assert.Len(t, b.messages(), 1)
+			b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
+			assert.Len(t, b.notifications(), 1)
 			assert.Empty(t, b.Self.Events())
 			assert.Contains(t, b.state(ordersARN), "done")
 		})
@@ -341,9 +341,9 @@ func TestHandle_DeliversReportWhenAgentFails(t *testing.T) {
 			b.agent.do = func(ctx context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
 				return tt.do(ctx, rec)
 			}
-			result := b.investigated(t, "request-1", fixture(t, "action-metric"))
+			result := b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
 			assert.Equal(t, investigation.OutcomeFallback, result.Outcome)
-			assert.Contains(t, b.messages()[0], tt.want)
+			assert.Contains(t, b.notifications()[0], tt.want)
 			assert.Equal(t, 1, b.reports())
 			assert.Equal(t, 1.0, b.metric(t, emf.Fallback))
 		})
@@ -353,9 +353,9 @@ func TestHandle_DeliversReportWhenAgentFails(t *testing.T) {
 func TestHandle_DeliversBareFactsWhenRendererPanics(t *testing.T) {
 	b := newHarness(t)
 	b.render.panics = true
-	b.investigated(t, "request-1", fixture(t, "action-metric"))
-	require.Len(t, b.messages(), 1)
-	assert.Contains(t, b.messages()[0], "the role lost dynamodb:GetItem")
+	b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
+	require.Len(t, b.notifications(), 1)
+	assert.Contains(t, b.notifications()[0], "the role lost dynamodb:GetItem")
 	assert.Equal(t, 1, b.reports())
 }
 
@@ -366,7 +366,7 @@ func TestHandle_RecordsUnavailableToolInEvidence(t *testing.T) {
 		assert.Equal(t, "the tool function is throttled", rec.Evidence.Problem)
 		return conclude(rec)
 	}
-	b.investigated(t, "request-1", fixture(t, "action-metric"))
+	b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
 }
 
 func TestBudget_ReservesTimeToStoreAndNotify(t *testing.T) {
@@ -394,7 +394,7 @@ func TestHandle_HangingServiceLeavesTimeForOthers(t *testing.T) {
 	tests := []struct {
 		name string
 		hang func(b *harness)
-		want int // messages
+		want int // notifications
 	}{
 		{"S3", func(b *harness) { b.S3.Hang(true) }, 1},
 		{"DynamoDB", func(b *harness) { b.DB.Hang(true) }, 1},
@@ -411,7 +411,7 @@ func TestHandle_HangingServiceLeavesTimeForOthers(t *testing.T) {
 			defer cancel()
 			_, _ = b.Handle(ctx, "request-1", []byte(fixture(t, "action-metric")))
 			assert.NoError(t, ctx.Err(), "the handler returns before Lambda kills it")
-			assert.Len(t, b.messages(), tt.want)
+			assert.Len(t, b.notifications(), tt.want)
 		})
 	}
 }
@@ -429,10 +429,10 @@ func TestHandle_ReportsRepeatsAndAlarmsThatFiredTogether(t *testing.T) {
 		}
 		return conclude(rec)
 	}
-	b.investigated(t, "request-1", action("a", 1))
-	require.Len(t, b.messages(), 2)
-	assert.Contains(t, b.messages()[1], "repeats: 5\ntogether: 1\n")
-	assert.Contains(t, b.messages()[0], "together: 1\n", "each names the other")
+	b.mustInvestigate(t, "request-1", action("a", 1))
+	require.Len(t, b.notifications(), 2)
+	assert.Contains(t, b.notifications()[1], "repeats: 5\ntogether: 1\n")
+	assert.Contains(t, b.notifications()[0], "together: 1\n", "each names the other")
 }
 
 func TestHandle_StormInvestigatesEachAlarmOnce(t *testing.T) {
@@ -450,14 +450,14 @@ func TestHandle_StormInvestigatesEachAlarmOnce(t *testing.T) {
 	}
 	wg.Wait()
 	assert.Equal(t, alarms, b.agent.calls)
-	assert.Len(t, b.messages(), alarms)
+	assert.Len(t, b.notifications(), alarms)
 	assert.Equal(t, alarms, b.reports())
 	assert.Equal(t, float64(events-alarms), b.metric(t, emf.Duplicates))
 }
 
 func TestHandle_InvestigatesCompositeAlarmAndItsTriggersOnce(t *testing.T) {
 	b := newHarness(t)
-	b.investigated(t, "request-1", fixture(t, "action-composite"))
+	b.mustInvestigate(t, "request-1", fixture(t, "action-composite"))
 	answer, err := b.invoke(t, "request-2", fixture(t, "eventbridge-metric"))
 	require.NoError(t, err)
 	assert.Equal(t, triage.StatusDuplicate, answer.Results[0].Status)
@@ -467,16 +467,16 @@ func TestHandle_InvestigatesCompositeAlarmAndItsTriggersOnce(t *testing.T) {
 
 func TestHandle_PassesPastInvestigationsToAgent(t *testing.T) {
 	b := newHarness(t)
-	first := b.investigated(t, "request-1", action("a", 1))
-	b.clock.pass(2 * time.Hour)
+	first := b.mustInvestigate(t, "request-1", action("a", 1))
+	b.clock.advance(2 * time.Hour)
 	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
 		require.Len(t, rec.SeenBefore, 1)
 		assert.Equal(t, "the role lost dynamodb:GetItem", rec.SeenBefore[0].Cause)
 		assert.Equal(t, first.ID, rec.SeenBefore[0].ID)
 		return conclude(rec)
 	}
-	b.investigated(t, "request-2", action("a", 7300))
-	assert.Contains(t, b.messages()[1], "before: 1")
+	b.mustInvestigate(t, "request-2", action("a", 7300))
+	assert.Contains(t, b.notifications()[1], "before: 1")
 }
 
 func TestHandle_NotifiesRecoveryOnce(t *testing.T) {
@@ -487,16 +487,16 @@ func TestHandle_NotifiesRecoveryOnce(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, triage.StatusSkipped, skipped.Results[0].Status, "nothing was investigated")
 
-	result := b.investigated(t, "request-1", fixture(t, "action-metric"))
+	result := b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
 	b.SNS.Fail(awsapitest.ErrDown, 1)
 	_, err = b.invoke(t, "request-2", fixture(t, "action-ok"))
 	require.Error(t, err)
 	answer, err := b.invoke(t, "request-2", fixture(t, "action-ok"))
 	require.NoError(t, err)
 	assert.Equal(t, triage.StatusRecovered, answer.Results[0].Status)
-	require.Len(t, b.messages(), 2)
-	assert.Contains(t, b.messages()[1], "is OK again")
-	assert.Contains(t, b.messages()[1], result.ReportURI)
+	require.Len(t, b.notifications(), 2)
+	assert.Contains(t, b.notifications()[1], "is OK again")
+	assert.Contains(t, b.notifications()[1], result.ReportURI)
 	assert.Len(t, b.SNS.Published(cardARN), 2)
 	again, err := b.invoke(t, "request-3", fixture(t, "action-ok"))
 	require.NoError(t, err)
@@ -507,10 +507,10 @@ func TestInstructions_MissingObjectDoesNotStopInvestigation(t *testing.T) {
 	b := newHarness(t)
 	b.Config.Instructions = "Look at the canary first."
 	b.Config.InstructionsURI = "s3://runbooks/orders.md"
-	b.investigated(t, "request-1", action("a", 1))
+	b.mustInvestigate(t, "request-1", action("a", 1))
 	assert.Equal(t, "Look at the canary first.", b.agent.runs[0].Instructions, "the object does not exist")
 	b.Config.InstructionsURI = "not a URI"
-	b.investigated(t, "request-2", action("b", 1))
+	b.mustInvestigate(t, "request-2", action("b", 1))
 	assert.Equal(t, "Look at the canary first.", b.agent.runs[1].Instructions)
 }
 
@@ -518,7 +518,7 @@ func TestHandle_LongNamesAndReportsFitAllLimits(t *testing.T) {
 	b := newHarness(t)
 	b.render.body = strings.Repeat("日本語のログ行\n", 60000)
 	name := strings.Repeat("🚨注文/é ", 51) // 255 characters
-	b.investigated(t, "request-1", action(name, 1))
+	b.mustInvestigate(t, "request-1", action(name, 1))
 	in := b.SNS.Published(topicARN)[0]
 	assert.Less(t, len(*in.Subject), 100)
 	assert.Regexp(t, `^[ -~]+$`, *in.Subject)

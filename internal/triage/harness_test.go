@@ -89,8 +89,8 @@ type shifted struct {
 
 func (s shifted) Deadline() (time.Time, bool) { return s.deadline, true }
 
-// investigated runs an invocation that must end with one investigated alarm.
-func (b *harness) investigated(t *testing.T, owner, event string) triage.Result {
+// mustInvestigate runs an invocation that must end with one investigated alarm.
+func (b *harness) mustInvestigate(t *testing.T, owner, event string) triage.Result {
 	t.Helper()
 	answer, err := b.invoke(t, owner, event)
 	require.NoError(t, err)
@@ -107,8 +107,8 @@ func (b *harness) state(arn string) string {
 // reports returns the number of reports in the bucket.
 func (b *harness) reports() int { return len(b.S3.Keys(".txt")) }
 
-// messages returns the bodies of the notifications.
-func (b *harness) messages() []string {
+// notifications returns the bodies of the notifications.
+func (b *harness) notifications() []string {
 	var bodies []string
 	for _, in := range b.SNS.Published(topicARN) {
 		bodies = append(bodies, *in.Message)
@@ -142,7 +142,7 @@ func (c *clock) now() time.Time {
 	return time.Now().Add(c.shift)
 }
 
-func (c *clock) pass(d time.Duration) {
+func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.shift += d
@@ -235,8 +235,8 @@ func fixture(t *testing.T, name string) string {
 
 const ordersARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:orders-errors"
 
-// killed runs an invocation that ends early: its goroutine stops where die is called.
-func (b *harness) killed(t *testing.T, owner, event string) {
+// invokeAndKill runs an invocation that ends early: its goroutine stops where die is called.
+func (b *harness) invokeAndKill(t *testing.T, owner, event string) {
 	t.Helper()
 	finished := false
 	var wg sync.WaitGroup

@@ -36,10 +36,10 @@ func TestCards_ShareOneThreadPerAlarm(t *testing.T) {
 	b := newHarness(t)
 	b.Renderer, b.CardTopic = reports, notify.New(&b.SNS, cardARN)
 	b.Config.NotifyRecovery = true
-	b.investigated(t, "request-1", fixture(t, "action-metric"))
+	b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
 	_, err := b.invoke(t, "request-2", fixture(t, "action-ok"))
 	require.NoError(t, err)
-	b.investigated(t, "request-3", action("another", 1))
+	b.mustInvestigate(t, "request-3", action("another", 1))
 
 	threads, titles := b.cards(t)
 	require.Len(t, threads, 3)
@@ -47,7 +47,7 @@ func TestCards_ShareOneThreadPerAlarm(t *testing.T) {
 	assert.Equal(t, "Recovered: orders-errors", titles[1])
 	assert.Equal(t, threads[0], threads[1])
 	assert.NotEqual(t, threads[0], threads[2])
-	for _, body := range b.messages() {
+	for _, body := range b.notifications() {
 		assert.NotContains(t, body, "client-markdown", "cards are only sent to the chat topic")
 	}
 }
@@ -55,19 +55,19 @@ func TestCards_ShareOneThreadPerAlarm(t *testing.T) {
 func TestReport_ShowsPastInvestigationsInEveryForm(t *testing.T) {
 	b := newHarness(t)
 	b.Renderer = reports
-	b.investigated(t, "request-1", action("a", 1))
-	b.clock.pass(2 * time.Hour)
+	b.mustInvestigate(t, "request-1", action("a", 1))
+	b.clock.advance(2 * time.Hour)
 	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
 		err := conclude(rec)
 		rec.Report.RootCause = "the table is gone"
 		return err
 	}
-	second := b.investigated(t, "request-2", action("a", 7300))
+	second := b.mustInvestigate(t, "request-2", action("a", 7300))
 
-	require.Len(t, b.messages(), 2)
-	assert.NotContains(t, b.messages()[0], "SEEN BEFORE")
-	assert.Contains(t, b.messages()[1], "SEEN BEFORE")
-	assert.Contains(t, b.messages()[1], "the role lost dynamodb:GetItem")
+	require.Len(t, b.notifications(), 2)
+	assert.NotContains(t, b.notifications()[0], "SEEN BEFORE")
+	assert.Contains(t, b.notifications()[1], "SEEN BEFORE")
+	assert.Contains(t, b.notifications()[1], "the role lost dynamodb:GetItem")
 	base := second.ReportURI[len("s3://"+bucket+"/") : len(second.ReportURI)-len(".txt")]
 	for _, form := range []string{".txt", ".html", ".json"} {
 		assert.Contains(t, string(b.S3.Object(bucket, base+form)), "the role lost dynamodb:GetItem", form)

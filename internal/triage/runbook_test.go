@@ -38,7 +38,7 @@ func TestRunbook_ReadsOnlyObjectsBelowPrefix(t *testing.T) {
 			}
 			b.Config.RunbooksURI = "s3://runbooks/team/"
 			event := strings.Replace(action("a", 1), `"alarmName":"a"`, `"alarmName":"a","configuration":`+tt.configuration+`,"alarmTags":`+tt.tags, 1)
-			b.investigated(t, "request-1", event)
+			b.mustInvestigate(t, "request-1", event)
 			assert.Equal(t, tt.want, b.agent.runs[0].Instructions)
 		})
 	}

@@ -70,12 +70,12 @@ func inBrief(findings []selfcheck.Check) string {
 	return fmt.Sprintf("%s (%s)", plural(len(findings), "problem"), strings.Join(parts, "; "))
 }
 
-// plural returns a number and its noun.
-func plural(n int, name string) string {
+// plural returns a number with its noun, such as "2 problems".
+func plural(n int, noun string) string {
 	if n == 1 {
-		return "1 " + name
+		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, name)
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // selfCheckNotification returns the notification of a self-check. owner is the same for each retry by Lambda.
@@ -88,10 +88,10 @@ func (h *Handler) selfCheckNotification(checked selfcheck.Report, owner string) 
 	for _, found := range findings {
 		b.WriteString(report.Note(heading(found.State) + found.Part + "\n" + found.Detail + "\nWhat to do: " + found.Remedy))
 	}
-	if fine := names(checked, selfcheck.StateOK); fine != "" {
-		b.WriteString(report.Note("Checked and OK: " + fine + "."))
+	if working := partsIn(checked, selfcheck.StateOK); working != "" {
+		b.WriteString(report.Note("Checked and OK: " + working + "."))
 	}
-	if skipped := names(checked, selfcheck.StateSkipped); skipped != "" {
+	if skipped := partsIn(checked, selfcheck.StateSkipped); skipped != "" {
 		b.WriteString(report.Note("Not checked: " + skipped + "."))
 	}
 	fmt.Fprintf(&b, "Check again:\n\n    aws lambda invoke --region %s --function-name %s "+
@@ -114,8 +114,8 @@ func heading(state selfcheck.State) string {
 	return "PROBLEM: "
 }
 
-// names returns the parts in a state, separated by commas.
-func names(checked selfcheck.Report, state selfcheck.State) string {
+// partsIn returns the parts in a state, separated by commas.
+func partsIn(checked selfcheck.Report, state selfcheck.State) string {
 	var parts []string
 	for _, check := range checked.Checks {
 		if check.State == state {

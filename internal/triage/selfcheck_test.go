@@ -146,8 +146,8 @@ func (b *checkHarness) check(t *testing.T) selfcheck.Report {
 // only returns the body of the only notification, without line breaks.
 func (b *checkHarness) only(t *testing.T) string {
 	t.Helper()
-	require.Len(t, b.messages(), 1)
-	return strings.Join(strings.Fields(b.messages()[0]), " ")
+	require.Len(t, b.notifications(), 1)
+	return strings.Join(strings.Fields(b.notifications()[0]), " ")
 }
 
 func TestSelfCheck_SendsNothingWhenEverythingWorks(t *testing.T) {
@@ -169,7 +169,7 @@ func TestSelfCheck_SendsNothingWhenEverythingWorks(t *testing.T) {
 		"tool " + toolFunction: "ok", "hand-over": "ok", "table investigations": "ok", "bucket " + bucket: "ok", "notification topic " + topicARN: "ok",
 		"chat card topic " + cardARN: "ok", "instructions s3://" + bucket + "/instructions.txt": "ok", "event bus bus": "skipped",
 	}, got)
-	assert.Empty(t, b.messages())
+	assert.Empty(t, b.notifications())
 	assert.Empty(t, b.SNS.Published(cardARN))
 	assert.Empty(t, answer.Results)
 	text, err := json.Marshal(answer)
@@ -198,7 +198,7 @@ func TestSelfCheck_AsksModelsForFewTokensThroughGuardrail(t *testing.T) {
 		assert.Nil(t, in.ToolConfig)
 		assert.Equal(t, "guard 3", *in.GuardrailConfig.GuardrailIdentifier+" "+*in.GuardrailConfig.GuardrailVersion)
 	}
-	assert.Empty(t, b.messages())
+	assert.Empty(t, b.notifications())
 }
 
 func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
@@ -437,7 +437,7 @@ func TestSelfCheck_SendsNothingWhenNoActionIsNeeded(t *testing.T) {
 			b := newCheckHarness(t)
 			test.change(b)
 			checked := b.check(t)
-			assert.Empty(t, b.messages())
+			assert.Empty(t, b.notifications())
 			assert.Empty(t, checked.Findings())
 			i := slices.IndexFunc(checked.Checks, func(c selfcheck.Check) bool { return c.Part == test.part })
 			require.GreaterOrEqual(t, i, 0)
@@ -481,10 +481,10 @@ func TestSelfCheck_RetriesTransientModelErrors(t *testing.T) {
 
 func TestSelfCheck_FailsWhenNotificationReachesNobody(t *testing.T) {
 	for _, test := range []struct {
-		name     string
-		breakIt  func(b *checkHarness)
-		messages int
-		want     []string
+		name          string
+		breakIt       func(b *checkHarness)
+		notifications int
+		want          []string
 	}{
 		{"publishing fails", func(b *checkHarness) {
 			b.SNS.Fail(awsapitest.Denied("sns:Publish"), -1)
@@ -505,9 +505,9 @@ func TestSelfCheck_FailsWhenNotificationReachesNobody(t *testing.T) {
 			for _, want := range test.want {
 				assert.ErrorContains(t, err, want)
 			}
-			assert.Len(t, b.messages(), test.messages)
+			assert.Len(t, b.notifications(), test.notifications)
 			assert.NotNil(t, answer.SelfCheck)
-			assert.Equal(t, float64(1-test.messages), b.metric(t, emf.NotificationFailures))
+			assert.Equal(t, float64(1-test.notifications), b.metric(t, emf.NotificationFailures))
 		})
 	}
 }
@@ -562,7 +562,7 @@ func TestSelfCheck_StartsOnlyOnSelfCheckEvent(t *testing.T) {
 	}
 	b := newCheckHarness(t)
 	alarm := strings.Replace(fixture(t, "action-metric"), `"alarmData"`, `"more": {"selfCheck": true}, "alarmData"`, 1)
-	assert.Equal(t, triage.StatusInvestigated, b.investigated(t, "request-1", alarm).Status)
+	assert.Equal(t, triage.StatusInvestigated, b.mustInvestigate(t, "request-1", alarm).Status)
 	assert.Empty(t, b.model.Asked())
 }
 
@@ -570,10 +570,10 @@ func TestSelfCheck_NotificationIsPlainTextWithShortLines(t *testing.T) {
 	b := newCheckHarness(t)
 	b.failing[firstModel] = fmt.Errorf("a long\x1b[31m story\u202e %s", strings.Repeat("of words ", 100))
 	b.check(t)
-	require.Len(t, b.messages(), 1)
-	assert.NotContains(t, b.messages()[0], "\x1b")
-	assert.NotContains(t, b.messages()[0], "\u202e")
-	for line := range strings.Lines(b.messages()[0]) {
+	require.Len(t, b.notifications(), 1)
+	assert.NotContains(t, b.notifications()[0], "\x1b")
+	assert.NotContains(t, b.notifications()[0], "\u202e")
+	for line := range strings.Lines(b.notifications()[0]) {
 		isCommand := strings.HasPrefix(line, "    aws lambda invoke ")
 		assert.True(t, len([]rune(strings.TrimSpace(line))) <= 70 || isCommand || !strings.Contains(strings.TrimSpace(line), " "), line)
 	}
