@@ -20,8 +20,8 @@ const (
 	// parallelChildren is how many of their items are written at the same time.
 	parallelChildren = 8
 
-	// togetherFor is how old the investigation of a child may be to count for its parent too. An older one
-	// does not explain why the composite alarm fires now.
+	// togetherFor is how old the investigation of a child may be to cover its parent too. An older one does
+	// not explain why the composite alarm fires now.
 	togetherFor = 15 * time.Minute
 )
 
@@ -62,8 +62,8 @@ func (t *Table) coverChildren(
 	return elsewhere, nil
 }
 
-// cover takes the lease of one child. recent reports that another investigation holds it, or held it
-// recently.
+// cover tries to take the lease of one child. covered reports whether it did. recent reports whether another
+// investigation holds the lease, or began less than togetherFor ago.
 func (t *Table) cover(
 	ctx context.Context, child string, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time,
 ) (covered, recent bool, err error) {
@@ -103,11 +103,13 @@ func (t *Table) giveWay(ctx context.Context, c *Claim, elsewhere string) error {
 		"SET #state = :done, covered_by = :elsewhere", values{":done": text(stateDone), ":elsewhere": text(elsewhere)})
 }
 
+// settleChildren marks the covered alarms as done.
 func (t *Table) settleChildren(ctx context.Context, c *Claim, report string) error {
 	return t.changeChildren(ctx, c, "SET #state = :done, report_uri = :report",
 		func() values { return values{":done": text(stateDone), ":report": text(report)} })
 }
 
+// freeChildren gives up the leases of the covered alarms.
 func (t *Table) freeChildren(ctx context.Context, c *Claim) error {
 	return t.changeChildren(ctx, c, "SET #state = :freed", func() values { return values{":freed": text(stateFreed)} })
 }

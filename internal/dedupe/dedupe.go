@@ -68,7 +68,7 @@ type Claim struct {
 	Owner     string
 	Attempt   int64 // 1 for the first
 	StartedAt time.Time
-	Resumed   bool // an earlier attempt did not finish; there may be a checkpoint
+	Resumed   bool // an earlier attempt did not finish; it may have saved a checkpoint
 	HandOvers int
 	Parked    []byte // the finished record, if only its delivery is missing
 	Stored    bool   // the parked record's report is in the bucket

@@ -15,7 +15,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// harness is a table under a clock that the test moves.
+// harness is a table with a clock that the test advances.
 type harness struct {
 	*dedupe.Table
 	mu  sync.Mutex
@@ -60,6 +60,7 @@ func (b *harness) claim(t *testing.T, alarm *alarmevent.Alarm, owner string) (*d
 	return claim, duplicate
 }
 
+// mustClaim claims the alarm and requires success.
 func (b *harness) mustClaim(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Claim {
 	t.Helper()
 	claim, _ := b.claim(t, alarm, owner)
@@ -67,6 +68,7 @@ func (b *harness) mustClaim(t *testing.T, alarm *alarmevent.Alarm, owner string)
 	return claim
 }
 
+// mustBeDuplicate tries to claim the alarm and requires that it is a duplicate.
 func (b *harness) mustBeDuplicate(t *testing.T, alarm *alarmevent.Alarm, owner string) *dedupe.Duplicate {
 	t.Helper()
 	_, duplicate := b.claim(t, alarm, owner)
@@ -102,7 +104,7 @@ func TestClaim_OncePerWindow(t *testing.T) {
 	assert.Equal(t, "s3://b/"+c.ID, d.ReportURI)
 }
 
-func TestClaim_NewTransitionAfterWindowHasPast(t *testing.T) {
+func TestClaim_AfterWindowReturnsPastInvestigations(t *testing.T) {
 	b := newHarness(t)
 	first := b.mustClaim(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(t.Context(), first, past(first)))

@@ -28,10 +28,10 @@ const (
 	attrStored      = "report_stored"
 	attrNotified    = "notification_sent"
 	attrReport      = "report_uri"
-	attrCoveredBy   = "covered_by" // ARN of the composite alarm whose investigation covers this one
-	attrPast        = "past"       // list of maps, oldest first
-	attrRecovery    = "recovery_of"
-	attrSlotEntries = "alarms" // of a "fired#" item: string set
+	attrCoveredBy   = "covered_by"  // ARN of the other alarm whose investigation covers this one
+	attrPast        = "past"        // list of maps, oldest first
+	attrRecovery    = "recovery_of" // id of the investigation whose recovery was recorded
+	attrSlotEntries = "alarms"      // of a "fired#" item: string set
 )
 
 // States of an alarm's item.

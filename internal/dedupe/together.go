@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// slot is the period whose alarms share an item.
+	// slot is the length of a time slot. Alarms that fire in the same slot share an item.
 	slot = 5 * time.Minute
 
 	// keepSlot is how long the item of a slot is kept.

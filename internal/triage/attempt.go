@@ -31,11 +31,12 @@ type attempt struct {
 	budget budget
 	log    *slog.Logger
 
-	resumed   bool // from a checkpoint
+	resumed   bool // the record comes from a checkpoint
 	maybeCopy bool // an earlier attempt may have sent the notification
 }
 
-// proceed goes from the claimed alarm to the settled claim.
+// proceed investigates the claimed alarm, delivers the report, and settles the claim. It skips the steps that
+// an earlier attempt has finished.
 func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	if r.claim != nil && len(r.claim.Parked) > 0 {
 		rec, err := unpark(r.claim.Parked)
@@ -67,7 +68,7 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	}
 	saver.put(encodeCheckpoint(stageFinished, r.rec, nil))
 	if err := r.flush(ctx, saver); err != nil {
-		r.log.Warn("finished investigation not checkpointed", "error", err)
+		r.log.Warn("checkpoint of the finished investigation not saved", "error", err)
 	}
 	return r.deliver(ctx)
 }
@@ -87,7 +88,7 @@ func (r *attempt) together(ctx context.Context) []investigation.Related {
 	defer cancel()
 	related, err := r.Table.Together(quick, r.alarm.ARN)
 	if err != nil {
-		r.log.Warn("alarms that fired together not read", "error", err)
+		r.log.Warn("cannot read the alarms that fired together", "error", err)
 	}
 	return related
 }
@@ -169,8 +170,8 @@ func (r *attempt) fallBack(err error) {
 	}
 }
 
-// investigationID returns the id of a new investigation. It is the same for each retry of an event, which
-// finds the checkpoint even if the claim was never written.
+// investigationID returns the id of a new investigation. The id is the same for each retry of an event. A
+// retry therefore finds the checkpoint even if the claim was never written.
 func investigationID(alarm *alarmevent.Alarm, owner string) string {
 	sum := sha256.Sum256([]byte(owner + " " + alarm.ARN))
 	return hex.EncodeToString(sum[:6])

@@ -27,10 +27,10 @@ const (
 
 // budget divides the time of an invocation. It always reserves time to store the report and to notify.
 type budget struct {
-	deadline   time.Time     // Lambda ends the invocation
-	concludeAt time.Time     // the model is asked for its conclusion
-	agentEnds  time.Time     // the agent's context ends
-	evidence   time.Duration // for the tool call that collects it
+	deadline   time.Time     // when Lambda ends the invocation
+	concludeAt time.Time     // when the model is asked for its conclusion
+	agentEnds  time.Time     // when the agent's context ends
+	evidence   time.Duration // for the tool call that collects the evidence
 	table      time.Duration // for claiming
 }
 
@@ -51,7 +51,8 @@ func budgetOf(ctx context.Context, now time.Time) budget {
 	}
 }
 
-// part returns a context for a step that may take a share of the time until the deadline.
+// part returns a context for one step. The step may take a share of the time until the deadline, but never
+// longer than most.
 func (b budget) part(ctx context.Context, now time.Time, share float64, most time.Duration) (context.Context, context.CancelFunc) {
 	left := b.deadline.Add(-exitTime).Sub(now)
 	return context.WithTimeout(ctx, min(time.Duration(share*float64(left)), most))

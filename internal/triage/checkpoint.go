@@ -26,7 +26,7 @@ const (
 	// checkpointTime is how long one write or read of a checkpoint may take.
 	checkpointTime = 10 * time.Second
 
-	// firstReadTime is how long reading a checkpoint may take when there probably is none.
+	// firstReadTime is how long reading a checkpoint may take when probably none exists.
 	firstReadTime = 2 * time.Second
 
 	// flushShare is the share of the remaining time that waiting for a checkpoint may take.
@@ -103,19 +103,19 @@ type saver struct {
 	log  *slog.Logger
 
 	mu      sync.Mutex
-	pending []byte
-	last    []byte // latest state of the agent
-	idle    chan struct{}
-	err     error // of the last write
-	slow    bool  // a write took longer than maxSaveWait
+	pending []byte        // the checkpoint to write next; nil: none
+	last    []byte        // latest state of the agent
+	idle    chan struct{} // closed when nothing is left to write; nil: no write is running
+	err     error         // of the last write
+	slow    bool          // a write took longer than maxSaveWait
 }
 
-// maxSaveWait is how long a tool call waits for the checkpoint before it. Usually it does not wait at all,
-// since the model takes longer to answer than S3 takes to store the checkpoint.
+// maxSaveWait is how long a tool call waits until the previous checkpoint is written. Usually it does not wait
+// at all, since the model takes longer to answer than S3 takes to store the checkpoint.
 const maxSaveWait = 2 * time.Second
 
-// waitUntilSaved waits until the last checkpoint is written. If S3 is slow or unavailable, it stops waiting for good:
-// a repeated tool call is better than a stalled investigation.
+// waitUntilSaved waits until the last checkpoint is written. If S3 is slow or unavailable, later calls do not
+// wait: a repeated tool call is better than a stalled investigation.
 func (s *saver) waitUntilSaved(ctx context.Context) {
 	s.mu.Lock()
 	slow := s.slow
@@ -146,12 +146,14 @@ func (s *saver) checkpoint(_ context.Context, state []byte) error {
 	return nil
 }
 
+// lastState returns the latest state of the agent, which may not be written yet.
 func (s *saver) lastState() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last
 }
 
+// put replaces the checkpoint to write next, and starts writing unless a write is running.
 func (s *saver) put(state []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,6 +164,7 @@ func (s *saver) put(state []byte) {
 	}
 }
 
+// writePending writes checkpoints until none is pending, then closes idle.
 func (s *saver) writePending(idle chan struct{}) {
 	defer close(idle)
 	for {

@@ -78,8 +78,8 @@ func (r *attempt) complete(ctx context.Context) {
 	}
 }
 
-// confirm checks that the claim is still ours. If the alarm could not be claimed at the start, confirm
-// tries again, which makes later events duplicates.
+// confirm checks that this attempt still holds the claim. If the alarm could not be claimed at the start,
+// confirm tries to claim it again, which makes later events duplicates.
 func (r *attempt) confirm(ctx context.Context) error {
 	quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
 	defer cancel()
@@ -152,7 +152,7 @@ func (r *attempt) text(keys report.Keys) string {
 	return string(body)
 }
 
-// bareFacts returns the report of last resort.
+// bareFacts returns a minimal report, for the case that the renderer panics.
 func bareFacts(rec *investigation.Record) string {
 	return fmt.Sprintf("Alarm %s went to %s at %s.\n%s\n\n%s\n%s\n\nInvestigation %s, outcome %s. %s\n",
 		rec.Alarm.Name, rec.Alarm.State, rec.Alarm.Time.Format(time.RFC3339), rec.Alarm.Reason,

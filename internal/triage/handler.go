@@ -135,7 +135,7 @@ func (h *Handler) parse(raw []byte) ([]alarmevent.Alarm, error) {
 	if h.Redactor == nil {
 		return alarmevent.Parse(raw)
 	}
-	redactor := h.Redactor.Until(time.Now().Add(maxRedaction)) // the redactor's own clock
+	redactor := h.Redactor.Until(time.Now().Add(maxRedaction)) // not h.Now: the redactor uses the real clock
 	return alarmevent.Parser{Redact: redactor.Document}.Parse(raw)
 }
 

@@ -125,7 +125,7 @@ func TestHandle_NotifiesOrRetriesWhileServicesAreDown(t *testing.T) {
 		{"SNS", down{sns: true}, true, 0, 1, 1},
 		{"DynamoDB", down{db: true}, false, 1, 1, 1},
 		{"S3 and SNS", down{s3: true, sns: true}, true, 0, 1, 1},
-		{"S3 and DynamoDB", down{s3: true, db: true}, true, 1, 2, 2}, // the first notification is not recorded: two are better than none
+		{"S3 and DynamoDB", down{s3: true, db: true}, true, 1, 2, 2}, // without the table, the retry cannot know about the first notification: two are better than none
 		{"SNS and DynamoDB", down{sns: true, db: true}, true, 0, 1, 1},
 		{"all three", down{s3: true, sns: true, db: true}, true, 0, 1, 2},
 	}
@@ -208,7 +208,7 @@ func TestHandle_RetryResumesKilledInvocation(t *testing.T) {
 			b.Config.EventBus = "bus"
 			b.EventBridge = dyingBus{}
 			return func() { b.EventBridge = &b.Events }
-		}, 1, 1, 2}, // nobody knows whether the notification was sent: two are better than none
+		}, 1, 1, 2}, // nothing shows whether the notification was sent: two are better than none
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -432,7 +432,7 @@ func TestHandle_ReportsRepeatsAndAlarmsThatFiredTogether(t *testing.T) {
 	b.mustInvestigate(t, "request-1", action("a", 1))
 	require.Len(t, b.notifications(), 2)
 	assert.Contains(t, b.notifications()[1], "repeats: 5\ntogether: 1\n")
-	assert.Contains(t, b.notifications()[0], "together: 1\n", "each names the other")
+	assert.Contains(t, b.notifications()[0], "together: 1\n", "each notification mentions the other alarm")
 }
 
 func TestHandle_StormInvestigatesEachAlarmOnce(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// maxHandOvers is how many invocations one investigation may take after the first.
+	// maxHandOvers is how many more invocations may continue an investigation after the first one.
 	maxHandOvers = 3
 
 	// handOverLease is how long the lease waits for the fresh invocation to begin. After that, the alarm's
@@ -63,7 +63,7 @@ func (r *attempt) handOver(ctx context.Context, saver *saver) (result Result, do
 	}
 	if err := r.invokeSelf(bounded, token); err != nil {
 		r.log.Warn("not handed over: fresh invocation not started", "error", err)
-		return Result{}, false // the attempt number is still ours: we can settle the claim
+		return Result{}, false // the attempt number has not changed, so this invocation can still settle the claim
 	}
 	r.emit(map[string]float64{emf.HandOvers: 1})
 	r.log.Info("handed over", "number", r.claim.HandOvers+1)

@@ -81,7 +81,7 @@ func (b *harness) invoke(t *testing.T, owner, event string) (triage.Answer, erro
 // lifetime is how long an invocation may take.
 const lifetime = 900 * time.Second
 
-// shifted is a context whose deadline is on the harness's clock.
+// shifted is a context whose deadline is a time of the harness's clock.
 type shifted struct {
 	context.Context
 	deadline time.Time
@@ -152,7 +152,7 @@ type fakeTool struct {
 	mu    sync.Mutex
 	calls int
 	err   error
-	after func() // runs after the call and may end the invocation
+	after func() // runs after each call and may kill the invocation
 }
 
 func (f *fakeTool) Run(context.Context, string) (toolcall.Answer, error) {

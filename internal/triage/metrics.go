@@ -53,6 +53,6 @@ func (h *Handler) emit(values map[string]float64) {
 
 func (h *Handler) emitWith(values map[string]float64, properties map[string]string) {
 	if err := h.Metrics.Emit(values, properties); err != nil {
-		h.Log.Warn("metrics lost", "error", err)
+		h.Log.Warn("metrics not written", "error", err)
 	}
 }

@@ -26,7 +26,7 @@ func (r *attempt) notify(ctx context.Context, keys report.Keys, storeErr error) 
 // that it published, the next attempt cannot know whether the notification was sent.
 const copyNote = "NOTE: you may already have this report. An earlier send was interrupted before it could be recorded."
 
-// notification returns the notification, after notes about what went wrong.
+// notification returns the notification. If something went wrong, it begins with notes about that.
 func (r *attempt) notification(keys report.Keys, storeErr error) notify.Notification {
 	note := ""
 	if r.maybeCopy {

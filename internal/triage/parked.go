@@ -34,7 +34,8 @@ func park(rec *investigation.Record) ([]byte, error) {
 // keepAll drops nothing.
 func keepAll(*investigation.Record) {}
 
-// dropStreams drops reasoning, streams, and results. The outputs that findings quote remain.
+// dropStreams drops the model's reasoning, and the stdout, stderr, and result of each tool call. The outputs
+// that findings quote remain.
 func dropStreams(rec *investigation.Record) {
 	rounds := make([]investigation.Round, len(rec.Rounds))
 	for i, round := range rec.Rounds {

@@ -14,20 +14,20 @@ import (
 )
 
 func TestRunbook_ReadsOnlyObjectsBelowPrefix(t *testing.T) {
-	const said = "The team's runbook for this alarm:\nLook at the queue first."
+	const found = "The team's runbook for this alarm:\nLook at the queue first."
 	tests := []struct {
 		name, configuration, tags string
 		want                      string
 	}{
-		{"a line of the description", `{"description": "Orders fail.\nRunbook: orders.md\nAsk sam."}`, `{}`, said},
-		{"the whole URI", `{"description": "runbook: s3://runbooks/team/orders.md"}`, `{}`, said},
-		{"the tag", `{}`, `{"runbook": "orders.md"}`, said},
-		{"the tag before the line", `{"description": "runbook: gone.md"}`, `{"runbook": "orders.md"}`, said},
-		{"none", `{"description": "see the runbook"}`, `{}`, ""},
+		{"a line of the description", `{"description": "Orders fail.\nRunbook: orders.md\nAsk sam."}`, `{}`, found},
+		{"the whole URI", `{"description": "runbook: s3://runbooks/team/orders.md"}`, `{}`, found},
+		{"the tag", `{}`, `{"runbook": "orders.md"}`, found},
+		{"the tag before the line", `{"description": "runbook: gone.md"}`, `{"runbook": "orders.md"}`, found},
+		{"no runbook line", `{"description": "see the runbook"}`, `{}`, ""},
 		{"a link for people", `{"description": "runbook: https://wiki.example.com/orders"}`, `{}`, ""},
 		{"another bucket", `{"description": "runbook: s3://secrets/orders.md"}`, `{}`, ""},
 		{"another prefix", `{"description": "runbook: ../secret.md"}`, `{}`, ""},
-		{"one that is not there", `{"description": "runbook: gone.md"}`, `{}`, ""},
+		{"a runbook that does not exist", `{"description": "runbook: gone.md"}`, `{}`, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -61,7 +61,7 @@ func (h *Handler) selfCheck(ctx context.Context, owner string) (Answer, error) {
 	return answer, nil
 }
 
-// inBrief returns the findings as part of an error.
+// inBrief returns the findings on one line, for the text of an error.
 func inBrief(findings []selfcheck.Check) string {
 	parts := make([]string, len(findings))
 	for i, found := range findings {

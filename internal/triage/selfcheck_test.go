@@ -143,8 +143,8 @@ func (b *checkHarness) check(t *testing.T) selfcheck.Report {
 	return *answer.SelfCheck
 }
 
-// only returns the body of the only notification, without line breaks.
-func (b *checkHarness) only(t *testing.T) string {
+// onlyNotification returns the body of the only notification, without line breaks.
+func (b *checkHarness) onlyNotification(t *testing.T) string {
 	t.Helper()
 	require.Len(t, b.notifications(), 1)
 	return strings.Join(strings.Fields(b.notifications()[0]), " ")
@@ -245,15 +245,15 @@ func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 		{"the tool answers something else", func(b *checkHarness) {
 			b.tool = func(toolcall.Request) ([]byte, string) { return []byte(`[]`), "" }
 		}, "tool " + toolFunction, []string{"The tool's answer cannot be read"}},
-		{"the Python does not run", func(b *checkHarness) {
+		{"the probe does not run", func(b *checkHarness) {
 			b.probe(toolcall.Answer{Error: "No module named 'alarmtriage_tool'", ErrorType: "ModuleNotFoundError"})
 		}, "tool " + toolFunction, []string{"The tool cannot run Python", "No module named 'alarmtriage_tool'"}},
-		{"the Python returns nothing", func(b *checkHarness) { b.probe(toolcall.Answer{Success: true, Result: json.RawMessage("null")}) }, "tool " + toolFunction,
+		{"the probe returns nothing", func(b *checkHarness) { b.probe(toolcall.Answer{Success: true, Result: json.RawMessage("null")}) }, "tool " + toolFunction,
 			[]string{"returns an unexpected result"}},
-		{"the Python does not reach AWS", func(b *checkHarness) {
+		{"the probe does not reach AWS", func(b *checkHarness) {
 			b.probe(probeAnswer("unreachable", `"ConnectTimeoutError: monitoring.us-east-1.amazonaws.com"`))
 		}, "tool " + toolFunction, []string{"The tool's code cannot read CloudWatch", "ConnectTimeoutError", "reach the endpoint `monitoring`"}},
-		{"a package is of another architecture", func(b *checkHarness) {
+		{"a package is for another architecture", func(b *checkHarness) {
 			b.probe(probeAnswer("broken", `{"numpy": "ImportError: invalid ELF header"}`))
 		}, "tool " + toolFunction, []string{"WARNING", "numpy (ImportError: invalid ELF header)", "Build the layer for Python 3.13.9"}},
 		{"the hand-over is denied", func(b *checkHarness) { b.functions.Fail(awsapitest.Denied("lambda:InvokeFunction"), -1) }, "hand-over",
@@ -270,9 +270,9 @@ func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 		{"the bucket's key is denied", func(b *checkHarness) {
 			b.s3.Fail(&smithy.GenericAPIError{Code: "AccessDenied", Message: "User: x is not authorized to perform: kms:GenerateDataKey on resource: y"}, -1)
 		}, "bucket " + bucket, []string{"Grant kms:GenerateDataKey"}},
-		{"the table forgets", func(b *checkHarness) { b.checker.DynamoDB = forgetfulTable{&b.db} }, "table investigations",
+		{"the table loses the item", func(b *checkHarness) { b.checker.DynamoDB = forgetfulTable{&b.db} }, "table investigations",
 			[]string{"The table does not return the item that was written"}},
-		{"the bucket forgets", func(b *checkHarness) { b.checker.Store = store.New(forgetfulBucket{&b.s3}, bucket) }, "bucket " + bucket,
+		{"the bucket loses the object", func(b *checkHarness) { b.checker.Store = store.New(forgetfulBucket{&b.s3}, bucket) }, "bucket " + bucket,
 			[]string{"The bucket does not return the object that was written"}},
 		{"the instructions are empty", func(b *checkHarness) {
 			b.checker.Config.InstructionsURI = "s3://docs/empty.txt"
@@ -295,14 +295,14 @@ func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 			b := newCheckHarness(t)
 			test.breakIt(b)
 			checked := b.check(t)
-			message := b.only(t)
+			message := b.onlyNotification(t)
 			assert.Contains(t, message, test.part)
 			for _, want := range test.want {
 				assert.Contains(t, message, want)
 			}
 			assert.Contains(t, message, "What to do: ")
 			assert.Positive(t, b.metric(t, emf.SelfCheckProblems))
-			assert.Empty(t, b.SNS.Published(cardARN), "cards are about alarms")
+			assert.Empty(t, b.SNS.Published(cardARN), "cards are only sent for alarms")
 			found := slices.IndexFunc(checked.Findings(), func(c selfcheck.Check) bool { return c.Part == test.part })
 			require.GreaterOrEqual(t, found, 0)
 			assert.NotEmpty(t, checked.Findings()[found].Remedy)
@@ -371,7 +371,7 @@ func TestSelfCheck_CombinesFindingsInOneNotification(t *testing.T) {
 	b.lifecycles["amazon.nova-2-lite-v1:0"] = awsapi.ModelLifecycle{Legacy: true}
 	checked := b.check(t)
 	assert.Len(t, checked.Findings(), 4)
-	message := b.only(t)
+	message := b.onlyNotification(t)
 	for _, want := range []string{"found 4 problems", "PROBLEM: model " + firstModel, "PROBLEM: model " + secondModel, "PROBLEM: table investigations",
 		"WARNING: life cycle of model " + secondModel, "Checked and OK: life cycle of model " + firstModel, `'{"selfCheck":true}'`, "--region us-east-1"} {
 		assert.Contains(t, message, want)
@@ -408,7 +408,7 @@ func TestSelfCheck_SendsNothingWhenNoActionIsNeeded(t *testing.T) {
 		{"a custom model", func(b *checkHarness) {
 			b.checker.Config.ModelID = "arn:aws:bedrock:us-east-1:123456789012:custom-model/x/abc"
 		}, "life cycle of model arn:aws:bedrock:us-east-1:123456789012:custom-model/x/abc", "skipped", "a custom-model"},
-		{"a pending subscription beside a confirmed one", func(b *checkHarness) {
+		{"confirmed and pending subscriptions", func(b *checkHarness) {
 			b.topics.Attributes[topicARN] = map[string]string{"SubscriptionsConfirmed": "1", "SubscriptionsPending": "2"}
 		}, "notification topic " + topicARN, "ok", "2 pending subscriptions"},
 		{"an encrypted topic", func(b *checkHarness) { b.topics.Attributes[topicARN]["KmsMasterKeyId"] = "alias/ours" },
@@ -426,7 +426,7 @@ func TestSelfCheck_SendsNothingWhenNoActionIsNeeded(t *testing.T) {
 				return []byte(`{"success": true, "status": {"layers": {"seccomp": "refused: not permitted", "landlock": "active"}}}`), ""
 			}
 		}, "tool " + toolFunction, "ok", "not in force: seccomp (refused: not permitted)."},
-		{"a self-check that wrote later", func(b *checkHarness) {
+		{"another self-check wrote later", func(b *checkHarness) {
 			later := b.clock.now().Add(time.Hour)
 			other := *b.checker
 			other.Now = func() time.Time { return later }
@@ -458,7 +458,7 @@ func TestSelfCheck_RetriesTransientModelErrors(t *testing.T) {
 	}{
 		{"throttled twice", throttled, 2, "ok", 3},
 		{"no connection twice", awsapitest.ErrDown, 2, "ok", 3},
-		{"throttled for long", throttled, 99, "warning", 3},
+		{"always throttled", throttled, 99, "warning", 3},
 		{"denied", awsapitest.Denied("bedrock:InvokeModel"), 99, "problem", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -492,7 +492,7 @@ func TestSelfCheck_FailsWhenNotificationReachesNobody(t *testing.T) {
 		}, 0, []string{"could not be sent", "sns:Publish", "table investigations", "See the AWS Health Dashboard"}},
 		{"no subscription", func(b *checkHarness) { b.topics.Attributes[topicARN]["SubscriptionsConfirmed"] = "0" }, 1,
 			[]string{"nobody receives the notification", "no confirmed subscription", "Add a subscription"}},
-		{"a pending subscription only", func(b *checkHarness) {
+		{"only a pending subscription", func(b *checkHarness) {
 			b.topics.Attributes[topicARN] = map[string]string{"SubscriptionsConfirmed": "0", "SubscriptionsPending": "1"}
 		}, 1, []string{"It has 1 pending subscription.", "Confirm the subscription"}},
 		{"no topic", func(b *checkHarness) { delete(b.topics.Attributes, topicARN) }, 1, []string{"The topic does not exist"}},
@@ -534,7 +534,7 @@ func TestSelfCheck_ReportsPanickingAndHangingChecks(t *testing.T) {
 		if *in.ModelId == firstModel {
 			panic("a bug")
 		}
-		<-release // whatever its context says
+		<-release // ignores its context
 		return b.answer, nil
 	}
 	b.db.Hang(true) // until its context ends
@@ -543,7 +543,7 @@ func TestSelfCheck_ReportsPanickingAndHangingChecks(t *testing.T) {
 	answer, err := b.Handle(ctx, "request-1", []byte(config.SelfCheckEvent))
 	require.NoError(t, err)
 	require.NoError(t, ctx.Err(), "there was time left to notify")
-	message := b.only(t)
+	message := b.onlyNotification(t)
 	for _, want := range []string{"found 3 problems", "The check itself failed: a bug.", "Please report it", "The check did not end within", "The table does not accept a claim"} {
 		assert.Contains(t, message, want)
 	}
