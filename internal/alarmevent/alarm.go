@@ -3,7 +3,7 @@ package alarmevent
 
 import "time"
 
-// State is an alarm state: OK, ALARM or INSUFFICIENT_DATA.
+// State is an alarm state: OK, ALARM, or INSUFFICIENT_DATA.
 type State string
 
 // The three alarm states.

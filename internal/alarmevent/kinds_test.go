@@ -36,7 +36,7 @@ func TestParse_LogAlarmFromEveryPath(t *testing.T) {
 	a := parseOne(t, "sns-log")
 	assert.Equal(t, []string{"2026-08-04T12:34:01.000Z ERROR login of shop failed, password=hunter2-canary", "ERROR no stock"}, a.LogLines)
 	assert.Equal(t, &alarmevent.Contributor{ID: "a1b2c3d4e5f6g7h8", Attributes: map[string]string{"endpoint": "/api/orders"}}, a.Contributor)
-	assert.JSONEq(t, `{"LogsInsightsLink":"https://console.aws.amazon.com/cloudwatch/home#logsV2"}`, a.Unrecognized, "lines are listed once")
+	assert.JSONEq(t, `{"LogsInsightsLink":"https://console.aws.amazon.com/cloudwatch/home#logsV2"}`, a.Unrecognized, "log lines are not repeated here")
 }
 
 func TestParse_PromQLAlarmFromEveryPath(t *testing.T) {
@@ -90,7 +90,7 @@ func one(t *testing.T, event string) alarmevent.Alarm {
 	return alarms[0]
 }
 
-func TestParse_AcceptsAlarmWithOddField(t *testing.T) {
+func TestParse_AcceptsAlarmWithUnexpectedField(t *testing.T) {
 	without, asText := parseOne(t, "sns-without-alarm-arn"), parseOne(t, "sns-threshold-as-text")
 	assert.Equal(t, "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:shop-errors", without.ARN)
 	assert.Contains(t, without.NotUnderstood[0], "the ARN of the SNS topic")
@@ -108,7 +108,7 @@ func TestParse_AcceptsAlarmWithOddField(t *testing.T) {
 			assert.Equal(t, "Errors", a.Metrics[0].Name)
 			assert.Equal(t, 60, a.Metrics[0].Period)
 		}},
-		{"Trigger that is nonsense", fmt.Sprintf(sns, `"soon"`, ""), func(t *testing.T, a alarmevent.Alarm) {
+		{"an invalid Trigger", fmt.Sprintf(sns, `"soon"`, ""), func(t *testing.T, a alarmevent.Alarm) {
 			assert.Equal(t, alarmevent.KindUnknown, a.Kind)
 			assert.Equal(t, "soon", a.Configuration)
 		}},
@@ -123,7 +123,7 @@ func TestParse_AcceptsAlarmWithOddField(t *testing.T) {
 			}},
 		{"an ARN that is null", record(`{"AlarmName":"a","NewStateValue":"ALARM","AWSAccountId":"012345678901","AlarmArn":null}`, "arn:aws:sns:eu-west-1:1:t"),
 			func(t *testing.T, a alarmevent.Alarm) { assert.Equal(t, "eu-west-1", a.Region) }},
-		{"an ARN that is none, and a Region by its code", `{"AlarmName":"a","NewStateValue":"ALARM","AWSAccountId":"012345678901","AlarmArn":"n/a","Region":"eu-west-1"}`,
+		{"an invalid ARN, and a Region by its code", `{"AlarmName":"a","NewStateValue":"ALARM","AWSAccountId":"012345678901","AlarmArn":"n/a","Region":"eu-west-1"}`,
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, "arn:aws:cloudwatch:eu-west-1:012345678901:alarm:a", a.ARN)
 			}},
@@ -144,7 +144,7 @@ func TestParse_AcceptsAlarmWithOddField(t *testing.T) {
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.WithinDuration(t, metricTime, a.Time, 2*time.Millisecond)
 			}},
-		{"a timestamp that is none", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", `{"now":true}`, "null"),
+		{"an invalid timestamp", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", `{"now":true}`, "null"),
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.True(t, a.Time.IsZero())
 				assert.Contains(t, a.NotUnderstood[0], "state.timestamp")
@@ -158,21 +158,21 @@ func TestParse_AcceptsAlarmWithOddField(t *testing.T) {
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, alarmevent.Metric{ID: "1", Namespace: "n", Name: "m", Dimensions: map[string]string{"Port": "443"}, Period: 60, Stat: "Sum"}, a.Metrics[0])
 			}},
-		{"metrics of which some are none", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", "null", `{"metrics":["x",{"id":"e1","expression":"m1*2"}]}`),
+		{"one invalid metric among others", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", "null", `{"metrics":["x",{"id":"e1","expression":"m1*2"}]}`),
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, []alarmevent.Metric{{ID: "e1", Expression: "m1*2", ReturnData: true}}, a.Metrics)
 				assert.Equal(t, []string{`metrics: "x" is not a metric query`}, a.NotUnderstood)
 			}},
-		{"metrics that are none", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", "null", `{"metrics":[7]}`),
+		{"only invalid metrics", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", "null", `{"metrics":[7]}`),
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, alarmevent.KindUnknown, a.Kind)
 				assert.Equal(t, `{"metrics":[7]}`, a.Configuration)
 			}},
-		{"a threshold that is none", fmt.Sprintf(sns, fmt.Sprintf(trigger, "null", `"high"`), ""), func(t *testing.T, a alarmevent.Alarm) {
+		{"a threshold that is not a number", fmt.Sprintf(sns, fmt.Sprintf(trigger, "null", `"high"`), ""), func(t *testing.T, a alarmevent.Alarm) {
 			assert.Nil(t, a.Threshold)
 			assert.Equal(t, []string{`Trigger.Threshold: "high" is not a number`}, a.NotUnderstood)
 		}},
-		{"a threshold beyond all numbers", fmt.Sprintf(sns, fmt.Sprintf(trigger, "null", "1e999"), ""), func(t *testing.T, a alarmevent.Alarm) {
+		{"a threshold out of range", fmt.Sprintf(sns, fmt.Sprintf(trigger, "null", "1e999"), ""), func(t *testing.T, a alarmevent.Alarm) {
 			assert.Nil(t, a.Threshold)
 		}},
 		{"a state in lower case", `{"AlarmName":"a","NewStateValue":" alarm ","AlarmArn":"arn:aws:cloudwatch:eu-west-1:1:alarm:a"}`,
@@ -190,7 +190,7 @@ func TestParse_AcceptsAlarmWithOddField(t *testing.T) {
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, "arn:aws:cloudwatch:eu-west-1:012345678901:alarm:a", a.ARN)
 			}},
-		{"a type of event that is new", `{"source":"aws.cloudwatch","detail-type":"CloudWatch Log Alarm State Change","resources":["arn:aws:cloudwatch:eu-west-1:1:alarm:a"],"detail":{"alarmName":"a","state":{"value":"ALARM"}}}`,
+		{"an unknown detail type", `{"source":"aws.cloudwatch","detail-type":"CloudWatch Log Alarm State Change","resources":["arn:aws:cloudwatch:eu-west-1:1:alarm:a"],"detail":{"alarmName":"a","state":{"value":"ALARM"}}}`,
 			func(t *testing.T, a alarmevent.Alarm) { assert.Equal(t, alarmevent.SourceEventBridge, a.Source) }},
 	}
 	for _, tt := range tests {
@@ -236,7 +236,7 @@ func TestParse_LogLinesInEveryFormAndName(t *testing.T) {
 	}
 }
 
-func TestParse_TruncatesTextsAndSaysSo(t *testing.T) {
+func TestParse_MarksTruncatedTexts(t *testing.T) {
 	long := strings.Repeat("é", 100_000)
 	lines, err := json.Marshal(append(slicesOf("line ", 60), long))
 	require.NoError(t, err)

@@ -22,7 +22,7 @@ var timeLayouts = []string{
 	"2006-01-02T15:04Z07:00",
 }
 
-// parseTime parses a time. It also accepts the stray blanks of published samples ("12: 36: 15.490"), and
+// parseTime parses a time. It also accepts the extra spaces of AWS's published samples ("12: 36: 15.490"), and
 // seconds or milliseconds since 1970.
 func parseTime(text string) (time.Time, bool) {
 	text = strings.TrimSpace(text)
@@ -216,12 +216,12 @@ func folded(name string) string {
 
 // reader reads fields and records those whose values it could not use.
 type reader struct {
-	odd []string
+	notUnderstood []string
 }
 
 // note records that a field was not understood.
 func (r *reader) note(field, format string, args ...any) {
-	r.odd = append(r.odd, field+": "+fmt.Sprintf(format, args...))
+	r.notUnderstood = append(r.notUnderstood, field+": "+fmt.Sprintf(format, args...))
 }
 
 // number reads a number, which may be encoded as text.

@@ -306,7 +306,7 @@ func statOf(trigger members) string {
 	}
 }
 
-// stateOf returns an alarm state. It ignores case and surrounding blanks.
+// stateOf returns an alarm state. It ignores case and surrounding spaces.
 func stateOf(v any) State { return State(strings.ToUpper(strings.TrimSpace(textOf(v)))) }
 
 // account returns an account id. It restores leading zeros that are lost if the id was sent as a number.
@@ -401,7 +401,7 @@ func (r *reader) complete(a Alarm) (Alarm, error) {
 	default:
 		return Alarm{}, fmt.Errorf("the state of alarm %q must be ALARM, OK, or INSUFFICIENT_DATA, got %.100q", a.Name, a.State)
 	}
-	a.NotUnderstood = r.odd
+	a.NotUnderstood = r.notUnderstood
 	return a, nil
 }
 

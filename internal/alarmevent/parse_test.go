@@ -62,7 +62,7 @@ func TestParse_EveryPathGivesSameAlarm(t *testing.T) {
 				assert.NotEmpty(t, a.Reason)
 				assert.True(t, k.wantTime.Equal(a.Time), "got %v", a.Time)
 				assert.Equal(t, time.UTC, a.Time.Location())
-				assert.Empty(t, a.SuppressedBy, "a suppressed previous state does not suppress this one")
+				assert.Empty(t, a.SuppressedBy, "the suppression of the previous state does not apply to this one")
 			})
 		}
 	}
@@ -93,7 +93,7 @@ func TestParse_MetricsWithDimensions(t *testing.T) {
 			assert.False(t, math.Metrics[1].ReturnData)
 
 			anomaly := parseOne(t, shape+"-anomaly")
-			assert.Nil(t, anomaly.Threshold, "a band is no threshold")
+			assert.Nil(t, anomaly.Threshold, "a band is not a threshold")
 		})
 	}
 }
@@ -114,7 +114,7 @@ func TestParse_ReadsBrokenSamples(t *testing.T) {
 	a := parseOne(t, "action-stray-blanks")
 	assert.True(t, compositeTime.Equal(a.Time), "got %v", a.Time)
 	assert.Equal(t, []string{"arn:aws:cloudwatch:us-east-1:123456789012:alarm:orders-errors"}, a.Children)
-	assert.NotEmpty(t, a.ReasonData, "what does not parse is kept as sent")
+	assert.NotEmpty(t, a.ReasonData, "JSON that cannot be parsed is kept as it was sent")
 }
 
 func TestParse_ReportsStateMuteAndSuppression(t *testing.T) {

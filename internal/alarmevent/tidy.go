@@ -10,14 +10,14 @@ import (
 
 // Limits of an Alarm, which is part of the record and of the model's first message.
 const (
-	maxText      = 4 << 10  // bytes of one text; CloudWatch's have at most 1,024 characters
-	maxQuery     = 10 << 10 // bytes of a query: CloudWatch's limit
-	maxDocument  = 16 << 10 // bytes of a JSON document that is kept as it was sent
-	maxLines     = 50       // log lines: CloudWatch's limit
-	maxLine      = 2 << 10  // bytes of one log line
-	maxLineBytes = 16 << 10 // bytes of all log lines
-	maxListed    = 100      // elements of a list
-	maxOdd       = 20       // fields that are listed as not understood
+	maxText          = 4 << 10  // bytes of one text; CloudWatch's have at most 1,024 characters
+	maxQuery         = 10 << 10 // bytes of a query: CloudWatch's limit
+	maxDocument      = 16 << 10 // bytes of a JSON document that is kept as it was sent
+	maxLines         = 50       // log lines: CloudWatch's limit
+	maxLine          = 2 << 10  // bytes of one log line
+	maxLineBytes     = 16 << 10 // bytes of all log lines
+	maxListed        = 100      // elements of a list
+	maxNotUnderstood = 20       // fields that are listed as not understood
 )
 
 // tidy redacts the texts of an alarm, then truncates them. The alarm's name and ARN, and the names of
@@ -48,7 +48,7 @@ func (a *Alarm) tidy(redact func(string) (string, int)) {
 	if left := lines - len(a.LogLines); left > 0 {
 		a.NotUnderstood = append(a.NotUnderstood, fmt.Sprintf("log lines: %d of %d are omitted", left, lines))
 	}
-	a.NotUnderstood = t.texts(a.NotUnderstood[:min(len(a.NotUnderstood), maxOdd)])
+	a.NotUnderstood = t.texts(a.NotUnderstood[:min(len(a.NotUnderstood), maxNotUnderstood)])
 	a.Redactions = t.count
 }
 

@@ -63,7 +63,7 @@ const (
 	// service that hangs must not use up the time that is reserved for the others.
 	answerTimeout = 6 * time.Second
 
-	// attempts is how often a call to one of them is tried.
+	// attempts is how often a call to one of these services is tried.
 	attempts = 4
 
 	// maxBackoff is the longest wait between two attempts.
@@ -103,7 +103,7 @@ func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) 
 		}),
 		Models: NewFoundationModels(cfg),
 		S3: s3.NewFromConfig(cfg, func(o *s3.Options) {
-			o.HTTPClient = httpClient().WithTimeout(4 * answerTimeout) // a conversation has megabytes
+			o.HTTPClient = httpClient().WithTimeout(4 * answerTimeout) // a stored conversation can have several megabytes
 			o.UsePathStyle = customS3Endpoint
 		}),
 		SNS: sns.NewFromConfig(cfg, func(o *sns.Options) { o.HTTPClient = quick }),

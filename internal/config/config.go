@@ -81,7 +81,7 @@ const MaxSubject = 99
 // Orchestrator is the configuration of the orchestrator function.
 type Orchestrator struct {
 	ModelID          string        // the first model
-	FallbackModelIDs []string      // the models after it, in order; may include it
+	FallbackModelIDs []string      // the models after ModelID, in order; may include ModelID
 	ToolFunction     string        // ARN or name
 	ToolTimeout      time.Duration // of the tool function
 	Table            string
@@ -95,7 +95,7 @@ type Orchestrator struct {
 	GuardrailID      string
 	GuardrailVersion string
 	Instructions     string // extra text for the model
-	InstructionsURI  string // s3://bucket/key of more of it
+	InstructionsURI  string // s3://bucket/key of an object with more text for the model
 	RunbooksURI      string // s3://bucket/prefix of the runbooks that alarms name
 	Prices           string // JSON that overrides the built-in price table
 	NotifyRecovery   bool   // also notify when the alarm is OK again
@@ -233,7 +233,7 @@ func groupsOf(names []string) []toolpolicy.Group {
 	return groups
 }
 
-// list splits text at commas and blanks.
+// list splits text at commas and spaces.
 func list(text string) []string {
 	if fields := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }); len(fields) > 0 {
 		return fields

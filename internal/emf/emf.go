@@ -20,20 +20,20 @@ const Dimension = "FunctionName"
 
 // Names of the metrics. Their unit is Count unless the comment names another one.
 const (
-	Investigations       = "Investigations"          // that ended with a delivered report
-	Completed            = "InvestigationsCompleted" // the model concluded by itself
-	Concluded            = "InvestigationsConcluded" // the model concluded because a limit was near
-	Fallback             = "InvestigationsFallback"  // no model concluded
-	Failed               = "InvestigationsFailed"    // an invocation failed and is retried
+	Investigations       = "Investigations"          // investigations that ended with a delivered report
+	Completed            = "InvestigationsCompleted" // investigations that the model concluded by itself
+	Concluded            = "InvestigationsConcluded" // investigations that the model concluded because a limit was near
+	Fallback             = "InvestigationsFallback"  // investigations that no model concluded
+	Failed               = "InvestigationsFailed"    // investigations whose invocation failed and is retried
 	Duplicates           = "Duplicates"              // events of alarms that are being, or were already, investigated
 	Skipped              = "Skipped"                 // events in other states, muted, or suppressed
 	UnknownEvents        = "UnknownEvents"           // events that are not understood
 	ModelFallbacks       = "ModelFallbacks"          // models of one investigation that could not continue it
-	HandOvers            = "HandOvers"               // to a fresh invocation
-	Resumed              = "Resumed"                 // from a checkpoint
-	Rounds               = "Rounds"                  // of one investigation
-	ToolCalls            = "ToolCalls"               // of one investigation
-	Duration             = "Duration"                // of one investigation, in milliseconds
+	HandOvers            = "HandOvers"               // hand-overs to a fresh invocation
+	Resumed              = "Resumed"                 // investigations that resumed from a checkpoint
+	Rounds               = "Rounds"                  // rounds of one investigation
+	ToolCalls            = "ToolCalls"               // tool calls of one investigation
+	Duration             = "Duration"                // duration of one investigation, in milliseconds
 	InputTokens          = "InputTokens"
 	OutputTokens         = "OutputTokens"
 	CacheReadTokens      = "CacheReadTokens"
@@ -43,7 +43,7 @@ const (
 	StoreFailures        = "StoreFailures"        // reports that could not be stored
 	NotificationFailures = "NotificationFailures" // notifications that could not be sent
 	LeaseFailures        = "LeaseFailures"        // writes of claims that failed
-	SelfCheckProblems    = "SelfCheckProblems"    // that one self-check found
+	SelfCheckProblems    = "SelfCheckProblems"    // problems and warnings that one self-check found
 )
 
 var units = map[string]string{Duration: "Milliseconds", CostUSD: "None"}
@@ -69,7 +69,8 @@ func New(out io.Writer, function, logLevel string, now func() time.Time) *Writer
 	return &Writer{out: out, function: function, level: lineLevel(logLevel), now: now}
 }
 
-// lineLevel returns the lowest level, but at least INFO, whose lines Lambda keeps at a log level.
+// lineLevel returns the level of the metric lines: the lowest level that Lambda keeps at logLevel, but at least
+// INFO.
 func lineLevel(logLevel string) string {
 	switch logLevel {
 	case "WARN", "ERROR", "FATAL":

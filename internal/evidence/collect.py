@@ -1,5 +1,5 @@
-# Collects the data that an engineer would look at first. Each part is independent: one refusal does not hide
-# the others.
+# Collects the data that an engineer would look at first. Each part is independent: if one fails, the others are
+# still collected.
 import re
 import time
 from datetime import datetime, timedelta, timezone
@@ -17,7 +17,7 @@ QUERY_SECONDS = 10    # how long to wait for a Logs Insights query
 MAX_SPAN = timedelta(hours=24)  # time range of a PromQL query; CloudWatch limits the data scanned per 24 hours
 
 now = datetime.now(timezone.utc)
-moment = datetime.fromtimestamp(alarm["time"], timezone.utc) if alarm["time"] else now
+fired_at = datetime.fromtimestamp(alarm["time"], timezone.utc) if alarm["time"] else now
 patient = Config(connect_timeout=3, read_timeout=8, retries={"max_attempts": 2, "mode": "standard"})
 evidence = {"problems": []}
 
@@ -86,8 +86,8 @@ def fetch(wanted):
     while pages == 0 or (token and pages < 3):
         extra = {"NextToken": token} if token else {}
         answer = client("cloudwatch").get_metric_data(
-            MetricDataQueries=wanted, StartTime=moment - span,
-            EndTime=min(now + step, moment + max(step * 10, timedelta(minutes=30))),
+            MetricDataQueries=wanted, StartTime=fired_at - span,
+            EndTime=min(now + step, fired_at + max(step * 10, timedelta(minutes=30))),
             ScanBy="TimestampAscending", **extra)
         results += answer.get("MetricDataResults", [])
         token, pages = answer.get("NextToken"), pages + 1
@@ -95,7 +95,7 @@ def fetch(wanted):
 
 
 def series_of(source):
-    """Returns the alarm's metrics around the transition. An expression that fails does not hide the metrics in it."""
+    """Returns the alarm's metrics around the transition. Omits expressions if one of them fails."""
     wanted = queries_of(source)
     if not wanted:
         return []
@@ -223,12 +223,12 @@ def log_lines():
         try:
             answer = logs.get_query_results(queryId=execution)
         except Exception:
-            break  # its results have expired, or we may not read them
+            break  # its results have expired, or the role may not read them
         if answer.get("results"):
             return lines_of(answer["results"])
     if not asked["text"] or not asked["log_groups"]:
         raise LookupError("neither the event nor the alarm's definition contains its query and log groups")
-    at = executions[-1][0] if executions else moment.timestamp()
+    at = executions[-1][0] if executions else fired_at.timestamp()
     started = logs.start_query(
         logGroupIdentifiers=[group[:-2] if group.endswith(":*") else group for group in asked["log_groups"][:50]],
         queryString=asked["text"], limit=MAX_LINES,
@@ -276,8 +276,8 @@ def promql_series(source):
     step = max(asked["interval"], 60)
     span = min(max(timedelta(seconds=step) * 180, timedelta(hours=1)), MAX_SPAN)
     shown, threshold = comparison(asked["text"])
-    last = min(now, moment + max(timedelta(seconds=step) * 10, timedelta(minutes=30)))
-    window = {"start": moment - span, "end": last, "step": step, "region": alarm["region"]}
+    last = min(now, fired_at + max(timedelta(seconds=step) * 10, timedelta(minutes=30)))
+    window = {"start": fired_at - span, "end": last, "step": step, "region": alarm["region"]}
     try:
         data = promql(shown, **window)
     except Exception as error:
@@ -311,7 +311,7 @@ def contributors():
 
 
 def log_alarms_in_alarm():
-    """Returns log alarms in ALARM, which DescribeAlarms only returns on request. A refusal hides nothing else."""
+    """Returns log alarms in ALARM, which DescribeAlarms only returns on request, or none if that fails."""
     try:
         return describe_log_alarms(region=alarm["region"], StateValue="ALARM", MaxRecords=100)["LogAlarms"]
     except Exception as error:
@@ -345,7 +345,7 @@ def resources():
 
 
 def lookups():
-    """Returns the CloudTrail lookups: the function's role (in IAM's Region), each resource, and any write."""
+    """Returns the CloudTrail lookups: for the function's role (in IAM's Region), each resource, and all writes."""
     wanted = []
     found = resources()
     if "FunctionName" in found:
@@ -376,7 +376,7 @@ def changes():
     for region, attribute in wanted:
         try:
             answer = client("cloudtrail", region).lookup_events(
-                LookupAttributes=[attribute], StartTime=moment - BEFORE, EndTime=min(now, moment + timedelta(minutes=5)), MaxResults=50)
+                LookupAttributes=[attribute], StartTime=fired_at - BEFORE, EndTime=min(now, fired_at + timedelta(minutes=5)), MaxResults=50)
         except Exception as error:
             failures.append("%s: %s" % (type(error).__name__, str(error)[:200]))
             continue

@@ -66,7 +66,7 @@ for name in ["orders-errors", "payments-errors"]:
     cw.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="it rose")
 `
 
-// fired sets up the alarms and returns one of them as its event describes it.
+// fired creates the alarms in moto and returns one of them as its event describes it.
 func fired(p python) *alarmevent.Alarm {
 	p.t.Helper()
 	p.execute(p.t.Context(), setup)
@@ -93,7 +93,7 @@ func TestCollect_AgainstMoto(t *testing.T) {
 
 	e := collect(t, tool, alarm)
 	assert.Contains(t, string(e.Definition), `"AlarmName": "orders-errors"`)
-	assert.Contains(t, e.Problem, "role of the function: ", "the missing function is reported and hides nothing else")
+	assert.Contains(t, e.Problem, "role of the function: ", "the missing function is reported, and the other parts remain")
 	require.NotEmpty(t, e.History, e.Problem)
 	assert.Contains(t, e.History[0].Summary, "to ALARM")
 	require.NotEmpty(t, e.Changes)
@@ -129,14 +129,14 @@ func TestCollect_AgainstMoto(t *testing.T) {
 		assert.Contains(t, e.Series[0].Label, "orders-errors: ")
 		assert.NotEmpty(t, e.Series[0].Points)
 	})
-	t.Run("a name in any script changes nothing in the code", func(t *testing.T) {
+	t.Run("an alarm's name cannot change the code", func(t *testing.T) {
 		odd := *alarm
 		odd.Name = "注文\"'''\n```\\\u2028); raise SystemExit(1) #🚨"
 		e := collect(t, tool, &odd)
 		assert.Contains(t, e.Problem, "no alarm of this name")
 		assert.NotContains(t, e.Call.Command, "```")
 	})
-	t.Run("a metric expression that the service refuses does not hide its metrics", func(t *testing.T) {
+	t.Run("metrics remain if the service rejects their expression", func(t *testing.T) {
 		math := *alarm
 		math.Name = "not here either"
 		math.Metrics = append([]alarmevent.Metric{{ID: "e1", Expression: "SUM(METRICS()) / 0 +", Label: "rate", ReturnData: true}}, alarm.Metrics...)
@@ -288,7 +288,7 @@ func TestCollect_SearchesUnknownAlarmAmongLogAlarms(t *testing.T) {
 	assert.NotNil(t, e.Query)
 }
 
-func TestCollect_RefusedLogAlarmsHideNothingElse(t *testing.T) {
+func TestCollect_OtherAlarmsRemainIfLogAlarmsFail(t *testing.T) {
 	alarm := &alarmevent.Alarm{Name: "cpu-unusual", Region: "eu-west-1", Partition: "aws", Kind: alarmevent.KindAnomaly, State: alarmevent.StateAlarm, Time: moment}
 	e := collect(t, fakeBoto3(t, `refused.add("describe_log_alarms")`), alarm)
 	assert.Contains(t, e.Problem, "log alarms in ALARM: RuntimeError: ValidationError")
@@ -296,7 +296,7 @@ func TestCollect_RefusedLogAlarmsHideNothingElse(t *testing.T) {
 	assert.NotEmpty(t, e.Definition)
 }
 
-func TestCollect_OddPartHidesNothingElse(t *testing.T) {
+func TestCollect_InvalidPartDoesNotAffectOthers(t *testing.T) {
 	tests := []struct {
 		name, result string
 		check        func(t *testing.T, e investigation.Evidence)
@@ -312,12 +312,12 @@ func TestCollect_OddPartHidesNothingElse(t *testing.T) {
 				assert.Equal(t, "b", e.Related[0].Name)
 				assert.Empty(t, e.Definition)
 			}},
-		{"points in disorder", `{"series": [{"id": "m1", "points": [[120, 2], [60, 1], [1, 2, 3], [], [1e300, 1]]}]}`,
+		{"points out of order", `{"series": [{"id": "m1", "points": [[120, 2], [60, 1], [1, 2, 3], [], [1e300, 1]]}]}`,
 			func(t *testing.T, e investigation.Evidence) {
 				require.Len(t, e.Series, 1)
 				assert.Equal(t, []investigation.Point{{Time: time.Unix(60, 0).UTC(), Value: 1}, {Time: time.Unix(120, 0).UTC(), Value: 2}}, e.Series[0].Points)
 			}},
-		{"floods", `{"related": [` + strings.Repeat(`{"name": "`+strings.Repeat("é", 2000)+`"},`, 500) + `{"name": "last"}]}`,
+		{"too many items", `{"related": [` + strings.Repeat(`{"name": "`+strings.Repeat("é", 2000)+`"},`, 500) + `{"name": "last"}]}`,
 			func(t *testing.T, e investigation.Evidence) {
 				assert.Len(t, e.Related, 100)
 				assert.LessOrEqual(t, len(e.Related[0].Name), 1010)

@@ -60,7 +60,7 @@ func Command(alarm *alarmevent.Alarm) string {
 	}
 	raw, err := json.Marshal(input)
 	if err != nil {
-		raw = []byte("{}") // strings and numbers always encode
+		raw = []byte("{}") // unreachable: encoding strings and numbers never fails
 	}
 	return "alarm = json.loads(" + pythonString(string(raw)) + ")\n\n" + snippet
 }

@@ -1,4 +1,5 @@
-// Package notify publishes to the notification topics. Whatever it is given, it stays within SNS's limits.
+// Package notify publishes to the notification topics. It shortens or omits everything that exceeds SNS's
+// limits.
 package notify
 
 import (

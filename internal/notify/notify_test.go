@@ -23,7 +23,7 @@ func TestPublish_FitsLimitsOfSNS(t *testing.T) {
 		{"an empty subject is left out", " \n ", "it broke", ""},
 		{"an empty body", "s", " \n\t ", "s"},
 		{"control characters and line breaks", "a\r\nb\x00c\x7f\u2028d", "b", "a  b?c??d"},
-		{"any script", strings.Repeat("注文🚨é", 60), strings.Repeat("注文🚨é\n", 40000), strings.Repeat("?", 99)},
+		{"non-Latin scripts", strings.Repeat("注文🚨é", 60), strings.Repeat("注文🚨é\n", 40000), strings.Repeat("?", 99)},
 		{"long ASCII", strings.Repeat("x", 500), strings.Repeat("y", 400000), strings.Repeat("x", 99)},
 		{"invalid UTF-8", "\xff\xfe", "\xff\xfe" + strings.Repeat("\xc3", 300000), "??"},
 	}

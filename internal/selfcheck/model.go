@@ -28,8 +28,8 @@ const (
 	// modelPause is the wait before the second attempt. It doubles before the third.
 	modelPause = 2 * time.Second
 
-	// noticeOfRetirement is how long before its end of life a model is reported. Bedrock announces that
-	// date at least 45 days ahead.
+	// noticeOfRetirement is how long before a model's end of life the self-check begins to warn about it.
+	// Bedrock announces the end of life at least 45 days ahead.
 	noticeOfRetirement = 60 * 24 * time.Hour
 )
 
@@ -41,7 +41,7 @@ func (c *Checker) model(ctx context.Context, id string) Check {
 	if err != nil {
 		class, state := modelerror.Classify(err), StateProblem
 		if class.Kind == modelerror.Throttled {
-			state = StateWarning // temporary, unlike a daily quota, which has another kind
+			state = StateWarning // temporary; a used-up daily quota has another kind
 		}
 		detail := sentence("The model does not answer: " + awsapi.Brief(err))
 		return Check{State: state, Detail: detail, Remedy: modelerror.Advice(err, id, c.Region), Cause: class.Cause}

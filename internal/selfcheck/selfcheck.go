@@ -32,7 +32,7 @@ const (
 	StateProblem State = "problem" // it does not work
 )
 
-// Check is the result for one part of the triage.
+// Check is the result for one part of a deployed AlarmTriage.
 type Check struct {
 	Part   string                   `json:"part"` // such as "table claims"
 	State  State                    `json:"state"`
@@ -92,7 +92,7 @@ type Store interface {
 	Text(ctx context.Context, uri string, limit int) (string, error)
 }
 
-// Checker checks one triage. All fields but Pause are required.
+// Checker checks one deployed AlarmTriage. All fields but Pause are required.
 type Checker struct {
 	Config       config.Orchestrator
 	FunctionName string // of the orchestrator
@@ -131,7 +131,7 @@ func (c *Checker) Run(ctx context.Context, limit time.Duration) Report {
 	return report
 }
 
-// checks returns the checks of this triage, the models first.
+// checks returns all checks to run, those of the models first.
 func (c *Checker) checks() []check {
 	var list []check
 	ids := c.Config.ModelIDs()
@@ -174,7 +174,7 @@ func guard(ctx context.Context, c check, limit time.Duration) Check {
 	defer cancel()
 	over := time.NewTimer(limit)
 	defer over.Stop()
-	found := make(chan Check, 1) // buffered: a check that ends too late does not block
+	found := make(chan Check, 1) // buffered: a check that ends after the timeout can still send and exit
 	go func() {
 		defer func() {
 			if v := recover(); v != nil {

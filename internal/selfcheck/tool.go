@@ -77,7 +77,7 @@ func (c *Checker) callTool(ctx context.Context, request toolcall.Request) (answe
 	fail := func(found Check) (toolcall.Answer, *Check) { return toolcall.Answer{}, &found }
 	payload, err := json.Marshal(request)
 	if err != nil {
-		return fail(problem(err.Error(), remedyTool)) // unreachable: texts always encode
+		return fail(problem(err.Error(), remedyTool)) // unreachable: encoding strings never fails
 	}
 	out, err := c.Lambda.Invoke(ctx, &lambda.InvokeInput{FunctionName: &c.Config.ToolFunction, Payload: payload})
 	if err != nil {

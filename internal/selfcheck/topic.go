@@ -58,7 +58,7 @@ func unreadTopic(err error) Check {
 	return found
 }
 
-// count returns an attribute of a topic that is a number.
+// count returns the value of a numeric attribute of a topic. isKnown is false if SNS did not return a number.
 func count(attributes map[string]string, name string) (n int, isKnown bool) {
 	n, err := strconv.Atoi(attributes[name])
 	return n, err == nil

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// maxNameInKey bounds the alarm's name within a key, in bytes. A key may have 1,024.
+	// maxNameInKey bounds the alarm's name within a key, in bytes. A key may have 1,024 bytes.
 	maxNameInKey = 100
 
 	// maxCheckpoint bounds an object that is read, in bytes.
@@ -120,7 +120,8 @@ func (s *Store) LoadCheckpoint(ctx context.Context, id string) ([]byte, error) {
 
 func checkpointKey(id string) string { return config.CheckpointsPrefix + id + ".json" }
 
-// Text reads at most limit bytes of an object, in any bucket, that is given as s3://bucket/key.
+// Text returns at most limit bytes of the object at uri, such as s3://bucket/key. It reads from any bucket, not
+// only from the reports bucket.
 func (s *Store) Text(ctx context.Context, uri string, limit int) (string, error) {
 	bucket, key, ok := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
 	if !ok || bucket == "" || key == "" || !strings.HasPrefix(uri, "s3://") {

@@ -21,7 +21,7 @@ func TestKeysFor_AreReadableAndNeedNoEncoding(t *testing.T) {
 		{"plain", "orders-errors", "orders-errors"},
 		{"blanks and slashes", "orders / p99 latency", "orders-p99-latency"},
 		{"path traversal", "../../etc/passwd", "etc-passwd"},
-		{"any script", "注文 エラー", "alarm"},
+		{"a non-Latin script", "注文 エラー", "alarm"},
 		{"long", strings.Repeat("x", 255), strings.Repeat("x", 100)},
 	}
 	for _, tt := range tests {

@@ -37,8 +37,8 @@ func New(client awsapi.Lambda, function string, timeout time.Duration) *Client {
 	return &Client{lambda: client, function: function, timeout: timeout}
 }
 
-// Run executes command and returns the tool's answer. If the code fails, that is an Answer with Success
-// false. Run returns an error only if the tool did not answer.
+// Run executes command and returns the tool's answer. If the code fails, the answer has Success false, and the
+// error is nil. Run returns an error only if the tool did not answer.
 func (c *Client) Run(ctx context.Context, command string) (toolcall.Answer, error) {
 	payload, err := json.Marshal(toolcall.Request{Command: command})
 	if err != nil {

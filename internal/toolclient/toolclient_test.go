@@ -32,11 +32,11 @@ func TestRun_SendsCommandAndReadsAnswer(t *testing.T) {
 		sent = in
 		deadline, ok := ctx.Deadline()
 		assert.True(t, ok)
-		assert.Greater(t, time.Until(deadline), time.Minute, "the caller outlives the function")
+		assert.Greater(t, time.Until(deadline), time.Minute, "the client waits longer than the function may run")
 		return &lambda.InvokeOutput{Payload: []byte(`{"success":false,"output":"boom","error":"NameError: x","error_type":"NameError"}`)}, nil
 	}}
 	answer, err := toolclient.New(fake, "tool", time.Minute).Run(t.Context(), "print(\"é\")")
-	require.NoError(t, err, "a failed snippet is an answer")
+	require.NoError(t, err, "a failed snippet is an answer, not an error")
 	assert.False(t, answer.Success)
 	assert.Equal(t, "NameError", answer.ErrorType)
 	assert.Equal(t, "tool", aws.ToString(sent.FunctionName))

@@ -1,5 +1,5 @@
-// Package awsapitest provides in-memory fakes of the interfaces of package awsapi. They record requests,
-// and fail if a test requests that.
+// Package awsapitest provides in-memory fakes of the interfaces of package awsapi. They record requests. A
+// test can make them fail or hang.
 package awsapitest
 
 import (
