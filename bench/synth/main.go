@@ -43,7 +43,7 @@ func main() {
 	rounds := flag.Int("rounds", 5, "synths per row")
 	flag.Parse()
 	if *app != "" {
-		synthesise(*app, *built)
+		synthesize(*app, *built)
 		return
 	}
 	if err := compare(*rounds); err != nil {
@@ -51,7 +51,7 @@ func main() {
 	}
 }
 
-func synthesise(kind, built string) {
+func synthesize(kind, built string) {
 	defer jsii.Close()
 	app := awscdk.NewApp(nil)
 	stack := awscdk.NewStack(app, jsii.String("Bench"), nil)

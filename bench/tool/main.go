@@ -321,7 +321,7 @@ var rows = []row{
 	{name: "one more call of a client, HTTP, ms", cells: same(oneMore), quantile: 0.5, target: "≤ handler", met: ratio(1)},
 	{name: "one more call of a client, HTTPS, ms", cells: same(oneMoreSecure), quantile: 0.5, target: "≤ handler", met: ratio(1)},
 	{name: "a new client's first HTTPS call, ms", cells: same(firstSecure), quantile: 0.5, target: "≤ handler", met: ratio(1)},
-	{name: "the same, straight after a cold start, ms", cells: same(coldSecure), quantile: 0.5},
+	{name: "the same, immediately after a cold start, ms", cells: same(coldSecure), quantile: 0.5},
 	{name: "warm: new logs client and an HTTPS call, ms", cells: same(newSecure), quantile: 0.5},
 	{name: "memory when idle, MB (Pss of all processes)", cells: same(size), quantile: 0.5, target: "< 120", met: atMost(120)},
 }
@@ -334,7 +334,7 @@ func (b *bench) print(python string) {
 		var cells []string
 		for by, name := range r.cells {
 			values[by] = b.quantile(name, by, r.quantile)
-			cells = append(cells, number3(values[by]))
+			cells = append(cells, formatNumber(values[by]))
 		}
 		target := "–"
 		if r.met != nil {
@@ -368,8 +368,8 @@ func (b *bench) quantile(name string, by int, q float64) float64 {
 	return values[min(int(float64(len(values))*q), len(values)-1)]
 }
 
-// number3 formats a number with three digits, or a dash if there is none.
-func number3(value float64) string {
+// formatNumber formats a number with three digits, or returns a dash if there is no number.
+func formatNumber(value float64) string {
 	switch {
 	case value == 0:
 		return "–"

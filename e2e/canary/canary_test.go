@@ -263,13 +263,14 @@ func newSecret() string {
 	return "Q7" + rand.Text() + strings.ToLower(rand.Text()[:12])
 }
 
-// What all tests share.
+// shared holds the resources that all tests use.
 var shared struct {
 	cloud *moto.Server
 	dir   string
 	stop  []func()
 }
 
+// stopLater registers a function that runs after the last test.
 func stopLater(f func()) { shared.stop = append(shared.stop, f) }
 
 func TestMain(m *testing.M) {

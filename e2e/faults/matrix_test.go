@@ -91,7 +91,8 @@ var unavailable = []struct {
 	{"declining", model.Step{Text: "I can't help with this.", StopReason: "refusal"}, "declined to answer"},
 }
 
-// unavailableRows are each of them alone, and with another model to go on with.
+// unavailableRows returns two rows for each unavailable model: one in which it is the only model, and one in
+// which another model continues.
 func unavailableRows() []row {
 	var rows []row
 	for _, u := range unavailable {
@@ -181,7 +182,7 @@ func serviceRows() []row {
 	}
 	var rows []row
 	for _, how := range []mode{reset, broken, denied, hanging} {
-		lasting := func(name string, breakIt func(w *world), r row) row {
+		permanent := func(name string, breakIt func(w *world), r row) row {
 			r.name, r.options, r.breakIt = fmt.Sprintf("%s %s", name, how), works(), breakIt
 			if how == hanging {
 				r.options.noRetries = true // one attempt is enough, and each takes its whole timeout
@@ -190,38 +191,38 @@ func serviceRows() []row {
 			return r
 		}
 		rows = append(rows,
-			lasting("S3", func(w *world) { w.s3.fail(how, -1) },
+			permanent("S3", func(w *world) { w.s3.fail(how, -1) },
 				row{wantCause: true, wantText: []string{"could not be stored"}, wantNoReport: true, wantClaim: "freed", wantFailed: true}),
-			lasting("SNS", func(w *world) { w.sns.fail(how, -1) },
+			permanent("SNS", func(w *world) { w.sns.fail(how, -1) },
 				row{wantMessages: -1, wantClaim: "freed", wantFailed: true}),
-			lasting("DynamoDB", func(w *world) { w.dynamodb.fail(how, -1) },
+			permanent("DynamoDB", func(w *world) { w.dynamodb.fail(how, -1) },
 				row{wantCause: true, wantClaim: "none"}),
-			lasting("S3 and SNS", func(w *world) { w.s3.fail(how, -1); w.sns.fail(how, -1) },
+			permanent("S3 and SNS", func(w *world) { w.s3.fail(how, -1); w.sns.fail(how, -1) },
 				row{wantMessages: -1, wantNoReport: true, wantClaim: "freed", wantFailed: true}),
-			lasting("SNS and DynamoDB", func(w *world) { w.sns.fail(how, -1); w.dynamodb.fail(how, -1) },
+			permanent("SNS and DynamoDB", func(w *world) { w.sns.fail(how, -1); w.dynamodb.fail(how, -1) },
 				row{wantMessages: -1, wantClaim: "none", wantFailed: true}),
-			lasting("S3 and DynamoDB", func(w *world) { w.s3.fail(how, -1); w.dynamodb.fail(how, -1) },
+			permanent("S3 and DynamoDB", func(w *world) { w.s3.fail(how, -1); w.dynamodb.fail(how, -1) },
 				row{wantCause: true, wantText: []string{"could not be stored"}, wantMessages: eachAttempt, wantNoReport: true, wantClaim: "none", wantFailed: true}),
-			lasting("S3, SNS, and DynamoDB", func(w *world) {
+			permanent("S3, SNS, and DynamoDB", func(w *world) {
 				for _, p := range []*proxy{w.s3, w.sns, w.dynamodb} {
 					p.fail(how, -1)
 				}
 			}, row{wantMessages: -1, wantNoReport: true, wantClaim: "none", wantFailed: true}),
 		)
 	}
-	passing := func(name string, breakIt func(w *world)) row {
+	temporary := func(name string, breakIt func(w *world)) row {
 		return row{name: name, options: works(), breakIt: breakIt, wantCause: true}
 	}
 	return append(rows,
-		passing("S3 fails for a while", func(w *world) { w.s3.fail(reset, 12) }),
-		passing("SNS fails for a while", func(w *world) { w.sns.fail(broken, 6) }),
-		passing("DynamoDB fails for a while", func(w *world) { w.dynamodb.fail(throttled, 3) }),
-		passing("S3, SNS, and DynamoDB fail for a while", func(w *world) {
+		temporary("S3 fails for a while", func(w *world) { w.s3.fail(reset, 12) }),
+		temporary("SNS fails for a while", func(w *world) { w.sns.fail(broken, 6) }),
+		temporary("DynamoDB fails for a while", func(w *world) { w.dynamodb.fail(throttled, 3) }),
+		temporary("S3, SNS, and DynamoDB fail for a while", func(w *world) {
 			w.s3.fail(broken, 12)
 			w.sns.fail(broken, 6)
 			w.dynamodb.fail(broken, 3)
 		}),
-		passing("all services are slow", func(w *world) {
+		temporary("all services are slow", func(w *world) {
 			for _, p := range []*proxy{w.s3, w.sns, w.dynamodb} {
 				p.slow = 300 * time.Millisecond
 			}
@@ -246,8 +247,8 @@ func run(t *testing.T, rows []row) {
 	}
 }
 
-// unfolded is a text without its line breaks, which fall where a line is full.
-func unfolded(text string) string { return strings.Join(strings.Fields(text), " ") }
+// unwrapped returns a text without the line breaks that limit the length of its lines.
+func unwrapped(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 func (r row) check(t *testing.T, w *world) {
 	t.Helper()
@@ -264,7 +265,7 @@ func (r row) check(t *testing.T, w *world) {
 			assert.Contains(t, body, cause)
 		}
 		for _, text := range r.wantText {
-			assert.Contains(t, strings.ToLower(unfolded(body)), strings.ToLower(text))
+			assert.Contains(t, strings.ToLower(unwrapped(body)), strings.ToLower(text))
 		}
 	}
 	if r.wantNoReport {

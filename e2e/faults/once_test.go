@@ -22,7 +22,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// worker plays invocations that may crash at any moment, and Lambda's retries.
+// worker simulates invocations that can crash at any moment, and Lambda's retries.
 type worker struct {
 	table *dedupe.Table
 
@@ -31,7 +31,7 @@ type worker struct {
 	attempts  int
 }
 
-// deliver plays one event: up to three attempts with the same request id.
+// deliver simulates the delivery of one event: up to three attempts with the same request id.
 func (w *worker) deliver(t *testing.T, alarm alarmevent.Alarm, request string, chance *rand.Rand) {
 	for range 3 {
 		if done := w.attempt(t, alarm, request, chance); done {
@@ -40,6 +40,8 @@ func (w *worker) deliver(t *testing.T, alarm alarmevent.Alarm, request string, c
 	}
 }
 
+// attempt claims the alarm and then crashes, fails, or settles the claim, at random. done reports whether Lambda
+// would not retry the event.
 func (w *worker) attempt(t *testing.T, alarm alarmevent.Alarm, request string, chance *rand.Rand) (done bool) {
 	w.mu.Lock()
 	w.attempts++
@@ -53,9 +55,9 @@ func (w *worker) attempt(t *testing.T, alarm alarmevent.Alarm, request string, c
 		return true
 	}
 	switch chance.IntN(4) {
-	case 0: // killed: nothing more is written
+	case 0: // the invocation is killed: the lease remains
 		return false
-	case 1: // failed: the claim is freed
+	case 1: // the invocation fails and frees the claim
 		if err := w.table.Free(ctx, claim); err != nil {
 			assert.ErrorIs(t, err, dedupe.ErrLost)
 		}

@@ -20,7 +20,7 @@ const (
 	up        mode = "up"
 	reset     mode = "reset"     // the connection breaks
 	broken    mode = "broken"    // 503
-	denied    mode = "denied"    // IAM refuses
+	denied    mode = "denied"    // IAM denies the request
 	throttled mode = "throttled" // 429
 	hanging   mode = "hanging"   // there is never an answer
 )

@@ -78,11 +78,11 @@ func TestSelfCheck_ReportsBrokenPartsInOneNotification(t *testing.T) {
 		{name: "a package of a layer is broken", problems: 1,
 			options: options{realTool: func(f *lambdahost.Function) { f.Env[realtool.EnvLayer] = layerWithPackages(t) }},
 			want:    []string{"WARNING: tool tool", "shop-broken (ImportError: invalid ELF header)", "Build the layer for Python"}},
-		{name: "several", problems: 3, lifecycle: `{"status": "ACTIVE", "endOfLifeTime": "2020-01-31T00:00:00Z"}`,
+		{name: "several parts are broken", problems: 3, lifecycle: `{"status": "ACTIVE", "endOfLifeTime": "2020-01-31T00:00:00Z"}`,
 			breakIt: func(w *world) { w.s3.fail(denied, -1); w.dynamodb.fail(broken, -1) },
 			want:    []string{"found 3 problems", "PROBLEM: table", "PROBLEM: bucket", "reached its end of life on 2020-01-31", "Checked and OK: model " + modelID}},
 		{name: "nobody is subscribed", problems: 1, failed: true, breakIt: (*world).unsubscribe},
-		{name: "the topic does not take a message", problems: 1, failed: true, breakIt: func(w *world) {
+		{name: "the topic rejects the notification", problems: 1, failed: true, breakIt: func(w *world) {
 			w.s3.fail(denied, -1)
 			w.sns.fail(broken, -1)
 		}},
@@ -99,7 +99,7 @@ func TestSelfCheck_ReportsBrokenPartsInOneNotification(t *testing.T) {
 			w.fire([]byte(config.SelfCheckEvent))
 			inbox := w.inbox()
 			assert.Equal(t, test.failed, len(w.host.Failed()) == 1, "%v", w.host.Failed())
-			assert.Empty(t, w.reports(), "a self-check is no investigation")
+			assert.Empty(t, w.reports(), "a self-check stores no report")
 			if test.failed {
 				assert.Empty(t, inbox)
 				return

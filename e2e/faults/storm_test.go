@@ -11,7 +11,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
-func TestStorm_IsCappedQueuedAndInvestigatedOncePerAlarm(t *testing.T) {
+func TestStorm_QueuesEventsAndInvestigatesEachAlarmOnce(t *testing.T) {
 	const alarms, events = 40, 200
 	w := newWorld(t, options{script: forever(look("print(1)"), submit()), reserved: 5})
 	for i := range events {
@@ -23,20 +23,21 @@ func TestStorm_IsCappedQueuedAndInvestigatedOncePerAlarm(t *testing.T) {
 	assert.Len(t, w.inbox(), alarms, "one notification per alarm")
 	reports := w.reports()
 	assert.Len(t, reports, alarms)
-	named := 0
+	mentions := 0
 	for i := range alarms {
 		assert.Equal(t, "done", w.claim(fmt.Sprint(alarmARNPrefix, "storm-", i)))
 	}
 	for _, text := range reports {
 		for i := range alarms {
 			if containsName(text, fmt.Sprint("storm-", i)) {
-				named++
+				mentions++
 			}
 		}
 	}
-	assert.Greater(t, named, 2*alarms, "the reports name the alarms that fired together")
+	assert.Greater(t, mentions, 2*alarms, "the reports name the alarms that fired together")
 }
 
+// containsName reports whether the text contains the name, other than as the start of a longer number.
 func containsName(text, name string) bool {
 	for i := 0; i+len(name) <= len(text); i++ {
 		if text[i:i+len(name)] == name && (i+len(name) == len(text) || text[i+len(name)] < '0' || text[i+len(name)] > '9') {

@@ -38,7 +38,7 @@ import (
 var (
 	cloud        *moto.Server
 	orchestrator string // path of the real orchestrator
-	stubTool     string // path of a tool function that misbehaves as its variable STUB says
+	stubTool     string // path of a tool function that fails in the way that its variable STUB selects
 	worlds       atomic.Int64
 )
 
@@ -84,7 +84,7 @@ var compile = sync.OnceValue(func() error {
 // modelID is the model that a world asks first.
 const modelID = "us.amazon.nova-2-lite-v1:0"
 
-// options are the differences of a test's world from the default.
+// options are the settings of a world. A zero field selects the default.
 type options struct {
 	lifetime  time.Duration // of the orchestrator; default 30 s
 	env       map[string]string
@@ -92,10 +92,10 @@ type options struct {
 	realTool  func(*lambdahost.Function) // if set, runs the real tool in place of the stub, after this has changed its settings
 	script    model.Script
 	noRetries bool
-	reserved  int // concurrent investigations; 0: no cap
+	reserved  int // reserved concurrency of the orchestrator; 0: none
 }
 
-// world is one deployed triage: the real orchestrator, with stand-ins whose faults the test decides.
+// world is one deployed AlarmTriage: the real orchestrator, with stand-ins into which the test injects faults.
 type world struct {
 	t                        *testing.T
 	host                     *lambdahost.Host
@@ -231,6 +231,7 @@ func (w *world) kill() {
 // message is a notification as a subscriber receives it.
 type message struct{ Subject, Body string }
 
+// inbox receives and returns the notifications that are in the subscriber's queue.
 func (w *world) inbox() []message {
 	w.t.Helper()
 	client := sqs.NewFromConfig(cloud.Config())

@@ -24,8 +24,8 @@ async function knownActions() {
   return actions
 }
 
-// What a policy says to one service. A statement about other services can't change the answer, and leaving
-// it out keeps the engine from matching 3,000 patterns for each of 20,000 actions.
+// Returns the statements of a policy that concern one service. Statements about other services can't change the
+// answer, and without them the engine need not match 3,000 patterns for each of 20,000 actions.
 function about(service, document) {
   const concerns = (action) => action === '*' || action.toLowerCase().startsWith(`${service}:`)
   const statements = list(document.Statement)
@@ -41,7 +41,7 @@ function mayDo(account, action, resource, contextVariables, identityPolicies, re
   return runUnsafeSimulation(simulation, {}) === 'Allowed'
 }
 
-// The engine wants a name with the policy of a resource.
+// The engine requires a name for the policy of a resource.
 function named(document) {
   return document && createValidatedPolicy(document, validateResourcePolicy, { name: 'resource policy' })
 }

@@ -116,7 +116,7 @@ func TestToolRoles_AllowOnlyHarmlessReads(t *testing.T) {
 	})
 	t.Run("drift", func(t *testing.T) {
 		assert.Empty(t, unreviewed(t, verdict, verdict.Allowed[byReadOnlyAccess][anything]),
-			"ReadOnlyAccess %s allows actions that look sensitive and that nobody judged: deny them in internal/toolpolicy, or note in "+
+			"ReadOnlyAccess %s allows actions that look sensitive and that nobody reviewed: deny them in internal/toolpolicy, or note in "+
 				"e2e/permissions/reviewed.json why they are harmless", verdict.Versions["ReadOnlyAccess"])
 	})
 }

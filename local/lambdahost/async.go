@@ -79,7 +79,7 @@ func (h *Host) giveUp(f *function, payload []byte, requestID string, attempts in
 		return
 	}
 	var response any = problem
-	if json.Valid([]byte(problem)) { // the function's answer
+	if json.Valid([]byte(problem)) { // the problem is the function's answer
 		response = json.RawMessage(problem)
 	}
 	body, err := json.Marshal(map[string]any{

@@ -44,7 +44,7 @@ type Function struct {
 	MemoryMB int
 	// Number of environments that may run at the same time. 0: 1,000, the default quota of an account.
 	ReservedConcurrency int
-	// ARN of the queue for events that failed in all attempts. Empty: they are only in Host.Failed.
+	// ARN of the queue for events that failed in all attempts. Empty: only Host.Failed returns them.
 	OnFailureQueueARN string
 	// Retries of a failed asynchronous event, 0 to 2. Nil: 2.
 	MaximumRetryAttempts *int
@@ -66,7 +66,7 @@ type Options struct {
 	Fallback string
 	// Sends to an SQS queue by its ARN, for on-failure destinations. Nil: nothing is sent.
 	SendToQueue func(ctx context.Context, queueARN string, body []byte) error
-	// Receives the output of functions that have no Log. Default: nobody.
+	// Receives the output of functions that have no Log. Default: the output is discarded.
 	Log    io.Writer
 	Logger *slog.Logger // of the host itself. Default: none
 }

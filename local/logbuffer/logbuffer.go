@@ -1,4 +1,5 @@
-// Package logbuffer keeps in memory what another process or goroutine prints, while somebody reads it.
+// Package logbuffer provides an in-memory buffer for the output of another process or goroutine. The buffer can
+// be read while the other side writes to it.
 package logbuffer
 
 import (

@@ -14,8 +14,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
-// said holds the members of a Converse answer that the tests read.
-type said struct {
+// converseAnswer holds the members of a Converse answer that the tests read.
+type converseAnswer struct {
 	Output struct {
 		Message struct {
 			Content []map[string]json.RawMessage `json:"content"`
@@ -26,7 +26,7 @@ type said struct {
 	Fields     map[string]json.RawMessage `json:"additionalModelResponseFields"`
 }
 
-func read(t *testing.T, r reply) (answer said) {
+func read(t *testing.T, r reply) (answer converseAnswer) {
 	t.Helper()
 	require.Equal(t, 200, r.status, r.body)
 	require.NoError(t, json.Unmarshal([]byte(r.body), &answer))
@@ -79,7 +79,7 @@ func TestThinking_CountsAsOutput(t *testing.T) {
 			}
 			switch tt.wantStop {
 			case "max_tokens":
-				assert.Equal(t, []string{"reasoningContent"}, kinds, "nothing is said")
+				assert.Equal(t, []string{"reasoningContent"}, kinds, "the answer contains only reasoning")
 				assert.Equal(t, tt.wantOutput, answer.Usage.OutputTokens)
 			default:
 				assert.Contains(t, kinds, "text")

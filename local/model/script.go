@@ -16,7 +16,7 @@
 // that its author could not know.
 //
 // The stand-in simulates an account, and it refuses what Bedrock refuses for the model that a request names
-// (docs/local.md lists the rules). Several models can have scripts of their own, each with its own steps:
+// (docs/local.md lists the rules). Each of several models can have its own script with its own steps:
 //
 //	{"account": {"formMissing": true, "retires": {"amazon.nova-2-lite": "2026-11-26"}},
 //	 "models": {"us.anthropic.claude-sonnet-5-5": {"steps": [...]}, "amazon.nova-2-lite": {"steps": [...]}}}
@@ -202,8 +202,8 @@ func (s Script) checkSteps(where string) (problems []error) {
 
 // answers reports whether the step defines an answer.
 func (s Step) answers() bool {
-	says := s.Text != "" || len(s.Tools) > 0 || s.Content != nil || s.StopReason != "" || s.ThinkTokens > 0
-	return says || s.Error != nil || s.Reset || s.Raw != "" || s.HTTP != nil
+	hasContent := s.Text != "" || len(s.Tools) > 0 || s.Content != nil || s.StopReason != "" || s.ThinkTokens > 0
+	return hasContent || s.Error != nil || s.Reset || s.Raw != "" || s.HTTP != nil
 }
 
 var reference = regexp.MustCompile(`\$\{find:((?:[^{}]|\{[0-9,]*\})+)\}`)

@@ -154,7 +154,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, request Request)
 		s.record(t, 200, "", Usage{})
 		HTTP{Status: 200, ContentType: "application/json", Body: t.step.Raw}.send(w)
 	default:
-		s.say(w, t)
+		s.sendStep(w, t)
 	}
 }
 
@@ -257,8 +257,8 @@ func (s Script) at(n int) (Step, *Error) {
 	return s.Steps[n], nil
 }
 
-// say answers a request with the content of its step.
-func (s *Server) say(w http.ResponseWriter, t turn) {
+// sendStep answers a request with the content of its step.
+func (s *Server) sendStep(w http.ResponseWriter, t turn) {
 	content, stop, err := t.compose()
 	if err != nil {
 		s.record(t, 400, err.Error(), Usage{})

@@ -65,7 +65,7 @@ func TestRequests_AreRefusedLikeTheService(t *testing.T) {
 		{"input is a string", opening + `, {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t1", "name": "look", "input": "x"}}]}, ` + answer(`[{"text": "x"}]`), toolConfig, "input must be an object"},
 		{"bad tool name", opening + `, {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t1", "name": "look here", "input": {}}}]}, ` + answer(`[{"text": "x"}]`), toolConfig, "does not match"},
 		{"unsigned reasoning", opening + `, {"role": "assistant", "content": [{"reasoningContent": {"reasoningText": {"text": "hm"}}}]}, ` + opening, "", "without a signature"},
-		{"foreign reasoning", opening + `, {"role": "assistant", "content": [{"reasoningContent": {"reasoningText": {"text": "hm", "signature": "c2ln"}}}]}, ` + opening, "", "Invalid `signature` in `thinking` block"},
+		{"reasoning with an unknown signature", opening + `, {"role": "assistant", "content": [{"reasoningContent": {"reasoningText": {"text": "hm", "signature": "c2ln"}}}]}, ` + opening, "", "Invalid `signature` in `thinking` block"},
 		{"schema keys", opening, strings.Replace(toolConfig, `{"type": "object"}`, `{"type": "object", "definitions": {}}`, 1), "type, properties and required only"},
 		{"valid settings", opening, `, "inferenceConfig": {"maxTokens": 8192, "temperature": 0}`, ""},
 		{"no tokens", opening, `, "inferenceConfig": {"maxTokens": 0}`, "maxTokens must be a whole number of at least 1"},

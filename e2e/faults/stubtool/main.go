@@ -1,5 +1,5 @@
-// Command stubtool is a tool function that misbehaves as its environment variable STUB says. The fault matrix
-// uses it for failures that the real tool does not have.
+// Command stubtool is a tool function that fails in the way that its environment variable STUB selects. The
+// fault matrix uses it for failures that the real tool does not have.
 package main
 
 import (
