@@ -73,8 +73,8 @@ type demo struct {
 	host   *lambdahost.Host
 	model  *model.Server
 	deploy *stack.Deployment
-	inbox  string // URL of the queue in place of the engineer's inbox
-	chat   string // URL of the queue in place of the chat channel
+	inbox  string // URL of the queue that replaces the engineer's inbox
+	chat   string // URL of the queue that replaces the chat channel
 }
 
 func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
@@ -126,6 +126,7 @@ func (d *demo) run(ctx context.Context) error {
 	return d.show(ctx)
 }
 
+// start deploys the example stack into moto, and starts the scripted model and the functions.
 func (d *demo) start(ctx context.Context) error {
 	var err error
 	if d.aws, err = moto.Start(ctx); err != nil {
@@ -141,11 +142,11 @@ func (d *demo) start(ctx context.Context) error {
 		return err
 	}
 	if !d.bedrock {
-		played, err := model.Parse(script)
+		parsed, err := model.Parse(script)
 		if err != nil {
 			return fmt.Errorf("demo/script.json: %w", err)
 		}
-		if d.model, err = model.Start(played); err != nil {
+		if d.model, err = model.Start(parsed); err != nil {
 			return err
 		}
 	}
@@ -238,9 +239,9 @@ func (d *demo) close() {
 // progress prints the orchestrator's log in a readable form.
 type progress struct {
 	mu      sync.Mutex
-	out     io.Writer
-	raw     io.Writer
-	partial string
+	out     io.Writer // receives the readable lines
+	raw     io.Writer // receives the log unchanged
+	partial string    // the beginning of a line whose end was not yet written
 }
 
 func (p *progress) Write(b []byte) (int, error) {

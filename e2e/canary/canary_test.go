@@ -43,8 +43,8 @@ var ways = []struct{ name, code string }{
 	{"in chained exceptions", "try:\n    raise KeyError(str(value))\nexcept KeyError as e:\n    raise ValueError('outer') from e"},
 	{"in sys.exit", "sys.exit(str(value))"},
 	{"logged", "import logging\nlogging.basicConfig(level=logging.DEBUG)\nlogging.getLogger('boto').error('%s', value)"},
-	{"leaf by leaf, without names", walk + "for leaf in walk(value): print(leaf)"},
-	{"leaf by leaf, decoded", walk + `
+	{"each value alone, without names", walk + "for leaf in walk(value): print(leaf)"},
+	{"each value alone, decoded", walk + `
 for leaf in walk(value):
     try: print(base64.b64decode(str(leaf), validate=True).decode())
     except ValueError: print('leaf', leaf)`},

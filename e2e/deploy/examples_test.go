@@ -234,11 +234,11 @@ func TestExamples_SynthesizeOutsideThisRepository(t *testing.T) {
 			assert.Contains(t, string(sends), `"RoleArn"`, "a bus in another account accepts events only from a role")
 			role, _ := json.Marshal(member.properties("AWS::IAM::Policy"))
 			assert.Contains(t, string(role), `"Action":"events:PutEvents","Effect":"Allow","Resource":"`+bus+`"`)
-			lets, _ := json.Marshal(central.properties("AWS::Events::EventBusPolicy"))
+			allows, _ := json.Marshal(central.properties("AWS::Events::EventBusPolicy"))
 			for _, account := range []string{"444455556666", "777788889999"} {
-				assert.Contains(t, string(lets), ":iam::"+account+":root")
+				assert.Contains(t, string(allows), ":iam::"+account+":root")
 			}
-			assert.Equal(t, 2, strings.Count(string(lets), `"events:PutEvents"`))
+			assert.Equal(t, 2, strings.Count(string(allows), `"events:PutEvents"`))
 		},
 		"04-vpc-and-kms": func(t *testing.T, assembly string) {
 			stack := read(t, assembly, "PrivateTriage")

@@ -51,13 +51,13 @@ func TestStack_KeepsItsDataThroughChangesAndDestruction(t *testing.T) {
 	assert.Equal(t, 3008, changed.Find("TriageTool").MemoryMB)
 	assertData(t, cloud, table, bucket)
 
-	var said strings.Builder
+	var output strings.Builder
 	out := filepath.Join(dir, "cdk.out")
-	require.NoError(t, stack.CDK(t.Context(), cloud, dir, &said, "diff", "--fail", "--no-change-set", "--app", app, "--output", out, "TriageInteg"), "the deployed stack must equal the app")
-	assert.NotContains(t, said.String(), "alarmtriage: building", "without a change, nothing is built")
+	require.NoError(t, stack.CDK(t.Context(), cloud, dir, &output, "diff", "--fail", "--no-change-set", "--app", app, "--output", out, "TriageInteg"), "the deployed stack must equal the app")
+	assert.NotContains(t, output.String(), "alarmtriage: building", "without a change, nothing is built")
 
 	t.Setenv("VARIANT", "named")
-	assert.Error(t, stack.CDK(t.Context(), cloud, dir, &said, "diff", "--fail", "--no-change-set", "--app", app, "--output", out, "TriageInteg"), "another variant must differ")
+	assert.Error(t, stack.CDK(t.Context(), cloud, dir, &output, "diff", "--fail", "--no-change-set", "--app", app, "--output", out, "TriageInteg"), "another variant must differ")
 
 	watched := deploy("watched")
 	assert.Equal(t, []string{table, bucket}, []string{watched.Outputs["OutTable"], watched.Outputs["OutBucket"]}, "a dashboard and alarms replace neither")

@@ -14,18 +14,18 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
-// visits returns the proxies that count the orchestrator's requests, by service.
-func visits(w *world) map[string]*proxy {
+// proxiesOf returns the proxies of a world, which count the orchestrator's requests, by service.
+func proxiesOf(w *world) map[string]*proxy {
 	return map[string]*proxy{"DynamoDB": w.dynamodb, "tool": w.tools, "S3": w.s3, "SNS": w.sns}
 }
 
 func TestKill_RetryCompletesTheInvestigationAtAnyStage(t *testing.T) {
 	conversation := forever(look("print(1)"), submit())
-	calm := newWorld(t, options{script: conversation})
-	calm.fire(event("orders", 1))
-	require.Len(t, calm.inbox(), 1)
+	undisturbed := newWorld(t, options{script: conversation})
+	undisturbed.fire(event("orders", 1))
+	require.Len(t, undisturbed.inbox(), 1)
 	for _, service := range []string{"DynamoDB", "tool", "S3", "SNS"} {
-		stages := visits(calm)[service].count()
+		stages := proxiesOf(undisturbed)[service].count()
 		require.Positive(t, stages)
 		for n := 1; n <= stages; n++ {
 			for _, when := range []string{"before", "after"} {
@@ -34,9 +34,9 @@ func TestKill_RetryCompletesTheInvestigationAtAnyStage(t *testing.T) {
 					w := newWorld(t, options{script: conversation})
 					w.killAt(service, n, when)
 					w.fire(event("orders", 1))
-					// Checkpoints are written in the background and newer ones replace waiting ones, so a run
-					// may make fewer requests to S3.
-					require.Equal(t, visits(w)[service].count() >= n, w.killed.Load())
+					// Checkpoints are written in the background, and a newer one replaces one that is not yet
+					// written. A run can therefore make fewer requests to S3.
+					require.Equal(t, proxiesOf(w)[service].count() >= n, w.killed.Load())
 					inbox := w.inbox()
 					require.NotEmpty(t, inbox)
 					// After a crash between publishing and recording it, nothing shows whether the
@@ -72,9 +72,9 @@ func (w *world) killAt(service string, n int, when string) {
 		}
 	}
 	if when == "before" {
-		visits(w)[service].hook(kill, nil)
+		proxiesOf(w)[service].hook(kill, nil)
 	} else {
-		visits(w)[service].hook(nil, kill)
+		proxiesOf(w)[service].hook(nil, kill)
 	}
 }
 

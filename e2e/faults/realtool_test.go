@@ -18,7 +18,7 @@ import (
 // realToolTimeout is the function's timeout. The code's deadline is a little earlier.
 const realToolTimeout = 6 * time.Second
 
-// newRealTool returns the tool as it is deployed, with its harness and a real Python.
+// newRealTool returns the real tool with its harness and a real Python, configured as if it were deployed.
 func newRealTool(t *testing.T) lambdahost.Function {
 	t.Helper()
 	tool, err := buildTool()
@@ -36,7 +36,7 @@ func TestRealTool_ReportsAbuseByTheCode(t *testing.T) {
 	const found = "print('orders-role may not ' + 'dynamodb:GetItem', flush=True)\n"
 	for name, abuse := range map[string]struct {
 		code string
-		says string
+		want string
 	}{
 		"endless loop":              {"while True: pass", "time limit"},
 		"allocates too much memory": {"x = bytearray(10**12)", "memory"},
@@ -58,7 +58,7 @@ func TestRealTool_ReportsAbuseByTheCode(t *testing.T) {
 			assert.Contains(t, inbox[0].Body, cause)
 			require.Len(t, reports, 1)
 			for _, report := range reports {
-				assert.Contains(t, strings.ToLower(report), strings.ToLower(abuse.says))
+				assert.Contains(t, strings.ToLower(report), strings.ToLower(abuse.want))
 				assert.Contains(t, report, "42 is the answer of the next call")
 			}
 			assert.Equal(t, "done", w.claim(alarmARNPrefix+"orders"))

@@ -88,8 +88,8 @@ const modelID = "us.amazon.nova-2-lite-v1:0"
 type options struct {
 	lifetime  time.Duration // of the orchestrator; default 30 s
 	env       map[string]string
-	tool      string                     // what the stub tool does; default "answer"
-	realTool  func(*lambdahost.Function) // if set, runs the real tool in place of the stub, after this has changed its settings
+	tool      string                     // the value of STUB, which selects what the stub tool does; default "answer"
+	realTool  func(*lambdahost.Function) // changes the settings of the real tool; nil: the stub tool runs instead
 	script    model.Script
 	noRetries bool
 	reserved  int // reserved concurrency of the orchestrator; 0: none

@@ -80,8 +80,8 @@ func (r template) ask(t *testing.T, request modelRequest) role {
 	return asked
 }
 
-// assertInvokes checks that the allowed actions are the invocation, or none, apart from the read that the
-// self-check makes of the models in the stack's Region.
+// assertInvokes checks that invoking the model is the only allowed action, or that no action is allowed if want is
+// false. It ignores the action with which the self-check reads models in the stack's Region.
 func assertInvokes(t *testing.T, want bool, allowed []string, name string) {
 	t.Helper()
 	isSelfCheck := func(action string) bool { return action == "bedrock:GetFoundationModel" }

@@ -134,7 +134,7 @@ func TestParse_AcceptsAlarmWithUnexpectedField(t *testing.T) {
 			}},
 		{"TriggeringChildren as JSON text", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":"[{\"Arn\":\"arn:x\"}]"`),
 			func(t *testing.T, a alarmevent.Alarm) { assert.Equal(t, []string{"arn:x"}, a.Children) }},
-		{"one child in place of a list", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":{"Arn":"arn:x"}`),
+		{"one child instead of a list", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":{"Arn":"arn:x"}`),
 			func(t *testing.T, a alarmevent.Alarm) { assert.Equal(t, []string{"arn:x"}, a.Children) }},
 		{"a timestamp as a number", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", "1785846975", "null"),
 			func(t *testing.T, a alarmevent.Alarm) {

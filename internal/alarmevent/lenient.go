@@ -67,7 +67,7 @@ func decode(raw []byte) (any, error) {
 // maxUnwraps bounds the nesting of JSON documents as text within JSON.
 const maxUnwraps = 3
 
-// unwrapped returns the JSON object or list that a text contains. It returns any other value as it is.
+// unwrapped returns the JSON object or list that a text contains. It returns any other value unchanged.
 func unwrapped(v any) any {
 	for range maxUnwraps {
 		text, isText := v.(string)
@@ -123,7 +123,7 @@ func (m members) get(names ...string) any {
 // text returns the text of the first named field that is present.
 func (m members) text(names ...string) string { return textOf(m.get(names...)) }
 
-// textOf returns a text as it is, and any other value as its JSON.
+// textOf returns a text unchanged, and any other value as JSON.
 func textOf(v any) string {
 	switch v := v.(type) {
 	case nil:

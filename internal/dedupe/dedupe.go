@@ -77,7 +77,7 @@ type Claim struct {
 	Covers    []string // ARNs of the triggering alarms that the claim of a composite alarm covers
 }
 
-// Duplicate reports why there is no claim.
+// Duplicate describes the investigation because of which an alarm could not be claimed.
 type Duplicate struct {
 	ID        string // of the investigation of the alarm
 	Running   bool   // false: done within the window
@@ -288,7 +288,7 @@ func (t *Table) Settle(ctx context.Context, c *Claim, done investigation.Past) e
 	return errors.Join(err, t.settleChildren(ctx, c, done.ReportURI))
 }
 
-// Free gives up the claim. A retry or the next event can then resume the investigation at once.
+// Free gives up the claim. A retry or the next event can then resume the investigation immediately.
 func (t *Table) Free(ctx context.Context, c *Claim) error {
 	err := t.change(ctx, c.ARN, c, "free the claim", "SET #state = :freed", values{":freed": text(stateFreed)})
 	return errors.Join(err, t.freeChildren(ctx, c))

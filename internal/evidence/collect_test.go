@@ -130,9 +130,9 @@ func TestCollect_AgainstMoto(t *testing.T) {
 		assert.NotEmpty(t, e.Series[0].Points)
 	})
 	t.Run("an alarm's name cannot change the code", func(t *testing.T) {
-		odd := *alarm
-		odd.Name = "注文\"'''\n```\\\u2028); raise SystemExit(1) #🚨"
-		e := collect(t, tool, &odd)
+		hostile := *alarm
+		hostile.Name = "注文\"'''\n```\\\u2028); raise SystemExit(1) #🚨"
+		e := collect(t, tool, &hostile)
 		assert.Contains(t, e.Problem, "no alarm of this name")
 		assert.NotContains(t, e.Call.Command, "```")
 	})

@@ -41,7 +41,7 @@ type Check struct {
 	Cause  investigation.ModelCause `json:"cause,omitempty"`  // why a model does not answer
 	Notes  []string                 `json:"notes,omitempty"`  // information that needs no action
 
-	unheard bool // nobody receives notifications
+	hasNoSubscribers bool // nobody receives notifications
 }
 
 // Report is the result of one self-check.
@@ -64,11 +64,11 @@ func (r Report) Findings() []Check {
 	return append(problems, warnings...)
 }
 
-// IsUnheard reports whether nobody receives notifications. A notification of this report would then reach
-// nobody either.
-func (r Report) IsUnheard() bool {
+// HasNoSubscribers reports whether the notification topic has no subscribers that receive its notifications. A
+// notification about this report would then reach nobody either.
+func (r Report) HasNoSubscribers() bool {
 	for _, check := range r.Checks {
-		if check.unheard {
+		if check.hasNoSubscribers {
 			return true
 		}
 	}
@@ -153,7 +153,7 @@ func (c *Checker) checks() []check {
 	if arn := c.Config.CardTopicARN; arn != "" {
 		list = append(list, check{"chat card topic " + arn, func(ctx context.Context) Check {
 			found := c.topic(ctx, arn)
-			found.unheard = false // its cards only repeat the notifications
+			found.hasNoSubscribers = false // its cards only repeat the notifications
 			return found
 		}})
 	}

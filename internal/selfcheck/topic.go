@@ -26,7 +26,7 @@ func (c *Checker) topic(ctx context.Context, arn string) Check {
 	case confirmed == 0:
 		found = problem("The topic has no confirmed subscription. Nobody receives its messages.",
 			"Add a subscription to the topic, and confirm it with the link that SNS sends.")
-		found.unheard = true
+		found.hasNoSubscribers = true
 		if pending > 0 {
 			found.Detail += fmt.Sprintf(" It has %s.", subscriptions(pending, "pending"))
 			found.Remedy = "Confirm the subscription with the link that SNS sent. " +
@@ -53,7 +53,7 @@ func unreadTopic(err error) Check {
 	if awsapi.Classify(err) == awsapi.ClassNotFound {
 		found.Detail = "The topic does not exist. Nobody receives its messages."
 		found.Remedy = "Create the topic again, or set NotificationTopic or ChatCardTopic to one that exists, and deploy."
-		found.unheard = true
+		found.hasNoSubscribers = true
 	}
 	return found
 }

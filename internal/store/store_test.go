@@ -19,7 +19,7 @@ func TestKeysFor_AreReadableAndNeedNoEncoding(t *testing.T) {
 	at := time.Date(2026, 11, 23, 1, 2, 3, 0, time.FixedZone("", 2*3600))
 	tests := []struct{ name, alarm, want string }{
 		{"plain", "orders-errors", "orders-errors"},
-		{"blanks and slashes", "orders / p99 latency", "orders-p99-latency"},
+		{"spaces and slashes", "orders / p99 latency", "orders-p99-latency"},
 		{"path traversal", "../../etc/passwd", "etc-passwd"},
 		{"a non-Latin script", "注文 エラー", "alarm"},
 		{"long", strings.Repeat("x", 255), strings.Repeat("x", 100)},

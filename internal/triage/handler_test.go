@@ -195,7 +195,7 @@ func TestHandle_RetryResumesKilledInvocation(t *testing.T) {
 			}
 			return func() {
 				b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, resume []byte) error {
-					assert.Nil(t, resume, "there is no state of the agent")
+					assert.Nil(t, resume, "the checkpoint contains no state of the agent")
 					return conclude(rec)
 				}
 			}

@@ -55,7 +55,7 @@ func (h *Handler) selfCheck(ctx context.Context, owner string) (Answer, error) {
 		h.Log.Error("self-check not notified", "error", err, "advice", awsapi.Advice(err))
 		return answer, fmt.Errorf("the self-check found %s, and the notification could not be sent: %w", inBrief(findings), err)
 	}
-	if checked.IsUnheard() {
+	if checked.HasNoSubscribers() {
 		return answer, fmt.Errorf("the self-check found %s, and nobody receives the notification", inBrief(findings))
 	}
 	return answer, nil

@@ -102,6 +102,7 @@ func (h *Host) giveUp(f *function, payload []byte, requestID string, attempts in
 	}
 }
 
+// sleep waits for d. It reports whether the host is still running.
 func (h *Host) sleep(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

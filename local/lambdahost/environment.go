@@ -56,6 +56,7 @@ func (f *function) invoke(ctx context.Context, payload []byte, requestID string)
 	return answer, nil
 }
 
+// environment returns an idle environment, or starts a new one.
 func (f *function) environment() (*environment, error) {
 	f.mu.Lock()
 	for len(f.idle) > 0 {
@@ -86,12 +87,14 @@ func (f *function) environment() (*environment, error) {
 	return env, nil
 }
 
+// release makes an environment available for the next invocation.
 func (f *function) release(env *environment) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.idle = append(f.idle, env)
 }
 
+// discard stops an environment that cannot serve another invocation.
 func (f *function) discard(env *environment) {
 	f.mu.Lock()
 	delete(f.all, env)

@@ -69,6 +69,7 @@ func (f *levelFilter) Close() error {
 	return f.pass(f.partial)
 }
 
+// pass writes the line if its level is high enough.
 func (f *levelFilter) pass(line []byte) error {
 	if levelIndex(lineLevel(line)) < f.least {
 		return nil

@@ -26,37 +26,37 @@ func thinking(t *testing.T, account string) *model.Server {
 }
 
 // second returns the second request of a conversation.
-func second(first, said, more string) string {
-	return `{"messages": [` + first + `, {"role": "assistant", "content": [` + said + `]}, {"role": "user", "content": [` + seen + `]}]` + more + `}`
+func second(first, turn, more string) string {
+	return `{"messages": [` + first + `, {"role": "assistant", "content": [` + turn + `]}, {"role": "user", "content": [` + seen + `]}]` + more + `}`
 }
 
 const boundElsewhere = "Invalid `signature` in `thinking` block. The block is bound to a different conversation. Remove the block, or set"
 
 func TestReasoning_OfClaude55IsBoundToItsConversation(t *testing.T) {
 	const digest = `{"role": "user", "content": [{"text": "go"}, {"text": "Tool calls 1 to 4 found nothing."}]}`
-	said := signedThought + "," + usesLook
+	turn := signedThought + "," + usesLook
 	dropping := `, "additionalModelRequestFields": {"anthropic_beta": ["thinking-binding-controls-2026-08-01"], "thinking": {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}}}`
 	otherTool := strings.Replace(toolConfig, `"description": "x"`, `"description": "y"`, 1)
 	tests := []struct {
 		name, model, body, account string
 		want                       string // empty: accepted
 	}{
-		{"unchanged", sonnet, second(opening, said, systemPrompt+toolConfig), `{}`, ""},
-		{"unchanged except for checkpoints", sonnet, second(strings.Replace(opening, `}]`, `}, `+point+`]`, 1), said,
+		{"unchanged", sonnet, second(opening, turn, systemPrompt+toolConfig), `{}`, ""},
+		{"unchanged except for checkpoints", sonnet, second(strings.Replace(opening, `}]`, `}, `+point+`]`, 1), turn,
 			`, "system": [{"text": "You look."}, `+point+`]`+toolConfig), `{}`, ""},
 		{"unchanged except for the order of keys", sonnet, second(opening, signedThought+`, {"toolUse": {"name": "look", "input": {"b": [2], "a": 1}, "toolUseId": "t1"}}`,
 			toolConfig+systemPrompt), `{}`, ""},
-		{"another system prompt", sonnet, second(opening, said, `, "system": [{"text": "You look well."}]`+toolConfig), `{}`, "The `system` prompt differs"},
-		{"no system prompt", sonnet, second(opening, said, toolConfig), `{}`, "The `system` prompt differs"},
-		{"another tool", sonnet, second(opening, said, systemPrompt+otherTool), `{}`, "The `tools` differ"},
-		{"an earlier message has changed, as after compaction", sonnet, second(digest, said, systemPrompt+toolConfig), `{}`, "An earlier message differs"},
+		{"another system prompt", sonnet, second(opening, turn, `, "system": [{"text": "You look well."}]`+toolConfig), `{}`, "The `system` prompt differs"},
+		{"no system prompt", sonnet, second(opening, turn, toolConfig), `{}`, "The `system` prompt differs"},
+		{"another tool", sonnet, second(opening, turn, systemPrompt+otherTool), `{}`, "The `tools` differ"},
+		{"an earlier message has changed, as after compaction", sonnet, second(digest, turn, systemPrompt+toolConfig), `{}`, "An earlier message differs"},
 		{"an earlier message has changed, without the reasoning", sonnet, second(digest, usesLook, systemPrompt+toolConfig), `{}`, ""},
-		{"an earlier message has changed, with drop_block", sonnet, second(digest, said, systemPrompt+toolConfig+dropping), `{}`, ""},
-		{"an earlier message has changed, in an old account", sonnet, second(digest, said, systemPrompt+toolConfig), `{"created": "2026-08-30"}`, ""},
-		{"an earlier message has changed, in a new account", sonnet, second(digest, said, systemPrompt+toolConfig), `{"created": "2026-08-31"}`, "An earlier message differs"},
-		{"an earlier message has changed", haiku55, second(digest, said, systemPrompt+toolConfig), `{}`, "An earlier message differs"},
-		{"an earlier message has changed, model without binding", opus48, second(digest, said, systemPrompt+toolConfig), `{}`, ""},
-		{"an earlier message has changed, unknown model", "some.model", second(digest, said, systemPrompt+toolConfig), `{}`, ""},
+		{"an earlier message has changed, with drop_block", sonnet, second(digest, turn, systemPrompt+toolConfig+dropping), `{}`, ""},
+		{"an earlier message has changed, in an old account", sonnet, second(digest, turn, systemPrompt+toolConfig), `{"created": "2026-08-30"}`, ""},
+		{"an earlier message has changed, in a new account", sonnet, second(digest, turn, systemPrompt+toolConfig), `{"created": "2026-08-31"}`, "An earlier message differs"},
+		{"an earlier message has changed", haiku55, second(digest, turn, systemPrompt+toolConfig), `{}`, "An earlier message differs"},
+		{"an earlier message has changed, model without binding", opus48, second(digest, turn, systemPrompt+toolConfig), `{}`, ""},
+		{"an earlier message has changed, unknown model", "some.model", second(digest, turn, systemPrompt+toolConfig), `{}`, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.model+": "+tt.name, func(t *testing.T) {
@@ -105,24 +105,24 @@ func TestReasoning_LaterBlocksAreBoundToEarlierOnes(t *testing.T) {
 }
 
 func TestReasoning_OfAnotherModelIsRefused(t *testing.T) {
-	said := signedThought + "," + usesLook
+	turn := signedThought + "," + usesLook
 	invalid := rule{wantType: "ValidationException", wantText: "messages.1.content.0: Invalid `signature` in `thinking` block"}
 	for _, tt := range []struct {
-		name, first, second, said string
+		name, first, second, turn string
 		want                      rule
 	}{
-		{"the same model", sonnet, sonnet, said, rule{}},
-		{"the same model through another profile", sonnet, "global.anthropic.claude-sonnet-5-5", said, rule{}},
-		{"another Claude", sonnet, opus, said, invalid},
-		{"an older Claude", sonnet, haiku45, said, invalid},
-		{"Nova", sonnet, nova2, said, rule{wantType: "ValidationException", wantText: "User messages cannot contain reasoning content. Please remove the reasoning content and try again."}},
+		{"the same model", sonnet, sonnet, turn, rule{}},
+		{"the same model through another profile", sonnet, "global.anthropic.claude-sonnet-5-5", turn, rule{}},
+		{"another Claude", sonnet, opus, turn, invalid},
+		{"an older Claude", sonnet, haiku45, turn, invalid},
+		{"Nova", sonnet, nova2, turn, rule{wantType: "ValidationException", wantText: "User messages cannot contain reasoning content. Please remove the reasoning content and try again."}},
 		{"another Claude, without the reasoning", sonnet, haiku45, usesLook, rule{}},
 		{"Nova, without the reasoning", sonnet, nova2, usesLook, rule{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := thinking(t, `{}`)
 			require.Equal(t, 200, askModel(t, server, tt.first, "us-east-1", user(toolConfig)).status)
-			tt.want.check(t, askModel(t, server, tt.second, "us-east-1", second(opening, tt.said, toolConfig)))
+			tt.want.check(t, askModel(t, server, tt.second, "us-east-1", second(opening, tt.turn, toolConfig)))
 		})
 	}
 }

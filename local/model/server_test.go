@@ -99,7 +99,7 @@ func TestReasoning_MustPrecedeItsToolCalls(t *testing.T) {
 		unsigned = `{"reasoningContent": {"reasoningText": {"text": "hm"}}}`
 		use      = `{"toolUse": {"toolUseId": "t1", "name": "look", "input": {}}}`
 	)
-	for _, test := range []struct{ name, said, back, want string }{
+	for _, test := range []struct{ name, content, back, want string }{
 		{"unchanged", signed + "," + use, signed + "," + use, ""},
 		{"redacted, unchanged", redacted + "," + use, redacted + "," + use, ""},
 		{"without a signature, omitted", unsigned + "," + use, use, ""},
@@ -109,7 +109,7 @@ func TestReasoning_MustPrecedeItsToolCalls(t *testing.T) {
 		{"changed", signed + "," + use, strings.Replace(signed, "hm", "h", 1) + "," + use, "Invalid `signature` in `thinking` block"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			server := start(t, model.Script{Steps: []model.Step{{Content: []byte("[" + test.said + "]")}, {Text: "ok"}}})
+			server := start(t, model.Script{Steps: []model.Step{{Content: []byte("[" + test.content + "]")}, {Text: "ok"}}})
 			status, body := ask(t, server, `{"messages": [`+opening+`]`+toolConfig+`}`)
 			require.Equal(t, 200, status, body)
 			status, body = ask(t, server, `{"messages": [`+opening+`, {"role": "assistant", "content": [`+test.back+`]}, `+answer(`[{"text": "x"}]`)+`]`+toolConfig+`}`)

@@ -1,4 +1,4 @@
-// Package moto runs moto's server in place of AWS, and finds the programs that `make setup` has installed.
+// Package moto runs moto's server as the stand-in for AWS, and finds the programs that `make setup` has installed.
 package moto
 
 import (

@@ -43,8 +43,8 @@ type Function struct {
 	Name      string
 	Runtime   string
 	Handler   string
-	Dir       string // its package, in place of /var/task
-	Layers    string // its layers, in place of /opt
+	Dir       string // the unpacked package, which is /var/task in Lambda
+	Layers    string // the unpacked layers, which are /opt in Lambda
 	Env       map[string]string
 	Timeout   time.Duration
 	MemoryMB  int
