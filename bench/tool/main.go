@@ -110,6 +110,7 @@ func (b *bench) start(i int, endpoint string) (way, error) {
 	return []func(string) (way, error){b.stage.startTool, b.stage.startHandler, b.stage.startFresh}[i](endpoint)
 }
 
+// note adds a value to a series of a way.
 func (b *bench) note(name string, by int, value float64) {
 	if b.series[name] == nil {
 		b.series[name] = &[3][]float64{}
@@ -244,6 +245,7 @@ func (b *bench) warmSecureCalls() error {
 	return nil
 }
 
+// each measures the code in each way.
 func (b *bench) each(running []way, name, code string) error {
 	for by, w := range running {
 		if err := b.measure(name, by, w, code); err != nil {
@@ -298,14 +300,17 @@ type row struct {
 	met      func(tool, handler float64) bool
 }
 
+// ratio returns a target: the tool takes at most this multiple of the handler's value.
 func ratio(most float64) func(tool, handler float64) bool {
 	return func(tool, handler float64) bool { return tool <= most*handler }
 }
 
+// atMost returns a target: the tool's value is at most this number.
 func atMost(most float64) func(tool, handler float64) bool {
 	return func(tool, _ float64) bool { return tool <= most }
 }
 
+// same returns cells that use the same measurement for each way.
 func same(name string) [3]string { return [3]string{name, name, name} }
 
 var rows = []row{

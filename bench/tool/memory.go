@@ -12,7 +12,7 @@ import (
 func residentTree(root int) int {
 	sum := 0
 	for _, pid := range tree(root) {
-		sum += share(pid)
+		sum += residentKB(pid)
 	}
 	return sum >> 10
 }
@@ -41,7 +41,8 @@ func tree(root int) []int {
 	return found
 }
 
-func share(pid int) int {
+// residentKB returns the memory of one process in kB.
+func residentKB(pid int) int {
 	directory := filepath.Join("/proc", strconv.Itoa(pid))
 	if kb := field(filepath.Join(directory, "smaps_rollup"), "Pss:"); kb > 0 {
 		return kb

@@ -36,6 +36,7 @@ func submit() model.Step {
 	}}}}
 }
 
+// failing returns a step in which the service returns an error.
 func failing(kind, message string) model.Step {
 	return model.Step{Error: &model.Error{Type: kind, Message: message}}
 }

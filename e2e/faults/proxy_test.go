@@ -73,12 +73,14 @@ func (p *proxy) fail(how mode, requests int) {
 	p.mode, p.left = how, requests
 }
 
+// hook sets the functions to call before and after each request.
 func (p *proxy) hook(before, after func(n int)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.before, p.after = before, after
 }
 
+// count returns the number of requests so far.
 func (p *proxy) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -82,7 +82,7 @@ type Query struct {
 	Pending     int      `json:"pending,omitempty"`      // seconds that a PromQL contributor breaches before ALARM
 }
 
-// Metric is one query of a metric alarm: a metric or an expression over others.
+// Metric is one query of a metric alarm: a metric, or an expression that uses the results of other queries.
 type Metric struct {
 	ID         string            `json:"id,omitempty"`         // of the query
 	Namespace  string            `json:"namespace,omitempty"`  // such as AWS/Lambda

@@ -40,6 +40,7 @@ func (r *reader) readConfiguration(a *Alarm, configuration any) {
 	a.Comparison = cmp.Or(a.Comparison, textOf(find(configuration, "comparisonoperator")))
 }
 
+// kindOf returns the kind of an alarm. If nothing shows another kind, it is a metric alarm.
 func kindOf(a *Alarm, configuration any) Kind {
 	switch {
 	case a.Kind != "":
@@ -196,6 +197,7 @@ func linesOf(v any) []string {
 	return out
 }
 
+// lineOf returns one log line in any of these formats, with its time in front if the time is known.
 func lineOf(v any) string {
 	fields := map[string]string{}
 	if row, isRow := unwrapped(v).([]any); isRow {

@@ -29,9 +29,9 @@ const (
 // has two.
 const maxNesting = 3
 
-// Parse parses the payload of an invocation: an alarm action, an EventBridge event, or SNS records that
-// contain an alarm notification or one of the former. The error is [ErrIgnored] for events about alarms
-// that are not state changes.
+// Parse parses the payload of an invocation: an alarm action, an EventBridge event, or SNS records. Each SNS
+// record contains an alarm notification, an alarm action, or an EventBridge event. The error is [ErrIgnored]
+// for events about alarms that are not state changes.
 func Parse(raw []byte) ([]Alarm, error) { return Parser{}.Parse(raw) }
 
 // Parser parses events. The zero value is ready for use.
@@ -77,11 +77,11 @@ func parse(raw []byte, via delivery) ([]Alarm, error) {
 	case detailType == DetailTypeConfigurationChange:
 		return nil, fmt.Errorf("%w: it is a %q event", ErrIgnored, detailType)
 	case isStateChange(e, detailType, detail):
-		return one(parseState(e, detail, cmp.Or(via.source, SourceEventBridge)))
+		return asList(parseState(e, detail, cmp.Or(via.source, SourceEventBridge)))
 	case e.get("alarmData") != nil:
-		return one(parseState(e, object(e.get("alarmData")), cmp.Or(via.source, SourceAction)))
+		return asList(parseState(e, object(e.get("alarmData")), cmp.Or(via.source, SourceAction)))
 	case e.text("AlarmName") != "" && e.text("NewStateValue") != "":
-		return one(parseNotification(e, via.topic))
+		return asList(parseNotification(e, via.topic))
 	}
 	return nil, fmt.Errorf("unknown event: expected an alarm action (with alarmData), "+
 		"an EventBridge event %q, or an SNS alarm notification%s", DetailTypeStateChange, hint(e, detailType))
@@ -105,7 +105,8 @@ func hint(e members, detailType string) string {
 	return fmt.Sprintf("; got the keys %.200q", strings.Join(slices.Sorted(maps.Keys(e)), ", "))
 }
 
-func one(alarm Alarm, err error) ([]Alarm, error) {
+// asList returns the alarm as a list of one, or the error.
+func asList(alarm Alarm, err error) ([]Alarm, error) {
 	if err != nil {
 		return nil, err
 	}

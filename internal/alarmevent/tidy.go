@@ -57,6 +57,7 @@ type tidier struct {
 	count  int
 }
 
+// clean redacts a text and counts the secrets in it.
 func (t *tidier) clean(text string) string {
 	if t.redact == nil || text == "" {
 		return text
@@ -66,6 +67,7 @@ func (t *tidier) clean(text string) string {
 	return clean
 }
 
+// text redacts a text and then shortens it to most bytes.
 func (t *tidier) text(text string, most int) string { return shorten(t.clean(text), most) }
 
 func (t *tidier) texts(list []string) []string {

@@ -114,6 +114,8 @@ func (t *Table) freeChildren(ctx context.Context, c *Claim) error {
 	return t.changeChildren(ctx, c, "SET #state = :freed", func() values { return values{":freed": text(stateFreed)} })
 }
 
+// changeChildren writes to the items of all covered alarms. v returns new values for each write, because
+// [Table.change] adds its own values.
 func (t *Table) changeChildren(ctx context.Context, c *Claim, expression string, v func() values) error {
 	var group errgroup.Group
 	group.SetLimit(parallelChildren)

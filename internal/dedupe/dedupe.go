@@ -109,6 +109,7 @@ func (t *Table) Claim(
 	return nil, &Duplicate{ID: claim.ID, Running: true, CoveredBy: elsewhere}, nil
 }
 
+// claimOne claims the alarm without the alarms that triggered it.
 func (t *Table) claimOne(
 	ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time,
 ) (*Claim, *Duplicate, error) {

@@ -114,7 +114,7 @@ func historyItem(raw json.RawMessage) (investigation.HistoryItem, bool) {
 	if json.Unmarshal(raw, &h) != nil {
 		return investigation.HistoryItem{}, false
 	}
-	return investigation.HistoryItem{Time: when(h.Time), Type: clip(h.Type), Summary: clip(h.Summary)}, true
+	return investigation.HistoryItem{Time: parseTime(h.Time), Type: clip(h.Type), Summary: clip(h.Summary)}, true
 }
 
 func related(raw json.RawMessage) (investigation.Related, bool) {
@@ -123,7 +123,7 @@ func related(raw json.RawMessage) (investigation.Related, bool) {
 		return investigation.Related{}, false
 	}
 	return investigation.Related{
-		Name: clip(r.Name), ARN: clip(r.ARN), State: clip(r.State), Since: when(r.Since), Reason: clip(r.Reason),
+		Name: clip(r.Name), ARN: clip(r.ARN), State: clip(r.State), Since: parseTime(r.Since), Reason: clip(r.Reason),
 	}, true
 }
 
@@ -136,7 +136,7 @@ func change(raw json.RawMessage) (investigation.Change, bool) {
 		return investigation.Change{}, false
 	}
 	out := investigation.Change{
-		Time: when(c.Time), Event: clip(c.Event), Source: clip(c.Source), User: clip(c.User), Error: clip(c.Error),
+		Time: parseTime(c.Time), Event: clip(c.Event), Source: clip(c.Source), User: clip(c.User), Error: clip(c.Error),
 	}
 	for _, resource := range c.Resources[:min(len(c.Resources), maxResources)] {
 		out.Resources = append(out.Resources, clip(resource))
@@ -173,7 +173,8 @@ func points(pairs [][]float64) []investigation.Point {
 	return out
 }
 
-func when(text string) time.Time {
+// parseTime returns a time in UTC, or the zero time if the text is not a time.
+func parseTime(text string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
 		return time.Time{}

@@ -83,6 +83,7 @@ func (r *attempt) collectEvidence(ctx context.Context) {
 		"series", len(r.rec.Evidence.Series), "changes", len(r.rec.Evidence.Changes))
 }
 
+// together returns the other alarms that fired at about the same time.
 func (r *attempt) together(ctx context.Context) []investigation.Related {
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()

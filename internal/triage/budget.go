@@ -34,6 +34,7 @@ type budget struct {
 	table      time.Duration // for claiming
 }
 
+// budgetOf divides the time from now until the deadline of ctx.
 func budgetOf(ctx context.Context, now time.Time) budget {
 	deadline, ok := ctx.Deadline()
 	if !ok {

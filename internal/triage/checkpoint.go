@@ -45,6 +45,7 @@ type checkpoint struct {
 	state []byte
 }
 
+// encodeCheckpoint returns a checkpoint: its head on the first line, then the state of the agent.
 func encodeCheckpoint(at stage, rec *investigation.Record, state []byte) []byte {
 	head := checkpointHead{Stage: at, ID: rec.ID}
 	if at != stageAgent {

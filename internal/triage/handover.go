@@ -33,7 +33,8 @@ type handOverEnvelope struct {
 	HandOver *handOver `json:"alarmtriageHandOver"`
 }
 
-func parseHandOver(raw []byte) (*handOver, bool) {
+// parseHandOver returns the hand-over in a payload. ok is false if the payload is another event.
+func parseHandOver(raw []byte) (order *handOver, ok bool) {
 	var e handOverEnvelope
 	if json.Unmarshal(raw, &e) != nil || e.HandOver == nil || e.HandOver.Token == "" || e.HandOver.ID == "" {
 		return nil, false

@@ -226,6 +226,7 @@ func (f *fakeRenderer) Card(rec *investigation.Record, _ report.Keys) ([]byte, e
 	return []byte(`{"version":"1.0","title":"` + rec.Alarm.Name + `"}`), nil
 }
 
+// fixture returns an event from the test data of package alarmevent.
 func fixture(t *testing.T, name string) string {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "alarmevent", "testdata", name+".json"))
@@ -248,8 +249,10 @@ func (b *harness) invokeAndKill(t *testing.T, owner, event string) {
 	assert.False(t, finished, "the invocation should have been killed")
 }
 
+// die ends the goroutine of the invocation, which simulates that Lambda kills it.
 func die() { runtime.Goexit() }
 
+// action returns the event of an alarm action: the alarm went to ALARM transition seconds after a fixed time.
 func action(name string, transition int) string {
 	arn := "arn:aws:cloudwatch:us-east-1:123456789012:alarm:" + name
 	stamp := time.Date(2026, 8, 4, 12, 0, 0, 0, time.UTC).Add(time.Duration(transition) * time.Second).Format("2006-01-02T15:04:05.000-0700")

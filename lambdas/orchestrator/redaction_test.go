@@ -59,8 +59,8 @@ const (
 	cards    = "arn:aws:sns:us-east-1:123456789012:cards"
 )
 
-// leaks investigates the event of a log alarm and returns the outputs that contain a text.
-func leaks(t *testing.T, cfg config.Orchestrator, text string) (found []string, notification string) {
+// outputsWith investigates the event of a log alarm and returns the outputs that contain a text.
+func outputsWith(t *testing.T, cfg config.Orchestrator, text string) (found []string, notification string) {
 	t.Helper()
 	event, err := os.ReadFile("../../internal/alarmevent/testdata/sns-log.json")
 	require.NoError(t, err)
@@ -113,7 +113,7 @@ func leaks(t *testing.T, cfg config.Orchestrator, text string) (found []string, 
 
 func TestRedaction_RemovesSecretsOfLogLinesFromAllOutputs(t *testing.T) {
 	for _, text := range []string{leaked, ticket} {
-		found, notification := leaks(t, config.Orchestrator{Redact: true, RedactPatterns: `["INC-[0-9]+"]`}, text)
+		found, notification := outputsWith(t, config.Orchestrator{Redact: true, RedactPatterns: `["INC-[0-9]+"]`}, text)
 		assert.Empty(t, found)
 		assert.Contains(t, notification, "password=[redacted: secret]", "the rest of the line is shown")
 		assert.Contains(t, notification, "[redacted: custom pattern]")
@@ -122,7 +122,7 @@ func TestRedaction_RemovesSecretsOfLogLinesFromAllOutputs(t *testing.T) {
 
 // Without this test, the test above would also pass if the lines were lost.
 func TestRedaction_TurnedOffShowsLogLines(t *testing.T) {
-	found, _ := leaks(t, config.Orchestrator{Redact: false}, leaked)
+	found, _ := outputsWith(t, config.Orchestrator{Redact: false}, leaked)
 	assert.Contains(t, found, "the model's request")
 	assert.Contains(t, found, "the notification")
 }

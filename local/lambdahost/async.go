@@ -114,6 +114,7 @@ func (h *Host) sleep(d time.Duration) bool {
 	}
 }
 
+// begin counts an asynchronous event as pending.
 func (h *Host) begin() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -123,6 +124,7 @@ func (h *Host) begin() {
 	h.pending++
 }
 
+// end counts an asynchronous event as done.
 func (h *Host) end() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -134,6 +134,7 @@ type invocation struct {
 	answer  chan Answer
 }
 
+// start starts the process of a function and serves its Runtime API.
 func start(f *function) (*environment, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -211,6 +212,7 @@ func (env *environment) close() {
 	env.server.Close()
 }
 
+// failure returns the answer of a function that failed.
 func failure(kind, message, requestID string) Answer {
 	payload, _ := json.Marshal(map[string]string{"errorType": kind, "errorMessage": message})
 	return Answer{Payload: payload, FunctionError: "Unhandled", RequestID: requestID}
@@ -308,6 +310,8 @@ func (env *environment) runtimeAPI() http.Handler {
 	return mux
 }
 
+// finish passes the answer of the process to the caller of the current invocation. It refuses answers to other
+// invocations.
 func (env *environment) finish(w http.ResponseWriter, r *http.Request, answer Answer, status int) {
 	env.mu.Lock()
 	one := env.current

@@ -138,14 +138,14 @@ func New(o Options) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the host's port: %w", err)
 	}
-	h := &Host{options: o, listener: listener, functions: map[string]*function{}, idle: closed()}
+	h := &Host{options: o, listener: listener, functions: map[string]*function{}, idle: closedChannel()}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	h.server = &http.Server{Handler: h.api(), ReadHeaderTimeout: 10 * time.Second}
 	go h.server.Serve(listener)
 	return h, nil
 }
 
-func closed() chan struct{} {
+func closedChannel() chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c

@@ -80,7 +80,7 @@ func (a Account) refusal(modelID, region string, used usedByModel) *Error {
 	if a.retired(modelID, m) {
 		return &Error{Type: "ResourceNotFoundException", Message: endOfLife}
 	}
-	if contains(a.UnusedLegacy, modelID) {
+	if anyMatches(a.UnusedLegacy, modelID) {
 		return &Error{Type: "ResourceNotFoundException", Message: unusedLegacy}
 	}
 	foundation := models.Parse(modelID).Model
@@ -133,7 +133,7 @@ func (a Account) refuseAccess(modelID string, access models.Access) *Error {
 		return &Error{Type: "ResourceNotFoundException", Message: formMissing}
 	}
 	sold := access == models.AccessMarketplace || access == models.AccessMarketplaceAndForm
-	if sold && a.Subscribed != nil && !contains(a.Subscribed, modelID) && a.NoMarketplacePermissions {
+	if sold && a.Subscribed != nil && !anyMatches(a.Subscribed, modelID) && a.NoMarketplacePermissions {
 		return &Error{Type: "AccessDeniedException", Message: notSubscribed}
 	}
 	return nil
@@ -148,24 +148,25 @@ func (a Account) dropsBoundReasoning() bool {
 	return !a.Created.IsZero() && a.Created.Before(bindingErrors)
 }
 
-// names reports whether a name in a script matches a model id.
-func names(name, modelID string) bool {
+// matchesModel reports whether a name in a script matches a model id.
+func matchesModel(name, modelID string) bool {
 	return name == modelID || models.Begins(models.Parse(modelID).Model, name)
 }
 
 // mostSpecific returns the value with the longest name that matches a model id.
 func mostSpecific[V any](byName map[string]V, modelID string) (best string, value V, found bool) {
 	for name, candidate := range byName {
-		if names(name, modelID) && len(name) > len(best) {
+		if matchesModel(name, modelID) && len(name) > len(best) {
 			best, value, found = name, candidate, true
 		}
 	}
 	return best, value, found
 }
 
-func contains(list []string, modelID string) bool {
+// anyMatches reports whether any name in a list matches a model id.
+func anyMatches(list []string, modelID string) bool {
 	for _, name := range list {
-		if names(name, modelID) {
+		if matchesModel(name, modelID) {
 			return true
 		}
 	}
@@ -184,8 +185,8 @@ func signedFor(r *http.Request) string {
 	return ""
 }
 
-// maker returns the provider of a model, the first part of its id, such as anthropic.
-func maker(modelID string) string {
+// providerOf returns the provider of a model, the first part of its id, such as anthropic.
+func providerOf(modelID string) string {
 	name, _, _ := strings.Cut(models.Parse(modelID).Model, ".")
 	return name
 }

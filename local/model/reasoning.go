@@ -169,7 +169,7 @@ func (r *Request) checkReasoning(i, j int, given reasoning, account Account, pro
 		problem("%s: reasoningContent blocks can only be in assistant messages", at)
 	}
 	m := models.Lookup(r.ModelID)
-	if m.Known && maker(r.ModelID) == "amazon" {
+	if m.Known && providerOf(r.ModelID) == "amazon" {
 		problem(noReasoning)
 		return
 	}

@@ -170,7 +170,7 @@ func (r *Request) validate(given reasoning, account Account) error {
 			open = nil
 		} else {
 			open = used
-			if duplicate(used) {
+			if hasDuplicates(used) {
 				problem("messages.%d: toolUse ids must be unique", i)
 			}
 		}
@@ -190,7 +190,7 @@ func (r *Request) validate(given reasoning, account Account) error {
 	return errors.Join(problems...)
 }
 
-func duplicate(list []string) bool {
+func hasDuplicates(list []string) bool {
 	sorted := slices.Sorted(slices.Values(list))
 	return len(slices.Compact(sorted)) != len(list)
 }
@@ -232,6 +232,7 @@ func (r *Request) checkInference(problem func(string, ...any)) {
 	}
 }
 
+// checkTools reports invalid tools. It returns their names, and whether the request has a toolConfig.
 func (r *Request) checkTools(problem func(string, ...any)) (names []string, present bool) {
 	if r.ToolConfig == nil {
 		return nil, false
@@ -257,7 +258,7 @@ func (r *Request) checkTools(problem func(string, ...any)) (names []string, pres
 	if len(names) == 0 {
 		problem("toolConfig.tools must have at least one toolSpec")
 	}
-	if duplicate(names) {
+	if hasDuplicates(names) {
 		problem("toolConfig.tools: names must be unique")
 	}
 	for kind := range r.ToolConfig.ToolChoice {
@@ -306,6 +307,7 @@ func checkToolResult(at, role string, result *ToolResultBlock, problem func(stri
 	}
 }
 
+// checkAnswers reports tool uses without a result, and results without a tool use, in message i.
 func checkAnswers(i int, open, answered []string, problem func(string, ...any)) {
 	for _, id := range open {
 		if !slices.Contains(answered, id) {
@@ -317,7 +319,7 @@ func checkAnswers(i int, open, answered []string, problem func(string, ...any)) 
 			problem("The number of toolResult blocks at messages.%d.content exceeds the number of toolUse blocks of previous turn (%s).", i, id)
 		}
 	}
-	if duplicate(answered) {
+	if hasDuplicates(answered) {
 		problem("messages.%d: toolResult ids must be unique", i)
 	}
 }

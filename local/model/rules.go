@@ -35,7 +35,7 @@ func (r *Request) checkModel(m models.Model, problem func(string, ...any)) {
 	if strings.HasPrefix(m.ID, "amazon.nova-") {
 		r.checkNovaCheckpoints(problem)
 	}
-	if maker(r.ModelID) == "anthropic" {
+	if providerOf(r.ModelID) == "anthropic" {
 		r.checkClaudeTurns(m, problem)
 	}
 	if !m.Known {
@@ -96,7 +96,7 @@ func (r *Request) checkMaxTokens(m models.Model, problem func(string, ...any)) {
 	if !isNumber || int(asked) <= m.MaxOutput {
 		return
 	}
-	switch maker(r.ModelID) {
+	switch providerOf(r.ModelID) {
 	case "amazon", "anthropic", "meta":
 		problem("The maximum tokens you requested exceeds the model limit of %d. Try again with a maximum tokens value that is lower than %d.",
 			m.MaxOutput, m.MaxOutput)
@@ -116,7 +116,7 @@ func (r *Request) checkSampling(m models.Model, problem func(string, ...any)) {
 		if _, set := r.InferenceConfig[setting]; !set {
 			continue
 		}
-		if maker(r.ModelID) == "openai" {
+		if providerOf(r.ModelID) == "openai" {
 			problem("%sUnsupported parameter: '%s' is not supported with this model.", modelErrors, name)
 		} else {
 			problem("%s`%s` is deprecated for this model.", modelErrors, name)
@@ -169,7 +169,7 @@ func (r *Request) checkAdditional(m models.Model, problem func(string, ...any)) 
 	if r.Additional == nil || json.Unmarshal(r.Additional, &fields) != nil {
 		return
 	}
-	who := maker(r.ModelID)
+	who := providerOf(r.ModelID)
 	known, isChecked := modelFields[who]
 	for name := range fields {
 		isEffort := name == "output_config" || name == "reasoning" || name == "reasoning_effort" || name == "reasoningConfig" || name == "thinking"
@@ -194,7 +194,7 @@ func (r *Request) checkAdditional(m models.Model, problem func(string, ...any)) 
 // checkEffort refuses unknown values of an effort, and an effort for models without one in the catalog. The
 // latter is stricter than the service.
 func (r *Request) checkEffort(m models.Model, fields map[string]any, problem func(string, ...any)) {
-	who := maker(r.ModelID)
+	who := providerOf(r.ModelID)
 	for _, path := range [][]string{{"output_config", "effort"}, {"reasoning", "effort"}, {"reasoning_effort"}} {
 		value, set := lookIn(fields, path)
 		if !set || !slices.Contains(modelFields[who], path[0]) {
@@ -210,6 +210,7 @@ func (r *Request) checkEffort(m models.Model, fields map[string]any, problem fun
 	}
 }
 
+// lookIn returns the value at a path of member names in nested objects, and whether it is set.
 func lookIn(fields map[string]any, path []string) (value any, set bool) {
 	value, set = fields[path[0]]
 	for _, name := range path[1:] {
@@ -244,7 +245,7 @@ func (r *Request) checkClaudeThinking(m models.Model, fields map[string]any, pro
 
 // checkForcedTool refuses a forced tool for models that think by default.
 func (r *Request) checkForcedTool(m models.Model, problem func(string, ...any)) {
-	if r.ToolConfig == nil || maker(r.ModelID) != "anthropic" || !m.Known || !m.Thinking.ByDefault {
+	if r.ToolConfig == nil || providerOf(r.ModelID) != "anthropic" || !m.Known || !m.Thinking.ByDefault {
 		return
 	}
 	if thinking := r.additional().Thinking; thinking != nil { // checkInference checks it
@@ -290,13 +291,13 @@ func (r *Request) refuseLength(m models.Model, script Script) *Error {
 	}
 	text := ""
 	switch length := r.textBytes(); {
-	case maker(r.ModelID) == "anthropic" && length > maxTextBytes:
+	case providerOf(r.ModelID) == "anthropic" && length > maxTextBytes:
 		text = fmt.Sprintf(tooManyBytes, length, maxTextBytes)
 	case window == 0 || tokens(len(r.Raw)) <= window:
 		return nil
-	case maker(r.ModelID) == "amazon":
+	case providerOf(r.ModelID) == "amazon":
 		text = tooLongNova
-	case m.Known && maker(r.ModelID) != "anthropic":
+	case m.Known && providerOf(r.ModelID) != "anthropic":
 		text = modelErrors + fmt.Sprintf(tooLongFormat, window)
 	default:
 		text = tooLong

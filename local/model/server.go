@@ -214,6 +214,7 @@ func (h HTTP) send(w http.ResponseWriter) {
 	}
 }
 
+// pause waits. It reports whether the client still waits for the answer.
 func pause(r *http.Request, ms int) bool {
 	if ms == 0 {
 		return true
@@ -247,6 +248,7 @@ func (s *Server) problem(t turn) *Error {
 	return t.request.refuseLength(m, t.script)
 }
 
+// at returns the step for the nth request of a conversation, counted from 0.
 func (s Script) at(n int) (Step, *Error) {
 	if n >= len(s.Steps) && s.Loop != nil {
 		n = *s.Loop + (n-len(s.Steps))%(len(s.Steps)-*s.Loop)
@@ -327,7 +329,7 @@ func (t turn) thinks() int {
 // thought returns a reasoning block for a step that sets only ThinkTokens. Claude's blocks have a signature.
 func (t turn) thought() *Reasoning {
 	thought := &Reasoning{Text: "I think about this."}
-	if maker(t.request.ModelID) == "anthropic" {
+	if providerOf(t.request.ModelID) == "anthropic" {
 		thought.Signature = base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "thought %d", t.index))
 	}
 	return thought

@@ -75,6 +75,7 @@ func CDK(ctx context.Context, aws *moto.Server, dir string, log io.Writer, args 
 	return nil
 }
 
+// tail returns the end of a long text, which contains the error of a failed command.
 func tail(text string) string {
 	const most = 4000
 	if len(text) > most {
