@@ -305,8 +305,8 @@ func (d *demo) show(ctx context.Context) error {
 	return d.judge(rec)
 }
 
-// forms lists the files that the demo saves. suffix is the end of a stored object's key. A suffix that ends
-// like another one comes first.
+// forms lists the files that the demo saves. suffix is the end of a stored object's key. formOf uses the first
+// suffix that matches: "-conversation.json" must come before ".json".
 var forms = []struct{ name, suffix, what string }{
 	{"report.html", ".html", "the page, to open in a browser"},
 	{"report.txt", ".txt", "the report as text"},

@@ -1,5 +1,6 @@
-// Command synth compares the synth of a stack with an AlarmTriage with the synth of the same resources as
-// plain constructs, whose functions were built before with `go build`, without flags.
+// Command synth compares the synth of two stacks: one with an AlarmTriage, and one with the same resources as
+// plain constructs. The functions of the plain constructs are built before the measurement, with `go build`
+// and without flags.
 //
 //	go run ./bench/synth -rounds 5
 //
@@ -31,7 +32,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
 )
 
-// Values of -app, the apps that are compared. The program runs itself with each of them.
+// Values of -app: the apps that are compared. The program runs itself as a child process with each of them.
 const (
 	appConstruct = "construct"
 	appPlain     = "plain"

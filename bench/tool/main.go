@@ -1,5 +1,6 @@
-// Command tool compares three ways to run a model's Python code in one run on one machine: this library's
-// tool, a handler that executes the code in its own warm process, and a fresh python3 per call.
+// Command tool compares three ways to run a model's Python code: this library's tool, a handler that executes
+// the code in its own warm process, and a fresh python3 per call. It measures all of them in one run on one
+// machine.
 //
 //	go run ./bench/tool -python python3 -calls 50
 //

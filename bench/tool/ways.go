@@ -29,8 +29,8 @@ type way interface {
 // AWS.
 type stage struct {
 	directory, interpreter, search string
-	bundle                         string // of certificates
-	plain, secure                  string // endpoints
+	bundle                         string // path of the certificate bundle
+	plain, secure                  string // endpoints of AWS over HTTP and HTTPS
 }
 
 func (s *stage) path(elements ...string) string {

@@ -134,8 +134,8 @@ func TestLogLines_LoseOnlyTheirSecrets(t *testing.T) {
 	}
 }
 
-// around returns the text around the secret, plain or in base64 with any of the three alignments. It is empty
-// if the text does not contain the secret.
+// around returns the text around the secret, or an empty string if the text does not contain the secret. It
+// finds the secret as plain text and in base64, in each of the three alignments.
 func around(text, secret string) string {
 	forms := []string{secret}
 	for shift := range 3 {

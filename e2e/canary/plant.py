@@ -1,7 +1,7 @@
-"""Plants secrets in moto: reads a JSON list of {name, secret, code} and runs each piece of code.
+"""Plants secrets in moto: reads a JSON list of {name, secret, code} and runs the code of each element.
 
-A piece finds the secret as `secret`, and assigns another one if the service creates the secret itself.
-Prints the secrets that were planted, by name.
+The code finds the secret in the variable `secret`. If the service creates the secret itself, the code assigns that
+secret to the variable. Prints the planted secrets by name, as JSON.
 """
 
 import base64
@@ -15,7 +15,7 @@ import boto3
 
 
 def archive() -> bytes:
-    """A function's code."""
+    """Returns the deployment package of a function."""
     data = BytesIO()
     with zipfile.ZipFile(data, "w") as z:
         z.writestr("app.py", "def handler(event, context): pass\n")
@@ -23,7 +23,7 @@ def archive() -> bytes:
 
 
 def role() -> str:
-    """The ARN of a role that services may assume."""
+    """Returns the ARN of a role that services may assume."""
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
     iam = boto3.client("iam")
     try:
@@ -33,7 +33,7 @@ def role() -> str:
 
 
 def image() -> str:
-    """An image that instances can run."""
+    """Returns the id of an image that instances can run."""
     return boto3.client("ec2").describe_images()["Images"][0]["ImageId"]
 
 

@@ -57,7 +57,7 @@ func runAll(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	// The tests mostly wait, so more of them than processors run in parallel.
+	// The tests mostly wait. More tests than processors can therefore run in parallel.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		return 1, err
 	}
@@ -181,6 +181,7 @@ func (w *world) bucketClient() *s3.Client {
 	return s3.NewFromConfig(cloud.Config(), func(o *s3.Options) { o.UsePathStyle = true })
 }
 
+// environment returns the orchestrator's environment. Its requests go through the proxies of the world.
 func (w *world) environment(more map[string]string) map[string]string {
 	env := config.Orchestrator{
 		ModelID: modelID, ToolFunction: "tool", ToolTimeout: 2 * time.Second, Table: w.table,

@@ -37,7 +37,7 @@ _delete_role = Role.delete_from_cloudformation_json
 
 
 def _names(parameters: Any) -> list[str]:
-    """The names of resources in a request, found by the keys that AWS uses for names."""
+    """Returns the names of resources in a request, found by the keys that AWS uses for names."""
     if not isinstance(parameters, dict):
         return []
     return [str(v) for k, v in parameters.items() if k.lower().endswith(("name", "arn", "id")) and isinstance(v, str) and v]
