@@ -95,7 +95,7 @@ func TestRequest_LeavesOutToolsAndCacheCheckpointsIfRefused(t *testing.T) {
 	})
 }
 
-func TestRun_SendsBackAnAnswerWithoutCodeOnce(t *testing.T) {
+func TestRun_AsksOnceForACheckIfNoCodeRan(t *testing.T) {
 	rec, tool := record("nothing"), &fakeTool{output: logLine}
 	investigate(t, claude, model.Script{Steps: []model.Step{
 		{Text: "It is probably the network."}, look(lookAtLogs), submit(rootCause, 1, quote),

@@ -61,8 +61,8 @@ func TestTextCalls_ParsesHostileTextInBoundedTime(t *testing.T) {
 	for name, part := range hostile {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Repeat(part, size/len(part))
-			said, _ := agent.SplitThinking(text)
-			calls, _ := agent.ReadCalls(said)
+			answer, _ := agent.SplitThinking(text)
+			calls, _ := agent.ReadCalls(answer)
 			assert.LessOrEqual(t, len(calls), 32*agent.MaxMarks)
 		})
 	}
@@ -79,19 +79,19 @@ func FuzzReadCalls(f *testing.F) {
 		f.Add(strings.Repeat(part, 3))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		said, thought := agent.SplitThinking(text)
+		answer, thought := agent.SplitThinking(text)
 		if thought == "" && utf8.ValidString(text) {
-			assert.LessOrEqual(t, len(said), len(text))
+			assert.LessOrEqual(t, len(answer), len(text))
 		}
-		again, _ := agent.SplitThinking(said)
-		assert.LessOrEqual(t, len(again), len(said))
-		calls, unread := agent.ReadCalls(said)
+		again, _ := agent.SplitThinking(answer)
+		assert.LessOrEqual(t, len(again), len(answer))
+		calls, unread := agent.ReadCalls(answer)
 		assert.LessOrEqual(t, len(calls), 32*agent.MaxMarks)
 		for _, call := range calls {
 			assert.True(t, json.Valid(call.Input), "input of %s: %q", call.Name, call.Input)
 			assert.NotEmpty(t, call.Name)
 		}
-		sameCalls, sameUnread := agent.ReadCalls(said)
+		sameCalls, sameUnread := agent.ReadCalls(answer)
 		assert.Equal(t, calls, sameCalls)
 		assert.Equal(t, unread, sameUnread)
 	})

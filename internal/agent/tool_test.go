@@ -20,7 +20,7 @@ func TestTools_EachIsComplete(t *testing.T) {
 	for _, tool := range tools {
 		t.Run(tool.Name, func(t *testing.T) {
 			assert.Regexp(t, valid, tool.Name)
-			assert.False(t, names[tool.Name], "two tools of one name")
+			assert.False(t, names[tool.Name], "two tools have the same name")
 			names[tool.Name] = true
 			assert.NotEmpty(t, tool.Description)
 			assert.NotNil(t, tool.executor)
@@ -32,7 +32,7 @@ func TestTools_EachIsComplete(t *testing.T) {
 	}
 }
 
-// Whatever names the tools derives the names from the list, so that a new tool is known everywhere.
+// All code that uses tool names takes them from the list of tools, so it also knows a new tool.
 func TestTools_EachIsKnownWhereverToolsAreNamed(t *testing.T) {
 	r := &run{state: state{Talk: &conversation.Conversation{}}}
 	for _, tool := range tools {
