@@ -46,7 +46,7 @@ func TestRun_EveryModelFamilySubmitsAReport(t *testing.T) {
 		name, modelID string
 		script        model.Script
 	}{
-		{"Nova: text beside the call", nova, model.Script{Steps: []model.Step{
+		{"Nova: text next to the call", nova, model.Script{Steps: []model.Step{
 			{Text: "<thinking>I look at the logs.</thinking>", Tools: look(lookAtLogs).Tools}, submit(rootCause, 1, quote)}}},
 		{"Claude without thinking", claude, model.Script{Steps: []model.Step{look(lookAtLogs), submit(rootCause, 1, quote)}}},
 		{"Claude with thinking", claude, model.Script{Steps: []model.Step{

@@ -16,7 +16,7 @@ import (
 func TestTextCalls_IncompleteCallIsNeitherRunNorReported(t *testing.T) {
 	for _, form := range textForms {
 		code := awkward
-		if form.name == "line breaks in JSON's strings" { // which also make a line break of the code's own \\n
+		if form.name == "line breaks in JSON's strings" { // this form also turns the code's own \\n into a line break
 			code = "import boto3\nprint(1)"
 		}
 		text := form.write("python_executor", map[string]any{"command": code})
@@ -29,7 +29,7 @@ func TestTextCalls_IncompleteCallIsNeitherRunNorReported(t *testing.T) {
 					require.Equal(t, map[string]string{"command": code}, input, "of the first %d bytes", end)
 				}
 				if strings.Contains(text[:end], "boto3") {
-					require.True(t, unread || len(calls) > 0, "the first %d bytes are taken for an answer: %s", end, text[:end])
+					require.True(t, unread || len(calls) > 0, "the first %d bytes count as an answer: %s", end, text[:end])
 				}
 			}
 		})

@@ -75,7 +75,7 @@ var (
 	argKey      = regexp.MustCompile(`^\s*<arg_key>`)
 )
 
-// readWrapped reads what follows a mark that begins one or more calls.
+// readWrapped reads the calls after a mark that begins one or more of them.
 func readWrapped(rest string, _ []string) (calls []conversation.Use, length int, ok bool) {
 	trimmed := strings.TrimLeft(rest, " \t\r\n")
 	skipped := len(rest) - len(trimmed)
@@ -102,7 +102,7 @@ func readWrapped(rest string, _ []string) (calls []conversation.Use, length int,
 	return calls, len(name[0]) + length, ok
 }
 
-// readPythonTag reads what follows Llama's tag for Python: a call in JSON or in Python, or code.
+// readPythonTag reads the text after Llama's tag for Python: a call in JSON or in Python, or code.
 func readPythonTag(rest string, groups []string) (calls []conversation.Use, length int, ok bool) {
 	if calls, length, ok = readWrapped(rest, groups); ok && len(calls) > 0 || strings.HasPrefix(strings.TrimSpace(rest), "{") {
 		return calls, length, ok
@@ -129,7 +129,7 @@ func readInput(rest string, groups []string) (calls []conversation.Use, length i
 	return []conversation.Use{{Name: realName(groups[1]), Input: unquoted(input)}}, length, true
 }
 
-// realName returns the tool that a name means, or the name itself.
+// realName returns the name of the tool that the model means by name. If there is none, it returns name.
 func realName(name string) string {
 	if tool, ok := toolNamed(name); ok {
 		return tool
@@ -286,7 +286,7 @@ func trimLines(value string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r")
 }
 
-// unescaped replaces XML entities in a value. A value that contains a raw "<" or ">" is not escaped and stays as it is.
+// unescaped replaces XML entities in a value. A value with a raw "<" or ">" was not escaped, so it is unchanged.
 func unescaped(value string) string {
 	if strings.ContainsAny(value, "<>") {
 		return value
@@ -294,7 +294,8 @@ func unescaped(value string) string {
 	return html.UnescapeString(value)
 }
 
-// typed returns a parameter as the tool's schema declares it: a string as it is, anything else as JSON if it is JSON.
+// typed returns a parameter with the type that the tool's schema declares: a string unchanged, any other type as JSON if
+// the text is JSON.
 func typed(tool, key, value string) any {
 	known, _ := findTool(tool)
 	property, _ := known.properties()[key].(map[string]any)

@@ -1,5 +1,6 @@
 // Package report renders an investigation as a notification, as text, as a page, as JSON, and as a chat card.
-// It has no side effects: each function takes a record and links and returns text or bytes. Every text in a record is untrusted.
+// It has no side effects: each function takes a record and links, and returns text or bytes. Every text in a record
+// is untrusted.
 //
 // The outline in outline.go decides which sections the report has, their titles, and their order. content.go
 // builds their content, verdict.go has the words that all forms share, and each form has a file that renders every
