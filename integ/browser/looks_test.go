@@ -113,7 +113,7 @@ const inspect = `(() => {
 		for (const {e, box} of targets) if (box.height < 24) for (const other of targets) {
 			if (other.e === e || other.e.contains(e)) continue;
 			const x = Math.max(other.box.left - box.right, box.left - other.box.right), y = Math.abs((other.box.top + other.box.bottom) - (box.top + box.bottom)) / 2;
-			if (x < 24 && y < 24) complain('a target of ' + box.height.toFixed() + ' px beside another', e);
+			if (x < 24 && y < 24) complain('a target of ' + box.height.toFixed() + ' px next to another', e);
 		}
 		for (const {e, box} of targets) if (e.localName === 'summary' && box.height < 36) complain('a summary of ' + box.height + ' px', e);
 	}
@@ -171,7 +171,7 @@ func TestInspection_FindsDefects(t *testing.T) {
 		{`<h1>C</h1>`, "headings 1,2,1"},
 		{`<svg role="img" aria-labelledby="no"><text y="20" fill="black">x</text></svg>`, "not described by no"},
 		{`<svg><text y="20">one</text><text y="20">two</text></svg>`, "is covered"},
-		{`<a href="#a">x</a> <a href="#b">y</a>`, "beside another"},
+		{`<a href="#a">x</a> <a href="#b">y</a>`, "next to another"},
 		{`<i id="a"></i><i id="a"></i>`, "duplicate ids"},
 	} {
 		v.open([]byte(fmt.Sprintf(page, test.html)), Phone, "")

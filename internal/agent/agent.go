@@ -1,6 +1,6 @@
 // Package agent runs an investigation: it asks a model, runs the tools that the model calls, and asks again,
-// until the model submits its report or a limit is near and the model is asked to conclude. Whatever happens,
-// the record can be rendered afterwards.
+// until the model submits its report or a limit is near and the model is asked to conclude. If [Run]
+// returns nil, the record can be rendered, even if no model answered.
 package agent
 
 import (

@@ -84,7 +84,7 @@ type Effort struct {
 // Temperature describes whether requests may set the temperature.
 type Temperature struct {
 	Accepted  bool     `json:"accepted"`
-	WithTools *float64 `json:"with_tools"` // what the provider recommends for tool use; nil if nothing
+	WithTools *float64 `json:"with_tools"` // value that the provider recommends for tool use; nil if there is none
 }
 
 // Access names what an account needs before its first call.
@@ -132,7 +132,7 @@ func (d *Date) UnmarshalJSON(raw []byte) error {
 // MarshalJSON writes a day.
 func (d Date) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
 
-// String returns the day as 2026-11-25, or nothing for the zero date.
+// String returns the day as 2026-11-25, or "" for the zero date.
 func (d Date) String() string {
 	if d.IsZero() {
 		return ""

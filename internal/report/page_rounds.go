@@ -13,7 +13,7 @@ import (
 // Limits of the rounds on the page. The JSON has everything.
 const (
 	foldedBytes = 160_000 // HTML bytes of all code, outputs, texts, and reasoning together
-	leastFolded = 240     // HTML bytes of each of them at least, however many there are
+	leastFolded = 240     // HTML bytes of each of them at least
 	foldedRows  = 400     // AWS calls of all tool calls together
 	leastRows   = 3       // AWS calls of each tool call at least
 	maxBrief    = 90      // characters that identify a round or a tool call
