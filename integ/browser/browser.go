@@ -79,7 +79,7 @@ func (b *Browser) Close() {
 	}
 }
 
-// Look is a screen or medium.
+// Look is a screen or a printed page.
 type Look struct {
 	Width, Height int // of the screen, in CSS pixels
 	Dark          bool

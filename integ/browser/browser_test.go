@@ -61,7 +61,7 @@ func visit(t *testing.T) *visitor {
 	v := &visitor{t: t, tab: tab}
 	v.server = httptest.NewServer(v)
 	t.Cleanup(v.server.Close)
-	chromedp.ListenTarget(tab, v.heard)
+	chromedp.ListenTarget(tab, v.recordEvent)
 	v.do(network.Enable(), page.Enable(), runtime.Enable(), log.Enable(), audits.Enable(), emulation.SetFocusEmulationEnabled(true))
 	return v
 }
@@ -87,7 +87,7 @@ func (v *visitor) note(format string, args ...any) {
 	v.noted = append(v.noted, fmt.Sprintf(format, args...))
 }
 
-func (v *visitor) heard(event any) {
+func (v *visitor) recordEvent(event any) {
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
 		if url := e.Request.URL + e.Request.URLFragment; url != v.address() && !strings.HasPrefix(url, v.address()+"#") {

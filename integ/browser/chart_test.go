@@ -10,8 +10,8 @@ import (
 
 // Sizes of a page, in bytes.
 const (
-	usualPage = 300_000 // 15 rounds with much to show
-	longPage  = 600_000 // 100 of them
+	usualPage = 300_000 // 15 large rounds
+	longPage  = 600_000 // 100 large rounds
 )
 
 func TestPage_StaysSmall(t *testing.T) {
@@ -74,7 +74,7 @@ func TestChart_DrawsTheAlarmsDatapoints(t *testing.T) {
 				}
 			}
 			assert.Len(t, got.Beyond, beyond)
-			// A minute is as wide as the way from dot to dot.
+			// The distance between the dots gives the width of a minute.
 			minute := (got.Dots[len(points)-1][0] - got.Dots[0][0]) / points[len(points)-1].Time.Sub(points[0].Time).Minutes()
 			last := rec.Alarm.Time.Sub(points[len(points)-1].Time).Minutes()
 			assert.InDelta(t, got.Dots[len(points)-1][0]+last*minute, got.Transition, 1, "the transition is drawn at its time")

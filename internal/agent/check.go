@@ -54,7 +54,7 @@ func check(report *investigation.Report, rec *investigation.Record) {
 	}
 }
 
-// checkCitation returns why a citation proves nothing, or nothing if its quote was found. A run of white
+// checkCitation returns why a citation proves nothing, or "" if its quote was found. A run of white
 // space counts as one blank, because models wrap lines.
 func checkCitation(c *investigation.Citation, rec *investigation.Record) (problem string) {
 	c.Found = false
@@ -62,21 +62,23 @@ func checkCitation(c *investigation.Citation, rec *investigation.Record) (proble
 	if call == nil || call.Answer == nil {
 		return fmt.Sprintf("tool call %d does not exist or has no output", c.Call)
 	}
-	output, quote := call.Answer.Text(), fold(c.Quote)
+	output, quote := call.Answer.Text(), collapseSpace(c.Quote)
 	switch {
 	case len(strings.ReplaceAll(quote, " ", "")) < minQuote:
 		return "the quote is too short to prove anything"
-	case !strings.Contains(fold(output), quote) && !strings.Contains(fold(printable(output)), quote):
+	case !strings.Contains(collapseSpace(output), quote) && !strings.Contains(collapseSpace(printable(output)), quote):
 		return fmt.Sprintf("the quote is not in the output of tool call %d", c.Call)
-	case c.Call != 0 && strings.Contains(fold(printable(call.Command)), quote):
-		// Code that prints its own text proves nothing about AWS.
+	case c.Call != 0 && strings.Contains(collapseSpace(printable(call.Command)), quote):
+		// Code that prints its own text proves nothing about AWS. The code of call 0, the evidence, is not the
+		// model's.
 		return fmt.Sprintf("the quote is part of the code of tool call %d, not of an answer from AWS", c.Call)
 	}
 	c.Found = true
 	return ""
 }
 
-func fold(text string) string { return strings.Join(strings.Fields(text), " ") }
+// collapseSpace replaces each run of white space by one blank and removes it at both ends.
+func collapseSpace(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // listMisquotes lists the quotes that were not found, for the model.
 func listMisquotes(report investigation.Report, rec *investigation.Record) string {
@@ -128,7 +130,7 @@ func notSeen(rec *investigation.Record) []investigation.NotSeen {
 	return list
 }
 
-// whyNoData returns why an AWS call brought no data through no fault of its parameters, or nothing.
+// whyNoData returns why an AWS call returned no data, or "" if it did or if its parameters were wrong.
 func whyNoData(call toolcall.AWSCall) string {
 	code := strings.ToLower(call.ErrorCode)
 	switch {

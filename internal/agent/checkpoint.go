@@ -27,8 +27,8 @@ func (r *run) checkpoint(ctx context.Context) {
 	}
 }
 
-// restore continues from a checkpoint. It keeps what the caller's record has about this invocation, such as
-// how often the investigation was resumed.
+// restore continues from a checkpoint. It keeps the fields of the caller's record that describe this invocation, such
+// as how often the investigation was resumed.
 func (r *run) restore(resume []byte) error {
 	saved := checkpointState{Record: &investigation.Record{}, State: &state{}}
 	if err := json.Unmarshal(resume, &saved); err != nil {
@@ -44,7 +44,7 @@ func (r *run) restore(resume []byte) error {
 	if r.state.Model >= len(r.Models) || r.modelID() != saved.Record.Model { // other models were deployed in the meantime
 		r.state.Model = 0
 		r.state.Talk.DropReasoning()
-		r.adopt()
+		r.resetForModel()
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func TestParseAction_CommandsCanBeCopied(t *testing.T) {
-	endless := strings.Repeat("x", maxCommand+1)
+	tooLong := strings.Repeat("x", maxCommand+1)
 	for _, c := range []struct {
 		name, command string
 		want          investigation.Action
@@ -22,7 +22,7 @@ func TestParseAction_CommandsCanBeCopied(t *testing.T) {
 		{"with a substitution", "echo `date` `id`", investigation.Action{Text: "Look.", Command: "echo `date` `id`"}},
 		{"a substitution at each end", "`which aws` s3 ls `cat b`", investigation.Action{Text: "Look.", Command: "`which aws` s3 ls `cat b`"}},
 		{"longer than a quote", strings.Repeat("y", 3*maxQuote), investigation.Action{Text: "Look.", Command: strings.Repeat("y", 3*maxQuote)}},
-		{"too long", endless, investigation.Action{Text: "Look. (The command is too long for a report.)"}},
+		{"too long", tooLong, investigation.Action{Text: "Look. (The command is too long for a report.)"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			action, ok := parseAction(map[string]any{"text": "Look.", "command": c.command})

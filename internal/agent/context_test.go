@@ -97,7 +97,7 @@ func TestCompact_RecoversFromASmallerWindowThanAssumed(t *testing.T) {
 	tool := &fakeTool{output: "disk usage 100 % " + strings.Repeat("log line ", 900)}
 	rec := record("{}")
 	script := manyLooks(20)
-	script.ContextWindow = 24_000 // the agent believes in 200,000
+	script.ContextWindow = 24_000 // the agent assumes 200,000
 	_, err := run(t, script, tool, rec, nil, nil)
 	require.NoError(t, err)
 	assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)

@@ -2,14 +2,14 @@ package agent
 
 import "github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
 
-// ReadCalls is readCalls for tests that need no investigation.
+// ReadCalls is readCalls without data, exported for tests.
 func ReadCalls(text string) (calls []conversation.Use, unread bool) {
 	found := readCalls(text, nil)
 	return found.calls, found.unread
 }
 
-// SplitThinking is splitThinking for the same tests.
+// SplitThinking is splitThinking, exported for tests.
 var SplitThinking = splitThinking
 
-// MaxMarks is the bound on calls in one answer.
+// MaxMarks is maxMarks, exported for tests.
 const MaxMarks = maxMarks

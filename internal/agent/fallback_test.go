@@ -38,7 +38,7 @@ func askedModels(server *model.Server) []string {
 	return ids
 }
 
-func TestFallback_ReplacesAModelThatCannotAnswerAtOnce(t *testing.T) {
+func TestFallback_PermanentErrorIsNotRetried(t *testing.T) {
 	tests := []struct {
 		name string
 		step model.Step
@@ -107,7 +107,7 @@ func TestFallback_RefusalOfTheOnlyModelNeedsAHuman(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, investigation.OutcomeFallback, rec.Outcome)
 	assert.Contains(t, rec.OutcomeWhy, "declined to answer")
-	assert.Empty(t, rec.Report.Summary, "the refusal is no summary")
+	assert.Empty(t, rec.Report.Summary, "the refusal must not become the summary")
 }
 
 func TestRun_AllThinkingDoublesTheOutputLimit(t *testing.T) {
@@ -363,7 +363,7 @@ func TestHandOver_SpreadsSlowAnswersOverInvocations(t *testing.T) {
 	assert.Equal(t, 4, slow.asked, "no request was sent that could not finish")
 }
 
-// The first answer is the slow one: no earlier answer predicts its duration.
+// The first answer is slow, and no earlier answer predicts its duration.
 func TestHandOver_NextInvocationRepeatsAnInterruptedRequest(t *testing.T) {
 	clock := time.Now().Add(240 * time.Hour)
 	server, err := model.Start(model.Script{Steps: []model.Step{look("print(1)"), submit("the disk is full", 1, "disk usage 100 %")}})

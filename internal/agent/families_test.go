@@ -46,7 +46,7 @@ func TestRun_EveryModelFamilySubmitsAReport(t *testing.T) {
 		name, modelID string
 		script        model.Script
 	}{
-		{"Nova: text beside the call", nova, model.Script{Steps: []model.Step{
+		{"Nova: text next to the call", nova, model.Script{Steps: []model.Step{
 			{Text: "<thinking>I look at the logs.</thinking>", Tools: look(lookAtLogs).Tools}, submit(rootCause, 1, quote)}}},
 		{"Claude without thinking", claude, model.Script{Steps: []model.Step{look(lookAtLogs), submit(rootCause, 1, quote)}}},
 		{"Claude with thinking", claude, model.Script{Steps: []model.Step{
@@ -95,7 +95,7 @@ func TestRequest_LeavesOutToolsAndCacheCheckpointsIfRefused(t *testing.T) {
 	})
 }
 
-func TestRun_SendsBackAnAnswerWithoutCodeOnce(t *testing.T) {
+func TestRun_AsksOnceForACheckIfNoCodeRan(t *testing.T) {
 	rec, tool := record("nothing"), &fakeTool{output: logLine}
 	investigate(t, claude, model.Script{Steps: []model.Step{
 		{Text: "It is probably the network."}, look(lookAtLogs), submit(rootCause, 1, quote),

@@ -41,8 +41,8 @@ func asJSON(value any) (json.RawMessage, bool) {
 	return bytes.TrimSpace(b.Bytes()), true
 }
 
-// literalParser reads literals of Python and JSON. If in doubt, it fails: a call runs as it was meant or not
-// at all.
+// literalParser reads literals of Python and JSON. If the meaning is in doubt, it fails, because a call must run as
+// the model meant it or not at all.
 type literalParser struct {
 	text string
 	at   int
@@ -215,7 +215,7 @@ func (p *literalParser) escape(b *strings.Builder) bool {
 		return true
 	}
 	digits, numeric := escapeDigits[kind]
-	if !numeric { // as Python does
+	if !numeric { // Python keeps the backslash of an unknown escape
 		b.WriteString(p.text[p.at : p.at+1])
 		p.at++
 		return true

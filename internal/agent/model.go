@@ -34,8 +34,8 @@ func (r *run) window() int {
 	return r.model().Window
 }
 
-// adopt resets everything that depends on the model that is asked.
-func (r *run) adopt() {
+// resetForModel resets everything that depends on the model that is asked.
+func (r *run) resetForModel() {
 	m := r.model()
 	r.rec.Model = r.modelID()
 	r.state.MaxOutput = plainOutputTokens
@@ -69,7 +69,7 @@ func (r *run) nextModel(cause investigation.ModelCause, why string) bool {
 	r.rec.Fallbacks = append(r.rec.Fallbacks, investigation.Fallback{Model: failed, Cause: cause, Why: why})
 	r.state.Model++
 	r.state.Talk.DropReasoning() // it is bound to the model that wrote it
-	r.adopt()
+	r.resetForModel()
 	r.Log.Warn("asking another model",
 		"failed_model", failed, "cause", string(cause), "reason", why, "model", r.modelID())
 	return true
@@ -108,11 +108,9 @@ func nested(path []string, value any) any {
 	return value
 }
 
-// refusedWhy explains to the reader that a model declined.
-func refusedWhy(modelID string) string {
+// explainRefusal returns why a model was given up after it declined to answer, for the reader.
+func explainRefusal(modelID string) string {
 	return fmt.Sprintf("Model %s declined to answer (stop reason refusal). Some models refuse questions "+
-		"about security, "+
-		"such as alarms of a firewall or threat detection. Add a model of another provider to "+
-		"FallbackModelIds.",
-		modelID)
+		"about security, such as alarms of a firewall or threat detection. Add a model of another provider to "+
+		"FallbackModelIds.", modelID)
 }

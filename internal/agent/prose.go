@@ -35,21 +35,21 @@ var closingMarks = map[string]string{
 // content, such as a quoted log line, and stay. A block without an end extends to the first call written as
 // text, or to the end of the text. An end without a beginning closes thoughts that began with the text,
 // because some chat templates write the opening tag themselves. Text without thoughts is returned unchanged.
-func splitThinking(text string) (said, thought string) {
+func splitThinking(text string) (answer, thought string) {
 	text, thought = splitChannels(text)
 	splitter := thinkingSplitter{text: text, lower: asciiLower(text), missing: map[string]bool{}}
 	splitter.run()
 	if splitter.thoughts == nil {
 		return text, thought
 	}
-	return strings.TrimSpace(splitter.said.String()), strings.TrimSpace(thought + "\n" + strings.Join(splitter.thoughts, "\n"))
+	return strings.TrimSpace(splitter.answer.String()), strings.TrimSpace(thought + "\n" + strings.Join(splitter.thoughts, "\n"))
 }
 
 // thinkingSplitter is one pass of splitThinking over a text.
 type thinkingSplitter struct {
 	text     string
 	lower    string // text with its ASCII letters in lower case; same length
-	said     strings.Builder
+	answer   strings.Builder
 	thoughts []string
 	missing  map[string]bool // closing marks that do not occur in the rest of the text
 }
@@ -58,22 +58,22 @@ func (s *thinkingSplitter) run() {
 	for at := 0; at < len(s.text); {
 		token := thinkingToken.FindStringSubmatchIndex(s.text[at:])
 		if token == nil {
-			s.said.WriteString(s.text[at:])
+			s.answer.WriteString(s.text[at:])
 			return
 		}
 		begin, end := at+token[0], at+token[1]
 		if beginsCallWithin(s.text[at:begin]) { // everything inside a call is its code
-			s.said.WriteString(s.text[at:])
+			s.answer.WriteString(s.text[at:])
 			return
 		}
-		s.said.WriteString(s.text[at:begin])
+		s.answer.WriteString(s.text[at:begin])
 		switch isOpening, isClosing := token[4] >= 0, token[6] >= 0; {
 		case isOpening:
 			at = s.open(begin, end)
 		case isClosing:
 			at = s.close(begin, end)
 		default: // code
-			s.said.WriteString(s.text[begin:end])
+			s.answer.WriteString(s.text[begin:end])
 			at = end
 		}
 	}
@@ -97,10 +97,10 @@ func (s *thinkingSplitter) open(begin, end int) int {
 		s.thoughts = append(s.thoughts, strings.TrimSpace(s.text[end:inner]))
 		return after
 	case closed: // content, together with its closing mark
-		s.said.WriteString(s.text[begin:after])
+		s.answer.WriteString(s.text[begin:after])
 		return after
 	}
-	s.said.WriteString(s.text[begin:end])
+	s.answer.WriteString(s.text[begin:end])
 	return end
 }
 
@@ -145,18 +145,18 @@ func (s *thinkingSplitter) close(begin, end int) int {
 	endsLine := end == len(s.text) || s.text[end] == '\n' || s.text[end] == '\r'
 	switch {
 	case !endsLine && !s.atBlockStart():
-		s.said.WriteString(s.text[begin:end])
+		s.answer.WriteString(s.text[begin:end])
 	case s.thoughts == nil:
-		s.thoughts = append(s.thoughts, strings.TrimSpace(s.said.String()))
-		s.said.Reset()
+		s.thoughts = append(s.thoughts, strings.TrimSpace(s.answer.String()))
+		s.answer.Reset()
 	}
 	return end
 }
 
 // atBlockStart reports whether a mark at this position begins or ends a block of thoughts.
 func (s *thinkingSplitter) atBlockStart() bool {
-	said := s.said.String()
-	line := strings.TrimSpace(said[strings.LastIndexByte(said, '\n')+1:])
+	answer := s.answer.String()
+	line := strings.TrimSpace(answer[strings.LastIndexByte(answer, '\n')+1:])
 	last, _ := utf8.DecodeLastRuneInString(line)
 	return line == "" || strings.ContainsRune(".!?…", last)
 }
@@ -175,7 +175,7 @@ var (
 	// channelMark matches the beginning of a gpt-oss message:
 	// "<|start|>assistant<|channel|>analysis<|message|>…<|end|>".
 	channelMark = regexp.MustCompile(`(?:<\|start\|>\s*assistant[^<]{0,100})?<\|channel\|>`)
-	// messageEnd matches its end.
+	// messageEnd matches the end of a gpt-oss message.
 	messageEnd = regexp.MustCompile(`<\|(?:end|return|call)\|>`)
 	// endMarks matches special tokens that some services leave at the end of an answer.
 	endMarks = regexp.MustCompile(`(?:\s*(?:<\|(?:end|return|eot_id|eom_id|im_end|endoftext|end_of_text)\|>` +
@@ -184,7 +184,7 @@ var (
 
 // splitChannels removes gpt-oss's channel marks from a text. The channel "analysis" holds thoughts. A message
 // to a tool stays as it is for readCalls.
-func splitChannels(text string) (said, thought string) {
+func splitChannels(text string) (answer, thought string) {
 	text = endMarks.ReplaceAllString(text, "")
 	starts := channelMark.FindAllStringIndex(text, -1)
 	if starts == nil || inCode(text, starts[0][0]) {
@@ -228,8 +228,8 @@ func withoutAnswerTag(text string) string {
 // separateThinking records the text and the thoughts of an answer, including thoughts that were written as
 // text.
 func separateThinking(round *investigation.Round, turn conversation.Turn) {
-	said, thought := splitThinking(turn.Text())
-	round.Text = withoutAnswerTag(said)
+	answer, thought := splitThinking(turn.Text())
+	round.Text = withoutAnswerTag(answer)
 	round.Reasoning = joinParagraphs(turn.Reasoning(), thought)
 }
 
@@ -246,7 +246,7 @@ func joinParagraphs(texts ...string) string {
 // verbatimFields lists the fields of a report that are compared or copied and therefore stay unchanged.
 var verbatimFields = map[string]bool{"quote": true, "command": true}
 
-// withoutThinking removes the thoughts from the texts of a decoded JSON value and returns both.
+// withoutThinking removes the thoughts from the texts of a decoded JSON value. It changes lists and objects in place.
 func withoutThinking(value any) (cleaned any, thought string) {
 	switch v := value.(type) {
 	case string:
@@ -343,7 +343,8 @@ func matchesAny(expressions []*regexp.Regexp, text string) bool {
 	return false
 }
 
-// handleProseRefusal handles an answer that is only a refusal: the model is asked once more, then the next one.
+// handleProseRefusal handles an answer that is only a refusal. The model is asked once more, and after that the next
+// model.
 func (r *run) handleProseRefusal(round *investigation.Round) (done bool) {
 	r.state.Strikes++
 	round.Note = "the model refused to help"

@@ -134,8 +134,8 @@ func TestThinking_IsNotPartOfTheDigest(t *testing.T) {
 	server := investigate(t, "some.small-model", script, tool, rec)
 	last := string(server.Requests()[40].Request.Raw)
 	require.Contains(t, last, "you wrote: I look at part 0.")
-	assert.NotContains(t, last, "you said: \\u003cthinking")
-	assert.NotContains(t, last, "you said: <thinking")
+	assert.NotContains(t, last, "you wrote: \\u003cthinking")
+	assert.NotContains(t, last, "you wrote: <thinking")
 }
 
 var refusals = []string{

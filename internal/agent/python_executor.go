@@ -98,7 +98,8 @@ func (r *run) runPython(ctx context.Context, uses []conversation.Use) []investig
 	return calls
 }
 
-// commandOf reads the input {"command": "…"}, and what models write instead of it.
+// commandOf returns the code in the input {"command": "…"}, or in another form that models use. problem says why
+// there is no code.
 func commandOf(input json.RawMessage) (code, problem string) {
 	var text string
 	if json.Unmarshal(input, &text) == nil {
@@ -116,8 +117,8 @@ func commandOf(input json.RawMessage) (code, problem string) {
 		pythonName, truncate.Bytes(string(input), 200))
 }
 
-// codeCall returns the call that a model means by bare Python. Code that reads and prints nothing is an
-// example, not something to run.
+// codeCall returns a call that runs code which the model wrote outside of a call. ok is false if the code neither
+// uses boto3 nor prints: it is an example then.
 func codeCall(code string) (call conversation.Use, ok bool) {
 	if !strings.Contains(code, "boto3") && !strings.Contains(code, "print") {
 		return call, false

@@ -22,7 +22,7 @@ const (
 	maxEntries  = 25   // entries of a list
 )
 
-// parseReport reads the input of submit_report. It is lenient about the form, and returns what is missing.
+// parseReport reads the input of submit_report. It is lenient about the form. problems lists what is missing.
 func parseReport(input json.RawMessage) (report investigation.Report, problems []string) {
 	var fields map[string]any
 	if err := json.Unmarshal(input, &fields); err != nil {

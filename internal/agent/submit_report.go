@@ -67,15 +67,15 @@ func (r *run) acceptReport(input json.RawMessage) outcome {
 	return outcome{text: "accepted", done: true}
 }
 
-// submit checks a report. It returns why the report is rejected, for the model, or nothing if it was accepted.
+// submit checks a report. It returns why the report is rejected, for the model, or "" if it was accepted.
 func (r *run) submit(input json.RawMessage) (complaint string) {
 	report, problems := parseReport(input)
 	final := r.state.Concluding != "" || r.state.Rejected >= maxRejectedReports
 	if report.Summary != "" || report.RootCause != "" {
 		r.state.Returned = input // until it is accepted or replaced
 	}
-	if !r.ranCode() && !r.state.SentBack && !final {
-		r.state.SentBack = true
+	if !r.ranCode() && !r.state.AskedToCheck && !final {
+		r.state.AskedToCheck = true
 		return checkFirstPrompt
 	}
 	if len(problems) > 0 && (!final || report.Summary == "" && report.RootCause == "") {

@@ -40,11 +40,12 @@ func (r *run) toolUses(turn conversation.Turn, round *investigation.Round) (uses
 	return uses, true
 }
 
-// minShown is the length in bytes from which the same text in a tool's output is no coincidence.
+// minShown is the minimum length in bytes of a text that isShown compares. A shorter text may occur in an output by
+// chance.
 const minShown = 24
 
-// isShown reports whether a text is part of the data that the model has read. A call in a log line is not the
-// model's.
+// isShown reports whether a text is part of the data that the model has read, such as a log line. A call in such a
+// text is not the model's call.
 func (r *run) isShown(text string) bool {
 	text = strings.TrimSpace(text)
 	if len(text) < minShown {
@@ -188,7 +189,7 @@ func (s *callScan) isMention(begin, end int, isBroken bool) bool {
 		strings.HasPrefix(strings.TrimSpace(before), ">")
 	inCode := inCode(s.text, begin) && (strings.TrimSpace(before) != "`" || strings.TrimSpace(after) != "`")
 	inSentence := !isBroken && !strings.HasPrefix(s.text[begin:], "<|") && !strings.HasPrefix(s.text[begin:], "<｜") &&
-		!strings.Contains(strings.TrimSpace(s.text[begin:end]), "\n") && saysSomething(before) && saysSomething(after)
+		!strings.Contains(strings.TrimSpace(s.text[begin:end]), "\n") && hasWords(before) && hasWords(after)
 	return quoted || inCode || inSentence || s.isData != nil && s.isData(s.markup(begin, end))
 }
 
@@ -218,7 +219,8 @@ func (s *callScan) markup(begin, end int) string {
 	return fenceMark.ReplaceAllString(text, "")
 }
 
-func saysSomething(text string) bool {
+// hasWords reports whether a text has letters or digits outside of tags.
+func hasWords(text string) bool {
 	return strings.ContainsFunc(tag.ReplaceAllString(text, ""), func(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsDigit(r)
 	})

@@ -16,7 +16,7 @@ import (
 func TestTextCalls_IncompleteCallIsNeitherRunNorReported(t *testing.T) {
 	for _, form := range textForms {
 		code := awkward
-		if form.name == "line breaks in JSON's strings" { // which also make a line break of the code's own \\n
+		if form.name == "line breaks in JSON's strings" { // this form also turns the code's own \\n into a line break
 			code = "import boto3\nprint(1)"
 		}
 		text := form.write("python_executor", map[string]any{"command": code})
@@ -29,7 +29,7 @@ func TestTextCalls_IncompleteCallIsNeitherRunNorReported(t *testing.T) {
 					require.Equal(t, map[string]string{"command": code}, input, "of the first %d bytes", end)
 				}
 				if strings.Contains(text[:end], "boto3") {
-					require.True(t, unread || len(calls) > 0, "the first %d bytes are taken for an answer: %s", end, text[:end])
+					require.True(t, unread || len(calls) > 0, "the first %d bytes count as an answer: %s", end, text[:end])
 				}
 			}
 		})
@@ -61,8 +61,8 @@ func TestTextCalls_ParsesHostileTextInBoundedTime(t *testing.T) {
 	for name, part := range hostile {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Repeat(part, size/len(part))
-			said, _ := agent.SplitThinking(text)
-			calls, _ := agent.ReadCalls(said)
+			answer, _ := agent.SplitThinking(text)
+			calls, _ := agent.ReadCalls(answer)
 			assert.LessOrEqual(t, len(calls), 32*agent.MaxMarks)
 		})
 	}
@@ -79,19 +79,19 @@ func FuzzReadCalls(f *testing.F) {
 		f.Add(strings.Repeat(part, 3))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		said, thought := agent.SplitThinking(text)
+		answer, thought := agent.SplitThinking(text)
 		if thought == "" && utf8.ValidString(text) {
-			assert.LessOrEqual(t, len(said), len(text))
+			assert.LessOrEqual(t, len(answer), len(text))
 		}
-		again, _ := agent.SplitThinking(said)
-		assert.LessOrEqual(t, len(again), len(said))
-		calls, unread := agent.ReadCalls(said)
+		again, _ := agent.SplitThinking(answer)
+		assert.LessOrEqual(t, len(again), len(answer))
+		calls, unread := agent.ReadCalls(answer)
 		assert.LessOrEqual(t, len(calls), 32*agent.MaxMarks)
 		for _, call := range calls {
 			assert.True(t, json.Valid(call.Input), "input of %s: %q", call.Name, call.Input)
 			assert.NotEmpty(t, call.Name)
 		}
-		sameCalls, sameUnread := agent.ReadCalls(said)
+		sameCalls, sameUnread := agent.ReadCalls(answer)
 		assert.Equal(t, calls, sameCalls)
 		assert.Equal(t, unread, sameUnread)
 	})

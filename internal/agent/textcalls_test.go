@@ -302,7 +302,7 @@ func TestTextCalls_DoesNotRunMentionedCalls(t *testing.T) {
 			investigate(t, "some.new-model", forever(look(lookAtLogs), model.Step{Text: tt.text}), tool, rec)
 			assert.Equal(t, []string{lookAtLogs}, tool.ran())
 			assert.Equal(t, investigation.OutcomeCompleted, rec.Outcome, rec.OutcomeWhy)
-			assert.Equal(t, tt.text, rec.Report.FreeText, "what a model says of a call is a part of its answer")
+			assert.Equal(t, tt.text, rec.Report.FreeText, "a mentioned call is part of the answer's text")
 		})
 	}
 }

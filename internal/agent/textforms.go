@@ -12,9 +12,9 @@ import (
 // Parts of the expressions below.
 const (
 	toolNamePart = `[A-Za-z0-9_.$:/-]+`
-	// space is the namespace of an element: "minimax:", "antml:", or DeepSeek's "｜DSML｜".
-	space   = `(?:[A-Za-z0-9_]+:|[|｜]\s*DSML\s*[|｜]\s*)?`
-	wrapper = `<[|｜]?\s*` + space + `(?:tool_?calls?|function_?calls?|tool_use|start_action|` +
+	// namespace matches the namespace of an element: "minimax:", "antml:", or DeepSeek's "｜DSML｜".
+	namespace = `(?:[A-Za-z0-9_]+:|[|｜]\s*DSML\s*[|｜]\s*)?`
+	wrapper   = `<[|｜]?\s*` + namespace + `(?:tool_?calls?|function_?calls?|tool_use|start_action|` +
 		`tool_calls_section_begin|tool▁calls▁begin)\s*[|｜]?>`
 )
 
@@ -32,7 +32,7 @@ var markedForms = []form{
 	{regexp.MustCompile(`<\|python_tag\|>`), readPythonTag},
 	// Llama: <function=look>{…}</function>; Qwen3-Coder: <function=look><parameter=at>…</parameter></function>;
 	// Claude, MiniMax, DeepSeek: <invoke name="look"><parameter name="at">…</parameter></invoke>
-	{regexp.MustCompile(`(?i)<` + space + `(?:function|invoke|tool_call|tool_use|tool|call)` +
+	{regexp.MustCompile(`(?i)<` + namespace + `(?:function|invoke|tool_call|tool_use|tool|call)` +
 		`(?:=|\s+(?:name|function|tool)\s*=)\s*["']?(` + toolNamePart + `)["']?`), readElement},
 	// Older Claude models: <invoke><tool_name>look</tool_name><parameters><at>…</at></parameters></invoke>
 	{regexp.MustCompile(`(?i)<(?:tool_name|name)>\s*(` + toolNamePart + `)\s*</(?:tool_name|name)>\s*` +
@@ -58,14 +58,14 @@ var plainForms = []form{
 }
 
 // callMarkPart matches the beginning of the markup of a call.
-const callMarkPart = `(?i:` + wrapper + `|<` + space + `(?:function|parameter)=|<` + space + `invoke\s+name\s*=|<\|python_tag\|>|\[TOOL_CALLS\]|\[ARGS\]` +
+const callMarkPart = `(?i:` + wrapper + `|<` + namespace + `(?:function|parameter)=|<` + namespace + `invoke\s+name\s*=|<\|python_tag\|>|\[TOOL_CALLS\]|\[ARGS\]` +
 	`|<[|｜]\s*tool[_▁ ]calls?[_▁ ]|<[|｜]tool[_▁]sep[|｜]>|<[|｜]\s*DSML|<\|tool_call>|<\|channel\|>[a-z]*\s*to=|<\|constrain\|>|\bto=functions\.)`
 
 var (
 	callMark        = regexp.MustCompile(callMarkPart)
 	callAtLineStart = regexp.MustCompile(`(?m)^[ \t]*` + callMarkPart)
 	// closingMark matches the end of a call whose beginning is missing.
-	closingMark = regexp.MustCompile(`(?i)</` + space + `(?:tool_?calls?|function_?calls?|function|invoke|parameter)>|<\|call\|>`)
+	closingMark = regexp.MustCompile(`(?i)</` + namespace + `(?:tool_?calls?|function_?calls?|function|invoke|parameter)>|<\|call\|>`)
 	// emptyWrapper matches a wrapper whose call was parsed.
 	emptyWrapper = regexp.MustCompile(`(?i)(?:` + wrapper + `\s*|<[|｜]\s*tool[_▁ ]calls?[_▁ ](?:section[_▁ ])?begin\s*[|｜]>\s*)+` + "\x00")
 )
@@ -75,7 +75,7 @@ var (
 	argKey      = regexp.MustCompile(`^\s*<arg_key>`)
 )
 
-// readWrapped reads what follows a mark that begins one or more calls.
+// readWrapped reads the calls after a mark that begins one or more of them.
 func readWrapped(rest string, _ []string) (calls []conversation.Use, length int, ok bool) {
 	trimmed := strings.TrimLeft(rest, " \t\r\n")
 	skipped := len(rest) - len(trimmed)
@@ -89,20 +89,20 @@ func readWrapped(rest string, _ []string) (calls []conversation.Use, length int,
 	if name == nil {
 		return nil, 0, true // another form is inside
 	}
-	behind := rest[len(name[0]):]
+	after := rest[len(name[0]):]
 	switch {
-	case strings.HasPrefix(behind, "{"):
-		calls, length, ok = readInput(behind, []string{"", name[1]})
-	case argKey.MatchString(behind), strings.HasPrefix(behind, "</"):
-		calls, length, ok = readParameters(behind, name[1])
-	case strings.HasPrefix(behind, "("):
+	case strings.HasPrefix(after, "{"):
+		calls, length, ok = readInput(after, []string{"", name[1]})
+	case argKey.MatchString(after), strings.HasPrefix(after, "</"):
+		calls, length, ok = readParameters(after, name[1])
+	case strings.HasPrefix(after, "("):
 		calls, length, ok = readPythonCalls(trimmed)
 		return calls, skipped + length, ok
 	}
 	return calls, len(name[0]) + length, ok
 }
 
-// readPythonTag reads what follows Llama's tag for Python: a call in JSON or in Python, or code.
+// readPythonTag reads the text after Llama's tag for Python: a call in JSON or in Python, or code.
 func readPythonTag(rest string, groups []string) (calls []conversation.Use, length int, ok bool) {
 	if calls, length, ok = readWrapped(rest, groups); ok && len(calls) > 0 || strings.HasPrefix(strings.TrimSpace(rest), "{") {
 		return calls, length, ok
@@ -129,7 +129,7 @@ func readInput(rest string, groups []string) (calls []conversation.Use, length i
 	return []conversation.Use{{Name: realName(groups[1]), Input: unquoted(input)}}, length, true
 }
 
-// realName returns the tool that a name means, or the name itself.
+// realName returns the name of the tool that the model means by name. If there is none, it returns name.
 func realName(name string) string {
 	if tool, ok := toolNamed(name); ok {
 		return tool
@@ -207,9 +207,9 @@ func readToolElement(rest string, groups []string) (calls []conversation.Use, le
 }
 
 var (
-	parameterBegin = regexp.MustCompile(`(?i)^\s*<(` + space + `)(?:(parameter|param|arg|argument)(?:=|\s+name\s*=)\s*["']?([A-Za-z0-9_-]+)["']?[^<>]*|(arg_key)|([a-z_]+))>`)
+	parameterBegin = regexp.MustCompile(`(?i)^\s*<(` + namespace + `)(?:(parameter|param|arg|argument)(?:=|\s+name\s*=)\s*["']?([A-Za-z0-9_-]+)["']?[^<>]*|(arg_key)|([a-z_]+))>`)
 	argValue       = regexp.MustCompile(`(?i)^([A-Za-z0-9_-]+)\s*</arg_key>\s*<arg_value>`)
-	elementEnd     = regexp.MustCompile(`(?i)^\s*</` + space + `(?:function|invoke|tool_?calls?|tool_use|tool|call|parameters|arguments|input|` + toolNamesPart + `)>`)
+	elementEnd     = regexp.MustCompile(`(?i)^\s*</` + namespace + `(?:function|invoke|tool_?calls?|tool_use|tool|call|parameters|arguments|input|` + toolNamesPart + `)>`)
 )
 
 // maxParameters limits the parameters of one call that is written as elements.
@@ -263,9 +263,9 @@ func parameterText(rest, closing string) (value string, length int, ok bool) {
 	if trimmed := strings.TrimLeft(rest, " \t\r\n"); strings.HasPrefix(trimmed, "<![CDATA[") {
 		inner, _, found := strings.Cut(trimmed[len("<![CDATA["):], "]]>")
 		at := len(rest) - len(trimmed) + len("<![CDATA[") + len(inner) + len("]]>")
-		behind := strings.Index(rest[min(at, len(rest)):], closing)
-		if found && behind >= 0 && strings.TrimSpace(rest[at:at+behind]) == "" {
-			return trimLines(inner), at + behind + len(closing), true
+		after := strings.Index(rest[min(at, len(rest)):], closing)
+		if found && after >= 0 && strings.TrimSpace(rest[at:at+after]) == "" {
+			return trimLines(inner), at + after + len(closing), true
 		}
 	}
 	for at := 0; ; {
@@ -274,7 +274,7 @@ func parameterText(rest, closing string) (value string, length int, ok bool) {
 			return "", 0, false
 		}
 		at += next + len(closing)
-		if behind := rest[at:]; parameterBegin.MatchString(behind) || elementEnd.MatchString(behind) {
+		if after := rest[at:]; parameterBegin.MatchString(after) || elementEnd.MatchString(after) {
 			return unescaped(trimLines(rest[:at-len(closing)])), at, true
 		}
 	}
@@ -286,7 +286,7 @@ func trimLines(value string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r")
 }
 
-// unescaped replaces XML entities in a value. A value that contains a raw "<" or ">" is not escaped and stays as it is.
+// unescaped replaces XML entities in a value. A value with a raw "<" or ">" was not escaped, so it is unchanged.
 func unescaped(value string) string {
 	if strings.ContainsAny(value, "<>") {
 		return value
@@ -294,7 +294,8 @@ func unescaped(value string) string {
 	return html.UnescapeString(value)
 }
 
-// typed returns a parameter as the tool's schema declares it: a string as it is, anything else as JSON if it is JSON.
+// typed returns a parameter with the type that the tool's schema declares: a string unchanged, any other type as JSON if
+// the text is JSON.
 func typed(tool, key, value string) any {
 	known, _ := findTool(tool)
 	property, _ := known.properties()[key].(map[string]any)
@@ -334,11 +335,11 @@ func readJSONCalls(text string, marked bool) (calls []conversation.Use, length i
 		}
 		calls = append(calls, found...)
 		at += read
-		behind := strings.TrimLeft(text[at:], " \t\r\n,;")
-		if !marked || !strings.HasPrefix(behind, "{") {
+		after := strings.TrimLeft(text[at:], " \t\r\n,;")
+		if !marked || !strings.HasPrefix(after, "{") {
 			return calls, at, true
 		}
-		at = len(text) - len(behind)
+		at = len(text) - len(after)
 	}
 	return calls, len(text), true
 }
@@ -448,7 +449,7 @@ func readWhole(rest string, _ []string) (calls []conversation.Use, length int, o
 	return calls, length, true
 }
 
-// brokenJSON matches the beginning of a JSON object. If its rest is invalid, it is of no use to a reader either.
+// brokenJSON matches the beginning of a JSON object. If its rest is invalid, a reader cannot use it either.
 var brokenJSON = regexp.MustCompile(`^\{\s*"[A-Za-z_]+"\s*:`)
 
 // bareInput returns a call if the JSON has the shape of the input of one of the given tools.
@@ -492,9 +493,9 @@ func readPlainPython(rest string, groups []string) (calls []conversation.Use, le
 	return calls, length - len(groups[0]), ok
 }
 
-func endsLine(behind string) bool {
-	line, _, _ := strings.Cut(behind, "\n")
-	return !saysSomething(line)
+func endsLine(after string) bool {
+	line, _, _ := strings.Cut(after, "\n")
+	return !hasWords(line)
 }
 
 var (

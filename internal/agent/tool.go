@@ -15,7 +15,7 @@ const maxCallsPerRound = 16
 
 // tools lists what the model may call. Calls of one answer run in this order: code first, because a report may cite
 // the code of its own answer. The list is part of the cached prefix and never changes within an investigation. To add
-// a tool, write its value and its executor in a file of their own and list it here.
+// a tool, write its value and its executor in a separate file and list it here.
 var tools = []tool{pythonExecutor, readOutput, submitReport}
 
 // tool is one tool that the model may call.
@@ -148,7 +148,7 @@ func (t tool) required() []string {
 	return required
 }
 
-// onlyParameter returns the required parameter of a tool that has exactly one, or nothing.
+// onlyParameter returns the required parameter of a tool that has exactly one, or "".
 func (t tool) onlyParameter() string {
 	if required := t.required(); len(required) == 1 {
 		return required[0]
@@ -156,7 +156,7 @@ func (t tool) onlyParameter() string {
 	return ""
 }
 
-// unreadable is the name of a call that an answer contains as text that could not be parsed.
+// unreadable is the name in a [conversation.Use] for a call that was written as text and could not be parsed.
 const unreadable = ""
 
 // unknownTool answers a call that names no tool.

@@ -20,7 +20,7 @@ func TestTools_EachIsComplete(t *testing.T) {
 	for _, tool := range tools {
 		t.Run(tool.Name, func(t *testing.T) {
 			assert.Regexp(t, valid, tool.Name)
-			assert.False(t, names[tool.Name], "two tools of one name")
+			assert.False(t, names[tool.Name], "two tools have the same name")
 			names[tool.Name] = true
 			assert.NotEmpty(t, tool.Description)
 			assert.NotNil(t, tool.executor)
@@ -32,7 +32,7 @@ func TestTools_EachIsComplete(t *testing.T) {
 	}
 }
 
-// Whatever names the tools derives the names from the list, so that a new tool is known everywhere.
+// All code that uses tool names takes them from the list of tools, so it also knows a new tool.
 func TestTools_EachIsKnownWhereverToolsAreNamed(t *testing.T) {
 	r := &run{state: state{Talk: &conversation.Conversation{}}}
 	for _, tool := range tools {
@@ -50,7 +50,7 @@ func TestTools_EachIsKnownWhereverToolsAreNamed(t *testing.T) {
 			raw, err := json.Marshal(input)
 			require.NoError(t, err)
 			for _, text := range []string{
-				"<" + tool.Name + ">" + string(raw) + "</" + tool.Name + ">", // the element of its name
+				"<" + tool.Name + ">" + string(raw) + "</" + tool.Name + ">", // an element with its name
 				string(raw), // its input alone
 			} {
 				calls, unread := ReadCalls(text)
@@ -62,7 +62,7 @@ func TestTools_EachIsKnownWhereverToolsAreNamed(t *testing.T) {
 	}
 }
 
-// Code may print and note whatever it wants. Only the supervisor knows whether an answer is complete.
+// Code can forge output and notes. Only the supervisor knows whether an answer is complete.
 func TestNotSeen_DependsOnTypedFieldsAndNotOnNotes(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -83,7 +83,7 @@ func TestNotSeen_DependsOnTypedFieldsAndNotOnNotes(t *testing.T) {
 	}
 }
 
-// A checkpoint that an older version wrote is resumed by this one.
+// This version resumes a checkpoint that an older version wrote.
 func TestState_ReadsKeysOfOlderCheckpoints(t *testing.T) {
 	const older = `{"talk":{"turns":[{"user":true,"blocks":[{"text":"hi"}]}]},"model":1,"without":{"effort":true},"doubled":true,` +
 		`"calls":7,"concluding":"time","asked":2,"strikes":1,"sent_back":true,"reminded":true,"rejected":1,"max_output":8192,` +

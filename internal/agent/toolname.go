@@ -20,11 +20,11 @@ var (
 	nameParts = regexp.MustCompile(`\.|::|:|/`)
 )
 
-// methodNames lists what may follow a tool's name, as in Llama's "look.call". Any other method means another
-// tool.
+// methodNames lists the methods that may follow a tool's name, as in Llama's "look.call". With any other method, the
+// name means another tool.
 var methodNames = map[string]bool{"run": true, "call": true, "execute": true, "exec": true, "invoke": true}
 
-// messageWords lists what may follow a tool's name after a blank: the remains of gpt-oss's channel marks.
+// messageWords lists the words that may follow a tool's name after a blank: the rest of gpt-oss's channel marks.
 var messageWords = map[string]bool{"json": true, "code": true, "commentary": true, "analysis": true, "final": true}
 
 // toolNamed returns the tool that a model means by name. It ignores case, hyphens, a namespace before the

@@ -34,7 +34,7 @@ const (
 	CacheAnywhere  Caching = iota // after the system prompt and the last messages
 	CacheAfterText                // the same, with a text between a tool result and the checkpoint
 	CacheSystem                   // after the system prompt only
-	CacheNone
+	CacheNone                     // nowhere
 )
 
 // StepDown removes the checkpoints that the model may have refused. It reports whether there were any left.
@@ -99,13 +99,13 @@ type Reasoning struct {
 	Redacted  []byte `json:"redacted,omitempty"`
 }
 
-// notExecuted is the result of a call without an answer.
+// notExecuted is the text of the result for a call that has none.
 const notExecuted = "not executed"
 
-// nothing replaces a blank result.
-const nothing = "(no output)"
+// noOutput replaces a blank result.
+const noOutput = "(no output)"
 
-// Say adds text to the user message that was not sent yet, or as a new message. Blank text is ignored.
+// Say adds text to the user message at the end, which was not sent yet, or as a new message. Blank text is ignored.
 func (c *Conversation) Say(text string) {
 	if strings.TrimSpace(text) == "" {
 		return
@@ -129,7 +129,8 @@ func (c *Conversation) Answer(results []Result) {
 	}
 }
 
-// unanswered returns a result for each call of the last turn.
+// unanswered returns a result for each call of the last turn if that turn is the model's: the one in byID, or else
+// that the call was not executed.
 func (c *Conversation) unanswered(byID map[string]Result) []Block {
 	last := c.last()
 	if last == nil || last.User {
@@ -145,7 +146,7 @@ func (c *Conversation) unanswered(byID map[string]Result) []Block {
 			result = Result{ID: block.Use.ID, Text: notExecuted, Error: true}
 		}
 		if strings.TrimSpace(result.Text) == "" {
-			result.Text = nothing
+			result.Text = noOutput
 		}
 		blocks = append(blocks, Block{Result: &result})
 	}
@@ -164,15 +165,15 @@ var (
 	goodID  = regexp.MustCompile(`^[a-zA-Z0-9_.:-]{1,64}$`)
 )
 
-// maxName is the length of a tool's name in characters.
+// maxName is the maximum length of a tool's name in characters.
 const maxName = 64
 
-// Accept adds the model's answer and returns it as it was added. An answer without substance (no content,
-// blank text, or unsigned reasoning only) is not added; ok is then false, and the user has to speak next.
-// warnings list what was left out or changed to keep the next request valid.
+// Accept adds the model's answer and returns it as it was added. An answer that has neither text nor a tool call is
+// not added; ok is then false, and the caller has to add a text with [Conversation.Say]. warnings lists what was left
+// out or changed to keep the next request valid.
 func (c *Conversation) Accept(message types.Message) (turn Turn, warnings []string, ok bool) {
 	ids := map[string]bool{}
-	substance := false
+	hasContent := false
 	for _, block := range message.Content {
 		switch b := block.(type) {
 		case *types.ContentBlockMemberText:
@@ -180,14 +181,14 @@ func (c *Conversation) Accept(message types.Message) (turn Turn, warnings []stri
 				continue
 			}
 			turn.Blocks = append(turn.Blocks, Block{Text: b.Value})
-			substance = true
+			hasContent = true
 		case *types.ContentBlockMemberToolUse:
 			use, warning := acceptUse(b.Value, ids)
 			if warning != "" {
 				warnings = append(warnings, warning)
 			}
 			turn.Blocks = append(turn.Blocks, Block{Use: &use})
-			substance = true
+			hasContent = true
 		case *types.ContentBlockMemberReasoningContent:
 			if reasoning := acceptReasoning(b.Value); reasoning != nil {
 				turn.Blocks = append(turn.Blocks, Block{Reasoning: reasoning})
@@ -196,7 +197,7 @@ func (c *Conversation) Accept(message types.Message) (turn Turn, warnings []stri
 			warnings = append(warnings, fmt.Sprintf("ignored a content block of unknown type %T", block))
 		}
 	}
-	if !substance || c.last() == nil || !c.last().User {
+	if !hasContent || c.last() == nil || !c.last().User {
 		return turn, warnings, false
 	}
 	c.Turns = append(c.Turns, turn)

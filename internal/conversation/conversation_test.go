@@ -54,7 +54,7 @@ func says(blocks ...types.ContentBlock) types.Message {
 	return types.Message{Role: types.ConversationRoleAssistant, Content: blocks}
 }
 
-// Whatever a model answers and however the answer is handled, the next request is valid.
+// The next request is valid for any answer of a model and any reaction to it.
 func TestConversation_AnySequenceOfAnswersMakesValidRequests(t *testing.T) {
 	_, client := newModel(t)
 	for seed := range uint64(60) {
@@ -78,7 +78,7 @@ func TestConversation_AnySequenceOfAnswersMakesValidRequests(t *testing.T) {
 				case 3:
 					blocks = append(blocks, use(strings.Repeat("ü", 70), "bad name! "+strings.Repeat("x", 80), "no object"))
 				case 4:
-					blocks = append(blocks, thought("hm", "")) // unsigned: can't go back
+					blocks = append(blocks, thought("hm", "")) // unsigned: must not be sent back
 				case 5:
 					blocks = append(blocks, &types.UnknownUnionMember{Tag: "hologram"})
 				}

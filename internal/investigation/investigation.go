@@ -43,7 +43,7 @@ type Record struct {
 	Report        Report           `json:"report"`
 	NotSeen       []NotSeen        `json:"not_seen,omitempty"` // what the investigation could not read, as recorded by code
 	Usage         Usage            `json:"usage"`
-	Repeats       int              `json:"repeats"`                  // more events of this alarm within the window
+	Repeats       int              `json:"repeats"`                  // how often the alarm fired again within the window
 	Together      []Related        `json:"fired_together,omitempty"` // alarms that fired at about the same time
 	SeenBefore    []Past           `json:"seen_before,omitempty"`    // earlier investigations of the same alarm, newest first
 	Resumed       int              `json:"resumed,omitempty"`        // how often it was resumed from a checkpoint
@@ -92,7 +92,7 @@ type ModelCause string
 // The causes for which another model is asked.
 const (
 	CauseRetired      ModelCause = "retired"              // the model has reached its end of life
-	CauseLegacy       ModelCause = "legacy"               // Legacy, and not used by this account recently
+	CauseLegacy       ModelCause = "legacy"               // the model is in state Legacy, and the account has not used it recently
 	CauseForm         ModelCause = "form_missing"         // the provider's use case form was not submitted
 	CauseSubscription ModelCause = "subscription_missing" // the account has no AWS Marketplace subscription to the model
 	CauseNotInRegion  ModelCause = "not_in_region"        // the model is not offered in this Region under this ID
@@ -161,7 +161,7 @@ type Change struct {
 	Error     string    `json:"error,omitempty"`     // error code, if AWS rejected the change
 }
 
-// Round is one request to the model and what came of it.
+// Round is one request to the model, its answer, and the tool calls of that answer.
 type Round struct {
 	Number     int        `json:"number"`              // from 1
 	Model      string     `json:"model,omitempty"`     // ID or ARN of the model that was asked
@@ -172,7 +172,7 @@ type Round struct {
 	StopReason string     `json:"stop_reason"`         // Bedrock's stop reason
 	Calls      []ToolCall `json:"calls,omitempty"`     // executions of Python, in order
 	Usage      Usage      `json:"usage"`
-	Note       string     `json:"note,omitempty"` // what was done about an unusable answer
+	Note       string     `json:"note,omitempty"` // how an unusable answer was handled
 }
 
 // ToolCall is one execution of Python. Findings cite its number.
@@ -270,7 +270,7 @@ type Action struct {
 // NotSeen is something that the investigation could not read.
 type NotSeen struct {
 	What string `json:"what"` // such as "logs:FilterLogEvents"
-	Why  string `json:"why"`  // such as "AccessDeniedException"
+	Why  string `json:"why"`  // such as "access denied"
 	Call int    `json:"call"` // number of the tool call
 }
 

@@ -8,13 +8,13 @@ import (
 
 // Limits are the conditions under which one invocation works on an investigation.
 type Limits struct {
-	// ConcludeAt is when the model is asked for its conclusion at the latest.
+	// ConcludeAt is the latest time at which the model is asked to conclude. Zero: there is no such time.
 	ConcludeAt time.Time
 
-	// MayHandOver allows [ErrHandOver] instead of a conclusion when the invocation's time is nearly used.
+	// MayHandOver allows [ErrHandOver] instead of a conclusion when the invocation is almost out of time.
 	MayHandOver bool
 
-	// Instructions are additional text for the model.
+	// Instructions are added to the system prompt.
 	Instructions string
 
 	// Checkpoint is called after each round with the state from which another invocation can resume. Its

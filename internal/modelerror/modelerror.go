@@ -92,7 +92,7 @@ func messageOf(err error) string {
 
 func unavailable(kind Kind) Class { return Class{Kind: kind, Cause: investigation.CauseUnavailable} }
 
-// throttled distinguishes daily quotas from those that recover within minutes.
+// throttled returns the class of a throttled request. A daily quota does not recover in time for a retry.
 func throttled(message string) Class {
 	if text := strings.ToLower(message); has(text, "per day", "daily", "/day") {
 		return Class{Kind: Fatal, Cause: investigation.CauseDailyQuota}
@@ -145,7 +145,8 @@ func classifyText(status int, code, text string) Class {
 	return Class{Kind: Fatal, Cause: investigation.CauseOther}
 }
 
-// causeOfText finds states of a model, or of the account's access to it, in which every request fails.
+// causeOfText returns the cause of an error that every request to the model would have: the state of the model, or
+// the account's access to it.
 func causeOfText(code, text string) (investigation.ModelCause, bool) {
 	switch {
 	case has(text, "end of its life", "end of life", "has been retired"):
@@ -165,7 +166,7 @@ func causeOfText(code, text string) (investigation.ModelCause, bool) {
 	return "", false
 }
 
-// refusedPart finds the part of the request that the model does not accept.
+// refusedPart returns the kind of an error that is about one part of the request.
 func refusedPart(text string) (Kind, bool) {
 	switch {
 	case has(text, "cachepoint", "cache point", "prompt caching", "cache_control", "caching", "cache checkpoint"):

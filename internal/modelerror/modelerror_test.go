@@ -24,7 +24,7 @@ import (
 // answer is an HTTP answer of the service.
 type answer struct {
 	status int
-	kind   string // of the error, in its header; empty: no header
+	kind   string // error type in the header; empty: no header
 	body   string
 	length int // Content-Length; 0: the body's
 }
@@ -78,7 +78,7 @@ func TestClassify_StatusDecidesBeforeCodeAndText(t *testing.T) {
 		{"504 text", answer{status: 504, body: "upstream request timeout"}, modelerror.Fault},
 		{"529 overloaded", answer{status: 529, body: `{"error": {"type": "overloaded_error"}}`}, modelerror.Fault},
 		{"500 coral", answer{status: 500, body: `{"Output":{"__type":"com.amazon.coral.service#InternalFailure"},"Version":"1.0"}`}, modelerror.Fault},
-		{"500 that says validation", refused(500, "ValidationException", "Input is too long"), modelerror.Fault},
+		{"500 with a validation error", refused(500, "ValidationException", "Input is too long"), modelerror.Fault},
 		{"429 without type", answer{status: 429, body: `{"message": "Too many requests"}`}, modelerror.Throttled},
 		{"429 HTML", answer{status: 429, body: page}, modelerror.Throttled},
 		{"429 too many tokens", refused(429, "ThrottlingException", "Too many tokens, please wait before trying again."), modelerror.Throttled},
@@ -89,7 +89,7 @@ func TestClassify_StatusDecidesBeforeCodeAndText(t *testing.T) {
 		{"413", answer{status: 413, body: page}, modelerror.TooLong},
 		{"200 with truncated JSON", answer{status: 200, body: `{"output": {"message": {"role": "assi`}, modelerror.Fault},
 		{"200 with HTML", answer{status: 200, body: page}, modelerror.Fault},
-		{"200 shorter than it says", answer{status: 200, body: `{"output"`, length: 500}, modelerror.Fault},
+		{"200 shorter than its Content-Length", answer{status: 200, body: `{"output"`, length: 500}, modelerror.Fault},
 		{"400 with HTML", answer{status: 400, body: page}, modelerror.Fatal},
 		{"403 with HTML", answer{status: 403, body: page}, modelerror.Fatal},
 		{"403 wrong signature", refused(403, "InvalidSignatureException", "The request signature we calculated does not match the signature you provided."), modelerror.Fatal},
@@ -144,7 +144,7 @@ func TestClassify_RecognizesRefusedPartsOfARequest(t *testing.T) {
 		want modelerror.Kind
 	}{
 		{"cache by 403", refused(403, "AccessDeniedException", cache), modelerror.CacheRefused},
-		{"cache point's place", validation("Malformed input request: #/messages/2/content/1: extraneous key [cachePoint] is not permitted, please reformat your input and try again."), modelerror.CacheRefused},
+		{"position of the cache point", validation("Malformed input request: #/messages/2/content/1: extraneous key [cachePoint] is not permitted, please reformat your input and try again."), modelerror.CacheRefused},
 		{"tools", validation("This model doesn't support tool use."), modelerror.ToolsRefused},
 		{"tools in streaming", validation("This model doesn't support the toolConfig field. Remove toolConfig and try again."), modelerror.ToolsRefused},
 		{"system", validation("This model doesn't support system messages. Try again without a system message or use a model that supports system messages."), modelerror.SystemRefused},
@@ -163,7 +163,7 @@ func TestClassify_RecognizesRefusedPartsOfARequest(t *testing.T) {
 	}
 }
 
-// States of a model and of an account's access, with the advice in the report.
+// Each case is a state of a model or of an account's access, with the advice in the report.
 func TestExplain_NamesTheCauseAndTheRemedy(t *testing.T) {
 	notFound := func(message string) answer { return refused(404, "ResourceNotFoundException", message) }
 	denied := func(message string) answer { return refused(403, "AccessDeniedException", message) }
@@ -226,7 +226,7 @@ func TestExplain_NamesTheCauseAndTheRemedy(t *testing.T) {
 			got := modelerror.Explain(err, tt.model, tt.region)
 			assert.Contains(t, got, tt.model)
 			assert.Contains(t, got, tt.want)
-			assert.NotContains(t, got, "..", "one full stop")
+			assert.NotContains(t, got, "..", "one period")
 			if tt.not != "" {
 				assert.NotContains(t, got, tt.not)
 			}

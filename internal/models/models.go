@@ -1,7 +1,7 @@
 // Package models describes the foundation models of Amazon Bedrock: their context windows, the request
 // parameters they accept, their prices, the access they require, and their life cycle. All of it is data in
-// catalog.json, with the date and the source of each entry: when AWS changes something, one line changes
-// here.
+// catalog.json, with the date and the source of each entry: when AWS changes something, only one line has
+// to change.
 //
 // [Lookup] finds a model by any ID that Bedrock accepts. A model that is not in the catalog gets the defaults
 // of its family, or defaults that every model accepts.
@@ -71,7 +71,7 @@ const (
 // Thinking describes a model's thinking, which counts as output.
 type Thinking struct {
 	Mode      ThinkingMode `json:"mode"`
-	ByDefault bool         `json:"by_default"` // whether it thinks if the request does not say
+	ByDefault bool         `json:"by_default"` // whether it thinks if the request does not set it
 	Effort    *Effort      `json:"effort"`     // nil if requests leave the effort out
 }
 
@@ -84,7 +84,7 @@ type Effort struct {
 // Temperature describes whether requests may set the temperature.
 type Temperature struct {
 	Accepted  bool     `json:"accepted"`
-	WithTools *float64 `json:"with_tools"` // what the provider recommends for tool use; nil if nothing
+	WithTools *float64 `json:"with_tools"` // value that the provider recommends for tool use; nil if there is none
 }
 
 // Access names what an account needs before its first call.
@@ -132,7 +132,7 @@ func (d *Date) UnmarshalJSON(raw []byte) error {
 // MarshalJSON writes a day.
 func (d Date) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
 
-// String returns the day as 2026-11-25, or nothing for the zero date.
+// String returns the day as 2026-11-25, or "" for the zero date.
 func (d Date) String() string {
 	if d.IsZero() {
 		return ""
@@ -199,7 +199,8 @@ var unlisted = Model{
 // -20250929-v1:0 or -v1:0:300k.
 var version = regexp.MustCompile(`^(?:-\d{8})?(?:-v?\d+(?::\d+)?)?(?::[0-9a-z]+)?$`)
 
-// shortNumber matches a version number that makes a name another model's: claude-opus-4-8 is not claude-opus-4.
+// shortNumber matches a version number that makes a name the name of another model: claude-opus-4-8 is not
+// claude-opus-4.
 var shortNumber = regexp.MustCompile(`^[-.]\d{1,2}(?:[-.:]|$)`)
 
 // Lookup returns the model of an ID, an inference profile ID, or an ARN of either.

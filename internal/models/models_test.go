@@ -14,7 +14,7 @@ import (
 func TestLookup_MatchesIDsByTheirShape(t *testing.T) {
 	tests := []struct {
 		id   string
-		want string // the entry's id; empty: not listed
+		want string // the entry's id; empty: not in the catalog
 	}{
 		{"anthropic.claude-sonnet-5-5", "anthropic.claude-sonnet-5-5"},
 		{"us.anthropic.claude-sonnet-5-5", "anthropic.claude-sonnet-5-5"},
@@ -124,8 +124,8 @@ func TestPriceOf_AppliesSurchargesAndLongRequestTiers(t *testing.T) {
 		assert.InDelta(t, want, price.Cost(usage), 1e-9, id)
 	}
 	haiku, _ := models.PriceOf("global.anthropic.claude-haiku-5-5")
-	assert.InDelta(t, 0.01, haiku.Cost(models.Tokens{Input: 100_000}), 1e-9, "the bound itself is the short price")
-	assert.InDelta(t, 0.1*0.5+0.00005, haiku.Cost(models.Tokens{Input: 100_000, CacheRead: 1_000}), 1e-9, "cached tokens count for the bound")
+	assert.InDelta(t, 0.01, haiku.Cost(models.Tokens{Input: 100_000}), 1e-9, "a request of exactly the limit has the price of a short one")
+	assert.InDelta(t, 0.1*0.5+0.00005, haiku.Cost(models.Tokens{Input: 100_000, CacheRead: 1_000}), 1e-9, "cached tokens count toward the limit")
 	_, known := models.PriceOf("us.anthropic.claude-sonnet-7")
 	assert.False(t, known)
 }
@@ -169,7 +169,7 @@ func TestModel_RetiresAtItsEndOfLife(t *testing.T) {
 	assert.Equal(t, "2026-09-14", end.String())
 
 	announced := models.Model{Lifecycle: models.Lifecycle{State: models.StateLegacy, EndOfLife: end}}
-	assert.True(t, announced.Retired(end.Time), "an announced date passes, whatever state the catalog remembers")
+	assert.True(t, announced.Retired(end.Time), "an announced date overrides the state in the catalog")
 	assert.False(t, announced.Retired(end.AddDate(0, 0, -1)))
 	assert.True(t, models.Lookup("anthropic.claude-3-opus-20240229-v1:0").Retired(time.Time{}), "no date is known")
 }
@@ -193,7 +193,7 @@ func TestCatalog_EntriesAreComplete(t *testing.T) {
 		assert.Regexp(t, `^(prod-[a-z0-9]{13})?$`, m.Product, m.ID)
 		assert.False(t, m.Product != "" && m.Access == models.AccessNone, m.ID)
 		assert.Equal(t, m, models.Lookup(m.ID), "the entry is found by its own id")
-		assert.Equal(t, m, models.Lookup(m.ID+m.Suffix), "and by the id that Bedrock takes")
+		assert.Equal(t, m, models.Lookup(m.ID+m.Suffix), "the entry is found by the id that Bedrock accepts")
 		if m.Price != nil {
 			for _, price := range []float64{m.Price.Input, m.Price.Output, m.Price.CacheRead, m.Price.CacheWrite} {
 				assert.False(t, price < 0 || math.IsNaN(price), m.ID)

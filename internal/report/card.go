@@ -115,7 +115,7 @@ func (m *cardMetadata) addContext(values map[string]string) {
 	}
 }
 
-// threadOf returns the thread of an alarm's cards, which is short however long the alarm's name is.
+// threadOf returns the thread ID of an alarm's cards. It is a hash, because the alarm's name may be too long.
 func threadOf(alarm *alarmevent.Alarm) string {
 	sum := sha256.Sum256([]byte(cmp.Or(alarm.ARN, alarm.Name)))
 	return "alarmtriage-" + hex.EncodeToString(sum[:12])
@@ -194,7 +194,7 @@ func cardStep(action investigation.Action) string {
 	return step + " (The command is in the report.)"
 }
 
-// keywords returns terms to search a card by.
+// keywords returns the terms with which a card can be found.
 func keywords(rec *investigation.Record) []string {
 	words := []string{"severity " + string(severity(rec)), "cause " + string(confidence(rec))}
 	for _, metric := range rec.Alarm.Metrics {
@@ -215,7 +215,7 @@ func keywords(rec *investigation.Record) []string {
 	return words
 }
 
-// chat returns untrusted text as one line that cannot format, link, or mention anybody in chat.
+// chat returns untrusted text as one line that has no formatting or links in chat and mentions nobody.
 func chat(text string) string {
 	text = strings.NewReplacer("*", "∗", "`", "'").Replace(unmarked(text))
 	return escapeChat(neutralizeMentions(text))

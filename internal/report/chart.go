@@ -27,18 +27,18 @@ const (
 
 // chartView is one metric, ready to be drawn.
 type chartView struct {
-	Number                  int
-	Label, Unit, Described  string
-	Height                  float64
-	PlotTop, PlotHeight     float64
-	PlotUnits               float64
-	Rows                    []rowView
-	Times                   []timeView
-	Line, Band              string // points of polyline and polygon
-	Dots                    []dotView
-	Threshold, Transition   *ruleView
-	WindowLeft, WindowWidth float64 // of the evaluation window, in units of the plot; zero width: not known
-	Legend                  string
+	Number                   int
+	Label, Unit, Description string
+	Height                   float64
+	PlotTop, PlotHeight      float64
+	PlotUnits                float64
+	Rows                     []rowView
+	Times                    []timeView
+	Line, Band               string // points of polyline and polygon
+	Dots                     []dotView
+	Threshold, Transition    *ruleView
+	WindowLeft, WindowWidth  float64 // of the evaluation window, in units of the plot; zero width: not known
+	Legend                   string
 }
 
 type rowView struct {
@@ -132,6 +132,7 @@ func (e evaluation) breaches(value, threshold float64) bool {
 	return false
 }
 
+// scale maps the values from low to high to the positions from from to to.
 type scale struct{ low, high, from, to float64 }
 
 func (s scale) at(v float64) float64 {
@@ -140,12 +141,13 @@ func (s scale) at(v float64) float64 {
 	if span == 0 {
 		return (s.from + s.to) / 2
 	}
-	return round(s.from + (v/2-s.low/2)/span*(s.to-s.from))
+	return toTenth(s.from + (v/2-s.low/2)/span*(s.to-s.from))
 }
 
-// round rounds to a tenth of a unit, which is too small to see.
-func round(v float64) float64 { return math.Round(v*10) / 10 }
+// toTenth rounds to a tenth of a unit. The difference is too small to see.
+func toTenth(v float64) float64 { return math.Round(v*10) / 10 }
 
+// draw returns the view of one metric. number is the position of its chart on the page, from 1.
 func draw(number int, s investigation.Series, transition time.Time, rules evaluation) chartView {
 	x, y := scales(s, transition)
 	c := chartView{
@@ -183,19 +185,19 @@ func draw(number int, s investigation.Series, transition time.Time, rules evalua
 		if rules.periods > 0 && s.Period > 0 {
 			start := max(x.low, unix(transition)-float64(rules.periods)*float64(s.Period))
 			c.WindowLeft, c.WindowWidth = x.at(start), x.at(unix(transition))-x.at(start)
-			legend = append(legend, evaluated(rules.periods, s.Period))
+			legend = append(legend, windowLegend(rules.periods, s.Period))
 		}
 	}
 	if c.Band != "" {
 		legend = append(legend, "Tinted: expected range.")
 	}
 	c.Legend = strings.Join(legend, " ")
-	c.Described = described(s, transition, rules)
+	c.Description = describe(s, transition, rules)
 	return c
 }
 
-// evaluated explains the shaded window.
-func evaluated(periods, seconds int) string {
+// windowLegend explains the shaded window.
+func windowLegend(periods, seconds int) string {
 	if periods == 1 {
 		return fmt.Sprintf("Shaded: the period of %s that CloudWatch evaluated.", period(seconds))
 	}
@@ -255,8 +257,8 @@ func period(seconds int) string {
 	return fmt.Sprintf("%d s", seconds)
 }
 
-// described returns the chart in words, for readers who cannot see it.
-func described(s investigation.Series, transition time.Time, rules evaluation) string {
+// describe returns a description of the chart for readers who cannot see it.
+func describe(s investigation.Series, transition time.Time, rules evaluation) string {
 	low, high := s.Points[0], s.Points[0]
 	breaching := 0
 	for _, p := range s.Points {
@@ -318,7 +320,7 @@ var timeSteps = []float64{
 	1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 2 * 3600, 3 * 3600, 6 * 3600, 12 * 3600,
 }
 
-// times labels the axis at round times; a label includes the day if it changed.
+// times returns the labels of the time axis, at round times. A label includes the day if the day changed.
 func times(x scale) []timeView {
 	const day = 24 * 3600
 	long, years := x.high-x.low > 1.5*day, x.high-x.low > 300*day
@@ -358,7 +360,7 @@ func times(x scale) []timeView {
 	return list
 }
 
-// anchorAt keeps a label near the edge inside the plot, even on a phone.
+// anchorAt returns the text anchor of a label that keeps it inside the plot, even on a phone.
 func anchorAt(left float64, text string) string {
 	const half = 0.011 * plotUnits // half a character's width
 	switch edge := half * float64(len(text)); {
@@ -370,12 +372,14 @@ func anchorAt(left float64, text string) string {
 	return "middle"
 }
 
+// transitionRule returns the vertical line at the alarm's transition.
 func transitionRule(x scale, transition time.Time) *ruleView {
 	at := x.at(unix(transition))
 	label := "ALARM " + transition.UTC().Format("15:04:05")
 	return &ruleView{At: at, Left: percent(at), TextY: 14, Anchor: anchorAt(at, label), Label: label}
 }
 
+// scales returns the scales of a chart that has room for all values, the threshold, and the transition.
 func scales(s investigation.Series, transition time.Time) (x, y scale) {
 	x = scale{math.Inf(1), math.Inf(-1), 0, plotUnits}
 	y = scale{math.Inf(1), math.Inf(-1), plotHeight, 0}
@@ -422,6 +426,7 @@ func unix(t time.Time) float64 { return float64(t.Unix()) }
 
 func percent(units float64) string { return fmt.Sprintf("%.2f%%", units*100/plotUnits) }
 
+// path returns points in the form of SVG's attribute "points".
 func path(points []investigation.Point, x, y scale, backwards bool) string {
 	list := make([]string, len(points))
 	for i, p := range points {
@@ -437,7 +442,7 @@ func path(points []investigation.Point, x, y scale, backwards bool) string {
 // threeDigits formats a number with about three digits.
 func threeDigits(v float64) string { return number(v, 4) }
 
-// number formats a number with so many significant digits.
+// number formats a number with the given number of significant digits. A large number gets a suffix, as in 12k.
 func number(v float64, digits int) string {
 	size := math.Abs(v)
 	if size == 0 {

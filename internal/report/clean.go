@@ -12,12 +12,12 @@ import (
 
 // Untrusted text is cleaned once, in a copy of the whole record, so no form can forget a field.
 
-// cleaned returns a deep copy of rec whose texts contain nothing that a terminal, a mail program, or a
-// browser interprets before escaping: see [lines].
+// cleaned returns a deep copy of rec. Its texts have no characters that a terminal, a mail program, or a browser
+// would interpret: see [lines]. HTML and the syntax of chat are escaped later.
 func cleaned(rec *investigation.Record) *investigation.Record { return mapStrings(rec, lines) }
 
-// lines cleans text of several lines: it keeps line breaks and tabs, and removes control characters, marks
-// that change the direction of text, invisible characters, and invalid UTF-8.
+// lines cleans text of several lines: it keeps line breaks and tabs, removes control characters, marks that change the
+// direction of text, and invisible characters, and replaces invalid UTF-8.
 func lines(text string) string {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
 	return strings.Map(func(r rune) rune {

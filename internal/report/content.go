@@ -12,17 +12,17 @@ import (
 
 // The kinds of content. text.go, page.go, and card.go render each of them.
 type (
-	// headline is the result in one line, with the notes that the reader needs before it.
+	// headline is the result in one line, with the notes that the reader needs to understand it.
 	headline struct{ rec *investigation.Record }
 
 	// prose is text that the model wrote.
 	prose struct {
 		body  string
-		doubt string // a sentence that the reader must not overlook
-		lead  bool   // the text that opens the report
+		doubt string // why the confidence was lowered; the forms emphasize it
+		lead  bool   // whether it is the first text of the report
 	}
 
-	// steps are actions in the order in which they are to be taken.
+	// steps are actions in the order in which the engineer should take them.
 	steps struct{ actions []investigation.Action }
 
 	// linkList leads to the forms and to the console.
@@ -82,7 +82,7 @@ type (
 // fact is a name with its value; an empty value is not shown.
 type fact struct{ Name, Value string }
 
-// maxListed is the number of entries that plain text shows of a list that nobody reads to its end.
+// maxListed is how many entries of a long list plain text shows.
 const maxListed = 10
 
 func headlineOf(rec *investigation.Record, _ Links) content { return headline{rec} }
@@ -123,8 +123,8 @@ func notSeenOf(rec *investigation.Record, _ Links) content {
 	for _, n := range rec.NotSeen {
 		entries = append(entries, fmt.Sprintf("%s: %s (tool call %d)", n.What, n.Why, n.Call))
 	}
-	for _, odd := range rec.Alarm.NotUnderstood {
-		entries = append(entries, "In the alarm's event: "+odd)
+	for _, problem := range rec.Alarm.NotUnderstood {
+		entries = append(entries, "In the alarm's event: "+problem)
 	}
 	if rec.Evidence.Problem != "" {
 		entries = append(entries, "Evidence collected beforehand: "+rec.Evidence.Problem)

@@ -18,10 +18,10 @@ const (
 	maxMark     = 2_000 // bytes of one marked quote
 )
 
-// mark is the place of a quote in an output, in bytes.
+// mark is a range of an output, in bytes: a quote, or a part that an excerpt keeps.
 type mark struct {
 	from, to int
-	id       string
+	id       string // of the quote's element on the page; empty for a part
 }
 
 // segment is a piece of a text on the page: text, a marked quote, or a gap.
@@ -51,7 +51,7 @@ func excerpt(text string, marks []mark, limit int) (segments []segment, whole bo
 	whole = true
 	for _, window := range keep {
 		gap(window.from)
-		segments = append(segments, marked(text, marks, window)...)
+		segments = append(segments, splitAtMarks(text, marks, window)...)
 		at = window.to
 	}
 	gap(len(text))
@@ -85,8 +85,8 @@ func windows(text string, marks []mark, limit int) []mark {
 	return merged
 }
 
-// marked splits a window at its marks.
-func marked(text string, marks []mark, window mark) []segment {
+// splitAtMarks returns the segments of a window.
+func splitAtMarks(text string, marks []mark, window mark) []segment {
 	var out []segment
 	at := window.from
 	for _, m := range marks {
@@ -148,9 +148,10 @@ func suffixStart(text string, limit int) int {
 type citedCall struct {
 	number int
 	marks  []mark
-	ids    map[[2]int]string // by finding and citation
+	ids    map[[2]int]string // ids of page elements with quotes, by the indexes of finding and citation
 }
 
+// href returns the link to a quote, or to the tool call if the page does not show the quote.
 func (c *citedCall) href(finding, citation int) string {
 	if id := c.ids[[2]int{finding, citation}]; id != "" {
 		return "#" + id
@@ -188,8 +189,8 @@ func citations(rec *investigation.Record) map[int]*citedCall {
 	return cited
 }
 
-// place adds a mark and returns the id to link to: the id of an earlier mark that overlaps it, or nothing
-// if the output has enough marks.
+// place adds a mark and returns the id to link to. If an earlier mark overlaps it, that is the earlier mark's id. If
+// the output already has maxMarks marks, it is empty.
 func (c *citedCall) place(m mark) string {
 	for _, other := range c.marks {
 		if m.from < other.to && other.from < m.to {

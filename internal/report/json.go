@@ -11,7 +11,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
-// JSON returns the record itself, unchanged. schema/report.schema.json describes it.
+// JSON returns the record as JSON, with every field. schema/report.schema.json describes it.
 func JSON(rec *investigation.Record) ([]byte, error) {
 	text, err := encodeJSON(rec, "  ")
 	if err != nil {
@@ -36,36 +36,36 @@ func encodeJSON[T any](v T, indent string) ([]byte, error) {
 // the bucket. schema/completion.schema.json describes it.
 type completion struct {
 	SchemaVersion string                   `json:"schema_version"`
-	ID            string                   `json:"id"` // of the investigation
+	ID            string                   `json:"id"` // ID of the investigation
 	Alarm         completionAlarm          `json:"alarm"`
 	StartedAt     time.Time                `json:"started_at"` // UTC
 	EndedAt       time.Time                `json:"ended_at"`   // UTC
 	Outcome       investigation.Outcome    `json:"outcome"`
-	OutcomeWhy    string                   `json:"outcome_why,omitempty"` // for a human: which limit or error, and what to do about it
-	Model         string                   `json:"model"`                 // id or ARN of the Bedrock model that answered last
-	Fallbacks     []investigation.Fallback `json:"fallbacks,omitempty"`   // models that failed before it, in order
+	OutcomeWhy    string                   `json:"outcome_why,omitempty"` // for the reader: the limit or error, and what to do
+	Model         string                   `json:"model"`                 // ID or ARN of the Bedrock model that was asked last
+	Fallbacks     []investigation.Fallback `json:"fallbacks,omitempty"`   // models that were asked before it and failed, in order
 	Report        investigation.Report     `json:"report"`
-	NotSeen       []investigation.NotSeen  `json:"not_seen,omitempty"` // reads that failed, as code noticed
+	NotSeen       []investigation.NotSeen  `json:"not_seen,omitempty"` // what the investigation could not read, as recorded by code
 	Usage         investigation.Usage      `json:"usage"`
-	Repeats       int                      `json:"repeats"`    // more events of this alarm within the window so far
+	Repeats       int                      `json:"repeats"`    // how often the alarm fired again within the window so far
 	ReportURI     string                   `json:"report_uri"` // s3://bucket/key of the report's text; empty: no report is stored
 }
 
 type completionAlarm struct {
 	Name    string    `json:"name"`    // 1 to 255 characters
-	ARN     string    `json:"arn"`     // of the alarm
+	ARN     string    `json:"arn"`     // ARN of the alarm
 	Account string    `json:"account"` // 12 digits
 	Region  string    `json:"region"`  // such as eu-central-1
-	Kind    string    `json:"kind"`    // metric, composite, anomaly, log, promql or unknown
+	Kind    string    `json:"kind"`    // metric, composite, anomaly, log, promql, or unknown
 	Reason  string    `json:"reason"`  // as CloudWatch reported it
-	Time    time.Time `json:"time"`    // of the transition, UTC
+	Time    time.Time `json:"time"`    // time of the transition, UTC
 }
 
 // maxEventText is the length of a shortened text in an event, in characters.
 const maxEventText = 1000
 
-// Completion returns the detail of the completion event in at most maxBytes. To fit, it drops the findings,
-// then everything but a verdict with shortened texts, then the texts.
+// Completion returns the detail of the completion event in at most maxBytes. If it is too long, Completion drops the
+// findings. If that is not enough, it keeps only the verdict with shortened texts, and finally no texts.
 func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 	c := completion{
 		SchemaVersion: rec.SchemaVersion, ID: rec.ID,

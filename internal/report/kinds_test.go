@@ -59,7 +59,7 @@ func TestLogAlarm_EveryFormShowsQueryAndLines(t *testing.T) {
 	assert.Contains(t, string(card), `"log alarm"`)
 }
 
-func TestLogAlarm_UsesTheEventsLinesWithoutCollectedOnes(t *testing.T) {
+func TestLogAlarm_UsesTheEventsLinesIfNoneWereCollected(t *testing.T) {
 	rec := logRecord(t)
 	rec.Evidence.LogLines, rec.Evidence.Query, rec.Alarm.LogLines = nil, nil, []string{"ERROR from the event\x1b[2J\u202e", strings.Repeat("x", 5000)}
 	text := report.Text(rec, linksOf(rec))

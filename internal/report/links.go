@@ -36,7 +36,7 @@ var consoles = map[string]string{
 // regionName matches Regions that may become part of a console's host name.
 var regionName = regexp.MustCompile(`^[a-z]{2,8}(-[a-z]+)+-\d{1,2}$`)
 
-// console returns the console's address for an alarm's Region, or nothing if there is none.
+// console returns the console's address for an alarm's Region, or "" if it is not known.
 func console(alarm *alarmevent.Alarm) string {
 	domain := consoles[alarm.Partition]
 	if domain == "" || !regionName.MatchString(alarm.Region) {
@@ -90,15 +90,15 @@ func objectLink(console string, alarm *alarmevent.Alarm, bucket, key string) str
 	return fmt.Sprintf("%s/s3/object/%s?region=%s&prefix=%s", console, encode(bucket), alarm.Region, encode(key))
 }
 
-// inRegion returns a copy of the alarm in another Region; empty: its own.
+// inRegion returns a copy of the alarm in another Region. If region is empty, the copy keeps the alarm's Region.
 func inRegion(region string, alarm *alarmevent.Alarm) alarmevent.Alarm {
 	here := *alarm
 	here.Region = cmp.Or(region, here.Region)
 	return here
 }
 
-// linksForURI returns the links of a report from the address of its text. region is where the triage runs;
-// empty: the alarm's Region.
+// linksForURI returns the links of a report from the address of its text. region is the Region in which the triage
+// runs; empty: the alarm's Region.
 func linksForURI(alarm *alarmevent.Alarm, region, uri string) Links {
 	links := Links{Region: region}
 	if address := console(alarm); address != "" {

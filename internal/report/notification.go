@@ -13,14 +13,14 @@ import (
 
 // Limits of a notification.
 const (
-	maxRemarks   = 600 // bytes that listing the shortened and dropped sections needs
-	leastSection = 400 // bytes: a shorter section is of no use
+	maxRemarks   = 600 // bytes reserved for the list of shortened and dropped sections
+	leastSection = 400 // bytes; a shorter section is not useful
 )
 
 const truncatedMark = "[truncated]\n"
 
-// Subject returns the notification's subject: ASCII, without control characters, under 100 characters. The
-// alarm's name precedes the verdict, because mail filters and threads depend on it.
+// Subject returns the notification's subject: less than 100 characters of printable ASCII. The alarm's name precedes
+// the verdict, because mail filters and threads depend on it.
 func Subject(rec *investigation.Record) string {
 	return subject(tag(rec), ascii(plain(rec.Alarm.Name)), ": "+verdict(rec))
 }
@@ -43,7 +43,7 @@ func ascii(text string) string {
 	}, text)
 }
 
-// Note returns a remark to put before a notification: wrapped lines and an empty line.
+// Note returns a remark that is put before a notification: wrapped lines and an empty line.
 func Note(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(lines(text)) {
@@ -105,7 +105,7 @@ func lastDroppable(all []noticePart) int {
 	return -1
 }
 
-// shorten truncates the longest sections until all of them fit into room, or are as short as is of use. It
+// shorten truncates the longest sections until all of them fit into room, but none to less than leastSection. It
 // returns the titles of the sections that it truncated.
 func shorten(all []noticePart, room int) (kept []noticePart, titles []string) {
 	sizes := make([]int, len(all))
@@ -123,7 +123,7 @@ func shorten(all []noticePart, room int) (kept []noticePart, titles []string) {
 	return kept, titles
 }
 
-// remarks lists what a notification lacks.
+// remarks lists the sections that were shortened or dropped.
 func remarks(shortened, dropped []string, stored bool) string {
 	var sentences []string
 	if len(shortened) > 0 {
@@ -138,7 +138,8 @@ func remarks(shortened, dropped []string, stored bool) string {
 	return wrap(strings.Join(sentences, " "), "") + "\n"
 }
 
-// fairShare returns the greatest limit for which the sizes, each reduced to it, add up to at most room.
+// fairShare returns the greatest limit with which everything fits into room, if each size above the limit is reduced
+// to it.
 func fairShare(sizes []int, room int) int {
 	sorted := slices.Clone(sizes)
 	slices.Sort(sorted)
@@ -161,7 +162,7 @@ func truncateLines(text string, maxBytes int) string {
 	return strings.TrimRight(kept, "\n") + "\n" + truncatedMark
 }
 
-// truncated is the last resort, for a limit that leaves no choice of sections.
+// truncated truncates the whole text, for a limit that even the required sections exceed.
 func truncated(text string, maxBytes int) string {
 	switch {
 	case len(text) <= maxBytes:

@@ -1,5 +1,6 @@
 // Package report renders an investigation as a notification, as text, as a page, as JSON, and as a chat card.
-// It is pure: a record and links in, bytes out. Every text in a record is untrusted.
+// It has no side effects: each function takes a record and links, and returns text or bytes. Every text in a record
+// is untrusted.
 //
 // The outline in outline.go decides which sections the report has, their titles, and their order. content.go
 // builds their content, verdict.go has the words that all forms share, and each form has a file that renders every
@@ -39,8 +40,8 @@ type section struct {
 }
 
 // outline is the report in reading order: what broke and how bad it is, what to do, where to look, and only
-// then the reasons. Every form walks it; nothing else decides which sections exist, their titles, or their
-// order. A notification that is too long loses its last sections first.
+// then the reasons. Every form renders its sections from it; nothing else decides which sections exist, their
+// titles, or their order. A notification that is too long loses its last sections first.
 var outline = []section{
 	{
 		title: "", contents: "severity, confidence, alarm, and anything the reader must know before the result",
@@ -162,7 +163,7 @@ func parts(f form, rec *investigation.Record, links Links) []part {
 // content is what a section shows. Each form renders every kind of content; a new section of an existing kind
 // needs nothing but its entry in the outline and the function that builds it.
 type content interface {
-	// text returns the content as plain text that ends with a line break, or nothing.
+	// text returns the content as plain text that ends with a line break, or "" if there is none.
 	text() string
 	// view returns the name and the data of the page's template, or no name if there is nothing to show.
 	view(p *pageForm) (template string, data any)

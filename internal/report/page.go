@@ -46,13 +46,13 @@ func HTML(rec *investigation.Record, links Links) ([]byte, error) {
 	return p.out.Bytes(), nil
 }
 
-// pageForm is a page in the making.
+// pageForm collects the output of the page's templates.
 type pageForm struct {
 	rec   *investigation.Record
 	links Links
 	cited map[int]*citedCall
 	out   bytes.Buffer
-	err   error // the first one
+	err   error // the first error
 }
 
 // execute appends a template, which begins and ends outside of any tag, so that html/template knows its
@@ -67,7 +67,7 @@ func (p *pageForm) execute(name string, data any) {
 type pageBox struct {
 	Class    string
 	Label    string // accessible name of a section without a visible heading
-	Bare     bool   // no element at all
+	Bare     bool   // true: the sections have no element around them
 	Sections []pageSection
 }
 
@@ -78,7 +78,7 @@ type pageSection struct {
 	data          any
 }
 
-// boxes returns the sections that have content; adjacent ones of the same box are together.
+// boxes returns the sections that have content. Adjacent sections of the same box are in one element.
 func (p *pageForm) boxes(parts []part) []pageBox {
 	var boxes []pageBox
 	last := ""
@@ -199,7 +199,7 @@ func (l list) view(*pageForm) (string, any) {
 	return "list", entries
 }
 
-// pageLines returns a list as far as anybody reads it.
+// pageLines returns the first maxPageList entries, cleaned and shortened, and a line that counts the others.
 func pageLines(entries []string, clean func(string) string) []string {
 	var out []string
 	for _, entry := range entries[:min(len(entries), maxPageList)] {
@@ -214,8 +214,8 @@ func pageLines(entries []string, clean func(string) string) []string {
 }
 
 type timelineView struct {
-	Near, Far []happening // Far: folded
-	Left      int         // not shown
+	Near, Far []happening // Far is folded
+	Left      int         // number of lines that are not shown
 }
 
 func (t timeline) view(*pageForm) (string, any) {

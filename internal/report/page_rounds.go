@@ -12,17 +12,17 @@ import (
 
 // Limits of the rounds on the page. The JSON has everything.
 const (
-	foldedBytes = 160_000 // HTML bytes of code, outputs, and reasoning together
-	leastFolded = 240     // HTML bytes of each of them, however many there are
-	foldedRows  = 400     // AWS calls together
-	leastRows   = 3       // AWS calls of each tool call
+	foldedBytes = 160_000 // HTML bytes of all code, outputs, texts, and reasoning together
+	leastFolded = 240     // HTML bytes of each of them at least
+	foldedRows  = 400     // AWS calls of all tool calls together
+	leastRows   = 3       // AWS calls of each tool call at least
 	maxBrief    = 90      // characters that identify a round or a tool call
 	maxRefusal  = 200     // characters of the broker's reason
 	maxError    = 100     // characters of an error code
 )
 
 type roundsView struct {
-	Evidence *callView // before the first round
+	Evidence *callView // the call before the first round
 	Rounds   []roundView
 	Clipped  int // texts that are not shown whole
 }
@@ -55,23 +55,24 @@ type requestView struct {
 	MS                    int64
 }
 
-// view shows the rounds. The more there are, the less of each is shown.
+// view returns the rounds. The more rounds there are, the less of each is shown.
 func (r rounds) view(p *pageForm) (string, any) {
-	f := newFolder(r.rec, p.cited)
+	b := newRoundsBuilder(r.rec, p.cited)
 	var v roundsView
 	if r.rec.Evidence.Call != nil {
-		call := f.call(r.rec.Evidence.Call)
+		call := b.call(r.rec.Evidence.Call)
 		v.Evidence = &call
 	}
 	for i := range r.rec.Rounds {
-		v.Rounds = append(v.Rounds, f.round(&r.rec.Rounds[i]))
+		v.Rounds = append(v.Rounds, b.round(&r.rec.Rounds[i]))
 	}
-	v.Clipped = f.clipped
+	v.Clipped = b.clipped
 	return "rounds", v
 }
 
-// newFolder shares the page's room between the texts and the lists of AWS calls of an investigation.
-func newFolder(rec *investigation.Record, cited map[int]*citedCall) folder {
+// newRoundsBuilder returns a builder whose limits divide the space on the page among the texts and the lists of AWS
+// calls of an investigation.
+func newRoundsBuilder(rec *investigation.Record, cited map[int]*citedCall) roundsBuilder {
 	var texts, rows []int
 	size := func(text string) { texts = append(texts, escapedLen(text)) }
 	for call := range rec.Calls() {
@@ -85,55 +86,55 @@ func newFolder(rec *investigation.Record, cited map[int]*citedCall) folder {
 		size(round.Reasoning)
 		size(round.Text)
 	}
-	return folder{
+	return roundsBuilder{
 		limit: max(fairShare(texts, foldedBytes), leastFolded),
 		rows:  max(fairShare(rows, foldedRows), leastRows),
 		cited: cited,
 	}
 }
 
-// folder makes the views of rounds and tool calls within its limits.
-type folder struct {
+// roundsBuilder builds the views of rounds and tool calls within its limits.
+type roundsBuilder struct {
 	limit   int // bytes of HTML for one text
 	rows    int // AWS calls of one tool call
 	cited   map[int]*citedCall
-	clipped int
+	clipped int // number of texts that were shortened
 }
 
-func (f *folder) show(text string, marks []mark) []segment {
-	segments, whole := excerpt(text, marks, f.limit)
+func (b *roundsBuilder) show(text string, marks []mark) []segment {
+	segments, whole := excerpt(text, marks, b.limit)
 	if !whole {
-		f.clipped++
+		b.clipped++
 	}
 	return segments
 }
 
-func (f *folder) round(round *investigation.Round) roundView {
+func (b *roundsBuilder) round(round *investigation.Round) roundView {
 	view := roundView{
 		Number: round.Number, Took: seconds(round.DurationMS),
 		Note:      truncate.Runes(plain(round.Note), maxPageQuote),
 		Brief:     truncate.Runes(unmarked(round.Text), maxBrief),
-		Reasoning: f.show(round.Reasoning, nil), Text: f.show(round.Text, nil),
+		Reasoning: b.show(round.Reasoning, nil), Text: b.show(round.Text, nil),
 	}
 	if u := round.Usage; u.Tokens() > 0 {
 		input := u.Tokens() - u.OutputTokens
 		view.Tokens = fmt.Sprintf("%s tokens in, %s out", thousands(input), thousands(u.OutputTokens))
 	}
 	for i := range round.Calls {
-		call := f.call(&round.Calls[i])
+		call := b.call(&round.Calls[i])
 		view.Cited = view.Cited || call.Cited
 		view.Calls = append(view.Calls, call)
 	}
 	return view
 }
 
-func (f *folder) call(call *investigation.ToolCall) callView {
+func (b *roundsBuilder) call(call *investigation.ToolCall) callView {
 	view := callView{
 		Number: call.Number, Brief: brief(call), Took: seconds(call.DurationMS), Cached: call.Cached,
-		Command: f.show(call.Command, nil),
+		Command: b.show(call.Command, nil),
 	}
 	var marks []mark
-	if cited := f.cited[call.Number]; cited != nil {
+	if cited := b.cited[call.Number]; cited != nil {
 		view.Cited, marks = true, cited.marks
 	}
 	switch {
@@ -141,11 +142,11 @@ func (f *folder) call(call *investigation.ToolCall) callView {
 		view.Problem = truncate.Runes(plain(cmp.Or(call.Problem, noAnswer)), maxPageQuote)
 	case call.Cached > 0:
 	default:
-		view.Output = f.show(call.Answer.Text(), marks)
+		view.Output = b.show(call.Answer.Text(), marks)
 		view.Notes = pageLines(call.Answer.Notes, unmarked)
 		requests := call.Answer.AWSCalls
-		view.RowsLeft = call.Answer.AWSCallsCut + max(0, len(requests)-f.rows)
-		for _, request := range requests[:min(len(requests), f.rows)] {
+		view.RowsLeft = call.Answer.AWSCallsCut + max(0, len(requests)-b.rows)
+		for _, request := range requests[:min(len(requests), b.rows)] {
 			view.Requests = append(view.Requests, viewRequest(request))
 		}
 	}

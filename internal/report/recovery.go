@@ -11,8 +11,8 @@ import (
 type Recovery struct {
 	Alarm         *alarmevent.Alarm // in its current state
 	Region        string            // where the triage runs; empty: the alarm's Region
-	Investigation string            // id
-	StartedAt     time.Time         // of the investigation
+	Investigation string            // id of the investigation
+	StartedAt     time.Time         // start of the investigation
 	ReportURI     string            // s3://bucket/key of the report's text; empty: no report is stored
 }
 

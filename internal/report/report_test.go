@@ -188,7 +188,7 @@ func TestNotification_ReportsCostIfKnown(t *testing.T) {
 	}
 }
 
-func TestFindings_UnverifiedOnesAreMarkedInEveryForm(t *testing.T) {
+func TestFindings_EveryFormMarksUnverifiedFindings(t *testing.T) {
 	rec := sample(t)
 	rec.Report.Findings[0].Verified, rec.Report.Findings[0].Problem = false, "quote not found in the output of tool call 1"
 	rec.Report.Downgraded = "the model called the cause confirmed, but nothing supports it"
@@ -293,7 +293,7 @@ func TestRecovery_ReportsTimeAndLinks(t *testing.T) {
 	assertClean(t, r.Text())
 }
 
-func TestSeenBefore_IsInTextAndPage(t *testing.T) {
+func TestSeenBefore_IsInNotificationAndPage(t *testing.T) {
 	rec := sample(t)
 	rec.SeenBefore = []investigation.Past{{Time: rec.Alarm.Time.AddDate(0, 0, -6), Outcome: investigation.OutcomeCompleted, Cause: "The same policy was changed by hand.",
 		ReportURI: "s3://reports-bucket/reports/2026/01/09/x.txt"}}
@@ -327,8 +327,8 @@ func TestCharts_AcceptAnyNumbers(t *testing.T) {
 	}
 	nan, infinite := math.NaN(), math.Inf(1)
 	for name, s := range map[string]investigation.Series{
-		"no points": {}, "one": {Points: at(3)}, "all the same": {Points: at(0, 0, 0)}, "not numbers": {Points: at(nan, infinite, 1, -infinite), Threshold: &nan},
-		"greatest": {Points: at(math.MaxFloat64, -math.MaxFloat64)}, "smallest": {Points: at(5e-324, 0)},
+		"no points": {}, "one point": {Points: at(3)}, "all the same": {Points: at(0, 0, 0)}, "not numbers": {Points: at(nan, infinite, 1, -infinite), Threshold: &nan},
+		"greatest numbers": {Points: at(math.MaxFloat64, -math.MaxFloat64)}, "smallest numbers": {Points: at(5e-324, 0)},
 		"band": {Points: at(1, 2, 9), Lower: at(0, 1, 2), Upper: at(2, 3, 4)}, "no period": {Period: -5, Points: at(1, 2)},
 	} {
 		rec.Evidence.Series = []investigation.Series{s}
@@ -376,7 +376,7 @@ func TestCompletion_FitsItsLimitAndKeepsTheVerdict(t *testing.T) {
 	}
 }
 
-func TestCompletion_ShortenedOneKeepsTheCause(t *testing.T) {
+func TestCompletion_ShortenedEventKeepsTheCause(t *testing.T) {
 	rec := records(t)["huge"]
 	rec.Report.Actions = []investigation.Action{{Text: "Look.", Command: strings.Repeat("x", 30_000)}}
 	detail, err := report.Completion(rec, 20_000)
@@ -432,7 +432,7 @@ func FuzzHTML(f *testing.F) {
 	})
 }
 
-func TestLinksFor_AlarmInAnotherRegion(t *testing.T) {
+func TestLinksFor_AlarmAndReportHaveDifferentRegions(t *testing.T) {
 	rec := sample(t)
 	rec.Alarm.Region = "eu-west-1"
 	links := report.LinksFor(rec, report.Home{Region: "us-east-1", Bucket: "b", LogGroup: "/aws/lambda/triage"}, keys)

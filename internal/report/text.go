@@ -23,7 +23,7 @@ func Text(rec *investigation.Record, links Links) string {
 	return b.String()
 }
 
-// textSection returns a section under its heading, or nothing if it has no content.
+// textSection returns a section under its heading, or "" if it has no content.
 func textSection(title, remark, body string) string {
 	if body == "" {
 		return ""
@@ -217,6 +217,7 @@ func callText(call *investigation.ToolCall) string {
 	return b.String()
 }
 
+// requestLine describes an AWS call in one line.
 func requestLine(request toolcall.AWSCall) string {
 	line := fmt.Sprintf("%s:%s %s %d, %d ms",
 		request.Service, request.Operation, request.Region, request.Status, request.DurationMS)
@@ -254,8 +255,8 @@ func indent(text string) string {
 	return strings.Join(list, "\n")
 }
 
-// wrap breaks text at blanks; continuation lines begin with indent. A word that is longer than a line stays
-// whole, because it is an ARN or an address.
+// wrap breaks text into lines at blanks. All lines but the first begin with indent. A word that is longer than a line
+// stays whole, because it is an ARN or an address.
 func wrap(text, indent string) string {
 	lead := text[:len(text)-len(strings.TrimLeft(text, " "))]
 	var b strings.Builder

@@ -22,11 +22,11 @@ type happening struct {
 	Time  time.Time
 	Day   string // set on the first line of each day
 	Clock string
-	From  string // how long before or after the alarm
+	From  string // time before or after the alarm, such as "5 min before"
 	Kind  string // change, alarm, finding, other, investigation: the line's style
 	Name  string // label of the kind
 	Text  string
-	Href  string // of the finding
+	Href  string // link to the finding
 }
 
 // happenings returns the incident in order: changes, the alarm's transition, other alarms, findings with a

@@ -17,15 +17,17 @@ const (
 	noAnswer       = "it has no answer"
 )
 
-// confidence and severity return one of their known degrees, whatever the record holds.
+// confidence returns the record's confidence, or Unknown if the record's value is not one of the known degrees.
 func confidence(rec *investigation.Record) investigation.Confidence {
 	return investigation.ParseConfidence(string(rec.Report.Confidence))
 }
 
+// severity returns the record's severity, or SeverityUnknown if the record's value is not one of the known degrees.
 func severity(rec *investigation.Record) investigation.Severity {
 	return investigation.ParseSeverity(string(rec.Report.Severity))
 }
 
+// confidenceOf returns the remark of the section "Root cause".
 func confidenceOf(rec *investigation.Record) string { return string(confidence(rec)) }
 
 // confidenceIn returns the confidence of a finding.
@@ -83,7 +85,7 @@ func outcomeLine(outcome investigation.Outcome) string {
 	return ""
 }
 
-// doubt returns why the confidence was lowered as a sentence, or nothing.
+// doubt returns a sentence that explains why the confidence was lowered, or "" if it was not.
 func doubt(rec *investigation.Record) string {
 	if rec.Report.Downgraded == "" {
 		return ""
@@ -91,7 +93,7 @@ func doubt(rec *investigation.Record) string {
 	return "Doubt: " + rec.Report.Downgraded + "."
 }
 
-// notes returns the remarks that a reader needs before the result. If no model concluded, they include why
+// notes returns the remarks that a reader needs to understand the result. If no model concluded, they include why
 // each model failed; otherwise the failed models are listed in "About this investigation".
 func notes(rec *investigation.Record) []string {
 	var list []string
@@ -115,5 +117,5 @@ func fallbackSummary(rec *investigation.Record) string {
 // unverified returns why a finding is not verified.
 func unverified(finding investigation.Finding) string { return cmp.Or(finding.Problem, noEvidence) }
 
-// more announces elements that a list leaves out.
+// more returns the last entry of a list that leaves out n entries.
 func more(n int) string { return fmt.Sprintf("and %d more", n) }

@@ -53,7 +53,7 @@ type AWSCall struct {
 	Refused    string `json:"refused,omitempty"`    // why the broker did not send the request
 }
 
-// LayerActive is the state of a layer that is in force. All other states explain why it is not.
+// LayerActive is the state of a layer that works. Any other state explains why the layer does not work.
 const LayerActive = "active"
 
 // Status reports which layers of the sandbox are active in this environment.

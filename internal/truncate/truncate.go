@@ -66,7 +66,7 @@ func Join(head string, missing int64, tail string) string {
 	return fmt.Sprintf("%s\n%s %d bytes left out %s\n%s", head, Ellipsis, missing, Ellipsis, tail)
 }
 
-// Before returns the greatest start of a character in text that is at most at.
+// Before returns the position of the last character in text that starts at or before at, or the end of text.
 func Before(text string, at int) int {
 	if at >= len(text) {
 		return len(text)
@@ -78,7 +78,7 @@ func Before(text string, at int) int {
 	return at
 }
 
-// After returns the least start of a character in text that is at least at.
+// After returns the position of the first character in text that starts at or after at, or the end of text.
 func After(text string, at int) int {
 	at = max(at, 0)
 	for at < len(text) && !utf8.RuneStart(text[at]) {

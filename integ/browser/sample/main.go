@@ -151,7 +151,7 @@ func normalize(record, stored []byte) (rec *investigation.Record, logGroup strin
 		return nil, "", fmt.Errorf("read the record: %w", err)
 	}
 	clock := clock{alarm: rec.Alarm.Time, started: rec.StartedAt}
-	text := stampIn.ReplaceAllStringFunc(named(string(record)), clock.stamp)
+	text := stampIn.ReplaceAllStringFunc(withFixedSuffixes(string(record)), clock.stamp)
 	text = epochIn.ReplaceAllStringFunc(text, clock.epoch)
 	text = strings.ReplaceAll(text, rec.ID, sampleID)
 	normalized := &investigation.Record{}
@@ -175,11 +175,11 @@ func normalize(record, stored []byte) (rec *investigation.Record, logGroup strin
 	if err != nil {
 		return nil, "", fmt.Errorf("the link to the log group: %w", err)
 	}
-	return normalized, named(group), nil
+	return normalized, withFixedSuffixes(group), nil
 }
 
-// named replaces the random suffix of names that CloudFormation generated, and keeps their case.
-func named(text string) string {
+// withFixedSuffixes replaces the random suffix of names that CloudFormation generated, and keeps their case.
+func withFixedSuffixes(text string) string {
 	return generatedIn.ReplaceAllStringFunc(text, func(name string) string {
 		parts := generatedIn.FindStringSubmatch(name)
 		end := "K4Q2ZD8WX0NB"
