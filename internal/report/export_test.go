@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,4 +67,17 @@ func WithSection(title, body, before string) (restore func()) {
 		content: func(*investigation.Record, Links) content { return prose{body: body} },
 	})
 	return func() { outline = whole }
+}
+
+// SilentOnCard returns the sections that the outline shows on a card but that contribute nothing to it.
+func SilentOnCard(rec *investigation.Record, links Links) []string {
+	rec = cleaned(rec)
+	var silent []string
+	for _, s := range outline {
+		var b cardBuilder
+		if s.content(rec, links).card(&b, s.title); s.forms&inCard != 0 && len(b.paragraphs)+len(b.steps)+b.links.Len() == 0 {
+			silent = append(silent, cmp.Or(s.title, "(headline)"))
+		}
+	}
+	return silent
 }

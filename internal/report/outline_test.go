@@ -130,3 +130,9 @@ func TestVerdict_IsTheSameInEveryForm(t *testing.T) {
 	assert.Contains(t, string(page), "cause not found")
 	assert.Contains(t, string(raw), "cause not found")
 }
+
+func TestOutline_EverySectionOfTheCardShowsThere(t *testing.T) {
+	rec := full(t)
+	rec.OutcomeWhy = "The budget was nearly used."
+	assert.Empty(t, report.SilentOnCard(rec, linksOf(rec)), "a kind of content that embeds notOnCard must not be in a section of the card")
+}
