@@ -52,7 +52,7 @@ func ambiguous(r *http.Request) string {
 }
 
 // servicesAt returns the services that a request can be for: those at its host that have the signing name of
-// its signature. At the endpoints of the settings, the signing name alone decides.
+// its signature. At Options.Endpoints, the signing name alone decides.
 func servicesAt(r *http.Request, at place, s scope, signed bool) ([]*service, string) {
 	t := theTables()
 	ids := at.services
@@ -189,7 +189,7 @@ func routed(candidates []*service, r *http.Request, bucket string) []*operation 
 	return best
 }
 
-// fit is how closely a route describes a path and query; -1: not at all.
+// fit returns how closely a route matches a path and query, or -1 if it does not match.
 func (r route) fit(path string, query url.Values) int {
 	given := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	greedy := len(r.segments) > 0 && r.segments[len(r.segments)-1] == "{+}"
@@ -237,7 +237,7 @@ func (r route) fit(path string, query url.Values) int {
 	return fit
 }
 
-// unknownOperation returns the reason for refusing a request that no known operation has.
+// unknownOperation returns the reason for refusing a request that matches no known operation.
 func unknownOperation(r *http.Request, body []byte, candidates []*service) string {
 	var names []string
 	for _, candidate := range candidates {

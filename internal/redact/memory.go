@@ -25,11 +25,11 @@ const (
 	maxObserved   = 16 << 20    // bytes of answers
 	maxLearned    = 500         // secrets
 	maxSearched   = 512 << 10   // bytes of texts that the rules search, which usually takes 0.1 s
-	maxSearchTime = time.Second // of the rules; texts with the keywords of all rules take longer
+	maxSearchTime = time.Second // of that search; a text with the keywords of all rules would take longer
 	maxNested     = 100         // levels of XML elements
 	maxDepth      = 3           // levels of JSON in strings of JSON
 	minSecret     = 8           // bytes of a secret that is searched for in all texts
-	minUnnamed    = 16          // bytes of a value that is taken for a secret without a name that indicates one
+	minUnnamed    = 16          // bytes of a value that counts as a secret although its name does not indicate one
 )
 
 // Memory keeps the answers that AWS gave to one tool call. Secrets in them are then found in the code's
@@ -50,7 +50,8 @@ func (m *Memory) Observe(body []byte) {
 	}
 }
 
-// Knowing returns the redactor with the secrets of the observed answers, and forgets the answers.
+// Knowing returns a copy of the redactor that also replaces the secrets in the observed answers. The memory
+// then forgets the answers.
 func (m *Memory) Knowing(r *Redactor) *Redactor {
 	knowing := *r
 	knowing.known = m.takeSecrets(r)
@@ -120,7 +121,7 @@ var traces = append([]string{
 	"eyj", "gh", "xox", "k_live", "-----begin", "signature",
 }, secretNameParts...)
 
-// mayHoldSecrets reports whether something can be learned from a body.
+// mayHoldSecrets reports whether the learner may find secrets in a body.
 func mayHoldSecrets(body []byte) bool {
 	if isGzip(body) {
 		return true
@@ -340,8 +341,8 @@ func (l *learner) userData(v any) {
 	}
 }
 
-// looksSecret reports whether a variable's value looks like a secret regardless of its name: long, without
-// words, and made of letters and digits. Names, IDs, addresses, and hashes do not.
+// looksSecret reports whether a variable's value looks like a secret regardless of its name: it is long, has
+// no words, and consists of letters and digits. Names, IDs, addresses, and hashes do not look like secrets.
 func looksSecret(value string) bool {
 	return len(value) >= minUnnamed && secretLook().MatchString(value) && !nameLook().MatchString(value) &&
 		strings.ContainsAny(value, "0123456789") && entropy(value) > 3.2
