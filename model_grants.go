@@ -121,9 +121,9 @@ func modelGrants(stack awscdk.Stack, id string) []modelGrant {
 	}
 }
 
-// grants returns the grants for a default model whose id depends on the Region of the deployment. Grants
-// for kinds of ids that the Region does not use match nothing there. Global profiles need no extra grant,
-// because * for a Region also matches an ARN without a Region.
+// grants returns the grants for a default model whose id depends on the Region of the deployment. They cover
+// every kind of id; those for kinds that the Region does not use match no resource. Global profiles need no
+// extra grant, because * for a Region also matches an ARN without a Region.
 func (m *mappedModel) grants(stack awscdk.Stack) []modelGrant {
 	grants := behindProfile(stack, profileARN(stack, m.profile), m.model)
 	if m.direct != "" {

@@ -208,16 +208,16 @@ func TestLayers_HoldWithoutAuditHook(t *testing.T) {
 
 func (w *worker) mustWithstand(b bypass, full bool) {
 	w.t.Helper()
-	says, literal := b.degraded, "False"
+	want, literal := b.degraded, "False"
 	if full {
-		says, literal = b.full, "True"
+		want, literal = b.full, "True"
 	}
 	answer := w.run(disarm+strings.ReplaceAll(b.code, "%FULL%", literal), 2)
 	text := answer.Output + answer.ErrorType
 	if !b.lost || full {
 		require.NotEqual(w.t, "HarnessLost", answer.ErrorType, answer.Error)
 		assert.Contains(w.t, answer.Output, "disarmed", "the hook must be removed first")
-		assert.Contains(w.t, text, says)
+		assert.Contains(w.t, text, want)
 	} else {
 		require.Eventually(w.t, func() bool { return w.run("1+1", 10).Success }, 20*time.Second, time.Millisecond)
 	}
@@ -246,7 +246,7 @@ read, write = b"Action=GetCallerIdentity&Version=2011-06-15", b"Action=AssumeRol
 	type forged struct {
 		name, code string
 		arrives    int    // requests at AWS; each must be the read
-		says       string // in the answer
+		output     string // in the answer
 	}
 	for _, python := range pythons(t) {
 		t.Run(python.name, func(t *testing.T) {
@@ -301,7 +301,7 @@ read, write = b"Action=GetCallerIdentity&Version=2011-06-15", b"Action=AssumeRol
 					answer := w.run(setup+"print("+f.code+")", 5)
 
 					assert.True(t, answer.Success, answer.Output)
-					assert.Contains(t, answer.Output, f.says)
+					assert.Contains(t, answer.Output, f.output)
 					aws.mu.Lock()
 					seen := aws.seen
 					aws.mu.Unlock()

@@ -171,7 +171,7 @@ def install() -> None:
     signer.canonical_request = _unless_dummy(signer.canonical_request, "")
     signer.signature = _unless_dummy(signer.signature, "0" * 64)
     for name in [name for name in botocore.auth.AUTH_TYPE_MAPS if "v4a" in name]:
-        del botocore.auth.AUTH_TYPE_MAPS[name]  # available with awscrt
+        del botocore.auth.AUTH_TYPE_MAPS[name]  # botocore adds these if awscrt is installed
     botocore.regions.EndpointRulesetResolver.auth_schemes_to_signing_ctx = _signing_context
 
 
@@ -253,7 +253,7 @@ def _headers(pairs: List[Tuple[str, str]]) -> Dict[str, str]:
 
 
 class _Read(io.BytesIO):
-    """The rest of a body that was read completely: nothing."""
+    """The raw stream of an answer whose body was already read completely. It is empty."""
 
     def stream(self, amt: int = 1 << 16, decode_content: Optional[bool] = None) -> Iterator[bytes]:
         """Yields nothing, as urllib3's response does at its end."""

@@ -108,7 +108,7 @@ class Stage:
         linecache.cache.pop(source.FILENAME, None)
 
     def run(self, fds: Descriptors, attach: Callable[[int], None]) -> None:
-        """Runs the call with these files, and ends the process."""
+        """Runs the call with these files, then ends the process."""
         for fd, target in ((fds.stdout, 1), (fds.stderr, 2)):
             os.dup2(fd, target)
             os.close(fd)
@@ -166,7 +166,7 @@ class _Clock:
 
 
 def _arm(seconds: float, leave: _Exit) -> _Clock:
-    """Raises TimeLimit in the main thread at the limit. Code that swallows it is ended by the next alarm."""
+    """Raises TimeLimit in the main thread at the limit. If the code swallows it, the next alarm ends the process."""
     clock = _Clock(seconds)
     filename = source.FILENAME
 
@@ -220,7 +220,7 @@ def _namespace(prepared: source.Prepared, bound: Dict[str, Any]) -> Dict[str, An
         namespace["datetime"] = dates.RealDatetime
     forms = {"hybrid": dates.Datetime, "module": dates.RealModule}
     missing, hybrid = source.HELPERS
-    namespace[missing] = modules.late
+    namespace[missing] = modules.import_late
     namespace[hybrid] = forms.__getitem__
     return namespace
 
