@@ -86,21 +86,21 @@ func TestMemory_RedactsEveryPartAndForgets(t *testing.T) {
 	require.NoError(t, err)
 	var m Memory
 	m.Observe([]byte(`{"Environment":{"Variables":{"A":"` + odd + `","B":"` + odd + odd2 + `"}}}`))
-	say := func() toolcall.Answer {
+	newAnswer := func() toolcall.Answer {
 		return toolcall.Answer{Output: "A is " + odd + ", B " + odd + odd2 + ".", Error: "KeyError: '" + odd + "'", Result: json.RawMessage(`["x` + odd + `", {"n": 1.50}]`)}
 	}
 
-	first := say()
+	first := newAnswer()
 	m.Knowing(r).Answer(&first)
 
-	assert.Equal(t, "A is [redacted: secret], B [redacted: secret].", first.Output, "the longest is looked for first")
+	assert.Equal(t, "A is [redacted: secret], B [redacted: secret].", first.Output, "longer secrets are replaced first")
 	assert.Equal(t, "KeyError: '[redacted: secret]'", first.Error)
 	assert.JSONEq(t, `["x[redacted: secret]", {"n": 1.50}]`, string(first.Result))
 	assert.Equal(t, 2, first.Redactions)
 
-	second := say()
+	second := newAnswer()
 	m.Knowing(r).Answer(&second)
-	assert.Contains(t, second.Output, odd, "what one call has read says nothing about the next one's output")
+	assert.Contains(t, second.Output, odd, "the secrets that one call read are forgotten before the next call")
 }
 
 func TestMemory_FindsPythonSpellings(t *testing.T) {
@@ -110,11 +110,11 @@ func TestMemory_FindsPythonSpellings(t *testing.T) {
 	body, err := json.Marshal(map[string]any{"Variables": map[string]string{"DB_PASSWORD": secret}})
 	require.NoError(t, err)
 	for name, written := range map[string]string{
-		"printed":        secret,
-		"repr":           `'Zk3\'V"q9\\TxéW1b🔑Lr7'`,
-		"JSON":           `"Zk3'V\"q9\\Tx\u00e9W1b\ud83d\udd11Lr7"`,
-		"JSON, as it is": `"Zk3'V\"q9\\TxéW1b🔑Lr7"`,
-		"JSON in JSON":   `"\"Zk3'V\\\"q9\\\\Tx\\u00e9W1b\\ud83d\\udd11Lr7\""`,
+		"printed":                        secret,
+		"repr":                           `'Zk3\'V"q9\\TxéW1b🔑Lr7'`,
+		"JSON":                           `"Zk3'V\"q9\\Tx\u00e9W1b\ud83d\udd11Lr7"`,
+		"JSON with non-ASCII characters": `"Zk3'V\"q9\\TxéW1b🔑Lr7"`,
+		"JSON in JSON":                   `"\"Zk3'V\\\"q9\\\\Tx\\u00e9W1b\\ud83d\\udd11Lr7\""`,
 	} {
 		var m Memory
 		m.Observe(body)

@@ -282,7 +282,7 @@ raise E()`, kind: "E"},
 	{name: "protocol: null byte in the code", code: "print(1)\x00", kind: "SyntaxError"},
 	{name: "protocol: code nested too deeply", code: strings.Repeat("(", 5000) + strings.Repeat(")", 5000)},
 
-	// State: the next call checks that nothing of this carried over.
+	// State: nextCall checks that no change carried over.
 	{name: "state: patched json", code: `json.dumps = None; json.JSONEncoder.encode = None; result = {"a": 1}`, success: true, output: `"a"`},
 	{name: "state: patched os", code: `os.write = os._exit = os.close = None; result = 5`, success: true, output: "5"},
 	{name: "state: patched builtins", code: `import builtins
@@ -304,8 +304,8 @@ builtins.print = builtins.isinstance = builtins.len = None; result = 6`},
 	{name: "imports: a module from the working directory", code: "open('json2.py', 'w').write('x = 1')\nsys.path.append(os.getcwd())\nimport json2\nresult = json2.x", success: true, output: "1"},
 }
 
-// after is the normal call that follows every abuse. It must work and find no trace of the abuse.
-const after = `import threading
+// nextCall is the normal call that follows every abuse. It must work and find no trace of the abuse.
+const nextCall = `import threading
 assert "LEAK" not in os.environ and "/leak" not in sys.path
 assert not hasattr(collections, "leak") and "leaked_name" not in globals()
 assert os.listdir(".") == [], os.listdir(".")
@@ -319,7 +319,7 @@ func TestSupervisor_AbuseAffectsOnlyItsOwnCall(t *testing.T) {
 			t.Run(python.name+"/"+configuration.name, func(t *testing.T) {
 				t.Parallel() // most cases wait until a deadline
 				w := startWorker(t, python, configuration.role)
-				w.run("1", 10) // the sandbox is warm
+				w.run("1", 10) // warms the sandbox up
 				for _, abuse := range abuses {
 					t.Run(abuse.name, func(t *testing.T) {
 						w.t = t
@@ -334,6 +334,7 @@ func TestSupervisor_AbuseAffectsOnlyItsOwnCall(t *testing.T) {
 	}
 }
 
+// mustEndAsExpected runs an abuse and checks its outcome.
 func (w *worker) mustEndAsExpected(a abuse) {
 	w.t.Helper()
 	seconds := a.seconds
@@ -359,14 +360,14 @@ func (w *worker) mustEndAsExpected(a abuse) {
 
 func (w *worker) mustWork() {
 	w.t.Helper()
-	answer := w.run(after, 10)
+	answer := w.run(nextCall, 10)
 	require.True(w.t, answer.Success, answer.Output)
 	assert.JSONEq(w.t, `{"sum": 6, "threads": 1, "year": true}`, string(answer.Result))
 	assert.Equal(w.t, "printed\n", answer.Stdout)
 	assert.Empty(w.t, answer.Stderr)
 }
 
-// mustBeClean requires that no process and no file of the calls is left.
+// mustBeClean requires that the calls left no process and no file behind.
 func (w *worker) mustBeClean() {
 	w.t.Helper()
 	assert.Eventually(w.t, func() bool { return len(names(w.scratch)) == 0 }, 2*time.Second, 5*time.Millisecond,

@@ -12,8 +12,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 )
 
-// disarm removes the audit hook as hostile code can: it finds the hook among the garbage collector's objects
-// and replaces its code. The layers below must hold without the hook.
+// disarm removes the audit hook in a way that hostile code can use: it finds the hook among the garbage
+// collector's objects and replaces its code. The other layers must protect without the hook.
 const disarm = `import gc, importlib
 for f in gc.get_objects():
     if type(f).__name__ == "function" and f.__code__.co_filename.endswith("guard.py") and f.__name__ == "hook":
@@ -42,7 +42,7 @@ type bypass struct {
 	code     string
 	full     string // in the answer where seccomp and Landlock are active
 	degraded string // in the answer where the kernel refuses both
-	lost     bool   // the code may kill the zygote where the kernel refuses both
+	lost     bool   // where the kernel refuses both, the code may kill the zygote, and the call has no answer
 }
 
 var bypasses = []bypass{
@@ -225,8 +225,8 @@ func (w *worker) mustWithstand(b bypass, full bool) {
 	w.mustBeClean()
 }
 
-// The code may write anything on its connections to the broker. Only requests that the broker understood may
-// arrive at AWS.
+// The code may write anything to its connections to the broker. Only requests that the broker identified as
+// reads may arrive at AWS.
 func TestSession_ForgedRequestsReachAWSOnlyAsReads(t *testing.T) {
 	const setup = disarm + `
 from alarmtriage_tool import aws_transport
