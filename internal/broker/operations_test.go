@@ -71,7 +71,7 @@ func madeByBotocore(t *testing.T) []madeRequest {
 // indistinct maps reads that are refused, because their requests cannot be distinguished from requests of
 // other operations, to an explanation.
 var indistinct = map[string]string{
-	"lexv2-models:ListImports": "Lex V1's StartImport has the same path, and only the signature identifies the service at this host",
+	"lexv2-models:ListImports": "where only the signature identifies the service, Lex V1's StartImport has the same route",
 }
 
 func TestIdentify_EveryRequestOfBotocore(t *testing.T) {

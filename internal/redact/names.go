@@ -25,9 +25,9 @@ func isSecret(name, value string) bool {
 		secretName().MatchString(name) && !harmlessName().MatchString(name) && !harmlessValue().MatchString(value)
 }
 
-// named replaces values whose name indicates a secret: name = value, name: value, or "name": "value", in
+// replaceNamed replaces values whose name indicates a secret: name = value, name: value, or "name": "value", in
 // code, JSON, YAML, and logs.
-func (c *counter) named(text string) string {
+func (c *counter) replaceNamed(text string) string {
 	var b strings.Builder
 	done := 0
 	for p, ok := nextPair(text, 0); ok; p, ok = nextPair(text, p.next(text)) {

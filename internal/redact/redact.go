@@ -132,7 +132,7 @@ func (r *Redactor) Document(text string) (string, int) {
 
 // text applies every way of finding secrets to a text.
 func (r *Redactor) text(c *counter, text string) string {
-	text = c.inFields(text)
+	text = c.replaceInFields(text)
 	for _, secret := range r.known {
 		if c.isLate() {
 			break
@@ -142,15 +142,15 @@ func (r *Redactor) text(c *counter, text string) string {
 			c.count += n
 		}
 	}
-	text = c.tokens(text)
-	text = c.byRules(text)
-	text = c.inHeaders(text)
-	text = c.named(text)
+	text = c.replaceTokens(text)
+	text = c.replaceByRules(text)
+	text = c.replaceByContext(text)
+	text = c.replaceNamed(text)
 	for _, pattern := range r.custom {
 		if c.isLate() {
 			break
 		}
-		text = c.all(pattern, text, func(g []string) string { return c.mark("custom pattern", g[0]) })
+		text = c.replaceAll(pattern, text, func(g []string) string { return c.mark("custom pattern", g[0]) })
 	}
 	if c.expired {
 		c.count++
@@ -183,8 +183,8 @@ func (c *counter) mark(kind, secret string) string {
 	return replacement(kind)
 }
 
-// all replaces every match of a pattern.
-func (c *counter) all(pattern *regexp.Regexp, text string, replace func(groups []string) string) string {
+// replaceAll replaces every match of a pattern.
+func (c *counter) replaceAll(pattern *regexp.Regexp, text string, replace func(groups []string) string) string {
 	return pattern.ReplaceAllStringFunc(text, func(found string) string {
 		groups := pattern.FindStringSubmatch(found)
 		if groups == nil {
@@ -195,12 +195,12 @@ func (c *counter) all(pattern *regexp.Regexp, text string, replace func(groups [
 	})
 }
 
-// group replaces the second group of each match of a shape, if the text contains one of its needles.
-func (c *counter) group(s shape, text string, quoted bool) string {
+// replaceGroup replaces the second group of each match of a shape, if the text contains one of its needles.
+func (c *counter) replaceGroup(s shape, text string, quoted bool) string {
 	if len(s.needles) > 0 && !containsAny(text, s.needles) {
 		return text
 	}
-	return c.all(s.pattern(), text, func(g []string) string {
+	return c.replaceAll(s.pattern(), text, func(g []string) string {
 		if strings.Contains(g[2], markStart) {
 			return g[0]
 		}

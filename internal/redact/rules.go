@@ -75,8 +75,8 @@ var knownRules = sync.OnceValue(func() []*rule {
 	return file.Rules
 })
 
-// byRules replaces the secrets that the rules find.
-func (c *counter) byRules(text string) string {
+// replaceByRules replaces the secrets that the rules find.
+func (c *counter) replaceByRules(text string) string {
 	wanted := keywordsOf(text)
 	for i, r := range knownRules() {
 		if !wanted[i] {

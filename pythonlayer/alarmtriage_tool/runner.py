@@ -129,6 +129,7 @@ class Stage:
 
 
 def _receive(fd: int) -> Request:
+    """Reads the request until its pipe is closed."""
     chunks: List[bytes] = []
     while chunk := os.read(fd, 1 << 20):
         chunks.append(chunk)
@@ -137,6 +138,7 @@ def _receive(fd: int) -> Request:
 
 
 def _enter(request: Request) -> None:
+    """Enters the working directory of the call and sets the call's limits."""
     os.chdir(request.directory)
     os.environ["TMPDIR"] = os.environ["HOME"] = tempfile.tempdir = request.directory
     confine.limit(request.memory, request.memory_hard, request.file_size, request.processes)
@@ -185,6 +187,7 @@ def _arm(seconds: float, leave: _Exit) -> _Clock:
 
 
 def _execute(request: Request, bound: Dict[str, Any], clock: _Clock) -> Dict[str, Any]:
+    """Runs the code and returns the answer."""
     failed = _Failures(clock, request.memory)
     try:
         prepared = source.prepare(request.code)
@@ -273,6 +276,7 @@ class _Failures:
 
 
 def _line(error: BaseException) -> str:
+    """Returns the last line of the model's code in the traceback, as the end of a sentence."""
     found, step = 0, error.__traceback__
     while step is not None:
         if step.tb_frame.f_code.co_filename == source.FILENAME:
