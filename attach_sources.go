@@ -212,7 +212,7 @@ func (p *EventRuleProps) namePatterns() (names []any, alarms *[]*string) {
 		}
 		return names, nil
 	}
-	// The orchestrator also skips self-alarms. Excluding them here saves its invocation.
+	// The orchestrator skips self-alarms too. If the rule excludes them, the orchestrator is not even invoked.
 	var except any = config.SelfAlarmPrefix
 	if p.ExceptNamePrefixes != nil {
 		except = append([]string{config.SelfAlarmPrefix}, stringsOf(p.ExceptNamePrefixes)...)

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The functions are built for Lambda from their own go.mod, whatever Go settings the user's app has.
+// The functions are built for Lambda from their own go.mod, regardless of the Go settings of the user's app.
 func TestGoLambda_IgnoresTheUsersGoSettings(t *testing.T) {
 	for name, value := range map[string]string{
 		"GOFLAGS": "-mod=vendor -tags=other", "GOWORK": filepath.Join(t.TempDir(), "go.work"), "GO111MODULE": "off", "GOTOOLCHAIN": "local",

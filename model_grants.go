@@ -149,7 +149,7 @@ func isARNAttribute(stack awscdk.Stack, token string) bool {
 // are sold through AWS Marketplace. Bedrock does so at the first call of such a model in an account
 // (Bedrock User Guide, "Request access to models": the caller's role needs these three actions). They do
 // not support resources. Two conditions narrow them:
-//   - aws:CalledViaLast keeps the orchestrator's own code from calling AWS Marketplace, as in AWS's
+//   - aws:CalledViaLast prevents the orchestrator's own code from calling AWS Marketplace, as in AWS's
 //     managed policy AmazonBedrockLimitedAccess.
 //   - aws-marketplace:ProductId limits Subscribe, and only Subscribe, to the models' products ("Grant IAM
 //     permissions to request access to Amazon Bedrock foundation models with a product ID"). The product

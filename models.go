@@ -109,9 +109,9 @@ func (t *AlarmTriage) defaultModels() []chosenModel {
 // this id.
 const noID = "none"
 
-// mapDefaultModels adds the default models of every Region to the template. One mapping leads from each
-// Region to the first Region with the same defaults, and another from that Region to the ids.
-// CloudFormation looks them up at deployment.
+// mapDefaultModels adds the default models of every Region to the template. One mapping contains, for each
+// Region, the first Region with the same defaults. Another mapping contains the ids of these first Regions.
+// CloudFormation looks the ids up at deployment.
 func (t *AlarmTriage) mapDefaultModels(region string) []chosenModel {
 	likes, rows := map[string]*map[string]any{}, map[string]*map[string]any{}
 	byDefaults := map[string]string{}

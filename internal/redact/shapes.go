@@ -44,7 +44,7 @@ var (
 )
 
 var (
-	// A password in a URL. The user name stays.
+	// A password in a URL. The user name is kept.
 	inURL = newShape("password", `([a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@"'<>]*:)([^\s/@"'<>]+)(@)`, "://")
 	// The credential in an HTTP header. Needles of case-insensitive patterns are in lower case.
 	header = newShape("credential", `(?i)((?:Proxy-)?Authorization["']?\s*[:=]\s*["']?(?:Bearer|Basic|Token)\s+|\bBearer\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "authorization")

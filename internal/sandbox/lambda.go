@@ -16,7 +16,7 @@ const (
 )
 
 const (
-	lambdaTask   = "/var/task/" // Lambda unpacks functions here; no other host does
+	lambdaTask   = "/var/task/" // Lambda unpacks functions here, and no other host is expected to have this directory
 	lambdaLayers = "/opt"       // Lambda mounts layers here
 
 	reservedMemoryMB = 160 // of the function's memory, for the supervisor and the zygote

@@ -98,8 +98,8 @@ func startZygote(ctx context.Context, o Options) (*zygote, error) {
 	return z, nil
 }
 
-// visibleVariables are the environment variables that Python code may see. Everything else stays in this
-// process, above all the credentials.
+// visibleVariables are the environment variables that Python code may see. All others, including those with
+// the credentials, are visible only in this process.
 var visibleVariables = []string{
 	"PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "AWS_REGION", "AWS_DEFAULT_REGION",
 	"AWS_LAMBDA_FUNCTION_NAME", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
