@@ -69,7 +69,7 @@ func othersOf(id, region string) []modelRequest {
 	return requests
 }
 
-// ask returns the question to the policy engine about one request.
+// ask returns the question to the policy engine whether the orchestrator's role may make one request.
 func (r template) ask(t *testing.T, request modelRequest) role {
 	asked := r.roleOf(t, orchestratorRole, request.resource)
 	asked.Services = []string{"bedrock"}

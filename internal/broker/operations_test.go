@@ -114,7 +114,7 @@ type location struct {
 	place place
 }
 
-// request returns the request as it is sent to this place. A bucket in the host name is not in the path.
+// request returns the request for this location. If the bucket is in the host name, it is not in the path.
 func (s location) request(t *testing.T, m madeRequest) *http.Request {
 	if s.place.bucket != "" {
 		m.Path = "/" + strings.TrimPrefix(strings.TrimPrefix(m.Path, "/"+s.place.bucket), "/")

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	randomA  = "Zk3Vq9TxW1bLr7Yd0HsP5nMc" // looks like a secret
+	randomA = "Zk3Vq9TxW1bLr7Yd0HsP5nMc" // looks like a secret
 	randomB = "u7QeXo2Rw9TzB4mKc6Jd1LsA"
 )
 
@@ -149,7 +149,7 @@ func TestMemory_BoundsDecompression(t *testing.T) {
 	}
 	l := learner{redactor: &Redactor{}, found: map[string]bool{}}
 	for _, body := range memory.bodies {
-		l.body(body)
+		l.learnBody(body)
 	}
 	assert.Len(t, memory.bodies, 50)
 	assert.Equal(t, maxObserved, l.unpacked)

@@ -187,7 +187,7 @@ func (c *call) serve(ctx context.Context) <-chan struct{} {
 
 // send sends the request.
 func (c *call) send() {
-	// An error means that the child died before it read the request. readResult notices that.
+	// An error means that the child died before it read the request. Then readResult delivers nil.
 	_ = json.NewEncoder(c.requestPipe).Encode(c.request)
 	c.requestPipe.Close()
 }
