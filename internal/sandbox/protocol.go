@@ -22,7 +22,7 @@ type hello struct {
 type eventType string
 
 const (
-	eventStarted eventType = "started" // Python is running and has not imported its modules yet
+	eventStarted eventType = "started" // Python is running; most of its imports follow
 	eventReady   eventType = "ready"   // everything that a call needs is imported
 	eventSpare   eventType = "spare"   // a child was forked; its channel comes with the message
 	eventExit    eventType = "exit"    // a child ended

@@ -5,7 +5,7 @@ unless noted; the package documentation of internal/sandbox shows the same proto
 and child, and protocol.go there declares the messages as types.
 
     supervisor -> {"filter": hex, "pid_slots": [..], "search": [..], "warm": [..]}     once
-    zygote     -> {"t": "started"}                                                     before the imports
+    zygote     -> {"t": "started"}                                                     Python is running; most imports follow
     zygote     -> {"t": "spare", "pid": 7} and a descriptor, the child's channel       for every child
     zygote     -> {"t": "ready", "python": "3.13.0", "boto3": "1.40.0"}                once
     supervisor -> 7                                                                    child 7 is used, has ended, or is gone
