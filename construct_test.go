@@ -226,7 +226,7 @@ func TestArns_UseThePartitionOfTheStack(t *testing.T) {
 	}
 }
 
-func TestToolLayers_FollowTheHarness(t *testing.T) {
+func TestToolLayers_ComeAfterTheHarness(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		p.ToolLayers = &[]awslambda.ILayerVersion{awslambda.LayerVersion_FromLayerVersionArn(stack, jsii.String("Layer"),
@@ -303,7 +303,7 @@ func TestNames_HavePrefixAndSuffix(t *testing.T) {
 	template.HasResourceProperties(jsii.String("AWS::S3::Bucket"), like("BucketName", "prod-alarm-reports-us-east-2-111122223333"))
 }
 
-func TestAccessors_CoverTerraformOutputs(t *testing.T) {
+func TestAccessors_ReturnTheCreatedResources(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String("eu.amazon.nova-pro-v1:0") })
 	resources := synth(stack)

@@ -174,7 +174,7 @@ func TestDefaultModels_UnresolvedRegionResolvesToTheSameModels(t *testing.T) {
 	}
 }
 
-func TestDefaultModels_EveryRegionOfCdkHasARow(t *testing.T) {
+func TestDefaultModels_MappingCoversEveryRegionOfCDK(t *testing.T) {
 	stack := newStackIn("")
 	newTriage(stack, nil)
 	template := templateOf(t, stack)

@@ -74,7 +74,7 @@ var indistinct = map[string]string{
 	"lexv2-models:ListImports": "where only the signature identifies the service, Lex V1's StartImport has the same route",
 }
 
-func TestIdentify_EveryRequestOfBotocore(t *testing.T) {
+func TestIdentify_RecognizesEveryRequestOfBotocore(t *testing.T) {
 	g := newGuard(nil, nil, nil)
 	passed := map[bool]int{}
 	for _, m := range madeByBotocore(t) {

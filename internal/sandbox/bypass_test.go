@@ -188,7 +188,7 @@ print(attempt(ctypes.CDLL, "./evil.so"))`, full: "OSError", degraded: "OSError"}
 
 // Each snippet runs without the audit hook. The remaining layers must refuse what they are expected to, no
 // answer may contain a secret of the supervisor, and the next call must work.
-func TestLayers_HoldWithoutAuditHook(t *testing.T) {
+func TestLayers_ProtectWithoutAuditHook(t *testing.T) {
 	for _, python := range pythons(t) {
 		for _, configuration := range configurations {
 			t.Run(python.name+"/"+configuration.name, func(t *testing.T) {
