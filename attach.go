@@ -51,7 +51,7 @@ func (t *AlarmTriage) AttachAlarms(alarms ...constructs.IConstruct) {
 		if isNil(alarm) {
 			panic("alarmtriage: AttachAlarms needs alarms, got nil")
 		}
-		t.rejectOwn(alarm) // Bind also does, but a panic there would leave the call open in jsii's Node process
+		t.rejectOwn(alarm) // Bind checks this too, but a panic there would leave the call open in jsii's Node process
 		if problem := t.outOfReach(alarm); problem != "" {
 			panic(fmt.Sprintf("alarmtriage: alarm %s can't be attached to AlarmTriage %s: %s",
 				*alarm.Node().Path(), *t.Node().Path(), problem))
@@ -152,7 +152,7 @@ func resourceOf(alarm constructs.IConstruct) alarmResource {
 	return resource
 }
 
-// remember adds an alarm to the attached ones, once.
+// remember adds an alarm to the list of attached alarms, unless it is in the list already.
 func (t *AlarmTriage) remember(alarm constructs.IConstruct) {
 	if !t.isAttached(*alarm.Node().Path()) {
 		t.attached = append(t.attached, alarm)

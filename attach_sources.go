@@ -65,8 +65,8 @@ func (a *attachAll) Visit(node constructs.IConstruct) {
 		jsii.Sprintf("alarmtriage: attached to AlarmTriage %s", *a.triage.Node().Path()))
 }
 
-// isPlainResource reports whether an alarm's resource is not part of an alarm construct, which is visited
-// itself.
+// isPlainResource reports whether an alarm's resource was defined without an alarm construct. The aspect
+// visits alarm constructs separately.
 func isPlainResource(resource alarmResource) bool {
 	_, within := resource.Node().Scope().(awscloudwatch.AlarmBase)
 	return !within
@@ -87,7 +87,7 @@ func (f *AlarmFilter) problems() []string {
 	var l problems
 	if f != nil {
 		l.texts("AlarmFilter.NamePrefixes", f.NamePrefixes, "match every alarm")
-		l.texts("AlarmFilter.ExceptNamePrefixes", f.ExceptNamePrefixes, "except no alarm")
+		l.texts("AlarmFilter.ExceptNamePrefixes", f.ExceptNamePrefixes, "exclude no alarm")
 	}
 	return l
 }
@@ -137,7 +137,7 @@ func (p *EventRuleProps) problems() []string {
 	l.texts("EventRuleProps.NamePrefixes", p.NamePrefixes, "match every alarm")
 	l.texts("EventRuleProps.Accounts", p.Accounts, "match every alarm")
 	l.texts("EventRuleProps.Regions", p.Regions, "match every alarm")
-	l.texts("EventRuleProps.ExceptNamePrefixes", p.ExceptNamePrefixes, "except no alarm")
+	l.texts("EventRuleProps.ExceptNamePrefixes", p.ExceptNamePrefixes, "exclude no alarm")
 	if p.Accounts != nil {
 		for _, account := range *p.Accounts {
 			if account != nil && !unresolved(account) && !accountPattern.MatchString(deref(account)) {
@@ -156,8 +156,8 @@ func (p *EventRuleProps) problems() []string {
 	return l
 }
 
-// texts checks that an optional list is not empty and contains no empty texts. omitted is the effect of
-// omitting it.
+// texts checks that an optional list is not empty and contains no empty texts. The parameter omitted
+// describes the effect of omitting the list, for the error.
 func (l *problems) texts(prop string, list *[]*string, omitted string) {
 	if list == nil {
 		return
@@ -212,7 +212,7 @@ func (p *EventRuleProps) namePatterns() (names []any, alarms *[]*string) {
 		}
 		return names, nil
 	}
-	// The orchestrator also skips self-alarms. Excluding them here saves its invocation.
+	// The orchestrator skips self-alarms too. If the rule excludes them, the orchestrator is not even invoked.
 	var except any = config.SelfAlarmPrefix
 	if p.ExceptNamePrefixes != nil {
 		except = append([]string{config.SelfAlarmPrefix}, stringsOf(p.ExceptNamePrefixes)...)

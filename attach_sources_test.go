@@ -64,7 +64,7 @@ func TestAttachAll_AttachesEveryAlarmOnceExceptItsOwn(t *testing.T) {
 	template := synth(stack)
 	assert.Equal(t, map[string]int{"ByHand": 1, "Later": 1, "TriageOwn": 0}, actionsOf(template, "AWS::CloudWatch::Alarm"))
 	assert.Equal(t, map[string]int{"Any": 1}, actionsOf(template, "AWS::CloudWatch::CompositeAlarm"))
-	template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(2)) // of all alarms, and of the self-check
+	template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(2)) // one for all alarms, and one for the self-check
 }
 
 func TestAttachAll_FiltersByName(t *testing.T) {
@@ -77,7 +77,7 @@ func TestAttachAll_FiltersByName(t *testing.T) {
 	assert.Equal(t, map[string]int{"ProdErrors": 1, "ProdTestErrors": 0, "DevErrors": 0}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
 }
 
-// Included templates and other libraries define alarms as plain resources.
+// Templates that an app includes, and other libraries, define alarms as plain resources.
 func TestAttachAll_AttachesPlainResources(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
@@ -161,7 +161,7 @@ func TestNotifyRecovery_AttachesTheOKState(t *testing.T) {
 	template.HasResourceProperties(jsii.String("AWS::Events::Rule"), like("EventPattern", like("detail", like("state", object("value", []string{"ALARM", "OK"})))))
 }
 
-func TestAttachEventRule_ExceptsAlarmsByName(t *testing.T) {
+func TestAttachEventRule_ExcludesAlarmsByName(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)
 	triage.AttachEventRule(jsii.String("Except"), &alarmtriage.EventRuleProps{ExceptNamePrefixes: jsii.Strings("noise-", "test-")})
@@ -236,7 +236,7 @@ func newKinds(stack awscdk.Stack) (log awscloudwatch.CfnLogAlarm, promQL awsclou
 
 func TestAttachAlarms_AcceptsLogAndPromQLAlarms(t *testing.T) {
 	for name, attach := range map[string]func(*alarmtriage.AlarmTriage, awscdk.Stack){
-		"by AttachAlarms, some of them twice": func(triage *alarmtriage.AlarmTriage, stack awscdk.Stack) {
+		"by AttachAlarms, two of them twice": func(triage *alarmtriage.AlarmTriage, stack awscdk.Stack) {
 			log, promQL, plain := newKinds(stack)
 			triage.AttachAlarms(log, promQL, plain)
 			triage.AttachAlarms(log, promQL)

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The functions are built for Lambda from their own go.mod, whatever Go settings the user's app has.
+// The functions are built for Lambda from their own go.mod, regardless of the Go settings of the user's app.
 func TestGoLambda_IgnoresTheUsersGoSettings(t *testing.T) {
 	for name, value := range map[string]string{
 		"GOFLAGS": "-mod=vendor -tags=other", "GOWORK": filepath.Join(t.TempDir(), "go.work"), "GO111MODULE": "off", "GOTOOLCHAIN": "local",
@@ -55,7 +55,7 @@ func TestToolchain_ReportsMissingGo(t *testing.T) {
 }
 
 // A compiled file with a time stamp is stale in the zip file, so each cold start would compile the source
-// again. A file that Python does not check must be compiled from exactly the source beside it.
+// again. A compiled file that Python does not check must come from exactly the source next to it.
 func TestPythonLayer_CompiledCodeIsValidInTheZipFile(t *testing.T) {
 	python := "python3"
 	if listed := filepath.SplitList(os.Getenv("ALARMTRIAGE_PYTHONS")); len(listed) > 0 {

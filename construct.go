@@ -36,7 +36,7 @@ type AlarmTriage struct {
 	toolLogGroup         awslogs.LogGroup
 	table                awsdynamodb.ITable
 	reports              awss3.IBucket
-	reportsKey           awskms.IKey             // nil if the bucket has no key, or none that is known
+	reportsKey           awskms.IKey             // nil if the bucket has no key, or its key is not known
 	dashboard            awscloudwatch.Dashboard // nil without the prop Dashboard
 	selfAlarms           []awscloudwatch.AlarmBase
 	attached             []constructs.IConstruct // alarms
@@ -56,7 +56,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t := &AlarmTriage{topics: topicsOf(p), notifyRecovery: *p.NotifyRecovery}
 	constructs.NewConstruct_Override(t, scope, id)
 
-	// The models come first, because the orchestrator's settings and rights depend on them.
+	// The models come first, because the orchestrator's settings and permissions depend on them.
 	t.models = t.chooseModels(p)
 	t.annotateModels(now)
 
@@ -71,13 +71,13 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.toolRole = t.newToolRole(p)
 	t.tool = t.newTool(p)
 
-	// The orchestrator calls the tool. Its role starts without any right.
+	// The orchestrator calls the tool. Its role starts without any permission.
 	instructions, runbooks := t.instructions(p), runbooksOf(p)
 	t.orchestratorRole = t.newOrchestratorRole(p)
 	t.orchestrator = t.newOrchestrator(p, instructions, runbooks)
 
-	// These are all rights of the orchestrator, except those that CDK adds for Tracing and OnFailureQueue. The
-	// hand-over names the orchestrator itself, so the function comes first.
+	// These are all permissions of the orchestrator, except those that CDK adds for Tracing and OnFailureQueue.
+	// The permission for the hand-over names the orchestrator, so the function is created first.
 	t.allowModels(p)
 	t.allowTool()
 	t.allowStorage(p)
@@ -214,7 +214,7 @@ func (t *AlarmTriage) bucketName(p *AlarmTriageProps) *string {
 		return nil
 	}
 	stack := awscdk.Stack_Of(t)
-	if p.ResourceSuffix != nil { // it takes the place of the Region, which it often is
+	if p.ResourceSuffix != nil { // the suffix replaces the Region, because it often is the Region
 		return jsii.String(fmt.Sprintf("%s-%s", *name, *stack.Account()))
 	}
 	return jsii.String(fmt.Sprintf("%s-%s-%s", *name, *stack.Account(), *stack.Region()))
@@ -223,7 +223,7 @@ func (t *AlarmTriage) bucketName(p *AlarmTriageProps) *string {
 func reportLifecycle(p *AlarmTriageProps) *[]*awss3.LifecycleRule {
 	day := awscdk.Duration_Days(jsii.Number(1))
 	rules := []*awss3.LifecycleRule{{
-		// The orchestrator never deletes anything, so it needs no right to.
+		// This rule deletes checkpoints, so the orchestrator needs no permission to delete objects.
 		Id:                          jsii.String("ForgetCheckpoints"),
 		Prefix:                      jsii.String(config.CheckpointsPrefix),
 		Expiration:                  day,
@@ -383,8 +383,8 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 		env[name] = value
 	}
 	props.Environment = environment(env)
-	// A long investigation is handed over to another invocation. The orchestrator limits these far below
-	// the 16 at which Lambda's recursive loop detection stops them.
+	// A long investigation is handed over to another invocation. The orchestrator limits the number of
+	// hand-overs far below the 16 at which Lambda's recursive loop detection stops a function.
 	props.RetryAttempts = jsii.Number(2)
 	if p.OnFailureQueue != nil {
 		props.OnFailure = awslambdadestinations.NewSqsDestination(p.OnFailureQueue)
@@ -392,8 +392,8 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 	return awslambda.NewFunction(t, jsii.String("Orchestrator"), props)
 }
 
-// unresolvedNumbers returns the orchestrator's variables whose values only CloudFormation knows, such as
-// parameters. The token of a number is a meaningless number, so it must not be used in a calculation.
+// unresolvedNumbers returns the orchestrator's environment variables whose values only CloudFormation knows,
+// such as parameters. The token of a number is a meaningless number, so no code may calculate with it.
 func unresolvedNumbers(p *AlarmTriageProps) map[string]string {
 	env := map[string]string{}
 	put := func(name string, value *float64) {

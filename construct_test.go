@@ -126,7 +126,7 @@ func TestAttachAlarms_ShareOnePermission(t *testing.T) {
 	template := synth(stack)
 
 	assert.Len(t, *template.FindResources(jsii.String("AWS::Lambda::Permission"), object("Properties", like("Principal", "lambda.alarms.cloudwatch.amazonaws.com"))), 1)
-	template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(2)) // and that of the self-check
+	template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(2)) // one for all alarms, and one for the self-check
 	template.HasResourceProperties(jsii.String("AWS::Lambda::Permission"), like(
 		"Principal", "lambda.alarms.cloudwatch.amazonaws.com", "SourceAccount", "111122223333"))
 	target := []any{map[string]any{"Fn::GetAtt": []any{"TriageOrchestratorAAEB3CE1", "Arn"}}}
@@ -199,7 +199,7 @@ func TestTokens_ReachTheFunctionsUnchanged(t *testing.T) {
 		"prod-alarm-reports-", ref("AWS::Region"), "-", ref("AWS::AccountId")}})))
 	text, err := json.Marshal(template.ToJSON())
 	require.NoError(t, err)
-	assert.NotContains(t, strings.ToLower(string(text)), "${token[", "a changed token no longer resolves")
+	assert.NotContains(t, strings.ToLower(string(text)), "${token[", "CloudFormation cannot resolve a token whose text was changed")
 }
 
 func TestArns_UseThePartitionOfTheStack(t *testing.T) {
@@ -226,7 +226,7 @@ func TestArns_UseThePartitionOfTheStack(t *testing.T) {
 	}
 }
 
-func TestToolLayers_FollowTheHarness(t *testing.T) {
+func TestToolLayers_ComeAfterTheHarness(t *testing.T) {
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		p.ToolLayers = &[]awslambda.ILayerVersion{awslambda.LayerVersion_FromLayerVersionArn(stack, jsii.String("Layer"),
@@ -303,7 +303,7 @@ func TestNames_HavePrefixAndSuffix(t *testing.T) {
 	template.HasResourceProperties(jsii.String("AWS::S3::Bucket"), like("BucketName", "prod-alarm-reports-us-east-2-111122223333"))
 }
 
-func TestAccessors_CoverTerraformOutputs(t *testing.T) {
+func TestAccessors_ReturnTheCreatedResources(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.BedrockModelId = jsii.String("eu.amazon.nova-pro-v1:0") })
 	resources := synth(stack)
@@ -344,7 +344,7 @@ func logicalID(t *testing.T, resolved any) string {
 	return attribute[0].(string)
 }
 
-func TestAlarmTriage_IsScopeTagTargetAndDependency(t *testing.T) {
+func TestAlarmTriage_CanBeScopeTaggedAndDependedOn(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Tags = &map[string]*string{"team": jsii.String("payments")} })
 	awscdk.Tags_Of(triage).Add(jsii.String("more"), jsii.String("tags"), nil)
@@ -375,8 +375,8 @@ func TestExistingResources_AreGrantedToTheOrchestratorAndDeniedToTheTool(t *test
 	}
 	assert.Contains(t, granted["dynamodb:UpdateItem"], "table/claims")
 	assert.Contains(t, granted["s3:PutObject"], "Bucket")
-	assert.Contains(t, granted["kms:Decrypt"], "${Key", "the bucket's key is known by CDK")
-	assert.Contains(t, granted["kms:GenerateDataKey*"], "${PagerKey", "the topic's key too")
+	assert.Contains(t, granted["kms:Decrypt"], "${Key", "CDK knows the bucket's key")
+	assert.Contains(t, granted["kms:GenerateDataKey*"], "${PagerKey", "CDK knows the topic's key")
 	var denied string
 	for _, s := range policies(t, stack, "TriageToolDeniesOwn") {
 		denied += text(s.Resource) + " "
@@ -444,7 +444,7 @@ func TestLogClass_DeliveryHasNoRetention(t *testing.T) {
 		like("LogGroupClass", "DELIVERY", "RetentionInDays", assertions.Match_Absent()))
 }
 
-func TestNewAlarmTriage_TwiceInOneStack(t *testing.T) {
+func TestNewAlarmTriage_WorksTwiceInOneStack(t *testing.T) {
 	stack := newStack()
 	topic := awssns.NewTopic(stack, jsii.String("OnCall"), nil)
 	for _, id := range []string{"Payments", "Orders"} {
@@ -563,8 +563,8 @@ var goldenVariants = []struct {
 	}},
 }
 
-// renamed explains a failure: CloudFormation identifies a resource only by its logical id.
-const renamed = "a logical id is missing or has another type: CloudFormation would replace that resource in every deployed stack, " +
+// renamedHint explains a failure: CloudFormation identifies a resource only by its logical id.
+const renamedHint = "a logical id is missing or has another type: CloudFormation would replace that resource in every deployed stack, " +
 	"and a new table or bucket is empty. Keep the id of the construct. If it must go, say so in CHANGELOG.md as a " +
 	"breaking change, raise the major version, and run `go test . -run LogicalIds -update`"
 
@@ -594,7 +594,7 @@ func TestLogicalIds_DoNotChange(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &want))
 	for variant, ids := range want {
 		for id, kind := range ids {
-			assert.Equal(t, kind, got[variant][id], "variant %s, %s: %s", variant, id, renamed)
+			assert.Equal(t, kind, got[variant][id], "variant %s, %s: %s", variant, id, renamedHint)
 		}
 	}
 	for _, variant := range goldenVariants {
@@ -632,8 +632,8 @@ func deniedReads(template map[string]any) map[any]bool {
 	return denied
 }
 
-// collapseDenies replaces the default denies of a template with a marker, so that a new one changes only
-// the golden of the default variant. Actions that the variant's props add remain.
+// collapseDenies replaces the default denies of a template with a marker, so that a new default deny changes
+// only the golden file of the default variant. Actions that the variant's props add remain.
 func collapseDenies(template map[string]any, defaults map[any]bool) {
 	const marker = "(the default denies, see default.template.json)"
 	var added []any
@@ -649,7 +649,7 @@ func collapseDenies(template map[string]any, defaults map[any]bool) {
 	statements[0]["Action"] = append([]any{marker}, added...)
 }
 
-func TestTemplates_AreAsReviewed(t *testing.T) {
+func TestTemplates_MatchTheGoldenFiles(t *testing.T) {
 	plain := newStack()
 	newTriage(plain, nil)
 	defaultDenies := deniedReads(*synth(plain).ToJSON())

@@ -62,8 +62,7 @@ func propsTable(t *testing.T, file, name string) string {
 }
 
 // assertGenerated compares the part of a page between a marker and the end marker with the table that
-// belongs there. With
-// -update, it writes the table instead.
+// belongs there. With -update, it writes the table instead.
 func assertGenerated(t *testing.T, page, marker, table string) {
 	t.Helper()
 	begin, end := "<!-- "+marker+" -->\n", "<!-- end -->\n"
@@ -319,7 +318,7 @@ func TestMake_RunsEachTargetOfItsHelp(t *testing.T) {
 }
 
 // jsii prints a banner at every synth on a Node version that it no longer supports, and a machine may have
-// one.
+// such a version.
 func TestMake_UsesTheNodeOfPackageJSON(t *testing.T) {
 	text, err := os.ReadFile("package.json")
 	require.NoError(t, err)

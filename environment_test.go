@@ -54,8 +54,9 @@ func longestOrchestrator() config.Orchestrator {
 	}
 }
 
-// assertBudget checks that texts of at most budget bytes fit beside the other variables. The names of the
-// variables with texts count, but not the quotes of one value, which validation counts as part of the text.
+// assertBudget checks that texts of at most budget bytes fit into the environment if all other variables have
+// their maximum length. The names of the variables with texts count. The quotes of their values do not count,
+// because validation counts them as part of the text.
 func assertBudget(t *testing.T, budget int, longest map[string]string, texts ...string) {
 	t.Helper()
 	for _, name := range texts {
@@ -80,7 +81,7 @@ func assertAllSet(t *testing.T, settings any, except ...string) {
 	}
 }
 
-func TestEnvironments_TextsFitBesideTheLongestValues(t *testing.T) {
+func TestEnvironments_TextsFitWithTheLongestOtherValues(t *testing.T) {
 	t.Run("orchestrator", func(t *testing.T) {
 		longest := longestOrchestrator()
 		assertAllSet(t, longest, "Instructions", "Prices", "FallbackModelIDs", "RedactPatterns", "Redact")

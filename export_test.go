@@ -1,4 +1,4 @@
 package alarmtriage
 
-// NewAlarmTriageAt is NewAlarmTriage at a given time, which decides which models are retired.
+// NewAlarmTriageAt is NewAlarmTriage at a given time. The time determines which models are retired.
 var NewAlarmTriageAt = newAlarmTriage

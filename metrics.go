@@ -42,7 +42,7 @@ func (t *AlarmTriage) MetricCompleted(props *awscloudwatch.MetricOptions) awsclo
 	return t.metric(emf.Completed, "Sum", props)
 }
 
-// MetricConcluded counts investigations that the model was asked to conclude because a limit was near.
+// MetricConcluded counts investigations that the model had to conclude because a limit was near.
 // Default: Sum over 5 minutes; props may be nil.
 func (t *AlarmTriage) MetricConcluded(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.Concluded, "Sum", props)

@@ -121,9 +121,9 @@ func modelGrants(stack awscdk.Stack, id string) []modelGrant {
 	}
 }
 
-// grants returns the grants for a default model whose id depends on the Region of the deployment. Grants
-// for kinds of ids that the Region does not use match nothing there. Global profiles need no extra grant,
-// because * for a Region also matches an ARN without a Region.
+// grants returns the grants for a default model whose id depends on the Region of the deployment. They cover
+// every kind of id; those for kinds that the Region does not use match no resource. Global profiles need no
+// extra grant, because * for a Region also matches an ARN without a Region.
 func (m *mappedModel) grants(stack awscdk.Stack) []modelGrant {
 	grants := behindProfile(stack, profileARN(stack, m.profile), m.model)
 	if m.direct != "" {
@@ -149,7 +149,7 @@ func isARNAttribute(stack awscdk.Stack, token string) bool {
 // are sold through AWS Marketplace. Bedrock does so at the first call of such a model in an account
 // (Bedrock User Guide, "Request access to models": the caller's role needs these three actions). They do
 // not support resources. Two conditions narrow them:
-//   - aws:CalledViaLast keeps the orchestrator's own code from calling AWS Marketplace, as in AWS's
+//   - aws:CalledViaLast prevents the orchestrator's own code from calling AWS Marketplace, as in AWS's
 //     managed policy AmazonBedrockLimitedAccess.
 //   - aws-marketplace:ProductId limits Subscribe, and only Subscribe, to the models' products ("Grant IAM
 //     permissions to request access to Amazon Bedrock foundation models with a product ID"). The product

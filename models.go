@@ -39,7 +39,7 @@ type mappedModel struct {
 	direct  string // id of the foundation model in Regions without a profile; empty: every Region has a profile
 	product string // AWS Marketplace product id; empty: no Region's model has one
 
-	candidates []string // all ids, one of which the model has
+	candidates []string // all ids that the model can have; the Region decides which one it has
 }
 
 // ids returns the possible ids of the model that are known at synth.
@@ -105,13 +105,13 @@ func (t *AlarmTriage) defaultModels() []chosenModel {
 	return chosen
 }
 
-// nothing replaces missing ids in a mapping, whose values can't be empty. No model, profile, or product has
+// noID replaces missing ids in a mapping, whose values can't be empty. No model, profile, or product has
 // this id.
-const nothing = "none"
+const noID = "none"
 
-// mapDefaultModels adds the default models of every Region to the template. One mapping leads from each
-// Region to the first Region with the same defaults, and another from that Region to the ids.
-// CloudFormation looks them up at deployment.
+// mapDefaultModels adds the default models of every Region to the template. One mapping contains, for each
+// Region, the first Region with the same defaults. Another mapping contains the ids of these first Regions.
+// CloudFormation looks the ids up at deployment.
 func (t *AlarmTriage) mapDefaultModels(region string) []chosenModel {
 	likes, rows := map[string]*map[string]any{}, map[string]*map[string]any{}
 	byDefaults := map[string]string{}
@@ -135,7 +135,7 @@ func (t *AlarmTriage) mapDefaultModels(region string) []chosenModel {
 		findUsed := func(column string) string {
 			name := columnName(column, i)
 			for _, row := range rows {
-				if (*row)[name] != nothing {
+				if (*row)[name] != noID {
 					return find(column)
 				}
 			}
@@ -169,7 +169,7 @@ func mappingRow(ids []string) *map[string]any {
 	row := map[string]any{}
 	for i, id := range ids {
 		parsed := models.Parse(id)
-		put := func(column, value string) { row[columnName(column, i)] = cmp.Or(value, nothing) }
+		put := func(column, value string) { row[columnName(column, i)] = cmp.Or(value, noID) }
 		put("Id", id)
 		put("Model", parsed.Model)
 		put("Product", models.Lookup(id).Product)
@@ -222,7 +222,8 @@ func (t *AlarmTriage) annotateModels(now time.Time) {
 	}
 }
 
-// globalInSomeRegions reports whether the model is a global inference profile in some Regions only.
+// globalInSomeRegions reports whether the model is a global inference profile in some Regions and the Region
+// is not known.
 func (m chosenModel) globalInSomeRegions() bool {
 	isGlobal := func(id string) bool { return models.Parse(id).Profile == models.GlobalProfile }
 	return m.perRegion != nil && slices.ContainsFunc(m.perRegion.candidates, isGlobal)

@@ -166,7 +166,7 @@ func TestDefaultModels_UnresolvedRegionResolvesToTheSameModels(t *testing.T) {
 			got := invocable(t, policiesOf(t, deployed, "TriageOrchestratorRole"))
 			for resource, conditions := range got {
 				if strings.HasSuffix(resource, "/none") || strings.HasSuffix(conditions, "/none") {
-					delete(got, resource) // it is for the kind of id of another Region, and matches nothing here
+					delete(got, resource) // a grant for a kind of id that this Region does not use; it matches no resource
 				}
 			}
 			assert.Equal(t, want, got)
@@ -174,7 +174,7 @@ func TestDefaultModels_UnresolvedRegionResolvesToTheSameModels(t *testing.T) {
 	}
 }
 
-func TestDefaultModels_EveryRegionOfCdkHasARow(t *testing.T) {
+func TestDefaultModels_MappingCoversEveryRegionOfCDK(t *testing.T) {
 	stack := newStackIn("")
 	newTriage(stack, nil)
 	template := templateOf(t, stack)
@@ -251,12 +251,12 @@ func TestModels_PropsReplaceTheDefaults(t *testing.T) {
 			for _, id := range strings.FieldsFunc(test.wantFallbacks, func(r rune) bool { return r == ',' }) {
 				want[models.Parse(id).Model] = true
 			}
-			assert.Equal(t, want, asked, "the role has these models and no others")
+			assert.Equal(t, want, asked, "the role may invoke exactly these models")
 		})
 	}
 }
 
-func TestModels_TokensOfOtherModelsAreAccepted(t *testing.T) {
+func TestModels_CanBeTokens(t *testing.T) {
 	stack := newStackIn("")
 	one, two := awscdk.NewCfnParameter(stack, jsii.String("One"), nil), awscdk.NewCfnParameter(stack, jsii.String("Two"), nil)
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
@@ -383,7 +383,7 @@ func TestAnnotations_ReportDoubtsAboutTheModels(t *testing.T) {
 		warnings     []string // parts of the warnings' texts
 		infos        []string
 	}{
-		{name: "nothing to say", region: "eu-west-1"},
+		{name: "no doubts", region: "eu-west-1"},
 		{name: "default that is global", region: "ap-southeast-2", warnings: []string{
 			"default model global.anthropic.claude-sonnet-5-5 is a global inference profile.*ack: alarmtriage:global-profile",
 			"default model global.amazon.nova-2-lite-v1:0 is a global inference profile"}},
@@ -397,7 +397,7 @@ func TestAnnotations_ReportDoubtsAboutTheModels(t *testing.T) {
 		{name: "any Region", region: "", infos: []string{"Region is not known at synth.*global inference profiles"}},
 		{name: "any Region, global by choice", region: "", change: set("global.anthropic.claude-opus-5-5"),
 			infos: []string{"BedrockModelId global.anthropic.claude-opus-5-5 is a global inference profile"}},
-		{name: "any Region, with a profile of one", region: "", change: set("us.anthropic.claude-opus-5-5")},
+		{name: "any Region, with a profile of one geography", region: "", change: set("us.anthropic.claude-opus-5-5")},
 		{name: "retired", region: "us-east-1", change: set("us.amazon.nova-premier-v1:0"),
 			warnings: []string{"BedrockModelId us.amazon.nova-premier-v1:0: Nova Premier reached the end of its life on 2026-09-14.*ack: alarmtriage:retired-model"}},
 		{name: "retired without a date", region: "us-east-1", change: set("us.amazon.nova-lite-v1:0", "us.anthropic.claude-3-opus-20240229-v1:0"),
@@ -481,7 +481,7 @@ func TestAllowModelSubscriptions_NamesTheProductsOfTheModels(t *testing.T) {
 			got := map[string]grant{}
 			for _, s := range policies(t, stack, "TriageOrchestratorRole") {
 				if strings.Contains(text(s.Action), "aws-marketplace") {
-					assert.Equal(t, "*", s.Resource, "no resource can be named")
+					assert.Equal(t, "*", s.Resource, "these actions do not support resources")
 					got[s.Sid] = grant{text(s.Action), s.Condition}
 				}
 			}

@@ -75,8 +75,8 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 	}
 }
 
-// warnOfIsolation warns if all subnets of the functions are isolated. Without endpoints, nothing works
-// there; whether the VPC has them is not known.
+// warnOfIsolation warns if all subnets of the functions are isolated. Without endpoints, no function works
+// there, and the construct can't find out whether the VPC has endpoints.
 func (t *AlarmTriage) warnOfIsolation(p *AlarmTriageProps) {
 	selected := p.Vpc.SelectSubnets(p.VpcSubnets)
 	if *selected.IsPendingLookup || len(*selected.Subnets) == 0 {

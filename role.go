@@ -43,8 +43,8 @@ func openReads(p *AlarmTriageProps) []toolpolicy.Group {
 	return open
 }
 
-// triageResources are AlarmTriage's storage, topics, and logs. The tool is denied them: an investigation
-// that a planted text misleads must not see other investigations.
+// triageResources are AlarmTriage's storage, topics, and logs. The tool is denied access to them: if a text
+// in a log misleads an investigation, it must not see other investigations.
 type triageResources struct {
 	data []*string // ARNs of table, bucket, and topics
 	logs []*string // ARNs of log groups, which end with the :* of their streams
@@ -64,7 +64,7 @@ var logReads = []string{
 	"logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:Get*", "logs:StartLiveTail", "logs:StartQuery", "logs:Unmask",
 }
 
-// newToolRole returns the role under which the model's code runs. Its rights are ReadOnlyAccess or the
+// newToolRole returns the role under which the model's code runs. Its permissions are ReadOnlyAccess or the
 // allow list, minus the denies.
 func (t *AlarmTriage) newToolRole(p *AlarmTriageProps) awsiam.Role {
 	role := awsiam.NewRole(t, jsii.String("ToolRole"), &awsiam.RoleProps{
@@ -148,7 +148,7 @@ func allowTriageReads(scope constructs.Construct, role awsiam.Role) {
 	}
 }
 
-// denySensitiveReads denies a role the sensitive reads, which wins over every allow.
+// denySensitiveReads denies a role the sensitive reads. A deny takes precedence over every allow.
 func denySensitiveReads(scope constructs.Construct, role awsiam.Role, p *AlarmTriageProps) {
 	for i, actions := range inPolicies(deniedToolActions(p)) {
 		statements := []awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
@@ -195,7 +195,7 @@ func denyTriageResources(scope constructs.Construct, role awsiam.Role, denied tr
 	})
 }
 
-// newOrchestratorRole returns the orchestrator's role without any rights. The allow… methods add them.
+// newOrchestratorRole returns the orchestrator's role without any permissions. The allow… methods add them.
 func (t *AlarmTriage) newOrchestratorRole(p *AlarmTriageProps) awsiam.Role {
 	return awsiam.NewRole(t, jsii.String("OrchestratorRole"), &awsiam.RoleProps{
 		RoleName:            physicalName(p, "triage-role"),
@@ -299,10 +299,10 @@ var networkActions = []string{
 }
 
 // allowNetworkToLambda lets Lambda connect the functions to the VPC, and denies the same actions to the
-// functions' own code. Requests of code carry the ARN of its function, and those of Lambda don't (Lambda
-// Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC"). The tool's code may
-// still describe networks. The denies are separate policies for the same reason as the one of
-// allowHandOver.
+// functions' own code. A request from a function's code carries the ARN of the function, and a request from
+// Lambda doesn't (Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC").
+// The tool's code may still describe networks. The denies are separate policies for the same reason as the
+// policy of allowHandOver.
 func (t *AlarmTriage) allowNetworkToLambda(p *AlarmTriageProps) {
 	if p.Vpc == nil {
 		return

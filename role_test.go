@@ -280,10 +280,10 @@ func TestToolDenies_ApplyToEveryRequest(t *testing.T) {
 
 func TestToolDenies_OpenGroupsByProp(t *testing.T) {
 	tests := []struct {
-		name   string
-		open   func(*alarmtriage.AlarmTriageProps)
-		opened string
-		still  string
+		name        string
+		open        func(*alarmtriage.AlarmTriageProps)
+		opened      string
+		stillDenied string
 	}{
 		{"personal data", func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowPersonalData = jsii.Bool(true) }, "identitystore:ListUsers", "lambda:GetFunction"},
 		{"source code", func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowSourceCode = jsii.Bool(true) }, "lambda:GetFunction", "ec2:GetConsoleOutput"},
@@ -300,7 +300,7 @@ func TestToolDenies_OpenGroupsByProp(t *testing.T) {
 				}
 			}
 			assert.NotContains(t, denied, " "+test.opened+" ")
-			assert.Contains(t, denied, " "+test.still+" ")
+			assert.Contains(t, denied, " "+test.stillDenied+" ")
 		})
 	}
 }
@@ -370,7 +370,7 @@ func TestVpc_OnlyLambdaMayUseTheNetworkActions(t *testing.T) {
 	}
 	stack = newStack()
 	newTriage(stack, nil)
-	assert.NotContains(t, fmt.Sprint(*synth(stack).ToJSON()), "NetworkInterface", "no VPC, no such permission")
+	assert.NotContains(t, fmt.Sprint(*synth(stack).ToJSON()), "NetworkInterface", "without a VPC, the permission is not granted")
 }
 
 func TestToolPermissions_AllowListReplacesReadOnlyAccess(t *testing.T) {

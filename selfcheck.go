@@ -23,7 +23,7 @@ func (t *AlarmTriage) scheduleSelfCheck(p *AlarmTriageProps) {
 		return
 	}
 	var event map[string]any
-	if err := json.Unmarshal([]byte(config.SelfCheckEvent), &event); err != nil { // it is a constant
+	if err := json.Unmarshal([]byte(config.SelfCheckEvent), &event); err != nil { // the event is a valid constant
 		panic(err)
 	}
 	awsevents.NewRule(t, jsii.String("SelfCheck"), &awsevents.RuleProps{

@@ -47,7 +47,7 @@ func TestSelfCheck_CanBeRescheduledAndDisabled(t *testing.T) {
 	template.ResourceCountIs(jsii.String("AWS::Lambda::Permission"), jsii.Number(1))
 	text, err := json.Marshal(template.ToJSON())
 	require.NoError(t, err)
-	assert.NotContains(t, string(text), "GetTopicAttributes", "unused rights are not granted")
+	assert.NotContains(t, string(text), "GetTopicAttributes", "unused permissions are not granted")
 	assert.NotContains(t, string(text), "bedrock:GetFoundationModel\"")
 
 	message := panicOf(t, func() {

@@ -25,7 +25,7 @@ const (
 	unbounded             = 1 << 40 // upper bound of numbers that only have a lower bound
 
 	// A Lambda function's environment has at most 4,096 bytes as JSON ("Lambda quotas"). These are the
-	// bytes that remain for texts beside the other variables, at their longest. A test computes them.
+	// bytes that remain for texts if all other variables have their maximum length. A test checks them.
 	maxOrchestratorTexts = 2500
 	maxToolTexts         = 3800
 )

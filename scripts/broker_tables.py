@@ -78,6 +78,7 @@ def read_only_access() -> Pattern[str]:
 def block(
     name: str, model: Dict[str, Any], signing: Set[str], actions: Dict[str, Any], exceptions: Dict[str, Any], read_only: Pattern[str]
 ) -> str:
+    """Returns the lines of one service in operations.txt."""
     metadata = model["metadata"]
     prefix = iam_prefix(name, metadata, actions, exceptions)
     protocols = metadata.get("protocols") or [metadata["protocol"]]
@@ -180,6 +181,7 @@ def sample(partition: Dict[str, Any]) -> List[str]:
 
 
 def resolve(provider: EndpointProvider, parameters: Dict[str, Any], region: str) -> Iterator[Tuple[str, Set[str]]]:
+    """Yields the hosts of a service in a Region, with the signing names of each."""
     for extra in parameter_sets(parameters, region):
         try:
             endpoint = provider.resolve_endpoint(**extra)
@@ -207,6 +209,7 @@ def parameter_sets(parameters: Dict[str, Any], region: str) -> Iterable[Dict[str
 
 
 def templates(service: str, host: str, region: str, outputs: Dict[str, str], prefixes: Set[str]) -> Iterator[str]:
+    """Yields the host with placeholders, alone and with each prefix that operations of the service add."""
     # The dual-stack suffix first, because some end with the other suffix.
     for suffix, name in ((outputs["dualStackDnsSuffix"], "{dual}"), (outputs["dnsSuffix"], "{dns}")):
         if host.endswith("." + suffix):

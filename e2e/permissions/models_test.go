@@ -69,7 +69,7 @@ func othersOf(id, region string) []modelRequest {
 	return requests
 }
 
-// ask returns the question for the policy engine about one request.
+// ask returns the question to the policy engine whether the orchestrator's role may make one request.
 func (r template) ask(t *testing.T, request modelRequest) role {
 	asked := r.roleOf(t, orchestratorRole, request.resource)
 	asked.Services = []string{"bedrock"}
@@ -80,8 +80,8 @@ func (r template) ask(t *testing.T, request modelRequest) role {
 	return asked
 }
 
-// assertInvokes checks that invoking the model is the only allowed action, or that no action is allowed if want is
-// false. It ignores the action with which the self-check reads models in the stack's Region.
+// assertInvokes checks that the allowed actions are exactly InvokeModel if want is true, and none otherwise.
+// It ignores GetFoundationModel, which the self-check uses for the models in the stack's Region.
 func assertInvokes(t *testing.T, want bool, allowed []string, name string) {
 	t.Helper()
 	isSelfCheck := func(action string) bool { return action == "bedrock:GetFoundationModel" }
@@ -92,7 +92,7 @@ func assertInvokes(t *testing.T, want bool, allowed []string, name string) {
 	assert.ElementsMatch(t, actions, slices.DeleteFunc(slices.Clone(allowed), isSelfCheck), name)
 }
 
-func TestDefaultModels_RoleInvokesOnlyThese(t *testing.T) {
+func TestDefaultModels_RoleInvokesOnlyTheseModels(t *testing.T) {
 	unchanged := func(awscdk.Stack, *alarmtriage.AlarmTriageProps) {}
 	questions, want := map[string]role{}, map[string]bool{}
 	for _, region := range []string{"us-east-1", "eu-central-1", "ap-northeast-1", "ap-southeast-2", "sa-east-1", "us-gov-west-1"} {
@@ -123,7 +123,7 @@ func TestDefaultModels_RoleInvokesOnlyThese(t *testing.T) {
 	}
 }
 
-func TestModels_RoleInvokesThoseOfTheProps(t *testing.T) {
+func TestModelProps_RoleInvokesOnlyTheseModels(t *testing.T) {
 	ids := []string{"eu.anthropic.claude-opus-5-5", "global.anthropic.claude-opus-5-5", "openai.gpt-oss-120b-1:0", "in.anthropic.claude-sonnet-5"}
 	questions, want := map[string]role{}, map[string]bool{}
 	stack := synth(t, func(p *alarmtriage.AlarmTriageProps) {

@@ -75,7 +75,7 @@ func TestOrchestratorRole_AllowsExactlyWhatItUses(t *testing.T) {
 	assert.Empty(t, verdict.Allowed["direct"][model], "the model without its profile")
 }
 
-func TestOrchestratorRole_EachPropAddsOnlyItsOwnRights(t *testing.T) {
+func TestOrchestratorRole_EachPropAddsOnlyItsOwnPermissions(t *testing.T) {
 	stack := synthIn(t, func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 		docs := awss3.Bucket_FromBucketName(stack, jsii.String("Docs"), jsii.String("docs"))
 		p.BedrockModelId, p.FallbackModelIds = jsii.String("amazon.nova-pro-v1:0"), jsii.Strings()

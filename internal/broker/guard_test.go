@@ -20,18 +20,18 @@ const (
 	json11 = "application/x-amz-json-1.1"
 )
 
-// wanted is a request and its expected outcome. If says is empty, the request must be sent.
-type wanted struct {
+// requestCase is a request and its expected outcome.
+type requestCase struct {
 	name, service, method, path, kind, body string
 	headers                                 [][2]string
-	says                                    string
-	operation                               string // in the audit trail
+	refusal                                 string // part of the reason for refusing it; empty: it must be sent
+	operation                               string // in the audit trail; empty: any
 }
 
 func TestGuard_OnlyReadsPassInEveryProtocol(t *testing.T) {
 	target := func(name string) [][2]string { return [][2]string{{"X-Amz-Target", name}} }
 	cbor := [][2]string{{"Smithy-Protocol", "rpc-v2-cbor"}}
-	tests := []wanted{
+	tests := []requestCase{
 		{"JSON, a read", "logs", "POST", "/", json11, "{}", target("Logs_20140328.FilterLogEvents"), "", "logs:FilterLogEvents"},
 		{"JSON, a write", "logs", "POST", "/", json11, "{}", target("Logs_20140328.DeleteLogGroup"), "access level is Write", "logs:DeleteLogGroup"},
 		{"JSON, tags", "logs", "POST", "/", json11, "{}", target("Logs_20140328.TagResource"), "access level is Tagging", "logs:TagResource"},
@@ -65,20 +65,21 @@ func TestGuard_OnlyReadsPassInEveryProtocol(t *testing.T) {
 		{"S3, an object's head", "s3", "HEAD", "/b/k", "", "", nil, "IAM action s3:GetObject", "s3:HeadObject"},
 		{"S3, an upload", "s3", "PUT", "/b/k", "", "x", nil, "access level is Write", ""},
 		{"S3, a policy", "s3", "GET", "/b?policy", "", "", nil, "", "s3:GetBucketPolicy"},
-		{"S3, a policy is set", "s3", "PUT", "/b?policy", "", "{}", nil, "Permissions management", "s3:PutBucketPolicy"},
+		{"S3, setting a policy", "s3", "PUT", "/b?policy", "", "{}", nil, "Permissions management", "s3:PutBucketPolicy"},
 		{"API keys", "apigateway", "GET", "/apikeys?includeValues=true", "", "", nil, "its answer can contain secret keys", "apigateway:GetApiKeys"},
 		{"a read that costs money and is not in ReadOnlyAccess", "bedrock", "POST", "/model/m/invoke", "", "{}", nil, "it is not part of ReadOnlyAccess", "bedrock:InvokeModel"},
 		{"a read of credentials that is not in ReadOnlyAccess", "lakeformation", "POST", "/GetTemporaryGlueTableCredentials", "", "{}", nil, "it is not part of ReadOnlyAccess", ""},
 		{"API Gateway, stages", "apigateway", "GET", "/restapis/r/stages", "", "", nil, "", "apigateway:GetStages"},
 		{"an unknown service", "nosuch", "POST", "/", json11, "{}", target("X.Y"), `unknown service "nosuch"`, "nosuch:POST /"},
 	}
-	passes(t, Options{}, tests)
+	assertOutcomes(t, Options{}, tests)
 }
 
-// The code chooses every byte of a request. None of these may reach AWS, however a server would interpret it.
+// The code chooses every byte of a request. None of these requests may reach AWS, however a server would
+// interpret them.
 func TestGuard_RefusesAmbiguousRequests(t *testing.T) {
 	read := [2]string{"X-Amz-Target", "Logs_20140328.DescribeLogGroups"}
-	tests := []wanted{
+	tests := []requestCase{
 		{"two targets", "logs", "POST", "/", json11, "{}", [][2]string{read, {"X-Amz-Target", "Logs_20140328.DeleteLogGroup"}}, "X-Amz-Target makes its operation ambiguous", ""},
 		{"another method by header", "lambda", "GET", "/2015-03-31/functions/f/configuration", "", "", [][2]string{{"X-HTTP-Method-Override", "DELETE"}}, "ambiguous", ""},
 		{"a target and an action", "logs", "POST", "/?Action=DeleteLogGroup", json11, "{}", [][2]string{read}, "only forwards operations it knows", ""},
@@ -87,7 +88,7 @@ func TestGuard_RefusesAmbiguousRequests(t *testing.T) {
 			[][2]string{{"Smithy-Protocol", "rpc-v2-cbor"}, {"X-Amz-Target", "GraniteServiceVersion20100801.DescribeAlarms"}}, "only forwards operations it knows", ""},
 		{"two actions", "ec2", "POST", "/", form, "Action=DescribeInstances&Action=TerminateInstances", nil, "only forwards operations it knows", ""},
 		{"an action in another case", "ec2", "POST", "/", form, "Action=DescribeInstances&action=TerminateInstances", nil, "only forwards operations it knows", ""},
-		{"an action in the address", "ec2", "POST", "/?Action=TerminateInstances", form, "Action=DescribeInstances", nil, "only forwards operations it knows", ""},
+		{"an action in the query string", "ec2", "POST", "/?Action=TerminateInstances", form, "Action=DescribeInstances", nil, "only forwards operations it knows", ""},
 		{"a semicolon between parameters", "ec2", "POST", "/", form, "Action=DescribeInstances;Action=TerminateInstances", nil, "only forwards operations it knows", ""},
 		{"a compressed form", "ec2", "POST", "/", form, "Action=DescribeInstances", [][2]string{{"Content-Encoding", "gzip"}}, "ambiguous", ""},
 		{"two content types", "ec2", "POST", "/", form, "Action=DescribeInstances", [][2]string{{"Content-Type", "text/plain"}}, "ambiguous", ""},
@@ -95,28 +96,29 @@ func TestGuard_RefusesAmbiguousRequests(t *testing.T) {
 		{"a path with an empty part", "lambda", "GET", "/2015-03-31/functions//configuration", "", "", nil, "only forwards operations it knows", ""},
 		{"a GET with an action", "ec2", "GET", "/?Action=DescribeInstances", "", "", nil, "only forwards operations it knows", ""},
 	}
-	passes(t, Options{}, tests)
+	assertOutcomes(t, Options{}, tests)
 }
 
 func TestGuard_FollowsSettings(t *testing.T) {
 	target := func(name string) [][2]string { return [][2]string{{"X-Amz-Target", name}} }
-	assumeRole := wanted{"a role that the settings allow", "sts", "POST", "/", form, "Action=AssumeRole&Version=2011-06-15", nil, "", "sts:AssumeRole"}
-	passes(t, Options{AllowedActions: []string{"STS:Assume*"}}, []wanted{assumeRole})
-	passes(t, Options{AllowedActions: []string{"timestream:Select"}}, []wanted{
+	assumeRole := requestCase{"a role that the settings allow", "sts", "POST", "/", form, "Action=AssumeRole&Version=2011-06-15", nil, "", "sts:AssumeRole"}
+	assertOutcomes(t, Options{AllowedActions: []string{"STS:Assume*"}}, []requestCase{assumeRole})
+	assertOutcomes(t, Options{AllowedActions: []string{"timestream:Select"}}, []requestCase{
 		{"a read that ReadOnlyAccess lacks and the settings allow", "timestream", "POST", "/", "application/x-amz-json-1.0", "{}", target("Timestream_20181101.Query"), "", ""}})
-	passes(t, Options{AllowedActions: []string{"ssm:*"}}, []wanted{
+	assertOutcomes(t, Options{AllowedActions: []string{"ssm:*"}}, []requestCase{
 		{"a denied read stays denied", "ssm", "POST", "/", json11, "{}", target("AmazonSSM.GetParameter"), "must not use it", ""}})
-	passes(t, Options{DeniedActions: []string{"logs:Filter*"}}, []wanted{
+	assertOutcomes(t, Options{DeniedActions: []string{"logs:Filter*"}}, []requestCase{
 		{"a read that the settings deny", "logs", "POST", "/", json11, "{}", target("Logs_20140328.FilterLogEvents"), "the settings of this tool deny it", ""}})
-	passes(t, Options{OpenReads: []toolpolicy.Group{toolpolicy.SourceCode}}, []wanted{
+	assertOutcomes(t, Options{OpenReads: []toolpolicy.Group{toolpolicy.SourceCode}}, []requestCase{
 		{"source code that was opened", "lambda", "GET", "/2015-03-31/functions/f", "", "", nil, "", "lambda:GetFunction"},
 		{"host output that was not opened", "ec2", "POST", "/", form, "Action=GetConsoleOutput", nil, "must not use it", ""}})
-	passes(t, Options{OpenReads: []toolpolicy.Group{toolpolicy.HostOutput}}, []wanted{
+	assertOutcomes(t, Options{OpenReads: []toolpolicy.Group{toolpolicy.HostOutput}}, []requestCase{
 		{"host output that was opened", "ec2", "POST", "/", form, "Action=GetConsoleOutput", nil, "", "ec2:GetConsoleOutput"}})
 }
 
-// passes sends each request through a broker with these options to a server that counts arrivals.
-func passes(t *testing.T, o Options, tests []wanted) {
+// assertOutcomes sends each request through a broker with these options to a server that counts the requests
+// it receives.
+func assertOutcomes(t *testing.T, o Options, tests []requestCase) {
 	t.Helper()
 	var arrived atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -142,13 +144,13 @@ func passes(t *testing.T, o Options, tests []wanted) {
 			if test.operation != "" {
 				assert.Equal(t, test.operation, calls[0].Service+":"+calls[0].Operation)
 			}
-			if test.says == "" {
+			if test.refusal == "" {
 				assert.Empty(t, answer.Error)
 				assert.EqualValues(t, 1, arrived.Load())
 				return
 			}
 			assert.Equal(t, kindRefused, answer.Kind)
-			assert.Contains(t, answer.Error, test.says)
+			assert.Contains(t, answer.Error, test.refusal)
 			assert.Equal(t, answer.Error, calls[0].Refused)
 			assert.Equal(t, 1, refusals)
 			assert.Zero(t, arrived.Load(), "nothing is sent")
@@ -163,5 +165,5 @@ func TestIdentify_RequiresServiceOfHost(t *testing.T) {
 	assert.Contains(t, answer.Error, `was signed for the service "logs", which is not available at iam.amazonaws.com`)
 
 	answer, _ = ask(t, connection, requestHead{Method: "GET", URL: "https://bucket.s3.eu-west-1.amazonaws.com/key"}, "")
-	assert.Contains(t, answer.Error, "s3:GetObject is refused", "also without a signature")
+	assert.Contains(t, answer.Error, "s3:GetObject is refused", "the host identifies the service of a request without a signature")
 }

@@ -27,7 +27,7 @@ func newHosts(endpoints []string) (hosts, error) {
 // endpointPrefix begins the SDKs' standard environment variables for endpoints.
 const endpointPrefix = "AWS_ENDPOINT_URL"
 
-// EndpointsIn returns the endpoints that an environment names in place of AWS's own.
+// EndpointsIn returns the endpoints that an environment configures instead of AWS's own.
 func EndpointsIn(environ []string) []string {
 	var urls []string
 	for _, entry := range environ {
@@ -41,8 +41,8 @@ func EndpointsIn(environ []string) []string {
 
 // place describes a host that may be reached.
 type place struct {
-	services []string // IDs of the services at this host; nil at an endpoint of the settings: any
-	bucket   string   // S3 bucket in the host's name
+	services []string // IDs of the services at this host; nil for one of Options.Endpoints: any service
+	bucket   string   // S3 bucket in the host's name; may be empty
 }
 
 // find returns the place of a URL, or the reason for refusing it.

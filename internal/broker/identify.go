@@ -15,7 +15,7 @@ import (
 // Services share hosts and operations share paths, so there can be several. If there is none, it returns the
 // reason for refusing the request.
 func identify(r *http.Request, body []byte, at place, s scope, signed bool) ([]*operation, string) {
-	if name := ambiguous(r); name != "" {
+	if name := ambiguousHeader(r); name != "" {
 		return nil, fmt.Sprintf("the request's header %s makes its operation ambiguous", name)
 	}
 	candidates, reason := servicesAt(r, at, s, signed)
@@ -27,17 +27,17 @@ func identify(r *http.Request, body []byte, at place, s scope, signed bool) ([]*
 	}
 	var found []*operation
 	for _, candidate := range candidates {
-		found = append(found, candidate.requested(r, body)...)
+		found = append(found, candidate.requestedOperations(r, body)...)
 	}
-	if found = append(found, routed(candidates, r, at.bucket)...); len(found) == 0 {
+	if found = append(found, routedOperations(candidates, r, at.bucket)...); len(found) == 0 {
 		return nil, unknownOperation(r, body, candidates)
 	}
 	return found, ""
 }
 
-// ambiguous returns the name of a header that a server may interpret differently than the broker, or an empty
+// ambiguousHeader returns the name of a header that a server may interpret differently than the broker, or an empty
 // string.
-func ambiguous(r *http.Request) string {
+func ambiguousHeader(r *http.Request) string {
 	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "Content-Encoding"} {
 		if len(r.Header.Values(name)) > 0 && (name != "Content-Encoding" || r.Header.Get(name) != "") {
 			return name
@@ -52,7 +52,7 @@ func ambiguous(r *http.Request) string {
 }
 
 // servicesAt returns the services that a request can be for: those at its host that have the signing name of
-// its signature. At the endpoints of the settings, the signing name alone decides.
+// its signature. At Options.Endpoints, the signing name alone decides.
 func servicesAt(r *http.Request, at place, s scope, signed bool) ([]*service, string) {
 	t := theTables()
 	ids := at.services
@@ -77,26 +77,26 @@ func servicesAt(r *http.Request, at place, s scope, signed bool) ([]*service, st
 	return services, ""
 }
 
-// requested returns the operations of the service that the request names, in protocols other than REST.
-func (s *service) requested(r *http.Request, body []byte) []*operation {
+// requestedOperations returns the operations of the service that the request names, in protocols other than REST.
+func (s *service) requestedOperations(r *http.Request, body []byte) []*operation {
 	var found []*operation
 	for _, protocol := range s.protocols {
 		var ops []*operation
 		switch protocol {
 		case "json":
-			ops = s.named(jsonOperation(r, s.target))
+			ops = s.operationNamed(jsonOperation(r, s.target))
 		case "smithy-rpc-v2-cbor":
-			ops = s.named(cborOperation(r, s.target))
+			ops = s.operationNamed(cborOperation(r, s.target))
 		case "query", "ec2":
-			ops = s.named(queryAction(r, body))
+			ops = s.operationNamed(queryAction(r, body))
 		}
 		found = append(found, ops...)
 	}
 	return found
 }
 
-// named returns the operation with this name, if the service has it.
-func (s *service) named(name string) []*operation {
+// operationNamed returns the operation with this name, if the service has it.
+func (s *service) operationNamed(name string) []*operation {
 	if op, ok := s.operations[name]; ok {
 		return []*operation{op}
 	}
@@ -159,9 +159,9 @@ func queryAction(r *http.Request, body []byte) string {
 	return form.Get("Action")
 }
 
-// routed returns the operations of REST protocols whose routes fit best: with the most query parameters, then
+// routedOperations returns the operations of REST protocols whose routes fit best: with the most query parameters, then
 // with the most literal path segments. AWS's services choose in the same way.
-func routed(candidates []*service, r *http.Request, bucket string) []*operation {
+func routedOperations(candidates []*service, r *http.Request, bucket string) []*operation {
 	if r.Header.Get("X-Amz-Target") != "" || r.Header.Get("Smithy-Protocol") != "" {
 		return nil
 	}
@@ -176,20 +176,20 @@ func routed(candidates []*service, r *http.Request, bucket string) []*operation 
 	var best []*operation
 	highest := -1
 	for _, candidate := range candidates {
-		for _, way := range candidate.routes[r.Method] {
-			fit := way.fit(path, query)
+		for _, candidateRoute := range candidate.routes[r.Method] {
+			fit := candidateRoute.fit(path, query)
 			if fit > highest {
 				highest, best = fit, nil
 			}
 			if fit >= 0 && fit == highest {
-				best = append(best, way.operation)
+				best = append(best, candidateRoute.operation)
 			}
 		}
 	}
 	return best
 }
 
-// fit is how closely a route describes a path and query; -1: not at all.
+// fit returns how closely a route matches a path and query, or -1 if it does not match.
 func (r route) fit(path string, query url.Values) int {
 	given := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	greedy := len(r.segments) > 0 && r.segments[len(r.segments)-1] == "{+}"
@@ -237,7 +237,7 @@ func (r route) fit(path string, query url.Values) int {
 	return fit
 }
 
-// unknownOperation returns the reason for refusing a request that no known operation has.
+// unknownOperation returns the reason for refusing a request that matches no known operation.
 func unknownOperation(r *http.Request, body []byte, candidates []*service) string {
 	var names []string
 	for _, candidate := range candidates {

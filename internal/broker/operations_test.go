@@ -68,20 +68,20 @@ func madeByBotocore(t *testing.T) []madeRequest {
 	return all
 }
 
-// indistinct are reads that are refused because their requests cannot be distinguished from those of other
-// operations.
+// indistinct maps reads that are refused, because their requests cannot be distinguished from requests of
+// other operations, to an explanation.
 var indistinct = map[string]string{
-	"lexv2-models:ListImports": "where only the signature identifies the service, Lex V1's StartImport has the same path",
+	"lexv2-models:ListImports": "where only the signature identifies the service, Lex V1's StartImport has the same route",
 }
 
-func TestIdentify_EveryRequestOfBotocore(t *testing.T) {
+func TestIdentify_RecognizesEveryRequestOfBotocore(t *testing.T) {
 	g := newGuard(nil, nil, nil)
 	passed := map[bool]int{}
 	for _, m := range madeByBotocore(t) {
 		op := theTables().service(m.Service).operations[m.Operation]
 		require.NotNil(t, op, "%s:%s is not in the tables: run `make tables`", m.Service, m.Operation)
 		want := g.checkOne(op) == ""
-		for _, at := range placesOf(t, m) {
+		for _, at := range locationsOf(t, m) {
 			found, reason := identify(at.request(t, m), []byte(m.Body), at.place, scope{service: m.Signing}, true)
 			if !assert.Empty(t, reason, "%s:%s over %s at %s", m.Service, m.Operation, m.Protocol, at.base) {
 				continue
@@ -92,12 +92,12 @@ func TestIdentify_EveryRequestOfBotocore(t *testing.T) {
 				assert.NotEmpty(t, why)
 				continue
 			}
-			assert.Equal(t, want, got, "%s:%s is taken for %v: %s", m.Service, m.Operation, names(found), g.check(found))
+			assert.Equal(t, want, got, "%s:%s is identified as %v: %s", m.Service, m.Operation, names(found), g.check(found))
 			passed[got]++
 		}
 	}
 	assert.Greater(t, passed[true], 5000, "reads that pass")
-	assert.Greater(t, passed[false], 10000, "others that don't")
+	assert.Greater(t, passed[false], 10000, "operations that are refused")
 }
 
 func names(ops []*operation) []string {
@@ -108,33 +108,34 @@ func names(ops []*operation) []string {
 	return list
 }
 
-type somewhere struct {
+// location is a base URL for requests and the broker's place for its host.
+type location struct {
 	base  string
 	place place
 }
 
-// request returns the request as it is sent to this place. A bucket in the host name is not in the path.
-func (s somewhere) request(t *testing.T, m madeRequest) *http.Request {
+// request returns the request for this location. If the bucket is in the host name, it is not in the path.
+func (s location) request(t *testing.T, m madeRequest) *http.Request {
 	if s.place.bucket != "" {
 		m.Path = "/" + strings.TrimPrefix(strings.TrimPrefix(m.Path, "/"+s.place.bucket), "/")
 	}
 	return m.at(t, s.base)
 }
 
-// placesOf returns an endpoint of the settings, where only the signature identifies the service, and an
+// locationsOf returns one of Options.Endpoints, where only the signature identifies the service, and an
 // endpoint of AWS, where all services at the host are possible.
-func placesOf(t *testing.T, m madeRequest) []somewhere {
+func locationsOf(t *testing.T, m madeRequest) []location {
 	t.Helper()
-	list := []somewhere{{base: "http://localhost:5000"}}
+	list := []location{{base: "http://localhost:5000"}}
 	if m.Service == "s3" && strings.HasPrefix(m.Path, "/name") {
-		list = append(list, somewhere{"https://name.s3.eu-west-1.amazonaws.com", place{services: []string{"s3"}, bucket: "name"}})
+		list = append(list, location{"https://name.s3.eu-west-1.amazonaws.com", place{services: []string{"s3"}, bucket: "name"}})
 	}
 	for template, row := range theTables().places {
 		if slices.Contains(row.services, m.Service) && !strings.Contains(template, "{}") && !strings.HasPrefix(template, "*.") && row.partitions == "*" {
 			host := strings.NewReplacer("{region}", "eu-west-1", "{dns}", "amazonaws.com", "{dual}", "api.aws").Replace(template)
 			found, ok := theTables().place(host)
 			require.True(t, ok, host)
-			return append(list, somewhere{"https://" + host, found})
+			return append(list, location{"https://" + host, found})
 		}
 	}
 	return list

@@ -16,7 +16,7 @@ func TestPromQL_OnlyFourReadsPass(t *testing.T) {
 	const query, text = "query=avg(up)%20%3E%201", "text/plain"
 	override := [][2]string{{"X-HTTP-Method-Override", "DELETE"}}
 	target := [][2]string{{"X-Amz-Target", "GraniteServiceVersion20100801.DeleteAlarms"}}
-	passes(t, Options{}, []wanted{
+	assertOutcomes(t, Options{}, []requestCase{
 		{"query by GET", "monitoring", "GET", "/api/v1/query?" + query + "&time=1780000000", "", "", nil, "", "cloudwatch:QueryMetrics"},
 		{"query by POST", "monitoring", "POST", "/api/v1/query", form, query, nil, "", "cloudwatch:QueryMetrics"},
 		{"range by GET", "monitoring", "GET", "/api/v1/query_range?" + query + "&start=1&end=2&step=60&limit=5", "", "", nil, "", "cloudwatch:QueryMetrics"},
@@ -46,9 +46,9 @@ func TestPromQL_OnlyFourReadsPass(t *testing.T) {
 		{"a target", "monitoring", "POST", "/api/v1/query", form, query, target, "ambiguous", ""},
 		{"a CBOR header", "monitoring", "POST", "/api/v1/query", form, query, [][2]string{{"Smithy-Protocol", "rpc-v2-cbor"}}, "ambiguous", ""},
 		{"a GET with a body", "monitoring", "GET", "/api/v1/query?" + query, form, "Action=DeleteAlarms", nil, "must not have a body", ""},
-		{"an action in the address", "monitoring", "POST", "/api/v1/query?Action=DeleteAlarms", form, query, nil, `no parameter "Action"`, ""},
+		{"an action in the query string", "monitoring", "POST", "/api/v1/query?Action=DeleteAlarms", form, query, nil, `no parameter "Action"`, ""},
 		{"an action in the body", "monitoring", "POST", "/api/v1/query", form, query + "&Action=DeleteAlarms", nil, `no parameter "Action"`, ""},
-		{"a signature in the address", "monitoring", "GET", "/api/v1/query?" + query + "&X-Amz-Signature=00", "", "", nil, `no parameter "X-Amz-Signature"`, ""},
+		{"a signature in the query string", "monitoring", "GET", "/api/v1/query?" + query + "&X-Amz-Signature=00", "", "", nil, `no parameter "X-Amz-Signature"`, ""},
 		{"another content type", "monitoring", "POST", "/api/v1/query", text, query, nil, "must have the content type", ""},
 		{"JSON", "monitoring", "POST", "/api/v1/query", json11, `{"query":"up"}`, nil, "must have the content type", ""},
 		{"a broken form", "monitoring", "POST", "/api/v1/query", form, "query=%zz", nil, "cannot be parsed", ""},
@@ -57,11 +57,11 @@ func TestPromQL_OnlyFourReadsPass(t *testing.T) {
 		{"signed for Managed Prometheus", "aps", "GET", "/api/v1/query?" + query, "", "", nil, "only forwards operations it knows", ""},
 		{"signed for another service", "lambda", "GET", "/api/v1/query?" + query, "", "", nil, "only forwards operations it knows", ""},
 	})
-	passes(t, Options{DeniedActions: []string{"cloudwatch:ListMetrics"}}, []wanted{
+	assertOutcomes(t, Options{DeniedActions: []string{"cloudwatch:ListMetrics"}}, []requestCase{
 		{"one of its IAM actions is denied", "monitoring", "GET", "/api/v1/query?" + query, "", "", nil, "the settings of this tool deny it", "cloudwatch:QueryMetrics"},
 	})
-	passes(t, Options{DeniedActions: []string{"cloudwatch:GetMetricData"}}, []wanted{
-		{"only the other one is denied", "monitoring", "GET", "/api/v1/labels", "", "", nil, "", "cloudwatch:GetLabels"},
+	assertOutcomes(t, Options{DeniedActions: []string{"cloudwatch:GetMetricData"}}, []requestCase{
+		{"only an IAM action that it does not need is denied", "monitoring", "GET", "/api/v1/labels", "", "", nil, "", "cloudwatch:GetLabels"},
 	})
 }
 
@@ -77,7 +77,7 @@ func TestPromQL_OnlyAtCloudWatchHosts(t *testing.T) {
 	for _, c := range []struct {
 		address string
 		signed  bool
-		says    string
+		refusal string // part of the reason for refusing it; empty: it must be sent
 	}{
 		{"https://monitoring.eu-west-1.amazonaws.com", true, ""},
 		{"https://monitoring.cn-north-1.amazonaws.com.cn", true, ""},
@@ -100,12 +100,12 @@ func TestPromQL_OnlyAtCloudWatchHosts(t *testing.T) {
 				head.Headers = [][2]string{{"Authorization", strings.Replace(dummyScope, "%s", "monitoring", 1)}}
 			}
 			answer, _ := ask(t, connection, head, "")
-			if c.says == "" {
+			if c.refusal == "" {
 				assert.Empty(t, answer.Error)
 				assert.Len(t, arrived, 1)
 				return
 			}
-			assert.Contains(t, answer.Error, c.says)
+			assert.Contains(t, answer.Error, c.refusal)
 			assert.Empty(t, arrived, "nothing is sent")
 		})
 	}
@@ -115,7 +115,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// The expected signature is computed from the request that arrived, as AWS documents it.
+// The expected signature is computed from the request that arrived, with the algorithm that AWS documents.
 func TestPromQL_RequestsAreSignedForMonitoring(t *testing.T) {
 	for _, c := range []struct{ name, method, query, body string }{
 		{"GET", "GET", "query=avg%28up%29&time=1780000000", ""},

@@ -90,7 +90,8 @@ func ask(t *testing.T, c net.Conn, head requestHead, body string) (answerHead, s
 	}
 }
 
-// signature computes what AWS would, from what arrived and by AWS's description alone.
+// signature returns the signature of the request that arrived and the one that AWS would compute for it,
+// joined by "=". It follows AWS's documentation and uses no code of the SDK.
 func signature(r *http.Request, body string, path string) string {
 	fields := map[string]string{}
 	for _, part := range strings.Split(strings.TrimPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 "), ",") {

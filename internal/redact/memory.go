@@ -20,16 +20,16 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
 
-// Limits of what is learned from AWS's answers during one tool call.
+// Limits of learning secrets from AWS's answers during one tool call.
 const (
 	maxObserved   = 16 << 20    // bytes of answers
 	maxLearned    = 500         // secrets
 	maxSearched   = 512 << 10   // bytes of texts that the rules search, which usually takes 0.1 s
-	maxSearchTime = time.Second // of the rules; texts with the keywords of all rules take longer
+	maxSearchTime = time.Second // of that search; a text with the keywords of all rules would take longer
 	maxNested     = 100         // levels of XML elements
 	maxDepth      = 3           // levels of JSON in strings of JSON
 	minSecret     = 8           // bytes of a secret that is searched for in all texts
-	minUnnamed    = 16          // bytes of a value that is taken for a secret without a name that indicates one
+	minUnnamed    = 16          // bytes of a value that counts as a secret although its name does not indicate one
 )
 
 // Memory keeps the answers that AWS gave to one tool call. Secrets in them are then found in the code's
@@ -50,7 +50,8 @@ func (m *Memory) Observe(body []byte) {
 	}
 }
 
-// Knowing returns the redactor with the secrets of the observed answers, and forgets the answers.
+// Knowing returns a copy of the redactor that also replaces the secrets in the observed answers. The memory
+// then forgets the answers.
 func (m *Memory) Knowing(r *Redactor) *Redactor {
 	knowing := *r
 	knowing.known = m.takeSecrets(r)
@@ -68,7 +69,7 @@ func (m *Memory) takeSecrets(r *Redactor) []string {
 		l.until = r.until
 	}
 	for _, body := range bodies {
-		l.body(body)
+		l.learnBody(body)
 	}
 	found := map[string]bool{}
 	for secret := range l.found {
@@ -113,19 +114,18 @@ func asciiJSON(text string) string {
 	return b.String()
 }
 
-// traces are lower-case substrings. A text that contains none of them cannot contain a secret that can be
-// learned.
-var traces = append([]string{
+// secretHints are lower-case substrings. The learner finds no secret in a text that contains none of them.
+var secretHints = append([]string{
 	"environment", "variables", `"env"`, "optionsettings", "userdata", "shared_key", "://", "bearer", "authorization",
 	"eyj", "gh", "xox", "k_live", "-----begin", "signature",
 }, secretNameParts...)
 
-// mayHoldSecrets reports whether something can be learned from a body.
+// mayHoldSecrets reports whether the learner may find secrets in a body.
 func mayHoldSecrets(body []byte) bool {
 	if isGzip(body) {
 		return true
 	}
-	return containsAny(fold(string(body)), traces)
+	return containsAny(fold(string(body)), secretHints)
 }
 
 // isGzip reports whether a body is compressed.
@@ -159,8 +159,8 @@ func (l *learner) unpack(body []byte) []byte {
 	return plain
 }
 
-// body learns from an answer in JSON or XML.
-func (l *learner) body(body []byte) {
+// learnBody learns from an answer in JSON or XML.
+func (l *learner) learnBody(body []byte) {
 	if isGzip(body) {
 		body = l.unpack(body)
 	}
@@ -170,13 +170,13 @@ func (l *learner) body(body []byte) {
 	}
 	if body[0] == '<' {
 		if tree, err := elements(xml.NewDecoder(bytes.NewReader(body)), 0); err == nil {
-			l.value("", tree, false, 0)
+			l.learnValue("", tree, false, 0)
 		}
 		return
 	}
 	var decoded any
 	if json.Unmarshal(body, &decoded) == nil {
-		l.value("", decoded, false, 0)
+		l.learnValue("", decoded, false, 0)
 	}
 }
 
@@ -234,34 +234,34 @@ func holdsVariables(field string) bool {
 // pairs are the field names, in lower case, that lists of names and values use.
 var pairs = [][2]string{{"name", "value"}, {"key", "value"}, {"parameterkey", "parametervalue"}, {"outputkey", "outputvalue"}, {"optionname", "value"}}
 
-// value learns from a decoded value. variable reports whether it is a variable of a program.
-func (l *learner) value(name string, v any, variable bool, depth int) {
+// learnValue learns from a decoded value. variable reports whether it is a variable of a program.
+func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 	switch v := v.(type) {
 	case map[string]any:
-		l.pair(v, variable)
+		l.learnPair(v, variable)
 		for key, child := range v {
 			if folded := strings.ToLower(key); folded == "userdata" || folded == "userdataoverride" {
-				l.userData(child)
+				l.learnUserData(child)
 			} else {
-				l.value(key, child, variable || holdsVariables(folded), depth)
+				l.learnValue(key, child, variable || holdsVariables(folded), depth)
 			}
 		}
 	case []any:
 		flag := name // of a command line, such as --password
 		for _, child := range v {
-			l.value(flag, child, variable, depth)
+			l.learnValue(flag, child, variable, depth)
 			flag = name
 			if text, ok := child.(string); ok && strings.HasPrefix(text, "--") {
 				flag = text
 			}
 		}
 	case string:
-		l.text(name, v, variable, depth)
+		l.learnText(name, v, variable, depth)
 	}
 }
 
-// pair learns from an object that consists of a name and a value.
-func (l *learner) pair(o map[string]any, variable bool) {
+// learnPair learns from an object that consists of a name and a value.
+func (l *learner) learnPair(o map[string]any, variable bool) {
 	folded := make(map[string]string, len(o))
 	for key, v := range o {
 		if text, ok := v.(string); ok {
@@ -270,13 +270,13 @@ func (l *learner) pair(o map[string]any, variable bool) {
 	}
 	for _, p := range pairs {
 		if name, value := folded[p[0]], folded[p[1]]; name != "" && value != "" {
-			l.text(name, value, variable, maxDepth)
+			l.learnText(name, value, variable, maxDepth)
 		}
 	}
 }
 
-// text learns from a text with a name.
-func (l *learner) text(name, text string, variable bool, depth int) {
+// learnText learns from a text with a name.
+func (l *learner) learnText(name, text string, variable bool, depth int) {
 	switch {
 	case isSecret(strings.TrimLeft(name, "-"), text):
 		l.add(text)
@@ -285,21 +285,21 @@ func (l *learner) text(name, text string, variable bool, depth int) {
 	case depth < maxDepth && len(text) > 1 && (text[0] == '{' || text[0] == '['):
 		var decoded any
 		if json.Unmarshal([]byte(text), &decoded) == nil {
-			l.value(name, decoded, variable, depth+1)
+			l.learnValue(name, decoded, variable, depth+1)
 		}
 	case strings.Contains(text, "pre_shared_key"):
 		for _, key := range sharedKey().FindAllStringSubmatch(text, -1) {
 			l.add(key[1])
 		}
 	}
-	l.search(text)
+	l.searchText(text)
 }
 
-// search learns the secrets that the rules find in a text. The code may print a secret without the context by
+// searchText learns the secrets that the rules find in a text. The code may print a secret without the context by
 // which the rules recognize it.
-func (l *learner) search(text string) {
+func (l *learner) searchText(text string) {
 	text = terminal.Plain(text) // as answers show it
-	if len(text) < minSecret || l.searched+len(text) > maxSearched || time.Now().After(l.until) || !containsAny(fold(text), traces) {
+	if len(text) < minSecret || l.searched+len(text) > maxSearched || time.Now().After(l.until) || !containsAny(fold(text), secretHints) {
 		return
 	}
 	l.searched += len(text)
@@ -312,16 +312,16 @@ func (l *learner) search(text string) {
 
 var sharedKey = lazy(`<pre_shared_key>\s*([^<\s]{6,})\s*<`)
 
-// userData learns a base64 script as a whole and the words in it that look like secrets.
-func (l *learner) userData(v any) {
+// learnUserData learns a base64 script as a whole and the words in it that look like secrets.
+func (l *learner) learnUserData(v any) {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, child := range v {
-			l.userData(child)
+			l.learnUserData(child)
 		}
 	case []any:
 		for _, child := range v {
-			l.userData(child)
+			l.learnUserData(child)
 		}
 	case string:
 		script, err := base64.StdEncoding.DecodeString(strings.TrimSpace(v))
@@ -340,8 +340,8 @@ func (l *learner) userData(v any) {
 	}
 }
 
-// looksSecret reports whether a variable's value looks like a secret regardless of its name: long, without
-// words, and made of letters and digits. Names, IDs, addresses, and hashes do not.
+// looksSecret reports whether a variable's value looks like a secret regardless of its name: it is long, has
+// no words, and consists of letters and digits. Names, IDs, addresses, and hashes do not look like secrets.
 func looksSecret(value string) bool {
 	return len(value) >= minUnnamed && secretLook().MatchString(value) && !nameLook().MatchString(value) &&
 		strings.ContainsAny(value, "0123456789") && entropy(value) > 3.2

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	odd  = "Zk3Vq9TxW1bLr7Yd0HsP5nMc" // looks like a secret
-	odd2 = "u7QeXo2Rw9TzB4mKc6Jd1LsA"
+	randomA = "Zk3Vq9TxW1bLr7Yd0HsP5nMc" // looks like a secret
+	randomB = "u7QeXo2Rw9TzB4mKc6Jd1LsA"
 )
 
 func learned(t *testing.T, bodies ...string) []string {
@@ -31,34 +31,34 @@ func learned(t *testing.T, bodies ...string) []string {
 }
 
 func TestMemory_LearnsSecretsFromAnswers(t *testing.T) {
-	script := base64.StdEncoding.EncodeToString([]byte("#!/bin/bash\ncurl -u admin:" + odd + " https://x"))
+	script := base64.StdEncoding.EncodeToString([]byte("#!/bin/bash\ncurl -u admin:" + randomA + " https://x"))
 	var small bytes.Buffer
 	w := gzip.NewWriter(&small)
-	_, err := w.Write([]byte(`{"Environment":{"Variables":{"A":"` + odd + `"}}}`))
+	_, err := w.Write([]byte(`{"Environment":{"Variables":{"A":"` + randomA + `"}}}`))
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
 	for _, c := range []struct {
 		name, body string
 		want       []string
 	}{
-		{"a function's variables", `{"Environment":{"Variables":{"A":"` + odd + `","DB_PASSWORD":"hunter2hunter2","TABLE":"orders"}}}`, []string{odd, "hunter2hunter2"}},
-		{"a container's variables", `{"environment":[{"name":"a","value":"` + odd + `"}]}`, []string{odd}},
-		{"variables of a service", `{"RuntimeEnvironmentVariables":{"STAGE":"` + odd + `"}}`, []string{odd}},
-		{"variables of a job", `{"OverrideEnvironment":{"STAGE":"` + odd + `"}}`, []string{odd}},
-		{"variables of a pod", `{"containers":[{"env":[{"name":"stage","value":"` + odd + `"}]}]}`, []string{odd}},
-		{"variables of a stage", `{"stageVariables":{"v":"` + odd + `"}}`, []string{odd}},
-		{"user data of a recipe", `{"userDataOverride":"` + script + `"}`, []string{script, odd}},
-		{"a stack's parameters", `<R><Parameters><member><ParameterKey>DbPassword</ParameterKey><ParameterValue>` + odd + `</ParameterValue></member>` +
-			`<member><ParameterKey>ApiKey</ParameterKey><ParameterValue>` + odd2 + `</ParameterValue></member></Parameters></R>`, []string{odd2, odd}},
-		{"an environment's options", `<R><OptionSettings><member><OptionName>X</OptionName><Value>` + odd + `</Value></member></OptionSettings></R>`, []string{odd}},
-		{"user data", `<R><userData><value>` + script + `</value></userData></R>`, []string{script, odd}},
-		{"a VPN's configuration", `<R><customerGatewayConfiguration>&lt;pre_shared_key&gt;` + odd + `&lt;/pre_shared_key&gt;</customerGatewayConfiguration></R>`, []string{odd}},
-		{"JSON in JSON in JSON", `{"input":"{\"a\":\"{\\\"api_key\\\":\\\"` + odd + `\\\"}\"}"}`, []string{odd}},
-		{"a log line", `{"events":[{"message":"login with password=` + odd + ` failed"}]}`, []string{odd}},
-		{"a key on several lines", `{"events":[{"message":"-----BEGIN PRIVATE KEY-----\n` + odd + `\n` + odd2 + `\n-----END PRIVATE KEY-----"}]}`, []string{odd, odd2}},
+		{"a function's variables", `{"Environment":{"Variables":{"A":"` + randomA + `","DB_PASSWORD":"hunter2hunter2","TABLE":"orders"}}}`, []string{randomA, "hunter2hunter2"}},
+		{"a container's variables", `{"environment":[{"name":"a","value":"` + randomA + `"}]}`, []string{randomA}},
+		{"variables of a service", `{"RuntimeEnvironmentVariables":{"STAGE":"` + randomA + `"}}`, []string{randomA}},
+		{"variables of a job", `{"OverrideEnvironment":{"STAGE":"` + randomA + `"}}`, []string{randomA}},
+		{"variables of a pod", `{"containers":[{"env":[{"name":"stage","value":"` + randomA + `"}]}]}`, []string{randomA}},
+		{"variables of a stage", `{"stageVariables":{"v":"` + randomA + `"}}`, []string{randomA}},
+		{"user data of a recipe", `{"userDataOverride":"` + script + `"}`, []string{script, randomA}},
+		{"a stack's parameters", `<R><Parameters><member><ParameterKey>DbPassword</ParameterKey><ParameterValue>` + randomA + `</ParameterValue></member>` +
+			`<member><ParameterKey>ApiKey</ParameterKey><ParameterValue>` + randomB + `</ParameterValue></member></Parameters></R>`, []string{randomB, randomA}},
+		{"an environment's options", `<R><OptionSettings><member><OptionName>X</OptionName><Value>` + randomA + `</Value></member></OptionSettings></R>`, []string{randomA}},
+		{"user data", `<R><userData><value>` + script + `</value></userData></R>`, []string{script, randomA}},
+		{"a VPN's configuration", `<R><customerGatewayConfiguration>&lt;pre_shared_key&gt;` + randomA + `&lt;/pre_shared_key&gt;</customerGatewayConfiguration></R>`, []string{randomA}},
+		{"JSON in JSON in JSON", `{"input":"{\"a\":\"{\\\"api_key\\\":\\\"` + randomA + `\\\"}\"}"}`, []string{randomA}},
+		{"a log line", `{"events":[{"message":"login with password=` + randomA + ` failed"}]}`, []string{randomA}},
+		{"a key on several lines", `{"events":[{"message":"-----BEGIN PRIVATE KEY-----\n` + randomA + `\n` + randomB + `\n-----END PRIVATE KEY-----"}]}`, []string{randomA, randomB}},
 		{"a command line", `{"command":["run","--password","hunter2hunter2","--verbose","orders-12345678"]}`, []string{"hunter2hunter2"}},
 		{"a custom pattern", `{"events":[{"message":"token of CUST-123456"}]}`, []string{"CUST-123456"}},
-		{"a compressed answer", small.String(), []string{odd}},
+		{"a compressed answer", small.String(), []string{randomA}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			assert.ElementsMatch(t, c.want, learned(t, c.body))
@@ -85,22 +85,22 @@ func TestMemory_RedactsEveryPartAndForgets(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	var m Memory
-	m.Observe([]byte(`{"Environment":{"Variables":{"A":"` + odd + `","B":"` + odd + odd2 + `"}}}`))
-	say := func() toolcall.Answer {
-		return toolcall.Answer{Output: "A is " + odd + ", B " + odd + odd2 + ".", Error: "KeyError: '" + odd + "'", Result: json.RawMessage(`["x` + odd + `", {"n": 1.50}]`)}
+	m.Observe([]byte(`{"Environment":{"Variables":{"A":"` + randomA + `","B":"` + randomA + randomB + `"}}}`))
+	newAnswer := func() toolcall.Answer {
+		return toolcall.Answer{Output: "A is " + randomA + ", B " + randomA + randomB + ".", Error: "KeyError: '" + randomA + "'", Result: json.RawMessage(`["x` + randomA + `", {"n": 1.50}]`)}
 	}
 
-	first := say()
+	first := newAnswer()
 	m.Knowing(r).Answer(&first)
 
-	assert.Equal(t, "A is [redacted: secret], B [redacted: secret].", first.Output, "the longest is looked for first")
+	assert.Equal(t, "A is [redacted: secret], B [redacted: secret].", first.Output, "longer secrets are replaced first")
 	assert.Equal(t, "KeyError: '[redacted: secret]'", first.Error)
 	assert.JSONEq(t, `["x[redacted: secret]", {"n": 1.50}]`, string(first.Result))
 	assert.Equal(t, 2, first.Redactions)
 
-	second := say()
+	second := newAnswer()
 	m.Knowing(r).Answer(&second)
-	assert.Contains(t, second.Output, odd, "what one call has read says nothing about the next one's output")
+	assert.Contains(t, second.Output, randomA, "the secrets that one call read are forgotten before the next call")
 }
 
 func TestMemory_FindsPythonSpellings(t *testing.T) {
@@ -110,11 +110,11 @@ func TestMemory_FindsPythonSpellings(t *testing.T) {
 	body, err := json.Marshal(map[string]any{"Variables": map[string]string{"DB_PASSWORD": secret}})
 	require.NoError(t, err)
 	for name, written := range map[string]string{
-		"printed":        secret,
-		"repr":           `'Zk3\'V"q9\\TxéW1b🔑Lr7'`,
-		"JSON":           `"Zk3'V\"q9\\Tx\u00e9W1b\ud83d\udd11Lr7"`,
-		"JSON, as it is": `"Zk3'V\"q9\\TxéW1b🔑Lr7"`,
-		"JSON in JSON":   `"\"Zk3'V\\\"q9\\\\Tx\\u00e9W1b\\ud83d\\udd11Lr7\""`,
+		"printed":                        secret,
+		"repr":                           `'Zk3\'V"q9\\TxéW1b🔑Lr7'`,
+		"JSON":                           `"Zk3'V\"q9\\Tx\u00e9W1b\ud83d\udd11Lr7"`,
+		"JSON with non-ASCII characters": `"Zk3'V\"q9\\TxéW1b🔑Lr7"`,
+		"JSON in JSON":                   `"\"Zk3'V\\\"q9\\\\Tx\\u00e9W1b\\ud83d\\udd11Lr7\""`,
 	} {
 		var m Memory
 		m.Observe(body)
@@ -130,7 +130,7 @@ func TestObserve_IgnoresBodiesOverLimit(t *testing.T) {
 	filler := `{"Variables":{"A":"` + strings.Repeat("x", maxObserved) + `"}}`
 	m.Observe([]byte(filler))
 	assert.Empty(t, m.bodies)
-	m.Observe([]byte(`{"Variables":{"A":"` + odd + `"}}`))
+	m.Observe([]byte(`{"Variables":{"A":"` + randomA + `"}}`))
 	assert.Len(t, m.bodies, 1)
 	m.Observe([]byte(`{"message":"nothing to see"}`))
 	assert.Len(t, m.bodies, 1)
@@ -149,13 +149,13 @@ func TestMemory_BoundsDecompression(t *testing.T) {
 	}
 	l := learner{redactor: &Redactor{}, found: map[string]bool{}}
 	for _, body := range memory.bodies {
-		l.body(body)
+		l.learnBody(body)
 	}
 	assert.Len(t, memory.bodies, 50)
 	assert.Equal(t, maxObserved, l.unpacked)
 }
 
-func TestNamed_SearchesInsideValues(t *testing.T) {
+func TestText_SearchesInsideValues(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	for text, want := range map[string]string{

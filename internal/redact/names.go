@@ -8,7 +8,8 @@ import (
 var secretName = lazy(`(?i)(?:pass(?:word|wd|phrase)|passwd|^pwd$|_pwd$|secret|api[_.-]?key|private[_.-]?key|access[_.-]?token|auth[_.-]?token|` +
 	`security[_.-]?token|session[_.-]?token|refresh[_.-]?token|id[_.-]?token|bearer[_.-]?token|bot[_.-]?token|^token$|[_.-]token$|connection[_.-]?string|encryption[_.-]?key|signing[_.-]?key|account[_.-]?key|credentials?$)`)
 
-// secretNameParts are words; every match of secretName contains one of them.
+// secretNameParts are substrings. Every match of secretName contains one of them, so a quick search for them
+// can rule a name out.
 var secretNameParts = []string{"pass", "pwd", "secret", "key", "token", "string", "credential"}
 
 // harmlessName matches names that secretName matches although their values are not secrets.
@@ -18,15 +19,15 @@ var harmlessName = lazy(`(?i)(?:next|continuation|pagination|client|starting|pag
 // harmlessValue matches values that are never secrets.
 var harmlessValue = lazy(`(?i)^(?:|true|false|none|null|nil|undefined|\*+|<[^>]*>|\$\{?[^}]*\}?|\{\{.*|arn:aws.*|\[redacted.*|-?\d{1,5}|not|is|was|and|for|the|in|of|to|has|with|invalid|expired|missing|required|incorrect|wrong|failed|denied|error)$`)
 
-// isSecret reports whether a value is secret according to its name.
+// isSecret reports whether a name indicates that its value is a secret.
 func isSecret(name, value string) bool {
 	return len(value) >= 4 && containsAny(fold(name), secretNameParts) &&
 		secretName().MatchString(name) && !harmlessName().MatchString(name) && !harmlessValue().MatchString(value)
 }
 
-// named replaces the values of names of secrets: name = value, name: value, or "name": "value", in code,
-// JSON, YAML, and logs.
-func (c *counter) named(text string) string {
+// replaceNamed replaces values whose name indicates a secret: name = value, name: value, or "name": "value", in
+// code, JSON, YAML, and logs.
+func (c *counter) replaceNamed(text string) string {
 	var b strings.Builder
 	done := 0
 	for p, ok := nextPair(text, 0); ok; p, ok = nextPair(text, p.next(text)) {
@@ -100,7 +101,7 @@ func nextPair(text string, from int) (pair, bool) {
 	return pair{}, false
 }
 
-// assignment reads a sign of assignment and a value after a name. It returns end 0 if they are missing.
+// assignment reads an assignment operator and a value after a name. It returns end 0 if either is missing.
 func assignment(text string, at int) (value, end int) {
 	if at < len(text) && text[at] == '\\' {
 		at++

@@ -43,11 +43,11 @@ const withheld = markStart + "the whole text, because searching it for secrets t
 
 const (
 	sendTime      = 200 * time.Millisecond // of the invocation, reserved for sending an answer
-	minRedactTime = 100 * time.Millisecond // for an invocation that is almost over: usual answers take less
+	minRedactTime = 100 * time.Millisecond // granted even if the invocation is almost over: most answers take less
 )
 
-// Deadline returns the time at which the redaction of an answer must end. The rest of the invocation of ctx
-// is needed to send the answer. The time is zero if ctx has no deadline.
+// Deadline returns the time at which the redaction of an answer must end. The time between it and ctx's
+// deadline is needed to send the answer. Deadline returns the zero time if ctx has no deadline.
 func Deadline(ctx context.Context, now time.Time) time.Time {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -132,7 +132,7 @@ func (r *Redactor) Document(text string) (string, int) {
 
 // text applies every way of finding secrets to a text.
 func (r *Redactor) text(c *counter, text string) string {
-	text = c.inFields(text)
+	text = c.replaceInFields(text)
 	for _, secret := range r.known {
 		if c.isLate() {
 			break
@@ -142,15 +142,15 @@ func (r *Redactor) text(c *counter, text string) string {
 			c.count += n
 		}
 	}
-	text = c.tokens(text)
-	text = c.byRules(text)
-	text = c.inHeaders(text)
-	text = c.named(text)
+	text = c.replaceTokens(text)
+	text = c.replaceByRules(text)
+	text = c.replaceByContext(text)
+	text = c.replaceNamed(text)
 	for _, pattern := range r.custom {
 		if c.isLate() {
 			break
 		}
-		text = c.all(pattern, text, func(g []string) string { return c.mark("custom pattern", g[0]) })
+		text = c.replaceAll(pattern, text, func(g []string) string { return c.mark("custom pattern", g[0]) })
 	}
 	if c.expired {
 		c.count++
@@ -183,8 +183,8 @@ func (c *counter) mark(kind, secret string) string {
 	return replacement(kind)
 }
 
-// all replaces every match of a pattern.
-func (c *counter) all(pattern *regexp.Regexp, text string, replace func(groups []string) string) string {
+// replaceAll replaces every match of a pattern.
+func (c *counter) replaceAll(pattern *regexp.Regexp, text string, replace func(groups []string) string) string {
 	return pattern.ReplaceAllStringFunc(text, func(found string) string {
 		groups := pattern.FindStringSubmatch(found)
 		if groups == nil {
@@ -195,12 +195,12 @@ func (c *counter) all(pattern *regexp.Regexp, text string, replace func(groups [
 	})
 }
 
-// group replaces the second group of each match of a shape, if the text contains one of its needles.
-func (c *counter) group(s shape, text string, quoted bool) string {
+// replaceGroup replaces the second group of each match of a shape, if the text contains one of its needles.
+func (c *counter) replaceGroup(s shape, text string, quoted bool) string {
 	if len(s.needles) > 0 && !containsAny(text, s.needles) {
 		return text
 	}
-	return c.all(s.pattern(), text, func(g []string) string {
+	return c.replaceAll(s.pattern(), text, func(g []string) string {
 		if strings.Contains(g[2], markStart) {
 			return g[0]
 		}
@@ -238,15 +238,16 @@ func (r *Redactor) document(raw json.RawMessage) (json.RawMessage, int) {
 	return encoded, w.changes
 }
 
-// walk redacts one JSON value.
+// walk redacts one decoded JSON value.
 type walk struct {
 	redactor *Redactor
 	changes  int
 	keys     map[string]string // names of fields to their redacted form
 }
 
-// carriers are fields in which every text is a secret, with its kind. The names of fields in them stay.
-var carriers = map[string]string{
+// secretFields maps the names of fields in which every text is a secret to the kind of the secret. The names
+// of the fields below them are not replaced.
+var secretFields = map[string]string{
 	"Variables": "environment variable", "EnvironmentVariables": "environment variable", "environmentVariables": "environment variable",
 	"RuntimeEnvironmentVariables": "environment variable", "ContainerEnvironmentVariables": "environment variable",
 	"UserData": "user data", "userData": "user data", "userDataOverride": "user data", "CustomerGatewayConfiguration": "VPN configuration",
@@ -286,7 +287,7 @@ func (w *walk) object(o map[string]any) any {
 		for n := 2; taken(clean, key); n++ {
 			key = fmt.Sprintf("%s (%d)", w.key(name), n)
 		}
-		if kind, ok := carriers[name]; ok {
+		if kind, ok := secretFields[name]; ok {
 			clean[key] = w.hide(kind, o[name])
 			continue
 		}
@@ -311,7 +312,7 @@ func (w *walk) key(name string) string {
 
 var environmentName = lazy(`^[A-Z][A-Z0-9_]*$`)
 
-// hide replaces every text in a value, except in fields called name.
+// hide replaces every text in a value, except in fields whose name is "name" or "Name".
 func (w *walk) hide(kind string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -59,7 +59,7 @@ var knownRules = sync.OnceValue(func() []*rule {
 		Rules []*rule `json:"rules"`
 	}
 	if err := json.Unmarshal(rulesJSON, &file); err != nil {
-		panic("redact: rules.json: " + err.Error()) // every test reads the embedded file
+		panic("redact: rules.json: " + err.Error()) // a broken embedded file fails every test
 	}
 	everywhere := sync.OnceValue(file.Allow.compile)
 	for _, r := range file.Rules {
@@ -75,8 +75,8 @@ var knownRules = sync.OnceValue(func() []*rule {
 	return file.Rules
 })
 
-// byRules replaces the secrets that the rules find.
-func (c *counter) byRules(text string) string {
+// replaceByRules replaces the secrets that the rules find.
+func (c *counter) replaceByRules(text string) string {
 	wanted := keywordsOf(text)
 	for i, r := range knownRules() {
 		if !wanted[i] {
@@ -186,7 +186,7 @@ func (r *rule) secretIn(found []int) (from, to int) {
 	return found[0], found[1]
 }
 
-// looksSecret reports whether a match is new and irregular enough to be a secret.
+// looksSecret reports whether a match has not been replaced yet and is irregular enough to be a secret.
 func (r *rule) looksSecret(secret string) bool {
 	return secret != "" && !strings.Contains(secret, markStart) && (r.Entropy <= 0 || entropy(secret) > r.Entropy)
 }
@@ -209,8 +209,8 @@ func (p permit) allows(text string) bool {
 	return slices.ContainsFunc(p.any, func(expression *regexp.Regexp) bool { return expression.MatchString(text) })
 }
 
-// lines are the whole lines around a match and the result of checking them, which later matches on them
-// reuse.
+// lines are the whole lines around a match and the result of checking them. Later matches on the same lines
+// reuse the result.
 type lines struct {
 	from, to int
 	keyword  bool // they contain a keyword of the rule

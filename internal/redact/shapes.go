@@ -44,7 +44,7 @@ var (
 )
 
 var (
-	// A password in a URL. The user name stays.
+	// A password in a URL. The user name is kept.
 	inURL = newShape("password", `([a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@"'<>]*:)([^\s/@"'<>]+)(@)`, "://")
 	// The credential in an HTTP header. Needles of case-insensitive patterns are in lower case.
 	header = newShape("credential", `(?i)((?:Proxy-)?Authorization["']?\s*[:=]\s*["']?(?:Bearer|Basic|Token)\s+|\bBearer\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "authorization")
@@ -67,40 +67,40 @@ var (
 	value = newShape("environment variable", `(:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')`, ":")
 )
 
-// inFields replaces the values of fields in which AWS's answers contain secrets.
-func (c *counter) inFields(text string) string {
+// replaceInFields replaces the values of fields in which AWS's answers contain secrets.
+func (c *counter) replaceInFields(text string) string {
 	if containsAny(text, variables.needles) {
-		text = c.all(variables.pattern(), text, func(g []string) string { return g[1] + c.group(value, g[2], true) })
+		text = c.replaceAll(variables.pattern(), text, func(g []string) string { return g[1] + c.replaceGroup(value, g[2], true) })
 	}
-	return c.group(container, c.group(fields, text, true), true)
+	return c.replaceGroup(container, c.replaceGroup(fields, text, true), true)
 }
 
-// tokens replaces secrets that are recognized by their shape.
-func (c *counter) tokens(text string) string {
+// replaceTokens replaces secrets that are recognized by their shape.
+func (c *counter) replaceTokens(text string) string {
 	if containsAny(text, privateKey.needles) {
-		text = c.all(privateKey.pattern(), text, func(g []string) string { return c.mark(privateKey.kind, g[0]) })
+		text = c.replaceAll(privateKey.pattern(), text, func(g []string) string { return c.mark(privateKey.kind, g[0]) })
 	}
 	for _, t := range tokens {
-		text = c.lines(t, text, func(g []string) string { return c.mark(t.kind, g[0]) })
+		text = c.replaceInLines(t, text, func(g []string) string { return c.mark(t.kind, g[0]) })
 	}
 	return text
 }
 
-// inHeaders replaces secrets that are recognized by the text before them, such as in URLs and HTTP headers.
-func (c *counter) inHeaders(text string) string {
-	text = c.lines(inURL, text, func(g []string) string { return g[1] + c.mark(inURL.kind, g[2]) + g[3] })
+// replaceByContext replaces secrets that are recognized by the text before them, such as in URLs and HTTP headers.
+func (c *counter) replaceByContext(text string) string {
+	text = c.replaceInLines(inURL, text, func(g []string) string { return g[1] + c.mark(inURL.kind, g[2]) + g[3] })
 	if folded := fold(text); containsAny(folded, header.needles) {
-		text = c.group(shape{kind: header.kind, pattern: header.pattern}, text, false)
+		text = c.replaceGroup(shape{kind: header.kind, pattern: header.pattern}, text, false)
 	}
 	if folded := fold(text); containsAny(folded, query.needles) {
-		text = c.group(shape{kind: query.kind, pattern: query.pattern}, text, false)
+		text = c.replaceGroup(shape{kind: query.kind, pattern: query.pattern}, text, false)
 	}
 	for _, s := range []shape{element, argument} {
 		if containsAny(fold(text), s.needles) {
-			text = c.group(shape{kind: s.kind, pattern: s.pattern}, text, false)
+			text = c.replaceGroup(shape{kind: s.kind, pattern: s.pattern}, text, false)
 		}
 	}
-	return c.lines(dataSource, text, func(g []string) string { return g[1] + c.mark(dataSource.kind, g[2]) + g[3] })
+	return c.replaceInLines(dataSource, text, func(g []string) string { return g[1] + c.mark(dataSource.kind, g[2]) + g[3] })
 }
 
 // fold returns the text in lower case as case-insensitive patterns see it: they treat U+017F as an s.
@@ -108,8 +108,8 @@ func fold(text string) string {
 	return strings.ReplaceAll(strings.ToLower(text), "\u017f", "s")
 }
 
-// lines applies a pattern, whose matches never span lines, to the lines that contain one of its needles.
-func (c *counter) lines(s shape, text string, replace func(groups []string) string) string {
+// replaceInLines applies a pattern, whose matches never span lines, to the lines that contain one of its needles.
+func (c *counter) replaceInLines(s shape, text string, replace func(groups []string) string) string {
 	var b strings.Builder
 	done := 0
 	for at := firstOf(text, s.needles); at >= 0; {
@@ -119,7 +119,7 @@ func (c *counter) lines(s shape, text string, replace func(groups []string) stri
 			to = at + end
 		}
 		b.WriteString(text[done:from])
-		b.WriteString(c.all(s.pattern(), text[from:to], replace))
+		b.WriteString(c.replaceAll(s.pattern(), text[from:to], replace))
 		done = to
 		if at = firstOf(text[to:], s.needles); at >= 0 {
 			at += to

@@ -22,7 +22,7 @@ type abuse struct {
 	seconds float64 // 0: 6
 	success bool
 	kind    string                                // ErrorType; empty: any
-	says    string                                // in the output
+	output  string                                // in the output
 	check   func(t *testing.T, a toolcall.Answer) // additional checks
 }
 
@@ -43,13 +43,13 @@ def hunt():
 
 var abuses = []abuse{
 	// Credentials.
-	{name: "credentials: environment holds only the dummy", code: `print(dict(os.environ))`, success: true, says: broker.DummyAccessKey},
+	{name: "credentials: environment holds only the dummy", code: `print(dict(os.environ))`, success: true, output: broker.DummyAccessKey},
 	{name: "credentials: boto3 knows only the dummy", code: `c = boto3.Session().get_credentials().get_frozen_credentials()
-print(c.access_key, c.secret_key, c.token)`, success: true, says: broker.DummyAccessKey + " broker None"},
-	{name: "credentials: parent's environment", code: `open(f"/proc/{os.getppid()}/environ").read()`, kind: "PermissionError", says: "not readable here"},
+print(c.access_key, c.secret_key, c.token)`, success: true, output: broker.DummyAccessKey + " broker None"},
+	{name: "credentials: parent's environment", code: `open(f"/proc/{os.getppid()}/environ").read()`, kind: "PermissionError", output: "not readable here"},
 	{name: "credentials: own environment block", code: `open("/proc/self/environ").read()`, kind: "PermissionError"},
 	{name: "credentials: parent's memory", code: `open(f"/proc/{os.getppid()}/mem", "rb")`, kind: "PermissionError"},
-	{name: "credentials: every process's files", code: leak + "print(hunt())", success: true, says: "[]"},
+	{name: "credentials: every process's files", code: leak + "print(hunt())", success: true, output: "[]"},
 	{name: "credentials: proc behind a symbolic link", code: `os.symlink("/proc", "p")
 open("p/self/environ").read()`, kind: "PermissionError"},
 	{name: "credentials: proc behind a relative path", code: `open("../../../../../../proc/self/environ").read()`, kind: "PermissionError"},
@@ -57,16 +57,16 @@ open("p/self/environ").read()`, kind: "PermissionError"},
 	{name: "credentials: proc with two slashes", code: `open("//proc/self/environ").read()`, kind: "PermissionError"},
 	{name: "credentials: listing processes", code: `print(os.listdir("/proc"))`, kind: "PermissionError"},
 	{name: "credentials: globals of the harness", code: `import gc
-print([o for o in gc.get_objects() if isinstance(o, dict) and "AWS_SECRET_ACCESS_KEY" in o and "planted" in str(o.get("AWS_SECRET_ACCESS_KEY"))])`, success: true, says: "[]"},
+print([o for o in gc.get_objects() if isinstance(o, dict) and "AWS_SECRET_ACCESS_KEY" in o and "planted" in str(o.get("AWS_SECRET_ACCESS_KEY"))])`, success: true, output: "[]"},
 	{name: "credentials: instance metadata", code: `from botocore.utils import InstanceMetadataFetcher
-print(InstanceMetadataFetcher().retrieve_iam_role_credentials())`, success: true, says: "{}"},
-	{name: "credentials: shared credentials file", code: `print(boto3.Session().available_profiles)`, success: true, says: "[]"},
+print(InstanceMetadataFetcher().retrieve_iam_role_credentials())`, success: true, output: "{}"},
+	{name: "credentials: shared credentials file", code: `print(boto3.Session().available_profiles)`, success: true, output: "[]"},
 
 	// Network.
 	{name: "network: urlopen", code: `import urllib.request
-urllib.request.urlopen("http://example.com")`, kind: "PermissionError", says: "only AWS API calls through boto3"},
+urllib.request.urlopen("http://example.com")`, kind: "PermissionError", output: "only AWS API calls through boto3"},
 	{name: "network: raw socket", code: `import socket
-socket.socket().connect(("1.1.1.1", 80))`, kind: "PermissionError", says: "no network"},
+socket.socket().connect(("1.1.1.1", 80))`, kind: "PermissionError", output: "no network"},
 	{name: "network: name resolution", code: `import socket
 socket.getaddrinfo("secret.example.com", 80)`, kind: "PermissionError"},
 	{name: "network: http.client", code: `import http.client
@@ -80,11 +80,11 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("1.1.1.1", 53))`,
 	{name: "network: local socket of another process", code: `import socket
 socket.socket(socket.AF_UNIX).connect("/var/run/anything.sock")`, kind: "PermissionError"},
 	{name: "network: urllib3", code: `import urllib3
-urllib3.PoolManager(retries=False).request("GET", "http://1.1.1.1")`, says: "no network"},
+urllib3.PoolManager(retries=False).request("GET", "http://1.1.1.1")`, output: "no network"},
 	{name: "network: asyncio", code: `import asyncio
 asyncio.run(asyncio.open_connection("1.1.1.1", 80))`, kind: "PermissionError"},
 
-	{name: "network: boto3 at a foreign host", code: `boto3.client("logs", endpoint_url="https://evil.example.com").describe_log_groups()`, kind: "RequestRefused", says: "not an AWS API endpoint"},
+	{name: "network: boto3 at a foreign host", code: `boto3.client("logs", endpoint_url="https://evil.example.com").describe_log_groups()`, kind: "RequestRefused", output: "not an AWS API endpoint"},
 	{name: "network: boto3 at a host name of an EC2 instance", code: `boto3.client("logs", endpoint_url="https://ec2-1-2-3-4.compute-1.amazonaws.com").describe_log_groups()`, kind: "RequestRefused"},
 	{name: "network: boto3 at a private API", code: `boto3.client("logs", endpoint_url="https://abc.execute-api.eu-west-1.amazonaws.com").describe_log_groups()`, kind: "RequestRefused"},
 	{name: "network: boto3 without encryption", code: `boto3.client("logs", endpoint_url="http://logs.eu-west-1.amazonaws.com").describe_log_groups()`, kind: "RequestRefused"},
@@ -94,20 +94,20 @@ asyncio.run(asyncio.open_connection("1.1.1.1", 80))`, kind: "PermissionError"},
 	{name: "network: the metadata service through the broker", code: `from botocore.httpsession import URLLib3Session
 from botocore.awsrequest import AWSRequest
 URLLib3Session().send(AWSRequest("GET", "http://169.254.169.254/latest/meta-data/").prepare())`, kind: "RequestRefused"},
-	{name: "network: SigV4a at a Multi-Region Access Point", code: `boto3.client("s3").list_objects_v2(Bucket="arn:aws:s3::111122223333:accesspoint:mfzwi23gnjvgw.mrap")`, kind: "RequestRefused", says: "SigV4a"},
-	{name: "network: service that accepts only SigV4a", code: `boto3.client("cloudfront-keyvaluestore").list_keys(KvsARN="arn:aws:cloudfront::111122223333:key-value-store/2b4a3a9e-0d5b-4c24-9b6c-5a2b0a9c9a5e")`, kind: "RequestRefused", says: "SigV4a"},
-	{name: "network: presigned URL", code: `boto3.client("s3").generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})`, kind: "RequestRefused", says: "presigned"},
+	{name: "network: SigV4a at a Multi-Region Access Point", code: `boto3.client("s3").list_objects_v2(Bucket="arn:aws:s3::111122223333:accesspoint:mfzwi23gnjvgw.mrap")`, kind: "RequestRefused", output: "SigV4a"},
+	{name: "network: service that accepts only SigV4a", code: `boto3.client("cloudfront-keyvaluestore").list_keys(KvsARN="arn:aws:cloudfront::111122223333:key-value-store/2b4a3a9e-0d5b-4c24-9b6c-5a2b0a9c9a5e")`, kind: "RequestRefused", output: "SigV4a"},
+	{name: "network: presigned URL", code: `boto3.client("s3").generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})`, kind: "RequestRefused", output: "presigned"},
 
 	// Processes.
 	{name: "processes: subprocess", code: `import subprocess
-subprocess.run(["id"])`, kind: "PermissionError", says: "starting or signaling processes"},
+subprocess.run(["id"])`, kind: "PermissionError", output: "starting or signaling processes"},
 	{name: "processes: os.system", code: `os.system("id")`, kind: "PermissionError"},
 	{name: "processes: os.popen", code: `os.popen("id").read()`, kind: "PermissionError"},
 	{name: "processes: fork", code: `os.fork()`, kind: "PermissionError"},
 	{name: "processes: fork bomb", code: `while True:
     try: os.fork()
     except OSError: break
-print("stopped")`, success: true, says: "stopped"},
+print("stopped")`, success: true, output: "stopped"},
 	{name: "processes: exec", code: `os.execv("/bin/sh", ["sh"])`, kind: "PermissionError"},
 	{name: "processes: posix_spawn", code: `os.posix_spawn("/bin/sh", ["sh"], {})`, kind: "PermissionError"},
 	{name: "processes: fork_exec without subprocess", code: `import _posixsubprocess
@@ -120,10 +120,10 @@ multiprocessing.get_context("fork").Process(target=print).start()`, kind: "Permi
 signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 9)`, kind: "PermissionError"},
 	{name: "processes: kill itself", code: `import signal
 print("before")
-signal.raise_signal(9)`, kind: "Crashed", says: "before"},
-	{name: "processes: abort", code: `os.abort()`, kind: "Crashed", says: "aborted"},
+signal.raise_signal(9)`, kind: "Crashed", output: "before"},
+	{name: "processes: abort", code: `os.abort()`, kind: "Crashed", output: "aborted"},
 	{name: "processes: ctypes", code: `import ctypes
-ctypes.CDLL(None).getpid()`, kind: "PermissionError", says: "native code"},
+ctypes.CDLL(None).getpid()`, kind: "PermissionError", output: "native code"},
 	{name: "processes: segmentation fault", code: `import ctypes
 ctypes.string_at(0)`},
 	{name: "processes: thread bomb", code: `import threading, time
@@ -133,27 +133,27 @@ try:
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
         n += 1
 except RuntimeError:
-    print("stopped below 5000")`, success: true, says: "stopped below 5000"},
+    print("stopped below 5000")`, success: true, output: "stopped below 5000"},
 	{name: "processes: a thread left behind", code: `import threading, time
 threading.Thread(target=lambda: time.sleep(600)).start()
-result = "left"`, success: true, says: "left"},
+result = "left"`, success: true, output: "left"},
 	{name: "processes: ptrace of the parent", code: `import ctypes
 ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0)`, kind: "PermissionError"},
 
 	// Memory.
-	{name: "memory: one block", code: `x = [0] * 10**10`, kind: "MemoryLimit", says: "at line 1"},
+	{name: "memory: one block", code: `x = [0] * 10**10`, kind: "MemoryLimit", output: "at line 1"},
 	{name: "memory: many blocks", code: `x = []
-while True: x.append(bytearray(10**7))`, kind: "MemoryLimit", says: "at line 2"},
+while True: x.append(bytearray(10**7))`, kind: "MemoryLimit", output: "at line 2"},
 	{name: "memory: many small objects", code: `x = []
 while True: x.append(object())`, seconds: 20},
 	{name: "memory: anonymous shared mapping", code: `import mmap
 print("begun", flush=True)
 m = mmap.mmap(-1, 3 << 30)
-for at in range(0, len(m), 4096): m[at] = 1`, kind: "MemoryLimit", says: "begun"},
+for at in range(0, len(m), 4096): m[at] = 1`, kind: "MemoryLimit", output: "begun"},
 	{name: "memory: in-memory files", code: `import posix
 for module in (os, posix):
     try: module.memfd_create("x")
-    except PermissionError as error: print(error)`, success: true, says: "in-memory files cannot be created here"},
+    except PermissionError as error: print(error)`, success: true, output: "in-memory files cannot be created here"},
 	{name: "memory: a string that doubles", code: `s = "x"
 while True: s += s`, kind: "MemoryLimit"},
 	{name: "memory: recursion without a limit", code: `sys.setrecursionlimit(10**9)
@@ -167,34 +167,34 @@ resource.setrlimit(resource.RLIMIT_DATA, (-1, -1))`, kind: "ValueError"},
 
 	// Time.
 	{name: "time: endless loop", code: `print("begun")
-while True: pass`, seconds: 2, kind: "TimeLimit", says: "at line 2"},
+while True: pass`, seconds: 2, kind: "TimeLimit", output: "at line 2"},
 	{name: "time: endless loop that swallows everything", code: `while True:
     try:
         while True: pass
     except BaseException: pass`, seconds: 2, kind: "TimeLimit"},
-	{name: "time: sleep", code: `time.sleep(3600)`, seconds: 2, kind: "TimeLimit", says: "at line 1"},
+	{name: "time: sleep", code: `time.sleep(3600)`, seconds: 2, kind: "TimeLimit", output: "at line 1"},
 	{name: "time: sleep with signals blocked", code: `import signal
 signal.setitimer(signal.ITIMER_REAL, 0)
 signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
 print("begun", flush=True)
-time.sleep(3600)`, seconds: 2, kind: "TimeLimit", says: "begun"},
+time.sleep(3600)`, seconds: 2, kind: "TimeLimit", output: "begun"},
 	{name: "time: catastrophic regular expression", code: `re.match(r"(a+)+$", "a" * 50 + "b")`, seconds: 2, kind: "TimeLimit"},
 	{name: "time: uninterruptible arithmetic", code: `x = 9 ** 9 ** 9`, seconds: 2},
 	{name: "time: a thread that hangs", code: `import threading
 t = threading.Thread(target=lambda: time.sleep(3600)); t.start(); t.join()`, seconds: 2, kind: "TimeLimit"},
 	{name: "time: an exit handler that hangs", code: `import atexit
 atexit.register(time.sleep, 3600)
-result = 1`, success: true, says: "1"},
+result = 1`, success: true, output: "1"},
 	{name: "time: a destructor that hangs", code: `class D:
     def __del__(self): time.sleep(3600)
 d = D()
-result = 2`, success: true, says: "2"},
+result = 2`, success: true, output: "2"},
 
 	// Output.
 	{name: "output: flood", code: `while True: print("x" * 1000)`, kind: "OutputLimit"},
 	{name: "output: flood on stderr", code: `while True: sys.stderr.write("x" * 1000)`, kind: "OutputLimit"},
 	{name: "output: flood through os.write", code: `while True: os.write(1, b"x" * 65536)`, kind: "OutputLimit"},
-	{name: "output: head and tail kept", code: `print("first"); print("m" * 10**6); print("last")`, success: true, says: "bytes left out",
+	{name: "output: head and tail kept", code: `print("first"); print("m" * 10**6); print("last")`, success: true, output: "bytes left out",
 		check: func(t *testing.T, a toolcall.Answer) {
 			assert.True(t, strings.HasPrefix(a.Stdout, "first\n"))
 			assert.True(t, strings.HasSuffix(a.Stdout, "last\n"))
@@ -204,30 +204,30 @@ result = 2`, success: true, says: "2"},
 		check: func(t *testing.T, a toolcall.Answer) { assert.Less(t, len(a.Output), 2*MaxResult) }},
 	{name: "output: large result within the message limit", code: `result = "r" * 2_000_000`, success: true,
 		check: func(t *testing.T, a toolcall.Answer) { assert.Less(t, len(a.Result), 2*MaxResult) }},
-	{name: "output: not UTF-8", code: `sys.stdout.buffer.write(b"\xff\xfe ok"); sys.stdout.flush()`, success: true, says: " ok"},
-	{name: "output: lone surrogate", code: `print("\ud800 ok"); result = "\ud800"`, success: true, says: " ok"},
+	{name: "output: not UTF-8", code: `sys.stdout.buffer.write(b"\xff\xfe ok"); sys.stdout.flush()`, success: true, output: " ok"},
+	{name: "output: lone surrogate", code: `print("\ud800 ok"); result = "\ud800"`, success: true, output: " ok"},
 	{name: "output: large error", code: `raise ValueError("e" * 10**6)`, kind: "ValueError",
 		check: func(t *testing.T, a toolcall.Answer) { assert.Less(t, len(a.Error), 40_000) }},
-	{name: "output: closed stdout", code: `sys.stdout.close(); result = 3`, success: true, says: "3"},
-	{name: "output: stdout replaced", code: `sys.stdout = None; result = 4`, success: true, says: "4"},
+	{name: "output: closed stdout", code: `sys.stdout.close(); result = 3`, success: true, output: "3"},
+	{name: "output: stdout replaced", code: `sys.stdout = None; result = 4`, success: true, output: "4"},
 
 	// Disk.
 	{name: "disk: one large file", code: `f = open("big", "wb")
-while True: f.write(b"x" * 10**6)`, kind: "OSError", says: "File too large"},
+while True: f.write(b"x" * 10**6)`, kind: "OSError", output: "File too large"},
 	{name: "disk: file outside the working directory", code: `open(os.path.join(os.path.dirname(os.getcwd()), "left"), "w").write("x")
 result = "written"`},
 	{name: "disk: many files in many directories", code: `for i in range(40):
     os.makedirs(f"d{i}/e/f")
     for j in range(50):
         open(f"d{i}/e/f/{j}", "w").write("x" * 100)
-print(sum(len(files) for _, _, files in os.walk(".")))`, success: true, says: "2000"},
+print(sum(len(files) for _, _, files in os.walk(".")))`, success: true, output: "2000"},
 	{name: "disk: directory without permissions", code: `os.makedirs("a/b"); open("a/b/c", "w"); os.chmod("a/b", 0); os.chmod("a", 0)`, success: true},
 	{name: "disk: overwriting the harness", code: `import alarmtriage_tool.runner as r
 open(r.__file__, "a")`},
 	{name: "disk: devices", code: `open("/dev/mem", "rb")`, kind: "PermissionError"},
 
 	// Protocol.
-	{name: "protocol: os._exit", code: `print("said", flush=True); os._exit(3)`, kind: "Crashed", says: "exit status 3"},
+	{name: "protocol: os._exit", code: `print("said", flush=True); os._exit(3)`, kind: "Crashed", output: "exit status 3"},
 	{name: "protocol: all file descriptors closed", code: `os.closerange(0, 256); result = 1`, kind: "Crashed"},
 	{name: "protocol: garbage in the result", code: `for fd in range(3, 256):
     try: os.write(fd, b"garbage")
@@ -266,46 +266,46 @@ for url in ("https://" + "a." * 300_000 + "example.com/", "https://sts.amazonaws
 	}},
 	{name: "protocol: repr that fails", code: `class R:
     def __repr__(self): raise RuntimeError("no")
-result = R()`, success: true, says: "its repr failed"},
+result = R()`, success: true, output: "its repr failed"},
 	{name: "protocol: repr that exits", code: `class R:
     def __repr__(self): os._exit(9)
 result = R()`, kind: "Crashed"},
 	{name: "protocol: exception whose text fails", code: `class E(Exception):
     def __str__(self): raise RuntimeError("no")
 raise E()`, kind: "E"},
-	{name: "protocol: exception that does not derive from Exception", code: `raise BaseException("odd")`, kind: "BaseException", says: "odd"},
-	{name: "protocol: sys.exit with a code", code: `print("kept"); sys.exit(1)`, kind: "SystemExit", says: "kept"},
-	{name: "protocol: sys.exit without a code", code: `print("kept"); sys.exit()`, success: true, says: "kept"},
-	{name: "protocol: result that contains itself", code: `result = []; result.append(result)`, success: true, says: "contains itself"},
-	{name: "protocol: result with NaN and odd keys", code: `result = {(1, 2): float("nan"), None: float("inf")}`, success: true, says: "nan"},
+	{name: "protocol: exception that does not derive from Exception", code: `raise BaseException("odd")`, kind: "BaseException", output: "odd"},
+	{name: "protocol: sys.exit with a code", code: `print("kept"); sys.exit(1)`, kind: "SystemExit", output: "kept"},
+	{name: "protocol: sys.exit without a code", code: `print("kept"); sys.exit()`, success: true, output: "kept"},
+	{name: "protocol: result that contains itself", code: `result = []; result.append(result)`, success: true, output: "contains itself"},
+	{name: "protocol: result with NaN and odd keys", code: `result = {(1, 2): float("nan"), None: float("inf")}`, success: true, output: "nan"},
 	{name: "protocol: input", code: `input()`, kind: "EOFError"},
 	{name: "protocol: null byte in the code", code: "print(1)\x00", kind: "SyntaxError"},
 	{name: "protocol: code nested too deeply", code: strings.Repeat("(", 5000) + strings.Repeat(")", 5000)},
 
-	// State: the next call checks that nothing of this carried over.
-	{name: "state: patched json", code: `json.dumps = None; json.JSONEncoder.encode = None; result = {"a": 1}`, success: true, says: `"a"`},
-	{name: "state: patched os", code: `os.write = os._exit = os.close = None; result = 5`, success: true, says: "5"},
+	// State: nextCall checks that no change carried over.
+	{name: "state: patched json", code: `json.dumps = None; json.JSONEncoder.encode = None; result = {"a": 1}`, success: true, output: `"a"`},
+	{name: "state: patched os", code: `os.write = os._exit = os.close = None; result = 5`, success: true, output: "5"},
 	{name: "state: patched builtins", code: `import builtins
 builtins.print = builtins.isinstance = builtins.len = None; result = 6`},
 	{name: "state: patched traceback", code: `traceback.TracebackException = None; 1/0`, kind: "ZeroDivisionError"},
-	{name: "state: module attribute", code: `collections.leak = 1; result = collections.leak`, success: true, says: "1"},
+	{name: "state: module attribute", code: `collections.leak = 1; result = collections.leak`, success: true, output: "1"},
 	{name: "state: environment and path", code: `os.environ["LEAK"] = "1"; sys.path.insert(0, "/leak"); result = 1`, success: true},
-	{name: "state: working directory", code: `os.chdir("/"); result = os.getcwd()`, success: true, says: "/"},
+	{name: "state: working directory", code: `os.chdir("/"); result = os.getcwd()`, success: true, output: "/"},
 	{name: "state: global names", code: `leaked_name = 1; global_leak = 2; result = 1`, success: true},
 	{name: "state: another audit hook", code: `sys.addaudithook(lambda *a: None); result = 1`, success: true},
 	{name: "state: profile function", code: `sys.setprofile(lambda *a: 1/0); result = 1`},
 
 	// Imports.
-	{name: "imports: a missing module that is used", code: "import no_such_library\nno_such_library.array([1])", kind: "ModuleNotFoundError", says: "Available without import"},
-	{name: "imports: a missing module that is not used", code: "import no_such_library as pd\nresult = 1", success: true, says: "1"},
-	{name: "imports: a missing module in a try", code: "try:\n    import no_such_library\nexcept ImportError:\n    print('as expected')", success: true, says: "as expected"},
+	{name: "imports: a missing module that is used", code: "import no_such_library\nno_such_library.array([1])", kind: "ModuleNotFoundError", output: "Available without import"},
+	{name: "imports: a missing module that is not used", code: "import no_such_library as pd\nresult = 1", success: true, output: "1"},
+	{name: "imports: a missing module in a try", code: "try:\n    import no_such_library\nexcept ImportError:\n    print('as expected')", success: true, output: "as expected"},
 	{name: "imports: harness internals", code: "from alarmtriage_tool import zygote\nprint(zygote.CONTROL_FD)", success: true},
 	{name: "imports: reloading a patched module", code: "import importlib, signal\nimportlib.reload(signal)\nsignal.raise_signal(0)\nresult = 1"},
-	{name: "imports: a module from the working directory", code: "open('json2.py', 'w').write('x = 1')\nsys.path.append(os.getcwd())\nimport json2\nresult = json2.x", success: true, says: "1"},
+	{name: "imports: a module from the working directory", code: "open('json2.py', 'w').write('x = 1')\nsys.path.append(os.getcwd())\nimport json2\nresult = json2.x", success: true, output: "1"},
 }
 
-// after is the normal call that follows every abuse. It must work and find no trace of the abuse.
-const after = `import threading
+// nextCall is the normal call that follows every abuse. It must work and find no trace of the abuse.
+const nextCall = `import threading
 assert "LEAK" not in os.environ and "/leak" not in sys.path
 assert not hasattr(collections, "leak") and "leaked_name" not in globals()
 assert os.listdir(".") == [], os.listdir(".")
@@ -319,11 +319,11 @@ func TestSupervisor_AbuseAffectsOnlyItsOwnCall(t *testing.T) {
 			t.Run(python.name+"/"+configuration.name, func(t *testing.T) {
 				t.Parallel() // most cases wait until a deadline
 				w := startWorker(t, python, configuration.role)
-				w.run("1", 10) // the sandbox is warm
+				w.run("1", 10) // warms the sandbox up
 				for _, abuse := range abuses {
 					t.Run(abuse.name, func(t *testing.T) {
 						w.t = t
-						w.mustContain(abuse)
+						w.mustEndAsExpected(abuse)
 						w.mustWork()
 						w.mustBeClean()
 					})
@@ -334,7 +334,8 @@ func TestSupervisor_AbuseAffectsOnlyItsOwnCall(t *testing.T) {
 	}
 }
 
-func (w *worker) mustContain(a abuse) {
+// mustEndAsExpected runs an abuse and checks its outcome.
+func (w *worker) mustEndAsExpected(a abuse) {
 	w.t.Helper()
 	seconds := a.seconds
 	if seconds == 0 {
@@ -350,7 +351,7 @@ func (w *worker) mustContain(a abuse) {
 	if a.kind != "" {
 		assert.Equal(w.t, a.kind, answer.ErrorType, answer.Output)
 	}
-	assert.Contains(w.t, answer.Output, a.says)
+	assert.Contains(w.t, answer.Output, a.output)
 	assert.Equal(w.t, answer.Success, answer.Error == "")
 	if a.check != nil {
 		a.check(w.t, answer)
@@ -359,14 +360,14 @@ func (w *worker) mustContain(a abuse) {
 
 func (w *worker) mustWork() {
 	w.t.Helper()
-	answer := w.run(after, 10)
+	answer := w.run(nextCall, 10)
 	require.True(w.t, answer.Success, answer.Output)
 	assert.JSONEq(w.t, `{"sum": 6, "threads": 1, "year": true}`, string(answer.Result))
 	assert.Equal(w.t, "printed\n", answer.Stdout)
 	assert.Empty(w.t, answer.Stderr)
 }
 
-// mustBeClean requires that no process and no file of the calls is left.
+// mustBeClean requires that the calls left no process and no file behind.
 func (w *worker) mustBeClean() {
 	w.t.Helper()
 	assert.Eventually(w.t, func() bool { return len(names(w.scratch)) == 0 }, 2*time.Second, 5*time.Millisecond,

@@ -84,7 +84,7 @@ func TestSession_ServesConcurrentRequests(t *testing.T) {
 	assert.Len(t, answer.AWSCalls, 64)
 }
 
-func TestSession_UnreachableEndpointIsAnErrorOfTheCode(t *testing.T) {
+func TestSession_UnreachableEndpointRaisesErrorInTheCode(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	w := startWorker(t, pythons(t)[0], roleWorker, server.URL)

@@ -16,22 +16,22 @@ var behaviors = []struct {
 	stdout string
 	note   string // contained in one of the notes
 	kind   string // ErrorType; empty: success
-	says   string // contained in the output
+	output string // contained in the output
 }{
-	{name: "the value of a last expression is the result", code: "x = 20\nx + 1", result: "21", says: "21"},
+	{name: "the value of a last expression is the result", code: "x = 20\nx + 1", result: "21", output: "21"},
 	{name: "result takes precedence over the last expression", code: "result = 1\n2", result: "1"},
-	{name: "printing returns no result", code: "print('hello')", stdout: "hello\n", says: "hello"},
-	{name: "a string is shown without quotes", code: "'a\\nb'", result: `"a\nb"`, says: "a\nb"},
-	{name: "stdout comes before the result", code: "print('first')\nresult = 'second'", result: `"second"`, stdout: "first\n", says: "first\nsecond"},
-	{name: "stderr is part of the output", code: "sys.stderr.write('careful\\n')\nresult = None", says: "careful"},
-	{name: "output before an error is kept", code: "print('so far')\n1/0", stdout: "so far\n", kind: "ZeroDivisionError", says: "line 2"},
-	{name: "a traceback shows only the model's lines", code: "def f(d):\n    return d['k']\nf({})", kind: "KeyError", says: "return d['k']"},
+	{name: "printing returns no result", code: "print('hello')", stdout: "hello\n", output: "hello"},
+	{name: "a string is shown without quotes", code: "'a\\nb'", result: `"a\nb"`, output: "a\nb"},
+	{name: "stdout comes before the result", code: "print('first')\nresult = 'second'", result: `"second"`, stdout: "first\n", output: "first\nsecond"},
+	{name: "stderr is part of the output", code: "sys.stderr.write('careful\\n')\nresult = None", output: "careful"},
+	{name: "output before an error is kept", code: "print('so far')\n1/0", stdout: "so far\n", kind: "ZeroDivisionError", output: "line 2"},
+	{name: "a traceback shows only the model's lines", code: "def f(d):\n    return d['k']\nf({})", kind: "KeyError", output: "return d['k']"},
 	{name: "a code fence is removed", code: "```python\nresult = 1\n```", result: "1", note: "fence"},
 	{name: "prose around a fence is removed", code: "Here it is:\n```py\nresult = 2\n```\nDone.", result: "2", note: "fence"},
 	{name: "indentation of the whole code is removed", code: "    a = 1\n    result = a", result: "1", note: "indentation"},
-	{name: "an empty command is explained", code: " \n", kind: "EmptyCode", says: "no Python code"},
+	{name: "an empty command is explained", code: " \n", kind: "EmptyCode", output: "no Python code"},
 	{name: "a command of only comments is empty", code: "# nothing", kind: "EmptyCode"},
-	{name: "a syntax error shows the place", code: "x = (1,\ny = 2", kind: "SyntaxError", says: "line 1"},
+	{name: "a syntax error shows the place", code: "x = (1,\ny = 2", kind: "SyntaxError", output: "line 1"},
 	{name: "modules are bound without import", code: "result = [m.__name__ for m in (json, csv, base64, re, string, textwrap, difflib, fnmatch, glob, itertools, functools, operator, copy, ipaddress, hashlib, uuid, math, statistics, random, decimal, fractions, platform, traceback, warnings, enum, dataclasses, typing, gzip, zlib, tarfile, zipfile)][-1]", result: `"zipfile"`},
 	{name: "names are bound without import", code: "result = [len(Counter('aab')), StringIO('x').read(), BytesIO(b'y').read().decode(), defaultdict(int)['k'], OrderedDict(), deque([1])[0], ClientError.__name__, Config.__name__, timedelta(hours=1).seconds, urllib.parse.quote('a b')]",
 		result: `[2, "x", "y", 0, {}, 1, "ClientError", "Config", 3600, "a%20b"]`},
@@ -46,9 +46,9 @@ var behaviors = []struct {
 		result: `[1, "/", 1, "ClientError", "a/b"]`, note: "import json as j"},
 	{name: "an import in a function works", code: "def f():\n    import datetime\n    from math import pi\n    return [datetime.timedelta(1).days, round(pi)]\nresult = f()", result: "[1, 3]"},
 	{name: "star imports and future imports work", code: "from __future__ import annotations\nfrom math import *\nresult = round(pi)", result: "3"},
-	{name: "line numbers are those of the model's code", code: "import json\nimport numpy\n\n\nraise ValueError('here')", kind: "ValueError", says: "line 5"},
+	{name: "line numbers are those of the model's code", code: "import json\nimport numpy\n\n\nraise ValueError('here')", kind: "ValueError", output: "line 5"},
 	{name: "values that JSON cannot express are converted", code: "result = {'when': datetime(2024, 1, 2), 'd': Decimal('1.5'), 's': {2, 1}, 'b': b'x', 'o': len}", result: `{"when": "2024-01-02T00:00:00", "d": "1.5", "s": [1, 2], "b": "x", "o": "<built-in function len>"}`},
-	{name: "non-ASCII text stays readable", code: "result = {'k': 'über 🚀'}", result: `{"k": "über 🚀"}`, says: "über 🚀"},
+	{name: "non-ASCII text stays readable", code: "result = {'k': 'über 🚀'}", result: `{"k": "über 🚀"}`, output: "über 🚀"},
 	{name: "dataclasses and pickling work", code: "import pickle\n@dataclass\nclass P:\n    x: int\nresult = pickle.loads(pickle.dumps(P(3))).x", result: "3"},
 	{name: "threads work", code: "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(16) as pool:\n    result = sum(pool.map(lambda n: n * n, range(10)))", result: "285"},
 	{name: "files can be written and read", code: "open('f.csv', 'w').write('a,b\\n1,2\\n')\nresult = list(csv.DictReader(open('f.csv')))", result: `[{"a": "1", "b": "2"}]`},
@@ -74,7 +74,7 @@ func TestCode_BehavesAsModelsExpect(t *testing.T) {
 					}
 					assert.JSONEq(t, want, string(answer.Result))
 					assert.Equal(t, b.stdout, answer.Stdout)
-					assert.Contains(t, answer.Output, b.says)
+					assert.Contains(t, answer.Output, b.output)
 					assert.Contains(t, strings.Join(answer.Notes, "\n"), b.note)
 					assert.NotContains(t, answer.Output, "runner.py")
 					assert.Positive(t, answer.ExecutionTime)

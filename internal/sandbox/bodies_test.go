@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fakeSchemas answers AppSync's GetIntrospectionSchema with bodies of many kinds. Its answer is a stream, as
-// that of S3's GetObject, which the broker refuses.
+// fakeSchemas answers AppSync's GetIntrospectionSchema with bodies of many kinds. The answer of this operation
+// is a stream, like the answer of S3's GetObject, which the broker refuses.
 func fakeSchemas(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
 	large := bytes.Repeat([]byte("0123456789abcde\n"), 20_000)
@@ -49,7 +49,8 @@ func fakeSchemas(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Each expression is true. All run in one call, which reuses connections after every kind of body.
+// bodyUses are expressions that must be true. All of them run in one call, which reuses connections after
+// every kind of body.
 var bodyUses = []struct{ name, code string }{
 	{"read at once", `get("short").read() == b"short"`},
 	{"empty", `get("empty").read() == b""`},
@@ -64,7 +65,7 @@ var bodyUses = []struct{ name, code string }{
 	{"not found", `failing(lambda: get("nothing")) == "NotFoundException"`},
 	{"into a file", `open("f", "wb").write(get("large").read()) == 320_000`},
 	{"in threads", `all(n == 320_000 for n in ThreadPoolExecutor(8).map(lambda _: len(get("large").read()), range(16)))`},
-	{"again after all these", `get("short").read() == b"short"`},
+	{"read at once, after all other cases", `get("short").read() == b"short"`},
 }
 
 func TestSession_StreamsEveryKindOfBody(t *testing.T) {

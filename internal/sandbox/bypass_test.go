@@ -12,8 +12,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 )
 
-// disarm removes the audit hook as hostile code can: it finds the hook among the garbage collector's objects
-// and replaces its code. The layers below must hold without the hook.
+// disarm removes the audit hook in a way that hostile code can use: it finds the hook among the garbage
+// collector's objects and replaces its code. The other layers must protect without the hook.
 const disarm = `import gc, importlib
 for f in gc.get_objects():
     if type(f).__name__ == "function" and f.__code__.co_filename.endswith("guard.py") and f.__name__ == "hook":
@@ -42,7 +42,7 @@ type bypass struct {
 	code     string
 	full     string // in the answer where seccomp and Landlock are active
 	degraded string // in the answer where the kernel refuses both
-	lost     bool   // the code may kill the zygote where the kernel refuses both
+	lost     bool   // where the kernel refuses both, the code may kill the zygote, and the call has no answer
 }
 
 var bypasses = []bypass{
@@ -188,7 +188,7 @@ print(attempt(ctypes.CDLL, "./evil.so"))`, full: "OSError", degraded: "OSError"}
 
 // Each snippet runs without the audit hook. The remaining layers must refuse what they are expected to, no
 // answer may contain a secret of the supervisor, and the next call must work.
-func TestLayers_HoldWithoutAuditHook(t *testing.T) {
+func TestLayers_ProtectWithoutAuditHook(t *testing.T) {
 	for _, python := range pythons(t) {
 		for _, configuration := range configurations {
 			t.Run(python.name+"/"+configuration.name, func(t *testing.T) {
@@ -208,16 +208,16 @@ func TestLayers_HoldWithoutAuditHook(t *testing.T) {
 
 func (w *worker) mustWithstand(b bypass, full bool) {
 	w.t.Helper()
-	says, literal := b.degraded, "False"
+	want, literal := b.degraded, "False"
 	if full {
-		says, literal = b.full, "True"
+		want, literal = b.full, "True"
 	}
 	answer := w.run(disarm+strings.ReplaceAll(b.code, "%FULL%", literal), 2)
 	text := answer.Output + answer.ErrorType
 	if !b.lost || full {
 		require.NotEqual(w.t, "HarnessLost", answer.ErrorType, answer.Error)
 		assert.Contains(w.t, answer.Output, "disarmed", "the hook must be removed first")
-		assert.Contains(w.t, text, says)
+		assert.Contains(w.t, text, want)
 	} else {
 		require.Eventually(w.t, func() bool { return w.run("1+1", 10).Success }, 20*time.Second, time.Millisecond)
 	}
@@ -225,8 +225,8 @@ func (w *worker) mustWithstand(b bypass, full bool) {
 	w.mustBeClean()
 }
 
-// The code may write anything on its connections to the broker. Only requests that the broker understood may
-// arrive at AWS.
+// The code may write anything to its connections to the broker. Only requests that the broker identified as
+// reads may arrive at AWS.
 func TestSession_ForgedRequestsReachAWSOnlyAsReads(t *testing.T) {
 	const setup = disarm + `
 from alarmtriage_tool import aws_transport
@@ -246,7 +246,7 @@ read, write = b"Action=GetCallerIdentity&Version=2011-06-15", b"Action=AssumeRol
 	type forged struct {
 		name, code string
 		arrives    int    // requests at AWS; each must be the read
-		says       string // in the answer
+		output     string // in the answer
 	}
 	for _, python := range pythons(t) {
 		t.Run(python.name, func(t *testing.T) {
@@ -301,7 +301,7 @@ read, write = b"Action=GetCallerIdentity&Version=2011-06-15", b"Action=AssumeRol
 					answer := w.run(setup+"print("+f.code+")", 5)
 
 					assert.True(t, answer.Success, answer.Output)
-					assert.Contains(t, answer.Output, f.says)
+					assert.Contains(t, answer.Output, f.output)
 					aws.mu.Lock()
 					seen := aws.seen
 					aws.mu.Unlock()

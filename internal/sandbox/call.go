@@ -58,10 +58,10 @@ type call struct {
 	overMemory        chan struct{} // closed when the child uses more memory than it may
 
 	child  int      // process ID
-	before snapshot // taken when the child had no code to run yet
+	before snapshot // taken before the child received its code
 }
 
-// newCall returns a call whose soft deadline is soft after start; 0: it has none.
+// newCall returns a call whose soft deadline is soft after start. If soft is 0, the call gets unboundTime.
 func newCall(o Options, directory, command string, start time.Time, soft time.Duration) (*call, error) {
 	if soft == 0 {
 		soft = unboundTime
@@ -86,8 +86,8 @@ func newCall(o Options, directory, command string, start time.Time, soft time.Du
 	return c, nil
 }
 
-// hardMemory returns the bytes up to which a child may raise a memory limit of this many MB. It is 0 without a
-// limit.
+// hardMemory returns the number of bytes to which a child may raise its memory limit in order to report that
+// it reached limitMB. Without a limit, it returns 0.
 func hardMemory(limitMB int) int64 {
 	if limitMB == 0 {
 		return 0
@@ -132,8 +132,8 @@ func (c *call) close() {
 	}
 }
 
-// run passes the call to a child, waits for its end, and makes the answer. The child receives its files
-// before the snapshot is taken, which wakes it early, and the code afterwards.
+// run passes the call to a child, waits until it ends, and makes the answer. The child receives its files
+// before the snapshot is taken, so that it wakes early. It receives the code after the snapshot.
 func (c *call) run(ctx context.Context, z *zygote, snapshot func() snapshot) (toolcall.Answer, error) {
 	serving := c.serve(ctx)
 	pid, err := z.startCall(ctx, c.childEnds)
@@ -151,7 +151,7 @@ func (c *call) run(ctx context.Context, z *zygote, snapshot func() snapshot) (to
 	c.before = snapshot()
 	c.request.Processes = c.before.threads + MaxProcesses
 	go c.send()
-	// Forking slows down a call that computes and is free while a call waits for AWS.
+	// Forking slows down a call that computes. It costs nothing while a call waits for AWS.
 	timer := time.AfterFunc(longCall, func() { z.requestSpare(pid) })
 	output := c.captureOutput()
 	answered := c.readResult()
@@ -187,7 +187,7 @@ func (c *call) serve(ctx context.Context) <-chan struct{} {
 
 // send sends the request.
 func (c *call) send() {
-	// If the child dies before it reads the request, its result is missing.
+	// An error means that the child died before it read the request. Then readResult delivers nil.
 	_ = json.NewEncoder(c.requestPipe).Encode(c.request)
 	c.requestPipe.Close()
 }
@@ -252,7 +252,7 @@ func decodeResult(data []byte) *result {
 	return &r
 }
 
-// wait returns the call's own result, or one that explains why the call is ended.
+// wait returns the call's own result, or a result that explains why the call was stopped.
 func (c *call) wait(ctx context.Context, z *zygote, output <-chan struct{}, answered <-chan *result) result {
 	hard := time.NewTimer(time.Until(c.start.Add(c.soft + HardDelay)))
 	defer hard.Stop()
@@ -404,7 +404,7 @@ func boundedNotes(notes []string) []string {
 	return list
 }
 
-// bounded returns a text of the child, which the code may forge, in about max bytes.
+// bounded truncates a text of the child to about max bytes. The code may have forged the text.
 func bounded(text string, max int) string {
 	short, _ := truncate.Middle(text, max)
 	return short

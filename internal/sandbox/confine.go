@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// launched is a zygote that was started and has its first message, but whose events were not read yet. It
+// launched is a zygote that was started and received its first message. Nobody has read its events yet. It
 // survives the exec in [Seal].
 type launched struct {
 	PID     int              `json:"pid"`
@@ -28,7 +28,7 @@ func launch(o Options) (launched, error) {
 		return launched{}, fmt.Errorf("make the control socket: %w", err)
 	}
 	zygoteEnd := os.NewFile(uintptr(pair[1]), "zygote control")
-	defer zygoteEnd.Close() // while it is open here, the end of the zygote cannot be seen
+	defer zygoteEnd.Close() // while this process holds it open, nothing shows that the zygote ended
 	l := launched{Control: pair[0]}
 	if l.PID, l.Layers, err = startConfined(o, zygoteEnd); err != nil {
 		unix.Close(pair[0])
@@ -57,7 +57,7 @@ func (l launched) sendHello(o Options) error {
 	return nil
 }
 
-// kill ends a zygote that nobody adopted.
+// kill ends a zygote that no supervisor adopted.
 func (l launched) kill() {
 	unix.Close(l.Control)
 	syscall.Kill(l.PID, syscall.SIGKILL)
@@ -87,7 +87,7 @@ func (l launched) adopt(o Options) (*zygote, error) {
 	}, nil
 }
 
-var errNotLaunched = errors.New("no Python was launched before")
+var errNotLaunched = errors.New("Seal did not launch Python")
 
 // parseLaunched reads the text that [Seal] left in the environment.
 func parseLaunched(text string) (launched, error) {
@@ -96,9 +96,9 @@ func parseLaunched(text string) (launched, error) {
 		return l, errNotLaunched
 	}
 	if err := json.Unmarshal([]byte(text), &l); err != nil {
-		return l, fmt.Errorf("read the zygote that was launched before: %w", err)
+		return l, fmt.Errorf("parse %s: %w", envLaunched, err)
 	}
-	// The environment may have been copied to a process that launched nothing.
+	// The environment may have been copied to a process that did not launch Python.
 	if _, err := unix.FcntlInt(uintptr(l.Control), unix.F_GETFD, 0); err != nil || syscall.Kill(l.PID, 0) != nil {
 		return l, errNotLaunched
 	}

@@ -8,9 +8,9 @@
 //	     └─ child   one call
 //
 // The zygote is a warm parent: it imports once and forks the child of the next call before that call arrives.
-// The code of a call is treated as hostile. Only layers that work without permissions of the kernel are
-// relied on, because AWS Lambda may refuse such permissions. Layers that the kernel does allow are used in
-// addition, and [Supervisor.Status] reports which layers are active.
+// The code of a call is treated as hostile. The sandbox relies only on layers that need no permission of the
+// kernel, because AWS Lambda may refuse such permissions. It adds the layers that the kernel does allow, and
+// [Supervisor.Status] reports which layers are active.
 //
 // # Files
 //
@@ -35,8 +35,8 @@
 //	    └─────── stopped <─────┴─────────────────┴─────────────────┘
 //	                                          control socket closed, or process killed
 //
-// Before the first call and while calls run, the serving zygote makes clients ahead. A child that was forked
-// before that is stale; its successor has the clients.
+// Before the first call and while calls run, the serving zygote creates AWS clients in advance. A child that
+// was forked before a client was created is stale. The next child has the client.
 //
 // # Life of a child
 //

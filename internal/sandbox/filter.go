@@ -33,7 +33,7 @@ type program struct {
 // x86-64").
 const x32Bit = 0x40000000
 
-// newProgram returns a filter that so far refuses system calls of another architecture or table.
+// newProgram returns the start of a filter, which refuses system calls of another architecture or table.
 func newProgram() *program {
 	p := &program{}
 	p.load(offsetArch)
@@ -61,7 +61,7 @@ func (p *program) compare(k uint32, different, same uint8) {
 	p.code = append(p.code, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: same, Jf: different, K: k})
 }
 
-// refuse returns value for these system calls.
+// refuse makes the filter answer these system calls with value.
 func (p *program) refuse(value uint32, numbers ...uint32) {
 	for _, number := range numbers {
 		p.compare(number, 1, 0)
@@ -145,7 +145,7 @@ func childFilter() *program {
 	return p
 }
 
-// hexProgram returns a program as the first message to the zygote carries it.
+// hexProgram returns a program in the form that the first message to the zygote contains.
 func hexProgram(p *program) (code string, pids []int) {
 	return hex.EncodeToString(p.bytes()), p.pids
 }

@@ -16,7 +16,7 @@ const (
 )
 
 const (
-	lambdaTask   = "/var/task/" // Lambda unpacks functions here; no other host does
+	lambdaTask   = "/var/task/" // Lambda unpacks functions here, and no other host is expected to have this directory
 	lambdaLayers = "/opt"       // Lambda mounts layers here
 
 	reservedMemoryMB = 160 // of the function's memory, for the supervisor and the zygote
@@ -24,8 +24,8 @@ const (
 	defaultMemoryMB  = 768 // of a call if the function's memory is unknown
 )
 
-// warmServices are the services that investigations of alarms ask first. Each client costs memory; the model
-// of ec2 is the largest.
+// warmServices are the services that investigations usually query first. Each client costs memory; the
+// service model of ec2 is the largest.
 var warmServices = []string{"logs", "cloudwatch", "cloudtrail", "lambda", "dynamodb", "sqs", "ec2"}
 
 // LambdaOptions returns the options for a Lambda function with this environment. The caller adds AccessKey,

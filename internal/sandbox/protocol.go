@@ -6,7 +6,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-// The types of this file are the messages between the supervisor and Python, which doc.go puts in order. The
+// The types in this file are the messages between the supervisor and Python. doc.go shows their order. The
 // Python side is in pythonlayer/alarmtriage_tool: zygote.py (hello, event, layer) and runner.py (request,
 // result).
 
@@ -15,14 +15,14 @@ type hello struct {
 	Filter   string   `json:"filter"`    // seccomp program of the children in hexadecimal; empty: they load none
 	PIDSlots []int    `json:"pid_slots"` // instructions of the program whose operand becomes the child's process ID
 	Search   []string `json:"search"`    // directories added to Python's module search path
-	Warm     []string `json:"warm"`      // services whose clients are made ahead
+	Warm     []string `json:"warm"`      // services whose clients the zygote creates in advance
 }
 
 // eventType is the kind of a message from the zygote.
 type eventType string
 
 const (
-	eventStarted eventType = "started" // Python is up and imports next
+	eventStarted eventType = "started" // Python is running; most of its imports follow
 	eventReady   eventType = "ready"   // everything that a call needs is imported
 	eventSpare   eventType = "spare"   // a child was forked; its channel comes with the message
 	eventExit    eventType = "exit"    // a child ended
@@ -50,11 +50,11 @@ const (
 	stateUnknown layerState = "unknown" // not reported
 )
 
-// layer is a layer of the sandbox as it is here. It is also the first message on a child's channel, for the
-// child's system call filter.
+// layer is the state of one layer of the sandbox on this host. The first message on a child's channel has the
+// same form and reports the child's system call filter.
 type layer struct {
 	State  layerState `json:"state"`
-	Reason string     `json:"reason,omitempty"` // for people
+	Reason string     `json:"reason,omitempty"` // text for people; no code depends on it
 }
 
 var layerActive = layer{State: stateActive}

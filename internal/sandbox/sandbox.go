@@ -27,7 +27,7 @@ const (
 
 	maxMargin = 2 * time.Second        // of the invocation, reserved for the kill and the answer
 	minMargin = 700 * time.Millisecond // a little more than HardDelay
-	minTime   = 50 * time.Millisecond  // of a call, however late it starts
+	minTime   = 50 * time.Millisecond  // that every call gets, however late it starts
 )
 
 // Session serves the AWS requests of one call.
@@ -50,9 +50,9 @@ type Options struct {
 	Sealed      string   // whether this process is unreadable, see Sealed; for Status
 	Launched    string   // the Python that Seal started, see Launched; empty: New starts it
 	MemoryMB    int      // limit of a call's data; 0: none
-	Warm        []string // services whose clients are made ahead, in this order
-	OwnUser     bool     // only the sandbox uses this user ID: every process that is new after a call is killed
-	OwnScratch  bool     // only the sandbox uses Scratch: every file that is new after a call is removed
+	Warm        []string // services whose clients the zygote creates in advance, in this order
+	OwnUser     bool     // only the sandbox uses this user ID: every process that started during a call is killed
+	OwnScratch  bool     // only the sandbox uses Scratch: every file that was created during a call is removed
 	Reap        bool     // this process has no children but the sandbox's: adopt and kill orphans of calls
 	NewSession  func() Session
 	Stderr      *os.File // receives the zygote's own errors; nil: they are dropped
@@ -67,7 +67,7 @@ type Supervisor struct {
 	zygote  *zygote
 }
 
-// New starts the warm Python process. After an error, no code can be run here.
+// New starts the warm Python process. If it returns an error, no code can run on this host.
 func New(ctx context.Context, o Options) (*Supervisor, error) {
 	if o.Interpreter == "" || o.Layer == "" || o.Scratch == "" || o.AccessKey == "" || o.NewSession == nil {
 		return nil, errors.New("the sandbox needs Interpreter, Layer, Scratch, AccessKey, and NewSession")
@@ -95,7 +95,7 @@ func (s *Supervisor) ensureZygote(ctx context.Context) error {
 		s.zygote = nil
 	}
 	z, err := startZygote(ctx, s.options)
-	s.options.Launched = "" // it can be adopted once
+	s.options.Launched = "" // a launched Python can be adopted only once
 	if err != nil {
 		return err
 	}

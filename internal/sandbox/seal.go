@@ -20,10 +20,10 @@ const (
 	sealedYes = "yes"
 )
 
-// Seal starts Python, which takes longest, and meanwhile replaces the running program by a copy of itself
+// Seal starts Python, which takes longest, and meanwhile replaces the running program with a copy of itself
 // that may be executed but not read. The kernel makes such a process undumpable and closes its
-// /proc/PID/environ and mem to other processes of the same user. This needs no prctl. No code of a call runs
-// before it is done.
+// /proc/PID/environ and mem to other processes of the same user. This needs no prctl. No call runs before the
+// program has been replaced.
 //
 // Seal does not return if it succeeds: the copy starts from the beginning and calls Seal again, which then
 // returns nil. [Sealed] reports the state. [Launched] returns the Python that Seal started, for [Options].
@@ -50,9 +50,9 @@ func Seal(o Options) error {
 // maxStartMS bounds the wait for Python's first message, which usually takes a third of that.
 const maxStartMS = 100
 
-// waitStarted waits until Python is up. Copying the binary while the kernel loads Python slows both down;
-// copying it while Python imports costs nothing. The message stays in the socket for the supervisor that
-// adopts the process.
+// waitStarted waits until Python is running. Copying the binary while the kernel loads Python slows both
+// down; copying it while Python imports its modules costs nothing. The message stays in the socket for the
+// supervisor that adopts the process.
 func (l launched) waitStarted() {
 	unix.Poll([]unix.PollFd{{Fd: int32(l.Control), Events: unix.POLLIN}}, maxStartMS)
 }
@@ -86,7 +86,7 @@ func Sealed(getenv func(string) string) (state, binary string) {
 	return state, getenv(envBinary)
 }
 
-// execUnreadable replaces this process by an unreadable copy of the program at path.
+// execUnreadable replaces the program of this process with an unreadable copy of the program at path.
 func execUnreadable(path string, argv, env []string) error {
 	copied, release, err := unreadableCopy(path)
 	defer release()

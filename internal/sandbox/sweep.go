@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is what /proc reports about any process, even one that is unreadable.
+// process holds the facts that /proc reports about every process, even about an unreadable one.
 type process struct {
 	pid, parent, uid, threads int
 	zombie                    bool
@@ -127,7 +127,7 @@ func (s *Supervisor) snapshot() snapshot {
 	return before
 }
 
-// names lists a directory.
+// names returns the names of the entries of a directory.
 func names(directory string) []string {
 	entries, err := os.ReadDir(directory)
 	if err != nil {

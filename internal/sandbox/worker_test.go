@@ -50,7 +50,7 @@ type workerOptions struct {
 	Scratch     string
 	MemoryMB    int
 	OwnUser     bool
-	Endpoint    string // in place of AWS's own
+	Endpoint    string // used instead of AWS's own endpoints
 }
 
 type workerRequest struct {
@@ -156,7 +156,7 @@ func serve(s *Supervisor, request workerRequest) toolcall.Answer {
 	return answer
 }
 
-// worker is the test's end of such a process.
+// worker is the test's connection to a supervisor process.
 type worker struct {
 	t       *testing.T
 	cmd     *exec.Cmd
@@ -225,7 +225,7 @@ func (w *worker) stop() {
 	select {
 	case <-done:
 	case <-time.After(10 * time.Second):
-		w.t.Error("the worker did not end when its input did")
+		w.t.Error("the worker did not exit after its input was closed")
 	}
 	syscall.Kill(-w.cmd.Process.Pid, syscall.SIGKILL)
 }
@@ -271,7 +271,7 @@ func (l testLog) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// stagedPython is an interpreter, boto3, the layer and this binary where any user can read them.
+// stagedPython holds the paths of an interpreter, boto3, the layer, and this binary, which every user can read.
 type stagedPython struct {
 	name        string
 	interpreter string

@@ -98,8 +98,8 @@ func startZygote(ctx context.Context, o Options) (*zygote, error) {
 	return z, nil
 }
 
-// visibleVariables are the environment variables that Python code may see. Everything else stays in this
-// process, above all the credentials.
+// visibleVariables are the environment variables that Python code may see. All others, including those with
+// the credentials, are visible only in this process.
 var visibleVariables = []string{
 	"PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "AWS_REGION", "AWS_DEFAULT_REGION",
 	"AWS_LAMBDA_FUNCTION_NAME", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
@@ -233,7 +233,7 @@ func (z *zygote) handleEvent(e event) {
 	}
 }
 
-// setSpare makes a new child the one of the next call. It replaces a stale one. The caller holds the lock.
+// setSpare makes a new child the spare of the next call, in place of a stale spare. The caller holds the lock.
 func (z *zygote) setSpare(s *spare) {
 	if z.spare != nil {
 		go z.spare.close()
@@ -291,7 +291,7 @@ func (z *zygote) startCall(ctx context.Context, files []*os.File) (int, error) {
 		if err == nil {
 			return s.pid, nil
 		}
-		z.requestSpare(s.pid) // this one died while it waited
+		z.requestSpare(s.pid) // this child died while it waited
 	}
 }
 
@@ -394,7 +394,7 @@ func (z *zygote) callFilter() layer {
 	z.mu.Unlock()
 	switch {
 	case z.layers["seccomp"] != layerActive:
-		return z.layers["seccomp"] // children get no filter then
+		return z.layers["seccomp"] // without the zygote's filter, children get none either
 	case last == nil:
 		return layer{State: stateOff}
 	}

@@ -24,7 +24,7 @@ func (a Actions) Names() []string {
 	return names
 }
 
-// Group is a group of sensitive reads that is denied unless the user opens it.
+// Group names a group of sensitive reads that are denied unless the user opens the group.
 type Group string
 
 // The groups of sensitive reads that can be opened.

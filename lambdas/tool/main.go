@@ -38,9 +38,9 @@ func run(ctx context.Context, log *slog.Logger) error {
 			"start this program through AWS_LAMBDA_EXEC_WRAPPER on a Python runtime")
 	}
 	if err := sandbox.Seal(options(log)); err != nil {
-		log.Warn("supervisor stays readable", "error", err)
+		log.Warn("other processes can read the supervisor's environment", "error", err)
 	}
-	o := options(log) // again: Seal records in the environment what it did
+	o := options(log) // read again, because Seal recorded its result in the environment
 	handle, err := newHandler(ctx, o, settings.ParseTool(os.Getenv))
 	if err != nil {
 		return err

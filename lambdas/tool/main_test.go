@@ -189,7 +189,7 @@ func TestTool_NamesInvalidSettingsAndEvents(t *testing.T) {
 	for name, test := range map[string]struct {
 		settings map[string]string
 		payload  string
-		says     string
+		want     string // in the answer or the log
 	}{
 		"an invalid pattern":          {map[string]string{config.EnvRedactPatterns: `["("]`}, command("1"), "is not a regular expression (RE2)"},
 		"patterns that are not JSON":  {map[string]string{config.EnvRedactPatterns: `(`}, command("1"), config.EnvRedactPatterns + " must be a JSON array"},
@@ -202,7 +202,7 @@ func TestTool_NamesInvalidSettingsAndEvents(t *testing.T) {
 			answer := invoke(test.payload)
 			require.NotEmpty(t, answer.FunctionError)
 			unquoted := strings.ReplaceAll(logged.String(), `\"`, `"`) // a logged error is a quoted string
-			assert.Contains(t, string(answer.Payload)+unquoted, test.says)
+			assert.Contains(t, string(answer.Payload)+unquoted, test.want)
 		})
 	}
 }

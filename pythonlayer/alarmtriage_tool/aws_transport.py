@@ -171,7 +171,7 @@ def install() -> None:
     signer.canonical_request = _unless_dummy(signer.canonical_request, "")
     signer.signature = _unless_dummy(signer.signature, "0" * 64)
     for name in [name for name in botocore.auth.AUTH_TYPE_MAPS if "v4a" in name]:
-        del botocore.auth.AUTH_TYPE_MAPS[name]  # available with awscrt
+        del botocore.auth.AUTH_TYPE_MAPS[name]  # botocore adds these if awscrt is installed
     botocore.regions.EndpointRulesetResolver.auth_schemes_to_signing_ctx = _signing_context
 
 
@@ -253,7 +253,7 @@ def _headers(pairs: List[Tuple[str, str]]) -> Dict[str, str]:
 
 
 class _Read(io.BytesIO):
-    """The rest of a body that was read completely: nothing."""
+    """The raw stream of an answer whose body was already read completely. It is empty."""
 
     def stream(self, amt: int = 1 << 16, decode_content: Optional[bool] = None) -> Iterator[bytes]:
         """Yields nothing, as urllib3's response does at its end."""
@@ -276,11 +276,13 @@ def _content(connection: _Connection, url: str) -> bytes:
 
 
 def _size(connection: _Connection, url: str) -> int:
+    """Reads the length of the next part."""
     (size,) = _unpack_size(connection.exactly(4, url))
     return size
 
 
 def _broken(connection: _Connection, size: int, url: str) -> BotoCoreError:
+    """Reads the error text that ended a body early and returns the exception for it."""
     return ReadTimeoutError(endpoint_url=url, error=connection.exactly(-size, url).decode("utf-8", "replace"))
 
 
@@ -296,6 +298,7 @@ def _write_request(connection: _Connection, request: Any) -> None:
 
 
 def _whole(body: Any) -> bytes:
+    """Returns a whole request body, which may be a file or an iterable."""
     if body is None:
         return b""
     if isinstance(body, (bytes, bytearray)):
@@ -316,6 +319,7 @@ def _read_head(connection: _Connection, url: str) -> Dict[str, Any]:
 
 
 def _failure(head: Dict[str, Any], url: str) -> BotoCoreError:
+    """Returns the exception for a request that has no answer."""
     if head.get("k") == "connect":
         return EndpointConnectionError(endpoint_url=url, error=head["e"])
     if head.get("k") == "timeout":

@@ -129,7 +129,7 @@ class Missing:
         self._fail()
 
 
-def late(name: str, bind: str = "", attribute: str = "") -> Any:
+def import_late(name: str, bind: str = "", attribute: str = "") -> Any:
     """Imports a module that was not found before the code ran, or returns a placeholder.
 
     The value is the one that the import statement would bind: the attribute, the module itself if it has

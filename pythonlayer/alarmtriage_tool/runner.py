@@ -108,7 +108,7 @@ class Stage:
         linecache.cache.pop(source.FILENAME, None)
 
     def run(self, fds: Descriptors, attach: Callable[[int], None]) -> None:
-        """Runs the call with these files, and ends the process."""
+        """Runs the call with these files, then ends the process."""
         for fd, target in ((fds.stdout, 1), (fds.stderr, 2)):
             os.dup2(fd, target)
             os.close(fd)
@@ -129,6 +129,7 @@ class Stage:
 
 
 def _receive(fd: int) -> Request:
+    """Reads the request until its pipe is closed."""
     chunks: List[bytes] = []
     while chunk := os.read(fd, 1 << 20):
         chunks.append(chunk)
@@ -137,6 +138,7 @@ def _receive(fd: int) -> Request:
 
 
 def _enter(request: Request) -> None:
+    """Enters the working directory of the call and sets the call's limits."""
     os.chdir(request.directory)
     os.environ["TMPDIR"] = os.environ["HOME"] = tempfile.tempdir = request.directory
     confine.limit(request.memory, request.memory_hard, request.file_size, request.processes)
@@ -166,7 +168,7 @@ class _Clock:
 
 
 def _arm(seconds: float, leave: _Exit) -> _Clock:
-    """Raises TimeLimit in the main thread at the limit. Code that swallows it is ended by the next alarm."""
+    """Raises TimeLimit in the main thread at the limit. If the code swallows it, the next alarm ends the process."""
     clock = _Clock(seconds)
     filename = source.FILENAME
 
@@ -185,6 +187,7 @@ def _arm(seconds: float, leave: _Exit) -> _Clock:
 
 
 def _execute(request: Request, bound: Dict[str, Any], clock: _Clock) -> Dict[str, Any]:
+    """Runs the code and returns the answer."""
     failed = _Failures(clock, request.memory)
     try:
         prepared = source.prepare(request.code)
@@ -220,7 +223,7 @@ def _namespace(prepared: source.Prepared, bound: Dict[str, Any]) -> Dict[str, An
         namespace["datetime"] = dates.RealDatetime
     forms = {"hybrid": dates.Datetime, "module": dates.RealModule}
     missing, hybrid = source.HELPERS
-    namespace[missing] = modules.late
+    namespace[missing] = modules.import_late
     namespace[hybrid] = forms.__getitem__
     return namespace
 
@@ -273,6 +276,7 @@ class _Failures:
 
 
 def _line(error: BaseException) -> str:
+    """Returns the last line of the model's code in the traceback, as the end of a sentence."""
     found, step = 0, error.__traceback__
     while step is not None:
         if step.tb_frame.f_code.co_filename == source.FILENAME:

@@ -73,6 +73,7 @@ def _parse(text: str, notes: List[str]) -> Tuple[str, ast.Module]:
 
 
 def _candidates(text: str) -> List[Tuple[str, str]]:
+    """Returns repaired versions of a text that does not parse, each with the note for the model."""
     found = []
     fenced = _unfenced(text)
     if fenced is not None:

@@ -1,18 +1,18 @@
-"""The warm parent of every call: it imports once, and forks the child of the next call ahead.
+"""The warm parent of every call: it imports once, and forks the child of the next call in advance.
 
 It talks to the supervisor over a SOCK_SEQPACKET socket that is descriptor CONTROL_FD. Messages are JSON
 unless noted; the package documentation of internal/sandbox shows the same protocol and the states of zygote
 and child, and protocol.go there declares the messages as types.
 
     supervisor -> {"filter": hex, "pid_slots": [..], "search": [..], "warm": [..]}     once
-    zygote     -> {"t": "started"}                                                     Python is up and imports next
+    zygote     -> {"t": "started"}                                                     Python is running; most imports follow
     zygote     -> {"t": "spare", "pid": 7} and a descriptor, the child's channel       for every child
     zygote     -> {"t": "ready", "python": "3.13.0", "boto3": "1.40.0"}                once
     supervisor -> 7                                                                    child 7 is used, has ended, or is gone
     zygote     -> {"t": "exit", "pid": 7, "status": 0, "maxrss": 40960}                for every child
 
 A child waits for its call as a spare. Its channel is a SOCK_SEQPACKET socket too. The supervisor hands the
-call directly to the child, because the zygote may be busy with making clients:
+call directly to the child, because the zygote may be busy creating clients:
 
     child      -> {"state": "active"}                                                  its system call filter
     supervisor -> b"F" with five descriptors: request, stdout, stderr, result, broker
@@ -38,7 +38,7 @@ MAX_MESSAGE = 1 << 20
 
 
 class Zygote:
-    """The loop: forks a child when the last one is used, and otherwise prepares more.
+    """Forks a child when the last one is used, and otherwise prepares more for later children, such as clients.
 
     The garbage collector is off from the start because imported objects never become garbage.
     """
@@ -97,7 +97,7 @@ class Zygote:
         return 0 if self._called else FIRST_CALL_MS
 
     def _prepare(self) -> None:
-        """Takes one more step that saves time in later calls."""
+        """Runs the next pending preparation, which saves time in later calls."""
         self._pending.pop(0)()
         self._stale = True
         if not self._pending:
@@ -114,7 +114,7 @@ class Zygote:
 
     def _fork(self) -> None:
         """Forks the child of the next call and sends its channel to the supervisor."""
-        # Exempts the present objects from the children's garbage collection, which would copy their pages.
+        # Exempts the existing objects from the children's garbage collection, which would copy their pages.
         gc.freeze()
         self._stale = False
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -167,7 +167,7 @@ def _child(zygote: Zygote, channel: socket.socket) -> NoReturn:
         sys.excepthook = sys.__excepthook__  # from here on, stderr belongs to the call and not to the function's log
         stage.run(runner.Descriptors(*fds), zygote._attach)
     except (BrokenPipeError, ConnectionResetError):
-        os._exit(0)  # the supervisor does not need this child
+        os._exit(0)  # the supervisor closed the channel: it does not need this child
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
@@ -175,7 +175,7 @@ def _child(zygote: Zygote, channel: socket.socket) -> NoReturn:
 
 
 def _make_client(service: str) -> None:
-    """Makes a client, which loads the service's model for later clients."""
+    """Creates a client, which loads the service's model for later clients."""
     import boto3
 
     try:

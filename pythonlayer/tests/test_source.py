@@ -10,7 +10,7 @@ def run(text: str) -> dict:
     prepared = source.prepare(text)
     missing, hybrid = source.HELPERS
     names = {
-        missing: modules.late,
+        missing: modules.import_late,
         hybrid: {"hybrid": dates.Datetime, "module": dates.RealModule}.__getitem__,
         "datetime": dates.RealDatetime if prepared.real_datetime else dates.Datetime,
     }

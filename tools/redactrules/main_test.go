@@ -24,8 +24,8 @@ func TestConvert_MatchesCommittedRules(t *testing.T) {
 func TestConvert_RejectsRulesItCannotExpress(t *testing.T) {
 	for name, source := range map[string]string{
 		"no keywords": "[[rules]]\nid = \"x\"\nregex = '''y'''\n",
-		"all of them": "[[rules]]\nid = \"x\"\nregex = '''y'''\nkeywords = [\"y\"]\n[[rules.allowlists]]\ncondition = \"AND\"\nregexes = ['''z''']\n",
-		"no pattern":  "[[rules]]\nid = \"x\"\nregex = '''('''\nkeywords = [\"y\"]\n",
+		"an allow list whose conditions must all hold": "[[rules]]\nid = \"x\"\nregex = '''y'''\nkeywords = [\"y\"]\n[[rules.allowlists]]\ncondition = \"AND\"\nregexes = ['''z''']\n",
+		"an invalid expression":                        "[[rules]]\nid = \"x\"\nregex = '''('''\nkeywords = [\"y\"]\n",
 	} {
 		if _, err := convert(source); err == nil {
 			t.Errorf("%s: no error", name)
