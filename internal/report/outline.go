@@ -27,7 +27,7 @@ type section struct {
 	title    string // every form's heading; the headline has none
 	contents string // the section's content in a few words, for docs/report.md
 	forms    form
-	required bool // never dropped from a notification that would be too long
+	required bool // a notification that would be too long keeps it
 
 	// remark qualifies the title, such as the confidence of the root cause; nil: nothing to add.
 	remark func(rec *investigation.Record) string
@@ -40,7 +40,7 @@ type section struct {
 
 // outline is the report in reading order: what broke and how bad it is, what to do, where to look, and only
 // then the reasons. Every form walks it; nothing else decides which sections exist, their titles, or their
-// order. A notification that is too long loses its last sections first.
+// order. If a notification is too long, its last sections are dropped first.
 var outline = []section{
 	{
 		title: "", contents: "severity, confidence, alarm, and anything the reader must know before the result",
@@ -51,7 +51,7 @@ var outline = []section{
 		forms: written | inCard, required: true, content: summaryOf, box: verdictBox,
 	},
 	{
-		title: "Root cause", contents: "the cause, and why its confidence was lowered if it was",
+		title: "Root cause", contents: "the cause, and the reason if its confidence was lowered",
 		forms: written | inCard, required: true, content: causeOf, remark: confidenceOf, box: verdictBox,
 	},
 	{
