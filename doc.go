@@ -7,22 +7,22 @@
 //	})
 //	triage.AttachAlarms(errors, latency)
 //
-// [NewAlarmTriage] deploys two Lambda functions (the orchestrator and the tool), a table of claims, a
-// bucket of reports, and their roles and log groups. Both functions are compiled at synth; this requires
-// only Go on the PATH.
+// [NewAlarmTriage] adds two Lambda functions (the orchestrator and the tool) with their roles and log groups,
+// a table of claims, and a bucket of reports. Both functions are compiled at synth, which only requires Go on
+// the PATH.
 //
 // # Configuring
 //
 // [AlarmTriageProps] has one required prop, NotificationTopic, and groups the others: models, instructions
 // and runbooks ([Runbooks], [InstructionsObject]), limits, functions, names and tags, storage, logs,
 // encryption, network, permissions ([ToolPermissions]), notifications, and monitoring. If props have
-// mistakes, [NewAlarmTriage] panics once and lists all of them. Doubts about the environment, such as a
-// model that retires soon, are CDK annotations.
+// mistakes, [NewAlarmTriage] panics once and lists all of them. Possible problems in the environment, such as
+// a model that retires soon, become CDK annotations.
 //
 // # Attaching alarms
 //
 //   - [AlarmTriage.AttachAlarms] attaches alarms of the app.
-//   - [AlarmTriage.AlarmAction] is the same as an alarm action, for alarms that are defined elsewhere.
+//   - [AlarmTriage.AlarmAction] returns an alarm action, for alarms that are defined elsewhere in your code.
 //   - [AlarmTriage.AttachAll] attaches every alarm of a stack, a stage, or an app; [AlarmFilter] selects
 //     by name.
 //   - [AlarmTriage.AttachEventRule] covers alarms that the app does not define; [EventRuleProps] selects
@@ -40,9 +40,9 @@
 //
 // # Permissions
 //
-// [AlarmTriage.OrchestratorRole] has exactly the rights that the orchestrator uses. [AlarmTriage.ToolRole]
-// is the role under which the model's code runs: ReadOnlyAccess, or this library's own list, minus reads of
-// credentials, data, and code.
+// [AlarmTriage.OrchestratorRole] has exactly the permissions that the orchestrator uses. The model's code runs
+// under [AlarmTriage.ToolRole], which allows ReadOnlyAccess, or this library's own list of reads, and denies
+// reads of credentials, data, and code.
 //
 // # Monitoring
 //

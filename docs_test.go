@@ -61,8 +61,8 @@ func propsTable(t *testing.T, file, name string) string {
 	return b.String()
 }
 
-// assertGenerated compares the part of a page between a marker and the end marker with the table that
-// belongs there. With -update, it writes the table instead.
+// assertGenerated compares the part of a page between a marker and the end marker with table. With -update, it
+// writes table to the page instead.
 func assertGenerated(t *testing.T, page, marker, table string) {
 	t.Helper()
 	begin, end := "<!-- "+marker+" -->\n", "<!-- end -->\n"
@@ -133,7 +133,7 @@ func modelsTable(now time.Time) string {
 }
 
 func TestDocs_ModelsMatchTheCatalog(t *testing.T) {
-	checked := time.Time{} // the catalog's date; with today's date, the page would change with the calendar
+	checked := time.Time{} // latest date of the catalog's entries; with today's date, the page would change over time
 	for _, m := range models.All() {
 		if m.Checked.After(checked) {
 			checked = m.Checked.Time

@@ -29,19 +29,19 @@ const (
 	LogLevel_DEBUG LogLevel = "DEBUG"
 )
 
-// ToolPermissions is the base of the tool's permissions. The built-in denies apply to each.
+// ToolPermissions is the base of the tool's permissions. The built-in denies apply to every base.
 type ToolPermissions string
 
 // The bases of the tool's permissions.
 const (
-	// AWS's managed policy ReadOnlyAccess. It covers every service, and AWS adds actions to it.
+	// AWS's managed policy ReadOnlyAccess. It covers every service. AWS adds actions to it from time to time.
 	ToolPermissions_READ_ONLY_ACCESS ToolPermissions = "READ_ONLY_ACCESS"
 	// This library's own list of reads: state, changes, metrics, and logs of the services that alarms are
 	// usually about. It does not include actions that AWS adds later.
 	ToolPermissions_ALLOW_LIST ToolPermissions = "ALLOW_LIST"
 )
 
-// ReportsAccessLogs is where S3 writes the access log of the report bucket.
+// ReportsAccessLogs is the destination of the access log of the reports bucket.
 type ReportsAccessLogs struct {
 	// The bucket that receives the log. Required.
 	Bucket awss3.IBucket
@@ -65,7 +65,7 @@ type InstructionsObject struct {
 	Key *string
 }
 
-// Runbooks is where the runbooks of individual alarms are stored.
+// Runbooks is the location of the runbooks of individual alarms.
 type Runbooks struct {
 	// The bucket of the runbooks. Required.
 	Bucket awss3.IBucket
@@ -94,22 +94,23 @@ type AlarmTriageProps struct {
 	// Models
 
 	// The model that is asked first: a model ID (`openai.gpt-oss-120b-1:0`), the ID of an inference profile
-	// (`us.amazon.nova-2-lite-v1:0`, `global.…`), or the ARN of an inference profile or of a custom,
-	// imported, or provisioned model. If the value is a token, a Fn::GetAtt whose attribute ends in "Arn"
-	// is treated as an ARN; any other token, such as a parameter, is treated as an ID. Default: Claude
-	// Sonnet 5.5, through the inference profile that fits the Region, even if the stack's Region is not
-	// known at synth.
+	// (`us.amazon.nova-2-lite-v1:0`, `global.…`), or the ARN of an inference profile or of a custom, imported,
+	// or provisioned model. If the value is a token, a Fn::GetAtt whose attribute ends in "Arn" is treated as
+	// an ARN; any other token, such as a parameter, is treated as an ID. Default: Claude Sonnet 5.5 (4.5 in
+	// GovCloud), through the inference profile that fits the Region, even if the stack's Region is not known
+	// at synth.
 	BedrockModelId *string
-	// The models that are asked, in this order, if the previous one can't be used: access is missing, the
-	// model is retired, or its quota is used up. At most 4. An empty list disables the model fallback.
-	// Default: a model that needs no subscription; Nova 2 Lite if the Region has it.
+	// The models that are asked, in this order, if the previous one can't be used, for example because access
+	// is missing, the model is retired, its quota is used up, or it declines to answer. At most 4. An empty
+	// list disables the model fallback. Default: one model that needs no subscription, which is Nova 2 Lite in
+	// most Regions.
 	FallbackModelIds *[]*string
-	// Let the orchestrator's role subscribe the account to those of these models that are sold through AWS
-	// Marketplace, such as Claude. Bedrock subscribes at the first call of such a model in an account, with
-	// the caller's permissions; the role can't subscribe in any other way. Default: false; somebody else
-	// must call the model once.
+	// Let the orchestrator's role subscribe the account to models that are sold through AWS Marketplace, such
+	// as Claude. This applies to BedrockModelId and FallbackModelIds. Bedrock subscribes the account at its
+	// first call of such a model, with the caller's permissions; the role can't subscribe in any other way.
+	// Default: false; somebody with these permissions must call the model once.
 	AllowModelSubscriptions *bool
-	// A guardrail for every model call. Default: none.
+	// A Bedrock guardrail that is applied to every model call. Default: none.
 	Guardrail *Guardrail
 	// Prices by the beginning of a model's ID, for the estimated cost in reports and for MaxCostUsd.
 	// Default: a built-in table of list prices.
@@ -117,8 +118,8 @@ type AlarmTriageProps struct {
 
 	// Instructions and runbooks
 
-	// What an engineer new to your system should know; the model reads it. At most 2,000 characters, and at
-	// most 2,500 bytes together with ModelPrices, FallbackModelIds, and RedactPatterns. Default: none.
+	// Facts that an engineer new to your system needs; the model reads them. At most 2,000 characters, and at
+	// most 2,500 bytes as JSON together with ModelPrices, FallbackModelIds, and RedactPatterns. Default: none.
 	Instructions *string
 	// Path of a text file with more instructions. It is deployed with the stack, and its first 64 KB are
 	// read at each investigation. Can't be combined with InstructionsObject. Default: none.
@@ -135,15 +136,16 @@ type AlarmTriageProps struct {
 
 	// One investigation per alarm and window. 1 minute to 7 days. Default: 1 hour.
 	InvestigationWindow awscdk.Duration
-	// Rounds of one investigation. 1 to 100. Default: 100.
+	// The most rounds of one investigation. 1 to 100. Default: 100.
 	MaxRounds *float64
-	// Input and output tokens of one investigation. 10,000 or more. Default: no limit except MaxRounds.
+	// The most input and output tokens of one investigation. 10,000 or more. Default: no limit except
+	// MaxRounds.
 	MaxTokens *float64
-	// Estimated cost of one investigation in US dollars. More than 0. Each model must have a known price,
-	// either built in or in ModelPrices. Default: no limit except MaxRounds.
+	// The highest estimated cost of one investigation in US dollars. More than 0. Each model must have a known
+	// price, either built in or in ModelPrices. Default: no limit except MaxRounds.
 	MaxCostUsd *float64
-	// Investigations that may run at the same time; more events wait in Lambda's queue. 1 or more. Default:
-	// unreserved.
+	// The most investigations that may run at the same time; other events wait in Lambda's queue. 1 or more.
+	// Default: unreserved.
 	MaxConcurrentInvestigations *float64
 
 	// Functions
@@ -166,9 +168,9 @@ type AlarmTriageProps struct {
 
 	// Names and tags
 
-	// Prefix of every physical name, followed by a hyphen. At most 20 letters, digits, and hyphens; at most
-	// 35 together with ResourceSuffix, because of the name of the report bucket.
-	// Default: none; without prefix and suffix, CloudFormation generates the names.
+	// Prefix of every physical name, followed by a hyphen. At most 20 letters, digits, and hyphens; at most 35
+	// together with ResourceSuffix, because bucket names have at most 63 characters. Default: none; without
+	// prefix and suffix, CloudFormation generates the names.
 	ResourcePrefix *string
 	// Suffix of every physical name, preceded by a hyphen. At most 20 letters, digits, and hyphens.
 	// Default: none.
@@ -187,7 +189,7 @@ type AlarmTriageProps struct {
 	// partition key must be the string `pk`, and its TTL attribute should be `expires_at`. Default: a new
 	// table.
 	InvestigationsTable awsdynamodb.ITable
-	// Access log of the report bucket. Default: off.
+	// Access log of the reports bucket. Default: off.
 	ReportsAccessLogs *ReportsAccessLogs
 	// How long reports are kept, for current and noncurrent versions. A whole number of days, 1 or more.
 	// Default: indefinitely.
@@ -212,12 +214,12 @@ type AlarmTriageProps struct {
 
 	// Encryption
 
-	// Key of the report bucket. Default: SSE-S3.
+	// Key of the reports bucket. Default: SSE-S3.
 	ReportsEncryptionKey awskms.IKey
 	// Key of the table. Default: owned by AWS.
 	TableEncryptionKey awskms.IKey
-	// Key of NotificationTopic and ChatCardTopic, if you encrypted them with a key of your own. The
-	// orchestrator is granted its use. Default: the topics' keys, if CDK knows them.
+	// Key of NotificationTopic and ChatCardTopic, if they are encrypted with a customer managed key. The
+	// orchestrator is granted the use of the key. Default: the topics' keys, if CDK knows them.
 	TopicEncryptionKey awskms.IKey
 	// Key of both log groups. Its key policy must allow CloudWatch Logs to use it. Default: owned by AWS.
 	LogsEncryptionKey awskms.IKey
@@ -244,8 +246,8 @@ type AlarmTriageProps struct {
 
 	// Base of the tool's permissions. Default: ToolPermissions_READ_ONLY_ACCESS.
 	ToolPermissions ToolPermissions
-	// IAM actions that the tool is denied in addition to the built-in denies. At most 3,800 bytes together
-	// with ToolAllowedActions and RedactPatterns. Default: none.
+	// IAM actions that the tool is denied in addition to the built-in denies. At most 3,800 bytes as JSON
+	// together with ToolAllowedActions and RedactPatterns. Default: none.
 	ToolDeniedActions *[]*string
 	// IAM actions that the tool is allowed in addition to ToolPermissions, by its role and by the broker,
 	// which otherwise forwards only reads. Denies override them. Default: none.
@@ -258,7 +260,7 @@ type AlarmTriageProps struct {
 	ToolAllowHostOutput *bool
 	// Replace secrets in the tool's answers and in the events of alarms. Default: true.
 	RedactSecrets *bool
-	// Regular expressions (RE2) of more secrets. Default: none.
+	// Regular expressions (RE2) of more secrets, whose matches are also replaced. Default: none.
 	RedactPatterns *[]*string
 	// Permissions boundary of both roles. Default: none.
 	PermissionsBoundary awsiam.IManagedPolicy
@@ -278,17 +280,17 @@ type AlarmTriageProps struct {
 	// Monitoring of AlarmTriage itself
 
 	// Check once a week that models, tool, table, bucket, and topics work, and notify NotificationTopic if
-	// something does not work or soon will not. Default: true.
+	// something does not work or will soon stop working. Default: true.
 	SelfCheck *bool
 	// Schedule of the self-check. Default: Mondays at 06:00 UTC.
 	SelfCheckSchedule awsevents.Schedule
 	// Create a CloudWatch dashboard of investigations, their duration and cost, and failures. Default: false.
 	Dashboard *bool
-	// A topic for alarms on AlarmTriage itself: failed and throttled invocations, lost events,
-	// investigations without a conclusion, reports that could not be stored or sent, and many refused
-	// requests. No AlarmTriage investigates them. Choose a topic that no AlarmTriage is attached to.
-	// CloudWatch is granted use of the topic's key if CDK manages it; update an imported key's policy
-	// yourself. Default: none; no such alarms.
+	// A topic for alarms on AlarmTriage itself: failed and throttled invocations, lost events, investigations
+	// without a conclusion, reports that could not be stored or sent, and many refused requests. No
+	// AlarmTriage investigates them. Choose a topic that no AlarmTriage is attached to. If the app defines the
+	// topic's key, CloudWatch is granted the use of the key; update the policy of an imported key yourself.
+	// Default: none; no such alarms.
 	SelfAlarmTopic awssns.ITopic
 }
 

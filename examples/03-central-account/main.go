@@ -1,13 +1,13 @@
 // Command 03-central-account deploys one AlarmTriage for many accounts. Each member account sends its alarm
-// events to a bus of the central account, and shares its metrics, logs, and traces with the central
-// account.
+// events to an event bus of the central account, and shares its metrics, logs, and traces with that account.
 //
-// The model's code can't read anything else of the member accounts, such as the configuration of a
-// function: its role belongs to the central account and can't assume other roles. If investigations need
-// the rest of a member account, deploy an AlarmTriage there.
+// The model's code can't read other data of the member accounts, such as the configuration of a function,
+// because its role belongs to the central account and can't assume other roles. If investigations need such
+// data, deploy an AlarmTriage in the member account.
 //
-//	cdk deploy CentralTriage                    with credentials of the central account
-//	cdk deploy Member-444455556666              with credentials of that account
+//	cdk deploy CentralTriage                    # with credentials of the central account
+//	cdk deploy Member-444455556666 --parameters SinkArn=<output SinkArn of CentralTriage>
+//	                                            # with credentials of the member account
 package main
 
 import (
@@ -32,7 +32,7 @@ const (
 
 var members = []string{"444455556666", "777788889999"}
 
-// shared are the resource types that member accounts share.
+// shared lists the types of resources that the member accounts share with the central account.
 var shared = jsii.Strings("AWS::CloudWatch::Metric", "AWS::Logs::LogGroup", "AWS::XRay::Trace")
 
 func main() {
@@ -49,7 +49,7 @@ func env(account string) *awscdk.StackProps {
 	return &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String(account), Region: jsii.String(region)}}
 }
 
-// busName is a fixed name, because stacks of other accounts can't reference the bus.
+// busName is a fixed name, because the stacks of the member accounts can't reference the bus.
 const busName = "alarm-triage"
 
 func newCentral(app awscdk.App) {
@@ -100,7 +100,7 @@ func newMember(app awscdk.App, account string) {
 		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewEventBus(bus, nil)},
 	})
 
-	// Pass the output SinkArn of CentralTriage.
+	// The value is the output SinkArn of CentralTriage.
 	sink := awscdk.NewCfnParameter(stack, jsii.String("SinkArn"), &awscdk.CfnParameterProps{
 		AllowedPattern: jsii.String("arn:aws[a-z-]*:oam:.*"),
 	})

@@ -1,7 +1,7 @@
-// Command 04-vpc-and-kms is for networks without a route to the internet and for data under your own key.
-// Both functions run in isolated subnets and reach AWS through endpoints that only they can use. Bucket,
-// table, topic, and logs are encrypted with one key. The tool's role is based on the allow list and has a
-// permissions boundary.
+// Command 04-vpc-and-kms shows an AlarmTriage in a network without a route to the internet, with data that is
+// encrypted with your own key. Both functions run in isolated subnets and reach AWS through VPC endpoints that
+// only they can use. One key encrypts bucket, table, topic, and logs. The tool's role is based on the allow
+// list. Both roles have a permissions boundary.
 package main
 
 import (
@@ -31,8 +31,8 @@ func main() {
 	key := awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{EnableKeyRotation: jsii.Bool(true)})
 	key.GrantEncryptDecrypt(awsiam.NewServicePrincipal(jsii.Sprintf("logs.%s.amazonaws.com", *stack.Region()), nil))
 
-	// Whatever policies are attached to the roles later, the roles can't change permissions or assume other
-	// roles.
+	// The boundary keeps the roles from changing permissions and from assuming other roles, even if somebody
+	// attaches more policies to them.
 	boundary := awsiam.NewManagedPolicy(stack, jsii.String("Boundary"), &awsiam.ManagedPolicyProps{
 		Statements: &[]awsiam.PolicyStatement{
 			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{Actions: jsii.Strings("*"), Resources: jsii.Strings("*")}),
@@ -49,7 +49,7 @@ func main() {
 		Vpc:                vpc,
 		VpcSubnets:         &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED},
 		CreateVpcEndpoints: jsii.Bool(true),
-		// The services that the alarms are about: the model's code must be able to read them.
+		// The model's code must be able to read the services that the alarms are about.
 		VpcEndpointServices: &[]awsec2.InterfaceVpcEndpointAwsService{
 			awsec2.InterfaceVpcEndpointAwsService_ECS(), awsec2.InterfaceVpcEndpointAwsService_RDS(), awsec2.InterfaceVpcEndpointAwsService_SQS(),
 		},

@@ -1,6 +1,6 @@
 // Command 05-terraform-users is for users of the Terraform module
-// terraform-aws-module-cloudwatch-alarm-triage. It shows each of the module's variables, with a value other
-// than its default, and each of its outputs.
+// terraform-aws-module-cloudwatch-alarm-triage. It shows the prop for each of the module's variables, with a
+// value other than the default, and the accessor for each of its outputs.
 package main
 
 import (

@@ -28,7 +28,7 @@ type section struct {
 	title    string // every form's heading; the headline has none
 	contents string // the section's content in a few words, for docs/report.md
 	forms    form
-	required bool // never dropped from a notification that would be too long
+	required bool // a notification that would be too long keeps it
 
 	// remark qualifies the title, such as the confidence of the root cause; nil: nothing to add.
 	remark func(rec *investigation.Record) string
@@ -52,7 +52,7 @@ var outline = []section{
 		forms: written | inCard, required: true, content: summaryOf, box: verdictBox,
 	},
 	{
-		title: "Root cause", contents: "the cause, and why its confidence was lowered if it was",
+		title: "Root cause", contents: "the cause, and the reason if its confidence was lowered",
 		forms: written | inCard, required: true, content: causeOf, remark: confidenceOf, box: verdictBox,
 	},
 	{
