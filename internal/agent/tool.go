@@ -177,9 +177,9 @@ func (r *run) unknownTool(name string) string {
 	return correction + "\n<tool_call>{\"name\": \"<tool>\", \"input\": {…}}</tool_call>"
 }
 
-// schema returns the JSON schema of an object.
+// schema returns the JSON schema of an object. Its list of required properties may be empty, but is never null.
 func schema(properties map[string]any, required ...string) map[string]any {
-	return map[string]any{"type": "object", "properties": properties, "required": required}
+	return map[string]any{"type": "object", "properties": properties, "required": append([]string{}, required...)}
 }
 
 func text(description string) map[string]any {

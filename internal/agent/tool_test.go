@@ -24,6 +24,8 @@ func TestTools_EachIsComplete(t *testing.T) {
 			names[tool.Name] = true
 			assert.NotEmpty(t, tool.Description)
 			assert.NotNil(t, tool.executor)
+			assert.NotNil(t, tool.required())
+			assert.NotNil(t, schema(map[string]any{})["required"], "null is no JSON schema")
 			for _, parameter := range tool.required() {
 				assert.Contains(t, tool.properties(), parameter)
 			}
