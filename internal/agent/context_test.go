@@ -131,6 +131,7 @@ func TestCheck_VerifiesQuotesOfUnusualOutputs(t *testing.T) {
 	trace := strings.TrimSpace(strings.Repeat("at com.example.orders.OrderService.read(OrderService.java:42)\n\t", 40))
 	for _, test := range []struct{ name, output, quote string }{
 		{"longer than a report shows", "boom\n" + trace + "\nend", trace},
+		{"of 600 characters in Japanese", strings.Repeat("接続できません。", 75), strings.Repeat("接続できません。", 75)},
 		{"control characters", "disk\x00 usage\b 100 %\r", "disk\x00 usage\b 100 %"},
 		{"control characters that the model leaves out", "disk\x00 usage\b 100 %", "disk usage 100 %"},
 		{"marks of direction", "name \u202efdp.exe\u202c denied", "name \u202efdp.exe\u202c denied"},

@@ -17,7 +17,7 @@ import (
 const (
 	maxSentence = 600
 	maxText     = 4000
-	maxQuote    = 1000 // bytes
+	maxQuote    = 1000
 	maxCommand  = 4000 // a longer command is left out: half a command does something else
 	maxEntries  = 25   // entries of a list
 )
@@ -187,10 +187,13 @@ func tidy(text string) string {
 	return strings.TrimSpace(printable(strings.ReplaceAll(text, "\r\n", "\n")))
 }
 
-// beginning returns at most max bytes of a quote, without an ellipsis: the beginning of a quote is a quote,
-// too.
+// beginning returns at most max characters of a quote, without an ellipsis: the beginning of a quote is a
+// quote, too.
 func beginning(quote string, max int) string {
-	return strings.TrimSpace(quote[:truncate.Before(quote, max)])
+	if runes := []rune(quote); len(runes) > max {
+		return strings.TrimSpace(string(runes[:max]))
+	}
+	return quote
 }
 
 // printable returns text without control characters except line breaks and tabs, and without marks that

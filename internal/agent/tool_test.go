@@ -96,3 +96,10 @@ func TestState_ReadsKeysOfOlderCheckpoints(t *testing.T) {
 	require.NoError(t, err)
 	assert.JSONEq(t, older, string(written))
 }
+
+// A quote in another script has as many characters as an English one.
+func TestBeginning_CountsCharacters(t *testing.T) {
+	quote := strings.Repeat("接", maxQuote)
+	assert.Equal(t, quote, beginning(quote, maxQuote))
+	assert.Equal(t, quote, beginning(quote+"続", maxQuote))
+}
