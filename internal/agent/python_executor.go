@@ -33,6 +33,7 @@ var pythonExecutor = tool{
 		}, "command"),
 	},
 	executor: pythonExecution{},
+	aliases:  map[string]string{"code": "command", "python": "command", "input": "command", "script": "command"},
 }
 
 // pythonExecution executes [pythonExecutor]. All code of one answer runs at the same time.
@@ -98,20 +99,11 @@ func (r *run) runPython(ctx context.Context, uses []conversation.Use) []investig
 	return calls
 }
 
-// commandOf returns the code in the input {"command": "…"}, or in another form that models use. problem says why
-// there is no code.
+// commandOf returns the code in the input {"command": "…"}. problem says why there is no code.
 func commandOf(input json.RawMessage) (code, problem string) {
-	var text string
-	if json.Unmarshal(input, &text) == nil {
-		return text, ""
-	}
-	var fields map[string]any
-	if json.Unmarshal(input, &fields) == nil {
-		for _, key := range []string{"command", "code", "python", "input"} {
-			if code, ok := fields[key].(string); ok && strings.TrimSpace(code) != "" {
-				return code, ""
-			}
-		}
+	var fields struct{ Command string }
+	if json.Unmarshal(input, &fields) == nil && strings.TrimSpace(fields.Command) != "" {
+		return fields.Command, ""
 	}
 	return "", fmt.Sprintf(`not executed: the input of %s must be {"command": "<python code>"}, got %s`,
 		pythonName, truncate.Bytes(string(input), 200))

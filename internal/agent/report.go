@@ -160,19 +160,27 @@ func stringOf(value any) string {
 		return ""
 	case string:
 		return v
+	case []any:
+		lines := make([]string, len(v))
+		for i, element := range v {
+			lines[i] = stringOf(element)
+		}
+		return strings.Join(lines, "\n")
 	default:
 		text, _ := json.Marshal(v)
 		return string(text)
 	}
 }
 
+// firstNumber matches the first whole number in a text such as "call 3", "[tool call 1]", or "1.0".
+var firstNumber = regexp.MustCompile(`\d{1,9}`)
+
 func wholeNumber(value any, otherwise int) int {
 	switch v := value.(type) {
 	case float64:
 		return int(v)
 	case string:
-		digits := strings.TrimFunc(v, func(r rune) bool { return !unicode.IsDigit(r) }) // "call 3", "#3"
-		if n, err := strconv.Atoi(digits); err == nil {
+		if n, err := strconv.Atoi(firstNumber.FindString(v)); err == nil {
 			return n
 		}
 	}

@@ -22,6 +22,7 @@ var tools = []tool{pythonExecutor, readOutput, submitReport}
 type tool struct {
 	conversation.Tool // name, description, and schema, which the model sees
 	executor
+	aliases map[string]string // other names that models give the parameters, with the names in the schema
 }
 
 // executor is the behavior of a tool. It is an interface and not a function because behavior refers back to
@@ -57,16 +58,26 @@ func (r *run) runTools(
 ) (done bool) {
 	outcomes := make([]outcome, len(uses))
 	batches := map[string][]int{} // indexes of uses, by tool
+	opened := make([]conversation.Use, len(uses))
 	for i, use := range uses {
-		switch _, known := findTool(use.Name); {
-		case i >= maxCallsPerRound:
+		opened[i] = use
+		known, ok := findTool(use.Name)
+		if i >= maxCallsPerRound {
 			text := fmt.Sprintf("not executed: at most %d calls in one answer", maxCallsPerRound)
 			outcomes[i] = outcome{text: text, failed: true}
-		case !known:
-			outcomes[i] = outcome{text: r.unknownTool(use.Name), failed: true}
-		default:
-			batches[use.Name] = append(batches[use.Name], i)
+			continue
 		}
+		if !ok {
+			outcomes[i] = outcome{text: r.unknownTool(use.Name), failed: true}
+			continue
+		}
+		input, complaint := known.openInput(use.Input)
+		if complaint != "" {
+			outcomes[i] = outcome{text: complaint, failed: true}
+			continue
+		}
+		opened[i].Input = input
+		batches[use.Name] = append(batches[use.Name], i)
 	}
 	for _, tool := range tools {
 		batch := batches[tool.Name]
@@ -75,7 +86,7 @@ func (r *run) runTools(
 		}
 		calls := make([]conversation.Use, len(batch))
 		for n, i := range batch {
-			calls[n] = uses[i]
+			calls[n] = opened[i]
 		}
 		for n, result := range tool.execute(ctx, r, round, calls) {
 			outcomes[batch[n]] = result
