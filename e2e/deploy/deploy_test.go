@@ -272,7 +272,7 @@ func TestModuleZip_HoldsTheFilesThatSynthNeeds(t *testing.T) {
 	for _, file := range archive.File {
 		names[strings.TrimPrefix(file.Name, modulePath+"@"+version+"/")] = true
 	}
-	for _, want := range []string{"go.mod", "go.sum", "lambdas/tool/main.go", "pythonlayer/alarmtriage_tool/__init__.py", "internal/evidence/collect.py"} {
+	for _, want := range []string{"go.mod", "go.sum", "lambdas/tool/main.go", "pythonlayer/alarmtriage_tool/__init__.py", "pythonlayer/alarmtriage_evidence/collector.py"} {
 		assert.True(t, names[want], want)
 	}
 }

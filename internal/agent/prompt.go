@@ -105,6 +105,9 @@ func opening(rec *investigation.Record) string {
 	case call != nil && call.Answer != nil:
 		whole := call.Answer.Text()
 		shownPart := whole[:truncate.Before(whole, maxEvidence)]
+		if call.Answer.Stdout != "" && strings.HasPrefix(whole, call.Answer.Stdout) && len(call.Answer.Stdout) <= maxEvidence {
+			shownPart = call.Answer.Stdout // the rest is the same as JSON
+		}
 		fmt.Fprintf(&b, "\nTool call 0, the evidence that was collected for you:\n%s\n", shownPart)
 		if len(shownPart) < len(whole) {
 			fmt.Fprintf(&b, "… %d of %d bytes are left out; %s(call=0, offset=%d) shows more.\n",
@@ -113,8 +116,8 @@ func opening(rec *investigation.Record) string {
 	default:
 		fmt.Fprintf(&b, "\nNo evidence could be collected: %s\n", rec.Evidence.Problem)
 	}
-	if rec.Evidence.Problem != "" && rec.Evidence.Call != nil && rec.Evidence.Call.Answer != nil {
-		fmt.Fprintf(&b, "Incomplete: %s\n", rec.Evidence.Problem)
+	if e := rec.Evidence; e.Problem != "" && len(e.Missing) == 0 && e.Call != nil && e.Call.Answer != nil {
+		fmt.Fprintf(&b, "Incomplete: %s\n", e.Problem)
 	}
 	b.WriteString("\nInvestigate, then call " + submitName + ".")
 	return b.String()

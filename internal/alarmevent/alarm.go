@@ -85,6 +85,7 @@ type Query struct {
 // Metric is one query of a metric alarm: a metric, or an expression that uses the results of other queries.
 type Metric struct {
 	ID         string            `json:"id,omitempty"`         // of the query
+	Account    string            `json:"account,omitempty"`    // account of the metric, if the event names one
 	Namespace  string            `json:"namespace,omitempty"`  // such as AWS/Lambda
 	Name       string            `json:"name,omitempty"`       // such as Errors
 	Dimensions map[string]string `json:"dimensions,omitempty"` // by name

@@ -215,6 +215,7 @@ func (r *reader) metrics(v any) []Metric {
 // metric reads a query of a metric alarm in the format of the API, EventBridge, or SNS.
 func (r *reader) metric(m members) Metric {
 	out := Metric{ID: m.text("id"), Expression: m.text("expression"), Label: m.text("label"), ReturnData: true} // AWS's default
+	out.Account = account(m.text("accountId"))
 	field := "metric " + out.ID
 	out.Period = r.whole(field+" period", m.get("period"))
 	if returned := m.text("returnData"); strings.EqualFold(returned, "false") {

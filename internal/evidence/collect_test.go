@@ -30,13 +30,13 @@ type python struct {
 	prelude string // code that runs before the snippet
 }
 
-// plainBoto3 defines the names that the tool provides to every call: boto3, and its functions that read
-// CloudWatch.
-var plainBoto3 = fmt.Sprintf("import sys; sys.path.append(%q)\nimport boto3, json\nfrom alarmtriage_tool.cloudwatch import describe_log_alarms, promql\n",
-	filepath.Join(moto.Root(), "pythonlayer"))
+// plainBoto3 makes the layer's packages importable, as the tool does, and imports what the tool provides to every call.
+var plainBoto3 = fmt.Sprintf("import sys; sys.path.append(%q)\nimport boto3, json\n", filepath.Join(moto.Root(), "pythonlayer"))
 
 func (p python) Run(ctx context.Context, command string) (toolcall.Answer, error) {
-	return toolcall.Answer{Success: true, Result: p.execute(ctx, command+"\nprint(json.dumps(result))")}, nil
+	printed, result, found := bytes.Cut(p.execute(ctx, command+"\nprint('\\0' + json.dumps(result))"), []byte{0})
+	require.True(p.t, found)
+	return toolcall.Answer{Success: true, Stdout: string(printed), Result: result}, nil
 }
 
 func (p python) execute(ctx context.Context, code string) []byte {
@@ -81,7 +81,7 @@ func fired(p python) *alarmevent.Alarm {
 
 func collect(t *testing.T, tool evidence.Tool, alarm *alarmevent.Alarm) investigation.Evidence {
 	t.Helper()
-	return evidence.Collect(t.Context(), tool, alarm, time.Now, slog.New(slog.DiscardHandler))
+	return evidence.Collect(t.Context(), tool, alarm, evidence.Triage{Account: "123456789012"}, time.Now, slog.New(slog.DiscardHandler))
 }
 
 func TestCollect_AgainstMoto(t *testing.T) {
@@ -93,7 +93,7 @@ func TestCollect_AgainstMoto(t *testing.T) {
 
 	e := collect(t, tool, alarm)
 	assert.Contains(t, string(e.Definition), `"AlarmName": "orders-errors"`)
-	assert.Contains(t, e.Problem, "role of the function: ", "the missing function is reported, and the other parts remain")
+	assert.Contains(t, e.Problem, "configuration of Lambda function orders, errors of Lambda function orders: ResourceNotFoundException in GetFunctionConfiguration", "the missing function is reported, and the other parts remain")
 	require.NotEmpty(t, e.History, e.Problem)
 	assert.Contains(t, e.History[0].Summary, "to ALARM")
 	require.NotEmpty(t, e.Changes)
@@ -147,9 +147,7 @@ func TestCollect_AgainstMoto(t *testing.T) {
 }
 
 func TestCollect_ReadsDocumentedAnswers(t *testing.T) {
-	fake, err := os.ReadFile("testdata/fake_boto3.py")
-	require.NoError(t, err)
-	tool := python{t: t, prelude: string(fake) + "\nimport json\n"}
+	tool := fakeBoto3(t)
 	moment := time.Date(2026, 8, 4, 12, 36, 0, 0, time.UTC)
 	e := collect(t, tool, &alarmevent.Alarm{
 		Name: "cpu-unusual", Region: "eu-west-1", Partition: "aws", Kind: alarmevent.KindAnomaly, State: alarmevent.StateAlarm, Time: moment,
@@ -164,9 +162,11 @@ func TestCollect_ReadsDocumentedAnswers(t *testing.T) {
 
 	assert.Equal(t, []investigation.HistoryItem{{Time: moment, Type: "StateUpdate", Summary: "Alarm updated from OK to ALARM"}}, e.History)
 	require.Len(t, e.Changes, 2, "reads are not changes")
-	assert.Equal(t, []string{"UpdateFunctionCode", "DeleteRolePolicy"}, []string{e.Changes[0].Event, e.Changes[1].Event}, "newest first")
-	assert.Equal(t, []string{"orders-role"}, e.Changes[1].Resources, "the function's role is looked up where IAM's events are")
-	assert.Equal(t, "deploy", e.Changes[1].User)
+	assert.Equal(t, []string{"DeleteRolePolicy", "UpdateFunctionCode"}, []string{e.Changes[0].Event, e.Changes[1].Event},
+		"those of the alarm's resources first")
+	assert.Equal(t, []string{"orders-role"}, e.Changes[0].Resources, "the function's role is looked up where IAM's events are")
+	assert.True(t, e.Changes[0].Own)
+	assert.Equal(t, "deploy", e.Changes[0].User)
 	assert.Contains(t, e.Problem, "1 of 3 CloudTrail lookups failed")
 
 	require.Len(t, e.Related, 30, "bounded")
@@ -179,7 +179,7 @@ func fakeBoto3(t *testing.T, changes ...string) python {
 	t.Helper()
 	fake, err := os.ReadFile("testdata/fake_boto3.py")
 	require.NoError(t, err)
-	return python{t: t, prelude: string(fake) + "\nimport json\n" + strings.Join(changes, "\n") + "\n"}
+	return python{t: t, prelude: plainBoto3 + string(fake) + "\nimport json\n" + strings.Join(changes, "\n") + "\n"}
 }
 
 var moment = time.Date(2026, 8, 4, 12, 36, 0, 0, time.UTC)
@@ -274,8 +274,9 @@ func TestCollect_PromQLRemovesOnlyFinalComparisonWithNumber(t *testing.T) {
 		`rate(x[5m])`: `rate(x[5m])`, `a{p=~"x>1"} or b > 1`: `a{p=~"x>1"} or b > 1`, `count(a > 2) > 3`: `count(a > 2) > 3`,
 	} {
 		alarm := &alarmevent.Alarm{Name: "new-kind", Region: "eu-west-1", Kind: alarmevent.KindPromQL, Time: moment, Query: &alarmevent.Query{Text: query}}
-		asked := fakeBoto3(t).execute(t.Context(), evidence.Command(alarm)+"\nprint(next(c[3]['query'] for c in calls if c[2] == 'promql'))")
-		assert.Equal(t, want, string(asked), query)
+		asked := fakeBoto3(t).execute(t.Context(),
+			evidence.Command(alarm, evidence.Triage{})+"\nprint('\\0' + next(c[3]['query'] for c in calls if c[2] == 'promql'))")
+		assert.Equal(t, want, string(asked[bytes.IndexByte(asked, 0)+1:]), query)
 	}
 }
 

@@ -1,11 +1,13 @@
 // Package evidence collects the data that an engineer would look at first: the alarm's definition and
-// history, its metric around the transition, other alarms in ALARM, and recent changes. It makes one fixed
-// tool call before any model is asked. If no model answers, the report consists of this evidence.
+// history, its metric around the transition, other alarms in ALARM, recent changes, and first looks at the
+// alarm's resources. It makes one fixed tool call before any model is asked. If no model answers, the report
+// consists of this evidence.
+//
+// The collecting code is the Python package alarmtriage_evidence in the tool function's layer. [Command] starts it.
 package evidence
 
 import (
 	"context"
-	_ "embed"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -17,9 +19,6 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-//go:embed collect.py
-var snippet string
-
 // CallName is the name of the fixed tool call in the record.
 const CallName = toolcall.Name
 
@@ -28,11 +27,20 @@ type Tool interface {
 	Run(ctx context.Context, command string) (toolcall.Answer, error)
 }
 
+// Triage describes the triage itself, so that it can tell its own account and calls from those of others.
+type Triage struct {
+	Account string   // account in which the tool reads; empty if it is not known
+	Names   []string // names under which CloudTrail lists the calls of the triage's functions
+}
+
+// seconds is the time limit of the collection. Evidence that takes longer delays the model more than it helps.
+const seconds = 20
+
 // Collect returns the evidence. It never fails: Problem describes the parts that could not be collected.
 func Collect(
-	ctx context.Context, tool Tool, alarm *alarmevent.Alarm, now func() time.Time, log *slog.Logger,
+	ctx context.Context, tool Tool, alarm *alarmevent.Alarm, own Triage, now func() time.Time, log *slog.Logger,
 ) investigation.Evidence {
-	call := &investigation.ToolCall{Number: 0, Name: CallName, Command: Command(alarm), StartedAt: now().UTC()}
+	call := &investigation.ToolCall{Number: 0, Name: CallName, Command: Command(alarm, own), StartedAt: now().UTC()}
 	answer, err := tool.Run(ctx, call.Command)
 	call.DurationMS = now().Sub(call.StartedAt).Milliseconds()
 	if err != nil {
@@ -45,9 +53,10 @@ func Collect(
 }
 
 // Command returns the Python code that collects the evidence of alarm.
-func Command(alarm *alarmevent.Alarm) string {
+func Command(alarm *alarmevent.Alarm, own Triage) string {
 	input := map[string]any{
-		"name": alarm.Name, "region": alarm.Region, "partition": alarm.Partition, "time": 0,
+		"name": alarm.Name, "arn": alarm.ARN, "account": alarm.Account, "region": alarm.Region, "partition": alarm.Partition,
+		"own_account": own.Account, "own_names": append([]string{}, own.Names...), "seconds": seconds, "time": 0,
 		"children": append([]string{}, alarm.Children...), "fallback": fallback(alarm),
 		"kind": alarm.Kind, "query": alarm.Query, "reason_data": alarm.ReasonData,
 		"has_lines": len(alarm.LogLines) > 0, "contributor": nil,
@@ -62,7 +71,7 @@ func Command(alarm *alarmevent.Alarm) string {
 	if err != nil {
 		raw = []byte("{}") // unreachable: encoding strings and numbers never fails
 	}
-	return "alarm = json.loads(" + pythonString(string(raw)) + ")\n\n" + snippet
+	return "from alarmtriage_evidence import collect\n\nresult = collect(json.loads(" + pythonString(string(raw)) + "))\n"
 }
 
 // pythonString returns text as a Python string literal, which has the syntax of JSON. It escapes backticks,
@@ -86,6 +95,9 @@ func fallback(alarm *alarmevent.Alarm) map[string]any {
 		if m.Label != "" {
 			query["Label"] = m.Label
 		}
+		if m.Account != "" {
+			query["AccountId"] = m.Account
+		}
 		if m.Expression != "" {
 			query["Expression"] = m.Expression
 			if m.Period > 0 {
@@ -105,6 +117,12 @@ func fallback(alarm *alarmevent.Alarm) map[string]any {
 	}
 	if alarm.Threshold != nil {
 		out["Threshold"] = *alarm.Threshold
+	}
+	if alarm.Comparison != "" {
+		out["ComparisonOperator"] = alarm.Comparison
+	}
+	if alarm.Rule != "" {
+		out["AlarmRule"] = alarm.Rule
 	}
 	return out
 }

@@ -18,7 +18,7 @@ const (
 	maxItems     = 100   // of each list
 	maxPoints    = 1000  // of one series
 	maxText      = 1000  // bytes of one text
-	maxProblems  = 10    // missing parts that are named
+	maxProblems  = 40    // missing parts that are named
 	maxDocument  = 65536 // bytes of the definition
 	maxQuery     = 10240 // bytes of the alarm's query: CloudWatch's limit
 	maxResources = 10    // of one change
@@ -33,6 +33,7 @@ type parts struct {
 	Series     []json.RawMessage `json:"series"`
 	Related    []json.RawMessage `json:"related"`
 	Changes    []json.RawMessage `json:"changes"`
+	Seen       []json.RawMessage `json:"observations"`
 	LogLines   []json.RawMessage `json:"log_lines"`
 }
 
@@ -54,7 +55,7 @@ func read(call *investigation.ToolCall) investigation.Evidence {
 		into any
 	}{
 		{"problems", &p.Problems}, {"history", &p.History}, {"series", &p.Series},
-		{"related", &p.Related}, {"changes", &p.Changes}, {"log_lines", &p.LogLines},
+		{"related", &p.Related}, {"changes", &p.Changes}, {"log_lines", &p.LogLines}, {"observations", &p.Seen},
 	} {
 		if raw, ok := fields[field.name]; ok && json.Unmarshal(raw, field.into) != nil {
 			p.Problems = append(p.Problems, field.name+": not understood")
@@ -69,10 +70,13 @@ func read(call *investigation.ToolCall) investigation.Evidence {
 	e.Series = decode(p.Series, series)
 	e.Related = decode(p.Related, related)
 	e.Changes = decode(p.Changes, change)
+	e.Trail = trail(fields["trail"])
+	e.Seen = decode(p.Seen, observation)
 	for i, problem := range p.Problems {
 		p.Problems[i] = clip(problem)
 	}
-	e.Problem = joinProblems(p.Problems[:min(len(p.Problems), maxProblems)])
+	e.Missing = p.Problems[:min(len(p.Problems), maxProblems)]
+	e.Problem = joinProblems(e.Missing)
 	return e
 }
 
@@ -129,14 +133,16 @@ func related(raw json.RawMessage) (investigation.Related, bool) {
 
 func change(raw json.RawMessage) (investigation.Change, bool) {
 	var c struct {
-		Time, Event, Source, User, Error string
-		Resources                        []string
+		Time, Event, Source, User, Actor, Parameters, Error string
+		Resources                                           []string
+		Own                                                 bool
 	}
 	if json.Unmarshal(raw, &c) != nil || c.Event == "" {
 		return investigation.Change{}, false
 	}
 	out := investigation.Change{
 		Time: parseTime(c.Time), Event: clip(c.Event), Source: clip(c.Source), User: clip(c.User), Error: clip(c.Error),
+		Actor: clip(c.Actor), Parameters: clip(c.Parameters), Own: c.Own,
 	}
 	for _, resource := range c.Resources[:min(len(c.Resources), maxResources)] {
 		out.Resources = append(out.Resources, clip(resource))
@@ -146,17 +152,50 @@ func change(raw json.RawMessage) (investigation.Change, bool) {
 
 func series(raw json.RawMessage) (investigation.Series, bool) {
 	var s struct {
-		ID, Label, Unit, Stat string
-		Period                float64
-		Points, Lower, Upper  [][]float64
-		Threshold             *float64
+		ID, Label, Unit, Stat, Account string
+		Period                         float64
+		Points, Lower, Upper           [][]float64
+		Threshold                      *float64
 	}
 	if json.Unmarshal(raw, &s) != nil {
 		return investigation.Series{}, false
 	}
 	return investigation.Series{
-		ID: clip(s.ID), Label: clip(s.Label), Unit: clip(s.Unit), Stat: clip(s.Stat), Period: int(s.Period),
+		ID: clip(s.ID), Label: clip(s.Label), Unit: clip(s.Unit), Stat: clip(s.Stat), Account: clip(s.Account), Period: int(s.Period),
 		Threshold: s.Threshold, Points: points(s.Points), Lower: points(s.Lower), Upper: points(s.Upper),
+	}, true
+}
+
+// trail decodes how much of CloudTrail was read. It returns nil if it was not read.
+func trail(raw json.RawMessage) *investigation.Trail {
+	var t struct {
+		From     string
+		Complete bool
+		Read     float64
+		Routine  map[string]float64
+	}
+	if len(raw) == 0 || json.Unmarshal(raw, &t) != nil || t.From == "" {
+		return nil
+	}
+	out := &investigation.Trail{From: parseTime(t.From), Complete: t.Complete, Read: int(t.Read), Routine: map[string]int{}}
+	for name, count := range t.Routine {
+		if len(out.Routine) < maxResources {
+			out.Routine[clip(name)] = int(count)
+		}
+	}
+	return out
+}
+
+func observation(raw json.RawMessage) (investigation.Observation, bool) {
+	var o struct {
+		About, Topic, Text, Time string
+		Weight                   float64
+	}
+	if json.Unmarshal(raw, &o) != nil || o.Text == "" {
+		return investigation.Observation{}, false
+	}
+	return investigation.Observation{
+		About: clip(o.About), Topic: clip(o.Topic), Text: clip(o.Text), Weight: int(o.Weight), Time: parseTime(o.Time),
 	}, true
 }
 

@@ -107,13 +107,33 @@ const (
 type Evidence struct {
 	Call       *ToolCall         `json:"call,omitempty"`       // the tool call; absent if the tool was unreachable
 	Problem    string            `json:"problem,omitempty"`    // why the evidence is missing or incomplete
+	Missing    []string          `json:"missing,omitempty"`    // what is missing or incomplete, one line each
 	Definition json.RawMessage   `json:"definition,omitempty"` // the alarm as DescribeAlarms returned it
 	History    []HistoryItem     `json:"history,omitempty"`    // the alarm's history
 	Query      *alarmevent.Query `json:"query,omitempty"`      // the query of a log or PromQL alarm
 	LogLines   []string          `json:"log_lines,omitempty"`  // log lines that match a log alarm's query
 	Series     []Series          `json:"series,omitempty"`     // the metrics that the alarm evaluates
 	Related    []Related         `json:"related,omitempty"`    // other alarms in ALARM
-	Changes    []Change          `json:"changes,omitempty"`    // write events from CloudTrail, newest first
+	Changes    []Change          `json:"changes,omitempty"`    // write events from CloudTrail: first those of the alarm's resources, then the newest
+	Trail      *Trail            `json:"trail,omitempty"`      // how much of CloudTrail was read
+	Seen       []Observation     `json:"seen,omitempty"`       // first looks at the alarm's resources, the most relevant first
+}
+
+// Trail describes which CloudTrail events the changes come from.
+type Trail struct {
+	From     time.Time      `json:"from"`              // start of the period that was read completely, UTC
+	Complete bool           `json:"complete"`          // whether all write events of the period before the alarm were read
+	Read     int            `json:"read"`              // number of events
+	Routine  map[string]int `json:"routine,omitempty"` // events that are not listed because they are routine, by name
+}
+
+// Observation is one fact about a resource of the alarm. It says what was seen, never what caused the alarm.
+type Observation struct {
+	About  string    `json:"about"`         // the resource, such as "Lambda function orders"
+	Topic  string    `json:"topic"`         // change, health, limit, errors, dependency, or configuration
+	Text   string    `json:"text"`          // one sentence
+	Weight int       `json:"weight"`        // relevance from 0 to 100
+	Time   time.Time `json:"time,omitzero"` // when it happened, if it did at one moment; UTC
 }
 
 // HistoryItem is one entry of the alarm's history.
@@ -130,6 +150,7 @@ type Series struct {
 	Unit      string   `json:"unit,omitempty"`      // CloudWatch's unit, such as Bytes
 	Period    int      `json:"period"`              // seconds
 	Stat      string   `json:"stat,omitempty"`      // such as Sum or p99
+	Account   string   `json:"account,omitempty"`   // account of the metric, if it is not the triage's
 	Points    []Point  `json:"points"`              // oldest first
 	Threshold *float64 `json:"threshold,omitempty"` // the alarm's threshold, in the unit of the series
 	Lower     []Point  `json:"lower,omitempty"`     // lower bound of the anomaly detection band
@@ -153,12 +174,15 @@ type Related struct {
 
 // Change is one write event that CloudTrail recorded before the alarm.
 type Change struct {
-	Time      time.Time `json:"time"`                // UTC
-	Event     string    `json:"event"`               // such as PutRolePolicy
-	Source    string    `json:"source"`              // such as iam.amazonaws.com
-	User      string    `json:"user,omitempty"`      // the caller, as CloudTrail names it
-	Resources []string  `json:"resources,omitempty"` // names or ARNs of the changed resources
-	Error     string    `json:"error,omitempty"`     // error code, if AWS rejected the change
+	Time       time.Time `json:"time"`                 // UTC
+	Event      string    `json:"event"`                // such as PutRolePolicy
+	Source     string    `json:"source"`               // such as iam.amazonaws.com
+	User       string    `json:"user,omitempty"`       // the caller, as CloudTrail names it
+	Actor      string    `json:"actor,omitempty"`      // role, user, or service that made the change, and its client
+	Resources  []string  `json:"resources,omitempty"`  // names or ARNs of the changed resources
+	Parameters string    `json:"parameters,omitempty"` // beginning of the request parameters as JSON
+	Own        bool      `json:"own,omitempty"`        // whether it changed a resource of the alarm
+	Error      string    `json:"error,omitempty"`      // error code, if AWS rejected the change
 }
 
 // Round is one request to the model, its answer, and the tool calls of that answer.

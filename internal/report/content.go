@@ -126,7 +126,10 @@ func notSeenOf(rec *investigation.Record, _ Links) content {
 	for _, problem := range rec.Alarm.NotUnderstood {
 		entries = append(entries, "In the alarm's event: "+problem)
 	}
-	if rec.Evidence.Problem != "" {
+	for _, missing := range rec.Evidence.Missing {
+		entries = append(entries, "Evidence collected beforehand: "+missing)
+	}
+	if rec.Evidence.Problem != "" && len(rec.Evidence.Missing) == 0 {
 		entries = append(entries, "Evidence collected beforehand: "+rec.Evidence.Problem)
 	}
 	return list{entries: entries}
@@ -134,12 +137,34 @@ func notSeenOf(rec *investigation.Record, _ Links) content {
 
 func changesOf(rec *investigation.Record, _ Links) content {
 	changes := slices.Clone(rec.Evidence.Changes)
-	slices.SortStableFunc(changes, func(a, b investigation.Change) int { return b.Time.Compare(a.Time) })
-	entries := make([]string, len(changes))
-	for i, change := range changes {
-		entries[i] = moment(change.Time) + " " + changeLine(change)
+	slices.SortStableFunc(changes, func(a, b investigation.Change) int {
+		return cmp.Or(-compareBool(a.Own, b.Own), b.Time.Compare(a.Time))
+	})
+	var entries []string
+	for _, change := range changes {
+		if rec.Alarm.Time.IsZero() || !change.Time.After(rec.Alarm.Time) {
+			entries = append(entries, moment(change.Time)+" "+changeLine(change))
+		}
+	}
+	if t := rec.Evidence.Trail; t != nil && len(t.Routine) > 0 {
+		routine := 0
+		for _, count := range t.Routine {
+			routine += count
+		}
+		entries = append(entries, fmt.Sprintf("(%d routine events of CloudTrail are not listed.)", routine))
 	}
 	return list{entries: entries, most: maxListed, verbatim: true}
+}
+
+// compareBool orders false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
 }
 
 func changeLine(c investigation.Change) string {

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
@@ -78,9 +81,21 @@ func (r *attempt) collectEvidence(ctx context.Context) {
 	r.rec.Together = r.together(ctx)
 	bounded, cancel := context.WithTimeout(ctx, r.budget.evidence)
 	defer cancel()
-	r.rec.Evidence = evidence.Collect(bounded, r.Tool, r.alarm, r.Now, r.log)
+	r.rec.Evidence = evidence.Collect(bounded, r.Tool, r.alarm, r.own(ctx), r.Now, r.log)
 	r.log.Info("evidence collected", "problem", r.rec.Evidence.Problem,
 		"series", len(r.rec.Evidence.Series), "changes", len(r.rec.Evidence.Changes))
+}
+
+// own describes the triage's functions in the account of this invocation.
+func (r *attempt) own(ctx context.Context) evidence.Triage {
+	tool := r.Config.ToolFunction
+	own := evidence.Triage{Names: []string{r.FunctionName, tool[strings.LastIndexByte(tool, ':')+1:]}}
+	if invocation, ok := lambdacontext.FromContext(ctx); ok {
+		if function, err := arn.Parse(invocation.InvokedFunctionArn); err == nil {
+			own.Account = function.AccountID
+		}
+	}
+	return own
 }
 
 // together returns the other alarms that fired at about the same time.

@@ -1,12 +1,16 @@
 """A boto3 with canned answers in the formats that AWS documents, for operations that moto does not implement."""
 import datetime as dt
 import json
+import sys
 import types
+
+from alarmtriage_tool import cloudwatch
 
 MOMENT = dt.datetime(2026, 8, 4, 12, 36, tzinfo=dt.timezone.utc)
 calls = []
 refused = set()  # operations that are denied
 kept = set()     # ids of query executions whose results have not expired
+overrides = {}   # functions of a request and its Region that answer an operation
 
 QUERY = {"QueryString": "filter @message like /ERROR/", "LogGroupIdentifiers": ["/aws/lambda/orders", "arn:aws:logs:eu-west-1:123456789012:log-group:shop:*"],
          "AggregationExpression": "count(*) by host", "ScheduleConfiguration": {"ScheduleExpression": "rate(5 minutes)", "StartTimeOffset": 300}}
@@ -44,6 +48,8 @@ class Client:
     def __getattr__(self, operation):
         def call(**request):
             calls.append((self.service, self.region, operation, request))
+            if operation in overrides:
+                return overrides[operation](request, self.region)
             return answer(self.service, self.region, operation, request)
         return call
 
@@ -108,3 +114,5 @@ def answer(service, region, operation, request):
 
 
 boto3 = types.SimpleNamespace(client=lambda service, region_name=None, config=None: Client(service, region_name))
+sys.modules["boto3"] = boto3
+cloudwatch.describe_log_alarms, cloudwatch.promql = describe_log_alarms, promql

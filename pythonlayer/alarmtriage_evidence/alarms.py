@@ -1,0 +1,123 @@
+"""The alarm itself: its definition, its history, its child alarms, and other alarms in ALARM."""
+
+import re
+from typing import Any, Dict, List, Mapping
+
+from alarmtriage_tool import cloudwatch
+
+from .context import Context, stamp
+
+MAX_HISTORY = 100
+MAX_RELATED = 30  # newest alarms in ALARM that are listed
+MAX_IN_ALARM = 1000  # alarms in ALARM that are read, to find the newest
+MAX_CHILDREN = 60  # alarms of a composite alarm, over all levels
+MAX_LEVELS = 4  # of composite alarms within composite alarms
+MAX_CONTRIBUTORS = 30
+_TYPES = ["MetricAlarm", "CompositeAlarm"]
+
+# An alarm's state in an AlarmRule, as in ALARM("orders-errors") or ALARM(arn:aws:cloudwatch:...).
+_RULE = re.compile(r"""(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*["']?([^"')]+?)["']?\s*\)""")
+
+
+def definition(ctx: Context) -> Dict[str, Any]:
+    """Returns the alarm as DescribeAlarms returns it. An alarm of the same name in another account is not it."""
+    alarm = ctx.alarm
+    if ctx.is_foreign:
+        raise LookupError(f"not read, because the alarm is in account {ctx.account} and this code reads account {ctx.own_account}")
+    alarms: List[Dict[str, Any]] = []
+    if alarm["kind"] != "log":
+        found = ctx.client("cloudwatch").describe_alarms(AlarmNames=[alarm["name"]], AlarmTypes=_TYPES)
+        alarms = (found.get("MetricAlarms") or []) + (found.get("CompositeAlarms") or [])
+    if not alarms and alarm["kind"] in ("log", "unknown"):
+        alarms = cloudwatch.describe_log_alarms(region=ctx.region, AlarmNames=[alarm["name"]])["LogAlarms"]
+    if not alarms:
+        raise LookupError(f"no alarm of this name in {ctx.region} of this account")
+    arn = alarms[0].get("AlarmArn")
+    if arn and alarm.get("arn") and arn.split(":")[4] != alarm["arn"].split(":")[4]:
+        raise LookupError(f"the alarm of this name in this account is another one: {arn}")
+    return alarms[0]
+
+
+def history(ctx: Context) -> List[Dict[str, Any]]:
+    """Returns the alarm's history, newest first."""
+    kinds = {"log": [["LogAlarm"]], "unknown": [_TYPES, ["LogAlarm"]]}
+    items: List[Any] = []
+    for types in kinds.get(ctx.alarm["kind"], [_TYPES]):
+        items += ctx.pages("history", ctx.client("cloudwatch").describe_alarm_history, "AlarmHistoryItems", MAX_HISTORY,
+                           AlarmName=ctx.alarm["name"], AlarmTypes=types, MaxRecords=MAX_HISTORY)
+    return [{"time": stamp(i.get("Timestamp")), "type": i.get("HistoryItemType"),
+             "summary": (i.get("HistorySummary") or "")[:300]} for i in items]
+
+
+def contributors(ctx: Context) -> List[Dict[str, Any]]:
+    """Returns the time series that put an alarm on several of them into ALARM."""
+    found = ctx.pages("contributors", ctx.client("cloudwatch").describe_alarm_contributors, "AlarmContributors",
+                      MAX_CONTRIBUTORS, AlarmName=ctx.alarm["name"])
+    return [{"attributes": c.get("ContributorAttributes"), "reason": (c.get("StateReason") or "")[:200],
+             "since": stamp(c.get("StateTransitionedTimestamp"))} for c in found]
+
+
+def related(ctx: Context) -> List[Dict[str, Any]]:
+    """Returns other alarms in ALARM, those first that entered it last."""
+    client = ctx.client("cloudwatch")
+    listed: List[Dict[str, Any]] = []
+    for kind, key in (("MetricAlarm", "MetricAlarms"), ("CompositeAlarm", "CompositeAlarms")):
+        listed += ctx.pages(f"alarms in ALARM ({kind})", client.describe_alarms, key, MAX_IN_ALARM,
+                            StateValue="ALARM", AlarmTypes=[kind], MaxRecords=100)
+    listed += _log_alarms(ctx)
+    others = [a for a in listed if a["AlarmName"] != ctx.alarm["name"]]
+    since = {id(a): stamp(a.get("StateTransitionedTimestamp") or a.get("StateUpdatedTimestamp")) for a in others}
+    others.sort(key=lambda a: since[id(a)] or "", reverse=True)
+    if len(others) > MAX_RELATED:
+        ctx.note(f"alarms in ALARM: only the newest {MAX_RELATED} of {len(others)} are listed")
+    return [{"name": a["AlarmName"], "arn": a.get("AlarmArn"), "state": a.get("StateValue"), "since": since[id(a)],
+             "reason": (a.get("StateReason") or "")[:200]} for a in others[:MAX_RELATED]]
+
+
+def _log_alarms(ctx: Context) -> List[Dict[str, Any]]:
+    """Returns log alarms in ALARM, which DescribeAlarms only returns on request, or none if that fails."""
+    try:
+        return ctx.pages("log alarms in ALARM", cloudwatch.describe_log_alarms, "LogAlarms", MAX_IN_ALARM,
+                         region=ctx.region, StateValue="ALARM", MaxRecords=100)
+    except Exception as error:
+        ctx.note(f"log alarms in ALARM: {type(error).__name__}: {str(error)[:200]}")
+        return []
+
+
+def children(ctx: Context, composite: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """Returns the metric alarms below a composite alarm, those first that triggered it."""
+    wanted = [_name(arn) for arn in ctx.alarm.get("children") or []]
+    wanted += [_name(text) for text in _RULE.findall(composite.get("AlarmRule") or "")]
+    known = {ctx.alarm["name"]}
+    found: List[Dict[str, Any]] = []
+    for _ in range(MAX_LEVELS):
+        level = [name for name in dict.fromkeys(wanted) if name and name not in known]
+        if not level:
+            return found
+        rest = MAX_CHILDREN - len(known) + 1
+        if len(level) > rest:
+            ctx.note(f"child alarms: {len(level) - rest} of the composite alarm's were not read")
+            level = level[:rest]
+        if not level:
+            return found
+        known.update(level)
+        answer = ctx.client("cloudwatch").describe_alarms(AlarmNames=level, AlarmTypes=_TYPES, MaxRecords=100)
+        by_name = {a["AlarmName"]: a for a in (answer.get("MetricAlarms") or []) + (answer.get("CompositeAlarms") or [])}
+        missing = [name for name in level if name not in by_name]
+        if missing:
+            ctx.note(f"child alarms: {len(missing)} do not exist in this account, such as {missing[0]}")
+        wanted = []
+        for name in level:
+            child = by_name.get(name, {})
+            if child.get("AlarmRule"):
+                wanted += [_name(text) for text in _RULE.findall(child["AlarmRule"])]
+            elif child:
+                found.append(child)
+    if [name for name in wanted if name not in known]:
+        ctx.note(f"child alarms: composite alarms deeper than {MAX_LEVELS} levels were not read")
+    return found
+
+
+def _name(text: str) -> str:
+    """Returns the name in an alarm's ARN, or the text if it is a name."""
+    return text.split(":", 6)[6] if text.startswith("arn:") and text.count(":") >= 6 else text

@@ -1,0 +1,161 @@
+"""Runs all parts of the collection at the same time. If one fails or is slow, the others are still collected."""
+
+import json
+import re
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime, timezone
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+from . import alarms, queries, series, services, text
+from .changes import changes
+from .context import Context, Metric, Observation, metrics_of, stamp
+
+SECONDS = 20.0  # for the whole collection, unless the orchestrator gives another limit
+WORKERS = 16  # parts at the same time; the broker allows 64 connections
+MAX_OBSERVATIONS = 60
+
+
+def collect(alarm: Mapping[str, Any]) -> Dict[str, Any]:
+    """Collects the evidence of an alarm, prints it for the model, and returns it for the report.
+
+    `alarm` is the input that internal/evidence in the orchestrator writes.
+    """
+    ctx = Context(alarm, datetime.now(timezone.utc), float(alarm.get("seconds") or SECONDS))
+    evidence = _Collection(ctx).run()
+    plain = json.loads(json.dumps(evidence, default=_encode))
+    print(text.of(ctx, plain))
+    return plain
+
+
+class _Collection:
+    """The parts of one collection, some of which wait for the alarm's definition."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="evidence")
+        self._failures: Dict[str, List[str]] = {}  # names of parts, by error
+
+    def run(self) -> Dict[str, Any]:
+        ctx, alarm = self._ctx, self._ctx.alarm
+        kind = alarm["kind"]
+        found: Dict[str, Any] = {"collected_at": ctx.now, "account": ctx.own_account}
+        early = {"definition": self._start(alarms.definition, ctx)}
+        if not ctx.is_foreign:
+            early["history"] = self._start(alarms.history, ctx)
+            early["related"] = self._start(alarms.related, ctx)
+            if kind in ("log", "promql") or alarm.get("contributor"):
+                early["contributors"] = self._start(alarms.contributors, ctx)
+        definition = self._take("definition", early.pop("definition"), found) or {}
+        source = ctx.source = definition or ctx.source
+        below: List[Dict[str, Any]] = []
+        if (source.get("AlarmRule") or alarm.get("children")) and not ctx.is_foreign:
+            below = self._take("child alarms", self._start(alarms.children, ctx, source), {}) or []
+        late = self._start_late(found, source, below)
+        wanted = services.targets(ctx, self._metrics(source, below, found.get("query")))
+        looks: List[Tuple[str, "Future[List[Observation]]"]] = []
+        if ctx.is_foreign:
+            ctx.note(f"account {ctx.account}: the alarm's definition, history, changes, resources, and other alarms were not read, "
+                     f"because this code reads account {ctx.own_account}")
+        else:
+            looks = [(name, self._start(look)) for name, look in services.looks(ctx, wanted)]
+            late["trail"] = self._start(lambda: changes(ctx, services.names(ctx, wanted) or self._values(source, below)))
+        for name, part in {**early, **late}.items():
+            self._take(name, part, found)
+        found["observations"] = self._observations(looks)
+        found["changes"] = (found.get("trail") or {}).pop("list", [])
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for error, parts in self._failures.items():
+            ctx.note(f"{', '.join(parts)}: {error}")
+        found["problems"] = list(ctx.notes)
+        return found
+
+    def _start_late(
+        self, found: Dict[str, Any], source: Mapping[str, Any], below: List[Dict[str, Any]]
+    ) -> Dict[str, "Future[Any]"]:
+        """Starts the parts that depend on what the alarm evaluates."""
+        ctx, kind = self._ctx, self._ctx.alarm["kind"]
+        is_log = kind == "log" or bool(source.get("ScheduledQueryConfiguration"))
+        is_promql = kind == "promql" or bool(source.get("EvaluationCriteria"))
+        late: Dict[str, "Future[Any]"] = {}
+        if is_log or is_promql or kind == "unknown":
+            found["query"] = queries.query(ctx, source)
+        if is_log:
+            data = queries.reason_data(ctx, source)
+            executions = queries.runs(data)
+            found["series"] = series.of_log_query(executions, found["query"], source.get("Threshold", data.get("threshold")))
+            if not ctx.alarm.get("has_lines") and not ctx.is_foreign:
+                late["log_lines"] = self._start(queries.log_lines, ctx, found["query"], executions)
+        elif is_promql:
+            late["series"] = self._start(series.of_promql, ctx, found["query"])
+        elif below:
+            late["series"] = self._start(lambda: series.limited(ctx, series.of_children(ctx, below)))
+        else:
+            late["series"] = self._start(lambda: series.limited(ctx, series.of_metrics(ctx, source)))
+        return late
+
+    def _metrics(
+        self, source: Mapping[str, Any], below: List[Dict[str, Any]], query: Optional[Mapping[str, Any]]
+    ) -> List[Metric]:
+        """Returns what the alarm evaluates: its metrics, those of its child alarms, and the functions of its log groups."""
+        found: List[Metric] = []
+        for definition in [source, self._ctx.alarm.get("fallback") or {}, *below]:
+            found += metrics_of(definition, self._ctx.account)
+        for group in (query or {}).get("log_groups") or []:
+            name = group.split(":")[6] if group.count(":") >= 6 else group
+            if name.startswith("/aws/lambda/"):
+                dimension = ("FunctionName", name[len("/aws/lambda/"):])
+                found.append(Metric("AWS/Lambda", "", (dimension,), self._ctx.account))
+        contributor = self._ctx.alarm.get("contributor") or {}
+        if contributor:
+            namespaces = [m.namespace for m in found] or _namespaces(source)
+            found += [Metric(n, "", tuple(sorted((k, str(v)) for k, v in contributor.items())), self._ctx.account) for n in namespaces]
+        return list(dict.fromkeys(found))
+
+    def _values(self, source: Mapping[str, Any], below: List[Dict[str, Any]]) -> List[Tuple[Optional[str], str]]:
+        """Returns the values of all dimensions, for alarms whose resources no collector knows."""
+        values = [value for metric in self._metrics(source, below, None) for _, value in metric.dimensions]
+        return [(None, value) for value in dict.fromkeys(values)]
+
+    def _start(self, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+        return self._pool.submit(work, *arguments)
+
+    def _take(self, name: str, part: "Future[Any]", found: Dict[str, Any]) -> Any:
+        """Waits for a part and puts its result into `found`. Returns None if it failed or was too slow."""
+        try:
+            found[name] = part.result(timeout=self._ctx.remaining())
+            return found[name]
+        except Exception as error:
+            is_late = isinstance(error, TimeoutError) and not part.done()
+            self._failed(name, "not finished within the time of the collection" if is_late else _described(error))
+        return None
+
+    def _failed(self, name: str, error: str) -> None:
+        self._failures.setdefault(error, []).append(name)
+
+    def _observations(self, looks: List[Tuple[str, "Future[List[Observation]]"]]) -> List[Dict[str, Any]]:
+        """Returns what the looks saw, the most relevant first."""
+        seen: List[Observation] = []
+        for name, look in looks:
+            seen += self._take(name, look, {}) or []
+        ranked = sorted(dict.fromkeys(seen), key=lambda o: -o.weight)
+        if len(ranked) > MAX_OBSERVATIONS:
+            self._ctx.note(f"observations: {len(ranked) - MAX_OBSERVATIONS} of little weight are not listed")
+        return [{**o._asdict(), "time": stamp(o.time)} for o in ranked[:MAX_OBSERVATIONS]]
+
+
+def _namespaces(source: Mapping[str, Any]) -> List[str]:
+    """Returns the namespaces in the Metrics Insights queries of an alarm."""
+    texts = [q.get("Expression") or "" for q in source.get("Metrics") or []]
+    return [name for text in texts for name in re.findall(r"""(?i)FROM\s+(?:SCHEMA\()?\s*"([^"]+)\"""", text)]
+
+
+def _described(error: Exception) -> str:
+    """Returns an error in one sentence. boto3's own text names the code twice."""
+    answer = getattr(error, "response", None)
+    if isinstance(answer, dict) and answer.get("Error"):
+        return f"{answer['Error'].get('Code')} in {getattr(error, 'operation_name', 'a call')}: {answer['Error'].get('Message')}"[:250]
+    return f"{type(error).__name__}: {str(error)[:250]}"
+
+
+def _encode(value: Any) -> Any:
+    return stamp(value) if hasattr(value, "astimezone") else str(value)

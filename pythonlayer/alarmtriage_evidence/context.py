@@ -1,0 +1,211 @@
+"""What all parts of the collection share: the alarm, clients, the time limit, and the list of what was not seen."""
+
+import threading
+import time
+from concurrent.futures import Future
+from datetime import datetime, timedelta, timezone
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+
+BEFORE = timedelta(hours=3)  # period before the alarm that is searched for changes
+AROUND = timedelta(minutes=30)  # period before and after the transition whose log lines and numbers are compared
+MAX_NOTES = 40  # lines about what was not seen
+MAX_NOTE = 300  # characters of such a line
+CONNECTIONS = 4  # at the same time to one service; the broker allows 64 in all
+
+# The member of an answer that continues a listing, and the parameter that takes it.
+_TOKENS = (("NextToken", "NextToken"), ("nextToken", "nextToken"), ("NextMarker", "Marker"), ("Marker", "Marker"),
+           ("NextPageToken", "NextPageToken"), ("position", "position"), ("NextContinuationToken", "ContinuationToken"))
+
+
+class Metric(NamedTuple):
+    """One metric that the alarm evaluates, directly or through metric math or its child alarms."""
+
+    namespace: str
+    name: str
+    dimensions: Tuple[Tuple[str, str], ...]  # sorted by name
+    account: str  # owner of the metric
+
+    def dimension(self, *names: str) -> str:
+        """Returns the value of the first of these dimensions that the metric has, or an empty string."""
+        values = dict(self.dimensions)
+        return next((values[name] for name in names if values.get(name)), "")
+
+
+class Observation(NamedTuple):
+    """One fact about a resource. It says what was seen, never what caused the alarm.
+
+    `weight` orders observations from 0 to 100: 90 for what changed just before the alarm or cannot work, 70 for what is
+    unhealthy, exhausted, or new, 40 for a limit or dependency that an engineer should know, 10 for plain state.
+    """
+
+    about: str  # the resource, such as "Lambda function orders"
+    topic: str  # one of: change, health, limit, errors, dependency, configuration
+    text: str  # one sentence
+    weight: int
+    time: Optional[datetime] = None  # when it happened, if it did at one moment
+
+
+class Context:
+    """The state of one collection. Its methods may be called from several threads."""
+
+    def __init__(self, alarm: Mapping[str, Any], now: datetime, seconds: float) -> None:
+        self.alarm = alarm
+        self.now = now
+        self.fired_at = datetime.fromtimestamp(alarm["time"], timezone.utc) if alarm.get("time") else now
+        self.region: str = alarm["region"]
+        self.account: str = alarm.get("account") or ""
+        self.own_account: str = alarm.get("own_account") or ""
+        self.deadline = time.monotonic() + seconds
+        self.source: Mapping[str, Any] = alarm.get("fallback") or {}  # the alarm's definition, when it has been read
+        self.notes: List[str] = []
+        self._clients: Dict[Tuple[str, str], Any] = {}
+        self._pacers: Dict[str, _Pacer] = {}
+        self._lock = threading.Lock()
+        self._once: Dict[Any, "Future[Any]"] = {}
+
+    @property
+    def is_foreign(self) -> bool:
+        """Reports whether the alarm belongs to another account than the one that the code reads."""
+        return bool(self.account and self.own_account and self.account != self.own_account)
+
+    def remaining(self) -> float:
+        """Returns the seconds that are left for the collection."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    def client(self, service: str, region: Optional[str] = None) -> Any:
+        """Returns a client of the alarm's Region, or of another one. Creating clients is not thread-safe."""
+        import boto3
+        from botocore.config import Config
+
+        key = (service, region or self.region)
+        with self._lock:
+            if key not in self._clients:
+                patient = Config(connect_timeout=3, read_timeout=8, max_pool_connections=CONNECTIONS,
+                                 retries={"max_attempts": 2, "mode": "standard"})
+                self._clients[key] = boto3.client(service, region_name=key[1], config=patient)
+            return self._clients[key]
+
+    def once(self, key: Any, read: Callable[[], Any]) -> Any:
+        """Returns what `read` returns. Of several looks that need the same answer, only the first one reads it."""
+        with self._lock:
+            answer = self._once.get(key)
+            first = answer is None
+            if answer is None:
+                answer = self._once[key] = Future()
+        if first:
+            try:
+                answer.set_result(read())
+            except Exception as error:
+                answer.set_exception(error)
+        return answer.result(timeout=self.remaining() + 1)
+
+    def note(self, text: str) -> None:
+        """Records one line about what was not seen. Each line is recorded once."""
+        text = " ".join(text.split())[:MAX_NOTE]
+        with self._lock:
+            if text not in self.notes and len(self.notes) < MAX_NOTES:
+                self.notes.append(text)
+
+    def pages(
+        self, what: str, call: Callable[..., Mapping[str, Any]], key: str, limit: int, most_pages: int = 10, **request: Any
+    ) -> List[Any]:
+        """Returns the items of a listing, page by page. If it reads less than everything, a note says how much."""
+        found: List[Any] = []
+        for page in range(most_pages):
+            answer = call(**request)
+            found += answer.get(key) or []
+            token = next(((parameter, answer[member]) for member, parameter in _TOKENS if answer.get(member)), None)
+            if token is None:
+                if len(found) > limit:
+                    self.note(f"{what}: only {limit} of {len(found)} were read")
+                return found[:limit]
+            if len(found) >= limit or request.get(token[0]) == token[1] or self.remaining() < 1:
+                break
+            request[token[0]] = token[1]
+        self.note(f"{what}: only the first {min(len(found), limit)} were read, and there are more")
+        return found[:limit]
+
+    def pace(self, region: str) -> None:
+        """Waits until CloudTrail allows another lookup: two per second in each Region."""
+        with self._lock:
+            pacer = self._pacers.setdefault(region, _Pacer(2, 0.5))
+        pacer.wait()
+
+    def compare(
+        self, namespace: str, wanted: Mapping[str, Tuple[str, str]], dimensions: Mapping[str, str], account: str = ""
+    ) -> Dict[str, Tuple[Optional[float], Optional[float]]]:
+        """Returns numbers before and after the transition: for each name of `wanted`, which gives a metric and its statistic.
+
+        Sums and counts are added up, and of all other statistics the highest value counts. None means that there is no
+        data. Both periods have the same length, and the first ends where the alarm's evaluation began.
+        """
+        start, middle, end = self.windows()
+        queries = [
+            {"Id": f"q{i}", "ReturnData": True, **({"AccountId": account} if account else {}), "MetricStat": {
+                "Period": 60, "Stat": stat, "Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": [
+                    {"Name": name, "Value": value} for name, value in dimensions.items()]}}}
+            for i, (metric, stat) in enumerate(wanted.values())
+        ]
+        answer = self.client("cloudwatch").get_metric_data(MetricDataQueries=queries, StartTime=start, EndTime=end)
+        results = {r["Id"]: r for r in answer.get("MetricDataResults", [])}
+        found = {}
+        for i, (name, (_, stat)) in enumerate(wanted.items()):
+            result = results.get(f"q{i}", {})
+            halves: Tuple[List[float], List[float]] = ([], [])
+            for at, value in zip(result.get("Timestamps", []), result.get("Values", [])):
+                halves[at >= middle].append(value)
+            total = sum if stat in ("Sum", "SampleCount") else max
+            found[name] = tuple(total(half) if half else None for half in halves)
+        return found  # type: ignore[return-value]
+
+    def windows(self) -> Tuple[datetime, datetime, datetime]:
+        """Returns the start of the period before the onset, the onset, and the end of the period after it."""
+        onset = self.fired_at - self.evaluation()
+        end = min(self.now, self.fired_at + AROUND)
+        return onset - max(AROUND, end - onset), onset, end
+
+    def evaluation(self) -> timedelta:
+        """Returns how long the alarm evaluates before it fires: its period times its evaluation periods, at most 2 hours."""
+        queries = self.source.get("Metrics") or [self.source]
+        period = max([int((q.get("MetricStat") or q).get("Period") or 60) for q in queries])
+        periods = int(self.source.get("EvaluationPeriods") or 5)
+        return min(timedelta(seconds=period * periods), timedelta(hours=2))
+
+
+class _Pacer:
+    """Allows `burst` calls at once and then one every `interval` seconds."""
+
+    def __init__(self, burst: int, interval: float) -> None:
+        self._interval, self._burst = interval, burst
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        with self._lock:
+            now = time.monotonic()
+            self._next = max(self._next, now - self._interval * (self._burst - 1))
+            pause = self._next - now
+            self._next += self._interval
+        if pause > 0:
+            time.sleep(pause)
+
+
+def stamp(when: Optional[datetime]) -> Optional[str]:
+    """Returns a time as RFC 3339 in UTC."""
+    return when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if when else None
+
+
+def number(value: Any) -> bool:
+    """Reports whether a JSON value is a number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def metrics_of(definition: Mapping[str, Any], account: str) -> Iterator[Metric]:
+    """Returns the metrics of an alarm's definition, in the format of DescribeAlarms."""
+    items = [({"Metric": definition}, account)] if definition.get("MetricName") else []
+    items += [(q.get("MetricStat") or {}, q.get("AccountId") or account) for q in definition.get("Metrics") or []]
+    for stat, owner in items:
+        metric = stat.get("Metric") or {}
+        if metric.get("MetricName"):
+            dimensions = tuple(sorted((d["Name"], str(d["Value"])) for d in metric.get("Dimensions") or []))
+            yield Metric(metric.get("Namespace") or "", metric["MetricName"], dimensions, owner)

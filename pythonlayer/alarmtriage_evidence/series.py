@@ -1,0 +1,226 @@
+"""The metrics that the alarm evaluates, around its transition."""
+
+import json
+import re
+from datetime import datetime, timedelta
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from alarmtriage_tool import cloudwatch
+
+from .context import Context, number
+
+MAX_POINTS = 240  # of one series
+MAX_SERIES = 12
+MAX_PAGES = 5  # of GetMetricData
+MAX_SPAN = timedelta(hours=24)  # time range of a PromQL query; CloudWatch limits the data scanned per 24 hours
+
+
+def of_metrics(ctx: Context, source: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """Returns the metrics of an alarm in the format of DescribeAlarms. Omits expressions if one of them fails."""
+    wanted = _queries(ctx, source)
+    if not wanted:
+        return []
+    try:
+        results = _fetch(ctx, wanted)
+    except Exception as error:
+        plain = [q for q in wanted if q.get("MetricStat")]
+        if not plain or len(plain) == len(wanted):
+            raise
+        ctx.note(f"expressions of the metric: {str(error)[:300]}")
+        results = _fetch(ctx, plain)
+    return _series(ctx, source, wanted, results)
+
+
+def _queries(ctx: Context, source: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """Returns the GetMetricData queries of an alarm. Metrics of another account name that account."""
+    if source.get("Metrics"):
+        if len(source["Metrics"]) > MAX_SERIES:
+            ctx.note(f"series: only {MAX_SERIES} of the alarm's {len(source['Metrics'])} queries were read")
+        wanted = json.loads(json.dumps(source["Metrics"][:MAX_SERIES]))
+        for query in wanted:
+            query["ReturnData"] = True
+    elif source.get("MetricName"):
+        stat = {"Metric": {"Namespace": source["Namespace"], "MetricName": source["MetricName"],
+                           "Dimensions": source.get("Dimensions", [])},
+                "Period": source.get("Period") or 60,
+                "Stat": source.get("Statistic") or source.get("ExtendedStatistic") or "Average"}
+        if source.get("Unit"):
+            stat["Unit"] = source["Unit"]
+        wanted = [{"Id": "m1", "MetricStat": stat, "ReturnData": True}]
+    else:
+        return []
+    if ctx.is_foreign:
+        for query in wanted:
+            if query.get("MetricStat"):
+                query.setdefault("AccountId", ctx.account)
+    return wanted
+
+
+def _fetch(ctx: Context, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Returns the results of the queries. Notes what the service could not read."""
+    periods = [q.get("MetricStat", {}).get("Period") or q.get("Period") or 60 for q in wanted]
+    step = timedelta(seconds=max(periods + [1]))
+    span = min(max(step * 180, timedelta(hours=1)), timedelta(days=14))
+    request: Dict[str, Any] = {
+        "MetricDataQueries": wanted, "StartTime": ctx.fired_at - span, "ScanBy": "TimestampAscending",
+        "EndTime": min(ctx.now + step, ctx.fired_at + max(step * 10, timedelta(minutes=30)))}
+    results: List[Dict[str, Any]] = []
+    states: Dict[Tuple[str, str], str] = {}
+    for page in range(MAX_PAGES):
+        answer = ctx.client("cloudwatch").get_metric_data(**request)
+        results += answer.get("MetricDataResults") or []
+        for message in answer.get("Messages") or []:
+            ctx.note(f"series: {message.get('Code')}: {message.get('Value')}")
+        for result in answer.get("MetricDataResults") or []:
+            told = "; ".join(f"{m.get('Code')}: {m.get('Value')}" for m in result.get("Messages") or [])
+            states[(result["Id"], result.get("Label") or "")] = f"{result.get('StatusCode') or 'Complete'}{': ' if told else ''}{told}"
+        if not answer.get("NextToken"):
+            break
+        request["NextToken"] = answer["NextToken"]
+    else:
+        ctx.note(f"series: only the first {MAX_PAGES} pages of the alarm's metrics were read")
+    for (id, label), state in states.items():
+        if state != "Complete":
+            ctx.note(f"series: {label or id} is incomplete ({state})")
+    return results
+
+
+def _series(
+    ctx: Context, source: Mapping[str, Any], wanted: List[Dict[str, Any]], results: List[Dict[str, Any]]
+) -> List[Dict[str, Any]]:
+    band = source.get("ThresholdMetricId")
+    evaluated = next((q["Id"] for q in (source.get("Metrics") or []) if q.get("ReturnData", True) and q["Id"] != band), "m1")
+    by_id = {q["Id"]: q for q in wanted}
+    found: Dict[Tuple[str, str], Dict[str, Any]] = {}
+    bounds: Dict[float, List[float]] = {}
+    for result in results:
+        points = [[t.timestamp(), v] for t, v in zip(result.get("Timestamps", []), result.get("Values", []))]
+        if result["Id"] == band:
+            for at, value in points:
+                bounds.setdefault(at, []).append(value)
+            continue
+        query = by_id.get(result["Id"], {})
+        stat = query.get("MetricStat", {})
+        label = result.get("Label") or query.get("Label") or stat.get("Metric", {}).get("MetricName") or result["Id"]
+        series = found.setdefault((result["Id"], label), {
+            "id": result["Id"], "label": label, "unit": stat.get("Unit"), "stat": stat.get("Stat"),
+            "period": stat.get("Period") or query.get("Period") or 60, "points": [],
+            "account": query.get("AccountId") if query.get("AccountId") != ctx.own_account else None})
+        series["points"] += points
+    several: Dict[str, int] = {}
+    for series in found.values():
+        series["points"] = sorted(series["points"])[-MAX_POINTS:]
+        if series["id"] == evaluated:
+            if number(source.get("Threshold")) and not band:
+                series["threshold"] = source["Threshold"]
+            if bounds:
+                times = sorted(bounds)[-MAX_POINTS:]
+                series["lower"] = [[t, min(bounds[t])] for t in times]
+                series["upper"] = [[t, max(bounds[t])] for t in times]
+    below = "LessThan" in (source.get("ComparisonOperator") or "")
+    ranked = sorted(found.values(), key=lambda s: (s["id"] != evaluated, _distance(s, below)))
+    for series in ranked:  # a query with GROUP BY or SEARCH has several series
+        several[series["id"]] = several.get(series["id"], 0) + 1
+        if several[series["id"]] > 1:
+            series["id"] += f"_{several[series['id']]}"
+    return ranked
+
+
+def _distance(series: Mapping[str, Any], below: bool) -> float:
+    """Orders the series of one query: the one that is farthest on the wrong side of the threshold comes first."""
+    values = [value for _, value in series["points"]]
+    if not values:
+        return float("inf")
+    return min(values) if below else -max(values)
+
+
+def of_children(ctx: Context, alarms: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
+    """Returns the metrics of a composite alarm's child alarms."""
+    found: List[Dict[str, Any]] = []
+    for position, source in enumerate(alarms):
+        if len(found) >= MAX_SERIES:
+            ctx.note(f"series: the metrics of {len(alarms) - position} child alarms were not read")
+            break
+        try:
+            listed = of_metrics(ctx, source)
+        except Exception as error:
+            ctx.note(f"series of {source['AlarmName']}: {type(error).__name__}: {str(error)[:200]}")
+            continue
+        for series in listed:
+            series["id"] = f"{series['id']}_{position + 1}"
+            series["label"] = f"{source['AlarmName']}: {series['label']}"
+            found.append(series)
+    return found
+
+
+def limited(ctx: Context, found: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Returns the first series, and notes how many are left out."""
+    if len(found) > MAX_SERIES:
+        ctx.note(f"series: only {MAX_SERIES} of {len(found)} are shown")
+    return found[:MAX_SERIES]
+
+
+def of_promql(ctx: Context, asked: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """Returns the series of a PromQL query, those first that triggered the alarm."""
+    if not asked["text"]:
+        raise LookupError("neither the event nor the alarm's definition contains the PromQL query")
+    step = max(asked["interval"], 60)
+    span = min(max(timedelta(seconds=step) * 180, timedelta(hours=1)), MAX_SPAN)
+    shown, threshold = comparison(asked["text"])
+    last = min(ctx.now, ctx.fired_at + max(timedelta(seconds=step) * 10, timedelta(minutes=30)))
+    window = {"start": ctx.fired_at - span, "end": last, "step": step, "region": ctx.region}
+    try:
+        data = cloudwatch.promql(shown, **window)
+    except Exception as error:
+        if shown == asked["text"]:
+            raise
+        ctx.note(f"PromQL without its comparison: {str(error)[:200]}")
+        threshold, data = None, cloudwatch.promql(asked["text"], **window)
+    for warning in data.get("warnings") or []:
+        ctx.note(f"PromQL: {str(warning)[:200]}")
+    blamed = ctx.alarm.get("contributor") or {}
+    found = []
+    for result in data.get("result") or []:
+        labels = result.get("metric") or {}
+        points = [[float(at), float(value)] for at, value in result.get("values") or []]
+        points = [p for p in points if p[1] == p[1] and abs(p[1]) != float("inf")]
+        own = bool(blamed) and all(labels.get(k) == v for k, v in blamed.items())
+        found.append((not own, -max([p[1] for p in points], default=0), labels, points))
+    found.sort(key=lambda f: f[:2])
+    return limited(ctx, [
+        {"id": f"promql_{i + 1}", "unit": None, "period": step, "stat": None, "points": points[-MAX_POINTS:], "threshold": threshold,
+         "label": ", ".join(f"{k}={v}" for k, v in sorted(labels.items())) or shown[:200]}
+        for i, (_, _, labels, points) in enumerate(found)])
+
+
+def comparison(text: str) -> Tuple[str, Optional[float]]:
+    """Splits a PromQL query into the expression that the alarm evaluates and the number of its final comparison."""
+    parts = re.match(r"(?s)^(.*\S)\s*(?:>=|<=|>|<)\s*(-?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*$", text)
+    if not parts or re.search(r"(?i)\b(and|or|unless)\b", parts[1]) or re.search(r"[<>]|[=!]=\s*$", parts[1]):
+        return text, None
+    for opening, closing in ("()", "{}", "[]"):
+        if parts[1].count(opening) != parts[1].count(closing):
+            return text, None
+    try:
+        return parts[1], float(parts[2])
+    except ValueError:
+        return text, None
+
+
+def of_log_query(runs: Sequence[Tuple[float, Any, Any]], asked: Mapping[str, Any], threshold: Any) -> List[Dict[str, Any]]:
+    """Returns the results of the evaluated executions of a log alarm's query as one series."""
+    points = [[at, value] for at, value, _ in runs if number(value)]
+    if not points:
+        return []
+    gaps = [b[0] - a[0] for a, b in zip(points, points[1:]) if b[0] > a[0]]
+    return [{"id": "query", "label": asked["aggregation"] or "result of the alarm's query", "unit": None,
+             "period": int(min(gaps)) if gaps else 60, "stat": None, "points": points[-MAX_POINTS:],
+             "threshold": threshold if number(threshold) else None}]
+
+
+def moment_of(text: Any) -> Optional[float]:
+    """Returns the time of a log alarm's execution in seconds since 1970, or None."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
+    except (TypeError, ValueError):
+        return None

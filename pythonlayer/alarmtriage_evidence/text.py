@@ -1,0 +1,127 @@
+"""Writes the evidence as text for the model: the most relevant first, each line short enough to quote."""
+
+import json
+from datetime import datetime, timezone
+from typing import Any, Dict, Iterator, List, Mapping
+
+from .context import Context
+
+MAX_TEXT = 15_000  # characters of the whole text; the model reads at least this much without asking for more
+MAX_LINE = 400  # characters of one line
+SHOWN_POINTS = 30  # of each series
+SHOWN_CHANGES = 25
+SHOWN_HISTORY = 12
+SHOWN_OBSERVATIONS = 40
+
+# Fields of an alarm's definition that say nothing about its meaning, or that are shown elsewhere.
+_LEFT_OUT = frozenset((
+    "AlarmArn", "AlarmName", "StateReasonData", "StateReason", "StateUpdatedTimestamp", "ResponseMetadata",
+    "AlarmConfigurationUpdatedTimestamp", "StateTransitionedTimestamp", "OKActions", "InsufficientDataActions",
+))
+
+
+def of(ctx: Context, evidence: Mapping[str, Any]) -> str:
+    """Returns the text. If it is too long, whole lines at its end are left out, and the last line says how many."""
+    lines = [line[:MAX_LINE] for line in _lines(ctx, evidence)]
+    size, kept = 0, 0
+    for line in lines:
+        size += len(line) + 1
+        if size > MAX_TEXT:
+            break
+        kept += 1
+    if kept < len(lines):
+        lines[kept:] = [f"({len(lines) - kept} more lines are only in the JSON result of this call)"]
+    return "\n".join(lines)
+
+
+def _lines(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
+    yield f"It is {evidence['collected_at']}. The code runs in account {ctx.own_account or 'of the triage'}, Region {ctx.region}."
+    if evidence.get("observations"):
+        yield "\nOBSERVATIONS (what was seen, not what caused the alarm; the most relevant first)"
+        for seen in evidence["observations"][:SHOWN_OBSERVATIONS]:
+            yield f"- {seen['about']}: {seen['text']}"
+        yield from _more(evidence["observations"], SHOWN_OBSERVATIONS)
+    yield from _changes(ctx, evidence)
+    for series in evidence.get("series") or []:
+        yield from _series(series)
+    if evidence.get("log_lines"):
+        yield "\nLOG LINES THAT MATCH THE ALARM'S QUERY"
+        yield from evidence["log_lines"]
+    if evidence.get("contributors"):
+        yield "\nCONTRIBUTORS (time series in ALARM)"
+        yield from (json.dumps(c) for c in evidence["contributors"])
+    yield from _related(evidence.get("related") or [])
+    if evidence.get("history"):
+        yield "\nHISTORY OF THE ALARM (newest first)"
+        for item in evidence["history"][:SHOWN_HISTORY]:
+            yield f"{item['time']} {item['summary']}"
+        yield from _more(evidence["history"], SHOWN_HISTORY)
+    if evidence.get("problems"):
+        yield "\nWHAT COULD NOT BE SEEN"
+        yield from (f"- {problem}" for problem in evidence["problems"])
+    if evidence.get("definition"):
+        yield "\nDEFINITION OF THE ALARM"
+        for name, value in evidence["definition"].items():
+            if name not in _LEFT_OUT and value not in (None, "", [], {}):
+                yield f"{name}: {value if isinstance(value, str) else json.dumps(value)}"
+    if evidence.get("query"):
+        yield f"\nQUERY OF THE ALARM\n{json.dumps(evidence['query'])}"
+
+
+def _changes(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
+    trail = evidence.get("trail")
+    if trail is None:
+        return
+    until = ctx.fired_at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    yield f"\nCHANGES in CloudTrail since {trail['from']} (write events; those of the alarm's own resources first)"
+    listed = evidence.get("changes") or []
+    if not listed:
+        yield "none"
+    for change in listed[:SHOWN_CHANGES]:
+        late = " AFTER THE ALARM" if (change["time"] or "") > until else ""
+        who = change.get("actor") or change.get("user") or "unknown"
+        failed = f" failed: {change['error']};" if change.get("error") else ""
+        own = " [own resource]" if change.get("own") else ""
+        yield f"{change['time']}{late}{own} {change['source']} {change['event']} by {who};{failed} {change.get('parameters') or ''}"
+    yield from _more(listed, SHOWN_CHANGES)
+    if trail.get("routine"):
+        counts = ", ".join(f"{count} {name}" for name, count in trail["routine"].items())
+        yield f"routine events that are not listed: {counts}"
+
+
+def _series(series: Mapping[str, Any]) -> Iterator[str]:
+    """Returns one line for each run of equal values, so that a long flat line is short."""
+    points = series.get("points") or []
+    limit = f", threshold {series['threshold']:g}" if series.get("threshold") is not None else ""
+    account = f", of account {series['account']}" if series.get("account") else ""
+    yield (f"\nMETRIC {series['label']} ({series.get('stat') or 'value'} per {series['period']} s{limit}{account}; {len(points)} points)")
+    if not points:
+        yield "no data points around the alarm"
+        return
+    runs: List[List[Any]] = []  # first time, last time, value
+    for at, value in points:
+        if runs and runs[-1][2] == value:
+            runs[-1][1] = at
+        else:
+            runs.append([at, at, value])
+    if len(runs) > SHOWN_POINTS:
+        values = [value for _, value in points]
+        yield f"lowest {min(values):g}, highest {max(values):g}; the last {SHOWN_POINTS} values:"
+    for first, last, value in runs[-SHOWN_POINTS:]:
+        yield f"{_clock(first)}{'' if first == last else ' to ' + _clock(last)} {value:g}"
+
+
+def _related(related: List[Dict[str, Any]]) -> Iterator[str]:
+    if related:
+        yield "\nOTHER ALARMS IN ALARM (newest first)"
+        for other in related:
+            yield f"{other['name']} since {other['since']}: {other['reason']}"
+
+
+def _more(listed: List[Any], shown: int) -> Iterator[str]:
+    if len(listed) > shown:
+        yield f"({len(listed) - shown} more are only in the JSON result of this call)"
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
