@@ -137,7 +137,7 @@ class Context:
         """Returns numbers before and after the transition: for each name of `wanted`, which gives a metric and its statistic.
 
         Sums and counts are added up, and of all other statistics the highest value counts. None means that there is no
-        data. Both periods have the same length, and the first ends where the alarm's evaluation began.
+        data. The periods are those of `windows`; the first is usually longer.
         """
         start, middle, end = self.windows()
         queries = [

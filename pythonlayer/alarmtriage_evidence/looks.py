@@ -1,10 +1,11 @@
 """Looks that collectors of several services share."""
 
-from typing import Iterator, Optional
+from datetime import datetime, timezone
+from typing import Any, Iterator, Optional
 
 from alarmtriage_tool import logs
 
-from .context import Context, Observation, stamp
+from .context import BEFORE, Context, Observation, stamp
 
 MAX_PATTERNS = 5  # of one log group
 
@@ -19,49 +20,57 @@ def log_errors(ctx: Context, about: str, group: str) -> Iterator[Observation]:
         if not found["complete"]:
             ctx.note(f"log lines of {group}: not all error lines {period} {stamp(onset)} were read")
     earlier = {p["pattern"]: p["count"] for p in before["patterns"]}
-    minutes = int((onset - start).total_seconds() / 60)
     for found in after["patterns"][:MAX_PATTERNS]:
         count = earlier.get(found["pattern"], 0)
-        if count and found["count"] <= 2 * count:
-            weight = 35
-        else:
-            weight = 85 if not count else 65
+        weight = 85 if not count else 75 if _rose(ctx, count, found["count"]) else 35
         yield Observation(about, "errors",
                           f"{found['count']} log lines in {group} from {found['first']} to {found['last']}, {count or 'none'} in the "
-                          f"{minutes} minutes before: {found['example']}", weight)
+                          f"{_minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", weight)
     if not after["patterns"] and not before["patterns"]:
         yield Observation(about, "errors", f"no error lines in {group} around the transition", 15)
 
 
 def numbers(
-    ctx: Context, about: str, topic: str, label: str, before: Optional[float], after: Optional[float], weight: int
+    ctx: Context, about: str, topic: str, label: str, before: Optional[float], after: Optional[float], weight: int,
+    is_total: bool = False,
 ) -> Iterator[Observation]:
-    """Returns a number before and after the onset. It counts more if it rose from nothing or doubled."""
+    """Returns a number of `Context.compare` before and after the onset. It counts less unless it more than doubled.
+
+    The periods differ in length, so totals are compared per minute.
+    """
     if before is None and after is None:
         return
     start, onset, end = ctx.windows()
-    new = after or 0
-    old = before or 0
+    new, old = after or 0, before or 0
     if not new and not old:
         weight = 5
-    elif new <= 2 * old:
+    elif not (_rose(ctx, old, new) if is_total else new > 2 * old):
         weight = min(weight, 30)
-    yield Observation(about, topic, f"{label}: {_text(after)} from {stamp(onset)} to {stamp(end)}, {_text(before)} in the "
-                                    f"{int((onset - start).total_seconds() / 60)} minutes before", weight)
+    rates = ("", "")
+    if is_total:
+        rates = (f" ({new / _minutes(onset, end):.3g} per minute)", f" ({old / _minutes(start, onset):.3g} per minute)")
+    yield Observation(about, topic, f"{label}: {_text(after)}{rates[0]} from {stamp(onset)} to {stamp(end)}, {_text(before)}{rates[1]} "
+                                    f"in the {_minutes(start, onset)} minutes before", weight)
 
 
-def recent(ctx: Context, about: str, what: str, when: Optional[object], weight: int = 90) -> Iterator[Observation]:
+def recent(ctx: Context, about: str, what: str, when: Any, weight: int = 90) -> Iterator[Observation]:
     """Returns a change if it happened within the period that is searched for changes, up to the transition."""
-    from datetime import datetime, timezone
-
-    from .context import BEFORE
-
     if not isinstance(when, datetime):
         return
     when = when.astimezone(timezone.utc)
     if ctx.fired_at - BEFORE <= when <= ctx.fired_at:
         minutes = int((ctx.fired_at - when).total_seconds() / 60)
         yield Observation(about, "change", f"{what} at {stamp(when)}, {minutes} minutes before the alarm", weight, when)
+
+
+def _rose(ctx: Context, before: float, after: float) -> bool:
+    """Reports whether a total per minute more than doubled at the onset."""
+    start, onset, end = ctx.windows()
+    return after / _minutes(onset, end) > 2 * before / _minutes(start, onset)
+
+
+def _minutes(start: datetime, end: datetime) -> int:
+    return max(1, round((end - start).total_seconds() / 60))
 
 
 def _text(value: Optional[float]) -> str:

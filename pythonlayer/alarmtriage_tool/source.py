@@ -127,16 +127,10 @@ class _Imports(ast.NodeTransformer):
     def __init__(self, real_datetime: bool) -> None:
         self._real_datetime = real_datetime
         self._guarded = 0
-        self._handled: List[str] = []
         self._missing: List[str] = []
 
     def notes(self) -> List[str]:
-        notes = []
-        if self._handled:
-            notes.append("import statements are not needed; these were executed: " + "; ".join(self._handled[:20]))
-        if self._missing:
-            notes.append("not installed: " + ", ".join(dict.fromkeys(self._missing)))
-        return notes
+        return ["not installed: " + ", ".join(dict.fromkeys(self._missing))] if self._missing else []
 
     def visit_Try(self, node: ast.Try) -> ast.AST:
         """In a `try`, the import of a missing module must fail as usual, because the code handles it."""
@@ -151,13 +145,11 @@ class _Imports(ast.NodeTransformer):
     visit_TryStar = visit_Try
 
     def visit_Import(self, node: ast.Import) -> object:
-        self._handled.append(ast.unparse(node))
         return [self._one(node, alias) for alias in node.names]
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> object:
         if node.module == "__future__":
             return node
-        self._handled.append(ast.unparse(node))
         if node.module and not node.level and self._is_missing(node.module):
             named = [a for a in node.names if a.name != "*"]
             return [_assign(node, a.asname or a.name, _MISSING, node.module, "", a.name) for a in named] or node

@@ -64,7 +64,8 @@ def invocations(ctx: Context, name: str) -> Iterator[Observation]:
     weights = {"errors": 60, "throttles": 80, "longest duration in ms": 45, "invocations": 40}
     topics = {"throttles": "limit", "concurrent executions": "limit"}
     for label, (before, after) in found.items():
-        yield from numbers(ctx, about, topics.get(label, "health"), label, before, after, weights.get(label, 40))
+        is_total = label in ("invocations", "errors", "throttles")
+        yield from numbers(ctx, about, topics.get(label, "health"), label, before, after, weights.get(label, 40), is_total)
     before, after = found["invocations"]
     if before and not after:
         yield Observation(about, "dependency", f"it is not invoked any more: {before:g} invocations before, none since", 80)
