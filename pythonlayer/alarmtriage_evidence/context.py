@@ -6,6 +6,10 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
+from alarmtriage_tool.trail import stamp
+
+__all__ = ["Context", "Metric", "Observation", "metrics_of", "number", "stamp"]
+
 BEFORE = timedelta(hours=3)  # period before the alarm that is searched for changes
 AROUND = timedelta(minutes=30)  # period before and after the transition whose log lines and numbers are compared
 MAX_NOTES = 40  # lines about what was not seen
@@ -188,11 +192,6 @@ class _Pacer:
             self._next += self._interval
         if pause > 0:
             time.sleep(pause)
-
-
-def stamp(when: Optional[datetime]) -> Optional[str]:
-    """Returns a time as RFC 3339 in UTC."""
-    return when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if when else None
 
 
 def number(value: Any) -> bool:

@@ -23,7 +23,7 @@ ERROR_FILTER = (
 _ERROR = re.compile(
     r"(?i)\b(?:error|fatal|critical|panic|traceback|denied|refused|failed|failure|timed? ?out)\b|Error\b|Exception\b|OutOfMemory|out of memory")
 # A line that only reports that nothing failed.
-_HARMLESS = re.compile(r"""(?i)\b(?:0 errors?|no errors?|errors?["']?\s*[:=]\s*(?:0\b|null|none|false|\[\]|""))""")
+_HARMLESS = re.compile(r"""(?i)\b(?:0 errors?|no errors?|(?:errors?|failed|failures?|exceptions?)["']?\s*[:=]\s*(?:0\b|null|none|false|\[\]|""))""")
 
 # What differs between two lines of the same pattern, the longest forms first.
 _VARIABLE = (

@@ -7,7 +7,7 @@ import sys
 import types
 from typing import Any, Dict, List, NoReturn, Tuple
 
-from . import cloudwatch, dates
+from . import cloudwatch, dates, logs, queries, trail
 
 # Modules bound under their own names. A module that nothing else has imported is executed on first use, or by
 # load_rest.
@@ -46,6 +46,11 @@ WARM: Tuple[str, ...] = (
     "email.utils", "socket", "select", "signal", "unicodedata", "botocore.exceptions",
 )
 
+# Functions of this package that are bound under their own names. They read what takes several calls, or what boto3 lacks.
+FUNCTIONS = (
+    cloudwatch.promql, cloudwatch.describe_log_alarms, logs.log_patterns, queries.logs_query, queries.metric, trail.changes,
+)
+
 
 def load() -> Dict[str, Any]:
     """Returns the initial namespace of a call."""
@@ -58,7 +63,8 @@ def load() -> Dict[str, Any]:
             bound[name] = module
     bound["datetime"] = dates.Datetime
     bound["pprint"] = PPrint(bound["pprint"])
-    bound["promql"], bound["describe_log_alarms"] = cloudwatch.promql, cloudwatch.describe_log_alarms
+    for function in FUNCTIONS:
+        bound[function.__name__] = function
     return bound
 
 

@@ -1,0 +1,99 @@
+"""Functions that save the model's code a few rounds: a Logs Insights query and a metric, each in one call.
+
+They use boto3 like any other code, so the broker decides which requests pass.
+"""
+
+import time
+from datetime import datetime, timedelta, timezone
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+
+Moment = Union[datetime, float, int]
+
+MAX_GROUPS = 50  # log groups of one query, which is CloudWatch's limit
+MAX_POINTS = 500  # of one series
+_PAUSE = 0.5  # seconds between two looks at a running query
+
+
+def logs_query(
+    groups: Union[str, Sequence[str]], query: str, start: Moment, end: Optional[Moment] = None, limit: int = 200,
+    seconds: float = 40, region: Optional[str] = None,
+) -> Dict[str, Any]:
+    """Runs a Logs Insights query and waits for it. AWS bills the bytes that it scans: keep the period short.
+
+    `groups` is a name or ARN of a log group, or a list of them; `start` and `end` are datetimes or seconds since 1970. Returns
+    `rows` (one dict each), `status` (Complete, or what kept it from completing), `matched` (records), and `scanned_bytes`.
+    """
+    import boto3
+
+    logs = boto3.client("logs", region_name=region)
+    names = [groups] if isinstance(groups, str) else list(groups)
+    if len(names) > MAX_GROUPS:
+        raise ValueError(f"{len(names)} log groups: a query can search {MAX_GROUPS}; split it")
+    names = [name[:-2] if name.startswith("arn:") and name.endswith(":*") else name for name in names]
+    key = "logGroupIdentifiers" if any(name.startswith("arn:") for name in names) else "logGroupNames"
+    started = logs.start_query(
+        **{key: names}, queryString=query, limit=limit, startTime=int(_seconds(start)), endTime=int(_seconds(end or time.time())))
+    until = time.monotonic() + seconds
+    while True:
+        answer = logs.get_query_results(queryId=started["queryId"])
+        status = answer.get("status") or "Running"
+        if status not in ("Scheduled", "Running", "Unknown"):
+            break
+        if time.monotonic() > until:
+            status = f"{status}: not finished within {seconds:g} s, so the rows are incomplete"
+            break
+        time.sleep(_PAUSE)
+    statistics = answer.get("statistics") or {}
+    return {
+        "rows": [{cell["field"]: cell.get("value") for cell in row if cell["field"] != "@ptr"} for row in answer.get("results") or []],
+        "status": status, "matched": int(statistics.get("recordsMatched") or 0), "scanned_bytes": int(statistics.get("bytesScanned") or 0),
+    }
+
+
+def metric(
+    namespace: str, name: str, dimensions: Optional[Mapping[str, str]] = None, start: Optional[Moment] = None,
+    end: Optional[Moment] = None, stat: str = "Average", period: int = 60, region: Optional[str] = None, account: Optional[str] = None,
+) -> List[Dict[str, Any]]:
+    """Reads a metric. Returns one entry per series with `label`, `points` ([time, value], oldest first), and `status`.
+
+    Without `dimensions`, it searches the metric under all dimensions and returns each series with its label resolved. Pass an empty dict for
+    a metric that has none. The period defaults to the last 3 hours.
+    """
+    import boto3
+
+    until = _seconds(end or time.time())
+    since = _seconds(start) if start is not None else until - 3 * 3600
+    query: Dict[str, Any] = {"Id": "m1", "ReturnData": True}
+    if account:
+        query["AccountId"] = account
+    if dimensions is None:
+        text = f'MetricName="{_quoted(name)}" Namespace="{_quoted(namespace)}"'.replace("'", "")
+        query["Expression"] = f"SEARCH('{text}', '{stat}', {int(period)})"
+    else:
+        query["MetricStat"] = {"Period": int(period), "Stat": stat, "Metric": {
+            "Namespace": namespace, "MetricName": name, "Dimensions": [{"Name": k, "Value": v} for k, v in dimensions.items()]}}
+    request: Dict[str, Any] = {
+        "MetricDataQueries": [query], "StartTime": datetime.fromtimestamp(since, timezone.utc),
+        "EndTime": datetime.fromtimestamp(until, timezone.utc) + timedelta(seconds=1), "ScanBy": "TimestampAscending"}
+    client, found = boto3.client("cloudwatch", region_name=region), {}
+    for _ in range(10):
+        answer = client.get_metric_data(**request)
+        for result in answer.get("MetricDataResults") or []:
+            series = found.setdefault(result.get("Label") or name, {"label": result.get("Label") or name, "points": []})
+            series["points"] += [[at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), value]
+                                 for at, value in zip(result.get("Timestamps") or [], result.get("Values") or [])]
+            series["status"] = result.get("StatusCode") or "Complete"
+        if not answer.get("NextToken"):
+            break
+        request["NextToken"] = answer["NextToken"]
+    for series in found.values():
+        series["points"] = series["points"][-MAX_POINTS:]
+    return list(found.values())
+
+
+def _quoted(text: str) -> str:
+    return text.replace('"', "")
+
+
+def _seconds(moment: Moment) -> float:
+    return moment.timestamp() if isinstance(moment, datetime) else float(moment)

@@ -1,0 +1,118 @@
+"""Reads the changes that CloudTrail recorded, without the routine events that hide them.
+
+Events are data that anyone with access to the account may have shaped: this module selects and shortens them.
+"""
+
+import json
+import time
+from collections import Counter
+from datetime import datetime, timedelta, timezone
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+
+PAGE = 50  # events of one lookup, which is CloudTrail's limit
+PAUSE = 0.5  # seconds between lookups; CloudTrail allows two per second
+MAX_PAGES = 8  # of one call of `changes`
+SECONDS = 12.0  # time for one call of `changes`
+MAX_PARAMETERS = 400  # characters of a change's request parameters
+PERIOD = timedelta(hours=3)  # default period of `changes`
+
+# Write events that machines record all the time and that do not change how a system works.
+ROUTINE = frozenset((
+    "UpdateInstanceInformation", "UpdateInstanceAssociationStatus", "PutComplianceItems", "PutInventory",
+    "CreateLogStream", "PutLogEvents", "StartQuery", "StopQuery", "GenerateDataKey", "Decrypt", "Encrypt", "CreateGrant",
+    "RetireGrant", "AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "GetSessionToken", "InitiateLayerUpload",
+    "UploadLayerPart", "CompleteLayerUpload", "PutImage", "BatchCheckLayerAvailability", "SubmitTaskStateChange",
+    "SubmitContainerStateChange", "SubmitAttachmentStateChanges", "DiscoverPollEndpoint", "RegisterContainerInstance",
+    "OpenDataChannel", "CreateControlChannel", "OpenControlChannel", "CreateDataChannel", "ConsoleLogin", "CheckMfa",
+    "SendHeartbeat", "UpdateInstanceCustomHealthStatus", "PutEvaluations", "StartSession", "TerminateSession", "ResumeSession",
+))
+
+
+def changes(
+    name: Optional[str] = None, start: Union[datetime, float, None] = None, end: Union[datetime, float, None] = None,
+    region: Optional[str] = None,
+) -> Dict[str, Any]:
+    """Returns the write events of a resource, or of the whole account if there is no name, newest first.
+
+    `name` is the name of a resource as CloudTrail lists it, such as a function's or a role's (events of IAM are in
+    us-east-1). The period defaults to the last 3 hours. Returns `changes`, `from` (the start of the period that was read), `complete`
+    (whether all events of the period were read), and `routine` (counts of events that are not listed).
+    """
+    import boto3
+
+    until = _moment(end) or datetime.now(timezone.utc)
+    since = _moment(start) or until - PERIOD
+    attribute = {"AttributeKey": "ResourceName", "AttributeValue": name} if name else {"AttributeKey": "ReadOnly", "AttributeValue": "false"}
+    events, complete = lookup(boto3.client("cloudtrail", region_name=region), attribute, since, until, MAX_PAGES, SECONDS,
+                              lambda: time.sleep(PAUSE))
+    found, routine = [], Counter()
+    for event in events:
+        if str(event.get("ReadOnly", "")).lower() == "true":
+            continue
+        change = change_of(event)
+        if name or change["event"] not in ROUTINE:
+            found.append(change)
+        else:
+            routine[str(change["event"])] += 1
+    oldest = min((e["EventTime"] for e in events if e.get("EventTime")), default=since)
+    return {"changes": found, "from": stamp(since if complete else oldest), "complete": complete, "routine": dict(routine)}
+
+
+def lookup(
+    client: Any, attribute: Mapping[str, str], start: datetime, end: datetime, most_pages: int, seconds: float, pace: Callable[[], None]
+) -> Tuple[List[Dict[str, Any]], bool]:
+    """Returns the events with an attribute, newest first, and whether these are all of the period. `pace` waits before each page."""
+    until = time.monotonic() + seconds
+    request: Dict[str, Any] = {"LookupAttributes": [dict(attribute)], "StartTime": start, "EndTime": end, "MaxResults": PAGE}
+    found: List[Dict[str, Any]] = []
+    for page in range(most_pages):
+        pace()
+        answer = client.lookup_events(**request)
+        found += answer.get("Events") or []
+        token = answer.get("NextToken")
+        if not token:
+            return found, True
+        if token == request.get("NextToken") or time.monotonic() > until:
+            break
+        request["NextToken"] = token
+    return found, False
+
+
+def change_of(event: Mapping[str, Any], own: Iterable[str] = ()) -> Dict[str, Any]:
+    """Returns what matters of an event. `own` are names of resources; the change says whether it touches one of them."""
+    try:
+        detail = json.loads(event.get("CloudTrailEvent") or "{}")
+    except ValueError:
+        detail = {}
+    if not isinstance(detail, dict):
+        detail = {}
+    resources = [str(r["ResourceName"]) for r in event.get("Resources") or [] if r.get("ResourceName")]
+    parameters = detail.get("requestParameters")
+    text = json.dumps(parameters, separators=(",", ":"), default=str) if parameters else ""
+    names = set(resources) | {r.rsplit("/", 1)[-1] for r in resources} | {r.rsplit(":", 1)[-1] for r in resources}
+    return {"time": stamp(event.get("EventTime")), "event": event.get("EventName"), "source": event.get("EventSource"),
+            "user": event.get("Username"), "actor": _actor(detail), "error": detail.get("errorCode"), "resources": resources[:5],
+            "parameters": text[:MAX_PARAMETERS] + ("…" if len(text) > MAX_PARAMETERS else ""),
+            "own": any(name in names or f'"{name}"' in text for name in own)}
+
+
+def stamp(when: Optional[datetime]) -> Optional[str]:
+    """Returns a time as RFC 3339 in UTC."""
+    return when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if when else None
+
+
+def _actor(detail: Mapping[str, Any]) -> str:
+    """Returns who made a change and with what: a role or user, the service that acted for it, and the client."""
+    identity = detail.get("userIdentity")
+    if not isinstance(identity, dict):
+        identity = {}
+    issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
+    who = identity.get("invokedBy") or identity.get("arn") or issuer.get("arn")
+    agent = str(detail.get("userAgent") or "")
+    return " with ".join(part for part in (str(who or ""), agent.split(" ")[0][:60]) if part)[:200]
+
+
+def _moment(value: Union[datetime, float, None]) -> Optional[datetime]:
+    if isinstance(value, (int, float)):
+        return datetime.fromtimestamp(value, timezone.utc)
+    return value

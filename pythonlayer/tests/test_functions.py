@@ -1,0 +1,169 @@
+"""The functions that the model's code may use without import, on answers in the formats that AWS documents."""
+
+import json
+import sys
+import types
+import unittest
+from datetime import datetime, timedelta, timezone
+from typing import Any, Callable, Dict, List, Tuple
+
+from alarmtriage_tool import logs, modules, queries, trail
+
+MOMENT = datetime(2026, 8, 4, 12, 36, tzinfo=timezone.utc)
+
+
+class FakeAWS(unittest.TestCase):
+    """Replaces boto3 by functions of a request, by operation."""
+
+    def setUp(self) -> None:
+        self.answers: Dict[str, Callable[[Dict[str, Any]], Dict[str, Any]]] = {}
+        self.calls: List[Tuple[str, Dict[str, Any]]] = []
+        real = sys.modules.get("boto3")
+        sys.modules["boto3"] = types.SimpleNamespace(client=lambda *_, **__: self)  # type: ignore[assignment]
+        self.addCleanup(lambda: sys.modules.update(boto3=real) if real else sys.modules.pop("boto3"))
+        for module, name in ((queries, "_PAUSE"), (trail, "PAUSE")):
+            value = getattr(module, name)
+            setattr(module, name, 0)
+            self.addCleanup(setattr, module, name, value)
+
+    def __getattr__(self, operation: str) -> Callable[..., Dict[str, Any]]:
+        answers = self.__dict__.get("answers", {})
+        if operation not in answers:
+            raise AttributeError(operation)
+
+        def call(**request: Any) -> Dict[str, Any]:
+            self.calls.append((operation, dict(request)))
+            return answers[operation](request)
+
+        return call
+
+
+class LogPatterns(FakeAWS):
+    def lines(self, *messages: str) -> List[Dict[str, Any]]:
+        at = int(MOMENT.timestamp() * 1000)
+        return [{"timestamp": at + 1000 * i, "message": message} for i, message in enumerate(messages)]
+
+    def grouped(self, *messages: str) -> Dict[str, Any]:
+        self.answers["filter_log_events"] = lambda request: {"events": self.lines(*messages)}
+        return logs.log_patterns("/aws/lambda/orders", MOMENT, MOMENT + timedelta(minutes=5))
+
+    def test_lines_that_differ_in_ids_times_and_numbers_are_one_pattern(self) -> None:
+        found = self.grouped(
+            "2026-08-04T12:36:01.123Z ERROR order 4711 of 10.0.0.7:443 failed after 31 ms id=0f8fad5b-d9cb-469f-a165-70867728950e",
+            "2026-08-04T12:36:02.456Z ERROR order 4712 of 10.0.0.9:443 failed after 7 ms id=7c9e6679-7425-40de-944b-e07fc1f90ae7",
+            "2026-08-04T12:36:02.456Z ERROR disk is full")
+        self.assertEqual([2, 1], [p["count"] for p in found["patterns"]])
+        self.assertEqual("<time> ERROR order <n> of <address> failed after <n> ms id=<id>", found["patterns"][0]["pattern"])
+        self.assertIn("4711", found["patterns"][0]["example"])
+        self.assertEqual(("2026-08-04T12:36:00Z", "2026-08-04T12:36:01Z"), (found["patterns"][0]["first"], found["patterns"][0]["last"]))
+        self.assertTrue(found["complete"])
+
+    def test_json_lines_are_grouped_by_their_message(self) -> None:
+        found = self.grouped(
+            json.dumps({"level": "ERROR", "msg": "pool timeout", "requestId": "a1", "took": 5}),
+            json.dumps({"requestId": "b2", "took": 9, "level": "ERROR", "msg": "pool timeout"}),
+            json.dumps({"errorType": "KeyError", "errorMessage": "'sku'", "stackTrace": ["a", "b"]}),
+            json.dumps({"level": "error", "error": {"message": "no route to host"}}))
+        self.assertEqual(["ERROR pool timeout", "KeyError 'sku'", "error no route to host"], [p["pattern"] for p in found["patterns"]])
+
+    def test_a_traceback_is_grouped_by_its_last_line(self) -> None:
+        found = self.grouped("[ERROR] Runtime.Unhandled\nTraceback (most recent call last):\n  File x, line 3\nValueError: no stock")
+        self.assertIn("ValueError: no stock", found["patterns"][0]["example"])
+
+    def test_lines_that_report_no_error_are_left_out(self) -> None:
+        found = self.grouped("finished with 0 errors", 'done {"errors": [], "failed": 0}', "INFO error=null", "REPORT Duration: 3 ms")
+        self.assertEqual(0, found["lines"])
+
+    def test_it_reads_on_and_says_when_it_stops(self) -> None:
+        self.answers["filter_log_events"] = lambda request: {
+            "events": self.lines("ERROR a"), **({"nextToken": "2"} if "nextToken" not in request else {})}
+        found = logs.log_patterns("g", MOMENT, MOMENT)
+        self.assertEqual((2, True), (found["lines"], found["complete"]))
+        count = iter(range(1000))
+        self.answers["filter_log_events"] = lambda request: {"events": self.lines("ERROR a"), "nextToken": str(next(count))}
+        self.assertFalse(logs.log_patterns("g", MOMENT, MOMENT)["complete"])
+
+    def test_an_arn_is_passed_as_one(self) -> None:
+        self.answers["filter_log_events"] = lambda request: {"events": []}
+        logs.log_patterns("arn:aws:logs:eu-west-1:123456789012:log-group:shop:*", MOMENT)
+        self.assertEqual("arn:aws:logs:eu-west-1:123456789012:log-group:shop", self.calls[0][1]["logGroupIdentifier"])
+
+
+class LogsQuery(FakeAWS):
+    def test_it_waits_and_returns_rows_and_scanned_bytes(self) -> None:
+        answers = iter([
+            {"status": "Running"},
+            {"status": "Complete", "statistics": {"recordsMatched": 2.0, "bytesScanned": 1024.0}, "results": [
+                [{"field": "@message", "value": "a"}, {"field": "@ptr", "value": "p"}], [{"field": "@message", "value": "b"}]]}])
+        self.answers = {"start_query": lambda request: {"queryId": "q"}, "get_query_results": lambda request: next(answers)}
+        found = queries.logs_query("/shop", "fields @message", MOMENT, MOMENT + timedelta(minutes=5))
+        self.assertEqual(
+            {"rows": [{"@message": "a"}, {"@message": "b"}], "status": "Complete", "matched": 2, "scanned_bytes": 1024}, found)
+        self.assertEqual(["/shop"], self.calls[0][1]["logGroupNames"])
+        self.assertEqual(300, self.calls[0][1]["endTime"] - self.calls[0][1]["startTime"])
+
+    def test_a_query_that_fails_or_lasts_too_long_says_so(self) -> None:
+        self.answers = {"start_query": lambda request: {"queryId": "q"}, "get_query_results": lambda request: {"status": "Failed"}}
+        self.assertEqual("Failed", queries.logs_query("/shop", "x", MOMENT)["status"])
+        self.answers["get_query_results"] = lambda request: {"status": "Running"}
+        self.assertIn("not finished within 0 s", queries.logs_query("/shop", "x", MOMENT, seconds=0)["status"])
+
+    def test_too_many_groups_are_refused(self) -> None:
+        with self.assertRaisesRegex(ValueError, "51 log groups"):
+            queries.logs_query(["g"] * 51, "x", MOMENT)
+
+
+class Metric(FakeAWS):
+    def test_series_are_kept_apart_and_pages_joined(self) -> None:
+        self.answers["get_metric_data"] = lambda request: {
+            "MetricDataResults": [{"Id": "m1", "Label": label, "Timestamps": [MOMENT], "Values": [value], "StatusCode": "Complete"}
+                                  for label, value in (("a", 1.0), ("b", 2.0))],
+            **({} if request.get("NextToken") else {"NextToken": "2"})}
+        found = queries.metric("AWS/SQS", "ApproximateAgeOfOldestMessage", stat="Maximum")
+        self.assertEqual(["a", "b"], [series["label"] for series in found])
+        self.assertEqual([["2026-08-04T12:36:00Z", 1.0]] * 2, found[0]["points"])
+        query = self.calls[0][1]["MetricDataQueries"][0]
+        self.assertEqual("SEARCH('MetricName=\"ApproximateAgeOfOldestMessage\" Namespace=\"AWS/SQS\"', 'Maximum', 60)", query["Expression"])
+
+    def test_dimensions_name_one_series(self) -> None:
+        self.answers["get_metric_data"] = lambda request: {"MetricDataResults": []}
+        queries.metric("AWS/Lambda", "Errors", {"FunctionName": "orders"}, account="999988887777")
+        query = self.calls[0][1]["MetricDataQueries"][0]
+        self.assertEqual([{"Name": "FunctionName", "Value": "orders"}], query["MetricStat"]["Metric"]["Dimensions"])
+        self.assertEqual("999988887777", query["AccountId"])
+
+
+class Changes(FakeAWS):
+    def event(self, name: str, minutes: int, **more: Any) -> Dict[str, Any]:
+        return {"EventId": f"{name}{minutes}", "EventName": name, "EventSource": "lambda.amazonaws.com", "ReadOnly": "false",
+                "EventTime": MOMENT - timedelta(minutes=minutes), "Username": "deploy", **more}
+
+    def test_routine_events_are_counted_and_reads_left_out(self) -> None:
+        self.answers["lookup_events"] = lambda request: {"Events": [
+            self.event("UpdateInstanceInformation", 1), self.event("UpdateFunctionCode20150331v2", 2), {**self.event("GetThing", 3), "ReadOnly": "true"}]}
+        found = trail.changes(end=MOMENT)
+        self.assertEqual(["UpdateFunctionCode20150331v2"], [c["event"] for c in found["changes"]])
+        self.assertEqual({"UpdateInstanceInformation": 1}, found["routine"])
+        self.assertEqual(("2026-08-04T09:36:00Z", True), (found["from"], found["complete"]))
+
+    def test_a_resource_has_all_its_events(self) -> None:
+        self.answers["lookup_events"] = lambda request: {"Events": [self.event("AssumeRole", 1)]}
+        self.assertEqual(1, len(trail.changes("orders-role", end=MOMENT)["changes"]))
+        self.assertEqual([{"AttributeKey": "ResourceName", "AttributeValue": "orders-role"}], self.calls[0][1]["LookupAttributes"])
+
+    def test_it_says_how_far_it_read(self) -> None:
+        count = iter(range(1000))
+        self.answers["lookup_events"] = lambda request: {"Events": [self.event("PutRule", 5)], "NextToken": str(next(count))}
+        found = trail.changes(end=MOMENT)
+        self.assertEqual(("2026-08-04T12:31:00Z", False), (found["from"], found["complete"]))
+
+    def test_odd_details_are_no_error(self) -> None:
+        for detail in ("{broken", "[1]", '{"userIdentity": "x", "requestParameters": null}', '{"userIdentity": {"sessionContext": null}}'):
+            self.assertEqual("", trail.change_of(self.event("PutRule", 1, CloudTrailEvent=detail))["parameters"])
+
+
+class Bound(unittest.TestCase):
+    def test_the_functions_need_no_import(self) -> None:
+        bound = modules.load()
+        for name in ("promql", "describe_log_alarms", "logs_query", "log_patterns", "metric", "changes"):
+            self.assertTrue(callable(bound[name]), name)
