@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -41,6 +42,7 @@ func (p python) Run(ctx context.Context, command string) (toolcall.Answer, error
 
 func (p python) execute(ctx context.Context, code string) []byte {
 	p.t.Helper()
+	readLayer(p.t)
 	interpreter, err := moto.Tool("python")
 	require.NoError(p.t, err)
 	cmd := exec.CommandContext(ctx, interpreter, "-c", p.prelude+code)
@@ -49,6 +51,17 @@ func (p python) execute(ctx context.Context, code string) []byte {
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	require.NoError(p.t, cmd.Run(), "%s", &stderr)
 	return bytes.TrimSpace(stdout.Bytes())
+}
+
+// readLayer reads the Python code that the tests run, so that `go test` runs them again when it changes.
+func readLayer(t *testing.T) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(filepath.Join(moto.Root(), "pythonlayer"), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".py") {
+			_, err = os.ReadFile(path)
+		}
+		return err
+	}))
 }
 
 // setup creates two alarms on a metric that rose, both in ALARM.

@@ -1,7 +1,7 @@
 """Looks that collectors of several services share."""
 
 from datetime import datetime, timezone
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, Mapping, Optional, Sequence, Tuple
 
 from alarmtriage_tool import logs
 
@@ -34,7 +34,7 @@ def numbers(
     ctx: Context, about: str, topic: str, label: str, before: Optional[float], after: Optional[float], weight: int,
     is_total: bool = False,
 ) -> Iterator[Observation]:
-    """Returns a number of `Context.compare` before and after the onset. It counts less unless it more than doubled.
+    """Returns a number of `Context.compare` before and after the onset. It counts less unless it doubled or fell by half.
 
     The periods differ in length, so totals are compared per minute.
     """
@@ -44,13 +44,47 @@ def numbers(
     new, old = after or 0, before or 0
     if not new and not old:
         weight = 5
-    elif not (_rose(ctx, old, new) if is_total else new > 2 * old):
-        weight = min(weight, 30)
+    elif not _rose(ctx, old, new, is_total):
+        weight = min(weight, 55 if _fell(ctx, old, new, is_total) else 30)
     rates = ("", "")
     if is_total:
         rates = (f" ({new / _minutes(onset, end):.3g} per minute)", f" ({old / _minutes(start, onset):.3g} per minute)")
     yield Observation(about, topic, f"{label}: {_text(after)}{rates[0]} from {stamp(onset)} to {stamp(end)}, {_text(before)}{rates[1]} "
                                     f"in the {_minutes(start, onset)} minutes before", weight)
+
+
+def metrics(
+    ctx: Context, about: str, namespace: str, dimensions: Mapping[str, str], wanted: Sequence[Tuple[str, str, str, int]]
+) -> Iterator[Observation]:
+    """Returns metrics before and after the onset. Each of `wanted` is a label, a metric, its statistic, and a weight."""
+    found = ctx.compare(namespace, {label: (metric, stat) for label, metric, stat, _ in wanted}, dimensions)
+    for label, _, stat, weight in wanted:
+        topic = "limit" if "throttle" in label or "provisioned" in label else "health"
+        yield from numbers(ctx, about, topic, label, *found[label], weight, stat in ("Sum", "SampleCount"))
+
+
+def stack_events(ctx: Context, about: str, physical_id: str) -> Iterator[Observation]:
+    """Returns what CloudFormation did to the stack of a resource before the alarm. A resource without a stack is no error."""
+    client = ctx.client("cloudformation")
+    try:
+        resources = client.describe_stack_resources(PhysicalResourceId=physical_id).get("StackResources") or []
+    except Exception as error:
+        if "does not exist" in str(error):
+            return
+        raise
+    for stack in list(dict.fromkeys(r["StackName"] for r in resources if r.get("PhysicalResourceId") == physical_id))[:1]:
+        events = ctx.once(("stack", stack), lambda: client.describe_stack_events(StackName=stack).get("StackEvents") or [])
+        shown = 0
+        for event in events:
+            own = event.get("PhysicalResourceId") == physical_id
+            failed = "FAILED" in (event.get("ResourceStatus") or "") or "ROLLBACK" in (event.get("ResourceStatus") or "")
+            whole = event.get("ResourceType") == "AWS::CloudFormation::Stack"
+            if (own or failed or whole) and shown < 6:
+                reason = f": {event['ResourceStatusReason']}" if event.get("ResourceStatusReason") else ""
+                for seen in recent(ctx, about, f"CloudFormation stack {stack}: {event.get('LogicalResourceId')} "
+                                               f"{event.get('ResourceStatus')}{reason}", event.get("Timestamp"), 92 if failed or own else 85):
+                    shown += 1
+                    yield seen
 
 
 def recent(ctx: Context, about: str, what: str, when: Any, weight: int = 90) -> Iterator[Observation]:
@@ -63,10 +97,18 @@ def recent(ctx: Context, about: str, what: str, when: Any, weight: int = 90) -> 
         yield Observation(about, "change", f"{what} at {stamp(when)}, {minutes} minutes before the alarm", weight, when)
 
 
-def _rose(ctx: Context, before: float, after: float) -> bool:
-    """Reports whether a total per minute more than doubled at the onset."""
+def _rose(ctx: Context, before: float, after: float, is_total: bool = True) -> bool:
+    """Reports whether a number more than doubled at the onset. Totals are compared per minute."""
     start, onset, end = ctx.windows()
-    return after / _minutes(onset, end) > 2 * before / _minutes(start, onset)
+    scale = _minutes(onset, end) / _minutes(start, onset) if is_total else 1
+    return after > 2 * before * scale
+
+
+def _fell(ctx: Context, before: float, after: float, is_total: bool) -> bool:
+    """Reports whether a number fell to less than half at the onset."""
+    start, onset, end = ctx.windows()
+    scale = _minutes(onset, end) / _minutes(start, onset) if is_total else 1
+    return 2 * after < before * scale
 
 
 def _minutes(start: datetime, end: datetime) -> int:

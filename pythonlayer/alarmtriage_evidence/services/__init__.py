@@ -16,9 +16,9 @@ from types import ModuleType
 from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from ..context import Context, Metric, Observation
-from . import lambda_functions
+from . import account, dynamodb, lambda_functions, log_metric_filters, sqs
 
-COLLECTORS: Tuple[ModuleType, ...] = (lambda_functions,)
+COLLECTORS: Tuple[ModuleType, ...] = (account, dynamodb, lambda_functions, log_metric_filters, sqs)
 
 MAX_TARGETS = 12  # resources of one alarm
 Look = Tuple[str, Callable[[], List[Observation]]]
@@ -43,10 +43,10 @@ def targets(ctx: Context, metrics: Iterable[Metric]) -> List[Tuple[ModuleType, s
 
 
 def looks(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> Iterator[Look]:
-    """Returns the looks at these resources, each with its name."""
-    for collector, name in wanted:
+    """Returns the looks at these resources and at the account, each with its name."""
+    for collector, name in [*wanted, (account, "")]:
         for look in collector.LOOKS:
-            yield (f"{look.__name__.replace('_', ' ')} of {collector.KIND} {name}",
+            yield (f"{look.__name__.replace('_', ' ')} of {collector.KIND} {name}".rstrip(),
                    lambda look=look, name=name: list(look(ctx, name)))
 
 

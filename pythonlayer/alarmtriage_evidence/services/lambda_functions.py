@@ -4,12 +4,13 @@ from datetime import datetime, timezone
 from typing import Any, Iterator, List, Mapping, Optional, Tuple
 
 from ..context import Context, Metric, Observation
-from ..looks import log_errors, numbers, recent
+from ..looks import log_errors, metrics, recent, stack_events
 
 KIND = "Lambda function"
 READS = (
     "lambda:GetFunctionConfiguration", "lambda:GetFunctionConcurrency", "lambda:ListVersionsByFunction", "lambda:ListAliases",
     "lambda:ListEventSourceMappings", "cloudwatch:GetMetricData", "logs:FilterLogEvents",
+    "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents",
 )
 COST = "six metrics of GetMetricData"
 MAX_VERSIONS = 200
@@ -56,19 +57,10 @@ def concurrency(ctx: Context, name: str) -> Iterator[Observation]:
 
 def invocations(ctx: Context, name: str) -> Iterator[Observation]:
     about = f"{KIND} {name}"
-    found = ctx.compare("AWS/Lambda", {
-        "invocations": ("Invocations", "Sum"), "errors": ("Errors", "Sum"), "throttles": ("Throttles", "Sum"),
-        "longest duration in ms": ("Duration", "Maximum"), "concurrent executions": ("ConcurrentExecutions", "Maximum"),
-        "iterator age in ms": ("IteratorAge", "Maximum"),
-    }, {"FunctionName": name})
-    weights = {"errors": 60, "throttles": 80, "longest duration in ms": 45, "invocations": 40}
-    topics = {"throttles": "limit", "concurrent executions": "limit"}
-    for label, (before, after) in found.items():
-        is_total = label in ("invocations", "errors", "throttles")
-        yield from numbers(ctx, about, topics.get(label, "health"), label, before, after, weights.get(label, 40), is_total)
-    before, after = found["invocations"]
-    if before and not after:
-        yield Observation(about, "dependency", f"it is not invoked any more: {before:g} invocations before, none since", 80)
+    yield from metrics(ctx, about, "AWS/Lambda", {"FunctionName": name}, (
+        ("invocations", "Invocations", "Sum", 50), ("errors", "Errors", "Sum", 60), ("throttles", "Throttles", "Sum", 85),
+        ("longest duration in ms", "Duration", "Maximum", 50), ("concurrent executions", "ConcurrentExecutions", "Maximum", 40),
+        ("iterator age in ms", "IteratorAge", "Maximum", 50)))
 
 
 def errors(ctx: Context, name: str) -> Iterator[Observation]:
@@ -103,7 +95,11 @@ def event_sources(ctx: Context, name: str) -> Iterator[Observation]:
             yield Observation(f"{KIND} {name}", "dependency", text, 20 if healthy else 85)
 
 
-LOOKS = (configuration, concurrency, invocations, errors, versions, event_sources)
+def deployments(ctx: Context, name: str) -> Iterator[Observation]:
+    yield from stack_events(ctx, f"{KIND} {name}", name)
+
+
+LOOKS = (configuration, concurrency, invocations, errors, versions, event_sources, deployments)
 
 
 def _configuration(ctx: Context, name: str) -> Mapping[str, Any]:

@@ -1,0 +1,64 @@
+"""DynamoDB: state, capacity mode and limits, throttling, errors, and indexes."""
+
+from typing import Any, Iterator, List, Mapping
+
+from ..context import Context, Metric, Observation
+from ..looks import metrics, recent, stack_events
+
+KIND = "DynamoDB table"
+READS = ("dynamodb:DescribeTable", "application-autoscaling:DescribeScalableTargets", "application-autoscaling:DescribeScalingActivities",
+         "cloudwatch:GetMetricData", "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
+COST = "seven metrics of GetMetricData"
+
+
+def targets(metric: Metric) -> List[str]:
+    name = metric.dimension("TableName")
+    return [name] if name else []
+
+
+def state(ctx: Context, name: str) -> Iterator[Observation]:
+    table, about = _table(ctx, name), f"{KIND} {name}"
+    yield Observation(about, "health", f"its status is {table.get('TableStatus')}", 20 if table.get("TableStatus") == "ACTIVE" else 85)
+    for index in table.get("GlobalSecondaryIndexes") or []:
+        if index.get("IndexStatus") != "ACTIVE":
+            yield Observation(about, "health", f"index {index['IndexName']} is {index.get('IndexStatus')}", 80)
+    mode = (table.get("BillingModeSummary") or {}).get("BillingMode") or "PROVISIONED"
+    if mode == "PAY_PER_REQUEST":
+        yield Observation(about, "configuration", "its capacity mode is on-demand", 25)
+    else:
+        capacity = table.get("ProvisionedThroughput") or {}
+        yield Observation(about, "limit", f"its capacity is provisioned: {capacity.get('ReadCapacityUnits')} read and "
+                                          f"{capacity.get('WriteCapacityUnits')} write units", 50)
+        yield from recent(ctx, about, "capacity was last increased", capacity.get("LastIncreaseDateTime"), 70)
+        yield from recent(ctx, about, "capacity was last decreased", capacity.get("LastDecreaseDateTime"), 90)
+    switched = (table.get("BillingModeSummary") or {}).get("LastUpdateToPayPerRequestDateTime")
+    yield from recent(ctx, about, "the capacity mode was switched to on-demand", switched)
+
+
+def numbers(ctx: Context, name: str) -> Iterator[Observation]:
+    yield from metrics(ctx, f"{KIND} {name}", "AWS/DynamoDB", {"TableName": name}, (
+        ("read capacity units used", "ConsumedReadCapacityUnits", "Sum", 50), ("write capacity units used", "ConsumedWriteCapacityUnits", "Sum", 50),
+        ("read throttle events", "ReadThrottleEvents", "Sum", 85), ("write throttle events", "WriteThrottleEvents", "Sum", 85),
+        ("failed conditional writes", "ConditionalCheckFailedRequests", "Sum", 40),
+        ("provisioned read units", "ProvisionedReadCapacityUnits", "Maximum", 30),
+        ("provisioned write units", "ProvisionedWriteCapacityUnits", "Maximum", 30)))
+
+
+def scaling(ctx: Context, name: str) -> Iterator[Observation]:
+    client, about, resource = ctx.client("application-autoscaling"), f"{KIND} {name}", f"table/{name}"
+    for target in client.describe_scalable_targets(ServiceNamespace="dynamodb", ResourceIds=[resource]).get("ScalableTargets") or []:
+        dimension = target["ScalableDimension"].split(":")[-1]
+        yield Observation(about, "limit", f"auto scaling keeps {dimension} between {target['MinCapacity']} and {target['MaxCapacity']}", 45)
+    for activity in client.describe_scaling_activities(ServiceNamespace="dynamodb", ResourceId=resource, MaxResults=10).get("ScalingActivities") or []:
+        yield from recent(ctx, about, f"auto scaling: {activity.get('Description')} ({activity.get('StatusCode')})", activity.get("StartTime"), 60)
+
+
+def deployments(ctx: Context, name: str) -> Iterator[Observation]:
+    yield from stack_events(ctx, f"{KIND} {name}", name)
+
+
+LOOKS = (state, numbers, scaling, deployments)
+
+
+def _table(ctx: Context, name: str) -> Mapping[str, Any]:
+    return ctx.once(("dynamodb", name), lambda: ctx.client("dynamodb").describe_table(TableName=name)["Table"])

@@ -1,0 +1,57 @@
+"""Custom metrics that CloudWatch Logs counts from log lines: the filter, and the lines that it counted."""
+
+from typing import Any, Iterator, List, Mapping
+
+from alarmtriage_tool import logs
+
+from ..context import Context, Metric, Observation, stamp
+from ..looks import log_errors
+
+KIND = "log metric"
+READS = ("logs:DescribeMetricFilters", "logs:FilterLogEvents")
+COST = "nothing"
+MAX_GROUPS = 3
+MAX_EXAMPLES = 5
+
+
+def targets(metric: Metric) -> List[str]:
+    """Returns namespace and name of a metric that is not one of AWS's own."""
+    if metric.name and metric.namespace and not metric.namespace.startswith("AWS/"):
+        return [f"{metric.namespace} {metric.name}"]
+    return []
+
+
+def matching_lines(ctx: Context, name: str) -> Iterator[Observation]:
+    """Returns the lines that the metric filter counted around the transition, grouped by pattern."""
+    start, onset, end = ctx.windows()
+    for found in _filters(ctx, name):
+        group, pattern = found["logGroupName"], found.get("filterPattern") or ""
+        about = f"log group {group}"
+        yield Observation(about, "configuration", f"metric filter {found['filterName']} counts lines that match {pattern or 'anything'}", 20)
+        counted = logs.log_patterns(group, onset, end, filter=pattern, client=ctx.client("logs"))
+        if not counted["complete"]:
+            ctx.note(f"log lines of {group}: not all matching lines after {stamp(onset)} were read")
+        for line in counted["patterns"][:MAX_EXAMPLES]:
+            yield Observation(about, "errors", f"{line['count']} lines that the alarm's metric counts, from {line['first']} to {line['last']}: "
+                                               f"{line['example']}", 86)
+
+
+def other_errors(ctx: Context, name: str) -> Iterator[Observation]:
+    for found in _filters(ctx, name):
+        yield from log_errors(ctx, f"log group {found['logGroupName']}", found["logGroupName"])
+
+
+LOOKS = (matching_lines, other_errors)
+
+
+def names(ctx: Context, name: str) -> List[Any]:
+    return [(None, found["logGroupName"]) for found in _filters(ctx, name)]
+
+
+def _filters(ctx: Context, name: str) -> List[Mapping[str, Any]]:
+    namespace, _, metric = name.rpartition(" ")
+    listed = ctx.once(("metric-filter", name), lambda: ctx.client("logs").describe_metric_filters(metricName=metric, metricNamespace=namespace))
+    filters = listed.get("metricFilters") or []
+    if len(filters) > MAX_GROUPS:
+        ctx.note(f"metric filters of {name}: only {MAX_GROUPS} of {len(filters)} were followed")
+    return filters[:MAX_GROUPS]
