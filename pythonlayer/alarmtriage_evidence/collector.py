@@ -51,7 +51,8 @@ class _Collection:
         if (source.get("AlarmRule") or alarm.get("children")) and not ctx.is_foreign:
             below = self._take("child alarms", self._start(alarms.children, ctx, source), {}) or []
         late = self._start_late(found, source, below)
-        wanted = services.targets(ctx, self._metrics(source, below, found.get("query")))
+        ctx.metrics = self._metrics(source, below, found.get("query"))
+        wanted = services.targets(ctx, ctx.metrics)
         looks: List[Tuple[str, "Future[List[Observation]]"]] = []
         if ctx.is_foreign:
             ctx.note(f"account {ctx.account}: the alarm's definition, history, changes, resources, and other alarms were not read, "

@@ -61,6 +61,7 @@ class Context:
         self.own_account: str = alarm.get("own_account") or ""
         self.deadline = time.monotonic() + seconds
         self.source: Mapping[str, Any] = alarm.get("fallback") or {}  # the alarm's definition, when it has been read
+        self.metrics: List[Metric] = []  # what the alarm evaluates, when it is known
         self.notes: List[str] = []
         self._clients: Dict[Tuple[str, str], Any] = {}
         self._pacers: Dict[str, _Pacer] = {}

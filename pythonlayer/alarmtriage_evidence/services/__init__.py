@@ -16,9 +16,15 @@ from types import ModuleType
 from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from ..context import Context, Metric, Observation
-from . import account, dynamodb, lambda_functions, log_metric_filters, sqs
+from . import (
+    account, api_gateway, auto_scaling, cloudfront, dynamodb, ec2, ecs, elasticache, event_rules, kinesis, lambda_functions,
+    load_balancers, log_metric_filters, rds, s3, sns, sqs, step_functions,
+)
 
-COLLECTORS: Tuple[ModuleType, ...] = (account, dynamodb, lambda_functions, log_metric_filters, sqs)
+COLLECTORS: Tuple[ModuleType, ...] = (
+    account, api_gateway, auto_scaling, cloudfront, dynamodb, ec2, ecs, elasticache, event_rules, kinesis, lambda_functions,
+    load_balancers, log_metric_filters, rds, s3, sns, sqs, step_functions,
+)
 
 MAX_TARGETS = 12  # resources of one alarm
 Look = Tuple[str, Callable[[], List[Observation]]]

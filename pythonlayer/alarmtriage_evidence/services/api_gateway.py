@@ -1,0 +1,115 @@
+"""API Gateway, REST and HTTP APIs: the stage and its deployment, throttling, integrations, errors, and access logs."""
+
+from typing import Any, Iterator, List, Mapping, Optional
+
+from ..context import Context, Metric, Observation
+from ..looks import log_errors, metrics, recent
+
+KIND = "API"
+READS = ("apigateway:GET", "cloudwatch:GetMetricData", "logs:FilterLogEvents")
+COST = "five metrics of GetMetricData"
+MAX_APIS = 500
+
+
+def targets(metric: Metric) -> List[str]:
+    """Returns "name stage" of REST APIs and "id stage" of HTTP and WebSocket APIs."""
+    if metric.namespace != "AWS/ApiGateway":
+        return []
+    name, stage = metric.dimension("ApiName", "ApiId"), metric.dimension("Stage")
+    return [f"{name} {stage}".strip()] if name else []
+
+
+def stage(ctx: Context, name: str) -> Iterator[Observation]:
+    api, about = _api(ctx, name), f"{KIND} {name}"
+    if api is None:
+        raise LookupError(f"no API {name.split(' ')[0]} in {ctx.region} of this account")
+    for found in _stages(ctx, api, name):
+        label = found.get("stageName") or found.get("StageName")
+        yield from recent(ctx, about, f"stage {label} was last changed (deployment {found.get('deploymentId') or found.get('DeploymentId')})",
+                          found.get("lastUpdatedDate") or found.get("LastUpdatedDate"))
+        limits = found.get("methodSettings") or found.get("DefaultRouteSettings") or {}
+        yield Observation(about, "limit", f"stage {label}: {_throttling(limits)}", 30)
+
+
+def numbers(ctx: Context, name: str) -> Iterator[Observation]:
+    api, first, _, at = _api(ctx, name), *name.partition(" ")
+    rest = api is None or api["kind"] == "rest"
+    dimensions = {"ApiName" if rest else "ApiId": first, **({"Stage": at} if at else {})}
+    wanted = (("requests", "Count", "Sum", 50), ("client errors", "4XXError" if rest else "4xx", "Sum", 55),
+              ("server errors", "5XXError" if rest else "5xx", "Sum", 65), ("highest latency in ms", "Latency", "Maximum", 50),
+              ("highest integration latency in ms", "IntegrationLatency", "Maximum", 55))
+    yield from metrics(ctx, f"{KIND} {name}", "AWS/ApiGateway", dimensions, wanted)
+
+
+def integrations(ctx: Context, name: str) -> Iterator[Observation]:
+    api, about = _api(ctx, name), f"{KIND} {name}"
+    if api is None:
+        return
+    seen = set()
+    if api["kind"] == "rest":
+        client = ctx.client("apigateway")
+        for resource in ctx.pages(f"resources of {name}", client.get_resources, "items", 200, restApiId=api["id"], limit=200, embed=["methods"]):
+            for method in (resource.get("resourceMethods") or {}).values():
+                seen.add((method.get("methodIntegration") or {}).get("uri"))
+    else:
+        client = ctx.client("apigatewayv2")
+        for integration in ctx.pages(f"integrations of {name}", client.get_integrations, "Items", 100, ApiId=api["id"]):
+            seen.add(integration.get("IntegrationUri"))
+    for uri in sorted(filter(None, seen))[:10]:
+        function = uri.split(":function:")[-1].split("/")[0] if ":function:" in uri else ""
+        yield Observation(about, "dependency", f"it calls {'Lambda function ' + function if function else uri}", 35)
+
+
+def access_logs(ctx: Context, name: str) -> Iterator[Observation]:
+    api = _api(ctx, name)
+    for found in _stages(ctx, api, name) if api else []:
+        label = found.get("stageName") or found.get("StageName")
+        settings = found.get("accessLogSettings") or found.get("AccessLogSettings") or {}
+        arn = settings.get("destinationArn") or settings.get("DestinationArn") or ""
+        if ":log-group:" in arn:
+            yield from log_errors(ctx, f"{KIND} {name}", arn.split(":log-group:")[1].split(":")[0])
+        elif api["kind"] == "rest" and (found.get("methodSettings") or {}).get("*/*", {}).get("loggingLevel") in ("ERROR", "INFO"):
+            yield from log_errors(ctx, f"{KIND} {name}", f"API-Gateway-Execution-Logs_{api['id']}/{label}")
+
+
+LOOKS = (stage, numbers, integrations, access_logs)
+
+
+def names(ctx: Context, name: str) -> List[Any]:
+    api = _api(ctx, name)
+    return [(None, api["id"])] if api else []
+
+
+def _api(ctx: Context, name: str) -> Optional[Mapping[str, Any]]:
+    """Returns the ID and the kind of an API by its name, or by its ID."""
+    wanted = name.split(" ")[0] if " " in name else name
+
+    def find() -> Optional[Mapping[str, Any]]:
+        for api in ctx.pages("REST APIs", ctx.client("apigateway").get_rest_apis, "items", MAX_APIS, limit=500):
+            if wanted in (api.get("name"), api.get("id")):
+                return {"id": api["id"], "kind": "rest"}
+        for api in ctx.pages("HTTP APIs", ctx.client("apigatewayv2").get_apis, "Items", MAX_APIS):
+            if wanted in (api.get("Name"), api.get("ApiId")):
+                return {"id": api["ApiId"], "kind": "http"}
+        return None
+
+    return ctx.once(("api", wanted), find)
+
+
+def _stages(ctx: Context, api: Mapping[str, Any], name: str) -> List[Mapping[str, Any]]:
+    wanted = name.partition(" ")[2]
+
+    def read() -> List[Mapping[str, Any]]:
+        if api["kind"] == "rest":
+            return ctx.client("apigateway").get_stages(restApiId=api["id"]).get("item") or []
+        return ctx.client("apigatewayv2").get_stages(ApiId=api["id"]).get("Items") or []
+
+    listed = ctx.once(("stages", api["id"]), read)
+    return [s for s in listed if not wanted or wanted in (s.get("stageName"), s.get("StageName"))][:3]
+
+
+def _throttling(settings: Mapping[str, Any]) -> str:
+    shared = settings.get("*/*") if isinstance(settings.get("*/*"), dict) else settings
+    rate = shared.get("throttlingRateLimit") or shared.get("ThrottlingRateLimit")
+    burst = shared.get("throttlingBurstLimit") or shared.get("ThrottlingBurstLimit")
+    return f"throttled at {rate:g} requests per second, burst {burst}" if rate else "no throttling of its own; the account's limits apply"

@@ -1,0 +1,112 @@
+"""ECS: the service's deployments and events, stopped tasks with their reasons, the task definition, and its log groups."""
+
+from typing import Any, Iterator, List, Mapping
+
+from ..context import Context, Metric, Observation
+from ..looks import log_errors, metrics, recent, stack_events
+
+KIND = "ECS service"
+READS = ("ecs:DescribeServices", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition", "ecs:DescribeClusters",
+         "cloudwatch:GetMetricData", "logs:FilterLogEvents", "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
+COST = "two metrics of GetMetricData"
+MAX_EVENTS = 8
+MAX_TASKS = 20
+MAX_CONTAINERS = 4
+
+
+def targets(metric: Metric) -> List[str]:
+    """Returns "cluster service"."""
+    cluster, service = metric.dimension("ClusterName"), metric.dimension("ServiceName")
+    return [f"{cluster} {service}"] if cluster and service and "EKS" not in metric.namespace else []
+
+
+def service(ctx: Context, name: str) -> Iterator[Observation]:
+    found, about = _service(ctx, name), f"{KIND} {name}"
+    running, desired, pending = (found.get(key) for key in ("runningCount", "desiredCount", "pendingCount"))
+    yield Observation(about, "health", f"{running} of {desired} desired tasks are running and {pending} are pending; its status is "
+                                       f"{found.get('status')}", 20 if running == desired else 88)
+    for deployment in found.get("deployments") or []:
+        revision = str(deployment.get("taskDefinition")).split("/")[-1]
+        state = f"{deployment.get('status')} deployment of {revision} ({deployment.get('rolloutState') or 'state unknown'}"
+        reason = deployment.get("rolloutStateReason")
+        failed = deployment.get("failedTasks") or 0
+        text = f"{state}{': ' + reason if reason else ''}), {failed} failed tasks"
+        yield from recent(ctx, about, f"{text} began", deployment.get("createdAt"), 92)
+        if deployment.get("rolloutState") == "FAILED" or failed:
+            yield Observation(about, "health", text, 90)
+    shown = 0
+    for event in found.get("events") or []:
+        if shown >= MAX_EVENTS:
+            break
+        steady = "has reached a steady state" in (event.get("message") or "")
+        for seen in recent(ctx, about, f"service event: {event.get('message')}", event.get("createdAt"), 20 if steady else 72):
+            shown += 1
+            yield seen
+
+
+def stopped_tasks(ctx: Context, name: str) -> Iterator[Observation]:
+    client, (cluster, wanted), about = ctx.client("ecs"), name.split(" ", 1), f"{KIND} {name}"
+    arns = ctx.pages(f"stopped tasks of {name}", client.list_tasks, "taskArns", MAX_TASKS, cluster=cluster, serviceName=wanted,
+                     desiredStatus="STOPPED", maxResults=MAX_TASKS)
+    tasks = client.describe_tasks(cluster=cluster, tasks=arns).get("tasks") or [] if arns else []
+    reasons: dict = {}
+    for task in tasks:
+        exits = "; ".join(f"container {c.get('name')}: {'exit code ' + str(c['exitCode']) if c.get('exitCode') is not None else ''} "
+                          f"{c.get('reason') or ''}".strip() for c in task.get("containers") or [] if c.get("exitCode") or c.get("reason"))
+        reason = f"{task.get('stopCode') or ''} {task.get('stoppedReason') or ''}".strip()
+        reasons.setdefault(f"{reason}{' (' + exits + ')' if exits else ''}", []).append(task)
+    for reason, group in sorted(reasons.items(), key=lambda item: -len(item[1]))[:5]:
+        yield Observation(about, "errors", f"{len(group)} tasks stopped: {reason}", 86)
+
+
+def task_definition(ctx: Context, name: str) -> Iterator[Observation]:
+    found = _definition(ctx, name)
+    about = f"{KIND} {name}"
+    yield from recent(ctx, about, f"task definition {found.get('family')}:{found.get('revision')} was registered", found.get("registeredAt"))
+    for container in (found.get("containerDefinitions") or [])[:MAX_CONTAINERS]:
+        memory = container.get("memory") or container.get("memoryReservation") or found.get("memory")
+        yield Observation(about, "configuration", f"container {container.get('name')} runs {container.get('image')} with {memory} MB of memory, CPU "
+                                                  f"{container.get('cpu') or found.get('cpu')}", 25)
+
+
+def logs(ctx: Context, name: str) -> Iterator[Observation]:
+    groups = []
+    for container in _definition(ctx, name).get("containerDefinitions") or []:
+        options = (container.get("logConfiguration") or {}).get("options") or {}
+        if options.get("awslogs-group"):
+            groups.append(options["awslogs-group"])
+    for group in list(dict.fromkeys(groups))[:MAX_CONTAINERS]:
+        yield from log_errors(ctx, f"{KIND} {name}", group)
+
+
+def numbers(ctx: Context, name: str) -> Iterator[Observation]:
+    cluster, wanted = name.split(" ", 1)
+    yield from metrics(ctx, f"{KIND} {name}", "AWS/ECS", {"ClusterName": cluster, "ServiceName": wanted}, (
+        ("highest CPU use in percent", "CPUUtilization", "Maximum", 55), ("highest memory use in percent", "MemoryUtilization", "Maximum", 60)))
+
+
+def deployments(ctx: Context, name: str) -> Iterator[Observation]:
+    yield from stack_events(ctx, f"{KIND} {name}", _service(ctx, name).get("serviceArn") or "")
+
+
+LOOKS = (service, stopped_tasks, task_definition, logs, numbers, deployments)
+
+
+def names(ctx: Context, name: str) -> List[Any]:
+    return [(None, name.split(" ", 1)[1])]
+
+
+def _service(ctx: Context, name: str) -> Mapping[str, Any]:
+    def read() -> Mapping[str, Any]:
+        cluster, wanted = name.split(" ", 1)
+        found = ctx.client("ecs").describe_services(cluster=cluster, services=[wanted]).get("services") or []
+        if not found:
+            raise LookupError(f"no ECS service {wanted} in cluster {cluster}")
+        return found[0]
+
+    return ctx.once(("ecs", name), read)
+
+
+def _definition(ctx: Context, name: str) -> Mapping[str, Any]:
+    arn = _service(ctx, name)["taskDefinition"]
+    return ctx.once(("task-definition", arn), lambda: ctx.client("ecs").describe_task_definition(taskDefinition=arn)["taskDefinition"])

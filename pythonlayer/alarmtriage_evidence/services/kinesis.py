@@ -1,0 +1,52 @@
+"""Kinesis data streams: state and shards, throttling, iterator age, and consumers."""
+
+from typing import Iterator, List
+
+from ..context import Context, Metric, Observation
+from ..looks import metrics, stack_events
+
+KIND = "Kinesis stream"
+READS = ("kinesis:DescribeStreamSummary", "kinesis:ListStreamConsumers", "lambda:ListEventSourceMappings", "cloudwatch:GetMetricData",
+         "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
+COST = "six metrics of GetMetricData"
+
+
+def targets(metric: Metric) -> List[str]:
+    name = metric.dimension("StreamName")
+    return [name] if name and metric.namespace in ("AWS/Kinesis", "") else []
+
+
+def state(ctx: Context, name: str) -> Iterator[Observation]:
+    found, about = _stream(ctx, name), f"{KIND} {name}"
+    status, mode = found.get("StreamStatus"), (found.get("StreamModeDetails") or {}).get("StreamMode")
+    yield Observation(about, "health", f"its status is {status}", 20 if status == "ACTIVE" else 85)
+    yield Observation(about, "limit", f"{found.get('OpenShardCount')} open shards, mode {mode or 'PROVISIONED'}, retention "
+                                      f"{found.get('RetentionPeriodHours')} h, encryption {found.get('EncryptionType')} {found.get('KeyId') or ''}".rstrip(), 45)
+
+
+def consumers(ctx: Context, name: str) -> Iterator[Observation]:
+    about, arn = f"{KIND} {name}", _stream(ctx, name).get("StreamARN")
+    for found in ctx.client("kinesis").list_stream_consumers(StreamARN=arn).get("Consumers") or []:
+        yield Observation(about, "dependency", f"enhanced fan-out consumer {found.get('ConsumerName')} is {found.get('ConsumerStatus')}", 30)
+    for mapping in ctx.pages(f"consumers of {name}", ctx.client("lambda").list_event_source_mappings, "EventSourceMappings", 20, EventSourceArn=arn):
+        function, result = str(mapping.get("FunctionArn")).split(":function:")[-1], mapping.get("LastProcessingResult")
+        fine = mapping.get("State") == "Enabled" and result in (None, "OK", "No records processed")
+        yield Observation(about, "dependency", f"its consumer is Lambda function {function}: {mapping.get('State')}, last result {result}", 30 if fine else 88)
+
+
+def numbers(ctx: Context, name: str) -> Iterator[Observation]:
+    yield from metrics(ctx, f"{KIND} {name}", "AWS/Kinesis", {"StreamName": name}, (
+        ("records written", "IncomingRecords", "Sum", 50), ("bytes written", "IncomingBytes", "Sum", 50),
+        ("write throttle events", "WriteProvisionedThroughputExceeded", "Sum", 85), ("read throttle events", "ReadProvisionedThroughputExceeded", "Sum", 80),
+        ("highest iterator age in ms", "GetRecords.IteratorAgeMilliseconds", "Maximum", 65), ("records read", "GetRecords.Records", "Sum", 50)))
+
+
+def deployments(ctx: Context, name: str) -> Iterator[Observation]:
+    yield from stack_events(ctx, f"{KIND} {name}", name)
+
+
+LOOKS = (state, consumers, numbers, deployments)
+
+
+def _stream(ctx: Context, name: str):
+    return ctx.once(("kinesis", name), lambda: ctx.client("kinesis").describe_stream_summary(StreamName=name)["StreamDescriptionSummary"])

@@ -1,0 +1,99 @@
+"""RDS and Aurora: state, events, storage, connections, pending maintenance, parameter changes, and the cluster."""
+
+from typing import Any, Iterator, List, Mapping
+
+from ..context import BEFORE, Context, Metric, Observation
+from ..looks import metrics, recent, stack_events
+
+KIND = "DB instance"
+READS = ("rds:DescribeDBInstances", "rds:DescribeDBClusters", "rds:DescribeEvents", "rds:DescribePendingMaintenanceActions",
+         "cloudwatch:GetMetricData", "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
+COST = "eight metrics of GetMetricData"
+
+
+def targets(metric: Metric) -> List[str]:
+    """Returns the name of an instance, or "cluster NAME" for a metric of a whole cluster."""
+    if metric.namespace not in ("AWS/RDS", "AWS/DocDB", "AWS/Neptune"):
+        return []
+    instance, cluster = metric.dimension("DBInstanceIdentifier"), metric.dimension("DBClusterIdentifier")
+    return [instance] if instance else [f"cluster {cluster}"] if cluster else []
+
+
+def state(ctx: Context, name: str) -> Iterator[Observation]:
+    about = f"{KIND} {name}"
+    if _cluster_name(ctx, name):
+        cluster = _cluster(ctx, _cluster_name(ctx, name))
+        members = ", ".join(f"{m['DBInstanceIdentifier']} ({'writer' if m.get('IsClusterWriter') else 'reader'})" for m in cluster.get("DBClusterMembers") or [])
+        yield Observation(about, "health", f"cluster {cluster.get('DBClusterIdentifier')} is {cluster.get('Status')} with {members or 'no members'}; engine "
+                                           f"{cluster.get('Engine')} {cluster.get('EngineVersion')}", 20 if cluster.get("Status") == "available" else 90)
+    if name.startswith("cluster "):
+        return
+    found = _instance(ctx, name)
+    status = found.get("DBInstanceStatus")
+    yield Observation(about, "health", f"its status is {status}", 20 if status == "available" else 90)
+    pending = {k: v for k, v in (found.get("PendingModifiedValues") or {}).items() if v and "Password" not in k}
+    if pending:
+        yield Observation(about, "configuration", f"modifications wait for the next maintenance window: {', '.join(sorted(pending))}", 55)
+    for group in found.get("DBParameterGroups") or []:
+        if group.get("ParameterApplyStatus") not in ("in-sync", None):
+            yield Observation(about, "configuration", f"parameter group {group.get('DBParameterGroupName')} is {group.get('ParameterApplyStatus')}", 60)
+    yield Observation(about, "configuration", f"class {found.get('DBInstanceClass')}, engine {found.get('Engine')} {found.get('EngineVersion')}, "
+                                              f"storage {found.get('AllocatedStorage')} GB {found.get('StorageType')}, IOPS {found.get('Iops') or 'by size'}, "
+                                              f"{'Multi-AZ' if found.get('MultiAZ') else 'one zone'}, certificate {found.get('CACertificateIdentifier')}", 25)
+
+
+def events(ctx: Context, name: str) -> Iterator[Observation]:
+    client, sources = ctx.client("rds"), []
+    if not name.startswith("cluster "):
+        sources.append(("db-instance", name))
+    if _cluster_name(ctx, name):
+        sources.append(("db-cluster", _cluster_name(ctx, name)))
+    for kind, source in sources:
+        found = ctx.pages(f"events of {source}", client.describe_events, "Events", 100, SourceType=kind, SourceIdentifier=source,
+                          StartTime=ctx.fired_at - BEFORE, EndTime=ctx.fired_at)
+        for event in found[-10:]:
+            loud = set(event.get("EventCategories") or []) & {"failover", "failure", "low storage", "availability", "configuration change", "recovery"}
+            yield from recent(ctx, f"{KIND} {name}", f"event: {event.get('Message')}", event.get("Date"), 90 if loud else 60)
+
+
+def numbers(ctx: Context, name: str) -> Iterator[Observation]:
+    dimensions = {"DBClusterIdentifier": name.split(" ")[1]} if name.startswith("cluster ") else {"DBInstanceIdentifier": name}
+    yield from metrics(ctx, f"{KIND} {name}", "AWS/RDS", dimensions, (
+        ("highest CPU use in percent", "CPUUtilization", "Maximum", 60), ("most connections", "DatabaseConnections", "Maximum", 60),
+        ("least free storage in bytes", "FreeStorageSpace", "Minimum", 60), ("least free memory in bytes", "FreeableMemory", "Minimum", 50),
+        ("highest read latency in s", "ReadLatency", "Maximum", 55), ("highest write latency in s", "WriteLatency", "Maximum", 55),
+        ("highest disk queue", "DiskQueueDepth", "Maximum", 50), ("highest replica lag in s", "ReplicaLag", "Maximum", 60)))
+
+
+def maintenance(ctx: Context, name: str) -> Iterator[Observation]:
+    if name.startswith("cluster "):
+        return
+    arn = _instance(ctx, name).get("DBInstanceArn")
+    for found in ctx.client("rds").describe_pending_maintenance_actions(ResourceIdentifier=arn).get("PendingMaintenanceActions") or []:
+        for action in found.get("PendingMaintenanceActionDetails") or []:
+            yield Observation(f"{KIND} {name}", "configuration", f"pending maintenance: {action.get('Action')} ({action.get('Description')}), "
+                                                                 f"{action.get('OptInStatus') or 'no date'}", 40)
+
+
+def deployments(ctx: Context, name: str) -> Iterator[Observation]:
+    yield from stack_events(ctx, f"{KIND} {name}", name.split(" ")[-1])
+
+
+LOOKS = (state, events, numbers, maintenance, deployments)
+
+
+def names(ctx: Context, name: str) -> List[Any]:
+    cluster = _cluster_name(ctx, name)
+    return [(None, name.split(" ")[-1])] + ([(None, cluster)] if cluster else [])
+
+
+def _instance(ctx: Context, name: str) -> Mapping[str, Any]:
+    return ctx.once(("rds", name), lambda: ctx.client("rds").describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0])
+
+
+def _cluster(ctx: Context, name: str) -> Mapping[str, Any]:
+    return ctx.once(("rds-cluster", name), lambda: ctx.client("rds").describe_db_clusters(DBClusterIdentifier=name)["DBClusters"][0])
+
+
+def _cluster_name(ctx: Context, name: str) -> str:
+    return name.split(" ")[1] if name.startswith("cluster ") else _instance(ctx, name).get("DBClusterIdentifier") or ""

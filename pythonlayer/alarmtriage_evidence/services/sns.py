@@ -1,0 +1,58 @@
+"""SNS: deliveries and failures, subscriptions, and their dead-letter queues."""
+
+import json
+from typing import Iterator, List
+
+from ..context import Context, Metric, Observation
+from ..looks import metrics, stack_events
+
+KIND = "SNS topic"
+READS = ("sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes", "cloudwatch:GetMetricData",
+         "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
+COST = "four metrics of GetMetricData"
+MAX_SUBSCRIPTIONS = 10
+
+
+def targets(metric: Metric) -> List[str]:
+    name = metric.dimension("TopicName")
+    return [name] if name else []
+
+
+def attributes(ctx: Context, name: str) -> Iterator[Observation]:
+    found = ctx.client("sns").get_topic_attributes(TopicArn=_arn(ctx, name)).get("Attributes") or {}
+    pending = int(found.get("SubscriptionsPending") or 0)
+    yield Observation(f"{KIND} {name}", "configuration", f"{found.get('SubscriptionsConfirmed')} confirmed and {pending} pending "
+                                                         f"subscriptions, encryption key {found.get('KmsMasterKeyId') or 'none'}", 50 if pending else 20)
+
+
+def subscriptions(ctx: Context, name: str) -> Iterator[Observation]:
+    client, about = ctx.client("sns"), f"{KIND} {name}"
+    for found in ctx.pages(f"subscriptions of {name}", client.list_subscriptions_by_topic, "Subscriptions", MAX_SUBSCRIPTIONS, TopicArn=_arn(ctx, name)):
+        to = f"{found.get('Protocol')} {found.get('Endpoint')}"
+        if not str(found.get("SubscriptionArn")).startswith("arn:"):
+            yield Observation(about, "dependency", f"its subscription to {to} is not confirmed", 60)
+            continue
+        detail = client.get_subscription_attributes(SubscriptionArn=found["SubscriptionArn"]).get("Attributes") or {}
+        policy = json.loads(detail.get("RedrivePolicy") or "{}")
+        dead = str(policy.get("deadLetterTargetArn") or "").split(":")[-1]
+        yield Observation(about, "dependency", f"it delivers to {to}{', with a filter policy' if detail.get('FilterPolicy') else ''}, "
+                                               f"{'dead letters go to ' + dead if dead else 'without a dead-letter queue'}", 30)
+
+
+def numbers(ctx: Context, name: str) -> Iterator[Observation]:
+    yield from metrics(ctx, f"{KIND} {name}", "AWS/SNS", {"TopicName": name}, (
+        ("messages published", "NumberOfMessagesPublished", "Sum", 50), ("deliveries", "NumberOfNotificationsDelivered", "Sum", 50),
+        ("failed deliveries", "NumberOfNotificationsFailed", "Sum", 80),
+        ("messages moved to dead-letter queues", "NumberOfNotificationsRedrivenToDlq", "Sum", 70)))
+
+
+def deployments(ctx: Context, name: str) -> Iterator[Observation]:
+    yield from stack_events(ctx, f"{KIND} {name}", _arn(ctx, name))
+
+
+LOOKS = (attributes, subscriptions, numbers, deployments)
+
+
+def _arn(ctx: Context, name: str) -> str:
+    account = ctx.own_account or ctx.account
+    return f"arn:{ctx.alarm.get('partition') or 'aws'}:sns:{ctx.region}:{account}:{name}"
