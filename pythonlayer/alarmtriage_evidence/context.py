@@ -112,7 +112,7 @@ class Context:
                 self.notes.append(text)
 
     def pages(
-        self, what: str, call: Callable[..., Mapping[str, Any]], key: str, limit: int, most_pages: int = 10, **request: Any
+        self, what: str, call: Callable[..., Mapping[str, Any]], key: str, limit: int, /, most_pages: int = 10, **request: Any
     ) -> List[Any]:
         """Returns the items of a listing, page by page. If it reads less than everything, a note says how much."""
         found: List[Any] = []

@@ -4,6 +4,7 @@ A collector that calls an operation that does not exist, leaves out a required p
 AWS does not have, fails here as it would fail in an account.
 """
 
+import pathlib
 import sys
 import types
 from datetime import datetime, timedelta, timezone
@@ -22,6 +23,21 @@ Answer = Union[Dict[str, Any], Callable[[Dict[str, Any]], Dict[str, Any]], Excep
 
 _session = botocore.session.Session()
 _models: Dict[str, Any] = {}
+_actions: Dict[Tuple[str, str], str] = {}
+
+
+def action(service: str, operation: str) -> str:
+    """Returns the IAM action of an operation, from the broker's table."""
+    if not _actions:
+        table = pathlib.Path(__file__).parents[2] / "internal" / "broker" / "tables" / "operations.txt"
+        prefix = name = ""
+        for line in table.read_text().splitlines():
+            fields = line.split("\t")
+            if line.startswith("@"):
+                name, prefix = fields[0][1:], fields[2]
+            elif len(fields) > 1:
+                _actions[(name, fields[0])] = f"{prefix}:{fields[2] if len(fields) > 2 and fields[2] else fields[0]}"
+    return _actions[(service, operation)]
 
 
 def error(code: str, message: str = "staged", operation: str = "Operation") -> ClientError:

@@ -1,4 +1,4 @@
-"""CloudFront: the distribution's state and last change, origins, certificate, and errors. Its metrics are in us-east-1."""
+"""CloudFront: the distribution's state and last change, origins, certificate, and errors, in us-east-1."""
 
 from typing import Iterator, List
 

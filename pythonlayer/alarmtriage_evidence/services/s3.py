@@ -1,4 +1,4 @@
-"""S3 buckets: Region, policy status, encryption, notifications, and request numbers where request metrics are on."""
+"""S3 buckets: policy status, encryption, notifications, and request numbers where request metrics are on."""
 
 from typing import Iterator, List
 
@@ -6,9 +6,9 @@ from ..context import Context, Metric, Observation
 from ..looks import metrics, stack_events
 
 KIND = "S3 bucket"
-READS = ("s3:GetBucketLocation", "s3:GetBucketPolicyStatus", "s3:GetEncryptionConfiguration", "s3:GetBucketNotification",
+READS = ("s3:GetBucketPolicyStatus", "s3:GetEncryptionConfiguration", "s3:GetBucketNotification",
          "s3:GetLifecycleConfiguration", "cloudwatch:GetMetricData", "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
-COST = "five metrics of GetMetricData, and five S3 requests"
+COST = "five metrics of GetMetricData, and four S3 requests"
 
 
 def targets(metric: Metric) -> List[str]:

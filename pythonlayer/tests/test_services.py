@@ -1,0 +1,360 @@
+"""The first looks per service, each at a staged incident: what gives the incident away must be among the first observations."""
+
+import json
+import unittest
+from datetime import timedelta
+from types import ModuleType
+from typing import Any, Dict, List
+
+from alarmtriage_evidence import services
+from alarmtriage_evidence.services import (
+    account, api_gateway, auto_scaling, cloudfront, dynamodb, ec2, ecs, elasticache, event_rules, kinesis, lambda_functions,
+    load_balancers, log_metric_filters, rds, s3, sns, step_functions,
+)
+
+from . import fake_aws
+from .fake_aws import FIRED, FakeAWS, context, look, metric
+
+MINUTES = timedelta(minutes=1)
+REGION = "eu-west-1:123456789012"
+NO_STACK = fake_aws.error("ValidationError", "Stack for x does not exist")
+
+
+class Looks(unittest.TestCase):
+    def see(self, collector: ModuleType, name: str, answers: Dict[str, Any], metrics: Dict[str, Any] = {}, **alarm: Any) -> List[str]:
+        """Returns the texts of all observations, the most relevant first. No look may fail."""
+        aws = FakeAWS({"cloudformation.describe_stack_resources": NO_STACK, **answers})
+        aws.metrics(metrics)
+        seen, failed = look(collector, context(aws, **alarm), name)
+        self.assertEqual({}, failed)
+        for service, operation in aws.called:
+            self.assertIn(fake_aws.action(service, operation), collector.READS)
+        for one in seen:
+            self.assertIn(one.topic, ("change", "health", "limit", "errors", "dependency", "configuration"))
+            self.assertTrue(0 <= one.weight <= 100 and one.text and "\n" not in one.about, one)
+        return [one.text for one in seen]
+
+    def first(self, texts: List[str], *wanted: str, among: int = 5) -> None:
+        for text in wanted:
+            self.assertTrue(any(text in one for one in texts[:among]), f"{text!r} is not among the first of {json.dumps(texts, indent=1)}")
+
+
+class Lambda(Looks):
+    answers = {
+        "lambda.get_function_configuration": {
+            "FunctionName": "orders", "Role": f"arn:aws:iam::123456789012:role/orders-role", "Timeout": 3, "MemorySize": 128, "Runtime": "python3.13",
+            "LastModified": "2026-08-04T12:20:00.000+0000", "State": "Active", "LastUpdateStatus": "Successful"},
+        "lambda.get_function_concurrency": {},
+        "lambda.list_versions_by_function": {"Versions": [{"Version": "$LATEST"}, {"Version": "7", "LastModified": "2026-08-04T12:21:00.000+0000"}]},
+        "lambda.list_aliases": {"Aliases": [{"Name": "live", "FunctionVersion": "7", "RoutingConfig": {"AdditionalVersionWeights": {"6": 0.1}}}]},
+        "lambda.list_event_source_mappings": {"EventSourceMappings": [{
+            "EventSourceArn": f"arn:aws:sqs:{REGION}:orders", "State": "Disabled", "StateTransitionReason": "User initiated"}]},
+        "logs.filter_log_events": lambda request: {"events": [
+            {"timestamp": int(FIRED.timestamp() * 1000), "message": "[ERROR] KeyError: 'sku'\nTraceback (most recent call last):\nKeyError: 'sku'"}]
+            if request["endTime"] > FIRED.timestamp() * 1000 else []},
+    }
+
+    def test_a_deployment_and_new_errors_come_first(self) -> None:
+        texts = self.see(lambda_functions, "orders", self.answers, {"Errors": (1, 90), "Invocations": (300, 100), "Throttles": (0, 0)})
+        self.first(texts, "code or configuration was last modified at 2026-08-04T12:20:00Z, 16 minutes before the alarm",
+                   "version 7 was published", "1 log lines in /aws/lambda/orders", "its event source arn:aws:sqs:eu-west-1:123456789012:orders is Disabled")
+        self.assertIn("alias live is version 7, 10% to version 6", "\n".join(texts))
+
+    def test_a_reserved_concurrency_of_zero_comes_first(self) -> None:
+        texts = self.see(lambda_functions, "orders", {**self.answers, "lambda.get_function_concurrency": {"ReservedConcurrentExecutions": 0}})
+        self.first(texts, "its reserved concurrency is 0, so no invocation can run", among=1)
+
+    def test_a_failed_update_is_reported(self) -> None:
+        configuration = {**self.answers["lambda.get_function_configuration"], "State": "Failed", "StateReason": "image not found",
+                         "LastUpdateStatus": "Failed", "LastUpdateStatusReason": "KMS key is disabled"}
+        texts = self.see(lambda_functions, "orders", {**self.answers, "lambda.get_function_configuration": configuration})
+        self.first(texts, "its state is Failed: image not found", "its last update is Failed: KMS key is disabled")
+
+    def test_its_role_is_a_name_for_cloudtrail(self) -> None:
+        ctx = context(FakeAWS(dict(self.answers)), partition="aws-us-gov")
+        self.assertEqual([(None, "orders"), ("us-gov-west-1", "orders-role")], lambda_functions.names(ctx, "orders"))
+
+
+class DynamoDB(Looks):
+    def test_a_decreased_capacity_comes_first(self) -> None:
+        texts = self.see(dynamodb, "orders", {
+            "dynamodb.describe_table": {"Table": {"TableStatus": "ACTIVE", "ProvisionedThroughput": {
+                "ReadCapacityUnits": 5, "WriteCapacityUnits": 5, "LastDecreaseDateTime": FIRED - 9 * MINUTES},
+                "GlobalSecondaryIndexes": [{"IndexName": "by-day", "IndexStatus": "CREATING"}]}},
+            "application-autoscaling.describe_scalable_targets": {"ScalableTargets": [{
+                "ScalableDimension": "dynamodb:table:ReadCapacityUnits", "MinCapacity": 5, "MaxCapacity": 5}]},
+            "application-autoscaling.describe_scaling_activities": {"ScalingActivities": []},
+        }, {"ReadThrottleEvents": (0, 800)})
+        self.first(texts, "capacity was last decreased at 2026-08-04T12:27:00Z", "read throttle events: 800", "index by-day is CREATING")
+        self.assertIn("auto scaling keeps ReadCapacityUnits between 5 and 5", "\n".join(texts))
+
+
+class SNS(Looks):
+    def test_failed_deliveries_and_pending_subscriptions(self) -> None:
+        texts = self.see(sns, "orders", {
+            "sns.get_topic_attributes": {"Attributes": {"SubscriptionsConfirmed": "1", "SubscriptionsPending": "1", "KmsMasterKeyId": "alias/shop"}},
+            "sns.list_subscriptions_by_topic": {"Subscriptions": [
+                {"SubscriptionArn": f"arn:aws:sns:{REGION}:orders:1", "Protocol": "sqs", "Endpoint": f"arn:aws:sqs:{REGION}:orders"},
+                {"SubscriptionArn": "PendingConfirmation", "Protocol": "email", "Endpoint": "a@example.com"}]},
+            "sns.get_subscription_attributes": {"Attributes": {"FilterPolicy": "{}"}},
+        }, {"NumberOfNotificationsFailed": (0, 40)})
+        self.first(texts, "failed deliveries: 40", "its subscription to email a@example.com is not confirmed")
+        self.assertIn("with a filter policy, without a dead-letter queue", "\n".join(texts))
+
+
+class APIGateway(Looks):
+    rest = {
+        "apigateway.get_rest_apis": {"items": [{"id": "abc", "name": "shop"}]},
+        "apigateway.get_stages": {"item": [{"stageName": "prod", "deploymentId": "d1", "lastUpdatedDate": FIRED - 5 * MINUTES,
+                                            "methodSettings": {"*/*": {"throttlingRateLimit": 10.0, "throttlingBurstLimit": 5, "loggingLevel": "ERROR"}}}]},
+        "apigateway.get_resources": {"items": [{"resourceMethods": {"GET": {"methodIntegration": {
+            "uri": f"arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:{REGION}:function:orders/invocations"}}}}]},
+        "logs.filter_log_events": {"events": []},
+    }
+
+    def test_a_changed_stage_and_its_throttling(self) -> None:
+        texts = self.see(api_gateway, "shop prod", self.rest, {"5XXError": (1, 70), "Count": (500, 100)})
+        self.first(texts, "stage prod was last changed (deployment d1) at 2026-08-04T12:31:00Z", "server errors: 70")
+        self.assertIn("stage prod: throttled at 10 requests per second, burst 5", "\n".join(texts))
+        self.assertIn("it calls Lambda function orders", "\n".join(texts))
+        self.assertIn("no error lines in API-Gateway-Execution-Logs_abc/prod", "\n".join(texts))
+
+    def test_an_http_api_is_found_by_its_id(self) -> None:
+        texts = self.see(api_gateway, "xyz", {
+            "apigateway.get_rest_apis": {"items": []},
+            "apigatewayv2.get_apis": {"Items": [{"ApiId": "xyz", "Name": "shop", "ProtocolType": "HTTP", "RouteSelectionExpression": "x"}]},
+            "apigatewayv2.get_stages": {"Items": [{"StageName": "$default", "LastUpdatedDate": FIRED - 5 * MINUTES, "DeploymentId": "d2"}]},
+            "apigatewayv2.get_integrations": {"Items": [{"IntegrationUri": "http://10.0.0.1/"}]},
+        }, {"5xx": (0, 9)})
+        self.first(texts, "stage $default was last changed (deployment d2)", "server errors: 9")
+        self.assertIn("it calls http://10.0.0.1/", "\n".join(texts))
+
+
+class LoadBalancers(Looks):
+    def test_unhealthy_targets_come_first_with_their_reason(self) -> None:
+        texts = self.see(load_balancers, "app/shop/50dc6c495c0c9188", {
+            "elbv2.describe_load_balancers": {"LoadBalancers": [{"State": {"Code": "active"}, "Scheme": "internal", "AvailabilityZones": [{"ZoneName": "eu-west-1a"}]}]},
+            "elbv2.describe_target_groups": {"TargetGroups": [{"TargetGroupArn": f"arn:aws:elasticloadbalancing:{REGION}:targetgroup/web/1", "TargetGroupName": "web",
+                                                               "HealthCheckProtocol": "HTTP", "HealthCheckPath": "/healthz", "HealthCheckPort": "traffic-port"}]},
+            "elbv2.describe_target_health": {"TargetHealthDescriptions": [
+                {"Target": {"Id": "10.0.1.7", "Port": 8080}, "TargetHealth": {"State": "unhealthy", "Reason": "Target.ResponseCodeMismatch",
+                                                                              "Description": "Health checks failed with these codes: [503]"}}]},
+            "elbv2.describe_listeners": {"Listeners": [{"Protocol": "HTTPS", "Port": 443, "Certificates": [{"CertificateArn": "arn:aws:acm:x:1:certificate/c"}],
+                                                        "DefaultActions": [{"Type": "forward"}]}]},
+        }, {"HTTPCode_ELB_5XX_Count": (0, 300)})
+        self.first(texts, "target group web: 0 of 1 targets are healthy; health check HTTP /healthz on port traffic-port",
+                   "target 10.0.1.7:8080 is unhealthy: Target.ResponseCodeMismatch Health checks failed with these codes: [503]",
+                   "server errors of the load balancer itself: 300")
+
+    def test_targets_are_load_balancers_and_lone_target_groups(self) -> None:
+        self.assertEqual(["app/a/1"], load_balancers.targets(metric("AWS/ApplicationELB", LoadBalancer="app/a/1", TargetGroup="targetgroup/b/2")))
+        self.assertEqual(["targetgroup/b/2"], load_balancers.targets(metric("AWS/ApplicationELB", TargetGroup="targetgroup/b/2")))
+        self.assertEqual([], load_balancers.targets(metric("AWS/ELB", LoadBalancerName="classic")))
+
+
+class ECS(Looks):
+    def test_a_new_task_definition_whose_containers_stop(self) -> None:
+        texts = self.see(ecs, "shop web", {
+            "ecs.describe_services": {"services": [{
+                "serviceArn": f"arn:aws:ecs:{REGION}:service/shop/web", "status": "ACTIVE", "runningCount": 0, "desiredCount": 3, "pendingCount": 3,
+                "taskDefinition": f"arn:aws:ecs:{REGION}:task-definition/web:12",
+                "deployments": [{"status": "PRIMARY", "taskDefinition": f"arn:aws:ecs:{REGION}:task-definition/web:12", "rolloutState": "IN_PROGRESS",
+                                 "failedTasks": 9, "createdAt": FIRED - 8 * MINUTES}],
+                "events": [{"message": "(service web) is unable to consistently start tasks successfully.", "createdAt": FIRED - 2 * MINUTES}]}]},
+            "ecs.list_tasks": {"taskArns": ["t1", "t2"]},
+            "ecs.describe_tasks": {"tasks": [{"stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited",
+                                              "containers": [{"name": "web", "exitCode": 137, "reason": "OutOfMemoryError: Container killed"}]}] * 2},
+            "ecs.describe_task_definition": {"taskDefinition": {"family": "web", "revision": 12, "registeredAt": FIRED - 9 * MINUTES, "containerDefinitions": [
+                {"name": "web", "image": "shop/web:2.0", "memory": 128, "cpu": 256, "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/web"}}}]}},
+            "logs.filter_log_events": {"events": []},
+        }, {"MemoryUtilization": (40, 100)})
+        self.first(texts, "PRIMARY deployment of web:12 (IN_PROGRESS), 9 failed tasks began at 2026-08-04T12:28:00Z",
+                   "0 of 3 desired tasks are running", "task definition web:12 was registered", "container web: exit code 137 OutOfMemoryError", among=6)
+        self.assertIn("container web runs shop/web:2.0 with 128 MB of memory, CPU 256", "\n".join(texts))
+
+
+class EC2(Looks):
+    def test_an_impaired_instance(self) -> None:
+        texts = self.see(ec2, "i-0abc", {
+            "ec2.describe_instances": {"Reservations": [{"Instances": [{"State": {"Name": "running"}, "InstanceType": "t3.micro", "LaunchTime": FIRED - 10 * MINUTES,
+                                                                        "BlockDeviceMappings": [{"Ebs": {"VolumeId": "vol-1"}}]}]}]},
+            "ec2.describe_instance_status": {"InstanceStatuses": [{"SystemStatus": {"Status": "impaired"}, "InstanceStatus": {"Status": "ok"},
+                                                                   "Events": [{"Code": "system-reboot", "Description": "scheduled reboot", "NotBefore": FIRED}]}]},
+            "ec2.describe_volume_status": {"VolumeStatuses": [{"VolumeId": "vol-1", "VolumeStatus": {"Status": "impaired"}}]},
+        }, {"StatusCheckFailed": (0, 1)})
+        self.first(texts, "its system status check is impaired", "volume vol-1 is impaired", "it was launched at 2026-08-04T12:26:00Z", "system-reboot")
+
+
+class AutoScaling(Looks):
+    def test_a_group_at_its_maximum_that_cannot_launch(self) -> None:
+        texts = self.see(auto_scaling, "web", {
+            "autoscaling.describe_auto_scaling_groups": {"AutoScalingGroups": [{
+                "DesiredCapacity": 4, "MinSize": 1, "MaxSize": 4, "SuspendedProcesses": [{"ProcessName": "ReplaceUnhealthy"}],
+                "Instances": [{"InstanceId": "i-1", "HealthStatus": "Unhealthy", "LifecycleState": "InService"}]}]},
+            "autoscaling.describe_scaling_activities": {"Activities": [{
+                "ActivityId": "1", "AutoScalingGroupName": "web", "Cause": "c", "Description": "Launching a new EC2 instance", "StatusCode": "Failed",
+                "StatusMessage": "We currently do not have sufficient t3.micro capacity", "StartTime": FIRED - 3 * MINUTES}]},
+        })
+        self.first(texts, "Launching a new EC2 instance (Failed): We currently do not have sufficient t3.micro capacity", "0 of 4 desired instances",
+                   "it has reached its maximum size of 4", "suspended processes: ReplaceUnhealthy")
+
+
+class RDS(Looks):
+    answers = {
+        "rds.describe_db_instances": {"DBInstances": [{
+            "DBInstanceIdentifier": "orders-1", "DBInstanceArn": f"arn:aws:rds:{REGION}:db:orders-1", "DBInstanceStatus": "storage-full",
+            "DBInstanceClass": "db.t3.medium", "Engine": "aurora-postgresql", "EngineVersion": "16.4", "AllocatedStorage": 20, "DBClusterIdentifier": "orders",
+            "PendingModifiedValues": {"DBInstanceClass": "db.t3.large", "MasterUserPassword": "x"},
+            "DBParameterGroups": [{"DBParameterGroupName": "pg", "ParameterApplyStatus": "pending-reboot"}]}]},
+        "rds.describe_db_clusters": {"DBClusters": [{"DBClusterIdentifier": "orders", "Status": "failing-over", "Engine": "aurora-postgresql",
+                                                     "DBClusterMembers": [{"DBInstanceIdentifier": "orders-1", "IsClusterWriter": True}]}]},
+        "rds.describe_events": {"Events": [{"Message": "Completed failover to DB instance: orders-2", "Date": FIRED - 6 * MINUTES, "EventCategories": ["failover"]}]},
+        "rds.describe_pending_maintenance_actions": {"PendingMaintenanceActions": []},
+    }
+
+    def test_a_failover_and_a_full_disk(self) -> None:
+        texts = self.see(rds, "orders-1", self.answers, {"DatabaseConnections": (20, 400)})
+        self.first(texts, "its status is storage-full", "event: Completed failover to DB instance: orders-2 at 2026-08-04T12:30:00Z", "cluster orders is failing-over")
+        self.assertIn("modifications wait for the next maintenance window: DBInstanceClass", "\n".join(texts))
+        self.assertNotIn("Password", "\n".join(texts))
+
+    def test_a_metric_of_a_cluster(self) -> None:
+        self.assertEqual(["cluster orders"], rds.targets(metric("AWS/RDS", DBClusterIdentifier="orders", Role="WRITER")))
+        texts = self.see(rds, "cluster orders", self.answers)
+        self.first(texts, "cluster orders is failing-over with orders-1 (writer)")
+
+
+class ElastiCache(Looks):
+    def test_evictions_and_a_failover(self) -> None:
+        texts = self.see(elasticache, "cart-001", {
+            "elasticache.describe_cache_clusters": {"CacheClusters": [{"CacheClusterStatus": "available", "NumCacheNodes": 1, "CacheNodeType": "cache.t3.micro",
+                                                                       "Engine": "redis", "EngineVersion": "7.1", "ReplicationGroupId": "cart"}]},
+            "elasticache.describe_replication_groups": {"ReplicationGroups": [{"Status": "modifying", "AutomaticFailover": "enabled"}]},
+            "elasticache.describe_events": {"Events": [{"Message": "Failover from master node cart-001 to cart-002 completed", "Date": FIRED - 3 * MINUTES}]},
+        }, {"Evictions": (0, 5000), "DatabaseMemoryUsagePercentage": (40, 100)})
+        self.first(texts, "replication group cart is modifying", "event: Failover from master node", "evictions: 5000", "highest memory use in percent: 100")
+
+
+class StepFunctions(Looks):
+    def test_a_failed_execution_names_its_step(self) -> None:
+        arn = f"arn:aws:states:{REGION}:stateMachine:fulfil"
+        texts = self.see(step_functions, arn, {
+            "stepfunctions.describe_state_machine": {"stateMachineArn": arn, "name": "fulfil", "definition": "{}", "status": "ACTIVE", "type": "STANDARD",
+                                                     "roleArn": "arn:aws:iam::123456789012:role/fulfil", "creationDate": FIRED - timedelta(days=9)},
+            "stepfunctions.list_executions": lambda request: {"executions": [{
+                "executionArn": "e1", "stateMachineArn": arn, "name": "order-7", "status": "FAILED", "startDate": FIRED, "stopDate": FIRED - MINUTES}]
+                if request["statusFilter"] == "FAILED" else []},
+            "stepfunctions.describe_execution": {"error": "States.Permissions", "cause": "not authorized to perform: lambda:InvokeFunction"},
+            "stepfunctions.get_execution_history": {"events": [{"id": 2, "timestamp": FIRED, "type": "TaskStateEntered", "stateEnteredEventDetails": {"name": "Charge"}}]},
+        }, {"ExecutionsFailed": (0, 12)})
+        self.first(texts, "execution order-7 ended as FAILED in step Charge: States.Permissions: not authorized to perform: lambda:InvokeFunction",
+                   "failed executions: 12")
+
+
+class Kinesis(Looks):
+    def test_throttled_writes_and_a_consumer_that_fails(self) -> None:
+        texts = self.see(kinesis, "clicks", {
+            "kinesis.describe_stream_summary": {"StreamDescriptionSummary": {
+                "StreamName": "clicks", "StreamARN": f"arn:aws:kinesis:{REGION}:stream/clicks", "StreamStatus": "ACTIVE", "RetentionPeriodHours": 24,
+                "OpenShardCount": 1, "EncryptionType": "NONE", "StreamModeDetails": {"StreamMode": "PROVISIONED"}}},
+            "kinesis.list_stream_consumers": {"Consumers": []},
+            "lambda.list_event_source_mappings": {"EventSourceMappings": [{
+                "FunctionArn": f"arn:aws:lambda:{REGION}:function:clicks", "State": "Enabled", "LastProcessingResult": "PROBLEM: Function call failed"}]},
+        }, {"WriteProvisionedThroughputExceeded": (0, 700), "GetRecords.IteratorAgeMilliseconds": (10, 90000)})
+        self.first(texts, "its consumer is Lambda function clicks: Enabled, last result PROBLEM: Function call failed", "write throttle events: 700",
+                   "highest iterator age in ms: 90000", "1 open shards")
+
+
+class EventRules(Looks):
+    def test_a_disabled_rule(self) -> None:
+        texts = self.see(event_rules, "nightly", {
+            "events.describe_rule": {"State": "DISABLED", "ScheduleExpression": "rate(1 day)"},
+            "events.list_targets_by_rule": {"Targets": [{"Id": "1", "Arn": f"arn:aws:lambda:{REGION}:function:nightly"}]},
+        }, {"FailedInvocations": (0, 3)})
+        self.first(texts, "it is DISABLED; rate(1 day)", "failed invocations: 3", "without a dead-letter queue")
+        self.assertEqual(["bus nightly"], event_rules.targets(metric("AWS/Events", RuleName="nightly", EventBusName="bus")))
+
+
+class S3(Looks):
+    def test_errors_and_configuration(self) -> None:
+        texts = self.see(s3, "orders", {
+            "s3.get_bucket_encryption": {"ServerSideEncryptionConfiguration": {"Rules": [{"ApplyServerSideEncryptionByDefault": {
+                "SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "key-1"}}]}},
+            "s3.get_bucket_policy_status": fake_aws.error("NoSuchBucketPolicy", "NoSuchBucketPolicy"),
+            "s3.get_bucket_notification_configuration": {"LambdaFunctionConfigurations": [{"LambdaFunctionArn": "arn:f", "Events": ["s3:ObjectCreated:*"]}]},
+            "s3.get_bucket_lifecycle_configuration": {"Rules": [{"ID": "old", "Status": "Enabled", "Expiration": {"Days": 1}}]},
+        }, {"4xxErrors": (0, 80)})
+        self.first(texts, "client errors: 80", "it has no bucket policy", "objects expire by lifecycle rules old", "it notifies arn:f of s3:ObjectCreated:*")
+
+
+class CloudFront(Looks):
+    def test_a_change_and_server_errors(self) -> None:
+        empty = {"Quantity": 0}
+        texts = self.see(cloudfront, "E123", {
+            "cloudfront.get_distribution": {"Distribution": {"Id": "E123", "ARN": "arn", "Status": "InProgress", "LastModifiedTime": FIRED - 4 * MINUTES,
+                                                             "InProgressInvalidationBatches": 0, "DomainName": "d.cloudfront.net", "DistributionConfig": {
+                "CallerReference": "c", "Comment": "", "Enabled": True, "WebACLId": "acl", "Origins": {"Quantity": 1, "Items": [{"Id": "o", "DomainName": "shop.s3.amazonaws.com"}]},
+                "DefaultCacheBehavior": {"TargetOriginId": "o", "ViewerProtocolPolicy": "https-only"}, "Aliases": empty}}},
+            "cloudfront.list_invalidations": {"InvalidationList": {"Marker": "", "MaxItems": 10, "IsTruncated": False, "Quantity": 1, "Items": [
+                {"Id": "I1", "CreateTime": FIRED - 3 * MINUTES, "Status": "Completed"}]}},
+        }, {"5xxErrorRate": (0, 60)})
+        self.first(texts, "its configuration was last changed (status InProgress) at 2026-08-04T12:32:00Z", "highest share of server errors in percent: 60",
+                   "invalidation I1 (Completed) was created", "origin shop.s3.amazonaws.com")
+
+
+class LogMetrics(Looks):
+    def test_the_lines_that_the_metric_counts(self) -> None:
+        texts = self.see(log_metric_filters, "Shop Declines", {
+            "logs.describe_metric_filters": {"metricFilters": [{"filterName": "declines", "filterPattern": "DECLINED", "logGroupName": "/shop/payments"}]},
+            "logs.filter_log_events": lambda request: {"events": [{"timestamp": request["startTime"], "message": "DECLINED card 4711 by issuer: expired certificate"}] * 3
+                                                       if request["filterPattern"] == "DECLINED" else []},
+        })
+        self.first(texts, "3 lines that the alarm's metric counts", "metric filter declines counts lines that match DECLINED")
+        self.assertIn("expired certificate", texts[0])
+        self.assertEqual([], log_metric_filters.targets(metric("AWS/Lambda", "Errors", FunctionName="orders")))
+        self.assertEqual(["Shop Declines"], log_metric_filters.targets(metric("Shop", "Declines")))
+
+
+class Account(Looks):
+    answers = {
+        "codedeploy.list_deployments": {"deployments": ["d-1"]},
+        "codedeploy.batch_get_deployments": {"deploymentsInfo": [{"deploymentId": "d-1", "applicationName": "shop", "deploymentGroupName": "prod",
+                                                                 "status": "InProgress", "createTime": FIRED - 4 * MINUTES}]},
+        "codepipeline.list_pipelines": {"pipelines": [{"name": "shop", "updated": FIRED}]},
+        "codepipeline.list_pipeline_executions": {"pipelineExecutionSummaries": [{"status": "Succeeded", "startTime": FIRED - 20 * MINUTES}]},
+        "appconfig.list_applications": {"Items": [{"Id": "a1", "Name": "shop"}]},
+        "appconfig.list_environments": {"Items": [{"Id": "e1", "Name": "prod"}]},
+        "appconfig.list_deployments": {"Items": [{"ConfigurationName": "flags", "ConfigurationVersion": "9", "State": "COMPLETE", "StartedAt": FIRED - 7 * MINUTES}]},
+        "health.describe_events": {"events": [{"service": "LAMBDA", "eventTypeCode": "AWS_LAMBDA_OPERATIONAL_ISSUE", "region": "eu-west-1", "startTime": FIRED}]},
+    }
+
+    def test_deployments_and_health_events(self) -> None:
+        texts = self.see(account, "", self.answers)
+        self.first(texts, "open issue AWS_LAMBDA_OPERATIONAL_ISSUE of LAMBDA in eu-west-1", "shop/prod: version 9 of flags (COMPLETE) began",
+                   "deployment d-1 of shop to prod (InProgress) began", "pipeline shop (Succeeded) began")
+
+    def test_an_account_without_support_plan_is_noted(self) -> None:
+        aws = FakeAWS({**self.answers, "health.describe_events": fake_aws.error("SubscriptionRequiredException", "SubscriptionRequired")})
+        ctx = context(aws)
+        _, failed = look(account, ctx, "")
+        self.assertEqual({}, failed)
+        self.assertEqual(["AWS Health: its API needs a Business or Enterprise support plan"], ctx.notes)
+
+
+class Registry(unittest.TestCase):
+    def test_each_collector_documents_itself(self) -> None:
+        for collector in services.COLLECTORS:
+            self.assertTrue(collector.KIND and collector.READS and collector.COST and collector.LOOKS and collector.__doc__, collector)
+            self.assertTrue(callable(collector.targets))
+
+    def test_a_resource_of_another_account_is_not_read(self) -> None:
+        ctx = context(FakeAWS({}))
+        foreign = metric("AWS/SQS", QueueName="orders")._replace(account="999988887777")
+        self.assertEqual([], services.targets(ctx, [foreign]))
+        self.assertIn("SQS queue orders of account 999988887777: not read", ctx.notes[0])
+
+    def test_many_resources_are_bounded(self) -> None:
+        ctx = context(FakeAWS({}))
+        found = services.targets(ctx, [metric("AWS/SQS", QueueName=f"q{i}") for i in range(40)])
+        self.assertEqual(services.MAX_TARGETS, len(found))
+        self.assertEqual(40 - services.MAX_TARGETS, len(ctx.notes))
