@@ -34,6 +34,9 @@ const (
 	endOfEffects
 )
 
+// Dangerous are the statements about commands that do harm if they are wrong.
+const Dangerous = PipesToShell | RunsCode | AsRoot | ChangesPermissions | Deletes | ChangesState | ShowsSecrets | OtherEndpoint | WritesFile
+
 // effects has a name for programs and a phrase for readers. Only the harmless effect is not in capital letters.
 var effects = map[Effect]struct{ name, phrase string }{
 	PipesToShell:       {"pipes_to_shell", "PIPES INTO A SHELL"},
@@ -55,6 +58,9 @@ var effects = map[Effect]struct{ name, phrase string }{
 
 // has reports whether e contains all statements of other.
 func (e Effect) has(other Effect) bool { return e&other == other }
+
+// Warns reports whether a command does more than to read from AWS.
+func (e Effect) Warns() bool { return e&^(ReadsAWS|Several) != 0 }
 
 // shown drops what other statements imply.
 func (e Effect) shown() Effect {

@@ -112,24 +112,30 @@ func Fold(text string, width int) []string {
 // continuation ends a line that the next line continues.
 const continuation = " \\"
 
-// foldAtBlanks breaks one line at blanks for which canBreak holds.
+// foldAtBlanks breaks one line at blanks for which canBreak holds, if possible before an option or a pipe.
 func foldAtBlanks(line string, width int, canBreak func(at int) bool) []string {
 	var lines []string
 	indent := ""
 	for start := 0; ; {
-		if len(indent)+len(line)-start <= width {
+		room := width - len(indent)
+		if len(line)-start <= room {
 			return append(lines, indent+line[start:])
 		}
-		best := -1
+		best, atOption := -1, false
 		for at := start + 1; at < len(line); at++ {
 			if !canBreak(at) || line[at-1] == ' ' {
 				continue
 			}
-			if len(indent)+at-start+len(continuation) > width && best >= 0 {
+			fits := at-start+len(continuation) <= room
+			if !fits && best >= 0 {
 				break
 			}
-			best = at
-			if len(indent)+at-start+len(continuation) > width {
+			next := at + runLength(line[at:])
+			option := next < len(line) && (line[next] == '-' || line[next] == '|' || line[next] == '&')
+			if option || !atOption || at-start > room*3/4 && best-start < room/3 {
+				best, atOption = at, option
+			}
+			if !fits {
 				break
 			}
 		}

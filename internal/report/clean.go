@@ -2,36 +2,191 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
 // Untrusted text is cleaned once, in a copy of the whole record, so no form can forget a field.
 
 // cleaned returns a deep copy of rec. Its texts have no characters that a terminal, a mail program, or a browser
-// would interpret: see [lines]. HTML and the syntax of chat are escaped later.
-func cleaned(rec *investigation.Record) *investigation.Record { return mapStrings(rec, lines) }
+// would interpret, and none that deceive a reader: see [lines]. HTML and the syntax of chat are escaped later. Commands
+// for the engineer keep every character, because package command escapes them and states what they do.
+func cleaned(rec *investigation.Record) *investigation.Record {
+	copied := mapStrings(rec, lines)
+	for i := range copied.Report.Actions {
+		copied.Report.Actions[i].Command = rec.Report.Actions[i].Command
+	}
+	return copied
+}
 
-// lines cleans text of several lines: it keeps line breaks and tabs, removes control characters, marks that change the
-// direction of text, and invisible characters, and replaces invalid UTF-8.
+// Limits of characters that are harmless in small numbers.
+const (
+	maxMarksOnLetter = 4 // combining marks on one letter; Vietnamese has two, Hebrew and Tibetan have more
+)
+
+// lines cleans text of several lines. It keeps tabs and normalizes line breaks. It escapes characters that are
+// invisible, change the direction of text, or imitate other letters: see [needsEscape], [escapeImitations], and
+// [defangAddresses]. Ordinary text of any language stays as it is.
 func lines(text string) string {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
-	return strings.Map(func(r rune) rune {
-		const joiner, nonJoiner = '\u200D', '\u200C' // emoji and several scripts need them
-		switch {
-		case r == '\n', r == '\t', r == joiner, r == nonJoiner:
-			return r
-		case r == '\r', r == '\u2028', r == '\u2029':
-			return '\n'
-		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Bidi_Control, r):
-			return -1
+	if isOrdinary(text) {
+		return text
+	}
+	var b strings.Builder
+	all := []rune(text)
+	marks := 0 // combining marks since the last other character
+	for i, r := range all {
+		if unicode.In(r, unicode.Mn, unicode.Me) && !isVariation(r) && !invisible[r] {
+			if marks++; marks > maxMarksOnLetter {
+				if last := i+1 == len(all) || !unicode.In(all[i+1], unicode.Mn, unicode.Me); last {
+					fmt.Fprintf(&b, "[%d more marks]", marks-maxMarksOnLetter)
+				}
+				continue
+			}
+			b.WriteRune(r)
+			continue
 		}
-		return r
-	}, text)
+		marks = 0
+		switch {
+		case r == '\n', r == '\t':
+			b.WriteRune(r)
+		case r == '\r', r == '\v', r == '\f', r == '\u0085', r == '\u2028', r == '\u2029':
+			b.WriteByte('\n')
+		case needsEscape(all, i):
+			b.WriteString(command.Escape(r))
+		case r == '\u3000' && i > 0 && all[i-1] != r: // an ordinary blank in Chinese and Japanese
+			b.WriteRune(r)
+		case unicode.Is(unicode.Zs, r):
+			b.WriteByte(' ')
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return defangAddresses(escapeImitations(b.String()))
+}
+
+// isOrdinary reports whether lines would not change text.
+func isOrdinary(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; (c < ' ' || c > '~') && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	return !strings.Contains(text, ":/") && !strings.Contains(text, `:\`)
+}
+
+// invisible are letters and marks that are shown as nothing or as a blank.
+var invisible = map[rune]bool{
+	'\u034F': true, '\u115F': true, '\u1160': true, '\u17B4': true, '\u17B5': true, '\u180B': true, '\u180C': true, '\u180D': true,
+	'\u180F': true, '\u2800': true, '\u3164': true, '\uFFA0': true,
+}
+
+// needsEscape reports whether the character at a position of a text is invisible, changes the direction of text, or is a
+// letter for formulas that imitates bold or slanted text. Joiners and variation selectors stay where scripts and emoji
+// need them.
+func needsEscape(text []rune, i int) bool {
+	r := text[i]
+	before, after := rune(0), rune(0)
+	if i > 0 {
+		before = text[i-1]
+	}
+	if i+1 < len(text) {
+		after = text[i+1]
+	}
+	switch {
+	case r == '\u200C' || r == '\u200D': // emoji and several scripts need them
+		return !isJoinable(before) || !isJoinable(after)
+	case r == '\uFE0E' || r == '\uFE0F':
+		return !unicode.In(before, unicode.So, unicode.Sm, unicode.Sk, unicode.Po) && !unicode.IsDigit(before)
+	case r >= '\U000E0100' && r <= '\U000E01EF':
+		return !unicode.Is(unicode.Han, before)
+	case isVariation(r):
+		return true
+	case unicode.Is(unicode.Prepended_Concatenation_Mark, r):
+		return false
+	case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Co, unicode.Bidi_Control, unicode.Noncharacter_Code_Point):
+		return true
+	case r >= '\U0001D400' && r <= '\U0001D7FF':
+		return true
+	}
+	return invisible[r]
+}
+
+func isVariation(r rune) bool { return unicode.Is(unicode.Variation_Selector, r) }
+
+// isJoinable reports whether a joiner beside r can have an effect.
+func isJoinable(r rune) bool {
+	return r > unicode.MaxLatin1 && !unicode.Is(unicode.Latin, r) && !unicode.In(r, unicode.Zs, unicode.Cf)
+}
+
+// escapeImitations escapes letters of other alphabets within words of Latin letters, such as a Cyrillic letter in aws.
+func escapeImitations(text string) string {
+	var b strings.Builder
+	word := 0
+	flush := func(end int) {
+		part := text[word:end]
+		if mixed := strings.ContainsFunc(part, isLatin) && strings.ContainsFunc(part, imitatesLatin); !mixed {
+			b.WriteString(part)
+			return
+		}
+		for _, r := range part {
+			if imitatesLatin(r) {
+				b.WriteString(command.Escape(r))
+			} else {
+				b.WriteRune(r)
+			}
+		}
+	}
+	for i, r := range text {
+		if !unicode.IsLetter(r) && !unicode.Is(unicode.Mn, r) {
+			flush(i)
+			word = i + utf8.RuneLen(r)
+			b.WriteRune(r)
+		}
+	}
+	flush(len(text))
+	return b.String()
+}
+
+func isLatin(r rune) bool { return r < utf8.RuneSelf && unicode.IsLetter(r) }
+
+// imitatesLatin reports whether r belongs to an alphabet that shares shapes with the Latin one. The Greek letter mu is a
+// prefix of units.
+func imitatesLatin(r rune) bool {
+	return r != 'μ' && unicode.In(r, unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Cherokee, unicode.Coptic, unicode.Lisu)
+}
+
+// address matches the beginning of a web address up to its path.
+var address = regexp.MustCompile(`(?i)\b(https?|ftps?):([/\\]{2,})([^\s/?#<>"'` + "`" + `()\[\]{}|]*)`)
+
+// defangAddresses changes addresses that lead to another host than a reader would think, so that no client turns them
+// into links: https[:]//aws.amazon.com@evil.example. Characters of a host that are not ASCII are escaped.
+func defangAddresses(text string) string {
+	return address.ReplaceAllStringFunc(text, func(found string) string {
+		parts := address.FindStringSubmatch(found)
+		scheme, slashes, host := parts[1], parts[2], parts[3]
+		isASCII := strings.IndexFunc(host, func(r rune) bool { return r > '~' }) < 0
+		if slashes == "//" && isASCII && !strings.ContainsAny(host, `@\%`) {
+			return found
+		}
+		var b strings.Builder
+		for _, r := range host {
+			if r > '~' {
+				b.WriteString(command.Escape(r))
+			} else {
+				b.WriteRune(r)
+			}
+		}
+		return scheme + "[:]" + slashes + b.String()
+	})
 }
 
 // plain cleans text and joins it into one line.
