@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -189,11 +190,14 @@ func cardStep(action action) string {
 	}
 	step = strings.TrimSpace(step + " *" + strings.TrimSuffix(action.label, ".") + ":*")
 	quoted := " `" + escapeChat(action.shown) + "`"
-	if !strings.ContainsAny(action.shown, "`\n") && utf8.RuneCountInString(step+quoted) <= maxCardStep {
+	if !garbledInChat.MatchString(action.shown) && utf8.RuneCountInString(step+quoted) <= maxCardStep {
 		return step + quoted
 	}
 	return step + " the command is in the report."
 }
+
+// garbledInChat matches what a code span cannot contain, and what could be a link in a client without code spans.
+var garbledInChat = regexp.MustCompile("[`\n]|\\][(\\[:]")
 
 // keywords returns the terms with which a card can be found.
 func keywords(rec *investigation.Record) []string {

@@ -142,10 +142,25 @@ func cutChat(text string, max int) string {
 	if at := strings.LastIndexByte(short, '&'); at >= 0 && !strings.Contains(short[at:], ";") {
 		short = short[:at]
 	}
-	if strings.Count(short, "`")%2 == 1 {
-		if strings.HasSuffix(short, "`") {
-			return strings.TrimSuffix(short, "`") + truncate.Ellipsis
+	code, bold := -1, -1 // where an open code span or warning begins
+	for i := range len(short) {
+		switch {
+		case short[i] == '`' && code < 0:
+			code = i
+		case short[i] == '`':
+			code = -1
+		case short[i] == '*' && code < 0 && bold < 0:
+			bold = i
+		case short[i] == '*' && code < 0:
+			bold = -1
 		}
+	}
+	switch {
+	case bold >= 0:
+		return short[:bold] + truncate.Ellipsis
+	case code == len(short)-1:
+		return short[:code] + truncate.Ellipsis
+	case code >= 0:
 		return short + truncate.Ellipsis + "`"
 	}
 	return short + truncate.Ellipsis

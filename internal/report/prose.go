@@ -72,6 +72,9 @@ func blocksOf(text string) []block {
 		}
 	}
 	endCode()
+	if text = strings.TrimSpace(text); len(blocks) == 0 && text != "" { // a text of marks alone is shown as it is
+		blocks = []block{{Kind: paragraphBlock, Spans: []span{{Text: plain(text)}}}}
+	}
 	return blocks
 }
 
