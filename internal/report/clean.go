@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -36,28 +36,32 @@ const (
 // invisible, change the direction of text, or imitate other letters: see [needsEscape], [escapeImitations], and
 // [defangAddresses]. Ordinary text of any language stays as it is.
 func lines(text string) string {
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
-	if isOrdinary(text) {
-		return text
+	if isPrintableASCII(text) {
+		return defangAddresses(text)
 	}
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
 	var b strings.Builder
+	b.Grow(len(text))
 	all := []rune(text)
 	marks := 0 // combining marks since the last other character
+	imitates := false
 	for i, r := range all {
-		if unicode.In(r, unicode.Mn, unicode.Me) && !isVariation(r) && !invisible[r] {
-			if marks++; marks > maxMarksOnLetter {
-				if last := i+1 == len(all) || !unicode.In(all[i+1], unicode.Mn, unicode.Me); last {
-					fmt.Fprintf(&b, "[%d more marks]", marks-maxMarksOnLetter)
-				}
-				continue
-			}
+		if r >= ' ' && r <= '~' || r == '\n' || r == '\t' || isEastAsian(r) {
+			marks = 0
 			b.WriteRune(r)
+			continue
+		}
+		imitates = imitates || imitatesLatin(r)
+		if isMark(r) && !isVariation(r) && !invisible[r] {
+			if marks++; marks <= maxMarksOnLetter {
+				b.WriteRune(r)
+			} else if i+1 == len(all) || !isMark(all[i+1]) {
+				fmt.Fprintf(&b, "[%d more marks]", marks-maxMarksOnLetter)
+			}
 			continue
 		}
 		marks = 0
 		switch {
-		case r == '\n', r == '\t':
-			b.WriteRune(r)
 		case r == '\r', r == '\v', r == '\f', r == '\u0085', r == '\u2028', r == '\u2029':
 			b.WriteByte('\n')
 		case needsEscape(all, i):
@@ -70,17 +74,26 @@ func lines(text string) string {
 			b.WriteRune(r)
 		}
 	}
-	return defangAddresses(escapeImitations(b.String()))
+	if text = b.String(); imitates {
+		text = escapeImitations(text)
+	}
+	return defangAddresses(text)
 }
 
-// isOrdinary reports whether lines would not change text.
-func isOrdinary(text string) bool {
+func isPrintableASCII(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; (c < ' ' || c > '~') && c != '\n' && c != '\t' {
 			return false
 		}
 	}
-	return !strings.Contains(text, ":/") && !strings.Contains(text, `:\`)
+	return true
+}
+
+func isMark(r rune) bool { return unicode.In(r, unicode.Mn, unicode.Me) }
+
+// isEastAsian reports whether r is an ordinary character of Chinese, Japanese, or Korean, which need no checks.
+func isEastAsian(r rune) bool {
+	return r >= 'ぁ' && r <= '\u3096' || r >= 'ァ' && r <= 'ヿ' || r >= '一' && r <= '\u9FFF' || r >= '가' && r <= '힣' || r == '、' || r == '。'
 }
 
 // invisible are letters and marks that are shown as nothing or as a blank.
@@ -164,20 +177,33 @@ func imitatesLatin(r rune) bool {
 	return r != 'μ' && unicode.In(r, unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Cherokee, unicode.Coptic, unicode.Lisu)
 }
 
-// address matches the beginning of a web address up to its path.
-var address = regexp.MustCompile(`(?i)\b(https?|ftps?):([/\\]{2,})([^\s/?#<>"'` + "`" + `()\[\]{}|]*)`)
+// schemes are those of addresses that clients turn into links.
+var schemes = []string{"https", "http", "ftps", "ftp"}
+
+// endOfHost are the characters that end the host of an address.
+const endOfHost = " \t\n/?#<>\"'`()[]{}|"
 
 // defangAddresses changes addresses that lead to another host than a reader would think, so that no client turns them
 // into links: https[:]//aws.amazon.com@evil.example. Characters of a host that are not ASCII are escaped.
 func defangAddresses(text string) string {
-	return address.ReplaceAllStringFunc(text, func(found string) string {
-		parts := address.FindStringSubmatch(found)
-		scheme, slashes, host := parts[1], parts[2], parts[3]
-		isASCII := strings.IndexFunc(host, func(r rune) bool { return r > '~' }) < 0
-		if slashes == "//" && isASCII && !strings.ContainsAny(host, `@\%`) {
-			return found
+	var b strings.Builder
+	rest := text
+	for {
+		colon := strings.IndexByte(rest, ':')
+		if colon < 0 {
+			break
 		}
-		var b strings.Builder
+		host := strings.TrimLeft(rest[colon+1:], `/\`)
+		slashes := rest[colon+1 : len(rest)-len(host)]
+		if end := strings.IndexAny(host, endOfHost); end >= 0 {
+			host = host[:end]
+		}
+		if len(slashes) < 2 || !endsWithScheme(rest[:colon]) || slashes == "//" && isPrintableASCII(host) && !strings.ContainsAny(host, `@\%`) {
+			b.WriteString(rest[:colon+1])
+			rest = rest[colon+1:]
+			continue
+		}
+		b.WriteString(rest[:colon] + "[:]" + slashes)
 		for _, r := range host {
 			if r > '~' {
 				b.WriteString(command.Escape(r))
@@ -185,7 +211,18 @@ func defangAddresses(text string) string {
 				b.WriteRune(r)
 			}
 		}
-		return scheme + "[:]" + slashes + b.String()
+		rest = rest[colon+1+len(slashes)+len(host):]
+	}
+	if b.Len() == 0 {
+		return text
+	}
+	return b.String() + rest
+}
+
+func endsWithScheme(text string) bool {
+	return slices.ContainsFunc(schemes, func(scheme string) bool {
+		at := len(text) - len(scheme)
+		return at >= 0 && strings.EqualFold(text[at:], scheme)
 	})
 }
 

@@ -170,13 +170,19 @@ func fairShare(sizes []int, room int) int {
 	return math.MaxInt
 }
 
-// truncateLines keeps whole lines of text in at most maxBytes, including the mark at the end.
+// truncateLines keeps whole lines of text in at most maxBytes, including the mark at the end. Only a long line of prose
+// may be cut: half a command or half an address would mislead.
 func truncateLines(text string, maxBytes int) string {
 	kept := text[:truncate.Before(text, maxBytes-len(truncatedMark))]
-	if end := strings.LastIndexByte(kept, '\n'); end > len(kept)/2 {
+	if end := strings.LastIndexByte(kept, '\n'); end > len(kept)/2 || end >= 0 && !isProse(kept[end+1:]) {
 		kept = kept[:end]
 	}
 	return strings.TrimRight(kept, "\n") + "\n" + truncatedMark
+}
+
+// isProse reports whether a line has the indentation of prose, and not that of a command or of a line of code's own.
+func isProse(line string) bool {
+	return strings.HasPrefix(line, margin) && !strings.HasPrefix(line, margin+margin)
 }
 
 // truncated truncates the whole text, for a limit that even the required sections exceed.
