@@ -115,7 +115,7 @@ func inline(line string) []span {
 		}
 		spans = append(spans, s)
 	}
-	for line != "" {
+	for strings.ContainsAny(line, "`*[") {
 		at := inlineMark.FindStringSubmatchIndex(line)
 		if at == nil {
 			break
@@ -154,6 +154,9 @@ var commandInProse = regexp.MustCompile(`\baws(?: +--?[a-z][a-z-]*(?:[= ][\w./:-
 
 // warned splits text before each command that changes something.
 func warned(s span) []span {
+	if !strings.Contains(s.Text, "aws ") && !strings.Contains(s.Text, "curl ") && !strings.Contains(s.Text, "wget ") {
+		return []span{s}
+	}
 	var spans []span
 	add := func(text string) {
 		if text != "" {

@@ -17,9 +17,10 @@ import (
 // the marks of lines that state what a command does or what a tool answered. Everything that a model or somebody else
 // wrote begins in the third column, so it cannot look like them.
 const (
-	columns  = 68     // width of a section's text in characters, after the margin
-	margin   = "  "   // before each line of a section
-	inMargin = "\x00" // begins a line that code writes without margin; no cleaned text contains it
+	columns   = 68 // width of a section's text in characters, after the margin
+	fullWidth = columns + len(margin)
+	margin    = "  "   // before each line of a section
+	inMargin  = "\x00" // begins a line that code writes without margin; no cleaned text contains it
 )
 
 // Text returns the whole report as plain text.
@@ -63,9 +64,9 @@ func textSection(title, remark, body string) string {
 func (h headline) text() string {
 	alarm := h.rec.Alarm
 	text := verdictLine(h.rec) + "\n" +
-		wrap(plain("Alarm: "+alarm.Name+", "+alarm.Region+", since "+moment(alarm.Time)), margin) + "\n"
+		wrapTo(fullWidth, plain("Alarm: "+alarm.Name+", "+alarm.Region+", since "+moment(alarm.Time)), margin) + "\n"
 	for _, note := range notes(h.rec) {
-		text += "\n" + wrap("NOTE: "+plain(note), margin) + "\n"
+		text += "\n" + wrapTo(fullWidth, "NOTE: "+plain(note), margin) + "\n"
 	}
 	return owned(text)
 }
@@ -86,7 +87,7 @@ func (s steps) text() string {
 
 // commandText returns a command under the statement about what it does.
 func commandText(label string, lines []string) string {
-	text := owned(wrap("! "+label, margin) + "\n")
+	text := owned(wrapTo(fullWidth, "! "+label, margin) + "\n")
 	for _, line := range lines {
 		text += strings.TrimRight("  "+line, " ") + "\n"
 	}
