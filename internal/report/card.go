@@ -6,8 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
@@ -64,7 +64,7 @@ type cardMetadata struct {
 func Card(rec *investigation.Record, links Links) ([]byte, error) {
 	rec = cleaned(rec)
 	c := newCard(&rec.Alarm, rec.ID, cardInvestigation)
-	title := tag(rec) + truncate.Runes(chat(rec.Alarm.Name), maxCardName) + ": " + verdict(rec)
+	title := tag(rec) + cutChat(chat(rec.Alarm.Name), maxCardName) + ": " + verdict(rec)
 	var b cardBuilder
 	for _, p := range parts(inCard, rec, links) {
 		heading := p.title
@@ -75,7 +75,7 @@ func Card(rec *investigation.Record, links Links) ([]byte, error) {
 	}
 	c.Content.Title, c.Content.Description, c.Content.NextSteps = title, b.description(), b.steps
 	c.Content.Keywords = keywords(rec)
-	c.Metadata.Summary = truncate.Runes(title, maxCardTitle)
+	c.Metadata.Summary = title
 	c.Metadata.addContext(map[string]string{
 		"severity": string(severity(rec)), "confidence": string(confidence(rec)), "outcome": string(rec.Outcome),
 		"reportUri": rec.ReportURI,
@@ -136,7 +136,7 @@ func (b *cardBuilder) description() string {
 	}
 	limit := fairShare(sizes, maxCardDescription-b.links.Len()-len(b.paragraphs))
 	for i := range b.paragraphs {
-		b.paragraphs[i] = truncate.Runes(b.paragraphs[i], limit)
+		b.paragraphs[i] = cutChat(b.paragraphs[i], limit)
 	}
 	return strings.Join(b.paragraphs, "\n") + b.links.String()
 }
@@ -152,19 +152,21 @@ func (h headline) card(b *cardBuilder, _ string) {
 	}
 }
 
+// card puts a label of code before the text, so that no text begins a line, where more marks have a meaning.
 func (p prose) card(b *cardBuilder, title string) {
-	switch text := chat(strings.TrimSpace(p.body + " " + p.doubt)); {
-	case text == "":
-	case p.lead:
-		b.paragraphs = append(b.paragraphs, text)
-	default:
-		b.paragraphs = append(b.paragraphs, "*"+title+":* "+text)
+	text := strings.TrimSpace(p.body + "\n" + p.doubt)
+	if text != "" {
+		b.paragraphs = append(b.paragraphs, "*"+title+":* "+chatProse(text))
 	}
 }
 
 func (s steps) card(b *cardBuilder, _ string) {
-	for _, action := range s.actions[:min(len(s.actions), maxCardSteps)] {
+	shown := s.actions[:min(len(s.actions), maxCardSteps)]
+	for _, action := range shown {
 		b.steps = append(b.steps, cardStep(action))
+	}
+	if left := len(s.actions) - len(shown); left > 0 {
+		b.steps[len(shown)-1] += " (" + more(left) + " in the report.)"
 	}
 }
 
@@ -179,20 +181,23 @@ func (l linkList) card(b *cardBuilder, _ string) {
 	}
 }
 
-// cardStep returns an action with its command. A command that chat would garble or truncate is left to the
-// report: half a command is worse than none.
-func cardStep(action investigation.Action) string {
-	step := truncate.Runes(chat(action.Text), maxCardStep/2)
-	command := strings.TrimSpace(action.Command)
-	if command == "" {
+// cardStep returns an action with its command and what the command does. A command that chat would garble or truncate
+// is left to the report: half a command is worse than none.
+func cardStep(action action) string {
+	step := cutChat(chatProse(action.text), maxCardStep/2)
+	if action.label == "" {
 		return cmp.Or(step, "See the report.")
 	}
-	quoted := " `" + escapeChat(command) + "`"
-	if !strings.ContainsAny(command, "`\n") && utf8.RuneCountInString(step+quoted) <= maxCardStep {
+	step = strings.TrimSpace(step + " *" + strings.TrimSuffix(action.label, ".") + ":*")
+	quoted := " `" + escapeChat(action.shown) + "`"
+	if !garbledInChat.MatchString(action.shown) && utf8.RuneCountInString(step+quoted) <= maxCardStep {
 		return step + quoted
 	}
-	return step + " (The command is in the report.)"
+	return step + " the command is in the report."
 }
+
+// garbledInChat matches what a code span cannot contain, and what could be a link in a client without code spans.
+var garbledInChat = regexp.MustCompile("[`\n]|\\][(\\[:]")
 
 // keywords returns the terms with which a card can be found.
 func keywords(rec *investigation.Record) []string {
@@ -210,31 +215,7 @@ func keywords(rec *investigation.Record) []string {
 		words = append(words, "PromQL alarm")
 	}
 	for i, word := range words {
-		words[i] = truncate.Runes(chat(word), maxCardKeyword)
+		words[i] = cutChat(chat(word), maxCardKeyword)
 	}
 	return words
-}
-
-// chat returns untrusted text as one line that has no formatting or links in chat and mentions nobody.
-func chat(text string) string {
-	text = strings.NewReplacer("*", "∗", "`", "'").Replace(unmarked(text))
-	return escapeChat(neutralizeMentions(text))
-}
-
-func escapeChat(text string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
-}
-
-// neutralizeMentions separates an @ from the name after it, which could be a person, a group, or a channel.
-func neutralizeMentions(text string) string {
-	var b strings.Builder
-	var last rune
-	for _, r := range text {
-		if last == '@' && (unicode.IsLetter(r) || r == '!') {
-			b.WriteRune('\u200B')
-		}
-		b.WriteRune(r)
-		last = r
-	}
-	return b.String()
 }

@@ -2,36 +2,228 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
 // Untrusted text is cleaned once, in a copy of the whole record, so no form can forget a field.
 
 // cleaned returns a deep copy of rec. Its texts have no characters that a terminal, a mail program, or a browser
-// would interpret: see [lines]. HTML and the syntax of chat are escaped later.
-func cleaned(rec *investigation.Record) *investigation.Record { return mapStrings(rec, lines) }
+// would interpret, and none that deceive a reader: see [lines]. HTML and the syntax of chat are escaped later. Commands
+// for the engineer keep every character, because package command escapes them and states what they do.
+func cleaned(rec *investigation.Record) *investigation.Record {
+	copied := mapStrings(rec, lines)
+	for i := range copied.Report.Actions {
+		copied.Report.Actions[i].Command = rec.Report.Actions[i].Command
+	}
+	return copied
+}
 
-// lines cleans text of several lines: it keeps line breaks and tabs, removes control characters, marks that change the
-// direction of text, and invisible characters, and replaces invalid UTF-8.
+// Limits of characters that are harmless in small numbers.
+const (
+	maxMarksOnLetter = 4 // combining marks on one letter; Vietnamese has two, Hebrew and Tibetan have more
+)
+
+// lines cleans text of several lines. It keeps tabs and normalizes line breaks. It escapes characters that are
+// invisible, change the direction of text, or imitate other letters: see [needsEscape], [escapeImitations], and
+// [defangAddresses]. Ordinary text of any language stays as it is.
 func lines(text string) string {
+	if isPrintableASCII(text) {
+		return defangAddresses(text)
+	}
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
-	return strings.Map(func(r rune) rune {
-		const joiner, nonJoiner = '\u200D', '\u200C' // emoji and several scripts need them
-		switch {
-		case r == '\n', r == '\t', r == joiner, r == nonJoiner:
-			return r
-		case r == '\r', r == '\u2028', r == '\u2029':
-			return '\n'
-		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Bidi_Control, r):
-			return -1
+	var b strings.Builder
+	b.Grow(len(text))
+	all := []rune(text)
+	marks := 0 // combining marks since the last other character
+	imitates := false
+	for i, r := range all {
+		if r >= ' ' && r <= '~' || r == '\n' || r == '\t' || isEastAsian(r) {
+			marks = 0
+			b.WriteRune(r)
+			continue
 		}
-		return r
-	}, text)
+		imitates = imitates || imitatesLatin(r)
+		if isMark(r) && !isVariation(r) && !invisible[r] {
+			if marks++; marks <= maxMarksOnLetter {
+				b.WriteRune(r)
+			} else if i+1 == len(all) || !isMark(all[i+1]) {
+				fmt.Fprintf(&b, "[%d more marks]", marks-maxMarksOnLetter)
+			}
+			continue
+		}
+		marks = 0
+		switch {
+		case r == '\r', r == '\v', r == '\f', r == '\u0085', r == '\u2028', r == '\u2029':
+			b.WriteByte('\n')
+		case needsEscape(all, i):
+			b.WriteString(command.Escape(r))
+		case r == '\u3000' && i > 0 && all[i-1] != r: // an ordinary blank in Chinese and Japanese
+			b.WriteRune(r)
+		case unicode.Is(unicode.Zs, r):
+			b.WriteByte(' ')
+		default:
+			b.WriteRune(r)
+		}
+	}
+	if text = b.String(); imitates {
+		text = escapeImitations(text)
+	}
+	return defangAddresses(text)
+}
+
+func isPrintableASCII(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; (c < ' ' || c > '~') && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	return true
+}
+
+func isMark(r rune) bool { return unicode.In(r, unicode.Mn, unicode.Me) }
+
+// isEastAsian reports whether r is an ordinary character of Chinese, Japanese, or Korean, which need no checks.
+func isEastAsian(r rune) bool {
+	return r >= 'ぁ' && r <= '\u3096' || r >= 'ァ' && r <= 'ヿ' || r >= '一' && r <= '\u9FFF' || r >= '가' && r <= '힣' || r == '、' || r == '。'
+}
+
+// invisible are letters and marks that are shown as nothing or as a blank.
+var invisible = map[rune]bool{
+	'\u034F': true, '\u115F': true, '\u1160': true, '\u17B4': true, '\u17B5': true, '\u180B': true, '\u180C': true, '\u180D': true,
+	'\u180F': true, '\u2800': true, '\u3164': true, '\uFFA0': true,
+}
+
+// needsEscape reports whether the character at a position of a text is invisible, changes the direction of text, or is a
+// letter for formulas that imitates bold or slanted text. Joiners and variation selectors stay where scripts and emoji
+// need them.
+func needsEscape(text []rune, i int) bool {
+	r := text[i]
+	before, after := rune(0), rune(0)
+	if i > 0 {
+		before = text[i-1]
+	}
+	if i+1 < len(text) {
+		after = text[i+1]
+	}
+	switch {
+	case r == '\u200C' || r == '\u200D': // emoji and several scripts need them
+		return !isJoinable(before) || !isJoinable(after)
+	case r == '\uFE0E' || r == '\uFE0F':
+		return !unicode.In(before, unicode.So, unicode.Sm, unicode.Sk, unicode.Po) && !unicode.IsDigit(before)
+	case r >= '\U000E0100' && r <= '\U000E01EF':
+		return !unicode.Is(unicode.Han, before)
+	case isVariation(r):
+		return true
+	case unicode.Is(unicode.Prepended_Concatenation_Mark, r):
+		return false
+	case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Co, unicode.Bidi_Control, unicode.Noncharacter_Code_Point):
+		return true
+	case r >= '\U0001D400' && r <= '\U0001D7FF':
+		return true
+	}
+	return invisible[r]
+}
+
+func isVariation(r rune) bool { return unicode.Is(unicode.Variation_Selector, r) }
+
+// isJoinable reports whether a joiner beside r can have an effect.
+func isJoinable(r rune) bool {
+	return r > unicode.MaxLatin1 && !unicode.Is(unicode.Latin, r) && !unicode.In(r, unicode.Zs, unicode.Cf)
+}
+
+// escapeImitations escapes letters of other alphabets within words of Latin letters, such as a Cyrillic letter in aws.
+func escapeImitations(text string) string {
+	var b strings.Builder
+	word := 0
+	flush := func(end int) {
+		part := text[word:end]
+		if mixed := strings.ContainsFunc(part, isLatin) && strings.ContainsFunc(part, imitatesLatin); !mixed {
+			b.WriteString(part)
+			return
+		}
+		for _, r := range part {
+			if imitatesLatin(r) {
+				b.WriteString(command.Escape(r))
+			} else {
+				b.WriteRune(r)
+			}
+		}
+	}
+	for i, r := range text {
+		if !unicode.IsLetter(r) && !unicode.Is(unicode.Mn, r) {
+			flush(i)
+			word = i + utf8.RuneLen(r)
+			b.WriteRune(r)
+		}
+	}
+	flush(len(text))
+	return b.String()
+}
+
+func isLatin(r rune) bool { return r < utf8.RuneSelf && unicode.IsLetter(r) }
+
+// imitatesLatin reports whether r belongs to an alphabet that shares shapes with the Latin one. The Greek letter mu is a
+// prefix of units.
+func imitatesLatin(r rune) bool {
+	return r != 'μ' && unicode.In(r, unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Cherokee, unicode.Coptic, unicode.Lisu)
+}
+
+// schemes are those of addresses that clients turn into links.
+var schemes = []string{"https", "http", "ftps", "ftp"}
+
+// endOfHost are the characters that end the host of an address.
+const endOfHost = " \t\n/?#<>\"'`()[]{}|"
+
+// defangAddresses changes addresses that lead to another host than a reader would think, so that no client turns them
+// into links: https[:]//aws.amazon.com@evil.example. Characters of a host that are not ASCII are escaped.
+func defangAddresses(text string) string {
+	var b strings.Builder
+	rest := text
+	for {
+		colon := strings.IndexByte(rest, ':')
+		if colon < 0 {
+			break
+		}
+		host := strings.TrimLeft(rest[colon+1:], `/\`)
+		slashes := rest[colon+1 : len(rest)-len(host)]
+		if end := strings.IndexAny(host, endOfHost); end >= 0 {
+			host = host[:end]
+		}
+		if len(slashes) < 2 || !endsWithScheme(rest[:colon]) || slashes == "//" && isPrintableASCII(host) && !strings.ContainsAny(host, `@\%`) {
+			b.WriteString(rest[:colon+1])
+			rest = rest[colon+1:]
+			continue
+		}
+		b.WriteString(rest[:colon] + "[:]" + slashes)
+		for _, r := range host {
+			if r > '~' {
+				b.WriteString(command.Escape(r))
+			} else {
+				b.WriteRune(r)
+			}
+		}
+		rest = rest[colon+1+len(slashes)+len(host):]
+	}
+	if b.Len() == 0 {
+		return text
+	}
+	return b.String() + rest
+}
+
+func endsWithScheme(text string) bool {
+	return slices.ContainsFunc(schemes, func(scheme string) bool {
+		at := len(text) - len(scheme)
+		return at >= 0 && strings.EqualFold(text[at:], scheme)
+	})
 }
 
 // plain cleans text and joins it into one line.

@@ -23,7 +23,7 @@ type (
 	}
 
 	// steps are actions in the order in which the engineer should take them.
-	steps struct{ actions []investigation.Action }
+	steps struct{ actions []action }
 
 	// linkList leads to the forms and to the console.
 	linkList struct{ links Links }

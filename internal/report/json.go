@@ -4,20 +4,33 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // JSON returns the record as JSON, with every field. schema/report.schema.json describes it.
 func JSON(rec *investigation.Record) ([]byte, error) {
-	text, err := encodeJSON(rec, "  ")
+	labeled := *rec
+	labeled.Report.Actions = withEffects(rec.Report.Actions)
+	text, err := encodeJSON(labeled, "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode investigation %s: %w", rec.ID, err)
 	}
 	return text, nil
+}
+
+// withEffects returns a copy of actions in which code states what each command does.
+func withEffects(actions []investigation.Action) []investigation.Action {
+	labeled := slices.Clone(actions)
+	for i := range labeled {
+		labeled[i].Effects = command.Classify(labeled[i].Command).Names()
+	}
+	return labeled
 }
 
 // encodeJSON encodes v with empty lists instead of null.
@@ -77,6 +90,7 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 		Model: rec.Model, Fallbacks: rec.Fallbacks, Report: rec.Report, NotSeen: rec.NotSeen, Usage: rec.Usage,
 		Repeats: rec.Repeats, ReportURI: rec.ReportURI,
 	}
+	c.Report.Actions = withEffects(rec.Report.Actions)
 	for _, shorten := range []func(){
 		func() {},
 		func() { c.Report.Findings, c.NotSeen = nil, nil },

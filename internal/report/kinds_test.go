@@ -32,10 +32,10 @@ func logRecord(t *testing.T) *investigation.Record {
 
 func TestLogAlarm_EveryFormShowsQueryAndLines(t *testing.T) {
 	rec := logRecord(t)
-	text := report.Notification(rec, linksOf(rec), 200_000)
+	text := unfolded(report.Notification(rec, linksOf(rec), 200_000))
 	for _, want := range []string{
 		"Query: filter @message like /ERROR/", "Aggregated by: count(*) by host", "Runs: rate(5 minutes)", "Threshold: GreaterThanThreshold 100",
-		"MATCHING LOG LINES\n- ERROR no stock 0 <b>x</b>\n", "- and 2 more\n", "In the alarm's event: state.timestamp: \"soon\" is not a time",
+		"MATCHING LOG LINES\n  - ERROR no stock 0 <b>x</b>\n", "  - and 2 more\n", "In the alarm's event: state.timestamp: \"soon\" is not a time",
 		"--alarm-types LogAlarm --max-records 20", `aws logs tail 'arn:aws:logs:us-east-1:1:log-group:/shop/it'\''s' --region us-east-1 --since 1h`,
 	} {
 		assert.Contains(t, text, want)
@@ -63,7 +63,7 @@ func TestLogAlarm_UsesTheEventsLinesIfNoneWereCollected(t *testing.T) {
 	rec := logRecord(t)
 	rec.Evidence.LogLines, rec.Evidence.Query, rec.Alarm.LogLines = nil, nil, []string{"ERROR from the event\x1b[2J\u202e", strings.Repeat("x", 5000)}
 	text := report.Text(rec, linksOf(rec))
-	assert.Contains(t, text, "- ERROR from the event[2J\n")
+	assert.Contains(t, text, `- ERROR from the event\u001B[2J\u202E`+"\n")
 	assert.Contains(t, text, "Query: filter @message like /EVENT/")
 	assert.NotContains(t, text, strings.Repeat("x", 301))
 	assertClean(t, text)

@@ -117,7 +117,12 @@ func linksForURI(alarm *alarmevent.Alarm, region, uri string) Links {
 	return links
 }
 
-// encode returns text as one segment of a URL.
+// encode returns text as one segment of a URL. Clients that find links in text end them before some characters, and
+// before punctuation at the end.
 func encode(text string) string {
-	return strings.ReplaceAll(url.QueryEscape(strings.ToValidUTF8(text, "\uFFFD")), "+", "%20")
+	encoded := strings.NewReplacer("+", "%20", "~", "%7E").Replace(url.QueryEscape(strings.ToValidUTF8(text, "\uFFFD")))
+	if last := len(encoded) - 1; last >= 0 && strings.ContainsRune("._-", rune(encoded[last])) {
+		encoded = fmt.Sprintf("%s%%%02X", encoded[:last], encoded[last])
+	}
+	return encoded
 }

@@ -22,13 +22,27 @@ const truncatedMark = "[truncated]\n"
 // Subject returns the notification's subject: less than 100 characters of printable ASCII. The alarm's name precedes
 // the verdict, because mail filters and threads depend on it.
 func Subject(rec *investigation.Record) string {
-	return subject(tag(rec), ascii(plain(rec.Alarm.Name)), ": "+verdict(rec))
+	return subject(tag(rec), nameInSubject(rec.Alarm.Name), ": "+verdict(rec))
+}
+
+// nameInSubject returns an alarm's name as ASCII, with single blanks. A name that could be read as a part of the
+// subject, such as "[LOW] x: cause confirmed", is quoted.
+func nameInSubject(name string) string {
+	name = strings.Join(strings.Fields(ascii(plain(name))), " ")
+	if strings.Contains(name, ": ") || strings.ContainsAny(name, `[]"`) {
+		name = `"` + strings.ReplaceAll(name, `"`, "'") + `"`
+	}
+	return name
 }
 
 // subject fits the alarm's name between the parts that must stay whole.
 func subject(before, name, after string) string {
 	if room := config.MaxSubject - len(before) - len(after); len(name) > room {
-		name = name[:room-3] + "..."
+		end := "..."
+		if strings.HasPrefix(name, `"`) {
+			end += `"`
+		}
+		name = name[:room-len(end)] + end
 	}
 	return before + name + after
 }
@@ -43,11 +57,14 @@ func ascii(text string) string {
 	}, text)
 }
 
-// Note returns a remark that is put before a notification: wrapped lines and an empty line.
+// Note returns a remark that is put before a notification: wrapped lines and an empty line. Its first line must begin
+// with words of code. The other lines are indented, because they may be the text of an error.
 func Note(text string) string {
 	var b strings.Builder
+	before := ""
 	for line := range strings.Lines(lines(text)) {
-		b.WriteString(wrap(line, "") + "\n")
+		b.WriteString(wrap(before+strings.TrimSpace(line), margin) + "\n")
+		before = margin
 	}
 	return b.String() + "\n"
 }
@@ -66,7 +83,7 @@ func (p noticePart) String() string { return textSection(p.title, p.remark, p.bo
 func Notification(rec *investigation.Record, links Links, maxBytes int) string {
 	var all []noticePart
 	for _, p := range parts(inNotification, cleaned(rec), links) {
-		if body := p.content.text(); body != "" {
+		if body := inside(p.content.text()); body != "" {
 			all = append(all, noticePart{p.title, p.remark, body, p.required})
 		}
 	}
@@ -153,13 +170,19 @@ func fairShare(sizes []int, room int) int {
 	return math.MaxInt
 }
 
-// truncateLines keeps whole lines of text in at most maxBytes, including the mark at the end.
+// truncateLines keeps whole lines of text in at most maxBytes, including the mark at the end. Only a long line of prose
+// may be cut: half a command or half an address would mislead.
 func truncateLines(text string, maxBytes int) string {
 	kept := text[:truncate.Before(text, maxBytes-len(truncatedMark))]
-	if end := strings.LastIndexByte(kept, '\n'); end > len(kept)/2 {
+	if end := strings.LastIndexByte(kept, '\n'); end > len(kept)/2 || end >= 0 && !isProse(kept[end+1:]) {
 		kept = kept[:end]
 	}
 	return strings.TrimRight(kept, "\n") + "\n" + truncatedMark
+}
+
+// isProse reports whether a line has the indentation of prose, and not that of a command or of a line of code's own.
+func isProse(line string) bool {
+	return strings.HasPrefix(line, margin) && !strings.HasPrefix(line, margin+margin)
 }
 
 // truncated truncates the whole text, for a limit that even the required sections exceed.

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
@@ -123,35 +125,59 @@ func (h headline) view(*pageForm) (string, any) {
 		Name: pageName(h.rec), Verdict: verdict(h.rec), Where: "account " + alarm.Account + ", " + alarm.Region,
 		Severity: string(severity(h.rec)), Confidence: string(confidence(h.rec)),
 		State: string(alarm.State), Since: moment(alarm.Time), Triggering: contributor(alarm),
-		Note: unmarked(strings.Join(notes(h.rec), "\n\n")),
+		Note: plain(strings.Join(notes(h.rec), " ")),
 	}
 }
 
 type proseView struct {
-	Blocks []block
+	Blocks []blockView
 	Doubt  string
 	Lead   bool
+}
+
+// blockView is a block with the label of its code.
+type blockView struct {
+	block
+	Label string
+	Warn  bool
 }
 
 func (p prose) view(*pageForm) (string, any) {
 	if p.body == "" {
 		return "", nil
 	}
-	blocks := blocksOf(truncate.Runes(p.body, maxProse))
-	return "prose", proseView{Blocks: blocks, Doubt: unmarked(p.doubt), Lead: p.lead}
+	var views []blockView
+	for _, b := range blocksOf(truncate.Runes(p.body, maxProse)) {
+		view := blockView{block: b}
+		if b.Kind == codeBlock {
+			view.Label, view.Warn = codeLabel(b.Code)
+			view.Code = command.Show(b.Code)
+		}
+		if b.isTitle() {
+			for i := range b.Spans {
+				view.Spans[i].Strong = false
+			}
+		}
+		views = append(views, view)
+	}
+	return "prose", proseView{Blocks: views, Doubt: plain(p.doubt), Lead: p.lead}
 }
 
 type stepView struct {
 	Text    []span
+	Label   string // what the command does and who wrote it
+	Warn    bool
 	Command string
+	Cut     bool // whether the command is longer
 }
 
 func (s steps) view(*pageForm) (string, any) {
 	var views []stepView
 	for _, action := range s.actions[:min(len(s.actions), maxPageList)] {
 		views = append(views, stepView{
-			Text:    inline(truncate.Runes(plain(action.Text), maxPageQuote)),
-			Command: truncate.Runes(strings.TrimSpace(action.Command), maxProse),
+			Text:  inline(truncate.Runes(plain(action.text), maxPageQuote)),
+			Label: action.label, Warn: action.warn,
+			Command: truncate.Runes(action.shown, maxProse), Cut: utf8.RuneCountInString(action.shown) > maxProse,
 		})
 	}
 	return "steps", views

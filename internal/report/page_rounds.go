@@ -143,7 +143,7 @@ func (b *roundsBuilder) call(call *investigation.ToolCall) callView {
 	case call.Cached > 0:
 	default:
 		view.Output = b.show(call.Answer.Text(), marks)
-		view.Notes = pageLines(call.Answer.Notes, unmarked)
+		view.Notes = pageLines(call.Answer.Notes, plain)
 		requests := call.Answer.AWSCalls
 		view.RowsLeft = call.Answer.AWSCallsCut + max(0, len(requests)-b.rows)
 		for _, request := range requests[:min(len(requests), b.rows)] {

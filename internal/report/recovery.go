@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // Recovery is the follow-up to an investigation whose alarm is OK again.
@@ -17,19 +16,19 @@ type Recovery struct {
 }
 
 // Subject returns the notification's subject, with the limits of [Subject].
-func (r Recovery) Subject() string { return subject("RECOVERED: ", ascii(plain(r.Alarm.Name)), "") }
+func (r Recovery) Subject() string { return subject("RECOVERED: ", nameInSubject(r.Alarm.Name), "") }
 
 // Text returns the notification's body.
 func (r Recovery) Text() string {
-	text := wrap(r.sentence(), "") + "\n"
+	text := wrap(r.sentence(), margin) + "\n"
 	if reason := plain(r.Alarm.Reason); reason != "" {
-		text += "\n" + wrap(reason, "") + "\n"
+		text += "\n" + wrap("Reason: "+reason, margin) + "\n"
 	}
 	links := linksForURI(r.Alarm, r.Region, r.ReportURI)
-	text += "\n" + textSection("Links", "", linkList{links: links}.text())
-	text += wrap("Investigation: "+plain(r.Investigation), "  ") + "\n"
+	text += "\n" + textSection("Links", "", inside(linkList{links: links}.text()))
+	text += wrap("Investigation: "+plain(r.Investigation), margin) + "\n"
 	if r.ReportURI != "" {
-		text += "Report as text: " + plain(r.ReportURI) + "\n"
+		text += wrap("Report as text: "+plain(r.ReportURI), margin) + "\n"
 	}
 	return text
 }
@@ -48,10 +47,10 @@ func (r Recovery) sentence() string {
 // Card returns the follow-up as a card in the thread of the investigation's card.
 func (r Recovery) Card() ([]byte, error) {
 	c := newCard(r.Alarm, r.Investigation+"-recovered", cardRecovery)
-	c.Content.Title = "Recovered: " + truncate.Runes(chat(r.Alarm.Name), maxCardName)
-	c.Content.Description = truncate.Runes(chat(r.sentence()), maxCardDescription/3)
+	c.Content.Title = "Recovered: " + cutChat(chat(r.Alarm.Name), maxCardName)
+	c.Content.Description = cutChat(chat(r.sentence()), maxCardDescription/3)
 	if r.Alarm.Reason != "" {
-		c.Content.Description += "\n" + truncate.Runes(chat(r.Alarm.Reason), maxCardDescription/3)
+		c.Content.Description += "\nReason: " + cutChat(chat(r.Alarm.Reason), maxCardDescription/3)
 	}
 	link := linksForURI(r.Alarm, r.Region, r.ReportURI).Report
 	if link != "" && len(link) < maxCardLink {

@@ -102,7 +102,7 @@ func TestNotification_BeginsWithTheVerdictAndWraps(t *testing.T) {
 			verdict, _, _ := strings.Cut(text, "\n")
 			assert.Regexp(t, `Cause (confirmed by evidence|likely, not proven|not established)\.|Needs a human`, verdict)
 			for _, line := range strings.Split(text, "\n") {
-				if strings.HasPrefix(line, "    ") || address.MatchString(line) || !strings.Contains(strings.TrimLeft(line, " "), " ") {
+				if strings.HasPrefix(line, "    ") || address.MatchString(line) || !strings.Contains(strings.TrimLeft(line, "| "), " ") {
 					continue // a command, an address, or one long word
 				}
 				assert.LessOrEqual(t, utf8.RuneCountInString(line), 70, line)
@@ -129,8 +129,8 @@ func TestNotification_RemovesMarkdown(t *testing.T) {
 	rec := sample(t)
 	rec.Report.Summary = "## Verdict\nThe **role** lost `dynamodb:GetItem`, see [docs](https://docs.aws.amazon.com/x) and [1].\n- one\n* two\n```sh\naws sts get-caller-identity\n```"
 	text := report.Notification(rec, linksOf(rec), 100_000)
-	assert.Contains(t, text, "Verdict\nThe role lost dynamodb:GetItem, see docs\n(https://docs.aws.amazon.com/x) and [1].")
-	assert.Contains(t, text, "\n- one\n- two\n    aws sts get-caller-identity\n")
+	assert.Contains(t, text, "  Verdict\n  The role lost dynamodb:GetItem, see docs\n  (https://docs.aws.amazon.com/x) and [1].")
+	assert.Contains(t, text, "\n  - one\n  - two\n! Reads AWS. Written by the model, not checked, not run.\n    aws sts get-caller-identity\n")
 }
 
 func TestNotification_FitsAnyLimitAndListsOmissions(t *testing.T) {
@@ -151,17 +151,22 @@ func TestNotification_FitsAnyLimitAndListsOmissions(t *testing.T) {
 	}
 }
 
-func TestNotification_NeverWrapsCommands(t *testing.T) {
+// unfolded joins the lines of folded commands, as a shell does.
+func unfolded(text string) string { return regexp.MustCompile(` \\\n +`).ReplaceAllString(text, " ") }
+
+func TestNotification_FoldsCommandsAsAShellReadsThem(t *testing.T) {
 	rec := sample(t)
 	command := "aws logs filter-log-events --log-group-name '/aws/lambda/x' --filter-pattern '?ERROR ?Exception' --query 'events[].message' --output text | sort | uniq -c"
 	rec.Report.Actions = []investigation.Action{{Text: "Look.", Command: command}}
-	assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "\n    "+command+"\n")
+	text := report.Notification(rec, linksOf(rec), 100_000)
+	assert.NotContains(t, text, command)
+	assert.Contains(t, unfolded(text), "\n! Reads AWS. Written by the model, not checked, not run.\n    "+command+"\n")
 }
 
 func TestNotification_FallbackHasManualSteps(t *testing.T) {
 	rec := records(t)["fallback"]
 	rec.Alarm.Name = "it's; rm -rf /"
-	text := report.Notification(rec, linksOf(rec), 100_000)
+	text := unfolded(report.Notification(rec, linksOf(rec), 100_000))
 	assert.Contains(t, text, "Needs a human")
 	assert.Contains(t, text, "NOTE: AccessDeniedException: no access to the model.")
 	assert.Contains(t, text, `aws cloudwatch describe-alarm-history --region us-east-1 --alarm-name 'it'\''s; rm -rf /' --alarm-types MetricAlarm CompositeAlarm --max-records 20`,
@@ -183,7 +188,7 @@ func TestNotification_ReportsCostIfKnown(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			rec := sample(t)
 			rec.Usage = c.usage
-			assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "\n"+c.want+"\n")
+			assert.Contains(t, report.Notification(rec, linksOf(rec), 100_000), "\n  "+c.want+"\n")
 		})
 	}
 }

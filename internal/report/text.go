@@ -8,17 +8,40 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
-const columns = 70 // width of plain text, in characters
+// The layout of plain text. The first two columns belong to code: the titles of sections, the result, the links, and
+// the marks of lines that state what a command does or what a tool answered. Everything that a model or somebody else
+// wrote begins in the third column, so it cannot look like them.
+const (
+	columns   = 68 // width of a section's text in characters, after the margin
+	fullWidth = columns + len(margin)
+	margin    = "  "   // before each line of a section
+	inMargin  = "\x00" // begins a line that code writes without margin; no cleaned text contains it
+)
 
 // Text returns the whole report as plain text.
 func Text(rec *investigation.Record, links Links) string {
 	var b strings.Builder
 	for _, p := range parts(inText, cleaned(rec), links) {
-		b.WriteString(textSection(p.title, p.remark, p.content.text()))
+		b.WriteString(textSection(p.title, p.remark, inside(p.content.text())))
+	}
+	return b.String()
+}
+
+// inside returns the body of a section with its margin.
+func inside(body string) string {
+	var b strings.Builder
+	for line := range strings.Lines(body) {
+		if own, ok := strings.CutPrefix(line, inMargin); ok {
+			line = own
+		} else if line != "\n" {
+			line = margin + line
+		}
+		b.WriteString(line)
 	}
 	return b.String()
 }
@@ -41,11 +64,11 @@ func textSection(title, remark, body string) string {
 func (h headline) text() string {
 	alarm := h.rec.Alarm
 	text := verdictLine(h.rec) + "\n" +
-		wrap(plain(alarm.Name+", "+alarm.Region+", since "+moment(alarm.Time)), "") + "\n"
+		wrapTo(fullWidth, plain("Alarm: "+alarm.Name+", "+alarm.Region+", since "+moment(alarm.Time)), margin) + "\n"
 	for _, note := range notes(h.rec) {
-		text += "\n" + wrap("NOTE: "+unmarked(note), "") + "\n"
+		text += "\n" + wrapTo(fullWidth, "NOTE: "+plain(note), margin) + "\n"
 	}
-	return text
+	return owned(text)
 }
 
 func (p prose) text() string { return paragraphs(p.body) + paragraphs(p.doubt) }
@@ -54,11 +77,29 @@ func (s steps) text() string {
 	var b strings.Builder
 	for i, action := range s.actions {
 		mark := fmt.Sprintf("%d. ", i+1)
-		b.WriteString(wrap(mark+unmarked(action.Text), strings.Repeat(" ", len(mark))) + "\n")
-		if command := strings.TrimSpace(action.Command); command != "" {
-			// Commands are never wrapped, because readers copy them.
-			b.WriteString("\n" + indent(command) + "\n\n")
+		b.WriteString(wrap(mark+unmarked(action.text), strings.Repeat(" ", len(mark))) + "\n")
+		if action.label != "" {
+			b.WriteString("\n" + commandText(action.label, action.lines) + "\n")
 		}
+	}
+	return b.String()
+}
+
+// commandText returns a command under the statement about what it does.
+func commandText(label string, lines []string) string {
+	text := owned(wrapTo(fullWidth, "! "+label, margin) + "\n")
+	for _, line := range lines {
+		text += strings.TrimRight("  "+line, " ") + "\n"
+	}
+	return text
+}
+
+// owned marks lines that code writes into the margin. Continued lines are indented, so untrusted text may be a part of
+// them.
+func owned(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(inMargin + line)
 	}
 	return b.String()
 }
@@ -73,7 +114,7 @@ func (l linkList) text() string {
 			fmt.Fprintf(&b, "%s:\n%s\n", link.name, link.url)
 		}
 	}
-	return b.String()
+	return owned(b.String())
 }
 
 func (d alarmDetails) text() string {
@@ -146,6 +187,7 @@ func (l list) text() string {
 // text is empty: plain text has the changes and the findings instead.
 func (timeline) text() string { return "" }
 
+// text begins each finding with its state and marks its quotes in the margin, so no statement can imitate either.
 func (f findings) text() string {
 	var b strings.Builder
 	for i, finding := range f.findings {
@@ -155,11 +197,13 @@ func (f findings) text() string {
 		}
 		mark := fmt.Sprintf("%d. ", i+1)
 		under := strings.Repeat(" ", len(mark))
-		b.WriteString(wrap(mark+unmarked(finding.Statement)+" ("+plain(state)+")", under) + "\n")
+		b.WriteString(wrap(mark+"("+plain(state)+") "+unmarked(finding.Statement), under) + "\n")
 		for _, citation := range finding.Evidence {
 			if citation.Found {
-				quote := fmt.Sprintf("%stool call %d: \"%s\"", under, citation.Call, plain(citation.Quote))
-				b.WriteString(wrap(quote, under) + "\n")
+				quote := fmt.Sprintf("tool call %d: \"%s\"", citation.Call, plain(citation.Quote))
+				for line := range strings.Lines(wrapTo(columns-len(under), quote, "")) {
+					b.WriteString(owned("| " + under + strings.TrimSuffix(line, "\n") + "\n"))
+				}
 			}
 		}
 	}
@@ -185,7 +229,7 @@ func (r rounds) text() string {
 	}
 	for i := range r.rec.Rounds {
 		round := &r.rec.Rounds[i]
-		fmt.Fprintf(&b, "\n=== round %d (%s)\n", round.Number, plain(round.StopReason))
+		b.WriteString("\n" + owned(wrap(fmt.Sprintf("=== round %d (%s)", round.Number, plain(round.StopReason)), margin)+"\n"))
 		b.WriteString(paragraphs(round.Text))
 		if round.Note != "" {
 			b.WriteString(wrap("("+plain(round.Note)+")", "") + "\n")
@@ -199,19 +243,25 @@ func (r rounds) text() string {
 
 func callText(call *investigation.ToolCall) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n--- tool call %d\n%s\n", call.Number, indent(call.Command))
+	own := func(format string, args ...any) {
+		b.WriteString(owned(wrap("--- "+fmt.Sprintf(format, args...), margin) + "\n"))
+	}
+	b.WriteString("\n")
+	own("tool call %d", call.Number)
+	b.WriteString(indent(call.Command) + "\n")
 	switch {
 	case call.Cached > 0:
-		fmt.Fprintf(&b, "--- answered from tool call %d\n", call.Cached)
+		own("answered from tool call %d", call.Cached)
 	case call.Answer == nil:
-		fmt.Fprintf(&b, "--- failed: %s\n", plain(cmp.Or(call.Problem, noAnswer)))
+		own("failed: %s", plain(cmp.Or(call.Problem, noAnswer)))
 	default:
-		fmt.Fprintf(&b, "--- output (%.1f s)\n%s\n", call.Answer.ExecutionTime, indent(call.Answer.Text()))
+		own("output (%.1f s)", call.Answer.ExecutionTime)
+		b.WriteString(indent(call.Answer.Text()) + "\n")
 		for _, request := range call.Answer.AWSCalls {
-			fmt.Fprintf(&b, "    aws: %s\n", plain(requestLine(request)))
+			own("aws: %s", plain(requestLine(request)))
 		}
 		if call.Answer.AWSCallsCut > 0 {
-			fmt.Fprintf(&b, "    aws: %s\n", more(call.Answer.AWSCallsCut))
+			own("aws: %s", more(call.Answer.AWSCallsCut))
 		}
 	}
 	return b.String()
@@ -237,7 +287,8 @@ func paragraphs(text string) string {
 		}
 		switch part.Kind {
 		case codeBlock:
-			b.WriteString(indent(part.Code) + "\n")
+			label, _ := codeLabel(part.Code)
+			b.WriteString(commandText(label, command.Fold(part.Code, commandWidth)))
 		case itemBlock:
 			b.WriteString(wrap(part.Mark+" "+line.String(), strings.Repeat(" ", len(part.Mark)+1)) + "\n")
 		default:
@@ -250,20 +301,23 @@ func paragraphs(text string) string {
 func indent(text string) string {
 	list := strings.Split(strings.TrimRight(lines(text), "\n"), "\n")
 	for i, line := range list {
-		list[i] = strings.TrimRight("    "+line, " ")
+		list[i] = strings.TrimRight("  "+line, " ")
 	}
 	return strings.Join(list, "\n")
 }
 
 // wrap breaks text into lines at blanks. All lines but the first begin with indent. A word that is longer than a line
 // stays whole, because it is an ARN or an address.
-func wrap(text, indent string) string {
+func wrap(text, indent string) string { return wrapTo(columns, text, indent) }
+
+// wrapTo wraps to a width in characters.
+func wrapTo(width int, text, indent string) string {
 	lead := text[:len(text)-len(strings.TrimLeft(text, " "))]
 	var b strings.Builder
 	line := lead
 	empty := true
 	for _, word := range strings.Fields(text) {
-		if !empty && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > columns {
+		if !empty && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
 			b.WriteString(line + "\n")
 			line, empty = indent, true
 		}

@@ -152,9 +152,10 @@ func (r *attempt) text(keys report.Keys) string {
 	return string(body)
 }
 
-// bareFacts returns a minimal report, for the case that the renderer panics.
+// bareFacts returns a minimal report, for the case that the renderer panics. Its texts are untrusted, so they are quoted
+// on one line each.
 func bareFacts(rec *investigation.Record) string {
-	return fmt.Sprintf("Alarm %s went to %s at %s.\n%s\n\n%s\n%s\n\nInvestigation %s, outcome %s. %s\n",
+	return fmt.Sprintf("Alarm %q went to %q at %s.\nReason: %q\n\nSummary: %q\nRoot cause: %q\n\nInvestigation %q, outcome %q: %q\n",
 		rec.Alarm.Name, rec.Alarm.State, rec.Alarm.Time.Format(time.RFC3339), rec.Alarm.Reason,
 		rec.Report.Summary, rec.Report.RootCause, rec.ID, rec.Outcome, rec.OutcomeWhy)
 }

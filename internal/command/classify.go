@@ -1,0 +1,234 @@
+package command
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Classify states what a command does.
+func Classify(text string) Effect {
+	text = trimmed(text)
+	if text == "" {
+		return 0
+	}
+	_, disguised := show(text)
+	effect := Effect(0)
+	if disguised {
+		effect |= Disguised
+	}
+	out, ok := parse(text)
+	if !ok || len(out.commands) == 0 {
+		return effect | NotUnderstood | hints(text)
+	}
+	effect |= out.effect
+	if len(out.commands) > 1 && !onlyFilters(out.commands[1:]) {
+		effect |= Several
+	}
+	for _, command := range out.commands {
+		effect |= command.effect()
+	}
+	for _, command := range out.inner {
+		if !onlyDates([]simple{command}) {
+			effect |= command.effect()
+		}
+	}
+	for _, command := range out.commands {
+		for _, w := range command.words {
+			// The output of a substitution may become options. That of date cannot.
+			if w.unquoted && strings.Contains(text, "$(") && !onlyDates(out.inner) {
+				effect |= NotUnderstood
+			}
+		}
+	}
+	if effect.has(NotUnderstood) {
+		effect |= hints(text)
+	}
+	return effect
+}
+
+// onlyFilters reports whether commands only process the output of the command before them.
+func onlyFilters(commands []simple) bool {
+	return !slices.ContainsFunc(commands, func(c simple) bool { return !c.piped || c.effect() != 0 })
+}
+
+func onlyDates(commands []simple) bool {
+	return !slices.ContainsFunc(commands, func(c simple) bool {
+		return len(c.words) == 0 || c.words[0].text != "date" || c.effect()&^NotAWS != 0
+	})
+}
+
+// effect states what one command does.
+func (c simple) effect() Effect {
+	effect := Effect(0)
+	for _, assigned := range c.assigned {
+		name, value, _ := strings.Cut(assigned, "=")
+		switch {
+		case name == "AWS_PROFILE", name == "AWS_REGION", name == "AWS_DEFAULT_REGION", name == "AWS_DEFAULT_OUTPUT":
+		case name == "AWS_PAGER" && (value == "" || value == "cat"): // any other value is a program
+		default:
+			effect |= NotUnderstood
+		}
+	}
+	if len(c.words) == 0 {
+		return effect | NotAWS
+	}
+	if !c.words[0].constant {
+		return effect | NotUnderstood | NotAWS
+	}
+	program := c.words[0].text
+	program = program[strings.LastIndexByte(program, '/')+1:]
+	args := c.words[1:]
+	switch {
+	case program == "aws" && c.words[0].text == "aws":
+		return effect | awsEffect(args)
+	case program == "awk" && c.piped && len(args) == 1 && args[0].constant && printsColumns.MatchString(args[0].text):
+		return effect
+	case isInterpreter(program):
+		effect |= NotAWS | RunsCode
+		if c.piped && !editors[program] {
+			effect |= PipesToShell
+		}
+		return effect
+	case wrappers[program] != 0:
+		return effect | wrappers[program] | c.wrapped(args)
+	case c.words[0].text != program: // ./jq is not jq
+		return effect | NotAWS | RunsCode | NotUnderstood
+	case isFilter(program, args):
+		if !c.piped {
+			effect |= NotAWS
+		}
+		return effect
+	}
+	return effect | NotAWS | otherEffect(program, args)
+}
+
+// isInterpreter reports whether a program executes code. Versions are part of some names: python3.13.
+func isInterpreter(program string) bool {
+	return interpreters[strings.TrimRight(program, "0123456789.")] || program == "."
+}
+
+var interpreters = set("sh", "bash", "zsh", "dash", "ksh", "csh", "tcsh", "fish", "ash", "busybox", "eval", "source", "python", "python3",
+	"pypy", "perl", "ruby", "node", "nodejs", "deno", "bun", "php", "lua", "pwsh", "powershell", "osascript", "tclsh", "awk", "gawk", "mawk",
+	"nawk", "sed", "ssh", "nc", "ncat", "netcat", "socat", "expect", "R", "Rscript", "java", "go", "npx", "uvx", "pipx", "crontab", "at",
+	"batch", "make", "trap", "alias", "screen", "tmux", "script", "find", "vi", "vim", "emacs", "ed", "ex", "docker", "podman", "nsenter",
+	"chroot", "unshare", "m4", "dc", "bc", "tar")
+
+// editors execute the code in their arguments, but not their input.
+var editors = set("awk", "gawk", "mawk", "nawk", "sed", "find", "tar")
+
+// printsColumns matches a program of awk that only prints.
+var printsColumns = regexp.MustCompile(`^\s*\{\s*print [$0-9NF,"\s]+\}\s*$`)
+
+// wrappers execute the command in their arguments.
+var wrappers = map[string]Effect{
+	"sudo": AsRoot | NotAWS, "doas": AsRoot | NotAWS, "su": AsRoot | NotAWS | RunsCode, "runuser": AsRoot | NotAWS | RunsCode,
+	"pkexec": AsRoot | NotAWS, "xargs": RunsCode | NotAWS, "parallel": RunsCode | NotAWS, "env": NotAWS, "time": NotAWS,
+	"nohup": NotAWS, "nice": NotAWS, "ionice": NotAWS, "timeout": NotAWS, "watch": NotAWS, "command": NotAWS, "exec": NotAWS,
+	"builtin": NotAWS, "setsid": NotAWS, "stdbuf": NotAWS, "aws-vault": NotAWS, "caffeinate": NotAWS, "then": NotAWS, "do": NotAWS,
+	"if": NotAWS | NotUnderstood, "for": NotAWS | NotUnderstood, "while": NotAWS | NotUnderstood, "until": NotAWS | NotUnderstood,
+	"case": NotAWS | NotUnderstood, "function": NotAWS | NotUnderstood, "{": NotAWS | NotUnderstood, "!": NotAWS | NotUnderstood,
+}
+
+// wrapped states what the command in a wrapper's arguments does. Options of the wrapper come before it, so each word
+// that is the name of a known program counts as the beginning of the command.
+func (c simple) wrapped(args []word) Effect {
+	for i, arg := range args {
+		name := arg.text[strings.LastIndexByte(arg.text, '/')+1:]
+		known := name == "aws" || isInterpreter(name) || wrappers[name] != 0 || others[name] != nil
+		if arg.constant && known {
+			inner := simple{words: args[i:], piped: c.piped}
+			options := Effect(0)
+			if slices.ContainsFunc(args[:i], func(w word) bool { return isAssignment(w.text) || !w.constant }) {
+				options = NotUnderstood
+			}
+			return options | inner.effect()
+		}
+	}
+	return NotUnderstood
+}
+
+// isFilter reports whether a program with these arguments only reads and prints. sort and others can also execute
+// programs or write files, so their options are checked.
+func isFilter(program string, args []word) bool {
+	options, ok := filters[program]
+	if !ok {
+		return false
+	}
+	for _, arg := range args {
+		if !arg.constant && !(options == anyArguments && !arg.unquoted) {
+			return false
+		}
+		if strings.HasPrefix(arg.text, "-") && options != anyArguments && !options.MatchString(arg.text) {
+			return false
+		}
+	}
+	return program != "uniq" && program != "cat" || !slices.ContainsFunc(args, func(w word) bool { return !strings.HasPrefix(w.text, "-") })
+}
+
+var anyArguments = regexp.MustCompile(``)
+
+var filters = map[string]*regexp.Regexp{
+	"jq":     anyArguments,
+	"grep":   regexp.MustCompile(`^-(?:[EFivcnowxhHslABCe0-9]+|-color(?:=\w+)?)$`),
+	"egrep":  regexp.MustCompile(`^-[ivcnowxhHslABCe0-9]+$`),
+	"sort":   regexp.MustCompile(`^-[bdfghnrRuVkt0-9,.]+$`),
+	"uniq":   regexp.MustCompile(`^-[cdiu]+$`),
+	"head":   regexp.MustCompile(`^-[nc]?[0-9]*$`),
+	"tail":   regexp.MustCompile(`^-[nc]?[0-9]*$`),
+	"wc":     regexp.MustCompile(`^-[lwmc]+$`),
+	"cut":    anyArguments,
+	"tr":     anyArguments,
+	"cat":    regexp.MustCompile(`^-[nbsAET]*$`),
+	"column": regexp.MustCompile(`^-(?:t|s.*)$`),
+	"base64": regexp.MustCompile(`^-(?:d|D|-decode)$`),
+	"date":   regexp.MustCompile(`^-(?:u|d.*|v.*|I\w*|-date=.*|-utc|-iso-8601.*)$`),
+	"echo":   anyArguments,
+	"printf": anyArguments,
+	"cd":     anyArguments,
+	"sleep":  anyArguments,
+	"true":   anyArguments,
+}
+
+var (
+	hintWords     = regexp.MustCompile(`[A-Za-z][A-Za-z0-9_-]*`)
+	pipeIntoShell = regexp.MustCompile(`[|][|&]?\s*(?:\w*/)*(?:sudo\s+(?:-\S+\s+)*)?(?:\w*/)*(?:ba|z|da|k|c|tc|fi|a)?sh\b|[|]\s*(?:\S*/)?(?:python|perl|ruby|node|php)|(?:bash|sh|eval|source)\s*(?:-c\s*)?["']?\s*(?:\$\(|<\(|` + "`" + `)`)
+)
+
+// hints lists what the words of a command suggest that was not understood. It never lists a harmless effect.
+func hints(text string) Effect {
+	effect := Effect(0)
+	if pipeIntoShell.MatchString(text) {
+		effect |= PipesToShell
+	}
+	words := hintWords.FindAllString(text, -1)
+	aws := slices.Contains(words, "aws")
+	if !aws {
+		effect |= NotAWS
+	}
+	for _, name := range words {
+		switch {
+		case isInterpreter(name):
+			effect |= RunsCode
+		case name == "sudo" || name == "doas":
+			effect |= AsRoot
+		case aws && operations[name] == 'P':
+			effect |= ChangesPermissions
+		case deleting.MatchString(name):
+			effect |= Deletes
+		case aws && changing.MatchString(name):
+			effect |= ChangesState
+		case others[name] != nil:
+			effect |= NotAWS
+		}
+	}
+	return effect
+}
+
+func set(names ...string) map[string]bool {
+	all := make(map[string]bool, len(names))
+	for _, name := range names {
+		all[name] = true
+	}
+	return all
+}

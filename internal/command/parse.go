@@ -1,0 +1,305 @@
+package command
+
+import "strings"
+
+// word is one word of a command.
+type word struct {
+	text     string // without quotes
+	constant bool   // the shell does not change it, so text is what the program receives
+	unquoted bool   // it contains a substitution outside of quotes, which may become several words
+}
+
+// simple is a command without pipes and lists: assignments, a program, and its arguments.
+type simple struct {
+	assigned []string // such as AWS_REGION=eu-west-1
+	words    []word
+	piped    bool // its input is the output of another command
+}
+
+// parsed is a whole command.
+type parsed struct {
+	commands []simple
+	inner    []simple // commands in substitutions
+	effect   Effect   // what redirections do
+	blanks   []int    // offsets of blanks between words, where a line can be continued
+}
+
+// parser reads the subset of the shell's syntax that the comment of the package lists. POSIX shells, bash, and zsh read
+// that subset in the same way, also interactively.
+type parser struct {
+	text string
+	at   int
+	out  parsed
+	ok   bool
+}
+
+// parse returns the parts of a command. ok is false if it contains anything that the parser does not understand.
+func parse(text string) (out parsed, ok bool) {
+	p := &parser{text: text, ok: true}
+	p.out.commands = p.list(0)
+	if p.at < len(p.text) {
+		p.ok = false
+	}
+	return p.out, p.ok
+}
+
+// maxDepth bounds nested substitutions.
+const maxDepth = 3
+
+// list reads commands up to the end of the text, or up to the parenthesis that ends a substitution.
+func (p *parser) list(depth int) []simple {
+	var list []simple
+	current := simple{}
+	end := func() {
+		if len(current.words)+len(current.assigned) > 0 {
+			list = append(list, current)
+		}
+		current = simple{}
+	}
+	for p.ok && p.at < len(p.text) {
+		rest := p.text[p.at:]
+		switch c := rest[0]; {
+		case c == ' ' || c == '\t':
+			if depth == 0 && len(current.words) > 0 {
+				p.out.blanks = append(p.out.blanks, p.at)
+			}
+			p.at++
+		case strings.HasPrefix(rest, "\\\n"):
+			p.at += 2
+		case strings.HasPrefix(rest, "&>") || strings.HasPrefix(rest, "|&"):
+			p.ok = false
+		case strings.HasPrefix(rest, "&&") || strings.HasPrefix(rest, "||"):
+			end()
+			p.at += 2
+		case c == '|':
+			end()
+			current.piped = true
+			p.at++
+		case c == ';' || c == '&' || c == '\n':
+			end()
+			p.at++
+		case c == ')' && depth > 0:
+			end()
+			return list
+		case c == '#':
+			p.comment()
+		case c == '(' || c == ')':
+			p.ok = false
+		case c == '>' || c == '<':
+			p.redirection(depth)
+		default:
+			if number := leadingDigits(rest); number > 0 && number < len(rest) && (rest[number] == '>' || rest[number] == '<') {
+				p.at += number
+				p.redirection(depth)
+				continue
+			}
+			w := p.word(depth)
+			if isAssignment(w.text) && len(current.words) == 0 {
+				current.assigned = append(current.assigned, w.text)
+				continue
+			}
+			current.words = append(current.words, w)
+		}
+	}
+	end()
+	return list
+}
+
+func leadingDigits(text string) int {
+	n := 0
+	for n < len(text) && text[n] >= '0' && text[n] <= '9' {
+		n++
+	}
+	return n
+}
+
+// comment skips a comment. An interactive zsh knows no comments, so a comment must not be a command.
+func (p *parser) comment() {
+	line, _, _ := strings.Cut(p.text[p.at:], "\n")
+	if strings.ContainsAny(line, ";|&<>$`()'\"\\") {
+		p.ok = false
+	}
+	p.at += len(line)
+}
+
+// redirection reads a redirection after its number.
+func (p *parser) redirection(depth int) {
+	rest := p.text[p.at:]
+	writes := rest[0] == '>'
+	switch {
+	case strings.HasPrefix(rest, "<<"), strings.HasPrefix(rest, "<("), strings.HasPrefix(rest, ">("), strings.HasPrefix(rest, "<>"):
+		p.ok = false
+		return
+	case strings.HasPrefix(rest, ">>"), strings.HasPrefix(rest, ">&"), strings.HasPrefix(rest, ">|"), strings.HasPrefix(rest, "<&"):
+		p.at += 2
+	default:
+		p.at++
+	}
+	for p.at < len(p.text) && (p.text[p.at] == ' ' || p.text[p.at] == '\t') {
+		p.at++
+	}
+	target := p.word(depth)
+	if target.text == "" || !target.constant {
+		p.ok = false
+	}
+	switch target.text {
+	case "/dev/null", "/dev/stdout", "/dev/stderr", "1", "2":
+	default:
+		if writes {
+			p.out.effect |= WritesFile
+		}
+	}
+}
+
+// word reads one word.
+func (p *parser) word(depth int) word {
+	w := word{constant: true}
+	var b strings.Builder
+	start := p.at
+	for p.ok && p.at < len(p.text) {
+		c := p.text[p.at]
+		switch c {
+		case ' ', '\t', '\n', ';', '&', '|', '<', '>', '(', ')':
+			p.ok = p.ok && p.at > start
+			w.text = b.String()
+			return w
+		case '\'':
+			end := strings.IndexByte(p.text[p.at+1:], '\'')
+			if end < 0 {
+				p.ok = false
+				break
+			}
+			b.WriteString(p.text[p.at+1 : p.at+1+end])
+			p.at += end + 2
+		case '"':
+			p.quoted(&w, &b, depth)
+		case '\\':
+			if p.at+1 == len(p.text) {
+				p.ok = false
+				break
+			}
+			if p.text[p.at+1] != '\n' {
+				b.WriteByte(p.text[p.at+1])
+			}
+			p.at += 2
+		case '$', '`':
+			w.unquoted = true
+			p.substitution(&w, depth)
+		case '!':
+			// A ! before a word is replaced by an earlier command of the shell's history.
+			next := p.at + 1
+			p.ok = next < len(p.text) && (p.text[next] == '=' || p.text[next] == ' ')
+			b.WriteByte(c)
+			p.at++
+		case '*', '?', '[', '~':
+			w.constant = false
+			b.WriteByte(c)
+			p.at++
+		case '{':
+			if braces := p.text[p.at:]; strings.Contains(braces[:endOfWord(braces)], ",") || strings.Contains(braces[:endOfWord(braces)], "..") {
+				w.constant = false
+			}
+			b.WriteByte(c)
+			p.at++
+		default:
+			b.WriteByte(c)
+			p.at++
+		}
+	}
+	w.text = b.String()
+	return w
+}
+
+func endOfWord(text string) int {
+	if end := strings.IndexAny(text, " \t\n"); end >= 0 {
+		return end
+	}
+	return len(text)
+}
+
+// quoted reads a text in double quotes.
+func (p *parser) quoted(w *word, b *strings.Builder, depth int) {
+	for p.at++; p.ok && p.at < len(p.text); {
+		switch c := p.text[p.at]; c {
+		case '"':
+			p.at++
+			return
+		case '\\':
+			if p.at+1 == len(p.text) {
+				p.ok = false
+				return
+			}
+			next := p.text[p.at+1]
+			if !strings.ContainsRune("$`\"\\\n", rune(next)) {
+				b.WriteByte(c)
+			}
+			if next != '\n' {
+				b.WriteByte(next)
+			}
+			p.at += 2
+		case '$', '`':
+			p.substitution(w, depth)
+		case '!':
+			next := p.at + 1
+			p.ok = next < len(p.text) && (p.text[next] == '=' || p.text[next] == ' ' || p.text[next] == '"')
+			b.WriteByte(c)
+			p.at++
+		default:
+			b.WriteByte(c)
+			p.at++
+		}
+	}
+	p.ok = false
+}
+
+// substitution reads a variable or the commands of a substitution.
+func (p *parser) substitution(w *word, depth int) {
+	w.constant = false
+	rest := p.text[p.at:]
+	name := 1
+	for name < len(rest) && isNameByte(rest[name]) {
+		name++
+	}
+	switch {
+	case strings.HasPrefix(rest, "$((") || rest[0] == '`' || depth == maxDepth:
+		p.ok = false
+	case strings.HasPrefix(rest, "$("):
+		p.at += 2
+		p.out.inner = append(p.out.inner, p.list(depth+1)...)
+		if p.at >= len(p.text) {
+			p.ok = false
+			return
+		}
+		p.at++
+	case strings.HasPrefix(rest, "${"):
+		end := strings.IndexByte(rest, '}')
+		if end < 3 || strings.IndexFunc(rest[2:end], func(r rune) bool { return r > 127 || !isNameByte(byte(r)) }) >= 0 {
+			p.ok = false
+			return
+		}
+		p.at += end + 1
+	case name > 1:
+		p.at += name
+	default: // $' $" $? and others
+		p.ok = false
+	}
+}
+
+func isNameByte(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+// isAssignment reports whether a word assigns a variable.
+func isAssignment(text string) bool {
+	name, _, found := strings.Cut(text, "=")
+	name = strings.TrimSuffix(name, "+")
+	if !found || name == "" || name[0] >= '0' && name[0] <= '9' {
+		return false
+	}
+	for i := range len(name) {
+		if !isNameByte(name[i]) {
+			return false
+		}
+	}
+	return true
+}
