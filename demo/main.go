@@ -5,6 +5,7 @@
 //
 //	go run ./demo                 # with a scripted model
 //	go run ./demo -bedrock        # with Amazon Bedrock and your AWS credentials
+//	go run ./demo -fail bedrock   # no model answers: the report consists of the evidence
 package main
 
 import (
@@ -39,6 +40,8 @@ import (
 const (
 	stackName = "TriageDemo"
 	patience  = 10 * time.Minute // for the whole demo on a slow machine
+
+	failBedrock = "bedrock" // value of -fail
 )
 
 //go:embed script.json
@@ -47,13 +50,18 @@ var script []byte
 func main() {
 	bedrock := flag.Bool("bedrock", false, "use Amazon Bedrock, with your AWS credentials and Region, instead of the scripted model")
 	modelID := flag.String("model", "", "model id or inference profile for -bedrock; default: the stack's model")
+	fail := flag.String("fail", "", `what fails during the investigation: "bedrock" denies every request to a model`)
 	verbose := flag.Bool("v", false, "show the output of cdk and of the functions")
 	flag.Parse()
+	if *fail != "" && *fail != failBedrock || *fail == failBedrock && *bedrock {
+		fmt.Fprintf(os.Stderr, "-fail %s: only %q is supported, and not together with -bedrock\n", *fail, failBedrock)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	d := &demo{dir: filepath.Join(moto.Root(), ".build", "demo"), bedrock: *bedrock, modelID: *modelID, log: io.Discard}
+	d := &demo{dir: filepath.Join(moto.Root(), ".build", "demo"), bedrock: *bedrock, modelID: *modelID, fail: *fail, log: io.Discard}
 	if *verbose {
 		d.log = os.Stderr
 	}
@@ -67,6 +75,7 @@ type demo struct {
 	dir     string
 	bedrock bool
 	modelID string
+	fail    string
 	log     io.Writer
 
 	aws    *moto.Server
@@ -84,7 +93,9 @@ func (d *demo) run(ctx context.Context) error {
 	if err := os.RemoveAll(d.dir); err != nil {
 		return err
 	}
-	if d.bedrock {
+	if d.fail == failBedrock {
+		say("Every request to a model is DENIED: the report consists of the evidence.")
+	} else if d.bedrock {
 		say("The model is on Amazon Bedrock: you pay for the tokens of this run.")
 	} else {
 		say("The model is SCRIPTED (demo/script.json). The Python code that it sends is real and has to find the\n" +
@@ -145,6 +156,10 @@ func (d *demo) start(ctx context.Context) error {
 		parsed, err := model.Parse(script)
 		if err != nil {
 			return fmt.Errorf("demo/script.json: %w", err)
+		}
+		if d.fail == failBedrock {
+			denied := model.Step{Error: &model.Error{Status: 403, Type: "AccessDeniedException", Message: "You don't have access to the model with the specified model ID."}}
+			parsed = model.Script{Steps: []model.Step{denied}, Loop: new(int)}
 		}
 		if d.model, err = model.Start(parsed); err != nil {
 			return err
@@ -299,7 +314,7 @@ func (d *demo) show(ctx context.Context) error {
 	for _, form := range forms {
 		say("  %-18s %s", form.name, form.what)
 	}
-	if !d.bedrock {
+	if !d.bedrock && d.fail == "" {
 		say("The model was scripted. To use a real one, run `go run ./demo -bedrock`.")
 	}
 	return d.judge(rec)
@@ -392,8 +407,20 @@ func (d *demo) copyReports(ctx context.Context, target string) (*investigation.R
 	return rec, nil
 }
 
-// judge returns an error if the investigation did not find and confirm the cause.
+// judge returns an error if the investigation did not find and confirm the cause. Without a model, the evidence must
+// contain it.
 func (d *demo) judge(rec *investigation.Record) error {
+	if d.fail == failBedrock {
+		if rec.Outcome != investigation.OutcomeFallback {
+			return fmt.Errorf("no model could be asked, but the outcome is %q", rec.Outcome)
+		}
+		for _, seen := range rec.Evidence.Seen {
+			if strings.Contains(seen.Text, "dynamodb:GetItem") {
+				return nil
+			}
+		}
+		return errors.New("the evidence does not name the missing permission (dynamodb:GetItem)")
+	}
 	if rec.Outcome == investigation.OutcomeFallback {
 		return fmt.Errorf("the investigation ended without a conclusion: %s", rec.OutcomeWhy)
 	}

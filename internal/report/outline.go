@@ -60,6 +60,11 @@ var outline = []section{
 		forms: written | inCard, required: true, content: impactOf, box: verdictBox,
 	},
 	{
+		title:    "What was seen",
+		contents: "only without a conclusion: first looks at the alarm's resources and their changes, the most relevant first",
+		forms:    written, required: true, content: seenOf,
+	},
+	{
 		title:    "Immediate actions",
 		contents: "what to do first, with commands to copy; without a conclusion, steps that always help",
 		forms:    written | inCard, required: true, content: actionsOf,
@@ -79,6 +84,11 @@ var outline = []section{
 	{
 		title: "Matching log lines", contents: "lines that match a log alarm's query",
 		forms: written, content: logLinesOf,
+	},
+	{
+		title:    "First looks",
+		contents: "what was seen at the alarm's resources before a model was asked, the most relevant first",
+		forms:    inText | inPage, content: firstLooksOf,
 	},
 	{
 		title: "Timeline", contents: "changes, alarms, findings, and the investigation in order",

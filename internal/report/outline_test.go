@@ -44,6 +44,7 @@ func full(t *testing.T) *investigation.Record {
 	rec.Report.FreeText, rec.Report.NotSeen = "I think that it is the pool.", []string{"The callers."}
 	rec.Together = []investigation.Related{{Name: "payments-errors", State: string(alarmevent.StateAlarm)}}
 	rec.Evidence.Related = rec.Together
+	rec.Evidence.Seen = []investigation.Observation{{About: "SQS queue orders", Topic: "health", Text: "4200 messages are waiting", Weight: 60}}
 	rec.SeenBefore = []investigation.Past{{Time: rec.Alarm.Time.AddDate(0, 0, -6), Cause: "The same."}}
 	return rec
 }
@@ -68,8 +69,8 @@ func upper(titles []string) []string {
 func TestOutline_EveryFormFollowsIt(t *testing.T) {
 	rec := full(t)
 	notification, text, page := report.Titles(rec, linksOf(rec))
-	require.Len(t, text, 19, "the record has every section of the text")
-	require.Len(t, page, 19, "the record has every section of the page")
+	require.Len(t, text, 20, "the record has every section of the text")
+	require.Len(t, page, 20, "the record has every section of the page")
 	assert.Equal(t, upper(notification), textTitles(report.Notification(rec, linksOf(rec), 1<<20)))
 	assert.Equal(t, upper(text), textTitles(report.Text(rec, linksOf(rec))))
 

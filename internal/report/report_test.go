@@ -73,6 +73,9 @@ func hostile(t testing.TB) *investigation.Record {
 	rec.Report.Findings = []investigation.Finding{{Statement: text, Confidence: text, Evidence: []investigation.Citation{{Call: -1, Quote: text, Found: true}}}}
 	rec.Report.NotSeen = []string{text}
 	rec.Together = []investigation.Related{{Name: text, ARN: text, State: text, Reason: text}}
+	rec.Evidence.Seen = []investigation.Observation{{About: text, Topic: text, Text: text, Weight: 90}}
+	rec.Evidence.Missing = []string{text}
+	rec.Evidence.Changes = append(rec.Evidence.Changes, investigation.Change{Event: text, User: text, Parameters: text, Own: true})
 	rec.SeenBefore = []investigation.Past{{ID: text, Cause: text, ReportURI: text}}
 	return rec
 }

@@ -110,8 +110,12 @@ func notes(rec *investigation.Record) []string {
 
 // fallbackSummary summarizes an investigation without a conclusion.
 func fallbackSummary(rec *investigation.Record) string {
-	return fmt.Sprintf("The alarm went to %s and no conclusion could be reached automatically. Its reason: %s",
+	summary := fmt.Sprintf("The alarm went to %s and no conclusion could be reached automatically. Its reason: %s",
 		rec.Alarm.State, cmp.Or(rec.Alarm.Reason, "not given"))
+	if seen := relevant(rec); len(seen) > 0 && seen[0].Weight >= minShownWeight {
+		summary += "\n\nSeen first, not necessarily the cause: " + observationLine(seen[0])
+	}
+	return summary
 }
 
 // unverified returns why a finding is not verified.

@@ -1,0 +1,60 @@
+package report_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+)
+
+// unanswered returns an investigation whose models did not answer, with what the evidence shows.
+func unanswered(t testing.TB) *investigation.Record {
+	rec := sample(t)
+	rec.Outcome, rec.OutcomeWhy, rec.Report = investigation.OutcomeFallback, "no model could be asked", investigation.Report{}
+	rec.Evidence.Changes = []investigation.Change{
+		{Time: rec.Alarm.Time.Add(-4 * time.Minute), Event: "PutRolePolicy", User: "sam", Parameters: `{"policyName":"orders"}`, Own: true},
+		{Time: rec.Alarm.Time.Add(-2 * time.Minute), Event: "CreateBucket", User: "eve"},
+		{Time: rec.Alarm.Time.Add(time.Minute), Event: "PutRolePolicy", User: "late", Own: true},
+	}
+	rec.Evidence.Seen = []investigation.Observation{
+		{About: "Lambda function orders", Topic: "errors", Weight: 85, Text: "21 log lines: not authorized to perform: dynamodb:GetItem"},
+		{About: "Lambda function orders", Topic: "configuration", Weight: 20, Text: "timeout 3 s"},
+	}
+	rec.Evidence.Missing = []string{"history: access denied", "changes: read back to 12:00 only"}
+	rec.Evidence.Problem = "incomplete: history: access denied; changes: read back to 12:00 only"
+	return rec
+}
+
+func TestSeen_ReportWithoutConclusionReadsObservationsByRelevance(t *testing.T) {
+	rec := unanswered(t)
+	text := strings.Join(strings.Fields(report.Notification(rec, linksOf(rec), 1<<20)), " ")
+	change := strings.Index(text, `PutRolePolicy by sam, parameters {"policyName":"orders"}`)
+	errors := strings.LastIndex(text, "not authorized to perform: dynamodb:GetItem")
+	require.Positive(t, change)
+	assert.Greater(t, errors, change, "what changed comes before what failed")
+	assert.Less(t, errors, strings.Index(text, "IMMEDIATE ACTIONS"))
+	assert.Contains(t, text, "Seen first, not necessarily the cause: CloudTrail:")
+	assert.NotContains(t, text, "timeout 3 s", "plain state is not relevant")
+	assert.NotContains(t, text, "by late", "a change after the alarm is not before it")
+	for _, line := range []string{"history: access denied", "changes: read back to 12:00 only"} {
+		assert.Contains(t, text, "- Evidence collected beforehand: "+line)
+	}
+	raw, err := report.Card(rec, linksOf(rec))
+	require.NoError(t, err)
+	assert.Contains(t, string(raw), "Seen first, not necessarily the cause")
+}
+
+func TestSeen_ReportWithConclusionHasFirstLooksInItsLongForms(t *testing.T) {
+	rec := unanswered(t)
+	rec.Outcome, rec.Report = investigation.OutcomeCompleted, sample(t).Report
+	assert.NotContains(t, report.Notification(rec, linksOf(rec), 1<<20), "WHAT WAS SEEN")
+	text := report.Text(rec, linksOf(rec))
+	assert.NotContains(t, text, "WHAT WAS SEEN")
+	assert.Contains(t, text, "FIRST LOOKS")
+	assert.Contains(t, text, "timeout 3 s")
+}
