@@ -47,6 +47,23 @@ func TestRunTools_ReportCitesCodeOfItsOwnAnswerAsText(t *testing.T) {
 	assert.Len(t, rec.Rounds, 1)
 }
 
+// The record has reports that were returned and parts of outputs that were read, with what the model was told.
+func TestRunTools_RecordsCallsThatRunNoPython(t *testing.T) {
+	rec := record("{}")
+	read := model.Step{Tools: []model.ToolUse{{Name: "read_output", Input: map[string]any{"call": 1, "offset": 5}}}}
+	_, err := run(t, model.Script{Steps: []model.Step{
+		look("print(1)"), read, submit("the disk is full", 1, "not in the output"), submit("the disk is full", 1, "disk usage 100 %"),
+	}}, &fakeTool{output: "disk usage 100 %"}, rec, nil, nil)
+	require.NoError(t, err)
+	require.Len(t, rec.Rounds, 4)
+	assert.Empty(t, rec.Rounds[0].Other)
+	assert.Contains(t, rec.Rounds[1].Other[0].Answer, "bytes 5 to 16 of 16")
+	assert.Equal(t, "submit_report", rec.Rounds[2].Other[0].Name)
+	assert.Contains(t, rec.Rounds[2].Other[0].Input, "not in the output")
+	assert.Contains(t, rec.Rounds[2].Other[0].Answer, "The report is not accepted yet")
+	assert.Equal(t, "accepted", rec.Rounds[3].Other[0].Answer)
+}
+
 func TestRunTools_ReadOutputSeesCodeOfItsOwnAnswer(t *testing.T) {
 	read := model.ToolUse{Name: "read_output", Input: map[string]any{"call": 1, "offset": 5}}
 	conclusion := submit("the disk is full", 1, "disk usage 100 %")

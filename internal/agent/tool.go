@@ -8,6 +8,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // maxCallsPerRound is how many calls of one answer are executed.
@@ -92,7 +93,22 @@ func (r *run) runTools(
 			outcomes[batch[n]] = result
 		}
 	}
+	recordOther(round, uses, outcomes)
 	return r.answerCalls(uses, outcomes, asText)
+}
+
+// maxRecorded limits the input and the answer of a call in [investigation.Round.Other], in bytes.
+const maxRecorded = 64 << 10
+
+// recordOther adds the calls that run no Python to the round, so that the record is the whole conversation.
+func recordOther(round *investigation.Round, uses []conversation.Use, outcomes []outcome) {
+	for i, use := range uses {
+		if use.Name != pythonName {
+			round.Other = append(round.Other, investigation.OtherCall{
+				Name: use.Name, Input: truncate.Bytes(string(use.Input), maxRecorded), Answer: truncate.Bytes(outcomes[i].text, maxRecorded),
+			})
+		}
+	}
 }
 
 // answerCalls adds the outcomes to the conversation and counts an answer that advanced nothing as a strike.

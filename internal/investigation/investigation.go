@@ -187,16 +187,17 @@ type Change struct {
 
 // Round is one request to the model, its answer, and the tool calls of that answer.
 type Round struct {
-	Number     int        `json:"number"`              // from 1
-	Model      string     `json:"model,omitempty"`     // ID or ARN of the model that was asked
-	StartedAt  time.Time  `json:"started_at"`          // UTC
-	DurationMS int64      `json:"duration_ms"`         // duration of the request to the model, in milliseconds
-	Text       string     `json:"text,omitempty"`      // text of the answer
-	Reasoning  string     `json:"reasoning,omitempty"` // the model's reasoning, if the model returns it
-	StopReason string     `json:"stop_reason"`         // Bedrock's stop reason
-	Calls      []ToolCall `json:"calls,omitempty"`     // executions of Python, in order
-	Usage      Usage      `json:"usage"`
-	Note       string     `json:"note,omitempty"` // how an unusable answer was handled
+	Number     int         `json:"number"`              // from 1
+	Model      string      `json:"model,omitempty"`     // ID or ARN of the model that was asked
+	StartedAt  time.Time   `json:"started_at"`          // UTC
+	DurationMS int64       `json:"duration_ms"`         // duration of the request to the model, in milliseconds
+	Text       string      `json:"text,omitempty"`      // text of the answer
+	Reasoning  string      `json:"reasoning,omitempty"` // the model's reasoning, if the model returns it
+	StopReason string      `json:"stop_reason"`         // Bedrock's stop reason
+	Calls      []ToolCall  `json:"calls,omitempty"`     // executions of Python, in order
+	Other      []OtherCall `json:"other,omitempty"`     // calls of other tools, in order, such as reports that were returned
+	Usage      Usage       `json:"usage"`
+	Note       string      `json:"note,omitempty"` // how an unusable answer was handled
 }
 
 // ToolCall is one execution of Python. Findings cite its number.
@@ -210,6 +211,13 @@ type ToolCall struct {
 	StartedAt  time.Time        `json:"started_at"`        // UTC
 	DurationMS int64            `json:"duration_ms"`       // in milliseconds, as measured by the orchestrator
 	Cached     int              `json:"cached,omitempty"`  // number of the earlier call whose answer was reused
+}
+
+// OtherCall is a call of a tool that runs no Python: a report that was submitted, or more of an earlier output.
+type OtherCall struct {
+	Name   string `json:"name"`   // name of the tool, as the model wrote it
+	Input  string `json:"input"`  // JSON as the model wrote it
+	Answer string `json:"answer"` // what the model was told
 }
 
 // Confidence rates how certain a statement is.

@@ -34,6 +34,7 @@ type roundView struct {
 	Cited           bool
 	Reasoning, Text []segment
 	Calls           []callView
+	Other           []otherView
 }
 
 type callView struct {
@@ -48,6 +49,12 @@ type callView struct {
 	Notes    []string
 	Requests []requestView
 	RowsLeft int
+}
+
+// otherView is a call that runs no Python.
+type otherView struct {
+	Name          string
+	Input, Answer []segment
 }
 
 type requestView struct {
@@ -85,6 +92,10 @@ func newRoundsBuilder(rec *investigation.Record, cited map[int]*citedCall) round
 	for _, round := range rec.Rounds {
 		size(round.Reasoning)
 		size(round.Text)
+		for _, other := range round.Other {
+			size(other.Input)
+			size(other.Answer)
+		}
 	}
 	return roundsBuilder{
 		limit: max(fairShare(texts, foldedBytes), leastFolded),
@@ -124,6 +135,11 @@ func (b *roundsBuilder) round(round *investigation.Round) roundView {
 		call := b.call(&round.Calls[i])
 		view.Cited = view.Cited || call.Cited
 		view.Calls = append(view.Calls, call)
+	}
+	for _, other := range round.Other {
+		view.Other = append(view.Other, otherView{
+			Name: truncate.Runes(plain(other.Name), maxBrief), Input: b.show(other.Input, nil), Answer: b.show(other.Answer, nil),
+		})
 	}
 	return view
 }

@@ -237,6 +237,10 @@ func (r rounds) text() string {
 		for j := range round.Calls {
 			b.WriteString(callText(&round.Calls[j]))
 		}
+		for _, other := range round.Other {
+			b.WriteString("\n" + owned(wrap("--- call of "+plain(other.Name), margin)+"\n") + indent(other.Input) + "\n")
+			b.WriteString(owned("--- answer\n") + indent(other.Answer) + "\n")
+		}
 	}
 	return b.String()
 }
