@@ -26,7 +26,7 @@ import (
 
 // python runs the snippet with plain boto3, like the tool but without a sandbox.
 type python struct {
-	t       *testing.T
+	t       testing.TB
 	environ []string
 	prelude string // code that runs before the snippet
 }
@@ -54,7 +54,7 @@ func (p python) execute(ctx context.Context, code string) []byte {
 }
 
 // readLayer reads the Python code that the tests run, so that `go test` runs them again when it changes.
-func readLayer(t *testing.T) {
+func readLayer(t testing.TB) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(filepath.Join(moto.Root(), "pythonlayer"), func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, ".py") {
@@ -188,7 +188,7 @@ func TestCollect_ReadsDocumentedAnswers(t *testing.T) {
 }
 
 // fakeBoto3 runs the snippet on canned answers, after lines of Python that change them.
-func fakeBoto3(t *testing.T, changes ...string) python {
+func fakeBoto3(t testing.TB, changes ...string) python {
 	t.Helper()
 	fake, err := os.ReadFile("testdata/fake_boto3.py")
 	require.NoError(t, err)

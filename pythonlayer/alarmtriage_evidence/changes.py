@@ -2,8 +2,9 @@
 
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from alarmtriage_tool import trail
 
@@ -16,28 +17,33 @@ MAX_NAME_PAGES = 2  # of a lookup for one resource
 SECONDS = 10.0  # time for all lookups
 AFTER = timedelta(minutes=1)  # events up to this long after the transition are read
 
-def changes(ctx: Context, names: Sequence[Tuple[Optional[str], str]]) -> Dict[str, Any]:
+Lookup = Tuple[Optional[str], Dict[str, str], int]  # Region or None, attribute, and pages
+_GENERAL: Lookup = (None, {"AttributeKey": "ReadOnly", "AttributeValue": "false"}, MAX_PAGES)
+
+
+def changes(ctx: Context, named: Callable[[], Sequence[Tuple[Optional[str], str]]]) -> Dict[str, Any]:
     """Returns the changes before the alarm, and how much of the period was read.
 
-    `names` are the alarm's own resources, each with the Region of its events or None. Their events come first.
+    `named` returns the names of the alarm's own resources, each with the Region of its events or None. Their events come
+    first. The lookup for all writes does not wait for the names.
     """
-    started = time.monotonic()
+    until = time.monotonic() + SECONDS
     events: Dict[str, Dict[str, Any]] = {}
     failures: List[str] = []
-    wanted: List[Tuple[Optional[str], Dict[str, str], int]] = [
-        (region, {"AttributeKey": "ResourceName", "AttributeValue": name}, MAX_NAME_PAGES) for region, name in names[:MAX_NAMES]]
-    wanted.append((None, {"AttributeKey": "ReadOnly", "AttributeValue": "false"}, MAX_PAGES))
+    with ThreadPoolExecutor(MAX_NAMES + 1, thread_name_prefix="trail") as pool:
+        general = pool.submit(_read, ctx, _GENERAL, until)
+        names = named()
+        wanted: List[Lookup] = [
+            (region, {"AttributeKey": "ResourceName", "AttributeValue": name}, MAX_NAME_PAGES) for region, name in names[:MAX_NAMES]]
+        reads = [(lookup, pool.submit(_read, ctx, lookup, until)) for lookup in wanted] + [(_GENERAL, general)]
     own = {name for _, name in names}
     routine: Counter = Counter()
     back_to: Optional[datetime] = None
     read = 0
-    for region, attribute, most_pages in wanted:
+    for (_, attribute, _), answer in reads:
         is_general = attribute["AttributeKey"] == "ReadOnly"
         try:
-            seconds = min(started + SECONDS - time.monotonic(), ctx.remaining() - 2)
-            found, complete = trail.lookup(
-                ctx.client("cloudtrail", region), attribute, ctx.fired_at - BEFORE, min(ctx.now, ctx.fired_at + AFTER), most_pages,
-                seconds, lambda region=region: ctx.pace(region or ctx.region))
+            found, complete = answer.result()
         except Exception as error:
             failures.append(f"{type(error).__name__}: {str(error)[:200]}")
             continue
@@ -62,13 +68,22 @@ def changes(ctx: Context, names: Sequence[Tuple[Optional[str], str]]) -> Dict[st
             else:
                 routine[str(change["event"])] += 1
     if failures:
-        ctx.note(f"changes: {len(failures)} of {len(wanted)} CloudTrail lookups failed: {failures[0]}")
+        ctx.note(f"changes: {len(failures)} of {len(reads)} CloudTrail lookups failed: {failures[0]}")
+    if back_to is not None and len(names) > MAX_NAMES:
+        ctx.note(f"changes: only {MAX_NAMES} of the alarm's {len(names)} resources were looked up by name")
     ranked = sorted(events.values(), key=lambda c: c["time"] or "", reverse=True)
     ranked.sort(key=lambda c: not c["own"])
     if len(ranked) > MAX_CHANGES:
         ctx.note(f"changes: {len(ranked) - MAX_CHANGES} more were read but are not listed")
     return {"list": ranked[:MAX_CHANGES], "from": stamp(back_to or ctx.fired_at - BEFORE), "complete": back_to is None and not failures,
             "read": read, "routine": dict(routine.most_common(10))}
+
+
+def _read(ctx: Context, lookup: Lookup, until: float) -> Tuple[List[Dict[str, Any]], bool]:
+    region, attribute, most_pages = lookup
+    seconds = min(until - time.monotonic(), ctx.remaining() - 2)
+    return trail.lookup(ctx.client("cloudtrail", region), attribute, ctx.fired_at - BEFORE, min(ctx.now, ctx.fired_at + AFTER),
+                        most_pages, seconds, lambda: ctx.pace(region or ctx.region))
 
 
 def _is_routine(ctx: Context, change: Mapping[str, Any]) -> bool:

@@ -59,7 +59,7 @@ class _Collection:
                      f"because this code reads account {ctx.own_account}")
         else:
             looks = [(name, self._start(look)) for name, look in services.looks(ctx, wanted)]
-            late["trail"] = self._start(lambda: changes(ctx, services.names(ctx, wanted) or self._values(source, below)))
+            late["trail"] = self._start(changes, ctx, lambda: services.names(ctx, wanted) or self._values(source, below))
         for name, part in {**early, **late}.items():
             self._take(name, part, found)
         found["observations"] = self._observations(looks)
