@@ -23,7 +23,7 @@ var triageReads = Actions{
 	"cloudtrail":              {"DescribeTrails", "GetEventSelectors", "GetQueryResults", "GetTrail", "GetTrailStatus", "ListTrails", "LookupEvents"},
 	"cloudwatch":              {"Describe*", "GetDashboard", "GetInsightRuleReport", "GetMetricData", "GetMetricStatistics", "GetMetricWidgetImage", "ListDashboards", "ListMetrics", "ListTagsForResource"},
 	"codebuild":               {"BatchGetBuilds", "BatchGetProjects", "ListBuilds", "ListBuildsForProject", "ListProjects"},
-	"codedeploy":              {"GetApplication", "GetDeployment", "GetDeploymentGroup", "ListApplications", "ListDeploymentGroups", "ListDeployments"},
+	"codedeploy":              {"BatchGetDeployments", "GetApplication", "GetDeployment", "GetDeploymentGroup", "ListApplications", "ListDeploymentGroups", "ListDeployments"},
 	"codepipeline":            {"GetPipeline", "GetPipelineExecution", "GetPipelineState", "ListActionExecutions", "ListPipelineExecutions", "ListPipelines"},
 	"cognito-idp":             {"DescribeUserPool", "ListUserPools"},
 	"config":                  {"DescribeComplianceByResource", "DescribeConfigRules", "GetResourceConfigHistory", "ListDiscoveredResources"},
