@@ -114,7 +114,7 @@ func isInterpreter(program string) bool {
 var interpreters = set("sh", "bash", "zsh", "dash", "ksh", "csh", "tcsh", "fish", "ash", "busybox", "eval", "source", "python", "python3",
 	"pypy", "perl", "ruby", "node", "nodejs", "deno", "bun", "php", "lua", "pwsh", "powershell", "osascript", "tclsh", "awk", "gawk", "mawk",
 	"nawk", "sed", "ssh", "nc", "ncat", "netcat", "socat", "expect", "R", "Rscript", "java", "go", "npx", "uvx", "pipx", "crontab", "at",
-	"batch", "make", "trap", "alias", "screen", "tmux", "script", "find", "vi", "vim", "emacs", "ed", "ex", "docker", "podman", "nsenter",
+	"batch", "make", "trap", "alias", "screen", "tmux", "script", "find", "vi", "vim", "emacs", "ed", "ex", "nsenter",
 	"chroot", "unshare", "m4", "dc", "bc", "tar")
 
 // editors execute the code in their arguments, but not their input.
