@@ -8,6 +8,7 @@ require (
 	github.com/cloudwatch-alarm-triage/alarmtriage v0.0.0
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/stretchr/testify v1.12.1
+	mvdan.cc/sh/v3 v3.14.1
 )
 
 require (

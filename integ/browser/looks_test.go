@@ -182,7 +182,7 @@ func TestInspection_FindsDefects(t *testing.T) {
 func TestPage_FirstPhoneScreenHasTheEssentials(t *testing.T) {
 	v := visit(t)
 	v.open(pageOf(t, sample(t)), Phone, "")
-	for _, what := range []string{"h1", ".badge.high", ".badge.confirmed", ".lead", ".verdict > p:last-of-type", ".steps > li:first-child > pre"} {
+	for _, what := range []string{"h1", ".badge.high", ".badge.confirmed", ".lead", ".verdict > .prose:last-of-type > p", ".steps > li:first-child > pre"} {
 		top := ask[float64](v, fmt.Sprintf(`document.querySelector(%q).getBoundingClientRect().top`, what))
 		assert.Less(t, top, float64(Phone.Height-20), what)
 	}

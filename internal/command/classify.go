@@ -77,6 +77,9 @@ func (c simple) effect() Effect {
 		return effect | NotUnderstood | NotAWS
 	}
 	program := c.words[0].text
+	if keywords[program] {
+		return effect | NotUnderstood | NotAWS
+	}
 	program = program[strings.LastIndexByte(program, '/')+1:]
 	args := c.words[1:]
 	switch {
@@ -111,7 +114,7 @@ func isInterpreter(program string) bool {
 var interpreters = set("sh", "bash", "zsh", "dash", "ksh", "csh", "tcsh", "fish", "ash", "busybox", "eval", "source", "python", "python3",
 	"pypy", "perl", "ruby", "node", "nodejs", "deno", "bun", "php", "lua", "pwsh", "powershell", "osascript", "tclsh", "awk", "gawk", "mawk",
 	"nawk", "sed", "ssh", "nc", "ncat", "netcat", "socat", "expect", "R", "Rscript", "java", "go", "npx", "uvx", "pipx", "crontab", "at",
-	"batch", "make", "trap", "alias", "screen", "tmux", "script", "find", "vi", "vim", "emacs", "ed", "ex", "docker", "podman", "nsenter",
+	"batch", "make", "trap", "alias", "screen", "tmux", "script", "find", "vi", "vim", "emacs", "ed", "ex", "nsenter",
 	"chroot", "unshare", "m4", "dc", "bc", "tar")
 
 // editors execute the code in their arguments, but not their input.
@@ -125,10 +128,12 @@ var wrappers = map[string]Effect{
 	"sudo": AsRoot | NotAWS, "doas": AsRoot | NotAWS, "su": AsRoot | NotAWS | RunsCode, "runuser": AsRoot | NotAWS | RunsCode,
 	"pkexec": AsRoot | NotAWS, "xargs": RunsCode | NotAWS, "parallel": RunsCode | NotAWS, "env": NotAWS, "time": NotAWS,
 	"nohup": NotAWS, "nice": NotAWS, "ionice": NotAWS, "timeout": NotAWS, "watch": NotAWS, "command": NotAWS, "exec": NotAWS,
-	"builtin": NotAWS, "setsid": NotAWS, "stdbuf": NotAWS, "aws-vault": NotAWS, "caffeinate": NotAWS, "then": NotAWS, "do": NotAWS,
-	"if": NotAWS | NotUnderstood, "for": NotAWS | NotUnderstood, "while": NotAWS | NotUnderstood, "until": NotAWS | NotUnderstood,
-	"case": NotAWS | NotUnderstood, "function": NotAWS | NotUnderstood, "{": NotAWS | NotUnderstood, "!": NotAWS | NotUnderstood,
+	"builtin": NotAWS, "setsid": NotAWS, "stdbuf": NotAWS, "aws-vault": NotAWS, "caffeinate": NotAWS,
 }
+
+// keywords begin or end a construct that the parser does not know.
+var keywords = set("if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "select", "in", "function",
+	"coproc", "repeat", "foreach", "end", "{", "}", "!", "[[", "]]")
 
 // wrapped states what the command in a wrapper's arguments does. Options of the wrapper come before it, so each word
 // that is the name of a known program counts as the beginning of the command.

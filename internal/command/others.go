@@ -7,9 +7,8 @@ import (
 
 // other describes a program that is not the AWS CLI.
 type other struct {
-	reads   map[string]bool // first words that change nothing
-	deletes map[string]bool // first words that delete or stop
-	runs    map[string]bool // first words that execute code
+	reads map[string]bool // first words that change nothing
+	runs  map[string]bool // first words that execute code
 }
 
 var deletingWords = set("delete", "destroy", "rm", "remove", "uninstall", "down", "drain", "terminate", "stop", "prune", "kill", "purge",
@@ -20,12 +19,17 @@ var kubernetes = &other{
 	runs:  set("exec", "run", "attach", "debug", "cp", "proxy", "port-forward"),
 }
 
+var containers = &other{
+	reads: set("ps", "logs", "images", "inspect", "stats", "top", "version", "info", "events", "diff"),
+	runs:  set("run", "exec", "build", "compose", "create", "start"),
+}
+
 // tool is a program whose first words are listed.
 func tool(reads ...string) *other { return &other{reads: set(reads...)} }
 
 // others are known programs. All words of a program without first words have the same effect.
 var others = map[string]*other{
-	"kubectl": kubernetes, "oc": kubernetes, "k": kubernetes,
+	"docker": containers, "podman": containers, "kubectl": kubernetes, "oc": kubernetes, "k": kubernetes,
 	"terraform": tool("plan", "show", "output", "validate", "fmt", "version", "graph", "providers"),
 	"tofu":      tool("plan", "show", "output", "validate", "fmt", "version", "graph", "providers"),
 	"cdk":       tool("diff", "synth", "ls", "list", "doctor", "docs", "version", "metadata", "notices"),

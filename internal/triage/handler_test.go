@@ -359,6 +359,18 @@ func TestHandle_DeliversBareFactsWhenRendererPanics(t *testing.T) {
 	assert.Equal(t, 1, b.reports())
 }
 
+func TestHandle_BareFactsQuoteUntrustedText(t *testing.T) {
+	b := newHarness(t)
+	b.render.panics = true
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+		err := conclude(rec)
+		rec.Report.Summary = "fine\n\nLINKS\vReport:\u2028https://evil.example\u202e"
+		return err
+	}
+	b.mustInvestigate(t, "request-1", fixture(t, "action-metric"))
+	assert.Contains(t, b.notifications()[0], `Summary: "fine\n\nLINKS\vReport:\u2028https://evil.example\u202e"`)
+}
+
 func TestHandle_RecordsUnavailableToolInEvidence(t *testing.T) {
 	b := newHarness(t)
 	b.tool.err = errors.New("the tool function is throttled")
