@@ -4,10 +4,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -158,8 +160,8 @@ func python(v any) string {
 	switch v := v.(type) {
 	case map[string]any:
 		var fields []string
-		for name, value := range v {
-			fields = append(fields, python(name)+": "+python(value))
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			fields = append(fields, python(name)+": "+python(v[name]))
 		}
 		return "{" + strings.Join(fields, ", ") + "}"
 	case []any:

@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 // Limits of learning secrets from AWS's answers during one tool call.
@@ -38,31 +39,46 @@ type Memory struct {
 	mu     sync.Mutex
 	bodies [][]byte
 	size   int
+	missed int64 // bytes of answers that were not kept although they can contain secrets
 }
 
 // Observe keeps a copy of an answer's body if it can contain secrets.
 func (m *Memory) Observe(body []byte) {
+	if !mayHoldSecrets(body) {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.size+len(body) <= maxObserved && mayHoldSecrets(body) {
-		m.bodies = append(m.bodies, bytes.Clone(body))
-		m.size += len(body)
+	if m.size+len(body) > maxObserved {
+		m.missed += int64(len(body))
+		return
 	}
+	m.bodies = append(m.bodies, bytes.Clone(body))
+	m.size += len(body)
+}
+
+// Missed records that a number of bytes of an answer cannot be observed, because the answer is too long.
+func (m *Memory) Missed(size int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.missed += size
 }
 
 // Knowing returns a copy of the redactor that also replaces the secrets in the observed answers. The memory
 // then forgets the answers.
 func (m *Memory) Knowing(r *Redactor) *Redactor {
 	knowing := *r
-	knowing.known = m.takeSecrets(r)
+	secrets, gaps := m.takeSecrets(r)
+	knowing.known, knowing.gaps = newLiterals(secrets), gaps
 	return &knowing
 }
 
-// takeSecrets returns the secrets in the observed answers, longest first, and forgets the answers.
-func (m *Memory) takeSecrets(r *Redactor) []string {
+// takeSecrets returns the secrets in the observed answers as they can be written, and what was not searched. It forgets
+// the answers.
+func (m *Memory) takeSecrets(r *Redactor) ([]string, toolcall.SearchGap) {
 	m.mu.Lock()
-	bodies := m.bodies
-	m.bodies, m.size = nil, 0
+	bodies, missed := m.bodies, m.missed
+	m.bodies, m.size, m.missed = nil, 0, 0
 	m.mu.Unlock()
 	l := learner{redactor: r, found: map[string]bool{}, until: time.Now().Add(maxSearchTime)}
 	if !r.until.IsZero() && r.until.Before(l.until) {
@@ -73,18 +89,14 @@ func (m *Memory) takeSecrets(r *Redactor) []string {
 	}
 	found := map[string]bool{}
 	for secret := range l.found {
-		for _, written := range spellings(secret) {
-			found[written] = true
+		for _, written := range append(spellings(secret), encodings(secret)...) {
+			if len(written) >= minSecret {
+				found[written] = true
+			}
 		}
 	}
-	list := slices.Collect(maps.Keys(found))
-	slices.SortFunc(list, func(a, b string) int {
-		if len(a) != len(b) {
-			return len(b) - len(a)
-		}
-		return strings.Compare(a, b)
-	})
-	return list
+	gaps := toolcall.SearchGap{Bytes: missed + l.missed, Secrets: len(l.excess)}
+	return slices.Sorted(maps.Keys(found)), gaps
 }
 
 // spellings returns a text as Python's print, repr, and json.dumps write it, the last also nested in JSON.
@@ -117,8 +129,8 @@ func asciiJSON(text string) string {
 // secretHints are lower-case substrings. The learner finds no secret in a text that contains none of them.
 var secretHints = append([]string{
 	"environment", "variables", `"env"`, "optionsettings", "userdata", "shared_key", "://", "bearer", "authorization",
-	"eyj", "gh", "xox", "k_live", "-----begin", "signature",
-}, secretNameParts...)
+	"eyj", "gh", "xox", "k_live", "-----begin", "-----end", "signature", "iqojb3jpz2lu", "akia", "asia", "webhook", `"content"`, "identified", "requirepass",
+}, nameHints...)
 
 // mayHoldSecrets reports whether the learner may find secrets in a body.
 func mayHoldSecrets(body []byte) bool {
@@ -138,13 +150,26 @@ type learner struct {
 	searched int // bytes so far
 	unpacked int // bytes decompressed so far
 	until    time.Time
+
+	excess map[string]bool // secrets beyond maxLearned
+	missed int64           // bytes of texts that the rules did not search
+	inKey  string          // the mark that ends the private key that the texts are a part of; empty: none
+	lines  int             // of this private key
 }
 
 // add stores a secret, unless it is so short or regular that replacing it everywhere would damage other
 // texts.
 func (l *learner) add(secret string) {
-	if len(secret) >= minSecret && strings.ContainsAny(secret, "0123456789") && entropy(secret) > 2.5 && len(l.found) < maxLearned {
+	if len(secret) < minSecret || !hasDigit(secret) || entropy(secret) <= 2.5 || l.found[secret] {
+		return
+	}
+	if len(l.found) < maxLearned {
 		l.found[secret] = true
+	} else if len(l.excess) < maxLearned {
+		if l.excess == nil {
+			l.excess = map[string]bool{}
+		}
+		l.excess[secret] = true
 	}
 }
 
@@ -156,6 +181,9 @@ func (l *learner) unpack(body []byte) []byte {
 	}
 	plain, _ := io.ReadAll(io.LimitReader(unpacked, int64(maxObserved-l.unpacked)))
 	l.unpacked += len(plain)
+	if l.unpacked >= maxObserved {
+		l.missed++ // at least; the size of the rest is unknown
+	}
 	return plain
 }
 
@@ -171,13 +199,15 @@ func (l *learner) learnBody(body []byte) {
 	if body[0] == '<' {
 		if tree, err := elements(xml.NewDecoder(bytes.NewReader(body)), 0); err == nil {
 			l.learnValue("", tree, false, 0)
+			return
 		}
-		return
 	}
 	var decoded any
 	if json.Unmarshal(body, &decoded) == nil {
 		l.learnValue("", decoded, false, 0)
+		return
 	}
+	l.searchText(string(body)) // truncated, or in another format
 }
 
 // elements converts the content of an XML element to the form of decoded JSON: a text, or the children by
@@ -221,28 +251,26 @@ func elements(decoder *xml.Decoder, nested int) (any, error) {
 	}
 }
 
-// holdsVariables reports whether every value below a field is a variable of a program, such as environment,
-// runtimeEnvironmentVariables, overrideEnvironment, or stageVariables. The name is in lower case.
-func holdsVariables(field string) bool {
-	switch field {
-	case "variables", "env", "environmentvars", "optionsettings":
-		return true
-	}
-	return strings.HasSuffix(field, "environment") || strings.HasSuffix(field, "environmentvariables") || strings.HasSuffix(field, "stagevariables")
-}
-
 // pairs are the field names, in lower case, that lists of names and values use.
-var pairs = [][2]string{{"name", "value"}, {"key", "value"}, {"parameterkey", "parametervalue"}, {"outputkey", "outputvalue"}, {"optionname", "value"}}
+var pairs = [][2]string{{"name", "value"}, {"key", "value"}, {"parameterkey", "parametervalue"}, {"outputkey", "outputvalue"}, {"optionname", "value"},
+	{"attributename", "attributevalue"}, {"propertyname", "propertyvalue"}, {"field", "value"}, {"apikeyname", "apikeyvalue"}, {"name", "plaintextvalue"}}
 
 // learnValue learns from a decoded value. variable reports whether it is a variable of a program.
 func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 	switch v := v.(type) {
 	case map[string]any:
 		l.learnPair(v, variable)
+		isKubernetesSecret := v["kind"] == "Secret"
 		for key, child := range v {
-			if folded := strings.ToLower(key); folded == "userdata" || folded == "userdataoverride" {
+			switch folded := strings.ToLower(key); {
+			case folded == "userdata" || folded == "userdataoverride" || folded == "content":
 				l.learnUserData(child)
-			} else {
+				l.learnValue(key, child, variable, depth)
+			case isKubernetesSecret && (folded == "data" || folded == "stringdata"):
+				l.learnData(child)
+			case isValueField(folded) && classify(name) >= likely: // "password": {"value": "…"}
+				l.learnValue(name, child, variable, depth)
+			default:
 				l.learnValue(key, child, variable || holdsVariables(folded), depth)
 			}
 		}
@@ -257,6 +285,18 @@ func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 		}
 	case string:
 		l.learnText(name, v, variable, depth)
+	}
+}
+
+// learnData learns the values of a Kubernetes secret, as they are and decoded.
+func (l *learner) learnData(v any) {
+	values, _ := v.(map[string]any)
+	for _, value := range values {
+		text, _ := value.(string)
+		l.add(text)
+		if decoded, err := base64.StdEncoding.DecodeString(text); err == nil {
+			l.add(string(decoded))
+		}
 	}
 }
 
@@ -298,8 +338,13 @@ func (l *learner) learnText(name, text string, variable bool, depth int) {
 // searchText learns the secrets that the rules find in a text. The code may print a secret without the context by
 // which the rules recognize it.
 func (l *learner) searchText(text string) {
+	l.learnKeyLine(text)
 	text = terminal.Plain(text) // as answers show it
-	if len(text) < minSecret || l.searched+len(text) > maxSearched || time.Now().After(l.until) || !containsAny(fold(text), secretHints) {
+	if len(text) < minSecret || !containsAny(fold(text), secretHints) {
+		return
+	}
+	if l.searched+len(text) > maxSearched || time.Now().After(l.until) {
+		l.missed += int64(len(text))
 		return
 	}
 	l.searched += len(text)
@@ -309,6 +354,38 @@ func (l *learner) searchText(text string) {
 		}
 	}}, text)
 }
+
+const (
+	keyStart   = "-----BEGIN "
+	keyEnd     = "-----END "
+	maxKeySize = 200 // lines of a private key in separate texts
+)
+
+// learnKeyLine learns the lines of a private key that is split over texts, such as the events of a log. The newest
+// event can be the first.
+func (l *learner) learnKeyLine(text string) {
+	if l.inKey != "" {
+		line := strings.TrimSpace(text)
+		if l.lines++; l.lines > maxKeySize || strings.Contains(text, l.inKey) {
+			l.inKey = ""
+		} else if keyLine().MatchString(line) {
+			l.add(line)
+		}
+		return
+	}
+	if !strings.Contains(text, " PRIVATE KEY") {
+		return
+	}
+	starts, ends := strings.Contains(text, keyStart), strings.Contains(text, keyEnd)
+	switch {
+	case starts && !ends:
+		l.inKey, l.lines = keyEnd, 0
+	case ends && !starts:
+		l.inKey, l.lines = keyStart, 0
+	}
+}
+
+var keyLine = lazy(`^[A-Za-z0-9+/]{8,}={0,2}$`)
 
 var sharedKey = lazy(`<pre_shared_key>\s*([^<\s]{6,})\s*<`)
 
@@ -337,6 +414,8 @@ func (l *learner) learnUserData(v any) {
 				l.add(word)
 			}
 		}
+		c := counter{until: l.until, found: l.add}
+		c.replaceNamed(c.replaceByContext(string(script)))
 	}
 }
 

@@ -9,6 +9,7 @@ package redact
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,9 +24,10 @@ import (
 
 // Redactor replaces secrets with a text that names their kind.
 type Redactor struct {
-	custom []*regexp.Regexp // patterns of the user
-	known  []string         // literal secrets, longest first
-	until  time.Time        // zero: no deadline
+	custom []*regexp.Regexp   // patterns of the user
+	known  *literals          // secrets that AWS's answers contain; may be nil
+	gaps   toolcall.SearchGap // what was not searched for these secrets
+	until  time.Time          // zero: no deadline
 }
 
 // Every replacement starts with markStart, by which later passes recognize it.
@@ -105,6 +107,11 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 		a.Notes[i] = text(a.Notes[i])
 	}
 	a.Result = r.json(a.Result)
+	if r.gaps != (toolcall.SearchGap{}) {
+		gaps := r.gaps
+		a.SearchGap = &gaps
+		a.Notes = append(a.Notes, gaps.String())
+	}
 	if count > 0 {
 		a.Notes = append(a.Notes, fmt.Sprintf("%d secrets were replaced with %s", count, replacement("kind")))
 	}
@@ -133,14 +140,8 @@ func (r *Redactor) Document(text string) (string, int) {
 // text applies every way of finding secrets to a text.
 func (r *Redactor) text(c *counter, text string) string {
 	text = c.replaceInFields(text)
-	for _, secret := range r.known {
-		if c.isLate() {
-			break
-		}
-		if n := strings.Count(text, secret); n > 0 {
-			text = strings.ReplaceAll(text, secret, replacement("secret"))
-			c.count += n
-		}
+	if r.known != nil {
+		text = r.known.replace(c, text)
 	}
 	text = c.replaceTokens(text)
 	text = c.replaceByRules(text)
@@ -257,7 +258,7 @@ var secretFields = map[string]string{
 func (w *walk) value(name string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
-		return w.object(v)
+		return w.object(name, v)
 	case []any:
 		for i := range v {
 			v[i] = w.value(name, v[i])
@@ -274,26 +275,48 @@ func (w *walk) value(name string, v any) any {
 	return v
 }
 
-func (w *walk) object(o map[string]any) any {
-	if name, ok := o["name"].(string); ok && environmentName().MatchString(name) {
-		if _, ok := o["value"].(string); ok {
-			o["value"] = replacement("environment variable")
-			w.changes++
-		}
-	}
+func (w *walk) object(parent string, o map[string]any) any {
+	w.pair(o)
+	isKubernetesSecret := o["kind"] == "Secret"
 	clean := make(map[string]any, len(o))
 	for _, name := range slices.Sorted(maps.Keys(o)) {
 		key := w.key(name)
 		for n := 2; taken(clean, key); n++ {
 			key = fmt.Sprintf("%s (%d)", w.key(name), n)
 		}
-		if kind, ok := secretFields[name]; ok {
-			clean[key] = w.hide(kind, o[name])
-			continue
+		kind, isSecretField := secretFields[name]
+		switch folded := fold(name); {
+		case isSecretField:
+			clean[key] = w.hide(kind, "", o[name])
+		case isKubernetesSecret && (folded == "data" || folded == "stringdata"):
+			clean[key] = w.hide("secret", "", o[name])
+		case isValueField(folded) && classify(parent) >= likely:
+			clean[key] = w.value(parent, o[name])
+		default:
+			clean[key] = w.value(name, o[name])
 		}
-		clean[key] = w.value(name, o[name])
 	}
 	return clean
+}
+
+// pair redacts the value of an object that consists of a name and a value.
+func (w *walk) pair(o map[string]any) {
+	for field, v := range o {
+		name, isText := v.(string)
+		if !isText || !holdsName(field) || !isName(name) {
+			continue
+		}
+		for other, v := range o {
+			value, isText := v.(string)
+			if !isText || !isValueField(other) || strings.HasPrefix(value, markStart) {
+				continue
+			}
+			if isVariable := environmentName().MatchString(name) && !cannotBeSecret(name, value); isVariable || isSecret(name, value) {
+				o[other] = replacement(map[bool]string{true: "environment variable", false: "secret"}[isVariable])
+				w.changes++
+			}
+		}
+	}
 }
 
 // taken reports whether an object has a key.
@@ -312,20 +335,31 @@ func (w *walk) key(name string) string {
 
 var environmentName = lazy(`^[A-Z][A-Z0-9_]*$`)
 
-// hide replaces every text in a value, except in fields whose name is "name" or "Name".
-func (w *walk) hide(kind string, v any) any {
+// hide replaces every text in a value, except variables that cannot be secrets, and names.
+func (w *walk) hide(kind, name string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
-		for name := range v {
-			if name != "name" && name != "Name" {
-				v[name] = w.hide(kind, v[name])
+		for field := range v {
+			switch {
+			case field == "name" || field == "Name":
+			case isValueField(field):
+				if of, ok := cmp.Or(v["name"], v["Name"]).(string); ok {
+					v[field] = w.hide(kind, of, v[field])
+					continue
+				}
+				fallthrough
+			default:
+				v[field] = w.hide(kind, field, v[field])
 			}
 		}
 	case []any:
 		for i := range v {
-			v[i] = w.hide(kind, v[i])
+			v[i] = w.hide(kind, name, v[i])
 		}
 	case string:
+		if kind == secretFields["Variables"] && name != "" && cannotBeSecret(name, v) || strings.HasPrefix(v, markStart) {
+			return v
+		}
 		w.changes++
 		return replacement(kind)
 	}

@@ -39,6 +39,14 @@ var (
 		newShape("PyPI token", `\bpypi-[A-Za-z0-9_-]{50,}`, "pypi-"),
 		newShape("SendGrid key", `\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}`, "SG."),
 		newShape("API key", `\bsk-(?:ant-|proj-)?[A-Za-z0-9_-]{32,}`, "sk-"),
+		newShape("Google client secret", `\bGOCSPX-[A-Za-z0-9_-]{24,}`, "GOCSPX-"),
+		newShape("AWS session token", `\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz)[A-Za-z0-9+/=%]{40,}`, "IQoJb3JpZ2lu", "oGZXIvYXdz"),
+		newShape("stream key", `\bsk_[a-z]{2}-[a-z]+-[0-9]_[A-Za-z0-9]+_[A-Za-z0-9]{20,}`, "sk_"),
+		newShape("Discord webhook", `https://(?:[a-z]+\.)?discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/[0-9]+/[A-Za-z0-9_-]+`, "/webhooks/"),
+		newShape("Teams webhook", `https://[a-z0-9.-]+\.webhook\.office\.com/[^\s"'<>]+`, ".webhook.office.com/"),
+		newShape("Discord token", `\b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}\b`, "iscord"),
+		newShape("Telegram token", `/bot[0-9]{8,10}:[A-Za-z0-9_-]{35}\b`, "/bot"),
+		newShape("encoded script", `\b(?:IyEv|I2Nsb3VkLWNvbmZpZ)[A-Za-z0-9+/=]{40,}`, "IyEv", "I2Nsb3Vk"), // #!/ and #cloud-config in base64
 		newShape("age key", `\bAGE-SECRET-KEY-1[A-Z0-9]{58}`, "AGE-SECRET-KEY-1"),
 	}
 )
@@ -51,28 +59,16 @@ var (
 	// A query parameter that is a signature or a token.
 	query = newShape("credential", `(?i)([?&](?:X-Amz-Signature|X-Amz-Security-Token|Signature|sig|access_token|api_key|apikey|token|password)=)([^&\s"'<>\[]{6,})`,
 		"signature=", "token=", "sig=", "key=", "password=")
-	// The content of an XML element, and the argument of a command-line flag.
-	element  = newShape("secret", `(?i)(<(?:[\w.-]+:)?[\w.-]*(?:password|passwd|secret|apikey|api-key|access-?token)>)([^<\s\[*]{4,})`, "password>", "passwd>", "secret>", "apikey>", "api-key>", "token>")
-	argument = newShape("secret", `(?i)((?:^|\s)--?[a-z][a-z-]*(?:password|passwd|secret|api-key|access-token|auth-token)[ \t]+|(?:^|\s)--(?:password|passwd|secret|token|apikey)[ \t]+)([^\s"'\[<${*-][^\s"']{3,})`, "password ", "passwd ", "secret ", "api-key ", "token ", "apikey ")
 	// The password in a data source name of Go's drivers: user:password@tcp(host).
 	dataSource = newShape("password", `(\b[\w.-]+:)([^\s:/@"'<>]{3,})(@(?:tcp|unix)\()`, "@tcp(", "@unix(")
-	// The environment variables of a function, as JSON and Python write them.
-	variables = newShape("environment variable", `(["'](?:Variables|[A-Za-z]*EnvironmentVariables|environmentVariables)["']\s*:\s*)(\{[^{}]*\}|\[[^\[\]]*\])`, "Variables")
-	// An environment variable of a container: a name in capitals, then a value.
-	container = newShape("environment variable", `(["']name["']\s*:\s*["'][A-Z][A-Z0-9_]*["']\s*,\s*["']value["']\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')`, `"name"`, `'name'`, `"name'`, `'name"`)
 	// Fields that contain scripts or keys.
 	fields = newShape("field with secrets", `(["'](?:UserData|userData|userDataOverride|CustomerGatewayConfiguration|SecretString|SecretBinary|PreSharedKey|KeyMaterial)["']\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^{}]*\})`,
 		"serData", "CustomerGatewayConfiguration", "SecretString", "SecretBinary", "PreSharedKey", "KeyMaterial")
-	// A value in an object or list of variables.
-	value = newShape("environment variable", `(:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')`, ":")
 )
 
 // replaceInFields replaces the values of fields in which AWS's answers contain secrets.
 func (c *counter) replaceInFields(text string) string {
-	if containsAny(text, variables.needles) {
-		text = c.replaceAll(variables.pattern(), text, func(g []string) string { return g[1] + c.replaceGroup(value, g[2], true) })
-	}
-	return c.replaceGroup(container, c.replaceGroup(fields, text, true), true)
+	return c.replaceGroup(fields, text, true)
 }
 
 // replaceTokens replaces secrets that are recognized by their shape.
@@ -90,18 +86,28 @@ func (c *counter) replaceTokens(text string) string {
 func (c *counter) replaceByContext(text string) string {
 	text = c.replaceInLines(inURL, text, func(g []string) string { return g[1] + c.mark(inURL.kind, g[2]) + g[3] })
 	if folded := fold(text); containsAny(folded, header.needles) {
-		text = c.replaceGroup(shape{kind: header.kind, pattern: header.pattern}, text, false)
+		text = c.replaceAll(header.pattern(), text, func(g []string) string {
+			if !looksCredential(g[2]) {
+				return g[0]
+			}
+			return g[1] + c.mark(header.kind, g[2])
+		})
 	}
 	if folded := fold(text); containsAny(folded, query.needles) {
 		text = c.replaceGroup(shape{kind: query.kind, pattern: query.pattern}, text, false)
 	}
-	for _, s := range []shape{element, argument} {
-		if containsAny(fold(text), s.needles) {
-			text = c.replaceGroup(shape{kind: s.kind, pattern: s.pattern}, text, false)
-		}
-	}
+	text = c.replaceInContexts(text)
 	return c.replaceInLines(dataSource, text, func(g []string) string { return g[1] + c.mark(dataSource.kind, g[2]) + g[3] })
 }
+
+// looksCredential reports whether the text after the scheme of an HTTP header is a credential: "Bearer realm=x" and
+// "Bearer authentication failed" contain none.
+func looksCredential(value string) bool {
+	return !strings.Contains(value, markStart) && !isHarmlessValue(value) && !challenge().MatchString(value) &&
+		(hasDigit(value) || len(value) >= minUnnamed && strings.ToLower(value) != value)
+}
+
+var challenge = lazy(`^[a-z_]+=(?:["A-Za-z]|$)[^=]*$`)
 
 // fold returns the text in lower case as case-insensitive patterns see it: they treat U+017F as an s.
 func fold(text string) string {
