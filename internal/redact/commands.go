@@ -7,7 +7,7 @@ import (
 // contexts are secrets that the text before them identifies, without a name: on command lines, in statements of
 // databases and mail servers, and in URLs. The second group of a pattern is the secret. Matches never span lines.
 var contexts = []struct {
-	shape
+	*shape
 	isSecret func(value string) bool // nil: every value is a secret
 }{
 	{newShape("password", `(\bmysql[\w-]*\b[^\n|;]*?\s-p)('[^'\n]+'|"[^"\n]+"|[^\s'"-][^\s'"]{3,})`, "mysql"), nil},
@@ -30,7 +30,6 @@ var contexts = []struct {
 	{newShape("password", `(?i)(\bPASSWORD\s+)('[^'\n]{4,}')`, "PASSWORD '", "password '"), nil},
 	{newShape("password", `(^[\w.*-]+:(?:[0-9]+|\*):[\w*.-]+:[\w*.-]+:)(\S+)`, ":5432:", ":5433:", ":6432:", ":*:"), nil},
 	{newShape("AWS secret key", `((?:AKIA|ASIA)[A-Z0-9]{16}(?:[^\n]{0,60}?[^A-Za-z0-9+/\n])?)([A-Za-z0-9+/]{40})(?:[^A-Za-z0-9+/]|$)`, "AKIA", "ASIA"), isMixed},
-	{newShape("credential", `(://)([^\s:/@"'<>]{16,})@`, "://"), looksRandom},
 }
 
 // isMixed reports whether a value has capitals, small letters, and digits.

@@ -132,12 +132,19 @@ var secretHints = append([]string{
 	"eyj", "gh", "xox", "k_live", "-----begin", "-----end", "signature", "iqojb3jpz2lu", "akia", "asia", "webhook", `"content"`, "identified", "requirepass",
 }, nameHints...)
 
+var hintsOfSecrets = sync.OnceValue(func() *wordIndex {
+	index := newWordIndex()
+	index.add(secretHints)
+	return index
+})
+
 // mayHoldSecrets reports whether the learner may find secrets in a body.
 func mayHoldSecrets(body []byte) bool {
 	if isGzip(body) {
 		return true
 	}
-	return containsAny(fold(string(body)), secretHints)
+	_, any := hintsOfSecrets().find(string(body), true)
+	return any
 }
 
 // isGzip reports whether a body is compressed.
@@ -340,7 +347,7 @@ func (l *learner) learnText(name, text string, variable bool, depth int) {
 func (l *learner) searchText(text string) {
 	l.learnKeyLine(text)
 	text = terminal.Plain(text) // as answers show it
-	if len(text) < minSecret || !containsAny(fold(text), secretHints) {
+	if _, any := hintsOfSecrets().find(text, true); len(text) < minSecret || !any {
 		return
 	}
 	if l.searched+len(text) > maxSearched || time.Now().After(l.until) {
@@ -414,7 +421,7 @@ func (l *learner) learnUserData(v any) {
 				l.add(word)
 			}
 		}
-		c := counter{until: l.until, found: l.add}
+		c := counter{until: l.until, found: l.add, wanted: keywordsOf(string(script))}
 		c.replaceNamed(c.replaceByContext(string(script)))
 	}
 }

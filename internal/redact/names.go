@@ -2,6 +2,7 @@ package redact
 
 import (
 	"strings"
+	"sync"
 )
 
 // sensitivity is how likely it is that the value of a name is a secret.
@@ -73,7 +74,7 @@ func classify(name string) sensitivity {
 	if len(name) > maxName {
 		name = name[len(name)-maxName:]
 	}
-	if len(name) < minName || !containsAny(fold(name), nameHints) {
+	if _, any := hintsOfNames().find(name, true); len(name) < minName || !any {
 		return harmless
 	}
 	words := wordsOf(name)
@@ -193,6 +194,12 @@ var nameHints = []string{
 	"licen", "hmac", "otp", "code", "assertion", "webhook", "login", "sig", "salt", "psk", "bearer", "pem", "cred", "kennwort", "senha",
 	"contrasena", "wachtwoord", "parola", "haslo", "heslo", "losenord", "sasl",
 }
+
+var hintsOfNames = sync.OnceValue(func() *wordIndex {
+	index := newWordIndex()
+	index.add(nameHints)
+	return index
+})
 
 // isSecret reports whether a name indicates that its value is a secret.
 func isSecret(name, value string) bool { return classify(name).matches(value) }

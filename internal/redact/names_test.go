@@ -67,11 +67,7 @@ func FuzzText(f *testing.F) {
 }
 
 func TestShapes_HaveNeedles(t *testing.T) {
-	all := append([]shape{privateKey, inURL, fields}, tokens...)
-	for _, c := range contexts {
-		all = append(all, c.shape)
-	}
-	for _, s := range all {
+	for _, s := range shapes() {
 		assert.NotEmpty(t, s.needles, s.kind)
 		assert.NotNil(t, s.pattern(), s.kind)
 	}

@@ -139,6 +139,7 @@ func (r *Redactor) Document(text string) (string, int) {
 
 // text applies every way of finding secrets to a text.
 func (r *Redactor) text(c *counter, text string) string {
+	c.wanted = keywordsOf(text)
 	text = c.replaceInFields(text)
 	if r.known != nil {
 		text = r.known.replace(c, text)
@@ -164,6 +165,8 @@ func (r *Redactor) text(c *counter, text string) string {
 type counter struct {
 	count int
 	found func(secret string) // may be nil
+
+	wanted []bool // by number of rule or shape: whether the text contains one of its words
 
 	until   time.Time // zero: no deadline
 	expired bool      // the deadline passed before the redaction ended
@@ -196,11 +199,8 @@ func (c *counter) replaceAll(pattern *regexp.Regexp, text string, replace func(g
 	})
 }
 
-// replaceGroup replaces the second group of each match of a shape, if the text contains one of its needles.
-func (c *counter) replaceGroup(s shape, text string, quoted bool) string {
-	if len(s.needles) > 0 && !containsAny(text, s.needles) {
-		return text
-	}
+// replaceGroup replaces the second group of each match of a shape.
+func (c *counter) replaceGroup(s *shape, text string, quoted bool) string {
 	return c.replaceAll(s.pattern(), text, func(g []string) string {
 		if strings.Contains(g[2], markStart) {
 			return g[0]

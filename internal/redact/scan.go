@@ -31,7 +31,7 @@ type scanner struct {
 
 // replaceNamed replaces values whose name indicates a secret, and variables of programs.
 func (c *counter) replaceNamed(text string) string {
-	if !containsAny(fold(text), scanHints) {
+	if !c.wants(named) {
 		return text
 	}
 	s := scanner{counter: c, text: text, kinds: map[string]sensitivity{}, ahead: lookAhead*len(text) + 1<<20}

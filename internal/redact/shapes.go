@@ -13,10 +13,20 @@ type shape struct {
 	kind    string
 	needles []string
 	pattern func() *regexp.Regexp // compiled on first use
+	number  int                   // in the index of keywords
 }
 
-func newShape(kind, pattern string, needles ...string) shape {
-	return shape{kind: kind, needles: needles, pattern: lazy(pattern)}
+func newShape(kind, pattern string, needles ...string) *shape {
+	return &shape{kind: kind, needles: needles, pattern: lazy(pattern)}
+}
+
+// shapes returns all shapes.
+func shapes() []*shape {
+	list := append([]*shape{privateKey, urls, header, query, dataSource, fields, cookies, named}, tokens...)
+	for _, c := range contexts {
+		list = append(list, c.shape)
+	}
+	return list
 }
 
 // lazy returns a function that compiles a pattern on first use.
@@ -27,7 +37,7 @@ func lazy(pattern string) func() *regexp.Regexp {
 // Tokens that are recognized by their shape alone. Only a private key spans lines.
 var (
 	privateKey = newShape("private key", `-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)`, "-----BEGIN ")
-	tokens     = []shape{
+	tokens     = []*shape{
 		newShape("JSON web token", `\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`, ".eyJ"),
 		newShape("GitHub token", `\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})`, "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
 		newShape("GitLab token", `\bglpat-[A-Za-z0-9_-]{20,}`, "glpat-"),
@@ -52,8 +62,10 @@ var (
 )
 
 var (
-	// A password in a URL. The user name is kept.
-	inURL = newShape("password", `([a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@"'<>]*:)([^\s/@"'<>]+)(@)`, "://")
+	// A password in a URL.
+	urls = newShape("password", `://`, "://")
+	// A value with a name, or a variable.
+	named = newShape("secret", `[\w.-]`, scanHints...)
 	// The credential in an HTTP header. Needles of case-insensitive patterns are in lower case.
 	header = newShape("credential", `(?i)((?:Proxy-)?Authorization["']?\s*[:=]\s*["']?(?:Bearer|Basic|Token)\s+|\bBearer\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "authorization")
 	// A query parameter that is a signature or a token.
@@ -68,12 +80,15 @@ var (
 
 // replaceInFields replaces the values of fields in which AWS's answers contain secrets.
 func (c *counter) replaceInFields(text string) string {
+	if !c.wants(fields) {
+		return text
+	}
 	return c.replaceGroup(fields, text, true)
 }
 
 // replaceTokens replaces secrets that are recognized by their shape.
 func (c *counter) replaceTokens(text string) string {
-	if containsAny(text, privateKey.needles) {
+	if c.wants(privateKey) {
 		text = c.replaceAll(privateKey.pattern(), text, func(g []string) string { return c.mark(privateKey.kind, g[0]) })
 	}
 	for _, t := range tokens {
@@ -84,8 +99,10 @@ func (c *counter) replaceTokens(text string) string {
 
 // replaceByContext replaces secrets that are recognized by the text before them, such as in URLs and HTTP headers.
 func (c *counter) replaceByContext(text string) string {
-	text = c.replaceInLines(inURL, text, func(g []string) string { return g[1] + c.mark(inURL.kind, g[2]) + g[3] })
-	if folded := fold(text); containsAny(folded, header.needles) {
+	if c.wants(urls) {
+		text = c.replaceInURLs(text)
+	}
+	if c.wants(header) {
 		text = c.replaceAll(header.pattern(), text, func(g []string) string {
 			if !looksCredential(g[2]) {
 				return g[0]
@@ -93,12 +110,57 @@ func (c *counter) replaceByContext(text string) string {
 			return g[1] + c.mark(header.kind, g[2])
 		})
 	}
-	if folded := fold(text); containsAny(folded, query.needles) {
-		text = c.replaceGroup(shape{kind: query.kind, pattern: query.pattern}, text, false)
+	if c.wants(query) {
+		text = c.replaceGroup(query, text, false)
 	}
 	text = c.replaceInContexts(text)
 	return c.replaceInLines(dataSource, text, func(g []string) string { return g[1] + c.mark(dataSource.kind, g[2]) + g[3] })
 }
+
+// wants reports whether the text contains a needle of the shape.
+func (c *counter) wants(s *shape) bool { return c.wanted[s.number] }
+
+// maxAuthority is the length in bytes of the part of a URL between :// and the path.
+const maxAuthority = 1 << 10
+
+// replaceInURLs replaces passwords in URLs, and user names that are tokens. Names of users are kept.
+func (c *counter) replaceInURLs(text string) string {
+	var b strings.Builder
+	done := 0
+	for at := strings.Index(text, "://"); at >= 0; {
+		start := at + len("://")
+		end := start
+		for last := min(len(text), start+maxAuthority); end < last && !endsAuthority[text[end]]; {
+			end++
+		}
+		for from := start; at > 0 && isLetter(text[at-1]) && from < end; { // user:password@host,user:password@host
+			to := from + len(strings.Split(text[from:end], ",")[0])
+			next := to + 1
+			if n := strings.LastIndexByte(text[from:to], '@'); n > 0 {
+				to = from + n
+				secret := strings.IndexByte(text[from:to], ':') + 1 + from
+				if secret > from && secret < to || secret == from && looksRandom(text[from:to]) {
+					b.WriteString(text[done:secret])
+					b.WriteString(c.mark(urls.kind, text[secret:to]))
+					done = to
+				}
+			}
+			from = next
+		}
+		n := strings.Index(text[end:], "://")
+		if n < 0 {
+			break
+		}
+		at = end + n
+	}
+	if done == 0 {
+		return text
+	}
+	b.WriteString(text[done:])
+	return b.String()
+}
+
+var endsAuthority = bytesOf("\t\n\f\r \"'<>/\\[]")
 
 // looksCredential reports whether the text after the scheme of an HTTP header is a credential: "Bearer realm=x" and
 // "Bearer authentication failed" contain none.
@@ -115,7 +177,10 @@ func fold(text string) string {
 }
 
 // replaceInLines applies a pattern, whose matches never span lines, to the lines that contain one of its needles.
-func (c *counter) replaceInLines(s shape, text string, replace func(groups []string) string) string {
+func (c *counter) replaceInLines(s *shape, text string, replace func(groups []string) string) string {
+	if !c.wants(s) {
+		return text
+	}
 	var b strings.Builder
 	done := 0
 	for at := firstOf(text, s.needles); at >= 0; {
