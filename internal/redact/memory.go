@@ -25,7 +25,7 @@ import (
 const (
 	maxObserved   = 16 << 20    // bytes of answers
 	maxLearned    = 500         // secrets
-	maxSearched   = 512 << 10   // bytes of texts that the rules search, which usually takes 0.1 s
+	maxSearched   = 4 << 20     // bytes of texts that the rules search, which usually takes 0.2 s
 	maxSearchTime = time.Second // of that search; a text with the keywords of all rules would take longer
 	maxNested     = 100         // levels of XML elements
 	maxDepth      = 3           // levels of JSON in strings of JSON
@@ -36,10 +36,12 @@ const (
 // Memory keeps the answers that AWS gave to one tool call. Secrets in them are then found in the code's
 // output, however it is formatted. The code itself may use them.
 type Memory struct {
+	MaxBody int // length in bytes at which bodies are cut before they are observed; 0: they are never cut
+
 	mu     sync.Mutex
 	bodies [][]byte
 	size   int
-	missed int64 // bytes of answers that were not kept although they can contain secrets
+	missed int // answers that were not kept although they can contain secrets
 }
 
 // Observe keeps a copy of an answer's body if it can contain secrets.
@@ -50,18 +52,11 @@ func (m *Memory) Observe(body []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.size+len(body) > maxObserved {
-		m.missed += int64(len(body))
+		m.missed++
 		return
 	}
 	m.bodies = append(m.bodies, bytes.Clone(body))
 	m.size += len(body)
-}
-
-// Missed records that a number of bytes of an answer cannot be observed, because the answer is too long.
-func (m *Memory) Missed(size int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.missed += size
 }
 
 // Knowing returns a copy of the redactor that also replaces the secrets in the observed answers. The memory
@@ -84,9 +79,15 @@ func (m *Memory) takeSecrets(r *Redactor) ([]string, toolcall.SearchGap) {
 	if !r.until.IsZero() && r.until.Before(l.until) {
 		l.until = r.until
 	}
+	gaps := toolcall.SearchGap{Answers: missed}
 	for _, body := range bodies {
+		l.isIncomplete = m.MaxBody > 0 && len(body) >= m.MaxBody
 		l.learnBody(body)
+		if l.isIncomplete {
+			gaps.Answers++
+		}
 	}
+	gaps.Secrets = len(l.excess)
 	found := map[string]bool{}
 	for secret := range l.found {
 		for _, written := range append(spellings(secret), encodings(secret)...) {
@@ -95,7 +96,6 @@ func (m *Memory) takeSecrets(r *Redactor) ([]string, toolcall.SearchGap) {
 			}
 		}
 	}
-	gaps := toolcall.SearchGap{Bytes: missed + l.missed, Secrets: len(l.excess)}
 	return slices.Sorted(maps.Keys(found)), gaps
 }
 
@@ -159,9 +159,10 @@ type learner struct {
 	until    time.Time
 
 	excess map[string]bool // secrets beyond maxLearned
-	missed int64           // bytes of texts that the rules did not search
-	inKey  string          // the mark that ends the private key that the texts are a part of; empty: none
-	lines  int             // of this private key
+	// isIncomplete records that a part of the answer was not searched.
+	isIncomplete bool
+	inKey        string // the mark that ends the private key that the texts are a part of; empty: none
+	lines        int    // of this private key
 }
 
 // add stores a secret, unless it is so short or regular that replacing it everywhere would damage other
@@ -189,7 +190,7 @@ func (l *learner) unpack(body []byte) []byte {
 	plain, _ := io.ReadAll(io.LimitReader(unpacked, int64(maxObserved-l.unpacked)))
 	l.unpacked += len(plain)
 	if l.unpacked >= maxObserved {
-		l.missed++ // at least; the size of the rest is unknown
+		l.isIncomplete = true
 	}
 	return plain
 }
@@ -351,7 +352,7 @@ func (l *learner) searchText(text string) {
 		return
 	}
 	if l.searched+len(text) > maxSearched || time.Now().After(l.until) {
-		l.missed += int64(len(text))
+		l.isIncomplete = true
 		return
 	}
 	l.searched += len(text)

@@ -5,7 +5,10 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"html"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -142,6 +145,104 @@ func TestObserve_IgnoresBodiesOverLimit(t *testing.T) {
 	assert.Len(t, m.bodies, 1)
 	m.Observe([]byte(`{"message":"nothing to see"}`))
 	assert.Len(t, m.bodies, 1)
+}
+
+// What was not searched must be reported: a reader would take its silence for the absence of secrets.
+func TestMemory_ReportsWhatItDidNotSearch(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	logs := func(size int, last string) []byte {
+		line := "INFO wrote 3 items with key orders-7"
+		return []byte(`{"events":[` + strings.Repeat(`{"message":"`+line+`"},`, size/(len(line)+15)) + `{"message":"` + last + `"}]}`)
+	}
+	secrets := func(from, to int) []byte {
+		var list []string
+		for i := from; i < to; i++ {
+			list = append(list, fmt.Sprintf(`{"name":"S%d","value":"%s%d"}`, i, randomA, 1000+i))
+		}
+		return []byte(`{"environment":[` + strings.Join(list, ",") + `]}`)
+	}
+	for _, c := range []struct {
+		name   string
+		bodies [][]byte
+		want   *toolcall.SearchGap
+	}{
+		{"no answers", nil, nil},
+		{"answers within the limits", [][]byte{logs(1<<20, "x"), secrets(0, 100)}, nil},
+		{"an answer that was cut", [][]byte{logs(5<<20, "x")[:4<<20], []byte(`{"name":"orders"}`)}, &toolcall.SearchGap{Answers: 1}},
+		{"too many answers", [][]byte{logs(3<<20, "x"), logs(3<<20, "x"), logs(3<<20, "x"), logs(3<<20, "x"), logs(3<<20, "x"), logs(3<<20, "x"), secrets(0, 3)},
+			&toolcall.SearchGap{Answers: 5}}, // two beyond maxObserved, and three beyond maxSearched
+		{"too many secrets", [][]byte{secrets(0, 520)}, &toolcall.SearchGap{Secrets: 20}},
+		{"too many secrets in two answers", [][]byte{secrets(0, 300), secrets(200, 501)}, &toolcall.SearchGap{Secrets: 1}},
+		{"a compressed answer that is too long", [][]byte{packed(t, logs(maxObserved+1, "x"))}, &toolcall.SearchGap{Answers: 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			memory := Memory{MaxBody: 4 << 20}
+			for _, body := range c.bodies {
+				memory.Observe(body)
+			}
+			a := toolcall.Answer{Output: "done"}
+			memory.Knowing(r).Answer(&a)
+			assert.Equal(t, c.want, a.SearchGap)
+			if c.want != nil {
+				assert.Equal(t, []string{c.want.String()}, a.Notes)
+			}
+
+			again := toolcall.Answer{Output: "done"}
+			memory.Knowing(r).Answer(&again)
+			assert.Nil(t, again.SearchGap, "the next call starts anew")
+		})
+	}
+}
+
+func packed(t *testing.T, body []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write(body)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return b.Bytes()
+}
+
+func TestMemory_LearnsFromTheStartOfACutAnswer(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	body := `{"Environment":{"Variables":{"DB_PASSWORD":"` + randomA + `"}},"Filler":"` + strings.Repeat("x", 2000)
+	memory := Memory{MaxBody: len(body)}
+	memory.Observe([]byte(body))
+	clean, _ := memory.Knowing(r).Text("the value " + randomA)
+	assert.Equal(t, "the value [redacted: secret]", clean)
+}
+
+// Code often prints a value that it encoded itself, such as a header of basic authentication.
+func TestMemory_FindsEncodedSecrets(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	const secret = "Zk3&Vq9 x/W1bLr7Y"
+	body, err := json.Marshal(map[string]any{"Variables": map[string]string{"DB_PASSWORD": secret}})
+	require.NoError(t, err)
+	for name, written := range map[string]string{
+		"base64":                base64.StdEncoding.EncodeToString([]byte(secret)),
+		"base64 after one byte": base64.StdEncoding.EncodeToString([]byte(":" + secret)),
+		"base64 with a user":    base64.StdEncoding.EncodeToString([]byte("admin:" + secret + "\n")),
+		"base64 in a document":  base64.URLEncoding.EncodeToString([]byte(`{"pw":"` + secret + `"}`)),
+		"hexadecimal":           fmt.Sprintf("%x", secret),
+		"capital hexadecimal":   fmt.Sprintf("%X", secret),
+		"a query":               url.QueryEscape(secret),
+		"a path":                url.PathEscape(secret),
+		"HTML":                  html.EscapeString(secret),
+	} {
+		var m Memory
+		m.Observe(body)
+		clean, count := m.Knowing(r).Text("got " + written + " back")
+		assert.Positive(t, count, name)
+		for at := 0; at+8 <= len(written)-8; at++ {
+			if part := written[4+at : 4+at+8]; strings.Contains(clean, part) {
+				assert.Fail(t, name, "%q is in %q", part, clean)
+			}
+		}
+	}
 }
 
 // A few kilobytes can decompress to gigabytes, so the limit applies to all answers together.

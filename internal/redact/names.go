@@ -231,12 +231,15 @@ var harmlessWords = setOf("not", "is", "was", "and", "for", "the", "in", "of", "
 	"loaded", "refreshed", "revoked", "enabled", "disabled", "skipped", "passed", "optional", "default", "mandatory", "string",
 	"unknown", "unauthorized", "forbidden", "success", "successful", "failure", "changed", "updated", "created", "deleted", "reset",
 	"pending", "active", "inactive", "plaintext", "plain", "encrypted", "never", "always", "auto", "bearer", "basic", "digest",
-	"password", "token", "secret", "value", "file", "text", "found", "unavailable", "rejected", "accepted", "renewed", "rotated",
+	"password", "token", "secret", "credentials", "apikey", "value", "file", "text", "found", "unavailable", "rejected", "accepted", "renewed", "rotated",
 	"your-token", "your-password", "changeme?", "n/a", "supported", "unsupported", "allowed", "object", "integer", "boolean")
 
 func isHarmlessValue(value string) bool {
 	if strings.HasPrefix(value, "<") && strings.HasSuffix(value, ">") {
 		return !looksRandom(value[1 : len(value)-1])
+	}
+	if strings.ContainsAny(value, "_.") && isPath(value) && classify(value) != harmless { // the name of a variable
+		return true
 	}
 	return harmlessWords[strings.ToLower(strings.TrimRight(value, ".:!"))] || harmlessValue().MatchString(value)
 }

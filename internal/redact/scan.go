@@ -274,7 +274,9 @@ func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operat
 	case op.loose && value[len(value)-1] == ':',
 		op.loose && next < len(text) && (text[next] == '=' || text[next] == ':') && !hasDigit(value): // level: name: value
 		return true
-	case end < len(text) && (text[end] == '(' || text[end] == '[') && isPath(value): // a call or an index in code
+	case end < len(text) && (text[end] == '(' || text[end] == '[') && isPath(strings.Map(withoutDigits, value)): // a call or an index in code
+		return true
+	case op.loose && text[start:min(len(text), start+len("PASS:"))] == "PASS:": // a result of Go's tests
 		return true
 	case strings.Contains(value, ".") && isPath(value): // config.password
 		return true
@@ -298,6 +300,13 @@ func isWordy(value string) bool {
 		}
 	}
 	return true
+}
+
+func withoutDigits(r rune) rune {
+	if '0' <= r && r <= '9' {
+		return -1
+	}
+	return r
 }
 
 // isPath reports whether a value is a name in code: letters, dots, and underscores.

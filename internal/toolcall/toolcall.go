@@ -44,16 +44,16 @@ type Truncation struct {
 	LeftOut int64  `json:"left_out"` // number of bytes that are missing
 }
 
-// SearchGap describes what the redaction could not look through: the output may show secrets that it contains.
+// SearchGap describes what the redaction could not search. The output may show secrets that are in it.
 type SearchGap struct {
-	Bytes   int64 `json:"bytes"`   // of AWS's answers that were not searched for secrets
-	Secrets int   `json:"secrets"` // found in AWS's answers, but too many to look for in the output
+	Answers int `json:"answers"` // answers of AWS that were not searched completely for secrets
+	Secrets int `json:"secrets"` // secrets in AWS's answers that were too many to look for in the output
 }
 
 // String describes the gap for a reader.
 func (g SearchGap) String() string {
-	return fmt.Sprintf("not all of AWS's answers were searched for secrets: %d bytes were not searched, "+
-		"and %d secrets in them were too many to look for in the output", g.Bytes, g.Secrets)
+	return fmt.Sprintf("not all AWS answers were searched for secrets: %d answers were too long or too many, "+
+		"and %d secrets in them were too many to look for in the output", g.Answers, g.Secrets)
 }
 
 // AWSCall is one request that the code made to AWS.
