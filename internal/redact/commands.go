@@ -29,6 +29,7 @@ var contexts = []struct {
 	{newShape("password", `(?i)(\bIDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS)\s+(?:PASSWORD\s+)?)('[^'\n]+'|"[^"\n]+")`, "IDENTIFIED", "identified"), nil},
 	{newShape("password", `(?i)(\bPASSWORD\s+)('[^'\n]{4,}')`, "PASSWORD '", "password '"), nil},
 	{newShape("password", `(^[\w.*-]+:(?:[0-9]+|\*):[\w*.-]+:[\w*.-]+:)(\S+)`, ":5432:", ":5433:", ":6432:", ":*:"), nil},
+	{newShape("password", `(\bConvertTo-SecureString\s+(?:-String\s+)?)("[^"\n]+"|'[^'\n]+')`, "ConvertTo-SecureString"), nil},
 	{newShape("AWS secret key", `((?:AKIA|ASIA)[A-Z0-9]{16}(?:[^\n]{0,60}?[^A-Za-z0-9+/\n])?)([A-Za-z0-9+/]{40})(?:[^A-Za-z0-9+/]|$)`, "AKIA", "ASIA"), isMixed},
 }
 

@@ -91,6 +91,10 @@ func classify(name string) sensitivity {
 	switch {
 	case isPasswordWord(last, len(before) > 0):
 		return certain
+	case last == "passwords":
+		return certain
+	case last == "tokens", last == "secrets", last == "keys":
+		return unsure
 	case last == "pass":
 		return likely
 	case strings.HasSuffix(last, "token"):
@@ -219,7 +223,7 @@ func (s sensitivity) matches(value string) bool {
 const minValue = 4
 
 // harmlessValue matches values that are never secrets: nothing, placeholders, masks, references, and states.
-var harmlessValue = lazy(`^(?:(?i:|true|false|none|null|nil|undefined|yes|no|on|off|\*+|x{3,}|\.{3,}|-+|\$\{[^}]*\}?|\$\([^)]*\)?|\$[a-z_]+|` +
+var harmlessValue = lazy(`^(?:(?i:|(?:sha[0-9]+|md5)[:-].*|true|false|none|null|nil|undefined|yes|no|on|off|\*+|x{3,}|\.{3,}|-+|\$\{[^}]*\}?|\$\([^)]*\)?|\$[a-z_]+|` +
 	`%[a-z]+%|%\(?\w*\)?[sdv]|\{\{.*|\{\w*\}|\(.*|\[redacted.*|\[?(?:hidden|secure|masked|filtered|redacted|sensitive|omitted)\]?\.?|arn:aws.*|alias/.*|-?\d{1,5}|~|` +
 	`(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16})|\$[A-Z_][A-Z0-9_]*|[A-Za-z][A-Za-z0-9_.$]*(?:Exception|Error|Exceptions|Errors|Failure|Timeout):?|` +
 	`[A-Z]+(?:_[A-Z]+)*_(?:COMPLETE|FAILED|IN_PROGRESS|SKIPPED|REQUIRED|TYPE|PLAINTEXT|MANAGER|STORE)|` +

@@ -11,7 +11,7 @@ import (
 )
 
 // assignmentPattern is the pattern to which assignment and quoted are equivalent for a name on one line, without the
-// forms that a pattern cannot express: escaped quotes, and percent-encoding.
+// forms that a pattern cannot express: escaped and doubled quotes, and percent-encoding.
 var assignmentPattern = regexp.MustCompile(`^["']?[ \t]*(?:=>|:=|[:=])[ \t]*(?:"([^"\\\n]*)"|'([^'\\\n]*)'|([^\s"',;&{}()\[<|\\%` + "`" + `]+))`)
 
 func TestAssignment_MatchesPattern(t *testing.T) {
@@ -26,7 +26,7 @@ func TestAssignment_MatchesPattern(t *testing.T) {
 		text := "password" + b.String()
 		want := assignmentPattern.FindStringSubmatchIndex(b.String())
 		op, ok := assignment(text, len("password"))
-		if want == nil || strings.Contains(text, "==") || strings.Contains(text, "::") ||
+		if want == nil || strings.Contains(text, "==") || strings.Contains(text, "::") || strings.Contains(text, "''") || strings.Contains(text, `""`) ||
 			want[6] >= 0 && strings.IndexByte(">=", b.String()[want[6]]) >= 0 { // an operator without a value
 			continue
 		}

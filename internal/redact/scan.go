@@ -169,7 +169,7 @@ type operator struct {
 	encoded bool // percent-encoded
 }
 
-// assignment reads an operator after the name that ends at a position: =, :, =>, or :=, after a closing quote with
+// assignment reads an operator after the name that ends at a position: =, :, =>, ->, or :=, after a closing quote with
 // any number of backslashes, or percent-encoded.
 func assignment(text string, at int) (operator, bool) {
 	i, quoted := at, false
@@ -188,6 +188,9 @@ func assignment(text string, at int) (operator, bool) {
 		i, quoted = i+3, true
 	case i > at:
 		return operator{}, false
+	}
+	if !quoted && i+1 < len(text) && text[i] == ']' && text[i+1] == '=' { // [name]=value
+		i++
 	}
 	i = skipBlanks(text, i)
 	if i >= len(text) {
@@ -209,6 +212,8 @@ func assignment(text string, at int) (operator, bool) {
 	case text[i] == ':':
 		i++
 		op.loose = !quoted && (i == len(text) || isSpace[text[i]])
+	case strings.HasPrefix(text[i:], "->"):
+		i, op.loose = i+2, true
 	case hasFold(text[i:], "%3a"), hasFold(text[i:], "%3d"):
 		i, op.encoded = i+3, true
 	default:
@@ -367,6 +372,8 @@ func closing(text string, from int, quote byte, escapes int) (to, end int) {
 		case c == '\\':
 			slashes++
 			continue
+		case c == quote && escapes == 0 && slashes == 0 && at > from && at+1 < last && text[at+1] == quote: // doubled
+			at++
 		case c == quote && (slashes < escapes || slashes%(2*escapes+2) == escapes):
 			return at - min(slashes, escapes), at + 1
 		case c == '\n':
@@ -422,6 +429,9 @@ func (s *scanner) below(kind sensitivity, start int, op operator) {
 	line := strings.LastIndexByte(text[:op.value], '\n') + 1
 	if op.value-line <= s.indent(start) {
 		return
+	}
+	if strings.HasPrefix(text[op.value:], "- ") { // the first entry of a list
+		op.value = skipBlanks(text, op.value+1)
 	}
 	end := lineEnd(text, op.value)
 	value := strings.TrimRight(text[op.value:end], " \t\r")

@@ -67,7 +67,7 @@ var (
 	// A value with a name, or a variable.
 	named = newShape("secret", `[\w.-]`, scanHints...)
 	// The credential in an HTTP header. Needles of case-insensitive patterns are in lower case.
-	header = newShape("credential", `(?i)((?:Proxy-)?Authorization["']?\s*[:=]\s*["']?(?:Bearer|Basic|Token)\s+|\bBearer\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "authorization")
+	header = newShape("credential", `(?i)((?:Proxy-)?Authorization["']?\s*[:=]\s*["']?(?:Bearer|Basic|Token|Negotiate|NTLM|OAuth|ApiKey|Api-Token|SSWS|GenieKey)\s+|\bBearer\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "authorization")
 	// A query parameter that is a signature or a token.
 	query = newShape("credential", `(?i)([?&](?:X-Amz-Signature|X-Amz-Security-Token|Signature|sig|access_token|api_key|apikey|token|password)=)([^&\s"'<>\[]{6,})`,
 		"signature=", "token=", "sig=", "key=", "password=")
@@ -104,7 +104,7 @@ func (c *counter) replaceByContext(text string) string {
 	}
 	if c.wants(header) {
 		text = c.replaceAll(header.pattern(), text, func(g []string) string {
-			if !looksCredential(g[2]) {
+			if !looksCredential(g[2]) && (hasFold(g[1], "bearer") || !looksEncoded(g[2])) {
 				return g[0]
 			}
 			return g[1] + c.mark(header.kind, g[2])
@@ -165,8 +165,12 @@ var endsAuthority = bytesOf("\t\n\f\r \"'<>/\\[]")
 // looksCredential reports whether the text after the scheme of an HTTP header is a credential: "Bearer realm=x" and
 // "Bearer authentication failed" contain none.
 func looksCredential(value string) bool {
-	return !strings.Contains(value, markStart) && !isHarmlessValue(value) && !challenge().MatchString(value) &&
-		(hasDigit(value) || len(value) >= minUnnamed && strings.ToLower(value) != value)
+	return looksEncoded(value) && (hasDigit(value) || len(value) >= minUnnamed && strings.ToLower(value) != value)
+}
+
+// looksEncoded reports whether the text after the scheme of a header with credentials can be a credential.
+func looksEncoded(value string) bool {
+	return !strings.Contains(value, markStart) && !isHarmlessValue(value) && !challenge().MatchString(value)
 }
 
 var challenge = lazy(`^[a-z_]+=(?:["A-Za-z]|$)[^=]*$`)
