@@ -779,8 +779,7 @@ func (s *scanner) word(name string, end int) {
 	}
 	if quotedEnd == 0 {
 		from = at
-		to = at + bareLength(text[at:min(len(text), at+maxBare)])
-		s.ahead -= to - at
+		to = s.bareEnd(unsure, at, false)
 		to = from + len(strings.TrimRight(text[from:to], ".,:?`"))
 	}
 	if looksPassword(text[from:to]) && !isHarmlessValue(text[from:to]) {

@@ -45,6 +45,7 @@ var (
 		newShape("Slack webhook", `https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]+`, "https://hooks.slack.com/"),
 		newShape("Stripe key", `\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}`, "k_live_", "k_test_"),
 		newShape("Google API key", `\bAIza[A-Za-z0-9_-]{35}`, "AIza"),
+		newShape("Mailgun key", `\bkey-[0-9a-f]{32}\b`, "key-"),
 		newShape("npm token", `\bnpm_[A-Za-z0-9]{36}`, "npm_"),
 		newShape("PyPI token", `\bpypi-[A-Za-z0-9_-]{50,}`, "pypi-"),
 		newShape("SendGrid key", `\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}`, "SG."),
@@ -67,7 +68,7 @@ var (
 	// A value with a name, or a variable.
 	named = newShape("secret", `[\w.-]`, scanHints...)
 	// The credential in an HTTP header. Needles of case-insensitive patterns are in lower case.
-	header = newShape("credential", `(?i)((?:Proxy-)?Authorization["']?\s*[:=]\s*["']?(?:Bearer|Basic|Token|Negotiate|NTLM|OAuth|ApiKey|Api-Token|SSWS|GenieKey)\s+|\bBearer\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "authorization")
+	header = newShape("credential", `(?i)((?:Proxy-)?Authorization\\?["']?\s*[:=]?\s*\\?["']?(?:Bearer|Basic|Token|Negotiate|NTLM|OAuth|ApiKey|Api-Token|SSWS|GenieKey)\s+|\bBearer\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "authorization")
 	// A query parameter that is a signature or a token.
 	query = newShape("credential", `(?i)([?&](?:X-Amz-Signature|X-Amz-Security-Token|Signature|sig|access_token|api_key|apikey|token|password)=)([^&\s"'<>\[]{6,})`,
 		"signature=", "token=", "sig=", "key=", "password=")
@@ -104,7 +105,7 @@ func (c *counter) replaceByContext(text string) string {
 	}
 	if c.wants(header) {
 		text = c.replaceAll(header.pattern(), text, func(g []string) string {
-			if !looksCredential(g[2]) && (hasFold(g[1], "bearer") || !looksEncoded(g[2])) {
+			if !looksCredential(g[2]) && (!strings.ContainsAny(g[1], ":=") || !looksEncoded(g[2])) {
 				return g[0]
 			}
 			return g[1] + c.mark(header.kind, g[2])
@@ -133,7 +134,7 @@ func (c *counter) replaceInURLs(text string) string {
 		for last := min(len(text), start+maxAuthority); end < last && !endsAuthority[text[end]]; {
 			end++
 		}
-		for from := start; at > 0 && isLetter(text[at-1]) && from < end; { // user:password@host,user:password@host
+		for from := start; at > 0 && (isLetter(text[at-1]) || isDigit(text[at-1])) && from < end; { // user:password@host,user:password@host
 			to := from + len(strings.Split(text[from:end], ",")[0])
 			next := to + 1
 			if n := strings.LastIndexByte(text[from:to], '@'); n > 0 {
@@ -173,7 +174,7 @@ func looksEncoded(value string) bool {
 	return !strings.Contains(value, markStart) && !isHarmlessValue(value) && !challenge().MatchString(value)
 }
 
-var challenge = lazy(`^[a-z_]+=(?:["A-Za-z]|$)[^=]*$`)
+var challenge = lazy(`^[a-z_]+=(?:[^=]+|"[^=]*)$`)
 
 // fold returns the text in lower case as case-insensitive patterns see it: they treat U+017F as an s.
 func fold(text string) string {

@@ -158,8 +158,8 @@ func cannotBeSecret(name, value string) bool {
 	if plainValue().MatchString(value) {
 		return true
 	}
-	if namesResource().MatchString(name) && resourceName().MatchString(value) {
-		return !looksSecret(value) && !looksRandom(value)
+	if namesResource().MatchString(name) && resourceName().MatchString(value) && !looksSecret(value) && !looksRandom(value) {
+		return true
 	}
 	if address().MatchString(value) {
 		for _, part := range strings.FieldsFunc(value, func(r rune) bool { return r == '/' || r == ':' || r == ',' }) {
