@@ -58,7 +58,7 @@ var harmlessKeys = setOf("primary", "foreign", "partition", "sort", "hash", "ran
 	"project", "lookup", "binding", "message", "search", "duplicate", "parameter", "output", "option", "attribute", "metric", "kms",
 	"field", "config", "missing", "unknown", "no", "publishable", "evaluated", "start", "composite", "natural", "bucket", "for")
 
-// headerKeys are rabbit holes: names whose harmless word is overruled if the value looks random.
+// routedKeys are those words in harmlessKeys whose key is a secret if it looks random: the routing key of a pager.
 var routedKeys = setOf("routing", "issue", "project", "no", "for", "start", "search", "config", "field", "missing", "unknown")
 
 func setOf(words ...string) map[string]bool {
@@ -250,7 +250,7 @@ func isHarmlessValue(value string) bool {
 
 // looksRandom reports whether a value looks like a key: it is long, has letters and digits, and no words.
 func looksRandom(value string) bool {
-	if len(value) < minUnnamed || len(value) > maxQuoted || !keyLook().MatchString(value) || !hasLetterAndDigit(value) || isUUID(value) {
+	if len(value) < minUnnamed || len(value) > maxQuoted || !hasLetterAndDigit(value) || !keyLook().MatchString(value) || isUUID(value) {
 		return false
 	}
 	if strings.Contains(strings.TrimRight(value, "="), "=") { // a name and a value, as in a header of cookies

@@ -88,3 +88,21 @@ func TestText_RedactsOneLineAmongMany(t *testing.T) {
 	assert.Equal(t, strings.Repeat(plain, 3)+"url https://app:[redacted: password]@db.example/x\n"+plain+"last [redacted: GitLab token]", clean)
 	assert.Equal(t, 2, count)
 }
+
+func TestClassify_JudgesNamesByTheirLastWords(t *testing.T) {
+	for want, names := range map[sensitivity][]string{
+		certain: {"password", "DB_PASSWORD", "dbPassword", "db.password", "PGPASSWORD", "userpwd", "bindpw", "passphrase", "passcode", "DB_PASS",
+			"requirepass", "password2", "old_password", "passwordOld", "MasterUserPassword", "ssl.key.password", "Passwort", "passwords"},
+		likely: {"token", "API_TOKEN", "deviceToken", "csrftoken", "HECToken", "JoinToken", "secret", "clientSecret", "secret_key_base", "SecretString",
+			"secretAccessKey", "apiKey", "X-Api-Key", "apikey", "masterKey", "accessKey", "authKey", "AppKey", "NwkSKey", "streamKey", "privateKey",
+			"credentials", "basicAuthCredentials", "connectionString", "AccountKey", "spring.encryption.key", "pass"},
+		unsure: {"auth", "jwt", "Authorization", "Set-Cookie", "sessionid_session", "sid", "PHPSESSID", "dsn", "webhook", "customerKey", "routingKey", "otp"},
+		harmless: {"secretName", "SecretArn", "secret_id", "tokenCount", "nextToken", "NextContinuationToken", "clientToken", "LockToken", "sequence_token",
+			"key", "primaryKey_id", "partitionKey", "cacheKey", "KeyId", "monkey", "publicKey", "bypass", "compass", "PasswordPolicy", "password_check",
+			"secret_scan", "secretsmanager", "token_type", "keyspace", "author", "passed", "TokenUrl", "accessKeyId", "x", "", "_", "..", "passwordLastUsed"},
+	} {
+		for _, name := range names {
+			assert.Equal(t, want, classify(name), name)
+		}
+	}
+}

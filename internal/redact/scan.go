@@ -15,7 +15,7 @@ const (
 
 	// lookAhead bounds the bytes that the scanner reads more than once, per byte of the text. Only hostile texts
 	// exceed it, and they are withheld.
-	lookAhead = 64
+	lookAhead = 256
 )
 
 // scanner replaces values by their names: name = value, "name": "value", <name>value</name>, --name value, and the
@@ -27,6 +27,8 @@ type scanner struct {
 	out     strings.Builder
 	done    int // bytes of the text that are in out
 	ahead   int // bytes that may still be read ahead
+
+	hasSecret *bool // whether the text contains a Kubernetes secret; nil: not known yet
 }
 
 // replaceNamed replaces values whose name indicates a secret, and variables of programs.

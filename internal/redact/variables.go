@@ -110,6 +110,13 @@ const (
 
 // isKubernetesSecret reports whether the data at a position belongs to a Kubernetes secret.
 func (s *scanner) isKubernetesSecret(start, value int) bool {
+	if s.hasSecret == nil { // most texts have none
+		has := someSecret().MatchString(s.text)
+		s.hasSecret = &has
+	}
+	if !*s.hasSecret {
+		return false
+	}
 	before := s.text[max(0, start-maxKindBefore):start]
 	s.ahead -= len(before)
 	if at := strings.LastIndex(before, "kind"); at >= 0 && kindOfSecret().MatchString(before[at:]) {
@@ -125,7 +132,10 @@ func (s *scanner) isKubernetesSecret(start, value int) bool {
 	return at >= 0 && kindOfSecret().MatchString(after[at:])
 }
 
-var kindOfSecret = lazy(`^kind\\*["']?\s*:\s*\\*["']?Secret\b`)
+var (
+	someSecret   = lazy(`kind\\*["']?\s*:\s*\\*["']?Secret\b`)
+	kindOfSecret = lazy(`^kind\\*["']?\s*:\s*\\*["']?Secret\b`)
+)
 
 // yamlValues replaces the values of the lines below a name that are deeper than the name.
 func (s *scanner) yamlValues(start, at int) {
