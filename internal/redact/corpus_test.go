@@ -244,6 +244,9 @@ func TestCorpus_SecretsAreRedactedAndLogsRemain(t *testing.T) {
 				precision := 1 - float64(len(changed))/float64(harmless)
 				t.Logf("recall %.1f %% (%d of %d), precision %.1f %% (%d of %d)", 100*recall, harmful-len(missed), harmful,
 					100*precision, harmless-len(changed), harmless)
+				for _, wrong := range append(missed, changed...) {
+					t.Log(strings.SplitN(wrong, "\n", 2)[0])
+				}
 				assert.GreaterOrEqual(t, recall, minRecall, "missed:\n%s", strings.Join(missed, "\n"))
 				assert.GreaterOrEqual(t, precision, minPrecision, "changed:\n%s", strings.Join(changed, "\n"))
 			})

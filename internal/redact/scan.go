@@ -137,6 +137,8 @@ func (s *scanner) look(start, end int) {
 	switch kind := s.kind(name); {
 	case isFlag:
 		s.argument(end)
+	case strings.IndexByte("\"'`", text[end]) >= 0:
+		s.quotedName(end)
 	case closesTag(text, end) > 0 || text[end] == ' ' && isElement(text, start):
 		s.element(kind, start, end)
 	case strings.IndexByte(" \t|", text[end]) >= 0 || strings.HasPrefix(text[end:], "│"):
@@ -270,6 +272,45 @@ func (s *scanner) assigned(kind sensitivity, name string, start int, op operator
 	s.replace(at, end, "secret")
 }
 
+// wrapped looks at the value in Some("…") or SecretStr('…'). Names, as in getenv("TOKEN"), are not secrets.
+func (s *scanner) wrapped(at int) {
+	from, to, end := s.quoted(at)
+	if end == 0 {
+		from, to = at, s.bareEnd(unsure, at, false)
+	}
+	if looksPassword(s.text[from:to]) && !isHarmlessValue(s.text[from:to]) {
+		s.replace(from, to, "secret")
+	}
+}
+
+// quotedName looks at the value after a name in quotes: ("password", "…"), or 'password' has the value '…'.
+func (s *scanner) quotedName(end int) {
+	text := s.text
+	at := skipBlanks(text, end+1)
+	if at < len(text) && text[at] == ',' {
+		if at = skipBlanks(text, at+1); at < len(text) && strings.IndexByte(`"'`, text[at]) >= 0 {
+			s.wrapped(at)
+		}
+		return
+	}
+	s.sentence(end + 1)
+}
+
+// maxSentence is the length in bytes of the words between a name and its value: password for user bob: …
+const maxSentence = 48
+
+// sentence looks at a value that a short sentence about a name ends with.
+func (s *scanner) sentence(at int) {
+	text := s.text[at:min(len(s.text), at+maxSentence)]
+	found := endOfSentence().FindStringIndex(text)
+	s.ahead -= len(text)
+	if found != nil {
+		s.wrapped(at + found[1])
+	}
+}
+
+var endOfSentence = lazy(`^(?: \(?['"]?[A-Za-z0-9_.@-]+['"]?\)?){1,5}?(?: ?[:=]| is| value)[:=]? `)
+
 // isBareHarmless reports whether an unquoted value is not a secret: a word of prose, code, or another name.
 func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operator) bool {
 	text, value := s.text, s.text[at:end]
@@ -282,6 +323,7 @@ func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operat
 		op.loose && next < len(text) && (text[next] == '=' || text[next] == ':') && !hasDigit(value): // level: name: value
 		return true
 	case end < len(text) && (text[end] == '(' || text[end] == '[') && isPath(strings.Map(withoutDigits, value)): // a call or an index in code
+		s.wrapped(end + 1)
 		return true
 	case op.loose && text[start:min(len(text), start+len("PASS:"))] == "PASS:": // a result of Go's tests
 		return true
@@ -786,6 +828,8 @@ func (s *scanner) word(name string, end int) {
 	}
 	if looksPassword(text[from:to]) && !isHarmlessValue(text[from:to]) {
 		s.replace(from, to, "secret")
+	} else if !isTable {
+		s.sentence(end)
 	}
 }
 
