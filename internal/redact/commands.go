@@ -10,7 +10,7 @@ var contexts = []struct {
 	*shape
 	isSecret func(value string) bool // nil: every value is a secret
 }{
-	{newShape("password", `(\bmysql[\w-]*\b[^\n|;]*?\s-p)('[^'\n]+'|"[^"\n]+"|[^\s'"-][^\s'"]{3,})`, "mysql"), nil},
+	{newShape("password", `(\bmysql[\w-]*\b[^\n|;]*?\s-p["']?)([^\s'"-][^\s'"]{3,})`, "mysql"), nil},
 	{newShape("password", `(\blogin\b[^\n|;]*?\s-p[ =]?)([^\s-]\S*)`, "docker", "podman", "buildah", "skopeo", "nerdctl", "helm", "oras"), nil},
 	{newShape("password", `(\bsshpass\s+-p\s*)(\S+)`, "sshpass"), nil},
 	{newShape("password", `(\bredis-cli\b[^\n|;]*?\s(?:-a|--pass)\s+)(\S+)`, "redis-cli"), nil},
@@ -30,10 +30,10 @@ var contexts = []struct {
 	{newShape("password", `(\bACL"?\s+"?SETUSER"?[^\n]*?[\s"]>)([^\s"]+)`, "SETUSER"), nil},
 	{newShape("credential", `(\bAUTH (?:PLAIN|LOGIN|XOAUTH2)\s+)([A-Za-z0-9+/=]{8,})`, "AUTH PLAIN", "AUTH LOGIN", "AUTH XOAUTH2"), nil},
 	{newShape("password", `(\bLOGIN\s+\S+\s+)(\S+)`, " LOGIN "), looksPassword},
-	{newShape("password", `(?i)(\bIDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS)\s+(?:PASSWORD\s+)?)('[^'\n]+'|"[^"\n]+")`, "IDENTIFIED", "identified"), nil},
-	{newShape("password", `(?i)(\bPASSWORD\s+)('[^'\n]{4,}')`, "PASSWORD '", "password '"), nil},
+	{newShape("password", `(?i)(\bIDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS)\s+(?:PASSWORD\s+)?["'])([^'"\n]+)`, "IDENTIFIED", "identified"), nil},
+	{newShape("password", `(?i)(\bPASSWORD\s+')([^'\n]{4,})`, "PASSWORD '", "password '"), nil},
 	{newShape("password", `(^[\w.*-]+:(?:[0-9]+|\*):[\w*.-]+:[\w*.-]+:)(\S+)`, ":5432:", ":5433:", ":6432:", ":*:"), nil},
-	{newShape("password", `(\bConvertTo-SecureString\s+(?:-String\s+)?)("[^"\n]+"|'[^'\n]+')`, "ConvertTo-SecureString"), nil},
+	{newShape("password", `(\bConvertTo-SecureString\s+(?:-String\s+)?["'])([^'"\n]+)`, "ConvertTo-SecureString"), nil},
 	{newShape("AWS secret key", `((?:AKIA|ASIA)[A-Z0-9]{16}(?:[^\n]{0,60}?[^A-Za-z0-9+/\n])?)([A-Za-z0-9+/]{40})(?:[^A-Za-z0-9+/]|$)`, "AKIA", "ASIA"), isMixed},
 }
 

@@ -67,6 +67,13 @@ func TestMemory_LearnsSecretsFromAnswers(t *testing.T) {
 		{"JSON in JSON in JSON", `{"input":"{\"a\":\"{\\\"api_key\\\":\\\"` + randomA + `\\\"}\"}"}`, []string{randomA}},
 		{"a log line", `{"events":[{"message":"login with password=` + randomA + ` failed"}]}`, []string{randomA}},
 		{"a key on several lines", `{"events":[{"message":"-----BEGIN PRIVATE KEY-----\n` + randomA + `\n` + randomB + `\n-----END PRIVATE KEY-----"}]}`, []string{randomA, randomB}},
+		{"a client of a database", `{"events":[{"message":"+ mysql -uapp -p` + randomA + ` -h db orders"}]}`, []string{randomA}},
+		{"a token of a service", `{"events":[{"message":"login with glpat-` + randomA[:20] + `"}]}`, []string{"glpat-" + randomA[:20]}},
+		{"a Kubernetes secret", `{"events":[{"message":"{\"kind\":\"Secret\",\"data\":{\"a\":\"` + randomA + `\"}}"}]}`, []string{randomA}},
+		{"a configuration item", `{"configurationItems":[{"configuration":"{\"environment\":{\"variables\":{\"A\":\"` + randomA + `\"}}}"}]}`, []string{randomA}},
+		{"a key in several events", `{"events":[{"message":"-----BEGIN PRIVATE KEY-----"},{"message":"` + randomA + `"},{"message":"-----END PRIVATE KEY-----"},{"message":"` + randomB + `"}]}`, []string{randomA}},
+		{"a key in several events, newest first", `{"events":[{"message":"` + randomB + `"},{"message":"-----END PRIVATE KEY-----"},{"message":"` + randomA + `"},{"message":"-----BEGIN PRIVATE KEY-----"}]}`, []string{randomA}},
+		{"a value below the name of a secret", `{"MAIL_PASSWORD":{"value":"` + randomA + `","origin":"env"}}`, []string{randomA}},
 		{"a command line", `{"command":["run","--password","hunter2hunter2","--verbose","orders-12345678"]}`, []string{"hunter2hunter2"}},
 		{"a custom pattern", `{"events":[{"message":"token of CUST-123456"}]}`, []string{"CUST-123456"}},
 		{"a compressed answer", small.String(), []string{randomA}},
@@ -177,7 +184,7 @@ func TestMemory_ReportsWhatItDidNotSearch(t *testing.T) {
 		{"a compressed answer that is too long", [][]byte{packed(t, logs(maxObserved+1, "x"))}, &toolcall.SearchGap{Answers: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			memory := Memory{MaxBody: 4 << 20}
+			memory := Memory{MaxBody: 4 << 20, searchTime: time.Hour}
 			for _, body := range c.bodies {
 				memory.Observe(body)
 			}

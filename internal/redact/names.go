@@ -294,7 +294,7 @@ func looksPassword(word string) bool {
 		upper, lower = upper || isUpper(c), lower || isLower(c)
 		other = other || !isLetter(c) && !isDigit(c)
 	}
-	return (upper && lower || other || len(word) >= minUnnamed) && entropy(word) > 2.5
+	return (upper && lower || other || len(word) >= minUnnamed) && entropy(word) > 2.2
 }
 
 // isJumbled reports whether the case of letters changes so often that a word is no name.
@@ -307,8 +307,8 @@ func isJumbled(word string) bool {
 			return false
 		}
 	}
-	return letters >= minSecret && letters <= 3*(len(wordsOf(word))-1)
+	return letters >= minSecret && letters <= 3*len(wordsOf(word))
 }
 
-// quantity matches numbers with units, dates, versions, and IP addresses.
-var quantity = lazy(`^(?:v?[0-9]+[0-9._:TZ+-]*[A-Za-z%]{0,4}|[a-z]+-[0-9a-f]{8,17}|.*=.*|.*\.(?:[a-z]{2,5}))$`)
+// quantity matches numbers with units, dates, versions, IP addresses, files, and names in capitals.
+var quantity = lazy(`^(?:v?[0-9]+[0-9._:TZ+-]*[A-Za-z%]{0,4}|[a-z]+-[0-9a-f]{8,17}|.*=.*|.*\.(?:[a-z]{2,5})|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)$`)

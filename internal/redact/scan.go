@@ -610,6 +610,12 @@ func (s *scanner) pair(op operator) {
 		return
 	}
 	kind := s.kind(text[from:to])
+	if closer := closesTag(text, end); closer > 0 { // <property name="password">value</property>
+		if last, ok := s.content(end + closer); ok && kind.matches(text[end+closer:last]) {
+			s.replace(end+closer, last, "secret")
+		}
+		return
+	}
 	for last := min(len(text), end+maxPairGap); end < last && text[end] != '}' && text[end] != '{'; {
 		if !inName[text[end]] {
 			end++

@@ -19,7 +19,7 @@ func (s *scanner) region(name string, start int, op operator) {
 			s.yamlValues(start, op.value)
 		}
 	case !holdsVariables(folded) || text[op.value] != '{' && text[op.value] != '[':
-	case name == "variables": // also of GraphQL
+	case name == "variables" || folded == "env" && text[op.value] == '{': // also of GraphQL, and of a process
 		s.variables(op.value, func(name, value string) bool {
 			return isSecret(name, value) || looksRandom(value) || looksSecret(value)
 		}, "environment variable")
@@ -191,7 +191,7 @@ var (
 		`v?[0-9]+(?:\.[0-9]+){1,3}|[a-z]{2}(?:-[a-z]+)+-[0-9][a-z]?|[a-z]{1,14}|[A-Z][a-z]{1,13}|[A-Z]{1,14}|` +
 		`arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:[\w+=,.@:/*$-]+|` +
 		`(?:vpc|subnet|sg|i|ami|eni|vol|snap|rtb|igw|nat|acl|eipalloc|fs|lt|vpce|tgw|db|cluster)-[0-9a-f]{8,17}|` +
-		`[A-Za-z_]+(?:\.[A-Za-z_]+)+|(?:\.{0,2}/)?[A-Za-z_.-]+(?:/[A-Za-z_.-]+)+/?|/|\*|\s*)$`)
+		`[A-Za-z_]+(?:\.[A-Za-z_]+)+|(?:(?:\.{0,2}/)?[A-Za-z_.-]+(?:/[A-Za-z_.-]+)+/?|/[A-Za-z_.-]*)(?::/[A-Za-z_./-]*)*|\*|\s*)$`)
 	address = lazy(`^(?:(?:jdbc:)?[a-z][a-z0-9+.-]*://)?(?:[A-Za-z0-9_.-]+(?::[0-9]{1,5})?,)*` +
 		`(?:localhost|[a-z][a-z-]*:[0-9]{2,5}|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.[a-z]{2,}(?::[0-9]{1,5})?|[0-9]+(?:\.[0-9]+){3}(?::[0-9]{1,5})?|s3://[a-z0-9.-]+)(?:/[\w./-]*)?$`)
 	webhook       = lazy(`hooks\.slack|/webhook|/hooks?/`)
