@@ -172,7 +172,7 @@ func TestText_ShowsWhatADiagnosisNeeds(t *testing.T) {
 		`tokens: 412 of 4096, max_tokens=4096, prompt_tokens=1832`, `NextToken=AAAAabcdefghijklmnopqrstuvwxyz0123456789`,
 		`arn:aws:secretsmanager:eu-west-1:111122223333:secret:prod/db-AbCdEf and arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab`,
 		`    return Client(password=password, token=self.token, secret_key=settings.SECRET_KEY)`,
-		`--- PASS: TestToken/04-refresh (0.02s)`, `KeyError: 'API_TOKEN'`,
+		`--- PASS: TestToken/04-refresh (0.02s)`, `JSON: token: "unexpected end of input"`, `KeyError: 'API_TOKEN'`,
 	} {
 		clean, count := r.Text(text)
 		assert.Equal(t, text, clean)

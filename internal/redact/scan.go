@@ -106,7 +106,7 @@ func (s *scanner) look(start, end int) {
 	name := text[start:nameEnd]
 	if end-nameEnd > 1 { // password.........value, as in aligned settings
 		if kind := s.kind(name); kind != harmless {
-			s.assigned(kind, name, start, operator{value: end})
+			s.assigned(kind, start, operator{value: end})
 		}
 		return
 	}
@@ -114,7 +114,7 @@ func (s *scanner) look(start, end int) {
 		switch kind := s.kind(name); {
 		case kind != harmless && isInARN(text, start):
 		case kind != harmless:
-			s.assigned(kind, name, start, op)
+			s.assigned(kind, start, op)
 		case holdsName(name):
 			s.pair(op)
 		case isValueField(name):
@@ -231,14 +231,15 @@ func assignment(text string, at int) (operator, bool) {
 }
 
 // assigned looks at the value after an operator.
-func (s *scanner) assigned(kind sensitivity, name string, start int, op operator) {
+func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 	text := s.text
 	at := op.value
 	if at >= len(text) || strings.HasPrefix(text[at:], markStart) {
 		return
 	}
 	if from, to, end := s.quoted(at); end > 0 {
-		if kind.matches(text[from:to]) {
+		isProse := op.loose && kind < certain && strings.Count(text[from:to], " ") > 1 // token: "unexpected end of input"
+		if !isProse && kind.matches(text[from:to]) {
 			s.replace(from, to, "secret")
 		}
 		return
@@ -634,7 +635,7 @@ func (s *scanner) pair(op operator) {
 		}
 		if isValueField(text[start:end]) {
 			value.loose = false
-			s.assigned(kind, "", start, value)
+			s.assigned(kind, start, value)
 			return
 		}
 	}
