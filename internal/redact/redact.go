@@ -3,8 +3,12 @@
 //
 //   - the detection rules of gitleaks (rules.go, rules.json)
 //   - the shapes of tokens, and the fields in which AWS's answers contain secrets (shapes.go)
-//   - names such as "password" before a value (names.go)
-//   - a [Memory] of the answers that AWS gave to the same call (memory.go)
+//   - the text before a value, such as a command (commands.go)
+//   - the name of a value (names.go), in all forms of text (scan.go)
+//   - the variables of programs, and the data of Kubernetes secrets (variables.go)
+//   - a [Memory] of the answers that AWS gave to the same call (memory.go, literals.go)
+//
+// One pass finds the words of all rules and shapes (index.go), so only those whose words occur are tried.
 package redact
 
 import (
