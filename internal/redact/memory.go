@@ -267,8 +267,11 @@ func elements(decoder *xml.Decoder, nested int) (any, error) {
 }
 
 // pairs are the field names, in lower case, that lists of names and values use.
-var pairs = [][2]string{{"name", "value"}, {"key", "value"}, {"parameterkey", "parametervalue"}, {"outputkey", "outputvalue"}, {"optionname", "value"},
-	{"attributename", "attributevalue"}, {"propertyname", "propertyvalue"}, {"field", "value"}, {"apikeyname", "apikeyvalue"}, {"name", "plaintextvalue"}}
+var pairs = [][2]string{
+	{"name", "value"}, {"key", "value"}, {"field", "value"}, {"optionname", "value"}, {"name", "plaintextvalue"},
+	{"parameterkey", "parametervalue"}, {"outputkey", "outputvalue"}, {"attributename", "attributevalue"},
+	{"propertyname", "propertyvalue"}, {"apikeyname", "apikeyvalue"},
+}
 
 // learnValue learns from a decoded value. variable reports whether it is a variable of a program.
 func (l *learner) learnValue(name string, v any, variable bool, depth int) {

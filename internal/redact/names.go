@@ -223,9 +223,13 @@ func (s sensitivity) matches(value string) bool {
 const minValue = 4
 
 // harmlessValue matches values that are never secrets: nothing, placeholders, masks, references, and states.
-var harmlessValue = lazy(`^(?:(?i:|(?:sha[0-9]+|md5)[:-].*|true|false|none|null|nil|undefined|yes|no|on|off|\*+|x{3,}|\.{3,}|-+|\$\{[^}]*\}?|\$\([^)]*\)?|\$[a-z_]+|` +
-	`%[a-z]+%|%\(?\w*\)?[sdv]|\{\{.*|\{\w*\}|\(.*|\[redacted.*|\[?(?:hidden|secure|masked|filtered|redacted|sensitive|omitted)\]?\.?|arn:aws.*|alias/.*|-?\d{1,5}|~|` +
-	`(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}(?:/.*)?)|\$[A-Z_][A-Z0-9_]*|[A-Za-z][A-Za-z0-9_.$]*(?:Exception|Error|Exceptions|Errors|Failure|Timeout):?|` +
+var harmlessValue = lazy(`^(?:` +
+	`(?i:|true|false|none|null|nil|undefined|yes|no|on|off|~|-+|-?\d{1,5}|` +
+	`\*+|x{3,}|\.{3,}|\[?(?:hidden|secure|masked|filtered|redacted|sensitive|omitted)\]?\.?|\[redacted.*|\(.*|` +
+	`\$\{[^}]*\}?|\$\([^)]*\)?|\$[a-z_]+|%[a-z]+%|%\(?\w*\)?[sdv]|\{\{.*|\{\w*\}|` +
+	`(?:sha[0-9]+|md5)[:-].*|arn:aws.*|alias/.*|(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}(?:/.*)?)|` +
+	`\$[A-Z_][A-Z0-9_]*|` +
+	`[A-Za-z][A-Za-z0-9_.$]*(?:Exception|Error|Exceptions|Errors|Failure|Timeout):?|` +
 	`[A-Z]+(?:_[A-Z]+)*_(?:COMPLETE|FAILED|IN_PROGRESS|SKIPPED|REQUIRED|TYPE|PLAINTEXT|MANAGER|STORE)|` +
 	`/?[a-z][a-z_-]*(?:/[a-z0-9_.-]*[a-z_.-])+)$`)
 
@@ -235,8 +239,9 @@ var harmlessWords = setOf("not", "is", "was", "and", "for", "the", "in", "of", "
 	"loaded", "refreshed", "revoked", "enabled", "disabled", "skipped", "passed", "optional", "default", "mandatory", "string",
 	"unknown", "unauthorized", "forbidden", "success", "successful", "failure", "changed", "updated", "created", "deleted", "reset",
 	"pending", "active", "inactive", "plaintext", "plain", "encrypted", "never", "always", "auto", "bearer", "basic", "digest",
-	"password", "token", "secret", "credentials", "apikey", "passwords", "tokens", "secrets", "value", "file", "text", "found", "unavailable", "rejected", "accepted", "renewed", "rotated",
-	"your-token", "your-password", "changeme?", "n/a", "supported", "unsupported", "allowed", "object", "integer", "boolean")
+	"password", "token", "secret", "credentials", "apikey", "passwords", "tokens", "secrets", "value", "file", "text",
+	"found", "unavailable", "rejected", "accepted", "renewed", "rotated",
+	"your-token", "your-password", "n/a", "supported", "unsupported", "allowed", "object", "integer", "boolean")
 
 func isHarmlessValue(value string) bool {
 	if strings.HasPrefix(value, "<") && strings.HasSuffix(value, ">") {
@@ -311,4 +316,5 @@ func isJumbled(word string) bool {
 }
 
 // quantity matches numbers with units, dates, versions, IP addresses, files, and names in capitals.
-var quantity = lazy(`^(?:v?[0-9]+[0-9._:TZ+-]*[A-Za-z%]{0,4}|[a-z]+-[0-9a-f]{8,17}|.*=.*|.*\.(?:[a-z]{2,5})|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)$`)
+var quantity = lazy(`^(?:v?[0-9]+[0-9._:TZ+-]*[A-Za-z%]{0,4}|[a-z]+-[0-9a-f]{8,17}|.*=.*|.*\.(?:[a-z]{2,5})|` +
+	`[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)$`)

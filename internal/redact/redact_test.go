@@ -225,7 +225,7 @@ func TestAnswer_ShowsVariablesThatCannotBeSecrets(t *testing.T) {
 		"PASSWORD_ARN": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:prod/db-AbCdEf", "TOKEN_TTL": "3600",
 	}
 	hidden := map[string]string{
-		"DB_PASSWORD": "swordfish", "API_TOKEN": "123456", "SECRET": "12", "URL": "https://app:Zq8sV2kLw9xT@db.internal/orders",
+		"DB_PASSWORD": "swordfish", "ADMIN_PASSWORD": "password", "API_TOKEN": "123456", "SECRET": "12", "URL": "https://app:Zq8sV2kLw9xT@db.internal/orders",
 		"HOOK": "https://hooks.example.com/services/T01/B01/Zq8sV2kLw9xT7rBn3", "PEPPER": "Zq8sV2kLw9xT", "SEED": "correct horse battery staple",
 		"DSN": "https://3f9a1c07be54d2860ab3c4d5e6f71829@o1.ingest.example.com/2", "HMAC": "5f2c1e0d9b8a7c6d5e4f3a2b1c0d9e8f7a6b5c4d",
 	}

@@ -35,7 +35,8 @@ func holdsVariables(field string) bool {
 	case "variables", "env", "environmentvars", "optionsettings":
 		return true
 	}
-	return strings.HasSuffix(field, "environment") || strings.HasSuffix(field, "environmentvariables") || strings.HasSuffix(field, "stagevariables")
+	return strings.HasSuffix(field, "environment") || strings.HasSuffix(field, "environmentvariables") ||
+		strings.HasSuffix(field, "stagevariables")
 }
 
 // startsWithVariable reports whether the first name in an object is in capitals, as those of variables are.
@@ -160,7 +161,7 @@ func (s *scanner) yamlValues(start, at int) {
 // placeholders are certain.
 func cannotBeSecret(name, value string) bool {
 	if classify(name) >= likely {
-		return value == "" || !isNumber(value) && isHarmlessValue(value)
+		return value == "" || !isNumber(value) && harmlessValue().MatchString(value)
 	}
 	if len(value) > maxPlain {
 		return false
@@ -187,14 +188,22 @@ const maxPlain = 512 // bytes of a variable that is shown
 func isNumber(value string) bool { return strings.Trim(value, "0123456789") == "" }
 
 var (
-	plainValue = lazy(`^(?:[+-]?[0-9]{1,15}(?:\.[0-9]{1,9})?%?|[0-9.]+|(?:[0-9]+(?:\.[0-9]+)?\s?(?i:[nuµm]?s|m|h|d|w|secs?|seconds?|mins?|minutes?|hours?|days?|[kmgt]i?b?|bytes))+|PT?[0-9DTHMS.]+|` +
-		`v?[0-9]+(?:\.[0-9]+){1,3}|[a-z]{2}(?:-[a-z]+)+-[0-9][a-z]?|[a-z]{1,14}|[A-Z][a-z]{1,13}|[A-Z]{1,14}|` +
+	plainValue = lazy(`^(?:` +
+		`[+-]?[0-9]{1,15}(?:\.[0-9]{1,9})?%?|v?[0-9]+(?:\.[0-9]+){1,3}|[0-9.]+|` + // numbers, versions, addresses
+		`(?:[0-9]+(?:\.[0-9]+)?\s?(?i:[nuµm]?s|m|h|d|w|secs?|seconds?|mins?|minutes?|hours?|days?|[kmgt]i?b?|bytes))+|` +
+		`PT?[0-9DTHMS.]+|` + // durations
+		`[a-z]{2}(?:-[a-z]+)+-[0-9][a-z]?|` + // Regions and zones
+		`[a-z]{1,14}|[A-Z][a-z]{1,13}|[A-Z]{1,14}|` + // words
 		`arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:[\w+=,.@:/*$-]+|` +
 		`(?:vpc|subnet|sg|i|ami|eni|vol|snap|rtb|igw|nat|acl|eipalloc|fs|lt|vpce|tgw|db|cluster)-[0-9a-f]{8,17}|` +
-		`[A-Za-z_]+(?:\.[A-Za-z_]+)+|(?:(?:\.{0,2}/)?[A-Za-z_.-]+(?:/[A-Za-z_.-]+)+/?|/[A-Za-z_.-]*)(?::/[A-Za-z_./-]*)*|\*|\s*)$`)
-	address = lazy(`^(?:(?:jdbc:)?[a-z][a-z0-9+.-]*://)?(?:[A-Za-z0-9_.-]+(?::[0-9]{1,5})?,)*` +
-		`(?:localhost|[a-z][a-z-]*:[0-9]{2,5}|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.[a-z]{2,}(?::[0-9]{1,5})?|[0-9]+(?:\.[0-9]+){3}(?::[0-9]{1,5})?|s3://[a-z0-9.-]+)(?:/[\w./-]*)?$`)
+		`[A-Za-z_]+(?:\.[A-Za-z_]+)+|` + // names in code
+		`(?:(?:\.{0,2}/)?[A-Za-z_.-]+(?:/[A-Za-z_.-]+)+/?|/[A-Za-z_.-]*)(?::/[A-Za-z_./-]*)*|` + // paths
+		`\*|\s*)$`)
+	address = lazy(`^(?:(?:jdbc:)?[a-z][a-z0-9+.-]*://)?(?:[A-Za-z0-9_.-]+(?::[0-9]{1,5})?,)*(?:` +
+		`localhost|[a-z][a-z-]*:[0-9]{2,5}|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.[a-z]{2,}(?::[0-9]{1,5})?|` +
+		`[0-9]+(?:\.[0-9]+){3}(?::[0-9]{1,5})?|s3://[a-z0-9.-]+)(?:/[\w./-]*)?$`)
 	webhook       = lazy(`hooks\.slack|/webhook|/hooks?/`)
-	namesResource = lazy(`(?i)(?:^|[_-]|[a-z])(?:table|bucket|queue|topic|stream|name|cluster|function|handler|class|module|group|prefix|zone|version|image|profile|host|database|schema|path|dir)$`)
-	resourceName  = lazy(`^[A-Za-z][A-Za-z0-9_./:-]{0,80}$`)
+	namesResource = lazy(`(?i)(?:^|[_-]|[a-z])(?:table|bucket|queue|topic|stream|name|cluster|function|handler|class|` +
+		`module|group|prefix|zone|version|image|profile|host|database|schema|path|dir)$`)
+	resourceName = lazy(`^[A-Za-z][A-Za-z0-9_./:-]{0,80}$`)
 )
