@@ -71,7 +71,7 @@ func isMixed(value string) bool {
 func (c *counter) replaceInContexts(text string) string {
 	for _, s := range contexts {
 		text = c.replaceInLines(s.shape, text, func(g []string) string {
-			if strings.Contains(g[2], markStart) || s.isSecret != nil && !s.isSecret(g[2]) {
+			if isMarked(g[2]) || s.isSecret != nil && !s.isSecret(g[2]) {
 				return g[0]
 			}
 			return g[1] + c.mark(s.kind, g[2]) + g[0][len(g[1])+len(g[2]):]
@@ -79,7 +79,7 @@ func (c *counter) replaceInContexts(text string) string {
 	}
 	return c.replaceInLines(cookies, text, func(g []string) string {
 		return g[1] + c.replaceAll(cookie(), g[2], func(pair []string) string {
-			if !looksRandom(pair[2]) {
+			if isMarked(pair[2]) || !looksRandom(pair[2]) {
 				return pair[0]
 			}
 			return pair[1] + c.mark("cookie", pair[2])

@@ -209,6 +209,15 @@ func (c corpusCase) check(t *testing.T, redactor func(c corpusCase, text string)
 			if !c.harmful && clean != shown {
 				return fmt.Sprintf("%s, %s:\n%s\nbecame\n%s", c.name, way, shown, clean)
 			}
+			again, _ := redactor(c, text).Text(clean)
+			require.Equal(t, clean, again, "%s, %s: redacting twice changes nothing", c.name, way)
+			result, _ := redactor(c, text).Document(shown)
+			if secret := leaked(result, secrets); c.harmful && secret != "" {
+				return fmt.Sprintf("%s, %s, as the result: %q is shown in\n%s", c.name, way, secret, result)
+			}
+			if !c.harmful && result != shown {
+				return fmt.Sprintf("%s, %s, as the result:\n%s\nbecame\n%s", c.name, way, shown, result)
+			}
 		}
 	}
 	return ""

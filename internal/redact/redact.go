@@ -40,6 +40,9 @@ const (
 	markEnd   = "]"
 )
 
+// isMarked reports whether a text contains the beginning of a replacement. A pattern may have matched only a part.
+func isMarked(text string) bool { return strings.Contains(text, strings.TrimSpace(markStart)) }
+
 // replacement returns the text that replaces a secret of this kind.
 func replacement(kind string) string { return markStart + kind + markEnd }
 
@@ -206,7 +209,7 @@ func (c *counter) replaceAll(pattern *regexp.Regexp, text string, replace func(g
 // replaceGroup replaces the second group of each match of a shape.
 func (c *counter) replaceGroup(s *shape, text string, quoted bool) string {
 	return c.replaceAll(s.pattern(), text, func(g []string) string {
-		if strings.Contains(g[2], markStart) {
+		if isMarked(g[2]) {
 			return g[0]
 		}
 		mark := c.mark(s.kind, g[2])
@@ -264,8 +267,14 @@ func (w *walk) value(name string, v any) any {
 	case map[string]any:
 		return w.object(name, v)
 	case []any:
+		flag := name // of a command line, such as --password
 		for i := range v {
-			v[i] = w.value(name, v[i])
+			text, _ := v[i].(string)
+			v[i] = w.value(flag, v[i])
+			flag = name
+			if strings.HasPrefix(text, "--") {
+				flag = text
+			}
 		}
 	case string:
 		if isSecret(name, v) {
@@ -289,7 +298,11 @@ func (w *walk) object(parent string, o map[string]any) any {
 			key = fmt.Sprintf("%s (%d)", w.key(name), n)
 		}
 		kind, isSecretField := secretFields[name]
-		switch folded := fold(name); {
+		folded := fold(name)
+		if !isSecretField && holdsVariables(folded) {
+			w.variables(o[name])
+		}
+		switch {
 		case isSecretField:
 			clean[key] = w.hide(kind, "", o[name])
 		case isKubernetesSecret && (folded == "data" || folded == "stringdata"):
@@ -339,6 +352,24 @@ func (w *walk) key(name string) string {
 
 var environmentName = lazy(`^[A-Z][A-Z0-9_]*$`)
 
+// variables redacts the variables in an object, by their names in capitals, or in a list of names and values.
+func (w *walk) variables(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, value := range v {
+			if _, isText := value.(string); isText && environmentName().MatchString(name) {
+				v[name] = w.hide(secretFields["Variables"], name, value)
+			}
+		}
+	case []any:
+		for i, entry := range v {
+			if o, isPair := entry.(map[string]any); isPair && cmp.Or(o["name"], o["Name"]) != nil {
+				v[i] = w.hide(secretFields["Variables"], "", o)
+			}
+		}
+	}
+}
+
 // hide replaces every text in a value, except variables that cannot be secrets, and names.
 func (w *walk) hide(kind, name string, v any) any {
 	switch v := v.(type) {
@@ -346,6 +377,8 @@ func (w *walk) hide(kind, name string, v any) any {
 		for field := range v {
 			switch {
 			case field == "name" || field == "Name":
+			case describesVariable(fold(field)):
+				v[field] = w.value(field, v[field])
 			case isValueField(field):
 				if of, ok := cmp.Or(v["name"], v["Name"]).(string); ok {
 					v[field] = w.hide(kind, of, v[field])

@@ -160,7 +160,7 @@ func (r *rule) secretIn(found []int) (from, to int) {
 
 // looksSecret reports whether a match has not been replaced yet and is irregular enough to be a secret.
 func (r *rule) looksSecret(secret string) bool {
-	return secret != "" && !strings.Contains(secret, markStart) && (r.Entropy <= 0 || entropy(secret) > r.Entropy)
+	return secret != "" && !isMarked(secret) && (r.Entropy <= 0 || entropy(secret) > r.Entropy)
 }
 
 // isAllowed reports whether a match or the secret in it is on an allow list.

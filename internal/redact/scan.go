@@ -77,7 +77,7 @@ func (s *scanner) kind(name string) sensitivity {
 
 // replace replaces a part of the text, unless it was replaced before.
 func (s *scanner) replace(from, to int, kind string) {
-	if from < s.done || to <= from || strings.Contains(s.text[from:to], markStart) {
+	if from < s.done || to <= from || isMarked(s.text[from:to]) {
 		return
 	}
 	s.out.WriteString(s.text[s.done:from])
@@ -234,7 +234,7 @@ func assignment(text string, at int) (operator, bool) {
 func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 	text := s.text
 	at := op.value
-	if at >= len(text) || strings.HasPrefix(text[at:], markStart) {
+	if at >= len(text) || strings.HasPrefix(text[at:], strings.TrimSpace(markStart)) {
 		return
 	}
 	if from, to, end := s.quoted(at); end > 0 {

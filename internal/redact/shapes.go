@@ -171,7 +171,7 @@ func looksCredential(value string) bool {
 
 // looksEncoded reports whether the text after the scheme of a header with credentials can be a credential.
 func looksEncoded(value string) bool {
-	return !strings.Contains(value, markStart) && !isHarmlessValue(value) && !challenge().MatchString(value)
+	return !isMarked(value) && !isHarmlessValue(value) && !challenge().MatchString(value)
 }
 
 var challenge = lazy(`^[a-z_]+=(?:[^=]+|"[^=]*)$`)

@@ -39,6 +39,12 @@ func holdsVariables(field string) bool {
 		strings.HasSuffix(field, "stagevariables")
 }
 
+// describesVariable reports whether a field beside the name and the value of a variable describes the variable. The
+// field is in lower case.
+func describesVariable(field string) bool {
+	return field == "type" || field == "valuefrom" || field == "origin" || field == "namespace"
+}
+
 // startsWithVariable reports whether the first name in an object is in capitals, as those of variables are.
 func startsWithVariable(text string) bool {
 	at := skipSpace(text, 1)
@@ -90,7 +96,7 @@ func (s *scanner) variables(at int, isSecret func(name, value string) bool, kind
 				continue
 			case depth > 1 && isValueField(folded):
 				key = name
-			case depth > 1 && (folded == "type" || folded == "valuefrom" || folded == "origin" || folded == "namespace"):
+			case depth > 1 && describesVariable(folded):
 				continue
 			}
 			if value != "" && isSecret(key, value) {
