@@ -199,7 +199,7 @@ func TestText_FindsValuesBehindSeveralNames(t *testing.T) {
 		"services:\n  db:\n    environment:\n      POSTGRES_PASSWORD: ¤\n      POSTGRES_DB: orders",
 		"- name: DB_PASSWORD\n  value: ¤", "{name: API_TOKEN, value: ¤}", "auth:\n- user: bob\n  password: ¤",
 		"token: |\n  ¤\nport: 443", "token:\n  ¤\nport: 443", "password:\n  - ¤\nport: 443",
-		`{"message":"{\"a\":\"{\\\"password\\\":\\\"¤\\\"}\"}"}`, `{"password":{"value":"¤"}}`, `{"password":["¤"]}`,
+		`{"message":"{\"a\":\"{\\\"password\\\":\\\"¤\\\"}\"}"}`, `{"password":{"value":"¤"}}`, `{"file":"db:\n  host: x\napi_key: ¤\nport: 1"}`, `{"password":["¤"]}`,
 		"password=[¤]", "password\t¤", "| password | ¤ |", "password -> ¤", "[password]=¤", "password%22%3A%22¤%22",
 		"jwt: ¤¤", "passcode=¤", "masterKey=¤", "authKey: ¤", "accessKey=¤", "deviceToken=¤", "HECToken: ¤", "JoinToken=¤", "AppKey=¤",
 		"NwkKey=¤", "streamKey=¤", "PreCoPassword=¤", "databaseUrl=postgres://app:¤@db/orders", "dataSource=mysql://app:¤@db/orders",

@@ -97,6 +97,9 @@ func (s *scanner) look(start, end int) {
 	if start > 0 && text[start-1] == '\\' && strings.HasPrefix(text[start:end], "u003c") { // < in JSON
 		start += len("u003c")
 	}
+	if start > 0 && text[start-1] == '\\' && end-start > minName && strings.IndexByte("nrt", text[start]) >= 0 { // \n in JSON
+		start++
+	}
 	isFlag := start < end && text[start] == '-' && (start == 0 || strings.IndexByte(" \t\n\"'[", text[start-1]) >= 0)
 	nameEnd := start + len(strings.TrimRight(text[start:end], ".-"))
 	start += len(text[start:end]) - len(strings.TrimLeft(text[start:end], "-"))
