@@ -198,7 +198,7 @@ func TestText_FindsValuesBehindSeveralNames(t *testing.T) {
 		"[WARN] pool - settings: secret: ¤", "level=error msg: password=¤", "x: password = ¤", "Caused by: java.lang.Error: token: ¤",
 		"services:\n  db:\n    environment:\n      POSTGRES_PASSWORD: ¤\n      POSTGRES_DB: orders",
 		"- name: DB_PASSWORD\n  value: ¤", "{name: API_TOKEN, value: ¤}", "auth:\n- user: bob\n  password: ¤",
-		"token: |\n  ¤\nport: 443", "token:\n  ¤\nport: 443", "password:\n  - ¤\nport: 443",
+		"token: |\n  ¤\nport: 443", "token:\n  ¤\nport: 443", "password: !vault ¤", "token: !!str |\n  ¤\nport: 443", "password:\n  - ¤\nport: 443",
 		`{"message":"{\"a\":\"{\\\"password\\\":\\\"¤\\\"}\"}"}`, `{"password":{"value":"¤"}}`, `{"file":"db:\n  host: x\napi_key: ¤\nport: 1"}`, `{"password":["¤"]}`,
 		"password=[¤]", "password\t¤", "| password | ¤ |", "password -> ¤", "[password]=¤", "password%22%3A%22¤%22",
 		"jwt: ¤¤", "passcode=¤", "masterKey=¤", "authKey: ¤", "accessKey=¤", "deviceToken=¤", "HECToken: ¤", "JoinToken=¤", "AppKey=¤",

@@ -251,6 +251,11 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 		s.below(kind, start, op)
 		return
 	}
+	if tag := yamlTag().FindStringIndex(text[at:min(len(text), at+maxName)]); tag != nil { // password: !vault value
+		op.value += tag[1] - 1 // the tag ends before the first byte of the value
+		s.assigned(kind, start, op)
+		return
+	}
 	switch text[at] {
 	case '|', '>':
 		s.block(kind, start, at)
@@ -275,6 +280,8 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 	}
 	s.replace(at, end, "secret")
 }
+
+var yamlTag = lazy(`^!!?[A-Za-z]+ +[^\s!]`)
 
 // wrapped looks at the value in Some("…") or SecretStr('…'). Names, as in getenv("TOKEN"), are not secrets.
 func (s *scanner) wrapped(at int) {
