@@ -159,7 +159,7 @@ func TestMemory_ReportsWhatItDidNotSearch(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
 	logs := func(size int, last string) []byte {
-		line := "INFO wrote 3 items with key orders-7"
+		line := "INFO wrote 3 items with key orders-7" + strings.Repeat(" and more", 200)
 		return []byte(`{"events":[` + strings.Repeat(`{"message":"`+line+`"},`, size/(len(line)+15)) + `{"message":"` + last + `"}]}`)
 	}
 	secrets := func(from, to int) []byte {
