@@ -286,7 +286,7 @@ func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 				l.learnValue(key, child, variable, depth)
 			case isKubernetesSecret && (folded == "data" || folded == "stringdata"):
 				l.learnData(child)
-			case isValueField(folded) && classify(name) >= likely: // "password": {"value": "…"}
+			case isValueField(folded) && classify(name) >= ambiguous: // "password": {"value": "…"}
 				l.learnValue(name, child, variable, depth)
 			default:
 				l.learnValue(key, child, variable || holdsVariables(folded), depth)

@@ -9,10 +9,11 @@ import (
 type sensitivity uint8
 
 const (
-	harmless sensitivity = iota // the value is not a secret
-	unsure                      // the value is a secret if it looks random: a session, a cookie, an unknown kind of key
-	likely                      // the value is a secret unless it is a word of prose: a token, a secret
-	certain                     // the value is a secret unless it is a known harmless word: a password
+	harmless  sensitivity = iota // the value is not a secret
+	unsure                       // the value is a secret if it looks random: a session, a cookie, an unknown kind of key
+	ambiguous                    // the value is a secret or the name of one: "secret" and "credentials" alone
+	likely                       // the value is a secret unless it is a word of prose: a token, a key
+	certain                      // the value is a secret unless it is a known harmless word: a password
 )
 
 // Limits of names.
@@ -81,6 +82,7 @@ func classify(name string) sensitivity {
 	if n := len(words); n > 1 && words[n-1] == "string" && (words[n-2] == "connection" || words[n-2] == "conn") {
 		return likely
 	}
+	isAlone := len(words) == 1
 	for len(words) > 1 && additions[words[len(words)-1]] {
 		words = words[:len(words)-1]
 	}
@@ -99,6 +101,8 @@ func classify(name string) sensitivity {
 		return likely
 	case strings.HasSuffix(last, "token"):
 		return classifyToken(strings.TrimSuffix(last, "token"), before)
+	case isAlone && (last == "secret" || last == "credentials"):
+		return ambiguous
 	case strings.HasSuffix(last, "secret"), last == "credential", last == "credentials":
 		return likely
 	case strings.HasSuffix(last, "key"):
@@ -215,9 +219,14 @@ func (s sensitivity) matches(value string) bool {
 		return false
 	case unsure:
 		return looksRandom(value) && !isHarmlessValue(value)
+	case ambiguous:
+		return likely.matches(value) && !nameOfSecret().MatchString(value)
 	}
 	return len(value) >= minValue && !isHarmlessValue(value)
 }
+
+// nameOfSecret matches names such as prod/orders-db-2.
+var nameOfSecret = lazy(`^/?[a-z]+(?:[-/_.](?:[a-z]+[0-9]{0,2}|[0-9]{1,4}))+$`)
 
 // minValue is the length in bytes of a value that can be a secret.
 const minValue = 4

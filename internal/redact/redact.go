@@ -307,7 +307,7 @@ func (w *walk) object(parent string, o map[string]any) any {
 			clean[key] = w.hide(kind, "", o[name])
 		case isKubernetesSecret && (folded == "data" || folded == "stringdata"):
 			clean[key] = w.hide("secret", "", o[name])
-		case isValueField(folded) && classify(parent) >= likely:
+		case isValueField(folded) && classify(parent) >= ambiguous:
 			clean[key] = w.value(parent, o[name])
 		default:
 			clean[key] = w.value(name, o[name])

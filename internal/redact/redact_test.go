@@ -169,6 +169,7 @@ func TestText_ShowsWhatADiagnosisNeeds(t *testing.T) {
 		`no basic auth credentials: unauthorized`, `Access denied for user 'app'@'10.0.1.7' (using password: YES)`,
 		`ResourceInitializationError: unable to retrieve secret from asm: AccessDeniedException: not authorized to perform: secretsmanager:GetSecretValue`,
 		`build=77 secret_scan=skipped token_check=passed`, `password: must be at least 12 characters`, `token: not found`,
+		`secret=orders-db-7 not found`, `Rotating secret: prod/orders-db-2`, `{"volume": {"secret": "orders-tls-2"}}`, `credentials: ci-deploy-3`,
 		`tokens: 412 of 4096, max_tokens=4096, prompt_tokens=1832`, `NextToken=AAAAabcdefghijklmnopqrstuvwxyz0123456789`,
 		`arn:aws:secretsmanager:eu-west-1:111122223333:secret:prod/db-AbCdEf and arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab`,
 		`    return Client(password=password, token=self.token, secret_key=settings.SECRET_KEY)`,

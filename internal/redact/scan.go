@@ -134,7 +134,7 @@ func (s *scanner) look(start, end int) {
 		s.elements(start, end+closer)
 		return
 	}
-	if !couldBeSecret(name) || s.kind(name) < likely {
+	if !couldBeSecret(name) || s.kind(name) < ambiguous {
 		return
 	}
 	switch kind := s.kind(name); {
@@ -159,7 +159,7 @@ func isInARN(text string, at int) bool {
 	return strings.Contains(before, "arn:aws")
 }
 
-// couldBeSecret reports whether a name can be likely or certain, by its last letter. Most words of prose are not.
+// couldBeSecret reports whether a name can be more than unsure, by its last letter. Most words of prose are not.
 func couldBeSecret(name string) bool {
 	switch name[len(name)-1] | 0x20 {
 	case 'd', 's', 't', 'n', 'y', 'e', 'w', 'l':

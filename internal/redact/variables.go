@@ -166,7 +166,7 @@ func (s *scanner) yamlValues(start, at int) {
 // a host, an address without credentials, or a short word. If its name is that of a secret, only references and
 // placeholders are certain.
 func cannotBeSecret(name, value string) bool {
-	if classify(name) >= likely {
+	if classify(name) >= ambiguous {
 		return value == "" || !isNumber(value) && harmlessValue().MatchString(value)
 	}
 	if len(value) > maxPlain {
