@@ -260,3 +260,19 @@ func TestAnswer_ShowsVariablesThatCannotBeSecrets(t *testing.T) {
 		}
 	}
 }
+
+// Code often prints only the beginning of a long value. The lines after it are not variables.
+func TestText_EndsVariablesWhereTheyAreCut(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	line := `{'family': 'web-1', 'containers': [{'image': 'registry.example.com/web:1.2-rc1', 'environment': [{'name': 'A', 'value': 'Zq8sV2kLw9xT'}, {'name': 'B', 'va`
+	clean, count := r.Text(strings.Repeat(line+"\n", 2000))
+	assert.Equal(t, 2000, count)
+	assert.NotContains(t, clean, "Zq8s")
+	assert.Equal(t, 2000, strings.Count(clean, "'image': 'registry.example.com/web:1.2-rc1'"))
+
+	pretty := "{'environment': [{'name': 'A',\n                  'value': 'Zq8sV2kLw9xT'},\n                 {'name': 'B',\n                  'value': 'Zq8sV2kLw9xT'}],\n 'image': 'web:1.2-rc1'}"
+	clean, count = r.Text(pretty)
+	assert.Equal(t, 2, count)
+	assert.Contains(t, clean, "'image': 'web:1.2-rc1'")
+}

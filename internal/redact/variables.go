@@ -72,6 +72,12 @@ func (s *scanner) variables(at int, isSecret func(name, value string) bool, kind
 				s.ahead -= end - at
 				return
 			}
+		case '\n':
+			// The lines of an object are indented. Others follow an object that was cut.
+			if end+1 < len(text) && strings.IndexByte(" \t\r\n}]", text[end+1]) < 0 {
+				s.ahead -= end - at
+				return
+			}
 		case '"', '\'', '\\':
 			from, to, after := s.quoted(end)
 			if after == 0 {
