@@ -4,7 +4,7 @@
 //   - the detection rules of gitleaks (rules.go, rules.json)
 //   - the shapes of tokens, and the fields in which AWS's answers contain secrets (shapes.go)
 //   - the text before a value, such as a command (commands.go)
-//   - the name of a value (names.go), in all forms of text (scan.go)
+//   - the name of a value (names.go), in all forms of text (scan.go, values.go, forms.go)
 //   - the variables of programs, and the data of Kubernetes secrets (variables.go)
 //   - a [Memory] of the answers that AWS gave to the same call (memory.go, literals.go)
 //
