@@ -71,7 +71,11 @@ func Deadline(ctx context.Context, now time.Time) time.Time {
 
 // New returns a redactor with additional patterns in RE2 syntax. Its error names the invalid pattern.
 func New(patterns []string) (*Redactor, error) {
-	go keywords() // build the index while Python starts
+	go func() { // build the indexes while Python starts
+		keywords()
+		hintsOfSecrets()
+		hintsOfNames()
+	}()
 	r := &Redactor{}
 	for _, pattern := range patterns {
 		compiled, err := regexp.Compile(pattern)
