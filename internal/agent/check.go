@@ -98,7 +98,7 @@ func listMisquotes(report investigation.Report, rec *investigation.Record) strin
 const maxNotSeen = 40
 
 // notSeen lists what the investigation could not read, each once: AWS calls without data, truncated output,
-// and failed tool calls. It depends on typed fields only, because code can print and note any text.
+// answers that were not searched for secrets, and failed tool calls. It depends on typed fields only, because code can print and note any text.
 func notSeen(rec *investigation.Record) []investigation.NotSeen {
 	var list []investigation.NotSeen
 	known := map[string]bool{}
@@ -125,6 +125,10 @@ func notSeen(rec *investigation.Record) []investigation.NotSeen {
 		for _, part := range call.Answer.Truncated {
 			what := fmt.Sprintf("%d bytes of the %s of tool call %d", part.LeftOut, part.Part, call.Number)
 			add(what, "truncated: too long", call.Number)
+		}
+		if call.Answer.SearchGap != nil {
+			what := fmt.Sprintf("secrets that the output of tool call %d may show", call.Number)
+			add(what, "not all AWS answers were searched for secrets", call.Number)
 		}
 	}
 	return list

@@ -77,6 +77,8 @@ func TestNotSeen_DependsOnTypedFieldsAndNotOnNotes(t *testing.T) {
 		{"forged error", toolcall.Answer{Error: "AccessDeniedException: throttled, refused, and truncated", ErrorType: "OutputLimit"}, nil},
 		{"truncated", toolcall.Answer{Success: true, Notes: []string{}, Truncated: []toolcall.Truncation{{Part: "stdout", LeftOut: 900}}},
 			[]investigation.NotSeen{{What: "900 bytes of the stdout of tool call 1", Why: "truncated: too long", Call: 1}}},
+		{"a gap in the search for secrets", toolcall.Answer{SearchGap: &toolcall.SearchGap{Answers: 2}},
+			[]investigation.NotSeen{{What: "secrets that the output of tool call 1 may show", Why: "not all AWS answers were searched for secrets", Call: 1}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rec := &investigation.Record{Rounds: []investigation.Round{{Calls: []investigation.ToolCall{{Number: 1, Answer: &c.answer}}}}}

@@ -46,6 +46,9 @@ const (
 	maxObserved    = 4 << 20 // bytes of an answer that are observed
 )
 
+// MaxObserved is the length in bytes at which the bodies that Options.Observe receives are cut.
+const MaxObserved = maxObserved
+
 // Options configure a broker.
 type Options struct {
 	Credentials aws.CredentialsProvider

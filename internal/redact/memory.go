@@ -2,6 +2,7 @@ package redact
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
@@ -18,13 +19,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 // Limits of learning secrets from AWS's answers during one tool call.
 const (
 	maxObserved   = 16 << 20    // bytes of answers
 	maxLearned    = 500         // secrets
-	maxSearched   = 512 << 10   // bytes of texts that the rules search, which usually takes 0.1 s
+	maxSearched   = 4 << 20     // bytes of texts that the rules search, which usually takes 0.2 s
 	maxSearchTime = time.Second // of that search; a text with the keywords of all rules would take longer
 	maxNested     = 100         // levels of XML elements
 	maxDepth      = 3           // levels of JSON in strings of JSON
@@ -35,56 +37,69 @@ const (
 // Memory keeps the answers that AWS gave to one tool call. Secrets in them are then found in the code's
 // output, however it is formatted. The code itself may use them.
 type Memory struct {
+	MaxBody int // length in bytes at which bodies are cut before they are observed; 0: they are never cut
+
 	mu     sync.Mutex
 	bodies [][]byte
 	size   int
+	missed int // answers that were not kept although they can contain secrets
+
+	searchTime time.Duration // 0: maxSearchTime
 }
 
 // Observe keeps a copy of an answer's body if it can contain secrets.
 func (m *Memory) Observe(body []byte) {
+	if !mayHoldSecrets(body) {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.size+len(body) <= maxObserved && mayHoldSecrets(body) {
-		m.bodies = append(m.bodies, bytes.Clone(body))
-		m.size += len(body)
+	if m.size+len(body) > maxObserved {
+		m.missed++
+		return
 	}
+	m.bodies = append(m.bodies, bytes.Clone(body))
+	m.size += len(body)
 }
 
 // Knowing returns a copy of the redactor that also replaces the secrets in the observed answers. The memory
 // then forgets the answers.
 func (m *Memory) Knowing(r *Redactor) *Redactor {
 	knowing := *r
-	knowing.known = m.takeSecrets(r)
+	secrets, gaps := m.takeSecrets(r)
+	knowing.known, knowing.gaps = newLiterals(secrets), gaps
 	return &knowing
 }
 
-// takeSecrets returns the secrets in the observed answers, longest first, and forgets the answers.
-func (m *Memory) takeSecrets(r *Redactor) []string {
+// takeSecrets returns the secrets in the observed answers as they can be written, and what was not searched. It forgets
+// the answers.
+func (m *Memory) takeSecrets(r *Redactor) ([]string, toolcall.SearchGap) {
 	m.mu.Lock()
-	bodies := m.bodies
-	m.bodies, m.size = nil, 0
+	bodies, missed := m.bodies, m.missed
+	m.bodies, m.size, m.missed = nil, 0, 0
 	m.mu.Unlock()
-	l := learner{redactor: r, found: map[string]bool{}, until: time.Now().Add(maxSearchTime)}
+	l := learner{redactor: r, found: map[string]bool{}, until: time.Now().Add(cmp.Or(m.searchTime, maxSearchTime))}
 	if !r.until.IsZero() && r.until.Before(l.until) {
 		l.until = r.until
 	}
+	gaps := toolcall.SearchGap{Answers: missed}
 	for _, body := range bodies {
+		l.isIncomplete = m.MaxBody > 0 && len(body) >= m.MaxBody
 		l.learnBody(body)
+		if l.isIncomplete {
+			gaps.Answers++
+		}
 	}
+	gaps.Secrets = len(l.excess)
 	found := map[string]bool{}
 	for secret := range l.found {
-		for _, written := range spellings(secret) {
-			found[written] = true
+		for _, written := range append(spellings(secret), encodings(secret)...) {
+			if len(written) >= minSecret {
+				found[written] = true
+			}
 		}
 	}
-	list := slices.Collect(maps.Keys(found))
-	slices.SortFunc(list, func(a, b string) int {
-		if len(a) != len(b) {
-			return len(b) - len(a)
-		}
-		return strings.Compare(a, b)
-	})
-	return list
+	return slices.Sorted(maps.Keys(found)), gaps
 }
 
 // spellings returns a text as Python's print, repr, and json.dumps write it, the last also nested in JSON.
@@ -114,18 +129,29 @@ func asciiJSON(text string) string {
 	return b.String()
 }
 
-// secretHints are lower-case substrings. The learner finds no secret in a text that contains none of them.
-var secretHints = append([]string{
-	"environment", "variables", `"env"`, "optionsettings", "userdata", "shared_key", "://", "bearer", "authorization",
-	"eyj", "gh", "xox", "k_live", "-----begin", "signature",
-}, secretNameParts...)
+// secretHints are words by which the learner finds more secrets than the rules for texts. It finds no secret in a text
+// that contains none of them, and no word of a rule or shape.
+var secretHints = []string{`"env"`, "optionsettings", "userdata", "shared_key", "-----end", `"content"`}
+
+var hintsOfSecrets = sync.OnceValue(func() *wordIndex {
+	index := newWordIndex()
+	index.add(secretHints)
+	for _, r := range knownRules() {
+		index.add(r.Keywords)
+	}
+	for _, s := range shapes() {
+		index.add(s.needles)
+	}
+	return index
+})
 
 // mayHoldSecrets reports whether the learner may find secrets in a body.
 func mayHoldSecrets(body []byte) bool {
 	if isGzip(body) {
 		return true
 	}
-	return containsAny(fold(string(body)), secretHints)
+	_, any := hintsOfSecrets().find(string(body), true)
+	return any
 }
 
 // isGzip reports whether a body is compressed.
@@ -138,13 +164,27 @@ type learner struct {
 	searched int // bytes so far
 	unpacked int // bytes decompressed so far
 	until    time.Time
+
+	excess map[string]bool // secrets beyond maxLearned
+	// isIncomplete records that a part of the answer was not searched.
+	isIncomplete bool
+	inKey        string // the mark that ends the private key that the texts are a part of; empty: none
+	lines        int    // of this private key
 }
 
 // add stores a secret, unless it is so short or regular that replacing it everywhere would damage other
 // texts.
 func (l *learner) add(secret string) {
-	if len(secret) >= minSecret && strings.ContainsAny(secret, "0123456789") && entropy(secret) > 2.5 && len(l.found) < maxLearned {
+	if len(secret) < minSecret || !hasDigit(secret) || entropy(secret) <= 2.5 || l.found[secret] {
+		return
+	}
+	if len(l.found) < maxLearned {
 		l.found[secret] = true
+	} else if len(l.excess) < maxLearned {
+		if l.excess == nil {
+			l.excess = map[string]bool{}
+		}
+		l.excess[secret] = true
 	}
 }
 
@@ -156,6 +196,9 @@ func (l *learner) unpack(body []byte) []byte {
 	}
 	plain, _ := io.ReadAll(io.LimitReader(unpacked, int64(maxObserved-l.unpacked)))
 	l.unpacked += len(plain)
+	if l.unpacked >= maxObserved {
+		l.isIncomplete = true
+	}
 	return plain
 }
 
@@ -171,13 +214,15 @@ func (l *learner) learnBody(body []byte) {
 	if body[0] == '<' {
 		if tree, err := elements(xml.NewDecoder(bytes.NewReader(body)), 0); err == nil {
 			l.learnValue("", tree, false, 0)
+			return
 		}
-		return
 	}
 	var decoded any
 	if json.Unmarshal(body, &decoded) == nil {
 		l.learnValue("", decoded, false, 0)
+		return
 	}
+	l.searchText(string(body)) // truncated, or in another format
 }
 
 // elements converts the content of an XML element to the form of decoded JSON: a text, or the children by
@@ -221,28 +266,29 @@ func elements(decoder *xml.Decoder, nested int) (any, error) {
 	}
 }
 
-// holdsVariables reports whether every value below a field is a variable of a program, such as environment,
-// runtimeEnvironmentVariables, overrideEnvironment, or stageVariables. The name is in lower case.
-func holdsVariables(field string) bool {
-	switch field {
-	case "variables", "env", "environmentvars", "optionsettings":
-		return true
-	}
-	return strings.HasSuffix(field, "environment") || strings.HasSuffix(field, "environmentvariables") || strings.HasSuffix(field, "stagevariables")
-}
-
 // pairs are the field names, in lower case, that lists of names and values use.
-var pairs = [][2]string{{"name", "value"}, {"key", "value"}, {"parameterkey", "parametervalue"}, {"outputkey", "outputvalue"}, {"optionname", "value"}}
+var pairs = [][2]string{
+	{"name", "value"}, {"key", "value"}, {"field", "value"}, {"optionname", "value"}, {"name", "plaintextvalue"},
+	{"parameterkey", "parametervalue"}, {"outputkey", "outputvalue"}, {"attributename", "attributevalue"},
+	{"propertyname", "propertyvalue"}, {"apikeyname", "apikeyvalue"},
+}
 
 // learnValue learns from a decoded value. variable reports whether it is a variable of a program.
 func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 	switch v := v.(type) {
 	case map[string]any:
 		l.learnPair(v, variable)
+		isKubernetesSecret := v["kind"] == "Secret"
 		for key, child := range v {
-			if folded := strings.ToLower(key); folded == "userdata" || folded == "userdataoverride" {
+			switch folded := strings.ToLower(key); {
+			case folded == "userdata" || folded == "userdataoverride" || folded == "content":
 				l.learnUserData(child)
-			} else {
+				l.learnValue(key, child, variable, depth)
+			case isKubernetesSecret && (folded == "data" || folded == "stringdata"):
+				l.learnData(child)
+			case isValueField(folded) && classify(name) >= ambiguous: // "password": {"value": "…"}
+				l.learnValue(name, child, variable, depth)
+			default:
 				l.learnValue(key, child, variable || holdsVariables(folded), depth)
 			}
 		}
@@ -257,6 +303,18 @@ func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 		}
 	case string:
 		l.learnText(name, v, variable, depth)
+	}
+}
+
+// learnData learns the values of a Kubernetes secret, as they are and decoded.
+func (l *learner) learnData(v any) {
+	values, _ := v.(map[string]any)
+	for _, value := range values {
+		text, _ := value.(string)
+		l.add(text)
+		if decoded, err := base64.StdEncoding.DecodeString(text); err == nil {
+			l.add(string(decoded))
+		}
 	}
 }
 
@@ -298,8 +356,13 @@ func (l *learner) learnText(name, text string, variable bool, depth int) {
 // searchText learns the secrets that the rules find in a text. The code may print a secret without the context by
 // which the rules recognize it.
 func (l *learner) searchText(text string) {
+	l.learnKeyLine(text)
 	text = terminal.Plain(text) // as answers show it
-	if len(text) < minSecret || l.searched+len(text) > maxSearched || time.Now().After(l.until) || !containsAny(fold(text), secretHints) {
+	if _, any := hintsOfSecrets().find(text, true); len(text) < minSecret || !any {
+		return
+	}
+	if l.searched+len(text) > maxSearched || time.Now().After(l.until) {
+		l.isIncomplete = true
 		return
 	}
 	l.searched += len(text)
@@ -309,6 +372,38 @@ func (l *learner) searchText(text string) {
 		}
 	}}, text)
 }
+
+const (
+	keyStart   = "-----BEGIN "
+	keyEnd     = "-----END "
+	maxKeySize = 200 // lines of a private key in separate texts
+)
+
+// learnKeyLine learns the lines of a private key that is split over texts, such as the events of a log. The newest
+// event can be the first.
+func (l *learner) learnKeyLine(text string) {
+	if l.inKey != "" {
+		line := strings.TrimSpace(text)
+		if l.lines++; l.lines > maxKeySize || strings.Contains(text, l.inKey) {
+			l.inKey = ""
+		} else if keyLine().MatchString(line) {
+			l.add(line)
+		}
+		return
+	}
+	if !strings.Contains(text, " PRIVATE KEY") {
+		return
+	}
+	starts, ends := strings.Contains(text, keyStart), strings.Contains(text, keyEnd)
+	switch {
+	case starts && !ends:
+		l.inKey, l.lines = keyEnd, 0
+	case ends && !starts:
+		l.inKey, l.lines = keyStart, 0
+	}
+}
+
+var keyLine = lazy(`^[A-Za-z0-9+/]{8,}={0,2}$`)
 
 var sharedKey = lazy(`<pre_shared_key>\s*([^<\s]{6,})\s*<`)
 
@@ -337,6 +432,8 @@ func (l *learner) learnUserData(v any) {
 				l.add(word)
 			}
 		}
+		c := counter{until: l.until, found: l.add, wanted: keywordsOf(string(script))}
+		c.replaceNamed(c.replaceByContext(string(script)))
 	}
 }
 

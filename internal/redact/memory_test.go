@@ -5,8 +5,14 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"html"
+	"maps"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -27,7 +33,12 @@ func learned(t *testing.T, bodies ...string) []string {
 	for _, body := range bodies {
 		m.Observe([]byte(body))
 	}
-	return m.takeSecrets(r)
+	// The secrets themselves, without the other forms in which they are found.
+	l := learner{redactor: r, found: map[string]bool{}, until: time.Now().Add(time.Minute)}
+	for _, body := range m.bodies {
+		l.learnBody(body)
+	}
+	return slices.Collect(maps.Keys(l.found))
 }
 
 func TestMemory_LearnsSecretsFromAnswers(t *testing.T) {
@@ -56,6 +67,13 @@ func TestMemory_LearnsSecretsFromAnswers(t *testing.T) {
 		{"JSON in JSON in JSON", `{"input":"{\"a\":\"{\\\"api_key\\\":\\\"` + randomA + `\\\"}\"}"}`, []string{randomA}},
 		{"a log line", `{"events":[{"message":"login with password=` + randomA + ` failed"}]}`, []string{randomA}},
 		{"a key on several lines", `{"events":[{"message":"-----BEGIN PRIVATE KEY-----\n` + randomA + `\n` + randomB + `\n-----END PRIVATE KEY-----"}]}`, []string{randomA, randomB}},
+		{"a client of a database", `{"events":[{"message":"+ mysql -uapp -p` + randomA + ` -h db orders"}]}`, []string{randomA}},
+		{"a token of a service", `{"events":[{"message":"login with glpat-` + randomA[:20] + `"}]}`, []string{"glpat-" + randomA[:20]}},
+		{"a Kubernetes secret", `{"events":[{"message":"{\"kind\":\"Secret\",\"data\":{\"a\":\"` + randomA + `\"}}"}]}`, []string{randomA}},
+		{"a configuration item", `{"configurationItems":[{"configuration":"{\"environment\":{\"variables\":{\"A\":\"` + randomA + `\"}}}"}]}`, []string{randomA}},
+		{"a key in several events", `{"events":[{"message":"-----BEGIN PRIVATE KEY-----"},{"message":"` + randomA + `"},{"message":"-----END PRIVATE KEY-----"},{"message":"` + randomB + `"}]}`, []string{randomA}},
+		{"a key in several events, newest first", `{"events":[{"message":"` + randomB + `"},{"message":"-----END PRIVATE KEY-----"},{"message":"` + randomA + `"},{"message":"-----BEGIN PRIVATE KEY-----"}]}`, []string{randomA}},
+		{"a value below the name of a secret", `{"MAIL_PASSWORD":{"value":"` + randomA + `","origin":"env"}}`, []string{randomA}},
 		{"a command line", `{"command":["run","--password","hunter2hunter2","--verbose","orders-12345678"]}`, []string{"hunter2hunter2"}},
 		{"a custom pattern", `{"events":[{"message":"token of CUST-123456"}]}`, []string{"CUST-123456"}},
 		{"a compressed answer", small.String(), []string{randomA}},
@@ -134,6 +152,104 @@ func TestObserve_IgnoresBodiesOverLimit(t *testing.T) {
 	assert.Len(t, m.bodies, 1)
 	m.Observe([]byte(`{"message":"nothing to see"}`))
 	assert.Len(t, m.bodies, 1)
+}
+
+// What was not searched must be reported: a reader would take its silence for the absence of secrets.
+func TestMemory_ReportsWhatItDidNotSearch(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	logs := func(size int, last string) []byte {
+		line := "INFO wrote 3 items with key orders-7" + strings.Repeat(" and more", 200)
+		return []byte(`{"events":[` + strings.Repeat(`{"message":"`+line+`"},`, size/(len(line)+15)) + `{"message":"` + last + `"}]}`)
+	}
+	secrets := func(from, to int) []byte {
+		var list []string
+		for i := from; i < to; i++ {
+			list = append(list, fmt.Sprintf(`{"name":"S%d","value":"%s%d"}`, i, randomA, 1000+i))
+		}
+		return []byte(`{"environment":[` + strings.Join(list, ",") + `]}`)
+	}
+	for _, c := range []struct {
+		name   string
+		bodies [][]byte
+		want   *toolcall.SearchGap
+	}{
+		{"no answers", nil, nil},
+		{"answers within the limits", [][]byte{logs(1<<20, "x"), secrets(0, 100)}, nil},
+		{"an answer that was cut", [][]byte{logs(5<<20, "x")[:4<<20], []byte(`{"name":"orders"}`)}, &toolcall.SearchGap{Answers: 1}},
+		{"too many answers", [][]byte{logs(3<<20, "x"), logs(3<<20, "x"), logs(3<<20, "x"), logs(3<<20, "x"), logs(3<<20, "x"), logs(3<<20, "x"), secrets(0, 3)},
+			&toolcall.SearchGap{Answers: 5}}, // two beyond maxObserved, and three beyond maxSearched
+		{"too many secrets", [][]byte{secrets(0, 520)}, &toolcall.SearchGap{Secrets: 20}},
+		{"too many secrets in two answers", [][]byte{secrets(0, 300), secrets(200, 501)}, &toolcall.SearchGap{Secrets: 1}},
+		{"a compressed answer that is too long", [][]byte{packed(t, logs(maxObserved+1, "x"))}, &toolcall.SearchGap{Answers: 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			memory := Memory{MaxBody: 4 << 20, searchTime: time.Hour}
+			for _, body := range c.bodies {
+				memory.Observe(body)
+			}
+			a := toolcall.Answer{Output: "done"}
+			memory.Knowing(r).Answer(&a)
+			assert.Equal(t, c.want, a.SearchGap)
+			if c.want != nil {
+				assert.Equal(t, []string{c.want.String()}, a.Notes)
+			}
+
+			again := toolcall.Answer{Output: "done"}
+			memory.Knowing(r).Answer(&again)
+			assert.Nil(t, again.SearchGap, "the next call starts anew")
+		})
+	}
+}
+
+func packed(t *testing.T, body []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write(body)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return b.Bytes()
+}
+
+func TestMemory_LearnsFromTheStartOfACutAnswer(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	body := `{"Environment":{"Variables":{"DB_PASSWORD":"` + randomA + `"}},"Filler":"` + strings.Repeat("x", 2000)
+	memory := Memory{MaxBody: len(body)}
+	memory.Observe([]byte(body))
+	clean, _ := memory.Knowing(r).Text("the value " + randomA)
+	assert.Equal(t, "the value [redacted: secret]", clean)
+}
+
+// Code often prints a value that it encoded itself, such as a header of basic authentication.
+func TestMemory_FindsEncodedSecrets(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	const secret = "Zk3&Vq9 x/W1bLr7Y"
+	body, err := json.Marshal(map[string]any{"Variables": map[string]string{"DB_PASSWORD": secret}})
+	require.NoError(t, err)
+	for name, written := range map[string]string{
+		"base64":                base64.StdEncoding.EncodeToString([]byte(secret)),
+		"base64 after one byte": base64.StdEncoding.EncodeToString([]byte(":" + secret)),
+		"base64 with a user":    base64.StdEncoding.EncodeToString([]byte("admin:" + secret + "\n")),
+		"base64 in a document":  base64.URLEncoding.EncodeToString([]byte(`{"pw":"` + secret + `"}`)),
+		"hexadecimal":           fmt.Sprintf("%x", secret),
+		"capital hexadecimal":   fmt.Sprintf("%X", secret),
+		"a query":               url.QueryEscape(secret),
+		"a path":                url.PathEscape(secret),
+		"HTML":                  html.EscapeString(secret),
+	} {
+		var m Memory
+		m.Observe(body)
+		clean, count := m.Knowing(r).Text("got " + written + " back")
+		assert.Positive(t, count, name)
+		for at := 0; at+8 <= len(written)-8; at++ {
+			if part := written[4+at : 4+at+8]; strings.Contains(clean, part) {
+				assert.Fail(t, name, "%q is in %q", part, clean)
+			}
+		}
+	}
 }
 
 // A few kilobytes can decompress to gigabytes, so the limit applies to all answers together.

@@ -2,200 +2,328 @@ package redact
 
 import (
 	"strings"
+	"sync"
 )
 
-// secretName matches names of secrets.
-var secretName = lazy(`(?i)(?:pass(?:word|wd|phrase)|passwd|^pwd$|_pwd$|secret|api[_.-]?key|private[_.-]?key|access[_.-]?token|auth[_.-]?token|` +
-	`security[_.-]?token|session[_.-]?token|refresh[_.-]?token|id[_.-]?token|bearer[_.-]?token|bot[_.-]?token|^token$|[_.-]token$|connection[_.-]?string|encryption[_.-]?key|signing[_.-]?key|account[_.-]?key|credentials?$)`)
-
-// secretNameParts are substrings. Every match of secretName contains one of them, so a quick search for them
-// can rule a name out.
-var secretNameParts = []string{"pass", "pwd", "secret", "key", "token", "string", "credential"}
-
-// harmlessName matches names that secretName matches although their values are not secrets.
-var harmlessName = lazy(`(?i)(?:next|continuation|pagination|client|starting|page|request|sequence|sync|resume|change)[_.-]?token$|` +
-	`(?:arn|id|ids|name|names|version|versions|policy|length|age|count|type|status|date|path|rotation|enabled|lastchanged\w*|lastused|expir\w*|url|uri|list|source|provider)$`)
-
-// harmlessValue matches values that are never secrets.
-var harmlessValue = lazy(`(?i)^(?:|true|false|none|null|nil|undefined|\*+|<[^>]*>|\$\{?[^}]*\}?|\{\{.*|arn:aws.*|\[redacted.*|-?\d{1,5}|not|is|was|and|for|the|in|of|to|has|with|invalid|expired|missing|required|incorrect|wrong|failed|denied|error)$`)
-
-// isSecret reports whether a name indicates that its value is a secret.
-func isSecret(name, value string) bool {
-	return len(value) >= 4 && containsAny(fold(name), secretNameParts) &&
-		secretName().MatchString(name) && !harmlessName().MatchString(name) && !harmlessValue().MatchString(value)
-}
-
-// replaceNamed replaces values whose name indicates a secret: name = value, name: value, or "name": "value", in
-// code, JSON, YAML, and logs.
-func (c *counter) replaceNamed(text string) string {
-	var b strings.Builder
-	done := 0
-	for p, ok := nextPair(text, 0); ok; p, ok = nextPair(text, p.next(text)) {
-		whole := text[p.value:p.end]
-		plain := strings.Trim(whole, `\"'`)
-		if !isSecret(text[p.name:p.nameEnd], plain) {
-			continue
-		}
-		b.WriteString(text[done:p.value])
-		b.WriteString(strings.Replace(whole, plain, c.mark("secret", plain), 1))
-		done, p.value = p.end, p.end
-	}
-	if done == 0 {
-		return text
-	}
-	b.WriteString(text[done:])
-	return b.String()
-}
-
-// pair holds the positions of a name and its value in a text.
-type pair struct{ name, nameEnd, value, end int }
-
-// next returns where the search continues: in the value if it may contain pairs ("error": "login with
-// password=x"), and after it if the value is so long that searching its parts repeatedly would take too long.
-func (p pair) next(text string) int {
-	value, longest := text[p.value:p.end], maxBare
-	if value == "" {
-		return p.end
-	}
-	inside := strings.IndexByte(value, '=') >= 0
-	if value[0] == '"' || value[0] == '\'' || value[0] == '\\' {
-		longest = maxQuoted
-		inside = inside || strings.Contains(value, ": ")
-	}
-	if !inside || len(value) > longest {
-		return p.end
-	}
-	return p.value
-}
+// sensitivity is how likely it is that the value of a name is a secret.
+type sensitivity uint8
 
 const (
-	maxBare   = 1 << 10  // bytes of an unquoted value that is searched for pairs
-	maxQuoted = 64 << 10 // bytes of a quoted value that is searched for pairs
-
-	minName = 2  // bytes of a name
-	maxName = 64 // bytes of a name
+	harmless  sensitivity = iota // the value is not a secret
+	unsure                       // the value is a secret if it looks random: a session, a cookie, an unknown kind of key
+	ambiguous                    // the value is a secret or the name of one: "secret" and "credentials" alone
+	likely                       // the value is a secret unless it is a word of prose: a token, a key
+	certain                      // the value is a secret unless it is a known harmless word: a password
 )
 
-// nextPair finds the next name with a value at or after a position. It is equivalent to the pattern
-//
-//	([A-Za-z0-9_.-]{2,64})(\\?["']?\s*(?:=>|[:=])\s*)(\\?"(?:[^"\\\n]|\\[^"\n])*\\?"|'(?:[^'\\\n]|\\.)*'|[^\s"',;&{}()\[\]]+)
-//
-// but takes one pass. Names are frequent in logs, and the pattern took most of the time of a redaction.
-func nextPair(text string, from int) (pair, bool) {
-	for at := from; at < len(text); {
-		if !inName[text[at]] {
-			at++
-			continue
-		}
-		start := at
-		for at < len(text) && inName[text[at]] {
-			at++
-		}
-		if at-start < minName {
-			continue
-		}
-		if value, end := assignment(text, at); end > 0 {
-			return pair{name: max(start, at-maxName), nameEnd: at, value: value, end: end}, true
-		}
-	}
-	return pair{}, false
-}
-
-// assignment reads an assignment operator and a value after a name. It returns end 0 if either is missing.
-func assignment(text string, at int) (value, end int) {
-	if at < len(text) && text[at] == '\\' {
-		at++
-	}
-	if at < len(text) && (text[at] == '"' || text[at] == '\'') {
-		at++
-	}
-	at = skipSpace(text, at)
-	if at >= len(text) || text[at] != ':' && text[at] != '=' {
-		return 0, 0
-	}
-	if strings.HasPrefix(text[at:], "=>") {
-		value = skipSpace(text, at+2)
-		if end = valueEnd(text, value); end > 0 {
-			return value, end
-		}
-	}
-	value = skipSpace(text, at+1)
-	return value, valueEnd(text, value)
-}
-
-// valueEnd returns the end of the value that starts at a position, or 0 if there is none.
-func valueEnd(text string, at int) int {
-	if strings.HasPrefix(text[at:], `"`) {
-		return doubleQuotedEnd(text, at+1)
-	}
-	if strings.HasPrefix(text[at:], `\"`) {
-		if end := doubleQuotedEnd(text, at+2); end > 0 {
-			return end
-		}
-	}
-	if strings.HasPrefix(text[at:], "'") {
-		return singleQuotedEnd(text, at+1)
-	}
-	start := at
-	for at < len(text) && !endsValue[text[at]] {
-		at++
-	}
-	if at == start {
-		return 0
-	}
-	return at
-}
-
-// doubleQuotedEnd reads up to the next double quote, escaped or not, because JSON in JSON ends with \".
-func doubleQuotedEnd(text string, at int) int {
-	for at < len(text) && text[at] != '\n' {
-		switch {
-		case text[at] == '"':
-			return at + 1
-		case text[at] == '\\' && at+1 < len(text) && text[at+1] == '"':
-			return at + 2
-		case text[at] == '\\':
-			if at++; at < len(text) && text[at] == '\n' {
-				return 0
-			}
-		}
-		at++
-	}
-	return 0
-}
-
-// singleQuotedEnd reads up to the next single quote that is not escaped.
-func singleQuotedEnd(text string, at int) int {
-	for at < len(text) && text[at] != '\n' {
-		switch text[at] {
-		case '\'':
-			return at + 1
-		case '\\':
-			if at++; at < len(text) && text[at] == '\n' {
-				return 0
-			}
-		}
-		at++
-	}
-	return 0
-}
-
-func skipSpace(text string, at int) int {
-	for at < len(text) && isSpace[text[at]] {
-		at++
-	}
-	return at
-}
-
-var (
-	inName    = bytesOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
-	isSpace   = bytesOf("\t\n\f\r ")
-	endsValue = bytesOf("\t\n\f\r \"',;&{}()[]")
+// Limits of names.
+const (
+	minName = 2  // bytes
+	maxName = 64 // bytes; of a longer name, the end counts
 )
 
-func bytesOf(text string) (set [256]bool) {
-	for i := range len(text) {
-		set[text[i]] = true
+// passwordWords are the last words of names of passwords, also in other languages.
+var passwordWords = setOf("password", "passwd", "passphrase", "passcode", "pwd", "pw", "passwort", "kennwort", "senha",
+	"contrasena", "wachtwoord", "motdepasse", "parola", "haslo", "heslo", "passord", "losenord")
+
+// wordsWithPass end in "pass" but name no password.
+var wordsWithPass = setOf("bypass", "compass", "encompass", "trespass", "surpass", "overpass", "underpass", "byepass")
+
+// unsureWords are the last words of names whose values are sometimes secrets.
+var unsureWords = setOf("auth", "authorization", "cookie", "sid", "sess", "session", "sessid", "phpsessid", "jsessionid", "csrf",
+	"xsrf", "jwt", "dsn", "license", "licence", "hmac", "otp", "code", "assertion", "webhook", "login", "signature", "sig", "salt",
+	"psk", "bearer", "pem", "keystore", "authentication", "sasl", "cred", "creds")
+
+// additions are words at the end of a name that say nothing about its value, as in password_old.
+var additions = setOf("value", "string", "text", "plain", "plaintext", "base", "binary", "hash", "old", "new", "current", "previous",
+	"prev", "backup", "primary", "secondary", "prod", "production", "staging", "dev", "confirm", "confirmation", "repeat", "encrypted",
+	"encoded", "base64", "b64", "data", "content", "default")
+
+// harmlessTokens are words that make a token harmless: it continues a list, identifies a request, or is a
+// token of a language.
+var harmlessTokens = setOf("next", "forward", "backward", "continuation", "continue", "pagination", "paging", "client", "starting",
+	"page", "request", "sequence", "sync", "resume", "change", "cancellation", "cancel", "lock", "task", "marker", "idempotency",
+	"unexpected", "expected", "eof", "stop", "max", "min", "prompt", "input", "output", "completion", "total", "scroll", "creator",
+	"dedup", "deduplication", "cursor", "operation", "invocation", "per", "parse", "syntax", "near", "bad", "snapshot", "checkpoint")
+
+// secretKeys are words before "key" that name a secret key.
+var secretKeys = setOf("api", "app", "secret", "access", "private", "auth", "master", "encryption", "encrypt", "decryption", "signing",
+	"sign", "account", "shared", "session", "nwk", "stream", "license", "licence", "service", "admin", "deploy", "consumer",
+	"subscription", "hmac", "aes", "merchant", "integration", "ingest", "ingestion", "write", "root", "client", "sas", "storage",
+	"ssh", "s", "jwt", "webhook", "crypto", "cipher", "security", "instrumentation", "activation", "recovery", "server", "sdk",
+	"registration", "host", "application", "xapi", "shared", "preshared", "rest", "secure", "token", "passwd", "password")
+
+// harmlessKeys are words before "key" that name a key of data, or one that everybody may know.
+var harmlessKeys = setOf("primary", "foreign", "partition", "sort", "hash", "range", "public", "cache", "object", "s3", "routing",
+	"group", "grouping", "idempotency", "dedup", "deduplication", "tag", "shard", "row", "unique", "index", "item", "map", "issue",
+	"project", "lookup", "binding", "message", "search", "duplicate", "parameter", "output", "option", "attribute", "metric", "kms",
+	"field", "config", "missing", "unknown", "no", "publishable", "evaluated", "start", "composite", "natural", "bucket", "for")
+
+// routedKeys are those words in harmlessKeys whose key is a secret if it looks random: the routing key of a pager.
+var routedKeys = setOf("routing", "issue", "project", "no", "for", "start", "search", "config", "field", "missing", "unknown")
+
+func setOf(words ...string) map[string]bool {
+	set := make(map[string]bool, len(words))
+	for _, word := range words {
+		set[word] = true
 	}
 	return set
 }
+
+// classify returns how likely it is that the value of a name is a secret.
+func classify(name string) sensitivity {
+	if len(name) > maxName {
+		name = name[len(name)-maxName:]
+	}
+	if _, any := hintsOfNames().find(name, true); len(name) < minName || !any {
+		return harmless
+	}
+	words := wordsOf(name)
+	if n := len(words); n > 1 && words[n-1] == "string" && (words[n-2] == "connection" || words[n-2] == "conn") {
+		return likely
+	}
+	isAlone := len(words) == 1
+	for len(words) > 1 && additions[words[len(words)-1]] {
+		words = words[:len(words)-1]
+	}
+	if len(words) == 0 {
+		return harmless
+	}
+	last, before := words[len(words)-1], words[:len(words)-1]
+	switch {
+	case isPasswordWord(last, len(before) > 0):
+		return certain
+	case last == "passwords":
+		return certain
+	case last == "tokens", last == "secrets", last == "keys":
+		return unsure
+	case last == "pass":
+		return likely
+	case strings.HasSuffix(last, "token"):
+		return classifyToken(strings.TrimSuffix(last, "token"), before)
+	case isAlone && (last == "secret" || last == "credentials"):
+		return ambiguous
+	case strings.HasSuffix(last, "secret"), last == "credential", last == "credentials":
+		return likely
+	case strings.HasSuffix(last, "key"):
+		return classifyKey(strings.TrimSuffix(last, "key"), before)
+	case unsureWords[last], strings.HasSuffix(last, "auth") && len(last) <= 12:
+		return unsure
+	}
+	return harmless
+}
+
+// isPasswordWord reports whether the last word of a name names a password.
+func isPasswordWord(word string, hasMore bool) bool {
+	if passwordWords[word] {
+		return true
+	}
+	for _, end := range []string{"password", "passwd", "passphrase", "passcode", "pwd", "passwort", "kennwort"} {
+		if strings.HasSuffix(word, end) {
+			return true
+		}
+	}
+	if strings.HasSuffix(word, "pass") {
+		return (hasMore || word != "pass") && !wordsWithPass[word]
+	}
+	return strings.HasSuffix(word, "pw") && len(word) > 3
+}
+
+func classifyToken(joined string, before []string) sensitivity {
+	if harmlessTokens[joined] {
+		return harmless
+	}
+	for _, word := range before {
+		if harmlessTokens[word] {
+			return harmless
+		}
+	}
+	return likely
+}
+
+func classifyKey(joined string, before []string) sensitivity {
+	if joined == "" {
+		if len(before) == 0 {
+			return harmless
+		}
+		joined = before[len(before)-1]
+	} else {
+		for word := range secretKeys { // apikey, dbencryptionkey
+			if joined == word || len(word) > 2 && strings.HasSuffix(joined, word) {
+				return likely
+			}
+		}
+		return harmless // monkey
+	}
+	switch {
+	case secretKeys[joined]:
+		return likely
+	case harmlessKeys[joined] && !routedKeys[joined]:
+		return harmless
+	}
+	return unsure
+}
+
+// wordsOf splits a name into words in lower case: at separators, and where the case changes. Digits at the end
+// of a word do not count.
+func wordsOf(name string) []string {
+	var words []string
+	start := 0
+	add := func(end int) {
+		if word := strings.TrimRight(strings.ToLower(name[start:end]), "0123456789"); word != "" {
+			words = append(words, word)
+		} else if end > start && start == 0 {
+			words = append(words, strings.ToLower(name[start:end]))
+		}
+		start = end
+	}
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '_' || c == '-' || c == '.':
+			add(i)
+			start = i + 1
+		case i > start && isUpper(c) && (!isUpper(name[i-1]) || i+1 < len(name) && isLower(name[i+1])):
+			add(i)
+		}
+	}
+	add(len(name))
+	return words
+}
+
+func isUpper(c byte) bool  { return 'A' <= c && c <= 'Z' }
+func isLower(c byte) bool  { return 'a' <= c && c <= 'z' }
+func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
+func isLetter(c byte) bool { return isUpper(c) || isLower(c) }
+
+// nameHints are substrings in lower case. Every name that is not harmless contains one of them, so a quick search
+// can rule out a name or a text.
+var nameHints = []string{
+	"pass", "pw", "secret", "key", "token", "string", "credential", "auth", "cookie", "sess", "sid", "csrf", "xsrf", "jwt", "dsn",
+	"licen", "hmac", "otp", "code", "assertion", "webhook", "login", "sig", "salt", "psk", "bearer", "pem", "cred", "kennwort", "senha",
+	"contrasena", "wachtwoord", "parola", "haslo", "heslo", "losenord", "sasl",
+}
+
+var hintsOfNames = sync.OnceValue(func() *wordIndex {
+	index := newWordIndex()
+	index.add(nameHints)
+	return index
+})
+
+// isSecret reports whether a name indicates that its value is a secret.
+func isSecret(name, value string) bool { return classify(name).matches(value) }
+
+// matches reports whether a value that is certainly assigned to a name of this sensitivity is a secret.
+func (s sensitivity) matches(value string) bool {
+	switch s {
+	case harmless:
+		return false
+	case unsure:
+		return looksRandom(value) && !isHarmlessValue(value)
+	case ambiguous:
+		return likely.matches(value) && !nameOfSecret().MatchString(value)
+	}
+	return len(value) >= minValue && !isHarmlessValue(value)
+}
+
+// nameOfSecret matches names such as prod/orders-db-2.
+var nameOfSecret = lazy(`^/?[a-z]+(?:[-/_.](?:[a-z]+[0-9]{0,2}|[0-9]{1,4}))+$`)
+
+// minValue is the length in bytes of a value that can be a secret.
+const minValue = 4
+
+// harmlessValue matches values that are never secrets: nothing, placeholders, masks, references, and states.
+var harmlessValue = lazy(`^(?:` +
+	`(?i:|true|false|none|null|nil|undefined|yes|no|on|off|~|-+|-?\d{1,5}|` +
+	`\*+|x{3,}|\.{3,}|\[?(?:hidden|secure|masked|filtered|redacted|sensitive|omitted)\]?\.?|\[redacted.*|\(.*|` +
+	`\$\{[^}]*\}?|\$\([^)]*\)?|\$[a-z_]+|%[a-z]+%|%\(?\w*\)?[sdv]|\{\{.*|\{\w*\}|` +
+	`(?:sha[0-9]+|md5)[:-].*|arn:aws.*|alias/.*|(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}(?:/.*)?)|` +
+	`\$[A-Z_][A-Z0-9_]*|` +
+	`[A-Za-z][A-Za-z0-9_.$]*(?:Exception|Error|Exceptions|Errors|Failure|Timeout):?|` +
+	`[A-Z]+(?:_[A-Z]+)*_(?:COMPLETE|FAILED|IN_PROGRESS|SKIPPED|REQUIRED|TYPE|PLAINTEXT|MANAGER|STORE)|` +
+	`/?[a-z][a-z_-]*(?:/[a-z0-9_.-]*[a-z_.-])+)$`)
+
+// harmlessWords are values that report a state. They are in lower case.
+var harmlessWords = setOf("not", "is", "was", "and", "for", "the", "in", "of", "to", "has", "with", "invalid", "expired", "missing",
+	"required", "incorrect", "wrong", "failed", "denied", "error", "ok", "valid", "present", "absent", "unset", "set", "empty",
+	"loaded", "refreshed", "revoked", "enabled", "disabled", "skipped", "passed", "optional", "default", "mandatory", "string",
+	"unknown", "unauthorized", "forbidden", "success", "successful", "failure", "changed", "updated", "created", "deleted", "reset",
+	"pending", "active", "inactive", "plaintext", "plain", "encrypted", "never", "always", "auto", "bearer", "basic", "digest",
+	"password", "token", "secret", "credentials", "apikey", "passwords", "tokens", "secrets", "value", "file", "text",
+	"found", "unavailable", "rejected", "accepted", "renewed", "rotated",
+	"your-token", "your-password", "n/a", "supported", "unsupported", "allowed", "object", "integer", "boolean")
+
+func isHarmlessValue(value string) bool {
+	if strings.HasPrefix(value, "<") && strings.HasSuffix(value, ">") {
+		return !looksRandom(value[1 : len(value)-1])
+	}
+	if strings.ContainsAny(value, "_.") && isPath(value) && classify(value) != harmless { // the name of a variable
+		return true
+	}
+	return harmlessWords[strings.ToLower(strings.TrimRight(value, ".:!"))] || harmlessValue().MatchString(value)
+}
+
+// looksRandom reports whether a value looks like a key: it is long, has letters and digits, and no words.
+func looksRandom(value string) bool {
+	if len(value) < minUnnamed || len(value) > maxQuoted || !hasLetterAndDigit(value) || !keyLook().MatchString(value) || isUUID(value) {
+		return false
+	}
+	if strings.Contains(strings.TrimRight(value, "="), "=") { // a name and a value, as in a header of cookies
+		return false
+	}
+	return (hexLook().MatchString(value) || !nameLook().MatchString(value)) && entropy(value) > 3
+}
+
+func hasLetterAndDigit(value string) bool {
+	letter, digit := false, false
+	for i := range len(value) {
+		letter, digit = letter || isLetter(value[i]), digit || isDigit(value[i])
+	}
+	return letter && digit
+}
+
+// isUUID reports whether a value has the form of a UUID.
+func isUUID(value string) bool { return len(value) == 36 && uuidLook().MatchString(value) }
+
+var (
+	keyLook  = lazy(`^[A-Za-z0-9+/=_.~:%!@#$^&*|-]+$`)
+	hexLook  = lazy(`^(?:[0-9a-f]{32,}|[0-9A-F]{32,})$`)
+	uuidLook = lazy(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
+)
+
+// looksPassword reports whether a word of prose or of a table looks like a password or a key: it has letters and
+// digits in an order that names and numbers do not have.
+func looksPassword(word string) bool {
+	if len(word) < minSecret || !hasLetterAndDigit(word) || strings.ContainsAny(word, `/\():,<>[]{}"'`) {
+		return false
+	}
+	if isJumbled(word) {
+		return true
+	}
+	if nameLook().MatchString(word) && !hexLook().MatchString(word) || quantity().MatchString(word) {
+		return isUUID(word)
+	}
+	upper, lower, other := false, false, false
+	for i := range len(word) {
+		c := word[i]
+		upper, lower = upper || isUpper(c), lower || isLower(c)
+		other = other || !isLetter(c) && !isDigit(c)
+	}
+	return (upper && lower || other || len(word) >= minUnnamed) && entropy(word) > 2.2
+}
+
+// isJumbled reports whether the case of letters changes so often that a word is no name.
+func isJumbled(word string) bool {
+	letters := 0
+	for i := range len(word) {
+		if isLetter(word[i]) {
+			letters++
+		} else if !isDigit(word[i]) {
+			return false
+		}
+	}
+	return letters >= minSecret && letters <= 3*len(wordsOf(word))
+}
+
+// quantity matches numbers with units, dates, versions, IP addresses, files, and names in capitals.
+var quantity = lazy(`^(?:v?[0-9]+[0-9._:TZ+-]*[A-Za-z%]{0,4}|[a-z]+-[0-9a-f]{8,17}|.*=.*|.*\.(?:[a-z]{2,5})|` +
+	`[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)$`)

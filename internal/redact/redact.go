@@ -3,12 +3,17 @@
 //
 //   - the detection rules of gitleaks (rules.go, rules.json)
 //   - the shapes of tokens, and the fields in which AWS's answers contain secrets (shapes.go)
-//   - names such as "password" before a value (names.go)
-//   - a [Memory] of the answers that AWS gave to the same call (memory.go)
+//   - the text before a value, such as a command (commands.go)
+//   - the name of a value (names.go), in all forms of text (scan.go, values.go, forms.go)
+//   - the variables of programs, and the data of Kubernetes secrets (variables.go)
+//   - a [Memory] of the answers that AWS gave to the same call (memory.go, literals.go)
+//
+// One pass finds the words of all rules and shapes (index.go), so only those whose words occur are tried.
 package redact
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,9 +28,10 @@ import (
 
 // Redactor replaces secrets with a text that names their kind.
 type Redactor struct {
-	custom []*regexp.Regexp // patterns of the user
-	known  []string         // literal secrets, longest first
-	until  time.Time        // zero: no deadline
+	custom []*regexp.Regexp   // patterns of the user
+	known  *literals          // secrets that AWS's answers contain; may be nil
+	gaps   toolcall.SearchGap // what was not searched for these secrets
+	until  time.Time          // zero: no deadline
 }
 
 // Every replacement starts with markStart, by which later passes recognize it.
@@ -33,6 +39,9 @@ const (
 	markStart = "[redacted: "
 	markEnd   = "]"
 )
+
+// isMarked reports whether a text contains the beginning of a replacement. A pattern may have matched only a part.
+func isMarked(text string) bool { return strings.Contains(text, strings.TrimSpace(markStart)) }
 
 // replacement returns the text that replaces a secret of this kind.
 func replacement(kind string) string { return markStart + kind + markEnd }
@@ -62,7 +71,11 @@ func Deadline(ctx context.Context, now time.Time) time.Time {
 
 // New returns a redactor with additional patterns in RE2 syntax. Its error names the invalid pattern.
 func New(patterns []string) (*Redactor, error) {
-	go keywords() // build the index while Python starts
+	go func() { // build the indexes while Python starts
+		keywords()
+		hintsOfSecrets()
+		hintsOfNames()
+	}()
 	r := &Redactor{}
 	for _, pattern := range patterns {
 		compiled, err := regexp.Compile(pattern)
@@ -105,6 +118,11 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 		a.Notes[i] = text(a.Notes[i])
 	}
 	a.Result = r.json(a.Result)
+	if r.gaps != (toolcall.SearchGap{}) {
+		gaps := r.gaps
+		a.SearchGap = &gaps
+		a.Notes = append(a.Notes, gaps.String())
+	}
 	if count > 0 {
 		a.Notes = append(a.Notes, fmt.Sprintf("%d secrets were replaced with %s", count, replacement("kind")))
 	}
@@ -132,15 +150,10 @@ func (r *Redactor) Document(text string) (string, int) {
 
 // text applies every way of finding secrets to a text.
 func (r *Redactor) text(c *counter, text string) string {
+	c.wanted = keywordsOf(text)
 	text = c.replaceInFields(text)
-	for _, secret := range r.known {
-		if c.isLate() {
-			break
-		}
-		if n := strings.Count(text, secret); n > 0 {
-			text = strings.ReplaceAll(text, secret, replacement("secret"))
-			c.count += n
-		}
+	if r.known != nil {
+		text = r.known.replace(c, text)
 	}
 	text = c.replaceTokens(text)
 	text = c.replaceByRules(text)
@@ -163,6 +176,8 @@ func (r *Redactor) text(c *counter, text string) string {
 type counter struct {
 	count int
 	found func(secret string) // may be nil
+
+	wanted []bool // by number of rule or shape: whether the text contains one of its words
 
 	until   time.Time // zero: no deadline
 	expired bool      // the deadline passed before the redaction ended
@@ -195,13 +210,10 @@ func (c *counter) replaceAll(pattern *regexp.Regexp, text string, replace func(g
 	})
 }
 
-// replaceGroup replaces the second group of each match of a shape, if the text contains one of its needles.
-func (c *counter) replaceGroup(s shape, text string, quoted bool) string {
-	if len(s.needles) > 0 && !containsAny(text, s.needles) {
-		return text
-	}
+// replaceGroup replaces the second group of each match of a shape.
+func (c *counter) replaceGroup(s *shape, text string, quoted bool) string {
 	return c.replaceAll(s.pattern(), text, func(g []string) string {
-		if strings.Contains(g[2], markStart) {
+		if isMarked(g[2]) {
 			return g[0]
 		}
 		mark := c.mark(s.kind, g[2])
@@ -257,10 +269,16 @@ var secretFields = map[string]string{
 func (w *walk) value(name string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
-		return w.object(v)
+		return w.object(name, v)
 	case []any:
+		flag := name // of a command line, such as --password
 		for i := range v {
-			v[i] = w.value(name, v[i])
+			text, _ := v[i].(string)
+			v[i] = w.value(flag, v[i])
+			flag = name
+			if strings.HasPrefix(text, "--") {
+				flag = text
+			}
 		}
 	case string:
 		if isSecret(name, v) {
@@ -274,26 +292,52 @@ func (w *walk) value(name string, v any) any {
 	return v
 }
 
-func (w *walk) object(o map[string]any) any {
-	if name, ok := o["name"].(string); ok && environmentName().MatchString(name) {
-		if _, ok := o["value"].(string); ok {
-			o["value"] = replacement("environment variable")
-			w.changes++
-		}
-	}
+func (w *walk) object(parent string, o map[string]any) any {
+	w.pair(o)
+	isKubernetesSecret := o["kind"] == "Secret"
 	clean := make(map[string]any, len(o))
 	for _, name := range slices.Sorted(maps.Keys(o)) {
 		key := w.key(name)
 		for n := 2; taken(clean, key); n++ {
 			key = fmt.Sprintf("%s (%d)", w.key(name), n)
 		}
-		if kind, ok := secretFields[name]; ok {
-			clean[key] = w.hide(kind, o[name])
-			continue
+		kind, isSecretField := secretFields[name]
+		folded := fold(name)
+		if !isSecretField && holdsVariables(folded) {
+			w.variables(o[name])
 		}
-		clean[key] = w.value(name, o[name])
+		switch {
+		case isSecretField:
+			clean[key] = w.hide(kind, "", o[name])
+		case isKubernetesSecret && (folded == "data" || folded == "stringdata"):
+			clean[key] = w.hide("secret", "", o[name])
+		case isValueField(folded) && classify(parent) >= ambiguous:
+			clean[key] = w.value(parent, o[name])
+		default:
+			clean[key] = w.value(name, o[name])
+		}
 	}
 	return clean
+}
+
+// pair redacts the value of an object that consists of a name and a value.
+func (w *walk) pair(o map[string]any) {
+	for field, v := range o {
+		name, isText := v.(string)
+		if !isText || !holdsName(field) || !isName(name) {
+			continue
+		}
+		for other, v := range o {
+			value, isText := v.(string)
+			if !isText || !isValueField(other) || strings.HasPrefix(value, markStart) {
+				continue
+			}
+			if isVariable := environmentName().MatchString(name) && !cannotBeSecret(name, value); isVariable || isSecret(name, value) {
+				o[other] = replacement(map[bool]string{true: "environment variable", false: "secret"}[isVariable])
+				w.changes++
+			}
+		}
+	}
 }
 
 // taken reports whether an object has a key.
@@ -312,20 +356,51 @@ func (w *walk) key(name string) string {
 
 var environmentName = lazy(`^[A-Z][A-Z0-9_]*$`)
 
-// hide replaces every text in a value, except in fields whose name is "name" or "Name".
-func (w *walk) hide(kind string, v any) any {
+// variables redacts the variables in an object, by their names in capitals, or in a list of names and values.
+func (w *walk) variables(v any) {
 	switch v := v.(type) {
 	case map[string]any:
-		for name := range v {
-			if name != "name" && name != "Name" {
-				v[name] = w.hide(kind, v[name])
+		for name, value := range v {
+			if _, isText := value.(string); isText && environmentName().MatchString(name) {
+				v[name] = w.hide(secretFields["Variables"], name, value)
+			}
+		}
+	case []any:
+		for i, entry := range v {
+			if o, isPair := entry.(map[string]any); isPair && cmp.Or(o["name"], o["Name"]) != nil {
+				v[i] = w.hide(secretFields["Variables"], "", o)
+			}
+		}
+	}
+}
+
+// hide replaces every text in a value, except variables that cannot be secrets, and names.
+func (w *walk) hide(kind, name string, v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for field := range v {
+			switch {
+			case field == "name" || field == "Name":
+			case describesVariable(fold(field)):
+				v[field] = w.value(field, v[field])
+			case isValueField(field):
+				if of, ok := cmp.Or(v["name"], v["Name"]).(string); ok {
+					v[field] = w.hide(kind, of, v[field])
+					continue
+				}
+				fallthrough
+			default:
+				v[field] = w.hide(kind, field, v[field])
 			}
 		}
 	case []any:
 		for i := range v {
-			v[i] = w.hide(kind, v[i])
+			v[i] = w.hide(kind, name, v[i])
 		}
 	case string:
+		if kind == secretFields["Variables"] && name != "" && cannotBeSecret(name, v) || strings.HasPrefix(v, markStart) {
+			return v
+		}
 		w.changes++
 		return replacement(kind)
 	}

@@ -146,3 +146,133 @@ func TestNew_NamesInvalidPattern(t *testing.T) {
 	_, err := New([]string{"("})
 	require.ErrorContains(t, err, `"("`)
 }
+
+// These lines are what an engineer needs to find the cause: the missing permission, the exception, and the state.
+func TestText_ShowsWhatADiagnosisNeeds(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	for _, text := range []string{
+		`ERROR Failed to read the secret: AccessDeniedException: no identity-based policy allows the secretsmanager:GetSecretValue action`,
+		`{"Effect": "Allow", "Action": ["dynamodb:GetItem", "secretsmanager:GetSecretValue"], "Resource": "*"}`,
+		`{'Effect': 'Allow', 'Action': ['dynamodb:GetItem', 'secretsmanager:GetSecretValue']}`,
+		`Action: [secretsmanager:GetSecretValue, secretsmanager:ListSecretVersionIds]`,
+		"Action:\n- secretsmanager:GetSecretValue\n- ssm:GetParameter",
+		`"Action": "secretsmanager:GetSecretValue"`,
+		`cognito-idp:DescribeUserPoolClient and iam:CreateAccessKey are denied; sts:GetSessionToken is allowed`,
+		`WARN could not refresh credentials: SocketTimeoutException: connect timed out`,
+		`ERROR invalid token: ExpiredTokenException`, `token: JsonWebTokenError: jwt expired`, `secret: KeyError('value')`,
+		`password: java.lang.IllegalArgumentException: empty`, `credentials: botocore.exceptions.NoCredentialsError`,
+		`401 WWW-Authenticate: Bearer realm=orders-api`, `WARN Bearer authentication failed for client 42`,
+		`WWW-Authenticate: Bearer scope="orders:read", error="insufficient_scope"`,
+		`OrdersDbSecret: CREATE_FAILED limit exceeded`, `DatabasePassword: UPDATE_ROLLBACK_COMPLETE`, `ApiKey: DELETE_SKIPPED`,
+		`FATAL password: authentication failed for user "app"`, `password authentication failed for user "app"`,
+		`no basic auth credentials: unauthorized`, `Access denied for user 'app'@'10.0.1.7' (using password: YES)`,
+		`ResourceInitializationError: unable to retrieve secret from asm: AccessDeniedException: not authorized to perform: secretsmanager:GetSecretValue`,
+		`build=77 secret_scan=skipped token_check=passed`, `password: must be at least 12 characters`, `token: not found`,
+		`secret=orders-db-7 not found`, `Rotating secret: prod/orders-db-2`, `{"volume": {"secret": "orders-tls-2"}}`, `credentials: ci-deploy-3`,
+		`tokens: 412 of 4096, max_tokens=4096, prompt_tokens=1832`, `NextToken=AAAAabcdefghijklmnopqrstuvwxyz0123456789`,
+		`arn:aws:secretsmanager:eu-west-1:111122223333:secret:prod/db-AbCdEf and arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab`,
+		`    return Client(password=password, token=self.token, secret_key=settings.SECRET_KEY)`,
+		`--- PASS: TestToken/04-refresh (0.02s)`, `JSON: token: "unexpected end of input"`, `KeyError: 'API_TOKEN'`,
+	} {
+		clean, count := r.Text(text)
+		assert.Equal(t, text, clean)
+		assert.Zero(t, count, text)
+		document, _ := r.Document(`{"message": ` + string(must(json.Marshal(text))) + `}`)
+		assert.Equal(t, `{"message": `+string(must(json.Marshal(text)))+`}`, document)
+	}
+}
+
+func must(encoded []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return encoded
+}
+
+// A name before a name must not hide the value of the second one.
+func TestText_FindsValuesBehindSeveralNames(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	for _, text := range []string{
+		"ERROR: password: ¤", "database:\n  password: ¤", "config: api_key: ¤", "env: token: ¤", "a: b: c: db_password: ¤",
+		"[WARN] pool - settings: secret: ¤", "level=error msg: password=¤", "x: password = ¤", "Caused by: java.lang.Error: token: ¤",
+		"services:\n  db:\n    environment:\n      POSTGRES_PASSWORD: ¤\n      POSTGRES_DB: orders",
+		"- name: DB_PASSWORD\n  value: ¤", "{name: API_TOKEN, value: ¤}", "auth:\n- user: bob\n  password: ¤",
+		"token: |\n  ¤\nport: 443", "token:\n  ¤\nport: 443", "password: !vault ¤", "token: !!str |\n  ¤\nport: 443", "password:\n  - ¤\nport: 443",
+		`{"message":"{\"a\":\"{\\\"password\\\":\\\"¤\\\"}\"}"}`, `{"password":{"value":"¤"}}`, `{"file":"db:\n  host: x\napi_key: ¤\nport: 1"}`, `{"password":["¤"]}`,
+		"password=[¤]", "password\t¤", "| password | ¤ |", "password -> ¤", "[password]=¤", "password%22%3A%22¤%22",
+		"jwt: ¤¤", "passcode=¤", "masterKey=¤", "authKey: ¤", "accessKey=¤", "deviceToken=¤", "HECToken: ¤", "JoinToken=¤", "AppKey=¤",
+		"NwkKey=¤", "streamKey=¤", "PreCoPassword=¤", "databaseUrl=postgres://app:¤@db/orders", "dataSource=mysql://app:¤@db/orders",
+		"Authorization: ¤", "Cookie: theme=dark; sid=¤¤", "X-Request-Id: r-1, X-Api-Key: ¤",
+	} {
+		secret := "Zq8sV2kLw9xT7rBn"
+		clean, _ := r.Text(strings.ReplaceAll(text, "¤", secret))
+		assert.NotContains(t, clean, secret[:8], text)
+		assert.NotContains(t, clean, secret[8:], text)
+	}
+}
+
+func TestAnswer_ShowsVariablesThatCannotBeSecrets(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	shown := map[string]string{
+		"POOL_SIZE": "10", "RATIO": "0.75", "ENABLED": "true", "DEBUG": "no", "AWS_REGION": "eu-central-1", "ZONE": "us-east-1a",
+		"TABLE_ARN": "arn:aws:dynamodb:eu-west-1:111122223333:table/orders", "DB_HOST": "db-1.cluster-abc123.eu-west-1.rds.amazonaws.com",
+		"CACHE": "cache.internal:6379", "BROKERS": "b-1.kafka.example.com:9092,b-2.kafka.example.com:9092", "IP": "10.0.1.7:8080",
+		"TIMEOUT": "30s", "TTL": "PT15M", "SIZE": "512Mi", "LOG_LEVEL": "DEBUG", "STAGE": "production", "QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/orders",
+		"JDBC_URL": "jdbc:postgresql://db.internal:5432/orders", "REDIS_URL": "redis://cache.internal:6379/0", "TABLE_NAME": "OrdersStack-Orders4E51C2B1-1ABCDEFGHIJKL",
+		"VERSION": "1.42.0", "VPC": "vpc-0123456789abcdef0", "HANDLER": "com.example.orders.Handler", "DATA": "/var/lib/orders", "EMPTY": "",
+		"PASSWORD_ARN": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:prod/db-AbCdEf", "TOKEN_TTL": "3600",
+	}
+	hidden := map[string]string{
+		"DB_PASSWORD": "swordfish", "ADMIN_PASSWORD": "password", "API_TOKEN": "123456", "SECRET": "12", "URL": "https://app:Zq8sV2kLw9xT@db.internal/orders",
+		"HOOK": "https://hooks.example.com/services/T01/B01/Zq8sV2kLw9xT7rBn3", "PEPPER": "Zq8sV2kLw9xT", "SEED": "correct horse battery staple",
+		"DSN": "https://3f9a1c07be54d2860ab3c4d5e6f71829@o1.ingest.example.com/2", "HMAC": "5f2c1e0d9b8a7c6d5e4f3a2b1c0d9e8f7a6b5c4d",
+	}
+	variables, list := map[string]string{}, []map[string]string{}
+	for _, set := range []map[string]string{shown, hidden} {
+		for name, value := range set {
+			variables[name] = value
+			list = append(list, map[string]string{"name": name, "value": value})
+		}
+	}
+	function := must(json.Marshal(map[string]any{"Environment": map[string]any{"Variables": variables}}))
+	container := must(json.Marshal(map[string]any{"environment": list}))
+	texts := map[string]string{}
+	for name, body := range map[string]string{"function": string(function), "container": string(container)} {
+		a := toolcall.Answer{Output: body, Result: json.RawMessage(body)}
+		r.Answer(&a)
+		texts[name+" as text"], texts[name+" as result"] = a.Output, string(a.Result)
+		var decoded any
+		require.NoError(t, json.Unmarshal([]byte(body), &decoded))
+		a = toolcall.Answer{Output: python(decoded)}
+		r.Answer(&a)
+		texts[name+" in Python"] = strings.ReplaceAll(a.Output, "'", `"`)
+	}
+	for way, text := range texts {
+		text = strings.ReplaceAll(text, `": "`, `":"`)
+		for name, value := range shown {
+			assert.True(t, strings.Contains(text, `"`+name+`":"`+value+`"`) || strings.Contains(strings.ReplaceAll(text, ", ", ","), `"name":"`+name+`","value":"`+value+`"`), "%s: %s=%s", way, name, value)
+		}
+		for name, value := range hidden {
+			assert.NotContains(t, text, `"`+value+`"`, "%s: %s", way, name)
+		}
+	}
+}
+
+// Code often prints only the beginning of a long value. The lines after it are not variables.
+func TestText_EndsVariablesWhereTheyAreCut(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	line := `{'family': 'web-1', 'containers': [{'image': 'registry.example.com/web:1.2-rc1', 'environment': [{'name': 'A', 'value': 'Zq8sV2kLw9xT'}, {'name': 'B', 'va`
+	clean, count := r.Text(strings.Repeat(line+"\n", 2000))
+	assert.Equal(t, 2000, count)
+	assert.NotContains(t, clean, "Zq8s")
+	assert.Equal(t, 2000, strings.Count(clean, "'image': 'registry.example.com/web:1.2-rc1'"))
+
+	pretty := "{'environment': [{'name': 'A',\n                  'value': 'Zq8sV2kLw9xT'},\n                 {'name': 'B',\n                  'value': 'Zq8sV2kLw9xT'}],\n 'image': 'web:1.2-rc1'}"
+	clean, count = r.Text(pretty)
+	assert.Equal(t, 2, count)
+	assert.Contains(t, clean, "'image': 'web:1.2-rc1'")
+}

@@ -77,7 +77,7 @@ var knownRules = sync.OnceValue(func() []*rule {
 
 // replaceByRules replaces the secrets that the rules find.
 func (c *counter) replaceByRules(text string) string {
-	wanted := keywordsOf(text)
+	wanted := c.wanted
 	for i, r := range knownRules() {
 		if !wanted[i] {
 			continue
@@ -92,49 +92,21 @@ func (c *counter) replaceByRules(text string) string {
 	return text
 }
 
-// keyword is a keyword of a rule without its first two bytes, by which the index finds it.
-type keyword struct {
-	rest string
-	rule int
-}
-
-// keywordIndex finds keywords by their first two bytes. One pass over a text then finds the keywords of all
-// rules.
-type keywordIndex struct {
-	list  [1 << 16]uint16 // index in lists; 0: none
-	lists [][]keyword
-}
-
-var keywords = sync.OnceValue(func() *keywordIndex {
-	index := &keywordIndex{lists: make([][]keyword, 1)}
-	for i, r := range knownRules() {
-		for _, word := range r.Keywords {
-			at := &index.list[uint16(word[0])<<8|uint16(word[1])]
-			if *at == 0 {
-				*at = uint16(len(index.lists))
-				index.lists = append(index.lists, nil)
-			}
-			index.lists[*at] = append(index.lists[*at], keyword{rest: word[2:], rule: i})
-		}
+// keywords is the index of the keywords of all rules, which come first, and of the needles of all shapes.
+var keywords = sync.OnceValue(func() *wordIndex {
+	index := newWordIndex()
+	for _, r := range knownRules() {
+		index.add(r.Keywords)
+	}
+	for _, s := range shapes() {
+		s.number = index.add(s.needles)
 	}
 	return index
 })
 
-// keywordsOf returns the indices of the rules that have a keyword in the text.
-func keywordsOf(text string) map[int]bool {
-	index, found := keywords(), map[int]bool{}
-	text = strings.ToLower(text)
-	for i := 0; i+1 < len(text); i++ {
-		at := index.list[uint16(text[i])<<8|uint16(text[i+1])]
-		if at == 0 {
-			continue
-		}
-		for _, word := range index.lists[at] {
-			if strings.HasPrefix(text[i+2:], word.rest) {
-				found[word.rule] = true
-			}
-		}
-	}
+// keywordsOf reports, by rule and shape, which of them have a keyword or needle in the text.
+func keywordsOf(text string) []bool {
+	found, _ := keywords().find(text, false)
 	return found
 }
 
@@ -188,7 +160,7 @@ func (r *rule) secretIn(found []int) (from, to int) {
 
 // looksSecret reports whether a match has not been replaced yet and is irregular enough to be a secret.
 func (r *rule) looksSecret(secret string) bool {
-	return secret != "" && !strings.Contains(secret, markStart) && (r.Entropy <= 0 || entropy(secret) > r.Entropy)
+	return secret != "" && !isMarked(secret) && (r.Entropy <= 0 || entropy(secret) > r.Entropy)
 }
 
 // isAllowed reports whether a match or the secret in it is on an allow list.

@@ -13,10 +13,20 @@ type shape struct {
 	kind    string
 	needles []string
 	pattern func() *regexp.Regexp // compiled on first use
+	number  int                   // in the index of keywords
 }
 
-func newShape(kind, pattern string, needles ...string) shape {
-	return shape{kind: kind, needles: needles, pattern: lazy(pattern)}
+func newShape(kind, pattern string, needles ...string) *shape {
+	return &shape{kind: kind, needles: needles, pattern: lazy(pattern)}
+}
+
+// shapes returns all shapes.
+func shapes() []*shape {
+	list := append([]*shape{privateKey, urls, header, query, dataSource, fields, cookies, named}, tokens...)
+	for _, c := range contexts {
+		list = append(list, c.shape)
+	}
+	return list
 }
 
 // lazy returns a function that compiles a pattern on first use.
@@ -27,7 +37,7 @@ func lazy(pattern string) func() *regexp.Regexp {
 // Tokens that are recognized by their shape alone. Only a private key spans lines.
 var (
 	privateKey = newShape("private key", `-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)`, "-----BEGIN ")
-	tokens     = []shape{
+	tokens     = []*shape{
 		newShape("JSON web token", `\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`, ".eyJ"),
 		newShape("GitHub token", `\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})`, "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
 		newShape("GitLab token", `\bglpat-[A-Za-z0-9_-]{20,}`, "glpat-"),
@@ -35,49 +45,51 @@ var (
 		newShape("Slack webhook", `https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]+`, "https://hooks.slack.com/"),
 		newShape("Stripe key", `\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}`, "k_live_", "k_test_"),
 		newShape("Google API key", `\bAIza[A-Za-z0-9_-]{35}`, "AIza"),
+		newShape("Mailgun key", `\bkey-[0-9a-f]{32}\b`, "key-"),
 		newShape("npm token", `\bnpm_[A-Za-z0-9]{36}`, "npm_"),
 		newShape("PyPI token", `\bpypi-[A-Za-z0-9_-]{50,}`, "pypi-"),
 		newShape("SendGrid key", `\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}`, "SG."),
 		newShape("API key", `\bsk-(?:ant-|proj-)?[A-Za-z0-9_-]{32,}`, "sk-"),
+		newShape("Google client secret", `\bGOCSPX-[A-Za-z0-9_-]{24,}`, "GOCSPX-"),
+		newShape("AWS session token", `\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz)[A-Za-z0-9+/=%]{40,}`, "IQoJb3JpZ2lu", "oGZXIvYXdz"),
+		newShape("stream key", `\bsk_[a-z]{2}-[a-z]+-[0-9]_[A-Za-z0-9]+_[A-Za-z0-9]{20,}`, "sk_"),
+		newShape("Discord webhook", `https://(?:[a-z]+\.)?discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/[0-9]+/[A-Za-z0-9_-]+`, "/webhooks/"),
+		newShape("Teams webhook", `https://[a-z0-9.-]+\.webhook\.office\.com/[^\s"'<>]+`, ".webhook.office.com/"),
+		newShape("Discord token", `\b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}\b`, "iscord"),
+		newShape("Telegram token", `/bot[0-9]{8,10}:[A-Za-z0-9_-]{35}\b`, "/bot"),
+		newShape("encoded script", `\b(?:IyEv|I2Nsb3VkLWNvbmZpZ)[A-Za-z0-9+/=]{40,}`, "IyEv", "I2Nsb3Vk"), // #!/ and #cloud-config in base64
 		newShape("age key", `\bAGE-SECRET-KEY-1[A-Z0-9]{58}`, "AGE-SECRET-KEY-1"),
 	}
 )
 
 var (
-	// A password in a URL. The user name is kept.
-	inURL = newShape("password", `([a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@"'<>]*:)([^\s/@"'<>]+)(@)`, "://")
+	// A password in a URL.
+	urls = newShape("password", `://`, "://")
+	// A value with a name, or a variable.
+	named = newShape("secret", `[\w.-]`, scanHints...)
 	// The credential in an HTTP header. Needles of case-insensitive patterns are in lower case.
-	header = newShape("credential", `(?i)((?:Proxy-)?Authorization["']?\s*[:=]\s*["']?(?:Bearer|Basic|Token)\s+|\bBearer\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "authorization")
+	header = newShape("credential", `(?i)((?:Proxy-)?Authorization\\?["']?\s*[:=]?\s*(?:\[\]string\{|\[)?\\?["']?(?:Bearer|Splunk|PRIVATE-TOKEN|Klaviyo-API-Key|Basic|Token|Negotiate|NTLM|OAuth|ApiKey|Api-Token|SSWS|GenieKey)\s+|\bBearer\s+)([A-Za-z0-9._~+/=-]{12,})`, "bearer", "authorization")
 	// A query parameter that is a signature or a token.
 	query = newShape("credential", `(?i)([?&](?:X-Amz-Signature|X-Amz-Security-Token|Signature|sig|access_token|api_key|apikey|token|password)=)([^&\s"'<>\[]{6,})`,
 		"signature=", "token=", "sig=", "key=", "password=")
-	// The content of an XML element, and the argument of a command-line flag.
-	element  = newShape("secret", `(?i)(<(?:[\w.-]+:)?[\w.-]*(?:password|passwd|secret|apikey|api-key|access-?token)>)([^<\s\[*]{4,})`, "password>", "passwd>", "secret>", "apikey>", "api-key>", "token>")
-	argument = newShape("secret", `(?i)((?:^|\s)--?[a-z][a-z-]*(?:password|passwd|secret|api-key|access-token|auth-token)[ \t]+|(?:^|\s)--(?:password|passwd|secret|token|apikey)[ \t]+)([^\s"'\[<${*-][^\s"']{3,})`, "password ", "passwd ", "secret ", "api-key ", "token ", "apikey ")
 	// The password in a data source name of Go's drivers: user:password@tcp(host).
 	dataSource = newShape("password", `(\b[\w.-]+:)([^\s:/@"'<>]{3,})(@(?:tcp|unix)\()`, "@tcp(", "@unix(")
-	// The environment variables of a function, as JSON and Python write them.
-	variables = newShape("environment variable", `(["'](?:Variables|[A-Za-z]*EnvironmentVariables|environmentVariables)["']\s*:\s*)(\{[^{}]*\}|\[[^\[\]]*\])`, "Variables")
-	// An environment variable of a container: a name in capitals, then a value.
-	container = newShape("environment variable", `(["']name["']\s*:\s*["'][A-Z][A-Z0-9_]*["']\s*,\s*["']value["']\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')`, `"name"`, `'name'`, `"name'`, `'name"`)
 	// Fields that contain scripts or keys.
 	fields = newShape("field with secrets", `(["'](?:UserData|userData|userDataOverride|CustomerGatewayConfiguration|SecretString|SecretBinary|PreSharedKey|KeyMaterial)["']\s*:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^{}]*\})`,
 		"serData", "CustomerGatewayConfiguration", "SecretString", "SecretBinary", "PreSharedKey", "KeyMaterial")
-	// A value in an object or list of variables.
-	value = newShape("environment variable", `(:\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')`, ":")
 )
 
 // replaceInFields replaces the values of fields in which AWS's answers contain secrets.
 func (c *counter) replaceInFields(text string) string {
-	if containsAny(text, variables.needles) {
-		text = c.replaceAll(variables.pattern(), text, func(g []string) string { return g[1] + c.replaceGroup(value, g[2], true) })
+	if !c.wants(fields) {
+		return text
 	}
-	return c.replaceGroup(container, c.replaceGroup(fields, text, true), true)
+	return c.replaceGroup(fields, text, true)
 }
 
 // replaceTokens replaces secrets that are recognized by their shape.
 func (c *counter) replaceTokens(text string) string {
-	if containsAny(text, privateKey.needles) {
+	if c.wants(privateKey) {
 		text = c.replaceAll(privateKey.pattern(), text, func(g []string) string { return c.mark(privateKey.kind, g[0]) })
 	}
 	for _, t := range tokens {
@@ -88,20 +100,81 @@ func (c *counter) replaceTokens(text string) string {
 
 // replaceByContext replaces secrets that are recognized by the text before them, such as in URLs and HTTP headers.
 func (c *counter) replaceByContext(text string) string {
-	text = c.replaceInLines(inURL, text, func(g []string) string { return g[1] + c.mark(inURL.kind, g[2]) + g[3] })
-	if folded := fold(text); containsAny(folded, header.needles) {
-		text = c.replaceGroup(shape{kind: header.kind, pattern: header.pattern}, text, false)
+	if c.wants(urls) {
+		text = c.replaceInURLs(text)
 	}
-	if folded := fold(text); containsAny(folded, query.needles) {
-		text = c.replaceGroup(shape{kind: query.kind, pattern: query.pattern}, text, false)
+	if c.wants(header) {
+		text = c.replaceAll(header.pattern(), text, func(g []string) string {
+			if !looksCredential(g[2]) && (!strings.ContainsAny(g[1], ":=") || !looksEncoded(g[2])) {
+				return g[0]
+			}
+			return g[1] + c.mark(header.kind, g[2])
+		})
 	}
-	for _, s := range []shape{element, argument} {
-		if containsAny(fold(text), s.needles) {
-			text = c.replaceGroup(shape{kind: s.kind, pattern: s.pattern}, text, false)
-		}
+	if c.wants(query) {
+		text = c.replaceGroup(query, text, false)
 	}
+	text = c.replaceInContexts(text)
 	return c.replaceInLines(dataSource, text, func(g []string) string { return g[1] + c.mark(dataSource.kind, g[2]) + g[3] })
 }
+
+// wants reports whether the text contains a needle of the shape.
+func (c *counter) wants(s *shape) bool { return c.wanted[s.number] }
+
+// maxAuthority is the length in bytes of the part of a URL between :// and the path.
+const maxAuthority = 1 << 10
+
+// replaceInURLs replaces passwords in URLs, and user names that are tokens. Names of users are kept.
+func (c *counter) replaceInURLs(text string) string {
+	var b strings.Builder
+	done := 0
+	for at := strings.Index(text, "://"); at >= 0; {
+		start := at + len("://")
+		end := start
+		for last := min(len(text), start+maxAuthority); end < last && !endsAuthority[text[end]]; {
+			end++
+		}
+		for from := start; at > 0 && (isLetter(text[at-1]) || isDigit(text[at-1])) && from < end; { // user:password@host,user:password@host
+			to := from + len(strings.Split(text[from:end], ",")[0])
+			next := to + 1
+			if n := strings.LastIndexByte(text[from:to], '@'); n > 0 {
+				to = from + n
+				secret := strings.IndexByte(text[from:to], ':') + 1 + from
+				if secret > from && secret < to || secret == from && looksRandom(text[from:to]) {
+					b.WriteString(text[done:secret])
+					b.WriteString(c.mark(urls.kind, text[secret:to]))
+					done = to
+				}
+			}
+			from = next
+		}
+		n := strings.Index(text[end:], "://")
+		if n < 0 {
+			break
+		}
+		at = end + n
+	}
+	if done == 0 {
+		return text
+	}
+	b.WriteString(text[done:])
+	return b.String()
+}
+
+var endsAuthority = bytesOf("\t\n\f\r \"'<>/\\[]")
+
+// looksCredential reports whether the text after the scheme of an HTTP header is a credential: "Bearer realm=x" and
+// "Bearer authentication failed" contain none.
+func looksCredential(value string) bool {
+	return looksEncoded(value) && (hasDigit(value) || len(value) >= minUnnamed && strings.ToLower(value) != value)
+}
+
+// looksEncoded reports whether the text after the scheme of a header with credentials can be a credential.
+func looksEncoded(value string) bool {
+	return !isMarked(value) && !isHarmlessValue(value) && !challenge().MatchString(value)
+}
+
+var challenge = lazy(`^[a-z_]+=(?:[^=]+|"[^=]*)$`)
 
 // fold returns the text in lower case as case-insensitive patterns see it: they treat U+017F as an s.
 func fold(text string) string {
@@ -109,7 +182,10 @@ func fold(text string) string {
 }
 
 // replaceInLines applies a pattern, whose matches never span lines, to the lines that contain one of its needles.
-func (c *counter) replaceInLines(s shape, text string, replace func(groups []string) string) string {
+func (c *counter) replaceInLines(s *shape, text string, replace func(groups []string) string) string {
+	if !c.wants(s) {
+		return text
+	}
 	var b strings.Builder
 	done := 0
 	for at := firstOf(text, s.needles); at >= 0; {

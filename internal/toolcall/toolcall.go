@@ -4,6 +4,7 @@ package toolcall
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 )
 
@@ -32,6 +33,7 @@ type Answer struct {
 	AWSCalls      []AWSCall       `json:"aws_calls"`               // audit trail of requests to AWS, in order of completion
 	AWSCallsCut   int             `json:"aws_calls_cut,omitempty"` // number of requests that are not listed
 	Redactions    int             `json:"redactions"`              // number of secrets that were redacted in this answer
+	SearchGap     *SearchGap      `json:"search_gap,omitempty"`    // what was not searched for secrets; set by the redaction only
 	Refusals      int             `json:"refusals"`                // number of requests that the broker refused
 	Status        *Status         `json:"status,omitempty"`        // only if the request asked for it
 }
@@ -40,6 +42,18 @@ type Answer struct {
 type Truncation struct {
 	Part    string `json:"part"`     // stdout, stderr, or result
 	LeftOut int64  `json:"left_out"` // number of bytes that are missing
+}
+
+// SearchGap describes what the redaction could not search. The output may show secrets that are in it.
+type SearchGap struct {
+	Answers int `json:"answers"` // answers of AWS that were not searched completely for secrets
+	Secrets int `json:"secrets"` // secrets in AWS's answers that were too many to look for in the output
+}
+
+// String describes the gap for a reader.
+func (g SearchGap) String() string {
+	return fmt.Sprintf("not all AWS answers were searched for secrets: %d answers were too long or too many, "+
+		"and %d secrets in them were too many to look for in the output", g.Answers, g.Secrets)
 }
 
 // AWSCall is one request that the code made to AWS.

@@ -99,7 +99,7 @@ func newRedactor(s settings.Tool) (clean func(context.Context, *toolcall.Answer)
 	if err != nil {
 		return nil, nil, err
 	}
-	memory := &redact.Memory{}
+	memory := &redact.Memory{MaxBody: broker.MaxObserved}
 	return func(ctx context.Context, answer *toolcall.Answer) {
 		bounded := redactor.Until(redact.Deadline(ctx, time.Now()))
 		memory.Knowing(bounded).Answer(answer)

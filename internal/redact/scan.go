@@ -1,0 +1,349 @@
+package redact
+
+import (
+	"strings"
+)
+
+// Limits of the scanner.
+const (
+	maxBare    = 2 << 10  // bytes of an unquoted value whose name alone does not make it a secret
+	maxQuoted  = 64 << 10 // bytes of a quoted value, a list, or an object
+	maxBlanks  = 64       // bytes of blanks around an operator
+	maxPairGap = 120      // bytes between a name and its value in objects such as {"name": …, "value": …}
+	maxTag     = 300      // bytes of the attributes of an XML element
+	maxEscapes = 31       // backslashes before a quote: JSON in JSON up to five levels
+
+	// lookAhead bounds the bytes that the scanner reads more than once, per byte of the text. Only hostile texts
+	// exceed it, and they are withheld.
+	lookAhead = 256
+)
+
+// scanner replaces values by their names: name = value, "name": "value", <name>value</name>, --name value, and the
+// forms of YAML, tables, and prose. It looks at every name once, so the value of one name never hides another.
+type scanner struct {
+	counter *counter
+	text    string
+	kinds   map[string]sensitivity // of the names seen so far
+	out     strings.Builder
+	done    int // bytes of the text that are in out
+	ahead   int // bytes that may still be read ahead
+
+	hasSecret *bool // whether the text contains a Kubernetes secret; nil: not known yet
+}
+
+// replaceNamed replaces values whose name indicates a secret, and variables of programs.
+func (c *counter) replaceNamed(text string) string {
+	if !c.wants(named) {
+		return text
+	}
+	s := scanner{counter: c, text: text, kinds: map[string]sensitivity{}, ahead: lookAhead*len(text) + 1<<20}
+	for at := 0; at < len(text); {
+		if !inName[text[at]] {
+			at++
+			continue
+		}
+		start := at
+		for at < len(text) && inName[text[at]] {
+			at++
+		}
+		if start >= s.done && at-start >= minName {
+			s.look(start, at)
+			at = max(at, s.done)
+		}
+		if s.ahead < 0 {
+			c.expired = true
+			return text
+		}
+	}
+	if s.done == 0 {
+		return text
+	}
+	s.out.WriteString(text[s.done:])
+	return s.out.String()
+}
+
+// scanHints are substrings in lower case. The scanner finds nothing in a text that contains none of them.
+var scanHints = append([]string{"environment", "variables", "env", "kind"}, nameHints...)
+
+// kind returns the sensitivity of a name.
+func (s *scanner) kind(name string) sensitivity {
+	kind, known := s.kinds[name]
+	if !known {
+		kind = classify(name)
+		s.kinds[name] = kind
+	}
+	return kind
+}
+
+// replace replaces a part of the text, unless it was replaced before.
+func (s *scanner) replace(from, to int, kind string) {
+	if from < s.done || to <= from || isMarked(s.text[from:to]) {
+		return
+	}
+	s.out.WriteString(s.text[s.done:from])
+	s.out.WriteString(s.counter.mark(kind, s.text[from:to]))
+	s.done = to
+}
+
+// look looks at one name.
+func (s *scanner) look(start, end int) {
+	text := s.text
+	if text[start] == '.' || end < len(text) && text[end] == '.' {
+		start += len(text[start:end]) - len(strings.TrimLeft(text[start:end], "."))
+	}
+	if start > 0 && text[start-1] == '%' && end-start > 2+minName { // %22password%22%3A
+		start += 2
+	}
+	if start > 0 && text[start-1] == '\\' && strings.HasPrefix(text[start:end], "u003c") { // < in JSON
+		start += len("u003c")
+	}
+	if start > 0 && text[start-1] == '\\' && end-start > minName && strings.IndexByte("nrt", text[start]) >= 0 { // \n in JSON
+		start++
+	}
+	isFlag := start < end && text[start] == '-' && (start == 0 || strings.IndexByte(" \t\n\"'[", text[start-1]) >= 0)
+	nameEnd := start + len(strings.TrimRight(text[start:end], ".-"))
+	start += len(text[start:end]) - len(strings.TrimLeft(text[start:end], "-"))
+	if nameEnd-start < minName {
+		return
+	}
+	name := text[start:nameEnd]
+	if end-nameEnd > 1 { // password.........value, as in aligned settings
+		if kind := s.kind(name); kind != harmless {
+			s.assigned(kind, start, operator{value: end})
+		}
+		return
+	}
+	if op, ok := assignment(text, end); ok {
+		switch kind := s.kind(name); {
+		case kind != harmless && isInARN(text, start):
+		case kind != harmless:
+			s.assigned(kind, start, op)
+		case holdsName(name):
+			s.pair(op)
+		case isValueField(name):
+			s.pairBackwards(op)
+		default:
+			s.region(name, start, op)
+		}
+		return
+	}
+	if end >= len(text) {
+		return
+	}
+	if closer := closesTag(text, end); closer > 0 && holdsName(name) {
+		s.elements(start, end+closer)
+		return
+	}
+	if !couldBeSecret(name) || s.kind(name) < ambiguous {
+		return
+	}
+	switch kind := s.kind(name); {
+	case isFlag:
+		s.argument(end)
+	case strings.IndexByte("\"'`", text[end]) >= 0:
+		s.quotedName(end)
+	case closesTag(text, end) > 0 || text[end] == ' ' && isElement(text, start):
+		s.element(kind, start, end)
+	case strings.IndexByte(" \t|", text[end]) >= 0 || strings.HasPrefix(text[end:], "│"):
+		s.word(name, end)
+	}
+}
+
+// isInARN reports whether a position is in an ARN, such as arn:aws:secretsmanager:…:secret:name.
+func isInARN(text string, at int) bool {
+	if at == 0 || text[at-1] != ':' {
+		return false
+	}
+	before := text[max(0, at-maxTag):at]
+	before = before[strings.LastIndexAny(before, " \t\n\"'")+1:]
+	return strings.Contains(before, "arn:aws")
+}
+
+// couldBeSecret reports whether a name can be more than unsure, by its last letter. Most words of prose are not.
+func couldBeSecret(name string) bool {
+	switch name[len(name)-1] | 0x20 {
+	case 'd', 's', 't', 'n', 'y', 'e', 'w', 'l':
+		return true
+	}
+	return isDigit(name[len(name)-1])
+}
+
+// operator is an assignment after a name.
+type operator struct {
+	value   int  // position of the value
+	loose   bool // "name: value", which is also how prose looks
+	newline bool // the value is on a later line
+	encoded bool // percent-encoded
+}
+
+// assignment reads an operator after the name that ends at a position: =, :, =>, ->, or :=, after a closing quote with
+// any number of backslashes, or percent-encoded.
+func assignment(text string, at int) (operator, bool) {
+	i, quoted := at, false
+	for i < len(text) && text[i] == '\\' && i-at < maxEscapes {
+		i++
+	}
+	switch {
+	case i < len(text) && (text[i] == '"' || text[i] == '\''):
+		i, quoted = i+1, true
+		if i < len(text) && text[i] == ']' { // environ["NAME"] = value
+			i++
+		}
+	case strings.HasPrefix(text[i:], "&quot;"):
+		i, quoted = i+len("&quot;"), true
+	case hasFold(text[i:], "%22"):
+		i, quoted = i+3, true
+	case i > at:
+		return operator{}, false
+	}
+	if !quoted && i+1 < len(text) && text[i] == ']' && text[i+1] == '=' { // [name]=value
+		i++
+	}
+	i = skipBlanks(text, i)
+	if i >= len(text) {
+		return operator{}, false
+	}
+	op := operator{}
+	switch {
+	case text[i] == '=' && strings.HasPrefix(text[i:], "=="):
+		return operator{}, false
+	case text[i] == '=':
+		i++
+		if i < len(text) && text[i] == '>' {
+			i++
+		}
+	case strings.HasPrefix(text[i:], ":="):
+		i += 2
+	case text[i] == ':' && strings.HasPrefix(text[i:], "::"):
+		return operator{}, false
+	case text[i] == ':':
+		i++
+		op.loose = !quoted && (i == len(text) || isSpace[text[i]])
+	case strings.HasPrefix(text[i:], "->"):
+		i, op.loose = i+2, true
+	case hasFold(text[i:], "%3a"), hasFold(text[i:], "%3d"):
+		i, op.encoded = i+3, true
+	default:
+		return operator{}, false
+	}
+	op.value = skipBlanks(text, i)
+	if after := skipSpace(text, op.value); after > op.value && strings.HasPrefix(strings.TrimLeft(text[op.value:after], "\r"), "\n") {
+		op.value, op.newline = after, true
+	}
+	return op, op.value < len(text)
+}
+
+// assigned looks at the value after an operator.
+func (s *scanner) assigned(kind sensitivity, start int, op operator) {
+	text := s.text
+	at := op.value
+	if at >= len(text) || strings.HasPrefix(text[at:], strings.TrimSpace(markStart)) {
+		return
+	}
+	if from, to, end := s.quoted(at); end > 0 {
+		isProse := op.loose && kind < certain && strings.Count(text[from:to], " ") > 1 // token: "unexpected end of input"
+		if !isProse && kind.matches(text[from:to]) {
+			s.replace(from, to, "secret")
+		}
+		return
+	}
+	if op.newline {
+		s.below(kind, start, op)
+		return
+	}
+	if tag := yamlTag().FindStringIndex(text[at:min(len(text), at+maxName)]); tag != nil { // password: !vault value
+		op.value += tag[1] - 1 // the tag ends before the first byte of the value
+		s.assigned(kind, start, op)
+		return
+	}
+	switch text[at] {
+	case '|', '>':
+		s.block(kind, start, at)
+		return
+	case '[':
+		s.list(kind, at)
+		return
+	case '{':
+		s.object(kind, at)
+		return
+	case '<':
+		if end := strings.IndexAny(text[at:min(len(text), at+maxBare)], ">\n"); end > 0 && text[at+end] == '>' {
+			if kind.matches(text[at : at+end+1]) {
+				s.replace(at+1, at+end, "secret")
+			}
+			return
+		}
+	}
+	end := s.bareEnd(kind, at, op.encoded)
+	if end == at || s.isBareHarmless(kind, start, at, end, op) {
+		return
+	}
+	s.replace(at, end, "secret")
+}
+
+var yamlTag = lazy(`^!!?[A-Za-z]+ +[^\s!]`)
+
+// isBareHarmless reports whether an unquoted value is not a secret: a word of prose, code, or another name.
+func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operator) bool {
+	text, value := s.text, s.text[at:end]
+	if !kind.matches(value) {
+		return true
+	}
+	next := skipBlanks(text, end)
+	switch {
+	case op.loose && value[len(value)-1] == ':',
+		op.loose && next < len(text) && (text[next] == '=' || text[next] == ':') && !hasDigit(value): // level: name: value
+		return true
+	case end < len(text) && (text[end] == '(' || text[end] == '[') && isPath(strings.Map(withoutDigits, value)): // a call or an index in code
+		s.wrapped(end + 1)
+		return true
+	case op.loose && text[start:min(len(text), start+len("PASS:"))] == "PASS:": // a result of Go's tests
+		return true
+	case strings.Contains(value, ".") && isPath(value): // config.password
+		return true
+	case kind == unsure || !op.loose:
+		return false
+	case datelike().MatchString(value):
+		return true
+	case !isWordy(value):
+		return false
+	}
+	return kind != certain || !isWholeLine(text, start, end) || strings.Contains(value, "_")
+}
+
+var datelike = lazy(`^\d{4}-\d\d-\d\d`)
+
+// isWordy reports whether a value consists of words: it has no digits and only the signs that names have.
+func isWordy(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; !isLetter(c) && c != '-' && c != '_' && c != '.' && c != '\'' && c != '/' && c < 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func withoutDigits(r rune) rune {
+	if '0' <= r && r <= '9' {
+		return -1
+	}
+	return r
+}
+
+// isPath reports whether a value is a name in code: letters, dots, and underscores.
+func isPath(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; !isLetter(c) && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+func hasDigit(value string) bool { return strings.ContainsAny(value, "0123456789") }
+
+// isWholeLine reports whether a name and its value are all that a line contains, as in YAML.
+func isWholeLine(text string, start, end int) bool {
+	before := text[strings.LastIndexByte(text[:start], '\n')+1 : start]
+	return strings.Trim(before, " \t-") == "" && (end == len(text) || text[end] == '\n' || text[end] == '\r')
+}

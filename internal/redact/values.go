@@ -1,0 +1,147 @@
+package redact
+
+import (
+	"strings"
+)
+
+// quoted reads a quoted value: between quotes with any number of backslashes, or percent-encoded. It returns the
+// inside and the end of the whole, or end 0. A value without a closing quote ends with its line.
+func (s *scanner) quoted(at int) (from, to, end int) {
+	text := s.text
+	if at+1 < len(text) && strings.IndexByte("bruf@$", text[at]) >= 0 && (text[at+1] == '\'' || text[at+1] == '"') {
+		at++ // a prefix of a Python literal
+	}
+	i := at
+	for i < len(text) && text[i] == '\\' && i-at < maxEscapes {
+		i++
+	}
+	for _, mark := range []string{"&quot;", "%22"} {
+		if i == at && strings.HasPrefix(text[at:], mark) {
+			from = at + len(mark)
+			rest := text[from:min(len(text), from+maxQuoted)]
+			if n := strings.Index(rest, mark); n >= 0 && !strings.Contains(rest[:n], "\n") {
+				return from, from + n, from + n + len(mark)
+			}
+			return from, from + bareLength(rest), from + bareLength(rest)
+		}
+	}
+	if i >= len(text) || text[i] != '"' && text[i] != '\'' {
+		return 0, 0, 0
+	}
+	from = i + 1
+	to, end = closing(text, from, text[i], i-at)
+	s.ahead -= end - from
+	return from, to, end
+}
+
+// closing finds the closing quote of a value that a quote with a number of backslashes opened. Quotes with more
+// backslashes belong to the value, unless the backslashes do.
+func closing(text string, from int, quote byte, escapes int) (to, end int) {
+	slashes := 0
+	last := min(len(text), from+maxQuoted)
+	for at := from; at < last; at++ {
+		switch c := text[at]; {
+		case c == '\\':
+			slashes++
+			continue
+		case c == quote && escapes == 0 && slashes == 0 && at > from && at+1 < last && text[at+1] == quote: // doubled
+			at++
+		case c == quote && (slashes < escapes || slashes%(2*escapes+2) == escapes):
+			return at - min(slashes, escapes), at + 1
+		case c == '\n':
+			return at, at
+		}
+		slashes = 0
+	}
+	return last, last
+}
+
+// bareEnd returns the end of an unquoted value.
+func (s *scanner) bareEnd(kind sensitivity, at int, encoded bool) int {
+	text, most := s.text, len(s.text)
+	if kind == unsure {
+		most = min(most, at+maxBare)
+	}
+	end := at
+	for ; end < most && !endsValue[text[end]]; end++ {
+		switch text[end] {
+		case '\\':
+			if end+1 < len(text) && strings.IndexByte(`nrt"'\`, text[end+1]) >= 0 {
+				s.ahead -= end - at
+				return end
+			}
+		case '%':
+			if hasFold(text[end:], "%26") || hasFold(text[end:], "%22") || hasFold(text[end:], "%27") ||
+				encoded && (hasFold(text[end:], "%2c") || hasFold(text[end:], "%7d")) {
+				s.ahead -= end - at
+				return end
+			}
+		}
+	}
+	s.ahead -= end - at
+	for end > at+1 && (text[end-1] == ']' || text[end-1] == '>' || text[end-1] == '`') {
+		end--
+	}
+	return end
+}
+
+// bareLength returns the length of an unquoted value at the start of a text.
+func bareLength(text string) int {
+	for i := range len(text) {
+		if endsValue[text[i]] {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// indent returns the number of blanks, and of signs of lists, before the first name of the line.
+func (s *scanner) indent(at int) int {
+	line := strings.LastIndexByte(s.text[:at], '\n') + 1
+	s.ahead -= at - line
+	indent := 0
+	for line+indent < at && (s.text[line+indent] == ' ' || s.text[line+indent] == '\t') {
+		indent++
+	}
+	return indent
+}
+
+func lineEnd(text string, at int) int {
+	if n := strings.IndexByte(text[at:], '\n'); n >= 0 {
+		return at + n
+	}
+	return len(text)
+}
+
+// hasFold reports whether a text starts with a prefix in lower case, ignoring case.
+func hasFold(text, prefix string) bool {
+	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
+}
+
+// skipBlanks returns the position of the first character that is not a blank of the same line.
+func skipBlanks(text string, at int) int {
+	for end := at + maxBlanks; at < len(text) && at < end && (text[at] == ' ' || text[at] == '\t'); {
+		at++
+	}
+	return at
+}
+
+func skipSpace(text string, at int) int {
+	for end := at + 4*maxBlanks; at < len(text) && at < end && isSpace[text[at]]; {
+		at++
+	}
+	return at
+}
+
+var (
+	inName    = bytesOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
+	isSpace   = bytesOf("\t\n\f\r ")
+	endsValue = bytesOf("\t\n\f\r \"',;&{}()[<|")
+)
+
+func bytesOf(text string) (set [256]bool) {
+	for i := range len(text) {
+		set[text[i]] = true
+	}
+	return set
+}

@@ -1,0 +1,221 @@
+package redact
+
+import (
+	"strings"
+)
+
+// region looks at objects and lists whose values are secrets because of where they are: the variables of programs,
+// and the data of Kubernetes secrets.
+func (s *scanner) region(name string, start int, op operator) {
+	text := s.text
+	switch folded := fold(name); {
+	case folded == "data" || folded == "stringdata" || folded == "binarydata":
+		if !s.isKubernetesSecret(start, op.value) {
+			return
+		}
+		if text[op.value] == '{' {
+			s.variables(op.value, func(string, string) bool { return true }, "secret")
+		} else if op.newline {
+			s.yamlValues(start, op.value)
+		}
+	case !holdsVariables(folded) || text[op.value] != '{' && text[op.value] != '[':
+	case name == "variables" || folded == "env" && text[op.value] == '{': // also of GraphQL, and of a process
+		s.variables(op.value, func(name, value string) bool {
+			return isSecret(name, value) || looksRandom(value) || looksSecret(value)
+		}, "environment variable")
+	case strings.HasSuffix(folded, "variables"), text[op.value] == '[', startsWithVariable(text[op.value:]):
+		s.variables(op.value, func(name, value string) bool { return !cannotBeSecret(name, value) }, "environment variable")
+	}
+}
+
+// holdsVariables reports whether every value below a field is a variable of a program, such as environment,
+// runtimeEnvironmentVariables, overrideEnvironment, or stageVariables. The name is in lower case.
+func holdsVariables(field string) bool {
+	switch field {
+	case "variables", "env", "environmentvars", "optionsettings":
+		return true
+	}
+	return strings.HasSuffix(field, "environment") || strings.HasSuffix(field, "environmentvariables") ||
+		strings.HasSuffix(field, "stagevariables")
+}
+
+// describesVariable reports whether a field beside the name and the value of a variable describes the variable. The
+// field is in lower case.
+func describesVariable(field string) bool {
+	return field == "type" || field == "valuefrom" || field == "origin" || field == "namespace"
+}
+
+// startsWithVariable reports whether the first name in an object is in capitals, as those of variables are.
+func startsWithVariable(text string) bool {
+	at := skipSpace(text, 1)
+	for at < len(text) && strings.IndexByte(`\"'`, text[at]) >= 0 {
+		at++
+	}
+	end := at
+	for end < len(text) && end-at <= maxName && inName[text[end]] {
+		end++
+	}
+	return environmentName().MatchString(text[at:end])
+}
+
+// variables looks at the texts of an object of names and values, or of a list of such pairs.
+func (s *scanner) variables(at int, isSecret func(name, value string) bool, kind string) {
+	text := s.text
+	depth, name := 0, ""
+	end := at
+	for last := min(len(text), at+maxQuoted); end < last; {
+		switch text[end] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				s.ahead -= end - at
+				return
+			}
+		case '\n':
+			// The lines of an object are indented. Others follow an object that was cut.
+			if end+1 < len(text) && strings.IndexByte(" \t\r\n}]", text[end+1]) < 0 {
+				s.ahead -= end - at
+				return
+			}
+		case '"', '\'', '\\':
+			from, to, after := s.quoted(end)
+			if after == 0 {
+				break
+			}
+			key := text[from:to]
+			end = after
+			colon := skipSpace(text, after)
+			if colon >= len(text) || text[colon] != ':' {
+				continue
+			}
+			end = skipSpace(text, colon+1)
+			valueFrom, valueTo, valueEnd := s.quoted(end)
+			if valueEnd == 0 {
+				continue
+			}
+			end = valueEnd
+			value := text[valueFrom:valueTo]
+			switch folded := fold(key); {
+			case depth > 1 && holdsName(folded):
+				name = value
+				continue
+			case depth > 1 && isValueField(folded):
+				key = name
+			case depth > 1 && describesVariable(folded):
+				continue
+			}
+			if value != "" && isSecret(key, value) {
+				s.replace(valueFrom, valueTo, kind)
+			}
+			continue
+		}
+		end++
+	}
+	s.ahead -= end - at
+}
+
+// Distances in bytes between the kind of a Kubernetes object and its data.
+const (
+	maxKindBefore = 4 << 10
+	maxKindAfter  = 300
+)
+
+// isKubernetesSecret reports whether the data at a position belongs to a Kubernetes secret.
+func (s *scanner) isKubernetesSecret(start, value int) bool {
+	if s.hasSecret == nil { // most texts have none
+		has := someSecret().MatchString(s.text)
+		s.hasSecret = &has
+	}
+	if !*s.hasSecret {
+		return false
+	}
+	before := s.text[max(0, start-maxKindBefore):start]
+	s.ahead -= len(before)
+	if at := strings.LastIndex(before, "kind"); at >= 0 && kindOfSecret().MatchString(before[at:]) {
+		return true
+	}
+	after := s.text[value:min(len(s.text), value+maxQuoted)]
+	if end := strings.IndexByte(after, '}'); end >= 0 {
+		s.ahead -= end
+		after = after[end:]
+	}
+	after = after[:min(len(after), maxKindAfter)]
+	at := strings.Index(after, "kind")
+	return at >= 0 && kindOfSecret().MatchString(after[at:])
+}
+
+var (
+	someSecret   = lazy(`kind\\*["']?\s*:\s*\\*["']?Secret\b`)
+	kindOfSecret = lazy(`^kind\\*["']?\s*:\s*\\*["']?Secret\b`)
+)
+
+// yamlValues replaces the values of the lines below a name that are deeper than the name.
+func (s *scanner) yamlValues(start, at int) {
+	text, indent := s.text, s.indent(start)
+	for line := strings.LastIndexByte(text[:at], '\n') + 1; line < len(text); {
+		end := lineEnd(text, line)
+		content := text[line:end]
+		blanks := len(content) - len(strings.TrimLeft(content, " \t"))
+		colon := strings.Index(content, ": ")
+		if blanks <= indent && strings.TrimSpace(content) != "" {
+			return
+		}
+		if colon > 0 {
+			s.replace(line+colon+2, end, "secret")
+		}
+		line = end + 1
+	}
+}
+
+// cannotBeSecret reports whether a variable of a program is certainly no secret: a number, a state, a Region, an ARN,
+// a host, an address without credentials, or a short word. If its name is that of a secret, only references and
+// placeholders are certain.
+func cannotBeSecret(name, value string) bool {
+	if classify(name) >= ambiguous {
+		return value == "" || !isNumber(value) && harmlessValue().MatchString(value)
+	}
+	if len(value) > maxPlain {
+		return false
+	}
+	if plainValue().MatchString(value) {
+		return true
+	}
+	if namesResource().MatchString(name) && resourceName().MatchString(value) && !looksSecret(value) && !looksRandom(value) {
+		return true
+	}
+	if address().MatchString(value) {
+		for _, part := range strings.FieldsFunc(value, func(r rune) bool { return r == '/' || r == ':' || r == ',' }) {
+			if looksRandom(part) || len(part) >= minUnnamed && hexLook().MatchString(part) {
+				return false
+			}
+		}
+		return !webhook().MatchString(value)
+	}
+	return false
+}
+
+const maxPlain = 512 // bytes of a variable that is shown
+
+func isNumber(value string) bool { return strings.Trim(value, "0123456789") == "" }
+
+var (
+	plainValue = lazy(`^(?:` +
+		`[+-]?[0-9]{1,15}(?:\.[0-9]{1,9})?%?|v?[0-9]+(?:\.[0-9]+){1,3}|[0-9.]+|` + // numbers, versions, addresses
+		`(?:[0-9]+(?:\.[0-9]+)?\s?(?i:[nuµm]?s|m|h|d|w|secs?|seconds?|mins?|minutes?|hours?|days?|[kmgt]i?b?|bytes))+|` +
+		`PT?[0-9DTHMS.]+|` + // durations
+		`[a-z]{2}(?:-[a-z]+)+-[0-9][a-z]?|` + // Regions and zones
+		`[a-z]{1,14}|[A-Z][a-z]{1,13}|[A-Z]{1,14}|` + // words
+		`arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:[\w+=,.@:/*$-]+|` +
+		`(?:vpc|subnet|sg|i|ami|eni|vol|snap|rtb|igw|nat|acl|eipalloc|fs|lt|vpce|tgw|db|cluster)-[0-9a-f]{8,17}|` +
+		`[A-Za-z_]+(?:\.[A-Za-z_]+)+|` + // names in code
+		`(?:(?:\.{0,2}/)?[A-Za-z_.-]+(?:/[A-Za-z_.-]+)+/?|/[A-Za-z_.-]*)(?::/[A-Za-z_./-]*)*|` + // paths
+		`\*|\s*)$`)
+	address = lazy(`^(?:(?:jdbc:)?[a-z][a-z0-9+.-]*://)?(?:[A-Za-z0-9_.-]+(?::[0-9]{1,5})?,)*(?:` +
+		`localhost|[a-z][a-z-]*:[0-9]{2,5}|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.[a-z]{2,}(?::[0-9]{1,5})?|` +
+		`[0-9]+(?:\.[0-9]+){3}(?::[0-9]{1,5})?|s3://[a-z0-9.-]+)(?:/[\w./-]*)?$`)
+	webhook       = lazy(`hooks\.slack|/webhook|/hooks?/`)
+	namesResource = lazy(`(?i)(?:^|[_-]|[a-z])(?:table|bucket|queue|topic|stream|name|cluster|function|handler|class|` +
+		`module|group|prefix|zone|version|image|profile|host|database|schema|path|dir)$`)
+	resourceName = lazy(`^[A-Za-z][A-Za-z0-9_./:-]{0,80}$`)
+)
