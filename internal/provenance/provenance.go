@@ -1,0 +1,184 @@
+// Package provenance determines which parts of a tool call's output AWS returned to that call. Code can print
+// anything, so a quote of the output proves something only if AWS answered it.
+//
+// The broker records the exchanges of a call in a [Recorder]. After the call, [Recorder.Judge] compares the answers
+// with the output and returns positions in the output, never text. [Find] locates a quote in an output.
+//
+//	normalize.go  texts in the form in which all encodings are equal
+//	words.go      the words of a text
+//	scan.go       the fields and values of an answer in JSON, XML, or CBOR
+//	match.go      the comparison
+//	find.go       quotes
+package provenance
+
+import (
+	"hash/maphash"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+// Limits of one tool call.
+const (
+	maxBodies   = 16 << 20 // bytes of answers that are kept
+	maxAsked    = 64 << 10 // bytes of each request that are kept
+	maxAllAsked = 1 << 20  // bytes of all requests
+	maxSpans    = 4000     // parts of an output
+	minSpan     = 6        // bytes of a part; shorter quotes prove nothing
+)
+
+// Exchange is one request that was sent to AWS, and its answer.
+type Exchange struct {
+	URL     string
+	Request []byte // the request's body
+	Status  int    // HTTP status of the answer
+	Answer  []byte // the beginning of the answer's body; the recorder keeps it
+	Cut     bool   // whether the answer has more
+}
+
+// Recorder keeps the exchanges of one tool call.
+type Recorder struct {
+	mu        sync.Mutex
+	bodies    [][]byte
+	size      int
+	requests  []string
+	asked     int
+	succeeded int
+	cut       bool
+}
+
+// Record keeps an exchange.
+func (r *Recorder) Record(e Exchange) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.Status >= 200 && e.Status < 300 {
+		r.succeeded++
+	}
+	r.cut = r.cut || e.Cut
+	request := e.URL + "\n" + string(e.Request[:min(len(e.Request), maxAsked)])
+	if r.asked+len(request) > maxAllAsked || r.size+len(e.Answer) > maxBodies {
+		r.cut = true // an answer counts only if what was asked is known
+		return
+	}
+	r.requests, r.asked = append(r.requests, request), r.asked+len(request)
+	if len(e.Answer) > 0 {
+		r.bodies, r.size = append(r.bodies, e.Answer), r.size+len(e.Answer)
+	}
+}
+
+// Forget drops the exchanges.
+func (r *Recorder) Forget() { r.take() }
+
+func (r *Recorder) take() (bodies [][]byte, requests []string, succeeded int, cut bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	bodies, requests, succeeded, cut = r.bodies, r.requests, r.succeeded, r.cut
+	r.bodies, r.requests, r.size, r.asked, r.succeeded, r.cut = nil, nil, 0, 0, 0, false
+	return bodies, requests, succeeded, cut
+}
+
+// Judge returns which parts of an output occur in the recorded answers, and forgets the exchanges.
+func (r *Recorder) Judge(output string) *toolcall.Observed {
+	bodies, requests, succeeded, cut := r.take()
+	observed := &toolcall.Observed{Answers: succeeded, Partial: cut, Spans: []toolcall.Span{}}
+	if succeeded == 0 || len(bodies) == 0 || output == "" {
+		return observed
+	}
+	m := newMatcher(output, newAsked(requests))
+	compared := map[uint64]bool{}
+	for _, body := range bodies {
+		if len(bodies) > 1 { // polling repeats answers
+			sum := maphash.Bytes(seed, body)
+			if compared[sum] {
+				continue
+			}
+			compared[sum] = true
+		}
+		if m.compare(body); m.partial {
+			break
+		}
+	}
+	observed.Partial = observed.Partial || m.partial
+	observed.Spans = m.spans(1)
+	own := newMatcher(output, asked{})
+	for _, request := range requests {
+		own.interrupt()
+		own.follow(Normal(request), nil)
+		if plain, err := url.QueryUnescape(request); err == nil && plain != request {
+			own.interrupt()
+			own.follow(Normal(plain), nil)
+		}
+	}
+	observed.Asked = own.spans(2)
+	return observed
+}
+
+var seed = maphash.MakeSeed()
+
+// spans returns the parts that were found and have at least least words.
+func (m *matcher) spans(least int) []toolcall.Span {
+	list := []toolcall.Span{}
+	end := int32(0)
+	for i, to := range m.reach {
+		if to <= end || int(to)-i < least {
+			continue
+		}
+		end = to
+		first, last := m.words[i], m.words[to-1]
+		span := toolcall.Span{From: int(m.normal.from[first.from]), To: int(m.normal.to[last.to-1])}
+		if span.To-span.From < minSpan {
+			continue
+		}
+		if len(list) == maxSpans {
+			m.partial = true
+			break
+		}
+		list = append(list, span)
+	}
+	return list
+}
+
+// asked is what the code sent to AWS. Some operations repeat it in their answers.
+type asked struct {
+	text  string // the words of all requests, separated by blanks
+	words map[string]bool
+}
+
+func newAsked(requests []string) asked {
+	a := asked{words: map[string]bool{}}
+	var b strings.Builder
+	add := func(text string) {
+		b.WriteByte(' ')
+		eachWord(Normal(text), func(w word) bool {
+			b.WriteString(w.text)
+			b.WriteByte(' ')
+			a.words[w.text] = true
+			return true
+		})
+	}
+	for _, request := range requests {
+		add(request)
+		if plain, err := url.QueryUnescape(request); err == nil && plain != request {
+			add(plain)
+		}
+	}
+	a.text = b.String()
+	return a
+}
+
+// contains reports whether a value of several words is part of a request.
+func (a asked) contains(plain string) bool {
+	if len(a.words) == 0 || strings.IndexByte(plain, ' ') < 0 {
+		return false
+	}
+	list := make([]string, 1, 16)
+	isKnown := true
+	eachWord(plain, func(w word) bool {
+		list = append(list, w.text)
+		isKnown = a.words[w.text]
+		return isKnown
+	})
+	return isKnown && len(list) > 2 && strings.Contains(a.text, strings.Join(append(list, ""), " "))
+}
