@@ -112,8 +112,11 @@ func (c *checker) check(cited *investigation.Citation) (problem string) {
 		return fmt.Sprintf("tool call %d got no successful answer from AWS, so its output proves nothing", cited.Call)
 	}
 	cited.Source = investigation.SourceComputed
+	if !provenance.IsDistinct(cited.Quote) || call.Number != 0 && provenance.ContainsWords(call.Command, cited.Quote) {
+		return "" // numbers that occur everywhere, or values that the code itself contains
+	}
 	for _, place := range found {
-		if provenance.IsDistinct(cited.Quote) && output.IsObserved(place, call.Answer.Observed) {
+		if output.IsObserved(place, call.Answer.Observed) {
 			cited.Source = investigation.SourceAWS
 			break
 		}

@@ -54,6 +54,12 @@ func (t *Text) Find(quote string, isCut bool) []Match {
 	return list
 }
 
+// ContainsWords reports whether a text contains the words of a quote one after the other, with any punctuation.
+func ContainsWords(text, quote string) bool {
+	wanted := joinedWords(Normal(quote))
+	return wanted != " " && strings.Contains(joinedWords(Normal(text)), wanted)
+}
+
 // Contains reports whether a text contains a quote, in any encoding.
 func Contains(text, quote string) bool {
 	return strings.Contains(Normal(text), strings.TrimSpace(Normal(quote)))
@@ -89,14 +95,19 @@ func isLetterOfWord(r rune) bool {
 
 // IsDistinct reports whether a quote has a word that does not occur everywhere, unlike small numbers.
 func IsDistinct(quote string) bool {
-	isDistinct := false
-	solitary := 0
+	isDistinct, solitary := false, 0
 	plain := Normal(quote)
 	eachWord(plain, func(w word) bool {
-		if r, size := utf8.DecodeRuneInString(plain[w.from:]); isSolitary(r) && size == w.to-w.from {
-			solitary++
+		length := 0
+		for _, r := range plain[w.from:w.to] {
+			if unicode.IsLetter(r) || unicode.IsDigit(r) {
+				length++
+			}
+			if isSolitary(r) {
+				solitary++
+			}
 		}
-		isDistinct = w.to-w.from >= minDistinct || solitary >= minDistinct
+		isDistinct = length >= minDistinct || solitary >= minDistinct
 		return !isDistinct
 	})
 	return isDistinct

@@ -12,6 +12,10 @@ const (
 	maxShared    = 200      // values outside of records that are combined with each record
 	minCutRun    = 4        // words before a word that the code truncated
 	minShortened = 4        // letters of a word that abbreviates a word of a field's name
+	maxRare      = 6        // occurrences in the output of a word that shows where a record was printed
+	maxGroup     = 2000     // words outside of records that are compared at once
+	minLocated   = 500      // words of an output that is not compared as a whole with each record
+	context      = 32       // words before a group with which a run can begin
 )
 
 // matcher finds the parts of an output that occur in answers.
@@ -37,13 +41,35 @@ type matcher struct {
 	keys       []key
 	named      int32 // the name before the next value, or -1
 	inRecord   int   // number of containers inside the current record, 0 outside
-	values     []piece
-	shared     []piece
 	recordKey  int32 // first key of the current record
-	labels     map[string][]piece
 	nested     int
-	active     runs
+	group      []token // of the current record, or since the last one
+	before     int     // tokens at the start of group that belong to the group before it
+	shared     []piece
+
+	labels  map[string][]piece // by name of a field
+	done    map[uint64]bool    // groups without rare words, by their hash
+	values  []piece
+	active  runs
+	windows []window
 }
+
+// token is a word of an answer, or a break in it.
+type token struct {
+	id   int32  // of the word in the output, unknownWord, or broken
+	key  int32  // of the value, or isName
+	ends bool   // whether a value ends after it
+	text string // of an unknown word after which the value continues
+}
+
+const (
+	unknownWord = -1 // does not occur in the output
+	broken      = -2 // no run goes on here
+	isName      = -2 // the word belongs to the name of a field
+)
+
+// window is a part of the output in which a record may have been printed, in words.
+type window struct{ from, to int32 }
 
 type container struct {
 	isList   bool
@@ -73,6 +99,7 @@ type run struct{ at, from int32 }
 
 type runs struct {
 	list  []run
+	spare []run   // memory for the next list
 	start []int32 // by word of the output: where the run that ends there begins
 	stamp []int32
 	now   int32
@@ -81,7 +108,7 @@ type runs struct {
 func newMatcher(output string, a asked) *matcher {
 	m := &matcher{
 		output: output, normal: normalized(output), asked: a,
-		ids: map[string]int32{}, lower: map[string][]int32{}, labels: map[string][]piece{},
+		ids: map[string]int32{}, lower: map[string][]int32{}, labels: map[string][]piece{}, done: map[uint64]bool{},
 	}
 	eachWord(m.normal.text, func(w word) bool {
 		id, known := m.ids[w.text]
@@ -104,20 +131,16 @@ func newMatcher(output string, a asked) *matcher {
 
 // compare compares the output with an answer.
 func (m *matcher) compare(body []byte) {
-	m.containers, m.keys, m.named, m.inRecord = m.containers[:0], m.keys[:0], -1, 0
-	m.values, m.shared, m.recordKey = m.values[:0], m.shared[:0], 0
-	m.interrupt()
+	m.containers, m.keys, m.named, m.inRecord, m.recordKey = m.containers[:0], m.keys[:0], -1, 0, 0
+	m.group, m.before, m.shared = m.group[:0], 0, m.shared[:0]
 	scanBody(body, m)
-	m.endRecord()
+	m.endGroup(false)
 }
 
-func (m *matcher) interrupt() { m.active.list, m.active.now = m.active.list[:0], m.active.now+1 }
-
-// spend counts comparisons and reports whether more are allowed.
-func (m *matcher) spend(n int) bool {
+// spend counts comparisons.
+func (m *matcher) spend(n int) {
 	m.steps += n
 	m.partial = m.partial || m.steps > maxSteps
-	return !m.partial
 }
 
 func (m *matcher) enter(isList bool) { m.open(isList, m.isInList()) }
@@ -130,7 +153,7 @@ func (m *matcher) open(isList, isEntry bool) {
 		m.inRecord++
 	} else if isEntry {
 		c.isRecord = true
-		m.endShared()
+		m.endGroup(true)
 		m.inRecord, m.recordKey = 1, int32(len(m.keys))
 	}
 	m.containers = append(m.containers, c)
@@ -149,7 +172,7 @@ func (m *matcher) leave() {
 	if m.inRecord > 0 {
 		m.inRecord--
 		if last.isRecord {
-			m.endRecord()
+			m.endGroup(false)
 			m.inRecord = 0
 		}
 	}
@@ -174,43 +197,60 @@ func (m *matcher) name(text string) {
 	}
 	m.keys = append(m.keys, key{text, parent})
 	m.named = int32(len(m.keys) - 1)
-	if m.partial || len(text) > maxName {
+	if len(text) > maxName {
 		m.interrupt()
 		return
 	}
-	m.follow(Normal(text), nil)
+	m.add(plainOf(text), isName)
 }
 
 // maxName is the length of the longest text that is taken for the name of a field.
 const maxName = 200
+
+// interrupt makes sure that no run goes on.
+func (m *matcher) interrupt() {
+	if n := len(m.group); n == 0 || m.group[n-1].id != broken {
+		m.group = append(m.group, token{id: broken})
+	}
+}
 
 func (m *matcher) value(text string) {
 	key := m.takeName()
 	if m.partial || text == "" {
 		return
 	}
-	plain := text
-	if needsNormal(text) {
-		plain = Normal(text)
-	}
+	plain := plainOf(text)
 	if m.asked.contains(plain) {
 		m.interrupt() // code cannot prove anything with its own words
 		return
 	}
+	if m.inRecord == 0 && len(m.group) > maxGroup {
+		m.endGroup(true)
+	}
 	m.segments(text, plain, key)
 	if m.nested < maxNested && strings.ContainsAny(text, `{[`) && strings.ContainsAny(text, `":`) {
-		saved := m.active.list
-		m.active.list = nil
-		m.interrupt()
-		m.nested++
-		before := len(m.containers)
-		m.containers = append(m.containers, container{key: key})
-		scanJSON(text[strings.IndexAny(text, `{[`):], m)
-		m.containers, m.named = m.containers[:before], -1
-		m.nested--
-		m.interrupt()
-		m.active.restore(saved)
+		m.nest(text[strings.IndexAny(text, `{[`):], key)
 	}
+}
+
+// nest adds the fields and values of JSON in a string.
+func (m *matcher) nest(text string, key int32) {
+	m.interrupt()
+	m.nested++
+	before := len(m.containers)
+	m.containers = append(m.containers, container{key: key})
+	scanJSON(text, m)
+	m.containers, m.named = m.containers[:before], -1
+	m.nested--
+	m.interrupt()
+}
+
+// plainOf returns the normal form of a text, except that it may have more white space.
+func plainOf(text string) string {
+	if needsNormal(text) {
+		return Normal(text)
+	}
+	return text
 }
 
 // needsNormal reports whether a text may differ from its normal form in more than white space.
@@ -228,17 +268,17 @@ func needsNormal(text string) bool {
 func (m *matcher) segments(text, plain string, key int32) {
 	if strings.ContainsAny(text, "\n\t") {
 		for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == '\t' }) {
-			m.segment(Normal(part), key)
+			m.add(plainOf(part), key)
 		}
 		return
 	}
 	if strings.ContainsAny(plain, ":/") && !strings.ContainsAny(plain, " \"{[") && !isTime(plain) {
 		for part := range strings.FieldsFuncSeq(plain, func(r rune) bool { return r == ':' || r == '/' }) {
-			m.segment(part, key)
+			m.add(part, key)
 		}
 		return
 	}
-	m.segment(plain, key)
+	m.add(plain, key)
 }
 
 func isTime(text string) bool {
@@ -249,42 +289,149 @@ func isTime(text string) bool {
 	return end > 0
 }
 
-func (m *matcher) segment(plain string, key int32) {
-	m.follow(plain, func(p piece) {
-		p.key = key
-		m.values = append(m.values, p)
+// add adds the words of a value or of a name to the group.
+func (m *matcher) add(plain string, key int32) {
+	first := len(m.group)
+	eachWord(plain, func(w word) bool {
+		t := token{id: unknownWord, key: key}
+		if id, ok := m.id(w.text); ok {
+			t.id = id
+		} else if len(m.group) > first && m.group[len(m.group)-1].id >= 0 {
+			t.text = w.text
+		}
+		m.group = append(m.group, t)
+		return true
 	})
+	if len(m.group) > first {
+		m.group[len(m.group)-1].ends = true
+	}
 }
 
-// follow continues the runs with the words of a value or name, and reports its pieces.
-func (m *matcher) follow(plain string, found func(piece)) {
-	length := int32(0) // words of the value so far
-	eachWord(plain, func(w word) bool {
-		before, known := m.active.list, false
-		var next []run
-		if id, ok := m.id(w.text); ok {
-			known = true
-			next = m.extend(m.at[id])
-		}
-		if found != nil && length > 0 {
-			m.endHeads(before, w, length, found)
-		}
-		if !known {
-			m.interrupt()
+// endGroup compares the collected words with the output. isShared: they can be combined with the values of records.
+func (m *matcher) endGroup(isShared bool) {
+	fresh := len(m.group) > m.before
+	if fresh && !m.partial && m.locate() {
+		m.values = m.values[:0]
+		m.follow()
+		firstKey := m.recordKey
+		if isShared {
+			firstKey = 0
+			if room := maxShared - len(m.shared); room > 0 {
+				m.shared = append(m.shared, m.values[:min(room, len(m.values))]...)
+			}
 		} else {
-			m.active.list = next
+			m.values = append(m.values, m.shared...)
 		}
-		length++
-		return !m.partial
-	})
-	if found == nil || m.partial || length == 0 {
-		return
+		m.combine(m.values, firstKey)
 	}
-	for _, r := range m.active.list {
-		if have := r.at - r.from + 1; have >= length {
-			found(piece{from: r.at + 1 - length, to: r.at + 1, isHead: true, isTail: true})
+	if fresh {
+		m.before = copy(m.group, m.group[max(0, len(m.group)-context):])
+		m.group = m.group[:m.before]
+	}
+}
+
+// locate determines the parts of the output in which the group may have been printed: around its rare words, or else
+// the whole output. It reports whether there is anything to compare: groups of the same words, as logs have many, are
+// compared once.
+func (m *matcher) locate() bool {
+	isKnown, hash := false, uint64(0)
+	for i := range m.group {
+		isKnown = isKnown || m.group[i].id >= 0
+		hash = (hash ^ uint64(m.group[i].id+2)) * 0x9e3779b97f4a7c15
+		hash ^= hash >> 29
+	}
+	if !isKnown || m.done[hash] {
+		return false
+	}
+	m.done[hash] = true
+	whole := window{0, int32(len(m.words))}
+	m.windows = m.windows[:0]
+	if len(m.words) > minLocated {
+		reach := int32(len(m.group) + context)
+		for i := range m.group {
+			if id := m.group[i].id; id >= 0 && len(m.at[id]) <= maxRare {
+				for _, at := range m.at[id] {
+					m.windows = append(m.windows, window{at - reach, at + reach})
+				}
+			}
+		}
+	}
+	if len(m.windows) == 0 {
+		m.windows = append(m.windows, whole)
+		return true
+	}
+	slices.SortFunc(m.windows, func(a, b window) int { return int(a.from - b.from) })
+	merged := m.windows[:1]
+	for _, w := range m.windows[1:] {
+		if last := &merged[len(merged)-1]; w.from <= last.to {
+			last.to = max(last.to, w.to)
 		} else {
-			found(piece{from: r.from, to: r.at + 1, isTail: true})
+			merged = append(merged, w)
+		}
+	}
+	m.windows = merged
+	return true
+}
+
+// positions calls yield with the positions of a word in the windows.
+func (m *matcher) positions(id int32, yield func(at int32)) {
+	list := m.at[id]
+	for _, w := range m.windows {
+		if len(list) == 0 {
+			return
+		}
+		if list[0] < w.from {
+			skip, _ := slices.BinarySearch(list, w.from)
+			list = list[skip:]
+		}
+		for len(list) > 0 && list[0] <= w.to {
+			yield(list[0])
+			list = list[1:]
+		}
+	}
+}
+
+// follow finds the runs that the group and the output share, and the pieces of values among them.
+func (m *matcher) follow() {
+	a := &m.active
+	a.list = a.list[:0]
+	a.now++
+	length := int32(0) // words of the current value so far
+	for i := range m.group {
+		if m.partial {
+			return
+		}
+		t := &m.group[i]
+		isValue := t.key != isName && i >= m.before
+		if t.id == broken {
+			a.list, a.now, length = a.list[:0], a.now+1, 0
+			continue
+		}
+		if isValue && length > 0 {
+			m.endHeads(t, length)
+		}
+		if t.id < 0 {
+			a.list, a.now = a.list[:0], a.now+1
+		} else {
+			m.extend(t.id)
+		}
+		if length++; !t.ends {
+			continue
+		}
+		if isValue {
+			m.endValue(length, t.key)
+		}
+		length = 0
+	}
+}
+
+// endValue reports the pieces that end where a value ends.
+func (m *matcher) endValue(length, key int32) {
+	for _, r := range m.active.list {
+		if r.at-r.from+1 >= length {
+			m.values = append(m.values, piece{from: r.at + 1 - length, to: r.at + 1, key: key, isHead: true, isTail: true})
+		} else {
+			m.values = append(m.values, piece{from: r.from, to: r.at + 1, key: key, isTail: true})
 		}
 	}
 }
@@ -305,51 +452,53 @@ func (m *matcher) id(text string) (int32, bool) {
 	return 0, false
 }
 
-// extend returns the runs that a word at these positions of the output continues or begins.
-func (m *matcher) extend(positions []int32) []run {
-	if !m.spend(len(positions)) {
-		return nil
-	}
+// extend continues the runs with a word, or begins them.
+func (m *matcher) extend(id int32) {
 	a := &m.active
 	before := a.now
 	a.now++
-	next := make([]run, 0, len(positions))
-	for _, at := range positions {
+	next := a.spare[:0]
+	m.positions(id, func(at int32) {
 		from := at
-		if at > 0 && a.stamp[at-1] == before && before > 0 {
+		if at > 0 && a.stamp[at-1] == before {
 			from = a.start[at-1]
 		}
 		next = append(next, run{at, from})
 		m.reach[from] = max(m.reach[from], at+1)
-	}
+	})
+	m.spend(len(next))
 	for _, r := range next {
 		a.start[r.at], a.stamp[r.at] = r.from, a.now
 	}
-	return next
-}
-
-// restore continues with runs that a nested text interrupted.
-func (a *runs) restore(list []run) {
-	a.list = list
-	a.now++
-	for _, r := range list {
-		a.start[r.at], a.stamp[r.at] = r.from, a.now
-	}
+	a.list, a.spare = next, a.list
 }
 
 // endHeads reports the pieces that begin a value and do not continue with its next word.
-func (m *matcher) endHeads(before []run, next word, length int32, found func(piece)) {
-	for _, r := range before {
+func (m *matcher) endHeads(next *token, length int32) {
+	for _, r := range m.active.list {
 		after := r.at + 1
-		if r.at-r.from+1 < length || int(after) < len(m.words) && m.words[after].text == next.text {
+		if r.at-r.from+1 < length {
 			continue
 		}
-		if length >= minCutRun && int(after) < len(m.words) && isCutFrom(m.words[after].text, next.text) && m.endsLine(after) {
-			after++
-			m.reach[r.from] = max(m.reach[r.from], after)
+		if int(after) < len(m.words) {
+			if id, ok := m.ids[m.words[after].text]; ok && id == next.id {
+				continue
+			}
+			if length >= minCutRun && isCutFrom(m.words[after].text, m.textOf(next)) && m.endsLine(after) {
+				after++
+				m.reach[r.from] = max(m.reach[r.from], after)
+			}
 		}
-		found(piece{from: r.at + 1 - length, to: after, isHead: true})
+		m.values = append(m.values, piece{from: r.at + 1 - length, to: after, key: next.key, isHead: true})
 	}
+}
+
+// textOf returns the word of a token.
+func (m *matcher) textOf(t *token) string {
+	if t.id >= 0 {
+		return m.words[m.at[t.id][0]].text
+	}
+	return t.text
 }
 
 // isCutFrom reports whether a word is the beginning of another one, truncated between two letters.
@@ -371,23 +520,6 @@ func (m *matcher) endsLine(position int32) bool {
 	return strings.Contains(m.output[m.normal.from[at]:m.normal.to[at]], "\n")
 }
 
-// endShared keeps the values outside of records that can be combined with the values of each record.
-func (m *matcher) endShared() {
-	if room := maxShared - len(m.shared); room > 0 {
-		m.shared = append(m.shared, m.values[:min(room, len(m.values))]...)
-	}
-	m.combine(m.values, 0)
-	m.values = m.values[:0]
-}
-
-// endRecord combines the values of a record.
-func (m *matcher) endRecord() {
-	if len(m.values) > 0 {
-		m.combine(append(m.values, m.shared...), m.recordKey)
-	}
-	m.values = m.values[:0]
-}
-
 // combine finds the parts of the output that consist of values of one record. firstKey is the record's first name.
 func (m *matcher) combine(values []piece, firstKey int32) {
 	if len(values) == 0 || m.partial {
@@ -400,9 +532,7 @@ func (m *matcher) combine(values []piece, firstKey int32) {
 			pieces = append(pieces, p)
 		}
 	}
-	if !m.spend(len(pieces)) {
-		return
-	}
+	m.spend(len(pieces))
 	slices.SortFunc(pieces, func(a, b piece) int { return int(b.from - a.from) })
 	first := make(map[int32]int, len(pieces)) // position of the output to the first piece that begins there
 	for i := range pieces {

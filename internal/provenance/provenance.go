@@ -104,13 +104,12 @@ func (r *Recorder) Judge(output string) *toolcall.Observed {
 	observed.Spans = m.spans(1)
 	own := newMatcher(output, asked{})
 	for _, request := range requests {
-		own.interrupt()
-		own.follow(Normal(request), nil)
-		if plain, err := url.QueryUnescape(request); err == nil && plain != request {
+		for _, text := range readings(request) {
 			own.interrupt()
-			own.follow(Normal(plain), nil)
+			own.add(Normal(text), isName)
 		}
 	}
+	own.endGroup(false)
 	observed.Asked = own.spans(2)
 	return observed
 }
@@ -149,23 +148,36 @@ type asked struct {
 func newAsked(requests []string) asked {
 	a := asked{words: map[string]bool{}}
 	var b strings.Builder
-	add := func(text string) {
-		b.WriteByte(' ')
-		eachWord(Normal(text), func(w word) bool {
-			b.WriteString(w.text)
-			b.WriteByte(' ')
-			a.words[w.text] = true
-			return true
-		})
-	}
 	for _, request := range requests {
-		add(request)
-		if plain, err := url.QueryUnescape(request); err == nil && plain != request {
-			add(plain)
+		for _, text := range readings(request) {
+			b.WriteString(joinedWords(Normal(text)))
 		}
 	}
 	a.text = b.String()
+	for _, w := range strings.Fields(a.text) {
+		a.words[w] = true
+	}
 	return a
+}
+
+// readings returns what a request may mean: as it is, and decoded as a form or an address.
+func readings(request string) []string {
+	if plain, err := url.QueryUnescape(request); err == nil && plain != request {
+		return []string{request, plain}
+	}
+	return []string{request}
+}
+
+// joinedWords returns the words of a normal text, each between blanks.
+func joinedWords(plain string) string {
+	var b strings.Builder
+	b.WriteByte(' ')
+	eachWord(plain, func(w word) bool {
+		b.WriteString(w.text)
+		b.WriteByte(' ')
+		return true
+	})
+	return b.String()
 }
 
 // contains reports whether a value of several words is part of a request.

@@ -1,6 +1,7 @@
 package provenance
 
 import (
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -152,10 +153,16 @@ func canonical(text string) string {
 	if c := text[0]; !isDigit(c) && c != '-' || len(text) > 40 {
 		return text
 	}
-	for _, c := range []byte(text) {
+	isWhole := true
+	for i := range len(text) {
+		c := text[i]
 		if !isDigit(c) && c != '.' && c != '-' && c != '+' && c != 'e' && c != 'E' {
 			return text
 		}
+		isWhole = isWhole && (isDigit(c) || i == 0)
+	}
+	if isWhole && len(text) != len("1200000000") && len(text) != len("1200000000000") {
+		return text
 	}
 	number, err := strconv.ParseFloat(text, 64)
 	if err != nil || len(text) > 1 && text[0] == '0' && text[1] != '.' && number != 0 {
@@ -164,15 +171,17 @@ func canonical(text string) string {
 	return numberWord(number, text)
 }
 
-// numberWord returns the word of a number, which is a time if it can be one. written is how it was written, or "".
+// numberWord returns the word of a number, which is a time if it can be one. written is how it was written.
 func numberWord(number float64, written string) string {
 	switch {
 	case number >= minEpoch && number < maxEpoch:
 		return timeWord(int64(number))
 	case number >= minEpoch*1000 && number < maxEpoch*1000:
 		return timeWord(int64(number) / 1000)
-	case number == float64(int64(number)) && (number >= 1<<53 || number <= -1<<53) && written != "":
+	case math.Abs(number) >= 1<<53:
 		return written // more digits than a float can hold
+	case number == math.Trunc(number):
+		return strconv.FormatInt(int64(number), 10)
 	}
 	return strconv.FormatFloat(number, 'g', -1, 64)
 }
