@@ -334,7 +334,7 @@ func TestEvidence_ForgedQuotesAreNeverConfirmed(t *testing.T) {
 			literal(forged), computed},
 		{"a mark of the redaction", events + "print('access [redacted: secret] to the pool of user-service')", literal("access [redacted: secret] to the pool of user-service"), nothing},
 		{"numbers", metrics + "print(12, 57.5, 12)", literal("12 57.5 12"), computed},
-		{"numbers that are not in the code", metrics + "v = data['MetricDataResults'][0]['Values']\nprint(v[2], v[1], v[0], v[2])", literal("57.5 12.0 0.0 57.5"), computed},
+		{"numbers that are not in the code", metrics + "v = data['MetricDataResults'][0]['Values']\nprint(v[2], v[1], v[0], v[2])", literal("0.0 12.0 57.5 0.0"), computed},
 		{"values that the code contains", alarms + "print('orders-errors', 'ALARM', 5.0)", literal("orders-errors ALARM 5.0"), computed},
 		// The quotes differ from the output.
 		{"a longer number in the output", events + "print(events[6]['message'])", literal("amount must not be 10"), nothing},

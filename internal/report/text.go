@@ -152,6 +152,8 @@ func (f findings) text() string {
 		state := confidenceIn(finding)
 		if !finding.Verified {
 			state += ", UNVERIFIED: " + unverified(finding)
+		} else if finding.IsComputed() {
+			state += ", " + strings.ToUpper(computed)
 		}
 		mark := fmt.Sprintf("%d. ", i+1)
 		under := strings.Repeat(" ", len(mark))
@@ -159,6 +161,9 @@ func (f findings) text() string {
 		for _, citation := range finding.Evidence {
 			if citation.Found {
 				quote := fmt.Sprintf("%stool call %d: \"%s\"", under, citation.Call, plain(citation.Quote))
+				if source := sourceOf(citation); source != "" {
+					quote += " (" + source + ")"
+				}
 				b.WriteString(wrap(quote, under) + "\n")
 			}
 		}

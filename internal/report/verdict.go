@@ -15,6 +15,8 @@ const (
 	noPastCause    = "no cause found"
 	noEvidence     = "no evidence is cited"
 	noAnswer       = "it has no answer"
+	computed       = "computed"
+	computedWhy    = "code made this text; AWS's answers do not contain it"
 )
 
 // confidence returns the record's confidence, or Unknown if the record's value is not one of the known degrees.
@@ -67,7 +69,11 @@ func verdictLine(rec *investigation.Record) string {
 	case investigation.Confirmed:
 		return line + "Cause confirmed by evidence."
 	case investigation.Likely:
-		return line + "Cause likely, not proven."
+		line += "Cause likely, not proven."
+		if restsOnComputed(rec) {
+			line += " Its evidence is computed by code."
+		}
+		return line
 	}
 	return line + "Cause not established."
 }
@@ -112,6 +118,27 @@ func notes(rec *investigation.Record) []string {
 func fallbackSummary(rec *investigation.Record) string {
 	return fmt.Sprintf("The alarm went to %s and no conclusion could be reached automatically. Its reason: %s",
 		rec.Alarm.State, cmp.Or(rec.Alarm.Reason, "not given"))
+}
+
+// restsOnComputed reports whether every verified finding depends on a quote that code computed.
+func restsOnComputed(rec *investigation.Record) bool {
+	verified := 0
+	for _, finding := range rec.Report.Findings {
+		if finding.Verified {
+			if verified++; !finding.IsComputed() {
+				return false
+			}
+		}
+	}
+	return verified > 0
+}
+
+// sourceOf returns a remark about where a quote comes from, or "" if AWS answered it.
+func sourceOf(citation investigation.Citation) string {
+	if citation.Source == investigation.SourceComputed {
+		return computed + ": " + computedWhy
+	}
+	return ""
 }
 
 // unverified returns why a finding is not verified.
