@@ -29,6 +29,7 @@ const (
 // fakeTool answers every command with the same output and records the commands.
 type fakeTool struct {
 	output string
+	change func(*toolcall.Answer) // of the answer; may be nil
 
 	mu       sync.Mutex
 	commands []string
@@ -38,9 +39,13 @@ func (f *fakeTool) Run(_ context.Context, command string) (toolcall.Answer, erro
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.commands = append(f.commands, command)
-	return toolcall.Answer{
+	answer := toolcall.Answer{
 		Success: true, Output: f.output, Stdout: f.output, Notes: []string{}, AWSCalls: []toolcall.AWSCall{}, Observed: answered(f.output),
-	}, nil
+	}
+	if f.change != nil {
+		f.change(&answer)
+	}
+	return answer, nil
 }
 
 // answered describes an output all of which AWS answered.
