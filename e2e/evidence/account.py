@@ -28,6 +28,7 @@ MESSAGES = [
     "the cause is not the database, the pool of user-service is healthy",
     "access denied for user bob",
     "request from role checkout succeeded",
+    "login failed for app with password=Zq8sV2kLw9xT7pQ on orders-db",
 ]
 
 logs = boto3.client("logs")

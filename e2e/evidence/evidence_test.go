@@ -249,6 +249,8 @@ func TestEvidence_HonestQuotesAreConfirmed(t *testing.T) {
 		{"a column of a REPORT line", events + "print(re.findall(r'Duration: [0-9.]+ ms', events[1]['message'])[0])", line("Duration: 3000.12 ms"), confirmed},
 		{"a line of a stack trace", events + "print(events[6]['message'].splitlines()[-1])", line("ValueError.*"), confirmed},
 		{"a whole stack trace", events + "print(events[6]['message'])", literal("line 12, in handler charge(order) ValueError: amount must not be 100"), confirmed},
+		{"a line with a secret", events + "print(events[10]['message'])", line("login failed.*"), confirmed},
+		{"an event with a secret as JSON", events + "print(json.dumps(events[10]))", line("\"message\": \"login failed.* on orders-db"), confirmed},
 		{"fields of a JSON log line", events + "d = json.loads(events[2]['message'])\nprint(d['level'], d['error'], d['pool'])", line("ERROR pool exhausted .*"), confirmed},
 		{"the configuration as JSON", fn + "print(json.dumps(fn, default=str, indent=1))", line(`"Timeout": 3,`), confirmed},
 		{"fields with their names", fn + "print(f\"Function: {fn['FunctionName']} Timeout: {fn['Timeout']} Memory: {fn['MemorySize']}\")", line("Function.*"), confirmed},
@@ -292,7 +294,7 @@ func TestEvidence_EncodingsOfOneTextAreTheSame(t *testing.T) {
 func TestEvidence_ComputedTextIsLabeled(t *testing.T) {
 	check(t, []testCase{
 		{"a sum", metrics + "print('total errors:', sum(data['MetricDataResults'][0]['Values']))", literal("total errors: 69.5"), computed},
-		{"a count", events + "print(len(events), 'lines in the log group')", literal("10 lines in the log group"), computed},
+		{"a count", events + "print(len(events), 'lines in the log group')", literal("11 lines in the log group"), computed},
 		{"a sentence about a policy", policy + "print('the policy allows', document['Statement'][0]['Action'])", line("the policy allows.*"), computed},
 		{"values of two answers", fn + table + "print(fn['Timeout'], table['TableStatus'], fn['MemorySize'])", literal("3 ACTIVE 128"), computed},
 	})
@@ -332,6 +334,10 @@ func TestEvidence_ForgedQuotesAreNeverConfirmed(t *testing.T) {
 			"print(data['MetricDataResults'][0]['Label'], data['MetricDataResults'][0]['Values'][0])", line("AccessDenied.*"), computed},
 		{"an error that repeats the request", who + "try: boto3.client('logs').filter_log_events(logGroupName='AccessDenied for role ' + 'checkout by user eve')\nexcept Exception as e: pass\nprint('AccessDenied for role ' + 'checkout by user eve')",
 			literal(forged), computed},
+		{"a label that is one word", strings.Replace(metrics, "'Id': 'm1'", "'Label': 'AccessDenied-' + 'for-role-checkout', 'Id': 'm1'", 1) +
+			"print(data['MetricDataResults'][0]['Label'], data['MetricDataResults'][0]['Values'][0])", line("AccessDenied.*"), computed},
+		{"an action of two actions", policy + "a = document['Statement'][0]['Action'][0].split(':')[0], document['Statement'][1]['Action'].split(':')[1]\nprint(':'.join(a))", literal("dynamodb:DeleteLogGroup"), computed},
+		{"pieces around a mark", events + "print(events[8]['message'][:17], '[redacted: ' + 'secret]', events[9]['message'][13:])", literal("access denied for [redacted: secret] role checkout succeeded"), computed},
 		{"a mark of the redaction", events + "print('access [redacted: secret] to the pool of user-service')", literal("access [redacted: secret] to the pool of user-service"), nothing},
 		{"numbers", metrics + "print(12, 57.5, 12)", literal("12 57.5 12"), computed},
 		{"numbers that are not in the code", metrics + "v = data['MetricDataResults'][0]['Values']\nprint(v[2], v[1], v[0], v[2])", literal("0.0 12.0 57.5 0.0"), computed},

@@ -131,11 +131,16 @@ func TestCheck_StateDependsOnWhatAWSAnswered(t *testing.T) {
 
 func TestCheck_ARedactedSecretDoesNotMatter(t *testing.T) {
 	const output = "login of app with [redacted: secret] was refused by orders-db"
-	before, after := len("login of app with"), strings.Index(output, "was refused")
+	after := strings.Index(output, "was refused")
 	tool := &fakeTool{output: output, change: func(a *toolcall.Answer) {
-		a.Observed.Spans = []toolcall.Span{{To: before}, {From: after, To: len(output)}}
+		a.Observed.Spans = []toolcall.Span{{To: after - 1}, {From: after, To: len(output)}}
 	}}
-	assert.Equal(t, investigation.SourceAWS, quoted(t, tool, output).Report.Findings[0].Evidence[0].Source)
+	source := func(quote string) investigation.Source {
+		return quoted(t, tool, quote).Report.Findings[0].Evidence[0].Source
+	}
+	assert.Equal(t, investigation.SourceAWS, source("login of app with [redacted: secret]"))
+	assert.Equal(t, investigation.SourceAWS, source("[redacted: secret] was refused by orders-db"))
+	assert.Equal(t, investigation.SourceComputed, source(output), "the mark joins nothing")
 }
 
 func TestCheck_SmallNumbersAreComputed(t *testing.T) {

@@ -124,17 +124,18 @@ func (t *Text) IsObserved(quote Match, observed *toolcall.Observed) bool {
 	if inner, ok := t.trim(quote.from, quote.to); ok && containsAny(observed.Asked, inner) {
 		return false
 	}
-	text, at, isFound := t.normal.text[quote.from:quote.to], 0, false
-	for _, mark := range append(redacted.FindAllStringIndex(text, -1), []int{len(text), len(text)}) {
-		if inner, ok := t.trim(quote.from+at, quote.from+mark[0]); ok {
-			if !containsAny(observed.Spans, inner) {
-				return false
-			}
-			isFound = true
+	text, from, to := t.normal.text[quote.from:quote.to], quote.from, quote.to
+	for _, mark := range redacted.FindAllStringIndex(text, -1) { // secrets at the ends do not matter
+		if _, hasText := t.trim(from, quote.from+mark[0]); !hasText {
+			from = quote.from + mark[1]
 		}
-		at = mark[1]
+		if _, hasText := t.trim(quote.from+mark[1], to); !hasText {
+			to = quote.from + mark[0]
+			break
+		}
 	}
-	return isFound
+	inner, ok := t.trim(from, max(from, to))
+	return ok && containsAny(observed.Spans, inner)
 }
 
 func containsAny(spans []toolcall.Span, part toolcall.Span) bool {

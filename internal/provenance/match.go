@@ -14,6 +14,7 @@ const (
 	minShortened = 4        // letters of a word that abbreviates a word of a field's name
 	maxRare      = 6        // occurrences in the output of a word that shows where a record was printed
 	maxGroup     = 2000     // words outside of records that are compared at once
+	maxParts     = 12       // parts of an ARN or a path
 	minLocated   = 500      // words of an output that is not compared as a whole with each record
 	context      = 32       // words before a group with which a run can begin
 )
@@ -50,8 +51,10 @@ type matcher struct {
 	labels  map[string][]piece // by name of a field
 	done    map[uint64]bool    // groups without rare words, by their hash
 	values  []piece
+	parts   []int32 // positions in the current value at which its parts begin
 	active  runs
 	windows []window
+	serial  int32 // of the group
 }
 
 // token is a word of an answer, or a break in it.
@@ -59,6 +62,7 @@ type token struct {
 	id   int32  // of the word in the output, unknownWord, or broken
 	key  int32  // of the value, or isName
 	ends bool   // whether a value ends after it
+	part bool   // whether a part of an ARN or a path begins with it
 	text string // of an unknown word after which the value continues
 }
 
@@ -98,11 +102,12 @@ type piece struct {
 type run struct{ at, from int32 }
 
 type runs struct {
-	list  []run
-	spare []run   // memory for the next list
-	start []int32 // by word of the output: where the run that ends there begins
-	stamp []int32
-	now   int32
+	list   []run
+	spare  []run   // memory for the next list
+	start  []int32 // by word of the output: where the run that ends there begins
+	stamp  []int32
+	groups []int32 // by word of the output: the last group with a run that ends there
+	now    int32
 }
 
 func newMatcher(output string, a asked) *matcher {
@@ -110,7 +115,7 @@ func newMatcher(output string, a asked) *matcher {
 		output: output, normal: normalized(output), asked: a,
 		ids: map[string]int32{}, lower: map[string][]int32{}, labels: map[string][]piece{}, done: map[uint64]bool{},
 	}
-	eachWord(m.normal.text, func(w word) bool {
+	eachOutputWord(m.normal.text, func(w word) bool {
 		id, known := m.ids[w.text]
 		if !known {
 			id = int32(len(m.at))
@@ -125,7 +130,7 @@ func newMatcher(output string, a asked) *matcher {
 		return true
 	})
 	m.reach = make([]int32, len(m.words))
-	m.active.start, m.active.stamp = make([]int32, len(m.words)), make([]int32, len(m.words))
+	m.active.start, m.active.stamp, m.active.groups = make([]int32, len(m.words)), make([]int32, len(m.words)), make([]int32, len(m.words))
 	return m
 }
 
@@ -220,14 +225,14 @@ func (m *matcher) value(text string) {
 		return
 	}
 	plain := plainOf(text)
-	if m.asked.contains(plain) {
+	if m.asked.labels[plain] || m.asked.contains(plain) {
 		m.interrupt() // code cannot prove anything with its own words
 		return
 	}
 	if m.inRecord == 0 && len(m.group) > maxGroup {
 		m.endGroup(true)
 	}
-	m.segments(text, plain, key)
+	m.addValue(text, plain, key)
 	if m.nested < maxNested && strings.ContainsAny(text, `{[`) && strings.ContainsAny(text, `":`) {
 		m.nest(text[strings.IndexAny(text, `{[`):], key)
 	}
@@ -263,22 +268,27 @@ func needsNormal(text string) bool {
 	return false
 }
 
-// segments follows a value. Code often prints only a line of a text, a column, or a part of an ARN or a path, so each
-// of these counts as a value.
-func (m *matcher) segments(text, plain string, key int32) {
+// addValue adds a value. Code often prints only a line of a text, a column, or the end of an ARN or a path, so each of
+// these counts as a value.
+func (m *matcher) addValue(text, plain string, key int32) {
 	if strings.ContainsAny(text, "\n\t") {
 		for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == '\t' }) {
 			m.add(plainOf(part), key)
 		}
 		return
 	}
-	if strings.ContainsAny(plain, ":/") && !strings.ContainsAny(plain, " \"{[") && !isTime(plain) {
-		for part := range strings.FieldsFuncSeq(plain, func(r rune) bool { return r == ':' || r == '/' }) {
-			m.add(part, key)
-		}
+	first := len(m.group)
+	m.add(plain, key)
+	if first == len(m.group) || !strings.ContainsAny(plain, ":/") || strings.ContainsAny(plain, " \"{[") || isTime(plain) {
 		return
 	}
-	m.add(plain, key)
+	at := first
+	for part := range strings.FieldsFuncSeq(plain, func(r rune) bool { return r == ':' || r == '/' }) {
+		if at < len(m.group) {
+			m.group[at].part = true
+		}
+		eachWord(part, func(word) bool { at++; return true })
+	}
 }
 
 func isTime(text string) bool {
@@ -396,6 +406,7 @@ func (m *matcher) follow() {
 	a := &m.active
 	a.list = a.list[:0]
 	a.now++
+	m.serial++
 	length := int32(0) // words of the current value so far
 	for i := range m.group {
 		if m.partial {
@@ -410,10 +421,15 @@ func (m *matcher) follow() {
 		if isValue && length > 0 {
 			m.endHeads(t, length)
 		}
+		if length == 0 {
+			m.parts = append(m.parts[:0], 0)
+		} else if t.part && len(m.parts) < maxParts {
+			m.parts = append(m.parts, length)
+		}
 		if t.id < 0 {
 			a.list, a.now = a.list[:0], a.now+1
 		} else {
-			m.extend(t.id)
+			m.extend(t.id, i >= m.before)
 		}
 		if length++; !t.ends {
 			continue
@@ -425,12 +441,17 @@ func (m *matcher) follow() {
 	}
 }
 
-// endValue reports the pieces that end where a value ends.
+// endValue reports the pieces that end where a value of length words ends.
 func (m *matcher) endValue(length, key int32) {
 	for _, r := range m.active.list {
-		if r.at-r.from+1 >= length {
-			m.values = append(m.values, piece{from: r.at + 1 - length, to: r.at + 1, key: key, isHead: true, isTail: true})
-		} else {
+		have, isWhole := r.at-r.from+1, false
+		for _, begin := range m.parts {
+			if need := length - begin; have >= need {
+				m.values = append(m.values, piece{from: r.at + 1 - need, to: r.at + 1, key: key, isHead: true, isTail: true})
+				isWhole = isWhole || begin == 0
+			}
+		}
+		if !isWhole {
 			m.values = append(m.values, piece{from: r.from, to: r.at + 1, key: key, isTail: true})
 		}
 	}
@@ -452,8 +473,8 @@ func (m *matcher) id(text string) (int32, bool) {
 	return 0, false
 }
 
-// extend continues the runs with a word, or begins them.
-func (m *matcher) extend(id int32) {
+// extend continues the runs with a word, or begins them. isOwn: the word belongs to the group itself.
+func (m *matcher) extend(id int32, isOwn bool) {
 	a := &m.active
 	before := a.now
 	a.now++
@@ -462,6 +483,8 @@ func (m *matcher) extend(id int32) {
 		from := at
 		if at > 0 && a.stamp[at-1] == before {
 			from = a.start[at-1]
+		} else if at > 1 && isOwn && m.words[at-1].text == redactedWord && a.groups[at-2] == m.serial {
+			from = a.start[at-2] // the answer has a secret here
 		}
 		next = append(next, run{at, from})
 		m.reach[from] = max(m.reach[from], at+1)
@@ -469,6 +492,9 @@ func (m *matcher) extend(id int32) {
 	m.spend(len(next))
 	for _, r := range next {
 		a.start[r.at], a.stamp[r.at] = r.from, a.now
+		if isOwn {
+			a.groups[r.at] = m.serial
+		}
 	}
 	a.list, a.spare = next, a.list
 }

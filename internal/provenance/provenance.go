@@ -101,7 +101,7 @@ func (r *Recorder) Judge(output string) *toolcall.Observed {
 		}
 	}
 	observed.Partial = observed.Partial || m.partial
-	observed.Spans = m.spans(1)
+	observed.Spans = m.spans()
 	own := newMatcher(output, asked{})
 	for _, request := range requests {
 		for _, text := range readings(request) {
@@ -110,18 +110,18 @@ func (r *Recorder) Judge(output string) *toolcall.Observed {
 		}
 	}
 	own.endGroup(false)
-	observed.Asked = own.spans(2)
+	observed.Asked = own.spans()
 	return observed
 }
 
 var seed = maphash.MakeSeed()
 
-// spans returns the parts that were found and have at least least words.
-func (m *matcher) spans(least int) []toolcall.Span {
+// spans returns the parts that were found.
+func (m *matcher) spans() []toolcall.Span {
 	list := []toolcall.Span{}
 	end := int32(0)
 	for i, to := range m.reach {
-		if to <= end || int(to)-i < least {
+		if to <= end {
 			continue
 		}
 		end = to
@@ -141,14 +141,16 @@ func (m *matcher) spans(least int) []toolcall.Span {
 
 // asked is what the code sent to AWS. Some operations repeat it in their answers.
 type asked struct {
-	text  string // the words of all requests, separated by blanks
-	words map[string]bool
+	text   string // the words of all requests, separated by blanks
+	words  map[string]bool
+	labels map[string]bool // texts for which requests asked as labels of their answers, in the normal form
 }
 
 func newAsked(requests []string) asked {
-	a := asked{words: map[string]bool{}}
+	a := asked{words: map[string]bool{}, labels: map[string]bool{}}
 	var b strings.Builder
 	for _, request := range requests {
+		a.addLabels(request)
 		for _, text := range readings(request) {
 			b.WriteString(joinedWords(Normal(text)))
 		}
@@ -158,6 +160,35 @@ func newAsked(requests []string) asked {
 		a.words[w] = true
 	}
 	return a
+}
+
+// addLabels adds the labels that a request names: GetMetricData repeats them.
+func (a asked) addLabels(request string) {
+	_, body, _ := strings.Cut(request, "\n")
+	scanBody([]byte(body), &labelReader{labels: a.labels})
+	if form, err := url.ParseQuery(body); err == nil {
+		for name, values := range form {
+			if strings.HasSuffix(name, ".Label") {
+				a.labels[plainOf(values[0])] = true
+			}
+		}
+	}
+}
+
+// labelReader collects the values of the fields with the name Label.
+type labelReader struct {
+	labels  map[string]bool
+	isLabel bool
+}
+
+func (l *labelReader) enter(bool)       { l.isLabel = false }
+func (l *labelReader) enterEntry()      { l.isLabel = false }
+func (l *labelReader) leave()           { l.isLabel = false }
+func (l *labelReader) name(name string) { l.isLabel = name == "Label" }
+func (l *labelReader) value(text string) {
+	if l.isLabel {
+		l.labels[plainOf(text)] = true
+	}
 }
 
 // readings returns what a request may mean: as it is, and decoded as a form or an address.

@@ -145,15 +145,25 @@ func jsonString(text string, i int) (content string, end int) {
 	return b.String(), len(text)
 }
 
-// listElements are the elements of XML that AWS repeats for the entries of a list.
+// listElements are the elements of XML that AWS repeats for the entries of a list, besides those that isListOf finds.
 var listElements = map[string]bool{
-	"member": true, "item": true, "Contents": true, "Bucket": true, "Version": true, "CommonPrefixes": true, "Rule": true,
-	"Message": true, "HostedZone": true, "ResourceRecordSet": true, "DistributionSummary": true,
+	"member": true, "item": true, "Contents": true, "Version": true, "CommonPrefixes": true, "Rule": true, "DistributionSummary": true,
+}
+
+// element is an element of XML that is being read.
+type element struct {
+	name string
+	last string // name of the last element in it
+}
+
+// isListOf reports whether a list has the plural of the name of its entries, such as DBInstances.
+func isListOf(list, entry string) bool {
+	return list == entry+"s" || list == entry+"es" || list == strings.TrimSuffix(entry, "y")+"ies" || list == entry+"Set" || list == entry+"List"
 }
 
 // scanXML reads XML. An element that holds elements is a container; one that holds text is a named value.
 func scanXML(text string, v visitor) {
-	depth := 0
+	var open []element
 	for i := 0; i < len(text); {
 		if text[i] != '<' {
 			end := strings.IndexByte(text[i:], '<')
@@ -181,11 +191,11 @@ func scanXML(text string, v visitor) {
 		switch {
 		case tag == "" || tag[0] == '?' || tag[0] == '!':
 		case tag[0] == '/':
-			if depth > 0 {
-				depth--
+			if len(open) > 0 {
+				open = open[:len(open)-1]
 				v.leave()
 			}
-		case depth == maxDepth:
+		case len(open) == maxDepth:
 			return
 		default:
 			isEmpty := strings.HasSuffix(tag, "/")
@@ -194,6 +204,10 @@ func scanXML(text string, v visitor) {
 				name = local
 			}
 			isEntry := listElements[name]
+			if n := len(open); n > 0 {
+				isEntry = isEntry || open[n-1].last == name || isListOf(open[n-1].name, name)
+				open[n-1].last = name
+			}
 			if !isEntry {
 				v.name(name)
 			}
@@ -205,10 +219,10 @@ func scanXML(text string, v visitor) {
 			} else {
 				v.enter(false)
 			}
-			depth++
+			open = append(open, element{name: name})
 		}
 	}
-	for range depth {
+	for range open {
 		v.leave()
 	}
 }

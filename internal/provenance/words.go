@@ -82,6 +82,24 @@ func eachWord(text string, yield func(word) bool) {
 	}
 }
 
+// redactedWord is the word of a redacted secret in an output.
+const redactedWord = "\x00redacted"
+
+// eachOutputWord is [eachWord] for an output, in which secrets were redacted.
+func eachOutputWord(text string, yield func(word) bool) {
+	at, goesOn := 0, true
+	for _, mark := range append(redacted.FindAllStringIndex(text, -1), []int{len(text), len(text)}) {
+		eachWord(text[at:mark[0]], func(w word) bool {
+			goesOn = yield(word{at + w.from, at + w.to, w.text})
+			return goesOn
+		})
+		if !goesOn || mark[0] < mark[1] && !yield(word{mark[0], mark[1], redactedWord}) {
+			return
+		}
+		at = mark[1]
+	}
+}
+
 // isComparison reports whether text[from:end] compares two values. Arrows and tags do not.
 func isComparison(text string, from, end int) bool {
 	sign := text[from:end]
