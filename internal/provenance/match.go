@@ -14,6 +14,7 @@ const (
 	minShortened = 4        // letters of a word that abbreviates a word of a field's name
 	maxRare      = 6        // occurrences in the output of a word that shows where a record was printed
 	maxGroup     = 2000     // words outside of records that are compared at once
+	maxRecord    = 20_000   // words of a record that are compared at once
 	maxParts     = 12       // parts of an ARN or a path
 	minLocated   = 500      // words of an output that is not compared as a whole with each record
 	context      = 32       // words before a group with which a run can begin
@@ -229,12 +230,17 @@ func (m *matcher) value(text string) {
 		m.interrupt() // code cannot prove anything with its own words
 		return
 	}
-	if m.inRecord == 0 && len(m.group) > maxGroup {
-		m.endGroup(true)
-	}
+	m.limitGroup()
 	m.addValue(text, plain, key)
 	if m.nested < maxNested && strings.ContainsAny(text, `{[`) && strings.ContainsAny(text, `":`) {
 		m.nest(text[strings.IndexAny(text, `{[`):], key)
+	}
+}
+
+// limitGroup ends a group that is too long.
+func (m *matcher) limitGroup() {
+	if m.inRecord == 0 && len(m.group) > maxGroup || len(m.group) > maxRecord {
+		m.endGroup(m.inRecord == 0)
 	}
 }
 
@@ -273,6 +279,7 @@ func needsNormal(text string) bool {
 func (m *matcher) addValue(text, plain string, key int32) {
 	if strings.ContainsAny(text, "\n\t") {
 		for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == '\t' }) {
+			m.limitGroup()
 			m.add(plainOf(part), key)
 		}
 		return
@@ -323,16 +330,17 @@ func (m *matcher) endGroup(isShared bool) {
 	if fresh && !m.partial && m.locate() {
 		m.values = m.values[:0]
 		m.follow()
-		firstKey := m.recordKey
 		if isShared {
-			firstKey = 0
 			if room := maxShared - len(m.shared); room > 0 {
 				m.shared = append(m.shared, m.values[:min(room, len(m.values))]...)
 			}
 		} else {
 			m.values = append(m.values, m.shared...)
 		}
-		m.combine(m.values, firstKey)
+		m.combine(m.values, m.recordKey)
+	}
+	if isShared {
+		m.recordKey = int32(len(m.keys))
 	}
 	if fresh {
 		m.before = copy(m.group, m.group[max(0, len(m.group)-context):])

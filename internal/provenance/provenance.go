@@ -165,7 +165,7 @@ func newAsked(requests []string) asked {
 // addLabels adds the labels that a request names: GetMetricData repeats them.
 func (a asked) addLabels(request string) {
 	_, body, _ := strings.Cut(request, "\n")
-	scanBody([]byte(body), &labelReader{labels: a.labels})
+	scanBody([]byte(body), &requestReader{labels: a.labels})
 	if form, err := url.ParseQuery(body); err == nil {
 		for name, values := range form {
 			if strings.HasSuffix(name, ".Label") {
@@ -175,28 +175,39 @@ func (a asked) addLabels(request string) {
 	}
 }
 
-// labelReader collects the values of the fields with the name Label.
-type labelReader struct {
-	labels  map[string]bool
+// requestReader collects the texts of a request, and the values of fields with the name Label.
+type requestReader struct {
+	labels  map[string]bool // may be nil
+	texts   strings.Builder
 	isLabel bool
 }
 
-func (l *labelReader) enter(bool)       { l.isLabel = false }
-func (l *labelReader) enterEntry()      { l.isLabel = false }
-func (l *labelReader) leave()           { l.isLabel = false }
-func (l *labelReader) name(name string) { l.isLabel = name == "Label" }
-func (l *labelReader) value(text string) {
-	if l.isLabel {
-		l.labels[plainOf(text)] = true
-	}
+func (r *requestReader) enter(bool)  { r.isLabel = false }
+func (r *requestReader) enterEntry() { r.isLabel = false }
+func (r *requestReader) leave()      { r.isLabel = false }
+
+func (r *requestReader) name(name string) {
+	r.isLabel = name == "Label"
+	r.texts.WriteString(name + "\n")
 }
 
-// readings returns what a request may mean: as it is, and decoded as a form or an address.
-func readings(request string) []string {
-	if plain, err := url.QueryUnescape(request); err == nil && plain != request {
-		return []string{request, plain}
+func (r *requestReader) value(text string) {
+	if r.isLabel && r.labels != nil {
+		r.labels[plainOf(text)] = true
 	}
-	return []string{request}
+	r.texts.WriteString(text + "\n")
+}
+
+// readings returns what a request may mean: as it is, decoded as a form or an address, and the texts of its body.
+func readings(request string) []string {
+	list := []string{request}
+	if plain, err := url.QueryUnescape(request); err == nil && plain != request {
+		list = append(list, plain)
+	}
+	_, body, _ := strings.Cut(request, "\n")
+	var r requestReader
+	scanBody([]byte(body), &r)
+	return append(list, r.texts.String())
 }
 
 // joinedWords returns the words of a normal text, each between blanks.

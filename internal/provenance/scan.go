@@ -17,6 +17,9 @@ const (
 	maxUnpacked = 16 << 20 // bytes of a decompressed answer
 	maxNested   = 4        // levels of JSON in strings
 	maxDepth    = 200      // levels of containers
+	// maxLookahead is how many bytes of an XML element are read to find out whether another one follows.
+	maxLookahead  = 16 << 10
+	maxLookaheads = 16 << 20 // bytes that are read so in one answer
 )
 
 // visitor receives the content of an answer: names of fields, values, and the containers that hold them.
@@ -164,6 +167,7 @@ func isListOf(list, entry string) bool {
 // scanXML reads XML. An element that holds elements is a container; one that holds text is a named value.
 func scanXML(text string, v visitor) {
 	var open []element
+	budget := maxLookaheads
 	for i := 0; i < len(text); {
 		if text[i] != '<' {
 			end := strings.IndexByte(text[i:], '<')
@@ -205,7 +209,7 @@ func scanXML(text string, v visitor) {
 			}
 			isEntry := listElements[name]
 			if n := len(open); n > 0 {
-				isEntry = isEntry || open[n-1].last == name || isListOf(open[n-1].name, name)
+				isEntry = isEntry || open[n-1].last == name || isListOf(open[n-1].name, name) || isRepeated(text[i:], name, &budget)
 				open[n-1].last = name
 			}
 			if !isEntry {
@@ -225,6 +229,15 @@ func scanXML(text string, v visitor) {
 	for range open {
 		v.leave()
 	}
+}
+
+// isRepeated reports whether the element whose content begins a text is followed by another one of its name.
+func isRepeated(text, name string, budget *int) bool {
+	text = text[:min(len(text), maxLookahead, *budget)]
+	within, after, isClosed := strings.Cut(text, "</"+name+">")
+	*budget -= len(within)
+	after = strings.TrimLeft(after, " \t\r\n")
+	return isClosed && strings.HasPrefix(after, "<"+name) && len(after) > len(name)+1 && (after[len(name)+1] == '>' || after[len(name)+1] == ' ')
 }
 
 // xmlText reports the text of an element. IAM encodes policies for URLs.
