@@ -58,8 +58,8 @@ func check(report *investigation.Report, rec *investigation.Record) {
 			report.Confidence)
 		report.Confidence = investigation.Unknown
 	case confirmed == 0 && report.Confidence == investigation.Confirmed && computed > 0:
-		report.Downgraded = "the model called the cause confirmed, but its evidence was computed by code and is not " +
-			"in AWS's answers"
+		report.Downgraded = "the model called the cause confirmed, but its evidence was computed by code, and " +
+			"AWS's answers do not prove it"
 		report.Confidence = investigation.Likely
 	case confirmed == 0 && report.Confidence == investigation.Confirmed:
 		report.Downgraded = "the model called the cause confirmed, but no verified finding is confirmed"

@@ -276,7 +276,7 @@ type Source string
 // The sources of quotes. A quote from another source, such as text that code made up, is no evidence.
 const (
 	SourceAWS      Source = "aws"      // AWS answered it in that call
-	SourceComputed Source = "computed" // the call's code computed or composed it; AWS answered the call, but not this text
+	SourceComputed Source = "computed" // the call's code made it; AWS answered the call, but its answers do not prove this text
 )
 
 // Action is one step for the engineer, with a command if there is one.

@@ -88,7 +88,7 @@ var outline = []section{
 		title: "Investigation details",
 		contents: "findings with confidence and quotes; " +
 			"a quote that is not in the output that it cites, or a tool call without an answer from AWS, makes its finding " +
-			"`UNVERIFIED`; a quote that AWS's answers do not contain makes it `COMPUTED`",
+			"`UNVERIFIED`; a quote from code that AWS's answers do not prove makes it `COMPUTED`",
 		forms: written, content: findingsOf,
 	},
 	{

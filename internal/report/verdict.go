@@ -16,7 +16,7 @@ const (
 	noEvidence     = "no evidence is cited"
 	noAnswer       = "it has no answer"
 	computed       = "computed"
-	computedWhy    = "code made this text; AWS's answers do not contain it"
+	computedWhy    = "it is from code, and AWS's answers do not prove it"
 )
 
 // confidence returns the record's confidence, or Unknown if the record's value is not one of the known degrees.
