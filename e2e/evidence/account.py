@@ -68,5 +68,6 @@ watch.put_metric_data(Namespace="AWS/Lambda", MetricData=[
 
 sqs = boto3.client("sqs")
 sqs.create_queue(QueueName="orders-dlq", Attributes={"VisibilityTimeout": "45", "MessageRetentionPeriod": "86400"})
+boto3.client("s3").create_bucket(Bucket="orders-bucket")
 boto3.client("sns").create_topic(Name="orders-topic")
 boto3.client("ec2").create_security_group(GroupName="orders-sg", Description="opens port 8443 to the partner network")

@@ -39,6 +39,7 @@ type matcher struct {
 	asked   asked
 
 	// The state within one answer.
+	body       []byte
 	containers []container
 	keys       []key
 	named      int32 // the name before the next value, or -1
@@ -139,6 +140,7 @@ func newMatcher(output string, a asked) *matcher {
 func (m *matcher) compare(body []byte) {
 	m.containers, m.keys, m.named, m.inRecord, m.recordKey = m.containers[:0], m.keys[:0], -1, 0, 0
 	m.group, m.before, m.shared = m.group[:0], 0, m.shared[:0]
+	m.body = body
 	scanBody(body, m)
 	m.endGroup(false)
 }
@@ -226,7 +228,7 @@ func (m *matcher) value(text string) {
 		return
 	}
 	plain := plainOf(text)
-	if m.asked.labels[plain] || m.asked.contains(plain) {
+	if m.asked.labels[plain] || m.asked.contains(plain) || m.asked.mayBeEcho(plain, m.body) {
 		m.interrupt() // code cannot prove anything with its own words
 		return
 	}

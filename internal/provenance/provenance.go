@@ -12,6 +12,7 @@
 package provenance
 
 import (
+	"bytes"
 	"hash/maphash"
 	"net/url"
 	"strings"
@@ -25,7 +26,7 @@ const (
 	maxBodies   = 16 << 20 // bytes of answers that are kept
 	maxAsked    = 64 << 10 // bytes of each request that are kept
 	maxAllAsked = 1 << 20  // bytes of all requests
-	maxSpans    = 4000     // parts of an output
+	maxSpans    = 1000     // parts of an output
 	minSpan     = 6        // bytes of a part; shorter quotes prove nothing
 )
 
@@ -141,13 +142,14 @@ func (m *matcher) spans() []toolcall.Span {
 
 // asked is what the code sent to AWS. Some operations repeat it in their answers.
 type asked struct {
+	raw    string // all requests
 	text   string // the words of all requests, separated by blanks
 	words  map[string]bool
 	labels map[string]bool // texts for which requests asked as labels of their answers, in the normal form
 }
 
 func newAsked(requests []string) asked {
-	a := asked{words: map[string]bool{}, labels: map[string]bool{}}
+	a := asked{raw: strings.Join(requests, "\n"), words: map[string]bool{}, labels: map[string]bool{}}
 	var b strings.Builder
 	for _, request := range requests {
 		a.addLabels(request)
@@ -160,6 +162,23 @@ func newAsked(requests []string) asked {
 		a.words[w] = true
 	}
 	return a
+}
+
+// minParts is the number of parts of a name that could be a sentence, such as access-denied-for-eve.
+const minParts = 3
+
+// mayBeEcho reports whether a name in an answer can be text that the code invented: the code sent it, it has several
+// parts, and no ARN or address in the answer contains it. A bucket's list repeats the prefix that was asked for.
+func (a asked) mayBeEcho(plain string, body []byte) bool {
+	if !a.words[plain] || len(strings.FieldsFunc(plain, func(r rune) bool { return r == '-' || r == '_' || r == '.' })) < minParts {
+		return false
+	}
+	for _, mark := range []string{":", "/"} {
+		if bytes.Contains(body, []byte(mark+plain)) && !strings.Contains(a.raw, mark+plain) {
+			return false
+		}
+	}
+	return true
 }
 
 // addLabels adds the labels that a request names: GetMetricData repeats them.
