@@ -2,7 +2,8 @@ package provenance
 
 import "sync"
 
-// compositions maps a character and a combining mark to the character that they are canonically equivalent to.
+// compositions maps a character and a combining mark to the character that they are canonically equivalent
+// to.
 var compositions = sync.OnceValue(func() map[[2]rune]rune {
 	list := []rune(composed)
 	table := make(map[[2]rune]rune, len(list)/3)
@@ -12,8 +13,8 @@ var compositions = sync.OnceValue(func() map[[2]rune]rune {
 	return table
 })
 
-// composed has the primary composites of Unicode 14.0.0 (UnicodeData.txt without the composition exclusions and the
-// Hangul syllables): base, mark, composite.
+// composed has the primary composites of Unicode 14.0.0 (UnicodeData.txt without the composition exclusions
+// and the Hangul syllables): base, mark, composite.
 const composed = "" +
 	"A\u0300\u00c0A\u0301\u00c1A\u0302\u00c2A\u0303\u00c3A\u0308\u00c4A\u030a\u00c5C\u0327\u00c7" +
 	"E\u0300\u00c8E\u0301\u00c9E\u0302\u00caE\u0308\u00cbI\u0300\u00ccI\u0301\u00cdI\u0302\u00ce" +

@@ -29,8 +29,9 @@ type Match struct {
 	from, to      int // in the normal text
 }
 
-// Find returns where a quote occurs in the output, in any encoding. A quote that begins or ends inside a word or a
-// number does not occur, because 10 is not in 100. isCut allows it to end there: the quote was truncated.
+// Find returns where a quote occurs in the output, in any encoding. A quote that begins or ends inside a word
+// or a number does not occur, because 10 is not in 100. isCut allows it to end there: the quote was
+// truncated.
 func (t *Text) Find(quote string, isCut bool) []Match {
 	wanted := Normal(quote)
 	if wanted = strings.TrimSpace(wanted); wanted == "" {
@@ -54,7 +55,8 @@ func (t *Text) Find(quote string, isCut bool) []Match {
 	return list
 }
 
-// ContainsWords reports whether a text contains the words of a quote one after the other, with any punctuation.
+// ContainsWords reports whether a text contains the words of a quote one after the other, with any
+// punctuation.
 func ContainsWords(text, quote string) bool {
 	wanted := joinedWords(Normal(quote))
 	return wanted != " " && strings.Contains(joinedWords(Normal(text)), wanted)

@@ -18,9 +18,10 @@ type normalText struct {
 	to   []int32 // by byte of text: where its source ends in the original
 }
 
-// Normal returns a text in the form in which all encodings of the same words are equal. It resolves the escapes of
-// JSON, of JSON in JSON, and of Python, and HTML entities. It composes Unicode characters, replaces typographic
-// quotes, dashes, and blanks, reduces white space, and removes characters that are not visible.
+// Normal returns a text in the form in which all encodings of the same words are equal. It resolves the
+// escapes of JSON, of JSON in JSON, and of Python, and HTML entities. It composes Unicode characters,
+// replaces typographic quotes, dashes, and blanks, reduces white space, and removes characters that are not
+// visible.
 func Normal(text string) string {
 	n := normalizer{source: text}
 	n.run()
@@ -221,7 +222,7 @@ func (n *normalizer) write(r rune, from, to int) {
 			n.put(' ', from, to)
 		}
 		return
-	case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == unicode.ReplacementChar, unicode.Is(unicode.Variation_Selector, r):
+	case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Variation_Selector), r == unicode.ReplacementChar:
 		return
 	}
 	switch r {
@@ -282,7 +283,8 @@ func compose(first, second rune) (rune, bool) {
 	if l, v := first-hangulL, second-hangulV; l >= 0 && l < hangulLs && v >= 0 && v < hangulVs {
 		return hangulS + (l*hangulVs+v)*hangulTs, true
 	}
-	if s, t := first-hangulS, second-hangulT; s >= 0 && s < hangulLs*hangulVs*hangulTs && s%hangulTs == 0 && t > 0 && t < hangulTs {
+	s, t := first-hangulS, second-hangulT
+	if s >= 0 && s < hangulLs*hangulVs*hangulTs && s%hangulTs == 0 && t > 0 && t < hangulTs {
 		return first + t, true
 	}
 	whole, ok := compositions()[[2]rune{first, second}]

@@ -1,13 +1,16 @@
 // Package provenance determines which parts of a tool call's output AWS returned to that call. Code can print
 // anything, so a quote of the output proves something only if AWS answered it.
 //
-// The broker records the exchanges of a call in a [Recorder]. After the call, [Recorder.Judge] compares the answers
-// with the output and returns positions in the output, never text. [Find] locates a quote in an output.
+// The broker records the exchanges of a call in a [Recorder]. After the call, [Recorder.Judge] compares the
+// answers with the output and returns positions in the output, never text. [Text.Find] locates a quote in an
+// output.
 //
 //	normalize.go  texts in the form in which all encodings are equal
 //	words.go      the words of a text
 //	scan.go       the fields and values of an answer in JSON, XML, or CBOR
-//	match.go      the comparison
+//	match.go      the words of an answer, by record
+//	runs.go       words that follow each other in the output and in an answer
+//	combine.go    values of one record that follow each other in the output
 //	find.go       quotes
 package provenance
 
@@ -17,6 +20,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
@@ -80,14 +84,16 @@ func (r *Recorder) take() (bodies [][]byte, requests []string, succeeded int, cu
 	return bodies, requests, succeeded, cut
 }
 
-// Judge returns which parts of an output occur in the recorded answers, and forgets the exchanges.
-func (r *Recorder) Judge(output string) *toolcall.Observed {
+// Judge returns which parts of an output occur in the recorded answers, and forgets the exchanges. What it has not
+// compared by a time is not part of the result. The zero time is no limit.
+func (r *Recorder) Judge(output string, until time.Time) *toolcall.Observed {
 	bodies, requests, succeeded, cut := r.take()
 	observed := &toolcall.Observed{Answers: succeeded, Partial: cut, Spans: []toolcall.Span{}}
 	if succeeded == 0 || len(bodies) == 0 || output == "" {
 		return observed
 	}
 	m := newMatcher(output, newAsked(requests))
+	m.until = until
 	compared := map[uint64]bool{}
 	for _, body := range bodies {
 		if len(bodies) > 1 { // polling repeats answers
@@ -167,10 +173,15 @@ func newAsked(requests []string) asked {
 // minParts is the number of parts of a name that could be a sentence, such as access-denied-for-eve.
 const minParts = 3
 
-// mayBeEcho reports whether a name in an answer can be text that the code invented: the code sent it, it has several
-// parts, and no ARN or address in the answer contains it. A bucket's list repeats the prefix that was asked for.
+// mayBeEcho reports whether a name in an answer can be text that the code invented: the code sent it, it has
+// several parts, and no ARN or address in the answer contains it. A bucket's list repeats the prefix that was
+// asked for.
 func (a asked) mayBeEcho(plain string, body []byte) bool {
-	if !a.words[plain] || len(strings.FieldsFunc(plain, func(r rune) bool { return r == '-' || r == '_' || r == '.' })) < minParts {
+	if !a.words[plain] {
+		return false
+	}
+	parts := strings.FieldsFunc(plain, func(r rune) bool { return r == '-' || r == '_' || r == '.' })
+	if len(parts) < minParts {
 		return false
 	}
 	for _, mark := range []string{":", "/"} {
@@ -217,7 +228,8 @@ func (r *requestReader) value(text string) {
 	r.texts.WriteString(text + "\n")
 }
 
-// readings returns what a request may mean: as it is, decoded as a form or an address, and the texts of its body.
+// readings returns what a request may mean: as it is, decoded as a form or an address, and the texts of its
+// body.
 func readings(request string) []string {
 	list := []string{request}
 	if plain, err := url.QueryUnescape(request); err == nil && plain != request {

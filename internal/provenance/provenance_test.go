@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,7 +21,7 @@ func parts(output string, answers ...string) []string {
 	for _, answer := range answers {
 		r.Record(provenance.Exchange{URL: "https://logs.us-east-1.amazonaws.com/", Status: 200, Answer: []byte(answer)})
 	}
-	return texts(output, r.Judge(output).Spans)
+	return texts(output, r.Judge(output, time.Time{}).Spans)
 }
 
 func texts(output string, spans []toolcall.Span) []string {
@@ -143,7 +144,7 @@ func TestJudge_MarksWhatTheCodeSent(t *testing.T) {
 			URL: "https://x/", Request: []byte(request), Status: 200,
 			Answer: []byte(`{"Label":"AccessDenied for role checkout","Value":12.5,"Error":"Validation failed for AccessDenied for role checkout of orders"}`),
 		})
-		observed := r.Judge(output)
+		observed := r.Judge(output, time.Time{})
 		text := provenance.NewText(output)
 		source := func(quote string) bool {
 			found := text.Find(quote, false)
@@ -164,20 +165,26 @@ func TestJudge_MarksWhatTheCodeSent(t *testing.T) {
 func TestJudge_ReportsWhatItDidNotCompare(t *testing.T) {
 	var r provenance.Recorder
 	r.Record(provenance.Exchange{Status: 200, Answer: []byte(`{"a":"orders"}`), Cut: true})
-	assert.True(t, r.Judge("orders-1").Partial)
-	assert.False(t, r.Judge("orders-1").Partial, "the recorder forgot the exchanges")
+	assert.True(t, r.Judge("orders-1", time.Time{}).Partial)
+	assert.False(t, r.Judge("orders-1", time.Time{}).Partial, "the recorder forgot the exchanges")
 	for range 20 {
 		r.Record(provenance.Exchange{Status: 200, Answer: bytes.Repeat([]byte("x "), 1<<19)})
 	}
-	observed := r.Judge("orders-1")
+	observed := r.Judge("orders-1", time.Time{})
 	assert.True(t, observed.Partial)
 	assert.Equal(t, 20, observed.Answers)
+	r.Record(provenance.Exchange{Status: 200, Answer: []byte(`{"a":"orders-1"}`)})
+	observed = r.Judge("orders-1", time.Now().Add(-time.Second))
+	assert.True(t, observed.Partial, "the time is over")
+	assert.Empty(t, observed.Spans)
+	assert.Equal(t, 1, observed.Answers)
 	r.Record(provenance.Exchange{Status: 200, Answer: []byte(`{}`)})
 	r.Forget()
-	assert.Zero(t, r.Judge("x").Answers)
+	assert.Zero(t, r.Judge("x", time.Time{}).Answers)
 }
 
-// An answer that repeats the same words as often as possible must not take long. The limit on steps bounds the time.
+// An answer that repeats the same words as often as possible must not take long. The limit on steps bounds
+// the time.
 func TestJudge_RepetitionIsBounded(t *testing.T) {
 	output := strings.Repeat("a b ", 30_000)
 	var b strings.Builder
@@ -187,7 +194,7 @@ func TestJudge_RepetitionIsBounded(t *testing.T) {
 	}
 	var r provenance.Recorder
 	r.Record(provenance.Exchange{Status: 200, Answer: []byte("[" + b.String() + "{}]")})
-	assert.True(t, r.Judge(output).Partial)
+	assert.True(t, r.Judge(output, time.Time{}).Partial)
 }
 
 func FuzzJudge(f *testing.F) {
@@ -197,7 +204,7 @@ func FuzzJudge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, answer, output, request string) {
 		var r provenance.Recorder
 		r.Record(provenance.Exchange{URL: "u", Request: []byte(request), Status: 200, Answer: []byte(answer)})
-		observed := r.Judge(output)
+		observed := r.Judge(output, time.Time{})
 		for _, span := range append(observed.Spans, observed.Asked...) {
 			if span.From < 0 || span.From >= span.To || span.To > len(output) {
 				t.Fatalf("%v is not in an output of %d bytes", span, len(output))

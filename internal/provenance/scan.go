@@ -31,7 +31,8 @@ type visitor interface {
 	value(text string)
 }
 
-// scanBody reads an answer in JSON, XML, CBOR, or plain text. It reads as far as it can: a body may be incomplete.
+// scanBody reads an answer in JSON, XML, CBOR, or plain text. It reads as far as it can: a body may be
+// incomplete.
 func scanBody(body []byte, v visitor) {
 	if len(body) > 2 && body[0] == 0x1f && body[1] == 0x8b {
 		reader, err := gzip.NewReader(bytes.NewReader(body))
@@ -148,9 +149,11 @@ func jsonString(text string, i int) (content string, end int) {
 	return b.String(), len(text)
 }
 
-// listElements are the elements of XML that AWS repeats for the entries of a list, besides those that isListOf finds.
+// listElements are the elements of XML that AWS repeats for the entries of a list, besides those that
+// isListOf finds.
 var listElements = map[string]bool{
-	"member": true, "item": true, "Contents": true, "Version": true, "CommonPrefixes": true, "Rule": true, "DistributionSummary": true,
+	"member": true, "item": true, "Contents": true, "Version": true, "CommonPrefixes": true, "Rule": true,
+	"DistributionSummary": true,
 }
 
 // element is an element of XML that is being read.
@@ -161,7 +164,8 @@ type element struct {
 
 // isListOf reports whether a list has the plural of the name of its entries, such as DBInstances.
 func isListOf(list, entry string) bool {
-	return list == entry+"s" || list == entry+"es" || list == strings.TrimSuffix(entry, "y")+"ies" || list == entry+"Set" || list == entry+"List"
+	end, ok := strings.CutPrefix(list, entry)
+	return ok && (end == "s" || end == "es" || end == "Set" || end == "List") || list == strings.TrimSuffix(entry, "y")+"ies"
 }
 
 // scanXML reads XML. An element that holds elements is a container; one that holds text is a named value.
@@ -209,7 +213,8 @@ func scanXML(text string, v visitor) {
 			}
 			isEntry := listElements[name]
 			if n := len(open); n > 0 {
-				isEntry = isEntry || open[n-1].last == name || isListOf(open[n-1].name, name) || isRepeated(text[i:], name, &budget)
+				isEntry = isEntry || open[n-1].last == name || isListOf(open[n-1].name, name) ||
+					isRepeated(text[i:], name, &budget)
 				open[n-1].last = name
 			}
 			if !isEntry {
@@ -237,7 +242,8 @@ func isRepeated(text, name string, budget *int) bool {
 	within, after, isClosed := strings.Cut(text, "</"+name+">")
 	*budget -= len(within)
 	after = strings.TrimLeft(after, " \t\r\n")
-	return isClosed && strings.HasPrefix(after, "<"+name) && len(after) > len(name)+1 && (after[len(name)+1] == '>' || after[len(name)+1] == ' ')
+	next, isSame := strings.CutPrefix(after, "<"+name)
+	return isClosed && isSame && (strings.HasPrefix(next, ">") || strings.HasPrefix(next, " "))
 }
 
 // xmlText reports the text of an element. IAM encodes policies for URLs.

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// word is a unit of comparison: a run of letters and digits with the marks that join them in names and numbers, such
-// as orders-role, 10.0.0.12, or -97.3. A point in time is one word, however it is written.
+// word is a unit of comparison: a run of letters and digits with the marks that join them in names and
+// numbers, such as orders-role, 10.0.0.12, or -97.3. A point in time is one word, however it is written.
 type word struct {
 	from, to int    // in the normal text
 	text     string // canonical: equal for equal numbers and times
@@ -38,7 +38,8 @@ func eachWord(text string, yield func(word) bool) {
 			i = end
 			continue
 		}
-		isSign := c == '-' && i+1 < len(text) && isDigit(text[i+1]) && (i == 0 || strings.IndexByte(" =:,([{\"'", text[i-1]) >= 0)
+		isSign := c == '-' && i+1 < len(text) && isDigit(text[i+1]) &&
+			(i == 0 || strings.IndexByte(" =:,([{\"'", text[i-1]) >= 0)
 		r, size := rune(c), 1
 		if c >= utf8.RuneSelf {
 			r, size = utf8.DecodeRuneInString(text[i:])
@@ -106,7 +107,10 @@ func isComparison(text string, from, end int) bool {
 	if sign == "!" || len(sign) > 2 || sign == "<>" {
 		return false
 	}
-	if from > 0 && (text[from-1] == '-' || text[from-1] == '=') || end < len(text) && (text[end] == '-' || text[end] == '/') {
+	if from > 0 && (text[from-1] == '-' || text[from-1] == '=') {
+		return false
+	}
+	if end < len(text) && (text[end] == '-' || text[end] == '/') {
 		return false
 	}
 	return len(sign) == 2 || end < len(text) && (text[end] == ' ' || isDigit(text[end]))
@@ -152,7 +156,8 @@ func isWordRune(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)
 }
 
-// isSolitary reports whether a character belongs to a script that does not separate words: each character is a word.
+// isSolitary reports whether a character belongs to a script that does not separate words: each character is
+// a word.
 func isSolitary(r rune) bool {
 	return r >= 0x0e00 && (r <= 0x0eff || r >= 0x1000 && r <= 0x109f || r >= 0x1780 && r <= 0x17ff ||
 		r >= 0x3040 && r <= 0x30ff || r >= 0x3400 && r <= 0x9fff || r >= 0xf900 && r <= 0xfaff || r >= 0x20000)

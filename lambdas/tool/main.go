@@ -83,7 +83,7 @@ func newHandler(ctx context.Context, o sandbox.Options, set settings.Tool) (hand
 			return toolcall.Answer{}, err
 		}
 		clean(ctx, &answer)
-		answer.Observed = answers.Judge(answer.Output)
+		answer.Observed = answers.Judge(answer.Output, redact.Deadline(ctx, time.Now()))
 		return answer, nil
 	}, nil
 }
