@@ -30,10 +30,12 @@ type matcher struct {
 	output  string
 	normal  normalText // of the output
 	words   []word
-	ids     map[string]int32 // words of the output
-	at      [][]int32        // by id: where the word occurs
-	lower   map[string][]int32
-	reach   []int32 // by word of the output: the end of the longest part that begins there
+	ids     map[string]int32   // words of the output
+	at      [][]int32          // by id: where the word occurs
+	lower   map[string][]int32 // by word in lower case: where it occurs
+	likely  [256]uint32        // by first byte: the lengths of words of the output, as bits
+	coarse  bool               // the output may have times without seconds or without a date
+	reach   []int32            // by word of the output: the end of the longest part that begins there
 	steps   int
 	partial bool // not everything was compared
 	until   time.Time
@@ -124,18 +126,37 @@ func newMatcher(output string, a asked) *matcher {
 			id = int32(len(m.at))
 			m.ids[w.text] = id
 			m.at = append(m.at, nil)
+			m.likely[w.text[0]] |= 1 << (len(w.text) & 31)
+			m.coarse = m.coarse || (w.text[0] == 'M' || w.text[0] == 'C') && len(w.text) > 1 && isDigit(w.text[1])
 		}
 		position := int32(len(m.words))
 		m.at[id] = append(m.at[id], position)
 		m.words = append(m.words, w)
-		folded := strings.ToLower(w.text)
-		m.lower[folded] = append(m.lower[folded], position)
 		return true
 	})
+	for text, id := range m.ids {
+		folded := strings.ToLower(text)
+		m.lower[folded] = append(m.lower[folded], m.at[id]...)
+	}
+	m.clear()
+	return m
+}
+
+// sharing returns a matcher of the same output that has found nothing yet.
+func (m *matcher) sharing() *matcher {
+	other := *m
+	other.asked, other.group, other.keys, other.containers, other.shared, other.values = asked{}, nil, nil, nil, nil, nil
+	other.labels, other.done, other.active, other.windows, other.parts = map[string][]piece{}, map[uint64]bool{}, runs{}, nil, nil
+	other.steps, other.partial, other.before = 0, false, 0
+	other.clear()
+	return &other
+}
+
+// clear forgets what was found.
+func (m *matcher) clear() {
 	for _, list := range []*[]int32{&m.reach, &m.active.start, &m.active.stamp, &m.active.groups} {
 		*list = make([]int32, len(m.words))
 	}
-	return m
 }
 
 // compare compares the output with an answer.
@@ -232,14 +253,18 @@ func (m *matcher) value(text string) {
 	if m.partial || text == "" {
 		return
 	}
-	plain := plainOf(text)
+	look := lookAt(text)
+	plain := text
+	if look.isEncoded {
+		plain = Normal(text)
+	}
 	if m.asked.labels[plain] || m.asked.contains(plain) || m.asked.mayBeEcho(plain, m.body) {
 		m.interrupt() // code cannot prove anything with its own words
 		return
 	}
 	m.limitGroup()
-	m.addValue(text, plain, key)
-	if m.nested < maxNested && strings.ContainsAny(text, `{[`) && strings.ContainsAny(text, `":`) {
+	m.addValue(text, plain, key, look)
+	if look.isJSON && m.nested < maxNested {
 		m.nest(text[strings.IndexAny(text, `{[`):], key)
 	}
 }
@@ -263,6 +288,53 @@ func (m *matcher) nest(text string, key int32) {
 	m.interrupt()
 }
 
+// look is what the characters of a value tell about it.
+type look struct {
+	isEncoded bool // its normal form may differ
+	hasBreaks bool // it has several lines or columns
+	isPath    bool // it may be an ARN, an address, or a path
+	isJSON    bool // it may contain JSON
+}
+
+// characters that decide how a value is read.
+const (
+	charEncoded = 1 << iota
+	charBreak
+	charPath
+	charNoPath
+	charOpen
+	charJSON
+)
+
+var characters = func() (table [256]uint8) {
+	for c := range table {
+		if needsNormal(string([]byte{byte(c)})) {
+			table[c] |= charEncoded
+		}
+	}
+	for flag, list := range map[uint8]string{
+		charBreak: "\n\t", charPath: ":/", charNoPath: " \"{[", charOpen: "{[", charJSON: "\":",
+	} {
+		for _, c := range []byte(list) {
+			table[c] |= flag
+		}
+	}
+	return table
+}()
+
+func lookAt(text string) look {
+	found := uint8(0)
+	for i := range len(text) {
+		found |= characters[text[i]]
+	}
+	return look{
+		isEncoded: found&charEncoded != 0,
+		hasBreaks: found&charBreak != 0,
+		isPath:    found&charPath != 0 && found&charNoPath == 0,
+		isJSON:    found&charOpen != 0 && found&charJSON != 0,
+	}
+}
+
 // plainOf returns the normal form of a text, except that it may have more white space.
 func plainOf(text string) string {
 	if needsNormal(text) {
@@ -283,8 +355,8 @@ func needsNormal(text string) bool {
 
 // addValue adds a value. Code often prints only a line of a text, a column, or the end of an ARN or a path,
 // so each of these counts as a value.
-func (m *matcher) addValue(text, plain string, key int32) {
-	if strings.ContainsAny(text, "\n\t") {
+func (m *matcher) addValue(text, plain string, key int32, look look) {
+	if look.hasBreaks {
 		for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == '\t' }) {
 			m.limitGroup()
 			m.add(plainOf(part), key)
@@ -293,8 +365,7 @@ func (m *matcher) addValue(text, plain string, key int32) {
 	}
 	first := len(m.group)
 	m.add(plain, key)
-	isPath := strings.ContainsAny(plain, ":/") && !strings.ContainsAny(plain, " \"{[")
-	if first == len(m.group) || !isPath || isTime(plain) {
+	if first == len(m.group) || !look.isPath || isTime(plain) {
 		return
 	}
 	at := first

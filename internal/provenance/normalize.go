@@ -46,6 +46,9 @@ type normalizer struct {
 
 func (n *normalizer) run() {
 	n.out = make([]byte, 0, len(n.source))
+	if n.mapped {
+		n.from, n.to = make([]int32, 0, len(n.source)), make([]int32, 0, len(n.source))
+	}
 	for i := 0; i < len(n.source); {
 		i = n.next(i)
 	}
@@ -251,6 +254,13 @@ func (n *normalizer) write(r rune, from, to int) {
 
 func (n *normalizer) put(r rune, from, to int) {
 	before := len(n.out)
+	if r < utf8.RuneSelf {
+		n.out, n.last, n.lastAt = append(n.out, byte(r)), r, before
+		if n.mapped {
+			n.from, n.to = append(n.from, int32(from)), append(n.to, int32(to))
+		}
+		return
+	}
 	n.out = utf8.AppendRune(n.out, r)
 	n.last, n.lastAt = r, before
 	if n.mapped {

@@ -109,7 +109,7 @@ func (r *Recorder) Judge(output string, until time.Time) *toolcall.Observed {
 	}
 	observed.Partial = observed.Partial || m.partial
 	observed.Spans = m.spans()
-	own := newMatcher(output, asked{})
+	own := m.sharing()
 	for _, request := range requests {
 		for _, text := range readings(request) {
 			own.interrupt()

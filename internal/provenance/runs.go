@@ -153,10 +153,12 @@ func (m *matcher) endValue(length, key int32) {
 // id returns the id of a word that occurs in the output. A time also matches if the output has it without
 // seconds or without the date.
 func (m *matcher) id(text string) (int32, bool) {
-	if id, ok := m.ids[text]; ok {
-		return id, true
+	if m.likely[text[0]]&(1<<(len(text)&31)) != 0 {
+		if id, ok := m.ids[text]; ok {
+			return id, true
+		}
 	}
-	if text[0] == 'T' && len(text) == len("T1200000000") && isDigit(text[1]) {
+	if m.coarse && text[0] == 'T' && len(text) == len("T1200000000") && isDigit(text[1]) {
 		for _, other := range coarser(text) {
 			if id, ok := m.ids[other]; ok {
 				return id, true
