@@ -83,6 +83,43 @@ func TestJudge_ReadsEveryProtocol(t *testing.T) {
 	assert.Empty(t, parts(output))
 }
 
+func TestJudge_UsualOutputOfCode(t *testing.T) {
+	// Answers in the shapes of ECS, Logs Insights, CloudTrail, and RDS.
+	ecs := `{"services":[{"serviceName":"orders","status":"ACTIVE","desiredCount":4,"runningCount":1,"pendingCount":3,"deployments":[{"id":"ecs-svc/123","status":"PRIMARY","rolloutState":"IN_PROGRESS","failedTasks":12,"createdAt":1.795609755123E9,"taskDefinition":"arn:aws:ecs:us-east-1:123456789012:task-definition/orders:42"}],"events":[{"id":"e1","createdAt":1.795609755E9,"message":"(service orders) was unable to place a task because no container instance met all of its requirements."}]}],"failures":[]}`
+	insights := `{"results":[[{"field":"bin(5m)","value":"2026-11-25 12:25:00.000"},{"field":"errors","value":"57"},{"field":"@ptr","value":"abc"}],[{"field":"bin(5m)","value":"2026-11-25 12:30:00.000"},{"field":"errors","value":"3"}]],"statistics":{"recordsMatched":60.0,"recordsScanned":1200.0,"bytesScanned":54321.0},"status":"Complete"}`
+	trail := `{"Events":[{"EventId":"1","EventName":"PutRolePolicy","EventTime":1.795609755E9,"Username":"sam","Resources":[{"ResourceType":"AWS::IAM::Role","ResourceName":"orders-role"}],"CloudTrailEvent":"{\"eventVersion\":\"1.08\",\"userIdentity\":{\"type\":\"IAMUser\",\"userName\":\"sam\"},\"errorCode\":\"AccessDenied\",\"requestParameters\":{\"roleName\":\"orders-role\",\"policyName\":\"orders\"}}"},{"EventId":"2","EventName":"DeleteTable","EventTime":1.795609765E9,"Username":"eve","Resources":[{"ResourceType":"AWS::DynamoDB::Table","ResourceName":"users"}]}]}`
+	xml := `<DescribeDBInstancesResponse><DescribeDBInstancesResult><DBInstances><DBInstance><DBInstanceIdentifier>orders-db</DBInstanceIdentifier><DBInstanceStatus>storage-full</DBInstanceStatus><AllocatedStorage>20</AllocatedStorage><Endpoint><Address>orders-db.abc.us-east-1.rds.amazonaws.com</Address><Port>5432</Port></Endpoint><MultiAZ>false</MultiAZ></DBInstance></DBInstances></DescribeDBInstancesResult></DescribeDBInstancesResponse>`
+	for _, test := range []struct {
+		output, answer string
+		want           []string // nil: the whole output
+	}{
+		{`orders ACTIVE desired 4 running 1 pending 3`, ecs, nil},
+		{`service orders status ACTIVE running 1/4`, ecs, nil},
+		{`2026-11-25 12:29:15+00:00 (service orders) was unable to place a task because no container instance met all`, ecs, nil},
+		{`PRIMARY IN_PROGRESS failedTasks 12 orders:42`, ecs, nil},
+		{`running 4 of`, ecs, []string{}},
+		{`bin(5m)': '2026-11-25 12:25:00.000', 'errors': '57`, insights, nil},
+		{`2026-11-25 12:25:00.000 57`, insights, nil},
+		{`2026-11-25 12:30:00.000 57`, insights, []string{"2026-11-25 12:30:00.000"}},
+		{`recordsMatched: 60.0 recordsScanned: 1200`, insights, nil},
+		{`2026-11-25T12:29:15+00:00 PutRolePolicy sam orders-role`, trail, nil},
+		{`PutRolePolicy sam AccessDenied {'roleName': 'orders-role', 'policyName': 'orders`, trail, nil},
+		{`error AccessDenied user sam`, trail, nil},
+		{`PutRolePolicy eve`, trail, []string{"PutRolePolicy"}},
+		{`DeleteTable sam orders-role`, trail, []string{"DeleteTable", "sam orders-role"}},
+		{`orders-db storage-full 20 False`, xml, nil},
+		{`DBInstanceIdentifier orders-db Status: storage-full`, xml, nil},
+		{`Endpoint': {'Address': 'orders-db.abc.us-east-1.rds.amazonaws.com', 'Port': 5432}, 'MultiAZ': False`, xml, nil},
+		{`orders-db storage-full MultiAZ True`, xml, []string{"orders-db storage-full", "MultiAZ"}},
+	} {
+		want := test.want
+		if want == nil {
+			want = []string{test.output}
+		}
+		assert.Equal(t, want, parts(test.output, test.answer), test.output)
+	}
+}
+
 func TestJudge_KeepsRecordsApart(t *testing.T) {
 	for name, answer := range map[string]string{
 		"JSON":          `{"Alarms":[{"Name":"orders-errors","State":"healthy-1"},{"Name":"users-errors","State":"broken-1"}]}`,
