@@ -46,6 +46,7 @@ func TestCheck_EncodingsOfOneTextAreTheSame(t *testing.T) {
 		{"HTML", "a &lt;timeout&gt; of &quot;orders&quot; &amp; &#39;users&#39;", `a <timeout> of "orders" & 'users'`},
 		{"HTML twice", "a &amp;lt;timeout&amp;gt; happened", "a <timeout> happened"},
 		{"hexadecimal entity", "it isn&#x27;t there", "it isn't there"},
+		{"the first words of a name", "An error occurred (AccessDeniedException) for orders", "An error occurred (AccessDenied"},
 		{"wrapped lines", "not authorized\n    to perform:\r\n\tdynamodb:GetItem", "not authorized to perform: dynamodb:GetItem"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -67,6 +68,7 @@ func TestCheck_SimilarTextIsNotTheSame(t *testing.T) {
 		{"a changed number", "Errors: 12 of 40", "Errors: 13 of 40"},
 		{"a dropped negation", "orders-role is not authorized", "orders-role is authorized"},
 		{"a negated word", "orders-role is unauthorized to read", "authorized to read"},
+		{"the last words of a name", "denied: dynamodb:BatchGetItem on orders", "GetItem on orders"},
 		{"an id", "request 3f2a-99c1 failed", "request 3f2a-99c2 failed"},
 		{"case", "AccessDenied for orders", "accessdenied for orders"},
 		{"a word more", "the pool is exhausted", "the pool is almost exhausted"},

@@ -46,7 +46,7 @@ func (t *Text) Find(quote string, isCut bool) []Match {
 		}
 		from := at + next
 		to := from + len(wanted)
-		if !splits(text, from) && (isCut || !splits(text, to)) {
+		if !splits(text, from) && (isCut || !splits(text, to) || isHump(text, to)) {
 			list = append(list, Match{t.span(from, to), from, to})
 		}
 		_, size := utf8.DecodeRuneInString(text[from:])
@@ -89,6 +89,13 @@ func splits(text string, at int) bool {
 		return !isWordRune(preceding)
 	}
 	return isLetterOfWord(before) && isLetterOfWord(after)
+}
+
+// isHump reports whether a word of a camel case name ends at a position: AccessDenied in AccessDeniedException.
+func isHump(text string, at int) bool {
+	before, _ := utf8.DecodeLastRuneInString(text[:at])
+	after, _ := utf8.DecodeRuneInString(text[at:])
+	return unicode.IsLower(before) && unicode.IsUpper(after)
 }
 
 func isLetterOfWord(r rune) bool {
