@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -33,7 +35,11 @@ var buildTool = sync.OnceValues(func() (realtool.Tool, error) { return realtool.
 // Abuse by the model's code ends only its own call: earlier output still counts as evidence, the report
 // describes the failure, and the next call works.
 func TestRealTool_ReportsAbuseByTheCode(t *testing.T) {
-	const found = "print('orders-role may not ' + 'dynamodb:GetItem', flush=True)\n"
+	topic, err := sns.NewFromConfig(cloud.Config()).CreateTopic(t.Context(), &sns.CreateTopicInput{
+		Name: aws.String("note"), Attributes: map[string]string{"DisplayName": "orders-role may not dynamodb:GetItem"},
+	})
+	require.NoError(t, err)
+	found := "print(boto3.client('sns').get_topic_attributes(TopicArn='" + *topic.TopicArn + "')['Attributes']['DisplayName'], flush=True)\n"
 	for name, abuse := range map[string]struct {
 		code string
 		want string

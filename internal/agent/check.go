@@ -3,9 +3,12 @@ package agent
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/provenance"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
@@ -13,10 +16,12 @@ import (
 // minQuote is the minimum length of a quote, in bytes without white space.
 const minQuote = 6
 
-// check verifies each finding: every quote must be in the output of the tool call that it cites. An
-// unverified finding is never confirmed, and neither is a root cause without a confirmed finding.
+// check verifies each finding: every quote must be in the output of the tool call that it cites, and AWS must have
+// answered that call. A finding is confirmed only if AWS answered every quote. A root cause is confirmed only
+// with such a finding.
 func check(report *investigation.Report, rec *investigation.Record) {
-	var verified, confirmed int
+	var verified, confirmed, computed int
+	quotes := newChecker(rec)
 	for i := range report.Findings {
 		finding := &report.Findings[i]
 		finding.Verified, finding.Problem = len(finding.Evidence) > 0, ""
@@ -24,16 +29,20 @@ func check(report *investigation.Report, rec *investigation.Record) {
 			finding.Problem = "no evidence is cited"
 		}
 		for j := range finding.Evidence {
-			problem := checkCitation(&finding.Evidence[j], rec)
+			problem := quotes.check(&finding.Evidence[j])
 			if problem != "" {
 				finding.Verified, finding.Problem = false, problem
 			}
 		}
-		if !finding.Verified && finding.Confidence == investigation.Confirmed {
+		isComputed := finding.IsComputed()
+		if finding.Confidence == investigation.Confirmed && (!finding.Verified || isComputed) {
 			finding.Confidence = investigation.Likely
 		}
 		if finding.Verified {
 			verified++
+			if isComputed {
+				computed++
+			}
 			if finding.Confidence == investigation.Confirmed {
 				confirmed++
 			}
@@ -48,45 +57,92 @@ func check(report *investigation.Report, rec *investigation.Record) {
 		report.Downgraded = fmt.Sprintf("the model called the cause %s, but none of its findings is verified",
 			report.Confidence)
 		report.Confidence = investigation.Unknown
+	case confirmed == 0 && report.Confidence == investigation.Confirmed && computed > 0:
+		report.Downgraded = "the model called the cause confirmed, but its evidence was computed by code, and " +
+			"AWS's answers do not prove it"
+		report.Confidence = investigation.Likely
 	case confirmed == 0 && report.Confidence == investigation.Confirmed:
 		report.Downgraded = "the model called the cause confirmed, but no verified finding is confirmed"
 		report.Confidence = investigation.Likely
 	}
 }
 
-// checkCitation returns why a citation proves nothing, or "" if its quote was found. A run of white
-// space counts as one blank, because models wrap lines.
-func checkCitation(c *investigation.Citation, rec *investigation.Record) (problem string) {
-	c.Found = false
-	call := rec.Call(c.Call)
-	if call == nil || call.Answer == nil {
-		return fmt.Sprintf("tool call %d does not exist or has no output", c.Call)
+// checker checks the quotes of a report.
+type checker struct {
+	rec     *investigation.Record
+	outputs map[int]*provenance.Text // by number of the tool call
+}
+
+func newChecker(rec *investigation.Record) *checker {
+	return &checker{rec: rec, outputs: map[int]*provenance.Text{}}
+}
+
+// output returns the output of a call.
+func (c *checker) output(call *investigation.ToolCall) *provenance.Text {
+	text := c.outputs[call.Number]
+	if text == nil {
+		text = provenance.NewText(call.Answer.Text())
+		c.outputs[call.Number] = text
 	}
-	output, quote := call.Answer.Text(), collapseSpace(c.Quote)
-	switch {
-	case len(strings.ReplaceAll(quote, " ", "")) < minQuote:
+	return text
+}
+
+// check sets whether a quote was found and its source. It returns why the quote proves nothing, or "".
+func (c *checker) check(cited *investigation.Citation) (problem string) {
+	cited.Found, cited.Source = false, ""
+	call := c.rec.Call(cited.Call)
+	if call == nil || call.Answer == nil {
+		return fmt.Sprintf("tool call %d does not exist or has no output", cited.Call)
+	}
+	if len(strings.ReplaceAll(provenance.Normal(cited.Quote), " ", "")) < minQuote {
 		return "the quote is too short to prove anything"
-	case !strings.Contains(collapseSpace(output), quote) && !strings.Contains(collapseSpace(printable(output)), quote):
-		return fmt.Sprintf("the quote is not in the output of tool call %d", c.Call)
-	case c.Call != 0 && strings.Contains(collapseSpace(printable(call.Command)), quote):
+	}
+	output := c.output(call)
+	found := output.Find(cited.Quote, utf8.RuneCountInString(cited.Quote) >= maxQuote)
+	switch {
+	case len(found) == 0:
+		return fmt.Sprintf("the quote is not in the output of tool call %d", cited.Call)
+	case call.Number != 0 && provenance.Contains(call.Command, cited.Quote):
 		// Code that prints its own text proves nothing about AWS. The code of call 0, the evidence, is not the
 		// model's.
-		return fmt.Sprintf("the quote is part of the code of tool call %d, not of an answer from AWS", c.Call)
+		return fmt.Sprintf("the quote is part of the code of tool call %d, not of an answer from AWS", cited.Call)
 	}
-	c.Found = true
+	cited.Found = true
+	if !isAnswered(call.Answer) {
+		return fmt.Sprintf("tool call %d got no successful answer from AWS, so its output proves nothing", cited.Call)
+	}
+	cited.Source = investigation.SourceComputed
+	if !provenance.IsDistinct(cited.Quote) || call.Number != 0 && provenance.ContainsWords(call.Command, cited.Quote) {
+		return "" // numbers that occur everywhere, or values that the code itself contains
+	}
+	for _, place := range found {
+		if output.IsObserved(place, call.Answer.Observed) {
+			cited.Source = investigation.SourceAWS
+			break
+		}
+	}
 	return ""
 }
 
-// collapseSpace replaces each run of white space by one blank and removes it at both ends.
-func collapseSpace(text string) string { return strings.Join(strings.Fields(text), " ") }
+// isAnswered reports whether AWS answered at least one request of a call successfully. Answers of older versions of
+// the tool have only the list of requests.
+func isAnswered(answer *toolcall.Answer) bool {
+	if answer.Observed != nil {
+		return answer.Observed.Answers > 0
+	}
+	return slices.ContainsFunc(answer.AWSCalls, func(request toolcall.AWSCall) bool {
+		return request.Refused == "" && request.Status >= 200 && request.Status < 300
+	})
+}
 
-// listMisquotes lists the quotes that were not found, for the model.
+// listMisquotes lists the quotes that prove nothing, for the model.
 func listMisquotes(report investigation.Report, rec *investigation.Record) string {
 	var b strings.Builder
+	quotes := newChecker(rec)
 	for i, finding := range report.Findings {
 		for j := range finding.Evidence {
 			citation := finding.Evidence[j]
-			if problem := checkCitation(&citation, rec); problem != "" {
+			if problem := quotes.check(&citation); problem != "" {
 				fmt.Fprintf(&b, "- finding %d, quote %q: %s\n", i+1, truncate.Bytes(citation.Quote, 120), problem)
 			}
 		}

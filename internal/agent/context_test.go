@@ -68,7 +68,7 @@ func TestRun_LongOutputIsShortenedForTheModelOnly(t *testing.T) {
 		look("print('much')"),
 		{Expect: []string{`head x`, `y tail`, `read_output\(call=1, offset=12288\)`},
 			Tools: []model.ToolUse{{Name: "read_output", Input: map[string]any{"call": 1, "offset": 40_000}}}},
-		{Expect: []string{`needle`}, Tools: []model.ToolUse{{Name: "submit_report", Input: reportInput("found", 1, "x needle y")}}},
+		{Expect: []string{`needle`}, Tools: []model.ToolUse{{Name: "submit_report", Input: reportInput("found", 1, "needle")}}},
 	}}, tool, rec, nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, long, rec.Rounds[0].Calls[0].Answer.Output)

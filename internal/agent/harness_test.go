@@ -29,6 +29,7 @@ const (
 // fakeTool answers every command with the same output and records the commands.
 type fakeTool struct {
 	output string
+	change func(*toolcall.Answer) // of the answer; may be nil
 
 	mu       sync.Mutex
 	commands []string
@@ -38,7 +39,18 @@ func (f *fakeTool) Run(_ context.Context, command string) (toolcall.Answer, erro
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.commands = append(f.commands, command)
-	return toolcall.Answer{Success: true, Output: f.output, Stdout: f.output, Notes: []string{}, AWSCalls: []toolcall.AWSCall{}}, nil
+	answer := toolcall.Answer{
+		Success: true, Output: f.output, Stdout: f.output, Notes: []string{}, AWSCalls: []toolcall.AWSCall{}, Observed: answered(f.output),
+	}
+	if f.change != nil {
+		f.change(&answer)
+	}
+	return answer, nil
+}
+
+// answered describes an output all of which AWS answered.
+func answered(output string) *toolcall.Observed {
+	return &toolcall.Observed{Answers: 1, Spans: []toolcall.Span{{To: len(output)}}}
 }
 
 func (f *fakeTool) ran() []string {
@@ -77,7 +89,7 @@ func record(evidence string) *investigation.Record {
 			Time: time.Date(2026, 8, 4, 12, 36, 15, 0, time.UTC),
 		},
 		Evidence: investigation.Evidence{Call: &investigation.ToolCall{
-			Name: toolcall.Name, Command: "collect()", Answer: &toolcall.Answer{Success: true, Output: evidence},
+			Name: toolcall.Name, Command: "collect()", Answer: &toolcall.Answer{Success: true, Output: evidence, Observed: answered(evidence)},
 		}},
 	}
 }

@@ -22,7 +22,7 @@ How to work
 - Compare with the time before the alarm: is this new, or has it always been like this?
 - Look at the time of the alarm's transition, not only at the present. Times are UTC.
 - If several checks are independent, call ` + pythonName + ` more than once in one answer: the calls run in parallel.
-- Print little: filter logs with filter patterns and counts, list only the fields that you need.
+- Print little: filter logs with filter patterns and counts, list only the fields that you need, with their names and values as AWS returns them.
 - In ` + pythonName + `, the name datetime is both the module and the class: datetime.now() and datetime.datetime.now() work.
 - Access denied tells you what can't be seen. It is not a reason to stop: look for another way to find out.
 - Stop when you can name the cause with evidence, or when more checks would not change what the engineer should do.
@@ -39,7 +39,7 @@ Evidence
 
 The report
 - End with exactly one call of ` + submitName + `. Plain text, no Markdown.
-- Each finding cites the number of a tool call and a quote copied verbatim from its output (not from your code). A program checks the quotes. Do not quote from memory.
+- Each finding cites the number of a tool call and a quote copied verbatim from its output (not from your code). A program checks the quotes against AWS's answers to that call. Do not quote from memory, and prefer what AWS answered over text and numbers that your code made.
 - Use "confirmed" only for what the evidence proves. "likely" or "unknown" is better than confident and wrong.
 - Be brief: 3 to 6 findings, one or two sentences each, and at most 5 actions. The engineer reads the summary first.
 - A problem that you noticed but that did not cause the alarm, such as a secret in a log, is a finding of its own. Begin its statement with "Beside the cause:".

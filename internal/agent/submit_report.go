@@ -20,7 +20,8 @@ var submitReport = tool{
 		Name: submitName,
 		Description: "Submit the report to the engineer on call and end the investigation. " +
 			"Every finding needs evidence: the number of a tool call and a quote copied character by character " +
-			"from its output. Quotes are checked; a finding whose quote is not found is marked as unverified.",
+			"from its output. Quotes are checked; a finding whose quote is not found is marked as unverified, and one " +
+			"whose quote is not in AWS's answers, such as a sum or a sentence of your code, as computed.",
 		Schema: schema(map[string]any{
 			"summary":    text("Executive summary, 2 to 4 sentences of plain text: what broke, why, how bad."),
 			"root_cause": text("The cause, as precisely as the evidence allows. If it is unknown, say what is known."),
@@ -84,9 +85,9 @@ func (r *run) submit(input json.RawMessage) (complaint string) {
 	}
 	if wrong := listMisquotes(report, r.rec); wrong != "" && !final {
 		r.state.Rejected++
-		return "The report is not accepted yet, because some quotes are not in the outputs of their tool calls:\n" +
-			wrong + "Copy each quote character by character from the output, check again, or leave the finding out. " +
-			"Then submit the whole report again."
+		return "The report is not accepted yet, because some quotes prove nothing:\n" +
+			wrong + "Copy each quote character by character from an output that shows what AWS answered, check again, " +
+			"or leave the finding out. Then submit the whole report again."
 	}
 	r.finish(report)
 	return ""

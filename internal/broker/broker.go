@@ -60,9 +60,19 @@ type Options struct {
 	// refused in addition to the built-in list.
 	AllowedActions, DeniedActions []string
 	Observe                       func(body []byte) // receives the bodies of answers, up to maxObserved; may be nil
+	Record                        func(Exchange)    // receives each exchange with AWS; may be nil
 	Transport                     http.RoundTripper // nil: a transport that keeps connections to AWS open between calls
 	Now                           func() time.Time  // nil: time.Now
 	Log                           *slog.Logger      // nil: nothing is logged
+}
+
+// Exchange is a request that was sent to AWS, and its answer. The receiver may keep it.
+type Exchange struct {
+	URL     string
+	Request []byte // the request's body
+	Status  int
+	Answer  []byte // the body of the answer, up to maxObserved
+	Cut     bool   // whether Answer is incomplete
 }
 
 // Broker holds the credentials and connections that all tool calls share.
@@ -72,6 +82,7 @@ type Broker struct {
 	guard       guard
 	transport   http.RoundTripper
 	observe     func(body []byte)
+	recordAll   func(Exchange)
 	signer      *v4.Signer
 	now         func() time.Time
 	log         *slog.Logger
@@ -92,6 +103,7 @@ func New(o Options) (*Broker, error) {
 		guard:       newGuard(o.OpenReads, o.AllowedActions, o.DeniedActions),
 		transport:   o.Transport,
 		observe:     o.Observe,
+		recordAll:   o.Record,
 		signer:      v4.NewSigner(),
 		now:         o.Now,
 		log:         o.Log,

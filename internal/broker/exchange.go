@@ -119,6 +119,12 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 		connection.Flush() // the code continues; the tool call is answered only after the session has ended
 		s.broker.observe(beginning)
 	}
+	if s.broker.recordAll != nil {
+		s.broker.recordAll(Exchange{
+			URL: request.URL.String(), Request: body, Status: response.StatusCode,
+			Answer: beginning, Cut: !whole || len(beginning) >= maxObserved,
+		})
+	}
 	if response.StatusCode >= http.StatusBadRequest {
 		call.ErrorCode = errorCode(response.Header, beginning[:min(len(beginning), maxBeginning)])
 	}
@@ -275,7 +281,7 @@ const (
 
 // maxKept returns how many bytes of an answer are kept while it is forwarded.
 func (b *Broker) maxKept() int {
-	if b.observe != nil {
+	if b.observe != nil || b.recordAll != nil {
 		return maxObserved
 	}
 	return maxBeginning

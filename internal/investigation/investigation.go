@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -282,16 +283,33 @@ type Finding struct {
 	Confidence Confidence `json:"confidence"`
 	Time       time.Time  `json:"time,omitzero"`     // when it happened, for the timeline
 	Evidence   []Citation `json:"evidence"`          // quotes that support it
-	Verified   bool       `json:"verified"`          // true if it has evidence and code found every quote
+	Verified   bool       `json:"verified"`          // true if it has evidence and every quote counts as evidence
 	Problem    string     `json:"problem,omitempty"` // why it is not verified
+}
+
+// IsComputed reports whether the finding depends on a quote that code computed.
+func (f *Finding) IsComputed() bool {
+	return slices.ContainsFunc(f.Evidence, func(c Citation) bool { return c.Source == SourceComputed })
 }
 
 // Citation is a verbatim quote from a tool call's output.
 type Citation struct {
 	Call  int    `json:"call"`  // number of the tool call
-	Quote string `json:"quote"` // verbatim, except that a run of white space counts as one blank
+	Quote string `json:"quote"` // verbatim, except for its encoding, such as escapes, white space, and Unicode forms
 	Found bool   `json:"found"` // whether code found the quote in the output of that call
+
+	// Source is where the quote comes from, if it counts as evidence.
+	Source Source `json:"source,omitempty"`
 }
+
+// Source is where a quote comes from.
+type Source string
+
+// The sources of quotes. A quote from another source, such as text that code made up, is no evidence.
+const (
+	SourceAWS      Source = "aws"      // AWS answered it in that call
+	SourceComputed Source = "computed" // the call's code made it; AWS answered the call, but its answers do not prove this text
+)
 
 // Action is one step for the engineer, with a command if there is one.
 type Action struct {

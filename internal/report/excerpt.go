@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/provenance"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
@@ -222,9 +223,11 @@ func locate(text, quote string) (from, to int, ok bool) {
 	if err != nil {
 		return 0, 0, false // too long for a pattern: the link leads to the call
 	}
-	at := folded.FindStringIndex(text)
-	if at == nil {
-		return 0, 0, false
+	if at := folded.FindStringIndex(text); at != nil {
+		return at[0], at[1], true
 	}
-	return at[0], at[1], true
+	if found := provenance.NewText(text).Find(quote, true); len(found) > 0 {
+		return found[0].From, found[0].To, true
+	}
+	return 0, 0, false
 }

@@ -97,7 +97,8 @@ var outline = []section{
 	{
 		title: "Investigation details",
 		contents: "findings with confidence and quotes; " +
-			"a quote that is not in the output that it cites makes its finding `UNVERIFIED`",
+			"a quote that is not in the output that it cites, or a tool call without an answer from AWS, makes its finding " +
+			"`UNVERIFIED`; a quote from code that AWS's answers do not prove makes it `COMPUTED`",
 		forms: written, content: findingsOf,
 	},
 	{

@@ -259,14 +259,16 @@ type findingView struct {
 	Confidence string
 	Time       string
 	Problem    string // why it is not verified
+	Computed   bool   // whether it depends on text that code made
 	Quotes     []quoteView
 }
 
 type quoteView struct {
-	Call  int
-	Text  string
-	Href  string // of the quote in the output, or of the tool call if the quote is not shown
-	Found bool
+	Call   int
+	Text   string
+	Source string // a remark, if AWS did not answer the quote
+	Href   string // of the quote in the output, or of the tool call if the quote is not shown
+	Found  bool
 }
 
 func (f findings) view(p *pageForm) (string, any) {
@@ -277,6 +279,7 @@ func (f findings) view(p *pageForm) (string, any) {
 			Statement:  inline(truncate.Runes(plain(finding.Statement), maxPageQuote)),
 			Confidence: confidenceIn(finding),
 			Quotes:     quoteViews(i, finding.Evidence, p.cited),
+			Computed:   finding.IsComputed(),
 		}
 		if !finding.Time.IsZero() {
 			view.Time = moment(finding.Time)
@@ -297,6 +300,7 @@ func quoteViews(finding int, evidence []investigation.Citation, cited map[int]*c
 	for i, citation := range evidence[:min(len(evidence), maxPageList)] {
 		view := quoteView{
 			Call: citation.Call, Text: truncate.Runes(plain(citation.Quote), maxPageQuote), Found: citation.Found,
+			Source: sourceOf(citation),
 		}
 		if call := cited[citation.Call]; call != nil {
 			view.Href = call.href(finding, i)

@@ -208,6 +208,35 @@ func TestFindings_EveryFormMarksUnverifiedFindings(t *testing.T) {
 	assert.Contains(t, string(page), "quote not found in the output of tool call 1")
 }
 
+func TestFindings_EveryFormLabelsComputedEvidence(t *testing.T) {
+	rec := sample(t)
+	finding := &rec.Report.Findings[0]
+	rec.Report.Findings = rec.Report.Findings[:1]
+	finding.Verified, finding.Confidence, rec.Report.Confidence = true, investigation.Likely, investigation.Likely
+	finding.Evidence[0].Found, finding.Evidence[0].Source = true, investigation.SourceComputed
+	rec.Report.Downgraded = "the model called the cause confirmed, but its evidence was computed by code"
+	for name, text := range map[string]string{
+		"notification": report.Notification(rec, linksOf(rec), 1<<20), "text": report.Text(rec, linksOf(rec)),
+	} {
+		words := strings.Join(strings.Fields(text), " ")
+		assert.Contains(t, words, "Cause likely, not proven. Its evidence is computed by code.", name)
+		assert.Contains(t, words, "(likely, COMPUTED)", name)
+		assert.Contains(t, words, "(computed: it is from code, and AWS's answers do not prove it)", name)
+	}
+	page, err := report.HTML(rec, linksOf(rec))
+	require.NoError(t, err)
+	assert.Contains(t, string(page), `<span class="badge warn">computed</span>`)
+	assert.Contains(t, string(page), "(computed: it is from code, and AWS&#39;s answers do not prove it)")
+	raw, err := report.Card(rec, linksOf(rec))
+	require.NoError(t, err)
+	assert.Contains(t, string(raw), "evidence was computed by code")
+
+	finding.Evidence[0].Source = investigation.SourceAWS
+	assert.NotContains(t, strings.ToLower(report.Text(rec, linksOf(rec))), "evidence is computed")
+	finding.Evidence[0].Source = "" // of an older version
+	assert.NotContains(t, report.Text(rec, linksOf(rec)), "COMPUTED")
+}
+
 func TestLinksFor_UsesTheConsoleOfThePartition(t *testing.T) {
 	for partition, want := range map[string]string{
 		"aws":        "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#alarmsV2:alarm/a%2Fb%20%E6%B3%A8%26%23",

@@ -194,6 +194,8 @@ func (f findings) text() string {
 		state := confidenceIn(finding)
 		if !finding.Verified {
 			state += ", UNVERIFIED: " + unverified(finding)
+		} else if finding.IsComputed() {
+			state += ", " + strings.ToUpper(computed)
 		}
 		mark := fmt.Sprintf("%d. ", i+1)
 		under := strings.Repeat(" ", len(mark))
@@ -201,6 +203,9 @@ func (f findings) text() string {
 		for _, citation := range finding.Evidence {
 			if citation.Found {
 				quote := fmt.Sprintf("tool call %d: \"%s\"", citation.Call, plain(citation.Quote))
+				if source := sourceOf(citation); source != "" {
+					quote += " (" + source + ")"
+				}
 				for line := range strings.Lines(wrapTo(columns-len(under), quote, "")) {
 					b.WriteString(owned("| " + under + strings.TrimSuffix(line, "\n") + "\n"))
 				}

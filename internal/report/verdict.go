@@ -15,6 +15,8 @@ const (
 	noPastCause    = "no cause found"
 	noEvidence     = "no evidence is cited"
 	noAnswer       = "it has no answer"
+	computed       = "computed"
+	computedWhy    = "it is from code, and AWS's answers do not prove it"
 )
 
 // confidence returns the record's confidence, or Unknown if the record's value is not one of the known degrees.
@@ -67,7 +69,11 @@ func verdictLine(rec *investigation.Record) string {
 	case investigation.Confirmed:
 		return line + "Cause confirmed by evidence."
 	case investigation.Likely:
-		return line + "Cause likely, not proven."
+		line += "Cause likely, not proven."
+		if restsOnComputed(rec) {
+			line += " Its evidence is computed by code."
+		}
+		return line
 	}
 	return line + "Cause not established."
 }
@@ -116,6 +122,27 @@ func fallbackSummary(rec *investigation.Record) string {
 		summary += "\n\nSeen first, not necessarily the cause: " + observationLine(seen[0])
 	}
 	return summary
+}
+
+// restsOnComputed reports whether every verified finding depends on a quote that code computed.
+func restsOnComputed(rec *investigation.Record) bool {
+	verified := 0
+	for _, finding := range rec.Report.Findings {
+		if finding.Verified {
+			if verified++; !finding.IsComputed() {
+				return false
+			}
+		}
+	}
+	return verified > 0
+}
+
+// sourceOf returns a remark about where a quote comes from, or "" if AWS answered it.
+func sourceOf(citation investigation.Citation) string {
+	if citation.Source == investigation.SourceComputed {
+		return computed + ": " + computedWhy
+	}
+	return ""
 }
 
 // unverified returns why a finding is not verified.

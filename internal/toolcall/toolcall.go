@@ -35,7 +35,23 @@ type Answer struct {
 	Redactions    int             `json:"redactions"`              // number of secrets that were redacted in this answer
 	SearchGap     *SearchGap      `json:"search_gap,omitempty"`    // what was not searched for secrets; set by the redaction only
 	Refusals      int             `json:"refusals"`                // number of requests that the broker refused
+	Observed      *Observed       `json:"observed,omitempty"`      // what AWS returned of the output; set by the supervisor only
 	Status        *Status         `json:"status,omitempty"`        // only if the request asked for it
+}
+
+// Observed describes which parts of an output occur in AWS's answers to the call. The supervisor compares the output
+// with the answers that it forwarded, so code cannot forge it.
+type Observed struct {
+	Answers int    `json:"answers"`           // number of requests that AWS answered successfully
+	Spans   []Span `json:"spans"`             // parts of the output that occur in the answers, in order; they may overlap
+	Asked   []Span `json:"asked,omitempty"`   // parts of the output that the code itself sent to AWS
+	Partial bool   `json:"partial,omitempty"` // the answers or the output are too long to compare completely
+}
+
+// Span is a part of an output.
+type Span struct {
+	From int `json:"from"` // offset of its first byte
+	To   int `json:"to"`   // offset of the byte after it
 }
 
 // Truncation describes a part of an answer that was truncated because it was too long.

@@ -19,6 +19,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 	settings "github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/lambdalog"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/provenance"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/sandbox"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
@@ -62,7 +63,8 @@ func newHandler(ctx context.Context, o sandbox.Options, set settings.Tool) (hand
 	if err != nil {
 		return nil, err
 	}
-	aws, err := newBroker(ctx, set, observe, o)
+	answers := &provenance.Recorder{}
+	aws, err := newBroker(ctx, set, observe, answers, o)
 	if err != nil {
 		return nil, err
 	}
@@ -75,11 +77,13 @@ func newHandler(ctx context.Context, o sandbox.Options, set settings.Tool) (hand
 		if request.Status {
 			return statusAnswer(python), nil
 		}
+		defer answers.Forget()
 		answer, err := python.Run(ctx, request.Command)
 		if err != nil {
 			return toolcall.Answer{}, err
 		}
 		clean(ctx, &answer)
+		answer.Observed = answers.Judge(answer.Output, redact.Deadline(ctx, time.Now()))
 		return answer, nil
 	}, nil
 }
@@ -107,7 +111,9 @@ func newRedactor(s settings.Tool) (clean func(context.Context, *toolcall.Answer)
 }
 
 // newBroker returns the broker with the function's credentials, which only this process reads.
-func newBroker(ctx context.Context, set settings.Tool, observe func(body []byte), o sandbox.Options) (*broker.Broker, error) {
+func newBroker(
+	ctx context.Context, set settings.Tool, observe func(body []byte), answers *provenance.Recorder, o sandbox.Options,
+) (*broker.Broker, error) {
 	loaded, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load the function's AWS settings: %w", err)
@@ -116,6 +122,7 @@ func newBroker(ctx context.Context, set settings.Tool, observe func(body []byte)
 		Credentials:    loaded.Credentials,
 		Endpoints:      broker.EndpointsIn(o.Environment),
 		Observe:        observe,
+		Record:         func(e broker.Exchange) { answers.Record(provenance.Exchange(e)) },
 		Log:            o.Log,
 		AllowedActions: set.AllowedActions,
 		DeniedActions:  set.DeniedActions,

@@ -1,0 +1,176 @@
+package provenance
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+const (
+	maxFound    = 100 // occurrences of a quote
+	minDistinct = 4   // letters and digits of at least one word of a quote; shorter words occur everywhere
+)
+
+// Text is an output in which quotes are searched.
+type Text struct {
+	original string
+	normal   normalText
+}
+
+// NewText returns an output in which quotes are searched.
+func NewText(output string) *Text { return &Text{original: output, normal: normalized(output)} }
+
+// Match is an occurrence of a quote in an output.
+type Match struct {
+	toolcall.Span     // of the output
+	from, to      int // in the normal text
+}
+
+// Find returns where a quote occurs in the output, in any encoding. A quote that begins or ends inside a word
+// or a number does not occur, because 10 is not in 100. isCut allows it to end there: the quote was
+// truncated.
+func (t *Text) Find(quote string, isCut bool) []Match {
+	wanted := Normal(quote)
+	if wanted = strings.TrimSpace(wanted); wanted == "" {
+		return nil
+	}
+	var list []Match
+	text := t.normal.text
+	for at := 0; len(list) < maxFound; {
+		next := strings.Index(text[at:], wanted)
+		if next < 0 {
+			break
+		}
+		from := at + next
+		to := from + len(wanted)
+		if !splits(text, from) && (isCut || !splits(text, to) || isHump(text, to)) {
+			list = append(list, Match{t.span(from, to), from, to})
+		}
+		_, size := utf8.DecodeRuneInString(text[from:])
+		at = from + size
+	}
+	return list
+}
+
+// ContainsWords reports whether a text contains the words of a quote one after the other, with any
+// punctuation.
+func ContainsWords(text, quote string) bool {
+	wanted := joinedWords(Normal(quote))
+	return wanted != " " && strings.Contains(joinedWords(Normal(text)), wanted)
+}
+
+// Contains reports whether a text contains a quote, in any encoding.
+func Contains(text, quote string) bool {
+	return strings.Contains(Normal(text), strings.TrimSpace(Normal(quote)))
+}
+
+// splits reports whether a position of a normal text is inside a word or a number.
+func splits(text string, at int) bool {
+	if at == 0 || at == len(text) {
+		return false
+	}
+	before, size := utf8.DecodeLastRuneInString(text[:at])
+	after, next := utf8.DecodeRuneInString(text[at:])
+	isBefore, isAfter := unicode.IsDigit(before), unicode.IsDigit(after)
+	switch {
+	case isBefore && isAfter:
+		return true
+	case isBefore && (after == '.' || after == ','): // 10 in 10.5
+		following, _ := utf8.DecodeRuneInString(text[at+next:])
+		return unicode.IsDigit(following)
+	case isAfter && (before == '.' || before == '-'): // 5 in 10.5 and in -5
+		preceding, _ := utf8.DecodeLastRuneInString(text[:at-size])
+		if before == '.' {
+			return unicode.IsDigit(preceding)
+		}
+		return !isWordRune(preceding)
+	}
+	return isLetterOfWord(before) && isLetterOfWord(after)
+}
+
+// isHump reports whether a word of a camel case name ends at a position: AccessDenied in AccessDeniedException.
+func isHump(text string, at int) bool {
+	before, _ := utf8.DecodeLastRuneInString(text[:at])
+	after, _ := utf8.DecodeRuneInString(text[at:])
+	return unicode.IsLower(before) && unicode.IsUpper(after)
+}
+
+func isLetterOfWord(r rune) bool {
+	return (unicode.IsLetter(r) || unicode.IsMark(r)) && !isSolitary(r)
+}
+
+// IsDistinct reports whether a quote has a word that does not occur everywhere, unlike small numbers.
+func IsDistinct(quote string) bool {
+	isDistinct, solitary := false, 0
+	plain := Normal(quote)
+	eachWord(plain, func(w word) bool {
+		length := 0
+		for _, r := range plain[w.from:w.to] {
+			if unicode.IsLetter(r) || unicode.IsDigit(r) {
+				length++
+			}
+			if isSolitary(r) {
+				solitary++
+			}
+		}
+		isDistinct = length >= minDistinct || solitary >= minDistinct
+		return !isDistinct
+	})
+	return isDistinct
+}
+
+// redacted matches what replaces a secret in an output.
+var redacted = regexp.MustCompile(`\[redacted: [^\]\n]{1,200}\]`)
+
+// IsObserved reports whether AWS answered what a quote says. A redacted secret in it does not matter.
+func (t *Text) IsObserved(quote Match, observed *toolcall.Observed) bool {
+	if observed == nil || observed.Answers == 0 {
+		return false
+	}
+	if inner, ok := t.trim(quote.from, quote.to); ok && containsAny(observed.Asked, inner) {
+		return false
+	}
+	text, from, to := t.normal.text[quote.from:quote.to], quote.from, quote.to
+	for _, mark := range redacted.FindAllStringIndex(text, -1) { // secrets at the ends do not matter
+		if _, hasText := t.trim(from, quote.from+mark[0]); !hasText {
+			from = quote.from + mark[1]
+		}
+		if _, hasText := t.trim(quote.from+mark[1], to); !hasText {
+			to = quote.from + mark[0]
+			break
+		}
+	}
+	inner, ok := t.trim(from, max(from, to))
+	return ok && containsAny(observed.Spans, inner)
+}
+
+func containsAny(spans []toolcall.Span, part toolcall.Span) bool {
+	for _, span := range spans {
+		if contains(span, part) {
+			return true
+		}
+	}
+	return false
+}
+
+func contains(span, part toolcall.Span) bool { return span.From <= part.From && part.To <= span.To }
+
+// span returns the part of the output that a part of the normal text stands for.
+func (t *Text) span(from, to int) toolcall.Span {
+	return toolcall.Span{From: int(t.normal.from[from]), To: int(t.normal.to[to-1])}
+}
+
+// trim returns a part of the output without the punctuation around it, or false if there is nothing else.
+func (t *Text) trim(from, to int) (toolcall.Span, bool) {
+	isPunctuation := func(r rune) bool { return !isWordRune(r) }
+	left := strings.TrimLeftFunc(t.normal.text[from:to], isPunctuation)
+	inner := strings.TrimRightFunc(left, isPunctuation)
+	if inner == "" {
+		return toolcall.Span{}, false
+	}
+	from = to - len(left)
+	return t.span(from, from+len(inner)), true
+}

@@ -1,0 +1,404 @@
+package provenance
+
+import (
+	"strings"
+	"time"
+)
+
+// Limits of the comparison of one output with the answers.
+const (
+	maxSteps     = 20 << 20 // comparisons of words, which take about 0.2 s
+	maxShared    = 200      // values outside of records that are combined with each record
+	minCutRun    = 4        // words before a word that the code truncated
+	minShortened = 4        // letters of a word that abbreviates a word of a field's name
+	maxRare      = 6        // occurrences in the output of a word that shows where a record was printed
+	maxGroup     = 2000     // words outside of records that are compared at once
+	maxRecord    = 20_000   // words of a record that are compared at once
+	maxParts     = 12       // parts of an ARN or a path
+	minLocated   = 500      // words of an output that is not compared as a whole with each record
+	context      = 32       // words before a group with which a run can begin
+)
+
+// matcher finds the parts of an output that occur in answers.
+//
+// A part occurs in an answer if it repeats the answer's words in their order. It also occurs if it consists
+// of complete values of one record, such as one log event, in any order: code selects fields. The first value
+// may lack its beginning, and the last one its end. A name of a field counts only before a value of that
+// field. Values of different records never make one part, so code cannot make a statement of pieces that AWS
+// did not return together.
+type matcher struct {
+	output  string
+	normal  normalText // of the output
+	words   []word
+	ids     map[string]int32   // words of the output
+	at      [][]int32          // by id: where the word occurs
+	lower   map[string][]int32 // by word in lower case: where it occurs
+	likely  [256]uint32        // by first byte: the lengths of words of the output, as bits
+	coarse  bool               // the output may have times without seconds or without a date
+	reach   []int32            // by word of the output: the end of the longest part that begins there
+	steps   int
+	partial bool // not everything was compared
+	until   time.Time
+	asked   asked
+
+	// The state within one answer.
+	body       []byte
+	containers []container
+	keys       []key
+	named      int32 // the name before the next value, or -1
+	inRecord   int   // number of containers inside the current record, 0 outside
+	recordKey  int32 // first key of the current record
+	nested     int
+	group      []token // of the current record, or since the last one
+	before     int     // tokens at the start of group that belong to the group before it
+	shared     []piece
+
+	labels  map[string][]piece // by name of a field
+	done    map[uint64]bool    // groups without rare words, by their hash
+	values  []piece
+	parts   []int32 // positions in the current value at which its parts begin
+	active  runs
+	windows []window
+	serial  int32 // of the group
+}
+
+// token is a word of an answer, or a break in it.
+type token struct {
+	id   int32  // of the word in the output, unknownWord, or broken
+	key  int32  // of the value, or isName
+	ends bool   // whether a value ends after it
+	part bool   // whether a part of an ARN or a path begins with it
+	text string // of an unknown word after which the value continues
+}
+
+const (
+	unknownWord = -1 // does not occur in the output
+	broken      = -2 // no run goes on here
+	isName      = -2 // the word belongs to the name of a field
+)
+
+// window is a part of the output in which a record may have been printed, in words.
+type window struct{ from, to int32 }
+
+type container struct {
+	isList   bool
+	isRecord bool
+	key      int32
+}
+
+// key is an occurrence of a field's name.
+type key struct {
+	name   string
+	parent int32
+}
+
+// piece is a part of the output that matches a value or the name of a field.
+type piece struct {
+	from, to int32
+	key      int32
+	isKey    bool
+	isHead   bool // begins where the value begins
+	isTail   bool // ends where the value ends
+	best     int32
+	hasValue bool
+}
+
+// run is a sequence of words that output and answer share: it ends with word at of the output.
+type run struct{ at, from int32 }
+
+type runs struct {
+	list   []run
+	spare  []run   // memory for the next list
+	start  []int32 // by word of the output: where the run that ends there begins
+	stamp  []int32
+	groups []int32 // by word of the output: the last group with a run that ends there
+	now    int32
+}
+
+func newMatcher(output string, a asked) *matcher {
+	m := &matcher{
+		output: output, normal: normalized(output), asked: a,
+		ids: map[string]int32{}, lower: map[string][]int32{}, labels: map[string][]piece{}, done: map[uint64]bool{},
+	}
+	eachOutputWord(m.normal.text, func(w word) bool {
+		id, known := m.ids[w.text]
+		if !known {
+			id = int32(len(m.at))
+			m.ids[w.text] = id
+			m.at = append(m.at, nil)
+			m.likely[w.text[0]] |= 1 << (len(w.text) & 31)
+			m.coarse = m.coarse || (w.text[0] == 'M' || w.text[0] == 'C') && len(w.text) > 1 && isDigit(w.text[1])
+		}
+		position := int32(len(m.words))
+		m.at[id] = append(m.at[id], position)
+		m.words = append(m.words, w)
+		return true
+	})
+	for text, id := range m.ids {
+		folded := strings.ToLower(text)
+		m.lower[folded] = append(m.lower[folded], m.at[id]...)
+	}
+	m.clear()
+	return m
+}
+
+// sharing returns a matcher of the same output that has found nothing yet.
+func (m *matcher) sharing() *matcher {
+	other := *m
+	other.asked, other.group, other.keys, other.containers, other.shared, other.values = asked{}, nil, nil, nil, nil, nil
+	other.labels, other.done, other.active, other.windows, other.parts = map[string][]piece{}, map[uint64]bool{}, runs{}, nil, nil
+	other.steps, other.partial, other.before = 0, false, 0
+	other.clear()
+	return &other
+}
+
+// clear forgets what was found.
+func (m *matcher) clear() {
+	for _, list := range []*[]int32{&m.reach, &m.active.start, &m.active.stamp, &m.active.groups} {
+		*list = make([]int32, len(m.words))
+	}
+}
+
+// compare compares the output with an answer.
+func (m *matcher) compare(body []byte) {
+	m.containers, m.keys, m.named, m.inRecord, m.recordKey = m.containers[:0], m.keys[:0], -1, 0, 0
+	m.group, m.before, m.shared = m.group[:0], 0, m.shared[:0]
+	m.body = body
+	scanBody(body, m)
+	m.endGroup(false)
+}
+
+// spend counts comparisons.
+func (m *matcher) spend(n int) {
+	m.steps += n
+	m.partial = m.partial || m.steps > maxSteps
+}
+
+func (m *matcher) enter(isList bool) { m.open(isList, m.isInList()) }
+
+func (m *matcher) enterEntry() { m.open(false, true) }
+
+func (m *matcher) open(isList, isEntry bool) {
+	c := container{isList: isList, key: m.takeName()}
+	if m.inRecord > 0 {
+		m.inRecord++
+	} else if isEntry {
+		c.isRecord = true
+		m.endGroup(true)
+		m.inRecord, m.recordKey = 1, int32(len(m.keys))
+	}
+	m.containers = append(m.containers, c)
+}
+
+func (m *matcher) isInList() bool {
+	return len(m.containers) > 0 && m.containers[len(m.containers)-1].isList
+}
+
+func (m *matcher) leave() {
+	if len(m.containers) == 0 {
+		return
+	}
+	last := m.containers[len(m.containers)-1]
+	m.containers, m.named = m.containers[:len(m.containers)-1], -1
+	if m.inRecord > 0 {
+		m.inRecord--
+		if last.isRecord {
+			m.endGroup(false)
+			m.inRecord = 0
+		}
+	}
+}
+
+// takeName returns the key of the next value: its own name, or the name of its container.
+func (m *matcher) takeName() int32 {
+	if named := m.named; named >= 0 {
+		m.named = -1
+		return named
+	}
+	if len(m.containers) > 0 {
+		return m.containers[len(m.containers)-1].key
+	}
+	return -1
+}
+
+func (m *matcher) name(text string) {
+	parent := int32(-1)
+	if len(m.containers) > 0 {
+		parent = m.containers[len(m.containers)-1].key
+	}
+	m.keys = append(m.keys, key{text, parent})
+	m.named = int32(len(m.keys) - 1)
+	if m.partial {
+		return
+	}
+	if len(text) > maxName {
+		m.interrupt()
+		return
+	}
+	m.add(plainOf(text), isName)
+}
+
+// maxName is the length of the longest text that is taken for the name of a field.
+const maxName = 200
+
+// interrupt makes sure that no run goes on.
+func (m *matcher) interrupt() {
+	if n := len(m.group); n == 0 || m.group[n-1].id != broken {
+		m.group = append(m.group, token{id: broken})
+	}
+}
+
+func (m *matcher) value(text string) {
+	key := m.takeName()
+	if m.partial || text == "" {
+		return
+	}
+	look := lookAt(text)
+	plain := text
+	if look.isEncoded {
+		plain = Normal(text)
+	}
+	if m.asked.labels[plain] || m.asked.contains(plain) || m.asked.mayBeEcho(plain, m.body) {
+		m.interrupt() // code cannot prove anything with its own words
+		return
+	}
+	m.limitGroup()
+	m.addValue(text, plain, key, look)
+	if look.isJSON && m.nested < maxNested {
+		m.nest(text[strings.IndexAny(text, `{[`):], key)
+	}
+}
+
+// limitGroup ends a group that is too long.
+func (m *matcher) limitGroup() {
+	if m.inRecord == 0 && len(m.group) > maxGroup || len(m.group) > maxRecord {
+		m.endGroup(m.inRecord == 0)
+	}
+}
+
+// nest adds the fields and values of JSON in a string.
+func (m *matcher) nest(text string, key int32) {
+	m.interrupt()
+	m.nested++
+	before := len(m.containers)
+	m.containers = append(m.containers, container{key: key})
+	scanJSON(text, m)
+	m.containers, m.named = m.containers[:before], -1
+	m.nested--
+	m.interrupt()
+}
+
+// look is what the characters of a value tell about it.
+type look struct {
+	isEncoded bool // its normal form may differ
+	hasBreaks bool // it has several lines or columns
+	isPath    bool // it may be an ARN, an address, or a path
+	isJSON    bool // it may contain JSON
+}
+
+// characters that decide how a value is read.
+const (
+	charEncoded = 1 << iota
+	charBreak
+	charPath
+	charNoPath
+	charOpen
+	charJSON
+)
+
+var characters = func() (table [256]uint8) {
+	for c := range table {
+		if needsNormal(string([]byte{byte(c)})) {
+			table[c] |= charEncoded
+		}
+	}
+	for flag, list := range map[uint8]string{
+		charBreak: "\n\t", charPath: ":/", charNoPath: " \"{[", charOpen: "{[", charJSON: "\":",
+	} {
+		for _, c := range []byte(list) {
+			table[c] |= flag
+		}
+	}
+	return table
+}()
+
+func lookAt(text string) look {
+	found := uint8(0)
+	for i := range len(text) {
+		found |= characters[text[i]]
+	}
+	return look{
+		isEncoded: found&charEncoded != 0,
+		hasBreaks: found&charBreak != 0,
+		isPath:    found&charPath != 0 && found&charNoPath == 0,
+		isJSON:    found&charOpen != 0 && found&charJSON != 0,
+	}
+}
+
+// plainOf returns the normal form of a text, except that it may have more white space.
+func plainOf(text string) string {
+	if needsNormal(text) {
+		return Normal(text)
+	}
+	return text
+}
+
+// needsNormal reports whether a text may differ from its normal form in more than white space.
+func needsNormal(text string) bool {
+	for _, c := range []byte(text) {
+		if c >= 0x80 || c < ' ' || c == '\\' || c == '&' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+// addValue adds a value. Code often prints only a line of a text, a column, or the end of an ARN or a path,
+// so each of these counts as a value.
+func (m *matcher) addValue(text, plain string, key int32, look look) {
+	if look.hasBreaks {
+		for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == '\t' }) {
+			m.limitGroup()
+			m.add(plainOf(part), key)
+		}
+		return
+	}
+	first := len(m.group)
+	m.add(plain, key)
+	if first == len(m.group) || !look.isPath || isTime(plain) {
+		return
+	}
+	at := first
+	for part := range strings.FieldsFuncSeq(plain, func(r rune) bool { return r == ':' || r == '/' }) {
+		if at < len(m.group) {
+			m.group[at].part = true
+		}
+		eachWord(part, func(word) bool { at++; return true })
+	}
+}
+
+func isTime(text string) bool {
+	if !isDigit(text[0]) {
+		return false
+	}
+	end, _ := timeAt(text, 0)
+	return end > 0
+}
+
+// add adds the words of a value or of a name to the group.
+func (m *matcher) add(plain string, key int32) {
+	first := len(m.group)
+	eachWord(plain, func(w word) bool {
+		t := token{id: unknownWord, key: key}
+		if id, ok := m.id(w.text); ok {
+			t.id = id
+		} else if len(m.group) > first && m.group[len(m.group)-1].id >= 0 {
+			t.text = w.text
+		}
+		m.group = append(m.group, t)
+		return true
+	})
+	if len(m.group) > first {
+		m.group[len(m.group)-1].ends = true
+	}
+}

@@ -1,0 +1,255 @@
+package provenance_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/provenance"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+// parts returns the parts of an output that occur in answers.
+func parts(output string, answers ...string) []string {
+	var r provenance.Recorder
+	for _, answer := range answers {
+		r.Record(provenance.Exchange{URL: "https://logs.us-east-1.amazonaws.com/", Status: 200, Answer: []byte(answer)})
+	}
+	return texts(output, r.Judge(output, time.Time{}).Spans)
+}
+
+func texts(output string, spans []toolcall.Span) []string {
+	list := []string{}
+	for _, span := range spans {
+		list = append(list, output[span.From:span.To])
+	}
+	return list
+}
+
+func TestNormal_ResolvesEncodings(t *testing.T) {
+	for _, test := range []struct{ name, text, want string }{
+		{"plain", "ERROR pool-1: 97.3 %", "ERROR pool-1: 97.3 %"},
+		{"white space", "  a\t\r\n b\u00a0\u3000c ", "a b c"},
+		{"escapes of JSON", `f\u00fcr\n\"x\" \/ \\\"y\\\"`, `für "x" / "y"`},
+		{"surrogates", `\ud83d\udd25 \\ud83d\\udd25`, "🔥 🔥"},
+		{"half a pair", `a\ud83d b`, "a b"},
+		{"long escape of Python", `\U0001f525`, "🔥"},
+		{"bytes of Python", `\xe8\xa8\xbc\xc3\xbc\xff`, "証üÿ"},
+		{"no escape", `C:\data \d+ \u12 \`, `C:\data \d+ \u12 \`},
+		{"entities", "&lt;a&gt; &amp;lt; &#252; &#xfc; &unknown; & &amp", "<a> < ü ü &unknown; & &amp"},
+		{"composition", "u\u0308 e\u0301 か\u3099 \u1112\u1161\u11ab", "ü é が 한"},
+		{"composition of an escape", `u\u0308`, "ü"},
+		{"typographic", "‘a’ “b” c–d—e −5 …", `'a' "b" c-d-e -5 ...`},
+		{"invisible", "a\u200bb\u2060c\ufeff\u00add\x1be", "abcde"},
+		{"direction", "\u202eabc\u202c", "abc"},
+		{"invalid", "a\xffb", "ab"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			assert.Equal(t, test.want, provenance.Normal(test.text))
+			assert.Equal(t, test.want, provenance.Normal(provenance.Normal(test.text)), "twice")
+		})
+	}
+}
+
+func TestJudge_ReadsEveryProtocol(t *testing.T) {
+	const output = "orders-errors ALARM 97.5"
+	var packed bytes.Buffer
+	writer := gzip.NewWriter(&packed)
+	_, err := writer.Write([]byte(`{"AlarmName":"orders-errors","StateValue":"ALARM","Threshold":97.50}`))
+	require.NoError(t, err)
+	require.NoError(t, writer.Close())
+	cbor := "\xbf\x69AlarmName\x6dorders-errors\x6aStateValue\x7f\x62AL\x63ARM\xff\x69Threshold\xfb\x40\x58\x60\x00\x00\x00\x00\x00\xff"
+	for name, answer := range map[string]string{
+		"JSON":           `{"AlarmName":"orders-errors","StateValue":"ALARM","Threshold":9.75E1}`,
+		"JSON in JSON":   `{"Event":"{\"AlarmName\":\"orders-errors\",\"StateValue\":\"ALARM\",\"Threshold\":97.5}"}`,
+		"JSON in a line": `{"message":"12:36 ERROR {\"AlarmName\":\"orders-errors\",\"StateValue\":\"ALARM\",\"Threshold\":97.5} end"}`,
+		"cut JSON":       `{"AlarmName":"orders-errors","StateValue":"ALARM","Threshold":97.5,"Other":"x`,
+		"XML":            `<R xmlns="x"><AlarmName>orders-errors</AlarmName><Threshold>97.5</Threshold><!-- c --><StateValue>ALARM</StateValue></R>`,
+		"CDATA":          `<R><A><![CDATA[orders-errors]]></A><T>97.5</T><S>ALARM</S></R>`,
+		"URL in XML":     `<R><PolicyDocument>%7B%22A%22%3A%22orders-errors%22%2C%22S%22%3A%22ALARM%22%2C%22T%22%3A97.5%7D</PolicyDocument></R>`,
+		"CBOR":           cbor,
+		"gzip":           packed.String(),
+		"text":           "the state:\norders-errors\tALARM\t97.5\n",
+	} {
+		t.Run(name, func(t *testing.T) { assert.Equal(t, []string{output}, parts(output, answer)) })
+	}
+	assert.Empty(t, parts(output, `{"AlarmName":"orders-error"}`), "another name")
+	assert.Empty(t, parts(output))
+}
+
+func TestJudge_UsualOutputOfCode(t *testing.T) {
+	// Answers in the shapes of ECS, Logs Insights, CloudTrail, and RDS.
+	ecs := `{"services":[{"serviceName":"orders","status":"ACTIVE","desiredCount":4,"runningCount":1,"pendingCount":3,"deployments":[{"id":"ecs-svc/123","status":"PRIMARY","rolloutState":"IN_PROGRESS","failedTasks":12,"createdAt":1.795609755123E9,"taskDefinition":"arn:aws:ecs:us-east-1:123456789012:task-definition/orders:42"}],"events":[{"id":"e1","createdAt":1.795609755E9,"message":"(service orders) was unable to place a task because no container instance met all of its requirements."}]}],"failures":[]}`
+	insights := `{"results":[[{"field":"bin(5m)","value":"2026-11-25 12:25:00.000"},{"field":"errors","value":"57"},{"field":"@ptr","value":"abc"}],[{"field":"bin(5m)","value":"2026-11-25 12:30:00.000"},{"field":"errors","value":"3"}]],"statistics":{"recordsMatched":60.0,"recordsScanned":1200.0,"bytesScanned":54321.0},"status":"Complete"}`
+	trail := `{"Events":[{"EventId":"1","EventName":"PutRolePolicy","EventTime":1.795609755E9,"Username":"sam","Resources":[{"ResourceType":"AWS::IAM::Role","ResourceName":"orders-role"}],"CloudTrailEvent":"{\"eventVersion\":\"1.08\",\"userIdentity\":{\"type\":\"IAMUser\",\"userName\":\"sam\"},\"errorCode\":\"AccessDenied\",\"requestParameters\":{\"roleName\":\"orders-role\",\"policyName\":\"orders\"}}"},{"EventId":"2","EventName":"DeleteTable","EventTime":1.795609765E9,"Username":"eve","Resources":[{"ResourceType":"AWS::DynamoDB::Table","ResourceName":"users"}]}]}`
+	xml := `<DescribeDBInstancesResponse><DescribeDBInstancesResult><DBInstances><DBInstance><DBInstanceIdentifier>orders-db</DBInstanceIdentifier><DBInstanceStatus>storage-full</DBInstanceStatus><AllocatedStorage>20</AllocatedStorage><Endpoint><Address>orders-db.abc.us-east-1.rds.amazonaws.com</Address><Port>5432</Port></Endpoint><MultiAZ>false</MultiAZ></DBInstance></DBInstances></DescribeDBInstancesResult></DescribeDBInstancesResponse>`
+	for _, test := range []struct {
+		output, answer string
+		want           []string // nil: the whole output
+	}{
+		{`orders ACTIVE desired 4 running 1 pending 3`, ecs, nil},
+		{`service orders status ACTIVE running 1/4`, ecs, nil},
+		{`2026-11-25 12:29:15+00:00 (service orders) was unable to place a task because no container instance met all`, ecs, nil},
+		{`PRIMARY IN_PROGRESS failedTasks 12 orders:42`, ecs, nil},
+		{`running 4 of`, ecs, []string{}},
+		{`bin(5m)': '2026-11-25 12:25:00.000', 'errors': '57`, insights, nil},
+		{`2026-11-25 12:25:00.000 57`, insights, nil},
+		{`2026-11-25 12:30:00.000 57`, insights, []string{"2026-11-25 12:30:00.000"}},
+		{`recordsMatched: 60.0 recordsScanned: 1200`, insights, nil},
+		{`2026-11-25T12:29:15+00:00 PutRolePolicy sam orders-role`, trail, nil},
+		{`PutRolePolicy sam AccessDenied {'roleName': 'orders-role', 'policyName': 'orders`, trail, nil},
+		{`error AccessDenied user sam`, trail, nil},
+		{`PutRolePolicy eve`, trail, []string{"PutRolePolicy"}},
+		{`DeleteTable sam orders-role`, trail, []string{"DeleteTable", "sam orders-role"}},
+		{`orders-db storage-full 20 False`, xml, nil},
+		{`DBInstanceIdentifier orders-db Status: storage-full`, xml, nil},
+		{`Endpoint': {'Address': 'orders-db.abc.us-east-1.rds.amazonaws.com', 'Port': 5432}, 'MultiAZ': False`, xml, nil},
+		{`orders-db storage-full MultiAZ True`, xml, []string{"orders-db storage-full", "MultiAZ"}},
+	} {
+		want := test.want
+		if want == nil {
+			want = []string{test.output}
+		}
+		assert.Equal(t, want, parts(test.output, test.answer), test.output)
+	}
+}
+
+func TestJudge_KeepsRecordsApart(t *testing.T) {
+	for name, answer := range map[string]string{
+		"JSON":          `{"Alarms":[{"Name":"orders-errors","State":"healthy-1"},{"Name":"users-errors","State":"broken-1"}]}`,
+		"JSON in lists": `{"results":[[{"field":"Name","value":"orders-errors"},{"field":"State","value":"healthy-1"}],[{"field":"Name","value":"users-errors"},{"field":"State","value":"broken-1"}]]}`,
+		"XML":           `<R><Alarms><member><Name>orders-errors</Name><State>healthy-1</State></member><member><Name>users-errors</Name><State>broken-1</State></member></Alarms></R>`,
+		"RDS":           `<R><DBInstances><DBInstance><Name>orders-errors</Name><State>healthy-1</State></DBInstance><DBInstance><Name>users-errors</Name><State>broken-1</State></DBInstance></DBInstances></R>`,
+		"siblings":      `<R><X><Name>orders-errors</Name><State>healthy-1</State></X><X><Name>users-errors</Name><State>broken-1</State></X></R>`,
+		"nested":        `{"Document":"[{\"Name\":\"orders-errors\",\"State\":\"healthy-1\"},{\"Name\":\"users-errors\",\"State\":\"broken-1\"}]"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, []string{"orders-errors", "broken-1"}, parts("orders-errors is broken-1", answer))
+			assert.Equal(t, []string{"orders-errors", "broken-1"}, parts("orders-errors: broken-1", answer))
+			assert.Equal(t, []string{"users-errors: broken-1"}, parts("users-errors: broken-1", answer))
+			assert.Equal(t, []string{"broken-1 users-errors"}, parts("broken-1 users-errors", answer))
+		})
+	}
+	assert.Equal(t, []string{"orders-errors", "broken-1"},
+		parts("orders-errors broken-1", `{"Name":"orders-errors"}`, `{"Name":"broken-1"}`), "two answers")
+}
+
+func TestJudge_ANameBelongsToItsValue(t *testing.T) {
+	const answer = `{"FunctionName":"orders","Timeout":3,"MemorySize":128,"Vpc":{"SubnetId":"subnet-12","State":"ready-1"},"Gone":null}`
+	for output, want := range map[string]string{
+		"Timeout: 3, MemorySize: 128":    "Timeout: 3, MemorySize: 128",
+		"timeout=3 memory=128":           "timeout=3 memory=128",
+		"Function orders timeout 3":      "Function orders timeout 3",
+		"Vpc: State: ready-1":            "Vpc: State: ready-1",
+		"Timeout: 128 ":                  "Timeout",
+		"MemorySize: 3":                  "MemorySize",
+		"Vpc: 128 subnet-12":             "128 subnet-12",
+		"FunctionName: ready-1 State: 3": "FunctionName|ready-1",
+	} {
+		assert.Equal(t, want, strings.Join(parts(output, answer), "|"), output)
+	}
+}
+
+func TestJudge_RecognizesTimes(t *testing.T) {
+	const answer = `{"events":[{"timestamp":1795609755123,"message":"pool exhausted","at":"2026-11-25T12:29:15.123Z","seconds":1.795609755E9}]}`
+	for _, at := range []string{
+		"2026-11-25T12:29:15Z", "2026-11-25 12:29:15+00:00", "2026-11-25 12:29:15.123456", "2026-11-25T14:29:15+02:00", "2026-11-25T05:59:15-0630",
+		"datetime.datetime(2026, 11, 25, 12, 29, 15, 123000, tzinfo=tzutc())", "datetime(2026, 11, 25, 12, 29, 15)", "12:29:15", "12:29:15.123",
+		"2026-11-25 12:29", "1795609755", "1795609755.123", "1795609755123",
+	} {
+		assert.Equal(t, []string{at + " pool exhausted"}, parts(at+" pool exhausted", answer), at)
+	}
+	for _, at := range []string{"2026-11-25T12:29:16Z", "2026-11-25T12:29:15+01:00", "12:29:16", "2026-11-24 12:29", "1795609756"} {
+		assert.Equal(t, []string{"pool exhausted"}, parts(at+": pool exhausted", answer), at)
+	}
+}
+
+func TestJudge_MarksWhatTheCodeSent(t *testing.T) {
+	const output = "AccessDenied for role checkout 12.5\nValidation failed for AccessDenied for role checkout of orders"
+	for _, request := range []string{
+		`{"Label":"AccessDenied for role checkout"}`, `Action=X&MetricDataQueries.member.1.Label=AccessDenied+for%20role+checkout`,
+		`{"queryString":"fields \"AccessDenied for role checkout\" as x"}`, "\xa1\x65Label\x78\x1eAccessDenied for role checkout",
+	} {
+		var r provenance.Recorder
+		r.Record(provenance.Exchange{
+			URL: "https://x/", Request: []byte(request), Status: 200,
+			Answer: []byte(`{"Label":"AccessDenied for role checkout","Value":12.5,"Error":"Validation failed for AccessDenied for role checkout of orders"}`),
+		})
+		observed := r.Judge(output, time.Time{})
+		text := provenance.NewText(output)
+		source := func(quote string) bool {
+			found := text.Find(quote, false)
+			require.NotEmpty(t, found)
+			for _, f := range found {
+				if text.IsObserved(f, observed) {
+					return true
+				}
+			}
+			return false
+		}
+		assert.False(t, source("AccessDenied for role checkout"), request)
+		assert.False(t, source("AccessDenied for role checkout 12.5"), request)
+		assert.True(t, source("Validation failed for AccessDenied"), request)
+	}
+}
+
+func TestJudge_ReportsWhatItDidNotCompare(t *testing.T) {
+	var r provenance.Recorder
+	r.Record(provenance.Exchange{Status: 200, Answer: []byte(`{"a":"orders"}`), Cut: true})
+	assert.True(t, r.Judge("orders-1", time.Time{}).Partial)
+	assert.False(t, r.Judge("orders-1", time.Time{}).Partial, "the recorder forgot the exchanges")
+	for range 20 {
+		r.Record(provenance.Exchange{Status: 200, Answer: bytes.Repeat([]byte("x "), 1<<19)})
+	}
+	observed := r.Judge("orders-1", time.Time{})
+	assert.True(t, observed.Partial)
+	assert.Equal(t, 20, observed.Answers)
+	r.Record(provenance.Exchange{Status: 200, Answer: []byte(`{"a":"orders-1"}`)})
+	observed = r.Judge("orders-1", time.Now().Add(-time.Second))
+	assert.True(t, observed.Partial, "the time is over")
+	assert.Empty(t, observed.Spans)
+	assert.Equal(t, 1, observed.Answers)
+	r.Record(provenance.Exchange{Status: 200, Answer: []byte(`{}`)})
+	r.Forget()
+	assert.Zero(t, r.Judge("x", time.Time{}).Answers)
+}
+
+// An answer that repeats the same words as often as possible must not take long. The limit on steps bounds
+// the time.
+func TestJudge_RepetitionIsBounded(t *testing.T) {
+	output := strings.Repeat("a b ", 30_000)
+	var b strings.Builder
+	for i := range 40_000 {
+		words := strings.NewReplacer("0", "a ", "1", "b ").Replace(fmt.Sprintf("%b", i))
+		fmt.Fprintf(&b, `{"n":%q},`, words)
+	}
+	var r provenance.Recorder
+	r.Record(provenance.Exchange{Status: 200, Answer: []byte("[" + b.String() + "{}]")})
+	assert.True(t, r.Judge(output, time.Time{}).Partial)
+}
+
+func FuzzJudge(f *testing.F) {
+	f.Add(`{"a":[{"b":"c d \u00fc"}]}`, `c d ü: 12:36:15 [redacted: secret] \xc3`, `{"Label":"c"}`)
+	f.Add("\xbf\x61a\x9f\x01\xff\xff", "1 2026-11-25T12:36:15Z datetime(2026, 1, 2, 3, 4)", "a=b%20c")
+	f.Add("<a><b>x</b><b>y</b></a>", "x y &amp;lt; é", "")
+	f.Fuzz(func(t *testing.T, answer, output, request string) {
+		var r provenance.Recorder
+		r.Record(provenance.Exchange{URL: "u", Request: []byte(request), Status: 200, Answer: []byte(answer)})
+		observed := r.Judge(output, time.Time{})
+		for _, span := range append(observed.Spans, observed.Asked...) {
+			if span.From < 0 || span.From >= span.To || span.To > len(output) {
+				t.Fatalf("%v is not in an output of %d bytes", span, len(output))
+			}
+		}
+		text := provenance.NewText(output)
+		for _, found := range text.Find(request, true) {
+			text.IsObserved(found, observed)
+		}
+	})
+}

@@ -1,0 +1,242 @@
+package provenance
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// endGroup compares the collected words with the output. isShared: they can be combined with the values of
+// records.
+func (m *matcher) endGroup(isShared bool) {
+	fresh := len(m.group) > m.before
+	m.partial = m.partial || !m.until.IsZero() && time.Now().After(m.until)
+	if fresh && !m.partial && m.locate() {
+		m.values = m.values[:0]
+		m.follow()
+		if isShared {
+			if room := maxShared - len(m.shared); room > 0 {
+				m.shared = append(m.shared, m.values[:min(room, len(m.values))]...)
+			}
+		} else {
+			m.values = append(m.values, m.shared...)
+		}
+		m.combine(m.values, m.recordKey)
+	}
+	if isShared {
+		m.recordKey = int32(len(m.keys))
+	}
+	if fresh {
+		m.before = copy(m.group, m.group[max(0, len(m.group)-context):])
+		m.group = m.group[:m.before]
+	}
+}
+
+// locate determines the parts of the output in which the group may have been printed: around its rare words,
+// or else the whole output. It reports whether there is anything to compare: groups of the same words, as
+// logs have many, are compared once.
+func (m *matcher) locate() bool {
+	isKnown, hash := false, uint64(0)
+	for i := range m.group {
+		isKnown = isKnown || m.group[i].id >= 0
+		hash = (hash ^ uint64(m.group[i].id+2)) * 0x9e3779b97f4a7c15
+		hash ^= hash >> 29
+	}
+	if !isKnown || m.done[hash] {
+		return false
+	}
+	m.done[hash] = true
+	whole := window{0, int32(len(m.words))}
+	m.windows = m.windows[:0]
+	if len(m.words) > minLocated {
+		reach := int32(len(m.group) + context)
+		for i := range m.group {
+			if id := m.group[i].id; id >= 0 && len(m.at[id]) <= maxRare {
+				for _, at := range m.at[id] {
+					m.windows = append(m.windows, window{at - reach, at + reach})
+				}
+			}
+		}
+	}
+	if len(m.windows) == 0 {
+		m.windows = append(m.windows, whole)
+		return true
+	}
+	slices.SortFunc(m.windows, func(a, b window) int { return int(a.from - b.from) })
+	merged := m.windows[:1]
+	for _, w := range m.windows[1:] {
+		if last := &merged[len(merged)-1]; w.from <= last.to {
+			last.to = max(last.to, w.to)
+		} else {
+			merged = append(merged, w)
+		}
+	}
+	m.windows = merged
+	return true
+}
+
+// positions calls yield with the positions of a word in the windows.
+func (m *matcher) positions(id int32, yield func(at int32)) {
+	list := m.at[id]
+	for _, w := range m.windows {
+		if len(list) == 0 {
+			return
+		}
+		if list[0] < w.from {
+			skip, _ := slices.BinarySearch(list, w.from)
+			list = list[skip:]
+		}
+		for len(list) > 0 && list[0] <= w.to {
+			yield(list[0])
+			list = list[1:]
+		}
+	}
+}
+
+// follow finds the runs that the group and the output share, and the pieces of values among them.
+func (m *matcher) follow() {
+	a := &m.active
+	a.list = a.list[:0]
+	a.now++
+	m.serial++
+	length := int32(0) // words of the current value so far
+	for i := range m.group {
+		if m.partial {
+			return
+		}
+		t := &m.group[i]
+		isValue := t.key != isName && i >= m.before
+		if t.id == broken {
+			a.list, a.now, length = a.list[:0], a.now+1, 0
+			continue
+		}
+		if isValue && length > 0 {
+			m.endHeads(t, length)
+		}
+		if length == 0 {
+			m.parts = append(m.parts[:0], 0)
+		} else if t.part && len(m.parts) < maxParts {
+			m.parts = append(m.parts, length)
+		}
+		if t.id < 0 {
+			a.list, a.now = a.list[:0], a.now+1
+		} else {
+			m.extend(t.id, i >= m.before)
+		}
+		if length++; !t.ends {
+			continue
+		}
+		if isValue {
+			m.endValue(length, t.key)
+		}
+		length = 0
+	}
+}
+
+// endValue reports the pieces that end where a value of length words ends.
+func (m *matcher) endValue(length, key int32) {
+	for _, r := range m.active.list {
+		have, isWhole := r.at-r.from+1, false
+		for _, begin := range m.parts {
+			if need := length - begin; have >= need {
+				whole := piece{from: r.at + 1 - need, to: r.at + 1, key: key, isHead: true, isTail: true}
+				m.values = append(m.values, whole)
+				isWhole = isWhole || begin == 0
+			}
+		}
+		if !isWhole {
+			m.values = append(m.values, piece{from: r.from, to: r.at + 1, key: key, isTail: true})
+		}
+	}
+}
+
+// id returns the id of a word that occurs in the output. A time also matches if the output has it without
+// seconds or without the date.
+func (m *matcher) id(text string) (int32, bool) {
+	if m.likely[text[0]]&(1<<(len(text)&31)) != 0 {
+		if id, ok := m.ids[text]; ok {
+			return id, true
+		}
+	}
+	if m.coarse && text[0] == 'T' && len(text) == len("T1200000000") && isDigit(text[1]) {
+		for _, other := range coarser(text) {
+			if id, ok := m.ids[other]; ok {
+				return id, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// extend continues the runs with a word, or begins them. isOwn: the word belongs to the group itself.
+func (m *matcher) extend(id int32, isOwn bool) {
+	a := &m.active
+	before := a.now
+	a.now++
+	next := a.spare[:0]
+	m.positions(id, func(at int32) {
+		from := at
+		if at > 0 && a.stamp[at-1] == before {
+			from = a.start[at-1]
+		} else if at > 1 && isOwn && m.words[at-1].text == redactedWord && a.groups[at-2] == m.serial {
+			from = a.start[at-2] // the answer has a secret here
+		}
+		next = append(next, run{at, from})
+		m.reach[from] = max(m.reach[from], at+1)
+	})
+	m.spend(len(next))
+	for _, r := range next {
+		a.start[r.at], a.stamp[r.at] = r.from, a.now
+		if isOwn {
+			a.groups[r.at] = m.serial
+		}
+	}
+	a.list, a.spare = next, a.list
+}
+
+// endHeads reports the pieces that begin a value and do not continue with its next word.
+func (m *matcher) endHeads(next *token, length int32) {
+	for _, r := range m.active.list {
+		after := r.at + 1
+		if r.at-r.from+1 < length {
+			continue
+		}
+		if int(after) < len(m.words) {
+			if id, ok := m.ids[m.words[after].text]; ok && id == next.id {
+				continue
+			}
+			if length >= minCutRun && isCutFrom(m.words[after].text, m.textOf(next)) && m.endsLine(after) {
+				after++
+				m.reach[r.from] = max(m.reach[r.from], after)
+			}
+		}
+		m.values = append(m.values, piece{from: r.at + 1 - length, to: after, key: next.key, isHead: true})
+	}
+}
+
+// textOf returns the word of a token.
+func (m *matcher) textOf(t *token) string {
+	if t.id >= 0 {
+		return m.words[m.at[t.id][0]].text
+	}
+	return t.text
+}
+
+// isCutFrom reports whether a word is the beginning of another one, truncated between two letters.
+func isCutFrom(short, whole string) bool {
+	if len(short) >= len(whole) || !strings.HasPrefix(whole, short) {
+		return false
+	}
+	return isLetter(short[len(short)-1]) && isLetter(whole[len(short)])
+}
+
+func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
+
+// endsLine reports whether the output or one of its lines ends after a word, or punctuation follows the word.
+func (m *matcher) endsLine(position int32) bool {
+	at := m.words[position].to
+	if at >= len(m.normal.text) || m.normal.text[at] != ' ' {
+		return true
+	}
+	return strings.Contains(m.output[m.normal.from[at]:m.normal.to[at]], "\n")
+}

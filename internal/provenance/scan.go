@@ -1,0 +1,392 @@
+package provenance
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"io"
+	"math"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of reading one answer.
+const (
+	maxUnpacked = 16 << 20 // bytes of a decompressed answer
+	maxNested   = 4        // levels of JSON in strings
+	maxDepth    = 200      // levels of containers
+	// maxLookahead is how many bytes of an XML element are read to find out whether another one follows.
+	maxLookahead  = 16 << 10
+	maxLookaheads = 16 << 20 // bytes that are read so in one answer
+)
+
+// visitor receives the content of an answer: names of fields, values, and the containers that hold them.
+type visitor interface {
+	enter(isList bool)
+	enterEntry() // of a list that has no container of its own, as in XML
+	leave()
+	name(text string)
+	value(text string)
+}
+
+// scanBody reads an answer in JSON, XML, CBOR, or plain text. It reads as far as it can: a body may be
+// incomplete.
+func scanBody(body []byte, v visitor) {
+	if len(body) > 2 && body[0] == 0x1f && body[1] == 0x8b {
+		reader, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return
+		}
+		body, _ = io.ReadAll(io.LimitReader(reader, maxUnpacked))
+	}
+	trimmed := bytes.TrimLeft(body, " \t\r\n\xef\xbb\xbf")
+	if len(trimmed) == 0 {
+		return
+	}
+	switch c := trimmed[0]; {
+	case c == '{' || c == '[' || c == '"':
+		scanJSON(string(trimmed), v)
+	case c == '<':
+		scanXML(string(trimmed), v)
+	case c >= 0xa0 && c <= 0xbf: // a map of CBOR
+		(&cborReader{data: body, visitor: v}).item(0)
+	default:
+		v.value(string(trimmed))
+	}
+}
+
+// scanJSON reads JSON. What is not JSON is skipped, because text may surround it.
+func scanJSON(text string, v visitor) {
+	var lists []bool
+	isName := func(end int) bool {
+		for end < len(text) && (text[end] == ' ' || text[end] == '\n' || text[end] == '\t' || text[end] == '\r') {
+			end++
+		}
+		return end < len(text) && text[end] == ':' && len(lists) > 0 && !lists[len(lists)-1]
+	}
+	for i := 0; i < len(text); {
+		switch c := text[i]; {
+		case c == '{' || c == '[':
+			if len(lists) == maxDepth {
+				return
+			}
+			lists = append(lists, c == '[')
+			v.enter(c == '[')
+			i++
+		case c == '}' || c == ']':
+			if len(lists) > 0 {
+				lists = lists[:len(lists)-1]
+				v.leave()
+			}
+			i++
+		case c == '"':
+			content, end := jsonString(text, i)
+			if isName(end) {
+				v.name(content)
+			} else {
+				v.value(content)
+			}
+			i = end
+		case isDigit(c) || c == '-' || c >= 'a' && c <= 'z':
+			end := i + 1
+			for end < len(text) && (isASCIIWord(text[end]) || text[end] == '.' || text[end] == '+' || text[end] == '-') {
+				end++
+			}
+			v.value(text[i:end])
+			i = end
+		default:
+			i++
+		}
+	}
+	for range lists {
+		v.leave()
+	}
+}
+
+// jsonString returns the content of the string that begins at a quote, and the position after it.
+func jsonString(text string, i int) (content string, end int) {
+	i++
+	plain := strings.IndexAny(text[i:], `"\`)
+	if plain < 0 {
+		return text[i:], len(text)
+	}
+	if text[i+plain] == '"' {
+		return text[i : i+plain], i + plain + 1
+	}
+	var b strings.Builder
+	for i < len(text) {
+		next := strings.IndexAny(text[i:], `"\`)
+		if next < 0 {
+			b.WriteString(text[i:])
+			return b.String(), len(text)
+		}
+		b.WriteString(text[i : i+next])
+		i += next
+		if text[i] == '"' {
+			return b.String(), i + 1
+		}
+		if i+1 == len(text) {
+			break
+		}
+		switch c := text[i+1]; c {
+		case 'n':
+			b.WriteByte('\n')
+		case 't':
+			b.WriteByte('\t')
+		case 'r':
+			b.WriteByte('\r')
+		case 'b', 'f':
+			b.WriteByte(' ')
+		case 'u': // resolved by the normal form, which also knows pairs
+			b.WriteString(`\u`)
+		default:
+			b.WriteByte(c)
+		}
+		i += 2
+	}
+	return b.String(), len(text)
+}
+
+// listElements are the elements of XML that AWS repeats for the entries of a list, besides those that
+// isListOf finds.
+var listElements = map[string]bool{
+	"member": true, "item": true, "Contents": true, "Version": true, "CommonPrefixes": true, "Rule": true,
+	"DistributionSummary": true,
+}
+
+// element is an element of XML that is being read.
+type element struct {
+	name string
+	last string // name of the last element in it
+}
+
+// isListOf reports whether a list has the plural of the name of its entries, such as DBInstances.
+func isListOf(list, entry string) bool {
+	end, ok := strings.CutPrefix(list, entry)
+	return ok && (end == "s" || end == "es" || end == "Set" || end == "List") || list == strings.TrimSuffix(entry, "y")+"ies"
+}
+
+// scanXML reads XML. An element that holds elements is a container; one that holds text is a named value.
+func scanXML(text string, v visitor) {
+	var open []element
+	budget := maxLookaheads
+	for i := 0; i < len(text); {
+		if text[i] != '<' {
+			end := strings.IndexByte(text[i:], '<')
+			if end < 0 {
+				end = len(text) - i
+			}
+			if content := text[i : i+end]; strings.TrimSpace(content) != "" {
+				xmlText(content, v)
+			}
+			i += end
+			continue
+		}
+		if content, isData := strings.CutPrefix(text[i:], "<![CDATA["); isData {
+			content, _, _ = strings.Cut(content, "]]>")
+			v.value(content)
+			i = min(len(text), i+len("<![CDATA[")+len(content)+len("]]>"))
+			continue
+		}
+		length := strings.IndexByte(text[i:], '>')
+		if length < 0 {
+			break
+		}
+		tag := text[i+1 : i+length]
+		i += length + 1
+		switch {
+		case tag == "" || tag[0] == '?' || tag[0] == '!':
+		case tag[0] == '/':
+			if len(open) > 0 {
+				open = open[:len(open)-1]
+				v.leave()
+			}
+		case len(open) == maxDepth:
+			return
+		default:
+			isEmpty := strings.HasSuffix(tag, "/")
+			name, _, _ := strings.Cut(strings.TrimSuffix(tag, "/"), " ")
+			if _, local, ok := strings.Cut(name, ":"); ok {
+				name = local
+			}
+			isEntry := listElements[name]
+			if n := len(open); n > 0 {
+				isEntry = isEntry || open[n-1].last == name || isListOf(open[n-1].name, name) ||
+					isRepeated(text[i:], name, &budget)
+				open[n-1].last = name
+			}
+			if !isEntry {
+				v.name(name)
+			}
+			if isEmpty {
+				continue
+			}
+			if isEntry {
+				v.enterEntry()
+			} else {
+				v.enter(false)
+			}
+			open = append(open, element{name: name})
+		}
+	}
+	for range open {
+		v.leave()
+	}
+}
+
+// isRepeated reports whether the element whose content begins a text is followed by another one of its name.
+func isRepeated(text, name string, budget *int) bool {
+	text = text[:min(len(text), maxLookahead, *budget)]
+	within, after, isClosed := strings.Cut(text, "</"+name+">")
+	*budget -= len(within)
+	after = strings.TrimLeft(after, " \t\r\n")
+	next, isSame := strings.CutPrefix(after, "<"+name)
+	return isClosed && isSame && (strings.HasPrefix(next, ">") || strings.HasPrefix(next, " "))
+}
+
+// xmlText reports the text of an element. IAM encodes policies for URLs.
+func xmlText(content string, v visitor) {
+	if strings.HasPrefix(content, "%7B") {
+		if plain, err := url.PathUnescape(content); err == nil {
+			v.value(plain)
+			return
+		}
+	}
+	v.value(content)
+}
+
+// cborReader reads CBOR (RFC 8949), which newer AWS protocols use.
+type cborReader struct {
+	data    []byte
+	at      int
+	visitor visitor
+}
+
+// indefinite is the count of an item whose end is marked.
+const indefinite = math.MaxUint64
+
+// head reads the major type and the argument of an item.
+func (c *cborReader) head() (major byte, argument uint64, info byte, ok bool) {
+	if c.at >= len(c.data) {
+		return 0, 0, 0, false
+	}
+	first := c.data[c.at]
+	c.at++
+	major, info = first>>5, first&31
+	switch {
+	case info < 24:
+		return major, uint64(info), info, true
+	case info == 31:
+		return major, indefinite, info, true
+	case info > 27:
+		return 0, 0, 0, false
+	}
+	size := 1 << (info - 24)
+	if c.at+size > len(c.data) {
+		return 0, 0, 0, false
+	}
+	var padded [8]byte
+	copy(padded[8-size:], c.data[c.at:c.at+size])
+	c.at += size
+	return major, binary.BigEndian.Uint64(padded[:]), info, true
+}
+
+// item reads one item and reports it. It returns false at the end of the data or of the container.
+func (c *cborReader) item(depth int) bool {
+	major, n, info, ok := c.head()
+	if !ok || depth > maxDepth {
+		c.at = len(c.data)
+		return false
+	}
+	switch major {
+	case 0:
+		c.visitor.value(strconv.FormatUint(n, 10))
+	case 1:
+		c.visitor.value(strconv.FormatInt(-1-int64(n), 10))
+	case 2, 3:
+		c.visitor.value(c.text(n))
+	case 4:
+		c.visitor.enter(true)
+		for i := uint64(0); i < n && c.item(depth+1); i++ {
+		}
+		c.visitor.leave()
+	case 5:
+		c.visitor.enter(false)
+		for i := uint64(0); i < n && c.pair(depth+1); i++ {
+		}
+		c.visitor.leave()
+	case 6:
+		return c.item(depth + 1)
+	default:
+		return c.simple(n, info)
+	}
+	return true
+}
+
+func (c *cborReader) pair(depth int) bool {
+	major, n, _, ok := c.head()
+	if !ok || major != 3 {
+		return false
+	}
+	c.visitor.name(c.text(n))
+	return c.item(depth)
+}
+
+func (c *cborReader) text(n uint64) string {
+	if n == indefinite {
+		var b strings.Builder
+		for {
+			major, size, _, ok := c.head()
+			if !ok || major != 2 && major != 3 || size == indefinite {
+				return b.String()
+			}
+			b.WriteString(c.text(size))
+		}
+	}
+	end := len(c.data)
+	if n < uint64(len(c.data)-c.at) {
+		end = c.at + int(n)
+	}
+	text := c.data[c.at:end]
+	c.at = end
+	if !utf8.Valid(text) {
+		return ""
+	}
+	return string(text)
+}
+
+func (c *cborReader) simple(n uint64, info byte) bool {
+	switch info {
+	case 20, 21:
+		c.visitor.value(strconv.FormatBool(info == 21))
+	case 22, 23:
+		c.visitor.value("null")
+	case 25:
+		c.visitor.value(strconv.FormatFloat(halfFloat(uint16(n)), 'g', -1, 64))
+	case 26:
+		c.visitor.value(strconv.FormatFloat(float64(math.Float32frombits(uint32(n))), 'g', -1, 32))
+	case 27:
+		c.visitor.value(strconv.FormatFloat(math.Float64frombits(n), 'g', -1, 64))
+	case 31:
+		return false // the end of a container of unknown length
+	}
+	return true
+}
+
+// halfFloat returns the value of a float of 16 bits (RFC 8949, appendix D).
+func halfFloat(bits uint16) float64 {
+	exponent, fraction := int(bits>>10)&31, float64(bits&1023)
+	value := math.Inf(1)
+	switch {
+	case exponent == 0:
+		value = math.Ldexp(fraction, -24)
+	case exponent < 31:
+		value = math.Ldexp(fraction+1024, exponent-25)
+	}
+	if bits&0x8000 != 0 {
+		return -value
+	}
+	return value
+}
