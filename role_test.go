@@ -262,6 +262,11 @@ func TestToolDenies_ApplyToEveryRequest(t *testing.T) {
 	denied := map[string]bool{}
 	for _, s := range policies(t, stack, "TriageToolDenies") {
 		assert.Equal(t, "Deny", s.Effect)
+		if s.Sid == "TemplateUrls" {
+			assert.Equal(t, "cloudformation:GetTemplateSummary", s.Action)
+			assert.Equal(t, "false", s.Condition["Null"]["cloudformation:TemplateUrl"], "denied if the request has the key")
+			continue
+		}
 		assert.Empty(t, s.Condition, "a deny does not apply to requests that lack the key of its condition")
 		if s.Sid == "SensitiveReads" {
 			assert.Equal(t, "*", s.Resource)
@@ -288,6 +293,7 @@ func TestToolDenies_OpenGroupsByProp(t *testing.T) {
 		{"personal data", func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowPersonalData = jsii.Bool(true) }, "identitystore:ListUsers", "lambda:GetFunction"},
 		{"source code", func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowSourceCode = jsii.Bool(true) }, "lambda:GetFunction", "ec2:GetConsoleOutput"},
 		{"host output", func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowHostOutput = jsii.Bool(true) }, "ec2:GetConsoleOutput", "s3:GetObject"},
+		{"billed reads", func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowBilledReads = jsii.Bool(true) }, "ce:*", "mediaconvert:Probe"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
