@@ -10,11 +10,12 @@ them.
 operations.txt has a block per service:
 
     @ID  SIGNING NAMES  IAM PREFIX  PROTOCOLS  TARGET PREFIX
-    OPERATION  LEVEL  [ACTION]  [METHOD ROUTE]
+    OPERATION  LEVEL  [ACTION]  [METHOD ROUTE]  [URL]
 
 LEVEL is the IAM access level: R read, L list, W write, T tagging, P permissions management, ? no IAM action found,
 O read or list that is not part of ReadOnlyAccess, ! always refused. ACTION is the IAM action if its name differs from
-the operation's. ROUTE is present for REST protocols: {} matches one segment, {+} the rest.
+the operation's. ROUTE is present for REST protocols: {} matches one segment, {+} the rest. URL is the parameter whose
+URL AWS would fetch; the broker refuses requests that have it.
 
 endpoints.txt:
 
@@ -95,6 +96,8 @@ def block(name: str, model: Dict[str, Any], signing: Set[str], sources: Sources)
     lines = ["\t".join(head).rstrip()]
     rest = any(protocol.startswith("rest-") for protocol in protocols)
     urls = sources.exceptions["urls"].get(name, {})
+    if urls and protocols != ["query"]:
+        sys.exit(f"{name}: the broker finds URLs only in requests of the query protocol; deny the operations instead")
     for operation, described, level, action in classified(name, model, sources):
         _, _, different = action.partition(":")
         fields = [operation, level, "" if different == operation else different, route(described, model["shapes"]) if rest else "", urls.get(operation, "")]

@@ -6,7 +6,7 @@ prints a line for each property of a read for which somebody must decide whether
 
     SERVICE:OPERATION  KIND  SUBJECT
 
-SERVICE and OPERATION are botocore's names. The kinds are:
+SERVICE and OPERATION are botocore's names; in lines of the kind action, those of IAM. The kinds are:
 
     secret      a member of the answer is named like a secret: "SHAPE.MEMBER"
     sensitive   the model marks a member of the answer as sensitive: "SHAPE.MEMBER"
@@ -15,6 +15,7 @@ SERVICE and OPERATION are botocore's names. The kinds are:
     link        a member of the answer is a link that grants access: "SHAPE.MEMBER"
     payload     the answer contains bytes that the model does not describe: "SHAPE.MEMBER"
     sibling     the operation reads the same thing as a denied operation, such as one instead of many: "OPERATION"
+    action      an IAM action that no operation of botocore needs reads the same thing as a denied one: "ACTION"
     shared      the answer contains a structure that a denied operation also returns: "SHAPE"
     fetch       AWS fetches a URL that a member of the request contains: "SHAPE.MEMBER"
     verb        the operation's name does not begin with the verb of a read: "OPERATION"
@@ -56,19 +57,21 @@ NO_SECRET = re.compile(
 NOT_TELLING = re.compile(
     r"^(?:.* )?(?:names?|description|title|tags?|arns?|ids?|types?|status|state|next token|status message|version|comments?|country|message|error|cause|reason|ip address(?: v \d)?)$"
 )
+VALUE = re.compile(r"^(?:value|values|data|content|text|string|key|payload|plain ?text)$")  # the secret, in a structure named like one
 SECRET_TEXT = re.compile(r"(?i)client[_ ]secret|\bpasswords?\b|passphrase|\bsecret (?:access )?keys?\b|\bapi keys?\b|\bauth(?:entication|orization)? tokens?\b|\baccess tokens?\b|private key")
 PERSON = re.compile(r"\b(e ?mail|phone|telephone|mobile|fax|first name|last name|given name|surname|family name|full name|birth|street|zip code|postal code|address line)\b")
 LINK = re.compile(r"\b(url|uri|link|location)s?\b")
 LINK_TEXT = re.compile(r"(?i)pre-?signed|signed url|download|expire|temporary|valid for|you can use (?:this|the) ur[il]|to access (?:the|your)")
 FETCH = re.compile(r"\bur[il]s?$")
 CONTENT = re.compile(
-    r"(Data|Export|Ur[il]s?|Link|Content|Results?|Messages?|Transcripts?|Samples?|Preview|Records?|Items?|Values?|Artifacts?|LogEvents|Upload|Dashboard\w*|"
-    r"Output|Body|Document|Objects?|Images?|Thumbnail|Token|Credentials?|Secrets?|Password|Keys?|Attributes|Recommendations|Ranking|Reports?|Conversations?|Sessions?)$"
+    r"(Data|Exports?|Ur[il]s?|Content|Results?|Messages?|Transcripts?|Samples?|Records?|Item|Values?|Artifacts?|LogEvents|Uploads?|Dashboard\w*|Output|"
+    r"Body|Document|Object|Thumbnails?|Token|Credentials?|Secrets?|Password|Conversations?|Ranking)$"
 )
 CHARGE = re.compile(r"(?i)\bbilled\b|\bincurs?\b|\bcharges?\b")
 PRESIGNED = re.compile(r"(?i)pre-?signed")
 VERB = re.compile(r"^(BatchGet|BatchDescribe|Get|List|Describe|Head|Search|Select|Query|Read|Scan)")
 READS = ("Get", "List", "Describe", "BatchGet", "BatchDescribe", "Head")
+PROPERTIES = ("Tag", "KeyValuePair", "VpcConfig")  # structures that many operations of a service return
 # An operation with more structures than this, such as sagemaker:Search, returns a bit of everything. Which structures
 # it shares with others tells nothing.
 MANY_STRUCTURES = 60
@@ -85,9 +88,24 @@ def main() -> None:
 
 def judge(models: Dict[str, Any], sources: broker_tables.Sources, denied: Iterable[str]) -> Iterator[Line]:
     """Yields the lines for all reads that are part of ReadOnlyAccess and not denied."""
+    denied = list(denied)
     patterns = re.compile("|".join(fnmatch.translate(pattern.lower()) for pattern in denied))
+    operated: Set[str] = set()
     for name, model in models.items():
+        operated |= {action.lower() for _, _, _, action in broker_tables.classified(name, model, sources)}
         yield from judge_service(name, model, sources, patterns)
+    yield from judge_actions(sources, denied, patterns, operated)
+
+
+def judge_actions(sources: broker_tables.Sources, denied: List[str], patterns: Pattern[str], operated: Set[str]) -> Iterator[Line]:
+    """Yields the lines of the kind action. The broker refuses requests for such actions, but the role allows them."""
+    nouns = {(prefix, noun(action)) for prefix, _, action in (pattern.partition(":") for pattern in denied)}
+    for prefix, actions in sources.actions.items():
+        for action in actions.values():
+            name = action["name"]
+            full = f"{prefix}:{name}".lower()
+            if (prefix, noun(name)) in nouns and sources.read_only.match(full) and not patterns.match(full) and full not in operated:
+                yield f"{prefix}:{name}", "action", name
 
 
 def judge_service(name: str, model: Dict[str, Any], sources: broker_tables.Sources, denied: Pattern[str]) -> Iterator[Line]:
@@ -129,22 +147,29 @@ def properties(shapes: Shapes, operation: str, described: Dict[str, Any], shared
             yield "fetch", f"{shape}.{member}"
     for shape in outermost(shapes, described.get("output"), shared):
         yield "shared", shape
-    for shape, member, reference in members(shapes, described.get("output")):
-        for kind in member_kinds(shapes, member, reference):
+    answer = list(members(shapes, described.get("output")))
+    holders = {innermost_name(shapes, reference) for _, member, reference in answer if is_secret(member)}
+    for shape, member, reference in answer:
+        for kind in member_kinds(shapes, shape in holders, member, reference):
             yield kind, f"{shape}.{member}"
 
 
-def member_kinds(shapes: Shapes, member: str, reference: Dict[str, Any]) -> Iterator[str]:
-    """Yields the kinds that apply to one member of an answer."""
+def is_secret(member: str) -> bool:
+    """Reports whether a member is named like a secret."""
+    name = words(member)
+    return bool(SECRET.search(name)) and not NO_SECRET.search(name)
+
+
+def member_kinds(shapes: Shapes, in_secret: bool, member: str, reference: Dict[str, Any]) -> Iterator[str]:
+    """Yields the kinds that apply to one member of an answer, whose structure may be named like a secret."""
     if not is_text(shapes, reference):
         return
     name, text = words(member), reference.get("documentation", "")
-    harmless = NO_SECRET.search(name)
-    if SECRET.search(name) and not harmless:
+    if is_secret(member) or in_secret and VALUE.search(name):
         yield "secret"
     elif is_sensitive(shapes, reference) and not NOT_TELLING.search(name):
         yield "sensitive"
-    elif SECRET_TEXT.search(text) and not harmless:
+    elif SECRET_TEXT.search(text) and not NO_SECRET.search(name):
         yield "documented"
     if PERSON.search(name):
         yield "person"
@@ -194,7 +219,7 @@ def outermost(shapes: Shapes, reference: Any, wanted: Set[str]) -> Set[str]:
             continue
         seen.add(name)
         shape = shapes[name]
-        if name in wanted:
+        if name in wanted and name not in PROPERTIES:
             found.add(name)
             continue
         inner = [member["shape"] for member in shape.get("members", {}).values()]
@@ -203,13 +228,19 @@ def outermost(shapes: Shapes, reference: Any, wanted: Set[str]) -> Set[str]:
     return found
 
 
-def innermost(shapes: Shapes, reference: Dict[str, Any]) -> Dict[str, Any]:
-    """Returns the shape of the elements of lists and of the values of maps."""
-    shape: Dict[str, Any] = shapes[reference["shape"]]
+def innermost_name(shapes: Shapes, reference: Dict[str, Any]) -> str:
+    """Returns the name of the shape of the elements of lists and of the values of maps."""
+    name: str = reference["shape"]
     for _ in range(8):  # no list of botocore is nested deeper, and a recursive one must end
+        shape = shapes[name]
         if shape["type"] not in ("list", "map"):
             break
-        shape = shapes[shape["member" if shape["type"] == "list" else "value"]["shape"]]
+        name = shape["member" if shape["type"] == "list" else "value"]["shape"]
+    return name
+
+
+def innermost(shapes: Shapes, reference: Dict[str, Any]) -> Dict[str, Any]:
+    shape: Dict[str, Any] = shapes[innermost_name(shapes, reference)]
     return shape
 
 

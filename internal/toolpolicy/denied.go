@@ -9,7 +9,7 @@ package toolpolicy
 // (cloudformation:GetResource, …) return every property of every type of resource. They are always denied.
 var credentialReads = Actions{
 	"acm":                   {"GetAcmeExternalAccountBindingCredentials"},
-	"aidevops":              {"GetService", "ListServices"},
+	"aidevops":              {"DescribeServices", "GetService", "ListServices"},
 	"amplify":               {"GetWebhook", "ListWebhooks"},
 	"appstream":             {"DescribeDirectoryConfigs"},
 	"appsync":               {"ListApiKeys"},
@@ -85,7 +85,7 @@ var dataReads = Actions{
 	"glacier":                  {"GetJobOutput"},
 	"glue":                     {"GetStatement", "ListStatements"},
 	"healthlake":               {"ReadResource", "SearchWithGet", "SearchWithPost"},
-	"identitystore-auth":       {"BatchGetSession"},
+	"identitystore-auth":       {"BatchGetSession", "ListSessions"},
 	"inspector":                {"GetAssessmentReport"},
 	"inspector2":               {"GetCisScanReport"},
 	"invoicing":                {"GetInvoicePDF"},
@@ -109,7 +109,7 @@ var dataReads = Actions{
 	"personalize":              {"GetActionRecommendations", "GetPersonalizedRanking", "GetRecommendations"},
 	"qldb":                     {"GetBlock"},
 	"redshift":                 {"ViewQueriesFromConsole", "ViewQueriesInConsole"},
-	"rekognition":              {"GetCelebrityRecognition", "GetContentModeration", "GetFaceDetection", "GetFaceSearch", "GetLabelDetection", "GetPersonTracking", "GetTextDetection", "ListFaces", "SearchFaces", "SearchFacesByImage", "SearchUsers", "SearchUsersByImage"},
+	"rekognition":              {"GetCelebrityRecognition", "GetContentModeration", "GetFaceDetection", "GetFaceSearch", "GetLabelDetection", "GetPersonTracking", "GetSegmentDetection", "GetTextDetection", "ListFaces", "SearchFaces", "SearchFacesByImage", "SearchUsers", "SearchUsersByImage"},
 	"rum":                      {"GetAppMonitorData"},
 	"s3":                       {"GetObject", "GetObjectAnnotation", "GetObjectTorrent", "GetObjectVersion", "GetObjectVersionAnnotation", "GetObjectVersionAnnotationForReplication", "GetObjectVersionForReplication", "GetObjectVersionTorrent"},
 	"s3-object-lambda":         {"GetObject", "GetObjectVersion"},
@@ -122,7 +122,7 @@ var dataReads = Actions{
 	"snowball":                 {"DescribeJob", "DescribeReturnShippingLabel"},
 	"sqs":                      {"ReceiveMessage"},
 	"ssm":                      {"GetDeployablePatchSnapshotForInstance"},
-	"support":                  {"DescribeAttachment", "DescribeCases", "DescribeCommunications"},
+	"support":                  {"DescribeAttachment", "DescribeCases", "DescribeCommunication", "DescribeCommunications"},
 	"tax":                      {"GetTaxRegistration", "GetTaxRegistrationDocument", "ListTaxRegistrations"},
 	"transcribe":               {"GetCallAnalyticsJob", "GetMedicalScribeJob", "GetMedicalTranscriptionJob", "GetMedicalVocabulary", "GetTranscriptionJob", "GetVocabulary", "GetVocabularyFilter"},
 	"translate":                {"GetParallelData", "GetTerminology"},
@@ -154,8 +154,8 @@ var personalDataReads = Actions{
 	"snowball":               {"DescribeAddress", "DescribeAddresses", "ListPickupLocations"},
 	"sns":                    {"CheckIfPhoneNumberIsOptedOut", "ListPhoneNumbersOptedOut", "ListSMSSandboxPhoneNumbers"},
 	"ssm-contacts":           {"GetContact", "GetContactChannel", "ListContactChannels"},
-	"sso-directory":          {"DescribeUser", "SearchUsers"},
-	"workdocs":               {"DescribeActivities", "DescribeUsers"},
+	"sso-directory":          {"DescribeUser", "DescribeUsers", "ListUsers", "SearchUsers"},
+	"workdocs":               {"DescribeActivities", "DescribeUsers", "GetCurrentUser"},
 	"workmail":               {"DescribeUser", "ListUsers"},
 }
 

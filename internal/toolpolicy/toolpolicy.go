@@ -54,3 +54,12 @@ func Denied(open ...Group) []string {
 	slices.Sort(denied)
 	return slices.Compact(denied)
 }
+
+// DeniedOnly returns the IAM actions of one group that are denied while these groups are open, sorted. There are none
+// if the group is open.
+func DeniedOnly(group Group, open ...Group) []string {
+	if slices.Contains(open, group) {
+		return nil
+	}
+	return groups[group].Names()
+}
