@@ -166,7 +166,7 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (*
 	if reason := s.broker.guard.check(operations); reason != "" {
 		return nil, call, reason
 	}
-	if reason := s.broker.guard.checkURLs(operations, body); reason != "" {
+	if reason := checkURLs(operations, body); reason != "" {
 		return nil, call, reason
 	}
 	if reason := s.admit(); reason != "" {

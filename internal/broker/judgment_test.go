@@ -123,3 +123,31 @@ func TestTables_NewReadsAreReported(t *testing.T) {
 		"GetNewCredential secret GetNewCredentialResponse.clientSecret", // of an existing service, by ReadOnlyAccess's wildcard
 	}, got)
 }
+
+// e2e/permissions checks the same list against the tool's role.
+func TestGuard_SensitiveReadsAreRefused(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "e2e", "permissions", "sensitive.json"))
+	require.NoError(t, err)
+	var groups map[string][]string // F is the group of reads that investigations need
+	require.NoError(t, json.Unmarshal(text, &groups))
+	byAction := map[string][]*operation{}
+	for id := range theTables().blocks {
+		for _, op := range theTables().service(id).operations {
+			byAction[strings.ToLower(op.action)] = append(byAction[strings.ToLower(op.action)], op)
+		}
+	}
+	guard, refused := newGuard(nil, nil, nil), 0
+	for group, actions := range groups {
+		for _, action := range actions {
+			for _, op := range byAction[strings.ToLower(action)] {
+				if group[0] == 'F' {
+					assert.Empty(t, guard.checkOne(op), "group %s", group)
+					continue
+				}
+				assert.NotEmpty(t, guard.checkOne(op), "group %s: %s:%s", group, op.service.id, op.name)
+				refused++
+			}
+		}
+	}
+	assert.Greater(t, refused, 300)
+}
