@@ -13,6 +13,7 @@ SERVICE and OPERATION are botocore's names; in lines of the kind action, those o
     documented  the documentation of a member of the answer mentions a secret: "SHAPE.MEMBER"
     person      a member of the answer is named like personal data: "SHAPE.MEMBER"
     link        a member of the answer is a link that grants access: "SHAPE.MEMBER"
+    text        a member of the answer is named like content: "SHAPE.MEMBER"
     payload     the answer contains bytes that the model does not describe: "SHAPE.MEMBER"
     sibling     the operation reads the same thing as a denied operation, such as one instead of many: "OPERATION"
     action      an IAM action that no operation of botocore needs reads the same thing as a denied one: "ACTION"
@@ -60,6 +61,7 @@ NOT_TELLING = re.compile(
 VALUE = re.compile(r"^(?:value|values|data|content|text|string|key|payload|plain ?text)$")  # the secret, in a structure named like one
 SECRET_TEXT = re.compile(r"(?i)client[_ ]secret|\bpasswords?\b|passphrase|\bsecret (?:access )?keys?\b|\bapi keys?\b|\bauth(?:entication|orization)? tokens?\b|\baccess tokens?\b|private key")
 PERSON = re.compile(r"\b(e ?mail|phone|telephone|mobile|fax|first name|last name|given name|surname|family name|full name|birth|street|zip code|postal code|address line)\b")
+TEXT = re.compile(r"^(?:.* )?(?:transcripts?|utterances?|conversations?|body|contents?|snippets?|rows|code block|source code|activation code)$")
 LINK = re.compile(r"\b(url|uri|link|location)s?\b")
 LINK_TEXT = re.compile(r"(?i)pre-?signed|signed url|download|expire|temporary|valid for|you can use (?:this|the) ur[il]|to access (?:the|your)")
 FETCH = re.compile(r"\bur[il]s?$")
@@ -173,6 +175,8 @@ def member_kinds(shapes: Shapes, in_secret: bool, member: str, reference: Dict[s
         yield "documented"
     if PERSON.search(name):
         yield "person"
+    if TEXT.search(name):
+        yield "text"
     if PRESIGNED.search(text) or LINK.search(name) and LINK_TEXT.search(text):
         yield "link"
     if innermost(shapes, reference)["type"] == "blob":

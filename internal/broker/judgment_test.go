@@ -109,6 +109,8 @@ func TestTables_NewReadsAreReported(t *testing.T) {
 		"GetGrant sensitive GetGrantResponse.code",
 		"GetSettings documented GetSettingsResponse.options",
 		"GetArchive payload GetArchiveResponse.body",
+		"GetArchive text GetArchiveResponse.body",
+		"GetCall text GetCallResponse.callTranscript",
 		"GetPhoto link GetPhotoResponse.location",
 		"GetOwner person GetOwnerResponse.homePhone",
 		"ImportFeed verb ImportFeed",
