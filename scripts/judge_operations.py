@@ -49,7 +49,7 @@ SECRET = re.compile(
 )
 # Names of references to secrets, of their properties, and of tokens that only select a page or prevent a second change.
 NO_SECRET = re.compile(
-    r"^(?:.* )?(?:arns?|ids?|names?|prefix|endpoints?|urls?|type|policy|version|algorithm|methods|scopes|audiences|domains)$|"
+    r"^(?:.* )?(?:arns?|ids?|names?|prefix|endpoints?|(?<!webhook )urls?|type|policy|version|algorithm|methods|scopes|audiences|domains)$|"
     r"^(?:.* )?(?:next|previous|page|pagination|continuation|backward|forward|marker) (?:page )?token$|"
     r"^(?:.* )?(?:client|request|update|lock|version|idempotency|creation|change|conditional|sequence) token$|"
     r"^(?:.* )?kms .*keys?$|^http tokens$"
@@ -65,6 +65,7 @@ TEXT = re.compile(r"^(?:.* )?(?:transcripts?|utterances?|conversations?|body|con
 LINK = re.compile(r"\b(url|uri|link|location)s?\b")
 LINK_TEXT = re.compile(r"(?i)pre-?signed|signed url|download|expire|temporary|valid for|you can use (?:this|the) ur[il]|to access (?:the|your)")
 FETCH = re.compile(r"\bur[il]s?$")
+FETCH_TEXT = re.compile(r"(?i)\bhttps? (?:or https? )?ur[il]|\bur[il] (?:of|for|from|to)\b")
 CONTENT = re.compile(
     r"(Data|Exports?|Ur[il]s?|Content|Results?|Messages?|Transcripts?|Samples?|Records?|Item|Values?|Artifacts?|LogEvents|Uploads?|Dashboard\w*|Output|"
     r"Body|Document|Object|Thumbnails?|Token|Credentials?|Secrets?|Password|Conversations?|Ranking)$"
@@ -145,7 +146,7 @@ def properties(shapes: Shapes, operation: str, described: Dict[str, Any], shared
     if PRESIGNED.search(documentation):
         yield "link", operation
     for shape, member, reference in members(shapes, described.get("input")):
-        if is_text(shapes, reference) and FETCH.search(words(member)):
+        if is_text(shapes, reference) and (FETCH.search(words(member)) or FETCH_TEXT.search(reference.get("documentation", ""))):
             yield "fetch", f"{shape}.{member}"
     for shape in outermost(shapes, described.get("output"), shared):
         yield "shared", shape

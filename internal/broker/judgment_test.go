@@ -115,6 +115,8 @@ func TestTables_NewReadsAreReported(t *testing.T) {
 		"GetOwner person GetOwnerResponse.homePhone",
 		"ImportFeed verb ImportFeed",
 		"ImportFeed fetch ImportFeedRequest.feedUrl",
+		"ImportFeed fetch ImportFeedRequest.source",
+		"ListHooks secret ListHooksResponse.webhookUrl",
 		"GetShoppingData content GetShoppingData",
 		"GetForecastOfDemand charge GetForecastOfDemand",
 		"BatchGetSecretValues content BatchGetSecretValues",

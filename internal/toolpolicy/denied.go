@@ -9,7 +9,7 @@ package toolpolicy
 // (cloudformation:GetResource, …) return every property of every type of resource. They are always denied.
 var credentialReads = Actions{
 	"acm":                   {"GetAcmeExternalAccountBindingCredentials"},
-	"aidevops":              {"DescribeServices", "GetService", "ListServices"},
+	"aidevops":              {"DescribeServices", "GetService", "ListServices", "ListWebhooks"},
 	"amplify":               {"GetWebhook", "ListWebhooks"},
 	"appstream":             {"DescribeDirectoryConfigs"},
 	"appsync":               {"ListApiKeys"},
