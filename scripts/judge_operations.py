@@ -132,7 +132,8 @@ def judge_service(name: str, model: Dict[str, Any], sources: broker_tables.Sourc
 
 def noun(operation: str) -> str:
     """Returns the name of an operation without its verb, its version, and the plural."""
-    return re.sub(r"(?:V\d)?$|s(?:V\d)?$", "", VERB.sub("", operation))
+    name = re.sub(r"V\d$", "", VERB.sub("", operation))
+    return re.sub(r"s$", "", re.sub(r"ies$", "y", name))
 
 
 def properties(shapes: Shapes, operation: str, described: Dict[str, Any], shared: Set[str]) -> Iterator[Tuple[str, str]]:
@@ -153,7 +154,7 @@ def properties(shapes: Shapes, operation: str, described: Dict[str, Any], shared
     answer = list(members(shapes, described.get("output")))
     holders = {innermost_name(shapes, reference) for _, member, reference in answer if is_secret(member)}
     for shape, member, reference in answer:
-        for kind in member_kinds(shapes, shape in holders, member, reference):
+        for kind in member_kinds(shapes, shape in holders, bool(shapes[shape].get("sensitive")), member, reference):
             yield kind, f"{shape}.{member}"
 
 
@@ -163,14 +164,14 @@ def is_secret(member: str) -> bool:
     return bool(SECRET.search(name)) and not NO_SECRET.search(name)
 
 
-def member_kinds(shapes: Shapes, in_secret: bool, member: str, reference: Dict[str, Any]) -> Iterator[str]:
-    """Yields the kinds that apply to one member of an answer, whose structure may be named like a secret."""
+def member_kinds(shapes: Shapes, in_secret: bool, in_sensitive: bool, member: str, reference: Dict[str, Any]) -> Iterator[str]:
+    """Yields the kinds that apply to one member of an answer, whose structure may be named like a secret or sensitive."""
     if not is_text(shapes, reference):
         return
     name, text = words(member), reference.get("documentation", "")
     if is_secret(member) or in_secret and VALUE.search(name):
         yield "secret"
-    elif is_sensitive(shapes, reference) and not NOT_TELLING.search(name):
+    elif (in_sensitive or is_sensitive(shapes, reference)) and not NOT_TELLING.search(name):
         yield "sensitive"
     elif SECRET_TEXT.search(text) and not NO_SECRET.search(name):
         yield "documented"

@@ -107,6 +107,7 @@ func TestTables_NewReadsAreReported(t *testing.T) {
 		"ListVaults secret Vault.masterPassphrase",
 		"ListVaults secret Login.value",
 		"GetGrant sensitive GetGrantResponse.code",
+		"GetGrant sensitive Hint.phrase",
 		"GetSettings documented GetSettingsResponse.options",
 		"GetArchive payload GetArchiveResponse.body",
 		"GetArchive text GetArchiveResponse.body",
