@@ -89,7 +89,7 @@ func TestEnvironments_TextsFitWithTheLongestOtherValues(t *testing.T) {
 			config.EnvInstructions, config.EnvPrices, config.EnvFallbackModelIDs, config.EnvRedactPatterns)
 	})
 	t.Run("tool", func(t *testing.T) {
-		longest := config.Tool{OpenReads: []toolpolicy.Group{toolpolicy.PersonalData, toolpolicy.SourceCode, toolpolicy.HostOutput}}
+		longest := config.Tool{OpenReads: []toolpolicy.Group{toolpolicy.PersonalData, toolpolicy.SourceCode, toolpolicy.HostOutput, toolpolicy.BilledReads}}
 		assertAllSet(t, longest, "Redact", "RedactPatterns", "AllowedActions", "DeniedActions")
 		env := longest.Environment()
 		env["AWS_LAMBDA_EXEC_WRAPPER"] = "/var/task/" + toolExecutable

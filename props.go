@@ -258,6 +258,9 @@ type AlarmTriageProps struct {
 	ToolAllowSourceCode *bool
 	// Let the tool read console output, command output, and database logs. Default: false.
 	ToolAllowHostOutput *bool
+	// Let the tool make reads that AWS bills per request or that start a job, such as those of Cost Explorer and
+	// the detection of drift. Default: false.
+	ToolAllowBilledReads *bool
 	// Replace secrets in the tool's answers and in the events of alarms. Default: true.
 	RedactSecrets *bool
 	// Regular expressions (RE2) of more secrets, whose matches are also replaced. Default: none.

@@ -35,6 +35,7 @@ func openReads(p *AlarmTriageProps) []toolpolicy.Group {
 		{toolpolicy.PersonalData, p.ToolAllowPersonalData},
 		{toolpolicy.SourceCode, p.ToolAllowSourceCode},
 		{toolpolicy.HostOutput, p.ToolAllowHostOutput},
+		{toolpolicy.BilledReads, p.ToolAllowBilledReads},
 	} {
 		if isTrue(group.allow) {
 			open = append(open, group.name)
@@ -163,6 +164,12 @@ func denySensitiveReads(scope constructs.Construct, role awsiam.Role, p *AlarmTr
 				Effect:    awsiam.Effect_DENY,
 				Actions:   jsii.Strings("apigateway:GET"),
 				Resources: apiGatewayPaths(scope, toolpolicy.DeniedAPIGatewayPaths()),
+			}), awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Sid:        jsii.String("TemplateUrls"), // AWS would fetch the template
+				Effect:     awsiam.Effect_DENY,
+				Actions:    jsii.Strings("cloudformation:GetTemplateSummary"),
+				Resources:  jsii.Strings("*"),
+				Conditions: &map[string]any{"Null": map[string]any{"cloudformation:TemplateUrl": "false"}},
 			}))
 		}
 		awsiam.NewManagedPolicy(scope, numbered("ToolDenies", i), &awsiam.ManagedPolicyProps{

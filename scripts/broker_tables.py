@@ -10,11 +10,12 @@ them.
 operations.txt has a block per service:
 
     @ID  SIGNING NAMES  IAM PREFIX  PROTOCOLS  TARGET PREFIX
-    OPERATION  LEVEL  [ACTION]  [METHOD ROUTE]
+    OPERATION  LEVEL  [ACTION]  [METHOD ROUTE]  [URL]
 
 LEVEL is the IAM access level: R read, L list, W write, T tagging, P permissions management, ? no IAM action found,
 O read or list that is not part of ReadOnlyAccess, ! always refused. ACTION is the IAM action if its name differs from
-the operation's. ROUTE is present for REST protocols: {} matches one segment, {+} the rest.
+the operation's. ROUTE is present for REST protocols: {} matches one segment, {+} the rest. URL is the parameter whose
+URL AWS would fetch; the broker refuses requests that have it.
 
 endpoints.txt:
 
@@ -31,7 +32,7 @@ import json
 import pathlib
 import re
 import sys
-from typing import Any, Dict, Iterable, Iterator, List, Pattern, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Pattern, Set, Tuple
 from urllib.parse import urlsplit
 
 from botocore.endpoint_provider import EndpointProvider
@@ -48,19 +49,31 @@ ACCOUNT = "123456789012"
 def main() -> None:
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
-    exceptions = json.loads((ROOT / "scripts" / "broker_exceptions.json").read_text())
-    actions = {path.stem: json.loads(path.read_text()) for path in sorted(IAM.glob("*.json"))}
-    if not actions:
-        sys.exit(f"{IAM} contains no data; run npm ci first")
-    read_only = read_only_access()
+    sources = load_sources()
     loader = Loader()
     models = {name: loader.load_service_model(name, "service-2") for name in loader.list_available_services("service-2")}
     endpoints, signing = hosts(loader, models)
-    (out / "operations.txt").write_text("".join(block(name, model, signing[name], actions, exceptions, read_only) for name, model in models.items()))
+    (out / "operations.txt").write_text("".join(block(name, model, signing[name], sources) for name, model in models.items()))
     (out / "endpoints.txt").write_text(endpoints)
 
 
 # Operations
+
+
+class Sources(NamedTuple):
+    """What decides the access level of an operation, in addition to botocore's model."""
+
+    exceptions: Dict[str, Any]  # broker_exceptions.json
+    actions: Dict[str, Any]  # IAM's actions by prefix and lower-case name
+    read_only: Pattern[str]  # matches the lower-case actions of ReadOnlyAccess
+
+
+def load_sources() -> Sources:
+    exceptions = json.loads((ROOT / "scripts" / "broker_exceptions.json").read_text())
+    actions = {path.stem: json.loads(path.read_text()) for path in sorted(IAM.glob("*.json"))}
+    if not actions:
+        sys.exit(f"{IAM} contains no data; run npm ci first")
+    return Sources(exceptions, actions, read_only_access())
 
 
 def read_only_access() -> Pattern[str]:
@@ -75,23 +88,36 @@ def read_only_access() -> Pattern[str]:
     return re.compile("|".join(fnmatch.translate(pattern.lower()) for pattern in sorted(patterns)))
 
 
-def block(
-    name: str, model: Dict[str, Any], signing: Set[str], actions: Dict[str, Any], exceptions: Dict[str, Any], read_only: Pattern[str]
-) -> str:
+def block(name: str, model: Dict[str, Any], signing: Set[str], sources: Sources) -> str:
     """Returns the lines of one service in operations.txt."""
     metadata = model["metadata"]
-    prefix = iam_prefix(name, metadata, actions, exceptions)
     protocols = metadata.get("protocols") or [metadata["protocol"]]
-    head = ["@" + name, ",".join(sorted(signing)), prefix, ",".join(protocols), metadata.get("targetPrefix", "")]
+    head = ["@" + name, ",".join(sorted(signing)), prefix_of(name, model, sources), ",".join(protocols), metadata.get("targetPrefix", "")]
     lines = ["\t".join(head).rstrip()]
     rest = any(protocol.startswith("rest-") for protocol in protocols)
-    for operation, described in sorted(model["operations"].items()):
-        level, action = classify(name, operation, described["http"]["method"], actions.get(prefix, {}), exceptions)
-        if level in "RL" and not read_only.match(f"{prefix}:{action or operation}".lower()):
-            level = "O"
-        fields = [operation, level, action, route(described, model["shapes"]) if rest else ""]
+    urls = sources.exceptions["urls"].get(name, {})
+    if urls and protocols != ["query"]:
+        sys.exit(f"{name}: the broker finds URLs only in requests of the query protocol; deny the operations instead")
+    for operation, described, level, action in classified(name, model, sources):
+        _, _, different = action.partition(":")
+        fields = [operation, level, "" if different == operation else different, route(described, model["shapes"]) if rest else "", urls.get(operation, "")]
         lines.append("\t".join(fields).rstrip())
     return "\n".join(lines) + "\n"
+
+
+def classified(name: str, model: Dict[str, Any], sources: Sources) -> Iterator[Tuple[str, Dict[str, Any], str, str]]:
+    """Yields the name, the model, the level, and the IAM action of each operation of a service."""
+    prefix = prefix_of(name, model, sources)
+    for operation, described in sorted(model["operations"].items()):
+        level, action = classify(name, operation, described["http"]["method"], sources.actions.get(prefix, {}), sources.exceptions)
+        action = f"{prefix}:{action or operation}"
+        if level in "RL" and not sources.read_only.match(action.lower()):
+            level = "O"
+        yield operation, described, level, action
+
+
+def prefix_of(name: str, model: Dict[str, Any], sources: Sources) -> str:
+    return iam_prefix(name, model["metadata"], sources.actions, sources.exceptions)
 
 
 def iam_prefix(name: str, metadata: Dict[str, Any], actions: Dict[str, Any], exceptions: Dict[str, Any]) -> str:
@@ -225,4 +251,5 @@ def templates(service: str, host: str, region: str, outputs: Dict[str, str], pre
         yield re.sub(r"\{[^}]+\}", "{}", prefix.lower()) + template
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 package permissions
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
 // sensitiveActions lists groups of actions that ReadOnlyAccess allows. These must be denied: A credentials,
@@ -94,7 +96,7 @@ func TestToolRoles_AllowOnlyHarmlessReads(t *testing.T) {
 					assert.Equal(t, group == "F", allowed(action), "group %s: %s", group, action)
 				}
 			}
-			for _, action := range slices.Concat(needed, readsOfCollectors(t)) {
+			for _, action := range slices.Concat(needed, triageReads(t), readsOfCollectors(t)) {
 				assert.True(t, allowed(action), "needed: %s", action)
 			}
 			for _, resource := range []string{apiKey, planKey} {
@@ -138,6 +140,52 @@ func readsOfCollectors(t *testing.T) []string {
 	require.Greater(t, len(actions), 80)
 	slices.Sort(actions)
 	return slices.Compact(actions)
+}
+
+// triageReads returns the actions of the reads of ordinary investigations. The broker's tests check the same list.
+func triageReads(t *testing.T) []string {
+	t.Helper()
+	broker := filepath.Join(moto.Root(), "internal", "broker")
+	table, err := os.ReadFile(filepath.Join(broker, "tables", "operations.txt"))
+	require.NoError(t, err)
+	actions, service, prefix := map[string]string{}, "", "" // by "service operation"
+	for line := range strings.Lines(string(table)) {
+		fields := append(strings.Split(strings.TrimSpace(line), "\t"), "", "", "")
+		if id, isService := strings.CutPrefix(fields[0], "@"); isService {
+			service, prefix = id, fields[2]
+			continue
+		}
+		actions[service+" "+fields[0]] = prefix + ":" + cmp.Or(fields[2], fields[0])
+	}
+	list, err := os.ReadFile(filepath.Join(broker, "testdata", "triage_reads.txt"))
+	require.NoError(t, err)
+	var reads []string
+	for line := range strings.Lines(string(list)) {
+		if service, operations, _ := strings.Cut(line, " "); service != "#" {
+			for _, operation := range strings.Fields(operations) {
+				require.Contains(t, actions, service+" "+operation)
+				reads = append(reads, actions[service+" "+operation])
+			}
+		}
+	}
+	require.Greater(t, len(reads), 300)
+	return reads
+}
+
+// A template's summary is needed, but with a URL, AWS would fetch the template.
+func TestToolRoles_MayNotLetAWSFetchATemplate(t *testing.T) {
+	const summary = "cloudformation:GetTemplateSummary"
+	for _, permissions := range []alarmtriage.ToolPermissions{alarmtriage.ToolPermissions_READ_ONLY_ACCESS, alarmtriage.ToolPermissions_ALLOW_LIST} {
+		stack := synth(t, func(p *alarmtriage.AlarmTriageProps) { p.ToolPermissions = permissions })
+		plain := stack.roleOf(t, "TriageToolRole", anything)
+		plain.Services = []string{"cloudformation"}
+		withURL := plain
+		withURL.Context = map[string]any{"cloudformation:TemplateUrl": "https://s3.amazonaws.com/bucket/template"}
+		verdict := simulate(t, map[string]role{"plain": plain, "with a URL": withURL})
+		assert.Contains(t, verdict.Allowed["plain"][anything], summary)
+		assert.NotContains(t, verdict.Allowed["with a URL"][anything], summary)
+		assert.Contains(t, verdict.Allowed["with a URL"][anything], "cloudformation:DescribeStacks")
+	}
 }
 
 // isWriteOfLogs reports whether an action is one of the two with which the tool writes its own log.

@@ -172,6 +172,9 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (*
 	if reason := s.broker.guard.check(operations); reason != "" {
 		return nil, call, reason
 	}
+	if reason := checkURLs(operations, body); reason != "" {
+		return nil, call, reason
+	}
 	if reason := s.admit(); reason != "" {
 		return nil, call, reason
 	}

@@ -13,6 +13,7 @@ import (
 // denied, and operations that the user allowed.
 type guard struct {
 	denied        []string // patterns of IAM actions in lower case
+	billed        []string // those of denied that are only billed or start a job
 	deniedByUser  []string
 	allowedByUser []string
 
@@ -23,6 +24,7 @@ type guard struct {
 func newGuard(open []toolpolicy.Group, allowed, denied []string) guard {
 	return guard{
 		denied:        lower(toolpolicy.Denied(open...)),
+		billed:        lower(toolpolicy.DeniedOnly(toolpolicy.BilledReads, open...)),
 		deniedByUser:  lower(denied),
 		allowedByUser: lower(allowed),
 		verdicts:      &sync.Map{},
@@ -60,6 +62,8 @@ func (g guard) checkOne(op *operation) string {
 	switch {
 	case matches(g.deniedByUser, op.action):
 		return name + " is refused: the settings of this tool deny it"
+	case matches(g.billed, op.action):
+		return name + " is refused: AWS bills it per request, or it starts a job; the settings of this tool do not allow it"
 	case matches(g.denied, op.action):
 		return name + " is refused: it can return credentials, data, or code, or has side effects; " +
 			"this tool must not use it"

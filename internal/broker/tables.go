@@ -53,6 +53,7 @@ type operation struct {
 	name    string
 	level   level
 	action  string // "service:Action" as IAM checks it
+	url     string // the parameter whose URL AWS would fetch; only in the query protocol
 }
 
 // route is the path of an operation of a REST protocol.
@@ -124,12 +125,12 @@ func (t *tables) service(id string) *service {
 func parseService(block string) *service {
 	s := &service{operations: map[string]*operation{}, routes: map[string][]route{}}
 	for i, line := range strings.Split(strings.TrimSuffix(block, "\n"), "\n") {
-		fields := append(strings.Split(line, "\t"), "", "", "", "")
+		fields := append(strings.Split(line, "\t"), "", "", "", "", "")
 		if i == 0 {
 			s.id, s.signing, s.prefix, s.protocols, s.target = fields[0], strings.Split(fields[1], ","), fields[2], strings.Split(fields[3], ","), fields[4]
 			continue
 		}
-		op := &operation{service: s, name: fields[0], level: level(fields[1][0]), action: s.prefix + ":" + fields[0]}
+		op := &operation{service: s, name: fields[0], level: level(fields[1][0]), action: s.prefix + ":" + fields[0], url: fields[4]}
 		if fields[2] != "" {
 			op.action = s.prefix + ":" + fields[2]
 		}

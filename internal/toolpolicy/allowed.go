@@ -5,7 +5,8 @@ func TriageReads() []string { return triageReads.Names() }
 
 // triageReads read the state, configuration, changes, metrics, and logs of the services that alarms are about. If a
 // service also returns data, its actions are spelled out; wildcards are used only if everything that the service
-// describes or lists is metadata.
+// describes or lists is metadata, except for single reads that [Denied] takes away, such as
+// eks:DescribeEksAnywhereSubscription.
 var triageReads = Actions{
 	"acm":                     {"DescribeCertificate", "ListCertificates"},
 	"amplify":                 {"GetApp", "GetBranch", "GetJob", "ListApps", "ListBranches", "ListJobs"},
@@ -83,7 +84,7 @@ var triageReads = Actions{
 	"tag":        {"GetResources", "GetTagKeys", "GetTagValues"},
 	"transfer":   {"DescribeServer", "DescribeUser", "ListServers"},
 	"wafv2":      {"GetIPSet", "GetRuleGroup", "GetWebACL", "GetWebACLForResource", "ListResourcesForWebACL", "ListWebACLs"},
-	"xray":       {"BatchGetTraces", "GetGroups", "GetInsight*", "GetServiceGraph", "GetTraceGraph", "GetTraceSummaries"},
+	"xray":       {"BatchGetTraces", "GetGroups", "GetInsight*", "GetServiceGraph", "GetTimeSeriesServiceStatistics", "GetTraceGraph", "GetTraceSummaries"},
 }
 
 // APIGatewayReads returns the paths of the API Gateway API that the allow list contains. /apikeys and the

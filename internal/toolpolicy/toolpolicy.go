@@ -32,6 +32,7 @@ const (
 	PersonalData Group = "personal-data" // directories of people (ToolAllowPersonalData)
 	SourceCode   Group = "source-code"   // source code, images, and artifacts (ToolAllowSourceCode)
 	HostOutput   Group = "host-output"   // output of hosts, commands, and databases (ToolAllowHostOutput)
+	BilledReads  Group = "billed-reads"  // reads that AWS bills per request or that start a job (ToolAllowBilledReads)
 )
 
 // groups holds the reads of each group.
@@ -39,6 +40,7 @@ var groups = map[Group]Actions{
 	PersonalData: personalDataReads,
 	SourceCode:   codeReads,
 	HostOutput:   hostReads,
+	BilledReads:  billedReads,
 }
 
 // Denied returns the IAM actions that are denied while these groups are open, sorted and deduplicated.
@@ -51,4 +53,13 @@ func Denied(open ...Group) []string {
 	}
 	slices.Sort(denied)
 	return slices.Compact(denied)
+}
+
+// DeniedOnly returns the IAM actions of one group that are denied while these groups are open, sorted. There are none
+// if the group is open.
+func DeniedOnly(group Group, open ...Group) []string {
+	if slices.Contains(open, group) {
+		return nil
+	}
+	return groups[group].Names()
 }

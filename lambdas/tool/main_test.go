@@ -137,17 +137,19 @@ for service, operation, parameters in (
     ("cognito-idp", "list_users", {"UserPoolId": "eu-west-1_aaaaaaaaa"}),
     ("sts", "assume_role", {"RoleArn": "arn:aws:iam::111122223333:role/x", "RoleSessionName": "investigation"}),
     ("ssm", "get_parameter", {"Name": "x"}),
+    ("cloudformation", "detect_stack_drift", {"StackName": "s"}),
 ):
     with contextlib.suppress(Exception):
         getattr(boto3.client(service), operation)(**parameters)
 `
-	all := []string{"logs:DescribeLogGroups", "ec2:GetConsoleOutput", "lambda:GetFunction", "cognito-idp:ListUsers", "sts:AssumeRole", "ssm:GetParameter"}
+	all := []string{"logs:DescribeLogGroups", "ec2:GetConsoleOutput", "lambda:GetFunction", "cognito-idp:ListUsers", "sts:AssumeRole", "ssm:GetParameter", "cloudformation:DetectStackDrift"}
 	for name, test := range map[string]struct {
 		settings map[string]string
 		sent     []string
 	}{
 		"by default":         {nil, []string{"logs:DescribeLogGroups"}},
 		"opened reads":       {map[string]string{config.EnvOpenReads: string(toolpolicy.HostOutput + "," + toolpolicy.SourceCode)}, []string{"logs:DescribeLogGroups", "ec2:GetConsoleOutput", "lambda:GetFunction"}},
+		"billed reads":       {map[string]string{config.EnvOpenReads: string(toolpolicy.BilledReads)}, []string{"logs:DescribeLogGroups", "cloudformation:DetectStackDrift"}},
 		"personal data":      {map[string]string{config.EnvOpenReads: string(toolpolicy.PersonalData)}, []string{"logs:DescribeLogGroups", "cognito-idp:ListUsers"}},
 		"allowed actions":    {map[string]string{config.EnvAllowedActions: "sts:AssumeRole,ssm:*"}, []string{"logs:DescribeLogGroups", "sts:AssumeRole"}},
 		"denied actions":     {map[string]string{config.EnvDeniedActions: "logs:Describe*"}, nil},
