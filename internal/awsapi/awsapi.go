@@ -13,6 +13,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -24,6 +25,12 @@ import (
 type DynamoDB interface {
 	GetItem(ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
+}
+
+// CloudWatch is the part of CloudWatch that confirms events.
+type CloudWatch interface {
+	DescribeAlarms(ctx context.Context, in *cloudwatch.DescribeAlarmsInput, opts ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error)
+	DescribeAlarmContributors(ctx context.Context, in *cloudwatch.DescribeAlarmContributorsInput, opts ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmContributorsOutput, error)
 }
 
 // S3 is the part of S3 that reports and checkpoints use.
@@ -63,6 +70,10 @@ const (
 	// service that hangs must not use up the time that is reserved for the others.
 	answerTimeout = 6 * time.Second
 
+	// confirmTimeout is how long CloudWatch may take to answer one attempt. In a VPC without an endpoint for
+	// CloudWatch, every attempt takes this long.
+	confirmTimeout = 3 * time.Second
+
 	// attempts is how often a call to one of these services is tried.
 	attempts = 4
 
@@ -73,6 +84,7 @@ const (
 // Clients are the AWS clients of the orchestrator.
 type Clients struct {
 	Bedrock     *bedrockruntime.Client
+	CloudWatch  *cloudwatch.Client
 	DynamoDB    *dynamodb.Client
 	EventBridge *eventbridge.Client
 	Lambda      *lambda.Client // waits up to the tool's timeout
@@ -95,6 +107,9 @@ func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) 
 		Bedrock: bedrockruntime.NewFromConfig(cfg, func(o *bedrockruntime.Options) {
 			o.HTTPClient = httpClient().WithTimeout(ModelReadTimeout)
 			o.Retryer = aws.NopRetryer{} // the agent retries: it knows how much time is left
+		}),
+		CloudWatch: cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) {
+			o.HTTPClient = httpClient().WithTimeout(confirmTimeout)
 		}),
 		DynamoDB:    dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = quick }),
 		EventBridge: eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) { o.HTTPClient = quick }),
