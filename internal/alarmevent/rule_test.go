@@ -20,7 +20,7 @@ func TestNamesInRule_FindsNamesAndARNs(t *testing.T) {
 		`ALARM("` + arn + ` 2")`:                                {arn + " 2"},
 		`AT_LEAST(2, ALARM, (a, b,c))`:                          {"2", "a", "b", "c"},
 		`AT_LEAST(50%, NOT OK, ("x (1)", y))`:                   {"50%", "x (1)", "y"},
-		`ALARM("say \"hi\"") OR ALARM("back\\slash")`:           {`say "hi"`, `back\slash`},
+		`ALARM("say \"hi\"") OR ALARM("back\\slash")`:           {`back\slash`, `say "hi"`},
 		`ALARM("ALARM")`:                                        {"ALARM"},
 		`alarm(a) and not ok(b)`:                                {"a", "b"},
 		`ALARM("注文 エラー")`:                                       {"注文 エラー"},

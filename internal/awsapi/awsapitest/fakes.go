@@ -306,7 +306,9 @@ func (c *CloudWatch) Put(alarms ...any) {
 	}
 }
 
-func without[T any](list []T, drop func(T) bool) []T { return slices.DeleteFunc(slices.Clone(list), drop) }
+func without[T any](list []T, drop func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(list), drop)
+}
 
 // PutContributors sets the contributors of an alarm that are in ALARM.
 func (c *CloudWatch) PutContributors(alarm string, contributors ...cloudwatchtypes.AlarmContributor) {
