@@ -83,3 +83,11 @@ func (r *reader) validChildren(a *Alarm) []string {
 	}
 	return valid
 }
+
+// NameInARN returns the name of the alarm with this ARN.
+func NameInARN(arn string) string {
+	if part, ok := partsOf(arn); ok {
+		return part.resource
+	}
+	return arn
+}

@@ -228,7 +228,7 @@ func TestCountRepeat_CountsEachTransitionOnce(t *testing.T) {
 	for _, transition := range []int{1, 2, 3, 3, 2} {
 		require.NoError(t, b.CountRepeat(t.Context(), alarm("a", transition), "x"))
 	}
-	n, err := b.Repeats(t.Context(), alarm("a", 1).ARN)
+	n, err := b.Repeats(t.Context(), alarm("a", 1))
 	require.NoError(t, err)
 	assert.Equal(t, 2, n, "the investigated transition is not a repeat; each other one counts once")
 }
@@ -316,19 +316,19 @@ func TestClaim_RetriedCompositeAlarmKeepsItsTriggers(t *testing.T) {
 func TestRecovered_OncePerInvestigation(t *testing.T) {
 	b := newHarness(t)
 	ctx := t.Context()
-	r, err := b.Recovered(ctx, alarm("a", 1).ARN)
+	r, err := b.Recovered(ctx, alarm("a", 1))
 	require.NoError(t, err)
 	assert.Nil(t, r, "never investigated")
 	c := b.mustClaim(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(ctx, c, past(c)))
-	r, err = b.Recovered(ctx, c.ARN)
+	r, err = b.Recovered(ctx, alarm("a", 1))
 	require.NoError(t, err)
-	assert.Equal(t, &dedupe.Recovery{ID: c.ID, StartedAt: c.StartedAt, ReportURI: "s3://b/" + c.ID}, r)
-	r, err = b.Recovered(ctx, c.ARN)
+	assert.Equal(t, &dedupe.Recovery{Key: c.Key, ID: c.ID, StartedAt: c.StartedAt, ReportURI: "s3://b/" + c.ID}, r)
+	again, err := b.Recovered(ctx, alarm("a", 1))
 	require.NoError(t, err)
-	assert.Nil(t, r, "already notified")
-	require.NoError(t, b.ForgetRecovery(ctx, c.ARN))
-	r, err = b.Recovered(ctx, c.ARN)
+	assert.Nil(t, again, "already notified")
+	require.NoError(t, b.ForgetRecovery(ctx, r))
+	r, err = b.Recovered(ctx, alarm("a", 1))
 	require.NoError(t, err)
 	assert.NotNil(t, r, "the notification was not sent")
 }

@@ -517,7 +517,7 @@ func TestInstructions_MissingObjectDoesNotStopInvestigation(t *testing.T) {
 func TestHandle_LongNamesAndReportsFitAllLimits(t *testing.T) {
 	b := newHarness(t)
 	b.render.body = strings.Repeat("日本語のログ行\n", 60000)
-	name := strings.Repeat("🚨注文/é ", 51) // 255 characters
+	name := strings.Repeat("🚨注文/é ", 42) + "🚨注文" // 255 characters
 	b.mustInvestigate(t, "request-1", action(name, 1))
 	in := b.SNS.Published(topicARN)[0]
 	assert.Less(t, len(*in.Subject), 100)

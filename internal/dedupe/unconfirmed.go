@@ -1,0 +1,89 @@
+package dedupe
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+)
+
+const (
+	// MaxUnconfirmedPerDay is how many investigations of unconfirmed events may ask a model in one day (UTC).
+	// It bounds what a flood of forged events can cost: an event that names another alarm has another claim.
+	MaxUnconfirmedPerDay = 50
+
+	// keepDay is how long the item of a day is kept.
+	keepDay = 48 * time.Hour
+)
+
+// KeyOf returns the key of the item with the claim of an event: the alarm's ARN if the event is confirmed or
+// cannot be forged, and a key that only unconfirmed events of this alarm use otherwise. The two claims do not
+// affect each other, and their past investigations are separate.
+func KeyOf(alarm *alarmevent.Alarm) string {
+	if alarm.Unconfirmed != "" {
+		return unconfirmedKey(alarm.ARN)
+	}
+	return alarm.ARN
+}
+
+func unconfirmedKey(arn string) string { return "unconfirmed#" + arn }
+
+// Verdict is whether an event was confirmed when it was first delivered.
+type Verdict int
+
+// The verdicts.
+const (
+	VerdictNone        Verdict = iota // the event has no claim
+	VerdictConfirmed                  // it holds, or held, the claim of its alarm
+	VerdictUnconfirmed                // it holds, or held, the claim of unconfirmed events
+)
+
+// FirstVerdict returns how an earlier attempt of owner claimed the alarm. A retry must find the claim of the
+// first attempt, although CloudWatch may answer differently in the meantime.
+func (t *Table) FirstVerdict(ctx context.Context, arn, owner string) (Verdict, error) {
+	for _, at := range []struct {
+		key     string
+		verdict Verdict
+	}{{arn, VerdictConfirmed}, {unconfirmedKey(arn), VerdictUnconfirmed}} {
+		i, err := t.read(ctx, at.key)
+		if err != nil {
+			return VerdictNone, err
+		}
+		if i.text(attrOwner) == owner && i.text(attrCoveredBy) == "" {
+			return at.verdict, nil
+		}
+	}
+	return VerdictNone, nil
+}
+
+// AdmitUnconfirmed reports whether the investigation of an unconfirmed event may ask a model, which at most
+// [MaxUnconfirmedPerDay] of them may. The result is the same for each attempt of an investigation.
+func (t *Table) AdmitUnconfirmed(ctx context.Context, id string) (bool, error) {
+	now := t.now()
+	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                &t.name,
+		Key:                      key("unconfirmed-day#" + now.UTC().Format(time.DateOnly)),
+		UpdateExpression:         aws.String("ADD #ids :id SET #expires = :expires"),
+		ConditionExpression:      aws.String("attribute_not_exists(#ids) OR size(#ids) < :max"),
+		ExpressionAttributeNames: map[string]string{"#ids": attrDayIDs, "#expires": config.TableTTL},
+		ExpressionAttributeValues: values{
+			":id": set(id), ":expires": whole(now.Add(keepDay).Unix()), ":max": whole(MaxUnconfirmedPerDay),
+		},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	if err == nil {
+		return true, nil
+	}
+	if full, failed := awsapi.ConditionFailed(err); failed {
+		return slices.Contains(item(full).set(attrDayIDs), id), nil
+	}
+	return false, fmt.Errorf("count the unconfirmed event in table %s: %w", t.name, err)
+}
