@@ -14,11 +14,13 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 )
 
 // DynamoDB is the part of DynamoDB that claims use.
@@ -108,9 +110,7 @@ func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) 
 			o.HTTPClient = httpClient().WithTimeout(ModelReadTimeout)
 			o.Retryer = aws.NopRetryer{} // the agent retries: it knows how much time is left
 		}),
-		CloudWatch: cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) {
-			o.HTTPClient = httpClient().WithTimeout(confirmTimeout)
-		}),
+		CloudWatch: NewCloudWatch(cfg),
 		DynamoDB:    dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = quick }),
 		EventBridge: eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) { o.HTTPClient = quick }),
 		Lambda: lambda.NewFromConfig(cfg, func(o *lambda.Options) {
@@ -123,6 +123,15 @@ func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) 
 		}),
 		SNS: sns.NewFromConfig(cfg, func(o *sns.Options) { o.HTTPClient = quick }),
 	}, nil
+}
+
+// NewCloudWatch returns a client of CloudWatch. It uses CloudWatch's JSON protocol, since moto's server does not
+// have the one that is the default of this SDK (Smithy RPC v2 with CBOR).
+func NewCloudWatch(cfg aws.Config) *cloudwatch.Client {
+	return cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) {
+		o.Protocol = awsjson.New10(schemas.GraniteServiceVersion20100801)
+		o.HTTPClient = httpClient().WithTimeout(confirmTimeout)
+	})
 }
 
 func newRetryer() aws.Retryer {
