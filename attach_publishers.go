@@ -12,7 +12,7 @@ import (
 
 // allowConfirmation lets the orchestrator ask CloudWatch whether the message of a topic is true. DescribeAlarms
 // only returns composite alarms to a role that may describe all alarms (CloudWatch API Reference,
-// "DescribeAlarms").
+// "DescribeAlarms"). AWS does not document the action of DescribeAlarmContributors.
 func (t *AlarmTriage) allowConfirmation() {
 	if t.mayConfirm {
 		return
