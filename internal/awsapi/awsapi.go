@@ -110,7 +110,7 @@ func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) 
 			o.HTTPClient = httpClient().WithTimeout(ModelReadTimeout)
 			o.Retryer = aws.NopRetryer{} // the agent retries: it knows how much time is left
 		}),
-		CloudWatch: NewCloudWatch(cfg),
+		CloudWatch:  NewCloudWatch(cfg),
 		DynamoDB:    dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = quick }),
 		EventBridge: eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) { o.HTTPClient = quick }),
 		Lambda: lambda.NewFromConfig(cfg, func(o *lambda.Options) {

@@ -8,7 +8,7 @@
 //	                   │  └─ lease expired, or same owner (Lambda's retry): resumes
 //	                   └──Free──> freed ──Claim──> running, resumes
 //
-// Events that CloudWatch did not confirm have items of their own, so that a forged event never makes a genuine
+// Events that CloudWatch did not confirm have items of their own, so that a forged event never makes another
 // one a duplicate; see unconfirmed.go.
 //
 // Every claim and takeover raises the attempt number. An attempt that lost its lease can therefore no
@@ -345,27 +345,17 @@ func (t *Table) Repeats(ctx context.Context, alarm *alarmevent.Alarm) (int, erro
 
 // Recovery identifies the investigation of an alarm that is OK again.
 type Recovery struct {
-	Key       string // of the item of that investigation
 	ID        string
 	StartedAt time.Time
 	ReportURI string
 }
 
 // Recovered records that the alarm is OK again. It returns nil if there is nothing to notify: the alarm was
-// not investigated, its recovery was already recorded, or another alarm's investigation covered it. alarm is a
-// confirmed event; the investigation may be that of an unconfirmed one.
-func (t *Table) Recovered(ctx context.Context, alarm *alarmevent.Alarm) (*Recovery, error) {
-	recovery, err := t.recovered(ctx, alarm.ARN)
-	if recovery != nil || err != nil {
-		return recovery, err
-	}
-	return t.recovered(ctx, unconfirmedKey(alarm.ARN))
-}
-
-func (t *Table) recovered(ctx context.Context, pk string) (*Recovery, error) {
+// not investigated, its recovery was already recorded, or another alarm's investigation covered it.
+func (t *Table) Recovered(ctx context.Context, arn string) (*Recovery, error) {
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:        &t.name,
-		Key:              key(pk),
+		Key:              key(arn),
 		UpdateExpression: aws.String("SET recovery_of = investigation_id"),
 		ConditionExpression: aws.String("attribute_exists(investigation_id) AND attribute_not_exists(covered_by) AND " +
 			"(attribute_not_exists(recovery_of) OR recovery_of <> investigation_id)"),
@@ -378,13 +368,13 @@ func (t *Table) recovered(ctx context.Context, pk string) (*Recovery, error) {
 		return nil, fmt.Errorf("record the recovery in table %s: %w", t.name, err)
 	}
 	i := item(out.Attributes)
-	return &Recovery{Key: pk, ID: i.text(attrID), StartedAt: i.time(attrStarted), ReportURI: i.text(attrReport)}, nil
+	return &Recovery{ID: i.text(attrID), StartedAt: i.time(attrStarted), ReportURI: i.text(attrReport)}, nil
 }
 
 // ForgetRecovery reverts Recovered after its notification could not be sent.
-func (t *Table) ForgetRecovery(ctx context.Context, r *Recovery) error {
+func (t *Table) ForgetRecovery(ctx context.Context, arn string) error {
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &t.name, Key: key(r.Key), UpdateExpression: aws.String("REMOVE recovery_of"),
+		TableName: &t.name, Key: key(arn), UpdateExpression: aws.String("REMOVE recovery_of"),
 	})
 	if err != nil {
 		return fmt.Errorf("revert the recovery in table %s: %w", t.name, err)

@@ -17,24 +17,27 @@ import (
 
 const (
 	// MaxUnconfirmedPerDay is how many investigations of unconfirmed events may ask a model in one day (UTC).
-	// It bounds what a flood of forged events can cost: an event that names another alarm has another claim.
+	// It bounds what a flood of forged events can cost: an event that names another alarm or another time has
+	// another claim.
 	MaxUnconfirmedPerDay = 50
 
 	// keepDay is how long the item of a day is kept.
 	keepDay = 48 * time.Hour
 )
 
-// KeyOf returns the key of the item with the claim of an event: the alarm's ARN if the event is confirmed or
-// cannot be forged, and a key that only unconfirmed events of this alarm use otherwise. The two claims do not
-// affect each other, and their past investigations are separate.
+// KeyOf returns the key of the item with the claim of an event. It is the alarm's ARN if the event is confirmed or
+// cannot be forged. An unconfirmed event only claims the transition that it reports, so that it can make nothing
+// a duplicate but itself: nobody can know the time of a genuine transition in advance.
 func KeyOf(alarm *alarmevent.Alarm) string {
 	if alarm.Unconfirmed != "" {
-		return unconfirmedKey(alarm.ARN)
+		return unconfirmedKey(alarm)
 	}
 	return alarm.ARN
 }
 
-func unconfirmedKey(arn string) string { return "unconfirmed#" + arn }
+func unconfirmedKey(alarm *alarmevent.Alarm) string {
+	return "unconfirmed#" + alarm.ARN + "#" + transitionOf(alarm, "nobody") // CloudWatch's events have a time
+}
 
 // Verdict is whether an event was confirmed when it was first delivered.
 type Verdict int
@@ -43,16 +46,16 @@ type Verdict int
 const (
 	VerdictNone        Verdict = iota // the event has no claim
 	VerdictConfirmed                  // it holds, or held, the claim of its alarm
-	VerdictUnconfirmed                // it holds, or held, the claim of unconfirmed events
+	VerdictUnconfirmed                // it holds, or held, the claim of an unconfirmed event
 )
 
 // FirstVerdict returns how an earlier attempt of owner claimed the alarm. A retry must find the claim of the
 // first attempt, although CloudWatch may answer differently in the meantime.
-func (t *Table) FirstVerdict(ctx context.Context, arn, owner string) (Verdict, error) {
+func (t *Table) FirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner string) (Verdict, error) {
 	for _, at := range []struct {
 		key     string
 		verdict Verdict
-	}{{arn, VerdictConfirmed}, {unconfirmedKey(arn), VerdictUnconfirmed}} {
+	}{{alarm.ARN, VerdictConfirmed}, {unconfirmedKey(alarm), VerdictUnconfirmed}} {
 		i, err := t.read(ctx, at.key)
 		if err != nil {
 			return VerdictNone, err

@@ -54,7 +54,7 @@ func (h *Handler) confirm(ctx context.Context, alarm *alarmevent.Alarm, owner st
 func (h *Handler) keepFirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner string, b budget) {
 	quick, cancel := context.WithTimeout(ctx, b.table)
 	defer cancel()
-	first, err := h.Table.FirstVerdict(quick, alarm.ARN, owner)
+	first, err := h.Table.FirstVerdict(quick, alarm, owner)
 	switch {
 	case err != nil:
 		h.Log.Warn("cannot read whether an earlier attempt confirmed the event", "alarm", alarm.Name, "error", err)

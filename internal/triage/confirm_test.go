@@ -266,19 +266,25 @@ func TestConfirm_CompositeAlarmCoversOnlyConfirmedChildren(t *testing.T) {
 
 func TestConfirm_FloodOfForgedEventsIsBounded(t *testing.T) {
 	b := newHarness(t)
-	for i := range 40 { // one alarm, other times
-		_, err := b.invoke(t, fmt.Sprint("repeat-", i), notification("orders", fields{"StateChangeTime": fmt.Sprintf("2026-08-04T12:%02d:00.000+0000", i)}))
+	for i := range 40 {
+		_, err := b.invoke(t, fmt.Sprint("repeat-", i), notification("orders", nil))
+		require.NoError(t, err)
+		_, err = b.invoke(t, fmt.Sprint("timeless-", i), notification("orders", fields{"StateChangeTime": nil}))
 		require.NoError(t, err)
 	}
-	assert.Equal(t, 1, b.agent.calls, "one alarm is investigated once per window")
-	for i := range dedupe.MaxUnconfirmedPerDay + 20 { // other alarms
+	assert.Equal(t, 2, b.agent.calls, "a repeated message is investigated once")
+	for i := range 40 { // one alarm, other times
+		_, err := b.invoke(t, fmt.Sprint("time-", i), notification("orders", fields{"StateChangeTime": fmt.Sprintf("2026-08-04T13:%02d:00.000+0000", i)}))
+		require.NoError(t, err)
+	}
+	for i := range 30 { // other alarms
 		_, err := b.invoke(t, fmt.Sprint("flood-", i), notification(fmt.Sprint("made-up-", i), nil))
 		require.NoError(t, err)
 	}
 	assert.Equal(t, dedupe.MaxUnconfirmedPerDay, b.agent.calls)
 	last := b.notifications()[len(b.notifications())-1]
 	assert.Contains(t, last, "No model was asked: 50 events that CloudWatch did not confirm")
-	assert.Len(t, b.notifications(), 1+dedupe.MaxUnconfirmedPerDay+20, "each of them has a report, although no model was asked")
+	assert.Equal(t, 2+40+30, len(b.notifications()), "each of them has a report, although no model was asked")
 	b.mustInvestigate(t, "genuine", direct("orders"))
 	assert.Equal(t, dedupe.MaxUnconfirmedPerDay+1, b.agent.calls, "the flood does not affect a genuine alarm")
 	b.clock.advance(24 * time.Hour)
@@ -341,17 +347,6 @@ func TestConfirm_ForgedRecoveryIsNotNotified(t *testing.T) {
 	}
 }
 
-func TestConfirm_RecoveryFollowsInvestigationOfUnconfirmedEvent(t *testing.T) {
-	b := newHarness(t)
-	b.Config.NotifyRecovery = true
-	b.Watch.Put(metricAlarm("orders", types.StateValueOk, transition.Add(time.Minute))) // it recovered before it was asked about
-	result := b.mustInvestigate(t, "alarm", notification("orders", nil))
-	answer, err := b.invoke(t, "ok", notification("orders", fields{"NewStateValue": "OK", "StateChangeTime": "2026-08-04T12:37:15.490+0000"}))
-	require.NoError(t, err)
-	assert.Equal(t, triage.StatusRecovered, answer.Results[0].Status)
-	assert.Equal(t, result.ID, answer.Results[0].ID)
-}
-
 func TestConfirm_RetryKeepsTheFirstVerdict(t *testing.T) {
 	for name, changed := range map[string]struct{ before, after types.StateValue }{
 		"confirmed, then not": {types.StateValueAlarm, types.StateValueOk},
@@ -371,9 +366,32 @@ func TestConfirm_RetryKeepsTheFirstVerdict(t *testing.T) {
 			key := arnPrefix + "orders"
 			if changed.before == types.StateValueOk {
 				assert.Nil(t, b.DB.Item(key))
-				key = "unconfirmed#" + key
+				key = unconfirmedKey("orders")
 			}
 			assert.Contains(t, b.state(key), "done")
+		})
+	}
+}
+
+// unconfirmedKey returns the key of the claim of an unconfirmed event with the time of the fixtures.
+func unconfirmedKey(name string) string {
+	return "unconfirmed#" + arnPrefix + name + "#2026-08-04T12:36:15.490Z"
+}
+
+func TestConfirm_ForgedEventDoesNotSuppressOneThatCannotBeConfirmedEither(t *testing.T) {
+	for name, setUp := range map[string]func(b *harness){
+		"CloudWatch is unreachable": func(b *harness) { b.Watch.Fail(awsapitest.ErrDown, -1) },
+		"an alarm that is OK again": func(b *harness) { b.Watch.Put(metricAlarm("orders", types.StateValueOk, transition.Add(time.Minute))) },
+		"another account":           func(*harness) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarness(t)
+			setUp(b)
+			b.mustInvestigate(t, "forged", notification("orders", fields{"StateChangeTime": "2026-08-04T12:36:10.000+0000"}))
+			b.mustInvestigate(t, "forged, without a time", notification("orders", fields{"StateChangeTime": nil}))
+			genuine := b.mustInvestigate(t, "genuine", notification("orders", nil))
+			assert.Empty(t, b.record(t, genuine).SeenBefore)
+			assert.Len(t, b.notifications(), 3)
 		})
 	}
 }
@@ -393,12 +411,12 @@ func TestConfirm_HandOverKeepsTheVerdict(t *testing.T) {
 	b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition))
 	result := b.mustInvestigate(t, "request-2", string(b.Self.Events()[0].Payload))
 	assert.Nil(t, b.DB.Item(arnPrefix+"orders"))
-	assert.Contains(t, b.state("unconfirmed#"+arnPrefix+"orders"), "done")
+	assert.Contains(t, b.state(unconfirmedKey("orders")), "done")
 	assert.NotEmpty(t, result.ReportURI)
 
 	b.mustInvestigate(t, "request-3", published(fields{"alarmtriageHandOver": fields{"token": "t", "investigation_id": "i"},
-		"AlarmName": "other", "NewStateValue": "ALARM", "AlarmArn": arnPrefix + "other"}))
-	assert.NotNil(t, b.DB.Item("unconfirmed#"+arnPrefix+"other"), "a message cannot be a hand-over")
+		"AlarmName": "other", "NewStateValue": "ALARM", "AlarmArn": arnPrefix + "other", "StateChangeTime": "2026-08-04T12:36:15.490+0000"}))
+	assert.NotNil(t, b.DB.Item(unconfirmedKey("other")), "a message cannot be a hand-over")
 }
 
 func TestConfirm_RejectsImpossibleIdentities(t *testing.T) {

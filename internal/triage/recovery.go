@@ -16,7 +16,7 @@ import (
 func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm) (Result, error) {
 	quick, cancel := context.WithTimeout(ctx, 2*tableTime+maxNotify)
 	defer cancel()
-	recovery, err := h.Table.Recovered(quick, alarm)
+	recovery, err := h.Table.Recovered(quick, alarm.ARN)
 	if err != nil {
 		return Result{}, err
 	}
@@ -32,7 +32,7 @@ func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm) (
 	if err := h.Topic.Publish(bounded, h.recoveryNotification(alarm, recovery)); err != nil {
 		h.emit(map[string]float64{emf.NotificationFailures: 1})
 		h.Log.Error("recovery not notified", "alarm", alarm.Name, "error", err, "advice", awsapi.Advice(err))
-		return Result{}, errors.Join(err, h.Table.ForgetRecovery(quick, recovery))
+		return Result{}, errors.Join(err, h.Table.ForgetRecovery(quick, alarm.ARN))
 	}
 	h.sendRecoveryCard(bounded, alarm, recovery)
 	h.Log.Info("recovery notified", "alarm", alarm.Name, "investigation_id", recovery.ID)
