@@ -1,6 +1,7 @@
 package alarmtriage
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -29,8 +30,9 @@ func (t *AlarmTriage) allowConfirmation() {
 func (t *AlarmTriage) warnOfPublishers(topic awssns.ITopic) {
 	if topic.Node().DefaultChild() == nil { // it is imported
 		awscdk.Annotations_Of(topic).AddWarningV2(jsii.String("alarmtriage:topic-policy"), jsii.Sprintf(
-			"alarmtriage: the policy of the imported topic is not known here. Everybody whom it lets publish can start investigations "+
-				"of AlarmTriage %s, so it should only admit cloudwatch.amazonaws.com with the condition aws:SourceAccount", *t.Node().Path()), nil)
+			"alarmtriage: the policy of the imported topic is not known here. Everybody whom it lets publish can start "+
+				"investigations of AlarmTriage %s, so it should only admit cloudwatch.amazonaws.com with the condition "+
+				"aws:SourceAccount", *t.Node().Path()), nil)
 		return
 	}
 	awscdk.Aspects_Of(topic).Add(&publisherCheck{triage: t, topic: topic}, nil)
@@ -49,15 +51,15 @@ func (c *publisherCheck) Visit(node constructs.IConstruct) {
 		return
 	}
 	document, _ := awscdk.Stack_Of(policy).Resolve(policy.PolicyDocument()).(map[string]any)
-	statements := listOf(document["Statement"])
-	for _, s := range statements {
+	for _, s := range listOf(document["Statement"]) {
 		statement, _ := s.(map[string]any)
 		if !admitsAnyone(statement) {
 			continue
 		}
 		awscdk.Annotations_Of(c.topic).AddWarningV2(jsii.String("alarmtriage:open-topic"), jsii.Sprintf(
-			"alarmtriage: the topic's policy lets principals of every account publish, and each of them can start investigations of "+
-				"AlarmTriage %s: only admit cloudwatch.amazonaws.com with the condition aws:SourceAccount", *c.triage.Node().Path()), nil)
+			"alarmtriage: the topic's policy lets principals of every account publish, and each of them can start "+
+				"investigations of AlarmTriage %s: only admit cloudwatch.amazonaws.com with the condition aws:SourceAccount",
+			*c.triage.Node().Path()), nil)
 		return
 	}
 }
@@ -80,8 +82,9 @@ func admitsAnyone(statement map[string]any) bool {
 		return false
 	}
 	principals, _ := statement["Principal"].(map[string]any)
-	for _, principal := range append(listOf(statement["Principal"]), append(listOf(principals["AWS"]), listOf(principals["Service"])...)...) {
-		if principal == "*" || principal == "cloudwatch.amazonaws.com" {
+	for _, named := range []any{statement["Principal"], principals["AWS"], principals["Service"]} {
+		list := listOf(named)
+		if slices.Contains(list, "*") || slices.Contains(list, "cloudwatch.amazonaws.com") {
 			return true
 		}
 	}

@@ -244,8 +244,9 @@ type AlarmTopicProps struct {
 // Everybody who may publish to topic can write such a message. The orchestrator therefore asks CloudWatch, for
 // which AttachTopic grants cloudwatch:DescribeAlarms, and a message that CloudWatch does not confirm is
 // investigated without suppressing any other event. The topic's policy should only admit
-// cloudwatch.amazonaws.com with aws:SourceAccount; AttachTopic adds a warning if the policy admits everybody, or
-// is not known because topic is imported. It panics if topic is a FIFO topic or a topic that AlarmTriage sends to, or if props is invalid.
+// cloudwatch.amazonaws.com with aws:SourceAccount; AttachTopic adds a warning if the policy admits everybody,
+// or is not known because topic is imported. AttachTopic panics if topic is a FIFO topic or a topic that
+// AlarmTriage sends to, or if props is invalid.
 func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 	if topic == nil {
 		panic("alarmtriage: AttachTopic needs a topic, got nil")
