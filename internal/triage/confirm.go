@@ -69,12 +69,14 @@ func (h *Handler) keepFirstVerdict(ctx context.Context, alarm *alarmevent.Alarm,
 type known struct {
 	arn     string
 	state   string
-	changed []time.Time // last transition, and last update of the state
+	changed []time.Time // when it may have sent its last event
 	rule    string      // of a composite alarm
 }
 
 // ask returns what CloudWatch knows about the alarm and its triggering alarms, by ARN, and why CloudWatch does
-// not confirm the event; the reason is empty if it does.
+// not confirm the event; the reason is empty if it does. It does not confirm a transition that is older than the
+// window: the alarm may still be in ALARM, and a repeated or forged message would claim a second window, in which
+// the alarm's next transition would be a duplicate.
 func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[string]known, reason string) {
 	if alarm.Region != h.Region {
 		return nil, fmt.Sprintf("the alarm is in Region %s, and only alarms of Region %s can be confirmed", alarm.Region, h.Region)
@@ -99,10 +101,14 @@ func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[
 	case alarm.Time.IsZero():
 		return nil, "the event has no valid time"
 	}
-	if isAnyOf(alarm.Time, found.changed) || h.isContributor(ctx, alarm, name) {
-		return alarms, ""
+	if !isAnyOf(alarm.Time, found.changed) && !h.isContributor(ctx, alarm, name) {
+		return nil, fmt.Sprintf("the alarm did not change its state at %s", alarm.Time.Format(time.RFC3339))
 	}
-	return nil, fmt.Sprintf("the alarm did not change its state at %s", alarm.Time.Format(time.RFC3339))
+	if alarm.State == alarmevent.StateAlarm && h.Now().Sub(alarm.Time) > h.Config.Window {
+		return nil, fmt.Sprintf("the alarm changed its state at %s, which is longer ago than the investigation window of %s",
+			alarm.Time.Format(time.RFC3339), h.Config.Window)
+	}
+	return alarms, ""
 }
 
 // unreachable returns why CloudWatch could not be asked, and what to do.
@@ -143,10 +149,14 @@ func (h *Handler) describe(ctx context.Context, names []string) (map[string]know
 	}
 	alarms := map[string]known{}
 	for _, a := range out.MetricAlarms {
-		put(alarms, a.AlarmArn, a.StateValue, nil, a.StateTransitionedTimestamp, a.StateUpdatedTimestamp)
+		put(alarms, a.AlarmArn, a.StateValue, nil, firstOf(a.StateTransitionedTimestamp, a.StateUpdatedTimestamp))
 	}
 	for _, a := range out.CompositeAlarms {
-		put(alarms, a.AlarmArn, a.StateValue, a.AlarmRule, a.StateTransitionedTimestamp, a.StateUpdatedTimestamp)
+		changed := []*time.Time{firstOf(a.StateTransitionedTimestamp, a.StateUpdatedTimestamp)}
+		if a.ActionsSuppressor != nil { // after its wait period, the alarm sends the event of an update
+			changed = append(changed, a.StateUpdatedTimestamp)
+		}
+		put(alarms, a.AlarmArn, a.StateValue, a.AlarmRule, changed...)
 	}
 	var missing []string
 	for _, name := range names {
@@ -163,12 +173,19 @@ func (h *Handler) describe(ctx context.Context, names []string) (map[string]know
 	switch {
 	case err == nil:
 		for _, a := range out.LogAlarms {
-			put(alarms, a.AlarmArn, a.StateValue, nil, a.StateTransitionedTimestamp, a.StateUpdatedTimestamp)
+			put(alarms, a.AlarmArn, a.StateValue, nil, firstOf(a.StateTransitionedTimestamp, a.StateUpdatedTimestamp))
 		}
 	case missing[0] == names[0] && awsapi.Classify(err) != awsapi.ClassInvalid: // a Region may not know log alarms
 		return nil, fmt.Errorf("describe the log alarm: %w", err)
 	}
 	return alarms, nil
+}
+
+func firstOf(transitioned, updated *time.Time) *time.Time {
+	if transitioned != nil {
+		return transitioned
+	}
+	return updated
 }
 
 func put(alarms map[string]known, arn *string, state types.StateValue, rule *string, changed ...*time.Time) {

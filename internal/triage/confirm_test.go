@@ -59,7 +59,7 @@ func triggering(names ...string) []any {
 
 func compositeAlarm(name, rule string, changed, updated time.Time) types.CompositeAlarm {
 	return types.CompositeAlarm{
-		AlarmName: &name, AlarmArn: aws.String(arnPrefix + name), AlarmRule: &rule, StateValue: types.StateValueAlarm,
+		ActionsSuppressor: aws.String("deployment"), AlarmName: &name, AlarmArn: aws.String(arnPrefix + name), AlarmRule: &rule, StateValue: types.StateValueAlarm,
 		StateTransitionedTimestamp: &changed, StateUpdatedTimestamp: &updated,
 	}
 }
@@ -135,6 +135,20 @@ func TestConfirm_ForgedEventIsInvestigatedAndSuppressesNothing(t *testing.T) {
 			`"reason":"r","reasonData":"{\"triggeringAlarms\":[{\"arn\":\"`+arnPrefix+`payments\"}]}"`), "orders", "info-only")), []string{"payments", "info-only"}, "no alarm of this name"},
 		{"a metric alarm with triggering alarms", func(b *harness) { b.Watch.Put(metricAlarm("info-only", types.StateValueOk, transition)) },
 			notification("info-only", fields{"TriggeringChildren": triggering("orders")}), []string{"info-only"}, "in state OK"},
+		{"a composite alarm without a suppressor, at the time of an update", func(b *harness) {
+			updated := compositeAlarm("orders", "ALARM(payments)", transition.Add(-time.Minute), transition)
+			updated.ActionsSuppressor = nil
+			b.Watch.Put(updated, metricAlarm("payments", types.StateValueAlarm, transition))
+		}, notification("orders", fields{"TriggeringChildren": triggering("payments"), "AlarmRule": "ALARM(payments)", "Trigger": nil}), []string{"payments"}, "did not change its state"},
+		{"a metric alarm at the time of an update", func(b *harness) {
+			updated := metricAlarm("orders", types.StateValueAlarm, transition.Add(-time.Minute))
+			updated.StateUpdatedTimestamp = &transition
+			b.Watch.Put(updated)
+		}, notification("orders", nil), nil, "did not change its state"},
+		{"a transition that is older than the window", func(b *harness) {
+			b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition))
+			b.clock.advance(time.Hour)
+		}, notification("orders", nil), nil, "longer ago than the investigation window of 1h0m0s"},
 		{"a contributor that is not in ALARM", func(b *harness) {
 			b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition.Add(-time.Minute)))
 		}, notification("orders", fields{"AlarmContributorId": "1"}), nil, "did not change its state"},
@@ -145,7 +159,7 @@ func TestConfirm_ForgedEventIsInvestigatedAndSuppressesNothing(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newHarness(t)
+			b := newHarnessAtTransition(t)
 			if tt.setUp != nil {
 				tt.setUp(b)
 			}
@@ -214,7 +228,7 @@ func TestConfirm_ConfirmedEventIsTheSameAsADirectOne(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newHarness(t)
+			b := newHarnessAtTransition(t)
 			if tt.setUp != nil {
 				tt.setUp(b)
 			}
@@ -231,7 +245,7 @@ func TestConfirm_ConfirmedEventIsTheSameAsADirectOne(t *testing.T) {
 }
 
 func TestConfirm_CompositeAlarmCoversOnlyConfirmedChildren(t *testing.T) {
-	b := newHarness(t)
+	b := newHarnessAtTransition(t)
 	const rule = `(ALARM(orders) OR ALARM("payments (eu)") OR ALARM(` + arnPrefix + `stock)) AND NOT ALARM(maintenance)`
 	b.Watch.Put(
 		compositeAlarm("down", rule, transition, transition),
@@ -244,7 +258,7 @@ func TestConfirm_CompositeAlarmCoversOnlyConfirmedChildren(t *testing.T) {
 	)
 	children := append(triggering("orders", "payments (eu)", "stock", "maintenance", "mail", "order", "missing", "down"),
 		fields{"Arn": "arn:aws:cloudwatch:us-east-1:999988887777:alarm:orders"}, fields{"Arn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:orders"},
-		fields{"Arn": "fired#2026-08-04T12:35Z"}, fields{"Arn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:" + strings.Repeat("x", 3000)})
+		fields{"Arn": "fired#2026-08-04T01:00Z"}, fields{"Arn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:" + strings.Repeat("x", 3000)})
 	result := b.mustInvestigate(t, "sns", notification("down", fields{"AlarmRule": "ALARM(mail) OR ALARM(order)", "TriggeringChildren": children, "Trigger": nil}))
 	rec := b.record(t, result)
 	assert.Empty(t, rec.Alarm.Unconfirmed)
@@ -258,14 +272,14 @@ func TestConfirm_CompositeAlarmCoversOnlyConfirmedChildren(t *testing.T) {
 	for _, other := range []string{"maintenance", "mail", "order", "missing"} {
 		b.mustInvestigate(t, "child-"+other, direct(other))
 	}
-	assert.Nil(t, b.DB.Item("fired#2026-08-04T12:35Z"))
+	assert.Nil(t, b.DB.Item("fired#2026-08-04T01:00Z"))
 	answer, err := b.invoke(t, "composite", direct("down"))
 	require.NoError(t, err)
 	assert.Equal(t, triage.StatusDuplicate, answer.Results[0].Status, "the composite alarm keeps its own claim")
 }
 
 func TestConfirm_FloodOfForgedEventsIsBounded(t *testing.T) {
-	b := newHarness(t)
+	b := newHarnessAtTransition(t)
 	for i := range 40 {
 		_, err := b.invoke(t, fmt.Sprint("repeat-", i), notification("orders", nil))
 		require.NoError(t, err)
@@ -292,6 +306,18 @@ func TestConfirm_FloodOfForgedEventsIsBounded(t *testing.T) {
 	assert.Equal(t, dedupe.MaxUnconfirmedPerDay+2, b.agent.calls)
 }
 
+func TestConfirm_RepeatedMessageDoesNotClaimASecondWindow(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition))
+	b.mustInvestigate(t, "genuine", notification("orders", nil))
+	b.clock.advance(65 * time.Minute) // the alarm is still in ALARM, and the window is over
+	for i, second := range []string{"15.490", "15.491", "16.400", "14.600"} {
+		_, err := b.invoke(t, fmt.Sprint("forged-", i), notification("orders", fields{"StateChangeTime": "2026-08-04T12:36:" + second + "+0000"}))
+		require.NoError(t, err)
+	}
+	b.mustInvestigate(t, "next transition", strings.ReplaceAll(direct("orders"), "12:36:15", "13:42:00"))
+}
+
 func TestConfirm_SkippedEventDoesNotSkipAnotherOne(t *testing.T) {
 	for name, forged := range map[string]string{
 		"muted": published(fields{"source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "resources": []string{arnPrefix + "orders"},
@@ -302,7 +328,7 @@ func TestConfirm_SkippedEventDoesNotSkipAnotherOne(t *testing.T) {
 		"INSUFFICIENT_DATA": notification("orders", fields{"NewStateValue": "INSUFFICIENT_DATA"}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newHarness(t)
+			b := newHarnessAtTransition(t)
 			b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition))
 			answer, err := b.invoke(t, "forged", forged)
 			require.NoError(t, err)
@@ -326,7 +352,7 @@ func TestConfirm_ForgedRecoveryIsNotNotified(t *testing.T) {
 		"denied":          func(b *harness) { b.Watch.Fail(awsapitest.Denied("cloudwatch:DescribeAlarms"), -1) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newHarness(t)
+			b := newHarnessAtTransition(t)
 			b.Config.NotifyRecovery = true
 			b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition))
 			b.mustInvestigate(t, "alarm", notification("orders", nil))
@@ -353,7 +379,7 @@ func TestConfirm_RetryKeepsTheFirstVerdict(t *testing.T) {
 		"not, then confirmed": {types.StateValueOk, types.StateValueAlarm},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newHarness(t)
+			b := newHarnessAtTransition(t)
 			b.Watch.Put(metricAlarm("orders", changed.before, transition))
 			b.SNS.Fail(awsapitest.ErrDown, -1)
 			_, err := b.invoke(t, "request-1", notification("orders", nil))
@@ -385,7 +411,7 @@ func TestConfirm_ForgedEventDoesNotSuppressOneThatCannotBeConfirmedEither(t *tes
 		"another account":           func(*harness) {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newHarness(t)
+			b := newHarnessAtTransition(t)
 			setUp(b)
 			b.mustInvestigate(t, "forged", notification("orders", fields{"StateChangeTime": "2026-08-04T12:36:10.000+0000"}))
 			b.mustInvestigate(t, "forged, without a time", notification("orders", fields{"StateChangeTime": nil}))
@@ -397,7 +423,7 @@ func TestConfirm_ForgedEventDoesNotSuppressOneThatCannotBeConfirmedEither(t *tes
 }
 
 func TestConfirm_HandOverKeepsTheVerdict(t *testing.T) {
-	b := newHarness(t)
+	b := newHarnessAtTransition(t)
 	b.agent.do = func(ctx context.Context, run investigation.Limits, rec *investigation.Record, _ []byte) error {
 		require.NoError(t, run.Checkpoint(ctx, []byte("state")))
 		if len(b.Self.Events()) == 0 {
@@ -435,7 +461,7 @@ func TestConfirm_RejectsImpossibleIdentities(t *testing.T) {
 		"a terminal escape in the name": {"AlarmName": "a\x1b[2J", "AlarmArn": arnPrefix + "a\x1b[2J"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newHarness(t)
+			b := newHarnessAtTransition(t)
 			_, err := b.invoke(t, "forged", notification("orders", changes))
 			require.ErrorContains(t, err, "SNS record 0: the event does not identify its alarm", "the invocation fails, so that Lambda retries and then reports the event")
 			assert.Equal(t, 1.0, b.metric(t, emf.UnknownEvents))

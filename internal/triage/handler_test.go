@@ -58,7 +58,7 @@ func TestHandle_StoresReportAndNotifies(t *testing.T) {
 }
 
 func TestHandle_InvestigatesSameTransitionFromAllPathsOnce(t *testing.T) {
-	b := newHarness(t)
+	b := newHarnessAtTransition(t)
 	paths := []string{fixture(t, "action-metric"), fixture(t, "eventbridge-metric"), fixture(t, "sns-metric")}
 	var mu sync.Mutex
 	count := map[triage.Status]int{}
@@ -264,7 +264,7 @@ func TestHandle_RetryResumesAgentFromLastCheckpoint(t *testing.T) {
 }
 
 func TestHandOver_ContinuesAtMostThreeTimes(t *testing.T) {
-	b := newHarness(t)
+	b := newHarnessAtTransition(t)
 	rounds := 0
 	b.agent.do = func(ctx context.Context, run investigation.Limits, rec *investigation.Record, resume []byte) error {
 		if rounds > 0 {

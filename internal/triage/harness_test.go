@@ -81,6 +81,14 @@ func newHarness(t *testing.T) *harness {
 // transition is the time of the transition in the fixtures of package alarmevent.
 var transition = time.Date(2026, 8, 4, 12, 36, 15, 490e6, time.UTC)
 
+// newHarnessAtTransition returns a harness whose time is a minute after the transition of the fixtures, since
+// CloudWatch only confirms recent ones.
+func newHarnessAtTransition(t *testing.T) *harness {
+	b := newHarness(t)
+	b.clock.advance(time.Until(transition.Add(time.Minute)))
+	return b
+}
+
 // metricAlarm returns an alarm of the account and Region of the fixtures as CloudWatch describes it.
 func metricAlarm(name string, state types.StateValue, changed time.Time) types.MetricAlarm {
 	return types.MetricAlarm{
