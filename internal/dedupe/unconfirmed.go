@@ -50,7 +50,9 @@ const (
 )
 
 // FirstVerdict returns how an earlier attempt of owner claimed the alarm. A retry must find the claim of the
-// first attempt, although CloudWatch may answer differently in the meantime.
+// first attempt, although CloudWatch may answer differently in the meantime. An event whose transition is being
+// investigated, or was, counts as confirmed: it is a copy that arrived late or through another path, and a forged
+// copy changes nothing by being a duplicate.
 func (t *Table) FirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner string) (Verdict, error) {
 	for _, at := range []struct {
 		key     string
@@ -61,6 +63,10 @@ func (t *Table) FirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner
 			return VerdictNone, err
 		}
 		if i.text(attrOwner) == owner && i.text(attrCoveredBy) == "" {
+			return at.verdict, nil
+		}
+		settled := i.text(attrState) == stateDone || i.text(attrState) == stateRunning && i.time(attrUntil).After(t.now())
+		if at.verdict == VerdictConfirmed && settled && i.text(attrTransition) == transitionOf(alarm, owner) {
 			return at.verdict, nil
 		}
 	}

@@ -47,8 +47,9 @@ func TestFirstVerdict_FindsTheClaimOfTheSameDelivery(t *testing.T) {
 	}{
 		{alarm("p", 1), "request-1", dedupe.VerdictConfirmed},
 		{unconfirmed(alarm("p", 1)), "request-1", dedupe.VerdictConfirmed},
-		{alarm("p", 1), "request-2", dedupe.VerdictNone},
-		{alarm("a", 1), "request-1", dedupe.VerdictNone}, // covered, not claimed
+		{alarm("p", 1), "request-2", dedupe.VerdictConfirmed}, // a copy
+		{alarm("p", 2), "request-2", dedupe.VerdictNone},
+		{alarm("a", 2), "request-1", dedupe.VerdictNone}, // covered, not claimed
 		{alarm("q", 1), "request-2", dedupe.VerdictUnconfirmed},
 		{alarm("q", 2), "request-2", dedupe.VerdictNone},
 		{alarm("x", 1), "request-1", dedupe.VerdictNone},
@@ -57,6 +58,10 @@ func TestFirstVerdict_FindsTheClaimOfTheSameDelivery(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, tt.want, got, "%s %s", tt.alarm.Name, tt.owner)
 	}
+	b.advance(2 * lease)
+	got, err := b.FirstVerdict(t.Context(), alarm("p", 1), "request-2")
+	require.NoError(t, err)
+	assert.Equal(t, dedupe.VerdictNone, got, "the lease has expired, so a copy could take it over")
 }
 
 func TestAdmitUnconfirmed_BoundsEachDay(t *testing.T) {

@@ -318,6 +318,25 @@ func TestConfirm_RepeatedMessageDoesNotClaimASecondWindow(t *testing.T) {
 	b.mustInvestigate(t, "next transition", strings.ReplaceAll(direct("orders"), "12:36:15", "13:42:00"))
 }
 
+func TestConfirm_CopyOfInvestigatedTransitionIsADuplicate(t *testing.T) {
+	for name, later := range map[string]func(b *harness){
+		"the alarm is OK again":     func(b *harness) { b.Watch.Put(metricAlarm("orders", types.StateValueOk, transition.Add(time.Minute))) },
+		"CloudWatch is unreachable": func(b *harness) { b.Watch.Fail(awsapitest.ErrDown, -1) },
+		"hours later":               func(b *harness) { b.clock.advance(5 * time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.mustInvestigate(t, "direct", direct("orders"))
+			later(b)
+			answer, err := b.invoke(t, "sns", notification("orders", nil))
+			require.NoError(t, err)
+			assert.Equal(t, triage.StatusDuplicate, answer.Results[0].Status)
+			assert.Len(t, b.notifications(), 1)
+			assert.Nil(t, b.DB.Item(unconfirmedKey("orders")))
+		})
+	}
+}
+
 func TestConfirm_SkippedEventDoesNotSkipAnotherOne(t *testing.T) {
 	for name, forged := range map[string]string{
 		"muted": published(fields{"source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "resources": []string{arnPrefix + "orders"},
