@@ -85,7 +85,7 @@ func alarm(name string, transition int) *alarmevent.Alarm {
 
 func past(c *dedupe.Claim) investigation.Past {
 	return investigation.Past{
-		ID: c.ID, Time: c.StartedAt, Outcome: investigation.OutcomeCompleted, Cause: "a lost grant", ReportURI: "s3://b/" + c.ID,
+		ID: c.ID, Time: c.StartedAt, Outcome: investigation.OutcomeCompleted, Cause: "a lost grant", Confidence: investigation.Likely, ReportURI: "s3://b/" + c.ID,
 	}
 }
 
