@@ -240,8 +240,13 @@ type AlarmTopicProps struct {
 	NamePrefixes *[]*string
 }
 
-// AttachTopic lets the alarms that notify topic start an investigation. If props is nil, all of them do. It
-// panics if topic is a FIFO topic or a topic that AlarmTriage sends to, or if props is invalid.
+// AttachTopic lets the alarms that notify topic start an investigation. If props is nil, all of them do.
+// Everybody who may publish to topic can write such a message. The orchestrator therefore asks CloudWatch, for
+// which AttachTopic grants cloudwatch:DescribeAlarms, and a message that CloudWatch does not confirm is
+// investigated without suppressing any other event. The topic's policy should only admit
+// cloudwatch.amazonaws.com with aws:SourceAccount; AttachTopic adds a warning if the policy admits everybody,
+// or is not known because topic is imported. AttachTopic panics if topic is a FIFO topic or a topic that
+// AlarmTriage sends to, or if props is invalid.
 func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 	if topic == nil {
 		panic("alarmtriage: AttachTopic needs a topic, got nil")
@@ -266,5 +271,7 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 			FilterPolicyWithMessageBody: &map[string]awssns.FilterOrPolicy{"AlarmName": awssns.FilterOrPolicy_Filter(byName)},
 		}
 	}
+	t.allowConfirmation()
+	t.warnOfPublishers(topic)
 	topic.AddSubscription(awssnssubscriptions.NewLambdaSubscription(t.orchestrator, subscription))
 }

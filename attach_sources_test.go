@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
@@ -210,6 +211,67 @@ func TestAttachTopic_RejectsOwnNotificationTopic(t *testing.T) {
 	template.HasResourceProperties(jsii.String("AWS::SNS::Subscription"), like("Protocol", "lambda", "FilterPolicy", assertions.Match_Absent()))
 	template.HasResourceProperties(jsii.String("AWS::SNS::Subscription"), like("Protocol", "lambda", "FilterPolicyScope", "MessageBody",
 		"FilterPolicy", object("AlarmName", []any{object("prefix", "prod-"), object("prefix", "stage-")})))
+}
+
+func TestAttachTopic_WarnsOfPublishers(t *testing.T) {
+	publish := func(principal awsiam.IPrincipal, conditions *map[string]any, actions ...string) func(awssns.Topic) {
+		return func(topic awssns.Topic) {
+			topic.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Actions: jsii.Strings(actions...), Principals: &[]awsiam.IPrincipal{principal}, Resources: &[]*string{topic.TopicArn()}, Conditions: conditions}))
+		}
+	}
+	cloudWatch := func() awsiam.IPrincipal {
+		return awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)
+	}
+	ownAccount := &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": "111122223333"}}
+	for name, tt := range map[string]struct {
+		change func(awssns.Topic)
+		want   bool
+	}{
+		"no policy":                      {func(awssns.Topic) {}, false},
+		"CloudWatch of this account":     {publish(cloudWatch(), ownAccount, "sns:Publish"), false},
+		"CloudWatch of every account":    {publish(cloudWatch(), nil, "sns:Publish"), true},
+		"everybody":                      {publish(awsiam.NewAnyPrincipal(), nil, "sns:Publish"), true},
+		"everybody, as an AWS principal": {publish(awsiam.NewStarPrincipal(), nil, "SNS:Publish"), true},
+		"everybody, every action":        {publish(awsiam.NewAnyPrincipal(), nil, "sns:*"), true},
+		"everybody, one of several":      {publish(awsiam.NewAnyPrincipal(), nil, "sns:Subscribe", "sns:Publish"), true},
+		"everybody of the account":       {publish(awsiam.NewAnyPrincipal(), ownAccount, "sns:Publish"), false},
+		"everybody may subscribe":        {publish(awsiam.NewAnyPrincipal(), nil, "sns:Subscribe"), false},
+		"another account":                {publish(awsiam.NewAccountPrincipal("444455556666"), nil, "sns:Publish"), false},
+		"another service":                {publish(awsiam.NewServicePrincipal(jsii.String("s3.amazonaws.com"), nil), ownAccount, "sns:Publish"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stack := newStack()
+			topic := awssns.NewTopic(stack, jsii.String("Alarms"), &awssns.TopicProps{EnforceSSL: jsii.Bool(true)})
+			newTriage(stack, nil).AttachTopic(topic, nil)
+			tt.change(topic) // after the topic was attached
+			synth(stack)
+			annotations := assertions.Annotations_FromStack(stack)
+			about := assertions.Match_StringLikeRegexp(jsii.String("policy lets principals of every account publish.*aws:SourceAccount"))
+			assert.Equal(t, tt.want, len(*annotations.FindWarning(jsii.String("/Test/Alarms"), about)) == 1)
+		})
+	}
+
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	for _, id := range []string{"Imported", "Known"} {
+		triage.AttachTopic(awssns.Topic_FromTopicArn(stack, jsii.String(id), jsii.String("arn:aws:sns:eu-west-1:111122223333:"+id)), nil)
+	}
+	awscdk.Annotations_Of(stack.Node().FindChild(jsii.String("Known"))).AcknowledgeWarning(jsii.String("alarmtriage:topic-policy"), nil)
+	template := synth(stack)
+	about := assertions.Match_StringLikeRegexp(jsii.String("policy of the imported topic is not known here.*aws:SourceAccount"))
+	annotations := assertions.Annotations_FromStack(stack)
+	assert.Len(t, *annotations.FindWarning(jsii.String("/Test/Imported"), about), 1)
+	assert.Empty(t, *annotations.FindWarning(jsii.String("/Test/Known"), about), "it is acknowledged")
+	grants := *template.FindResources(jsii.String("AWS::IAM::Policy"), object("Properties", like("PolicyDocument", like("Statement",
+		assertions.Match_ArrayWith(&[]any{object("Sid", "ConfirmAlarms", "Effect", "Allow", "Resource", "*",
+			"Action", []string{"cloudwatch:DescribeAlarms", "cloudwatch:DescribeAlarmContributors"})})))))
+	assert.Len(t, grants, 1, "one grant for all topics")
+
+	none := newStack()
+	newTriage(none, nil)
+	synth(none).ResourcePropertiesCountIs(jsii.String("AWS::IAM::Policy"), like("PolicyDocument", like("Statement",
+		assertions.Match_ArrayWith(&[]any{like("Sid", "ConfirmAlarms")}))), jsii.Number(0))
 }
 
 // newKinds adds a log alarm and two PromQL alarms, as a construct and as a plain resource.

@@ -42,6 +42,7 @@ type AlarmTriage struct {
 	attached             []constructs.IConstruct // alarms
 	topics               []awssns.ITopic         // that it and its self-alarms send to
 	notifyRecovery       bool
+	mayConfirm           bool // the orchestrator may ask CloudWatch about alarms
 }
 
 // NewAlarmTriage adds an AlarmTriage to scope. If props has mistakes, it panics once and lists all of them.

@@ -101,6 +101,7 @@ type world struct {
 	host                     *lambdahost.Host
 	model                    *model.Server
 	s3, sns, dynamodb, tools *proxy
+	cloudwatch               *proxy
 	table, bucket, topic     string
 	queue                    string
 	pidFile                  string
@@ -119,6 +120,8 @@ func newWorld(t *testing.T, o options) *world {
 	w.deploy(n)
 	w.model = start(t, o.script)
 	w.s3, w.sns, w.dynamodb = newProxy(t, cloud.URL), newProxy(t, cloud.URL), newProxy(t, cloud.URL)
+
+	w.cloudwatch = newProxy(t, cloud.URL)
 
 	hostOptions := lambdahost.Options{RetryDelays: []time.Duration{50 * time.Millisecond, 100 * time.Millisecond}, Log: w.log}
 	host, err := lambdahost.New(hostOptions)
@@ -194,6 +197,8 @@ func (w *world) environment(more map[string]string) map[string]string {
 	env["AWS_ENDPOINT_URL_S3"] = w.s3.url
 	env["AWS_ENDPOINT_URL_SNS"] = w.sns.url
 	env["AWS_ENDPOINT_URL_DYNAMODB"] = w.dynamodb.url
+	env["AWS_REGION"] = moto.Region
+	env["AWS_ENDPOINT_URL_CLOUDWATCH"] = w.cloudwatch.url
 	env["AWS_ENDPOINT_URL_LAMBDA"] = w.tools.url
 	env["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] = w.model.URL
 	for name, value := range more {

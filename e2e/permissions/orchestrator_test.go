@@ -123,6 +123,22 @@ func TestOrchestratorRole_EachPropAddsOnlyItsOwnPermissions(t *testing.T) {
 	}
 }
 
+func TestOrchestratorRole_AttachTopicOnlyAddsTheReadsThatConfirmAlarms(t *testing.T) {
+	env := &awscdk.Environment{Account: jsii.String(account), Region: jsii.String(region)}
+	stack := synthFor(t, env, region, func(awscdk.Stack, *alarmtriage.AlarmTriageProps) {}, func(stack awscdk.Stack, triage *alarmtriage.AlarmTriage) {
+		for _, id := range []string{"Alarms", "OtherAlarms"} {
+			triage.AttachTopic(awssns.NewTopic(stack, jsii.String(id), nil), nil)
+		}
+	})
+	topic := stack.arn(stack.find(t, "Alarms", "AWS::SNS::Topic"))
+	const alarm = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:orders"
+	verdict := simulate(t, map[string]role{"orchestrator": stack.roleOf(t, "TriageOrchestratorRole", anything, topic, alarm)})
+	reads := []string{"cloudwatch:DescribeAlarms"} // the IAM data has no action for DescribeAlarmContributors, which the role also allows
+	for _, resource := range []string{anything, topic, alarm} {
+		assert.ElementsMatch(t, reads, verdict.Allowed["orchestrator"][resource], resource)
+	}
+}
+
 func TestVpc_OnlyLambdaMayCreateNetworkInterfaces(t *testing.T) {
 	stack := synthIn(t, func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 		p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)

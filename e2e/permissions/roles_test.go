@@ -45,14 +45,19 @@ func synthIn(t *testing.T, change func(awscdk.Stack, *alarmtriage.AlarmTriagePro
 }
 
 // synthFor is synthIn for an environment, resolved as if deployed to a Region. Without an environment, the
-// stack's Region is not known at synth.
-func synthFor(t *testing.T, env *awscdk.Environment, deployedTo string, change func(awscdk.Stack, *alarmtriage.AlarmTriageProps)) template {
+// stack's Region is not known at synth. attach is called with the finished construct.
+func synthFor(t *testing.T, env *awscdk.Environment, deployedTo string, change func(awscdk.Stack, *alarmtriage.AlarmTriageProps),
+	attach ...func(awscdk.Stack, *alarmtriage.AlarmTriage),
+) template {
 	t.Helper()
 	app := awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
 	stack := awscdk.NewStack(app, jsii.String("Test"), &awscdk.StackProps{Env: env})
 	props := &alarmtriage.AlarmTriageProps{NotificationTopic: awssns.NewTopic(stack, jsii.String("OnCall"), nil)}
 	change(stack, props)
-	alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), props)
+	triage := alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), props)
+	for _, f := range attach {
+		f(stack, triage)
+	}
 	text, err := json.Marshal(assertions.Template_FromStack(stack, nil).ToJSON())
 	require.NoError(t, err)
 	var synthesized struct {

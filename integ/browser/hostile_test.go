@@ -204,7 +204,7 @@ func linked(rec *investigation.Record, text string) report.Links {
 
 // mustShow lists the fields whose text the page must show.
 var mustShow = []string{
-	".Alarm.Name", ".Alarm.Account", ".Alarm.State", ".Alarm.Reason", ".Alarm.Description", ".Alarm.Contributor.Attributes", ".OutcomeWhy",
+	".Alarm.Name", ".Alarm.Account", ".Alarm.State", ".Alarm.Reason", ".Alarm.Description", ".Alarm.Contributor.Attributes", ".Alarm.Unconfirmed", ".OutcomeWhy",
 	".Alarm.Rule", ".Alarm.Tags", ".Alarm.Tags key", ".Alarm.Metrics.Expression",
 	".Model", ".Evidence.Problem", ".Evidence.Call.Command", ".Evidence.Call.Answer.Output", ".Evidence.History.Summary", ".Evidence.Series.Label", ".Evidence.Series.Unit", ".Evidence.Series.Stat",
 	".Evidence.Related.Name", ".Evidence.Related.Reason", ".Evidence.Changes.Event", ".Evidence.Changes.User", ".Evidence.Changes.Resources",

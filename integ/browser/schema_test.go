@@ -81,7 +81,7 @@ func forms(t *testing.T) map[string]*investigation.Record {
 		hostile.Fallbacks[i].Cause = investigation.CauseOther
 	}
 	for i := range hostile.SeenBefore {
-		hostile.SeenBefore[i].Outcome = investigation.OutcomeCompleted
+		hostile.SeenBefore[i].Outcome, hostile.SeenBefore[i].Confidence = investigation.OutcomeCompleted, investigation.Likely
 	}
 	records["hostile"] = hostile
 	return records

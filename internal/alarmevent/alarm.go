@@ -34,7 +34,14 @@ const (
 	SourceAction      Source = "alarm-action"
 	SourceEventBridge Source = "eventbridge"
 	SourceSNS         Source = "sns"
+	SourceCustomEvent Source = "custom-event" // an EventBridge event that does not come from CloudWatch
 )
+
+// IsForgeable reports whether somebody other than CloudWatch can have written an event of this source.
+// Everybody who may publish to the topic can write an SNS message, and everybody who may put events on a bus
+// can write a custom event. Only CloudWatch can send an event whose source begins with "aws.", and only
+// principals that may invoke the orchestrator can write an alarm action.
+func (s Source) IsForgeable() bool { return s != SourceAction && s != SourceEventBridge }
 
 // Alarm is one state change of one alarm. Every text in it is untrusted: anybody who may create alarms or
 // metrics can choose it.
@@ -68,6 +75,7 @@ type Alarm struct {
 	Unrecognized  string            `json:"unrecognized,omitempty"`   // JSON object with the unknown fields of the event
 	NotUnderstood []string          `json:"not_understood,omitempty"` // fields that could not be read, and the values used instead
 	Redactions    int               `json:"redactions,omitempty"`     // number of secrets that were redacted
+	Unconfirmed   string            `json:"unconfirmed,omitempty"`    // why CloudWatch did not confirm a forgeable event; empty: it did, or the event is not forgeable
 }
 
 // Query is what a log or PromQL alarm evaluates.

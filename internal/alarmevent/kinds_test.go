@@ -127,24 +127,28 @@ func TestParse_AcceptsAlarmWithUnexpectedField(t *testing.T) {
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, "arn:aws:cloudwatch:eu-west-1:012345678901:alarm:a", a.ARN)
 			}},
-		{"TriggeringChildren as texts", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":["arn:aws:cloudwatch:eu-west-1:1:alarm:x"]`),
+		{"TriggeringChildren as texts", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":["arn:aws:cloudwatch:eu-west-1:123456789012:alarm:x"]`),
 			func(t *testing.T, a alarmevent.Alarm) {
-				assert.Equal(t, []string{"arn:aws:cloudwatch:eu-west-1:1:alarm:x"}, a.Children)
+				assert.Equal(t, []string{"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:x"}, a.Children)
 				assert.Equal(t, alarmevent.KindComposite, a.Kind)
 			}},
-		{"TriggeringChildren as JSON text", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":"[{\"Arn\":\"arn:x\"}]"`),
-			func(t *testing.T, a alarmevent.Alarm) { assert.Equal(t, []string{"arn:x"}, a.Children) }},
-		{"one child instead of a list", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":{"Arn":"arn:x"}`),
-			func(t *testing.T, a alarmevent.Alarm) { assert.Equal(t, []string{"arn:x"}, a.Children) }},
-		{"a timestamp as a number", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", "1785846975", "null"),
+		{"TriggeringChildren as JSON text", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":"[{\"Arn\":\"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:x\"}]"`),
+			func(t *testing.T, a alarmevent.Alarm) {
+				assert.Equal(t, []string{"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:x"}, a.Children)
+			}},
+		{"one child instead of a list", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":{"Arn":"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:x"}`),
+			func(t *testing.T, a alarmevent.Alarm) {
+				assert.Equal(t, []string{"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:x"}, a.Children)
+			}},
+		{"a timestamp as a number", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a"`, "null", "null", "1785846975", "null"),
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, time.Date(2026, 8, 4, 12, 36, 15, 0, time.UTC), a.Time)
 			}},
-		{"a timestamp with a fraction", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", "1785846975.490", "null"),
+		{"a timestamp with a fraction", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a"`, "null", "null", "1785846975.490", "null"),
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.WithinDuration(t, metricTime, a.Time, 2*time.Millisecond)
 			}},
-		{"an invalid timestamp", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", `{"now":true}`, "null"),
+		{"an invalid timestamp", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a"`, "null", "null", `{"now":true}`, "null"),
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.True(t, a.Time.IsZero())
 				assert.Contains(t, a.NotUnderstood[0], "state.timestamp")
@@ -153,17 +157,17 @@ func TestParse_AcceptsAlarmWithUnexpectedField(t *testing.T) {
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, map[string]string{"Port": "443", "Tls": "true"}, a.Metrics[0].Dimensions)
 			}},
-		{"dimensions as an object of numbers", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", "null",
+		{"dimensions as an object of numbers", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a"`, "null", "null", "null",
 			`{"metrics":[{"id":1,"metricStat":{"metric":{"namespace":"n","name":"m","dimensions":{"Port":443}},"period":"60.0","stat":"Sum"},"returnData":"false"}]}`),
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, alarmevent.Metric{ID: "1", Namespace: "n", Name: "m", Dimensions: map[string]string{"Port": "443"}, Period: 60, Stat: "Sum"}, a.Metrics[0])
 			}},
-		{"one invalid metric among others", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", "null", `{"metrics":["x",{"id":"e1","expression":"m1*2"}]}`),
+		{"one invalid metric among others", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a"`, "null", "null", "null", `{"metrics":["x",{"id":"e1","expression":"m1*2"}]}`),
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, []alarmevent.Metric{{ID: "e1", Expression: "m1*2", ReturnData: true}}, a.Metrics)
 				assert.Equal(t, []string{`metrics: "x" is not a metric query`}, a.NotUnderstood)
 			}},
-		{"only invalid metrics", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:1:alarm:a"`, "null", "null", "null", `{"metrics":[7]}`),
+		{"only invalid metrics", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a"`, "null", "null", "null", `{"metrics":[7]}`),
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, alarmevent.KindUnknown, a.Kind)
 				assert.Equal(t, `{"metrics":[7]}`, a.Configuration)
@@ -175,22 +179,22 @@ func TestParse_AcceptsAlarmWithUnexpectedField(t *testing.T) {
 		{"a threshold out of range", fmt.Sprintf(sns, fmt.Sprintf(trigger, "null", "1e999"), ""), func(t *testing.T, a alarmevent.Alarm) {
 			assert.Nil(t, a.Threshold)
 		}},
-		{"a state in lower case", `{"AlarmName":"a","NewStateValue":" alarm ","AlarmArn":"arn:aws:cloudwatch:eu-west-1:1:alarm:a"}`,
+		{"a state in lower case", `{"AlarmName":"a","NewStateValue":" alarm ","AlarmArn":"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a"}`,
 			func(t *testing.T, a alarmevent.Alarm) { assert.Equal(t, alarmevent.StateAlarm, a.State) }},
 		{"a description that is an object", fmt.Sprintf(sns, "{}", `,"AlarmDescription":{"runbook":"x"}`), func(t *testing.T, a alarmevent.Alarm) {
 			assert.Equal(t, `{"runbook":"x"}`, a.Description)
 		}},
-		{"alarmData as JSON text", `{"alarmArn":"arn:aws:cloudwatch:eu-west-1:1:alarm:a","alarmData":` + quoted(`{"alarmName":"a","state":"{\"value\":\"ALARM\"}"}`) + `}`,
+		{"alarmData as JSON text", `{"alarmArn":"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a","alarmData":` + quoted(`{"alarmName":"a","state":"{\"value\":\"ALARM\"}"}`) + `}`,
 			func(t *testing.T, a alarmevent.Alarm) { assert.Equal(t, alarmevent.StateAlarm, a.State) }},
-		{"a Message that is an object", `{"Records":[{"Sns":{"Message":{"AlarmName":"a","NewStateValue":"ALARM","AlarmArn":"arn:aws:cloudwatch:eu-west-1:1:alarm:a"}}}]}`,
+		{"a Message that is an object", `{"Records":[{"Sns":{"Message":{"AlarmName":"a","NewStateValue":"ALARM","AlarmArn":"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a"}}}]}`,
 			func(t *testing.T, a alarmevent.Alarm) { assert.Equal(t, alarmevent.SourceSNS, a.Source) }},
-		{"the alarm is not the first resource", `{"detail-type":"CloudWatch Alarm State Change","resources":["arn:aws:sns:eu-west-1:1:t","arn:aws:cloudwatch:eu-west-1:1:alarm:a"],"detail":{"state":{"value":"ALARM"}}}`,
+		{"the alarm is not the first resource", `{"detail-type":"CloudWatch Alarm State Change","resources":["arn:aws:sns:eu-west-1:1:t","arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a"],"detail":{"state":{"value":"ALARM"}}}`,
 			func(t *testing.T, a alarmevent.Alarm) { assert.Equal(t, "a", a.Name) }},
 		{"no resources", `{"detail-type":"CloudWatch Alarm State Change","account":"012345678901","region":"eu-west-1","detail":{"alarmName":"a","state":{"value":"ALARM"}}}`,
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, "arn:aws:cloudwatch:eu-west-1:012345678901:alarm:a", a.ARN)
 			}},
-		{"an unknown detail type", `{"source":"aws.cloudwatch","detail-type":"CloudWatch Log Alarm State Change","resources":["arn:aws:cloudwatch:eu-west-1:1:alarm:a"],"detail":{"alarmName":"a","state":{"value":"ALARM"}}}`,
+		{"an unknown detail type", `{"source":"aws.cloudwatch","detail-type":"CloudWatch Log Alarm State Change","resources":["arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a"],"detail":{"alarmName":"a","state":{"value":"ALARM"}}}`,
 			func(t *testing.T, a alarmevent.Alarm) { assert.Equal(t, alarmevent.SourceEventBridge, a.Source) }},
 	}
 	for _, tt := range tests {
@@ -213,7 +217,7 @@ func TestParse_DerivesPartitionFromRegion(t *testing.T) {
 		partitions++
 		require.Contains(t, regions, fields[1])
 		require.Regexp(t, fields[2], regions[fields[1]])
-		a := one(t, `{"accountId":"1","region":"`+regions[fields[1]]+`","alarmData":{"alarmName":"a","state":{"value":"ALARM"}}}`)
+		a := one(t, `{"accountId":"123456789012","region":"`+regions[fields[1]]+`","alarmData":{"alarmName":"a","state":{"value":"ALARM"}}}`)
 		assert.Equal(t, fields[1], a.Partition)
 		assert.True(t, strings.HasPrefix(a.ARN, "arn:"+fields[1]+":cloudwatch:"), a.ARN)
 	}
@@ -221,7 +225,7 @@ func TestParse_DerivesPartitionFromRegion(t *testing.T) {
 }
 
 func TestParse_LogLinesInEveryFormAndName(t *testing.T) {
-	const event = `{"AlarmName":"a","NewStateValue":"ALARM","AlarmArn":"arn:aws:cloudwatch:eu-west-1:1:alarm:a",%s}`
+	const event = `{"AlarmName":"a","NewStateValue":"ALARM","AlarmArn":"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a",%s}`
 	for members, want := range map[string][]string{
 		`"LogLines":["one","two"]`: {"one", "two"},
 		`"LogLines":"one\ntwo\n"`:  {"one", "two"},
@@ -240,7 +244,7 @@ func TestParse_MarksTruncatedTexts(t *testing.T) {
 	long := strings.Repeat("é", 100_000)
 	lines, err := json.Marshal(append(slicesOf("line ", 60), long))
 	require.NoError(t, err)
-	a := one(t, `{"alarmArn":"arn:aws:cloudwatch:us-east-1:1:alarm:a","more":"`+long+`","alarmData":{"logLines":`+string(lines)+`,"state":{"value":"ALARM","reason":"`+long+
+	a := one(t, `{"alarmArn":"arn:aws:cloudwatch:us-east-1:123456789012:alarm:a","more":"`+long+`","alarmData":{"logLines":`+string(lines)+`,"state":{"value":"ALARM","reason":"`+long+
 		`","reasonData":"`+long+`"},"configuration":{"description":"`+long+`","traceQuery":"`+long+`"}}}`)
 	raw, err := json.Marshal(a)
 	require.NoError(t, err)

@@ -77,7 +77,7 @@ func parse(raw []byte, via delivery) ([]Alarm, error) {
 	case detailType == DetailTypeConfigurationChange:
 		return nil, fmt.Errorf("%w: it is a %q event", ErrIgnored, detailType)
 	case isStateChange(e, detailType, detail):
-		return asList(parseState(e, detail, cmp.Or(via.source, SourceEventBridge)))
+		return asList(parseState(e, detail, cmp.Or(via.source, eventSource(e))))
 	case e.get("alarmData") != nil:
 		return asList(parseState(e, object(e.get("alarmData")), cmp.Or(via.source, SourceAction)))
 	case e.text("AlarmName") != "" && e.text("NewStateValue") != "":
@@ -85,6 +85,15 @@ func parse(raw []byte, via delivery) ([]Alarm, error) {
 	}
 	return nil, fmt.Errorf("unknown event: expected an alarm action (with alarmData), "+
 		"an EventBridge event %q, or an SNS alarm notification%s", DetailTypeStateChange, hint(e, detailType))
+}
+
+// eventSource returns the source of an EventBridge event. EventBridge reserves sources that begin with "aws."
+// for AWS, so a custom event cannot have CloudWatch's.
+func eventSource(e members) Source {
+	if e.text("source") == EventSource {
+		return SourceEventBridge
+	}
+	return SourceCustomEvent
 }
 
 // isStateChange reports whether an EventBridge event is a state change of an alarm. An event of an unknown
@@ -381,7 +390,8 @@ var regionCode = regexp.MustCompile(`^[a-z]{2,8}(-[a-z]+)+-\d{1,2}$`)
 
 // complete takes account, Region, and partition from the ARN, which is more reliable than the rest of the
 // event: an SNS message contains the Region's display name, and a forwarded event the account of the
-// receiver. It rejects an event that does not identify the alarm or its state.
+// receiver. It rejects an event that does not identify the alarm or its state, and an identity that no alarm
+// can have.
 func (r *reader) complete(a Alarm) (Alarm, error) {
 	part, ok := partsOf(a.ARN)
 	if !ok && a.Name != "" && a.Account != "" && a.Region != "" {
@@ -398,6 +408,10 @@ func (r *reader) complete(a Alarm) (Alarm, error) {
 	if a.Name == "" {
 		a.Name = part.resource
 	}
+	if err := r.checkIdentity(&a, part); err != nil {
+		return Alarm{}, err
+	}
+	a.Children = r.validChildren(&a)
 	switch a.State {
 	case StateOK, StateAlarm, StateInsufficientData:
 	default:

@@ -193,7 +193,7 @@ func TestParse_RejectsOtherEventsWithClearError(t *testing.T) {
 		{"a console test event", `{"key1":"value1","key2":"value2"}`, "key1, key2"},
 		{"no ARN", `{"alarmData":{"alarmName":"a","state":{"value":"ALARM"}}}`, "does not identify its alarm"},
 		{"another resource", `{"alarmArn":"arn:aws:s3:::bucket","alarmData":{"state":{"value":"ALARM"}}}`, "does not identify its alarm"},
-		{"an unknown state", `{"alarmArn":"arn:aws:cloudwatch:us-east-1:1:alarm:a","alarmData":{"state":{"value":"PANIC"}}}`, "PANIC"},
+		{"an unknown state", `{"alarmArn":"arn:aws:cloudwatch:us-east-1:123456789012:alarm:a","alarmData":{"state":{"value":"PANIC"}}}`, "PANIC"},
 		{"a record of another service", `{"Records":[{"s3":{}}]}`, "no SNS message"},
 		{"a plain SNS message", `{"Records":[{"Sns":{"Message":"\"hi\""}}]}`, "SNS record 0"},
 	}
@@ -213,7 +213,7 @@ func TestParse_TimesInEveryForm(t *testing.T) {
 		"2026-08-04T12:36:15.000+0000", "2026-08-04T12:36:15Z", "2026-08-04T14:36:15+02:00", "2026-08-04T14:36:15.000+0200",
 		"2026-08-04T12: 36: 15.000+0000", "2026-08-04 12:36:15", " 2026-08-04T12:36:15 ", "1785846975", "1785846975000",
 	} {
-		raw := `{"alarmArn":"arn:aws:cloudwatch:us-east-1:1:alarm:a","alarmData":{"state":{"value":"ALARM","timestamp":"` + text + `"}}}`
+		raw := `{"alarmArn":"arn:aws:cloudwatch:us-east-1:123456789012:alarm:a","alarmData":{"state":{"value":"ALARM","timestamp":"` + text + `"}}}`
 		alarms, err := alarmevent.Parse([]byte(raw))
 		require.NoError(t, err, text)
 		assert.True(t, want.Equal(alarms[0].Time), "%s became %v", text, alarms[0].Time)

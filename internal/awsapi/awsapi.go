@@ -13,17 +13,26 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 )
 
 // DynamoDB is the part of DynamoDB that claims use.
 type DynamoDB interface {
 	GetItem(ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
+}
+
+// CloudWatch is the part of CloudWatch that confirms events.
+type CloudWatch interface {
+	DescribeAlarms(ctx context.Context, in *cloudwatch.DescribeAlarmsInput, opts ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error)
+	DescribeAlarmContributors(ctx context.Context, in *cloudwatch.DescribeAlarmContributorsInput, opts ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmContributorsOutput, error)
 }
 
 // S3 is the part of S3 that reports and checkpoints use.
@@ -63,6 +72,10 @@ const (
 	// service that hangs must not use up the time that is reserved for the others.
 	answerTimeout = 6 * time.Second
 
+	// confirmTimeout is how long CloudWatch may take to answer one attempt. In a VPC without an endpoint for
+	// CloudWatch, every attempt takes this long.
+	confirmTimeout = 3 * time.Second
+
 	// attempts is how often a call to one of these services is tried.
 	attempts = 4
 
@@ -73,6 +86,7 @@ const (
 // Clients are the AWS clients of the orchestrator.
 type Clients struct {
 	Bedrock     *bedrockruntime.Client
+	CloudWatch  *cloudwatch.Client
 	DynamoDB    *dynamodb.Client
 	EventBridge *eventbridge.Client
 	Lambda      *lambda.Client // waits up to the tool's timeout
@@ -96,6 +110,7 @@ func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) 
 			o.HTTPClient = httpClient().WithTimeout(ModelReadTimeout)
 			o.Retryer = aws.NopRetryer{} // the agent retries: it knows how much time is left
 		}),
+		CloudWatch:  NewCloudWatch(cfg),
 		DynamoDB:    dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = quick }),
 		EventBridge: eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) { o.HTTPClient = quick }),
 		Lambda: lambda.NewFromConfig(cfg, func(o *lambda.Options) {
@@ -108,6 +123,15 @@ func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) 
 		}),
 		SNS: sns.NewFromConfig(cfg, func(o *sns.Options) { o.HTTPClient = quick }),
 	}, nil
+}
+
+// NewCloudWatch returns a client of CloudWatch. It uses CloudWatch's JSON protocol, since moto's server does not
+// have the one that is the default of this SDK (Smithy RPC v2 with CBOR).
+func NewCloudWatch(cfg aws.Config) *cloudwatch.Client {
+	return cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) {
+		o.Protocol = awsjson.New10(schemas.GraniteServiceVersion20100801)
+		o.HTTPClient = httpClient().WithTimeout(confirmTimeout)
+	})
 }
 
 func newRetryer() aws.Retryer {

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// maxChildren is how many triggering alarms of a composite alarm are covered.
-	maxChildren = 50
+	// MaxChildren is how many triggering alarms of a composite alarm are covered.
+	MaxChildren = 50
 
 	// parallelChildren is how many of their items are written at the same time.
 	parallelChildren = 8
@@ -31,7 +31,7 @@ const (
 func (t *Table) coverChildren(
 	ctx context.Context, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time,
 ) (elsewhere string, err error) {
-	children := parent.Children[:min(len(parent.Children), maxChildren)]
+	children := parent.Children[:min(len(parent.Children), MaxChildren)]
 	covered := make([]bool, len(children))
 	recent := make([]bool, len(children))
 	var group errgroup.Group
@@ -68,7 +68,7 @@ func (t *Table) cover(
 	ctx context.Context, child string, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time,
 ) (covered, recent bool, err error) {
 	now := t.now()
-	in := t.freshStart(child, nameOf(child), c.Owner, c.ID, transitionOf(parent, c.Owner), now, leaseUntil)
+	in := t.freshStart(child, alarmevent.NameInARN(child), c.Owner, c.ID, transitionOf(parent, c.Owner), now, leaseUntil)
 	in.UpdateExpression = aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
 		"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
 		"hand_overs = :zero, expires_at = :expires, covered_by = :parent " +
@@ -99,7 +99,7 @@ func (t *Table) cover(
 
 // giveWay settles the claim of a composite alarm as covered by the investigation of one of its children.
 func (t *Table) giveWay(ctx context.Context, c *Claim, elsewhere string) error {
-	return t.change(ctx, c.ARN, c, "settle the composite alarm as covered by a triggering alarm",
+	return t.change(ctx, c.Key, c, "settle the composite alarm as covered by a triggering alarm",
 		"SET #state = :done, covered_by = :elsewhere", values{":done": text(stateDone), ":elsewhere": text(elsewhere)})
 }
 

@@ -8,6 +8,9 @@
 //	                   │  └─ lease expired, or same owner (Lambda's retry): resumes
 //	                   └──Free──> freed ──Claim──> running, resumes
 //
+// Events that CloudWatch did not confirm have items of their own, so that a forged event never makes another
+// one a duplicate; see unconfirmed.go.
+//
 // Every claim and takeover raises the attempt number. An attempt that lost its lease can therefore no
 // longer write: its writes return [ErrLost].
 package dedupe
@@ -63,7 +66,7 @@ func New(db awsapi.DynamoDB, name string, window time.Duration, now func() time.
 
 // Claim is the right to investigate an alarm.
 type Claim struct {
-	ARN       string
+	Key       string // of the alarm's item
 	ID        string // of the investigation
 	Owner     string
 	Attempt   int64 // 1 for the first
@@ -86,7 +89,8 @@ type Duplicate struct {
 }
 
 // Claim tries to take the lease of the alarm until leaseUntil for owner, which must be the same for each
-// retry of one delivery. id is the id of the investigation if a new one begins. The results are:
+// retry of one delivery. id is the id of the investigation if a new one begins. The claim of an unconfirmed
+// event covers no other alarm. The results are:
 //
 //   - a claim
 //   - a claim and an error: the alarms that triggered a composite alarm could not be claimed with it
@@ -96,7 +100,7 @@ func (t *Table) Claim(
 	ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time,
 ) (*Claim, *Duplicate, error) {
 	claim, duplicate, err := t.claimOne(ctx, alarm, owner, id, leaseUntil)
-	if claim == nil || len(alarm.Children) == 0 {
+	if claim == nil || len(alarm.Children) == 0 || alarm.Unconfirmed != "" {
 		return claim, duplicate, err
 	}
 	elsewhere, err := t.coverChildren(ctx, alarm, claim, leaseUntil)
@@ -115,13 +119,13 @@ func (t *Table) claimOne(
 ) (*Claim, *Duplicate, error) {
 	now := t.now()
 	transition := transitionOf(alarm, owner)
-	fresh := t.freshStart(alarm.ARN, alarm.Name, owner, id, transition, now, leaseUntil)
+	fresh := t.freshStart(KeyOf(alarm), alarm.Name, owner, id, transition, now, leaseUntil)
 	fresh.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
 		"(#state = :done AND window_until <= :now AND transition <> :transition AND lease_owner <> :owner)")
 	fresh.ExpressionAttributeValues[":done"] = text(stateDone)
 	out, err := t.db.UpdateItem(ctx, fresh)
 	if err == nil {
-		return claimOf(alarm.ARN, out.Attributes, false), nil, nil
+		return claimOf(KeyOf(alarm), out.Attributes, false), nil, nil
 	}
 	old, failed := awsapi.ConditionFailed(err)
 	if !failed {
@@ -129,7 +133,7 @@ func (t *Table) claimOne(
 	}
 	current := item(old)
 	if len(current) == 0 {
-		if current, err = t.read(ctx, alarm.ARN); err != nil {
+		if current, err = t.read(ctx, KeyOf(alarm)); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -140,10 +144,10 @@ func (t *Table) claimOne(
 }
 
 // freshStart returns the write that begins a new investigation. The caller adds the condition.
-func (t *Table) freshStart(arn, name, owner, id, transition string, now, leaseUntil time.Time) *dynamodb.UpdateItemInput {
+func (t *Table) freshStart(pk, name, owner, id, transition string, now, leaseUntil time.Time) *dynamodb.UpdateItemInput {
 	return &dynamodb.UpdateItemInput{
 		TableName: &t.name,
-		Key:       key(arn),
+		Key:       key(pk),
 		UpdateExpression: aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
 			"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
 			"hand_overs = :zero, expires_at = :expires " +
@@ -182,7 +186,7 @@ func (t *Table) takeOver(
 	if resume {
 		in = &dynamodb.UpdateItemInput{
 			TableName: &t.name,
-			Key:       key(alarm.ARN),
+			Key:       key(KeyOf(alarm)),
 			UpdateExpression: aws.String("SET #state = :running, lease_owner = :owner, lease_until = :until, expires_at = :expires " +
 				"ADD attempt :one"),
 			ExpressionAttributeNames: map[string]string{"#state": attrState},
@@ -193,7 +197,7 @@ func (t *Table) takeOver(
 			ReturnValues: types.ReturnValueAllNew,
 		}
 	} else {
-		in = t.freshStart(alarm.ARN, alarm.Name, owner, id, transition, now, leaseUntil)
+		in = t.freshStart(KeyOf(alarm), alarm.Name, owner, id, transition, now, leaseUntil)
 	}
 	in.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
 	in.ConditionExpression = aws.String("investigation_id = :oldID AND attempt = :oldAttempt AND " +
@@ -204,7 +208,7 @@ func (t *Table) takeOver(
 	in.ExpressionAttributeValues[":oldOwner"] = text(current.text(attrOwner))
 	out, err := t.db.UpdateItem(ctx, in)
 	if err == nil {
-		return claimOf(alarm.ARN, out.Attributes, resume), nil, nil
+		return claimOf(KeyOf(alarm), out.Attributes, resume), nil, nil
 	}
 	if winner, failed := awsapi.ConditionFailed(err); failed {
 		return nil, duplicateOf(winner), nil
@@ -220,10 +224,10 @@ func transitionOf(alarm *alarmevent.Alarm, owner string) string {
 	return alarm.Time.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-func claimOf(arn string, attributes values, resumed bool) *Claim {
+func claimOf(pk string, attributes values, resumed bool) *Claim {
 	i := item(attributes)
 	return &Claim{
-		ARN: arn, ID: i.text(attrID), Owner: i.text(attrOwner), Attempt: i.whole(attrAttempt), StartedAt: i.time(attrStarted),
+		Key: pk, ID: i.text(attrID), Owner: i.text(attrOwner), Attempt: i.whole(attrAttempt), StartedAt: i.time(attrStarted),
 		Resumed: resumed, HandOvers: int(i.whole(attrHandOvers)), Past: i.past(),
 		Parked: i.bytes(attrParked), Stored: i.flag(attrStored), Notified: i.flag(attrNotified),
 	}
@@ -250,11 +254,11 @@ func (t *Table) read(ctx context.Context, pk string) (item, error) {
 }
 
 // change writes to an item on condition that c still holds its claim. Otherwise it returns [ErrLost].
-func (t *Table) change(ctx context.Context, arn string, c *Claim, what, expression string, v values) error {
+func (t *Table) change(ctx context.Context, pk string, c *Claim, what, expression string, v values) error {
 	v[":id"], v[":attempt"], v[":wasRunning"] = text(c.ID), whole(c.Attempt), text(stateRunning)
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &t.name,
-		Key:                       key(arn),
+		Key:                       key(pk),
 		UpdateExpression:          &expression,
 		ConditionExpression:       aws.String("investigation_id = :id AND attempt = :attempt AND #state = :wasRunning"),
 		ExpressionAttributeNames:  map[string]string{"#state": attrState},
@@ -271,7 +275,7 @@ func (t *Table) change(ctx context.Context, arn string, c *Claim, what, expressi
 
 // Confirm returns [ErrLost] if c no longer holds the claim. It is called right before a delivery.
 func (t *Table) Confirm(ctx context.Context, c *Claim) error {
-	return t.change(ctx, c.ARN, c, "confirm the claim", "SET delivering = :now", values{":now": millis(t.now())})
+	return t.change(ctx, c.Key, c, "confirm the claim", "SET delivering = :now", values{":now": millis(t.now())})
 }
 
 // Settle finishes the claim: it marks the investigation as done and adds it to the alarm's past.
@@ -279,7 +283,7 @@ func (t *Table) Settle(ctx context.Context, c *Claim, done investigation.Past) e
 	done.Cause = truncate.Runes(done.Cause, maxCause)
 	past := append(append([]investigation.Past{}, c.Past...), done)
 	past = past[max(0, len(past)-maxPast):]
-	err := t.change(ctx, c.ARN, c, "settle the claim",
+	err := t.change(ctx, c.Key, c, "settle the claim",
 		"SET #state = :done, past = :past, report_uri = :report, expires_at = :expires "+
 			"REMOVE parked, report_stored, notification_sent",
 		values{
@@ -291,7 +295,7 @@ func (t *Table) Settle(ctx context.Context, c *Claim, done investigation.Past) e
 
 // Free gives up the claim. A retry or the next event can then resume the investigation immediately.
 func (t *Table) Free(ctx context.Context, c *Claim) error {
-	err := t.change(ctx, c.ARN, c, "free the claim", "SET #state = :freed", values{":freed": text(stateFreed)})
+	err := t.change(ctx, c.Key, c, "free the claim", "SET #state = :freed", values{":freed": text(stateFreed)})
 	return errors.Join(err, t.freeChildren(ctx, c))
 }
 
@@ -301,12 +305,12 @@ func (t *Table) Park(ctx context.Context, c *Claim, record []byte, stored, notif
 	expression := "SET #state = :freed, report_stored = :stored, notification_sent = :notified, parked = :parked"
 	v := values{":freed": text(stateFreed), ":stored": flag(stored), ":notified": flag(notified),
 		":parked": &types.AttributeValueMemberB{Value: record}}
-	return errors.Join(t.change(ctx, c.ARN, c, "park the report", expression, v), t.freeChildren(ctx, c))
+	return errors.Join(t.change(ctx, c.Key, c, "park the report", expression, v), t.freeChildren(ctx, c))
 }
 
 // HandOver passes the lease to owner, a fresh invocation, and counts the hand-over.
 func (t *Table) HandOver(ctx context.Context, c *Claim, owner string, leaseUntil time.Time) error {
-	return t.change(ctx, c.ARN, c, "hand over the claim",
+	return t.change(ctx, c.Key, c, "hand over the claim",
 		"SET lease_owner = :owner, lease_until = :until ADD hand_overs :one",
 		values{":owner": text(owner), ":until": millis(leaseUntil), ":one": whole(1)})
 }
@@ -317,7 +321,7 @@ func (t *Table) CountRepeat(ctx context.Context, alarm *alarmevent.Alarm, owner 
 	transition := text(transitionOf(alarm, owner))
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:           &t.name,
-		Key:                 key(alarm.ARN),
+		Key:                 key(KeyOf(alarm)),
 		UpdateExpression:    aws.String("ADD repeat_times :set"),
 		ConditionExpression: aws.String("transition <> :transition AND (attribute_not_exists(repeat_times) OR size(repeat_times) < :max)"),
 		ExpressionAttributeValues: values{
@@ -331,8 +335,8 @@ func (t *Table) CountRepeat(ctx context.Context, alarm *alarmevent.Alarm, owner 
 }
 
 // Repeats returns how many other transitions of the alarm were recorded since its claim.
-func (t *Table) Repeats(ctx context.Context, arn string) (int, error) {
-	i, err := t.read(ctx, arn)
+func (t *Table) Repeats(ctx context.Context, alarm *alarmevent.Alarm) (int, error) {
+	i, err := t.read(ctx, KeyOf(alarm))
 	if err != nil {
 		return 0, err
 	}

@@ -85,7 +85,7 @@ func alarm(name string, transition int) *alarmevent.Alarm {
 
 func past(c *dedupe.Claim) investigation.Past {
 	return investigation.Past{
-		ID: c.ID, Time: c.StartedAt, Outcome: investigation.OutcomeCompleted, Cause: "a lost grant", ReportURI: "s3://b/" + c.ID,
+		ID: c.ID, Time: c.StartedAt, Outcome: investigation.OutcomeCompleted, Cause: "a lost grant", Confidence: investigation.Likely, ReportURI: "s3://b/" + c.ID,
 	}
 }
 
@@ -228,7 +228,7 @@ func TestCountRepeat_CountsEachTransitionOnce(t *testing.T) {
 	for _, transition := range []int{1, 2, 3, 3, 2} {
 		require.NoError(t, b.CountRepeat(t.Context(), alarm("a", transition), "x"))
 	}
-	n, err := b.Repeats(t.Context(), alarm("a", 1).ARN)
+	n, err := b.Repeats(t.Context(), alarm("a", 1))
 	require.NoError(t, err)
 	assert.Equal(t, 2, n, "the investigated transition is not a repeat; each other one counts once")
 }
@@ -321,14 +321,14 @@ func TestRecovered_OncePerInvestigation(t *testing.T) {
 	assert.Nil(t, r, "never investigated")
 	c := b.mustClaim(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(ctx, c, past(c)))
-	r, err = b.Recovered(ctx, c.ARN)
+	r, err = b.Recovered(ctx, c.Key)
 	require.NoError(t, err)
 	assert.Equal(t, &dedupe.Recovery{ID: c.ID, StartedAt: c.StartedAt, ReportURI: "s3://b/" + c.ID}, r)
-	r, err = b.Recovered(ctx, c.ARN)
+	r, err = b.Recovered(ctx, c.Key)
 	require.NoError(t, err)
 	assert.Nil(t, r, "already notified")
-	require.NoError(t, b.ForgetRecovery(ctx, c.ARN))
-	r, err = b.Recovered(ctx, c.ARN)
+	require.NoError(t, b.ForgetRecovery(ctx, c.Key))
+	r, err = b.Recovered(ctx, c.Key)
 	require.NoError(t, err)
 	assert.NotNil(t, r, "the notification was not sent")
 }

@@ -28,10 +28,11 @@ const (
 	attrStored      = "report_stored"
 	attrNotified    = "notification_sent"
 	attrReport      = "report_uri"
-	attrCoveredBy   = "covered_by"  // ARN of the other alarm whose investigation covers this one
-	attrPast        = "past"        // list of maps, oldest first
-	attrRecovery    = "recovery_of" // id of the investigation whose recovery was recorded
-	attrSlotEntries = "alarms"      // of a "fired#" item: string set
+	attrCoveredBy   = "covered_by"     // ARN of the other alarm whose investigation covers this one
+	attrPast        = "past"           // list of maps, oldest first
+	attrRecovery    = "recovery_of"    // id of the investigation whose recovery was recorded
+	attrDayIDs      = "investigations" // of an "unconfirmed-day#" item: string set with their ids
+	attrSlotEntries = "alarms"         // of a "fired#" item: string set
 )
 
 // States of an alarm's item.
@@ -112,7 +113,7 @@ func (i item) past() []investigation.Past {
 			p := item(m.Value)
 			past = append(past, investigation.Past{
 				ID: p.text("id"), Time: p.time("time"), Outcome: investigation.Outcome(p.text("outcome")),
-				Cause: p.text("cause"), ReportURI: p.text("report_uri"),
+				Cause: p.text("cause"), ReportURI: p.text("report_uri"), Confidence: investigation.Confidence(p.text("confidence")),
 			})
 		}
 	}
@@ -124,7 +125,7 @@ func pastValue(past []investigation.Past) types.AttributeValue {
 	for _, p := range past {
 		list = append(list, &types.AttributeValueMemberM{Value: values{
 			"id": text(p.ID), "time": millis(p.Time), "outcome": text(string(p.Outcome)),
-			"cause": text(p.Cause), "report_uri": text(p.ReportURI),
+			"cause": text(p.Cause), "report_uri": text(p.ReportURI), "confidence": text(string(p.Confidence)),
 		}})
 	}
 	return &types.AttributeValueMemberL{Value: list}

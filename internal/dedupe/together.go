@@ -35,8 +35,12 @@ func slotKey(t time.Time) string {
 	return "fired#" + t.UTC().Truncate(slot).Format("2006-01-02T15:04Z")
 }
 
-// Fired records that the alarm fired. Investigations of alarms that fire at about the same time read it.
+// Fired records that the alarm fired. Investigations of alarms that fire at about the same time read it. An
+// unconfirmed event is not recorded: forged events could otherwise fill the slot.
 func (t *Table) Fired(ctx context.Context, alarm *alarmevent.Alarm) error {
+	if alarm.Unconfirmed != "" {
+		return nil
+	}
 	now := t.now()
 	at := alarm.Time
 	if at.IsZero() {
@@ -78,7 +82,7 @@ func (t *Table) Together(ctx context.Context, arn string) ([]investigation.Relat
 	}
 	related := make([]investigation.Related, 0, len(latest))
 	for other, at := range latest {
-		related = append(related, investigation.Related{Name: nameOf(other), ARN: other, State: string(alarmevent.StateAlarm), Since: at})
+		related = append(related, investigation.Related{Name: alarmevent.NameInARN(other), ARN: other, State: string(alarmevent.StateAlarm), Since: at})
 	}
 	sort.Slice(related, func(i, j int) bool {
 		if !related[i].Since.Equal(related[j].Since) {
@@ -87,10 +91,4 @@ func (t *Table) Together(ctx context.Context, arn string) ([]investigation.Relat
 		return related[i].ARN < related[j].ARN
 	})
 	return related, errors.Join(errThis, errBefore)
-}
-
-// nameOf returns the name of the alarm with this ARN.
-func nameOf(arn string) string {
-	part := strings.SplitN(arn, ":", 7)
-	return part[len(part)-1]
 }

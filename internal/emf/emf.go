@@ -27,6 +27,7 @@ const (
 	Failed               = "InvestigationsFailed"    // investigations whose invocation failed and is retried
 	Duplicates           = "Duplicates"              // events of alarms that are being, or were already, investigated
 	Skipped              = "Skipped"                 // events in other states, muted, or suppressed
+	Unconfirmed          = "UnconfirmedEvents"       // events that can be forged and that CloudWatch did not confirm
 	UnknownEvents        = "UnknownEvents"           // events that are not understood
 	ModelFallbacks       = "ModelFallbacks"          // models of one investigation that could not continue it
 	HandOvers            = "HandOvers"               // hand-overs to a fresh invocation

@@ -332,7 +332,12 @@ type Past struct {
 	Outcome   Outcome   `json:"outcome"`
 	Cause     string    `json:"cause"`      // root cause that was reported
 	ReportURI string    `json:"report_uri"` // s3://bucket/key of its text report
+
+	Confidence Confidence `json:"confidence,omitempty"` // of the cause, after code checked its quotes; empty: recorded by an older version
 }
+
+// Verified reports whether that investigation confirmed its cause with quotes from AWS's answers.
+func (p Past) Verified() bool { return p.Cause != "" && p.Confidence == Confirmed }
 
 // Usage counts requests, tokens, and cost. Token counts are as the model reports them.
 type Usage struct {

@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -317,7 +316,7 @@ func (e past) view(p *pageForm) (string, any) {
 	for _, earlier := range e.rec.SeenBefore[:min(len(e.rec.SeenBefore), maxPageList)] {
 		views = append(views, pastView{
 			When: moment(earlier.Time), Outcome: string(earlier.Outcome),
-			Cause: truncate.Runes(unmarked(cmp.Or(earlier.Cause, noPastCause)), maxPageQuote),
+			Cause: truncate.Runes(pastCause(earlier), maxPageQuote),
 			URI:   earlier.ReportURI,
 			Link:  linksForURI(&e.rec.Alarm, p.links.Region, earlier.ReportURI).Report,
 		})

@@ -337,9 +337,43 @@ func TestSeenBefore_IsInNotificationAndPage(t *testing.T) {
 	page, err := report.HTML(rec, linksOf(rec))
 	require.NoError(t, err)
 	for name, text := range map[string]string{"text": report.Notification(rec, linksOf(rec), 100_000), "page": string(page)} {
-		assert.Contains(t, text, "The same policy was changed by hand.", name)
+		assert.Contains(t, strings.Join(strings.Fields(text), " "), "The same policy was changed by hand.", name)
 		assert.Contains(t, text, "2026-01-09 03:12", name)
 	}
+}
+
+func TestSeenBefore_StatesWhetherTheCauseWasConfirmed(t *testing.T) {
+	rec := sample(t)
+	rec.SeenBefore = []investigation.Past{
+		{Cause: "A lost grant.", Confidence: investigation.Confirmed}, {Cause: "A full disk.", Confidence: investigation.Likely},
+		{Cause: "An old record."}, {Confidence: investigation.Confirmed},
+	}
+	page, err := report.HTML(rec, linksOf(rec))
+	require.NoError(t, err)
+	for name, text := range map[string]string{"text": report.Text(rec, linksOf(rec)), "page": string(page)} {
+		for _, want := range []string{"confirmed then: A lost grant.", "not verified: A full disk.", "not verified: An old record.", ": no cause found"} {
+			assert.Contains(t, strings.Join(strings.Fields(text), " "), want, name)
+		}
+	}
+}
+
+func TestUnconfirmedEvent_IsInEveryForm(t *testing.T) {
+	rec := sample(t)
+	rec.Alarm.Unconfirmed = "CloudWatch has no alarm of this name in this account and Region"
+	page, err := report.HTML(rec, linksOf(rec))
+	require.NoError(t, err)
+	card, err := report.Card(rec, linksOf(rec))
+	require.NoError(t, err)
+	for name, text := range map[string]string{
+		"notification": report.Notification(rec, linksOf(rec), 100_000), "text": report.Text(rec, linksOf(rec)), "page": string(page), "card": string(card),
+		"shortest notification": report.Notification(rec, linksOf(rec), 2000),
+	} {
+		flat := strings.Join(strings.Fields(text), " ")
+		assert.Contains(t, flat, "CloudWatch did not confirm this event: CloudWatch has no alarm of this name in this account and Region.", name)
+	}
+	assert.Contains(t, report.Subject(rec), ": event not confirmed, cause ")
+	rec.Alarm.Unconfirmed = ""
+	assert.NotContains(t, report.Text(rec, linksOf(rec)), "did not confirm this event")
 }
 
 func TestHTML_EscapesEveryText(t *testing.T) {

@@ -218,7 +218,7 @@ func (f findings) text() string {
 func (p past) text() string {
 	var entries []string
 	for _, earlier := range p.rec.SeenBefore {
-		line := moment(earlier.Time) + ": " + unmarked(cmp.Or(earlier.Cause, noPastCause))
+		line := moment(earlier.Time) + ": " + pastCause(earlier)
 		if earlier.ReportURI != "" {
 			line += " (" + earlier.ReportURI + ")"
 		}

@@ -47,6 +47,14 @@ func tag(rec *investigation.Record) string {
 
 // verdict returns the result in a few words, for subjects, titles, and badges.
 func verdict(rec *investigation.Record) string {
+	if rec.Alarm.Unconfirmed != "" {
+		return "event not confirmed, " + result(rec)
+	}
+	return result(rec)
+}
+
+// result is verdict without a remark about the event.
+func result(rec *investigation.Record) string {
 	switch {
 	case rec.Outcome == investigation.OutcomeFallback:
 		return "needs a human"
@@ -103,6 +111,10 @@ func doubt(rec *investigation.Record) string {
 // each model failed; otherwise the failed models are listed in "About this investigation".
 func notes(rec *investigation.Record) []string {
 	var list []string
+	if why := rec.Alarm.Unconfirmed; why != "" {
+		list = append(list, "CloudWatch did not confirm this event: "+strings.TrimSuffix(why, ".")+". Somebody other than "+
+			"CloudWatch may have written it, with everything that it says about the alarm. Look at the alarm in the console before you act.")
+	}
 	if rec.Outcome == investigation.OutcomeFallback {
 		for _, f := range rec.Fallbacks {
 			list = append(list, f.Why)
@@ -143,6 +155,17 @@ func sourceOf(citation investigation.Citation) string {
 		return computed + ": " + computedWhy
 	}
 	return ""
+}
+
+// pastCause returns the cause of an earlier investigation, and first whether that investigation confirmed it.
+func pastCause(earlier investigation.Past) string {
+	switch {
+	case earlier.Cause == "":
+		return noPastCause
+	case earlier.Verified():
+		return "confirmed then: " + unmarked(earlier.Cause)
+	}
+	return "not verified: " + unmarked(earlier.Cause)
 }
 
 // unverified returns why a finding is not verified.

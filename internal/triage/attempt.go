@@ -59,7 +59,10 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 		r.collectEvidence(ctx)
 		saver.put(encodeCheckpoint(stageEvidence, r.rec, nil))
 	}
-	err := r.investigate(ctx, saver, at.state)
+	err := r.admit(ctx)
+	if err == nil {
+		err = r.investigate(ctx, saver, at.state)
+	}
 	if errors.Is(err, investigation.ErrHandOver) {
 		if result, done := r.handOver(ctx, saver); done {
 			return result, nil
@@ -75,6 +78,30 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	}
 	return r.deliver(ctx)
 }
+
+// admit returns an error if no model may investigate, because too many unconfirmed events were investigated
+// today. If the table is unavailable, a model investigates.
+func (r *attempt) admit(ctx context.Context) error {
+	if r.alarm.Unconfirmed == "" {
+		return nil
+	}
+	quick, cancel := context.WithTimeout(ctx, r.budget.table)
+	defer cancel()
+	admitted, err := r.Table.AdmitUnconfirmed(quick, r.rec.ID)
+	if err != nil {
+		r.log.Warn("unconfirmed event not counted", "error", err)
+		return nil
+	}
+	if !admitted {
+		r.rec.OutcomeWhy = fmt.Sprintf("No model was asked: %d events that CloudWatch did not confirm were already investigated "+
+			"today, so somebody may be publishing forged events. Check the policy of the topic.", dedupe.MaxUnconfirmedPerDay)
+		return errNotAdmitted
+	}
+	return nil
+}
+
+// errNotAdmitted reports that too many unconfirmed events were investigated today.
+var errNotAdmitted = errors.New("too many unconfirmed events were investigated today")
 
 // collectEvidence collects the evidence before a model is asked.
 func (r *attempt) collectEvidence(ctx context.Context) {

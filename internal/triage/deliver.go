@@ -70,7 +70,7 @@ func (r *attempt) complete(ctx context.Context) {
 	}
 	quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
 	defer cancel()
-	if repeats, err := r.Table.Repeats(quick, r.alarm.ARN); err == nil {
+	if repeats, err := r.Table.Repeats(quick, r.alarm); err == nil {
 		r.rec.Repeats = repeats
 	}
 	if together, err := r.Table.Together(quick, r.alarm.ARN); err == nil {
@@ -189,6 +189,7 @@ func (r *attempt) settle(ctx context.Context) {
 	cause := cmp.Or(r.rec.Report.RootCause, r.rec.Report.Summary)
 	err := r.Table.Settle(bounded, r.claim, investigation.Past{
 		ID: r.rec.ID, Time: r.rec.StartedAt, Outcome: r.rec.Outcome, Cause: strings.TrimSpace(cause), ReportURI: r.rec.ReportURI,
+		Confidence: r.rec.Report.Confidence,
 	})
 	if err != nil {
 		r.emit(map[string]float64{emf.LeaseFailures: 1})

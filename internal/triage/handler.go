@@ -57,6 +57,7 @@ type Handler struct {
 	Topic        *notify.Topic
 	CardTopic    *notify.Topic // nil: no chat cards
 	SelfCheck    SelfChecker
+	CloudWatch   awsapi.CloudWatch // confirms events that can be forged
 	Lambda       awsapi.Lambda
 	EventBridge  awsapi.EventBridge
 	Metrics      *emf.Writer
@@ -114,7 +115,7 @@ func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer,
 	}
 	problems := []error{err}
 	for i := range alarms {
-		result, err := h.handleAlarm(ctx, &alarms[i], owner, investigationID(&alarms[i], owner))
+		result, err := h.handleEvent(ctx, &alarms[i], owner)
 		if err != nil {
 			err = fmt.Errorf("alarm %q: %w", alarms[i].Name, err)
 			h.emit(map[string]float64{emf.Failed: 1})
@@ -139,16 +140,31 @@ func (h *Handler) parse(raw []byte) ([]alarmevent.Alarm, error) {
 	return alarmevent.Parser{Redact: redactor.Document}.Parse(raw)
 }
 
-// handleAlarm handles one alarm. id is the id of its investigation, if a new one begins.
-func (h *Handler) handleAlarm(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (Result, error) {
-	if alarm.State == alarmevent.StateOK && h.Config.NotifyRecovery {
+// handleEvent handles the event of one alarm. An event that can be forged is confirmed first, unless it is
+// skipped: skipping it changes nothing, so a forged event cannot skip another one.
+func (h *Handler) handleEvent(ctx context.Context, alarm *alarmevent.Alarm, owner string) (Result, error) {
+	recovery := alarm.State == alarmevent.StateOK && h.Config.NotifyRecovery
+	if reason := skipReason(alarm); reason != "" && !recovery {
+		return h.skip(alarm, reason), nil
+	}
+	h.confirm(ctx, alarm, owner)
+	switch {
+	case recovery && alarm.Unconfirmed != "":
+		return h.skip(alarm, "the alarm's recovery is not confirmed: "+alarm.Unconfirmed), nil
+	case recovery:
 		return h.notifyRecovery(ctx, alarm)
 	}
-	if reason := skipReason(alarm); reason != "" {
-		h.emit(map[string]float64{emf.Skipped: 1})
-		h.Log.Info("alarm skipped", "alarm", alarm.Name, "reason", reason)
-		return Result{Alarm: alarm.Name, Status: StatusSkipped, Reason: reason}, nil
-	}
+	return h.handleAlarm(ctx, alarm, owner, investigationID(alarm, owner))
+}
+
+func (h *Handler) skip(alarm *alarmevent.Alarm, reason string) Result {
+	h.emit(map[string]float64{emf.Skipped: 1})
+	h.Log.Info("alarm skipped", "alarm", alarm.Name, "reason", reason)
+	return Result{Alarm: alarm.Name, Status: StatusSkipped, Reason: reason}
+}
+
+// handleAlarm handles one alarm. id is the id of its investigation, if a new one begins.
+func (h *Handler) handleAlarm(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (Result, error) {
 	r, duplicate := h.begin(ctx, alarm, owner, id)
 	if duplicate != nil {
 		return h.duplicate(ctx, alarm, owner, duplicate), nil

@@ -58,7 +58,7 @@ func TestHandle_StoresReportAndNotifies(t *testing.T) {
 }
 
 func TestHandle_InvestigatesSameTransitionFromAllPathsOnce(t *testing.T) {
-	b := newHarness(t)
+	b := newHarnessAtTransition(t)
 	paths := []string{fixture(t, "action-metric"), fixture(t, "eventbridge-metric"), fixture(t, "sns-metric")}
 	var mu sync.Mutex
 	count := map[triage.Status]int{}
@@ -264,7 +264,7 @@ func TestHandle_RetryResumesAgentFromLastCheckpoint(t *testing.T) {
 }
 
 func TestHandOver_ContinuesAtMostThreeTimes(t *testing.T) {
-	b := newHarness(t)
+	b := newHarnessAtTransition(t)
 	rounds := 0
 	b.agent.do = func(ctx context.Context, run investigation.Limits, rec *investigation.Record, resume []byte) error {
 		if rounds > 0 {
@@ -529,7 +529,7 @@ func TestInstructions_MissingObjectDoesNotStopInvestigation(t *testing.T) {
 func TestHandle_LongNamesAndReportsFitAllLimits(t *testing.T) {
 	b := newHarness(t)
 	b.render.body = strings.Repeat("日本語のログ行\n", 60000)
-	name := strings.Repeat("🚨注文/é ", 51) // 255 characters
+	name := strings.Repeat("🚨注文/é ", 42) + "🚨注文" // 255 characters
 	b.mustInvestigate(t, "request-1", action(name, 1))
 	in := b.SNS.Published(topicARN)[0]
 	assert.Less(t, len(*in.Subject), 100)

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -44,6 +46,7 @@ type harness struct {
 	SNS    awsapitest.SNS
 	Events awsapitest.EventBridge
 	Self   awsapitest.Lambda
+	Watch  awsapitest.CloudWatch
 	tool   *fakeTool
 	agent  *fakeAgent
 	render *fakeRenderer
@@ -54,15 +57,18 @@ type harness struct {
 func newHarness(t *testing.T) *harness {
 	t.Helper()
 	b := &harness{tool: &fakeTool{}, agent: &fakeAgent{}, render: &fakeRenderer{}, out: &logbuffer.Buffer{}, clock: &clock{}}
+	b.Watch.Put(metricAlarm("orders-errors", types.StateValueAlarm, transition)) // the alarm of most fixtures
 	b.Handler = triage.Handler{
 		Config:       config.Orchestrator{ModelID: "model", Window: time.Hour},
 		FunctionName: "triage-handler",
+		Region:       "us-east-1",
 		Tool:         b.tool,
 		Investigator: b.agent,
 		Renderer:     b.render,
 		Table:        dedupe.New(&b.DB, "investigations", time.Hour, b.clock.now),
 		Store:        store.New(&b.S3, bucket),
 		Topic:        notify.New(&b.SNS, topicARN),
+		CloudWatch:   &b.Watch,
 		Lambda:       &b.Self,
 		EventBridge:  &b.Events,
 		Metrics:      emf.New(b.out, "triage-handler", "", b.clock.now),
@@ -70,6 +76,25 @@ func newHarness(t *testing.T) *harness {
 		Log:          slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	return b
+}
+
+// transition is the time of the transition in the fixtures of package alarmevent.
+var transition = time.Date(2026, 8, 4, 12, 36, 15, 490e6, time.UTC)
+
+// newHarnessAtTransition returns a harness whose time is a minute after the transition of the fixtures, since
+// CloudWatch only confirms recent ones.
+func newHarnessAtTransition(t *testing.T) *harness {
+	b := newHarness(t)
+	b.clock.advance(time.Until(transition.Add(time.Minute)))
+	return b
+}
+
+// metricAlarm returns an alarm of the account and Region of the fixtures as CloudWatch describes it.
+func metricAlarm(name string, state types.StateValue, changed time.Time) types.MetricAlarm {
+	return types.MetricAlarm{
+		AlarmName: &name, AlarmArn: aws.String(arnPrefix + name), StateValue: state,
+		StateTransitionedTimestamp: &changed, StateUpdatedTimestamp: &changed,
+	}
 }
 
 // invoke runs one attempt of one invocation.
@@ -234,7 +259,10 @@ func fixture(t *testing.T, name string) string {
 	return string(raw)
 }
 
-const ordersARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:orders-errors"
+const (
+	arnPrefix = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:"
+	ordersARN = arnPrefix + "orders-errors"
+)
 
 // invokeAndKill runs an invocation that ends early: its goroutine stops where die is called.
 func (b *harness) invokeAndKill(t *testing.T, owner, event string) {

@@ -2,6 +2,7 @@ package triage
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
@@ -65,6 +66,7 @@ func (r *attempt) attributes() map[string]string {
 		"confidence":       string(r.rec.Report.Confidence),
 		"account":          r.alarm.Account,
 		"region":           r.alarm.Region,
+		"confirmed":        strconv.FormatBool(r.alarm.Unconfirmed == ""),
 	}
 }
 

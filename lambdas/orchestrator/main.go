@@ -88,6 +88,7 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 			Model: clients.Bedrock, Lifecycles: clients.Models, Lambda: clients.Lambda, DynamoDB: clients.DynamoDB,
 			Store: reports, Topics: clients.SNS, Now: time.Now,
 		},
+		CloudWatch:  clients.CloudWatch,
 		Lambda:      clients.Lambda,
 		EventBridge: clients.EventBridge,
 		Metrics:     emf.New(os.Stdout, lambdacontext.FunctionName, os.Getenv(config.EnvLogLevel), time.Now),

@@ -36,7 +36,7 @@ const (
 	maxLog       = 1 << 20          // bytes of the server's output that are kept for the error of a failed start
 )
 
-// program is moto's server with two operations added.
+// program is moto's server with three operations added.
 //
 //go:embed server.py
 var program string

@@ -1,7 +1,8 @@
-"""moto's server with two operations that investigations need and moto lacks: the history of an alarm
-(cloudwatch:DescribeAlarmHistory) and the writes in an account (cloudtrail:LookupEvents).
+"""moto's server with three operations that investigations and tests need and moto lacks: the history of an alarm
+(cloudwatch:DescribeAlarmHistory), the writes in an account (cloudtrail:LookupEvents), and composite alarms
+(cloudwatch:PutCompositeAlarm).
 
-Both return what happened in this server: the alarm's state changes and the write requests that it received. The
+The first two return what happened in this server: the alarm's state changes and the write requests that it received. The
 header X-Event-Time (seconds since 1970) of a request sets the time of its event, which the demo uses to create a
 past.
 
@@ -140,6 +141,7 @@ LambdaFunction._get_layers_data = layers_data  # type: ignore[method-assign]
 Role.delete_from_cloudformation_json = classmethod(delete_role)  # type: ignore[assignment]
 CloudTrailResponse.lookup_events = lookup_events  # type: ignore[attr-defined]
 CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: ignore[attr-defined]
+CloudWatchResponse.put_composite_alarm = CloudWatchResponse.put_metric_alarm  # type: ignore[attr-defined]  # it reads AlarmRule
 BaseResponse.call_action = call_action  # type: ignore[method-assign]
 
 if __name__ == "__main__":

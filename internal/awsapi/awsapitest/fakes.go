@@ -6,13 +6,17 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cloudwatchtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
@@ -270,4 +274,93 @@ func (e *EventBridge) PutEvents(ctx context.Context, in *eventbridge.PutEventsIn
 	defer e.mu.Unlock()
 	e.put = append(e.put, in)
 	return &eventbridge.PutEventsOutput{}, nil
+}
+
+// CloudWatch holds the alarms of one account and Region. It records the requests.
+type CloudWatch struct {
+	Fault
+
+	mu           sync.Mutex
+	metric       []cloudwatchtypes.MetricAlarm
+	composite    []cloudwatchtypes.CompositeAlarm
+	log          []cloudwatchtypes.LogAlarm
+	contributors map[string][]cloudwatchtypes.AlarmContributor
+	asked        []*cloudwatch.DescribeAlarmsInput
+}
+
+// Put adds metric, composite, and log alarms. An alarm replaces one of the same name.
+func (c *CloudWatch) Put(alarms ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, alarm := range alarms {
+		switch a := alarm.(type) {
+		case cloudwatchtypes.MetricAlarm:
+			c.metric = append(without(c.metric, func(b cloudwatchtypes.MetricAlarm) bool { return *a.AlarmName == *b.AlarmName }), a)
+		case cloudwatchtypes.CompositeAlarm:
+			c.composite = append(without(c.composite, func(b cloudwatchtypes.CompositeAlarm) bool { return *a.AlarmName == *b.AlarmName }), a)
+		case cloudwatchtypes.LogAlarm:
+			c.log = append(without(c.log, func(b cloudwatchtypes.LogAlarm) bool { return *a.AlarmName == *b.AlarmName }), a)
+		default:
+			panic(fmt.Sprintf("awsapitest: %T is not an alarm", alarm))
+		}
+	}
+}
+
+func without[T any](list []T, drop func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(list), drop)
+}
+
+// PutContributors sets the contributors of an alarm that are in ALARM.
+func (c *CloudWatch) PutContributors(alarm string, contributors ...cloudwatchtypes.AlarmContributor) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.contributors == nil {
+		c.contributors = map[string][]cloudwatchtypes.AlarmContributor{}
+	}
+	c.contributors[alarm] = contributors
+}
+
+// Asked returns the requests of DescribeAlarms.
+func (c *CloudWatch) Asked() []*cloudwatch.DescribeAlarmsInput {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.asked)
+}
+
+// DescribeAlarms implements [awsapi.CloudWatch]. Like CloudWatch, it only returns alarms of the requested
+// types, and rejects more than 100 names.
+func (c *CloudWatch) DescribeAlarms(ctx context.Context, in *cloudwatch.DescribeAlarmsInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error) {
+	if err := c.hit(ctx); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked = append(c.asked, in)
+	if len(in.AlarmNames) > 100 {
+		return nil, &smithy.GenericAPIError{Code: "ValidationError", Message: "AlarmNames must have at most 100 members"}
+	}
+	out := &cloudwatch.DescribeAlarmsOutput{}
+	for _, kind := range in.AlarmTypes {
+		switch kind {
+		case cloudwatchtypes.AlarmTypeMetricAlarm:
+			out.MetricAlarms = without(c.metric, func(a cloudwatchtypes.MetricAlarm) bool { return !slices.Contains(in.AlarmNames, *a.AlarmName) })
+		case cloudwatchtypes.AlarmTypeCompositeAlarm:
+			out.CompositeAlarms = without(c.composite, func(a cloudwatchtypes.CompositeAlarm) bool { return !slices.Contains(in.AlarmNames, *a.AlarmName) })
+		case cloudwatchtypes.AlarmTypeLogAlarm:
+			out.LogAlarms = without(c.log, func(a cloudwatchtypes.LogAlarm) bool { return !slices.Contains(in.AlarmNames, *a.AlarmName) })
+		}
+	}
+	return out, nil
+}
+
+// DescribeAlarmContributors implements [awsapi.CloudWatch].
+func (c *CloudWatch) DescribeAlarmContributors(
+	ctx context.Context, in *cloudwatch.DescribeAlarmContributorsInput, _ ...func(*cloudwatch.Options),
+) (*cloudwatch.DescribeAlarmContributorsOutput, error) {
+	if err := c.hit(ctx); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &cloudwatch.DescribeAlarmContributorsOutput{AlarmContributors: c.contributors[aws.ToString(in.AlarmName)]}, nil
 }

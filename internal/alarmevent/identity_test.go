@@ -1,0 +1,134 @@
+package alarmevent_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+)
+
+func TestParse_AcceptsEveryFixture(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.json")
+	require.NoError(t, err)
+	require.Greater(t, len(files), 25)
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		if _, err := alarmevent.Parse(raw); err != nil {
+			assert.ErrorIs(t, err, alarmevent.ErrIgnored, file)
+		}
+	}
+}
+
+// "Invoke a Lambda function from an alarm" in the CloudWatch User Guide has a sample of a composite alarm whose name
+// is not the one in its ARN.
+func TestParse_AcceptsNameThatIsNotTheARNsFromCloudWatch(t *testing.T) {
+	const arn = "arn:aws:cloudwatch:us-east-1:111122223333:alarm:SuppressionDemo.Main"
+	const body = `{"alarmName":"CompositeDemo.Main","state":{"value":"ALARM","timestamp":"2023-08-04T12:56:46.138+0000"}}`
+	for name, event := range map[string]string{
+		"alarm action": `{"source":"aws.cloudwatch","alarmArn":"` + arn + `","accountId":"111122223333","region":"us-east-1","alarmData":` + body + `}`,
+		"EventBridge":  `{"source":"aws.cloudwatch","detail-type":"CloudWatch Alarm State Change","resources":["` + arn + `"],"detail":` + body + `}`,
+	} {
+		a := one(t, event)
+		assert.Equal(t, arn, a.ARN, name)
+		assert.Equal(t, "CompositeDemo.Main", a.Name, name)
+		assert.Contains(t, strings.Join(a.NotUnderstood, "\n"), `alarmName: "CompositeDemo.Main" is not the name in the ARN`, name)
+		_, err := alarmevent.Parse([]byte(record(event, "arn:aws:sns:us-east-1:111122223333:t")))
+		assert.ErrorContains(t, err, "is that of another alarm", "%s in an SNS message", name)
+	}
+	custom := `{"source":"com.example","detail-type":"CloudWatch Alarm State Change","resources":["` + arn + `"],"detail":` + body + `}`
+	_, err := alarmevent.Parse([]byte(custom))
+	assert.ErrorContains(t, err, "is that of another alarm")
+}
+
+func TestParse_RejectsIdentitiesThatNoAlarmCanHave(t *testing.T) {
+	long := strings.Repeat("é", 256)
+	for name, tt := range map[string]struct{ arn, want string }{
+		"no digits":            {"arn:aws:cloudwatch:us-east-1:account:alarm:a", "must have 12 digits"},
+		"13 digits":            {"arn:aws:cloudwatch:us-east-1:1234567890123:alarm:a", "must have 12 digits"},
+		"digits of a script":   {"arn:aws:cloudwatch:us-east-1:١٢٣٤٥٦٧٨٩٠١٢:alarm:a", "must have 12 digits"},
+		"a blank":              {"arn:aws:cloudwatch:us-east-1: 12345678901:alarm:a", "must have 12 digits"},
+		"a Region in capitals": {"arn:aws:cloudwatch:US-EAST-1:123456789012:alarm:a", "the code of a Region"},
+		"a host as Region":     {"arn:aws:cloudwatch:evil.example:123456789012:alarm:a", "the code of a Region"},
+		"a line as Region":     {"arn:aws:cloudwatch:us-east-1\nx:123456789012:alarm:a", "the code of a Region"},
+		"a long Region":        {"arn:aws:cloudwatch:us" + strings.Repeat("-a", 2000) + "-1:123456789012:alarm:a", "an ARN has at most 1600"},
+		"an empty partition":   {"arn::cloudwatch:us-east-1:123456789012:alarm:a", "the partition"},
+		"a made-up partition":  {"arn:awsx:cloudwatch:us-east-1:123456789012:alarm:a", "the partition"},
+		"a long name":          {"arn:aws:cloudwatch:us-east-1:123456789012:alarm:" + long, "at most 255"},
+		"a control character":  {"arn:aws:cloudwatch:us-east-1:123456789012:alarm:a\x00b", "control characters"},
+		"a C1 control":         {"arn:aws:cloudwatch:us-east-1:123456789012:alarm:a\u009bb", "control characters"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for shape, event := range map[string]string{
+				"action": fmt.Sprintf(`{"alarmArn":%s,"alarmData":{"state":{"value":"ALARM"}}}`, jsonOf(tt.arn)),
+				"sns":    record(fmt.Sprintf(`{"AlarmName":"a","NewStateValue":"ALARM","AlarmArn":%s}`, jsonOf(tt.arn)), "arn:aws:sns:us-east-1:123456789012:t"),
+			} {
+				alarms, err := alarmevent.Parse([]byte(event))
+				assert.ErrorContains(t, err, "does not identify its alarm", shape)
+				assert.ErrorContains(t, err, tt.want, shape)
+				assert.Less(t, len(err.Error()), 1500, shape)
+				assert.Empty(t, alarms, shape)
+			}
+		})
+	}
+	longest := strings.Repeat("é", 255)
+	for _, arn := range []string{
+		"arn:aws:cloudwatch:us-east-1:123456789012:alarm:" + longest, "arn:aws-us-gov:cloudwatch:us-gov-west-1:123456789012:alarm:a",
+		"arn:aws-iso-b:cloudwatch:us-isob-east-1:123456789012:alarm:a", "arn:aws-eusc:cloudwatch:eusc-de-east-1:123456789012:alarm:a",
+		"arn:aws:cloudwatch:ap-southeast-7:123456789012:alarm:a:b/c \"d\" 🚨",
+	} {
+		assert.Equal(t, arn, one(t, fmt.Sprintf(`{"alarmArn":%s,"alarmData":{"state":{"value":"ALARM"}}}`, jsonOf(arn))).ARN)
+	}
+}
+
+func jsonOf(text string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range text {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteString(`\` + string(r))
+		case r < ' ':
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String() + `"`
+}
+
+func TestParse_TellsForgeableEventsApart(t *testing.T) {
+	for name, want := range map[string]bool{
+		"action-metric": false, "eventbridge-metric": false, "eventbridge-contributor": false, "eventbridge-log": false,
+		"sns-metric": true, "sns-composite": true, "sns-of-eventbridge": true, "sns-log": true, "sns-without-alarm-arn": true,
+	} {
+		assert.Equal(t, want, parseOne(t, name).Source.IsForgeable(), name)
+	}
+	const event = `{%s"detail-type":"CloudWatch Alarm State Change","resources":["arn:aws:cloudwatch:us-east-1:123456789012:alarm:a"],"detail":{"state":{"value":"ALARM"}}}`
+	for source, want := range map[string]alarmevent.Source{
+		`"source":"aws.cloudwatch",`: alarmevent.SourceEventBridge, `"source":"com.example",`: alarmevent.SourceCustomEvent, ``: alarmevent.SourceCustomEvent,
+		`"source":"aws.cloudwatch ",`: alarmevent.SourceCustomEvent, `"source":["aws.cloudwatch"],`: alarmevent.SourceCustomEvent,
+	} {
+		assert.Equal(t, want, one(t, fmt.Sprintf(event, source)).Source, source)
+	}
+	forged := one(t, record(`{"AlarmName":"a","NewStateValue":"ALARM","AlarmArn":"arn:aws:cloudwatch:us-east-1:123456789012:alarm:a",
+		"source":"alarm-action","Source":"eventbridge","unconfirmed":"","Unconfirmed":null}`, "arn:aws:sns:us-east-1:123456789012:t"))
+	assert.Equal(t, alarmevent.SourceSNS, forged.Source, "a message cannot choose its source")
+}
+
+func TestParse_KeepsOnlyARNsOfOtherAlarmsAsTriggers(t *testing.T) {
+	const self, other = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a", "arn:aws:cloudwatch:us-east-1:123456789012:alarm:b"
+	a := one(t, `{"alarmArn":"`+self+`","alarmData":{"state":{"value":"ALARM"},"configuration":{"alarmRule":"ALARM(b)"}},"x":1}`)
+	assert.Empty(t, a.Children)
+	message := `{"AlarmName":"a","NewStateValue":"ALARM","AlarmArn":"` + self + `","AlarmRule":"ALARM(b)","TriggeringChildren":[
+		"` + self + `","` + other + `","` + other + `","fired#2026-08-04T12:35Z","","arn:aws:s3:::b","arn:aws:cloudwatch:us-east-1:1:alarm:b",{"Arn":"` + self + `"}]}`
+	a = one(t, record(message, "arn:aws:sns:us-east-1:123456789012:t"))
+	assert.Equal(t, []string{other}, a.Children)
+	assert.Len(t, a.NotUnderstood, 3, "%v", a.NotUnderstood)
+}

@@ -1,0 +1,98 @@
+package dedupe
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+)
+
+const (
+	// MaxUnconfirmedPerDay is how many investigations of unconfirmed events may ask a model in one day (UTC).
+	// It bounds what a flood of forged events can cost: an event that names another alarm or another time has
+	// another claim.
+	MaxUnconfirmedPerDay = 50
+
+	// keepDay is how long the item of a day is kept.
+	keepDay = 48 * time.Hour
+)
+
+// KeyOf returns the key of the item with the claim of an event. It is the alarm's ARN if the event is confirmed or
+// cannot be forged. An unconfirmed event only claims the transition that it reports, so that it can make nothing
+// a duplicate but itself: nobody can know the time of a genuine transition in advance.
+func KeyOf(alarm *alarmevent.Alarm) string {
+	if alarm.Unconfirmed != "" {
+		return unconfirmedKey(alarm)
+	}
+	return alarm.ARN
+}
+
+func unconfirmedKey(alarm *alarmevent.Alarm) string {
+	return "unconfirmed#" + alarm.ARN + "#" + transitionOf(alarm, "nobody") // CloudWatch's events have a time
+}
+
+// Verdict is whether an event was confirmed when it was first delivered.
+type Verdict int
+
+// The verdicts.
+const (
+	VerdictNone        Verdict = iota // the event has no claim
+	VerdictConfirmed                  // it holds, or held, the claim of its alarm
+	VerdictUnconfirmed                // it holds, or held, the claim of an unconfirmed event
+)
+
+// FirstVerdict returns how an earlier attempt of owner claimed the alarm. A retry must find the claim of the
+// first attempt, although CloudWatch may answer differently in the meantime. An event whose transition is being
+// investigated, or was, counts as confirmed: it is a copy that arrived late or through another path, and a forged
+// copy changes nothing by being a duplicate.
+func (t *Table) FirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner string) (Verdict, error) {
+	for _, at := range []struct {
+		key     string
+		verdict Verdict
+	}{{alarm.ARN, VerdictConfirmed}, {unconfirmedKey(alarm), VerdictUnconfirmed}} {
+		i, err := t.read(ctx, at.key)
+		if err != nil {
+			return VerdictNone, err
+		}
+		if i.text(attrOwner) == owner && i.text(attrCoveredBy) == "" {
+			return at.verdict, nil
+		}
+		settled := i.text(attrState) == stateDone || i.text(attrState) == stateRunning && i.time(attrUntil).After(t.now())
+		if at.verdict == VerdictConfirmed && settled && i.text(attrTransition) == transitionOf(alarm, owner) {
+			return at.verdict, nil
+		}
+	}
+	return VerdictNone, nil
+}
+
+// AdmitUnconfirmed reports whether the investigation of an unconfirmed event may ask a model, which at most
+// [MaxUnconfirmedPerDay] of them may. The result is the same for each attempt of an investigation.
+func (t *Table) AdmitUnconfirmed(ctx context.Context, id string) (bool, error) {
+	now := t.now()
+	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                &t.name,
+		Key:                      key("unconfirmed-day#" + now.UTC().Format(time.DateOnly)),
+		UpdateExpression:         aws.String("ADD #ids :id SET #expires = :expires"),
+		ConditionExpression:      aws.String("attribute_not_exists(#ids) OR size(#ids) < :max"),
+		ExpressionAttributeNames: map[string]string{"#ids": attrDayIDs, "#expires": config.TableTTL},
+		ExpressionAttributeValues: values{
+			":id": set(id), ":expires": whole(now.Add(keepDay).Unix()), ":max": whole(MaxUnconfirmedPerDay),
+		},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	if err == nil {
+		return true, nil
+	}
+	if full, failed := awsapi.ConditionFailed(err); failed {
+		return slices.Contains(item(full).set(attrDayIDs), id), nil
+	}
+	return false, fmt.Errorf("count the unconfirmed event in table %s: %w", t.name, err)
+}
