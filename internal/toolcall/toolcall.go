@@ -10,10 +10,15 @@ import (
 // Name is the tool's name as the model knows it.
 const Name = "python_executor"
 
+// DefaultQueryLimitUSD is what AWS may charge for the queries of a call whose request names no limit, such as one that a
+// person sends, in US dollars: a quarter of the default of the prop MaxQueryCostUsd.
+const DefaultQueryLimitUSD = 0.25
+
 // Request asks the tool to run one piece of Python, or for its status.
 type Request struct {
-	Command string `json:"command"`
-	Status  bool   `json:"status,omitempty"` // true: run nothing and answer with Status
+	Command       string   `json:"command"`
+	Status        bool     `json:"status,omitempty"`          // true: run nothing and answer with Status
+	QueryLimitUSD *float64 `json:"query_limit_usd,omitempty"` // for BilledQueries of the call; nil: DefaultQueryLimitUSD
 }
 
 // Answer is the result of one call. Code that fails results in an answer with Success false, never in a
@@ -34,6 +39,37 @@ type Answer struct {
 	Redactions    int             `json:"redactions"`              // number of secrets that were redacted in this answer
 	Refusals      int             `json:"refusals"`                // number of requests that the broker refused
 	Status        *Status         `json:"status,omitempty"`        // only if the request asked for it
+
+	BilledQueries []BilledQueries `json:"billed_queries,omitempty"` // requests that AWS bills by use; counted by the broker, not by the code
+}
+
+// BilledQueries counts the requests for one operation that AWS bills by use.
+type BilledQueries struct {
+	Operation string  `json:"operation"` // such as "logs:StartQuery"
+	Requests  int     `json:"requests"`  // number of requests that AWS accepted
+	Units     int64   `json:"units"`     // what AWS bills; an upper bound if AWS does not report it
+	Unit      Unit    `json:"unit"`
+	CostUSD   float64 `json:"cost_usd"` // units times the list price of US East (N. Virginia), in US dollars
+}
+
+// Unit is what AWS bills.
+type Unit string
+
+// The units of [BilledQueries].
+const (
+	UnitBytes    Unit = "bytes scanned"
+	UnitMetrics  Unit = "metrics"
+	UnitTraces   Unit = "traces"
+	UnitRequests Unit = "requests"
+)
+
+// QueryCostUSD returns the estimated cost of the call's billed queries in US dollars.
+func (a *Answer) QueryCostUSD() float64 {
+	cost := 0.0
+	for _, queries := range a.BilledQueries {
+		cost += queries.CostUSD
+	}
+	return cost
 }
 
 // Truncation describes a part of an answer that was truncated because it was too long.

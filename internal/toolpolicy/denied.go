@@ -147,7 +147,7 @@ var sideEffects = Actions{
 	"forecast":         {"QueryForecast"},
 	"iam":              {"GenerateCredentialReport"},
 	"iot":              {"GetConnection", "ListSubscriptions"},
-	"logs":             {"StopLiveTail", "StopQuery"},
+	"logs":             {"StopLiveTail"},
 	"polly":            {"SynthesizeSpeech"},
 	"rekognition":      {"DetectFaces"},
 	"servicequotas":    {"StartQuotaUtilizationReport"},
