@@ -521,6 +521,7 @@ var goldenVariants = []struct {
 		p.Architecture = awslambda.Architecture_X86_64()
 		p.MaxConcurrentInvestigations, p.ToolReservedConcurrentExecutions = jsii.Number(5), jsii.Number(20)
 		p.MaxTokens, p.MaxCostUsd, p.MaxRounds = jsii.Number(500_000), jsii.Number(2.5), jsii.Number(40)
+		p.MaxQueryCostUsd, p.MaxInvestigationsPerDay = jsii.Number(0.5), jsii.Number(50)
 		p.ReportsAccessLogs = &alarmtriage.ReportsAccessLogs{Bucket: awss3.NewBucket(stack, jsii.String("Logs"), nil), Prefix: jsii.String("triage/")}
 		p.ReportsRetention = awscdk.Duration_Days(jsii.Number(90))
 		p.ReportsEncryptionKey, p.TableEncryptionKey, p.TopicEncryptionKey, p.LogsEncryptionKey = key, key, key, key

@@ -34,10 +34,10 @@ type fakeTool struct {
 	commands []string
 }
 
-func (f *fakeTool) Run(_ context.Context, command string) (toolcall.Answer, error) {
+func (f *fakeTool) Run(_ context.Context, request toolcall.Request) (toolcall.Answer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.commands = append(f.commands, command)
+	f.commands = append(f.commands, request.Command)
 	return toolcall.Answer{Success: true, Output: f.output, Stdout: f.output, Notes: []string{}, AWSCalls: []toolcall.AWSCall{}}, nil
 }
 

@@ -28,10 +28,11 @@ const (
 	attrStored      = "report_stored"
 	attrNotified    = "notification_sent"
 	attrReport      = "report_uri"
-	attrCoveredBy   = "covered_by"  // ARN of the other alarm whose investigation covers this one
-	attrPast        = "past"        // list of maps, oldest first
-	attrRecovery    = "recovery_of" // id of the investigation whose recovery was recorded
-	attrSlotEntries = "alarms"      // of a "fired#" item: string set
+	attrCoveredBy   = "covered_by"     // ARN of the other alarm whose investigation covers this one
+	attrPast        = "past"           // list of maps, oldest first
+	attrRecovery    = "recovery_of"    // id of the investigation whose recovery was recorded
+	attrSlotEntries = "alarms"         // of a "fired#" item: string set
+	attrDayEntries  = "investigations" // of a "day#" item: string set of ids
 )
 
 // States of an alarm's item.

@@ -35,8 +35,8 @@ type python struct {
 var plainBoto3 = fmt.Sprintf("import sys; sys.path.append(%q)\nimport boto3, json\nfrom alarmtriage_tool.cloudwatch import describe_log_alarms, promql\n",
 	filepath.Join(moto.Root(), "pythonlayer"))
 
-func (p python) Run(ctx context.Context, command string) (toolcall.Answer, error) {
-	return toolcall.Answer{Success: true, Result: p.execute(ctx, command+"\nprint(json.dumps(result))")}, nil
+func (p python) Run(ctx context.Context, request toolcall.Request) (toolcall.Answer, error) {
+	return toolcall.Answer{Success: true, Result: p.execute(ctx, request.Command+"\nprint(json.dumps(result))")}, nil
 }
 
 func (p python) execute(ctx context.Context, code string) []byte {
@@ -81,7 +81,7 @@ func fired(p python) *alarmevent.Alarm {
 
 func collect(t *testing.T, tool evidence.Tool, alarm *alarmevent.Alarm) investigation.Evidence {
 	t.Helper()
-	return evidence.Collect(t.Context(), tool, alarm, time.Now, slog.New(slog.DiscardHandler))
+	return evidence.Collect(t.Context(), tool, 0.25, alarm, time.Now, slog.New(slog.DiscardHandler))
 }
 
 func TestCollect_AgainstMoto(t *testing.T) {
@@ -342,4 +342,4 @@ func TestCollect_ReportsFailedCollection(t *testing.T) {
 // canned always returns the same answer.
 type canned struct{ answer toolcall.Answer }
 
-func (c canned) Run(context.Context, string) (toolcall.Answer, error) { return c.answer, nil }
+func (c canned) Run(context.Context, toolcall.Request) (toolcall.Answer, error) { return c.answer, nil }

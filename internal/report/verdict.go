@@ -46,6 +46,8 @@ func tag(rec *investigation.Record) string {
 // verdict returns the result in a few words, for subjects, titles, and badges.
 func verdict(rec *investigation.Record) string {
 	switch {
+	case rec.EvidenceOnly:
+		return "evidence only"
 	case rec.Outcome == investigation.OutcomeFallback:
 		return "needs a human"
 	case confidence(rec) == investigation.Unknown:
@@ -59,6 +61,9 @@ func verdictLine(rec *investigation.Record) string {
 	line := ""
 	if severity(rec) != investigation.SeverityUnknown {
 		line = "Severity " + string(severity(rec)) + ". "
+	}
+	if rec.EvidenceOnly {
+		return line + "Evidence only: no model was asked, because the day's limit of investigations is reached."
 	}
 	if rec.Outcome == investigation.OutcomeFallback {
 		return line + "Needs a human: no conclusion was reached."
@@ -110,6 +115,10 @@ func notes(rec *investigation.Record) []string {
 
 // fallbackSummary summarizes an investigation without a conclusion.
 func fallbackSummary(rec *investigation.Record) string {
+	if rec.EvidenceOnly {
+		return fmt.Sprintf("The alarm went to %s. No model investigated it; this report has the evidence that was collected. Its reason: %s",
+			rec.Alarm.State, cmp.Or(rec.Alarm.Reason, "not given"))
+	}
 	return fmt.Sprintf("The alarm went to %s and no conclusion could be reached automatically. Its reason: %s",
 		rec.Alarm.State, cmp.Or(rec.Alarm.Reason, "not given"))
 }

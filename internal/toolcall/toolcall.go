@@ -4,6 +4,7 @@ package toolcall
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 )
 
@@ -13,6 +14,9 @@ const Name = "python_executor"
 // DefaultQueryLimitUSD is what AWS may charge for the queries of a call whose request names no limit, such as one that a
 // person sends, in US dollars: a quarter of the default of the prop MaxQueryCostUsd.
 const DefaultQueryLimitUSD = 0.25
+
+// ErrNotRun is in the tree of a caller's error if the tool certainly did not run the code of a request.
+var ErrNotRun = errors.New("the tool did not run the code")
 
 // Request asks the tool to run one piece of Python, or for its status.
 type Request struct {

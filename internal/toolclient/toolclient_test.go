@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolclient"
 )
 
@@ -35,7 +36,7 @@ func TestRun_SendsCommandAndReadsAnswer(t *testing.T) {
 		assert.Greater(t, time.Until(deadline), time.Minute, "the client waits longer than the function may run")
 		return &lambda.InvokeOutput{Payload: []byte(`{"success":false,"output":"boom","error":"NameError: x","error_type":"NameError"}`)}, nil
 	}}
-	answer, err := toolclient.New(fake, "tool", time.Minute).Run(t.Context(), "print(\"é\")")
+	answer, err := toolclient.New(fake, "tool", time.Minute).Run(t.Context(), toolcall.Request{Command: "print(\"é\")"})
 	require.NoError(t, err, "a failed snippet is an answer, not an error")
 	assert.False(t, answer.Success)
 	assert.Equal(t, "NameError", answer.ErrorType)
@@ -65,7 +66,7 @@ func TestRun_ErrorsTellModelWhatToDo(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := answering(tt.payload, tt.functionError, tt.err).Run(t.Context(), "1")
+			_, err := answering(tt.payload, tt.functionError, tt.err).Run(t.Context(), toolcall.Request{Command: "1"})
 			require.ErrorContains(t, err, tt.want)
 		})
 	}
@@ -74,7 +75,7 @@ func TestRun_ErrorsTellModelWhatToDo(t *testing.T) {
 func TestRun_ReportsEndOfInvestigationTime(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := answering("", "", context.Canceled).Run(ctx, "1")
+	_, err := answering("", "", context.Canceled).Run(ctx, toolcall.Request{Command: "1"})
 	require.ErrorContains(t, err, "investigation's time ran out")
 	assert.ErrorIs(t, err, context.Canceled)
 }
