@@ -2,6 +2,7 @@ package toolclient_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -69,6 +70,26 @@ func TestRun_ErrorsTellModelWhatToDo(t *testing.T) {
 			_, err := answering(tt.payload, tt.functionError, tt.err).Run(t.Context(), toolcall.Request{Command: "1"})
 			require.ErrorContains(t, err, tt.want)
 		})
+	}
+}
+
+func TestRun_ReportsWhetherTheCodeMayHaveRun(t *testing.T) {
+	for name, c := range map[string]struct {
+		client *toolclient.Client
+		notRun bool
+	}{
+		"throttled":   {answering("", "", &types.TooManyRequestsException{}), true},
+		"denied":      {answering("", "", awsapitest.Denied("lambda:InvokeFunction")), true},
+		"gone":        {answering("", "", &types.ResourceNotFoundException{}), true},
+		"too large":   {answering("", "", &types.RequestTooLargeException{}), true},
+		"unreachable": {answering("", "", awsapitest.ErrDown), false},
+		"slow":        {answering("", "", context.DeadlineExceeded), false},
+		"crashed":     {answering(`{"errorType":"Runtime.ExitError","errorMessage":"exit status 7"}`, "Unhandled", nil), false},
+		"not JSON":    {answering("<html>", "", nil), false},
+	} {
+		_, err := c.client.Run(t.Context(), toolcall.Request{Command: "1"})
+		require.Error(t, err, name)
+		assert.Equal(t, c.notRun, errors.Is(err, toolcall.ErrNotRun), name)
 	}
 }
 

@@ -152,6 +152,7 @@ type fakeTool struct {
 	mu       sync.Mutex
 	calls    int
 	requests []toolcall.Request
+	billed   []toolcall.BilledQueries
 	err      error
 	after    func() // runs after each call and may kill the invocation
 }
@@ -164,7 +165,7 @@ func (f *fakeTool) Run(_ context.Context, request toolcall.Request) (toolcall.An
 	if f.after != nil {
 		f.after()
 	}
-	return toolcall.Answer{Success: true, Result: json.RawMessage(`{"definition":{"AlarmName":"orders-errors"}}`), Redactions: 2, Refusals: 1}, f.err
+	return toolcall.Answer{Success: true, Result: json.RawMessage(`{"definition":{"AlarmName":"orders-errors"}}`), Redactions: 2, Refusals: 1, BilledQueries: f.billed}, f.err
 }
 
 // fakeAgent concludes with a cause, or calls do.
