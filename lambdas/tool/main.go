@@ -76,7 +76,7 @@ func newHandler(ctx context.Context, o sandbox.Options, set settings.Tool) (hand
 		if request.Status {
 			return statusAnswer(python), nil
 		}
-		calls.limitUSD = queryLimit(request)
+		calls.limitUSD, calls.latest = queryLimit(request), nil
 		answer, err := python.Run(ctx, request.Command)
 		if err != nil {
 			return toolcall.Answer{}, err
