@@ -28,7 +28,8 @@ const (
 	maxRuleMetrics   = 10     // metrics that GetInsightRuleReport returns ("GetInsightRuleReport", Metrics)
 	maxPromQLMetrics = 500    // assumed for a PromQL query, whose answer does not name the number of metrics
 	maxTracesScanned = 10_000 // assumed for a page of GetTraceSummaries until its answer names the number
-	maxTracesRead    = 5      // traces of one BatchGetTraces
+	maxTracesRead    = 5      // traces of one BatchGetTraces or GetTraceGraph
+	maxTracesStarted = 100    // traces of one StartTraceRetrieval
 	assumedLakeScan  = 10e9   // bytes of a CloudTrail Lake query, which are not read back
 )
 
@@ -43,6 +44,8 @@ var tariffs = map[string]tariff{
 	"cloudwatch:QueryMetrics":               {toolcall.UnitMetrics, 0.01 / 1000, fixed(maxPromQLMetrics)},
 	"xray:GetTraceSummaries":                {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesScanned)},
 	"xray:BatchGetTraces":                   {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesRead)},
+	"xray:GetTraceGraph":                    {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesRead)},
+	"xray:StartTraceRetrieval":              {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesStarted)},
 	"ce:*":                                  {toolcall.UnitRequests, 0.01, fixed(1)},
 	"access-analyzer:CheckAccessNotGranted": {toolcall.UnitRequests, 0.002, fixed(1)},
 	"access-analyzer:CheckNoNewAccess":      {toolcall.UnitRequests, 0.002, fixed(1)},

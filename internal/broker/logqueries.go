@@ -230,14 +230,16 @@ func (q *logQueries) stopAll(ctx context.Context) {
 	for _, query := range q.list() {
 		group.Go(func() {
 			answer, err := q.session.broker.askLogs(ctx, query, "StopQuery")
+			if err == nil {
+				answer.Close()
+			}
+			// AWS rejects the request if the query has ended in the meantime.
+			if scanned, status, lookErr := q.session.broker.statistics(ctx, query); lookErr == nil && q.update(query, scanned, status) && err != nil {
+				return
+			}
 			if err != nil {
 				q.session.broker.log.Warn("Logs Insights query not stopped", "query", query.id, "error", err)
 				return
-			}
-			io.Copy(io.Discard, io.LimitReader(answer, maxBeginning))
-			answer.Close()
-			if scanned, status, err := q.session.broker.statistics(ctx, query); err == nil {
-				q.update(query, scanned, status)
 			}
 			q.mu.Lock()
 			defer q.mu.Unlock()
