@@ -33,7 +33,8 @@ type meteredAWS struct {
 	ends    bool            // queries end at the first look
 	stopped map[string]bool // by id
 	looks   map[string]int64
-	status  int // of answers other than those about queries; 0: 200
+	release chan struct{} // StartQuery is answered after it is closed; nil: at once
+	status  int           // of answers other than those about queries; 0: 200
 	answer  string
 }
 
@@ -47,10 +48,15 @@ func newMeteredAWS(t testing.TB) *meteredAWS {
 
 func (m *meteredAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	m.mu.Lock()
+	m.counts[operation]++
+	m.mu.Unlock()
+	if operation == "StartQuery" && m.release != nil {
+		<-m.release
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	m.counts[operation]++
 	if m.status != 0 {
 		w.WriteHeader(m.status)
 		return
@@ -113,6 +119,16 @@ func jsonRequest(m *meteredAWS, service, target string) requestHead {
 }
 
 const aQuery = `{"logGroupName":"g","queryString":"fields @message","startTime":0,"endTime":1}`
+
+// send sends a request without waiting for its answer.
+func send(t *testing.T, connection net.Conn, head requestHead, body string) {
+	t.Helper()
+	head.Body = len(body)
+	encoded, err := json.Marshal(head)
+	require.NoError(t, err)
+	_, err = connection.Write(append(append(binary.LittleEndian.AppendUint32(nil, uint32(len(encoded))), encoded...), body...))
+	require.NoError(t, err)
+}
 
 func TestBilling_ReportsWhatLogsInsightsScanned(t *testing.T) {
 	m := newMeteredAWS(t)
@@ -232,18 +248,68 @@ func TestBilling_StopsQueriesWhoseAnswerNobodyReads(t *testing.T) {
 	m := newMeteredAWS(t)
 	session, connect, end := limited(t, m, 0.25, never)
 	connection := connect()
-	head := startQuery(m)
-	head.Body = len(aQuery)
-	encoded, err := json.Marshal(head)
-	require.NoError(t, err)
-	_, err = connection.Write(append(append(binary.LittleEndian.AppendUint32(nil, uint32(len(encoded))), encoded...), aQuery...))
-	require.NoError(t, err)
+	send(t, connection, startQuery(m), aQuery)
 	require.Eventually(t, func() bool { return m.count("StartQuery") == 1 }, 5*time.Second, time.Millisecond)
 	connection.Close()
 	end()
 	assert.Equal(t, 1, m.count("StopQuery"))
 	_, stopped := session.Billed()
 	assert.Equal(t, 1, stopped)
+}
+
+// The call ends before AWS has answered that it started the query.
+func TestBilling_StopsQueriesThatStartWhenTheCallEnds(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.release = make(chan struct{})
+	_, connect, end := limited(t, m, 0.25, never)
+	connection := connect()
+	send(t, connection, startQuery(m), aQuery)
+	require.Eventually(t, func() bool { return m.count("StartQuery") == 1 }, 5*time.Second, time.Millisecond)
+	ended := make(chan struct{})
+	go func() { defer close(ended); end() }()
+	_, err := connection.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF, "the session closes its connections")
+	close(m.release)
+	<-ended
+	assert.Equal(t, 1, m.count("StopQuery"))
+}
+
+func TestBilling_ExpectsAQueryToScanAsMuchAsTheLargest(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.scans, m.ends = 10e9, true // $0.05
+	session, connect, _ := limited(t, m, 0.06, time.Millisecond)
+	connection := connect()
+	answer, _ := ask(t, connection, startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+	require.Eventually(t, func() bool { queries, _ := session.Billed(); return queries[0].Units == 10e9 }, 5*time.Second, time.Millisecond)
+	answer, _ = ask(t, connection, startQuery(m), aQuery)
+	assert.Contains(t, answer.Error, "this request could cost $0.05 (10000000000 bytes scanned), and this tool call has used $0.05 of the $0.06")
+}
+
+// The broker asks in the Region of the query and signs for it.
+func TestBilling_WatchesQueriesOfOtherRegions(t *testing.T) {
+	m := newMeteredAWS(t)
+	var mu sync.Mutex
+	regions := map[string]int{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scope, _ := parseScope(r.Header.Get("Authorization"))
+		mu.Lock()
+		regions[scope.region+" "+scope.service+" "+scope.key]++
+		mu.Unlock()
+		m.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	m.URL = server.URL
+	_, connect, end := limited(t, m, 0.25, never)
+	connection := connect()
+	for _, region := range []string{"eu-west-1", "ap-southeast-2"} {
+		head := startQuery(m)
+		head.Headers[0][1] = strings.Replace(head.Headers[0][1], "eu-west-1", region, 1)
+		answer, _ := ask(t, connection, head, aQuery)
+		require.Empty(t, answer.Error)
+	}
+	end()
+	assert.Equal(t, map[string]int{"eu-west-1 logs " + realKey: 4, "ap-southeast-2 logs " + realKey: 4}, regions, "start, look, stop, look")
 }
 
 func TestBilling_ChargesNothingThatAWSRejects(t *testing.T) {
