@@ -11,8 +11,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
-// Alarms beyond the day's limit end in a notification and a stored report without a request to a model. The expressions of
-// the count run against moto.
+// Alarms beyond the day's limit end in a notification and a stored report without a request to a model. The
+// expressions of the count run against moto.
 func TestDailyLimit_EndsInANotificationWithEvidenceOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{env: map[string]string{config.EnvMaxPerDay: "2"}, script: forever(look("print(1)"), submit())})

@@ -19,7 +19,8 @@ import (
 type tariff struct {
 	unit  toolcall.Unit
 	price float64 // per unit
-	// units returns how many units a request uses at most, or the reason for refusing a request that cannot be counted.
+	// units returns how many units a request uses at most, or the reason for refusing a request that cannot
+	// be counted.
 	units func(r *http.Request, body []byte) (int64, string)
 }
 
@@ -33,8 +34,8 @@ const (
 	assumedLakeScan  = 10e9   // bytes of a CloudTrail Lake query, which are not read back
 )
 
-// tariffs are the reads that AWS bills with more than $0.0001 a request or by their size, by operation or, with *, by
-// service. docs/broker.md has the same list with its sources.
+// tariffs are the reads that AWS bills with more than $0.0001 a request or by their size, by operation or,
+// with *, by service. docs/broker.md has the same list with its sources.
 var tariffs = map[string]tariff{
 	"logs:StartQuery":                       {toolcall.UnitBytes, pricePerByteScanned, fixed(minLogScan)}, // settled by logQueries
 	"cloudtrail:StartQuery":                 {toolcall.UnitBytes, pricePerByteScanned, fixed(assumedLakeScan)},
@@ -54,8 +55,8 @@ var tariffs = map[string]tariff{
 	"rekognition:*":                         {toolcall.UnitRequests, 0.001, fixed(1)},
 }
 
-// pricePerByteScanned is the price of CloudWatch Logs Insights and CloudTrail Lake: $0.005 per GB. A GB is counted as 10^9
-// bytes, the more expensive reading.
+// pricePerByteScanned is the price of CloudWatch Logs Insights and CloudTrail Lake: $0.005 per GB. A GB is
+// counted as 10^9 bytes, the more expensive reading.
 const pricePerByteScanned = 0.005 / 1e9
 
 // fixed returns a function that counts the same number of units for every request.
@@ -75,8 +76,8 @@ func tariffOf(op *operation) (tariff, bool) {
 	return found, ok
 }
 
-// bill adds up what AWS charges for the requests of one tool call. A request is charged before it is sent, so that
-// simultaneous requests cannot exceed the limit together.
+// bill adds up what AWS charges for the requests of one tool call. A request is charged before it is sent,
+// so that simultaneous requests cannot exceed the limit together.
 type bill struct {
 	limit float64 // US dollars
 
@@ -99,8 +100,8 @@ func newBill(limit float64) *bill {
 	return &bill{limit: limit, lines: map[string]*toolcall.BilledQueries{}}
 }
 
-// price returns the charge of a request, which is nil if AWS does not bill it, or the reason for refusing it. If a
-// request can mean several operations, the most expensive one counts.
+// price returns the charge of a request, which is nil if AWS does not bill it, or the reason for refusing
+// it. If a request can mean several operations, the most expensive one counts.
 func (b *bill) price(operations []*operation, r *http.Request, body []byte) (*charge, string) {
 	var dearest *charge
 	for _, op := range operations {
@@ -123,7 +124,8 @@ func (b *bill) price(operations []*operation, r *http.Request, body []byte) (*ch
 // rounding is far below the cheapest unit, in US dollars: sums of prices are not exact.
 const rounding = 1e-9
 
-// add charges a request before it is sent. It returns the reason for refusing it if the limit would be exceeded.
+// add charges a request before it is sent. It returns the reason for refusing it if the limit would be
+// exceeded.
 func (c *charge) add() string {
 	b := c.bill
 	b.mu.Lock()
@@ -201,9 +203,10 @@ func (b *bill) refusal(c *charge) string {
 	if line := b.lines[c.operation]; line != nil {
 		used = fmt.Sprintf("%d requests with %d %s", line.Requests, line.Units, line.Unit)
 	}
-	return fmt.Sprintf("%s is refused: AWS bills it, this request could cost $%s (%d %s), and this tool call has used $%s of the $%s that "+
-		"MaxQueryCostUsd leaves for it (%s: %s). Ask for less, for example for a shorter time range; %s",
-		c.operation, dollars(c.cost()), c.units, c.tariff.unit, dollars(b.spent), dollars(b.limit), c.operation, used, alternative(c.operation))
+	return fmt.Sprintf("%s is refused: AWS bills it, this request could cost $%s (%d %s), and this tool call has used $%s "+
+		"of the $%s that MaxQueryCostUsd leaves for it (%s: %s). Ask for less, for example for a shorter time range; %s",
+		c.operation, dollars(c.cost()), c.units, c.tariff.unit, dollars(b.spent), dollars(b.limit),
+		c.operation, used, alternative(c.operation))
 }
 
 // alternative returns what to use instead of an operation.
@@ -227,7 +230,9 @@ func dollars(amount float64) string {
 }
 
 // charge charges a request to the session's bill. The charge is nil if AWS does not bill the request.
-func (s *Session) charge(ctx context.Context, operations []*operation, r *http.Request, body []byte) (*charge, string) {
+func (s *Session) charge(
+	ctx context.Context, operations []*operation, r *http.Request, body []byte,
+) (*charge, string) {
 	c, reason := s.bill.price(operations, r, body)
 	if c == nil || reason != "" {
 		return nil, reason
@@ -254,8 +259,8 @@ func (s *Session) failed(c *charge, refund bool) {
 	}
 }
 
-// settle ends the charge of a request that AWS answered. AWS does not bill requests that it rejects, such as invalid and
-// throttled ones.
+// settle ends the charge of a request that AWS answered. AWS does not bill requests that it rejects, such as
+// invalid and throttled ones.
 func (c *charge) settle(status int, answer []byte) {
 	if status >= http.StatusBadRequest && status < http.StatusInternalServerError {
 		c.refund()
@@ -281,7 +286,8 @@ func (s *Session) send(request *http.Request, c *charge) (*http.Response, error)
 
 const startLogQuery = "logs:StartQuery"
 
-// tracesProcessed matches the number of traces in an answer of GetTraceSummaries, of which only the beginning may be kept.
+// tracesProcessed matches the number of traces in an answer of GetTraceSummaries, of which only the
+// beginning may be kept.
 var tracesProcessed = regexp.MustCompile(`"TracesProcessedCount"\s*:\s*([0-9]{1,12})`)
 
 // isDialError reports whether there was no connection, so that AWS did not receive the request.

@@ -75,7 +75,8 @@ func (m *meteredAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if m.stopped[input.QueryID] {
 			status = "Cancelled"
 		}
-		// A log line that imitates the statistics comes first, and a long result separates it from the real ones.
+		// A log line that imitates the statistics comes first, and a long result separates it from the real
+		// ones.
 		fmt.Fprintf(w, `{"results":[[{"field":"@message","value":%q}]],"statistics":{"bytesScanned":%d.0,"recordsMatched":1.0},"status":%q}`,
 			`{"statistics":{"bytesScanned":0.0},"status":"Complete"}`+strings.Repeat("x", 100_000), m.looks[input.QueryID]*m.scans, status)
 	case "StopQuery":

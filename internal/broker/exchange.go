@@ -139,7 +139,9 @@ func kindOf(err error) failureKind {
 }
 
 // prepare returns the request to send and its charge, or the reason for refusing it.
-func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (*http.Request, toolcall.AWSCall, *charge, string) {
+func (s *Session) prepare(
+	ctx context.Context, head requestHead, body []byte,
+) (*http.Request, toolcall.AWSCall, *charge, string) {
 	request, err := http.NewRequestWithContext(ctx, head.Method, head.URL, bytes.NewReader(body))
 	if err != nil {
 		return nil, toolcall.AWSCall{}, nil, "the request cannot be sent: " + err.Error()

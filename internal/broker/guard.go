@@ -51,8 +51,8 @@ func (g guard) check(ops []*operation) string {
 	return ""
 }
 
-// stopLogQuery is the action that the role allows for the broker, which stops queries of the code that it serves. The code
-// must not use it, because it could stop queries of other people.
+// stopLogQuery is the action that the role allows for the broker, which stops queries of the code that it
+// serves. The code must not use it, because it could stop queries of other people.
 const stopLogQuery = "logs:StopQuery"
 
 // checkOne returns why an operation is refused, or an empty string.

@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// CloudWatch Logs Insights bills the bytes that a query scans, which AWS only reports while the query runs. The broker
-// therefore asks for them itself, stops queries that exceed the limit, and stops what still runs when the call ends.
+// CloudWatch Logs Insights bills the bytes that a query scans, which AWS only reports while the query runs.
+// The broker therefore asks for them itself, stops queries that exceed the limit, and stops what still runs
+// when the call ends.
 const (
 	minLogScan     = 1e9                    // bytes that a query is charged until AWS reports what it scanned
 	maxLogQueries  = 8                      // that run at the same time
@@ -52,8 +53,8 @@ func newLogQueries(s *Session) *logQueries {
 	return &logQueries{session: s, running: map[string]*logQuery{}, done: make(chan struct{})}
 }
 
-// admit charges a query before it is started, or returns the reason for refusing it. The next query is assumed to scan as
-// much as the largest one so far.
+// admit charges a query before it is started, or returns the reason for refusing it. The next query is
+// assumed to scan as much as the largest one so far.
 func (q *logQueries) admit(ctx context.Context, c *charge) string {
 	reason := q.tryAdmit(c)
 	if reason != "" && q.look(ctx) { // some of the running queries may have ended
@@ -77,8 +78,8 @@ func (q *logQueries) tryAdmit(c *charge) string {
 	return ""
 }
 
-// start sends a request to start a query. The session may end in the meantime: a query that AWS starts must be known, so
-// that it can be stopped.
+// start sends a request to start a query. The session may end in the meantime: a query that AWS starts must
+// be known, so that it can be stopped.
 func (q *logQueries) start(request *http.Request, c *charge) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(request.Context()))
 	defer cancel()
@@ -102,8 +103,8 @@ func (q *logQueries) start(request *http.Request, c *charge) (*http.Response, er
 	return response, nil
 }
 
-// started records a query that AWS has started. A query that was started with other credentials than the function's is
-// charged minLogScan and not watched.
+// started records a query that AWS has started. A query that was started with other credentials than the
+// function's is charged minLogScan and not watched.
 func (q *logQueries) started(c *charge, place url.URL, answer []byte) {
 	var body struct {
 		QueryID string `json:"queryId"`
@@ -111,7 +112,8 @@ func (q *logQueries) started(c *charge, place url.URL, answer []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.starting--
-	if json.Unmarshal(answer, &body) != nil || body.QueryID == "" || len(body.QueryID) > maxQueryID || c.scope.key != DummyAccessKey {
+	known := json.Unmarshal(answer, &body) == nil && body.QueryID != "" && len(body.QueryID) <= maxQueryID
+	if !known || c.scope.key != DummyAccessKey {
 		q.session.broker.log.Warn("Logs Insights query is not watched", "charged_bytes", c.units)
 		return
 	}
@@ -224,7 +226,8 @@ func (q *logQueries) update(query *logQuery, scanned int64, status string) (ende
 	return ended
 }
 
-// stopAll stops the running queries. A query that cannot be stopped keeps running and is not counted any more.
+// stopAll stops the running queries. A query that cannot be stopped keeps running and is not counted any
+// more.
 func (q *logQueries) stopAll(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, query := range q.list() {
@@ -234,7 +237,8 @@ func (q *logQueries) stopAll(ctx context.Context) {
 				answer.Close()
 			}
 			// AWS rejects the request if the query has ended in the meantime.
-			if scanned, status, lookErr := q.session.broker.statistics(ctx, query); lookErr == nil && q.update(query, scanned, status) && err != nil {
+			scanned, status, lookErr := q.session.broker.statistics(ctx, query)
+			if lookErr == nil && q.update(query, scanned, status) && err != nil {
 				return
 			}
 			if err != nil {
@@ -276,8 +280,8 @@ func (b *Broker) askLogs(ctx context.Context, query *logQuery, operation string)
 	return answer.Body, nil
 }
 
-// The statistics in an answer of GetQueryResults. A log line in the same answer cannot imitate them, because the quotes
-// of a text are escaped in JSON.
+// The statistics in an answer of GetQueryResults. A log line in the same answer cannot imitate them, because
+// the quotes of a text are escaped in JSON.
 var (
 	bytesScanned = regexp.MustCompile(`"bytesScanned"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[,}\s]`)
 	queryStatus  = regexp.MustCompile(`"status"\s*:\s*"([A-Za-z]+)"`)

@@ -13,8 +13,9 @@ import (
 	"strings"
 )
 
-// CloudWatch bills GetMetricData by the metrics that its queries read. A SEARCH reads at most 500 time series ("Search
-// expression quotas") and a Metrics Insights query at most 10,000 metrics ("Metrics Insights quotas").
+// CloudWatch bills GetMetricData by the metrics that its queries read. A SEARCH reads at most 500 time
+// series ("Search expression quotas") and a Metrics Insights query at most 10,000 metrics ("Metrics Insights
+// quotas").
 const (
 	metricsOfSearch = 500
 	metricsOfSelect = 10_000
@@ -26,7 +27,8 @@ var (
 	selectCall = regexp.MustCompile(`(?i)\bSELECT\b`)
 )
 
-// metricsRequested returns how many metrics a GetMetricData request reads at most, in any of CloudWatch's protocols.
+// metricsRequested returns how many metrics a GetMetricData request reads at most, in any of CloudWatch's
+// protocols.
 func metricsRequested(r *http.Request, body []byte) (int64, string) {
 	input, err := inputOf(r, body)
 	if err != nil {

@@ -154,7 +154,8 @@ func (s *Session) Audit() (calls []toolcall.AWSCall, unlisted, refusals int) {
 	return append([]toolcall.AWSCall{}, s.calls...), s.unlisted, s.refusals
 }
 
-// Billed returns what AWS bills for the session's requests, and how many Logs Insights queries the broker stopped.
+// Billed returns what AWS bills for the session's requests, and how many Logs Insights queries the broker
+// stopped.
 func (s *Session) Billed() (queries []toolcall.BilledQueries, stopped int) {
 	s.queries.mu.Lock()
 	defer s.queries.mu.Unlock()

@@ -45,8 +45,8 @@ func dialWith(t testing.TB, o Options) (net.Conn, *Session) {
 	return connect(), session
 }
 
-// serve serves a session. connect returns a new connection to it, created as the sandboxed code does; end ends the session
-// as the sandbox does.
+// serve serves a session. connect returns a new connection to it, created as the sandboxed code does; end
+// ends the session as the sandbox does.
 func serve(t testing.TB, session *Session) (connect func() net.Conn, end func()) {
 	t.Helper()
 	control, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0)

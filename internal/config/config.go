@@ -78,8 +78,9 @@ const (
 // MaxRounds is the number of model rounds after which an investigation is asked to conclude.
 const MaxRounds = 100
 
-// DefaultMaxQueryCostUSD is what AWS may charge for the queries of one investigation, in US dollars: 200 GB that CloudWatch
-// Logs Insights scans, or the metrics of 100,000 queries of GetMetricData. Investigations usually need a few cents.
+// DefaultMaxQueryCostUSD is what AWS may charge for the queries of one investigation, in US dollars: 200 GB
+// that CloudWatch Logs Insights scans, or the metrics of 100,000 queries of GetMetricData. Investigations
+// usually need a few cents.
 const DefaultMaxQueryCostUSD = 1.0
 
 // Numbers of investigations per UTC day.
@@ -88,7 +89,8 @@ const (
 	// about the same incident help nobody.
 	DefaultMaxInvestigationsPerDay = 200
 
-	// MaxInvestigationsPerDay is the highest limit. The table holds the ids of a day in one item of at most 400 kB.
+	// MaxInvestigationsPerDay is the highest limit. The table holds the ids of a day in one item of at most
+	// 400 kB.
 	MaxInvestigationsPerDay = 10_000
 )
 

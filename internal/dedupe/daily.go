@@ -18,9 +18,10 @@ const keepDay = 3 * 24 * time.Hour
 // dayKey returns the key of the item with the investigations that began on the UTC day of t.
 func dayKey(t time.Time) string { return "day#" + t.UTC().Format(time.DateOnly) }
 
-// CountInvestigation adds an investigation to those that began on the UTC day of started, unless that day already has most
-// of them. It reports whether the investigation is among them. An investigation counts once, no matter how often it is
-// retried or continued. The item holds the ids and not only their number, so that one atomic update decides.
+// CountInvestigation adds an investigation to those that began on the UTC day of started, unless that day
+// already has most of them. It reports whether the investigation is among them. An investigation counts
+// once, no matter how often it is retried or continued. The item holds the ids and not only their number, so
+// that one atomic update decides.
 func (t *Table) CountInvestigation(ctx context.Context, id string, started time.Time, most int) (within bool, err error) {
 	_, err = t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                &t.name,

@@ -28,8 +28,8 @@ type Tool interface {
 	Run(ctx context.Context, request toolcall.Request) (toolcall.Answer, error)
 }
 
-// Collect returns the evidence. AWS may charge queryLimitUSD for its queries. It never fails: Problem describes the parts
-// that could not be collected.
+// Collect returns the evidence. AWS may charge queryLimitUSD for its queries. It never fails: Problem
+// describes the parts that could not be collected.
 func Collect(
 	ctx context.Context, tool Tool, queryLimitUSD float64, alarm *alarmevent.Alarm, now func() time.Time, log *slog.Logger,
 ) investigation.Evidence {

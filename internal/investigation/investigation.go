@@ -40,7 +40,7 @@ type Record struct {
 	OutcomeWhy    string           `json:"outcome_why,omitempty"`   // for the reader: the limit or error, and what to do
 	Model         string           `json:"model"`                   // ID or ARN of the Bedrock model that was asked last
 	Fallbacks     []Fallback       `json:"fallbacks,omitempty"`     // models that were asked before it and failed, in order
-	EvidenceOnly  bool             `json:"evidence_only,omitempty"` // whether no model was asked, because the day's limit of investigations was reached
+	EvidenceOnly  bool             `json:"evidence_only,omitempty"` // no model was asked: the day's limit was reached
 	Evidence      Evidence         `json:"evidence"`
 	Rounds        []Round          `json:"rounds"` // in order
 	Report        Report           `json:"report"`
@@ -191,18 +191,18 @@ type ToolCall struct {
 	Cached     int              `json:"cached,omitempty"`  // number of the earlier call whose answer was reused
 
 	QueryLimitUSD float64 `json:"query_limit_usd,omitempty"` // what AWS could charge for its queries, in US dollars
-	QueriesLost   bool    `json:"queries_lost,omitempty"`    // whether code ran without an answer, so that the whole limit counts as spent
+	QueriesLost   bool    `json:"queries_lost,omitempty"`    // no answer: the whole limit counts as spent
 }
 
 // RecordLoss records that a call that may have run has no answer.
 func (c *ToolCall) RecordLoss(err error) { c.QueriesLost = !errors.Is(err, toolcall.ErrNotRun) }
 
-// perCall is the part of an investigation's limit for billed queries that one tool call may spend: a call whose answer is
-// lost counts as if it had spent all that it could.
+// perCall is the part of an investigation's limit for billed queries that one tool call may spend: a call
+// whose answer is lost counts as if it had spent all that it could.
 const perCall = 4
 
-// QueryLimitUSD returns what AWS may charge for the billed queries of each of a number of simultaneous tool calls, if it
-// may charge most for those of the whole investigation. Amounts are in US dollars.
+// QueryLimitUSD returns what AWS may charge for the billed queries of each of a number of simultaneous tool
+// calls, if it may charge most for those of the whole investigation. Amounts are in US dollars.
 func (r *Record) QueryLimitUSD(most float64, calls int) float64 {
 	rest := (most - r.QueryCostUSD()) / float64(max(calls, 1))
 	return max(0, min(most/perCall, rest))
@@ -223,8 +223,8 @@ func (r *Record) QueryCostUSD() float64 {
 	return cost
 }
 
-// BilledQueries returns the billed queries of all tool calls together, sorted by operation, and the number of calls whose
-// queries are not known.
+// BilledQueries returns the billed queries of all tool calls together, sorted by operation, and the number
+// of calls whose queries are not known.
 func (r *Record) BilledQueries() (queries []toolcall.BilledQueries, lost int) {
 	sums := map[string]toolcall.BilledQueries{}
 	for call := range r.Calls() {
@@ -353,7 +353,7 @@ type Usage struct {
 	CacheWriteTokens int     `json:"cache_write_tokens"`       // input tokens written to the prompt cache
 	CostUSD          float64 `json:"cost_usd"`                 // estimated cost in US dollars
 	PriceKnown       bool    `json:"price_known"`              // false: cost_usd is meaningless
-	QueryCostUSD     float64 `json:"query_cost_usd,omitempty"` // estimated cost of AWS queries that are billed by use, in US dollars; not in cost_usd
+	QueryCostUSD     float64 `json:"query_cost_usd,omitempty"` // estimated cost of billed AWS queries; not in cost_usd
 }
 
 // Tokens returns the number of tokens of all kinds.

@@ -116,8 +116,8 @@ func notes(rec *investigation.Record) []string {
 // fallbackSummary summarizes an investigation without a conclusion.
 func fallbackSummary(rec *investigation.Record) string {
 	if rec.EvidenceOnly {
-		return fmt.Sprintf("The alarm went to %s. No model investigated it; this report has the evidence that was collected. Its reason: %s",
-			rec.Alarm.State, cmp.Or(rec.Alarm.Reason, "not given"))
+		return fmt.Sprintf("The alarm went to %s. No model investigated it; this report has the evidence that was "+
+			"collected. Its reason: %s", rec.Alarm.State, cmp.Or(rec.Alarm.Reason, "not given"))
 	}
 	return fmt.Sprintf("The alarm went to %s and no conclusion could be reached automatically. Its reason: %s",
 		rec.Alarm.State, cmp.Or(rec.Alarm.Reason, "not given"))

@@ -11,8 +11,8 @@ import (
 // Name is the tool's name as the model knows it.
 const Name = "python_executor"
 
-// DefaultQueryLimitUSD is what AWS may charge for the queries of a call whose request names no limit, such as one that a
-// person sends, in US dollars: a quarter of the default of the prop MaxQueryCostUsd.
+// DefaultQueryLimitUSD is what AWS may charge for the queries of a call whose request names no limit, such
+// as one that a person sends, in US dollars: a quarter of the default of the prop MaxQueryCostUsd.
 const DefaultQueryLimitUSD = 0.25
 
 // ErrNotRun is in the tree of a caller's error if the tool certainly did not run the code of a request.
@@ -44,7 +44,7 @@ type Answer struct {
 	Refusals      int             `json:"refusals"`                // number of requests that the broker refused
 	Status        *Status         `json:"status,omitempty"`        // only if the request asked for it
 
-	BilledQueries []BilledQueries `json:"billed_queries,omitempty"` // requests that AWS bills by use; counted by the broker, not by the code
+	BilledQueries []BilledQueries `json:"billed_queries,omitempty"` // what AWS bills, counted by the broker
 }
 
 // BilledQueries counts the requests for one operation that AWS bills by use.

@@ -37,9 +37,9 @@ func New(client awsapi.Lambda, function string, timeout time.Duration) *Client {
 	return &Client{lambda: client, function: function, timeout: timeout}
 }
 
-// Run executes the command of a request and returns the tool's answer. If the code fails, the answer has Success false, and
-// the error is nil. Run returns an error only if the tool did not answer; [toolcall.ErrNotRun] is in its tree if the code
-// certainly did not run.
+// Run executes the command of a request and returns the tool's answer. If the code fails, the answer has
+// Success false, and the error is nil. Run returns an error only if the tool did not answer;
+// [toolcall.ErrNotRun] is in its tree if the code certainly did not run.
 func (c *Client) Run(ctx context.Context, request toolcall.Request) (toolcall.Answer, error) {
 	payload, err := json.Marshal(request)
 	if err != nil {

@@ -84,8 +84,8 @@ func (r *attempt) askModel(ctx context.Context, saver *saver, resume []byte) (ha
 	return Result{}, false
 }
 
-// overDailyLimit reports whether the day's limit of investigations is reached. If the table is unavailable, the alarm is
-// investigated.
+// overDailyLimit reports whether the day's limit of investigations is reached. If the table is unavailable,
+// the alarm is investigated.
 func (r *attempt) overDailyLimit(ctx context.Context) bool {
 	if r.Config.MaxPerDay == 0 {
 		return false
@@ -104,8 +104,9 @@ func (r *attempt) overDailyLimit(ctx context.Context) bool {
 func (r *attempt) skipModel() {
 	r.log.Warn("no model asked: the day's limit of investigations is reached", "limit", r.Config.MaxPerDay)
 	r.rec.Outcome = investigation.OutcomeFallback
-	r.rec.OutcomeWhy = fmt.Sprintf("%d investigations already began on %s (UTC), the limit of MaxInvestigationsPerDay, so no model was "+
-		"asked. This report has the evidence that was collected. Raise the limit if that many investigations a day are worth their cost.",
+	r.rec.OutcomeWhy = fmt.Sprintf("%d investigations already began on %s (UTC), the limit of MaxInvestigationsPerDay, "+
+		"so no model was asked. This report has the evidence that was collected. "+
+		"Raise the limit if that many investigations a day are worth their cost.",
 		r.Config.MaxPerDay, r.rec.StartedAt.Format(time.DateOnly))
 }
 
@@ -114,7 +115,8 @@ func (r *attempt) collectEvidence(ctx context.Context) {
 	r.rec.Together = r.together(ctx)
 	bounded, cancel := context.WithTimeout(ctx, r.budget.evidence)
 	defer cancel()
-	r.rec.Evidence = evidence.Collect(bounded, r.Tool, r.rec.QueryLimitUSD(r.Config.MaxQueryCostUSD, 1), r.alarm, r.Now, r.log)
+	limit := r.rec.QueryLimitUSD(r.Config.MaxQueryCostUSD, 1)
+	r.rec.Evidence = evidence.Collect(bounded, r.Tool, limit, r.alarm, r.Now, r.log)
 	r.log.Info("evidence collected", "problem", r.rec.Evidence.Problem,
 		"series", len(r.rec.Evidence.Series), "changes", len(r.rec.Evidence.Changes))
 }

@@ -87,8 +87,8 @@ func newHandler(ctx context.Context, o sandbox.Options, set settings.Tool) (hand
 	}, nil
 }
 
-// sessions creates the broker's session of each call. Calls run one at a time, so the latest session is that of the current
-// call.
+// sessions creates the broker's session of each call. Calls run one at a time, so the latest session is that
+// of the current call.
 type sessions struct {
 	broker   *broker.Broker
 	limitUSD float64 // for the billed queries of the next call
