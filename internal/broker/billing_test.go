@@ -417,7 +417,7 @@ for protocol in ["smithy-rpc-v2-cbor", "json", "query"]:
 
 func TestBilling_CountsMetricsInEveryProtocol(t *testing.T) {
 	stat := map[string]any{"Id": "m", "MetricStat": map[string]any{"Metric": map[string]any{"Namespace": "AWS/EC2", "MetricName": "CPUUtilization",
-		"Dimensions": []any{map[string]any{"Name": "SEARCHED", "Value": "a"}}}, "Period": 60, "Stat": "Average"}}
+		"Dimensions": []any{map[string]any{"Name": "Operation", "Value": "SELECT"}, map[string]any{"Name": "Page", "Value": "Search (new)"}}}, "Period": 60, "Stat": "Average"}}
 	expression := func(text string) map[string]any { return map[string]any{"Id": "e", "Expression": text} }
 	var many []any
 	for i := range 500 {
@@ -523,6 +523,7 @@ func TestMetricsOfWidget_CountsMetricsAndSearches(t *testing.T) {
 	}{
 		{`{"metrics":[["AWS/EC2","CPUUtilization"],["AWS/EC2","NetworkIn"]]}`, 2},
 		{`{"metrics":[[{"expression":"SEARCH('{AWS/EC2}', 'Average', 300)"}]]}`, 501},
+		{`{"metrics":[["App","Latency","Operation","SELECT"]]}`, 1},
 		{`{"view":"timeSeries"}`, 1},
 		{`not a widget`, 500},
 	} {

@@ -82,15 +82,19 @@ type treeField struct {
 	value tree
 }
 
-// metricsFound returns how many metrics the searches and queries in the value's texts read at most.
+// metricsFound returns how many metrics the searches and queries in the value's expressions read at most. Other texts,
+// such as the values of dimensions, do not count.
 func (t tree) metricsFound() int64 {
-	metrics := int64(len(searchCall.FindAllString(t.text, -1)))*metricsOfSearch +
-		int64(len(selectCall.FindAllString(t.text, -1)))*metricsOfSelect
+	var metrics int64
 	for _, element := range t.list {
 		metrics += element.metricsFound()
 	}
 	for _, field := range t.fields {
 		metrics += field.value.metricsFound()
+		if name := field.name[strings.LastIndexByte(field.name, '.')+1:]; strings.EqualFold(name, "Expression") {
+			metrics += int64(len(searchCall.FindAllString(field.value.text, -1)))*metricsOfSearch +
+				int64(len(selectCall.FindAllString(field.value.text, -1)))*metricsOfSelect
+		}
 	}
 	return metrics
 }
