@@ -523,5 +523,8 @@ func TestVerdict_SaysThatNoModelWasAsked(t *testing.T) {
 		assert.NotContains(t, strings.ToLower(text), "needs a human", form)
 	}
 	assert.Contains(t, report.Subject(rec), "evidence only")
+	event, err := report.Completion(rec, 240<<10)
+	require.NoError(t, err)
+	assert.Contains(t, string(event), `"evidence_only":true`)
 	assert.Contains(t, report.Text(rec, linksOf(rec)), "Cost: no model was asked\n")
 }
