@@ -363,6 +363,26 @@ func TestBilling_ChargesTracesThatXRayScanned(t *testing.T) {
 	}, 5*time.Second, time.Millisecond)
 }
 
+func TestBilling_CountsPromQLQueriesButNotNames(t *testing.T) {
+	m := newMeteredAWS(t)
+	session, connect, _ := limited(t, m, 0.012, never)
+	connection := connect()
+	read := func(path string) answerHead {
+		answer, _ := ask(t, connection, requestHead{Method: "GET", URL: m.URL + path, Headers: [][2]string{
+			{"Authorization", fmt.Sprintf(dummyScope, "monitoring")}}}, "")
+		return answer
+	}
+	for range 3 {
+		assert.Empty(t, read("/api/v1/labels").Error)
+	}
+	assert.Empty(t, read("/api/v1/query?query=up").Error)
+	assert.Empty(t, read("/api/v1/query_range?query=up&start=0&end=1&step=1").Error)
+	assert.Contains(t, read("/api/v1/query?query=up").Error, "cloudwatch:QueryMetrics is refused: AWS bills it")
+	queries, _ := session.Billed()
+	require.Len(t, queries, 1)
+	assert.EqualValues(t, 2*maxPromQLMetrics, queries[0].Units)
+}
+
 func TestBilling_ZeroRefusesOnlyWhatIsBilled(t *testing.T) {
 	m := newMeteredAWS(t)
 	session, connect, _ := limited(t, m, 0, never)
