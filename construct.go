@@ -343,11 +343,13 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 		TopicARN:      *p.NotificationTopic.TopicArn(),
 		Window:        durationOf(p.InvestigationWindow),
 		MaxRounds:     int(*p.MaxRounds),
+		MaxPerDay:     int(*p.MaxInvestigationsPerDay),
 		Instructions:  deref(p.Instructions),
 	}
 	for _, m := range t.models[1:] {
 		settings.FallbackModelIDs = append(settings.FallbackModelIDs, m.id)
 	}
+	settings.MaxQueryCostUSD = *p.MaxQueryCostUsd
 	settings.NotifyRecovery = *p.NotifyRecovery
 	settings.Redact, settings.RedactPatterns = *p.RedactSecrets, jsonOf(p.RedactPatterns)
 	if p.ChatCardTopic != nil {
@@ -405,6 +407,8 @@ func unresolvedNumbers(p *AlarmTriageProps) map[string]string {
 	put(config.EnvMaxRounds, p.MaxRounds)
 	put(config.EnvMaxTokens, p.MaxTokens)
 	put(config.EnvMaxCostUSD, p.MaxCostUsd)
+	put(config.EnvMaxQueryCostUSD, p.MaxQueryCostUsd)
+	put(config.EnvMaxPerDay, p.MaxInvestigationsPerDay)
 	put(config.EnvToolTimeout, p.ToolTimeout.ToSeconds(nil))
 	put(config.EnvWindow, p.InvestigationWindow.ToSeconds(nil))
 	return env

@@ -181,6 +181,7 @@ func TestTokens_ReachTheFunctionsUnchanged(t *testing.T) {
 	}
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		p.MaxRounds, p.MaxTokens, p.MaxCostUsd, p.ToolMemorySize = number("Rounds"), number("Tokens"), number("Cost"), number("Memory")
+		p.MaxQueryCostUsd, p.MaxInvestigationsPerDay = number("QueryCost"), number("PerDay")
 		p.InvestigationWindow, p.ToolTimeout = awscdk.Duration_Seconds(number("Window")), awscdk.Duration_Seconds(number("Timeout"))
 		p.ResourcePrefix, p.ResourceSuffix = jsii.String("Prod"), stack.Region()
 		p.ToolDeniedActions = &[]*string{awscdk.NewCfnParameter(stack, jsii.String("Denied"), nil).ValueAsString()}
@@ -191,6 +192,7 @@ func TestTokens_ReachTheFunctionsUnchanged(t *testing.T) {
 	ref := func(id string) any { return object("Ref", id) }
 	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "provided.al2023", "Environment", like("Variables", like(
 		"MAX_ROUNDS", ref("Rounds"), "MAX_TOKENS", ref("Tokens"), "MAX_COST_USD", ref("Cost"), "TOOL_TIMEOUT_SECONDS", ref("Timeout"),
+		"MAX_QUERY_COST_USD", ref("QueryCost"), "MAX_PER_DAY", ref("PerDay"),
 		"INVESTIGATION_WINDOW_SECONDS", ref("Window"),
 		"MODEL_PRICES", object("Fn::Join", []any{"", []any{`{"amazon.":{"input":`, ref("Price"), `,"output":2}}`}})))))
 	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "python3.13", "MemorySize", ref("Memory"), "Timeout", ref("Timeout"),
@@ -521,6 +523,7 @@ var goldenVariants = []struct {
 		p.Architecture = awslambda.Architecture_X86_64()
 		p.MaxConcurrentInvestigations, p.ToolReservedConcurrentExecutions = jsii.Number(5), jsii.Number(20)
 		p.MaxTokens, p.MaxCostUsd, p.MaxRounds = jsii.Number(500_000), jsii.Number(2.5), jsii.Number(40)
+		p.MaxQueryCostUsd, p.MaxInvestigationsPerDay = jsii.Number(0.5), jsii.Number(50)
 		p.ReportsAccessLogs = &alarmtriage.ReportsAccessLogs{Bucket: awss3.NewBucket(stack, jsii.String("Logs"), nil), Prefix: jsii.String("triage/")}
 		p.ReportsRetention = awscdk.Duration_Days(jsii.Number(90))
 		p.ReportsEncryptionKey, p.TableEncryptionKey, p.TopicEncryptionKey, p.LogsEncryptionKey = key, key, key, key

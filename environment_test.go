@@ -44,6 +44,8 @@ func longestOrchestrator() config.Orchestrator {
 		MaxRounds:        config.MaxRounds,
 		MaxTokens:        unbounded,
 		MaxCostUSD:       1234567.89,
+		MaxQueryCostUSD:  1234567.89,
+		MaxPerDay:        config.MaxInvestigationsPerDay,
 		GuardrailID:      arn("bedrock", "guardrail/abcdefghijkl"),
 		GuardrailVersion: "99999",
 		InstructionsURI:  s3,

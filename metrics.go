@@ -100,6 +100,18 @@ func (t *AlarmTriage) MetricCost(props *awscloudwatch.MetricOptions) awscloudwat
 	return t.metric(emf.CostUSD, "Sum", props)
 }
 
+// MetricQueryCost is the estimated cost of AWS queries that are billed by use, in US dollars. It is not part
+// of MetricCost. Default: Sum over 5 minutes; props may be nil.
+func (t *AlarmTriage) MetricQueryCost(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.QueryCostUSD, "Sum", props)
+}
+
+// MetricEvidenceOnly counts investigations beyond MaxInvestigationsPerDay, for which no model was asked.
+// MetricFallbacks counts them, too. Default: Sum over 5 minutes; props may be nil.
+func (t *AlarmTriage) MetricEvidenceOnly(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.EvidenceOnly, "Sum", props)
+}
+
 // MetricRedactions counts secrets that were replaced in tool answers. Default: Sum over 5 minutes; props
 // may be nil.
 func (t *AlarmTriage) MetricRedactions(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {

@@ -38,7 +38,7 @@ func (t *AlarmTriage) addDashboard(p *AlarmTriageProps) {
 	)
 	t.dashboard.AddWidgets(
 		graph("Duration of an investigation", t.MetricDuration(nil)),
-		graph("Estimated cost, US dollars", t.MetricCost(nil)),
+		graph("Estimated cost, US dollars", t.MetricCost(nil), t.MetricQueryCost(nil)),
 	)
 	t.dashboard.AddWidgets(
 		graph("Rounds and tool calls of an investigation", t.MetricRounds(nil), t.MetricToolCalls(nil)),

@@ -66,7 +66,7 @@ func TestMetrics_MatchThoseOfTheOrchestrator(t *testing.T) {
 		"Duplicates": triage.MetricDuplicates(nil), "Rounds": triage.MetricRounds(nil), "ToolCalls": triage.MetricToolCalls(nil), "Duration": triage.MetricDuration(nil),
 		"InvestigationsCompleted": triage.MetricCompleted(nil), "InvestigationsConcluded": triage.MetricConcluded(nil),
 		"InputTokens": triage.MetricInputTokens(nil), "OutputTokens": triage.MetricOutputTokens(nil),
-		"CostUSD": triage.MetricCost(nil), "Redactions": triage.MetricRedactions(nil), "BrokerRefusals": triage.MetricBrokerRefusals(nil),
+		"CostUSD": triage.MetricCost(nil), "QueryCostUSD": triage.MetricQueryCost(nil), "InvestigationsEvidenceOnly": triage.MetricEvidenceOnly(nil), "Redactions": triage.MetricRedactions(nil), "BrokerRefusals": triage.MetricBrokerRefusals(nil),
 	} {
 		assert.Equal(t, name, *metric.MetricName())
 		assert.Equal(t, "AlarmTriage", *metric.Namespace())

@@ -144,6 +144,14 @@ type AlarmTriageProps struct {
 	// The highest estimated cost of one investigation in US dollars. More than 0. Each model must have a known
 	// price, either built in or in ModelPrices. Default: no limit except MaxRounds.
 	MaxCostUsd *float64
+	// What AWS may charge for the queries of one investigation, in US dollars at the prices of US East
+	// (N. Virginia): Logs Insights ($0.005 per GB scanned), GetMetricData ($0.01 per 1,000 metrics), and the
+	// other reads in docs/broker.md. A single run of the model's code may spend a quarter of it. More than 0;
+	// below $0.02, no Logs Insights query can run. Default: 1, which is 200 GB of logs.
+	MaxQueryCostUsd *float64
+	// The most investigations that may begin on one UTC day. Alarms beyond it are reported with the collected
+	// evidence only, and no model is asked. 0 to 10,000; 0 means no limit. Default: 200.
+	MaxInvestigationsPerDay *float64
 	// The most investigations that may run at the same time; other events wait in Lambda's queue. 1 or more.
 	// Default: unreserved.
 	MaxConcurrentInvestigations *float64
@@ -303,6 +311,8 @@ func withDefaults(props *AlarmTriageProps) *AlarmTriageProps {
 	fill(&p.OrchestratorMemorySize, 1024)
 	fill(&p.ToolMemorySize, 2048)
 	fill(&p.MaxRounds, config.MaxRounds)
+	fill(&p.MaxQueryCostUsd, config.DefaultMaxQueryCostUSD)
+	fill(&p.MaxInvestigationsPerDay, config.DefaultMaxInvestigationsPerDay)
 	fill(&p.NotifyRecovery, false)
 	fill(&p.RedactSecrets, true)
 	fill(&p.CreateVpcEndpoints, false)

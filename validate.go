@@ -3,6 +3,7 @@ package alarmtriage
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"regexp"
 	"slices"
@@ -236,6 +237,10 @@ func (l *problems) limits(p *AlarmTriageProps) {
 	l.number("MaxConcurrentInvestigations", p.MaxConcurrentInvestigations, 1, unbounded)
 	if usd := p.MaxCostUsd; usd != nil && !unresolved(usd) && !(*usd > 0) {
 		l.add("MaxCostUsd must be more than 0, got %v", *usd)
+	}
+	l.number("MaxInvestigationsPerDay", p.MaxInvestigationsPerDay, 0, config.MaxInvestigationsPerDay)
+	if usd := p.MaxQueryCostUsd; usd != nil && !unresolved(usd) && !(*usd > 0 && *usd < math.Inf(1)) {
+		l.add("MaxQueryCostUsd must be more than 0, got %v", *usd)
 	}
 }
 

@@ -94,8 +94,8 @@ type invoked struct {
 	answers []toolcall.Answer
 }
 
-func (i *invoked) Run(ctx context.Context, code string) (answer toolcall.Answer, err error) {
-	request, err := json.Marshal(toolcall.Request{Command: code})
+func (i *invoked) Run(ctx context.Context, asked toolcall.Request) (answer toolcall.Answer, err error) {
+	request, err := json.Marshal(asked)
 	if err != nil {
 		return answer, err
 	}
@@ -114,11 +114,11 @@ func (i *invoked) Run(ctx context.Context, code string) (answer toolcall.Answer,
 func investigate(t *testing.T, code string, cited int, quote func(output string) string) *investigation.Record {
 	t.Helper()
 	tool := &invoked{}
-	answer, err := tool.Run(t.Context(), code)
+	answer, err := tool.Run(t.Context(), toolcall.Request{Command: code})
 	require.NoError(t, err)
 	rec := &investigation.Record{Alarm: alarm()}
 	if cited == 0 {
-		rec.Evidence = evidence.Collect(t.Context(), tool, &rec.Alarm, time.Now, slog.New(slog.DiscardHandler))
+		rec.Evidence = evidence.Collect(t.Context(), tool, 0.25, &rec.Alarm, evidence.Triage{}, time.Now, slog.New(slog.DiscardHandler))
 		require.NotNil(t, rec.Evidence.Call)
 		answer = *rec.Evidence.Call.Answer
 	}

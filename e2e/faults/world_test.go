@@ -188,7 +188,7 @@ func (w *world) bucketClient() *s3.Client {
 func (w *world) environment(more map[string]string) map[string]string {
 	env := config.Orchestrator{
 		ModelID: modelID, ToolFunction: "tool", ToolTimeout: 2 * time.Second, Table: w.table,
-		ReportsBucket: w.bucket, TopicARN: w.topic, Window: time.Hour, MaxRounds: 100, Redact: true,
+		ReportsBucket: w.bucket, TopicARN: w.topic, Window: time.Hour, MaxRounds: 100, MaxQueryCostUSD: 1, Redact: true,
 	}.Environment()
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
 		env[name] = "testing"

@@ -25,7 +25,7 @@ import (
 
 // Tool runs Python. The model reads the text of its error.
 type Tool interface {
-	Run(ctx context.Context, command string) (toolcall.Answer, error)
+	Run(ctx context.Context, request toolcall.Request) (toolcall.Answer, error)
 }
 
 // Model sends a request to a model: Bedrock's Converse operation.
@@ -45,6 +45,7 @@ type Options struct {
 	MaxRounds        int      // requests to the model
 	MaxTokens        int      // tokens of all kinds in the whole investigation; 0: unlimited
 	MaxCostUSD       float64  // of the whole investigation; 0: unlimited
+	MaxQueryCostUSD  float64  // what AWS may charge for the queries of the whole investigation
 	Prices           pricing.Table
 	GuardrailID      string
 	GuardrailVersion string

@@ -33,12 +33,18 @@ type fakeTool struct {
 
 	mu       sync.Mutex
 	commands []string
+	limits   []float64                                                    // for billed queries, by command
+	answer   func(command string, limit float64) (toolcall.Answer, error) // nil: output
 }
 
-func (f *fakeTool) Run(_ context.Context, command string) (toolcall.Answer, error) {
+func (f *fakeTool) Run(_ context.Context, request toolcall.Request) (toolcall.Answer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.commands = append(f.commands, command)
+	f.commands = append(f.commands, request.Command)
+	f.limits = append(f.limits, *request.QueryLimitUSD)
+	if f.answer != nil {
+		return f.answer(request.Command, *request.QueryLimitUSD)
+	}
 	answer := toolcall.Answer{
 		Success: true, Output: f.output, Stdout: f.output, Notes: []string{}, AWSCalls: []toolcall.AWSCall{}, Observed: answered(f.output),
 	}

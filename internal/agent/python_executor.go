@@ -68,8 +68,7 @@ func (r *run) runPython(ctx context.Context, uses []conversation.Use) []investig
 		r.Kept(ctx)
 	}
 	calls := make([]investigation.ToolCall, len(uses))
-	slots := make(chan struct{}, maxParallelCalls)
-	var group sync.WaitGroup
+	var running []*investigation.ToolCall
 	for i, use := range uses {
 		r.state.Calls++
 		call := &calls[i]
@@ -83,13 +82,21 @@ func (r *run) runPython(ctx context.Context, uses []conversation.Use) []investig
 			call.Answer, call.Cached = earlier.Answer, earlier.Number
 			continue
 		}
+		running = append(running, call)
+	}
+	limit := r.rec.QueryLimitUSD(r.MaxQueryCostUSD, len(running))
+	slots := make(chan struct{}, maxParallelCalls)
+	var group sync.WaitGroup
+	for _, call := range running {
 		group.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			answer, err := r.Tool.Run(ctx, call.Command)
+			call.QueryLimitUSD = limit
+			answer, err := r.Tool.Run(ctx, toolcall.Request{Command: call.Command, QueryLimitUSD: &limit})
 			call.DurationMS = r.Now().Sub(call.StartedAt).Milliseconds()
 			if err != nil {
 				call.Problem = err.Error()
+				call.RecordLoss(err)
 				return
 			}
 			call.Answer = &answer

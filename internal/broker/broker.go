@@ -12,6 +12,9 @@
 //	guard.go     which operations may pass
 //	exchange.go  one request and its answer
 //	session.go   the requests of one tool call
+//	billing.go   what AWS charges for them, within a limit
+//	metrics.go   how many metrics a request reads
+//	logqueries.go  what running Logs Insights queries scan
 //
 // The wire format is in pythonlayer/alarmtriage_tool/aws_transport.py.
 package broker
@@ -86,6 +89,8 @@ type Broker struct {
 	signer      *v4.Signer
 	now         func() time.Time
 	log         *slog.Logger
+
+	logQueryPause time.Duration // between two looks at running queries
 }
 
 // New returns a broker. It fails if an endpoint is not a URL.
@@ -107,6 +112,8 @@ func New(o Options) (*Broker, error) {
 		signer:      v4.NewSigner(),
 		now:         o.Now,
 		log:         o.Log,
+
+		logQueryPause: logQueryPause,
 	}
 	if b.transport == nil {
 		b.transport = newTransport()

@@ -97,15 +97,16 @@ func readRequest(from io.Reader) (requestHead, []byte, error) {
 // exchange sends one request and forwards its answer. It reports whether the connection can be used again.
 func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head requestHead, body []byte) bool {
 	start := s.broker.now()
-	request, call, reason := s.prepare(ctx, head, body)
+	request, call, charged, reason := s.prepare(ctx, head, body)
 	if reason != "" {
 		reason = truncate.Bytes(reason, maxReason)
 		call.Refused = reason
 		s.record(call)
 		return writeHead(connection, answerHead{Error: reason, Kind: kindRefused}) == nil
 	}
-	response, err := s.broker.transport.RoundTrip(request)
+	response, err := s.send(request, charged)
 	if err != nil {
+		s.failed(charged, isDialError(err))
 		call.DurationMS = s.broker.now().Sub(start).Milliseconds()
 		call.ErrorCode = string(kindOf(err))
 		s.record(call)
@@ -114,6 +115,9 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	defer response.Body.Close()
 	call.Status = response.StatusCode
 	beginning, whole := s.forward(connection, response)
+	if charged != nil && charged.operation != startLogQuery {
+		charged.settle(response.StatusCode, beginning)
+	}
 	call.DurationMS = s.broker.now().Sub(start).Milliseconds()
 	if s.broker.observe != nil {
 		connection.Flush() // the code continues; the tool call is answered only after the session has ended
@@ -140,11 +144,13 @@ func kindOf(err error) failureKind {
 	return kindConnect
 }
 
-// prepare returns the request to send, or the reason for refusing it.
-func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (*http.Request, toolcall.AWSCall, string) {
+// prepare returns the request to send and its charge, or the reason for refusing it.
+func (s *Session) prepare(
+	ctx context.Context, head requestHead, body []byte,
+) (*http.Request, toolcall.AWSCall, *charge, string) {
 	request, err := http.NewRequestWithContext(ctx, head.Method, head.URL, bytes.NewReader(body))
 	if err != nil {
-		return nil, toolcall.AWSCall{}, "the request cannot be sent: " + err.Error()
+		return nil, toolcall.AWSCall{}, nil, "the request cannot be sent: " + err.Error()
 	}
 	for _, header := range head.Headers {
 		if !hopByHop[strings.ToLower(header[0])] {
@@ -162,28 +168,37 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (*
 	}
 	at, reason := s.broker.hosts.find(request.URL)
 	if reason != "" {
-		return nil, call, reason
+		return nil, call, nil, reason
 	}
 	operations, reason := identify(request, body, at, scope, signed)
 	if reason != "" {
-		return nil, call, reason
+		return nil, call, nil, reason
 	}
 	call.Service, call.Operation = operations[0].service.prefix, nameOf(operations)
 	if reason := s.broker.guard.check(operations); reason != "" {
-		return nil, call, reason
+		return nil, call, nil, reason
 	}
 	if reason := checkURLs(operations, body); reason != "" {
-		return nil, call, reason
+		return nil, call, nil, reason
 	}
 	if reason := s.admit(); reason != "" {
-		return nil, call, reason
+		return nil, call, nil, reason
+	}
+	charged, reason := s.charge(ctx, operations, request, body)
+	if reason != "" {
+		return nil, call, nil, reason
+	}
+	if charged != nil {
+		charged.scope = scope
+		request.Header.Del("Accept-Encoding") // the broker reads the answer
 	}
 	if signed && scope.key == DummyAccessKey {
 		if err := s.broker.sign(ctx, request, scope, body); err != nil {
-			return nil, call, "the request cannot be signed: " + err.Error()
+			s.failed(charged, true)
+			return nil, call, nil, "the request cannot be signed: " + err.Error()
 		}
 	}
-	return request, call, ""
+	return request, call, charged, ""
 }
 
 // hopByHop are headers that concern the connection to AWS, which the broker makes. They are not forwarded.

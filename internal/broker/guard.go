@@ -53,6 +53,10 @@ func (g guard) check(ops []*operation) string {
 	return ""
 }
 
+// stopLogQuery is the action that the role allows for the broker, which stops queries of the code that it
+// serves. The code must not use it, because it could stop queries of other people.
+const stopLogQuery = "logs:StopQuery"
+
 // checkOne returns why an operation is refused, or an empty string.
 func (g guard) checkOne(op *operation) string {
 	name := op.service.prefix + ":" + op.name
@@ -60,6 +64,8 @@ func (g guard) checkOne(op *operation) string {
 		name += " (IAM action " + op.action + ")"
 	}
 	switch {
+	case op.action == stopLogQuery:
+		return name + " is refused: the broker itself stops the queries that a tool call leaves running"
 	case matches(g.deniedByUser, op.action):
 		return name + " is refused: the settings of this tool deny it"
 	case matches(g.billed, op.action):

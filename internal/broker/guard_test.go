@@ -70,6 +70,7 @@ func TestGuard_OnlyReadsPassInEveryProtocol(t *testing.T) {
 		{"a read that costs money and is not in ReadOnlyAccess", "bedrock", "POST", "/model/m/invoke", "", "{}", nil, "it is not part of ReadOnlyAccess", "bedrock:InvokeModel"},
 		{"a read of credentials that is not in ReadOnlyAccess", "lakeformation", "POST", "/GetTemporaryGlueTableCredentials", "", "{}", nil, "it is not part of ReadOnlyAccess", ""},
 		{"API Gateway, stages", "apigateway", "GET", "/restapis/r/stages", "", "", nil, "", "apigateway:GetStages"},
+		{"stopping queries, which only the broker does", "logs", "POST", "/", json11, "{}", target("Logs_20140328.StopQuery"), "the broker itself stops the queries", "logs:StopQuery"},
 		{"an unknown service", "nosuch", "POST", "/", json11, "{}", target("X.Y"), `unknown service "nosuch"`, "nosuch:POST /"},
 	}
 	assertOutcomes(t, Options{}, tests)

@@ -24,16 +24,24 @@ type Session struct {
 	requests int   // that passed the checks
 	received int64 // bytes of answers
 	open     int   // connections
+
+	bill    *bill
+	queries *logQueries
 }
 
-// NewSession returns the session of a new tool call.
-func (b *Broker) NewSession() *Session { return &Session{broker: b} }
+// NewSession returns the session of a new tool call, for whose requests AWS may charge queryLimitUSD.
+func (b *Broker) NewSession(queryLimitUSD float64) *Session {
+	s := &Session{broker: b, bill: newBill(queryLimitUSD)}
+	s.queries = newLogQueries(s)
+	return s
+}
 
 // Serve answers the connections that arrive on the control socket, a SOCK_SEQPACKET socket, until the socket
 // is shut down or ctx ends. It returns after all connections are closed.
 func (s *Session) Serve(ctx context.Context, control *os.File) {
 	ctx, cancel := context.WithCancel(ctx)
 	var connections sync.WaitGroup
+	defer s.queries.finish()
 	defer connections.Wait()
 	defer cancel()
 	socket, err := control.SyscallConn()
@@ -144,6 +152,14 @@ func (s *Session) Audit() (calls []toolcall.AWSCall, unlisted, refusals int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]toolcall.AWSCall{}, s.calls...), s.unlisted, s.refusals
+}
+
+// Billed returns what AWS bills for the session's requests, and how many Logs Insights queries the broker
+// stopped.
+func (s *Session) Billed() (queries []toolcall.BilledQueries, stopped int) {
+	s.queries.mu.Lock()
+	defer s.queries.mu.Unlock()
+	return s.bill.billed(), s.queries.stopped
 }
 
 // record adds a request to the audit trail.

@@ -13,12 +13,15 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 const (
@@ -37,28 +40,39 @@ func dialWith(t testing.TB, o Options) (net.Conn, *Session) {
 	t.Helper()
 	b, err := New(o)
 	require.NoError(t, err)
-	session := b.NewSession()
+	session := b.NewSession(toolcall.DefaultQueryLimitUSD)
+	connect, _ := serve(t, session)
+	return connect(), session
+}
+
+// serve serves a session. connect returns a new connection to it, created as the sandboxed code does; end
+// ends the session as the sandbox does.
+func serve(t testing.TB, session *Session) (connect func() net.Conn, end func()) {
+	t.Helper()
 	control, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0)
 	require.NoError(t, err)
 	require.NoError(t, unix.SetNonblock(control[0], true))
 	ours := os.NewFile(uintptr(control[0]), "control")
 	served := make(chan struct{})
 	go func() { session.Serve(context.Background(), ours); close(served) }()
-	stream, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	require.NoError(t, err)
-	require.NoError(t, unix.Sendmsg(control[1], []byte("C"), unix.UnixRights(stream[1]), nil, 0))
-	unix.Close(stream[1])
-	file := os.NewFile(uintptr(stream[0]), "connection")
-	connection, err := net.FileConn(file)
-	require.NoError(t, err)
-	file.Close()
-	t.Cleanup(func() {
-		connection.Close()
+	end = sync.OnceFunc(func() {
 		unix.Close(control[1])
 		<-served
 		ours.Close()
 	})
-	return connection, session
+	t.Cleanup(func() { end() })
+	return func() net.Conn {
+		stream, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		require.NoError(t, err)
+		require.NoError(t, unix.Sendmsg(control[1], []byte("C"), unix.UnixRights(stream[1]), nil, 0))
+		unix.Close(stream[1])
+		file := os.NewFile(uintptr(stream[0]), "connection")
+		connection, err := net.FileConn(file)
+		require.NoError(t, err)
+		file.Close()
+		t.Cleanup(func() { connection.Close() })
+		return connection
+	}, end
 }
 
 func ask(t *testing.T, c net.Conn, head requestHead, body string) (answerHead, string) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,8 @@ const (
 	EnvMaxRounds        = "MAX_ROUNDS"
 	EnvMaxTokens        = "MAX_TOKENS"
 	EnvMaxCostUSD       = "MAX_COST_USD"
+	EnvMaxQueryCostUSD  = "MAX_QUERY_COST_USD"
+	EnvMaxPerDay        = "MAX_PER_DAY"
 	EnvGuardrailID      = "GUARDRAIL_ID"
 	EnvGuardrailVersion = "GUARDRAIL_VERSION"
 	EnvInstructions     = "INSTRUCTIONS"
@@ -68,12 +71,28 @@ const SelfCheckEvent = `{"selfCheck":true}`
 
 // Attributes of the investigations table that the construct defines.
 const (
-	TableKey = "pk"         // partition key, a string: an alarm's ARN, "fired#" and a time slot, or "selfcheck"
+	TableKey = "pk"         // partition key, a string: an alarm's ARN, "fired#" and a time slot, "day#" and a date, or "selfcheck"
 	TableTTL = "expires_at" // TTL attribute, in seconds since 1970
 )
 
 // MaxRounds is the number of model rounds after which an investigation is asked to conclude.
 const MaxRounds = 100
+
+// DefaultMaxQueryCostUSD is what AWS may charge for the queries of one investigation, in US dollars: 200 GB
+// that CloudWatch Logs Insights scans, or the metrics of 100,000 queries of GetMetricData. Investigations
+// usually need a few cents.
+const DefaultMaxQueryCostUSD = 1.0
+
+// Numbers of investigations per UTC day.
+const (
+	// DefaultMaxInvestigationsPerDay is half of the 400 alarms of a large account: on a bad day, more reports
+	// about the same incident help nobody.
+	DefaultMaxInvestigationsPerDay = 200
+
+	// MaxInvestigationsPerDay is the highest limit. The table holds the ids of a day in one item of at most
+	// 400 kB.
+	MaxInvestigationsPerDay = 10_000
+)
 
 // MaxSubject is the longest subject of a notification, in characters: SNS accepts fewer than 100.
 const MaxSubject = 99
@@ -92,6 +111,8 @@ type Orchestrator struct {
 	MaxRounds        int           // 1 to 100
 	MaxTokens        int           // input plus output of one investigation; 0: no budget
 	MaxCostUSD       float64       // 0: no budget
+	MaxQueryCostUSD  float64       // what AWS may charge for the queries of one investigation; 0: nothing
+	MaxPerDay        int           // investigations that begin on one UTC day; 0: no limit
 	GuardrailID      string
 	GuardrailVersion string
 	Instructions     string // extra text for the model
@@ -115,6 +136,9 @@ func (o Orchestrator) Environment() map[string]string {
 		EnvTopicARN:      o.TopicARN,
 		EnvWindow:        seconds(o.Window),
 		EnvMaxRounds:     strconv.Itoa(o.MaxRounds),
+
+		EnvMaxQueryCostUSD: strconv.FormatFloat(o.MaxQueryCostUSD, 'f', -1, 64),
+		EnvMaxPerDay:       strconv.Itoa(o.MaxPerDay),
 	}
 	optional := map[string]string{
 		EnvCardTopicARN:     o.CardTopicARN,
@@ -163,7 +187,9 @@ func ParseOrchestrator(getenv func(string) string) (Orchestrator, error) {
 		Window:           p.seconds(EnvWindow),
 		MaxRounds:        p.number(EnvMaxRounds, 1, MaxRounds, MaxRounds),
 		MaxTokens:        p.number(EnvMaxTokens, 0, 1<<40, 0),
-		MaxCostUSD:       p.dollars(EnvMaxCostUSD),
+		MaxCostUSD:       p.dollars(EnvMaxCostUSD, 0),
+		MaxQueryCostUSD:  p.dollars(EnvMaxQueryCostUSD, DefaultMaxQueryCostUSD),
+		MaxPerDay:        p.number(EnvMaxPerDay, 0, MaxInvestigationsPerDay, DefaultMaxInvestigationsPerDay),
 		CardTopicARN:     getenv(EnvCardTopicARN),
 		GuardrailID:      getenv(EnvGuardrailID),
 		GuardrailVersion: getenv(EnvGuardrailVersion),
@@ -304,15 +330,15 @@ func (p *parser) number(name string, low, high, otherwise int) int {
 	return n
 }
 
-func (p *parser) dollars(name string) float64 {
+func (p *parser) dollars(name string, otherwise float64) float64 {
 	value := p.getenv(name)
 	if value == "" {
-		return 0
+		return otherwise
 	}
 	f, err := strconv.ParseFloat(value, 64)
-	if err != nil || f < 0 {
+	if err != nil || !(f >= 0) || math.IsInf(f, 0) {
 		p.problem("environment variable %s must be a number of US dollars, got %q", name, value)
-		return 0
+		return otherwise
 	}
 	return f
 }

@@ -33,6 +33,7 @@ const (
 	attrRecovery    = "recovery_of"    // id of the investigation whose recovery was recorded
 	attrDayIDs      = "investigations" // of an "unconfirmed-day#" item: string set with their ids
 	attrSlotEntries = "alarms"         // of a "fired#" item: string set
+	attrDayEntries  = "investigations" // of a "day#" item: string set of ids
 )
 
 // States of an alarm's item.

@@ -20,9 +20,6 @@ const (
 	// It bounds what a flood of forged events can cost: an event that names another alarm or another time has
 	// another claim.
 	MaxUnconfirmedPerDay = 50
-
-	// keepDay is how long the item of a day is kept.
-	keepDay = 48 * time.Hour
 )
 
 // KeyOf returns the key of the item with the claim of an event. It is the alarm's ARN if the event is confirmed or

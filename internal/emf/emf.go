@@ -20,25 +20,27 @@ const Dimension = "FunctionName"
 
 // Names of the metrics. Their unit is Count unless the comment names another one.
 const (
-	Investigations       = "Investigations"          // investigations that ended with a delivered report
-	Completed            = "InvestigationsCompleted" // investigations that the model concluded by itself
-	Concluded            = "InvestigationsConcluded" // investigations that the model concluded because a limit was near
-	Fallback             = "InvestigationsFallback"  // investigations that no model concluded
-	Failed               = "InvestigationsFailed"    // investigations whose invocation failed and is retried
-	Duplicates           = "Duplicates"              // events of alarms that are being, or were already, investigated
-	Skipped              = "Skipped"                 // events in other states, muted, or suppressed
-	Unconfirmed          = "UnconfirmedEvents"       // events that can be forged and that CloudWatch did not confirm
-	UnknownEvents        = "UnknownEvents"           // events that are not understood
-	ModelFallbacks       = "ModelFallbacks"          // models of one investigation that could not continue it
-	HandOvers            = "HandOvers"               // hand-overs to a fresh invocation
-	Resumed              = "Resumed"                 // investigations that resumed from a checkpoint
-	Rounds               = "Rounds"                  // rounds of one investigation
-	ToolCalls            = "ToolCalls"               // tool calls of one investigation
-	Duration             = "Duration"                // duration of one investigation, in milliseconds
+	Investigations       = "Investigations"             // investigations that ended with a delivered report
+	Completed            = "InvestigationsCompleted"    // investigations that the model concluded by itself
+	Concluded            = "InvestigationsConcluded"    // investigations that the model concluded because a limit was near
+	Fallback             = "InvestigationsFallback"     // investigations that no model concluded
+	EvidenceOnly         = "InvestigationsEvidenceOnly" // of those, investigations beyond MaxInvestigationsPerDay
+	Failed               = "InvestigationsFailed"       // investigations whose invocation failed and is retried
+	Duplicates           = "Duplicates"                 // events of alarms that are being, or were already, investigated
+	Skipped              = "Skipped"                    // events in other states, muted, or suppressed
+	Unconfirmed          = "UnconfirmedEvents"          // events that can be forged and that CloudWatch did not confirm
+	UnknownEvents        = "UnknownEvents"              // events that are not understood
+	ModelFallbacks       = "ModelFallbacks"             // models of one investigation that could not continue it
+	HandOvers            = "HandOvers"                  // hand-overs to a fresh invocation
+	Resumed              = "Resumed"                    // investigations that resumed from a checkpoint
+	Rounds               = "Rounds"                     // rounds of one investigation
+	ToolCalls            = "ToolCalls"                  // tool calls of one investigation
+	Duration             = "Duration"                   // duration of one investigation, in milliseconds
 	InputTokens          = "InputTokens"
 	OutputTokens         = "OutputTokens"
 	CacheReadTokens      = "CacheReadTokens"
-	CostUSD              = "CostUSD" // estimated, no unit
+	CostUSD              = "CostUSD"      // estimated cost of the model, no unit
+	QueryCostUSD         = "QueryCostUSD" // estimated cost of queries that AWS bills by use, no unit
 	Redactions           = "Redactions"
 	BrokerRefusals       = "BrokerRefusals"
 	StoreFailures        = "StoreFailures"        // reports that could not be stored
@@ -47,7 +49,7 @@ const (
 	SelfCheckProblems    = "SelfCheckProblems"    // problems and warnings that one self-check found
 )
 
-var units = map[string]string{Duration: "Milliseconds", CostUSD: "None"}
+var units = map[string]string{Duration: "Milliseconds", CostUSD: "None", QueryCostUSD: "None"}
 
 // Members of each line in addition to those of the format. Lambda filters log lines by them.
 const (

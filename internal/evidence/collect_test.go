@@ -34,8 +34,8 @@ type python struct {
 // plainBoto3 makes the layer's packages importable, as the tool does, and imports what the tool provides to every call.
 var plainBoto3 = fmt.Sprintf("import sys; sys.path.append(%q)\nimport boto3, json\n", filepath.Join(moto.Root(), "pythonlayer"))
 
-func (p python) Run(ctx context.Context, command string) (toolcall.Answer, error) {
-	printed, result, found := bytes.Cut(p.execute(ctx, command+"\nprint('\\0' + json.dumps(result))"), []byte{0})
+func (p python) Run(ctx context.Context, request toolcall.Request) (toolcall.Answer, error) {
+	printed, result, found := bytes.Cut(p.execute(ctx, request.Command+"\nprint('\\0' + json.dumps(result))"), []byte{0})
 	require.True(p.t, found)
 	return toolcall.Answer{Success: true, Stdout: string(printed), Result: result}, nil
 }
@@ -94,7 +94,7 @@ func fired(p python) *alarmevent.Alarm {
 
 func collect(t *testing.T, tool evidence.Tool, alarm *alarmevent.Alarm) investigation.Evidence {
 	t.Helper()
-	return evidence.Collect(t.Context(), tool, alarm, evidence.Triage{Account: "123456789012"}, time.Now, slog.New(slog.DiscardHandler))
+	return evidence.Collect(t.Context(), tool, 0.25, alarm, evidence.Triage{Account: "123456789012"}, time.Now, slog.New(slog.DiscardHandler))
 }
 
 func TestCollect_AgainstMoto(t *testing.T) {
@@ -356,4 +356,4 @@ func TestCollect_ReportsFailedCollection(t *testing.T) {
 // canned always returns the same answer.
 type canned struct{ answer toolcall.Answer }
 
-func (c canned) Run(context.Context, string) (toolcall.Answer, error) { return c.answer, nil }
+func (c canned) Run(context.Context, toolcall.Request) (toolcall.Answer, error) { return c.answer, nil }

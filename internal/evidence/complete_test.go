@@ -53,7 +53,7 @@ func TestCollect_AlarmOfAnotherAccountGetsNothingOfTheTriagesAccount(t *testing.
 func TestCollect_AlarmOfUnknownOwnAccountIsComparedByARN(t *testing.T) {
 	alarm := metricAlarm()
 	alarm.Account, alarm.ARN = "999988887777", "arn:aws:cloudwatch:eu-west-1:999988887777:alarm:orders-errors"
-	e := evidence.Collect(t.Context(), fakeBoto3(t, sameNameHere), alarm, evidence.Triage{}, time.Now, slog.New(slog.DiscardHandler))
+	e := evidence.Collect(t.Context(), fakeBoto3(t, sameNameHere), 0.25, alarm, evidence.Triage{}, time.Now, slog.New(slog.DiscardHandler))
 	assert.Empty(t, e.Definition)
 	assert.Contains(t, e.Problem, "the alarm of this name in this account is another one")
 }
@@ -110,7 +110,7 @@ func TestCollect_OwnCallsOfTheTriageAreNoChanges(t *testing.T) {
 	e := evidence.Collect(t.Context(), fakeBoto3(t, `overrides["lookup_events"] = lambda request, region: {"Events": [
     {"EventId": "1", "EventName": "CreateThing", "EventSource": "x.amazonaws.com", "ReadOnly": "false", "EventTime": MOMENT, "Username": "triage-tool"},
     {"EventId": "2", "EventName": "CreateThing", "EventSource": "x.amazonaws.com", "ReadOnly": "false", "EventTime": MOMENT, "Username": "eve"}]}`),
-		metricAlarm(), evidence.Triage{Account: "123456789012", Names: []string{"triage-tool"}}, time.Now, slog.New(slog.DiscardHandler))
+		0.25, metricAlarm(), evidence.Triage{Account: "123456789012", Names: []string{"triage-tool"}}, time.Now, slog.New(slog.DiscardHandler))
 	require.Len(t, e.Changes, 1)
 	assert.Equal(t, "eve", e.Changes[0].User)
 }

@@ -24,7 +24,7 @@ const CallName = toolcall.Name
 
 // Tool runs Python.
 type Tool interface {
-	Run(ctx context.Context, command string) (toolcall.Answer, error)
+	Run(ctx context.Context, request toolcall.Request) (toolcall.Answer, error)
 }
 
 // Triage describes the triage itself, so that it can tell its own account and calls from those of others.
@@ -36,15 +36,20 @@ type Triage struct {
 // seconds is the time limit of the collection. Evidence that takes longer delays the model more than it helps.
 const seconds = 20
 
-// Collect returns the evidence. It never fails: Problem describes the parts that could not be collected.
+// Collect returns the evidence. AWS may charge queryLimitUSD for its queries. It never fails: Problem
+// describes the parts that could not be collected.
 func Collect(
-	ctx context.Context, tool Tool, alarm *alarmevent.Alarm, own Triage, now func() time.Time, log *slog.Logger,
+	ctx context.Context, tool Tool, queryLimitUSD float64, alarm *alarmevent.Alarm, own Triage, now func() time.Time,
+	log *slog.Logger,
 ) investigation.Evidence {
-	call := &investigation.ToolCall{Number: 0, Name: CallName, Command: Command(alarm, own), StartedAt: now().UTC()}
-	answer, err := tool.Run(ctx, call.Command)
+	call := &investigation.ToolCall{
+		Number: 0, Name: CallName, Command: Command(alarm, own), StartedAt: now().UTC(), QueryLimitUSD: queryLimitUSD,
+	}
+	answer, err := tool.Run(ctx, toolcall.Request{Command: call.Command, QueryLimitUSD: &queryLimitUSD})
 	call.DurationMS = now().Sub(call.StartedAt).Milliseconds()
 	if err != nil {
 		log.Warn("evidence not collected", "error", err)
+		call.RecordLoss(err)
 		call.Problem = err.Error()
 		return fromEvent(alarm, investigation.Evidence{Call: call, Problem: err.Error()})
 	}

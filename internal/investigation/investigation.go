@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -36,9 +37,10 @@ type Record struct {
 	StartedAt     time.Time        `json:"started_at"` // UTC
 	EndedAt       time.Time        `json:"ended_at"`   // UTC
 	Outcome       Outcome          `json:"outcome"`
-	OutcomeWhy    string           `json:"outcome_why,omitempty"` // for the reader: the limit or error, and what to do
-	Model         string           `json:"model"`                 // ID or ARN of the Bedrock model that was asked last
-	Fallbacks     []Fallback       `json:"fallbacks,omitempty"`   // models that were asked before it and failed, in order
+	OutcomeWhy    string           `json:"outcome_why,omitempty"`   // for the reader: the limit or error, and what to do
+	Model         string           `json:"model"`                   // ID or ARN of the Bedrock model that was asked last
+	Fallbacks     []Fallback       `json:"fallbacks,omitempty"`     // models that were asked before it and failed, in order
+	EvidenceOnly  bool             `json:"evidence_only,omitempty"` // no model was asked: the day's limit was reached
 	Evidence      Evidence         `json:"evidence"`
 	Rounds        []Round          `json:"rounds"` // in order
 	Report        Report           `json:"report"`
@@ -212,6 +214,63 @@ type ToolCall struct {
 	StartedAt  time.Time        `json:"started_at"`        // UTC
 	DurationMS int64            `json:"duration_ms"`       // in milliseconds, as measured by the orchestrator
 	Cached     int              `json:"cached,omitempty"`  // number of the earlier call whose answer was reused
+
+	QueryLimitUSD float64 `json:"query_limit_usd,omitempty"` // what AWS could charge for its queries, in US dollars
+	QueriesLost   bool    `json:"queries_lost,omitempty"`    // no answer: the whole limit counts as spent
+}
+
+// RecordLoss records that a call that may have run has no answer.
+func (c *ToolCall) RecordLoss(err error) { c.QueriesLost = !errors.Is(err, toolcall.ErrNotRun) }
+
+// perCall is the part of an investigation's limit for billed queries that one tool call may spend: a call
+// whose answer is lost counts as if it had spent all that it could.
+const perCall = 4
+
+// QueryLimitUSD returns what AWS may charge for the billed queries of each of a number of simultaneous tool
+// calls, if it may charge most for those of the whole investigation. Amounts are in US dollars.
+func (r *Record) QueryLimitUSD(most float64, calls int) float64 {
+	rest := (most - r.QueryCostUSD()) / float64(max(calls, 1))
+	return max(0, min(most/perCall, rest))
+}
+
+// QueryCostUSD returns the estimated cost of all billed queries in US dollars.
+func (r *Record) QueryCostUSD() float64 {
+	cost := 0.0
+	for call := range r.Calls() {
+		switch {
+		case call.Cached > 0:
+		case call.Answer != nil:
+			cost += call.Answer.QueryCostUSD()
+		case call.QueriesLost:
+			cost += call.QueryLimitUSD
+		}
+	}
+	return cost
+}
+
+// BilledQueries returns the billed queries of all tool calls together, sorted by operation, and the number
+// of calls whose queries are not known.
+func (r *Record) BilledQueries() (queries []toolcall.BilledQueries, lost int) {
+	sums := map[string]toolcall.BilledQueries{}
+	for call := range r.Calls() {
+		if call.Answer == nil && call.QueriesLost {
+			lost++
+		}
+		if call.Answer == nil || call.Cached > 0 {
+			continue
+		}
+		for _, more := range call.Answer.BilledQueries {
+			sum := sums[more.Operation]
+			sums[more.Operation] = toolcall.BilledQueries{
+				Operation: more.Operation, Unit: more.Unit, Requests: sum.Requests + more.Requests,
+				Units: sum.Units + more.Units, CostUSD: sum.CostUSD + more.CostUSD,
+			}
+		}
+	}
+	for _, operation := range slices.Sorted(maps.Keys(sums)) {
+		queries = append(queries, sums[operation])
+	}
+	return queries, lost
 }
 
 // OtherCall is a call of a tool that runs no Python: a report that was submitted, or more of an earlier output.
@@ -341,14 +400,15 @@ func (p Past) Verified() bool { return p.Cause != "" && p.Confidence == Confirme
 
 // Usage counts requests, tokens, and cost. Token counts are as the model reports them.
 type Usage struct {
-	ModelCalls       int     `json:"model_calls"`        // requests to Bedrock
-	ToolCalls        int     `json:"tool_calls"`         // executions of Python
-	InputTokens      int     `json:"input_tokens"`       // input tokens that were not served from the prompt cache
-	OutputTokens     int     `json:"output_tokens"`      // tokens that the model wrote
-	CacheReadTokens  int     `json:"cache_read_tokens"`  // input tokens served from the prompt cache
-	CacheWriteTokens int     `json:"cache_write_tokens"` // input tokens written to the prompt cache
-	CostUSD          float64 `json:"cost_usd"`           // estimated cost in US dollars
-	PriceKnown       bool    `json:"price_known"`        // false: cost_usd is meaningless
+	ModelCalls       int     `json:"model_calls"`              // requests to Bedrock
+	ToolCalls        int     `json:"tool_calls"`               // executions of Python
+	InputTokens      int     `json:"input_tokens"`             // input tokens that were not served from the prompt cache
+	OutputTokens     int     `json:"output_tokens"`            // tokens that the model wrote
+	CacheReadTokens  int     `json:"cache_read_tokens"`        // input tokens served from the prompt cache
+	CacheWriteTokens int     `json:"cache_write_tokens"`       // input tokens written to the prompt cache
+	CostUSD          float64 `json:"cost_usd"`                 // estimated cost in US dollars
+	PriceKnown       bool    `json:"price_known"`              // false: cost_usd is meaningless
+	QueryCostUSD     float64 `json:"query_cost_usd,omitempty"` // estimated cost of billed AWS queries; not in cost_usd
 }
 
 // Tokens returns the number of tokens of all kinds.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 // The kinds of content. text.go, page.go, and card.go render each of them.
@@ -229,7 +230,7 @@ func aboutOf(rec *investigation.Record, _ Links) content {
 	if rec.Repeats > 0 {
 		about = append(about, fact{"Repeats", fmt.Sprintf("the alarm fired %d more times meanwhile", rec.Repeats)})
 	}
-	about = append(about, fact{"Cost", cost(u)})
+	about = append(about, fact{"AWS queries", queries(rec)}, fact{"Cost", cost(rec)})
 	if !rec.EndedAt.IsZero() {
 		about = append(about, fact{"Duration", rec.EndedAt.Sub(rec.StartedAt).Round(time.Second).String()})
 	}
@@ -244,14 +245,58 @@ func tokens(u investigation.Usage) string {
 	return text
 }
 
-func cost(u investigation.Usage) string {
+func cost(rec *investigation.Record) string {
+	u := rec.Usage
 	switch {
+	case rec.EvidenceOnly:
+		return "no model was asked"
 	case u.ModelCalls == 0: // no price was looked up
 		return "unknown (the model never answered)"
 	case u.PriceKnown:
 		return fmt.Sprintf("about $%.4f", u.CostUSD)
 	}
 	return "unknown (no price for this model)"
+}
+
+// queries lists what AWS bills by use, or returns "" if it bills nothing.
+func queries(rec *investigation.Record) string {
+	billed, lost := rec.BilledQueries()
+	var parts []string
+	for _, q := range billed {
+		parts = append(parts, queriesOf(q))
+	}
+	if lost > 0 {
+		parts = append(parts, fmt.Sprintf("those of %d tool calls without an answer, counted with all that they could cost", lost))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return strings.Join(parts, "; ") + fmt.Sprintf("; about $%.4f", rec.QueryCostUSD())
+}
+
+func queriesOf(q toolcall.BilledQueries) string {
+	switch {
+	case q.Unit == toolcall.UnitBytes:
+		name := q.Operation
+		if name == "logs:StartQuery" {
+			name = "Logs Insights"
+		}
+		return fmt.Sprintf("%d %s queries, %s scanned", q.Requests, name, byteSize(q.Units))
+	case q.Unit == toolcall.UnitRequests:
+		return fmt.Sprintf("%d %s", q.Requests, q.Operation)
+	}
+	return fmt.Sprintf("%d %s, %s %s", q.Requests, q.Operation, thousands(int(q.Units)), string(q.Unit))
+}
+
+// byteSize returns a number of bytes in the unit that AWS bills, or a smaller one.
+func byteSize(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%d kB", (n+999)/1000)
 }
 
 func investigationOf(rec *investigation.Record, _ Links) content { return rounds{rec: rec} }

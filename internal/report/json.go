@@ -54,9 +54,10 @@ type completion struct {
 	StartedAt     time.Time                `json:"started_at"` // UTC
 	EndedAt       time.Time                `json:"ended_at"`   // UTC
 	Outcome       investigation.Outcome    `json:"outcome"`
-	OutcomeWhy    string                   `json:"outcome_why,omitempty"` // for the reader: the limit or error, and what to do
-	Model         string                   `json:"model"`                 // ID or ARN of the Bedrock model that was asked last
-	Fallbacks     []investigation.Fallback `json:"fallbacks,omitempty"`   // models that were asked before it and failed, in order
+	OutcomeWhy    string                   `json:"outcome_why,omitempty"`   // for the reader: the limit or error, and what to do
+	Model         string                   `json:"model"`                   // ID or ARN of the Bedrock model that was asked last
+	Fallbacks     []investigation.Fallback `json:"fallbacks,omitempty"`     // models that were asked before it and failed, in order
+	EvidenceOnly  bool                     `json:"evidence_only,omitempty"` // no model was asked: the day's limit was reached
 	Report        investigation.Report     `json:"report"`
 	NotSeen       []investigation.NotSeen  `json:"not_seen,omitempty"` // what the investigation could not read, as recorded by code
 	Usage         investigation.Usage      `json:"usage"`
@@ -87,7 +88,7 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 			Kind: string(rec.Alarm.Kind), Reason: rec.Alarm.Reason, Time: rec.Alarm.Time,
 		},
 		StartedAt: rec.StartedAt, EndedAt: rec.EndedAt, Outcome: rec.Outcome, OutcomeWhy: rec.OutcomeWhy,
-		Model: rec.Model, Fallbacks: rec.Fallbacks, Report: rec.Report, NotSeen: rec.NotSeen, Usage: rec.Usage,
+		Model: rec.Model, Fallbacks: rec.Fallbacks, EvidenceOnly: rec.EvidenceOnly, Report: rec.Report, NotSeen: rec.NotSeen, Usage: rec.Usage,
 		Repeats: rec.Repeats, ReportURI: rec.ReportURI,
 	}
 	c.Report.Actions = withEffects(rec.Report.Actions)

@@ -17,6 +17,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 // sample returns the record of a complete investigation, as the bucket stores it.
@@ -546,4 +547,76 @@ func TestLinksFor_AlarmAndReportHaveDifferentRegions(t *testing.T) {
 	card, err := recovered.Card()
 	require.NoError(t, err)
 	assert.Contains(t, string(card), "https://us-east-1.console.aws.amazon.com/s3/object/b?region=us-east-1")
+}
+
+func TestAbout_ReportsQueriesThatAWSBills(t *testing.T) {
+	insights := func(requests int, bytes int64) toolcall.BilledQueries {
+		return toolcall.BilledQueries{Operation: "logs:StartQuery", Requests: requests, Units: bytes, Unit: toolcall.UnitBytes, CostUSD: float64(bytes) * 0.005 / 1e9}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(rec *investigation.Record)
+		want   string
+	}{
+		{"Logs Insights in two calls", func(rec *investigation.Record) {
+			rec.Evidence.Call.Answer.BilledQueries = []toolcall.BilledQueries{insights(1, 200e6)}
+			rec.Rounds[0].Calls[0].Answer.BilledQueries = []toolcall.BilledQueries{insights(2, 1e9)}
+		}, "AWS queries: 3 Logs Insights queries, 1.2 GB scanned; about $0.0060"},
+		{"metrics and Cost Explorer", func(rec *investigation.Record) {
+			rec.Evidence.Call.Answer.BilledQueries = []toolcall.BilledQueries{
+				{Operation: "ce:GetCostAndUsage", Requests: 2, Units: 2, Unit: toolcall.UnitRequests, CostUSD: 0.02},
+				{Operation: "cloudwatch:GetMetricData", Requests: 4, Units: 1500, Unit: toolcall.UnitMetrics, CostUSD: 0.015}}
+		}, "AWS queries: 2 ce:GetCostAndUsage; 4 cloudwatch:GetMetricData, 1,500 metrics; about $0.0350"},
+		{"a lost answer", func(rec *investigation.Record) {
+			rec.Rounds[0].Calls[0].Answer, rec.Rounds[0].Calls[0].QueriesLost, rec.Rounds[0].Calls[0].QueryLimitUSD = nil, true, 0.25
+		}, "AWS queries: those of 1 tool calls without an answer, counted with all that they could cost; about $0.2500"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rec := sample(t)
+			for call := range rec.Calls() {
+				if call.Answer != nil {
+					call.Answer.BilledQueries = nil
+				}
+			}
+			c.change(rec)
+			assert.Contains(t, unwrapped(report.Text(rec, linksOf(rec))), c.want)
+			page, err := report.HTML(rec, linksOf(rec))
+			require.NoError(t, err)
+			assert.Contains(t, string(page), "AWS queries")
+		})
+	}
+	rec := sample(t)
+	for call := range rec.Calls() {
+		if call.Answer != nil {
+			call.Answer.BilledQueries = nil
+		}
+	}
+	assert.NotContains(t, report.Text(rec, linksOf(rec)), "AWS queries")
+}
+
+// unwrapped joins lines that were wrapped.
+func unwrapped(text string) string { return regexp.MustCompile(`\n +`).ReplaceAllString(text, " ") }
+
+func TestVerdict_SaysThatNoModelWasAsked(t *testing.T) {
+	rec := sample(t)
+	rec.EvidenceOnly, rec.Outcome, rec.Report = true, investigation.OutcomeFallback, investigation.Report{}
+	rec.OutcomeWhy = "200 investigations already began on 2026-11-25 (UTC), the limit of MaxInvestigationsPerDay, so no model was asked."
+	rec.Rounds, rec.Usage = nil, investigation.Usage{}
+	page, err := report.HTML(rec, linksOf(rec))
+	require.NoError(t, err)
+	card, err := report.Card(rec, linksOf(rec))
+	require.NoError(t, err)
+	for form, text := range map[string]string{
+		"notification": report.Notification(rec, linksOf(rec), 1<<20), "text": report.Text(rec, linksOf(rec)), "page": string(page), "card": string(card),
+	} {
+		text = strings.Join(strings.Fields(text), " ")
+		assert.Contains(t, strings.ToLower(text), "evidence only", form)
+		assert.Contains(t, text, "MaxInvestigationsPerDay", form)
+		assert.NotContains(t, strings.ToLower(text), "needs a human", form)
+	}
+	assert.Contains(t, report.Subject(rec), "evidence only")
+	event, err := report.Completion(rec, 240<<10)
+	require.NoError(t, err)
+	assert.Contains(t, string(event), `"evidence_only":true`)
+	assert.Contains(t, report.Text(rec, linksOf(rec)), "Cost: no model was asked\n")
 }

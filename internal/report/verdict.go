@@ -56,6 +56,8 @@ func verdict(rec *investigation.Record) string {
 // result is verdict without a remark about the event.
 func result(rec *investigation.Record) string {
 	switch {
+	case rec.EvidenceOnly:
+		return "evidence only"
 	case rec.Outcome == investigation.OutcomeFallback:
 		return "needs a human"
 	case confidence(rec) == investigation.Unknown:
@@ -69,6 +71,9 @@ func verdictLine(rec *investigation.Record) string {
 	line := ""
 	if severity(rec) != investigation.SeverityUnknown {
 		line = "Severity " + string(severity(rec)) + ". "
+	}
+	if rec.EvidenceOnly {
+		return line + "Evidence only: no model was asked, because the day's limit of investigations is reached."
 	}
 	if rec.Outcome == investigation.OutcomeFallback {
 		return line + "Needs a human: no conclusion was reached."
@@ -128,12 +133,21 @@ func notes(rec *investigation.Record) []string {
 
 // fallbackSummary summarizes an investigation without a conclusion.
 func fallbackSummary(rec *investigation.Record) string {
-	summary := fmt.Sprintf("The alarm went to %s and no conclusion could be reached automatically. Its reason: %s",
-		rec.Alarm.State, cmp.Or(rec.Alarm.Reason, "not given"))
-	if seen := relevant(rec); len(seen) > 0 && seen[0].Weight >= minShownWeight {
-		summary += "\n\nSeen first, not necessarily the cause: " + observationLine(seen[0])
+	if rec.EvidenceOnly {
+		return fmt.Sprintf("The alarm went to %s. No model investigated it; this report has the evidence that was "+
+			"collected. Its reason: %s", rec.Alarm.State, cmp.Or(rec.Alarm.Reason, "not given")) + seenFirst(rec)
 	}
-	return summary
+	return fmt.Sprintf("The alarm went to %s and no conclusion could be reached automatically. Its reason: %s",
+		rec.Alarm.State, cmp.Or(rec.Alarm.Reason, "not given")) + seenFirst(rec)
+}
+
+// seenFirst returns the most relevant observation as a paragraph, or "" if there is none.
+func seenFirst(rec *investigation.Record) string {
+	seen := relevant(rec)
+	if len(seen) == 0 || seen[0].Weight < minShownWeight {
+		return ""
+	}
+	return "\n\nSeen first, not necessarily the cause: " + observationLine(seen[0])
 }
 
 // restsOnComputed reports whether every verified finding depends on a quote that code computed.

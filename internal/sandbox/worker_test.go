@@ -122,7 +122,7 @@ func work() error {
 	if err != nil {
 		return err
 	}
-	o.NewSession = func() Session { return aws.NewSession() }
+	o.NewSession = func() Session { return aws.NewSession(toolcall.DefaultQueryLimitUSD) }
 	s, err := New(context.Background(), o)
 	if err != nil {
 		return err

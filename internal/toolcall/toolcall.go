@@ -4,6 +4,7 @@ package toolcall
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -11,10 +12,18 @@ import (
 // Name is the tool's name as the model knows it.
 const Name = "python_executor"
 
+// DefaultQueryLimitUSD is what AWS may charge for the queries of a call whose request names no limit, such
+// as one that a person sends, in US dollars: a quarter of the default of the prop MaxQueryCostUsd.
+const DefaultQueryLimitUSD = 0.25
+
+// ErrNotRun is in the tree of a caller's error if the tool certainly did not run the code of a request.
+var ErrNotRun = errors.New("the tool did not run the code")
+
 // Request asks the tool to run one piece of Python, or for its status.
 type Request struct {
-	Command string `json:"command"`
-	Status  bool   `json:"status,omitempty"` // true: run nothing and answer with Status
+	Command       string   `json:"command"`
+	Status        bool     `json:"status,omitempty"`          // true: run nothing and answer with Status
+	QueryLimitUSD *float64 `json:"query_limit_usd,omitempty"` // for BilledQueries of the call; nil: DefaultQueryLimitUSD
 }
 
 // Answer is the result of one call. Code that fails results in an answer with Success false, never in a
@@ -37,6 +46,37 @@ type Answer struct {
 	Refusals      int             `json:"refusals"`                // number of requests that the broker refused
 	Observed      *Observed       `json:"observed,omitempty"`      // what AWS returned of the output; set by the supervisor only
 	Status        *Status         `json:"status,omitempty"`        // only if the request asked for it
+
+	BilledQueries []BilledQueries `json:"billed_queries,omitempty"` // what AWS bills, counted by the broker
+}
+
+// BilledQueries counts the requests for one operation that AWS bills by use.
+type BilledQueries struct {
+	Operation string  `json:"operation"` // such as "logs:StartQuery"
+	Requests  int     `json:"requests"`  // number of requests that AWS accepted
+	Units     int64   `json:"units"`     // what AWS bills; an upper bound if AWS does not report it
+	Unit      Unit    `json:"unit"`
+	CostUSD   float64 `json:"cost_usd"` // units times the list price of US East (N. Virginia), in US dollars
+}
+
+// Unit is what AWS bills.
+type Unit string
+
+// The units of [BilledQueries].
+const (
+	UnitBytes    Unit = "bytes scanned"
+	UnitMetrics  Unit = "metrics"
+	UnitTraces   Unit = "traces"
+	UnitRequests Unit = "requests"
+)
+
+// QueryCostUSD returns the estimated cost of the call's billed queries in US dollars.
+func (a *Answer) QueryCostUSD() float64 {
+	cost := 0.0
+	for _, queries := range a.BilledQueries {
+		cost += queries.CostUSD
+	}
+	return cost
 }
 
 // Observed describes which parts of an output occur in AWS's answers to the call. The supervisor compares the output

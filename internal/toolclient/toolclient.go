@@ -37,10 +37,11 @@ func New(client awsapi.Lambda, function string, timeout time.Duration) *Client {
 	return &Client{lambda: client, function: function, timeout: timeout}
 }
 
-// Run executes command and returns the tool's answer. If the code fails, the answer has Success false, and the
-// error is nil. Run returns an error only if the tool did not answer.
-func (c *Client) Run(ctx context.Context, command string) (toolcall.Answer, error) {
-	payload, err := json.Marshal(toolcall.Request{Command: command})
+// Run executes the command of a request and returns the tool's answer. If the code fails, the answer has
+// Success false, and the error is nil. Run returns an error only if the tool did not answer;
+// [toolcall.ErrNotRun] is in its tree if the code certainly did not run.
+func (c *Client) Run(ctx context.Context, request toolcall.Request) (toolcall.Answer, error) {
+	payload, err := json.Marshal(request)
 	if err != nil {
 		return toolcall.Answer{}, fmt.Errorf("encode the command for the tool: %w", err)
 	}
@@ -48,6 +49,9 @@ func (c *Client) Run(ctx context.Context, command string) (toolcall.Answer, erro
 	defer cancel()
 	out, err := c.lambda.Invoke(call, &lambda.InvokeInput{FunctionName: &c.function, Payload: payload})
 	if err != nil {
+		if wasRejected(err) {
+			return toolcall.Answer{}, notRun{c.explain(ctx, err)}
+		}
 		return toolcall.Answer{}, c.explain(ctx, err)
 	}
 	if out.FunctionError != nil {
@@ -59,6 +63,20 @@ func (c *Client) Run(ctx context.Context, command string) (toolcall.Answer, erro
 	}
 	return answer, nil
 }
+
+// wasRejected reports whether Lambda rejected an invocation, so that no code ran.
+func wasRejected(err error) bool {
+	switch awsapi.Classify(err) {
+	case awsapi.ClassThrottled, awsapi.ClassTooLarge, awsapi.ClassDenied, awsapi.ClassNotFound:
+		return true
+	}
+	return false
+}
+
+// notRun marks an error as [toolcall.ErrNotRun] without changing its text.
+type notRun struct{ error }
+
+func (n notRun) Unwrap() []error { return []error{n.error, toolcall.ErrNotRun} }
 
 func (c *Client) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {

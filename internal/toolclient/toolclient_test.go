@@ -2,6 +2,7 @@ package toolclient_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolclient"
 )
 
@@ -35,7 +37,7 @@ func TestRun_SendsCommandAndReadsAnswer(t *testing.T) {
 		assert.Greater(t, time.Until(deadline), time.Minute, "the client waits longer than the function may run")
 		return &lambda.InvokeOutput{Payload: []byte(`{"success":false,"output":"boom","error":"NameError: x","error_type":"NameError"}`)}, nil
 	}}
-	answer, err := toolclient.New(fake, "tool", time.Minute).Run(t.Context(), "print(\"é\")")
+	answer, err := toolclient.New(fake, "tool", time.Minute).Run(t.Context(), toolcall.Request{Command: "print(\"é\")"})
 	require.NoError(t, err, "a failed snippet is an answer, not an error")
 	assert.False(t, answer.Success)
 	assert.Equal(t, "NameError", answer.ErrorType)
@@ -65,16 +67,36 @@ func TestRun_ErrorsTellModelWhatToDo(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := answering(tt.payload, tt.functionError, tt.err).Run(t.Context(), "1")
+			_, err := answering(tt.payload, tt.functionError, tt.err).Run(t.Context(), toolcall.Request{Command: "1"})
 			require.ErrorContains(t, err, tt.want)
 		})
+	}
+}
+
+func TestRun_ReportsWhetherTheCodeMayHaveRun(t *testing.T) {
+	for name, c := range map[string]struct {
+		client *toolclient.Client
+		notRun bool
+	}{
+		"throttled":   {answering("", "", &types.TooManyRequestsException{}), true},
+		"denied":      {answering("", "", awsapitest.Denied("lambda:InvokeFunction")), true},
+		"gone":        {answering("", "", &types.ResourceNotFoundException{}), true},
+		"too large":   {answering("", "", &types.RequestTooLargeException{}), true},
+		"unreachable": {answering("", "", awsapitest.ErrDown), false},
+		"slow":        {answering("", "", context.DeadlineExceeded), false},
+		"crashed":     {answering(`{"errorType":"Runtime.ExitError","errorMessage":"exit status 7"}`, "Unhandled", nil), false},
+		"not JSON":    {answering("<html>", "", nil), false},
+	} {
+		_, err := c.client.Run(t.Context(), toolcall.Request{Command: "1"})
+		require.Error(t, err, name)
+		assert.Equal(t, c.notRun, errors.Is(err, toolcall.ErrNotRun), name)
 	}
 }
 
 func TestRun_ReportsEndOfInvestigationTime(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := answering("", "", context.Canceled).Run(ctx, "1")
+	_, err := answering("", "", context.Canceled).Run(ctx, toolcall.Request{Command: "1"})
 	require.ErrorContains(t, err, "investigation's time ran out")
 	assert.ErrorIs(t, err, context.Canceled)
 }

@@ -58,7 +58,7 @@ var triageReads = Actions{
 	"lambda": {"GetAccountSettings", "GetAlias", "GetEventSourceMapping", "GetFunctionConcurrency", "GetFunctionConfiguration", "GetFunctionEventInvokeConfig",
 		"GetFunctionUrlConfig", "GetPolicy", "GetProvisionedConcurrencyConfig", "GetRuntimeManagementConfig", "List*"},
 	"logs": {"DescribeLogGroups", "DescribeLogStreams", "DescribeMetricFilters", "DescribeQueries", "DescribeQueryDefinitions", "DescribeResourcePolicies",
-		"DescribeSubscriptionFilters", "FilterLogEvents", "GetLogEvents", "GetLogGroupFields", "GetLogRecord", "GetQueryResults", "ListTagsForResource", "StartQuery"},
+		"DescribeSubscriptionFilters", "FilterLogEvents", "GetLogEvents", "GetLogGroupFields", "GetLogRecord", "GetQueryResults", "ListTagsForResource", "StartQuery", "StopQuery"},
 	"mq":               {"DescribeBroker", "ListBrokers"},
 	"opsworks":         {"DescribeApps", "DescribeStacks"},
 	"pi":               {"DescribeDimensionKeys", "GetDimensionKeyDetails", "GetResourceMetrics", "ListAvailableResourceMetrics"},

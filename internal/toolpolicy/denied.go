@@ -203,7 +203,7 @@ var sideEffects = Actions{
 	"forecast":         {"QueryForecast"},
 	"iam":              {"GenerateCredentialReport"},
 	"iot":              {"GetConnection", "ListSubscriptions"},
-	"logs":             {"StopLiveTail", "StopQuery"},
+	"logs":             {"StopLiveTail"},
 	"mediaconvert":     {"Probe"},
 	"polly":            {"SynthesizeSpeech"},
 	"servicequotas":    {"StartQuotaUtilizationReport"},

@@ -56,21 +56,14 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	}
 	saver := newSaver(r.rec, func(state []byte) error { return r.saveState(ctx, state) }, r.log)
 	if at.stage == stageNone {
+		r.rec.EvidenceOnly = r.overDailyLimit(ctx)
 		r.collectEvidence(ctx)
 		saver.put(encodeCheckpoint(stageEvidence, r.rec, nil))
 	}
-	err := r.admit(ctx)
-	if err == nil {
-		err = r.investigate(ctx, saver, at.state)
-	}
-	if errors.Is(err, investigation.ErrHandOver) {
-		if result, done := r.handOver(ctx, saver); done {
-			return result, nil
-		}
-		err = r.concludeInstead(ctx, saver)
-	}
-	if err != nil {
-		r.fallBack(err)
+	if r.rec.EvidenceOnly {
+		r.skipModel()
+	} else if handedOver, done := r.askModel(ctx, saver, at.state); done {
+		return handedOver, nil
 	}
 	saver.put(encodeCheckpoint(stageFinished, r.rec, nil))
 	if err := r.flush(ctx, saver); err != nil {
@@ -103,12 +96,57 @@ func (r *attempt) admit(ctx context.Context) error {
 // errNotAdmitted reports that too many unconfirmed events were investigated today.
 var errNotAdmitted = errors.New("too many unconfirmed events were investigated today")
 
+// askModel lets the model investigate. done is true if another invocation continues the investigation.
+func (r *attempt) askModel(ctx context.Context, saver *saver, resume []byte) (handedOver Result, done bool) {
+	err := r.admit(ctx)
+	if err == nil {
+		err = r.investigate(ctx, saver, resume)
+	}
+	if errors.Is(err, investigation.ErrHandOver) {
+		if result, done := r.handOver(ctx, saver); done {
+			return result, true
+		}
+		err = r.concludeInstead(ctx, saver)
+	}
+	if err != nil {
+		r.fallBack(err)
+	}
+	return Result{}, false
+}
+
+// overDailyLimit reports whether the day's limit of investigations is reached. Unconfirmed events have a limit of their
+// own, so that forged events do not use up this one. If the table is unavailable, the alarm is investigated.
+func (r *attempt) overDailyLimit(ctx context.Context) bool {
+	if r.Config.MaxPerDay == 0 || r.alarm.Unconfirmed != "" {
+		return false
+	}
+	quick, cancel := context.WithTimeout(ctx, r.budget.table)
+	defer cancel()
+	within, err := r.Table.CountInvestigation(quick, r.rec.ID, r.rec.StartedAt, r.Config.MaxPerDay)
+	if err != nil {
+		r.log.Error("investigation not counted, investigating anyway", "error", err, "advice", awsapi.Advice(err))
+		return false
+	}
+	return !within
+}
+
+// skipModel prepares the record for rendering without asking a model.
+func (r *attempt) skipModel() {
+	r.log.Warn("no model asked: the day's limit of investigations is reached", "limit", r.Config.MaxPerDay)
+	r.rec.Outcome = investigation.OutcomeFallback
+	r.rec.OutcomeWhy = fmt.Sprintf("%d investigations already began on %s (UTC), the limit of MaxInvestigationsPerDay, "+
+		"so no model was asked. This report has the evidence that was collected. "+
+		"Raise the limit if that many investigations a day are worth their cost.",
+		r.Config.MaxPerDay, r.rec.StartedAt.Format(time.DateOnly))
+}
+
 // collectEvidence collects the evidence before a model is asked.
 func (r *attempt) collectEvidence(ctx context.Context) {
 	r.rec.Together = r.together(ctx)
 	bounded, cancel := context.WithTimeout(ctx, r.budget.evidence)
 	defer cancel()
-	r.rec.Evidence = evidence.Collect(bounded, r.Tool, r.alarm, r.own(ctx), r.Now, r.log)
+	limit := r.rec.QueryLimitUSD(r.Config.MaxQueryCostUSD, 1)
+	r.rec.Evidence = evidence.Collect(bounded, r.Tool, limit, r.alarm, r.own(ctx), r.Now, r.log)
 	r.log.Info("evidence collected", "problem", r.rec.Evidence.Problem,
 		"series", len(r.rec.Evidence.Series), "changes", len(r.rec.Evidence.Changes))
 }

@@ -62,6 +62,7 @@ func (r *attempt) complete(ctx context.Context) {
 	if r.rec.EndedAt.IsZero() {
 		r.rec.EndedAt = r.Now().UTC()
 	}
+	r.rec.Usage.QueryCostUSD = r.rec.QueryCostUSD()
 	if r.claim != nil {
 		r.rec.SeenBefore = r.claim.Past
 		r.rec.Resumed = max(r.rec.Resumed, int(r.claim.Attempt)-1)

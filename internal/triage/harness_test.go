@@ -174,20 +174,23 @@ func (c *clock) advance(d time.Duration) {
 }
 
 type fakeTool struct {
-	mu    sync.Mutex
-	calls int
-	err   error
-	after func() // runs after each call and may kill the invocation
+	mu       sync.Mutex
+	calls    int
+	requests []toolcall.Request
+	billed   []toolcall.BilledQueries
+	err      error
+	after    func() // runs after each call and may kill the invocation
 }
 
-func (f *fakeTool) Run(context.Context, string) (toolcall.Answer, error) {
+func (f *fakeTool) Run(_ context.Context, request toolcall.Request) (toolcall.Answer, error) {
 	f.mu.Lock()
 	f.calls++
+	f.requests = append(f.requests, request)
 	f.mu.Unlock()
 	if f.after != nil {
 		f.after()
 	}
-	return toolcall.Answer{Success: true, Result: json.RawMessage(`{"definition":{"AlarmName":"orders-errors"}}`), Redactions: 2, Refusals: 1}, f.err
+	return toolcall.Answer{Success: true, Result: json.RawMessage(`{"definition":{"AlarmName":"orders-errors"}}`), Redactions: 2, Refusals: 1, BilledQueries: f.billed}, f.err
 }
 
 // fakeAgent concludes with a cause, or calls do.

@@ -22,7 +22,10 @@ func (r *attempt) measure() {
 		emf.InputTokens: float64(use.InputTokens), emf.OutputTokens: float64(use.OutputTokens),
 		emf.CacheReadTokens: float64(use.CacheReadTokens),
 		emf.Redactions:      float64(redactions), emf.BrokerRefusals: float64(refusals),
-		emf.ModelFallbacks: float64(len(r.rec.Fallbacks)),
+		emf.ModelFallbacks: float64(len(r.rec.Fallbacks)), emf.QueryCostUSD: use.QueryCostUSD, emf.EvidenceOnly: 0,
+	}
+	if r.rec.EvidenceOnly {
+		values[emf.EvidenceOnly] = 1
 	}
 	if use.PriceKnown {
 		values[emf.CostUSD] = use.CostUSD

@@ -77,7 +77,7 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		Investigator: agent.Options{
 			Model: clients.Bedrock, Tool: tool, Models: cfg.ModelIDs(), Region: region,
 			MaxRounds: cfg.MaxRounds, MaxTokens: cfg.MaxTokens, MaxCostUSD: cfg.MaxCostUSD, Prices: prices,
-			GuardrailID: cfg.GuardrailID, GuardrailVersion: cfg.GuardrailVersion,
+			MaxQueryCostUSD: cfg.MaxQueryCostUSD, GuardrailID: cfg.GuardrailID, GuardrailVersion: cfg.GuardrailVersion,
 		},
 		Renderer: report.NewRenderer(report.Home{Region: region, Bucket: cfg.ReportsBucket, LogGroup: lambdacontext.LogGroupName}),
 		Table:    dedupe.New(clients.DynamoDB, cfg.Table, cfg.Window, time.Now),

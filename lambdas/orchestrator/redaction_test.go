@@ -47,8 +47,8 @@ func (m *refusingModel) Converse(_ context.Context, in *bedrockruntime.ConverseI
 // recordingTool records the code that it receives.
 type recordingTool struct{ commands strings.Builder }
 
-func (r *recordingTool) Run(_ context.Context, command string) (toolcall.Answer, error) {
-	r.commands.WriteString(command)
+func (r *recordingTool) Run(_ context.Context, request toolcall.Request) (toolcall.Answer, error) {
+	r.commands.WriteString(request.Command)
 	return toolcall.Answer{Success: true, Output: "{}", Result: json.RawMessage(`{}`)}, nil
 }
 

@@ -68,7 +68,8 @@ func newHandler(ctx context.Context, o sandbox.Options, set settings.Tool) (hand
 	if err != nil {
 		return nil, err
 	}
-	o.NewSession = func() sandbox.Session { return aws.NewSession() }
+	calls := &sessions{broker: aws}
+	o.NewSession = calls.next
 	python, err := sandbox.New(ctx, o)
 	if err != nil {
 		return nil, err
@@ -78,14 +79,51 @@ func newHandler(ctx context.Context, o sandbox.Options, set settings.Tool) (hand
 			return statusAnswer(python), nil
 		}
 		defer answers.Forget()
+		calls.limitUSD, calls.latest = queryLimit(request), nil
 		answer, err := python.Run(ctx, request.Command)
 		if err != nil {
 			return toolcall.Answer{}, err
 		}
+		calls.bill(&answer)
 		clean(ctx, &answer)
 		answer.Observed = answers.Judge(answer.Output, redact.Deadline(ctx, time.Now()))
 		return answer, nil
 	}, nil
+}
+
+// sessions creates the broker's session of each call. Calls run one at a time, so the latest session is that
+// of the current call.
+type sessions struct {
+	broker   *broker.Broker
+	limitUSD float64 // for the billed queries of the next call
+	latest   *broker.Session
+}
+
+func (s *sessions) next() sandbox.Session {
+	s.latest = s.broker.NewSession(s.limitUSD)
+	return s.latest
+}
+
+// bill adds to the answer of the current call what AWS bills for it.
+func (s *sessions) bill(answer *toolcall.Answer) {
+	if s.latest == nil {
+		return
+	}
+	queries, stopped := s.latest.Billed()
+	answer.BilledQueries = queries
+	if stopped > 0 {
+		answer.Notes = append(answer.Notes, fmt.Sprintf("%d CloudWatch Logs Insights queries of this call were stopped, because they "+
+			"exceeded the call's share of MaxQueryCostUsd or still ran when the call ended. Wait for the results within the call that "+
+			"starts a query, and choose a shorter time range.", stopped))
+	}
+}
+
+// queryLimit returns what AWS may charge for the queries of a call, in US dollars.
+func queryLimit(request toolcall.Request) float64 {
+	if request.QueryLimitUSD == nil {
+		return toolcall.DefaultQueryLimitUSD
+	}
+	return *request.QueryLimitUSD
 }
 
 // newRedactor returns a function that redacts an answer and one that learns secrets from the bodies of AWS's

@@ -48,7 +48,7 @@ func tool(t *testing.T, settings map[string]string) (invoke func(payload string)
 	require.NoError(t, err)
 	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-amz-json") {
-			io.WriteString(w, "{}")
+			io.WriteString(w, `{"queryId": "q-1", "statistics": {"bytesScanned": 3e9}, "status": "Running"}`)
 			return
 		}
 		io.WriteString(w, "<Answer/>")
@@ -171,6 +171,44 @@ for service, operation, parameters in (
 			assert.Equal(t, len(all)-len(sent), a.Refusals)
 		})
 	}
+}
+
+// The answer has what the broker counted. Code can neither change nor hide it.
+func TestTool_LimitsAndReportsBilledQueries(t *testing.T) {
+	const code = `
+logs, refused = boto3.client("logs"), []
+start = dict(logGroupName="g", queryString="fields @message", startTime=0, endTime=1)
+logs.start_query(**start)
+try:
+    boto3.client("cloudwatch").get_metric_data(StartTime=0, EndTime=60, MetricDataQueries=[
+        {"Id": "e%d" % i, "Expression": "SEARCH('{AWS/EC2,InstanceId}', 'Average', 60)"} for i in range(100)])
+except Exception as error:
+    refused.append(str(error))
+print(refused, json.dumps({"billed_queries": []}))
+`
+	invoke, _ := tool(t, nil)
+	ask := func(limit float64) toolcall.Answer {
+		payload, err := json.Marshal(toolcall.Request{Command: code, QueryLimitUSD: &limit})
+		require.NoError(t, err)
+		return decoded(t, invoke(string(payload)))
+	}
+	answer := ask(0.10)
+	require.True(t, answer.Success, answer.Output)
+	require.Len(t, answer.BilledQueries, 1)
+	assert.Equal(t, toolcall.BilledQueries{Operation: "logs:StartQuery", Requests: 1, Units: 3e9, Unit: toolcall.UnitBytes, CostUSD: answer.BilledQueries[0].CostUSD}, answer.BilledQueries[0])
+	assert.InDelta(t, 0.015, answer.QueryCostUSD(), 1e-9)
+	assert.Contains(t, answer.Output, "cloudwatch:GetMetricData is refused: AWS bills it, this request could cost $0.501 (50100 metrics)")
+	require.NotEmpty(t, answer.Notes)
+	assert.Contains(t, strings.Join(answer.Notes, "\n"), "1 CloudWatch Logs Insights queries of this call were stopped")
+
+	answer = ask(0)
+	assert.False(t, answer.Success)
+	assert.Contains(t, answer.Error, "of the $0.00 that MaxQueryCostUsd leaves")
+	assert.Empty(t, answer.BilledQueries, "nothing of the call before")
+
+	answer = decoded(t, invoke(command("1 + 1")))
+	assert.Empty(t, answer.BilledQueries)
+	assert.Empty(t, answer.Notes)
 }
 
 func TestTool_StatusReportsLayers(t *testing.T) {

@@ -123,6 +123,13 @@ func (e *evaluator) primary() bool {
 		holds := e.or()
 		e.next()
 		return holds
+	case "contains":
+		e.next()
+		member, _ := e.item[e.path(e.next())].(*types.AttributeValueMemberSS)
+		e.next()
+		wanted := plain(e.operand(e.next()))
+		e.next()
+		return member != nil && slices.Contains(member.Value, wanted)
 	case "attribute_exists", "attribute_not_exists":
 		e.next()
 		_, there := e.item[e.path(e.next())]

@@ -1,0 +1,297 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+// tariff is how AWS bills an operation by use. Prices are list prices of US East (N. Virginia) in US dollars.
+type tariff struct {
+	unit  toolcall.Unit
+	price float64 // per unit
+	// units returns how many units a request uses at most, or the reason for refusing a request that cannot
+	// be counted.
+	units func(r *http.Request, body []byte) (int64, string)
+}
+
+// Upper bounds of the units of one request.
+const (
+	maxRuleMetrics   = 10     // metrics that GetInsightRuleReport returns ("GetInsightRuleReport", Metrics)
+	maxPromQLMetrics = 500    // assumed for a PromQL query, whose answer does not name the number of metrics
+	maxTracesScanned = 10_000 // assumed for a page of GetTraceSummaries until its answer names the number
+	maxTracesRead    = 5      // traces of one BatchGetTraces or GetTraceGraph
+	maxTracesStarted = 100    // traces of one StartTraceRetrieval
+	assumedLakeScan  = 10e9   // bytes of a CloudTrail Lake query, which are not read back
+)
+
+// tariffs are the reads that AWS bills with more than $0.0001 a request or by their size, by operation or,
+// with *, by service. docs/broker.md has the same list with its sources.
+var tariffs = map[string]tariff{
+	"logs:StartQuery":                       {toolcall.UnitBytes, pricePerByteScanned, fixed(minLogScan)}, // settled by logQueries
+	"cloudtrail:StartQuery":                 {toolcall.UnitBytes, pricePerByteScanned, fixed(assumedLakeScan)},
+	"cloudwatch:GetMetricData":              {toolcall.UnitMetrics, 0.01 / 1000, metricsRequested},
+	"cloudwatch:GetMetricWidgetImage":       {toolcall.UnitMetrics, 0.02 / 1000, metricsOfWidget},
+	"cloudwatch:GetInsightRuleReport":       {toolcall.UnitMetrics, 0.01 / 1000, fixed(maxRuleMetrics)},
+	"cloudwatch:QueryMetrics":               {toolcall.UnitMetrics, 0.01 / 1000, fixed(maxPromQLMetrics)},
+	"xray:GetTraceSummaries":                {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesScanned)},
+	"xray:BatchGetTraces":                   {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesRead)},
+	"xray:GetTraceGraph":                    {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesRead)},
+	"xray:StartTraceRetrieval":              {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesStarted)},
+	"ce:*":                                  {toolcall.UnitRequests, 0.01, fixed(1)},
+	"access-analyzer:CheckAccessNotGranted": {toolcall.UnitRequests, 0.002, fixed(1)},
+	"access-analyzer:CheckNoNewAccess":      {toolcall.UnitRequests, 0.002, fixed(1)},
+	"access-analyzer:CheckNoPublicAccess":   {toolcall.UnitRequests, 0.002, fixed(1)},
+	"comprehend:*":                          {toolcall.UnitRequests, 0.125, fixed(1)}, // 25 documents of 5 KB
+	"rekognition:*":                         {toolcall.UnitRequests, 0.001, fixed(1)},
+}
+
+// pricePerByteScanned is the price of CloudWatch Logs Insights and CloudTrail Lake: $0.005 per GB. A GB is
+// counted as 10^9 bytes, the more expensive reading.
+const pricePerByteScanned = 0.005 / 1e9
+
+// fixed returns a function that counts the same number of units for every request.
+func fixed(units int64) func(*http.Request, []byte) (int64, string) {
+	return func(*http.Request, []byte) (int64, string) { return units, "" }
+}
+
+// tariffOf returns how AWS bills an operation.
+func tariffOf(op *operation) (tariff, bool) {
+	if op.level == levelList && (op.service.prefix == "comprehend" || op.service.prefix == "rekognition") {
+		return tariff{}, false // lists of jobs and models are free
+	}
+	if found, ok := tariffs[op.service.prefix+":"+op.name]; ok {
+		return found, true
+	}
+	found, ok := tariffs[op.service.prefix+":*"]
+	return found, ok
+}
+
+// bill adds up what AWS charges for the requests of one tool call. A request is charged before it is sent,
+// so that simultaneous requests cannot exceed the limit together.
+type bill struct {
+	limit float64 // US dollars
+
+	mu    sync.Mutex
+	spent float64 // US dollars, with the charges of requests whose answers are not known yet
+	lines map[string]*toolcall.BilledQueries
+}
+
+// charge is the charge of one request.
+type charge struct {
+	bill      *bill
+	operation string
+	tariff    tariff
+	units     int64
+	scope     scope // that the code signed the request for
+}
+
+// newBill returns the bill of a call that may spend limit US dollars.
+func newBill(limit float64) *bill {
+	return &bill{limit: limit, lines: map[string]*toolcall.BilledQueries{}}
+}
+
+// price returns the charge of a request, which is nil if AWS does not bill it, or the reason for refusing
+// it. If a request can mean several operations, the most expensive one counts.
+func (b *bill) price(operations []*operation, r *http.Request, body []byte) (*charge, string) {
+	var dearest *charge
+	for _, op := range operations {
+		t, billed := tariffOf(op)
+		if !billed {
+			continue
+		}
+		units, reason := t.units(r, body)
+		if reason != "" {
+			return nil, reason
+		}
+		c := &charge{bill: b, operation: op.service.prefix + ":" + op.name, tariff: t, units: units}
+		if dearest == nil || c.cost() > dearest.cost() {
+			dearest = c
+		}
+	}
+	return dearest, ""
+}
+
+// rounding is far below the cheapest unit, in US dollars: sums of prices are not exact.
+const rounding = 1e-9
+
+// add charges a request before it is sent. It returns the reason for refusing it if the limit would be
+// exceeded.
+func (c *charge) add() string {
+	b := c.bill
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.spent+c.cost() > b.limit+rounding {
+		return b.refusal(c)
+	}
+	b.spent += c.cost()
+	line := b.lines[c.operation]
+	if line == nil {
+		line = &toolcall.BilledQueries{Operation: c.operation, Unit: c.tariff.unit}
+		b.lines[c.operation] = line
+	}
+	line.Requests++
+	line.Units += c.units
+	line.CostUSD += c.cost()
+	return ""
+}
+
+// cost returns the charge in US dollars.
+func (c *charge) cost() float64 { return float64(c.units) * c.tariff.price }
+
+// change replaces the number of units by what AWS reported.
+func (c *charge) change(units int64) {
+	b := c.bill
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c.changeLocked(units)
+}
+
+func (c *charge) changeLocked(units int64) {
+	more := units - c.units
+	line := c.bill.lines[c.operation]
+	line.Units += more
+	line.CostUSD += float64(more) * c.tariff.price
+	c.bill.spent += float64(more) * c.tariff.price
+	c.units = units
+}
+
+// refund removes the charge of a request that AWS did not accept.
+func (c *charge) refund() {
+	b := c.bill
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c.changeLocked(0)
+	if line := b.lines[c.operation]; line.Requests > 1 {
+		line.Requests--
+	} else {
+		delete(b.lines, c.operation)
+	}
+}
+
+// exceeded reports whether the limit is used up.
+func (b *bill) exceeded() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.spent > b.limit+rounding
+}
+
+// billed returns the lines of the bill, sorted by operation.
+func (b *bill) billed() []toolcall.BilledQueries {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var lines []toolcall.BilledQueries
+	for _, line := range b.lines {
+		lines = append(lines, *line)
+	}
+	slices.SortFunc(lines, func(a, b toolcall.BilledQueries) int { return strings.Compare(a.Operation, b.Operation) })
+	return lines
+}
+
+// refusal returns why a request that would exceed the limit is refused. b.mu is held.
+func (b *bill) refusal(c *charge) string {
+	used := "nothing"
+	if line := b.lines[c.operation]; line != nil {
+		used = fmt.Sprintf("%d requests with %d %s", line.Requests, line.Units, line.Unit)
+	}
+	return fmt.Sprintf("%s is refused: AWS bills it, this request could cost $%s (%d %s), and this tool call has used $%s "+
+		"of the $%s that MaxQueryCostUsd leaves for it (%s: %s). Ask for less, for example for a shorter time range; %s",
+		c.operation, dollars(c.cost()), c.units, c.tariff.unit, dollars(b.spent), dollars(b.limit),
+		c.operation, used, alternative(c.operation))
+}
+
+// alternative returns what to use instead of an operation.
+func alternative(operation string) string {
+	switch service, _, _ := strings.Cut(operation, ":"); service {
+	case "logs":
+		return "filter_log_events costs nothing"
+	case "cloudwatch":
+		return "get_metric_statistics and the evidence (tool call 0) cost nothing or almost nothing"
+	}
+	return "conclude without it if you can"
+}
+
+// dollars formats an amount with as many digits as it needs, from cents to hundredths of a cent.
+func dollars(amount float64) string {
+	text := fmt.Sprintf("%.4f", amount)
+	for range 2 {
+		text = strings.TrimSuffix(text, "0")
+	}
+	return text
+}
+
+// charge charges a request to the session's bill. The charge is nil if AWS does not bill the request.
+func (s *Session) charge(
+	ctx context.Context, operations []*operation, r *http.Request, body []byte,
+) (*charge, string) {
+	c, reason := s.bill.price(operations, r, body)
+	if c == nil || reason != "" {
+		return nil, reason
+	}
+	if c.operation == startLogQuery {
+		reason = s.queries.admit(ctx, c)
+	} else {
+		reason = c.add()
+	}
+	if reason != "" {
+		return nil, reason
+	}
+	return c, ""
+}
+
+// failed ends the charge of a request without an answer. refund is true if AWS did not receive the request.
+func (s *Session) failed(c *charge, refund bool) {
+	switch {
+	case c == nil:
+	case c.operation == startLogQuery:
+		s.queries.failed(c, refund)
+	case refund:
+		c.refund()
+	}
+}
+
+// settle ends the charge of a request that AWS answered. AWS does not bill requests that it rejects, such as
+// invalid and throttled ones.
+func (c *charge) settle(status int, answer []byte) {
+	if status >= http.StatusBadRequest && status < http.StatusInternalServerError {
+		c.refund()
+		return
+	}
+	if c.operation != "xray:GetTraceSummaries" {
+		return
+	}
+	if found := tracesProcessed.FindSubmatch(answer); found != nil {
+		if traces, err := strconv.ParseInt(string(found[1]), 10, 64); err == nil {
+			c.change(traces)
+		}
+	}
+}
+
+// send sends a request to AWS.
+func (s *Session) send(request *http.Request, c *charge) (*http.Response, error) {
+	if c != nil && c.operation == startLogQuery {
+		return s.queries.start(request, c)
+	}
+	return s.broker.transport.RoundTrip(request)
+}
+
+const startLogQuery = "logs:StartQuery"
+
+// tracesProcessed matches the number of traces in an answer of GetTraceSummaries, of which only the
+// beginning may be kept.
+var tracesProcessed = regexp.MustCompile(`"TracesProcessedCount"\s*:\s*([0-9]{1,12})`)
+
+// isDialError reports whether there was no connection, so that AWS did not receive the request.
+func isDialError(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}

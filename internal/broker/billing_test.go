@@ -1,0 +1,570 @@
+package broker
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+)
+
+// meteredAWS is a stand-in for AWS that runs Logs Insights queries and counts requests by operation.
+type meteredAWS struct {
+	URL string
+
+	mu      sync.Mutex
+	counts  map[string]int
+	scans   int64           // bytes that each query has scanned at each look, times the number of looks
+	ends    bool            // queries end at the first look
+	stopped map[string]bool // by id
+	looks   map[string]int64
+	release chan struct{} // StartQuery is answered after it is closed; nil: at once
+	status  int           // of answers other than those about queries; 0: 200
+	answer  string
+}
+
+func newMeteredAWS(t testing.TB) *meteredAWS {
+	m := &meteredAWS{counts: map[string]int{}, stopped: map[string]bool{}, looks: map[string]int64{}, answer: "{}"}
+	server := httptest.NewServer(m)
+	t.Cleanup(server.Close)
+	m.URL = server.URL
+	return m
+}
+
+func (m *meteredAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	m.mu.Lock()
+	m.counts[operation]++
+	m.mu.Unlock()
+	if operation == "StartQuery" && m.release != nil {
+		<-m.release
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.status != 0 {
+		w.WriteHeader(m.status)
+		return
+	}
+	var input struct{ QueryID string }
+	_ = json.Unmarshal(body, &input)
+	switch operation {
+	case "StartQuery":
+		fmt.Fprintf(w, `{"queryId":"query-%d"}`, m.counts[operation])
+	case "GetQueryResults":
+		m.looks[input.QueryID]++
+		status := "Running"
+		if m.ends {
+			status = "Complete"
+		}
+		if m.stopped[input.QueryID] {
+			status = "Cancelled"
+		}
+		// A log line that imitates the statistics comes first, and a long result separates it from the real
+		// ones.
+		fmt.Fprintf(w, `{"results":[[{"field":"@message","value":%q}]],"statistics":{"bytesScanned":%d.0,"recordsMatched":1.0},"status":%q}`,
+			`{"statistics":{"bytesScanned":0.0},"status":"Complete"}`+strings.Repeat("x", 100_000), m.looks[input.QueryID]*m.scans, status)
+	case "StopQuery":
+		m.stopped[input.QueryID] = true
+		io.WriteString(w, `{"success":true}`)
+	default:
+		io.WriteString(w, m.answer)
+	}
+}
+
+func (m *meteredAWS) count(operation string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.counts[operation]
+}
+
+// limited returns a session whose requests may cost limit. The broker looks at running queries every pause.
+func limited(t testing.TB, m *meteredAWS, limit float64, pause time.Duration) (session *Session, connect func() net.Conn, end func()) {
+	b, err := New(Options{
+		OpenReads:   []toolpolicy.Group{toolpolicy.BilledReads},
+		Credentials: credentials.NewStaticCredentialsProvider(realKey, realSecret, "token"), Endpoints: []string{m.URL},
+		AllowedActions: []string{"ce:*"},
+	})
+	require.NoError(t, err)
+	b.logQueryPause = pause
+	session = b.NewSession(limit)
+	connect, end = serve(t, session)
+	return session, connect, end
+}
+
+// never is a pause after which the broker does not look at queries within a test.
+const never = time.Hour
+
+func startQuery(m *meteredAWS) requestHead {
+	return jsonRequest(m, "logs", "Logs_20140328.StartQuery")
+}
+
+func jsonRequest(m *meteredAWS, service, target string) requestHead {
+	return requestHead{Method: "POST", URL: m.URL + "/", Headers: [][2]string{
+		{"Authorization", fmt.Sprintf(dummyScope, service)}, {"X-Amz-Target", target}, {"Content-Type", "application/x-amz-json-1.1"},
+	}}
+}
+
+const aQuery = `{"logGroupName":"g","queryString":"fields @message","startTime":0,"endTime":1}`
+
+// send sends a request without waiting for its answer.
+func send(t *testing.T, connection net.Conn, head requestHead, body string) {
+	t.Helper()
+	head.Body = len(body)
+	encoded, err := json.Marshal(head)
+	require.NoError(t, err)
+	_, err = connection.Write(append(append(binary.LittleEndian.AppendUint32(nil, uint32(len(encoded))), encoded...), body...))
+	require.NoError(t, err)
+}
+
+func TestBilling_ReportsWhatLogsInsightsScanned(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.scans, m.ends = 12_345_678, true
+	session, connect, end := limited(t, m, 0.25, never)
+	connection := connect()
+	for range 3 {
+		answer, _ := ask(t, connection, startQuery(m), aQuery)
+		require.Equal(t, http.StatusOK, answer.Status, answer.Error)
+	}
+	end()
+	queries, stopped := session.Billed()
+	assert.Zero(t, stopped)
+	require.Len(t, queries, 1)
+	assert.Equal(t, toolcall.BilledQueries{Operation: "logs:StartQuery", Requests: 3, Units: 3 * 12_345_678, Unit: toolcall.UnitBytes,
+		CostUSD: queries[0].CostUSD}, queries[0])
+	assert.InDelta(t, 3*0.012345678*0.005, queries[0].CostUSD, 1e-12)
+	calls, _, _ := session.Audit()
+	assert.Len(t, calls, 3, "the audit trail has the requests of the code only")
+}
+
+func TestBilling_RefusesQueriesAboveTheLimit(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.scans, m.ends = 10e9, true // $0.05 each
+	session, connect, _ := limited(t, m, 0.25, never)
+	connection := connect()
+	var refusal string
+	for range 20 {
+		if answer, _ := ask(t, connection, startQuery(m), aQuery); answer.Error != "" {
+			refusal = answer.Error
+		}
+	}
+	// Queries that ended count with what they scanned. The broker looks when it has to.
+	queries, _ := session.Billed()
+	require.Len(t, queries, 1)
+	assert.Equal(t, m.count("StartQuery"), queries[0].Requests)
+	assert.LessOrEqual(t, queries[0].Requests, maxLogQueries, "one look shows what they scanned, and then none is started")
+	assert.Contains(t, refusal, "logs:StartQuery is refused: AWS bills it")
+	assert.Contains(t, refusal, "of the $0.25 that MaxQueryCostUsd leaves")
+	assert.Contains(t, refusal, "bytes scanned")
+	assert.Contains(t, refusal, "filter_log_events costs nothing")
+}
+
+func TestBilling_ParallelQueriesCannotExceedTheLimitTogether(t *testing.T) {
+	m := newMeteredAWS(t)
+	_, connect, end := limited(t, m, 0.0151, never) // three times the charge of a query that has just started
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	sent := 0
+	for range 40 {
+		connection := connect()
+		group.Go(func() {
+			if answer, _ := ask(t, connection, startQuery(m), aQuery); answer.Error == "" {
+				mu.Lock()
+				sent++
+				mu.Unlock()
+			}
+		})
+	}
+	group.Wait()
+	assert.Equal(t, 3, sent)
+	assert.Equal(t, 3, m.count("StartQuery"))
+	end()
+}
+
+func TestBilling_LimitsRunningQueries(t *testing.T) {
+	m := newMeteredAWS(t)
+	_, connect, end := limited(t, m, 100, never)
+	connection := connect()
+	for range maxLogQueries {
+		answer, _ := ask(t, connection, startQuery(m), aQuery)
+		require.Empty(t, answer.Error)
+	}
+	answer, _ := ask(t, connection, startQuery(m), aQuery)
+	assert.Contains(t, answer.Error, "8 queries of this tool call are still running")
+	m.mu.Lock()
+	m.ends = true
+	m.mu.Unlock()
+	answer, _ = ask(t, connection, startQuery(m), aQuery)
+	assert.Empty(t, answer.Error, "the others have ended")
+	end()
+}
+
+// The code may start a query and never ask for its results.
+func TestBilling_StopsQueriesThatExceedTheLimit(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.scans = 4e9
+	session, connect, _ := limited(t, m, 0.10, time.Millisecond) // 20 GB
+	answer, _ := ask(t, connect(), startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+	require.Eventually(t, func() bool { return m.count("StopQuery") == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { _, stopped := session.Billed(); return stopped == 1 }, 5*time.Second, time.Millisecond)
+	queries, _ := session.Billed()
+	assert.GreaterOrEqual(t, queries[0].Units, int64(20e9), "what was scanned until then is charged")
+	answer, _ = ask(t, connect(), startQuery(m), aQuery)
+	assert.Contains(t, answer.Error, "MaxQueryCostUsd")
+}
+
+func TestBilling_StopsQueriesThatRunWhenTheCallEnds(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.scans = 5e9
+	session, connect, end := limited(t, m, 0.25, never)
+	connection := connect()
+	for range 2 {
+		answer, _ := ask(t, connection, startQuery(m), aQuery)
+		require.Empty(t, answer.Error)
+	}
+	end()
+	assert.Equal(t, 2, m.count("StopQuery"))
+	queries, stopped := session.Billed()
+	assert.Equal(t, 2, stopped)
+	assert.GreaterOrEqual(t, queries[0].Units, int64(2*5e9))
+}
+
+// The code closes its connection without reading the answer and ends.
+func TestBilling_StopsQueriesWhoseAnswerNobodyReads(t *testing.T) {
+	m := newMeteredAWS(t)
+	session, connect, end := limited(t, m, 0.25, never)
+	connection := connect()
+	send(t, connection, startQuery(m), aQuery)
+	require.Eventually(t, func() bool { return m.count("StartQuery") == 1 }, 5*time.Second, time.Millisecond)
+	connection.Close()
+	end()
+	assert.Equal(t, 1, m.count("StopQuery"))
+	_, stopped := session.Billed()
+	assert.Equal(t, 1, stopped)
+}
+
+// The call ends before AWS has answered that it started the query.
+func TestBilling_StopsQueriesThatStartWhenTheCallEnds(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.release = make(chan struct{})
+	_, connect, end := limited(t, m, 0.25, never)
+	connection := connect()
+	send(t, connection, startQuery(m), aQuery)
+	require.Eventually(t, func() bool { return m.count("StartQuery") == 1 }, 5*time.Second, time.Millisecond)
+	ended := make(chan struct{})
+	go func() { defer close(ended); end() }()
+	_, err := connection.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF, "the session closes its connections")
+	close(m.release)
+	<-ended
+	assert.Equal(t, 1, m.count("StopQuery"))
+}
+
+func TestBilling_ExpectsAQueryToScanAsMuchAsTheLargest(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.scans, m.ends = 10e9, true // $0.05
+	session, connect, _ := limited(t, m, 0.06, time.Millisecond)
+	connection := connect()
+	answer, _ := ask(t, connection, startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+	require.Eventually(t, func() bool { queries, _ := session.Billed(); return queries[0].Units == 10e9 }, 5*time.Second, time.Millisecond)
+	answer, _ = ask(t, connection, startQuery(m), aQuery)
+	assert.Contains(t, answer.Error, "this request could cost $0.05 (10000000000 bytes scanned), and this tool call has used $0.05 of the $0.06")
+}
+
+// The broker asks in the Region of the query and signs for it.
+func TestBilling_WatchesQueriesOfOtherRegions(t *testing.T) {
+	m := newMeteredAWS(t)
+	var mu sync.Mutex
+	regions := map[string]int{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scope, _ := parseScope(r.Header.Get("Authorization"))
+		mu.Lock()
+		regions[scope.region+" "+scope.service+" "+scope.key]++
+		mu.Unlock()
+		m.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	m.URL = server.URL
+	_, connect, end := limited(t, m, 0.25, never)
+	connection := connect()
+	for _, region := range []string{"eu-west-1", "ap-southeast-2"} {
+		head := startQuery(m)
+		head.Headers[0][1] = strings.Replace(head.Headers[0][1], "eu-west-1", region, 1)
+		answer, _ := ask(t, connection, head, aQuery)
+		require.Empty(t, answer.Error)
+	}
+	end()
+	assert.Equal(t, map[string]int{"eu-west-1 logs " + realKey: 4, "ap-southeast-2 logs " + realKey: 4}, regions, "start, look, stop, look")
+}
+
+func TestBilling_ChargesNothingThatAWSRejects(t *testing.T) {
+	for _, c := range []struct {
+		status, requests int
+	}{{http.StatusBadRequest, 0}, {http.StatusTooManyRequests, 0}, {http.StatusInternalServerError, 1}} {
+		m := newMeteredAWS(t)
+		m.status = c.status
+		session, connect, end := limited(t, m, 0.25, never)
+		connection := connect()
+		for range 3 {
+			ask(t, connection, startQuery(m), aQuery)
+			ask(t, connection, jsonRequest(m, "ce", "AWSInsightsIndexService.GetCostAndUsage"), "{}")
+		}
+		end()
+		queries, _ := session.Billed()
+		assert.Len(t, queries, 2*c.requests, c.status)
+		for _, line := range queries {
+			assert.Equal(t, 3, line.Requests, line.Operation)
+		}
+	}
+}
+
+func TestBilling_CountsRequestsOfCostExplorer(t *testing.T) {
+	m := newMeteredAWS(t)
+	session, connect, _ := limited(t, m, 0.25, never)
+	connection := connect()
+	refused := 0
+	for range 40 { // pages and retries are requests, too
+		if answer, _ := ask(t, connection, jsonRequest(m, "ce", "AWSInsightsIndexService.GetCostAndUsage"), "{}"); answer.Error != "" {
+			refused++
+		}
+	}
+	assert.Equal(t, 25, m.count("GetCostAndUsage"))
+	assert.Equal(t, 15, refused)
+	queries, _ := session.Billed()
+	assert.Equal(t, []toolcall.BilledQueries{{Operation: "ce:GetCostAndUsage", Requests: 25, Units: 25, Unit: toolcall.UnitRequests, CostUSD: queries[0].CostUSD}}, queries)
+}
+
+func TestBilling_ChargesTracesThatXRayScanned(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.answer = `{"TraceSummaries":[{"Annotations":{"TracesProcessedCount":[]},"Http":{"HttpURL":"\"TracesProcessedCount\":0"}}],"TracesProcessedCount":123}`
+	session, connect, _ := limited(t, m, 0.25, never)
+	answer, _ := ask(t, connect(), requestHead{Method: "POST", URL: m.URL + "/TraceSummaries", Headers: [][2]string{
+		{"Authorization", fmt.Sprintf(dummyScope, "xray")}, {"Content-Type", "application/json"}}}, "{}")
+	require.Equal(t, http.StatusOK, answer.Status, answer.Error)
+	require.Eventually(t, func() bool {
+		queries, _ := session.Billed()
+		return len(queries) == 1 && queries[0].Units == 123
+	}, 5*time.Second, time.Millisecond)
+}
+
+func TestBilling_CountsPromQLQueriesButNotNames(t *testing.T) {
+	m := newMeteredAWS(t)
+	session, connect, _ := limited(t, m, 0.012, never)
+	connection := connect()
+	read := func(path string) answerHead {
+		answer, _ := ask(t, connection, requestHead{Method: "GET", URL: m.URL + path, Headers: [][2]string{
+			{"Authorization", fmt.Sprintf(dummyScope, "monitoring")}}}, "")
+		return answer
+	}
+	for range 3 {
+		assert.Empty(t, read("/api/v1/labels").Error)
+	}
+	assert.Empty(t, read("/api/v1/query?query=up").Error)
+	assert.Empty(t, read("/api/v1/query_range?query=up&start=0&end=1&step=1").Error)
+	assert.Contains(t, read("/api/v1/query?query=up").Error, "cloudwatch:QueryMetrics is refused: AWS bills it")
+	queries, _ := session.Billed()
+	require.Len(t, queries, 1)
+	assert.EqualValues(t, 2*maxPromQLMetrics, queries[0].Units)
+}
+
+func TestBilling_ZeroRefusesOnlyWhatIsBilled(t *testing.T) {
+	m := newMeteredAWS(t)
+	session, connect, _ := limited(t, m, 0, never)
+	connection := connect()
+	answer, _ := ask(t, connection, jsonRequest(m, "logs", "Logs_20140328.FilterLogEvents"), "{}")
+	assert.Empty(t, answer.Error)
+	answer, _ = ask(t, connection, startQuery(m), aQuery)
+	assert.Contains(t, answer.Error, "of the $0.00 that MaxQueryCostUsd leaves")
+	queries, _ := session.Billed()
+	assert.Empty(t, queries)
+}
+
+func TestBilling_ReadsAnswersThatTheCodeAsksToCompress(t *testing.T) {
+	var encodings []string
+	m := newMeteredAWS(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		encodings = append(encodings, r.Header.Get("Accept-Encoding"))
+		m.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	m.URL = server.URL
+	_, connect, end := limited(t, m, 0.25, never)
+	head := startQuery(m)
+	head.Headers = append(head.Headers, [2]string{"Accept-Encoding", "gzip"})
+	answer, _ := ask(t, connect(), head, aQuery)
+	require.Empty(t, answer.Error)
+	end()
+	assert.Equal(t, []string{"", "", "", ""}, encodings, "start, look, stop, look")
+	assert.Equal(t, 1, m.count("StopQuery"))
+}
+
+// botocore writes a GetMetricData request in each of CloudWatch's protocols.
+const writeGetMetricData = `
+import base64, json
+import botocore.session, botocore.serialize
+model = botocore.session.get_session().get_service_model("cloudwatch")
+operation = model.operation_model("GetMetricData")
+for protocol in ["smithy-rpc-v2-cbor", "json", "query"]:
+    if protocol not in model.metadata.get("protocols", [model.metadata["protocol"]]):
+        continue
+    for case in CASES:
+        serializer = botocore.serialize.create_serializer(protocol, include_validation=False)
+        request = serializer.serialize_to_request({"MetricDataQueries": case, "StartTime": "2026-01-01T00:00:00Z", "EndTime": "2026-01-02T00:00:00Z"}, operation)
+        body = request["body"]
+        if isinstance(body, dict):
+            import urllib.parse
+            body = urllib.parse.urlencode(body)
+        if isinstance(body, str):
+            body = body.encode()
+        print(json.dumps({"protocol": protocol, "path": request["url_path"], "headers": dict(request["headers"]), "body": base64.b64encode(body).decode()}))
+`
+
+func TestBilling_CountsMetricsInEveryProtocol(t *testing.T) {
+	stat := map[string]any{"Id": "m", "MetricStat": map[string]any{"Metric": map[string]any{"Namespace": "AWS/EC2", "MetricName": "CPUUtilization",
+		"Dimensions": []any{map[string]any{"Name": "Operation", "Value": "SELECT"}, map[string]any{"Name": "Page", "Value": "Search (new)"}}}, "Period": 60, "Stat": "Average"}}
+	expression := func(text string) map[string]any { return map[string]any{"Id": "e", "Expression": text} }
+	var many []any
+	for i := range 500 {
+		one := map[string]any{}
+		for name, value := range stat {
+			one[name] = value
+		}
+		one["Id"] = fmt.Sprint("m", i)
+		many = append(many, one)
+	}
+	cases := [][]any{
+		{stat},
+		many,
+		{stat, expression("m * 2")},
+		{expression(`SEARCH('{AWS/EC2,InstanceId} MetricName="CPUUtilization"', 'Average', 300)`)},
+		{expression(`SUM([search ('a', 'Sum', 60), SEARCH('b','Sum',60)])`)},
+		{expression(`SELECT AVG(CPUUtilization) FROM SCHEMA("AWS/EC2", InstanceId) GROUP BY InstanceId`)},
+	}
+	want := []int64{1, 500, 2, 501, 1001, 10_001}
+	encoded, err := json.Marshal(cases)
+	require.NoError(t, err)
+	python, err := moto.Tool("python")
+	require.NoError(t, err)
+	command := exec.CommandContext(t.Context(), python, "-c", "import json\nCASES = json.loads('''"+strings.ReplaceAll(string(encoded), `\`, `\\`)+"''')\n"+writeGetMetricData)
+	out, err := command.Output()
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	require.Zero(t, len(lines)%len(cases))
+	require.GreaterOrEqual(t, len(lines), 3*len(cases), "CBOR, JSON, and query")
+	for i, line := range lines {
+		var written struct {
+			Protocol, Path string
+			Headers        map[string]string
+			Body           []byte
+		}
+		require.NoError(t, json.Unmarshal([]byte(line), &written))
+		m := newMeteredAWS(t)
+		session, connect, _ := limited(t, m, 1, never)
+		head := requestHead{Method: "POST", URL: m.URL + written.Path, Headers: [][2]string{{"Authorization", fmt.Sprintf(dummyScope, "monitoring")}}}
+		for name, value := range written.Headers {
+			head.Headers = append(head.Headers, [2]string{name, value})
+		}
+		if written.Protocol == "query" && written.Headers["Content-Type"] == "" {
+			head.Headers = append(head.Headers, [2]string{"Content-Type", form})
+		}
+		answer, _ := ask(t, connect(), head, string(written.Body))
+		require.Empty(t, answer.Error, written.Protocol)
+		queries, _ := session.Billed()
+		require.Len(t, queries, 1, written.Protocol)
+		assert.Equal(t, want[i%len(cases)], queries[0].Units, "%s, case %d", written.Protocol, i%len(cases))
+		assert.InDelta(t, float64(want[i%len(cases)])*0.00001, queries[0].CostUSD, 1e-9)
+	}
+}
+
+func TestMetricsRequested_CountsWhateverAServerMayRead(t *testing.T) {
+	post := func(header, value string) *http.Request {
+		r := httptest.NewRequest("POST", "https://monitoring.eu-west-1.amazonaws.com/", nil)
+		r.Header.Set(header, value)
+		return r
+	}
+	target := post("X-Amz-Target", "GraniteServiceVersion20100801.GetMetricData")
+	cbor := post("Smithy-Protocol", "rpc-v2-cbor")
+	formed := post("Content-Type", form)
+	for _, c := range []struct {
+		name    string
+		request *http.Request
+		body    string
+		want    int64
+		reason  string
+	}{
+		{"no queries", target, `{}`, 0, ""},
+		{"the list twice", target, `{"MetricDataQueries":[{},{}],"MetricDataQueries":[{}]}`, 3, ""},
+		{"another case", target, `{"metricdataqueries":[{},{}]}`, 2, ""},
+		{"an expression twice", target, `{"MetricDataQueries":[{"Expression":"1","Expression":"SEARCH('x')"}]}`, 501, ""},
+		{"an escaped expression", target, `{"MetricDataQueries":[{"Expression":"\u0053EARCH('x')"}]}`, 501, ""},
+		{"two values", target, `{"MetricDataQueries":[]}{"MetricDataQueries":[{}]}`, 0, "more than one JSON value"},
+		{"half a value", target, `{"MetricDataQueries":[`, 0, "cannot be counted"},
+		{"too deep", target, `{"MetricDataQueries":` + strings.Repeat("[", 100), 0, "32 levels"},
+		{"too many", target, `{"MetricDataQueries":[` + strings.Repeat("0,", 400_000) + "0]}", 0, "300000 values"},
+		{"CBOR of indefinite length", cbor, "\xbf\x71MetricDataQueries\x9f\xbf\x6aExpression\x7f\x63SEA\x66RCH('x\x62')\xff\xff\xff\xff", 501, ""},
+		{"CBOR that ends early", cbor, "\xbf\x71MetricDataQueries\x9f", 0, "cannot be counted"},
+		{"CBOR with a long length", cbor, "\x9b\x7f\xff\xff\xff\xff\xff\xff\xff", 0, "cannot be counted"},
+		{"CBOR, two values", cbor, "\xa0\xa0", 0, "more than one CBOR value"},
+		{"empty CBOR", cbor, "", 0, "cannot be counted"},
+		{"a form with gaps", formed, url.Values{"Action": {"GetMetricData"}, "MetricDataQueries.member.1.Id": {"a"}, "MetricDataQueries.member.1.Label": {"x"},
+			"MetricDataQueries.member.900.Expression": {"SEARCH('x')"}, "metricDataQueries.member.7.Id": {"b"}}.Encode(), 503, ""},
+		{"a form with a repeated expression", formed, "Action=GetMetricData&MetricDataQueries.member.1.Expression=1&MetricDataQueries.member.1.Expression=SELECT", 10_001, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			metrics, reason := metricsRequested(c.request, []byte(c.body))
+			assert.Equal(t, c.want, metrics)
+			assert.Contains(t, reason, c.reason)
+			assert.Equal(t, c.reason == "", reason == "")
+		})
+	}
+}
+
+func TestMetricsOfWidget_CountsMetricsAndSearches(t *testing.T) {
+	r := httptest.NewRequest("POST", "https://monitoring.eu-west-1.amazonaws.com/", nil)
+	for _, c := range []struct {
+		widget string
+		want   int64
+	}{
+		{`{"metrics":[["AWS/EC2","CPUUtilization"],["AWS/EC2","NetworkIn"]]}`, 2},
+		{`{"metrics":[[{"expression":"SEARCH('{AWS/EC2}', 'Average', 300)"}]]}`, 501},
+		{`{"metrics":[["App","Latency","Operation","SELECT"]]}`, 1},
+		{`{"view":"timeSeries"}`, 1},
+		{`not a widget`, 500},
+	} {
+		metrics, reason := metricsOfWidget(r, []byte(url.Values{"Action": {"GetMetricWidgetImage"}, "MetricWidget": {c.widget}}.Encode()))
+		assert.Empty(t, reason)
+		assert.Equal(t, c.want, metrics, c.widget)
+	}
+}
+
+func TestTariffs_NameOperationsOfTheTables(t *testing.T) {
+	known := map[string]bool{"cloudwatch:QueryMetrics": true}
+	for id := range theTables().blocks {
+		s := theTables().service(id)
+		known[s.prefix+":*"] = true
+		for name := range s.operations {
+			known[s.prefix+":"+name] = true
+		}
+	}
+	for name := range tariffs {
+		assert.True(t, known[name], name)
+	}
+}

@@ -1,0 +1,323 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// CloudWatch Logs Insights bills the bytes that a query scans, which AWS only reports while the query runs.
+// The broker therefore asks for them itself, stops queries that exceed the limit, and stops what still runs
+// when the call ends.
+const (
+	minLogScan     = 1e9                    // bytes that a query is charged until AWS reports what it scanned
+	maxLogQueries  = 8                      // that run at the same time
+	logQueryPause  = time.Second            // between two looks at the running queries; AWS allows 5 to 10 a second
+	logQueryFinish = 400 * time.Millisecond // for the last look at the end of a call
+	maxQueryAnswer = 64 << 20               // bytes of an answer that are searched for the statistics
+	maxQueryID     = 256                    // characters ("StartQuery")
+	maxStartAnswer = 64 << 10               // bytes of an answer of StartQuery, which has one id
+)
+
+// logQueries are the Logs Insights queries of one call.
+type logQueries struct {
+	session *Session
+
+	mu       sync.Mutex
+	starting int // requests to start a query that are not answered yet
+	running  map[string]*logQuery
+	largest  int64 // bytes that the largest query scanned
+	stopped  int   // queries that the broker stopped
+	watching bool
+	done     chan struct{} // closed when the session ends
+	watcher  sync.WaitGroup
+}
+
+// logQuery is a query that AWS has started.
+type logQuery struct {
+	id     string
+	place  url.URL // endpoint
+	scope  scope
+	charge *charge
+}
+
+func newLogQueries(s *Session) *logQueries {
+	return &logQueries{session: s, running: map[string]*logQuery{}, done: make(chan struct{})}
+}
+
+// admit charges a query before it is started, or returns the reason for refusing it. The next query is
+// assumed to scan as much as the largest one so far.
+func (q *logQueries) admit(ctx context.Context, c *charge) string {
+	reason := q.tryAdmit(c)
+	if reason != "" && q.look(ctx) { // some of the running queries may have ended
+		reason = q.tryAdmit(c)
+	}
+	return reason
+}
+
+func (q *logQueries) tryAdmit(c *charge) string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.running)+q.starting >= maxLogQueries {
+		return fmt.Sprintf("logs:StartQuery is refused: %d queries of this tool call are still running; "+
+			"read their results before you start another one", maxLogQueries)
+	}
+	c.units = max(minLogScan, q.largest)
+	if reason := c.add(); reason != "" {
+		return reason
+	}
+	q.starting++
+	return ""
+}
+
+// start sends a request to start a query. The session may end in the meantime: a query that AWS starts must
+// be known, so that it can be stopped.
+func (q *logQueries) start(request *http.Request, c *charge) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(request.Context()))
+	defer cancel()
+	stop := context.AfterFunc(request.Context(), func() { time.AfterFunc(logQueryFinish, cancel) })
+	defer stop()
+	response, err := q.session.broker.transport.RoundTrip(request.WithContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxStartAnswer))
+	response.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(answer)), int64(len(answer))
+	if response.StatusCode >= http.StatusBadRequest {
+		q.failed(c, response.StatusCode < http.StatusInternalServerError)
+	} else {
+		q.started(c, *request.URL, answer)
+	}
+	return response, nil
+}
+
+// started records a query that AWS has started. A query that was started with other credentials than the
+// function's is charged minLogScan and not watched.
+func (q *logQueries) started(c *charge, place url.URL, answer []byte) {
+	var body struct {
+		QueryID string `json:"queryId"`
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.starting--
+	known := json.Unmarshal(answer, &body) == nil && body.QueryID != "" && len(body.QueryID) <= maxQueryID
+	if !known || c.scope.key != DummyAccessKey {
+		q.session.broker.log.Warn("Logs Insights query is not watched", "charged_bytes", c.units)
+		return
+	}
+	q.running[body.QueryID] = &logQuery{id: body.QueryID, place: place, scope: c.scope, charge: c}
+	if !q.watching {
+		q.watching = true
+		q.watcher.Go(q.watch)
+	}
+}
+
+// failed records that a query was not started. refund is true if AWS refused the request.
+func (q *logQueries) failed(c *charge, refund bool) {
+	q.mu.Lock()
+	q.starting--
+	q.mu.Unlock()
+	if refund {
+		c.refund()
+	}
+}
+
+// watch looks at the running queries until the session ends.
+func (q *logQueries) watch() {
+	pause := time.NewTicker(q.session.broker.logQueryPause)
+	defer pause.Stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		select {
+		case <-q.done:
+			cancel()
+		case <-stop:
+		}
+	}()
+	for {
+		select {
+		case <-q.done:
+			return
+		case <-pause.C:
+			q.look(ctx)
+			if q.session.bill.exceeded() {
+				q.stopAll(ctx)
+			}
+		}
+	}
+}
+
+// finish takes a last look at the running queries and stops those that did not end.
+func (q *logQueries) finish() {
+	close(q.done)
+	q.watcher.Wait()
+	if len(q.list()) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), logQueryFinish)
+	defer cancel()
+	q.look(ctx)
+	q.stopAll(ctx)
+}
+
+// list returns the running queries.
+func (q *logQueries) list() []*logQuery {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	queries := make([]*logQuery, 0, len(q.running))
+	for _, query := range q.running {
+		queries = append(queries, query)
+	}
+	return queries
+}
+
+// look asks AWS what the running queries have scanned. It reports whether one of them has ended.
+func (q *logQueries) look(ctx context.Context) (ended bool) {
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	for _, query := range q.list() {
+		group.Go(func() {
+			scanned, status, err := q.session.broker.statistics(ctx, query)
+			if err != nil {
+				q.session.broker.log.Debug("statistics of a Logs Insights query not read", "error", err)
+				return
+			}
+			if q.update(query, scanned, status) {
+				mu.Lock()
+				ended = true
+				mu.Unlock()
+			}
+		})
+	}
+	group.Wait()
+	return ended
+}
+
+// update charges what a query has scanned. It reports whether the query has ended.
+func (q *logQueries) update(query *logQuery, scanned int64, status string) (ended bool) {
+	ended = status != "Running" && status != "Scheduled"
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, running := q.running[query.id]; !running {
+		return ended
+	}
+	q.largest = max(q.largest, scanned)
+	if ended {
+		delete(q.running, query.id)
+		query.charge.change(scanned)
+	} else if scanned > query.charge.units {
+		query.charge.change(scanned)
+	}
+	return ended
+}
+
+// stopAll stops the running queries. A query that cannot be stopped keeps running and is not counted any
+// more.
+func (q *logQueries) stopAll(ctx context.Context) {
+	var group sync.WaitGroup
+	for _, query := range q.list() {
+		group.Go(func() {
+			answer, err := q.session.broker.askLogs(ctx, query, "StopQuery")
+			if err == nil {
+				answer.Close()
+			}
+			// AWS rejects the request if the query has ended in the meantime.
+			scanned, status, lookErr := q.session.broker.statistics(ctx, query)
+			if lookErr == nil && q.update(query, scanned, status) && err != nil {
+				return
+			}
+			if err != nil {
+				q.session.broker.log.Warn("Logs Insights query not stopped", "query", query.id, "error", err)
+				return
+			}
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			delete(q.running, query.id)
+			q.stopped++
+		})
+	}
+	group.Wait()
+}
+
+// askLogs sends a request about a query with the function's credentials. The caller closes the answer.
+func (b *Broker) askLogs(ctx context.Context, query *logQuery, operation string) (io.ReadCloser, error) {
+	body, err := json.Marshal(map[string]string{"queryId": query.id})
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, query.place.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	request.Header.Set("X-Amz-Target", "Logs_20140328."+operation)
+	if err := b.sign(ctx, request, query.scope, body); err != nil {
+		return nil, err
+	}
+	answer, err := b.transport.RoundTrip(request)
+	if err != nil {
+		return nil, fmt.Errorf("ask CloudWatch Logs for %s: %w", operation, err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		answer.Body.Close()
+		return nil, fmt.Errorf("ask CloudWatch Logs for %s: status %d", operation, answer.StatusCode)
+	}
+	return answer.Body, nil
+}
+
+// The statistics in an answer of GetQueryResults. A log line in the same answer cannot imitate them, because
+// the quotes of a text are escaped in JSON.
+var (
+	bytesScanned = regexp.MustCompile(`"bytesScanned"\s*:\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[,}\s]`)
+	queryStatus  = regexp.MustCompile(`"status"\s*:\s*"([A-Za-z]+)"`)
+)
+
+// statistics returns the bytes that a query has scanned, and its status.
+func (b *Broker) statistics(ctx context.Context, query *logQuery) (scanned int64, status string, err error) {
+	answer, err := b.askLogs(ctx, query, "GetQueryResults")
+	if err != nil {
+		return 0, "", err
+	}
+	defer answer.Close()
+	const overlap = 128 // bytes, more than one of the patterns can match
+	buffer, kept := make([]byte, bufferSize), 0
+	for total := 0; total < maxQueryAnswer; {
+		n, readErr := answer.Read(buffer[kept:])
+		total += n
+		seen := buffer[:kept+n]
+		for _, found := range bytesScanned.FindAllSubmatch(seen, -1) {
+			if value, err := strconv.ParseFloat(string(found[1]), 64); err == nil {
+				scanned = max(scanned, int64(value))
+			}
+		}
+		if found := queryStatus.FindSubmatch(seen); found != nil {
+			status = string(found[1])
+		}
+		if readErr == io.EOF {
+			break
+		}
+		if readErr != nil {
+			return 0, "", fmt.Errorf("read the statistics of a query: %w", readErr)
+		}
+		kept = copy(buffer, seen[max(0, len(seen)-overlap):])
+	}
+	if status == "" {
+		return 0, "", fmt.Errorf("the answer about a query has no status")
+	}
+	return scanned, status, nil
+}
