@@ -85,6 +85,7 @@ func refuseAndBecomeWorker() error {
 	p.refuse(answerEPERM, unix.SYS_PRCTL, unix.SYS_SECCOMP, unix.SYS_PTRACE, unix.SYS_CHROOT, unix.SYS_UNSHARE,
 		unix.SYS_SETNS, unix.SYS_MOUNT, unix.SYS_BPF, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV,
 		unix.SYS_LANDLOCK_CREATE_RULESET, unix.SYS_LANDLOCK_ADD_RULE, unix.SYS_LANDLOCK_RESTRICT_SELF)
+	p.answer(answerAllow)
 	path, err := os.Executable()
 	if err != nil {
 		return err
