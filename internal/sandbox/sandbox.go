@@ -61,10 +61,19 @@ type Options struct {
 
 // Supervisor runs calls, one at a time.
 type Supervisor struct {
-	options Options
-	reaper  layer // whether orphans are adopted
+	options   Options
+	reaper    layer        // whether orphans are adopted
+	condition condition    // of this process at start
+	ancestors map[int]bool // process IDs of this process's ancestors
+	tolerated []int        // process IDs of the user's other processes at start
+	keys      int          // the user's keys in the kernel at start
+	opened    int          // descriptors at start
+	mode      os.FileMode  // of the scratch directory at start
+
 	mu      sync.Mutex
 	zygote  *zygote
+	cleanUp func() *SpentError // removes what the last call left behind; nil: nothing
+	spent   *SpentError        // why no more calls can run here; nil: they can
 }
 
 // New starts the warm Python process. If it returns an error, no code can run on this host.
@@ -79,9 +88,15 @@ func New(ctx context.Context, o Options) (*Supervisor, error) {
 	if o.Reap {
 		s.reaper = layerOf(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 	}
+	s.emptyScratch()
 	if err := s.ensureZygote(ctx); err != nil {
 		return nil, err
 	}
+	s.lookAround(s.zygote.process.Pid)
+	if o.OwnUser {
+		s.removeShared() // of an earlier run of this function
+	}
+	s.condition, s.keys, s.opened = conditionOf(os.Getpid()), keys(os.Getuid()), len(names("/proc/self/fd"))
 	o.Log.Info("sandbox ready", "layers", s.layers())
 	return s, nil
 }
@@ -146,6 +161,7 @@ func (s *Supervisor) limits() map[string]string {
 		"output":    fmt.Sprintf("%d MB a stream, first and last %d KB kept", MaxOutput>>20, KeptOutput>>10),
 		"result":    fmt.Sprintf("%d KB", MaxResult>>10),
 		"file":      fmt.Sprintf("%d MB", MaxFile>>20),
+		"files":     strconv.Itoa(MaxFiles),
 		"processes": strconv.Itoa(MaxProcesses),
 		"deadline":  fmt.Sprintf("the invocation's, less at most %s", maxMargin),
 	}
@@ -161,31 +177,170 @@ func (s *Supervisor) Close() {
 	}
 }
 
+// scratchFiles returns the names in the scratch directory if it is the sandbox's own.
+func (s *Supervisor) scratchFiles() map[string]bool {
+	files := map[string]bool{}
+	if s.options.OwnScratch {
+		for _, name := range names(s.options.Scratch) {
+			files[name] = true
+		}
+	}
+	return files
+}
+
+// emptyScratch removes files that an earlier run of this function left in the scratch directory.
+func (s *Supervisor) emptyScratch() {
+	if info, err := os.Stat(s.options.Scratch); err == nil {
+		s.mode = info.Mode().Perm() | info.Mode()&os.ModeSticky
+	}
+	if !s.options.OwnScratch {
+		return
+	}
+	deadline := time.Now().Add(cleanTime)
+	for _, name := range names(s.options.Scratch) {
+		_ = removeAll(filepath.Join(s.options.Scratch, name), deadline) // it may belong to another user
+	}
+}
+
 // Run runs one call until ctx's deadline less a margin. A failure of the code is part of the answer. The
-// error means that the sandbox itself failed.
+// error means that the sandbox itself failed. After the caller has passed the answer or the error on, it must
+// call Settle.
 func (s *Supervisor) Run(ctx context.Context, command string) (toolcall.Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.settle(); err != nil {
+		return toolcall.Answer{}, err
+	}
+	answer, err := s.runCall(ctx, command)
+	if err != nil {
+		s.spend(&SpentError{traceHarness, err.Error()})
+	}
+	return answer, err
+}
+
+// Settle removes what the last call left behind. If it returns an error, which is a [SpentError], a call
+// affected more than itself, and this process must exit.
+func (s *Supervisor) Settle() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settle()
+}
+
+func (s *Supervisor) settle() error {
+	if s.cleanUp != nil {
+		s.spend(s.cleanUp())
+		s.cleanUp = nil
+	}
+	if s.spent == nil {
+		return nil
+	}
+	if s.zygote != nil {
+		s.zygote.stop()
+		s.zygote = nil
+	}
+	return s.spent
+}
+
+// spend records the first trace. Nil changes nothing.
+func (s *Supervisor) spend(trace *SpentError) {
+	if s.spent == nil {
+		s.spent = trace
+	}
+}
+
+func (s *Supervisor) runCall(ctx context.Context, command string) (toolcall.Answer, error) {
 	if err := s.ensureZygote(ctx); err != nil {
 		return toolcall.Answer{}, fmt.Errorf("restart the sandbox: %w", err)
 	}
+	before := s.scratchFiles()
 	directory, err := os.MkdirTemp(s.options.Scratch, "call-")
 	if err != nil {
 		return toolcall.Answer{}, fmt.Errorf("make the call's directory: %w", err)
 	}
-	defer removeAll(directory)
+	child := 0
+	s.cleanUp = func() *SpentError { return s.clean(directory, before, child) }
 	c, err := newCall(s.options, directory, command, time.Now(), softTime(ctx))
 	if err != nil {
 		return toolcall.Answer{}, err
 	}
 	defer c.close()
-	answer, err := c.run(ctx, s.zygote, s.snapshot)
-	if c.child != 0 {
-		s.sweep(s.zygote, c.child, c.before)
-		s.zygote.clearExits()
+	c.before = before
+	answer, err := c.run(ctx, s)
+	if c.spare != nil {
+		child = c.spare.pid
+	}
+	if s.spent != nil {
+		answer.Notes = append(answer.Notes, noteSpent)
 	}
 	return answer, err
 }
+
+// noteSpent tells the model that its code did more than the sandbox intends.
+const noteSpent = "the code affected more than its own process; the sandbox is replaced before the next call"
+
+// cleanTime bounds the removal of the files of a call.
+const cleanTime = 3 * time.Second
+
+// clean removes the files of a call and, with Options.OwnScratch, all others that are new. A child that has
+// not ended could still write files.
+func (s *Supervisor) clean(directory string, before map[string]bool, child int) *SpentError {
+	if child != 0 && !waitEnded(child) {
+		return &SpentError{traceProcess, "the process of the call does not end"}
+	}
+	if s.zygote != nil {
+		s.zygote.clearExits()
+	}
+	if info, err := os.Stat(s.options.Scratch); err == nil && info.Mode().Perm() != s.mode.Perm() {
+		_ = os.Chmod(s.options.Scratch, s.mode)
+	}
+	deadline := time.Now().Add(cleanTime)
+	err := removeAll(directory, deadline)
+	if s.options.OwnScratch {
+		for _, name := range names(s.options.Scratch) {
+			if !before[name] {
+				err = errors.Join(err, removeAll(filepath.Join(s.options.Scratch, name), deadline))
+			}
+		}
+	}
+	if err != nil {
+		return &SpentError{traceFiles, err.Error()}
+	}
+	return nil
+}
+
+// inspect kills the processes that a call left behind and records traces of the call.
+func (s *Supervisor) inspect(z *zygote, c *call) {
+	filtered := c.spare.isFiltered()
+	if n := s.killLeftovers(z, c.spare.pid, filtered); n > 0 {
+		s.spend(&SpentError{traceProcess, fmt.Sprintf("%d processes left behind", n)})
+	}
+	if !filtered && s.options.OwnUser {
+		s.inspectUser(c)
+	}
+	if p, ok := readProcess(z.process.Pid); !ok || p.zombie || p.stopped {
+		s.spend(&SpentError{traceZygote, "the zygote was stopped or has ended"})
+		return
+	}
+	s.spend(s.condition.compare("supervisor", os.Getpid()))
+	s.spend(z.condition.compare("zygote", z.process.Pid))
+	if n := len(names("/proc/self/fd")) - s.opened; n > maxMoreDescriptors {
+		s.spend(&SpentError{traceDescriptor, fmt.Sprintf("%d more than at start", n)})
+	}
+}
+
+// inspectUser records traces that belong to no process. Only where the sandbox has its own user, they must be
+// the call's.
+func (s *Supervisor) inspectUser(c *call) {
+	if s.removeShared() {
+		s.spend(&SpentError{traceShared, "memory, a queue, a semaphore, or a key"})
+	}
+	if c.usedNetwork.Load() || s.ownsNetwork() && usesNetwork(os.Getuid()) {
+		s.spend(&SpentError{traceSocket, "of the call"})
+	}
+}
+
+// ownsNetwork reports whether only the sandbox opens network sockets as this user. Lambda extensions do too.
+func (s *Supervisor) ownsNetwork() bool { return s.options.OwnUser && len(s.tolerated) == 0 }
 
 // softTime returns the time until the soft deadline of a call, or 0 if ctx has no deadline.
 func softTime(ctx context.Context) time.Duration {
