@@ -31,6 +31,7 @@ const (
 	maxError         = MaxResult / 4         // bytes of an error text
 	watchPoll        = 20 * time.Millisecond // between two looks at the child's memory and files
 	networkPoll      = 5                     // watchPolls between two looks at network sockets
+	filesPoll        = 50                    // watchPolls between two counts of the call's files
 	unboundTime      = 24 * time.Hour        // soft deadline of a call whose context has none
 	longCall         = 20 * time.Millisecond // after which a call probably waits for AWS, and the next child is forked
 )
@@ -62,8 +63,7 @@ type call struct {
 	overFiles         chan struct{} // closed when the child created more files than it may
 	usedNetwork       atomic.Bool   // whether the child was seen with a network socket
 
-	spare  *spare          // the child
-	before map[string]bool // names in the scratch directory before the call
+	spare *spare // the child
 }
 
 // newCall returns a call whose soft deadline is soft after start. If soft is 0, the call gets unboundTime.
@@ -232,12 +232,13 @@ func (c *call) watch(s *Supervisor) (stop func()) {
 				close(c.overMemory)
 				return
 			}
-			if now := usedInodes(s.options.Scratch); now > inodes+MaxFiles {
+			// Counting takes time. The number of used inodes shows when it is due, unless others remove files.
+			if now := usedInodes(s.options.Scratch); now > inodes+MaxFiles || n%filesPoll == 0 {
 				if hasMoreFiles(c.newFiles(s), MaxFiles) {
 					close(c.overFiles)
 					return
 				}
-				inodes = now // others created the files
+				inodes = now
 			}
 			if unfiltered && n%networkPoll == 0 && s.ownsNetwork() && usesNetwork(os.Getuid()) {
 				c.usedNetwork.Store(true)
@@ -262,11 +263,9 @@ func (c *call) isOverMemory(s *Supervisor, unfiltered bool) bool {
 // newFiles returns the call's directory and, if the whole scratch directory is the sandbox's, what is new in it.
 func (c *call) newFiles(s *Supervisor) []string {
 	paths := []string{c.request.Directory}
-	if s.options.OwnScratch {
-		for _, name := range names(s.options.Scratch) {
-			if path := filepath.Join(s.options.Scratch, name); !c.before[name] && path != c.request.Directory {
-				paths = append(paths, path)
-			}
+	for _, name := range s.scratchFiles() {
+		if path := filepath.Join(s.options.Scratch, name); path != c.request.Directory {
+			paths = append(paths, path)
 		}
 	}
 	return paths

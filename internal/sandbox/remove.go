@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,111 +17,137 @@ const MaxFiles = 20_000
 // errTooSlow means that files remain because removing them takes too long.
 var errTooSlow = errors.New("removing the files of a call takes too long")
 
-// removeAll removes a file, or a directory with everything in it, until the deadline. Modes that forbid it,
-// and directories nested so deeply that no path or set of descriptors reaches them, do not stop it: it moves
-// the directories that it finds to the top and removes them there.
+// removeAll removes a file, or a directory with everything in it, until the deadline. Modes that forbid it do
+// not stop it, nor do directories nested so deeply that no path and no set of descriptors reaches them: it
+// walks down and up with one descriptor.
 func removeAll(path string, deadline time.Time) error {
-	if err := unix.Unlink(path); err == nil || err == unix.ENOENT {
+	if err := unix.Unlink(path); err == nil || err == unix.ENOENT || unix.Rmdir(path) == nil {
 		return nil
 	}
-	for moved := 0; ; {
-		directories, err := removeDirectory(path, path, &moved, deadline)
-		if err != nil {
-			return fmt.Errorf("remove %s: %w", path, err)
-		}
-		if len(directories) == 0 {
-			return nil
-		}
-		for _, name := range directories {
-			if _, err := removeDirectory(filepath.Join(path, name), path, &moved, deadline); err != nil {
-				return fmt.Errorf("remove %s in %s: %w", name, path, err)
-			}
-		}
+	err := removeContents(path, deadline)
+	if err == nil {
+		err = unix.Rmdir(path)
 	}
-}
-
-// removeDirectory removes a directory, unless it is the top one and has subdirectories. Then it returns their
-// names. It moves the subdirectories of other directories to the top.
-func removeDirectory(path, top string, moved *int, deadline time.Time) (directories []string, err error) {
-	for {
-		if err := unix.Rmdir(path); err == nil || err == unix.ENOENT {
-			return nil, nil
-		} else if err != unix.ENOTEMPTY && err != unix.EEXIST {
-			return nil, err
-		}
-		if err := openMode(path); err != nil {
-			return nil, err
-		}
-		directories, err := removeFiles(path, deadline)
-		if err != nil {
-			return nil, err
-		}
-		if path == top {
-			if len(directories) > 0 {
-				return directories, nil
-			}
-			continue
-		}
-		for _, name := range directories {
-			if err := moveUp(filepath.Join(path, name), top, moved); err != nil {
-				return nil, err
-			}
-		}
-	}
-}
-
-// moveUp moves a directory to the top, under a name that is free there.
-func moveUp(path, top string, moved *int) error {
-	if unix.Rmdir(path) == nil {
-		return nil
-	}
-	// Moving a directory changes its entry "..", so the directory must be writable.
-	if err := openMode(path); err != nil {
-		return err
-	}
-	for {
-		*moved++
-		target := filepath.Join(top, "moved-"+strconv.Itoa(*moved))
-		if _, err := os.Lstat(target); errors.Is(err, os.ErrNotExist) {
-			return unix.Rename(path, target)
-		}
-	}
-}
-
-// openMode makes a directory readable and writable for its owner.
-func openMode(path string) error {
-	if err := os.Chmod(path, 0o700); err != nil {
-		return fmt.Errorf("open up %s: %w", path, err)
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", path, err)
 	}
 	return nil
 }
 
-// batch is how many entries of a directory are read at a time.
-const batch = 1024
+// level is a directory on the way from the top to the directory that is being emptied.
+type level struct {
+	name string   // in the directory above
+	left []string // subdirectories that have not been visited
+}
 
-// removeFiles removes everything in a directory but its subdirectories, whose names it returns.
-func removeFiles(path string, deadline time.Time) (directories []string, err error) {
-	open, err := os.Open(path)
+// removeContents empties a directory.
+func removeContents(path string, deadline time.Time) error {
+	fd, err := openDirectory(unix.AT_FDCWD, path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer open.Close()
-	fd := int(open.Fd())
-	for {
-		entries, readErr := open.Readdirnames(batch)
-		if time.Now().After(deadline) {
-			return nil, errTooSlow
+	defer func() { unix.Close(fd) }()
+	move := func(to string) error {
+		next, err := openDirectory(fd, to)
+		if err != nil {
+			return err
 		}
-		for _, name := range entries {
-			switch err := unix.Unlinkat(fd, name, 0); err {
-			case nil, unix.ENOENT:
-			case unix.EISDIR, unix.EPERM:
-				directories = append(directories, name)
-			default:
+		unix.Close(fd)
+		fd = next
+		return nil
+	}
+	top, err := removeFiles(fd, deadline)
+	if err != nil {
+		return err
+	}
+	stack := []level{{left: top}}
+	for {
+		here := &stack[len(stack)-1]
+		switch {
+		case len(here.left) > 0:
+			name := here.left[0]
+			here.left = here.left[1:]
+			if unix.Unlinkat(fd, name, unix.AT_REMOVEDIR) == nil {
+				continue
+			}
+			if err := move(name); err != nil {
+				return err
+			}
+			directories, err := removeFiles(fd, deadline)
+			if err != nil {
+				return err
+			}
+			stack = append(stack, level{name, directories})
+		case len(stack) == 1:
+			return nil
+		default:
+			name := here.name
+			if err := move(".."); err != nil {
+				return err
+			}
+			if err := unix.Unlinkat(fd, name, unix.AT_REMOVEDIR); err != nil {
+				return fmt.Errorf("remove the directory %q: %w", name, err)
+			}
+			stack = stack[:len(stack)-1]
+		}
+	}
+}
+
+// openDirectory opens a directory below another one and makes it readable and writable for its owner.
+func openDirectory(at int, name string) (int, error) {
+	if err := unix.Fchmodat(at, name, 0o700, 0); err != nil {
+		return -1, fmt.Errorf("change the mode of %q: %w", name, err)
+	}
+	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open %q: %w", name, err)
+	}
+	return fd, nil
+}
+
+// batch is how many bytes of a directory's entries are read at a time.
+const batch = 64 << 10
+
+// removeFiles removes everything in a directory but its subdirectories, whose names it returns. Removing
+// entries while they are read can hide others, so it reads the directory until only subdirectories are left.
+func removeFiles(fd int, deadline time.Time) (directories []string, err error) {
+	buffer := make([]byte, batch)
+	for {
+		removed := false
+		directories = directories[:0]
+		if _, err := unix.Seek(fd, 0, unix.SEEK_SET); err != nil {
+			return nil, err
+		}
+		for {
+			n, err := unix.Getdents(fd, buffer)
+			if err != nil {
 				return nil, err
 			}
+			if n == 0 {
+				break
+			}
+			if time.Now().After(deadline) {
+				return nil, errTooSlow
+			}
+			var entries []string
+			for rest := buffer[:n]; len(rest) > 0; {
+				var consumed int
+				consumed, _, entries = unix.ParseDirent(rest, -1, entries)
+				rest = rest[consumed:]
+			}
+			for _, name := range entries {
+				switch err := unix.Unlinkat(fd, name, 0); err {
+				case nil:
+					removed = true
+				case unix.EISDIR, unix.EPERM:
+					directories = append(directories, name)
+				case unix.ENOENT:
+				default:
+					return nil, fmt.Errorf("remove %q: %w", name, err)
+				}
+			}
 		}
-		if readErr != nil || len(entries) == 0 {
+		if !removed {
 			return directories, nil
 		}
 	}

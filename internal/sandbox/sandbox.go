@@ -51,8 +51,8 @@ type Options struct {
 	Launched    string   // the Python that Seal started, see Launched; empty: New starts it
 	MemoryMB    int      // limit of a call's data; 0: none
 	Warm        []string // services whose clients the zygote creates in advance, in this order
-	OwnUser     bool     // only the sandbox uses this user ID: every process that started during a call is killed
-	OwnScratch  bool     // only the sandbox uses Scratch: every file that was created during a call is removed
+	OwnUser     bool     // only the sandbox uses this user ID: processes that are not its own are killed after a call
+	OwnScratch  bool     // only the sandbox uses Scratch: every file of this user is removed, at start and after a call
 	Reap        bool     // this process has no children but the sandbox's: adopt and kill orphans of calls
 	NewSession  func() Session
 	Stderr      *os.File // receives the zygote's own errors; nil: they are dropped
@@ -62,13 +62,14 @@ type Options struct {
 // Supervisor runs calls, one at a time.
 type Supervisor struct {
 	options   Options
-	reaper    layer        // whether orphans are adopted
-	condition condition    // of this process at start
-	ancestors map[int]bool // process IDs of this process's ancestors
-	tolerated []int        // process IDs of the user's other processes at start
-	keys      int          // the user's keys in the kernel at start
-	opened    int          // descriptors at start
-	mode      os.FileMode  // of the scratch directory at start
+	reaper    layer           // whether orphans are adopted
+	condition condition       // of this process at start
+	ancestors map[int]bool    // process IDs of this process's ancestors
+	tolerated []int           // process IDs of the user's other processes at start
+	keys      int             // the user's keys in the kernel at start
+	opened    int             // descriptors at start
+	mode      os.FileMode     // of the scratch directory at start
+	foreign   map[string]bool // names of other users' files in the scratch directory at start
 
 	mu      sync.Mutex
 	zygote  *zygote
@@ -177,29 +178,36 @@ func (s *Supervisor) Close() {
 	}
 }
 
-// scratchFiles returns the names in the scratch directory if it is the sandbox's own.
-func (s *Supervisor) scratchFiles() map[string]bool {
-	files := map[string]bool{}
-	if s.options.OwnScratch {
-		for _, name := range names(s.options.Scratch) {
-			files[name] = true
-		}
-	}
-	return files
-}
-
-// emptyScratch removes files that an earlier run of this function left in the scratch directory.
+// emptyScratch removes what an earlier run of this function left in the scratch directory, if that is the
+// sandbox's own. Files of other users stay.
 func (s *Supervisor) emptyScratch() {
 	if info, err := os.Stat(s.options.Scratch); err == nil {
 		s.mode = info.Mode().Perm() | info.Mode()&os.ModeSticky
 	}
-	if !s.options.OwnScratch {
-		return
-	}
+	s.foreign = map[string]bool{}
 	deadline := time.Now().Add(cleanTime)
-	for _, name := range names(s.options.Scratch) {
-		_ = removeAll(filepath.Join(s.options.Scratch, name), deadline) // it may belong to another user
+	for _, name := range s.scratchFiles() {
+		path := filepath.Join(s.options.Scratch, name)
+		var stat unix.Stat_t
+		if unix.Lstat(path, &stat) == nil && int(stat.Uid) != os.Getuid() {
+			s.foreign[name] = true
+			continue
+		}
+		_ = removeAll(path, deadline) // what remains is removed after the next call
 	}
+}
+
+// scratchFiles returns the names in the scratch directory that only the sandbox can have created.
+func (s *Supervisor) scratchFiles() (files []string) {
+	if !s.options.OwnScratch {
+		return nil
+	}
+	for _, name := range names(s.options.Scratch) {
+		if !s.foreign[name] {
+			files = append(files, name)
+		}
+	}
+	return files
 }
 
 // Run runs one call until ctx's deadline less a margin. A failure of the code is part of the answer. The
@@ -252,19 +260,17 @@ func (s *Supervisor) runCall(ctx context.Context, command string) (toolcall.Answ
 	if err := s.ensureZygote(ctx); err != nil {
 		return toolcall.Answer{}, fmt.Errorf("restart the sandbox: %w", err)
 	}
-	before := s.scratchFiles()
 	directory, err := os.MkdirTemp(s.options.Scratch, "call-")
 	if err != nil {
 		return toolcall.Answer{}, fmt.Errorf("make the call's directory: %w", err)
 	}
 	child := 0
-	s.cleanUp = func() *SpentError { return s.clean(directory, before, child) }
+	s.cleanUp = func() *SpentError { return s.clean(directory, child) }
 	c, err := newCall(s.options, directory, command, time.Now(), softTime(ctx))
 	if err != nil {
 		return toolcall.Answer{}, err
 	}
 	defer c.close()
-	c.before = before
 	answer, err := c.run(ctx, s)
 	if c.spare != nil {
 		child = c.spare.pid
@@ -281,9 +287,9 @@ const noteSpent = "the code affected more than its own process; the sandbox is r
 // cleanTime bounds the removal of the files of a call.
 const cleanTime = 3 * time.Second
 
-// clean removes the files of a call and, with Options.OwnScratch, all others that are new. A child that has
-// not ended could still write files.
-func (s *Supervisor) clean(directory string, before map[string]bool, child int) *SpentError {
+// clean removes the files of a call and, with Options.OwnScratch, all others. A child that has not ended could
+// still write files.
+func (s *Supervisor) clean(directory string, child int) *SpentError {
 	if child != 0 && !waitEnded(child) {
 		return &SpentError{traceProcess, "the process of the call does not end"}
 	}
@@ -295,12 +301,8 @@ func (s *Supervisor) clean(directory string, before map[string]bool, child int) 
 	}
 	deadline := time.Now().Add(cleanTime)
 	err := removeAll(directory, deadline)
-	if s.options.OwnScratch {
-		for _, name := range names(s.options.Scratch) {
-			if !before[name] {
-				err = errors.Join(err, removeAll(filepath.Join(s.options.Scratch, name), deadline))
-			}
-		}
+	for _, name := range s.scratchFiles() {
+		err = errors.Join(err, removeAll(filepath.Join(s.options.Scratch, name), deadline))
 	}
 	if err != nil {
 		return &SpentError{traceFiles, err.Error()}
