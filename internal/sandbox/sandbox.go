@@ -313,17 +313,23 @@ func (s *Supervisor) clean(directory string, child int) *SpentError {
 // inspect kills the processes that a call left behind and records traces of the call.
 func (s *Supervisor) inspect(z *zygote, c *call) {
 	filtered := c.spare.isFiltered()
-	if n := s.killLeftovers(z, c.spare.pid, filtered); n > 0 {
+	announced := time.Now().Add(announceWait)
+	p, ok := readProcess(z.process.Pid)
+	lost := !ok || p.zombie || p.stopped
+	if lost {
+		announced = time.Now()
+		s.spend(&SpentError{traceZygote, "the zygote was stopped or has ended"})
+	}
+	if n := s.killLeftovers(z, c.spare.pid, filtered, announced); n > 0 {
 		s.spend(&SpentError{traceProcess, fmt.Sprintf("%d processes left behind", n)})
 	}
 	if !filtered && s.options.OwnUser {
 		s.inspectUser(c)
 	}
-	if p, ok := readProcess(z.process.Pid); !ok || p.zombie || p.stopped {
-		s.spend(&SpentError{traceZygote, "the zygote was stopped or has ended"})
+	s.spend(s.condition.compare("supervisor", os.Getpid()))
+	if lost {
 		return
 	}
-	s.spend(s.condition.compare("supervisor", os.Getpid()))
 	s.spend(z.condition.compare("zygote", z.process.Pid))
 	if n := len(names("/proc/self/fd")) - s.opened; n > maxMoreDescriptors {
 		s.spend(&SpentError{traceDescriptor, fmt.Sprintf("%d more than at start", n)})

@@ -137,15 +137,14 @@ type suspect struct {
 // killLeftovers kills the processes that a call left behind and reports how many there were.
 //
 // If the call's system call filter was active, the call cannot have made a child of the zygote. Otherwise, a
-// process that the zygote does not announce as a spare within announceWait belongs to the call.
-func (s *Supervisor) killLeftovers(z *zygote, child int, filtered bool) (killed int) {
-	deadline := time.Now().Add(announceWait)
+// child that the zygote has not announced as a spare by a certain time belongs to the call.
+func (s *Supervisor) killLeftovers(z *zygote, child int, filtered bool, announced time.Time) (killed int) {
 	for round := 0; round < sweepRounds; {
 		waiting, kills := false, 0
 		for _, p := range s.suspects(z, child) {
 			switch {
 			case p.forked && filtered:
-			case p.forked && z.isAlive() && time.Now().Before(deadline):
+			case p.forked && time.Now().Before(announced):
 				waiting = true
 			case syscall.Kill(p.pid, syscall.SIGKILL) == nil:
 				kills++
