@@ -12,6 +12,7 @@
 //	guard.go     which operations may pass
 //	exchange.go  one request and its answer
 //	session.go   the requests of one tool call
+//	budget.go    the memory that requests may take
 //
 // The wire format is in pythonlayer/alarmtriage_tool/aws_transport.py.
 package broker
@@ -20,6 +21,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -46,6 +48,16 @@ const (
 	maxObserved    = 4 << 20 // bytes of an answer that are observed
 )
 
+// Limits of the broker.
+const (
+	maxInFlight  = 32 << 20         // bytes of all requests that are being received or sent
+	maxIdle      = 64               // connections to AWS that are kept open between requests
+	maxIdleHost  = 16               // the same, to one host
+	maxKeptHosts = 16               // hosts of a tool call, beyond which no connection is kept after it
+	idleTime     = 5 * time.Minute  // after which a connection that is not used is closed
+	dialTime     = 10 * time.Second // until a connection to AWS must be open
+)
+
 // Options configure a broker.
 type Options struct {
 	Credentials aws.CredentialsProvider
@@ -68,6 +80,7 @@ type Broker struct {
 	hosts       hosts
 	guard       guard
 	transport   http.RoundTripper
+	inFlight    *budget
 	observe     func(body []byte)
 	signer      *v4.Signer
 	now         func() time.Time
@@ -88,6 +101,7 @@ func New(o Options) (*Broker, error) {
 		hosts:       allowed,
 		guard:       newGuard(o.OpenReads, o.AllowedActions, o.DeniedActions),
 		transport:   o.Transport,
+		inFlight:    &budget{left: maxInFlight},
 		observe:     o.Observe,
 		signer:      v4.NewSigner(),
 		now:         o.Now,
@@ -112,10 +126,12 @@ func New(o Options) (*Broker, error) {
 func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 func(*http.Request) (*url.URL, error) { return nil, nil },
+		DialContext:           (&net.Dialer{Timeout: dialTime}).DialContext,
 		DisableCompression:    true,
 		ForceAttemptHTTP2:     false,
-		MaxIdleConnsPerHost:   16,
-		IdleConnTimeout:       5 * time.Minute,
+		MaxIdleConns:          maxIdle,
+		MaxIdleConnsPerHost:   maxIdleHost,
+		IdleConnTimeout:       idleTime,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: 60 * time.Second,
 	}

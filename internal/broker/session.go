@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 
@@ -21,19 +22,21 @@ type Session struct {
 	calls    []toolcall.AWSCall // at most maxListed
 	unlisted int                // requests beyond those
 	refusals int
-	requests int   // that passed the checks
-	received int64 // bytes of answers
-	open     int   // connections
+	requests int             // that passed the checks
+	received int64           // bytes of answers
+	open     int             // connections
+	hosts    map[string]bool // that requests were sent to, at most maxKeptHosts and one
 }
 
 // NewSession returns the session of a new tool call.
-func (b *Broker) NewSession() *Session { return &Session{broker: b} }
+func (b *Broker) NewSession() *Session { return &Session{broker: b, hosts: map[string]bool{}} }
 
 // Serve answers the connections that arrive on the control socket, a SOCK_SEQPACKET socket, until the socket
 // is shut down or ctx ends. It returns after all connections are closed.
 func (s *Session) Serve(ctx context.Context, control *os.File) {
 	ctx, cancel := context.WithCancel(ctx)
 	var connections sync.WaitGroup
+	defer s.closeIdle()
 	defer connections.Wait()
 	defer cancel()
 	socket, err := control.SyscallConn()
@@ -59,6 +62,27 @@ func (s *Session) Serve(ctx context.Context, control *os.File) {
 			defer connection.Close()
 			s.serveConnection(ctx, connection)
 		})
+	}
+}
+
+// closeIdle closes the connections to AWS after a call that asked many hosts, such as every bucket. Otherwise
+// they are kept for the next call.
+func (s *Session) closeIdle() {
+	s.mu.Lock()
+	many := len(s.hosts) > maxKeptHosts
+	s.mu.Unlock()
+	if transport, ok := s.broker.transport.(*http.Transport); ok && many {
+		transport.CloseIdleConnections()
+	}
+}
+
+// logSent logs a request when it is sent, so that the log lists it even if the tool's answer is lost.
+func (s *Session) logSent(ctx context.Context, call toolcall.AWSCall, host string) {
+	s.broker.log.InfoContext(ctx, "AWS request", "service", call.Service, "operation", call.Operation, "region", call.Region)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.hosts) <= maxKeptHosts {
+		s.hosts[host] = true
 	}
 }
 
