@@ -88,7 +88,7 @@ func (r *run) runPython(ctx context.Context, uses []conversation.Use) []investig
 			answer, err := r.Tool.Run(ctx, call.Command)
 			call.DurationMS = r.Now().Sub(call.StartedAt).Milliseconds()
 			if err != nil {
-				call.Problem = err.Error()
+				call.Problem, call.Lost = err.Error(), toolcall.IsLost(err)
 				return
 			}
 			call.Answer = &answer

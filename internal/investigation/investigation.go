@@ -183,6 +183,7 @@ type ToolCall struct {
 	Command    string           `json:"command"`               // the Python code
 	Answer     *toolcall.Answer `json:"answer,omitempty"`
 	Problem    string           `json:"problem,omitempty"` // why there is no answer, as reported to the model
+	Lost       bool             `json:"lost,omitempty"`    // the tool may have run the code, and its AWS calls are not known
 	StartedAt  time.Time        `json:"started_at"`        // UTC
 	DurationMS int64            `json:"duration_ms"`       // in milliseconds, as measured by the orchestrator
 	Cached     int              `json:"cached,omitempty"`  // number of the earlier call whose answer was reused

@@ -455,3 +455,19 @@ func TestLinksFor_AlarmAndReportHaveDifferentRegions(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(card), "https://us-east-1.console.aws.amazon.com/s3/object/b?region=us-east-1")
 }
+
+// A tool call without an answer may have made AWS calls that nobody listed.
+func TestForms_SayThatTheAWSCallsOfALostCallAreNotKnown(t *testing.T) {
+	const notKnown = "its AWS calls are not known"
+	for name, lost := range map[string]bool{"lost": true, "not executed": false} {
+		t.Run(name, func(t *testing.T) {
+			rec := sample(t)
+			call := &rec.Rounds[0].Calls[0]
+			call.Answer, call.Problem, call.Lost = nil, "the tool function crashed", lost
+			page, err := report.HTML(rec, linksOf(rec))
+			require.NoError(t, err)
+			assert.Equal(t, lost, strings.Contains(string(page), notKnown))
+			assert.Equal(t, lost, strings.Contains(report.Text(rec, linksOf(rec)), notKnown))
+		})
+	}
+}

@@ -205,6 +205,9 @@ func callText(call *investigation.ToolCall) string {
 		fmt.Fprintf(&b, "--- answered from tool call %d\n", call.Cached)
 	case call.Answer == nil:
 		fmt.Fprintf(&b, "--- failed: %s\n", plain(cmp.Or(call.Problem, noAnswer)))
+		if call.Lost {
+			b.WriteString("    aws: " + callsNotKnown + "\n")
+		}
 	default:
 		fmt.Fprintf(&b, "--- output (%.1f s)\n%s\n", call.Answer.ExecutionTime, indent(call.Answer.Text()))
 		for _, request := range call.Answer.AWSCalls {

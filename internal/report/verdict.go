@@ -15,6 +15,7 @@ const (
 	noPastCause    = "no cause found"
 	noEvidence     = "no evidence is cited"
 	noAnswer       = "it has no answer"
+	callsNotKnown  = "its AWS calls are not known; the tool's log lists those that were sent"
 )
 
 // confidence returns the record's confidence, or Unknown if the record's value is not one of the known degrees.

@@ -116,7 +116,8 @@ print(call((314, 274), %ZYGOTE%, ctypes.create_string_buffer(attr), 0))`, refuse
 	{name: "signals: kill in all forms", code: `print(*[call(n, *a) for n, a in (((62, 129), (%ZYGOTE%, 0)), ((200, 130), (%ZYGOTE%, 0)), ((234, 131), (%ZYGOTE%, %ZYGOTE%, 0)))])`, refused: "done done done"},
 	{name: "signals: stopping the zygote", code: `print(native("kill", %ZYGOTE%, 19)); time.sleep(0.1)`, refused: "done", trace: traceZygote},
 	{name: "signals: real-time signals and those to groups", code: `
-print(call((129, 138), %ZYGOTE%, 10, ctypes.create_string_buffer(struct.pack("iii", 10, 0, -1), 128)), native("kill", -me - 1, 0))`, trace: traceZygote},
+print(call((129, 138), %ZYGOTE%, 10, ctypes.create_string_buffer(struct.pack("iii", 10, 0, -1), 128)), native("kill", -me - 1, 0))
+time.sleep(0.3)`, trace: traceZygote},
 
 	// Memory and descriptors of other processes.
 	{name: "memory: of the zygote", code: `
@@ -150,8 +151,12 @@ def wait():
     libc.setsid(); os.closerange(0, 256); parent = os.getppid()
     while os.getppid() == parent: time.sleep(0.001)
 sibling(wait)`, refused: "started", trace: traceProcess},
-	{name: "processes: flags of clone", code: `print(*[call((56, 220), flags, 0, 0, 0, 0) for flags in (0x10000000 | 17, 0x20000000 | 17, 0x40000000 | 17)])
-time.sleep(0.1)`, trace: traceAny},
+	{name: "processes: flags of clone", code: `
+for flags in (0x800000 | 17, 0x80000000 | 17, 0x8000 | 0x800000 | 17):
+    pid = libc.syscall(ctypes.c_long(56 if amd64 else 220), ctypes.c_long(flags), 0, 0, 0, 0)
+    if pid == 0: libc.setsid(); time.sleep(20); os._exit(0)
+    print("done" if pid > 0 else os.strerror(ctypes.get_errno()), flush=True)
+time.sleep(0.1)`, refused: "done\ndone\ndone", trace: traceProcess},
 	{name: "processes: a process that shares this one's memory", code: `
 print(call((58, -1), ) if amd64 and %FULL% else "Operation not permitted done")`, refused: "done"},
 	{name: "processes: a program in the background", code: `

@@ -38,7 +38,8 @@ func New(client awsapi.Lambda, function string, timeout time.Duration) *Client {
 }
 
 // Run executes command and returns the tool's answer. If the code fails, the answer has Success false, and the
-// error is nil. Run returns an error only if the tool did not answer.
+// error is nil. Run returns an error only if the tool did not answer. The error is a [toolcall.LostError] if the
+// tool may have run the code.
 func (c *Client) Run(ctx context.Context, command string) (toolcall.Answer, error) {
 	payload, err := json.Marshal(toolcall.Request{Command: command})
 	if err != nil {
@@ -51,30 +52,33 @@ func (c *Client) Run(ctx context.Context, command string) (toolcall.Answer, erro
 		return toolcall.Answer{}, c.explain(ctx, err)
 	}
 	if out.FunctionError != nil {
-		return toolcall.Answer{}, c.explainFunctionError(out.Payload)
+		return toolcall.Answer{}, &toolcall.LostError{Err: c.explainFunctionError(out.Payload)}
 	}
 	var answer toolcall.Answer
 	if err := json.Unmarshal(out.Payload, &answer); err != nil {
-		return toolcall.Answer{}, fmt.Errorf("the tool's answer is not valid JSON (%d bytes): %w", len(out.Payload), err)
+		err = fmt.Errorf("the tool's answer is not valid JSON (%d bytes): %w", len(out.Payload), err)
+		return toolcall.Answer{}, &toolcall.LostError{Err: err}
 	}
 	return answer, nil
 }
 
 func (c *Client) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("the call was canceled because the investigation's time ran out: %w", ctx.Err())
+		return &toolcall.LostError{Err: fmt.Errorf(
+			"the call was canceled because the investigation's time ran out: %w", ctx.Err())}
 	}
 	switch awsapi.Classify(err) {
 	case awsapi.ClassThrottled:
 		return fmt.Errorf("the tool function is throttled (its concurrency is used up); retry with fewer calls at the same time: %w", err)
 	case awsapi.ClassTimeout:
-		return fmt.Errorf("the tool did not answer within %v; ask for less data at a time", c.timeout+graceTime)
+		return &toolcall.LostError{Err: fmt.Errorf(
+			"the tool did not answer within %v; ask for less data at a time", c.timeout+graceTime)}
 	case awsapi.ClassTooLarge:
 		return fmt.Errorf("the code is too large for one call (limit 6 MB); send less: %w", err)
 	case awsapi.ClassDenied, awsapi.ClassNotFound:
 		return fmt.Errorf("the tool function cannot be invoked; conclude without it. %s %w", awsapi.Advice(err), err)
 	}
-	return fmt.Errorf("the tool function could not be reached: %w", err)
+	return &toolcall.LostError{Err: fmt.Errorf("the tool function could not be reached: %w", err)}
 }
 
 // functionError is Lambda's response for a function that failed.

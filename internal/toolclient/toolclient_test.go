@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolclient"
 )
 
@@ -77,4 +78,30 @@ func TestRun_ReportsEndOfInvestigationTime(t *testing.T) {
 	_, err := answering("", "", context.Canceled).Run(ctx, "1")
 	require.ErrorContains(t, err, "investigation's time ran out")
 	assert.ErrorIs(t, err, context.Canceled)
+}
+
+// If the code may have run, its AWS calls are not known. If it cannot have run, there are none.
+func TestRun_ReportsWhetherTheCodeMayHaveRun(t *testing.T) {
+	for name, tt := range map[string]struct {
+		payload, functionError string
+		err                    error
+		lost                   bool
+	}{
+		"the process was killed":    {`{"errorType":"Runtime.ExitError","errorMessage":"signal: killed"}`, "Unhandled", nil, true},
+		"the function timed out":    {`{"errorType":"Sandbox.Timedout","errorMessage":"timed out"}`, "Unhandled", nil, true},
+		"the answer was too large":  {`{"errorType":"Function.ResponseSizeTooLarge"}`, "Unhandled", nil, true},
+		"the answer is not JSON":    {`<html>`, "", nil, true},
+		"the connection was closed": {"", "", awsapitest.ErrDown, true},
+		"no answer in time":         {"", "", context.DeadlineExceeded, true},
+		"throttled":                 {"", "", &types.TooManyRequestsException{}, false},
+		"denied":                    {"", "", awsapitest.Denied("lambda:InvokeFunction"), false},
+		"no such function":          {"", "", &types.ResourceNotFoundException{}, false},
+		"code too large":            {"", "", &types.RequestTooLargeException{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := answering(tt.payload, tt.functionError, tt.err).Run(t.Context(), "1")
+			require.Error(t, err)
+			assert.Equal(t, tt.lost, toolcall.IsLost(err))
+		})
+	}
 }
