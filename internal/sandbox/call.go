@@ -240,7 +240,7 @@ func (c *call) watch(s *Supervisor) (stop func()) {
 				}
 				inodes = now
 			}
-			if unfiltered && n%networkPoll == 0 && s.ownsNetwork() && usesNetwork(os.Getuid()) {
+			if unfiltered && n%networkPoll == 0 && s.watchNetwork && usesNetwork(os.Getuid()) {
 				c.usedNetwork.Store(true)
 			}
 		}

@@ -71,9 +71,9 @@ var fcntlCommands = []uint32{
 // tcgets2 reads the settings of a terminal. The isatty function of newer C libraries uses it.
 const tcgets2 = 0x802c542a
 
-// ioctlCommands do not include FIOSETOWN and SIOCSPGRP, which set the process to signal.
+// ioctlCommands concern terminals, descriptors, and copies of files. They do not include FIOSETOWN and SIOCSPGRP, which set the process to signal.
 var ioctlCommands = []uint32{
-	unix.TCGETS, tcgets2, unix.TIOCGWINSZ, fionread, fionbio, fioclex, fionclex,
+	unix.TCGETS, tcgets2, unix.TIOCGWINSZ, fionread, fionbio, fioclex, fionclex, unix.FICLONE,
 }
 
 // Commands that all architectures share and package unix does not define.

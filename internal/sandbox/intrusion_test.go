@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -302,6 +303,41 @@ func (w *worker) mustContain(i intrusion, full bool) {
 	w.mustBeClean()
 	_, err := os.Stat(filepath.Join("/dev/shm", "alarmtriage-test-"+strconv.Itoa(w.cmd.Process.Pid)))
 	assert.ErrorIs(w.t, err, os.ErrNotExist)
+}
+
+// Lambda may keep an environment whose process was killed, with its /tmp. The next process must not find what the
+// last call left there.
+func TestNew_RemovesWhatAKilledRunLeft(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs a user of its own")
+	}
+	for _, python := range pythons(t) {
+		t.Run(python.name, func(t *testing.T) {
+			w := startWorker(t, python, roleRefuse)
+			code := intrude + `
+def stay():
+    libc.setsid(); os.closerange(0, 256); time.sleep(60)
+sibling(stay)
+libc.shmget(os.getuid() + 1, 4096, 0o1600); libc.semget(os.getuid() + 2, 1, 0o1600)
+os.makedirs("../left/a/b"); open("../left/a/b/c", "w").close()
+open("../ready", "w").close()
+time.sleep(60)`
+			encoded, err := json.Marshal(workerRequest{Command: code, Seconds: 50})
+			require.NoError(t, err)
+			_, err = w.in.Write(append(encoded, '\n'))
+			require.NoError(t, err)
+			require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(w.scratch, "ready")); return err == nil }, 30*time.Second, time.Millisecond)
+			require.NotEmpty(t, sharedObjects(w.uid))
+			require.NoError(t, w.cmd.Process.Kill())
+			w.stop()
+			require.NotEmpty(t, processes(w.uid), "the sibling lives on")
+
+			w.start()
+			w.mustWork()
+			w.mustBeClean()
+			assert.Empty(t, sharedObjects(w.uid))
+		})
+	}
 }
 
 // A call may create no more files than can be removed quickly. Its answer does not wait for their removal.

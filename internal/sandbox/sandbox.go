@@ -61,15 +61,16 @@ type Options struct {
 
 // Supervisor runs calls, one at a time.
 type Supervisor struct {
-	options   Options
-	reaper    layer           // whether orphans are adopted
-	condition condition       // of this process at start
-	ancestors map[int]bool    // process IDs of this process's ancestors
-	tolerated []int           // process IDs of the user's other processes at start
-	keys      int             // the user's keys in the kernel at start
-	opened    int             // descriptors at start
-	mode      os.FileMode     // of the scratch directory at start
-	foreign   map[string]bool // names of other users' files in the scratch directory at start
+	options      Options
+	reaper       layer           // whether orphans are adopted
+	condition    condition       // of this process at start
+	ancestors    map[int]bool    // process IDs of this process's ancestors
+	tolerated    []int           // process IDs of the user's other processes at start
+	keys         int             // the user's keys in the kernel at start
+	watchNetwork bool            // whether network sockets of the user must be the call's
+	opened       int             // descriptors at start
+	mode         os.FileMode     // of the scratch directory at start
+	foreign      map[string]bool // names of other users' files in the scratch directory at start
 
 	mu      sync.Mutex
 	zygote  *zygote
@@ -97,7 +98,8 @@ func New(ctx context.Context, o Options) (*Supervisor, error) {
 	if o.OwnUser {
 		s.removeShared() // of an earlier run of this function
 	}
-	s.condition, s.keys, s.opened = conditionOf(os.Getpid()), keys(os.Getuid()), len(names("/proc/self/fd"))
+	s.watchNetwork = s.ownsNetwork()
+	s.condition, s.keys, s.opened = conditionOf(os.Getpid()), keys(os.Getuid()), len(names(ownDescriptors))
 	o.Log.Info("sandbox ready", "layers", s.layers())
 	return s, nil
 }
@@ -331,7 +333,7 @@ func (s *Supervisor) inspect(z *zygote, c *call) {
 		return
 	}
 	s.spend(z.condition.compare("zygote", z.process.Pid))
-	if n := len(names("/proc/self/fd")) - s.opened; n > maxMoreDescriptors {
+	if n := len(names(ownDescriptors)) - s.opened; n > maxMoreDescriptors {
 		s.spend(&SpentError{traceDescriptor, fmt.Sprintf("%d more than at start", n)})
 	}
 }
@@ -342,13 +344,16 @@ func (s *Supervisor) inspectUser(c *call) {
 	if s.removeShared() {
 		s.spend(&SpentError{traceShared, "memory, a queue, a semaphore, or a key"})
 	}
-	if c.usedNetwork.Load() || s.ownsNetwork() && usesNetwork(os.Getuid()) {
+	if c.usedNetwork.Load() || s.watchNetwork && usesNetwork(os.Getuid()) {
 		s.spend(&SpentError{traceSocket, "of the call"})
 	}
 }
 
-// ownsNetwork reports whether only the sandbox opens network sockets as this user. Lambda extensions do too.
-func (s *Supervisor) ownsNetwork() bool { return s.options.OwnUser && len(s.tolerated) == 0 }
+// ownsNetwork reports whether only the sandbox opens network sockets as its user. Lambda extensions do too, and so
+// does whoever has one when this process starts.
+func (s *Supervisor) ownsNetwork() bool {
+	return s.options.OwnUser && len(s.tolerated) == 0 && !usesNetwork(os.Getuid())
+}
 
 // softTime returns the time until the soft deadline of a call, or 0 if ctx has no deadline.
 func softTime(ctx context.Context) time.Duration {

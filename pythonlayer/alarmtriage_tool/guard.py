@@ -67,7 +67,7 @@ _SHARING = frozenset(("_posixshmem", "_multiprocessing"))
 # Commands of fcntl and ioctl that pass, as in the system call filter (fcntlCommands and ioctlCommands in
 # internal/sandbox/filter_calls.go).
 _FCNTL = frozenset((0, 1, 2, 3, 4, 5, 6, 7, 9, 36, 37, 38, 1030, 1032))
-_IOCTL = frozenset((0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451))
+_IOCTL = frozenset((0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x40049409))
 
 _HIDDEN: Tuple[str, ...] = ("/proc/", "/sys/", "/dev/")
 _DEVICES = frozenset(("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/full"))
