@@ -90,18 +90,24 @@ func New(ctx context.Context, o Options) (*Supervisor, error) {
 	if o.Reap {
 		s.reaper = layerOf(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 	}
-	s.emptyScratch()
+	s.lookAround() // while Python imports its modules, if Seal started it
 	if err := s.ensureZygote(ctx); err != nil {
 		return nil, err
 	}
-	s.lookAround(s.zygote.process.Pid)
-	if o.OwnUser {
-		s.removeShared() // of an earlier run of this function
-	}
-	s.watchNetwork = s.ownsNetwork()
-	s.condition, s.keys, s.opened = conditionOf(os.Getpid()), keys(os.Getuid()), len(names(ownDescriptors))
 	o.Log.Info("sandbox ready", "layers", s.layers())
 	return s, nil
+}
+
+// lookAround records the state from which calls must not deviate, and removes what an earlier run of this function
+// left behind.
+func (s *Supervisor) lookAround() {
+	s.emptyScratch()
+	s.findProcesses()
+	if s.options.OwnUser {
+		s.removeShared()
+	}
+	s.condition, s.keys, s.opened = conditionOf(os.Getpid()), keys(os.Getuid()), len(names(ownDescriptors))
+	s.watchNetwork = s.ownsNetwork()
 }
 
 func (s *Supervisor) ensureZygote(ctx context.Context) error {

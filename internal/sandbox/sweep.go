@@ -218,11 +218,11 @@ func waitEnded(pid int) bool {
 	return false
 }
 
-// lookAround records the processes that existed before this one: its ancestors and, with Options.OwnUser, the
+// findProcesses records the processes that existed before this one: its ancestors and, with Options.OwnUser, the
 // user's other processes, such as Lambda extensions. It kills processes that an earlier run of this function
 // left behind, because Lambda may keep the environment when a function exits. The code of a call runs in
 // copies of Python that nobody can read, so such a process has no readable executable.
-func (s *Supervisor) lookAround(zygotePID int) {
+func (s *Supervisor) findProcesses() {
 	s.ancestors = map[int]bool{}
 	own := os.Getpid()
 	for pid := os.Getppid(); pid > 0 && !s.ancestors[pid]; {
@@ -237,7 +237,7 @@ func (s *Supervisor) lookAround(zygotePID int) {
 		return
 	}
 	list := processes(os.Getuid())
-	ours := descendants(list, own, zygotePID)
+	ours := descendants(list, own) // with the zygote, if Seal started it
 	for _, p := range list {
 		if ours[p.pid] || s.ancestors[p.pid] || p.zombie {
 			continue
