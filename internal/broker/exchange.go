@@ -62,7 +62,7 @@ func (s *Session) serveConnection(ctx context.Context, connection net.Conn) {
 }
 
 // serveRequest reads and answers one request. It reports whether the connection can be used again. The body is
-// read only if the head may pass and there is memory for it.
+// kept only if the head may pass and there is memory for it.
 func (s *Session) serveRequest(ctx context.Context, requests io.Reader, answers *bufio.Writer) bool {
 	head, size, err := s.readHead(requests)
 	if err != nil {
@@ -71,7 +71,11 @@ func (s *Session) serveRequest(ctx context.Context, requests io.Reader, answers 
 	defer s.broker.inFlight.giveBack(size)
 	if reason := s.judgeHead(head); reason != "" {
 		s.refuseHead(answers, head, reason)
-		return false // the body was not read
+		if answers.Flush() != nil {
+			return false
+		}
+		_, err := io.CopyN(io.Discard, requests, int64(head.Body)) // so that the connection can be used again
+		return err == nil
 	}
 	defer s.broker.inFlight.giveBack(head.Body)
 	body := make([]byte, head.Body)
@@ -81,7 +85,7 @@ func (s *Session) serveRequest(ctx context.Context, requests io.Reader, answers 
 	return s.exchange(ctx, answers, head, body)
 }
 
-// judgeHead returns the reason for refusing a request before its body is read, or an empty string. Then it has
+// judgeHead returns the reason for refusing a request whatever its body is, or an empty string. Then it has
 // taken memory for the body. A request with a short body is judged as a whole.
 func (s *Session) judgeHead(head requestHead) string {
 	if head.Body > bufferSize {
@@ -100,14 +104,14 @@ func (s *Session) judgeHead(head requestHead) string {
 	return ""
 }
 
-// refuseHead answers and records a request whose body was not read.
+// refuseHead answers and records a request whose body is not kept.
 func (s *Session) refuseHead(answers *bufio.Writer, head requestHead, reason string) {
 	call := toolcall.AWSCall{Operation: bounded(head.Method), Refused: truncate.Bytes(reason, maxReason)}
 	if to, err := url.Parse(head.URL); err == nil {
 		call.Service, call.Operation = bounded(to.Hostname()), bounded(head.Method+" "+to.EscapedPath())
 	}
 	s.record(call)
-	_ = writeHead(answers, answerHead{Error: call.Refused, Kind: kindRefused}) // the connection is closed anyway
+	_ = writeHead(answers, answerHead{Error: call.Refused, Kind: kindRefused}) // an error shows when the answer is flushed
 }
 
 // bufferSize is larger than most requests and answers, so that sending one takes one system call and wakes
