@@ -3,6 +3,7 @@ package sandbox
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"unsafe"
 
@@ -223,64 +224,63 @@ func onlyThreads() *program {
 // clone3 this is needed: a filter can see the flags of clone, but not those of clone3.
 const firstSharedNumber = 424
 
+// refused returns the rule of a system call that is not listed.
+func refused(number uint32) *program {
+	if number >= firstSharedNumber {
+		return always(answerNoSys)
+	}
+	return always(answerEPERM)
+}
+
+// span is a range of system calls with one rule. It ends before the next span.
+type span struct {
+	from uint32
+	rule *program
+}
+
 // decisionTree returns a binary search for the rule of a system call. System calls without a rule are refused.
-func decisionTree(rules map[uint32]*program) *program {
-	type span struct {
-		from uint32 // the span ends before the next one
-		rule *program
-	}
-	refused := func(number uint32) *program {
-		if number >= firstSharedNumber {
-			return always(answerNoSys)
-		}
-		return always(answerEPERM)
-	}
-	spans := []span{{from: 0, rule: refused(0)}}
+func decisionTree(rules map[uint32]*program) *program { return searchTree(spansOf(rules)) }
+
+// spansOf returns the spans of all numbers below x32Bit.
+func spansOf(rules map[uint32]*program) []span {
+	var spans []span
 	add := func(from uint32, rule *program) {
-		last := &spans[len(spans)-1]
-		switch {
-		case last.from == from:
-			last.rule = rule
-		case len(last.rule.code) == 1 && len(rule.code) == 1 && last.rule.code[0] == rule.code[0]:
-		default:
-			spans = append(spans, span{from: from, rule: rule})
+		if n := len(spans); n > 0 && slices.Equal(spans[n-1].rule.code, rule.code) && len(rule.pids) == 0 {
+			return // the rule goes on
 		}
+		spans = append(spans, span{from, rule})
 	}
-	numbers := make([]uint32, 0, len(rules)+1)
-	for number := range rules {
-		numbers = append(numbers, number)
-	}
-	slices.Sort(numbers)
 	next := uint32(0) // the first number that no span covers yet
-	for _, number := range append(numbers, x32Bit) {
+	for _, number := range append(slices.Sorted(maps.Keys(rules)), x32Bit) {
 		if next < number {
 			add(next, refused(next))
-		}
-		if next < firstSharedNumber && firstSharedNumber < number {
-			add(firstSharedNumber, refused(firstSharedNumber))
+			if next < firstSharedNumber && firstSharedNumber < number {
+				add(firstSharedNumber, refused(firstSharedNumber))
+			}
 		}
 		if number < x32Bit {
 			add(number, rules[number])
 		}
 		next = number + 1
 	}
-	var build func(spans []span) *program
-	build = func(spans []span) *program {
-		if len(spans) == 1 {
-			return spans[0].rule
-		}
-		middle := len(spans) / 2
-		low, high := build(spans[:middle]), build(spans[middle:])
-		p := &program{}
-		p.code = append(p.code,
-			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, Jt: 0, Jf: 1, K: spans[middle].from},
-			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JA, K: uint32(len(low.code))}, // has a 32-bit distance
-		)
-		p.append(low)
-		p.append(high)
-		return p
+	return spans
+}
+
+// searchTree returns a binary search for the rule of the span that contains a system call.
+func searchTree(spans []span) *program {
+	if len(spans) == 1 {
+		return spans[0].rule
 	}
-	return build(spans)
+	middle := len(spans) / 2
+	low, high := searchTree(spans[:middle]), searchTree(spans[middle:])
+	p := &program{}
+	p.code = append(p.code,
+		unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, Jt: 0, Jf: 1, K: spans[middle].from},
+		unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JA, K: uint32(len(low.code))}, // has a 32-bit distance
+	)
+	p.append(low)
+	p.append(high)
+	return p
 }
 
 // hexProgram returns a program in the form that the first message to the zygote contains.

@@ -423,7 +423,7 @@ forge(result=json.dumps("<" * (127 << 10)))`,
 	}
 }
 
-// The filters of both architectures are checked where the tests run on one only.
+// The kernel refuses a filter that is too long, or that jumps behind its end.
 func TestChildFilter_FitsKernelAndJumps(t *testing.T) {
 	code := childFilter().code
 	assert.Less(t, len(code), 4096, "BPF_MAXINSNS")
