@@ -96,11 +96,11 @@ var intrusions = []intrusion{
 		plain: `os.sched_setaffinity(os.getppid(), {0})`, words: "changing the limits, priority, scheduling"},
 	{name: "scheduling: priority of the zygote", code: `print(native("setpriority", 0, %ZYGOTE%, 19))`, refused: "done", trace: traceScheduling,
 		plain: `os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)`, words: "changing the limits, priority, scheduling"},
-	{name: "scheduling: priority of all processes of the user", code: `print(native("setpriority", 2, 0, 7))`, refused: "done", trace: traceScheduling,
-		plain: `os.setpriority(os.PRIO_USER, 0, 7)`, words: "changing the limits, priority, scheduling"},
+	{name: "scheduling: priority of all processes of the user", code: `print(native("setpriority", 2, 0, 19))`, refused: "done", trace: traceScheduling,
+		plain: `os.setpriority(os.PRIO_USER, 0, 19)`, words: "changing the limits, priority, scheduling"},
 	{name: "scheduling: input and output of the supervisor", code: `print(call((251, 30), 1, %SUPERVISOR%, 3 << 13))`, refused: "done", trace: traceScheduling},
 	{name: "scheduling: attributes of the zygote", code: `
-attr = struct.pack("IIQiIQQQII", 56, 3, 0, 5, 0, 0, 0, 0, 0, 0)
+attr = struct.pack("IIQiIQQQII", 56, 3, 0, 19, 0, 0, 0, 0, 0, 0)
 print(call((314, 274), %ZYGOTE%, ctypes.create_string_buffer(attr), 0))`, refused: "done", trace: traceScheduling},
 
 	// Signals.
