@@ -95,8 +95,7 @@ func (r *run) runPython(ctx context.Context, uses []conversation.Use) []investig
 			answer, err := r.Tool.Run(ctx, toolcall.Request{Command: call.Command, QueryLimitUSD: &limit})
 			call.DurationMS = r.Now().Sub(call.StartedAt).Milliseconds()
 			if err != nil {
-				call.Problem = err.Error()
-				call.RecordLoss(err)
+				call.Problem, call.Lost = err.Error(), toolcall.IsLost(err)
 				return
 			}
 			call.Answer = &answer

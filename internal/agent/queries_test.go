@@ -60,8 +60,8 @@ func TestQueryLimit_CountsCallsWithoutAnAnswer(t *testing.T) {
 		err  error
 		want float64
 	}{
-		"the tool crashed":     {errors.New("the tool function crashed"), 0.25},
-		"the tool did not run": {fmt.Errorf("throttled: %w", toolcall.ErrNotRun), 0},
+		"the tool crashed":     {&toolcall.LostError{Err: errors.New("the tool function crashed")}, 0.25},
+		"the tool did not run": {errors.New("throttled"), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tool, rec := &fakeTool{}, record("{}")

@@ -15,6 +15,7 @@
 //	billing.go   what AWS charges for them, within a limit
 //	metrics.go   how many metrics a request reads
 //	logqueries.go  what running Logs Insights queries scan
+//	budget.go    the memory that requests may take
 //
 // The wire format is in pythonlayer/alarmtriage_tool/aws_transport.py.
 package broker
@@ -23,6 +24,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -51,6 +53,16 @@ const (
 
 // MaxObserved is the length in bytes at which the bodies that Options.Observe receives are cut.
 const MaxObserved = maxObserved
+
+// Limits of the broker.
+const (
+	maxInFlight  = 32 << 20         // bytes of all requests that are being received or sent
+	maxIdle      = 64               // connections to AWS that are kept open between requests
+	maxIdleHost  = 16               // the same, to one host
+	maxKeptHosts = 16               // hosts of a tool call, beyond which no connection is kept after it
+	idleTime     = 5 * time.Minute  // after which a connection that is not used is closed
+	dialTime     = 10 * time.Second // until a connection to AWS must be open
+)
 
 // Options configure a broker.
 type Options struct {
@@ -84,6 +96,7 @@ type Broker struct {
 	hosts       hosts
 	guard       guard
 	transport   http.RoundTripper
+	inFlight    *budget
 	observe     func(body []byte)
 	recordAll   func(Exchange)
 	signer      *v4.Signer
@@ -107,6 +120,7 @@ func New(o Options) (*Broker, error) {
 		hosts:       allowed,
 		guard:       newGuard(o.OpenReads, o.AllowedActions, o.DeniedActions),
 		transport:   o.Transport,
+		inFlight:    &budget{left: maxInFlight},
 		observe:     o.Observe,
 		recordAll:   o.Record,
 		signer:      v4.NewSigner(),
@@ -134,10 +148,12 @@ func New(o Options) (*Broker, error) {
 func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 func(*http.Request) (*url.URL, error) { return nil, nil },
+		DialContext:           (&net.Dialer{Timeout: dialTime}).DialContext,
 		DisableCompression:    true,
 		ForceAttemptHTTP2:     false,
-		MaxIdleConnsPerHost:   16,
-		IdleConnTimeout:       5 * time.Minute,
+		MaxIdleConns:          maxIdle,
+		MaxIdleConnsPerHost:   maxIdleHost,
+		IdleConnTimeout:       idleTime,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: 60 * time.Second,
 	}

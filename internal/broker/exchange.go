@@ -13,6 +13,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -53,45 +54,108 @@ const (
 func (s *Session) serveConnection(ctx context.Context, connection net.Conn) {
 	requests, answers := bufio.NewReaderSize(connection, bufferSize), bufio.NewWriterSize(connection, bufferSize)
 	for {
-		head, body, err := readRequest(requests)
-		if err != nil {
-			return
-		}
-		again := s.exchange(ctx, answers, head, body)
+		again := s.serveRequest(ctx, requests, answers)
 		if answers.Flush() != nil || !again {
 			return
 		}
 	}
 }
 
+// serveRequest reads and answers one request. It reports whether the connection can be used again. The body is
+// kept only if the head may pass and there is memory for it.
+func (s *Session) serveRequest(ctx context.Context, requests io.Reader, answers *bufio.Writer) bool {
+	head, size, err := s.readHead(requests)
+	if err != nil {
+		return false
+	}
+	defer s.broker.inFlight.giveBack(size)
+	if reason := s.judgeHead(head); reason != "" {
+		s.refuseHead(answers, head, reason)
+		if answers.Flush() != nil {
+			return false
+		}
+		_, err := io.CopyN(io.Discard, requests, int64(head.Body)) // so that the connection can be used again
+		return err == nil
+	}
+	defer s.broker.inFlight.giveBack(head.Body)
+	body := make([]byte, head.Body)
+	if _, err := io.ReadFull(requests, body); err != nil {
+		return false
+	}
+	return s.exchange(ctx, answers, head, body)
+}
+
+// judgeHead returns the reason for refusing a request whatever its body is, or an empty string. Then it has
+// taken memory for the body. A request with a short body is judged as a whole.
+func (s *Session) judgeHead(head requestHead) string {
+	if head.Body > bufferSize {
+		to, err := url.Parse(head.URL)
+		if err != nil {
+			return "the request cannot be sent: " + err.Error()
+		}
+		if _, reason := s.broker.hosts.find(to); reason != "" {
+			return reason
+		}
+	}
+	if !s.broker.inFlight.take(head.Body) {
+		return fmt.Sprintf("the requests that are being sent at the same time have more than %d MB; send fewer at a time",
+			maxInFlight>>20)
+	}
+	return ""
+}
+
+// refuseHead answers and records a request whose body is not kept.
+func (s *Session) refuseHead(answers *bufio.Writer, head requestHead, reason string) {
+	call := toolcall.AWSCall{Operation: bounded(head.Method), Refused: truncate.Bytes(reason, maxReason)}
+	if to, err := url.Parse(head.URL); err == nil {
+		call.Service, call.Operation = bounded(to.Hostname()), bounded(head.Method+" "+to.EscapedPath())
+	}
+	s.record(call)
+	_ = writeHead(answers, answerHead{Error: call.Refused, Kind: kindRefused}) // an error shows when the answer is flushed
+}
+
 // bufferSize is larger than most requests and answers, so that sending one takes one system call and wakes
 // its reader once.
 const bufferSize = 32 << 10
 
-// readRequest reads one request.
-func readRequest(from io.Reader) (requestHead, []byte, error) {
+// headCopies is how many times a head is in memory: encoded, decoded, as headers, and as text to sign.
+const headCopies = 4
+
+var errNoMemory = errors.New("too many requests are being received")
+
+// readHead reads the head of one request. It returns how many bytes it has taken of the memory for requests.
+func (s *Session) readHead(from io.Reader) (head requestHead, taken int, err error) {
 	var length [4]byte
 	if _, err := io.ReadFull(from, length[:]); err != nil {
-		return requestHead{}, nil, err
+		return requestHead{}, 0, err
 	}
 	size := binary.LittleEndian.Uint32(length[:])
 	if size > maxHeader {
-		return requestHead{}, nil, fmt.Errorf("the request's head has %d bytes, more than %d", size, maxHeader)
+		return requestHead{}, 0, fmt.Errorf("the request's head has %d bytes, more than %d", size, maxHeader)
 	}
+	taken = int(size) * headCopies
+	if !s.broker.inFlight.take(taken) {
+		return requestHead{}, 0, errNoMemory
+	}
+	if head, err = decodeHead(from, size); err != nil {
+		s.broker.inFlight.giveBack(taken)
+		return requestHead{}, 0, err
+	}
+	return head, taken, nil
+}
+
+func decodeHead(from io.Reader, size uint32) (head requestHead, err error) {
 	encoded := make([]byte, size)
 	if _, err := io.ReadFull(from, encoded); err != nil {
-		return requestHead{}, nil, err
+		return requestHead{}, err
 	}
-	var head requestHead
 	if err := json.Unmarshal(encoded, &head); err != nil {
-		return requestHead{}, nil, err
+		return requestHead{}, err
 	}
 	if head.Body < 0 || head.Body > maxBody {
-		return requestHead{}, nil, fmt.Errorf("the request's body has %d bytes, not 0 to %d", head.Body, maxBody)
+		return requestHead{}, fmt.Errorf("the request's body has %d bytes, not 0 to %d", head.Body, maxBody)
 	}
-	body := make([]byte, head.Body)
-	_, err := io.ReadFull(from, body)
-	return head, body, err
+	return head, nil
 }
 
 // exchange sends one request and forwards its answer. It reports whether the connection can be used again.
@@ -104,6 +168,7 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 		s.record(call)
 		return writeHead(connection, answerHead{Error: reason, Kind: kindRefused}) == nil
 	}
+	s.logSent(ctx, call, request.URL.Host)
 	response, err := s.send(request, charged)
 	if err != nil {
 		s.failed(charged, isDialError(err))

@@ -73,6 +73,8 @@ func unreviewed(found []finding, reviewed map[string]string) []finding {
 func TestTables_PassingReadsAreReviewed(t *testing.T) {
 	found := judge(t, "..", "..", "scripts", "judge_operations.py")
 	require.Greater(t, len(found), 1000)
+	// The broker refuses it to the code, although the role allows it: the broker itself uses it.
+	found = slices.DeleteFunc(found, func(f finding) bool { return f.service+":"+f.operation == stopLogQuery })
 	guard := newGuard(nil, nil, nil)
 	open := map[string]bool{}
 	for _, f := range found {

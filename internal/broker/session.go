@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 
@@ -21,9 +22,10 @@ type Session struct {
 	calls    []toolcall.AWSCall // at most maxListed
 	unlisted int                // requests beyond those
 	refusals int
-	requests int   // that passed the checks
-	received int64 // bytes of answers
-	open     int   // connections
+	requests int             // that passed the checks
+	received int64           // bytes of answers
+	open     int             // connections
+	hosts    map[string]bool // that requests were sent to, at most maxKeptHosts and one
 
 	bill    *bill
 	queries *logQueries
@@ -31,7 +33,7 @@ type Session struct {
 
 // NewSession returns the session of a new tool call, for whose requests AWS may charge queryLimitUSD.
 func (b *Broker) NewSession(queryLimitUSD float64) *Session {
-	s := &Session{broker: b, bill: newBill(queryLimitUSD)}
+	s := &Session{broker: b, hosts: map[string]bool{}, bill: newBill(queryLimitUSD)}
 	s.queries = newLogQueries(s)
 	return s
 }
@@ -41,6 +43,7 @@ func (b *Broker) NewSession(queryLimitUSD float64) *Session {
 func (s *Session) Serve(ctx context.Context, control *os.File) {
 	ctx, cancel := context.WithCancel(ctx)
 	var connections sync.WaitGroup
+	defer s.closeIdle()
 	defer s.queries.finish()
 	defer connections.Wait()
 	defer cancel()
@@ -67,6 +70,27 @@ func (s *Session) Serve(ctx context.Context, control *os.File) {
 			defer connection.Close()
 			s.serveConnection(ctx, connection)
 		})
+	}
+}
+
+// closeIdle closes the connections to AWS after a call that asked many hosts, such as every bucket. Otherwise
+// they are kept for the next call.
+func (s *Session) closeIdle() {
+	s.mu.Lock()
+	many := len(s.hosts) > maxKeptHosts
+	s.mu.Unlock()
+	if transport, ok := s.broker.transport.(*http.Transport); ok && many {
+		transport.CloseIdleConnections()
+	}
+}
+
+// logSent logs a request when it is sent, so that the log lists it even if the tool's answer is lost.
+func (s *Session) logSent(ctx context.Context, call toolcall.AWSCall, host string) {
+	s.broker.log.InfoContext(ctx, "AWS request", "service", call.Service, "operation", call.Operation, "region", call.Region)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.hosts) <= maxKeptHosts {
+		s.hosts[host] = true
 	}
 }
 

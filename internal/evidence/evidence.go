@@ -49,8 +49,7 @@ func Collect(
 	call.DurationMS = now().Sub(call.StartedAt).Milliseconds()
 	if err != nil {
 		log.Warn("evidence not collected", "error", err)
-		call.RecordLoss(err)
-		call.Problem = err.Error()
+		call.Problem, call.Lost = err.Error(), toolcall.IsLost(err)
 		return fromEvent(alarm, investigation.Evidence{Call: call, Problem: err.Error()})
 	}
 	call.Answer = &answer

@@ -211,16 +211,13 @@ type ToolCall struct {
 	Command    string           `json:"command"`               // the Python code
 	Answer     *toolcall.Answer `json:"answer,omitempty"`
 	Problem    string           `json:"problem,omitempty"` // why there is no answer, as reported to the model
+	Lost       bool             `json:"lost,omitempty"`    // the tool may have run the code, and its AWS calls are not known
 	StartedAt  time.Time        `json:"started_at"`        // UTC
 	DurationMS int64            `json:"duration_ms"`       // in milliseconds, as measured by the orchestrator
 	Cached     int              `json:"cached,omitempty"`  // number of the earlier call whose answer was reused
 
 	QueryLimitUSD float64 `json:"query_limit_usd,omitempty"` // what AWS could charge for its queries, in US dollars
-	QueriesLost   bool    `json:"queries_lost,omitempty"`    // no answer: the whole limit counts as spent
 }
-
-// RecordLoss records that a call that may have run has no answer.
-func (c *ToolCall) RecordLoss(err error) { c.QueriesLost = !errors.Is(err, toolcall.ErrNotRun) }
 
 // perCall is the part of an investigation's limit for billed queries that one tool call may spend: a call
 // whose answer is lost counts as if it had spent all that it could.
@@ -241,7 +238,7 @@ func (r *Record) QueryCostUSD() float64 {
 		case call.Cached > 0:
 		case call.Answer != nil:
 			cost += call.Answer.QueryCostUSD()
-		case call.QueriesLost:
+		case call.Lost:
 			cost += call.QueryLimitUSD
 		}
 	}
@@ -253,7 +250,7 @@ func (r *Record) QueryCostUSD() float64 {
 func (r *Record) BilledQueries() (queries []toolcall.BilledQueries, lost int) {
 	sums := map[string]toolcall.BilledQueries{}
 	for call := range r.Calls() {
-		if call.Answer == nil && call.QueriesLost {
+		if call.Answer == nil && call.Lost {
 			lost++
 		}
 		if call.Answer == nil || call.Cached > 0 {

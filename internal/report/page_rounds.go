@@ -44,6 +44,7 @@ type callView struct {
 	Cited    bool
 	Cached   int
 	Problem  string
+	Unknown  string // that the AWS calls are not known; empty: they are
 	Command  []segment
 	Output   []segment
 	Notes    []string
@@ -156,6 +157,9 @@ func (b *roundsBuilder) call(call *investigation.ToolCall) callView {
 	switch {
 	case call.Answer == nil:
 		view.Problem = truncate.Runes(plain(cmp.Or(call.Problem, noAnswer)), maxPageQuote)
+		if call.Lost {
+			view.Unknown = callsNotKnown
+		}
 	case call.Cached > 0:
 	default:
 		view.Output = b.show(call.Answer.Text(), marks)

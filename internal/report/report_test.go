@@ -568,7 +568,7 @@ func TestAbout_ReportsQueriesThatAWSBills(t *testing.T) {
 				{Operation: "cloudwatch:GetMetricData", Requests: 4, Units: 1500, Unit: toolcall.UnitMetrics, CostUSD: 0.015}}
 		}, "AWS queries: 2 ce:GetCostAndUsage; 4 cloudwatch:GetMetricData, 1,500 metrics; about $0.0350"},
 		{"a lost answer", func(rec *investigation.Record) {
-			rec.Rounds[0].Calls[0].Answer, rec.Rounds[0].Calls[0].QueriesLost, rec.Rounds[0].Calls[0].QueryLimitUSD = nil, true, 0.25
+			rec.Rounds[0].Calls[0].Answer, rec.Rounds[0].Calls[0].Lost, rec.Rounds[0].Calls[0].QueryLimitUSD = nil, true, 0.25
 		}, "AWS queries: those of 1 tool calls without an answer, counted with all that they could cost; about $0.2500"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -619,4 +619,20 @@ func TestVerdict_SaysThatNoModelWasAsked(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(event), `"evidence_only":true`)
 	assert.Contains(t, report.Text(rec, linksOf(rec)), "Cost: no model was asked\n")
+}
+
+// A tool call without an answer may have made AWS calls that nobody listed.
+func TestForms_SayThatTheAWSCallsOfALostCallAreNotKnown(t *testing.T) {
+	const notKnown = "its AWS calls are not known"
+	for name, lost := range map[string]bool{"lost": true, "not executed": false} {
+		t.Run(name, func(t *testing.T) {
+			rec := sample(t)
+			call := &rec.Rounds[0].Calls[0]
+			call.Answer, call.Problem, call.Lost = nil, "the tool function crashed", lost
+			page, err := report.HTML(rec, linksOf(rec))
+			require.NoError(t, err)
+			assert.Equal(t, lost, strings.Contains(string(page), notKnown))
+			assert.Equal(t, lost, strings.Contains(report.Text(rec, linksOf(rec)), notKnown))
+		})
+	}
 }

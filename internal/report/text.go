@@ -263,6 +263,9 @@ func callText(call *investigation.ToolCall) string {
 		own("answered from tool call %d", call.Cached)
 	case call.Answer == nil:
 		own("failed: %s", plain(cmp.Or(call.Problem, noAnswer)))
+		if call.Lost {
+			own("aws: %s", callsNotKnown)
+		}
 	default:
 		own("output (%.1f s)", call.Answer.ExecutionTime)
 		b.WriteString(indent(call.Answer.Text()) + "\n")

@@ -17,6 +17,7 @@ const (
 	noAnswer       = "it has no answer"
 	computed       = "computed"
 	computedWhy    = "it is from code, and AWS's answers do not prove it"
+	callsNotKnown  = "its AWS calls are not known; the tool's log lists those that were sent"
 )
 
 // confidence returns the record's confidence, or Unknown if the record's value is not one of the known degrees.

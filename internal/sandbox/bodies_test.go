@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -92,4 +93,37 @@ result = {}
 			assert.True(t, passed[use.name], "%s on Python %s", use.name, python.name)
 		}
 	}
+}
+
+// Requests that the code begins and does not end must not fill the supervisor's memory. Neither must bodies for
+// hosts that the broker does not reach. The code still reads why they are refused.
+func TestSession_BoundsMemoryOfSupervisor(t *testing.T) {
+	server := httptest.NewServer(&fakeAWS{})
+	t.Cleanup(server.Close)
+	w := startWorker(t, pythons(t)[0], roleWorker, server.URL)
+	answer := w.run(`
+import struct, threading
+from alarmtriage_tool import aws_transport
+def begin(url):
+    try:
+        c = aws_transport._channel.take()
+        head = json.dumps({"m": "POST", "u": url, "h": [], "n": 16 << 20}).encode()
+        c.send(struct.pack("<I", len(head)) + head)
+        for n in range(16): c.send(b"x" * ((1 << 20) - (n == 15)))
+    except OSError: pass
+threads = [threading.Thread(target=begin, args=(os.environ["AWS_ENDPOINT_URL"],)) for _ in range(40)]
+for t in threads: t.start()
+for t in threads: t.join()
+def reason(url):
+    try: boto3.client("s3", endpoint_url=url, config=Config(retries={"total_max_attempts": 1})).put_object(Bucket="b", Key="k", Body=b"x" * (15 << 20))
+    except Exception as error: return str(error)
+result = [len(threads), *[reason(url) for url in ("https://evil.example.com", os.environ["AWS_ENDPOINT_URL"]) for _ in range(2)]]`, 30)
+
+	require.True(t, answer.Success, answer.Output)
+	assert.Equal(t, 2, strings.Count(string(answer.Result), "not an AWS API endpoint"), string(answer.Result))
+	assert.Equal(t, 2, strings.Count(string(answer.Result), "s3:PutObject) is refused"), string(answer.Result))
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(w.cmd.Process.Pid) + "/status")
+	require.NoError(t, err)
+	assert.Less(t, number(field(status, "VmHWM:\t")), 160<<10, "KB of the supervisor at most")
+	assert.True(t, w.run("boto3.client('sts').get_caller_identity()", 10).Success, "the next call has the memory again")
 }

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,7 +29,9 @@ const (
 	maxNotes         = 50
 	maxNote          = 2 << 10               // bytes of one note
 	maxError         = MaxResult / 4         // bytes of an error text
-	memoryPoll       = 20 * time.Millisecond // between two reads of the child's memory
+	watchPoll        = 20 * time.Millisecond // between two looks at the child's memory and files
+	networkPoll      = 5                     // watchPolls between two looks at network sockets
+	filesPoll        = 50                    // watchPolls between two counts of the call's files
 	unboundTime      = 24 * time.Hour        // soft deadline of a call whose context has none
 	longCall         = 20 * time.Millisecond // after which a call probably waits for AWS, and the next child is forked
 )
@@ -56,9 +60,10 @@ type call struct {
 	reportOutputLimit sync.Once
 	overOutput        chan struct{} // closed when the child printed more than it may
 	overMemory        chan struct{} // closed when the child uses more memory than it may
+	overFiles         chan struct{} // closed when the child created more files than it may
+	usedNetwork       atomic.Bool   // whether the child was seen with a network socket
 
-	child  int      // process ID
-	before snapshot // taken before the child received its code
+	spare *spare // the child
 }
 
 // newCall returns a call whose soft deadline is soft after start. If soft is 0, the call gets unboundTime.
@@ -77,7 +82,7 @@ func newCall(o Options, directory, command string, start time.Time, soft time.Du
 		},
 		start: start, soft: soft, session: o.NewSession(),
 		stdoutCapture: newCapture(KeptOutput), stderrCapture: newCapture(KeptOutput),
-		overOutput: make(chan struct{}), overMemory: make(chan struct{}),
+		overOutput: make(chan struct{}), overMemory: make(chan struct{}), overFiles: make(chan struct{}),
 	}
 	if err := c.open(); err != nil {
 		c.close()
@@ -133,10 +138,11 @@ func (c *call) close() {
 }
 
 // run passes the call to a child, waits until it ends, and makes the answer. The child receives its files
-// before the snapshot is taken, so that it wakes early. It receives the code after the snapshot.
-func (c *call) run(ctx context.Context, z *zygote, snapshot func() snapshot) (toolcall.Answer, error) {
+// before the processes are counted, so that it wakes early. It receives the code after that.
+func (c *call) run(ctx context.Context, s *Supervisor) (toolcall.Answer, error) {
+	z := s.zygote
 	serving := c.serve(ctx)
-	pid, err := z.startCall(ctx, c.childEnds)
+	child, err := z.startCall(ctx, c.childEnds)
 	for _, file := range c.childEnds {
 		file.Close()
 	}
@@ -147,20 +153,24 @@ func (c *call) run(ctx context.Context, z *zygote, snapshot func() snapshot) (to
 		<-serving
 		return toolcall.Answer{}, fmt.Errorf("start the call: %w", err)
 	}
-	c.child = pid
-	c.before = snapshot()
-	c.request.Processes = c.before.threads + MaxProcesses
+	c.spare = child
+	c.request.Processes = threads(processes(os.Getuid())) + MaxProcesses
 	go c.send()
 	// Forking slows down a call that computes. It costs nothing while a call waits for AWS.
-	timer := time.AfterFunc(longCall, func() { z.requestSpare(pid) })
+	timer := time.AfterFunc(longCall, func() { z.requestSpare(child.pid) })
 	output := c.captureOutput()
 	answered := c.readResult()
-	stopWatching := c.watchMemory()
+	stopWatching := c.watch(s)
 	ended := c.wait(ctx, z, output, answered)
 	timer.Stop()
 	stopWatching()
-	z.requestSpare(pid)
+	if child.isFiltered() {
+		z.requestSpare(child.pid) // early, because the next call may already be waiting
+	}
 	c.kill()
+	s.inspect(z, c)
+	// A child that the zygote forks during the inspection would be suspect until it is announced.
+	z.requestSpare(child.pid)
 	c.drainOutput(output)
 	c.endSession()
 	<-serving
@@ -203,28 +213,62 @@ func (c *call) captureOutput() <-chan struct{} {
 	return done
 }
 
-// watchMemory polls the child's memory, because RLIMIT_DATA does not count shared mappings.
-func (c *call) watchMemory() (stop func()) {
-	if c.request.MemoryHard == 0 {
-		return func() {}
-	}
+// watch polls what the kernel's limits do not count: the child's shared memory, the number of its files, and,
+// if its system calls are not filtered, memory and network sockets outside of it.
+func (c *call) watch(s *Supervisor) (stop func()) {
 	done := make(chan struct{})
 	go func() {
-		tick := time.NewTicker(memoryPoll)
+		tick := time.NewTicker(watchPoll)
 		defer tick.Stop()
-		for {
+		inodes := usedInodes(s.options.Scratch)
+		for n := 1; ; n++ {
 			select {
 			case <-done:
 				return
 			case <-tick.C:
-				if anonymousMemory(c.child) > c.request.MemoryHard {
-					close(c.overMemory)
+			}
+			unfiltered := s.options.OwnUser && !c.spare.isFiltered()
+			if c.isOverMemory(s, unfiltered) {
+				close(c.overMemory)
+				return
+			}
+			// Counting takes time. The number of used inodes shows when it is due, unless others remove files.
+			if now := usedInodes(s.options.Scratch); now > inodes+MaxFiles || n%filesPoll == 0 {
+				if hasMoreFiles(c.newFiles(s), MaxFiles) {
+					close(c.overFiles)
 					return
 				}
+				inodes = now
+			}
+			if unfiltered && n%networkPoll == 0 && s.watchNetwork && usesNetwork(os.Getuid()) {
+				c.usedNetwork.Store(true)
 			}
 		}
 	}()
 	return func() { close(done) }
+}
+
+// isOverMemory reports whether the child uses more memory than it may.
+func (c *call) isOverMemory(s *Supervisor, unfiltered bool) bool {
+	if c.request.MemoryHard == 0 {
+		return false
+	}
+	used := anonymousMemory(c.spare.pid)
+	if unfiltered {
+		used += s.sharedMemory()
+	}
+	return used > c.request.MemoryHard
+}
+
+// newFiles returns the call's directory and, if the whole scratch directory is the sandbox's, what is new in it.
+func (c *call) newFiles(s *Supervisor) []string {
+	paths := []string{c.request.Directory}
+	for _, name := range s.scratchFiles() {
+		if path := filepath.Join(s.options.Scratch, name); path != c.request.Directory {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // readResult delivers the result message, or nil if there is no valid one.
@@ -271,6 +315,9 @@ func (c *call) wait(ctx context.Context, z *zygote, output <-chan struct{}, answ
 			"the code was stopped at its memory limit of %d MB, which includes shared memory. "+
 				"Keep less in memory: process pages as they arrive instead of collecting them.",
 			c.request.Memory>>20)}
+	case <-c.overFiles:
+		return result{Kind: kindFileLimit, Error: fmt.Sprintf(
+			"the code was stopped after creating more than %d files. Keep the data in memory, or in fewer files.", MaxFiles)}
 	case <-hard.C:
 		return result{Kind: kindTimeLimit, Error: fmt.Sprintf(
 			"time limit of %.1f s reached, and the code did not stop by itself. "+
@@ -295,11 +342,11 @@ func (c *call) waitOutput(output <-chan struct{}, hard <-chan time.Time) {
 func (c *call) explainExit(ctx context.Context, z *zygote) result {
 	ctx, cancel := context.WithTimeout(ctx, exitWait)
 	defer cancel()
-	status, known := z.waitExit(ctx, c.child)
+	status, known := z.waitExit(ctx, c.spare.pid)
 	switch {
 	case !known && !z.isAlive():
 		return result{Kind: kindCrashed, Error: "the code killed the sandbox that it ran in; " +
-			"the sandbox is rebuilt for the next call, and this call has no result"}
+			"the sandbox is replaced before the next call, and this call has no result"}
 	case !known:
 		return result{Kind: kindCrashed, Error: "the code closed the file descriptor for its result and went on running; " +
 			"it was killed. Do not close file descriptors that you did not open"}
@@ -317,8 +364,8 @@ func (c *call) explainExit(ctx context.Context, z *zygote) result {
 
 // kill kills the child and its process group.
 func (c *call) kill() {
-	syscall.Kill(-c.child, syscall.SIGKILL)
-	syscall.Kill(c.child, syscall.SIGKILL)
+	syscall.Kill(-c.spare.pid, syscall.SIGKILL)
+	syscall.Kill(c.spare.pid, syscall.SIGKILL)
 }
 
 // drainOutput gives the output of a killed child time to arrive, then stops reading.

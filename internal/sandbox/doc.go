@@ -14,16 +14,19 @@
 //
 // # Files
 //
-//	sandbox.go   Options, Supervisor, limits
-//	lambda.go    options of a Lambda function
-//	seal.go      makes this process unreadable to other processes of the same user
-//	confine.go   starts Python with a system call filter and Landlock
-//	filter.go    the system call filters
-//	protocol.go  the messages below
-//	zygote.go    the warm Python process and its spare children
-//	call.go      one call: its files, deadline, and result
-//	capture.go   the head and tail of a stream
-//	sweep.go     ends the processes and removes the files that a call left behind
+//	sandbox.go       Options, Supervisor, limits
+//	lambda.go        options of a Lambda function
+//	seal.go          makes this process unreadable to other processes of the same user
+//	confine.go       starts Python with a system call filter and Landlock
+//	filter.go        the system call filters
+//	filter_calls.go  the system calls that a child may use
+//	protocol.go      the messages below
+//	zygote.go        the warm Python process and its spare children
+//	call.go          one call: its files, deadline, and result
+//	capture.go       the head and tail of a stream
+//	sweep.go         ends the processes that a call left behind
+//	remove.go        removes the files that a call left behind
+//	traces.go        finds what a call changed in other processes, and objects that it left behind
 //
 // # Life of the zygote
 //
@@ -47,7 +50,11 @@
 //	                 └────────────> exited <────┘                       │ output limit: killed   │
 //	                                                                    └────────────────────────┘
 //
-// After the call, the supervisor kills the child in every case and sweeps what the call left behind.
+// After the call, the supervisor kills the child in every case, and the processes that the call left behind. It
+// knows the innocent processes by their IDs. It compares its own and the zygote's limits and scheduling with those
+// at start, and looks for sockets, shared memory, queues, and keys. After any such trace, the supervisor is spent:
+// it answers, and [Supervisor.Settle] reports that the process must exit. Settle also removes the call's files.
+// The caller calls it after it has sent the answer.
 //
 // # Protocol
 //

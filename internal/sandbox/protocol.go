@@ -113,5 +113,6 @@ const (
 	kindTimeLimit   failureKind = "TimeLimit"   // also sent by the child
 	kindMemoryLimit failureKind = "MemoryLimit" // also sent by the child
 	kindOutputLimit failureKind = "OutputLimit"
+	kindFileLimit   failureKind = "FileLimit"
 	kindCrashed     failureKind = "Crashed"
 )

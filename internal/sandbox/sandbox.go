@@ -51,8 +51,8 @@ type Options struct {
 	Launched    string   // the Python that Seal started, see Launched; empty: New starts it
 	MemoryMB    int      // limit of a call's data; 0: none
 	Warm        []string // services whose clients the zygote creates in advance, in this order
-	OwnUser     bool     // only the sandbox uses this user ID: every process that started during a call is killed
-	OwnScratch  bool     // only the sandbox uses Scratch: every file that was created during a call is removed
+	OwnUser     bool     // only the sandbox uses this user ID: processes that are not its own are killed after a call
+	OwnScratch  bool     // only the sandbox uses Scratch: every file of this user is removed, at start and after a call
 	Reap        bool     // this process has no children but the sandbox's: adopt and kill orphans of calls
 	NewSession  func() Session
 	Stderr      *os.File // receives the zygote's own errors; nil: they are dropped
@@ -61,10 +61,21 @@ type Options struct {
 
 // Supervisor runs calls, one at a time.
 type Supervisor struct {
-	options Options
-	reaper  layer // whether orphans are adopted
+	options      Options
+	reaper       layer           // whether orphans are adopted
+	condition    condition       // of this process at start
+	ancestors    map[int]bool    // process IDs of this process's ancestors
+	tolerated    []int           // process IDs of the user's other processes at start
+	keys         int             // the user's keys in the kernel at start
+	watchNetwork bool            // whether network sockets of the user must be the call's
+	opened       int             // descriptors at start
+	mode         os.FileMode     // of the scratch directory at start
+	foreign      map[string]bool // names of other users' files in the scratch directory at start
+
 	mu      sync.Mutex
 	zygote  *zygote
+	cleanUp func() *SpentError // removes what the last call left behind; nil: nothing
+	spent   *SpentError        // why no more calls can run here; nil: they can
 }
 
 // New starts the warm Python process. If it returns an error, no code can run on this host.
@@ -79,11 +90,24 @@ func New(ctx context.Context, o Options) (*Supervisor, error) {
 	if o.Reap {
 		s.reaper = layerOf(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 	}
+	s.lookAround() // while Python imports its modules, if Seal started it
 	if err := s.ensureZygote(ctx); err != nil {
 		return nil, err
 	}
 	o.Log.Info("sandbox ready", "layers", s.layers())
 	return s, nil
+}
+
+// lookAround records the state from which calls must not deviate, and removes what an earlier run of this function
+// left behind.
+func (s *Supervisor) lookAround() {
+	s.emptyScratch()
+	s.findProcesses()
+	if s.options.OwnUser {
+		s.removeShared()
+	}
+	s.condition, s.keys, s.opened = conditionOf(os.Getpid()), keys(os.Getuid()), len(names(ownDescriptors))
+	s.watchNetwork = s.ownsNetwork()
 }
 
 func (s *Supervisor) ensureZygote(ctx context.Context) error {
@@ -146,6 +170,7 @@ func (s *Supervisor) limits() map[string]string {
 		"output":    fmt.Sprintf("%d MB a stream, first and last %d KB kept", MaxOutput>>20, KeptOutput>>10),
 		"result":    fmt.Sprintf("%d KB", MaxResult>>10),
 		"file":      fmt.Sprintf("%d MB", MaxFile>>20),
+		"files":     strconv.Itoa(MaxFiles),
 		"processes": strconv.Itoa(MaxProcesses),
 		"deadline":  fmt.Sprintf("the invocation's, less at most %s", maxMargin),
 	}
@@ -161,11 +186,85 @@ func (s *Supervisor) Close() {
 	}
 }
 
+// emptyScratch removes what an earlier run of this function left in the scratch directory, if that is the
+// sandbox's own. Files of other users stay.
+func (s *Supervisor) emptyScratch() {
+	if info, err := os.Stat(s.options.Scratch); err == nil {
+		s.mode = info.Mode().Perm() | info.Mode()&os.ModeSticky
+	}
+	s.foreign = map[string]bool{}
+	deadline := time.Now().Add(cleanTime)
+	for _, name := range s.scratchFiles() {
+		path := filepath.Join(s.options.Scratch, name)
+		var stat unix.Stat_t
+		if unix.Lstat(path, &stat) == nil && int(stat.Uid) != os.Getuid() {
+			s.foreign[name] = true
+			continue
+		}
+		_ = removeAll(path, deadline) // what remains is removed after the next call
+	}
+}
+
+// scratchFiles returns the names in the scratch directory that only the sandbox can have created.
+func (s *Supervisor) scratchFiles() (files []string) {
+	if !s.options.OwnScratch {
+		return nil
+	}
+	for _, name := range names(s.options.Scratch) {
+		if !s.foreign[name] {
+			files = append(files, name)
+		}
+	}
+	return files
+}
+
 // Run runs one call until ctx's deadline less a margin. A failure of the code is part of the answer. The
-// error means that the sandbox itself failed.
+// error means that the sandbox itself failed. After the caller has passed the answer or the error on, it must
+// call Settle.
 func (s *Supervisor) Run(ctx context.Context, command string) (toolcall.Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.settle(); err != nil {
+		return toolcall.Answer{}, err
+	}
+	answer, err := s.runCall(ctx, command)
+	if err != nil {
+		s.spend(&SpentError{traceHarness, err.Error()})
+	}
+	return answer, err
+}
+
+// Settle removes what the last call left behind. If it returns an error, which is a [SpentError], a call
+// affected more than itself, and this process must exit.
+func (s *Supervisor) Settle() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settle()
+}
+
+func (s *Supervisor) settle() error {
+	if s.cleanUp != nil {
+		s.spend(s.cleanUp())
+		s.cleanUp = nil
+	}
+	if s.spent == nil {
+		return nil
+	}
+	if s.zygote != nil {
+		s.zygote.stop()
+		s.zygote = nil
+	}
+	return s.spent
+}
+
+// spend records the first trace. Nil changes nothing.
+func (s *Supervisor) spend(trace *SpentError) {
+	if s.spent == nil {
+		s.spent = trace
+	}
+}
+
+func (s *Supervisor) runCall(ctx context.Context, command string) (toolcall.Answer, error) {
 	if err := s.ensureZygote(ctx); err != nil {
 		return toolcall.Answer{}, fmt.Errorf("restart the sandbox: %w", err)
 	}
@@ -173,18 +272,93 @@ func (s *Supervisor) Run(ctx context.Context, command string) (toolcall.Answer, 
 	if err != nil {
 		return toolcall.Answer{}, fmt.Errorf("make the call's directory: %w", err)
 	}
-	defer removeAll(directory)
+	child := 0
+	s.cleanUp = func() *SpentError { return s.clean(directory, child) }
 	c, err := newCall(s.options, directory, command, time.Now(), softTime(ctx))
 	if err != nil {
 		return toolcall.Answer{}, err
 	}
 	defer c.close()
-	answer, err := c.run(ctx, s.zygote, s.snapshot)
-	if c.child != 0 {
-		s.sweep(s.zygote, c.child, c.before)
-		s.zygote.clearExits()
+	answer, err := c.run(ctx, s)
+	if c.spare != nil {
+		child = c.spare.pid
+	}
+	if s.spent != nil {
+		answer.Notes = append(answer.Notes, noteSpent)
 	}
 	return answer, err
+}
+
+// noteSpent tells the model that its code did more than the sandbox intends.
+const noteSpent = "the code affected more than its own process; the sandbox is replaced before the next call"
+
+// cleanTime bounds the removal of the files of a call.
+const cleanTime = 3 * time.Second
+
+// clean removes the files of a call and, with Options.OwnScratch, all others. A child that has not ended could
+// still write files.
+func (s *Supervisor) clean(directory string, child int) *SpentError {
+	if child != 0 && !waitEnded(child) {
+		return &SpentError{traceProcess, "the process of the call does not end"}
+	}
+	if s.zygote != nil {
+		s.zygote.clearExits()
+	}
+	if info, err := os.Stat(s.options.Scratch); err == nil && info.Mode().Perm() != s.mode.Perm() {
+		_ = os.Chmod(s.options.Scratch, s.mode)
+	}
+	deadline := time.Now().Add(cleanTime)
+	err := removeAll(directory, deadline)
+	for _, name := range s.scratchFiles() {
+		err = errors.Join(err, removeAll(filepath.Join(s.options.Scratch, name), deadline))
+	}
+	if err != nil {
+		return &SpentError{traceFiles, err.Error()}
+	}
+	return nil
+}
+
+// inspect kills the processes that a call left behind and records traces of the call.
+func (s *Supervisor) inspect(z *zygote, c *call) {
+	filtered := c.spare.isFiltered()
+	announced := time.Now().Add(announceWait)
+	p, ok := readProcess(z.process.Pid)
+	lost := !ok || p.zombie || p.stopped
+	if lost {
+		announced = time.Now()
+		s.spend(&SpentError{traceZygote, "the zygote was stopped or has ended"})
+	}
+	if n := s.killLeftovers(z, c.spare.pid, filtered, announced); n > 0 {
+		s.spend(&SpentError{traceProcess, fmt.Sprintf("%d processes left behind", n)})
+	}
+	if !filtered && s.options.OwnUser {
+		s.inspectUser(c)
+	}
+	s.spend(s.condition.compare("supervisor", os.Getpid()))
+	if lost {
+		return
+	}
+	s.spend(z.condition.compare("zygote", z.process.Pid))
+	if n := len(names(ownDescriptors)) - s.opened; n > maxMoreDescriptors {
+		s.spend(&SpentError{traceDescriptor, fmt.Sprintf("%d more than at start", n)})
+	}
+}
+
+// inspectUser records traces that belong to no process. Only where the sandbox has its own user, they must be
+// the call's.
+func (s *Supervisor) inspectUser(c *call) {
+	if s.removeShared() {
+		s.spend(&SpentError{traceShared, "memory, a queue, a semaphore, or a key"})
+	}
+	if c.usedNetwork.Load() || s.watchNetwork && usesNetwork(os.Getuid()) {
+		s.spend(&SpentError{traceSocket, "of the call"})
+	}
+}
+
+// ownsNetwork reports whether only the sandbox opens network sockets as its user. Lambda extensions do too, and so
+// does whoever has one when this process starts.
+func (s *Supervisor) ownsNetwork() bool {
+	return s.options.OwnUser && len(s.tolerated) == 0 && !usesNetwork(os.Getuid())
 }
 
 // softTime returns the time until the soft deadline of a call, or 0 if ctx has no deadline.

@@ -2,10 +2,11 @@ package sandbox
 
 import (
 	"bytes"
+	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +14,7 @@ import (
 // process holds the facts that /proc reports about every process, even about an unreadable one.
 type process struct {
 	pid, parent, uid, threads int
-	zombie                    bool
+	zombie, stopped           bool
 }
 
 // processes lists the processes of one user.
@@ -50,6 +51,7 @@ func readProcess(pid int) (process, bool) {
 		uid:     number(field(text, "Uid:\t")),
 		threads: max(number(field(text, "Threads:\t")), 1),
 		zombie:  state == "Z" || state == "X",
+		stopped: state == "T" || state == "t",
 	}, true
 }
 
@@ -106,27 +108,6 @@ func threads(list []process) int {
 	return sum
 }
 
-// snapshot holds the processes and files that existed before a call.
-type snapshot struct {
-	processes map[int]bool
-	files     map[string]bool
-	threads   int
-}
-
-func (s *Supervisor) snapshot() snapshot {
-	list := processes(os.Getuid())
-	before := snapshot{processes: map[int]bool{}, files: map[string]bool{}, threads: threads(list)}
-	for _, p := range list {
-		before.processes[p.pid] = true
-	}
-	if s.options.OwnScratch {
-		for _, name := range names(s.options.Scratch) {
-			before.files[name] = true
-		}
-	}
-	return before
-}
-
 // names returns the names of the entries of a directory.
 func names(directory string) []string {
 	entries, err := os.ReadDir(directory)
@@ -140,44 +121,60 @@ func names(directory string) []string {
 	return list
 }
 
-// sweep kills the processes that a call left behind and removes its files. A process belongs to the call if
-// it descends from the child, if it became an orphan of this process (see Options.Reap), or, with
-// Options.OwnUser, if it is new and the zygote did not fork it.
-func (s *Supervisor) sweep(z *zygote, child int, before snapshot) {
-	for range sweepRounds {
-		if s.killLeftovers(z, child, before) == 0 {
-			break
-		}
-	}
-	syscall.Kill(-child, syscall.SIGKILL)
-	syscall.Kill(child, syscall.SIGKILL)
-	if s.options.OwnScratch {
-		for _, name := range names(s.options.Scratch) {
-			if !before.files[name] {
-				removeAll(filepath.Join(s.options.Scratch, name))
-			}
-		}
-	}
+const (
+	sweepRounds  = 20               // looks for processes that fork while they are killed
+	announceWait = time.Second      // for the zygote's announcement of a child that it has just forked
+	endWait      = time.Second      // until a killed child must have ended
+	pollWait     = time.Millisecond // between two looks at processes
+)
+
+// suspect is a process that a call may have left behind.
+type suspect struct {
+	process
+	forked bool // by the zygote, which has not announced it (yet) as a spare
 }
 
-// sweepRounds bounds how often sweep looks again for processes that fork while it kills them.
-const sweepRounds = 20
-
-// killLeftovers kills the processes that belong to a call and returns how many there were.
-func (s *Supervisor) killLeftovers(z *zygote, child int, before snapshot) (killed int) {
-	list := processes(os.Getuid())
-	own, zygotePID := os.Getpid(), z.process.Pid
-	below := map[int]bool{child: true}
-	for grown := true; grown; {
-		grown = false
-		for _, p := range list {
-			if below[p.parent] && !below[p.pid] {
-				below[p.pid], grown = true, true
+// killLeftovers kills the processes that a call left behind and reports how many there were.
+//
+// If the call's system call filter was active, the call cannot have made a child of the zygote. Otherwise, a
+// child that the zygote has not announced as a spare by a certain time belongs to the call.
+func (s *Supervisor) killLeftovers(z *zygote, child int, filtered bool, announced time.Time) (killed int) {
+	for round := 0; round < sweepRounds; {
+		waiting, kills := false, 0
+		for _, p := range s.suspects(z, child) {
+			switch {
+			case p.forked && filtered:
+			case p.forked && time.Now().Before(announced):
+				waiting = true
+			case syscall.Kill(p.pid, syscall.SIGKILL) == nil:
+				kills++
 			}
 		}
+		if killed += kills; kills == 0 && !waiting {
+			break
+		}
+		if kills > 0 {
+			round++
+		}
+		time.Sleep(pollWait)
 	}
+	return killed
+}
+
+// suspects returns the processes that a call may have left behind. The innocent processes are known by their
+// IDs: this process, the zygote, the children that the zygote announced, and the processes that existed before
+// this one. Another process is suspect if it descends from the call's child or from the zygote, if it became an
+// orphan of this process (see Options.Reap), or, with Options.OwnUser, if it has the sandbox's user.
+func (s *Supervisor) suspects(z *zygote, child int) []suspect {
+	list := processes(os.Getuid())
+	own, zygotePID := os.Getpid(), z.process.Pid
+	innocent := z.announced()
+	innocent[own], innocent[zygotePID], innocent[child] = true, true, true
+	below := descendants(list, child, zygotePID)
+	tolerated := descendants(list, s.tolerated...)
+	var found []suspect
 	for _, p := range list {
-		if p.pid == own || p.pid == zygotePID || p.pid == child || p.parent == zygotePID {
+		if innocent[p.pid] || s.ancestors[p.pid] || tolerated[p.pid] {
 			continue
 		}
 		orphan := s.options.Reap && p.parent == own
@@ -187,24 +184,69 @@ func (s *Supervisor) killLeftovers(z *zygote, child int, before snapshot) (kille
 			}
 			continue
 		}
-		stranger := s.options.OwnUser && !before.processes[p.pid]
-		if (orphan || stranger || below[p.pid]) && syscall.Kill(p.pid, syscall.SIGKILL) == nil {
-			killed++
+		if below[p.pid] || orphan || s.options.OwnUser {
+			found = append(found, suspect{process: p, forked: p.parent == zygotePID})
 		}
 	}
-	return killed
+	return found
 }
 
-// removeAll removes a directory, even if the modes of its subdirectories forbid it.
-func removeAll(path string) {
-	if os.RemoveAll(path) == nil {
+// descendants returns the process IDs and those of all processes below them.
+func descendants(list []process, pids ...int) map[int]bool {
+	below := map[int]bool{}
+	for _, pid := range pids {
+		below[pid] = true
+	}
+	for grown := true; grown; {
+		grown = false
+		for _, p := range list {
+			if below[p.parent] && !below[p.pid] {
+				below[p.pid], grown = true, true
+			}
+		}
+	}
+	return below
+}
+
+// waitEnded waits until a killed child has ended. A process that has not ended may still write files.
+func waitEnded(pid int) bool {
+	for deadline := time.Now().Add(endWait); time.Now().Before(deadline); time.Sleep(pollWait) {
+		if p, ok := readProcess(pid); !ok || p.zombie && p.threads == 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// findProcesses records the processes that existed before this one: its ancestors and, with Options.OwnUser, the
+// user's other processes, such as Lambda extensions. It kills processes that an earlier run of this function
+// left behind, because Lambda may keep the environment when a function exits. The code of a call runs in
+// copies of Python that nobody can read, so such a process has no readable executable.
+func (s *Supervisor) findProcesses() {
+	s.ancestors = map[int]bool{}
+	own := os.Getpid()
+	for pid := os.Getppid(); pid > 0 && !s.ancestors[pid]; {
+		s.ancestors[pid] = true
+		p, ok := readProcess(pid)
+		if !ok {
+			break
+		}
+		pid = p.parent
+	}
+	if !s.options.OwnUser {
 		return
 	}
-	filepath.WalkDir(path, func(name string, entry os.DirEntry, _ error) error {
-		if entry != nil && entry.IsDir() {
-			os.Chmod(name, 0o700)
+	list := processes(os.Getuid())
+	ours := descendants(list, own) // with the zygote, if Seal started it
+	for _, p := range list {
+		if ours[p.pid] || s.ancestors[p.pid] || p.zombie {
+			continue
 		}
-		return nil
-	})
-	os.RemoveAll(path)
+		program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p.pid))
+		if err != nil || program == s.options.Interpreter {
+			syscall.Kill(p.pid, syscall.SIGKILL)
+			continue
+		}
+		s.tolerated = append(s.tolerated, p.pid)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -59,6 +60,12 @@ type workerRequest struct {
 	Status  bool
 }
 
+// workerSettled follows each answer.
+type workerSettled struct {
+	Spent  traceKind // why the worker exits now; empty: it does not
+	Detail string
+}
+
 func TestMain(m *testing.M) {
 	switch os.Getenv(envRole) {
 	case roleRefuse:
@@ -67,7 +74,7 @@ func TestMain(m *testing.M) {
 		exit(work())
 	}
 	code := m.Run()
-	removeAll(stagedPythons.root)
+	removeAll(stagedPythons.root, time.Now().Add(time.Minute))
 	os.Exit(code)
 }
 
@@ -85,6 +92,7 @@ func refuseAndBecomeWorker() error {
 	p.refuse(answerEPERM, unix.SYS_PRCTL, unix.SYS_SECCOMP, unix.SYS_PTRACE, unix.SYS_CHROOT, unix.SYS_UNSHARE,
 		unix.SYS_SETNS, unix.SYS_MOUNT, unix.SYS_BPF, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV,
 		unix.SYS_LANDLOCK_CREATE_RULESET, unix.SYS_LANDLOCK_ADD_RULE, unix.SYS_LANDLOCK_RESTRICT_SELF)
+	p.answer(answerAllow)
 	path, err := os.Executable()
 	if err != nil {
 		return err
@@ -139,6 +147,15 @@ func work() error {
 		if err := encoder.Encode(serve(s, request)); err != nil {
 			return err
 		}
+		// As in the tool function: the clean-up follows the answer, and a spent environment exits.
+		var settled workerSettled
+		spent := s.Settle()
+		if trace := (*SpentError)(nil); errors.As(spent, &trace) {
+			settled = workerSettled{Spent: trace.Kind, Detail: trace.Detail}
+		}
+		if err := encoder.Encode(settled); err != nil || spent != nil {
+			return err
+		}
 	}
 }
 
@@ -164,6 +181,9 @@ type worker struct {
 	out     *bufio.Reader
 	uid     int
 	scratch string
+	spent   traceKind // why the worker exited after the last call; empty: it did not
+	detail  string
+	start   func() // starts the process again
 }
 
 // configuration is one way to run the supervisor.
@@ -194,6 +214,20 @@ func startWorker(t *testing.T, python stagedPython, role string, endpoint ...str
 	options.Endpoint = strings.Join(endpoint, "")
 	encoded, err := json.Marshal(options)
 	require.NoError(t, err)
+	if os.Getuid() == 0 {
+		w.uid = int(nextUID.Add(1))
+		require.NoError(t, os.Chown(w.scratch, w.uid, w.uid))
+	}
+	w.start = func() { w.startProcess(python, role, encoded) }
+	w.start()
+	t.Cleanup(w.stop)
+	return w
+}
+
+// startProcess starts the supervisor. It starts again if the environment is spent.
+func (w *worker) startProcess(python stagedPython, role string, encoded []byte) {
+	t := w.t
+	t.Helper()
 	w.cmd = exec.Command(python.testBinary)
 	w.cmd.Env = []string{
 		envRole + "=" + role, envWorker + "=" + string(encoded), "LD_LIBRARY_PATH=" + python.libraries,
@@ -204,18 +238,15 @@ func startWorker(t *testing.T, python stagedPython, role string, endpoint ...str
 	w.cmd.Stderr = testLog{t}
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if os.Getuid() == 0 {
-		w.uid = int(nextUID.Add(1))
-		require.NoError(t, os.Chown(w.scratch, w.uid, w.uid))
 		w.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(w.uid), Gid: uint32(w.uid)}
 	}
+	var err error
 	w.in, err = w.cmd.StdinPipe()
 	require.NoError(t, err)
 	out, err := w.cmd.StdoutPipe()
 	require.NoError(t, err)
 	w.out = bufio.NewReader(out)
 	require.NoError(t, w.cmd.Start())
-	t.Cleanup(w.stop)
-	return w
 }
 
 func (w *worker) stop() {
@@ -237,10 +268,28 @@ func (w *worker) run(command string, seconds float64) toolcall.Answer {
 
 func (w *worker) ask(request workerRequest) toolcall.Answer {
 	w.t.Helper()
+	if w.spent != "" {
+		w.stop()
+		w.start()
+	}
 	encoded, err := json.Marshal(request)
 	require.NoError(w.t, err)
 	_, err = w.in.Write(append(encoded, '\n'))
 	require.NoError(w.t, err)
+	var answer toolcall.Answer
+	data := w.line(request)
+	require.NotContains(w.t, string(data), plantedKey)
+	require.NotContains(w.t, string(data), plantedSecret)
+	require.NoError(w.t, json.Unmarshal(data, &answer))
+	var settled workerSettled
+	require.NoError(w.t, json.Unmarshal(w.line(request), &settled))
+	w.spent, w.detail = settled.Spent, settled.Detail
+	return answer
+}
+
+// line reads one line of the worker.
+func (w *worker) line(request workerRequest) []byte {
+	w.t.Helper()
 	type line struct {
 		data []byte
 		err  error
@@ -253,14 +302,10 @@ func (w *worker) ask(request workerRequest) toolcall.Answer {
 	select {
 	case l := <-got:
 		require.NoError(w.t, l.err, "the worker ended")
-		require.NotContains(w.t, string(l.data), plantedKey)
-		require.NotContains(w.t, string(l.data), plantedSecret)
-		var answer toolcall.Answer
-		require.NoError(w.t, json.Unmarshal(l.data, &answer))
-		return answer
+		return l.data
 	case <-time.After(time.Minute):
 		require.FailNow(w.t, "the worker did not answer", "command: %s", request.Command)
-		return toolcall.Answer{}
+		return nil
 	}
 }
 
@@ -406,7 +451,7 @@ func publicDirectory(t *testing.T) string {
 	t.Helper()
 	directory, err := os.MkdirTemp("", "alarmtriage-scratch-")
 	require.NoError(t, err)
-	t.Cleanup(func() { removeAll(directory) })
+	t.Cleanup(func() { removeAll(directory, time.Now().Add(time.Minute)) })
 	require.NoError(t, os.Chmod(directory, 0o755))
 	return directory
 }

@@ -59,8 +59,11 @@ type zygote struct {
 	layers  map[string]layer
 	log     *slog.Logger
 	ready   event
-	gone    chan struct{} // closed when the control socket is closed
-	spared  chan struct{} // holds a value when there may be a new spare
+	// condition is that of the process when it was ready, before any call.
+	condition condition
+
+	gone   chan struct{} // closed when the control socket is closed
+	spared chan struct{} // holds a value when there may be a new spare
 
 	mu      sync.Mutex
 	spare   *spare                     // the child of the next call; nil: used
@@ -94,6 +97,7 @@ func startZygote(ctx context.Context, o Options) (*zygote, error) {
 		z.stop()
 		return nil, fmt.Errorf("start Python (%s): %w", o.Interpreter, err)
 	}
+	z.condition = conditionOf(z.process.Pid)
 	go z.readEvents()
 	return z, nil
 }
@@ -270,13 +274,30 @@ func (s *spare) close() {
 	s.channel.Close()
 }
 
-// startCall passes the call's files to a child and returns the child's process ID.
-func (z *zygote) startCall(ctx context.Context, files []*os.File) (int, error) {
+// isFiltered reports whether the child's system call filter is active.
+func (s *spare) isFiltered() bool {
+	<-s.reported
+	return s.filter == layerActive
+}
+
+// announced returns the process IDs of the children that the zygote announced and that have not ended.
+func (z *zygote) announced() map[int]bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	pids := map[int]bool{}
+	for pid := range z.running {
+		pids[pid] = true
+	}
+	return pids
+}
+
+// startCall passes the call's files to a child, which it returns.
+func (z *zygote) startCall(ctx context.Context, files []*os.File) (*spare, error) {
 	fds := make([]int, len(files))
 	for i, file := range files {
 		fds[i] = int(file.Fd())
 		if err := unix.SetNonblock(fds[i], false); err != nil {
-			return 0, fmt.Errorf("prepare the call's files: %w", err)
+			return nil, fmt.Errorf("prepare the call's files: %w", err)
 		}
 	}
 	timeout := time.NewTimer(spareTimeout)
@@ -284,12 +305,12 @@ func (z *zygote) startCall(ctx context.Context, files []*os.File) (int, error) {
 	for {
 		s, err := z.waitSpare(ctx, timeout.C)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		err = s.sendFiles(fds)
 		go s.close()
 		if err == nil {
-			return s.pid, nil
+			return s, nil
 		}
 		z.requestSpare(s.pid) // this child died while it waited
 	}

@@ -16,9 +16,6 @@ const Name = "python_executor"
 // as one that a person sends, in US dollars: a quarter of the default of the prop MaxQueryCostUsd.
 const DefaultQueryLimitUSD = 0.25
 
-// ErrNotRun is in the tree of a caller's error if the tool certainly did not run the code of a request.
-var ErrNotRun = errors.New("the tool did not run the code")
-
 // Request asks the tool to run one piece of Python, or for its status.
 type Request struct {
 	Command       string   `json:"command"`
@@ -35,7 +32,7 @@ type Answer struct {
 	Stdout        string          `json:"stdout"`                  // if too long, its head and tail with a mark between them
 	Stderr        string          `json:"stderr"`                  // shortened like stdout
 	Error         string          `json:"error,omitempty"`         // what went wrong and what to do, with the code's traceback
-	ErrorType     string          `json:"error_type,omitempty"`    // Python class name, or TimeLimit, MemoryLimit, OutputLimit, or Crashed
+	ErrorType     string          `json:"error_type,omitempty"`    // Python class name, or TimeLimit, MemoryLimit, OutputLimit, FileLimit, or Crashed
 	ExecutionTime float64         `json:"execution_time"`          // in seconds
 	Truncated     []Truncation    `json:"truncated,omitempty"`     // parts that are incomplete; set by the supervisor only
 	Notes         []string        `json:"notes"`                   // for the reader; untrusted: code can forge them
@@ -121,6 +118,21 @@ type AWSCall struct {
 	DurationMS int64  `json:"duration_ms"`          // time until the answer was complete, in milliseconds
 	ErrorCode  string `json:"error_code,omitempty"` // such as "AccessDeniedException"
 	Refused    string `json:"refused,omitempty"`    // why the broker did not send the request
+}
+
+// LostError means that the tool may have run the code but did not answer, so that its AWS calls are not known.
+type LostError struct{ Err error }
+
+// Error returns the text of the wrapped error.
+func (e *LostError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the wrapped error.
+func (e *LostError) Unwrap() error { return e.Err }
+
+// IsLost reports whether an error is a [LostError].
+func IsLost(err error) bool {
+	var lost *LostError
+	return errors.As(err, &lost)
 }
 
 // LayerActive is the state of a layer that works. Any other state explains why the layer does not work.

@@ -37,9 +37,9 @@ func New(client awsapi.Lambda, function string, timeout time.Duration) *Client {
 	return &Client{lambda: client, function: function, timeout: timeout}
 }
 
-// Run executes the command of a request and returns the tool's answer. If the code fails, the answer has
-// Success false, and the error is nil. Run returns an error only if the tool did not answer;
-// [toolcall.ErrNotRun] is in its tree if the code certainly did not run.
+// Run executes the command of a request and returns the tool's answer. If the code fails, the answer has Success
+// false, and the error is nil. Run returns an error only if the tool did not answer. The error is a
+// [toolcall.LostError] if the tool may have run the code.
 func (c *Client) Run(ctx context.Context, request toolcall.Request) (toolcall.Answer, error) {
 	payload, err := json.Marshal(request)
 	if err != nil {
@@ -49,50 +49,36 @@ func (c *Client) Run(ctx context.Context, request toolcall.Request) (toolcall.An
 	defer cancel()
 	out, err := c.lambda.Invoke(call, &lambda.InvokeInput{FunctionName: &c.function, Payload: payload})
 	if err != nil {
-		if wasRejected(err) {
-			return toolcall.Answer{}, notRun{c.explain(ctx, err)}
-		}
 		return toolcall.Answer{}, c.explain(ctx, err)
 	}
 	if out.FunctionError != nil {
-		return toolcall.Answer{}, c.explainFunctionError(out.Payload)
+		return toolcall.Answer{}, &toolcall.LostError{Err: c.explainFunctionError(out.Payload)}
 	}
 	var answer toolcall.Answer
 	if err := json.Unmarshal(out.Payload, &answer); err != nil {
-		return toolcall.Answer{}, fmt.Errorf("the tool's answer is not valid JSON (%d bytes): %w", len(out.Payload), err)
+		err = fmt.Errorf("the tool's answer is not valid JSON (%d bytes): %w", len(out.Payload), err)
+		return toolcall.Answer{}, &toolcall.LostError{Err: err}
 	}
 	return answer, nil
 }
 
-// wasRejected reports whether Lambda rejected an invocation, so that no code ran.
-func wasRejected(err error) bool {
-	switch awsapi.Classify(err) {
-	case awsapi.ClassThrottled, awsapi.ClassTooLarge, awsapi.ClassDenied, awsapi.ClassNotFound:
-		return true
-	}
-	return false
-}
-
-// notRun marks an error as [toolcall.ErrNotRun] without changing its text.
-type notRun struct{ error }
-
-func (n notRun) Unwrap() []error { return []error{n.error, toolcall.ErrNotRun} }
-
 func (c *Client) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("the call was canceled because the investigation's time ran out: %w", ctx.Err())
+		return &toolcall.LostError{Err: fmt.Errorf(
+			"the call was canceled because the investigation's time ran out: %w", ctx.Err())}
 	}
 	switch awsapi.Classify(err) {
 	case awsapi.ClassThrottled:
 		return fmt.Errorf("the tool function is throttled (its concurrency is used up); retry with fewer calls at the same time: %w", err)
 	case awsapi.ClassTimeout:
-		return fmt.Errorf("the tool did not answer within %v; ask for less data at a time", c.timeout+graceTime)
+		return &toolcall.LostError{Err: fmt.Errorf(
+			"the tool did not answer within %v; ask for less data at a time", c.timeout+graceTime)}
 	case awsapi.ClassTooLarge:
 		return fmt.Errorf("the code is too large for one call (limit 6 MB); send less: %w", err)
 	case awsapi.ClassDenied, awsapi.ClassNotFound:
 		return fmt.Errorf("the tool function cannot be invoked; conclude without it. %s %w", awsapi.Advice(err), err)
 	}
-	return fmt.Errorf("the tool function could not be reached: %w", err)
+	return &toolcall.LostError{Err: fmt.Errorf("the tool function could not be reached: %w", err)}
 }
 
 // functionError is Lambda's response for a function that failed.

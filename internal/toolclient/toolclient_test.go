@@ -2,7 +2,6 @@ package toolclient_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -73,30 +72,36 @@ func TestRun_ErrorsTellModelWhatToDo(t *testing.T) {
 	}
 }
 
-func TestRun_ReportsWhetherTheCodeMayHaveRun(t *testing.T) {
-	for name, c := range map[string]struct {
-		client *toolclient.Client
-		notRun bool
-	}{
-		"throttled":   {answering("", "", &types.TooManyRequestsException{}), true},
-		"denied":      {answering("", "", awsapitest.Denied("lambda:InvokeFunction")), true},
-		"gone":        {answering("", "", &types.ResourceNotFoundException{}), true},
-		"too large":   {answering("", "", &types.RequestTooLargeException{}), true},
-		"unreachable": {answering("", "", awsapitest.ErrDown), false},
-		"slow":        {answering("", "", context.DeadlineExceeded), false},
-		"crashed":     {answering(`{"errorType":"Runtime.ExitError","errorMessage":"exit status 7"}`, "Unhandled", nil), false},
-		"not JSON":    {answering("<html>", "", nil), false},
-	} {
-		_, err := c.client.Run(t.Context(), toolcall.Request{Command: "1"})
-		require.Error(t, err, name)
-		assert.Equal(t, c.notRun, errors.Is(err, toolcall.ErrNotRun), name)
-	}
-}
-
 func TestRun_ReportsEndOfInvestigationTime(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := answering("", "", context.Canceled).Run(ctx, toolcall.Request{Command: "1"})
 	require.ErrorContains(t, err, "investigation's time ran out")
 	assert.ErrorIs(t, err, context.Canceled)
+}
+
+// If the code may have run, its AWS calls are not known. If it cannot have run, there are none.
+func TestRun_ReportsWhetherTheCodeMayHaveRun(t *testing.T) {
+	for name, tt := range map[string]struct {
+		payload, functionError string
+		err                    error
+		lost                   bool
+	}{
+		"the process was killed":    {`{"errorType":"Runtime.ExitError","errorMessage":"signal: killed"}`, "Unhandled", nil, true},
+		"the function timed out":    {`{"errorType":"Sandbox.Timedout","errorMessage":"timed out"}`, "Unhandled", nil, true},
+		"the answer was too large":  {`{"errorType":"Function.ResponseSizeTooLarge"}`, "Unhandled", nil, true},
+		"the answer is not JSON":    {`<html>`, "", nil, true},
+		"the connection was closed": {"", "", awsapitest.ErrDown, true},
+		"no answer in time":         {"", "", context.DeadlineExceeded, true},
+		"throttled":                 {"", "", &types.TooManyRequestsException{}, false},
+		"denied":                    {"", "", awsapitest.Denied("lambda:InvokeFunction"), false},
+		"no such function":          {"", "", &types.ResourceNotFoundException{}, false},
+		"code too large":            {"", "", &types.RequestTooLargeException{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := answering(tt.payload, tt.functionError, tt.err).Run(t.Context(), toolcall.Request{Command: "1"})
+			require.Error(t, err)
+			assert.Equal(t, tt.lost, toolcall.IsLost(err))
+		})
+	}
 }

@@ -5,15 +5,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
@@ -46,7 +49,7 @@ func run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	lambda.Start(handle)
+	lambda.Start(handle.invoke)
 	return nil
 }
 
@@ -56,9 +59,16 @@ func options(log *slog.Logger) sandbox.Options {
 	return o
 }
 
-type handler func(context.Context, toolcall.Request) (toolcall.Answer, error)
+// handler answers the invocations of the function.
+type handler struct {
+	python  *sandbox.Supervisor
+	calls   *sessions
+	answers *provenance.Recorder // AWS's answers to the current call
+	clean   func(context.Context, *toolcall.Answer)
+	log     *slog.Logger
+}
 
-func newHandler(ctx context.Context, o sandbox.Options, set settings.Tool) (handler, error) {
+func newHandler(ctx context.Context, o sandbox.Options, set settings.Tool) (*handler, error) {
 	clean, observe, err := newRedactor(set)
 	if err != nil {
 		return nil, err
@@ -74,22 +84,68 @@ func newHandler(ctx context.Context, o sandbox.Options, set settings.Tool) (hand
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, request toolcall.Request) (toolcall.Answer, error) {
-		if request.Status {
-			return statusAnswer(python), nil
-		}
-		defer answers.Forget()
-		calls.limitUSD, calls.latest = queryLimit(request), nil
-		answer, err := python.Run(ctx, request.Command)
-		if err != nil {
-			return toolcall.Answer{}, err
-		}
-		calls.bill(&answer)
-		clean(ctx, &answer)
-		answer.Observed = answers.Judge(answer.Output, redact.Deadline(ctx, time.Now()))
-		return answer, nil
-	}, nil
+	return &handler{python: python, calls: calls, answers: answers, clean: clean, log: o.Log}, nil
 }
+
+// invoke answers one invocation. If the sandbox failed, the process exits after the error is sent, because
+// Lambda would send more invocations to a process that only returned an error.
+func (h *handler) invoke(ctx context.Context, request toolcall.Request) (*response, error) {
+	answer, err := h.answer(ctx, request)
+	if err != nil {
+		return nil, messages.InvokeResponse_Error{Message: err.Error(), Type: "SandboxFailed", ShouldExit: true}
+	}
+	var encoded bytes.Buffer
+	encoder := json.NewEncoder(&encoded)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(answer); err != nil {
+		return nil, fmt.Errorf("encode the answer: %w", err)
+	}
+	return &response{reader: &encoded, sent: h.settle}, nil
+}
+
+func (h *handler) answer(ctx context.Context, request toolcall.Request) (toolcall.Answer, error) {
+	if request.Status {
+		return statusAnswer(h.python), nil
+	}
+	defer h.answers.Forget()
+	h.calls.limitUSD, h.calls.latest = queryLimit(request), nil
+	answer, err := h.python.Run(ctx, request.Command)
+	if err != nil {
+		return toolcall.Answer{}, err
+	}
+	h.calls.bill(&answer)
+	h.clean(ctx, &answer)
+	answer.Observed = h.answers.Judge(answer.Output, redact.Deadline(ctx, time.Now()))
+	return answer, nil
+}
+
+// settle cleans up after a call. If the call affected more than itself, the process exits, and Lambda starts a
+// new one for the next invocation.
+func (h *handler) settle() {
+	if err := h.python.Settle(); err != nil {
+		h.log.Warn("the tool restarts", "reason", err)
+		os.Exit(1)
+	}
+}
+
+// response is an encoded answer. Lambda's runtime client closes it after the answer was sent and before it asks
+// for the next invocation, so the answer does not wait for the clean-up.
+type response struct {
+	reader io.Reader
+	sent   func()
+}
+
+// Read implements io.Reader.
+func (r *response) Read(p []byte) (int, error) { return r.reader.Read(p) }
+
+// Close implements io.Closer.
+func (r *response) Close() error {
+	r.sent()
+	return nil
+}
+
+// ContentType returns the media type for the runtime client.
+func (r *response) ContentType() string { return "application/json" }
 
 // sessions creates the broker's session of each call. Calls run one at a time, so the latest session is that
 // of the current call.

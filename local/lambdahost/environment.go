@@ -43,18 +43,31 @@ func (f *function) invoke(ctx context.Context, payload []byte, requestID string)
 	default:
 		return Answer{}, ErrThrottled
 	}
-	env, err := f.environment()
-	if err != nil {
-		return failure("Runtime.InitError", err.Error(), requestID), nil
-	}
-	answer, usable := env.run(ctx, payload, requestID)
-	if usable {
-		f.release(env)
-	} else {
+	for {
+		env, err := f.environment()
+		if err != nil {
+			return failure("Runtime.InitError", err.Error(), requestID), nil
+		}
+		answer, outcome := env.run(ctx, payload, requestID)
+		if outcome == usable {
+			f.release(env)
+			return answer, nil
+		}
 		f.discard(env)
+		if outcome == broken {
+			return answer, nil
+		}
 	}
-	return answer, nil
 }
+
+// outcome is the state of an environment after it was asked to run an event.
+type outcome int
+
+const (
+	usable outcome = iota // it can serve another event
+	broken                // it cannot, and the event has an answer
+	ended                 // its process exited after an earlier answer, and it never received the event
+)
 
 // environment returns an idle environment, or starts a new one.
 func (f *function) environment() (*environment, error) {
@@ -123,6 +136,7 @@ type environment struct {
 	next     chan invocation
 	exited   chan struct{}
 	initErr  chan string
+	served   bool // whether it has answered an event; used by one event at a time
 
 	mu      sync.Mutex
 	current *invocation
@@ -218,8 +232,8 @@ func failure(kind, message, requestID string) Answer {
 	return Answer{Payload: payload, FunctionError: "Unhandled", RequestID: requestID}
 }
 
-// run sends one event to the process. usable reports whether the environment can serve another one.
-func (env *environment) run(ctx context.Context, payload []byte, requestID string) (answer Answer, usable bool) {
+// run sends one event to the process.
+func (env *environment) run(ctx context.Context, payload []byte, requestID string) (Answer, outcome) {
 	f := env.function
 	one := invocation{id: requestID, payload: payload, answer: make(chan Answer, 1)}
 	initialized := time.NewTimer(initTimeout)
@@ -228,36 +242,42 @@ func (env *environment) run(ctx context.Context, payload []byte, requestID strin
 	select {
 	case env.next <- one:
 	case problem := <-env.initErr:
-		return failure("Runtime.InitError", problem, requestID), false
+		return failure("Runtime.InitError", problem, requestID), broken
 	case <-env.exited:
+		if env.served {
+			return Answer{}, ended
+		}
 		select { // the process may have reported the reason just before it exited
 		case problem := <-env.initErr:
-			return failure("Runtime.InitError", problem, requestID), false
+			return failure("Runtime.InitError", problem, requestID), broken
 		default:
 		}
-		return failure("Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: Runtime exited with error: %s", requestID, env.cmd.ProcessState), requestID), false
+		return failure("Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: Runtime exited with error: %s", requestID, env.cmd.ProcessState), requestID), broken
 	case <-initialized.C:
-		return failure("Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Init timed out after %s", requestID, initTimeout), requestID), false
+		return failure("Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Init timed out after %s", requestID, initTimeout), requestID), broken
 	case <-ctx.Done():
-		return failure("Host.Closed", ctx.Err().Error(), requestID), false
+		return failure("Host.Closed", ctx.Err().Error(), requestID), broken
 	}
 	timeout := time.NewTimer(f.Timeout) // the timeout does not include the start
 	defer timeout.Stop()
 	select {
-	case answer = <-one.answer:
-		// Runtime clients exit some time after their answer was refused.
-		return answer, !answer.refused
+	case answer := <-one.answer:
+		if answer.refused { // runtime clients exit some time after that
+			return answer, broken
+		}
+		env.served = true
+		return answer, usable
 	case <-env.exited:
 		select { // the answer may have arrived just before the process exited
-		case answer = <-one.answer:
-			return answer, false
+		case answer := <-one.answer:
+			return answer, broken
 		default:
 		}
-		return failure("Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: Runtime exited with error: %s", requestID, env.cmd.ProcessState), requestID), false
+		return failure("Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: Runtime exited with error: %s", requestID, env.cmd.ProcessState), requestID), broken
 	case <-timeout.C:
-		return failure("Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", requestID, f.Timeout.Seconds()), requestID), false
+		return failure("Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", requestID, f.Timeout.Seconds()), requestID), broken
 	case <-f.host.ctx.Done():
-		return failure("Host.Closed", "the host is closing", requestID), false
+		return failure("Host.Closed", "the host is closing", requestID), broken
 	}
 }
 

@@ -1,6 +1,7 @@
 // Package lambdahost simulates AWS Lambda on one machine. It serves the Runtime API to real Lambda binaries
 // and the Invoke API to their callers, synchronously and asynchronously, with Lambda's timeouts, payload
-// limits, retries, reserved concurrency, log levels, and on-failure queue.
+// limits, retries, reserved concurrency, log levels, and on-failure queue. A process that exits after its answer is
+// replaced before the next event.
 //
 //	host, err := lambdahost.New(lambdahost.Options{})
 //	err = host.Add(lambdahost.Function{Name: "tool", Command: []string{"/path/to/binary"}, Timeout: time.Minute})

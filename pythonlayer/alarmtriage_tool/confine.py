@@ -75,6 +75,7 @@ def limit(memory: int, memory_hard: int, file_size: int, processes: int) -> None
     if processes:
         resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))  # POSIX message queues outlive the process
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 
 

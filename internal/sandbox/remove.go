@@ -1,0 +1,184 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxFiles is the number of files and directories that a call may create. Removing that many takes less than a
+// second.
+const MaxFiles = 20_000
+
+// errTooSlow means that files remain because removing them takes too long.
+var errTooSlow = errors.New("removing the files of a call takes too long")
+
+// removeAll removes a file, or a directory with everything in it, until the deadline. Modes that forbid it do
+// not stop it, nor do directories nested so deeply that no path and no set of descriptors reaches them: it
+// walks down and up with one descriptor.
+func removeAll(path string, deadline time.Time) error {
+	if err := unix.Unlink(path); err == nil || err == unix.ENOENT || unix.Rmdir(path) == nil {
+		return nil
+	}
+	err := removeContents(path, deadline)
+	if err == nil {
+		err = unix.Rmdir(path)
+	}
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", path, err)
+	}
+	return nil
+}
+
+// level is a directory on the way from the top to the directory that is being emptied.
+type level struct {
+	name string   // in the directory above
+	left []string // subdirectories that have not been visited
+}
+
+// removeContents empties a directory.
+func removeContents(path string, deadline time.Time) error {
+	fd, err := openDirectory(unix.AT_FDCWD, path)
+	if err != nil {
+		return err
+	}
+	defer func() { unix.Close(fd) }()
+	move := func(to string) error {
+		next, err := openDirectory(fd, to)
+		if err != nil {
+			return err
+		}
+		unix.Close(fd)
+		fd = next
+		return nil
+	}
+	top, err := removeFiles(fd, deadline)
+	if err != nil {
+		return err
+	}
+	stack := []level{{left: top}}
+	for {
+		here := &stack[len(stack)-1]
+		switch {
+		case len(here.left) > 0:
+			name := here.left[0]
+			here.left = here.left[1:]
+			if unix.Unlinkat(fd, name, unix.AT_REMOVEDIR) == nil {
+				continue
+			}
+			if err := move(name); err != nil {
+				return err
+			}
+			directories, err := removeFiles(fd, deadline)
+			if err != nil {
+				return err
+			}
+			stack = append(stack, level{name, directories})
+		case len(stack) == 1:
+			return nil
+		default:
+			name := here.name
+			if err := move(".."); err != nil {
+				return err
+			}
+			if err := unix.Unlinkat(fd, name, unix.AT_REMOVEDIR); err != nil {
+				return fmt.Errorf("remove the directory %q: %w", name, err)
+			}
+			stack = stack[:len(stack)-1]
+		}
+	}
+}
+
+// openDirectory opens a directory below another one and makes it readable and writable for its owner.
+func openDirectory(at int, name string) (int, error) {
+	if err := unix.Fchmodat(at, name, 0o700, 0); err != nil {
+		return -1, fmt.Errorf("change the mode of %q: %w", name, err)
+	}
+	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open %q: %w", name, err)
+	}
+	return fd, nil
+}
+
+// batch is how many bytes of a directory's entries are read at a time.
+const batch = 64 << 10
+
+// removeFiles removes everything in a directory but its subdirectories, whose names it returns. Removing
+// entries while they are read can hide others, so it reads the directory until only subdirectories are left.
+func removeFiles(fd int, deadline time.Time) (directories []string, err error) {
+	buffer := make([]byte, batch)
+	for {
+		removed := false
+		directories = directories[:0]
+		if _, err := unix.Seek(fd, 0, unix.SEEK_SET); err != nil {
+			return nil, err
+		}
+		for {
+			n, err := unix.Getdents(fd, buffer)
+			if err != nil {
+				return nil, err
+			}
+			if n == 0 {
+				break
+			}
+			if time.Now().After(deadline) {
+				return nil, errTooSlow
+			}
+			var entries []string
+			for rest := buffer[:n]; len(rest) > 0; {
+				var consumed int
+				consumed, _, entries = unix.ParseDirent(rest, -1, entries)
+				rest = rest[consumed:]
+			}
+			for _, name := range entries {
+				switch err := unix.Unlinkat(fd, name, 0); err {
+				case nil:
+					removed = true
+				case unix.EISDIR, unix.EPERM:
+					directories = append(directories, name)
+				case unix.ENOENT:
+				default:
+					return nil, fmt.Errorf("remove %q: %w", name, err)
+				}
+			}
+		}
+		if !removed {
+			return directories, nil
+		}
+	}
+}
+
+// hasMoreFiles reports whether more than most files and directories are below the paths. A directory that
+// cannot be read counts as more, because it can hide any number.
+func hasMoreFiles(paths []string, most int) bool {
+	count := 0
+	for _, path := range paths {
+		err := filepath.WalkDir(path, func(_ string, _ os.DirEntry, err error) error {
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+			if count++; count > most {
+				return filepath.SkipAll
+			}
+			return nil
+		})
+		if err != nil || count > most {
+			return true
+		}
+	}
+	return false
+}
+
+// usedInodes returns the number of files on the file system of a path, or 0 if it does not count them.
+func usedInodes(path string) int64 {
+	var stat unix.Statfs_t
+	if unix.Statfs(path, &stat) != nil || stat.Files == 0 {
+		return 0
+	}
+	return int64(stat.Files - stat.Ffree)
+}
