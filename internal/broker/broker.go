@@ -7,16 +7,23 @@
 // models. It trusts nothing that the code claims about a request. Only reads pass, except for the denied ones
 // (see package toolpolicy) and operations that the user allowed.
 //
-//	hosts.go     which hosts are AWS's own endpoints
-//	identify.go  which operation a request asks for
-//	guard.go     which operations may pass
-//	exchange.go  one request and its answer
-//	session.go   the requests of one tool call
+//	hosts.go         which hosts are AWS's own endpoints
+//	form.go          which headers, queries, and forms have one meaning
+//	paths.go         how servers can read a path
+//	identify.go      which operations a request can ask for
+//	guard.go         which operations may pass
+//	nearest.go       which read a refusal suggests
+//	authenticate.go  whose credentials sign a request
+//	accounts.go      whose resources a request may name
+//	exchange.go      one request and its answer
+//	scrub.go         which credentials are replaced in answers
+//	session.go       the requests of one tool call
 //
 // The wire format is in pythonlayer/alarmtriage_tool/aws_transport.py.
 package broker
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"log/slog"
@@ -30,9 +37,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
-// DummyAccessKey is the access key ID that the sandboxed code signs with. The broker replaces only signatures
-// with this ID. Requests with another ID were signed with other credentials, such as those of an assumed
-// role, and are sent unchanged.
+// DummyAccessKey is the access key ID that the sandboxed code signs with. The broker signs requests with this ID
+// with the function's credentials, and requests with the key ID of a role that the code assumed in the same tool
+// call with that role's credentials. It refuses all others.
 const DummyAccessKey = "AKIABROKER0000000000"
 
 // Limits of one tool call.
@@ -56,10 +63,14 @@ type Options struct {
 	// AllowedActions are IAM actions, with wildcards, that may pass in addition to reads. DeniedActions are
 	// refused in addition to the built-in list.
 	AllowedActions, DeniedActions []string
-	Observe                       func(body []byte) // receives the bodies of answers, up to maxObserved; may be nil
-	Transport                     http.RoundTripper // nil: a transport that keeps connections to AWS open between calls
-	Now                           func() time.Time  // nil: time.Now
-	Log                           *slog.Logger      // nil: nothing is logged
+	// Account returns the account of the function's role, or an empty string if it is unknown. Then, the broker does
+	// not compare accounts. It may be nil. AllowedAccounts are other accounts whose resources the code may read.
+	Account         func(context.Context) string
+	AllowedAccounts []string
+	Observe         func(body []byte) // receives the bodies of answers, up to maxObserved; may be nil
+	Transport       http.RoundTripper // nil: a transport that keeps connections to AWS open between calls
+	Now             func() time.Time  // nil: time.Now
+	Log             *slog.Logger      // nil: nothing is logged
 }
 
 // Broker holds the credentials and connections that all tool calls share.
@@ -67,6 +78,8 @@ type Broker struct {
 	credentials aws.CredentialsProvider
 	hosts       hosts
 	guard       guard
+	account     func(context.Context) string
+	allowed     []string // accounts
 	transport   http.RoundTripper
 	observe     func(body []byte)
 	signer      *v4.Signer
@@ -87,6 +100,8 @@ func New(o Options) (*Broker, error) {
 		credentials: o.Credentials,
 		hosts:       allowed,
 		guard:       newGuard(o.OpenReads, o.AllowedActions, o.DeniedActions),
+		account:     o.Account,
+		allowed:     o.AllowedAccounts,
 		transport:   o.Transport,
 		observe:     o.Observe,
 		signer:      v4.NewSigner(),
@@ -98,6 +113,9 @@ func New(o Options) (*Broker, error) {
 	}
 	go theTables() // parse them while Python starts
 	go x509.SystemCertPool()
+	if b.account == nil {
+		b.account = func(context.Context) string { return "" }
+	}
 	if b.now == nil {
 		b.now = time.Now
 	}

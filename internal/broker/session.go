@@ -15,7 +15,9 @@ import (
 
 // Session serves and records the AWS requests of one tool call.
 type Session struct {
-	broker *Broker
+	broker  *Broker
+	account string // of the function's role; set by Serve
+	assumed assumed
 
 	mu       sync.Mutex
 	calls    []toolcall.AWSCall // at most maxListed
@@ -32,6 +34,7 @@ func (b *Broker) NewSession() *Session { return &Session{broker: b} }
 // Serve answers the connections that arrive on the control socket, a SOCK_SEQPACKET socket, until the socket
 // is shut down or ctx ends. It returns after all connections are closed.
 func (s *Session) Serve(ctx context.Context, control *os.File) {
+	s.account = s.broker.account(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	var connections sync.WaitGroup
 	defer connections.Wait()
