@@ -41,6 +41,9 @@ var ownDataServices = []string{
 var freeTexts = []string{"pattern", "filter", "query", "expression", "text", "search", "prefix", "token", "description",
 	"document", "statement", "message", "keyword", "criteria"}
 
+// identities are parts of the names of parameters that say who has access, not to what.
+var identities = []string{"principal", "grantee"}
+
 // simulated are parameters of IAM's policy simulation, which reads none of the resources that they name.
 var simulated = []string{"resourcearns", "callerarn"}
 
@@ -77,7 +80,7 @@ func (a accounts) foreignTarget(r *http.Request, body []byte, at place, ops []*o
 	j := judge{accounts: a, urlsAllowed: urlsAllowed, service: ops[0].service.id}
 	j.ownData = !slices.ContainsFunc(ops, func(op *operation) bool { return !slices.Contains(ownDataServices, op.service.id) })
 	for name, values := range r.Header {
-		if !strings.EqualFold(name, "Authorization") {
+		if mayBeTarget(values[0]) {
 			j.value(name, values[0])
 		}
 	}
@@ -89,6 +92,12 @@ func (a accounts) foreignTarget(r *http.Request, body []byte, at place, ops []*o
 	j.path(r.URL.EscapedPath())
 	j.body(r, body)
 	return j.reason
+}
+
+// mayBeTarget reports whether a value begins as an ARN or an account ID, which the values of most headers do not.
+func mayBeTarget(value string) bool {
+	value = strings.TrimSpace(value)
+	return strings.HasPrefix(value, "arn:") || value != "" && value[0] >= '0' && value[0] <= '9'
 }
 
 func (a accounts) refusal(name, value, account string) string {
@@ -124,6 +133,9 @@ func (j *judge) value(name, value string) {
 	if j.ownData || isFreeText(folded) || j.service == "iam" && slices.Contains(simulated, folded) {
 		return
 	}
+	if !mayBeTarget(value) {
+		return
+	}
 	for _, pattern := range []*regexp.Regexp{targetARN, partialARN} {
 		if match := pattern.FindStringSubmatch(value); match != nil {
 			j.refuse(name, value, match[1])
@@ -147,12 +159,22 @@ func (j *judge) queue(name, address string) {
 // isFreeText reports whether a parameter searches or describes. Names of targets, such as documentClassifierArn, can
 // contain the same words.
 func isFreeText(folded string) bool {
+	if slices.ContainsFunc(identities, func(word string) bool { return strings.Contains(folded, word) }) {
+		return true
+	}
 	for _, end := range []string{"arn", "arns", "id", "ids", "identifier", "name"} {
 		if strings.HasSuffix(folded, end) {
 			return false
 		}
 	}
 	return slices.ContainsFunc(freeTexts, func(word string) bool { return strings.Contains(folded, word) })
+}
+
+// isIdentity reports whether an ARN in a path is a user or role, such as that of an access entry in EKS. IAM itself has no
+// such paths.
+func isIdentity(text string) bool {
+	fields := strings.SplitN(text, ":", 4)
+	return len(fields) > 3 && (fields[2] == "iam" || fields[2] == "sts")
 }
 
 const maxDecodings = 3 // of a segment, by servers and proxies
@@ -168,7 +190,7 @@ func (j *judge) path(escaped string) {
 			if i > 0 && segments[i-1] == "accounts" && accountID.MatchString(text) {
 				j.refuse("the path's account", text, text)
 			}
-			if match := anyARN.FindStringSubmatchIndex(text); match != nil && match[0] == 0 {
+			if match := anyARN.FindStringSubmatchIndex(text); match != nil && match[0] == 0 && !isIdentity(text) {
 				j.refuse("the path's resource", text, text[match[2]:match[3]])
 			}
 			if match := partialARN.FindStringSubmatch(text); match != nil {

@@ -141,6 +141,8 @@ func TestAmbiguous_Queries(t *testing.T) {
 		at("bytes that are not UTF-8", "acl=%ff", "not UTF-8"),
 		at("an invalid escape", "acl&%zz", "cannot be parsed"),
 		at("the subresource of another method", "acl&delete", `"delete" belongs to another method`),
+		{Name: "two values that select an operation", Service: "s3", Method: "GET", URL: "https://s3.us-east-1.amazonaws.com/b?list-type=2&list-type=1", Refusal: `"list-type"`},
+		{Name: "one value twice", Service: "s3", Method: "GET", URL: "https://s3.us-east-1.amazonaws.com/b?list-type=2&list-type=2"},
 		at("a hint at another operation", "acl&x-id=GetObject", "x-id=GetObject"),
 		at("a hint at the operation", "acl&x-id=GetObjectAcl", ""),
 	})

@@ -178,6 +178,9 @@ func routedOperations(candidates []*service, r *http.Request, bucket string) ([]
 	if len(found) == 0 {
 		return nil, ""
 	}
+	if name := undecided(candidates, query); name != "" {
+		return nil, fmt.Sprintf("the values of the parameter %q make the request's operation ambiguous", bounded(name))
+	}
 	if hasControls(r.URL.Path) || isDeceptive(r.URL.Path) {
 		return nil, "the request's path contains control characters or bytes that are not UTF-8"
 	}
@@ -240,6 +243,29 @@ func otherSubresource(candidates []*service, method string, query url.Values) st
 		}
 	}
 	return ""
+}
+
+// undecided returns a parameter with several values, one of which selects an operation, or an empty string.
+func undecided(candidates []*service, query url.Values) string {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		values := slices.Compact(slices.Sorted(slices.Values(query[name])))
+		if len(values) > 1 && slices.ContainsFunc(candidates, func(s *service) bool { return s.selectsByValue(name) }) {
+			return name
+		}
+	}
+	return ""
+}
+
+// selectsByValue reports whether a route requires a value of the query parameter.
+func (s *service) selectsByValue(parameter string) bool {
+	for _, routes := range s.routes {
+		for _, r := range routes {
+			if slices.ContainsFunc(r.query, func(required [2]string) bool { return required[0] == parameter && required[1] != "" }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // selects reports whether a route of the method, or of any method if it is empty, requires the query parameter.
