@@ -189,6 +189,26 @@ func TestAccounts_URLsThatAWSFetchesAreRefused(t *testing.T) {
 	}
 }
 
+// S3 checks the owner in every read of a bucket that passes, as botocore's model declares.
+func TestExpectOwner_ReadsOfBucketsSupportIt(t *testing.T) {
+	declared := map[string]bool{}
+	for _, line := range namesOfBotocore(t) {
+		if line[0] == "header" && strings.EqualFold(line[1], bucketOwner) {
+			declared[line[2]] = true
+		}
+	}
+	g, s, count := newGuard(nil, nil, nil), theTables().service(serviceS3), 0
+	for _, routes := range s.routes {
+		for _, route := range routes {
+			if g.checkOne(route.operation) == "" && len(route.segments) > 0 {
+				count++
+				assert.True(t, declared["s3:"+route.operation.name], route.operation.name)
+			}
+		}
+	}
+	assert.Greater(t, count, 40)
+}
+
 func TestExpectOwner_BucketsBelongToTheAccount(t *testing.T) {
 	for _, test := range []struct {
 		name, url string

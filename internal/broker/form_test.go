@@ -20,7 +20,7 @@ const (
 	lambdaURL  = "https://lambda.us-east-1.amazonaws.com"
 	monitorURL = "https://monitoring.us-east-1.amazonaws.com"
 	describe   = "Logs_20140328.DescribeLogGroups"
-	identify1  = "Action=GetCallerIdentity&Version=2011-06-15"
+	callerForm = "Action=GetCallerIdentity&Version=2011-06-15"
 )
 
 // logsRead returns a read in a JSON protocol with more headers.
@@ -70,7 +70,7 @@ func TestAmbiguous_Headers(t *testing.T) {
 		logsRead("a content type of another protocol", "only forwards operations it knows", [2]string{"Content-Type", typeCBOR}),
 		logsRead("a content type of a version that AWS does not have", "only forwards operations it knows", [2]string{"Content-Type", typeJSON + "1.10"}),
 		{Name: "a GET with a body", Service: "lambda", Method: "GET", URL: lambdaURL + "/2015-03-31/functions/f/configuration", Body: "{}", Refusal: "the body of a GET request"},
-		{Name: "a form with an empty target", Service: "sts", Method: "POST", URL: stsURL, Headers: [][2]string{{"Content-Type", typeForm}, {"X-Amz-Target", ""}}, Body: identify1, Refusal: "X-Amz-Target"},
+		{Name: "a form with an empty target", Service: "sts", Method: "POST", URL: stsURL, Headers: [][2]string{{"Content-Type", typeForm}, {"X-Amz-Target", ""}}, Body: callerForm, Refusal: "X-Amz-Target"},
 		{Name: "a form on a REST path", Service: "lambda", Method: "GET", URL: lambdaURL + "/2015-03-31/functions/f/configuration",
 			Headers: [][2]string{{"Content-Type", typeForm}}, Refusal: "only forwards operations it knows"},
 		{Name: "AWS JSON on a REST path", Service: "lambda", Method: "GET", URL: lambdaURL + "/2015-03-31/functions/f/configuration",
@@ -97,27 +97,27 @@ func TestExchange_DropsUnknownHeaders(t *testing.T) {
 func TestAmbiguous_Forms(t *testing.T) {
 	const unknown = "only forwards operations it knows"
 	assertForged(t, nil, []forgedRequest{
-		stsForm("one action", identify1, ""),
+		stsForm("one action", callerForm, ""),
 		stsForm("an encoded action", "%41ction=%47etCallerIdentity&Version=2011-06-15", ""),
-		stsForm("a byte order mark", "\ufeff"+identify1, unknown),
-		stsForm("a byte order mark in a value", identify1+"&X=%EF%BB%BF", unknown),
+		stsForm("a byte order mark", "\ufeff"+callerForm, unknown),
+		stsForm("a byte order mark in a value", callerForm+"&X=%EF%BB%BF", unknown),
 		stsForm("UTF-16", "A\x00c\x00t\x00i\x00o\x00n\x00=\x00", unknown),
-		stsForm("EBCDIC beside ASCII", identify1+"&%C1%83%A3%89%96%95=%C1%A2%A2%A4%94%85%D9%96%93%85", unknown),
-		stsForm("another action in capitals", identify1+"&ACTION=AssumeRole", unknown),
-		stsForm("an action in a list", identify1+"&Action.member.1=AssumeRole", unknown),
-		stsForm("an action in brackets", identify1+"&Action%5B%5D=AssumeRole", unknown),
-		stsForm("a tab before an action", identify1+"&%09Action=AssumeRole", unknown),
-		stsForm("an action with a line break", identify1+"&Action%0D%0A=AssumeRole", unknown),
-		stsForm("an action with a zero width space", identify1+"&Action%E2%80%8B=AssumeRole", unknown),
-		stsForm("an action with a full-width letter", identify1+"&%EF%BC%A1ction=AssumeRole", unknown),
-		stsForm("a name that is encoded twice", identify1+"&%2541ction=AssumeRole", unknown),
-		stsForm("a version twice", identify1+"&Version=2012-11-05", unknown),
-		stsForm("a semicolon", identify1+";Action=AssumeRole", unknown),
-		stsForm("NUL in a value", identify1+"&X=a%00b", unknown),
-		stsForm("an invalid escape", identify1+"&X=%zz", unknown),
-		stsForm("bytes that are not UTF-8", identify1+"&X=\xff\xfe", unknown),
-		stsForm("an empty name", identify1+"&=AssumeRole", unknown),
-		stsForm("text in other languages", identify1+"&X=caf%C3%A9", ""),
+		stsForm("EBCDIC beside ASCII", callerForm+"&%C1%83%A3%89%96%95=%C1%A2%A2%A4%94%85%D9%96%93%85", unknown),
+		stsForm("another action in capitals", callerForm+"&ACTION=AssumeRole", unknown),
+		stsForm("an action in a list", callerForm+"&Action.member.1=AssumeRole", unknown),
+		stsForm("an action in brackets", callerForm+"&Action%5B%5D=AssumeRole", unknown),
+		stsForm("a tab before an action", callerForm+"&%09Action=AssumeRole", unknown),
+		stsForm("an action with a line break", callerForm+"&Action%0D%0A=AssumeRole", unknown),
+		stsForm("an action with a zero width space", callerForm+"&Action%E2%80%8B=AssumeRole", unknown),
+		stsForm("an action with a full-width letter", callerForm+"&%EF%BC%A1ction=AssumeRole", unknown),
+		stsForm("a name that is encoded twice", callerForm+"&%2541ction=AssumeRole", unknown),
+		stsForm("a version twice", callerForm+"&Version=2012-11-05", unknown),
+		stsForm("a semicolon", callerForm+";Action=AssumeRole", unknown),
+		stsForm("NUL in a value", callerForm+"&X=a%00b", unknown),
+		stsForm("an invalid escape", callerForm+"&X=%zz", unknown),
+		stsForm("bytes that are not UTF-8", callerForm+"&X=\xff\xfe", unknown),
+		stsForm("an empty name", callerForm+"&=AssumeRole", unknown),
+		stsForm("text in other languages", callerForm+"&X=caf%C3%A9", ""),
 	})
 }
 
