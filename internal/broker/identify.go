@@ -67,7 +67,7 @@ func servicesAt(r *http.Request, at place, s scope, signed bool) ([]*service, st
 	ids := at.services
 	if ids == nil {
 		if !signed {
-			return nil, "an unsigned request does not identify its service"
+			return nil, "an unsigned request does not identify its service; use a client with the default credentials"
 		}
 		if ids = t.bySigning[s.service]; len(ids) == 0 {
 			return nil, fmt.Sprintf("unknown service %q; the broker only forwards requests to services it knows", s.service)
