@@ -125,7 +125,8 @@ func (j *judge) value(name, value string) {
 	folded, value := withoutSigns(name), strings.TrimSpace(value)
 	isQueue := folded == "queueurl"
 	if strings.HasSuffix(folded, "url") && !isQueue && !j.urlsAllowed && remoteURL.MatchString(value) && j.reason == "" {
-		j.reason = fmt.Sprintf("%s makes AWS fetch a URL, which this tool does not do; pass the content itself or the name of a resource", bounded(name))
+		j.reason = fmt.Sprintf("%s makes AWS fetch a URL, which this tool does not do; "+
+			"pass the content itself or the name of a resource", bounded(name))
 	}
 	if isQueue {
 		j.queue(name, value)

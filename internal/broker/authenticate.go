@@ -17,7 +17,9 @@ import (
 // scope is the credential scope of a signature.
 type scope struct{ key, region, service string }
 
-var credential = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/,\s]+)/\d{8}/([a-z0-9-]+)/([A-Za-z0-9._-]+)/aws4_request, ?SignedHeaders=[^,\s]+, ?Signature=[0-9a-f]+$`)
+var credential = regexp.MustCompile(`^AWS4-HMAC-SHA256 ` +
+	`Credential=([^/,\s]+)/\d{8}/([a-z0-9-]+)/([A-Za-z0-9._-]+)/aws4_request, ?` +
+	`SignedHeaders=[^,\s]+, ?Signature=[0-9a-f]+$`)
 
 func parseScope(authorization string) (scope, bool) {
 	match := credential.FindStringSubmatch(authorization)
@@ -67,10 +69,13 @@ var signatureParameters = []string{"xamzsignature", "xamzcredential", "xamzalgor
 // authenticate returns the identity that signs a request: the function's role for the dummy key, and a role that
 // AssumeRole returned in this tool call for its key. It refuses every other request, because AWS would record its
 // parameters in the account of the key's owner. sign is false if the request is sent without a signature.
-func (s *Session) authenticate(ctx context.Context, r *http.Request, c scope, signed bool, ops []*operation) (who identity, sign bool, reason string) {
+func (s *Session) authenticate(ctx context.Context, r *http.Request, c scope, signed bool, ops []*operation) (
+	who identity, sign bool, reason string,
+) {
 	for name := range r.URL.Query() {
 		if slices.Contains(signatureParameters, withoutSigns(name)) {
-			return who, false, "the request is signed in its URL; only requests with a SigV4 signature in the header Authorization are possible"
+			return who, false, "the request is signed in its URL; " +
+				"only requests with a SigV4 signature in the header Authorization are possible"
 		}
 	}
 	for name := range r.Header {

@@ -131,7 +131,8 @@ const (
 )
 
 // contentType is a media type with no parameter but a character set that agrees with ASCII on ASCII texts.
-var contentType = regexp.MustCompile(`(?i)^([a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+)(?:[ \t]*;[ \t]*charset=(?:utf-8|us-ascii|"utf-8"|"us-ascii"))?[ \t]*;?[ \t]*$`)
+var contentType = regexp.MustCompile(`(?i)^([a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+)` +
+	`(?:[ \t]*;[ \t]*charset=(?:utf-8|us-ascii|"utf-8"|"us-ascii"))?[ \t]*;?[ \t]*$`)
 
 // ambiguousType returns a reason for refusing the content type of a request, or an empty string. Other character
 // sets, such as UTF-16 and EBCDIC, hide names from the broker.

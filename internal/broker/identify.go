@@ -203,7 +203,8 @@ func routedOperations(candidates []*service, r *http.Request, bucket string) ([]
 	}
 	if isS3 {
 		if name := otherSubresource(candidates, r.Method, query); name != "" {
-			return nil, fmt.Sprintf("the parameter %q belongs to another method than %s and makes the request's operation ambiguous", name, r.Method)
+			return nil, fmt.Sprintf("the parameter %q belongs to another method than %s and makes the request's operation ambiguous",
+				bounded(name), r.Method)
 		}
 	}
 	return unique(found), ""

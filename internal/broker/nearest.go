@@ -139,7 +139,8 @@ func rankOf(name string, resource []string) int {
 		return sameResource
 	case slices.Equal(words, resource):
 		return listOfSame
-	case describes && len(words) == len(resource)+1 && slices.Equal(words[:len(resource)], resource) && slices.Contains(detailWords, words[len(resource)]):
+	case describes && len(words) == len(resource)+1 && slices.Equal(words[:len(resource)], resource) &&
+		slices.Contains(detailWords, words[len(resource)]):
 		return plainDetails
 	case len(words) < len(resource) && slices.Equal(words, resource[:len(words)]):
 		rank := itsContainer + perMissedWord*(len(resource)-len(words))
