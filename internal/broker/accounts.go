@@ -77,7 +77,7 @@ func (a accounts) foreignTarget(r *http.Request, body []byte, at place, ops []*o
 	if at.account != "" && (!accountID.MatchString(at.account) || !a.permits(at.account)) {
 		return a.refusal("host", r.URL.Hostname(), at.account)
 	}
-	j := judge{accounts: a, urlsAllowed: urlsAllowed, service: ops[0].service.id}
+	j := targetCheck{accounts: a, urlsAllowed: urlsAllowed, service: ops[0].service.id}
 	j.ownData = !slices.ContainsFunc(ops, func(op *operation) bool { return !slices.Contains(ownDataServices, op.service.id) })
 	for name, values := range r.Header {
 		if mayBeTarget(values[0]) {
@@ -105,8 +105,8 @@ func (a accounts) refusal(name, value, account string) string {
 		"(ToolAllowedAccounts)", name, bounded(value), bounded(account), a.own)
 }
 
-// judge looks for targets in other accounts. reason is the first refusal.
-type judge struct {
+// targetCheck looks for targets in other accounts. reason is the first refusal.
+type targetCheck struct {
 	accounts    accounts
 	service     string
 	ownData     bool // the services of the request answer only from the caller's account
@@ -114,14 +114,14 @@ type judge struct {
 	reason      string
 }
 
-func (j *judge) refuse(name, value, account string) {
+func (j *targetCheck) refuse(name, value, account string) {
 	if j.reason == "" && !j.accounts.permits(account) {
 		j.reason = j.accounts.refusal(bounded(name), value, account)
 	}
 }
 
 // value judges the value of a parameter.
-func (j *judge) value(name, value string) {
+func (j *targetCheck) value(name, value string) {
 	folded, value := withoutSigns(name), strings.TrimSpace(value)
 	isQueue := folded == "queueurl"
 	if strings.HasSuffix(folded, "url") && !isQueue && !j.urlsAllowed && remoteURL.MatchString(value) && j.reason == "" {
@@ -148,7 +148,7 @@ func (j *judge) value(name, value string) {
 }
 
 // queue judges the URL of a queue, whose path is the account and the name.
-func (j *judge) queue(name, address string) {
+func (j *targetCheck) queue(name, address string) {
 	segments := strings.Split(decoded(address), "/")
 	for _, segment := range segments[:len(segments)-1] {
 		if accountID.MatchString(segment) {
@@ -181,7 +181,7 @@ func isIdentity(text string) bool {
 const maxDecodings = 3 // of a segment, by servers and proxies
 
 // path judges the segments of a path, and ARNs with slashes that are written as several segments.
-func (j *judge) path(escaped string) {
+func (j *targetCheck) path(escaped string) {
 	if j.ownData {
 		return
 	}
@@ -207,7 +207,7 @@ func (j *judge) path(escaped string) {
 }
 
 // body judges the parameters in a body.
-func (j *judge) body(r *http.Request, body []byte) {
+func (j *targetCheck) body(r *http.Request, body []byte) {
 	kind := mediaType(r)
 	switch {
 	case len(body) == 0 || r.URL.Path != "" && strings.HasPrefix(r.URL.Path, promQLPrefix):
@@ -236,7 +236,7 @@ func startsAsJSON(body []byte) bool {
 }
 
 // cbor judges a body in CBOR. A name that occurs twice has one value in a decoded map, so the bytes are searched too.
-func (j *judge) cbor(body []byte) {
+func (j *targetCheck) cbor(body []byte) {
 	if j.ownData {
 		return
 	}
@@ -263,7 +263,7 @@ func (j *judge) cbor(body []byte) {
 }
 
 // json judges the members of a JSON object, which may occur twice, and URLs at any depth.
-func (j *judge) json(body []byte) {
+func (j *targetCheck) json(body []byte) {
 	if isDeceptive(string(body)) || j.accounts.own != "" && !json.Valid(body) {
 		j.reason = "the request's body is not valid JSON in UTF-8"
 		return
@@ -279,7 +279,7 @@ const maxJSONDepth = 100 // deeper bodies than those of AWS's APIs are refused
 
 // jsonValue judges the value that begins with token. Nested members are targets only if they are named as ARNs and
 // are not part of a filter or of free text.
-func (j *judge) jsonValue(decoder *json.Decoder, token json.Token, name string, depth int, free bool) {
+func (j *targetCheck) jsonValue(decoder *json.Decoder, token json.Token, name string, depth int, free bool) {
 	if depth > maxJSONDepth {
 		j.reason = "the request's body is nested too deeply"
 		return
