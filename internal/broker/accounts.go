@@ -69,7 +69,7 @@ func (a accounts) check(r *http.Request, body []byte, at place, ops []*operation
 	if reason == "" {
 		return ""
 	}
-	return ops[0].service.prefix + ":" + nameOf(ops) + " is refused: " + reason
+	return refusalOf(ops, reason)
 }
 
 // foreignTarget is check without the operation's name.
@@ -125,8 +125,7 @@ func (j *targetCheck) value(name, value string) {
 	folded, value := withoutSigns(name), strings.TrimSpace(value)
 	isQueue := folded == "queueurl"
 	if strings.HasSuffix(folded, "url") && !isQueue && !j.urlsAllowed && remoteURL.MatchString(value) && j.reason == "" {
-		j.reason = fmt.Sprintf("%s makes AWS fetch a URL, which this tool does not do; "+
-			"pass the content itself or the name of a resource", bounded(name))
+		j.reason = fmt.Sprintf("AWS would fetch the URL in %s; pass the content itself or the name of a resource", bounded(name))
 	}
 	if isQueue {
 		j.queue(name, value)

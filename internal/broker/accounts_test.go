@@ -183,7 +183,7 @@ func TestAccounts_URLsThatAWSFetchesAreRefused(t *testing.T) {
 			r.Header.Set("Content-Type", test.kind)
 			a := accounts{own: ownAccount}
 			reason := a.check(r, []byte(test.body), place{}, []*operation{op}, false)
-			assert.Equal(t, test.refused, strings.Contains(reason, "makes AWS fetch a URL"), reason)
+			assert.Equal(t, test.refused, strings.Contains(reason, "AWS would fetch the URL"), reason)
 			assert.Empty(t, a.check(r, []byte(test.body), place{}, []*operation{op}, true), "the settings allow the operation")
 		})
 	}

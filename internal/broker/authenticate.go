@@ -84,7 +84,7 @@ func (s *Session) authenticate(ctx context.Context, r *http.Request, c scope, si
 		}
 	}
 	if slices.ContainsFunc(ops, func(op *operation) bool { return slices.Contains(tokenActions, op.action) }) {
-		return who, false, "the request is authorized by a token in its parameters; only requests of the default credentials are possible"
+		return who, false, "a token in its parameters authorizes it; only requests of the default credentials are possible"
 	}
 	authorization := r.Header.Get("Authorization")
 	switch {

@@ -87,7 +87,7 @@ func TestAuthenticate_TokensInParametersAreRefused(t *testing.T) {
 	}
 	assert.Greater(t, count, 40)
 	assertForged(t, nil, []forgedRequest{
-		{Name: "a token of Cognito", Service: "cognito-idp", Method: "POST", URL: "https://cognito-idp.us-east-1.amazonaws.com/", Body: `{"AccessToken":"x","DeviceKey":"data"}`, Refusal: "a token in its parameters",
+		{Name: "a token of Cognito", Service: "cognito-idp", Method: "POST", URL: "https://cognito-idp.us-east-1.amazonaws.com/", Body: `{"AccessToken":"x","DeviceKey":"data"}`, Refusal: "cognito-idp:GetDevice is refused",
 			Headers: [][2]string{{"Content-Type", json11}, {"X-Amz-Target", "AWSCognitoIdentityProviderService.GetDevice"}}},
 		logsRead("a token of IAM Identity Center", "credentials in the header", [2]string{"x-amz-sso_bearer_token", "x"}),
 		logsRead("a token of a directory bucket's session", "credentials in the header", [2]string{"X-Amz-S3session-Token", "x"}),

@@ -203,7 +203,7 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 		call.Account = signer.account
 	}
 	if reason != "" {
-		return refuse(reason)
+		return refuse(refusalOf(operations, reason))
 	}
 	permitted := accounts{own: s.account, allowed: append([]string{signer.account}, s.broker.allowed...)}
 	if reason := permitted.check(request, body, at, operations, s.broker.guard.allows(operations)); reason != "" {
@@ -226,6 +226,11 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 		}
 	}
 	return preparedRequest{request, operations, signer}, call, ""
+}
+
+// refusalOf returns the text of a refusal that begins with the name of the operation.
+func refusalOf(ops []*operation, reason string) string {
+	return ops[0].service.prefix + ":" + nameOf(ops) + " is refused: " + reason
 }
 
 // hopByHop are headers that concern the connection to AWS, which the broker makes. They are not forwarded.
