@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/aws/smithy-go/encoding/cbor"
 )
@@ -263,7 +264,7 @@ func (j *targetCheck) cbor(body []byte) {
 
 // json judges the members of a JSON object, which may occur twice, and URLs at any depth.
 func (j *targetCheck) json(body []byte) {
-	if isDeceptive(string(body)) || j.accounts.own != "" && !json.Valid(body) {
+	if !utf8.Valid(body) || bytes.ContainsAny(body, "\x00\ufeff") || j.accounts.own != "" && !json.Valid(body) {
 		j.reason = "the request's body is not valid JSON in UTF-8"
 		return
 	}
