@@ -318,6 +318,8 @@ func toolSettings(p *AlarmTriageProps) config.Tool {
 		OpenReads:      openReads(p),
 		AllowedActions: stringsOf(p.ToolAllowedActions),
 		DeniedActions:  stringsOf(p.ToolDeniedActions),
+
+		AllowedAccounts: stringsOf(p.ToolAllowedAccounts),
 	}
 }
 

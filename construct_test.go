@@ -529,6 +529,7 @@ var goldenVariants = []struct {
 		p.ReportsEncryptionKey, p.TableEncryptionKey, p.TopicEncryptionKey, p.LogsEncryptionKey = key, key, key, key
 		p.PermissionsBoundary = awsiam.ManagedPolicy_FromManagedPolicyArn(stack, jsii.String("Boundary"), jsii.String("arn:aws:iam::111122223333:policy/boundary"))
 		p.ToolAllowHostOutput, p.ToolAllowBilledReads, p.ToolDeniedActions = jsii.Bool(true), jsii.Bool(true), jsii.Strings("iam:ListUsers")
+		p.ToolAllowedAccounts = jsii.Strings("444455556666")
 		p.RemovalPolicy = awscdk.RemovalPolicy_DESTROY
 		p.NotifyRecovery = jsii.Bool(true)
 		p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: awss3.Bucket_FromBucketName(stack, jsii.String("Runbooks"), jsii.String("runbooks")), Key: jsii.String("triage.txt")}

@@ -255,11 +255,14 @@ type AlarmTriageProps struct {
 	// Base of the tool's permissions. Default: ToolPermissions_READ_ONLY_ACCESS.
 	ToolPermissions ToolPermissions
 	// IAM actions that the tool is denied in addition to the built-in denies. At most 3,800 bytes as JSON
-	// together with ToolAllowedActions and RedactPatterns. Default: none.
+	// together with ToolAllowedActions, ToolAllowedAccounts, and RedactPatterns. Default: none.
 	ToolDeniedActions *[]*string
 	// IAM actions that the tool is allowed in addition to ToolPermissions, by its role and by the broker,
 	// which otherwise forwards only reads. Denies override them. Default: none.
 	ToolAllowedActions *[]*string
+	// IDs of other accounts whose resources the tool may read, such as those of roles that it may assume. Without
+	// them, the broker refuses requests for buckets, queues, and ARNs of other accounts. Default: none.
+	ToolAllowedAccounts *[]*string
 	// Let the tool read directories of people, such as Cognito users and the identity store. Default: false.
 	ToolAllowPersonalData *bool
 	// Let the tool read source code and artifacts, such as CodeCommit and Lambda packages. Default: false.

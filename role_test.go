@@ -316,6 +316,7 @@ func TestToolAllowedActions_ReachTheRoleAndTheBroker(t *testing.T) {
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		p.ToolAllowedActions, p.ToolDeniedActions = jsii.Strings("athena:StartQueryExecution", "shop:Look*"), jsii.Strings("iam:ListUsers")
 		p.ToolAllowPersonalData, p.ToolAllowHostOutput = jsii.Bool(true), jsii.Bool(true)
+		p.ToolAllowedAccounts = jsii.Strings("111122223333", "444455556666")
 	})
 	allowed := filterSid(policies(t, stack, "TriageToolRole"), "AllowedByTheUser")
 	require.Len(t, allowed, 1)
@@ -325,12 +326,14 @@ func TestToolAllowedActions_ReachTheRoleAndTheBroker(t *testing.T) {
 
 	functions := jsii.String("AWS::Lambda::Function")
 	synth(stack).HasResourceProperties(functions, like("Runtime", "python3.13", "Environment", like("Variables", like(
-		"ALLOWED_ACTIONS", "athena:StartQueryExecution,shop:Look*", "DENIED_ACTIONS", "iam:ListUsers", "OPEN_READS", "personal-data,host-output"))))
+		"ALLOWED_ACTIONS", "athena:StartQueryExecution,shop:Look*", "DENIED_ACTIONS", "iam:ListUsers", "OPEN_READS", "personal-data,host-output",
+		"ALLOWED_ACCOUNTS", "111122223333,444455556666"))))
 	plain := newStack()
 	newTriage(plain, nil)
 	assert.Empty(t, filterSid(policies(t, plain, "TriageToolRole"), "AllowedByTheUser"))
 	synth(plain).HasResourceProperties(functions, like("Runtime", "python3.13", "Environment", like("Variables", like(
-		"ALLOWED_ACTIONS", assertions.Match_Absent(), "DENIED_ACTIONS", assertions.Match_Absent(), "OPEN_READS", assertions.Match_Absent()))))
+		"ALLOWED_ACTIONS", assertions.Match_Absent(), "DENIED_ACTIONS", assertions.Match_Absent(), "OPEN_READS", assertions.Match_Absent(),
+		"ALLOWED_ACCOUNTS", assertions.Match_Absent()))))
 }
 
 func TestToolDeniedActions_FitIntoPolicies(t *testing.T) {

@@ -337,6 +337,7 @@ func (l *problems) permissions(p *AlarmTriageProps) {
 	l.oneOf("ToolPermissions", string(p.ToolPermissions), string(ToolPermissions_READ_ONLY_ACCESS), string(ToolPermissions_ALLOW_LIST))
 	l.actions("ToolDeniedActions", p.ToolDeniedActions)
 	l.actions("ToolAllowedActions", p.ToolAllowedActions)
+	l.accounts("ToolAllowedAccounts", p.ToolAllowedAccounts)
 	if p.RedactPatterns == nil {
 		return
 	}
@@ -354,6 +355,17 @@ func (l *problems) actions(prop string, list *[]*string) {
 	for _, action := range *list {
 		if action == nil || !unresolved(action) && !actionPattern.MatchString(*action) {
 			l.add("%s must contain IAM actions such as \"s3:GetBucketPolicy\", got %q", prop, deref(action))
+		}
+	}
+}
+
+func (l *problems) accounts(prop string, list *[]*string) {
+	if list == nil {
+		return
+	}
+	for _, account := range *list {
+		if account == nil || !unresolved(account) && !accountPattern.MatchString(*account) {
+			l.add("%s must contain account IDs with 12 digits such as \"123456789012\", got %q", prop, deref(account))
 		}
 	}
 }
@@ -384,8 +396,8 @@ func (l *problems) environments(p *AlarmTriageProps) {
 			"they share the function's environment, got %d: move longer instructions to InstructionsFile or InstructionsObject",
 			maxOrchestratorTexts, size)
 	}
-	if size := jsonSize(p.ToolAllowedActions, p.ToolDeniedActions, patterns); size > maxToolTexts {
-		l.add("ToolAllowedActions, ToolDeniedActions, and RedactPatterns must have at most %d bytes together as JSON, because they "+
+	if size := jsonSize(p.ToolAllowedActions, p.ToolDeniedActions, p.ToolAllowedAccounts, patterns); size > maxToolTexts {
+		l.add("ToolAllowedActions, ToolDeniedActions, ToolAllowedAccounts, and RedactPatterns must have at most %d bytes together as JSON, because they "+
 			"share the function's environment, got %d: use wildcards to combine actions", maxToolTexts, size)
 	}
 }

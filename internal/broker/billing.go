@@ -92,7 +92,8 @@ type charge struct {
 	operation string
 	tariff    tariff
 	units     int64
-	scope     scope // that the code signed the request for
+	scope     scope    // that the code signed the request for
+	signer    identity // that the broker signed it with
 }
 
 // newBill returns the bill of a call that may spend limit US dollars.

@@ -112,10 +112,10 @@ func limited(t testing.TB, m *meteredAWS, limit float64, pause time.Duration) (s
 const never = time.Hour
 
 func startQuery(m *meteredAWS) requestHead {
-	return jsonRequest(m, "logs", "Logs_20140328.StartQuery")
+	return meteredRequest(m, "logs", "Logs_20140328.StartQuery")
 }
 
-func jsonRequest(m *meteredAWS, service, target string) requestHead {
+func meteredRequest(m *meteredAWS, service, target string) requestHead {
 	return requestHead{Method: "POST", URL: m.URL + "/", Headers: [][2]string{
 		{"Authorization", fmt.Sprintf(dummyScope, service)}, {"X-Amz-Target", target}, {"Content-Type", "application/x-amz-json-1.1"},
 	}}
@@ -325,7 +325,7 @@ func TestBilling_ChargesNothingThatAWSRejects(t *testing.T) {
 		connection := connect()
 		for range 3 {
 			ask(t, connection, startQuery(m), aQuery)
-			ask(t, connection, jsonRequest(m, "ce", "AWSInsightsIndexService.GetCostAndUsage"), "{}")
+			ask(t, connection, meteredRequest(m, "ce", "AWSInsightsIndexService.GetCostAndUsage"), "{}")
 		}
 		end()
 		queries, _ := session.Billed()
@@ -342,7 +342,7 @@ func TestBilling_CountsRequestsOfCostExplorer(t *testing.T) {
 	connection := connect()
 	refused := 0
 	for range 40 { // pages and retries are requests, too
-		if answer, _ := ask(t, connection, jsonRequest(m, "ce", "AWSInsightsIndexService.GetCostAndUsage"), "{}"); answer.Error != "" {
+		if answer, _ := ask(t, connection, meteredRequest(m, "ce", "AWSInsightsIndexService.GetCostAndUsage"), "{}"); answer.Error != "" {
 			refused++
 		}
 	}
@@ -389,7 +389,7 @@ func TestBilling_ZeroRefusesOnlyWhatIsBilled(t *testing.T) {
 	m := newMeteredAWS(t)
 	session, connect, _ := limited(t, m, 0, never)
 	connection := connect()
-	answer, _ := ask(t, connection, jsonRequest(m, "logs", "Logs_20140328.FilterLogEvents"), "{}")
+	answer, _ := ask(t, connection, meteredRequest(m, "logs", "Logs_20140328.FilterLogEvents"), "{}")
 	assert.Empty(t, answer.Error)
 	answer, _ = ask(t, connection, startQuery(m), aQuery)
 	assert.Contains(t, answer.Error, "of the $0.00 that MaxQueryCostUsd leaves")

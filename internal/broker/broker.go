@@ -7,20 +7,27 @@
 // models. It trusts nothing that the code claims about a request. Only reads pass, except for the denied ones
 // (see package toolpolicy) and operations that the user allowed.
 //
-//	hosts.go     which hosts are AWS's own endpoints
-//	identify.go  which operation a request asks for
-//	guard.go     which operations may pass
-//	exchange.go  one request and its answer
-//	session.go   the requests of one tool call
-//	billing.go   what AWS charges for them, within a limit
-//	metrics.go   how many metrics a request reads
-//	logqueries.go  what running Logs Insights queries scan
-//	budget.go    the memory that requests may take
+//	hosts.go         which hosts are AWS's own endpoints
+//	form.go          which headers, queries, and forms have one meaning
+//	paths.go         how servers can read a path
+//	identify.go      which operations a request can ask for
+//	guard.go         which operations may pass
+//	nearest.go       which read a refusal suggests
+//	authenticate.go  whose credentials sign a request
+//	accounts.go      whose resources a request may name
+//	exchange.go      one request and its answer
+//	scrub.go         which credentials are replaced in answers
+//	session.go       the requests of one tool call
+//	billing.go       what AWS charges for the requests of a call, within a limit
+//	metrics.go       how many metrics a request reads
+//	logqueries.go    what running Logs Insights queries scan
+//	budget.go        the memory that requests may take
 //
 // The wire format is in pythonlayer/alarmtriage_tool/aws_transport.py.
 package broker
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"log/slog"
@@ -35,9 +42,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
-// DummyAccessKey is the access key ID that the sandboxed code signs with. The broker replaces only signatures
-// with this ID. Requests with another ID were signed with other credentials, such as those of an assumed
-// role, and are sent unchanged.
+// DummyAccessKey is the access key ID that the sandboxed code signs with. The broker signs requests with this ID
+// with the function's credentials, and requests with the key ID of a role that the code assumed in the same tool
+// call with that role's credentials. It refuses all others.
 const DummyAccessKey = "AKIABROKER0000000000"
 
 // Limits of one tool call.
@@ -74,11 +81,15 @@ type Options struct {
 	// AllowedActions are IAM actions, with wildcards, that may pass in addition to reads. DeniedActions are
 	// refused in addition to the built-in list.
 	AllowedActions, DeniedActions []string
-	Observe                       func(body []byte) // receives the bodies of answers, up to maxObserved; may be nil
-	Record                        func(Exchange)    // receives each exchange with AWS; may be nil
-	Transport                     http.RoundTripper // nil: a transport that keeps connections to AWS open between calls
-	Now                           func() time.Time  // nil: time.Now
-	Log                           *slog.Logger      // nil: nothing is logged
+	// Account returns the account of the function's role, or an empty string if it is unknown. Then, the broker does
+	// not compare accounts. It may be nil. AllowedAccounts are other accounts whose resources the code may read.
+	Account         func(context.Context) string
+	AllowedAccounts []string
+	Observe         func(body []byte) // receives the bodies of answers, up to maxObserved; may be nil
+	Record          func(Exchange)    // receives each exchange with AWS; may be nil
+	Transport       http.RoundTripper // nil: a transport that keeps connections to AWS open between calls
+	Now             func() time.Time  // nil: time.Now
+	Log             *slog.Logger      // nil: nothing is logged
 }
 
 // Exchange is a request that was sent to AWS, and its answer. The receiver may keep it.
@@ -95,6 +106,8 @@ type Broker struct {
 	credentials aws.CredentialsProvider
 	hosts       hosts
 	guard       guard
+	account     func(context.Context) string
+	allowed     []string // accounts
 	transport   http.RoundTripper
 	inFlight    *budget
 	observe     func(body []byte)
@@ -119,6 +132,8 @@ func New(o Options) (*Broker, error) {
 		credentials: o.Credentials,
 		hosts:       allowed,
 		guard:       newGuard(o.OpenReads, o.AllowedActions, o.DeniedActions),
+		account:     o.Account,
+		allowed:     o.AllowedAccounts,
 		transport:   o.Transport,
 		inFlight:    &budget{left: maxInFlight},
 		observe:     o.Observe,
@@ -134,6 +149,9 @@ func New(o Options) (*Broker, error) {
 	}
 	go theTables() // parse them while Python starts
 	go x509.SystemCertPool()
+	if b.account == nil {
+		b.account = func(context.Context) string { return "" }
+	}
 	if b.now == nil {
 		b.now = time.Now
 	}

@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
@@ -161,17 +162,17 @@ func decodeHead(from io.Reader, size uint32) (head requestHead, err error) {
 // exchange sends one request and forwards its answer. It reports whether the connection can be used again.
 func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head requestHead, body []byte) bool {
 	start := s.broker.now()
-	request, call, charged, reason := s.prepare(ctx, head, body)
+	prepared, call, reason := s.prepare(ctx, head, body)
 	if reason != "" {
 		reason = truncate.Bytes(reason, maxReason)
 		call.Refused = reason
 		s.record(call)
 		return writeHead(connection, answerHead{Error: reason, Kind: kindRefused}) == nil
 	}
-	s.logSent(ctx, call, request.URL.Host)
-	response, err := s.send(request, charged)
+	s.logSent(ctx, call, prepared.request.URL.Host)
+	response, err := s.send(prepared.request, prepared.charge)
 	if err != nil {
-		s.failed(charged, isDialError(err))
+		s.failed(prepared.charge, isDialError(err))
 		call.DurationMS = s.broker.now().Sub(start).Milliseconds()
 		call.ErrorCode = string(kindOf(err))
 		s.record(call)
@@ -179,9 +180,12 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	}
 	defer response.Body.Close()
 	call.Status = response.StatusCode
-	beginning, whole := s.forward(connection, response)
-	if charged != nil && charged.operation != startLogQuery {
-		charged.settle(response.StatusCode, beginning)
+	if response.StatusCode == http.StatusOK && returnsCredentials(prepared.operations) {
+		s.keepCredentials(response, prepared.signer.account)
+	}
+	beginning, whole := s.forward(connection, response, newScrubber(prepared.signer, s.assumed.all(), response.StatusCode >= http.StatusBadRequest))
+	if prepared.charge != nil && prepared.charge.operation != startLogQuery {
+		prepared.charge.settle(response.StatusCode, beginning)
 	}
 	call.DurationMS = s.broker.now().Sub(start).Milliseconds()
 	if s.broker.observe != nil {
@@ -190,7 +194,7 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	}
 	if s.broker.recordAll != nil {
 		s.broker.recordAll(Exchange{
-			URL: request.URL.String(), Request: body, Status: response.StatusCode,
+			URL: prepared.request.URL.String(), Request: body, Status: response.StatusCode,
 			Answer: beginning, Cut: !whole || len(beginning) >= maxObserved,
 		})
 	}
@@ -209,13 +213,34 @@ func kindOf(err error) failureKind {
 	return kindConnect
 }
 
-// prepare returns the request to send and its charge, or the reason for refusing it.
-func (s *Session) prepare(
-	ctx context.Context, head requestHead, body []byte,
-) (*http.Request, toolcall.AWSCall, *charge, string) {
+// keepCredentials keeps the credentials in an answer of STS. The answer itself stays unread.
+func (s *Session) keepCredentials(response *http.Response, account string) {
+	read, err := io.ReadAll(io.LimitReader(response.Body, maxCredentials))
+	rest := response.Body
+	if err == nil {
+		s.assumed.learn(read, account)
+	}
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(read), rest), rest}
+}
+
+const maxCredentials = 64 << 10 // bytes of an answer of STS in which credentials are searched
+
+// preparedRequest is a request that passed all checks.
+type preparedRequest struct {
+	request    *http.Request
+	operations []*operation
+	signer     identity
+	charge     *charge // nil: AWS does not bill it
+}
+
+// prepare returns the request to send, or the reason for refusing it.
+func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (preparedRequest, toolcall.AWSCall, string) {
 	request, err := http.NewRequestWithContext(ctx, head.Method, head.URL, bytes.NewReader(body))
 	if err != nil {
-		return nil, toolcall.AWSCall{}, nil, "the request cannot be sent: " + err.Error()
+		return preparedRequest{}, toolcall.AWSCall{}, "the request cannot be sent: " + err.Error()
 	}
 	for _, header := range head.Headers {
 		if !hopByHop[strings.ToLower(header[0])] {
@@ -231,39 +256,69 @@ func (s *Session) prepare(
 	if call.Service == "" {
 		call.Service = bounded(request.URL.Hostname())
 	}
+	if scope.key != "" && scope.key != DummyAccessKey {
+		call.AccessKey = bounded(scope.key)
+	}
+	refuse := func(reason string) (preparedRequest, toolcall.AWSCall, string) {
+		return preparedRequest{}, call, reason
+	}
 	at, reason := s.broker.hosts.find(request.URL)
 	if reason != "" {
-		return nil, call, nil, reason
+		return refuse(reason)
 	}
 	operations, reason := identify(request, body, at, scope, signed)
 	if reason != "" {
-		return nil, call, nil, reason
+		return refuse(reason + s.broker.guard.suggestNamed(request, body, at, scope, signed))
 	}
 	call.Service, call.Operation = operations[0].service.prefix, nameOf(operations)
 	if reason := s.broker.guard.check(operations); reason != "" {
-		return nil, call, nil, reason
+		return refuse(reason)
 	}
 	if reason := checkURLs(operations, body); reason != "" {
-		return nil, call, nil, reason
+		return refuse(reason)
+	}
+	signer, sign, reason := s.authenticate(ctx, request, scope, signed, operations)
+	if call.AccessKey != "" {
+		call.Account = signer.account
+	}
+	if reason != "" {
+		return refuse(refusalOf(operations, reason))
+	}
+	permitted := accounts{own: s.account, allowed: append([]string{signer.account}, s.broker.allowed...)}
+	if reason := permitted.check(request, body, at, operations, s.broker.guard.allows(operations)); reason != "" {
+		return refuse(reason)
+	}
+	if assumes(operations) && s.assumed.full() {
+		return refuse(fmt.Sprintf("this tool call has reached its limit of %d assumed roles; use another call", maxAssumed))
 	}
 	if reason := s.admit(); reason != "" {
-		return nil, call, nil, reason
+		return refuse(reason)
 	}
 	charged, reason := s.charge(ctx, operations, request, body)
 	if reason != "" {
-		return nil, call, nil, reason
+		return refuse(reason)
 	}
+	dropOtherHeaders(request.Header)
 	if charged != nil {
-		charged.scope = scope
+		charged.scope, charged.signer = scope, signer
 		request.Header.Del("Accept-Encoding") // the broker reads the answer
 	}
-	if signed && scope.key == DummyAccessKey {
-		if err := s.broker.sign(ctx, request, scope, body); err != nil {
+	if returnsCredentials(operations) {
+		request.Header.Del("Accept") // STS also answers in JSON, in which the broker does not search credentials
+	}
+	expectOwner(request, at, operations, signer.account)
+	if sign {
+		if err := s.broker.sign(ctx, request, scope, signer.credentials, body); err != nil {
 			s.failed(charged, true)
-			return nil, call, nil, "the request cannot be signed: " + err.Error()
+			return refuse("the request cannot be signed: " + err.Error())
 		}
 	}
-	return request, call, charged, ""
+	return preparedRequest{request, operations, signer, charged}, call, ""
+}
+
+// refusalOf returns the text of a refusal that begins with the name of the operation.
+func refusalOf(ops []*operation, reason string) string {
+	return ops[0].service.prefix + ":" + nameOf(ops) + " is refused: " + reason
 }
 
 // hopByHop are headers that concern the connection to AWS, which the broker makes. They are not forwarded.
@@ -272,29 +327,12 @@ var hopByHop = map[string]bool{
 	"proxy-authorization": true, "te": true, "trailer": true, "upgrade": true, "keep-alive": true,
 }
 
-// scope is the credential scope of a signature.
-type scope struct{ key, region, service string }
-
-var credential = regexp.MustCompile(`^AWS4-HMAC-SHA256 .*?Credential=([^/,\s]+)/\d{8}/([a-z0-9-]+)/([A-Za-z0-9._-]+)/aws4_request`)
-
-func parseScope(authorization string) (scope, bool) {
-	match := credential.FindStringSubmatch(authorization)
-	if match == nil {
-		return scope{}, false
-	}
-	return scope{key: match[1], region: match[2], service: match[3]}, true
-}
-
-// sign replaces the dummy signature with a real one.
-func (b *Broker) sign(ctx context.Context, request *http.Request, s scope, body []byte) error {
-	credentials, err := b.credentials.Retrieve(ctx)
-	if err != nil {
-		return fmt.Errorf("get the function's credentials: %w", err)
-	}
+// sign replaces the signature of the code with a real one.
+func (b *Broker) sign(ctx context.Context, request *http.Request, s scope, credentials aws.Credentials, body []byte) error {
 	for _, name := range []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token"} {
 		request.Header.Del(name)
 	}
-	hash := request.Header.Get("X-Amz-Content-Sha256")
+	hash := request.Header.Get(contentHash)
 	if hash == "" {
 		sum := sha256.Sum256(body)
 		hash = hex.EncodeToString(sum[:])
@@ -317,11 +355,11 @@ func nameOf(operations []*operation) string {
 
 // forward writes the answer as it arrives. It returns the beginning of the body, and whether the whole body
 // was written.
-func (s *Session) forward(connection *bufio.Writer, response *http.Response) (beginning []byte, whole bool) {
+func (s *Session) forward(connection *bufio.Writer, response *http.Response, credentials *scrubber) (beginning []byte, whole bool) {
 	head := answerHead{Status: response.StatusCode}
 	for name, values := range response.Header {
 		for _, value := range values {
-			head.Headers = append(head.Headers, [2]string{name, value})
+			head.Headers = append(head.Headers, [2]string{name, credentials.whole(value)})
 		}
 	}
 	if response.ContentLength >= 0 && response.Header.Get("Content-Length") == "" {
@@ -340,13 +378,15 @@ func (s *Session) forward(connection *bufio.Writer, response *http.Response) (be
 		n, err := response.Body.Read(buffer)
 		left -= int64(n)
 		s.count(n)
+		last := err == io.EOF || err == nil && left == 0
+		clean := credentials.write(buffer[:n], last)
 		if room := most - len(beginning); room > 0 {
-			beginning = append(beginning, buffer[:min(n, room)]...)
+			beginning = append(beginning, clean[:min(len(clean), room)]...)
 		}
-		if n > 0 && writeFrame(connection, int32(n), buffer[:n]) != nil {
+		if len(clean) > 0 && writeFrame(connection, int32(len(clean)), clean) != nil {
 			return beginning, false
 		}
-		if err == io.EOF || err == nil && left == 0 {
+		if last {
 			return beginning, writeFrame(connection, 0, nil) == nil
 		}
 		if err != nil {

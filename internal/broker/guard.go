@@ -17,8 +17,9 @@ type guard struct {
 	deniedByUser  []string
 	allowedByUser []string
 
-	// verdicts caches the result of checkOne by *operation, because there are many patterns to match.
-	verdicts *sync.Map
+	// verdicts and suggestions cache the results of checkOne and nearest by *operation, because there are many
+	// patterns to match.
+	verdicts, suggestions *sync.Map
 }
 
 func newGuard(open []toolpolicy.Group, allowed, denied []string) guard {
@@ -28,6 +29,7 @@ func newGuard(open []toolpolicy.Group, allowed, denied []string) guard {
 		deniedByUser:  lower(denied),
 		allowedByUser: lower(allowed),
 		verdicts:      &sync.Map{},
+		suggestions:   &sync.Map{},
 	}
 }
 
@@ -42,12 +44,12 @@ func lower(list []string) []string {
 // check returns why one of the operations is refused, or an empty string if all may pass.
 func (g guard) check(ops []*operation) string {
 	for _, op := range ops {
-		verdict, known := g.verdicts.Load(op)
-		if !known {
-			verdict, _ = g.verdicts.LoadOrStore(op, g.checkOne(op))
-		}
-		if reason := verdict.(string); reason != "" {
-			return reason
+		if reason := g.checkOne(op); reason != "" {
+			suggestion, known := g.suggestions.Load(op)
+			if !known {
+				suggestion, _ = g.suggestions.LoadOrStore(op, g.suggestion(op.service, op.name))
+			}
+			return reason + suggestion.(string)
 		}
 	}
 	return ""
@@ -57,8 +59,27 @@ func (g guard) check(ops []*operation) string {
 // serves. The code must not use it, because it could stop queries of other people.
 const stopLogQuery = "logs:StopQuery"
 
+// allows reports whether the settings allow each of the operations by name.
+func (g guard) allows(ops []*operation) bool {
+	for _, op := range ops {
+		if !matches(g.allowedByUser, op.action) {
+			return false
+		}
+	}
+	return true
+}
+
 // checkOne returns why an operation is refused, or an empty string.
 func (g guard) checkOne(op *operation) string {
+	verdict, known := g.verdicts.Load(op)
+	if !known {
+		verdict, _ = g.verdicts.LoadOrStore(op, g.judge(op))
+	}
+	return verdict.(string)
+}
+
+// judge is checkOne without the cache.
+func (g guard) judge(op *operation) string {
 	name := op.service.prefix + ":" + op.name
 	if op.action != name {
 		name += " (IAM action " + op.action + ")"

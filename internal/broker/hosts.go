@@ -43,6 +43,7 @@ func EndpointsIn(environ []string) []string {
 type place struct {
 	services []string // IDs of the services at this host; nil for one of Options.Endpoints: any service
 	bucket   string   // S3 bucket in the host's name; may be empty
+	account  string   // account ID in the host's name; may be empty
 }
 
 // find returns the place of a URL, or the reason for refusing it.
@@ -113,7 +114,7 @@ func (t *tables) placeIn(p partition, labels []string) (place, bool) {
 			continue
 		}
 		if found, ok := row(candidate[1:], "{}."); ok {
-			return place{services: found.services}, true
+			return place{services: found.services, account: labels[0]}, true
 		}
 		for n := 1; n < len(candidate); n++ {
 			if found, ok := row(candidate[n:], "*."); ok {

@@ -2,7 +2,7 @@ package broker
 
 import (
 	"fmt"
-	"mime"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,8 +15,8 @@ import (
 // Services share hosts and operations share paths, so there can be several. If there is none, it returns the
 // reason for refusing the request.
 func identify(r *http.Request, body []byte, at place, s scope, signed bool) ([]*operation, string) {
-	if name := ambiguousHeader(r); name != "" {
-		return nil, fmt.Sprintf("the request's header %s makes its operation ambiguous", name)
+	if reason := ambiguous(r); reason != "" {
+		return nil, reason
 	}
 	candidates, reason := servicesAt(r, at, s, signed)
 	if reason != "" {
@@ -25,30 +25,39 @@ func identify(r *http.Request, body []byte, at place, s scope, signed bool) ([]*
 	if found, reason, asked := promQL(r, body, candidates, at, signed); asked {
 		return found, reason
 	}
+	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && len(body) > 0 {
+		return nil, fmt.Sprintf("the body of a %s request makes its operation ambiguous", r.Method)
+	}
 	var found []*operation
 	for _, candidate := range candidates {
 		found = append(found, candidate.requestedOperations(r, body)...)
 	}
-	if found = append(found, routedOperations(candidates, r, at.bucket)...); len(found) == 0 {
+	routed, reason := routedOperations(candidates, r, at.bucket)
+	if reason != "" {
+		return nil, reason
+	}
+	if found = append(found, routed...); len(found) == 0 {
 		return nil, unknownOperation(r, body, candidates)
+	}
+	if hint := r.URL.Query().Get(operationHint); hint != "" && !slices.ContainsFunc(found, func(op *operation) bool { return op.name == hint }) {
+		return nil, fmt.Sprintf("the parameter %s=%s makes the request's operation ambiguous", operationHint, bounded(hint))
 	}
 	return found, ""
 }
 
-// ambiguousHeader returns the name of a header that a server may interpret differently than the broker, or an empty
-// string.
-func ambiguousHeader(r *http.Request) string {
-	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "Content-Encoding"} {
-		if len(r.Header.Values(name)) > 0 && (name != "Content-Encoding" || r.Header.Get(name) != "") {
-			return name
-		}
+// operationHint is the parameter with which some SDKs repeat the operation's name in the URL.
+const operationHint = "x-id"
+
+// ambiguous returns the reason for refusing a request that a server may interpret differently than the broker, or an
+// empty string.
+func ambiguous(r *http.Request) string {
+	if name := ambiguousHeader(r); name != "" {
+		return fmt.Sprintf("the request's header %s makes its operation ambiguous", bounded(name))
 	}
-	for _, name := range []string{"X-Amz-Target", "Content-Type", "Smithy-Protocol", "Authorization"} {
-		if len(r.Header.Values(name)) > 1 {
-			return name
-		}
+	if reason := ambiguousType(r); reason != "" {
+		return reason
 	}
-	return ""
+	return ambiguousQuery(r.URL.RawQuery)
 }
 
 // servicesAt returns the services that a request can be for: those at its host that have the signing name of
@@ -58,7 +67,7 @@ func servicesAt(r *http.Request, at place, s scope, signed bool) ([]*service, st
 	ids := at.services
 	if ids == nil {
 		if !signed {
-			return nil, "an unsigned request does not identify its service"
+			return nil, "an unsigned request does not identify its service; use a client with the default credentials"
 		}
 		if ids = t.bySigning[s.service]; len(ids) == 0 {
 			return nil, fmt.Sprintf("unknown service %q; the broker only forwards requests to services it knows", s.service)
@@ -108,18 +117,12 @@ func plainPost(r *http.Request) bool {
 	return r.Method == http.MethodPost && (r.URL.Path == "/" || r.URL.Path == "") && r.URL.RawQuery == ""
 }
 
-func mediaType(r *http.Request) string {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil {
-		return ""
-	}
-	return kind
-}
+func isAWSJSON(kind string) bool { return kind == typeJSON+"1.0" || kind == typeJSON+"1.1" }
 
 // jsonOperation returns the operation of an AWS JSON request (X-Amz-Target: PREFIX.OPERATION), or an empty
 // string.
 func jsonOperation(r *http.Request, target string) string {
-	if !plainPost(r) || !strings.HasPrefix(mediaType(r), "application/x-amz-json") || r.Header.Get("Smithy-Protocol") != "" {
+	if !plainPost(r) || !isAWSJSON(mediaType(r)) || r.Header.Get("Smithy-Protocol") != "" {
 		return ""
 	}
 	name, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), target+".")
@@ -135,6 +138,9 @@ func cborOperation(r *http.Request, target string) string {
 	if r.Method != http.MethodPost || r.Header.Get("Smithy-Protocol") != "rpc-v2-cbor" || r.Header.Get("X-Amz-Target") != "" || r.URL.RawQuery != "" {
 		return ""
 	}
+	if kind := mediaType(r); kind != typeCBOR && (kind != "" || r.ContentLength != 0) {
+		return ""
+	}
 	parts := strings.Split(r.URL.EscapedPath(), "/")
 	if len(parts) != 5 || parts[0] != "" || parts[1] != "service" || parts[2] != target || parts[3] != "operation" {
 		return ""
@@ -144,40 +150,148 @@ func cborOperation(r *http.Request, target string) string {
 
 // queryAction returns the Action of a request in the Query or EC2 protocol, or an empty string.
 func queryAction(r *http.Request, body []byte) string {
-	if !plainPost(r) || mediaType(r) != "application/x-www-form-urlencoded" || r.Header.Get("X-Amz-Target") != "" || r.Header.Get("Smithy-Protocol") != "" {
+	if !plainPost(r) || mediaType(r) != typeForm || r.Header.Get("X-Amz-Target") != "" || r.Header.Get("Smithy-Protocol") != "" {
 		return ""
 	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
+	form, ok := parseForm(body)
+	if !ok {
 		return ""
-	}
-	for name, values := range form {
-		if strings.EqualFold(name, "Action") && (name != "Action" || len(values) != 1) {
-			return ""
-		}
 	}
 	return form.Get("Action")
 }
 
-// routedOperations returns the operations of REST protocols whose routes fit best: with the most query parameters, then
-// with the most literal path segments. AWS's services choose in the same way.
-func routedOperations(candidates []*service, r *http.Request, bucket string) []*operation {
-	if r.Header.Get("X-Amz-Target") != "" || r.Header.Get("Smithy-Protocol") != "" {
-		return nil
+// routedOperations returns the operations of REST protocols that fit the request in any reading of its path, or the
+// reason for refusing it. At least one must fit the path as it is written.
+func routedOperations(candidates []*service, r *http.Request, bucket string) ([]*operation, string) {
+	if r.Header.Get("X-Amz-Target") != "" || r.Header.Get("Smithy-Protocol") != "" || !isRESTType(mediaType(r)) {
+		return nil, ""
 	}
-	path := r.URL.EscapedPath()
+	escaped := r.URL.EscapedPath()
 	if bucket != "" {
-		path = "/" + bucket + "/" + strings.TrimPrefix(path, "/")
+		escaped = "/" + bucket + "/" + strings.TrimPrefix(escaped, "/")
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil
+		return nil, ""
 	}
+	found := bestRoutes(candidates, r.Method, escaped, query, exactly)
+	if len(found) == 0 {
+		return nil, ""
+	}
+	if name := undecided(candidates, query); name != "" {
+		return nil, fmt.Sprintf("the values of the parameter %q make the request's operation ambiguous", bounded(name))
+	}
+	if hasControls(r.URL.Path) || isDeceptive(r.URL.Path) {
+		return nil, "the request's path contains control characters or bytes that are not UTF-8"
+	}
+	paths, ok := readings(escaped)
+	if !ok {
+		return nil, "the request's path can be read in too many ways"
+	}
+	isS3 := slices.ContainsFunc(found, func(op *operation) bool { return op.service.id == serviceS3 })
+	for i, path := range paths {
+		if !isS3 && hasDots(path) {
+			return nil, fmt.Sprintf("the request's path %q has a segment \".\" or \"..\" in one of its readings", bounded(escaped))
+		}
+		if i > 0 {
+			found = append(found, bestRoutes(candidates, r.Method, path, query, exactly)...)
+		}
+		found = append(found, bestRoutes(candidates, r.Method, path, query, strings.EqualFold)...)
+		if before, after, ok := strings.Cut(path, "?"); ok { // a decoded question mark begins a query
+			found = append(found, bestRoutes(candidates, r.Method, before, withParameters(query, after), strings.EqualFold)...)
+		}
+	}
+	if isS3 {
+		if name := otherSubresource(candidates, r.Method, query); name != "" {
+			return nil, fmt.Sprintf("the parameter %q belongs to another method than %s and makes the request's operation ambiguous",
+				bounded(name), r.Method)
+		}
+	}
+	return unique(found), ""
+}
+
+// withParameters returns a query and more parameters.
+func withParameters(query url.Values, more string) url.Values {
+	all, _ := url.ParseQuery(more)
+	for name, values := range query {
+		all[name] = append(all[name], values...)
+	}
+	return all
+}
+
+const serviceS3 = "s3" // ID in the tables
+
+func exactly(a, b string) bool { return a == b }
+
+func unique(ops []*operation) []*operation {
+	var list []*operation
+	for _, op := range ops {
+		if !slices.Contains(list, op) {
+			list = append(list, op)
+		}
+	}
+	return list
+}
+
+// otherSubresource returns a parameter of the query that selects an operation, but only of other methods, such as
+// ?select, or an empty string.
+func otherSubresource(candidates []*service, method string, query url.Values) string {
+	for _, candidate := range candidates {
+		for _, name := range slices.Sorted(maps.Keys(query)) {
+			if candidate.selects(name, "") && !candidate.selects(name, method) {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// undecided returns a parameter with several values, one of which selects an operation, or an empty string.
+func undecided(candidates []*service, query url.Values) string {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		values := slices.Compact(slices.Sorted(slices.Values(query[name])))
+		if len(values) > 1 && slices.ContainsFunc(candidates, func(s *service) bool { return s.selectsByValue(name) }) {
+			return name
+		}
+	}
+	return ""
+}
+
+// selectsByValue reports whether a route requires a value of the query parameter.
+func (s *service) selectsByValue(parameter string) bool {
+	for _, routes := range s.routes {
+		for _, r := range routes {
+			if slices.ContainsFunc(r.query, func(required [2]string) bool { return required[0] == parameter && required[1] != "" }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// selects reports whether a route of the method, or of any method if it is empty, requires the query parameter.
+func (s *service) selects(parameter, method string) bool {
+	for of, routes := range s.routes {
+		if method != "" && of != method {
+			continue
+		}
+		for _, r := range routes {
+			if slices.ContainsFunc(r.query, func(required [2]string) bool { return required[0] == parameter }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// bestRoutes returns the operations whose routes fit a path best: with the most query parameters, then with the most
+// literal path segments. AWS's services choose in the same way.
+func bestRoutes(candidates []*service, method, path string, query url.Values, equal func(a, b string) bool) []*operation {
 	var best []*operation
 	highest := -1
 	for _, candidate := range candidates {
-		for _, candidateRoute := range candidate.routes[r.Method] {
-			fit := candidateRoute.fit(path, query)
+		for _, candidateRoute := range candidate.routes[method] {
+			fit := candidateRoute.fit(path, query, equal)
 			if fit > highest {
 				highest, best = fit, nil
 			}
@@ -189,8 +303,8 @@ func routedOperations(candidates []*service, r *http.Request, bucket string) []*
 	return best
 }
 
-// fit returns how closely a route matches a path and query, or -1 if it does not match.
-func (r route) fit(path string, query url.Values) int {
+// fit returns how closely a route matches a path and query, or -1 if it does not match. equal compares literals.
+func (r route) fit(path string, query url.Values, equal func(a, b string) bool) int {
 	given := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	greedy := len(r.segments) > 0 && r.segments[len(r.segments)-1] == "{+}"
 	if !greedy {
@@ -214,15 +328,14 @@ func (r route) fit(path string, query url.Values) int {
 			if before, after, _ := strings.Cut(want, "{}"); len(given[i]) <= len(before)+len(after) || !strings.HasPrefix(given[i], before) || !strings.HasSuffix(given[i], after) {
 				return -1
 			}
-		case want != given[i]:
+		case !equal(want, given[i]):
 			return -1
 		default:
 			literal++
 		}
 	}
 	for _, parameter := range r.query {
-		values, there := query[parameter[0]]
-		if !there || parameter[1] != "" && !slices.Contains(values, parameter[1]) {
+		if !hasParameter(query, parameter, equal) {
 			return -1
 		}
 	}
@@ -237,21 +350,36 @@ func (r route) fit(path string, query url.Values) int {
 	return fit
 }
 
+// hasParameter reports whether a query has a required parameter. If its value is empty, any value matches.
+func hasParameter(query url.Values, required [2]string, equal func(a, b string) bool) bool {
+	for name, values := range query {
+		if equal(required[0], name) && (required[1] == "" || slices.ContainsFunc(values, func(value string) bool { return equal(required[1], value) })) {
+			return true
+		}
+	}
+	return false
+}
+
 // unknownOperation returns the reason for refusing a request that matches no known operation.
 func unknownOperation(r *http.Request, body []byte, candidates []*service) string {
 	var names []string
 	for _, candidate := range candidates {
 		names = append(names, candidate.id)
 	}
-	asked := r.Header.Get("X-Amz-Target")
-	if asked == "" {
-		asked = queryAction(r, body)
-	}
+	asked := askedName(r, body)
 	if asked == "" {
 		asked = r.Method + " " + r.URL.EscapedPath()
 	}
 	return fmt.Sprintf("unknown %s operation %q; the broker only forwards operations it knows",
 		strings.Join(names, " or "), bounded(asked))
+}
+
+// askedName returns the operation that a request names in X-Amz-Target or Action, or an empty string.
+func askedName(r *http.Request, body []byte) string {
+	if target := r.Header.Get("X-Amz-Target"); target != "" {
+		return target
+	}
+	return queryAction(r, body)
 }
 
 const (

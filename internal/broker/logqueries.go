@@ -45,7 +45,6 @@ type logQueries struct {
 type logQuery struct {
 	id     string
 	place  url.URL // endpoint
-	scope  scope
 	charge *charge
 }
 
@@ -103,8 +102,7 @@ func (q *logQueries) start(request *http.Request, c *charge) (*http.Response, er
 	return response, nil
 }
 
-// started records a query that AWS has started. A query that was started with other credentials than the
-// function's is charged minLogScan and not watched.
+// started records a query that AWS has started.
 func (q *logQueries) started(c *charge, place url.URL, answer []byte) {
 	var body struct {
 		QueryID string `json:"queryId"`
@@ -113,11 +111,11 @@ func (q *logQueries) started(c *charge, place url.URL, answer []byte) {
 	defer q.mu.Unlock()
 	q.starting--
 	known := json.Unmarshal(answer, &body) == nil && body.QueryID != "" && len(body.QueryID) <= maxQueryID
-	if !known || c.scope.key != DummyAccessKey {
+	if !known {
 		q.session.broker.log.Warn("Logs Insights query is not watched", "charged_bytes", c.units)
 		return
 	}
-	q.running[body.QueryID] = &logQuery{id: body.QueryID, place: place, scope: c.scope, charge: c}
+	q.running[body.QueryID] = &logQuery{id: body.QueryID, place: place, charge: c}
 	if !q.watching {
 		q.watching = true
 		q.watcher.Go(q.watch)
@@ -254,7 +252,7 @@ func (q *logQueries) stopAll(ctx context.Context) {
 	group.Wait()
 }
 
-// askLogs sends a request about a query with the function's credentials. The caller closes the answer.
+// askLogs sends a request about a query with the credentials that started it. The caller closes the answer.
 func (b *Broker) askLogs(ctx context.Context, query *logQuery, operation string) (io.ReadCloser, error) {
 	body, err := json.Marshal(map[string]string{"queryId": query.id})
 	if err != nil {
@@ -266,7 +264,7 @@ func (b *Broker) askLogs(ctx context.Context, query *logQuery, operation string)
 	}
 	request.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	request.Header.Set("X-Amz-Target", "Logs_20140328."+operation)
-	if err := b.sign(ctx, request, query.scope, body); err != nil {
+	if err := b.sign(ctx, request, query.charge.scope, query.charge.signer.credentials, body); err != nil {
 		return nil, err
 	}
 	answer, err := b.transport.RoundTrip(request)

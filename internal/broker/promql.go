@@ -71,7 +71,7 @@ func promQLForm(r *http.Request, body []byte) string {
 			return fmt.Sprintf("the header %s makes the operation of a PromQL request ambiguous", name)
 		}
 	}
-	isForm := mediaType(r) == "application/x-www-form-urlencoded"
+	isForm := mediaType(r) == typeForm
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodPost:
 		return fmt.Sprintf("a PromQL request must be a GET or a POST, not a %s", bounded(r.Method))

@@ -16,7 +16,9 @@ import (
 
 // Session serves and records the AWS requests of one tool call.
 type Session struct {
-	broker *Broker
+	broker  *Broker
+	account string // of the function's role; set by Serve
+	assumed assumed
 
 	mu       sync.Mutex
 	calls    []toolcall.AWSCall // at most maxListed
@@ -41,6 +43,7 @@ func (b *Broker) NewSession(queryLimitUSD float64) *Session {
 // Serve answers the connections that arrive on the control socket, a SOCK_SEQPACKET socket, until the socket
 // is shut down or ctx ends. It returns after all connections are closed.
 func (s *Session) Serve(ctx context.Context, control *os.File) {
+	s.account = s.broker.account(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	var connections sync.WaitGroup
 	defer s.closeIdle()
@@ -86,7 +89,11 @@ func (s *Session) closeIdle() {
 
 // logSent logs a request when it is sent, so that the log lists it even if the tool's answer is lost.
 func (s *Session) logSent(ctx context.Context, call toolcall.AWSCall, host string) {
-	s.broker.log.InfoContext(ctx, "AWS request", "service", call.Service, "operation", call.Operation, "region", call.Region)
+	about := []any{"service", call.Service, "operation", call.Operation, "region", call.Region}
+	if call.AccessKey != "" {
+		about = append(about, "access_key", call.AccessKey, "account", call.Account)
+	}
+	s.broker.log.InfoContext(ctx, "AWS request", about...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.hosts) <= maxKeptHosts {

@@ -65,6 +65,9 @@ func TestGuard_RefusesURLsThatAWSWouldFetch(t *testing.T) {
 	request := func(name, body, refusal string) requestCase {
 		return requestCase{name, "cloudformation", "POST", "/", form, body, nil, refusal, "cloudformation:GetTemplateSummary"}
 	}
+	unclear := func(name, body string) requestCase { // the form itself has two readings
+		return requestCase{name, "cloudformation", "POST", "/", form, body, nil, "only forwards operations it knows", "cloudformation:POST /"}
+	}
 	tests := []requestCase{
 		request("a stack's template", summary("&StackName=shop"), ""),
 		request("a template in the request", summary("&TemplateBody=%7B%7D"), ""),
@@ -72,9 +75,9 @@ func TestGuard_RefusesURLsThatAWSWouldFetch(t *testing.T) {
 		request("a URL and a stack", summary("&StackName=shop"+withURL), refusal),
 		request("an escaped name", summary("&Template%55RL=x"), refusal),
 		request("a name in another case", summary("&templateurl=x"), refusal),
-		request("a name with blanks", summary("&+TemplateURL+=x"), refusal),
+		unclear("a name with blanks", summary("&+TemplateURL+=x")),
 		request("an empty URL", summary("&TemplateURL="), refusal),
-		request("a URL that comes second", summary("&TemplateURL=&TemplateURL=x"), refusal),
+		unclear("a URL that comes second", summary("&TemplateURL=&TemplateURL=x")),
 		request("a name without a value", summary("&TemplateURL"), refusal),
 	}
 	assertOutcomes(t, Options{}, tests)

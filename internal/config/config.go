@@ -51,9 +51,10 @@ const (
 
 // Names of the tool's environment variables.
 const (
-	EnvOpenReads      = "OPEN_READS"
-	EnvAllowedActions = "ALLOWED_ACTIONS"
-	EnvDeniedActions  = "DENIED_ACTIONS"
+	EnvOpenReads       = "OPEN_READS"
+	EnvAllowedActions  = "ALLOWED_ACTIONS"
+	EnvDeniedActions   = "DENIED_ACTIONS"
+	EnvAllowedAccounts = "ALLOWED_ACCOUNTS"
 )
 
 // ReportsPrefix is the key prefix of every object in the reports bucket.
@@ -212,6 +213,8 @@ type Tool struct {
 	OpenReads      []toolpolicy.Group // groups of sensitive reads that are not denied
 	AllowedActions []string           // IAM actions, with wildcards, that the broker forwards in addition to reads
 	DeniedActions  []string           // IAM actions, with wildcards, that the broker refuses in addition to its list
+
+	AllowedAccounts []string // other accounts whose resources the code may read
 }
 
 // Environment returns t as environment variables. Options that are not set are omitted.
@@ -222,6 +225,8 @@ func (t Tool) Environment() map[string]string {
 		EnvOpenReads:      strings.Join(textsOf(t.OpenReads), ","),
 		EnvAllowedActions: strings.Join(t.AllowedActions, ","),
 		EnvDeniedActions:  strings.Join(t.DeniedActions, ","),
+
+		EnvAllowedAccounts: strings.Join(t.AllowedAccounts, ","),
 	} {
 		if value != "" {
 			env[name] = value
@@ -238,6 +243,8 @@ func ParseTool(getenv func(string) string) Tool {
 		OpenReads:      groupsOf(list(getenv(EnvOpenReads))),
 		AllowedActions: list(getenv(EnvAllowedActions)),
 		DeniedActions:  list(getenv(EnvDeniedActions)),
+
+		AllowedAccounts: list(getenv(EnvAllowedAccounts)),
 	}
 }
 

@@ -53,7 +53,8 @@ func TestEnvironment_RoundTrips(t *testing.T) {
 	assert.True(t, got.Redact, "redaction is on unless it was turned off")
 
 	tool := Tool{Redact: true, RedactPatterns: `["a,b c"]`, OpenReads: []toolpolicy.Group{toolpolicy.PersonalData, toolpolicy.HostOutput},
-		AllowedActions: []string{"athena:StartQueryExecution", "shop:Look*"}, DeniedActions: []string{"iam:ListUsers"}}
+		AllowedActions: []string{"athena:StartQueryExecution", "shop:Look*"}, DeniedActions: []string{"iam:ListUsers"},
+		AllowedAccounts: []string{"111122223333", "444455556666"}}
 	requireComplete(t, tool)
 	assert.Equal(t, tool, ParseTool(lookup(tool.Environment())))
 	assert.False(t, ParseTool(lookup(Tool{}.Environment())).Redact)

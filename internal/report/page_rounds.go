@@ -189,7 +189,7 @@ func brief(call *investigation.ToolCall) string {
 
 func viewRequest(request toolcall.AWSCall) requestView {
 	view := requestView{
-		What: plain(request.Service + ":" + request.Operation), Region: plain(request.Region),
+		What: plain(request.Service + ":" + request.Operation + otherSigner(request)), Region: plain(request.Region),
 		MS: request.DurationMS,
 	}
 	switch {

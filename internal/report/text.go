@@ -282,11 +282,22 @@ func callText(call *investigation.ToolCall) string {
 // requestLine describes an AWS call in one line.
 func requestLine(request toolcall.AWSCall) string {
 	line := fmt.Sprintf("%s:%s %s %d, %d ms",
-		request.Service, request.Operation, request.Region, request.Status, request.DurationMS)
+		request.Service, request.Operation, request.Region, request.Status, request.DurationMS) + otherSigner(request)
 	if why := cmp.Or(request.ErrorCode, request.Refused); why != "" {
 		line += ", " + why
 	}
 	return line
+}
+
+// otherSigner describes the credentials of an AWS call that the tool's own role did not sign.
+func otherSigner(request toolcall.AWSCall) string {
+	switch {
+	case request.AccessKey == "":
+		return ""
+	case request.Account == "":
+		return ", access key " + request.AccessKey
+	}
+	return ", access key " + request.AccessKey + " of account " + request.Account
 }
 
 // paragraphs returns prose as wrapped plain text, without Markdown.

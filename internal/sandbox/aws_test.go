@@ -56,18 +56,49 @@ func TestSession_SignsRequestsOfTheCode(t *testing.T) {
 	}
 }
 
-func TestSession_KeepsSignaturesOfOtherCredentials(t *testing.T) {
-	aws := &fakeAWS{}
-	server := httptest.NewServer(aws)
-	t.Cleanup(server.Close)
-	w := startWorker(t, pythons(t)[0], roleWorker, server.URL)
+// Requests with other credentials would be recorded in the account of their owner, with all their parameters.
+func TestSession_RefusesOtherCredentials(t *testing.T) {
+	for _, python := range pythons(t) {
+		t.Run(python.name, func(t *testing.T) {
+			aws := &fakeAWS{}
+			server := httptest.NewServer(aws)
+			t.Cleanup(server.Close)
+			w := startWorker(t, python, roleWorker, server.URL)
+			for name, test := range map[string]struct{ code, refusal string }{
+				"temporary keys": {`boto3.client("sts", aws_access_key_id="ASIAOTHER00000000000", aws_secret_access_key="s", aws_session_token="t").get_caller_identity()`,
+					"the access key ASIAOTHER00000000000"},
+				"keys of a session": {`boto3.Session(aws_access_key_id="AKIAATTACKER00000000", aws_secret_access_key="s").client("sts").get_caller_identity()`,
+					"the access key AKIAATTACKER00000000"},
+				"log groups as a channel": {`boto3.client("logs", aws_access_key_id="AKIAATTACKER00000000", aws_secret_access_key="s").describe_log_groups(logGroupNamePattern="c3RvbGVu" * 60)`,
+					"the access key AKIAATTACKER00000000"},
+				"a policy as a channel": {`boto3.client("accessanalyzer", aws_access_key_id="AKIAATTACKER00000000", aws_secret_access_key="s").validate_policy(policyType="IDENTITY_POLICY", policyDocument="stolen" * 10000)`,
+					"the access key AKIAATTACKER00000000"},
+				"no signature": {`boto3.client("s3", config=botocore.config.Config(signature_version=botocore.UNSIGNED)).list_objects_v2(Bucket="attacker")`,
+					"does not identify its service"},
+				"a slash between bucket and key": {`botocore.httpsession.URLLib3Session().send(botocore.awsrequest.AWSRequest("GET", os.environ["AWS_ENDPOINT_URL"] + "/vault%2Fcard.txt",
+    headers={"Authorization": "AWS4-HMAC-SHA256 Credential=" + os.environ["AWS_ACCESS_KEY_ID"] + "/20261125/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00"}).prepare())`,
+					"s3:GetObject is refused"},
+				"an object that climbs": {`botocore.httpsession.URLLib3Session().send(botocore.awsrequest.AWSRequest("GET", os.environ["AWS_ENDPOINT_URL"] + "/vault%2F..%2Fvault%2Fcard.txt",
+    headers={"Authorization": "AWS4-HMAC-SHA256 Credential=" + os.environ["AWS_ACCESS_KEY_ID"] + "/20261125/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00"}).prepare())`,
+					"s3:GetObject is refused"},
+			} {
+				t.Run(name, func(t *testing.T) {
+					w.t = t
 
-	answer := w.run("boto3.client('sts', aws_access_key_id='ASIAOTHER00000000000', aws_secret_access_key='s', aws_session_token='t').get_caller_identity()['Arn']", 20)
+					answer := w.run("import botocore.config\n"+test.code, 20)
 
-	require.True(t, answer.Success, answer.Output)
-	require.Len(t, aws.seen, 1)
-	assert.Contains(t, aws.seen[0].Header.Get("Authorization"), "Credential=ASIAOTHER00000000000/")
-	assert.Equal(t, "t", aws.seen[0].Header.Get("X-Amz-Security-Token"))
+					assert.Equal(t, "RequestRefused", answer.ErrorType, answer.Output)
+					assert.Contains(t, answer.Error, test.refusal)
+					assert.Empty(t, aws.seen)
+					require.Len(t, answer.AWSCalls, 1)
+					if key, ok := strings.CutPrefix(test.refusal, "the access key "); ok {
+						assert.Equal(t, key, answer.AWSCalls[0].AccessKey)
+					}
+				})
+			}
+			w.t = t
+		})
+	}
 }
 
 func TestSession_ServesConcurrentRequests(t *testing.T) {

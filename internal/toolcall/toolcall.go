@@ -118,6 +118,8 @@ type AWSCall struct {
 	DurationMS int64  `json:"duration_ms"`          // time until the answer was complete, in milliseconds
 	ErrorCode  string `json:"error_code,omitempty"` // such as "AccessDeniedException"
 	Refused    string `json:"refused,omitempty"`    // why the broker did not send the request
+	AccessKey  string `json:"access_key,omitempty"` // access key ID that the code signed with; empty: the tool's own role
+	Account    string `json:"account,omitempty"`    // account of AccessKey, if it is known
 }
 
 // LostError means that the tool may have run the code but did not answer, so that its AWS calls are not known.

@@ -17,6 +17,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
@@ -221,7 +223,23 @@ func newBroker(
 		AllowedActions: set.AllowedActions,
 		DeniedActions:  set.DeniedActions,
 		OpenReads:      set.OpenReads,
+
+		Account:         ownAccount,
+		AllowedAccounts: set.AllowedAccounts,
 	})
+}
+
+// ownAccount returns the account of the invoked function, whose role is in the same account, or an empty string.
+func ownAccount(ctx context.Context) string {
+	invocation, ok := lambdacontext.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	function, err := arn.Parse(invocation.InvokedFunctionArn)
+	if err != nil {
+		return ""
+	}
+	return function.AccountID
 }
 
 func statusAnswer(python *sandbox.Supervisor) toolcall.Answer {

@@ -135,7 +135,7 @@ for service, operation, parameters in (
     ("ec2", "get_console_output", {"InstanceId": "i-1"}),
     ("lambda", "get_function", {"FunctionName": "f"}),
     ("cognito-idp", "list_users", {"UserPoolId": "eu-west-1_aaaaaaaaa"}),
-    ("sts", "assume_role", {"RoleArn": "arn:aws:iam::111122223333:role/x", "RoleSessionName": "investigation"}),
+    ("sts", "assume_role", {"RoleArn": "arn:aws:iam::123456789012:role/x", "RoleSessionName": "investigation"}),
     ("ssm", "get_parameter", {"Name": "x"}),
     ("cloudformation", "detect_stack_drift", {"StackName": "s"}),
 ):
@@ -209,6 +209,66 @@ print(refused, json.dumps({"billed_queries": []}))
 	answer = decoded(t, invoke(command("1 + 1")))
 	assert.Empty(t, answer.BilledQueries)
 	assert.Empty(t, answer.Notes)
+}
+
+// The code of a call may use the roles that it assumed in the call, without receiving their secrets.
+func TestTool_AssumesRolesOfAllowedAccounts(t *testing.T) {
+	const secret, token = "secretOfTheRole/0000000000000000000000+0", "IQoJb3JpZ2luX2VjTokenOfTheRole//+=="
+	var mu sync.Mutex
+	var keys []string
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		keys = append(keys, r.Header.Get("Authorization")+" "+r.Header.Get("X-Amz-Security-Token"))
+		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-amz-json") {
+			io.WriteString(w, "{}")
+			return
+		}
+		io.WriteString(w, `<AssumeRoleResponse><AssumeRoleResult><AssumedRoleUser><Arn>arn:aws:sts::111122223333:assumed-role/x/investigation</Arn>`+
+			`<AssumedRoleId>A:investigation</AssumedRoleId></AssumedRoleUser><Credentials><AccessKeyId>ASIAROLE000000000000</AccessKeyId><SecretAccessKey>`+secret+
+			`</SecretAccessKey><SessionToken>`+token+`</SessionToken><Expiration>2036-11-09T13:34:41Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`)
+	}))
+	t.Cleanup(aws.Close)
+	const assume = `
+c = boto3.client("sts").assume_role(RoleArn="arn:aws:iam::111122223333:role/x", RoleSessionName="investigation")["Credentials"]
+`
+	const use = `
+logs = boto3.client("logs", aws_access_key_id=KEY, aws_secret_access_key="s", aws_session_token="t")
+print(logs.describe_log_groups()["ResponseMetadata"]["HTTPStatusCode"])
+`
+	code := assume + "print(c)\n" + strings.Replace(use, "KEY", `c["AccessKeyId"]`, 1)
+	settings := map[string]string{config.EnvAllowedActions: "sts:AssumeRole", "AWS_ENDPOINT_URL": aws.URL}
+
+	t.Run("of another account", func(t *testing.T) {
+		invoke, _ := tool(t, settings)
+		a := decoded(t, invoke(command(code)))
+		assert.Equal(t, "RequestRefused", a.ErrorType)
+		assert.Contains(t, a.Error, "belongs to the account 111122223333")
+		assert.Empty(t, keys)
+	})
+	t.Run("of an allowed account", func(t *testing.T) {
+		settings := maps.Clone(settings)
+		settings[config.EnvAllowedAccounts], settings[config.EnvRedact] = "444455556666,111122223333", "false"
+		invoke, _ := tool(t, settings)
+
+		a := decoded(t, invoke(command(code)))
+
+		require.True(t, a.Success, a.Output)
+		assert.Contains(t, a.Stdout, "200")
+		assert.NotContains(t, a.Stdout, secret)
+		assert.NotContains(t, a.Stdout, token)
+		require.Len(t, keys, 2)
+		assert.NotContains(t, keys[0], "ASIAROLE000000000000")
+		assert.Contains(t, keys[1], "Credential=ASIAROLE000000000000/")
+		assert.Contains(t, keys[1], " "+token)
+		require.Len(t, a.AWSCalls, 2)
+		assert.Equal(t, []string{"", ""}, []string{a.AWSCalls[0].AccessKey, a.AWSCalls[0].Account})
+		assert.Equal(t, []string{"ASIAROLE000000000000", "111122223333"}, []string{a.AWSCalls[1].AccessKey, a.AWSCalls[1].Account})
+
+		later := decoded(t, invoke(command(strings.Replace(use, "KEY", `"ASIAROLE000000000000"`, 1))))
+		assert.Equal(t, "RequestRefused", later.ErrorType)
+		assert.Contains(t, later.Error, "assume the role again in this call")
+	})
 }
 
 func TestTool_StatusReportsLayers(t *testing.T) {

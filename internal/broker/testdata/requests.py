@@ -1,6 +1,7 @@
 """Prints the request that botocore makes for every operation of every service, one JSON object per line.
 
-The required parameters get values of the types that the models declare. Nothing is sent.
+The required parameters get values of the types that the models declare, and headers with a syntax get a value of that
+syntax. Nothing is sent.
 """
 
 import json
@@ -12,6 +13,7 @@ from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
 DEPTH = 6
+HEADERS = {"content-type": "application/octet-stream", "x-amz-content-sha256": "0" * 64}
 
 
 def value(shape: Shape, depth: int = 0) -> Any:
@@ -32,7 +34,12 @@ def value(shape: Shape, depth: int = 0) -> Any:
 def required(shape: StructureShape, depth: int) -> Dict[str, Any]:
     names = set(shape.required_members) if depth < DEPTH else set()
     names |= {name for name, member in shape.members.items() if member.serialization.get("location") == "uri"}
-    return {name: value(shape.members[name], depth + 1) for name in names}
+    return {name: header(shape.members[name]) or value(shape.members[name], depth + 1) for name in names}
+
+
+def header(member: Shape) -> str:
+    """Returns the value of a header that has a syntax, or an empty string."""
+    return HEADERS.get(member.serialization.get("name", "").lower(), "") if member.serialization.get("location") == "header" else ""
 
 
 def text(part: Any) -> str:

@@ -1,0 +1,350 @@
+package broker
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/aws/smithy-go/encoding/cbor"
+)
+
+// A read of another account's resource can be recorded in that account, so its parameters are a way to send data
+// out. The broker therefore refuses requests whose target names another account: an ARN, the URL of a queue, or the
+// owner of a resource. It judges the parameters that select the target only, never filters or free text.
+
+// accounts are the accounts whose resources a request may name. An empty own account means that it is unknown;
+// then, nothing is judged.
+type accounts struct {
+	own     string
+	allowed []string
+}
+
+func (a accounts) permits(account string) bool {
+	return a.own == "" || account == a.own || slices.Contains(a.allowed, account)
+}
+
+// ownDataServices answer only with data that the caller's account holds. Other accounts in their parameters select
+// data that those accounts shared with it: CloudWatch's cross-account observability, aggregators, and delegated
+// administrators. They are IDs of the tables.
+var ownDataServices = []string{
+	"accessanalyzer", "application-signals", "ce", "cloudwatch", "compute-optimizer", "config", "cost-optimization-hub",
+	"guardduty", "health", "inspector2", "internetmonitor", "logs", "oam", "observabilityadmin", "organizations",
+	"resource-explorer-2", "securityhub", "trustedadvisor", "xray",
+}
+
+// freeTexts are parts of the names of parameters that search or describe instead of selecting the target, in lower
+// case and without signs.
+var freeTexts = []string{"pattern", "filter", "query", "expression", "text", "search", "prefix", "token", "description",
+	"document", "statement", "message", "keyword", "criteria"}
+
+// identities are parts of the names of parameters that say who has access, not to what.
+var identities = []string{"principal", "grantee"}
+
+// simulated are parameters of IAM's policy simulation, which reads none of the resources that they name.
+var simulated = []string{"resourcearns", "callerarn"}
+
+// owners match the names of parameters whose value is the account of the resource, in lower case and without signs.
+var owners = regexp.MustCompile(`owner|registryids?$|catalogid$|vaultaccountid$|^xamzaccountid$`)
+
+var (
+	accountID = regexp.MustCompile(`^\d{12}$`)
+	// catalogOf matches the ID of a catalog in an account of Glue, such as 111122223333:s3tablescatalog.
+	catalogOf = regexp.MustCompile(`^(\d{12})(?::|$)`)
+	targetARN = regexp.MustCompile(`^arn:aws[a-z-]*:[A-Za-z0-9-]*:[A-Za-z0-9-]*:(\d{12}):\S+$`)
+	anyARN    = regexp.MustCompile(`arn:aws[a-z-]*:[A-Za-z0-9-]*:[A-Za-z0-9-]*:(\d{12}):`)
+	// partialARN matches the form in which Lambda also takes functions of an account: 111122223333:function:name.
+	partialARN = regexp.MustCompile(`^(\d{12}):\S`)
+	listName   = regexp.MustCompile(`^[^.]+\.(?:[A-Za-z]+\.)?\d+$`) // such as TopicArns.member.1
+	remoteURL  = regexp.MustCompile(`(?i)^\s*(?:[a-z][a-z0-9+.-]*:)?//|^\s*(?:https?|s3):`)
+)
+
+// check returns the reason for refusing a request whose target belongs to another account, or an empty string.
+// urlsAllowed is true if the settings allow the operation by name: then it may also make AWS fetch a URL.
+func (a accounts) check(r *http.Request, body []byte, at place, ops []*operation, urlsAllowed bool) string {
+	reason := a.foreignTarget(r, body, at, ops, urlsAllowed)
+	if reason == "" {
+		return ""
+	}
+	return refusalOf(ops, reason)
+}
+
+// foreignTarget is check without the operation's name.
+func (a accounts) foreignTarget(r *http.Request, body []byte, at place, ops []*operation, urlsAllowed bool) string {
+	if at.account != "" && (!accountID.MatchString(at.account) || !a.permits(at.account)) {
+		return a.refusal("host", r.URL.Hostname(), at.account)
+	}
+	j := targetCheck{accounts: a, urlsAllowed: urlsAllowed, service: ops[0].service.id}
+	j.ownData = !slices.ContainsFunc(ops, func(op *operation) bool { return !slices.Contains(ownDataServices, op.service.id) })
+	for name, values := range r.Header {
+		if mayBeTarget(values[0]) {
+			j.value(name, values[0])
+		}
+	}
+	for name, values := range r.URL.Query() {
+		for _, value := range values {
+			j.value(name, value)
+		}
+	}
+	j.path(r.URL.EscapedPath())
+	j.body(r, body)
+	return j.reason
+}
+
+// mayBeTarget reports whether a value begins as an ARN or an account ID, which the values of most headers do not.
+func mayBeTarget(value string) bool {
+	value = strings.TrimSpace(value)
+	return strings.HasPrefix(value, "arn:") || value != "" && value[0] >= '0' && value[0] <= '9'
+}
+
+func (a accounts) refusal(name, value, account string) string {
+	return fmt.Sprintf("%s %q belongs to the account %s; this tool reads only the account %s, unless its settings allow the other one "+
+		"(ToolAllowedAccounts)", name, bounded(value), bounded(account), a.own)
+}
+
+// targetCheck looks for targets in other accounts. reason is the first refusal.
+type targetCheck struct {
+	accounts    accounts
+	service     string
+	ownData     bool // the services of the request answer only from the caller's account
+	urlsAllowed bool
+	reason      string
+}
+
+func (j *targetCheck) refuse(name, value, account string) {
+	if j.reason == "" && !j.accounts.permits(account) {
+		j.reason = j.accounts.refusal(bounded(name), value, account)
+	}
+}
+
+// value judges the value of a parameter.
+func (j *targetCheck) value(name, value string) {
+	folded, value := withoutSigns(name), strings.TrimSpace(value)
+	isQueue := folded == "queueurl"
+	if strings.HasSuffix(folded, "url") && !isQueue && !j.urlsAllowed && remoteURL.MatchString(value) && j.reason == "" {
+		j.reason = fmt.Sprintf("AWS would fetch the URL in %s; pass the content itself or the name of a resource", bounded(name))
+	}
+	if isQueue {
+		j.queue(name, value)
+	}
+	if j.ownData || isFreeText(folded) || j.service == "iam" && slices.Contains(simulated, folded) {
+		return
+	}
+	if !mayBeTarget(value) {
+		return
+	}
+	for _, pattern := range []*regexp.Regexp{targetARN, partialARN} {
+		if match := pattern.FindStringSubmatch(value); match != nil {
+			j.refuse(name, value, match[1])
+		}
+	}
+	if match := catalogOf.FindStringSubmatch(value); match != nil && owners.MatchString(folded) && j.service != "ec2" {
+		j.refuse(name, value, match[1])
+	}
+}
+
+// queue judges the URL of a queue, whose path is the account and the name.
+func (j *targetCheck) queue(name, address string) {
+	segments := strings.Split(decoded(address), "/")
+	for _, segment := range segments[:len(segments)-1] {
+		if accountID.MatchString(segment) {
+			j.refuse(name, address, segment)
+		}
+	}
+}
+
+// isFreeText reports whether a parameter searches or describes. Names of targets, such as documentClassifierArn, can
+// contain the same words.
+func isFreeText(folded string) bool {
+	if slices.ContainsFunc(identities, func(word string) bool { return strings.Contains(folded, word) }) {
+		return true
+	}
+	for _, end := range []string{"arn", "arns", "id", "ids", "identifier", "name"} {
+		if strings.HasSuffix(folded, end) {
+			return false
+		}
+	}
+	return slices.ContainsFunc(freeTexts, func(word string) bool { return strings.Contains(folded, word) })
+}
+
+// isIdentity reports whether an ARN in a path is a user or role, such as that of an access entry in EKS. IAM itself has no
+// such paths.
+func isIdentity(text string) bool {
+	fields := strings.SplitN(text, ":", 4)
+	return len(fields) > 3 && (fields[2] == "iam" || fields[2] == "sts")
+}
+
+const maxDecodings = 3 // of a segment, by servers and proxies
+
+// path judges the segments of a path, and ARNs with slashes that are written as several segments.
+func (j *targetCheck) path(escaped string) {
+	if j.ownData {
+		return
+	}
+	segments := strings.Split(escaped, "/")
+	for i, segment := range segments {
+		for text, times := segment, 0; times <= maxDecodings; times++ {
+			if i > 0 && segments[i-1] == "accounts" && accountID.MatchString(text) {
+				j.refuse("the path's account", text, text)
+			}
+			if match := anyARN.FindStringSubmatchIndex(text); match != nil && match[0] == 0 && !isIdentity(text) {
+				j.refuse("the path's resource", text, text[match[2]:match[3]])
+			}
+			if match := partialARN.FindStringSubmatch(text); match != nil {
+				j.refuse("the path's resource", text, match[1])
+			}
+			next := decoded(text)
+			if next == text {
+				break
+			}
+			text = next
+		}
+	}
+}
+
+// body judges the parameters in a body.
+func (j *targetCheck) body(r *http.Request, body []byte) {
+	kind := mediaType(r)
+	switch {
+	case len(body) == 0 || r.URL.Path != "" && strings.HasPrefix(r.URL.Path, promQLPrefix):
+	case kind == typeForm:
+		form, _ := parseForm(body)
+		for name, values := range form {
+			first, _, nested := strings.Cut(name, ".")
+			last := name[strings.LastIndexByte(name, '.')+1:]
+			switch {
+			case !nested || listName.MatchString(name):
+				j.value(first, values[0])
+			case !isFreeText(withoutSigns(first)) && namesARN(last):
+				j.value(last, values[0])
+			}
+		}
+	case kind == typeCBOR:
+		j.cbor(body)
+	case isAWSJSON(kind) || kind == "application/json" || startsAsJSON(body): // servers ignore the content type of JSON
+		j.json(body)
+	}
+}
+
+func startsAsJSON(body []byte) bool {
+	start := bytes.TrimLeft(body, " \t\r\n\ufeff")
+	return len(start) > 0 && (start[0] == '{' || start[0] == '[')
+}
+
+// cbor judges a body in CBOR. A name that occurs twice has one value in a decoded map, so the bytes are searched too.
+func (j *targetCheck) cbor(body []byte) {
+	if j.ownData {
+		return
+	}
+	for _, match := range anyARN.FindAllSubmatch(body, -1) {
+		j.refuse("the body", string(match[0]), string(match[1]))
+	}
+	value, err := cbor.Decode(body)
+	if err != nil {
+		j.reason = "the request's body is not valid CBOR"
+		return
+	}
+	members, _ := value.(cbor.Map)
+	for name, member := range members {
+		list, isList := member.(cbor.List)
+		if !isList {
+			list = cbor.List{member}
+		}
+		for _, entry := range list {
+			if text, ok := entry.(cbor.String); ok {
+				j.value(name, string(text))
+			}
+		}
+	}
+}
+
+// json judges the members of a JSON object, which may occur twice, and URLs at any depth.
+func (j *targetCheck) json(body []byte) {
+	if !utf8.Valid(body) || bytes.ContainsAny(body, "\x00\ufeff") || j.accounts.own != "" && !json.Valid(body) {
+		j.reason = "the request's body is not valid JSON in UTF-8"
+		return
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	if first, err := decoder.Token(); err == nil {
+		j.jsonValue(decoder, first, "", 0, false)
+	}
+}
+
+const maxJSONDepth = 100 // deeper bodies than those of AWS's APIs are refused
+
+// jsonValue judges the value that begins with token. Nested members are targets only if they are named as ARNs and
+// are not part of a filter or of free text.
+func (j *targetCheck) jsonValue(decoder *json.Decoder, token json.Token, name string, depth int, free bool) {
+	if depth > maxJSONDepth {
+		j.reason = "the request's body is nested too deeply"
+		return
+	}
+	const members = 1 // depth of the members of the body itself
+	switch token := token.(type) {
+	case string:
+		if depth <= members || !free && (namesARN(name) || strings.HasSuffix(strings.ToLower(name), "url")) {
+			j.value(name, token)
+		}
+	case json.Delim:
+		free = free || isFreeText(withoutSigns(name))
+		for decoder.More() {
+			next, err := decoder.Token()
+			if err != nil {
+				return
+			}
+			member, within := name, depth
+			if token == '{' {
+				member, _ = next.(string)
+				within++
+				if next, err = decoder.Token(); err != nil {
+					return
+				}
+			}
+			j.jsonValue(decoder, next, member, within, free)
+			if j.reason != "" {
+				return
+			}
+		}
+		decoder.Token() // the end
+	}
+}
+
+// namesARN reports whether a parameter is named as an ARN or as a list of ARNs.
+func namesARN(name string) bool {
+	folded := withoutSigns(name)
+	return strings.HasSuffix(folded, "arn") || strings.HasSuffix(folded, "arns")
+}
+
+// Headers by which S3 checks the owner of a bucket and of the bucket that an object is copied from.
+const (
+	bucketOwner       = "X-Amz-Expected-Bucket-Owner"
+	sourceBucketOwner = "X-Amz-Source-Expected-Bucket-Owner"
+	copySource        = "X-Amz-Copy-Source"
+	directoryBucket   = "--x-s3" // end of the names of directory buckets, which support neither header nor other accounts
+)
+
+// expectOwner makes S3 refuse the request if its bucket belongs to another account than the signer's, unless the
+// code named one that the settings allow.
+func expectOwner(r *http.Request, at place, ops []*operation, account string) {
+	if account == "" || ops[0].service.id != serviceS3 {
+		return
+	}
+	bucket := at.bucket
+	if bucket == "" {
+		bucket, _, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	}
+	if bucket == "" || strings.HasSuffix(bucket, directoryBucket) {
+		return
+	}
+	if r.Header.Get(bucketOwner) == "" {
+		r.Header.Set(bucketOwner, account)
+	}
+	if r.Header.Get(copySource) != "" && r.Header.Get(sourceBucketOwner) == "" {
+		r.Header.Set(sourceBucketOwner, account)
+	}
+}

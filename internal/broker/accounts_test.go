@@ -1,0 +1,243 @@
+package broker
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/aws/smithy-go/encoding/cbor"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const foreign = "999999999999"
+
+func jsonRequest(name, service, target, body, refusal string) forgedRequest {
+	version := "1.1"
+	if service == "states" || service == "dynamodb" || service == "sqs" {
+		version = "1.0"
+	}
+	return forgedRequest{Name: name, Service: service, Method: "POST", URL: "https://" + service + ".us-east-1.amazonaws.com/", Body: body, Refusal: refusal,
+		Headers: [][2]string{{"Content-Type", typeJSON + version}, {"X-Amz-Target", target}}}
+}
+
+func formRequest(name, service, body, refusal string) forgedRequest {
+	host := service + ".us-east-1"
+	if service == "iam" {
+		host = service
+	}
+	return forgedRequest{Name: name, Service: service, Method: "POST", URL: "https://" + host + ".amazonaws.com/", Body: body, Refusal: refusal,
+		Headers: [][2]string{{"Content-Type", typeForm}}}
+}
+
+func TestAccounts_TargetsInOtherAccountsAreRefused(t *testing.T) {
+	const (
+		machine = `arn:aws:states:us-east-1:` + foreign + `:stateMachine:m`
+		refused = "belongs to the account " + foreign
+	)
+	functions := lambdaURL + "/2015-03-31/functions/"
+	get := func(name, service, address, refusal string, headers ...[2]string) forgedRequest {
+		return forgedRequest{Name: name, Service: service, Method: "GET", URL: address, Refusal: refusal, Headers: headers}
+	}
+	batch := func(name, kind string) forgedRequest {
+		request := forgedRequest{Name: name, Service: "batch", Method: "POST", URL: "https://batch.us-east-1.amazonaws.com/v1/describejobs",
+			Body: "\n " + `{"jobs":["arn:aws:batch:us-east-1:` + foreign + `:job/j"]}`, Refusal: refused}
+		if kind != "" {
+			request.Headers = [][2]string{{"Content-Type", kind}}
+		}
+		return request
+	}
+	tests := []forgedRequest{
+		batch("REST: a body", "application/json"),
+		batch("REST: a body without a content type", ""),
+		batch("REST: a body as text", "text/plain"),
+		batch("REST: a body of bytes", "application/octet-stream"),
+		jsonRequest("JSON: an ARN", "states", "AWSStepFunctions.DescribeStateMachine", `{"stateMachineArn":"`+machine+`"}`, refused),
+		jsonRequest("JSON: an ARN in escapes", "states", "AWSStepFunctions.DescribeStateMachine", `{"stateMachine\u0041rn":"\u0061rn:aws:states:us-east-1:`+foreign+`:stateMachine:m"}`, refused),
+		jsonRequest("JSON: the second of two members", "states", "AWSStepFunctions.DescribeStateMachine", `{"stateMachineArn":"arn:aws:states:us-east-1:123456789012:stateMachine:m","stateMachineArn":"`+machine+`"}`, refused),
+		jsonRequest("JSON: the first of two members", "states", "AWSStepFunctions.DescribeStateMachine", `{"stateMachineArn":"`+machine+`","stateMachineArn":"m"}`, refused),
+		jsonRequest("JSON: blanks around it", "states", "AWSStepFunctions.DescribeStateMachine", `{"stateMachineArn":" `+machine+` "}`, refused),
+		jsonRequest("JSON: a list", "states", "AWSStepFunctions.DescribeStateMachine", `{"x":["a","`+machine+`"]}`, refused),
+		jsonRequest("JSON: a nested ARN", "states", "AWSStepFunctions.DescribeStateMachine", `{"x":{"roleArn":"`+machine+`"}}`, refused),
+		jsonRequest("JSON: a name that can be an ARN", "dynamodb", "DynamoDB_20120810.DescribeTable", `{"TableName":"arn:aws:dynamodb:us-east-1:`+foreign+`:table/t"}`, refused),
+		jsonRequest("JSON: a byte order mark", "states", "AWSStepFunctions.DescribeStateMachine", "\ufeff"+`{}`, "not valid JSON in UTF-8"),
+		jsonRequest("JSON: UTF-16", "states", "AWSStepFunctions.DescribeStateMachine", "{\x00}\x00", "not valid JSON in UTF-8"),
+		jsonRequest("JSON: two values", "states", "AWSStepFunctions.DescribeStateMachine", `{}{"stateMachineArn":"x"}`, "not valid JSON in UTF-8"),
+		jsonRequest("JSON: too deep", "states", "AWSStepFunctions.DescribeStateMachine", strings.Repeat(`{"a":`, 200)+"1"+strings.Repeat("}", 200), "nested too deeply"),
+		jsonRequest("JSON: the URL of a queue", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"https://sqs.us-east-1.amazonaws.com/`+foreign+`/q"}`, refused),
+		jsonRequest("JSON: an old URL of a queue", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"https://queue.amazonaws.com/%39`+foreign[1:]+`/q"}`, refused),
+		jsonRequest("JSON: the owner of a queue", "sqs", "AmazonSQS.GetQueueUrl", `{"QueueName":"q","QueueOwnerAWSAccountId":"`+foreign+`"}`, refused),
+		jsonRequest("JSON: a catalog", "glue", "AWSGlue.GetDatabases", `{"CatalogId":"`+foreign+`"}`, refused),
+		jsonRequest("JSON: a catalog in a catalog", "glue", "AWSGlue.GetDatabases", `{"CatalogId":"`+foreign+`:s3tablescatalog"}`, refused),
+		jsonRequest("JSON: a key", "kms", "TrentService.DescribeKey", `{"KeyId":"arn:aws:kms:us-east-1:`+foreign+`:key/1"}`, refused),
+		jsonRequest("JSON: a key in another partition", "kms", "TrentService.DescribeKey", `{"KeyId":"arn:aws-us-gov:kms:us-gov-west-1:`+foreign+`:key/1"}`, refused),
+		formRequest("a form: a topic", "sns", "Action=GetTopicAttributes&Version=2010-03-31&TopicArn="+url.QueryEscape("arn:aws:sns:us-east-1:"+foreign+":t"), refused),
+		formRequest("a form: a list", "elasticloadbalancing", "Action=DescribeLoadBalancers&Version=2015-12-01&LoadBalancerArns.member.1="+url.QueryEscape("arn:aws:elasticloadbalancing:us-east-1:"+foreign+":loadbalancer/app/a/1"), refused),
+		get("a path", "lambda", functions+url.PathEscape("arn:aws:lambda:us-east-1:"+foreign+":function:f")+"/configuration", refused),
+		get("a path that is encoded twice", "lambda", functions+"arn%253Aaws%253Alambda%253Aus-east-1%253A"+foreign+"%253Afunction%253Af/configuration", refused),
+		jsonRequest("JSON: an ARN in a name with a word of filters", "comprehend", "Comprehend_20171127.DescribeDocumentClassifier", `{"DocumentClassifierArn":"arn:aws:comprehend:us-east-1:`+foreign+`:document-classifier/c"}`, refused),
+		get("a path with a partial ARN", "lambda", functions+foreign+"%3Afunction%3Af/configuration", refused),
+		get("a path with a shorter one", "lambda", functions+foreign+":f/configuration", refused),
+		get("a path with colons", "lambda", functions+"arn:aws:lambda:us-east-1:"+foreign+":function:f/configuration", refused),
+		get("a query", "backup", "https://backup.us-east-1.amazonaws.com/backup-vaults/v?backupVaultAccountId="+foreign, refused),
+		get("a host", "s3", "https://"+foreign+".s3-control.us-east-1.amazonaws.com/v20180820/accesspoint", refused, [2]string{"X-Amz-Account-Id", ownAccount}),
+		get("a header", "s3", "https://"+ownAccount+".s3-control.us-east-1.amazonaws.com/v20180820/accesspoint", refused, [2]string{"X-Amz-Account-Id", foreign}),
+		get("an owner of a bucket", "s3", "https://b.s3.us-east-1.amazonaws.com/?list-type=2", refused, [2]string{"X-Amz-Expected-Bucket-Owner", foreign}),
+		get("the owner of a domain", "codeartifact", "https://codeartifact.us-east-1.amazonaws.com/v1/domain?domain=d&domain-owner="+foreign, refused),
+	}
+	assertForged(t, nil, tests)
+	for i := range tests {
+		if tests[i].Refusal == refused {
+			tests[i].Refusal = ""
+		}
+	}
+	t.Run("allowed", func(t *testing.T) {
+		assertForged(t, func(o *Options) { o.AllowedAccounts = []string{"111122223333", foreign} }, tests)
+	})
+}
+
+// What ordinary investigations ask for passes: AWS's own resources, filters, free text, and data that other accounts
+// share with the account.
+func TestAccounts_OrdinaryReadsPass(t *testing.T) {
+	const role = `arn:aws:iam::` + foreign + `:role/deployer`
+	assertForged(t, nil, []forgedRequest{
+		jsonRequest("the own account", "states", "AWSStepFunctions.DescribeStateMachine", `{"stateMachineArn":"arn:aws:states:us-east-1:`+ownAccount+`:stateMachine:m"}`, ""),
+		jsonRequest("events of another account's role", "cloudtrail", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents", `{"LookupAttributes":[{"AttributeKey":"ResourceName","AttributeValue":"`+role+`"}]}`, ""),
+		jsonRequest("a filter pattern", "logs", "Logs_20140328.FilterLogEvents", `{"logGroupName":"g","filterPattern":"`+role+`"}`, ""),
+		jsonRequest("a query", "logs", "Logs_20140328.StartQuery", `{"logGroupName":"g","startTime":1,"endTime":2,"queryString":"filter @message like /`+role+`/"}`, ""),
+		jsonRequest("log groups of a linked account", "logs", "Logs_20140328.DescribeLogGroups", `{"accountIdentifiers":["`+foreign+`"],"includeLinkedAccounts":true}`, ""),
+		jsonRequest("a log group of a linked account", "logs", "Logs_20140328.FilterLogEvents", `{"logGroupIdentifier":"arn:aws:logs:us-east-1:`+foreign+`:log-group:g"}`, ""),
+		jsonRequest("metrics of a linked account", "monitoring", "GraniteServiceVersion20100801.ListMetrics", `{"OwningAccount":"`+foreign+`"}`, ""),
+		jsonRequest("metric data of a linked account", "monitoring", "GraniteServiceVersion20100801.GetMetricData", `{"MetricDataQueries":[{"Id":"a","AccountId":"`+foreign+`"}],"StartTime":1,"EndTime":2}`, ""),
+		jsonRequest("a resource of a member account in the aggregator", "config", "StarlingDoveService.GetAggregateResourceConfig", `{"ConfigurationAggregatorName":"a","ResourceIdentifier":{"SourceAccountId":"`+foreign+`","SourceRegion":"us-east-1","ResourceId":"r","ResourceType":"AWS::S3::Bucket"}}`, ""),
+		jsonRequest("a filter of a list", "secretsmanager", "secretsmanager.ListSecrets", `{"Filters":[{"Key":"all","Values":["`+role+`"]}]}`, ""),
+		jsonRequest("a token", "secretsmanager", "secretsmanager.ListSecrets", `{"NextToken":"`+role+`"}`, ""),
+		jsonRequest("a queue of the own account", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"https://sqs.us-east-1.amazonaws.com/`+ownAccount+`/q","AttributeNames":["All"]}`, ""),
+		jsonRequest("a queue whose name has 12 digits", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"https://sqs.us-east-1.amazonaws.com/`+ownAccount+`/`+foreign+`"}`, ""),
+		jsonRequest("grants to another account", "kms", "TrentService.ListGrants", `{"KeyId":"k","GranteePrincipal":"`+role+`"}`, ""),
+		formRequest("a policy of AWS", "iam", "Action=GetPolicy&Version=2010-05-08&PolicyArn="+url.QueryEscape("arn:aws:iam::aws:policy/ReadOnlyAccess"), ""),
+		formRequest("a simulation", "iam", "Action=SimulatePrincipalPolicy&Version=2010-05-08&PolicySourceArn="+url.QueryEscape("arn:aws:iam::"+ownAccount+":role/r")+"&ActionNames.member.1=s3%3AGetObject&ResourceArns.member.1="+url.QueryEscape("arn:aws:sqs:us-east-1:"+foreign+":q"), ""),
+		formRequest("images of Canonical", "ec2", "Action=DescribeImages&Version=2016-11-15&Owner.1=099720109477", ""),
+		formRequest("a snapshot of another owner", "ec2", "Action=DescribeSnapshots&Version=2016-11-15&Owner.1="+foreign, ""),
+		formRequest("a filter of a form", "ec2", "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=iam-instance-profile.arn&Filter.1.Value.1="+url.QueryEscape("arn:aws:iam::"+foreign+":instance-profile/p"), ""),
+		{Name: "findings about another account", Service: "access-analyzer", Method: "GET", URL: "https://access-analyzer.us-east-1.amazonaws.com/analyzed-resource?analyzerArn=" + url.QueryEscape("arn:aws:access-analyzer:us-east-1:"+ownAccount+":analyzer/a") + "&resourceArn=" + url.QueryEscape("arn:aws:s3:::b")},
+		{Name: "an access entry of another account's role", Service: "eks", Method: "GET", URL: "https://eks.us-east-1.amazonaws.com/clusters/c/access-entries/" + url.PathEscape(role)},
+		{Name: "an ARN without an account", Service: "apigateway", Method: "GET", URL: "https://apigateway.us-east-1.amazonaws.com/tags/" + url.PathEscape("arn:aws:apigateway:us-east-1::/restapis/a")},
+	})
+}
+
+func TestAccounts_PathsOfOtherAccountsAreRefused(t *testing.T) {
+	for account, refusal := range map[string]string{ownAccount: "", foreign: "belongs to the account " + foreign} {
+		assertForged(t, func(o *Options) { o.AllowedActions = []string{"quicksight:Describe*"} }, []forgedRequest{
+			{Name: account, Service: "quicksight", Method: "GET", URL: "https://quicksight.us-east-1.amazonaws.com/accounts/" + account + "/namespaces/default", Refusal: refusal}})
+	}
+}
+
+func TestAccounts_UnknownOwnAccountJudgesNothing(t *testing.T) {
+	assertForged(t, func(o *Options) { o.Account = nil }, []forgedRequest{
+		jsonRequest("an ARN", "states", "AWSStepFunctions.DescribeStateMachine", `{"stateMachineArn":"arn:aws:states:us-east-1:`+foreign+`:stateMachine:m"}`, ""),
+	})
+}
+
+func TestAccounts_JudgesCBOR(t *testing.T) {
+	own, other := "arn:aws:gamelift:us-east-1:"+ownAccount+":fleet/f", "arn:aws:gamelift:us-east-1:"+foreign+":fleet/f"
+	send := func(name string, body []byte, refusal string) forgedRequest {
+		return forgedRequest{Name: name, Service: "gamelift", Method: "POST", URL: "https://gamelift.us-east-1.amazonaws.com/service/GameLift/operation/DescribeFleetAttributes",
+			Headers: [][2]string{{"Content-Type", typeCBOR}, {"Smithy-Protocol", "rpc-v2-cbor"}}, Body: string(body), Refusal: refusal}
+	}
+	list := cbor.Map{"FleetIds": cbor.List{cbor.String(own), cbor.String(other)}}
+	chunks := append([]byte{0xa1}, append(cbor.Encode(cbor.String("FleetArn")), 0x7f)...) // a text in two chunks
+	chunks = append(append(chunks, cbor.Encode(cbor.String(other[:20]))...), append(cbor.Encode(cbor.String(other[20:])), 0xff)...)
+	assertForged(t, nil, []forgedRequest{
+		send("the own account", cbor.Encode(cbor.Map{"FleetIds": cbor.List{cbor.String(own)}}), ""),
+		send("a list", cbor.Encode(list), "belongs to the account "+foreign),
+		send("a nested ARN", cbor.Encode(cbor.Map{"A": list}), "belongs to the account "+foreign),
+		send("a text in chunks", chunks, "belongs to the account "+foreign),
+		send("not CBOR", []byte{0xff, 0xff}, "not valid CBOR"),
+	})
+}
+
+func TestAccounts_URLsThatAWSFetchesAreRefused(t *testing.T) {
+	op := &operation{service: &service{id: "cloudformation", prefix: "cloudformation"}, name: "GetTemplateSummary", action: "cloudformation:GetTemplateSummary"}
+	for _, test := range []struct {
+		name, kind, body string
+		refused          bool
+	}{
+		{"a template in a bucket", typeForm, "Action=GetTemplateSummary&TemplateURL=" + url.QueryEscape("https://b.s3.amazonaws.com/t"), true},
+		{"a template in capitals", typeForm, "Action=GetTemplateSummary&TemplateURL=HTTPS%3A%2F%2Fb%2Ft", true},
+		{"a template of S3", typeForm, "Action=GetTemplateSummary&TemplateURL=s3%3A%2F%2Fb%2Ft", true},
+		{"a template without a scheme", typeForm, "Action=GetTemplateSummary&TemplateURL=%2F%2Fb%2Ft", true},
+		{"a blank before it", typeForm, "Action=GetTemplateSummary&TemplateURL=+https%3A%2F%2Fb%2Ft", true},
+		{"a nested URL", json11, `{"inputFiles":[{"fileUrl":"https://evil.example/x"}]}`, true},
+		{"a URL in JSON", "application/json", `{"sourceUrl":"http://evil.example/x"}`, true},
+		{"a template itself", typeForm, "Action=GetTemplateSummary&TemplateBody=" + url.QueryEscape(`{"Url": "https://b/t"}`), false},
+		{"a filter", json11, `{"Filters":{"SourceUrl":[{"Value":"https://evil.example/x","Comparison":"EQUALS"}]}}`, false},
+		{"the URL of a queue", json11, `{"QueueUrl":"https://sqs.us-east-1.amazonaws.com/` + ownAccount + `/q"}`, false},
+		{"a name", json11, `{"functionUrl":"f"}`, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "https://cloudformation.us-east-1.amazonaws.com/", strings.NewReader(test.body))
+			require.NoError(t, err)
+			r.Header.Set("Content-Type", test.kind)
+			a := accounts{own: ownAccount}
+			reason := a.check(r, []byte(test.body), place{}, []*operation{op}, false)
+			assert.Equal(t, test.refused, strings.Contains(reason, "AWS would fetch the URL"), reason)
+			assert.Empty(t, a.check(r, []byte(test.body), place{}, []*operation{op}, true), "the settings allow the operation")
+		})
+	}
+}
+
+// S3 checks the owner in every read of a bucket that passes, as botocore's model declares.
+func TestExpectOwner_ReadsOfBucketsSupportIt(t *testing.T) {
+	declared := map[string]bool{}
+	for _, line := range namesOfBotocore(t) {
+		if line[0] == "header" && strings.EqualFold(line[1], bucketOwner) {
+			declared[line[2]] = true
+		}
+	}
+	g, s, count := newGuard(nil, nil, nil), theTables().service(serviceS3), 0
+	for _, routes := range s.routes {
+		for _, route := range routes {
+			if g.checkOne(route.operation) == "" && len(route.segments) > 0 {
+				count++
+				assert.True(t, declared["s3:"+route.operation.name], route.operation.name)
+			}
+		}
+	}
+	assert.Greater(t, count, 40)
+}
+
+func TestExpectOwner_BucketsBelongToTheAccount(t *testing.T) {
+	for _, test := range []struct {
+		name, url string
+		headers   [][2]string
+		want      string
+	}{
+		{"a bucket in the path", "https://s3.us-east-1.amazonaws.com/b?list-type=2", nil, ownAccount},
+		{"a bucket in the host", "https://b.s3.us-east-1.amazonaws.com/?list-type=2", nil, ownAccount},
+		{"an object", "https://s3.us-east-1.amazonaws.com/b/k?acl", nil, ownAccount},
+		{"the own account", "https://s3.us-east-1.amazonaws.com/b?policy", [][2]string{{bucketOwner, ownAccount}}, ownAccount},
+		{"an allowed account", "https://s3.us-east-1.amazonaws.com/b?policy", [][2]string{{bucketOwner, foreign}}, foreign},
+		{"no bucket", "https://s3.us-east-1.amazonaws.com/", nil, ""},
+		{"a directory bucket", "https://s3express-control.us-east-1.amazonaws.com/b--use1-az4--x-s3?policy", nil, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			aws := &sink{}
+			o := toAWS(aws)
+			o.AllowedAccounts = []string{foreign}
+			connection, _ := dialWith(t, o)
+			service := "s3"
+			if strings.Contains(test.url, "s3express") {
+				service = "s3express"
+			}
+			answer, _ := ask(t, connection, requestHead{Method: "GET", URL: test.url, Headers: append(test.headers, authorization(DummyAccessKey, service))}, "")
+			require.Empty(t, answer.Error)
+			assert.Equal(t, test.want, aws.seen[0].Header.Get(bucketOwner))
+			if test.want != "" {
+				assert.Contains(t, aws.seen[0].Header.Get("Authorization"), strings.ToLower(bucketOwner), "it is signed")
+			}
+		})
+	}
+}
