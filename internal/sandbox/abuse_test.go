@@ -200,8 +200,23 @@ result = 2`, success: true, output: "2"},
 			assert.True(t, strings.HasSuffix(a.Stdout, "last\n"))
 			assert.Less(t, len(a.Stdout), 3*KeptOutput)
 		}},
-	{name: "output: large result", code: `result = "r" * 20_000_000`,
-		check: func(t *testing.T, a toolcall.Answer) { assert.Less(t, len(a.Output), 2*MaxResult) }},
+	{name: "output: large result", code: `result = "first" + "r" * 20_000_000 + "last"`, success: true, check: func(t *testing.T, a toolcall.Answer) {
+		assert.Less(t, len(a.Output), 2*MaxResult)
+		assert.True(t, strings.HasPrefix(a.Output, "first"))
+		assert.True(t, strings.HasSuffix(a.Output, "last"))
+		require.Len(t, a.Truncated, 1)
+		assert.InDelta(t, 20_000_000-MaxResult, a.Truncated[0].LeftOut, 1000)
+	}},
+	{name: "output: large result of four-byte characters", code: `result = "\U0001F600" * 3_000_000`, success: true,
+		check: func(t *testing.T, a toolcall.Answer) {
+			assert.Less(t, len(a.Output), 2*MaxResult)
+			assert.Len(t, a.Truncated, 1)
+		}},
+	{name: "output: large result of quotes", code: `result = ['"' * 50] * 200_000`, success: true,
+		check: func(t *testing.T, a toolcall.Answer) {
+			assert.Less(t, len(a.Output), 2*MaxResult)
+			assert.Len(t, a.Truncated, 1)
+		}},
 	{name: "output: large result within the message limit", code: `result = "r" * 2_000_000`, success: true,
 		check: func(t *testing.T, a toolcall.Answer) { assert.Less(t, len(a.Result), 2*MaxResult) }},
 	{name: "output: not UTF-8", code: `sys.stdout.buffer.write(b"\xff\xfe ok"); sys.stdout.flush()`, success: true, output: " ok"},

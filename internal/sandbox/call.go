@@ -394,7 +394,7 @@ func (c *call) answer(r result) toolcall.Answer {
 	a.Stderr = terminal.Plain(capturedText(c.stderrCapture, "stderr", &a))
 	shown := ""
 	if r.OK {
-		a.Result, shown = fitResult(terminal.PlainJSON(r.Result), &a)
+		a.Result, shown = fitResult(terminal.PlainJSON(r.Result), max(r.LeftOut, 0), &a)
 	} else {
 		a.Error, a.ErrorType = terminal.Plain(bounded(r.Error, maxError)), bounded(string(r.Kind), maxError)
 		shown = "Error: " + a.Error
@@ -418,8 +418,8 @@ func capturedText(c *capture, name string, a *toolcall.Answer) string {
 }
 
 // fitResult returns the result as JSON and as text for a reader. A result that is too long becomes a JSON
-// string.
-func fitResult(encoded string, a *toolcall.Answer) (json.RawMessage, string) {
+// string. leftOut is how much of it the child has already removed.
+func fitResult(encoded string, leftOut int64, a *toolcall.Answer) (json.RawMessage, string) {
 	shown := encoded
 	var text *string
 	if json.Unmarshal([]byte(encoded), &text) == nil {
@@ -428,13 +428,14 @@ func fitResult(encoded string, a *toolcall.Answer) (json.RawMessage, string) {
 			shown = *text
 		}
 	}
-	if len(encoded) <= MaxResult {
+	if len(encoded) <= MaxResult && leftOut == 0 {
 		return json.RawMessage(encoded), shown
 	}
 	short, missing := truncate.Middle(shown, MaxResult)
-	a.Truncated = append(a.Truncated, toolcall.Truncation{Part: "result", LeftOut: int64(missing)})
+	left := int64(missing) + leftOut
+	a.Truncated = append(a.Truncated, toolcall.Truncation{Part: "result", LeftOut: left})
 	a.Notes = append(a.Notes, fmt.Sprintf("the result was truncated: %d of its %d bytes are missing, "+
-		"and it is text instead of JSON", missing, len(encoded)))
+		"and it is text instead of JSON", left, int64(len(encoded))+leftOut))
 	encodedShort, err := json.Marshal(short)
 	if err != nil {
 		return json.RawMessage("null"), short

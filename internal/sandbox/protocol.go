@@ -99,11 +99,13 @@ type request struct {
 
 // result is the child's answer on its result pipe. The code may forge it: it is the code's own answer anyway.
 type result struct {
-	OK     bool        `json:"ok"`
-	Result string      `json:"result"` // JSON text, if OK
-	Kind   failureKind `json:"kind"`   // if not OK
-	Error  string      `json:"error"`  // text for the model, if not OK
-	Notes  []string    `json:"notes"`
+	OK     bool   `json:"ok"`
+	Result string `json:"result"` // JSON text, if OK
+	// LeftOut is the number of characters that the child removed from the middle of a long result.
+	LeftOut int64       `json:"left_out"`
+	Kind    failureKind `json:"kind"`  // if not OK
+	Error   string      `json:"error"` // text for the model, if not OK
+	Notes   []string    `json:"notes"`
 }
 
 // failureKind is why a call has no result: one of these, or the class of a Python exception.

@@ -204,12 +204,12 @@ def _execute(request: Request, bound: Dict[str, Any], clock: _Clock) -> Dict[str
         if prepared.last is not None:
             last = eval(prepared.last, namespace)
         value = namespace["result"] if "result" in namespace else last
-        text = values.to_json(value)
+        text, left_out = values.to_short_json(value)
     except SystemExit as error:
         return _exited(error, namespace, prepared.notes)
     except BaseException as error:
         return failed(error, prepared.notes)
-    return {"ok": True, "result": text, "notes": prepared.notes}
+    return {"ok": True, "result": text, "left_out": left_out, "notes": prepared.notes}
 
 
 def _namespace(prepared: source.Prepared, bound: Dict[str, Any]) -> Dict[str, Any]:
@@ -231,7 +231,8 @@ def _namespace(prepared: source.Prepared, bound: Dict[str, Any]) -> Dict[str, An
 def _exited(error: SystemExit, namespace: Dict[str, Any], notes: List[str]) -> Dict[str, Any]:
     code = error.code
     if code is None or code == 0:
-        return {"ok": True, "result": values.to_json(namespace.get("result")), "notes": notes}
+        text, left_out = values.to_short_json(namespace.get("result"))
+        return {"ok": True, "result": text, "left_out": left_out, "notes": notes}
     detail = code if isinstance(code, str) else f"exit code {values.shown(code)}"
     return _failure("SystemExit", f"the code exited with {detail}", notes)
 

@@ -5,10 +5,11 @@ import datetime
 import decimal
 import json
 import math
-from typing import Any, Set
+from typing import Any, Set, Tuple
 
 MAX_DEPTH = 40
 MAX_ITEMS = 200_000  # values in one result; the rest is replaced by a text
+MAX_TEXT = 500_000  # characters of a result that are sent; one can take 12 bytes in the message, which may have 8 MB
 MAX_REPR = 2_000  # characters of the repr of one value that is not JSON
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -23,6 +24,19 @@ class _Walk:
 def to_json(value: Any) -> str:
     """Returns the value as JSON text. A value that JSON cannot express becomes its `str` or `repr`."""
     return _encode(_plain(value, 0, _Walk()))
+
+
+def to_short_json(value: Any) -> Tuple[str, int]:
+    """Returns the value as JSON text, and how many characters of it are left out because it is too long to send.
+
+    A long value becomes a string with its beginning and its end. The supervisor shortens it further.
+    """
+    text = to_json(value)
+    shown = value if type(value) is str else text
+    if len(shown) <= MAX_TEXT:
+        return text, 0
+    half = MAX_TEXT // 2
+    return _encode(shown[:half] + shown[-half:]), len(shown) - 2 * half
 
 
 def _plain(value: Any, depth: int, walk: _Walk) -> Any:
