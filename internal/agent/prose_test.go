@@ -216,3 +216,12 @@ func TestRefusal_IgnoresAnswersThatSoundLikeRefusals(t *testing.T) {
 		})
 	}
 }
+
+func TestProse_LongAnswerSaysThatItIsTruncated(t *testing.T) {
+	rec := record("{}")
+	long := model.Step{Text: "The pool is full.\n\n" + strings.Repeat("Each request waits for a connection. ", 6000)}
+	_, err := run(t, forever(look("print(1)"), long), &fakeTool{output: "disk usage 100 %"}, rec, nil, nil)
+	require.NoError(t, err)
+	assert.True(t, strings.HasSuffix(rec.Report.FreeText, "[truncated]"), "%d", len(rec.Report.FreeText))
+	assert.Equal(t, "The pool is full.", rec.Report.Summary)
+}

@@ -187,8 +187,17 @@ func wholeNumber(value any, otherwise int) int {
 	return otherwise
 }
 
+// cutMark ends a text of a report that was truncated, so that each form shows that there was more.
+const cutMark = " [truncated]"
+
 // clean returns a text of a report in at most max characters.
-func clean(text string, max int) string { return truncate.Runes(tidy(text), max) }
+func clean(text string, max int) string {
+	text = tidy(text)
+	if utf8.RuneCountInString(text) <= max {
+		return text
+	}
+	return truncate.Runes(text, max-len(cutMark)) + cutMark
+}
 
 // tidy removes the characters that no text of a report may contain, and surrounding white space.
 func tidy(text string) string {
