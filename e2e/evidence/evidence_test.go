@@ -144,7 +144,7 @@ func investigate(t *testing.T, code string, cited int, quote func(output string)
 		Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
 	})
 	require.NoError(t, agent.Run(t.Context(), agent.Options{
-		Model: client, Tool: tool, Models: []string{"us.amazon.nova-2-lite-v1:0"}, MaxRounds: 20, Prices: prices,
+		Model: client, Tool: tool, Models: []string{"us.amazon.nova-2-lite-v1:0"}, MaxRounds: 20, MaxQueryCostUSD: 1, Prices: prices,
 		Limits: investigation.Limits{ConcludeAt: time.Now().Add(time.Hour), Log: slog.New(slog.DiscardHandler)},
 		Sleep:  func(context.Context, time.Duration) error { return nil },
 	}, rec, nil))
