@@ -23,8 +23,8 @@ const maxParallelCalls = 8
 var pythonExecutor = tool{
 	Tool: conversation.Tool{
 		Name: pythonName,
-		Description: "Run Python 3 with boto3 in a fresh, read-only sandbox in the alarm's AWS account and see " +
-			"what it prints. Nothing carries over from one call to the next. The code can only read from AWS: there is " +
+		Description: "Run Python 3 with boto3 in a fresh, read-only sandbox and see what it prints. It reads the AWS " +
+			"account that the evidence names, which is usually the alarm's. Nothing carries over from one call to the next. The code can only read from AWS: there is " +
 			"no other network access, no subprocess, and no file that persists. boto3, json, re, datetime, timedelta, " +
 			"time, collections, itertools, statistics, gzip, base64, and more of the standard library are available " +
 			"without import. Print only what you need: filter and count in code.",

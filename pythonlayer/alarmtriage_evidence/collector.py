@@ -154,7 +154,9 @@ def _described(error: Exception) -> str:
     """Returns an error in one sentence. boto3's own text names the code twice."""
     answer = getattr(error, "response", None)
     if isinstance(answer, dict) and answer.get("Error"):
-        return f"{answer['Error'].get('Code')} in {getattr(error, 'operation_name', 'a call')}: {answer['Error'].get('Message')}"[:250]
+        code, message = str(answer["Error"].get("Code")), str(answer["Error"].get("Message"))
+        where = f"{'HTTP ' if code.isdigit() else ''}{code} in {getattr(error, 'operation_name', 'a call')}"
+        return where if "<" in message[:20] else f"{where}: {message}"[:250]  # a proxy's page says no more than its status
     return f"{type(error).__name__}: {str(error)[:250]}"
 
 

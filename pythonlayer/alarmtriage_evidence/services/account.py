@@ -8,7 +8,7 @@ from typing import Iterator, List
 from ..context import BEFORE, Context, Metric, Observation, stamp
 from ..looks import recent
 
-KIND = "account"
+KIND = "the account"
 READS = ("codedeploy:ListDeployments", "codedeploy:BatchGetDeployments", "codepipeline:ListPipelines", "codepipeline:ListPipelineExecutions",
          "appconfig:ListApplications", "appconfig:ListEnvironments", "appconfig:ListDeployments", "health:DescribeEvents")
 COST = "nothing"
@@ -21,7 +21,7 @@ def targets(metric: Metric) -> List[str]:
     return []
 
 
-def code_deploy(ctx: Context, name: str) -> Iterator[Observation]:
+def codedeploy_deployments(ctx: Context, name: str) -> Iterator[Observation]:
     client = ctx.client("codedeploy")
     ids = client.list_deployments(createTimeRange={"start": ctx.fired_at - BEFORE, "end": ctx.fired_at}).get("deployments") or []
     if len(ids) > 25:
@@ -31,7 +31,7 @@ def code_deploy(ctx: Context, name: str) -> Iterator[Observation]:
                                              f"{found.get('deploymentGroupName')} ({found.get('status')}) began", found.get("createTime"), 75)
 
 
-def code_pipeline(ctx: Context, name: str) -> Iterator[Observation]:
+def codepipeline_executions(ctx: Context, name: str) -> Iterator[Observation]:
     client = ctx.client("codepipeline")
     listed = ctx.pages("pipelines", client.list_pipelines, "pipelines", 1000)
     listed.sort(key=lambda p: stamp(p.get("updated")) or "", reverse=True)
@@ -42,7 +42,7 @@ def code_pipeline(ctx: Context, name: str) -> Iterator[Observation]:
             yield from recent(ctx, "CodePipeline", f"pipeline {pipeline['name']} ({run.get('status')}) began", run.get("startTime"), 70)
 
 
-def app_config(ctx: Context, name: str) -> Iterator[Observation]:
+def appconfig_deployments(ctx: Context, name: str) -> Iterator[Observation]:
     client = ctx.client("appconfig")
     for application in ctx.pages("AppConfig applications", client.list_applications, "Items", MAX_APPLICATIONS):
         for environment in client.list_environments(ApplicationId=application["Id"]).get("Items") or []:
@@ -52,7 +52,7 @@ def app_config(ctx: Context, name: str) -> Iterator[Observation]:
                                                     f"of {run.get('ConfigurationName')} ({run.get('State')}) began", run.get("StartedAt"), 80)
 
 
-def health(ctx: Context, name: str) -> Iterator[Observation]:
+def health_events(ctx: Context, name: str) -> Iterator[Observation]:
     client = ctx.client("health", _HEALTH_HOMES.get(ctx.alarm.get("partition") or "aws", "us-east-1"))
     try:
         found = client.describe_events(filter={"eventStatusCodes": ["open"], "eventTypeCategories": ["issue"],
@@ -67,4 +67,4 @@ def health(ctx: Context, name: str) -> Iterator[Observation]:
                                                   f"since {stamp(event.get('startTime'))}", 88)
 
 
-LOOKS = (code_deploy, code_pipeline, app_config, health)
+LOOKS = (codedeploy_deployments, codepipeline_executions, appconfig_deployments, health_events)
