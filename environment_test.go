@@ -103,6 +103,6 @@ func TestEnvironments_TextsFitWithTheLongestOtherValues(t *testing.T) {
 func TestValidate_CountsTheEscapesOfPatterns(t *testing.T) {
 	pattern := strings.Repeat(`\d`, 300) // 600 bytes, and 1,500 in the environment
 	problems := validate(&AlarmTriageProps{RedactPatterns: &[]*string{&pattern, &pattern}})
-	assert.Contains(t, strings.Join(problems, "\n"), "must have at most 2500 bytes together as JSON, because they share the function's "+
+	assert.Contains(t, strings.Join(problems, "\n"), "must have at most 2400 bytes together as JSON, because they share the function's "+
 		"environment, got 3013")
 }

@@ -119,7 +119,7 @@ type AlarmTriageProps struct {
 	// Instructions and runbooks
 
 	// Facts that an engineer new to your system needs; the model reads them. At most 2,000 characters, and at
-	// most 2,500 bytes as JSON together with ModelPrices, FallbackModelIds, and RedactPatterns. Default: none.
+	// most 2,400 bytes as JSON together with ModelPrices, FallbackModelIds, and RedactPatterns. Default: none.
 	Instructions *string
 	// Path of a text file with more instructions. It is deployed with the stack, and its first 64 KB are
 	// read at each investigation. Can't be combined with InstructionsObject. Default: none.

@@ -104,7 +104,7 @@ func TestValidate_ReportsProblemsInListsNamesAndSizes(t *testing.T) {
 		`Tags must have values, got none for "team"`, "ToolLayers must contain layers", "SecurityGroups must contain security groups",
 		"ToolAllowedActions must contain IAM actions", "RedactPatterns must contain RE2 regular expressions",
 		`ModelPrices must have Input and Output for "a"`, `ModelPrices must be at least 0, got -1 for "b"`,
-		"Instructions, ModelPrices, FallbackModelIds, and RedactPatterns must have at most 2500 bytes together", "ToolAllowedActions, ToolDeniedActions, ToolAllowedAccounts, and RedactPatterns must have at most 3800 bytes",
+		"Instructions, ModelPrices, FallbackModelIds, and RedactPatterns must have at most 2400 bytes together", "ToolAllowedActions, ToolDeniedActions, ToolAllowedAccounts, and RedactPatterns must have at most 3800 bytes",
 		"ResourcePrefix and ResourceSuffix must have at most 35 characters together, because a bucket's name contains both, got 36",
 		"InvestigationWindow must be a whole number of seconds", `Guardrail.GuardrailVersion must be a number or DRAFT, got "latest"`,
 		"OnFailureQueue must be a standard queue",

@@ -206,9 +206,10 @@ func linked(rec *investigation.Record, text string) report.Links {
 var mustShow = []string{
 	".Alarm.Name", ".Alarm.Account", ".Alarm.State", ".Alarm.Reason", ".Alarm.Description", ".Alarm.Contributor.Attributes", ".Alarm.Unconfirmed", ".OutcomeWhy",
 	".Alarm.Rule", ".Alarm.Tags", ".Alarm.Tags key", ".Alarm.Metrics.Expression",
-	".Model", ".Evidence.Problem", ".Evidence.Call.Command", ".Evidence.Call.Answer.Output", ".Evidence.History.Summary", ".Evidence.Series.Label", ".Evidence.Series.Unit", ".Evidence.Series.Stat",
+	".Model", ".Evidence.Missing", ".Evidence.Seen.About", ".Evidence.Seen.Text", ".Evidence.Call.Command", ".Evidence.Call.Answer.Output", ".Evidence.History.Summary", ".Evidence.Series.Label", ".Evidence.Series.Unit", ".Evidence.Series.Stat",
 	".Evidence.Related.Name", ".Evidence.Related.Reason", ".Evidence.Changes.Event", ".Evidence.Changes.User", ".Evidence.Changes.Resources",
 	".Rounds.Text", ".Rounds.Reasoning", ".Rounds.Note", ".Rounds.Calls.Command", ".Rounds.Calls.Answer.Output", ".Rounds.Calls.Answer.Notes", ".Rounds.Calls.Problem",
+	".Rounds.Other.Name", ".Rounds.Other.Input", ".Rounds.Other.Answer",
 	".Rounds.Calls.Answer.AWSCalls.Service", ".Rounds.Calls.Answer.AWSCalls.Refused",
 	".Report.Summary", ".Report.RootCause", ".Report.Impact", ".Report.Findings.Statement", ".Report.Findings.Problem", ".Report.Findings.Evidence.Quote",
 	".Report.Actions.Text", ".Report.Actions.Command", ".Report.Prevention", ".Report.Monitoring", ".Report.NotSeen", ".Report.FreeText", ".Report.Downgraded",

@@ -47,9 +47,17 @@ func busy(t *testing.T, rounds int) *investigation.Record {
 			Source: "lambda.amazonaws.com", User: "someone.with.a.name@department.example.com", Resources: []string{fmt.Sprintf("checkout-worker-%d", i)}})
 	}
 	rec.Evidence.Series = append(rec.Evidence.Series, latency(rec.Alarm.Time))
+	for i := range 40 {
+		rec.Evidence.Seen = append(rec.Evidence.Seen, investigation.Observation{About: "ECS service prod-checkout checkout-api", Topic: "health", Weight: 90 - i,
+			Text: "1 of 6 desired tasks are running and 5 are pending; container web: exit code 137 OutOfMemoryError: Container killed due to memory usage"})
+	}
+	rec.Evidence.Missing = []string{"changes: of the 3 hours before the alarm, CloudTrail was read back to 2026-01-15T02:12:00Z only (400 write events)"}
 	for n := len(rec.Rounds); n < rounds; n++ {
 		rec.Rounds = append(rec.Rounds, bigRound(rec, n+1))
 	}
+	last := &rec.Rounds[len(rec.Rounds)-1]
+	last.Other = append(last.Other, investigation.OtherCall{Name: "submit_report", Input: `{"summary": "The pool is exhausted."}`,
+		Answer: "The report is not accepted yet, because some quotes are not in the outputs of their tool calls."})
 	return rec
 }
 

@@ -270,7 +270,7 @@ func (r *Record) BilledQueries() (queries []toolcall.BilledQueries, lost int) {
 	return queries, lost
 }
 
-// OtherCall is a call of a tool that runs no Python: a report that was submitted, or more of an earlier output.
+// OtherCall is a call of a tool that runs no Python, such as a report that was returned.
 type OtherCall struct {
 	Name   string `json:"name"`   // name of the tool, as the model wrote it
 	Input  string `json:"input"`  // JSON as the model wrote it
