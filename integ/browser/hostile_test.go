@@ -248,10 +248,13 @@ const takeSkeleton = `(() => {
 })()`
 
 // byText lists the elements whose number depends on a text's lines and Markdown. itemOfProse is the class of one of
-// them.
+// them. gap is the class of the mark where a long text is shortened.
 var byText = []string{"p", "strong", "code", "pre", "span", "mark"}
 
-const itemOfProse = "item"
+const (
+	itemOfProse = "item"
+	gap         = "gap"
+)
 
 func (v *visitor) skeleton() skeleton {
 	v.unfold()
@@ -325,7 +328,7 @@ func assertSameStructure(t *testing.T, usual, got skeleton) {
 	for name, attributes := range got.Attributes {
 		assert.Subset(t, append(usual.Attributes[name], ""), attributes, "attributes of %s", name)
 	}
-	assert.Subset(t, append(usual.Classes, itemOfProse), got.Classes, "classes")
+	assert.Subset(t, append(usual.Classes, itemOfProse, gap), got.Classes, "classes")
 	assert.Empty(t, got.Anchors, "links without a target")
 	assert.Len(t, got.Links, len(usual.Links))
 	for i, link := range got.Links {
@@ -353,7 +356,7 @@ func without(counts map[string]int, name string) map[string]int {
 // endOfLine lists fields at the end of a line, where long text is truncated.
 var endOfLine = []string{
 	".Evidence.Changes.User", ".Evidence.Changes.Resources", ".Evidence.Changes.Error", ".Evidence.Related.Reason", ".Together.Reason", ".NotSeen.Why",
-	".Alarm.Metrics.Expression", ".Alarm.Tags",
+	".Alarm.Metrics.Expression", ".Alarm.Tags", ".Evidence.Seen.Text",
 }
 
 // assertShown expects one of texts after every tag that the reference page shows.

@@ -15,6 +15,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 // schemaOf compiles a schema. strict also rejects fields that the schema does not describe, which readers
@@ -76,12 +77,22 @@ func forms(t *testing.T) map[string]*investigation.Record {
 	hostile.Report.Confidence, hostile.Report.Severity = investigation.Likely, investigation.SeverityLow
 	for i := range hostile.Report.Findings {
 		hostile.Report.Findings[i].Confidence = investigation.Likely
+		for j := range hostile.Report.Findings[i].Evidence {
+			hostile.Report.Findings[i].Evidence[j].Source = investigation.SourceComputed
+		}
 	}
 	for i := range hostile.Fallbacks {
 		hostile.Fallbacks[i].Cause = investigation.CauseOther
 	}
 	for i := range hostile.SeenBefore {
 		hostile.SeenBefore[i].Outcome, hostile.SeenBefore[i].Confidence = investigation.OutcomeCompleted, investigation.Likely
+	}
+	for call := range hostile.Calls() {
+		if call.Answer != nil {
+			for i := range call.Answer.BilledQueries {
+				call.Answer.BilledQueries[i].Unit = toolcall.UnitBytes
+			}
+		}
 	}
 	records["hostile"] = hostile
 	return records

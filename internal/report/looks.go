@@ -12,6 +12,8 @@ const (
 	ownChangeWeight = 92 // of a change of the alarm's own resource: it comes before what is unhealthy
 	minShownWeight  = 30 // observations of less weight are only in the whole investigation
 	maxSeen         = 12 // entries of a report without a conclusion
+
+	maxSeenFirst = 110 // characters of the observation in the summary, which the section shows whole
 )
 
 // seenOf lists what the evidence shows, for a report without a conclusion. It states facts and never a cause.

@@ -60,14 +60,14 @@ var outline = []section{
 		forms: written | inCard, required: true, content: impactOf, box: verdictBox,
 	},
 	{
-		title:    "What was seen",
-		contents: "only without a conclusion: first looks at the alarm's resources and their changes, the most relevant first",
-		forms:    written, required: true, content: seenOf,
-	},
-	{
 		title:    "Immediate actions",
 		contents: "what to do first, with commands to copy; without a conclusion, steps that always help",
 		forms:    written | inCard, required: true, content: actionsOf,
+	},
+	{
+		title:    "What was seen",
+		contents: "only without a conclusion: first looks at the alarm's resources and their changes, the most relevant first",
+		forms:    written, required: true, content: seenOf,
 	},
 	{
 		title: "Links", contents: "report, alarm, and the investigation's log, correct for partition and Region",

@@ -139,7 +139,7 @@ func (b *roundsBuilder) round(round *investigation.Round) roundView {
 	}
 	for _, other := range round.Other {
 		view.Other = append(view.Other, otherView{
-			Name: truncate.Runes(plain(other.Name), maxBrief), Input: b.show(other.Input, nil), Answer: b.show(other.Answer, nil),
+			Name: truncate.Runes(plain(other.Name), maxPageQuote), Input: b.show(other.Input, nil), Answer: b.show(other.Answer, nil),
 		})
 	}
 	return view

@@ -243,7 +243,7 @@ func (r rounds) text() string {
 			b.WriteString(callText(&round.Calls[j]))
 		}
 		for _, other := range round.Other {
-			b.WriteString("\n" + owned(wrap("--- call of "+plain(other.Name), margin)+"\n") + indent(other.Input) + "\n")
+			b.WriteString("\n" + owned("--- call of another tool\n") + indent(other.Name+"\n"+other.Input) + "\n")
 			b.WriteString(owned("--- answer\n") + indent(other.Answer) + "\n")
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // This file holds the words that every form uses for the result of an investigation.
@@ -148,7 +149,7 @@ func seenFirst(rec *investigation.Record) string {
 	if len(seen) == 0 || seen[0].Weight < minShownWeight {
 		return ""
 	}
-	return "\n\nSeen first, not necessarily the cause: " + observationLine(seen[0])
+	return "\n\nSeen first, not necessarily the cause: " + truncate.Runes(observationLine(seen[0]), maxSeenFirst)
 }
 
 // restsOnComputed reports whether every verified finding depends on a quote that code computed.
