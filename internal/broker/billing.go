@@ -34,7 +34,7 @@ const (
 	assumedLakeScan  = 10e9   // bytes of a CloudTrail Lake query, which are not read back
 )
 
-// tariffs are the reads that AWS bills with more than $0.0001 a request or by their size, by operation or,
+// tariffs are the reads that AWS bills with more than $0.00001 a request or by their size, by operation or,
 // with *, by service. docs/broker.md has the same list with its sources.
 var tariffs = map[string]tariff{
 	"logs:StartQuery":                       {toolcall.UnitBytes, pricePerByteScanned, fixed(minLogScan)}, // settled by logQueries
@@ -53,6 +53,7 @@ var tariffs = map[string]tariff{
 	"access-analyzer:CheckNoPublicAccess":   {toolcall.UnitRequests, 0.002, fixed(1)},
 	"comprehend:*":                          {toolcall.UnitRequests, 0.125, fixed(1)}, // 25 documents of 5 KB
 	"rekognition:*":                         {toolcall.UnitRequests, 0.001, fixed(1)},
+	"devops-guru:*":                         {toolcall.UnitRequests, 0.00004, fixed(1)},
 }
 
 // pricePerByteScanned is the price of CloudWatch Logs Insights and CloudTrail Lake: $0.005 per GB. A GB is
