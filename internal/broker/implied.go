@@ -42,9 +42,9 @@ var logCommands = []implication{
 
 var unmasking = action("logs", "Unmask")
 
-// functionCall matches the call of a function, in any case.
+// functionCall matches the call of a function, in any case, also after a number.
 func functionCall(name string) *regexp.Regexp {
-	return regexp.MustCompile(`(?i)\b` + name + gap + `\(`)
+	return regexp.MustCompile(`(?i)(?:^|[^A-Za-z_])` + name + gap + `\(`)
 }
 
 // impliedBy has the operations that can imply others, by name, and how to find what they imply.
@@ -130,10 +130,20 @@ func impliedByUnmask(input tree) ([]implication, string) {
 // callsIn returns the implications whose call is in the text.
 func callsIn(text string, of []implication) []implication {
 	var found []implication
+	text = strings.Map(ascii, text)
 	for _, each := range of {
 		if each.call.MatchString(text) {
 			found = append(found, each)
 		}
 	}
 	return found
+}
+
+// ascii returns the ASCII form of a wide character, which some parsers take for the same.
+func ascii(r rune) rune {
+	const first, last = '\uff01', '\uff5e' // wide forms of ! to ~
+	if r >= first && r <= last {
+		return r - first + '!'
+	}
+	return r
 }

@@ -104,6 +104,9 @@ func (t tree) expressions() []string {
 		texts = append(texts, field.value.expressions()...)
 		if name := field.name[strings.LastIndexByte(field.name, '.')+1:]; strings.EqualFold(name, "Expression") {
 			texts = append(texts, field.value.text)
+			for _, element := range field.value.list {
+				texts = append(texts, element.text)
+			}
 		}
 	}
 	return texts
