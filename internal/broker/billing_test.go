@@ -557,6 +557,20 @@ func TestSession_QueryWithUnknownStatusIsStopped(t *testing.T) {
 	assert.Equal(t, 1, stopped)
 }
 
+func TestTracesRequested_CountsIDs(t *testing.T) {
+	count := tracesRequested(5)
+	for body, want := range map[string]int64{
+		`{}`: 5, `{"TraceIds":["a"]}`: 5, `{"traceIds":["a","b","c","d","e","f","g"]}`: 7,
+		`{"TraceIds":["a"],"TraceIds":["a","b","c","d","e","f"]}`: 6,
+	} {
+		units, reason := count(nil, []byte(body))
+		assert.Empty(t, reason)
+		assert.Equal(t, want, units, body)
+	}
+	_, reason := count(nil, []byte("{"))
+	assert.Contains(t, reason, "cannot be counted")
+}
+
 func TestTariffOf_DevOpsGuruIsBilledPerRequest(t *testing.T) {
 	found, ok := tariffOf(theTables().service("devops-guru").operations["ListInsights"])
 	assert.True(t, ok)
