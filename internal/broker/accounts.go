@@ -55,12 +55,12 @@ var (
 	accountID = regexp.MustCompile(`^\d{12}$`)
 	// catalogOf matches the ID of a catalog in an account of Glue, such as 111122223333:s3tablescatalog.
 	catalogOf = regexp.MustCompile(`^(\d{12})(?::|$)`)
-	targetARN = regexp.MustCompile(`^arn:aws[a-z-]*:[A-Za-z0-9-]*:[A-Za-z0-9-]*:(\d{12}):\S+$`)
 	anyARN    = regexp.MustCompile(`arn:aws[a-z-]*:[A-Za-z0-9-]*:[A-Za-z0-9-]*:(\d{12}):`)
-	// partialARN matches the form in which Lambda also takes functions of an account: 111122223333:function:name.
-	partialARN = regexp.MustCompile(`^(\d{12}):\S`)
-	listName   = regexp.MustCompile(`^[^.]+\.(?:[A-Za-z]+\.)?\d+$`) // such as TopicArns.member.1
-	remoteURL  = regexp.MustCompile(`(?i)^\s*(?:[a-z][a-z0-9+.-]*:)?//|^\s*(?:https?|s3):`)
+	// targetARN matches ARNs in any spelling, and the ends of ARNs that Lambda also takes, such as
+	// 111122223333:function:name and us-east-1:111122223333:function:name.
+	targetARN = regexp.MustCompile(`^(?:[A-Za-z0-9_-]*:){0,4}(\d{12}):\S`)
+	listName  = regexp.MustCompile(`^[^.]+\.(?:[A-Za-z]+\.)?\d+$`) // such as TopicArns.member.1
+	remoteURL = regexp.MustCompile(`(?i)^\s*(?:[a-z][a-z0-9+.-]*:)?//|^\s*(?:https?|s3):`)
 )
 
 // check returns the reason for refusing a request whose target belongs to another account, or an empty string.
@@ -134,13 +134,8 @@ func (j *targetCheck) value(name, value string) {
 	if j.ownData || isFreeText(folded) || j.service == "iam" && slices.Contains(simulated, folded) {
 		return
 	}
-	if !mayBeTarget(value) {
-		return
-	}
-	for _, pattern := range []*regexp.Regexp{targetARN, partialARN} {
-		if match := pattern.FindStringSubmatch(value); match != nil {
-			j.refuse(name, value, match[1])
-		}
+	if match := targetARN.FindStringSubmatch(value); match != nil {
+		j.refuse(name, value, match[1])
 	}
 	if match := catalogOf.FindStringSubmatch(value); match != nil && owners.MatchString(folded) && j.service != "ec2" {
 		j.refuse(name, value, match[1])
@@ -178,6 +173,8 @@ func isIdentity(text string) bool {
 	return len(fields) > 3 && (fields[2] == "iam" || fields[2] == "sts")
 }
 
+const serviceGlacier = "glacier" // ID in the tables; its paths begin with the account of the vault
+
 const maxDecodings = 3 // of a segment, by servers and proxies
 
 // path judges the segments of a path, and ARNs with slashes that are written as several segments.
@@ -187,14 +184,12 @@ func (j *targetCheck) path(escaped string) {
 	}
 	segments := strings.Split(escaped, "/")
 	for i, segment := range segments {
+		ofAccount := i > 0 && segments[i-1] == "accounts" || i == 1 && j.service == serviceGlacier
 		for text, times := segment, 0; times <= maxDecodings; times++ {
-			if i > 0 && segments[i-1] == "accounts" && accountID.MatchString(text) {
+			if ofAccount && accountID.MatchString(text) {
 				j.refuse("the path's account", text, text)
 			}
-			if match := anyARN.FindStringSubmatchIndex(text); match != nil && match[0] == 0 && !isIdentity(text) {
-				j.refuse("the path's resource", text, text[match[2]:match[3]])
-			}
-			if match := partialARN.FindStringSubmatch(text); match != nil {
+			if match := targetARN.FindStringSubmatch(strings.TrimSpace(text)); match != nil && !isIdentity(text) {
 				j.refuse("the path's resource", text, match[1])
 			}
 			next := decoded(text)
@@ -219,7 +214,7 @@ func (j *targetCheck) body(r *http.Request, body []byte) {
 			switch {
 			case !nested || listName.MatchString(name):
 				j.value(first, values[0])
-			case !isFreeText(withoutSigns(first)) && namesARN(last):
+			case !isFreeText(withoutSigns(first)) && (namesARN(last) || owners.MatchString(withoutSigns(last))):
 				j.value(last, values[0])
 			}
 		}
@@ -277,8 +272,8 @@ func (j *targetCheck) json(body []byte) {
 
 const maxJSONDepth = 100 // deeper bodies than those of AWS's APIs are refused
 
-// jsonValue judges the value that begins with token. Nested members are targets only if they are named as ARNs and
-// are not part of a filter or of free text.
+// jsonValue judges the value that begins with token. Nested members are targets only if they are named as ARNs or owners
+// and are not part of a filter or of free text.
 func (j *targetCheck) jsonValue(decoder *json.Decoder, token json.Token, name string, depth int, free bool) {
 	if depth > maxJSONDepth {
 		j.reason = "the request's body is nested too deeply"
@@ -286,8 +281,12 @@ func (j *targetCheck) jsonValue(decoder *json.Decoder, token json.Token, name st
 	}
 	const members = 1 // depth of the members of the body itself
 	switch token := token.(type) {
+	case json.Number: // some servers take a number for a text
+		if depth <= members || !free && owners.MatchString(withoutSigns(name)) {
+			j.value(name, token.String())
+		}
 	case string:
-		if depth <= members || !free && (namesARN(name) || strings.HasSuffix(strings.ToLower(name), "url")) {
+		if depth <= members || !free && (namesARN(name) || strings.HasSuffix(strings.ToLower(name), "url") || owners.MatchString(withoutSigns(name))) {
 			j.value(name, token)
 		}
 	case json.Delim:

@@ -23,6 +23,12 @@ func jsonRequest(name, service, target, body, refusal string) forgedRequest {
 		Headers: [][2]string{{"Content-Type", typeJSON + version}, {"X-Amz-Target", target}}}
 }
 
+// at returns the request to another URL.
+func (r forgedRequest) at(address string) forgedRequest {
+	r.URL = address
+	return r
+}
+
 func formRequest(name, service, body, refusal string) forgedRequest {
 	host := service + ".us-east-1"
 	if service == "iam" {
@@ -80,6 +86,14 @@ func TestAccounts_TargetsInOtherAccountsAreRefused(t *testing.T) {
 		jsonRequest("JSON: an ARN in a name with a word of filters", "comprehend", "Comprehend_20171127.DescribeDocumentClassifier", `{"DocumentClassifierArn":"arn:aws:comprehend:us-east-1:`+foreign+`:document-classifier/c"}`, refused),
 		get("a path with a partial ARN", "lambda", functions+foreign+"%3Afunction%3Af/configuration", refused),
 		get("a path with a shorter one", "lambda", functions+foreign+":f/configuration", refused),
+		get("a path with an ARN that begins at the Region", "lambda", functions+"us-east-1:"+foreign+":function:f/configuration", refused),
+		get("a path with an ARN without a partition", "lambda", functions+"arn::lambda:us-east-1:"+foreign+":function:f/configuration", refused),
+		get("a path with an ARN in capitals", "lambda", functions+"ARN:AWS:lambda:us-east-1:"+foreign+":function:f/configuration", refused),
+		get("a path with an ARN after a blank", "lambda", functions+"%20arn:aws:lambda:us-east-1:"+foreign+":function:f/configuration", refused),
+		get("a path of an account", "glacier", "https://glacier.us-east-1.amazonaws.com/"+foreign+"/vaults", refused),
+		get("an encoded path of an account", "glacier", "https://glacier.us-east-1.amazonaws.com/%2539"+foreign[1:]+"/vaults/v", refused),
+		jsonRequest("JSON: a number", "ecr", "AmazonEC2ContainerRegistry_V20150921.DescribeRepositories", `{"registryId":`+foreign+`}`, refused).at("https://api.ecr.us-east-1.amazonaws.com/"),
+		jsonRequest("JSON: a nested catalog", "glue", "AWSGlue.BatchGetTableOptimizer", `{"entries":[{"catalogId":"`+foreign+`","databaseName":"d","tableName":"t"}]}`, refused),
 		get("a path with colons", "lambda", functions+"arn:aws:lambda:us-east-1:"+foreign+":function:f/configuration", refused),
 		get("a query", "backup", "https://backup.us-east-1.amazonaws.com/backup-vaults/v?backupVaultAccountId="+foreign, refused),
 		get("a host", "s3", "https://"+foreign+".s3-control.us-east-1.amazonaws.com/v20180820/accesspoint", refused, [2]string{"X-Amz-Account-Id", ownAccount}),

@@ -29,12 +29,12 @@ const (
 	maxRuleMetrics   = 10     // metrics that GetInsightRuleReport returns ("GetInsightRuleReport", Metrics)
 	maxPromQLMetrics = 500    // assumed for a PromQL query, whose answer does not name the number of metrics
 	maxTracesScanned = 10_000 // assumed for a page of GetTraceSummaries until its answer names the number
-	maxTracesRead    = 5      // traces of one BatchGetTraces or GetTraceGraph
+	maxTracesRead    = 5      // traces of one BatchGetTraces; GetTraceGraph documents no limit
 	maxTracesStarted = 100    // traces of one StartTraceRetrieval
 	assumedLakeScan  = 10e9   // bytes of a CloudTrail Lake query, which are not read back
 )
 
-// tariffs are the reads that AWS bills with more than $0.0001 a request or by their size, by operation or,
+// tariffs are the reads that AWS bills with more than $0.00001 a request or by their size, by operation or,
 // with *, by service. docs/broker.md has the same list with its sources.
 var tariffs = map[string]tariff{
 	"logs:StartQuery":                       {toolcall.UnitBytes, pricePerByteScanned, fixed(minLogScan)}, // settled by logQueries
@@ -44,15 +44,16 @@ var tariffs = map[string]tariff{
 	"cloudwatch:GetInsightRuleReport":       {toolcall.UnitMetrics, 0.01 / 1000, fixed(maxRuleMetrics)},
 	"cloudwatch:QueryMetrics":               {toolcall.UnitMetrics, 0.01 / 1000, fixed(maxPromQLMetrics)},
 	"xray:GetTraceSummaries":                {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesScanned)},
-	"xray:BatchGetTraces":                   {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesRead)},
-	"xray:GetTraceGraph":                    {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesRead)},
-	"xray:StartTraceRetrieval":              {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesStarted)},
+	"xray:BatchGetTraces":                   {toolcall.UnitTraces, 0.50 / 1e6, tracesRequested(maxTracesRead)},
+	"xray:GetTraceGraph":                    {toolcall.UnitTraces, 0.50 / 1e6, tracesRequested(maxTracesRead)},
+	"xray:StartTraceRetrieval":              {toolcall.UnitTraces, 0.50 / 1e6, tracesRequested(maxTracesStarted)},
 	"ce:*":                                  {toolcall.UnitRequests, 0.01, fixed(1)},
 	"access-analyzer:CheckAccessNotGranted": {toolcall.UnitRequests, 0.002, fixed(1)},
 	"access-analyzer:CheckNoNewAccess":      {toolcall.UnitRequests, 0.002, fixed(1)},
 	"access-analyzer:CheckNoPublicAccess":   {toolcall.UnitRequests, 0.002, fixed(1)},
 	"comprehend:*":                          {toolcall.UnitRequests, 0.125, fixed(1)}, // 25 documents of 5 KB
 	"rekognition:*":                         {toolcall.UnitRequests, 0.001, fixed(1)},
+	"devops-guru:*":                         {toolcall.UnitRequests, 0.00004, fixed(1)},
 }
 
 // pricePerByteScanned is the price of CloudWatch Logs Insights and CloudTrail Lake: $0.005 per GB. A GB is
@@ -62,6 +63,24 @@ const pricePerByteScanned = 0.005 / 1e9
 // fixed returns a function that counts the same number of units for every request.
 func fixed(units int64) func(*http.Request, []byte) (int64, string) {
 	return func(*http.Request, []byte) (int64, string) { return units, "" }
+}
+
+// tracesRequested returns a function that counts the traces of a request: a number that AWS documents as the most, or the
+// IDs in the request if there are more.
+func tracesRequested(most int64) func(*http.Request, []byte) (int64, string) {
+	return func(_ *http.Request, body []byte) (int64, string) {
+		input, err := treeOfJSON(body)
+		if err != nil {
+			return 0, "the traces of this request cannot be counted: " + bounded(err.Error())
+		}
+		units := most
+		for _, field := range input.fields {
+			if strings.EqualFold(field.name, "TraceIds") {
+				units = max(units, int64(len(field.value.list)))
+			}
+		}
+		return units, ""
+	}
 }
 
 // tariffOf returns how AWS bills an operation.

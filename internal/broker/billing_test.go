@@ -32,6 +32,7 @@ type meteredAWS struct {
 	counts  map[string]int
 	scans   int64           // bytes that each query has scanned at each look, times the number of looks
 	ends    bool            // queries end at the first look
+	unknown bool            // AWS does not know the status of running queries
 	stopped map[string]bool // by id
 	looks   map[string]int64
 	release chan struct{} // StartQuery is answered after it is closed; nil: at once
@@ -70,6 +71,9 @@ func (m *meteredAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "GetQueryResults":
 		m.looks[input.QueryID]++
 		status := "Running"
+		if m.unknown {
+			status = "Unknown"
+		}
 		if m.ends {
 			status = "Complete"
 		}
@@ -535,6 +539,42 @@ func TestMetricsRequested_CountsWhateverAServerMayRead(t *testing.T) {
 			assert.Equal(t, c.reason == "", reason == "")
 		})
 	}
+}
+
+func TestSession_QueryWithUnknownStatusIsStopped(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.unknown, m.scans = true, 2e9
+	session, connect, end := limited(t, m, 0.25, never)
+	answer, _ := ask(t, connect(), startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+
+	end()
+
+	assert.Equal(t, 1, m.count("StopQuery"))
+	billed, stopped := session.Billed()
+	require.Len(t, billed, 1)
+	assert.GreaterOrEqual(t, billed[0].Units, int64(2e9))
+	assert.Equal(t, 1, stopped)
+}
+
+func TestTracesRequested_CountsIDs(t *testing.T) {
+	count := tracesRequested(5)
+	for body, want := range map[string]int64{
+		`{}`: 5, `{"TraceIds":["a"]}`: 5, `{"traceIds":["a","b","c","d","e","f","g"]}`: 7,
+		`{"TraceIds":["a"],"TraceIds":["a","b","c","d","e","f"]}`: 6,
+	} {
+		units, reason := count(nil, []byte(body))
+		assert.Empty(t, reason)
+		assert.Equal(t, want, units, body)
+	}
+	_, reason := count(nil, []byte("{"))
+	assert.Contains(t, reason, "cannot be counted")
+}
+
+func TestTariffOf_DevOpsGuruIsBilledPerRequest(t *testing.T) {
+	found, ok := tariffOf(theTables().service("devops-guru").operations["ListInsights"])
+	assert.True(t, ok)
+	assert.InDelta(t, 0.00004, found.price, 1e-9)
 }
 
 func TestMetricsOfWidget_CountsMetricsAndSearches(t *testing.T) {

@@ -12,6 +12,7 @@
 //	paths.go         how servers can read a path
 //	identify.go      which operations a request can ask for
 //	guard.go         which operations may pass
+//	implied.go       which other actions the parameters of a read imply
 //	nearest.go       which read a refusal suggests
 //	authenticate.go  whose credentials sign a request
 //	accounts.go      whose resources a request may name

@@ -277,6 +277,9 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 	if reason := checkURLs(operations, body); reason != "" {
 		return refuse(reason)
 	}
+	if reason := s.broker.guard.checkImplied(operations, request, body); reason != "" {
+		return refuse(reason)
+	}
 	signer, sign, reason := s.authenticate(ctx, request, scope, signed, operations)
 	if call.AccessKey != "" {
 		call.Account = signer.account

@@ -208,7 +208,7 @@ func isDeceptive(text string) bool {
 var formName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._:-]*$`)
 
 // parseForm returns the parameters of a form of the Query and EC2 protocols, or false if a server could read them
-// differently. botocore writes each name once and in ASCII.
+// differently, or if another signature authorizes it. botocore writes each name once and in ASCII.
 func parseForm(body []byte) (url.Values, bool) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
@@ -217,7 +217,7 @@ func parseForm(body []byte) (url.Values, bool) {
 	for name, values := range form {
 		first, _, _ := strings.Cut(name, ".")
 		if !formName.MatchString(name) || len(values) != 1 || isDeceptive(values[0]) ||
-			strings.EqualFold(first, "Action") && name != "Action" {
+			strings.EqualFold(first, "Action") && name != "Action" || slices.Contains(signatureParameters, withoutSigns(name)) {
 			return nil, false
 		}
 	}

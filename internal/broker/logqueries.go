@@ -208,7 +208,7 @@ func (q *logQueries) look(ctx context.Context) (ended bool) {
 
 // update charges what a query has scanned. It reports whether the query has ended.
 func (q *logQueries) update(query *logQuery, scanned int64, status string) (ended bool) {
-	ended = status != "Running" && status != "Scheduled"
+	ended = status != "Running" && status != "Scheduled" && status != "Unknown"
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if _, running := q.running[query.id]; !running {

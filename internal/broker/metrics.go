@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -72,7 +73,7 @@ func metricsOfWidget(r *http.Request, body []byte) (int64, string) {
 
 // tree is a decoded value. Repeated names are kept, because a server may read either of them.
 type tree struct {
-	text   string // of a string
+	text   string // of a string, or true or false
 	list   []tree
 	fields []treeField
 }
@@ -86,17 +87,40 @@ type treeField struct {
 // such as the values of dimensions, do not count.
 func (t tree) metricsFound() int64 {
 	var metrics int64
-	for _, element := range t.list {
-		metrics += element.metricsFound()
-	}
-	for _, field := range t.fields {
-		metrics += field.value.metricsFound()
-		if name := field.name[strings.LastIndexByte(field.name, '.')+1:]; strings.EqualFold(name, "Expression") {
-			metrics += int64(len(searchCall.FindAllString(field.value.text, -1)))*metricsOfSearch +
-				int64(len(selectCall.FindAllString(field.value.text, -1)))*metricsOfSelect
-		}
+	for _, text := range t.expressions() {
+		metrics += int64(len(searchCall.FindAllString(text, -1)))*metricsOfSearch +
+			int64(len(selectCall.FindAllString(text, -1)))*metricsOfSelect
 	}
 	return metrics
+}
+
+// expressions returns the metric math in the value, at any depth.
+func (t tree) expressions() []string {
+	var texts []string
+	for _, element := range t.list {
+		texts = append(texts, element.expressions()...)
+	}
+	for _, field := range t.fields {
+		texts = append(texts, field.value.expressions()...)
+		if name := field.name[strings.LastIndexByte(field.name, '.')+1:]; strings.EqualFold(name, "Expression") {
+			texts = append(texts, field.value.text)
+			for _, element := range field.value.list {
+				texts = append(texts, element.text)
+			}
+		}
+	}
+	return texts
+}
+
+// texts returns the values of the fields with a name, ignoring case.
+func (t tree) texts(name string) []string {
+	var texts []string
+	for _, field := range t.fields {
+		if strings.EqualFold(field.name, name) {
+			texts = append(texts, field.value.text)
+		}
+	}
+	return texts
 }
 
 // inputOf decodes the input of a request in the JSON, CBOR, or query protocol.
@@ -185,6 +209,9 @@ func nextJSON(decoder *json.Decoder, count *nodes, depth int) (tree, error) {
 	if err != nil {
 		return tree{}, err
 	}
+	if truth, ok := token.(bool); ok {
+		return tree{text: strconv.FormatBool(truth)}, nil
+	}
 	text, isText := token.(string)
 	opening, isOpening := token.(json.Delim)
 	if isText || !isOpening {
@@ -231,12 +258,15 @@ type cborDecoder struct {
 
 // Major types of CBOR.
 const (
-	cborBytes = 2
-	cborText  = 3
-	cborArray = 4
-	cborMap   = 5
-	cborTag   = 6
+	cborBytes  = 2
+	cborText   = 3
+	cborArray  = 4
+	cborMap    = 5
+	cborTag    = 6
+	cborSimple = 7
 )
+
+const cborFalse = 20 // value of cborSimple; the next one is true
 
 const (
 	cborIndefinite = math.MaxUint64 // length of a value that ends with cborBreak
@@ -321,6 +351,10 @@ func (d *cborDecoder) next(depth int) (tree, error) {
 		}
 	case cborTag:
 		return d.next(depth + 1)
+	case cborSimple:
+		if argument == cborFalse || argument == cborFalse+1 {
+			t.text = strconv.FormatBool(argument != cborFalse)
+		}
 	}
 	return t, err
 }

@@ -338,7 +338,7 @@ func (l *learner) learnText(name, text string, variable bool, depth int) {
 	switch {
 	case isSecret(strings.TrimLeft(name, "-"), text):
 		l.add(text)
-	case variable && looksSecret(text):
+	case variable && (looksSecret(text) || looksPassword(text) && !isUUID(text) && !hexLook().MatchString(text)) && !cannotBeSecret(name, text):
 		l.add(text)
 	case depth < maxDepth && len(text) > 1 && (text[0] == '{' || text[0] == '['):
 		var decoded any

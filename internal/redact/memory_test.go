@@ -53,6 +53,7 @@ func TestMemory_LearnsSecretsFromAnswers(t *testing.T) {
 		want       []string
 	}{
 		{"a function's variables", `{"Environment":{"Variables":{"A":"` + randomA + `","DB_PASSWORD":"hunter2hunter2","TABLE":"orders"}}}`, []string{randomA, "hunter2hunter2"}},
+		{"a password in a variable", `{"Environment":{"Variables":{"PAYROLL":"Zeb7raPony92x","RELEASE":"orders-2026-11-b","TABLE_NAME":"Orders2Table"}}}`, []string{"Zeb7raPony92x"}},
 		{"a container's variables", `{"environment":[{"name":"a","value":"` + randomA + `"}]}`, []string{randomA}},
 		{"variables of a service", `{"RuntimeEnvironmentVariables":{"STAGE":"` + randomA + `"}}`, []string{randomA}},
 		{"variables of a job", `{"OverrideEnvironment":{"STAGE":"` + randomA + `"}}`, []string{randomA}},

@@ -1,0 +1,149 @@
+package broker
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+// Some reads make AWS do what another action allows: metric math can invoke a Lambda function, and Logs Insights can
+// read lookup tables and masked data. AWS checks the other action with other permissions than those of the caller, or
+// not at all, so the broker checks it.
+
+// implication is what an expression or a query makes AWS do.
+type implication struct {
+	call    *regexp.Regexp // in the text
+	name    string         // as the text writes it
+	implied *operation
+}
+
+// gap matches what can be between the words of a text: blanks, characters that are not visible, and comments.
+const gap = `(?:[\s\p{Z}\p{C}]|#[^\n]*(?:\n|$)|//[^\n]*(?:\n|$)|--[^\n]*(?:\n|$)|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*`
+
+// action returns an operation for an action that another read implies.
+func action(prefix, name string) *operation {
+	return &operation{service: &service{id: prefix, prefix: prefix}, name: name, level: levelRead, action: prefix + ":" + name}
+}
+
+// mathFunctions are the functions of metric math that read something other than metrics ("Using metric math").
+// LAMBDA invokes a function of the account, which its resource policy allows to CloudWatch.
+var mathFunctions = []implication{
+	{functionCall("LAMBDA"), "LAMBDA", action("lambda", "InvokeFunction")},
+	{functionCall("DB_PERF_INSIGHTS"), "DB_PERF_INSIGHTS", action("pi", "GetResourceMetrics")},
+	{functionCall("INSIGHT_RULE_METRIC"), "INSIGHT_RULE_METRIC", action("cloudwatch", "GetInsightRuleReport")},
+}
+
+// logCommands are the parts of Logs Insights queries that read something other than log lines.
+var logCommands = []implication{
+	{functionCall("unmask"), "unmask", unmasking},
+	{regexp.MustCompile(`(?im)(?:^|\|)` + gap + `lookup\b`), "lookup", action("logs", "GetLookupTable")},
+}
+
+var unmasking = action("logs", "Unmask")
+
+// functionCall matches the call of a function, in any case, also after a number.
+func functionCall(name string) *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(?:^|[^A-Za-z_])` + name + gap + `\(`)
+}
+
+// impliedBy has the operations that can imply others, by name, and how to find what they imply.
+var impliedBy = map[string]func(tree) ([]implication, string){
+	"cloudwatch:GetMetricData":        impliedByMath,
+	"cloudwatch:GetMetricWidgetImage": impliedByWidget,
+	"logs:StartQuery":                 impliedByQuery,
+	"logs:FilterLogEvents":            impliedByUnmask,
+	"logs:GetLogEvents":               impliedByUnmask,
+	"logs:GetLogObject":               impliedByUnmask,
+	"logs:GetLogRecord":               impliedByUnmask,
+}
+
+// checkImplied returns why a request is refused if its parameters make AWS do what another action allows, or an empty
+// string.
+func (g guard) checkImplied(ops []*operation, r *http.Request, body []byte) string {
+	for _, op := range ops {
+		name := op.service.prefix + ":" + op.name
+		find := impliedBy[name]
+		if find == nil {
+			continue
+		}
+		input, err := inputOf(r, body)
+		if err != nil {
+			return fmt.Sprintf("%s is refused: its parameters cannot be read: %s", name, bounded(err.Error()))
+		}
+		found, reason := find(input)
+		if reason != "" {
+			return fmt.Sprintf("%s is refused: %s", name, reason)
+		}
+		for _, each := range found {
+			if reason := g.checkOne(each.implied); reason != "" {
+				return fmt.Sprintf("%s with %s is refused because it implies %s: %s; use the operation without it",
+					name, each.name, each.implied.action, reason)
+			}
+		}
+	}
+	return ""
+}
+
+// impliedByMath returns what the expressions of a value imply, at any depth.
+func impliedByMath(input tree) ([]implication, string) {
+	var found []implication
+	for _, text := range input.expressions() {
+		found = append(found, callsIn(text, mathFunctions)...)
+	}
+	return found, ""
+}
+
+// impliedByWidget is impliedByMath for the JSON text of a widget.
+func impliedByWidget(input tree) ([]implication, string) {
+	var found []implication
+	for _, text := range input.texts("MetricWidget") {
+		widget, err := treeOfJSON([]byte(text))
+		if err != nil {
+			return nil, "MetricWidget is not JSON that can be read: " + bounded(err.Error())
+		}
+		inWidget, _ := impliedByMath(widget)
+		found = append(found, inWidget...)
+	}
+	return found, ""
+}
+
+// impliedByQuery returns what a Logs Insights query implies.
+func impliedByQuery(input tree) ([]implication, string) {
+	var found []implication
+	for _, text := range input.texts("queryString") {
+		found = append(found, callsIn(text, logCommands)...)
+	}
+	return found, ""
+}
+
+// impliedByUnmask returns what the parameter of CloudWatch Logs implies that shows masked data.
+func impliedByUnmask(input tree) ([]implication, string) {
+	for _, field := range input.fields {
+		if strings.EqualFold(field.name, "unmask") && field.value.text != "false" {
+			return []implication{{name: "unmask", implied: unmasking}}, ""
+		}
+	}
+	return nil, ""
+}
+
+// callsIn returns the implications whose call is in the text.
+func callsIn(text string, of []implication) []implication {
+	var found []implication
+	text = strings.Map(ascii, text)
+	for _, each := range of {
+		if each.call.MatchString(text) {
+			found = append(found, each)
+		}
+	}
+	return found
+}
+
+// ascii returns the ASCII form of a wide character, which some parsers take for the same.
+func ascii(r rune) rune {
+	const first, last = '\uff01', '\uff5e' // wide forms of ! to ~
+	if r >= first && r <= last {
+		return r - first + '!'
+	}
+	return r
+}
