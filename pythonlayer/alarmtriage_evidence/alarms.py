@@ -17,7 +17,7 @@ _TYPES = ["MetricAlarm", "CompositeAlarm"]
 
 # An alarm's state in an AlarmRule, as in ALARM("orders-errors (prod)") or ALARM(arn:aws:cloudwatch:...). A backslash escapes
 # the next character between quotation marks. No part of the expression can match a text in two ways.
-_RULE = re.compile(r"""\b(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s"'()]+))\s*\)""", re.DOTALL)
+_RULE = re.compile(r"""\b(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"((?:[^"\\]|\\.)*)"\s*|'([^']*)'\s*|([^\s"'()][^"'()]*))\)""", re.DOTALL)
 MAX_RULE = 20_000  # characters of an AlarmRule that are searched; CloudWatch allows 10,240
 
 
@@ -139,7 +139,7 @@ def _log_children(ctx: Context, names: List[str]) -> List[Dict[str, Any]]:
 
 def _in_rule(rule: str) -> List[str]:
     """Returns the names and ARNs of the alarms in an AlarmRule, once for each mention."""
-    return [re.sub(r"\\(.)", r"\1", quoted) or single or bare for quoted, single, bare in _RULE.findall(rule[:MAX_RULE])]
+    return [re.sub(r"\\(.)", r"\1", quoted) or single or bare.strip() for quoted, single, bare in _RULE.findall(rule[:MAX_RULE])]
 
 
 def _is_elsewhere(ctx: Context, text: str) -> bool:

@@ -113,8 +113,8 @@ class Texts(unittest.TestCase):
 
     def test_names_in_a_rule(self) -> None:
         rule = ('ALARM("orders (prod)") OR OK("bob\'s") AND NOT ALARM("x \\"y\\"") OR ALARM(plain) OR ALARM( \'single\' ) '
-                "OR INSUFFICIENT_DATA(arn:aws:cloudwatch:eu-west-1:1:alarm:z)")
-        self.assertEqual(["orders (prod)", "bob's", 'x "y"', "plain", "single", "arn:aws:cloudwatch:eu-west-1:1:alarm:z"], alarms._in_rule(rule))
+                "OR OK( of three words ) OR INSUFFICIENT_DATA(arn:aws:cloudwatch:eu-west-1:1:alarm:z)")
+        self.assertEqual(["orders (prod)", "bob's", 'x "y"', "plain", "single", "of three words", "arn:aws:cloudwatch:eu-west-1:1:alarm:z"], alarms._in_rule(rule))
 
     def test_a_hostile_event_stops_no_other_part(self) -> None:
         for alarm in ({"time": 1e12}, {"kind": "log", "query": {"text": "x", "log_groups": [], "start_offset": "x"}},
