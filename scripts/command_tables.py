@@ -7,15 +7,18 @@ its effect:
 
     W NAME    a name that sounds like a read, but the operation changes something in at least one service
     P NAME    the operation changes permissions in at least one service
+    F SERVICE NAME    the AWS CLI writes the answer to the file that its last argument names
 
-The names do not carry a service, so a name counts as a change if it is one in any service.
+The names of the first two kinds do not carry a service, so a name counts as a change if it is one in any service. The last
+kind comes from the models of botocore.
 """
 
 import collections
 import pathlib
 import sys
-from typing import Dict, Set
+from typing import Dict, List, Set
 
+import botocore.session
 from botocore import xform_name
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -38,7 +41,19 @@ def main() -> None:
                 lines.append(f"W {name}\n")
         elif "P" in found:
             lines.append(f"P {name}\n")
-    pathlib.Path(sys.argv[1]).write_text("".join(lines))
+    pathlib.Path(sys.argv[1]).write_text("".join(lines + streams()))
+
+
+def streams() -> List[str]:
+    """Returns the operations whose answer is a stream, which the AWS CLI always writes to a file."""
+    session = botocore.session.get_session()
+    found = []
+    for service in session.get_available_services():
+        model = session.get_service_model(service)
+        for name in model.operation_names:
+            if model.operation_model(name).has_streaming_output:
+                found.append(f"F {'s3api' if service == 's3' else service} {xform_name(name, '-')}\n")
+    return sorted(found)
 
 
 if __name__ == "__main__":

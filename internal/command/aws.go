@@ -13,7 +13,8 @@ import (
 //go:embed operations.txt
 var operationsTable string
 
-// operations maps the name of an operation in the AWS CLI to W (a change) or P (a change of permissions).
+// operations maps the name of an operation in the AWS CLI to W (a change) or P (a change of permissions), and a service
+// with an operation to F (the AWS CLI writes the answer to the file that its last argument names).
 var operations = parseOperations(operationsTable)
 
 func parseOperations(table string) map[string]byte {
@@ -80,7 +81,26 @@ func awsEffect(args []word) Effect {
 	if len(names) < 2 {
 		return effect | NotUnderstood
 	}
-	return effect | operationEffect(names[0], names[1], args)
+	return effect | fileEffect(names[0], names[1], args) | operationEffect(names[0], names[1], args)
+}
+
+// writesConfiguration are operations of the AWS CLI itself that write to a configuration file.
+var writesConfiguration = set("eks update-kubeconfig", "codeartifact login")
+
+// fileEffect states whether an operation writes a file on the reader's machine.
+func fileEffect(service, operation string, args []word) Effect {
+	name := service + " " + operation
+	if writesConfiguration[name] {
+		return WritesFile
+	}
+	if operations[name] != 'F' {
+		return 0
+	}
+	switch last := args[len(args)-1]; last.text {
+	case "/dev/null", "/dev/stdout", "/dev/stderr":
+		return 0
+	}
+	return WritesFile
 }
 
 // awsOptions states what options do that every operation has. The AWS CLI also accepts their beginnings.

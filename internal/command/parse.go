@@ -209,7 +209,7 @@ func (p *parser) word(depth int) word {
 			p.at++
 		case '{':
 			if braces := p.text[p.at:]; strings.Contains(braces[:endOfWord(braces)], ",") || strings.Contains(braces[:endOfWord(braces)], "..") {
-				w.constant = false
+				p.ok = false // the shell makes several words of it, which may be options
 			}
 			b.WriteByte(c)
 			p.at++

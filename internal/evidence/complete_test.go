@@ -207,7 +207,7 @@ func TestCollect_CompositeAlarmShowsMetricsOfAllLevels(t *testing.T) {
 		labels[i] = s.Label
 	}
 	assert.Equal(t, []string{"right one: Errors", "left: Errors"}, labels, e.Problem)
-	assert.Contains(t, e.Missing, "child alarms: 1 do not exist in this account, such as gone")
+	assert.Contains(t, e.Missing, "child alarms: 1 were not found in this account, such as gone")
 
 	e = collect(t, fakeBoto3(t, composites, `RULES["top"] = " OR ".join('ALARM("wide%d")' % i for i in range(90))`), alarm)
 	assert.Contains(t, e.Missing, "child alarms: 30 of the composite alarm's were not read")

@@ -36,7 +36,7 @@ func (m *matcher) combine(values []piece, firstKey int32) {
 			for ; j < len(pieces) && pieces[j].from == p.to; j++ {
 				q := &pieces[j]
 				m.steps++
-				if !q.isHead || p.isKey && !q.isKey && !m.belongs(q.key, p.key) {
+				if !q.isHead || p.isKey && !m.belongs(q.key, p.key) {
 					continue
 				}
 				if q.hasValue && q.best > p.best || q.hasValue && !p.hasValue {
@@ -75,6 +75,9 @@ func (m *matcher) labelsOf(name string) []piece {
 	parts := nameParts(name)
 	for i := range parts {
 		for _, at := range m.abbreviations(parts[i]) {
+			if isShouted(m.words[at].text, name) {
+				continue
+			}
 			add(at, at+1)
 			for n := 1; i+n < len(parts) && int(at)+n < len(m.words); n++ {
 				if !abbreviates(strings.ToLower(m.words[int(at)+n].text), parts[i+n]) {
@@ -86,6 +89,12 @@ func (m *matcher) labelsOf(name string) []piece {
 	}
 	m.labels[name] = list
 	return list
+}
+
+// isShouted reports whether a word has only capital letters, unlike the name. It is then rather a value, such as the
+// state ALARM before the name of an alarm. Acronyms such as ARN are no values.
+func isShouted(word, name string) bool {
+	return len(word) > maxAcronym && word == strings.ToUpper(word) && !strings.Contains(name, word)
 }
 
 // abbreviations returns where a word of a name occurs in the output, possibly shortened.

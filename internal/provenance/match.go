@@ -10,6 +10,7 @@ const (
 	maxSteps     = 20 << 20 // comparisons of words, which take about 0.2 s
 	maxShared    = 200      // values outside of records that are combined with each record
 	minCutRun    = 4        // words before a word that the code truncated
+	maxAcronym   = 3        // letters of an acronym in a field's name, such as ARN
 	minShortened = 4        // letters of a word that abbreviates a word of a field's name
 	maxRare      = 6        // occurrences in the output of a word that shows where a record was printed
 	maxGroup     = 2000     // words outside of records that are compared at once

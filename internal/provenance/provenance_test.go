@@ -253,3 +253,20 @@ func FuzzJudge(f *testing.F) {
 		}
 	})
 }
+
+func TestJudge_NamesOnlyCountBeforeTheirOwnValue(t *testing.T) {
+	const answer = `{"MetricAlarms":[{"AlarmName":"checkout","StateValue":"OK","Threshold":5.0},` +
+		`{"AlarmName":"orders","StateValue":"ALARM","Threshold":100}]}`
+	for _, honest := range []string{
+		"AlarmName: orders, StateValue: ALARM", "StateValue=ALARM AlarmName=orders", "alarm name orders, state ALARM",
+		"Alarm: orders State: ALARM",
+	} {
+		assert.Equal(t, []string{honest}, parts(honest, answer))
+	}
+	for _, forged := range []string{
+		"StateValue: ALARM, AlarmName: checkout", "ALARM checkout", "Threshold ALARM checkout", "StateValue AlarmName checkout",
+		"state value alarm name checkout", "OK ALARM checkout",
+	} {
+		assert.NotContains(t, parts(forged, answer), forged)
+	}
+}

@@ -99,7 +99,8 @@ func isEastAsian(r rune) bool {
 // invisible are letters and marks that are shown as nothing or as a blank.
 var invisible = map[rune]bool{
 	'\u034F': true, '\u115F': true, '\u1160': true, '\u17B4': true, '\u17B5': true, '\u180B': true, '\u180C': true, '\u180D': true,
-	'\u180F': true, '\u2800': true, '\u3164': true, '\uFFA0': true,
+	'\u180F': true, '\u2065': true, '\u2800': true, '\u3164': true, '\uFFA0': true, '\uFFFC': true, '\U00013440': true,
+	'\U00016FE4': true,
 }
 
 // needsEscape reports whether the character at a position of a text is invisible, changes the direction of text, or is a
@@ -159,7 +160,7 @@ func escapeImitations(text string) string {
 		}
 	}
 	for i, r := range text {
-		if !unicode.IsLetter(r) && !unicode.Is(unicode.Mn, r) {
+		if !unicode.IsLetter(r) && !unicode.Is(unicode.Mn, r) && !imitatesLatin(r) {
 			flush(i)
 			word = i + utf8.RuneLen(r)
 			b.WriteRune(r)
@@ -171,9 +172,15 @@ func escapeImitations(text string) string {
 
 func isLatin(r rune) bool { return r < utf8.RuneSelf && unicode.IsLetter(r) }
 
-// imitatesLatin reports whether r belongs to an alphabet that shares shapes with the Latin one. The Greek letter mu is a
-// prefix of units.
+// imitatesLatin reports whether r belongs to an alphabet that shares shapes with the Latin one, or is a phonetic letter, a
+// small capital, a Roman numeral, or a full-width letter that looks like one of ASCII. The Greek letter mu is a prefix of
+// units.
 func imitatesLatin(r rune) bool {
+	switch {
+	case r == 'ɑ', r == 'ɡ', r == 'ſ', r == 'ǃ', r >= '\u1D00' && r <= '\u1D22', r >= '\u2160' && r <= '\u217F',
+		r >= '\uFF21' && r <= '\uFF3A', r >= '\uFF41' && r <= '\uFF5A':
+		return true
+	}
 	return r != 'μ' && unicode.In(r, unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Cherokee, unicode.Coptic, unicode.Lisu)
 }
 

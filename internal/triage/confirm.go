@@ -22,6 +22,9 @@ const (
 	// sameTransition is how far the time of an event may be from the time that CloudWatch records for it.
 	sameTransition = time.Second
 
+	// maxNames is how many alarms one answer of DescribeAlarms contains; its default is less than an alarm and its children.
+	maxNames = 100
+
 	// maxContributorPages bounds the pages of contributors that are read. CloudWatch alarms have at most 100
 	// contributors in ALARM at a time.
 	maxContributorPages = 5
@@ -143,6 +146,7 @@ func isAnyOf(at time.Time, times []time.Time) bool {
 func (h *Handler) describe(ctx context.Context, names []string) (map[string]known, error) {
 	out, err := h.CloudWatch.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{
 		AlarmNames: names, AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm, types.AlarmTypeCompositeAlarm},
+		MaxRecords: aws.Int32(maxNames),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("describe the alarm: %w", err)
@@ -168,7 +172,7 @@ func (h *Handler) describe(ctx context.Context, names []string) (map[string]know
 		return alarms, nil
 	}
 	out, err = h.CloudWatch.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{
-		AlarmNames: missing, AlarmTypes: []types.AlarmType{types.AlarmTypeLogAlarm},
+		AlarmNames: missing, AlarmTypes: []types.AlarmType{types.AlarmTypeLogAlarm}, MaxRecords: aws.Int32(maxNames),
 	})
 	switch {
 	case err == nil:

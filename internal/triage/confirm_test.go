@@ -489,3 +489,13 @@ func TestConfirm_RejectsImpossibleIdentities(t *testing.T) {
 		})
 	}
 }
+
+func TestConfirm_OneAnswerHasTheAlarmAndAllItsChildren(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	_, err := b.invoke(t, "forged", notification("orders", nil))
+	require.NoError(t, err)
+	require.NotEmpty(t, b.Watch.Asked())
+	for _, asked := range b.Watch.Asked() {
+		assert.EqualValues(t, 100, *asked.MaxRecords, "the default is less than an alarm and 50 children")
+	}
+}

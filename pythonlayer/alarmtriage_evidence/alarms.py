@@ -15,8 +15,10 @@ MAX_LEVELS = 4  # of composite alarms within composite alarms
 MAX_CONTRIBUTORS = 30
 _TYPES = ["MetricAlarm", "CompositeAlarm"]
 
-# An alarm's state in an AlarmRule, as in ALARM("orders-errors") or ALARM(arn:aws:cloudwatch:...).
-_RULE = re.compile(r"""(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*["']?([^"')]+?)["']?\s*\)""")
+# An alarm's state in an AlarmRule, as in ALARM("orders-errors (prod)") or ALARM(arn:aws:cloudwatch:...). A backslash escapes
+# the next character between quotation marks. No part of the expression can match a text in two ways.
+_RULE = re.compile(r"""\b(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"((?:[^"\\]|\\.)*)"\s*|'([^']*)'\s*|([^\s"'()][^"'()]*))\)""", re.DOTALL)
+MAX_RULE = 20_000  # characters of an AlarmRule that are searched; CloudWatch allows 10,240
 
 
 def definition(ctx: Context) -> Dict[str, Any]:
@@ -86,8 +88,11 @@ def _log_alarms(ctx: Context) -> List[Dict[str, Any]]:
 
 def children(ctx: Context, composite: Mapping[str, Any]) -> List[Dict[str, Any]]:
     """Returns the metric alarms below a composite alarm, those first that triggered it."""
-    wanted = [_name(arn) for arn in ctx.alarm.get("children") or []]
-    wanted += [_name(text) for text in _RULE.findall(composite.get("AlarmRule") or "")]
+    mentioned = [*(ctx.alarm.get("children") or []), *_in_rule(composite.get("AlarmRule") or "")]
+    wanted = [_name(text) for text in mentioned if not _is_elsewhere(ctx, text)]
+    others = [text for text in mentioned if _is_elsewhere(ctx, text)]
+    if others:
+        ctx.note(f"child alarms: {len(others)} of other accounts or Regions were not read, such as {others[0]}")
     known = {ctx.alarm["name"]}
     found: List[Dict[str, Any]] = []
     for _ in range(MAX_LEVELS):
@@ -105,17 +110,43 @@ def children(ctx: Context, composite: Mapping[str, Any]) -> List[Dict[str, Any]]
         by_name = {a["AlarmName"]: a for a in (answer.get("MetricAlarms") or []) + (answer.get("CompositeAlarms") or [])}
         missing = [name for name in level if name not in by_name]
         if missing:
-            ctx.note(f"child alarms: {len(missing)} do not exist in this account, such as {missing[0]}")
+            by_name.update((a["AlarmName"], a) for a in _log_children(ctx, missing))
+            missing = [name for name in missing if name not in by_name]
+        if missing:
+            ctx.note(f"child alarms: {len(missing)} were not found in this account, such as {missing[0]}")
         wanted = []
         for name in level:
             child = by_name.get(name, {})
             if child.get("AlarmRule"):
-                wanted += [_name(text) for text in _RULE.findall(child["AlarmRule"])]
-            elif child:
+                wanted += [_name(text) for text in _in_rule(child["AlarmRule"]) if not _is_elsewhere(ctx, text)]
+            elif child and not child.get("ScheduledQueryConfiguration"):
                 found.append(child)
     if [name for name in wanted if name not in known]:
         ctx.note(f"child alarms: composite alarms deeper than {MAX_LEVELS} levels were not read")
     return found
+
+
+def _log_children(ctx: Context, names: List[str]) -> List[Dict[str, Any]]:
+    """Returns the log alarms with these names, whose metrics do not exist. Notes that their queries are not read."""
+    try:
+        found = cloudwatch.describe_log_alarms(region=ctx.region, AlarmNames=names)["LogAlarms"]
+    except Exception:
+        return []  # the caller notes that they were not found
+    for alarm in found:
+        ctx.note(f"child alarms: the query of log alarm {alarm['AlarmName']} was not read")
+    return [{**alarm, "ScheduledQueryConfiguration": alarm.get("ScheduledQueryConfiguration") or True} for alarm in found]
+
+
+def _in_rule(rule: str) -> List[str]:
+    """Returns the names and ARNs of the alarms in an AlarmRule, once for each mention."""
+    return [re.sub(r"\\(.)", r"\1", quoted) or single or bare.strip() for quoted, single, bare in _RULE.findall(rule[:MAX_RULE])]
+
+
+def _is_elsewhere(ctx: Context, text: str) -> bool:
+    """Reports whether a text is the ARN of an alarm of another account or Region than those that are read."""
+    parts = text.split(":", 6)
+    return text.startswith("arn:") and len(parts) > 6 and (
+        parts[3] != ctx.region or bool(ctx.own_account) and parts[4] != ctx.own_account)
 
 
 def _name(text: str) -> str:

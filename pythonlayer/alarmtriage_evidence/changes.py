@@ -14,6 +14,7 @@ MAX_CHANGES = 40
 MAX_NAMES = 4  # resources that are looked up by name
 MAX_PAGES = 8  # of 50 events, of the lookup for all writes
 MAX_NAME_PAGES = 2  # of a lookup for one resource
+MAX_ROUTINE = 10  # routine events that are counted by name
 SECONDS = 10.0  # time for all lookups
 AFTER = timedelta(minutes=1)  # events up to this long after the transition are read
 
@@ -76,7 +77,15 @@ def changes(ctx: Context, named: Callable[[], Sequence[Tuple[Optional[str], str]
     if len(ranked) > MAX_CHANGES:
         ctx.note(f"changes: {len(ranked) - MAX_CHANGES} more were read but are not listed")
     return {"list": ranked[:MAX_CHANGES], "from": stamp(back_to or ctx.fired_at - BEFORE), "complete": back_to is None and not failures,
-            "read": read, "routine": dict(routine.most_common(10))}
+            "read": read, "routine": _counts(routine)}
+
+
+def _counts(routine: Mapping[str, int]) -> Dict[str, int]:
+    """Returns the most frequent routine events, and how many others there are."""
+    ranked = Counter(routine).most_common()
+    shown = dict(ranked[:MAX_ROUTINE - 1])
+    rest = ranked[MAX_ROUTINE - 1:]
+    return {**shown, **({"others": sum(count for _, count in rest)} if len(rest) > 1 else dict(rest))}
 
 
 def _read(ctx: Context, lookup: Lookup, until: float) -> Tuple[List[Dict[str, Any]], bool]:

@@ -4,7 +4,7 @@ import json
 import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
 
 from . import alarms, queries, series, services, text
 from .changes import changes
@@ -13,6 +13,7 @@ from .context import Context, Metric, Observation, metrics_of, stamp
 SECONDS = 20.0  # for the whole collection, unless the orchestrator gives another limit
 WORKERS = 16  # parts at the same time; the broker allows 64 connections
 MAX_OBSERVATIONS = 60
+_T = TypeVar("_T")
 
 
 def collect(alarm: Mapping[str, Any]) -> Dict[str, Any]:
@@ -50,9 +51,9 @@ class _Collection:
         below: List[Dict[str, Any]] = []
         if (source.get("AlarmRule") or alarm.get("children")) and not ctx.is_foreign:
             below = self._take("child alarms", self._start(alarms.children, ctx, source), {}) or []
-        late = self._start_late(found, source, below)
-        ctx.metrics = self._metrics(source, below, found.get("query"))
-        wanted = services.targets(ctx, ctx.metrics)
+        late = self._try("query and series", lambda: self._start_late(found, source, below), {})
+        ctx.metrics = self._try("metrics", lambda: self._metrics(source, below, found.get("query")), [])
+        wanted = self._try("resources", lambda: services.targets(ctx, ctx.metrics), [])
         looks: List[Tuple[str, "Future[List[Observation]]"]] = []
         if ctx.is_foreign:
             ctx.note(f"account {ctx.account}: the alarm's definition, history, changes, resources, and other alarms were not read, "
@@ -67,7 +68,7 @@ class _Collection:
         self._pool.shutdown(wait=False, cancel_futures=True)
         for error, parts in self._failures.items():
             ctx.note(f"{', '.join(parts)}: {error}")
-        found["problems"] = list(ctx.notes)
+        found["problems"] = ctx.problems()
         return found
 
     def _start_late(
@@ -102,23 +103,35 @@ class _Collection:
         for definition in [source, self._ctx.alarm.get("fallback") or {}, *below]:
             found += metrics_of(definition, self._ctx.account)
         for group in (query or {}).get("log_groups") or []:
-            name = group.split(":")[6] if group.count(":") >= 6 else group
+            parts = group.split(":")
+            name, owner = (parts[6], parts[4]) if len(parts) > 6 else (group, self._ctx.account)
             if name.startswith("/aws/lambda/"):
                 dimension = ("FunctionName", name[len("/aws/lambda/"):])
-                found.append(Metric("AWS/Lambda", "", (dimension,), self._ctx.account))
+                found.append(Metric("AWS/Lambda", "", (dimension,), owner))
         contributor = self._ctx.alarm.get("contributor") or {}
         if contributor:
             namespaces = [m.namespace for m in found] or _namespaces(source)
-            found += [Metric(n, "", tuple(sorted((k, str(v)) for k, v in contributor.items())), self._ctx.account) for n in namespaces]
+            owner = str(contributor.get("AWS.AccountId") or self._ctx.account)
+            found += [Metric(n, "", tuple(sorted((k, str(v)) for k, v in contributor.items())), owner) for n in namespaces]
         return list(dict.fromkeys(found))
 
     def _values(self, source: Mapping[str, Any], below: List[Dict[str, Any]]) -> List[Tuple[Optional[str], str]]:
         """Returns the values of all dimensions, for alarms whose resources no collector knows."""
-        values = [value for metric in self._metrics(source, below, None) for _, value in metric.dimensions]
+        own = self._ctx.own_account
+        values = [value for metric in self._metrics(source, below, None) if not own or metric.account in ("", own)
+                  for _, value in metric.dimensions]
         return [(None, value) for value in dict.fromkeys(values)]
 
     def _start(self, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         return self._pool.submit(work, *arguments)
+
+    def _try(self, name: str, work: Callable[[], _T], instead: _T) -> _T:
+        """Returns what work that reads nothing returns, or `instead` if it fails."""
+        try:
+            return work()
+        except Exception as error:
+            self._failed(name, _described(error))
+        return instead
 
     def _take(self, name: str, part: "Future[Any]", found: Dict[str, Any]) -> Any:
         """Waits for a part and puts its result into `found`. Returns None if it failed or was too slow."""

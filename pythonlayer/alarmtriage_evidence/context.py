@@ -55,7 +55,7 @@ class Context:
     def __init__(self, alarm: Mapping[str, Any], now: datetime, seconds: float) -> None:
         self.alarm = alarm
         self.now = now
-        self.fired_at = datetime.fromtimestamp(alarm["time"], timezone.utc) if alarm.get("time") else now
+        self.fired_at = _moment(alarm.get("time"), now)
         self.region: str = alarm["region"]
         self.account: str = alarm.get("account") or ""
         self.own_account: str = alarm.get("own_account") or ""
@@ -108,18 +108,36 @@ class Context:
         """Records one line about what was not seen. Each line is recorded once."""
         text = " ".join(text.split())[:MAX_NOTE]
         with self._lock:
-            if text not in self.notes and len(self.notes) < MAX_NOTES:
+            if text not in self.notes:
                 self.notes.append(text)
 
+    def problems(self) -> List[str]:
+        """Returns the lines about what was not seen. If there are too many, the last one says how many are left out."""
+        with self._lock:
+            if len(self.notes) <= MAX_NOTES:
+                return list(self.notes)
+            rest = len(self.notes) - MAX_NOTES + 1
+            return [*self.notes[:MAX_NOTES - 1], f"{rest} more lines about what was not seen are left out"]
+
     def pages(
-        self, what: str, call: Callable[..., Mapping[str, Any]], key: str, limit: int, /, most_pages: int = 10, **request: Any
+        self, what: str, call: Callable[..., Mapping[str, Any]], key: str, limit: int, /, most_pages: int = 10, newest_first: str = "", **request: Any
     ) -> List[Any]:
-        """Returns the items of a listing, page by page. If it reads less than everything, a note says how much."""
+        """Returns the items of a listing, page by page. If it reads less than everything, a note says how much.
+
+        `newest_first` is the member with an item's time in a listing that begins with the newest one. Items that are older
+        than the period that is searched for changes are not needed, so the listing ends there.
+        """
         found: List[Any] = []
+
+        def is_old(item: Mapping[str, Any]) -> bool:
+            when = item.get(newest_first)
+            return isinstance(when, datetime) and when < self.fired_at - BEFORE
         for page in range(most_pages):
             answer = call(**request)
             found += answer.get(key) or []
             token = next(((parameter, answer[member]) for member, parameter in _TOKENS if answer.get(member)), None)
+            if found and newest_first and is_old(found[-1]):
+                return found[:limit] if len(found) <= limit or is_old(found[limit]) else self._first(what, found, limit)
             if token is None:
                 if len(found) > limit:
                     self.note(f"{what}: only {limit} of {len(found)} were read")
@@ -128,6 +146,10 @@ class Context:
                 break
             request[token[0]] = token[1]
         self.note(f"{what}: only the first {min(len(found), limit)} were read, and there are more")
+        return found[:limit]
+
+    def _first(self, what: str, found: List[Any], limit: int) -> List[Any]:
+        self.note(f"{what}: only the first {limit} were read, and there are more")
         return found[:limit]
 
     def pace(self, region: str) -> None:
@@ -141,8 +163,8 @@ class Context:
     ) -> Dict[str, Tuple[Optional[float], Optional[float]]]:
         """Returns numbers before and after the transition: for each name of `wanted`, which gives a metric and its statistic.
 
-        Sums and counts are added up, and of all other statistics the highest value counts. None means that there is no
-        data. The periods are those of `windows`; the first is usually longer.
+        Sums and counts are added up, of minimums the lowest value counts, and of all other statistics the highest. None
+        means that there is no data. The periods are those of `windows`; the first is usually longer.
         """
         start, middle, end = self.windows()
         queries = [
@@ -151,15 +173,19 @@ class Context:
                     {"Name": name, "Value": value} for name, value in dimensions.items()]}}}
             for i, (metric, stat) in enumerate(wanted.values())
         ]
-        answer = self.client("cloudwatch").get_metric_data(MetricDataQueries=queries, StartTime=start, EndTime=end)
-        results = {r["Id"]: r for r in answer.get("MetricDataResults", [])}
+        results = self.pages(f"metrics of {namespace}", self.client("cloudwatch").get_metric_data, "MetricDataResults", 1000,
+                             MetricDataQueries=queries, StartTime=start, EndTime=end)
+        states = {r["Id"]: r.get("StatusCode") or "Complete" for r in results}  # that of the last page
         found = {}
-        for i, (name, (_, stat)) in enumerate(wanted.items()):
-            result = results.get(f"q{i}", {})
+        for i, (name, (metric, stat)) in enumerate(wanted.items()):
+            if states.get(f"q{i}", "Complete") != "Complete":
+                self.note(f"{metric} of {', '.join(dimensions.values())} is incomplete ({states[f'q{i}']})")
             halves: Tuple[List[float], List[float]] = ([], [])
-            for at, value in zip(result.get("Timestamps", []), result.get("Values", [])):
-                halves[at >= middle].append(value)
-            total = sum if stat in ("Sum", "SampleCount") else max
+            for result in results:
+                if result["Id"] == f"q{i}":
+                    for at, value in zip(result.get("Timestamps", []), result.get("Values", [])):
+                        halves[at >= middle].append(value)
+            total = sum if stat in ("Sum", "SampleCount") else min if stat == "Minimum" else max
             found[name] = tuple(total(half) if half else None for half in halves)
         return found  # type: ignore[return-value]
 
@@ -175,6 +201,11 @@ class Context:
         period = max([int((q.get("MetricStat") or q).get("Period") or 60) for q in queries])
         periods = int(self.source.get("EvaluationPeriods") or 5)
         return min(timedelta(seconds=period * periods), timedelta(hours=2))
+
+
+def _moment(seconds: Any, now: datetime) -> datetime:
+    """Returns the time of the transition. A time that nobody can search around is replaced by the present one."""
+    return datetime.fromtimestamp(seconds, timezone.utc) if number(seconds) and 1e8 < seconds < 1e10 else now
 
 
 class _Pacer:
@@ -207,5 +238,5 @@ def metrics_of(definition: Mapping[str, Any], account: str) -> Iterator[Metric]:
     for stat, owner in items:
         metric = stat.get("Metric") or {}
         if metric.get("MetricName"):
-            dimensions = tuple(sorted((d["Name"], str(d["Value"])) for d in metric.get("Dimensions") or []))
+            dimensions = tuple(sorted((str(d.get("Name")), str(d.get("Value"))) for d in metric.get("Dimensions") or []))
             yield Metric(metric.get("Namespace") or "", metric["MetricName"], dimensions, owner)

@@ -19,14 +19,15 @@ def log_errors(ctx: Context, about: str, group: str) -> Iterator[Observation]:
     for period, found in (("after", after), ("before", before)):
         if not found["complete"]:
             ctx.note(f"log lines of {group}: not all error lines {period} {stamp(onset)} were read")
+    none = "none" if before["complete"] else "none of those that were read"
     earlier = {p["pattern"]: p["count"] for p in before["patterns"]}
     for found in after["patterns"][:MAX_PATTERNS]:
         count = earlier.get(found["pattern"], 0)
-        weight = 85 if not count else 75 if _rose(ctx, count, found["count"]) else 35
+        weight = 85 if not count and before["complete"] else 75 if _rose(ctx, count, found["count"]) else 35
         yield Observation(about, "errors",
-                          f"{found['count']} log lines in {group} from {found['first']} to {found['last']}, {count or 'none'} in the "
+                          f"{found['count']} log lines in {group} from {found['first']} to {found['last']}, {count or none} in the "
                           f"{_minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", weight)
-    if not after["patterns"] and not before["patterns"]:
+    if not after["patterns"] and not before["patterns"] and after["complete"] and before["complete"]:
         yield Observation(about, "errors", f"no error lines in {group} around the transition", 15)
 
 
@@ -73,7 +74,8 @@ def stack_events(ctx: Context, about: str, physical_id: str) -> Iterator[Observa
             return
         raise
     for stack in list(dict.fromkeys(r["StackName"] for r in resources if r.get("PhysicalResourceId") == physical_id))[:1]:
-        events = ctx.once(("stack", stack), lambda: client.describe_stack_events(StackName=stack).get("StackEvents") or [])
+        events = ctx.once(("stack", stack), lambda: ctx.pages(
+            f"events of stack {stack}", client.describe_stack_events, "StackEvents", 1000, newest_first="Timestamp", StackName=stack))
         shown = 0
         for event in events:
             own = event.get("PhysicalResourceId") == physical_id

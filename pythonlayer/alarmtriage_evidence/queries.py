@@ -46,7 +46,8 @@ def reason_data(ctx: Context, source: Mapping[str, Any]) -> Dict[str, Any]:
 def runs(data: Mapping[str, Any]) -> List[Tuple[float, Any, Any]]:
     """Returns time, value, and ID of the evaluated executions of a log alarm's query, oldest first."""
     found = []
-    for item in data.get("results") or []:
+    results = data.get("results")
+    for item in results if isinstance(results, list) else []:
         at = moment_of(item.get("timestamp")) if isinstance(item, dict) else None
         if at is not None:
             found.append((at, item.get("value"), item.get("queryResultId")))

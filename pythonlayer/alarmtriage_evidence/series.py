@@ -12,6 +12,8 @@ from .context import Context, number
 MAX_POINTS = 240  # of one series
 MAX_SERIES = 12
 MAX_PAGES = 5  # of GetMetricData
+# Expressions that find metrics on their own, instead of using those of other queries.
+_SEARCHES = re.compile(r"(?i)\b(?:SELECT|SEARCH|INSIGHT_RULE_METRIC|DB_PERF_INSIGHTS|LAMBDA|SERVICE_QUOTA)\b")
 MAX_SPAN = timedelta(hours=24)  # time range of a PromQL query; CloudWatch limits the data scanned per 24 hours
 
 
@@ -50,6 +52,11 @@ def _queries(ctx: Context, source: Mapping[str, Any]) -> List[Dict[str, Any]]:
     else:
         return []
     if ctx.is_foreign:
+        searching = [q for q in wanted if _SEARCHES.search(q.get("Expression") or "")]
+        if searching:  # no request can say whose metrics such an expression searches
+            ctx.note(f"series: {', '.join(q['Id'] for q in searching)} searches the metrics of account {ctx.account} and was not read, "
+                     f"because this code reads account {ctx.own_account}")
+            wanted = [q for q in wanted if q not in searching]
         for query in wanted:
             if query.get("MetricStat"):
                 query.setdefault("AccountId", ctx.account)
@@ -164,6 +171,9 @@ def of_promql(ctx: Context, asked: Mapping[str, Any]) -> List[Dict[str, Any]]:
     """Returns the series of a PromQL query, those first that triggered the alarm."""
     if not asked["text"]:
         raise LookupError("neither the event nor the alarm's definition contains the PromQL query")
+    if ctx.is_foreign:
+        raise LookupError(f"the PromQL query was not run, because the alarm is in account {ctx.account} and this code reads account "
+                          f"{ctx.own_account}")
     step = max(asked["interval"], 60)
     span = min(max(timedelta(seconds=step) * 180, timedelta(hours=1)), MAX_SPAN)
     shown, threshold = comparison(asked["text"])

@@ -22,7 +22,7 @@ _LEFT_OUT = frozenset((
 
 def of(ctx: Context, evidence: Mapping[str, Any]) -> str:
     """Returns the text. If it is too long, whole lines at its end are left out, and the last line says how many."""
-    lines = [line[:MAX_LINE] for line in _lines(ctx, evidence)]
+    lines = [_one_line(line) for line in _lines(ctx, evidence)]
     size, kept = 0, 0
     for line in lines:
         size += len(line) + 1
@@ -34,10 +34,20 @@ def of(ctx: Context, evidence: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _one_line(text: str) -> str:
+    """Returns a line of the text. Its data cannot begin another line, which could look like a line of this module."""
+    blank = "\n" if isinstance(text, _Heading) else ""
+    return blank + " ".join(text.split())[:MAX_LINE]
+
+
+class _Heading(str):
+    """A line after a blank one."""
+
+
 def _lines(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
     yield f"It is {evidence['collected_at']}. The code runs in account {ctx.own_account or 'of the triage'}, Region {ctx.region}."
     if evidence.get("observations"):
-        yield "\nOBSERVATIONS (what was seen, not what caused the alarm; the most relevant first)"
+        yield _Heading("OBSERVATIONS (what was seen, not what caused the alarm; the most relevant first)")
         for seen in evidence["observations"][:SHOWN_OBSERVATIONS]:
             yield f"- {seen['about']}: {seen['text']}"
         yield from _more(evidence["observations"], SHOWN_OBSERVATIONS)
@@ -45,27 +55,28 @@ def _lines(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
     for series in evidence.get("series") or []:
         yield from _series(series)
     if evidence.get("log_lines"):
-        yield "\nLOG LINES THAT MATCH THE ALARM'S QUERY"
+        yield _Heading("LOG LINES THAT MATCH THE ALARM'S QUERY")
         yield from evidence["log_lines"]
     if evidence.get("contributors"):
-        yield "\nCONTRIBUTORS (time series in ALARM)"
+        yield _Heading("CONTRIBUTORS (time series in ALARM)")
         yield from (json.dumps(c) for c in evidence["contributors"])
     yield from _related(evidence.get("related") or [])
     if evidence.get("history"):
-        yield "\nHISTORY OF THE ALARM (newest first)"
+        yield _Heading("HISTORY OF THE ALARM (newest first)")
         for item in evidence["history"][:SHOWN_HISTORY]:
             yield f"{item['time']} {item['summary']}"
         yield from _more(evidence["history"], SHOWN_HISTORY)
     if evidence.get("problems"):
-        yield "\nWHAT COULD NOT BE SEEN"
+        yield _Heading("WHAT COULD NOT BE SEEN")
         yield from (f"- {problem}" for problem in evidence["problems"])
     if evidence.get("definition"):
-        yield "\nDEFINITION OF THE ALARM"
+        yield _Heading("DEFINITION OF THE ALARM")
         for name, value in evidence["definition"].items():
             if name not in _LEFT_OUT and value not in (None, "", [], {}):
                 yield f"{name}: {value if isinstance(value, str) else json.dumps(value)}"
     if evidence.get("query"):
-        yield f"\nQUERY OF THE ALARM\n{json.dumps(evidence['query'])}"
+        yield _Heading("QUERY OF THE ALARM")
+        yield json.dumps(evidence["query"])
 
 
 def _changes(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
@@ -73,7 +84,7 @@ def _changes(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
     if trail is None:
         return
     until = ctx.fired_at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    yield f"\nCHANGES in CloudTrail since {trail['from']} (write events; those of the alarm's own resources first)"
+    yield _Heading(f"CHANGES in CloudTrail since {trail['from']} (write events; those of the alarm's own resources first)")
     listed = evidence.get("changes") or []
     if not listed:
         yield "none"
@@ -94,7 +105,7 @@ def _series(series: Mapping[str, Any]) -> Iterator[str]:
     points = series.get("points") or []
     limit = f", threshold {series['threshold']:g}" if series.get("threshold") is not None else ""
     account = f", of account {series['account']}" if series.get("account") else ""
-    yield (f"\nMETRIC {series['label']} ({series.get('stat') or 'value'} per {series['period']} s{limit}{account}; {len(points)} points)")
+    yield _Heading(f"METRIC {series['label']} ({series.get('stat') or 'value'} per {series['period']} s{limit}{account}; {len(points)} points)")
     if not points:
         yield "no data points around the alarm"
         return
@@ -113,7 +124,7 @@ def _series(series: Mapping[str, Any]) -> Iterator[str]:
 
 def _related(related: List[Dict[str, Any]]) -> Iterator[str]:
     if related:
-        yield "\nOTHER ALARMS IN ALARM (newest first)"
+        yield _Heading("OTHER ALARMS IN ALARM (newest first)")
         for other in related:
             yield f"{other['name']} since {other['since']}: {other['reason']}"
 

@@ -23,10 +23,9 @@ def targets(metric: Metric) -> List[str]:
 
 def codedeploy_deployments(ctx: Context, name: str) -> Iterator[Observation]:
     client = ctx.client("codedeploy")
-    ids = client.list_deployments(createTimeRange={"start": ctx.fired_at - BEFORE, "end": ctx.fired_at}).get("deployments") or []
-    if len(ids) > 25:
-        ctx.note(f"CodeDeploy: only 25 of {len(ids)} deployments were read")
-    for found in client.batch_get_deployments(deploymentIds=ids[:25]).get("deploymentsInfo") or [] if ids else []:
+    ids = ctx.pages("CodeDeploy deployments", client.list_deployments, "deployments", 25,
+                    createTimeRange={"start": ctx.fired_at - BEFORE, "end": ctx.fired_at})
+    for found in client.batch_get_deployments(deploymentIds=ids).get("deploymentsInfo") or [] if ids else []:
         yield from recent(ctx, "CodeDeploy", f"deployment {found.get('deploymentId')} of {found.get('applicationName')} to "
                                              f"{found.get('deploymentGroupName')} ({found.get('status')}) began", found.get("createTime"), 75)
 
@@ -38,16 +37,18 @@ def codepipeline_executions(ctx: Context, name: str) -> Iterator[Observation]:
     if len(listed) > MAX_PIPELINES:
         ctx.note(f"CodePipeline: the executions of {MAX_PIPELINES} of {len(listed)} pipelines were read")
     for pipeline in listed[:MAX_PIPELINES]:
-        for run in client.list_pipeline_executions(pipelineName=pipeline["name"], maxResults=5).get("pipelineExecutionSummaries") or []:
+        for run in ctx.pages(f"executions of pipeline {pipeline['name']}", client.list_pipeline_executions, "pipelineExecutionSummaries", 5,
+                             newest_first="startTime", pipelineName=pipeline["name"], maxResults=5):
             yield from recent(ctx, "CodePipeline", f"pipeline {pipeline['name']} ({run.get('status')}) began", run.get("startTime"), 70)
 
 
 def appconfig_deployments(ctx: Context, name: str) -> Iterator[Observation]:
     client = ctx.client("appconfig")
     for application in ctx.pages("AppConfig applications", client.list_applications, "Items", MAX_APPLICATIONS):
-        for environment in client.list_environments(ApplicationId=application["Id"]).get("Items") or []:
-            found = client.list_deployments(ApplicationId=application["Id"], EnvironmentId=environment["Id"], MaxResults=5)
-            for run in found.get("Items") or []:
+        for environment in ctx.pages("AppConfig environments", client.list_environments, "Items", 20, ApplicationId=application["Id"]):
+            listed = ctx.pages("AppConfig deployments", client.list_deployments, "Items", 5, newest_first="StartedAt",
+                               ApplicationId=application["Id"], EnvironmentId=environment["Id"], MaxResults=5)
+            for run in listed:
                 yield from recent(ctx, "AppConfig", f"{application.get('Name')}/{environment.get('Name')}: version {run.get('ConfigurationVersion')} "
                                                     f"of {run.get('ConfigurationName')} ({run.get('State')}) began", run.get("StartedAt"), 80)
 
@@ -55,8 +56,8 @@ def appconfig_deployments(ctx: Context, name: str) -> Iterator[Observation]:
 def health_events(ctx: Context, name: str) -> Iterator[Observation]:
     client = ctx.client("health", _HEALTH_HOMES.get(ctx.alarm.get("partition") or "aws", "us-east-1"))
     try:
-        found = client.describe_events(filter={"eventStatusCodes": ["open"], "eventTypeCategories": ["issue"],
-                                               "regions": [ctx.region, "global"]}, maxResults=20).get("events") or []
+        found = ctx.pages("AWS Health events", client.describe_events, "events", 20, maxResults=20, filter={
+            "eventStatusCodes": ["open"], "eventTypeCategories": ["issue"], "regions": [ctx.region, "global"]})
     except Exception as error:
         if "SubscriptionRequired" in str(error):
             ctx.note("AWS Health: its API needs a Business or Enterprise support plan")

@@ -1,6 +1,6 @@
 """API Gateway, REST and HTTP APIs: the stage and its deployment, throttling, integrations, errors, and access logs."""
 
-from typing import Any, Iterator, List, Mapping, Optional
+from typing import Any, Iterator, List, Mapping, Optional, Tuple
 
 from ..context import Context, Metric, Observation
 from ..looks import log_errors, metrics, recent
@@ -22,7 +22,7 @@ def targets(metric: Metric) -> List[str]:
 def stage(ctx: Context, name: str) -> Iterator[Observation]:
     api, about = _api(ctx, name), f"{KIND} {name}"
     if api is None:
-        raise LookupError(f"no API {name.split(' ')[0]} in {ctx.region} of this account")
+        raise LookupError(f"no API {_parts(ctx, name)[0]} in {ctx.region} of this account")
     for found in _stages(ctx, api, name):
         label = found.get("stageName") or found.get("StageName")
         yield from recent(ctx, about, f"stage {label} was last changed (deployment {found.get('deploymentId') or found.get('DeploymentId')})",
@@ -32,7 +32,7 @@ def stage(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def numbers(ctx: Context, name: str) -> Iterator[Observation]:
-    api, first, _, at = _api(ctx, name), *name.partition(" ")
+    api, (first, at) = _api(ctx, name), _parts(ctx, name)
     rest = api is None or api["kind"] == "rest"
     dimensions = {"ApiName" if rest else "ApiId": first, **({"Stage": at} if at else {})}
     wanted = (("requests", "Count", "Sum", 50), ("client errors", "4XXError" if rest else "4xx", "Sum", 55),
@@ -80,9 +80,18 @@ def names(ctx: Context, name: str) -> List[Any]:
     return [(None, api["id"])] if api else []
 
 
+def _parts(ctx: Context, name: str) -> Tuple[str, str]:
+    """Returns the API and the stage of a name that `targets` returned. The name of an API may contain blanks."""
+    for metric in ctx.metrics:
+        if targets(metric) == [name]:
+            return metric.dimension("ApiName", "ApiId"), metric.dimension("Stage")
+    api, _, stage = name.rpartition(" ")
+    return (api, stage) if api else (stage, "")
+
+
 def _api(ctx: Context, name: str) -> Optional[Mapping[str, Any]]:
     """Returns the ID and the kind of an API by its name, or by its ID."""
-    wanted = name.split(" ")[0] if " " in name else name
+    wanted, _ = _parts(ctx, name)
 
     def find() -> Optional[Mapping[str, Any]]:
         for api in ctx.pages("REST APIs", ctx.client("apigateway").get_rest_apis, "items", MAX_APIS, limit=500):
@@ -97,12 +106,12 @@ def _api(ctx: Context, name: str) -> Optional[Mapping[str, Any]]:
 
 
 def _stages(ctx: Context, api: Mapping[str, Any], name: str) -> List[Mapping[str, Any]]:
-    wanted = name.partition(" ")[2]
+    _, wanted = _parts(ctx, name)
 
     def read() -> List[Mapping[str, Any]]:
         if api["kind"] == "rest":
             return ctx.client("apigateway").get_stages(restApiId=api["id"]).get("item") or []
-        return ctx.client("apigatewayv2").get_stages(ApiId=api["id"]).get("Items") or []
+        return ctx.pages(f"stages of {name}", ctx.client("apigatewayv2").get_stages, "Items", 100, ApiId=api["id"])
 
     listed = ctx.once(("stages", api["id"]), read)
     return [s for s in listed if not wanted or wanted in (s.get("stageName"), s.get("StageName"))][:3]
@@ -110,6 +119,12 @@ def _stages(ctx: Context, api: Mapping[str, Any], name: str) -> List[Mapping[str
 
 def _throttling(settings: Mapping[str, Any]) -> str:
     shared = settings.get("*/*") if isinstance(settings.get("*/*"), dict) else settings
-    rate = shared.get("throttlingRateLimit") or shared.get("ThrottlingRateLimit")
+    rate = shared.get("throttlingRateLimit", shared.get("ThrottlingRateLimit"))
     burst = shared.get("throttlingBurstLimit") or shared.get("ThrottlingBurstLimit")
-    return f"throttled at {rate:g} requests per second, burst {burst}" if rate else "no throttling of its own; the account's limits apply"
+    own = [key for key, value in settings.items() if key != "*/*" and isinstance(value, dict)]
+    others = f"; {len(own)} methods have settings of their own" if own else ""
+    if rate == 0 and "throttlingRateLimit" in shared:  # an HTTP API without a limit has a rate of 0
+        return f"throttled at 0 requests per second, so no request passes{others}"
+    if not rate or rate < 0:
+        return f"no throttling of the whole stage; the account's limits apply{others}"
+    return f"throttled at {rate:g} requests per second, burst {burst}{others}"

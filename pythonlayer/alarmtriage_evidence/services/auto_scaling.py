@@ -35,7 +35,8 @@ def size(ctx: Context, name: str) -> Iterator[Observation]:
 
 def activities(ctx: Context, name: str) -> Iterator[Observation]:
     client, about = ctx.client("autoscaling"), f"{KIND} {name}"
-    for found in client.describe_scaling_activities(AutoScalingGroupName=name, MaxRecords=MAX_ACTIVITIES).get("Activities") or []:
+    for found in ctx.pages(f"scaling activities of {name}", client.describe_scaling_activities, "Activities", MAX_ACTIVITIES,
+                           newest_first="StartTime", AutoScalingGroupName=name, MaxRecords=MAX_ACTIVITIES):
         failed = found.get("StatusCode") in ("Failed", "Cancelled")
         message = f": {found['StatusMessage']}" if failed and found.get("StatusMessage") else ""
         yield from recent(ctx, about, f"{found.get('Description')} ({found.get('StatusCode')}){message}", found.get("StartTime"), 88 if failed else 70)

@@ -46,10 +46,12 @@ def numbers(ctx: Context, name: str) -> Iterator[Observation]:
 
 def scaling(ctx: Context, name: str) -> Iterator[Observation]:
     client, about, resource = ctx.client("application-autoscaling"), f"{KIND} {name}", f"table/{name}"
-    for target in client.describe_scalable_targets(ServiceNamespace="dynamodb", ResourceIds=[resource]).get("ScalableTargets") or []:
+    for target in ctx.pages(f"scalable targets of {name}", client.describe_scalable_targets, "ScalableTargets", 20,
+                            ServiceNamespace="dynamodb", ResourceIds=[resource]):
         dimension = target["ScalableDimension"].split(":")[-1]
         yield Observation(about, "limit", f"auto scaling keeps {dimension} between {target['MinCapacity']} and {target['MaxCapacity']}", 45)
-    for activity in client.describe_scaling_activities(ServiceNamespace="dynamodb", ResourceId=resource, MaxResults=10).get("ScalingActivities") or []:
+    for activity in ctx.pages(f"scaling activities of {name}", client.describe_scaling_activities, "ScalingActivities", 10,
+                              newest_first="StartTime", ServiceNamespace="dynamodb", ResourceId=resource, MaxResults=10):
         yield from recent(ctx, about, f"auto scaling: {activity.get('Description')} ({activity.get('StatusCode')})", activity.get("StartTime"), 60)
 
 

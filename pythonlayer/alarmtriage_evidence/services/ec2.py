@@ -8,6 +8,7 @@ from ..looks import metrics, recent
 KIND = "EC2 instance"
 READS = ("ec2:DescribeInstances", "ec2:DescribeInstanceStatus", "ec2:DescribeVolumeStatus", "cloudwatch:GetMetricData")
 COST = "seven metrics of GetMetricData"
+MAX_VOLUMES = 10
 
 
 def targets(metric: Metric) -> List[str]:
@@ -44,7 +45,9 @@ def numbers(ctx: Context, name: str) -> Iterator[Observation]:
 
 def volumes(ctx: Context, name: str) -> Iterator[Observation]:
     ids = [b["Ebs"]["VolumeId"] for b in _instance(ctx, name).get("BlockDeviceMappings") or [] if b.get("Ebs")]
-    for found in ctx.client("ec2").describe_volume_status(VolumeIds=ids[:10]).get("VolumeStatuses") or [] if ids else []:
+    if len(ids) > MAX_VOLUMES:
+        ctx.note(f"volumes of {name}: only {MAX_VOLUMES} of {len(ids)} were read")
+    for found in ctx.client("ec2").describe_volume_status(VolumeIds=ids[:MAX_VOLUMES]).get("VolumeStatuses") or [] if ids else []:
         status = (found.get("VolumeStatus") or {}).get("Status")
         if status != "ok":
             yield Observation(f"{KIND} {name}", "health", f"volume {found.get('VolumeId')} is {status}", 88)

@@ -27,7 +27,7 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 
 def rule_targets(ctx: Context, name: str) -> Iterator[Observation]:
     bus, rule = _parts(name)
-    listed = ctx.client("events").list_targets_by_rule(Rule=rule, EventBusName=bus).get("Targets") or []
+    listed = ctx.pages(f"targets of {name}", ctx.client("events").list_targets_by_rule, "Targets", 100, Rule=rule, EventBusName=bus)
     if not listed:
         yield Observation(f"{KIND} {name}", "configuration", "it has no target", 90)
     for found in listed:

@@ -26,7 +26,7 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 
 def consumers(ctx: Context, name: str) -> Iterator[Observation]:
     about, arn = f"{KIND} {name}", _stream(ctx, name).get("StreamARN")
-    for found in ctx.client("kinesis").list_stream_consumers(StreamARN=arn).get("Consumers") or []:
+    for found in ctx.pages(f"enhanced fan-out consumers of {name}", ctx.client("kinesis").list_stream_consumers, "Consumers", 20, StreamARN=arn):
         yield Observation(about, "dependency", f"enhanced fan-out consumer {found.get('ConsumerName')} is {found.get('ConsumerStatus')}", 30)
     for mapping in ctx.pages(f"consumers of {name}", ctx.client("lambda").list_event_source_mappings, "EventSourceMappings", 20, EventSourceArn=arn):
         function, result = str(mapping.get("FunctionArn")).split(":function:")[-1], mapping.get("LastProcessingResult")

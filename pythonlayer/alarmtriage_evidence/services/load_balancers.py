@@ -35,7 +35,7 @@ def target_health(ctx: Context, name: str) -> Iterator[Observation]:
     groups = _groups(ctx, name)
     for group in groups[:MAX_GROUPS]:
         listed = client.describe_target_health(TargetGroupArn=group["TargetGroupArn"]).get("TargetHealthDescriptions") or []
-        sick = [t for t in listed if (t.get("TargetHealth") or {}).get("State") not in ("healthy", "unused")]
+        sick = [t for t in listed if (t.get("TargetHealth") or {}).get("State") != "healthy"]
         check = f"health check {group.get('HealthCheckProtocol')} {group.get('HealthCheckPath') or ''} on port {group.get('HealthCheckPort')}"
         weight = 92 if listed and len(sick) == len(listed) else 80 if sick else 20
         yield Observation(about, "health", f"target group {group['TargetGroupName']}: {len(listed) - len(sick)} of {len(listed)} targets are "
@@ -66,7 +66,7 @@ def numbers(ctx: Context, name: str) -> Iterator[Observation]:
 def listeners(ctx: Context, name: str) -> Iterator[Observation]:
     if name.startswith("targetgroup/"):
         return
-    for found in ctx.client("elbv2").describe_listeners(LoadBalancerArn=_arn(ctx, name)).get("Listeners") or []:
+    for found in ctx.pages(f"listeners of {name}", ctx.client("elbv2").describe_listeners, "Listeners", 50, LoadBalancerArn=_arn(ctx, name)):
         certificates = ", ".join(c["CertificateArn"].split("/")[-1] for c in found.get("Certificates") or [])
         actions = ", ".join(a.get("Type", "") for a in found.get("DefaultActions") or [])
         yield Observation(f"{KIND} {name}", "configuration", f"listener {found.get('Protocol')} {found.get('Port')}: {actions}"
@@ -92,4 +92,4 @@ def _arn(ctx: Context, name: str) -> str:
 
 def _groups(ctx: Context, name: str) -> List[Mapping[str, Any]]:
     request = {"TargetGroupArns": [_arn(ctx, name)]} if name.startswith("targetgroup/") else {"LoadBalancerArn": _arn(ctx, name)}
-    return ctx.client("elbv2").describe_target_groups(**request).get("TargetGroups") or []
+    return ctx.pages(f"target groups of {name}", ctx.client("elbv2").describe_target_groups, "TargetGroups", 400, **request)

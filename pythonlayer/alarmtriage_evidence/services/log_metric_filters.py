@@ -49,9 +49,10 @@ def names(ctx: Context, name: str) -> List[Any]:
 
 
 def _filters(ctx: Context, name: str) -> List[Mapping[str, Any]]:
-    namespace, _, metric = name.rpartition(" ")
-    listed = ctx.once(("metric-filter", name), lambda: ctx.client("logs").describe_metric_filters(metricName=metric, metricNamespace=namespace))
-    filters = listed.get("metricFilters") or []
+    namespace, metric = next(((m.namespace, m.name) for m in ctx.metrics if targets(m) == [name]), name.rpartition(" ")[::2])
+    filters = ctx.once(("metric-filter", name), lambda: ctx.pages(
+        f"metric filters of {name}", ctx.client("logs").describe_metric_filters, "metricFilters", 50,
+        metricName=metric, metricNamespace=namespace))
     if len(filters) > MAX_GROUPS:
         ctx.note(f"metric filters of {name}: only {MAX_GROUPS} of {len(filters)} were followed")
     return filters[:MAX_GROUPS]

@@ -26,7 +26,8 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 def failures(ctx: Context, name: str) -> Iterator[Observation]:
     client, about = ctx.client("stepfunctions"), _about(name)
     for status in ("FAILED", "TIMED_OUT"):
-        for found in client.list_executions(stateMachineArn=name, statusFilter=status, maxResults=MAX_FAILED).get("executions") or []:
+        for found in ctx.pages(f"{status} executions of {_about(name)}", client.list_executions, "executions", MAX_FAILED,
+                               newest_first="stopDate", stateMachineArn=name, statusFilter=status, maxResults=MAX_FAILED):
             detail = client.describe_execution(executionArn=found["executionArn"])
             step = ""
             for event in client.get_execution_history(executionArn=found["executionArn"], reverseOrder=True, maxResults=20).get("events") or []:

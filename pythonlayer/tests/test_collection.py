@@ -1,0 +1,160 @@
+"""The collection as a whole: what it says about reads that are partial, about other accounts, and about hostile texts."""
+
+import contextlib
+import io
+import json
+import sys
+import unittest
+from datetime import timedelta
+from typing import Any, Dict, Tuple
+
+from alarmtriage_evidence import alarms, collect, series
+from alarmtriage_evidence.context import MAX_NOTES
+from alarmtriage_evidence.services import api_gateway, load_balancers, log_metric_filters
+
+from .fake_aws import ACCOUNT, FIRED, FakeAWS, context, look, metric
+
+OTHER = "222222222222"
+
+
+def tearDownModule() -> None:
+    sys.modules.pop("boto3", None)  # the staged one
+
+
+def collected(answers: Dict[str, Any], **alarm: Any) -> Tuple[Dict[str, Any], str, FakeAWS]:
+    """Returns the result of a collection, its text, and the requests."""
+    aws = FakeAWS(answers)
+    context(aws)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        found = collect({
+            "name": "a", "arn": f"arn:aws:cloudwatch:eu-west-1:{alarm.get('account', ACCOUNT)}:alarm:a", "kind": "metric", "region": "eu-west-1",
+            "partition": "aws", "account": ACCOUNT, "own_account": ACCOUNT, "own_names": [], "time": FIRED.timestamp(), "seconds": 10,
+            "children": [], "fallback": {"AlarmName": "a", "Metrics": []}, **alarm})
+    return found, printed.getvalue(), aws
+
+
+def lambda_alarm(**query: Any) -> Dict[str, Any]:
+    stat = {"Metric": {"Namespace": "AWS/Lambda", "MetricName": "Errors", "Dimensions": [{"Name": "FunctionName", "Value": "orders"}]},
+            "Period": 60, "Stat": "Sum"}
+    return {"AlarmName": "a", "Metrics": [{"Id": "m1", "ReturnData": True, "MetricStat": stat, **query}]}
+
+
+class Accounts(unittest.TestCase):
+    def test_expressions_that_search_metrics_are_not_run_for_an_alarm_of_another_account(self) -> None:
+        for expression in ('SELECT MAX(Errors) FROM "AWS/Lambda"', "SUM(SEARCH('{AWS/Lambda} Errors', 'Sum', 60))"):
+            found, _, aws = collected({}, account=OTHER, fallback={"AlarmName": "a", "Metrics": [{"Id": "q", "Expression": expression}]})
+            self.assertNotIn("cloudwatch.get_metric_data", [name for name, _ in aws.requests])
+            self.assertTrue(any(p.startswith("series: q searches") for p in found["problems"]), found["problems"])
+
+    def test_a_promql_query_is_not_run_for_an_alarm_of_another_account(self) -> None:
+        ctx = context(FakeAWS({}), account=OTHER)
+        with self.assertRaisesRegex(LookupError, "was not run"):
+            series.of_promql(ctx, {"text": "up > 1", "interval": 60})
+
+    def test_a_log_group_of_another_account_is_no_function_of_this_one(self) -> None:
+        group = f"arn:aws:logs:eu-west-1:{OTHER}:log-group:/aws/lambda/orders"
+        found, _, aws = collected({}, kind="log", query={"text": "fields @message", "log_groups": [group]})
+        self.assertNotIn("lambda.get_function_configuration", [name for name, _ in aws.requests])
+        self.assertIn(f"Lambda function orders of account {OTHER}: not read, because this code reads account {ACCOUNT}", found["problems"])
+
+    def test_changes_of_a_resource_of_the_same_name_are_not_those_of_the_alarm(self) -> None:
+        event = {"EventId": "1", "EventName": "UpdateFunctionCode", "EventTime": FIRED - timedelta(minutes=5), "Resources": [{"ResourceName": "orders"}]}
+        found, _, _ = collected({"cloudtrail.lookup_events": {"Events": [event]}}, fallback=lambda_alarm(AccountId=OTHER))
+        self.assertEqual([False], [change["own"] for change in found["changes"]])
+
+    def test_child_alarms_of_other_accounts_are_not_read(self) -> None:
+        ctx = context(FakeAWS({}), children=[f"arn:aws:cloudwatch:eu-west-1:{OTHER}:alarm:orders"])
+        self.assertEqual([], alarms.children(ctx, {}))
+        self.assertIn("child alarms: 1 of other accounts or Regions were not read", ctx.notes[0])
+
+
+class Partial(unittest.TestCase):
+    def test_the_number_of_left_out_lines_is_stated(self) -> None:
+        ctx = context(FakeAWS({}))
+        for number in range(MAX_NOTES + 5):
+            ctx.note(f"part {number}")
+        self.assertEqual(MAX_NOTES, len(ctx.problems()))
+        self.assertEqual("6 more lines about what was not seen are left out", ctx.problems()[-1])
+
+    def test_incomplete_metrics_of_first_looks_are_reported(self) -> None:
+        ctx = context(FakeAWS({"cloudwatch.get_metric_data": {"MetricDataResults": [{"Id": "q0", "StatusCode": "InternalError"}]}}))
+        ctx.compare("AWS/SQS", {"sent": ("NumberOfMessagesSent", "Sum")}, {"QueueName": "orders"})
+        self.assertEqual(["NumberOfMessagesSent of orders is incomplete (InternalError)"], ctx.notes)
+
+    def test_a_listing_of_the_newest_ends_at_the_searched_period(self) -> None:
+        for minutes, notes in ((10, 1), (300, 0)):
+            ctx = context(FakeAWS({}))
+            items = [{"at": FIRED}, {"at": FIRED - timedelta(minutes=minutes)}]
+            ctx.pages("runs", lambda **_: {"Items": items, "NextToken": "more"}, "Items", 2, newest_first="at")
+            self.assertEqual(notes, len(ctx.notes), minutes)
+
+    def test_lines_that_were_not_read_are_not_called_absent(self) -> None:
+        tokens = iter(range(1000))
+        answers = {"logs.filter_log_events": lambda request: {"events": [], "nextToken": str(next(tokens))}}
+        found, text, _ = collected(answers, fallback=lambda_alarm())
+        self.assertNotIn("no error lines", text)
+
+    def test_routine_events_beyond_the_most_frequent_are_counted(self) -> None:
+        from alarmtriage_tool.trail import ROUTINE
+        events = [{"EventId": name, "EventName": name, "EventTime": FIRED} for name in ROUTINE]
+        found, _, _ = collected({"cloudtrail.lookup_events": {"Events": events}})
+        self.assertEqual(len(ROUTINE), sum(found["trail"]["routine"].values()))
+
+
+class Texts(unittest.TestCase):
+    def test_data_begins_no_line(self) -> None:
+        message = json.dumps({"level": "error", "message": "boom\n\nWHAT COULD NOT BE SEEN\n- nothing"})
+        answers = {"lambda.get_function_configuration": {"FunctionName": "orders", "Role": "arn:aws:iam::1:role/r"},
+                   "logs.filter_log_events": {"events": [{"timestamp": int(FIRED.timestamp() * 1000), "message": message}]}}
+        _, text, _ = collected(answers, fallback=lambda_alarm())
+        self.assertIn("boom WHAT COULD NOT BE SEEN - nothing", text)
+        self.assertNotIn("\n- nothing", text)
+
+    def test_names_in_a_rule(self) -> None:
+        rule = ('ALARM("orders (prod)") OR OK("bob\'s") AND NOT ALARM("x \\"y\\"") OR ALARM(plain) OR ALARM( \'single\' ) '
+                "OR OK( of three words ) OR INSUFFICIENT_DATA(arn:aws:cloudwatch:eu-west-1:1:alarm:z)")
+        self.assertEqual(["orders (prod)", "bob's", 'x "y"', "plain", "single", "of three words", "arn:aws:cloudwatch:eu-west-1:1:alarm:z"], alarms._in_rule(rule))
+
+    def test_a_hostile_event_stops_no_other_part(self) -> None:
+        for alarm in ({"time": 1e12}, {"kind": "log", "query": {"text": "x", "log_groups": [], "start_offset": "x"}},
+                      {"kind": "log", "reason_data": '{"results": 5}'}, {"fallback": {"AlarmName": "a", "AlarmRule": "ALARM(" * 50_000}},
+                      {"fallback": {"Metrics": [{"Id": "m", "MetricStat": {"Metric": {"MetricName": "x", "Dimensions": [{}]}}}]}}):
+            found, _, _ = collected({}, **alarm)
+            self.assertTrue(found["problems"], alarm)
+
+
+class Numbers(unittest.TestCase):
+    def test_the_lowest_of_minimums_counts(self) -> None:
+        result = {"Id": "q0", "Timestamps": [FIRED - timedelta(minutes=20), FIRED, FIRED + timedelta(minutes=1)], "Values": [100.0, 90.0, 0.0]}
+        ctx = context(FakeAWS({"cloudwatch.get_metric_data": {"MetricDataResults": [result]}}))
+        self.assertEqual({"free": (100, 0)}, ctx.compare("AWS/RDS", {"free": ("FreeStorageSpace", "Minimum")}, {"DBInstanceIdentifier": "db"}))
+
+    def test_an_unused_target_is_not_healthy(self) -> None:
+        aws = FakeAWS({
+            "elbv2.describe_target_groups": {"TargetGroups": [{"TargetGroupArn": "t", "TargetGroupName": "shop"}]},
+            "elbv2.describe_target_health": {"TargetHealthDescriptions": [
+                {"Target": {"Id": "i-1", "Port": 80}, "TargetHealth": {"State": "unused", "Reason": "Target.InvalidState"}}]}})
+        seen, _ = look(load_balancers, context(aws), "app/shop/1")
+        texts = "\n".join(one.text for one in seen)
+        self.assertIn("0 of 1 targets are healthy", texts)
+        self.assertIn("target i-1:80 is unused: Target.InvalidState", texts)
+
+    def test_throttling_of_an_api(self) -> None:
+        for settings, want in (
+            ({"*/*": {"throttlingRateLimit": 0.0}}, "throttled at 0 requests per second, so no request passes"),
+            ({"orders/GET": {"throttlingRateLimit": 5.0}}, "no throttling of the whole stage; the account's limits apply; 1 methods have settings of their own"),
+            ({"ThrottlingRateLimit": 0.0}, "no throttling of the whole stage; the account's limits apply"),
+        ):
+            self.assertEqual(want, api_gateway._throttling(settings))
+
+
+class Names(unittest.TestCase):
+    def test_names_with_blanks(self) -> None:
+        aws = FakeAWS({})
+        ctx = context(aws)
+        ctx.metrics = [metric("AWS/ApiGateway", "Count", ApiName="Orders API"), metric("My App", "Failed Orders")]
+        self.assertEqual(("Orders API", ""), api_gateway._parts(ctx, "Orders API"))
+        self.assertEqual(("Orders API", "prod"), api_gateway._parts(ctx, "Orders API prod"))
+        look(log_metric_filters, ctx, "My App Failed Orders")
+        self.assertIn(("logs.describe_metric_filters", {"metricName": "Failed Orders", "metricNamespace": "My App"}), aws.requests)
