@@ -113,7 +113,8 @@ func awsOptions(args []word) Effect {
 			len(name) > len("--no-v") && strings.HasPrefix("--no-verify-ssl", name),
 			len(name) > len("--c") && strings.HasPrefix("--ca-bundle", name):
 			effect |= OtherEndpoint
-		case name == "--with-decryption":
+		case name == "--with-decryption",
+			len(name) > len("--d") && strings.HasPrefix("--debug", name): // prints signed headers and answers
 			effect |= ShowsSecrets
 		}
 	}

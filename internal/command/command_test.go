@@ -45,6 +45,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 
 		// Changes.
 		{"aws iam attach-user-policy --user-name eve --policy-arn arn:aws:iam::aws:policy/AdministratorAccess", ChangesPermissions | ChangesState},
+		{"aws sts get-caller-identity --debug", ShowsSecrets | ReadsAWS},
 		{"aws s3api put-bucket-policy --bucket b --policy file://p.json", ChangesPermissions | ChangesState},
 		{"aws lambda add-permission --function-name x", ChangesPermissions | ChangesState},
 		{"aws iam create-access-key --user-name eve", ChangesPermissions | ChangesState | ShowsSecrets},
