@@ -27,7 +27,7 @@ const (
 
 	// A Lambda function's environment has at most 4,096 bytes as JSON ("Lambda quotas"). These are the
 	// bytes that remain for texts if all other variables have their maximum length. A test checks them.
-	maxOrchestratorTexts = 2400 // about 100 bytes fewer than fit, as a reserve for new variables
+	maxOrchestratorTexts = 2400 // fewer than fit, as a reserve for new variables
 	maxToolTexts         = 3800
 )
 

@@ -5,9 +5,9 @@ import importlib.machinery
 import importlib.util
 import sys
 import types
-from typing import Any, Dict, List, NoReturn, Tuple
+from typing import Any, Callable, Dict, List, NoReturn, Tuple
 
-from . import cloudwatch, dates, logs, queries, trail
+from . import dates
 
 # Modules bound under their own names. A module that nothing else has imported is executed on first use, or by
 # load_rest.
@@ -46,9 +46,11 @@ WARM: Tuple[str, ...] = (
     "email.utils", "socket", "select", "signal", "unicodedata", "botocore.exceptions",
 )
 
-# Functions of this package that are bound under their own names. They read what takes several calls, or what boto3 lacks.
-FUNCTIONS = (
-    cloudwatch.promql, cloudwatch.describe_log_alarms, logs.log_patterns, queries.logs_query, queries.metric, trail.changes,
+# Functions of this package that are bound under their own names, with their modules. They read what takes several calls,
+# or what boto3 lacks. Their modules are imported on first use, or by load_rest.
+FUNCTIONS: Tuple[Tuple[str, str], ...] = (
+    ("cloudwatch", "promql"), ("cloudwatch", "describe_log_alarms"), ("logs", "log_patterns"), ("queries", "logs_query"),
+    ("queries", "metric"), ("trail", "changes"),
 )
 
 
@@ -63,8 +65,8 @@ def load() -> Dict[str, Any]:
             bound[name] = module
     bound["datetime"] = dates.Datetime
     bound["pprint"] = PPrint(bound["pprint"])
-    for function in FUNCTIONS:
-        bound[function.__name__] = function
+    for module_name, name in FUNCTIONS:
+        bound[name] = _late_function(module_name, name)
     return bound
 
 
@@ -74,6 +76,19 @@ def load_rest() -> None:
         sys.modules[name].__name__  # noqa: B018  the first attribute access executes a lazy module
     for name in WARM:
         importlib.import_module(name)
+    for name, _ in FUNCTIONS:
+        importlib.import_module(f"{__package__}.{name}")
+
+
+def _late_function(module_name: str, name: str) -> Callable[..., Any]:
+    """Returns a function that imports its module when it is called."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return getattr(importlib.import_module(f"{__package__}.{module_name}"), name)(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"See {module_name}.py of the package {__package__}."
+    return call
 
 
 def _lazy_module(name: str) -> types.ModuleType:
