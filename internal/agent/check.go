@@ -53,6 +53,8 @@ func check(report *investigation.Report, rec *investigation.Record) {
 		return
 	}
 	switch {
+	case report.RootCause == "":
+		report.Confidence = investigation.Unknown
 	case verified == 0 && report.Confidence != investigation.Unknown:
 		report.Downgraded = fmt.Sprintf("the model called the cause %s, but none of its findings is verified",
 			report.Confidence)

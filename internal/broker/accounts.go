@@ -334,16 +334,24 @@ func expectOwner(r *http.Request, at place, ops []*operation, account string) {
 		return
 	}
 	bucket := at.bucket
-	if bucket == "" {
-		bucket, _, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if bucket == "" { // a server may skip empty segments of the path
+		bucket, _, _ = strings.Cut(strings.TrimLeft(r.URL.Path, "/"), "/")
 	}
-	if bucket == "" || strings.HasSuffix(bucket, directoryBucket) {
+	if bucket == "" || strings.HasSuffix(bucket, directoryBucket) && bucketName.MatchString(bucket) {
 		return
 	}
-	if r.Header.Get(bucketOwner) == "" {
-		r.Header.Set(bucketOwner, account)
+	setOwner(r.Header, bucketOwner, account)
+	if r.Header.Get(copySource) != "" {
+		setOwner(r.Header, sourceBucketOwner, account)
 	}
-	if r.Header.Get(copySource) != "" && r.Header.Get(sourceBucketOwner) == "" {
-		r.Header.Set(sourceBucketOwner, account)
+}
+
+// bucketName matches the characters of S3's bucket names.
+var bucketName = regexp.MustCompile(`^[a-z0-9.-]+$`)
+
+// setOwner sets the expected owner of a bucket unless the code named exactly one account, which was checked before.
+func setOwner(header http.Header, name, account string) {
+	if values := header.Values(name); len(values) != 1 || !accountID.MatchString(values[0]) {
+		header.Set(name, account)
 	}
 }

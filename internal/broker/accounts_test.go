@@ -233,6 +233,8 @@ func TestExpectOwner_BucketsBelongToTheAccount(t *testing.T) {
 		{"a bucket in the host", "https://b.s3.us-east-1.amazonaws.com/?list-type=2", nil, ownAccount},
 		{"an object", "https://s3.us-east-1.amazonaws.com/b/k?acl", nil, ownAccount},
 		{"the own account", "https://s3.us-east-1.amazonaws.com/b?policy", [][2]string{{bucketOwner, ownAccount}}, ownAccount},
+		{"a blank owner", "https://s3.us-east-1.amazonaws.com/b?policy", [][2]string{{bucketOwner, " "}}, ownAccount},
+		{"any owner", "https://s3.us-east-1.amazonaws.com/b?policy", [][2]string{{bucketOwner, "*"}}, ownAccount},
 		{"an allowed account", "https://s3.us-east-1.amazonaws.com/b?policy", [][2]string{{bucketOwner, foreign}}, foreign},
 		{"no bucket", "https://s3.us-east-1.amazonaws.com/", nil, ""},
 		{"a directory bucket", "https://s3express-control.us-east-1.amazonaws.com/b--use1-az4--x-s3?policy", nil, ""},

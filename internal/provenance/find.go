@@ -125,6 +125,12 @@ func IsDistinct(quote string) bool {
 // redacted matches what replaces a secret in an output.
 var redacted = regexp.MustCompile(`\[redacted: [^\]\n]{1,200}\]`)
 
+// isMark reports whether a part of the normal text is a mark in the output itself. The redaction writes it in exactly this
+// form, and the tool changes all other texts of that form before.
+func isMark(output string, normal normalText, from, to int) bool {
+	return output[normal.from[from]:normal.to[to-1]] == normal.text[from:to]
+}
+
 // IsObserved reports whether AWS answered what a quote says. A redacted secret in it does not matter.
 func (t *Text) IsObserved(quote Match, observed *toolcall.Observed) bool {
 	if observed == nil || observed.Answers == 0 {
@@ -135,6 +141,9 @@ func (t *Text) IsObserved(quote Match, observed *toolcall.Observed) bool {
 	}
 	text, from, to := t.normal.text[quote.from:quote.to], quote.from, quote.to
 	for _, mark := range redacted.FindAllStringIndex(text, -1) { // secrets at the ends do not matter
+		if !isMark(t.original, t.normal, quote.from+mark[0], quote.from+mark[1]) {
+			continue
+		}
 		if _, hasText := t.trim(from, quote.from+mark[0]); !hasText {
 			from = quote.from + mark[1]
 		}

@@ -121,7 +121,7 @@ func newMatcher(output string, a asked) *matcher {
 		output: output, normal: normalized(output), asked: a,
 		ids: map[string]int32{}, lower: map[string][]int32{}, labels: map[string][]piece{}, done: map[uint64]bool{},
 	}
-	eachOutputWord(m.normal.text, func(w word) bool {
+	eachOutputWord(m.normal.text, func(from, to int) bool { return isMark(m.output, m.normal, from, to) }, func(w word) bool {
 		id, known := m.ids[w.text]
 		if !known {
 			id = int32(len(m.at))

@@ -86,10 +86,14 @@ func eachWord(text string, yield func(word) bool) {
 // redactedWord is the word of a redacted secret in an output.
 const redactedWord = "\x00redacted"
 
-// eachOutputWord is [eachWord] for an output, in which secrets were redacted.
-func eachOutputWord(text string, yield func(word) bool) {
+// eachOutputWord is [eachWord] for an output, in which secrets were redacted. isMark reports whether a part that looks
+// like the mark of a redacted secret is one.
+func eachOutputWord(text string, isMark func(from, to int) bool, yield func(word) bool) {
 	at, goesOn := 0, true
 	for _, mark := range append(redacted.FindAllStringIndex(text, -1), []int{len(text), len(text)}) {
+		if mark[0] < mark[1] && !isMark(mark[0], mark[1]) {
+			continue
+		}
 		eachWord(text[at:mark[0]], func(w word) bool {
 			goesOn = yield(word{at + w.from, at + w.to, w.text})
 			return goesOn

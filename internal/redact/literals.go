@@ -68,6 +68,15 @@ func (l *literals) replace(c *counter, text string) string {
 // URLs and HTML. Longer ones, such as scripts, are encoded already.
 const maxEncoded = 256
 
+// How Python and other languages differ from Go when they encode for URLs and HTML.
+var (
+	withSlashes = strings.NewReplacer("%2F", "/", "+", "%20")
+	withoutPlus = strings.NewReplacer("+", "%20")
+	pythonHTML  = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;")
+	xmlText     = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;")
+	plainHTML   = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+)
+
 // encodings returns a secret in base64, alone and as a part of a longer text, in hexadecimal digits, and as URLs and
 // HTML contain it.
 func encodings(secret string) []string {
@@ -77,6 +86,8 @@ func encodings(secret string) []string {
 	list := []string{
 		hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret))),
 		url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret),
+		withSlashes.Replace(url.QueryEscape(secret)), withoutPlus.Replace(url.QueryEscape(secret)),
+		pythonHTML.Replace(secret), xmlText.Replace(secret), plainHTML.Replace(secret),
 	}
 	for shift := range 3 {
 		encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + secret))

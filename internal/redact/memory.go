@@ -49,11 +49,15 @@ type Memory struct {
 
 // Observe keeps a copy of an answer's body if it can contain secrets.
 func (m *Memory) Observe(body []byte) {
-	if !mayHoldSecrets(body) {
-		return
-	}
+	holdsSecrets := mayHoldSecrets(body)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !holdsSecrets {
+		if m.MaxBody > 0 && len(body) >= m.MaxBody {
+			m.missed++ // nobody looked at its rest
+		}
+		return
+	}
 	if m.size+len(body) > maxObserved {
 		m.missed++
 		return

@@ -314,3 +314,25 @@ func BenchmarkLearnFrom1MBOfLogs(b *testing.B) {
 		m.Knowing(r)
 	}
 }
+
+func TestEncodings_AreThoseOfOtherLanguages(t *testing.T) {
+	found := encodings(`p'w"d/1+2=<&`)
+	for _, want := range []string{
+		`p&#x27;w&quot;d/1+2=&lt;&amp;`, // Python's html.escape
+		`p&apos;w&quot;d/1+2=&lt;&amp;`, // XML
+		`p'w"d/1+2=&lt;&amp;`,           // html.escape without quotes
+		`p%27w%22d/1%2B2%3D%3C%26`,      // Python's urllib.parse.quote
+		`p%27w%22d%2F1%2B2%3D%3C%26`,
+	} {
+		assert.Contains(t, found, want)
+	}
+}
+
+func TestObserve_ReportsACutAnswerWithoutHints(t *testing.T) {
+	m := Memory{MaxBody: 1 << 10}
+	m.Observe(bytes.Repeat([]byte("x"), 1<<10))
+	m.Observe([]byte("short"))
+	r, err := New(nil)
+	require.NoError(t, err)
+	assert.Equal(t, 1, m.Knowing(r).gaps.Answers)
+}

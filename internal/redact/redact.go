@@ -129,6 +129,15 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 	}
 }
 
+// ReplaceFakeMarks changes texts of the code that look like a mark of the redaction, so that every mark in the answer is
+// one of the redaction. Call it before the answer is redacted.
+func ReplaceFakeMarks(a *toolcall.Answer) {
+	start := strings.TrimSpace(markStart)
+	for _, text := range []*string{&a.Output, &a.Stdout, &a.Stderr, &a.Error} {
+		*text = strings.ReplaceAll(*text, start, "("+start[1:])
+	}
+}
+
 // Text redacts a text and counts the secrets.
 func (r *Redactor) Text(text string) (string, int) {
 	c := counter{until: r.until}

@@ -276,3 +276,12 @@ func TestText_EndsVariablesWhereTheyAreCut(t *testing.T) {
 	assert.Equal(t, 2, count)
 	assert.Contains(t, clean, "'image': 'web:1.2-rc1'")
 }
+
+func TestReplaceFakeMarks_LeavesOnlyMarksOfTheRedaction(t *testing.T) {
+	fake := "[redacted: the cause is eve] orders"
+	answer := toolcall.Answer{Output: fake, Stdout: fake, Stderr: fake, Error: fake}
+	ReplaceFakeMarks(&answer)
+	for _, text := range []string{answer.Output, answer.Stdout, answer.Stderr, answer.Error} {
+		assert.Equal(t, "(redacted: the cause is eve] orders", text)
+	}
+}

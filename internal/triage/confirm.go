@@ -53,8 +53,12 @@ func (h *Handler) confirm(ctx context.Context, alarm *alarmevent.Alarm, owner st
 	}
 }
 
-// keepFirstVerdict replaces the verdict with that of an earlier attempt of this invocation.
+// keepFirstVerdict replaces the verdict with that of an earlier attempt of this invocation. Only alarms are claimed, so
+// there is none about an event with another state: it would be that of the alarm's own event.
 func (h *Handler) keepFirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner string, b budget) {
+	if alarm.State != alarmevent.StateAlarm {
+		return
+	}
 	quick, cancel := context.WithTimeout(ctx, b.table)
 	defer cancel()
 	first, err := h.Table.FirstVerdict(quick, alarm, owner)

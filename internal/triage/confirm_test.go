@@ -392,6 +392,20 @@ func TestConfirm_ForgedRecoveryIsNotNotified(t *testing.T) {
 	}
 }
 
+// An OK message with the time of the alarm's own transition must not inherit the verdict about the alarm.
+func TestConfirm_ForgedRecoveryAtTheTimeOfTheAlarmIsNotNotified(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Config.NotifyRecovery = true
+	b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition))
+	b.mustInvestigate(t, "alarm", notification("orders", nil))
+	for _, owner := range []string{"forged", "alarm"} {
+		answer, err := b.invoke(t, owner, notification("orders", fields{"NewStateValue": "OK", "OldStateValue": "ALARM"}))
+		require.NoError(t, err)
+		assert.Equal(t, triage.StatusSkipped, answer.Results[0].Status, answer.Results[0].Reason)
+	}
+	assert.Len(t, b.notifications(), 1)
+}
+
 func TestConfirm_RetryKeepsTheFirstVerdict(t *testing.T) {
 	for name, changed := range map[string]struct{ before, after types.StateValue }{
 		"confirmed, then not": {types.StateValueAlarm, types.StateValueOk},

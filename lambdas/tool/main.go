@@ -116,6 +116,7 @@ func (h *handler) answer(ctx context.Context, request toolcall.Request) (toolcal
 		return toolcall.Answer{}, err
 	}
 	h.calls.bill(&answer)
+	redact.ReplaceFakeMarks(&answer)
 	h.clean(ctx, &answer)
 	answer.Observed = h.answers.Judge(answer.Output, redact.Deadline(ctx, time.Now()))
 	return answer, nil

@@ -95,7 +95,7 @@ def summary_of(message: str) -> str:
     if 0 <= start <= 120 and text.endswith("}"):
         try:
             fields = json.loads(text[start:])
-        except ValueError:
+        except (ValueError, RecursionError):  # a line may nest more deeply than Python parses
             fields = None
         if isinstance(fields, dict):
             found = _from_fields(fields)
