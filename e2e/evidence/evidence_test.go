@@ -199,15 +199,17 @@ func literal(text string) func(string) string { return func(string) string { ret
 
 // Parts of code.
 const (
-	events  = "events = boto3.client('logs').filter_log_events(logGroupName='/aws/lambda/orders')['events']\n"
-	who     = "boto3.client('sts').get_caller_identity()\n"
-	fn      = "fn = boto3.client('lambda').get_function_configuration(FunctionName='orders')\n"
-	alarms  = "alarms = boto3.client('cloudwatch').describe_alarms()['MetricAlarms']\n"
-	table   = "table = boto3.client('dynamodb').describe_table(TableName='orders')['Table']\n"
-	policy  = "document = boto3.client('iam').get_role_policy(RoleName='orders-role', PolicyName='orders')['PolicyDocument']\n"
-	queue   = "sqs = boto3.client('sqs')\nurl = sqs.list_queues()['QueueUrls'][0]\nattributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=['All'])['Attributes']\n"
-	groups  = "groups = boto3.client('ec2').describe_security_groups()['SecurityGroups']\n"
-	metrics = "data = boto3.client('cloudwatch').get_metric_data(MetricDataQueries=[{'Id': 'm1', 'MetricStat': {'Metric': {'Namespace': 'AWS/Lambda', 'MetricName': 'Errors', 'Dimensions': [{'Name': 'FunctionName', 'Value': 'orders'}]}, 'Period': 60, 'Stat': 'Sum'}}], StartTime=datetime.utcnow() - timedelta(hours=2), EndTime=datetime.utcnow())\n"
+	events = "events = boto3.client('logs').filter_log_events(logGroupName='/aws/lambda/orders')['events']\n"
+	who    = "boto3.client('sts').get_caller_identity()\n"
+	fn     = "fn = boto3.client('lambda').get_function_configuration(FunctionName='orders')\n"
+	alarms = "alarms = boto3.client('cloudwatch').describe_alarms()['MetricAlarms']\n"
+	table  = "table = boto3.client('dynamodb').describe_table(TableName='orders')['Table']\n"
+	policy = "document = boto3.client('iam').get_role_policy(RoleName='orders-role', PolicyName='orders')['PolicyDocument']\n"
+	queue  = "sqs = boto3.client('sqs')\nurl = sqs.list_queues()['QueueUrls'][0]\nattributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=['All'])['Attributes']\n"
+	groups = "groups = boto3.client('ec2').describe_security_groups()['SecurityGroups']\n"
+	// Whole minutes, because moto counts periods from the start of the range, and the code runs more than once.
+	metrics = "minute = datetime.utcnow().replace(second=0, microsecond=0)\n" +
+		"data = boto3.client('cloudwatch').get_metric_data(MetricDataQueries=[{'Id': 'm1', 'MetricStat': {'Metric': {'Namespace': 'AWS/Lambda', 'MetricName': 'Errors', 'Dimensions': [{'Name': 'FunctionName', 'Value': 'orders'}]}, 'Period': 60, 'Stat': 'Sum'}}], StartTime=minute - timedelta(hours=2), EndTime=minute + timedelta(minutes=1))\n"
 )
 
 type testCase struct {
@@ -353,7 +355,7 @@ func TestEvidence_ForgedQuotesAreNeverConfirmed(t *testing.T) {
 		{"a raised count", table + "print('ReadCapacityUnits', table['ProvisionedThroughput']['ReadCapacityUnits'] * 10)", literal("ReadCapacityUnits 50"), computed},
 		{"another time", events + "print(datetime.utcfromtimestamp(events[0]['timestamp'] / 1000 + 60).isoformat(), events[0]['message'])", line(".*AccessDenied.*"), computed},
 		{"an action of two actions", policy + "a = document['Statement'][0]['Action'][0].split(':')[0], document['Statement'][1]['Action'].split(':')[1]\nprint(':'.join(a))", literal("dynamodb:DeleteLogGroup"), computed},
-		{"pieces around a mark", events + "print(events[8]['message'][:17], '[redacted: ' + 'secret]', events[9]['message'][13:])", literal("access denied for [redacted: secret] role checkout succeeded"), computed},
+		{"pieces around a mark", events + "print(events[8]['message'][:17], '[redacted: ' + 'secret]', events[9]['message'][13:])", literal("access denied for (redacted: secret] role checkout succeeded"), computed},
 		{"a mark of the redaction", events + "print('access [redacted: secret] to the pool of user-service')", literal("access [redacted: secret] to the pool of user-service"), nothing},
 		{"numbers", metrics + "print(12, 57.5, 12)", literal("12 57.5 12"), computed},
 		{"numbers that are not in the code", metrics + "v = data['MetricDataResults'][0]['Values']\nprint(v[2], v[1], v[0], v[2])", literal("0.0 12.0 57.5 0.0"), computed},
