@@ -48,6 +48,6 @@
 //
 // The props Dashboard and SelfAlarmTopic add a dashboard and alarms ([AlarmTriage.Dashboard],
 // [AlarmTriage.SelfAlarms]). The Metric… methods, such as [AlarmTriage.MetricInvestigations] and
-// [AlarmTriage.MetricCost], return the metrics for alarms and dashboards of your own. A self-check runs
+// [AlarmTriage.MetricCost], return the metrics for your alarms and dashboards. A self-check runs
 // weekly unless the prop SelfCheck is false.
 package alarmtriage

@@ -242,7 +242,7 @@ func (r *run) conclude(why string) {
 
 // handleAnswer adds an answer to the record and acts on it. done reports whether the investigation has ended.
 func (r *run) handleAnswer(ctx context.Context, out *bedrockruntime.ConverseOutput) (done bool) {
-	r.rec.Rounds = append(r.rec.Rounds, r.newRound(out)) // first, because a report may cite calls of its own round
+	r.rec.Rounds = append(r.rec.Rounds, r.newRound(out)) // first, because a report may cite calls of the same round
 	round := &r.rec.Rounds[len(r.rec.Rounds)-1]
 	turn, warnings, added := r.accept(out)
 	separateThinking(round, turn)
@@ -342,7 +342,7 @@ func usageOf(out *bedrockruntime.ConverseOutput) investigation.Usage {
 
 // accept adds the answer to the conversation. A withheld or malformed answer is not added. An incomplete one
 // is added without its tool calls, because half a call would make every following request invalid. The results
-// are those of [conversation.Conversation.Accept]: the turn, what was changed in it, and whether it was added.
+// are those of [conversation.Conversation.Accept]: the turn, the changes made to it, and whether it was added.
 func (r *run) accept(out *bedrockruntime.ConverseOutput) (turn conversation.Turn, warnings []string, added bool) {
 	message, ok := out.Output.(*types.ConverseOutputMemberMessage)
 	if !ok {

@@ -43,7 +43,7 @@ The report
 - Each finding cites the number of a tool call and a quote copied verbatim from its output (not from your code). A program checks the quotes against AWS's answers to that call. Do not quote from memory, and prefer what AWS answered over text and numbers that your code made.
 - Use "confirmed" only for what the evidence proves. "likely" or "unknown" is better than confident and wrong.
 - Be brief: 3 to 6 findings, one or two sentences each, and at most 5 actions. The engineer reads the summary first.
-- A problem that you noticed but that did not cause the alarm, such as a secret in a log, is a finding of its own. Begin its statement with "Beside the cause:".
+- A problem that you noticed but that did not cause the alarm, such as a secret in a log, is a separate finding. Begin its statement with "Beside the cause:".
 - List what you could not see.
 - Commands in actions must be complete and safe to copy: use real names and the Region, and no placeholder that you could have filled in.`
 

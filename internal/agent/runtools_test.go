@@ -47,7 +47,7 @@ func TestRunTools_ReportCitesCodeOfItsOwnAnswerAsText(t *testing.T) {
 	assert.Len(t, rec.Rounds, 1)
 }
 
-// The record has reports that were returned and parts of outputs that were read, with what the model was told.
+// The record has reports that were returned and parts of outputs that were read, with the answers that the model received.
 func TestRunTools_RecordsCallsThatRunNoPython(t *testing.T) {
 	rec := record("{}")
 	read := model.Step{Tools: []model.ToolUse{{Name: "read_output", Input: map[string]any{"call": 1, "offset": 5}}}}

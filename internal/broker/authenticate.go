@@ -60,7 +60,7 @@ var unsignedActions = []string{"sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebI
 var tokenActions = []string{"cognito-identity:GetCredentialsForIdentity", "cognito-identity:GetOpenIdToken", "cognito-idp:GetDevice",
 	"cognito-idp:GetUser", "cognito-idp:GetUserAttributeVerificationCode", "cognito-idp:ListDevices"}
 
-// tokenHeaders carry credentials of their own. "authentication" is the token of a user of WorkDocs.
+// tokenHeaders carry credentials. "authentication" is the token of a user of WorkDocs.
 var tokenHeaders = []string{bearerHeader, "x-amz-s3session-token", "grafana-token", "authentication"}
 
 // signatureParameters are parameters that sign or authorize a URL, in lower case and without signs.

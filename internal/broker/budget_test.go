@@ -159,7 +159,7 @@ func TestSession_BoundsMemoryOfHeads(t *testing.T) {
 	assert.Eventually(t, func() bool { return s.session.connections() <= most }, 20*time.Second, time.Millisecond)
 }
 
-// Each bucket is a host of its own. Looking at all buckets of an account must not use up the descriptors.
+// Each bucket has a separate host. Looking at all buckets of an account must not use up the descriptors.
 func TestSession_BoundsIdleConnections(t *testing.T) {
 	var mu sync.Mutex
 	open, most := map[net.Conn]bool{}, 0

@@ -29,7 +29,7 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"aws ec2 describe-instances help", ReadsAWS},
 		{"aws sqs get-queue-attributes --queue-url $QUEUE", ReadsAWS},
 		{"aws s3 cp s3://bucket/key .", ReadsAWS | WritesFile},
-		{"aws s3api get-object --bucket b --key k /root/.bashrc", ReadsAWS | WritesFile},
+		{"aws s3api get-object --bucket b --key k startup.sh", ReadsAWS | WritesFile},
 		{"aws s3api get-object --bucket b --key k /dev/stdout", ReadsAWS},
 		{"aws apigateway get-export --rest-api-id a --stage-name s --export-type oas30 out", ReadsAWS | WritesFile},
 		{"aws eks update-kubeconfig --name x", ChangesState | WritesFile},

@@ -8,7 +8,7 @@
 //	                   │  └─ lease expired, or same owner (Lambda's retry): resumes
 //	                   └──Free──> freed ──Claim──> running, resumes
 //
-// Events that CloudWatch did not confirm have items of their own, so that a forged event never makes another
+// Events that CloudWatch did not confirm have separate items, so that a forged event never makes another
 // one a duplicate; see unconfirmed.go.
 //
 // Every claim and takeover raises the attempt number. An attempt that lost its lease can therefore no

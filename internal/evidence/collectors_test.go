@@ -41,7 +41,7 @@ from alarmtriage_evidence import services
 print(json.dumps([{"kind": c.KIND, "what": c.__doc__.splitlines()[0], "cost": c.COST, "reads": c.READS} for c in services.COLLECTORS]))`)
 	require.NoError(t, json.Unmarshal(raw, &collectors))
 	var b strings.Builder
-	b.WriteString("| resource | what is looked at | IAM actions | cost of one look |\n|---|---|---|---|\n")
+	b.WriteString("| resource | the look reads | IAM actions | cost of one look |\n|---|---|---|---|\n")
 	for _, c := range collectors {
 		_, what, found := strings.Cut(c.What, ": ")
 		require.True(t, found, "the docstring of %s begins with the service and a colon", c.Kind)

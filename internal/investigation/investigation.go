@@ -274,7 +274,7 @@ func (r *Record) BilledQueries() (queries []toolcall.BilledQueries, lost int) {
 type OtherCall struct {
 	Name   string `json:"name"`   // name of the tool, as the model wrote it
 	Input  string `json:"input"`  // JSON as the model wrote it
-	Answer string `json:"answer"` // what the model was told
+	Answer string `json:"answer"` // the answer that the model received
 }
 
 // Confidence rates how certain a statement is.
