@@ -4,7 +4,7 @@
 
 The first two return what happened in this server: the alarm's state changes and the write requests that it received. The
 header X-Event-Time (seconds since 1970) of a request sets the time of its event, which the demo uses to create a
-past.
+past; with X-Event-Silent it is not recorded. world.py adds staged answers, insights.py queries and filter patterns of logs.
 
 It also corrects three faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot
 delete a role that has policies, and GetTopicAttributes always returns zero subscriptions.
@@ -16,11 +16,19 @@ import uuid
 from datetime import datetime, timezone
 from typing import Any
 
+import world  # first: it replaces moto's clock
+import insights
 from moto.awslambda.models import LambdaFunction
 from moto.cloudtrail.responses import CloudTrailResponse
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, BaseResponse
+from moto.core.exceptions import JsonRESTError
+from moto.core.utils import unix_time_millis
 from moto.iam.models import Role, iam_backends
+from moto.logs.models import LogsBackend
+from moto.logs.responses import LogsResponse
+from moto.logs import models as logs_models
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import main
 from moto.sns.models import Topic
 from moto.utilities.utils import get_partition
@@ -56,6 +64,8 @@ def _user(response: BaseResponse) -> str:
 def _record(response: BaseResponse) -> None:
     action = response._get_action() or ""
     service = response.service_name or ""
+    if response.headers.get("X-Event-Silent"):
+        return
     if not action or action.startswith(UNLISTED) or service in ("s3", "sqs", "sns", "sts", "cloudformation", "ssm"):
         return
     try:
@@ -84,6 +94,26 @@ def call_action(self: BaseResponse) -> Any:
     if isinstance(answer, tuple) and isinstance(answer[0], int) and answer[0] < 300:
         _record(self)
     return answer
+
+
+def stage_trail(new: dict[str, Any]) -> None:
+    events = []
+    for entry in new.get("trail") or []:
+        at = datetime.fromtimestamp(float(entry["at"]), timezone.utc)
+        details = {
+            "eventName": entry["event"], "eventSource": entry["source"], "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "userIdentity": entry.get("identity") or {"type": "IAMUser", "userName": entry.get("user", "")},
+            "requestParameters": entry.get("parameters"), "responseElements": entry.get("response"),
+        }
+        if entry.get("error"):
+            details |= {"errorCode": entry["error"], "errorMessage": entry.get("message", "")}
+        events.append({
+            "EventId": str(uuid.uuid4()), "EventName": entry["event"], "ReadOnly": "true" if entry.get("read") else "false",
+            "EventTime": at.timestamp(), "EventSource": entry["source"], "Username": entry.get("user", ""),
+            "Resources": [{"ResourceName": name} for name in entry.get("resources", [])], "CloudTrailEvent": json.dumps(details),
+        })
+    with _lock:
+        _events[:] = events
 
 
 def lookup_events(self: CloudTrailResponse) -> str:
@@ -121,6 +151,73 @@ def describe_alarm_history(self: CloudWatchResponse) -> ActionResult:
     return ActionResult({"AlarmHistoryItems": items[::-1][: int(self._get_param("MaxRecords") or 100)]})
 
 
+class Matches:
+    """Takes the place of moto's filter patterns, which fit every line when they are not simple."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+
+    def matches(self, message: str) -> bool:
+        try:
+            return insights.pattern_matches(self._pattern, message)
+        except insights.Malformed as problem:
+            raise JsonRESTError("InvalidParameterException", str(problem)) from problem
+
+
+def _rows(query: str, log_groups: list[Any], start_time: int, end_time: int) -> tuple[list[Any], dict[str, float]]:
+    """Runs a query of Logs Insights. start_time and end_time are in seconds, and both belong to the range."""
+    events = []
+    size = 0
+    for group in log_groups:
+        for name, stream in group.streams.items():
+            for event in stream.events:
+                if start_time * 1000 <= event.timestamp < (end_time + 1) * 1000:
+                    size += len(event.message) + 26
+                    events.append({"@timestamp": event.timestamp, "@message": event.message, "@logStream": name, "@log": group.name,
+                                   "@ingestionTime": event.ingestion_time, "@ptr": str(event.event_id)})
+    rows = insights.Query(query).run(events)
+    return rows, {"recordsMatched": float(len(rows)), "recordsScanned": float(len(events)), "bytesScanned": float(size)}
+
+
+class Executed:
+    """Takes the place of moto's query."""
+
+    def __init__(self, query_id: str, start_time: int, end_time: int, query: str, log_groups: list[Any]) -> None:
+        try:
+            rows, self.statistics = _rows(query, log_groups, start_time, end_time)
+        except insights.Malformed as problem:
+            raise JsonRESTError("MalformedQueryException", str(problem)) from problem
+        self.query_id, self.query, self.status, self.create_time = query_id, query, "Complete", unix_time_millis()
+        self.log_group_names, self.results = [group.name for group in log_groups], rows
+
+    def to_json(self, log_group_name: str) -> dict[str, Any]:
+        return {"queryId": self.query_id, "queryString": self.query, "status": self.status, "createTime": self.create_time,
+                "logGroupName": log_group_name}
+
+    def to_result_json(self) -> dict[str, Any]:
+        shown = [[{"field": field, "value": value} for field, value in row] for row in self.results]
+        return {"queryLanguage": "CWLI", "results": shown, "statistics": self.statistics, "status": self.status}
+
+
+_start_query = LogsResponse.start_query
+
+
+def start_query(self: LogsResponse) -> str:
+    """Takes ARNs and identifiers of log groups as well as their names."""
+    identifiers = self._get_param("logGroupIdentifiers")
+    if identifiers:
+        names = [one.split(":log-group:")[-1].removesuffix(":*") for one in identifiers]
+        query_id = self.logs_backend.start_query(names, self._get_int_param("startTime"), self._get_int_param("endTime"), self._get_param("queryString"))
+        return json.dumps({"queryId": query_id})
+    return _start_query(self)
+
+
+def get_query_results(self: LogsBackend, query_id: str) -> Any:
+    if query_id not in self.queries:
+        raise JsonRESTError("ResourceNotFoundException", "The specified query does not exist.")
+    return self.queries[query_id]
+
+
 def layers_data(self: LambdaFunction, layers: list[Any]) -> Any:
     return _layers_data(self, [getattr(layer, "arn", layer) for layer in layers])
 
@@ -142,6 +239,11 @@ Role.delete_from_cloudformation_json = classmethod(delete_role)  # type: ignore[
 CloudTrailResponse.lookup_events = lookup_events  # type: ignore[attr-defined]
 CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: ignore[attr-defined]
 CloudWatchResponse.put_composite_alarm = CloudWatchResponse.put_metric_alarm  # type: ignore[attr-defined]  # it reads AlarmRule
+LogsResponse.start_query = start_query  # type: ignore[method-assign]
+LogsBackend.get_query_results = get_query_results  # type: ignore[method-assign]
+logs_models.LogQuery = Executed  # type: ignore[misc]
+logs_models.EventMessageFilter = Matches  # type: ignore[assignment,misc]
+DomainDispatcherApplication.__call__ = world.around(DomainDispatcherApplication.__call__, stage_trail)  # type: ignore[method-assign]
 BaseResponse.call_action = call_action  # type: ignore[method-assign]
 
 if __name__ == "__main__":
