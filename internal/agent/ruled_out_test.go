@@ -56,7 +56,7 @@ func TestRuledOut_EvidenceIsCheckedLikeThatOfFindings(t *testing.T) {
 		{"not in the output", against(1, "table Orders status DELETING"), false, false, "not in the output of tool call 1"},
 		{"one of two is not in the output", against(1, "table Orders status DELETING", "table Orders status ACTIVE"), false, false, "not in the output of tool call 1"},
 		{"another call", against(7, "table Orders status ACTIVE"), false, false, "tool call 7 does not exist"},
-		{"part of the code", against(1, "look()"), false, false, "not in the output"},
+		{"only in the code", against(1, "look()"), false, false, "not in the output"},
 		{"too short", against(1, "12"), false, false, "too short"},
 		{"no evidence", against(1), false, false, "no evidence is cited"},
 		{"no number", against(nil, "table Orders status ACTIVE"), false, false, "does not exist"},
