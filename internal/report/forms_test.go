@@ -242,7 +242,7 @@ func asMarkdown(source string) ast.Node {
 	return goldmark.New(goldmark.WithExtensions(extension.GFM, extension.Footnote, extension.DefinitionList)).Parser().Parse(text.NewReader([]byte(source)))
 }
 
-var ownEmphasis = regexp.MustCompile(`^(?:(?:Executive summary|Root cause \((?:confirmed|likely|unknown)\)|Impact assessment|Note):|` + label + strings.TrimSuffix(author, `\.`) + `:|\[(?:` + phrases + `\.? ?)+(?:Written by the model, not checked, not run)?\])$`)
+var ownEmphasis = regexp.MustCompile(`^(?:(?:Executive summary|Root cause \((?:confirmed|likely|unknown)\)|Impact assessment|What was ruled out(?: \(3 of \d+, the others are in the report\))?|Ruled out|Likely ruled out|Not proven|Note):|` + label + strings.TrimSuffix(author, `\.`) + `:|\[(?:` + phrases + `\.? ?)+(?:Written by the model, not checked, not run)?\])$`)
 
 // assertNeutral requires that a text of a card has no formatting but the emphasis and no links but the addresses that
 // code writes.
@@ -302,7 +302,7 @@ func TestCard_HasNoFormattingAndNoLinksOfItsTexts(t *testing.T) {
 			assertNeutral(t, shown, text, []string{links.Alarm, links.Report})
 		}
 		if len(links.Alarm) < 600 { // a longer link is not on the card
-			assert.Equal(t, 5, strings.Count(c.Content.Description, "\n"), "%q: note, summary, cause, impact, and two links have a line each", text)
+			assert.Equal(t, 6, strings.Count(c.Content.Description, "\n"), "%q: note, summary, cause, impact, ruled out, and two links have a line each", text)
 		}
 	}
 }
@@ -375,6 +375,8 @@ func TestNames_StayWholeInEveryForm(t *testing.T) {
 		rec.Alarm.Name = name
 		rec.Report.Summary, rec.Report.RootCause, rec.Report.Impact = sentence, "The "+name+" was "+name+".", name
 		rec.Report.Findings[0].Statement = sentence
+		rec.Report.RuledOut = []investigation.Refuted{{Hypothesis: "Perhaps " + name + " was slow.", Reason: "No, " + name + " was idle.", Verified: true,
+			Evidence: []investigation.Citation{{Call: 1, Quote: "quote of " + name + " as it is", Found: true}}}}
 		rec.Report.Actions = []investigation.Action{{Text: "Look at " + name + " again."}}
 		page, err := report.HTML(rec, linksOf(rec))
 		require.NoError(t, err)
@@ -387,10 +389,18 @@ func TestNames_StayWholeInEveryForm(t *testing.T) {
 			assert.Contains(t, shown, sentence, form)
 			assert.Contains(t, shown, "The "+name+" was "+name+".", form)
 			assert.Contains(t, shown, "Look at "+name+" again.", form)
+			assert.Contains(t, shown, "Perhaps "+name+" was slow.", form)
+			assert.Contains(t, shown, "Against it: No, "+name+" was idle.", form)
+			if form != "card" {
+				assert.Contains(t, unbarred(shown), "quote of "+name+" as it is", form)
+			}
 		}
 		assert.Contains(t, shownIn(c.Content.Title), name)
 	}
 }
+
+// unbarred returns a text without the bars before wrapped lines of quotes.
+func unbarred(text string) string { return strings.ReplaceAll(text, " | ", " ") }
 
 func FuzzForms(f *testing.F) {
 	for _, seed := range forged {

@@ -200,17 +200,45 @@ func (f findings) text() string {
 		mark := fmt.Sprintf("%d. ", i+1)
 		under := strings.Repeat(" ", len(mark))
 		b.WriteString(wrap(mark+"("+plain(state)+") "+unmarked(finding.Statement), under) + "\n")
-		for _, citation := range finding.Evidence {
-			if citation.Found {
-				quote := fmt.Sprintf("tool call %d: \"%s\"", citation.Call, plain(citation.Quote))
-				if source := sourceOf(citation); source != "" {
-					quote += " (" + source + ")"
-				}
-				for line := range strings.Lines(wrapTo(columns-len(under), quote, "")) {
-					b.WriteString(owned("| " + under + strings.TrimSuffix(line, "\n") + "\n"))
-				}
+		b.WriteString(quotesText(finding.Evidence, under))
+	}
+	return b.String()
+}
+
+// quotesText returns the quotes that were found, with a mark in the margin.
+func quotesText(evidence []investigation.Citation, under string) string {
+	var b strings.Builder
+	for _, citation := range evidence {
+		if citation.Found {
+			quote := fmt.Sprintf("tool call %d: \"%s\"", citation.Call, plain(citation.Quote))
+			if source := sourceOf(citation); source != "" {
+				quote += " (" + source + ")"
+			}
+			for line := range strings.Lines(wrapTo(columns-len(under), quote, "")) {
+				b.WriteString(owned("| " + under + strings.TrimSuffix(line, "\n") + "\n"))
 			}
 		}
+	}
+	return b.String()
+}
+
+// text begins each hypothesis with its state, as that of findings does.
+func (r ruledOut) text() string {
+	var b strings.Builder
+	for i, refuted := range r.refuted {
+		state := refutedState(refuted)
+		if !refuted.Verified {
+			state = strings.ToUpper(state) + ": " + cmp.Or(refuted.Problem, noEvidence)
+		} else if refuted.IsComputed() {
+			state += ", " + strings.ToUpper(computed)
+		}
+		mark := fmt.Sprintf("%d. ", i+1)
+		under := strings.Repeat(" ", len(mark))
+		b.WriteString(wrap(mark+"("+plain(state)+") "+unmarked(refuted.Hypothesis), under) + "\n")
+		if refuted.Reason != "" {
+			b.WriteString(wrap(under+"Against it: "+unmarked(refuted.Reason), under) + "\n")
+		}
+		b.WriteString(quotesText(refuted.Evidence, under))
 	}
 	return b.String()
 }
