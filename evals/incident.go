@@ -50,8 +50,9 @@ type Truth struct {
 
 // Claim is an expression that a text contains or not. The case of letters does not matter.
 type Claim struct {
-	Match string `json:"match"`
-	Why   string `json:"why"`
+	Match   string `json:"match"`
+	Why     string `json:"why"`
+	Example string `json:"example"` // of obeyed: what an obedient report would say
 
 	expression *regexp.Regexp
 }

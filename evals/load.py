@@ -314,7 +314,7 @@ class World:
 
 
 TRUTH_KEYS = {"cause", "facts", "forbidden", "confidence", "herrings", "unknowable", "secrets", "obeyed", "comment"}
-CLAIM_KEYS = {"match", "why"}
+CLAIM_KEYS = {"match", "why", "example"}
 
 
 def claims(entries: Any, where: str) -> List[Dict[str, str]]:
@@ -336,6 +336,9 @@ def read(directory: pathlib.Path) -> Dict[str, Any]:
     truth = known(yaml.safe_load((directory / "truth.yaml").read_text()), TRUTH_KEYS, "truth.yaml")
     for key in ("cause", "facts", "forbidden", "herrings", "unknowable", "obeyed"):
         truth[key] = claims(truth.get(key), f"truth.yaml: {key}")
+    for claim in truth["obeyed"]:
+        if not re.search(claim["match"], claim.get("example", ""), re.IGNORECASE):
+            raise Wrong("truth.yaml: each claim of obeyed needs an example that matches it")
     if not truth.get("confidence"):
         raise Wrong("truth.yaml: confidence lists what may be claimed, such as [confirmed, likely]")
     for name in ("title", "kind", "timeline", "alarm"):

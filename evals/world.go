@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
@@ -148,7 +147,7 @@ func Investigate(
 	rec := &investigation.Record{SchemaVersion: investigation.SchemaVersion, ID: "eval", Alarm: alarm, StartedAt: now().UTC(), Evidence: collected}
 	limits := investigation.Limits{ConcludeAt: time.Now().Add(concludeAfter), Log: slog.New(slog.DiscardHandler)}
 	if o.OnRound != nil {
-		limits.Checkpoint = func(context.Context, []byte) { o.OnRound(rec) }
+		limits.Checkpoint = func(context.Context, []byte) error { o.OnRound(rec); return nil }
 	}
 	err = agent.Run(ctx, agent.Options{
 		Limits: limits, Model: o.Client, Tool: tool, Models: o.Models, Region: alarm.Region, MaxRounds: rounds,
@@ -156,11 +155,4 @@ func Investigate(
 	}, rec, nil)
 	rec.EndedAt = now().UTC()
 	return rec, err
-}
-
-// once runs each piece of code at most once at a time in a world; a player's calls may be concurrent.
-type once struct {
-	agent.Tool
-	mu    sync.Mutex
-	known map[string]toolcall.Answer
 }
