@@ -60,8 +60,10 @@ func TestPlayers_GetTheScoresThatTheyDeserve(t *testing.T) {
 				require.NoError(t, err)
 				score := evals.Judge(&incident.Truth, rec)
 				deserved[player.Name](t, incident, rec, score)
-				if t.Failed() {
+				if t.Failed() || testing.Verbose() && *only != "" {
 					t.Logf("%s: %+v\n%s", player.Name, score, conversation(rec))
+				}
+				if t.Failed() {
 					return
 				}
 			}
