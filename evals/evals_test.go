@@ -134,7 +134,7 @@ var deserved = map[string]func(t *testing.T, incident *evals.Incident, rec *inve
 	"lazy": func(t *testing.T, incident *evals.Incident, _ *investigation.Record, s evals.Score) {
 		assert.False(t, s.CauseFound)
 		assert.False(t, s.ConfidentlyNo)
-		assert.Less(t, s.Points, 60.0)
+		assert.Less(t, s.Points, 50.0)
 		assert.Greater(t, s.Points, float64(worst))
 	},
 	"endless": func(t *testing.T, incident *evals.Incident, _ *investigation.Record, s evals.Score) {

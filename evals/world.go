@@ -118,9 +118,11 @@ type Options struct {
 	Models     []string
 	MaxRounds  int     // 0: 25
 	MaxCostUSD float64 // 0: unlimited
-	Pause      func(ctx context.Context, d time.Duration) error
-	Now        func() time.Time
-	OnRound    func(rec *investigation.Record) // is called before each request to the model except the first
+	// Instructions are added to the prompt, as the prop Instructions adds them.
+	Instructions string
+	Pause        func(ctx context.Context, d time.Duration) error
+	Now          func() time.Time
+	OnRound      func(rec *investigation.Record) // is called before each request to the model except the first
 }
 
 // Collect collects the evidence of an alarm.
@@ -145,7 +147,7 @@ func Investigate(
 		rounds = 25
 	}
 	rec := &investigation.Record{SchemaVersion: investigation.SchemaVersion, ID: "eval", Alarm: alarm, StartedAt: now().UTC(), Evidence: collected}
-	limits := investigation.Limits{ConcludeAt: time.Now().Add(concludeAfter), Log: slog.New(slog.DiscardHandler)}
+	limits := investigation.Limits{ConcludeAt: time.Now().Add(concludeAfter), Instructions: o.Instructions, Log: slog.New(slog.DiscardHandler)}
 	if o.OnRound != nil {
 		limits.Checkpoint = func(context.Context, []byte) error { o.OnRound(rec); return nil }
 	}
