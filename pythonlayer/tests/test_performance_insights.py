@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, List, Optional
 
-from alarmtriage_evidence.services import performance_insights, rds
+from alarmtriage_evidence.services import rds
 
 from . import fake_aws
 from .fake_aws import FIRED, FakeAWS, context, look
@@ -34,7 +34,7 @@ def points(before: Optional[float], after: Optional[float]) -> Dict[str, Any]:
     return {"Identifier": "db-ORDERS-1", "AlignedStartTime": FIRED, "AlignedEndTime": FIRED, "MetricList": [{"Key": {"Metric": "db.load.avg"}, "DataPoints": shown}]}
 
 
-class PerformanceInsights(Looks):
+class Staged(Looks):
     def staged(self, found: Dict[str, Any], keys: Dict[str, Any], load: Any = None) -> Dict[str, Any]:
         """Returns answers: `keys` has the keys after and before the onset by group."""
 
@@ -47,6 +47,8 @@ class PerformanceInsights(Looks):
                 "rds.describe_pending_maintenance_actions": {"PendingMaintenanceActions": []},
                 "pi.get_resource_metrics": load or points(1.0, 9.0), "pi.describe_dimension_keys": describe}
 
+
+class PerformanceInsights(Staged):
     KEYS = {"db.wait_event": (waits({"IO:DataFileRead": 6.1, "CPU": 2.0, "Lock:tuple": 0.9}), waits({"CPU": 1.9, "IO:DataFileRead": 0.2})),
             "db.sql_tokenized": (statements({"SELECT * FROM orders\n WHERE sku = ?": 7.25, "UPDATE stock SET n = ?": 0.04}), statements({"UPDATE stock SET n = ?": 0.03}))}
 
@@ -133,11 +135,13 @@ class PerformanceInsights(Looks):
         self.assertEqual({"DOCDB"}, {request["ServiceType"] for name, request in aws.requests if name.startswith("pi.")})
 
 
-class Statements(Looks):
+class Statements(Staged):
     """Databases leave some literals in a digest."""
 
     def shown(self, statement: str, engine: str = "postgres") -> str:
-        return performance_insights._shown(statement, {"Engine": engine})
+        """Returns the statement as the report shows it."""
+        aws = FakeAWS(self.staged(instance(Engine=engine), {"db.sql_tokenized": (statements({statement: 3.0}), [])}))
+        return next(iter(rds.sql_statements(context(aws), "orders-1"))).text.split(" minutes before: ")[1]
 
     def test_quoted_texts_are_hidden(self) -> None:
         for statement, engine in (
