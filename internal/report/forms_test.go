@@ -383,7 +383,7 @@ func TestNames_StayWholeInEveryForm(t *testing.T) {
 		raw, err := report.Card(rec, linksOf(rec))
 		c := cardOf(t, raw, err)
 		for form, shown := range map[string]string{
-			"text": report.Text(rec, linksOf(rec)), "page": shownOn(page), "card": shownIn(c.Content.Description + "\n" + strings.Join(c.Content.NextSteps, "\n")),
+			"text": report.Text(rec, linksOf(rec)), "notification": report.Notification(rec, linksOf(rec), 1<<20), "page": shownOn(page), "card": shownIn(c.Content.Description + "\n" + strings.Join(c.Content.NextSteps, "\n")),
 		} {
 			shown = strings.Join(strings.Fields(shown), " ")
 			assert.Contains(t, shown, sentence, form)

@@ -79,7 +79,8 @@ type completionAlarm struct {
 const maxEventText = 1000
 
 // Completion returns the detail of the completion event in at most maxBytes. If it is too long, Completion drops the
-// findings and what was ruled out. If that is not enough, it keeps only the verdict with shortened texts, and finally no texts.
+// findings and what was ruled out. If that is not enough, it keeps only the verdict with shortened texts, and finally no
+// texts.
 func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 	c := completion{
 		SchemaVersion: rec.SchemaVersion, ID: rec.ID,

@@ -104,7 +104,7 @@ var outline = []section{
 	{
 		title: "What was ruled out",
 		contents: "other causes that were tested, with the quotes against them; " +
-			"without a quote that counts as evidence, a cause is `NOT PROVEN` to be ruled out",
+			"a cause is `NOT PROVEN` to be ruled out unless all quotes against it count as evidence",
 		forms: written | inCard, content: ruledOutOf,
 	},
 	{
