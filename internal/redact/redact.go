@@ -6,7 +6,7 @@
 //   - the text before a value, such as a command (commands.go)
 //   - the name of a value (names.go), in all forms of text (scan.go, values.go, forms.go)
 //   - the variables of programs, and the data of Kubernetes secrets (variables.go)
-//   - a [Memory] of the answers that AWS gave to the same call (memory.go, literals.go)
+//   - a [Memory] of the answers that AWS gave to the same call (memory.go), in all encodings (literals.go, decode.go)
 //
 // One pass finds the words of all rules and shapes (index.go), so only those whose words occur are tried.
 package redact
@@ -29,7 +29,7 @@ import (
 // Redactor replaces secrets with a text that names their kind.
 type Redactor struct {
 	custom []*regexp.Regexp   // patterns of the user
-	known  *literals          // secrets that AWS's answers contain; may be nil
+	known  *known             // secrets that AWS's answers contain; may be nil
 	gaps   toolcall.SearchGap // what was not searched for these secrets
 	until  time.Time          // zero: no deadline
 }
