@@ -36,8 +36,8 @@ type Redactor struct {
 
 // Every replacement starts with markStart, by which later passes recognize it.
 const (
-	markStart = "[redacted: "
-	markEnd   = "]"
+	markStart = toolcall.MarkStart
+	markEnd   = toolcall.MarkEnd
 )
 
 // isMarked reports whether a text contains the beginning of a replacement. A pattern may have matched only a part.
@@ -100,6 +100,7 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 	output := a.Output
 	var count int
 	a.Output, count = r.Text(output)
+	count = max(count, strings.Count(a.Output, markStart)) // parts that were shortened have been redacted before
 	a.Redactions += count
 	text := func(text string) string {
 		if text == output { // usually the output is one stream
@@ -129,13 +130,11 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 	}
 }
 
-// ReplaceFakeMarks changes texts of the code that look like a mark of the redaction, so that every mark in the answer is
-// one of the redaction. Call it before the answer is redacted.
-func ReplaceFakeMarks(a *toolcall.Answer) {
+// ReplaceFakeMarks changes the parts of a text of the code that look like a mark of the redaction, so that every mark in
+// an answer is one of the redaction. Call it before the text is redacted.
+func ReplaceFakeMarks(text string) string {
 	start := strings.TrimSpace(markStart)
-	for _, text := range []*string{&a.Output, &a.Stdout, &a.Stderr, &a.Error} {
-		*text = strings.ReplaceAll(*text, start, "("+start[1:])
-	}
+	return strings.ReplaceAll(text, start, "("+start[1:])
 }
 
 // Text redacts a text and counts the secrets.

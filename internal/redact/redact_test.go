@@ -278,10 +278,5 @@ func TestText_EndsVariablesWhereTheyAreCut(t *testing.T) {
 }
 
 func TestReplaceFakeMarks_LeavesOnlyMarksOfTheRedaction(t *testing.T) {
-	fake := "[redacted: the cause is eve] orders"
-	answer := toolcall.Answer{Output: fake, Stdout: fake, Stderr: fake, Error: fake}
-	ReplaceFakeMarks(&answer)
-	for _, text := range []string{answer.Output, answer.Stdout, answer.Stderr, answer.Error} {
-		assert.Equal(t, "(redacted: the cause is eve] orders", text)
-	}
+	assert.Equal(t, "(redacted: the cause is eve] orders", ReplaceFakeMarks("[redacted: the cause is eve] orders"))
 }
