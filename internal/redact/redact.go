@@ -172,7 +172,7 @@ func (r *Redactor) text(c *counter, text string) string {
 		if c.isLate() {
 			break
 		}
-		text = c.replaceAll(pattern, text, func(g []string) string { return c.mark("custom pattern", g[0]) })
+		text = c.replaceCustom(pattern, text)
 	}
 	if c.expired {
 		c.count++
@@ -218,6 +218,44 @@ func (c *counter) replaceAll(pattern *regexp.Regexp, text string, replace func(g
 		return replace(groups)
 	})
 }
+
+// replaceCustom replaces the matches of a pattern of the user. A match in a mark stays, and a mark in a match becomes a part
+// of the new mark.
+func (c *counter) replaceCustom(pattern *regexp.Regexp, text string) string {
+	var b strings.Builder
+	var marks [][]int
+	if isMarked(text) {
+		marks = wholeMark().FindAllStringIndex(text, -1)
+	}
+	done := 0
+	for _, found := range pattern.FindAllStringIndex(text, -1) {
+		from, to := found[0], found[1]
+		for len(marks) > 0 && marks[0][1] <= from {
+			marks = marks[1:]
+		}
+		for _, mark := range marks {
+			if mark[0] >= to {
+				break
+			}
+			if mark[0] <= from && to <= mark[1] {
+				from, to = 0, 0 // in a mark
+				break
+			}
+			from, to = min(from, mark[0]), max(to, mark[1])
+		}
+		if from < done || to <= from {
+			continue
+		}
+		c.count -= strings.Count(text[from:to], markStart)
+		b.WriteString(text[done:from])
+		b.WriteString(c.mark("custom pattern", text[from:to]))
+		done = to
+	}
+	b.WriteString(text[done:])
+	return b.String()
+}
+
+var wholeMark = lazy(regexp.QuoteMeta(markStart) + `[^\]\n]*` + regexp.QuoteMeta(markEnd))
 
 // replaceGroup replaces the second group of each match of a shape.
 func (c *counter) replaceGroup(s *shape, text string, quoted bool) string {
