@@ -103,19 +103,41 @@ func (l *literals) find(c *counter, v *view, found [][2]int) [][2]int {
 		if l.first[pair/64]&(1<<(pair%64)) == 0 {
 			continue
 		}
+		size := 0
 		for _, literal := range l.lists[binary.BigEndian.Uint32([]byte(text[at:at+4]))] {
 			if strings.HasPrefix(text[at:], literal) {
-				from, to := v.original(at, at+len(literal))
-				found = append(found, [2]int{from, to})
-				at += len(literal) - 1
+				size = max(size, len(literal))
 				break
 			}
+			size = max(size, cutSize(text[at:], literal))
+		}
+		if size > 0 {
+			from, to := v.original(at, at+size)
+			found = append(found, [2]int{from, to})
+			at += size - 1
 		}
 		if at%maxQuoted == 0 && c.isLate() {
 			return found
 		}
 	}
 	return found
+}
+
+// cutSize returns the length of the beginning of a secret at the start of a text if the secret is cut there, or 0. Code shows
+// a part of a value, and the functions for the code shorten log lines.
+func cutSize(text, secret string) int {
+	size := 0
+	for size < len(text) && text[size] == secret[size] { // they differ before the end of the secret, or the text ends
+		size++
+	}
+	if size < minSecret || 3*size < len(secret) || 2*size < len(secret) && !hasDigit(secret[:size]) {
+		return 0
+	}
+	rest := text[size:]
+	if rest == "" || strings.IndexByte("\"'\n", rest[0]) >= 0 || strings.HasPrefix(rest, "…") || strings.HasPrefix(rest, "...") {
+		return size
+	}
+	return 0
 }
 
 // maxEncoded is the length in bytes of a secret that is also found in base64 and in hexadecimal digits. Longer ones, such

@@ -374,6 +374,31 @@ func TestMemory_FindsEveryEncoding(t *testing.T) {
 	}
 }
 
+func TestMemory_FindsTheBeginningOfASecretThatIsCut(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	var m Memory
+	m.Observe([]byte(`{"Variables":{"DB_PASSWORD":"` + randomA + `","WEBHOOK_SECRET":"Harbor-lantern-Copper-window-42"}}`))
+	knowing := m.Knowing(r)
+	for text, want := range map[string]string{
+		"pw " + randomA[:20] + "… truncated": "pw [redacted: secret]… truncated",
+		"pw " + randomA[:8] + "...":          "pw [redacted: secret]...",
+		`["` + randomA[:12] + `"]`:           `["[redacted: secret]"]`,
+		"{'a': '" + randomA[:9] + "'}":       "{'a': '[redacted: secret]'}",
+		randomA[:15]:                         "[redacted: secret]",
+		randomA[:23] + "\nnext":              "[redacted: secret]\nnext",
+		randomA[:7]:                          randomA[:7],
+		randomA[:20] + "xyz":                 randomA[:20] + "xyz",
+		randomA[:20] + " and more":           randomA[:20] + " and more",
+		`"Harbor-lantern"`:                   `"Harbor-lantern"`,
+		`"Harbor-lantern-Copper"`:            `"[redacted: secret]"`,
+		base64.StdEncoding.EncodeToString([]byte(randomA))[:16] + "…": "[redacted: secret]…",
+	} {
+		clean, _ := knowing.Text(text)
+		assert.Equal(t, want, clean)
+	}
+}
+
 func TestMemory_KeepsTextsThatOnlyResembleASecret(t *testing.T) {
 	r, err := New(nil)
 	require.NoError(t, err)
@@ -381,7 +406,7 @@ func TestMemory_KeepsTextsThatOnlyResembleASecret(t *testing.T) {
 	m.Observe([]byte(`{"Variables":{"DB_PASSWORD":"` + randomA + `","API_KEY":"Zk3 Vq9+TxW1"}}`))
 	knowing := m.Knowing(r)
 	for _, text := range []string{
-		`C:\temp\new\x41 100% done %41 &amp; "a"` + "\n  " + `"b" \u003c \ud83d \`, randomA[:12] + "\n" + randomA[12:20], strings.ToLower(randomA), `\x`, `\u00`, `%`, `&`, `&#;`, `\u{}`, `\U00110000`, `&#xffffffff;`,
+		`C:\temp\new\x41 100% done %41 &amp; "a"` + "\n  " + `"b" \u003c \ud83d \`, randomA[:7] + "\n" + randomA[7:20], strings.ToLower(randomA), `\x`, `\u00`, `%`, `&`, `&#;`, `\u{}`, `\U00110000`, `&#xffffffff;`,
 		"2026-01-02T03:04:05 be ad 12 c0:ff:ee", strings.Repeat("ab:cd ", 50), strings.Repeat(`\`, 50), strings.Repeat("%25", 50), strings.Repeat("&amp;amp;", 9),
 	} {
 		clean, count := knowing.Text(text)
