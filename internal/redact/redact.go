@@ -207,6 +207,12 @@ func (c *counter) mark(kind, secret string) string {
 	return replacement(kind)
 }
 
+// markOver is mark for a text that can contain marks, which counted before.
+func (c *counter) markOver(kind, text string) string {
+	c.count = max(c.count-strings.Count(text, markStart), 0)
+	return c.mark(kind, text)
+}
+
 // replaceAll replaces every match of a pattern.
 func (c *counter) replaceAll(pattern *regexp.Regexp, text string, replace func(groups []string) string) string {
 	return pattern.ReplaceAllStringFunc(text, func(found string) string {
@@ -246,9 +252,8 @@ func (c *counter) replaceCustom(pattern *regexp.Regexp, text string) string {
 		if from < done || to <= from {
 			continue
 		}
-		c.count -= strings.Count(text[from:to], markStart)
 		b.WriteString(text[done:from])
-		b.WriteString(c.mark("custom pattern", text[from:to]))
+		b.WriteString(c.markOver("custom pattern", text[from:to]))
 		done = to
 	}
 	b.WriteString(text[done:])

@@ -321,6 +321,18 @@ func TestText_ReplacesWholeValuesOfKubernetesSecrets(t *testing.T) {
 	}
 }
 
+// A text that was shortened is redacted twice. Marks of the first time must not hide that something was replaced.
+func TestDocument_CountsWhatIsReplacedBesideMarks(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	text := "kind: Secret\nstringData:\n  a: [redacted: password] hunter2 [redacted: password] [redacted: password]\n"
+	encoded, err := json.Marshal([]string{text, "password=hunter2-canary", "password=hunter2-canary"})
+	require.NoError(t, err)
+	clean, count := r.Document(string(encoded))
+	assert.Equal(t, 3, count)
+	assert.NotContains(t, clean, "hunter2")
+}
+
 func TestText_NeverNestsMarks(t *testing.T) {
 	r, err := New([]string{`secret|redacted|kind`, `pass\w+[=: ]+\S+ \S+`, `[a-z]+\]`, `\w+: \[\w+`})
 	require.NoError(t, err)

@@ -238,9 +238,8 @@ func (s *scanner) replaceWhole(from, to int) {
 	if strings.HasPrefix(value, markStart) && strings.Index(value, markEnd) == len(value)-len(markEnd) || value == "" {
 		return
 	}
-	s.counter.count -= strings.Count(value, markStart)
 	s.out.WriteString(s.text[s.done:from])
-	s.out.WriteString(s.counter.mark("secret", s.text[from:to]))
+	s.out.WriteString(s.counter.markOver("secret", s.text[from:to]))
 	s.done = to
 }
 
