@@ -72,9 +72,16 @@ func (c *capture) text(show int, clean func(text string, isCut bool) string) (te
 	}
 	head := clean(strings.ToValidUTF8(string(wholeRunesEnd(c.head)), "\uFFFD"), true)
 	end := clean(strings.ToValidUTF8(string(wholeRunesStart(tail)), "\uFFFD"), true)
-	// The last bytes that are kept can be a part of a secret.
-	to := beforeMark(head, min(show, max(len(head)-CutMargin, 0)))
-	from := afterMark(end, max(len(end)-show, min(len(end), CutMargin)))
+	// The last bytes that are kept can be a part of a secret, unless they are a mark.
+	to, from := len(head)-CutMargin, CutMargin
+	if _, last, ok := markAround(head, len(head)-1); ok && last == len(head) {
+		to = len(head)
+	}
+	if strings.HasPrefix(end, toolcall.MarkStart) {
+		from = 0
+	}
+	to = beforeMark(head, min(show, max(to, 0)))
+	from = afterMark(end, max(len(end)-show, min(len(end), from)))
 	missing = c.total - int64(len(c.head)+len(tail)) + int64(len(head)-to+from)
 	return truncate.Join(head[:to], missing, end[from:]), missing
 }

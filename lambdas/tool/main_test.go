@@ -143,6 +143,13 @@ func TestTool_ShowsNoPartOfASecretWhereATextIsCut(t *testing.T) {
 	}
 }
 
+// The mark of a secret that is longer than what is kept is shown.
+func TestTool_ShowsTheMarkOfASecretThatFillsAnOutput(t *testing.T) {
+	invoke, _ := tool(t, nil)
+	a := decoded(t, invoke(command(`print("-----BEGIN PRIVATE" + " KEY-----\n" + ("QUJD" * 16 + "\n") * 6000)`)))
+	assert.True(t, strings.HasPrefix(a.Output, "[redacted: private key]\n… "), "%.100s", a.Output)
+}
+
 // Log lines contain colors for terminals. Colors would hide the names of secrets from the rules, and words
 // from the check of quotes.
 func TestTool_RemovesColorsFromAnswers(t *testing.T) {
