@@ -55,7 +55,8 @@ var (
 		`tag|untag|register|restore|import|copy|move|promote|failover|rotate|replace|apply|execute|deploy|authorize|grant|` +
 		`activate|deactivate|upload|write|batch-write|transact-write|provision|request|accept|reject|resume|change|increase|` +
 		`decrease|retry|redrive|rollback|continue|complete|initiate|admin|signal|record|test-invoke|swap|switchover|assign|unassign)(?:-|$)`)
-	revealing  = regexp.MustCompile(`secret-value|password|credential|-token|decrypt|api-key|presigned|get-login|generate-data-key|export-|assume-role|access-key`)
+	revealing = regexp.MustCompile(`secret-value|password|credential|-token|decrypt|api-key|presigned|get-login|generate-data-key|export-|assume-role|access-key|-auth$|auth-challenge|` +
+		`^(?:create|download|generate|issue|rotate|reset)-.*(?:key|secret|token|certificate|user-pool-client)`)
 	identities = set("iam", "sso-admin", "identitystore", "organizations", "account", "ram", "lakeformation")
 )
 

@@ -153,6 +153,9 @@ var wrapperOptions = map[string]*regexp.Regexp{
 var keywords = set("if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "select", "in", "function",
 	"coproc", "repeat", "foreach", "end", "{", "}", "!", "[[", "]]")
 
+// plainWord matches words that mean the same if a shell reads them again.
+var plainWord = regexp.MustCompile(`^[\w./:=,@+-]+$`)
+
 // wrapped states what the command in a wrapper's arguments does. It begins at the first word that is the name of a known
 // program. What comes before it must be understood, because it may be a command, too.
 func (c simple) wrapped(wrapper string, args []word) Effect {
@@ -165,6 +168,9 @@ func (c simple) wrapped(wrapper string, args []word) Effect {
 			options := NotUnderstood
 			if pattern := wrapperOptions[wrapper]; before == "" || pattern != nil && pattern.MatchString(before) {
 				options = 0
+			}
+			if wrapper == "watch" && slices.ContainsFunc(args, func(w word) bool { return !plainWord.MatchString(w.text) }) {
+				options = NotUnderstood // watch gives the words to a shell
 			}
 			return options | inner.effect()
 		}

@@ -18,7 +18,7 @@ var filters = map[string]filter{
 	"jq":     jqEffect,
 	"date":   dateEffect,
 	"sort":   options{plain: regexp.MustCompile(`^-(?:[bdfghinrRuVMcsz]+|[kt].+|-reverse|-unique|-numeric-sort)$`), valued: set("-k", "-t")}.effect,
-	"uniq":   options{plain: regexp.MustCompile(`^-(?:[cdiuD]+|[fsw]\d+|-count)$`), valued: set("-f", "-s", "-w")}.effect,
+	"uniq":   uniqEffect,
 	"head":   options{plain: regexp.MustCompile(`^-(?:\d+|[nc][+-]?\d+[kKMG]?|q|-(?:lines|bytes)=\d+)$`), valued: set("-n", "-c")}.effect,
 	"tail":   options{plain: regexp.MustCompile(`^-(?:\d+|[nc][+-]?\d+[kKMG]?|q|-(?:lines|bytes)=\d+)$`), valued: set("-n", "-c")}.effect,
 	"wc":     options{plain: regexp.MustCompile(`^-(?:[lwmcL]+|-lines|-words|-bytes|-chars)$`)}.effect,
@@ -65,6 +65,17 @@ func (o options) effect(args []word) Effect {
 		case !arg.constant, !o.plain.MatchString(arg.text):
 			return effect | NotUnderstood
 		}
+	}
+	return effect
+}
+
+var uniqOptions = options{plain: regexp.MustCompile(`^-(?:[cdiuD]+|[fsw]\d+|-count)$`), valued: set("-f", "-s", "-w")}
+
+// uniqEffect states what uniq does. It writes to its second operand.
+func uniqEffect(args []word) Effect {
+	effect := uniqOptions.effect(args)
+	if effect.has(ReadsFile) {
+		effect |= WritesFile
 	}
 	return effect
 }

@@ -42,7 +42,7 @@ func Find(sentence string) []Found {
 		if strings.EqualFold(program, "aws") { // file systems of macOS ignore the case
 			program = "aws"
 		}
-		if !canBegin(program) {
+		if !canBegin(program) || filters[program] != nil && isOperation(text[:start]) {
 			continue
 		}
 		if effect := effectInSentence(program, text[start:]) & InSentence; effect != 0 && !covered(found, effect, text[:start]) {
@@ -81,6 +81,7 @@ var (
 	kebab       = regexp.MustCompile(`^[a-z][a-z0-9]*(?:-[a-z0-9]+)+$`)
 	oneWord     = set("ls", "cp", "mv", "rm", "rb", "mb", "sync", "presign", "website", "invoke", "publish", "subscribe", "unsubscribe", "decrypt", "encrypt", "sign",
 		"tail", "deploy", "package", "push", "configure", "login", "logout", "ssh", "query", "scan", "wait")
+	ofFile   = regexp.MustCompile(`^(?:~/|/|\.\.?/)`)
 	fileName = regexp.MustCompile(`^(?:-\w|~?/|\.{1,2}/|\*|[\w.-]*\.\w{1,5}$|[\w-]+/|\w+=|\d{3,4}$|[ugoa]*[+=][rwxXst]+$)`)
 	address  = regexp.MustCompile(`^(?:-|["']?\w+:/|["']?[\w-]+(?:\.[\w-]+)+|["']?\[|["']?\d+$|["']?0[xX])`)
 )
@@ -124,7 +125,14 @@ func canBegin(program string) bool {
 	if program == "at" { // a word of most sentences, also before an option or a variable
 		return false
 	}
-	return program == "aws" || isOther && program != "" || isVariable.MatchString(program) || isScript.MatchString(program) || isInterpreter(program) || wrappers[program] != 0
+	return program == "aws" || isOther && program != "" || isVariable.MatchString(program) || isScript.MatchString(program) || isInterpreter(program) || wrappers[program] != 0 ||
+		filters[program] != nil
+}
+
+// isOperation reports whether the word after a text is an operation of the AWS CLI, such as tail in aws logs tail.
+func isOperation(before string) bool {
+	words := strings.Fields(before)
+	return len(words) > 1 && strings.EqualFold(bare(words[len(words)-2]), "aws")
 }
 
 // effectInSentence returns what a command does that begins a text. The end of the command is not known, so it is judged
@@ -187,10 +195,10 @@ func looksLikeCommand(program string, words []string) bool {
 			}
 		}
 		return false
-	case commandLike.MatchString(words[1]):
+	case commandLike.MatchString(words[1]) && filters[program] == nil:
 		return true
 	case englishWords[program]:
-		return program == "export" && isAssignment(words[1])
+		return (program == "export" || program == "alias") && isAssignment(words[1])
 	case program == "aws":
 		for _, word := range early {
 			if strings.HasPrefix(word, "--") || commandLike.MatchString(word) || kebab.MatchString(bare(word)) {
@@ -200,6 +208,8 @@ func looksLikeCommand(program string, words []string) bool {
 		return len(words) > 2 && (oneWord[bare(words[2])] && reads()[bare(words[1])] != 0 || bare(words[1]) == "s3" && oneWord[bare(words[2])] || bare(words[1]) == "configure")
 	case anyArgument[program]:
 		return true
+	case filters[program] != nil: // many are English words, so only with a pipe, a redirection, or the path of a file
+		return ofFile.MatchString(words[1]) || slices.ContainsFunc(words, func(word string) bool { return strings.ContainsAny(word, "|>") })
 	case program == "shutdown" || program == "reboot" || program == "halt":
 		return next == "now"
 	case program == "curl" || program == "wget" || program == "ssh" || program == "nc" || program == "ncat":

@@ -94,6 +94,10 @@ var copyable = []struct {
 	{"chmod +x run", ChangesState},
 	{"killall nginx", Deletes},
 	{"shutdown now", Deletes},
+	{"echo cm0gLXJmIC8= | base64 -d | sh", PipesToShell},
+	{"cat ~/.aws/credentials", NotUnderstood},
+	{"cat /etc/passwd", ReadsFile},
+	{"alias a=aws", RunsCode},
 	{"redis-cli flushall", NotUnderstood},
 	{"ssh db rm -rf /", RunsCode},
 	{"export AWS_ENDPOINT_URL=https://evil.example", NotUnderstood},
@@ -126,6 +130,7 @@ func TestFind_OrdinarySentencesHaveNoCommand(t *testing.T) {
 		"The python code calls DynamoDB.", "Ask sam to make a host free.", "The script at /var/log was found; go and find the source of it.",
 		"Look at the time of the watch command, and kill rates.", "The cost is $5 per day, $REGION is not set.", "A rm command was seen.",
 		"The function /aws/lambda/orders timed out.", "It failed at ./handler.py, line 3.", "Use curl to check.", "A nice env, but no sh.",
+		"Sort it by date, then cut the head of the column; echo it true.", "A jq filter and a grep pattern are wrong.",
 		"The cdk app and the sam template differ.", "Roll back the deployment, delete the table, and stop the instance.",
 	} {
 		for _, found := range Find(sentence) {

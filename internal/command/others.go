@@ -71,7 +71,7 @@ var others = map[string]*other{
 	"systemctl": {reads: []string{"status *", "is-active *"}, options: "--no-pager"},
 	"cqlsh":     nil, "psql": nil, "mysql": nil, "redis-cli": nil, "mongosh": nil,
 	"curl": {}, "wget": {}, "rm": {}, "rmdir": {}, "mv": {}, "cp": {}, "tee": {}, "kill": {}, "pkill": {}, "killall": {}, "shutdown": {}, "reboot": {}, "dd": {},
-	"chmod": {}, "chown": {}, "mkdir": {}, "touch": {}, "ln": {}, "export": {}, "unset": {}, "hostname": {}, "openssl": {}, "journalctl": {},
+	"chmod": {}, "chown": {}, "mkdir": {}, "touch": {}, "ln": {}, "export": {}, "unset": {}, "hostname": {}, "openssl": nil, "journalctl": {},
 	"dig": {}, "nslookup": {}, "host": {}, "ping": {}, "traceroute": {}, "ls": {}, "ps": {}, "df": {}, "du": {}, "free": {}, "uptime": {}, "whoami": {},
 }
 
@@ -214,12 +214,19 @@ var ownOutput = regexp.MustCompile(`(?:template|jsonpath|columns)-file`)
 // wholeOutput matches formats of kubectl that show whole objects, with the variables of their containers.
 var wholeOutput = regexp.MustCompile(`^(?:-o=?|--output=)?(?:yaml|json)`)
 
+var outside = regexp.MustCompile(`^(?:/|~|\.\./)`)
+
 // argumentEffect states what arguments change about a command that reads.
 func (o *other) argumentEffect(words []string, args []word) Effect {
-	if o != kubernetes {
-		return 0
-	}
 	effect := Effect(0)
+	for _, word := range words {
+		if o == repository && outside.MatchString(word) { // git diff also compares files outside of the repository
+			effect |= ReadsFile
+		}
+	}
+	if o != kubernetes {
+		return effect
+	}
 	for _, arg := range args {
 		if ownOutput.MatchString(arg.text) || arg.text == "-f" && words[0] != "logs" {
 			effect |= ReadsFile

@@ -127,6 +127,15 @@ var disguisedReads = []struct {
 	{"nice make aws s3 ls", RunsCode},
 	{"timeout 5 /tmp/x aws s3 ls", NotUnderstood},
 	{"env X=1 aws s3 ls", NotUnderstood},
+	{"watch aws s3 ls ';' rm -rf /", NotUnderstood},
+	{"watch -n 5 aws s3 ls '$(id)'", NotUnderstood},
+	{"git diff /etc/passwd /dev/null", ReadsFile},
+	{"openssl rsa -in key.pem", NotUnderstood},
+	{"aws s3 ls | uniq - /etc/crontab", WritesFile},
+	{"aws ec2 create-key-pair --key-name x", ShowsSecrets | ChangesState},
+	{"aws iot create-keys-and-certificate", ShowsSecrets | ChangesState},
+	{"aws lightsail download-default-key-pair", ShowsSecrets},
+	{"aws cognito-idp initiate-auth --auth-flow x", ShowsSecrets},
 	{"stdbuf -o L ./x aws s3 ls", NotUnderstood},
 
 	// Downloads.
