@@ -140,6 +140,9 @@ type learner struct {
 // add stores a secret, unless it is so short or regular that replacing it everywhere would damage other
 // texts.
 func (l *learner) add(secret string) {
+	if shown := terminal.Plain(secret); shown != secret { // answers show it like that
+		l.add(shown)
+	}
 	if len(secret) < minSecret || !hasDigit(secret) || entropy(secret) <= 2.5 || l.found[secret] {
 		return
 	}
