@@ -136,7 +136,7 @@ func (t *Text) IsObserved(quote Match, observed *toolcall.Observed) bool {
 	if observed == nil || observed.Answers == 0 {
 		return false
 	}
-	if inner, ok := t.trim(quote.from, quote.to); ok && containsAny(observed.Asked, inner) {
+	if t.isSent(quote, observed.Asked) {
 		return false
 	}
 	text, from, to := t.normal.text[quote.from:quote.to], quote.from, quote.to
