@@ -46,9 +46,10 @@ type matcher struct {
 
 	// The state within one answer.
 	body        []byte
-	folded      []byte   // body in lower case, if it was needed
-	foldedAsked string   // the requests in lower case, if they were needed
-	own         [2]int32 // words of the request
+	folded      []byte          // body in lower case, if it was needed
+	echoes      map[string]bool // by name: whether it may be an echo
+	foldedAsked string          // the requests in lower case, if they were needed
+	own         [2]int32        // words of the request
 	isError     bool
 	isSearch    bool
 	column      int32 // name of the column of Logs Insights whose value follows, or -1
@@ -162,7 +163,11 @@ func (m *matcher) clear() {
 func (m *matcher) compare(e exchange) {
 	m.containers, m.keys, m.named, m.inRecord, m.recordKey = m.containers[:0], m.keys[:0], -1, 0, 0
 	m.group, m.before, m.shared = m.group[:0], 0, m.shared[:0]
-	m.body, m.folded, m.own, m.isError, m.isSearch = e.answer, nil, m.asked.of[e.request], e.isError, e.isSearch
+	m.body, m.folded, m.isError, m.isSearch = e.answer, nil, e.isError, e.isSearch
+	m.echoes = nil
+	if m.own = m.asked.of[e.request]; e.isError {
+		m.own = m.asked.all() // an error can repeat the name of a session
+	}
 	m.column = -1
 	scanBody(e.answer, m)
 	m.endGroup(false)

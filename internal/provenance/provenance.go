@@ -18,6 +18,8 @@ package provenance
 
 import (
 	"hash/maphash"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -28,11 +30,11 @@ import (
 
 // Limits of one tool call.
 const (
-	maxBodies   = 16 << 20 // bytes of answers that are kept
-	maxAsked    = 64 << 10 // bytes of each request that are kept
-	maxAllAsked = 1 << 20  // bytes of all requests
-	maxSpans    = 1000     // parts of an output
-	minSpan     = 6        // bytes of a part; shorter quotes prove nothing
+	maxBodies   = 16 << 20  // bytes of answers that are kept
+	maxAsked    = 256 << 10 // bytes of a request; the answer to a longer one does not count
+	maxAllAsked = 1 << 20   // bytes of all requests
+	maxSpans    = 1000      // parts of an output
+	minSpan     = 6         // bytes of a part; shorter quotes prove nothing
 )
 
 // Limits of what is remembered of earlier calls.
@@ -43,11 +45,12 @@ const (
 
 // Exchange is one request that was sent to AWS, and its answer.
 type Exchange struct {
-	URL     string
-	Request []byte // the request's body
-	Status  int    // HTTP status of the answer
-	Answer  []byte // the beginning of the answer's body; the recorder keeps it
-	Cut     bool   // whether the answer has more
+	Operation string // such as "logs:FilterLogEvents"
+	URL       string
+	Request   []byte // the request's body
+	Status    int    // HTTP status of the answer
+	Answer    []byte // the beginning of the answer's body; the recorder keeps it
+	Cut       bool   // whether the answer has more
 }
 
 // Recorder keeps the exchanges of one tool call, and what is remembered of the requests of earlier calls: AWS may
@@ -82,51 +85,54 @@ func (r *Recorder) Record(e Exchange) {
 		r.succeeded++
 	}
 	r.cut = r.cut || e.Cut
-	request := e.URL + "\n" + string(e.Request[:min(len(e.Request), maxAsked)])
-	query := r.readQuery(request, e.Answer, len(e.Request) > maxAsked)
-	if r.asked+len(request) > maxAllAsked || r.size+len(e.Answer) > maxBodies {
+	request := e.URL + "\n" + string(e.Request)
+	if len(request) > maxAsked || r.asked+len(request) > maxAllAsked || r.size+len(e.Answer) > maxBodies {
 		r.cut = true // an answer counts only if what was asked is known
 		return
 	}
 	if !slices.Contains(r.requests, request) {
 		r.requests, r.asked = append(r.requests, request), r.asked+len(request)
 	}
-	if len(e.Answer) > 0 && (isError || !query.invents) {
-		r.exchanges = append(r.exchanges, exchange{request, e.Answer, isError, query.isSearch})
+	if invents := r.inventsText(e, request); len(e.Answer) > 0 && (isError || !invents) {
+		isSearch := e.Operation == "logs:FilterLogEvents" || e.Operation == getResults
+		r.exchanges = append(r.exchanges, exchange{request, e.Answer, isError, isSearch})
 		r.size += len(e.Answer)
 	}
 }
 
-// queryKind is what is known about the texts in an answer.
-type queryKind struct {
-	isSearch bool // the texts that were asked for are parts of texts that AWS stores
-	invents  bool // the texts can be those of the query
-}
+// Operations of Logs Insights.
+const (
+	startQuery = "logs:StartQuery"
+	getResults = "logs:GetQueryResults"
+)
 
-// readQuery determines the kind of a request, and remembers the queries of Logs Insights that are started.
-func (r *Recorder) readQuery(request string, answer []byte, isCut bool) queryKind {
-	_, body, _ := strings.Cut(request, "\n")
-	if strings.Contains(body, "label_replace") || strings.Contains(body, "label_join") ||
-		strings.Contains(request[:len(request)-len(body)], "label_") {
-		return queryKind{invents: true} // functions of PromQL that write labels
-	}
-	isStart, isResult := strings.Contains(body, "queryString"), strings.Contains(body, "queryId")
-	if !isStart && !isResult {
-		return queryKind{isSearch: strings.Contains(body, "filterPattern")}
-	}
-	asked := fieldsOf([]byte(body), "queryString", "queryLanguage", "queryId")
-	if isResult {
-		invents, isKnown := r.queries[asked["queryId"]]
-		return queryKind{isSearch: true, invents: invents || !isKnown}
-	}
-	if id := fieldsOf(answer, "queryId")["queryId"]; id != "" {
+// inventsText reports whether the texts in an answer can be those of a query that the code wrote. It remembers the
+// queries of Logs Insights that are started, because their results are the answers to other requests.
+func (r *Recorder) inventsText(e Exchange, request string) bool {
+	switch {
+	case e.Operation == getResults:
+		invents, isKnown := r.queries[fieldsOf(e.Request, "queryId")["queryId"]]
+		return invents || !isKnown
+	case e.Operation == startQuery:
+		id, asked := fieldsOf(e.Answer, "queryId")["queryId"], fieldsOf(e.Request, "queryString", "queryLanguage")
 		if r.queries == nil || len(r.queries) >= maxQueries {
 			r.queries = map[string]bool{}
 		}
-		r.queries[id] = r.queries[id] || isCut || inventsText(asked["queryString"], asked["queryLanguage"])
+		r.queries[id] = r.queries[id] || inventsText(asked["queryString"], asked["queryLanguage"])
+		return false
+	case promQL.MatchString(e.URL):
+		plain, err := url.QueryUnescape(request)
+		return err != nil || strings.Contains(plain, "label_replace") || strings.Contains(plain, "label_join")
 	}
-	return queryKind{isSearch: true}
+	return sqlResults.MatchString(e.Operation)
 }
+
+// sqlResults matches operations that return the results of SQL, which can select literals. They are denied unless the
+// settings allow them.
+var sqlResults = regexp.MustCompile(`:(GetQueryResults(Stream)?|GetStatementResult(V2)?|(Batch)?ExecuteStatement|ExecuteQuery|Select(ObjectContent)?)$|^timestream[a-z-]*:Query$`)
+
+// promQL matches the address of a PromQL request.
+var promQL = regexp.MustCompile(`^https?://[^/]*/api/v1/`)
 
 // Forget drops the exchanges, and remembers their requests.
 func (r *Recorder) Forget() { r.take() }

@@ -52,7 +52,7 @@ func (q *queryReader) invents() bool {
 			q.quoted(c)
 			q.hasField = true
 			q.took("``")
-		case c == '/' && q.isOwn && (q.before == "like" || q.before == "=~" || q.command == "parse" && !q.first):
+		case c == '/' && q.isOwn && (comparisons[q.before] || q.command == "parse" && !q.first):
 			if text := q.quoted(c); strings.LastIndexByte(text, '[') > strings.LastIndexByte(text, ']') {
 				return true // the slash may belong to the expression
 			}
@@ -128,6 +128,8 @@ func (q *queryReader) word(word string) bool {
 		q.command = word
 	case isNumber:
 		q.hasNumber = true
+	case word == "by" && q.isConstant():
+		return true
 	case isDigit(word[0]), word == "as", word == "by", q.before == "as":
 	default:
 		q.hasField = true

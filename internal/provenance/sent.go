@@ -167,14 +167,17 @@ func wordsOf(plain string) []string {
 }
 
 // longest returns the number of words at the beginning of a list that follow each other in a part of the requests, and
-// the number of comparisons.
-func (a *asked) longest(words []string, part [2]int32) (length, steps int) {
+// the number of comparisons. It ends after most comparisons, with more than most.
+func (a *asked) longest(words []string, part [2]int32, most int) (length, steps int) {
 	for _, at := range a.at[words[0]] {
-		if steps++; at < part[0] || at >= part[1] {
+		if steps++; steps > most {
+			break
+		}
+		if at < part[0] || at >= part[1] {
 			continue
 		}
-		n := 1
-		for n < len(words) && int(at)+n < int(part[1]) && a.words[int(at)+n] == words[n] {
+		n, room := 1, min(len(words), most-steps)
+		for n < room && int(at)+n < int(part[1]) && a.words[int(at)+n] == words[n] {
 			n++
 		}
 		steps += n
@@ -221,9 +224,9 @@ func (m *matcher) isSentText(plain, name string) bool {
 	if !isKnown || len(words) < minRun {
 		return false
 	}
-	length, steps := m.asked.longest(words, m.asked.all())
+	length, steps := m.asked.longest(words, m.asked.all(), maxSteps-m.steps)
 	m.spend(steps)
-	return length == len(words)
+	return length == len(words) || m.partial
 }
 
 // isProse reports whether a text has several words like a sentence, not like a path or an ARN.
@@ -236,8 +239,8 @@ func (m *matcher) isDynamicLabel(folded string) bool {
 	}
 	words := strings.Join(append([]string{""}, append(wordsOf(folded), "")...), " ")
 	for _, fragment := range m.asked.fragments {
-		m.spend(1)
-		if strings.Contains(words, " "+strings.Join(fragment, " ")+" ") {
+		m.spend(1 + len(words)/16)
+		if m.partial || strings.Contains(words, " "+strings.Join(fragment, " ")+" ") {
 			return true
 		}
 	}
@@ -255,16 +258,27 @@ func (m *matcher) mayBeEcho(folded string) bool {
 	if len(parts) < minParts {
 		return false
 	}
+	if isEcho, isKnown := m.echoes[folded]; isKnown {
+		return isEcho
+	}
 	if m.folded == nil {
+		m.echoes = map[string]bool{}
 		m.folded = bytes.ToLower(m.body)
 		m.foldedAsked = strings.ToLower(m.asked.raw)
 	}
+	m.spend(len(m.body) / 256)
+	m.echoes[folded] = !m.isInAddress(folded)
+	return m.echoes[folded]
+}
+
+// isInAddress reports whether an ARN or an address in the answer contains a name, and none that the code sent.
+func (m *matcher) isInAddress(folded string) bool {
 	for _, mark := range []string{":", "/"} {
 		if bytes.Contains(m.folded, []byte(mark+folded)) && !strings.Contains(m.foldedAsked, mark+folded) {
-			return false
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // part is a part of a value that the code did not send, with the first word after it.
@@ -284,7 +298,7 @@ func (m *matcher) unsent(plain string) (parts []part, isCut bool) {
 	})
 	begin := 0
 	for i := 0; i < len(words) && !m.partial; {
-		length, steps := m.asked.longest(folded[i:], m.own)
+		length, steps := m.asked.longest(folded[i:], m.own, maxSteps-m.steps)
 		m.spend(steps)
 		isText := length >= minRun && (m.isError || isProse(plain[words[i].from:words[i+length-1].to]))
 		if isText || length == 1 && m.isError && isSentence(words[i].text) {
@@ -292,6 +306,9 @@ func (m *matcher) unsent(plain string) (parts []part, isCut bool) {
 			begin = words[i+length-1].to
 		}
 		i += max(1, length)
+	}
+	if m.partial {
+		return nil, true
 	}
 	if !isCut {
 		return nil, false
@@ -332,7 +349,7 @@ func (m *matcher) askedSpans() []toolcall.Span {
 		if len(m.asked.at[folded[i]]) == 0 {
 			continue
 		}
-		length, n := m.asked.longest(folded[i:], m.asked.all())
+		length, n := m.asked.longest(folded[i:], m.asked.all(), maxAskedSteps-steps)
 		if steps += n; steps > maxAskedSteps {
 			m.askedTo = m.span(from, from+1).From
 			m.partial = true

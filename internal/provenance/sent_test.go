@@ -17,7 +17,16 @@ const endpoint = "https://monitoring.us-east-1.amazonaws.com/"
 
 // exchange returns a successful exchange.
 func exchange(request, answer string) provenance.Exchange {
-	return provenance.Exchange{URL: endpoint, Request: []byte(request), Status: 200, Answer: []byte(answer)}
+	e := provenance.Exchange{Operation: "cloudwatch:DescribeAlarms", URL: endpoint, Request: []byte(request), Status: 200, Answer: []byte(answer)}
+	for name, operation := range map[string]string{"queryString": "StartQuery", "queryId": "GetQueryResults", "filterPattern": "FilterLogEvents"} {
+		if strings.Contains(request, `"`+name+`"`) {
+			e.Operation = "logs:" + operation
+		}
+	}
+	if strings.HasPrefix(request, "query=") {
+		e.Operation, e.URL = "cloudwatch:PromQLQuery", endpoint+"api/v1/query"
+	}
+	return e
 }
 
 // failed returns the exchange of a request that AWS rejected.
@@ -106,10 +115,26 @@ func TestJudge_TextThatTheCodeSentProvesNothing(t *testing.T) {
 		{"insights, names of columns", []provenance.Exchange{exchange(`{"queryString":"fields @a as pool, @b as exhausted, @c as payments"}`, `{"queryId":"q-1"}`),
 			exchange(`{"queryId":"q-1"}`, `{"results":[[{"field":"pool","value":"1"},{"field":"exhausted","value":"2"},{"field":"payments","value":"3"}]]}`)}, "pool exhausted payments", ""},
 		{"insights, a query of an unknown call", []provenance.Exchange{exchange(`{"queryId":"q-9"}`, `{"results":[[{"field":"x","value":"`+forged+`"}]]}`)}, forged, ""},
+		{"insights, a regular expression with a quote", insights(`filter @m ~= /'/ | fields concat('poo','l') as x`), forged, ""},
+		{"insights, a regular expression with a slash", insights(`filter @m like /[/']/ | fields concat('poo','l') as x`), forged, ""},
+		{"insights, an escaped quote", insights(`filter @m = 'a\\' | fields concat(' ','l') as x`), forged, ""},
+		{"insights, a comment", insights(`fields @m # 'x\n, concat('poo', 'l') as y`), forged, ""},
+		{"insights, groups", insights(`stats count(*) by concat('poo', @m)`), forged, ""},
+		{"insights, the function's first text", insights(`fields strcontains('poo', @m) as x`), forged, ""},
+		{"insights, a number before by", insights(`stats 97.3 as x by @m`), forged, ""},
+		{"CloudTrail Lake", []provenance.Exchange{{Operation: "cloudtrail:GetQueryResults", URL: endpoint, Status: 200, Answer: []byte(`{"QueryResultRows":[[{"x":"` + forged + `"}]]}`)}, other}, forged, ""},
 		{"promql, label_replace", []provenance.Exchange{exchange("query=label_replace%28up%2C%22x%22%2C%22pool+exh%241%22%2C%22a%22%2C%22%28.%2A%29%22%29",
 			`{"data":{"result":[{"metric":{"x":"`+forged+`"}}]}}`)}, forged, ""},
 		{"promql, the name of a label", []provenance.Exchange{exchange("query=count_values%28%22pool+exhausted+now%22%2Cup%29",
 			`{"data":{"result":[{"metric":{"pool exhausted now":"5"}}]}}`)}, "pool exhausted now 5", ""},
+		{"promql, label_join in an address", []provenance.Exchange{{URL: endpoint + "api/v1/query?query=label%5Fjoin%28up%2C%22x%22%2C%22+pool+%22%2C%22a%22%2C%22b%22%29", Status: 200,
+			Answer: []byte(`{"data":{"result":[{"metric":{"x":"` + forged + `"}}]}}`)}}, forged, ""},
+		{"a request that is too long", []provenance.Exchange{exchange(`{"x":"`+strings.Repeat("x ", 200_000)+`","Label":"`+forged+`"}`, labeled(forged)), other}, forged, ""},
+		{"an expression that looks like a search", []provenance.Exchange{{Operation: "cloudwatch:GetMetricData", URL: endpoint, Status: 200,
+			Request: []byte(`{"filterPattern":"x","Expression":"` + forged + `"}`), Answer: []byte(`{"Messages":[{"Value":"The expression '` + forged + `' is not valid"}]}`)}},
+			"expression '" + forged + "' is not valid", ""},
+		{"error about the name of a session", []provenance.Exchange{exchange(`RoleSessionName=pool-exhausted-on-payments`, `<R/>`), failed(`{}`,
+			`{"message":"User: arn:aws:sts::123456789012:assumed-role/x/pool-exhausted-on-payments is not authorized"}`)}, "pool-exhausted-on-payments is not authorized", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var r provenance.Recorder
@@ -157,6 +182,8 @@ func TestJudge_AnswersAboutWhatTheCodeAskedForStayConfirmed(t *testing.T) {
 		{"insights, counts", insights(`stats sum(strcontains(@message, 'ERROR')) as errors, pct(@duration, 99) as p99 by bin(5m)`,
 			`{"field":"bin(5m)","value":"2026-11-25 12:25:00.000"},{"field":"errors","value":"57"}`), `bin(5m)': '2026-11-25 12:25:00.000', 'errors': '57`},
 		{"insights, arithmetic", insights(`fields @maxMemoryUsed / 1000 / 1000 as used, @type = 'REPORT' as isReport | filter ispresent(used)`, `{"field":"used","value":"127.5"},`+line), "ERROR pool exhausted after 30 s"},
+		{"insights, lists", insights(`filter status in ['500', '502'] and @m not like 'GET' | fields @message, status in ['500'] as isBad`, line), "ERROR pool exhausted after 30 s"},
+		{"insights, reports", insights(`filter @type = 'REPORT' | stats pct(@duration, 95), max(@maxMemoryUsed / 1000 / 1000) as mb by bin(5m)`, `{"field":"mb","value":"127.5"},`+line), "ERROR pool exhausted after 30 s"},
 		{"insights, a comment", insights(`# what's wrong\nfields @message`, line), "ERROR pool exhausted after 30 s"},
 		{"an error's own words", []provenance.Exchange{other, failed(`{"TableName":"orders"}`, `{"__type":"ResourceNotFoundException","message":"Requested resource not found: Table: orders not found"}`)},
 			"Requested resource not found: Table: orders"},
@@ -204,4 +231,17 @@ func TestJudge_TooMuchSentTextConfirmsNothingAfterIt(t *testing.T) {
 	r.Record(exchange(`{"a":"sent text","b":"pool exhausted on payments"}`, `{"c":["sent text zero"],"d":["`+forged+` text"]}`))
 	observed := r.Judge(output.String(), time.Time{})
 	assert.False(t, isConfirmed(t, output.String(), "pool exhausted on payments", observed))
+}
+
+// Requests that repeat the same words as often as possible must not take long either.
+func TestJudge_RepeatedRequestsAreBounded(t *testing.T) {
+	var r provenance.Recorder
+	text := strings.Repeat("a b ", 50_000)
+	for i := range 4 {
+		r.Record(exchange(fmt.Sprintf(`{"n":%d,"a":%q}`, i, text), fmt.Sprintf(`{"n":%d,"b":[%q,%q]}`, i, strings.Repeat("a b ", 100_000)+"c", "pool exhausted")))
+	}
+	output := text + "pool exhausted"
+	observed := r.Judge(output, time.Time{})
+	assert.True(t, observed.Partial)
+	assert.False(t, isConfirmed(t, output, "a b a b", observed))
 }
