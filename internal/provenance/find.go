@@ -55,12 +55,8 @@ func (t *Text) Find(quote string, isCut bool) []Match {
 	return list
 }
 
-// ContainsWords reports whether a text contains the words of a quote one after the other, with any
-// punctuation.
-func ContainsWords(text, quote string) bool {
-	wanted := joinedWords(Normal(quote))
-	return wanted != " " && strings.Contains(joinedWords(Normal(text)), wanted)
-}
+// Words returns the words of a text, each between blanks, without the punctuation between them.
+func Words(text string) string { return joinedWords(Normal(text)) }
 
 // Contains reports whether a text contains a quote, in any encoding.
 func Contains(text, quote string) bool {
