@@ -491,6 +491,44 @@ func TestHandle_PassesPastInvestigationsToAgent(t *testing.T) {
 	assert.Contains(t, b.notifications()[1], "before: 1")
 }
 
+// A summary is not a cause, and a cause is only remembered with its confidence.
+func TestHandle_RemembersOnlyACauseWithItsConfidence(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		report investigation.Report
+		want   investigation.Past
+	}{
+		{"confirmed", investigation.Report{Summary: "s", RootCause: " the role\n", Confidence: investigation.Confirmed}, investigation.Past{Cause: "the role", Confidence: investigation.Confirmed}},
+		{"likely", investigation.Report{Summary: "s", RootCause: "the role", Confidence: investigation.Likely}, investigation.Past{Cause: "the role", Confidence: investigation.Likely}},
+		{"unknown", investigation.Report{Summary: "s", RootCause: "the role", Confidence: investigation.Unknown}, investigation.Past{Cause: "the role", Confidence: investigation.Unknown}},
+		{"without a confidence", investigation.Report{RootCause: "the role"}, investigation.Past{Cause: "the role", Confidence: investigation.Unknown}},
+		{"with a confidence that does not exist", investigation.Report{RootCause: "the role", Confidence: "certain"}, investigation.Past{Cause: "the role", Confidence: investigation.Unknown}},
+		{"only a summary", investigation.Report{Summary: "the pool is exhausted", Confidence: investigation.Unknown}, investigation.Past{Confidence: investigation.Unknown}},
+		{"a summary that calls itself confirmed", investigation.Report{Summary: "the pool is exhausted", Confidence: investigation.Confirmed}, investigation.Past{Confidence: investigation.Unknown}},
+		{"a blank cause", investigation.Report{Summary: "s", RootCause: " \n", Confidence: investigation.Confirmed}, investigation.Past{Confidence: investigation.Unknown}},
+		{"free text", investigation.Report{FreeText: "it is the pool", Summary: "s", Confidence: investigation.Unknown}, investigation.Past{Confidence: investigation.Unknown}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newHarness(t)
+			b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+				require.NoError(t, conclude(rec))
+				rec.Report = tt.report
+				return nil
+			}
+			b.mustInvestigate(t, "request-1", action("a", 1))
+			b.clock.advance(2 * time.Hour)
+			var seen []investigation.Past
+			b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+				seen = rec.SeenBefore
+				return conclude(rec)
+			}
+			b.mustInvestigate(t, "request-2", action("a", 7300))
+			require.Len(t, seen, 1)
+			assert.Equal(t, tt.want, investigation.Past{Cause: seen[0].Cause, Confidence: seen[0].Confidence})
+		})
+	}
+}
+
 func TestHandle_NotifiesRecoveryOnce(t *testing.T) {
 	b := newHarness(t)
 	b.Config.NotifyRecovery = true
