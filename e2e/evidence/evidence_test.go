@@ -280,7 +280,7 @@ func TestEvidence_HonestQuotesAreConfirmed(t *testing.T) {
 		{"attributes of a queue", queue + "print(attributes)", line("'VisibilityTimeout': '45'"), confirmed},
 		{"XML with names in lower case", groups + "for g in groups: print(g['GroupName'], g['Description'])", line("orders-sg.*"), confirmed},
 		{"the result", fn + "result = {'FunctionName': fn['FunctionName'], 'MemorySize': fn['MemorySize']}", line(`"FunctionName": "orders", "MemorySize": 128`), confirmed},
-		{"what the code asked for, with the answer", fn + "print(json.dumps(fn, default=str))", line(`"FunctionName": "orders".*`), confirmed},
+		{"what the code asked for, with the answer", fn + "print(json.dumps(fn, default=str))", line(`"FunctionName": "orders", .*"CodeSize": \d+`), confirmed},
 		{"a line that the code searched for", "for e in boto3.client('logs').filter_log_events(logGroupName='/aws/lambda/orders', filterPattern='denied')['events']: print(e['message'])",
 			literal("access denied for user bob"), confirmed},
 		{"a query", insights(`"fields @timestamp, @message | filter @message like 'denied' or @message like /pool exhausted/ | limit 20"`), line(".*access denied for user.*"), confirmed},
@@ -363,7 +363,7 @@ func TestEvidence_ForgedQuotesAreNeverConfirmed(t *testing.T) {
 			literal("AccessDenied for role checkout"), computed},
 		{"a query with a literal", insights(`"fields @message, conc" + "at('access denied', ' for user bob') as x | limit 20"`), literal("access denied for user bob"), computed},
 		{"the list of queries", insights(`"fields @message | filter @message = 'AccessDenied for role " + "checkout by user eve'"`) +
-			"print([x['queryString'] for x in logs.describe_queries()['queries']])", literal(forged), computed},
+			"print([x['queryString'] for x in logs.describe_queries(logGroupName='/aws/lambda/orders')['queries']])", literal(forged), computed},
 		{"two parameters that an answer repeats", "r = boto3.client('s3').list_objects_v2(Bucket='orders-bucket', Prefix='exhausted'[:9], StartAfter='checkout'[:8])\nprint(r['Prefix'], r['StartAfter'])",
 			literal("exhausted checkout"), computed},
 		{"a pattern that a filter tests", who + "try: print(boto3.client('logs').test_metric_filter(filterPattern='', logEventMessages=['AccessDenied for role ' + 'checkout by user eve'])['matches'])\nexcept Exception as e: pass\nprint('AccessDenied for role ' + 'checkout by user eve')",

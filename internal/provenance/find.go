@@ -18,6 +18,9 @@ const (
 type Text struct {
 	original string
 	normal   normalText
+
+	observed *toolcall.Observed // of which sent was read
+	sent     *asked             // texts that the code sent
 }
 
 // NewText returns an output in which quotes are searched.
@@ -132,7 +135,7 @@ func (t *Text) IsObserved(quote Match, observed *toolcall.Observed) bool {
 	if observed == nil || observed.Answers == 0 {
 		return false
 	}
-	if t.isSent(quote, observed.Asked) {
+	if t.isSent(quote, observed) {
 		return false
 	}
 	text, from, to := t.normal.text[quote.from:quote.to], quote.from, quote.to

@@ -199,41 +199,24 @@ func (r *Recorder) Judge(output string, until time.Time) *toolcall.Observed {
 			break
 		}
 	}
-	observed.Spans, observed.Asked = m.spans(), m.askedSpans()
-	observed.Spans, observed.Asked = limited(observed.Spans, observed.Asked, m)
+	observed.Spans, observed.Asked = m.limited(m.spans(), m.askedSpans())
 	observed.Partial = observed.Partial || m.partial
 	return observed
 }
 
 // limited returns at most [maxSpans] parts of each kind. A part counts as answered only if it is known which parts of it
 // the code sent.
-func limited(answered, sent []toolcall.Span, m *matcher) (spans, asked []toolcall.Span) {
-	near := []toolcall.Span{}
-	at := 0
-	for _, part := range sent {
-		for at < len(answered) && answered[at].To <= part.From {
-			at++
-		}
-		if at == len(answered) {
-			break
-		}
-		if answered[at].From >= part.To {
-			continue
-		}
-		if len(near) == maxSpans {
-			m.partial = true
-			m.askedTo = min(m.askedTo, part.From)
-			break
-		}
-		near = append(near, part)
+func (m *matcher) limited(answered, sent []toolcall.Span) (spans, asked []toolcall.Span) {
+	if len(sent) > maxSpans {
+		m.askedTo, sent = min(m.askedTo, sent[maxSpans].From), sent[:maxSpans]
 	}
 	for i, part := range answered {
 		if part.To > m.askedTo || i == maxSpans {
 			m.partial = true
-			return answered[:i], near
+			return answered[:i], sent
 		}
 	}
-	return answered, near
+	return answered, sent
 }
 
 var seed = maphash.MakeSeed()

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
@@ -13,7 +12,7 @@ import (
 const (
 	maxAskedSteps = 20 << 20 // comparisons of words of the output with requests, which take about 0.1 s
 	minRun        = 2        // words of a text; a single word, such as the name of a function, is not a text
-	minParts      = 3        // parts of a name that could be a sentence, such as access-denied-for-eve
+	minParts      = 3        // parts of a name or a path that could be a sentence, such as access-denied-for-eve
 )
 
 // asked is what the code sent to AWS, in this call and in earlier ones. Some operations repeat it in their answers.
@@ -284,8 +283,8 @@ func (m *matcher) isInAddress(folded string) bool {
 // part is a part of a value that the code did not send, with the first word after it.
 type part struct{ text, next string }
 
-// unsent returns the parts of a value without the texts that its request contained, or false if there are none. An
-// answer that is not an error repeats them whole, in prose; an error repeats any part of them.
+// unsent returns the parts of a value without the texts that its request contained, or false if there are none: prose,
+// and in an error also paths and names that could be sentences.
 func (m *matcher) unsent(plain string) (parts []part, isCut bool) {
 	if m.isSearch && !m.isError || m.own[0] == m.own[1] || !m.isError && !isProse(plain) {
 		return nil, false
@@ -300,7 +299,7 @@ func (m *matcher) unsent(plain string) (parts []part, isCut bool) {
 	for i := 0; i < len(words) && !m.partial; {
 		length, steps := m.asked.longest(folded[i:], m.own, maxSteps-m.steps)
 		m.spend(steps)
-		isText := length >= minRun && (m.isError || isProse(plain[words[i].from:words[i+length-1].to]))
+		isText := length >= minRun && isProse(plain[words[i].from:words[i+length-1].to]) || length >= minParts && m.isError
 		if isText || length == 1 && m.isError && isSentence(words[i].text) {
 			parts, isCut = append(parts, part{plain[begin:words[i].from], plain[words[i].from:words[i].to]}), true
 			begin = words[i+length-1].to
@@ -332,7 +331,8 @@ func isSentence(text string) bool {
 	return parts >= minParts
 }
 
-// askedSpans returns the parts of the output that the code sent: texts of several words, and parameters of one word.
+// askedSpans returns where the output has texts that the code sent, each text once: texts of several words, and
+// parameters of one word.
 func (m *matcher) askedSpans() []toolcall.Span {
 	m.askedTo = len(m.output)
 	if len(m.asked.words) == 0 {
@@ -343,6 +343,7 @@ func (m *matcher) askedSpans() []toolcall.Span {
 		folded[i] = strings.ToLower(m.words[i].text)
 	}
 	var list []toolcall.Span
+	listed := map[string]bool{}
 	steps, end := 0, int32(0)
 	for i := range folded {
 		from := int32(i)
@@ -356,58 +357,72 @@ func (m *matcher) askedSpans() []toolcall.Span {
 			break
 		}
 		to := from + int32(length)
-		if to > end && (length >= minRun || m.asked.singles[folded[i]]) {
-			end = to
+		if to <= end || length < minRun && !m.asked.singles[folded[i]] {
+			continue
+		}
+		end = to
+		if text := strings.Join(folded[from:to], " "); !listed[text] {
+			listed[text] = true
 			list = append(list, m.span(from, to))
 		}
 	}
 	return list
 }
 
-// without returns the texts between the words of a part of an output that given parts cover, or all of it if none does.
-func (t *Text) without(from, to int, covered func(toolcall.Span) bool) string {
-	var b strings.Builder
-	text := t.normal.text[from:to]
-	at := 0
-	for _, mark := range append(redacted.FindAllStringIndex(text, -1), []int{len(text), len(text)}) {
-		eachWord(text[at:mark[0]], func(w word) bool {
-			if !covered(t.span(from+at+w.from, from+at+w.to)) {
-				b.WriteString(text[at+w.from:at+w.to] + " ")
-			}
-			return true
-		})
-		at = mark[1]
+// sentTexts returns the texts that the code sent, from parts of the output.
+func (t *Text) sentTexts(observed *toolcall.Observed) *asked {
+	if t.observed == observed && t.sent != nil {
+		return t.sent
 	}
-	return b.String()
+	t.observed, t.sent = observed, &asked{at: map[string][]int32{}, singles: map[string]bool{}}
+	for _, part := range observed.Asked {
+		if part.From < 0 || part.From >= part.To || part.To > len(t.original) {
+			continue
+		}
+		text := t.original[part.From:part.To]
+		t.sent.addText(text)
+		if words := wordsOf(Normal(text)); len(words) == 1 {
+			t.sent.singles[words[0]] = true
+		}
+	}
+	return t.sent
 }
+
+// maxQuoteSteps bounds the comparisons of one quote with the texts that the code sent.
+const maxQuoteSteps = 1 << 20
 
 // isSent reports whether nothing of a quote carries it but text that the code sent: without texts of several words,
 // there is no distinct word left, or without all parameters, no word at all.
-func (t *Text) isSent(quote Match, sent []toolcall.Span) bool {
-	var texts, all []toolcall.Span
-	for _, part := range sent {
-		if part.To <= quote.From || part.From >= quote.To {
-			continue
-		}
-		all = append(all, part)
-		if t.hasSeveralWords(part) {
-			texts = append(texts, part)
-		}
-	}
-	if len(all) == 0 {
+func (t *Text) isSent(quote Match, observed *toolcall.Observed) bool {
+	sent := t.sentTexts(observed)
+	if len(sent.words) == 0 {
 		return false
 	}
-	rest := t.without(quote.from, quote.to, func(w toolcall.Span) bool { return containsAny(all, w) })
-	own := t.without(quote.from, quote.to, func(w toolcall.Span) bool { return containsAny(texts, w) })
-	return rest == "" || len(texts) > 0 && !IsDistinct(own)
-}
-
-// hasSeveralWords reports whether a part of the output is more than one word.
-func (t *Text) hasSeveralWords(part toolcall.Span) bool {
-	if part.From < 0 || part.To > len(t.original) || !utf8.ValidString(t.original[part.From:part.To]) {
+	text := t.normal.text[quote.from:quote.to]
+	var words []word
+	var folded []string
+	eachOutputWord(text, func(from, to int) bool { return isMark(t.original, t.normal, quote.from+from, quote.from+to) }, func(w word) bool {
+		words, folded = append(words, w), append(folded, strings.ToLower(w.text))
 		return true
+	})
+	var own strings.Builder // without texts of several words
+	hasText, hasRest := false, false
+	steps := 0
+	for i := 0; i < len(words); {
+		length, n := sent.longest(folded[i:], sent.all(), maxQuoteSteps-steps)
+		if steps += n; steps > maxQuoteSteps {
+			return true
+		}
+		if length >= minRun {
+			hasText = true
+			i += length
+			continue
+		}
+		if words[i].text != redactedWord {
+			own.WriteString(text[words[i].from:words[i].to] + " ")
+			hasRest = hasRest || length == 0 || !sent.singles[folded[i]]
+		}
+		i++
 	}
-	count := 0
-	eachWord(Normal(t.original[part.From:part.To]), func(word) bool { count++; return count < minRun })
-	return count >= minRun
+	return !hasRest || hasText && !IsDistinct(own.String())
 }

@@ -94,6 +94,8 @@ func TestJudge_TextThatTheCodeSentProvesNothing(t *testing.T) {
 		{"validation error, entities", validation("pool&#32;exhausted&nbsp;on payments"), "pool exhausted on payments' at", ""},
 		{"error, a name like a sentence", []provenance.Exchange{other, failed(`{"FunctionName":"PoolExhaustedOnPayments"}`, `{"Message":"Function not found: PoolExhaustedOnPayments"}`)},
 			"not found: PoolExhaustedOnPayments", ""},
+		{"error, a path like a sentence", []provenance.Exchange{other, failed(`{"logGroupName":"pool/exhausted/on/payments"}`, `{"message":"The log group does not exist: pool/exhausted/on/payments"}`)},
+			"does not exist: pool/exhausted/on/payments", ""},
 		{"error in an answer", []provenance.Exchange{exchange(`{"Expression":"`+forged+`"}`, `{"Messages":[{"Code":"Bad","Value":"The expression '`+forged+`' is not valid"}]}`)},
 			"expression '" + forged + "' is not valid", ""},
 		{"prefix of a listing", []provenance.Exchange{{URL: "https://b.s3.amazonaws.com/?prefix=pool+exhausted+on+payments&encoding-type=url", Status: 200,
@@ -190,6 +192,8 @@ func TestJudge_AnswersAboutWhatTheCodeAskedForStayConfirmed(t *testing.T) {
 		{"a rejected permission", []provenance.Exchange{other, failed(`{"TableName":"orders"}`,
 			`{"message":"User: arn:aws:sts::123456789012:assumed-role/tool/x is not authorized to perform: dynamodb:DescribeTable on resource: arn:aws:dynamodb:us-east-1:123456789012:table/orders"}`)},
 			"is not authorized to perform: dynamodb:DescribeTable on resource: arn:aws:dynamodb:us-east-1:123456789012:table/orders"},
+		{"an error with an ARN", []provenance.Exchange{exchange(`{"logGroupName":"/aws/lambda/orders"}`, `{"logStreams":[]}`), failed(`{}`,
+			`{"Message":"Function not found: arn:aws:lambda:us-east-1:123456789012:function:none"}`)}, "Function not found: arn:aws:lambda:us-east-1:123456789012:function:none"},
 		{"the value of a labeled metric", []provenance.Exchange{exchange(`{"MetricDataQueries":[{"Id":"m1","Label":"Errors of orders ${LAST}"}]}`,
 			`{"MetricDataResults":[{"Id":"m1","Label":"Errors of orders 12.5","StatusCode":"Complete","Values":[12.5]}]}`)}, "StatusCode Complete Values 12.5"},
 		{"promql", []provenance.Exchange{exchange("query=rate%28http_requests_total%5B5m%5D%29", `{"data":{"result":[{"metric":{"__name__":"http_requests_total","job":"orders-api"},"value":[1795609755,"12.5"]}]}}`)},
@@ -219,18 +223,26 @@ func TestJudge_KnowsTheRequestsOfEarlierCalls(t *testing.T) {
 	assert.True(t, isConfirmed(t, "ERROR one of many", "ERROR one of many", r.Judge("ERROR one of many", time.Time{})))
 }
 
-// Many sent texts in the output must not hide a later one.
-func TestJudge_TooMuchSentTextConfirmsNothingAfterIt(t *testing.T) {
-	const forged = "Validation of the pool exhausted on payments"
-	var output strings.Builder
+// Many sent texts in the output must not hide a later one, and a repeated one must not cost a later quote its proof.
+func TestJudge_ManySentTexts(t *testing.T) {
+	var sent, output strings.Builder
 	for i := range 3000 {
-		fmt.Fprintf(&output, "sent text %d; ", i)
+		fmt.Fprintf(&sent, "%q,", fmt.Sprintf("sent text%d", i))
+		fmt.Fprintf(&output, "sent text%d; ", i)
 	}
-	output.WriteString(forged)
+	const answered = "ERROR no memory in the worker"
+	output.WriteString("pool exhausted on payments 300; " + answered)
 	var r provenance.Recorder
-	r.Record(exchange(`{"a":"sent text","b":"pool exhausted on payments"}`, `{"c":["sent text zero"],"d":["`+forged+` text"]}`))
+	r.Record(exchange(`{"a":[`+sent.String()+`],"b":"pool exhausted on payments ${X}"}`, `{"d":["pool exhausted on payments 300","`+answered+`"]}`))
 	observed := r.Judge(output.String(), time.Time{})
-	assert.False(t, isConfirmed(t, output.String(), "pool exhausted on payments", observed))
+	assert.True(t, observed.Partial)
+	assert.False(t, isConfirmed(t, output.String(), "pool exhausted on payments 300", observed))
+
+	repeated := strings.Repeat("sent text1; pool exhausted on payments; ", 1500) + answered
+	r.Record(exchange(`{"a":["sent text1"],"b":"pool exhausted on payments"}`, `{"d":["`+answered+`"]}`))
+	observed = r.Judge(repeated, time.Time{})
+	assert.True(t, isConfirmed(t, repeated, answered, observed))
+	assert.False(t, observed.Partial)
 }
 
 // Requests that repeat the same words as often as possible must not take long either.
