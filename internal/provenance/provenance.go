@@ -73,7 +73,9 @@ type exchange struct {
 	request  string
 	answer   []byte
 	isError  bool
-	isSearch bool // the request searches texts, which the answer contains
+	isSearch bool   // the request searches texts, which the answer contains
+	isResult bool   // of a query of Logs Insights
+	query    string // ID of that query
 }
 
 // Record keeps an exchange.
@@ -93,9 +95,18 @@ func (r *Recorder) Record(e Exchange) {
 	if !slices.Contains(r.requests, request) {
 		r.requests, r.asked = append(r.requests, request), r.asked+len(request)
 	}
-	if invents := r.inventsText(e, request); len(e.Answer) > 0 && (isError || !invents) {
-		isSearch := e.Operation == "logs:FilterLogEvents" || e.Operation == getResults
-		r.exchanges = append(r.exchanges, exchange{request, e.Answer, isError, isSearch})
+	kept := exchange{request: request, answer: e.Answer, isError: isError, isSearch: e.Operation == "logs:FilterLogEvents"}
+	switch {
+	case isError:
+	case e.Operation == startQuery:
+		r.learnQuery(e)
+	case e.Operation == getResults:
+		kept.isSearch, kept.isResult, kept.query = true, true, fieldsOf(e.Request, "queryId")["queryId"]
+	case selectsLiterals(e, request):
+		return
+	}
+	if len(e.Answer) > 0 {
+		r.exchanges = append(r.exchanges, kept)
 		r.size += len(e.Answer)
 	}
 }
@@ -106,21 +117,28 @@ const (
 	getResults = "logs:GetQueryResults"
 )
 
-// inventsText reports whether the texts in an answer can be those of a query that the code wrote. It remembers the
-// queries of Logs Insights that are started, because their results are the answers to other requests.
-func (r *Recorder) inventsText(e Exchange, request string) bool {
-	switch {
-	case e.Operation == getResults:
-		invents, isKnown := r.queries[fieldsOf(e.Request, "queryId")["queryId"]]
-		return invents || !isKnown
-	case e.Operation == startQuery:
-		id, asked := fieldsOf(e.Answer, "queryId")["queryId"], fieldsOf(e.Request, "queryString", "queryLanguage")
-		if r.queries == nil || len(r.queries) >= maxQueries {
-			r.queries = map[string]bool{}
-		}
-		r.queries[id] = r.queries[id] || inventsText(asked["queryString"], asked["queryLanguage"])
-		return false
-	case promQL.MatchString(e.URL):
+// learnQuery remembers a query of Logs Insights. Its results are the answers to other requests.
+func (r *Recorder) learnQuery(e Exchange) {
+	id, asked := fieldsOf(e.Answer, "queryId")["queryId"], fieldsOf(e.Request, "queryString", "queryLanguage")
+	if id == "" {
+		return
+	}
+	if r.queries == nil || len(r.queries) >= maxQueries {
+		r.queries = map[string]bool{}
+	}
+	r.queries[id] = r.queries[id] || inventsText(asked["queryString"], asked["queryLanguage"])
+}
+
+// isOfLogs reports whether an answer can only have text of the logs. It is called after the last exchange, because an
+// answer is recorded while the code continues.
+func (r *Recorder) isOfLogs(e exchange) bool {
+	invents, isKnown := r.queries[e.query]
+	return isKnown && !invents
+}
+
+// selectsLiterals reports whether the texts in an answer can be literals of a query in PromQL or SQL.
+func selectsLiterals(e Exchange, request string) bool {
+	if promQL.MatchString(e.URL) {
 		plain, err := url.QueryUnescape(request)
 		return err != nil || strings.Contains(plain, "label_replace") || strings.Contains(plain, "label_join")
 	}
@@ -149,7 +167,12 @@ type taken struct {
 func (r *Recorder) take() taken {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	call := taken{r.exchanges, r.requests, r.earlier, r.succeeded, r.cut}
+	call := taken{requests: r.requests, earlier: r.earlier, succeeded: r.succeeded, cut: r.cut}
+	for _, e := range r.exchanges {
+		if !e.isResult || r.isOfLogs(e) {
+			call.exchanges = append(call.exchanges, e)
+		}
+	}
 	r.exchanges, r.requests, r.size, r.asked, r.succeeded, r.cut = nil, nil, 0, 0, 0, false
 	r.earlier = remembered(call.earlier, call.requests)
 	return call
