@@ -73,9 +73,9 @@ type exchange struct {
 	request  string
 	answer   []byte
 	isError  bool
-	isSearch bool   // the request searches texts, which the answer contains
-	isResult bool   // of a query of Logs Insights
-	query    string // ID of that query
+	isSearch bool     // the request searches texts, which the answer contains
+	isResult bool     // of a query of Logs Insights
+	queries  []string // IDs of that query; more than one if the request is ambiguous
 }
 
 // Record keeps an exchange.
@@ -101,7 +101,7 @@ func (r *Recorder) Record(e Exchange) {
 	case e.Operation == startQuery:
 		r.learnQuery(e)
 	case e.Operation == getResults:
-		kept.isSearch, kept.isResult, kept.query = true, true, fieldsOf(e.Request, "queryId")["queryId"]
+		kept.isSearch, kept.isResult, kept.queries = true, true, fieldsOf(e.Request, "queryId")
 	case selectsLiterals(e, request):
 		return
 	}
@@ -119,21 +119,27 @@ const (
 
 // learnQuery remembers a query of Logs Insights. Its results are the answers to other requests.
 func (r *Recorder) learnQuery(e Exchange) {
-	id, asked := fieldsOf(e.Answer, "queryId")["queryId"], fieldsOf(e.Request, "queryString", "queryLanguage")
-	if id == "" {
-		return
+	invents, language := false, strings.Join(fieldsOf(e.Request, "queryLanguage"), " ")
+	for _, text := range fieldsOf(e.Request, "queryString") {
+		invents = invents || inventsText(text, language)
 	}
-	if r.queries == nil || len(r.queries) >= maxQueries {
-		r.queries = map[string]bool{}
+	for _, id := range fieldsOf(e.Answer, "queryId") {
+		if r.queries == nil || len(r.queries) >= maxQueries {
+			r.queries = map[string]bool{}
+		}
+		r.queries[id] = r.queries[id] || invents
 	}
-	r.queries[id] = r.queries[id] || inventsText(asked["queryString"], asked["queryLanguage"])
 }
 
 // isOfLogs reports whether an answer can only have text of the logs. It is called after the last exchange, because an
 // answer is recorded while the code continues.
 func (r *Recorder) isOfLogs(e exchange) bool {
-	invents, isKnown := r.queries[e.query]
-	return isKnown && !invents
+	for _, id := range e.queries {
+		if invents, isKnown := r.queries[id]; invents || !isKnown {
+			return false
+		}
+	}
+	return len(e.queries) > 0
 }
 
 // selectsLiterals reports whether the texts in an answer can be literals of a query in PromQL or SQL.

@@ -140,16 +140,14 @@ func (r *requestReader) value(text string) {
 	r.texts = append(r.texts, struct{ name, value string }{r.last, text})
 }
 
-// fieldsOf returns the values of some fields of a request or an answer.
-func fieldsOf(body []byte, names ...string) map[string]string {
+// fieldsOf returns all values of a field of a request or an answer, wherever it is.
+func fieldsOf(body []byte, name string) []string {
 	var r requestReader
 	scanBody(body, &r)
-	found := map[string]string{}
+	var found []string
 	for _, text := range r.texts {
-		for _, name := range names {
-			if _, isKnown := found[name]; text.name == name && !isKnown {
-				found[name] = text.value
-			}
+		if text.name == name {
+			found = append(found, text.value)
 		}
 	}
 	return found
