@@ -119,9 +119,10 @@ const (
 
 // learnQuery remembers a query of Logs Insights. Its results are the answers to other requests.
 func (r *Recorder) learnQuery(e Exchange) {
-	invents, language := false, strings.Join(fieldsOf(e.Request, "queryLanguage"), " ")
-	for _, text := range fieldsOf(e.Request, "queryString") {
-		invents = invents || inventsText(text, language)
+	queries, language := fieldsOf(e.Request, "queryString"), strings.Join(fieldsOf(e.Request, "queryLanguage"), " ")
+	invents := len(queries) == 0
+	for _, text := range queries {
+		invents = invents || escapedASCII.MatchString(text) || inventsText(text, language)
 	}
 	for _, id := range fieldsOf(e.Answer, "queryId") {
 		if r.queries == nil || len(r.queries) >= maxQueries {
@@ -130,6 +131,9 @@ func (r *Recorder) learnQuery(e Exchange) {
 		r.queries[id] = r.queries[id] || invents
 	}
 }
+
+// escapedASCII matches an escape of JSON that no client needs, which could hide a quote from [inventsText].
+var escapedASCII = regexp.MustCompile(`\\u00[0-7]`)
 
 // isOfLogs reports whether an answer can only have text of the logs. It is called after the last exchange, because an
 // answer is recorded while the code continues.

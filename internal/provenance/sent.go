@@ -81,7 +81,7 @@ func (a *asked) addValue(name, value string) {
 	if words := wordsOf(plain); len(words) == 1 {
 		a.singles[words[0]] = true
 	}
-	if name == "Label" {
+	if strings.EqualFold(name, "Label") {
 		a.labels[plain] = true
 		a.addFragments(plain)
 	}
@@ -134,7 +134,7 @@ func (r *requestReader) enter(bool)  {}
 func (r *requestReader) enterEntry() { r.last = "" }
 func (r *requestReader) leave()      { r.last = "" }
 
-func (r *requestReader) name(name string) { r.last = name }
+func (r *requestReader) name(name string) { r.last = Normal(name) }
 
 func (r *requestReader) value(text string) {
 	r.texts = append(r.texts, struct{ name, value string }{r.last, text})
@@ -146,7 +146,7 @@ func fieldsOf(body []byte, name string) []string {
 	scanBody(body, &r)
 	var found []string
 	for _, text := range r.texts {
-		if text.name == name {
+		if strings.EqualFold(text.name, name) {
 			found = append(found, text.value)
 		}
 	}
