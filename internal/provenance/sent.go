@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
@@ -24,6 +25,7 @@ type asked struct {
 	singles   map[string]bool     // parameters of one word, in lower case
 	labels    map[string]bool     // texts for which requests asked as labels of their answers, in lower case
 	fragments [][]string          // words of the fixed parts of labels that have other parts
+	likely    [256]uint32         // by first byte: the lengths of words of ASCII, as bits
 }
 
 // textBreak separates texts in the list of words.
@@ -115,6 +117,9 @@ func (a *asked) addText(text string) {
 	before := len(a.words)
 	eachWord(Normal(text), func(w word) bool {
 		folded := strings.ToLower(w.text)
+		if _, isKnown := a.at[folded]; !isKnown {
+			a.likely[folded[0]] |= 1 << (len(folded) & 31)
+		}
 		a.at[folded] = append(a.at[folded], int32(len(a.words)))
 		a.words = append(a.words, folded)
 		return true
@@ -204,26 +209,44 @@ func (m *matcher) isSent(plain, name string) bool {
 }
 
 func (m *matcher) isSentText(plain, name string) bool {
-	folded := strings.ToLower(plain)
-	if m.asked.labels[folded] || m.mayBeEcho(folded) || name == "Label" && m.isDynamicLabel(folded) {
-		return true
+	if len(m.asked.labels) > 0 {
+		folded := strings.ToLower(plain)
+		if m.asked.labels[folded] || name == "Label" && m.isDynamicLabel(folded) {
+			return true
+		}
 	}
 	if !isProse(plain) {
-		return false
+		return m.mayBeEcho(plain)
 	}
-	words := make([]string, 0, 16)
-	isKnown := true
-	eachWord(folded, func(w word) bool {
-		words = append(words, w.text)
-		_, isKnown = m.asked.at[w.text]
+	isKnown, count := true, 0
+	eachWord(plain, func(w word) bool {
+		isKnown, count = m.asked.has(w.text), count+1
 		return isKnown
 	})
-	if !isKnown || len(words) < minRun {
+	if !isKnown || count < minRun {
 		return false
 	}
+	words := wordsOf(plain)
 	length, steps := m.asked.longest(words, m.asked.all(), maxSteps-m.steps)
 	m.spend(steps)
 	return length == len(words) || m.partial
+}
+
+// has reports whether a request contains a word.
+func (a *asked) has(text string) bool {
+	first := text[0]
+	if first >= 'A' && first <= 'Z' {
+		first += 'a' - 'A'
+	}
+	isASCII := true
+	for i := range len(text) {
+		isASCII = isASCII && text[i] < utf8.RuneSelf
+	}
+	if isASCII && a.likely[first]&(1<<(len(text)&31)) == 0 {
+		return false
+	}
+	_, isKnown := a.at[strings.ToLower(text)]
+	return isKnown
 }
 
 // isProse reports whether a text has several words like a sentence, not like a path or an ARN.
@@ -247,10 +270,11 @@ func (m *matcher) isDynamicLabel(folded string) bool {
 // mayBeEcho reports whether a name in an answer can be text that the code invented: the code sent it, it has
 // several parts, and no ARN or address in the answer contains it. A bucket's list repeats the prefix that was
 // asked for.
-func (m *matcher) mayBeEcho(folded string) bool {
-	if _, isKnown := m.asked.at[folded]; !isKnown {
+func (m *matcher) mayBeEcho(plain string) bool {
+	if plain == "" || !m.asked.has(plain) {
 		return false
 	}
+	folded := strings.ToLower(plain)
 	parts := strings.FieldsFunc(folded, func(r rune) bool { return r == '-' || r == '_' || r == '.' })
 	if len(parts) < minParts {
 		return false
@@ -287,6 +311,9 @@ func (m *matcher) unsent(plain string) (parts []part, isCut bool) {
 	if m.isSearch && !m.isError || m.own[0] == m.own[1] || !m.isError && !isProse(plain) {
 		return nil, false
 	}
+	if !m.mayHaveSent(plain) {
+		return nil, false
+	}
 	var words []word
 	var folded []string
 	eachWord(plain, func(w word) bool {
@@ -311,6 +338,18 @@ func (m *matcher) unsent(plain string) (parts []part, isCut bool) {
 		return nil, false
 	}
 	return append(parts, part{plain[begin:], ""}), true
+}
+
+// mayHaveSent reports whether a value has words that requests contained and that could be a text together.
+func (m *matcher) mayHaveSent(plain string) bool {
+	isFound, before := false, false
+	eachWord(plain, func(w word) bool {
+		isKnown := m.asked.has(w.text)
+		isFound = isKnown && (before || m.isError && isSentence(w.text))
+		before = isKnown
+		return !isFound
+	})
+	return isFound
 }
 
 // isSentence reports whether a word has several parts, such as access-denied-for-eve or AccessDeniedForEve.
