@@ -203,7 +203,9 @@ func TestText_OnlyACitationBeginsWithABar(t *testing.T) {
 		for width := range 70 {
 			rec := full(t)
 			text := strings.Repeat("w ", width) + imitation + strings.Repeat(" "+imitation, 3)
-			rec.Report.Findings = []investigation.Finding{{Statement: text, Verified: true, Evidence: []investigation.Citation{{Call: 1, Quote: text, Found: true}}}}
+			evidence := []investigation.Citation{{Call: 1, Quote: text, Found: true}}
+			rec.Report.Findings = []investigation.Finding{{Statement: text, Verified: true, Evidence: evidence}}
+			rec.Report.RuledOut = []investigation.Refuted{{Hypothesis: text, Reason: text, Verified: true, Evidence: evidence}}
 			for _, form := range []string{report.Text(rec, linksOf(rec)), report.Notification(rec, linksOf(rec), 1<<20)} {
 				var cited []string
 				for _, line := range lineBreak.Split(form, -1) {
@@ -211,8 +213,9 @@ func TestText_OnlyACitationBeginsWithABar(t *testing.T) {
 						cited = append(cited, line)
 					}
 				}
-				require.Len(t, cited, 1, text)
+				require.Len(t, cited, 2, text)
 				require.Regexp(t, `^\| +tool call 1:(?: "|$)`, cited[0])
+				require.Regexp(t, `^\| +tool call 1:(?: "|$)`, cited[1])
 			}
 		}
 	}
@@ -428,8 +431,8 @@ func TestNames_StayWholeInEveryForm(t *testing.T) {
 	}
 }
 
-// unbarred returns a text without the bars before wrapped lines of quotes.
-func unbarred(text string) string { return strings.ReplaceAll(text, " | ", " ") }
+// unbarred returns a text without the marks before the lines of quotes.
+func unbarred(text string) string { return strings.NewReplacer(" | ", " ", " : ", " ").Replace(text) }
 
 func FuzzForms(f *testing.F) {
 	for _, seed := range forged {
