@@ -1,7 +1,6 @@
 package triage
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -179,7 +178,7 @@ func (r *attempt) release(ctx context.Context, stored, notified bool) {
 	}
 }
 
-// settle marks the investigation as done. If that fails, the alarm may be investigated again when the lease
+// settle marks the investigation as done and remembers its cause. A summary is no cause, so it is not remembered. If that fails, the alarm may be investigated again when the lease
 // expires. That is better than failing an invocation whose report was delivered.
 func (r *attempt) settle(ctx context.Context) {
 	if r.claim == nil {
@@ -187,10 +186,13 @@ func (r *attempt) settle(ctx context.Context) {
 	}
 	bounded, cancel := r.budget.part(ctx, r.Now(), settleShare, maxSettle)
 	defer cancel()
-	cause := cmp.Or(r.rec.Report.RootCause, r.rec.Report.Summary)
+	cause, confidence := strings.TrimSpace(r.rec.Report.RootCause), investigation.Unknown
+	if cause != "" {
+		confidence = investigation.ParseConfidence(string(r.rec.Report.Confidence))
+	}
 	err := r.Table.Settle(bounded, r.claim, investigation.Past{
-		ID: r.rec.ID, Time: r.rec.StartedAt, Outcome: r.rec.Outcome, Cause: strings.TrimSpace(cause), ReportURI: r.rec.ReportURI,
-		Confidence: r.rec.Report.Confidence,
+		ID: r.rec.ID, Time: r.rec.StartedAt, Outcome: r.rec.Outcome, Cause: cause, Confidence: confidence,
+		ReportURI: r.rec.ReportURI,
 	})
 	if err != nil {
 		r.emit(map[string]float64{emf.LeaseFailures: 1})
