@@ -55,6 +55,11 @@ func run(ctx context.Context, s settings, before string, runs int) error {
 		return err
 	}
 	defer w.close()
+	for _, v := range w.versions { // moto loads a service when it is first asked for it
+		if _, err := w.investigate(ctx, v, len(snippets)); err != nil {
+			return fmt.Errorf("%s: %w", v.name, err)
+		}
+	}
 	fmt.Printf("AWS answers after %s, the model after %s. Medians of %d runs, in seconds.\n\n", s.aws, s.model, runs)
 	for _, calls := range callsPerAnswer {
 		measured := map[string][]times{}

@@ -122,14 +122,12 @@ func start(target string, delayed func(forward func())) (*proxy, error) {
 	return p, nil
 }
 
-// nameOf returns the operation of a request if a header names it, or its method and path.
+// nameOf returns the operation of a request, or its method and path if no header names the operation.
 func nameOf(r *http.Request) string {
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		return target
 	}
-	_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "/aws4_request")
-	_ = scope
-	return r.Method + " " + r.Header.Get("Authorization")[:min(len(r.Header.Get("Authorization")), 90)] + r.URL.Path
+	return r.Method + " " + r.URL.Path
 }
 
 // recorded returns the requests so far, the earliest first.
