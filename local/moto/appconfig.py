@@ -32,7 +32,7 @@ class NotFound(JsonRESTError):
 
 def _page(response: AppConfigResponse, items: list[dict[str, Any]]) -> str:
     """Returns one page of a listing, as MaxResults (50 at most, which is the default) and NextToken select it."""
-    size, start = int(response._get_param("MaxResults") or 50), str(response._get_param("NextToken") or "0")
+    size, start = int(response._get_param("max_results") or 50), str(response._get_param("next_token") or "0")
     if not 1 <= size <= 50 or not start.isdigit() or int(start) > len(items):
         raise JsonRESTError("BadRequestException", "MaxResults or NextToken is not valid")
     end = int(start) + size
