@@ -56,7 +56,7 @@ func run(ctx context.Context, s settings, before string, runs int) error {
 	}
 	defer w.close()
 	for _, v := range w.versions { // moto loads a service when it is first asked for it
-		if _, err := w.investigate(ctx, v, len(snippets)); err != nil {
+		if _, err := w.investigate(ctx, v, 2); err != nil {
 			return fmt.Errorf("%s: %w", v.name, err)
 		}
 	}
