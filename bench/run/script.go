@@ -18,9 +18,11 @@ var snippets = []string{
 	`print(boto3.client("cloudwatch").describe_alarms()["MetricAlarms"])`,
 	`print(boto3.client("lambda").list_versions_by_function(FunctionName="orders")["Versions"])`,
 	`print(boto3.client("lambda").list_event_source_mappings(FunctionName="orders")["EventSourceMappings"])`,
-	`print(boto3.client("sqs").get_queue_attributes(QueueUrl=boto3.client("sqs").get_queue_url(QueueName="orders-dlq")["QueueUrl"], AttributeNames=["All"])["Attributes"])`,
+	`sqs = boto3.client("sqs"); url = sqs.get_queue_url(QueueName="orders-dlq")["QueueUrl"]; ` +
+		`print(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"])`,
 	`now = datetime.utcnow(); print(boto3.client("cloudwatch").get_metric_statistics(Namespace="AWS/Lambda", MetricName="Errors", ` +
-		`Dimensions=[{"Name": "FunctionName", "Value": "orders"}], StartTime=now - timedelta(hours=1), EndTime=now, Period=60, Statistics=["Sum"])["Datapoints"])`,
+		`Dimensions=[{"Name": "FunctionName", "Value": "orders"}], StartTime=now - timedelta(hours=1), EndTime=now, ` +
+		`Period=60, Statistics=["Sum"])["Datapoints"])`,
 }
 
 // script returns the answers of the model: the calls, some in each answer, and then the report.

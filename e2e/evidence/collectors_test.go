@@ -33,7 +33,8 @@ func TestCollectors_ReadWhatWasCreated(t *testing.T) {
 		lacks []string // looks that fail, because moto lacks an operation
 	}{
 		{name: "lambda", names: []string{"orders"}, want: []string{
-			"Lambda function orders: code or configuration was last modified at ", "Lambda function orders: timeout 3 s, memory 128 MB, python3.13, role arn:aws:iam::123456789012:role/orders",
+			"Lambda function orders: code or configuration was last modified at ",
+			"Lambda function orders: timeout 3 s, memory 128 MB, python3.13, role arn:aws:iam::123456789012:role/orders",
 			"version 1 was published", "alias live is version 1", "its reserved concurrency is 0, so no invocation can run",
 			"its event source arn:aws:sqs:us-east-1:123456789012:orders is Disabled", "2 log lines in /aws/lambda/orders", ": [ERROR] KeyError: 'sku'",
 			"errors: 9 (1.8 per minute) from ", ", 1 (0.0333 per minute) in the 30 minutes before",
@@ -75,15 +76,18 @@ func TestCollectors_ReadWhatWasCreated(t *testing.T) {
 			"its state is stopped: Client.UserInitiatedShutdown: User initiated shutdown",
 		}},
 		{name: "auto scaling", want: []string{
-			"2 of 2 desired instances are healthy and in service (minimum 1, maximum 2)", "it has reached its maximum size of 2", "suspended processes: Launch",
+			"2 of 2 desired instances are healthy and in service (minimum 1, maximum 2)",
+			"it has reached its maximum size of 2", "suspended processes: Launch",
 		}},
 		{name: "load balancer", want: []string{
-			"its state is active; zones us-east-1a, us-east-1b", "target group shop: 0 of 1 targets are healthy; health check HTTP /health on port",
+			"its state is active; zones us-east-1a, us-east-1b",
+			"target group shop: 0 of 1 targets are healthy; health check HTTP /health on port",
 			" is unused: Target.InvalidState Target is in the stopped state", "listener HTTP 80: forward",
 		}},
 		{name: "target group", want: []string{"target group shop: 0 of 1 targets are healthy", " is unused: Target.InvalidState"}},
 		{name: "ecs", names: []string{"orders"}, want: []string{
-			"ECS service shop orders: 0 of 2 desired tasks are running", "PRIMARY deployment of orders:1", "container app runs orders:7 with 256 MB of memory, CPU 128",
+			"ECS service shop orders: 0 of 2 desired tasks are running", "PRIMARY deployment of orders:1",
+			"container app runs orders:7 with 256 MB of memory, CPU 128",
 			"1 log lines in /ecs/orders", ": FATAL: cannot connect to the database",
 		}},
 		{name: "rest api", want: []string{
@@ -97,7 +101,8 @@ func TestCollectors_ReadWhatWasCreated(t *testing.T) {
 			`EventBridge rule nightly: it is DISABLED; pattern {"source": ["shop"]}`, "it has no target",
 		}},
 		{name: "rule of a bus", names: []string{"placed"}, want: []string{
-			"EventBridge rule shop placed: it is DISABLED", "target arn:aws:sqs:us-east-1:123456789012:orders, role none, dead letters go to arn:aws:sqs:us-east-1:123456789012:orders-dlq",
+			"EventBridge rule shop placed: it is DISABLED",
+			"target arn:aws:sqs:us-east-1:123456789012:orders, role none, dead letters go to arn:aws:sqs:us-east-1:123456789012:orders-dlq",
 		}},
 		{name: "step functions", names: []string{"orders"}, want: []string{
 			"state machine orders: it was created or replaced at ", "its status is ACTIVE, type STANDARD, role arn:aws:iam::123456789012:role/orders",
