@@ -28,7 +28,9 @@ const (
 // does what is missing.
 func (r *attempt) deliver(ctx context.Context) (Result, error) {
 	r.complete(ctx)
-	if err := r.confirm(ctx); errors.Is(err, dedupe.ErrLost) {
+	err := r.confirm(ctx)
+	r.background.Wait() // a retry must find the finished investigation once anything is delivered
+	if errors.Is(err, dedupe.ErrLost) {
 		r.log.Warn("nothing delivered: another invocation took over the investigation")
 		return Result{Alarm: r.alarm.Name, Status: StatusDuplicate, ID: r.rec.ID, Reason: "another invocation took over the investigation"}, nil
 	}
@@ -49,6 +51,7 @@ func (r *attempt) deliver(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	r.announce(ctx)
+	r.background.Wait() // the card may still be on its way
 	r.settle(ctx)
 	r.measure()
 	r.log.Info("investigation ended", "outcome", string(r.rec.Outcome), "rounds", len(r.rec.Rounds),
@@ -56,7 +59,7 @@ func (r *attempt) deliver(ctx context.Context) (Result, error) {
 	return Result{Alarm: r.alarm.Name, Status: StatusInvestigated, ID: r.rec.ID, Outcome: r.rec.Outcome, ReportURI: r.rec.ReportURI}, nil
 }
 
-// complete adds the fields of the record that are only known at the end.
+// complete adds the fields of the record that are only known at the end. Those that it has to read arrive in the background.
 func (r *attempt) complete(ctx context.Context) {
 	if r.rec.EndedAt.IsZero() {
 		r.rec.EndedAt = r.Now().UTC()
@@ -68,14 +71,20 @@ func (r *attempt) complete(ctx context.Context) {
 	} else if r.resumed {
 		r.rec.Resumed++
 	}
-	quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
-	defer cancel()
-	if repeats, err := r.Table.Repeats(quick, r.alarm); err == nil {
-		r.rec.Repeats = repeats
-	}
-	if together, err := r.Table.Together(quick, r.alarm.ARN); err == nil {
-		r.rec.Together = together
-	}
+	r.background.Go(func() {
+		quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
+		defer cancel()
+		if repeats, err := r.Table.Repeats(quick, r.alarm); err == nil {
+			r.rec.Repeats = repeats
+		}
+	})
+	r.background.Go(func() {
+		quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
+		defer cancel()
+		if together, err := r.Table.Together(quick, r.alarm.ARN); err == nil {
+			r.rec.Together = together
+		}
+	})
 }
 
 // confirm checks that this attempt still holds the claim. If the alarm could not be claimed at the start,

@@ -4,7 +4,10 @@
 
 The first two return what happened in this server: the alarm's state changes and the write requests that it received. The
 header X-Event-Time (seconds since 1970) of a request sets the time of its event, which the demo uses to create a
-past; with X-Event-Silent it is not recorded. world.py adds staged answers, insights.py queries and filter patterns of logs.
+past; with X-Event-Silent it is not recorded.
+
+Other files add more: appconfig.py and health.py operations, insights.py queries and filter patterns of logs, and world.py
+staged answers.
 
 It also corrects three faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot
 delete a role that has policies, and GetTopicAttributes always returns zero subscriptions.
@@ -17,6 +20,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 import world  # first: it replaces moto's clock
+import appconfig  # noqa: F401
+import health  # noqa: F401
 import insights
 from moto.awslambda.models import LambdaFunction
 from moto.cloudtrail.responses import CloudTrailResponse
