@@ -200,20 +200,32 @@ class World:
                 return self._serialized(service, name, staged, request, path)
         return None
 
+    def parsed(self, name: str) -> Dict[str, Any]:
+        """Returns the members of the request that this thread handles, or {} if they are unknown. name is that of boto3's client."""
+        request = getattr(_request, "received", None)
+        service = self._services.setdefault(name, Service(name))
+        operation, path = service.operation(request) if request else (None, {})
+        return _members(service, operation, request, path) if operation and request else {}
+
     def _serialized(self, service: Service, name: str, staged: List[Staged], request: Request, path: Dict[str, str]) -> Optional[Response]:
         operation = service.model.operation_model(name)
         protocol = determine_request_protocol(service.model, request.content_type)
-        parsed = PROTOCOL_PARSERS[protocol](operation).parse({
-            "method": request.method, "values": request.values, "headers": request.headers, "body": request.get_data(),
-            "url_path": request.path, "url_params": path,
-        })
+        members = _members(service, name, request, path)
         for one in staged:
-            if one.fits(dict(parsed)):
+            if one.fits(members):
                 if one.error is not None:
                     return _error(protocol, one.error["code"], one.error.get("message", ""), one.error.get("status", 400))
                 made = get_serializer_class(service.name, protocol)(operation).serialize(one.answer)
                 return Response(made["body"], made["status_code"], made["headers"])
         return None
+
+
+def _members(service: Service, name: str, request: Request, path: Dict[str, str]) -> Dict[str, Any]:
+    protocol = determine_request_protocol(service.model, request.content_type)
+    return dict(PROTOCOL_PARSERS[protocol](service.model.operation_model(name)).parse({
+        "method": request.method, "values": request.values, "headers": request.headers, "body": request.get_data(),
+        "url_path": request.path, "url_params": path,
+    }))
 
 
 def _error(protocol: str, code: str, message: str, status: int) -> Response:
@@ -226,9 +238,10 @@ def _error(protocol: str, code: str, message: str, status: int) -> Response:
     return Response(body, status, {"Content-Type": "text/xml"})
 
 
-def around(application: Callable[..., Iterable[bytes]], staged: Callable[[Dict[str, Any]], None]) -> Callable[..., Iterable[bytes]]:
+def around(
+    application: Callable[..., Iterable[bytes]], world: World, staged: Callable[[Dict[str, Any]], None],
+) -> Callable[..., Iterable[bytes]]:
     """Returns moto's application with a world on top of it. staged is called with each new world."""
-    world = World()
 
     def serve(*arguments: Any) -> Iterable[bytes]:
         environ, start_response = arguments[-2:]
@@ -249,13 +262,13 @@ def around(application: Callable[..., Iterable[bytes]], staged: Callable[[Dict[s
         answered = None if stamp else world.answer(request)  # what creates the past must reach moto
         if answered is not None:
             return answered(environ, start_response)
-        _request.at = float(stamp) if stamp else None
+        _request.at, _request.received = float(stamp) if stamp else None, request
         try:
             return application(*arguments)
         except AttributeError:  # moto has no such service
             missing = _error("json", "NotSimulated", "The stand-in for AWS does not have this service.", 501)
             return missing(environ, start_response)
         finally:
-            _request.at = None
+            _request.at = _request.received = None
 
     return serve
