@@ -44,7 +44,7 @@ WORLD_KEYS = {"setup", "metrics", "logs", "trail", "answers"}
 METRIC_KEYS = {"namespace", "name", "dimensions", "unit", "period", "values", "comment"}
 LOG_KEYS = {"group", "stream", "lines", "retention"}
 LINE_KEYS = {"text", "texts", "at", "from", "to", "every", "count"}
-CALL_KEYS = {"call", "with", "at", "by", "comment"}
+CALL_KEYS = {"call", "with", "at", "by", "silent", "comment"}
 
 
 class Wrong(Exception):
@@ -200,6 +200,7 @@ class World:
         for key in ("PolicyDocument", "AssumeRolePolicyDocument", "Policy", "definition"):
             if isinstance(request.get(key), dict):
                 request[key] = json.dumps(request[key])
+        self._silent = bool(entry.get("silent"))
         try:
             self.call(entry.get("at", LONG_AGO), service, method, entry.get("by", ""), **request)
         except Exception as problem:
