@@ -44,7 +44,7 @@ WORLD_KEYS = {"setup", "metrics", "logs", "trail", "answers"}
 METRIC_KEYS = {"namespace", "name", "dimensions", "unit", "period", "values", "comment"}
 LOG_KEYS = {"group", "stream", "lines", "retention"}
 LINE_KEYS = {"text", "texts", "at", "from", "to", "every", "count"}
-CALL_KEYS = {"call", "with", "at", "by", "silent", "comment"}
+CALL_KEYS = {"call", "with", "at", "by", "silent", "as", "comment"}
 
 
 class Wrong(Exception):
@@ -74,6 +74,7 @@ class World:
         self.incident = known(yaml.safe_load((directory / "incident.yaml").read_text()), INCIDENT_KEYS, "incident.yaml")
         self.region = self.incident.get("region", "us-east-1")
         self.world = known(self.incident.get("world") or {}, WORLD_KEYS, "world")
+        self._answers: Dict[str, Any] = {}  # of the calls that have a name
         self._keys: Dict[str, Tuple[str, str]] = {}
         self._sessions: Dict[str, Any] = {}
         self._clients: Dict[Tuple[str, str], Any] = {}
@@ -115,9 +116,11 @@ class World:
                 return str(number)
             if kind == "id" and request:
                 return request
+            if kind == "answer":
+                return self.answer(argument)
             if kind in ("account", "region"):
                 return {"account": ACCOUNT, "region": self.region}[kind]
-            raise Wrong(f"{found.group()} is no time and none of uuid, id (in texts), hex:N, int:A..B, pick:A|B, n, account, region")
+            raise Wrong(f"{found.group()} is no time and none of uuid, id (in texts), answer:NAME.MEMBER, hex:N, int:A..B, pick:A|B, n, account, region")
         return PLACE.sub(fill, text)
 
     def filled(self, value: Any) -> Any:
@@ -128,6 +131,15 @@ class World:
         if isinstance(value, dict):
             return {self.filled(key): self.filled(one) for key, one in value.items()}
         return value
+
+    def answer(self, path: str) -> str:
+        value: Any = self._answers
+        for member in path.split("."):
+            try:
+                value = value[int(member)] if isinstance(value, list) else value[member]
+            except (KeyError, IndexError, ValueError) as problem:
+                raise Wrong(f"${{answer:{path}}}: there is no {problem}") from problem
+        return str(value)
 
     # Requests
 
@@ -202,7 +214,7 @@ class World:
                 request[key] = json.dumps(request[key])
         self._silent = bool(entry.get("silent"))
         try:
-            self.call(entry.get("at", LONG_AGO), service, method, entry.get("by", ""), **request)
+            self._answers[entry.get("as", "")] = self.call(entry.get("at", LONG_AGO), service, method, entry.get("by", ""), **request)
         except Exception as problem:
             raise Wrong(f"setup {entry['call']}: {problem}") from problem
 
