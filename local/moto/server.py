@@ -7,8 +7,8 @@ header X-Event-Time (seconds since 1970) of a request sets the time of its event
 past; with X-Event-Silent it is not recorded. world.py adds staged answers, insights.py queries and filter patterns of logs.
 
 It also corrects faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot delete a
-role that has policies, GetTopicAttributes always returns zero subscriptions, and an update of a function does not
-change its LastModified.
+role that has policies, GetTopicAttributes always returns zero subscriptions, an update of a function does not change
+its LastModified, and an update of a table does not record when its capacity changed.
 """
 
 import json
@@ -28,6 +28,7 @@ from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, BaseResponse
 from moto.core.exceptions import JsonRESTError
 from moto.core.utils import unix_time_millis
+from moto.dynamodb.models import DynamoDBBackend
 from moto.iam.models import Role, iam_backends
 from moto.logs.models import LogsBackend
 from moto.logs.responses import LogsResponse
@@ -46,6 +47,7 @@ LAMBDA_V2 = ("UpdateFunctionCode", "UpdateFunctionConfiguration", "AddPermission
 VERSION = re.compile(r"^/(\d{4})-(\d\d)-(\d\d)/")
 # Members that CloudTrail does not record, because they are secret or large, and members whose keys are the caller's own.
 HIDDEN = ("Environment", "ZipFile", "SecretString", "SecretBinary")
+CAPACITIES = ("ReadCapacityUnits", "WriteCapacityUnits")
 MAPS = ("Tags", "tags", "Attributes")
 
 _events: list[dict[str, Any]] = []
@@ -53,6 +55,7 @@ _world = world.World()
 _lock = threading.Lock()
 _call_action = BaseResponse.call_action
 _layers_data = LambdaFunction._get_layers_data
+_update_table = DynamoDBBackend.update_table
 _delete_role = Role.delete_from_cloudformation_json
 
 
@@ -268,6 +271,21 @@ def delete_role(cls: type[Role], name: str, template: dict[str, Any], account_id
     _delete_role(name, template, account_id, region)
 
 
+def update_table(self: DynamoDBBackend, name: str, **changes: Any) -> Any:
+    """Keeps the times at which the capacity of a table was raised and lowered."""
+    before = dict(self.get_table(name).throughput or {})
+    table = _update_table(self, name, **changes)
+    new = changes.get("throughput")
+    if new:
+        kept = {key: before[key] for key in ("LastIncreaseDateTime", "LastDecreaseDateTime", "NumberOfDecreasesToday") if key in before}
+        raised, lowered = (any(sign * (int(new.get(unit, 0)) - int(before.get(unit, 0))) > 0 for unit in CAPACITIES) for sign in (1, -1))
+        now = moto.core.utils.unix_time()
+        kept |= {"LastIncreaseDateTime": now} if raised else {}
+        kept |= {"LastDecreaseDateTime": now, "NumberOfDecreasesToday": int(kept.get("NumberOfDecreasesToday", 0)) + 1} if lowered else {}
+        table.throughput = {"NumberOfDecreasesToday": 0, **new, **kept}
+    return table
+
+
 def subscriptions_confirmed(topic: Topic) -> int:
     return sum(1 for subscription in topic.sns_backend.subscriptions.values() if subscription.topic is topic)
 
@@ -281,6 +299,7 @@ Role.delete_from_cloudformation_json = classmethod(delete_role)  # type: ignore[
 CloudTrailResponse.lookup_events = lookup_events  # type: ignore[attr-defined]
 CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: ignore[attr-defined]
 CloudWatchResponse.put_composite_alarm = CloudWatchResponse.put_metric_alarm  # type: ignore[attr-defined]  # it reads AlarmRule
+DynamoDBBackend.update_table = update_table  # type: ignore[method-assign]
 LogsResponse.start_query = start_query  # type: ignore[method-assign]
 LogsBackend.get_query_results = get_query_results  # type: ignore[method-assign]
 logs_models.LogQuery = Executed  # type: ignore[misc]

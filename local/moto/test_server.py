@@ -49,6 +49,15 @@ class Changes(unittest.TestCase):
         self.assertEqual({"functionName": "f", "memorySize": 512, "environment": {}}, found)
         self.assertIn("roleName", self.events("r")["CreateRole"]["requestParameters"])
 
+    def test_a_table_knows_when_its_capacity_was_lowered(self) -> None:
+        client = type(self).client("dynamodb")
+        client.create_table(TableName="t", AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}], KeySchema=[
+            {"AttributeName": "id", "KeyType": "HASH"}], ProvisionedThroughput={"ReadCapacityUnits": 20, "WriteCapacityUnits": 5})
+        client.update_table(TableName="t", ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 5})
+        found = client.describe_table(TableName="t")["Table"]["ProvisionedThroughput"]
+        self.assertEqual((AT, 1, 1), (found["LastDecreaseDateTime"].timestamp(), found["NumberOfDecreasesToday"], found["ReadCapacityUnits"]))
+        self.assertNotIn("LastIncreaseDateTime", found)
+
     def test_an_update_changes_the_time_of_a_function(self) -> None:
         found = type(self).client("lambda").get_function_configuration(FunctionName="f")
         self.assertEqual("2026-05-28T20:26:40.000+0000", found["LastModified"])
