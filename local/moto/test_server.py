@@ -8,6 +8,7 @@ from typing import Any, Dict
 
 import server  # noqa: F401  # it changes moto
 import boto3
+from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 ROLE = "arn:aws:iam::123456789012:role/r"
@@ -48,6 +49,16 @@ class Changes(unittest.TestCase):
         found = self.events("f")["UpdateFunctionConfiguration20150331v2"]["requestParameters"]
         self.assertEqual({"functionName": "f", "memorySize": 512, "environment": {}}, found)
         self.assertIn("roleName", self.events("r")["CreateRole"]["requestParameters"])
+
+    def test_what_moto_lacks_is_an_error_that_says_so(self) -> None:
+        for name, ask in (
+            ("lambda", lambda c: c.get_runtime_management_config(FunctionName="f")), ("application-signals", lambda c: c.list_services(StartTime=AT, EndTime=AT)),
+            ("dynamodb", lambda c: c.describe_contributor_insights(TableName="t")), ("iam", lambda c: c.get_service_last_accessed_details(JobId="j" * 36)),
+        ):
+            with self.subTest(name), self.assertRaises(ClientError) as caught:
+                ask(type(self).client(name))
+            self.assertEqual("NotSimulated", caught.exception.response["Error"]["Code"])
+            self.assertEqual(0, caught.exception.response["ResponseMetadata"]["RetryAttempts"])
 
     def test_a_table_knows_when_its_capacity_was_lowered(self) -> None:
         client = type(self).client("dynamodb")

@@ -238,6 +238,12 @@ def _error(protocol: str, code: str, message: str, status: int) -> Response:
     return Response(body, status, {"Content-Type": "text/xml"})
 
 
+def _is_page(status: str, headers: List[Tuple[str, str]]) -> bool:
+    """Reports whether a response is the page with which Flask answers what moto lacks. boto3 would repeat the request."""
+    kind = next((value for name, value in headers if name.lower() == "content-type"), "")
+    return status[:3] in ("404", "405", "500") and kind.startswith("text/html")
+
+
 def around(
     application: Callable[..., Iterable[bytes]], world: World, staged: Callable[[Dict[str, Any]], None],
 ) -> Callable[..., Iterable[bytes]]:
@@ -263,12 +269,21 @@ def around(
         if answered is not None:
             return answered(environ, start_response)
         _request.at, _request.received = float(stamp) if stamp else None, request
+        begun: List[Any] = []
         try:
-            return application(*arguments)
-        except AttributeError:  # moto has no such service
-            missing = _error("json", "NotSimulated", "The stand-in for AWS does not have this service.", 501)
-            return missing(environ, start_response)
+            body = application(*arguments[:-1], lambda *start: begun.append(start))
+        except (AttributeError, NotImplementedError):  # moto has no such service or operation
+            begun, body = [], ()
+        if not begun or _is_page(*begun[-1][:2]):
+            protocol = "query" if request.values.get("Action") else "json"
+            return _error(protocol, "NotSimulated", "The stand-in for AWS does not have this operation. AWS has it.", 501)(environ, start_response)
+        start_response(*begun[-1])
+        return body
+
+    def timed(*arguments: Any) -> Iterable[bytes]:
+        try:
+            return serve(*arguments)
         finally:
             _request.at = _request.received = None
 
-    return serve
+    return timed
