@@ -50,6 +50,11 @@ class Changes(unittest.TestCase):
         self.assertEqual({"functionName": "f", "memorySize": 512, "environment": {}}, found)
         self.assertIn("roleName", self.events("r")["CreateRole"]["requestParameters"])
 
+    def test_resources_are_as_old_as_the_request_says(self) -> None:
+        created = type(self).client("apigateway").create_rest_api(name="a")["createdDate"]
+        other = type(self).client("apigatewayv2").create_api(Name="b", ProtocolType="HTTP")["CreatedDate"]
+        self.assertEqual([AT, AT], [created.timestamp(), other.timestamp()])
+
     def test_what_moto_lacks_is_an_error_that_says_so(self) -> None:
         for name, ask in (
             ("lambda", lambda c: c.get_runtime_management_config(FunctionName="f")), ("application-signals", lambda c: c.list_services(StartTime=AT, EndTime=AT)),

@@ -15,12 +15,13 @@ The header X-Event-Time (seconds since 1970) of a request is the time that moto 
 it, a resource is created in the past. Staged answers do not apply to such requests.
 """
 
+import clock  # first: modules that are imported later see the staged time
+
 import fnmatch
 import io
 import json
 import re
-import threading
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 from xml.sax.saxutils import escape
 
@@ -37,16 +38,7 @@ PATH = "/alarmtriage/world"
 SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
 STAR = "*"
 
-_request = threading.local()
-_utcnow = moto.core.utils.utcnow
-
-
-def _staged_now() -> datetime:
-    at = getattr(_request, "at", None)
-    return datetime.fromtimestamp(at, timezone.utc).replace(tzinfo=None) if at else _utcnow()
-
-
-moto.core.utils.utcnow = _staged_now  # before other modules of moto import it
+_request = clock.request
 
 
 class Refused(Exception):
