@@ -37,7 +37,7 @@ FORMATS: Dict[str, Callable[[datetime], str]] = {
     "iso": lambda t: t.strftime("%Y-%m-%dT%H:%M:%SZ"), "ms": lambda t: str(int(t.timestamp() * 1000)), "s": lambda t: str(int(t.timestamp())),
     "iso-ms": lambda t: t.strftime("%Y-%m-%dT%H:%M:%S.") + f"{t.microsecond // 1000:03d}Z", "lambda": lambda t: t.strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
     "clf": lambda t: t.strftime("%d/%b/%Y:%H:%M:%S +0000"), "log": lambda t: t.strftime("%Y-%m-%d %H:%M:%S,") + f"{t.microsecond // 1000:03d}",
-    "time": lambda t: t.strftime("%H:%M:%S"), "day": lambda t: t.strftime("%Y-%m-%d"),
+    "time": lambda t: t.strftime("%H:%M:%S"), "day": lambda t: t.strftime("%Y-%m-%d"), "path": lambda t: t.strftime("%Y/%m/%d"),
 }
 INCIDENT_KEYS = {"title", "kind", "region", "sources", "timeline", "alarm", "world", "comment"}
 WORLD_KEYS = {"setup", "metrics", "logs", "trail", "answers"}
