@@ -51,6 +51,7 @@ func (r *attempt) deliver(ctx context.Context) (Result, error) {
 	}
 	r.announce(ctx)
 	r.settle(ctx)
+	r.countCost(ctx)
 	r.measure()
 	r.log.Info("investigation ended", "outcome", string(r.rec.Outcome), "rounds", len(r.rec.Rounds),
 		"report", r.rec.ReportURI, "duration", r.rec.EndedAt.Sub(r.rec.StartedAt).String())
@@ -77,6 +78,7 @@ func (r *attempt) complete(ctx context.Context) {
 	if together, err := r.Table.Together(quick, r.alarm.ARN); err == nil {
 		r.rec.Together = together
 	}
+	r.rec.AtDelivery = r.stateNow(ctx)
 }
 
 // confirm checks that this attempt still holds the claim. If the alarm could not be claimed at the start,

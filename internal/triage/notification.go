@@ -65,6 +65,7 @@ func (r *attempt) attributes() map[string]string {
 		"severity":         string(r.rec.Report.Severity),
 		"confidence":       string(r.rec.Report.Confidence),
 		"account":          r.alarm.Account,
+		"account_name":     r.rec.AccountName,
 		"region":           r.alarm.Region,
 		"confirmed":        strconv.FormatBool(r.alarm.Unconfirmed == ""),
 	}
