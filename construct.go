@@ -83,6 +83,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.allowTool()
 	t.allowStorage(p)
 	t.allowTexts(instructions, runbooks)
+	t.allowAlarmState()
 	t.allowNotifications(p)
 	t.allowSelfCheck(p)
 	t.allowHandOver()
@@ -372,6 +373,8 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 	settings.InstructionsURI = instructions.uri()
 	settings.RunbooksURI = runbooks.uri()
 	settings.Prices = pricesJSON(awscdk.Stack_Of(t), p.ModelPrices)
+	settings.AccountNames, settings.TimeZone = t.accountNames(p.AccountNames), deref(p.TimeZone)
+	settings.MaxCostUSDPerDay = *p.MaxCostUsdPerDay
 
 	props := t.functionProps(p, "triage-handler")
 	props.Description = jsii.String("Investigates CloudWatch alarms with an AI model and reports what it found")
@@ -382,7 +385,9 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 	props.LogGroup = t.orchestratorLogGroup
 	props.Timeout = p.OrchestratorTimeout
 	props.MemorySize = p.OrchestratorMemorySize
-	props.ReservedConcurrentExecutions = p.MaxConcurrentInvestigations
+	if most := p.MaxConcurrentInvestigations; unresolved(most) || *most > 0 {
+		props.ReservedConcurrentExecutions = most
+	}
 	env := settings.Environment()
 	for name, value := range unresolvedNumbers(p) {
 		env[name] = value
@@ -411,6 +416,7 @@ func unresolvedNumbers(p *AlarmTriageProps) map[string]string {
 	put(config.EnvMaxCostUSD, p.MaxCostUsd)
 	put(config.EnvMaxQueryCostUSD, p.MaxQueryCostUsd)
 	put(config.EnvMaxPerDay, p.MaxInvestigationsPerDay)
+	put(config.EnvMaxCostUSDPerDay, p.MaxCostUsdPerDay)
 	put(config.EnvToolTimeout, p.ToolTimeout.ToSeconds(nil))
 	put(config.EnvWindow, p.InvestigationWindow.ToSeconds(nil))
 	return env
@@ -477,6 +483,31 @@ func pricesJSON(stack awscdk.Stack, prices *map[string]*ModelPrice) string {
 	text, err := json.Marshal(table)
 	if err != nil { // NaN and infinity are the only numbers that do not marshal
 		panic(fmt.Sprintf("alarmtriage: ModelPrices: %v", err))
+	}
+	return string(text)
+}
+
+// accountNames returns the prop AccountNames as the orchestrator reads it.
+func (t *AlarmTriage) accountNames(names *map[string]*string) string {
+	if names == nil || len(*names) == 0 {
+		return ""
+	}
+	for id, name := range *names {
+		if unresolved(id) || unresolved(name) {
+			return *awscdk.Stack_Of(t).ToJsonString(names, nil)
+		}
+	}
+	return namesJSON(names)
+}
+
+// namesJSON returns names of accounts as JSON, or "" without any.
+func namesJSON(names *map[string]*string) string {
+	if names == nil || len(*names) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(*names)
+	if err != nil { // strings always marshal
+		panic(err)
 	}
 	return string(text)
 }

@@ -119,7 +119,8 @@ type AlarmTriageProps struct {
 	// Instructions and runbooks
 
 	// Facts that an engineer new to your system needs; the model reads them. At most 2,000 characters, and at
-	// most 2,400 bytes as JSON together with ModelPrices, FallbackModelIds, and RedactPatterns. Default: none.
+	// most 2,400 bytes as JSON together with ModelPrices, FallbackModelIds, RedactPatterns, and AccountNames. Default:
+	// none.
 	Instructions *string
 	// Path of a text file with more instructions. It is deployed with the stack, and its first 64 KB are
 	// read at each investigation. Can't be combined with InstructionsObject. Default: none.
@@ -152,8 +153,15 @@ type AlarmTriageProps struct {
 	// The most investigations that may begin on one UTC day. Alarms beyond it are reported with the collected
 	// evidence only, and no model is asked. 0 to 10,000; 0 means no limit. Default: 200.
 	MaxInvestigationsPerDay *float64
-	// The most investigations that may run at the same time; other events wait in Lambda's queue. 1 or more.
-	// Default: unreserved.
+	// What the investigations that begin on one UTC day may cost in US dollars, for models and billed queries. A running
+	// investigation counts as $0.25. Alarms beyond the limit are reported with the collected evidence only. 0 or
+	// more; 0 means no limit. If you set it, each model must have a known price, either built in or in ModelPrices.
+	// Default: 50; an investigation whose model has no known price counts as $0.25.
+	MaxCostUsdPerDay *float64
+	// The most investigations that may run at the same time; other events wait in Lambda's queue for at most 6 hours,
+	// and the reports state how long. It is the orchestrator's reserved concurrency. If the account's quota of
+	// concurrent executions is less than 110, AWS rejects the default: pass 0, or have the quota raised. 0 or more; 0
+	// means unreserved. Default: 10.
 	MaxConcurrentInvestigations *float64
 
 	// Functions
@@ -284,6 +292,12 @@ type AlarmTriageProps struct {
 	// A topic that receives each report as a custom notification of Amazon Q Developer in chat
 	// applications, for Slack and Teams. Default: none.
 	ChatCardTopic awssns.ITopic
+	// Names of accounts by their IDs, such as "123456789012": "prod", for subjects and first lines. At most 50 characters
+	// each; they share the 2,400 bytes of Instructions. Default: none; reports show the ID only.
+	AccountNames *map[string]*string
+	// IANA name of your time zone, such as `Europe/Berlin`. Reports show times in this zone, with UTC in parentheses;
+	// programs and the texts of AWS and of the model keep UTC. Default: UTC.
+	TimeZone *string
 	// Also notify the topics when an investigated alarm returns to OK. Default: false.
 	NotifyRecovery *bool
 	// A bus that receives an event when an investigation ends. Default: none.
@@ -316,6 +330,8 @@ func withDefaults(props *AlarmTriageProps) *AlarmTriageProps {
 	fill(&p.MaxRounds, config.MaxRounds)
 	fill(&p.MaxQueryCostUsd, config.DefaultMaxQueryCostUSD)
 	fill(&p.MaxInvestigationsPerDay, config.DefaultMaxInvestigationsPerDay)
+	fill(&p.MaxCostUsdPerDay, config.DefaultMaxCostUSDPerDay)
+	fill(&p.MaxConcurrentInvestigations, config.DefaultMaxConcurrent)
 	fill(&p.NotifyRecovery, false)
 	fill(&p.RedactSecrets, true)
 	fill(&p.CreateVpcEndpoints, false)

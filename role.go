@@ -273,6 +273,12 @@ func (t *AlarmTriage) allowNotifications(p *AlarmTriageProps) {
 	}
 }
 
+// allowAlarmState lets the orchestrator ask CloudWatch whether an alarm is still in ALARM. DescribeAlarms only returns
+// composite alarms to a role that may describe all alarms (CloudWatch API Reference, "DescribeAlarms").
+func (t *AlarmTriage) allowAlarmState() {
+	t.allow("ReadAlarmState", []*string{jsii.String("*")}, "cloudwatch:DescribeAlarms")
+}
+
 // allowSelfCheck lets the orchestrator make the two reads that only the self-check makes.
 func (t *AlarmTriage) allowSelfCheck(p *AlarmTriageProps) {
 	if !*p.SelfCheck {

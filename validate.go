@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/timezone"
 )
 
 // Bounds of the props.
@@ -22,6 +24,7 @@ const (
 	maxPrefixLength       = 20 // characters; a function's name has at most 64
 	maxAffixesLength      = 35 // characters of prefix and suffix; a bucket's name has at most 63
 	maxInstructionsLength = 2000
+	maxAccountName        = 50 // characters
 	minMaxTokens          = 10_000
 	unbounded             = 1 << 40 // upper bound of numbers that only have a lower bound
 
@@ -112,14 +115,21 @@ func (l *problems) models(p *AlarmTriageProps) {
 	}
 	l.prices(p)
 	ids := l.modelNames(p)
-	if p.MaxCostUsd == nil {
-		return
+	if p.MaxCostUsd != nil {
+		l.pricesFor("MaxCostUsd", "MaxTokens", p.ModelPrices, ids)
 	}
-	prices := priceKeys(p.ModelPrices)
+	if usd := p.MaxCostUsdPerDay; usd != nil && *usd != 0 {
+		l.pricesFor("MaxCostUsdPerDay", "MaxInvestigationsPerDay", p.ModelPrices, ids)
+	}
+}
+
+// pricesFor checks that a limit of money knows the price of each model.
+func (l *problems) pricesFor(prop, instead string, prices *map[string]*ModelPrice, ids []string) {
+	known := priceKeys(prices)
 	for _, id := range ids {
-		if _, known := prices.Lookup(id); !known && !unresolved(id) {
-			l.add("MaxCostUsd needs the price of each model, and the built-in table has none for %q: add it to ModelPrices, or set "+
-				"MaxTokens instead", id)
+		if _, found := known.Lookup(id); !found && !unresolved(id) {
+			l.add("%s needs the price of each model, and the built-in table has none for %q: add it to ModelPrices, or set "+
+				"%s instead", prop, id, instead)
 		}
 	}
 }
@@ -234,11 +244,14 @@ func (l *problems) limits(p *AlarmTriageProps) {
 	l.seconds("InvestigationWindow", p.InvestigationWindow, 60, 7*24*3600, "1 minute and 7 days")
 	l.number("MaxRounds", p.MaxRounds, 1, config.MaxRounds)
 	l.number("MaxTokens", p.MaxTokens, minMaxTokens, unbounded)
-	l.number("MaxConcurrentInvestigations", p.MaxConcurrentInvestigations, 1, unbounded)
+	l.number("MaxConcurrentInvestigations", p.MaxConcurrentInvestigations, 0, unbounded)
 	if usd := p.MaxCostUsd; usd != nil && !unresolved(usd) && !(*usd > 0) {
 		l.add("MaxCostUsd must be more than 0, got %v", *usd)
 	}
 	l.number("MaxInvestigationsPerDay", p.MaxInvestigationsPerDay, 0, config.MaxInvestigationsPerDay)
+	if usd := p.MaxCostUsdPerDay; usd != nil && !unresolved(usd) && !(*usd >= 0 && *usd < math.Inf(1)) {
+		l.add("MaxCostUsdPerDay must be at least 0, got %v", *usd)
+	}
 	if usd := p.MaxQueryCostUsd; usd != nil && !unresolved(usd) && !(*usd > 0 && *usd < math.Inf(1)) {
 		l.add("MaxQueryCostUsd must be more than 0, got %v", *usd)
 	}
@@ -372,9 +385,29 @@ func (l *problems) accounts(prop string, list *[]*string) {
 
 // notifications checks the targets of results.
 func (l *problems) notifications(p *AlarmTriageProps) {
+	if p.AccountNames != nil {
+		for account, name := range *p.AccountNames {
+			if !unresolved(account) && !accountPattern.MatchString(account) {
+				l.add("AccountNames must have account IDs with 12 digits such as \"123456789012\" as keys, got %q", account)
+			}
+			if name == nil || !unresolved(name) && !isAccountName(*name) {
+				l.add("AccountNames must have names of 1 to %d printable characters, got %q for %q", maxAccountName, deref(name), account)
+			}
+		}
+	}
+	if zone := p.TimeZone; zone != nil && !unresolved(zone) {
+		if _, err := timezone.Load(*zone); err != nil || *zone == "" {
+			l.add("TimeZone must be an IANA name such as Europe/Berlin, got %q", *zone)
+		}
+	}
 	if queue := p.OnFailureQueue; queue != nil && *queue.Fifo() {
 		l.add("OnFailureQueue must be a standard queue: Lambda can't send to FIFO queues")
 	}
+}
+
+// isAccountName reports whether a text can name an account in a subject.
+func isAccountName(name string) bool {
+	return strings.TrimSpace(name) != "" && len([]rune(name)) <= maxAccountName && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // monitoring checks the self-check and the self-alarms.
@@ -391,8 +424,8 @@ func (l *problems) monitoring(p *AlarmTriageProps) {
 // fail.
 func (l *problems) environments(p *AlarmTriageProps) {
 	patterns := nilIfEmpty(jsonOf(p.RedactPatterns)) // JSON within JSON, with two levels of escapes
-	if size := jsonSize(p.Instructions, p.ModelPrices, p.FallbackModelIds, patterns); size > maxOrchestratorTexts {
-		l.add("Instructions, ModelPrices, FallbackModelIds, and RedactPatterns must have at most %d bytes together as JSON, because "+
+	if size := jsonSize(p.Instructions, p.ModelPrices, p.FallbackModelIds, patterns, nilIfEmpty(namesJSON(p.AccountNames))); size > maxOrchestratorTexts {
+		l.add("Instructions, ModelPrices, FallbackModelIds, RedactPatterns, and AccountNames must have at most %d bytes together as JSON, because "+
 			"they share the function's environment, got %d: move longer instructions to InstructionsFile or InstructionsObject",
 			maxOrchestratorTexts, size)
 	}

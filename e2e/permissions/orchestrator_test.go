@@ -117,7 +117,8 @@ func TestOrchestratorRole_EachPropAddsOnlyItsOwnPermissions(t *testing.T) {
 	keyPolicy := stack.resolve(stack[stack.find(t, "TopicKey", kms)].Properties["KeyPolicy"])
 	asked.ResourcePolicies = map[string]any{arn("TopicKey", kms): keyPolicy, arn("ReportsKey", kms): keyPolicy, arn("TableKey", kms): keyPolicy, otherKey: keyPolicy}
 	verdict := simulate(t, map[string]role{"orchestrator": asked})
-	traces := []string{"xray:PutTelemetryRecords", "xray:PutTraceSegments"} // on everything: X-Ray has no resources
+	// On everything: X-Ray has no resources, and CloudWatch only describes composite alarms to a role that may describe all.
+	traces := []string{"cloudwatch:DescribeAlarms", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 	for resource, actions := range want {
 		assert.ElementsMatch(t, append(traces, actions...), verdict.Allowed["orchestrator"][resource], resource)
 	}
