@@ -151,7 +151,8 @@ type AlarmTriageProps struct {
 	// below $0.02, no Logs Insights query can run. Default: 1, which is 200 GB of logs.
 	MaxQueryCostUsd *float64
 	// The most investigations that may begin on one UTC day. Alarms beyond it are reported with the collected
-	// evidence only, and no model is asked. 0 to 10,000; 0 means no limit. Default: 200.
+	// evidence only, and no model is asked. 0 to 10,000; 0 means no limit, or 10,000 with MaxCostUsdPerDay.
+	// Default: 200.
 	MaxInvestigationsPerDay *float64
 	// What the investigations that begin on one UTC day may cost in US dollars, for models and billed queries. A running
 	// investigation counts as $0.25. Alarms beyond the limit are reported with the collected evidence only. 0 or

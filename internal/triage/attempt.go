@@ -64,7 +64,9 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 		}
 		saver.put(encodeCheckpoint(stageEvidence, r.rec, nil))
 	case stageEvidence: // somebody may have turned the kill switch on since the earlier attempt
-		r.switchedOff(ctx)
+		quick, cancel := context.WithTimeout(ctx, r.budget.table)
+		r.switchedOff(quick)
+		cancel()
 	}
 	if r.rec.EvidenceOnly {
 		r.skipModel()

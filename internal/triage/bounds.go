@@ -26,19 +26,24 @@ const (
 
 // decide sets EvidenceOnly and the reason if no model may be asked, and returns what is switched off.
 func (r *attempt) decide(ctx context.Context) dedupe.Off {
-	off := r.switchedOff(ctx)
-	if off == dedupe.OffNothing {
-		r.noticeWaiting(ctx)
-		r.rec.EvidenceOnly = r.overDailyLimit(ctx)
+	quick, cancel := context.WithTimeout(ctx, r.budget.table)
+	defer cancel()
+	off := r.switchedOff(quick)
+	if off != dedupe.OffNothing {
+		return off
+	}
+	reached := r.reachedLimit(quick)
+	r.noticeWaiting(ctx)
+	if reached != dedupe.LimitNone {
+		r.rec.EvidenceOnly = true
+		r.notice(ctx, reached, r.rec.StartedAt, r.rec.OutcomeWhy+" The same applies to all other alarms until midnight UTC.")
 	}
 	return off
 }
 
 // switchedOff reads the kill switch. If the table is unavailable, the alarm is investigated.
 func (r *attempt) switchedOff(ctx context.Context) dedupe.Off {
-	quick, cancel := context.WithTimeout(ctx, r.budget.table)
-	defer cancel()
-	s, err := r.Table.ReadSwitch(quick)
+	s, err := r.Table.ReadSwitch(ctx)
 	if err != nil {
 		r.log.Error("kill switch not read, investigating anyway", "error", err, "advice", awsapi.Advice(err))
 		return dedupe.OffNothing
@@ -57,19 +62,21 @@ func (r *attempt) switchedOff(ctx context.Context) dedupe.Off {
 	return s.Off
 }
 
-// overDailyLimit reports whether a limit of the day is reached, and records why. Unconfirmed events have a limit of their own,
-// so that forged events do not use up these. If the table is unavailable, the alarm is investigated.
-func (r *attempt) overDailyLimit(ctx context.Context) bool {
+// reachedLimit counts the investigation, or returns the limit of the day that is reached, and records why no model is asked.
+// Unconfirmed events have a limit of their own, so that forged events do not use up these. If the table is unavailable, the
+// alarm is investigated.
+func (r *attempt) reachedLimit(ctx context.Context) dedupe.Limit {
 	day := dedupe.Day{Investigations: r.Config.MaxPerDay, CostUSD: r.Config.MaxCostUSDPerDay}
 	if day == (dedupe.Day{}) || r.alarm.Unconfirmed != "" {
-		return false
+		return dedupe.LimitNone
 	}
-	quick, cancel := context.WithTimeout(ctx, r.budget.table)
-	defer cancel()
-	reached, err := r.Table.CountInvestigation(quick, r.rec.ID, r.rec.StartedAt, day)
+	if day.Investigations == 0 {
+		day.Investigations = config.MaxInvestigationsPerDay // more do not fit into the item of the day
+	}
+	reached, err := r.Table.CountInvestigation(ctx, r.rec.ID, r.rec.StartedAt, day)
 	if err != nil {
 		r.log.Error("investigation not counted, investigating anyway", "error", err, "advice", awsapi.Advice(err))
-		return false
+		return dedupe.LimitNone
 	}
 	on := r.rec.StartedAt.UTC().Format(time.DateOnly)
 	switch reached {
@@ -81,11 +88,8 @@ func (r *attempt) overDailyLimit(ctx context.Context) bool {
 		r.rec.OutcomeWhy = fmt.Sprintf("The investigations that began on %s (UTC) cost about $%.2f, the limit of MaxCostUsdPerDay, "+
 			"so no model was asked. This report has the evidence that was collected. "+
 			"Raise the limit if investigations are worth more a day.", on, day.CostUSD)
-	default:
-		return false
 	}
-	r.notice(ctx, reached, r.rec.StartedAt, r.rec.OutcomeWhy+" The same applies to all other alarms until midnight UTC.")
-	return true
+	return reached
 }
 
 // countCost adds what the investigation cost to the day on which it began.

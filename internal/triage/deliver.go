@@ -158,8 +158,8 @@ func (r *attempt) text(keys report.Keys) string {
 // bareFacts returns a minimal report, for the case that the renderer panics. Its texts are untrusted, so they are quoted
 // on one line each.
 func bareFacts(rec *investigation.Record) string {
-	return fmt.Sprintf("Alarm %q went to %q at %s.\nReason: %q\n\nSummary: %q\nRoot cause: %q\n\nInvestigation %q, outcome %q: %q\n",
-		rec.Alarm.Name, rec.Alarm.State, rec.Alarm.Time.Format(time.RFC3339), rec.Alarm.Reason,
+	return fmt.Sprintf("Alarm %q of account %q in %q went to %q at %s.\nReason: %q\n\nSummary: %q\nRoot cause: %q\n\nInvestigation %q, outcome %q: %q\n",
+		rec.Alarm.Name, rec.Alarm.Account, rec.Alarm.Region, rec.Alarm.State, rec.Alarm.Time.Format(time.RFC3339), rec.Alarm.Reason,
 		rec.Report.Summary, rec.Report.RootCause, rec.ID, rec.Outcome, rec.OutcomeWhy)
 }
 
