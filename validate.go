@@ -104,7 +104,13 @@ func (l *problems) oneOf(prop, value string, allowed ...string) {
 	}
 }
 
-func unresolved(value any) bool { return *awscdk.Token_IsUnresolved(value) }
+// unresolved reports whether a value is a token. Infinity and NaN are none, and jsii cannot pass them.
+func unresolved(value any) bool {
+	if number, ok := value.(*float64); ok && number != nil && (math.IsInf(*number, 0) || math.IsNaN(*number)) {
+		return false
+	}
+	return *awscdk.Token_IsUnresolved(value)
+}
 
 // models checks the models, their guardrail, and their prices.
 func (l *problems) models(p *AlarmTriageProps) {
@@ -247,6 +253,8 @@ func (l *problems) limits(p *AlarmTriageProps) {
 	l.number("MaxConcurrentInvestigations", p.MaxConcurrentInvestigations, 0, unbounded)
 	if usd := p.MaxCostUsd; usd != nil && !unresolved(usd) && !(*usd > 0) {
 		l.add("MaxCostUsd must be more than 0, got %v", *usd)
+	} else if usd != nil && math.IsInf(*usd, 1) {
+		l.add("MaxCostUsd must be more than 0 and finite, got %v", *usd)
 	}
 	l.number("MaxInvestigationsPerDay", p.MaxInvestigationsPerDay, 0, config.MaxInvestigationsPerDay)
 	if usd := p.MaxCostUsdPerDay; usd != nil && !unresolved(usd) && !(*usd >= 0 && *usd < math.Inf(1)) {
