@@ -27,13 +27,22 @@ const (
 	tagRunbook = "runbook"
 )
 
-// place returns the account and the Region of the alarm, such as "prod (123456789012), eu-central-1".
+// place returns the account and the Region of the alarm, such as "prod (123456789012), eu-central-1", within limits.
 func place(rec *investigation.Record) string {
-	account, name := oneLine(truncate.Runes(plain(rec.Alarm.Account), maxAccountName)), accountName(rec)
-	if name != "" {
+	short := func(text string) string { return oneLine(truncate.Runes(plain(text), maxAccountName)) }
+	return placeOf(short(rec.AccountName), short(rec.Alarm.Account), short(rec.Alarm.Region))
+}
+
+// wholePlace returns the same without limits.
+func wholePlace(rec *investigation.Record) string {
+	return placeOf(plain(rec.AccountName), plain(rec.Alarm.Account), plain(rec.Alarm.Region))
+}
+
+func placeOf(name, account, region string) string {
+	if strings.TrimSpace(name) != "" {
 		account = strings.TrimSpace(name + " (" + account + ")")
 	}
-	return strings.Trim(account+", "+oneLine(truncate.Runes(plain(rec.Alarm.Region), maxAccountName)), ", ")
+	return strings.Trim(account+", "+region, ", ")
 }
 
 func accountName(rec *investigation.Record) string {

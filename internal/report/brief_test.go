@@ -204,6 +204,9 @@ func TestForms_ShowTimesInTheZoneOfTheReaders(t *testing.T) {
 			page, err := report.HTML(rec, links)
 			require.NoError(t, err)
 			assert.Contains(t, string(page), "since "+c.moment)
+			abbreviation := strings.Fields(c.change)[1]
+			assert.Contains(t, string(page), "Times are "+abbreviation+".", "the chart")
+			assert.Contains(t, string(page), `<h2>Timeline <span class="soft">(`+abbreviation+`)</span>`)
 			raw, err := report.Card(rec, links)
 			assert.Contains(t, cardOf(t, raw, err).Content.Description, "*What changed:* "+c.change)
 			json, err := report.JSON(rec)

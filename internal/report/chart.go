@@ -167,7 +167,7 @@ func draw(number int, s investigation.Series, transition time.Time, rules evalua
 			})
 		}
 	}
-	legend := []string{"Times are UTC."}
+	legend := []string{"Times are " + zoneName(transition) + "."}
 	if y.low > 0 || y.high < 0 {
 		legend = append(legend, "Y axis does not start at 0.")
 	}

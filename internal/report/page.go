@@ -122,7 +122,7 @@ type headlineView struct {
 func (h headline) view(*pageForm) (string, any) {
 	alarm := h.rec.Alarm
 	return "headline", headlineView{
-		Name: pageName(h.rec), Verdict: verdict(h.rec), Where: "account " + place(h.rec),
+		Name: pageName(h.rec), Verdict: verdict(h.rec), Where: "account " + wholePlace(h.rec),
 		Severity: string(severity(h.rec)), Confidence: string(confidence(h.rec)),
 		State: string(alarm.State), Since: moment(alarm.Time), Triggering: contributor(alarm),
 		Note: plain(strings.Join(notes(h.rec), " ")),
