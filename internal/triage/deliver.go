@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
@@ -70,6 +71,8 @@ func (r *attempt) complete(ctx context.Context) {
 	} else if r.resumed {
 		r.rec.Resumed++
 	}
+	var asking sync.WaitGroup
+	asking.Go(func() { r.rec.AtDelivery = r.stateNow(ctx) }) // meanwhile, so that it delays nothing
 	quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
 	defer cancel()
 	if repeats, err := r.Table.Repeats(quick, r.alarm); err == nil {
@@ -78,7 +81,7 @@ func (r *attempt) complete(ctx context.Context) {
 	if together, err := r.Table.Together(quick, r.alarm.ARN); err == nil {
 		r.rec.Together = together
 	}
-	r.rec.AtDelivery = r.stateNow(ctx)
+	asking.Wait()
 }
 
 // confirm checks that this attempt still holds the claim. If the alarm could not be claimed at the start,

@@ -13,7 +13,7 @@ import (
 // stateShare and maxState bound the question whether the alarm is still in ALARM: the report must not wait for it.
 const (
 	stateShare = 0.1
-	maxState   = 5 * time.Second
+	maxState   = 4 * time.Second
 )
 
 // stateNow asks CloudWatch for the alarm's state, for the first lines of the report.
