@@ -83,7 +83,7 @@ bench: setup ## run the benchmarks
 # redaction from the pinned gitleaks.
 tables: setup ## generate the tables of the broker and the rules of the redaction
 	$(VENV)/bin/python scripts/broker_tables.py internal/broker/tables
-	$(VENV)/bin/python scripts/command_tables.py internal/command/operations.txt
+	$(VENV)/bin/python scripts/command_tables.py internal/command
 	cd tools && $(GO) run ./redactrules ../internal/redact/rules.json
 
 # The schemas of the report's JSON and of the completion event come from the Go types.

@@ -435,6 +435,11 @@ func (d *demo) judge(rec *investigation.Record) error {
 			return fmt.Errorf("finding %q is unverified: %s", finding.Statement, finding.Problem)
 		}
 	}
+	for _, refuted := range rec.Report.RuledOut {
+		if !refuted.Verified {
+			return fmt.Errorf("%q is not ruled out: %s", refuted.Hypothesis, refuted.Problem)
+		}
+	}
 	if rec.Report.Confidence != investigation.Confirmed {
 		return fmt.Errorf("the cause is %s, not confirmed: %s", rec.Report.Confidence, rec.Report.Downgraded)
 	}

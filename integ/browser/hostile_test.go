@@ -134,6 +134,7 @@ func filled(text string) (*investigation.Record, fieldTags) {
 	found.Evidence[0] = investigation.Citation{Call: 1, Quote: calls[0].Answer.Output, Found: true}
 	found.Evidence[1].Found = false
 	rec.Report.Findings[1].Verified = false
+	rec.Report.RuledOut[1].Verified = false
 	rec.Evidence.History[0].Type = "ConfigurationUpdate"
 	for i := range rec.Evidence.Series {
 		points := rec.Evidence.Series[i].Points
@@ -212,6 +213,7 @@ var mustShow = []string{
 	".Rounds.Other.Name", ".Rounds.Other.Input", ".Rounds.Other.Answer",
 	".Rounds.Calls.Answer.AWSCalls.Service", ".Rounds.Calls.Answer.AWSCalls.Refused",
 	".Report.Summary", ".Report.RootCause", ".Report.Impact", ".Report.Findings.Statement", ".Report.Findings.Problem", ".Report.Findings.Evidence.Quote",
+	".Report.RuledOut.Hypothesis", ".Report.RuledOut.Reason", ".Report.RuledOut.Problem", ".Report.RuledOut.Evidence.Quote",
 	".Report.Actions.Text", ".Report.Actions.Command", ".Report.Prevention", ".Report.Monitoring", ".Report.NotSeen", ".Report.FreeText", ".Report.Downgraded",
 	".NotSeen.What", ".NotSeen.Why", ".Together.Name", ".Together.Reason", ".SeenBefore.Cause", ".SeenBefore.Outcome",
 }

@@ -35,6 +35,10 @@ func busy(t *testing.T, rounds int) *investigation.Record {
 		investigation.Finding{Statement: "The connection pool of `checkout-api` was exhausted at the same time.", Confidence: investigation.Likely, Time: rec.Alarm.Time.Add(-3 * time.Minute),
 			Problem: "quote not found in the output of tool call 2", Evidence: []investigation.Citation{{Call: 2, Quote: "pool size 10, in use 10, waiting 213"}}},
 		investigation.Finding{Statement: "Nobody deployed anything in the hour before.", Confidence: investigation.Unknown, Problem: "no evidence is cited"})
+	r.RuledOut = append(r.RuledOut,
+		investigation.Refuted{Hypothesis: "`prod-checkout-orders` throttles its readers.", Reason: "It is on demand, and no request was throttled.", Verified: true,
+			Evidence: []investigation.Citation{{Call: 1, Quote: "12 error lines in the last hour", Found: true, Source: investigation.SourceComputed}}},
+		investigation.Refuted{Hypothesis: "The payment provider rejects **every** call to https://payments.internal:8443/v2/" + strings.Repeat("a", 120), Problem: "no evidence is cited"})
 	r.FreeText = "## What I would do next\n- Compare `ConsumedReadCapacityUnits` with the **week before**.\n- Ask the team of the payment provider.\n```\naws cloudwatch get-metric-data --region eu-central-1 --metric-data-queries file://queries.json\n```"
 	rec.NotSeen = []investigation.NotSeen{{What: "s3:GetObject of arn:aws:s3:::prod-checkout-config/feature-flags.json", Why: "refused: the tool reads no content of objects", Call: 4}}
 	rec.Together = []investigation.Related{{Name: "prod-checkout-5xx", State: "ALARM", Since: rec.Alarm.Time.Add(-time.Minute), Reason: "Threshold Crossed: 2 datapoints [41.0, 37.0] were greater than the threshold (10.0)."}}

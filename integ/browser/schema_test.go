@@ -82,6 +82,11 @@ func forms(t *testing.T) map[string]*investigation.Record {
 			hostile.Report.Findings[i].Evidence[j].Source = investigation.SourceComputed
 		}
 	}
+	for i := range hostile.Report.RuledOut {
+		for j := range hostile.Report.RuledOut[i].Evidence {
+			hostile.Report.RuledOut[i].Evidence[j].Source = investigation.SourceComputed
+		}
+	}
 	for i := range hostile.Fallbacks {
 		hostile.Fallbacks[i].Cause = investigation.CauseOther
 	}

@@ -16,24 +16,15 @@ import (
 // minQuote is the minimum length of a quote, in bytes without white space.
 const minQuote = 6
 
-// check verifies each finding: every quote must be in the output of the tool call that it cites, and AWS must have
-// answered that call. A finding is confirmed only if AWS answered every quote. A root cause is confirmed only
-// with such a finding.
+// check verifies each finding and each refuted hypothesis: every quote must be in the output of the tool call that it
+// cites, and AWS must have answered that call. A finding is confirmed only if AWS answered every quote. A root cause is
+// confirmed only with such a finding.
 func check(report *investigation.Report, rec *investigation.Record) {
 	var verified, confirmed, computed int
 	quotes := newChecker(rec)
 	for i := range report.Findings {
 		finding := &report.Findings[i]
-		finding.Verified, finding.Problem = len(finding.Evidence) > 0, ""
-		if len(finding.Evidence) == 0 {
-			finding.Problem = "no evidence is cited"
-		}
-		for j := range finding.Evidence {
-			problem := quotes.check(&finding.Evidence[j])
-			if problem != "" {
-				finding.Verified, finding.Problem = false, problem
-			}
-		}
+		finding.Verified, finding.Problem = quotes.checkAll(finding.Evidence)
 		isComputed := finding.IsComputed()
 		if finding.Confidence == investigation.Confirmed && (!finding.Verified || isComputed) {
 			finding.Confidence = investigation.Likely
@@ -47,6 +38,10 @@ func check(report *investigation.Report, rec *investigation.Record) {
 				confirmed++
 			}
 		}
+	}
+	for i := range report.RuledOut {
+		refuted := &report.RuledOut[i]
+		refuted.Verified, refuted.Problem = quotes.checkAll(refuted.Evidence)
 	}
 	if report.FreeText != "" {
 		report.Confidence = investigation.Unknown
@@ -87,6 +82,19 @@ func (c *checker) output(call *investigation.ToolCall) *provenance.Text {
 		c.outputs[call.Number] = text
 	}
 	return text
+}
+
+// checkAll checks the quotes of one statement. It returns whether they verify it and, if they do not, why.
+func (c *checker) checkAll(evidence []investigation.Citation) (verified bool, problem string) {
+	if len(evidence) == 0 {
+		return false, "no evidence is cited"
+	}
+	for i := range evidence {
+		if why := c.check(&evidence[i]); why != "" {
+			problem = why
+		}
+	}
+	return problem == "", problem
 }
 
 // check sets whether a quote was found and its source. It returns why the quote proves nothing, or "".
@@ -141,13 +149,18 @@ func isAnswered(answer *toolcall.Answer) bool {
 func listMisquotes(report investigation.Report, rec *investigation.Record) string {
 	var b strings.Builder
 	quotes := newChecker(rec)
-	for i, finding := range report.Findings {
-		for j := range finding.Evidence {
-			citation := finding.Evidence[j]
+	add := func(name string, number int, evidence []investigation.Citation) {
+		for _, citation := range evidence {
 			if problem := quotes.check(&citation); problem != "" {
-				fmt.Fprintf(&b, "- finding %d, quote %q: %s\n", i+1, truncate.Bytes(citation.Quote, 120), problem)
+				fmt.Fprintf(&b, "- %s %d, quote %q: %s\n", name, number, truncate.Bytes(citation.Quote, 120), problem)
 			}
 		}
+	}
+	for i, finding := range report.Findings {
+		add("finding", i+1, finding.Evidence)
+	}
+	for i, refuted := range report.RuledOut {
+		add("ruled_out", i+1, refuted.Evidence)
 	}
 	return b.String()
 }

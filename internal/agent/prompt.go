@@ -44,6 +44,7 @@ The report
 - Use "confirmed" only for what the evidence proves. "likely" or "unknown" is better than confident and wrong.
 - Be brief: 3 to 6 findings, one or two sentences each, and at most 5 actions. The engineer reads the summary first.
 - A problem that you noticed but that did not cause the alarm, such as a secret in a log, is a separate finding. Begin its statement with "Beside the cause:".
+- List in ruled_out the other causes that you tested and refuted, each with a quote that speaks against it.
 - List what you could not see.
 - Commands in actions must be complete and safe to copy: use real names and the Region, and no placeholder that you could have filled in.`
 

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"encoding/json"
 	"regexp"
 	"strconv"
@@ -47,6 +48,11 @@ func parseReport(input json.RawMessage) (report investigation.Report, problems [
 			report.Findings = append(report.Findings, finding)
 		}
 	}
+	for _, entry := range entries(fields["ruled_out"]) {
+		if refuted, ok := parseRefuted(entry); ok {
+			report.RuledOut = append(report.RuledOut, refuted)
+		}
+	}
 	for _, entry := range entries(fields["immediate_actions"]) {
 		if action, ok := parseAction(entry); ok {
 			report.Actions = append(report.Actions, action)
@@ -81,17 +87,35 @@ func parseFinding(entry any) (investigation.Finding, bool) {
 	if at, err := time.Parse(time.RFC3339, strings.TrimSpace(stringOf(fields["time"]))); err == nil {
 		finding.Time = at.UTC()
 	}
-	for _, cited := range entries(fields["evidence"]) {
-		citation, ok := cited.(map[string]any)
-		if !ok {
-			continue
-		}
-		finding.Evidence = append(finding.Evidence, investigation.Citation{
-			Call:  wholeNumber(citation["call"], -1),
-			Quote: beginning(tidy(stringOf(citation["quote"])), maxQuote),
-		})
-	}
+	finding.Evidence = parseEvidence(fields["evidence"])
 	return finding, finding.Statement != ""
+}
+
+func parseRefuted(entry any) (investigation.Refuted, bool) {
+	fields, ok := entry.(map[string]any)
+	if !ok {
+		hypothesis := clean(stringOf(entry), maxSentence)
+		return investigation.Refuted{Hypothesis: hypothesis}, hypothesis != ""
+	}
+	hypothesis := cmp.Or(stringOf(fields["hypothesis"]), stringOf(fields["statement"])) // models repeat the name that findings have
+	refuted := investigation.Refuted{
+		Hypothesis: clean(hypothesis, maxSentence), Reason: clean(stringOf(fields["reason"]), maxSentence),
+		Evidence: parseEvidence(fields["evidence"]),
+	}
+	return refuted, refuted.Hypothesis != ""
+}
+
+func parseEvidence(value any) []investigation.Citation {
+	var evidence []investigation.Citation
+	for _, entry := range entries(value) {
+		if fields, ok := entry.(map[string]any); ok {
+			evidence = append(evidence, investigation.Citation{
+				Call:  wholeNumber(fields["call"], -1),
+				Quote: beginning(tidy(stringOf(fields["quote"])), maxQuote),
+			})
+		}
+	}
+	return evidence
 }
 
 func parseAction(entry any) (investigation.Action, bool) {

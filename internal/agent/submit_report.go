@@ -14,6 +14,12 @@ const submitName = "submit_report"
 // maxRejectedReports is how many reports are returned to the model for correction.
 const maxRejectedReports = 2
 
+// citation is the schema of one piece of evidence.
+var citation = schema(map[string]any{
+	"call":  integer("Number of the tool call; 0 is the evidence collected before you started."),
+	"quote": text("Verbatim part of that call's output, 10 to 300 characters of one line."),
+}, "call", "quote")
+
 // submitReport ends the investigation with a report.
 var submitReport = tool{
 	Tool: conversation.Tool{
@@ -21,7 +27,8 @@ var submitReport = tool{
 		Description: "Submit the report to the engineer on call and end the investigation. " +
 			"Every finding needs evidence: the number of a tool call and a quote copied character by character " +
 			"from its output. Quotes are checked; a finding whose quote is not found is marked as unverified, and one " +
-			"whose quote is not in AWS's answers, such as a sum or a sentence of your code, as computed.",
+			"whose quote is not in AWS's answers, such as a sum or a sentence of your code, as computed. " +
+			"The same applies to ruled_out.",
 		Schema: schema(map[string]any{
 			"summary":    text("Executive summary, 2 to 4 sentences of plain text: what broke, why, how bad."),
 			"root_cause": text("The cause, as precisely as the evidence allows. If it is unknown, say what is known."),
@@ -35,12 +42,14 @@ var submitReport = tool{
 				"statement": text("One fact."),
 				"confidence": oneOf("How certain it is.",
 					investigation.Confirmed, investigation.Likely, investigation.Unknown),
-				"time": text("When it happened, if known: RFC 3339 in UTC."),
-				"evidence": list("Quotes that prove it.", schema(map[string]any{
-					"call":  integer("Number of the tool call; 0 is the evidence collected before you started."),
-					"quote": text("Verbatim part of that call's output, 10 to 300 characters of one line."),
-				}, "call", "quote")),
+				"time":     text("When it happened, if known: RFC 3339 in UTC."),
+				"evidence": list("Quotes that prove it.", citation),
 			}, "statement", "confidence", "evidence")),
+			"ruled_out": list("Other causes that you tested and refuted.", schema(map[string]any{
+				"hypothesis": text("The possible cause, one sentence."),
+				"reason":     text("What speaks against it, one sentence."),
+				"evidence":   list("Quotes that speak against it.", citation),
+			}, "hypothesis", "reason", "evidence")),
 			"immediate_actions": list("What to do now, the first step first.", schema(map[string]any{
 				"text":    text("What to do and why."),
 				"command": text("A command to copy, such as an AWS CLI call, if there is one."),
@@ -87,7 +96,7 @@ func (r *run) submit(input json.RawMessage) (complaint string) {
 		r.state.Rejected++
 		return "The report is not accepted yet, because some quotes prove nothing:\n" +
 			wrong + "Copy each quote character by character from an output that shows what AWS answered, check again, " +
-			"or leave the finding out. Then submit the whole report again."
+			"or leave the statement out. Then submit the whole report again."
 	}
 	r.finish(report)
 	return ""

@@ -335,6 +335,7 @@ type Report struct {
 	Severity   Severity   `json:"severity"`             // of the impact
 	Impact     string     `json:"impact"`               // who or what is affected, and how
 	Findings   []Finding  `json:"findings"`             // the facts that support the root cause
+	RuledOut   []Refuted  `json:"ruled_out"`            // other causes that were tested
 	Actions    []Action   `json:"immediate_actions"`    // what to do first, in order
 	Prevention []string   `json:"prevention"`           // how to prevent a recurrence
 	Monitoring []string   `json:"monitoring"`           // how to detect it earlier
@@ -354,8 +355,23 @@ type Finding struct {
 }
 
 // IsComputed reports whether the finding depends on a quote that code computed.
-func (f *Finding) IsComputed() bool {
-	return slices.ContainsFunc(f.Evidence, func(c Citation) bool { return c.Source == SourceComputed })
+func (f *Finding) IsComputed() bool { return isComputed(f.Evidence) }
+
+// Refuted is a possible cause that the model tested and refuted, with the evidence against it. If it is not verified,
+// it is not ruled out.
+type Refuted struct {
+	Hypothesis string     `json:"hypothesis"`        // the possible cause
+	Reason     string     `json:"reason"`            // what speaks against it
+	Evidence   []Citation `json:"evidence"`          // quotes that speak against it
+	Verified   bool       `json:"verified"`          // true if it has evidence and every quote counts as evidence
+	Problem    string     `json:"problem,omitempty"` // why it is not verified
+}
+
+// IsComputed reports whether the evidence against the hypothesis depends on a quote that code computed.
+func (r *Refuted) IsComputed() bool { return isComputed(r.Evidence) }
+
+func isComputed(evidence []Citation) bool {
+	return slices.ContainsFunc(evidence, func(c Citation) bool { return c.Source == SourceComputed })
 }
 
 // Citation is a verbatim quote from a tool call's output.

@@ -24,6 +24,8 @@ const (
 	maxCardLink        = maxCardDescription / 4 // a longer link would displace the text
 	maxCardSteps       = 5
 	maxCardStep        = 500
+	maxCardRuledOut    = 3   // hypotheses
+	maxCardHypothesis  = 150 // and as many for the reason
 	maxCardKeyword     = 75
 	maxCardContext     = 1024
 )
@@ -181,6 +183,27 @@ func (s steps) card(b *cardBuilder, _ string) {
 	if left := len(s.actions) - len(shown); left > 0 {
 		b.steps[len(shown)-1] += " (" + more(left) + " in the report.)"
 	}
+}
+
+// card puts the state of each hypothesis before it in a label of code, so that no text can imitate another entry. The
+// title counts the others, because the end of a long paragraph is cut.
+func (r ruledOut) card(b *cardBuilder, title string) {
+	if len(r.refuted) == 0 {
+		return
+	}
+	shown := r.refuted[:min(len(r.refuted), maxCardRuledOut)]
+	if len(shown) < len(r.refuted) {
+		title += fmt.Sprintf(" (%d of %d, the others are in the report)", len(shown), len(r.refuted))
+	}
+	paragraph := "*" + title + ":*"
+	for _, refuted := range shown {
+		state := refutedState(refuted)
+		paragraph += " *" + strings.ToUpper(state[:1]) + state[1:] + ":* " + cutChat(chatProse(refuted.Hypothesis), maxCardHypothesis)
+		if reason := chatProse(refuted.Reason); reason != "" {
+			paragraph += " Against it: " + cutChat(reason, maxCardHypothesis)
+		}
+	}
+	b.paragraphs = append(b.paragraphs, paragraph)
 }
 
 func (l linkList) card(b *cardBuilder, _ string) {

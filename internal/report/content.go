@@ -64,6 +64,9 @@ type (
 		findings []investigation.Finding
 	}
 
+	// ruledOut are hypotheses that the model refuted, with the quotes that speak against them.
+	ruledOut struct{ refuted []investigation.Refuted }
+
 	// past are earlier investigations of the alarm.
 	past struct {
 		notOnCard
@@ -121,6 +124,10 @@ func timelineOf(rec *investigation.Record, _ Links) content { return timeline{re
 
 func findingsOf(rec *investigation.Record, _ Links) content {
 	return findings{findings: rec.Report.Findings}
+}
+
+func ruledOutOf(rec *investigation.Record, _ Links) content {
+	return ruledOut{refuted: rec.Report.RuledOut}
 }
 
 // notSeenOf lists what the investigation could not read, as the model states it and as code noticed it.

@@ -145,16 +145,27 @@ func suffixStart(text string, limit int) int {
 	return 0
 }
 
-// citedCall is a tool call that findings quote.
+// citedCall is a tool call that statements quote.
 type citedCall struct {
 	number int
 	marks  []mark
-	ids    map[[2]int]string // ids of page elements with quotes, by the indexes of finding and citation
+	ids    map[string]string // ids of page elements with quotes, by the quote's own id
+}
+
+// Beginnings of the ids of quotes, by the section that has them.
+const (
+	quoteOfFinding  = "quote"
+	quoteOfRuledOut = "against"
+)
+
+// quoteID returns the id of a quote, by the indexes of its statement and of the quote in it.
+func quoteID(section string, statement, citation int) string {
+	return fmt.Sprintf("%s-%d-%d", section, statement+1, citation+1)
 }
 
 // href returns the link to a quote, or to the tool call if the page does not show the quote.
-func (c *citedCall) href(finding, citation int) string {
-	if id := c.ids[[2]int{finding, citation}]; id != "" {
+func (c *citedCall) href(quote string) string {
+	if id := c.ids[quote]; id != "" {
 		return "#" + id
 	}
 	return fmt.Sprintf("#call-%d", c.number)
@@ -169,23 +180,29 @@ func citations(rec *investigation.Record) map[int]*citedCall {
 		}
 	}
 	cited := map[int]*citedCall{}
-	for i, finding := range rec.Report.Findings[:min(len(rec.Report.Findings), maxPageList)] {
-		for j, citation := range finding.Evidence[:min(len(finding.Evidence), maxPageList)] {
+	add := func(section string, statement int, evidence []investigation.Citation) {
+		for j, citation := range evidence[:min(len(evidence), maxPageList)] {
 			text, exists := outputs[citation.Call]
 			if !exists || !citation.Found {
 				continue
 			}
 			call := cited[citation.Call]
 			if call == nil {
-				call = &citedCall{number: citation.Call, ids: map[[2]int]string{}}
+				call = &citedCall{number: citation.Call, ids: map[string]string{}}
 				cited[citation.Call] = call
 			}
 			if from, to, ok := locate(text, citation.Quote); ok {
 				end := truncate.Before(text, min(to, from+maxMark))
-				id := fmt.Sprintf("quote-%d-%d", i+1, j+1)
-				call.ids[[2]int{i, j}] = call.place(mark{from: from, to: end, id: id})
+				id := quoteID(section, statement, j)
+				call.ids[id] = call.place(mark{from: from, to: end, id: id})
 			}
 		}
+	}
+	for i, finding := range rec.Report.Findings[:min(len(rec.Report.Findings), maxPageList)] {
+		add(quoteOfFinding, i, finding.Evidence)
+	}
+	for i, refuted := range rec.Report.RuledOut[:min(len(rec.Report.RuledOut), maxPageList)] {
+		add(quoteOfRuledOut, i, refuted.Evidence)
 	}
 	return cited
 }

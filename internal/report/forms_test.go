@@ -109,7 +109,7 @@ func replaceStrings(v reflect.Value, text string) {
 var lineBreak = regexp.MustCompile("\r\n|[\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029]")
 
 var (
-	phrases = `(?:PIPES INTO A SHELL|NOT UNDERSTOOD, READ IT CAREFULLY|ODD CHARACTERS, SHOWN ESCAPED|RUNS CODE|AS ANOTHER USER|CHANGES PERMISSIONS|DELETES OR STOPS|CHANGES STATE|MAY CHANGE STATE|SHOWS SECRETS|ANOTHER ENDPOINT|WRITES A FILE|NOT AN AWS COMMAND|SEVERAL COMMANDS|Reads AWS)`
+	phrases = `(?:PIPES INTO A SHELL|NOT UNDERSTOOD, READ IT CAREFULLY|ODD CHARACTERS, SHOWN ESCAPED|RUNS CODE|AS ANOTHER USER|CHANGES PERMISSIONS|DELETES OR STOPS|CHANGES STATE|MAY CHANGE STATE|SHOWS SECRETS|MAY SHOW SECRETS|ANOTHER ENDPOINT|READS A FILE|WRITES A FILE|NOT AN AWS COMMAND|SEVERAL COMMANDS|Reads AWS)`
 	label   = `(?:` + phrases + `\. ?)+`
 	author  = `Written by the model, not checked, not run\.`
 )
@@ -249,7 +249,7 @@ func asMarkdown(source string) ast.Node {
 	return goldmark.New(goldmark.WithExtensions(extension.GFM, extension.Footnote, extension.DefinitionList)).Parser().Parse(text.NewReader([]byte(source)))
 }
 
-var ownEmphasis = regexp.MustCompile(`^(?:(?:Executive summary|Root cause \((?:confirmed|likely|unknown)\)|Impact assessment|Note|Account|What changed|State|Owner|Runbook):|` + label + strings.TrimSuffix(author, `\.`) + `:|\[(?:` + phrases + `\.? ?)+(?:Written by the model, not checked, not run)?\])$`)
+var ownEmphasis = regexp.MustCompile(`^(?:(?:Executive summary|Root cause \((?:confirmed|likely|unknown)\)|Impact assessment|What was ruled out(?: \(3 of \d+, the others are in the report\))?|Ruled out|Likely ruled out|Not proven|Note|Account|What changed|State|Owner|Runbook):|` + label + strings.TrimSuffix(author, `\.`) + `:|\[(?:` + phrases + `\.? ?)+(?:Written by the model, not checked, not run)?\])$`)
 
 // assertNeutral requires that a text of a card has no formatting but the emphasis and no links but the addresses that
 // code writes.
@@ -309,7 +309,7 @@ func TestCard_HasNoFormattingAndNoLinksOfItsTexts(t *testing.T) {
 			assertNeutral(t, shown, text, []string{links.Alarm, links.Report})
 		}
 		if len(links.Alarm) < 600 { // a longer link is not on the card
-			assert.Equal(t, 11, strings.Count(c.Content.Description, "\n"), "%q: five facts, note, summary, cause, impact, who wrote it, and two links have a line each", text)
+			assert.Equal(t, 12, strings.Count(c.Content.Description, "\n"), "%q: five facts, note, summary, cause, impact, ruled out, who wrote it, and two links have a line each", text)
 		}
 	}
 }
@@ -382,22 +382,32 @@ func TestNames_StayWholeInEveryForm(t *testing.T) {
 		rec.Alarm.Name = name
 		rec.Report.Summary, rec.Report.RootCause, rec.Report.Impact = sentence, "The "+name+" was "+name+".", name
 		rec.Report.Findings[0].Statement = sentence
+		rec.Report.RuledOut = []investigation.Refuted{{Hypothesis: "Perhaps " + name + " was slow.", Reason: "No, " + name + " was idle.", Verified: true,
+			Evidence: []investigation.Citation{{Call: 1, Quote: "quote of " + name + " as it is", Found: true}}}}
 		rec.Report.Actions = []investigation.Action{{Text: "Look at " + name + " again."}}
 		page, err := report.HTML(rec, linksOf(rec))
 		require.NoError(t, err)
 		raw, err := report.Card(rec, linksOf(rec))
 		c := cardOf(t, raw, err)
 		for form, shown := range map[string]string{
-			"text": report.Text(rec, linksOf(rec)), "page": shownOn(page), "card": shownIn(c.Content.Description + "\n" + strings.Join(c.Content.NextSteps, "\n")),
+			"text": report.Text(rec, linksOf(rec)), "notification": report.Notification(rec, linksOf(rec), 1<<20), "page": shownOn(page), "card": shownIn(c.Content.Description + "\n" + strings.Join(c.Content.NextSteps, "\n")),
 		} {
 			shown = strings.Join(strings.Fields(shown), " ")
 			assert.Contains(t, shown, sentence, form)
 			assert.Contains(t, shown, "The "+name+" was "+name+".", form)
 			assert.Contains(t, shown, "Look at "+name+" again.", form)
+			assert.Contains(t, shown, "Perhaps "+name+" was slow.", form)
+			assert.Contains(t, shown, "Against it: No, "+name+" was idle.", form)
+			if form != "card" {
+				assert.Contains(t, unbarred(shown), "quote of "+name+" as it is", form)
+			}
 		}
 		assert.Contains(t, shownIn(c.Content.Title), name)
 	}
 }
+
+// unbarred returns a text without the bars before wrapped lines of quotes.
+func unbarred(text string) string { return strings.ReplaceAll(text, " | ", " ") }
 
 func FuzzForms(f *testing.F) {
 	for _, seed := range forged {

@@ -82,7 +82,8 @@ type completionAlarm struct {
 const maxEventText = 1000
 
 // Completion returns the detail of the completion event in at most maxBytes. If it is too long, Completion drops the
-// findings. If that is not enough, it keeps only the verdict with shortened texts, and finally no texts.
+// findings and what was ruled out. If that is not enough, it keeps only the verdict with shortened texts, and finally no
+// texts.
 func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 	c := completion{
 		SchemaVersion: rec.SchemaVersion, ID: rec.ID,
@@ -98,7 +99,7 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 	c.Report.Actions = withEffects(rec.Report.Actions)
 	for _, shorten := range []func(){
 		func() {},
-		func() { c.Report.Findings, c.NotSeen = nil, nil },
+		func() { c.Report.Findings, c.Report.RuledOut, c.NotSeen = nil, nil, nil },
 		func() {
 			c.Report = verdictOnly(c.Report)
 			c.Alarm.Reason = truncate.Runes(c.Alarm.Reason, maxEventText)

@@ -103,6 +103,12 @@ var outline = []section{
 		forms: written, content: findingsOf,
 	},
 	{
+		title: "What was ruled out",
+		contents: "other causes that were tested, with the quotes against them; " +
+			"a cause is `NOT PROVEN` to be ruled out unless all quotes against it count as evidence",
+		forms: written | inCard, content: ruledOutOf,
+	},
+	{
 		title: "In the model's own words", contents: "a model's answer that is not a report",
 		forms: written, content: freeTextOf, remark: func(*investigation.Record) string { return "not checked" },
 	},

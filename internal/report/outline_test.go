@@ -42,6 +42,10 @@ func full(t *testing.T) *investigation.Record {
 	whole := sample(t)
 	rec.Outcome, rec.Report = whole.Outcome, whole.Report
 	rec.Report.FreeText, rec.Report.NotSeen = "I think that it is the pool.", []string{"The callers."}
+	rec.Report.RuledOut = []investigation.Refuted{
+		{Hypothesis: "The table throttles.", Reason: "It is on demand.", Verified: true, Evidence: []investigation.Citation{{Call: 4, Quote: "status ACTIVE", Found: true}}},
+		{Hypothesis: "A deployment broke it.", Problem: "no evidence is cited"},
+	}
 	rec.Together = []investigation.Related{{Name: "payments-errors", State: string(alarmevent.StateAlarm)}}
 	rec.Evidence.Related = rec.Together
 	rec.Evidence.Seen = []investigation.Observation{{About: "SQS queue orders", Topic: "health", Text: "4200 messages are waiting", Weight: 60}}
@@ -69,8 +73,8 @@ func upper(titles []string) []string {
 func TestOutline_EveryFormFollowsIt(t *testing.T) {
 	rec := full(t)
 	notification, text, page := report.Titles(rec, linksOf(rec))
-	require.Len(t, text, 20, "the record has every section of the text")
-	require.Len(t, page, 20, "the record has every section of the page")
+	require.Len(t, text, 21, "the record has every section of the text")
+	require.Len(t, page, 21, "the record has every section of the page")
 	assert.Equal(t, upper(notification), textTitles(report.Notification(rec, linksOf(rec), 1<<20)))
 	assert.Equal(t, upper(text), textTitles(report.Text(rec, linksOf(rec))))
 
@@ -89,13 +93,14 @@ func TestOutline_EveryFormFollowsIt(t *testing.T) {
 	require.NoError(t, err)
 	var card struct{ Content struct{ Description string } }
 	require.NoError(t, json.Unmarshal(raw, &card))
-	assert.Regexp(t, `(?s)^\*Account:\* .*\n\*What changed:\* .*\n\*Executive summary:\* The order service.*\n\*Root cause \(confirmed\):\* .*\n\*Impact assessment:\* .*\nAn AI model wrote .*\nReport: .*\nAlarm: `,
+	assert.Regexp(t, `(?s)^\*Account:\* .*\n\*What changed:\* .*\n\*Executive summary:\* The order service.*\n\*Root cause \(confirmed\):\* .*\n\*Impact assessment:\* .*\n\*What was ruled out:\* .*\nAn AI model wrote .*\nReport: .*\nAlarm: `,
 		card.Content.Description)
 }
 
 func TestOutline_EntryIsAllThatANewSectionNeeds(t *testing.T) {
 	t.Cleanup(report.WithSection("Blast radius", "Two **shops** cannot sell.", "Links"))
 	rec := sample(t)
+	rec.Report.RuledOut = nil // the card shows it between this section and the links
 	notification, text, page := report.Titles(rec, linksOf(rec))
 	for form, titles := range map[string][]string{"notification": notification, "text": text, "page": page} {
 		assert.Equal(t, "Blast radius", titles[slices.Index(titles, "Links")-1], form)

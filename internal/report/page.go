@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -282,7 +283,7 @@ func (f findings) view(p *pageForm) (string, any) {
 			Number:     i + 1,
 			Statement:  inline(truncate.Runes(plain(finding.Statement), maxPageQuote)),
 			Confidence: confidenceIn(finding),
-			Quotes:     quoteViews(i, finding.Evidence, p.cited),
+			Quotes:     quoteViews(quoteOfFinding, i, finding.Evidence, p.cited),
 			Computed:   finding.IsComputed(),
 		}
 		if !finding.Time.IsZero() {
@@ -299,7 +300,46 @@ func (f findings) view(p *pageForm) (string, any) {
 	return "findings", views
 }
 
-func quoteViews(finding int, evidence []investigation.Citation, cited map[int]*citedCall) []quoteView {
+type ruledOutView struct {
+	Entries []refutedView
+	Left    string // how many entries are not shown
+}
+
+type refutedView struct {
+	Hypothesis, Reason []span
+	State, Class       string
+	Problem            string // why it is not ruled out
+	Computed           bool   // whether it depends on text that code made
+	Quotes             []quoteView
+}
+
+func (r ruledOut) view(p *pageForm) (string, any) {
+	var v ruledOutView
+	for i, refuted := range r.refuted[:min(len(r.refuted), maxPageList)] {
+		entry := refutedView{
+			Hypothesis: inline(truncate.Runes(plain(refuted.Hypothesis), maxPageQuote)),
+			Reason:     inline(truncate.Runes(plain(refuted.Reason), maxPageQuote)),
+			State:      refutedState(refuted), Class: "confirmed", Computed: refuted.Verified && refuted.IsComputed(),
+			Quotes: quoteViews(quoteOfRuledOut, i, refuted.Evidence, p.cited),
+		}
+		if entry.State != isRuledOut {
+			entry.Class = "warn"
+		}
+		if !refuted.Verified {
+			entry.Problem = truncate.Runes(plain(cmp.Or(refuted.Problem, noEvidence)), maxPageQuote)
+		}
+		v.Entries = append(v.Entries, entry)
+	}
+	if len(v.Entries) == 0 {
+		return "", nil
+	}
+	if left := len(r.refuted) - len(v.Entries); left > 0 {
+		v.Left = more(left) + " in the JSON report"
+	}
+	return "ruled-out", v
+}
+
+func quoteViews(section string, statement int, evidence []investigation.Citation, cited map[int]*citedCall) []quoteView {
 	var views []quoteView
 	for i, citation := range evidence[:min(len(evidence), maxPageList)] {
 		view := quoteView{
@@ -307,7 +347,7 @@ func quoteViews(finding int, evidence []investigation.Citation, cited map[int]*c
 			Source: sourceOf(citation),
 		}
 		if call := cited[citation.Call]; call != nil {
-			view.Href = call.href(finding, i)
+			view.Href = call.href(quoteID(section, statement, i))
 		}
 		views = append(views, view)
 	}

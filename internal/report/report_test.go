@@ -72,6 +72,9 @@ func hostile(t testing.TB) *investigation.Record {
 	rec.Report.Severity, rec.Report.Confidence = text, text
 	rec.Report.Actions = []investigation.Action{{Text: text, Command: text}}
 	rec.Report.Findings = []investigation.Finding{{Statement: text, Confidence: text, Evidence: []investigation.Citation{{Call: -1, Quote: text, Found: true}}}}
+	rec.Report.RuledOut = []investigation.Refuted{
+		{Hypothesis: text, Reason: text, Verified: true, Evidence: []investigation.Citation{{Call: -1, Quote: text, Found: true}}}, {Hypothesis: text, Problem: text},
+	}
 	rec.Report.NotSeen = []string{text}
 	rec.Together = []investigation.Related{{Name: text, ARN: text, State: text, Reason: text}}
 	rec.Evidence.Seen = []investigation.Observation{{About: text, Topic: text, Text: text, Weight: 90}}
@@ -423,7 +426,7 @@ func TestJSON_RoundTripsAndHasNoNullLists(t *testing.T) {
 	for name, rec := range records(t) {
 		text, err := report.JSON(rec)
 		require.NoError(t, err, name)
-		assert.NotRegexp(t, `"(rounds|findings|immediate_actions|prevention|monitoring|points)": null`, string(text), name)
+		assert.NotRegexp(t, `"(rounds|findings|ruled_out|immediate_actions|prevention|monitoring|points)": null`, string(text), name)
 	}
 }
 
@@ -487,6 +490,7 @@ func filledWith(base *investigation.Record, text string) *investigation.Record {
 	rec := *base
 	rec.Alarm.Name, rec.Report.Summary, rec.Report.RootCause, rec.Report.FreeText = text, text, text, text
 	rec.Report.Findings = []investigation.Finding{{Statement: text, Evidence: []investigation.Citation{{Call: 1, Quote: text, Found: true}}}}
+	rec.Report.RuledOut = []investigation.Refuted{{Hypothesis: text, Reason: text, Evidence: []investigation.Citation{{Call: 1, Quote: text, Found: true}}}}
 	rec.Report.Actions = []investigation.Action{{Text: text, Command: text}}
 	return &rec
 }

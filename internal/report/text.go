@@ -213,15 +213,42 @@ func (f findings) text() string {
 		}
 		mark := fmt.Sprintf("%d. ", i+1)
 		b.WriteString(oneLine(mark+"("+plain(state)+") "+unmarked(finding.Statement)) + "\n")
-		for _, citation := range finding.Evidence {
-			if citation.Found {
-				quote := fmt.Sprintf("tool call %d: \"%s\"", citation.Call, plain(citation.Quote))
-				if source := sourceOf(citation); source != "" {
-					quote += " (" + source + ")"
-				}
-				b.WriteString(owned(quoteMark + oneLine(quote) + "\n"))
+		b.WriteString(quotesText(finding.Evidence))
+	}
+	return b.String()
+}
+
+// quotesText returns the quotes that were found, with a mark in the margin.
+func quotesText(evidence []investigation.Citation) string {
+	var b strings.Builder
+	for _, citation := range evidence {
+		if citation.Found {
+			quote := fmt.Sprintf("tool call %d: \"%s\"", citation.Call, plain(citation.Quote))
+			if source := sourceOf(citation); source != "" {
+				quote += " (" + source + ")"
 			}
+			b.WriteString(owned(quoteMark + oneLine(quote) + "\n"))
 		}
+	}
+	return b.String()
+}
+
+// text begins each hypothesis with its state, as that of findings does.
+func (r ruledOut) text() string {
+	var b strings.Builder
+	for i, refuted := range r.refuted {
+		state := refutedState(refuted)
+		if !refuted.Verified {
+			state = strings.ToUpper(state) + ": " + cmp.Or(refuted.Problem, noEvidence)
+		} else if refuted.IsComputed() {
+			state += ", " + strings.ToUpper(computed)
+		}
+		mark := fmt.Sprintf("%d. ", i+1)
+		b.WriteString(oneLine(mark+"("+plain(state)+") "+unmarked(refuted.Hypothesis)) + "\n")
+		if refuted.Reason != "" {
+			b.WriteString(strings.Repeat(" ", len(mark)) + oneLine("Against it: "+unmarked(refuted.Reason)) + "\n")
+		}
+		b.WriteString(quotesText(refuted.Evidence))
 	}
 	return b.String()
 }

@@ -20,6 +20,8 @@ const (
 	noAnswer       = "it has no answer"
 	computed       = "computed"
 	computedWhy    = "it is from code, and AWS's answers do not prove it"
+	isRuledOut     = "ruled out"
+	isNotProven    = "not proven"
 	callsNotKnown  = "its AWS calls are not known; the tool's log lists those that were sent"
 )
 
@@ -209,6 +211,17 @@ func pastCause(earlier investigation.Past) string {
 
 // unverified returns why a finding is not verified.
 func unverified(finding investigation.Finding) string { return cmp.Or(finding.Problem, noEvidence) }
+
+// refutedState returns whether a hypothesis is ruled out.
+func refutedState(refuted investigation.Refuted) string {
+	switch {
+	case !refuted.Verified:
+		return isNotProven
+	case refuted.IsComputed():
+		return "likely " + isRuledOut
+	}
+	return isRuledOut
+}
 
 // more returns the last entry of a list that leaves out n entries.
 func more(n int) string { return fmt.Sprintf("and %d more", n) }

@@ -12,6 +12,12 @@ import (
 // Name is the tool's name as the model knows it.
 const Name = "python_executor"
 
+// A secret in an answer is replaced with a mark: MarkStart, the kind of the secret, and MarkEnd.
+const (
+	MarkStart = "[redacted: "
+	MarkEnd   = "]"
+)
+
 // DefaultQueryLimitUSD is what AWS may charge for the queries of a call whose request names no limit, such
 // as one that a person sends, in US dollars: a quarter of the default of the prop MaxQueryCostUsd.
 const DefaultQueryLimitUSD = 0.25

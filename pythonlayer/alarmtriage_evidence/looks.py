@@ -23,10 +23,10 @@ def log_errors(ctx: Context, about: str, group: str) -> Iterator[Observation]:
     earlier = {p["pattern"]: p["count"] for p in before["patterns"]}
     for found in after["patterns"][:MAX_PATTERNS]:
         count = earlier.get(found["pattern"], 0)
-        weight = 85 if not count and before["complete"] else 75 if _rose(ctx, count, found["count"]) else 35
+        weight = 85 if not count and before["complete"] else 75 if rose(ctx, count, found["count"]) else 35
         yield Observation(about, "errors",
                           f"{found['count']} log lines in {group} from {found['first']} to {found['last']}, {count or none} in the "
-                          f"{_minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", weight)
+                          f"{minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", weight)
     if not after["patterns"] and not before["patterns"] and after["complete"] and before["complete"]:
         yield Observation(about, "errors", f"no error lines in {group} around the transition", 15)
 
@@ -45,13 +45,13 @@ def numbers(
     new, old = after or 0, before or 0
     if not new and not old:
         weight = 5
-    elif not _rose(ctx, old, new, is_total):
+    elif not rose(ctx, old, new, is_total):
         weight = min(weight, 55 if _fell(ctx, old, new, is_total) else 30)
     rates = ("", "")
     if is_total:
-        rates = (f" ({new / _minutes(onset, end):.3g} per minute)", f" ({old / _minutes(start, onset):.3g} per minute)")
+        rates = (f" ({new / minutes(onset, end):.3g} per minute)", f" ({old / minutes(start, onset):.3g} per minute)")
     yield Observation(about, topic, f"{label}: {_text(after)}{rates[0]} from {stamp(onset)} to {stamp(end)}, {_text(before)}{rates[1]} "
-                                    f"in the {_minutes(start, onset)} minutes before", weight)
+                                    f"in the {minutes(start, onset)} minutes before", weight)
 
 
 def metrics(
@@ -95,25 +95,25 @@ def recent(ctx: Context, about: str, what: str, when: Any, weight: int = 90) -> 
         return
     when = when.astimezone(timezone.utc)
     if ctx.fired_at - BEFORE <= when <= ctx.fired_at:
-        minutes = int((ctx.fired_at - when).total_seconds() / 60)
-        yield Observation(about, "change", f"{what} at {stamp(when)}, {minutes} minutes before the alarm", weight, when)
+        ago = int((ctx.fired_at - when).total_seconds() / 60)
+        yield Observation(about, "change", f"{what} at {stamp(when)}, {ago} minutes before the alarm", weight, when)
 
 
-def _rose(ctx: Context, before: float, after: float, is_total: bool = True) -> bool:
+def rose(ctx: Context, before: float, after: float, is_total: bool = True) -> bool:
     """Reports whether a number more than doubled at the onset. Totals are compared per minute."""
     start, onset, end = ctx.windows()
-    scale = _minutes(onset, end) / _minutes(start, onset) if is_total else 1
+    scale = minutes(onset, end) / minutes(start, onset) if is_total else 1
     return after > 2 * before * scale
 
 
 def _fell(ctx: Context, before: float, after: float, is_total: bool) -> bool:
     """Reports whether a number fell to less than half at the onset."""
     start, onset, end = ctx.windows()
-    scale = _minutes(onset, end) / _minutes(start, onset) if is_total else 1
+    scale = minutes(onset, end) / minutes(start, onset) if is_total else 1
     return 2 * after < before * scale
 
 
-def _minutes(start: datetime, end: datetime) -> int:
+def minutes(start: datetime, end: datetime) -> int:
     return max(1, round((end - start).total_seconds() / 60))
 
 

@@ -33,7 +33,7 @@ var documents = []document{
 	{"completion.schema.json", "report.completion", "Completion event of alarmtriage",
 		"The detail of the event that CompletionEventBus receives when an investigation ends (source alarmtriage, " +
 			"detail-type \"Alarm Investigation Completed\"). It has the same versioning as the report. A detail that is " +
-			"too long for an event loses its findings and not_seen, then everything but the verdict, whose texts are " +
+			"too long for an event loses its findings, ruled_out, and not_seen, then everything but the verdict, whose texts are " +
 			"shortened, then the texts."},
 }
 

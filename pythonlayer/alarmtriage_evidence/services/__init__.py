@@ -9,7 +9,7 @@ Each collector is one module with these members:
     LOOKS     functions of the context and one name, which return observations; each fails on its own
     names     optional: returns further names of a resource for CloudTrail, each with the Region of its events or None
 
-All looks of all resources run at the same time.
+All looks of all resources run at the same time. `performance_insights` has no resources of its own; `rds` uses its looks.
 """
 
 from types import ModuleType

@@ -1,14 +1,18 @@
-"""RDS and Aurora: state, events, storage, connections, pending maintenance, parameter changes, and the cluster."""
+"""RDS and Aurora: state, events, storage, connections, pending maintenance, parameter changes, the cluster, and Performance Insights."""
 
-from typing import Any, Iterator, List, Mapping
+from typing import Any, Iterator, List, Mapping, Tuple
 
 from ..context import BEFORE, Context, Metric, Observation
 from ..looks import metrics, recent, stack_events
+from . import performance_insights
 
 KIND = "DB instance"
 READS = ("rds:DescribeDBInstances", "rds:DescribeDBClusters", "rds:DescribeEvents", "rds:DescribePendingMaintenanceActions",
+         *performance_insights.READS,
          "cloudwatch:GetMetricData", "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
-COST = "eight metrics of GetMetricData"
+COST = "eight metrics of GetMetricData, and five requests of Performance Insights for each instance"
+
+MAX_INSTANCES = 2  # of a cluster whose load is read
 
 
 def targets(metric: Metric) -> List[str]:
@@ -79,7 +83,22 @@ def deployments(ctx: Context, name: str) -> Iterator[Observation]:
     yield from stack_events(ctx, f"{KIND} {name}", name.split(" ")[-1])
 
 
-LOOKS = (state, events, numbers, maintenance, deployments)
+def load(ctx: Context, name: str) -> Iterator[Observation]:
+    for about, instance in _instances(ctx, name):
+        yield from performance_insights.load(ctx, about, instance)
+
+
+def wait_events(ctx: Context, name: str) -> Iterator[Observation]:
+    for about, instance in _instances(ctx, name):
+        yield from performance_insights.wait_events(ctx, about, instance)
+
+
+def sql_statements(ctx: Context, name: str) -> Iterator[Observation]:
+    for about, instance in _instances(ctx, name):
+        yield from performance_insights.sql_statements(ctx, about, instance)
+
+
+LOOKS = (state, events, numbers, maintenance, deployments, load, wait_events, sql_statements)
 
 
 def names(ctx: Context, name: str) -> List[Any]:
@@ -89,6 +108,17 @@ def names(ctx: Context, name: str) -> List[Any]:
 
 def _instance(ctx: Context, name: str) -> Mapping[str, Any]:
     return ctx.once(("rds", name), lambda: ctx.client("rds").describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0])
+
+
+def _instances(ctx: Context, name: str) -> List[Tuple[str, Mapping[str, Any]]]:
+    """Returns the instance, or of a cluster the writer and the first reader, each with what observations call it."""
+    if not name.startswith("cluster "):
+        return [(f"{KIND} {name}", _instance(ctx, name))]
+    members = [m["DBInstanceIdentifier"] for m in sorted(_cluster(ctx, _cluster_name(ctx, name)).get("DBClusterMembers") or [],
+                                                         key=lambda m: not m.get("IsClusterWriter"))]
+    if len(members) > MAX_INSTANCES:
+        ctx.note(f"load of {name}: read for {MAX_INSTANCES} of {len(members)} instances: {', '.join(members[:MAX_INSTANCES])}")
+    return [(f"{KIND} {member}", _instance(ctx, member)) for member in members[:MAX_INSTANCES]]
 
 
 def _cluster(ctx: Context, name: str) -> Mapping[str, Any]:
