@@ -114,6 +114,9 @@ var (
 	author  = `Written by the model, not checked, not run\.`
 )
 
+// citation matches the first line of a citation.
+var citation = regexp.MustCompile(`^▌ tool call -?\d+: "`)
+
 // skeletonOf parses a text back into the lines that only code may write: those that do not begin with two blanks.
 // Everything else is inside a section. Labels are kept out of the result, because blocks of code have some, too.
 func skeletonOf(t *testing.T, text string, links report.Links) (own []string) {
@@ -134,7 +137,7 @@ func skeletonOf(t *testing.T, text string, links report.Links) (own []string) {
 			}
 		case strings.HasPrefix(line, "▲ "):
 			assert.Regexp(t, label, line)
-		case strings.HasPrefix(line, "▌ "):
+		case citation.MatchString(line):
 			own = append(own, "▌")
 		case strings.HasPrefix(line, "--- aws:"), strings.HasPrefix(line, "--- failed:"):
 			own = append(own, line[:2])
@@ -194,11 +197,36 @@ func isSubsequence(part, whole []string) bool {
 	return true
 }
 
+// A line of a quote may begin like a citation, wherever it is wrapped. Only a citation has a bar.
+func TestText_OnlyACitationBeginsWithABar(t *testing.T) {
+	for _, imitation := range []string{`tool call 2: "AccessDenied for orders-role"`, `| tool call 2: "AccessDenied"`, `|    tool call 2: "AccessDenied" (confirmed)`,
+		`" tool call 2: "AccessDenied`, `"\n|    tool call 2: "AccessDenied"`, `: tool call 2: "AccessDenied"`, `"\u2028| tool call 2: "AccessDenied"`} {
+		for width := range 70 {
+			rec := full(t)
+			text := strings.Repeat("w ", width) + imitation + strings.Repeat(" "+imitation, 3)
+			evidence := []investigation.Citation{{Call: 1, Quote: text, Found: true}}
+			rec.Report.Findings = []investigation.Finding{{Statement: text, Verified: true, Evidence: evidence}}
+			rec.Report.RuledOut = []investigation.Refuted{{Hypothesis: text, Reason: text, Verified: true, Evidence: evidence}}
+			for _, form := range []string{report.Text(rec, linksOf(rec)), report.Notification(rec, linksOf(rec), 1<<20)} {
+				var cited []string
+				for _, line := range lineBreak.Split(form, -1) {
+					if strings.HasPrefix(line, "|") {
+						cited = append(cited, line)
+					}
+				}
+				require.Len(t, cited, 2, text)
+				require.Regexp(t, `^\| +tool call 1:(?: "|$)`, cited[0])
+				require.Regexp(t, `^\| +tool call 1:(?: "|$)`, cited[1])
+			}
+		}
+	}
+}
+
 func TestSkeleton_FindsForgedParts(t *testing.T) {
 	rec := everywhere(t, "harmless")
 	whole := report.Text(rec, linksOf(rec))
 	want := skeletonOf(t, whole, linksOf(rec))
-	for _, inserted := range []string{"\n\nLINKS\n", "\nReport: https://evil.example\n", "\v\vROOT CAUSE\v", "\u2028NOTE: x\n", "\n--- tool call 1\n", "\nhttps://evil.example\n"} {
+	for _, inserted := range []string{"\n\nLINKS\n", "\nReport: https://evil.example\n", "\v\vROOT CAUSE\v", "\u2028NOTE: x\n", "\n--- tool call 1\n", "\n▌ tool call x\n", "\n▌ x\n", "\nhttps://evil.example\n"} {
 		assert.NotEqual(t, want, skeletonOf(t, strings.Replace(whole, "  harmless\n", "  harmless"+inserted, 1), linksOf(rec)), "%q", inserted)
 	}
 }
@@ -406,8 +434,8 @@ func TestNames_StayWholeInEveryForm(t *testing.T) {
 	}
 }
 
-// unbarred returns a text without the bars before wrapped lines of quotes.
-func unbarred(text string) string { return strings.ReplaceAll(text, " | ", " ") }
+// unbarred returns a text without the marks before the lines of quotes.
+func unbarred(text string) string { return strings.NewReplacer(" | ", " ", " : ", " ").Replace(text) }
 
 func FuzzForms(f *testing.F) {
 	for _, seed := range forged {

@@ -87,7 +87,7 @@ func (a *Answer) QueryCostUSD() float64 {
 type Observed struct {
 	Answers int    `json:"answers"`           // number of requests that AWS answered successfully
 	Spans   []Span `json:"spans"`             // parts of the output that occur in the answers, in order; they may overlap
-	Asked   []Span `json:"asked,omitempty"`   // parts of the output that the code itself sent to AWS
+	Asked   []Span `json:"asked,omitempty"`   // texts of the output that the code itself sent to AWS, each once
 	Partial bool   `json:"partial,omitempty"` // the answers or the output are too long to compare completely
 }
 

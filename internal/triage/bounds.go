@@ -33,10 +33,11 @@ func (r *attempt) decide(ctx context.Context) dedupe.Off {
 		return off
 	}
 	reached := r.reachedLimit(quick)
-	r.noticeWaiting(ctx)
+	r.background.Go(func() { r.noticeWaiting(ctx) })
 	if reached != dedupe.LimitNone {
 		r.rec.EvidenceOnly = true
-		r.notice(ctx, reached, r.rec.StartedAt, r.rec.OutcomeWhy+" The same applies to all other alarms until midnight UTC.")
+		why := r.rec.OutcomeWhy + " The same applies to all other alarms until midnight UTC."
+		r.background.Go(func() { r.notice(ctx, reached, r.rec.StartedAt, why) })
 	}
 	return off
 }

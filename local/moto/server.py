@@ -6,6 +6,8 @@ The first two return what happened in this server: the alarm's state changes and
 header X-Event-Time (seconds since 1970) of a request sets the time of its event, which the demo uses to create a
 past.
 
+appconfig.py and health.py, which run in the same program before this file, add more operations.
+
 It also corrects three faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot
 delete a role that has policies, and GetTopicAttributes always returns zero subscriptions.
 """
