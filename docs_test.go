@@ -259,8 +259,10 @@ func anchorsOf(text string) []string {
 func TestDocs_LinksLeadToPagesAndHeadings(t *testing.T) {
 	pages, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
+	examples, err := filepath.Glob("examples/*/README.md")
+	require.NoError(t, err)
 	links := 0
-	for _, page := range append(pages, "README.md", "CONTRIBUTING.md") {
+	for _, page := range slices.Concat(pages, examples, []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "integ/README.md"}) {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for _, link := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(string(text), -1) {
