@@ -227,6 +227,7 @@ func newBroker(
 
 		Account:         ownAccount,
 		AllowedAccounts: set.AllowedAccounts,
+		DeniedResources: set.DeniedResources,
 	})
 }
 
