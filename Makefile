@@ -66,8 +66,8 @@ unit: ## run the Go tests except those in e2e and integ
 python: ## run the tests of the Python layer on every interpreter found
 	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
 
-e2e: ## run the tests of the real binaries on the local stand-ins (about 10 minutes)
-	$(GO) test -count=1 -timeout 20m ./e2e/...
+e2e: ## run the tests of the real binaries on the local stand-ins (about 15 minutes)
+	$(GO) test -count=1 -timeout 30m ./e2e/...
 
 # integ/nag and integ/browser are separate modules, which keeps their dependencies out of the users' module graph.
 nag: ## check the integration stacks with cdk-nag
