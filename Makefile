@@ -50,12 +50,14 @@ sample: demo ## generate the sample report and its pictures in docs/sample-repor
 
 test: setup lint unit python e2e nag browser ## run all checks and tests, as CI does
 
-lint: ## check with gofmt, go vet, and staticcheck
+lint: ## check with gofmt, go vet, staticcheck, and actionlint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these"; exit 1; }
 	$(GO) vet ./...
 	cd tools && $(GO) vet ./... && $(GO) test -count=1 ./...
 	cd tools && $(GO) build -o $(BUILD)/staticcheck honnef.co/go/tools/cmd/staticcheck
 	$(BUILD)/staticcheck ./...
+	cd tools && $(GO) build -o $(BUILD)/actionlint github.com/rhysd/actionlint/cmd/actionlint
+	$(BUILD)/actionlint -shellcheck= -pyflakes=
 
 # -count=1 turns Go's cache of test results off: it does not notice changed files that another process or module reads.
 unit: ## run the Go tests except those in e2e and integ
@@ -64,8 +66,8 @@ unit: ## run the Go tests except those in e2e and integ
 python: ## run the tests of the Python layer on every interpreter found
 	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
 
-e2e: ## run the tests of the real binaries on the local stand-ins (about 10 minutes)
-	$(GO) test -count=1 -timeout 20m ./e2e/...
+e2e: ## run the tests of the real binaries on the local stand-ins (about 15 minutes)
+	$(GO) test -count=1 -timeout 30m ./e2e/...
 
 # integ/nag and integ/browser are separate modules, which keeps their dependencies out of the users' module graph.
 nag: ## check the integration stacks with cdk-nag

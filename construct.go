@@ -321,6 +321,7 @@ func toolSettings(p *AlarmTriageProps) config.Tool {
 		DeniedActions:  stringsOf(p.ToolDeniedActions),
 
 		AllowedAccounts: stringsOf(p.ToolAllowedAccounts),
+		DeniedResources: stringsOf(p.ToolDeniedResources),
 	}
 }
 

@@ -567,6 +567,7 @@ var goldenVariants = []struct {
 		p.PermissionsBoundary = awsiam.ManagedPolicy_FromManagedPolicyArn(stack, jsii.String("Boundary"), jsii.String("arn:aws:iam::111122223333:policy/boundary"))
 		p.ToolAllowHostOutput, p.ToolAllowBilledReads, p.ToolDeniedActions = jsii.Bool(true), jsii.Bool(true), jsii.Strings("iam:ListUsers")
 		p.ToolAllowedAccounts = jsii.Strings("444455556666")
+		p.ToolDeniedResources = jsii.Strings("arn:aws:logs:*:*:log-group:payments-*")
 		p.RemovalPolicy = awscdk.RemovalPolicy_DESTROY
 		p.NotifyRecovery = jsii.Bool(true)
 		p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: awss3.Bucket_FromBucketName(stack, jsii.String("Runbooks"), jsii.String("runbooks")), Key: jsii.String("triage.txt")}

@@ -95,10 +95,11 @@ func TestEnvironments_TextsFitWithTheLongestOtherValues(t *testing.T) {
 	})
 	t.Run("tool", func(t *testing.T) {
 		longest := config.Tool{OpenReads: []toolpolicy.Group{toolpolicy.PersonalData, toolpolicy.SourceCode, toolpolicy.HostOutput, toolpolicy.BilledReads}}
-		assertAllSet(t, longest, "Redact", "RedactPatterns", "AllowedActions", "DeniedActions", "AllowedAccounts")
+		assertAllSet(t, longest, "Redact", "RedactPatterns", "AllowedActions", "DeniedActions", "AllowedAccounts", "DeniedResources")
 		env := longest.Environment()
 		env["AWS_LAMBDA_EXEC_WRAPPER"] = "/var/task/" + toolExecutable
-		assertBudget(t, maxToolTexts, env, config.EnvRedactPatterns, config.EnvAllowedActions, config.EnvDeniedActions, config.EnvAllowedAccounts)
+		assertBudget(t, maxToolTexts, env, config.EnvRedactPatterns, config.EnvAllowedActions, config.EnvDeniedActions, config.EnvAllowedAccounts,
+			config.EnvDeniedResources)
 	})
 }
 

@@ -264,8 +264,14 @@ type AlarmTriageProps struct {
 	// Base of the tool's permissions. Default: ToolPermissions_READ_ONLY_ACCESS.
 	ToolPermissions ToolPermissions
 	// IAM actions that the tool is denied in addition to the built-in denies. At most 3,800 bytes as JSON
-	// together with ToolAllowedActions, ToolAllowedAccounts, and RedactPatterns. Default: none.
+	// together with ToolDeniedResources, ToolAllowedActions, ToolAllowedAccounts, and RedactPatterns.
+	// Default: none.
 	ToolDeniedActions *[]*string
+	// ARNs of resources that the tool must not read, such as a log group with customers' data. `*` and `?` are
+	// wildcards. The role is denied every action on these resources and what is below them, and the broker
+	// refuses requests that name them. Lists, metrics, and CloudTrail still mention them. At most 2,600 bytes as JSON.
+	// Default: none.
+	ToolDeniedResources *[]*string
 	// IAM actions that the tool is allowed in addition to ToolPermissions, by its role and by the broker,
 	// which otherwise forwards only reads. Denies override them. Default: none.
 	ToolAllowedActions *[]*string

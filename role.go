@@ -88,8 +88,30 @@ func (t *AlarmTriage) newToolRole(p *AlarmTriageProps) awsiam.Role {
 			Resources: jsii.Strings("*"),
 		}))
 	}
+	if p.ToolDeniedResources != nil && len(*p.ToolDeniedResources) > 0 {
+		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:       jsii.String("DeniedByTheUser"),
+			Effect:    awsiam.Effect_DENY,
+			Actions:   jsii.Strings("*"),
+			Resources: withParts(*p.ToolDeniedResources),
+		}))
+	}
 	t.toolLogGroup.GrantWrite(role)
 	return role
+}
+
+// withParts returns the ARNs of resources and of what is below them, such as the streams of a log group, the objects of a
+// bucket, and the versions of a function. CloudFormation may return an ARN that already ends with the parts.
+func withParts(arns []*string) *[]*string {
+	var all []*string
+	for _, arn := range arns {
+		whole := *arn
+		for _, parts := range []string{":*", "/*"} {
+			whole = strings.TrimSuffix(whole, parts)
+		}
+		all = append(all, jsii.String(whole), jsii.String(whole+":*"), jsii.String(whole+"/*"))
+	}
+	return &all
 }
 
 // maxPolicyActions is the number of characters of actions in one managed policy. IAM's limit for the whole

@@ -32,11 +32,16 @@ const (
 	// bytes that remain for texts if all other variables have their maximum length. A test checks them.
 	maxOrchestratorTexts = 2400 // fewer than fit, as a reserve for new variables
 	maxToolTexts         = 3800
+
+	// maxDeniedResources is the number of bytes of ToolDeniedResources as JSON. All inline policies of a role have at most
+	// 10,240 characters ("IAM and STS character limits"), and withParts returns three ARNs for each.
+	maxDeniedResources = 2600
 )
 
 var (
 	affixPattern     = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
 	guardrailVersion = regexp.MustCompile(`^([1-9][0-9]*|DRAFT)$`)
+	arnPattern       = regexp.MustCompile(`^arn:[a-z*-]+:[a-z0-9-]+:[a-z0-9*?-]*:[0-9*?]*:[^\s]+$`)
 	actionPattern    = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z0-9*?]+$`)
 )
 
@@ -357,6 +362,7 @@ func (l *problems) network(p *AlarmTriageProps) {
 func (l *problems) permissions(p *AlarmTriageProps) {
 	l.oneOf("ToolPermissions", string(p.ToolPermissions), string(ToolPermissions_READ_ONLY_ACCESS), string(ToolPermissions_ALLOW_LIST))
 	l.actions("ToolDeniedActions", p.ToolDeniedActions)
+	l.arns("ToolDeniedResources", p.ToolDeniedResources)
 	l.actions("ToolAllowedActions", p.ToolAllowedActions)
 	l.accounts("ToolAllowedAccounts", p.ToolAllowedAccounts)
 	if p.RedactPatterns == nil {
@@ -376,6 +382,17 @@ func (l *problems) actions(prop string, list *[]*string) {
 	for _, action := range *list {
 		if action == nil || !unresolved(action) && !actionPattern.MatchString(*action) {
 			l.add("%s must contain IAM actions such as \"s3:GetBucketPolicy\", got %q", prop, deref(action))
+		}
+	}
+}
+
+func (l *problems) arns(prop string, list *[]*string) {
+	if list == nil {
+		return
+	}
+	for _, arn := range *list {
+		if arn == nil || !unresolved(arn) && !arnPattern.MatchString(*arn) {
+			l.add("%s must contain ARNs such as \"arn:aws:logs:*:*:log-group:payments-*\", whose service has no wildcard, got %q", prop, deref(arn))
 		}
 	}
 }
@@ -437,8 +454,12 @@ func (l *problems) environments(p *AlarmTriageProps) {
 			"they share the function's environment, got %d: move longer instructions to InstructionsFile or InstructionsObject",
 			maxOrchestratorTexts, size)
 	}
-	if size := jsonSize(p.ToolAllowedActions, p.ToolDeniedActions, p.ToolAllowedAccounts, patterns); size > maxToolTexts {
-		l.add("ToolAllowedActions, ToolDeniedActions, ToolAllowedAccounts, and RedactPatterns must have at most %d bytes together as JSON, because they "+
+	if size := jsonSize(p.ToolDeniedResources); size > maxDeniedResources {
+		l.add("ToolDeniedResources must have at most %d bytes as JSON, because the role's policy contains each of them three times, got %d: "+
+			"use wildcards to combine resources", maxDeniedResources, size)
+	}
+	if size := jsonSize(p.ToolAllowedActions, p.ToolDeniedActions, p.ToolDeniedResources, p.ToolAllowedAccounts, patterns); size > maxToolTexts {
+		l.add("ToolAllowedActions, ToolDeniedActions, ToolDeniedResources, ToolAllowedAccounts, and RedactPatterns must have at most %d bytes together as JSON, because they "+
 			"share the function's environment, got %d: use wildcards to combine actions", maxToolTexts, size)
 	}
 }

@@ -44,6 +44,7 @@ func TestValidate_ReportsAllProblemsAtOnce(t *testing.T) {
 			RedactPatterns:          jsii.Strings("("),
 			ToolDeniedActions:       jsii.Strings("everything"),
 			ToolAllowedAccounts:     jsii.Strings("my-account"),
+			ToolDeniedResources:     jsii.Strings("payments"),
 			ReportsAccessLogs:       &alarmtriage.ReportsAccessLogs{},
 			ReportsBucket:           awss3.Bucket_FromBucketName(stack, jsii.String("Bucket"), jsii.String("reports")),
 			ReportsRetention:        awscdk.Duration_Days(jsii.Number(1)),
@@ -67,6 +68,7 @@ func TestValidate_ReportsAllProblemsAtOnce(t *testing.T) {
 		"RedactPatterns must contain RE2 regular expressions",
 		`ToolDeniedActions must contain IAM actions such as "s3:GetBucketPolicy", got "everything"`,
 		`ToolAllowedAccounts must contain account IDs with 12 digits such as "123456789012", got "my-account"`,
+		`ToolDeniedResources must contain ARNs such as "arn:aws:logs:*:*:log-group:payments-*", whose service has no wildcard, got "payments"`,
 		"ReportsAccessLogs must have a Bucket",
 		"ReportsAccessLogs can't be combined with ReportsBucket",
 		"ReportsRetention can't be combined with ReportsBucket",
@@ -133,6 +135,22 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 	}
 }
 
+func TestValidate_BoundsDeniedResources(t *testing.T) {
+	arn := "arn:aws:logs:*:*:log-group:" + strings.Repeat("a", 2800)
+	message := panicOf(t, func() {
+		newTriage(newStack(), func(p *alarmtriage.AlarmTriageProps) { p.ToolDeniedResources = jsii.Strings(arn) })
+	})
+	assert.Contains(t, message, "ToolDeniedResources must have at most 2600 bytes as JSON, because the role's policy contains each of them three times, got 2831")
+
+	arn = "arn:aws:logs:*:*:log-group:" + strings.Repeat("<", 500) // 6 bytes each as JSON
+	message = panicOf(t, func() {
+		newTriage(newStack(), func(p *alarmtriage.AlarmTriageProps) {
+			p.ToolDeniedResources, p.RedactPatterns = jsii.Strings(arn), jsii.Strings(strings.Repeat("x", 900))
+		})
+	})
+	assert.Contains(t, message, "RedactPatterns must have at most 3800 bytes together as JSON")
+}
+
 func TestValidate_ReportsProblemsInListsNamesAndSizes(t *testing.T) {
 	stack := newStack()
 	var many []string
@@ -158,7 +176,7 @@ func TestValidate_ReportsProblemsInListsNamesAndSizes(t *testing.T) {
 		`Tags must have values, got none for "team"`, "ToolLayers must contain layers", "SecurityGroups must contain security groups",
 		"ToolAllowedActions must contain IAM actions", "RedactPatterns must contain RE2 regular expressions",
 		`ModelPrices must have Input and Output for "a"`, `ModelPrices must be at least 0, got -1 for "b"`,
-		"Instructions, ModelPrices, FallbackModelIds, RedactPatterns, and AccountNames must have at most 2400 bytes together", "ToolAllowedActions, ToolDeniedActions, ToolAllowedAccounts, and RedactPatterns must have at most 3800 bytes",
+		"Instructions, ModelPrices, FallbackModelIds, RedactPatterns, and AccountNames must have at most 2400 bytes together", "ToolAllowedActions, ToolDeniedActions, ToolDeniedResources, ToolAllowedAccounts, and RedactPatterns must have at most 3800 bytes",
 		"ResourcePrefix and ResourceSuffix must have at most 35 characters together, because a bucket's name contains both, got 36",
 		"InvestigationWindow must be a whole number of seconds", `Guardrail.GuardrailVersion must be a number or DRAFT, got "latest"`,
 		"OnFailureQueue must be a standard queue",

@@ -58,6 +58,7 @@ const (
 	EnvAllowedActions  = "ALLOWED_ACTIONS"
 	EnvDeniedActions   = "DENIED_ACTIONS"
 	EnvAllowedAccounts = "ALLOWED_ACCOUNTS"
+	EnvDeniedResources = "DENIED_RESOURCES"
 )
 
 // ReportsPrefix is the key prefix of every object in the reports bucket.
@@ -256,6 +257,7 @@ type Tool struct {
 	DeniedActions  []string           // IAM actions, with wildcards, that the broker refuses in addition to its list
 
 	AllowedAccounts []string // other accounts whose resources the code may read
+	DeniedResources []string // ARNs, with wildcards, of resources that the code must not read
 }
 
 // Environment returns t as environment variables. Options that are not set are omitted.
@@ -268,6 +270,7 @@ func (t Tool) Environment() map[string]string {
 		EnvDeniedActions:  strings.Join(t.DeniedActions, ","),
 
 		EnvAllowedAccounts: strings.Join(t.AllowedAccounts, ","),
+		EnvDeniedResources: strings.Join(t.DeniedResources, "\n"), // a name in an ARN may contain a comma
 	} {
 		if value != "" {
 			env[name] = value
@@ -286,7 +289,16 @@ func ParseTool(getenv func(string) string) Tool {
 		DeniedActions:  list(getenv(EnvDeniedActions)),
 
 		AllowedAccounts: list(getenv(EnvAllowedAccounts)),
+		DeniedResources: lines(getenv(EnvDeniedResources)),
 	}
+}
+
+// lines splits a text at its line breaks. It returns nil for an empty text.
+func lines(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
 }
 
 // textsOf returns the names of groups.

@@ -54,7 +54,8 @@ func TestEnvironment_RoundTrips(t *testing.T) {
 
 	tool := Tool{Redact: true, RedactPatterns: `["a,b c"]`, OpenReads: []toolpolicy.Group{toolpolicy.PersonalData, toolpolicy.HostOutput},
 		AllowedActions: []string{"athena:StartQueryExecution", "shop:Look*"}, DeniedActions: []string{"iam:ListUsers"},
-		AllowedAccounts: []string{"111122223333", "444455556666"}}
+		AllowedAccounts: []string{"111122223333", "444455556666"},
+		DeniedResources: []string{"arn:aws:logs:*:*:log-group:payments-*", "arn:aws:iam::111122223333:role/a,b"}}
 	requireComplete(t, tool)
 	assert.Equal(t, tool, ParseTool(lookup(tool.Environment())))
 	assert.False(t, ParseTool(lookup(Tool{}.Environment())).Redact)
