@@ -42,12 +42,21 @@ func main() {
 	app := flag.String("app", "", "synthesize this app and exit: construct or plain")
 	built := flag.String("built", "", "directory of the functions that were built before, for -app plain")
 	rounds := flag.Int("rounds", 5, "synths per row")
+	alarms := flag.String("alarms", "", "compare apps with these numbers of alarms instead, such as 100,400,1600")
+	count := flag.Int("count", 0, "number of alarms, for -app alarms, attach-all, and attach-alarms")
 	flag.Parse()
-	if *app != "" {
+	err := error(nil)
+	switch {
+	case *app == appConstruct || *app == appPlain:
 		synthesize(*app, *built)
-		return
+	case *app != "":
+		synthesizeAlarms(*app, *count)
+	case *alarms != "":
+		err = compareAlarms(*alarms, *rounds)
+	default:
+		err = compare(*rounds)
 	}
-	if err := compare(*rounds); err != nil {
+	if err != nil {
 		log.Fatal(err)
 	}
 }
@@ -145,11 +154,11 @@ func measure(app, built, dir string, rounds int) (row, error) {
 	r := row{app: app}
 	for i := range rounds + 1 {
 		out := filepath.Join(dir, fmt.Sprint(i))
-		first, err := synth(app, built, out)
+		first, err := synth(out, "-app", app, "-built", built)
 		if err != nil {
 			return r, err
 		}
-		second, err := synth(app, built, out)
+		second, err := synth(out, "-app", app, "-built", built)
 		if err != nil {
 			return r, err
 		}
@@ -164,18 +173,18 @@ func measure(app, built, dir string, rounds int) (row, error) {
 	return r, nil
 }
 
-// synth runs this program as one of the apps.
-func synth(app, built, out string) (time.Duration, error) {
+// synth runs this program with the arguments of one of the apps.
+func synth(out string, arguments ...string) (time.Duration, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 0, err
 	}
-	cmd := exec.Command(self, "-app", app, "-built", built)
-	cmd.Env = append(os.Environ(), "CDK_OUTDIR="+out, "CDK_VALIDATION=false")
+	cmd := exec.Command(self, arguments...)
+	cmd.Env = append(os.Environ(), "CDK_OUTDIR="+out)
 	started := time.Now()
 	output, err := cmd.CombinedOutput()
 	if err != nil {
-		return 0, fmt.Errorf("synth %s: %w: %s", app, err, output)
+		return 0, fmt.Errorf("synth %v: %w: %s", arguments, err, output)
 	}
 	return time.Since(started), nil
 }

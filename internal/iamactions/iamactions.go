@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/typo"
 )
 
 //go:generate python3 ../../scripts/iam_actions.py actions.txt
@@ -70,63 +72,24 @@ func Match(pattern, action string) bool {
 	return err == nil && matched
 }
 
-// maxDistance is the number of changed letters up to which a name counts as a typo of another one.
-const maxDistance = 3
-
 // Nearest returns the pattern with its most likely spelling, or an empty string if nothing is similar. It corrects the
 // service prefix or the name of a single action, but no name with wildcards.
 func Nearest(pattern string) string {
 	prefix, name, _ := strings.Cut(pattern, ":")
+	var candidates []string
 	if actions, known := services()[strings.ToLower(prefix)]; known {
 		if strings.ContainsAny(name, "*?") {
 			return ""
 		}
-		return closest(pattern, func(yield func(string) bool) {
-			for _, action := range actions {
-				if !yield(action.Name) {
-					return
-				}
-			}
-		})
-	}
-	return closest(pattern, func(yield func(string) bool) {
+		for _, action := range actions {
+			candidates = append(candidates, action.Name)
+		}
+	} else {
 		for _, other := range slices.Sorted(maps.Keys(services())) {
-			if distance(prefix, other) <= maxDistance && len(Matching(other+":"+name)) > 0 && !yield(other+":"+name) {
-				return
+			if len(Matching(other+":"+name)) > 0 {
+				candidates = append(candidates, other+":"+name)
 			}
 		}
-	})
-}
-
-// closest returns the first of the candidates with the smallest distance to a name, or an empty string if all are
-// farther than a typo.
-func closest(name string, candidates func(yield func(string) bool)) (nearest string) {
-	least := maxDistance + 1
-	for candidate := range candidates {
-		if d := distance(strings.ToLower(name), strings.ToLower(candidate)); d < least {
-			nearest, least = candidate, d
-		}
 	}
-	return nearest
-}
-
-// distance returns the Levenshtein distance of two ASCII texts.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return typo.Nearest(pattern, candidates)
 }
