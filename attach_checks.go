@@ -180,36 +180,37 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 		// One call resolves the actions of all alarms of a stack.
 		unresolved := []any{t.orchestratorARN}
 		for _, a := range attached {
-			unresolved = append(unresolved, a.resource.AlarmActions())
+			var okActions *[]*string
 			if t.notifyRecovery || a.byApp > 0 {
-				unresolved = append(unresolved, a.resource.OkActions())
-			} else {
-				unresolved = append(unresolved, nil)
+				okActions = a.resource.OkActions()
 			}
+			// CDK drops what resolves to nothing, from lists too, so each alarm is a map.
+			unresolved = append(unresolved, map[string]any{"alarm": a.resource.AlarmActions(), "OK": okActions})
 			if enabled, isBool := a.resource.ActionsEnabled().(bool); isBool && !enabled {
 				disabled = append(disabled, a.path)
 			}
 		}
 		resolved, _ := stack.Resolve(unresolved).([]any)
 		for i, a := range attached {
-			own := [2]int{}
-			for state, name := range []string{"alarm", "OK"} {
-				list, _ := resolved[1+2*i+state].([]any)
+			actions, _ := resolved[i+1].(map[string]any)
+			own := map[string]int{}
+			for _, name := range []string{"alarm", "OK"} {
+				list, _ := actions[name].([]any)
 				for _, action := range list {
 					if reflect.DeepEqual(action, resolved[0]) {
-						own[state]++
+						own[name]++
 					}
 				}
-				if own[state] > 1 {
+				if own[name] > 1 {
 					problems = append(problems, fmt.Sprintf("alarmtriage: the %s actions of alarm %s contain AlarmTriage %s %d times, and "+
 						"CloudFormation rejects duplicates: attach the alarm with AttachAlarms, or add AlarmAction once, but not both",
-						name, a.path, t.path, own[state]))
+						name, a.path, t.path, own[name]))
 				} else if len(list) > maxAlarmActions {
 					problems = append(problems, fmt.Sprintf("alarmtriage: alarm %s has %d %s actions, and CloudWatch "+
 						"allows %d: remove one, or notify several targets through one SNS topic", a.path, len(list), name, maxAlarmActions))
 				}
 			}
-			if own[0] == 0 {
+			if own["alarm"] == 0 {
 				onlyOK = append(onlyOK, a.path)
 			}
 		}

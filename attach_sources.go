@@ -1,6 +1,7 @@
 package alarmtriage
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path"
@@ -348,9 +349,7 @@ const (
 // warnOfPattern warns if EventBridge probably rejects the pattern of a rule.
 func warnOfPattern(rule awsevents.Rule, wildcards int) {
 	resource := rule.Node().DefaultChild().(awsevents.CfnRule)
-	stack := awscdk.Stack_Of(rule)
-	pattern := *stack.ToJsonString(resource.EventPattern(), nil)
-	if length := utf8.RuneCountInString(pattern); length > maxPatternLength {
+	if length := patternLength(awscdk.Stack_Of(rule).Resolve(resource.EventPattern())); length > maxPatternLength {
 		awscdk.Annotations_Of(rule).AddWarningV2(jsii.String("alarmtriage:long-pattern"), jsii.Sprintf("alarmtriage: the event pattern has %d "+
 			"characters, and EventBridge accepts %d unless the account's quota is higher: use fewer or shorter prefixes, or call AttachEventRule "+
 			"several times, with a part of the prefixes each", length, maxPatternLength), nil)
@@ -361,6 +360,18 @@ func warnOfPattern(rule awsevents.Rule, wildcards int) {
 			"ExceptNamePrefixes, use fewer NamePrefixes, or call AttachEventRule several times, with at most %d prefixes each", wildcards,
 			maxWildcardPatterns, maxWildcardPatterns), nil)
 	}
+}
+
+// patternLength returns the number of characters of an event pattern as CloudFormation sends it. If it contains tokens,
+// the number is an estimate.
+func patternLength(pattern any) int {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(pattern) != nil { // a resolved pattern is plain JSON
+		return 0
+	}
+	return utf8.RuneCountInString(strings.TrimSuffix(text.String(), "\n"))
 }
 
 // namePatterns returns the patterns of an alarm's name and, if those are not enough, of its ARN, and the number of

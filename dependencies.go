@@ -123,6 +123,6 @@ func addDependency(from, to awscdk.Stack) (cause string) {
 			cause, _, _ = strings.Cut(fmt.Sprint(v), "\n")
 		}
 	}()
-	from.AddDependency(to, jsii.String("alarmtriage"))
+	from.AddStackDependency(to, jsii.String("alarmtriage"))
 	return ""
 }

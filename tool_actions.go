@@ -47,28 +47,20 @@ func (t *AlarmTriage) annotateAllowed(p *AlarmTriageProps, pattern string) {
 		}
 	}
 	if len(denied) == len(matching) {
-		t.warn("denied-action", "ToolAllowedActions contains %q, which has no effect, because %s: remove it%s",
-			pattern, whoDenies(p, denied), opener(denied))
+		t.warn("denied-action", "ToolAllowedActions contains %q, which has no effect, because %s", pattern, remedyOfDeny(p, denied))
 	}
 	if len(writes) > 0 {
+		slices.Sort(writes)
 		t.warn("write-action", "ToolAllowedActions contains %q, with which the model's code can change resources (%s): the model reads "+
 			"texts that attackers may have written. Allow single reads instead, or acknowledge this warning", pattern, listed(writes))
 	}
 }
 
-// whoDenies names the origin of the denies of some actions.
-func whoDenies(p *AlarmTriageProps, denied []string) string {
-	byUser := knownTexts(p.ToolDeniedActions)
-	for _, action := range denied {
-		if !slices.ContainsFunc(byUser, func(deny string) bool { return iamactions.Match(deny, action) }) {
-			return "a built-in deny overrides it (docs/permissions.md)"
-		}
+// remedyOfDeny names the origin of the denies of some actions, and what to do.
+func remedyOfDeny(p *AlarmTriageProps, denied []string) string {
+	if allDenied(knownTexts(p.ToolDeniedActions), denied) {
+		return "ToolDeniedActions overrides it: remove it from one of both"
 	}
-	return "ToolDeniedActions overrides it"
-}
-
-// opener names the prop that opens the group of built-in denies of the actions, if there is one.
-func opener(denied []string) string {
 	for _, group := range []struct {
 		name toolpolicy.Group
 		prop string
@@ -76,14 +68,18 @@ func opener(denied []string) string {
 		{toolpolicy.PersonalData, "ToolAllowPersonalData"}, {toolpolicy.SourceCode, "ToolAllowSourceCode"},
 		{toolpolicy.HostOutput, "ToolAllowHostOutput"}, {toolpolicy.BilledReads, "ToolAllowBilledReads"},
 	} {
-		opened := toolpolicy.Denied(group.name)
-		if !slices.ContainsFunc(denied, func(action string) bool {
-			return slices.ContainsFunc(opened, func(deny string) bool { return iamactions.Match(deny, action) })
-		}) {
-			return ", or set " + group.prop
+		if allDenied(toolpolicy.DeniedOnly(group.name), denied) {
+			return "a built-in deny overrides it: remove it, or set " + group.prop
 		}
 	}
-	return ""
+	return "a built-in deny overrides it (docs/permissions.md): remove it"
+}
+
+// allDenied reports whether patterns deny each of the actions.
+func allDenied(denies, actions []string) bool {
+	return !slices.ContainsFunc(actions, func(action string) bool {
+		return !slices.ContainsFunc(denies, func(deny string) bool { return iamactions.Match(deny, action) })
+	})
 }
 
 // knownTexts returns the texts of a list prop that are no tokens.
