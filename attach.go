@@ -98,12 +98,14 @@ func isNil(construct constructs.IConstruct) bool {
 	return value.Kind() == reflect.Pointer && value.IsNil()
 }
 
-// candidate is an alarm that may be attached. Calls of CDK take about a tenth of a millisecond, which counts with
-// hundreds of alarms, so it holds what several steps need.
+// candidate is an alarm that may be attached. Each call of CDK is a message to its Node process and back, which counts
+// with hundreds of alarms, so it holds what several steps need.
 type candidate struct {
-	alarm    constructs.IConstruct
-	resource alarmResource // nil if the alarm is imported or not an alarm
-	path     string
+	alarm      constructs.IConstruct
+	resource   alarmResource // nil if the alarm is imported or not an alarm
+	path       string
+	stack      awscdk.Stack   // nil if resource is nil
+	properties map[string]any // of the resource, with tokens
 }
 
 // candidate returns an alarm with its resource and its path. If the alarm is the resource of an alarm construct, it
@@ -113,12 +115,34 @@ func (t *AlarmTriage) candidate(alarm constructs.IConstruct) candidate {
 	if resource, isResource := alarm.(alarmResource); isResource {
 		construct, within := node.Scope().(awscloudwatch.AlarmBase)
 		if !within {
-			return candidate{alarm: alarm, resource: resource, path: *node.Path()}
+			return t.candidateOf(alarm, resource)
 		}
-		alarm, node = construct, construct.Node()
+		return t.candidateOf(construct, resource)
 	}
 	resource, _ := node.DefaultChild().(alarmResource)
-	return candidate{alarm: alarm, resource: resource, path: *node.Path()}
+	return t.candidateOf(alarm, resource)
+}
+
+// candidateOf returns an alarm whose resource is known.
+func (t *AlarmTriage) candidateOf(alarm constructs.IConstruct, resource alarmResource) candidate {
+	if resource == nil {
+		return candidate{alarm: alarm, path: *alarm.Node().Path()}
+	}
+	c := candidate{alarm: alarm, resource: resource, stack: awscdk.Stack_Of(alarm)}
+	if construct, isConstruct := alarm.(awscloudwatch.AlarmBase); isConstruct {
+		c.path = *construct.ToString() // one call less than its node's path
+	} else {
+		c.path = *alarm.Node().Path()
+	}
+	resource.Inspect(t.inspector) // all properties in two calls
+	c.properties, _ = (*t.inspector.Attributes())["aws:cdk:cloudformation:props"].(map[string]any)
+	return c
+}
+
+// isIdentical reports whether an alarm is a plain resource.
+func isIdentical(alarm constructs.IConstruct, resource alarmResource) bool {
+	plain, isResource := alarm.(alarmResource)
+	return isResource && plain == resource
 }
 
 // attachment is an attached alarm.
@@ -179,7 +203,11 @@ func (t *AlarmTriage) outOfReach(c candidate) string {
 		}
 		return "it is imported, so its actions can't be changed; use AttachEventRule or AttachTopic"
 	}
-	stack := awscdk.Stack_Of(c.alarm)
+	return t.stackProblem(c.stack)
+}
+
+// stackProblem is stackOutOfReach, once per stack.
+func (t *AlarmTriage) stackProblem(stack awscdk.Stack) string {
 	if problem, known := t.reach[stack]; known {
 		return problem
 	}
@@ -205,7 +233,7 @@ func (t *AlarmTriage) cannotAttach(c candidate, problem string) string {
 // alarmResource is the CloudFormation resource of an alarm: CfnAlarm, CfnCompositeAlarm, or CfnLogAlarm.
 type alarmResource interface {
 	constructs.IConstruct
-	AlarmName() *string
+	Inspect(inspector awscdk.TreeInspector)
 	ActionsEnabled() any
 	AlarmActions() *[]*string
 	SetAlarmActions(*[]*string)

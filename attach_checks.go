@@ -64,13 +64,13 @@ func (a *appState) attached(triage *AlarmTriage, path string) {
 // warnOfUselessAlarm adds a warning if the alarm watches AlarmTriage, or if no AlarmTriage investigates it. It reports
 // whether the latter is the case.
 func (t *AlarmTriage) warnOfUselessAlarm(c candidate) (useless bool) {
-	if isSelfAlarm(c.resource) {
+	if isSelfAlarm(c.properties) {
 		awscdk.Annotations_Of(c.alarm).AddWarningV2(jsii.String("alarmtriage:self-alarm"), jsii.Sprintf(
 			"alarmtriage: not attached to AlarmTriage %s: its name begins with %s, and no AlarmTriage investigates such alarms. "+
 				"Notify people with SelfAlarmTopic instead", t.path, config.SelfAlarmPrefix), nil)
 		return true
 	}
-	if t.watchesTriage(c.resource) {
+	if t.watchesTriage(c) {
 		awscdk.Annotations_Of(c.alarm).AddWarningV2(jsii.String("alarmtriage:own-metric"), jsii.Sprintf(
 			"alarmtriage: it watches AlarmTriage %s, to which it is attached: a failing investigation would start another one. "+
 				"Let it notify a topic instead, such as that of SelfAlarmTopic", t.path), nil)
@@ -78,32 +78,28 @@ func (t *AlarmTriage) warnOfUselessAlarm(c candidate) (useless bool) {
 	return false
 }
 
-// isSelfAlarm reports whether an alarm is a self-alarm of an AlarmTriage. Its name may end in a token.
-func isSelfAlarm(resource alarmResource) bool {
-	name := resource.AlarmName()
-	return name != nil && strings.HasPrefix(*name, config.SelfAlarmPrefix)
+// isSelfAlarm reports whether an alarm with these properties is a self-alarm of an AlarmTriage. Its name may end in a
+// token.
+func isSelfAlarm(properties map[string]any) bool {
+	name, _ := properties["alarmName"].(string)
+	return strings.HasPrefix(name, config.SelfAlarmPrefix)
 }
 
 // watchedNamespaces are the namespaces of metrics of AlarmTriage's resources.
 var watchedNamespaces = []string{emf.Namespace, "AWS/Lambda", "AWS/DynamoDB", "AWS/SQS"}
 
 // watchesTriage reports whether an alarm watches AlarmTriage itself.
-func (t *AlarmTriage) watchesTriage(resource alarmResource) bool {
-	switch alarm := resource.(type) {
-	case awscloudwatch.CfnAlarm:
-		namespace := alarm.Namespace()
-		if namespace == nil {
-			metrics := alarm.Metrics()
-			return metrics != nil && t.namesItself(awscdk.Stack_Of(alarm).Resolve(metrics))
-		}
-		return slices.Contains(watchedNamespaces, *namespace) && t.namesItself(alarm.Dimensions())
-	case awscloudwatch.CfnCompositeAlarm:
-		rule := deref(alarm.AlarmRule())
-		return slices.ContainsFunc(t.selfAlarms, func(self awscloudwatch.AlarmBase) bool {
-			return strings.Contains(rule, *self.AlarmArn()) || strings.Contains(rule, *self.AlarmName())
-		})
+func (t *AlarmTriage) watchesTriage(c candidate) bool {
+	if namespace, isText := c.properties["namespace"].(string); isText {
+		return slices.Contains(watchedNamespaces, namespace) && t.namesItself(c.properties["dimensions"])
 	}
-	return false
+	if metrics := c.properties["metrics"]; metrics != nil {
+		return t.namesItself(awscdk.Stack_Of(c.alarm).Resolve(metrics))
+	}
+	rule, isComposite := c.properties["alarmRule"].(string)
+	return isComposite && slices.ContainsFunc(t.selfAlarms, func(self awscloudwatch.AlarmBase) bool {
+		return strings.Contains(rule, *self.AlarmArn()) || strings.Contains(rule, *self.AlarmName())
+	})
 }
 
 // namesItself reports whether dimensions, or the metrics of an expression, contain the name of one of AlarmTriage's
@@ -119,10 +115,6 @@ func (t *AlarmTriage) namesItself(value any) bool {
 		return slices.ContainsFunc(slices.Collect(maps.Values(v)), t.namesItself)
 	case string:
 		return slices.ContainsFunc(t.names, func(name resourceName) bool { return name.token == v || name.resolved == value })
-	default: // a struct of a plain resource
-		if dimension, isDimension := value.(*awscloudwatch.CfnAlarm_DimensionProperty); isDimension {
-			return t.namesItself(deref(dimension.Value))
-		}
 	}
 	return false
 }
@@ -172,8 +164,7 @@ func (s *synthCheck) Validate() *[]*string {
 func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 	byStack := map[awscdk.Stack][]*attachment{}
 	for _, a := range t.attached {
-		stack := awscdk.Stack_Of(a.alarm)
-		byStack[stack] = append(byStack[stack], a)
+		byStack[a.stack] = append(byStack[a.stack], a)
 	}
 	var disabled, onlyOK []string
 	for stack, attached := range byStack {
@@ -185,7 +176,7 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 				okActions = a.resource.OkActions()
 			}
 			// CDK drops what resolves to nothing, from lists too, so each alarm is a map.
-			unresolved = append(unresolved, map[string]any{"alarm": a.resource.AlarmActions(), "OK": okActions})
+			unresolved = append(unresolved, map[string]any{"alarm": a.alarmActions(), "OK": okActions})
 			if enabled, isBool := a.resource.ActionsEnabled().(bool); isBool && !enabled {
 				disabled = append(disabled, a.path)
 			}
@@ -228,6 +219,14 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 			"investigation: %s. Use AddAlarmAction or AttachAlarms", counted(len(onlyOK), "alarm"), listed(onlyOK))
 	}
 	return problems
+}
+
+// alarmActions returns the actions of an attached alarm. Those of a construct are a token for the final list.
+func (a *attachment) alarmActions() any {
+	if actions := a.properties["alarmActions"]; actions != nil && !isIdentical(a.alarm, a.resource) {
+		return actions
+	}
+	return a.resource.AlarmActions()
 }
 
 // reportAttached adds the summary of AttachAll, and the warnings about what is not attached or attached elsewhere.

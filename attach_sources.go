@@ -43,7 +43,7 @@ func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter
 		panic("alarmtriage: AttachAll needs a scope that contains alarms, such as a stack or the app, got nil")
 	}
 	panicOn(filter.problems())
-	all := &attachAll{triage: t, scope: scope, filter: filter, seen: map[alarmResource]bool{}, unreachable: map[string]*unreachableAlarms{}}
+	all := &attachAll{triage: t, scope: scope, filter: filter, seen: map[string]bool{}, unreachable: map[string]*unreachableAlarms{}}
 	t.all = append(t.all, all)
 	awscdk.Aspects_Of(scope).Add(all, nil)
 }
@@ -54,7 +54,8 @@ type attachAll struct {
 	scope  constructs.IConstruct
 	filter *AlarmFilter
 
-	seen        map[alarmResource]bool        // resources of visited alarm constructs
+	seen        map[string]bool               // paths of visited alarms
+	pending     constructs.IConstruct         // the alarm construct that was visited last, until its resource is
 	matched     int                           // alarms that the filter selects and that are attached
 	filtered    []string                      // paths of alarms that the filter excludes
 	names       []string                      // names of some of them
@@ -73,20 +74,11 @@ type unreachableAlarms struct {
 // Visit implements [awscdk.IAspect].
 func (a *attachAll) Visit(node constructs.IConstruct) {
 	t := a.triage
-	resource, isResource := node.(alarmResource)
-	if isResource && a.seen[resource] {
+	c, found := a.candidate(node)
+	if !found || a.seen[c.path] {
 		return
 	}
-	if _, isAlarm := node.(awscloudwatch.AlarmBase); !isAlarm && !isResource {
-		return
-	}
-	c := t.candidate(node)
-	if isResource && c.alarm != node {
-		return // the aspect visits its alarm construct separately
-	}
-	if c.resource != nil {
-		a.seen[c.resource] = true
-	}
+	a.seen[c.path] = true
 	if t.contains(c.path) {
 		return
 	}
@@ -110,13 +102,35 @@ func (a *attachAll) Visit(node constructs.IConstruct) {
 	}
 }
 
+// candidate returns the alarm of a visited node, if the node is one. CDK visits an alarm construct first and its resource
+// right after, which saves asking CDK for it.
+func (a *attachAll) candidate(node constructs.IConstruct) (candidate, bool) {
+	pending := a.pending
+	a.pending = nil
+	resource, isResource := node.(alarmResource)
+	switch {
+	case isResource && pending != nil:
+		return a.triage.candidateOf(pending, resource), true
+	case isResource:
+		return a.triage.candidate(node), true
+	}
+	if _, isMetricAlarm := node.(awscloudwatch.Alarm); isMetricAlarm { // it is not imported, so its resource follows
+		a.pending = node
+		return candidate{}, false
+	}
+	if _, isAlarm := node.(awscloudwatch.AlarmBase); isAlarm {
+		return a.triage.candidate(node), true
+	}
+	return candidate{}, false
+}
+
 // attach attaches an alarm that the filter selects.
 func (a *attachAll) attach(c candidate) {
 	if problem := a.triage.outOfReach(c); problem != "" {
 		a.cannotReach(c, problem)
 		return
 	}
-	if a.triage.watchesTriage(c.resource) {
+	if a.triage.watchesTriage(c) {
 		a.own = append(a.own, c.path)
 		return
 	}
@@ -189,7 +203,7 @@ func (a *attachAll) stages() (stages []string) {
 		}
 		alarms := 0
 		for _, construct := range *stage.Node().FindAll(constructs.ConstructOrder_PREORDER) {
-			if resource, isAlarm := construct.(alarmResource); isAlarm && !isSelfAlarm(resource) {
+			if resource, isAlarm := construct.(alarmResource); isAlarm && !isSelfAlarm(a.triage.candidateOf(resource, resource).properties) {
 				alarms++
 			}
 		}
@@ -200,11 +214,15 @@ func (a *attachAll) stages() (stages []string) {
 	return stages
 }
 
+// tokenMark begins each token in a text.
+const tokenMark = "${Token["
+
 // alarmName returns the name of an alarm, or the id of its construct if CloudFormation generates the name. The name
 // of a self-alarm may end in a token.
 func alarmName(c candidate) string {
-	if name := c.resource.AlarmName(); name != nil && (strings.HasPrefix(*name, config.SelfAlarmPrefix) || (!strings.Contains(*name, "${Token[") || !unresolved(*name))) {
-		return *name
+	name, _ := c.properties["alarmName"].(string)
+	if name != "" && (strings.HasPrefix(name, config.SelfAlarmPrefix) || !strings.Contains(name, tokenMark)) {
+		return name
 	}
 	return path.Base(c.path)
 }

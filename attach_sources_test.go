@@ -189,7 +189,7 @@ func TestAttachEventRule_ExcludesAlarmsByName(t *testing.T) {
 		return list
 	}
 	template.HasResourceProperties(rule, like("EventPattern", like( // fewer exceptions than prefixes
-		"resources", []any{object("anything-but", object("wildcard", []string{"arn:*:alarm:prod-noise-*"}))},
+		"resources", []any{object("anything-but", object("wildcard", "arn:*:alarm:prod-noise-*"))},
 		"detail", like("alarmName", prefixes("prod-", "stage-")))))
 	template.HasResourceProperties(rule, like("EventPattern", like( // no alarm has both prefixes
 		"resources", assertions.Match_Absent(), "detail", like("alarmName", prefixes("shop-")))))
