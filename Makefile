@@ -77,6 +77,7 @@ browser: ## test the report in a real Chromium
 bench: setup ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./internal/...
 	$(GO) run ./bench/synth
+	$(GO) run ./bench/synth -alarms 100,400,1600 -rounds 3
 	$(GO) run ./bench/tool -python "$$(tr ':' '\n' < $(BUILD)/pythons | tail -n 1)" -calls 60 -starts 15
 
 # The broker's tables of AWS operations and endpoints come from the pinned botocore and IAM data, the rules of the
