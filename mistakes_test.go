@@ -572,7 +572,7 @@ func TestDocs_ListEachWarning(t *testing.T) {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
-		for _, id := range regexp.MustCompile(`(?:t\.warn\("|"alarmtriage:)([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
+		for _, id := range regexp.MustCompile(`(?:t\.warn\("|t\.inform\("|"alarmtriage:)([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
 			ids[id[1]] = true
 		}
 	}
