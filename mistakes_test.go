@@ -59,10 +59,12 @@ func messagesOf(stack awscdk.Stack) []string {
 	found := []string{}
 	anything := assertions.Match_AnyValue()
 	for _, message := range slices.Concat(*annotations.FindWarning(jsii.String("*"), anything), *annotations.FindInfo(jsii.String("*"), anything)) {
+		//lint:ignore SA1019 it is the type that assertions.Annotations returns
 		text := fmt.Sprint(message.Entry.Data)
 		if ack := acknowledgment.FindStringSubmatch(text); ack != nil {
 			text = ack[1] + ": " + acknowledgment.ReplaceAllString(text, "")
 		}
+		//lint:ignore SA1019 as above
 		found = append(found, *message.Id+" "+text)
 	}
 	slices.Sort(found)
