@@ -265,6 +265,7 @@ func (t *AlarmTriage) annotateName(m chosenModel, id, region string) {
 	switch {
 	case notConversational.MatchString(parsed.Model):
 		t.warn("no-conversation", "%s is not a model for conversations, so every request fails: choose a model of docs/models.md", m.described(id))
+	case !known.Known && isNewVersion(parsed.Model): // models of a known line appear between releases of this library
 	case !known.Known:
 		if nearest := nearestModel(parsed); nearest != "" {
 			t.warn("unknown-model", "%s is not in this version's catalog (docs/models.md), but %s is: correct it, or acknowledge this warning if "+
@@ -283,6 +284,15 @@ func (t *AlarmTriage) annotateName(m chosenModel, id, region string) {
 		t.warn("needs-profile", "%s can only be invoked through an inference profile: use %s", m.described(id),
 			cmp.Or(strings.Join(usable, " or "), "a model that has one for "+region))
 	}
+}
+
+// numbers matches what distinguishes the versions of a model.
+var numbers = regexp.MustCompile(`[0-9.:v-]+`)
+
+// isNewVersion reports whether a model's name differs from one in the catalog in numbers only.
+func isNewVersion(name string) bool {
+	line := numbers.ReplaceAllString(name, "")
+	return slices.ContainsFunc(models.All(), func(m models.Model) bool { return numbers.ReplaceAllString(m.ID, "") == line })
 }
 
 // nearestModel returns the name in the catalog that a model's name resembles, with the same profile, or an empty
