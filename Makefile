@@ -79,13 +79,15 @@ browser: ## test the report in a real Chromium
 bench: setup ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./internal/...
 	$(GO) run ./bench/synth
+	$(GO) run ./bench/synth -alarms 100,400,1600 -rounds 3
 	$(GO) run ./bench/run -runs 3
 	$(GO) run ./bench/tool -python "$$(tr ':' '\n' < $(BUILD)/pythons | tail -n 1)" -calls 60 -starts 15
 
 # The broker's tables of AWS operations and endpoints come from the pinned botocore and IAM data, the rules of the
 # redaction from the pinned gitleaks.
-tables: setup ## generate the tables of the broker and the rules of the redaction
+tables: setup ## generate the tables of the broker, the list of IAM actions, and the rules of the redaction
 	$(VENV)/bin/python scripts/broker_tables.py internal/broker/tables
+	$(VENV)/bin/python scripts/iam_actions.py internal/iamactions/actions.txt
 	$(VENV)/bin/python scripts/command_tables.py internal/command
 	cd tools && $(GO) run ./redactrules ../internal/redact/rules.json
 

@@ -178,7 +178,7 @@ type AlarmTriageProps struct {
 	ToolMemorySize *float64
 	// Reserved concurrency of the tool. 1 or more. Default: unreserved.
 	ToolReservedConcurrentExecutions *float64
-	// Layers with Python packages that the model's code may import. Default: none.
+	// Layers with Python packages that the model's code may import. At most 4. Default: none.
 	ToolLayers *[]awslambda.ILayerVersion
 	// Processor architecture of both functions. Default: arm64.
 	Architecture awslambda.Architecture
@@ -186,8 +186,9 @@ type AlarmTriageProps struct {
 	// Names and tags
 
 	// Prefix of every physical name, followed by a hyphen. At most 20 letters, digits, and hyphens; at most 35
-	// together with ResourceSuffix, because bucket names have at most 63 characters. Default: none; without
-	// prefix and suffix, CloudFormation generates the names.
+	// together with ResourceSuffix, because bucket names have at most 63 characters. Names of roles and
+	// dashboards are unique in an account, so a deployment to several Regions also needs ResourceSuffix.
+	// Default: none; without prefix and suffix, CloudFormation generates the names.
 	ResourcePrefix *string
 	// Suffix of every physical name, preceded by a hyphen. At most 20 letters, digits, and hyphens.
 	// Default: none.
@@ -203,8 +204,8 @@ type AlarmTriageProps struct {
 	// Default: a new bucket.
 	ReportsBucket awss3.IBucket
 	// Use this table for claims. If it is imported and encrypted, pass its key as TableEncryptionKey. Its
-	// partition key must be the string `pk`, and its TTL attribute should be `expires_at`. Default: a new
-	// table.
+	// partition key must be the string `pk`, without a sort key, and its TTL attribute should be `expires_at`.
+	// Default: a new table.
 	InvestigationsTable awsdynamodb.ITable
 	// Access log of the reports bucket. Default: off.
 	ReportsAccessLogs *ReportsAccessLogs
@@ -238,7 +239,8 @@ type AlarmTriageProps struct {
 	// Key of NotificationTopic and ChatCardTopic, if they are encrypted with a customer managed key. The
 	// orchestrator is granted the use of the key. Default: the topics' keys, if CDK knows them.
 	TopicEncryptionKey awskms.IKey
-	// Key of both log groups. Its key policy must allow CloudWatch Logs to use it. Default: owned by AWS.
+	// Key of both log groups. If the app defines the key, CloudWatch Logs is granted the use of the key; update
+	// the policy of an imported key yourself. Default: owned by AWS.
 	LogsEncryptionKey awskms.IKey
 
 	// Network

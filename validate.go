@@ -2,16 +2,21 @@ package alarmtriage
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
@@ -26,6 +31,7 @@ const (
 	maxInstructionsLength = 2000
 	maxAccountName        = 50 // characters
 	minMaxTokens          = 10_000
+	maxToolLayers         = 4       // a function has at most 5 ("Lambda quotas"), and the harness is one
 	unbounded             = 1 << 40 // upper bound of numbers that only have a lower bound
 
 	// A Lambda function's environment has at most 4,096 bytes as JSON ("Lambda quotas"). These are the
@@ -82,7 +88,7 @@ func (l *problems) number(prop string, value *float64, low, high float64) {
 	if value == nil || unresolved(value) {
 		return
 	}
-	if *value != float64(int64(*value)) || *value < low || *value > high {
+	if *value != math.Trunc(*value) || *value < low || *value > high {
 		if high == unbounded {
 			l.add("%s must be a whole number of at least %v, got %v", prop, low, *value)
 			return
@@ -109,12 +115,34 @@ func (l *problems) oneOf(prop, value string, allowed ...string) {
 	}
 }
 
-// unresolved reports whether a value is a token. Infinity and NaN are none, and jsii cannot pass them.
 func unresolved(value any) bool {
-	if number, ok := value.(*float64); ok && number != nil && (math.IsInf(*number, 0) || math.IsNaN(*number)) {
-		return false
+	switch number := value.(type) { // JSON, and with it CDK, has no infinity
+	case *float64:
+		if number != nil && (math.IsInf(*number, 0) || math.IsNaN(*number)) {
+			return false
+		}
+	case float64:
+		if math.IsInf(number, 0) || math.IsNaN(number) {
+			return false
+		}
 	}
 	return *awscdk.Token_IsUnresolved(value)
+}
+
+// validateScope returns every problem of the arguments of NewAlarmTriage other than its props.
+func validateScope(scope constructs.Construct, id *string) []string {
+	var l problems
+	if deref(id) == "" {
+		l.add("NewAlarmTriage needs an id, which is unique within its scope, got none")
+	}
+	switch {
+	case isNil(scope):
+		l.add("NewAlarmTriage needs a scope, such as a stack, got nil")
+	case !slices.ContainsFunc(*scope.Node().Scopes(), func(c constructs.IConstruct) bool { return *awscdk.Stack_IsStack(c) }):
+		l.add("NewAlarmTriage needs a scope that is a stack or within one, got %q, which contains the stacks: create a stack with "+
+			"awscdk.NewStack, and pass it", *scope.Node().Path())
+	}
+	return l
 }
 
 // models checks the models, their guardrail, and their prices.
@@ -192,7 +220,7 @@ func (l *problems) prices(p *AlarmTriageProps) {
 			continue
 		}
 		for _, value := range []*float64{price.Input, price.Output, price.CacheRead, price.CacheWrite} {
-			if value != nil && !unresolved(value) && !(*value >= 0) {
+			if value != nil && !unresolved(value) && !(*value >= 0 && *value < math.Inf(1)) {
 				l.add("ModelPrices must be at least 0, got %v for %q", *value, model)
 			}
 		}
@@ -228,9 +256,7 @@ func (l *problems) instructions(p *AlarmTriageProps) {
 		l.add("InstructionsFile can't be combined with InstructionsObject")
 	}
 	if file := p.InstructionsFile; file != nil {
-		if info, err := os.Stat(*file); err != nil || info.IsDir() {
-			l.add("InstructionsFile must be the path of a text file, got %q", *file)
-		}
+		l.textFile("InstructionsFile", *file)
 	}
 	if o := p.InstructionsObject; o != nil && (o.Bucket == nil || o.Key == nil) {
 		l.add("InstructionsObject must have Bucket and Key")
@@ -243,6 +269,22 @@ func (l *problems) instructions(p *AlarmTriageProps) {
 	}
 	if prefix := p.Runbooks.Prefix; prefix != nil && !unresolved(prefix) && !isFolder(*prefix) {
 		l.add("Runbooks.Prefix must end with / and not begin with it, got %q", *prefix)
+	}
+}
+
+// textFile checks that a file exists. CDK resolves relative paths against the working directory, too.
+func (l *problems) textFile(prop, file string) {
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && filepath.IsAbs(file):
+		l.add("%s %q does not exist", prop, file)
+	case errors.Is(err, fs.ErrNotExist):
+		directory, _ := os.Getwd() // without it, the message is shorter
+		l.add("%s %q does not exist in %s, the directory in which the app runs: use a path that is relative to it, or an absolute one", prop, file, directory)
+	case err != nil:
+		l.add("%s must be the path of a text file: %v", prop, err)
+	case info.IsDir():
+		l.add("%s must be the path of a text file, got the directory %q", prop, file)
 	}
 }
 
@@ -279,6 +321,10 @@ func (l *problems) functions(p *AlarmTriageProps) {
 	l.number("ToolReservedConcurrentExecutions", p.ToolReservedConcurrentExecutions, 1, unbounded)
 	if p.ToolLayers != nil && slices.Contains(*p.ToolLayers, nil) {
 		l.add("ToolLayers must contain layers, got nil")
+	}
+	if p.ToolLayers != nil && len(*p.ToolLayers) > maxToolLayers {
+		l.add("ToolLayers must contain at most %d layers, because a function has at most 5, and AlarmTriage's harness is one of them, got %d: "+
+			"combine layers", maxToolLayers, len(*p.ToolLayers))
 	}
 }
 
@@ -319,8 +365,47 @@ func (l *problems) storage(p *AlarmTriageProps) {
 	if p.ReportsBucket != nil && p.ReportsAccessLogs != nil {
 		l.add("ReportsAccessLogs can't be combined with ReportsBucket: set the access log on that bucket")
 	}
+	if p.InvestigationsTable != nil {
+		l.tableKey(p.InvestigationsTable)
+	}
 	if p.ReportsBucket != nil && p.ReportsRetention != nil {
 		l.add("ReportsRetention can't be combined with ReportsBucket: set a lifecycle rule on that bucket")
+	}
+}
+
+// tableKey checks the key of a table that the app defines. That of an imported table is not known.
+func (l *problems) tableKey(table awsdynamodb.ITable) {
+	var keys, attributes any
+	switch resource := table.Node().DefaultChild().(type) {
+	case awsdynamodb.CfnTable:
+		keys, attributes = resource.KeySchema(), resource.AttributeDefinitions()
+	case awsdynamodb.CfnGlobalTable:
+		keys, attributes = resource.KeySchema(), resource.AttributeDefinitions()
+	default:
+		return
+	}
+	stack := awscdk.Stack_Of(table)
+	field := func(list any, n int, name string) string {
+		elements, _ := stack.Resolve(list).([]any)
+		if n >= len(elements) {
+			return ""
+		}
+		element, _ := elements[n].(map[string]any)
+		text, _ := element[name].(string)
+		return text
+	}
+	var has []string
+	for n := 0; field(keys, n, "attributeName") != ""; n++ {
+		name, kind := field(keys, n, "attributeName"), ""
+		for m := 0; field(attributes, m, "attributeName") != ""; m++ {
+			if field(attributes, m, "attributeName") == name {
+				kind = field(attributes, m, "attributeType")
+			}
+		}
+		has = append(has, fmt.Sprintf("%s key %q of type %s", field(keys, n, "keyType"), name, kind))
+	}
+	if want := fmt.Sprintf("HASH key %q of type S", config.TableKey); len(has) > 0 && (len(has) > 1 || has[0] != want) {
+		l.add("InvestigationsTable must have the %s and no other key, got the %s", want, strings.Join(has, " and the "))
 	}
 }
 
@@ -380,8 +465,12 @@ func (l *problems) actions(prop string, list *[]*string) {
 		return
 	}
 	for _, action := range *list {
-		if action == nil || !unresolved(action) && !actionPattern.MatchString(*action) {
+		switch {
+		case action == nil || !unresolved(action) && !actionPattern.MatchString(strings.ToLower(*action)):
 			l.add("%s must contain IAM actions such as \"s3:GetBucketPolicy\", got %q", prop, deref(action))
+		case !unresolved(action) && !actionPattern.MatchString(*action):
+			service, name, _ := strings.Cut(*action, ":")
+			l.add("%s must contain IAM actions whose service is in lower case, such as %q, got %q", prop, strings.ToLower(service)+":"+name, *action)
 		}
 	}
 }
