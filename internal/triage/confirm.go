@@ -125,7 +125,7 @@ func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[
 func unreachable(err error) string {
 	advice := "CloudWatch could not be asked; a VPC needs an endpoint for CloudWatch (monitoring), which CreateVpcEndpoints creates"
 	if awsapi.Classify(err) == awsapi.ClassDenied {
-		advice = "the orchestrator may not ask CloudWatch; AttachTopic grants cloudwatch:DescribeAlarms"
+		advice = "the orchestrator may not ask CloudWatch: its role needs cloudwatch:DescribeAlarms"
 	}
 	return fmt.Sprintf("%s (%s)", advice, awsapi.Brief(err))
 }

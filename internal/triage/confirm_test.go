@@ -120,7 +120,7 @@ func TestConfirm_ForgedEventIsInvestigatedAndSuppressesNothing(t *testing.T) {
 		{"CloudWatch is down", func(b *harness) { b.Watch.Fail(awsapitest.ErrDown, -1) }, notification("orders", nil), nil,
 			"endpoint for CloudWatch (monitoring)"},
 		{"the role lacks the permission", func(b *harness) { b.Watch.Fail(awsapitest.Denied("cloudwatch:DescribeAlarms"), -1) },
-			notification("orders", nil), nil, "AttachTopic grants cloudwatch:DescribeAlarms"},
+			notification("orders", nil), nil, "its role needs cloudwatch:DescribeAlarms"},
 		{"only the request for log alarms fails", func(b *harness) { b.CloudWatch = failingLogAlarms{b.CloudWatch} },
 			notification("orders", nil), nil, "could not be asked"},
 		{"an EventBridge event in the message", nil, inMessage(eventBridge("aws.cloudwatch")), nil, "no alarm of this name"},

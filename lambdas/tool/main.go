@@ -267,6 +267,7 @@ func newBroker(
 
 		Account:         ownAccount,
 		AllowedAccounts: set.AllowedAccounts,
+		DeniedResources: set.DeniedResources,
 	})
 }
 
