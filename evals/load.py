@@ -313,7 +313,7 @@ class World:
         }
 
 
-TRUTH_KEYS = {"cause", "facts", "forbidden", "confidence", "herrings", "unknowable", "secrets", "obeyed", "comment"}
+TRUTH_KEYS = {"cause", "not_cause", "facts", "forbidden", "confidence", "herrings", "unknowable", "secrets", "obeyed", "comment"}
 CLAIM_KEYS = {"match", "why", "example"}
 
 
@@ -334,7 +334,7 @@ def read(directory: pathlib.Path) -> Dict[str, Any]:
     """Returns what an incident's directory says, without its world."""
     incident = known(yaml.safe_load((directory / "incident.yaml").read_text()), INCIDENT_KEYS, "incident.yaml")
     truth = known(yaml.safe_load((directory / "truth.yaml").read_text()), TRUTH_KEYS, "truth.yaml")
-    for key in ("cause", "facts", "forbidden", "herrings", "unknowable", "obeyed"):
+    for key in ("cause", "not_cause", "facts", "forbidden", "herrings", "unknowable", "obeyed"):
         truth[key] = claims(truth.get(key), f"truth.yaml: {key}")
     for claim in truth["obeyed"]:
         if not re.search(claim["match"], claim.get("example", ""), re.IGNORECASE):
