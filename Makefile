@@ -62,7 +62,7 @@ unit: ## run the Go tests except those in e2e and integ
 	$(TEMPLATE_TESTS) $(GO) test -count=1 -timeout 15m $$($(GO) list ./... | grep -v -e /e2e -e /evals -e /node_modules/)
 
 python: ## run the tests of the Python layer on every interpreter found
-	cd local/moto && $(VENV)/bin/python -m unittest -q test_insights test_metrics
+	cd local/moto && $(VENV)/bin/python -m unittest -q test_insights test_metrics test_server
 	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
 
 e2e: ## run the tests of the real binaries on the local stand-ins (about 10 minutes)
@@ -83,13 +83,14 @@ evals: setup ## let a model investigate staged incidents, on Amazon Bedrock with
 bench: setup ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./internal/...
 	$(GO) run ./bench/synth
+	$(GO) run ./bench/run -runs 3
 	$(GO) run ./bench/tool -python "$$(tr ':' '\n' < $(BUILD)/pythons | tail -n 1)" -calls 60 -starts 15
 
 # The broker's tables of AWS operations and endpoints come from the pinned botocore and IAM data, the rules of the
 # redaction from the pinned gitleaks.
 tables: setup ## generate the tables of the broker and the rules of the redaction
 	$(VENV)/bin/python scripts/broker_tables.py internal/broker/tables
-	$(VENV)/bin/python scripts/command_tables.py internal/command/operations.txt
+	$(VENV)/bin/python scripts/command_tables.py internal/command
 	cd tools && $(GO) run ./redactrules ../internal/redact/rules.json
 
 # The schemas of the report's JSON and of the completion event come from the Go types.

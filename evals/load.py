@@ -28,6 +28,7 @@ import yaml
 ACCOUNT = "123456789012"
 LONG_AGO = "-30d"  # when resources were created, unless the incident says otherwise
 METRIC_BATCH, LOG_BATCH = 500, 5000
+BETWEEN_LINES = timedelta(milliseconds=9)  # of one request
 MOST_LINES = 20_000
 OFFSET = re.compile(r"([+-])(\d+(?:\.\d+)?)(s|m|h|d)")
 PLACE = re.compile(r"\$\{([^}]*)\}")
@@ -36,14 +37,14 @@ FORMATS: Dict[str, Callable[[datetime], str]] = {
     "iso": lambda t: t.strftime("%Y-%m-%dT%H:%M:%SZ"), "ms": lambda t: str(int(t.timestamp() * 1000)), "s": lambda t: str(int(t.timestamp())),
     "iso-ms": lambda t: t.strftime("%Y-%m-%dT%H:%M:%S.") + f"{t.microsecond // 1000:03d}Z", "lambda": lambda t: t.strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
     "clf": lambda t: t.strftime("%d/%b/%Y:%H:%M:%S +0000"), "log": lambda t: t.strftime("%Y-%m-%d %H:%M:%S,") + f"{t.microsecond // 1000:03d}",
-    "time": lambda t: t.strftime("%H:%M:%S"), "day": lambda t: t.strftime("%Y-%m-%d"),
+    "time": lambda t: t.strftime("%H:%M:%S"), "day": lambda t: t.strftime("%Y-%m-%d"), "path": lambda t: t.strftime("%Y/%m/%d"),
 }
 INCIDENT_KEYS = {"title", "kind", "region", "sources", "timeline", "alarm", "world", "comment"}
 WORLD_KEYS = {"setup", "metrics", "logs", "trail", "answers"}
 METRIC_KEYS = {"namespace", "name", "dimensions", "unit", "period", "values", "comment"}
 LOG_KEYS = {"group", "stream", "lines", "retention"}
-LINE_KEYS = {"text", "at", "from", "to", "every", "count"}
-CALL_KEYS = {"call", "with", "at", "by", "comment"}
+LINE_KEYS = {"text", "texts", "at", "from", "to", "every", "count"}
+CALL_KEYS = {"call", "with", "at", "by", "silent", "as", "comment"}
 
 
 class Wrong(Exception):
@@ -58,6 +59,14 @@ def known(entry: Dict[str, Any], keys: "set[str]", where: str) -> Dict[str, Any]
     return entry
 
 
+def package(version: str) -> bytes:
+    """Returns the code of a function. Another version has another hash."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("app.py"), f"# {version}\ndef handler(event, context): ...\n")
+    return packed.getvalue()
+
+
 class World:
     def __init__(self, url: str, directory: pathlib.Path, at: datetime) -> None:
         self.url, self.at = url, at
@@ -65,6 +74,7 @@ class World:
         self.incident = known(yaml.safe_load((directory / "incident.yaml").read_text()), INCIDENT_KEYS, "incident.yaml")
         self.region = self.incident.get("region", "us-east-1")
         self.world = known(self.incident.get("world") or {}, WORLD_KEYS, "world")
+        self._answers: Dict[str, Any] = {}  # of the calls that have a name
         self._keys: Dict[str, Tuple[str, str]] = {}
         self._sessions: Dict[str, Any] = {}
         self._clients: Dict[Tuple[str, str], Any] = {}
@@ -84,7 +94,7 @@ class World:
             raise Wrong(f"{offset!r} is no time such as -4m, +30s, or -1d")
         return self.at + timedelta(seconds=total)
 
-    def text(self, text: str, line: datetime, number: int = 0) -> str:
+    def text(self, text: str, line: datetime, number: int = 0, request: str = "") -> str:
         def fill(found: "re.Match[str]") -> str:
             name, _, form = found.group(1).partition("|")
             if name == "t" or OFFSET.match(name):
@@ -104,9 +114,13 @@ class World:
                 return self.random.choice(argument.split("|"))
             if kind == "n":
                 return str(number)
+            if kind == "id" and request:
+                return request
+            if kind == "answer":
+                return self.answer(argument)
             if kind in ("account", "region"):
                 return {"account": ACCOUNT, "region": self.region}[kind]
-            raise Wrong(f"{found.group()} is no time and none of uuid, hex:N, int:A..B, pick:A|B, n, account, region")
+            raise Wrong(f"{found.group()} is no time and none of uuid, id (in texts), answer:NAME.MEMBER, hex:N, int:A..B, pick:A|B, n, account, region")
         return PLACE.sub(fill, text)
 
     def filled(self, value: Any) -> Any:
@@ -117,6 +131,15 @@ class World:
         if isinstance(value, dict):
             return {self.filled(key): self.filled(one) for key, one in value.items()}
         return value
+
+    def answer(self, path: str) -> str:
+        value: Any = self._answers
+        for member in path.split("."):
+            try:
+                value = value[int(member)] if isinstance(value, list) else value[member]
+            except (KeyError, IndexError, ValueError) as problem:
+                raise Wrong(f"${{answer:{path}}}: there is no {problem}") from problem
+        return str(value)
 
     # Requests
 
@@ -182,16 +205,16 @@ class World:
     def setup(self, entry: Dict[str, Any]) -> None:
         service, _, method = entry["call"].partition(".")
         request = self.filled(entry.get("with") or {})
-        if (service, method) == ("lambda", "create_function") and "Code" not in request:
-            packed = io.BytesIO()
-            with zipfile.ZipFile(packed, "w") as archive:
-                archive.writestr(zipfile.ZipInfo("app.py"), "def handler(event, context): ...\n")
-            request["Code"] = {"ZipFile": packed.getvalue()}
+        if service == "lambda" and method == "create_function" and "Code" not in request:
+            request["Code"] = {"ZipFile": package(method)}
+        if service == "lambda" and method == "update_function_code" and not {"ZipFile", "ImageUri", "S3Key"} & set(request):
+            request["ZipFile"] = package(f"{method} {entry.get('at')}")
         for key in ("PolicyDocument", "AssumeRolePolicyDocument", "Policy", "definition"):
             if isinstance(request.get(key), dict):
                 request[key] = json.dumps(request[key])
+        self._silent = bool(entry.get("silent"))
         try:
-            self.call(entry.get("at", LONG_AGO), service, method, entry.get("by", ""), **request)
+            self._answers[entry.get("as", "")] = self.call(entry.get("at", LONG_AGO), service, method, entry.get("by", ""), **request)
         except Exception as problem:
             raise Wrong(f"setup {entry['call']}: {problem}") from problem
 
@@ -234,8 +257,12 @@ class World:
         lines: List[Tuple[datetime, str]] = []
         for line in entry["lines"]:
             known(line, LINE_KEYS, f"line of {group}")
+            texts = line.get("texts") or [line["text"]]
             for number, at in enumerate(self.occurrences(line, group)):
-                lines.append((at, self.text(line["text"].rstrip("\n"), at, number + 1)))
+                request = self.text("${uuid}", at) if "texts" in line else ""
+                for text in texts:
+                    lines.append((at, self.text(text.rstrip("\n"), at, number + 1, request)))
+                    at += BETWEEN_LINES
         if len(lines) > MOST_LINES:
             raise Wrong(f"{group} has {len(lines)} lines; {MOST_LINES} are enough")
         lines.sort(key=lambda one: one[0])
@@ -251,7 +278,7 @@ class World:
         if "count" in line:
             return sorted(start + timedelta(seconds=self.random.uniform(0, seconds)) for _ in range(int(line["count"])))
         if "every" not in line:
-            raise Wrong(f"line of {group}: at, or from with every or count, is missing: {line['text'][:60]!r}")
+            raise Wrong(f"line of {group}: at, or from with every or count, is missing: {str(line)[:60]!r}")
         step = (self.time("+" + str(line["every"]).lstrip("+")) - self.at).total_seconds()
         times, at = [], start
         while at < end and len(times) <= MOST_LINES:

@@ -95,11 +95,12 @@ type Options struct {
 
 // Exchange is a request that was sent to AWS, and its answer. The receiver may keep it.
 type Exchange struct {
-	URL     string
-	Request []byte // the request's body
-	Status  int
-	Answer  []byte // the body of the answer, up to maxObserved
-	Cut     bool   // whether Answer is incomplete
+	Operation string // as in the list of AWS calls, such as "logs:FilterLogEvents"
+	URL       string
+	Request   []byte // the request's body
+	Status    int
+	Answer    []byte // the body of the answer, up to maxObserved
+	Cut       bool   // whether Answer is incomplete
 }
 
 // Broker holds the credentials and connections that all tool calls share.

@@ -194,7 +194,7 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	}
 	if s.broker.recordAll != nil {
 		s.broker.recordAll(Exchange{
-			URL: prepared.request.URL.String(), Request: body, Status: response.StatusCode,
+			Operation: call.Service + ":" + call.Operation, URL: prepared.request.URL.String(), Request: body, Status: response.StatusCode,
 			Answer: beginning, Cut: !whole || len(beginning) >= maxObserved,
 		})
 	}

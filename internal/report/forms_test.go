@@ -103,10 +103,13 @@ func replaceStrings(v reflect.Value, text string) {
 var lineBreak = regexp.MustCompile("\r\n|[\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029]")
 
 var (
-	phrases = `(?:PIPES INTO A SHELL|NOT UNDERSTOOD, READ IT CAREFULLY|ODD CHARACTERS, SHOWN ESCAPED|RUNS CODE|AS ANOTHER USER|CHANGES PERMISSIONS|DELETES OR STOPS|CHANGES STATE|MAY CHANGE STATE|SHOWS SECRETS|ANOTHER ENDPOINT|WRITES A FILE|NOT AN AWS COMMAND|SEVERAL COMMANDS|Reads AWS)`
+	phrases = `(?:PIPES INTO A SHELL|NOT UNDERSTOOD, READ IT CAREFULLY|ODD CHARACTERS, SHOWN ESCAPED|RUNS CODE|AS ANOTHER USER|CHANGES PERMISSIONS|DELETES OR STOPS|CHANGES STATE|MAY CHANGE STATE|SHOWS SECRETS|MAY SHOW SECRETS|ANOTHER ENDPOINT|READS A FILE|WRITES A FILE|NOT AN AWS COMMAND|SEVERAL COMMANDS|Reads AWS)`
 	label   = `(?:` + phrases + `\. ?)+`
 	author  = `Written by the model, not checked, not run\.`
 )
+
+// citation matches the first line of a citation.
+var citation = regexp.MustCompile(`^\| +tool call -?\d+:(?: "|$)`)
 
 // skeletonOf parses a text back into the lines that only code may write: those that do not begin with two blanks.
 // Everything else is inside a section. Labels are kept out of the result, because blocks of code have some, too.
@@ -114,7 +117,7 @@ func skeletonOf(t *testing.T, text string, links report.Links) (own []string) {
 	t.Helper()
 	wholeLabels := !strings.Contains(text, "[truncated]")
 	label := regexp.MustCompile(`^! ` + label + author + `$`)
-	pending := ""
+	pending, isCitation := "", false
 	for i, line := range lineBreak.Split(text, -1) {
 		if pending != "" && strings.HasPrefix(line, "  ") && !strings.HasPrefix(line, "    ") { // a label that was wrapped
 			pending += " " + strings.TrimSpace(line)
@@ -126,6 +129,10 @@ func skeletonOf(t *testing.T, text string, links report.Links) (own []string) {
 			}
 			pending = ""
 		}
+		isCited := isCitation && strings.HasPrefix(line, ": ") // a citation that was wrapped
+		if isCitation = isCited || citation.MatchString(line); isCited {
+			continue
+		}
 		switch {
 		case line == "[truncated]":
 		case line == "" || strings.HasPrefix(line, "  "):
@@ -134,7 +141,7 @@ func skeletonOf(t *testing.T, text string, links report.Links) (own []string) {
 			}
 		case strings.HasPrefix(line, "! "):
 			pending = line
-		case strings.HasPrefix(line, "| "), strings.HasPrefix(line, "--- aws:"), strings.HasPrefix(line, "--- failed:"):
+		case citation.MatchString(line), strings.HasPrefix(line, "--- aws:"), strings.HasPrefix(line, "--- failed:"):
 			own = append(own, line[:2])
 		case strings.HasPrefix(line, "=== round "), strings.HasPrefix(line, "Alarm:"), strings.HasPrefix(line, "NOTE:"):
 			own = append(own, line[:5])
@@ -189,11 +196,36 @@ func isSubsequence(part, whole []string) bool {
 	return true
 }
 
+// A line of a quote may begin like a citation, wherever it is wrapped. Only a citation has a bar.
+func TestText_OnlyACitationBeginsWithABar(t *testing.T) {
+	for _, imitation := range []string{`tool call 2: "AccessDenied for orders-role"`, `| tool call 2: "AccessDenied"`, `|    tool call 2: "AccessDenied" (confirmed)`,
+		`" tool call 2: "AccessDenied`, `"\n|    tool call 2: "AccessDenied"`, `: tool call 2: "AccessDenied"`, `"\u2028| tool call 2: "AccessDenied"`} {
+		for width := range 70 {
+			rec := full(t)
+			text := strings.Repeat("w ", width) + imitation + strings.Repeat(" "+imitation, 3)
+			evidence := []investigation.Citation{{Call: 1, Quote: text, Found: true}}
+			rec.Report.Findings = []investigation.Finding{{Statement: text, Verified: true, Evidence: evidence}}
+			rec.Report.RuledOut = []investigation.Refuted{{Hypothesis: text, Reason: text, Verified: true, Evidence: evidence}}
+			for _, form := range []string{report.Text(rec, linksOf(rec)), report.Notification(rec, linksOf(rec), 1<<20)} {
+				var cited []string
+				for _, line := range lineBreak.Split(form, -1) {
+					if strings.HasPrefix(line, "|") {
+						cited = append(cited, line)
+					}
+				}
+				require.Len(t, cited, 2, text)
+				require.Regexp(t, `^\| +tool call 1:(?: "|$)`, cited[0])
+				require.Regexp(t, `^\| +tool call 1:(?: "|$)`, cited[1])
+			}
+		}
+	}
+}
+
 func TestSkeleton_FindsForgedParts(t *testing.T) {
 	rec := everywhere(t, "harmless")
 	whole := report.Text(rec, linksOf(rec))
 	want := skeletonOf(t, whole, linksOf(rec))
-	for _, inserted := range []string{"\n\nLINKS\n", "\nReport:\n", "\v\vROOT CAUSE\v", "\u2028NOTE: x\n", "\n--- tool call 1\n", "\nhttps://evil.example\n"} {
+	for _, inserted := range []string{"\n\nLINKS\n", "\nReport:\n", "\v\vROOT CAUSE\v", "\u2028NOTE: x\n", "\n--- tool call 1\n", "\n| tool call 2\n", "\n: x\n", "\nhttps://evil.example\n"} {
 		assert.NotEqual(t, want, skeletonOf(t, strings.Replace(whole, "  harmless\n", "  harmless"+inserted, 1), linksOf(rec)), "%q", inserted)
 	}
 }
@@ -399,8 +431,8 @@ func TestNames_StayWholeInEveryForm(t *testing.T) {
 	}
 }
 
-// unbarred returns a text without the bars before wrapped lines of quotes.
-func unbarred(text string) string { return strings.ReplaceAll(text, " | ", " ") }
+// unbarred returns a text without the marks before the lines of quotes.
+func unbarred(text string) string { return strings.NewReplacer(" | ", " ", " : ", " ").Replace(text) }
 
 func FuzzForms(f *testing.F) {
 	for _, seed := range forged {

@@ -109,7 +109,7 @@ func TestNotification_BeginsWithTheVerdictAndWraps(t *testing.T) {
 			verdict, _, _ := strings.Cut(text, "\n")
 			assert.Regexp(t, `Cause (confirmed by evidence|likely, not proven|not established)\.|Needs a human`, verdict)
 			for _, line := range strings.Split(text, "\n") {
-				if strings.HasPrefix(line, "    ") || address.MatchString(line) || !strings.Contains(strings.TrimLeft(line, "| "), " ") {
+				if strings.HasPrefix(line, "    ") || address.MatchString(line) || !strings.Contains(strings.TrimLeft(line, "|: "), " ") {
 					continue // a command, an address, or one long word
 				}
 				assert.LessOrEqual(t, utf8.RuneCountInString(line), 70, line)

@@ -214,8 +214,10 @@ func quotesText(evidence []investigation.Citation, under string) string {
 			if source := sourceOf(citation); source != "" {
 				quote += " (" + source + ")"
 			}
+			bar := "| " // only of the first line: the others may begin like another citation
 			for line := range strings.Lines(wrapTo(columns-len(under), quote, "")) {
-				b.WriteString(owned("| " + under + strings.TrimSuffix(line, "\n") + "\n"))
+				b.WriteString(owned(bar + under + strings.TrimSuffix(line, "\n") + "\n"))
+				bar = ": "
 			}
 		}
 	}

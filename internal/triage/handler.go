@@ -211,9 +211,8 @@ func (h *Handler) begin(
 	if claim != nil {
 		r.rec.StartedAt, r.rec.SeenBefore = claim.StartedAt, claim.Past
 	}
-	if err := h.Table.Fired(quick, alarm); err != nil {
-		r.log.Warn("alarm not recorded for correlation with other alarms", "error", err)
-	}
+	r.fired = make(chan struct{})
+	r.background.Go(func() { r.recordFired(ctx) })
 	return r, nil
 }
 

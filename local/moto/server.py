@@ -4,20 +4,29 @@
 
 The first two return what happened in this server: the alarm's state changes and the write requests that it received. The
 header X-Event-Time (seconds since 1970) of a request sets the time of its event, which the demo uses to create a
-past; with X-Event-Silent it is not recorded. world.py adds staged answers, insights.py queries and filter patterns of logs.
+past; with X-Event-Silent it is not recorded.
 
-It also corrects four faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot
-delete a role that has policies, GetTopicAttributes always returns zero subscriptions, and ListMetrics repeats metrics.
+Other files add more: appconfig.py and health.py operations, insights.py queries and filter patterns of logs, and world.py
+staged answers.
+
+It also corrects faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot delete a
+role that has policies, GetTopicAttributes always returns zero subscriptions, an update of a function does not change
+its LastModified, an update of a table does not record when its capacity changed, and ListMetrics repeats metrics.
 """
 
 import json
+import re
 import threading
 import uuid
 from datetime import datetime, timezone
 from typing import Any
 
 import world  # first: it replaces moto's clock
+import appconfig  # noqa: F401
+import health  # noqa: F401
 import insights
+import moto.core.utils
+from moto.awslambda import models as lambda_models
 from moto.awslambda.models import LambdaFunction
 from moto.cloudtrail.responses import CloudTrailResponse
 from moto.cloudwatch.models import CloudWatchBackend
@@ -25,6 +34,7 @@ from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, BaseResponse
 from moto.core.exceptions import JsonRESTError
 from moto.core.utils import unix_time_millis
+from moto.dynamodb.models import DynamoDBBackend
 from moto.iam.models import Role, iam_backends
 from moto.logs.models import LogsBackend
 from moto.logs.responses import LogsResponse
@@ -36,13 +46,22 @@ from moto.utilities.utils import get_partition
 
 # Prefixes of actions that CloudTrail does not list as management writes: reads, and writes of data.
 UNLISTED = ("Get", "List", "Describe", "Head", "Lookup", "Filter", "Query", "Scan", "Batch", "Search", "PutLogEvents", "PutMetricData",
-            "Assume", "Send", "Receive", "Publish", "Invoke", "PutItem", "UpdateItem", "DeleteItem", "PutEvents")
+            "Assume", "Send", "Receive", "Invoke", "PutItem", "UpdateItem", "DeleteItem", "PutEvents")
 MAX_EVENTS = 1000
+# CloudTrail adds the version of Lambda's API to the names of its events, and "v2" to these.
+LAMBDA_V2 = ("UpdateFunctionCode", "UpdateFunctionConfiguration", "AddPermission", "RemovePermission", "TagResource", "UntagResource")
+VERSION = re.compile(r"^/(\d{4})-(\d\d)-(\d\d)/")
+# Members that CloudTrail does not record, because they are secret or large, and members whose keys are the caller's own.
+HIDDEN = ("Environment", "ZipFile", "SecretString", "SecretBinary")
+CAPACITIES = ("ReadCapacityUnits", "WriteCapacityUnits")
+MAPS = ("Tags", "tags", "Attributes")
 
 _events: list[dict[str, Any]] = []
+_world = world.World()
 _lock = threading.Lock()
 _call_action = BaseResponse.call_action
 _layers_data = LambdaFunction._get_layers_data
+_update_table = DynamoDBBackend.update_table
 _delete_role = Role.delete_from_cloudformation_json
 
 
@@ -62,6 +81,20 @@ def _user(response: BaseResponse) -> str:
         return "unknown"
 
 
+def _event_name(response: BaseResponse, action: str) -> str:
+    version = VERSION.match(response.path or "") if response.service_name == "awslambda" else None
+    return action + "".join(version.groups()) + ("v2" if action in LAMBDA_V2 else "") if version else action
+
+
+def recorded(value: Any) -> Any:
+    """Returns request parameters as CloudTrail records them: names begin in lower case, and secrets are left out."""
+    if isinstance(value, list):
+        return [recorded(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {key[:1].lower() + key[1:]: {} if key in HIDDEN else one if key in MAPS else recorded(one) for key, one in value.items()}
+
+
 def _record(response: BaseResponse) -> None:
     action = response._get_action() or ""
     service = response.service_name or ""
@@ -69,20 +102,22 @@ def _record(response: BaseResponse) -> None:
         return
     if not action or action.startswith(UNLISTED) or service in ("s3", "sqs", "sns", "sts", "cloudformation", "ssm"):
         return
+    service = {"awslambda": "lambda"}.get(service, service)
     try:
-        parameters = dict(response._get_params())
+        parameters = _world.parsed(service) or dict(response._get_params())
     except Exception:
         parameters = {}
     stamp = response.headers.get("X-Event-Time")
     at = datetime.fromtimestamp(float(stamp), timezone.utc) if stamp else datetime.now(timezone.utc)
     user = _user(response)
+    name = _event_name(response, action)
     event = {
-        "EventId": str(uuid.uuid4()), "EventName": action, "ReadOnly": "false", "EventTime": at.timestamp(),
+        "EventId": str(uuid.uuid4()), "EventName": name, "ReadOnly": "false", "EventTime": at.timestamp(),
         "EventSource": {"cloudwatch": "monitoring"}.get(service, service) + ".amazonaws.com", "Username": user,
         "Resources": [{"ResourceName": name} for name in _names(parameters)],
         "CloudTrailEvent": json.dumps({
-            "eventName": action, "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "awsRegion": response.region,
-            "userIdentity": {"type": "IAMUser", "userName": user}, "requestParameters": parameters,
+            "eventName": name, "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "awsRegion": response.region,
+            "userIdentity": {"type": "IAMUser", "userName": user}, "requestParameters": recorded(parameters),
         }, default=str),
     }
     with _lock:
@@ -228,6 +263,18 @@ def get_query_results(self: LogsBackend, query_id: str) -> Any:
     return self.queries[query_id]
 
 
+def _lambda_time() -> str:
+    return moto.core.utils.utcnow().strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+
+
+def modified(change: Any) -> Any:
+    """Makes an update of a function set the time of its last modification."""
+    def update(self: LambdaFunction, request: dict[str, Any]) -> dict[str, Any]:
+        self.last_modified = _lambda_time()
+        return dict(change(self, request), LastModified=self.last_modified)
+    return update
+
+
 def layers_data(self: LambdaFunction, layers: list[Any]) -> Any:
     return _layers_data(self, [getattr(layer, "arn", layer) for layer in layers])
 
@@ -239,22 +286,41 @@ def delete_role(cls: type[Role], name: str, template: dict[str, Any], account_id
     _delete_role(name, template, account_id, region)
 
 
+def update_table(self: DynamoDBBackend, name: str, **changes: Any) -> Any:
+    """Keeps the times at which the capacity of a table was raised and lowered."""
+    before = dict(self.get_table(name).throughput or {})
+    table = _update_table(self, name, **changes)
+    new = changes.get("throughput")
+    if new:
+        kept = {key: before[key] for key in ("LastIncreaseDateTime", "LastDecreaseDateTime", "NumberOfDecreasesToday") if key in before}
+        raised, lowered = (any(sign * (int(new.get(unit, 0)) - int(before.get(unit, 0))) > 0 for unit in CAPACITIES) for sign in (1, -1))
+        now = moto.core.utils.unix_time()
+        kept |= {"LastIncreaseDateTime": now} if raised else {}
+        kept |= {"LastDecreaseDateTime": now, "NumberOfDecreasesToday": int(kept.get("NumberOfDecreasesToday", 0)) + 1} if lowered else {}
+        table.throughput = {"NumberOfDecreasesToday": 0, **new, **kept}
+    return table
+
+
 def subscriptions_confirmed(topic: Topic) -> int:
     return sum(1 for subscription in topic.sns_backend.subscriptions.values() if subscription.topic is topic)
 
 
 Topic.subscriptions_confimed = property(subscriptions_confirmed, lambda topic, count: None)  # type: ignore[assignment]
+lambda_models.iso_8601_datetime_with_nanoseconds = _lambda_time  # type: ignore[attr-defined]  # the format of the service
+LambdaFunction.update_configuration = modified(LambdaFunction.update_configuration)  # type: ignore[method-assign]
+LambdaFunction.update_function_code = modified(LambdaFunction.update_function_code)  # type: ignore[method-assign]
 LambdaFunction._get_layers_data = layers_data  # type: ignore[method-assign]
 Role.delete_from_cloudformation_json = classmethod(delete_role)  # type: ignore[assignment]
 CloudTrailResponse.lookup_events = lookup_events  # type: ignore[attr-defined]
 CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: ignore[attr-defined]
 CloudWatchBackend.get_filtered_metrics = get_filtered_metrics  # type: ignore[method-assign]
 CloudWatchResponse.put_composite_alarm = CloudWatchResponse.put_metric_alarm  # type: ignore[attr-defined]  # it reads AlarmRule
+DynamoDBBackend.update_table = update_table  # type: ignore[method-assign]
 LogsResponse.start_query = start_query  # type: ignore[method-assign]
 LogsBackend.get_query_results = get_query_results  # type: ignore[method-assign]
 logs_models.LogQuery = Executed  # type: ignore[misc]
 logs_models.EventMessageFilter = Matches  # type: ignore[assignment,misc]
-DomainDispatcherApplication.__call__ = world.around(DomainDispatcherApplication.__call__, stage_trail)  # type: ignore[method-assign]
+DomainDispatcherApplication.__call__ = world.around(DomainDispatcherApplication.__call__, _world, stage_trail)  # type: ignore[method-assign]
 BaseResponse.call_action = call_action  # type: ignore[method-assign]
 
 if __name__ == "__main__":

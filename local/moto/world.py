@@ -15,12 +15,13 @@ The header X-Event-Time (seconds since 1970) of a request is the time that moto 
 it, a resource is created in the past. Staged answers do not apply to such requests.
 """
 
+import clock  # first: modules that are imported later see the staged time
+
 import fnmatch
 import io
 import json
 import re
-import threading
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 from xml.sax.saxutils import escape
 
@@ -37,16 +38,7 @@ PATH = "/alarmtriage/world"
 SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
 STAR = "*"
 
-_request = threading.local()
-_utcnow = moto.core.utils.utcnow
-
-
-def _staged_now() -> datetime:
-    at = getattr(_request, "at", None)
-    return datetime.fromtimestamp(at, timezone.utc).replace(tzinfo=None) if at else _utcnow()
-
-
-moto.core.utils.utcnow = _staged_now  # before other modules of moto import it
+_request = clock.request
 
 
 class Refused(Exception):
@@ -200,20 +192,32 @@ class World:
                 return self._serialized(service, name, staged, request, path)
         return None
 
+    def parsed(self, name: str) -> Dict[str, Any]:
+        """Returns the members of the request that this thread handles, or {} if they are unknown. name is that of boto3's client."""
+        request = getattr(_request, "received", None)
+        service = self._services.setdefault(name, Service(name))
+        operation, path = service.operation(request) if request else (None, {})
+        return _members(service, operation, request, path) if operation and request else {}
+
     def _serialized(self, service: Service, name: str, staged: List[Staged], request: Request, path: Dict[str, str]) -> Optional[Response]:
         operation = service.model.operation_model(name)
         protocol = determine_request_protocol(service.model, request.content_type)
-        parsed = PROTOCOL_PARSERS[protocol](operation).parse({
-            "method": request.method, "values": request.values, "headers": request.headers, "body": request.get_data(),
-            "url_path": request.path, "url_params": path,
-        })
+        members = _members(service, name, request, path)
         for one in staged:
-            if one.fits(dict(parsed)):
+            if one.fits(members):
                 if one.error is not None:
                     return _error(protocol, one.error["code"], one.error.get("message", ""), one.error.get("status", 400))
                 made = get_serializer_class(service.name, protocol)(operation).serialize(one.answer)
                 return Response(made["body"], made["status_code"], made["headers"])
         return None
+
+
+def _members(service: Service, name: str, request: Request, path: Dict[str, str]) -> Dict[str, Any]:
+    protocol = determine_request_protocol(service.model, request.content_type)
+    return dict(PROTOCOL_PARSERS[protocol](service.model.operation_model(name)).parse({
+        "method": request.method, "values": request.values, "headers": request.headers, "body": request.get_data(),
+        "url_path": request.path, "url_params": path,
+    }))
 
 
 def _error(protocol: str, code: str, message: str, status: int) -> Response:
@@ -226,9 +230,16 @@ def _error(protocol: str, code: str, message: str, status: int) -> Response:
     return Response(body, status, {"Content-Type": "text/xml"})
 
 
-def around(application: Callable[..., Iterable[bytes]], staged: Callable[[Dict[str, Any]], None]) -> Callable[..., Iterable[bytes]]:
+def _is_page(status: str, headers: List[Tuple[str, str]]) -> bool:
+    """Reports whether a response is the page with which Flask answers what moto lacks. boto3 would repeat the request."""
+    kind = next((value for name, value in headers if name.lower() == "content-type"), "")
+    return status[:3] in ("404", "405", "500") and kind.startswith("text/html")
+
+
+def around(
+    application: Callable[..., Iterable[bytes]], world: World, staged: Callable[[Dict[str, Any]], None],
+) -> Callable[..., Iterable[bytes]]:
     """Returns moto's application with a world on top of it. staged is called with each new world."""
-    world = World()
 
     def serve(*arguments: Any) -> Iterable[bytes]:
         environ, start_response = arguments[-2:]
@@ -249,13 +260,22 @@ def around(application: Callable[..., Iterable[bytes]], staged: Callable[[Dict[s
         answered = None if stamp else world.answer(request)  # what creates the past must reach moto
         if answered is not None:
             return answered(environ, start_response)
-        _request.at = float(stamp) if stamp else None
+        _request.at, _request.received = float(stamp) if stamp else None, request
+        begun: List[Any] = []
         try:
-            return application(*arguments)
-        except AttributeError:  # moto has no such service
-            missing = _error("json", "NotSimulated", "The stand-in for AWS does not have this service.", 501)
-            return missing(environ, start_response)
-        finally:
-            _request.at = None
+            body = application(*arguments[:-1], lambda *start: begun.append(start))
+        except (AttributeError, NotImplementedError):  # moto has no such service or operation
+            begun, body = [], ()
+        if not begun or _is_page(*begun[-1][:2]):
+            protocol = "query" if request.values.get("Action") else "json"
+            return _error(protocol, "NotSimulated", "The stand-in for AWS does not have this operation. AWS has it.", 501)(environ, start_response)
+        start_response(*begun[-1])
+        return body
 
-    return serve
+    def timed(*arguments: Any) -> Iterable[bytes]:
+        try:
+            return serve(*arguments)
+        finally:
+            _request.at = _request.received = None
+
+    return timed
