@@ -173,7 +173,7 @@ class World:
             self._keys[user] = (made["AccessKeyId"], made["SecretAccessKey"])
         return self._keys[user]
 
-    def call(self, at: Any, service: str, method: str, by: str = "", **request: Any) -> Any:
+    def call(self, at: Any, service: str, method: str, by: str = "", /, **request: Any) -> Any:
         client = self.client(service, by)
         self._stamp = str(self.time(at).timestamp())
         return getattr(client, method)(**request)
@@ -248,7 +248,7 @@ class World:
 
     def logs(self, entry: Dict[str, Any]) -> None:
         group = self.filled(entry["group"])
-        stream = self.filled(entry.get("stream", "${-1h|day}/[$LATEST]${hex:32}")).replace("-", "/", 2)
+        stream = self.filled(entry["stream"]) if "stream" in entry else self.filled("${-1h|day}/[$LATEST]${hex:32}").replace("-", "/", 2)
         where = {"logGroupName": group, "logStreamName": stream}
         existing = self.call(0, "logs", "describe_log_groups", logGroupNamePrefix=group)["logGroups"]
         if not any(one["logGroupName"] == group for one in existing):

@@ -92,8 +92,9 @@ func (s *Score) judgeCause(truth *Truth, rec *investigation.Record, whole string
 	}
 	s.CauseMissing = missing(truth.Cause, r.RootCause)
 	concluded := rec.Outcome != investigation.OutcomeFallback
-	if len(truth.Cause) == 0 { // no cause can be known: to say so is right
-		s.CauseFound = concluded && len(s.Unnamed) == 0 && slices.Contains(truth.Confidence, s.Confidence)
+	if len(truth.Cause) == 0 { // no cause can be known: to say so is right, after a look
+		looked := slices.ContainsFunc(r.Findings, func(f investigation.Finding) bool { return f.Verified })
+		s.CauseFound = concluded && looked && len(s.Unnamed) == 0 && slices.Contains(truth.Confidence, s.Confidence)
 	} else {
 		s.CauseFound = concluded && r.RootCause != "" && len(s.CauseMissing) == 0 && len(claimed(truth.NotCause, r.RootCause)) == 0
 	}

@@ -11,7 +11,7 @@ staged answers.
 
 It also corrects faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot delete a
 role that has policies, GetTopicAttributes always returns zero subscriptions, an update of a function does not change
-its LastModified, and an update of a table does not record when its capacity changed.
+its LastModified, an update of a table does not record when its capacity changed, and ListMetrics repeats metrics.
 """
 
 import json
@@ -29,6 +29,7 @@ import moto.core.utils
 from moto.awslambda import models as lambda_models
 from moto.awslambda.models import LambdaFunction
 from moto.cloudtrail.responses import CloudTrailResponse
+from moto.cloudwatch.models import CloudWatchBackend
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, BaseResponse
 from moto.core.exceptions import JsonRESTError
@@ -186,6 +187,15 @@ def describe_alarm_history(self: CloudWatchResponse) -> ActionResult:
     return ActionResult({"AlarmHistoryItems": items[::-1][: int(self._get_param("MaxRecords") or 100)]})
 
 
+def get_filtered_metrics(self: CloudWatchBackend, metric_name: str, namespace: str, dimensions: list[dict[str, str]]) -> list[Any]:
+    """Returns each metric once. moto returns those of several dimensions, or of none, once for each of their points."""
+    found: dict[Any, Any] = {}
+    for datum in self.get_all_metrics():
+        if datum.filter(namespace=namespace, name=metric_name, dimensions=dimensions):
+            found.setdefault((datum.namespace, datum.name, frozenset((d.name, d.value) for d in datum.dimensions)), datum)
+    return list(found.values())
+
+
 class Matches:
     """Takes the place of moto's filter patterns, which fit every line when they are not simple."""
 
@@ -303,6 +313,7 @@ LambdaFunction._get_layers_data = layers_data  # type: ignore[method-assign]
 Role.delete_from_cloudformation_json = classmethod(delete_role)  # type: ignore[assignment]
 CloudTrailResponse.lookup_events = lookup_events  # type: ignore[attr-defined]
 CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: ignore[attr-defined]
+CloudWatchBackend.get_filtered_metrics = get_filtered_metrics  # type: ignore[method-assign]
 CloudWatchResponse.put_composite_alarm = CloudWatchResponse.put_metric_alarm  # type: ignore[attr-defined]  # it reads AlarmRule
 DynamoDBBackend.update_table = update_table  # type: ignore[method-assign]
 LogsResponse.start_query = start_query  # type: ignore[method-assign]
