@@ -90,7 +90,7 @@ func (s *Score) judgeCause(truth *Truth, rec *investigation.Record, whole string
 			s.Unnamed = append(s.Unnamed, truth.Unknowable[i].Match)
 		}
 	}
-	s.CauseMissing = missing(truth.Cause, r.RootCause)
+	s.CauseMissing = missing(truth.Cause, r.RootCause+"\n"+r.Summary) // the summary often has the numbers
 	concluded := rec.Outcome != investigation.OutcomeFallback
 	if len(truth.Cause) == 0 { // no cause can be known: to say so is right, after a look
 		looked := slices.ContainsFunc(r.Findings, func(f investigation.Finding) bool { return f.Verified })
