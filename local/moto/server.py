@@ -20,6 +20,7 @@ from typing import Any
 
 import world  # first: it replaces moto's clock
 import insights
+import metrics  # noqa: F401  # it replaces moto's metrics
 import moto.core.utils
 from moto.awslambda import models as lambda_models
 from moto.awslambda.models import LambdaFunction
