@@ -125,8 +125,10 @@ def call_action(self: BaseResponse) -> Any:
 
 
 def stage_trail(new: dict[str, Any]) -> None:
+    if "trail" not in new:
+        return
     events = []
-    for entry in new.get("trail") or []:
+    for entry in new["trail"] or []:
         at = datetime.fromtimestamp(float(entry["at"]), timezone.utc)
         details = {
             "eventName": entry["event"], "eventSource": entry["source"], "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
