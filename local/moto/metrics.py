@@ -13,6 +13,8 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from moto.cloudwatch.exceptions import ValidationError
 from moto.cloudwatch.models import CloudWatchBackend, Statistics
+from moto.cloudwatch.responses import CloudWatchResponse
+from moto.core.responses import ActionResult
 
 Key = Tuple[str, str, Tuple[Tuple[str, str], ...]]  # namespace, name, dimensions
 Points = Dict[int, float]  # by the seconds since 1970 of the period's begin
@@ -195,5 +197,28 @@ def get_metric_data(
     return made
 
 
+def get_metric_statistics(self: CloudWatchResponse) -> ActionResult:
+    start, end, period = self._get_param("StartTime"), self._get_param("EndTime"), self._get_int_param("Period")
+    plain, extended = self._get_param("Statistics") or [], self._get_param("ExtendedStatistics") or []
+    if not plain and not extended:
+        raise ValidationError("At least one of the parameters Statistics and ExtendedStatistics is required.")
+    if start >= end:
+        raise ValidationError("The parameter StartTime must be less than the parameter EndTime.")
+    name, unit = self._get_param("MetricName"), self._get_param("Unit")
+    key = (self._get_param("Namespace"), name, tuple(sorted((d["Name"], d["Value"]) for d in self._get_param("Dimensions") or [])))
+    chosen = [datum for datum in self.cloudwatch_backend.get_all_metrics()
+              if start <= datum.timestamp < end and key_of(datum) == key and (not unit or datum.unit == unit)]
+    points: Dict[int, Dict[str, Any]] = {}
+    for stat in [*plain, *extended]:
+        for at, value in series(chosen, stat, period).items():
+            point = points.setdefault(at, {"Timestamp": datetime.fromtimestamp(at, timezone.utc), "Unit": chosen[0].unit})
+            if stat in plain:
+                point[stat] = value
+            else:
+                point.setdefault("ExtendedStatistics", {})[stat] = value
+    return ActionResult({"Label": name, "Datapoints": list(points.values())})
+
+
 _statistics_for_type = Statistics.get_statistics_for_type
 CloudWatchBackend.get_metric_data = get_metric_data  # type: ignore[method-assign,assignment]
+CloudWatchResponse.get_metric_statistics = get_metric_statistics  # type: ignore[method-assign]

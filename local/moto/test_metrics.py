@@ -58,6 +58,14 @@ class Metrics(unittest.TestCase):
         self.assertEqual(3, len(self.read({"Id": "s", "Expression": "SEARCH('MetricName=\"Duration\"', 'Sum', 300)"})))
         self.assertEqual({"s f Duration": [7.0]}, self.read({"Id": "s", "Expression": "SEARCH('MetricName=\"Duration\" Namespace=\"B\"', 'Average', 300)"}))
 
+    def test_get_metric_statistics(self) -> None:
+        request = {"Namespace": "A", "MetricName": "Duration", "Dimensions": [{"Name": "Function", "Value": "f"}], "StartTime": START,
+                   "EndTime": START + timedelta(minutes=5), "Period": 300}
+        found = type(self).client.get_metric_statistics(**request, Statistics=["Maximum", "SampleCount"])["Datapoints"]
+        self.assertEqual([(START, 100.0, 100.0, "Milliseconds")], [(p["Timestamp"], p["Maximum"], p["SampleCount"], p["Unit"]) for p in found])
+        found = type(self).client.get_metric_statistics(**request, ExtendedStatistics=["p99"])["Datapoints"]
+        self.assertEqual([{"p99": 99.0}], [p["ExtendedStatistics"] for p in found])
+
     def test_what_is_not_simulated_is_refused(self) -> None:
         for expression in ("SELECT MAX(Duration) FROM A", "ANOMALY_DETECTION_BAND(a, 2)"):
             with self.assertRaises(ClientError) as caught:
