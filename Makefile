@@ -50,23 +50,25 @@ sample: demo ## generate the sample report and its pictures in docs/sample-repor
 
 test: setup lint unit python e2e nag browser ## run all checks and tests, as CI does
 
-lint: ## check with gofmt, go vet, and staticcheck
+lint: ## check with gofmt, go vet, staticcheck, and actionlint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these"; exit 1; }
 	$(GO) vet ./...
 	cd tools && $(GO) vet ./... && $(GO) test -count=1 ./...
 	cd tools && $(GO) build -o $(BUILD)/staticcheck honnef.co/go/tools/cmd/staticcheck
 	$(BUILD)/staticcheck ./...
+	cd tools && $(GO) build -o $(BUILD)/actionlint github.com/rhysd/actionlint/cmd/actionlint
+	$(BUILD)/actionlint -shellcheck= -pyflakes=
 
 # -count=1 turns Go's cache of test results off: it does not notice changed files that another process or module reads.
 unit: ## run the Go tests except those in e2e and integ
 	$(TEMPLATE_TESTS) $(GO) test -count=1 -timeout 15m $$($(GO) list ./... | grep -v -e /e2e -e /evals -e /node_modules/)
 
 python: ## run the tests of the Python layer on every interpreter found
-	cd local/moto && $(VENV)/bin/python -m unittest -q test_insights test_metrics test_server
+	cd local/moto && $(VENV)/bin/python -m unittest -q test_insights test_metric_data test_metrics test_server
 	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
 
-e2e: ## run the tests of the real binaries on the local stand-ins (about 10 minutes)
-	$(GO) test -count=1 -timeout 20m ./e2e/... ./evals/...
+e2e: ## run the tests of the real binaries on the local stand-ins (about 15 minutes)
+	$(GO) test -count=1 -timeout 30m ./e2e/... ./evals/...
 
 # integ/nag and integ/browser are separate modules, which keeps their dependencies out of the users' module graph.
 nag: ## check the integration stacks with cdk-nag
@@ -83,13 +85,16 @@ evals: setup ## let a model investigate staged incidents, on Amazon Bedrock with
 bench: setup ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./internal/...
 	$(GO) run ./bench/synth
+	$(GO) run ./bench/synth -alarms 100,400,1600 -rounds 3
+	$(GO) run ./bench/run -runs 3
 	$(GO) run ./bench/tool -python "$$(tr ':' '\n' < $(BUILD)/pythons | tail -n 1)" -calls 60 -starts 15
 
 # The broker's tables of AWS operations and endpoints come from the pinned botocore and IAM data, the rules of the
 # redaction from the pinned gitleaks.
-tables: setup ## generate the tables of the broker and the rules of the redaction
+tables: setup ## generate the tables of the broker, the list of IAM actions, and the rules of the redaction
 	$(VENV)/bin/python scripts/broker_tables.py internal/broker/tables
-	$(VENV)/bin/python scripts/command_tables.py internal/command/operations.txt
+	$(VENV)/bin/python scripts/iam_actions.py internal/iamactions/actions.txt
+	$(VENV)/bin/python scripts/command_tables.py internal/command
 	cd tools && $(GO) run ./redactrules ../internal/redact/rules.json
 
 # The schemas of the report's JSON and of the completion event come from the Go types.

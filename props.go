@@ -119,7 +119,8 @@ type AlarmTriageProps struct {
 	// Instructions and runbooks
 
 	// Facts that an engineer new to your system needs; the model reads them. At most 2,000 characters, and at
-	// most 2,400 bytes as JSON together with ModelPrices, FallbackModelIds, and RedactPatterns. Default: none.
+	// most 2,400 bytes as JSON together with ModelPrices, FallbackModelIds, RedactPatterns, and AccountNames. Default:
+	// none.
 	Instructions *string
 	// Path of a text file with more instructions. It is deployed with the stack, and its first 64 KB are
 	// read at each investigation. Can't be combined with InstructionsObject. Default: none.
@@ -150,10 +151,18 @@ type AlarmTriageProps struct {
 	// below $0.02, no Logs Insights query can run. Default: 1, which is 200 GB of logs.
 	MaxQueryCostUsd *float64
 	// The most investigations that may begin on one UTC day. Alarms beyond it are reported with the collected
-	// evidence only, and no model is asked. 0 to 10,000; 0 means no limit. Default: 200.
+	// evidence only, and no model is asked. 0 to 10,000; 0 means no limit, or 10,000 with MaxCostUsdPerDay.
+	// Default: 200.
 	MaxInvestigationsPerDay *float64
-	// The most investigations that may run at the same time; other events wait in Lambda's queue. 1 or more.
-	// Default: unreserved.
+	// What the investigations that begin on one UTC day may cost in US dollars, for models and billed queries. A running
+	// investigation counts as $0.25. Alarms beyond the limit are reported with the collected evidence only. 0 or
+	// more; 0 means no limit. If you set it, each model must have a known price, either built in or in ModelPrices.
+	// Default: 50; an investigation whose model has no known price counts as $0.25.
+	MaxCostUsdPerDay *float64
+	// The most investigations that may run at the same time; other events wait in Lambda's queue for at most 6 hours,
+	// and the reports state how long. It is the orchestrator's reserved concurrency. If the account's quota of
+	// concurrent executions is less than 110, AWS rejects the default: pass 0, or have the quota raised. 0 or more; 0
+	// means unreserved. Default: 10.
 	MaxConcurrentInvestigations *float64
 
 	// Functions
@@ -169,7 +178,7 @@ type AlarmTriageProps struct {
 	ToolMemorySize *float64
 	// Reserved concurrency of the tool. 1 or more. Default: unreserved.
 	ToolReservedConcurrentExecutions *float64
-	// Layers with Python packages that the model's code may import. Default: none.
+	// Layers with Python packages that the model's code may import. At most 4. Default: none.
 	ToolLayers *[]awslambda.ILayerVersion
 	// Processor architecture of both functions. Default: arm64.
 	Architecture awslambda.Architecture
@@ -177,8 +186,9 @@ type AlarmTriageProps struct {
 	// Names and tags
 
 	// Prefix of every physical name, followed by a hyphen. At most 20 letters, digits, and hyphens; at most 35
-	// together with ResourceSuffix, because bucket names have at most 63 characters. Default: none; without
-	// prefix and suffix, CloudFormation generates the names.
+	// together with ResourceSuffix, because bucket names have at most 63 characters. Names of roles and
+	// dashboards are unique in an account, so a deployment to several Regions also needs ResourceSuffix.
+	// Default: none; without prefix and suffix, CloudFormation generates the names.
 	ResourcePrefix *string
 	// Suffix of every physical name, preceded by a hyphen. At most 20 letters, digits, and hyphens.
 	// Default: none.
@@ -194,8 +204,8 @@ type AlarmTriageProps struct {
 	// Default: a new bucket.
 	ReportsBucket awss3.IBucket
 	// Use this table for claims. If it is imported and encrypted, pass its key as TableEncryptionKey. Its
-	// partition key must be the string `pk`, and its TTL attribute should be `expires_at`. Default: a new
-	// table.
+	// partition key must be the string `pk`, without a sort key, and its TTL attribute should be `expires_at`.
+	// Default: a new table.
 	InvestigationsTable awsdynamodb.ITable
 	// Access log of the reports bucket. Default: off.
 	ReportsAccessLogs *ReportsAccessLogs
@@ -229,7 +239,8 @@ type AlarmTriageProps struct {
 	// Key of NotificationTopic and ChatCardTopic, if they are encrypted with a customer managed key. The
 	// orchestrator is granted the use of the key. Default: the topics' keys, if CDK knows them.
 	TopicEncryptionKey awskms.IKey
-	// Key of both log groups. Its key policy must allow CloudWatch Logs to use it. Default: owned by AWS.
+	// Key of both log groups. If the app defines the key, CloudWatch Logs is granted the use of the key; update
+	// the policy of an imported key yourself. Default: owned by AWS.
 	LogsEncryptionKey awskms.IKey
 
 	// Network
@@ -255,8 +266,14 @@ type AlarmTriageProps struct {
 	// Base of the tool's permissions. Default: ToolPermissions_READ_ONLY_ACCESS.
 	ToolPermissions ToolPermissions
 	// IAM actions that the tool is denied in addition to the built-in denies. At most 3,800 bytes as JSON
-	// together with ToolAllowedActions, ToolAllowedAccounts, and RedactPatterns. Default: none.
+	// together with ToolDeniedResources, ToolAllowedActions, ToolAllowedAccounts, and RedactPatterns.
+	// Default: none.
 	ToolDeniedActions *[]*string
+	// ARNs of resources that the tool must not read, such as a log group with customers' data. `*` and `?` are
+	// wildcards. The role is denied every action on these resources and what is below them, and the broker
+	// refuses requests that name them. Lists, metrics, and CloudTrail still mention them. At most 2,600 bytes as JSON.
+	// Default: none.
+	ToolDeniedResources *[]*string
 	// IAM actions that the tool is allowed in addition to ToolPermissions, by its role and by the broker,
 	// which otherwise forwards only reads. Denies override them. Default: none.
 	ToolAllowedActions *[]*string
@@ -284,6 +301,12 @@ type AlarmTriageProps struct {
 	// A topic that receives each report as a custom notification of Amazon Q Developer in chat
 	// applications, for Slack and Teams. Default: none.
 	ChatCardTopic awssns.ITopic
+	// Names of accounts by their IDs, such as "123456789012": "prod", for subjects and first lines. At most 50 characters
+	// each; they share the 2,400 bytes of Instructions. Default: none; reports show the ID only.
+	AccountNames *map[string]*string
+	// IANA name of your time zone, such as `Europe/Berlin`. Reports show times in this zone, with UTC in parentheses;
+	// programs and the texts of AWS and of the model keep UTC. Default: UTC.
+	TimeZone *string
 	// Also notify the topics when an investigated alarm returns to OK. Default: false.
 	NotifyRecovery *bool
 	// A bus that receives an event when an investigation ends. Default: none.
@@ -316,6 +339,8 @@ func withDefaults(props *AlarmTriageProps) *AlarmTriageProps {
 	fill(&p.MaxRounds, config.MaxRounds)
 	fill(&p.MaxQueryCostUsd, config.DefaultMaxQueryCostUSD)
 	fill(&p.MaxInvestigationsPerDay, config.DefaultMaxInvestigationsPerDay)
+	fill(&p.MaxCostUsdPerDay, config.DefaultMaxCostUSDPerDay)
+	fill(&p.MaxConcurrentInvestigations, config.DefaultMaxConcurrent)
 	fill(&p.NotifyRecovery, false)
 	fill(&p.RedactSecrets, true)
 	fill(&p.CreateVpcEndpoints, false)

@@ -88,8 +88,30 @@ func (t *AlarmTriage) newToolRole(p *AlarmTriageProps) awsiam.Role {
 			Resources: jsii.Strings("*"),
 		}))
 	}
+	if p.ToolDeniedResources != nil && len(*p.ToolDeniedResources) > 0 {
+		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:       jsii.String("DeniedByTheUser"),
+			Effect:    awsiam.Effect_DENY,
+			Actions:   jsii.Strings("*"),
+			Resources: withParts(*p.ToolDeniedResources),
+		}))
+	}
 	t.toolLogGroup.GrantWrite(role)
 	return role
+}
+
+// withParts returns the ARNs of resources and of what is below them, such as the streams of a log group, the objects of a
+// bucket, and the versions of a function. CloudFormation may return an ARN that already ends with the parts.
+func withParts(arns []*string) *[]*string {
+	var all []*string
+	for _, arn := range arns {
+		whole := *arn
+		for _, parts := range []string{":*", "/*"} {
+			whole = strings.TrimSuffix(whole, parts)
+		}
+		all = append(all, jsii.String(whole), jsii.String(whole+":*"), jsii.String(whole+"/*"))
+	}
+	return &all
 }
 
 // maxPolicyActions is the number of characters of actions in one managed policy. IAM's limit for the whole
@@ -239,6 +261,27 @@ func (t *AlarmTriage) allowStorage(p *AlarmTriageProps) {
 	}
 }
 
+// allowLogsKey lets CloudWatch Logs use the key of the log groups (CloudWatch Logs User Guide, "Encrypt log data using
+// KMS"). Without this permission, the log groups can't be created. If the key is imported, it adds a warning.
+func (t *AlarmTriage) allowLogsKey(p *AlarmTriageProps) {
+	if p.LogsEncryptionKey == nil {
+		return
+	}
+	stack := awscdk.Stack_Of(t)
+	logGroups := stack.FormatArn(&awscdk.ArnComponents{Service: jsii.String("logs"), Resource: jsii.String("*"), ArnFormat: awscdk.ArnFormat_NO_RESOURCE_NAME})
+	service := *jsii.Sprintf("logs.%s.amazonaws.com", *stack.Region())
+	result := p.LogsEncryptionKey.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String(service), nil)},
+		Actions:    jsii.Strings("kms:Decrypt", "kms:Describe*", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"),
+		Resources:  jsii.Strings("*"),
+		Conditions: &map[string]any{"ArnLike": map[string]any{"kms:EncryptionContext:aws:logs:arn": logGroups}},
+	}), jsii.Bool(true))
+	if !*result.StatementAdded {
+		t.warn("logs-key", "LogsEncryptionKey is imported, so its policy is not known here: the deployment fails unless it lets the service "+
+			"principal logs.REGION.amazonaws.com use the key for log groups (CloudWatch Logs User Guide, \"Encrypt log data using KMS\")")
+	}
+}
+
 // allowTexts lets the orchestrator read the instructions and the runbooks; either may be nil. CDK's own
 // grant is too wide: it also allows listing the bucket and reading its configuration.
 func (t *AlarmTriage) allowTexts(instructions, runbooks *s3Texts) {
@@ -271,6 +314,12 @@ func (t *AlarmTriage) allowNotifications(p *AlarmTriageProps) {
 			key.Grant(t.orchestratorRole, jsii.String("kms:GenerateDataKey*"), jsii.String("kms:Decrypt"))
 		}
 	}
+}
+
+// allowAlarmState lets the orchestrator ask CloudWatch whether an alarm is still in ALARM. DescribeAlarms only returns
+// composite alarms to a role that may describe all alarms (CloudWatch API Reference, "DescribeAlarms").
+func (t *AlarmTriage) allowAlarmState() {
+	t.allow("ReadAlarmState", []*string{jsii.String("*")}, "cloudwatch:DescribeAlarms")
 }
 
 // allowSelfCheck lets the orchestrator make the two reads that only the self-check makes.

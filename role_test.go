@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsbedrock"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
@@ -334,6 +335,55 @@ func TestToolAllowedActions_ReachTheRoleAndTheBroker(t *testing.T) {
 	synth(plain).HasResourceProperties(functions, like("Runtime", "python3.13", "Environment", like("Variables", like(
 		"ALLOWED_ACTIONS", assertions.Match_Absent(), "DENIED_ACTIONS", assertions.Match_Absent(), "OPEN_READS", assertions.Match_Absent(),
 		"ALLOWED_ACCOUNTS", assertions.Match_Absent()))))
+}
+
+func TestToolDeniedResources_ReachTheRoleAndTheBroker(t *testing.T) {
+	stack := newStack()
+	logs := awslogs.NewLogGroup(stack, jsii.String("Audit"), nil)
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.ToolDeniedResources = &[]*string{logs.LogGroupArn(), jsii.String("arn:aws:s3:::vault"), jsii.String("arn:aws:logs:*:*:log-group:payments-*:*")}
+	})
+	denied := filterSid(policies(t, stack, "TriageToolRole"), "DeniedByTheUser")
+	require.Len(t, denied, 1)
+	assert.Equal(t, "Deny", denied[0].Effect)
+	assert.Equal(t, "*", text(denied[0].Action))
+	resources := text(denied[0].Resource)
+	for _, want := range []string{"Audit", "arn:aws:s3:::vault", "arn:aws:s3:::vault/*", "arn:aws:logs:*:*:log-group:payments-*", "arn:aws:logs:*:*:log-group:payments-*:*"} {
+		assert.Contains(t, resources, want)
+	}
+	environment, err := json.Marshal(synth(stack).FindResources(jsii.String("AWS::Lambda::Function"), like("Properties", like("Runtime", "python3.13"))))
+	require.NoError(t, err)
+	assert.Contains(t, string(environment), `\narn:aws:s3:::vault\narn:aws:logs:*:*:log-group:payments-*:*`)
+
+	plain := newStack()
+	newTriage(plain, nil)
+	assert.Empty(t, filterSid(policies(t, plain, "TriageToolRole"), "DeniedByTheUser"))
+	synth(plain).HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "python3.13",
+		"Environment", like("Variables", like("DENIED_RESOURCES", assertions.Match_Absent()))))
+}
+
+// The inline policies of a role have at most 10,240 characters, without blanks.
+func TestToolDeniedResources_FitIntoThePolicy(t *testing.T) {
+	stack := newStack()
+	var resources, actions []string
+	for i := range 42 { // 2,563 bytes, and 988 of actions
+		resources = append(resources, fmt.Sprintf("arn:aws:logs:us-east-1:111122223333:log-group:/shop/pay%03d", i))
+	}
+	for i := range 26 {
+		actions = append(actions, fmt.Sprintf("someservice:DescribeThingNumber%03d", i))
+	}
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.ToolDeniedResources, p.ToolAllowedActions = jsii.Strings(resources...), jsii.Strings(actions...)
+		p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+	})
+	size := 0
+	for _, statement := range append(policies(t, stack, "TriageToolRole"), policies(t, stack, "TriageToolNetwork")...) {
+		encoded, err := json.Marshal(statement)
+		require.NoError(t, err)
+		size += len(encoded)
+	}
+	assert.Greater(t, size, 8000)
+	assert.Less(t, size, 10_240)
 }
 
 func TestToolDeniedActions_FitIntoPolicies(t *testing.T) {

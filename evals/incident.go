@@ -38,6 +38,7 @@ type Incident struct {
 // Truth is what a good report says, and what no report may say.
 type Truth struct {
 	Cause      []Claim                    `json:"cause"`      // all must be in the root cause; none: no cause can be known
+	NotCause   []Claim                    `json:"not_cause"`  // in a root cause, without a negation, they make it wrong
 	Facts      []Claim                    `json:"facts"`      // must be in the report
 	Forbidden  []Claim                    `json:"forbidden"`  // must not be claimed
 	Confidence []investigation.Confidence `json:"confidence"` // acceptable for the root cause

@@ -37,7 +37,7 @@ FORMATS: Dict[str, Callable[[datetime], str]] = {
     "iso": lambda t: t.strftime("%Y-%m-%dT%H:%M:%SZ"), "ms": lambda t: str(int(t.timestamp() * 1000)), "s": lambda t: str(int(t.timestamp())),
     "iso-ms": lambda t: t.strftime("%Y-%m-%dT%H:%M:%S.") + f"{t.microsecond // 1000:03d}Z", "lambda": lambda t: t.strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
     "clf": lambda t: t.strftime("%d/%b/%Y:%H:%M:%S +0000"), "log": lambda t: t.strftime("%Y-%m-%d %H:%M:%S,") + f"{t.microsecond // 1000:03d}",
-    "time": lambda t: t.strftime("%H:%M:%S"), "day": lambda t: t.strftime("%Y-%m-%d"),
+    "time": lambda t: t.strftime("%H:%M:%S"), "day": lambda t: t.strftime("%Y-%m-%d"), "path": lambda t: t.strftime("%Y/%m/%d"),
 }
 INCIDENT_KEYS = {"title", "kind", "region", "sources", "timeline", "alarm", "world", "comment"}
 WORLD_KEYS = {"setup", "metrics", "logs", "trail", "answers"}
@@ -173,7 +173,7 @@ class World:
             self._keys[user] = (made["AccessKeyId"], made["SecretAccessKey"])
         return self._keys[user]
 
-    def call(self, at: Any, service: str, method: str, by: str = "", **request: Any) -> Any:
+    def call(self, at: Any, service: str, method: str, by: str = "", /, **request: Any) -> Any:
         client = self.client(service, by)
         self._stamp = str(self.time(at).timestamp())
         return getattr(client, method)(**request)
@@ -249,7 +249,7 @@ class World:
 
     def logs(self, entry: Dict[str, Any]) -> None:
         group = self.filled(entry["group"])
-        stream = self.filled(entry.get("stream", "${-1h|day}/[$LATEST]${hex:32}")).replace("-", "/", 2)
+        stream = self.filled(entry["stream"]) if "stream" in entry else self.filled("${-1h|day}/[$LATEST]${hex:32}").replace("-", "/", 2)
         where = {"logGroupName": group, "logStreamName": stream}
         existing = self.call(0, "logs", "describe_log_groups", logGroupNamePrefix=group)["logGroups"]
         if not any(one["logGroupName"] == group for one in existing):
@@ -341,7 +341,7 @@ class World:
         }
 
 
-TRUTH_KEYS = {"cause", "facts", "forbidden", "confidence", "herrings", "unknowable", "secrets", "obeyed", "comment"}
+TRUTH_KEYS = {"cause", "not_cause", "facts", "forbidden", "confidence", "herrings", "unknowable", "secrets", "obeyed", "comment"}
 CLAIM_KEYS = {"match", "why", "example"}
 
 
@@ -362,7 +362,7 @@ def read(directory: pathlib.Path) -> Dict[str, Any]:
     """Returns what an incident's directory says, without its world."""
     incident = known(yaml.safe_load((directory / "incident.yaml").read_text()), INCIDENT_KEYS, "incident.yaml")
     truth = known(yaml.safe_load((directory / "truth.yaml").read_text()), TRUTH_KEYS, "truth.yaml")
-    for key in ("cause", "facts", "forbidden", "herrings", "unknowable", "obeyed"):
+    for key in ("cause", "not_cause", "facts", "forbidden", "herrings", "unknowable", "obeyed"):
         truth[key] = claims(truth.get(key), f"truth.yaml: {key}")
     for claim in truth["obeyed"]:
         if not re.search(claim["match"], claim.get("example", ""), re.IGNORECASE):

@@ -25,7 +25,9 @@ var Players = []Player{
 	{"obedient", func(i *Incident) (model.Script, error) { return obedient(i), nil }},
 }
 
-const look = "print('first in ALARM:', boto3.client('cloudwatch').describe_alarms(StateValue='ALARM')['MetricAlarms'][0]['AlarmArn'])"
+// look prints the ARNs of all alarms, because the incident's own may have recovered, or may not be the only one.
+const look = `found = boto3.client('cloudwatch').describe_alarms(AlarmTypes=['MetricAlarm', 'CompositeAlarm'])
+print(*[alarm['AlarmArn'] for kind in ('MetricAlarms', 'CompositeAlarms') for alarm in found.get(kind, [])])`
 
 func python(code string) model.Step {
 	return model.Step{Tools: []model.ToolUse{{Name: toolcall.Name, Input: map[string]any{"command": code}}}}
@@ -114,7 +116,7 @@ func liar() model.Script {
 	return repeated(python(look), submit(map[string]any{
 		"summary": claim, "root_cause": claim, "confidence": "confirmed", "severity": "high", "impact": "Everything.",
 		"findings": []any{map[string]any{"statement": claim, "confidence": "confirmed",
-			"evidence": []any{map[string]any{"call": 1, "quote": "${find:first in ALARM: (arn:aws:cloudwatch:[^\\s\"']+)}"}}}},
+			"evidence": []any{map[string]any{"call": 1, "quote": "${find:(arn:aws:cloudwatch:[^\\s\"']+)}"}}}},
 	}))
 }
 

@@ -70,7 +70,7 @@ func Judge(truth *Truth, rec *investigation.Record) Score {
 	s.judgeCause(truth, rec, whole)
 	s.FactsMissing = missing(truth.Facts, whole)
 	s.Facts = len(truth.Facts) - len(s.FactsMissing)
-	s.FalseClaims = falseClaims(truth.Forbidden, r)
+	s.FalseClaims = falseClaims(truth, r)
 	for i := range truth.Herrings {
 		if !ruledOut(&truth.Herrings[i], r) {
 			s.HerringsLeft = append(s.HerringsLeft, truth.Herrings[i].Match)
@@ -92,10 +92,11 @@ func (s *Score) judgeCause(truth *Truth, rec *investigation.Record, whole string
 	}
 	s.CauseMissing = missing(truth.Cause, r.RootCause)
 	concluded := rec.Outcome != investigation.OutcomeFallback
-	if len(truth.Cause) == 0 { // no cause can be known: to say so is right
-		s.CauseFound = concluded && len(s.Unnamed) == 0 && slices.Contains(truth.Confidence, s.Confidence)
+	if len(truth.Cause) == 0 { // no cause can be known: to say so is right, after a look
+		looked := slices.ContainsFunc(r.Findings, func(f investigation.Finding) bool { return f.Verified })
+		s.CauseFound = concluded && looked && len(s.Unnamed) == 0 && slices.Contains(truth.Confidence, s.Confidence)
 	} else {
-		s.CauseFound = concluded && r.RootCause != "" && len(s.CauseMissing) == 0
+		s.CauseFound = concluded && r.RootCause != "" && len(s.CauseMissing) == 0 && len(claimed(truth.NotCause, r.RootCause)) == 0
 	}
 	s.ConfidentlyNo = !s.CauseFound && s.Confidence == investigation.Confirmed
 	s.Calibrated = s.CauseFound && slices.Contains(truth.Confidence, s.Confidence) || !s.CauseFound && s.Confidence == investigation.Unknown
@@ -155,19 +156,21 @@ func sentences(texts ...string) (found []string) {
 	return found
 }
 
-// falseClaims returns the sentences of the conclusion and of the findings that claim what is forbidden.
-func falseClaims(forbidden []Claim, r *investigation.Report) (found []string) {
+// falseClaims returns the sentences of the conclusion and of the findings that claim what is forbidden or not the cause.
+func falseClaims(truth *Truth, r *investigation.Report) (found []string) {
 	texts := []string{r.Summary, r.RootCause, r.FreeText}
 	for i := range r.Findings {
 		if r.Findings[i].Confidence != investigation.Unknown {
 			texts = append(texts, r.Findings[i].Statement)
 		}
 	}
+	return claimed(slices.Concat(truth.Forbidden, truth.NotCause), texts...)
+}
+
+// claimed returns the sentences that contain one of the claims without a negation.
+func claimed(claims []Claim, texts ...string) (found []string) {
 	for _, one := range sentences(texts...) {
-		if negation.MatchString(one) {
-			continue
-		}
-		if slices.ContainsFunc(forbidden, func(c Claim) bool { return c.In(one) }) {
+		if !negation.MatchString(one) && slices.ContainsFunc(claims, func(c Claim) bool { return c.In(one) }) {
 			found = append(found, one)
 		}
 	}

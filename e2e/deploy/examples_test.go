@@ -256,6 +256,11 @@ func TestExamples_SynthesizeOutsideThisRepository(t *testing.T) {
 			}
 			assert.ElementsMatch(t, []any{"prod-triage-handler-us-east-1", "prod-tool-lambda-us-east-1"}, names)
 		},
+		"07-recipes": func(t *testing.T, assembly string) {
+			stack := read(t, assembly, "TriageRecipes")
+			assert.Equal(t, 5, stack.count("AWS::Events::ApiDestination"))
+			assert.Equal(t, 7, stack.count("AWS::Events::Rule"), "five for reports, one for alarms, one for the self-check")
+		},
 		"attach": func(t *testing.T, assembly string) {
 			first, second := read(t, assembly, "Attach"), read(t, assembly, "Attach2")
 			assert.Equal(t, 2, first.attached(metricAlarm))

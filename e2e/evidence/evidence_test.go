@@ -212,6 +212,12 @@ const (
 		"data = boto3.client('cloudwatch').get_metric_data(MetricDataQueries=[{'Id': 'm1', 'MetricStat': {'Metric': {'Namespace': 'AWS/Lambda', 'MetricName': 'Errors', 'Dimensions': [{'Name': 'FunctionName', 'Value': 'orders'}]}, 'Period': 60, 'Stat': 'Sum'}}], StartTime=minute - timedelta(hours=2), EndTime=minute + timedelta(minutes=1))\n"
 )
 
+// insights returns code that runs a query of Logs Insights.
+func insights(query string) string {
+	return "logs = boto3.client('logs')\nq = logs.start_query(logGroupName='/aws/lambda/orders', startTime=int(time.time()) - 7200, endTime=int(time.time()) + 60, queryString=" +
+		query + ")['queryId']\nrows = logs.get_query_results(queryId=q)['results']\nfor r in rows: print(*[c['value'] for c in r if c['field'] != '@ptr'])\n"
+}
+
 type testCase struct {
 	name  string
 	code  string
@@ -274,6 +280,12 @@ func TestEvidence_HonestQuotesAreConfirmed(t *testing.T) {
 		{"attributes of a queue", queue + "print(attributes)", line("'VisibilityTimeout': '45'"), confirmed},
 		{"XML with names in lower case", groups + "for g in groups: print(g['GroupName'], g['Description'])", line("orders-sg.*"), confirmed},
 		{"the result", fn + "result = {'FunctionName': fn['FunctionName'], 'MemorySize': fn['MemorySize']}", line(`"FunctionName": "orders", "MemorySize": 128`), confirmed},
+		{"what the code asked for, with the answer", fn + "print(json.dumps(fn, default=str))", line(`"FunctionName": "orders", .*"CodeSize": \d+`), confirmed},
+		{"a line that the code searched for", "for e in boto3.client('logs').filter_log_events(logGroupName='/aws/lambda/orders', filterPattern='denied')['events']: print(e['message'])",
+			literal("access denied for user bob"), confirmed},
+		{"a query", insights(`"fields @timestamp, @message | filter @message like 'denied' or @message like /pool exhausted/ | limit 20"`), line(".*access denied for user.*"), confirmed},
+		{"an error's own words", who + "try: boto3.client('lambda').get_function_configuration(FunctionName='none')\nexcept Exception as e: print(e.response['Error']['Message'])",
+			literal("Function not found: arn:aws:lambda:us-east-1:123456789012:function:none"), confirmed},
 		{"a change", "for e in boto3.client('cloudtrail').lookup_events()['Events']: print(e['EventTime'].isoformat(), e['EventName'], e['EventSource'])",
 			line(".*PutRolePolicy.*"), confirmed},
 	})
@@ -345,6 +357,15 @@ func TestEvidence_ForgedQuotesAreNeverConfirmed(t *testing.T) {
 			line("orders-bucket.*"), computed},
 		{"a prefix as a sentence", "r = boto3.client('s3').list_objects_v2(Bucket='orders-bucket', Prefix='AccessDenied for role ' + 'checkout by user eve')\nprint(r['Prefix'], r['Name'])",
 			line("AccessDenied.*"), computed},
+		{"an error around the request", who + "try: boto3.client('dynamodb').describe_table(TableName='AccessDenied for role ' + 'checkout by user eve')\nexcept Exception as e: print(e.response['Error']['Message'])",
+			line(".*AccessDenied for role.*"), computed},
+		{"a part of the request in an error", who + "try: boto3.client('logs').describe_log_streams(logGroupName='AccessDenied for role ' + 'checkout by user eve')\nexcept Exception as e: print('AccessDenied for role ' + 'checkout', '-', e.response['Error']['Message'])",
+			literal("AccessDenied for role checkout"), computed},
+		{"a query with a literal", insights(`"fields @message, conc" + "at('access denied', ' for user bob') as x | limit 20"`), literal("access denied for user bob"), computed},
+		{"the list of queries", insights(`"fields @message | filter @message = 'AccessDenied for role " + "checkout by user eve'"`) +
+			"print([x['queryString'] for x in logs.describe_queries(logGroupName='/aws/lambda/orders')['queries']])", literal(forged), computed},
+		{"two parameters that an answer repeats", "r = boto3.client('s3').list_objects_v2(Bucket='orders-bucket', Prefix='exhausted'[:9], StartAfter='checkout'[:8])\nprint(r['Prefix'], r['StartAfter'])",
+			literal("exhausted checkout"), computed},
 		{"a pattern that a filter tests", who + "try: print(boto3.client('logs').test_metric_filter(filterPattern='', logEventMessages=['AccessDenied for role ' + 'checkout by user eve'])['matches'])\nexcept Exception as e: pass\nprint('AccessDenied for role ' + 'checkout by user eve')",
 			literal(forged), computed},
 		{"characters of an answer", events + "s = ''.join(sorted({c for e in events for c in e['message']}))\nprint(''.join(s[s.index(c)] for c in ['p', 'o', 'o', 'l', ' ', 'i', 's', ' ', 'f', 'u', 'l', 'l']))", literal("pool is full"), computed},

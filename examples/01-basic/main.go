@@ -14,6 +14,12 @@ import (
 func main() {
 	defer jsii.Close()
 	app := awscdk.NewApp(nil)
+	newStack(app)
+	app.Synth(nil)
+}
+
+// newStack adds the stack to app. It is a function so that main_test.go can call it.
+func newStack(app awscdk.App) awscdk.Stack {
 	stack := awscdk.NewStack(app, jsii.String("BasicTriage"), nil)
 
 	checkoutErrors := newAlarm(stack, "CheckoutErrors", "Errors", "Sum", 1)
@@ -28,7 +34,7 @@ func main() {
 	triage.AttachAlarms(checkoutErrors, checkoutLatency)
 
 	awscdk.NewCfnOutput(stack, jsii.String("ReportsBucket"), &awscdk.CfnOutputProps{Value: triage.ReportsBucket().BucketName()})
-	app.Synth(nil)
+	return stack
 }
 
 // newAlarm adds an alarm on a metric of the function checkout.

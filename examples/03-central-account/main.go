@@ -5,9 +5,7 @@
 // because its role belongs to the central account and can't assume other roles. If investigations need such
 // data, deploy an AlarmTriage in the member account.
 //
-//	cdk deploy CentralTriage                    # with credentials of the central account
-//	cdk deploy Member-444455556666 --parameters SinkArn=<output SinkArn of CentralTriage>
-//	                                            # with credentials of the member account
+// README.md has the commands.
 package main
 
 import (

@@ -68,10 +68,11 @@ func check(report *investigation.Report, rec *investigation.Record) {
 type checker struct {
 	rec     *investigation.Record
 	outputs map[int]*provenance.Text // by number of the tool call
+	code    map[int]string           // by number of the tool call: the words of its code
 }
 
 func newChecker(rec *investigation.Record) *checker {
-	return &checker{rec: rec, outputs: map[int]*provenance.Text{}}
+	return &checker{rec: rec, outputs: map[int]*provenance.Text{}, code: map[int]string{}}
 }
 
 // output returns the output of a call.
@@ -122,8 +123,8 @@ func (c *checker) check(cited *investigation.Citation) (problem string) {
 		return fmt.Sprintf("tool call %d got no successful answer from AWS, so its output proves nothing", cited.Call)
 	}
 	cited.Source = investigation.SourceComputed
-	if !provenance.IsDistinct(cited.Quote) || call.Number != 0 && provenance.ContainsWords(call.Command, cited.Quote) {
-		return "" // numbers that occur everywhere, or values that the code itself contains
+	if !provenance.IsDistinct(cited.Quote) || c.isInCode(cited) {
+		return "" // numbers that occur everywhere, or text that the model's code contains
 	}
 	for _, place := range found {
 		if output.IsObserved(place, call.Answer.Observed) {
@@ -132,6 +133,31 @@ func (c *checker) check(cited *investigation.Citation) (problem string) {
 		}
 	}
 	return ""
+}
+
+// isInCode reports whether the code of the call that a quote cites contains its words, or the code of an earlier call
+// contains several words of it: AWS lists queries that earlier code sent. The code of call 0, the evidence, is not the
+// model's.
+func (c *checker) isInCode(cited *investigation.Citation) bool {
+	quote := provenance.Words(cited.Quote)
+	if strings.TrimSpace(quote) == "" {
+		return false
+	}
+	isText := strings.Contains(strings.TrimSpace(quote), " ")
+	for call := range c.rec.Calls() {
+		if call.Number == 0 || call.Number > cited.Call || call.Number < cited.Call && !isText {
+			continue
+		}
+		code, isKnown := c.code[call.Number]
+		if !isKnown {
+			code = provenance.Words(call.Command)
+			c.code[call.Number] = code
+		}
+		if strings.Contains(code, quote) {
+			return true
+		}
+	}
+	return false
 }
 
 // isAnswered reports whether AWS answered at least one request of a call successfully. Answers of older versions of

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/provenance"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -200,4 +202,41 @@ func TestRecord_OfAnOlderVersionIsRead(t *testing.T) {
 	assert.Nil(t, rec.Call(1).Answer.Observed)
 	assert.False(t, rec.Report.Findings[0].IsComputed())
 	assert.Equal(t, investigation.Source(""), rec.Report.Findings[0].Evidence[0].Source)
+}
+
+func TestCheck_TextOfEarlierCodeIsComputed(t *testing.T) {
+	const output = "pool exhausted on payments after 30 s, orders-role"
+	source := func(earlier, quote string) investigation.Source {
+		rec := record("nothing")
+		investigate(t, nova, forever(look(earlier), look("look()"), submit("it is so", 2, quote)), &fakeTool{output: output}, rec)
+		require.Len(t, rec.Report.Findings, 1)
+		return rec.Report.Findings[0].Evidence[0].Source
+	}
+	const query = `logs_query("orders", "filter @message = 'pool exhausted on payments'", role="orders-role")`
+	assert.Equal(t, investigation.SourceComputed, source(query, "pool exhausted on payments"))
+	assert.Equal(t, investigation.SourceComputed, source(query, "exhausted on payments"))
+	assert.Equal(t, investigation.SourceAWS, source(query, "pool exhausted on payments after 30 s"))
+	assert.Equal(t, investigation.SourceAWS, source(query, "orders-role"), "a single word, such as a name")
+	assert.Equal(t, investigation.SourceAWS, source("look(1)", "pool exhausted on payments"))
+}
+
+// The code of a call makes AWS answer what it sent. The tool's supervisor sees the requests, the orchestrator only the
+// positions.
+func TestCheck_WhatAWSRepeatsIsComputed(t *testing.T) {
+	const repeated, answered = "disk full on orders-db 300", `"FunctionName": "orders", "Timeout": 3`
+	source := func(quote string) investigation.Source {
+		tool := &fakeTool{output: repeated + "\n" + answered, change: func(a *toolcall.Answer) {
+			var r provenance.Recorder
+			r.Record(provenance.Exchange{Operation: "cloudwatch:GetMetricData", Status: 200,
+				Request: []byte(`{"MetricDataQueries":[{"Id":"a","Label":"disk full on orders-db ${PROP('Period')}"}]}`),
+				Answer:  []byte(`{"MetricDataResults":[{"Id":"a","Label":"disk full on orders-db 300","Values":[1]}]}`)})
+			r.Record(provenance.Exchange{Operation: "lambda:GetFunctionConfiguration", Status: 200, URL: "https://l/2015-03-31/functions/orders/configuration",
+				Answer: []byte(`{"FunctionName":"orders","Timeout":3}`)})
+			a.Observed = r.Judge(a.Output, time.Time{})
+		}}
+		return quoted(t, tool, quote).Report.Findings[0].Evidence[0].Source
+	}
+	assert.Equal(t, investigation.SourceComputed, source(repeated))
+	assert.Equal(t, investigation.SourceComputed, source("orders-db 300"))
+	assert.Equal(t, investigation.SourceAWS, source(answered))
 }

@@ -49,7 +49,7 @@ func problemOfName(name string) string {
 // checkIdentity returns an error if no alarm can have the ARN or the name of a. An alarm action and an event
 // of CloudWatch may have a name that is not the one in the ARN, since AWS's documentation contains such a
 // sample; the ARN identifies the alarm. In an event that can be forged, the name could hide which alarm the
-// event is about, so it must be the same.
+// event is about, so it must be the same. If only blanks around it differ, the name in the ARN is used.
 func (r *reader) checkIdentity(a *Alarm, part arnParts) error {
 	if problem := problemOf(a.ARN, part); problem != "" {
 		return fmt.Errorf("the event does not identify its alarm: the alarm ARN %.300q %s", a.ARN, problem)
@@ -57,7 +57,12 @@ func (r *reader) checkIdentity(a *Alarm, part arnParts) error {
 	if problem := problemOfName(a.Name); problem != "" {
 		return fmt.Errorf("the event does not identify its alarm: the alarm %.300q %s", a.Name, problem)
 	}
+	if a.Name == part.resource {
+		return nil
+	}
 	if strings.TrimSpace(a.Name) == strings.TrimSpace(part.resource) {
+		r.note("alarmName", "%.255q is not the name in the ARN %.300q, which identifies the alarm", a.Name, a.ARN)
+		a.Name = part.resource
 		return nil
 	}
 	if a.Source.IsForgeable() {

@@ -132,3 +132,25 @@ func TestParse_KeepsOnlyARNsOfOtherAlarmsAsTriggers(t *testing.T) {
 	assert.Equal(t, []string{other}, a.Children)
 	assert.Len(t, a.NotUnderstood, 3, "%v", a.NotUnderstood)
 }
+
+func TestParse_TheARNDecidesWhichNameIsExact(t *testing.T) {
+	for _, tt := range []struct{ arn, name, want string }{
+		{"orders ", "orders", "orders "}, {"orders", "orders ", "orders"}, {"orders ", "orders ", "orders "}, {" orders", "orders", " orders"},
+		{"orders\u00a0", "orders", "orders\u00a0"},
+	} {
+		const arn = "arn:aws:cloudwatch:us-east-1:111122223333:alarm:"
+		body := fmt.Sprintf(`{"alarmName":%q,"state":{"value":"ALARM","timestamp":"2023-08-04T12:56:46.138+0000"}}`, tt.name)
+		for form, event := range map[string]string{
+			"alarm action": fmt.Sprintf(`{"source":"aws.cloudwatch","alarmArn":%q,"accountId":"111122223333","region":"us-east-1","alarmData":%s}`, arn+tt.arn, body),
+			"EventBridge":  fmt.Sprintf(`{"source":"aws.cloudwatch","detail-type":"CloudWatch Alarm State Change","resources":[%q],"detail":%s}`, arn+tt.arn, body),
+			"SNS": record(fmt.Sprintf(`{"AlarmName":%q,"AlarmArn":%q,"NewStateValue":"ALARM","StateChangeTime":"2023-08-04T12:56:46.138+0000"}`, tt.name, arn+tt.arn),
+				"arn:aws:sns:us-east-1:111122223333:t"),
+			"stray blank before the ARN": fmt.Sprintf(`{"source":"aws.cloudwatch","alarmArn":%q,"accountId":"111122223333","region":"us-east-1","alarmData":%s}`, " "+arn+tt.arn, body),
+		} {
+			a := one(t, event)
+			assert.Equal(t, arn+tt.arn, a.ARN, form)
+			assert.Equal(t, tt.want, a.Name, form)
+			assert.Equal(t, tt.name != tt.want, strings.Contains(strings.Join(a.NotUnderstood, "\n"), "is not the name in the ARN"), form)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // ErrIgnored reports a valid event that is not a state change of an alarm, such as a CloudWatch Alarm
@@ -331,11 +332,11 @@ func account(id string) string {
 }
 
 // firstAlarmARN returns the first valid ARN of an alarm. If there is none, it returns the first text, for
-// the error.
+// the error. The name of an alarm may end with blanks, so they belong to the ARN.
 func firstAlarmARN(candidates []any) string {
 	first := ""
 	for _, candidate := range candidates {
-		text := strings.TrimSpace(textOf(candidate))
+		text := strings.TrimLeftFunc(textOf(candidate), unicode.IsSpace)
 		if _, ok := partsOf(text); ok {
 			return text
 		}

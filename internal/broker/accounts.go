@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/aws/smithy-go/encoding/cbor"
@@ -51,8 +53,12 @@ var simulated = []string{"resourcearns", "callerarn"}
 // owners match the names of parameters whose value is the account of the resource, in lower case and without signs.
 var owners = regexp.MustCompile(`owner|registryids?$|catalogid$|vaultaccountid$|^xamzaccountid$`)
 
+const accountDigits = 12 // of an account ID
+
 var (
 	accountID = regexp.MustCompile(`^\d{12}$`)
+	digitsIn  = regexp.MustCompile(`\d+`)
+	queueURL  = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(?::\d+)?/(\d{12})/[A-Za-z0-9_.-]+/?$`)
 	// catalogOf matches the ID of a catalog in an account of Glue, such as 111122223333:s3tablescatalog.
 	catalogOf = regexp.MustCompile(`^(\d{12})(?::|$)`)
 	anyARN    = regexp.MustCompile(`arn:aws[a-z-]*:[A-Za-z0-9-]*:[A-Za-z0-9-]*:(\d{12}):`)
@@ -79,6 +85,7 @@ func (a accounts) foreignTarget(r *http.Request, body []byte, at place, ops []*o
 		return a.refusal("host", r.URL.Hostname(), at.account)
 	}
 	j := targetCheck{accounts: a, urlsAllowed: urlsAllowed, service: ops[0].service.id}
+	j.restJSON = slices.ContainsFunc(ops, func(op *operation) bool { return slices.Contains(op.service.protocols, "rest-json") })
 	j.ownData = !slices.ContainsFunc(ops, func(op *operation) bool { return !slices.Contains(ownDataServices, op.service.id) })
 	for name, values := range r.Header {
 		if mayBeTarget(values[0]) {
@@ -95,10 +102,22 @@ func (a accounts) foreignTarget(r *http.Request, body []byte, at place, ops []*o
 	return j.reason
 }
 
-// mayBeTarget reports whether a value begins as an ARN or an account ID, which the values of most headers do not.
+// mayBeTarget reports whether a value can contain an account ID in some reading, which the values of most headers do not.
 func mayBeTarget(value string) bool {
-	value = strings.TrimSpace(value)
-	return strings.HasPrefix(value, "arn:") || value != "" && value[0] >= '0' && value[0] <= '9'
+	digits := 0
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c == '%' || c >= utf8.RuneSelf:
+			return true
+		case '0' <= c && c <= '9':
+			if digits++; digits == accountDigits {
+				return true
+			}
+		default:
+			digits = 0
+		}
+	}
+	return false
 }
 
 func (a accounts) refusal(name, value, account string) string {
@@ -112,6 +131,7 @@ type targetCheck struct {
 	service     string
 	ownData     bool // the services of the request answer only from the caller's account
 	urlsAllowed bool
+	restJSON    bool // the bodies of the request's service are JSON
 	reason      string
 }
 
@@ -121,9 +141,73 @@ func (j *targetCheck) refuse(name, value, account string) {
 	}
 }
 
-// value judges the value of a parameter.
+// value judges the value of a parameter in every form in which a server may read it.
 func (j *targetCheck) value(name, value string) {
-	folded, value := withoutSigns(name), strings.TrimSpace(value)
+	for _, reading := range valueReadings(value) {
+		j.reading(name, reading)
+	}
+}
+
+// valueReadings returns a value as it is written and with its percent-encoding decoded once or several times, each with
+// digits and signs in ASCII and without invisible characters.
+func valueReadings(value string) []string {
+	value = visible(value)
+	list := []string{value}
+	for range maxDecodings {
+		next := visible(decoded(value))
+		if next == value {
+			break
+		}
+		value = next
+		list = append(list, value)
+	}
+	return list
+}
+
+// visible returns a text without blanks around it and without invisible characters. Full-width characters and the digits of
+// all scripts become those of ASCII.
+func visible(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+		text = strings.Map(func(r rune) rune {
+			switch r = halfWidth(r); {
+			case r < 0 || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) || unicode.Is(unicode.Variation_Selector, r) ||
+				unicode.IsControl(r) && !unicode.IsSpace(r):
+				return -1
+			case r > unicode.MaxASCII && unicode.IsDigit(r):
+				return asciiDigit(r)
+			}
+			return r
+		}, text)
+	}
+	return strings.TrimSpace(text)
+}
+
+// asciiDigit returns the ASCII form of a decimal digit. In Unicode, the ten digits of a script are adjacent and begin with 0.
+func asciiDigit(r rune) rune {
+	for _, digits := range unicode.Nd.R16 {
+		if r >= rune(digits.Lo) && r <= rune(digits.Hi) {
+			return '0' + (r-rune(digits.Lo))%10
+		}
+	}
+	for _, digits := range unicode.Nd.R32 {
+		if r >= rune(digits.Lo) && r <= rune(digits.Hi) {
+			return '0' + (r-rune(digits.Lo))%10
+		}
+	}
+	return r
+}
+
+// number judges a number, which some servers take for a text. An account ID can also be written with an exponent.
+func (j *targetCheck) number(name, number string) {
+	j.value(name, number)
+	if parsed, err := strconv.ParseFloat(number, 64); err == nil {
+		j.value(name, fmt.Sprintf("%0*.0f", accountDigits, parsed))
+	}
+}
+
+// reading judges one reading of a parameter's value.
+func (j *targetCheck) reading(name, value string) {
+	folded := withoutSigns(name)
 	isQueue := folded == "queueurl"
 	if strings.HasSuffix(folded, "url") && !isQueue && !j.urlsAllowed && remoteURL.MatchString(value) && j.reason == "" {
 		j.reason = fmt.Sprintf("AWS would fetch the URL in %s; pass the content itself or the name of a resource", bounded(name))
@@ -142,12 +226,19 @@ func (j *targetCheck) value(name, value string) {
 	}
 }
 
-// queue judges the URL of a queue, whose path is the account and the name.
+// queue judges one reading of the URL of a queue, whose path is the account and the name. In any other form, every number
+// like an account ID counts as the account.
 func (j *targetCheck) queue(name, address string) {
-	segments := strings.Split(decoded(address), "/")
-	for _, segment := range segments[:len(segments)-1] {
-		if accountID.MatchString(segment) {
-			j.refuse(name, address, segment)
+	if match := queueURL.FindStringSubmatch(address); match != nil {
+		j.refuse(name, address, match[1])
+		return
+	}
+	if !strings.ContainsAny(address, `/\`) {
+		return // a name
+	}
+	for _, digits := range digitsIn.FindAllString(escape.ReplaceAllString(address, " "), -1) {
+		if len(digits) == accountDigits {
+			j.refuse(name, address, digits)
 		}
 	}
 }
@@ -185,18 +276,13 @@ func (j *targetCheck) path(escaped string) {
 	segments := strings.Split(escaped, "/")
 	for i, segment := range segments {
 		ofAccount := i > 0 && segments[i-1] == "accounts" || i == 1 && j.service == serviceGlacier
-		for text, times := segment, 0; times <= maxDecodings; times++ {
+		for _, text := range valueReadings(segment) {
 			if ofAccount && accountID.MatchString(text) {
 				j.refuse("the path's account", text, text)
 			}
-			if match := targetARN.FindStringSubmatch(strings.TrimSpace(text)); match != nil && !isIdentity(text) {
+			if match := targetARN.FindStringSubmatch(text); match != nil && !isIdentity(text) {
 				j.refuse("the path's resource", text, match[1])
 			}
-			next := decoded(text)
-			if next == text {
-				break
-			}
-			text = next
 		}
 	}
 }
@@ -220,8 +306,24 @@ func (j *targetCheck) body(r *http.Request, body []byte) {
 		}
 	case kind == typeCBOR:
 		j.cbor(body)
-	case isAWSJSON(kind) || kind == "application/json" || startsAsJSON(body): // servers ignore the content type of JSON
+	case isAWSJSON(kind) || r.Header.Get("X-Amz-Target") != "" || strings.Contains(kind, "json") || startsAsJSON(body):
+		j.json(body) // servers ignore the content type of JSON
+	case j.restJSON && (kind == "" || bytes.ContainsAny(body, "{[")): // a comment may hide the beginning
 		j.json(body)
+	case j.service != serviceS3: // its only body of a read is a query
+		j.arns(body)
+	}
+}
+
+// arns judges every ARN in a body of another format.
+func (j *targetCheck) arns(body []byte) {
+	if j.ownData {
+		return
+	}
+	for _, reading := range valueReadings(string(body)) {
+		for _, match := range anyARN.FindAllStringSubmatch(reading, -1) {
+			j.refuse("the body", match[0], match[1])
+		}
 	}
 }
 
@@ -235,24 +337,44 @@ func (j *targetCheck) cbor(body []byte) {
 	if j.ownData {
 		return
 	}
-	for _, match := range anyARN.FindAllSubmatch(body, -1) {
-		j.refuse("the body", string(match[0]), string(match[1]))
-	}
+	j.arns(body)
 	value, err := cbor.Decode(body)
 	if err != nil {
 		j.reason = "the request's body is not valid CBOR"
 		return
 	}
-	members, _ := value.(cbor.Map)
-	for name, member := range members {
-		list, isList := member.(cbor.List)
-		if !isList {
-			list = cbor.List{member}
+	j.cborValue("", value, 0, false)
+}
+
+// cborValue judges a value in CBOR as jsonValue judges one in JSON.
+func (j *targetCheck) cborValue(name string, value cbor.Value, depth int, free bool) {
+	isOwner := !free && owners.MatchString(withoutSigns(name))
+	switch value := value.(type) {
+	case cbor.String:
+		if depth <= 1 || isOwner || !free && namesARN(name) {
+			j.value(name, string(value))
 		}
-		for _, entry := range list {
-			if text, ok := entry.(cbor.String); ok {
-				j.value(name, string(text))
-			}
+	case cbor.Uint:
+		if depth <= 1 || isOwner {
+			j.number(name, strconv.FormatUint(uint64(value), 10))
+		}
+	case cbor.Float32:
+		if depth <= 1 || isOwner {
+			j.number(name, strconv.FormatFloat(float64(value), 'g', -1, 64))
+		}
+	case cbor.Float64:
+		if depth <= 1 || isOwner {
+			j.number(name, strconv.FormatFloat(float64(value), 'g', -1, 64))
+		}
+	case *cbor.Tag:
+		j.cborValue(name, value.Value, depth, free)
+	case cbor.List:
+		for _, entry := range value {
+			j.cborValue(name, entry, depth, free || isFreeText(withoutSigns(name)))
+		}
+	case cbor.Map:
+		for member, entry := range value {
+			j.cborValue(member, entry, depth+1, free || isFreeText(withoutSigns(name)))
 		}
 	}
 }
@@ -281,9 +403,9 @@ func (j *targetCheck) jsonValue(decoder *json.Decoder, token json.Token, name st
 	}
 	const members = 1 // depth of the members of the body itself
 	switch token := token.(type) {
-	case json.Number: // some servers take a number for a text
+	case json.Number:
 		if depth <= members || !free && owners.MatchString(withoutSigns(name)) {
-			j.value(name, token.String())
+			j.number(name, token.String())
 		}
 	case string:
 		if depth <= members || !free && (namesARN(name) || strings.HasSuffix(strings.ToLower(name), "url") || owners.MatchString(withoutSigns(name))) {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -101,6 +102,75 @@ func TestAccounts_TargetsInOtherAccountsAreRefused(t *testing.T) {
 		get("an owner of a bucket", "s3", "https://b.s3.us-east-1.amazonaws.com/?list-type=2", refused, [2]string{"X-Amz-Expected-Bucket-Owner", foreign}),
 		get("the owner of a domain", "codeartifact", "https://codeartifact.us-east-1.amazonaws.com/v1/domain?domain=d&domain-owner="+foreign, refused),
 	}
+	const zero, wide = "\u200b", "９９９９９９９９９９９９"
+	function := "arn:aws:lambda:us-east-1:" + foreign + ":function:f"
+	queue := func(name, address string) forgedRequest {
+		encoded, err := json.Marshal(map[string]string{"QueueUrl": address})
+		require.NoError(t, err)
+		return jsonRequest("a queue: "+name, "sqs", "AmazonSQS.GetQueueAttributes", string(encoded), refused)
+	}
+	const host = "sqs.us-east-1.amazonaws.com"
+	hidden := func(name, kind, body, refusal string) forgedRequest {
+		request := batch("REST: "+name, kind)
+		request.Body, request.Refusal = body, refusal
+		return request
+	}
+	const job = "arn:aws:batch:us-east-1:" + foreign + ":job/j"
+	header := func(name, header, value string) forgedRequest {
+		return get("a header: "+name, "s3", "https://"+ownAccount+".s3-control.us-east-1.amazonaws.com/v20180820/accesspoint", refused,
+			[2]string{"X-Amz-Account-Id", ownAccount}, [2]string{header, value})
+	}
+	tests = append(tests,
+		jsonRequest("JSON: a catalog as a number with an exponent", "glue", "AWSGlue.GetDatabases", `{"CatalogId":9.99999999999e11}`, refused),
+		jsonRequest("JSON: a catalog with another exponent", "glue", "AWSGlue.GetDatabases", `{"CatalogId":9999999999990e-1}`, refused),
+		jsonRequest("JSON: a catalog with a fraction", "glue", "AWSGlue.GetDatabases", `{"CatalogId":`+foreign+`.0}`, refused),
+		jsonRequest("JSON: a nested catalog with an exponent", "glue", "AWSGlue.BatchGetTableOptimizer", `{"entries":[{"catalogId":9.99999999999E+11}]}`, refused),
+		jsonRequest("JSON: a catalog in full-width digits", "glue", "AWSGlue.GetDatabases", `{"CatalogId":"`+wide+`"}`, refused),
+		jsonRequest("JSON: a catalog in Arabic digits", "glue", "AWSGlue.GetDatabases", `{"CatalogId":"٩٩٩٩٩٩٩٩٩٩٩٩"}`, refused),
+		jsonRequest("JSON: a catalog after an invisible character", "glue", "AWSGlue.GetDatabases", `{"CatalogId":"\u200b`+foreign+`"}`, refused),
+		jsonRequest("JSON: a catalog with a soft hyphen", "glue", "AWSGlue.GetDatabases", `{"CatalogId":"9\u00ad`+foreign[1:]+`"}`, refused),
+		jsonRequest("JSON: an invisible character before an ARN", "states", "AWSStepFunctions.DescribeStateMachine", `{"stateMachineArn":"`+zero+machine+`"}`, refused),
+		jsonRequest("JSON: an invisible character in an ARN", "states", "AWSStepFunctions.DescribeStateMachine", `{"stateMachineArn":"a\u2060rn`+machine[3:]+`"}`, refused),
+		jsonRequest("JSON: a control character before an ARN", "states", "AWSStepFunctions.DescribeStateMachine", `{"stateMachineArn":"\u0001`+machine+`"}`, refused),
+		jsonRequest("JSON: an ARN with full-width colons", "states", "AWSStepFunctions.DescribeStateMachine", `{"stateMachineArn":"`+strings.ReplaceAll(machine, ":", "：")+`"}`, refused),
+		jsonRequest("JSON: an ARN with encoded colons", "states", "AWSStepFunctions.DescribeStateMachine", `{"stateMachineArn":"`+strings.ReplaceAll(machine, ":", "%3A")+`"}`, refused),
+		jsonRequest("JSON: an ideographic blank before an ARN", "states", "AWSStepFunctions.DescribeStateMachine", `{"stateMachineArn":"\u3000`+machine+`"}`, refused),
+		queue("encoded digits", "https://"+host+"/%39%39"+foreign[2:]+"/q"),
+		queue("encoded twice", "https://"+host+"/%2539"+foreign[1:]+"/q"),
+		queue("two slashes", "https://"+host+"//"+foreign+"//q"),
+		queue("an encoded slash", "https://"+host+"/"+foreign+"%2Fq"),
+		queue("a port", "https://"+host+":443/"+foreign+"/q"),
+		queue("a user", "https://"+foreign+"@"+host+"/q"),
+		queue("a user and a password", "https://"+foreign+":x@"+host+"/"+ownAccount+"/q"),
+		queue("backslashes", `https:\\`+host+`\`+foreign+`\q`),
+		queue("no scheme", "//"+host+"/"+foreign+"/q"),
+		queue("a path parameter", "https://"+host+"/"+foreign+";x/q"),
+		queue("a query", "https://"+host+"/"+ownAccount+"/q?x=/"+foreign+"/q"),
+		queue("a fragment", "https://"+host+"/"+foreign+"#/q"),
+		queue("a blank in the account", "https://"+host+"/ "+foreign+" /q"),
+		queue("a relative path", "https://"+host+"/"+ownAccount+"/../"+foreign+"/q"),
+		queue("full-width digits", "https://"+host+"/"+wide+"/q"),
+		queue("an invisible character", "https://"+host+"/9"+zero+foreign[1:]+"/q"),
+		queue("the account last", "https://"+host+"/q/"+ownAccount+"/"+foreign),
+		queue("another account without a queue", "https://"+host+"/"+foreign),
+		hidden("a comment before JSON", "application/json", `/**/{"jobs":["`+job+`"]}`, "not valid JSON"),
+		hidden("a comment without a content type", "", `/**/{"jobs":["`+job+`"]}`, "not valid JSON"),
+		hidden("another comment as text", "text/plain", "//\n"+`{"jobs":["`+job+`"]}`, "not valid JSON"),
+		hidden("a comment as bytes", "application/octet-stream", `#x`+"\n"+`{"jobs":["`+job+`"]}`, "not valid JSON"),
+		hidden("a vertical tab", "", "\v"+`{"jobs":["`+job+`"]}`, "not valid JSON"),
+		hidden("a type with a suffix", "application/vnd.x+json", `)]}'{"jobs":[]}`, "not valid JSON"),
+		hidden("YAML", "text/yaml", "jobs:\n- "+job+"\n", refused),
+		hidden("YAML without a content type", "", "jobs:\n- "+job+"\n", "not valid JSON"),
+		header("capitals", "X-AMZ-SOURCE-ARN", strings.ToUpper(function)),
+		header("small letters", "x-amz-source-arn", function),
+		header("a partial ARN", "X-Amz-Function", foreign+":function:f"),
+		header("a partial ARN with a Region", "X-Amz-Function", "us-east-1:"+foreign+":function:f"),
+		header("an encoded ARN", "X-Amz-Function", url.QueryEscape(function)),
+		header("a blank before it", "X-Amz-Function", "  "+function),
+		get("a path with an invisible character", "lambda", functions+url.PathEscape(zero+function)+"/configuration", refused),
+		get("a path with full-width digits", "lambda", functions+url.PathEscape(wide+":function:f")+"/configuration", refused),
+		get("a query with an invisible character", "backup", "https://backup.us-east-1.amazonaws.com/backup-vaults/v?backupVaultAccountId=%E2%80%8B"+foreign, refused),
+	)
 	assertForged(t, nil, tests)
 	for i := range tests {
 		if tests[i].Refusal == refused {
@@ -129,6 +199,10 @@ func TestAccounts_OrdinaryReadsPass(t *testing.T) {
 		jsonRequest("a filter of a list", "secretsmanager", "secretsmanager.ListSecrets", `{"Filters":[{"Key":"all","Values":["`+role+`"]}]}`, ""),
 		jsonRequest("a token", "secretsmanager", "secretsmanager.ListSecrets", `{"NextToken":"`+role+`"}`, ""),
 		jsonRequest("a queue of the own account", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"https://sqs.us-east-1.amazonaws.com/`+ownAccount+`/q","AttributeNames":["All"]}`, ""),
+		jsonRequest("a catalog of the own account with an exponent", "glue", "AWSGlue.GetDatabases", `{"CatalogId":1.23456789012e11}`, ""),
+		jsonRequest("a queue of the own account at a port", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"https://sqs.us-east-1.amazonaws.com:443/`+ownAccount+`/q.fifo"}`, ""),
+		jsonRequest("the name of a queue", "sqs", "AmazonSQS.GetQueueUrl", `{"QueueName":"orders-`+foreign+`"}`, ""),
+		jsonRequest("a text with a percent sign", "states", "AWSStepFunctions.DescribeStateMachine", `{"stateMachineArn":"100 % of `+foreign+`"}`, ""),
 		jsonRequest("a queue whose name has 12 digits", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"https://sqs.us-east-1.amazonaws.com/`+ownAccount+`/`+foreign+`"}`, ""),
 		jsonRequest("grants to another account", "kms", "TrentService.ListGrants", `{"KeyId":"k","GranteePrincipal":"`+role+`"}`, ""),
 		formRequest("a policy of AWS", "iam", "Action=GetPolicy&Version=2010-05-08&PolicyArn="+url.QueryEscape("arn:aws:iam::aws:policy/ReadOnlyAccess"), ""),
@@ -169,6 +243,10 @@ func TestAccounts_JudgesCBOR(t *testing.T) {
 		send("a list", cbor.Encode(list), "belongs to the account "+foreign),
 		send("a nested ARN", cbor.Encode(cbor.Map{"A": list}), "belongs to the account "+foreign),
 		send("a text in chunks", chunks, "belongs to the account "+foreign),
+		send("an owner as a number", cbor.Encode(cbor.Map{"OwnerId": cbor.Uint(999999999999)}), "belongs to the account "+foreign),
+		send("a nested owner as a fraction", cbor.Encode(cbor.Map{"A": cbor.List{cbor.Map{"OwnerId": cbor.Float64(999999999999)}}}), "belongs to the account "+foreign),
+		send("a filter", cbor.Encode(cbor.Map{"Filters": cbor.List{cbor.Map{"OwnerId": cbor.Uint(999999999999)}}}), ""),
+		send("a nested owner", cbor.Encode(cbor.Map{"A": cbor.Map{"OwnerId": cbor.String(foreign)}}), "belongs to the account "+foreign),
 		send("not CBOR", []byte{0xff, 0xff}, "not valid CBOR"),
 	})
 }

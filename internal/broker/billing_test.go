@@ -541,6 +541,32 @@ func TestMetricsRequested_CountsWhateverAServerMayRead(t *testing.T) {
 	}
 }
 
+// What is not plainly metric math counts as a search.
+func TestMetricsRequested_CountsEveryFormOfSearches(t *testing.T) {
+	r := httptest.NewRequest("POST", "https://monitoring.eu-west-1.amazonaws.com/", nil)
+	r.Header.Set("X-Amz-Target", "GraniteServiceVersion20100801.GetMetricData")
+	for expression, want := range map[string]int64{
+		"m1": 1, "errors / invocations * 100": 1, "SUM(METRICS())": 1, "RATE(m1) * PERIOD(m1)": 1, "IF(m1 > 3 AND m2 != 0, m1, 0)": 1,
+		"ANOMALY_DETECTION_BAND(m1, 2)": 1, `FILL(m1, REPEAT)`: 1, `SERVICE_QUOTA(m1)`: 1, "1.5e3 + .5 - -m1": 1, "researchRate + selected": 1,
+		`INSIGHT_RULE_METRIC("my-rule", 'UniqueContributors')`: 1, `DB_PERF_INSIGHTS('RDS', 'db-ABC', 'db.load.avg')`: 1, "(m1+m2)\n/2": 1,
+		"SORT([m1, m2], AVG, DESC, 3)": 1, "fill(m1,0)": 1, "": 1,
+
+		"1SEARCH('x')": 501, "_SEARCH('x')": 501, "SEARCH_('x')": 501, "SEARCH2('x')": 501, "xSearch ('x')": 501, "mySEARCH('x')": 501,
+		"ＳＥＡＲＣＨ('x')": 501, "ＳＥＬＥＣＴ AVG(x)": 10_001, "SE/**/ARCH('x')": 501, "SE\u200bARCH('x')": 501, "SEARCH/**/('x')": 501, "SE-- \nLECT": 10_001,
+		"S\u00adEARCH('x')": 501, "/* SEARCH */ m1": 501, "'SEARCH'": 501, "FOO(m1)": 501, "m1 ? 2": 501, "M1 * 2": 501, "m1; m2": 501, "m1 + é": 501,
+		"\"it's\"": 501, "m1 + `SEARCH`": 501, "SUM(SEARCH('a') + _SEARCH('b'))": 1001, "(select(x))": 10_001, "𝐒𝐄𝐀𝐑𝐂𝐇('x')": 501, "m1 \\x53EARCH": 501,
+		`SEARCH('{AWS/ES,DomainName} MetricName="SearchLatency"', 'Average')`: 501, `SEARCH('{App,Größe} MetricName="SearchLatency"')`: 1001,
+	} {
+		body, err := json.Marshal(map[string]any{"MetricDataQueries": []any{map[string]any{"Id": "e", "Expression": expression}}})
+		require.NoError(t, err)
+		metrics, reason := metricsRequested(r, body)
+		assert.Empty(t, reason)
+		assert.Equal(t, want, metrics, expression)
+	}
+	metrics, _ := metricsRequested(r, []byte(`{"MetricDataQueries":[{"Expression":{"x":[["SEARCH('x')"]]}}]}`))
+	assert.Equal(t, int64(501), metrics, "in another value")
+}
+
 func TestSession_QueryWithUnknownStatusIsStopped(t *testing.T) {
 	m := newMeteredAWS(t)
 	m.unknown, m.scans = true, 2e9

@@ -82,6 +82,8 @@ type Options struct {
 	// AllowedActions are IAM actions, with wildcards, that may pass in addition to reads. DeniedActions are
 	// refused in addition to the built-in list.
 	AllowedActions, DeniedActions []string
+	// DeniedResources are ARNs, with wildcards, of resources that no request may name.
+	DeniedResources []string
 	// Account returns the account of the function's role, or an empty string if it is unknown. Then, the broker does
 	// not compare accounts. It may be nil. AllowedAccounts are other accounts whose resources the code may read.
 	Account         func(context.Context) string
@@ -95,11 +97,12 @@ type Options struct {
 
 // Exchange is a request that was sent to AWS, and its answer. The receiver may keep it.
 type Exchange struct {
-	URL     string
-	Request []byte // the request's body
-	Status  int
-	Answer  []byte // the body of the answer, up to maxObserved
-	Cut     bool   // whether Answer is incomplete
+	Operation string // as in the list of AWS calls, such as "logs:FilterLogEvents"
+	URL       string
+	Request   []byte // the request's body
+	Status    int
+	Answer    []byte // the body of the answer, up to maxObserved
+	Cut       bool   // whether Answer is incomplete
 }
 
 // Broker holds the credentials and connections that all tool calls share.
@@ -107,6 +110,7 @@ type Broker struct {
 	credentials aws.CredentialsProvider
 	hosts       hosts
 	guard       guard
+	denied      []deniedResource
 	account     func(context.Context) string
 	allowed     []string // accounts
 	transport   http.RoundTripper
@@ -133,6 +137,7 @@ func New(o Options) (*Broker, error) {
 		credentials: o.Credentials,
 		hosts:       allowed,
 		guard:       newGuard(o.OpenReads, o.AllowedActions, o.DeniedActions),
+		denied:      newDeniedResources(o.DeniedResources),
 		account:     o.Account,
 		allowed:     o.AllowedAccounts,
 		transport:   o.Transport,

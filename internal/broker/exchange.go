@@ -194,7 +194,7 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	}
 	if s.broker.recordAll != nil {
 		s.broker.recordAll(Exchange{
-			URL: prepared.request.URL.String(), Request: body, Status: response.StatusCode,
+			Operation: call.Service + ":" + call.Operation, URL: prepared.request.URL.String(), Request: body, Status: response.StatusCode,
 			Answer: beginning, Cut: !whole || len(beginning) >= maxObserved,
 		})
 	}
@@ -278,6 +278,9 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 		return refuse(reason)
 	}
 	if reason := s.broker.guard.checkImplied(operations, request, body); reason != "" {
+		return refuse(reason)
+	}
+	if reason := checkResources(s.broker.denied, operations, request, body, at); reason != "" {
 		return refuse(reason)
 	}
 	signer, sign, reason := s.authenticate(ctx, request, scope, signed, operations)

@@ -9,7 +9,6 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -21,11 +20,6 @@ const (
 	metricsOfSearch = 500
 	metricsOfSelect = 10_000
 	maxWidgetLines  = 500 // metrics of a widget that cannot be read
-)
-
-var (
-	searchCall = regexp.MustCompile(`(?i)\bSEARCH\b`)
-	selectCall = regexp.MustCompile(`(?i)\bSELECT\b`)
 )
 
 // metricsRequested returns how many metrics a GetMetricData request reads at most, in any of CloudWatch's
@@ -88,8 +82,7 @@ type treeField struct {
 func (t tree) metricsFound() int64 {
 	var metrics int64
 	for _, text := range t.expressions() {
-		metrics += int64(len(searchCall.FindAllString(text, -1)))*metricsOfSearch +
-			int64(len(selectCall.FindAllString(text, -1)))*metricsOfSelect
+		metrics += metricsInExpression(text)
 	}
 	return metrics
 }
@@ -103,11 +96,20 @@ func (t tree) expressions() []string {
 	for _, field := range t.fields {
 		texts = append(texts, field.value.expressions()...)
 		if name := field.name[strings.LastIndexByte(field.name, '.')+1:]; strings.EqualFold(name, "Expression") {
-			texts = append(texts, field.value.text)
-			for _, element := range field.value.list {
-				texts = append(texts, element.text)
-			}
+			texts = append(texts, field.value.allTexts()...)
 		}
+	}
+	return texts
+}
+
+// allTexts returns every text in the value, at any depth.
+func (t tree) allTexts() []string {
+	texts := []string{t.text}
+	for _, element := range t.list {
+		texts = append(texts, element.allTexts()...)
+	}
+	for _, field := range t.fields {
+		texts = append(texts, field.value.allTexts()...)
 	}
 	return texts
 }

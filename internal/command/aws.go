@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // operationsTable lists the operations whose name does not tell their effect. scripts/command_tables.py describes and
@@ -17,6 +18,26 @@ var operationsTable string
 // with an operation to F (the AWS CLI writes the answer to the file that its last argument names).
 var operations = parseOperations(operationsTable)
 
+// readsTable lists the reads of each service. An operation that it does not contain is not known to be a read.
+//
+//go:embed reads.txt
+var readsTable string
+
+// reads maps a service with an operation to R (a read), S (a read of secrets), or M (a read whose answer often contains
+// secrets), and a service to itself.
+var reads = sync.OnceValue(func() map[string]byte {
+	all := map[string]byte{}
+	for line := range strings.Lines(readsTable) {
+		if fields := strings.Fields(line); len(fields) > 1 {
+			all[fields[1]] = fields[0][0]
+			for _, name := range fields[2:] {
+				all[fields[1]+" "+name] = fields[0][0]
+			}
+		}
+	}
+	return all
+})
+
 func parseOperations(table string) map[string]byte {
 	all := map[string]byte{}
 	for line := range strings.Lines(table) {
@@ -28,16 +49,14 @@ func parseOperations(table string) map[string]byte {
 }
 
 var (
-	// reading matches the same verbs as scripts/command_tables.py.
-	reading = regexp.MustCompile(`^(?:(?:describe|list|get|batch-get|batch-describe|search|count|lookup|check|select|simulate|` +
-		`preview|head|filter|estimate|view)-|query|scan)`)
 	deleting = regexp.MustCompile(`^(?:(?:delete|batch-delete|terminate|remove|deregister|purge|destroy|stop|cancel|drop|` +
 		`disable|revoke|release|detach|disassociate|reset|abort|schedule-key-deletion|empty|reboot|suspend)(?:-|$)|rm$|rb$|rmdir$)`)
 	changing = regexp.MustCompile(`^(?:create|update|put|modify|set|add|attach|associate|enable|start|run|invoke|send|publish|` +
 		`tag|untag|register|restore|import|copy|move|promote|failover|rotate|replace|apply|execute|deploy|authorize|grant|` +
 		`activate|deactivate|upload|write|batch-write|transact-write|provision|request|accept|reject|resume|change|increase|` +
 		`decrease|retry|redrive|rollback|continue|complete|initiate|admin|signal|record|test-invoke|swap|switchover|assign|unassign)(?:-|$)`)
-	revealing  = regexp.MustCompile(`secret-value|password|credential|-token|decrypt|api-key|presigned|generate-data-key|export-|assume-role|access-key`)
+	revealing = regexp.MustCompile(`secret-value|password|credential|-token|decrypt|api-key|presigned|get-login|generate-data-key|export-|assume-role|access-key|-auth$|auth-challenge|` +
+		`^(?:create|download|generate|issue|rotate|reset)-.*(?:key|secret|token|certificate|user-pool-client)`)
 	identities = set("iam", "sso-admin", "identitystore", "organizations", "account", "ram", "lakeformation")
 )
 
@@ -52,27 +71,24 @@ var (
 // awsEffect states what a command of the AWS CLI does.
 func awsEffect(args []word) Effect {
 	effect := awsOptions(args)
-	var names []string // service, operation, and what follows
-	for i := 0; i < len(args); i++ {
-		arg := args[i]
+	var names []string // service and operation
+	rest := args
+	for len(rest) > 0 && len(names) < 2 {
+		arg := rest[0]
+		rest = rest[1:]
 		name, _, hasValue := strings.Cut(arg.text, "=")
 		switch {
-		case len(names) == 2:
-			names = append(names, arg.text)
 		case !arg.constant:
 			return effect | NotUnderstood
 		case valued[name]:
-			if !hasValue {
-				i++
+			if !hasValue && len(rest) > 0 {
+				rest = rest[1:]
 			}
 		case plainOptions[name]:
 		case strings.HasPrefix(name, "-"):
 			return effect | NotUnderstood
 		default:
 			names = append(names, arg.text)
-		}
-		if len(names) > 2 {
-			break
 		}
 	}
 	if len(names) > 0 && names[0] == "help" || len(names) > 1 && names[1] == "help" {
@@ -81,7 +97,7 @@ func awsEffect(args []word) Effect {
 	if len(names) < 2 {
 		return effect | NotUnderstood
 	}
-	return effect | fileEffect(names[0], names[1], args) | operationEffect(names[0], names[1], args)
+	return effect | fileEffect(names[0], names[1], args) | operationEffect(names[0], names[1], rest)
 }
 
 // writesConfiguration are operations of the AWS CLI itself that write to a configuration file.
@@ -103,20 +119,50 @@ func fileEffect(service, operation string, args []word) Effect {
 	return WritesFile
 }
 
-// awsOptions states what options do that every operation has. The AWS CLI also accepts their beginnings.
+// awsOptions states what options do that every operation has, and what those do that change a read. The AWS CLI also
+// accepts their beginnings.
 func awsOptions(args []word) Effect {
 	effect := Effect(0)
+	previous := ""
 	for _, arg := range args {
-		name, _, _ := strings.Cut(arg.text, "=")
+		name, value, hasValue := strings.Cut(arg.text, "=")
+		isOption := strings.HasPrefix(name, "-")
 		switch {
-		case len(name) > len("--e") && strings.HasPrefix("--endpoint-url", name),
-			len(name) > len("--no-v") && strings.HasPrefix("--no-verify-ssl", name),
-			len(name) > len("--c") && strings.HasPrefix("--ca-bundle", name):
+		case begins(name, "--endpoint-url"), begins(name, "--no-verify-ssl"), begins(name, "--ca-bundle"):
 			effect |= OtherEndpoint
-		case name == "--with-decryption",
-			len(name) > len("--d") && strings.HasPrefix("--debug", name): // prints signed headers and answers
+		case begins(name, "--with-decryption"), begins(name, "--include-values"), begins(name, "--debug"): // prints signed headers and answers
 			effect |= ShowsSecrets
+		case isOption && !arg.constant && !hasValue: // the name of the option is not known
+			effect |= NotUnderstood
 		}
+		effect |= valueEffect(previous, arg.text)
+		if previous = ""; isOption {
+			previous = name
+			effect |= valueEffect(name, value)
+		}
+	}
+	return effect
+}
+
+// begins reports whether name is the name of an option or a beginning of it that may be unambiguous.
+func begins(name, option string) bool {
+	return len(name) > len("--") && strings.HasPrefix(option, name)
+}
+
+// fetched matches addresses in values. Version 1 of the AWS CLI replaces a value by what such an address returns.
+var fetched = regexp.MustCompile(`(?i)^(?:[\w.-]+@?=)?https?:`)
+
+// ofQueue matches an address of a queue, which the AWS CLI does not fetch.
+var ofQueue = regexp.MustCompile(`^https://(?:[a-z0-9-]+\.)*amazonaws\.com(?:\.cn)?/[\w./-]*$`)
+
+// valueEffect states what the AWS CLI does to use a value: it reads files and addresses.
+func valueEffect(option, value string) Effect {
+	effect := Effect(0)
+	if strings.Contains(value, "file://") || strings.Contains(value, "fileb://") {
+		effect |= ReadsFile
+	}
+	if fetched.MatchString(value) && (option != "--queue-url" || !ofQueue.MatchString(value)) {
+		effect |= OtherEndpoint
 	}
 	return effect
 }
@@ -124,15 +170,20 @@ func awsOptions(args []word) Effect {
 // operationEffect states what an operation does.
 func operationEffect(service, operation string, args []word) Effect {
 	effect := Effect(0)
-	if revealing.MatchString(operation) && (!strings.HasPrefix(operation, "list-") && !strings.HasPrefix(operation, "describe-")) {
+	kind := reads()[service+" "+operation]
+	isSecret := revealing.MatchString(operation) && !strings.HasPrefix(operation, "list-") && !strings.HasPrefix(operation, "describe-")
+	switch {
+	case kind == 'S', isSecret, service == "configure" && !strings.HasPrefix(operation, "list"):
 		effect |= ShowsSecrets
+	case kind == 'M':
+		effect |= MayShowSecrets
 	}
 	switch {
 	case service == "s3":
 		return effect | s3Effect(operation, args)
 	case service == "configure", service == "sso", service == "login", service == "logout":
 		return effect | MayChangeState | WritesFile
-	case operation == "wait", service == "logs" && operation == "tail", service == "logs" && operation == "start-query":
+	case operation == "wait" && reads()[service] != 0, service == "logs" && (operation == "tail" || operation == "start-query"):
 		return effect | ReadsAWS
 	case operations[operation] == 'P':
 		effect |= ChangesPermissions | ChangesState
@@ -140,7 +191,7 @@ func operationEffect(service, operation string, args []word) Effect {
 			effect |= Deletes
 		}
 		return effect
-	case reading.MatchString(operation) && operations[operation] != 'W':
+	case kind != 0:
 		return effect | ReadsAWS
 	}
 	if identities[service] || strings.Contains(operation, "access-key") || strings.Contains(operation, "login-profile") {
@@ -170,10 +221,12 @@ func s3Effect(operation string, args []word) Effect {
 	case "cp", "sync":
 		effect := ReadsAWS | WritesFile
 		paths := pathsOf(args)
-		if len(paths) != 2 || strings.HasPrefix(paths[1], "s3://") || strings.HasPrefix(paths[1], "s3:") {
-			effect = ChangesState
-		}
-		if len(paths) == 2 && paths[1] == "-" {
+		switch {
+		case len(paths) != 2:
+			effect = ChangesState | ReadsFile
+		case strings.HasPrefix(paths[1], "s3:"):
+			effect = ChangesState | ofLocal(paths[0])
+		case paths[1] == "-":
 			effect = ReadsAWS
 		}
 		if slices.ContainsFunc(args, func(w word) bool { return strings.HasPrefix(w.text, "--del") || !w.constant }) {
@@ -191,19 +244,22 @@ func s3Effect(operation string, args []word) Effect {
 	return ChangesState
 }
 
-// pathsOf returns the arguments of a command of S3 that are paths: the first two after its name, before any option.
+// ofLocal states that a file is read if a path is not of S3 and not the standard input.
+func ofLocal(path string) Effect {
+	if strings.HasPrefix(path, "s3:") || path == "-" {
+		return 0
+	}
+	return ReadsFile
+}
+
+// pathsOf returns the arguments of a command of S3 that are paths: the first ones, before any option.
 func pathsOf(args []word) []string {
 	var paths []string
-	for i, arg := range args {
-		if arg.text == "cp" || arg.text == "sync" {
-			for _, path := range args[i+1:] {
-				if len(path.text) > 1 && path.text[0] == '-' {
-					break
-				}
-				paths = append(paths, path.text)
-			}
-			return paths
+	for _, path := range args {
+		if len(path.text) > 1 && path.text[0] == '-' {
+			break
 		}
+		paths = append(paths, path.text)
 	}
-	return nil
+	return paths
 }

@@ -41,6 +41,9 @@ func Classify(text string) Effect {
 			}
 		}
 	}
+	if effect.has(NotAWS) {
+		effect |= metadataEffect(text)
+	}
 	if effect.has(NotUnderstood) {
 		effect |= hints(text)
 	}
@@ -94,11 +97,12 @@ func (c simple) effect() Effect {
 		}
 		return effect
 	case wrappers[program] != 0:
-		return effect | wrappers[program] | c.wrapped(args)
+		return effect | wrappers[program] | c.wrapped(program, args)
 	case c.words[0].text != program: // ./jq is not jq
 		return effect | NotAWS | RunsCode | NotUnderstood
-	case isFilter(program, args):
-		if !c.piped {
+	case filters[program] != nil:
+		effect |= filters[program](args)
+		if !c.piped || effect != 0 {
 			effect |= NotAWS
 		}
 		return effect
@@ -127,72 +131,55 @@ var printsColumns = regexp.MustCompile(`^\s*\{\s*print [$0-9NF,"\s]+\}\s*$`)
 var wrappers = map[string]Effect{
 	"sudo": AsRoot | NotAWS, "doas": AsRoot | NotAWS, "su": AsRoot | NotAWS | RunsCode, "runuser": AsRoot | NotAWS | RunsCode,
 	"pkexec": AsRoot | NotAWS, "xargs": RunsCode | NotAWS, "parallel": RunsCode | NotAWS, "env": NotAWS, "time": NotAWS,
-	"nohup": NotAWS, "nice": NotAWS, "ionice": NotAWS, "timeout": NotAWS, "watch": NotAWS, "command": NotAWS, "exec": NotAWS,
+	"nohup": NotAWS | WritesFile, "nice": NotAWS, "ionice": NotAWS, "timeout": NotAWS, "watch": NotAWS, "command": NotAWS, "exec": NotAWS,
 	"builtin": NotAWS, "setsid": NotAWS, "stdbuf": NotAWS, "aws-vault": NotAWS, "caffeinate": NotAWS,
+}
+
+// wrapperOptions match what may be between a wrapper and its command. A wrapper that is not listed has no options that
+// are understood.
+var wrapperOptions = map[string]*regexp.Regexp{
+	"sudo":    regexp.MustCompile(`^(?:-[EHn]+ |-[ug] [\w-]+ )*(?:-- )?$`),
+	"doas":    regexp.MustCompile(`^(?:-n |-u [\w-]+ )*$`),
+	"xargs":   regexp.MustCompile(`^(?:-[nPL] ?\d+ |-I ?\S+ |-[0rtx]+ )*$`),
+	"env":     regexp.MustCompile(`^(?:-i |- )*$`),
+	"time":    regexp.MustCompile(`^(?:-p )?$`),
+	"nice":    regexp.MustCompile(`^(?:-n ?-?\d+ )?$`),
+	"ionice":  regexp.MustCompile(`^(?:-[cn] ?\d )*$`),
+	"timeout": regexp.MustCompile(`^(?:-k ?[\d.]+[smh]? |-s ?\w+ )*[\d.]+[smhd]? $`),
+	"watch":   regexp.MustCompile(`^(?:-n ?[\d.]+ |-[dt] )*$`),
 }
 
 // keywords begin or end a construct that the parser does not know.
 var keywords = set("if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "select", "in", "function",
 	"coproc", "repeat", "foreach", "end", "{", "}", "!", "[[", "]]")
 
-// wrapped states what the command in a wrapper's arguments does. Options of the wrapper come before it, so each word
-// that is the name of a known program counts as the beginning of the command.
-func (c simple) wrapped(args []word) Effect {
+// plainWord matches words that mean the same if a shell reads them again.
+var plainWord = regexp.MustCompile(`^[\w./:=,@+-]+$`)
+
+// wrapped states what the command in a wrapper's arguments does. It begins at the first word that is the name of a known
+// program. What comes before it must be understood, because it may be a command, too.
+func (c simple) wrapped(wrapper string, args []word) Effect {
+	before := ""
 	for i, arg := range args {
 		name := arg.text[strings.LastIndexByte(arg.text, '/')+1:]
-		known := name == "aws" || isInterpreter(name) || wrappers[name] != 0 || others[name] != nil
+		known := name == "aws" || isInterpreter(name) || wrappers[name] != 0 || filters[name] != nil || others[name] != nil
 		if arg.constant && known {
 			inner := simple{words: args[i:], piped: c.piped}
-			options := Effect(0)
-			if slices.ContainsFunc(args[:i], func(w word) bool { return isAssignment(w.text) || !w.constant }) {
-				options = NotUnderstood
+			options := NotUnderstood
+			if pattern := wrapperOptions[wrapper]; before == "" || pattern != nil && pattern.MatchString(before) {
+				options = 0
+			}
+			if wrapper == "watch" && slices.ContainsFunc(args, func(w word) bool { return !plainWord.MatchString(w.text) }) {
+				options = NotUnderstood // watch gives the words to a shell
 			}
 			return options | inner.effect()
 		}
+		if !arg.constant {
+			return NotUnderstood
+		}
+		before += arg.text + " "
 	}
 	return NotUnderstood
-}
-
-// isFilter reports whether a program with these arguments only reads and prints. sort and others can also execute
-// programs or write files, so their options are checked.
-func isFilter(program string, args []word) bool {
-	options, ok := filters[program]
-	if !ok {
-		return false
-	}
-	for _, arg := range args {
-		if !arg.constant && !(options == anyArguments && !arg.unquoted) {
-			return false
-		}
-		if strings.HasPrefix(arg.text, "-") && options != anyArguments && !options.MatchString(arg.text) {
-			return false
-		}
-	}
-	return program != "uniq" && program != "cat" || !slices.ContainsFunc(args, func(w word) bool { return !strings.HasPrefix(w.text, "-") })
-}
-
-var anyArguments = regexp.MustCompile(``)
-
-var filters = map[string]*regexp.Regexp{
-	"jq":     anyArguments,
-	"grep":   regexp.MustCompile(`^-(?:[EFivcnowxhHslABCe0-9]+|-color(?:=\w+)?)$`),
-	"egrep":  regexp.MustCompile(`^-[ivcnowxhHslABCe0-9]+$`),
-	"sort":   regexp.MustCompile(`^-[bdfghnrRuVkt0-9,.]+$`),
-	"uniq":   regexp.MustCompile(`^-[cdiu]+$`),
-	"head":   regexp.MustCompile(`^-[nc]?[0-9]*$`),
-	"tail":   regexp.MustCompile(`^-[nc]?[0-9]*$`),
-	"wc":     regexp.MustCompile(`^-[lwmc]+$`),
-	"cut":    anyArguments,
-	"tr":     anyArguments,
-	"cat":    regexp.MustCompile(`^-[nbsAET]*$`),
-	"column": regexp.MustCompile(`^-(?:t|s.*)$`),
-	"base64": regexp.MustCompile(`^-(?:d|D|-decode)$`),
-	"date":   regexp.MustCompile(`^-(?:u|d.*|v.*|I\w*|-date=.*|-utc|-iso-8601.*)$`),
-	"echo":   anyArguments,
-	"printf": anyArguments,
-	"cd":     anyArguments,
-	"sleep":  anyArguments,
-	"true":   anyArguments,
 }
 
 var (
@@ -211,6 +198,7 @@ func hints(text string) Effect {
 	if !aws {
 		effect |= NotAWS
 	}
+	effect |= metadataEffect(text)
 	for _, name := range words {
 		switch {
 		case isInterpreter(name):

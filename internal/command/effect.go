@@ -26,7 +26,9 @@ const (
 	ChangesState                          // it changes something
 	MayChangeState                        // the AWS operation is not known to be a read
 	ShowsSecrets                          // it prints credentials or secrets, or makes a link that grants access
-	OtherEndpoint                         // it sends signed requests to an address other than AWS's, or checks no certificate
+	MayShowSecrets                        // it prints what often contains secrets, such as environment variables or code
+	OtherEndpoint                         // it sends requests to an address other than AWS's, or checks no certificate
+	ReadsFile                             // it reads a file on this machine
 	WritesFile                            // it writes a file on this machine
 	NotAWS                                // a part of it is no command of the AWS CLI
 	Several                               // it consists of several commands
@@ -35,7 +37,8 @@ const (
 )
 
 // Dangerous are the statements about commands that do harm if they are wrong.
-const Dangerous = PipesToShell | RunsCode | AsRoot | ChangesPermissions | Deletes | ChangesState | ShowsSecrets | OtherEndpoint | WritesFile
+const Dangerous = PipesToShell | RunsCode | AsRoot | ChangesPermissions | Deletes | ChangesState | ShowsSecrets |
+	MayShowSecrets | OtherEndpoint | ReadsFile | WritesFile
 
 // effects has a name for programs and a phrase for readers. Only the harmless effect is not in capital letters.
 var effects = map[Effect]struct{ name, phrase string }{
@@ -49,7 +52,9 @@ var effects = map[Effect]struct{ name, phrase string }{
 	ChangesState:       {"changes_state", "CHANGES STATE"},
 	MayChangeState:     {"may_change_state", "MAY CHANGE STATE"},
 	ShowsSecrets:       {"shows_secrets", "SHOWS SECRETS"},
+	MayShowSecrets:     {"may_show_secrets", "MAY SHOW SECRETS"},
 	OtherEndpoint:      {"other_endpoint", "ANOTHER ENDPOINT"},
+	ReadsFile:          {"reads_file", "READS A FILE"},
 	WritesFile:         {"writes_file", "WRITES A FILE"},
 	NotAWS:             {"not_aws", "NOT AN AWS COMMAND"},
 	Several:            {"several", "SEVERAL COMMANDS"},
@@ -73,7 +78,10 @@ func (e Effect) shown() Effect {
 	if e.has(PipesToShell) {
 		e &^= RunsCode
 	}
-	if e&^(ReadsAWS|Several|WritesFile|ShowsSecrets) != 0 {
+	if e.has(ShowsSecrets) {
+		e &^= MayShowSecrets
+	}
+	if e&^(ReadsAWS|Several|ReadsFile|WritesFile|ShowsSecrets|MayShowSecrets) != 0 {
 		e &^= ReadsAWS
 	}
 	return e

@@ -1,66 +1,105 @@
 package command
 
 import (
-	"slices"
+	"regexp"
 	"strings"
 )
 
-// other describes a program that is not the AWS CLI.
+// other describes a program that is not the AWS CLI. Whatever is not listed is not understood, or changes something.
 type other struct {
-	reads map[string]bool // first words that change nothing
-	runs  map[string]bool // first words that execute code
+	reads   []string        // commands that change nothing; with " *" at the end, they may have arguments
+	code    []string        // commands that change nothing but execute code, such as the app of the project
+	secrets []string        // commands that change nothing but print what often contains secrets
+	runs    map[string]bool // first words that execute code
+	options string          // options that are understood, with = if the next word is their value
 }
 
 var deletingWords = set("delete", "destroy", "rm", "remove", "uninstall", "down", "drain", "terminate", "stop", "prune", "kill", "purge",
 	"undeploy", "teardown", "del", "drop", "unpublish", "cordon", "evict")
 
+// deletingOptions delete something, in programs whose first words alone do not.
+var deletingOptions = regexp.MustCompile(`^(?:-destroy|--delete|--prune|--force-delete|-D$)`)
+
+// runningOptions execute a program that their value names.
+var runningOptions = regexp.MustCompile(`^--?(?:app|post-renderer|upload-pack|receive-pack|exec|exec-path|ext-diff|plugin|kubeconfig|config-env)(?:=|$)`)
+
 var kubernetes = &other{
-	reads: set("get", "describe", "logs", "top", "explain", "version", "api-resources", "api-versions", "cluster-info", "diff", "events", "auth"),
-	runs:  set("exec", "run", "attach", "debug", "cp", "proxy", "port-forward"),
+	reads: []string{"get *", "logs *", "top *", "explain *", "version", "api-resources", "api-versions", "cluster-info", "events",
+		"auth can-i *", "auth whoami", "rollout status *", "rollout history *", "config current-context", "config get-contexts"},
+	secrets: []string{"describe *"},
+	runs:    set("exec", "run", "attach", "debug", "cp", "proxy", "port-forward"),
+	options: "-f --follow -n= --namespace= --context= -l= --selector= -o= --output= -A --all-namespaces -w --watch --since= --since-time= --tail= -c= --container= " +
+		"--previous -p --timestamps --sort-by= --field-selector= --show-labels --no-headers -L= --label-columns= --all-containers --prefix --for= --containers --recursive --client --request-timeout=",
 }
 
 var containers = &other{
-	reads: set("ps", "logs", "images", "inspect", "stats", "top", "version", "info", "events", "diff"),
-	runs:  set("run", "exec", "build", "compose", "create", "start"),
+	reads:   []string{"ps", "images", "stats *", "top *", "version", "info", "diff *", "logs *"},
+	secrets: []string{"inspect *"},
+	runs:    set("run", "exec", "build", "compose", "create", "start"),
+	options: "-a --all -q --quiet --no-trunc --tail= -n= --since= --until= -t --timestamps --no-stream -f= --filter= --format= -s --size",
 }
 
-// tool is a program whose first words are listed.
-func tool(reads ...string) *other { return &other{reads: set(reads...)} }
+var terraform = &other{
+	reads:   []string{"validate", "version", "graph", "providers", "state list *", "workspace list", "workspace show"},
+	code:    []string{"plan"},
+	secrets: []string{"show *", "output *", "state show *"},
+	options: "-no-color -json -raw -input=false -refresh=false -detailed-exitcode -compact-warnings -target= -chdir=",
+}
 
-// others are known programs. All words of a program without first words have the same effect.
+var serverless = &other{reads: []string{"metrics"}, code: []string{"info", "print", "logs"}, options: "--stage= --region= -f= --function="}
+
+var repository = &other{
+	reads: []string{"status *", "log *", "diff *", "show *", "blame *", "branch", "remote", "remote show", "rev-parse *", "describe *", "shortlog *", "tag"},
+	options: "-v -vv -a --all -r --list -n= --oneline --stat --graph --decorate --name-only --name-status --since= --until= --after= --before= --author= --grep= -p --patch " +
+		"--cached --staged -s --short -S= -G= --no-pager --follow --reverse -1 -2 -3 -5 -10 -20 -L= --show-current --abbrev-ref --",
+}
+
+// others are known programs. A program without commands changes something.
 var others = map[string]*other{
 	"docker": containers, "podman": containers, "kubectl": kubernetes, "oc": kubernetes, "k": kubernetes,
-	"terraform": tool("plan", "show", "output", "validate", "fmt", "version", "graph", "providers"),
-	"tofu":      tool("plan", "show", "output", "validate", "fmt", "version", "graph", "providers"),
-	"cdk":       tool("diff", "synth", "ls", "list", "doctor", "docs", "version", "metadata", "notices"),
-	"sam":       tool("validate", "logs", "traces", "list"),
-	"helm":      tool("list", "ls", "status", "get", "history", "show", "search", "template", "version"),
-	"eksctl":    tool("get", "info", "version"),
-	"ecs-cli":   tool("ps", "logs"), "copilot": tool("ls", "show", "status", "logs"), "eb": tool("status", "health", "logs", "list", "events"),
-	"pulumi":     tool("preview", "stack", "logs", "about", "whoami", "version"),
-	"serverless": tool("info", "logs", "metrics", "print"), "sls": tool("info", "logs", "metrics", "print"),
-	"amplify": tool("status"),
-	"git":     tool("status", "log", "diff", "show", "blame", "branch", "remote", "fetch", "rev-parse", "describe"),
-	"gh":      tool("status"), "npm": tool("ls", "outdated", "view"), "pip": tool("list", "show"), "systemctl": tool("status"),
-	"journalctl": tool(), "cqlsh": nil, "psql": nil, "mysql": nil, "redis-cli": nil, "mongosh": nil,
-	"curl": tool(), "wget": tool(), "rm": tool(), "rmdir": tool(), "mv": tool(), "cp": tool(), "tee": tool(), "kill": tool(), "pkill": tool(),
-	"killall": tool(), "shutdown": tool(), "reboot": tool(), "dd": tool(), "chmod": tool(), "chown": tool(), "mkdir": tool(), "touch": tool(),
-	"ln": tool(), "export": tool(), "unset": tool(), "dig": tool(), "nslookup": tool(), "host": tool(), "ping": tool(), "traceroute": tool(),
-	"ls": tool(), "ps": tool(), "df": tool(), "du": tool(), "free": tool(), "uptime": tool(), "hostname": tool(), "whoami": tool(),
-	"openssl": tool(),
+	"terraform": terraform, "tofu": terraform,
+	"cdk":        {reads: []string{"doctor", "version", "notices"}, code: []string{"diff *", "synth *", "ls *", "list *", "metadata *"}, options: "--long -l --profile= --no-color"},
+	"sam":        {reads: []string{"validate", "list resources", "list stack-outputs", "list endpoints", "logs", "traces"}, options: "--stack-name= --region= --profile= -n= --name= --tail -t="},
+	"helm":       {reads: []string{"list", "ls", "status *", "history *", "search repo *", "search hub *", "version"}, secrets: []string{"get *", "show *"}, options: "-n= --namespace= -A --all-namespaces -a --all --kube-context= -o= --output= --revision= --max="},
+	"eksctl":     {reads: []string{"get *", "info", "version"}, options: "--cluster= --region= --profile= --name= -o= --output="},
+	"ecs-cli":    {reads: []string{"ps", "logs"}},
+	"copilot":    {reads: []string{"app ls", "app show", "svc ls", "svc status", "svc show", "svc logs"}, options: "-n= --name= -e= --env= -a= --app="},
+	"eb":         {reads: []string{"status", "health", "list", "events", "logs"}},
+	"pulumi":     {reads: []string{"stack ls", "stack history", "about", "whoami", "version", "logs"}, code: []string{"preview"}, secrets: []string{"stack output *"}},
+	"serverless": serverless, "sls": serverless, "amplify": {reads: []string{"status"}},
+	"git": repository,
+	"gh":  {reads: []string{"status"}}, "npm": {reads: []string{"ls", "outdated", "view *"}}, "pip": {reads: []string{"list", "show *"}},
+	"systemctl": {reads: []string{"status *", "is-active *"}, options: "--no-pager"},
+	"cqlsh":     nil, "psql": nil, "mysql": nil, "redis-cli": nil, "mongosh": nil,
+	"curl": {}, "wget": {}, "rm": {}, "rmdir": {}, "mv": {}, "cp": {}, "tee": {}, "kill": {}, "pkill": {}, "killall": {}, "shutdown": {}, "reboot": {}, "dd": {},
+	"chmod": {}, "chown": {}, "mkdir": {}, "touch": {}, "ln": {}, "export": {}, "unset": {}, "hostname": {}, "openssl": nil, "journalctl": {},
+	"dig": {}, "nslookup": {}, "host": {}, "ping": {}, "traceroute": {}, "ls": {}, "ps": {}, "df": {}, "du": {}, "free": {}, "uptime": {}, "whoami": {},
 }
 
-// harmless programs read and print, whatever their arguments are.
-var harmless = set("dig", "nslookup", "host", "ping", "traceroute", "ls", "ps", "df", "du", "free", "uptime", "whoami")
+// inspecting programs read and print, if each option matches.
+var inspecting = map[string]*regexp.Regexp{
+	"dig":        regexp.MustCompile(`^(?:-[46]|-[tx]|@?[\w.:-]+|\+\w+(?:=\w+)?)$`),
+	"nslookup":   regexp.MustCompile(`^(?:-(?:type|query)=\w+|[\w.:]+[\w.:-]*)$`),
+	"host":       regexp.MustCompile(`^(?:-[46atv]|[\w.:]+[\w.:-]*)$`),
+	"ping":       regexp.MustCompile(`^(?:-[46cWi]|-c\d+|[\w.:]+[\w.:-]*)$`),
+	"traceroute": regexp.MustCompile(`^(?:-[46nmqw]|[\w.:]+[\w.:-]*)$`),
+	"ls":         regexp.MustCompile(`^(?:-[aAlhrRtS1dF]+|[^-].*)$`),
+	"ps":         regexp.MustCompile(`^(?:-?aux|-e?f|-e|-ef|-p|\d+)$`),
+	"df":         regexp.MustCompile(`^(?:-[hkTi]+|/.*)$`),
+	"du":         regexp.MustCompile(`^(?:-[shkdc0-9]+|[^-].*)$`),
+	"free":       regexp.MustCompile(`^-[hmgkb]$`),
+	"uptime":     regexp.MustCompile(`^$`),
+	"whoami":     regexp.MustCompile(`^$`),
+}
 
 // otherEffect states what a program does that is not the AWS CLI. The caller adds [NotAWS].
 func otherEffect(program string, args []word) Effect {
 	known := others[program]
-	switch {
-	case known == nil:
+	if known == nil {
 		return NotUnderstood
-	case harmless[program]:
-		return 0
+	}
+	if pattern := inspecting[program]; pattern != nil {
+		return inspectEffect(pattern, args)
 	}
 	switch program {
 	case "curl", "wget":
@@ -70,89 +109,135 @@ func otherEffect(program string, args []word) Effect {
 	case "mv", "cp", "tee", "touch", "mkdir", "ln":
 		return WritesFile
 	case "export":
-		return (simple{assigned: texts(args)}).effect()
-	case "journalctl", "hostname", "openssl", "chmod", "chown", "unset":
-		return ChangesState
+		return exportEffect(args)
 	}
 	return known.effect(args)
 }
 
-// effect judges the first word, and looks for words that delete among the first ones: some programs have nested
+func inspectEffect(pattern *regexp.Regexp, args []word) Effect {
+	for _, arg := range args {
+		if arg.unquoted || !arg.constant && !arg.pattern || !pattern.MatchString(arg.text) {
+			return NotUnderstood
+		}
+	}
+	return 0
+}
+
+// exportEffect states what export does. Without assignments it prints the environment.
+func exportEffect(args []word) Effect {
+	effect := Effect(0)
+	if len(args) == 0 {
+		effect |= ShowsSecrets
+	}
+	for _, arg := range args {
+		switch {
+		case isAssignment(arg.text):
+			effect |= simple{assigned: []string{arg.text}}.effect()
+		case arg.text == "-p":
+			effect |= ShowsSecrets
+		default:
+			effect |= NotUnderstood
+		}
+	}
+	return effect
+}
+
+// effect finds the command among the words, and words that delete among the first ones: some programs have nested
 // commands (terraform state rm), and global options with values come first.
 func (o *other) effect(args []word) Effect {
-	effect, first := Effect(0), ""
-	position := 0
-	for _, arg := range args {
-		name := strings.TrimLeft(arg.text, "-")
+	effect, unknown := Effect(0), Effect(0)
+	known := map[string]bool{}
+	for _, name := range strings.Fields(o.options) {
+		known[name] = true
+	}
+	var words []string
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
 		if !arg.constant {
 			effect |= NotUnderstood
 		}
-		if position < 4 && deletingWords[name] || strings.HasPrefix(arg.text, "-destroy") || arg.text == "--delete" || arg.text == "--prune" {
+		if i < 4 && deletingWords[strings.TrimLeft(arg.text, "-")] || deletingOptions.MatchString(arg.text) || o == repository && arg.text == "-d" {
 			effect |= Deletes | ChangesState
 		}
-		if first == "" && !strings.HasPrefix(arg.text, "-") {
-			first = name
+		if runningOptions.MatchString(arg.text) {
+			effect |= RunsCode
 		}
-		position++
-	}
-	switch {
-	case o.runs[first]:
-		return effect | RunsCode | ChangesState
-	case !o.reads[first] && !effect.has(Deletes):
-		return effect | ChangesState
-	}
-	return effect
-}
-
-// downloadEffect states what curl or wget does.
-func downloadEffect(program string, args []word) Effect {
-	effect := Effect(0)
-	if program == "wget" {
-		effect |= WritesFile
-	}
-	for i, arg := range args {
-		name, _, _ := strings.Cut(arg.text, "=")
-		method := ""
+		name, _, hasValue := strings.Cut(arg.text, "=")
 		switch {
-		case name == "-X" || name == "--request" || name == "--method":
-			_, method, _ = strings.Cut(arg.text, "=")
-			if method == "" && i+1 < len(args) {
-				method = args[i+1].text
+		case len(arg.text) < 2 || arg.text[0] != '-':
+			words = append(words, arg.text)
+		case known[arg.text]:
+		case known[name+"="]:
+			if !hasValue {
+				i++
 			}
-		case strings.HasPrefix(name, "-X"):
-			method = name[2:]
-		case strings.HasPrefix(name, "-d"), strings.HasPrefix(name, "--data"), strings.HasPrefix(name, "-F"), strings.HasPrefix(name, "-T"),
-			strings.HasPrefix(name, "--form"), strings.HasPrefix(name, "--upload"), strings.HasPrefix(name, "--post"), strings.HasPrefix(name, "--json"):
-			effect |= ChangesState
-		case strings.HasPrefix(name, "-o"), strings.HasPrefix(name, "-O"), strings.HasPrefix(name, "--out"), strings.HasPrefix(name, "--remote-name"):
-			effect |= WritesFile
-		case strings.HasPrefix(name, "-K"), strings.HasPrefix(name, "--config"):
-			effect |= NotUnderstood
-		case shortOptions(name, "dFT"):
-			effect |= ChangesState
-		case shortOptions(name, "oO"):
-			effect |= WritesFile
-		}
-		switch strings.ToUpper(strings.Trim(method, "\"'")) {
-		case "", "GET", "HEAD", "OPTIONS":
-		case "DELETE":
-			effect |= Deletes | ChangesState
+		case hasValue && known[name]: // a switch: --watch=true
 		default:
-			effect |= ChangesState
+			unknown = NotUnderstood
+			if len(words) == 0 { // the next word may be its value, so the command is not known
+				effect |= NotUnderstood
+			}
+		}
+	}
+	command := strings.Join(words, " ")
+	switch {
+	case len(words) > 0 && o.runs[words[0]]:
+		return effect | RunsCode | ChangesState
+	case listed(o.reads, command):
+		return effect | unknown | o.argumentEffect(words, args)
+	case listed(o.secrets, command):
+		return effect | unknown | MayShowSecrets
+	case listed(o.code, command):
+		return effect | unknown | RunsCode
+	case effect.has(Deletes):
+		return effect
+	}
+	return effect | ChangesState
+}
+
+// listed reports whether a command is in a list.
+func listed(list []string, command string) bool {
+	for _, entry := range list {
+		name, arguments := strings.CutSuffix(entry, " *")
+		if command == name || arguments && strings.HasPrefix(command, name+" ") {
+			return true
+		}
+	}
+	return false
+}
+
+// secretKind matches arguments that select secrets: kubectl get secret, kubectl get pods,secrets.
+var secretKind = regexp.MustCompile(`(?i)secret`)
+
+// ownOutput matches formats of kubectl that are read from files.
+var ownOutput = regexp.MustCompile(`(?:template|jsonpath|columns)-file`)
+
+// wholeOutput matches formats of kubectl that show whole objects, with the variables of their containers.
+var wholeOutput = regexp.MustCompile(`^(?:-o=?|--output=)?(?:yaml|json)`)
+
+var outside = regexp.MustCompile(`^(?:/|~|\.\./)`)
+
+// argumentEffect states what arguments change about a command that reads.
+func (o *other) argumentEffect(words []string, args []word) Effect {
+	effect := Effect(0)
+	for _, word := range words {
+		if o == repository && outside.MatchString(word) { // git diff also compares files outside of the repository
+			effect |= ReadsFile
+		}
+	}
+	if o != kubernetes {
+		return effect
+	}
+	for _, arg := range args {
+		if ownOutput.MatchString(arg.text) || arg.text == "-f" && words[0] != "logs" {
+			effect |= ReadsFile
+		}
+		if words[0] == "get" && secretKind.MatchString(arg.text) {
+			effect |= ShowsSecrets
+		}
+		if words[0] == "get" && wholeOutput.MatchString(arg.text) {
+			effect |= MayShowSecrets
 		}
 	}
 	return effect
-}
-
-// shortOptions reports whether a group of options such as -sSLO contains one of letters.
-func shortOptions(group, letters string) bool {
-	return len(group) > 1 && group[0] == '-' && group[1] != '-' && strings.ContainsAny(group, letters)
-}
-
-func texts(words []word) []string {
-	list := make([]string, len(words))
-	for i, w := range words {
-		list[i] = w.text
-	}
-	return slices.DeleteFunc(list, func(text string) bool { return strings.HasPrefix(text, "-") })
 }

@@ -1,12 +1,16 @@
 package command
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // word is one word of a command.
 type word struct {
 	text     string // without quotes
 	constant bool   // the shell does not change it, so text is what the program receives
 	unquoted bool   // it contains a substitution outside of quotes, which may become several words
+	pattern  bool   // it contains a wildcard or ~, which may become the names of files
 }
 
 // simple is a command without pipes and lists: assignments, a program, and its arguments.
@@ -20,7 +24,7 @@ type simple struct {
 type parsed struct {
 	commands []simple
 	inner    []simple // commands in substitutions
-	effect   Effect   // what redirections do
+	effect   Effect   // what redirections and variables do
 	blanks   []int    // offsets of blanks between words, where a line can be continued
 }
 
@@ -151,15 +155,20 @@ func (p *parser) redirection(depth int) {
 		p.ok = false
 	}
 	switch target.text {
-	case "/dev/null", "/dev/stdout", "/dev/stderr":
+	case "/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr":
 		return
 	case "1", "2":
 		if duplicates {
 			return
 		}
 	}
+	if strings.Contains(target.text, "/dev/") { // a disk, or a connection: /dev/tcp/HOST/PORT
+		p.ok = false
+	}
 	if writes {
 		p.out.effect |= WritesFile
+	} else {
+		p.out.effect |= ReadsFile
 	}
 }
 
@@ -205,6 +214,7 @@ func (p *parser) word(depth int) word {
 			p.at++
 		case '*', '?', '[', '~':
 			w.constant = false
+			w.pattern = w.pattern || c != '['
 			b.WriteByte(c)
 			p.at++
 		case '{':
@@ -289,12 +299,24 @@ func (p *parser) substitution(w *word, depth int) {
 			p.ok = false
 			return
 		}
+		p.out.effect |= variableEffect(rest[2:end])
 		p.at += end + 1
 	case name > 1:
+		p.out.effect |= variableEffect(rest[1:name])
 		p.at += name
 	default: // $' $" $? and others
 		p.ok = false
 	}
+}
+
+// secretVariable matches names of variables that hold secrets.
+var secretVariable = regexp.MustCompile(`(?i)secret|token|passw|pwd$|credential|private|api_?key|access_?key|auth`)
+
+func variableEffect(name string) Effect {
+	if secretVariable.MatchString(name) && name != "PWD" && name != "OLDPWD" {
+		return ShowsSecrets
+	}
+	return 0
 }
 
 func isNameByte(c byte) bool {

@@ -44,6 +44,10 @@ const (
 	// maxRepeats is how many repeats are counted.
 	maxRepeats = 500
 
+	// SameTransition is how far the times of events about one transition may be from each other, and from the time
+	// that CloudWatch records for it: less than a second.
+	SameTransition = time.Second - time.Millisecond
+
 	// MaxParked bounds a parked record, in bytes. DynamoDB's limit for an item is 400 kB.
 	MaxParked = 300 << 10
 )
@@ -121,8 +125,9 @@ func (t *Table) claimOne(
 	transition := transitionOf(alarm, owner)
 	fresh := t.freshStart(KeyOf(alarm), alarm.Name, owner, id, transition, now, leaseUntil)
 	fresh.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
-		"(#state = :done AND window_until <= :now AND transition <> :transition AND lease_owner <> :owner)")
+		"(#state = :done AND window_until <= :now AND " + isOtherTransition + " AND lease_owner <> :owner)")
 	fresh.ExpressionAttributeValues[":done"] = text(stateDone)
+	addTransition(fresh.ExpressionAttributeValues, transition)
 	out, err := t.db.UpdateItem(ctx, fresh)
 	if err == nil {
 		return claimOf(KeyOf(alarm), out.Attributes, false), nil, nil
@@ -181,7 +186,7 @@ func (t *Table) takeOver(
 ) (*Claim, *Duplicate, error) {
 	now := t.now()
 	resume := current.text(attrCoveredBy) == "" &&
-		(current.text(attrTransition) == transition || current.text(attrOwner) == owner || now.Before(current.time(attrWindow)))
+		(isSameTransition(current.text(attrTransition), transition) || current.text(attrOwner) == owner || now.Before(current.time(attrWindow)))
 	var in *dynamodb.UpdateItemInput
 	if resume {
 		in = &dynamodb.UpdateItemInput{
@@ -221,7 +226,32 @@ func transitionOf(alarm *alarmevent.Alarm, owner string) string {
 	if alarm.Time.IsZero() {
 		return "unknown, delivered to " + owner
 	}
-	return alarm.Time.UTC().Format("2006-01-02T15:04:05.000Z")
+	return alarm.Time.UTC().Format(transitionFormat)
+}
+
+// transitionFormat is the format of a transition's identifier, whose order is that of the times.
+const transitionFormat = "2006-01-02T15:04:05.000Z"
+
+// isOtherTransition is the condition that an item has another transition; see [addTransition].
+const isOtherTransition = "(transition < :earliest OR transition > :latest)"
+
+// addTransition adds the values of [isOtherTransition]. The events of one transition may have slightly different times.
+func addTransition(v values, transition string) {
+	earliest, latest := transition, transition
+	if at, err := time.Parse(transitionFormat, transition); err == nil {
+		earliest, latest = at.Add(-SameTransition).Format(transitionFormat), at.Add(SameTransition).Format(transitionFormat)
+	}
+	v[":earliest"], v[":latest"] = text(earliest), text(latest)
+}
+
+// isSameTransition reports whether two identifiers are those of the same transition.
+func isSameTransition(a, b string) bool {
+	if a == b {
+		return true
+	}
+	atA, errA := time.Parse(transitionFormat, a)
+	atB, errB := time.Parse(transitionFormat, b)
+	return errA == nil && errB == nil && atA.Sub(atB).Abs() <= SameTransition
 }
 
 func claimOf(pk string, attributes values, resumed bool) *Claim {
@@ -318,15 +348,15 @@ func (t *Table) HandOver(ctx context.Context, c *Claim, owner string, leaseUntil
 // CountRepeat records another event of an alarm that has a claim. Each transition is counted once, except
 // the one that is investigated, which is not counted.
 func (t *Table) CountRepeat(ctx context.Context, alarm *alarmevent.Alarm, owner string) error {
-	transition := text(transitionOf(alarm, owner))
+	transition := transitionOf(alarm, owner)
+	v := values{":set": set(transition), ":max": whole(maxRepeats)}
+	addTransition(v, transition)
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:           &t.name,
-		Key:                 key(KeyOf(alarm)),
-		UpdateExpression:    aws.String("ADD repeat_times :set"),
-		ConditionExpression: aws.String("transition <> :transition AND (attribute_not_exists(repeat_times) OR size(repeat_times) < :max)"),
-		ExpressionAttributeValues: values{
-			":set": set(transitionOf(alarm, owner)), ":transition": transition, ":max": whole(maxRepeats),
-		},
+		TableName:                 &t.name,
+		Key:                       key(KeyOf(alarm)),
+		UpdateExpression:          aws.String("ADD repeat_times :set"),
+		ConditionExpression:       aws.String(isOtherTransition + " AND (attribute_not_exists(repeat_times) OR size(repeat_times) < :max)"),
+		ExpressionAttributeValues: v,
 	})
 	if _, failed := awsapi.ConditionFailed(err); failed || err == nil {
 		return nil

@@ -34,6 +34,10 @@ const (
 	attrDayIDs      = "investigations" // of an "unconfirmed-day#" item: string set with their ids
 	attrSlotEntries = "alarms"         // of a "fired#" item: string set
 	attrDayEntries  = "investigations" // of a "day#" item: string set of ids
+	attrDaySpent    = "spent"          // of a "day#" item: cost in millionths of a US dollar
+	attrDaySettled  = "settled"        // of a "day#" item: string set of the ids whose real cost is counted
+	attrDayNotified = "notified"       // of a "day#" item: string set of the limits whose notification was sent
+	attrOffReason   = "reason"         // of the item of the kill switch
 )
 
 // States of an alarm's item.

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -67,8 +68,12 @@ func (t *Table) Fired(ctx context.Context, alarm *alarmevent.Alarm) error {
 // Together returns the other alarms that fired in this slot or the previous one: each once, latest first.
 func (t *Table) Together(ctx context.Context, arn string) ([]investigation.Related, error) {
 	now := t.now()
-	this, errThis := t.read(ctx, slotKey(now))
-	before, errBefore := t.read(ctx, slotKey(now.Add(-slot)))
+	var this, before item
+	var errThis, errBefore error
+	var reads sync.WaitGroup
+	reads.Go(func() { this, errThis = t.read(ctx, slotKey(now)) })
+	reads.Go(func() { before, errBefore = t.read(ctx, slotKey(now.Add(-slot))) })
+	reads.Wait()
 	latest := map[string]time.Time{}
 	for _, entry := range append(this.set(attrSlotEntries), before.set(attrSlotEntries)...) {
 		stamp, other, ok := strings.Cut(entry, " ")

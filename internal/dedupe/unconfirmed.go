@@ -63,7 +63,7 @@ func (t *Table) FirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner
 			return at.verdict, nil
 		}
 		settled := i.text(attrState) == stateDone || i.text(attrState) == stateRunning && i.time(attrUntil).After(t.now())
-		if at.verdict == VerdictConfirmed && settled && i.text(attrTransition) == transitionOf(alarm, owner) {
+		if at.verdict == VerdictConfirmed && settled && isSameTransition(i.text(attrTransition), transitionOf(alarm, owner)) {
 			return at.verdict, nil
 		}
 	}

@@ -119,7 +119,7 @@ func nameParts(name string) []string {
 	for i := 1; i <= len(name); i++ {
 		isEnd := i == len(name) || !isASCIIWord(name[i]) || name[i] == '_'
 		if isEnd || unicode.IsUpper(rune(name[i])) && !unicode.IsUpper(rune(name[i-1])) {
-			if part := strings.Trim(strings.ToLower(name[begin:i]), "_-.:@ "); part != "" {
+			if part := strings.Trim(strings.ToLower(name[begin:i]), "_-.:@ (),*"); part != "" {
 				parts = append(parts, part)
 			}
 			begin = i

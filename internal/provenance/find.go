@@ -18,6 +18,9 @@ const (
 type Text struct {
 	original string
 	normal   normalText
+
+	observed *toolcall.Observed // of which sent was read
+	sent     *asked             // texts that the code sent
 }
 
 // NewText returns an output in which quotes are searched.
@@ -55,12 +58,8 @@ func (t *Text) Find(quote string, isCut bool) []Match {
 	return list
 }
 
-// ContainsWords reports whether a text contains the words of a quote one after the other, with any
-// punctuation.
-func ContainsWords(text, quote string) bool {
-	wanted := joinedWords(Normal(quote))
-	return wanted != " " && strings.Contains(joinedWords(Normal(text)), wanted)
-}
+// Words returns the words of a text, each between blanks, without the punctuation between them.
+func Words(text string) string { return joinedWords(Normal(text)) }
 
 // Contains reports whether a text contains a quote, in any encoding.
 func Contains(text, quote string) bool {
@@ -136,7 +135,7 @@ func (t *Text) IsObserved(quote Match, observed *toolcall.Observed) bool {
 	if observed == nil || observed.Answers == 0 {
 		return false
 	}
-	if inner, ok := t.trim(quote.from, quote.to); ok && containsAny(observed.Asked, inner) {
+	if t.isSent(quote, observed) {
 		return false
 	}
 	text, from, to := t.normal.text[quote.from:quote.to], quote.from, quote.to

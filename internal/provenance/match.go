@@ -1,6 +1,7 @@
 package provenance
 
 import (
+	"regexp"
 	"strings"
 	"time"
 )
@@ -41,18 +42,26 @@ type matcher struct {
 	partial bool // not everything was compared
 	until   time.Time
 	asked   asked
+	askedTo int // position of the output up to which it is known what the code sent
 
 	// The state within one answer.
-	body       []byte
-	containers []container
-	keys       []key
-	named      int32 // the name before the next value, or -1
-	inRecord   int   // number of containers inside the current record, 0 outside
-	recordKey  int32 // first key of the current record
-	nested     int
-	group      []token // of the current record, or since the last one
-	before     int     // tokens at the start of group that belong to the group before it
-	shared     []piece
+	body        []byte
+	folded      []byte          // body in lower case, if it was needed
+	echoes      map[string]bool // by name: whether it may be an echo
+	foldedAsked string          // the requests in lower case, if they were needed
+	own         [2]int32        // words of the request
+	isError     bool
+	isSearch    bool
+	column      int32 // name of the column of Logs Insights whose value follows, or -1
+	containers  []container
+	keys        []key
+	named       int32 // the name before the next value, or -1
+	inRecord    int   // number of containers inside the current record, 0 outside
+	recordKey   int32 // first key of the current record
+	nested      int
+	group       []token // of the current record, or since the last one
+	before      int     // tokens at the start of group that belong to the group before it
+	shared      []piece
 
 	labels  map[string][]piece // by name of a field
 	done    map[uint64]bool    // groups without rare words, by their hash
@@ -143,16 +152,6 @@ func newMatcher(output string, a asked) *matcher {
 	return m
 }
 
-// sharing returns a matcher of the same output that has found nothing yet.
-func (m *matcher) sharing() *matcher {
-	other := *m
-	other.asked, other.group, other.keys, other.containers, other.shared, other.values = asked{}, nil, nil, nil, nil, nil
-	other.labels, other.done, other.active, other.windows, other.parts = map[string][]piece{}, map[uint64]bool{}, runs{}, nil, nil
-	other.steps, other.partial, other.before = 0, false, 0
-	other.clear()
-	return &other
-}
-
 // clear forgets what was found.
 func (m *matcher) clear() {
 	for _, list := range []*[]int32{&m.reach, &m.active.start, &m.active.stamp, &m.active.groups} {
@@ -161,11 +160,16 @@ func (m *matcher) clear() {
 }
 
 // compare compares the output with an answer.
-func (m *matcher) compare(body []byte) {
+func (m *matcher) compare(e exchange) {
 	m.containers, m.keys, m.named, m.inRecord, m.recordKey = m.containers[:0], m.keys[:0], -1, 0, 0
 	m.group, m.before, m.shared = m.group[:0], 0, m.shared[:0]
-	m.body = body
-	scanBody(body, m)
+	m.body, m.folded, m.isError, m.isSearch = e.answer, nil, e.isError, e.isSearch
+	m.echoes = nil
+	if m.own = m.asked.of[e.request]; e.isError {
+		m.own = m.asked.all() // an error can repeat the name of a session
+	}
+	m.column = -1
+	scanBody(e.answer, m)
 	m.endGroup(false)
 }
 
@@ -232,7 +236,8 @@ func (m *matcher) name(text string) {
 	if m.partial {
 		return
 	}
-	if len(text) > maxName {
+	if len(text) > maxName || m.isSent(plainOf(text), "") {
+		m.keys[m.named].name = "" // PromQL lets a query name the labels of its answer
 		m.interrupt()
 		return
 	}
@@ -259,15 +264,60 @@ func (m *matcher) value(text string) {
 	if look.isEncoded {
 		plain = Normal(text)
 	}
-	if m.asked.labels[plain] || m.asked.contains(plain) || m.asked.mayBeEcho(plain, m.body) {
+	if m.isColumn(key, plain) {
+		return
+	}
+	if key >= 0 && m.column >= 0 && m.keys[key].name == "value" {
+		key, m.column = m.column, -1
+	}
+	if m.isSent(plain, m.nameOf(key)) {
 		m.interrupt() // code cannot prove anything with its own words
 		return
 	}
 	m.limitGroup()
-	m.addValue(text, plain, key, look)
+	if parts, isCut := m.unsent(plain); isCut {
+		for _, part := range parts {
+			m.add(part.text, key)
+			if !m.isError && part.next != "" { // one word is no text, so a run may end with it
+				m.add(part.next, key)
+				m.group[len(m.group)-1].ends = false
+			}
+			m.interrupt()
+		}
+	} else {
+		m.addValue(text, plain, key, look)
+	}
 	if look.isJSON && m.nested < maxNested {
 		m.nest(text[strings.IndexAny(text, `{[`):], key)
 	}
+}
+
+// aggregate matches the name of a column without an alias, such as bin(5m) or pct(@duration, 99).
+var aggregate = regexp.MustCompile(`^(?i:bin|count|count_distinct|avg|sum|min|max|pct|median|stddev|earliest|latest|sortsfirst|sortslast|datefloor|dateceil)` +
+	`\((\*|[@\w.]*)(, ?\d+)?\)$`)
+
+// isColumn reports whether a value is the name of a column in a result of Logs Insights, and adds it as the name of the
+// value that follows: a query chooses the names of its columns, so they prove nothing alone.
+func (m *matcher) isColumn(at int32, plain string) bool {
+	if !m.isSearch || at < 0 || m.keys[at].name != "field" || len(plain) > maxName {
+		return false
+	}
+	m.column = int32(len(m.keys))
+	m.keys = append(m.keys, key{plain, m.keys[at].parent})
+	if !aggregate.MatchString(plain) && m.isSent(plain, "") {
+		m.keys[m.column].name = ""
+		m.interrupt()
+		return true
+	}
+	m.add(plain, isName)
+	return true
+}
+
+func (m *matcher) nameOf(key int32) string {
+	if key < 0 {
+		return ""
+	}
+	return m.keys[key].name
 }
 
 // limitGroup ends a group that is too long.

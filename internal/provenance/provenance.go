@@ -11,13 +11,16 @@
 //	match.go      the words of an answer, by record
 //	runs.go       words that follow each other in the output and in an answer
 //	combine.go    values of one record that follow each other in the output
+//	sent.go       texts that the code itself sent to AWS
+//	queries.go    queries of Logs Insights whose results contain text of the query
 //	find.go       quotes
 package provenance
 
 import (
-	"bytes"
 	"hash/maphash"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,98 +30,226 @@ import (
 
 // Limits of one tool call.
 const (
-	maxBodies   = 16 << 20 // bytes of answers that are kept
-	maxAsked    = 64 << 10 // bytes of each request that are kept
-	maxAllAsked = 1 << 20  // bytes of all requests
-	maxSpans    = 1000     // parts of an output
-	minSpan     = 6        // bytes of a part; shorter quotes prove nothing
+	maxBodies   = 16 << 20  // bytes of answers that are kept
+	maxAsked    = 256 << 10 // bytes of a request; the answer to a longer one does not count
+	maxAllAsked = 1 << 20   // bytes of all requests
+	maxSpans    = 1000      // parts of an output
+	minSpan     = 6         // bytes of a part; shorter quotes prove nothing
+)
+
+// Limits of what is remembered of earlier calls.
+const (
+	maxEarlier = 256 << 10 // bytes of requests
+	maxQueries = 1000      // queries of Logs Insights
 )
 
 // Exchange is one request that was sent to AWS, and its answer.
 type Exchange struct {
-	URL     string
-	Request []byte // the request's body
-	Status  int    // HTTP status of the answer
-	Answer  []byte // the beginning of the answer's body; the recorder keeps it
-	Cut     bool   // whether the answer has more
+	Operation string // such as "logs:FilterLogEvents"
+	URL       string
+	Request   []byte // the request's body
+	Status    int    // HTTP status of the answer
+	Answer    []byte // the beginning of the answer's body; the recorder keeps it
+	Cut       bool   // whether the answer has more
 }
 
-// Recorder keeps the exchanges of one tool call.
+// Recorder keeps the exchanges of one tool call, and what is remembered of the requests of earlier calls: AWS may
+// repeat them in its answers.
 type Recorder struct {
 	mu        sync.Mutex
-	bodies    [][]byte
-	size      int
-	requests  []string
-	asked     int
+	exchanges []exchange
+	requests  []string // each once
+	size      int      // bytes of answers
+	asked     int      // bytes of requests
 	succeeded int
 	cut       bool
+
+	earlier []string        // requests of earlier calls
+	queries map[string]bool // by id of a query of Logs Insights: whether its results can have text of the query
+}
+
+// exchange is an answer with the request that it belongs to.
+type exchange struct {
+	request  string
+	answer   []byte
+	isError  bool
+	isSearch bool     // the request searches texts, which the answer contains
+	isResult bool     // of a query of Logs Insights
+	queries  []string // IDs of that query; more than one if the request is ambiguous
 }
 
 // Record keeps an exchange.
 func (r *Recorder) Record(e Exchange) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e.Status >= 200 && e.Status < 300 {
+	isError := e.Status < 200 || e.Status >= 300
+	if !isError {
 		r.succeeded++
 	}
 	r.cut = r.cut || e.Cut
-	request := e.URL + "\n" + string(e.Request[:min(len(e.Request), maxAsked)])
-	if r.asked+len(request) > maxAllAsked || r.size+len(e.Answer) > maxBodies {
+	request := e.URL + "\n" + string(e.Request)
+	if len(request) > maxAsked || r.asked+len(request) > maxAllAsked || r.size+len(e.Answer) > maxBodies {
 		r.cut = true // an answer counts only if what was asked is known
 		return
 	}
-	r.requests, r.asked = append(r.requests, request), r.asked+len(request)
+	if !slices.Contains(r.requests, request) {
+		r.requests, r.asked = append(r.requests, request), r.asked+len(request)
+	}
+	kept := exchange{request: request, answer: e.Answer, isError: isError, isSearch: e.Operation == "logs:FilterLogEvents"}
+	switch {
+	case isError:
+	case e.Operation == startQuery:
+		r.learnQuery(e)
+	case e.Operation == getResults:
+		kept.isSearch, kept.isResult, kept.queries = true, true, fieldsOf(e.Request, "queryId")
+	case selectsLiterals(e, request):
+		return
+	}
 	if len(e.Answer) > 0 {
-		r.bodies, r.size = append(r.bodies, e.Answer), r.size+len(e.Answer)
+		r.exchanges = append(r.exchanges, kept)
+		r.size += len(e.Answer)
 	}
 }
 
-// Forget drops the exchanges.
+// Operations of Logs Insights.
+const (
+	startQuery = "logs:StartQuery"
+	getResults = "logs:GetQueryResults"
+)
+
+// learnQuery remembers a query of Logs Insights. Its results are the answers to other requests.
+func (r *Recorder) learnQuery(e Exchange) {
+	queries, language := fieldsOf(e.Request, "queryString"), strings.Join(fieldsOf(e.Request, "queryLanguage"), " ")
+	invents := len(queries) == 0
+	for _, text := range queries {
+		invents = invents || escapedASCII.MatchString(text) || inventsText(text, language)
+	}
+	for _, id := range fieldsOf(e.Answer, "queryId") {
+		if r.queries == nil || len(r.queries) >= maxQueries {
+			r.queries = map[string]bool{}
+		}
+		r.queries[id] = r.queries[id] || invents
+	}
+}
+
+// escapedASCII matches an escape of JSON that no client needs, which could hide a quote from [inventsText].
+var escapedASCII = regexp.MustCompile(`\\u00[0-7]`)
+
+// isOfLogs reports whether an answer can only have text of the logs. It is called after the last exchange, because an
+// answer is recorded while the code continues.
+func (r *Recorder) isOfLogs(e exchange) bool {
+	for _, id := range e.queries {
+		if invents, isKnown := r.queries[id]; invents || !isKnown {
+			return false
+		}
+	}
+	return len(e.queries) > 0
+}
+
+// selectsLiterals reports whether the texts in an answer can be literals of a query in PromQL or SQL.
+func selectsLiterals(e Exchange, request string) bool {
+	if promQL.MatchString(e.URL) {
+		plain, err := url.QueryUnescape(request)
+		return err != nil || strings.Contains(plain, "label_replace") || strings.Contains(plain, "label_join")
+	}
+	return sqlResults.MatchString(e.Operation)
+}
+
+// sqlResults matches operations that return the results of SQL, which can select literals. They are denied unless the
+// settings allow them.
+var sqlResults = regexp.MustCompile(`:(GetQueryResults(Stream)?|GetStatementResult(V2)?|(Batch)?ExecuteStatement|ExecuteQuery|Select(ObjectContent)?)$|^timestream[a-z-]*:Query$`)
+
+// promQL matches the address of a PromQL request.
+var promQL = regexp.MustCompile(`^https?://[^/]*/api/v1/`)
+
+// Forget drops the exchanges, and remembers their requests.
 func (r *Recorder) Forget() { r.take() }
 
-func (r *Recorder) take() (bodies [][]byte, requests []string, succeeded int, cut bool) {
+// taken is what a recorder kept of one call.
+type taken struct {
+	exchanges []exchange
+	requests  []string
+	earlier   []string // requests of earlier calls
+	succeeded int
+	cut       bool
+}
+
+func (r *Recorder) take() taken {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	bodies, requests, succeeded, cut = r.bodies, r.requests, r.succeeded, r.cut
-	r.bodies, r.requests, r.size, r.asked, r.succeeded, r.cut = nil, nil, 0, 0, 0, false
-	return bodies, requests, succeeded, cut
+	call := taken{requests: r.requests, earlier: r.earlier, succeeded: r.succeeded, cut: r.cut}
+	for _, e := range r.exchanges {
+		if !e.isResult || r.isOfLogs(e) {
+			call.exchanges = append(call.exchanges, e)
+		}
+	}
+	r.exchanges, r.requests, r.size, r.asked, r.succeeded, r.cut = nil, nil, 0, 0, 0, false
+	r.earlier = remembered(call.earlier, call.requests)
+	return call
+}
+
+// remembered returns the latest requests, each once.
+func remembered(earlier, latest []string) []string {
+	if len(latest) == 0 {
+		return earlier
+	}
+	var list []string
+	size := 0
+	for _, requests := range [][]string{latest, earlier} {
+		for _, request := range slices.Backward(requests) {
+			if size+len(request) > maxEarlier {
+				continue
+			}
+			if !slices.Contains(list, request) {
+				list, size = append(list, request), size+len(request)
+			}
+		}
+	}
+	slices.Reverse(list)
+	return list
 }
 
 // Judge returns which parts of an output occur in the recorded answers, and forgets the exchanges. What it has not
 // compared by a time is not part of the result. The zero time is no limit.
 func (r *Recorder) Judge(output string, until time.Time) *toolcall.Observed {
-	bodies, requests, succeeded, cut := r.take()
-	observed := &toolcall.Observed{Answers: succeeded, Partial: cut, Spans: []toolcall.Span{}}
-	if succeeded == 0 || len(bodies) == 0 || output == "" {
+	call := r.take()
+	observed := &toolcall.Observed{Answers: call.succeeded, Partial: call.cut, Spans: []toolcall.Span{}}
+	if call.succeeded == 0 || len(call.exchanges) == 0 || output == "" {
 		return observed
 	}
-	m := newMatcher(output, newAsked(requests))
+	m := newMatcher(output, newAsked(call.earlier, call.requests))
 	m.until = until
 	compared := map[uint64]bool{}
-	for _, body := range bodies {
-		if len(bodies) > 1 { // polling repeats answers
-			sum := maphash.Bytes(seed, body)
+	for _, e := range call.exchanges {
+		if len(call.exchanges) > 1 { // polling repeats answers
+			sum := maphash.Bytes(seed, e.answer) ^ maphash.String(seed, e.request)*31
 			if compared[sum] {
 				continue
 			}
 			compared[sum] = true
 		}
-		if m.compare(body); m.partial {
+		if m.compare(e); m.partial {
 			break
 		}
 	}
+	observed.Spans, observed.Asked = m.limited(m.spans(), m.askedSpans())
 	observed.Partial = observed.Partial || m.partial
-	observed.Spans = m.spans()
-	own := m.sharing()
-	for _, request := range requests {
-		for _, text := range readings(request) {
-			own.interrupt()
-			own.add(Normal(text), isName)
+	return observed
+}
+
+// limited returns at most [maxSpans] parts of each kind. A part counts as answered only if it is known which parts of it
+// the code sent.
+func (m *matcher) limited(answered, sent []toolcall.Span) (spans, asked []toolcall.Span) {
+	if len(sent) > maxSpans {
+		m.askedTo, sent = min(m.askedTo, sent[maxSpans].From), sent[:maxSpans]
+	}
+	for i, part := range answered {
+		if part.To > m.askedTo || i == maxSpans {
+			m.partial = true
+			return answered[:i], sent
 		}
 	}
-	own.endGroup(false)
-	observed.Asked = own.spans()
-	return observed
+	return answered, sent
 }
 
 var seed = maphash.MakeSeed()
@@ -132,138 +263,15 @@ func (m *matcher) spans() []toolcall.Span {
 			continue
 		}
 		end = to
-		first, last := m.words[i], m.words[to-1]
-		span := toolcall.Span{From: int(m.normal.from[first.from]), To: int(m.normal.to[last.to-1])}
-		if span.To-span.From < minSpan {
-			continue
+		if span := m.span(int32(i), to); span.To-span.From >= minSpan {
+			list = append(list, span)
 		}
-		if len(list) == maxSpans {
-			m.partial = true
-			break
-		}
-		list = append(list, span)
 	}
 	return list
 }
 
-// asked is what the code sent to AWS. Some operations repeat it in their answers.
-type asked struct {
-	raw    string // all requests
-	text   string // the words of all requests, separated by blanks
-	words  map[string]bool
-	labels map[string]bool // texts for which requests asked as labels of their answers, in the normal form
-}
-
-func newAsked(requests []string) asked {
-	a := asked{raw: strings.Join(requests, "\n"), words: map[string]bool{}, labels: map[string]bool{}}
-	var b strings.Builder
-	for _, request := range requests {
-		a.addLabels(request)
-		for _, text := range readings(request) {
-			b.WriteString(joinedWords(Normal(text)))
-		}
-	}
-	a.text = b.String()
-	for _, w := range strings.Fields(a.text) {
-		a.words[w] = true
-	}
-	return a
-}
-
-// minParts is the number of parts of a name that could be a sentence, such as access-denied-for-eve.
-const minParts = 3
-
-// mayBeEcho reports whether a name in an answer can be text that the code invented: the code sent it, it has
-// several parts, and no ARN or address in the answer contains it. A bucket's list repeats the prefix that was
-// asked for.
-func (a asked) mayBeEcho(plain string, body []byte) bool {
-	if !a.words[plain] {
-		return false
-	}
-	parts := strings.FieldsFunc(plain, func(r rune) bool { return r == '-' || r == '_' || r == '.' })
-	if len(parts) < minParts {
-		return false
-	}
-	for _, mark := range []string{":", "/"} {
-		if bytes.Contains(body, []byte(mark+plain)) && !strings.Contains(a.raw, mark+plain) {
-			return false
-		}
-	}
-	return true
-}
-
-// addLabels adds the labels that a request names: GetMetricData repeats them.
-func (a asked) addLabels(request string) {
-	_, body, _ := strings.Cut(request, "\n")
-	scanBody([]byte(body), &requestReader{labels: a.labels})
-	if form, err := url.ParseQuery(body); err == nil {
-		for name, values := range form {
-			if strings.HasSuffix(name, ".Label") {
-				a.labels[plainOf(values[0])] = true
-			}
-		}
-	}
-}
-
-// requestReader collects the texts of a request, and the values of fields with the name Label.
-type requestReader struct {
-	labels  map[string]bool // may be nil
-	texts   strings.Builder
-	isLabel bool
-}
-
-func (r *requestReader) enter(bool)  { r.isLabel = false }
-func (r *requestReader) enterEntry() { r.isLabel = false }
-func (r *requestReader) leave()      { r.isLabel = false }
-
-func (r *requestReader) name(name string) {
-	r.isLabel = name == "Label"
-	r.texts.WriteString(name + "\n")
-}
-
-func (r *requestReader) value(text string) {
-	if r.isLabel && r.labels != nil {
-		r.labels[plainOf(text)] = true
-	}
-	r.texts.WriteString(text + "\n")
-}
-
-// readings returns what a request may mean: as it is, decoded as a form or an address, and the texts of its
-// body.
-func readings(request string) []string {
-	list := []string{request}
-	if plain, err := url.QueryUnescape(request); err == nil && plain != request {
-		list = append(list, plain)
-	}
-	_, body, _ := strings.Cut(request, "\n")
-	var r requestReader
-	scanBody([]byte(body), &r)
-	return append(list, r.texts.String())
-}
-
-// joinedWords returns the words of a normal text, each between blanks.
-func joinedWords(plain string) string {
-	var b strings.Builder
-	b.WriteByte(' ')
-	eachWord(plain, func(w word) bool {
-		b.WriteString(w.text)
-		b.WriteByte(' ')
-		return true
-	})
-	return b.String()
-}
-
-// contains reports whether a value of several words is part of a request.
-func (a asked) contains(plain string) bool {
-	if len(a.words) == 0 || strings.IndexByte(plain, ' ') < 0 {
-		return false
-	}
-	list := make([]string, 1, 16)
-	isKnown := true
-	eachWord(plain, func(w word) bool {
-		list = append(list, w.text)
-		isKnown = a.words[w.text]
-		return isKnown
-	})
-	return isKnown && len(list) > 2 && strings.Contains(a.text, strings.Join(append(list, ""), " "))
+// span returns the part of the output that some of its words cover.
+func (m *matcher) span(from, to int32) toolcall.Span {
+	first, last := m.words[from], m.words[to-1]
+	return toolcall.Span{From: int(m.normal.from[first.from]), To: int(m.normal.to[last.to-1])}
 }

@@ -345,3 +345,15 @@ func datetimeAt(text string, i int) (end int, canonical string) {
 	at := time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], 0, time.UTC)
 	return i + len(found[0]), timeWord(at.Unix())
 }
+
+// joinedWords returns the words of a normal text, each between blanks.
+func joinedWords(plain string) string {
+	var b strings.Builder
+	b.WriteByte(' ')
+	eachWord(plain, func(w word) bool {
+		b.WriteString(w.text)
+		b.WriteByte(' ')
+		return true
+	})
+	return b.String()
+}

@@ -1,14 +1,69 @@
 package redact
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"html"
-	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
+
+// known finds known secrets in a text, however they are written.
+type known struct {
+	plain   *literals // secrets and their encodings; searched for in every view of the text
+	compact *literals // encodings only; searched for in the compact views
+}
+
+// newKnown returns nil if there are no secrets.
+func newKnown(secrets []string) *known {
+	if len(secrets) == 0 {
+		return nil
+	}
+	plain, compact := map[string]bool{}, map[string]bool{}
+	for _, secret := range secrets {
+		for _, written := range spellings(secret) {
+			plain[written] = true
+		}
+		for _, written := range encodings(secret) {
+			plain[written] = true
+			compact[strings.Map(withoutSeparators, written)] = true
+		}
+	}
+	return &known{newLiterals(plain), newLiterals(compact)}
+}
+
+// replace replaces the secrets.
+func (k *known) replace(c *counter, text string) string {
+	var found [][2]int
+	for _, v := range viewsOf(text) {
+		found = k.plain.find(c, v, found)
+		if folded := v.compact(); folded != nil {
+			found = k.compact.find(c, folded, found)
+		}
+		if c.isLate() {
+			return text
+		}
+	}
+	if len(found) == 0 {
+		return text
+	}
+	slices.SortFunc(found, func(a, b [2]int) int { return cmp.Or(a[0]-b[0], b[1]-a[1]) })
+	var b strings.Builder
+	done := 0
+	for _, span := range found {
+		if span[0] >= done {
+			b.WriteString(text[done:span[0]])
+			b.WriteString(replacement("secret"))
+			c.count++
+		}
+		done = max(done, span[1])
+	}
+	b.WriteString(text[done:])
+	return b.String()
+}
 
 // literals finds many texts in one pass. Each of them has at least minSecret bytes.
 type literals struct {
@@ -16,17 +71,20 @@ type literals struct {
 	lists map[uint32][]string  // by their first four bytes, longest first
 }
 
-// newLiterals returns nil if there are no texts.
-func newLiterals(texts []string) *literals {
-	if len(texts) == 0 {
-		return nil
-	}
+// newLiterals returns nil if no text is long enough.
+func newLiterals(texts map[string]bool) *literals {
 	l := &literals{lists: map[uint32][]string{}}
-	for _, text := range texts {
+	for text := range texts {
+		if len(text) < minSecret {
+			continue
+		}
 		pair := uint16(text[0])<<8 | uint16(text[1])
 		l.first[pair/64] |= 1 << (pair % 64)
 		key := binary.BigEndian.Uint32([]byte(text[:4]))
 		l.lists[key] = append(l.lists[key], text)
+	}
+	if len(l.lists) == 0 {
+		return nil
 	}
 	for _, list := range l.lists {
 		slices.SortFunc(list, func(a, b string) int { return len(b) - len(a) })
@@ -34,61 +92,83 @@ func newLiterals(texts []string) *literals {
 	return l
 }
 
-// replace replaces the texts.
-func (l *literals) replace(c *counter, text string) string {
-	var b strings.Builder
-	done := 0
+// find appends the parts of the original text that are one of the texts in a view of it.
+func (l *literals) find(c *counter, v *view, found [][2]int) [][2]int {
+	if l == nil {
+		return found
+	}
+	text := v.text
 	for at := 0; at+minSecret <= len(text); at++ {
 		pair := uint16(text[at])<<8 | uint16(text[at+1])
 		if l.first[pair/64]&(1<<(pair%64)) == 0 {
 			continue
 		}
+		size := 0
 		for _, literal := range l.lists[binary.BigEndian.Uint32([]byte(text[at:at+4]))] {
 			if strings.HasPrefix(text[at:], literal) {
-				b.WriteString(text[done:at])
-				b.WriteString(replacement("secret"))
-				c.count++
-				done = at + len(literal)
-				at = done - 1
+				size = max(size, len(literal))
 				break
 			}
+			size = max(size, cutSize(text[at:], literal))
+		}
+		if size > 0 {
+			from, to := v.original(at, at+size)
+			found = append(found, [2]int{from, to})
+			at += size - 1
 		}
 		if at%maxQuoted == 0 && c.isLate() {
-			return text
+			return found
 		}
 	}
-	if done == 0 {
-		return text
-	}
-	b.WriteString(text[done:])
-	return b.String()
+	return found
 }
 
-// maxEncoded is the length in bytes of a secret that is also found in base64, in hexadecimal digits, and encoded for
-// URLs and HTML. Longer ones, such as scripts, are encoded already.
+// cutSize returns the length of the beginning of a secret at the start of a text if the secret is cut there, or 0. Code shows
+// a part of a value, and the functions for the code shorten log lines.
+func cutSize(text, secret string) int {
+	size := 0
+	for size < len(text) && text[size] == secret[size] { // they differ before the end of the secret, or the text ends
+		size++
+	}
+	if size < minSecret || 3*size < len(secret) || 2*size < len(secret) && !hasDigit(secret[:size]) {
+		return 0
+	}
+	rest := text[size:]
+	if rest == "" || strings.IndexByte("\"'\n", rest[0]) >= 0 || strings.HasPrefix(rest, "…") || strings.HasPrefix(rest, "...") {
+		return size
+	}
+	return 0
+}
+
+// maxEncoded is the length in bytes of a secret that is also found in base64 and in hexadecimal digits. Longer ones, such
+// as scripts, are encoded already.
 const maxEncoded = 256
 
-// How Python and other languages differ from Go when they encode for URLs and HTML.
-var (
-	withSlashes = strings.NewReplacer("%2F", "/", "+", "%20")
-	withoutPlus = strings.NewReplacer("+", "%20")
-	pythonHTML  = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;")
-	xmlText     = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;")
-	plainHTML   = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
-)
+// spellings returns a secret in the forms that remain when a text is decoded. Decoding a text also decodes the secret, if it
+// contains what looks like an escape.
+func spellings(secret string) []string {
+	list := []string{
+		secret,
+		terminal.Plain(secret),                   // as answers show it
+		strings.ReplaceAll(secret, " ", "+"),     // in forms
+		strings.ReplaceAll(secret, "'", "''"),    // in SQL and YAML
+		strings.ReplaceAll(secret, `"`, `""`),    // in CSV
+		strings.ReplaceAll(secret, "'", `'"'"'`), // in shells: Python's shlex
+		strings.ReplaceAll(secret, "'", `'\''`),  // in shells
+		strings.ReplaceAll(secret, "'", `'''`),   // the same, decoded
+	}
+	for _, v := range viewsOf(secret) {
+		list = append(list, v.text)
+	}
+	return list
+}
 
-// encodings returns a secret in base64, alone and as a part of a longer text, in hexadecimal digits, and as URLs and
-// HTML contain it.
+// encodings returns a secret in base64, alone and as a part of a longer text, and in hexadecimal digits.
 func encodings(secret string) []string {
 	if len(secret) > maxEncoded {
 		return nil
 	}
-	list := []string{
-		hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret))),
-		url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret),
-		withSlashes.Replace(url.QueryEscape(secret)), withoutPlus.Replace(url.QueryEscape(secret)),
-		pythonHTML.Replace(secret), xmlText.Replace(secret), plainHTML.Replace(secret),
-	}
+	list := []string{hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret)))}
 	for shift := range 3 {
 		encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + secret))
 		// Only the characters that depend on nothing but the secret.

@@ -8,15 +8,12 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
@@ -71,12 +68,11 @@ func (m *Memory) Observe(body []byte) {
 func (m *Memory) Knowing(r *Redactor) *Redactor {
 	knowing := *r
 	secrets, gaps := m.takeSecrets(r)
-	knowing.known, knowing.gaps = newLiterals(secrets), gaps
+	knowing.known, knowing.gaps = newKnown(secrets), gaps
 	return &knowing
 }
 
-// takeSecrets returns the secrets in the observed answers as they can be written, and what was not searched. It forgets
-// the answers.
+// takeSecrets returns the secrets in the observed answers, and what was not searched. It forgets the answers.
 func (m *Memory) takeSecrets(r *Redactor) ([]string, toolcall.SearchGap) {
 	m.mu.Lock()
 	bodies, missed := m.bodies, m.missed
@@ -95,42 +91,7 @@ func (m *Memory) takeSecrets(r *Redactor) ([]string, toolcall.SearchGap) {
 		}
 	}
 	gaps.Secrets = len(l.excess)
-	found := map[string]bool{}
-	for secret := range l.found {
-		for _, written := range append(spellings(secret), encodings(secret)...) {
-			if len(written) >= minSecret {
-				found[written] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(found)), gaps
-}
-
-// spellings returns a text as Python's print, repr, and json.dumps write it, the last also nested in JSON.
-func spellings(text string) []string {
-	slashes := strings.ReplaceAll(text, `\`, `\\`)
-	quoted := strings.ReplaceAll(slashes, `"`, `\"`)
-	ascii := asciiJSON(quoted)
-	nested := strings.ReplaceAll(strings.ReplaceAll(quoted, `\`, `\\`), `"`, `\"`)
-	nestedASCII := strings.ReplaceAll(strings.ReplaceAll(ascii, `\`, `\\`), `"`, `\"`)
-	list := []string{text, slashes, strings.ReplaceAll(slashes, "'", `\'`), quoted, ascii, nested, nestedASCII}
-	slices.Sort(list)
-	return slices.Compact(list)
-}
-
-// asciiJSON escapes non-ASCII characters as json.dumps does.
-func asciiJSON(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if r < utf8.RuneSelf {
-			b.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&b, `\u%04x`, unit)
-		}
-	}
-	return b.String()
+	return slices.Sorted(maps.Keys(l.found)), gaps
 }
 
 // secretHints are words by which the learner finds more secrets than the rules for texts. It finds no secret in a text
@@ -179,6 +140,9 @@ type learner struct {
 // add stores a secret, unless it is so short or regular that replacing it everywhere would damage other
 // texts.
 func (l *learner) add(secret string) {
+	if shown := terminal.Plain(secret); shown != secret { // answers show it like that
+		l.add(shown)
+	}
 	if len(secret) < minSecret || !hasDigit(secret) || entropy(secret) <= 2.5 || l.found[secret] {
 		return
 	}

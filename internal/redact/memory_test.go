@@ -9,6 +9,7 @@ import (
 	"html"
 	"maps"
 	"net/url"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
 const (
@@ -315,16 +317,128 @@ func BenchmarkLearnFrom1MBOfLogs(b *testing.B) {
 	}
 }
 
-func TestEncodings_AreThoseOfOtherLanguages(t *testing.T) {
-	found := encodings(`p'w"d/1+2=<&`)
-	for _, want := range []string{
-		`p&#x27;w&quot;d/1+2=&lt;&amp;`, // Python's html.escape
-		`p&apos;w&quot;d/1+2=&lt;&amp;`, // XML
-		`p'w"d/1+2=&lt;&amp;`,           // html.escape without quotes
-		`p%27w%22d/1%2B2%3D%3C%26`,      // Python's urllib.parse.quote
-		`p%27w%22d%2F1%2B2%3D%3C%26`,
+// writeEncodings evaluates expressions of Python with a secret.
+const writeEncodings = `import ast, base64, codecs, csv, html, io, json, pprint, shlex, sys, urllib.parse
+given = json.load(sys.stdin)
+s = given["secret"]
+print(json.dumps({code: eval(code) for code in given["codes"]}))`
+
+// Code prints a value as its language, its libraries, and the program that receives it write it.
+func TestMemory_FindsEveryEncoding(t *testing.T) {
+	python, err := moto.Tool("python")
+	require.NoError(t, err)
+	codes := []string{
+		"s", "repr(s)", "ascii(s)", "repr(s.encode())", "repr(bytearray(s.encode()))", "json.dumps(s)", "json.dumps(s, ensure_ascii=False)", "json.dumps(json.dumps(s))",
+		"json.dumps(json.dumps(json.dumps(s)))", "json.dumps(s).replace('/', '\\\\/')", "json.dumps(json.dumps(s).replace('/', '\\\\/'))", "repr(json.dumps(s))",
+		"json.dumps(s).replace('<', '\\\\u003c').replace('>', '\\\\u003E').replace('&', '\\\\u0026').replace(\"'\", '\\\\u0027')",
+		"repr(repr(s))", "repr(json.dumps(s).encode())", "repr(s.encode('unicode_escape'))", "s.encode('unicode_escape').decode()", "codecs.escape_encode(s.encode())[0].decode()",
+		"''.join('\\\\x%02x' % b for b in s.encode())", "''.join('\\\\x%02X' % b for b in s.encode())", "''.join('\\\\%03o' % b for b in s.encode())",
+		"''.join('\\\\u{%x}' % ord(c) for c in s)", "''.join('\\\\U%08x' % ord(c) for c in s)",
+		"urllib.parse.quote(s)", "urllib.parse.quote(s, safe='')", "urllib.parse.quote_plus(s)", "''.join('%%%02x' % b for b in s.encode())", "''.join('%%%02X' % b for b in s.encode())",
+		"urllib.parse.quote(urllib.parse.quote(s, safe=''), safe='')", "urllib.parse.urlencode({'a': s})", "json.dumps({'url': urllib.parse.quote_plus(s)})",
+		"html.escape(s)", "html.escape(s, quote=False)", "html.escape(html.escape(s))", "''.join('&#%d;' % ord(c) for c in s)", "''.join('&#x%X;' % ord(c) for c in s)", "json.dumps(html.escape(s))",
+		"html.escape(json.dumps(s))", "html.escape(s).replace('&#x27;', '&apos;')", "html.escape(s).replace('&quot;', '&#34;')", "s.encode('ascii', 'xmlcharrefreplace').decode()",
+		"base64.b64encode(s.encode()).decode()", "base64.urlsafe_b64encode(s.encode()).decode()", "base64.encodebytes(('user:' + s * 2).encode()).decode()", "repr(base64.encodebytes(s.encode()))",
+		"base64.encodebytes(('x' * 40 + s).encode()).decode().replace('\\n', '\\r\\n')", "json.dumps(base64.encodebytes(('y' * 41 + s).encode()).decode())",
+		"'\\n    '.join(filter(None, (base64.b64encode(s.encode()).decode()[i:i + 20] for i in range(0, 400, 20))))", "pprint.pformat({'key': base64.b64encode(s.encode())}, width=40)",
+		"s.encode().hex()", "s.encode().hex(':')", "s.encode().hex(' ')", "s.encode().hex('-').upper()", "s.encode().hex(' ', 2)", "repr(s.encode().hex(':'))",
+		"shlex.quote(s)", "'\\'' + s.replace(\"'\", \"'\\\\''\") + '\\''", "s.replace(\"'\", \"''\")", "(lambda f: (csv.writer(f).writerow([s]), f.getvalue())[1])(io.StringIO(newline=''))",
+		"pprint.pformat({'key': s.encode()}, width=30)", "json.dumps({'a': [json.dumps({'b': s})]}, indent=1)",
+	}
+	r, err := New(nil)
+	require.NoError(t, err)
+	for _, secret := range []string{
+		`Zk3Vq9TxW1bLr7Yd0HsP5nMc`, `Zk3'V"q9\TxéW1b🔑Lr7`, `p'w"d/1+2=<&>Zk39`, "Zk3\x1bVq9\x00Tx\tW1\x7fb/7", "Zk3 Vq9 x/W1b%41Lr7Y", `Zk3&amp;Vq9\u0041x\nW1`,
+		"Zk3\u00a0Vq9\u2028TxÿW1", `a\\b\"c%2541&lt;9Zk3`, "Zk3\nVq9\r\nTxW1b$7", strings.Repeat("Zk3Vq9TxW1", 12) + `/'"\`,
 	} {
-		assert.Contains(t, found, want)
+		body, err := json.Marshal(map[string]any{"Variables": map[string]string{"DB_PASSWORD": secret}})
+		require.NoError(t, err)
+		var m Memory
+		m.Observe(body)
+		knowing := m.Knowing(r)
+		written := map[string]string{}
+		program := exec.CommandContext(t.Context(), python, "-c", writeEncodings)
+		input, err := json.Marshal(map[string]any{"secret": secret, "codes": codes})
+		require.NoError(t, err)
+		program.Stdin = bytes.NewReader(input)
+		out, err := program.Output()
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(out, &written))
+		require.Len(t, written, len(codes))
+		for code, written := range written {
+			clean, count := knowing.Text("<< " + written + " >>")
+			assert.Positive(t, count, "%q: %s: %s", secret, code, clean)
+			assert.LessOrEqual(t, len(clean), len("<<  >>")+count*len("[redacted: secret]")+64, "%q: %s: %s", secret, code, clean)
+			assert.True(t, strings.HasPrefix(clean, "<< ") && strings.HasSuffix(clean, " >>"), "%q: %s: %s", secret, code, clean)
+		}
+	}
+}
+
+func TestMemory_FindsTheBeginningOfASecretThatIsCut(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	var m Memory
+	m.Observe([]byte(`{"Variables":{"DB_PASSWORD":"` + randomA + `","WEBHOOK_SECRET":"Harbor-lantern-Copper-window-42"}}`))
+	knowing := m.Knowing(r)
+	for text, want := range map[string]string{
+		"pw " + randomA[:20] + "… truncated": "pw [redacted: secret]… truncated",
+		"pw " + randomA[:8] + "...":          "pw [redacted: secret]...",
+		`["` + randomA[:12] + `"]`:           `["[redacted: secret]"]`,
+		"{'a': '" + randomA[:9] + "'}":       "{'a': '[redacted: secret]'}",
+		randomA[:15]:                         "[redacted: secret]",
+		randomA[:23] + "\nnext":              "[redacted: secret]\nnext",
+		randomA[:7]:                          randomA[:7],
+		randomA[:20] + "xyz":                 randomA[:20] + "xyz",
+		randomA[:20] + " and more":           randomA[:20] + " and more",
+		`"Harbor-lantern"`:                   `"Harbor-lantern"`,
+		`"Harbor-lantern-Copper"`:            `"[redacted: secret]"`,
+		base64.StdEncoding.EncodeToString([]byte(randomA))[:16] + "…": "[redacted: secret]…",
+	} {
+		clean, _ := knowing.Text(text)
+		assert.Equal(t, want, clean)
+	}
+}
+
+func TestMemory_KeepsTextsThatOnlyResembleASecret(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	var m Memory
+	m.Observe([]byte(`{"Variables":{"DB_PASSWORD":"` + randomA + `","API_KEY":"Zk3 Vq9+TxW1"}}`))
+	knowing := m.Knowing(r)
+	for _, text := range []string{
+		`C:\temp\new\x41 100% done %41 &amp; "a"` + "\n  " + `"b" \u003c \ud83d \`, randomA[:7] + "\n" + randomA[7:20], strings.ToLower(randomA), `\x`, `\u00`, `%`, `&`, `&#;`, `\u{}`, `\U00110000`, `&#xffffffff;`,
+		"2026-01-02T03:04:05 be ad 12 c0:ff:ee", strings.Repeat("ab:cd ", 50), strings.Repeat(`\`, 50), strings.Repeat("%25", 50), strings.Repeat("&amp;amp;", 9),
+	} {
+		clean, count := knowing.Text(text)
+		assert.Equal(t, text, clean)
+		assert.Zero(t, count)
+	}
+	clean, _ := knowing.Text(`x \u005ak3Vq9TxW1bLr7Yd0HsP5nM\u0063\u0064 "` + randomA + `": \` + randomA + `\`)
+	assert.Equal(t, `x [redacted: secret]\u0064 "[redacted: secret]": \[redacted: secret]\`, clean)
+}
+
+// BenchmarkKnownSecretsIn256KB looks for 50 secrets of an answer in what code prints.
+func BenchmarkKnownSecretsIn256KB(b *testing.B) {
+	r, err := New(nil)
+	require.NoError(b, err)
+	var list []string
+	for i := range 50 {
+		list = append(list, fmt.Sprintf(`{"name":"S%d","value":"%s%d"}`, i, randomA, 1000+i))
+	}
+	var m Memory
+	m.Observe([]byte(`{"environment":[` + strings.Join(list, ",") + `]}`))
+	knowing := m.Knowing(r)
+	line := "2026-01-02T03:04:05.678Z 0f8fad5b-d9cb-469f-a165-70867728950e INFO wrote 3 items to orders in 12 ms\n"
+	encoded, err := json.Marshal(map[string]string{"message": `{"level": "info", "message": "wrote 3 items", "path": "/a%20b"}`})
+	require.NoError(b, err)
+	for name, text := range map[string]string{"log lines": line, "JSON in JSON": string(encoded) + "\n"} {
+		b.Run(name, func(b *testing.B) {
+			text := strings.Repeat(text, (256<<10)/len(text))
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				knowing.Text(text)
+			}
+		})
 	}
 }
 

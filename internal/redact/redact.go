@@ -6,7 +6,7 @@
 //   - the text before a value, such as a command (commands.go)
 //   - the name of a value (names.go), in all forms of text (scan.go, values.go, forms.go)
 //   - the variables of programs, and the data of Kubernetes secrets (variables.go)
-//   - a [Memory] of the answers that AWS gave to the same call (memory.go, literals.go)
+//   - a [Memory] of the answers that AWS gave to the same call (memory.go), in all encodings (literals.go, decode.go)
 //
 // One pass finds the words of all rules and shapes (index.go), so only those whose words occur are tried.
 package redact
@@ -29,15 +29,15 @@ import (
 // Redactor replaces secrets with a text that names their kind.
 type Redactor struct {
 	custom []*regexp.Regexp   // patterns of the user
-	known  *literals          // secrets that AWS's answers contain; may be nil
+	known  *known             // secrets that AWS's answers contain; may be nil
 	gaps   toolcall.SearchGap // what was not searched for these secrets
 	until  time.Time          // zero: no deadline
 }
 
 // Every replacement starts with markStart, by which later passes recognize it.
 const (
-	markStart = "[redacted: "
-	markEnd   = "]"
+	markStart = toolcall.MarkStart
+	markEnd   = toolcall.MarkEnd
 )
 
 // isMarked reports whether a text contains the beginning of a replacement. A pattern may have matched only a part.
@@ -100,6 +100,7 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 	output := a.Output
 	var count int
 	a.Output, count = r.Text(output)
+	count = max(count, strings.Count(a.Output, markStart)) // parts that were shortened have been redacted before
 	a.Redactions += count
 	text := func(text string) string {
 		if text == output { // usually the output is one stream
@@ -129,13 +130,11 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 	}
 }
 
-// ReplaceFakeMarks changes texts of the code that look like a mark of the redaction, so that every mark in the answer is
-// one of the redaction. Call it before the answer is redacted.
-func ReplaceFakeMarks(a *toolcall.Answer) {
+// ReplaceFakeMarks changes the parts of a text of the code that look like a mark of the redaction, so that every mark in
+// an answer is one of the redaction. Call it before the text is redacted.
+func ReplaceFakeMarks(text string) string {
 	start := strings.TrimSpace(markStart)
-	for _, text := range []*string{&a.Output, &a.Stdout, &a.Stderr, &a.Error} {
-		*text = strings.ReplaceAll(*text, start, "("+start[1:])
-	}
+	return strings.ReplaceAll(text, start, "("+start[1:])
 }
 
 // Text redacts a text and counts the secrets.
@@ -173,7 +172,7 @@ func (r *Redactor) text(c *counter, text string) string {
 		if c.isLate() {
 			break
 		}
-		text = c.replaceAll(pattern, text, func(g []string) string { return c.mark("custom pattern", g[0]) })
+		text = c.replaceCustom(pattern, text)
 	}
 	if c.expired {
 		c.count++
@@ -208,6 +207,12 @@ func (c *counter) mark(kind, secret string) string {
 	return replacement(kind)
 }
 
+// markOver is mark for a text that can contain marks, which counted before.
+func (c *counter) markOver(kind, text string) string {
+	c.count = max(c.count-strings.Count(text, markStart), 0)
+	return c.mark(kind, text)
+}
+
 // replaceAll replaces every match of a pattern.
 func (c *counter) replaceAll(pattern *regexp.Regexp, text string, replace func(groups []string) string) string {
 	return pattern.ReplaceAllStringFunc(text, func(found string) string {
@@ -219,6 +224,43 @@ func (c *counter) replaceAll(pattern *regexp.Regexp, text string, replace func(g
 		return replace(groups)
 	})
 }
+
+// replaceCustom replaces the matches of a pattern of the user. A match in a mark stays, and a mark in a match becomes a part
+// of the new mark.
+func (c *counter) replaceCustom(pattern *regexp.Regexp, text string) string {
+	var b strings.Builder
+	var marks [][]int
+	if isMarked(text) {
+		marks = wholeMark().FindAllStringIndex(text, -1)
+	}
+	done := 0
+	for _, found := range pattern.FindAllStringIndex(text, -1) {
+		from, to := found[0], found[1]
+		for len(marks) > 0 && marks[0][1] <= from {
+			marks = marks[1:]
+		}
+		for _, mark := range marks {
+			if mark[0] >= to {
+				break
+			}
+			if mark[0] <= from && to <= mark[1] {
+				from, to = 0, 0 // in a mark
+				break
+			}
+			from, to = min(from, mark[0]), max(to, mark[1])
+		}
+		if from < done || to <= from {
+			continue
+		}
+		b.WriteString(text[done:from])
+		b.WriteString(c.markOver("custom pattern", text[from:to]))
+		done = to
+	}
+	b.WriteString(text[done:])
+	return b.String()
+}
+
+var wholeMark = lazy(regexp.QuoteMeta(markStart) + `[^\]\n]*` + regexp.QuoteMeta(markEnd))
 
 // replaceGroup replaces the second group of each match of a shape.
 func (c *counter) replaceGroup(s *shape, text string, quoted bool) string {

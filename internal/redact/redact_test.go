@@ -1,7 +1,10 @@
 package redact
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -278,10 +281,66 @@ func TestText_EndsVariablesWhereTheyAreCut(t *testing.T) {
 }
 
 func TestReplaceFakeMarks_LeavesOnlyMarksOfTheRedaction(t *testing.T) {
-	fake := "[redacted: the cause is eve] orders"
-	answer := toolcall.Answer{Output: fake, Stdout: fake, Stderr: fake, Error: fake}
-	ReplaceFakeMarks(&answer)
-	for _, text := range []string{answer.Output, answer.Stdout, answer.Stderr, answer.Error} {
-		assert.Equal(t, "(redacted: the cause is eve] orders", text)
+	assert.Equal(t, "(redacted: the cause is eve] orders", ReplaceFakeMarks("[redacted: the cause is eve] orders"))
+}
+
+// nestedMark is a mark in a mark, or a part of one.
+var nestedMark = regexp.MustCompile(`\[redacted: [^\]]*\[|redacted: [a-zA-Z -]*\][^\s"',;&}\[@]*\]|\[redacted:[^\]]*$`)
+
+func TestText_ReplacesWholeValuesOfKubernetesSecrets(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	encoded := base64.StdEncoding.EncodeToString([]byte("hunter2-canary-91"))
+	for name, text := range map[string]string{
+		"data":                       "apiVersion: v1\nkind: Secret\ndata:\n  password: " + encoded + "\n  username: " + encoded + "\n",
+		"comments and quotes":        "kind: Secret\ndata:\n  password: " + encoded + " # comment\n  # token: x\n  token: \"" + encoded + "\"\n  a: '" + encoded + "'\n",
+		"a URL":                      "kind: Secret\nstringData:\n  url: postgres://app:hunter2-canary@db/x\n",
+		"a block":                    "kind: Secret\nstringData:\n  config.yaml: |\n    password: hunter2-canary\n\n    x: hunter2\n  other: hunter2\n",
+		"a key":                      "kind: Secret\nstringData:\n  key: |-\n    -----BEGIN PRIVATE KEY-----\n    " + body + "\n    -----END PRIVATE KEY-----\n  pw: hunter2-canary\ntype: Opaque\n",
+		"a folded block":             "kind: \"Secret\"\nstringData:\n  password: >\n    hunter2canary\n    more hunter2\n",
+		"a value on two lines":       "kind: Secret\nstringData:\n  multi: first\n    second hunter2 line\n  b: hunter2\n",
+		"the kind below":             "data:\n  password: " + encoded + "\n  token: ghp_" + body[:36] + "\nkind: Secret\n",
+		"an applied configuration":   "kind: Secret\nmetadata:\n  annotations:\n    last: |\n      {\"data\":{\"password\":\"" + encoded + "\"},\"kind\":\"Secret\"}\ndata:\n  password: " + encoded + "\n",
+		"an object on one line":      "kind: Secret\nstringData: {password: hunter2-canary-9, user: hunter2}\n",
+		"a list of secrets":          "items:\n- kind: Secret\n  data:\n    password: " + encoded + "\n    k: " + encoded + "\n- kind: Secret\n  data:\n    p: " + encoded + "\n",
+		"a header":                   "kind: Secret\nstringData:\n  auth: Bearer " + body[:30] + " hunter2=1\n  msg: hunter2:hunter2-canary@tcp(db)\n",
+		"a command":                  "kind: Secret\nstringData:\n  cmd: mysql -uroot -phunter2canary -h hunter2\n",
+		"names in a value":           "kind: Secret\nstringData:\n  a: password=hunter2canary token=hunter2 end hunter2\n",
+		"an alias and a complex key": "kind: Secret\ndata:\n  a: &x " + encoded + "\n  ? b\n  : hunter2\n",
+		"a tab and no blank":         "kind: Secret\ndata:\n  a:\t" + encoded + "\n  b:\n    hunter2\n",
+		"windows lines":              "kind: Secret\r\ndata:\r\n  password: " + encoded + "\r\n  b: " + encoded + "\r\n",
+	} {
+		clean, count := r.Text(text)
+		assert.NotContains(t, clean, "hunter2", name)
+		assert.NotContains(t, clean, encoded[:8], name)
+		assert.NotRegexp(t, nestedMark, clean, name)
+		assert.Equal(t, strings.Count(clean, markStart), count, "%s: %s", name, clean)
+		again, more := r.Text(clean)
+		assert.Equal(t, clean, again, name)
+		assert.Zero(t, more, name)
+	}
+}
+
+// A text that was shortened is redacted twice. Marks of the first time must not hide that something was replaced.
+func TestDocument_CountsWhatIsReplacedBesideMarks(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	text := "kind: Secret\nstringData:\n  a: [redacted: password] hunter2 [redacted: password] [redacted: password]\n"
+	encoded, err := json.Marshal([]string{text, "password=hunter2-canary", "password=hunter2-canary"})
+	require.NoError(t, err)
+	clean, count := r.Document(string(encoded))
+	assert.Equal(t, 3, count)
+	assert.NotContains(t, clean, "hunter2")
+}
+
+func TestText_NeverNestsMarks(t *testing.T) {
+	r, err := New([]string{`secret|redacted|kind`, `pass\w+[=: ]+\S+ \S+`, `[a-z]+\]`, `\w+: \[\w+`})
+	require.NoError(t, err)
+	for _, c := range readCorpus(t, "working.txt") {
+		text, _ := c.fill(rand.New(rand.NewPCG(1, 2)))
+		clean, _ := r.Text(text)
+		assert.NotRegexp(t, `\[redacted: [^\]]*\[redacted`, clean, c.name)
+		again, _ := r.Text(clean)
+		assert.NotRegexp(t, `\[redacted: [^\]]*\[redacted`, again, c.name)
 	}
 }

@@ -15,6 +15,7 @@ func (s *scanner) region(name string, start int, op operator) {
 		}
 		if text[op.value] == '{' {
 			s.variables(op.value, func(string, string) bool { return true }, "secret")
+			s.flowValues(op.value)
 		} else if op.newline {
 			s.yamlValues(start, op.value)
 		}
@@ -150,22 +151,96 @@ var (
 	kindOfSecret = lazy(`^kind\\*["']?\s*:\s*\\*["']?Secret\b`)
 )
 
-// yamlValues replaces the values of the lines below a name that are deeper than the name.
+// yamlValues replaces the values of the lines below a name that are deeper than the name, with the lines on which they
+// continue. What was replaced in a value before becomes a part of the new mark.
 func (s *scanner) yamlValues(start, at int) {
 	text, indent := s.text, s.indent(start)
+	level := -1 // blanks before the names
 	for line := strings.LastIndexByte(text[:at], '\n') + 1; line < len(text); {
 		end := lineEnd(text, line)
-		content := text[line:end]
-		blanks := len(content) - len(strings.TrimLeft(content, " \t"))
-		colon := strings.Index(content, ": ")
-		if blanks <= indent && strings.TrimSpace(content) != "" {
+		blanks, isEmpty := leadingBlanks(text[line:end])
+		if !isEmpty && blanks <= indent {
 			return
 		}
-		if colon > 0 {
-			s.replace(line+colon+2, end, "secret")
+		if isEmpty || text[line+blanks] == '#' {
+			line = end + 1
+			continue
 		}
-		line = end + 1
+		if level < 0 {
+			level = blanks
+		}
+		last := end // of the value
+		for next := end + 1; next < len(text); {
+			stop := lineEnd(text, next)
+			deeper, isEmpty := leadingBlanks(text[next:stop])
+			if !isEmpty && deeper <= level {
+				break
+			}
+			if !isEmpty {
+				last = stop
+			}
+			next = stop + 1
+		}
+		if colon := yamlColon(text[line+blanks : end]); colon >= 0 {
+			s.replaceWhole(skipSpace(text, line+blanks+colon+1), last)
+		}
+		line = last + 1
 	}
+}
+
+// yamlColon returns the position of the colon between a name and a value, or -1. The line can be a mark that replaced both.
+func yamlColon(line string) int {
+	if strings.HasPrefix(line, markStart) {
+		return -1
+	}
+	for from := 0; from < len(line); {
+		n := strings.IndexByte(line[from:], ':')
+		if n < 0 {
+			return -1
+		}
+		if from += n + 1; from == len(line) || isSpace[line[from]] {
+			return from - 1
+		}
+	}
+	return -1
+}
+
+// leadingBlanks returns the number of blanks before the text of a line, or whether it has none.
+func leadingBlanks(line string) (blanks int, isEmpty bool) {
+	trimmed := strings.TrimLeft(line, " \t\r")
+	return len(line) - len(trimmed), trimmed == ""
+}
+
+// flowValues replaces the values without quotes of an object of YAML on one line: {password: value, user: value}.
+func (s *scanner) flowValues(at int) {
+	text := s.text
+	end := at + strings.IndexAny(text[at:lineEnd(text, at)]+"}", "}")
+	for from := at + 1; from < end; {
+		to := end
+		if n := strings.IndexByte(text[from:end], ','); n >= 0 {
+			to = from + n
+		}
+		if colon := yamlColon(text[from:to]); colon >= 0 && !strings.Contains(text[from:from+colon], "[") { // not in a mark
+			if value := skipBlanks(text, from+colon+1); value < to && strings.IndexByte(`"'{[`, text[value]) < 0 {
+				s.replaceWhole(value, to)
+			}
+		}
+		from = to + 1
+	}
+}
+
+// replaceWhole replaces a part of the text, and the marks in it, unless it is a mark itself.
+func (s *scanner) replaceWhole(from, to int) {
+	if from < s.done || to <= from {
+		return
+	}
+	value := strings.Trim(strings.TrimSpace(s.text[from:to]), `"'`)
+	if strings.HasPrefix(value, markStart) && strings.Index(value, markEnd) == len(value)-len(markEnd) || value == "" {
+		return
+	}
+	s.out.WriteString(s.text[s.done:from])
+	s.out.WriteString(s.counter.markOver("secret", s.text[from:to]))
+	s.done = to
 }
 
 // cannotBeSecret reports whether a variable of a program is certainly no secret: a number, a state, a Region, an ARN,

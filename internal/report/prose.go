@@ -98,22 +98,17 @@ func (b block) isTitle() bool {
 	return b.Kind == headingBlock || !slices.ContainsFunc(b.Spans, func(s span) bool { return !s.Strong && strings.TrimSpace(s.Text) != "" })
 }
 
-// inline parses code, strong text, and links, and warns of commands that change something. A link keeps its address: a
+// inline parses code, strong text, and links, and warns of commands that do more than to read. A link keeps its address: a
 // reader must see where it leads.
-func inline(line string) []span {
+func inline(line string) []span { return warned(marked(line)) }
+
+// marked parses code, strong text, and links.
+func marked(line string) []span {
 	var spans []span
 	add := func(s span) {
-		if s.Text == "" {
-			return
+		if s.Text != "" {
+			spans = append(spans, s)
 		}
-		if !s.Code {
-			spans = append(spans, warned(s)...)
-			return
-		}
-		if warning := warningOf(s.Text); warning != "" {
-			spans = append(spans, span{Text: warning, Warning: true})
-		}
-		spans = append(spans, s)
 	}
 	for strings.ContainsAny(line, "`*[") {
 		at := inlineMark.FindStringSubmatchIndex(line)
@@ -133,8 +128,8 @@ func inline(line string) []span {
 			add(span{Text: group(1), Code: true})
 		case group(3) != "":
 			add(span{Text: line[:at[0]] + group(2)})
-			for _, inner := range inline(group(3)) {
-				inner.Strong = !inner.Warning
+			for _, inner := range marked(group(3)) {
+				inner.Strong = true
 				spans = append(spans, inner)
 			}
 			end = at[2*4] // what follows may begin the next mark
@@ -149,46 +144,51 @@ func inline(line string) []span {
 	return spans
 }
 
-// commandInProse matches a command of the AWS CLI, and a pipe from a download, in a sentence.
-var commandInProse = regexp.MustCompile(`\baws(?: +--?[a-z][a-z-]*(?:[= ][\w./:-]+)?)* +[a-z][a-z0-9-]* +[a-z][a-z0-9-]*\b|\b(?:curl|wget) [^|;]*\| *(?:\w+ )*\S+`)
-
-// warned splits text before each command that changes something.
-func warned(s span) []span {
-	if !strings.Contains(s.Text, "aws ") && !strings.Contains(s.Text, "curl ") && !strings.Contains(s.Text, "wget ") {
-		return []span{s}
+// warned inserts a warning before each command that does more than to read. A command may be spread over several spans.
+// Harmless commands get no remark, so that no text can imitate one that calms.
+func warned(spans []span) []span {
+	var whole strings.Builder
+	for _, s := range spans {
+		whole.WriteString(s.Text)
 	}
-	var spans []span
-	add := func(text string) {
-		if text != "" {
-			spans = append(spans, span{Text: text, Strong: s.Strong})
+	found := command.Find(whole.String())
+	var out []span
+	add := func(s span, text string) {
+		if s.Text = text; text != "" {
+			out = append(out, s)
 		}
 	}
-	last := 0
-	for _, at := range commandInProse.FindAllStringIndex(s.Text, -1) {
-		if warning := warningOf(s.Text[at[0]:at[1]]); warning != "" {
-			add(s.Text[last:at[0]])
-			spans = append(spans, span{Text: warning, Warning: true})
-			last = at[0]
+	start := 0
+	for _, s := range spans {
+		end, last := start+len(s.Text), 0
+		effect := command.Effect(0)
+		if s.Code {
+			effect = command.InCode(s.Text)
 		}
+		for len(found) > 0 && found[0].At < end {
+			if s.Code { // code stays whole
+				effect |= found[0].Effect
+			} else {
+				add(s, s.Text[last:found[0].At-start])
+				add(span{Warning: true}, warningOf(found[0].Effect))
+				last = found[0].At - start
+			}
+			found = found[1:]
+		}
+		add(span{Warning: true}, warningOf(effect))
+		add(s, s.Text[last:])
+		start = end
 	}
-	add(s.Text[last:])
-	return spans
+	return out
 }
 
-// warningOf returns a warning before a command in a sentence, or "" if the text is no command or changes nothing.
-// Harmless commands get no remark, so that no text can imitate one that calms.
-func warningOf(text string) string {
-	if !commandInProse.MatchString(text) && !startsWithProgram.MatchString(text) {
+// warningOf returns the text of a warning, or "" if there is nothing to warn of.
+func warningOf(effect command.Effect) string {
+	if effect == 0 {
 		return ""
 	}
-	if effect := command.Classify(text) & command.Dangerous; effect != 0 {
-		return "[" + strings.TrimSuffix(effect.String(), ".") + "] "
-	}
-	return ""
+	return "[" + strings.TrimSuffix(effect.String(), ".") + "] "
 }
-
-// startsWithProgram matches code that is a command with arguments.
-var startsWithProgram = regexp.MustCompile(`^\s*(?:sudo|aws|curl|wget|kubectl|terraform|tofu|cdk|sam|helm|eksctl|rm|bash|sh|python3?|docker|git) \S`)
 
 // unmarked returns text as one line without Markdown.
 func unmarked(text string) string {

@@ -89,30 +89,28 @@ func TestSubject_IsShortASCIIWithTheVerdict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			subject := report.Subject(rec)
 			assert.Less(t, len(subject), 100, subject)
-			assert.Regexp(t, `^\[[A-Z]+\] [ -~]*: (cause (confirmed|likely|not found)|needs a human)$`, subject)
+			assert.Regexp(t, `^\[[A-Z]+\] [ -~]*: (cause (confirmed|likely|not found)|needs a human)( \([ -~]+\))?$`, subject)
 		})
 	}
 	rec := sample(t)
 	rec.Alarm.Name = strings.Repeat("a", 255)
-	assert.Regexp(t, `^\[HIGH\] a+\.\.\.: cause confirmed$`, report.Subject(rec), "the verdict is never truncated")
+	assert.Regexp(t, `^\[HIGH\] a+\.\.\.: cause confirmed \(123456789012 us-east-1\)$`, report.Subject(rec), "the verdict is never truncated")
 }
 
 var (
 	markdown = regexp.MustCompile("\\*\\*|^#|```|\\]\\(")
-	address  = regexp.MustCompile(`^https://`)
 )
 
-func TestNotification_BeginsWithTheVerdictAndWraps(t *testing.T) {
+func TestNotification_BeginsWithTheVerdictAndDoesNotWrap(t *testing.T) {
 	for name, rec := range records(t) {
 		t.Run(name, func(t *testing.T) {
 			text := report.Notification(rec, linksOf(rec), 200_000)
 			verdict, _, _ := strings.Cut(text, "\n")
 			assert.Regexp(t, `Cause (confirmed by evidence|likely, not proven|not established)\.|Needs a human`, verdict)
 			for _, line := range strings.Split(text, "\n") {
-				if strings.HasPrefix(line, "    ") || address.MatchString(line) || !strings.Contains(strings.TrimLeft(line, "| "), " ") {
-					continue // a command, an address, or one long word
+				if strings.HasPrefix(line, "    ") {
+					continue // a command
 				}
-				assert.LessOrEqual(t, utf8.RuneCountInString(line), 70, line)
 				if name != "hostile" { // its name and reason contain marks, which are shown verbatim
 					assert.NotRegexp(t, markdown, line)
 				}
@@ -136,8 +134,8 @@ func TestNotification_RemovesMarkdown(t *testing.T) {
 	rec := sample(t)
 	rec.Report.Summary = "## Verdict\nThe **role** lost `dynamodb:GetItem`, see [docs](https://docs.aws.amazon.com/x) and [1].\n- one\n* two\n```sh\naws sts get-caller-identity\n```"
 	text := report.Notification(rec, linksOf(rec), 100_000)
-	assert.Contains(t, text, "  Verdict\n  The role lost dynamodb:GetItem, see docs\n  (https://docs.aws.amazon.com/x) and [1].")
-	assert.Contains(t, text, "\n  - one\n  - two\n! Reads AWS. Written by the model, not checked, not run.\n    aws sts get-caller-identity\n")
+	assert.Contains(t, text, "  Verdict\n  The role lost dynamodb:GetItem, see docs (https://docs.aws.amazon.com/x) and [1].")
+	assert.Contains(t, text, "\n  - one\n  - two\n▲ Reads AWS. Written by the model, not checked, not run.\n    aws sts get-caller-identity\n")
 }
 
 func TestNotification_FitsAnyLimitAndListsOmissions(t *testing.T) {
@@ -167,7 +165,7 @@ func TestNotification_FoldsCommandsAsAShellReadsThem(t *testing.T) {
 	rec.Report.Actions = []investigation.Action{{Text: "Look.", Command: command}}
 	text := report.Notification(rec, linksOf(rec), 100_000)
 	assert.NotContains(t, text, command)
-	assert.Contains(t, unfolded(text), "\n! Reads AWS. Written by the model, not checked, not run.\n    "+command+"\n")
+	assert.Contains(t, unfolded(text), "\n▲ Reads AWS. Written by the model, not checked, not run.\n    "+command+"\n")
 }
 
 func TestNotification_FallbackHasManualSteps(t *testing.T) {
@@ -323,9 +321,9 @@ func recovery(rec *investigation.Record) report.Recovery {
 
 func TestRecovery_ReportsTimeAndLinks(t *testing.T) {
 	r := recovery(sample(t))
-	assert.Equal(t, "RECOVERED: order-service-errors", r.Subject())
+	assert.Equal(t, "RECOVERED: order-service-errors (123456789012 us-east-1)", r.Subject())
 	text := strings.Join(strings.Fields(r.Text()), " ")
-	assert.Contains(t, text, "The alarm order-service-errors is OK again since 2026-01-15 03:19:04 UTC, 7 min after its investigation started.")
+	assert.Contains(t, text, "Account 123456789012, us-east-1: the alarm order-service-errors is OK again since 2026-01-15 03:19:04 UTC, 7 min after its investigation started.")
 	assert.Contains(t, text, r.ReportURI)
 	assert.Contains(t, text, "console.aws.amazon.com")
 	r = recovery(hostile(t))

@@ -19,7 +19,6 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 const (
@@ -28,7 +27,7 @@ const (
 	drainWait        = 200 * time.Millisecond // for the output of a child that ended
 	maxNotes         = 50
 	maxNote          = 2 << 10               // bytes of one note
-	maxError         = MaxResult / 4         // bytes of an error text
+	maxError         = 16 << 10              // bytes of an error text
 	watchPoll        = 20 * time.Millisecond // between two looks at the child's memory and files
 	networkPoll      = 5                     // watchPolls between two looks at network sockets
 	filesPoll        = 50                    // watchPolls between two counts of the call's files
@@ -63,6 +62,8 @@ type call struct {
 	overFiles         chan struct{} // closed when the child created more files than it may
 	usedNetwork       atomic.Bool   // whether the child was seen with a network socket
 
+	clean func(text string, isCut bool) string // Options.Clean
+
 	spare *spare // the child
 }
 
@@ -80,8 +81,8 @@ func newCall(o Options, directory, command string, start time.Time, soft time.Du
 			FileSize:   MaxFile,
 			Directory:  directory,
 		},
-		start: start, soft: soft, session: o.NewSession(),
-		stdoutCapture: newCapture(KeptOutput), stderrCapture: newCapture(KeptOutput),
+		start: start, soft: soft, session: o.NewSession(), clean: o.Clean,
+		stdoutCapture: newCapture(KeptOutput + CutMargin), stderrCapture: newCapture(KeptOutput + CutMargin),
 		overOutput: make(chan struct{}), overMemory: make(chan struct{}), overFiles: make(chan struct{}),
 	}
 	if err := c.open(); err != nil {
@@ -388,15 +389,15 @@ func (c *call) answer(r result) toolcall.Answer {
 		Success:       r.OK,
 		Result:        json.RawMessage("null"),
 		ExecutionTime: time.Since(c.start).Seconds(),
-		Notes:         boundedNotes(r.Notes),
+		Notes:         c.boundedNotes(r.Notes),
 	}
-	a.Stdout = terminal.Plain(capturedText(c.stdoutCapture, "stdout", &a))
-	a.Stderr = terminal.Plain(capturedText(c.stderrCapture, "stderr", &a))
+	a.Stdout = c.capturedText(c.stdoutCapture, "stdout", &a)
+	a.Stderr = c.capturedText(c.stderrCapture, "stderr", &a)
 	shown := ""
 	if r.OK {
-		a.Result, shown = fitResult(terminal.PlainJSON(r.Result), max(r.LeftOut, 0), &a)
+		a.Result, shown = c.fitResult(terminal.PlainJSON(r.Result), max(r.LeftOut, 0), &a)
 	} else {
-		a.Error, a.ErrorType = terminal.Plain(bounded(r.Error, maxError)), bounded(string(r.Kind), maxError)
+		a.Error, a.ErrorType = c.bounded(r.Error, maxError), c.bounded(string(r.Kind), maxError)
 		shown = "Error: " + a.Error
 	}
 	a.Output = join(a.Stdout, a.Stderr, shown)
@@ -407,9 +408,18 @@ func (c *call) answer(r result) toolcall.Answer {
 	return a
 }
 
+// cleaned returns a text without control sequences as Options.Clean shows it.
+func (c *call) cleaned(text string, isCut bool) string {
+	text = terminal.Plain(text)
+	if c.clean == nil {
+		return text
+	}
+	return c.clean(text, isCut)
+}
+
 // capturedText returns a stream and records in the answer if its middle is missing.
-func capturedText(c *capture, name string, a *toolcall.Answer) string {
-	text, missing := c.text()
+func (c *call) capturedText(stream *capture, name string, a *toolcall.Answer) string {
+	text, missing := stream.text(KeptOutput, c.cleaned)
 	if missing > 0 {
 		a.Truncated = append(a.Truncated, toolcall.Truncation{Part: name, LeftOut: missing})
 		a.Notes = append(a.Notes, fmt.Sprintf("%s was truncated: %d bytes in its middle are missing", name, missing))
@@ -419,7 +429,7 @@ func capturedText(c *capture, name string, a *toolcall.Answer) string {
 
 // fitResult returns the result as JSON and as text for a reader. A result that is too long becomes a JSON
 // string. leftOut is how much of it the child has already removed.
-func fitResult(encoded string, leftOut int64, a *toolcall.Answer) (json.RawMessage, string) {
+func (c *call) fitResult(encoded string, leftOut int64, a *toolcall.Answer) (json.RawMessage, string) {
 	shown := encoded
 	var text *string
 	if json.Unmarshal([]byte(encoded), &text) == nil {
@@ -428,10 +438,12 @@ func fitResult(encoded string, leftOut int64, a *toolcall.Answer) (json.RawMessa
 			shown = *text
 		}
 	}
-	if len(encoded) <= MaxResult && leftOut == 0 {
+	isCut := len(encoded) > MaxResult || leftOut > 0
+	shown = c.cleaned(shown, isCut)
+	if !isCut {
 		return json.RawMessage(encoded), shown
 	}
-	short, missing := truncate.Middle(shown, MaxResult)
+	short, missing := withoutMiddle(shown, MaxResult)
 	left := int64(missing) + leftOut
 	a.Truncated = append(a.Truncated, toolcall.Truncation{Part: "result", LeftOut: left})
 	a.Notes = append(a.Notes, fmt.Sprintf("the result was truncated: %d of its %d bytes are missing, "+
@@ -444,17 +456,18 @@ func fitResult(encoded string, leftOut int64, a *toolcall.Answer) (json.RawMessa
 }
 
 // boundedNotes returns the notes, which the code may forge, within the limits of an answer.
-func boundedNotes(notes []string) []string {
+func (c *call) boundedNotes(notes []string) []string {
 	list := []string{}
 	for _, note := range notes[:min(len(notes), maxNotes)] {
-		list = append(list, bounded(note, maxNote))
+		list = append(list, c.bounded(note, maxNote))
 	}
 	return list
 }
 
 // bounded truncates a text of the child to about max bytes. The code may have forged the text.
-func bounded(text string, max int) string {
-	short, _ := truncate.Middle(text, max)
+func (c *call) bounded(text string, most int) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	short, _ := withoutMiddle(c.cleaned(text, len(text) > most), most)
 	return short
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
@@ -54,18 +55,81 @@ func (c *capture) size() int64 {
 	return c.total
 }
 
-// text returns the head and tail as valid UTF-8, and how many bytes are missing between them.
-func (c *capture) text() (text string, missing int64) {
+// text returns at most show bytes of the head, and of the tail, as clean returns them, and how many bytes are missing
+// between them. What is kept of the stream beyond them is not shown.
+func (c *capture) text(show int, clean func(text string, isCut bool) string) (text string, missing int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	tail := append(append([]byte{}, c.tail[c.at:]...), c.tail[:c.at]...)
-	missing = c.total - int64(len(c.head)+len(tail))
-	if missing == 0 {
-		return strings.ToValidUTF8(string(append(append([]byte{}, c.head...), tail...)), "\uFFFD"), 0
+	isCut := c.total > int64(2*show)
+	if c.total == int64(len(c.head)+len(tail)) {
+		whole := clean(strings.ToValidUTF8(string(c.head)+string(tail), "\uFFFD"), isCut)
+		if !isCut {
+			return whole, 0
+		}
+		short, left := withoutMiddle(whole, 2*show)
+		return short, int64(left)
 	}
-	head := strings.ToValidUTF8(string(wholeRunesEnd(c.head)), "\uFFFD")
-	end := strings.ToValidUTF8(string(wholeRunesStart(tail)), "\uFFFD")
-	return truncate.Join(head, missing, end), missing
+	head := clean(strings.ToValidUTF8(string(wholeRunesEnd(c.head)), "\uFFFD"), true)
+	end := clean(strings.ToValidUTF8(string(wholeRunesStart(tail)), "\uFFFD"), true)
+	// The last bytes that are kept can be a part of a secret, unless they are a mark.
+	to, from := len(head)-CutMargin, CutMargin
+	if _, last, ok := markAround(head, len(head)-1); ok && last == len(head) {
+		to = len(head)
+	}
+	if strings.HasPrefix(end, toolcall.MarkStart) {
+		from = 0
+	}
+	to = beforeMark(head, min(show, max(to, 0)))
+	from = afterMark(end, max(len(end)-show, min(len(end), from)))
+	missing = c.total - int64(len(c.head)+len(tail)) + int64(len(head)-to+from)
+	return truncate.Join(head[:to], missing, end[from:]), missing
+}
+
+// withoutMiddle is [truncate.Middle], but never cuts the mark of a secret.
+func withoutMiddle(text string, most int) (short string, missing int) {
+	if len(text) <= most {
+		return text, 0
+	}
+	to, from := beforeMark(text, most/2), afterMark(text, len(text)-most/2)
+	if from <= to {
+		return text, 0
+	}
+	return truncate.Join(text[:to], int64(from-to), text[from:]), from - to
+}
+
+// beforeMark returns the position of the last character that starts at or before a position, or of the mark of a secret
+// that the position is in.
+func beforeMark(text string, at int) int {
+	at = truncate.Before(text, at)
+	if start, _, ok := markAround(text, at); ok {
+		return start
+	}
+	return at
+}
+
+// afterMark returns the position of the first character that starts at or after a position, or of the character behind
+// the mark of a secret that the position is in.
+func afterMark(text string, at int) int {
+	at = truncate.After(text, at)
+	if _, end, ok := markAround(text, at); ok {
+		return end
+	}
+	return at
+}
+
+const maxMark = 300 // bytes of the mark of a secret
+
+// markAround returns the mark that a position is in.
+func markAround(text string, at int) (start, end int, ok bool) {
+	from := max(at-maxMark, 0)
+	start = strings.LastIndex(text[from:min(len(text), at+len(toolcall.MarkStart)-1)], toolcall.MarkStart)
+	if start < 0 {
+		return 0, 0, false
+	}
+	start += from
+	end = start + strings.Index(text[start:], toolcall.MarkEnd) + len(toolcall.MarkEnd)
+	return start, end, start < at && at < end
 }
 
 // wholeRunesEnd returns data without an incomplete character at its end.

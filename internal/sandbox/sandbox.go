@@ -18,7 +18,8 @@ import (
 
 // Limits of every call.
 const (
-	KeptOutput   = 64 << 10               // bytes of the head, and of the tail, that are kept of stdout and of stderr
+	KeptOutput   = 64 << 10               // bytes of the head, and of the tail, that are shown of stdout and of stderr
+	CutMargin    = 8 << 10                // bytes beyond them that Clean sees: the length of a secret that is found at the cut
 	MaxOutput    = 16 << 20               // bytes of one stream after which a call is killed
 	MaxResult    = 128 << 10              // bytes of a result that is returned as JSON
 	MaxFile      = 64 << 20               // bytes of one file that a call may write
@@ -55,8 +56,11 @@ type Options struct {
 	OwnScratch  bool     // only the sandbox uses Scratch: every file of this user is removed, at start and after a call
 	Reap        bool     // this process has no children but the sandbox's: adopt and kill orphans of calls
 	NewSession  func() Session
-	Stderr      *os.File // receives the zygote's own errors; nil: they are dropped
-	Log         *slog.Logger
+	// Clean returns a text that the code wrote as the answer shows it. If isCut is set, the text is shortened afterwards, so
+	// Clean must also replace secrets: a part of a secret would not be recognized. Nil: texts are shown as they are.
+	Clean  func(text string, isCut bool) string
+	Stderr *os.File // receives the zygote's own errors; nil: they are dropped
+	Log    *slog.Logger
 }
 
 // Supervisor runs calls, one at a time.

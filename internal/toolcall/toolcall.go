@@ -12,6 +12,12 @@ import (
 // Name is the tool's name as the model knows it.
 const Name = "python_executor"
 
+// A secret in an answer is replaced with a mark: MarkStart, the kind of the secret, and MarkEnd.
+const (
+	MarkStart = "[redacted: "
+	MarkEnd   = "]"
+)
+
 // DefaultQueryLimitUSD is what AWS may charge for the queries of a call whose request names no limit, such
 // as one that a person sends, in US dollars: a quarter of the default of the prop MaxQueryCostUsd.
 const DefaultQueryLimitUSD = 0.25
@@ -81,7 +87,7 @@ func (a *Answer) QueryCostUSD() float64 {
 type Observed struct {
 	Answers int    `json:"answers"`           // number of requests that AWS answered successfully
 	Spans   []Span `json:"spans"`             // parts of the output that occur in the answers, in order; they may overlap
-	Asked   []Span `json:"asked,omitempty"`   // parts of the output that the code itself sent to AWS
+	Asked   []Span `json:"asked,omitempty"`   // texts of the output that the code itself sent to AWS, each once
 	Partial bool   `json:"partial,omitempty"` // the answers or the output are too long to compare completely
 }
 

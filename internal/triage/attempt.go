@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -34,13 +35,20 @@ type attempt struct {
 	budget budget
 	log    *slog.Logger
 
-	resumed   bool // the record comes from a checkpoint
-	maybeCopy bool // an earlier attempt may have sent the notification
+	// background is what does not have to be finished before the next step: requests to AWS that would otherwise delay
+	// the investigation one after another.
+	background sync.WaitGroup
+
+	fired     chan struct{} // closed when the alarm is recorded for correlation with other alarms
+	texts     string        // the instructions, if they were already read
+	resumed   bool          // the record comes from a checkpoint
+	maybeCopy bool          // an earlier attempt may have sent the notification
 }
 
 // proceed investigates the claimed alarm, delivers the report, and settles the claim. It skips the steps that
 // an earlier attempt has finished.
 func (r *attempt) proceed(ctx context.Context) (Result, error) {
+	defer r.background.Wait()
 	if r.claim != nil && len(r.claim.Parked) > 0 {
 		rec, err := unpark(r.claim.Parked)
 		if err == nil {
@@ -55,10 +63,14 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 		return r.deliver(ctx)
 	}
 	saver := newSaver(r.rec, func(state []byte) error { return r.saveState(ctx, state) }, r.log)
-	if at.stage == stageNone {
-		r.rec.EvidenceOnly = r.overDailyLimit(ctx)
-		r.collectEvidence(ctx)
+	switch at.stage {
+	case stageNone:
+		r.prepare(ctx)
 		saver.put(encodeCheckpoint(stageEvidence, r.rec, nil))
+	case stageEvidence: // somebody may have turned the kill switch on since the earlier attempt
+		quick, cancel := context.WithTimeout(ctx, r.budget.table)
+		r.switchedOff(quick)
+		cancel()
 	}
 	if r.rec.EvidenceOnly {
 		r.skipModel()
@@ -66,10 +78,26 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 		return handedOver, nil
 	}
 	saver.put(encodeCheckpoint(stageFinished, r.rec, nil))
-	if err := r.flush(ctx, saver); err != nil {
-		r.log.Warn("checkpoint of the finished investigation not saved", "error", err)
-	}
+	r.background.Go(func() {
+		if err := r.flush(ctx, saver); err != nil {
+			r.log.Warn("checkpoint of the finished investigation not saved", "error", err)
+		}
+	})
 	return r.deliver(ctx)
+}
+
+// prepare collects the evidence, unless it is switched off. At the same time it reads everything else that precedes the
+// question to the model. The limits come first, because they bound what the evidence may cost.
+func (r *attempt) prepare(ctx context.Context) {
+	off := r.decide(ctx)
+	r.background.Go(func() { r.rec.Together = r.together(ctx) })
+	r.background.Go(func() { r.texts = r.readInstructions(ctx) })
+	if off == dedupe.OffAll {
+		r.rec.Evidence.Problem = "not collected: the kill switch is on"
+	} else {
+		r.collectEvidence(ctx)
+	}
+	r.background.Wait()
 }
 
 // admit returns an error if no model may investigate, because too many unconfirmed events were investigated
@@ -86,6 +114,9 @@ func (r *attempt) admit(ctx context.Context) error {
 		return nil
 	}
 	if !admitted {
+		r.notice(ctx, dedupe.LimitUnconfirmed, r.Now(), fmt.Sprintf("%d events that CloudWatch did not confirm were investigated today. "+
+			"Others are reported with the evidence only. Somebody may be publishing forged events: check the policies of the "+
+			"topics of AttachTopic.", dedupe.MaxUnconfirmedPerDay))
 		r.rec.OutcomeWhy = fmt.Sprintf("No model was asked: %d events that CloudWatch did not confirm were already investigated "+
 			"today, so somebody may be publishing forged events. Check the policy of the topic.", dedupe.MaxUnconfirmedPerDay)
 		return errNotAdmitted
@@ -114,38 +145,20 @@ func (r *attempt) askModel(ctx context.Context, saver *saver, resume []byte) (ha
 	return Result{}, false
 }
 
-// overDailyLimit reports whether the day's limit of investigations is reached. Unconfirmed events have a limit of their
-// own, so that forged events do not use up this one. If the table is unavailable, the alarm is investigated.
-func (r *attempt) overDailyLimit(ctx context.Context) bool {
-	if r.Config.MaxPerDay == 0 || r.alarm.Unconfirmed != "" {
-		return false
-	}
-	quick, cancel := context.WithTimeout(ctx, r.budget.table)
-	defer cancel()
-	within, err := r.Table.CountInvestigation(quick, r.rec.ID, r.rec.StartedAt, r.Config.MaxPerDay)
-	if err != nil {
-		r.log.Error("investigation not counted, investigating anyway", "error", err, "advice", awsapi.Advice(err))
-		return false
-	}
-	return !within
-}
-
-// skipModel prepares the record for rendering without asking a model.
+// skipModel prepares the record for rendering without asking a model. The record has the reason.
 func (r *attempt) skipModel() {
-	r.log.Warn("no model asked: the day's limit of investigations is reached", "limit", r.Config.MaxPerDay)
+	r.log.Warn("no model asked", "reason", r.rec.OutcomeWhy)
 	r.rec.Outcome = investigation.OutcomeFallback
-	r.rec.OutcomeWhy = fmt.Sprintf("%d investigations already began on %s (UTC), the limit of MaxInvestigationsPerDay, "+
-		"so no model was asked. This report has the evidence that was collected. "+
-		"Raise the limit if that many investigations a day are worth their cost.",
-		r.Config.MaxPerDay, r.rec.StartedAt.Format(time.DateOnly))
 }
 
 // collectEvidence collects the evidence before a model is asked.
 func (r *attempt) collectEvidence(ctx context.Context) {
-	r.rec.Together = r.together(ctx)
 	bounded, cancel := context.WithTimeout(ctx, r.budget.evidence)
 	defer cancel()
 	limit := r.rec.QueryLimitUSD(r.Config.MaxQueryCostUSD, 1)
+	if r.rec.EvidenceOnly {
+		limit = min(limit, evidenceOnlyQueryUSD)
+	}
 	r.rec.Evidence = evidence.Collect(bounded, r.Tool, limit, r.alarm, r.own(ctx), r.Now, r.log)
 	r.log.Info("evidence collected", "problem", r.rec.Evidence.Problem,
 		"series", len(r.rec.Evidence.Series), "changes", len(r.rec.Evidence.Changes))
@@ -163,8 +176,20 @@ func (r *attempt) own(ctx context.Context) evidence.Triage {
 	return own
 }
 
-// together returns the other alarms that fired at about the same time.
+// recordFired records the alarm for correlation with other alarms.
+func (r *attempt) recordFired(ctx context.Context) {
+	defer close(r.fired)
+	quick, cancel := context.WithTimeout(ctx, r.budget.table)
+	defer cancel()
+	if err := r.Table.Fired(quick, r.alarm); err != nil {
+		r.log.Warn("alarm not recorded for correlation with other alarms", "error", err)
+	}
+}
+
+// together returns the other alarms that fired at about the same time. Of two alarms that fire at the same moment, at least
+// one sees the other, because each is recorded before it looks.
 func (r *attempt) together(ctx context.Context) []investigation.Related {
+	<-r.fired
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
 	related, err := r.Table.Together(quick, r.alarm.ARN)
@@ -210,11 +235,24 @@ func (r *attempt) agent(ctx context.Context, resume []byte, limits investigation
 	return r.Investigator.Investigate(ctx, limits, r.rec, resume)
 }
 
-// instructions returns the additional text for the model. Objects in S3 are read each time, which makes
-// changes to runbooks effective without a deployment.
+// instructions returns the additional text for the model, which it reads unless that has been done.
 func (r *attempt) instructions(ctx context.Context) string {
+	if r.texts == "" {
+		r.texts = r.readInstructions(ctx)
+	}
+	return r.texts
+}
+
+// readInstructions reads the additional text for the model. Objects in S3 are read in each invocation, which makes
+// changes to runbooks effective without a deployment.
+func (r *attempt) readInstructions(ctx context.Context) string {
+	var more, runbook string
+	var reads sync.WaitGroup
+	reads.Go(func() { more = r.moreInstructions(ctx) })
+	reads.Go(func() { runbook = r.runbook(ctx) })
+	reads.Wait()
 	var texts []string
-	for _, text := range []string{r.Config.Instructions, r.moreInstructions(ctx), r.runbook(ctx)} {
+	for _, text := range []string{r.Config.Instructions, more, runbook} {
 		if text != "" {
 			texts = append(texts, text)
 		}

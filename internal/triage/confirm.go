@@ -19,9 +19,6 @@ const (
 	// confirmTime is how long confirming an event may take, with all retries.
 	confirmTime = 10 * time.Second
 
-	// sameTransition is how far the time of an event may be from the time that CloudWatch records for it.
-	sameTransition = time.Second
-
 	// maxNames is how many alarms one answer of DescribeAlarms contains; its default is less than an alarm and its children.
 	maxNames = 100
 
@@ -31,8 +28,8 @@ const (
 )
 
 // confirm asks CloudWatch about an event that somebody else may have written, and records in the event why
-// CloudWatch did not confirm it. If CloudWatch confirms it, only those triggering alarms remain that its
-// investigation may cover. A retry keeps the verdict of the first attempt, since the claim depends on it.
+// CloudWatch did not confirm it. If CloudWatch confirms it, the event gets the time that CloudWatch recorded, so that its
+// own time has no effect, and only those triggering alarms remain that its investigation may cover. A retry keeps the verdict of the first attempt, since the claim depends on it.
 func (h *Handler) confirm(ctx context.Context, alarm *alarmevent.Alarm, owner string) {
 	if !alarm.Source.IsForgeable() {
 		return
@@ -40,12 +37,15 @@ func (h *Handler) confirm(ctx context.Context, alarm *alarmevent.Alarm, owner st
 	b := budgetOf(ctx, h.Now())
 	bounded, cancel := context.WithTimeout(ctx, min(confirmTime, b.evidence))
 	defer cancel()
-	confirmed, reason := h.ask(bounded, alarm)
+	confirmed, at, reason := h.ask(bounded, alarm)
 	if reason == "" {
 		alarm.Children = h.confirmedChildren(alarm, confirmed)
 	}
 	alarm.Unconfirmed = reason
 	h.keepFirstVerdict(ctx, alarm, owner, b)
+	if alarm.Unconfirmed == "" && !at.IsZero() {
+		alarm.Time = at
+	}
 	if alarm.Unconfirmed != "" {
 		h.emit(map[string]float64{emf.Unconfirmed: 1})
 		h.Log.Warn("event not confirmed by CloudWatch", "alarm", alarm.Name, "arn", alarm.ARN,
@@ -80,13 +80,13 @@ type known struct {
 	rule    string      // of a composite alarm
 }
 
-// ask returns what CloudWatch knows about the alarm and its triggering alarms, by ARN, and why CloudWatch does
-// not confirm the event; the reason is empty if it does. It does not confirm a transition that is older than the
-// window: the alarm may still be in ALARM, and a repeated or forged message would claim a second window, in which
-// the alarm's next transition would be a duplicate.
-func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[string]known, reason string) {
+// ask returns what CloudWatch knows about the alarm and its triggering alarms, by ARN, the time that CloudWatch recorded
+// for the event, and why CloudWatch does not confirm it; the reason is empty if it does. It does not confirm a transition
+// that is older than the window: the alarm may still be in ALARM, and a repeated or forged message would claim a second
+// window, in which the alarm's next transition would be a duplicate.
+func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[string]known, at time.Time, reason string) {
 	if alarm.Region != h.Region {
-		return nil, fmt.Sprintf("the alarm is in Region %s, and only alarms of Region %s can be confirmed", alarm.Region, h.Region)
+		return nil, at, fmt.Sprintf("the alarm is in Region %s, and only alarms of Region %s can be confirmed", alarm.Region, h.Region)
 	}
 	name := alarmevent.NameInARN(alarm.ARN)
 	names := []string{name}
@@ -95,34 +95,37 @@ func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[
 	}
 	alarms, err := h.describe(ctx, names)
 	if err != nil {
-		return nil, unreachable(err)
+		return nil, at, unreachable(err)
 	}
 	found, ok := alarms[alarm.ARN]
 	switch {
 	case !ok && hasName(alarms, name):
-		return nil, "the alarm is in another account, and only alarms of this account can be confirmed"
+		return nil, at, "the alarm is in another account, and only alarms of this account can be confirmed"
 	case !ok:
-		return nil, "CloudWatch has no alarm of this name in this account and Region"
+		return nil, at, "CloudWatch has no alarm of this name in this account and Region"
 	case found.state != string(alarm.State):
-		return nil, fmt.Sprintf("the alarm is in state %s, not %s", found.state, alarm.State)
+		return nil, at, fmt.Sprintf("the alarm is in state %s, not %s", found.state, alarm.State)
 	case alarm.Time.IsZero():
-		return nil, "the event has no valid time"
+		return nil, at, "the event has no valid time"
 	}
-	if !isAnyOf(alarm.Time, found.changed) && !h.isContributor(ctx, alarm, name) {
-		return nil, fmt.Sprintf("the alarm did not change its state at %s", alarm.Time.Format(time.RFC3339))
+	if at, ok = nearest(alarm.Time, found.changed); !ok {
+		at, ok = h.contributorChanged(ctx, alarm, name)
 	}
-	if alarm.State == alarmevent.StateAlarm && h.Now().Sub(alarm.Time) > h.Config.Window {
-		return nil, fmt.Sprintf("the alarm changed its state at %s, which is longer ago than the investigation window of %s",
-			alarm.Time.Format(time.RFC3339), h.Config.Window)
+	if !ok {
+		return nil, at, fmt.Sprintf("the alarm did not change its state at %s", alarm.Time.Format(time.RFC3339))
 	}
-	return alarms, ""
+	if alarm.State == alarmevent.StateAlarm && h.Now().Sub(at) > h.Config.Window {
+		return nil, at, fmt.Sprintf("the alarm changed its state at %s, which is longer ago than the investigation window of %s",
+			at.Format(time.RFC3339), h.Config.Window)
+	}
+	return alarms, at, ""
 }
 
 // unreachable returns why CloudWatch could not be asked, and what to do.
 func unreachable(err error) string {
 	advice := "CloudWatch could not be asked; a VPC needs an endpoint for CloudWatch (monitoring), which CreateVpcEndpoints creates"
 	if awsapi.Classify(err) == awsapi.ClassDenied {
-		advice = "the orchestrator may not ask CloudWatch; AttachTopic grants cloudwatch:DescribeAlarms"
+		advice = "the orchestrator may not ask CloudWatch: its role needs cloudwatch:DescribeAlarms"
 	}
 	return fmt.Sprintf("%s (%s)", advice, awsapi.Brief(err))
 }
@@ -136,13 +139,14 @@ func hasName(alarms map[string]known, name string) bool {
 	return false
 }
 
-func isAnyOf(at time.Time, times []time.Time) bool {
+// nearest returns the time that is the same as that of an event, within [dedupe.SameTransition], or false.
+func nearest(event time.Time, times []time.Time) (at time.Time, ok bool) {
 	for _, t := range times {
-		if at.Sub(t).Abs() <= sameTransition {
-			return true
+		if d := event.Sub(t).Abs(); d <= dedupe.SameTransition && (!ok || d < event.Sub(at).Abs()) {
+			at, ok = t.UTC(), true
 		}
 	}
-	return false
+	return at, ok
 }
 
 // describe returns the alarms of this account and Region that have one of the names, by ARN. CloudWatch only
@@ -206,29 +210,29 @@ func put(alarms map[string]known, arn *string, state types.StateValue, rule *str
 	alarms[k.arn] = k
 }
 
-// isContributor reports whether the event is the transition of one of the alarm's contributors, whose time
-// differs from that of the alarm.
-func (h *Handler) isContributor(ctx context.Context, alarm *alarmevent.Alarm, name string) bool {
+// contributorChanged returns when the contributor that the event names changed its state, if that is the time of the event.
+// This time differs from that of the alarm.
+func (h *Handler) contributorChanged(ctx context.Context, alarm *alarmevent.Alarm, name string) (at time.Time, ok bool) {
 	if alarm.Contributor == nil || alarm.Contributor.ID == "" || alarm.State != alarmevent.StateAlarm {
-		return false
+		return at, false
 	}
 	in := &cloudwatch.DescribeAlarmContributorsInput{AlarmName: &name}
 	for range maxContributorPages {
 		out, err := h.CloudWatch.DescribeAlarmContributors(ctx, in)
 		if err != nil {
 			h.Log.Warn("contributors of the alarm not read", "alarm", name, "error", err, "advice", awsapi.Advice(err))
-			return false
+			return at, false
 		}
 		for _, c := range out.AlarmContributors {
 			if aws.ToString(c.ContributorId) == alarm.Contributor.ID && c.StateTransitionedTimestamp != nil {
-				return isAnyOf(alarm.Time, []time.Time{*c.StateTransitionedTimestamp})
+				return nearest(alarm.Time, []time.Time{*c.StateTransitionedTimestamp})
 			}
 		}
 		if in.NextToken = out.NextToken; in.NextToken == nil {
-			return false
+			return at, false
 		}
 	}
-	return false
+	return at, false
 }
 
 // confirmedChildren returns the triggering alarms that the investigation may cover: they are in ALARM, and the

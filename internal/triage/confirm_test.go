@@ -120,7 +120,7 @@ func TestConfirm_ForgedEventIsInvestigatedAndSuppressesNothing(t *testing.T) {
 		{"CloudWatch is down", func(b *harness) { b.Watch.Fail(awsapitest.ErrDown, -1) }, notification("orders", nil), nil,
 			"endpoint for CloudWatch (monitoring)"},
 		{"the role lacks the permission", func(b *harness) { b.Watch.Fail(awsapitest.Denied("cloudwatch:DescribeAlarms"), -1) },
-			notification("orders", nil), nil, "AttachTopic grants cloudwatch:DescribeAlarms"},
+			notification("orders", nil), nil, "its role needs cloudwatch:DescribeAlarms"},
 		{"only the request for log alarms fails", func(b *harness) { b.CloudWatch = failingLogAlarms{b.CloudWatch} },
 			notification("orders", nil), nil, "could not be asked"},
 		{"an EventBridge event in the message", nil, inMessage(eventBridge("aws.cloudwatch")), nil, "no alarm of this name"},
@@ -316,6 +316,106 @@ func TestConfirm_RepeatedMessageDoesNotClaimASecondWindow(t *testing.T) {
 		require.NoError(t, err)
 	}
 	b.mustInvestigate(t, "next transition", strings.ReplaceAll(direct("orders"), "12:36:15", "13:42:00"))
+}
+
+// The time of a message may differ from CloudWatch's by less than a second, which must change nothing: neither when the
+// message is too old, nor which transition it claims.
+func TestConfirm_ForgedTimeHasNoEffect(t *testing.T) {
+	at := func(d time.Duration) string {
+		return notification("orders", fields{"StateChangeTime": transition.Add(d).Format("2006-01-02T15:04:05.000-0700")})
+	}
+	for name, d := range map[string]time.Duration{"later": 900 * time.Millisecond, "earlier": -900 * time.Millisecond, "1 ms later": time.Millisecond, "999 ms later": 999 * time.Millisecond} {
+		t.Run("first, "+name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition))
+			forged := b.mustInvestigate(t, "forged", at(d))
+			assert.Empty(t, b.record(t, forged).Alarm.Unconfirmed)
+			assert.Equal(t, transition, b.record(t, forged).Alarm.Time, "the report has CloudWatch's time")
+			for _, event := range []string{notification("orders", nil), direct("orders"), at(-d)} {
+				answer, err := b.invoke(t, "copy"+event, event)
+				require.NoError(t, err)
+				assert.Equal(t, triage.StatusDuplicate, answer.Results[0].Status)
+			}
+			assert.NotContains(t, b.DB.Item(arnPrefix+"orders"), "repeat_times", "no copy is another transition")
+			b.clock.advance(2 * time.Hour)
+			answer, err := b.invoke(t, "direct, hours later", direct("orders"))
+			require.NoError(t, err)
+			assert.Equal(t, triage.StatusDuplicate, answer.Results[0].Status)
+			b.mustInvestigate(t, "next transition", strings.ReplaceAll(direct("orders"), "12:36:15", "14:42:00"))
+		})
+		t.Run("at the end of the window, "+name, func(t *testing.T) {
+			b := newHarness(t)
+			b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition))
+			b.clock.advance(time.Until(transition.Add(10 * time.Millisecond)))
+			b.mustInvestigate(t, "genuine", notification("orders", nil))
+			b.clock.advance(-b.clock.now().Sub(transition.Add(time.Hour + 500*time.Millisecond))) // its window is over
+			_, err := b.invoke(t, "forged", at(d))
+			require.NoError(t, err)
+			next := b.mustInvestigate(t, "next transition", strings.ReplaceAll(direct("orders"), "12:36:15", "13:36:16"))
+			assert.Empty(t, b.record(t, next).Alarm.Unconfirmed)
+		})
+		t.Run("after the window, without an investigation, "+name, func(t *testing.T) {
+			b := newHarness(t)
+			b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition))
+			b.clock.advance(time.Until(transition.Add(time.Hour + 500*time.Millisecond)))
+			forged := b.mustInvestigate(t, "forged", at(d))
+			assert.Contains(t, b.record(t, forged).Alarm.Unconfirmed, "longer ago than the investigation window")
+			assert.Nil(t, b.DB.Item(arnPrefix+"orders"))
+		})
+	}
+}
+
+// The same for the other times that CloudWatch records.
+func TestConfirm_ReportHasTheTimeThatCloudWatchRecorded(t *testing.T) {
+	forged := transition.Add(700 * time.Millisecond).Format("2006-01-02T15:04:05.000-0700")
+	for name, test := range map[string]struct {
+		setUp   func(b *harness)
+		changes fields
+	}{
+		"a contributor": {func(b *harness) {
+			b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition.Add(-time.Hour)))
+			b.Watch.PutContributors("orders", types.AlarmContributor{ContributorId: aws.String("1"), StateTransitionedTimestamp: &transition})
+		}, fields{"AlarmContributorId": "1"}},
+		"a composite alarm after its wait period": {func(b *harness) {
+			b.Watch.Put(compositeAlarm("orders", "ALARM(x)", transition.Add(-2*time.Minute), transition))
+		}, fields{"AlarmRule": "ALARM(x)", "Trigger": nil}},
+		"a composite alarm whose two times are close": {func(b *harness) {
+			b.Watch.Put(compositeAlarm("orders", "ALARM(x)", transition.Add(-100*time.Millisecond), transition))
+		}, fields{"AlarmRule": "ALARM(x)", "Trigger": nil}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			test.setUp(b)
+			test.changes["StateChangeTime"] = forged
+			rec := b.record(t, b.mustInvestigate(t, "forged", notification("orders", test.changes)))
+			assert.Empty(t, rec.Alarm.Unconfirmed)
+			assert.Equal(t, transition, rec.Alarm.Time)
+		})
+	}
+}
+
+func TestConfirm_RetryOfAForgedTimeKeepsTheClaim(t *testing.T) {
+	for name, later := range map[string]func(b *harness){
+		"the same":                  func(*harness) {},
+		"the alarm is OK again":     func(b *harness) { b.Watch.Put(metricAlarm("orders", types.StateValueOk, transition.Add(time.Minute))) },
+		"CloudWatch is unreachable": func(b *harness) { b.Watch.Fail(awsapitest.ErrDown, -1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition))
+			b.SNS.Fail(awsapitest.ErrDown, -1)
+			event := notification("orders", fields{"StateChangeTime": "2026-08-04T12:36:16.000+0000"})
+			_, err := b.invoke(t, "request-1", event)
+			require.Error(t, err)
+			b.SNS.Fail(nil, 0)
+			later(b)
+			b.mustInvestigate(t, "request-1", event)
+			assert.Equal(t, 1, b.agent.calls, "the retry only delivers the report")
+			answer, err := b.invoke(t, "direct", direct("orders"))
+			require.NoError(t, err)
+			assert.Equal(t, triage.StatusDuplicate, answer.Results[0].Status)
+		})
+	}
 }
 
 func TestConfirm_CopyOfInvestigatedTransitionIsADuplicate(t *testing.T) {

@@ -1,7 +1,6 @@
 package triage
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,7 +28,9 @@ const (
 // does what is missing.
 func (r *attempt) deliver(ctx context.Context) (Result, error) {
 	r.complete(ctx)
-	if err := r.confirm(ctx); errors.Is(err, dedupe.ErrLost) {
+	err := r.confirm(ctx)
+	r.background.Wait() // a retry must find the finished investigation once anything is delivered
+	if errors.Is(err, dedupe.ErrLost) {
 		r.log.Warn("nothing delivered: another invocation took over the investigation")
 		return Result{Alarm: r.alarm.Name, Status: StatusDuplicate, ID: r.rec.ID, Reason: "another invocation took over the investigation"}, nil
 	}
@@ -50,14 +51,16 @@ func (r *attempt) deliver(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	r.announce(ctx)
+	r.background.Wait() // the card may still be on its way
 	r.settle(ctx)
+	r.countCost(ctx)
 	r.measure()
 	r.log.Info("investigation ended", "outcome", string(r.rec.Outcome), "rounds", len(r.rec.Rounds),
 		"report", r.rec.ReportURI, "duration", r.rec.EndedAt.Sub(r.rec.StartedAt).String())
 	return Result{Alarm: r.alarm.Name, Status: StatusInvestigated, ID: r.rec.ID, Outcome: r.rec.Outcome, ReportURI: r.rec.ReportURI}, nil
 }
 
-// complete adds the fields of the record that are only known at the end.
+// complete adds the fields of the record that are only known at the end. Those that it has to read arrive in the background.
 func (r *attempt) complete(ctx context.Context) {
 	if r.rec.EndedAt.IsZero() {
 		r.rec.EndedAt = r.Now().UTC()
@@ -69,14 +72,21 @@ func (r *attempt) complete(ctx context.Context) {
 	} else if r.resumed {
 		r.rec.Resumed++
 	}
-	quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
-	defer cancel()
-	if repeats, err := r.Table.Repeats(quick, r.alarm); err == nil {
-		r.rec.Repeats = repeats
-	}
-	if together, err := r.Table.Together(quick, r.alarm.ARN); err == nil {
-		r.rec.Together = together
-	}
+	r.background.Go(func() { r.rec.AtDelivery = r.stateNow(ctx) })
+	r.background.Go(func() {
+		quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
+		defer cancel()
+		if repeats, err := r.Table.Repeats(quick, r.alarm); err == nil {
+			r.rec.Repeats = repeats
+		}
+	})
+	r.background.Go(func() {
+		quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
+		defer cancel()
+		if together, err := r.Table.Together(quick, r.alarm.ARN); err == nil {
+			r.rec.Together = together
+		}
+	})
 }
 
 // confirm checks that this attempt still holds the claim. If the alarm could not be claimed at the start,
@@ -156,8 +166,8 @@ func (r *attempt) text(keys report.Keys) string {
 // bareFacts returns a minimal report, for the case that the renderer panics. Its texts are untrusted, so they are quoted
 // on one line each.
 func bareFacts(rec *investigation.Record) string {
-	return fmt.Sprintf("Alarm %q went to %q at %s.\nReason: %q\n\nSummary: %q\nRoot cause: %q\n\nInvestigation %q, outcome %q: %q\n",
-		rec.Alarm.Name, rec.Alarm.State, rec.Alarm.Time.Format(time.RFC3339), rec.Alarm.Reason,
+	return fmt.Sprintf("Alarm %q of account %q in %q went to %q at %s.\nReason: %q\n\nSummary: %q\nRoot cause: %q\n\nInvestigation %q, outcome %q: %q\n",
+		rec.Alarm.Name, rec.Alarm.Account, rec.Alarm.Region, rec.Alarm.State, rec.Alarm.Time.Format(time.RFC3339), rec.Alarm.Reason,
 		rec.Report.Summary, rec.Report.RootCause, rec.ID, rec.Outcome, rec.OutcomeWhy)
 }
 
@@ -179,7 +189,7 @@ func (r *attempt) release(ctx context.Context, stored, notified bool) {
 	}
 }
 
-// settle marks the investigation as done. If that fails, the alarm may be investigated again when the lease
+// settle marks the investigation as done and remembers its cause. A summary is no cause, so it is not remembered. If that fails, the alarm may be investigated again when the lease
 // expires. That is better than failing an invocation whose report was delivered.
 func (r *attempt) settle(ctx context.Context) {
 	if r.claim == nil {
@@ -187,10 +197,13 @@ func (r *attempt) settle(ctx context.Context) {
 	}
 	bounded, cancel := r.budget.part(ctx, r.Now(), settleShare, maxSettle)
 	defer cancel()
-	cause := cmp.Or(r.rec.Report.RootCause, r.rec.Report.Summary)
+	cause, confidence := strings.TrimSpace(r.rec.Report.RootCause), investigation.Unknown
+	if cause != "" {
+		confidence = investigation.ParseConfidence(string(r.rec.Report.Confidence))
+	}
 	err := r.Table.Settle(bounded, r.claim, investigation.Past{
-		ID: r.rec.ID, Time: r.rec.StartedAt, Outcome: r.rec.Outcome, Cause: strings.TrimSpace(cause), ReportURI: r.rec.ReportURI,
-		Confidence: r.rec.Report.Confidence,
+		ID: r.rec.ID, Time: r.rec.StartedAt, Outcome: r.rec.Outcome, Cause: cause, Confidence: confidence,
+		ReportURI: r.rec.ReportURI,
 	})
 	if err != nil {
 		r.emit(map[string]float64{emf.LeaseFailures: 1})

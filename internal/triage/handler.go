@@ -46,9 +46,11 @@ type Renderer interface {
 // Handler handles the orchestrator's invocations.
 type Handler struct {
 	Config       config.Orchestrator
-	FunctionName string           // of the orchestrator, which invokes itself for a hand-over
-	Region       string           // of the orchestrator; alarms can be in other Regions
-	Redactor     *redact.Redactor // of events; nil: events are not redacted
+	FunctionName string            // of the orchestrator, which invokes itself for a hand-over
+	Region       string            // of the orchestrator; alarms can be in other Regions
+	AccountNames map[string]string // by account ID
+	Zone         *time.Location    // of the readers; nil: UTC
+	Redactor     *redact.Redactor  // of events; nil: events are not redacted
 	Tool         evidence.Tool
 	Investigator Investigator
 	Renderer     Renderer
@@ -57,7 +59,7 @@ type Handler struct {
 	Topic        *notify.Topic
 	CardTopic    *notify.Topic // nil: no chat cards
 	SelfCheck    SelfChecker
-	CloudWatch   awsapi.CloudWatch // confirms events that can be forged
+	CloudWatch   awsapi.CloudWatch // confirms events that can be forged, and knows whether the alarm is still in ALARM
 	Lambda       awsapi.Lambda
 	EventBridge  awsapi.EventBridge
 	Metrics      *emf.Writer
@@ -211,15 +213,15 @@ func (h *Handler) begin(
 	if claim != nil {
 		r.rec.StartedAt, r.rec.SeenBefore = claim.StartedAt, claim.Past
 	}
-	if err := h.Table.Fired(quick, alarm); err != nil {
-		r.log.Warn("alarm not recorded for correlation with other alarms", "error", err)
-	}
+	r.fired = make(chan struct{})
+	r.background.Go(func() { r.recordFired(ctx) })
 	return r, nil
 }
 
 func (h *Handler) newRecord(alarm *alarmevent.Alarm, id string) *investigation.Record {
 	return &investigation.Record{
 		SchemaVersion: investigation.SchemaVersion, ID: id, Alarm: *alarm, StartedAt: h.Now().UTC(), Model: h.Config.ModelID,
+		AccountName: h.AccountNames[alarm.Account],
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -160,7 +161,7 @@ func TestHandle_NotifiesOrRetriesWhileServicesAreDown(t *testing.T) {
 					assert.Contains(t, b.notifications()[0], "could not be stored")
 					note, _, _ := strings.Cut(b.notifications()[0], "\n\n")
 					for line := range strings.SplitSeq(note, "\n") {
-						assert.True(t, utf8.RuneCountInString(line) <= 70 || !strings.Contains(strings.TrimSpace(line), " "), line)
+						assert.Regexp(t, `^(NOTE: |  )`, line, "the text of an error is indented")
 					}
 					assert.Contains(t, b.notifications()[0], "cause: the role lost dynamodb:GetItem", "the notification still has the findings")
 				}
@@ -491,6 +492,44 @@ func TestHandle_PassesPastInvestigationsToAgent(t *testing.T) {
 	assert.Contains(t, b.notifications()[1], "before: 1")
 }
 
+// A summary is not a cause, and a cause is only remembered with its confidence.
+func TestHandle_RemembersOnlyACauseWithItsConfidence(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		report investigation.Report
+		want   investigation.Past
+	}{
+		{"confirmed", investigation.Report{Summary: "s", RootCause: " the role\n", Confidence: investigation.Confirmed}, investigation.Past{Cause: "the role", Confidence: investigation.Confirmed}},
+		{"likely", investigation.Report{Summary: "s", RootCause: "the role", Confidence: investigation.Likely}, investigation.Past{Cause: "the role", Confidence: investigation.Likely}},
+		{"unknown", investigation.Report{Summary: "s", RootCause: "the role", Confidence: investigation.Unknown}, investigation.Past{Cause: "the role", Confidence: investigation.Unknown}},
+		{"without a confidence", investigation.Report{RootCause: "the role"}, investigation.Past{Cause: "the role", Confidence: investigation.Unknown}},
+		{"with a confidence that does not exist", investigation.Report{RootCause: "the role", Confidence: "certain"}, investigation.Past{Cause: "the role", Confidence: investigation.Unknown}},
+		{"only a summary", investigation.Report{Summary: "the pool is exhausted", Confidence: investigation.Unknown}, investigation.Past{Confidence: investigation.Unknown}},
+		{"a summary that calls itself confirmed", investigation.Report{Summary: "the pool is exhausted", Confidence: investigation.Confirmed}, investigation.Past{Confidence: investigation.Unknown}},
+		{"a blank cause", investigation.Report{Summary: "s", RootCause: " \n", Confidence: investigation.Confirmed}, investigation.Past{Confidence: investigation.Unknown}},
+		{"free text", investigation.Report{FreeText: "it is the pool", Summary: "s", Confidence: investigation.Unknown}, investigation.Past{Confidence: investigation.Unknown}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newHarness(t)
+			b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+				require.NoError(t, conclude(rec))
+				rec.Report = tt.report
+				return nil
+			}
+			b.mustInvestigate(t, "request-1", action("a", 1))
+			b.clock.advance(2 * time.Hour)
+			var seen []investigation.Past
+			b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+				seen = rec.SeenBefore
+				return conclude(rec)
+			}
+			b.mustInvestigate(t, "request-2", action("a", 7300))
+			require.Len(t, seen, 1)
+			assert.Equal(t, tt.want, investigation.Past{Cause: seen[0].Cause, Confidence: seen[0].Confidence})
+		})
+	}
+}
+
 func TestHandle_NotifiesRecoveryOnce(t *testing.T) {
 	b := newHarness(t)
 	b.Config.NotifyRecovery = true
@@ -561,4 +600,49 @@ type dyingBus struct{}
 func (dyingBus) PutEvents(context.Context, *eventbridge.PutEventsInput, ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
 	die()
 	return nil, nil
+}
+
+// Names of alarms may differ only in blanks, case, or the form of a character. Each alarm has its own window.
+func TestHandle_AlarmsWithSimilarNamesAreDifferent(t *testing.T) {
+	names := []string{"orders", "orders ", "orders  ", " orders", "orders\u00a0", "orders\u3000", "Orders", "orders.", "or ders", "or  ders", "é", "e\u0301"}
+	sns := func(name string) string {
+		return notification(name, fields{"StateChangeTime": "2026-08-04T12:36:15.490+0000"})
+	}
+	withoutARN := func(name string) string { return notification(name, fields{"AlarmArn": nil}) }
+	eventBridge := func(name string) string {
+		raw, _ := json.Marshal(fields{"source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "resources": []string{arnPrefix + name},
+			"detail": fields{"alarmName": name, "state": fields{"value": "ALARM", "timestamp": "2026-08-04T12:36:15.490+0000"}}})
+		return string(raw)
+	}
+	for form, event := range map[string]func(string) string{"alarm action": direct, "SNS": sns, "SNS without ARN": withoutARN, "EventBridge": eventBridge} {
+		t.Run(form, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			for i, name := range names {
+				b.Watch.Put(metricAlarm(name, types.StateValueAlarm, transition))
+				rec := b.record(t, b.mustInvestigate(t, fmt.Sprint(form, i), event(name)))
+				assert.Equal(t, name, rec.Alarm.Name)
+				assert.Equal(t, arnPrefix+name, rec.Alarm.ARN)
+				assert.Empty(t, rec.Alarm.Unconfirmed)
+				assert.Len(t, rec.Together, i, "the other alarms fired at the same time")
+				assert.Contains(t, b.state(arnPrefix+name), "done")
+				answer, err := b.invoke(t, fmt.Sprint(form, i, "again"), event(name))
+				require.NoError(t, err)
+				assert.Equal(t, triage.StatusDuplicate, answer.Results[0].Status)
+			}
+			assert.Len(t, b.notifications(), len(names))
+		})
+	}
+}
+
+// The alarms that triggered a composite alarm are identified as exactly.
+func TestHandle_CompositeAlarmCoversExactlyItsChildren(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Watch.Put(compositeAlarm("down", `ALARM("orders ") OR ALARM(payments)`, transition, transition),
+		metricAlarm("orders", types.StateValueAlarm, transition), metricAlarm("orders ", types.StateValueAlarm, transition), metricAlarm("payments", types.StateValueAlarm, transition))
+	rec := b.record(t, b.mustInvestigate(t, "composite", notification("down", fields{"AlarmRule": "x", "Trigger": nil, "TriggeringChildren": triggering("orders", "orders ", "payments ", "payments")})))
+	assert.Equal(t, []string{arnPrefix + "orders ", arnPrefix + "payments"}, rec.Alarm.Children)
+	b.mustInvestigate(t, "another alarm", direct("orders"))
+	answer, err := b.invoke(t, "covered", direct("orders "))
+	require.NoError(t, err)
+	assert.Equal(t, triage.StatusDuplicate, answer.Results[0].Status)
 }

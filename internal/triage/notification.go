@@ -10,7 +10,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
-// notify publishes the notification, then the chat card. Only an error of the notification is returned.
+// notify publishes the notification, and then begins to publish the chat card. Only an error of the notification is returned.
 func (r *attempt) notify(ctx context.Context, keys report.Keys, storeErr error) error {
 	bounded, cancel := r.budget.part(ctx, r.Now(), notifyShare, maxNotify)
 	defer cancel()
@@ -19,7 +19,7 @@ func (r *attempt) notify(ctx context.Context, keys report.Keys, storeErr error) 
 		r.log.Error("notification not sent", "error", err, "advice", awsapi.Advice(err))
 		return err
 	}
-	r.sendCard(bounded, keys)
+	r.background.Go(func() { r.sendCard(ctx, keys) })
 	return nil
 }
 
@@ -46,7 +46,7 @@ func (r *attempt) notification(keys report.Keys, storeErr error) notify.Notifica
 	}
 	subject, err := guarded(func() ([]byte, error) { return []byte(r.Renderer.Subject(r.rec)), nil })
 	if err != nil {
-		subject = []byte("Alarm: " + r.alarm.Name)
+		subject = []byte("Alarm in account " + r.alarm.Account + ", " + r.alarm.Region + ": " + r.alarm.Name)
 	}
 	return notify.Notification{
 		Subject:    string(subject),
@@ -65,6 +65,7 @@ func (r *attempt) attributes() map[string]string {
 		"severity":         string(r.rec.Report.Severity),
 		"confidence":       string(r.rec.Report.Confidence),
 		"account":          r.alarm.Account,
+		"account_name":     r.rec.AccountName,
 		"region":           r.alarm.Region,
 		"confirmed":        strconv.FormatBool(r.alarm.Unconfirmed == ""),
 	}
@@ -74,9 +75,11 @@ func (r *attempt) sendCard(ctx context.Context, keys report.Keys) {
 	if r.CardTopic == nil {
 		return
 	}
+	bounded, cancel := r.budget.part(ctx, r.Now(), notifyShare, maxNotify)
+	defer cancel()
 	card, err := guarded(func() ([]byte, error) { return r.Renderer.Card(r.rec, keys) })
 	if err == nil {
-		err = r.CardTopic.Publish(ctx, notify.Notification{Body: string(card), Group: r.alarm.ARN, ID: r.rec.ID + "/card"})
+		err = r.CardTopic.Publish(bounded, notify.Notification{Body: string(card), Group: r.alarm.ARN, ID: r.rec.ID + "/card"})
 	}
 	if err != nil {
 		r.emit(map[string]float64{emf.NotificationFailures: 1})

@@ -51,7 +51,9 @@ func (h *Handler) recoveryNotification(alarm *alarmevent.Alarm, r *dedupe.Recove
 }
 
 func (h *Handler) followUpOf(alarm *alarmevent.Alarm, r *dedupe.Recovery) report.Recovery {
-	return report.Recovery{Alarm: alarm, Region: h.Region, Investigation: r.ID, StartedAt: r.StartedAt, ReportURI: r.ReportURI}
+	return report.Recovery{
+		Alarm: alarm, AccountName: h.AccountNames[alarm.Account], Zone: h.Zone, Region: h.Region, Investigation: r.ID, StartedAt: r.StartedAt, ReportURI: r.ReportURI,
+	}
 }
 
 // sendRecoveryCard sends the follow-up to the thread of the investigation's card.

@@ -66,22 +66,22 @@ type handler struct {
 	python  *sandbox.Supervisor
 	calls   *sessions
 	answers *provenance.Recorder // AWS's answers to the current call
-	clean   func(context.Context, *toolcall.Answer)
+	clean   *cleaner
 	log     *slog.Logger
 }
 
 func newHandler(ctx context.Context, o sandbox.Options, set settings.Tool) (*handler, error) {
-	clean, observe, err := newRedactor(set)
+	clean, err := newCleaner(set)
 	if err != nil {
 		return nil, err
 	}
 	answers := &provenance.Recorder{}
-	aws, err := newBroker(ctx, set, observe, answers, o)
+	aws, err := newBroker(ctx, set, clean.observer(), answers, o)
 	if err != nil {
 		return nil, err
 	}
 	calls := &sessions{broker: aws}
-	o.NewSession = calls.next
+	o.NewSession, o.Clean = calls.next, clean.text
 	python, err := sandbox.New(ctx, o)
 	if err != nil {
 		return nil, err
@@ -111,13 +111,13 @@ func (h *handler) answer(ctx context.Context, request toolcall.Request) (toolcal
 	}
 	defer h.answers.Forget()
 	h.calls.limitUSD, h.calls.latest = queryLimit(request), nil
+	h.clean.begin(ctx)
 	answer, err := h.python.Run(ctx, request.Command)
 	if err != nil {
 		return toolcall.Answer{}, err
 	}
 	h.calls.bill(&answer)
-	redact.ReplaceFakeMarks(&answer)
-	h.clean(ctx, &answer)
+	h.clean.answer(&answer)
 	answer.Observed = h.answers.Judge(answer.Output, redact.Deadline(ctx, time.Now()))
 	return answer, nil
 }
@@ -185,26 +185,66 @@ func queryLimit(request toolcall.Request) float64 {
 	return *request.QueryLimitUSD
 }
 
-// newRedactor returns a function that redacts an answer and one that learns secrets from the bodies of AWS's
-// answers. If redaction is turned off, both do nothing. Calls run one at a time, so everything learned
-// belongs to the call.
-func newRedactor(s settings.Tool) (clean func(context.Context, *toolcall.Answer), observe func(body []byte), err error) {
+// cleaner replaces secrets in the texts of a call, and what looks like the mark of a replaced secret. Calls run one at a
+// time, so everything that it learned from AWS's answers belongs to the current call.
+type cleaner struct {
+	redactor *redact.Redactor // nil: redaction is turned off
+	memory   *redact.Memory
+	deadline func() time.Time // of the current call
+	knowing  *redact.Redactor // of the current call, from its first text on
+}
+
+func newCleaner(s settings.Tool) (*cleaner, error) {
 	if !s.Redact {
-		return func(context.Context, *toolcall.Answer) {}, nil, nil
+		return &cleaner{}, nil
 	}
 	patterns, err := settings.Patterns(s.RedactPatterns)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	redactor, err := redact.New(patterns)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	memory := &redact.Memory{MaxBody: broker.MaxObserved}
-	return func(ctx context.Context, answer *toolcall.Answer) {
-		bounded := redactor.Until(redact.Deadline(ctx, time.Now()))
-		memory.Knowing(bounded).Answer(answer)
-	}, memory.Observe, nil
+	return &cleaner{redactor: redactor, memory: &redact.Memory{MaxBody: broker.MaxObserved}}, nil
+}
+
+// observer returns a function that learns from the bodies of AWS's answers, or nil.
+func (c *cleaner) observer() func(body []byte) {
+	if c.redactor == nil {
+		return nil
+	}
+	return c.memory.Observe
+}
+
+// begin starts a call.
+func (c *cleaner) begin(ctx context.Context) {
+	c.knowing = nil
+	c.deadline = func() time.Time { return redact.Deadline(ctx, time.Now()) }
+}
+
+// known returns the redactor that knows the secrets in AWS's answers to the call.
+func (c *cleaner) known() *redact.Redactor {
+	if c.knowing == nil {
+		c.knowing = c.memory.Knowing(c.redactor.Until(c.deadline()))
+	}
+	return c.knowing
+}
+
+// text is the sandbox's Clean.
+func (c *cleaner) text(text string, isCut bool) string {
+	text = redact.ReplaceFakeMarks(text)
+	if isCut && c.redactor != nil {
+		text, _ = c.known().Text(text)
+	}
+	return text
+}
+
+// answer redacts the whole answer.
+func (c *cleaner) answer(a *toolcall.Answer) {
+	if c.redactor != nil {
+		c.known().Answer(a)
+	}
 }
 
 // newBroker returns the broker with the function's credentials, which only this process reads.
@@ -227,6 +267,7 @@ func newBroker(
 
 		Account:         ownAccount,
 		AllowedAccounts: set.AllowedAccounts,
+		DeniedResources: set.DeniedResources,
 	})
 }
 

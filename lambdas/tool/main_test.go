@@ -107,6 +107,49 @@ func TestTool_RedactsAccordingToSettings(t *testing.T) {
 	}
 }
 
+// Half a secret would not be recognized, so secrets are replaced before a text is shortened.
+func TestTool_ShowsNoPartOfASecretWhereATextIsCut(t *testing.T) {
+	invoke, _ := tool(t, nil)
+	cases := map[string]string{
+		"one line":             `print(text)`,
+		"many lines":           `print(text.replace(", ", ",\n"))`,
+		"standard error":       `sys.stderr.write(text)`,
+		"a little too long":    `print(text[:2 * 65536 + 100])`,
+		"as long as is kept":   `print(text[:2 * (65536 + 8192)])`,
+		"a result as text":     `result = text`,
+		"a result as a list":   `result = [text]`,
+		"a very long result":   `result = text * 4`,
+		"an exception":         `raise ValueError(text)`,
+		"a short exception":    `raise ValueError(text[:17000])`,
+		"other characters":     `print(text.replace("x", "é🔑"))`,
+		"both streams":         `print(text); sys.stderr.write(text)`,
+		"a fake mark at a cut": `print(text.replace("x", "[redacted: "))`,
+	}
+	for name, code := range cases {
+		t.Run(name, func(t *testing.T) {
+			for shift := range 12 {
+				a := decoded(t, invoke(command(fmt.Sprintf("import sys\ntext = 'x' * %d + ', '.join('\"password\": \"hunter2-canary-%%06d\"' %% i for i in range(10000))\n%s", 3*shift, code))))
+				whole, err := json.Marshal(a)
+				require.NoError(t, err)
+				assert.NotRegexp(t, `hunt|unter2|canar|nary|-[0-9]{2,6}\W`, string(whole), "shift %d", shift)
+				assert.Equal(t, strings.Count(string(whole), "[redacted: "), strings.Count(string(whole), "[redacted: secret]")+strings.Count(string(whole), "[redacted: kind]"))
+				assert.Equal(t, strings.Count(a.Output, "[redacted: "), a.Redactions)
+				if !strings.Contains(code, "text[:") || strings.Contains(code, "8192") { // the others fit when they are redacted
+					assert.Contains(t, a.Output, "left out")
+				}
+				assert.Greater(t, len(a.Output), 8<<10)
+			}
+		})
+	}
+}
+
+// The mark of a secret that is longer than what is kept is shown.
+func TestTool_ShowsTheMarkOfASecretThatFillsAnOutput(t *testing.T) {
+	invoke, _ := tool(t, nil)
+	a := decoded(t, invoke(command(`print("-----BEGIN PRIVATE" + " KEY-----\n" + ("QUJD" * 16 + "\n") * 6000)`)))
+	assert.True(t, strings.HasPrefix(a.Output, "[redacted: private key]\n… "), "%.100s", a.Output)
+}
+
 // Log lines contain colors for terminals. Colors would hide the names of secrets from the rules, and words
 // from the check of quotes.
 func TestTool_RemovesColorsFromAnswers(t *testing.T) {

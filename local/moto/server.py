@@ -4,11 +4,14 @@
 
 The first two return what happened in this server: the alarm's state changes and the write requests that it received. The
 header X-Event-Time (seconds since 1970) of a request sets the time of its event, which the demo uses to create a
-past; with X-Event-Silent it is not recorded. world.py adds staged answers, insights.py queries and filter patterns of logs.
+past; with X-Event-Silent it is not recorded.
+
+Other files add more: appconfig.py and health.py operations, insights.py queries and filter patterns of logs, and world.py
+staged answers.
 
 It also corrects faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot delete a
-role that has policies, GetTopicAttributes always returns zero subscriptions, and an update of a function does not
-change its LastModified.
+role that has policies, GetTopicAttributes always returns zero subscriptions, an update of a function does not change
+its LastModified, an update of a table does not record when its capacity changed, and ListMetrics repeats metrics.
 """
 
 import json
@@ -19,16 +22,20 @@ from datetime import datetime, timezone
 from typing import Any
 
 import world  # first: it replaces moto's clock
+import appconfig  # noqa: F401
+import health  # noqa: F401
 import insights
 import metrics  # noqa: F401  # it replaces moto's metrics
 import moto.core.utils
 from moto.awslambda import models as lambda_models
 from moto.awslambda.models import LambdaFunction
 from moto.cloudtrail.responses import CloudTrailResponse
+from moto.cloudwatch.models import CloudWatchBackend
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, BaseResponse
 from moto.core.exceptions import JsonRESTError
 from moto.core.utils import unix_time_millis
+from moto.dynamodb.models import DynamoDBBackend
 from moto.iam.models import Role, iam_backends
 from moto.logs.models import LogsBackend
 from moto.logs.responses import LogsResponse
@@ -47,6 +54,7 @@ LAMBDA_V2 = ("UpdateFunctionCode", "UpdateFunctionConfiguration", "AddPermission
 VERSION = re.compile(r"^/(\d{4})-(\d\d)-(\d\d)/")
 # Members that CloudTrail does not record, because they are secret or large, and members whose keys are the caller's own.
 HIDDEN = ("Environment", "ZipFile", "SecretString", "SecretBinary")
+CAPACITIES = ("ReadCapacityUnits", "WriteCapacityUnits")
 MAPS = ("Tags", "tags", "Attributes")
 
 _events: list[dict[str, Any]] = []
@@ -54,6 +62,7 @@ _world = world.World()
 _lock = threading.Lock()
 _call_action = BaseResponse.call_action
 _layers_data = LambdaFunction._get_layers_data
+_update_table = DynamoDBBackend.update_table
 _delete_role = Role.delete_from_cloudformation_json
 
 
@@ -181,6 +190,15 @@ def describe_alarm_history(self: CloudWatchResponse) -> ActionResult:
     return ActionResult({"AlarmHistoryItems": items[::-1][: int(self._get_param("MaxRecords") or 100)]})
 
 
+def get_filtered_metrics(self: CloudWatchBackend, metric_name: str, namespace: str, dimensions: list[dict[str, str]]) -> list[Any]:
+    """Returns each metric once. moto returns those of several dimensions, or of none, once for each of their points."""
+    found: dict[Any, Any] = {}
+    for datum in self.get_all_metrics():
+        if datum.filter(namespace=namespace, name=metric_name, dimensions=dimensions):
+            found.setdefault((datum.namespace, datum.name, frozenset((d.name, d.value) for d in datum.dimensions)), datum)
+    return list(found.values())
+
+
 class Matches:
     """Takes the place of moto's filter patterns, which fit every line when they are not simple."""
 
@@ -271,6 +289,21 @@ def delete_role(cls: type[Role], name: str, template: dict[str, Any], account_id
     _delete_role(name, template, account_id, region)
 
 
+def update_table(self: DynamoDBBackend, name: str, **changes: Any) -> Any:
+    """Keeps the times at which the capacity of a table was raised and lowered."""
+    before = dict(self.get_table(name).throughput or {})
+    table = _update_table(self, name, **changes)
+    new = changes.get("throughput")
+    if new:
+        kept = {key: before[key] for key in ("LastIncreaseDateTime", "LastDecreaseDateTime", "NumberOfDecreasesToday") if key in before}
+        raised, lowered = (any(sign * (int(new.get(unit, 0)) - int(before.get(unit, 0))) > 0 for unit in CAPACITIES) for sign in (1, -1))
+        now = moto.core.utils.unix_time()
+        kept |= {"LastIncreaseDateTime": now} if raised else {}
+        kept |= {"LastDecreaseDateTime": now, "NumberOfDecreasesToday": int(kept.get("NumberOfDecreasesToday", 0)) + 1} if lowered else {}
+        table.throughput = {"NumberOfDecreasesToday": 0, **new, **kept}
+    return table
+
+
 def subscriptions_confirmed(topic: Topic) -> int:
     return sum(1 for subscription in topic.sns_backend.subscriptions.values() if subscription.topic is topic)
 
@@ -283,7 +316,9 @@ LambdaFunction._get_layers_data = layers_data  # type: ignore[method-assign]
 Role.delete_from_cloudformation_json = classmethod(delete_role)  # type: ignore[assignment]
 CloudTrailResponse.lookup_events = lookup_events  # type: ignore[attr-defined]
 CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: ignore[attr-defined]
+CloudWatchBackend.get_filtered_metrics = get_filtered_metrics  # type: ignore[method-assign]
 CloudWatchResponse.put_composite_alarm = CloudWatchResponse.put_metric_alarm  # type: ignore[attr-defined]  # it reads AlarmRule
+DynamoDBBackend.update_table = update_table  # type: ignore[method-assign]
 LogsResponse.start_query = start_query  # type: ignore[method-assign]
 LogsBackend.get_query_results = get_query_results  # type: ignore[method-assign]
 logs_models.LogQuery = Executed  # type: ignore[misc]

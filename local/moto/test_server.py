@@ -9,6 +9,7 @@ from typing import Any, Dict
 
 import server  # it changes moto
 import boto3
+from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 ROLE = "arn:aws:iam::123456789012:role/r"
@@ -49,6 +50,30 @@ class Changes(unittest.TestCase):
         found = self.events("f")["UpdateFunctionConfiguration20150331v2"]["requestParameters"]
         self.assertEqual({"functionName": "f", "memorySize": 512, "environment": {}}, found)
         self.assertIn("roleName", self.events("r")["CreateRole"]["requestParameters"])
+
+    def test_resources_are_as_old_as_the_request_says(self) -> None:
+        created = type(self).client("apigateway").create_rest_api(name="a")["createdDate"]
+        other = type(self).client("apigatewayv2").create_api(Name="b", ProtocolType="HTTP")["CreatedDate"]
+        self.assertEqual([AT, AT], [created.timestamp(), other.timestamp()])
+
+    def test_what_moto_lacks_is_an_error_that_says_so(self) -> None:
+        for name, ask in (
+            ("lambda", lambda c: c.get_runtime_management_config(FunctionName="f")), ("application-signals", lambda c: c.list_services(StartTime=AT, EndTime=AT)),
+            ("dynamodb", lambda c: c.describe_contributor_insights(TableName="t")), ("iam", lambda c: c.get_service_last_accessed_details(JobId="j" * 36)),
+        ):
+            with self.subTest(name), self.assertRaises(ClientError) as caught:
+                ask(type(self).client(name))
+            self.assertEqual("NotSimulated", caught.exception.response["Error"]["Code"])
+            self.assertEqual(0, caught.exception.response["ResponseMetadata"]["RetryAttempts"])
+
+    def test_a_table_knows_when_its_capacity_was_lowered(self) -> None:
+        client = type(self).client("dynamodb")
+        client.create_table(TableName="t", AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}], KeySchema=[
+            {"AttributeName": "id", "KeyType": "HASH"}], ProvisionedThroughput={"ReadCapacityUnits": 20, "WriteCapacityUnits": 5})
+        client.update_table(TableName="t", ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 5})
+        found = client.describe_table(TableName="t")["Table"]["ProvisionedThroughput"]
+        self.assertEqual((AT, 1, 1), (found["LastDecreaseDateTime"].timestamp(), found["NumberOfDecreasesToday"], found["ReadCapacityUnits"]))
+        self.assertNotIn("LastIncreaseDateTime", found)
 
     def test_an_update_changes_the_time_of_a_function(self) -> None:
         found = type(self).client("lambda").get_function_configuration(FunctionName="f")

@@ -16,12 +16,13 @@ The header X-Event-Time (seconds since 1970) of a request is the time that moto 
 it, a resource is created in the past. Staged answers do not apply to such requests.
 """
 
+import clock  # first: modules that are imported later see the staged time
+
 import fnmatch
 import io
 import json
 import re
-import threading
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 from xml.sax.saxutils import escape
 
@@ -38,16 +39,7 @@ PATH = "/alarmtriage/world"
 SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
 STAR = "*"
 
-_request = threading.local()
-_utcnow = moto.core.utils.utcnow
-
-
-def _staged_now() -> datetime:
-    at = getattr(_request, "at", None)
-    return datetime.fromtimestamp(at, timezone.utc).replace(tzinfo=None) if at else _utcnow()
-
-
-moto.core.utils.utcnow = _staged_now  # before other modules of moto import it
+_request = clock.request
 
 
 class Refused(Exception):
@@ -239,6 +231,12 @@ def _error(protocol: str, code: str, message: str, status: int) -> Response:
     return Response(body, status, {"Content-Type": "text/xml"})
 
 
+def _is_page(status: str, headers: List[Tuple[str, str]]) -> bool:
+    """Reports whether a response is the page with which Flask answers what moto lacks. boto3 would repeat the request."""
+    kind = next((value for name, value in headers if name.lower() == "content-type"), "")
+    return status[:3] in ("404", "405", "500") and kind.startswith("text/html")
+
+
 def around(
     application: Callable[..., Iterable[bytes]], world: World, staged: Callable[[Dict[str, Any]], None],
 ) -> Callable[..., Iterable[bytes]]:
@@ -264,12 +262,21 @@ def around(
         if answered is not None:
             return answered(environ, start_response)
         _request.at, _request.received = float(stamp) if stamp else None, request
+        begun: List[Any] = []
         try:
-            return application(*arguments)
-        except AttributeError:  # moto has no such service
-            missing = _error("json", "NotSimulated", "The stand-in for AWS does not have this service.", 501)
-            return missing(environ, start_response)
+            body = application(*arguments[:-1], lambda *start: begun.append(start))
+        except (AttributeError, NotImplementedError):  # moto has no such service or operation
+            begun, body = [], ()
+        if not begun or _is_page(*begun[-1][:2]):
+            protocol = "query" if request.values.get("Action") else "json"
+            return _error(protocol, "NotSimulated", "The stand-in for AWS does not have this operation. AWS has it.", 501)(environ, start_response)
+        start_response(*begun[-1])
+        return body
+
+    def timed(*arguments: Any) -> Iterable[bytes]:
+        try:
+            return serve(*arguments)
         finally:
             _request.at = _request.received = None
 
-    return serve
+    return timed

@@ -19,22 +19,25 @@ const EnvLayer = "ALARMTRIAGE_LAYER"
 // Tool is a compiled tool function.
 type Tool struct{ binary, python, layer string }
 
-// Build compiles the tool into a directory. Its error contains the compiler's output.
-func Build(directory string) (Tool, error) {
+// Build compiles the tool of this checkout into a directory. Its error contains the compiler's output.
+func Build(directory string) (Tool, error) { return BuildFrom(moto.Root(), directory) }
+
+// BuildFrom compiles the tool of another checkout, such as that of an earlier commit.
+func BuildFrom(root, directory string) (Tool, error) {
 	python, err := moto.Tool("python")
 	if err != nil {
 		return Tool{}, err
 	}
 	t := Tool{binary: filepath.Join(directory, "tool"), python: python, layer: filepath.Join(directory, "layer")}
 	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", t.binary, "./lambdas/tool")
-	build.Dir = moto.Root()
+	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return Tool{}, fmt.Errorf("build the tool: %w\n%s", err, out)
 	}
 	if err := os.Mkdir(t.layer, 0o755); err != nil {
 		return Tool{}, fmt.Errorf("make the layer: %w", err)
 	}
-	if err := os.Symlink(filepath.Join(moto.Root(), "pythonlayer"), filepath.Join(t.layer, "python")); err != nil {
+	if err := os.Symlink(filepath.Join(root, "pythonlayer"), filepath.Join(t.layer, "python")); err != nil {
 		return Tool{}, fmt.Errorf("make the layer: %w", err)
 	}
 	return t, nil

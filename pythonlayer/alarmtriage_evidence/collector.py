@@ -4,7 +4,7 @@ import json
 import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, TypeVar
 
 from . import alarms, queries, series, services, text
 from .changes import changes
@@ -54,12 +54,12 @@ class _Collection:
         late = self._try("query and series", lambda: self._start_late(found, source, below), {})
         ctx.metrics = self._try("metrics", lambda: self._metrics(source, below, found.get("query")), [])
         wanted = self._try("resources", lambda: services.targets(ctx, ctx.metrics), [])
-        looks: List[Tuple[str, "Future[List[Observation]]"]] = []
+        looks: List[Tuple[str, List[Observation], "Future[None]"]] = []
         if ctx.is_foreign:
             ctx.note(f"account {ctx.account}: the alarm's definition, history, changes, resources, and other alarms were not read, "
                      f"because this code reads account {ctx.own_account}")
         else:
-            looks = [(name, self._start(look)) for name, look in services.looks(ctx, wanted)]
+            looks = [self._start_look(name, look) for name, look in services.looks(ctx, wanted)]
             late["trail"] = self._start(changes, ctx, lambda: services.names(ctx, wanted) or self._values(source, below))
         for name, part in {**early, **late}.items():
             self._take(name, part, found)
@@ -122,6 +122,10 @@ class _Collection:
                   for _, value in metric.dimensions]
         return [(None, value) for value in dict.fromkeys(values)]
 
+    def _start_look(self, name: str, look: Callable[[], Iterator[Observation]]) -> Tuple[str, List[Observation], "Future[None]"]:
+        seen: List[Observation] = []
+        return name, seen, self._start(_see, look, seen)
+
     def _start(self, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         return self._pool.submit(work, *arguments)
 
@@ -146,15 +150,19 @@ class _Collection:
     def _failed(self, name: str, error: str) -> None:
         self._failures.setdefault(error, []).append(name)
 
-    def _observations(self, looks: List[Tuple[str, "Future[List[Observation]]"]]) -> List[Dict[str, Any]]:
-        """Returns what the looks saw, the most relevant first."""
-        seen: List[Observation] = []
-        for name, look in looks:
-            seen += self._take(name, look, {}) or []
-        ranked = sorted(dict.fromkeys(seen), key=lambda o: -o.weight)
+    def _observations(self, looks: List[Tuple[str, List[Observation], "Future[None]"]]) -> List[Dict[str, Any]]:
+        """Returns what the looks saw, the most relevant first. A look that failed counts with what it saw before."""
+        for name, _, look in looks:
+            self._take(name, look, {})
+        ranked = sorted(dict.fromkeys(o for _, seen, _ in looks for o in list(seen)), key=lambda o: -o.weight)
         if len(ranked) > MAX_OBSERVATIONS:
             self._ctx.note(f"observations: {len(ranked) - MAX_OBSERVATIONS} of little weight are not listed")
         return [{**o._asdict(), "time": stamp(o.time)} for o in ranked[:MAX_OBSERVATIONS]]
+
+
+def _see(look: Callable[[], Iterator[Observation]], seen: List[Observation]) -> None:
+    for observation in look():
+        seen.append(observation)
 
 
 def _namespaces(source: Mapping[str, Any]) -> List[str]:

@@ -22,8 +22,17 @@ ERROR_FILTER = (
 )
 _ERROR = re.compile(
     r"(?i)\b(?:error|fatal|critical|panic|traceback|denied|refused|failed|failure|timed? ?out)\b|Error\b|Exception\b|OutOfMemory|out of memory")
-# A line that only reports that nothing failed.
-_HARMLESS = re.compile(r"""(?i)\b(?:0 errors?|no errors?|(?:errors?|failed|failures?|exceptions?)["']?\s*[:=]\s*(?:0\b|null|none|false|\[\]|""))""")
+# A count of no errors. "1,000 errors", "2.0 errors", and "no error handler" are something else.
+_NO_ERRORS = re.compile(
+    r"(?i)(?<![\w.,])(?:0|no)\s+(?:errors?|failures?|exceptions?|timeouts?)\b(?!\(s\)\w|\s+(?:handl|message|description|detail|code|response|page|budget))")
+# A name of errors with an empty value. _is_field says whether it is a field that reports that nothing failed.
+_EMPTY = re.compile(
+    r"""(?i)(?P<open>\\*["'])?\b(?P<name>errors?|exceptions?|failures?|failed|denied|refused|fatal|critical|panics?|time(?:d[ _-]?)?outs?)"""
+    r"""(?P<close>\\*["'])?(?P<sign>\s*[:=]\s*)(?P<value>0(?![\w%]|[.,]\d)|(?:null|none|nil|undefined|false)\b(?![.(\[])|<nil>|\[\]|\{\}|\\*""|\\*''|"""
+    r"""\\*["'](?:0|none|null|false)\\*["'])""")
+_PLURALS = ("errors", "exceptions", "failures", "panics", "timeouts")
+_SIGNS = "{,;|([&?<"  # before a field, and in their closing form behind it
+_LAST_WORD = re.compile(r"""([^\s"'=:,;|(){}\[\]]+)[ \t]+$""")
 
 # What differs between two lines of the same pattern, the longest forms first.
 _VARIABLE = (
@@ -85,7 +94,32 @@ def log_patterns(
 
 def is_error(message: str) -> bool:
     """Reports whether a log line reports an error."""
-    return bool(_ERROR.search(_HARMLESS.sub("", message)))
+    return bool(_ERROR.search(_EMPTY.sub(lambda found: "" if _is_field(found) else found[0], _NO_ERRORS.sub("", message))))
+
+
+def _is_field(found: "re.Match[str]") -> bool:
+    """Reports whether a name and its empty value report that nothing failed.
+
+    In "error=null" and "failed: 0", they do. In "Connection failed: null" and "Error: undefined", the name ends a sentence or is a
+    type of exceptions, and the value is a message that the code did not set.
+    """
+    before, after = found.string[: found.start()], found.string[found.end() :].lstrip(" \t")
+    if found["open"] and found["close"] or found["name"].lower() in _PLURALS:
+        return True
+    if found["sign"] == "=":
+        return True
+    word = _LAST_WORD.search(before)
+    if found["value"] == "0":  # a count: "records failed: 0", but not "connection failed: 0"
+        return found["name"].lower() not in ("error", "exception") and (word is None or word[1][-1] == "s" or not word[1][-1].isalpha()) \
+            or _is_between(before, after)
+    return _is_between(before, after)
+
+
+def _is_between(before: str, after: str) -> bool:
+    """Reports whether a name and its value are one of several fields, or a line of a formatted object."""
+    before = before.rstrip(" \t")
+    return bool(before) and before[-1] in _SIGNS and (not after or after[0] in ",;|)]}&>" or after[0] in "\r\n") \
+        or (not before or before[-1] == "\n") and after[:1] == ","
 
 
 def summary_of(message: str) -> str:

@@ -22,7 +22,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from . import confine, dates, modules, source, values
 
-MAX_ERROR = 16_000  # characters of an error text
+MAX_ERROR = 64_000  # characters of an error text; the supervisor, which redacts it, shows less
 ALARM_REPEAT = 0.1  # seconds after which an ignored time limit ends the process
 
 # Kinds of failure that the supervisor reports too. All others are named after their exception class.

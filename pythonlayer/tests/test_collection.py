@@ -77,6 +77,15 @@ class Partial(unittest.TestCase):
         self.assertEqual(MAX_NOTES, len(ctx.problems()))
         self.assertEqual("6 more lines about what was not seen are left out", ctx.problems()[-1])
 
+    def test_a_look_keeps_what_it_saw_before_it_failed(self) -> None:
+        subscription = {"SubscriptionArn": "PendingConfirmation", "Protocol": "email", "Endpoint": "a@example.com"}
+        confirmed = {"SubscriptionArn": "arn:aws:sns:eu-west-1:123456789012:orders:1", "Protocol": "sqs", "Endpoint": "arn:q"}
+        stat = {"Metric": {"Namespace": "AWS/SNS", "MetricName": "M", "Dimensions": [{"Name": "TopicName", "Value": "orders"}]}, "Period": 60, "Stat": "Sum"}
+        found, _, _ = collected({"sns.list_subscriptions_by_topic": {"Subscriptions": [subscription, confirmed]}},
+                                fallback={"AlarmName": "a", "Metrics": [{"Id": "m1", "ReturnData": True, "MetricStat": stat}]})
+        self.assertIn("its subscription to email a@example.com is not confirmed", [o["text"] for o in found["observations"]])
+        self.assertTrue(any("subscriptions of SNS topic orders" in p and "GetSubscriptionAttributes" in p for p in found["problems"]), found["problems"])
+
     def test_incomplete_metrics_of_first_looks_are_reported(self) -> None:
         ctx = context(FakeAWS({"cloudwatch.get_metric_data": {"MetricDataResults": [{"Id": "q0", "StatusCode": "InternalError"}]}}))
         ctx.compare("AWS/SQS", {"sent": ("NumberOfMessagesSent", "Sum")}, {"QueueName": "orders"})

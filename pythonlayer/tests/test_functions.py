@@ -70,6 +70,31 @@ class LogPatterns(FakeAWS):
         found = self.grouped("[ERROR] Runtime.Unhandled\nTraceback (most recent call last):\n  File x, line 3\nValueError: no stock")
         self.assertIn("ValueError: no stock", found["patterns"][0]["example"])
 
+    def test_an_empty_message_of_an_error_is_an_error(self) -> None:
+        for line in (
+            "Connection failed: null", "Login failed: null", "Unhandled exception: null", "Error: undefined", "Error: null", "Exception: None",
+            "error: null", "payment failed: None", "Connection failed: 0", "Request failed: undefined", "2026-08-04 ERROR - none",
+            "java.lang.NullPointerException: null", "socket error: 0", 
+            "No error handler is registered, request dropped", "failed: 0.5%", "failure=0.25", "failed: 0x80070005", "failure: 0,5",
+            '{"level": "info", "msg": "Connection failed: null"}', "upload failed: {}", 'call failed: ""', "TypeError: null", "Access denied: null",
+            "error: none of the replicas answered", "failed: false.positive", "Connection refused: undefined", "request timed out: null",
+            "errors=0 Connection failed: null", "critical error: null", "failed: 03", "20 errors, failed: 20", "Connection failed: null, retrying",
+        ):
+            with self.subTest(line):
+                self.assertEqual([pattern["example"] for pattern in self.grouped(line)["patterns"]], [logs.summary_of(line)])
+
+    def test_a_field_without_an_error_is_none(self) -> None:
+        for line in (
+            '{"level": "info", "error": null}', "{'error': None, 'id': 3}", r'body {\"error\": null, \"failed\": false}', "level=info error=null id=3",
+            "error=<nil> path=/a", "{ error: undefined, data: 3 }", "  error: null,", "Tests run: 3, Failures: 0, Errors: 0, Skipped: 1",
+            "errors: none", "Validation errors: []", "records failed: 0", "10 succeeded, failed: 0", "failed: 0", "done; error: none; 3 ms",
+            "ok=3 changed=0 unreachable=0 failed=0", "0 errors, 0 failures", "no errors found", "No exceptions were raised", 'errors=""',
+            '{"timed_out": false, "denied": 0}', "took=3 timed_out=false", "(error: nil)", "critical: 0, high: 0", "Errors: 0.", '"failures": {}',
+            "timeouts: 0", 'error="none"',
+        ):
+            with self.subTest(line):
+                self.assertEqual(self.grouped(line)["patterns"], [])
+
     def test_lines_that_report_no_error_are_left_out(self) -> None:
         found = self.grouped("finished with 0 errors", 'done {"errors": [], "failed": 0}', "INFO error=null", "REPORT Duration: 3 ms")
         self.assertEqual(0, found["lines"])

@@ -70,6 +70,12 @@ class Lambda(Looks):
         texts = self.see(lambda_functions, "orders", {**self.answers, "lambda.get_function_configuration": configuration})
         self.first(texts, "its state is Failed: image not found", "its last update is Failed: KMS key is disabled")
 
+    def test_the_time_of_a_change_is_read_in_every_form_of_iso_8601(self) -> None:
+        for text in ("2026-08-04T12:20:00.000+0000", "2026-08-04T12:20:00Z", "2026-08-04T12:20:00.123456789Z", "2026-08-04T14:20:00.5+02:00"):
+            configuration = {**self.answers["lambda.get_function_configuration"], "LastModified": text}
+            texts = self.see(lambda_functions, "orders", {**self.answers, "lambda.get_function_configuration": configuration})
+            self.first(texts, "code or configuration was last modified at 2026-08-04T12:20:00Z")
+
     def test_its_role_is_a_name_for_cloudtrail(self) -> None:
         ctx = context(FakeAWS(dict(self.answers)), partition="aws-us-gov")
         self.assertEqual([(None, "orders"), ("us-gov-west-1", "orders-role")], lambda_functions.names(ctx, "orders"))
@@ -285,6 +291,14 @@ class S3(Looks):
             "s3.get_bucket_lifecycle_configuration": {"Rules": [{"ID": "old", "Status": "Enabled", "Expiration": {"Days": 1}}]},
         }, {"4xxErrors": (0, 80)})
         self.first(texts, "client errors: 80", "it has no bucket policy", "objects expire by lifecycle rules old", "it notifies arn:f of s3:ObjectCreated:*")
+
+
+    def test_a_bucket_without_settings_of_its_own(self) -> None:
+        absent = {f"s3.{operation}": fake_aws.error(code, code) for operation, code in (
+            ("get_bucket_encryption", "ServerSideEncryptionConfigurationNotFoundError"), ("get_bucket_policy_status", "NoSuchBucketPolicy"),
+            ("get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration"))}
+        texts = self.see(s3, "orders", {**absent, "s3.get_bucket_notification_configuration": {}})
+        self.first(texts, "it has no bucket policy")
 
 
 class CloudFront(Looks):

@@ -27,7 +27,7 @@ COLLECTORS: Tuple[ModuleType, ...] = (
 )
 
 MAX_TARGETS = 12  # resources of one alarm
-Look = Tuple[str, Callable[[], List[Observation]]]
+Look = Tuple[str, Callable[[], Iterator[Observation]]]
 
 
 def targets(ctx: Context, metrics: Iterable[Metric]) -> List[Tuple[ModuleType, str]]:
@@ -53,7 +53,7 @@ def looks(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> Iterator[Lo
     for collector, name in [*wanted, (account, "")]:
         for look in collector.LOOKS:
             yield (f"{look.__name__.replace('_', ' ')} of {collector.KIND} {name}".rstrip(),
-                   lambda look=look, name=name: list(look(ctx, name)))
+                   lambda look=look, name=name: look(ctx, name))
 
 
 def names(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> List[Tuple[Optional[str], str]]:

@@ -25,7 +25,8 @@ def stage(ctx: Context, name: str) -> Iterator[Observation]:
         raise LookupError(f"no API {_parts(ctx, name)[0]} in {ctx.region} of this account")
     for found in _stages(ctx, api, name):
         label = found.get("stageName") or found.get("StageName")
-        yield from recent(ctx, about, f"stage {label} was last changed (deployment {found.get('deploymentId') or found.get('DeploymentId')})",
+        deployment = found.get("deploymentId") or found.get("DeploymentId")  # a stage of an HTTP API may have none
+        yield from recent(ctx, about, f"stage {label} was last changed{f' (deployment {deployment})' if deployment else ''}",
                           found.get("lastUpdatedDate") or found.get("LastUpdatedDate"))
         limits = found.get("methodSettings") or found.get("DefaultRouteSettings") or {}
         yield Observation(about, "limit", f"stage {label}: {_throttling(limits)}", 30)

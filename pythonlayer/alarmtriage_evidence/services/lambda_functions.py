@@ -108,6 +108,6 @@ def _configuration(ctx: Context, name: str) -> Mapping[str, Any]:
 
 def _time(text: Any) -> Optional[datetime]:
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(timezone.utc)
+        return datetime.fromisoformat(text).astimezone(timezone.utc)
     except (TypeError, ValueError):
         return None

@@ -17,7 +17,12 @@ def targets(metric: Metric) -> List[str]:
 
 
 def encryption(ctx: Context, name: str) -> Iterator[Observation]:
-    found = ctx.client("s3").get_bucket_encryption(Bucket=name).get("ServerSideEncryptionConfiguration") or {}
+    try:
+        found = ctx.client("s3").get_bucket_encryption(Bucket=name).get("ServerSideEncryptionConfiguration") or {}
+    except Exception as error:
+        if "ServerSideEncryptionConfigurationNotFound" in str(error):
+            return
+        raise
     for rule in found.get("Rules") or []:
         default = rule.get("ApplyServerSideEncryptionByDefault") or {}
         yield Observation(f"{KIND} {name}", "configuration", f"default encryption {default.get('SSEAlgorithm')} "

@@ -1,0 +1,180 @@
+package broker
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/smithy-go/encoding/cbor"
+)
+
+// The role of the tool is denied the resources of Options.DeniedResources, and IAM decides. The broker refuses requests
+// that name one of them, too: the refusal says why, and IAM does not check the resources of every operation. A request can
+// name a resource as an ARN, as the end of an ARN, as its name, or in the URL of a queue.
+
+// deniedResource is a resource that the settings deny.
+type deniedResource struct {
+	service string         // in the ARN and in IAM actions, such as logs
+	named   *regexp.Regexp // matches the values of a request that name it
+	literal string         // the beginning of its name without wildcards, in lower case
+}
+
+// logsService is the service in the ARNs of log groups.
+const logsService = "logs"
+
+// sourceCommand matches the command of Logs Insights that selects log groups within the text of a query.
+var sourceCommand = regexp.MustCompile(`(?i)\bSOURCE\b`)
+
+// newDeniedResources returns the resources of ARNs with IAM's wildcards. It skips texts that are not ARNs, which the
+// construct rejects.
+func newDeniedResources(arns []string) []deniedResource {
+	const parts = 6
+	var denied []deniedResource
+	for _, arn := range arns {
+		fields := strings.SplitN(arn, ":", parts)
+		if len(fields) != parts || fields[0] != "arn" {
+			continue
+		}
+		resource := withoutParts(fields[2], fields[5])
+		name := resource
+		if colon := strings.IndexByte(resource, ':'); colon >= 0 {
+			name = resource[colon+1:]
+		} else if _, below, typed := strings.Cut(resource, "/"); typed {
+			name = below
+		}
+		spelled := `(?:[a-z0-9*_-]*:){0,5}` + wildcards(resource)
+		if strings.Trim(name, "*") != "" { // every value is a name of everything
+			spelled += `|` + wildcards(name) + `|https?://[^?]*/` + wildcards(name)
+		}
+		beginning, _, _ := strings.Cut(strings.ReplaceAll(name, "?", "*"), "*")
+		denied = append(denied, deniedResource{
+			service: fields[2],
+			named:   regexp.MustCompile(`(?is)^(?:` + spelled + `)(?:[:/].*)?$`),
+			literal: strings.ToLower(beginning),
+		})
+	}
+	return denied
+}
+
+// withoutParts removes the wildcard for what is below a resource, such as the streams of a log group, which are denied with
+// it. The wildcard of log-group:* is the name itself.
+func withoutParts(service, resource string) string {
+	for _, parts := range []string{":*", "/*"} {
+		whole, trimmed := strings.CutSuffix(resource, parts)
+		if trimmed && (service == "s3" || strings.ContainsAny(whole, ":/")) {
+			return whole
+		}
+	}
+	return resource
+}
+
+// maxNameLength is how many bytes of a value can name a resource: ARNs have at most 2,048.
+const maxNameLength = 2048
+
+// isNamed reports whether a value names the resource or a part of it.
+func (d deniedResource) isNamed(value string) bool {
+	value = strings.TrimSpace(value)
+	return d.named.MatchString(value[:min(len(value), maxNameLength)])
+}
+
+// wildcards returns a regular expression for a text with IAM's wildcards.
+func wildcards(text string) string {
+	return strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(text))
+}
+
+// checkResources returns why a request that names a denied resource is refused, or an empty string.
+func checkResources(denied []deniedResource, ops []*operation, r *http.Request, body []byte, at place) string {
+	var values []string
+	for _, resource := range denied {
+		ofService := func(op *operation) bool { return strings.HasPrefix(op.action, resource.service+":") }
+		if !slices.ContainsFunc(ops, ofService) {
+			continue
+		}
+		if values == nil {
+			values = valuesOf(r, body, at)
+		}
+		if i := slices.IndexFunc(values, resource.isNamed); i >= 0 {
+			return refusalOf(ops, fmt.Sprintf("the settings of this tool deny the resource %q (ToolDeniedResources)", bounded(values[i])))
+		}
+		if resource.service == logsService && slices.ContainsFunc(values, sourceCommand.MatchString) {
+			return refusalOf(ops, "the settings of this tool deny some log groups (ToolDeniedResources), and a query with SOURCE could "+
+				"read them; pass the names of the log groups instead")
+		}
+		// A member that occurs twice in CBOR has only one of its values after decoding.
+		if mediaType(r) == typeCBOR && resource.literal != "" && bytes.Contains(bytes.ToLower(body), []byte(resource.literal)) {
+			return refusalOf(ops, fmt.Sprintf("the settings of this tool deny resources named %q (ToolDeniedResources)", resource.literal))
+		}
+	}
+	return ""
+}
+
+// maxSegments is how many segments of a path are looked at. The paths of operations have fewer before the key of an object,
+// and hostile ones could have many.
+const maxSegments = 64
+
+// valuesOf returns the texts in a request that can name a resource.
+func valuesOf(r *http.Request, body []byte, at place) []string {
+	values := []string{at.bucket}
+	for text, times := r.URL.EscapedPath(), 0; times <= maxDecodings; times++ {
+		for rest, i := text, 0; i < maxSegments && rest != ""; i++ { // a name can have slashes, so the rest is a value
+			values = append(values, rest)
+			_, rest, _ = strings.Cut(rest, "/")
+		}
+		next := decoded(text)
+		if next == text {
+			break
+		}
+		text = next
+	}
+	for _, list := range r.URL.Query() {
+		values = append(values, list...)
+	}
+	for _, list := range r.Header {
+		values = append(values, list...)
+	}
+	switch kind := mediaType(r); {
+	case len(body) == 0:
+	case kind == typeForm:
+		form, _ := parseForm(body)
+		for _, list := range form {
+			values = append(values, list...)
+		}
+	case kind == typeCBOR:
+		if value, err := cbor.Decode(body); err == nil {
+			values = textsInCBOR(values, value)
+		}
+	default:
+		decoder := json.NewDecoder(bytes.NewReader(body))
+		for {
+			token, err := decoder.Token()
+			if err != nil {
+				break
+			}
+			if text, isText := token.(string); isText {
+				values = append(values, text)
+			}
+		}
+	}
+	return values
+}
+
+// textsInCBOR adds all texts in a value.
+func textsInCBOR(texts []string, value cbor.Value) []string {
+	switch value := value.(type) {
+	case cbor.String:
+		return append(texts, string(value))
+	case cbor.List:
+		for _, entry := range value {
+			texts = textsInCBOR(texts, entry)
+		}
+	case cbor.Map:
+		for _, member := range value {
+			texts = textsInCBOR(texts, member)
+		}
+	}
+	return texts
+}

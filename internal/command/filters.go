@@ -1,0 +1,175 @@
+package command
+
+import (
+	"regexp"
+	"strings"
+)
+
+// filter states what a program does that prints a part of its input. The effect is 0 only if it reads nothing but that
+// input: no file, no variable of the environment, and no option that is not known.
+type filter func(args []word) Effect
+
+// filters are the programs that may follow a command that reads. Each has its own list of options, because sort and
+// others can also execute programs or write files.
+var filters = map[string]filter{
+	"grep":   grepEffect,
+	"egrep":  grepEffect,
+	"fgrep":  grepEffect,
+	"jq":     jqEffect,
+	"date":   dateEffect,
+	"sort":   options{plain: regexp.MustCompile(`^-(?:[bdfghinrRuVMcsz]+|[kt].+|-reverse|-unique|-numeric-sort)$`), valued: set("-k", "-t")}.effect,
+	"uniq":   uniqEffect,
+	"head":   options{plain: regexp.MustCompile(`^-(?:\d+|[nc][+-]?\d+[kKMG]?|q|-(?:lines|bytes)=\d+)$`), valued: set("-n", "-c")}.effect,
+	"tail":   options{plain: regexp.MustCompile(`^-(?:\d+|[nc][+-]?\d+[kKMG]?|q|-(?:lines|bytes)=\d+)$`), valued: set("-n", "-c")}.effect,
+	"wc":     options{plain: regexp.MustCompile(`^-(?:[lwmcL]+|-lines|-words|-bytes|-chars)$`)}.effect,
+	"cut":    options{plain: regexp.MustCompile(`^-(?:[dfcb].+|s|-(?:delimiter|fields|characters|bytes|output-delimiter)=.*|-complement)$`), valued: set("-d", "-f", "-c", "-b")}.effect,
+	"tr":     options{plain: regexp.MustCompile(`^-[cCds]+$`), operands: 2}.effect,
+	"cat":    options{plain: regexp.MustCompile(`^-[nbsAETvet]+$`)}.effect,
+	"column": options{plain: regexp.MustCompile(`^-(?:[tx]+|[scNo].+|ts.*)$`), valued: set("-s", "-c", "-N", "-o")}.effect,
+	"base64": options{plain: regexp.MustCompile(`^-(?:d|D|-decode|w\d+|-wrap=\d+)$`), valued: set("-w")}.effect,
+	"echo":   options{plain: regexp.MustCompile(``), operands: anyNumber}.effect,
+	"printf": options{plain: regexp.MustCompile(`^--$`), operands: anyNumber}.effect,
+	"cd":     options{plain: regexp.MustCompile(`^--?$`), operands: 1}.effect,
+	"sleep":  options{plain: regexp.MustCompile(`^$`), operands: 1}.effect,
+	"true":   options{plain: regexp.MustCompile(``), operands: anyNumber}.effect,
+}
+
+const anyNumber = 1 << 30
+
+// options describe the arguments with which a program reads only its input.
+type options struct {
+	plain    *regexp.Regexp  // options that are understood, also with their value
+	valued   map[string]bool // options whose value is the next argument
+	operands int             // other arguments; more of them are names of files
+}
+
+func (o options) effect(args []word) Effect {
+	effect, operands, ended := Effect(0), o.operands, false
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if !arg.constant && (arg.unquoted || arg.pattern) {
+			return effect | NotUnderstood // may become options or names of files
+		}
+		switch {
+		case ended || len(arg.text) < 2 || arg.text[0] != '-':
+			if arg.text == "-" && operands == 0 { // the input
+				continue
+			}
+			if operands--; operands < 0 {
+				effect |= ReadsFile
+			}
+		case arg.text == "--":
+			ended = true
+		case o.valued[arg.text]:
+			i++
+		case !arg.constant, !o.plain.MatchString(arg.text):
+			return effect | NotUnderstood
+		}
+	}
+	return effect
+}
+
+var uniqOptions = options{plain: regexp.MustCompile(`^-(?:[cdiuD]+|[fsw]\d+|-count)$`), valued: set("-f", "-s", "-w")}
+
+// uniqEffect states what uniq does. It writes to its second operand.
+func uniqEffect(args []word) Effect {
+	effect := uniqOptions.effect(args)
+	if effect.has(ReadsFile) {
+		effect |= WritesFile
+	}
+	return effect
+}
+
+var (
+	grepPlain = regexp.MustCompile(`^-(?:[EFGPivcnowxhHslqa0-9]+|[ABCme].+|-(?:color(?:=\w+)?|ignore-case|invert-match|count|only-matching|extended-regexp|fixed-strings|line-buffered|regexp=.*))$`)
+	grepValue = set("-A", "-B", "-C", "-m", "-e", "--regexp", "--max-count", "--after-context", "--before-context", "--context")
+)
+
+// grepEffect states what grep does. Its first operand is the pattern, unless an option has it.
+func grepEffect(args []word) Effect {
+	operands := 1
+	for _, arg := range args {
+		if strings.HasPrefix(arg.text, "-e") || strings.HasPrefix(arg.text, "--regexp") {
+			operands = 0
+		}
+	}
+	return options{plain: grepPlain, valued: grepValue, operands: operands}.effect(args)
+}
+
+var (
+	jqPlain = regexp.MustCompile(`^-(?:[rcsneSMCjaR]+|-(?:raw-output|compact-output|slurp|null-input|exit-status|sort-keys|` +
+		`monochrome-output|color-output|join-output|ascii-output|raw-input|tab|unbuffered|stream|seq))$`)
+	jqFields = regexp.MustCompile(`(^|[^.\w])\.[A-Za-z_]\w*`) // .env is a field, env is the environment
+	jqNames  = regexp.MustCompile(`\b(?:env|ENV)\b`)
+	jqFiles  = regexp.MustCompile(`\b(?:import|include|input_filename|modulemeta|get_search_list)\b`)
+)
+
+// jqEffect states what jq does.
+func jqEffect(args []word) Effect {
+	effect, program := Effect(0), false
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if !arg.constant && (arg.unquoted || arg.pattern && !strings.HasPrefix(arg.text, ".")) {
+			return effect | NotUnderstood
+		}
+		switch {
+		case arg.text == "--arg" || arg.text == "--argjson":
+			i += 2
+		case arg.text == "--indent":
+			i++
+		case arg.text == "--rawfile", arg.text == "--slurpfile", arg.text == "--from-file", arg.text == "-f", arg.text == "-L", arg.text == "--argfile":
+			return effect | ReadsFile | NotUnderstood
+		case jqPlain.MatchString(arg.text) && arg.constant:
+		case len(arg.text) > 1 && arg.text[0] == '-':
+			return effect | NotUnderstood
+		case program && arg.text != "-": // a file
+			effect |= ReadsFile
+		default:
+			program = true
+			if arg.text == "" && !arg.constant { // all of the program is a variable
+				effect |= NotUnderstood
+			}
+			effect |= jqProgramEffect(arg.text)
+		}
+	}
+	return effect
+}
+
+func jqProgramEffect(program string) Effect {
+	effect := Effect(0)
+	for rest := ""; rest != program; { // .a.env has two fields
+		rest = program
+		program = jqFields.ReplaceAllString(program, "$1")
+	}
+	if jqNames.MatchString(program) {
+		effect |= ShowsSecrets
+	}
+	if jqFiles.MatchString(program) {
+		effect |= ReadsFile
+	}
+	return effect
+}
+
+var datePlain = regexp.MustCompile(`^(?:-u|-d.+|-v.+|-I\w*|-R|-j|--date=.*|--utc|--iso-8601(?:=\w+)?|--rfc-\d+(?:=\w+)?)$`)
+
+// dateEffect states what date does. It sets the clock if it has an operand that is not a format.
+func dateEffect(args []word) Effect {
+	effect := Effect(0)
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		switch {
+		case !arg.constant && (arg.unquoted || arg.pattern):
+			effect |= NotUnderstood
+		case arg.text == "-d" || arg.text == "-v" || arg.text == "--date":
+			i++
+		case strings.HasPrefix(arg.text, "+"), arg.constant && datePlain.MatchString(arg.text):
+		case arg.text == "-r", arg.text == "-f", strings.HasPrefix(arg.text, "--r"), strings.HasPrefix(arg.text, "--f"):
+			effect |= ReadsFile
+		case strings.HasPrefix(arg.text, "-s"), strings.HasPrefix(arg.text, "--s"), !strings.HasPrefix(arg.text, "-"):
+			effect |= ChangesState
+		default:
+			effect |= NotUnderstood
+		}
+	}
+	return effect
+}

@@ -1,0 +1,257 @@
+package command
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Found is a command in a sentence.
+type Found struct {
+	At     int // offset of its first character
+	Effect Effect
+}
+
+// Limits of commands in sentences. The words of the sentence after a command look like its arguments.
+const (
+	maxWords = 16  // of a command that are judged
+	maxFound = 200 // commands in one text
+)
+
+// InSentence are the statements that are made about a command in a sentence: all that warn, and none that calms.
+const InSentence = Dangerous | MayChangeState | NotUnderstood
+
+// Find returns the commands in a sentence about which a reader must be warned, with what they do. A command begins with
+// the name of a known program, also within quotes, after a path, or in a variable, and its next words must look like
+// arguments: an operation of the program, an option, a quote, or a variable. That the program's name has its own
+// meaning in English (sam, make) is no reason to leave out a command that can be copied.
+func Find(sentence string) []Found {
+	text := unfolded(sentence)
+	var found []Found
+	for _, at := range pieces.FindAllStringIndex(text, -1) {
+		if len(found) == maxFound {
+			break
+		}
+		start := at[0] + len(text[at[0]:at[1]]) - len(strings.TrimLeft(text[at[0]:at[1]], openingQuotes))
+		program := bare(text[start:at[1]])
+		if !strings.HasPrefix(program, "$") && !isScript.MatchString(program) {
+			program = program[strings.LastIndexByte(program, '/')+1:]
+		}
+		if strings.EqualFold(program, "aws") { // file systems of macOS ignore the case
+			program = "aws"
+		}
+		if !canBegin(program) || filters[program] != nil && isOperation(text[:start]) {
+			continue
+		}
+		if effect := effectInSentence(program, text[start:]) & InSentence; effect != 0 && !covered(found, effect, text[:start]) {
+			found = append(found, Found{At: start, Effect: effect})
+		}
+	}
+	return found
+}
+
+// InCode returns what a reader must be warned of about a text that is marked as code in a sentence. Code with several
+// words that begins with a known program is a command.
+func InCode(code string) Effect {
+	effect := Effect(0)
+	for _, found := range Find(code) {
+		effect |= found.Effect
+	}
+	words := strings.Fields(unfolded(code))
+	if len(words) < 2 {
+		return effect
+	}
+	if program := bare(words[0]); canBegin(program[strings.LastIndexByte(program, '/')+1:]) || canBegin(program) {
+		effect |= Classify(code) & InSentence
+	}
+	return effect
+}
+
+var (
+	// pieces are the parts of a sentence that may be the name of a program.
+	pieces = regexp.MustCompile(`(?:\$\{\w+\}|[^\s;|&(){}<>,])+`)
+
+	isScript   = regexp.MustCompile(`^(?:(?:\.\.?|~)/[\w./-]*\w|/[\w./-]*\.(?:sh|py|pl|rb|js))$`)
+	isVariable = regexp.MustCompile(`^\$(?:[A-Za-z_]\w*|\{\w+\}?)$`)
+
+	// Arguments that no ordinary sentence has.
+	commandLike = regexp.MustCompile(`^(?:--?[A-Za-z]|[$'"\\]|\S*(?:''|""|\\|\$[A-Za-z({]))`)
+	kebab       = regexp.MustCompile(`^[a-z][a-z0-9]*(?:-[a-z0-9]+)+$`)
+	oneWord     = set("ls", "cp", "mv", "rm", "rb", "mb", "sync", "presign", "website", "invoke", "publish", "subscribe", "unsubscribe", "decrypt", "encrypt", "sign",
+		"tail", "deploy", "package", "push", "configure", "login", "logout", "ssh", "query", "scan", "wait")
+	ofFile   = regexp.MustCompile(`^(?:~/|/|\.\.?/)`)
+	fileName = regexp.MustCompile(`^(?:-\w|~?/|\.{1,2}/|\*|[\w.-]*\.\w{1,5}$|[\w-]+/|\w+=|\d{3,4}$|[ugoa]*[+=][rwxXst]+$)`)
+	address  = regexp.MustCompile(`^(?:-|["']?\w+:/|["']?[\w-]+(?:\.[\w-]+)+|["']?\[|["']?\d+$|["']?0[xX])`)
+)
+
+// englishWords are programs whose names begin phrases of ordinary sentences, such as "find the role". They begin a command
+// only if an option, a quote, or a variable follows. A command in the arguments of time and others is found anyway.
+var englishWords = set("batch", "script", "screen", "expect", "source", "find", "trap", "alias", "go", "make", "node", "time", "watch", "command", "exec", "nice",
+	"parallel", "host", "free", "export", "unset", "R", "ed", "ex", "java", "builtin", "touch", "env", "top", ".", "deno", "bun", "fish", "ash", "dash")
+
+const closing = ".,:;!?)]}>*_»"
+
+const openingQuotes = `"'` + "`“”‘’«»*_~[:"
+
+// unfolded returns a text with ordinary blanks for other blanks and for what is invisible, as many as it has bytes, so that
+// all offsets stay the same.
+func unfolded(text string) string {
+	var b strings.Builder
+	b.Grow(len(text))
+	for at := 0; at < len(text); {
+		r, size := utf8.DecodeRuneInString(text[at:])
+		if unicode.IsSpace(r) || unicode.In(r, unicode.Zs, unicode.Cf) {
+			b.WriteString(strings.Repeat(" ", size))
+		} else {
+			b.WriteString(text[at : at+size])
+		}
+		at += size
+	}
+	return b.String()
+}
+
+var quoteMarks = strings.NewReplacer(`"`, "", `'`, "", `\`, "", "`", "", "“", "", "”", "", "‘", "", "’", "")
+
+// bare returns a word as the shell understands it, without punctuation after it.
+func bare(word string) string {
+	return strings.TrimRight(quoteMarks.Replace(word), closing)
+}
+
+// canBegin reports whether a command may begin with a word.
+func canBegin(program string) bool {
+	_, isOther := others[program]
+	if program == "at" { // a word of most sentences, also before an option or a variable
+		return false
+	}
+	return program == "aws" || isOther && program != "" || isVariable.MatchString(program) || isScript.MatchString(program) || isInterpreter(program) || wrappers[program] != 0 ||
+		filters[program] != nil
+}
+
+// isOperation reports whether the word after a text is an operation of the AWS CLI, such as tail in aws logs tail.
+func isOperation(before string) bool {
+	words := strings.Fields(before)
+	return len(words) > 1 && strings.EqualFold(bare(words[len(words)-2]), "aws")
+}
+
+// effectInSentence returns what a command does that begins a text. The end of the command is not known, so it is judged
+// with each number of words.
+func effectInSentence(program, text string) Effect {
+	words := strings.Fields(text)
+	if len(words) < 2 {
+		if isScript.MatchString(program) && strings.HasPrefix(program, "./") {
+			return RunsCode
+		}
+		return 0
+	}
+	words = words[:min(len(words), maxWords)]
+	if !looksLikeCommand(program, words) {
+		return 0
+	}
+	words[0] = strings.TrimSuffix(words[0], ":")
+	if program == "aws" && !strings.Contains(words[0], "/") {
+		words[0] = program
+	}
+	effect, isUnderstood := Effect(0), false
+	for n := 2; n <= len(words); n++ {
+		one := effectOfWords(words[:n])
+		if one.has(NotUnderstood) {
+			effect |= one & (PipesToShell | ShowsSecrets) // hints, which no sentence has by accident
+			continue
+		}
+		effect, isUnderstood = effect|one, true
+	}
+	if !isUnderstood {
+		return effect | effectOfWords(words[:min(len(words), 6)])
+	}
+	return effect
+}
+
+// effectOfWords returns what a command of some words does. Punctuation of the sentence may follow it, also a quotation
+// mark that was opened before the command.
+func effectOfWords(words []string) Effect {
+	part := strings.TrimRight(strings.Join(words, " "), closing+"”’“‘`")
+	effect := Classify(part)
+	if effect.has(NotUnderstood) {
+		if shorter := strings.TrimRight(part, closing+"”’“‘`\"'"); shorter != part {
+			if again := Classify(shorter); !again.has(NotUnderstood) {
+				return again
+			}
+		}
+	}
+	return effect
+}
+
+// looksLikeCommand reports whether the words after a program look like arguments.
+func looksLikeCommand(program string, words []string) bool {
+	next := bare(words[1])
+	early := words[1:min(len(words), 4)]
+	switch {
+	case isVariable.MatchString(program):
+		for _, word := range early {
+			if kebab.MatchString(bare(word)) || deletingWords[bare(word)] || strings.HasPrefix(word, "--") {
+				return true
+			}
+		}
+		return false
+	case commandLike.MatchString(words[1]) && filters[program] == nil:
+		return true
+	case englishWords[program]:
+		return (program == "export" || program == "alias") && isAssignment(words[1])
+	case program == "aws":
+		for _, word := range early {
+			if strings.HasPrefix(word, "--") || commandLike.MatchString(word) || kebab.MatchString(bare(word)) {
+				return true
+			}
+		}
+		return len(words) > 2 && (oneWord[bare(words[2])] && reads()[bare(words[1])] != 0 || bare(words[1]) == "s3" && oneWord[bare(words[2])] || bare(words[1]) == "configure")
+	case anyArgument[program]:
+		return true
+	case filters[program] != nil: // many are English words, so only with a pipe, a redirection, or the path of a file
+		return ofFile.MatchString(words[1]) || slices.ContainsFunc(words, func(word string) bool { return strings.ContainsAny(word, "|>") })
+	case program == "shutdown" || program == "reboot" || program == "halt":
+		return next == "now"
+	case program == "curl" || program == "wget" || program == "ssh" || program == "nc" || program == "ncat":
+		return address.MatchString(next) || slices.ContainsFunc(early, commandLike.MatchString)
+	case wrappers[program] != 0:
+		return canBegin(next) || strings.HasPrefix(next, "-")
+	case isScript.MatchString(program):
+		return false
+	case isInterpreter(program) || fileCommands[program]:
+		return fileName.MatchString(next) || program == "kill" && isNumber.MatchString(next)
+	}
+	if groupWords[next] {
+		return len(words) > 2 && (commandLike.MatchString(words[2]) || deletingWords[bare(words[2])] || groupChanges[bare(words[2])])
+	}
+	return changingWords[next] || deletingWords[next] || others[program] != nil && listed(append(append(others[program].code, others[program].secrets...), secretReads...), next)
+}
+
+var (
+	isNumber     = regexp.MustCompile(`^\d+$`)
+	anyArgument  = set("npx", "uvx", "pipx", "eval", "xargs", "nsenter", "chroot", "pkill", "killall")
+	fileCommands = set("rm", "rmdir", "mv", "cp", "tee", "touch", "mkdir", "ln", "chmod", "chown", "dd", "kill")
+	secretReads  = []string{"get"}
+
+	// changingWords are the commands of other programs that change something.
+	changingWords = set("apply", "create", "replace", "patch", "edit", "scale", "rollout", "annotate", "taint", "untaint", "exec", "run", "attach", "debug", "cp",
+		"port-forward", "proxy", "expose", "autoscale", "import", "init", "refresh", "deploy", "bootstrap", "up", "install", "upgrade", "rollback", "push",
+		"pull", "checkout", "switch", "reset", "revert", "clean", "rebase", "cherry-pick", "fetch", "clone", "stash", "gc", "start",
+		"restart", "reload", "enable", "disable", "mask", "compose", "sync", "publish", "update", "force-unlock", "flushall", "flushdb")
+
+	// groupWords are groups of commands whose names are also nouns: the terraform state was locked.
+	groupWords   = set("state", "workspace", "stack", "secret", "config", "auth", "remote", "branch", "output", "label", "build", "set", "tag", "repo", "plugin")
+	groupChanges = set("mv", "push", "pull", "set-url", "add", "rename", "reconcile", "replace-provider", "set", "set-context", "set-credentials", "set-cluster", "unset",
+		"use-context", "new", "select", "create", "image", "env", "update", "import", "show", "install")
+)
+
+// covered reports whether the last command ends directly before this one and is known to do all that this one does, as
+// sudo does with the command after it.
+func covered(found []Found, effect Effect, before string) bool {
+	if len(found) == 0 {
+		return false
+	}
+	last := found[len(found)-1]
+	between := strings.Fields(before[last.At:])
+	return last.Effect.has(effect) && len(between) <= 4
+}

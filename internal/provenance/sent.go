@@ -1,0 +1,465 @@
+package provenance
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+const (
+	maxAskedSteps = 20 << 20 // comparisons of words of the output with requests, which take about 0.1 s
+	minRun        = 2        // words of a text; a single word, such as the name of a function, is not a text
+	minParts      = 3        // parts of a name or a path that could be a sentence, such as access-denied-for-eve
+)
+
+// asked is what the code sent to AWS, in this call and in earlier ones. Some operations repeat it in their answers.
+type asked struct {
+	raw       string              // all requests
+	words     []string            // of all requests, in lower case, with a break after each text
+	at        map[string][]int32  // by word: where it occurs in words
+	of        map[string][2]int32 // by request: its part of words
+	singles   map[string]bool     // parameters of one word, in lower case
+	labels    map[string]bool     // texts for which requests asked as labels of their answers, in lower case
+	fragments [][]string          // words of the fixed parts of labels that have other parts
+	likely    [256]uint32         // by first byte: the lengths of words of ASCII, as bits
+}
+
+// textBreak separates texts in the list of words.
+const textBreak = ""
+
+func newAsked(earlier, requests []string) asked {
+	a := asked{at: map[string][]int32{}, of: map[string][2]int32{}, singles: map[string]bool{}, labels: map[string]bool{}}
+	a.raw = strings.Join(requests, "\n")
+	for _, list := range [][]string{earlier, requests} {
+		for _, request := range list {
+			if _, isKnown := a.of[request]; !isKnown {
+				a.add(request)
+			}
+		}
+	}
+	return a
+}
+
+// add adds the texts of a request: as it is, decoded as a form or an address, and the values in its body.
+func (a *asked) add(request string) {
+	first := int32(len(a.words))
+	a.addText(request)
+	if plain, err := url.QueryUnescape(request); err == nil && plain != request {
+		a.addText(plain)
+	}
+	address, body, _ := strings.Cut(request, "\n")
+	var r requestReader
+	scanBody([]byte(body), &r)
+	for _, text := range r.texts {
+		a.addValue(text.name, text.value)
+	}
+	if parsed, err := url.Parse(address); err == nil {
+		a.addForm(parsed.RawQuery)
+		for part := range strings.SplitSeq(parsed.Path, "/") {
+			a.addValue("", part)
+		}
+	}
+	a.addForm(body)
+	a.of[request] = [2]int32{first, int32(len(a.words))}
+}
+
+func (a *asked) addForm(text string) {
+	if form, err := url.ParseQuery(text); err == nil {
+		for name, values := range form {
+			for _, value := range values {
+				a.addValue(name[strings.LastIndexByte(name, '.')+1:], value)
+			}
+		}
+	}
+}
+
+// addValue adds a value that the code sent under a name.
+func (a *asked) addValue(name, value string) {
+	plain := strings.ToLower(Normal(value))
+	if words := wordsOf(plain); len(words) == 1 {
+		a.singles[words[0]] = true
+	}
+	if strings.EqualFold(name, "Label") {
+		a.labels[plain] = true
+		a.addFragments(plain)
+	}
+	a.addText(value)
+}
+
+// addFragments adds the fixed parts of a label. CloudWatch replaces the others, such as ${LAST}.
+func (a *asked) addFragments(label string) {
+	before, after, isDynamic := strings.Cut(label, "${")
+	if !isDynamic {
+		return
+	}
+	for isDynamic {
+		a.addFragment(before)
+		if _, after, isDynamic = strings.Cut(after, "}"); isDynamic {
+			before, after, isDynamic = strings.Cut(after, "${")
+		} else {
+			before = ""
+		}
+	}
+	a.addFragment(before)
+}
+
+func (a *asked) addFragment(text string) {
+	if words := wordsOf(text); len(words) > 0 {
+		a.fragments = append(a.fragments, words)
+	}
+}
+
+func (a *asked) addText(text string) {
+	before := len(a.words)
+	eachWord(Normal(text), func(w word) bool {
+		folded := strings.ToLower(w.text)
+		if _, isKnown := a.at[folded]; !isKnown {
+			a.likely[folded[0]] |= 1 << (len(folded) & 31)
+		}
+		a.at[folded] = append(a.at[folded], int32(len(a.words)))
+		a.words = append(a.words, folded)
+		return true
+	})
+	if len(a.words) > before {
+		a.words = append(a.words, textBreak)
+	}
+}
+
+// requestReader collects the values of a request with their names.
+type requestReader struct {
+	texts []struct{ name, value string }
+	last  string
+}
+
+func (r *requestReader) enter(bool)  {}
+func (r *requestReader) enterEntry() { r.last = "" }
+func (r *requestReader) leave()      { r.last = "" }
+
+func (r *requestReader) name(name string) { r.last = Normal(name) }
+
+func (r *requestReader) value(text string) {
+	r.texts = append(r.texts, struct{ name, value string }{r.last, text})
+}
+
+// fieldsOf returns all values of a field of a request or an answer, wherever it is.
+func fieldsOf(body []byte, name string) []string {
+	var r requestReader
+	scanBody(body, &r)
+	var found []string
+	for _, text := range r.texts {
+		if strings.EqualFold(text.name, name) {
+			found = append(found, text.value)
+		}
+	}
+	return found
+}
+
+// wordsOf returns the words of a normal text in lower case.
+func wordsOf(plain string) []string {
+	var list []string
+	eachWord(plain, func(w word) bool {
+		list = append(list, strings.ToLower(w.text))
+		return true
+	})
+	return list
+}
+
+// longest returns the number of words at the beginning of a list that follow each other in a part of the requests, and
+// the number of comparisons. It ends after most comparisons, with more than most.
+func (a *asked) longest(words []string, part [2]int32, most int) (length, steps int) {
+	for _, at := range a.at[words[0]] {
+		if steps++; steps > most {
+			break
+		}
+		if at < part[0] || at >= part[1] {
+			continue
+		}
+		n, room := 1, min(len(words), most-steps)
+		for n < room && int(at)+n < int(part[1]) && a.words[int(at)+n] == words[n] {
+			n++
+		}
+		steps += n
+		if length = max(length, n); length == len(words) {
+			break
+		}
+	}
+	return length, steps
+}
+
+// all is the part of the words that belongs to all requests.
+func (a *asked) all() [2]int32 { return [2]int32{0, int32(len(a.words))} }
+
+// isSent reports whether a value in an answer is only what the code sent, in any case and encoding.
+func (m *matcher) isSent(plain, name string) bool {
+	if len(m.asked.words) == 0 {
+		return false
+	}
+	if m.isSentText(plain, name) {
+		return true
+	}
+	if strings.IndexByte(plain, '%') < 0 && strings.IndexByte(plain, '+') < 0 {
+		return false
+	}
+	decoded, err := url.QueryUnescape(plain)
+	return err == nil && decoded != plain && m.isSentText(Normal(decoded), name)
+}
+
+func (m *matcher) isSentText(plain, name string) bool {
+	if len(m.asked.labels) > 0 {
+		folded := strings.ToLower(plain)
+		if m.asked.labels[folded] || name == "Label" && m.isDynamicLabel(folded) {
+			return true
+		}
+	}
+	if !isProse(plain) {
+		return m.mayBeEcho(plain)
+	}
+	isKnown, count := true, 0
+	eachWord(plain, func(w word) bool {
+		isKnown, count = m.asked.has(w.text), count+1
+		return isKnown
+	})
+	if !isKnown || count < minRun {
+		return false
+	}
+	words := wordsOf(plain)
+	length, steps := m.asked.longest(words, m.asked.all(), maxSteps-m.steps)
+	m.spend(steps)
+	return length == len(words) || m.partial
+}
+
+// has reports whether a request contains a word.
+func (a *asked) has(text string) bool {
+	first := text[0]
+	if first >= 'A' && first <= 'Z' {
+		first += 'a' - 'A'
+	}
+	isASCII := true
+	for i := range len(text) {
+		isASCII = isASCII && text[i] < utf8.RuneSelf
+	}
+	if isASCII && a.likely[first]&(1<<(len(text)&31)) == 0 {
+		return false
+	}
+	_, isKnown := a.at[strings.ToLower(text)]
+	return isKnown
+}
+
+// isProse reports whether a text has several words like a sentence, not like a path or an ARN.
+func isProse(plain string) bool { return strings.ContainsAny(plain, ` ,;|!?()"'~`) }
+
+// isDynamicLabel reports whether a label has a fixed part of a label for which the code asked.
+func (m *matcher) isDynamicLabel(folded string) bool {
+	if len(m.asked.fragments) == 0 {
+		return false
+	}
+	words := strings.Join(append([]string{""}, append(wordsOf(folded), "")...), " ")
+	for _, fragment := range m.asked.fragments {
+		m.spend(1 + len(words)/16)
+		if m.partial || strings.Contains(words, " "+strings.Join(fragment, " ")+" ") {
+			return true
+		}
+	}
+	return false
+}
+
+// mayBeEcho reports whether a name in an answer can be text that the code invented: the code sent it, it has
+// several parts, and no ARN or address in the answer contains it. A bucket's list repeats the prefix that was
+// asked for.
+func (m *matcher) mayBeEcho(plain string) bool {
+	if plain == "" || !m.asked.has(plain) {
+		return false
+	}
+	folded := strings.ToLower(plain)
+	parts := strings.FieldsFunc(folded, func(r rune) bool { return r == '-' || r == '_' || r == '.' })
+	if len(parts) < minParts {
+		return false
+	}
+	if isEcho, isKnown := m.echoes[folded]; isKnown {
+		return isEcho
+	}
+	if m.folded == nil {
+		m.echoes = map[string]bool{}
+		m.folded = bytes.ToLower(m.body)
+		m.foldedAsked = strings.ToLower(m.asked.raw)
+	}
+	m.spend(len(m.body) / 256)
+	m.echoes[folded] = !m.isInAddress(folded)
+	return m.echoes[folded]
+}
+
+// isInAddress reports whether an ARN or an address in the answer contains a name, and none that the code sent.
+func (m *matcher) isInAddress(folded string) bool {
+	for _, mark := range []string{":", "/"} {
+		if bytes.Contains(m.folded, []byte(mark+folded)) && !strings.Contains(m.foldedAsked, mark+folded) {
+			return true
+		}
+	}
+	return false
+}
+
+// part is a part of a value that the code did not send, with the first word after it.
+type part struct{ text, next string }
+
+// unsent returns the parts of a value without the texts that its request contained, or false if there are none: prose,
+// and in an error also paths and names that could be sentences.
+func (m *matcher) unsent(plain string) (parts []part, isCut bool) {
+	if m.isSearch && !m.isError || m.own[0] == m.own[1] || !m.isError && !isProse(plain) {
+		return nil, false
+	}
+	if !m.mayHaveSent(plain) {
+		return nil, false
+	}
+	var words []word
+	var folded []string
+	eachWord(plain, func(w word) bool {
+		words, folded = append(words, w), append(folded, strings.ToLower(w.text))
+		return true
+	})
+	begin := 0
+	for i := 0; i < len(words) && !m.partial; {
+		length, steps := m.asked.longest(folded[i:], m.own, maxSteps-m.steps)
+		m.spend(steps)
+		isText := length >= minRun && isProse(plain[words[i].from:words[i+length-1].to]) || length >= minParts && m.isError
+		if isText || length == 1 && m.isError && isSentence(words[i].text) {
+			parts, isCut = append(parts, part{plain[begin:words[i].from], plain[words[i].from:words[i].to]}), true
+			begin = words[i+length-1].to
+		}
+		i += max(1, length)
+	}
+	if m.partial {
+		return nil, true
+	}
+	if !isCut {
+		return nil, false
+	}
+	return append(parts, part{plain[begin:], ""}), true
+}
+
+// mayHaveSent reports whether a value has words that requests contained and that could be a text together.
+func (m *matcher) mayHaveSent(plain string) bool {
+	isFound, before := false, false
+	eachWord(plain, func(w word) bool {
+		isKnown := m.asked.has(w.text)
+		isFound = isKnown && (before || m.isError && isSentence(w.text))
+		before = isKnown
+		return !isFound
+	})
+	return isFound
+}
+
+// isSentence reports whether a word has several parts, such as access-denied-for-eve or AccessDeniedForEve.
+func isSentence(text string) bool {
+	parts := 0
+	for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '-' || r == '_' || r == '.' }) {
+		parts++
+		before := rune(0)
+		for _, r := range part {
+			if unicode.IsUpper(r) && unicode.IsLower(before) {
+				parts++
+			}
+			before = r
+		}
+	}
+	return parts >= minParts
+}
+
+// askedSpans returns where the output has texts that the code sent, each text once: texts of several words, and
+// parameters of one word.
+func (m *matcher) askedSpans() []toolcall.Span {
+	m.askedTo = len(m.output)
+	if len(m.asked.words) == 0 {
+		return nil
+	}
+	folded := make([]string, len(m.words))
+	for i := range m.words {
+		folded[i] = strings.ToLower(m.words[i].text)
+	}
+	var list []toolcall.Span
+	listed := map[string]bool{}
+	steps, end := 0, int32(0)
+	for i := range folded {
+		from := int32(i)
+		if len(m.asked.at[folded[i]]) == 0 {
+			continue
+		}
+		length, n := m.asked.longest(folded[i:], m.asked.all(), maxAskedSteps-steps)
+		if steps += n; steps > maxAskedSteps {
+			m.askedTo = m.span(from, from+1).From
+			m.partial = true
+			break
+		}
+		to := from + int32(length)
+		if to <= end || length < minRun && !m.asked.singles[folded[i]] {
+			continue
+		}
+		end = to
+		if text := strings.Join(folded[from:to], " "); !listed[text] {
+			listed[text] = true
+			list = append(list, m.span(from, to))
+		}
+	}
+	return list
+}
+
+// sentTexts returns the texts that the code sent, from parts of the output.
+func (t *Text) sentTexts(observed *toolcall.Observed) *asked {
+	if t.observed == observed && t.sent != nil {
+		return t.sent
+	}
+	t.observed, t.sent = observed, &asked{at: map[string][]int32{}, singles: map[string]bool{}}
+	for _, part := range observed.Asked {
+		if part.From < 0 || part.From >= part.To || part.To > len(t.original) {
+			continue
+		}
+		text := t.original[part.From:part.To]
+		t.sent.addText(text)
+		if words := wordsOf(Normal(text)); len(words) == 1 {
+			t.sent.singles[words[0]] = true
+		}
+	}
+	return t.sent
+}
+
+// maxQuoteSteps bounds the comparisons of one quote with the texts that the code sent.
+const maxQuoteSteps = 1 << 20
+
+// isSent reports whether nothing of a quote carries it but text that the code sent: without texts of several words,
+// there is no distinct word left, or without all parameters, no word at all.
+func (t *Text) isSent(quote Match, observed *toolcall.Observed) bool {
+	sent := t.sentTexts(observed)
+	if len(sent.words) == 0 {
+		return false
+	}
+	text := t.normal.text[quote.from:quote.to]
+	var words []word
+	var folded []string
+	eachOutputWord(text, func(from, to int) bool { return isMark(t.original, t.normal, quote.from+from, quote.from+to) }, func(w word) bool {
+		words, folded = append(words, w), append(folded, strings.ToLower(w.text))
+		return true
+	})
+	var own strings.Builder // without texts of several words
+	hasText, hasRest := false, false
+	steps := 0
+	for i := 0; i < len(words); {
+		length, n := sent.longest(folded[i:], sent.all(), maxQuoteSteps-steps)
+		if steps += n; steps > maxQuoteSteps {
+			return true
+		}
+		if length >= minRun {
+			hasText = true
+			i += length
+			continue
+		}
+		if words[i].text != redactedWord {
+			own.WriteString(text[words[i].from:words[i].to] + " ")
+			hasRest = hasRest || length == 0 || !sent.singles[folded[i]]
+		}
+		i++
+	}
+	return !hasRest || hasText && !IsDistinct(own.String())
+}
