@@ -190,11 +190,12 @@ class World:
     def load(self) -> Dict[str, Any]:
         self.post("/moto-api/reset", {})
         defaults = yaml.safe_load((pathlib.Path(__file__).parent / "defaults.yaml").read_text())
-        answers = self.filled(self.world.get("answers") or [])
         trail = [{**self.filled(entry), "at": self.time(entry.get("at", LONG_AGO)).timestamp()} for entry in self.world.get("trail") or []]
-        self.post("/alarmtriage/world", {"answers": answers + self.filled(defaults), "trail": trail})
+        self.post("/alarmtriage/world", {"trail": trail})
         for number, entry in enumerate(self.world.get("setup") or []):
             self.setup(known(entry, CALL_KEYS, f"setup {number + 1}"))
+        answers = self.filled(self.world.get("answers") or [])  # after the setup, whose IDs they may name
+        self.post("/alarmtriage/world", {"answers": answers + self.filled(defaults)})
         self._silent = True  # what follows, services do
         for entry in self.world.get("metrics") or []:
             self.metric(known(entry, METRIC_KEYS, "metrics"))

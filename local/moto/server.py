@@ -25,6 +25,7 @@ import world  # first: it replaces moto's clock
 import appconfig  # noqa: F401
 import health  # noqa: F401
 import insights
+import metrics  # noqa: F401  # it replaces moto's metrics
 import moto.core.utils
 from moto.awslambda import models as lambda_models
 from moto.awslambda.models import LambdaFunction
@@ -133,8 +134,10 @@ def call_action(self: BaseResponse) -> Any:
 
 
 def stage_trail(new: dict[str, Any]) -> None:
+    if "trail" not in new:
+        return
     events = []
-    for entry in new.get("trail") or []:
+    for entry in new["trail"] or []:
         at = datetime.fromtimestamp(float(entry["at"]), timezone.utc)
         details = {
             "eventName": entry["event"], "eventSource": entry["source"], "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -3,10 +3,11 @@
 import io
 import json
 import unittest
+import urllib.request
 import zipfile
 from typing import Any, Dict
 
-import server  # noqa: F401  # it changes moto
+import server  # it changes moto
 import boto3
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
@@ -77,6 +78,23 @@ class Changes(unittest.TestCase):
     def test_an_update_changes_the_time_of_a_function(self) -> None:
         found = type(self).client("lambda").get_function_configuration(FunctionName="f")
         self.assertEqual("2026-05-28T20:26:40.000+0000", found["LastModified"])
+
+    def test_a_world_without_a_trail_keeps_the_trail(self) -> None:
+        def post(world: Dict[str, Any]) -> None:
+            address = "http://{}:{}/alarmtriage/world".format(*type(self).moto.get_host_and_port())
+            urllib.request.urlopen(urllib.request.Request(address, json.dumps(world).encode(), method="POST")).close()
+
+        with server._lock:
+            recorded = list(server._events)
+        try:
+            post({"trail": [{"at": AT, "event": "PutBucketPolicy", "source": "s3.amazonaws.com", "resources": ["b"]}]})
+            post({"answers": []})
+            self.assertEqual({"PutBucketPolicy"}, set(self.events("b")))
+            post({"trail": []})
+            self.assertEqual({}, self.events("b"))
+        finally:
+            with server._lock:
+                server._events[:] = recorded
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ POST /alarmtriage/world replaces the staged answers. Its body is JSON:
 
 A call names the client of boto3 and its method; the method may be *. The first answer whose "when" fits is used: each
 member that it names must be in the request, a text with * as a pattern. Answers must fit botocore's model of the
-operation, otherwise the whole world is refused. All other requests are moto's. The trail replaces what CloudTrail has recorded.
+operation, otherwise the whole world is refused. All other requests are moto's. A trail replaces what CloudTrail has
+recorded; without one, it stays.
 
 The header X-Event-Time (seconds since 1970) of a request is the time that moto uses while it handles the request. With
 it, a resource is created in the past. Staged answers do not apply to such requests.
