@@ -3,6 +3,7 @@ package evals_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"io"
 	"net/http"
 	"os"
@@ -25,6 +26,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
+var update = flag.Bool("update", false, "store what the recordings score today; look at the differences first")
+
 // TestRecordings_ScoreAsTheyDid plays the recordings of the repository with the agent, the checks, and the scorer of today.
 func TestRecordings_ScoreAsTheyDid(t *testing.T) {
 	files, err := filepath.Glob("recordings/*.json.gz")
@@ -40,6 +43,14 @@ func TestRecordings_ScoreAsTheyDid(t *testing.T) {
 			require.NoError(t, err)
 			assert.True(t, same, "the prompt or the tools are not those of the recording: a model may now answer differently. "+
 				"Record it again (docs/evals.md)")
+			if *update && same {
+				for _, difference := range recording.Score.Differences(score) {
+					t.Log(difference)
+				}
+				score.Seconds = recording.Score.Seconds
+				recording.Score = score
+				require.NoError(t, recording.Save(file))
+			}
 			assert.Empty(t, recording.Score.Differences(score))
 		})
 	}
