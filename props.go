@@ -139,23 +139,24 @@ type AlarmTriageProps struct {
 	InvestigationWindow awscdk.Duration
 	// The most rounds of one investigation. 1 to 100. Default: 100.
 	MaxRounds *float64
-	// The most input and output tokens of one investigation. 10,000 or more. Default: no limit except
-	// MaxRounds.
+	// The most tokens of one investigation: input, also from the prompt cache, and output. The input of one request
+	// can exceed it by what it has more than projected. 10,000 or more. Default: no limit except MaxRounds.
 	MaxTokens *float64
-	// The highest estimated cost of one investigation in US dollars. More than 0. Each model must have a known
-	// price, either built in or in ModelPrices. Default: no limit except MaxRounds.
+	// The highest estimated cost of the models of one investigation in US dollars. The input of one request can exceed it
+	// by what it has more than projected. More than 0. Each model must have a known price, either built in or in
+	// ModelPrices. Default: no limit except MaxRounds.
 	MaxCostUsd *float64
 	// What AWS may charge for the queries of one investigation, in US dollars at the prices of US East
 	// (N. Virginia): Logs Insights ($0.005 per GB scanned), GetMetricData ($0.01 per 1,000 metrics), and the
 	// other reads in docs/broker.md. A single run of the model's code may spend a quarter of it. More than 0;
 	// below $0.02, no Logs Insights query can run. Default: 1, which is 200 GB of logs.
 	MaxQueryCostUsd *float64
-	// The most investigations that may begin on one UTC day. Alarms beyond it are reported with the collected
-	// evidence only, and no model is asked. 0 to 10,000; 0 means no limit, or 10,000 with MaxCostUsdPerDay.
+	// The most investigations that may begin on one UTC day, in addition to 50 of events that CloudWatch did not
+	// confirm. Alarms beyond it are reported with the collected evidence only, and no model is asked. 0 to 10,000; 0 means no limit, or 10,000 with MaxCostUsdPerDay.
 	// Default: 200.
 	MaxInvestigationsPerDay *float64
-	// What the investigations that begin on one UTC day may cost in US dollars, for models and billed queries. A running
-	// investigation counts as $0.25. Alarms beyond the limit are reported with the collected evidence only. 0 or
+	// What the investigations that begin on one UTC day may cost in US dollars, for models and billed queries, without
+	// those of events that CloudWatch did not confirm (at most 50). A running investigation counts as $0.25. Alarms beyond the limit are reported with the collected evidence only. 0 or
 	// more; 0 means no limit. If you set it, each model must have a known price, either built in or in ModelPrices.
 	// Default: 50; an investigation whose model has no known price counts as $0.25.
 	MaxCostUsdPerDay *float64
@@ -307,7 +308,8 @@ type AlarmTriageProps struct {
 	// IANA name of your time zone, such as `Europe/Berlin`. Reports show times in this zone, with UTC in parentheses;
 	// programs and the texts of AWS and of the model keep UTC. Default: UTC.
 	TimeZone *string
-	// Also notify the topics when an investigated alarm returns to OK. Default: false.
+	// Also notify the topics when an investigated alarm returns to OK, and when it fires again after that within its
+	// window; at most three times each. Default: false.
 	NotifyRecovery *bool
 	// A bus that receives an event when an investigation ends. Default: none.
 	CompletionEventBus awsevents.IEventBus

@@ -415,6 +415,7 @@ type Past struct {
 	Cause     string    `json:"cause"`      // root cause that was reported
 	ReportURI string    `json:"report_uri"` // s3://bucket/key of its text report
 
+	Repeats    int        `json:"repeats,omitempty"`    // how often the alarm fired again after it, before the next investigation
 	Confidence Confidence `json:"confidence,omitempty"` // of the cause, after code checked its quotes; empty: recorded by an older version
 }
 

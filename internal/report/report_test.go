@@ -332,6 +332,41 @@ func TestRecovery_ReportsTimeAndLinks(t *testing.T) {
 	assertClean(t, r.Text())
 }
 
+func TestRecovery_ReportsThatTheAlarmFiresAgain(t *testing.T) {
+	r := recovery(sample(t))
+	first, err := r.Card()
+	require.NoError(t, err)
+	r.Alarm.State, r.FiresAgain = alarmevent.StateAlarm, true
+	assert.Equal(t, "FIRES AGAIN: order-service-errors (123456789012 us-east-1)", r.Subject())
+	text := strings.Join(strings.Fields(r.Text()), " ")
+	assert.Contains(t, text, "the alarm order-service-errors fires again since 2026-01-15 03:19:04 UTC")
+	assert.Contains(t, text, "It is not investigated again within its window")
+	assert.NotContains(t, text, "is OK again")
+	assert.NotContains(t, text, "You are not notified")
+	raw, err := r.Card()
+	card := cardOf(t, raw, err)
+	assert.Contains(t, card.Content.Title, "Fires again: order-service-errors")
+	assert.NotEqual(t, cardOf(t, first, nil).ID, card.ID)
+	r.IsLast = true
+	assert.Contains(t, strings.Join(strings.Fields(r.Text()), " "), "You are not notified of its next recovery within the window.")
+	r = recovery(hostile(t))
+	r.FiresAgain, r.IsLast = true, true
+	assert.Less(t, len(r.Subject()), 100)
+	assertClean(t, r.Text())
+}
+
+func TestSeenBefore_StatesHowOftenTheAlarmFiredAgain(t *testing.T) {
+	for repeats, want := range map[int]string{1: "the alarm fired once more before the next investigation", 7: "the alarm fired 7 more times before the next investigation"} {
+		rec := sample(t)
+		rec.SeenBefore = []investigation.Past{{Time: rec.Alarm.Time.AddDate(0, 0, -6), Outcome: investigation.OutcomeCompleted, Cause: "x", Repeats: repeats}}
+		page, err := report.HTML(rec, linksOf(rec))
+		require.NoError(t, err)
+		for name, text := range map[string]string{"text": report.Notification(rec, linksOf(rec), 100_000), "page": string(page)} {
+			assert.Contains(t, strings.Join(strings.Fields(text), " "), want, name)
+		}
+	}
+}
+
 func TestSeenBefore_IsInNotificationAndPage(t *testing.T) {
 	rec := sample(t)
 	rec.SeenBefore = []investigation.Past{{Time: rec.Alarm.Time.AddDate(0, 0, -6), Outcome: investigation.OutcomeCompleted, Cause: "The same policy was changed by hand.",

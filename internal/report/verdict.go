@@ -209,6 +209,17 @@ func pastCause(earlier investigation.Past) string {
 	return "not verified: " + unmarked(earlier.Cause)
 }
 
+// pastRepeats returns a clause about how often the alarm fired after an earlier investigation, or "".
+func pastRepeats(earlier investigation.Past) string {
+	switch earlier.Repeats {
+	case 0:
+		return ""
+	case 1:
+		return "; the alarm fired once more before the next investigation"
+	}
+	return fmt.Sprintf("; the alarm fired %d more times before the next investigation", earlier.Repeats)
+}
+
 // unverified returns why a finding is not verified.
 func unverified(finding investigation.Finding) string { return cmp.Or(finding.Problem, noEvidence) }
 

@@ -290,9 +290,12 @@ func (r *attempt) fallBack(err error) {
 }
 
 // investigationID returns the id of a new investigation. The id is the same for each retry of an event. A
-// retry therefore finds the checkpoint even if the claim was never written.
+// retry therefore finds the checkpoint even if the claim was never written. Events of one invocation that report
+// different transitions, or of which only one is confirmed, have different ids.
 func investigationID(alarm *alarmevent.Alarm, owner string) string {
-	sum := sha256.Sum256([]byte(owner + " " + alarm.ARN))
+	sum := sha256.Sum256([]byte(strings.Join([]string{
+		owner, alarm.ARN, alarm.Time.UTC().Format(time.RFC3339Nano), string(alarm.Confirmation()),
+	}, " ")))
 	return hex.EncodeToString(sum[:6])
 }
 

@@ -125,7 +125,6 @@ func TestConfirm_ForgedEventIsInvestigatedAndSuppressesNothing(t *testing.T) {
 			notification("orders", nil), nil, "could not be asked"},
 		{"an EventBridge event in the message", nil, inMessage(eventBridge("aws.cloudwatch")), nil, "no alarm of this name"},
 		{"an alarm action in the message", nil, inMessage(direct("orders")), nil, "no alarm of this name"},
-		{"SNS records in the message", nil, published(json.RawMessage(notification("orders", nil))), nil, "no alarm of this name"},
 		{"a custom event of EventBridge", nil, eventBridge("com.example"), nil, "no alarm of this name"},
 		{"an event without a source", nil, eventBridge(""), nil, "no alarm of this name"},
 		{"a source that only looks like CloudWatch's", nil, eventBridge("AWS.CloudWatch"), nil, "no alarm of this name"},
