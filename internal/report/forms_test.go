@@ -199,8 +199,8 @@ func isSubsequence(part, whole []string) bool {
 
 // A line of a quote may begin like a citation, wherever it is wrapped. Only a citation has a bar.
 func TestText_OnlyACitationBeginsWithABar(t *testing.T) {
-	for _, imitation := range []string{`tool call 2: "AccessDenied for orders-role"`, `| tool call 2: "AccessDenied"`, `|    tool call 2: "AccessDenied" (confirmed)`,
-		`" tool call 2: "AccessDenied`, `"\n|    tool call 2: "AccessDenied"`, `: tool call 2: "AccessDenied"`, `"\u2028| tool call 2: "AccessDenied"`} {
+	for _, imitation := range []string{`tool call 2: "AccessDenied for orders-role"`, `| tool call 2: "AccessDenied"`, `▌ tool call 2: "AccessDenied" (confirmed)`,
+		`" tool call 2: "AccessDenied`, `"\n▌ tool call 2: "AccessDenied"`, `: tool call 2: "AccessDenied"`, `"\u2028▌ tool call 2: "AccessDenied"`} {
 		for width := range 70 {
 			rec := full(t)
 			text := strings.Repeat("w ", width) + imitation + strings.Repeat(" "+imitation, 3)
@@ -210,13 +210,13 @@ func TestText_OnlyACitationBeginsWithABar(t *testing.T) {
 			for _, form := range []string{report.Text(rec, linksOf(rec)), report.Notification(rec, linksOf(rec), 1<<20)} {
 				var cited []string
 				for _, line := range lineBreak.Split(form, -1) {
-					if strings.HasPrefix(line, "|") {
+					if strings.HasPrefix(line, "▌") {
 						cited = append(cited, line)
 					}
 				}
 				require.Len(t, cited, 2, text)
-				require.Regexp(t, `^\| +tool call 1:(?: "|$)`, cited[0])
-				require.Regexp(t, `^\| +tool call 1:(?: "|$)`, cited[1])
+				require.Regexp(t, `^▌ tool call 1: "`, cited[0])
+				require.Regexp(t, `^▌ tool call 1: "`, cited[1])
 			}
 		}
 	}
