@@ -11,7 +11,7 @@ var contexts = []struct {
 	isSecret func(value string) bool // nil: every value is a secret
 }{
 	{newShape("password", `(\bmysql[\w-]*\b[^\n|;]*?\s-p["']?)([^\s'"-][^\s'"]{3,})`,
-		"mysql"), nil},
+		"mysql"), isNoPort},
 	{newShape("password", `(\blogin\b[^\n|;]*?\s-p[ =]?)([^\s-]\S*)`,
 		"docker", "podman", "buildah", "skopeo", "nerdctl", "helm", "oras"), nil},
 	{newShape("password", `(\bsshpass\s+-p\s*)(\S+)`,
@@ -21,7 +21,7 @@ var contexts = []struct {
 	{newShape("password", `(\b(?:curl|wget|http|https|xh)\b[^\n]*?\s(?:-u|-U|--user|--proxy-user|-a|--auth)[ =]?\\?["']?[^\s:'"\\]+:)([^\s'"\\]+)`,
 		"curl ", "wget ", "http ", "https ", "xh "), nil},
 	{newShape("password", `(\b(?:mongo\w*|cqlsh|cypher-shell|influx)\b[^\n|;]*?\s-p\s*["']?)([^\s'"-][^\s'"]{3,})`,
-		"mongo", "cqlsh", "cypher-shell", "influx "), nil},
+		"mongo", "cqlsh", "cypher-shell", "influx "), isNoPort},
 	{newShape("password", `(\buser(?:add|mod)\b[^\n|;]*?\s(?:-p|--password)[ =]?["']?)([^\s'"-][^\s'"]{3,})`,
 		"useradd", "usermod"), looksHashed},
 	{newShape("password", `(\brabbitmqctl\b[^\n|;]*?\s(?:add_user|change_password|authenticate_user)\s+["']?[^\s"']+["']?\s+["']?)([^\s'"]+)`,
@@ -83,6 +83,11 @@ var contexts = []struct {
 	{newShape("AWS secret key", `((?:AKIA|ASIA)[A-Z0-9]{16}(?:[^\n]{0,60}?[^A-Za-z0-9+/\n])?)([A-Za-z0-9+/]{40})(?:[^A-Za-z0-9+/]|$)`,
 		"AKIA", "ASIA"), isMixed},
 }
+
+// isNoPort reports whether the value of -p is neither ports nor a directory: docker run --name mysql -p 3306:3306.
+func isNoPort(value string) bool { return !portsOrPath().MatchString(value) }
+
+var portsOrPath = lazy(`^(?:(?:[0-9.]+:)?[0-9]{1,5}:[0-9]{1,5}(?:/[a-z]+)?|/.*)$`)
 
 // looksHashed reports whether a value is a password or the hash of one, as useradd takes it.
 func looksHashed(value string) bool { return looksPassword(value) || strings.HasPrefix(value, "$") }

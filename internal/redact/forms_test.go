@@ -37,7 +37,7 @@ var forms = map[string][]string{
 		`["--secret-string", "¤"]`,
 	},
 	"commands": {
-		"mongodump -u app -p ¤ --db x", "mongosh mongodb://db -u app -p '¤'", "cqlsh -u app -p ¤ db", "http -a app:¤ GET https://x", "https --auth app:¤ x", "echo 'app:¤' | chpasswd",
+		"mongodump -u app -p ¤ --db x", "mysql -u app -p¤ orders", "mongosh mongodb://db -u app -p '¤'", "cqlsh -u app -p ¤ db", "http -a app:¤ GET https://x", "https --auth app:¤ x", "echo 'app:¤' | chpasswd",
 		"echo \"app:¤\" | sudo chpasswd -e", "useradd -p ¤ app", "usermod -p '¤' app", "rabbitmqctl add_user app ¤", "rabbitmqctl change_password app '¤'",
 		"echo ¤ | docker login --password-stdin", "echo '¤' | sudo -S apt update", "smbclient -U app%¤ //s/share", "lftp -u app,¤ ftp.x", "ipmitool -H h -U app -P ¤ power status",
 		"cypher-shell -u app -p ¤", "influx -username app -p ¤", "xh -a app:¤ https://x", "echo ¤ | sudo passwd --stdin app", `net use Z: \\srv\s /user:app ¤`, "aws ssm put-parameter --name x --type SecureString --value ¤",
@@ -97,6 +97,8 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"user,password,host\napp,*****,db", "password,token,user", "token,count\ninput,412\noutput,80", "password;required;8",
 		"deploy --secret-string-file /run/secret --token-data-dir /var/lib/x", "echo 'done' | chpasswd failed", "mongodump -u app --db orders -p", "useradd -p failed: app exists",
 		"password ............ required", "aws ssm put-parameter --name x --type String --value orders-db-2a", "net use Z: /user:app failed",
+		"docker run --name mongo -p 27017:27017 mongo:6", "docker run --name mysql -p 127.0.0.1:3306:3306/tcp mysql:8", "mongo-init: mkdir -p /data/db",
+		"docker run --name influx -p 8086:8086 influxdb", "echo ready | tee -a out.log", "http -v GET https://x user:=1", "sudo -S true", "echo started | logger --stderr",
 		"rabbitmqctl list_users", "https://registry:5000/orders@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "http://cache:8080/x, mail to bob@example.com",
 		"s3://bucket/a:b/c@d", "connect to amqp://mq:5672/orders as app@mq", "redis://cache:main failed, see bob@example.com", "http://localhost:3000/users/@me",
 		"Your password has been set to expire in 30 days", "Invalid password (attempt 3 of 5)", "using secret orders-db-2 for signing", "using secret OrdersDbSecret4E51C2B1", "password was reset to default",
