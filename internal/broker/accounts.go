@@ -50,8 +50,9 @@ var identities = []string{"principal", "grantee"}
 // simulated are parameters of IAM's policy simulation, which reads none of the resources that they name.
 var simulated = []string{"resourcearns", "callerarn"}
 
-// owners match the names of parameters whose value is the account of the resource, in lower case and without signs.
-var owners = regexp.MustCompile(`owner|registryids?$|catalogid$|vaultaccountid$|^xamzaccountid$`)
+// owners match the names of parameters whose value is the account of the resource, in lower case and without signs. The
+// tables contain other names, whose shapes in botocore are those of accounts.
+var owners = regexp.MustCompile(`owner|account|registryids?$|catalogid$`)
 
 const accountDigits = 12 // of an account ID
 
@@ -66,6 +67,8 @@ var (
 	// 111122223333:function:name and us-east-1:111122223333:function:name.
 	targetARN = regexp.MustCompile(`^(?:[A-Za-z0-9_-]*:){0,4}(\d{12}):\S`)
 	listName  = regexp.MustCompile(`^[^.]+\.(?:[A-Za-z]+\.)?\d+$`) // such as TopicArns.member.1
+	// listEntry matches the end of the name of a list's entry.
+	listEntry = regexp.MustCompile(`(?:\.(?:member|[A-Za-z]*Id|item|entry))?\.\d+$`)
 	remoteURL = regexp.MustCompile(`(?i)^\s*(?:[a-z][a-z0-9+.-]*:)?//|^\s*(?:https?|s3):`)
 )
 
@@ -84,7 +87,7 @@ func (a accounts) foreignTarget(r *http.Request, body []byte, at place, ops []*o
 	if at.account != "" && (!accountID.MatchString(at.account) || !a.permits(at.account)) {
 		return a.refusal("host", r.URL.Hostname(), at.account)
 	}
-	j := targetCheck{accounts: a, urlsAllowed: urlsAllowed, service: ops[0].service.id}
+	j := targetCheck{accounts: a, urlsAllowed: urlsAllowed, service: ops[0].service.id, ops: ops}
 	j.restJSON = slices.ContainsFunc(ops, func(op *operation) bool { return slices.Contains(op.service.protocols, "rest-json") })
 	j.ownData = !slices.ContainsFunc(ops, func(op *operation) bool { return !slices.Contains(ownDataServices, op.service.id) })
 	for name, values := range r.Header {
@@ -128,11 +131,18 @@ func (a accounts) refusal(name, value, account string) string {
 // targetCheck looks for targets in other accounts. reason is the first refusal.
 type targetCheck struct {
 	accounts    accounts
+	ops         []*operation // that the request can be
 	service     string
 	ownData     bool // the services of the request answer only from the caller's account
 	urlsAllowed bool
 	restJSON    bool // the bodies of the request's service are JSON
 	reason      string
+}
+
+// isOwner reports whether the value of a parameter is the account of the resource.
+func (j *targetCheck) isOwner(name string) bool {
+	folded := withoutSigns(name)
+	return owners.MatchString(folded) || slices.ContainsFunc(j.ops, func(op *operation) bool { return slices.Contains(op.service.accounts, folded) })
 }
 
 func (j *targetCheck) refuse(name, value, account string) {
@@ -221,7 +231,7 @@ func (j *targetCheck) reading(name, value string) {
 	if match := targetARN.FindStringSubmatch(value); match != nil {
 		j.refuse(name, value, match[1])
 	}
-	if match := catalogOf.FindStringSubmatch(value); match != nil && owners.MatchString(folded) && j.service != "ec2" {
+	if match := catalogOf.FindStringSubmatch(value); match != nil && j.service != "ec2" && j.isOwner(name) {
 		j.refuse(name, value, match[1])
 	}
 }
@@ -296,11 +306,12 @@ func (j *targetCheck) body(r *http.Request, body []byte) {
 		form, _ := parseForm(body)
 		for name, values := range form {
 			first, _, nested := strings.Cut(name, ".")
-			last := name[strings.LastIndexByte(name, '.')+1:]
+			last := listEntry.ReplaceAllString(name, "")
+			last = last[strings.LastIndexByte(last, '.')+1:]
 			switch {
 			case !nested || listName.MatchString(name):
 				j.value(first, values[0])
-			case !isFreeText(withoutSigns(first)) && (namesARN(last) || owners.MatchString(withoutSigns(last))):
+			case !isFreeText(withoutSigns(first)) && (namesARN(last) || j.isOwner(last)):
 				j.value(last, values[0])
 			}
 		}
@@ -348,7 +359,7 @@ func (j *targetCheck) cbor(body []byte) {
 
 // cborValue judges a value in CBOR as jsonValue judges one in JSON.
 func (j *targetCheck) cborValue(name string, value cbor.Value, depth int, free bool) {
-	isOwner := !free && owners.MatchString(withoutSigns(name))
+	isOwner := !free && j.isOwner(name)
 	switch value := value.(type) {
 	case cbor.String:
 		if depth <= 1 || isOwner || !free && namesARN(name) {
@@ -404,11 +415,11 @@ func (j *targetCheck) jsonValue(decoder *json.Decoder, token json.Token, name st
 	const members = 1 // depth of the members of the body itself
 	switch token := token.(type) {
 	case json.Number:
-		if depth <= members || !free && owners.MatchString(withoutSigns(name)) {
+		if depth <= members || !free && j.isOwner(name) {
 			j.number(name, token.String())
 		}
 	case string:
-		if depth <= members || !free && (namesARN(name) || strings.HasSuffix(strings.ToLower(name), "url") || owners.MatchString(withoutSigns(name))) {
+		if depth <= members || !free && (namesARN(name) || strings.HasSuffix(strings.ToLower(name), "url") || j.isOwner(name)) {
 			j.value(name, token)
 		}
 	case json.Delim:

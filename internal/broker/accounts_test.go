@@ -82,6 +82,8 @@ func TestAccounts_TargetsInOtherAccountsAreRefused(t *testing.T) {
 		jsonRequest("JSON: a key in another partition", "kms", "TrentService.DescribeKey", `{"KeyId":"arn:aws-us-gov:kms:us-gov-west-1:`+foreign+`:key/1"}`, refused),
 		formRequest("a form: a topic", "sns", "Action=GetTopicAttributes&Version=2010-03-31&TopicArn="+url.QueryEscape("arn:aws:sns:us-east-1:"+foreign+":t"), refused),
 		formRequest("a form: a list", "elasticloadbalancing", "Action=DescribeLoadBalancers&Version=2015-12-01&LoadBalancerArns.member.1="+url.QueryEscape("arn:aws:elasticloadbalancing:us-east-1:"+foreign+":loadbalancer/app/a/1"), refused),
+		formRequest("a form: a nested list", "elasticloadbalancing", "Action=DescribeLoadBalancers&Version=2015-12-01&Selection.Arns.member.1="+url.QueryEscape("arn:aws:elasticloadbalancing:us-east-1:"+foreign+":loadbalancer/app/a/1"), refused),
+		formRequest("a form: a nested list of accounts", "redshift", "Action=DescribeClusters&Version=2012-12-01&Selection.Accounts.member.2="+foreign, refused),
 		get("a path", "lambda", functions+url.PathEscape("arn:aws:lambda:us-east-1:"+foreign+":function:f")+"/configuration", refused),
 		get("a path that is encoded twice", "lambda", functions+"arn%253Aaws%253Alambda%253Aus-east-1%253A"+foreign+"%253Afunction%253Af/configuration", refused),
 		jsonRequest("JSON: an ARN in a name with a word of filters", "comprehend", "Comprehend_20171127.DescribeDocumentClassifier", `{"DocumentClassifierArn":"arn:aws:comprehend:us-east-1:`+foreign+`:document-classifier/c"}`, refused),
@@ -180,6 +182,52 @@ func TestAccounts_TargetsInOtherAccountsAreRefused(t *testing.T) {
 	t.Run("allowed", func(t *testing.T) {
 		assertForged(t, func(o *Options) { o.AllowedAccounts = []string{"111122223333", foreign} }, tests)
 	})
+}
+
+// Botocore has many names for the account of a resource. The tables contain those whose shapes are accounts.
+func TestAccounts_MembersForAccountsAreRefusedUnderAnyName(t *testing.T) {
+	const account = `"` + foreign + `"`
+	rest := func(name, service, path, body string) forgedRequest {
+		return forgedRequest{Name: name, Service: service, Method: "POST", URL: "https://" + service + ".us-east-1.amazonaws.com" + path, Body: body,
+			Headers: [][2]string{{"Content-Type", "application/json"}}}
+	}
+	get := func(name, service, address string) forgedRequest {
+		return forgedRequest{Name: name, Service: service, Method: "GET", URL: "https://" + service + ".us-east-1.amazonaws.com" + address}
+	}
+	tests := []forgedRequest{
+		rest("capitals", "mgn", "/DescribeSourceServers", `{"accountID":`+account+`}`),
+		rest("a staging account", "drs", "/ListExtensibleSourceServers", `{"stagingAccountID":`+account+`}`),
+		jsonRequest("a budget", "budgets", "AWSBudgetServiceGateway.DescribeBudgets", `{"AccountId":`+account+`}`, "").at("https://budgets.amazonaws.com/"),
+		jsonRequest("a budget by number", "budgets", "AWSBudgetServiceGateway.DescribeBudgets", `{"AccountId":`+foreign+`}`, "").at("https://budgets.amazonaws.com/"),
+		formRequest("a form", "redshift", "Action=DescribeEndpointAuthorization&Version=2012-12-01&Account="+foreign, ""),
+		formRequest("a partner of another account", "redshift", "Action=DescribePartners&Version=2012-12-01&ClusterIdentifier=c&AccountId="+foreign, ""),
+		formRequest("a stack instance", "cloudformation", "Action=DescribeStackInstance&Version=2010-05-15&StackSetName=s&StackInstanceRegion=us-east-1&StackInstanceAccount="+foreign, ""),
+		rest("a catalog in a resource", "lakeformation", "/GetResourceLFTags", `{"Resource":{"Catalog":{"Id":`+account+`}}}`),
+		rest("a catalog in another resource", "lakeformation", "/ListPermissions", `{"Resource":{"Catalog":{"Id":"`+foreign+`:s3tablescatalog"}}}`),
+		jsonRequest("a home Region", "mgh", "AWSMigrationHubMultiAccountService.DescribeHomeRegionControls", `{"Target":{"Type":"ACCOUNT","Id":`+account+`}}`, "").at("https://migrationhub-config.us-east-1.amazonaws.com/"),
+		get("a signer", "signer", "/signing-jobs?jobInvoker="+foreign),
+		get("a query", "backup", "/backup-jobs/?accountId="+foreign),
+		get("a graph of networks", "networkmanager", "/global-networks/g/network-resources?accountId="+foreign),
+		rest("a nested account", "iot", "/audit/findings", `{"resourceIdentifier":{"account":`+account+`}}`),
+		rest("a list of accounts", "securitylake", "/v1/datalake/sources", `{"accounts":[`+account+`]}`),
+	}
+	for _, permitted := range []bool{false, true} {
+		t.Run(map[bool]string{false: "refused", true: "allowed"}[permitted], func(t *testing.T) {
+			for i := range tests {
+				tests[i].Refusal = map[bool]string{false: "belongs to the account " + foreign}[permitted]
+			}
+			assertForged(t, func(o *Options) {
+				if permitted {
+					o.AllowedAccounts = []string{foreign}
+				}
+			}, tests)
+		})
+	}
+	for i := range tests { // the own account passes
+		tests[i].Refusal = ""
+		tests[i].URL, tests[i].Body = strings.ReplaceAll(tests[i].URL, foreign, ownAccount), strings.ReplaceAll(tests[i].Body, foreign, ownAccount)
+	}
+	assertForged(t, nil, tests)
 }
 
 // What ordinary investigations ask for passes: AWS's own resources, filters, free text, and data that other accounts

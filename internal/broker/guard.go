@@ -94,12 +94,12 @@ func (g guard) judge(op *operation) string {
 	case matches(g.denied, op.action):
 		return name + " is refused: it can return credentials, data, or code, or has side effects; " +
 			"this tool must not use it"
+	case op.level == levelSecret: // no setting opens it, because IAM's action is the HTTP method and allows other reads too
+		return name + " is refused: its answer can contain secret keys"
 	case matches(g.allowedByUser, op.action):
 		return ""
 	case op.level == levelRead || op.level == levelList:
 		return ""
-	case op.level == levelSecret:
-		return name + " is refused: its answer can contain secret keys"
 	case op.level == levelOutside:
 		return name + " is refused: it is not part of ReadOnlyAccess, and the settings of this tool do not allow it"
 	case op.level == levelUnknown:

@@ -117,6 +117,28 @@ func TestGuard_FollowsSettings(t *testing.T) {
 		{"host output that was opened", "ec2", "POST", "/", form, "Action=GetConsoleOutput", nil, "", "ec2:GetConsoleOutput"}})
 }
 
+// docs/permissions.md lists reads that nothing opens. A setting with a wildcard does not open them either.
+func TestGuard_WildcardsDoNotOpenWhatNothingOpens(t *testing.T) {
+	target := func(name string) [][2]string { return [][2]string{{"X-Amz-Target", name}} }
+	const secretKeys, mustNot = "its answer can contain secret keys", "must not use it"
+	for _, allowed := range []string{"*", "*:*", "apigateway:*", "apigateway:GET", "apigateway:GET*", "ssm:*", "dynamodb:*", "logs:*"} {
+		tests := []requestCase{
+			{"API keys", "apigateway", "GET", "/apikeys?includeValues=true", "", "", nil, secretKeys, "apigateway:GetApiKeys"},
+			{"an API key", "apigateway", "GET", "/apikeys/abc?includeValue=true", "", "", nil, secretKeys, "apigateway:GetApiKey"},
+			{"the keys of a usage plan", "apigateway", "GET", "/usageplans/abc/keys", "", "", nil, secretKeys, "apigateway:GetUsagePlanKeys"},
+			{"a key of a usage plan", "apigateway", "GET", "/usageplans/abc/keys/def", "", "", nil, secretKeys, "apigateway:GetUsagePlanKey"},
+			{"creating a key", "apigateway", "POST", "/apikeys", "", "{}", nil, secretKeys, "apigateway:CreateApiKey"},
+			{"changing a key", "apigateway", "PATCH", "/apikeys/abc", "", "{}", nil, secretKeys, "apigateway:UpdateApiKey"},
+			{"adding a key to a usage plan", "apigateway", "POST", "/usageplans/abc/keys", "", "{}", nil, secretKeys, "apigateway:CreateUsagePlanKey"},
+			{"a parameter", "ssm", "POST", "/", json11, "{}", target("AmazonSSM.GetParameter"), mustNot, ""},
+			{"a secret", "secretsmanager", "POST", "/", json11, "{}", target("secretsmanager.GetSecretValue"), mustNot, ""},
+			{"items", "dynamodb", "POST", "/", "application/x-amz-json-1.0", "{}", target("DynamoDB_20120810.Scan"), mustNot, ""},
+			{"stopping a query", "logs", "POST", "/", json11, "{}", target("Logs_20140328.StopQuery"), "the broker itself stops the queries", ""},
+		}
+		assertOutcomes(t, Options{AllowedActions: []string{allowed}}, tests)
+	}
+}
+
 // assertOutcomes sends each request through a broker with these options to a server that counts the requests
 // it receives.
 func assertOutcomes(t *testing.T, o Options, tests []requestCase) {

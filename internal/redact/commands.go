@@ -11,15 +11,37 @@ var contexts = []struct {
 	isSecret func(value string) bool // nil: every value is a secret
 }{
 	{newShape("password", `(\bmysql[\w-]*\b[^\n|;]*?\s-p["']?)([^\s'"-][^\s'"]{3,})`,
-		"mysql"), nil},
+		"mysql"), isNoPort},
 	{newShape("password", `(\blogin\b[^\n|;]*?\s-p[ =]?)([^\s-]\S*)`,
 		"docker", "podman", "buildah", "skopeo", "nerdctl", "helm", "oras"), nil},
 	{newShape("password", `(\bsshpass\s+-p\s*)(\S+)`,
 		"sshpass"), nil},
 	{newShape("password", `(\bredis-cli\b[^\n|;]*?\s(?:-a|--pass)\s+)(\S+)`,
 		"redis-cli"), nil},
-	{newShape("password", `(\b(?:curl|wget|http|https)\b[^\n]*?\s(?:-u|-U|--user|--proxy-user)[ =]?\\?["']?[^\s:'"\\]+:)([^\s'"\\]+)`,
-		"curl ", "wget ", "http "), nil},
+	{newShape("password", `(\b(?:curl|wget|http|https|xh)\b[^\n]*?\s(?:-u|-U|--user|--proxy-user|-a|--auth)[ =]?\\?["']?[^\s:'"\\]+:)([^\s'"\\]+)`,
+		"curl ", "wget ", "http ", "https ", "xh "), nil},
+	{newShape("password", `(\b(?:mongo\w*|cqlsh|cypher-shell|influx)\b[^\n|;]*?\s-p\s*["']?)([^\s'"-][^\s'"]{3,})`,
+		"mongo", "cqlsh", "cypher-shell", "influx "), isNoPort},
+	{newShape("password", `(\buser(?:add|mod)\b[^\n|;]*?\s(?:-p|--password)[ =]?["']?)([^\s'"-][^\s'"]{3,})`,
+		"useradd", "usermod"), looksHashed},
+	{newShape("password", `(\brabbitmqctl\b[^\n|;]*?\s(?:add_user|change_password|authenticate_user)\s+["']?[^\s"']+["']?\s+["']?)([^\s'"]+)`,
+		"rabbitmqctl"), nil},
+	{newShape("password", `(\becho\s+(?:-[ne]+\s+)?["']?[\w.@-]+:)([^\s'"]{4,})["']?\s*\|\s*(?:sudo\s+)?chpasswd`,
+		"chpasswd"), nil},
+	{newShape("password", `(\becho\s+(?:-[ne]+\s+)?["']?)([^\s'"$|]{4,})["']?\s*\|[^\n|]*?(?:\s--?(?:password-)?stdin\b|\bsudo\s+-S\b)`,
+		"stdin", "sudo"), nil},
+	{newShape("password", `(\bsmbclient\b[^\n|;]*?\s(?:-U|--user)[ =]?["']?[^\s%'"]+%)([^\s'"]+)`,
+		"smbclient"), nil},
+	{newShape("password", `(\blftp\b[^\n|;]*?\s-u\s+["']?[^\s,'"]+,)([^\s'"]+)`,
+		"lftp"), nil},
+	{newShape("password", `(\bnet\s+use\b[^\n|;]*?\s/user:[^\s]+\s+["']?)([^\s'"/][^\s'"]*)`,
+		"/user:"), looksPassword},
+	{newShape("secret", `(\bput-parameter\b[^\n|;]*?SecureString[^\n|;]*?\s--value[ =]["']?)([^\s'"]+)`,
+		"put-parameter"), nil},
+	{newShape("secret", `(\bput-parameter\b[^\n|;]*?\s--value[ =]["']?)([^\s'"]+)[^\n|;]*?SecureString`,
+		"put-parameter"), nil},
+	{newShape("password", `(\bipmitool\b[^\n|;]*?\s-P\s+["']?)([^\s'"]+)`,
+		"ipmitool"), nil},
 	{newShape("password", `(\bldap[a-z]+\b[^\n|;]*?\s-w\s+)(\S+)`,
 		"ldap"), nil},
 	{newShape("password", `(\b(?:sqlcmd|bcp)\b[^\n|;]*?\s-P\s*)(\S+)`,
@@ -61,6 +83,14 @@ var contexts = []struct {
 	{newShape("AWS secret key", `((?:AKIA|ASIA)[A-Z0-9]{16}(?:[^\n]{0,60}?[^A-Za-z0-9+/\n])?)([A-Za-z0-9+/]{40})(?:[^A-Za-z0-9+/]|$)`,
 		"AKIA", "ASIA"), isMixed},
 }
+
+// isNoPort reports whether the value of -p is neither ports nor a directory: docker run --name mysql -p 3306:3306.
+func isNoPort(value string) bool { return !portsOrPath().MatchString(value) }
+
+var portsOrPath = lazy(`^(?:(?:[0-9.]+:)?[0-9]{1,5}:[0-9]{1,5}(?:/[a-z]+)?|/.*)$`)
+
+// looksHashed reports whether a value is a password or the hash of one, as useradd takes it.
+func looksHashed(value string) bool { return looksPassword(value) || strings.HasPrefix(value, "$") }
 
 // isMixed reports whether a value has capitals, small letters, and digits.
 func isMixed(value string) bool {

@@ -21,6 +21,7 @@ type view struct {
 	parts []part // in order; bytes between two parts are those of the text that was decoded
 	from  *view  // the text that was decoded; nil: this is the original
 	depth int    // how often the original was decoded
+	dump  bool   // what is found extends to the end of its line, which repeats it as characters
 }
 
 // part is a piece of a view that replaces an escape.
@@ -33,6 +34,9 @@ type part struct {
 func (v *view) original(from, to int) (int, int) {
 	for ; v.from != nil; v = v.from {
 		from, to = v.source(from, false), v.source(to, true)
+		if v.dump {
+			to = lineEnd(v.from.text, to)
+		}
 	}
 	return from, to
 }
@@ -47,7 +51,7 @@ const (
 )
 
 // maxViews bounds the forms of a text whose kinds of escapes are mixed.
-const maxViews = 16
+const maxViews = 20
 
 // viewsOf returns the text itself and its decoded forms. Where kinds of escapes are mixed, each kind is also decoded alone,
 // because the others can be part of a secret.
@@ -63,10 +67,14 @@ func viewsOf(text string) []*view {
 			views = append(views, v)
 		}
 	}
+	for v, n := views[0], 0; v != nil && n < maxDecodings; n++ { // before the mixed forms, which can exceed the limit
+		v, _ = v.decode(backslashes | marks)
+		add(v)
+	}
 	for i := 0; i < len(views); i++ {
 		v := views[i]
 		if v.depth == maxDecodings {
-			break
+			continue
 		}
 		decoded, seen := v.decode(backslashes | marks)
 		add(decoded)
@@ -153,7 +161,7 @@ func (v *view) decode(kinds escapes) (decoded *view, seen escapes) {
 		return nil, 0
 	}
 	b.WriteString(text[done:])
-	return &view{b.String(), parts, v, v.depth + 1}, seen
+	return &view{text: b.String(), parts: parts, from: v, depth: v.depth + 1}, seen
 }
 
 // escapeAt returns the length of the escape at a position, or 0, and the character for which it stands: -1 if it stands for
@@ -276,14 +284,13 @@ func digits(text string, base rune, most int) (value rune, n int) {
 	return value, n
 }
 
-const minLine = 16 // characters of a line of base64
+const minGroup = 4 // characters of a group of base64
 
 // compact returns the text without the separators in encoded data, or nil if it has none: the line breaks in base64, and
-// the signs between groups of hexadecimal digits.
+// the signs between groups of base64 and of hexadecimal digits.
 func (v *view) compact() *view {
-	text, done := v.text, 0
-	var b strings.Builder
-	var parts []part
+	text := v.text
+	c := cutter{text: text}
 	for at := 0; at < len(text); at++ {
 		if !inEncoded[text[at]] {
 			continue
@@ -292,29 +299,182 @@ func (v *view) compact() *view {
 		for at < len(text) && inEncoded[text[at]] {
 			at++
 		}
-		end := at
+		end, lines := at, false
 		for end < len(text) && separates[text[end]] {
+			lines = lines || text[end] == '\n'
+			end++
+		}
+		for lines && end < len(text) && startsLine[text[end]] {
 			end++
 		}
 		if end == at || end == len(text) || !inEncoded[text[end]] {
 			continue
 		}
-		if isLine := at-start >= minLine && strings.IndexByte(text[at:end], '\n') >= 0; !isLine && !isHexGroup(text[start:at]) {
+		if size := at - start; lines && size >= minGroup || size%minGroup == 0 && size <= 4*minGroup || isHexGroup(text[start:at]) {
+			c.cut(at, end)
+		}
+		at = end - 1
+	}
+	return c.view(v)
+}
+
+// cutter builds a view of a text without some of its parts.
+type cutter struct {
+	text  string
+	b     strings.Builder
+	parts []part
+	done  int // bytes of the text that are in b
+}
+
+// cut leaves out the bytes between two positions.
+func (c *cutter) cut(from, to int) {
+	if c.parts == nil {
+		c.b.Grow(len(c.text))
+		c.parts = make([]part, 0, 64)
+	}
+	c.b.WriteString(c.text[c.done:from])
+	at := int32(c.b.Len())
+	c.parts = append(c.parts, part{at, at, int32(from), int32(to)})
+	c.done = to
+}
+
+// view returns the view, or nil if nothing was cut.
+func (c *cutter) view(of *view) *view {
+	if c.parts == nil {
+		return nil
+	}
+	c.b.WriteString(c.text[c.done:])
+	return &view{text: c.b.String(), parts: c.parts, from: of, depth: of.depth}
+}
+
+// numbers returns the bytes that are written as numbers in the text, such as 0x5a, 0x6b or 90, 107, or nil if there are none.
+func (v *view) numbers() *view {
+	text := v.text
+	var b strings.Builder
+	var parts, run []part
+	var list []byte
+	done := 0
+	flush := func() {
+		if len(list) >= minSecret {
+			for i := range run {
+				b.WriteString(text[done:run[i].source])
+				run[i].at = int32(b.Len())
+				b.WriteByte(list[i])
+				run[i].end = int32(b.Len())
+				done = int(run[i].through)
+			}
+			parts = append(parts, run...)
+		}
+		run, list = run[:0], list[:0]
+	}
+	for at := 0; at < len(text); {
+		if !isDigit(text[at]) || at > 0 && inName[text[at-1]] {
+			at++
 			continue
 		}
-		if parts == nil {
-			b.Grow(len(text))
-			parts = make([]part, 0, 64)
+		base, from := rune(10), at
+		if text[at] == '0' && at+1 < len(text) && text[at+1]|0x20 == 'x' {
+			base, from = 16, at+2
 		}
-		b.WriteString(text[done:at])
-		parts = append(parts, part{int32(b.Len()), int32(b.Len()), int32(at), int32(end)})
-		done, at = end, end-1
+		value, n := digits(text[from:], base, 3)
+		end := from + n
+		if n == 0 || value > 0xff || end < len(text) && inName[text[end]] {
+			at = end + 1
+			continue
+		}
+		if len(run) > 0 {
+			last := int(run[len(run)-1].through)
+			if at-last > maxBlanks || strings.Trim(text[last:at], " \t\r\n,;'\"") != "" {
+				flush()
+			} else { // the signs between two numbers belong to the second
+				at = last
+			}
+		}
+		run, list = append(run, part{source: int32(at), through: int32(end)}), append(list, byte(value))
+		at = end
 	}
-	if parts == nil {
+	if flush(); parts == nil {
 		return nil
 	}
 	b.WriteString(text[done:])
-	return &view{b.String(), parts, v, v.depth}
+	return &view{text: b.String(), parts: parts, from: v, depth: v.depth}
+}
+
+// dumps returns the hexadecimal digits in the lines of hexadecimal dumps, as xxd and hexdump -C print them, without the
+// offsets and the characters, or nil if there are none.
+func (v *view) dumps() *view {
+	text := v.text
+	c := cutter{text: text}
+	end := -1 // of the groups of the line before, if it belongs to a dump
+	for line := 0; line < len(text); {
+		stop := lineEnd(text, line)
+		from, to := dumped(text[line:stop])
+		if to == 0 {
+			end = -1
+		} else {
+			from, to = line+from, line+to
+			if end >= 0 {
+				c.cut(end, from)
+			}
+			for at := from; at < to; at++ {
+				gap := at
+				for at < to && !isHex[text[at]] {
+					at++
+				}
+				if at > gap {
+					c.cut(gap, at)
+				}
+			}
+			end = to
+		}
+		line = stop + 1
+	}
+	found := c.view(v)
+	if found != nil {
+		found.dump = true
+	}
+	return found
+}
+
+const (
+	minOffset = 4  // digits of the offset of a line in a dump
+	lineBytes = 16 // bytes in a line of a dump
+)
+
+// dumped returns where the groups of hexadecimal digits of a line in a dump begin and end, or 0.
+func dumped(line string) (from, to int) {
+	at := len(line) - len(strings.TrimLeft(line, " \t"))
+	start := at
+	for at < len(line) && isHex[line[at]] {
+		at++
+	}
+	if at-start < minOffset || at-start > lineBytes || at == len(line) {
+		return 0, 0
+	}
+	if line[at] == ':' {
+		at++
+	}
+	from = skipBlanks(line, at)
+	if from == at {
+		return 0, 0
+	}
+	size := 0
+	for at = from; at < len(line); {
+		group := at
+		for at < len(line) && isHex[line[at]] {
+			at++
+		}
+		if n := at - group; n == 0 || n%2 != 0 || n > lineBytes || at < len(line) && line[at] != ' ' {
+			break
+		}
+		size, to = size+(at-group)/2, at
+		if next := skipBlanks(line, at); next-at > 2 || next-at == 2 && size != lineBytes/2 {
+			break
+		} else {
+			at = next
+		}
+	}
+	return from, to
 }
 
 // isHexGroup reports whether a text is one of the groups in which hexadecimal digits are written.
@@ -335,7 +495,8 @@ func withoutSeparators(r rune) rune {
 }
 
 var (
-	separates = bytesOf(" \t\r\n:-")
-	isHex     = bytesOf("0123456789abcdefABCDEF")
-	inEncoded = bytesOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_=")
+	separates  = bytesOf(" \t\r\n:-")
+	startsLine = bytesOf(" \t>|")
+	isHex      = bytesOf("0123456789abcdefABCDEF")
+	inEncoded  = bytesOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_=")
 )

@@ -47,19 +47,117 @@ var endOfSentence = lazy(`^(?: \(?['"]?[A-Za-z0-9_.@-]+['"]?\)?){1,5}?(?: ?[:=]|
 func (s *scanner) below(kind sensitivity, start int, op operator) {
 	text := s.text
 	line := strings.LastIndexByte(text[:op.value], '\n') + 1
-	if op.value-line <= s.indent(start) {
+	isList := strings.HasPrefix(text[op.value:], "- ")
+	if indent := s.indent(start); op.value-line < indent || op.value-line == indent && !isList {
 		return
 	}
-	if strings.HasPrefix(text[op.value:], "- ") { // the first entry of a list
-		op.value = skipBlanks(text, op.value+1)
+	if !isList {
+		s.entry(kind, op.value)
+		return
 	}
-	end := lineEnd(text, op.value)
-	value := strings.TrimRight(text[op.value:end], " \t\r")
+	blanks := text[line:op.value]
+	for strings.HasPrefix(text[line:], blanks+"- ") { // a list
+		s.entry(kind, skipBlanks(text, line+len(blanks)+1))
+		end := lineEnd(text, line)
+		s.ahead -= end - line
+		if end == len(text) {
+			return
+		}
+		line = end + 1
+	}
+}
+
+// entry looks at a value that is a whole line or the entry of a list.
+func (s *scanner) entry(kind sensitivity, at int) {
+	text := s.text
+	if from, to, end := s.quoted(at); end > 0 {
+		if kind.matches(text[from:to]) && !isProse(text[from:to]) {
+			s.replace(from, to, "secret")
+		}
+		return
+	}
+	value := strings.TrimRight(text[at:lineEnd(text, at)], " \t\r")
 	if value == "" || strings.ContainsAny(value, ": {}[]=") || !kind.matches(value) || isWordy(value) {
 		return
 	}
-	s.replace(op.value, op.value+len(value), "secret")
+	s.replace(at, at+len(value), "secret")
 }
+
+// isProse reports whether a text is a sentence: it has a word that no password consists of.
+func isProse(text string) bool {
+	if !strings.Contains(text, " ") {
+		return false
+	}
+	for word := range strings.FieldsSeq(text) {
+		if word = strings.ToLower(strings.Trim(word, ".,:;!?()'\"")); harmlessWords[word] || proseWords[word] {
+			return true
+		}
+	}
+	return false
+}
+
+// proseWords are words of sentences about passwords, in addition to harmlessWords. They are in lower case.
+var proseWords = setOf("a", "an", "by", "at", "on", "as", "be", "been", "are", "were", "will", "must", "should", "can", "cannot", "could",
+	"may", "does", "do", "did", "too", "your", "user", "from", "this", "that", "no", "or", "if", "it", "at", "least", "contain",
+	"contains", "match", "matches", "characters", "short", "long", "authentication", "please", "see", "use", "used", "using", "rotation",
+	"change", "entered", "provided", "given", "attempt", "attempts", "retry", "than", "policy", "hash", "length", "only", "again", "login",
+	"files", "compat")
+
+// wholeValue returns the end of an unquoted value with blanks, which a line of YAML or an INI file consists of. Without other
+// such lines around it, a line of several words is a sentence.
+func (s *scanner) wholeValue(start, at, end int) int {
+	text := s.text
+	next := skipBlanks(text, end)
+	if next == end || next >= len(text) || text[next] == '\n' || text[next] == '\r' || text[next] == '#' {
+		return end
+	}
+	line, isFirst := startOfLine(text, start, " \t-")
+	if !isFirst {
+		return end
+	}
+	stop := lineEnd(text, at)
+	s.ahead -= stop - line
+	if stop-at > maxBare {
+		return end
+	}
+	value := text[at:stop]
+	if comment := strings.Index(value, " #"); comment > 0 {
+		value = value[:comment]
+	}
+	value = strings.TrimRight(value, " \t\r")
+	if strings.ContainsAny(value, "=:|[]{}()<>\"`,;\\") || strings.Contains(value, " '") || strings.Contains(value, " + ") || isProse(value) || !s.isAmongSettings(line, stop) {
+		return end
+	}
+	return at + len(value)
+}
+
+// startOfLine returns the start of the line of a name that is the first of its line, after some signs.
+func startOfLine(text string, name int, signs string) (line int, isFirst bool) {
+	line = name
+	for line > 0 && name-line < maxBlanks && strings.IndexByte(signs, text[line-1]) >= 0 {
+		line--
+	}
+	return line, line == 0 || text[line-1] == '\n'
+}
+
+// isAmongSettings reports whether the line before or after a line is a setting or the beginning of settings.
+func (s *scanner) isAmongSettings(line, stop int) bool {
+	if line > 0 {
+		before := strings.LastIndexByte(s.text[:line-1], '\n') + 1
+		s.ahead -= line - before
+		if settingLine().MatchString(s.text[before:min(line-1, before+maxTag)]) {
+			return true
+		}
+	}
+	if stop < len(s.text) {
+		end := min(lineEnd(s.text, stop+1), stop+1+maxTag)
+		s.ahead -= end - stop
+		return settingLine().MatchString(s.text[stop+1 : end])
+	}
+	return false
+}
+
+var settingLine = lazy(`^\s*(?:- )?(?:[\w.-]+:(?:\s*$|\s+\S)|[\w.-]+\s*=\s*\S|\[[\w. -]+\]\s*$)`)
 
 // block looks at a block of YAML lines after | or >.
 func (s *scanner) block(kind sensitivity, start, at int) {
@@ -94,7 +192,7 @@ func (s *scanner) list(kind sensitivity, at int) {
 			if end == 0 {
 				return
 			}
-			if kind.matches(text[from:to]) {
+			if kind.matches(text[from:to]) && !isProse(text[from:to]) {
 				s.replace(from, to, "secret")
 			}
 			if i = skipSpace(text, end); i >= len(text) || text[i] != ',' {
@@ -105,11 +203,22 @@ func (s *scanner) list(kind sensitivity, at int) {
 		return
 	}
 	end := strings.IndexAny(text[at:min(len(text), at+maxBare)], "]\n")
-	if end > 1 && text[at+end] == ']' {
-		if value := text[at+1 : at+end]; kind.matches(value) && !strings.ContainsAny(value, " ,") && (hasDigit(value) || !isWordy(value)) {
-			s.replace(at+1, at+end, "secret")
-		}
+	if end < 2 || text[at+end] != ']' {
+		return
 	}
+	for from, last := at+1, at+end; from < last; {
+		to := last
+		if n := strings.IndexByte(text[from:last], ','); n >= 0 {
+			to = from + n
+		}
+		value := strings.TrimSpace(text[from:to])
+		if kind.matches(value) && !strings.ContainsAny(value, " ()") && (hasDigit(value) || !isWordy(value)) {
+			start := from + strings.Index(text[from:to], value)
+			s.replace(start, start+len(value), "secret")
+		}
+		from = to + 1
+	}
+	s.ahead -= end
 }
 
 // object looks at an object that is the value of a secret name, such as {"value": "…"}.
@@ -125,14 +234,42 @@ func (s *scanner) object(kind sensitivity, at int) {
 		for end < last && inName[text[end]] {
 			end++
 		}
-		if op, ok := assignment(text, end); ok && isValueField(text[start:end]) {
-			if from, to, after := s.quoted(op.value); after > 0 && kind.matches(text[from:to]) {
-				s.replace(from, to, "secret")
-			}
-			return
+		op, ok := assignment(text, end)
+		if !ok || text[op.value] == '{' || text[op.value] == '[' {
+			continue
 		}
+		from, to, after := s.quoted(op.value)
+		if after == 0 {
+			from, to = op.value, s.bareEnd(kind, op.value, op.encoded)
+			after = to
+			if to < len(text) && text[to] == '(' { // a call in code
+				continue
+			}
+		}
+		value, isSecret := text[from:to], false
+		switch name := text[start:end]; {
+		case isValueField(name):
+			isSecret = kind.matches(value) && (to > from && text[op.value] != text[from] || hasDigit(value))
+		case s.kind(name) != harmless: // found by its own name
+			continue
+		default:
+			isSecret = isSecretMember(name, value)
+		}
+		if isSecret {
+			s.replace(from, to, "secret")
+		}
+		end = max(end, after)
 	}
 	s.ahead -= end - at
+}
+
+// isSecretMember reports whether a member of an object with the name of a secret is one: {"password": {"orders": "…"}}. Most
+// members describe the secret.
+func isSecretMember(name, value string) bool {
+	if holdsName(name) && !strings.EqualFold(name, "key") || hasFold(name, "version") || strings.HasSuffix(fold(name), "id") {
+		return false
+	}
+	return looksPassword(value) && !isHarmlessValue(value) && !isUUID(value) && !nameOfSecret().MatchString(value)
 }
 
 // holdsName reports whether the value of a field is the name of another value.
@@ -147,11 +284,15 @@ func holdsName(field string) bool {
 // isValueField reports whether a field contains the value for a name in another field.
 func isValueField(field string) bool {
 	switch fold(field) {
-	case "value", "val", "s", "parametervalue", "outputvalue", "optionvalue", "attributevalue", "propertyvalue", "plaintext":
+	case "value", "val", "s", "parametervalue", "outputvalue", "optionvalue", "attributevalue", "propertyvalue", "plaintext", "plain", "cleartext",
+		"raw":
 		return true
 	}
 	return false
 }
+
+// isPairValue is isValueField for objects that consist of a name and a value.
+func isPairValue(field string) bool { return isValueField(field) || strings.EqualFold(field, "data") }
 
 // pair looks at an object that consists of a name and a value, such as {"name": "DB_PASSWORD", "value": "…"}.
 func (s *scanner) pair(op operator) {
@@ -190,7 +331,7 @@ func (s *scanner) pair(op operator) {
 		if holdsName(text[start:end]) {
 			break
 		}
-		if isValueField(text[start:end]) {
+		if isPairValue(text[start:end]) {
 			value.loose = false
 			s.assigned(kind, start, value)
 			return
@@ -352,7 +493,7 @@ func (s *scanner) elements(start, from int) {
 	for end < len(text) && inName[text[end]] {
 		end++
 	}
-	if end < len(text) && isValueField(text[at+1:end]) {
+	if end < len(text) && (isValueField(text[at+1:end]) || text[at+1:end] == "string" || text[at+1:end] == "data") { // of a property list of Apple
 		s.element(kind, at+1, end)
 	}
 }
@@ -372,15 +513,16 @@ func (s *scanner) word(name string, end int) {
 		}
 	}
 	isTable = isTable || at-end > 1
-	for _, verb := range []string{"is: ", "is ", "was ", "to ", "of "} {
-		if !isTable && strings.HasPrefix(text[at:], verb) {
-			at = skipBlanks(text, at+len(verb))
-			break
-		}
+	if dots := len(text[at:]) - len(strings.TrimLeft(text[at:], ".")); dots > 2 { // aligned settings
+		at, isTable = skipBlanks(text, at+dots), true
 	}
-	if !isTable && (strings.EqualFold(name, "secret") || strings.EqualFold(name, "credentials")) {
-		return // "secret prod-db-2" is the name of a secret
+	if verb := verbs().FindString(text[at:min(len(text), at+maxSentence)]); !isTable && verb != "" {
+		at = skipBlanks(text, at+len(verb))
 	}
+	if !isTable && at < len(text) && text[at] == '(' {
+		at++
+	}
+	isAmbiguous := !isTable && (strings.EqualFold(name, "secret") || strings.EqualFold(name, "credentials"))
 	from, to, quotedEnd := at, at, 0
 	if at < len(text) && strings.IndexByte(`"'`, text[at]) >= 0 {
 		from, to, quotedEnd = s.quoted(at)
@@ -390,9 +532,38 @@ func (s *scanner) word(name string, end int) {
 		to = s.bareEnd(unsure, at, false)
 		to = from + len(strings.TrimRight(text[from:to], ".,:?`"))
 	}
-	if looksPassword(text[from:to]) && !isHarmlessValue(text[from:to]) {
+	value := text[from:to]
+	switch {
+	case isAmbiguous && (!isJumbled(value) || !hasDigit(value) || logicalID().MatchString(value)):
+		// "secret prod-db-2" is the name of a secret
+	case looksPassword(value) && !isHarmlessValue(value):
 		s.replace(from, to, "secret")
-	} else if !isTable {
+	case !isTable && !isAmbiguous:
 		s.sentence(end)
+	}
+}
+
+var (
+	// verbs matches the words between a name and its value in prose.
+	verbs = lazy(`^(?:(?:has been|have been|had been|was|is|were|are|will be) )?(?:now )?(?:(?:set|reset|changed|updated|rotated) )?(?:to |of |as )?(?:is: |is |was )?`)
+	// logicalID matches the names of resources that CDK creates.
+	logicalID = lazy(`^[A-Z][A-Za-z0-9]*[0-9A-F]{8}$`)
+)
+
+// row looks at a line of a table with commas or semicolons that consists of a name and a value.
+func (s *scanner) row(start, end int) {
+	text := s.text
+	if _, isFirst := startOfLine(text, start, " \t\"'"); !isFirst {
+		return
+	}
+	at := skipBlanks(text, end+1)
+	stop := lineEnd(text, at)
+	s.ahead -= stop - at
+	value := strings.TrimRight(text[at:stop], " \t\r")
+	if len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
+		at, value = at+1, value[1:len(value)-1]
+	}
+	if looksPassword(value) && !strings.ContainsAny(value, " \t;") && !isHarmlessValue(value) {
+		s.replace(at, at+len(value), "secret")
 	}
 }

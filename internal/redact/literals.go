@@ -43,6 +43,12 @@ func (k *known) replace(c *counter, text string) string {
 		if folded := v.compact(); folded != nil {
 			found = k.compact.find(c, folded, found)
 		}
+		if dumped := v.dumps(); dumped != nil {
+			found = k.compact.find(c, dumped, found)
+		}
+		if decoded := v.numbers(); decoded != nil {
+			found = k.plain.find(c, decoded, found)
+		}
 		if c.isLate() {
 			return text
 		}

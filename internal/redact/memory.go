@@ -238,7 +238,7 @@ func elements(decoder *xml.Decoder, nested int) (any, error) {
 var pairs = [][2]string{
 	{"name", "value"}, {"key", "value"}, {"field", "value"}, {"optionname", "value"}, {"name", "plaintextvalue"},
 	{"parameterkey", "parametervalue"}, {"outputkey", "outputvalue"}, {"attributename", "attributevalue"},
-	{"propertyname", "propertyvalue"}, {"apikeyname", "apikeyvalue"},
+	{"propertyname", "propertyvalue"}, {"apikeyname", "apikeyvalue"}, {"name", "data"}, {"key", "data"}, {"field", "data"},
 }
 
 // learnValue learns from a decoded value. variable reports whether it is a variable of a program.
@@ -256,6 +256,8 @@ func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 				l.learnData(child)
 			case isValueField(folded) && classify(name) >= ambiguous: // "password": {"value": "…"}
 				l.learnValue(name, child, variable, depth)
+			case classify(name) >= likely && isSecretText(key, child): // "password": {"orders": "…"}
+				l.add(child.(string))
 			default:
 				l.learnValue(key, child, variable || holdsVariables(folded), depth)
 			}

@@ -318,7 +318,14 @@ func BenchmarkLearnFrom1MBOfLogs(b *testing.B) {
 }
 
 // writeEncodings evaluates expressions of Python with a secret.
-const writeEncodings = `import ast, base64, codecs, csv, html, io, json, pprint, shlex, sys, urllib.parse
+const writeEncodings = `import ast, base64, codecs, csv, html, io, json, pprint, re, shlex, sys, urllib.parse
+def split(size, text): return re.findall("(?s).{1,%d}" % size, text)
+def dump(line, between):
+    data = ("cfg=" + s).encode()
+    shown = lambda part: re.sub("[^ -~]", ".", part.decode("latin-1"))
+    return "\n" + "".join(line(at, between, data[at:at + 16], shown(data[at:at + 16])) for at in range(0, len(data), 16))
+def xxd(at, size, part, shown): return "%08x: %-39s  %s\n" % (at, part.hex(" ", -size), shown)
+def hexdump(at, between, part, shown): return "%08x  %-23s  %-23s  |%s|\n" % (at, part[:8].hex(between), part[8:].hex(between), shown)
 given = json.load(sys.stdin)
 s = given["secret"]
 print(json.dumps({code: eval(code) for code in given["codes"]}))`
@@ -343,6 +350,14 @@ func TestMemory_FindsEveryEncoding(t *testing.T) {
 		"'\\n    '.join(filter(None, (base64.b64encode(s.encode()).decode()[i:i + 20] for i in range(0, 400, 20))))", "pprint.pformat({'key': base64.b64encode(s.encode())}, width=40)",
 		"s.encode().hex()", "s.encode().hex(':')", "s.encode().hex(' ')", "s.encode().hex('-').upper()", "s.encode().hex(' ', 2)", "repr(s.encode().hex(':'))",
 		"shlex.quote(s)", "'\\'' + s.replace(\"'\", \"'\\\\''\") + '\\''", "s.replace(\"'\", \"''\")", "(lambda f: (csv.writer(f).writerow([s]), f.getvalue())[1])(io.StringIO(newline=''))",
+		"' '.join(split(4, base64.b64encode(s.encode()).decode()))", "' '.join(split(8, base64.b64encode(s.encode()).decode()))",
+		"'\\n'.join(split(8, base64.b64encode(s.encode()).decode()))", "'\\n'.join(split(10, base64.urlsafe_b64encode(s.encode()).decode()))",
+		"'\\n  | '.join(split(8, base64.b64encode(s.encode()).decode()))", "json.dumps('\\n'.join(split(8, base64.b64encode(s.encode()).decode())))",
+		"', '.join('0x%02x' % b for b in s.encode())", "' '.join('0x%02X' % b for b in s.encode())", "repr([hex(b) for b in s.encode()])", "',\\n  '.join(map(hex, s.encode()))",
+		"repr(list(s.encode()))", "json.dumps(list(s.encode()), indent=2)", "' '.join(map(str, s.encode()))", "json.dumps(json.dumps({'data': list(s.encode())}))",
+		"dump(xxd, 2)", "dump(xxd, 1)", "dump(xxd, 4)", "dump(hexdump, ' ')", "json.dumps(dump(xxd, 2))", "repr(dump(hexdump, ' '))",
+		"json.dumps(json.dumps(json.dumps(json.dumps(s))))", "'50%25 &lt; \\\\xe9 ' + json.dumps(json.dumps(json.dumps(json.dumps(s))))",
+		"'%41 &amp; \\\\n \\\\xe9 ' + json.dumps(json.dumps(json.dumps(s)))",
 		"pprint.pformat({'key': s.encode()}, width=30)", "json.dumps({'a': [json.dumps({'b': s})]}, indent=1)",
 	}
 	r, err := New(nil)

@@ -326,6 +326,9 @@ func (w *walk) value(name string, v any) any {
 		flag := name // of a command line, such as --password
 		for i := range v {
 			text, _ := v[i].(string)
+			if isProse(text) { // a message about a password
+				flag = ""
+			}
 			v[i] = w.value(flag, v[i])
 			flag = name
 			if strings.HasPrefix(text, "--") {
@@ -365,11 +368,19 @@ func (w *walk) object(parent string, o map[string]any) any {
 			clean[key] = w.hide("secret", "", o[name])
 		case isValueField(folded) && classify(parent) >= ambiguous:
 			clean[key] = w.value(parent, o[name])
+		case classify(parent) >= likely && isSecretText(name, o[name]):
+			clean[key] = w.hide("secret", "", o[name])
 		default:
 			clean[key] = w.value(name, o[name])
 		}
 	}
 	return clean
+}
+
+// isSecretText is isSecretMember for a value of any type.
+func isSecretText(name string, v any) bool {
+	text, isText := v.(string)
+	return isText && isSecretMember(name, text)
 }
 
 // pair redacts the value of an object that consists of a name and a value.
@@ -381,7 +392,7 @@ func (w *walk) pair(o map[string]any) {
 		}
 		for other, v := range o {
 			value, isText := v.(string)
-			if !isText || !isValueField(other) || strings.HasPrefix(value, markStart) {
+			if !isText || !isPairValue(other) || strings.HasPrefix(value, markStart) {
 				continue
 			}
 			if isVariable := environmentName().MatchString(name) && !cannotBeSecret(name, value); isVariable || isSecret(name, value) {

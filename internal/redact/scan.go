@@ -140,6 +140,8 @@ func (s *scanner) look(start, end int) {
 	switch kind := s.kind(name); {
 	case isFlag:
 		s.argument(end)
+	case strings.IndexByte(",;", text[end]) >= 0:
+		s.row(start, end)
 	case strings.IndexByte("\"'`", text[end]) >= 0:
 		s.quotedName(end)
 	case closesTag(text, end) > 0 || text[end] == ' ' && isElement(text, start):
@@ -162,7 +164,7 @@ func isInARN(text string, at int) bool {
 // couldBeSecret reports whether a name can be more than unsure, by its last letter. Most words of prose are not.
 func couldBeSecret(name string) bool {
 	switch name[len(name)-1] | 0x20 {
-	case 'd', 's', 't', 'n', 'y', 'e', 'w', 'l':
+	case 'a', 'b', 'd', 'e', 'g', 'h', 'l', 'm', 'n', 'o', 'p', 's', 't', 'v', 'w', 'y':
 		return true
 	}
 	return isDigit(name[len(name)-1])
@@ -174,6 +176,7 @@ type operator struct {
 	loose   bool // "name: value", which is also how prose looks
 	newline bool // the value is on a later line
 	encoded bool // percent-encoded
+	wide    bool // a full-width sign, as in Chinese and Japanese texts
 }
 
 // assignment reads an operator after the name that ends at a position: =, :, =>, ->, or :=, after a closing quote with
@@ -199,6 +202,14 @@ func assignment(text string, at int) (operator, bool) {
 	if !quoted && i+1 < len(text) && text[i] == ']' && text[i+1] == '=' { // [name]=value
 		i++
 	}
+	indexed := false
+	if !quoted && i < len(text) && text[i] == '[' { // name["key"] = value
+		end := strings.IndexAny(text[i:min(len(text), i+maxName)], "]\n")
+		if end < 2 || text[i+end] != ']' {
+			return operator{}, false
+		}
+		i, indexed = i+end+1, true
+	}
 	i = skipBlanks(text, i)
 	if i >= len(text) {
 		return operator{}, false
@@ -207,6 +218,10 @@ func assignment(text string, at int) (operator, bool) {
 	switch {
 	case text[i] == '=' && strings.HasPrefix(text[i:], "=="):
 		return operator{}, false
+	case indexed && text[i] != '=' && !strings.HasPrefix(text[i:], ":="):
+		return operator{}, false
+	case strings.HasPrefix(text[i:], "："), strings.HasPrefix(text[i:], "＝"):
+		i, op.loose, op.wide = i+len("："), true, true
 	case text[i] == '=':
 		i++
 		if i < len(text) && text[i] == '>' {
@@ -241,11 +256,18 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 		return
 	}
 	if from, to, end := s.quoted(at); end > 0 {
-		isProse := op.loose && kind < certain && strings.Count(text[from:to], " ") > 1 // token: "unexpected end of input"
-		if !isProse && kind.matches(text[from:to]) {
+		prose := op.loose && kind < certain && strings.Count(text[from:to], " ") > 1 || // token: "unexpected end of input"
+			strings.Contains(text[from:to], "\n") && isProse(text[from:to]) // a comment in Python
+		if !prose && kind.matches(text[from:to]) {
 			s.replace(from, to, "secret")
 		}
 		return
+	}
+	if op.loose && strings.HasPrefix(text[at:], "# ") { // password: # comment
+		if next := skipSpace(text, lineEnd(text, at)); next < len(text) {
+			op.value, op.newline = next, true
+			at = next
+		}
 	}
 	if op.newline {
 		s.below(kind, start, op)
@@ -275,13 +297,22 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 		}
 	}
 	end := s.bareEnd(kind, at, op.encoded)
-	if end == at || s.isBareHarmless(kind, start, at, end, op) {
+	if end == at {
 		return
+	}
+	if s.isBareHarmless(kind, start, at, end, op) {
+		if whole := s.wholeValue(start, at, end); whole > end && kind == certain {
+			s.replace(at, whole, "secret")
+		}
+		return
+	}
+	if kind == certain || kind == likely {
+		end = s.wholeValue(start, at, end)
 	}
 	s.replace(at, end, "secret")
 }
 
-var yamlTag = lazy(`^!!?[A-Za-z]+ +[^\s!]`)
+var yamlTag = lazy(`^(?:!!?[A-Za-z]+|&[\w-]+) +[^\s!]`) // or an anchor
 
 // isBareHarmless reports whether an unquoted value is not a secret: a word of prose, code, or another name.
 func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operator) bool {
@@ -296,6 +327,10 @@ func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operat
 		return true
 	case end < len(text) && (text[end] == '(' || text[end] == '[') && isPath(strings.Map(withoutDigits, value)): // a call or an index in code
 		s.wrapped(end + 1)
+		return true
+	case op.wide && strings.ContainsFunc(value, func(r rune) bool { return r > 0x7f }): // prose
+		return true
+	case op.loose && value[0] == '*' && isPath(value[1:]): // a reference in YAML
 		return true
 	case op.loose && text[start:min(len(text), start+len("PASS:"))] == "PASS:": // a result of Go's tests
 		return true

@@ -134,6 +134,11 @@ func (c *counter) replaceInURLs(text string) string {
 		for last := min(len(text), start+maxAuthority); end < last && !endsAuthority[text[end]]; {
 			end++
 		}
+		if password, host := looseUserInfo(text, start, end); host > 0 {
+			b.WriteString(text[done:password])
+			b.WriteString(c.mark(urls.kind, text[password:host]))
+			done, end = host, host
+		}
 		for from := start; at > 0 && (isLetter(text[at-1]) || isDigit(text[at-1])) && from < end; { // user:password@host,user:password@host
 			to := from + len(strings.Split(text[from:end], ",")[0])
 			next := to + 1
@@ -160,6 +165,35 @@ func (c *counter) replaceInURLs(text string) string {
 	b.WriteString(text[done:])
 	return b.String()
 }
+
+// maxLoose is the length in bytes of a password in a URL that is not encoded as it should be.
+const maxLoose = 80
+
+// looseUserInfo returns where a password begins and ends that contains a slash, a quote, or one blank, which it should not in a
+// URL whose authority begins and ends at two positions. host is 0 if there is none.
+func looseUserInfo(text string, start, end int) (password, host int) {
+	colon := strings.IndexByte(text[start:end], ':')
+	if colon < 0 || end >= len(text) || text[end] == '\n' || strings.Contains(text[start:end], "@") {
+		return 0, 0
+	}
+	password = start + colon + 1
+	rest := text[password:min(len(text), password+maxLoose)]
+	at := strings.IndexByte(rest, '@')
+	if at < 0 || isMarked(rest[:at]) {
+		return 0, 0
+	}
+	value := rest[:at]
+	if strings.ContainsAny(value, "\n<>") || strings.Contains(value, "://") || strings.Count(value, " ") > 1 || !hasLetterAndDigit(value) ||
+		portLook().MatchString(value) || !hostLook().MatchString(rest[at+1:]) {
+		return 0, 0
+	}
+	return password, password + at
+}
+
+var (
+	portLook = lazy(`^[0-9]{1,5}(?:[/?#\s"']|$)`)
+	hostLook = lazy(`^[A-Za-z0-9][A-Za-z0-9.-]*(?:[:/?\s"',;)\\]|$)`)
+)
 
 var endsAuthority = bytesOf("\t\n\f\r \"'<>/\\[]")
 

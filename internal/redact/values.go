@@ -29,6 +29,14 @@ func (s *scanner) quoted(at int) (from, to, end int) {
 		return 0, 0, 0
 	}
 	from = i + 1
+	if triple := strings.Repeat(text[i:from], 3); i == at && strings.HasPrefix(text[i:], triple) { // a literal of Python or TOML
+		from = i + len(triple)
+		if n := strings.Index(text[from:min(len(text), from+maxQuoted)], triple); n > 0 {
+			s.ahead -= n
+			return from, from + n, from + n + len(triple)
+		}
+		from = i + 1
+	}
 	to, end = closing(text, from, text[i], i-at)
 	s.ahead -= end - from
 	return from, to, end

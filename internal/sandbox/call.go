@@ -221,7 +221,8 @@ func (c *call) watch(s *Supervisor) (stop func()) {
 	go func() {
 		tick := time.NewTicker(watchPoll)
 		defer tick.Stop()
-		inodes := usedInodes(s.options.Scratch)
+		atStart := usedInodes(s.options.Scratch)
+		inodes := atStart
 		for n := 1; ; n++ {
 			select {
 			case <-done:
@@ -235,7 +236,9 @@ func (c *call) watch(s *Supervisor) (stop func()) {
 			}
 			// Counting takes time. The number of used inodes shows when it is due, unless others remove files.
 			if now := usedInodes(s.options.Scratch); now > inodes+MaxFiles || n%filesPoll == 0 {
-				if hasMoreFiles(c.newFiles(s), MaxFiles) {
+				// The inodes of the file system include files that cannot be counted, and those of others.
+				count, hidden := countFiles(c.newFiles(s), MaxFiles)
+				if count > MaxFiles || hidden && now > atStart+MaxFiles {
 					close(c.overFiles)
 					return
 				}

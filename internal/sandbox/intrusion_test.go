@@ -70,7 +70,14 @@ def nest(levels):
 nest(1500)
 `
 
-var nestMany = strings.ReplaceAll(nest, "nest(1500)", "nest(10**6)")
+// nestMany creates ten directories in each of many directories whose paths are too long for the kernel.
+const nestMany = `
+fd = os.open(".", os.O_RDONLY)
+for n in range(10**6):
+    for k in range(10): os.mkdir(f"{k}{'d' * 20}", dir_fd=fd)
+    fd, last = os.open("0" + "d" * 20, os.O_RDONLY, dir_fd=fd), fd
+    os.close(last)
+`
 
 var intrusions = []intrusion{
 	// Limits of other processes.
@@ -340,6 +347,37 @@ time.sleep(60)`
 	}
 }
 
+// Directories that cannot be read, or whose paths are too long, are not many files.
+func TestSupervisor_CountsOnlyFilesThatExist(t *testing.T) {
+	for name, code := range map[string]string{
+		"a directory without permissions": `os.mkdir("x", 0)`,
+		"a directory that can be entered only": `
+os.mkdir("x"); open("x/f", "w").close(); os.chmod("x", 0o100)`,
+		"a directory without permissions outside the working directory": `os.mkdir("../x", 0)`,
+		"long names, each in the last": `
+fd = os.open(".", os.O_RDONLY)
+for n in range(600):
+    os.mkdir("d" * 200, dir_fd=fd)
+    fd, last = os.open("d" * 200, os.O_RDONLY, dir_fd=fd), fd
+    os.close(last)`,
+		"many files in a directory that cannot be read": `
+os.mkdir("x")
+for n in range(2000): os.close(os.open(f"x/{n}", os.O_CREAT | os.O_WRONLY))
+os.chmod("x", 0o300)`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, configuration := range configurations {
+				w := startWorker(t, pythons(t)[0], configuration.role)
+				answer := w.run(code+"\nimport time; time.sleep(2.5); print('done')", 50)
+				assert.Empty(t, answer.ErrorType, answer.Error)
+				assert.Equal(t, "done", strings.TrimSpace(answer.Output))
+				w.mustWork()
+				w.mustBeClean()
+			}
+		})
+	}
+}
+
 // A call may create no more files than can be removed quickly. Its answer does not wait for their removal.
 func TestSupervisor_LimitsFiles(t *testing.T) {
 	server := httptest.NewServer(&fakeAWS{})
@@ -355,6 +393,9 @@ for n in range(10**6): os.close(os.open(f"../left-{n}", os.O_CREAT | os.O_WRONLY
 open("f", "w").close()
 for n in range(10**6): os.symlink("f", str(n))`,
 		"directories, each in the last": nestMany,
+		"in a directory that cannot be read": `
+os.mkdir("x"); os.chmod("x", 0o300)
+for n in range(10**6): os.close(os.open(f"x/{n}", os.O_CREAT | os.O_WRONLY))`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, configuration := range configurations {

@@ -3,8 +3,8 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -153,25 +153,73 @@ func removeFiles(fd int, deadline time.Time) (directories []string, err error) {
 	}
 }
 
-// hasMoreFiles reports whether more than most files and directories are below the paths. A directory that
-// cannot be read counts as more, because it can hide any number.
-func hasMoreFiles(paths []string, most int) bool {
-	count := 0
+// Limits of counting files.
+const (
+	maxRelative = 1_000 // bytes of a path below a directory that is kept open; the kernel takes 4,096
+	maxKeptOpen = 256   // directories, because the supervisor needs descriptors too
+	countBatch  = 1_000 // entries of a directory that are read at a time
+)
+
+// fileCount is the number of files and directories below some paths.
+type fileCount struct {
+	files    int
+	most     int  // counting ends beyond it
+	hidden   bool // some could not be counted: a directory forbids reading it, or they are nested too deeply
+	keptOpen int
+}
+
+// countFiles counts the files and directories of the paths, and everything below them, up to one more than most. The code
+// can move them meanwhile, so it never walks up.
+func countFiles(paths []string, most int) (count int, hidden bool) {
+	c := fileCount{most: most}
 	for _, path := range paths {
-		err := filepath.WalkDir(path, func(_ string, _ os.DirEntry, err error) error {
-			if err != nil && !errors.Is(err, os.ErrNotExist) {
-				return err
+		c.files++
+		c.below(unix.AT_FDCWD, path)
+	}
+	return c.files, c.hidden
+}
+
+// below counts what is below a path, which is relative to a directory.
+func (c *fileCount) below(at int, path string) {
+	fd, err := unix.Openat(at, path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		c.hidden = c.hidden || err != unix.ENOENT && err != unix.ENOTDIR && err != unix.ELOOP
+		return
+	}
+	directory := os.NewFile(uintptr(fd), path)
+	defer directory.Close()
+	var names []string
+	for c.files <= c.most {
+		entries, err := directory.ReadDir(countBatch)
+		c.files += len(entries)
+		for _, entry := range entries {
+			if entry.IsDir() {
+				names = append(names, entry.Name())
 			}
-			if count++; count > most {
-				return filepath.SkipAll
-			}
-			return nil
-		})
-		if err != nil || count > most {
-			return true
+		}
+		if err != nil {
+			c.hidden = c.hidden || err != io.EOF
+			break
 		}
 	}
-	return false
+	if len(path) > maxRelative {
+		if c.keptOpen == maxKeptOpen {
+			c.hidden = c.hidden || len(names) > 0
+			return
+		}
+		c.keptOpen++
+		defer func() { c.keptOpen-- }()
+		at, path = fd, ""
+	} else {
+		directory.Close()
+		path += "/"
+	}
+	for _, name := range names {
+		if c.files > c.most {
+			return
+		}
+		c.below(at, path+name)
+	}
 }
 
 // usedInodes returns the number of files on the file system of a path, or 0 if it does not count them.
