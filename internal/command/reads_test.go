@@ -80,7 +80,7 @@ var disguisedReads = []struct {
 	{"aws iam get-credential-report", ShowsSecrets},
 	{"aws configure get aws_secret_access_key", ShowsSecrets},
 	{"aws ecr get-login", ShowsSecrets},
-	{"aws lambda get-function --function-name x", MayShowSecrets},
+	{"aws lambda get-function --function-name x", ShowsSecrets}, // a presigned link to its code
 	{"aws lambda get-function-configuration --function-name x", MayShowSecrets},
 	{"aws ecs describe-task-definition --task-definition x", MayShowSecrets},
 	{"aws ec2 describe-instance-attribute --instance-id i --attribute userData", MayShowSecrets},
@@ -206,6 +206,70 @@ func TestClassify_AReadWithAnUnknownPartIsNoRead(t *testing.T) {
 	}
 }
 
+// Each of these returns a credential or a link that grants access, by AWS's model of its answer.
+func TestClassify_AnswersThatGrantAccessShowSecrets(t *testing.T) {
+	for _, operation := range []string{
+		"ivs get-stream-key",
+		"ivs batch-get-stream-key",
+		"location describe-key",
+		"wickr get-oidc-info",
+		"wickr get-opentdf-config",
+		"emr-serverless get-session-endpoint",
+		"finspace get-kx-connection-string",
+		"managedblockchain get-accessor",
+		"customer-profiles get-upload-job-path",
+		"lexv2-models describe-bot-recommendation",
+		"amplify get-artifact-url",
+		"quicksight get-dashboard-embed-url",
+		"quicksight get-session-embed-url",
+		"quicksight describe-asset-bundle-export-job",
+		"kinesis-video-archived-media get-hls-streaming-session-url",
+		"kinesis-video-archived-media get-dash-streaming-session-url",
+		"devicefarm list-artifacts",
+		"lex-models get-export",
+		"lexv2-models describe-export",
+		"connect get-attached-file",
+		"qbusiness get-document-content",
+		"invoicing get-invoice-pdf",
+		"artifact get-report",
+		"snowball describe-job",
+
+		// Reads that no list of this project names.
+		"datazone get-environment-credentials",
+		"pca-connector-scep get-challenge-password",
+		"redshift get-identity-center-auth-token",
+		"lakeformation get-temporary-glue-table-credentials",
+		"security-ir get-case-attachment-download-url",
+		"auditmanager get-assessment-report-url",
+		"transcribe get-vocabulary",
+		"taxsettings get-tax-registration-document",
+		"gamelift describe-fleet-events",
+		"iot-managed-integrations get-managed-thing",
+
+		// Changes.
+		"ivs create-channel",
+		"location create-key",
+		"quicksight generate-embed-url-for-anonymous-user",
+		"mediapackage rotate-channel-credentials",
+		"amplify create-webhook",
+		"connect start-attached-file-upload",
+		"transcribe start-transcription-job",
+		"sts get-federation-token",
+		"redshift get-cluster-credentials",
+		"deadline assume-queue-role-for-user",
+	} {
+		assert.True(t, Classify("aws "+operation+" --id x").has(ShowsSecrets), operation)
+	}
+	// These only have a member that is named like a secret, or whose text mentions signed requests.
+	for _, operation := range []string{
+		"s3api list-objects-v2", "entityresolution get-policy", "ebs list-snapshot-blocks", "apigatewayv2 create-api", "ses verify-domain-dkim", "sqs get-queue-url",
+		"quicksight describe-dashboard-definition", "appsync get-graphql-api", "rds describe-db-instances", "elbv2 describe-listeners", "iam list-virtual-mfa-devices",
+		"location list-keys", "kms list-keys", "ssm describe-automation-executions", "swf poll-for-activity-task", "ivs list-stream-keys", "eks describe-cluster",
+	} {
+		assert.False(t, Classify("aws "+operation+" --id x").has(ShowsSecrets), operation)
+	}
+}
+
 // Ordinary reads keep their label: a warning for everything is a warning for nothing.
 func TestClassify_OrdinaryReadsAreReads(t *testing.T) {
 	for _, text := range []string{
@@ -243,11 +307,12 @@ func TestReads_TableIsNotEmptyAndKnowsSecrets(t *testing.T) {
 	assert.Greater(t, kinds['R'], 5_000)
 	assert.Greater(t, kinds['S'], 80)
 	assert.Greater(t, kinds['M'], 80)
+	assert.Greater(t, kinds['C'], 80)
 	file, err := os.Open("reads.txt")
 	require.NoError(t, err)
 	defer file.Close()
 	for lines := bufio.NewScanner(file); lines.Scan(); {
-		assert.Regexp(t, `^[RSM] [a-z0-9-]+(?: [a-z][a-z0-9-]*)+$`, lines.Text())
+		assert.Regexp(t, `^[RSMC] [a-z0-9-]+(?: [a-z][a-z0-9-]*)+$`, lines.Text())
 	}
 }
 
