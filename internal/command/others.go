@@ -16,7 +16,7 @@ type other struct {
 }
 
 var deletingWords = set("delete", "destroy", "rm", "remove", "uninstall", "down", "drain", "terminate", "stop", "prune", "kill", "purge",
-	"cancel", "undeploy", "teardown", "del", "drop", "unpublish", "cordon", "evict")
+	"cancel", "undeploy", "teardown", "del", "rmi", "leave", "drop", "unpublish", "cordon", "evict")
 
 // deletingOptions delete something, in programs whose first words alone do not.
 var deletingOptions = regexp.MustCompile(`^(?:-destroy|--delete|--prune|--force-delete|-D$)`)
