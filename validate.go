@@ -298,10 +298,8 @@ func (l *problems) limits(p *AlarmTriageProps) {
 	l.number("MaxRounds", p.MaxRounds, 1, config.MaxRounds)
 	l.number("MaxTokens", p.MaxTokens, minMaxTokens, unbounded)
 	l.number("MaxConcurrentInvestigations", p.MaxConcurrentInvestigations, 0, unbounded)
-	if usd := p.MaxCostUsd; usd != nil && !unresolved(usd) && !(*usd > 0) {
+	if usd := p.MaxCostUsd; usd != nil && !unresolved(usd) && !(*usd > 0 && *usd < math.Inf(1)) {
 		l.add("MaxCostUsd must be more than 0, got %v", *usd)
-	} else if usd != nil && math.IsInf(*usd, 1) {
-		l.add("MaxCostUsd must be more than 0 and finite, got %v", *usd)
 	}
 	l.number("MaxInvestigationsPerDay", p.MaxInvestigationsPerDay, 0, config.MaxInvestigationsPerDay)
 	if usd := p.MaxCostUsdPerDay; usd != nil && !unresolved(usd) && !(*usd >= 0 && *usd < math.Inf(1)) {
