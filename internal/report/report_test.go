@@ -486,6 +486,24 @@ func TestJSON_RoundTripsAndHasNoNullLists(t *testing.T) {
 	}
 }
 
+// The schemas know no empty degree, and rules of EventBridge select by it.
+func TestJSON_ReportWithoutConclusionHasUnknownDegrees(t *testing.T) {
+	rec := &investigation.Record{Outcome: investigation.OutcomeFallback}
+	whole, err := report.JSON(rec)
+	require.NoError(t, err)
+	assert.Empty(t, rec.Report.Severity, "the record stays as it is")
+	event, err := report.Completion(rec, 200_000)
+	require.NoError(t, err)
+	for _, text := range [][]byte{whole, event} {
+		var found struct {
+			Report struct{ Severity, Confidence string }
+		}
+		require.NoError(t, json.Unmarshal(text, &found))
+		assert.Equal(t, "unknown", found.Report.Severity)
+		assert.Equal(t, "unknown", found.Report.Confidence)
+	}
+}
+
 func TestJSON_StatesWhatCommandsDo(t *testing.T) {
 	rec := sample(t)
 	rec.Report.Actions = []investigation.Action{
