@@ -179,6 +179,8 @@ func TestFind_OrdinarySentencesHaveNoCommand(t *testing.T) {
 		"Look at the time of the watch command, and kill rates.", "The cost is $5 per day, $REGION is not set.", "A rm command was seen.",
 		"The function /aws/lambda/orders timed out.", "It failed at ./handler.py, line 3.", "Use curl to check.", "A nice env, but no sh.",
 		"Sort it by date, then cut the head of the column; echo it true.", "A jq filter and a grep pattern are wrong.",
+		"The docker container stopped at 3.", "The docker image was pruned.", "The docker system was slow.", "A docker network latency of 5 ms.",
+		"Python < 3.9 is not supported, and python < 3.9 fails.", "It needs node < 18.", "The copilot svc is healthy.", "See the gh release notes.", "It ended. <5 ms later it ran.",
 		"The cdk app and the sam template differ.", "Roll back the deployment, delete the table, and stop the instance.",
 	} {
 		for _, found := range Find(sentence) {
