@@ -3,11 +3,16 @@
     python scripts/command_tables.py OUT
 
 reads internal/broker/tables/operations.txt, the groups of sensitive actions in internal/toolpolicy/denied.go and
-e2e/permissions/sensitive.json, and the models of botocore, and writes two files into the directory OUT. reads.txt has one line per service and kind of read. An operation that is in no line is not known to be a read:
+e2e/permissions/sensitive.json, the reviewed members of answers in internal/broker/testdata/reviewed.json, and the models
+of botocore, and writes two files into the directory OUT. reads.txt has one line per service and kind of operation. An
+operation that is in no line of R, S, or M is not known to be a read:
 
     R SERVICE NAME ...    reads
     S SERVICE NAME ...    reads that return credentials, secrets, or links that grant access
     M SERVICE NAME ...    reads whose answer often contains secrets: environment variables, code, and output of hosts
+    C SERVICE NAME ...    other operations that return credentials, secrets, or links that grant access
+
+An operation returns such a thing if its IAM action is denied for that reason, or if its model says so: see shows_secrets.
 
 operations.txt has one line per operation of the AWS CLI whose name does not tell its effect:
 
@@ -25,10 +30,12 @@ import json
 import pathlib
 import re
 import sys
-from typing import Dict, Iterator, List, Set, Tuple
+from typing import Any, Dict, Iterator, List, Set, Tuple
 
 import botocore.session
+import judge_operations
 from botocore import xform_name
+from botocore.loaders import Loader
 from botocore.model import Shape
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -44,6 +51,24 @@ TEXTS_OF_PROGRAMS = ("logs:", "cloudtrail:", "xray:")
 # Names of members with their types that hold environment variables, user data, and commands.
 VARIABLES = re.compile(r"(?i)(?:runtime|default)?(?:environment(?:variables|overrides|vars)?|stagevariables|envvars|variables)=(?:map|list)"
                        r"|(?:userdata|buildspec|startupscript|startcommand|buildcommand)=(?:string|blob|structure)")
+# Names of members that scripts/judge_operations.py takes for secrets or links, but that grant no access: tokens that select
+# a part of an answer, identifiers, names of fields, DNS records, certificates, and addresses that the customer chose.
+NO_ACCESS = re.compile(
+    r"\b(?:block|chunk|feedback|configuration|checkpoint|sync session|next message|work unit|term|syntax|dkim|verification|"
+    r"copy product|portfolio share|retrieval|registration|preview|task) tokens?$|\bcertificate\b|\bselection expression$|"
+    r"\btoken (?:reference|url parameters map)$|\bstring key$|\bxpath$|\bredirect location$|\btarget locations url$"
+)
+REVISION = re.compile(r"(?i)identifier (?:for|of) the current revision")
+# Members that are sensitive, by the model, and whose names say that they grant access.
+GRANTS_ACCESS = re.compile(r"\b(?:connection string|activation code|specific key|embed url|authorization url|o auth authorization url)$")
+KEY_SHAPE = re.compile(r"(?i)key")
+ADDRESS = re.compile(r"^(?:Get|Create|Generate).*(?:Ur[il]|UR[IL])s?$")
+# Texts of links that grant access, most of them for some time.
+SIGNED = re.compile(r"(?i)pre-?signed|signed url|temporary (?:download )?ur[il]|expire|valid for|download")
+# The reason in reviewed.json of members that can hold a secret.
+CAN_HOLD = "investigations need it; it can hold a secret, which the redaction has to recognize"
+# Those that AWS returns masked or not at all, or only until a cluster outside of AWS is connected.
+MASKED = re.compile(r"(?:Master|Admin)\w*Password$|\.ClientSecret$|\.SharedSecret$|\.activationCode$")
 
 
 def main() -> None:
@@ -82,16 +107,19 @@ def reads() -> List[str]:
     """Returns the lines of reads.txt."""
     groups = sensitive_actions()
     variables = shows_variables()
+    secrets, may_hold = shows_secrets()
     found: Dict[Tuple[str, str], List[str]] = collections.defaultdict(list)
     for service, name, level, action in operations():
         group = next((group for group, actions in groups.items() if any(fnmatch.fnmatchcase(action, a) for a in actions)), "")
         if not name.startswith(READS) or level not in "RLOP!":
+            if (service, name) in secrets:
+                found[service, "C"].append(name)
             continue
-        if level == "!" or group in ("credentialReads", "neverReads"):
+        if level == "!" or group in ("credentialReads", "neverReads") or (service, name) in secrets:
             kind = "S"
         elif group == "sideEffects":
             continue
-        elif group in ("codeReads", "hostReads", "F") and not action.startswith(TEXTS_OF_PROGRAMS) or (service, name) in variables:
+        elif group in ("codeReads", "hostReads", "F") and not action.startswith(TEXTS_OF_PROGRAMS) or (service, name) in variables | may_hold:
             kind = "M"
         else:
             kind = "R"
@@ -113,6 +141,57 @@ def sensitive_actions() -> Dict[str, List[str]]:
     if not {"credentialReads", "neverReads", "sideEffects", "codeReads", "hostReads", "F"} <= set(groups):
         sys.exit("the groups of sensitive actions have other names now; change this script")
     return groups
+
+
+def shows_secrets() -> Tuple[Set[Tuple[str, str]], Set[Tuple[str, str]]]:
+    """Returns the operations whose answer has secrets or links that grant access, and those whose answer may hold some.
+
+    The names of members, their sensitive trait, and the documentation of members and operations decide. A member that
+    somebody reviewed for the broker is only judged by its review, unless its documentation mentions a signed URL.
+    """
+    reviewed = json.loads((ROOT / "internal" / "broker" / "testdata" / "reviewed.json").read_text())
+    if CAN_HOLD not in reviewed:
+        sys.exit("reviewed.json has another reason for members that can hold a secret now; change this script")
+    loader = Loader()
+    secrets, may_hold = set(), set()
+    for service in loader.list_available_services("service-2"):
+        model = loader.load_service_model(service, "service-2")
+        harmless = {subject for services in reviewed.values() for subject in services.get(service, "").split()}
+        holding = {subject for subject in reviewed[CAN_HOLD].get(service, "").split() if not MASKED.search(subject)}
+        for name, described in model["operations"].items():
+            key = (CLI_NAMES.get(service, service), xform_name(name, "-"))
+            if returns_secret(model["shapes"], name, described, harmless):
+                secrets.add(key)
+            elif any(f"{shape}.{member}" in holding for shape, member, _ in judge_operations.members(model["shapes"], described.get("output"))):
+                may_hold.add(key)
+    return secrets, may_hold
+
+
+def returns_secret(shapes: Dict[str, Any], operation: str, described: Dict[str, Any], harmless: Set[str]) -> bool:
+    """Reports whether the answer of an operation has a secret or a link that grants access."""
+    answer = [
+        (shape, member, reference)
+        for shape, member, reference in judge_operations.members(shapes, described.get("output"))
+        if not NO_ACCESS.search(judge_operations.words(member)) and not shape.endswith("SourceOptions") and not REVISION.search(reference.get("documentation", ""))
+    ]
+    holders = {judge_operations.innermost_name(shapes, reference) for _, member, reference in answer if judge_operations.is_secret(member)}
+    signs = bool(judge_operations.PRESIGNED.search(described.get("documentation", "")))
+    for shape, member, reference in answer:
+        if not judge_operations.is_text(shapes, reference):
+            continue
+        name, text = judge_operations.words(member), reference.get("documentation", "")
+        is_link = bool(judge_operations.LINK.search(name))
+        if is_link and judge_operations.PRESIGNED.search(member + " " + text):
+            return True
+        if operation in harmless or f"{shape}.{member}" in harmless:
+            continue
+        if is_link and (signs or SIGNED.search(text) or ADDRESS.search(operation)):
+            return True
+        if judge_operations.is_secret(member) or shape in holders and judge_operations.VALUE.search(name):
+            return True
+        if judge_operations.is_sensitive(shapes, reference) and (GRANTS_ACCESS.search(name) or name == "key" and KEY_SHAPE.search(shape)):
+            return True
+    return False
 
 
 def shows_variables() -> Set[Tuple[str, str]]:

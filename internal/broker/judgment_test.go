@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"os"
@@ -157,4 +158,34 @@ func TestGuard_SensitiveReadsAreRefused(t *testing.T) {
 		}
 	}
 	assert.Greater(t, refused, 300)
+}
+
+// What a report labels SHOWS SECRETS, the tool must not read.
+func TestGuard_ReadsThatAreLabeledSecretAreRefused(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "command", "reads.txt"))
+	require.NoError(t, err)
+	services := map[string]string{"s3api": "s3", "deploy": "codedeploy", "configservice": "config"} // the AWS CLI has other names
+	secret := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if fields[0] != "S" {
+			continue
+		}
+		for _, name := range fields[2:] {
+			secret[cmp.Or(services[fields[1]], fields[1])+":"+strings.ReplaceAll(name, "-", "")] = true
+		}
+	}
+	needed := map[string]bool{
+		"gamelift:DescribeFleetEvents": true, // the events of a fleet; the redaction removes the signatures of their links
+	}
+	guard, refused := newGuard(nil, nil, nil), 0
+	for id := range theTables().blocks {
+		for _, op := range theTables().service(id).operations {
+			if name := id + ":" + op.name; secret[id+":"+strings.ToLower(op.name)] && !needed[name] {
+				assert.NotEmpty(t, guard.checkOne(op), "%s returns a secret or a link that grants access", name)
+				refused++
+			}
+		}
+	}
+	assert.Greater(t, refused, 150)
 }

@@ -24,7 +24,7 @@ var operations = parseOperations(operationsTable)
 var readsTable string
 
 // reads maps a service with an operation to R (a read), S (a read of secrets), or M (a read whose answer often contains
-// secrets), and a service to itself.
+// secrets), or C (another operation that returns secrets), and a service to itself.
 var reads = sync.OnceValue(func() map[string]byte {
 	all := map[string]byte{}
 	for line := range strings.Lines(readsTable) {
@@ -173,7 +173,7 @@ func operationEffect(service, operation string, args []word) Effect {
 	kind := reads()[service+" "+operation]
 	isSecret := revealing.MatchString(operation) && !strings.HasPrefix(operation, "list-") && !strings.HasPrefix(operation, "describe-")
 	switch {
-	case kind == 'S', isSecret, service == "configure" && !strings.HasPrefix(operation, "list"):
+	case kind == 'S', kind == 'C', isSecret, service == "configure" && !strings.HasPrefix(operation, "list"):
 		effect |= ShowsSecrets
 	case kind == 'M':
 		effect |= MayShowSecrets
@@ -191,7 +191,7 @@ func operationEffect(service, operation string, args []word) Effect {
 			effect |= Deletes
 		}
 		return effect
-	case kind != 0:
+	case kind != 0 && kind != 'C':
 		return effect | ReadsAWS
 	}
 	if identities[service] || strings.Contains(operation, "access-key") || strings.Contains(operation, "login-profile") {

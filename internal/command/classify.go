@@ -96,6 +96,8 @@ func (c simple) effect() Effect {
 			effect |= PipesToShell
 		}
 		return effect
+	case program == "env" && len(args) == 0:
+		return effect | NotAWS | ShowsSecrets
 	case wrappers[program] != 0:
 		return effect | wrappers[program] | c.wrapped(program, args)
 	case c.words[0].text != program: // ./jq is not jq
@@ -184,7 +186,8 @@ func (c simple) wrapped(wrapper string, args []word) Effect {
 
 var (
 	hintWords     = regexp.MustCompile(`[A-Za-z][A-Za-z0-9_-]*`)
-	pipeIntoShell = regexp.MustCompile(`[|][|&]?\s*(?:\w*/)*(?:sudo\s+(?:-\S+\s+)*)?(?:\w*/)*(?:ba|z|da|k|c|tc|fi|a)?sh\b|[|]\s*(?:\S*/)?(?:python|perl|ruby|node|php)|(?:bash|sh|eval|source)\s*(?:-c\s*)?["']?\s*(?:\$\(|<\(|` + "`" + `)`)
+	pipeIntoShell = regexp.MustCompile(`>\(\s*(?:\w*/)*(?:\w{0,3}sh|python|perl|ruby|node)\b|[|][|&]?\s*(?:\w*/)*(?:sudo\s+(?:-\S+\s+)*)?(?:\w*/)*(?:ba|z|da|k|c|tc|fi|a)?sh\b|[|]\s*(?:\S*/)?(?:python|perl|ruby|node|php)|(?:bash|sh|eval|source)\s*(?:-c\s*)?["']?\s*(?:\$\(|<\(|` + "`" + `)|` +
+		`(?:\b(?:\w{0,3}sh|source|(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua)[\d.]*)|(?:^|[\s;&|])\.)\s+(?:-\S+\s+)*(?:<\s*)?<\(`)
 )
 
 // hints lists what the words of a command suggest that was not understood. It never lists a harmless effect.

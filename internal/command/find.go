@@ -42,6 +42,9 @@ func Find(sentence string) []Found {
 		if strings.EqualFold(program, "aws") { // file systems of macOS ignore the case
 			program = "aws"
 		}
+		if program == "" && text[start:at[1]] == "." && sourced.MatchString(text[at[1]:]) {
+			program = "."
+		}
 		if !canBegin(program) || filters[program] != nil && isOperation(text[:start]) {
 			continue
 		}
@@ -73,17 +76,19 @@ var (
 	// pieces are the parts of a sentence that may be the name of a program.
 	pieces = regexp.MustCompile(`(?:\$\{\w+\}|[^\s;|&(){}<>,])+`)
 
+	sourced    = regexp.MustCompile(`^\s+(?:<\s*)?<\(`) // follows the program .
 	isScript   = regexp.MustCompile(`^(?:(?:\.\.?|~)/[\w./-]*\w|/[\w./-]*\.(?:sh|py|pl|rb|js))$`)
 	isVariable = regexp.MustCompile(`^\$(?:[A-Za-z_]\w*|\{\w+\}?)$`)
 
 	// Arguments that no ordinary sentence has.
-	commandLike = regexp.MustCompile(`^(?:--?[A-Za-z]|[$'"\\]|\S*(?:''|""|\\|\$[A-Za-z({]))`)
+	commandLike = regexp.MustCompile(`^(?:--?[A-Za-z]|[$'"\\]|<[<(]|\S*(?:''|""|\\|\$[A-Za-z({]))`)
 	kebab       = regexp.MustCompile(`^[a-z][a-z0-9]*(?:-[a-z0-9]+)+$`)
 	oneWord     = set("ls", "cp", "mv", "rm", "rb", "mb", "sync", "presign", "website", "invoke", "publish", "subscribe", "unsubscribe", "decrypt", "encrypt", "sign",
 		"tail", "deploy", "package", "push", "configure", "login", "logout", "ssh", "query", "scan", "wait")
-	ofFile   = regexp.MustCompile(`^(?:~/|/|\.\.?/)`)
-	fileName = regexp.MustCompile(`^(?:-\w|~?/|\.{1,2}/|\*|[\w.-]*\.\w{1,5}$|[\w-]+/|\w+=|\d{3,4}$|[ugoa]*[+=][rwxXst]+$)`)
-	address  = regexp.MustCompile(`^(?:-|["']?\w+:/|["']?[\w-]+(?:\.[\w-]+)+|["']?\[|["']?\d+$|["']?0[xX])`)
+	inputFile = regexp.MustCompile(`^(?:<\(|\S*/|[\w-]+\.[A-Za-z]\w{0,4}$)`)
+	ofFile    = regexp.MustCompile(`^(?:~/|/|\.\.?/)`)
+	fileName  = regexp.MustCompile(`^(?:-\w|~?/|\.{1,2}/|\*|[\w.-]*\.\w{1,5}$|[\w-]+/|\w+=|\d{3,4}$|[ugoa]*[+=][rwxXst]+$)`)
+	address   = regexp.MustCompile(`^(?:-|["']?\w+:/|["']?[\w-]+(?:\.[\w-]+)+|["']?\[|["']?\d+$|["']?0[xX])`)
 )
 
 // englishWords are programs whose names begin phrases of ordinary sentences, such as "find the role". They begin a command
@@ -197,6 +202,10 @@ func looksLikeCommand(program string, words []string) bool {
 		return false
 	case commandLike.MatchString(words[1]) && filters[program] == nil:
 		return true
+	case isInterpreter(program) && len(words) > 2 && words[1] == "<": // python < 3.9 is a version
+		return inputFile.MatchString(bare(words[2]))
+	case isInterpreter(program) && len(words) > 3 && words[1] == "-" && words[2] == "<":
+		return inputFile.MatchString(bare(words[3]))
 	case englishWords[program]:
 		return (program == "export" || program == "alias") && isAssignment(words[1])
 	case program == "aws":
@@ -221,6 +230,12 @@ func looksLikeCommand(program string, words []string) bool {
 	case isInterpreter(program) || fileCommands[program]:
 		return fileName.MatchString(next) || program == "kill" && isNumber.MatchString(next)
 	}
+	if known := others[program]; known != nil && known.groups[next] && len(words) > 2 {
+		verb := bare(words[2])
+		if commandLike.MatchString(words[2]) || deletingWords[verb] || groupChanges[verb] || changingWords[verb] || nestedChanges[verb] {
+			return true
+		}
+	}
 	if groupWords[next] {
 		return len(words) > 2 && (commandLike.MatchString(words[2]) || deletingWords[bare(words[2])] || groupChanges[bare(words[2])])
 	}
@@ -240,8 +255,9 @@ var (
 		"restart", "reload", "enable", "disable", "mask", "compose", "sync", "publish", "update", "force-unlock", "flushall", "flushdb")
 
 	// groupWords are groups of commands whose names are also nouns: the terraform state was locked.
-	groupWords   = set("state", "workspace", "stack", "secret", "config", "auth", "remote", "branch", "output", "label", "build", "set", "tag", "repo", "plugin")
-	groupChanges = set("mv", "push", "pull", "set-url", "add", "rename", "reconcile", "replace-provider", "set", "set-context", "set-credentials", "set-cluster", "unset",
+	groupWords    = set("state", "workspace", "stack", "secret", "config", "auth", "remote", "branch", "output", "label", "build", "set", "tag", "repo", "plugin")
+	nestedChanges = set("pause", "unpause", "resume", "restore", "commit", "load", "save", "join", "promote", "demote", "use", "upgrade", "override", "renew", "rotate")
+	groupChanges  = set("mv", "push", "pull", "set-url", "add", "rename", "reconcile", "replace-provider", "set", "set-context", "set-credentials", "set-cluster", "unset",
 		"use-context", "new", "select", "create", "image", "env", "update", "import", "show", "install")
 )
 

@@ -10,12 +10,13 @@ type other struct {
 	reads   []string        // commands that change nothing; with " *" at the end, they may have arguments
 	code    []string        // commands that change nothing but execute code, such as the app of the project
 	secrets []string        // commands that change nothing but print what often contains secrets
-	runs    map[string]bool // first words that execute code
+	groups  map[string]bool // first words that only name what the second word acts on
+	runs    map[string]bool // words that execute code, the first one or the one after a group
 	options string          // options that are understood, with = if the next word is their value
 }
 
 var deletingWords = set("delete", "destroy", "rm", "remove", "uninstall", "down", "drain", "terminate", "stop", "prune", "kill", "purge",
-	"undeploy", "teardown", "del", "drop", "unpublish", "cordon", "evict")
+	"cancel", "undeploy", "teardown", "del", "rmi", "leave", "drop", "unpublish", "cordon", "evict")
 
 // deletingOptions delete something, in programs whose first words alone do not.
 var deletingOptions = regexp.MustCompile(`^(?:-destroy|--delete|--prune|--force-delete|-D$)`)
@@ -33,8 +34,12 @@ var kubernetes = &other{
 }
 
 var containers = &other{
-	reads:   []string{"ps", "images", "stats *", "top *", "version", "info", "diff *", "logs *"},
-	secrets: []string{"inspect *"},
+	reads: []string{"ps", "images", "stats *", "top *", "version", "info", "diff *", "logs *", "container ls", "container ps", "container logs *", "container stats *", "container top *",
+		"image ls", "image history *", "volume ls", "volume inspect *", "network ls", "network inspect *", "system df", "context ls", "service ls", "service ps *", "service logs *",
+		"stack ls", "stack ps *", "node ls", "pod ps"},
+	secrets: []string{"inspect *", "container inspect *", "image inspect *", "service inspect *"},
+	groups: set("container", "image", "volume", "network", "system", "context", "builder", "buildx", "service", "stack", "swarm", "node", "secret", "config", "plugin",
+		"manifest", "trust", "checkpoint", "pod", "machine"),
 	runs:    set("run", "exec", "build", "compose", "create", "start"),
 	options: "-a --all -q --quiet --no-trunc --tail= -n= --since= --until= -t --timestamps --no-stream -f= --filter= --format= -s --size",
 }
@@ -58,20 +63,23 @@ var repository = &other{
 var others = map[string]*other{
 	"docker": containers, "podman": containers, "kubectl": kubernetes, "oc": kubernetes, "k": kubernetes,
 	"terraform": terraform, "tofu": terraform,
-	"cdk":        {reads: []string{"doctor", "version", "notices"}, code: []string{"diff *", "synth *", "ls *", "list *", "metadata *"}, options: "--long -l --profile= --no-color"},
-	"sam":        {reads: []string{"validate", "list resources", "list stack-outputs", "list endpoints", "logs", "traces"}, options: "--stack-name= --region= --profile= -n= --name= --tail -t="},
-	"helm":       {reads: []string{"list", "ls", "status *", "history *", "search repo *", "search hub *", "version"}, secrets: []string{"get *", "show *"}, options: "-n= --namespace= -A --all-namespaces -a --all --kube-context= -o= --output= --revision= --max="},
-	"eksctl":     {reads: []string{"get *", "info", "version"}, options: "--cluster= --region= --profile= --name= -o= --output="},
-	"ecs-cli":    {reads: []string{"ps", "logs"}},
-	"copilot":    {reads: []string{"app ls", "app show", "svc ls", "svc status", "svc show", "svc logs"}, options: "-n= --name= -e= --env= -a= --app="},
-	"eb":         {reads: []string{"status", "health", "list", "events", "logs"}},
+	"cdk":     {reads: []string{"doctor", "version", "notices"}, code: []string{"diff *", "synth *", "ls *", "list *", "metadata *"}, options: "--long -l --profile= --no-color"},
+	"sam":     {reads: []string{"validate", "list resources", "list stack-outputs", "list endpoints", "logs", "traces"}, options: "--stack-name= --region= --profile= -n= --name= --tail -t="},
+	"helm":    {groups: set("plugin", "repo", "registry"), reads: []string{"list", "ls", "status *", "history *", "search repo *", "search hub *", "version"}, secrets: []string{"get *", "show *"}, options: "-n= --namespace= -A --all-namespaces -a --all --kube-context= -o= --output= --revision= --max="},
+	"eksctl":  {reads: []string{"get *", "info", "version"}, options: "--cluster= --region= --profile= --name= -o= --output="},
+	"ecs-cli": {reads: []string{"ps", "logs"}, groups: set("service", "compose", "registry-creds", "configure", "local")},
+	"copilot": {reads: []string{"app ls", "app show", "svc ls", "svc status", "svc logs", "env ls", "job ls"}, secrets: []string{"svc show *", "job show *"}, runs: set("exec", "run"),
+		groups: set("app", "env", "svc", "job", "task", "pipeline", "storage", "secret", "domain"), options: "-n= --name= -e= --env= -a= --app="},
+	"eb":         {reads: []string{"status", "health", "list", "events", "logs"}, secrets: []string{"printenv *"}},
 	"pulumi":     {reads: []string{"stack ls", "stack history", "about", "whoami", "version", "logs"}, code: []string{"preview"}, secrets: []string{"stack output *"}},
-	"serverless": serverless, "sls": serverless, "amplify": {reads: []string{"status"}},
+	"serverless": serverless, "sls": serverless, "amplify": {reads: []string{"status"}, groups: set("env", "hosting", "function", "api", "auth", "storage", "mock")},
 	"git": repository,
-	"gh":  {reads: []string{"status"}}, "npm": {reads: []string{"ls", "outdated", "view *"}}, "pip": {reads: []string{"list", "show *"}},
+	"docker-compose": {reads: []string{"ps", "logs *", "images", "top *", "version", "ls"}, secrets: []string{"config *"}, runs: set("run", "exec", "up", "build", "create", "start", "restart"),
+		options: "-f= --file= -p= --project-name= -q --quiet -a --all --tail= --follow --no-color"},
+	"gh": {reads: []string{"status"}, groups: set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")}, "npm": {reads: []string{"ls", "outdated", "view *"}}, "pip": {reads: []string{"list", "show *"}},
 	"systemctl": {reads: []string{"status *", "is-active *"}, options: "--no-pager"},
 	"cqlsh":     nil, "psql": nil, "mysql": nil, "redis-cli": nil, "mongosh": nil,
-	"curl": {}, "wget": {}, "rm": {}, "rmdir": {}, "mv": {}, "cp": {}, "tee": {}, "kill": {}, "pkill": {}, "killall": {}, "shutdown": {}, "reboot": {}, "dd": {},
+	"curl": {}, "wget": {}, "printenv": {}, "rm": {}, "rmdir": {}, "mv": {}, "cp": {}, "tee": {}, "kill": {}, "pkill": {}, "killall": {}, "shutdown": {}, "reboot": {}, "dd": {},
 	"chmod": {}, "chown": {}, "mkdir": {}, "touch": {}, "ln": {}, "export": {}, "unset": {}, "hostname": {}, "openssl": nil, "journalctl": {},
 	"dig": {}, "nslookup": {}, "host": {}, "ping": {}, "traceroute": {}, "ls": {}, "ps": {}, "df": {}, "du": {}, "free": {}, "uptime": {}, "whoami": {},
 }
@@ -110,6 +118,11 @@ func otherEffect(program string, args []word) Effect {
 		return WritesFile
 	case "export":
 		return exportEffect(args)
+	case "printenv":
+		if len(args) == 0 {
+			return ShowsSecrets
+		}
+		return MayShowSecrets | variableEffect(args[0].text)
 	}
 	return known.effect(args)
 }
@@ -181,7 +194,7 @@ func (o *other) effect(args []word) Effect {
 	}
 	command := strings.Join(words, " ")
 	switch {
-	case len(words) > 0 && o.runs[words[0]]:
+	case len(words) > 0 && o.runs[words[0]], len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]:
 		return effect | RunsCode | ChangesState
 	case listed(o.reads, command):
 		return effect | unknown | o.argumentEffect(words, args)
@@ -212,8 +225,8 @@ var secretKind = regexp.MustCompile(`(?i)secret`)
 // ownOutput matches formats of kubectl that are read from files.
 var ownOutput = regexp.MustCompile(`(?:template|jsonpath|columns)-file`)
 
-// wholeOutput matches formats of kubectl that show whole objects, with the variables of their containers.
-var wholeOutput = regexp.MustCompile(`^(?:-o=?|--output=)?(?:yaml|json)`)
+// wholeOutput matches formats of kubectl that can show any part of an object, such as the variables of its containers.
+var wholeOutput = regexp.MustCompile(`^(?:-o=?|--output=)?(?:yaml|json|go-template|template=|custom-columns)|^--template\b`)
 
 var outside = regexp.MustCompile(`^(?:/|~|\.\./)`)
 

@@ -310,7 +310,9 @@ func (p *parser) substitution(w *word, depth int) {
 }
 
 // secretVariable matches names of variables that hold secrets.
-var secretVariable = regexp.MustCompile(`(?i)secret|token|passw|pwd$|credential|private|api_?key|access_?key|auth`)
+var secretVariable = regexp.MustCompile(`(?i)secret|token|passw|pass_?(?:phrase|code)|(?:^|_|db|pg|my|sql|user|admin)pass(?:$|_)|pwd$|credential|private|auth|` +
+	`(?:api|access|signing|encryption|decryption|master|root|ssh|ssl|tls|gpg|pgp|hmac|aes|rsa|jwt|shared|service|account|deploy|stream|license|webhook)_?key|` +
+	`jwt|bearer|cookie|(?:^|_)pin$|(?:^|_)dsn$|(?:database|db|redis|mongo|mongodb|postgres|mysql|amqp|broker|webhook)_?ur[il]$|conn(?:ection)?_?str`)
 
 func variableEffect(name string) Effect {
 	if secretVariable.MatchString(name) && name != "PWD" && name != "OLDPWD" {

@@ -50,6 +50,18 @@ var disguisedReads = []struct {
 	{"aws s3 ls | jq --arg k \"$AWS_SECRET_ACCESS_KEY\" '$k'", ShowsSecrets},
 	{"echo $AWS_SESSION_TOKEN", ShowsSecrets},
 	{"echo \"${DB_PASSWORD}\"", ShowsSecrets},
+	{"echo \"$DB_PASS\"", ShowsSecrets},
+	{"echo \"$PASSPHRASE\"", ShowsSecrets},
+	{"printf \"$SIGNING_KEY\"", ShowsSecrets},
+	{"echo $PASS", ShowsSecrets},
+	{"echo $PGPASS", ShowsSecrets},
+	{"echo $dbPass", ShowsSecrets},
+	{"echo $ENCRYPTION_KEY", ShowsSecrets},
+	{"echo $SSH_KEY", ShowsSecrets},
+	{"echo $COOKIE", ShowsSecrets},
+	{"echo $DATABASE_URL", ShowsSecrets},
+	{"echo $JWT", ShowsSecrets},
+	{"echo $CONNECTION_STRING", ShowsSecrets},
 	{"aws s3 ls | printf -v PATH x", NotUnderstood},
 	{"aws s3 ls \"$(date -s '2020-01-01')\"", ChangesState},
 	{"aws s3 ls | date --set=2020-01-01", ChangesState},
@@ -80,7 +92,7 @@ var disguisedReads = []struct {
 	{"aws iam get-credential-report", ShowsSecrets},
 	{"aws configure get aws_secret_access_key", ShowsSecrets},
 	{"aws ecr get-login", ShowsSecrets},
-	{"aws lambda get-function --function-name x", MayShowSecrets},
+	{"aws lambda get-function --function-name x", ShowsSecrets}, // a presigned link to its code
 	{"aws lambda get-function-configuration --function-name x", MayShowSecrets},
 	{"aws ecs describe-task-definition --task-definition x", MayShowSecrets},
 	{"aws ec2 describe-instance-attribute --instance-id i --attribute userData", MayShowSecrets},
@@ -95,6 +107,27 @@ var disguisedReads = []struct {
 	{"kubectl auth reconcile -f rbac.yaml", ChangesState},
 	{"kubectl get secret db -o yaml", ShowsSecrets},
 	{"kubectl get pods,secrets", ShowsSecrets},
+	{"kubectl get pod x -o custom-columns=E:.spec.containers[*].env", MayShowSecrets},
+	{"kubectl get pod x -o go-template='{{.spec}}'", MayShowSecrets},
+	{"kubectl get pod x -o=go-template='{{.spec}}'", MayShowSecrets},
+	{"kubectl get pod x --output=custom-columns=E:.spec", MayShowSecrets},
+	{"kubectl get pod x --output 'template={{.spec}}'", MayShowSecrets},
+	{"kubectl get pod x -o jsonpath='{.spec}'", MayShowSecrets},
+	{"kubectl get pod x -o jsonpath-as-json='{.spec}'", MayShowSecrets},
+	{"kubectl get pod x --template='{{.spec}}'", MayShowSecrets},
+	{"kubectl get pod x -oyaml", MayShowSecrets},
+	{"kubectl get pod x -ocustom-columns=E:.spec", MayShowSecrets},
+	{"oc get pod x -o yaml", MayShowSecrets},
+	{"copilot svc show -n x", MayShowSecrets},
+	{"copilot svc show --manifest prod", MayShowSecrets},
+	{"copilot job show", MayShowSecrets},
+	{"eb printenv", MayShowSecrets},
+	{"docker compose config", RunsCode},
+	{"docker container exec x sh", RunsCode},
+	{"copilot task run", RunsCode},
+	{"printenv", ShowsSecrets},
+	{"printenv DB_HOST", MayShowSecrets},
+	{"env", ShowsSecrets},
 	{"kubectl get --raw /api/v1/namespaces/x/secrets", NotUnderstood},
 	{"kubectl get pods -o go-template-file=x", ReadsFile},
 	{"kubectl get pods --kubeconfig /tmp/x", NotUnderstood},
@@ -206,6 +239,70 @@ func TestClassify_AReadWithAnUnknownPartIsNoRead(t *testing.T) {
 	}
 }
 
+// Each of these returns a credential or a link that grants access, by AWS's model of its answer.
+func TestClassify_AnswersThatGrantAccessShowSecrets(t *testing.T) {
+	for _, operation := range []string{
+		"ivs get-stream-key",
+		"ivs batch-get-stream-key",
+		"location describe-key",
+		"wickr get-oidc-info",
+		"wickr get-opentdf-config",
+		"emr-serverless get-session-endpoint",
+		"finspace get-kx-connection-string",
+		"managedblockchain get-accessor",
+		"customer-profiles get-upload-job-path",
+		"lexv2-models describe-bot-recommendation",
+		"amplify get-artifact-url",
+		"quicksight get-dashboard-embed-url",
+		"quicksight get-session-embed-url",
+		"quicksight describe-asset-bundle-export-job",
+		"kinesis-video-archived-media get-hls-streaming-session-url",
+		"kinesis-video-archived-media get-dash-streaming-session-url",
+		"devicefarm list-artifacts",
+		"lex-models get-export",
+		"lexv2-models describe-export",
+		"connect get-attached-file",
+		"qbusiness get-document-content",
+		"invoicing get-invoice-pdf",
+		"artifact get-report",
+		"snowball describe-job",
+
+		// Reads that no list of this project names.
+		"datazone get-environment-credentials",
+		"pca-connector-scep get-challenge-password",
+		"redshift get-identity-center-auth-token",
+		"lakeformation get-temporary-glue-table-credentials",
+		"security-ir get-case-attachment-download-url",
+		"auditmanager get-assessment-report-url",
+		"transcribe get-vocabulary",
+		"taxsettings get-tax-registration-document",
+		"gamelift describe-fleet-events",
+		"iot-managed-integrations get-managed-thing",
+
+		// Changes.
+		"ivs create-channel",
+		"location create-key",
+		"quicksight generate-embed-url-for-anonymous-user",
+		"mediapackage rotate-channel-credentials",
+		"amplify create-webhook",
+		"connect start-attached-file-upload",
+		"transcribe start-transcription-job",
+		"sts get-federation-token",
+		"redshift get-cluster-credentials",
+		"deadline assume-queue-role-for-user",
+	} {
+		assert.True(t, Classify("aws "+operation+" --id x").has(ShowsSecrets), operation)
+	}
+	// These only have a member that is named like a secret, or whose text mentions signed requests.
+	for _, operation := range []string{
+		"s3api list-objects-v2", "entityresolution get-policy", "ebs list-snapshot-blocks", "apigatewayv2 create-api", "ses verify-domain-dkim", "sqs get-queue-url",
+		"quicksight describe-dashboard-definition", "appsync get-graphql-api", "rds describe-db-instances", "elbv2 describe-listeners", "iam list-virtual-mfa-devices",
+		"location list-keys", "kms list-keys", "ssm describe-automation-executions", "swf poll-for-activity-task", "ivs list-stream-keys", "eks describe-cluster",
+	} {
+		assert.False(t, Classify("aws "+operation+" --id x").has(ShowsSecrets), operation)
+	}
+}
+
 // Ordinary reads keep their label: a warning for everything is a warning for nothing.
 func TestClassify_OrdinaryReadsAreReads(t *testing.T) {
 	for _, text := range []string{
@@ -230,6 +327,7 @@ func TestClassify_OrdinaryReadsAreReads(t *testing.T) {
 		"curl -sD - https://e.example", "kubectl get pods -n shop -o wide", "kubectl logs -f deploy/x --tail=100", "kubectl auth can-i list pods",
 		"kubectl -n shop rollout status deploy/x", "git log --oneline -5", "git branch -a", "git remote -v", "terraform state list", "helm history x -n shop",
 		"docker logs x", "dig +short e.example", "ps aux", "ls -la", "sleep 5",
+		"docker container ls -a", "docker container logs x", "docker volume ls", "docker image ls", "docker network inspect x", "docker system df", `echo "$BYPASS"`, `echo "$KEY"`, `echo "$PWD"`, "copilot svc ls", "docker-compose ps",
 	} {
 		assert.Equal(t, []string{"not_aws"}, Classify(text).Names(), "%q", text)
 	}
@@ -243,11 +341,12 @@ func TestReads_TableIsNotEmptyAndKnowsSecrets(t *testing.T) {
 	assert.Greater(t, kinds['R'], 5_000)
 	assert.Greater(t, kinds['S'], 80)
 	assert.Greater(t, kinds['M'], 80)
+	assert.Greater(t, kinds['C'], 80)
 	file, err := os.Open("reads.txt")
 	require.NoError(t, err)
 	defer file.Close()
 	for lines := bufio.NewScanner(file); lines.Scan(); {
-		assert.Regexp(t, `^[RSM] [a-z0-9-]+(?: [a-z][a-z0-9-]*)+$`, lines.Text())
+		assert.Regexp(t, `^[RSMC] [a-z0-9-]+(?: [a-z][a-z0-9-]*)+$`, lines.Text())
 	}
 }
 

@@ -226,6 +226,6 @@ func TestText_LeavesOutTheCollectorsSource(t *testing.T) {
 	require.Contains(t, rec.Evidence.Call.Command, "collect(")
 	text := report.Text(rec, linksOf(rec))
 	assert.NotContains(t, text, "collect(json")
-	assert.Contains(t, text, "--- tool call 0\n    (the collector of evidence, which is a part of alarmtriage; the JSON report has its input)\n--- output")
+	assert.Contains(t, text, "■ tool call 0\n    (the collector of evidence, which is a part of alarmtriage; the JSON report has its input)\n■ output")
 	assert.Contains(t, text, "logs = boto3.client('logs')", "the model's own code stays")
 }

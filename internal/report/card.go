@@ -26,6 +26,7 @@ const (
 	maxCardStep        = 500
 	maxCardRuledOut    = 3   // hypotheses
 	maxCardHypothesis  = 150 // and as many for the reason
+	maxCardModel       = 100 // of the model's ID; an ARN of a profile has about 90
 	maxCardKeyword     = 75
 	maxCardContext     = 1024
 )
@@ -80,7 +81,7 @@ func Card(rec *investigation.Record, links Links) ([]byte, error) {
 	c.Metadata.Summary = title
 	c.Metadata.addContext(map[string]string{
 		"severity": string(severity(rec)), "confidence": string(confidence(rec)), "outcome": string(rec.Outcome),
-		"reportUri": rec.ReportURI, "accountName": rec.AccountName,
+		"reportUri": rec.ReportURI, "accountName": rec.AccountName, "model": rec.Model,
 	})
 	return encodeCard(c)
 }
@@ -127,7 +128,7 @@ func threadOf(alarm *alarmevent.Alarm) string {
 type cardBuilder struct {
 	paragraphs []string
 	steps      []string
-	ending     string // a sentence of code after the paragraphs; never shortened
+	ending     string // who wrote the report, after the paragraphs; never shortened
 	links      strings.Builder
 }
 
@@ -162,6 +163,9 @@ func (h headline) card(b *cardBuilder, _ string) {
 	}
 	b.paragraphs = append(b.paragraphs, lines...)
 	b.ending = authorship(h.rec)
+	if h.rec.Model != "" {
+		b.ending += " Model: " + cutChat(chat(h.rec.Model), maxCardModel) + "."
+	}
 	if note := strings.Join(notes(h.rec), " "); note != "" {
 		b.paragraphs = append(b.paragraphs, "*Note:* "+chat(note))
 	}

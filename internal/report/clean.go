@@ -60,7 +60,7 @@ func lines(text string) string {
 			continue
 		}
 		imitates = imitates || imitatesLatin(r)
-		if isMark(r) && !isVariation(r) && !invisible[r] {
+		if isMark(r) && !isVariation(r) && !isInvisible(r) {
 			if marks++; marks <= maxMarksOnLetter {
 				b.WriteRune(r)
 			} else if i+1 == len(all) || !isMark(all[i+1]) {
@@ -104,11 +104,14 @@ func isEastAsian(r rune) bool {
 	return r >= 'ぁ' && r <= '\u3096' || r >= 'ァ' && r <= 'ヿ' || r >= '一' && r <= '\u9FFF' || r >= '가' && r <= '힣' || r == '、' || r == '。'
 }
 
-// invisible are letters and marks that are shown as nothing or as a blank.
-var invisible = map[rune]bool{
-	'\u034F': true, '\u115F': true, '\u1160': true, '\u17B4': true, '\u17B5': true, '\u180B': true, '\u180C': true, '\u180D': true,
-	'\u180F': true, '\u2065': true, '\u2800': true, '\u3164': true, '\uFFA0': true, '\uFFFC': true, '\U00013440': true,
-	'\U00016FE4': true,
+// isInvisible reports whether r is a letter, a mark, or an unassigned character that is shown as nothing or as a blank.
+// With controls, formats, and variation selectors, these are all of Unicode's Default_Ignorable_Code_Point, and more.
+func isInvisible(r rune) bool {
+	switch r {
+	case '\u2800', '\uFFFC', '\U00013440', '\U00016FE4', '\U0001D159':
+		return true
+	}
+	return unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
 // needsEscape reports whether the character at a position of a text is invisible, changes the direction of text, or is a
@@ -139,7 +142,7 @@ func needsEscape(text []rune, i int) bool {
 	case r >= '\U0001D400' && r <= '\U0001D7FF', imitatesMark(r):
 		return true
 	}
-	return invisible[r]
+	return isInvisible(r)
 }
 
 // imitatesMark reports whether r is one of the marks with which code begins its lines, or looks like one.
@@ -201,8 +204,10 @@ func imitatesLatin(r rune) bool {
 // schemes are those of addresses that clients turn into links.
 var schemes = []string{"https", "http", "ftps", "ftp"}
 
-// endOfHost are the characters that end the host of an address.
-const endOfHost = " \t\n/?#<>\"'`()[]{}|"
+const (
+	endOfHost      = " \t\n/?#<>\"'`()[]{}|" // characters that end the host of an address, for a reader
+	endOfAuthority = " \t\n/?#"              // characters that end what is before the path, for a browser
+)
 
 // defangAddresses changes addresses that lead to another host than a reader would think, so that no client turns them
 // into links: https[:]//aws.amazon.com@evil.example. Characters of a host that are not ASCII are escaped.
@@ -214,12 +219,11 @@ func defangAddresses(text string) string {
 		if colon < 0 {
 			break
 		}
-		host := strings.TrimLeft(rest[colon+1:], `/\`)
-		slashes := rest[colon+1 : len(rest)-len(host)]
-		if end := strings.IndexAny(host, endOfHost); end >= 0 {
-			host = host[:end]
-		}
-		if len(slashes) < 2 || !endsWithScheme(rest[:colon]) || slashes == "//" && isPrintableASCII(host) && !strings.ContainsAny(host, `@\%`) {
+		after := strings.TrimLeft(rest[colon+1:], `/\`)
+		slashes := rest[colon+1 : len(rest)-len(after)]
+		host := upTo(after, endOfHost)
+		if len(slashes) < 2 || !endsWithScheme(rest[:colon]) ||
+			slashes == "//" && isPrintableASCII(host) && !strings.ContainsAny(host, `\%`) && !strings.Contains(upTo(after, endOfAuthority), "@") {
 			b.WriteString(rest[:colon+1])
 			rest = rest[colon+1:]
 			continue
@@ -238,6 +242,14 @@ func defangAddresses(text string) string {
 		return text
 	}
 	return b.String() + rest
+}
+
+// upTo returns the text before the first of some characters.
+func upTo(text, end string) string {
+	if at := strings.IndexAny(text, end); at >= 0 {
+		return text[:at]
+	}
+	return text
 }
 
 func endsWithScheme(text string) bool {

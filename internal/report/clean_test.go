@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
@@ -17,5 +18,48 @@ func TestText_EscapesImitationsAndInvisibleCharacters(t *testing.T) {
 	} {
 		rec := &investigation.Record{Report: investigation.Report{Summary: text}}
 		assert.Contains(t, report.Text(rec, report.Links{}), want, text)
+	}
+}
+
+// ignorable are the ranges of Default_Ignorable_Code_Point in DerivedCoreProperties.txt of the Unicode Character Database.
+var ignorable = [][2]rune{
+	{0xAD, 0xAD}, {0x34F, 0x34F}, {0x61C, 0x61C}, {0x115F, 0x1160}, {0x17B4, 0x17B5}, {0x180B, 0x180F}, {0x200B, 0x200F}, {0x202A, 0x202E},
+	{0x2060, 0x206F}, {0x3164, 0x3164}, {0xFE00, 0xFE0F}, {0xFEFF, 0xFEFF}, {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFF8}, {0x1BCA0, 0x1BCA3},
+	{0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
+}
+
+func TestText_EscapesEveryInvisibleCharacter(t *testing.T) {
+	others := [][2]rune{{0x2800, 0x2800}, {0x1D159, 0x1D159}, {0xFFF9, 0xFFFC}, {0x13440, 0x13440}, {0x16FE4, 0x16FE4}} // shown as nothing, too
+	for _, span := range append(others, ignorable...) {
+		for r := span[0]; r <= span[1]; r++ {
+			rec := &investigation.Record{Report: investigation.Report{Summary: "pay" + string(r) + "ment"}}
+			text := report.Text(rec, report.Links{})
+			assert.NotContains(t, text, string(r), "U+%04X", r)
+			assert.Contains(t, text, "pay"+command.Escape(r)+"ment", "U+%04X", r)
+		}
+	}
+}
+
+// A mail program may take everything up to a blank, or up to the path, for the address.
+func TestText_DeceptiveAddressesAreNoLinks(t *testing.T) {
+	for _, between := range []string{"", "'", "(login)", `"`, "`", "{a}", "|", "<", "[x]", ";", ":", ":443", "),", "*", "%40", `\`, "'()[]{}|<>", "’", "。"} {
+		for _, scheme := range []string{"https", "HTTP", "ftp"} {
+			address := scheme + "://aws.amazon.com" + between + "@evil.example/x"
+			rec := &investigation.Record{Report: investigation.Report{Summary: "See " + address + " now."}}
+			text := report.Text(rec, report.Links{})
+			assert.NotContains(t, text, scheme+"://", address)
+			assert.Contains(t, text, scheme+"[:]//aws.amazon.com", address)
+		}
+	}
+	for _, marked := range []string{"ht`t`ps://aws.amazon.com@evil.example", "https:`//`aws.amazon.com@evil.example", "**https**://aws.amazon.com@evil.example", "https://`aws.amazon.com`'@evil.example"} {
+		rec := &investigation.Record{Report: investigation.Report{Summary: marked, NotSeen: []string{marked}, Prevention: []string{marked}}}
+		assert.NotContains(t, report.Text(rec, report.Links{}), "https://", marked)
+	}
+	for _, address := range []string{
+		"https://evil.example", "https://console.aws.amazon.com/x?user=a@b.example#c@d", "https://evil.example/@user", "https://evil.example?x=@y",
+		"https://evil.example (mail me@evil.example)", "https://[2001:db8::1]/x", "see me@evil.example https://evil.example",
+	} {
+		rec := &investigation.Record{Report: investigation.Report{Summary: address}}
+		assert.Contains(t, report.Text(rec, report.Links{}), address)
 	}
 }

@@ -139,11 +139,13 @@ func skeletonOf(t *testing.T, text string, links report.Links) (own []string) {
 			assert.Regexp(t, label, line)
 		case citation.MatchString(line):
 			own = append(own, "▌")
-		case strings.HasPrefix(line, "--- aws:"), strings.HasPrefix(line, "--- failed:"):
-			own = append(own, line[:2])
-		case strings.HasPrefix(line, "=== round "), strings.HasPrefix(line, "NOTE:"):
+		case strings.HasPrefix(line, "■ aws:"), strings.HasPrefix(line, "■ failed:"):
+			own = append(own, "■ of a call")
+		case strings.HasPrefix(line, "■ round "):
+			own = append(own, "■ round")
+		case strings.HasPrefix(line, "NOTE:"):
 			own = append(own, line[:5])
-		case line == "Alarm: "+links.Alarm, line == "Report: "+links.Report, line == "Logs of the investigation: "+links.Logs:
+		case line == "■ Alarm: "+links.Alarm, line == "Report: "+links.Report, line == "■ Logs of the investigation: "+links.Logs:
 			own = append(own, "link")
 		case strings.HasPrefix(line, "Alarm: "), strings.HasPrefix(line, "What changed: "), strings.HasPrefix(line, "Owner: "),
 			strings.HasPrefix(line, "Runbook: "), strings.HasPrefix(line, "State: "):
@@ -210,7 +212,7 @@ func TestText_OnlyACitationBeginsWithABar(t *testing.T) {
 			for _, form := range []string{report.Text(rec, linksOf(rec)), report.Notification(rec, linksOf(rec), 1<<20)} {
 				var cited []string
 				for _, line := range lineBreak.Split(form, -1) {
-					if strings.HasPrefix(line, "▌") {
+					if strings.Contains(line, "▌") {
 						cited = append(cited, line)
 					}
 				}
@@ -226,7 +228,7 @@ func TestSkeleton_FindsForgedParts(t *testing.T) {
 	rec := everywhere(t, "harmless")
 	whole := report.Text(rec, linksOf(rec))
 	want := skeletonOf(t, whole, linksOf(rec))
-	for _, inserted := range []string{"\n\nLINKS\n", "\nReport: https://evil.example\n", "\v\vROOT CAUSE\v", "\u2028NOTE: x\n", "\n--- tool call 1\n", "\n▌ tool call x\n", "\n▌ x\n", "\nhttps://evil.example\n"} {
+	for _, inserted := range []string{"\n\nLINKS\n", "\nReport: https://evil.example\n", "\v\vROOT CAUSE\v", "\u2028NOTE: x\n", "\n■ tool call 1\n", "\n--- tool call 1\n", "\n▌ tool call x\n", "\n▌ x\n", "\nhttps://evil.example\n"} {
 		assert.NotEqual(t, want, skeletonOf(t, strings.Replace(whole, "  harmless\n", "  harmless"+inserted, 1), linksOf(rec)), "%q", inserted)
 	}
 }
@@ -237,7 +239,7 @@ func TestRecovery_NoTextLooksLikeAnotherPart(t *testing.T) {
 		r := recovery(rec)
 		r.Alarm.Reason = text
 		for _, line := range lineBreak.Split(r.Text(), -1) {
-			assert.Regexp(t, `^(?:$|  |Account |Reason:|■ LINKS$|(?:Report|Alarm): https://us-east-1\.console\.aws\.amazon\.com/|Investigation:|Report as text: )`, line, "%q", text)
+			assert.Regexp(t, `^(?:$|  |Account |Reason:|■ LINKS$|(?:Report|■ Alarm): https://us-east-1\.console\.aws\.amazon\.com/|Investigation:|Report as text: )`, line, "%q", text)
 		}
 		raw, err := r.Card()
 		c := cardOf(t, raw, err)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -16,12 +17,20 @@ import (
 // JSON returns the record as JSON, with every field. schema/report.schema.json describes it.
 func JSON(rec *investigation.Record) ([]byte, error) {
 	labeled := *rec
-	labeled.Report.Actions = withEffects(rec.Report.Actions)
+	labeled.Report = forPrograms(rec.Report)
 	text, err := encodeJSON(labeled, "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode investigation %s: %w", rec.ID, err)
 	}
 	return text, nil
+}
+
+// forPrograms returns a copy of a report in which code states what each command does. Degrees that no model chose are
+// unknown, because the schemas know no empty ones.
+func forPrograms(r investigation.Report) investigation.Report {
+	r.Severity, r.Confidence = cmp.Or(r.Severity, investigation.SeverityUnknown), cmp.Or(r.Confidence, investigation.Unknown)
+	r.Actions = withEffects(r.Actions)
+	return r
 }
 
 // withEffects returns a copy of actions in which code states what each command does.
@@ -93,10 +102,9 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 			Kind:   string(rec.Alarm.Kind), Reason: rec.Alarm.Reason, Time: rec.Alarm.Time,
 		},
 		StartedAt: rec.StartedAt, EndedAt: rec.EndedAt, Outcome: rec.Outcome, OutcomeWhy: rec.OutcomeWhy,
-		Model: rec.Model, Fallbacks: rec.Fallbacks, EvidenceOnly: rec.EvidenceOnly, Report: rec.Report, NotSeen: rec.NotSeen, Usage: rec.Usage,
+		Model: rec.Model, Fallbacks: rec.Fallbacks, EvidenceOnly: rec.EvidenceOnly, Report: forPrograms(rec.Report), NotSeen: rec.NotSeen, Usage: rec.Usage,
 		Repeats: rec.Repeats, ReportURI: rec.ReportURI,
 	}
-	c.Report.Actions = withEffects(rec.Report.Actions)
 	for _, shorten := range []func(){
 		func() {},
 		func() { c.Report.Findings, c.Report.RuledOut, c.NotSeen = nil, nil, nil },

@@ -168,6 +168,11 @@ func (p prose) view(*pageForm) (string, any) {
 	return "prose", proseView{Blocks: views, Doubt: plain(p.doubt), Lead: p.lead}
 }
 
+type stepsView struct {
+	Steps []stepView
+	Left  string // how many actions are not shown
+}
+
 type stepView struct {
 	Text    []span
 	Label   string // what the command does and who wrote it
@@ -185,7 +190,15 @@ func (s steps) view(*pageForm) (string, any) {
 			Command: truncate.Runes(action.shown, maxProse), Cut: utf8.RuneCountInString(action.shown) > maxProse,
 		})
 	}
-	return "steps", views
+	return "steps", stepsView{views, leftOf(len(s.actions), len(views))}
+}
+
+// leftOf counts the entries of a list that the page does not show, or returns "" if it shows all of them.
+func leftOf(all, shown int) string {
+	if all == shown {
+		return ""
+	}
+	return more(all-shown) + " in the JSON report"
 }
 
 func (l linkList) view(*pageForm) (string, any) {
@@ -258,6 +271,11 @@ func (t timeline) view(*pageForm) (string, any) {
 	return "timeline", v
 }
 
+type findingsView struct {
+	Entries []findingView
+	Left    string // how many findings are not shown
+}
+
 type findingView struct {
 	Number     int
 	Statement  []span
@@ -265,7 +283,12 @@ type findingView struct {
 	Time       string
 	Problem    string // why it is not verified
 	Computed   bool   // whether it depends on text that code made
-	Quotes     []quoteView
+	Quotes     quotesView
+}
+
+type quotesView struct {
+	Quotes []quoteView
+	Left   string // how many quotes are not shown
 }
 
 type quoteView struct {
@@ -297,7 +320,7 @@ func (f findings) view(p *pageForm) (string, any) {
 	if len(views) == 0 {
 		return "", nil
 	}
-	return "findings", views
+	return "findings", findingsView{views, leftOf(len(f.findings), len(views))}
 }
 
 type ruledOutView struct {
@@ -310,7 +333,7 @@ type refutedView struct {
 	State, Class       string
 	Problem            string // why it is not ruled out
 	Computed           bool   // whether it depends on text that code made
-	Quotes             []quoteView
+	Quotes             quotesView
 }
 
 func (r ruledOut) view(p *pageForm) (string, any) {
@@ -333,13 +356,11 @@ func (r ruledOut) view(p *pageForm) (string, any) {
 	if len(v.Entries) == 0 {
 		return "", nil
 	}
-	if left := len(r.refuted) - len(v.Entries); left > 0 {
-		v.Left = more(left) + " in the JSON report"
-	}
+	v.Left = leftOf(len(r.refuted), len(v.Entries))
 	return "ruled-out", v
 }
 
-func quoteViews(section string, statement int, evidence []investigation.Citation, cited map[int]*citedCall) []quoteView {
+func quoteViews(section string, statement int, evidence []investigation.Citation, cited map[int]*citedCall) quotesView {
 	var views []quoteView
 	for i, citation := range evidence[:min(len(evidence), maxPageList)] {
 		view := quoteView{
@@ -351,7 +372,12 @@ func quoteViews(section string, statement int, evidence []investigation.Citation
 		}
 		views = append(views, view)
 	}
-	return views
+	return quotesView{views, leftOf(len(evidence), len(views))}
+}
+
+type pastsView struct {
+	Entries []pastView
+	Left    string // how many investigations are not shown
 }
 
 type pastView struct{ When, Outcome, Cause, URI, Link string }
@@ -369,5 +395,5 @@ func (e past) view(p *pageForm) (string, any) {
 	if len(views) == 0 {
 		return "", nil
 	}
-	return "past", views
+	return "past", pastsView{views, leftOf(len(e.rec.SeenBefore), len(views))}
 }

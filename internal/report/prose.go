@@ -196,5 +196,5 @@ func unmarked(text string) string {
 	for _, s := range inline(plain(text)) {
 		b.WriteString(s.Text)
 	}
-	return b.String()
+	return defangAddresses(b.String()) // an address can be whole only without its marks
 }

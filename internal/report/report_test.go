@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -267,7 +268,10 @@ type shownCard struct {
 		Title, Description  string
 		NextSteps, Keywords []string
 	}
-	Metadata struct{ ThreadID, Summary, EventType string }
+	Metadata struct {
+		ThreadID, Summary, EventType string
+		AdditionalContext            map[string]string
+	}
 }
 
 func cardOf(t *testing.T, raw []byte, err error) shownCard {
@@ -293,6 +297,58 @@ func TestCard_FitsChatAndMentionsNobody(t *testing.T) {
 				assertClean(t, text)
 			}
 		})
+	}
+}
+
+func TestCard_NamesTheModel(t *testing.T) {
+	rec := sample(t)
+	rec.Model = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-5-5-v1:0"
+	long := strings.Repeat("word ", 2000)
+	rec.Report.Summary, rec.Report.RootCause, rec.Report.Impact = long, long, long
+	raw, err := report.Card(rec, linksOf(rec))
+	c := cardOf(t, raw, err)
+	assert.Contains(t, c.Content.Description, "us.anthropic.claude-sonnet-5-5-v1:0", "even if the card is full")
+	assert.LessOrEqual(t, utf8.RuneCountInString(c.Content.Description), 2500)
+	assert.Equal(t, rec.Model, c.Metadata.AdditionalContext["model"])
+	rec.Model = "*x* https://evil.example " + long
+	raw, err = report.Card(rec, linksOf(rec))
+	c = cardOf(t, raw, err)
+	assert.LessOrEqual(t, utf8.RuneCountInString(c.Content.Description), 2500)
+	assertNeutral(t, c.Content.Description, "model", []string{linksOf(rec).Alarm, linksOf(rec).Report})
+	rec.Model = ""
+	raw, err = report.Card(rec, linksOf(rec))
+	assert.NotContains(t, cardOf(t, raw, err).Content.Description, "Model:")
+}
+
+// A page that leaves out entries says how many.
+func TestHTML_CutListsSaySo(t *testing.T) {
+	for name, fill := range map[string]func(*investigation.Record, int){
+		"findings": func(rec *investigation.Record, n int) {
+			rec.Report.Findings = slices.Repeat([]investigation.Finding{{Statement: "x"}}, n)
+		},
+		"quotes": func(rec *investigation.Record, n int) {
+			rec.Report.Findings = []investigation.Finding{{Statement: "x", Evidence: slices.Repeat([]investigation.Citation{{Call: 1, Quote: "x"}}, n)}}
+		},
+		"quotes against a cause": func(rec *investigation.Record, n int) {
+			rec.Report.RuledOut = []investigation.Refuted{{Hypothesis: "x", Evidence: slices.Repeat([]investigation.Citation{{Call: 1, Quote: "x"}}, n)}}
+		},
+		"actions": func(rec *investigation.Record, n int) {
+			rec.Report.Actions = slices.Repeat([]investigation.Action{{Text: "x"}}, n)
+		},
+		"earlier investigations": func(rec *investigation.Record, n int) {
+			rec.SeenBefore = slices.Repeat([]investigation.Past{{Cause: "x"}}, n)
+		},
+	} {
+		const says = "and 1 more in the JSON report"
+		rec := sample(t)
+		fill(rec, 30)
+		page, err := report.HTML(rec, linksOf(rec))
+		require.NoError(t, err)
+		assert.NotContains(t, string(page), says, name)
+		fill(rec, 31)
+		page, err = report.HTML(rec, linksOf(rec))
+		require.NoError(t, err)
+		assert.Contains(t, string(page), says, name)
 	}
 }
 
@@ -462,6 +518,24 @@ func TestJSON_RoundTripsAndHasNoNullLists(t *testing.T) {
 		text, err := report.JSON(rec)
 		require.NoError(t, err, name)
 		assert.NotRegexp(t, `"(rounds|findings|ruled_out|immediate_actions|prevention|monitoring|points)": null`, string(text), name)
+	}
+}
+
+// The schemas know no empty degree, and rules of EventBridge select by it.
+func TestJSON_ReportWithoutConclusionHasUnknownDegrees(t *testing.T) {
+	rec := &investigation.Record{Outcome: investigation.OutcomeFallback}
+	whole, err := report.JSON(rec)
+	require.NoError(t, err)
+	assert.Empty(t, rec.Report.Severity, "the record stays as it is")
+	event, err := report.Completion(rec, 200_000)
+	require.NoError(t, err)
+	for _, text := range [][]byte{whole, event} {
+		var found struct {
+			Report struct{ Severity, Confidence string }
+		}
+		require.NoError(t, json.Unmarshal(text, &found))
+		assert.Equal(t, "unknown", found.Report.Severity)
+		assert.Equal(t, "unknown", found.Report.Confidence)
 	}
 }
 

@@ -20,7 +20,7 @@ const (
 	margin   = "  "   // before each line of a section
 	inMargin = "\x00" // begins a line that code writes without margin; no cleaned text contains it
 
-	titleMark = "■ " // before the title of a section
+	titleMark = "■ " // before the title of a section, a link, and the lines about rounds and tool calls
 	labelMark = "▲ " // before what a command does
 	quoteMark = "▌ " // before a quote from a tool call
 )
@@ -125,7 +125,7 @@ func (l linkList) text() string {
 		{"Alarm", l.links.Alarm}, {"Logs of the investigation", l.links.Logs},
 	} {
 		if link.url != "" {
-			fmt.Fprintf(&b, "%s: %s\n", link.name, link.url)
+			fmt.Fprintf(&b, "%s%s: %s\n", titleMark, link.name, link.url)
 		}
 	}
 	return owned(b.String())
@@ -272,7 +272,7 @@ func (r rounds) text() string {
 	}
 	for i := range r.rec.Rounds {
 		round := &r.rec.Rounds[i]
-		b.WriteString("\n" + owned(oneLine(fmt.Sprintf("=== round %d (%s)", round.Number, plain(round.StopReason)))+"\n"))
+		b.WriteString("\n" + owned(titleMark+oneLine(fmt.Sprintf("round %d (%s)", round.Number, plain(round.StopReason)))+"\n"))
 		b.WriteString(paragraphs(round.Text))
 		if round.Note != "" {
 			b.WriteString(oneLine("("+plain(round.Note)+")") + "\n")
@@ -281,8 +281,8 @@ func (r rounds) text() string {
 			b.WriteString(callText(&round.Calls[j]))
 		}
 		for _, other := range round.Other {
-			b.WriteString("\n" + owned("--- call of another tool\n") + indent(other.Name+"\n"+other.Input) + "\n")
-			b.WriteString(owned("--- answer\n") + indent(other.Answer) + "\n")
+			b.WriteString("\n" + owned(titleMark+"call of another tool\n") + indent(other.Name+"\n"+other.Input) + "\n")
+			b.WriteString(owned(titleMark+"answer\n") + indent(other.Answer) + "\n")
 		}
 	}
 	return b.String()
@@ -294,7 +294,7 @@ const collectorNote = "(the collector of evidence, which is a part of alarmtriag
 func callText(call *investigation.ToolCall) string {
 	var b strings.Builder
 	own := func(format string, args ...any) {
-		b.WriteString(owned(oneLine("--- "+fmt.Sprintf(format, args...)) + "\n"))
+		b.WriteString(owned(titleMark + oneLine(fmt.Sprintf(format, args...)) + "\n"))
 	}
 	b.WriteString("\n")
 	own("tool call %d", call.Number)
@@ -353,14 +353,15 @@ func paragraphs(text string) string {
 		for _, s := range part.Spans {
 			line.WriteString(s.Text)
 		}
+		text := oneLine(defangAddresses(line.String())) // an address can be whole only without its marks
 		switch part.Kind {
 		case codeBlock:
 			label, _ := codeLabel(part.Code)
 			b.WriteString(commandText(label, command.Fold(part.Code, commandWidth)))
 		case itemBlock:
-			b.WriteString(oneLine(part.Mark+" "+line.String()) + "\n")
+			b.WriteString(oneLine(part.Mark+" "+text) + "\n")
 		default:
-			b.WriteString(oneLine(line.String()) + "\n")
+			b.WriteString(text + "\n")
 		}
 	}
 	return b.String()

@@ -49,7 +49,7 @@ var credentialReads = Actions{
 	"s3":                    {"GetDataAccess"},
 	"s3express":             {"CreateSession"},
 	"ses":                   {"GetAddressListImportJob", "ListAddressListImportJobs"},
-	"snowball":              {"GetJobManifest", "GetJobUnlockCode"},
+	"snowball":              {"GetJobManifest", "GetJobUnlockCode", "GetSoftwareUpdates"},
 	"ssm":                   {"GetAccessToken", "GetParameter", "GetParameterHistory", "GetParameters", "GetParametersByPath"},
 	"sso":                   {"GetRoleCredentials"},
 	"sso-directory":         {"ListBearerTokens"},

@@ -347,6 +347,10 @@ func TestHandle_DeliversReportWhenAgentFails(t *testing.T) {
 			assert.Contains(t, b.notifications()[0], tt.want)
 			assert.Equal(t, 1, b.reports())
 			assert.Equal(t, 1.0, b.metric(t, emf.Fallback))
+			for _, name := range []string{"severity", "confidence"} { // a filter policy skips notifications without the attribute
+				require.Contains(t, b.SNS.Published(topicARN)[0].MessageAttributes, name)
+				assert.Equal(t, "unknown", *b.SNS.Published(topicARN)[0].MessageAttributes[name].StringValue, name)
+			}
 		})
 	}
 }

@@ -1,11 +1,13 @@
 package triage
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
@@ -57,13 +59,14 @@ func (r *attempt) notification(keys report.Keys, storeErr error) notify.Notifica
 	}
 }
 
-// attributes returns the attributes of the notification, for the filter policies of subscribers.
+// attributes returns the attributes of the notification, for the filter policies of subscribers. A report without a
+// conclusion has the severity and the confidence unknown, because a filter skips notifications without the attribute.
 func (r *attempt) attributes() map[string]string {
 	return map[string]string{
 		"investigation_id": r.rec.ID,
 		"outcome":          string(r.rec.Outcome),
-		"severity":         string(r.rec.Report.Severity),
-		"confidence":       string(r.rec.Report.Confidence),
+		"severity":         string(cmp.Or(r.rec.Report.Severity, investigation.SeverityUnknown)),
+		"confidence":       string(cmp.Or(r.rec.Report.Confidence, investigation.Unknown)),
 		"account":          r.alarm.Account,
 		"account_name":     r.rec.AccountName,
 		"region":           r.alarm.Region,
