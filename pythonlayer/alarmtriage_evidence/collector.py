@@ -52,6 +52,7 @@ class _Collection:
         if (source.get("AlarmRule") or alarm.get("children")) and not ctx.is_foreign:
             below = self._take("child alarms", self._start(alarms.children, ctx, source), {}) or []
         late = self._try("query and series", lambda: self._start_late(found, source, below), {})
+        ctx.series = late.get("series")
         ctx.metrics = self._try("metrics", lambda: self._metrics(source, below, found.get("query")), [])
         wanted = self._try("resources", lambda: services.targets(ctx, ctx.metrics), [])
         looks: List[Tuple[str, List[Observation], "Future[None]"]] = []
@@ -64,6 +65,9 @@ class _Collection:
         for name, part in {**early, **late}.items():
             self._take(name, part, found)
         found["observations"] = self._observations(looks)
+        _, onset, _ = ctx.windows()
+        if ctx.is_onset_known:
+            found["onset"] = stamp(onset)
         found["changes"] = (found.get("trail") or {}).pop("list", [])
         self._pool.shutdown(wait=False, cancel_futures=True)
         for error, parts in self._failures.items():
