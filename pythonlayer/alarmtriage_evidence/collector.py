@@ -11,7 +11,7 @@ from .changes import changes
 from .context import Context, Metric, Observation, metrics_of, stamp
 
 SECONDS = 20.0  # for the whole collection, unless the orchestrator gives another limit
-WORKERS = 16  # parts at the same time; the broker allows 64 connections
+WORKERS = 24  # parts at the same time; the broker allows 64 connections
 MAX_OBSERVATIONS = 60
 _T = TypeVar("_T")
 
@@ -61,7 +61,8 @@ class _Collection:
                      f"because this code reads account {ctx.own_account}")
         else:
             looks = [self._start_look(name, look) for name, look in services.looks(ctx, wanted)]
-            late["trail"] = self._start(changes, ctx, lambda: services.names(ctx, wanted) or self._values(source, below))
+            late["trail"] = self._start(changes, ctx, lambda: services.names(ctx, wanted) or self._values(source, below),
+                                        lambda: services.related(ctx, wanted))
         for name, part in {**early, **late}.items():
             self._take(name, part, found)
         found["observations"] = self._observations(looks)

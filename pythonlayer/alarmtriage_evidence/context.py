@@ -97,6 +97,10 @@ class Context:
                 self._clients[key] = boto3.client(service, region_name=key[1], config=patient)
             return self._clients[key]
 
+    def arn(self, service: str, resource: str) -> str:
+        """Returns the ARN of a resource in the alarm's Region and in the account that the code reads."""
+        return f"arn:{self.alarm.get('partition') or 'aws'}:{service}:{self.region}:{self.own_account or self.account}:{resource}"
+
     def once(self, key: Any, read: Callable[[], Any]) -> Any:
         """Returns what `read` returns. Of several looks that need the same answer, only the first one reads it."""
         with self._lock:

@@ -1,12 +1,13 @@
 """Looks that collectors of several services share."""
 
 from datetime import datetime, timedelta, timezone
-from typing import Any, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 from alarmtriage_tool import logs
 
 from .context import BEFORE, Context, Observation, figure, stamp
 
+Measured = Tuple[Dict[str, Tuple[Optional[float], Optional[float]]], datetime]
 MAX_PATTERNS = 5  # of one log group
 AFTER_ONSET = 50  # most weight of a change after the onset, which did not cause it
 MAX_LOGS = timedelta(hours=2)  # period of log lines that is read before the onset, and after it
@@ -65,7 +66,17 @@ def metrics(
     ctx: Context, about: str, namespace: str, dimensions: Mapping[str, str], wanted: Sequence[Tuple[str, str, str, int]]
 ) -> Iterator[Observation]:
     """Returns metrics before and after the onset. Each of `wanted` is a label, a metric, its statistic, and a weight."""
-    found, covered = ctx.compare(namespace, {label: (metric, stat) for label, metric, stat, _ in wanted}, dimensions)
+    yield from observed(ctx, about, wanted, measure(ctx, namespace, dimensions, wanted))
+
+
+def measure(ctx: Context, namespace: str, dimensions: Mapping[str, str], wanted: Sequence[Tuple[str, str, str, int]]) -> Measured:
+    """Returns the numbers of `metrics` by their labels, and the end of the minutes that they cover."""
+    return ctx.compare(namespace, {label: (metric, stat) for label, metric, stat, _ in wanted}, dimensions)
+
+
+def observed(ctx: Context, about: str, wanted: Sequence[Tuple[str, str, str, int]], measured: Measured) -> Iterator[Observation]:
+    """Returns what `measure` returned as observations."""
+    found, covered = measured
     for label, _, stat, weight in wanted:
         topic = "limit" if "throttle" in label or "provisioned" in label else "health"
         yield from numbers(ctx, about, topic, label, *found[label], weight, stat in ("Sum", "SampleCount"), covered)

@@ -89,7 +89,7 @@ def _changes(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
     if trail is None:
         return
     until = ctx.fired_at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    yield _Heading(f"CHANGES in CloudTrail since {trail['from']} (write events; those of the alarm's own resources first)")
+    yield _Heading(f"CHANGES in CloudTrail since {trail['from']} (write events; those of the alarm's own resources first, then those of what they call or use)")
     listed = evidence.get("changes") or []
     if not listed:
         yield "none"
@@ -97,7 +97,7 @@ def _changes(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
         late = " AFTER THE ALARM" if (change["time"] or "") > until else ""
         who = change.get("actor") or change.get("user") or "unknown"
         failed = f" failed: {change['error']};" if change.get("error") else ""
-        own = " [own resource]" if change.get("own") else ""
+        own = " [own resource]" if change.get("own") else " [related resource]" if change.get("related") else ""
         yield f"{change['time']}{late}{own} {change['source']} {change['event']} by {who};{failed} {change.get('parameters') or ''}"
     yield from _more(listed, SHOWN_CHANGES)
     if trail.get("routine"):
