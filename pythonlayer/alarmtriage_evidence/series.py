@@ -151,7 +151,7 @@ def onset_of(series: Mapping[str, Any], source: Mapping[str, Any], fired_at: dat
     """
     breaches = _condition(series, source)
     period = int(series.get("period") or 60)
-    values = {round(at / period): value for at, value in series["points"] if at <= fired_at.timestamp()}
+    values = {int(at // period): value for at, value in series["points"] if at <= fired_at.timestamp()}
     if breaches is None or not values:
         return None
     first, newest = min(values), int(fired_at.timestamp() // period)
@@ -180,7 +180,7 @@ def _condition(series: Mapping[str, Any], source: Mapping[str, Any]) -> Optional
     """Returns what reports whether the value of a period breaches, or None if the alarm's condition is not known."""
     operator, threshold = source.get("ComparisonOperator") or "", series.get("threshold")
     period = int(series.get("period") or 60)
-    lower, upper = ({round(at / period): value for at, value in series.get(side) or []} for side in ("lower", "upper"))
+    lower, upper = ({int(at // period): value for at, value in series.get(side) or []} for side in ("lower", "upper"))
     if lower or upper:
         is_low, is_high = "LessThan" in operator, "GreaterThan" in operator
         return lambda value, at: is_low and value < lower.get(at, value) or is_high and value > upper.get(at, value)

@@ -44,6 +44,7 @@ _VARIABLE = (
     (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"), "<address>"),
     (re.compile(r"\b(?=[0-9A-Za-z+/_-]*\d)(?=[0-9A-Za-z+/_-]*[A-Za-z])[0-9A-Za-z+/_-]{20,}={0,2}"), "<id>"),
     (re.compile(r"\b0x[0-9a-fA-F]+\b|\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b"), "<id>"),
+    (re.compile(r"(?<=/)[A-Za-z]{1,8}[-_]?\d{3,}(?=[/\s?\"]|$)"), "<id>"),  # in the path of a request
     (re.compile(r"(?<![A-Za-z])\d+(?:\.\d+)?"), "<n>"),
 )
 # The status of a request: in the common log format after the quoted request, in JSON a field.

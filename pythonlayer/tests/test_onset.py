@@ -14,8 +14,8 @@ MINUTE = timedelta(minutes=1)
 
 
 def points(values: List[Optional[float]], last: int = 0, period: int = 60) -> List[List[float]]:
-    """Returns one datapoint for each period, the last of which began `last` periods before the transition."""
-    end = FIRED.timestamp() - last * period
+    """Returns one datapoint for each period, the last of which began `last` periods before that of the transition."""
+    end = (FIRED.timestamp() // period - last) * period
     return [[end - (len(values) - 1 - i) * period, value] for i, value in enumerate(values) if value is not None]
 
 
@@ -23,7 +23,7 @@ def onset(values: List[Optional[float]], last: int = 1, period: int = 60, **sour
     """Returns how many periods before the transition the onset was."""
     found = series.onset_of({"period": period, "threshold": 5.0, "points": points(values, last, period)},
                             {"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 3, **source}, FIRED)
-    return None if found is None else round((FIRED - found).total_seconds() / period)
+    return None if found is None else int((FIRED - found).total_seconds() / period)
 
 
 class Onset(unittest.TestCase):
@@ -47,7 +47,7 @@ class Onset(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(want, onset(values, last, **source))
 
-    def test_a_slow_alarm_has_its_onset_days_before(self) -> None:
+    def test_a_slow_alarm_has_its_onset_hours_before(self) -> None:
         self.assertEqual(3, onset([0] * 30 + [9, 9, 9], 1, period=3600))
 
     def test_a_band_decides_for_anomaly_detection(self) -> None:

@@ -25,6 +25,7 @@ _NUMBERS = (
     ("invocations", "Invocations", "Sum", 50), ("errors", "Errors", "Sum", 60), ("throttles", "Throttles", "Sum", 85),
     ("longest duration in ms", "Duration", "Maximum", 50), ("concurrent executions", "ConcurrentExecutions", "Maximum", 40),
     ("iterator age in ms", "IteratorAge", "Maximum", 50))
+_HOP_NUMBERS = ("invocations", "errors", "throttles", "longest duration in ms")
 _ACCOUNT_NUMBERS = (
     ("concurrent executions of all functions", "ConcurrentExecutions", "Maximum", 80),
     ("concurrent executions without reserved concurrency", "UnreservedConcurrentExecutions", "Maximum", 80),
@@ -72,6 +73,13 @@ def concurrency(ctx: Context, name: str) -> Iterator[Observation]:
 
 def invocations(ctx: Context, name: str) -> Iterator[Observation]:
     yield from observed(ctx, f"{KIND} {name}", _NUMBERS, _numbers(ctx, name))
+
+
+def work_done(ctx: Context, name: str) -> Iterator[Observation]:
+    """Returns the numbers of a function behind another resource, without those that are zero; that there are no errors is one."""
+    found, covered = _numbers(ctx, name)
+    shown = [one for one in _NUMBERS if one[0] == "errors" or one[0] in _HOP_NUMBERS and any(found[one[0]])]
+    yield from observed(ctx, f"{KIND} {name}", shown, (found, covered))
 
 
 def account_concurrency(ctx: Context, name: str) -> Iterator[Observation]:
@@ -140,7 +148,7 @@ def deployments(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 LOOKS = (configuration, concurrency, invocations, account_concurrency, heaviest_functions, errors, versions, event_sources, deployments)
-HOP_LOOKS = (configuration, concurrency, invocations, account_concurrency, heaviest_functions, errors)  # at a function behind another resource
+HOP_LOOKS = (configuration, concurrency, work_done, account_concurrency, heaviest_functions, errors)  # at a function behind another resource
 
 
 def name_of(ctx: Context, text: Any) -> str:
@@ -198,7 +206,7 @@ def _heaviest(ctx: Context) -> Dict[str, float]:
     for result in results:
         label = result.get("Label") or ""
         found[label] = max([found.get(label, 0.0), *(result.get("Values") or [])])
-    return {label: count for label, count in found.items() if label and count}
+    return {label: count for label, count in found.items() if label not in ("", "q0") and count}
 
 
 def _time(text: Any) -> Optional[datetime]:
