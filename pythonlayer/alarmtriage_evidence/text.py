@@ -126,7 +126,7 @@ def _series(series: Mapping[str, Any]) -> Iterator[str]:
         yield from _spans(points, runs[-SHOWN_RUNS][0])
         runs = runs[-SHOWN_RUNS:]
     for first, last, value in runs:
-        yield _span(first, last, figure(value))
+        yield f"{_span(first, last)} {figure(value)}"
 
 
 def _spans(points: List[Any], until: float) -> Iterator[str]:
@@ -143,11 +143,11 @@ def _spans(points: List[Any], until: float) -> Iterator[str]:
         else:
             shown.append([group[0][0], group[-1][0], text])
     for first, last, text in shown:
-        yield _span(first, last, text)
+        yield f"{_span(first, last)}: {text}"
 
 
-def _span(first: float, last: float, text: str) -> str:
-    return f"{_clock(first)}{'' if first == last else ' to ' + _clock(last)}: {text}"
+def _span(first: float, last: float) -> str:
+    return f"{_clock(first)}{'' if first == last else ' to ' + _clock(last)}"
 
 
 def _related(related: List[Dict[str, Any]]) -> Iterator[str]:
