@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Tuple
 
 from alarmtriage_evidence import services
 from alarmtriage_evidence.changes import changes
-from alarmtriage_evidence.services import api_gateway, dynamodb, event_rules, kinesis, lambda_functions, sqs
+from alarmtriage_evidence.services import api_gateway, dynamodb, event_rules, kinesis, lambda_functions, sns, sqs
 
 from . import fake_aws
 from .fake_aws import FIRED, FakeAWS, context, look
@@ -36,6 +36,8 @@ RESOURCES = (
     (kinesis, "clicks", {"lambda.list_event_source_mappings": mappings("worker")}),
     (dynamodb, "orders", {"dynamodb.describe_table": {"Table": {"StreamSpecification": {"StreamEnabled": True}, "LatestStreamArn": f"arn:aws:dynamodb:{REGION}:table/orders/stream/1"}},
                           "lambda.list_event_source_mappings": mappings("worker")}),
+    (sns, "orders", {"sns.list_subscriptions_by_topic": {"Subscriptions": [
+        {"Protocol": "email", "Endpoint": "a@example.com", "SubscriptionArn": "x"}, {"Protocol": "lambda", "Endpoint": function("worker"), "SubscriptionArn": "y"}]}}),
     (event_rules, "nightly", {"events.list_targets_by_rule": {"Targets": [{"Id": "1", "Arn": function("worker")}, {"Id": "2", "Arn": f"arn:aws:sqs:{REGION}:q"}]}}),
     (api_gateway, "shop prod", {
         "apigateway.get_rest_apis": {"items": [{"id": "abc", "name": "shop"}]},

@@ -7,7 +7,7 @@ from ..looks import log_errors, metrics, recent
 from . import lambda_functions
 
 KIND = "API"
-READS = ("apigateway:GET", "cloudwatch:GetMetricData", "logs:FilterLogEvents", *lambda_functions.HOP_READS)
+READS = ("apigateway:GET", "cloudwatch:GetMetricData", *lambda_functions.HOP_READS)
 COST = f"five metrics of GetMetricData, and {lambda_functions.HOP_COST}"
 MAX_APIS = 500
 

@@ -15,8 +15,8 @@ READS = (
     "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents",
 )
 COST = "six metrics of GetMetricData; if it is throttled, three more and a query of Metrics Insights"
-HOP_READS = ("lambda:GetFunctionConfiguration", "lambda:GetFunctionConcurrency", "lambda:GetAccountSettings", "cloudwatch:GetMetricData",
-             "logs:FilterLogEvents")
+# Of the looks at a function behind another resource, without cloudwatch:GetMetricData, which the resource's own looks need.
+HOP_READS = ("lambda:GetFunctionConfiguration", "lambda:GetFunctionConcurrency", "lambda:GetAccountSettings", "logs:FilterLogEvents")
 HOP_COST = "six of each function behind it"
 MAX_VERSIONS = 200
 
