@@ -9,6 +9,8 @@ from .context import BEFORE, Context, Observation, figure, stamp
 
 Measured = Tuple[Dict[str, Tuple[Optional[float], Optional[float]]], datetime]
 MAX_PATTERNS = 5  # of one log group
+EARLY = timedelta(minutes=30)  # a change that is longer before the onset counts less
+LONG_BEFORE = 70  # most weight of such a change
 AFTER_ONSET = 50  # most weight of a change after the onset, which did not cause it
 MAX_LOGS = timedelta(hours=2)  # period of log lines that is read before the onset, and after it
 
@@ -34,7 +36,7 @@ def log_errors(ctx: Context, about: str, group: str) -> Iterator[Observation]:
                           f"{found['count']} log lines in {group} from {found['first']} to {found['last']}, {count or none} in the "
                           f"{minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", weight)
     if not after["patterns"] and not before["patterns"] and after["complete"] and before["complete"]:
-        yield Observation(about, "errors", f"no error lines in {group} around the transition", 15)
+        yield Observation(about, "errors", f"no error lines in {group} around the transition, by English words such as error, failed, and denied", 15)
 
 
 def numbers(
@@ -110,7 +112,7 @@ def stack_events(ctx: Context, about: str, physical_id: str) -> Iterator[Observa
 def recent(ctx: Context, about: str, what: str, when: Any, weight: int = 90) -> Iterator[Observation]:
     """Returns a change if it happened within the period that is searched for changes, up to the transition.
 
-    It says whether the change was before the onset. What was changed after it counts less than the errors.
+    It says whether the change was before the onset. What was changed after it, or long before it, counts less than the errors.
     """
     if not isinstance(when, datetime):
         return
@@ -121,8 +123,8 @@ def recent(ctx: Context, about: str, what: str, when: Any, weight: int = 90) -> 
         is_late = ctx.is_onset_known and when >= onset + ctx.period()
         order = "after" if is_late else "before" if when < onset else "in the same period as"
         relation = f", {order} the onset at {stamp(onset)}" if ctx.is_onset_known else ""
-        yield Observation(about, "change", f"{what} at {stamp(when)}, {ago} minutes before the alarm{relation}",
-                          min(weight, AFTER_ONSET) if is_late else weight, when)
+        most = AFTER_ONSET if is_late else LONG_BEFORE if ctx.is_onset_known and when < onset - EARLY else weight
+        yield Observation(about, "change", f"{what} at {stamp(when)}, {ago} minutes before the alarm{relation}", min(weight, most), when)
 
 
 def rose(ctx: Context, before: float, after: float, scale: float = 1) -> bool:

@@ -115,8 +115,8 @@ class Windows(unittest.TestCase):
         self.assertEqual(FIRED - 2 * MINUTE, ctx.windows()[1])
         self.assertFalse(ctx.is_onset_known)
 
-    def test_a_change_after_the_onset_counts_less_than_the_errors(self) -> None:
-        for minutes, order, weight in ((6, "before", 90), (4, "in the same period as", 90), (2, "after", looks.AFTER_ONSET)):
+    def test_a_change_after_the_onset_or_long_before_it_counts_less_than_the_errors(self) -> None:
+        for minutes, order, weight in ((36, "before", looks.LONG_BEFORE), (6, "before", 90), (4, "in the same period as", 90), (2, "after", looks.AFTER_ONSET)):
             ctx = context(FakeAWS({}))
             ctx.onsets = [FIRED - 4 * MINUTE]
             seen = list(looks.recent(ctx, "x", "code was modified", FIRED - minutes * MINUTE + timedelta(seconds=20)))
