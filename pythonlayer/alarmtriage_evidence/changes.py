@@ -1,10 +1,11 @@
 """Changes that CloudTrail recorded before the alarm, without the routine events that hide them."""
 
+import re
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from alarmtriage_tool import trail
 
@@ -22,11 +23,14 @@ Lookup = Tuple[Optional[str], Dict[str, str], int]  # Region or None, attribute,
 _GENERAL: Lookup = (None, {"AttributeKey": "ReadOnly", "AttributeValue": "false"}, MAX_PAGES)
 
 
-def changes(ctx: Context, named: Callable[[], Sequence[Tuple[Optional[str], str]]]) -> Dict[str, Any]:
+def changes(
+    ctx: Context, named: Callable[[], Sequence[Tuple[Optional[str], str]]], related: Callable[[], Set[str]] = set
+) -> Dict[str, Any]:
     """Returns the changes before the alarm, and how much of the period was read.
 
     `named` returns the names of the alarm's own resources, each with the Region of its events or None. Their events come
-    first. The lookup for all writes does not wait for the names.
+    first. `related` returns the names of resources that these call or use, whose events come next. The lookup for all writes
+    does not wait for the names.
     """
     until = time.monotonic() + SECONDS
     events: Dict[str, Dict[str, Any]] = {}
@@ -37,6 +41,7 @@ def changes(ctx: Context, named: Callable[[], Sequence[Tuple[Optional[str], str]
         wanted: List[Lookup] = [
             (region, {"AttributeKey": "ResourceName", "AttributeValue": name}, MAX_NAME_PAGES) for region, name in names[:MAX_NAMES]]
         reads = [(lookup, pool.submit(_read, ctx, lookup, until)) for lookup in wanted] + [(_GENERAL, general)]
+        used = related()
     own = {name for _, name in names}
     routine: Counter = Counter()
     back_to: Optional[datetime] = None
@@ -64,6 +69,7 @@ def changes(ctx: Context, named: Callable[[], Sequence[Tuple[Optional[str], str]
             if key in events:
                 continue
             change = trail.change_of(event, own)
+            change["related"] = not change["own"] and not used.isdisjoint(re.split(r"[/:]", " ".join(change["resources"]).replace(" ", "/")))
             if change["own"] or not _is_routine(ctx, change):
                 events[key] = change
             else:
@@ -73,7 +79,7 @@ def changes(ctx: Context, named: Callable[[], Sequence[Tuple[Optional[str], str]
     if back_to is not None and len(names) > MAX_NAMES:
         ctx.note(f"changes: only {MAX_NAMES} of the alarm's {len(names)} resources were looked up by name")
     ranked = sorted(events.values(), key=lambda c: c["time"] or "", reverse=True)
-    ranked.sort(key=lambda c: not c["own"])
+    ranked.sort(key=lambda c: (not c["own"], not c["related"]))
     if len(ranked) > MAX_CHANGES:
         ctx.note(f"changes: {len(ranked) - MAX_CHANGES} more were read but are not listed")
     return {"list": ranked[:MAX_CHANGES], "from": stamp(back_to or ctx.fired_at - BEFORE), "complete": back_to is None and not failures,

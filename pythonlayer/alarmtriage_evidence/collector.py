@@ -11,7 +11,7 @@ from .changes import changes
 from .context import Context, Metric, Observation, metrics_of, stamp
 
 SECONDS = 20.0  # for the whole collection, unless the orchestrator gives another limit
-WORKERS = 16  # parts at the same time; the broker allows 64 connections
+WORKERS = 24  # parts at the same time; the broker allows 64 connections
 MAX_OBSERVATIONS = 60
 _T = TypeVar("_T")
 
@@ -52,6 +52,7 @@ class _Collection:
         if (source.get("AlarmRule") or alarm.get("children")) and not ctx.is_foreign:
             below = self._take("child alarms", self._start(alarms.children, ctx, source), {}) or []
         late = self._try("query and series", lambda: self._start_late(found, source, below), {})
+        ctx.series = late.get("series")
         ctx.metrics = self._try("metrics", lambda: self._metrics(source, below, found.get("query")), [])
         wanted = self._try("resources", lambda: services.targets(ctx, ctx.metrics), [])
         looks: List[Tuple[str, List[Observation], "Future[None]"]] = []
@@ -60,10 +61,14 @@ class _Collection:
                      f"because this code reads account {ctx.own_account}")
         else:
             looks = [self._start_look(name, look) for name, look in services.looks(ctx, wanted)]
-            late["trail"] = self._start(changes, ctx, lambda: services.names(ctx, wanted) or self._values(source, below))
+            late["trail"] = self._start(changes, ctx, lambda: services.names(ctx, wanted) or self._values(source, below),
+                                        lambda: services.related(ctx, wanted))
         for name, part in {**early, **late}.items():
             self._take(name, part, found)
         found["observations"] = self._observations(looks)
+        _, onset, _ = ctx.windows()
+        if ctx.is_onset_known:
+            found["onset"] = stamp(onset)
         found["changes"] = (found.get("trail") or {}).pop("list", [])
         self._pool.shutdown(wait=False, cancel_futures=True)
         for error, parts in self._failures.items():

@@ -8,10 +8,13 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 
 from alarmtriage_tool.trail import stamp
 
-__all__ = ["Context", "Metric", "Observation", "metrics_of", "number", "stamp"]
+__all__ = ["Context", "Metric", "Observation", "figure", "metrics_of", "number", "stamp"]
 
 BEFORE = timedelta(hours=3)  # period before the alarm that is searched for changes
 AROUND = timedelta(minutes=30)  # period before and after the transition whose log lines and numbers are compared
+MAX_ONSET = timedelta(hours=24)  # an onset that is longer before the transition is not searched around
+LATE = timedelta(minutes=5)  # metrics of AWS services arrive up to this much later
+SERIES_SECONDS = 6.0  # time to wait for the alarm's own series, which says when the onset was
 MAX_NOTES = 40  # lines about what was not seen
 MAX_NOTE = 300  # characters of such a line
 CONNECTIONS = 4  # at the same time to one service; the broker allows 64 in all
@@ -62,7 +65,11 @@ class Context:
         self.deadline = time.monotonic() + seconds
         self.source: Mapping[str, Any] = alarm.get("fallback") or {}  # the alarm's definition, when it has been read
         self.metrics: List[Metric] = []  # what the alarm evaluates, when it is known
+        self.series: Optional["Future[Any]"] = None  # the read of the alarm's own series, which finds the onset
+        self.onsets: List[datetime] = []  # of the alarm's series, when they have been read
+        self.is_onset_known = False  # whether `windows` took it from the alarm's series
         self.notes: List[str] = []
+        self._windows: Optional[Tuple[datetime, datetime, datetime]] = None
         self._clients: Dict[Tuple[str, str], Any] = {}
         self._pacers: Dict[str, _Pacer] = {}
         self._lock = threading.Lock()
@@ -89,6 +96,10 @@ class Context:
                                  retries={"max_attempts": 2, "mode": "standard"})
                 self._clients[key] = boto3.client(service, region_name=key[1], config=patient)
             return self._clients[key]
+
+    def arn(self, service: str, resource: str) -> str:
+        """Returns the ARN of a resource in the alarm's Region and in the account that the code reads."""
+        return f"arn:{self.alarm.get('partition') or 'aws'}:{service}:{self.region}:{self.own_account or self.account}:{resource}"
 
     def once(self, key: Any, read: Callable[[], Any]) -> Any:
         """Returns what `read` returns. Of several looks that need the same answer, only the first one reads it."""
@@ -160,11 +171,12 @@ class Context:
 
     def compare(
         self, namespace: str, wanted: Mapping[str, Tuple[str, str]], dimensions: Mapping[str, str], account: str = ""
-    ) -> Dict[str, Tuple[Optional[float], Optional[float]]]:
-        """Returns numbers before and after the transition: for each name of `wanted`, which gives a metric and its statistic.
+    ) -> Tuple[Dict[str, Tuple[Optional[float], Optional[float]]], datetime]:
+        """Returns numbers before and after the onset, for each name of `wanted`, and the end of the minutes that they cover.
 
-        Sums and counts are added up, of minimums the lowest value counts, and of all other statistics the highest. None
-        means that there is no data. The periods are those of `windows`; the first is usually longer.
+        `wanted` gives a metric and its statistic. Sums and counts are added up, of minimums the lowest value counts, and of all
+        other statistics the highest. None means that there is no data. The periods are those of `windows`, but the second
+        ends with the last datapoint of these metrics, because metrics arrive late.
         """
         start, middle, end = self.windows()
         queries = [
@@ -187,20 +199,39 @@ class Context:
                         halves[at >= middle].append(value)
             total = sum if stat in ("Sum", "SampleCount") else min if stat == "Minimum" else max
             found[name] = tuple(total(half) if half else None for half in halves)
-        return found  # type: ignore[return-value]
+        last = max((at for result in results for at in result.get("Timestamps", [])), default=middle) + timedelta(minutes=1)
+        # If the last datapoint is older than metrics are late, the resource has stopped, and the minutes without data count.
+        covered = min(end, max(last, self.now - LATE, middle + timedelta(minutes=1)))
+        return found, covered  # type: ignore[return-value]
 
     def windows(self) -> Tuple[datetime, datetime, datetime]:
-        """Returns the start of the period before the onset, the onset, and the end of the period after it."""
-        onset = self.fired_at - self.evaluation()
-        end = min(self.now, self.fired_at + AROUND)
-        return onset - max(AROUND, end - onset), onset, end
+        """Returns the start of the period before the onset, the onset, and the end of the period after it.
+
+        Waits for the alarm's own series, which says when the onset was. All looks have the same windows.
+        """
+        if self._windows is None and self.series is not None:
+            try:
+                self.series.result(timeout=min(SERIES_SECONDS, self.remaining() / 2))
+            except Exception:
+                pass  # the collection reports it
+        with self._lock:
+            if self._windows is None:
+                found = [at for at in self.onsets if self.fired_at - MAX_ONSET <= at <= self.fired_at]
+                self.is_onset_known = bool(found)
+                onset = min(found, default=self.fired_at - self.evaluation() - self.period())
+                onset = max(onset, self.fired_at - MAX_ONSET).replace(second=0, microsecond=0)
+                end = min(self.now, self.fired_at + AROUND)
+                self._windows = onset - max(AROUND, end - onset), onset, end
+            return self._windows
+
+    def period(self) -> timedelta:
+        """Returns the alarm's period, at most 2 hours."""
+        queries = self.source.get("Metrics") or [self.source]
+        return min(timedelta(seconds=max([int((q.get("MetricStat") or q).get("Period") or 60) for q in queries])), timedelta(hours=2))
 
     def evaluation(self) -> timedelta:
-        """Returns how long the alarm evaluates before it fires: its period times its evaluation periods, at most 2 hours."""
-        queries = self.source.get("Metrics") or [self.source]
-        period = max([int((q.get("MetricStat") or q).get("Period") or 60) for q in queries])
-        periods = int(self.source.get("EvaluationPeriods") or 5)
-        return min(timedelta(seconds=period * periods), timedelta(hours=2))
+        """Returns how long the alarm evaluates before it fires: its period times its evaluation periods, at most 4 hours."""
+        return min(self.period() * int(self.source.get("EvaluationPeriods") or 5), timedelta(hours=4))
 
 
 def _moment(seconds: Any, now: datetime) -> datetime:
@@ -224,6 +255,14 @@ class _Pacer:
             self._next += self._interval
         if pause > 0:
             time.sleep(pause)
+
+
+def figure(value: float) -> str:
+    """Returns a number for people: from 1,000 on without decimals, and never as a power of ten."""
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    text = f"{value:.4g}"
+    return f"{value:.8f}".rstrip("0").rstrip(".") if "e" in text else text
 
 
 def number(value: Any) -> bool:

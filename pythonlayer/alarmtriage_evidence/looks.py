@@ -1,55 +1,65 @@
 """Looks that collectors of several services share."""
 
-from datetime import datetime, timezone
-from typing import Any, Iterator, Mapping, Optional, Sequence, Tuple
+from datetime import datetime, timedelta, timezone
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 from alarmtriage_tool import logs
 
-from .context import BEFORE, Context, Observation, stamp
+from .context import BEFORE, Context, Observation, figure, stamp
 
+Measured = Tuple[Dict[str, Tuple[Optional[float], Optional[float]]], datetime]
 MAX_PATTERNS = 5  # of one log group
+EARLY = timedelta(minutes=30)  # a change that is longer before the onset counts less
+LONG_BEFORE = 70  # most weight of such a change
+AFTER_ONSET = 50  # most weight of a change after the onset, which did not cause it
+MAX_LOGS = timedelta(hours=2)  # period of log lines that is read before the onset, and after it
 
 
 def log_errors(ctx: Context, about: str, group: str) -> Iterator[Observation]:
     """Returns the error lines of a log group around the transition, grouped by pattern, compared with the time before."""
     start, onset, end = ctx.windows()
+    start, since = max(start, onset - MAX_LOGS), max(onset, end - MAX_LOGS)
     client = ctx.client("logs")
-    after = logs.log_patterns(group, onset, end, client=client)
+    after = logs.log_patterns(group, since, end, client=client)
     before = logs.log_patterns(group, start, onset, client=client)
     for period, found in (("after", after), ("before", before)):
         if not found["complete"]:
             ctx.note(f"log lines of {group}: not all error lines {period} {stamp(onset)} were read")
+    if since > onset:
+        ctx.note(f"log lines of {group}: those from {stamp(onset)} to {stamp(since)} were not read")
     none = "none" if before["complete"] else "none of those that were read"
     earlier = {p["pattern"]: p["count"] for p in before["patterns"]}
     for found in after["patterns"][:MAX_PATTERNS]:
         count = earlier.get(found["pattern"], 0)
-        weight = 85 if not count and before["complete"] else 75 if rose(ctx, count, found["count"]) else 35
+        weight = 85 if not count and before["complete"] else 75 if rose(ctx, count, found["count"], minutes(since, end) / minutes(start, onset)) else 35
         yield Observation(about, "errors",
                           f"{found['count']} log lines in {group} from {found['first']} to {found['last']}, {count or none} in the "
                           f"{minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", weight)
     if not after["patterns"] and not before["patterns"] and after["complete"] and before["complete"]:
-        yield Observation(about, "errors", f"no error lines in {group} around the transition", 15)
+        yield Observation(about, "errors", f"no error lines in {group} around the transition, by English words such as error, failed, and denied", 15)
 
 
 def numbers(
     ctx: Context, about: str, topic: str, label: str, before: Optional[float], after: Optional[float], weight: int,
-    is_total: bool = False,
+    is_total: bool = False, covered: Optional[datetime] = None,
 ) -> Iterator[Observation]:
     """Returns a number of `Context.compare` before and after the onset. It counts less unless it doubled or fell by half.
 
-    The periods differ in length, so totals are compared per minute.
+    The periods differ in length, so totals are compared per minute. `covered` is the end of the minutes that have data.
     """
     if before is None and after is None:
         return
     start, onset, end = ctx.windows()
+    end = covered or end
     new, old = after or 0, before or 0
+    scale = minutes(onset, end) / minutes(start, onset) if is_total else 1
     if not new and not old:
         weight = 5
-    elif not rose(ctx, old, new, is_total):
-        weight = min(weight, 55 if _fell(ctx, old, new, is_total) else 30)
+    elif not rose(ctx, old, new, scale):
+        weight = min(weight, 55 if 2 * new < old * scale else 30)
     rates = ("", "")
     if is_total:
-        rates = (f" ({new / minutes(onset, end):.3g} per minute)", f" ({old / minutes(start, onset):.3g} per minute)")
+        rates = tuple(f" ({figure(float(f'{rate:.3g}'))} per minute)" for rate in (new / minutes(onset, end), old / minutes(start, onset)))
     yield Observation(about, topic, f"{label}: {_text(after)}{rates[0]} from {stamp(onset)} to {stamp(end)}, {_text(before)}{rates[1]} "
                                     f"in the {minutes(start, onset)} minutes before", weight)
 
@@ -58,10 +68,20 @@ def metrics(
     ctx: Context, about: str, namespace: str, dimensions: Mapping[str, str], wanted: Sequence[Tuple[str, str, str, int]]
 ) -> Iterator[Observation]:
     """Returns metrics before and after the onset. Each of `wanted` is a label, a metric, its statistic, and a weight."""
-    found = ctx.compare(namespace, {label: (metric, stat) for label, metric, stat, _ in wanted}, dimensions)
+    yield from observed(ctx, about, wanted, measure(ctx, namespace, dimensions, wanted))
+
+
+def measure(ctx: Context, namespace: str, dimensions: Mapping[str, str], wanted: Sequence[Tuple[str, str, str, int]]) -> Measured:
+    """Returns the numbers of `metrics` by their labels, and the end of the minutes that they cover."""
+    return ctx.compare(namespace, {label: (metric, stat) for label, metric, stat, _ in wanted}, dimensions)
+
+
+def observed(ctx: Context, about: str, wanted: Sequence[Tuple[str, str, str, int]], measured: Measured) -> Iterator[Observation]:
+    """Returns what `measure` returned as observations."""
+    found, covered = measured
     for label, _, stat, weight in wanted:
         topic = "limit" if "throttle" in label or "provisioned" in label else "health"
-        yield from numbers(ctx, about, topic, label, *found[label], weight, stat in ("Sum", "SampleCount"))
+        yield from numbers(ctx, about, topic, label, *found[label], weight, stat in ("Sum", "SampleCount"), covered)
 
 
 def stack_events(ctx: Context, about: str, physical_id: str) -> Iterator[Observation]:
@@ -90,27 +110,26 @@ def stack_events(ctx: Context, about: str, physical_id: str) -> Iterator[Observa
 
 
 def recent(ctx: Context, about: str, what: str, when: Any, weight: int = 90) -> Iterator[Observation]:
-    """Returns a change if it happened within the period that is searched for changes, up to the transition."""
+    """Returns a change if it happened within the period that is searched for changes, up to the transition.
+
+    It says whether the change was before the onset. What was changed after it, or long before it, counts less than the errors.
+    """
     if not isinstance(when, datetime):
         return
     when = when.astimezone(timezone.utc)
     if ctx.fired_at - BEFORE <= when <= ctx.fired_at:
         ago = int((ctx.fired_at - when).total_seconds() / 60)
-        yield Observation(about, "change", f"{what} at {stamp(when)}, {ago} minutes before the alarm", weight, when)
+        _, onset, _ = ctx.windows()
+        is_late = ctx.is_onset_known and when >= onset + ctx.period()
+        order = "after" if is_late else "before" if when < onset else "in the same period as"
+        relation = f", {order} the onset at {stamp(onset)}" if ctx.is_onset_known else ""
+        most = AFTER_ONSET if is_late else LONG_BEFORE if ctx.is_onset_known and when < onset - EARLY else weight
+        yield Observation(about, "change", f"{what} at {stamp(when)}, {ago} minutes before the alarm{relation}", min(weight, most), when)
 
 
-def rose(ctx: Context, before: float, after: float, is_total: bool = True) -> bool:
-    """Reports whether a number more than doubled at the onset. Totals are compared per minute."""
-    start, onset, end = ctx.windows()
-    scale = minutes(onset, end) / minutes(start, onset) if is_total else 1
+def rose(ctx: Context, before: float, after: float, scale: float = 1) -> bool:
+    """Reports whether a number more than doubled at the onset. Totals are compared per minute: `scale` is the ratio of the periods."""
     return after > 2 * before * scale
-
-
-def _fell(ctx: Context, before: float, after: float, is_total: bool) -> bool:
-    """Reports whether a number fell to less than half at the onset."""
-    start, onset, end = ctx.windows()
-    scale = minutes(onset, end) / minutes(start, onset) if is_total else 1
-    return 2 * after < before * scale
 
 
 def minutes(start: datetime, end: datetime) -> int:
@@ -118,4 +137,4 @@ def minutes(start: datetime, end: datetime) -> int:
 
 
 def _text(value: Optional[float]) -> str:
-    return "no data" if value is None else f"{value:g}"
+    return "no data" if value is None else figure(value)

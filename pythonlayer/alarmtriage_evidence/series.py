@@ -2,8 +2,9 @@
 
 import json
 import re
-from datetime import datetime, timedelta
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from datetime import datetime, timedelta, timezone
+from operator import ge, gt, le, lt
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from alarmtriage_tool import cloudwatch
 
@@ -14,6 +15,10 @@ MAX_SERIES = 12
 MAX_PAGES = 5  # of GetMetricData
 # Expressions that find metrics on their own, instead of using those of other queries.
 _SEARCHES = re.compile(r"(?i)\b(?:SELECT|SEARCH|INSIGHT_RULE_METRIC|DB_PERF_INSIGHTS|LAMBDA|SERVICE_QUOTA)\b")
+LATE_PERIODS = 5  # datapoints before the transition that CloudWatch may not have evaluated yet
+MIN_USUAL = 10  # datapoints that show the usual range of a series
+_COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
+    "GreaterThanThreshold": gt, "GreaterThanOrEqualToThreshold": ge, "LessThanThreshold": lt, "LessThanOrEqualToThreshold": le}
 MAX_SPAN = timedelta(hours=24)  # time range of a PromQL query; CloudWatch limits the data scanned per 24 hours
 
 
@@ -126,11 +131,78 @@ def _series(
                 series["upper"] = [[t, max(bounds[t])] for t in times]
     below = "LessThan" in (source.get("ComparisonOperator") or "")
     ranked = sorted(found.values(), key=lambda s: (s["id"] != evaluated, _distance(s, below)))
+    for series in ranked:
+        if series["id"] == evaluated:
+            first = onset_of(series, source, ctx.fired_at)
+            if first is not None:
+                ctx.onsets.append(first)
     for series in ranked:  # a query with GROUP BY or SEARCH has several series
         several[series["id"]] = several.get(series["id"], 0) + 1
         if several[series["id"]] > 1:
             series["id"] += f"_{several[series['id']]}"
     return ranked
+
+
+def onset_of(series: Mapping[str, Any], source: Mapping[str, Any], fired_at: datetime) -> Optional[datetime]:
+    """Returns when the alarm's condition began, or None if the series does not show it.
+
+    This is the first breaching datapoint of the run that led to the transition, or an earlier one, if the series left its range
+    of the time before already then: a queue's age rises for a while until it exceeds the threshold.
+    """
+    breaches = _condition(series, source)
+    period = int(series.get("period") or 60)
+    values = {int(at // period): value for at, value in series["points"] if at <= fired_at.timestamp()}
+    if breaches is None or not values:
+        return None
+    first, newest = min(values), int(fired_at.timestamp() // period)
+    missing = str(source.get("TreatMissingData") or "missing") == "breaching"
+    count = int(source.get("EvaluationPeriods") or 1)
+    patience = max(count - int(source.get("DatapointsToAlarm") or count), 0)  # datapoints of a run that need not breach
+    run: Optional[int] = None
+    pauses, gap = 0, 0
+    for at in range(newest, first - 1, -1):
+        if at not in values and not missing:
+            gap += 1  # no data says neither
+            if run is not None and gap > count:
+                break
+        elif breaches(values[at], at) if at in values else True:
+            run, pauses, gap = at, 0, 0
+        else:
+            gap, pauses = 0, pauses + 1
+            if pauses > patience and (run is not None or newest - at > 2 * count + LATE_PERIODS):
+                break
+    if run is None or run <= first:
+        return None  # nothing breaches, or everything does since the beginning of the series
+    return datetime.fromtimestamp(_excursion(values, run, source) * period, timezone.utc)
+
+
+def _condition(series: Mapping[str, Any], source: Mapping[str, Any]) -> Optional[Callable[[float, int], bool]]:
+    """Returns what reports whether the value of a period breaches, or None if the alarm's condition is not known."""
+    operator, threshold = source.get("ComparisonOperator") or "", series.get("threshold")
+    period = int(series.get("period") or 60)
+    lower, upper = ({int(at // period): value for at, value in series.get(side) or []} for side in ("lower", "upper"))
+    if lower or upper:
+        is_low, is_high = "LessThan" in operator, "GreaterThan" in operator
+        return lambda value, at: is_low and value < lower.get(at, value) or is_high and value > upper.get(at, value)
+    if not number(threshold):
+        return None
+    compare = _COMPARISONS.get(operator)
+    return (lambda value, _: compare(value, threshold)) if compare else None
+
+
+def _excursion(values: Mapping[int, float], run: int, source: Mapping[str, Any]) -> int:
+    """Returns the period in which a series left the range of the time before, on the side of the threshold."""
+    earlier = sorted(at for at in values if at < run)
+    usual = [values[at] for at in earlier[:len(earlier) // 2]]
+    if len(usual) < MIN_USUAL:
+        return run
+    below = "LessThan" in (source.get("ComparisonOperator") or "") and "GreaterThan" not in (source.get("ComparisonOperator") or "")
+    lowest, highest = min(usual), max(usual)
+    for at in reversed(earlier):
+        if (values[at] >= lowest if below else values[at] <= highest):
+            break
+        run = at
+    return run
 
 
 def _distance(series: Mapping[str, Any], below: bool) -> float:

@@ -4,11 +4,13 @@ import json
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterator, List, Mapping
 
-from .context import Context
+from .context import Context, figure
 
 MAX_TEXT = 15_000  # characters of the whole text; the model reads at least this much without asking for more
-MAX_LINE = 400  # characters of one line
-SHOWN_POINTS = 30  # of each series
+MAX_LINE = 600  # characters of one line
+SHOWN_POINTS = 30  # lines of each series
+SHOWN_RUNS = 15  # of these, the newest values, if there are more
+SHOWN_SPANS = 15  # of these, spans of older values
 SHOWN_CHANGES = 25
 SHOWN_HISTORY = 12
 SHOWN_OBSERVATIONS = 40
@@ -46,6 +48,9 @@ class _Heading(str):
 
 def _lines(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
     yield f"It is {evidence['collected_at']}. The code runs in account {ctx.own_account or 'of the triage'}, Region {ctx.region}."
+    if evidence.get("onset"):
+        yield (f"The alarm's metric left its usual range or breached the threshold first at {evidence['onset']} (the onset). Looks compare the time "
+               "before the onset with the time after it.")
     if evidence.get("observations"):
         yield _Heading("OBSERVATIONS (what was seen, not what caused the alarm; the most relevant first)")
         for seen in evidence["observations"][:SHOWN_OBSERVATIONS]:
@@ -84,7 +89,7 @@ def _changes(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
     if trail is None:
         return
     until = ctx.fired_at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    yield _Heading(f"CHANGES in CloudTrail since {trail['from']} (write events; those of the alarm's own resources first)")
+    yield _Heading(f"CHANGES in CloudTrail since {trail['from']} (write events; those of the alarm's own resources first, then those of what they call or use)")
     listed = evidence.get("changes") or []
     if not listed:
         yield "none"
@@ -92,7 +97,7 @@ def _changes(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
         late = " AFTER THE ALARM" if (change["time"] or "") > until else ""
         who = change.get("actor") or change.get("user") or "unknown"
         failed = f" failed: {change['error']};" if change.get("error") else ""
-        own = " [own resource]" if change.get("own") else ""
+        own = " [own resource]" if change.get("own") else " [related resource]" if change.get("related") else ""
         yield f"{change['time']}{late}{own} {change['source']} {change['event']} by {who};{failed} {change.get('parameters') or ''}"
     yield from _more(listed, SHOWN_CHANGES)
     if trail.get("routine"):
@@ -103,7 +108,7 @@ def _changes(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
 def _series(series: Mapping[str, Any]) -> Iterator[str]:
     """Returns one line for each run of equal values, so that a long flat line is short."""
     points = series.get("points") or []
-    limit = f", threshold {series['threshold']:g}" if series.get("threshold") is not None else ""
+    limit = f", threshold {figure(series['threshold'])}" if series.get("threshold") is not None else ""
     account = f", of account {series['account']}" if series.get("account") else ""
     yield _Heading(f"METRIC {series['label']} ({series.get('stat') or 'value'} per {series['period']} s{limit}{account}; {len(points)} points)")
     if not points:
@@ -117,9 +122,32 @@ def _series(series: Mapping[str, Any]) -> Iterator[str]:
             runs.append([at, at, value])
     if len(runs) > SHOWN_POINTS:
         values = [value for _, value in points]
-        yield f"lowest {min(values):g}, highest {max(values):g}; the last {SHOWN_POINTS} values:"
-    for first, last, value in runs[-SHOWN_POINTS:]:
-        yield f"{_clock(first)}{'' if first == last else ' to ' + _clock(last)} {value:g}"
+        yield f"lowest {figure(min(values))}, highest {figure(max(values))}; the older values in spans, with the lowest and highest of each:"
+        yield from _spans(points, runs[-SHOWN_RUNS][0])
+        runs = runs[-SHOWN_RUNS:]
+    for first, last, value in runs:
+        yield f"{_span(first, last)} {figure(value)}"
+
+
+def _spans(points: List[Any], until: float) -> Iterator[str]:
+    """Returns the points before a time in a few spans of the same length, so that the beginning of a rise is visible."""
+    older = [point for point in points if point[0] < until]
+    size = max(1, -(-len(older) // SHOWN_SPANS))
+    shown: List[List[Any]] = []  # first time, last time, values
+    for begin in range(0, len(older), size):
+        group = older[begin:begin + size]
+        low, high = (figure(choose(value for _, value in group)) for choose in (min, max))
+        text = low if low == high else f"{low} to {high}"
+        if shown and shown[-1][2] == text:
+            shown[-1][1] = group[-1][0]
+        else:
+            shown.append([group[0][0], group[-1][0], text])
+    for first, last, text in shown:
+        yield f"{_span(first, last)}: {text}"
+
+
+def _span(first: float, last: float) -> str:
+    return f"{_clock(first)}{'' if first == last else ' to ' + _clock(last)}"
 
 
 def _related(related: List[Dict[str, Any]]) -> Iterator[str]:

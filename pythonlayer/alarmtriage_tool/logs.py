@@ -13,13 +13,16 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 MAX_PAGES = 8  # of FilterLogEvents, for one period
 SECONDS = 8.0  # time for one period
 MAX_PATTERNS = 20
-MAX_TEXT = 300  # characters of a pattern and of an example
+MAX_TEXT = 400  # characters of a pattern and of an example
 
 # The lines that CloudWatch Logs returns: those with a word that errors have. Any one of these terms is enough.
 ERROR_FILTER = (
     '?ERROR ?Error ?error ?Exception ?exception ?FATAL ?Fatal ?fatal ?CRITICAL ?Critical ?Traceback ?panic ?PANIC '
     '?"timed out" ?"Timed out" ?timeout ?Timeout ?denied ?Denied ?refused ?failed ?Failed ?FAILED ?"out of memory" ?OutOfMemory'
 )
+# Added for access logs, where a failed request is a line with a status. is_error then looks at the status.
+STATUS_FILTER = "?500 ?501 ?502 ?503 ?504"
+_ACCESS_LOG = re.compile(r"(?i)api-?gateway|access")
 _ERROR = re.compile(
     r"(?i)\b(?:error|fatal|critical|panic|traceback|denied|refused|failed|failure|timed? ?out)\b|Error\b|Exception\b|OutOfMemory|out of memory")
 # A count of no errors. "1,000 errors", "2.0 errors", and "no error handler" are something else.
@@ -27,7 +30,7 @@ _NO_ERRORS = re.compile(
     r"(?i)(?<![\w.,])(?:0|no)\s+(?:errors?|failures?|exceptions?|timeouts?)\b(?!\(s\)\w|\s+(?:handl|message|description|detail|code|response|page|budget))")
 # A name of errors with an empty value. _is_field says whether it is a field that reports that nothing failed.
 _EMPTY = re.compile(
-    r"""(?i)(?P<open>\\*["'])?\b(?P<name>errors?|exceptions?|failures?|failed|denied|refused|fatal|critical|panics?|time(?:d[ _-]?)?outs?)"""
+    r"""(?i)(?P<open>\\{0,8}["'])?\b(?P<name>errors?|exceptions?|failures?|failed|denied|refused|fatal|critical|panics?|time(?:d[ _-]?)?outs?)"""
     r"""(?P<close>\\*["'])?(?P<sign>\s*[:=]\s*)(?P<value>0(?![\w%]|[.,]\d)|(?:null|none|nil|undefined|false)\b(?![.(\[])|<nil>|\[\]|\{\}|\\*""|\\*''|"""
     r"""\\*["'](?:0|none|null|false)\\*["'])""")
 _PLURALS = ("errors", "exceptions", "failures", "panics", "timeouts")
@@ -41,8 +44,21 @@ _VARIABLE = (
     (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"), "<address>"),
     (re.compile(r"\b(?=[0-9A-Za-z+/_-]*\d)(?=[0-9A-Za-z+/_-]*[A-Za-z])[0-9A-Za-z+/_-]{20,}={0,2}"), "<id>"),
     (re.compile(r"\b0x[0-9a-fA-F]+\b|\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b"), "<id>"),
+    (re.compile(r"(?<=/)[A-Za-z]{1,8}[-_]?\d{3,}(?=[/\s?\"]|$)"), "<id>"),  # in the path of a request
     (re.compile(r"(?<![A-Za-z])\d+(?:\.\d+)?"), "<n>"),
 )
+# The status of a request: in the common log format after the quoted request, in JSON a field.
+_STATUS_IN_TEXT = re.compile(r'HTTP/\d(?:\.\d)?" (5\d\d)(?= |$)')
+_STATUS_KEYS = ("status", "statusCode", "status_code", "responseStatus", "http.status_code", "elb_status_code", "integrationStatus")
+_REQUEST_KEYS = ("httpMethod", "method", "routeKey", "resourcePath", "path", "uri")
+# A level below that of errors, at the beginning of a line or after the time and the ID that Lambda writes, and its names in JSON.
+_LOW_LEVEL = re.compile(r"^(?:\S+[\t ]+){0,3}\[?(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?)\]?(?=[\s:|-]|$)")
+_LOW_LEVELS = frozenset(("trace", "debug", "info", "information", "notice", "warn", "warning"))
+# A quoted text. If it has several words, somebody else may have written it.
+_QUOTED = re.compile(r'"[^"]*"')
+# What Lambda's Python runtime writes between the level and the message.
+_LAMBDA_PREFIX = re.compile(r"^(\[[A-Z]+\])\t\d{4}-\d\d-\d\dT\S+\t[0-9a-f-]{36}\t")
+_EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?::\s|$)")
 _MESSAGE_KEYS = ("errorMessage", "message", "msg", "error", "err", "exception", "log", "detail", "reason")
 _LEVEL_KEYS = ("errorType", "level", "severity", "levelname", "log.level", "lvl")
 Moment = Union[datetime, float, int]
@@ -67,7 +83,7 @@ def log_patterns(
     request: Dict[str, Any] = {
         "logGroupIdentifier" if by_arn else "logGroupName": group[:-2] if by_arn and group.endswith(":*") else group,
         "startTime": int(_seconds(start) * 1000), "endTime": int(_seconds(end or time.time()) * 1000),
-        "filterPattern": ERROR_FILTER if filter is None else filter,
+        "filterPattern": (f"{ERROR_FILTER} {STATUS_FILTER}" if _ACCESS_LOG.search(group) else ERROR_FILTER) if filter is None else filter,
     }
     groups: Dict[str, Dict[str, Any]] = {}
     lines, complete = 0, False
@@ -93,8 +109,55 @@ def log_patterns(
 
 
 def is_error(message: str) -> bool:
-    """Reports whether a log line reports an error."""
-    return bool(_ERROR.search(_EMPTY.sub(lambda found: "" if _is_field(found) else found[0], _NO_ERRORS.sub("", message))))
+    """Reports whether a log line reports an error: in its words, or by a status of 500 to 599 in an access log.
+
+    In a line whose level is below that of errors, quoted texts of several words do not count, because customers may have
+    written them. In JSON, these are the values of all fields but those of a message.
+    """
+    fields = _fields_of(message.strip())
+    if _failed_status(message, fields):
+        return True
+    text = message
+    if _LOW_LEVEL.search(message):
+        text = _unquoted(message)
+    elif fields is not None and any(str(fields.get(key)).lower() in _LOW_LEVELS for key in _LEVEL_KEYS):
+        text = json.dumps({key: _without_quotes(key, value) for key, value in fields.items()}, ensure_ascii=False)
+    return bool(_ERROR.search(_EMPTY.sub(lambda found: "" if _is_field(found) else found[0], _NO_ERRORS.sub("", text))))
+
+
+def _unquoted(text: str) -> str:
+    return _QUOTED.sub(lambda found: '"…"' if " " in found[0].strip('" ') else found[0], text)
+
+
+def _without_quotes(key: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {inner: _without_quotes(inner, one) for inner, one in value.items()}
+    if not isinstance(value, str):
+        return value
+    if key in _MESSAGE_KEYS:
+        return _unquoted(value)
+    return "…" if " " in value.strip() else value
+
+
+def _fields_of(text: str) -> Optional[Dict[str, Any]]:
+    """Returns the JSON object of a line, also after a short prefix, or None."""
+    start = text.find("{")
+    if not (0 <= start <= 120 and text.endswith("}")):
+        return None
+    try:
+        fields = json.loads(text[start:])
+    except (ValueError, RecursionError):  # a line may nest more deeply than Python parses
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _failed_status(message: str, fields: Optional[Dict[str, Any]]) -> str:
+    """Returns the status of 500 to 599 that a line of an access log reports, or an empty text."""
+    if fields is None:
+        found = _STATUS_IN_TEXT.search(message)
+        return found[1] if found else ""
+    values = (str(fields[key]) for key in _STATUS_KEYS if isinstance(fields.get(key), (int, str)))
+    return next((value for value in values if re.fullmatch(r"5\d\d", value)), "")
 
 
 def _is_field(found: "re.Match[str]") -> bool:
@@ -123,24 +186,43 @@ def _is_between(before: str, after: str) -> bool:
 
 
 def summary_of(message: str) -> str:
-    """Returns the part of a log line that says what happened: level and message of JSON, or the first and last line of a trace."""
+    """Returns the part of a log line that says what happened.
+
+    This is the level and message of JSON, the status and request of an access log in JSON, or the first line. If a traceback of Python
+    follows, its last line is added, unless the first line is the exception, as Lambda writes it.
+    """
     text = message.strip()
-    start = text.find("{")
-    if 0 <= start <= 120 and text.endswith("}"):
-        try:
-            fields = json.loads(text[start:])
-        except (ValueError, RecursionError):  # a line may nest more deeply than Python parses
-            fields = None
-        if isinstance(fields, dict):
-            found = _from_fields(fields)
-            if found:
-                return found[:MAX_TEXT]
+    fields = _fields_of(text)
+    if fields is not None:
+        status = _failed_status(text, fields)
+        found = _request_of(status, fields) if status else _from_fields(fields)
+        if found:
+            return found[:MAX_TEXT]
     parts = [line.strip() for line in re.split(r"[\n\r\u00a0]+", text) if line.strip()]
     if not parts:
         return ""
-    if len(parts) > 1 and ("Traceback" in text or "[ERROR]" in parts[0]) and _ERROR.search(parts[-1]) and parts[-1] != parts[0]:
-        return f"{parts[0][:140]} … {parts[-1]}"[:MAX_TEXT]
-    return parts[0][:MAX_TEXT]
+    first = _LAMBDA_PREFIX.sub(r"\1 ", parts[0])
+    last = _exception_of(text)
+    if last and last not in first:
+        return f"{first[:max(140, MAX_TEXT - len(last) - 3)]} … {last}"[:MAX_TEXT]
+    return first[:MAX_TEXT]
+
+
+def _exception_of(text: str) -> str:
+    """Returns the exception at the end of Python's last traceback in a text: the first line after it that is not indented."""
+    _, found, trace = text.rpartition("Traceback (most recent call last):")
+    lines = [line for line in re.split(r"[\n\r]+", trace) if line.strip()]
+    ends = (line.strip() for line in lines if line[0] not in " \t\u00a0")
+    end = next(ends, "") if found else ""
+    return end if _EXCEPTION.search(end) and not re.match(r"(?:raise|return|await|File|During|The)\b", end) else ""
+
+
+def _request_of(status: str, fields: Dict[str, Any]) -> str:
+    """Returns status, request, and errors of an access log's line in JSON."""
+    request = [str(fields[key]) for key in _REQUEST_KEYS if isinstance(fields.get(key), str) and fields[key] not in ("", "-")]
+    errors = [f"{key} {value}" for key, value in fields.items()
+              if re.search(r"(?i)error|message|reason", key) and isinstance(value, str) and value not in ("", "-")]
+    return " ".join([f"status {status}", *dict.fromkeys(request), *errors])
 
 
 def pattern_of(summary: str) -> str:

@@ -161,7 +161,7 @@ class Numbers(unittest.TestCase):
     def test_the_lowest_of_minimums_counts(self) -> None:
         result = {"Id": "q0", "Timestamps": [FIRED - timedelta(minutes=20), FIRED, FIRED + timedelta(minutes=1)], "Values": [100.0, 90.0, 0.0]}
         ctx = context(FakeAWS({"cloudwatch.get_metric_data": {"MetricDataResults": [result]}}))
-        self.assertEqual({"free": (100, 0)}, ctx.compare("AWS/RDS", {"free": ("FreeStorageSpace", "Minimum")}, {"DBInstanceIdentifier": "db"}))
+        self.assertEqual({"free": (100, 0)}, ctx.compare("AWS/RDS", {"free": ("FreeStorageSpace", "Minimum")}, {"DBInstanceIdentifier": "db"})[0])
 
     def test_an_unused_target_is_not_healthy(self) -> None:
         aws = FakeAWS({

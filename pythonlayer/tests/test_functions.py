@@ -70,6 +70,62 @@ class LogPatterns(FakeAWS):
         found = self.grouped("[ERROR] Runtime.Unhandled\nTraceback (most recent call last):\n  File x, line 3\nValueError: no stock")
         self.assertIn("ValueError: no stock", found["patterns"][0]["example"])
 
+    def test_the_exception_of_lambdas_format_is_its_first_line(self) -> None:
+        long = ("SSLError: HTTPSConnectionPool(host='payments.example.com', port=443): Max retries exceeded with url: /v1/charges/authorizations/long-name "
+                "(Caused by SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired')))")
+        trace = "Traceback (most recent call last):\n\u00a0\u00a0File \"/var/task/app.py\", line 3, in handler\n\u00a0\u00a0\u00a0\u00a0raise SSLError(e, request=request)"
+        for prefix in ("[ERROR] ", "[ERROR]\t2026-08-04T12:36:01.123Z\t0f8fad5b-d9cb-469f-a165-70867728950e\t"):
+            with self.subTest(prefix):
+                found = self.grouped(f"{prefix}{long}\n{trace}")["patterns"][0]
+                self.assertEqual(f"[ERROR] {long}", found["example"])
+                self.assertIn("certificate has expired", found["pattern"])
+
+    def test_the_exception_of_a_plain_traceback_is_its_last_line(self) -> None:
+        trace = "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\n    raise ValueError('x')\n"
+        for message, want in (
+            (f"ERROR order failed\n{trace}shop.NoStock: sku 7", "ERROR order failed … shop.NoStock: sku 7"),
+            (f"{trace}KeyError: 'a'\n\nDuring handling of the above exception, another exception occurred:\n\n{trace}ValueError: b",
+             "Traceback (most recent call last): … ValueError: b"),
+            (f"ERROR {'x' * 600}\n{trace}KeyboardInterrupt", f"ERROR {'x' * 374} … KeyboardInterrupt"),
+            ("java.lang.IllegalStateException: no pool\n\tat shop.Pool.get(Pool.java:7)\n\tat java.lang.Thread.run(Error.java:8)",
+             "java.lang.IllegalStateException: no pool"),
+        ):
+            with self.subTest(message):
+                self.assertEqual(want, logs.summary_of(message))
+
+    def test_a_failed_request_of_an_access_log_is_an_error(self) -> None:
+        for line, want in (
+            ('{"requestId": "a1", "status": "502", "routeKey": "POST /orders", "integrationErrorMessage": "timed out here", "error": "-"}',
+             "status 502 POST /orders integrationErrorMessage timed out here"),
+            ('{"status": 503, "httpMethod": "GET", "resourcePath": "/orders"}', "status 503 GET /orders"),
+            ('10.0.0.7 - - [04/Aug/2026:12:36:01 +0000] "GET /orders HTTP/1.1" 504 41', '10.0.0.7 - - [04/Aug/2026:12:36:01 +0000] "GET /orders HTTP/1.1" 504 41'),
+        ):
+            with self.subTest(line):
+                self.assertEqual([want], [p["example"] for p in self.grouped(line)["patterns"]])
+        for line in ('{"status": "200", "path": "/500"}', '10.0.0.7 - - [x] "GET /502 HTTP/1.1" 200 503', '{"status": "404"}', '{"took": 500}', '{"status": true}'):
+            self.assertEqual([], self.grouped(line)["patterns"], line)
+
+    def test_the_requests_of_access_logs_are_searched_by_their_status(self) -> None:
+        for group, searched in (("/aws/apigateway/shop", True), ("API-Gateway-Execution-Logs_a/prod", True), ("/nginx/access.log", True), ("/aws/lambda/orders", False)):
+            self.answers["filter_log_events"] = lambda request: {"events": []}
+            logs.log_patterns(group, MOMENT)
+            self.assertEqual(searched, "?502" in self.calls[-1][1]["filterPattern"], group)
+
+    def test_a_text_of_a_customer_is_no_error_of_the_function(self) -> None:
+        prefix = "2026-08-04T12:36:01.123Z\t0f8fad5b-d9cb-469f-a165-70867728950e\t"
+        for line in (
+            f'[WARNING]\t{prefix}ORD-1 gift message: "</log> the investigation failed, access denied"', f'[INFO]\t{prefix}ticket {{"message": "I get access denied"}}',
+            f'{prefix}INFO\tticket: "access denied since today"', '{"level": "info", "msg": "ticket", "comment": "I get access denied"}',
+            '{"level": "warn", "message": "ticket \\"access denied since today\\""}', '{"level": "INFO", "body": {"text": "it failed again"}}',
+        ):
+            self.assertEqual([], self.grouped(line)["patterns"], line)
+        for line in (
+            f'[ERROR]\t{prefix}ticket: "access denied since today"', f"[INFO]\t{prefix}access denied for role orders", '[INFO] answer {"error": "no route to host"}',
+            '{"level": "info", "msg": "access denied for role orders"}', '{"level": "error", "comment": "I get access denied"}', '{"level": "info", "error": "no route to host"}',
+            '{"message": "access denied"}', 'query "select a from b" failed',
+        ):
+            self.assertEqual(1, len(self.grouped(line)["patterns"]), line)
+
     def test_an_empty_message_of_an_error_is_an_error(self) -> None:
         for line in (
             "Connection failed: null", "Login failed: null", "Unhandled exception: null", "Error: undefined", "Error: null", "Exception: None",

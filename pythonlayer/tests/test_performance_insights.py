@@ -8,7 +8,7 @@ from . import fake_aws
 from .fake_aws import FIRED, FakeAWS, context, look
 from .test_services import Looks, MINUTES, REGION
 
-ONSET = FIRED - MINUTES
+ONSET = FIRED - 2 * MINUTES
 Totals = Dict[str, float]
 
 
@@ -54,11 +54,11 @@ class PerformanceInsights(Staged):
 
     def test_a_new_statement_and_its_wait_come_first(self) -> None:
         texts = self.see(rds, "orders-1", self.staged(instance(), self.KEYS))
-        self.first(texts, "SQL digest pi-0: 7.25 average active sessions from 2026-08-04T12:35:00Z to 2026-08-04T12:41:00Z, none in the 30 minutes before: "
+        self.first(texts, "SQL digest pi-0: 7.25 average active sessions from 2026-08-04T12:34:00Z to 2026-08-04T12:41:00Z, none in the 30 minutes before: "
                           "SELECT * FROM orders WHERE sku = ?",
-                   "top wait events in average active sessions from 2026-08-04T12:35:00Z to 2026-08-04T12:41:00Z, and in the 30 minutes before: "
+                   "top wait events in average active sessions from 2026-08-04T12:34:00Z to 2026-08-04T12:41:00Z, and in the 30 minutes before: "
                    "IO:DataFileRead 6.1 (0.2), CPU 2 (1.9), Lock:tuple 0.9 (none)",
-                   "database load in average active sessions: 9 from 2026-08-04T12:35:00Z to 2026-08-04T12:41:00Z, 1 in the 30 minutes before", among=3)
+                   "database load in average active sessions: 9 from 2026-08-04T12:34:00Z to 2026-08-04T12:41:00Z, 1 in the 30 minutes before", among=3)
         self.assertIn("SQL digest pi-1: 0.04 average active sessions", "\n".join(texts))
 
     def test_its_requests_are_bounded_and_name_the_resource(self) -> None:
@@ -89,7 +89,7 @@ class PerformanceInsights(Staged):
         many = {f"SELECT {i} FROM t": 30.0 - i for i in range(25)}
         keys = {"db.wait_event": ([], []), "db.sql_tokenized": (statements({"SELECT 99 FROM t": 8.0}), statements(many))}
         texts = self.see(rds, "orders-1", self.staged(instance(), keys))
-        self.assertIn("8 average active sessions from 2026-08-04T12:35:00Z to 2026-08-04T12:41:00Z, at most 6 in the 30 minutes before", "\n".join(texts))
+        self.assertIn("8 average active sessions from 2026-08-04T12:34:00Z to 2026-08-04T12:41:00Z, at most 6 in the 30 minutes before", "\n".join(texts))
 
     def test_it_is_off(self) -> None:
         for found in (instance(PerformanceInsightsEnabled=False), {k: v for k, v in instance().items() if k != "PerformanceInsightsEnabled"}):

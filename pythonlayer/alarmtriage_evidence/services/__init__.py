@@ -7,13 +7,14 @@ Each collector is one module with these members:
     COST      what its looks cost, in one phrase
     targets   returns the names of its resources in a metric, by namespace or dimensions
     LOOKS     functions of the context and one name, which return observations; each fails on its own
+    functions optional: returns the Lambda functions behind a resource, such as its consumers; some of them are looked at, too
     names     optional: returns further names of a resource for CloudTrail, each with the Region of its events or None
 
 All looks of all resources run at the same time. `performance_insights` has no resources of its own; `rds` uses its looks.
 """
 
 from types import ModuleType
-from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ..context import Context, Metric, Observation
 from . import (
@@ -27,6 +28,7 @@ COLLECTORS: Tuple[ModuleType, ...] = (
 )
 
 MAX_TARGETS = 12  # resources of one alarm
+MAX_FUNCTIONS = 2  # functions behind a resource that are looked at
 Look = Tuple[str, Callable[[], Iterator[Observation]]]
 
 
@@ -54,6 +56,41 @@ def looks(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> Iterator[Lo
         for look in collector.LOOKS:
             yield (f"{look.__name__.replace('_', ' ')} of {collector.KIND} {name}".rstrip(),
                    lambda look=look, name=name: look(ctx, name))
+    for collector, name in wanted:
+        for position in range(MAX_FUNCTIONS if hasattr(collector, "functions") else 0):
+            for look in lambda_functions.HOP_LOOKS:
+                yield (f"{look.__name__.replace('_', ' ')} of a function behind {collector.KIND} {name}",
+                       lambda look=look, resource=(collector, name), position=position: _behind(ctx, wanted, resource, position, look))
+
+
+def _behind(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]], resource: Tuple[ModuleType, str], position: int, look: Any) -> Iterator[Observation]:
+    """Returns what a look sees of one of the functions behind a resource, unless the alarm itself is about that function."""
+    found = functions(ctx, *resource)
+    if position < len(found) and (lambda_functions, found[position]) not in wanted:
+        yield from look(ctx, found[position])
+
+
+def functions(ctx: Context, collector: ModuleType, name: str) -> List[str]:
+    """Returns the Lambda functions behind a resource that are looked at."""
+    try:
+        found = [function for function in dict.fromkeys(collector.functions(ctx, name)) if function]
+    except Exception:
+        return []  # the look that needs the same answer reports the error
+    if len(found) > MAX_FUNCTIONS:
+        ctx.note(f"{collector.KIND} {name}: of the {len(found)} functions behind it, only {' and '.join(found[:MAX_FUNCTIONS])} were looked at")
+    return found[:MAX_FUNCTIONS]
+
+
+def related(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> Set[str]:
+    """Returns names of resources that the alarm's resources call or use: functions behind them, and what these functions name."""
+    behind = [function for collector, name in wanted if hasattr(collector, "functions") for function in functions(ctx, collector, name)]
+    found = set(behind)
+    for function in [*behind, *(name for collector, name in wanted if collector is lambda_functions)]:
+        try:
+            found |= lambda_functions.uses(ctx, function)
+        except Exception:
+            pass  # the look that needs the same answer reports the error
+    return found
 
 
 def names(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> List[Tuple[Optional[str], str]]:

@@ -4,10 +4,11 @@ from typing import Any, Iterator, List, Mapping, Optional, Tuple
 
 from ..context import Context, Metric, Observation
 from ..looks import log_errors, metrics, recent
+from . import lambda_functions
 
 KIND = "API"
-READS = ("apigateway:GET", "cloudwatch:GetMetricData", "logs:FilterLogEvents")
-COST = "five metrics of GetMetricData"
+READS = ("apigateway:GET", "cloudwatch:GetMetricData", *lambda_functions.HOP_READS)
+COST = f"five metrics of GetMetricData, and {lambda_functions.HOP_COST}"
 MAX_APIS = 500
 
 
@@ -43,9 +44,22 @@ def numbers(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def integrations(ctx: Context, name: str) -> Iterator[Observation]:
-    api, about = _api(ctx, name), f"{KIND} {name}"
-    if api is None:
-        return
+    for uri in _integrations(ctx, name)[:10]:
+        function = uri.split(":function:")[-1].split("/")[0] if ":function:" in uri else ""
+        yield Observation(f"{KIND} {name}", "dependency", f"it calls {'Lambda function ' + function if function else uri}", 35)
+
+
+def functions(ctx: Context, name: str) -> List[str]:
+    return [lambda_functions.name_of(ctx, uri) for uri in _integrations(ctx, name)]
+
+
+def _integrations(ctx: Context, name: str) -> List[str]:
+    """Returns the URIs of all integrations, sorted."""
+    api = _api(ctx, name)
+    return ctx.once(("integrations", name), lambda: _read_integrations(ctx, api, name)) if api else []
+
+
+def _read_integrations(ctx: Context, api: Mapping[str, Any], name: str) -> List[str]:
     seen = set()
     if api["kind"] == "rest":
         client = ctx.client("apigateway")
@@ -56,9 +70,7 @@ def integrations(ctx: Context, name: str) -> Iterator[Observation]:
         client = ctx.client("apigatewayv2")
         for integration in ctx.pages(f"integrations of {name}", client.get_integrations, "Items", 100, ApiId=api["id"]):
             seen.add(integration.get("IntegrationUri"))
-    for uri in sorted(filter(None, seen))[:10]:
-        function = uri.split(":function:")[-1].split("/")[0] if ":function:" in uri else ""
-        yield Observation(about, "dependency", f"it calls {'Lambda function ' + function if function else uri}", 35)
+    return sorted(filter(None, seen))
 
 
 def access_logs(ctx: Context, name: str) -> Iterator[Observation]:

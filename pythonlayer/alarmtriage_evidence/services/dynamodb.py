@@ -4,11 +4,13 @@ from typing import Any, Iterator, List, Mapping
 
 from ..context import Context, Metric, Observation
 from ..looks import metrics, recent, stack_events
+from . import lambda_functions
 
 KIND = "DynamoDB table"
 READS = ("dynamodb:DescribeTable", "application-autoscaling:DescribeScalableTargets", "application-autoscaling:DescribeScalingActivities",
-         "cloudwatch:GetMetricData", "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
-COST = "seven metrics of GetMetricData"
+         "cloudwatch:GetMetricData", "lambda:ListEventSourceMappings", "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents",
+         *lambda_functions.HOP_READS)
+COST = f"seven metrics of GetMetricData, and {lambda_functions.HOP_COST}"
 
 
 def targets(metric: Metric) -> List[str]:
@@ -59,7 +61,26 @@ def deployments(ctx: Context, name: str) -> Iterator[Observation]:
     yield from stack_events(ctx, f"{KIND} {name}", name)
 
 
-LOOKS = (state, numbers, scaling, deployments)
+def consumers(ctx: Context, name: str) -> Iterator[Observation]:
+    for mapping in _consumers(ctx, name):
+        function, result = str(mapping.get("FunctionArn")).split(":function:")[-1], mapping.get("LastProcessingResult")
+        fine = mapping.get("State") == "Enabled" and result in (None, "OK", "No records processed")
+        yield Observation(f"{KIND} {name}", "dependency", f"the consumer of its stream is Lambda function {function}: {mapping.get('State')}, "
+                                                          f"last result {result}{lambda_functions.settings_of(mapping)}", 30 if fine else 85)
+
+
+def functions(ctx: Context, name: str) -> List[str]:
+    return [lambda_functions.name_of(ctx, mapping.get("FunctionArn")) for mapping in _consumers(ctx, name)]
+
+
+LOOKS = (state, numbers, scaling, consumers, deployments)
+
+
+def _consumers(ctx: Context, name: str) -> List[Mapping[str, Any]]:
+    """Returns the event source mappings of the table's stream, if it has one."""
+    table = _table(ctx, name)
+    enabled = (table.get("StreamSpecification") or {}).get("StreamEnabled")
+    return lambda_functions.mappings_of(ctx, table["LatestStreamArn"]) if enabled and table.get("LatestStreamArn") else []
 
 
 def _table(ctx: Context, name: str) -> Mapping[str, Any]:

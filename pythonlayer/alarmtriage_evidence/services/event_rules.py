@@ -4,11 +4,12 @@ from typing import Any, Iterator, List, Tuple
 
 from ..context import Context, Metric, Observation
 from ..looks import metrics, stack_events
+from . import lambda_functions
 
 KIND = "EventBridge rule"
 READS = ("events:DescribeRule", "events:ListTargetsByRule", "cloudwatch:GetMetricData", "cloudformation:DescribeStackResources",
-         "cloudformation:DescribeStackEvents")
-COST = "four metrics of GetMetricData"
+         "cloudformation:DescribeStackEvents", *lambda_functions.HOP_READS)
+COST = f"four metrics of GetMetricData, and {lambda_functions.HOP_COST}"
 
 
 def targets(metric: Metric) -> List[str]:
@@ -26,8 +27,7 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def rule_targets(ctx: Context, name: str) -> Iterator[Observation]:
-    bus, rule = _parts(name)
-    listed = ctx.pages(f"targets of {name}", ctx.client("events").list_targets_by_rule, "Targets", 100, Rule=rule, EventBusName=bus)
+    listed = _targets(ctx, name)
     if not listed:
         yield Observation(f"{KIND} {name}", "configuration", "it has no target", 90)
     for found in listed:
@@ -49,11 +49,21 @@ def deployments(ctx: Context, name: str) -> Iterator[Observation]:
     yield from stack_events(ctx, f"{KIND} {name}", rule if bus == "default" else f"{bus}|{rule}")
 
 
+def functions(ctx: Context, name: str) -> List[str]:
+    return [lambda_functions.name_of(ctx, found.get("Arn")) for found in _targets(ctx, name)]
+
+
 LOOKS = (state, rule_targets, numbers, deployments)
 
 
 def names(ctx: Context, name: str) -> List[Any]:
     return [(None, _parts(name)[1])]
+
+
+def _targets(ctx: Context, name: str) -> List[Any]:
+    bus, rule = _parts(name)
+    return ctx.once(("event-targets", name), lambda: ctx.pages(
+        f"targets of {name}", ctx.client("events").list_targets_by_rule, "Targets", 100, Rule=rule, EventBusName=bus))
 
 
 def _parts(name: str) -> Tuple[str, str]:

@@ -4,11 +4,12 @@ from typing import Iterator, List
 
 from ..context import Context, Metric, Observation
 from ..looks import metrics, stack_events
+from . import lambda_functions
 
 KIND = "Kinesis stream"
 READS = ("kinesis:DescribeStreamSummary", "kinesis:ListStreamConsumers", "lambda:ListEventSourceMappings", "cloudwatch:GetMetricData",
-         "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
-COST = "six metrics of GetMetricData"
+         "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents", *lambda_functions.HOP_READS)
+COST = f"six metrics of GetMetricData, and {lambda_functions.HOP_COST}"
 
 
 def targets(metric: Metric) -> List[str]:
@@ -25,13 +26,17 @@ def state(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def consumers(ctx: Context, name: str) -> Iterator[Observation]:
-    about, arn = f"{KIND} {name}", _stream(ctx, name).get("StreamARN")
+    about, arn = f"{KIND} {name}", ctx.arn("kinesis", f"stream/{name}")
     for found in ctx.pages(f"enhanced fan-out consumers of {name}", ctx.client("kinesis").list_stream_consumers, "Consumers", 20, StreamARN=arn):
         yield Observation(about, "dependency", f"enhanced fan-out consumer {found.get('ConsumerName')} is {found.get('ConsumerStatus')}", 30)
-    for mapping in ctx.pages(f"consumers of {name}", ctx.client("lambda").list_event_source_mappings, "EventSourceMappings", 20, EventSourceArn=arn):
+    shards = _stream(ctx, name).get("OpenShardCount")
+    for mapping in lambda_functions.mappings_of(ctx, arn):
         function, result = str(mapping.get("FunctionArn")).split(":function:")[-1], mapping.get("LastProcessingResult")
         fine = mapping.get("State") == "Enabled" and result in (None, "OK", "No records processed")
-        yield Observation(about, "dependency", f"its consumer is Lambda function {function}: {mapping.get('State')}, last result {result}", 30 if fine else 88)
+        factor = mapping.get("ParallelizationFactor")
+        most = f", so at most {shards * factor} batches of {shards} shards are processed at a time" if shards and factor else ""
+        yield Observation(about, "dependency", f"its consumer is Lambda function {function}: {mapping.get('State')}, last result {result}"
+                                               f"{lambda_functions.settings_of(mapping)}{most}", 45 if fine else 88)
 
 
 def numbers(ctx: Context, name: str) -> Iterator[Observation]:
@@ -43,6 +48,11 @@ def numbers(ctx: Context, name: str) -> Iterator[Observation]:
 
 def deployments(ctx: Context, name: str) -> Iterator[Observation]:
     yield from stack_events(ctx, f"{KIND} {name}", name)
+
+
+def functions(ctx: Context, name: str) -> List[str]:
+    arn = ctx.arn("kinesis", f"stream/{name}")
+    return [lambda_functions.name_of(ctx, m.get("FunctionArn")) for m in lambda_functions.mappings_of(ctx, arn)]
 
 
 LOOKS = (state, consumers, numbers, deployments)

@@ -1,20 +1,36 @@
-"""Lambda: configuration and state, invocations, throttling, error lines, versions and aliases, and event sources."""
+"""Lambda: configuration and state, invocations, throttling, the account's concurrency, error lines, versions and aliases, and event sources."""
+
+import re
 
 from datetime import datetime, timezone
-from typing import Any, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
-from ..context import Context, Metric, Observation
-from ..looks import log_errors, metrics, recent, stack_events
+from ..context import Context, Metric, Observation, figure, stamp
+from ..looks import Measured, log_errors, measure, observed, recent, stack_events
 
 KIND = "Lambda function"
 READS = (
     "lambda:GetFunctionConfiguration", "lambda:GetFunctionConcurrency", "lambda:ListVersionsByFunction", "lambda:ListAliases",
-    "lambda:ListEventSourceMappings", "cloudwatch:GetMetricData", "logs:FilterLogEvents",
+    "lambda:ListEventSourceMappings", "lambda:GetAccountSettings", "cloudwatch:GetMetricData", "logs:FilterLogEvents",
     "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents",
 )
-COST = "six metrics of GetMetricData"
+COST = "six metrics of GetMetricData; if it is throttled, three more and a query of Metrics Insights"
+# Of the looks at a function behind another resource, without cloudwatch:GetMetricData, which the resource's own looks need.
+HOP_READS = ("lambda:GetFunctionConfiguration", "lambda:GetFunctionConcurrency", "lambda:GetAccountSettings", "logs:FilterLogEvents")
+HOP_COST = "six of each function behind it"
 MAX_VERSIONS = 200
 
+MAX_HEAVY = 5  # functions with the most concurrent executions
+_NUMBERS = (
+    ("invocations", "Invocations", "Sum", 50), ("errors", "Errors", "Sum", 60), ("throttles", "Throttles", "Sum", 85),
+    ("longest duration in ms", "Duration", "Maximum", 50), ("concurrent executions", "ConcurrentExecutions", "Maximum", 40),
+    ("iterator age in ms", "IteratorAge", "Maximum", 50))
+_HOP_NUMBERS = ("invocations", "errors", "throttles", "longest duration in ms")
+_ACCOUNT_NUMBERS = (
+    ("concurrent executions of all functions", "ConcurrentExecutions", "Maximum", 80),
+    ("concurrent executions without reserved concurrency", "UnreservedConcurrentExecutions", "Maximum", 80),
+    ("throttles of all functions", "Throttles", "Sum", 60))
+_ARN = re.compile(r"arn:[\w-]+:lambda:([\w-]+):(\d+):function:([\w-]+)")
 _HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}  # Regions of IAM's events
 
 
@@ -56,11 +72,42 @@ def concurrency(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def invocations(ctx: Context, name: str) -> Iterator[Observation]:
-    about = f"{KIND} {name}"
-    yield from metrics(ctx, about, "AWS/Lambda", {"FunctionName": name}, (
-        ("invocations", "Invocations", "Sum", 50), ("errors", "Errors", "Sum", 60), ("throttles", "Throttles", "Sum", 85),
-        ("longest duration in ms", "Duration", "Maximum", 50), ("concurrent executions", "ConcurrentExecutions", "Maximum", 40),
-        ("iterator age in ms", "IteratorAge", "Maximum", 50)))
+    yield from observed(ctx, f"{KIND} {name}", _NUMBERS, _numbers(ctx, name))
+
+
+def work_done(ctx: Context, name: str) -> Iterator[Observation]:
+    """Returns the numbers of a function behind another resource, without those that are zero; that there are no errors is one."""
+    found, covered = _numbers(ctx, name)
+    shown = [one for one in _NUMBERS if one[0] == "errors" or one[0] in _HOP_NUMBERS and any(found[one[0]])]
+    yield from observed(ctx, f"{KIND} {name}", shown, (found, covered))
+
+
+def account_concurrency(ctx: Context, name: str) -> Iterator[Observation]:
+    """Compares the executions of all functions with the account's limit if the function is throttled."""
+    if not _is_throttled(ctx, name):
+        return
+    limits = ctx.once("lambda-account", ctx.client("lambda").get_account_settings).get("AccountLimit") or {}
+    limit = limits.get("ConcurrentExecutions")
+    measured = ctx.once("lambda-account-numbers", lambda: measure(ctx, "AWS/Lambda", {}, _ACCOUNT_NUMBERS))
+    highest = measured[0][_ACCOUNT_NUMBERS[0][0]][1]
+    about = f"Lambda in {ctx.region}"
+    text = f"the account's limit is {limit} concurrent executions, {limits.get('UnreservedConcurrentExecutions')} of which no function has reserved"
+    if limit and highest is not None:
+        text += f"; at most {figure(highest)} were used after the onset"
+    yield Observation(about, "limit", text, 91 if limit and highest is not None and highest >= 0.9 * limit else 45)
+    yield from observed(ctx, about, _ACCOUNT_NUMBERS, measured)
+
+
+def heaviest_functions(ctx: Context, name: str) -> Iterator[Observation]:
+    """Returns the functions with the most concurrent executions if the function is throttled."""
+    if not _is_throttled(ctx, name):
+        return
+    heavy = ctx.once("lambda-heavy", lambda: _heaviest(ctx))
+    if heavy:
+        _, onset, _ = ctx.windows()
+        ranked = sorted(heavy.items(), key=lambda item: -item[1])
+        yield Observation(f"Lambda in {ctx.region}", "limit", f"the functions with the most concurrent executions since {stamp(onset)}: " + ", ".join(
+            f"{function} {figure(count)}" for function, count in ranked[:MAX_HEAVY]), 84)
 
 
 def errors(ctx: Context, name: str) -> Iterator[Observation]:
@@ -82,11 +129,12 @@ def versions(ctx: Context, name: str) -> Iterator[Observation]:
 
 def event_sources(ctx: Context, name: str) -> Iterator[Observation]:
     client = ctx.client("lambda")
-    for mapping in ctx.pages(f"event sources of {name}", client.list_event_source_mappings, "EventSourceMappings", 20, FunctionName=name):
+    for mapping in ctx.once(("lambda-sources", name), lambda: ctx.pages(
+            f"event sources of {name}", client.list_event_source_mappings, "EventSourceMappings", 20, FunctionName=name)):
         source = mapping.get("EventSourceArn") or mapping.get("SelfManagedEventSource") or "an event source"
         result = mapping.get("LastProcessingResult")
         healthy = mapping.get("State") in (None, "Enabled", "Enabling", "Creating", "Updating")
-        text = f"its event source {source} is {mapping.get('State')}"
+        text = f"its event source {source} is {mapping.get('State')}{settings_of(mapping)}"
         if mapping.get("StateTransitionReason") and not healthy:
             text += f" ({mapping['StateTransitionReason']})"
         if result and result not in ("OK", "No records processed"):
@@ -99,11 +147,66 @@ def deployments(ctx: Context, name: str) -> Iterator[Observation]:
     yield from stack_events(ctx, f"{KIND} {name}", name)
 
 
-LOOKS = (configuration, concurrency, invocations, errors, versions, event_sources, deployments)
+LOOKS = (configuration, concurrency, invocations, account_concurrency, heaviest_functions, errors, versions, event_sources, deployments)
+HOP_LOOKS = (configuration, concurrency, work_done, account_concurrency, heaviest_functions, errors)  # at a function behind another resource
+
+
+def name_of(ctx: Context, text: Any) -> str:
+    """Returns the name of the function whose ARN a text contains, or an empty text. Functions of other accounts and Regions are not read."""
+    found = _ARN.search(str(text or ""))
+    if not found or found[1] != ctx.region or ctx.own_account and found[2] != ctx.own_account:
+        return ""
+    return found[3]
+
+
+def mappings_of(ctx: Context, arn: str) -> List[Mapping[str, Any]]:
+    """Returns the event source mappings of a queue or stream."""
+    return ctx.once(("mappings", arn), lambda: ctx.pages(
+        f"consumers of {arn.split(':')[-1]}", ctx.client("lambda").list_event_source_mappings, "EventSourceMappings", 20, EventSourceArn=arn))
+
+
+def settings_of(mapping: Mapping[str, Any]) -> str:
+    """Returns the settings of an event source mapping that limit how fast it is processed."""
+    parts = [f"{what} {mapping[key]}{unit}" for key, what, unit in (
+        ("BatchSize", "batch size", ""), ("MaximumBatchingWindowInSeconds", "batching window", " s"),
+        ("ParallelizationFactor", "parallelization factor", ""), ("TumblingWindowInSeconds", "tumbling window", " s"),
+    ) if mapping.get(key)]
+    if (mapping.get("FilterCriteria") or {}).get("Filters"):
+        parts.append("with a filter")
+    return "".join(f", {part}" for part in parts)
+
+
+def uses(ctx: Context, name: str) -> Set[str]:
+    """Returns names that the function's environment and event sources contain, such as that of its table."""
+    values = ((_configuration(ctx, name).get("Environment") or {}).get("Variables") or {}).values()
+    found = {str(value).rstrip("/").split("/")[-1].split(":")[-1] for value in values}
+    return {value for value in found if len(value) > 2 and not value.isdigit()}
 
 
 def _configuration(ctx: Context, name: str) -> Mapping[str, Any]:
     return ctx.once(("lambda", name), lambda: ctx.client("lambda").get_function_configuration(FunctionName=name))
+
+
+def _numbers(ctx: Context, name: str) -> Measured:
+    return ctx.once(("lambda-numbers", name), lambda: measure(ctx, "AWS/Lambda", {"FunctionName": name}, _NUMBERS))
+
+
+def _is_throttled(ctx: Context, name: str) -> bool:
+    return bool(_numbers(ctx, name)[0]["throttles"][1])
+
+
+def _heaviest(ctx: Context) -> Dict[str, float]:
+    """Returns the highest number of concurrent executions of some functions after the onset."""
+    _, onset, end = ctx.windows()
+    query = ('SELECT MAX(ConcurrentExecutions) FROM SCHEMA("AWS/Lambda", FunctionName) GROUP BY FunctionName ORDER BY MAX() DESC '
+             f'LIMIT {MAX_HEAVY}')
+    results = ctx.pages("functions with the most concurrent executions", ctx.client("cloudwatch").get_metric_data, "MetricDataResults", 100,
+                        MetricDataQueries=[{"Id": "q0", "Expression": query, "Period": 60}], StartTime=onset, EndTime=end)
+    found: Dict[str, float] = {}
+    for result in results:
+        label = result.get("Label") or ""
+        found[label] = max([found.get(label, 0.0), *(result.get("Values") or [])])
+    return {label: count for label, count in found.items() if label not in ("", "q0") and count}
 
 
 def _time(text: Any) -> Optional[datetime]:

@@ -5,7 +5,7 @@ from typing import Any, Iterator, List, Mapping
 from alarmtriage_tool import logs
 
 from ..context import Context, Metric, Observation, stamp
-from ..looks import log_errors
+from ..looks import MAX_LOGS, log_errors
 
 KIND = "log metric"
 READS = ("logs:DescribeMetricFilters", "logs:FilterLogEvents")
@@ -23,13 +23,14 @@ def targets(metric: Metric) -> List[str]:
 
 def matching_lines(ctx: Context, name: str) -> Iterator[Observation]:
     """Returns the lines that the metric filter counted around the transition, grouped by pattern."""
-    start, onset, end = ctx.windows()
+    _, onset, end = ctx.windows()
     for found in _filters(ctx, name):
         group, pattern = found["logGroupName"], found.get("filterPattern") or ""
         about = f"log group {group}"
         yield Observation(about, "configuration", f"metric filter {found['filterName']} counts lines that match {pattern or 'anything'}", 20)
-        counted = logs.log_patterns(group, onset, end, filter=pattern, client=ctx.client("logs"))
-        if not counted["complete"]:
+        since = max(onset, end - MAX_LOGS)
+        counted = logs.log_patterns(group, since, end, filter=pattern, client=ctx.client("logs"))
+        if not counted["complete"] or since > onset:
             ctx.note(f"log lines of {group}: not all matching lines after {stamp(onset)} were read")
         for line in counted["patterns"][:MAX_EXAMPLES]:
             yield Observation(about, "errors", f"{line['count']} lines that the alarm's metric counts, from {line['first']} to {line['last']}: "

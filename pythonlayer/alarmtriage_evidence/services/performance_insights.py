@@ -102,7 +102,7 @@ def _identity(key: Mapping[str, Any]) -> str:
 
 
 def _weight(ctx: Context, key: _Key) -> int:
-    is_new = rose(ctx, key.bound if key.before is None else key.before, key.after, is_total=False)
+    is_new = rose(ctx, key.bound if key.before is None else key.before, key.after)
     return 30 if key.after < HIGH_LOAD else 78 if is_new else 40
 
 

@@ -1,15 +1,16 @@
 """SNS: deliveries and failures, subscriptions, and their dead-letter queues."""
 
 import json
-from typing import Iterator, List
+from typing import Any, Iterator, List
 
 from ..context import Context, Metric, Observation
 from ..looks import metrics, stack_events
+from . import lambda_functions
 
 KIND = "SNS topic"
 READS = ("sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes", "cloudwatch:GetMetricData",
-         "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
-COST = "four metrics of GetMetricData"
+         "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents", *lambda_functions.HOP_READS)
+COST = f"four metrics of GetMetricData, and {lambda_functions.HOP_COST}"
 MAX_SUBSCRIPTIONS = 10
 
 
@@ -27,7 +28,7 @@ def attributes(ctx: Context, name: str) -> Iterator[Observation]:
 
 def subscriptions(ctx: Context, name: str) -> Iterator[Observation]:
     client, about = ctx.client("sns"), f"{KIND} {name}"
-    for found in ctx.pages(f"subscriptions of {name}", client.list_subscriptions_by_topic, "Subscriptions", MAX_SUBSCRIPTIONS, TopicArn=_arn(ctx, name)):
+    for found in _subscriptions(ctx, name):
         to = f"{found.get('Protocol')} {found.get('Endpoint')}"
         if not str(found.get("SubscriptionArn")).startswith("arn:"):
             yield Observation(about, "dependency", f"its subscription to {to} is not confirmed", 60)
@@ -50,7 +51,16 @@ def deployments(ctx: Context, name: str) -> Iterator[Observation]:
     yield from stack_events(ctx, f"{KIND} {name}", _arn(ctx, name))
 
 
+def functions(ctx: Context, name: str) -> List[str]:
+    return [lambda_functions.name_of(ctx, found.get("Endpoint")) for found in _subscriptions(ctx, name)]
+
+
 LOOKS = (attributes, subscriptions, numbers, deployments)
+
+
+def _subscriptions(ctx: Context, name: str) -> List[Any]:
+    return ctx.once(("sns-subscriptions", name), lambda: ctx.pages(
+        f"subscriptions of {name}", ctx.client("sns").list_subscriptions_by_topic, "Subscriptions", MAX_SUBSCRIPTIONS, TopicArn=_arn(ctx, name)))
 
 
 def _arn(ctx: Context, name: str) -> str:

@@ -5,11 +5,12 @@ from typing import Iterator, List, Mapping
 
 from ..context import Context, Metric, Observation
 from ..looks import metrics, stack_events
+from . import lambda_functions
 
 KIND = "SQS queue"
 READS = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "lambda:ListEventSourceMappings", "cloudwatch:GetMetricData",
-         "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
-COST = "six metrics of GetMetricData"
+         "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents", *lambda_functions.HOP_READS)
+COST = f"six metrics of GetMetricData, and {lambda_functions.HOP_COST}"
 
 
 def targets(metric: Metric) -> List[str]:
@@ -47,8 +48,7 @@ def numbers(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 def consumers(ctx: Context, name: str) -> Iterator[Observation]:
-    about, arn = f"{KIND} {name}", _attributes(ctx, name).get("QueueArn")
-    mappings = ctx.pages(f"consumers of {name}", ctx.client("lambda").list_event_source_mappings, "EventSourceMappings", 20, EventSourceArn=arn)
+    about, mappings = f"{KIND} {name}", lambda_functions.mappings_of(ctx, ctx.arn("sqs", name))
     for mapping in mappings:
         function = str(mapping.get("FunctionArn")).split(":function:")[-1]
         healthy = mapping.get("State") in ("Enabled", "Enabling", "Creating", "Updating")
@@ -56,13 +56,17 @@ def consumers(ctx: Context, name: str) -> Iterator[Observation]:
         yield Observation(about, "dependency",
                           f"its consumer is Lambda function {function}, and the event source mapping is {mapping.get('State')} "
                           f"({mapping.get('LastProcessingResult') or mapping.get('StateTransitionReason') or 'no result yet'})"
-                          f"{f', at most {cap} at a time' if cap else ''}", 30 if healthy else 90)
+                          f"{f', at most {cap} at a time' if cap else ''}{lambda_functions.settings_of(mapping)}", 30 if healthy else 90)
     if not mappings:
         yield Observation(about, "dependency", "no Lambda function consumes it; its consumer is another program, or there is none", 40)
 
 
 def deployments(ctx: Context, name: str) -> Iterator[Observation]:
     yield from stack_events(ctx, f"{KIND} {name}", _url(ctx, name))
+
+
+def functions(ctx: Context, name: str) -> List[str]:
+    return [lambda_functions.name_of(ctx, m.get("FunctionArn")) for m in lambda_functions.mappings_of(ctx, ctx.arn("sqs", name))]
 
 
 LOOKS = (attributes, dead_letters, numbers, consumers, deployments)

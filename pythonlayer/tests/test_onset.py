@@ -1,0 +1,141 @@
+"""The onset: from the alarm's own series, and what is compared before and after it."""
+
+import unittest
+from datetime import datetime, timedelta
+from typing import Any, Dict, List, Optional, Tuple
+
+from alarmtriage_evidence import collector, looks, series, text
+from alarmtriage_evidence.context import figure
+
+from .fake_aws import FIRED, FakeAWS, context
+from .test_collection import collected
+
+MINUTE = timedelta(minutes=1)
+
+
+def points(values: List[Optional[float]], last: int = 0, period: int = 60) -> List[List[float]]:
+    """Returns one datapoint for each period, the last of which began `last` periods before that of the transition."""
+    end = (FIRED.timestamp() // period - last) * period
+    return [[end - (len(values) - 1 - i) * period, value] for i, value in enumerate(values) if value is not None]
+
+
+def onset(values: List[Optional[float]], last: int = 1, period: int = 60, **source: Any) -> Optional[int]:
+    """Returns how many periods before the transition the onset was."""
+    found = series.onset_of({"period": period, "threshold": 5.0, "points": points(values, last, period)},
+                            {"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 3, **source}, FIRED)
+    return None if found is None else int((FIRED - found).total_seconds() / period)
+
+
+class Onset(unittest.TestCase):
+    def test_it_is_the_first_breaching_datapoint_of_the_run(self) -> None:
+        zeros: List[Optional[float]] = [0, 1] * 20
+        for name, values, last, source, want in (
+            ("evaluated at once", zeros + [9, 9, 9], 1, {}, 3),
+            ("evaluated late", zeros + [9, 9, 9], 2, {}, 4),
+            ("still filling", zeros + [9, 9, 9, 2], 0, {}, 3),
+            ("two of three", zeros + [9, 0, 9], 1, {"DatapointsToAlarm": 2}, 3),
+            ("an earlier run is another one", zeros + [9, 9] + zeros + [9, 9, 9], 1, {}, 3),
+            ("a rise below the threshold", zeros + [2, 3, 4, 9, 9, 9], 1, {}, 6),
+            ("a fall", [40, 50] * 20 + [20.0, 4, 3, 2], 1, {"ComparisonOperator": "LessThanThreshold"}, 4),
+            ("data ends", [9.0] * 40 + [None] * 4, 1, {"TreatMissingData": "breaching", "ComparisonOperator": "LessThanThreshold"}, 4),
+            ("sparse data", [None, 0] * 20 + [9, None, 9], 1, {}, 3),
+            ("breaching since the beginning", [9.0] * 40, 1, {}, None),
+            ("nothing breaches", zeros, 1, {}, None),
+            ("no data", [], 1, {}, None),
+            ("unknown condition", zeros + [9], 1, {"ComparisonOperator": ""}, None),
+        ):
+            with self.subTest(name):
+                self.assertEqual(want, onset(values, last, **source))
+
+    def test_a_slow_alarm_has_its_onset_hours_before(self) -> None:
+        self.assertEqual(3, onset([0] * 30 + [9, 9, 9], 1, period=3600))
+
+    def test_a_band_decides_for_anomaly_detection(self) -> None:
+        values = points([5.0] * 20 + [9, 9], 1)
+        band = {"points": values, "period": 60, "lower": [[at, 3.0] for at, _ in values], "upper": [[at, 7.0] for at, _ in values]}
+        for operator, want in (("GreaterThanUpperThreshold", FIRED - 2 * MINUTE), ("LessThanLowerOrGreaterThanUpperThreshold", FIRED - 2 * MINUTE),
+                               ("LessThanLowerThreshold", None)):
+            self.assertEqual(want, series.onset_of(band, {"ComparisonOperator": operator}, FIRED), operator)
+
+
+class Windows(unittest.TestCase):
+    def alarm(self, **more: Any) -> Dict[str, Any]:
+        return {"AlarmName": "a", "Namespace": "AWS/Lambda", "MetricName": "Errors", "Dimensions": [{"Name": "FunctionName", "Value": "orders"}],
+                "Period": 60, "EvaluationPeriods": 3, "Threshold": 5.0, "Statistic": "Sum", "ComparisonOperator": "GreaterThanThreshold", **more}
+
+    def collect(self, values: List[Optional[float]], **answers: Any) -> Tuple[Dict[str, Any], str]:
+        class Clock(datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> Any:
+                return FIRED + 5 * MINUTE
+
+        real = collector.datetime
+        collector.datetime = Clock  # type: ignore[misc]
+        self.addCleanup(setattr, collector, "datetime", real)
+        stamps = [(datetime.fromtimestamp(at, FIRED.tzinfo), value) for at, value in points(values, 1)]
+
+        def metric(request: Dict[str, Any]) -> Dict[str, Any]:
+            shown = [(at, value) for at, value in stamps if request["StartTime"] <= at < request["EndTime"]]
+            return {"MetricDataResults": [{"Id": q["Id"], "Timestamps": [at for at, _ in shown], "Values": [v for _, v in shown]}
+                                          for q in request["MetricDataQueries"]]}
+
+        found, printed, _ = collected({"cloudwatch.get_metric_data": metric, "cloudwatch.describe_alarms": {"MetricAlarms": [self.alarm()]}, **answers})
+        return found, printed
+
+    def test_all_looks_compare_before_and_after_the_onset(self) -> None:
+        found, printed = self.collect([2.0] * 60 + [20.0] * 4)
+        self.assertEqual("2026-08-04T12:32:00Z", found["onset"])
+        self.assertIn("at 2026-08-04T12:32:00Z (the onset)", printed)
+        self.assertIn("invocations: 80 (20 per minute) from 2026-08-04T12:32:00Z to 2026-08-04T12:36:00Z, 60 (2 per minute) in the 30 minutes before",
+                      "\n".join(o["text"] for o in found["observations"]))
+
+    def test_steady_traffic_is_no_drop(self) -> None:
+        aws = FakeAWS({})
+        ctx = context(aws)
+        ctx.now = FIRED + 4 * MINUTE
+        ctx.onsets = [FIRED - 4 * MINUTE]
+        stamps = [FIRED + i * MINUTE for i in range(-30, 1)]
+        aws.answers["cloudwatch.get_metric_data"] = {"MetricDataResults": [{"Id": "q0", "Timestamps": stamps, "Values": [40.0] * len(stamps)}]}
+        seen = list(looks.metrics(ctx, "x", "AWS/Lambda", {}, (("invocations", "Invocations", "Sum", 80),)))
+        self.assertIn("200 (40 per minute) from 2026-08-04T12:32:00Z to 2026-08-04T12:37:00Z", seen[0].text)
+        self.assertEqual(30, seen[0].weight)
+
+    def test_traffic_that_stopped_is_a_drop(self) -> None:
+        aws = FakeAWS({})
+        ctx = context(aws)
+        ctx.now = FIRED + 20 * MINUTE
+        stamps = [FIRED + i * MINUTE for i in range(-30, -1)]
+        aws.answers["cloudwatch.get_metric_data"] = {"MetricDataResults": [{"Id": "q0", "Timestamps": stamps, "Values": [40.0] * len(stamps)}]}
+        seen = list(looks.metrics(ctx, "x", "AWS/Lambda", {}, (("invocations", "Invocations", "Sum", 80),)))
+        self.assertIn("40 (2.35 per minute) from 2026-08-04T12:34:00Z to 2026-08-04T12:51:00Z", seen[0].text)
+        self.assertEqual(55, seen[0].weight)
+
+    def test_without_a_series_the_evaluation_and_one_period_count(self) -> None:
+        ctx = context(FakeAWS({}))
+        self.assertEqual(FIRED - 2 * MINUTE, ctx.windows()[1])
+        self.assertFalse(ctx.is_onset_known)
+
+    def test_a_change_after_the_onset_or_long_before_it_counts_less_than_the_errors(self) -> None:
+        for minutes, order, weight in ((36, "before", looks.LONG_BEFORE), (6, "before", 90), (4, "in the same period as", 90), (2, "after", looks.AFTER_ONSET)):
+            ctx = context(FakeAWS({}))
+            ctx.onsets = [FIRED - 4 * MINUTE]
+            seen = list(looks.recent(ctx, "x", "code was modified", FIRED - minutes * MINUTE + timedelta(seconds=20)))
+            self.assertTrue(seen[0].text.endswith(f"{order} the onset at 2026-08-04T12:32:00Z"), seen)
+            self.assertEqual(weight, seen[0].weight)
+        ctx = context(FakeAWS({}))
+        self.assertTrue(list(looks.recent(ctx, "x", "code was modified", FIRED))[0].text.endswith("0 minutes before the alarm"))
+
+
+class Text(unittest.TestCase):
+    def test_the_beginning_of_a_rise_is_visible(self) -> None:
+        shown = list(text._series({"label": "age", "period": 60, "points": points([3.0, 4.0] * 60 + [10.0 * i for i in range(1, 61)])}))
+        self.assertLess(len(shown), 35)
+        joined = "\n".join(shown)
+        self.assertIn("2026-08-04T09:37:00Z to 2026-08-04T11:26:00Z: 3 to 4\n2026-08-04T11:27:00Z to 2026-08-04T11:37:00Z: 3 to 10", joined)
+        self.assertEqual("2026-08-04T12:22:00Z 460", shown[-15])  # the newest values are shown one by one
+        self.assertEqual("2026-08-04T12:36:00Z 600", shown[-1])
+
+    def test_numbers_are_no_powers_of_ten(self) -> None:
+        for value, want in ((1666.7, "1667"), (1234567.0, "1234567"), (12.345, "12.35"), (0.25, "0.25"), (0.0, "0"), (0.00001, "0.00001"), (1e12, "1000000000000"),
+                            (-2500.0, "-2500"), (999.99, "1000"), (5.0, "5")):
+            self.assertEqual(want, figure(value))
