@@ -10,10 +10,10 @@ import (
 // absent is the value of a property or an element that does not exist.
 type absent struct{}
 
-// alternative is the value that applies if a condition is false.
+// alternative is the value that applies if the condition of an option is false.
 type alternative struct {
-	condition string
-	value     any
+	option
+	value any
 }
 
 // merge returns an expression that has the value on if all conditions are true. If one of them is false, the expression has
@@ -29,9 +29,11 @@ func merge(on any, alternatives []alternative) (any, error) {
 	if list, isList := on.([]any); isList && all(alternatives, asList) {
 		return mergeLists(list, alternatives)
 	}
-	for _, a := range alternatives[1:] {
-		if !equal(a.value, alternatives[0].value) {
-			return nil, fmt.Errorf("the options %s and %s change the same value: %s", alternatives[0].condition, a.condition, canonical(on))
+	for i, a := range alternatives {
+		for _, outer := range alternatives[i+1:] {
+			if !equal(a.value, outer.value) && a.within != outer.condition {
+				return nil, fmt.Errorf("the options %s and %s change the same value: %s", a.condition, outer.condition, canonical(on))
+			}
 		}
 	}
 	result := expression(on)
@@ -95,7 +97,7 @@ func mergeObjects(on map[string]any, alternatives []alternative) (any, error) {
 	for key := range keys {
 		var values []alternative
 		for _, a := range alternatives {
-			values = append(values, alternative{a.condition, member(a.value.(map[string]any), key)})
+			values = append(values, alternative{a.option, member(a.value.(map[string]any), key)})
 		}
 		value, err := merge(member(on, key), values)
 		if err != nil {
@@ -129,7 +131,7 @@ func mergeLists(on []any, alternatives []alternative) (any, error) {
 			if !exists { // another alternative added the slot after this one was aligned
 				value = absent{}
 			}
-			values = append(values, alternative{a.condition, value})
+			values = append(values, alternative{a.option, value})
 		}
 		value, err := merge(s.on, values)
 		if err != nil {
@@ -183,12 +185,10 @@ func identity(element any) string {
 func combine(on template, off map[string]template) (template, error) {
 	conditions := map[string]any{}
 	combined := template{"Parameters": on["Parameters"], "Mappings": on["Mappings"], "Outputs": on["Outputs"], "Metadata": console()}
-	var without []alternative
 	for _, o := range options() {
 		conditions[o.condition] = o.when
-		without = append(without, alternative{o.condition, nil})
 	}
-	// Defaults that only exist without an option, such as the mapping of the models.
+	// The mappings of the default models only exist without BedrockModelIds.
 	for _, o := range options() {
 		mappings, _ := off[o.condition]["Mappings"].(map[string]any)
 		for id, mapping := range mappings {
@@ -205,7 +205,7 @@ func combine(on template, off map[string]template) (template, error) {
 	}
 	resources := map[string]any{}
 	for id, resource := range on.resources() {
-		merged, needed, err := combineResource(id, resource, without, off)
+		merged, needed, err := combineResource(id, resource, off)
 		if err != nil {
 			return nil, fmt.Errorf("resource %s: %w", id, err)
 		}
@@ -226,9 +226,9 @@ func combine(on template, off map[string]template) (template, error) {
 }
 
 // combineResource merges a resource. It returns the conditions without which the resource does not exist.
-func combineResource(id string, on map[string]any, options []alternative, off map[string]template) (merged map[string]any, needed []string, err error) {
+func combineResource(id string, on map[string]any, off map[string]template) (merged map[string]any, needed []string, err error) {
 	var alternatives []alternative
-	for _, o := range options {
+	for _, o := range options() {
 		resource, exists := off[o.condition].resources()[id]
 		if !exists {
 			needed = append(needed, o.condition)
@@ -239,7 +239,7 @@ func combineResource(id string, on map[string]any, options []alternative, off ma
 				return nil, nil, fmt.Errorf("%s differs without %s", attribute, o.condition)
 			}
 		}
-		alternatives = append(alternatives, alternative{o.condition, any(resource["Properties"])})
+		alternatives = append(alternatives, alternative{o, resource["Properties"]})
 	}
 	merged = maps.Clone(on)
 	merged["Properties"], err = merge(on["Properties"], alternatives)

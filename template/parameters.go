@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
@@ -22,13 +23,17 @@ const (
 	codeBucket        = "CodeBucket"
 	codePrefix        = "CodePrefix"
 	alarmNamePrefixes = "AlarmNamePrefixes"
+	bedrockModelIDs   = "BedrockModelIds"
 )
 
 // everyAlarm is the value of AlarmNamePrefixes that selects every alarm.
 const everyAlarm = "*"
 
-// maxNamePrefixes is the number of prefixes that AlarmNamePrefixes may contain.
-const maxNamePrefixes = 5
+// The number of items that parameters with commas may contain.
+const (
+	maxNamePrefixes = 5
+	maxModels       = 2
+)
 
 // Patterns of values. Optional parameters may also be empty.
 const (
@@ -36,7 +41,7 @@ const (
 	busPattern    = `arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/.+`
 	queuePattern  = `arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+`
 	keyPattern    = `arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`
-	modelPattern  = `[A-Za-z0-9.:_-]+` // no slash: the role's permissions need an ID, not an ARN
+	modelPattern  = `[A-Za-z0-9.:_-]+` // no slash, which ARNs have: the permissions need an ID
 	prefixPattern = `[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?`
 	bucketPattern = `[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]`
 	folderPattern = `[^/].*/`
@@ -119,14 +124,10 @@ func parameters() []parameter {
 			description: "Alarms of this account and Region whose name begins with one of these prefixes start investigations, without an action. " +
 				"* means every alarm. Empty: only alarms with the output OrchestratorArn as an action do."},
 
-		{name: "BedrockModelId", group: "Model", label: "Model", kind: "String", optional: true, pattern: modelPattern, hint: "a model ID or the ID of an inference profile, not an ARN",
-			description: "The model that is asked first: a model ID, or the ID of an inference profile. Empty: Claude Sonnet, through the inference profile that fits the Region.",
-			set:         func(d *deployment, value awscdk.CfnParameter) { d.props.BedrockModelId = value.ValueAsString() }},
-		{name: "FallbackModelId", group: "Model", label: "Fallback model", kind: "String", optional: true, pattern: modelPattern, hint: "a model ID or the ID of an inference profile, not an ARN",
-			description: "The model that is asked if the first one can't be used. Empty: a model that needs no subscription.",
-			set: func(d *deployment, value awscdk.CfnParameter) {
-				d.props.FallbackModelIds = &[]*string{value.ValueAsString()}
-			}},
+		{name: bedrockModelIDs, group: "Model", label: "Models", kind: "String", pattern: modelPattern + "(," + modelPattern + ")?",
+			hint: "empty, or one or two model IDs or IDs of inference profiles, not ARNs, with a comma and without spaces between them",
+			description: "The model that is asked first, and the one that is asked if the first one can't be used: IDs of models or of inference profiles, " +
+				"separated by a comma. Empty: Claude Sonnet through the inference profile that fits the Region, then a model that needs no subscription."},
 		{name: "Instructions", group: "Model", label: "Instructions", kind: "String", optional: true, maxLength: 2000,
 			description: "Facts that an engineer new to your system needs. The model reads them.",
 			set:         func(d *deployment, value awscdk.CfnParameter) { d.props.Instructions = value.ValueAsString() }},
@@ -152,7 +153,9 @@ func parameters() []parameter {
 			description: "Prefix of every physical name. Empty: CloudFormation generates the names. A change replaces the resources, and existing reports stay in the old bucket.",
 			set:         func(d *deployment, value awscdk.CfnParameter) { d.props.ResourcePrefix = value.ValueAsString() }},
 		optional(number("Storage and logs", "ReportsRetentionDays", "Retention of reports in days", "How long reports are kept. 0: indefinitely.", "0", 0, 0,
-			func(p *alarmtriage.AlarmTriageProps, value *float64) { p.ReportsRetention = awscdk.Duration_Days(value) })),
+			func(p *alarmtriage.AlarmTriageProps, value *float64) {
+				p.ReportsRetention = awscdk.Duration_Days(value)
+			})),
 		{name: "LogLevel", group: "Storage and logs", label: "Log level", kind: "String", value: "INFO", allowed: []string{"ERROR", "INFO", "DEBUG"},
 			description: "Log level of both functions.",
 			set: func(d *deployment, value awscdk.CfnParameter) {
@@ -187,6 +190,14 @@ func inGroup(group string, p parameter) parameter {
 	return p
 }
 
+// allowedPattern returns the pattern of the parameter's value.
+func (p parameter) allowedPattern() string {
+	if p.required {
+		return "^(" + p.pattern + ")$"
+	}
+	return "^(" + p.pattern + ")?$"
+}
+
 // construct adds the parameter to a stack.
 func (p parameter) construct(stack awscdk.Stack) awscdk.CfnParameter {
 	props := &awscdk.CfnParameterProps{Type: jsii.String(p.kind), Description: jsii.String(p.description)}
@@ -194,10 +205,7 @@ func (p parameter) construct(stack awscdk.Stack) awscdk.CfnParameter {
 		props.Default = p.value
 	}
 	if p.pattern != "" {
-		props.AllowedPattern = jsii.String("^(" + p.pattern + ")$")
-		if !p.required {
-			props.AllowedPattern = jsii.String("^(" + p.pattern + ")?$")
-		}
+		props.AllowedPattern = jsii.String(p.allowedPattern())
 		props.ConstraintDescription = jsii.Sprintf("%s must be %s", p.name, p.hint)
 	}
 	if p.allowed != nil {
@@ -218,6 +226,7 @@ func (p parameter) construct(stack awscdk.Stack) awscdk.CfnParameter {
 // option is a part of the template that a condition turns on.
 type option struct {
 	condition string // its name
+	within    string // the condition without which this one is never true; empty: none
 	when      any    // the condition
 	turnOn    func(d *deployment)
 }
@@ -230,7 +239,7 @@ func fn(name string, arguments ...any) map[string]any {
 
 func not(condition any) map[string]any { return fn("Not", condition) }
 
-// options returns the options of the template.
+// options returns the options of the template. An option comes before the one that it is within.
 func options() []option {
 	var all []option
 	for _, p := range parameters() {
@@ -242,36 +251,53 @@ func options() []option {
 			turnOn: func(d *deployment) { p.set(d, d.values[p.name]) },
 		})
 	}
-	return append(all, alarmOptions()...)
+	return slices.Concat(all, modelOptions(), alarmOptions())
+}
+
+// modelOptions returns the options of BedrockModelIds: the first model, which replaces all default models, and the second.
+func modelOptions() []option {
+	const models = "HasModels"
+	model := func(index int) *string { return awscdk.Token_AsString(item(bedrockModelIDs, index, maxModels), nil) }
+	return []option{
+		{condition: "HasSecondModel", within: models, when: not(fn("Equals", item(bedrockModelIDs, 1, maxModels), "")),
+			turnOn: func(d *deployment) { d.props.FallbackModelIds = &[]*string{model(1)} }},
+		{condition: models, when: not(fn("Equals", ref(bedrockModelIDs), "")), turnOn: func(d *deployment) {
+			d.props.BedrockModelId = model(0)
+			if d.props.FallbackModelIds == nil {
+				d.props.FallbackModelIds = &[]*string{}
+			}
+		}},
+	}
 }
 
 // alarmOptions returns the options of AlarmNamePrefixes: a rule for every alarm, a rule for alarms by name, and each prefix
 // of that rule except the first.
 func alarmOptions() []option {
 	const byName = "AlarmsByName"
-	all := []option{
-		{condition: "EveryAlarm", when: fn("Equals", ref(alarmNamePrefixes), everyAlarm), turnOn: func(d *deployment) {
-			d.after(func(triage *alarmtriage.AlarmTriage) { triage.AttachEventRule(jsii.String("EveryAlarm"), nil) })
-		}},
-		{condition: byName, when: fn("And", not(fn("Equals", ref(alarmNamePrefixes), "")), not(fn("Equals", ref(alarmNamePrefixes), everyAlarm))),
-			turnOn: func(d *deployment) {
-				d.addPrefix(0)
-				d.after(func(triage *alarmtriage.AlarmTriage) {
-					triage.AttachEventRule(jsii.String(byName), &alarmtriage.EventRuleProps{NamePrefixes: &d.prefixes})
-				})
-			}},
-	}
+	var all []option
 	for i := 1; i < maxNamePrefixes; i++ {
-		all = append(all, option{condition: fmt.Sprintf("%s%d", byName, i+1), when: not(fn("Equals", prefix(i), "")),
-			turnOn: func(d *deployment) { d.addPrefix(i) }})
+		all = append(all, option{
+			condition: fmt.Sprintf("%s%d", byName, i+1), within: byName, when: not(fn("Equals", item(alarmNamePrefixes, i, maxNamePrefixes), "")),
+			turnOn: func(d *deployment) { d.prefixes = append(d.prefixes, i) },
+		})
 	}
-	return all
+	isEvery := fn("Equals", ref(alarmNamePrefixes), everyAlarm)
+	return append(all,
+		option{condition: byName, when: fn("And", not(fn("Equals", ref(alarmNamePrefixes), "")), not(isEvery)), turnOn: func(d *deployment) {
+			d.prefixes = append(d.prefixes, 0)
+			d.after(func(triage *alarmtriage.AlarmTriage) {
+				triage.AttachEventRule(jsii.String(byName), &alarmtriage.EventRuleProps{NamePrefixes: d.namePrefixes()})
+			})
+		}},
+		option{condition: "EveryAlarm", when: isEvery, turnOn: func(d *deployment) {
+			d.after(func(triage *alarmtriage.AlarmTriage) { triage.AttachEventRule(jsii.String("EveryAlarm"), nil) })
+		}})
 }
 
-// prefix returns an expression for the prefix of AlarmNamePrefixes at an index. It is empty if there is none.
-func prefix(index int) map[string]any {
-	padded := fn("Join", "", []any{ref(alarmNamePrefixes), ",,,,"}) // one comma fewer than maxNamePrefixes
-	return fn("Select", fmt.Sprint(index), fn("Split", ",", padded))
+// item returns an expression for an item of a parameter with commas. It is empty if there is no such item.
+func item(parameter string, index, most int) map[string]any {
+	padded := fn("Join", "", []any{ref(parameter), strings.Repeat(",", most-1)})
+	return fn("Select", index, fn("Split", ",", padded))
 }
 
 // console returns the metadata by which the console groups and labels the parameters.

@@ -31,16 +31,20 @@ type deployment struct {
 	stack    awscdk.Stack
 	props    *alarmtriage.AlarmTriageProps
 	values   map[string]awscdk.CfnParameter
-	prefixes []*string // of AlarmNamePrefixes
+	prefixes []int // indexes of the prefixes of AlarmNamePrefixes
 	later    []func(*alarmtriage.AlarmTriage)
 }
 
 // after calls f once the construct is created.
 func (d *deployment) after(f func(*alarmtriage.AlarmTriage)) { d.later = append(d.later, f) }
 
-// addPrefix adds a prefix of AlarmNamePrefixes.
-func (d *deployment) addPrefix(index int) {
-	d.prefixes = append(d.prefixes, awscdk.Token_AsString(prefix(index), nil))
+// namePrefixes returns the prefixes of AlarmNamePrefixes, in their order.
+func (d *deployment) namePrefixes() *[]*string {
+	var prefixes []*string
+	for _, index := range slices.Sorted(slices.Values(d.prefixes)) {
+		prefixes = append(prefixes, awscdk.Token_AsString(item(alarmNamePrefixes, index, maxNamePrefixes), nil))
+	}
+	return &prefixes
 }
 
 // override sets a property of the CloudFormation resource of a construct.
@@ -48,8 +52,8 @@ func override(construct constructs.IConstruct, property string, value any) {
 	construct.Node().DefaultChild().(awscdk.CfnResource).AddPropertyOverride(jsii.String(property), value)
 }
 
-// outputs are the values that users of the template need.
-func outputs(triage *alarmtriage.AlarmTriage) map[string]*string {
+// outputsOf returns the values that users of the template need.
+func outputsOf(triage *alarmtriage.AlarmTriage) map[string]*string {
 	return map[string]*string{
 		"OrchestratorArn":      triage.Orchestrator().FunctionArn(),
 		"OrchestratorName":     triage.Orchestrator().FunctionName(),
@@ -88,7 +92,7 @@ func synthesizeStack(folder string, architecture awslambda.Architecture, build b
 	for _, f := range d.later {
 		f(triage)
 	}
-	for name, value := range outputs(triage) {
+	for name, value := range outputsOf(triage) {
 		awscdk.NewCfnOutput(d.stack, jsii.String(name), &awscdk.CfnOutputProps{Value: value})
 	}
 	app.Synth(nil)
@@ -99,8 +103,11 @@ func synthesizeStack(folder string, architecture awslambda.Architecture, build b
 func synthesize(dir string, architecture awslambda.Architecture, build bool) {
 	all := options()
 	synthesizeStack(filepath.Join(dir, full), architecture, build, all)
-	for i, o := range all {
-		synthesizeStack(filepath.Join(dir, o.condition), architecture, false, slices.Delete(slices.Clone(all), i, i+1))
+	for _, o := range all {
+		others := slices.DeleteFunc(slices.Clone(all), func(other option) bool {
+			return other.condition == o.condition || other.within == o.condition
+		})
+		synthesizeStack(filepath.Join(dir, o.condition), architecture, false, others)
 	}
 }
 
