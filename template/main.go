@@ -82,7 +82,7 @@ func write(out, version, arch string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(out, "alarmtriage-"+version+".template.json"), append(text, '\n'), 0o644)
+	return os.WriteFile(filepath.Join(out, "alarmtriage-"+version+"-template.json"), append(text, '\n'), 0o644)
 }
 
 // read combines the templates that synthesize wrote.

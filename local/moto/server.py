@@ -8,8 +8,9 @@ past.
 
 appconfig.py and health.py, which run in the same program before this file, add more operations.
 
-It also corrects three faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot
-delete a role that has policies, and GetTopicAttributes always returns zero subscriptions.
+It also corrects four faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot
+delete a role that has policies, CloudFormation keeps the elements of lists that a condition omits, and GetTopicAttributes
+always returns zero subscriptions.
 """
 
 import json
@@ -19,6 +20,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from moto.awslambda.models import LambdaFunction
+from moto.cloudformation import parsing
 from moto.cloudtrail.responses import CloudTrailResponse
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, BaseResponse
@@ -37,6 +39,7 @@ _lock = threading.Lock()
 _call_action = BaseResponse.call_action
 _layers_data = LambdaFunction._get_layers_data
 _delete_role = Role.delete_from_cloudformation_json
+_clean_json = parsing.clean_json
 
 
 def _names(parameters: Any) -> list[str]:
@@ -134,12 +137,21 @@ def delete_role(cls: type[Role], name: str, template: dict[str, Any], account_id
     _delete_role(name, template, account_id, region)
 
 
+def clean_json(value: Any, resources: Any) -> Any:
+    """Resolves a part of a template. An element whose Fn::If is AWS::NoValue does not exist."""
+    if not isinstance(value, list):
+        return _clean_json(value, resources)
+    resolved = [(element, clean_json(element, resources)) for element in value]
+    return [result for element, result in resolved if not (result is None and isinstance(element, dict) and "Fn::If" in element)]
+
+
 def subscriptions_confirmed(topic: Topic) -> int:
     return sum(1 for subscription in topic.sns_backend.subscriptions.values() if subscription.topic is topic)
 
 
 Topic.subscriptions_confimed = property(subscriptions_confirmed, lambda topic, count: None)  # type: ignore[assignment]
 LambdaFunction._get_layers_data = layers_data  # type: ignore[method-assign]
+parsing.clean_json = clean_json
 Role.delete_from_cloudformation_json = classmethod(delete_role)  # type: ignore[assignment]
 CloudTrailResponse.lookup_events = lookup_events  # type: ignore[attr-defined]
 CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: ignore[attr-defined]
