@@ -142,7 +142,7 @@ func parameters() []parameter {
 			"The most investigations that may run at the same time. 0: no reserved concurrency.", "0", 0, 0,
 			func(p *alarmtriage.AlarmTriageProps, value *float64) { p.MaxConcurrentInvestigations = value })),
 		optional(number("Limits", "MaxCostUsd", "Cost of the models in US dollars",
-			"The highest estimated cost of the models in one investigation. 0: no limit except the number of rounds.", "0", 0, 0,
+			"The highest estimated cost of the models in one investigation. It does not limit models without a built-in price. 0: no limit.", "0", 0, 0,
 			func(p *alarmtriage.AlarmTriageProps, value *float64) { p.MaxCostUsd = value })),
 		number("Limits", "MaxQueryCostUsd", "Cost of the queries in US dollars",
 			"What AWS may charge for the queries of one investigation.", "1", 0.01, 0,

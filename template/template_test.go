@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"regexp"
@@ -23,6 +24,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/integ/templatetest"
 )
+
+var update = flag.Bool("update", false, "rewrite the table of parameters in docs/template.md")
 
 func TestMain(m *testing.M) { os.Exit(templatetest.Run(m)) }
 
@@ -258,4 +261,31 @@ func TestMerge_RejectsOptionsThatChangeTheSameValue(t *testing.T) {
 	merged, err := merge("both", []alternative{with("Inner", "Outer", "outer only"), with("Outer", "", "none")})
 	require.NoError(t, err)
 	assert.Equal(t, fn("If", "Outer", fn("If", "Inner", "both", "outer only"), "none"), merged)
+}
+
+func TestDocs_ListTheParameters(t *testing.T) {
+	const page, begin, end = "../docs/template.md", "<!-- parameters -->\n", "<!-- end -->\n"
+	table := "| group | parameter | default | |\n|---|---|---|---|\n"
+	for _, p := range parameters() {
+		value := "`" + p.value + "`"
+		switch {
+		case p.required:
+			value = "required"
+		case p.value == "":
+			value = "empty"
+		}
+		table += fmt.Sprintf("| %s | `%s` | %s | %s |\n", p.group, p.name, value, p.description)
+	}
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	before, rest, found := strings.Cut(string(text), begin)
+	require.True(t, found)
+	_, after, found := strings.Cut(rest, end)
+	require.True(t, found)
+	want := before + begin + table + end + after
+	if *update {
+		require.NoError(t, os.WriteFile(page, []byte(want), 0o644))
+		return
+	}
+	assert.Equal(t, want, string(text), "run `go test ./template -update`")
 }

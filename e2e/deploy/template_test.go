@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -52,20 +51,20 @@ func copyExample(t *testing.T, name string) string {
 }
 
 // The commands of the README run as they are, except that a stand-in for the GitHub CLI copies the files of a release that
-// this checkout makes for this machine's processor. Real releases are for arm64.
+// this checkout makes.
 func TestTemplate_CommandsOfItsExampleDeployATriageThatAnswers(t *testing.T) {
-	release, bin := t.TempDir(), t.TempDir()
-	architecture := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
-	run(t, moto.Root(), []string{"CDK_VALIDATION=false"}, "go", "run", "./template", "-out", release, "-version", "v0.1.0", "-arch", architecture)
-	file := func(suffix string) string { return filepath.Join(release, "alarmtriage-v0.1.0-"+suffix) }
+	made, err := release()
+	require.NoError(t, err)
+	file := func(suffix string) string { return filepath.Join(made, "alarmtriage-HEAD-"+suffix) }
 	assertLints(t, file("template.json"))
 
 	python, err := moto.Tool("python")
 	require.NoError(t, err)
+	bin := t.TempDir()
 	program(t, bin, "aws", `exec "`+python+`" -m awscli "$@"`)
 	program(t, bin, "gh", `
 test "$1 $2 $3 $4" = "release download v0.1.0 --repo" -a "$6" = --pattern -a "$8" = --dir
-mkdir "$9" && cp "`+release+`"/$7 "$9"`)
+mkdir "$9" && cp "`+made+`"/$7 "$9"`)
 	cloud, err := moto.Start(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(cloud.Stop)
@@ -155,7 +154,7 @@ func assertIncludes(t *testing.T, assembly string, file func(string) string) {
 	for id, resource := range released.Resources {
 		assert.Equal(t, resource.Type, resources[id].Type, id)
 	}
-	assert.Equal(t, len(released.Resources)+2, len(resources), "and a topic and an alarm")
+	assert.Equal(t, len(released.Resources)+2, len(resources)-resources.count("AWS::CDK::Metadata"), "and a topic and an alarm")
 	for id, name := range packageNames {
 		code, _ := resources[id].Properties["Code"].(map[string]any)
 		if id == layerID {
@@ -179,4 +178,26 @@ func assertIncludes(t *testing.T, assembly string, file func(string) string) {
 		}
 	}
 	assert.Fail(t, "no alarm of the app")
+}
+
+func TestExamples_EachReadmeHasATest(t *testing.T) {
+	readmes, err := filepath.Glob(filepath.Join(moto.Root(), "examples", "*", "README.md"))
+	require.NoError(t, err)
+	for _, readme := range readmes {
+		dir := filepath.Dir(readme)
+		if filepath.Base(dir) != "06-template" { // which the test above runs
+			assert.FileExists(t, filepath.Join(dir, "main.go"), "TestExamples_CommandsOfTheirReadmesWork runs examples with a main.go")
+		}
+	}
+}
+
+func TestTemplate_NestsInAnotherTemplate(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(moto.Root(), "docs", "template.md"))
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(page), "```yaml\n")
+	require.True(t, found)
+	yaml, _, _ := strings.Cut(rest, "```")
+	file := filepath.Join(t.TempDir(), "nested.template.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(yaml), 0o644))
+	assertLints(t, file)
 }
