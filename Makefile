@@ -19,7 +19,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # CDK's template validator costs seconds in each process. One test runs it for all.
 TEMPLATE_TESTS := CDK_VALIDATION=false
 
-.PHONY: help setup demo sample test lint unit python e2e nag browser bench tables schema template clean
+.PHONY: help setup demo sample test lint unit python e2e nag browser evals bench tables schema template clean
 
 # The text after "##" is the description that `make help` prints.
 help: ## list the targets
@@ -61,13 +61,14 @@ lint: ## check with gofmt, go vet, staticcheck, and actionlint
 
 # -count=1 turns Go's cache of test results off: it does not notice changed files that another process or module reads.
 unit: ## run the Go tests except those in e2e and integ
-	$(TEMPLATE_TESTS) $(GO) test -count=1 -timeout 15m $$($(GO) list ./... | grep -v -e /e2e -e /node_modules/)
+	$(TEMPLATE_TESTS) $(GO) test -count=1 -timeout 15m $$($(GO) list ./... | grep -v -e /e2e -e /evals -e /node_modules/)
 
 python: ## run the tests of the Python layer on every interpreter found
+	cd local/moto && $(VENV)/bin/python -m unittest -q test_insights test_metric_data test_metrics test_server
 	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
 
 e2e: ## run the tests of the real binaries on the local stand-ins (about 15 minutes)
-	$(GO) test -count=1 -timeout 30m ./e2e/...
+	$(GO) test -count=1 -timeout 30m ./e2e/... ./evals/...
 
 # integ/nag and integ/browser are separate modules, which keeps their dependencies out of the users' module graph.
 nag: ## check the integration stacks with cdk-nag
@@ -76,16 +77,23 @@ nag: ## check the integration stacks with cdk-nag
 browser: ## test the report in a real Chromium
 	browser=$$(bash scripts/chromium.sh) && cd integ/browser && $(GO) vet ./... && ALARMTRIAGE_CHROMIUM="$$browser" $(GO) test -count=1 -timeout 10m ./...
 
+# MODEL is an id or several, separated by commas. RUNS, ONLY, INCIDENTS, and BUDGET (US dollars) are optional.
+evals: setup ## let a model investigate staged incidents, on Amazon Bedrock with your AWS credentials (costs money)
+	@test -n "$(MODEL)" || { echo 'make evals MODEL=us.anthropic.claude-sonnet-5-5 [RUNS=3] [ONLY=lambda] [INCIDENTS=DIR] [BUDGET=5]'; exit 2; }
+	$(GO) run ./evals/run -model "$(MODEL)" $(if $(RUNS),-runs $(RUNS)) $(if $(ONLY),-only $(ONLY)) $(if $(INCIDENTS),-incidents $(INCIDENTS)) $(if $(BUDGET),-budget $(BUDGET))
+
 bench: setup ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchtime 20x ./internal/...
 	$(GO) run ./bench/synth
+	$(GO) run ./bench/synth -alarms 100,400,1600 -rounds 3
 	$(GO) run ./bench/run -runs 3
 	$(GO) run ./bench/tool -python "$$(tr ':' '\n' < $(BUILD)/pythons | tail -n 1)" -calls 60 -starts 15
 
 # The broker's tables of AWS operations and endpoints come from the pinned botocore and IAM data, the rules of the
 # redaction from the pinned gitleaks.
-tables: setup ## generate the tables of the broker and the rules of the redaction
+tables: setup ## generate the tables of the broker, the list of IAM actions, and the rules of the redaction
 	$(VENV)/bin/python scripts/broker_tables.py internal/broker/tables
+	$(VENV)/bin/python scripts/iam_actions.py internal/iamactions/actions.txt
 	$(VENV)/bin/python scripts/command_tables.py internal/command
 	cd tools && $(GO) run ./redactrules ../internal/redact/rules.json
 

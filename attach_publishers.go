@@ -11,9 +11,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// allowConfirmation lets the orchestrator ask CloudWatch whether the message of a topic is true. DescribeAlarms
-// only returns composite alarms to a role that may describe all alarms (CloudWatch API Reference,
-// "DescribeAlarms"). AWS does not document the action of DescribeAlarmContributors.
+// allowConfirmation lets the orchestrator ask CloudWatch whether the message of a topic is true, in addition to
+// allowAlarmState. AWS does not document the action of DescribeAlarmContributors.
 func (t *AlarmTriage) allowConfirmation() {
 	if t.mayConfirm {
 		return
@@ -21,7 +20,7 @@ func (t *AlarmTriage) allowConfirmation() {
 	t.mayConfirm = true
 	t.orchestratorRole.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid:       jsii.String("ConfirmAlarms"),
-		Actions:   jsii.Strings("cloudwatch:DescribeAlarms", "cloudwatch:DescribeAlarmContributors"),
+		Actions:   jsii.Strings("cloudwatch:DescribeAlarmContributors"),
 		Resources: jsii.Strings("*"),
 	}))
 }

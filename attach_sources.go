@@ -1,10 +1,14 @@
 package alarmtriage
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -28,58 +32,199 @@ type AlarmFilter struct {
 }
 
 // AttachAll lets every alarm below scope (a stack, a stage, or the app) start an investigation, including
-// alarms that are defined later. It skips AlarmTriage's own alarms. The prefixes of filter are compared
-// with the alarm's name, or with the construct's id if CloudFormation generates the name. Each attached
-// alarm gets an annotation, which the CDK CLI prints; alarms of another account or Region get a warning
-// instead. CDK does not apply aspects across Stage boundaries. AttachAll panics if filter is invalid.
+// alarms that are defined later. It skips self-alarms of every AlarmTriage, and alarms that watch this one. The
+// prefixes of filter are compared with the alarm's name, or with the construct's id if CloudFormation generates
+// the name. The CDK CLI prints one line with the number of attached and excluded alarms. A warning lists
+// alarms of another account or Region, and another one the Stages in scope that contain alarms: CDK does not
+// apply aspects across Stage boundaries. The synth fails if alarms are in a stack on which AlarmTriage's stack
+// depends. AttachAll panics if scope is nil or filter is invalid.
 func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter) {
+	if isNil(scope) {
+		panic("alarmtriage: AttachAll needs a scope that contains alarms, such as a stack or the app, got nil")
+	}
 	panicOn(filter.problems())
-	awscdk.Aspects_Of(scope).Add(&attachAll{triage: t, filter: filter}, nil)
+	all := &attachAll{triage: t, scope: scope, filter: filter, seen: map[string]bool{}, unreachable: map[string]*unreachableAlarms{}}
+	t.all = append(t.all, all)
+	awscdk.Aspects_Of(scope).Add(all, nil)
 }
 
-// attachAll is the aspect behind AttachAll.
+// attachAll is the aspect behind AttachAll, and its result.
 type attachAll struct {
 	triage *AlarmTriage
+	scope  constructs.IConstruct
 	filter *AlarmFilter
+
+	seen        map[string]bool               // paths of visited alarms
+	pending     constructs.IConstruct         // the alarm construct that was visited last, until its resource is
+	matched     int                           // alarms that the filter selects and that are attached
+	filtered    []string                      // paths of alarms that the filter excludes
+	names       []string                      // names of some of them
+	self, own   []string                      // paths of self-alarms, and of alarms that watch this AlarmTriage
+	unreachable map[string]*unreachableAlarms // by stack and problem
+}
+
+// unreachableAlarms are the alarms of one stack that can't be attached, for the same reason.
+type unreachableAlarms struct {
+	stack   awscdk.Stack
+	problem string
+	fatal   bool
+	paths   []string
 }
 
 // Visit implements [awscdk.IAspect].
 func (a *attachAll) Visit(node constructs.IConstruct) {
-	_, isAlarm := node.(awscloudwatch.AlarmBase)
+	t := a.triage
+	c, found := a.candidate(node)
+	if !found || a.seen[c.path] {
+		return
+	}
+	a.seen[c.path] = true
+	if t.contains(c.path) {
+		return
+	}
+	if c.resource == nil {
+		a.cannotReach(c, t.outOfReach(c))
+		return
+	}
+	name := alarmName(c)
+	switch {
+	case strings.HasPrefix(name, config.SelfAlarmPrefix):
+		a.self = append(a.self, c.path)
+	case !a.filter.matches(name):
+		a.filtered = append(a.filtered, c.path)
+		if len(a.names) < maxListed {
+			a.names = append(a.names, name)
+		}
+	case t.isAttached(c.path): // an aspect may visit a node twice, and some alarms are attached explicitly
+		a.matched++
+	default:
+		a.attach(c)
+	}
+}
+
+// candidate returns the alarm of a visited node, if the node is one. CDK visits an alarm construct first and its resource
+// right after, which saves asking CDK for it.
+func (a *attachAll) candidate(node constructs.IConstruct) (candidate, bool) {
+	pending := a.pending
+	a.pending = nil
 	resource, isResource := node.(alarmResource)
-	if !isAlarm && !(isResource && isPlainResource(resource)) {
-		return
+	switch {
+	case isResource && pending != nil:
+		return a.triage.candidateOf(pending, resource), true
+	case isResource:
+		return a.triage.candidate(node), true
 	}
-	path := *node.Node().Path()
-	// An aspect may visit a node twice, and some alarms are attached explicitly.
-	if a.triage.isAttached(path) || a.triage.contains(path) || !a.filter.matches(alarmName(node)) {
-		return
+	if _, isMetricAlarm := node.(awscloudwatch.Alarm); isMetricAlarm { // it is not imported, so its resource follows
+		a.pending = node
+		return candidate{}, false
 	}
-	if problem := a.triage.outOfReach(node); problem != "" {
-		awscdk.Annotations_Of(node).AddWarningV2(jsii.String("alarmtriage:out-of-reach"),
-			jsii.Sprintf("alarmtriage: not attached to AlarmTriage %s: %s", *a.triage.Node().Path(), problem), nil)
-		return
+	if _, isAlarm := node.(awscloudwatch.AlarmBase); isAlarm {
+		return a.triage.candidate(node), true
 	}
-	a.triage.attachAny(node)
-	awscdk.Annotations_Of(node).AddInfoV2(jsii.String("alarmtriage:attached"),
-		jsii.Sprintf("alarmtriage: attached to AlarmTriage %s", *a.triage.Node().Path()))
+	return candidate{}, false
 }
 
-// isPlainResource reports whether an alarm's resource was defined without an alarm construct. The aspect
-// visits alarm constructs separately.
-func isPlainResource(resource alarmResource) bool {
-	_, within := resource.Node().Scope().(awscloudwatch.AlarmBase)
-	return !within
+// attach attaches an alarm that the filter selects.
+func (a *attachAll) attach(c candidate) {
+	if problem := a.triage.outOfReach(c); problem != "" {
+		a.cannotReach(c, problem)
+		return
+	}
+	if a.triage.watchesTriage(c) {
+		a.own = append(a.own, c.path)
+		return
+	}
+	a.triage.attach(c)
+	a.matched++
 }
 
-// alarmName returns the name of an alarm, or the id of its construct if CloudFormation generates the name.
-func alarmName(alarm constructs.IConstruct) string {
-	if resource := resourceOf(alarm); resource != nil {
-		if name := resource.AlarmName(); name != nil && !unresolved(name) {
-			return *name
+// cannotReach records an alarm that can't be attached.
+func (a *attachAll) cannotReach(c candidate, problem string) {
+	stack := awscdk.Stack_Of(c.alarm)
+	key := *stack.Node().Path() + " " + problem
+	if a.unreachable[key] == nil {
+		a.unreachable[key] = &unreachableAlarms{stack: stack, problem: problem, fatal: c.resource != nil && a.triage.cycles[stack]}
+	}
+	a.unreachable[key].paths = append(a.unreachable[key].paths, c.path)
+}
+
+// problems returns the alarms that can't be attached because stacks would depend on each other.
+func (a *attachAll) problems() (problems []string) {
+	for _, key := range slices.Sorted(maps.Keys(a.unreachable)) {
+		if u := a.unreachable[key]; u.fatal {
+			problems = append(problems, fmt.Sprintf("alarmtriage: AttachAll can't attach %s of stack %s (%s): %s",
+				counted(len(u.paths), "alarm"), *u.stack.Node().Path(), listed(u.paths), u.problem))
 		}
 	}
-	return *alarm.Node().Id()
+	return problems
+}
+
+// report adds warnings about alarms that are not attached.
+func (a *attachAll) report() {
+	t, where := a.triage, a.where()
+	for _, key := range slices.Sorted(maps.Keys(a.unreachable)) {
+		if u := a.unreachable[key]; !u.fatal {
+			awscdk.Annotations_Of(u.stack).AddWarningV2(jsii.String("alarmtriage:out-of-reach"), jsii.Sprintf(
+				"alarmtriage: %s not attached to AlarmTriage %s (%s): %s", isOrAre(len(u.paths)), t.path, listed(u.paths), u.problem), nil)
+		}
+	}
+	stages := a.stages()
+	if len(stages) > 0 {
+		t.warn("stage", "AttachAll over %s does not attach the alarms of %s, because CDK does not apply aspects across Stage "+
+			"boundaries: add an AlarmTriage to each Stage, and pass the Stage to its AttachAll", where, listed(stages))
+	}
+	switch {
+	case a.matched > 0 || len(a.unreachable) > 0 || len(stages) > 0:
+	case len(a.filtered) > 0:
+		t.warn("nothing-matches", "the filter of AttachAll over %s selects none of its %s, such as %q. It compares prefixes with "+
+			"the name of an alarm, or with the id of its construct if it has no name: correct NamePrefixes or ExceptNamePrefixes",
+			where, counted(len(a.filtered), "alarm"), a.names)
+	default:
+		t.warn("nothing-found", "AttachAll over %s finds no alarm that it may attach: pass the stack or the app that contains the "+
+			"alarms, and use AttachEventRule for alarms that this app does not define", where)
+	}
+}
+
+// where returns the path of the scope, for messages.
+func (a *attachAll) where() string {
+	if path := *a.scope.Node().Path(); path != "" {
+		return path
+	}
+	return "the app"
+}
+
+// stages returns the Stages below the scope that contain alarms, with the number of their alarms.
+func (a *attachAll) stages() (stages []string) {
+	root := *a.scope.Node().Path()
+	for _, construct := range *a.scope.Node().FindAll(constructs.ConstructOrder_PREORDER) {
+		stage, isStage := construct.(awscdk.Stage)
+		if !isStage || *stage.Node().Path() == root {
+			continue
+		}
+		alarms := 0
+		for _, construct := range *stage.Node().FindAll(constructs.ConstructOrder_PREORDER) {
+			if resource, isAlarm := construct.(alarmResource); isAlarm && !isSelfAlarm(a.triage.candidateOf(resource, resource).properties) {
+				alarms++
+			}
+		}
+		if alarms > 0 {
+			stages = append(stages, fmt.Sprintf("Stage %s (%s)", *stage.Node().Path(), counted(alarms, "alarm")))
+		}
+	}
+	return stages
+}
+
+// tokenMark begins each token in a text.
+const tokenMark = "${Token["
+
+// alarmName returns the name of an alarm, or the id of its construct if CloudFormation generates the name. The name
+// of a self-alarm may end in a token.
+func alarmName(c candidate) string {
+	name, _ := c.properties["alarmName"].(string)
+	if name != "" && (strings.HasPrefix(name, config.SelfAlarmPrefix) || !strings.Contains(name, tokenMark)) {
+		return name
+	}
+	return path.Base(c.path)
 }
 
 // problems returns every problem of the filter, which may be nil.
@@ -172,15 +317,20 @@ func (l *problems) texts(prop string, list *[]*string, omitted string) {
 // and alarms of SelfAlarmTopic, which the orchestrator skips. If props is nil, the rule matches every alarm
 // of the default bus. If props has mistakes, AttachEventRule panics once and lists all of them.
 func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awsevents.Rule {
+	if deref(id) == "" {
+		panic("alarmtriage: AttachEventRule needs an id, which is unique within AlarmTriage, got none")
+	}
 	if props == nil {
 		props = &EventRuleProps{}
 	}
 	panicOn(props.problems())
+	t.hasSources = true
+	t.use("EventBus", props.EventBus)
 	states := jsii.Strings("ALARM")
 	if t.notifyRecovery {
 		states = jsii.Strings("ALARM", "OK")
 	}
-	names, alarms := props.namePatterns()
+	names, alarms, wildcards := props.namePatterns()
 	detail := map[string]any{"state": map[string]any{"value": states}, "alarmName": names}
 	if props.Tags != nil {
 		tags := map[string]any{}
@@ -189,7 +339,7 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 		}
 		detail["alarmTags"] = tags
 	}
-	return awsevents.NewRule(t, id, &awsevents.RuleProps{
+	rule := awsevents.NewRule(t, id, &awsevents.RuleProps{
 		Description: jsii.String("Alarms to investigate"),
 		EventBus:    props.EventBus,
 		EventPattern: &awsevents.EventPattern{
@@ -202,36 +352,97 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 		},
 		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(t.orchestrator, nil)},
 	})
+	warnOfPattern(rule, wildcards)
+	return rule
 }
 
-// namePatterns returns the patterns of an alarm's name and, if those are not enough, of its ARN.
-func (p *EventRuleProps) namePatterns() (names []any, alarms *[]*string) {
-	if p.NamePrefixes != nil && p.ExceptNamePrefixes == nil {
-		for _, prefix := range *p.NamePrefixes {
-			names = append(names, map[string]any{"prefix": *prefix})
-		}
-		return names, nil
+const (
+	maxPatternLength = 2048 // characters of an event pattern ("Amazon EventBridge quotas"; it can be raised)
+
+	// EventBridge rejects rules that are "too complex" and does not document the limit. Rules with three patterns of two
+	// wildcards each were accepted, those with four were not (vals-ai/Valkyrie, pull request 278).
+	maxWildcardPatterns = 3
+)
+
+// warnOfPattern warns if EventBridge probably rejects the pattern of a rule.
+func warnOfPattern(rule awsevents.Rule, wildcards int) {
+	resource := rule.Node().DefaultChild().(awsevents.CfnRule)
+	if length := patternLength(awscdk.Stack_Of(rule).Resolve(resource.EventPattern())); length > maxPatternLength {
+		awscdk.Annotations_Of(rule).AddWarningV2(jsii.String("alarmtriage:long-pattern"), jsii.Sprintf("alarmtriage: the event pattern has %d "+
+			"characters, and EventBridge accepts %d unless the account's quota is higher: use fewer or shorter prefixes, or call AttachEventRule "+
+			"several times, with a part of the prefixes each", length, maxPatternLength), nil)
 	}
-	// The orchestrator skips self-alarms too. If the rule excludes them, the orchestrator is not even invoked.
-	var except any = config.SelfAlarmPrefix
-	if p.ExceptNamePrefixes != nil {
-		except = append([]string{config.SelfAlarmPrefix}, stringsOf(p.ExceptNamePrefixes)...)
+	if wildcards > maxWildcardPatterns {
+		awscdk.Annotations_Of(rule).AddWarningV2(jsii.String("alarmtriage:complex-pattern"), jsii.Sprintf("alarmtriage: NamePrefixes and "+
+			"ExceptNamePrefixes together need %d wildcard patterns, and EventBridge rejects rules with too many of them; %d are accepted: omit "+
+			"ExceptNamePrefixes, use fewer NamePrefixes, or call AttachEventRule several times, with at most %d prefixes each", wildcards,
+			maxWildcardPatterns, maxWildcardPatterns), nil)
 	}
-	names = []any{map[string]any{"anything-but": map[string]any{"prefix": except}}}
+}
+
+// patternLength returns the number of characters of an event pattern as CloudFormation sends it. If it contains tokens,
+// the number is an estimate.
+func patternLength(pattern any) int {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(pattern) != nil { // a resolved pattern is plain JSON
+		return 0
+	}
+	return utf8.RuneCountInString(strings.TrimSuffix(text.String(), "\n"))
+}
+
+// namePatterns returns the patterns of an alarm's name and, if those are not enough, of its ARN, and the number of
+// patterns with wildcards.
+func (p *EventRuleProps) namePatterns() (names []any, alarms *[]*string, wildcards int) {
+	prefixes, except := stringsOf(p.NamePrefixes), stringsOf(p.ExceptNamePrefixes)
 	if p.NamePrefixes == nil {
-		return names, nil
+		// The orchestrator skips self-alarms too. If the rule excludes them, the orchestrator is not even invoked.
+		var excluded any = config.SelfAlarmPrefix
+		if len(except) > 0 {
+			excluded = append([]string{config.SelfAlarmPrefix}, except...)
+		}
+		return []any{map[string]any{"anything-but": map[string]any{"prefix": excluded}}}, nil, 0
 	}
-	// The patterns of one field are alternatives, so "one of these" and "none of those" need two fields.
-	// The second is the alarm's ARN, which ends with the name; an event contains it in its resources.
+	// An exception that begins with none of the prefixes excludes nothing.
+	except = slices.DeleteFunc(except, func(exception string) bool {
+		return !slices.ContainsFunc(prefixes, func(prefix string) bool { return mayBegin(exception, prefix) || mayBegin(prefix, exception) })
+	})
+	for _, prefix := range prefixes {
+		names = append(names, map[string]any{"prefix": prefix})
+	}
+	// The patterns of one field are alternatives, so "one of these" and "none of those" need two fields. The second is
+	// the alarm's ARN, which ends with the name; an event contains it in its resources. Its patterns need wildcards, of
+	// which EventBridge accepts few, so the shorter list goes there.
+	ofARN := func(prefix string) *string { return jsii.Sprintf("arn:*:alarm:%s*", wildcardText.Replace(prefix)) }
+	switch {
+	case len(except) == 0:
+		return names, nil, 0
+	case len(except) < len(prefixes):
+		patterns := make([]*string, len(except))
+		for i, exception := range except {
+			patterns[i] = ofARN(exception)
+		}
+		return names, awsevents.Match_AnythingButWildcard(patterns...), len(except)
+	}
 	var matchers []any
-	for _, prefix := range *p.NamePrefixes {
-		matchers = append(matchers, awsevents.Match_Wildcard(jsii.Sprintf("arn:*:alarm:%s*", wildcardText.Replace(*prefix))))
+	for _, prefix := range prefixes {
+		matchers = append(matchers, awsevents.Match_Wildcard(ofARN(prefix)))
 	}
-	return names, awsevents.Match_AnyOf(matchers...)
+	except = append([]string{config.SelfAlarmPrefix}, except...)
+	return []any{map[string]any{"anything-but": map[string]any{"prefix": except}}}, awsevents.Match_AnyOf(matchers...), len(prefixes)
+}
+
+// mayBegin reports whether a text begins with a prefix, or may begin with it because one of both is a token.
+func mayBegin(text, prefix string) bool {
+	return strings.HasPrefix(text, prefix) || unresolved(text) || unresolved(prefix)
 }
 
 // wildcardText escapes the special characters of EventBridge's wildcard patterns.
 var wildcardText = strings.NewReplacer(`\`, `\\`, `*`, `\*`)
+
+// maxFilterValues is SNS's limit of the values in a filter policy ("Filter policy constraints").
+const maxFilterValues = 150
 
 // AlarmTopicProps selects alarms that notify an SNS topic.
 type AlarmTopicProps struct {
@@ -248,7 +459,7 @@ type AlarmTopicProps struct {
 // or is not known because topic is imported. AttachTopic panics if topic is a FIFO topic or a topic that
 // AlarmTriage sends to, or if props is invalid.
 func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
-	if topic == nil {
+	if isNil(topic) {
 		panic("alarmtriage: AttachTopic needs a topic, got nil")
 	}
 	if *topic.Fifo() {
@@ -261,16 +472,26 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 				"pass the alarms' topic to AttachTopic, and a separate topic to NotificationTopic", *t.Node().Path(), *topic.Node().Path()))
 		}
 	}
+	if slices.ContainsFunc(t.alarmTopics, func(other awssns.ITopic) bool { return other == topic || *other.TopicArn() == *topic.TopicArn() }) {
+		panic(fmt.Sprintf("alarmtriage: topic %s is attached to AlarmTriage %s already: call AttachTopic once, with all NamePrefixes",
+			*topic.Node().Path(), t.path))
+	}
 	var subscription *awssnssubscriptions.LambdaSubscriptionProps
 	if props != nil && props.NamePrefixes != nil {
 		var l problems
 		l.texts("AlarmTopicProps.NamePrefixes", props.NamePrefixes, "match every alarm")
+		if n := len(*props.NamePrefixes); n > maxFilterValues {
+			l.add("AlarmTopicProps.NamePrefixes must contain at most %d prefixes, which is SNS's limit of a filter policy, got %d", maxFilterValues, n)
+		}
 		panicOn(l)
 		byName := awssns.SubscriptionFilter_StringFilter(&awssns.StringConditions{MatchPrefixes: props.NamePrefixes})
 		subscription = &awssnssubscriptions.LambdaSubscriptionProps{
 			FilterPolicyWithMessageBody: &map[string]awssns.FilterOrPolicy{"AlarmName": awssns.FilterOrPolicy_Filter(byName)},
 		}
 	}
+	t.use("AttachTopic", topic)
+	t.hasSources = true
+	t.alarmTopics = append(t.alarmTopics, topic)
 	t.allowConfirmation()
 	t.warnOfPublishers(topic)
 	topic.AddSubscription(awssnssubscriptions.NewLambdaSubscription(t.orchestrator, subscription))

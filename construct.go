@@ -39,10 +39,28 @@ type AlarmTriage struct {
 	reportsKey           awskms.IKey             // nil if the bucket has no key, or its key is not known
 	dashboard            awscloudwatch.Dashboard // nil without the prop Dashboard
 	selfAlarms           []awscloudwatch.AlarmBase
-	attached             []constructs.IConstruct // alarms
-	topics               []awssns.ITopic         // that it and its self-alarms send to
+	topics               []awssns.ITopic // that it and its self-alarms send to
 	notifyRecovery       bool
 	mayConfirm           bool // the orchestrator may ask CloudWatch about alarms
+
+	path            string  // of the construct
+	orchestratorARN *string // a token
+	inspector       awscdk.TreeInspector
+	ownAction       *alarmAction   // the action of alarms that are recorded already
+	names           []resourceName // of its resources, which alarms on them contain
+	place           place          // where its physical names must be unique
+
+	attachments map[string]*attachment // by the path of the alarm
+	attached    []*attachment          // the same, in order
+	all         []*attachAll           // one for each call of AttachAll
+	alarmTopics []awssns.ITopic        // of AttachTopic
+	hasSources  bool                   // there is an event rule or a topic
+
+	app    *appState
+	shared map[*AlarmTriage][]string // paths of alarms that another AlarmTriage had before
+	uses   map[string][]string       // by the path of another stack: resources of it that AlarmTriage uses
+	reach  map[awscdk.Stack]string   // why alarms of a stack can't be attached; empty if they can
+	cycles map[awscdk.Stack]bool     // stacks that can't depend on AlarmTriage's stack
 }
 
 // NewAlarmTriage adds an AlarmTriage to scope. If props has mistakes, it panics once and lists all of them.
@@ -52,10 +70,17 @@ func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 
 // newAlarmTriage is NewAlarmTriage at a given time, which decides which models are retired.
 func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriageProps, now time.Time) *AlarmTriage {
-	panicOn(validate(props))
+	panicOn(append(validateScope(scope, id), validate(props)...))
 	p := withDefaults(props)
-	t := &AlarmTriage{topics: topicsOf(p), notifyRecovery: *p.NotifyRecovery}
+	t := &AlarmTriage{
+		topics: topicsOf(p), notifyRecovery: *p.NotifyRecovery, attachments: map[string]*attachment{}, shared: map[*AlarmTriage][]string{},
+		uses: map[string][]string{}, reach: map[awscdk.Stack]string{}, cycles: map[awscdk.Stack]bool{},
+	}
+	app := joinApp(scope)
+	app.rejectNames(scope, *id, p)
 	constructs.NewConstruct_Override(t, scope, id)
+	t.path = *t.Node().Path()
+	t.join(app, p)
 
 	// The models come first, because the orchestrator's settings and permissions depend on them.
 	t.models = t.chooseModels(p)
@@ -65,6 +90,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.table = t.newOrGivenTable(p)
 	t.reports = t.newOrGivenBucket(p)
 	t.reportsKey = firstKey(p.ReportsEncryptionKey, t.reports.EncryptionKey())
+	t.allowLogsKey(p)
 	t.toolLogGroup = t.newLogGroup(p, "ToolLogs", "tool-lambda")
 	t.orchestratorLogGroup = t.newLogGroup(p, "OrchestratorLogs", "triage-handler")
 
@@ -76,6 +102,10 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	instructions, runbooks := t.instructions(p), runbooksOf(p)
 	t.orchestratorRole = t.newOrchestratorRole(p)
 	t.orchestrator = t.newOrchestrator(p, instructions, runbooks)
+	t.orchestratorARN = t.orchestrator.FunctionArn()
+	t.inspector = awscdk.NewTreeInspector()
+	t.ownAction = &alarmAction{triage: t, checked: true}
+	t.rememberNames(p)
 
 	// These are all permissions of the orchestrator, except those that CDK adds for Tracing and OnFailureQueue.
 	// The permission for the hand-over names the orchestrator, so the function is created first.
@@ -83,6 +113,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.allowTool()
 	t.allowStorage(p)
 	t.allowTexts(instructions, runbooks)
+	t.allowAlarmState()
 	t.allowNotifications(p)
 	t.allowSelfCheck(p)
 	t.allowHandOver()
@@ -100,7 +131,9 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.addSelfAlarms(p)
 
 	// Checks and tags that need the finished construct tree.
-	t.Node().AddValidation(&actionLimit{triage: t})
+	t.useProps(p)
+	t.annotateActions(p)
+	t.Node().AddValidation(&synthCheck{triage: t})
 	t.addTags(p)
 	return t
 }
@@ -373,6 +406,8 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 	settings.InstructionsURI = instructions.uri()
 	settings.RunbooksURI = runbooks.uri()
 	settings.Prices = pricesJSON(awscdk.Stack_Of(t), p.ModelPrices)
+	settings.AccountNames, settings.TimeZone = t.accountNames(p.AccountNames), deref(p.TimeZone)
+	settings.MaxCostUSDPerDay = *p.MaxCostUsdPerDay
 
 	props := t.functionProps(p, "triage-handler")
 	props.Description = jsii.String("Investigates CloudWatch alarms with an AI model and reports what it found")
@@ -383,7 +418,9 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 	props.LogGroup = t.orchestratorLogGroup
 	props.Timeout = p.OrchestratorTimeout
 	props.MemorySize = p.OrchestratorMemorySize
-	props.ReservedConcurrentExecutions = p.MaxConcurrentInvestigations
+	if most := p.MaxConcurrentInvestigations; unresolved(most) || *most > 0 {
+		props.ReservedConcurrentExecutions = most
+	}
 	env := settings.Environment()
 	for name, value := range unresolvedNumbers(p) {
 		env[name] = value
@@ -412,6 +449,7 @@ func unresolvedNumbers(p *AlarmTriageProps) map[string]string {
 	put(config.EnvMaxCostUSD, p.MaxCostUsd)
 	put(config.EnvMaxQueryCostUSD, p.MaxQueryCostUsd)
 	put(config.EnvMaxPerDay, p.MaxInvestigationsPerDay)
+	put(config.EnvMaxCostUSDPerDay, p.MaxCostUsdPerDay)
 	put(config.EnvToolTimeout, p.ToolTimeout.ToSeconds(nil))
 	put(config.EnvWindow, p.InvestigationWindow.ToSeconds(nil))
 	return env
@@ -478,6 +516,31 @@ func pricesJSON(stack awscdk.Stack, prices *map[string]*ModelPrice) string {
 	text, err := json.Marshal(table)
 	if err != nil { // NaN and infinity are the only numbers that do not marshal
 		panic(fmt.Sprintf("alarmtriage: ModelPrices: %v", err))
+	}
+	return string(text)
+}
+
+// accountNames returns the prop AccountNames as the orchestrator reads it.
+func (t *AlarmTriage) accountNames(names *map[string]*string) string {
+	if names == nil || len(*names) == 0 {
+		return ""
+	}
+	for id, name := range *names {
+		if unresolved(id) || unresolved(name) {
+			return *awscdk.Stack_Of(t).ToJsonString(names, nil)
+		}
+	}
+	return namesJSON(names)
+}
+
+// namesJSON returns names of accounts as JSON, or "" without any.
+func namesJSON(names *map[string]*string) string {
+	if names == nil || len(*names) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(*names)
+	if err != nil { // strings always marshal
+		panic(err)
 	}
 	return string(text)
 }

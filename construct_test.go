@@ -182,6 +182,8 @@ func TestTokens_ReachTheFunctionsUnchanged(t *testing.T) {
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		p.MaxRounds, p.MaxTokens, p.MaxCostUsd, p.ToolMemorySize = number("Rounds"), number("Tokens"), number("Cost"), number("Memory")
 		p.MaxQueryCostUsd, p.MaxInvestigationsPerDay = number("QueryCost"), number("PerDay")
+		p.MaxCostUsdPerDay, p.MaxConcurrentInvestigations = number("CostPerDay"), number("Concurrent")
+		p.AccountNames = &map[string]*string{"111122223333": awscdk.NewCfnParameter(stack, jsii.String("Name"), nil).ValueAsString()}
 		p.InvestigationWindow, p.ToolTimeout = awscdk.Duration_Seconds(number("Window")), awscdk.Duration_Seconds(number("Timeout"))
 		p.ResourcePrefix, p.ResourceSuffix = jsii.String("Prod"), stack.Region()
 		p.ToolDeniedActions = &[]*string{awscdk.NewCfnParameter(stack, jsii.String("Denied"), nil).ValueAsString()}
@@ -190,9 +192,10 @@ func TestTokens_ReachTheFunctionsUnchanged(t *testing.T) {
 	})
 	template := synth(stack)
 	ref := func(id string) any { return object("Ref", id) }
-	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "provided.al2023", "Environment", like("Variables", like(
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "provided.al2023", "ReservedConcurrentExecutions", ref("Concurrent"), "Environment", like("Variables", like(
 		"MAX_ROUNDS", ref("Rounds"), "MAX_TOKENS", ref("Tokens"), "MAX_COST_USD", ref("Cost"), "TOOL_TIMEOUT_SECONDS", ref("Timeout"),
-		"MAX_QUERY_COST_USD", ref("QueryCost"), "MAX_PER_DAY", ref("PerDay"),
+		"MAX_QUERY_COST_USD", ref("QueryCost"), "MAX_PER_DAY", ref("PerDay"), "MAX_COST_USD_PER_DAY", ref("CostPerDay"),
+		"ACCOUNT_NAMES", object("Fn::Join", []any{"", []any{`{"111122223333":"`, ref("Name"), `"}`}}),
 		"INVESTIGATION_WINDOW_SECONDS", ref("Window"),
 		"MODEL_PRICES", object("Fn::Join", []any{"", []any{`{"amazon.":{"input":`, ref("Price"), `,"output":2}}`}})))))
 	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "python3.13", "MemorySize", ref("Memory"), "Timeout", ref("Timeout"),
@@ -429,6 +432,40 @@ func TestFunctions_UseTheSettingsOfTheProps(t *testing.T) {
 	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "python3.13",
 		"Timeout", 90, "MemorySize", 1769, "ReservedConcurrentExecutions", 7,
 		"Environment", like("Variables", like("REDACT", "false", "REDACT_PATTERNS", `["shop-[0-9]+"]`))))
+}
+
+func TestBounds_HaveDefaultsThatCanBeTurnedOff(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		change     func(p *alarmtriage.AlarmTriageProps)
+		concurrent any
+		variables  []any
+	}{
+		{"default", nil, 10, []any{"MAX_PER_DAY", "200", "MAX_COST_USD_PER_DAY", "50"}},
+		{"other limits", func(p *alarmtriage.AlarmTriageProps) {
+			p.MaxConcurrentInvestigations, p.MaxCostUsdPerDay = jsii.Number(25), jsii.Number(12.5)
+		}, 25, []any{"MAX_COST_USD_PER_DAY", "12.5"}},
+		{"no limits", func(p *alarmtriage.AlarmTriageProps) {
+			p.MaxConcurrentInvestigations, p.MaxCostUsdPerDay, p.MaxInvestigationsPerDay = jsii.Number(0), jsii.Number(0), jsii.Number(0)
+		}, assertions.Match_Absent(), []any{"MAX_PER_DAY", "0", "MAX_COST_USD_PER_DAY", "0"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			stack := newStack()
+			newTriage(stack, c.change)
+			synth(stack).HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "provided.al2023",
+				"ReservedConcurrentExecutions", c.concurrent, "Environment", like("Variables", like(c.variables...))))
+		})
+	}
+}
+
+func TestReaders_AreInTheEnvironment(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.AccountNames = &map[string]*string{"111122223333": jsii.String("prod"), "444455556666": jsii.String("Prüfung & Test")}
+		p.TimeZone = jsii.String("Europe/Berlin")
+	})
+	synth(stack).HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "provided.al2023", "Environment", like("Variables", like(
+		"TIME_ZONE", "Europe/Berlin", "ACCOUNT_NAMES", "{\"111122223333\":\"prod\",\"444455556666\":\"Prüfung \\u0026 Test\"}"))))
 }
 
 func TestLogClass_AppliesToBothLogGroups(t *testing.T) {

@@ -46,6 +46,8 @@ func longestOrchestrator() config.Orchestrator {
 		MaxCostUSD:       1234567.89,
 		MaxQueryCostUSD:  1234567.89,
 		MaxPerDay:        config.MaxInvestigationsPerDay,
+		MaxCostUSDPerDay: 1234567.89,
+		TimeZone:         "America/Argentina/ComodRivadavia", // the longest name of the database
 		GuardrailID:      arn("bedrock", "guardrail/abcdefghijkl"),
 		GuardrailVersion: "99999",
 		InstructionsURI:  s3,
@@ -86,9 +88,10 @@ func assertAllSet(t *testing.T, settings any, except ...string) {
 func TestEnvironments_TextsFitWithTheLongestOtherValues(t *testing.T) {
 	t.Run("orchestrator", func(t *testing.T) {
 		longest := longestOrchestrator()
-		assertAllSet(t, longest, "Instructions", "Prices", "FallbackModelIDs", "RedactPatterns", "Redact")
+		assertAllSet(t, longest, "Instructions", "Prices", "FallbackModelIDs", "RedactPatterns", "AccountNames", "Redact")
 		assertBudget(t, maxOrchestratorTexts, longest.Environment(),
-			config.EnvInstructions, config.EnvPrices, config.EnvFallbackModelIDs, config.EnvRedactPatterns)
+			config.EnvInstructions, config.EnvPrices, config.EnvFallbackModelIDs, config.EnvRedactPatterns,
+			config.EnvAccountNames)
 	})
 	t.Run("tool", func(t *testing.T) {
 		longest := config.Tool{OpenReads: []toolpolicy.Group{toolpolicy.PersonalData, toolpolicy.SourceCode, toolpolicy.HostOutput, toolpolicy.BilledReads}}

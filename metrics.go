@@ -36,13 +36,14 @@ func (t *AlarmTriage) MetricFallbacks(props *awscloudwatch.MetricOptions) awsclo
 	return t.metric(emf.Fallback, "Sum", props)
 }
 
-// MetricCompleted counts investigations that the model concluded on its own. Default: Sum over 5 minutes;
+// MetricCompleted counts investigations whose report the model submitted by itself, whatever it found. Together with
+// [AlarmTriage.MetricConcluded] and [AlarmTriage.MetricFallbacks], it adds up to [AlarmTriage.MetricInvestigations]. Default: Sum over 5 minutes;
 // props may be nil.
 func (t *AlarmTriage) MetricCompleted(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.Completed, "Sum", props)
 }
 
-// MetricConcluded counts investigations that the model had to conclude because a limit was near.
+// MetricConcluded counts investigations that were cut short: a limit was near, so the model was asked to conclude.
 // Default: Sum over 5 minutes; props may be nil.
 func (t *AlarmTriage) MetricConcluded(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.Concluded, "Sum", props)

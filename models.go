@@ -3,6 +3,7 @@ package alarmtriage
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/typo"
 )
 
 const (
@@ -208,6 +210,7 @@ func (t *AlarmTriage) annotateModels(now time.Time) {
 		for _, id := range m.ids() {
 			t.annotateLifecycle(m, id, now)
 			t.annotateGeography(m, id, region)
+			t.annotateName(m, id, region)
 		}
 		if m.unconfirmed {
 			t.inform("unconfirmed-model", "no source confirms that %s is available in %s. If it is not, only the other models "+
@@ -250,6 +253,64 @@ func (t *AlarmTriage) annotateLifecycle(m chosenModel, id string, now time.Time)
 	}
 }
 
+// notConversational matches parts of the names of models that Bedrock offers, but not for conversations.
+var notConversational = regexp.MustCompile(`embed|rerank|image|canvas|reel|sonic|stability\.|\.ray-|marengo`)
+
+// annotateName warns about a model of the props that is not usable under its name.
+func (t *AlarmTriage) annotateName(m chosenModel, id, region string) {
+	parsed, known := models.Parse(id), models.Lookup(id)
+	if m.prop == "" || parsed.Kind != "" && parsed.Kind != "foundation-model" && parsed.Kind != "inference-profile" {
+		return // a custom, imported, or provisioned model, or an application inference profile
+	}
+	switch {
+	case notConversational.MatchString(parsed.Model):
+		t.warn("no-conversation", "%s is not a model for conversations, so every request fails: choose a model of docs/models.md", m.described(id))
+	case !known.Known && isNewVersion(parsed.Model): // models of a known line appear between releases of this library
+	case !known.Known:
+		if nearest := nearestModel(parsed); nearest != "" {
+			t.warn("unknown-model", "%s is not in this version's catalog (docs/models.md), but %s is: correct it, or acknowledge this warning if "+
+				"the model is new", m.described(id), nearest)
+			return
+		}
+		t.inform("unknown-model", "%s is not in this version's catalog (docs/models.md): check its spelling. If it is right, sizes are "+
+			"assumed, and the price is only known if ModelPrices contains it", m.described(id))
+	case parsed.Profile == "" && !known.InRegion && len(known.Profiles) > 0 && known.Lifecycle.State != models.StateEndOfLife:
+		var usable []string
+		for _, profile := range known.Profiles {
+			if unresolved(region) || models.Parse(profile+"."+parsed.Model).InvokableFrom(region) {
+				usable = append(usable, profile+"."+parsed.Model)
+			}
+		}
+		t.warn("needs-profile", "%s can only be invoked through an inference profile: use %s", m.described(id),
+			cmp.Or(strings.Join(usable, " or "), "a model that has one for "+region))
+	}
+}
+
+// numbers matches what distinguishes the versions of a model.
+var numbers = regexp.MustCompile(`[0-9.:v-]+`)
+
+// isNewVersion reports whether a model's name differs from one in the catalog in numbers only.
+func isNewVersion(name string) bool {
+	line := numbers.ReplaceAllString(name, "")
+	return slices.ContainsFunc(models.All(), func(m models.Model) bool { return numbers.ReplaceAllString(m.ID, "") == line })
+}
+
+// nearestModel returns the name in the catalog that a model's name resembles, with the same profile, or an empty
+// string.
+func nearestModel(id models.ID) string {
+	var names []string
+	for _, m := range models.All() {
+		if m.Lifecycle.State != models.StateEndOfLife {
+			names = append(names, m.ID+m.Suffix)
+		}
+	}
+	nearest := typo.Nearest(id.Model, names)
+	if nearest != "" && id.Profile != "" {
+		return id.Profile + "." + nearest
+	}
+	return nearest
+}
+
 // annotateGeography notes models whose requests can leave the geography, and warns about profiles that the
 // Region can't use. It skips defaults whose Region is not known at synth.
 func (t *AlarmTriage) annotateGeography(m chosenModel, id, region string) {
@@ -271,12 +332,12 @@ func (t *AlarmTriage) annotateGeography(m chosenModel, id, region string) {
 
 // warn adds a warning, which users can acknowledge by its id.
 func (t *AlarmTriage) warn(id, format string, args ...any) {
-	awscdk.Annotations_Of(t).AddWarningV2(jsii.String("alarmtriage:"+id), jsii.String(fmt.Sprintf(format, args...)), nil)
+	awscdk.Annotations_Of(t).AddWarningV2(jsii.String("alarmtriage:"+id), jsii.String("alarmtriage: "+fmt.Sprintf(format, args...)), nil)
 }
 
 // inform adds a note, which users can acknowledge by its id.
 func (t *AlarmTriage) inform(id, format string, args ...any) {
-	awscdk.Annotations_Of(t).AddInfoV2(jsii.String("alarmtriage:"+id), jsii.String(fmt.Sprintf(format, args...)))
+	awscdk.Annotations_Of(t).AddInfoV2(jsii.String("alarmtriage:"+id), jsii.String("alarmtriage: "+fmt.Sprintf(format, args...)))
 }
 
 // BedrockModelId returns the model that is asked first. It is a token if the prop is omitted and the

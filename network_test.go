@@ -36,7 +36,7 @@ func TestCreateVpcEndpoints_OnlyTheFunctionsHaveAccess(t *testing.T) {
 func TestVpc_WarnsWhenIsolatedSubnetsLackEndpoints(t *testing.T) {
 	annotations := func(kind awsec2.SubnetType, change func(*alarmtriage.AlarmTriageProps)) assertions.Annotations {
 		stack := newStack()
-		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 			p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{
 				SubnetConfiguration: &[]*awsec2.SubnetConfiguration{{Name: jsii.String("in"), SubnetType: kind}, {Name: jsii.String("out"), SubnetType: awsec2.SubnetType_PUBLIC}}})
 			p.VpcSubnets = &awsec2.SubnetSelection{SubnetType: kind}
@@ -45,6 +45,7 @@ func TestVpc_WarnsWhenIsolatedSubnetsLackEndpoints(t *testing.T) {
 				change(p)
 			}
 		})
+		triage.AttachAlarms(newAlarm(stack, "Errors"))
 		return assertions.Annotations_FromStack(stack)
 	}
 	everywhere, anything := jsii.String("*"), assertions.Match_AnyValue()

@@ -119,7 +119,8 @@ type AlarmTriageProps struct {
 	// Instructions and runbooks
 
 	// Facts that an engineer new to your system needs; the model reads them. At most 2,000 characters, and at
-	// most 2,400 bytes as JSON together with ModelPrices, FallbackModelIds, and RedactPatterns. Default: none.
+	// most 2,400 bytes as JSON together with ModelPrices, FallbackModelIds, RedactPatterns, and AccountNames. Default:
+	// none.
 	Instructions *string
 	// Path of a text file with more instructions. It is deployed with the stack, and its first 64 KB are
 	// read at each investigation. Can't be combined with InstructionsObject. Default: none.
@@ -138,22 +139,31 @@ type AlarmTriageProps struct {
 	InvestigationWindow awscdk.Duration
 	// The most rounds of one investigation. 1 to 100. Default: 100.
 	MaxRounds *float64
-	// The most input and output tokens of one investigation. 10,000 or more. Default: no limit except
-	// MaxRounds.
+	// The most tokens of one investigation: input, also from the prompt cache, and output. The input of one request
+	// can exceed it by what it has more than projected. 10,000 or more. Default: no limit except MaxRounds.
 	MaxTokens *float64
-	// The highest estimated cost of one investigation in US dollars. More than 0. Each model must have a known
-	// price, either built in or in ModelPrices. Default: no limit except MaxRounds.
+	// The highest estimated cost of the models of one investigation in US dollars. The input of one request can exceed it
+	// by what it has more than projected. More than 0. Each model must have a known price, either built in or in
+	// ModelPrices. Default: no limit except MaxRounds.
 	MaxCostUsd *float64
 	// What AWS may charge for the queries of one investigation, in US dollars at the prices of US East
 	// (N. Virginia): Logs Insights ($0.005 per GB scanned), GetMetricData ($0.01 per 1,000 metrics), and the
 	// other reads in docs/broker.md. A single run of the model's code may spend a quarter of it. More than 0;
 	// below $0.02, no Logs Insights query can run. Default: 1, which is 200 GB of logs.
 	MaxQueryCostUsd *float64
-	// The most investigations that may begin on one UTC day. Alarms beyond it are reported with the collected
-	// evidence only, and no model is asked. 0 to 10,000; 0 means no limit. Default: 200.
+	// The most investigations that may begin on one UTC day, in addition to 50 of events that CloudWatch did not
+	// confirm. Alarms beyond it are reported with the collected evidence only, and no model is asked. 0 to 10,000; 0 means no limit, or 10,000 with MaxCostUsdPerDay.
+	// Default: 200.
 	MaxInvestigationsPerDay *float64
-	// The most investigations that may run at the same time; other events wait in Lambda's queue. 1 or more.
-	// Default: unreserved.
+	// What the investigations that begin on one UTC day may cost in US dollars, for models and billed queries, without
+	// those of events that CloudWatch did not confirm (at most 50). A running investigation counts as $0.25. Alarms beyond the limit are reported with the collected evidence only. 0 or
+	// more; 0 means no limit. If you set it, each model must have a known price, either built in or in ModelPrices.
+	// Default: 50; an investigation whose model has no known price counts as $0.25.
+	MaxCostUsdPerDay *float64
+	// The most investigations that may run at the same time; other events wait in Lambda's queue for at most 6 hours,
+	// and the reports state how long. It is the orchestrator's reserved concurrency. If the account's quota of
+	// concurrent executions is less than 110, AWS rejects the default: pass 0, or have the quota raised. 0 or more; 0
+	// means unreserved. Default: 10.
 	MaxConcurrentInvestigations *float64
 
 	// Functions
@@ -169,7 +179,7 @@ type AlarmTriageProps struct {
 	ToolMemorySize *float64
 	// Reserved concurrency of the tool. 1 or more. Default: unreserved.
 	ToolReservedConcurrentExecutions *float64
-	// Layers with Python packages that the model's code may import. Default: none.
+	// Layers with Python packages that the model's code may import. At most 4. Default: none.
 	ToolLayers *[]awslambda.ILayerVersion
 	// Processor architecture of both functions. Default: arm64.
 	Architecture awslambda.Architecture
@@ -177,8 +187,9 @@ type AlarmTriageProps struct {
 	// Names and tags
 
 	// Prefix of every physical name, followed by a hyphen. At most 20 letters, digits, and hyphens; at most 35
-	// together with ResourceSuffix, because bucket names have at most 63 characters. Default: none; without
-	// prefix and suffix, CloudFormation generates the names.
+	// together with ResourceSuffix, because bucket names have at most 63 characters. Names of roles and
+	// dashboards are unique in an account, so a deployment to several Regions also needs ResourceSuffix.
+	// Default: none; without prefix and suffix, CloudFormation generates the names.
 	ResourcePrefix *string
 	// Suffix of every physical name, preceded by a hyphen. At most 20 letters, digits, and hyphens.
 	// Default: none.
@@ -194,8 +205,8 @@ type AlarmTriageProps struct {
 	// Default: a new bucket.
 	ReportsBucket awss3.IBucket
 	// Use this table for claims. If it is imported and encrypted, pass its key as TableEncryptionKey. Its
-	// partition key must be the string `pk`, and its TTL attribute should be `expires_at`. Default: a new
-	// table.
+	// partition key must be the string `pk`, without a sort key, and its TTL attribute should be `expires_at`.
+	// Default: a new table.
 	InvestigationsTable awsdynamodb.ITable
 	// Access log of the reports bucket. Default: off.
 	ReportsAccessLogs *ReportsAccessLogs
@@ -229,7 +240,8 @@ type AlarmTriageProps struct {
 	// Key of NotificationTopic and ChatCardTopic, if they are encrypted with a customer managed key. The
 	// orchestrator is granted the use of the key. Default: the topics' keys, if CDK knows them.
 	TopicEncryptionKey awskms.IKey
-	// Key of both log groups. Its key policy must allow CloudWatch Logs to use it. Default: owned by AWS.
+	// Key of both log groups. If the app defines the key, CloudWatch Logs is granted the use of the key; update
+	// the policy of an imported key yourself. Default: owned by AWS.
 	LogsEncryptionKey awskms.IKey
 
 	// Network
@@ -290,7 +302,14 @@ type AlarmTriageProps struct {
 	// A topic that receives each report as a custom notification of Amazon Q Developer in chat
 	// applications, for Slack and Teams. Default: none.
 	ChatCardTopic awssns.ITopic
-	// Also notify the topics when an investigated alarm returns to OK. Default: false.
+	// Names of accounts by their IDs, such as "123456789012": "prod", for subjects and first lines. At most 50 characters
+	// each; they share the 2,400 bytes of Instructions. Default: none; reports show the ID only.
+	AccountNames *map[string]*string
+	// IANA name of your time zone, such as `Europe/Berlin`. Reports show times in this zone, with UTC in parentheses;
+	// programs and the texts of AWS and of the model keep UTC. Default: UTC.
+	TimeZone *string
+	// Also notify the topics when an investigated alarm returns to OK, and when it fires again after that within its
+	// window; at most three times each. Default: false.
 	NotifyRecovery *bool
 	// A bus that receives an event when an investigation ends. Default: none.
 	CompletionEventBus awsevents.IEventBus
@@ -322,6 +341,8 @@ func withDefaults(props *AlarmTriageProps) *AlarmTriageProps {
 	fill(&p.MaxRounds, config.MaxRounds)
 	fill(&p.MaxQueryCostUsd, config.DefaultMaxQueryCostUSD)
 	fill(&p.MaxInvestigationsPerDay, config.DefaultMaxInvestigationsPerDay)
+	fill(&p.MaxCostUsdPerDay, config.DefaultMaxCostUSDPerDay)
+	fill(&p.MaxConcurrentInvestigations, config.DefaultMaxConcurrent)
 	fill(&p.NotifyRecovery, false)
 	fill(&p.RedactSecrets, true)
 	fill(&p.CreateVpcEndpoints, false)

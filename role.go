@@ -261,6 +261,27 @@ func (t *AlarmTriage) allowStorage(p *AlarmTriageProps) {
 	}
 }
 
+// allowLogsKey lets CloudWatch Logs use the key of the log groups (CloudWatch Logs User Guide, "Encrypt log data using
+// KMS"). Without this permission, the log groups can't be created. If the key is imported, it adds a warning.
+func (t *AlarmTriage) allowLogsKey(p *AlarmTriageProps) {
+	if p.LogsEncryptionKey == nil {
+		return
+	}
+	stack := awscdk.Stack_Of(t)
+	logGroups := stack.FormatArn(&awscdk.ArnComponents{Service: jsii.String("logs"), Resource: jsii.String("*"), ArnFormat: awscdk.ArnFormat_NO_RESOURCE_NAME})
+	service := *jsii.Sprintf("logs.%s.amazonaws.com", *stack.Region())
+	result := p.LogsEncryptionKey.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String(service), nil)},
+		Actions:    jsii.Strings("kms:Decrypt", "kms:Describe*", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"),
+		Resources:  jsii.Strings("*"),
+		Conditions: &map[string]any{"ArnLike": map[string]any{"kms:EncryptionContext:aws:logs:arn": logGroups}},
+	}), jsii.Bool(true))
+	if !*result.StatementAdded {
+		t.warn("logs-key", "LogsEncryptionKey is imported, so its policy is not known here: the deployment fails unless it lets the service "+
+			"principal logs.REGION.amazonaws.com use the key for log groups (CloudWatch Logs User Guide, \"Encrypt log data using KMS\")")
+	}
+}
+
 // allowTexts lets the orchestrator read the instructions and the runbooks; either may be nil. CDK's own
 // grant is too wide: it also allows listing the bucket and reading its configuration.
 func (t *AlarmTriage) allowTexts(instructions, runbooks *s3Texts) {
@@ -293,6 +314,12 @@ func (t *AlarmTriage) allowNotifications(p *AlarmTriageProps) {
 			key.Grant(t.orchestratorRole, jsii.String("kms:GenerateDataKey*"), jsii.String("kms:Decrypt"))
 		}
 	}
+}
+
+// allowAlarmState lets the orchestrator ask CloudWatch whether an alarm is still in ALARM. DescribeAlarms only returns
+// composite alarms to a role that may describe all alarms (CloudWatch API Reference, "DescribeAlarms").
+func (t *AlarmTriage) allowAlarmState() {
+	t.allow("ReadAlarmState", []*string{jsii.String("*")}, "cloudwatch:DescribeAlarms")
 }
 
 // allowSelfCheck lets the orchestrator make the two reads that only the self-check makes.

@@ -2,19 +2,26 @@ package alarmtriage
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/timezone"
 )
 
 // Bounds of the props.
@@ -22,7 +29,9 @@ const (
 	maxPrefixLength       = 20 // characters; a function's name has at most 64
 	maxAffixesLength      = 35 // characters of prefix and suffix; a bucket's name has at most 63
 	maxInstructionsLength = 2000
+	maxAccountName        = 50 // characters
 	minMaxTokens          = 10_000
+	maxToolLayers         = 4       // a function has at most 5 ("Lambda quotas"), and the harness is one
 	unbounded             = 1 << 40 // upper bound of numbers that only have a lower bound
 
 	// A Lambda function's environment has at most 4,096 bytes as JSON ("Lambda quotas"). These are the
@@ -79,7 +88,7 @@ func (l *problems) number(prop string, value *float64, low, high float64) {
 	if value == nil || unresolved(value) {
 		return
 	}
-	if *value != float64(int64(*value)) || *value < low || *value > high {
+	if *value != math.Trunc(*value) || *value < low || *value > high {
 		if high == unbounded {
 			l.add("%s must be a whole number of at least %v, got %v", prop, low, *value)
 			return
@@ -106,7 +115,35 @@ func (l *problems) oneOf(prop, value string, allowed ...string) {
 	}
 }
 
-func unresolved(value any) bool { return *awscdk.Token_IsUnresolved(value) }
+func unresolved(value any) bool {
+	switch number := value.(type) { // JSON, and with it CDK, has no infinity
+	case *float64:
+		if number != nil && (math.IsInf(*number, 0) || math.IsNaN(*number)) {
+			return false
+		}
+	case float64:
+		if math.IsInf(number, 0) || math.IsNaN(number) {
+			return false
+		}
+	}
+	return *awscdk.Token_IsUnresolved(value)
+}
+
+// validateScope returns every problem of the arguments of NewAlarmTriage other than its props.
+func validateScope(scope constructs.Construct, id *string) []string {
+	var l problems
+	if deref(id) == "" {
+		l.add("NewAlarmTriage needs an id, which is unique within its scope, got none")
+	}
+	switch {
+	case isNil(scope):
+		l.add("NewAlarmTriage needs a scope, such as a stack, got nil")
+	case !slices.ContainsFunc(*scope.Node().Scopes(), func(c constructs.IConstruct) bool { return *awscdk.Stack_IsStack(c) }):
+		l.add("NewAlarmTriage needs a scope that is a stack or within one, got %q, which contains the stacks: create a stack with "+
+			"awscdk.NewStack, and pass it", *scope.Node().Path())
+	}
+	return l
+}
 
 // models checks the models, their guardrail, and their prices.
 func (l *problems) models(p *AlarmTriageProps) {
@@ -117,14 +154,21 @@ func (l *problems) models(p *AlarmTriageProps) {
 	}
 	l.prices(p)
 	ids := l.modelNames(p)
-	if p.MaxCostUsd == nil {
-		return
+	if p.MaxCostUsd != nil {
+		l.pricesFor("MaxCostUsd", "MaxTokens", p.ModelPrices, ids)
 	}
-	prices := priceKeys(p.ModelPrices)
+	if usd := p.MaxCostUsdPerDay; usd != nil && *usd != 0 {
+		l.pricesFor("MaxCostUsdPerDay", "MaxInvestigationsPerDay", p.ModelPrices, ids)
+	}
+}
+
+// pricesFor checks that a limit of money knows the price of each model.
+func (l *problems) pricesFor(prop, instead string, prices *map[string]*ModelPrice, ids []string) {
+	known := priceKeys(prices)
 	for _, id := range ids {
-		if _, known := prices.Lookup(id); !known && !unresolved(id) {
-			l.add("MaxCostUsd needs the price of each model, and the built-in table has none for %q: add it to ModelPrices, or set "+
-				"MaxTokens instead", id)
+		if _, found := known.Lookup(id); !found && !unresolved(id) {
+			l.add("%s needs the price of each model, and the built-in table has none for %q: add it to ModelPrices, or set "+
+				"%s instead", prop, id, instead)
 		}
 	}
 }
@@ -176,7 +220,7 @@ func (l *problems) prices(p *AlarmTriageProps) {
 			continue
 		}
 		for _, value := range []*float64{price.Input, price.Output, price.CacheRead, price.CacheWrite} {
-			if value != nil && !unresolved(value) && !(*value >= 0) {
+			if value != nil && !unresolved(value) && !(*value >= 0 && *value < math.Inf(1)) {
 				l.add("ModelPrices must be at least 0, got %v for %q", *value, model)
 			}
 		}
@@ -212,9 +256,7 @@ func (l *problems) instructions(p *AlarmTriageProps) {
 		l.add("InstructionsFile can't be combined with InstructionsObject")
 	}
 	if file := p.InstructionsFile; file != nil {
-		if info, err := os.Stat(*file); err != nil || info.IsDir() {
-			l.add("InstructionsFile must be the path of a text file, got %q", *file)
-		}
+		l.textFile("InstructionsFile", *file)
 	}
 	if o := p.InstructionsObject; o != nil && (o.Bucket == nil || o.Key == nil) {
 		l.add("InstructionsObject must have Bucket and Key")
@@ -230,6 +272,22 @@ func (l *problems) instructions(p *AlarmTriageProps) {
 	}
 }
 
+// textFile checks that a file exists. CDK resolves relative paths against the working directory, too.
+func (l *problems) textFile(prop, file string) {
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && filepath.IsAbs(file):
+		l.add("%s %q does not exist", prop, file)
+	case errors.Is(err, fs.ErrNotExist):
+		directory, _ := os.Getwd() // without it, the message is shorter
+		l.add("%s %q does not exist in %s, the directory in which the app runs: use a path that is relative to it, or an absolute one", prop, file, directory)
+	case err != nil:
+		l.add("%s must be the path of a text file: %v", prop, err)
+	case info.IsDir():
+		l.add("%s must be the path of a text file, got the directory %q", prop, file)
+	}
+}
+
 func isFolder(prefix string) bool {
 	return prefix != "" && !strings.HasPrefix(prefix, "/") && strings.HasSuffix(prefix, "/")
 }
@@ -239,11 +297,14 @@ func (l *problems) limits(p *AlarmTriageProps) {
 	l.seconds("InvestigationWindow", p.InvestigationWindow, 60, 7*24*3600, "1 minute and 7 days")
 	l.number("MaxRounds", p.MaxRounds, 1, config.MaxRounds)
 	l.number("MaxTokens", p.MaxTokens, minMaxTokens, unbounded)
-	l.number("MaxConcurrentInvestigations", p.MaxConcurrentInvestigations, 1, unbounded)
-	if usd := p.MaxCostUsd; usd != nil && !unresolved(usd) && !(*usd > 0) {
+	l.number("MaxConcurrentInvestigations", p.MaxConcurrentInvestigations, 0, unbounded)
+	if usd := p.MaxCostUsd; usd != nil && !unresolved(usd) && !(*usd > 0 && *usd < math.Inf(1)) {
 		l.add("MaxCostUsd must be more than 0, got %v", *usd)
 	}
 	l.number("MaxInvestigationsPerDay", p.MaxInvestigationsPerDay, 0, config.MaxInvestigationsPerDay)
+	if usd := p.MaxCostUsdPerDay; usd != nil && !unresolved(usd) && !(*usd >= 0 && *usd < math.Inf(1)) {
+		l.add("MaxCostUsdPerDay must be at least 0, got %v", *usd)
+	}
 	if usd := p.MaxQueryCostUsd; usd != nil && !unresolved(usd) && !(*usd > 0 && *usd < math.Inf(1)) {
 		l.add("MaxQueryCostUsd must be more than 0, got %v", *usd)
 	}
@@ -258,6 +319,10 @@ func (l *problems) functions(p *AlarmTriageProps) {
 	l.number("ToolReservedConcurrentExecutions", p.ToolReservedConcurrentExecutions, 1, unbounded)
 	if p.ToolLayers != nil && slices.Contains(*p.ToolLayers, nil) {
 		l.add("ToolLayers must contain layers, got nil")
+	}
+	if p.ToolLayers != nil && len(*p.ToolLayers) > maxToolLayers {
+		l.add("ToolLayers must contain at most %d layers, because a function has at most 5, and AlarmTriage's harness is one of them, got %d: "+
+			"combine layers", maxToolLayers, len(*p.ToolLayers))
 	}
 }
 
@@ -298,8 +363,47 @@ func (l *problems) storage(p *AlarmTriageProps) {
 	if p.ReportsBucket != nil && p.ReportsAccessLogs != nil {
 		l.add("ReportsAccessLogs can't be combined with ReportsBucket: set the access log on that bucket")
 	}
+	if p.InvestigationsTable != nil {
+		l.tableKey(p.InvestigationsTable)
+	}
 	if p.ReportsBucket != nil && p.ReportsRetention != nil {
 		l.add("ReportsRetention can't be combined with ReportsBucket: set a lifecycle rule on that bucket")
+	}
+}
+
+// tableKey checks the key of a table that the app defines. That of an imported table is not known.
+func (l *problems) tableKey(table awsdynamodb.ITable) {
+	var keys, attributes any
+	switch resource := table.Node().DefaultChild().(type) {
+	case awsdynamodb.CfnTable:
+		keys, attributes = resource.KeySchema(), resource.AttributeDefinitions()
+	case awsdynamodb.CfnGlobalTable:
+		keys, attributes = resource.KeySchema(), resource.AttributeDefinitions()
+	default:
+		return
+	}
+	stack := awscdk.Stack_Of(table)
+	field := func(list any, n int, name string) string {
+		elements, _ := stack.Resolve(list).([]any)
+		if n >= len(elements) {
+			return ""
+		}
+		element, _ := elements[n].(map[string]any)
+		text, _ := element[name].(string)
+		return text
+	}
+	var has []string
+	for n := 0; field(keys, n, "attributeName") != ""; n++ {
+		name, kind := field(keys, n, "attributeName"), ""
+		for m := 0; field(attributes, m, "attributeName") != ""; m++ {
+			if field(attributes, m, "attributeName") == name {
+				kind = field(attributes, m, "attributeType")
+			}
+		}
+		has = append(has, fmt.Sprintf("%s key %q of type %s", field(keys, n, "keyType"), name, kind))
+	}
+	if want := fmt.Sprintf("HASH key %q of type S", config.TableKey); len(has) > 0 && (len(has) > 1 || has[0] != want) {
+		l.add("InvestigationsTable must have the %s and no other key, got the %s", want, strings.Join(has, " and the "))
 	}
 }
 
@@ -359,8 +463,12 @@ func (l *problems) actions(prop string, list *[]*string) {
 		return
 	}
 	for _, action := range *list {
-		if action == nil || !unresolved(action) && !actionPattern.MatchString(*action) {
+		switch {
+		case action == nil || !unresolved(action) && !actionPattern.MatchString(strings.ToLower(*action)):
 			l.add("%s must contain IAM actions such as \"s3:GetBucketPolicy\", got %q", prop, deref(action))
+		case !unresolved(action) && !actionPattern.MatchString(*action):
+			service, name, _ := strings.Cut(*action, ":")
+			l.add("%s must contain IAM actions whose service is in lower case, such as %q, got %q", prop, strings.ToLower(service)+":"+name, *action)
 		}
 	}
 }
@@ -389,9 +497,29 @@ func (l *problems) accounts(prop string, list *[]*string) {
 
 // notifications checks the targets of results.
 func (l *problems) notifications(p *AlarmTriageProps) {
+	if p.AccountNames != nil {
+		for account, name := range *p.AccountNames {
+			if !unresolved(account) && !accountPattern.MatchString(account) {
+				l.add("AccountNames must have account IDs with 12 digits such as \"123456789012\" as keys, got %q", account)
+			}
+			if name == nil || !unresolved(name) && !isAccountName(*name) {
+				l.add("AccountNames must have names of 1 to %d printable characters, got %q for %q", maxAccountName, deref(name), account)
+			}
+		}
+	}
+	if zone := p.TimeZone; zone != nil && !unresolved(zone) {
+		if _, err := timezone.Load(*zone); err != nil || *zone == "" {
+			l.add("TimeZone must be an IANA name such as Europe/Berlin, got %q", *zone)
+		}
+	}
 	if queue := p.OnFailureQueue; queue != nil && *queue.Fifo() {
 		l.add("OnFailureQueue must be a standard queue: Lambda can't send to FIFO queues")
 	}
+}
+
+// isAccountName reports whether a text can name an account in a subject.
+func isAccountName(name string) bool {
+	return strings.TrimSpace(name) != "" && len([]rune(name)) <= maxAccountName && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // monitoring checks the self-check and the self-alarms.
@@ -408,8 +536,8 @@ func (l *problems) monitoring(p *AlarmTriageProps) {
 // fail.
 func (l *problems) environments(p *AlarmTriageProps) {
 	patterns := nilIfEmpty(jsonOf(p.RedactPatterns)) // JSON within JSON, with two levels of escapes
-	if size := jsonSize(p.Instructions, p.ModelPrices, p.FallbackModelIds, patterns); size > maxOrchestratorTexts {
-		l.add("Instructions, ModelPrices, FallbackModelIds, and RedactPatterns must have at most %d bytes together as JSON, because "+
+	if size := jsonSize(p.Instructions, p.ModelPrices, p.FallbackModelIds, patterns, nilIfEmpty(namesJSON(p.AccountNames))); size > maxOrchestratorTexts {
+		l.add("Instructions, ModelPrices, FallbackModelIds, RedactPatterns, and AccountNames must have at most %d bytes together as JSON, because "+
 			"they share the function's environment, got %d: move longer instructions to InstructionsFile or InstructionsObject",
 			maxOrchestratorTexts, size)
 	}

@@ -2,6 +2,7 @@ package alarmtriage_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -81,6 +82,59 @@ func TestValidate_ReportsAllProblemsAtOnce(t *testing.T) {
 	}
 }
 
+func TestValidate_BoundsAndReaders(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(p *alarmtriage.AlarmTriageProps)
+		want   string // empty: valid
+	}{
+		{"a zone", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("America/Argentina/Buenos_Aires") }, ""},
+		{"a typo in the zone", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("Europe/Berlim") }, `TimeZone must be an IANA name such as Europe/Berlin, got "Europe/Berlim"`},
+		{"an abbreviation", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("CEST") }, `TimeZone must be an IANA name`},
+		{"the machine's zone", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("Local") }, `TimeZone must be an IANA name`},
+		{"a path", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("../etc/passwd") }, `TimeZone must be an IANA name`},
+		{"an empty zone", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("") }, `TimeZone must be an IANA name`},
+		{"an account that is none", func(p *alarmtriage.AlarmTriageProps) {
+			p.AccountNames = &map[string]*string{"prod": jsii.String("123456789012")}
+		}, `AccountNames must have account IDs with 12 digits such as "123456789012" as keys, got "prod"`},
+		{"a name of two lines", func(p *alarmtriage.AlarmTriageProps) {
+			p.AccountNames = &map[string]*string{"111122223333": jsii.String("prod\nx")}
+		}, `AccountNames must have names of 1 to 50 printable characters, got "prod\nx" for "111122223333"`},
+		{"a long name", func(p *alarmtriage.AlarmTriageProps) {
+			p.AccountNames = &map[string]*string{"111122223333": jsii.String(strings.Repeat("x", 51))}
+		}, `AccountNames must have names of 1 to 50`},
+		{"no name", func(p *alarmtriage.AlarmTriageProps) { p.AccountNames = &map[string]*string{"111122223333": nil} }, `AccountNames must have names of 1 to 50`},
+		{"too many names", func(p *alarmtriage.AlarmTriageProps) {
+			names := map[string]*string{}
+			for i := range 60 {
+				names[fmt.Sprintf("1111222233%02d", i)] = jsii.String("account of the payments team")
+			}
+			p.AccountNames = &names
+		}, "RedactPatterns, and AccountNames must have at most 2400 bytes together"},
+		{"negative money", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsdPerDay = jsii.Number(-1) }, "MaxCostUsdPerDay must be at least 0, got -1"},
+		{"infinite money", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsdPerDay = jsii.Number(math.Inf(1)) }, "MaxCostUsdPerDay must be at least 0, got +Inf"},
+		{"infinite tokens", func(p *alarmtriage.AlarmTriageProps) { p.MaxTokens = jsii.Number(math.Inf(1)) }, "MaxTokens must be a whole number of at least 10000, got +Inf"},
+		{"a number that is none", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsd = jsii.Number(math.NaN()) }, "MaxCostUsd must be more than 0, got NaN"},
+		{"infinite money for an investigation", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsd = jsii.Number(math.Inf(1)) }, "MaxCostUsd must be more than 0, got +Inf"},
+		{"money for a model without a price", func(p *alarmtriage.AlarmTriageProps) {
+			p.MaxCostUsdPerDay, p.BedrockModelId = jsii.Number(5), jsii.String("acme.unknown-v1:0")
+		}, `MaxCostUsdPerDay needs the price of each model, and the built-in table has none for "acme.unknown-v1:0"`},
+		{"no limit of money for a model without a price", func(p *alarmtriage.AlarmTriageProps) {
+			p.MaxCostUsdPerDay, p.BedrockModelId = jsii.Number(0), jsii.String("acme.unknown-v1:0")
+		}, ""},
+		{"half an investigation", func(p *alarmtriage.AlarmTriageProps) { p.MaxConcurrentInvestigations = jsii.Number(0.5) }, "MaxConcurrentInvestigations must be a whole number of at least 0, got 0.5"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			create := func() { newTriage(newStack(), c.change) }
+			if c.want == "" {
+				assert.NotPanics(t, create)
+				return
+			}
+			assert.Contains(t, panicOf(t, create), c.want)
+		})
+	}
+}
+
 func TestValidate_BoundsDeniedResources(t *testing.T) {
 	arn := "arn:aws:logs:*:*:log-group:" + strings.Repeat("a", 2800)
 	message := panicOf(t, func() {
@@ -122,7 +176,7 @@ func TestValidate_ReportsProblemsInListsNamesAndSizes(t *testing.T) {
 		`Tags must have values, got none for "team"`, "ToolLayers must contain layers", "SecurityGroups must contain security groups",
 		"ToolAllowedActions must contain IAM actions", "RedactPatterns must contain RE2 regular expressions",
 		`ModelPrices must have Input and Output for "a"`, `ModelPrices must be at least 0, got -1 for "b"`,
-		"Instructions, ModelPrices, FallbackModelIds, and RedactPatterns must have at most 2400 bytes together", "ToolAllowedActions, ToolDeniedActions, ToolDeniedResources, ToolAllowedAccounts, and RedactPatterns must have at most 3800 bytes",
+		"Instructions, ModelPrices, FallbackModelIds, RedactPatterns, and AccountNames must have at most 2400 bytes together", "ToolAllowedActions, ToolDeniedActions, ToolDeniedResources, ToolAllowedAccounts, and RedactPatterns must have at most 3800 bytes",
 		"ResourcePrefix and ResourceSuffix must have at most 35 characters together, because a bucket's name contains both, got 36",
 		"InvestigationWindow must be a whole number of seconds", `Guardrail.GuardrailVersion must be a number or DRAFT, got "latest"`,
 		"OnFailureQueue must be a standard queue",

@@ -3,6 +3,7 @@
 // and without flags.
 //
 //	go run ./bench/synth -rounds 5
+//	go run ./bench/synth -alarms 100,400,1600 -rounds 3
 //
 // It prints a Markdown table with the medians, in milliseconds, of a first synth (cdk.out is empty, Go's
 // build cache is warm) and of a second one (nothing has changed), and the zipped size of all assets.
@@ -42,12 +43,21 @@ func main() {
 	app := flag.String("app", "", "synthesize this app and exit: construct or plain")
 	built := flag.String("built", "", "directory of the functions that were built before, for -app plain")
 	rounds := flag.Int("rounds", 5, "synths per row")
+	alarms := flag.String("alarms", "", "compare apps with these numbers of alarms instead, such as 100,400,1600")
+	count := flag.Int("count", 0, "number of alarms, for -app alarms, attach-all, and attach-alarms")
 	flag.Parse()
-	if *app != "" {
+	var err error
+	switch {
+	case *app == appConstruct || *app == appPlain:
 		synthesize(*app, *built)
-		return
+	case *app != "":
+		synthesizeAlarms(*app, *count)
+	case *alarms != "":
+		err = compareAlarms(*alarms, *rounds)
+	default:
+		err = compare(*rounds)
 	}
-	if err := compare(*rounds); err != nil {
+	if err != nil {
 		log.Fatal(err)
 	}
 }
@@ -145,11 +155,11 @@ func measure(app, built, dir string, rounds int) (row, error) {
 	r := row{app: app}
 	for i := range rounds + 1 {
 		out := filepath.Join(dir, fmt.Sprint(i))
-		first, err := synth(app, built, out)
+		first, _, err := synth(out, noValidation, "-app", app, "-built", built)
 		if err != nil {
 			return r, err
 		}
-		second, err := synth(app, built, out)
+		second, _, err := synth(out, noValidation, "-app", app, "-built", built)
 		if err != nil {
 			return r, err
 		}
@@ -164,20 +174,24 @@ func measure(app, built, dir string, rounds int) (row, error) {
 	return r, nil
 }
 
-// synth runs this program as one of the apps.
-func synth(app, built, out string) (time.Duration, error) {
+// noValidation turns CDK's template validator off, which takes longer than the rest of a small app.
+var noValidation = []string{"CDK_VALIDATION=false"}
+
+// synth runs this program with more environment variables and the arguments of one of the apps. It returns the duration,
+// and the processor time of the program and of CDK's Node process.
+func synth(out string, environment []string, arguments ...string) (took, processor time.Duration, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	cmd := exec.Command(self, "-app", app, "-built", built)
-	cmd.Env = append(os.Environ(), "CDK_OUTDIR="+out, "CDK_VALIDATION=false")
+	cmd := exec.Command(self, arguments...)
+	cmd.Env = append(append(os.Environ(), "CDK_OUTDIR="+out), environment...)
 	started := time.Now()
 	output, err := cmd.CombinedOutput()
 	if err != nil {
-		return 0, fmt.Errorf("synth %s: %w: %s", app, err, output)
+		return 0, 0, fmt.Errorf("synth %v: %w: %s", arguments, err, output)
 	}
-	return time.Since(started), nil
+	return time.Since(started), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), nil
 }
 
 // zipped returns the size of all assets of a cloud assembly as they would be uploaded.

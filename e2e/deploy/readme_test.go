@@ -74,6 +74,7 @@ func TestExamples_CommandsOfTheirReadmesWork(t *testing.T) {
 	for _, program := range programs {
 		dir, name := filepath.Dir(program), filepath.Base(filepath.Dir(program))
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of the time, the programs wait for each other
 			blocks := commandsOf(t, filepath.Join(dir, "README.md"))
 			cloud, err := moto.Start(t.Context())
 			require.NoError(t, err)

@@ -378,6 +378,12 @@ func TestEvidence_ForgedQuotesAreNeverConfirmed(t *testing.T) {
 		{"an action of two actions", policy + "a = document['Statement'][0]['Action'][0].split(':')[0], document['Statement'][1]['Action'].split(':')[1]\nprint(':'.join(a))", literal("dynamodb:DeleteLogGroup"), computed},
 		{"pieces around a mark", events + "print(events[8]['message'][:17], '[redacted: ' + 'secret]', events[9]['message'][13:])", literal("access denied for (redacted: secret] role checkout succeeded"), computed},
 		{"a mark of the redaction", events + "print('access [redacted: secret] to the pool of user-service')", literal("access [redacted: secret] to the pool of user-service"), nothing},
+		{"a token instead of a word", events + "w = events[7]['message'].split()\nprint(*w[:3], 'ghp' + '_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8', *w[4:6])",
+			line("the cause is \\[redacted: .*database.*"), computed},
+		{"a secret between words", events + "w = re.search('password=(.*) on', events[10]['message'])[1]\nprint('the cause is', w, 'the database, the pool')",
+			line("the cause is .*database.*"), computed},
+		{"a sentence in the user agent", "from botocore.config import Config\nwho = boto3.client('sts', config=Config(user_agent_extra='AccessDenied for role ' + 'checkout by user eve'))\n" +
+			"print(who.get_caller_identity()['Account'], 'AccessDenied for role ' + 'checkout by user eve')", line(".*AccessDenied.*"), computed},
 		{"numbers", metrics + "print(12, 57.5, 12)", literal("12 57.5 12"), computed},
 		{"numbers that are not in the code", metrics + "v = data['MetricDataResults'][0]['Values']\nprint(v[2], v[1], v[0], v[2])", literal("0.0 12.0 57.5 0.0"), computed},
 		{"values that the code contains", alarms + "print('orders-errors', 'ALARM', 5.0)", literal("orders-errors ALARM 5.0"), computed},

@@ -141,6 +141,11 @@ func TestForged_RecoveryIsNotNotified(t *testing.T) {
 	assert.Empty(t, w.inbox())
 	w.fire(published(orders, "OK", a.set(orders, types.StateValueOk)))
 	assert.Len(t, w.inbox(), 1)
+
+	w.fire(published(orders, "ALARM", a.set(orders, types.StateValueAlarm)))
+	again := w.inbox()
+	require.Len(t, again, 1)
+	assert.Contains(t, again[0].Subject, "FIRES AGAIN: "+orders)
 }
 
 func TestForged_ImpossibleIdentityEndsInTheFailureDestination(t *testing.T) {

@@ -133,7 +133,7 @@ func TestSelfCheck_AnswersOnDemandWithEveryCheck(t *testing.T) {
 		SelfCheck selfcheck.Report `json:"self_check"`
 	}
 	require.NoError(t, json.Unmarshal(answer.Payload, &got))
-	assert.Len(t, got.SelfCheck.Checks, 7)
+	assert.Len(t, got.SelfCheck.Checks, 8)
 	for _, check := range got.SelfCheck.Checks {
 		assert.Equal(t, selfcheck.StateOK, check.State, "%+v", check)
 	}

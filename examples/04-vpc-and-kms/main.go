@@ -29,7 +29,6 @@ func main() {
 	})
 
 	key := awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{EnableKeyRotation: jsii.Bool(true)})
-	key.GrantEncryptDecrypt(awsiam.NewServicePrincipal(jsii.Sprintf("logs.%s.amazonaws.com", *stack.Region()), nil))
 
 	// The boundary keeps the roles from changing permissions and from assuming other roles, even if somebody
 	// attaches more policies to them.

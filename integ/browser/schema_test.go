@@ -73,6 +73,7 @@ func forms(t *testing.T) map[string]*investigation.Record {
 	records["bare"] = bare
 	hostile, _ := filled("\x00\xff</script>\u202e\u2028 <!channel>")
 	hostile.SchemaVersion, hostile.Outcome = bare.SchemaVersion, bare.Outcome
+	hostile.AtDelivery.State = bare.Alarm.State
 	hostile.Alarm.Kind, hostile.Alarm.Source, hostile.Alarm.State, hostile.Alarm.PreviousState = bare.Alarm.Kind, bare.Alarm.Source, bare.Alarm.State, bare.Alarm.State
 	hostile.Report.Confidence, hostile.Report.Severity = investigation.Likely, investigation.SeverityLow
 	for i := range hostile.Report.Findings {

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -59,7 +58,6 @@ func changed(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 // encrypted uses one key for everything that is stored and sent.
 func encrypted(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 	key := awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{EnableKeyRotation: jsii.Bool(true)})
-	key.GrantEncryptDecrypt(awsiam.NewServicePrincipal(jsii.Sprintf("logs.%s.amazonaws.com", *stack.Region()), nil))
 	p.NotificationTopic = awssns.NewTopic(stack, jsii.String("Pager"), &awssns.TopicProps{MasterKey: key, EnforceSSL: jsii.Bool(true)})
 	p.ReportsEncryptionKey, p.TableEncryptionKey, p.LogsEncryptionKey = key, key, key
 	p.LogRetention = awslogs.RetentionDays_THREE_MONTHS

@@ -77,6 +77,8 @@ type run struct {
 	resumed      bool          // true if it continues from a checkpoint of another invocation
 	requests     int           // number of requests to models in this invocation
 	lastDuration time.Duration // duration of the last request to a model
+	output       int           // limit of output tokens of the next request
+	budgetWhy    string        // why the budget allows no other request
 }
 
 // state is the part of a checkpoint that the record does not hold.
@@ -93,6 +95,7 @@ type state struct {
 	Reminded         bool                       `json:"reminded,omitempty"`   // the model was asked to submit its report
 	Rejected         int                        `json:"rejected,omitempty"`   // number of rejected reports
 	MaxOutput        int                        `json:"max_output"`           // limit of output tokens per answer
+	Sent             sent                       `json:"sent,omitzero"`        // the last answered request to this model
 	Draft            string                     `json:"draft,omitempty"`      // the best text without a tool call
 	Returned         json.RawMessage            `json:"returned,omitempty"`   // the last submitted report that was not accepted
 }
@@ -115,6 +118,9 @@ func Run(ctx context.Context, o Options, rec *investigation.Record, resume []byt
 		switch {
 		case errors.Is(err, investigation.ErrHandOver):
 			return r.handOver(ctx)
+		case errors.Is(err, errBudgetUsed):
+			r.endWithoutReport(r.budgetWhy)
+			return nil
 		case err != nil:
 			return r.fail(ctx, err)
 		}
@@ -163,12 +169,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // checkLimits asks the model to conclude if a limit is near. If the time is up and another invocation may
-// continue, it returns [investigation.ErrHandOver] instead. All limits are checked here.
+// continue, it returns [investigation.ErrHandOver] instead. All limits are checked here, except the budgets, which
+// [run.limitOutput] checks before each request.
 func (r *run) checkLimits(ctx context.Context) error {
 	if r.state.Concluding != "" {
 		return nil
 	}
-	next := r.projectedUsage()
 	switch {
 	case r.timeIsUp(ctx) && r.mayContinue():
 		return investigation.ErrHandOver
@@ -176,10 +182,6 @@ func (r *run) checkLimits(ctx context.Context) error {
 		r.conclude("the time limit of this investigation is almost reached")
 	case len(r.rec.Rounds) >= r.MaxRounds-1:
 		r.conclude(fmt.Sprintf("all %d rounds are used", r.MaxRounds))
-	case r.MaxTokens > 0 && r.rec.Usage.Tokens()+2*next.Tokens() > r.MaxTokens:
-		r.conclude(fmt.Sprintf("the budget of %d tokens is almost used", r.MaxTokens))
-	case r.MaxCostUSD > 0 && r.rec.Usage.CostUSD+2*r.costOf(next) > r.MaxCostUSD:
-		r.conclude(fmt.Sprintf("the budget of $%.2f is almost used", r.MaxCostUSD))
 	case r.state.Strikes >= maxStrikes:
 		r.conclude("the model's answers no longer advance the investigation")
 	}
@@ -218,19 +220,6 @@ func (r *run) expectedDuration() time.Duration {
 func (r *run) handOver(ctx context.Context) error {
 	r.checkpoint(ctx)
 	return investigation.ErrHandOver
-}
-
-// projectedUsage estimates the usage of the next request: the usage of the last one.
-func (r *run) projectedUsage() investigation.Usage {
-	if len(r.rec.Rounds) == 0 {
-		return investigation.Usage{}
-	}
-	return r.rec.Rounds[len(r.rec.Rounds)-1].Usage
-}
-
-func (r *run) costOf(u investigation.Usage) float64 {
-	usd, _ := r.Prices.Cost(r.modelID(), u)
-	return usd
 }
 
 // conclude asks the model to conclude.
@@ -296,7 +285,8 @@ func (r *run) handleRefusal(round *investigation.Round) (done bool) {
 // doubleOutput doubles the output limit, once per model, if an answer used all of it for thinking. It reports
 // whether it did.
 func (r *run) doubleOutput(out *bedrockruntime.ConverseOutput) bool {
-	if out.StopReason != types.StopReasonMaxTokens || r.state.Doubled || 2*r.state.MaxOutput > r.model().MaxOutput {
+	isCapped := r.output < r.state.MaxOutput // by the budget, which a doubled limit does not raise
+	if out.StopReason != types.StopReasonMaxTokens || isCapped || r.state.Doubled || 2*r.state.MaxOutput > r.model().MaxOutput {
 		return false
 	}
 	r.state.Doubled = true

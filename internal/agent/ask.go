@@ -29,8 +29,13 @@ func (r *run) ask(ctx context.Context) (*bedrockruntime.ConverseOutput, error) {
 	tries := map[modelerror.Kind]int{}
 	for {
 		r.fitWindow()
+		if err := r.limitOutput(); err != nil {
+			return nil, err
+		}
+		size := r.requestBytes()
 		out, err := r.send(ctx)
 		if err == nil {
+			r.measureInput(size, usageOf(out))
 			tooLong := out.StopReason == types.StopReasonModelContextWindowExceeded
 			if tooLong && tries[modelerror.TooLong] == 0 && r.compact(1) {
 				r.addUsage(out) // a discarded answer is billed, too

@@ -45,6 +45,7 @@ func (r *run) resetForModel() {
 	r.state.MaxOutput = min(r.state.MaxOutput, m.MaxOutput)
 	r.state.Without = without{}
 	r.state.Doubled = false
+	r.state.Sent = sent{}
 	talk := r.state.Talk
 	talk.Caching, talk.CachedMost = cachingOf(m), m.Cache.Maximum
 	talk.TextTools, talk.TextSystem = false, false
@@ -85,7 +86,7 @@ type without struct {
 func (r *run) request() *bedrockruntime.ConverseInput {
 	m := r.model()
 	in := r.state.Talk.Request(r.modelID(), r.system(), toolSpecs())
-	in.InferenceConfig = &types.InferenceConfiguration{MaxTokens: aws.Int32(int32(r.state.MaxOutput))}
+	in.InferenceConfig = &types.InferenceConfiguration{MaxTokens: aws.Int32(int32(r.output))}
 	if t := m.Temperature.WithTools; t != nil && !r.state.Without.Temperature {
 		in.InferenceConfig.Temperature = aws.Float32(float32(*t))
 	}

@@ -155,6 +155,9 @@ func earlier(past []investigation.Past) string {
 		case p.Cause != "":
 			state = fmt.Sprintf("UNVERIFIED cause, confidence %s: %s", investigation.ParseConfidence(string(p.Confidence)), quoted(p.Cause))
 		}
+		if p.Repeats > 0 {
+			state += fmt.Sprintf("; before the next investigation, the alarm fired %d more times", p.Repeats)
+		}
 		fmt.Fprintf(&b, "- %s (%s), %s\n", p.Time.UTC().Format(time.RFC3339), p.Outcome, state)
 	}
 	return b.String()

@@ -56,14 +56,15 @@ type Alarm struct {
 	Source        Source            `json:"source"`
 	State         State             `json:"state"`
 	PreviousState State             `json:"previous_state,omitempty"`
-	Reason        string            `json:"reason"`               // as CloudWatch words it
-	Time          time.Time         `json:"time"`                 // of the transition, UTC; zero if the event has no valid time
-	Metrics       []Metric          `json:"metrics,omitempty"`    // that the alarm evaluates; none for a composite alarm
-	Threshold     *float64          `json:"threshold,omitempty"`  // from the event or reasonData
-	Comparison    string            `json:"comparison,omitempty"` // such as GreaterThanThreshold
-	Rule          string            `json:"rule,omitempty"`       // of a composite alarm
-	Children      []string          `json:"children,omitempty"`   // ARNs of the alarms that triggered a composite alarm
-	Tags          map[string]string `json:"tags,omitempty"`       // if the event contains them
+	Reason        string            `json:"reason"`                  // as CloudWatch words it
+	Time          time.Time         `json:"time"`                    // of the transition, UTC; zero if the event has no valid time
+	Metrics       []Metric          `json:"metrics,omitempty"`       // that the alarm evaluates; none for a composite alarm
+	Threshold     *float64          `json:"threshold,omitempty"`     // from the event or reasonData
+	Comparison    string            `json:"comparison,omitempty"`    // such as GreaterThanThreshold
+	Rule          string            `json:"rule,omitempty"`          // of a composite alarm
+	Children      []string          `json:"children,omitempty"`      // ARNs of the alarms in ALARM that triggered a composite alarm
+	MoreChildren  int               `json:"more_children,omitempty"` // number of others that may have triggered it; they are not covered
+	Tags          map[string]string `json:"tags,omitempty"`          // if the event contains them
 	Contributor   *Contributor      `json:"contributor,omitempty"`
 	SuppressedBy  string            `json:"suppressed_by,omitempty"`  // Alarm, WaitPeriod, ExtensionPeriod
 	SuppressedWhy string            `json:"suppressed_why,omitempty"` // as CloudWatch words it
@@ -76,6 +77,28 @@ type Alarm struct {
 	NotUnderstood []string          `json:"not_understood,omitempty"` // fields that could not be read, and the values used instead
 	Redactions    int               `json:"redactions,omitempty"`     // number of secrets that were redacted
 	Unconfirmed   string            `json:"unconfirmed,omitempty"`    // why CloudWatch did not confirm a forgeable event; empty: it did, or the event is not forgeable
+	IsUpdate      bool              `json:"is_update,omitempty"`      // CloudWatch confirmed an update of the alarm at the time of a forgeable event, not a transition
+}
+
+// Confirmation is what of an alarm's event is certain.
+type Confirmation string
+
+// The confirmations.
+const (
+	Confirmed       Confirmation = "confirmed"   // CloudWatch confirmed the transition, or only CloudWatch can have written the event
+	ConfirmedUpdate Confirmation = "update"      // CloudWatch confirmed an update of the alarm at that time
+	NotConfirmed    Confirmation = "unconfirmed" // CloudWatch did not confirm the event
+)
+
+// Confirmation returns what of the event is certain.
+func (a *Alarm) Confirmation() Confirmation {
+	switch {
+	case a.Unconfirmed != "":
+		return NotConfirmed
+	case a.IsUpdate:
+		return ConfirmedUpdate
+	}
+	return Confirmed
 }
 
 // Query is what a log or PromQL alarm evaluates.

@@ -82,6 +82,7 @@ func (r *reader) validChildren(a *Alarm) []string {
 		switch {
 		case !ok || problemOf(child, part) != "":
 			r.note("triggering alarms", "%.100q is not the ARN of an alarm", child)
+			a.MoreChildren++
 		case child != a.ARN && !slices.Contains(valid, child):
 			valid = append(valid, child)
 		}

@@ -1,6 +1,7 @@
 package alarmevent
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -26,10 +27,6 @@ const (
 	DetailTypeConfigurationChange    = "CloudWatch Alarm Configuration Change"
 )
 
-// maxNesting is how many envelopes an event may have. An EventBridge event that a rule sent to an SNS topic
-// has two.
-const maxNesting = 3
-
 // Parse parses the payload of an invocation: an alarm action, an EventBridge event, or SNS records. Each SNS
 // record contains an alarm notification, an alarm action, or an EventBridge event. The error is [ErrIgnored]
 // for events about alarms that are not state changes.
@@ -45,14 +42,13 @@ type Parser struct {
 
 // delivery is how an event was delivered.
 type delivery struct {
-	source  Source // empty: derived from the format of the event
-	topic   string // ARN of the SNS topic or subscription
-	nesting int    // envelopes that are still allowed
+	source Source // empty: derived from the format of the event
+	topic  string // ARN of the SNS topic or subscription
 }
 
 // Parse is like the function [Parse], with redaction.
 func (p Parser) Parse(raw []byte) ([]Alarm, error) {
-	alarms, err := parse(raw, delivery{nesting: maxNesting})
+	alarms, err := parse(raw, delivery{})
 	for i := range alarms {
 		alarms[i].tidy(p.Redact)
 	}
@@ -71,10 +67,10 @@ func parse(raw []byte, via delivery) ([]Alarm, error) {
 	detailType, detail := e.text("detail-type"), object(e.get("detail"))
 	switch {
 	case len(list(e.get("Records"))) > 0:
-		if via.nesting <= 1 {
-			return nil, errors.New("the event is wrapped in too many SNS messages")
+		if via.source == SourceSNS { // one message could otherwise report any number of alarms
+			return nil, errors.New("an SNS message must contain the event of one alarm, got SNS records")
 		}
-		return parseRecords(list(e.get("Records")), via.nesting-1)
+		return parseRecords(list(e.get("Records")))
 	case detailType == DetailTypeConfigurationChange:
 		return nil, fmt.Errorf("%w: it is a %q event", ErrIgnored, detailType)
 	case isStateChange(e, detailType, detail):
@@ -124,7 +120,7 @@ func asList(alarm Alarm, err error) ([]Alarm, error) {
 }
 
 // parseRecords returns the alarms of the valid records, and the errors of the others.
-func parseRecords(records []any, nesting int) ([]Alarm, error) {
+func parseRecords(records []any) ([]Alarm, error) {
 	var alarms []Alarm
 	var problems []error
 	for i, r := range records {
@@ -136,7 +132,10 @@ func parseRecords(records []any, nesting int) ([]Alarm, error) {
 			continue
 		}
 		topic := cmp.Or(sns.text("TopicArn"), record.text("EventSubscriptionArn"))
-		found, err := parse([]byte(message), delivery{source: SourceSNS, topic: topic, nesting: nesting})
+		found, err := parse([]byte(message), delivery{source: SourceSNS, topic: topic})
+		if err == nil {
+			err = checkFiltered([]byte(message), found)
+		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("SNS record %d: %w", i, err))
 			continue
@@ -144,6 +143,39 @@ func parseRecords(records []any, nesting int) ([]Alarm, error) {
 		alarms = append(alarms, found...)
 	}
 	return alarms, errors.Join(problems...)
+}
+
+// checkFiltered returns an error if the filter policy of a subscription (NamePrefixes of AttachTopic) can have read
+// another name than that of the alarm: it reads AlarmName on the first level of a message. CloudWatch's message has
+// the field once, and an event has none there.
+func checkFiltered(message []byte, alarms []Alarm) error {
+	seen := 0
+	decoder := json.NewDecoder(bytes.NewReader(message))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return nil // an event within a JSON text, which no filter policy can read
+	}
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return nil // unreachable: the message was parsed
+		}
+		var value any
+		if err := decoder.Decode(&value); err != nil {
+			return nil // unreachable, likewise
+		}
+		if name != "AlarmName" {
+			continue
+		}
+		seen++
+		for i := range alarms {
+			text, isText := value.(string)
+			if seen > 1 || !isText || strings.TrimSpace(text) != strings.TrimSpace(alarms[i].Name) {
+				return fmt.Errorf("the message does not identify its alarm: its AlarmName is %.255q, but it is about the alarm %.255q",
+					textOf(value), alarms[i].Name)
+			}
+		}
+	}
+	return nil
 }
 
 // Fields of events that are parsed, or that do not help to find the cause of an alarm.
@@ -263,15 +295,7 @@ func parseNotification(n members, topic string) (Alarm, error) {
 	if id, attributes := n.text("AlarmContributorId"), pairs(n.get("AlarmContributorAttributes")); id != "" || len(attributes) > 0 {
 		a.Contributor = &Contributor{ID: id, Attributes: attributes}
 	}
-	for _, child := range list(n.get("TriggeringChildren")) {
-		arn := object(child).text("Arn")
-		if arn == "" {
-			arn, _ = child.(string)
-		}
-		if arn != "" {
-			a.Children = append(a.Children, arn)
-		}
-	}
+	a.Children = childrenInAlarm(n.get("TriggeringChildren"))
 	r.readReasonData(&a)
 	r.describe(&a, object(n.get("Trigger")))
 	r.readConfiguration(&a, n.get("Trigger"))
@@ -446,7 +470,7 @@ func (r *reader) readReasonData(a *Alarm) {
 	data := object(a.ReasonData)
 	if data == nil {
 		if a.Rule != "" && len(a.Children) == 0 {
-			a.Children = alarmARN.FindAllString(a.ReasonData, -1)
+			a.Children = childrenInText(a.ReasonData)
 		}
 		return
 	}
@@ -454,15 +478,53 @@ func (r *reader) readReasonData(a *Alarm) {
 	if len(a.Children) > 0 {
 		return
 	}
-	for _, child := range list(data.get("triggeringAlarms")) {
-		arn := object(child).text("arn")
+	a.Children = childrenInAlarm(data.get("triggeringAlarms"))
+}
+
+// childrenInAlarm returns the ARNs of the triggering alarms that are in ALARM, or whose state is not given. The list
+// also contains alarms in other states, for a rule such as ALARM(a) AND OK(b). They have not fired.
+func childrenInAlarm(triggering any) []string {
+	var children []string
+	for _, child := range list(triggering) {
+		o := object(child)
+		arn := o.text("arn")
 		if arn == "" {
 			arn, _ = child.(string)
 		}
-		if arn != "" {
-			a.Children = append(a.Children, arn)
+		if arn != "" && mayBeInAlarm(o.get("state", "stateValue")) {
+			children = append(children, arn)
 		}
 	}
+	return children
+}
+
+// mayBeInAlarm reports whether the state of a triggering alarm, a text or an object, is ALARM or not given.
+func mayBeInAlarm(state any) bool {
+	if o := object(state); o != nil {
+		state = o.get("value")
+	}
+	value := stateOf(state)
+	return value == "" || value == StateAlarm
+}
+
+// childState finds the state after the ARN of a triggering alarm in reason data that is not valid JSON.
+var childState = regexp.MustCompile(`(?i)"value\\*"\s*:\s*\\*"\s*([a-z_]+)`)
+
+// childrenInText is like childrenInAlarm for reason data that is not valid JSON.
+func childrenInText(reasonData string) []string {
+	var children []string
+	found := alarmARN.FindAllStringIndex(reasonData, -1)
+	for i, at := range found {
+		end := len(reasonData)
+		if i+1 < len(found) {
+			end = found[i+1][0]
+		}
+		state := childState.FindStringSubmatch(reasonData[at[1]:end])
+		if state == nil || stateOf(state[1]) == StateAlarm {
+			children = append(children, reasonData[at[0]:at[1]])
+		}
+	}
+	return children
 }
 
 // unrecognized returns the fields of an object that are not known.

@@ -28,7 +28,9 @@ func (a *Alarm) tidy(redact func(string) (string, int)) {
 	a.Rule = t.text(a.Rule, maxQuery)
 	a.ReasonData = t.text(a.ReasonData, maxDocument)
 	a.Configuration, a.Unrecognized = t.text(a.Configuration, maxDocument), t.text(a.Unrecognized, maxDocument)
-	a.Children = a.Children[:min(len(a.Children), maxListed)]
+	if more := len(a.Children) - maxListed; more > 0 {
+		a.Children, a.MoreChildren = a.Children[:maxListed], a.MoreChildren+more
+	}
 	a.Tags = t.pairs(a.Tags)
 	if a.Contributor != nil {
 		a.Contributor.Attributes = t.pairs(a.Contributor.Attributes)

@@ -99,7 +99,8 @@ type Options struct {
 type Exchange struct {
 	Operation string // as in the list of AWS calls, such as "logs:FilterLogEvents"
 	URL       string
-	Request   []byte // the request's body
+	Sent      []string // the headers that the code wrote, such as "User-Agent: Boto3"
+	Request   []byte   // the request's body
 	Status    int
 	Answer    []byte // the body of the answer, up to maxObserved
 	Cut       bool   // whether Answer is incomplete

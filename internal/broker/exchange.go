@@ -194,8 +194,8 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	}
 	if s.broker.recordAll != nil {
 		s.broker.recordAll(Exchange{
-			Operation: call.Service + ":" + call.Operation, URL: prepared.request.URL.String(), Request: body, Status: response.StatusCode,
-			Answer: beginning, Cut: !whole || len(beginning) >= maxObserved,
+			Operation: call.Service + ":" + call.Operation, URL: prepared.request.URL.String(), Sent: prepared.sent, Request: body,
+			Status: response.StatusCode, Answer: beginning, Cut: !whole || len(beginning) >= maxObserved,
 		})
 	}
 	if response.StatusCode >= http.StatusBadRequest {
@@ -233,7 +233,8 @@ type preparedRequest struct {
 	request    *http.Request
 	operations []*operation
 	signer     identity
-	charge     *charge // nil: AWS does not bill it
+	charge     *charge  // nil: AWS does not bill it
+	sent       []string // the headers that the code wrote
 }
 
 // prepare returns the request to send, or the reason for refusing it.
@@ -265,6 +266,9 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 	at, reason := s.broker.hosts.find(request.URL)
 	if reason != "" {
 		return refuse(reason)
+	}
+	if signed && !theTables().isRegion(scope.region) {
+		return refuse(fmt.Sprintf("%q is not a Region of AWS; create the client with the name of a Region", bounded(scope.region)))
 	}
 	operations, reason := identify(request, body, at, scope, signed)
 	if reason != "" {
@@ -309,6 +313,7 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 		charged.scope, charged.signer = scope, signer
 		request.Header.Del("Accept-Encoding") // the broker reads the answer
 	}
+	sent := textsOf(request.Header)
 	if returnsCredentials(operations) {
 		request.Header.Del("Accept") // STS also answers in JSON, in which the broker does not search credentials
 	}
@@ -319,8 +324,32 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 			return refuse("the request cannot be signed: " + err.Error())
 		}
 	}
-	return preparedRequest{request, operations, signer, charged}, call, ""
+	return preparedRequest{request, operations, signer, charged, sent}, call, ""
 }
+
+// textsOf returns the headers of a request that the code wrote, because AWS can repeat them. Hashes and IDs of requests are left
+// out, because they are no text.
+func textsOf(headers http.Header) []string {
+	var texts []string
+	for name, values := range headers {
+		if slices.Contains(replacedHeaders, name) {
+			continue
+		}
+		for _, value := range values {
+			if !isHash.MatchString(value) {
+				texts = append(texts, name+": "+value)
+			}
+		}
+	}
+	slices.Sort(texts)
+	return texts
+}
+
+// isHash matches a hash or a UUID.
+var isHash = regexp.MustCompile(`^[0-9a-fA-F-]{32,64}$`)
+
+// replacedHeaders are the headers of a signature. The broker writes its own.
+var replacedHeaders = []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token"}
 
 // refusalOf returns the text of a refusal that begins with the name of the operation.
 func refusalOf(ops []*operation, reason string) string {
@@ -335,7 +364,7 @@ var hopByHop = map[string]bool{
 
 // sign replaces the signature of the code with a real one.
 func (b *Broker) sign(ctx context.Context, request *http.Request, s scope, credentials aws.Credentials, body []byte) error {
-	for _, name := range []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token"} {
+	for _, name := range replacedHeaders {
 		request.Header.Del(name)
 	}
 	hash := request.Header.Get(contentHash)

@@ -201,3 +201,43 @@ func TestExchange_RefusalKeepsConnectionUsable(t *testing.T) {
 	assert.NotEmpty(t, calls[0].Refused)
 	assert.Equal(t, "AccessDeniedException", calls[1].ErrorCode)
 }
+
+// AWS can repeat what the code writes into headers, so an exchange has these texts.
+func TestExchange_RecordsTheHeadersOfTheCode(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
+	defer server.Close()
+	recorded := make(chan Exchange, 1)
+	c, _ := dialWith(t, Options{
+		Credentials: credentials.NewStaticCredentialsProvider(realKey, realSecret, "real-token"), Endpoints: []string{server.URL},
+		Record: func(e Exchange) { recorded <- e },
+	})
+	answer, _ := ask(t, c, requestHead{Method: "POST", URL: server.URL + "/", Headers: [][2]string{
+		authorization(DummyAccessKey, "logs"), {"X-Amz-Target", "Logs_20140328.DescribeLogGroups"}, {"Content-Type", "application/x-amz-json-1.1"},
+		{"User-Agent", "orders table was deleted"}, {"Amz-Sdk-Invocation-Id", "3fa85f64-5717-4562-b3fc-2c963f66afa6"}, {"X-Other", "not forwarded"},
+	}}, "{}")
+	require.Empty(t, answer.Error)
+	got := <-recorded
+	assert.Equal(t, []string{"Content-Type: application/x-amz-json-1.1", "User-Agent: orders table was deleted",
+		"X-Amz-Target: Logs_20140328.DescribeLogGroups"}, got.Sent)
+	assert.NotContains(t, strings.Join(got.Sent, "\n"), realKey)
+}
+
+func TestExchange_RefusesWhatIsNoRegion(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
+	defer server.Close()
+	c, _ := dial(t, server.URL)
+	for region, refused := range map[string]bool{
+		"us-east-1": false, "us-gov-west-1": false, "cn-north-1": false, "eusc-de-east-1": false, "us-iso-east-1": false, "ap-southeast-5": false, "mx-central-1": false,
+		"orders-table-was-deleted-by-eve": true, "us-east-1-was-deleted-1": true, "deleted": true, "us-east": true, "us-east-1a": true, "eu--1": true,
+	} {
+		answer, _ := ask(t, c, requestHead{Method: "POST", URL: server.URL + "/", Headers: [][2]string{
+			{"Authorization", strings.Replace(authorization(DummyAccessKey, "logs")[1], "us-east-1", region, 1)},
+			{"X-Amz-Target", "Logs_20140328.DescribeLogGroups"}, {"Content-Type", "application/x-amz-json-1.1"},
+		}}, "{}")
+		if refused {
+			assert.Contains(t, answer.Error, "is not a Region of AWS", region)
+		} else {
+			assert.Empty(t, answer.Error, region)
+		}
+	}
+}

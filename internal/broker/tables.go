@@ -3,6 +3,7 @@ package broker
 import (
 	_ "embed"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -73,6 +74,11 @@ type tables struct {
 
 	mu       sync.Mutex
 	services map[string]*service // parsed so far
+}
+
+// isRegion reports whether a Region can have a name.
+func (t *tables) isRegion(name string) bool {
+	return slices.ContainsFunc(t.regions, func(p partition) bool { return p.region.MatchString(name) })
 }
 
 type placeRow struct {

@@ -32,6 +32,9 @@ const (
 	EnvMaxCostUSD       = "MAX_COST_USD"
 	EnvMaxQueryCostUSD  = "MAX_QUERY_COST_USD"
 	EnvMaxPerDay        = "MAX_PER_DAY"
+	EnvMaxCostUSDPerDay = "MAX_COST_USD_PER_DAY"
+	EnvAccountNames     = "ACCOUNT_NAMES"
+	EnvTimeZone         = "TIME_ZONE"
 	EnvGuardrailID      = "GUARDRAIL_ID"
 	EnvGuardrailVersion = "GUARDRAIL_VERSION"
 	EnvInstructions     = "INSTRUCTIONS"
@@ -73,9 +76,28 @@ const SelfCheckEvent = `{"selfCheck":true}`
 
 // Attributes of the investigations table that the construct defines.
 const (
-	TableKey = "pk"         // partition key, a string: an alarm's ARN, "fired#" and a time slot, "day#" and a date, or "selfcheck"
+	TableKey = "pk"         // partition key, a string: an alarm's ARN, "fired#" and a time slot, "day#" and a date, "off-switch", or "selfcheck"
 	TableTTL = "expires_at" // TTL attribute, in seconds since 1970
 )
+
+// The kill switch is an item of the table that people write and delete, so its names never change.
+const (
+	SwitchKey     = "off-switch" // the item's partition key
+	SwitchSetting = "off"        // attribute with one of the following settings
+	SwitchModel   = "model"      // no model is asked
+	SwitchAll     = "all"        // also, no evidence is collected
+)
+
+// SwitchOffCommand returns the command that turns the kill switch on.
+func SwitchOffCommand(region, table, setting string) string {
+	return fmt.Sprintf(`aws dynamodb put-item --region %s --table-name %s --item '{"%s":{"S":"%s"},"%s":{"S":"%s"}}'`,
+		region, table, TableKey, SwitchKey, SwitchSetting, setting)
+}
+
+// SwitchOnCommand returns the command that ends the kill switch.
+func SwitchOnCommand(region, table string) string {
+	return fmt.Sprintf(`aws dynamodb delete-item --region %s --table-name %s --key '{"%s":{"S":"%s"}}'`, region, table, TableKey, SwitchKey)
+}
 
 // MaxRounds is the number of model rounds after which an investigation is asked to conclude.
 const MaxRounds = 100
@@ -96,6 +118,15 @@ const (
 	MaxInvestigationsPerDay = 10_000
 )
 
+// DefaultMaxConcurrent is how many investigations run at the same time. It drains 400 alarms in less than two hours, which
+// is less than the 6 hours for which Lambda keeps their events, and it takes only 1 % of an account's usual 1,000 concurrent
+// executions and stays below the rate limits that the evidence shares with the account, such as CloudTrail's.
+const DefaultMaxConcurrent = 10
+
+// DefaultMaxCostUSDPerDay is what the investigations of a UTC day may cost, in US dollars: the default number of
+// investigations at the cost of a usual one, which is far less than a dollar.
+const DefaultMaxCostUSDPerDay = 50.0
+
 // MaxSubject is the longest subject of a notification, in characters: SNS accepts fewer than 100.
 const MaxSubject = 99
 
@@ -115,12 +146,15 @@ type Orchestrator struct {
 	MaxCostUSD       float64       // 0: no budget
 	MaxQueryCostUSD  float64       // what AWS may charge for the queries of one investigation; 0: nothing
 	MaxPerDay        int           // investigations that begin on one UTC day; 0: no limit
+	MaxCostUSDPerDay float64       // what the investigations that begin on one UTC day may cost; 0: no limit
 	GuardrailID      string
 	GuardrailVersion string
 	Instructions     string // extra text for the model
 	InstructionsURI  string // s3://bucket/key of an object with more text for the model
 	RunbooksURI      string // s3://bucket/prefix of the runbooks that alarms name
 	Prices           string // JSON that overrides the built-in price table
+	AccountNames     string // JSON object with names of accounts by their IDs
+	TimeZone         string // IANA name of the readers' time zone; empty: UTC
 	NotifyRecovery   bool   // also notify when the alarm is OK again
 	EventBus         string // name or ARN of the bus for completion events; empty: none
 	Redact           bool   // remove secrets from events and from the tool's output
@@ -141,6 +175,8 @@ func (o Orchestrator) Environment() map[string]string {
 
 		EnvMaxQueryCostUSD: strconv.FormatFloat(o.MaxQueryCostUSD, 'f', -1, 64),
 		EnvMaxPerDay:       strconv.Itoa(o.MaxPerDay),
+
+		EnvMaxCostUSDPerDay: strconv.FormatFloat(o.MaxCostUSDPerDay, 'f', -1, 64),
 	}
 	optional := map[string]string{
 		EnvCardTopicARN:     o.CardTopicARN,
@@ -151,6 +187,8 @@ func (o Orchestrator) Environment() map[string]string {
 		EnvInstructionsURI:  o.InstructionsURI,
 		EnvRunbooksURI:      o.RunbooksURI,
 		EnvPrices:           o.Prices,
+		EnvAccountNames:     o.AccountNames,
+		EnvTimeZone:         o.TimeZone,
 		EnvEventBus:         o.EventBus,
 		EnvRedactPatterns:   o.RedactPatterns,
 	}
@@ -192,6 +230,9 @@ func ParseOrchestrator(getenv func(string) string) (Orchestrator, error) {
 		MaxCostUSD:       p.dollars(EnvMaxCostUSD, 0),
 		MaxQueryCostUSD:  p.dollars(EnvMaxQueryCostUSD, DefaultMaxQueryCostUSD),
 		MaxPerDay:        p.number(EnvMaxPerDay, 0, MaxInvestigationsPerDay, DefaultMaxInvestigationsPerDay),
+		MaxCostUSDPerDay: p.dollars(EnvMaxCostUSDPerDay, DefaultMaxCostUSDPerDay),
+		AccountNames:     getenv(EnvAccountNames),
+		TimeZone:         getenv(EnvTimeZone),
 		CardTopicARN:     getenv(EnvCardTopicARN),
 		GuardrailID:      getenv(EnvGuardrailID),
 		GuardrailVersion: getenv(EnvGuardrailVersion),
@@ -295,6 +336,18 @@ func (o Orchestrator) ModelIDs() []string {
 		}
 	}
 	return ids
+}
+
+// Names parses the value of [EnvAccountNames].
+func Names(text string) (map[string]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var names map[string]string
+	if err := json.Unmarshal([]byte(text), &names); err != nil {
+		return nil, fmt.Errorf("environment variable %s must be a JSON object with names of accounts by their IDs: %w", EnvAccountNames, err)
+	}
+	return names, nil
 }
 
 // Patterns parses the value of [EnvRedactPatterns].

@@ -28,7 +28,7 @@ func TestEnvironment_RoundTrips(t *testing.T) {
 	orchestrator := Orchestrator{
 		ModelID: "amazon.nova-pro-v1:0", FallbackModelIDs: []string{"amazon.nova-lite-v1:0", "m"}, ToolFunction: "arn:aws:lambda:eu-west-1:111122223333:function:tool", ToolTimeout: 90 * time.Second, Table: "claims",
 		ReportsBucket: "reports", TopicARN: "arn:aws:sns:eu-west-1:111122223333:oncall", CardTopicARN: "arn:aws:sns:eu-west-1:111122223333:chat",
-		Window: 7 * 24 * time.Hour, MaxRounds: 40, MaxTokens: 500_000, MaxCostUSD: 0.000125, MaxQueryCostUSD: 0.5, MaxPerDay: 25, GuardrailID: "abc", GuardrailVersion: "DRAFT",
+		Window: 7 * 24 * time.Hour, MaxRounds: 40, MaxTokens: 500_000, MaxCostUSD: 0.000125, MaxQueryCostUSD: 0.5, MaxPerDay: 25, MaxCostUSDPerDay: 12.5, AccountNames: `{"123456789012":"prod"}`, TimeZone: "Europe/Berlin", GuardrailID: "abc", GuardrailVersion: "DRAFT",
 		Instructions: "The shop is busiest\nat noon = 12:00.", InstructionsURI: "s3://docs/triage.txt", RunbooksURI: "s3://docs/runbooks/",
 		Prices: `{"amazon.":{"input":1,"output":2}}`, NotifyRecovery: true, EventBus: "arn:aws:events:eu-west-1:111122223333:event-bus/triage",
 		Redact: true, RedactPatterns: `["INC-[0-9]+"]`,
@@ -63,8 +63,8 @@ func TestEnvironment_RoundTrips(t *testing.T) {
 }
 
 func TestParseOrchestrator_NamesEveryInvalidVariable(t *testing.T) {
-	_, err := ParseOrchestrator(lookup(map[string]string{EnvMaxRounds: "101", EnvMaxCostUSD: "much", EnvWindow: "0", EnvMaxTokens: "-1", EnvMaxQueryCostUSD: "NaN", EnvMaxPerDay: "10001"}))
-	for _, name := range []string{EnvModelID, EnvToolFunction, EnvToolTimeout, EnvTable, EnvReportsBucket, EnvTopicARN, EnvWindow, EnvMaxRounds, EnvMaxTokens, EnvMaxCostUSD, EnvMaxQueryCostUSD, EnvMaxPerDay} {
+	_, err := ParseOrchestrator(lookup(map[string]string{EnvMaxRounds: "101", EnvMaxCostUSD: "much", EnvWindow: "0", EnvMaxTokens: "-1", EnvMaxQueryCostUSD: "NaN", EnvMaxPerDay: "10001", EnvMaxCostUSDPerDay: "-1"}))
+	for _, name := range []string{EnvModelID, EnvToolFunction, EnvToolTimeout, EnvTable, EnvReportsBucket, EnvTopicARN, EnvWindow, EnvMaxRounds, EnvMaxTokens, EnvMaxCostUSD, EnvMaxQueryCostUSD, EnvMaxPerDay, EnvMaxCostUSDPerDay} {
 		assert.ErrorContains(t, err, "variable "+name+" ")
 	}
 }
@@ -73,4 +73,5 @@ func TestParseOrchestrator_LimitsSpendingByDefault(t *testing.T) {
 	got, _ := ParseOrchestrator(lookup(nil))
 	assert.Equal(t, DefaultMaxQueryCostUSD, got.MaxQueryCostUSD)
 	assert.Equal(t, DefaultMaxInvestigationsPerDay, got.MaxPerDay)
+	assert.Equal(t, DefaultMaxCostUSDPerDay, got.MaxCostUSDPerDay)
 }

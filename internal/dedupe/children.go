@@ -27,7 +27,8 @@ const (
 
 // coverChildren takes the leases of the alarms that triggered a composite alarm, which makes their next
 // events duplicates of this investigation. If all of them are already being investigated, it returns the
-// ARN of one of them, since the composite alarm adds nothing new.
+// ARN of one of them, since the composite alarm adds nothing new. An alarm that is not in the list, or beyond
+// MaxChildren, may be the news.
 func (t *Table) coverChildren(
 	ctx context.Context, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time,
 ) (elsewhere string, err error) {
@@ -46,7 +47,7 @@ func (t *Table) coverChildren(
 	if err := group.Wait(); err != nil {
 		return "", fmt.Errorf("cover the triggering alarms: %w", err)
 	}
-	all := true
+	all := len(parent.Children) <= MaxChildren && parent.MoreChildren == 0
 	for i, child := range children {
 		if covered[i] {
 			c.Covers = append(c.Covers, child)
@@ -63,7 +64,8 @@ func (t *Table) coverChildren(
 }
 
 // cover tries to take the lease of one child. covered reports whether it did. recent reports whether another
-// investigation holds the lease, or began less than togetherFor ago.
+// investigation holds the lease, or began less than togetherFor ago and was reported. The investigation of a child
+// whose report could not be delivered does not count: perhaps nobody will ever read it.
 func (t *Table) cover(
 	ctx context.Context, child string, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time,
 ) (covered, recent bool, err error) {
@@ -72,14 +74,14 @@ func (t *Table) cover(
 	in.UpdateExpression = aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
 		"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
 		"hand_overs = :zero, expires_at = :expires, covered_by = :parent " +
-		"REMOVE repeat_times, report_uri, recovery_of, report_stored, notification_sent")
+		"REMOVE report_uri, recovery_of, recoveries, report_stored, notification_sent")
 	in.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
-		"(#state = :done AND window_until <= :now) OR " +
+		"(#state = :done AND window_until <= :now AND (attribute_not_exists(covered_by) OR started_at <= :recently)) OR " +
 		"(#state = :freed AND attribute_not_exists(parked)) OR " +
 		"(#state = :running AND (lease_owner = :owner OR covered_by = :parent OR lease_until <= :now))")
 	v := in.ExpressionAttributeValues
 	v[":one"], v[":parent"] = whole(c.Attempt), text(parent.ARN)
-	v[":done"], v[":freed"] = text(stateDone), text(stateFreed)
+	v[":done"], v[":freed"], v[":recently"] = text(stateDone), text(stateFreed), millis(now.Add(-togetherFor))
 	_, err = t.db.UpdateItem(ctx, in)
 	if err == nil {
 		return true, false, nil
@@ -94,13 +96,16 @@ func (t *Table) cover(
 			return false, false, err
 		}
 	}
-	return false, i.text(attrState) == stateRunning || i.time(attrStarted).After(now.Add(-togetherFor)), nil
+	state := i.text(attrState)
+	return false, state == stateRunning || state == stateDone && i.time(attrStarted).After(now.Add(-togetherFor)), nil
 }
 
-// giveWay settles the claim of a composite alarm as covered by the investigation of one of its children.
+// giveWay settles the claim of a composite alarm as covered by the investigation of one of its children. That only
+// applies to this transition: its next one may have another cause, so the claim has no window.
 func (t *Table) giveWay(ctx context.Context, c *Claim, elsewhere string) error {
 	return t.change(ctx, c.Key, c, "settle the composite alarm as covered by a triggering alarm",
-		"SET #state = :done, covered_by = :elsewhere", values{":done": text(stateDone), ":elsewhere": text(elsewhere)})
+		"SET #state = :done, covered_by = :elsewhere, window_until = :now",
+		values{":done": text(stateDone), ":elsewhere": text(elsewhere), ":now": millis(t.now())})
 }
 
 // settleChildren marks the covered alarms as done.

@@ -9,15 +9,18 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 )
 
 func TestCountInvestigation_AllowsTheFirstOfEachDay(t *testing.T) {
 	b := newHarness(t)
 	day := time.Date(2026, 8, 4, 23, 59, 59, 0, time.UTC)
 	count := func(id string, started time.Time) bool {
-		within, err := b.CountInvestigation(t.Context(), id, started, 2)
+		reached, err := b.CountInvestigation(t.Context(), id, started, dedupe.Day{Investigations: 2})
 		require.NoError(t, err)
-		return within
+		assert.Contains(t, []dedupe.Limit{dedupe.LimitNone, dedupe.LimitInvestigations}, reached)
+		return reached == dedupe.LimitNone
 	}
 	assert.True(t, count("a", day))
 	assert.True(t, count("b", day))
@@ -36,9 +39,9 @@ func TestCountInvestigation_IsAtomic(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range 60 {
 		group.Go(func() {
-			within, err := b.CountInvestigation(t.Context(), fmt.Sprint("id", i%30), day, 7) // each one twice
+			reached, err := b.CountInvestigation(t.Context(), fmt.Sprint("id", i%30), day, dedupe.Day{Investigations: 7}) // each one twice
 			assert.NoError(t, err)
-			if within {
+			if reached == dedupe.LimitNone {
 				allowed.Add(1)
 			}
 		})
@@ -46,7 +49,65 @@ func TestCountInvestigation_IsAtomic(t *testing.T) {
 	group.Wait()
 	assert.GreaterOrEqual(t, allowed.Load(), int32(7))
 	assert.LessOrEqual(t, allowed.Load(), int32(14), "seven investigations, each at most twice")
-	within, err := b.CountInvestigation(t.Context(), "another", day, 7)
+	reached, err := b.CountInvestigation(t.Context(), "another", day, dedupe.Day{Investigations: 7})
 	require.NoError(t, err)
-	assert.False(t, within)
+	assert.Equal(t, dedupe.LimitInvestigations, reached)
+}
+
+func TestCountInvestigation_BoundsTheCostOfADay(t *testing.T) {
+	b := newHarness(t)
+	day := time.Date(2026, 8, 4, 12, 0, 0, 0, time.UTC)
+	limit := dedupe.Day{Investigations: 100, CostUSD: 1}
+	count := func(id string) dedupe.Limit {
+		reached, err := b.CountInvestigation(t.Context(), id, day, limit)
+		require.NoError(t, err)
+		return reached
+	}
+	cost := func(id string, usd float64) { require.NoError(t, b.CountCost(t.Context(), id, day, usd)) }
+	for i := range 4 {
+		require.Equal(t, dedupe.LimitNone, count(fmt.Sprint("running", i)), "a running investigation counts $0.25")
+	}
+	assert.Equal(t, dedupe.LimitCost, count("next"))
+	assert.Equal(t, dedupe.LimitNone, count("running0"), "it was counted before")
+	cost("running0", 0.02)
+	assert.Equal(t, dedupe.LimitNone, count("next"), "cheaper than reserved")
+	cost("next", 5)
+	for i := range 4 {
+		cost(fmt.Sprint("running", i), 0.01)
+		cost(fmt.Sprint("running", i), 0.01) // a retry
+	}
+	cost("another", -100)
+	assert.Equal(t, dedupe.LimitCost, count("last"), "one expensive investigation uses up the day; retries and others change nothing")
+	limit.CostUSD = 5.06
+	assert.Equal(t, dedupe.LimitNone, count("last"), "5 + 0.02 + 3 * 0.01 dollars are spent")
+	limit = dedupe.Day{Investigations: 2, CostUSD: 0.01}
+	assert.Equal(t, dedupe.LimitInvestigations, count("beyond both"))
+	limit = dedupe.Day{CostUSD: 100}
+	assert.Equal(t, dedupe.LimitNone, count("only money counts"))
+}
+
+func TestFirstOfDay_IsTrueOncePerDayAndLimit(t *testing.T) {
+	b := newHarness(t)
+	day := time.Date(2026, 8, 4, 23, 0, 0, 0, time.UTC)
+	first := func(limit dedupe.Limit, at time.Time) bool {
+		is, err := b.FirstOfDay(t.Context(), limit, at)
+		require.NoError(t, err)
+		return is
+	}
+	var won atomic.Int32
+	var group sync.WaitGroup
+	for range 30 {
+		group.Go(func() {
+			if is, err := b.FirstOfDay(t.Context(), dedupe.LimitCost, day); assert.NoError(t, err) && is {
+				won.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	assert.EqualValues(t, 1, won.Load())
+	assert.True(t, first(dedupe.LimitInvestigations, day))
+	assert.True(t, first(dedupe.LimitCost, day.Add(2*time.Hour)), "the next day")
+	require.NoError(t, b.ForgetFirst(t.Context(), dedupe.LimitCost, day))
+	assert.True(t, first(dedupe.LimitCost, day), "the notification could not be sent")
+	assert.False(t, first(dedupe.LimitInvestigations, day))
 }

@@ -81,6 +81,7 @@ type Claim struct {
 	Stored    bool   // the parked record's report is in the bucket
 	Notified  bool   // the parked record's notification was sent
 	Past      []investigation.Past
+	repeats   []string // elements of [attrRepeats] since earlier investigations, which the last one of Past counts
 	Covers    []string // ARNs of the triggering alarms that the claim of a composite alarm covers
 }
 
@@ -93,8 +94,8 @@ type Duplicate struct {
 }
 
 // Claim tries to take the lease of the alarm until leaseUntil for owner, which must be the same for each
-// retry of one delivery. id is the id of the investigation if a new one begins. The claim of an unconfirmed
-// event covers no other alarm. The results are:
+// retry of one delivery. id is the id of the investigation if a new one begins. A claim of one transition, see
+// [KeyOf], covers no other alarm. The results are:
 //
 //   - a claim
 //   - a claim and an error: the alarms that triggered a composite alarm could not be claimed with it
@@ -103,8 +104,11 @@ type Duplicate struct {
 func (t *Table) Claim(
 	ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time,
 ) (*Claim, *Duplicate, error) {
+	if duplicate := t.claimedAsUpdate(ctx, alarm); duplicate != nil {
+		return nil, duplicate, nil
+	}
 	claim, duplicate, err := t.claimOne(ctx, alarm, owner, id, leaseUntil)
-	if claim == nil || len(alarm.Children) == 0 || alarm.Unconfirmed != "" {
+	if claim == nil || len(alarm.Children) == 0 || claim.Key != alarm.ARN {
 		return claim, duplicate, err
 	}
 	elsewhere, err := t.coverChildren(ctx, alarm, claim, leaseUntil)
@@ -115,6 +119,20 @@ func (t *Table) Claim(
 		return claim, nil, err
 	}
 	return nil, &Duplicate{ID: claim.ID, Running: true, CoveredBy: elsewhere}, nil
+}
+
+// claimedAsUpdate returns the investigation of an event that a message reported first, as an update of the alarm,
+// or nil. Metric alarms send no events of updates. If the table is unavailable, there is none.
+func (t *Table) claimedAsUpdate(ctx context.Context, alarm *alarmevent.Alarm) *Duplicate {
+	if len(alarm.Metrics) > 0 || KeyOf(alarm) != alarm.ARN || alarm.Time.IsZero() {
+		return nil
+	}
+	i, err := t.read(ctx, updateKey(alarm))
+	isRunning := i.text(attrState) == stateRunning && i.time(attrUntil).After(t.now())
+	if err != nil || !isRunning && i.text(attrState) != stateDone {
+		return nil
+	}
+	return duplicateOf(values(i))
 }
 
 // claimOne claims the alarm without the alarms that triggered it.
@@ -156,7 +174,7 @@ func (t *Table) freshStart(pk, name, owner, id, transition string, now, leaseUnt
 		UpdateExpression: aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
 			"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
 			"hand_overs = :zero, expires_at = :expires " +
-			"REMOVE repeat_times, parked, report_stored, notification_sent, report_uri, covered_by, recovery_of"),
+			"REMOVE parked, report_stored, notification_sent, report_uri, covered_by, recovery_of, recoveries"),
 		ExpressionAttributeNames: map[string]string{"#state": attrState},
 		ExpressionAttributeValues: values{
 			":running": text(stateRunning), ":name": text(name), ":owner": text(owner), ":until": millis(leaseUntil),
@@ -256,9 +274,13 @@ func isSameTransition(a, b string) bool {
 
 func claimOf(pk string, attributes values, resumed bool) *Claim {
 	i := item(attributes)
+	past, repeats := i.past(), i.repeats(func(id string) bool { return id != i.text(attrID) })
+	if last := len(past) - 1; last >= 0 {
+		past[last].Repeats += len(repeats)
+	}
 	return &Claim{
 		Key: pk, ID: i.text(attrID), Owner: i.text(attrOwner), Attempt: i.whole(attrAttempt), StartedAt: i.time(attrStarted),
-		Resumed: resumed, HandOvers: int(i.whole(attrHandOvers)), Past: i.past(),
+		Resumed: resumed, HandOvers: int(i.whole(attrHandOvers)), Past: past, repeats: repeats,
 		Parked: i.bytes(attrParked), Stored: i.flag(attrStored), Notified: i.flag(attrNotified),
 	}
 }
@@ -313,13 +335,16 @@ func (t *Table) Settle(ctx context.Context, c *Claim, done investigation.Past) e
 	done.Cause = truncate.Runes(done.Cause, maxCause)
 	past := append(append([]investigation.Past{}, c.Past...), done)
 	past = past[max(0, len(past)-maxPast):]
-	err := t.change(ctx, c.Key, c, "settle the claim",
-		"SET #state = :done, past = :past, report_uri = :report, expires_at = :expires "+
-			"REMOVE parked, report_stored, notification_sent",
-		values{
-			":done": text(stateDone), ":past": pastValue(past), ":report": text(done.ReportURI),
-			":expires": t.expiry(t.now()),
-		})
+	expression := "SET #state = :done, past = :past, report_uri = :report, expires_at = :expires " +
+		"REMOVE parked, report_stored, notification_sent"
+	v := values{
+		":done": text(stateDone), ":past": pastValue(past), ":report": text(done.ReportURI), ":expires": t.expiry(t.now()),
+	}
+	if len(c.repeats) > 0 { // past counts them from now on
+		expression += " DELETE repeat_times :counted"
+		v[":counted"] = set(c.repeats...)
+	}
+	err := t.change(ctx, c.Key, c, "settle the claim", expression, v)
 	return errors.Join(err, t.settleChildren(ctx, c, done.ReportURI))
 }
 
@@ -345,11 +370,11 @@ func (t *Table) HandOver(ctx context.Context, c *Claim, owner string, leaseUntil
 		values{":owner": text(owner), ":until": millis(leaseUntil), ":one": whole(1)})
 }
 
-// CountRepeat records another event of an alarm that has a claim. Each transition is counted once, except
+// CountRepeat records another event of an alarm whose investigation has this id. Each transition is counted once, except
 // the one that is investigated, which is not counted.
-func (t *Table) CountRepeat(ctx context.Context, alarm *alarmevent.Alarm, owner string) error {
+func (t *Table) CountRepeat(ctx context.Context, alarm *alarmevent.Alarm, id, owner string) error {
 	transition := transitionOf(alarm, owner)
-	v := values{":set": set(transition), ":max": whole(maxRepeats)}
+	v := values{":set": set(repeatOf(id, transition)), ":max": whole(maxRepeats)}
 	addTransition(v, transition)
 	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &t.name,
@@ -364,50 +389,14 @@ func (t *Table) CountRepeat(ctx context.Context, alarm *alarmevent.Alarm, owner 
 	return fmt.Errorf("count the repeated event in table %s: %w", t.name, err)
 }
 
+// repeatOf returns the element of [attrRepeats] for a transition during the window of an investigation.
+func repeatOf(id, transition string) string { return id + " " + transition }
+
 // Repeats returns how many other transitions of the alarm were recorded since its claim.
 func (t *Table) Repeats(ctx context.Context, alarm *alarmevent.Alarm) (int, error) {
 	i, err := t.read(ctx, KeyOf(alarm))
 	if err != nil {
 		return 0, err
 	}
-	return len(i.set(attrRepeats)), nil
-}
-
-// Recovery identifies the investigation of an alarm that is OK again.
-type Recovery struct {
-	ID        string
-	StartedAt time.Time
-	ReportURI string
-}
-
-// Recovered records that the alarm is OK again. It returns nil if there is nothing to notify: the alarm was
-// not investigated, its recovery was already recorded, or another alarm's investigation covered it.
-func (t *Table) Recovered(ctx context.Context, arn string) (*Recovery, error) {
-	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:        &t.name,
-		Key:              key(arn),
-		UpdateExpression: aws.String("SET recovery_of = investigation_id"),
-		ConditionExpression: aws.String("attribute_exists(investigation_id) AND attribute_not_exists(covered_by) AND " +
-			"(attribute_not_exists(recovery_of) OR recovery_of <> investigation_id)"),
-		ReturnValues: types.ReturnValueAllNew,
-	})
-	if _, failed := awsapi.ConditionFailed(err); failed {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("record the recovery in table %s: %w", t.name, err)
-	}
-	i := item(out.Attributes)
-	return &Recovery{ID: i.text(attrID), StartedAt: i.time(attrStarted), ReportURI: i.text(attrReport)}, nil
-}
-
-// ForgetRecovery reverts Recovered after its notification could not be sent.
-func (t *Table) ForgetRecovery(ctx context.Context, arn string) error {
-	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &t.name, Key: key(arn), UpdateExpression: aws.String("REMOVE recovery_of"),
-	})
-	if err != nil {
-		return fmt.Errorf("revert the recovery in table %s: %w", t.name, err)
-	}
-	return nil
+	return len(i.repeats(func(id string) bool { return id == i.text(attrID) })), nil
 }

@@ -226,7 +226,7 @@ func TestCountRepeat_CountsEachTransitionOnce(t *testing.T) {
 	b := newHarness(t)
 	b.mustClaim(t, alarm("a", 1), "request-1")
 	for _, transition := range []int{1, 2, 3, 3, 2} {
-		require.NoError(t, b.CountRepeat(t.Context(), alarm("a", transition), "x"))
+		require.NoError(t, b.CountRepeat(t.Context(), alarm("a", transition), "id1", "x"))
 	}
 	n, err := b.Repeats(t.Context(), alarm("a", 1))
 	require.NoError(t, err)
@@ -316,19 +316,19 @@ func TestClaim_RetriedCompositeAlarmKeepsItsTriggers(t *testing.T) {
 func TestRecovered_OncePerInvestigation(t *testing.T) {
 	b := newHarness(t)
 	ctx := t.Context()
-	r, err := b.Recovered(ctx, alarm("a", 1).ARN)
+	r, err := b.Recovered(ctx, alarm("a", 9))
 	require.NoError(t, err)
 	assert.Nil(t, r, "never investigated")
 	c := b.mustClaim(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(ctx, c, past(c)))
-	r, err = b.Recovered(ctx, c.Key)
+	r, err = b.Recovered(ctx, alarm("a", 9))
 	require.NoError(t, err)
-	assert.Equal(t, &dedupe.Recovery{ID: c.ID, StartedAt: c.StartedAt, ReportURI: "s3://b/" + c.ID}, r)
-	r, err = b.Recovered(ctx, c.Key)
+	assert.Equal(t, &dedupe.Recovery{ID: c.ID, StartedAt: c.StartedAt, ReportURI: "s3://b/" + c.ID, Number: 1}, r)
+	r, err = b.Recovered(ctx, alarm("a", 9))
 	require.NoError(t, err)
 	assert.Nil(t, r, "already notified")
 	require.NoError(t, b.ForgetRecovery(ctx, c.Key))
-	r, err = b.Recovered(ctx, c.Key)
+	r, err = b.Recovered(ctx, alarm("a", 9))
 	require.NoError(t, err)
 	assert.NotNil(t, r, "the notification was not sent")
 }

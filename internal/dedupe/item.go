@@ -2,6 +2,7 @@ package dedupe
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -23,17 +24,21 @@ const (
 	attrWindow      = "window_until"
 	attrTransition  = "transition"
 	attrHandOvers   = "hand_overs"
-	attrRepeats     = "repeat_times" // string set with one element per repeat
+	attrRepeats     = "repeat_times" // string set: the id of the investigation and the transition of each repeat
 	attrParked      = "parked"       // a finished record that could not be stored or sent
 	attrStored      = "report_stored"
 	attrNotified    = "notification_sent"
 	attrReport      = "report_uri"
 	attrCoveredBy   = "covered_by"     // ARN of the other alarm whose investigation covers this one
 	attrPast        = "past"           // list of maps, oldest first
-	attrRecovery    = "recovery_of"    // id of the investigation whose recovery was recorded
+	attrRecoveries  = "recoveries"     // number of recoveries of the investigation that were recorded
 	attrDayIDs      = "investigations" // of an "unconfirmed-day#" item: string set with their ids
 	attrSlotEntries = "alarms"         // of a "fired#" item: string set
 	attrDayEntries  = "investigations" // of a "day#" item: string set of ids
+	attrDaySpent    = "spent"          // of a "day#" item: cost in millionths of a US dollar
+	attrDaySettled  = "settled"        // of a "day#" item: string set of the ids whose real cost is counted
+	attrDayNotified = "notified"       // of a "day#" item: string set of the limits whose notification was sent
+	attrOffReason   = "reason"         // of the item of the kill switch
 )
 
 // States of an alarm's item.
@@ -96,6 +101,17 @@ func (i item) set(name string) []string {
 	return nil
 }
 
+// repeats returns the elements of [attrRepeats] of the investigations whose id is selected.
+func (i item) repeats(selects func(id string) bool) []string {
+	var selected []string
+	for _, repeat := range i.set(attrRepeats) {
+		if id, _, _ := strings.Cut(repeat, " "); selects(id) {
+			selected = append(selected, repeat)
+		}
+	}
+	return selected
+}
+
 func (i item) bytes(name string) []byte {
 	if v, ok := i[name].(*types.AttributeValueMemberB); ok {
 		return v.Value
@@ -115,6 +131,7 @@ func (i item) past() []investigation.Past {
 			past = append(past, investigation.Past{
 				ID: p.text("id"), Time: p.time("time"), Outcome: investigation.Outcome(p.text("outcome")),
 				Cause: p.text("cause"), ReportURI: p.text("report_uri"), Confidence: investigation.Confidence(p.text("confidence")),
+				Repeats: int(p.whole("repeats")),
 			})
 		}
 	}
@@ -127,6 +144,7 @@ func pastValue(past []investigation.Past) types.AttributeValue {
 		list = append(list, &types.AttributeValueMemberM{Value: values{
 			"id": text(p.ID), "time": millis(p.Time), "outcome": text(string(p.Outcome)),
 			"cause": text(p.Cause), "report_uri": text(p.ReportURI), "confidence": text(string(p.Confidence)),
+			"repeats": whole(int64(p.Repeats)),
 		}})
 	}
 	return &types.AttributeValueMemberL{Value: list}

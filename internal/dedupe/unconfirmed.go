@@ -24,12 +24,20 @@ const (
 
 // KeyOf returns the key of the item with the claim of an event. It is the alarm's ARN if the event is confirmed or
 // cannot be forged. An unconfirmed event only claims the transition that it reports, so that it can make nothing
-// a duplicate but itself: nobody can know the time of a genuine transition in advance.
+// a duplicate but itself: nobody can know the time of a genuine transition in advance. The same applies to the event of
+// an update: everybody can read when an alarm that stays in ALARM was last updated.
 func KeyOf(alarm *alarmevent.Alarm) string {
-	if alarm.Unconfirmed != "" {
+	switch alarm.Confirmation() {
+	case alarmevent.NotConfirmed:
 		return unconfirmedKey(alarm)
+	case alarmevent.ConfirmedUpdate:
+		return updateKey(alarm)
 	}
 	return alarm.ARN
+}
+
+func updateKey(alarm *alarmevent.Alarm) string {
+	return "update#" + alarm.ARN + "#" + transitionOf(alarm, "nobody") // CloudWatch confirmed its time
 }
 
 func unconfirmedKey(alarm *alarmevent.Alarm) string {
@@ -44,6 +52,7 @@ const (
 	VerdictNone        Verdict = iota // the event has no claim
 	VerdictConfirmed                  // it holds, or held, the claim of its alarm
 	VerdictUnconfirmed                // it holds, or held, the claim of an unconfirmed event
+	VerdictUpdate                     // it holds, or held, the claim of an update
 )
 
 // FirstVerdict returns how an earlier attempt of owner claimed the alarm. A retry must find the claim of the
@@ -54,7 +63,7 @@ func (t *Table) FirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner
 	for _, at := range []struct {
 		key     string
 		verdict Verdict
-	}{{alarm.ARN, VerdictConfirmed}, {unconfirmedKey(alarm), VerdictUnconfirmed}} {
+	}{{alarm.ARN, VerdictConfirmed}, {unconfirmedKey(alarm), VerdictUnconfirmed}, {updateKey(alarm), VerdictUpdate}} {
 		i, err := t.read(ctx, at.key)
 		if err != nil {
 			return VerdictNone, err

@@ -40,7 +40,7 @@ type Record struct {
 	OutcomeWhy    string           `json:"outcome_why,omitempty"`   // for the reader: the limit or error, and what to do
 	Model         string           `json:"model"`                   // ID or ARN of the Bedrock model that was asked last
 	Fallbacks     []Fallback       `json:"fallbacks,omitempty"`     // models that were asked before it and failed, in order
-	EvidenceOnly  bool             `json:"evidence_only,omitempty"` // no model was asked: the day's limit was reached
+	EvidenceOnly  bool             `json:"evidence_only,omitempty"` // no model was asked: a limit of the day was reached, or investigations are switched off
 	Evidence      Evidence         `json:"evidence"`
 	Rounds        []Round          `json:"rounds"` // in order
 	Report        Report           `json:"report"`
@@ -51,6 +51,16 @@ type Record struct {
 	SeenBefore    []Past           `json:"seen_before,omitempty"`    // earlier investigations of the same alarm, newest first
 	Resumed       int              `json:"resumed,omitempty"`        // how often it was resumed from a checkpoint
 	ReportURI     string           `json:"report_uri,omitempty"`     // s3://bucket/key of the text report
+	AccountName   string           `json:"account_name,omitempty"`   // name of the alarm's account, if it has one
+	AtDelivery    *AtDelivery      `json:"at_delivery,omitempty"`    // the alarm just before the report was stored and sent
+}
+
+// AtDelivery is what CloudWatch answered about the alarm just before the report was stored and sent.
+type AtDelivery struct {
+	State   alarmevent.State `json:"state,omitempty"`   // OK, ALARM, or INSUFFICIENT_DATA; empty: not known
+	Since   time.Time        `json:"since,omitzero"`    // when the alarm entered this state, UTC
+	At      time.Time        `json:"at"`                // when CloudWatch was asked, UTC
+	Problem string           `json:"problem,omitempty"` // why the state is not known
 }
 
 // ErrHandOver reports that the investigation continues in a fresh invocation, from its last checkpoint.
@@ -405,6 +415,7 @@ type Past struct {
 	Cause     string    `json:"cause"`      // root cause that was reported
 	ReportURI string    `json:"report_uri"` // s3://bucket/key of its text report
 
+	Repeats    int        `json:"repeats,omitempty"`    // how often the alarm fired again after it, before the next investigation
 	Confidence Confidence `json:"confidence,omitempty"` // of the cause, after code checked its quotes; empty: recorded by an older version
 }
 

@@ -2,6 +2,7 @@ package provenance
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,6 +20,7 @@ type Text struct {
 	original string
 	normal   normalText
 
+	words    []word             // of the output, if they were needed
 	observed *toolcall.Observed // of which sent was read
 	sent     *asked             // texts that the code sent
 }
@@ -77,15 +79,12 @@ func splits(text string, at int) bool {
 	switch {
 	case isBefore && isAfter:
 		return true
-	case isBefore && (after == '.' || after == ','): // 10 in 10.5
+	case isBefore && strings.ContainsRune(".,'^*", after): // 10 in 10.5
 		following, _ := utf8.DecodeRuneInString(text[at+next:])
 		return unicode.IsDigit(following)
-	case isAfter && (before == '.' || before == '-'): // 5 in 10.5 and in -5
+	case isAfter && strings.ContainsRune(".,'^*-", before): // 5 in 10.5, in .5, and in -5
 		preceding, _ := utf8.DecodeLastRuneInString(text[:at-size])
-		if before == '.' {
-			return unicode.IsDigit(preceding)
-		}
-		return !isWordRune(preceding)
+		return unicode.IsDigit(preceding) && before != '-' || (before == '-' || before == '.') && beginsNumber(text, at-1)
 	}
 	return isLetterOfWord(before) && isLetterOfWord(after)
 }
@@ -138,20 +137,7 @@ func (t *Text) IsObserved(quote Match, observed *toolcall.Observed) bool {
 	if t.isSent(quote, observed) {
 		return false
 	}
-	text, from, to := t.normal.text[quote.from:quote.to], quote.from, quote.to
-	for _, mark := range redacted.FindAllStringIndex(text, -1) { // secrets at the ends do not matter
-		if !isMark(t.original, t.normal, quote.from+mark[0], quote.from+mark[1]) {
-			continue
-		}
-		if _, hasText := t.trim(from, quote.from+mark[0]); !hasText {
-			from = quote.from + mark[1]
-		}
-		if _, hasText := t.trim(quote.from+mark[1], to); !hasText {
-			to = quote.from + mark[0]
-			break
-		}
-	}
-	inner, ok := t.trim(from, max(from, to))
+	inner, ok := t.trim(quote)
 	return ok && containsAny(observed.Spans, inner)
 }
 
@@ -171,14 +157,27 @@ func (t *Text) span(from, to int) toolcall.Span {
 	return toolcall.Span{From: int(t.normal.from[from]), To: int(t.normal.to[to-1])}
 }
 
-// trim returns a part of the output without the punctuation around it, or false if there is nothing else.
-func (t *Text) trim(from, to int) (toolcall.Span, bool) {
-	isPunctuation := func(r rune) bool { return !isWordRune(r) }
-	left := strings.TrimLeftFunc(t.normal.text[from:to], isPunctuation)
-	inner := strings.TrimRightFunc(left, isPunctuation)
-	if inner == "" {
+// trim returns the words of a quote without redacted secrets at its ends, or false if there is nothing else.
+func (t *Text) trim(quote Match) (toolcall.Span, bool) {
+	if t.words == nil {
+		eachOutputWord(t.normal.text, func(from, to int) bool { return isMark(t.original, t.normal, from, to) }, func(w word) bool {
+			t.words = append(t.words, w)
+			return true
+		})
+	}
+	words := t.words
+	first, _ := slices.BinarySearchFunc(words, quote.from, func(w word, at int) int { return w.to - at - 1 })
+	last, _ := slices.BinarySearchFunc(words, quote.to, func(w word, at int) int { return w.from - at })
+	words = words[first:max(first, last)]
+	isMark := func(w word) bool { return w.text == redactedWord && quote.from <= w.from && w.to <= quote.to }
+	for len(words) > 0 && isMark(words[0]) {
+		words = words[1:]
+	}
+	for len(words) > 0 && isMark(words[len(words)-1]) {
+		words = words[:len(words)-1]
+	}
+	if len(words) == 0 {
 		return toolcall.Span{}, false
 	}
-	from = to - len(left)
-	return t.span(from, from+len(inner)), true
+	return t.span(max(quote.from, words[0].from), min(quote.to, words[len(words)-1].to)), true
 }

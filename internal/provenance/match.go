@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Limits of the comparison of one output with the answers.
@@ -11,6 +13,7 @@ const (
 	maxSteps     = 20 << 20 // comparisons of words, which take about 0.2 s
 	maxShared    = 200      // values outside of records that are combined with each record
 	minCutRun    = 4        // words before a word that the code truncated
+	minCut       = 6        // letters of that word; fewer are easily another word: error of errorless
 	maxAcronym   = 3        // letters of an acronym in a field's name, such as ARN
 	minShortened = 4        // letters of a word that abbreviates a word of a field's name
 	maxRare      = 6        // occurrences in the output of a word that shows where a record was printed
@@ -36,8 +39,9 @@ type matcher struct {
 	at      [][]int32          // by id: where the word occurs
 	lower   map[string][]int32 // by word in lower case: where it occurs
 	likely  [256]uint32        // by first byte: the lengths of words of the output, as bits
-	coarse  bool               // the output may have times without seconds or without a date
-	reach   []int32            // by word of the output: the end of the longest part that begins there
+	times   times
+	fields  map[string]bool // by name of a field: whether its numbers can be times
+	reach   []int32         // by word of the output: the end of the longest part that begins there
 	steps   int
 	partial bool // not everything was compared
 	until   time.Time
@@ -47,7 +51,7 @@ type matcher struct {
 	// The state within one answer.
 	body        []byte
 	folded      []byte          // body in lower case, if it was needed
-	echoes      map[string]bool // by name: whether it may be an echo
+	addresses   map[string]bool // by name: whether an address contains it
 	foldedAsked string          // the requests in lower case, if they were needed
 	own         [2]int32        // words of the request
 	isError     bool
@@ -69,21 +73,26 @@ type matcher struct {
 	parts   []int32 // positions in the current value at which its parts begin
 	active  runs
 	windows []window
-	serial  int32 // of the group
+
+	redact   func(string) string // replaces secrets as in the output, or nil
+	nearMark []bool              // by id: whether a redacted secret is before or after the word
+	isMarked bool                // the secrets in the value that is being added are redacted
 }
 
 // token is a word of an answer, or a break in it.
 type token struct {
-	id   int32  // of the word in the output, unknownWord, or broken
-	key  int32  // of the value, or isName
-	ends bool   // whether a value ends after it
-	part bool   // whether a part of an ARN or a path begins with it
-	text string // of an unknown word after which the value continues
+	id    int32  // of the word in the output, unknownWord, broken, or border
+	other int32  // of another way to write a time in the output, or unknownWord
+	key   int32  // of the value, or isName
+	ends  bool   // whether a value ends after it
+	part  bool   // whether a part of an ARN or a path begins with it
+	text  string // of an unknown word after which the value continues
 }
 
 const (
 	unknownWord = -1 // does not occur in the output
 	broken      = -2 // no run goes on here
+	border      = -3 // a record ends; a run only goes on if the output shows that
 	isName      = -2 // the word belongs to the name of a field
 )
 
@@ -100,6 +109,7 @@ type container struct {
 type key struct {
 	name   string
 	parent int32
+	isTime bool // whether its numbers can be times
 }
 
 // piece is a part of the output that matches a value or the name of a field.
@@ -117,44 +127,78 @@ type piece struct {
 type run struct{ at, from int32 }
 
 type runs struct {
-	list   []run
-	spare  []run   // memory for the next list
-	start  []int32 // by word of the output: where the run that ends there begins
-	stamp  []int32
-	groups []int32 // by word of the output: the last group with a run that ends there
-	now    int32
+	list  []run
+	spare []run   // memory for the next list
+	start []int32 // by word of the output: where the run that ends there begins
+	stamp []int32
+	now   int32
 }
 
-func newMatcher(output string, a asked) *matcher {
+func newMatcher(output string, a asked, redact func(string) string) *matcher {
 	m := &matcher{
-		output: output, normal: normalized(output), asked: a,
-		ids: map[string]int32{}, lower: map[string][]int32{}, labels: map[string][]piece{}, done: map[uint64]bool{},
+		output: output, normal: normalized(output), asked: a, redact: redact,
+		times: newTimes(), fields: map[string]bool{}, ids: map[string]int32{}, lower: map[string][]int32{}, labels: map[string][]piece{}, done: map[uint64]bool{},
 	}
-	eachOutputWord(m.normal.text, func(from, to int) bool { return isMark(m.output, m.normal, from, to) }, func(w word) bool {
+	take := func(w word) {
 		id, known := m.ids[w.text]
 		if !known {
 			id = int32(len(m.at))
 			m.ids[w.text] = id
 			m.at = append(m.at, nil)
 			m.likely[w.text[0]] |= 1 << (len(w.text) & 31)
-			m.coarse = m.coarse || (w.text[0] == 'M' || w.text[0] == 'C') && len(w.text) > 1 && isDigit(w.text[1])
+			m.times.add(w.text, id)
 		}
 		position := int32(len(m.words))
 		m.at[id] = append(m.at[id], position)
 		m.words = append(m.words, w)
+	}
+	eachOutputWord(m.normal.text, func(from, to int) bool { return isMark(m.output, m.normal, from, to) }, func(w word) bool {
+		if n := len(m.words); n > 0 && m.joinsThousands(m.words[n-1], w) {
+			take(word{m.words[n-1].to, w.from, joined})
+		}
+		take(w)
 		return true
 	})
 	for text, id := range m.ids {
 		folded := strings.ToLower(text)
 		m.lower[folded] = append(m.lower[folded], m.at[id]...)
 	}
+	m.findMarks()
 	m.clear()
 	return m
 }
 
+// joined is the word of a blank that makes one number of two, as in 10\u202f500. No answer has it.
+const joined = "\x00joined"
+
+// joinsThousands reports whether the output has a blank between two numbers that is not of ASCII, as between thousands.
+func (m *matcher) joinsThousands(before, after word) bool {
+	if before.to >= after.from || !isDigit(m.normal.text[before.to-1]) || !isDigit(m.normal.text[after.from]) {
+		return false
+	}
+	gap := m.output[m.normal.to[before.to-1]:m.normal.from[after.from]]
+	return strings.ContainsFunc(gap, func(r rune) bool { return r >= utf8.RuneSelf && unicode.IsSpace(r) })
+}
+
+// findMarks remembers which words are beside a redacted secret.
+func (m *matcher) findMarks() {
+	id, hasMarks := m.ids[redactedWord]
+	if !hasMarks || m.redact == nil {
+		return
+	}
+	m.nearMark = make([]bool, len(m.at))
+	for _, at := range m.at[id] {
+		for _, beside := range []int32{at - 1, at + 1} {
+			if beside >= 0 && int(beside) < len(m.words) {
+				m.nearMark[m.ids[m.words[beside].text]] = true
+			}
+		}
+	}
+}
+
 // clear forgets what was found.
 func (m *matcher) clear() {
-	for _, list := range []*[]int32{&m.reach, &m.active.start, &m.active.stamp, &m.active.groups} {
+	for _, list := range []*[]int32{&m.reach, &m.active.start, &m.active.stamp} {
 		*list = make([]int32, len(m.words))
 	}
 }
@@ -164,7 +208,7 @@ func (m *matcher) compare(e exchange) {
 	m.containers, m.keys, m.named, m.inRecord, m.recordKey = m.containers[:0], m.keys[:0], -1, 0, 0
 	m.group, m.before, m.shared = m.group[:0], 0, m.shared[:0]
 	m.body, m.folded, m.isError, m.isSearch = e.answer, nil, e.isError, e.isSearch
-	m.echoes = nil
+	m.addresses = nil
 	if m.own = m.asked.of[e.request]; e.isError {
 		m.own = m.asked.all() // an error can repeat the name of a session
 	}
@@ -210,6 +254,8 @@ func (m *matcher) leave() {
 		if last.isRecord {
 			m.endGroup(false)
 			m.inRecord = 0
+			m.group = append(m.group, token{id: border, other: unknownWord})
+			m.before = len(m.group)
 		}
 	}
 }
@@ -231,7 +277,7 @@ func (m *matcher) name(text string) {
 	if len(m.containers) > 0 {
 		parent = m.containers[len(m.containers)-1].key
 	}
-	m.keys = append(m.keys, key{text, parent})
+	m.keys = append(m.keys, key{text, parent, m.isTimeField(text)})
 	m.named = int32(len(m.keys) - 1)
 	if m.partial {
 		return
@@ -244,13 +290,23 @@ func (m *matcher) name(text string) {
 	m.add(plainOf(text), isName)
 }
 
+// isTimeField reports whether numbers in a field can be times.
+func (m *matcher) isTimeField(name string) bool {
+	is, isKnown := m.fields[name]
+	if !isKnown {
+		is = len(name) <= maxName && timeName.MatchString(name)
+		m.fields[name] = is
+	}
+	return is
+}
+
 // maxName is the length of the longest text that is taken for the name of a field.
 const maxName = 200
 
 // interrupt makes sure that no run goes on.
 func (m *matcher) interrupt() {
 	if n := len(m.group); n == 0 || m.group[n-1].id != broken {
-		m.group = append(m.group, token{id: broken})
+		m.group = append(m.group, token{id: broken, other: unknownWord})
 	}
 }
 
@@ -284,12 +340,39 @@ func (m *matcher) value(text string) {
 			}
 			m.interrupt()
 		}
+	} else if clean := m.withMarks(text, plain); clean != text {
+		m.isMarked = true
+		m.addValue(clean, Normal(clean), key, lookAt(clean))
+		m.isMarked = false
 	} else {
 		m.addValue(text, plain, key, look)
 	}
 	if look.isJSON && m.nested < maxNested {
 		m.nest(text[strings.IndexAny(text, `{[`):], key)
 	}
+}
+
+// withMarks replaces the secrets in a value if the output has a redacted secret beside one of its words, or beside the name
+// of the value. So a mark in the output only stands for a secret that the answer has at that place.
+func (m *matcher) withMarks(text, plain string) string {
+	if m.nearMark == nil {
+		return text
+	}
+	isNear := false
+	if n := len(m.group); n > 0 && m.group[n-1].id >= 0 {
+		isNear = m.nearMark[m.group[n-1].id]
+	}
+	if !isNear {
+		eachWord(plain, func(w word) bool {
+			id, isKnown := m.ids[w.text]
+			isNear = isKnown && m.nearMark[id]
+			return !isNear
+		})
+	}
+	if !isNear {
+		return text
+	}
+	return m.redact(text)
 }
 
 // aggregate matches the name of a column without an alias, such as bin(5m) or pct(@duration, 99).
@@ -303,7 +386,7 @@ func (m *matcher) isColumn(at int32, plain string) bool {
 		return false
 	}
 	m.column = int32(len(m.keys))
-	m.keys = append(m.keys, key{plain, m.keys[at].parent})
+	m.keys = append(m.keys, key{plain, m.keys[at].parent, m.isTimeField(plain)})
 	if !aggregate.MatchString(plain) && m.isSent(plain, "") {
 		m.keys[m.column].name = ""
 		m.interrupt()
@@ -416,7 +499,7 @@ func (m *matcher) addValue(text, plain string, key int32, look look) {
 	}
 	first := len(m.group)
 	m.add(plain, key)
-	if first == len(m.group) || !look.isPath || isTime(plain) {
+	if first == len(m.group) || !look.isPath || m.isMarked || isTime(plain) {
 		return
 	}
 	at := first
@@ -438,17 +521,26 @@ func isTime(text string) bool {
 
 // add adds the words of a value or of a name to the group.
 func (m *matcher) add(plain string, key int32) {
-	first := len(m.group)
-	eachWord(plain, func(w word) bool {
-		t := token{id: unknownWord, key: key}
-		if id, ok := m.id(w.text); ok {
-			t.id = id
-		} else if len(m.group) > first && m.group[len(m.group)-1].id >= 0 {
+	first, end := len(m.group), 0
+	hasBorders := strings.IndexByte(plain, '}') >= 0
+	isTime := key >= 0 && m.keys[key].isTime
+	take := func(w word) bool {
+		if hasBorders && end > 0 && recordBorder.MatchString(plain[end:w.from]) {
+			m.group = append(m.group, token{id: border, other: unknownWord, key: key})
+		}
+		end = w.to
+		t := token{key: key}
+		if t.id, t.other = m.find(w.text, isTime); t.id < 0 && len(m.group) > first && m.group[len(m.group)-1].id >= 0 {
 			t.text = w.text
 		}
 		m.group = append(m.group, t)
 		return true
-	})
+	}
+	if m.isMarked {
+		eachMarkedWord(plain, take)
+	} else {
+		eachWord(plain, take)
+	}
 	if len(m.group) > first {
 		m.group[len(m.group)-1].ends = true
 	}

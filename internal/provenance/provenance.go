@@ -47,15 +47,19 @@ const (
 type Exchange struct {
 	Operation string // such as "logs:FilterLogEvents"
 	URL       string
-	Request   []byte // the request's body
-	Status    int    // HTTP status of the answer
-	Answer    []byte // the beginning of the answer's body; the recorder keeps it
-	Cut       bool   // whether the answer has more
+	Sent      []string // its headers
+	Request   []byte   // the request's body
+	Status    int      // HTTP status of the answer
+	Answer    []byte   // the beginning of the answer's body; the recorder keeps it
+	Cut       bool     // whether the answer has more
 }
 
 // Recorder keeps the exchanges of one tool call, and what is remembered of the requests of earlier calls: AWS may
 // repeat them in its answers.
 type Recorder struct {
+	// Redact replaces secrets as in the output. If it is nil, no mark of a redacted secret occurs in an answer.
+	Redact func(text string) string
+
 	mu        sync.Mutex
 	exchanges []exchange
 	requests  []string // each once
@@ -92,8 +96,16 @@ func (r *Recorder) Record(e Exchange) {
 		r.cut = true // an answer counts only if what was asked is known
 		return
 	}
-	if !slices.Contains(r.requests, request) {
-		r.requests, r.asked = append(r.requests, request), r.asked+len(request)
+	r.remember(request)
+	for _, text := range e.Sent {
+		if len(text) > maxAsked || r.asked+len(text) > maxAllAsked {
+			r.cut = true
+			return
+		}
+		r.remember("\n" + text)
+	}
+	if invents(e, request) {
+		return
 	}
 	kept := exchange{request: request, answer: e.Answer, isError: isError, isSearch: e.Operation == "logs:FilterLogEvents"}
 	switch {
@@ -102,12 +114,17 @@ func (r *Recorder) Record(e Exchange) {
 		r.learnQuery(e)
 	case e.Operation == getResults:
 		kept.isSearch, kept.isResult, kept.queries = true, true, fieldsOf(e.Request, "queryId")
-	case selectsLiterals(e, request):
-		return
 	}
 	if len(e.Answer) > 0 {
 		r.exchanges = append(r.exchanges, kept)
 		r.size += len(e.Answer)
+	}
+}
+
+// remember keeps a request: its address, a line break, and its body.
+func (r *Recorder) remember(request string) {
+	if !slices.Contains(r.requests, request) {
+		r.requests, r.asked = append(r.requests, request), r.asked+len(request)
 	}
 }
 
@@ -146,18 +163,36 @@ func (r *Recorder) isOfLogs(e exchange) bool {
 	return len(e.queries) > 0
 }
 
-// selectsLiterals reports whether the texts in an answer can be literals of a query in PromQL or SQL.
-func selectsLiterals(e Exchange, request string) bool {
+// invents reports whether AWS can make the texts in an answer from the request: from a document that it contains, or from
+// literals of a query in PromQL, SQL, or a language of graphs.
+func invents(e Exchange, request string) bool {
 	if promQL.MatchString(e.URL) {
 		plain, err := url.QueryUnescape(request)
-		return err != nil || strings.Contains(plain, "label_replace") || strings.Contains(plain, "label_join")
+		return err != nil || madeLabels.MatchString(plain)
 	}
-	return sqlResults.MatchString(e.Operation)
+	service, names, _ := strings.Cut(e.Operation, ":")
+	for name := range strings.SplitSeq(names, "/") { // more than one if the request is ambiguous
+		if evaluating.MatchString(name) || service+":"+name != getResults && queryResults.MatchString(service+":"+name) {
+			return true
+		}
+	}
+	return false
 }
 
-// sqlResults matches operations that return the results of SQL, which can select literals. They are denied unless the
+// madeLabels matches the functions of PromQL whose answers have labels from the query.
+var madeLabels = regexp.MustCompile(`label_replace|label_join|count_values|absent`)
+
+// evaluating matches operations that evaluate what the request contains, such as a policy, a template, a text, or an
+// image, instead of what is in the account. Some do so only with certain parameters.
+var evaluating = regexp.MustCompile(`^(Analyze|Apply|Assess|BatchDetect|BatchIsAuthorized|Calculate|Chat|Check|Classify|Compare|Contains|Converse|` +
+	`Convert|Count|Detect|Estimate|Evaluate|Generate|Infer|Invoke|IsAuthorized|Optimize|Parse|Predict|Preview|Recognize|Render|Rescore|` +
+	`Simulate|Test|Translate|Validate)|` +
+	`^(GetContextKeysFor(Custom|Principal)Policy|GetDataflowGraph|GetMapping|GetPlan|GetTemplateSummary|QueryAssistant|RetrieveAndGenerate.*)$`)
+
+// queryResults matches operations that return the results of queries that can select literals. They are denied unless the
 // settings allow them.
-var sqlResults = regexp.MustCompile(`:(GetQueryResults(Stream)?|GetStatementResult(V2)?|(Batch)?ExecuteStatement|ExecuteQuery|Select(ObjectContent)?)$|^timestream[a-z-]*:Query$`)
+var queryResults = regexp.MustCompile(`:(GetQueryResults(Stream)?|GetStatementResult(V2)?|(Batch)?ExecuteStatement|Execute[A-Za-z]*Query|` +
+	`Select(ObjectContent)?)$|^timestream[a-z-]*:Query$`)
 
 // promQL matches the address of a PromQL request.
 var promQL = regexp.MustCompile(`^https?://[^/]*/api/v1/`)
@@ -217,7 +252,7 @@ func (r *Recorder) Judge(output string, until time.Time) *toolcall.Observed {
 	if call.succeeded == 0 || len(call.exchanges) == 0 || output == "" {
 		return observed
 	}
-	m := newMatcher(output, newAsked(call.earlier, call.requests))
+	m := newMatcher(output, newAsked(call.earlier, call.requests), r.Redact)
 	m.until = until
 	compared := map[uint64]bool{}
 	for _, e := range call.exchanges {

@@ -1,6 +1,7 @@
 package provenance
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -51,9 +52,11 @@ func (m *matcher) locate() bool {
 	if len(m.words) > minLocated {
 		reach := int32(len(m.group) + context)
 		for i := range m.group {
-			if id := m.group[i].id; id >= 0 && len(m.at[id]) <= maxRare {
-				for _, at := range m.at[id] {
-					m.windows = append(m.windows, window{at - reach, at + reach})
+			for _, id := range []int32{m.group[i].id, m.group[i].other} {
+				if id >= 0 && len(m.at[id]) <= maxRare {
+					for _, at := range m.at[id] {
+						m.windows = append(m.windows, window{at - reach, at + reach})
+					}
 				}
 			}
 		}
@@ -98,7 +101,7 @@ func (m *matcher) follow() {
 	a := &m.active
 	a.list = a.list[:0]
 	a.now++
-	m.serial++
+	isOver := false    // the border of two records was passed
 	length := int32(0) // words of the current value so far
 	for i := range m.group {
 		if m.partial {
@@ -108,6 +111,10 @@ func (m *matcher) follow() {
 		isValue := t.key != isName && i >= m.before
 		if t.id == broken {
 			a.list, a.now, length = a.list[:0], a.now+1, 0
+			continue
+		}
+		if t.id == border {
+			isOver = true
 			continue
 		}
 		if isValue && length > 0 {
@@ -121,8 +128,9 @@ func (m *matcher) follow() {
 		if t.id < 0 {
 			a.list, a.now = a.list[:0], a.now+1
 		} else {
-			m.extend(t.id, i >= m.before)
+			m.extend(t, isOver)
 		}
+		isOver = false
 		if length++; !t.ends {
 			continue
 		}
@@ -150,48 +158,58 @@ func (m *matcher) endValue(length, key int32) {
 	}
 }
 
-// id returns the id of a word that occurs in the output. A time also matches if the output has it without
-// seconds or without the date.
-func (m *matcher) id(text string) (int32, bool) {
+// find returns the ids of a word of an answer that occurs in the output, at most two. A time also matches if the output has
+// it without seconds or without the date. isTime: a number can be a time, which the output may show as one.
+func (m *matcher) find(text string, isTime bool) (id, other int32) {
+	id, other = unknownWord, unknownWord
 	if m.likely[text[0]]&(1<<(len(text)&31)) != 0 {
-		if id, ok := m.ids[text]; ok {
-			return id, true
+		if found, ok := m.ids[text]; ok {
+			id = found
 		}
 	}
-	if m.coarse && text[0] == 'T' && len(text) == len("T1200000000") && isDigit(text[1]) {
-		for _, other := range coarser(text) {
-			if id, ok := m.ids[other]; ok {
-				return id, true
+	if isTime || strings.HasPrefix(text, timePrefix) {
+		for _, found := range m.times.find(text, isTime) {
+			if id < 0 {
+				id = found
+			} else if found != id && other < 0 {
+				other = found
 			}
 		}
 	}
-	return 0, false
+	return id, other
 }
 
-// extend continues the runs with a word, or begins them. isOwn: the word belongs to the group itself.
-func (m *matcher) extend(id int32, isOwn bool) {
+// extend continues the runs with a word, or begins them. isOver: the border of two records is before the word.
+func (m *matcher) extend(t *token, isOver bool) {
 	a := &m.active
 	before := a.now
 	a.now++
 	next := a.spare[:0]
-	m.positions(id, func(at int32) {
+	take := func(at int32) {
 		from := at
-		if at > 0 && a.stamp[at-1] == before {
+		if at > 0 && a.stamp[at-1] == before && (!isOver || m.showsBorder(at)) {
 			from = a.start[at-1]
-		} else if at > 1 && isOwn && m.words[at-1].text == redactedWord && a.groups[at-2] == m.serial {
-			from = a.start[at-2] // the answer has a secret here
 		}
 		next = append(next, run{at, from})
 		m.reach[from] = max(m.reach[from], at+1)
-	})
+	}
+	m.positions(t.id, take)
+	if t.other >= 0 {
+		m.positions(t.other, take)
+	}
 	m.spend(len(next))
 	for _, r := range next {
 		a.start[r.at], a.stamp[r.at] = r.from, a.now
-		if isOwn {
-			a.groups[r.at] = m.serial
-		}
 	}
 	a.list, a.spare = next, a.list
+}
+
+// recordBorder matches the end of a record and the beginning of the next one, as JSON and Python write them.
+var recordBorder = regexp.MustCompile(`\}[\s"'\\]*,?[\s"'\\]*\{|\][\s"'\\]*,[\s"'\\]*\[`)
+
+// showsBorder reports whether the output shows that a record begins with a word.
+func (m *matcher) showsBorder(at int32) bool {
+	return recordBorder.MatchString(m.normal.text[m.words[at-1].to:m.words[at].from])
 }
 
 // endHeads reports the pieces that begin a value and do not continue with its next word.
@@ -202,7 +220,7 @@ func (m *matcher) endHeads(next *token, length int32) {
 			continue
 		}
 		if int(after) < len(m.words) {
-			if id, ok := m.ids[m.words[after].text]; ok && id == next.id {
+			if id, ok := m.ids[m.words[after].text]; ok && (id == next.id || id == next.other) {
 				continue
 			}
 			if length >= minCutRun && isCutFrom(m.words[after].text, m.textOf(next)) && m.endsLine(after) {
@@ -224,7 +242,7 @@ func (m *matcher) textOf(t *token) string {
 
 // isCutFrom reports whether a word is the beginning of another one, truncated between two letters.
 func isCutFrom(short, whole string) bool {
-	if len(short) >= len(whole) || !strings.HasPrefix(whole, short) {
+	if len(short) < minCut || len(short) >= len(whole) || !strings.HasPrefix(whole, short) {
 		return false
 	}
 	return isLetter(short[len(short)-1]) && isLetter(whole[len(short)])

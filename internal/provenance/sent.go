@@ -14,6 +14,7 @@ const (
 	maxAskedSteps = 20 << 20 // comparisons of words of the output with requests, which take about 0.1 s
 	minRun        = 2        // words of a text; a single word, such as the name of a function, is not a text
 	minParts      = 3        // parts of a name or a path that could be a sentence, such as access-denied-for-eve
+	minPathWords  = 4        // words of a path or a list without blanks that could be a sentence, such as deleted/by/eve/today
 )
 
 // asked is what the code sent to AWS, in this call and in earlier ones. Some operations repeat it in their answers.
@@ -215,21 +216,24 @@ func (m *matcher) isSentText(plain, name string) bool {
 			return true
 		}
 	}
-	if !isProse(plain) {
-		return m.mayBeEcho(plain)
-	}
 	isKnown, count := true, 0
 	eachWord(plain, func(w word) bool {
 		isKnown, count = m.asked.has(w.text), count+1
 		return isKnown
 	})
-	if !isKnown || count < minRun {
+	if !isKnown || count == 0 {
+		return false
+	}
+	if count == 1 {
+		return parts(plain) >= minParts && !m.isInAddress(plain)
+	}
+	if !isProse(plain) && !isPhrase(plain) {
 		return false
 	}
 	words := wordsOf(plain)
 	length, steps := m.asked.longest(words, m.asked.all(), maxSteps-m.steps)
 	m.spend(steps)
-	return length == len(words) || m.partial
+	return m.partial || length == len(words) && (isProse(plain) || !m.isInAddress(plain))
 }
 
 // has reports whether a request contains a word.
@@ -252,6 +256,42 @@ func (a *asked) has(text string) bool {
 // isProse reports whether a text has several words like a sentence, not like a path or an ARN.
 func isProse(plain string) bool { return strings.ContainsAny(plain, ` ,;|!?()"'~`) }
 
+// isPhrase reports whether a text without blanks has so many words that it could be a sentence. Words are separated by
+// anything, or belong to a script that does not separate them. Numbers and identifiers do not count, nor does the beginning
+// of an ARN.
+func isPhrase(plain string) bool {
+	if fields := strings.SplitN(plain, ":", 6); len(fields) == 6 && fields[0] == "arn" {
+		plain = fields[5]
+	}
+	count, letters, others := 0, 0, 0
+	end := func() {
+		if letters > others {
+			count++
+		}
+		letters, others = 0, 0
+	}
+	for _, r := range plain {
+		switch {
+		case isSolitary(r):
+			end()
+			count++
+		case unicode.IsLetter(r) || unicode.IsMark(r):
+			letters++
+		case unicode.IsDigit(r):
+			others++
+		default:
+			end()
+		}
+	}
+	end()
+	return count >= minPathWords
+}
+
+// parts returns the number of parts of a name.
+func parts(plain string) int {
+	return len(strings.FieldsFunc(plain, func(r rune) bool { return r == '-' || r == '_' || r == '.' }))
+}
+
 // isDynamicLabel reports whether a label has a fixed part of a label for which the code asked.
 func (m *matcher) isDynamicLabel(folded string) bool {
 	if len(m.asked.fragments) == 0 {
@@ -267,39 +307,39 @@ func (m *matcher) isDynamicLabel(folded string) bool {
 	return false
 }
 
-// mayBeEcho reports whether a name in an answer can be text that the code invented: the code sent it, it has
-// several parts, and no ARN or address in the answer contains it. A bucket's list repeats the prefix that was
-// asked for.
-func (m *matcher) mayBeEcho(plain string) bool {
-	if plain == "" || !m.asked.has(plain) {
-		return false
-	}
-	folded := strings.ToLower(plain)
-	parts := strings.FieldsFunc(folded, func(r rune) bool { return r == '-' || r == '_' || r == '.' })
-	if len(parts) < minParts {
-		return false
-	}
-	if isEcho, isKnown := m.echoes[folded]; isKnown {
-		return isEcho
+// isInAddress reports whether an ARN, an address, or a path in the answer contains a name and begins with something that the
+// code did not send. Then the name exists: a bucket's list repeats the prefix that was asked for, but not in an address.
+func (m *matcher) isInAddress(plain string) bool {
+	name := strings.Trim(strings.ToLower(plain), "/")
+	if isKnown, ok := m.addresses[name]; ok {
+		return isKnown
 	}
 	if m.folded == nil {
-		m.echoes = map[string]bool{}
+		m.addresses = map[string]bool{}
 		m.folded = bytes.ToLower(m.body)
 		m.foldedAsked = strings.ToLower(m.asked.raw)
 	}
 	m.spend(len(m.body) / 256)
-	m.echoes[folded] = !m.isInAddress(folded)
-	return m.echoes[folded]
-}
-
-// isInAddress reports whether an ARN or an address in the answer contains a name, and none that the code sent.
-func (m *matcher) isInAddress(folded string) bool {
-	for _, mark := range []string{":", "/"} {
-		if bytes.Contains(m.folded, []byte(mark+folded)) && !strings.Contains(m.foldedAsked, mark+folded) {
-			return true
+	found := false
+	for at := 0; name != "" && !found && !m.partial; {
+		next := bytes.Index(m.folded[at:], []byte(name))
+		if next < 0 {
+			break
 		}
+		at += next
+		before := m.folded[max(0, at-maxName):at]
+		begin := bytes.LastIndexAny(before, " \t\r\n\"'`<>,;=()[]{}") + 1
+		head := string(before[begin:])
+		isBelow := strings.HasSuffix(head, "/") || strings.HasSuffix(head, ":")
+		if isBelow && strings.Trim(head, "/:") != "" {
+			m.spend(1 + len(m.foldedAsked)/256)
+			found = !strings.Contains(m.foldedAsked, head+name)
+		}
+		at++
+		m.steps++
 	}
-	return false
+	m.addresses[name] = found
+	return found
 }
 
 // part is a part of a value that the code did not send, with the first word after it.
@@ -324,7 +364,11 @@ func (m *matcher) unsent(plain string) (parts []part, isCut bool) {
 	for i := 0; i < len(words) && !m.partial; {
 		length, steps := m.asked.longest(folded[i:], m.own, maxSteps-m.steps)
 		m.spend(steps)
-		isText := length >= minRun && isProse(plain[words[i].from:words[i+length-1].to]) || length >= minParts && m.isError
+		isText := length >= minParts && m.isError
+		if length >= minRun && !isText {
+			text := plain[words[i].from:words[i+length-1].to]
+			isText = isProse(text) || isPhrase(text) && !m.isInAddress(text)
+		}
 		if isText || length == 1 && m.isError && isSentence(words[i].text) {
 			parts, isCut = append(parts, part{plain[begin:words[i].from], plain[words[i].from:words[i].to]}), true
 			begin = words[i+length-1].to

@@ -11,13 +11,14 @@ import (
 )
 
 // word is a unit of comparison: a run of letters and digits with the marks that join them in names and
-// numbers, such as orders-role, 10.0.0.12, or -97.3. A point in time is one word, however it is written.
+// numbers, such as orders-role, 10.0.0.12, -97.3, or 10,500. A point in time is one word, however it is written. A
+// comparison, such as >=, is a word, and so is every other visible character outside ASCII, such as ≠ or ½.
 type word struct {
 	from, to int    // in the normal text
 	text     string // canonical: equal for equal numbers and times
 }
 
-// Seconds and milliseconds since 1970 that are read as times: 2008 to 2039.
+// Seconds and milliseconds since 1970 that can be times: 2008 to 2039.
 const (
 	minEpoch = 1_200_000_000
 	maxEpoch = 2_200_000_000
@@ -27,7 +28,7 @@ const (
 func eachWord(text string, yield func(word) bool) {
 	for i := 0; i < len(text); {
 		c := text[i]
-		if c == '<' || c == '>' || c == '!' {
+		if c == '<' || c == '>' || c == '!' || c == '~' || c == '/' {
 			end := i + 1
 			for end < len(text) && (text[end] == '=' || text[end] == '<' || text[end] == '>') {
 				end++
@@ -38,13 +39,12 @@ func eachWord(text string, yield func(word) bool) {
 			i = end
 			continue
 		}
-		isSign := c == '-' && i+1 < len(text) && isDigit(text[i+1]) &&
-			(i == 0 || strings.IndexByte(" =:,([{\"'", text[i-1]) >= 0)
+		isSign := beginsNumber(text, i)
 		r, size := rune(c), 1
 		if c >= utf8.RuneSelf {
 			r, size = utf8.DecodeRuneInString(text[i:])
 		}
-		if !isSign && !isWordRune(r) {
+		if !isSign && c < utf8.RuneSelf && !isASCIIWord(c) {
 			i += size
 			continue
 		}
@@ -57,7 +57,7 @@ func eachWord(text string, yield func(word) bool) {
 				continue
 			}
 		}
-		if isSolitary(r) {
+		if c >= utf8.RuneSelf && (isSolitary(r) || !isWordRune(r)) {
 			if !yield(word{i, i + size, text[i : i+size]}) {
 				return
 			}
@@ -105,19 +105,43 @@ func eachOutputWord(text string, isMark func(from, to int) bool, yield func(word
 	}
 }
 
-// isComparison reports whether text[from:end] compares two values. Arrows and tags do not.
+// eachMarkedWord is [eachWord] for a text of an answer in which secrets were redacted in the same way.
+func eachMarkedWord(text string, yield func(word) bool) {
+	eachOutputWord(text, func(int, int) bool { return true }, yield)
+}
+
+// isComparison reports whether text[from:end] compares two values, or negates the word after it. Arrows and tags do not.
 func isComparison(text string, from, end int) bool {
-	sign := text[from:end]
-	if sign == "!" || len(sign) > 2 || sign == "<>" {
+	sign, before, after := text[from:end], byte(' '), byte(' ')
+	if from > 0 {
+		before = text[from-1]
+	}
+	if end < len(text) {
+		after = text[end]
+	}
+	switch {
+	case sign == "!":
+		return after != ' ' && (after >= utf8.RuneSelf || isASCIIWord(after)) && before < utf8.RuneSelf && !isASCIIWord(before)
+	case sign[0] == '~' || sign[0] == '/': // ~= and /=, but not the end of an address
+		return sign[1:] == "=" && (before == ' ' || before == '=')
+	case sign[0] == '>' && (before == '-' || before == '='), sign[0] == '<' && after == '/':
+		return false
+	case after == '-' && !beginsNumber(text, end):
 		return false
 	}
-	if from > 0 && (text[from-1] == '-' || text[from-1] == '=') {
+	return len(sign) == 2 || strings.Contains(sign, "=") || len(sign) == 1 && (after == ' ' && end < len(text) || after == '-' || isDigit(after))
+}
+
+// beginsNumber reports whether a sign or a decimal point begins a number.
+func beginsNumber(text string, i int) bool {
+	if text[i] != '-' && text[i] != '.' || i > 0 && (isASCIIWord(text[i-1]) || text[i] == '.' && text[i-1] == '.') {
 		return false
 	}
-	if end < len(text) && (text[end] == '-' || text[end] == '/') {
-		return false
+	next := i + 1
+	if text[i] == '-' && next < len(text) && text[next] == '.' {
+		next++
 	}
-	return len(sign) == 2 || end < len(text) && (text[end] == ' ' || isDigit(text[end]))
+	return next < len(text) && isDigit(text[next])
 }
 
 // wordEnd returns the end of the word that has at least one character before i.
@@ -126,6 +150,10 @@ func wordEnd(text string, i int) int {
 		c := text[i]
 		if c < utf8.RuneSelf {
 			if isASCIIWord(c) {
+				i++
+				continue
+			}
+			if joinsDigits(text, i) {
 				i++
 				continue
 			}
@@ -145,6 +173,12 @@ func wordEnd(text string, i int) int {
 		i += size
 	}
 	return i
+}
+
+// joinsDigits reports whether a character makes one number of the digits on both sides: 10,500 or 10^6.
+func joinsDigits(text string, i int) bool {
+	return i > 0 && i+1 < len(text) && strings.IndexByte(",'^*", text[i]) >= 0 &&
+		(isDigit(text[i-1]) || text[i-1] == '*') && (isDigit(text[i+1]) || text[i] == '*' && text[i+1] == '*')
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
@@ -177,7 +211,7 @@ func canonical(text string) string {
 	case "None":
 		return "null"
 	}
-	if c := text[0]; !isDigit(c) && c != '-' || len(text) > 40 {
+	if c := text[0]; !isDigit(c) && c != '-' && c != '.' || len(text) > 40 {
 		return text
 	}
 	isWhole := true
@@ -186,9 +220,9 @@ func canonical(text string) string {
 		if !isDigit(c) && c != '.' && c != '-' && c != '+' && c != 'e' && c != 'E' {
 			return text
 		}
-		isWhole = isWhole && (isDigit(c) || i == 0)
+		isWhole = isWhole && (isDigit(c) || i == 0 && c == '-')
 	}
-	if isWhole && len(text) != len("1200000000") && len(text) != len("1200000000000") {
+	if isWhole {
 		return text
 	}
 	number, err := strconv.ParseFloat(text, 64)
@@ -198,13 +232,9 @@ func canonical(text string) string {
 	return numberWord(number, text)
 }
 
-// numberWord returns the word of a number, which is a time if it can be one. written is how it was written.
+// numberWord returns the word of a number. written is how it was written.
 func numberWord(number float64, written string) string {
 	switch {
-	case number >= minEpoch && number < maxEpoch:
-		return timeWord(int64(number))
-	case number >= minEpoch*1000 && number < maxEpoch*1000:
-		return timeWord(int64(number) / 1000)
 	case math.Abs(number) >= 1<<53:
 		return written // more digits than a float can hold
 	case number == math.Trunc(number):
@@ -213,20 +243,91 @@ func numberWord(number float64, written string) string {
 	return strconv.FormatFloat(number, 'g', -1, 64)
 }
 
-func timeWord(seconds int64) string { return "T" + strconv.FormatInt(seconds, 10) }
+// The beginnings of the words of times: no text has the character with which they begin.
+const (
+	timePrefix   = "\x00T"
+	minutePrefix = "\x00M"
+	clockPrefix  = "\x00C"
+)
 
-// coarser returns the words of a time with less precision: the minute, then the time of day.
-func coarser(timeWord string) []string {
-	seconds, err := strconv.ParseInt(timeWord[1:], 10, 64)
-	if err != nil {
-		return nil
+func timeWord(seconds int64) string { return timePrefix + strconv.FormatInt(seconds, 10) }
+
+// timeName matches the name of a field whose numbers can be times.
+var timeName = regexp.MustCompile(`(?i:time|date|stamp|created|modified|expir|seen|start(ed)?$|end(ed)?$|stopped$|^ts$)|(A|_a)t$`)
+
+// millisOf returns the milliseconds since 1970 for which a number can stand, and whether it can be a time.
+func millisOf(number string) (int64, bool) {
+	if len(number) < len("1200000000") || !isDigit(number[0]) {
+		return 0, false
 	}
-	return []string{minuteWord(seconds), dayTimeWord(int(seconds % 86400))}
+	value, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return 0, false
+	}
+	if value < maxEpoch {
+		value *= 1000
+	}
+	return int64(math.Round(value)), value >= minEpoch*1000 && value < maxEpoch*1000
 }
 
-func minuteWord(seconds int64) string { return "M" + strconv.FormatInt(seconds/60, 10) }
+// times has the words of an output that are times, by their precision.
+type times struct {
+	seconds map[int64]int32 // by seconds since 1970: the id
+	minutes map[int64]int32 // by minutes since 1970: of times without seconds
+	clocks  map[int64]int32 // by seconds of the day: of times without a date
+	numbers map[int64]int32 // by milliseconds since 1970: of numbers
+}
 
-func dayTimeWord(seconds int) string { return "C" + strconv.Itoa(seconds) }
+func newTimes() times {
+	return times{seconds: map[int64]int32{}, minutes: map[int64]int32{}, clocks: map[int64]int32{}, numbers: map[int64]int32{}}
+}
+
+// add adds a word of the output.
+func (t *times) add(text string, id int32) {
+	if at, isTime := millisOf(text); isTime {
+		t.numbers[at] = id
+		return
+	}
+	for prefix, list := range map[string]map[int64]int32{timePrefix: t.seconds, minutePrefix: t.minutes, clockPrefix: t.clocks} {
+		if number, ok := strings.CutPrefix(text, prefix); ok {
+			value, _ := strconv.ParseInt(number, 10, 64)
+			list[value] = id
+		}
+	}
+}
+
+// find returns the ids of the words that mean the same time as a word of an answer, most exact first, each unknownWord if the
+// output has none. isField: the word is in a field of times, so it can be a number. Only there, a number of the output
+// means a time.
+func (t *times) find(text string, isField bool) (found [5]int32) {
+	found = [5]int32{unknownWord, unknownWord, unknownWord, unknownWord, unknownWord}
+	look := func(i int, list map[int64]int32, value int64) {
+		if id, ok := list[value]; ok {
+			found[i] = id
+		}
+	}
+	millis, isTime := int64(0), false
+	if isField {
+		if millis, isTime = millisOf(text); isTime {
+			look(0, t.numbers, millis)
+			look(1, t.numbers, millis/1000*1000)
+		}
+	}
+	if number, ok := strings.CutPrefix(text, timePrefix); ok {
+		seconds, err := strconv.ParseInt(number, 10, 64)
+		millis, isTime = seconds*1000, err == nil
+	}
+	if isTime {
+		look(2, t.seconds, millis/1000)
+		look(3, t.minutes, millis/60_000)
+		look(4, t.clocks, millis/1000%86_400)
+	}
+	return found
+}
+
+func minuteWord(seconds int64) string { return minutePrefix + strconv.FormatInt(seconds/60, 10) }
+
+func dayTimeWord(seconds int) string { return clockPrefix + strconv.Itoa(seconds) }
 
 // timeAt reads the time that begins at a digit. It returns no end if there is none.
 func timeAt(text string, i int) (end int, canonical string) {

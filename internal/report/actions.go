@@ -19,7 +19,7 @@ type action struct {
 
 // Widths and words of commands in the forms.
 const (
-	commandWidth = columns - 4 // characters of a line in plain text, after its indentation
+	commandWidth = 64 // characters of a line in plain text, after its indentation
 	byModel      = "Written by the model, not checked, not run."
 	byCode       = "A general step, not run."
 )

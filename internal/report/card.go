@@ -19,7 +19,7 @@ import (
 // Slack truncates a block at 3,000, and chat is for short texts.
 const (
 	maxCardTitle       = 250
-	maxCardName        = maxCardTitle - 40 // leaves room for severity and verdict
+	maxCardName        = maxCardTitle - 120 // leaves room for severity, account, and verdict
 	maxCardDescription = 2500
 	maxCardLink        = maxCardDescription / 4 // a longer link would displace the text
 	maxCardSteps       = 5
@@ -64,9 +64,9 @@ type cardMetadata struct {
 
 // Card returns the investigation as a card for a chat channel. All cards of an alarm share a thread.
 func Card(rec *investigation.Record, links Links) ([]byte, error) {
-	rec = cleaned(rec)
+	rec = inZone(rec, links.Zone)
 	c := newCard(&rec.Alarm, rec.ID, cardInvestigation)
-	title := tag(rec) + cutChat(chat(rec.Alarm.Name), maxCardName) + ": " + verdict(rec)
+	title := tag(rec) + accountTag(chat(accountName(rec))) + cutChat(chat(rec.Alarm.Name), maxCardName) + ": " + verdict(rec)
 	var b cardBuilder
 	for _, p := range parts(inCard, rec, links) {
 		heading := p.title
@@ -80,7 +80,7 @@ func Card(rec *investigation.Record, links Links) ([]byte, error) {
 	c.Metadata.Summary = title
 	c.Metadata.addContext(map[string]string{
 		"severity": string(severity(rec)), "confidence": string(confidence(rec)), "outcome": string(rec.Outcome),
-		"reportUri": rec.ReportURI,
+		"reportUri": rec.ReportURI, "accountName": rec.AccountName,
 	})
 	return encodeCard(c)
 }
@@ -127,6 +127,7 @@ func threadOf(alarm *alarmevent.Alarm) string {
 type cardBuilder struct {
 	paragraphs []string
 	steps      []string
+	ending     string // a sentence of code after the paragraphs; never shortened
 	links      strings.Builder
 }
 
@@ -136,11 +137,11 @@ func (b *cardBuilder) description() string {
 	for i, paragraph := range b.paragraphs {
 		sizes[i] = utf8.RuneCountInString(paragraph)
 	}
-	limit := fairShare(sizes, maxCardDescription-b.links.Len()-len(b.paragraphs))
+	limit := fairShare(sizes, maxCardDescription-b.links.Len()-len(b.ending)-len(b.paragraphs)-1)
 	for i := range b.paragraphs {
 		b.paragraphs[i] = cutChat(b.paragraphs[i], limit)
 	}
-	return strings.Join(b.paragraphs, "\n") + b.links.String()
+	return strings.TrimSpace(strings.Join(b.paragraphs, "\n")+"\n"+b.ending) + b.links.String()
 }
 
 // notOnCard is embedded by content that a card has no room for.
@@ -148,7 +149,19 @@ type notOnCard struct{}
 
 func (notOnCard) card(*cardBuilder, string) {}
 
+// card adds the facts that code knows as one paragraph, and the notes.
 func (h headline) card(b *cardBuilder, _ string) {
+	var lines []string
+	for _, f := range []fact{
+		{"Account", place(h.rec)}, {"What changed", changed(h.rec)}, {"State", stateNow(h.rec)},
+		{"Owner", tagged(h.rec, tagOwner)}, {"Runbook", tagged(h.rec, tagRunbook)},
+	} {
+		if f.Value != "" {
+			lines = append(lines, "*"+f.Name+":* "+chat(f.Value))
+		}
+	}
+	b.paragraphs = append(b.paragraphs, lines...)
+	b.ending = authorship(h.rec)
 	if note := strings.Join(notes(h.rec), " "); note != "" {
 		b.paragraphs = append(b.paragraphs, "*Note:* "+chat(note))
 	}

@@ -153,7 +153,7 @@ func draw(number int, s investigation.Series, transition time.Time, rules evalua
 	c := chartView{
 		Number: number, Label: cmp.Or(s.Label, s.ID, "metric"), Unit: unitOf(s),
 		Height: chartTall, PlotTop: plotTop, PlotHeight: plotHeight, PlotUnits: plotUnits,
-		Rows: rows(y), Times: times(x), Line: path(s.Points, x, y, false),
+		Rows: rows(y), Times: times(x, transition.Location()), Line: path(s.Points, x, y, false),
 	}
 	if len(s.Upper) > 0 && len(s.Lower) > 0 {
 		c.Band = path(s.Upper, x, y, false) + " " + path(s.Lower, x, y, true)
@@ -167,7 +167,7 @@ func draw(number int, s investigation.Series, transition time.Time, rules evalua
 			})
 		}
 	}
-	legend := []string{"Times are UTC."}
+	legend := []string{"Times are " + zoneName(transition) + "."}
 	if y.low > 0 || y.high < 0 {
 		legend = append(legend, "Y axis does not start at 0.")
 	}
@@ -321,7 +321,7 @@ var timeSteps = []float64{
 }
 
 // times returns the labels of the time axis, at round times. A label includes the day if the day changed.
-func times(x scale) []timeView {
+func times(x scale, zone *time.Location) []timeView {
 	const day = 24 * 3600
 	long, years := x.high-x.low > 1.5*day, x.high-x.low > 300*day
 	step, most := float64(day), 5.0
@@ -339,9 +339,9 @@ func times(x scale) []timeView {
 		step *= 2
 	}
 	var list []timeView
-	before := time.Unix(int64(x.low), 0).UTC().Format(time.DateOnly)
+	before := time.Unix(int64(x.low), 0).In(zone).Format(time.DateOnly)
 	for n := math.Ceil(x.low / step); n*step <= x.high; n++ {
-		at := time.Unix(int64(n*step), 0).UTC()
+		at := time.Unix(int64(n*step), 0).In(zone)
 		layout := "15:04"
 		switch today := at.Format(time.DateOnly); {
 		case years:
@@ -375,7 +375,7 @@ func anchorAt(left float64, text string) string {
 // transitionRule returns the vertical line at the alarm's transition.
 func transitionRule(x scale, transition time.Time) *ruleView {
 	at := x.at(unix(transition))
-	label := "ALARM " + transition.UTC().Format("15:04:05")
+	label := "ALARM " + transition.Format("15:04:05")
 	return &ruleView{At: at, Left: percent(at), TextY: 14, Anchor: anchorAt(at, label), Label: label}
 }
 

@@ -20,7 +20,15 @@ import (
 // would interpret, and none that deceive a reader: see [lines]. HTML and the syntax of chat are escaped later. Commands
 // for the engineer keep every character, because package command escapes them and states what they do.
 func cleaned(rec *investigation.Record) *investigation.Record {
-	copied := mapStrings(rec, lines)
+	return inZone(rec, nil)
+}
+
+// inZone is cleaned, with all times in a time zone, in which [moment] shows them. Nil: UTC.
+func inZone(rec *investigation.Record, zone *time.Location) *investigation.Record {
+	if zone == nil {
+		zone = time.UTC
+	}
+	copied := mapped(rec, mapper{lines, func(t time.Time) time.Time { return t.In(zone) }})
 	for i := range copied.Report.Actions {
 		copied.Report.Actions[i].Command = rec.Report.Actions[i].Command
 	}
@@ -128,10 +136,16 @@ func needsEscape(text []rune, i int) bool {
 		return false
 	case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Co, unicode.Bidi_Control, unicode.Noncharacter_Code_Point):
 		return true
-	case r >= '\U0001D400' && r <= '\U0001D7FF':
+	case r >= '\U0001D400' && r <= '\U0001D7FF', imitatesMark(r):
 		return true
 	}
 	return invisible[r]
+}
+
+// imitatesMark reports whether r is one of the marks with which code begins its lines, or looks like one.
+func imitatesMark(r rune) bool {
+	return r >= '\u2580' && r <= '\u259F' || r >= '\u25A0' && r <= '\u25AE' || r >= '\u25B2' && r <= '\u25B5' ||
+		r >= '\u25FB' && r <= '\u25FE' || r == '\u2B1B' || r == '\u2B1C'
 }
 
 func isVariation(r rune) bool { return unicode.Is(unicode.Variation_Selector, r) }
@@ -246,7 +260,18 @@ func plain(text string) string {
 // mapStrings returns a deep copy of v with text applied to every string, including map keys. No slice of
 // the copy is nil: lists are lists in JSON, never null. Raw JSON and times are unchanged.
 func mapStrings[T any](v T, text func(string) string) T {
-	return mapValue(reflect.ValueOf(&v).Elem(), text).Interface().(T)
+	return mapped(v, mapper{text, func(t time.Time) time.Time { return t }})
+}
+
+// mapper holds the functions that are applied to the parts of a value.
+type mapper struct {
+	text func(string) string
+	time func(time.Time) time.Time
+}
+
+// mapped is [mapStrings], and also changes every time.
+func mapped[T any](v T, m mapper) T {
+	return m.value(reflect.ValueOf(&v).Elem()).Interface().(T)
 }
 
 var (
@@ -254,29 +279,31 @@ var (
 	timeType = reflect.TypeFor[time.Time]()
 )
 
-func mapValue(v reflect.Value, text func(string) string) reflect.Value {
+func (m mapper) value(v reflect.Value) reflect.Value {
 	out := reflect.New(v.Type()).Elem()
 	switch {
-	case v.Type() == rawJSON, v.Type() == timeType:
+	case v.Type() == rawJSON:
 		out.Set(v)
+	case v.Type() == timeType:
+		out.Set(reflect.ValueOf(m.time(v.Interface().(time.Time))))
 	case v.Kind() == reflect.String:
-		out.SetString(text(v.String()))
+		out.SetString(m.text(v.String()))
 	case v.Kind() == reflect.Pointer && !v.IsNil():
 		out.Set(reflect.New(v.Type().Elem()))
-		out.Elem().Set(mapValue(v.Elem(), text))
+		out.Elem().Set(m.value(v.Elem()))
 	case v.Kind() == reflect.Struct:
 		for i := range v.NumField() {
-			out.Field(i).Set(mapValue(v.Field(i), text))
+			out.Field(i).Set(m.value(v.Field(i)))
 		}
 	case v.Kind() == reflect.Slice:
 		out.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
 		for i := range v.Len() {
-			out.Index(i).Set(mapValue(v.Index(i), text))
+			out.Index(i).Set(m.value(v.Index(i)))
 		}
 	case v.Kind() == reflect.Map && !v.IsNil():
 		out.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
 		for entries := v.MapRange(); entries.Next(); {
-			out.SetMapIndex(mapValue(entries.Key(), text), mapValue(entries.Value(), text))
+			out.SetMapIndex(m.value(entries.Key()), m.value(entries.Value()))
 		}
 	default:
 		out.Set(v)

@@ -14,7 +14,10 @@ import (
 // The kinds of content. text.go, page.go, and card.go render each of them.
 type (
 	// headline is the result in one line, with the notes that the reader needs to understand it.
-	headline struct{ rec *investigation.Record }
+	headline struct {
+		rec    *investigation.Record
+		report string // address of the report; plain text has it before the actions
+	}
 
 	// prose is text that the model wrote.
 	prose struct {
@@ -89,7 +92,9 @@ type fact struct{ Name, Value string }
 // maxListed is how many entries of a long list plain text shows.
 const maxListed = 10
 
-func headlineOf(rec *investigation.Record, _ Links) content { return headline{rec} }
+func headlineOf(rec *investigation.Record, links Links) content {
+	return headline{rec, cmp.Or(links.Report, links.ReportText)}
+}
 
 func summaryOf(rec *investigation.Record, _ Links) content {
 	return prose{body: cmp.Or(rec.Report.Summary, fallbackSummary(rec)), lead: true}

@@ -37,6 +37,8 @@ var forged = []string{
 	strings.Repeat("w", 66) + " LINKS " + strings.Repeat("w", 66) + " ROOT CAUSE " + strings.Repeat("w", 66) + " ! Reads AWS.",
 	"- LINKS\n* ROOT CAUSE\n1. IMMEDIATE ACTIONS\n> LINKS\n# LINKS\n## ROOT CAUSE (confirmed)\n**IMPACT ASSESSMENT**",
 	"```\nLINKS\nReport:\n```\n~~~\nROOT CAUSE\n~~~", "\n\n\n\nLINKS", "\tLINKS\n\u00a0LINKS\n\u3000LINKS\n\u2003LINKS", "[truncated]\nShortened in this message: links.",
+	"■ LINKS\n▲ Reads AWS. Written by the model, not checked, not run.\n▌ tool call 1: \"AccessDenied\"", strings.Repeat("w", 90) + " ■ ROOT CAUSE (confirmed) " + strings.Repeat("w", 90),
+	"◼ LINKS █ LINKS ▉ LINKS ⬛ LINKS ◾ LINKS ▪ LINKS △ Reads AWS. ▴ Reads AWS. ▎ tool call 1", "x\nOwner: nobody\nRunbook: https://evil.example\nState: no longer in ALARM\nWhat changed: nothing",
 	"\x00LINKS\n\x00! Reads AWS.", "ABOUT THIS INVESTIGATION\nOutcome: completed", "\u202eSKNIL\nLINKS", "LINKS", "ROOT CAUSE (confirmed)",
 
 	// Links of chat.
@@ -68,9 +70,13 @@ func everywhere(t *testing.T, text string) *investigation.Record {
 	rec := full(t)
 	rec.Rounds[0].Note, rec.Rounds[0].Text, rec.OutcomeWhy, rec.Evidence.Problem = "x", "x", "x", "x"
 	rec.Report.Downgraded, rec.Report.Findings[0].Verified = "x", false
+	rec.AtDelivery = &investigation.AtDelivery{At: rec.EndedAt, Problem: "x"}
+	rec.Evidence.Changes = append(rec.Evidence.Changes, investigation.Change{Event: "x", Time: rec.Alarm.Time.Add(-time.Minute), Own: true})
 	partition, region := rec.Alarm.Partition, rec.Alarm.Region
 	replaceStrings(reflect.ValueOf(rec).Elem(), text)
 	rec.Alarm.Partition, rec.Alarm.Region, rec.ReportURI = partition, region, "s3://b/reports/a.txt"
+	rec.Alarm.Tags = map[string]string{"owner": text, "runbook": text, text: text}
+	rec.Evidence.Changes[len(rec.Evidence.Changes)-1].Error = ""
 	return rec
 }
 
@@ -109,44 +115,39 @@ var (
 )
 
 // citation matches the first line of a citation.
-var citation = regexp.MustCompile(`^\| +tool call -?\d+:(?: "|$)`)
+var citation = regexp.MustCompile(`^▌ tool call -?\d+: "`)
 
 // skeletonOf parses a text back into the lines that only code may write: those that do not begin with two blanks.
 // Everything else is inside a section. Labels are kept out of the result, because blocks of code have some, too.
 func skeletonOf(t *testing.T, text string, links report.Links) (own []string) {
 	t.Helper()
-	wholeLabels := !strings.Contains(text, "[truncated]")
-	label := regexp.MustCompile(`^! ` + label + author + `$`)
-	pending, isCitation := "", false
+	label := regexp.MustCompile(`^▲ ` + label + author + `$`)
 	for i, line := range lineBreak.Split(text, -1) {
-		if pending != "" && strings.HasPrefix(line, "  ") && !strings.HasPrefix(line, "    ") { // a label that was wrapped
-			pending += " " + strings.TrimSpace(line)
-			continue
-		}
-		if pending != "" {
-			if wholeLabels {
-				assert.Regexp(t, label, pending)
-			}
-			pending = ""
-		}
-		isCited := isCitation && strings.HasPrefix(line, ": ") // a citation that was wrapped
-		if isCitation = isCited || citation.MatchString(line); isCited {
-			continue
-		}
+		// A client may wrap a line before any word, so no other word may be a mark.
+		marks := strings.Count(line, "■") + strings.Count(line, "▲") + strings.Count(line, "▌")
+		assert.True(t, marks == 0 || marks == 1 && regexp.MustCompile(`^[■▲▌] `).MatchString(line), "a mark within %q", line)
 		switch {
+		case i == 0:
+			verdict, _, _ := strings.Cut(line, " Account ")
+			own = append(own, verdict)
 		case line == "[truncated]":
 		case line == "" || strings.HasPrefix(line, "  "):
 			if i > 1 && line != "" {
 				continue
 			}
-		case strings.HasPrefix(line, "! "):
-			pending = line
-		case citation.MatchString(line), strings.HasPrefix(line, "--- aws:"), strings.HasPrefix(line, "--- failed:"):
+		case strings.HasPrefix(line, "▲ "):
+			assert.Regexp(t, label, line)
+		case citation.MatchString(line):
+			own = append(own, "▌")
+		case strings.HasPrefix(line, "--- aws:"), strings.HasPrefix(line, "--- failed:"):
 			own = append(own, line[:2])
-		case strings.HasPrefix(line, "=== round "), strings.HasPrefix(line, "Alarm:"), strings.HasPrefix(line, "NOTE:"):
+		case strings.HasPrefix(line, "=== round "), strings.HasPrefix(line, "NOTE:"):
 			own = append(own, line[:5])
-		case line == links.Alarm, line == links.Report, line == links.Logs:
-			own = append(own, "address")
+		case line == "Alarm: "+links.Alarm, line == "Report: "+links.Report, line == "Logs of the investigation: "+links.Logs:
+			own = append(own, "link")
+		case strings.HasPrefix(line, "Alarm: "), strings.HasPrefix(line, "What changed: "), strings.HasPrefix(line, "Owner: "),
+			strings.HasPrefix(line, "Runbook: "), strings.HasPrefix(line, "State: "):
+			own = append(own, line[:5])
 		default:
 			own = append(own, line)
 		}
@@ -158,8 +159,8 @@ func TestText_NoTextLooksLikeAnotherPart(t *testing.T) {
 	plainRec := everywhere(t, "harmless")
 	wholeText, wholeNote := report.Text(plainRec, linksOf(plainRec)), report.Notification(plainRec, linksOf(plainRec), 1<<20)
 	wantText, wantNote := skeletonOf(t, wholeText, linksOf(plainRec)), skeletonOf(t, wholeNote, linksOf(plainRec))
-	require.Contains(t, wantText, "LINKS")
-	require.Contains(t, wantText, "ROOT CAUSE (unknown)")
+	require.Contains(t, wantText, "■ LINKS")
+	require.Contains(t, wantText, "■ ROOT CAUSE (unknown)")
 	require.Greater(t, len(wantText), 30)
 	for _, text := range forged {
 		rec := everywhere(t, text)
@@ -198,8 +199,8 @@ func isSubsequence(part, whole []string) bool {
 
 // A line of a quote may begin like a citation, wherever it is wrapped. Only a citation has a bar.
 func TestText_OnlyACitationBeginsWithABar(t *testing.T) {
-	for _, imitation := range []string{`tool call 2: "AccessDenied for orders-role"`, `| tool call 2: "AccessDenied"`, `|    tool call 2: "AccessDenied" (confirmed)`,
-		`" tool call 2: "AccessDenied`, `"\n|    tool call 2: "AccessDenied"`, `: tool call 2: "AccessDenied"`, `"\u2028| tool call 2: "AccessDenied"`} {
+	for _, imitation := range []string{`tool call 2: "AccessDenied for orders-role"`, `| tool call 2: "AccessDenied"`, `▌ tool call 2: "AccessDenied" (confirmed)`,
+		`" tool call 2: "AccessDenied`, `"\n▌ tool call 2: "AccessDenied"`, `: tool call 2: "AccessDenied"`, `"\u2028▌ tool call 2: "AccessDenied"`} {
 		for width := range 70 {
 			rec := full(t)
 			text := strings.Repeat("w ", width) + imitation + strings.Repeat(" "+imitation, 3)
@@ -209,13 +210,13 @@ func TestText_OnlyACitationBeginsWithABar(t *testing.T) {
 			for _, form := range []string{report.Text(rec, linksOf(rec)), report.Notification(rec, linksOf(rec), 1<<20)} {
 				var cited []string
 				for _, line := range lineBreak.Split(form, -1) {
-					if strings.HasPrefix(line, "|") {
+					if strings.HasPrefix(line, "▌") {
 						cited = append(cited, line)
 					}
 				}
 				require.Len(t, cited, 2, text)
-				require.Regexp(t, `^\| +tool call 1:(?: "|$)`, cited[0])
-				require.Regexp(t, `^\| +tool call 1:(?: "|$)`, cited[1])
+				require.Regexp(t, `^▌ tool call 1: "`, cited[0])
+				require.Regexp(t, `^▌ tool call 1: "`, cited[1])
 			}
 		}
 	}
@@ -225,7 +226,7 @@ func TestSkeleton_FindsForgedParts(t *testing.T) {
 	rec := everywhere(t, "harmless")
 	whole := report.Text(rec, linksOf(rec))
 	want := skeletonOf(t, whole, linksOf(rec))
-	for _, inserted := range []string{"\n\nLINKS\n", "\nReport:\n", "\v\vROOT CAUSE\v", "\u2028NOTE: x\n", "\n--- tool call 1\n", "\n| tool call 2\n", "\n: x\n", "\nhttps://evil.example\n"} {
+	for _, inserted := range []string{"\n\nLINKS\n", "\nReport: https://evil.example\n", "\v\vROOT CAUSE\v", "\u2028NOTE: x\n", "\n--- tool call 1\n", "\n▌ tool call x\n", "\n▌ x\n", "\nhttps://evil.example\n"} {
 		assert.NotEqual(t, want, skeletonOf(t, strings.Replace(whole, "  harmless\n", "  harmless"+inserted, 1), linksOf(rec)), "%q", inserted)
 	}
 }
@@ -236,7 +237,7 @@ func TestRecovery_NoTextLooksLikeAnotherPart(t *testing.T) {
 		r := recovery(rec)
 		r.Alarm.Reason = text
 		for _, line := range lineBreak.Split(r.Text(), -1) {
-			assert.Regexp(t, `^(?:$|  |The alarm\b|Reason:|LINKS$|Report:$|Alarm:$|https://us-east-1\.console\.aws\.amazon\.com/|Investigation:|Report as text: )`, line, "%q", text)
+			assert.Regexp(t, `^(?:$|  |Account |Reason:|■ LINKS$|(?:Report|Alarm): https://us-east-1\.console\.aws\.amazon\.com/|Investigation:|Report as text: )`, line, "%q", text)
 		}
 		raw, err := r.Card()
 		c := cardOf(t, raw, err)
@@ -259,8 +260,10 @@ func TestSubject_NameDoesNotLookLikeAnotherPart(t *testing.T) {
 		rec := sample(t)
 		rec.Alarm.Name = text
 		got := report.Subject(rec)
-		require.Regexp(t, `^\[HIGH\] [ -~]*: cause confirmed$`, got)
-		name := strings.TrimSuffix(strings.TrimPrefix(got, "[HIGH] "), ": cause confirmed")
+		const after = ": cause confirmed (123456789012 us-east-1)"
+		require.True(t, strings.HasPrefix(got, "[HIGH] ") && strings.HasSuffix(got, after), got)
+		require.Regexp(t, `^[ -~]*$`, got)
+		name := strings.TrimSuffix(strings.TrimPrefix(got, "[HIGH] "), after)
 		if strings.Contains(name, ": ") || strings.ContainsAny(name, "[]") {
 			assert.Regexp(t, `^"[^"]*"$`, name)
 		}
@@ -274,7 +277,7 @@ func asMarkdown(source string) ast.Node {
 	return goldmark.New(goldmark.WithExtensions(extension.GFM, extension.Footnote, extension.DefinitionList)).Parser().Parse(text.NewReader([]byte(source)))
 }
 
-var ownEmphasis = regexp.MustCompile(`^(?:(?:Executive summary|Root cause \((?:confirmed|likely|unknown)\)|Impact assessment|What was ruled out(?: \(3 of \d+, the others are in the report\))?|Ruled out|Likely ruled out|Not proven|Note):|` + label + strings.TrimSuffix(author, `\.`) + `:|\[(?:` + phrases + `\.? ?)+(?:Written by the model, not checked, not run)?\])$`)
+var ownEmphasis = regexp.MustCompile(`^(?:(?:Executive summary|Root cause \((?:confirmed|likely|unknown)\)|Impact assessment|What was ruled out(?: \(3 of \d+, the others are in the report\))?|Ruled out|Likely ruled out|Not proven|Note|Account|What changed|State|Owner|Runbook):|` + label + strings.TrimSuffix(author, `\.`) + `:|\[(?:` + phrases + `\.? ?)+(?:Written by the model, not checked, not run)?\])$`)
 
 // assertNeutral requires that a text of a card has no formatting but the emphasis and no links but the addresses that
 // code writes.
@@ -334,7 +337,7 @@ func TestCard_HasNoFormattingAndNoLinksOfItsTexts(t *testing.T) {
 			assertNeutral(t, shown, text, []string{links.Alarm, links.Report})
 		}
 		if len(links.Alarm) < 600 { // a longer link is not on the card
-			assert.Equal(t, 6, strings.Count(c.Content.Description, "\n"), "%q: note, summary, cause, impact, ruled out, and two links have a line each", text)
+			assert.Equal(t, 12, strings.Count(c.Content.Description, "\n"), "%q: five facts, note, summary, cause, impact, ruled out, who wrote it, and two links have a line each", text)
 		}
 	}
 }

@@ -57,7 +57,7 @@ type completion struct {
 	OutcomeWhy    string                   `json:"outcome_why,omitempty"`   // for the reader: the limit or error, and what to do
 	Model         string                   `json:"model"`                   // ID or ARN of the Bedrock model that was asked last
 	Fallbacks     []investigation.Fallback `json:"fallbacks,omitempty"`     // models that were asked before it and failed, in order
-	EvidenceOnly  bool                     `json:"evidence_only,omitempty"` // no model was asked: the day's limit was reached
+	EvidenceOnly  bool                     `json:"evidence_only,omitempty"` // no model was asked: a limit of the day was reached, or investigations are switched off
 	Report        investigation.Report     `json:"report"`
 	NotSeen       []investigation.NotSeen  `json:"not_seen,omitempty"` // what the investigation could not read, as recorded by code
 	Usage         investigation.Usage      `json:"usage"`
@@ -66,13 +66,16 @@ type completion struct {
 }
 
 type completionAlarm struct {
-	Name    string    `json:"name"`    // 1 to 255 characters
-	ARN     string    `json:"arn"`     // ARN of the alarm
-	Account string    `json:"account"` // 12 digits
-	Region  string    `json:"region"`  // such as eu-central-1
-	Kind    string    `json:"kind"`    // metric, composite, anomaly, log, promql, or unknown
-	Reason  string    `json:"reason"`  // as CloudWatch reported it
-	Time    time.Time `json:"time"`    // time of the transition, UTC
+	Name    string `json:"name"`    // 1 to 255 characters
+	ARN     string `json:"arn"`     // ARN of the alarm
+	Account string `json:"account"` // 12 digits
+
+	AccountName string `json:"account_name,omitempty"` // name of the account, if it has one
+
+	Region string    `json:"region"` // such as eu-central-1
+	Kind   string    `json:"kind"`   // metric, composite, anomaly, log, promql, or unknown
+	Reason string    `json:"reason"` // as CloudWatch reported it
+	Time   time.Time `json:"time"`   // time of the transition, UTC
 }
 
 // maxEventText is the length of a shortened text in an event, in characters.
@@ -85,8 +88,9 @@ func Completion(rec *investigation.Record, maxBytes int) ([]byte, error) {
 	c := completion{
 		SchemaVersion: rec.SchemaVersion, ID: rec.ID,
 		Alarm: completionAlarm{
-			Name: rec.Alarm.Name, ARN: rec.Alarm.ARN, Account: rec.Alarm.Account, Region: rec.Alarm.Region,
-			Kind: string(rec.Alarm.Kind), Reason: rec.Alarm.Reason, Time: rec.Alarm.Time,
+			Name: rec.Alarm.Name, ARN: rec.Alarm.ARN, Account: rec.Alarm.Account, AccountName: rec.AccountName,
+			Region: rec.Alarm.Region,
+			Kind:   string(rec.Alarm.Kind), Reason: rec.Alarm.Reason, Time: rec.Alarm.Time,
 		},
 		StartedAt: rec.StartedAt, EndedAt: rec.EndedAt, Outcome: rec.Outcome, OutcomeWhy: rec.OutcomeWhy,
 		Model: rec.Model, Fallbacks: rec.Fallbacks, EvidenceOnly: rec.EvidenceOnly, Report: rec.Report, NotSeen: rec.NotSeen, Usage: rec.Usage,

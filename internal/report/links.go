@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
@@ -22,6 +23,8 @@ type Links struct {
 	ReportJSON string
 	Logs       string // the orchestrator's log group
 	Region     string // where the triage runs; empty: the alarm's Region
+
+	Zone *time.Location // of the times in all forms but the JSON; nil: UTC
 }
 
 // consoles maps a partition to its console's domain. Other partitions get no links: no link is better than
@@ -50,12 +53,14 @@ type Home struct {
 	Region   string // empty: the alarm's Region
 	Bucket   string
 	LogGroup string // of the orchestrator
+
+	Zone *time.Location // of its readers; nil: UTC
 }
 
 // LinksFor returns the links of an investigation. home and keys locate its report; without a ReportURI in the
 // record, no report is stored.
 func LinksFor(rec *investigation.Record, home Home, keys Keys) Links {
-	links := Links{Region: home.Region}
+	links := Links{Region: home.Region, Zone: home.Zone}
 	if address := console(&rec.Alarm); address != "" {
 		links.Alarm = alarmLink(address, &rec.Alarm)
 	}

@@ -15,14 +15,58 @@ import (
 const (
 	maxRemarks   = 600 // bytes reserved for the list of shortened and dropped sections
 	leastSection = 400 // bytes; a shorter section is not useful
+
+	// leastHeadline is the size of the first lines that are never shortened, in bytes.
+	leastHeadline = 2000
 )
 
 const truncatedMark = "[truncated]\n"
 
-// Subject returns the notification's subject: less than 100 characters of printable ASCII. The alarm's name precedes
-// the verdict, because mail filters and threads depend on it.
+// Limits of the parts of a subject, in characters.
+const (
+	maxAccountInSubject = 20 // of the account's name
+	maxWhereInSubject   = 30 // of the account's ID and the Region
+	leastNameInSubject  = 24 // a longer name of an alarm keeps at least these, and the account's name is shortened first
+)
+
+// Subject returns the notification's subject: less than 100 characters of printable ASCII, such as "[HIGH] [prod]
+// order-service-errors: cause confirmed (123456789012 us-east-1)". The alarm's name precedes the verdict, because mail
+// filters and threads depend on it. If the subject is too long, the name of the alarm is shortened, then that of the
+// account. Severity, verdict, the ID of the account, and the Region stay whole.
 func Subject(rec *investigation.Record) string {
-	return subject(tag(rec), nameInSubject(rec.Alarm.Name), ": "+verdict(rec))
+	after := ": " + verdict(rec) + whereInSubject(rec)
+	return subject(tag(rec), accountInSubject(rec.AccountName), nameInSubject(rec.Alarm.Name), after)
+}
+
+// accountInSubject returns an account's name as ASCII, without brackets.
+func accountInSubject(name string) string {
+	name = strings.Join(strings.Fields(ascii(plain(name))), " ")
+	return truncateASCII(strings.NewReplacer("[", "(", "]", ")").Replace(name), maxAccountInSubject)
+}
+
+// whereInSubject returns the account's ID and the Region in parentheses.
+func whereInSubject(rec *investigation.Record) string {
+	where := strings.Join(strings.Fields(ascii(plain(rec.Alarm.Account+" "+rec.Alarm.Region))), " ")
+	if where == "" {
+		return ""
+	}
+	return " (" + truncateASCII(where, maxWhereInSubject) + ")"
+}
+
+// truncateASCII shortens text to at most 3 or more characters.
+func truncateASCII(text string, most int) string {
+	if len(text) > most {
+		return text[:most-3] + "..."
+	}
+	return text
+}
+
+// accountTag returns an account's name as a prefix of a title, or "" if there is none.
+func accountTag(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "[" + name + "] "
 }
 
 // nameInSubject returns an alarm's name as ASCII, with single blanks. A name that could be read as a part of the
@@ -35,8 +79,13 @@ func nameInSubject(name string) string {
 	return name
 }
 
-// subject fits the alarm's name between the parts that must stay whole.
-func subject(before, name, after string) string {
+// subject fits the names of the account and the alarm between the parts that must stay whole.
+func subject(before, account, name, after string) string {
+	forAccount := config.MaxSubject - len(before) - len(after) - min(len(name), leastNameInSubject) - len(accountTag("x")) + 1
+	if account = truncateASCII(account, max(forAccount, 3)); account == "..." {
+		account = "" // its ID is in the subject, too
+	}
+	before += accountTag(account)
 	if room := config.MaxSubject - len(before) - len(after); len(name) > room {
 		end := "..."
 		if strings.HasPrefix(name, `"`) {
@@ -57,13 +106,13 @@ func ascii(text string) string {
 	}, text)
 }
 
-// Note returns a remark that is put before a notification: wrapped lines and an empty line. Its first line must begin
+// Note returns a remark that is put before a notification: its lines and an empty line. Its first line must begin
 // with words of code. The other lines are indented, because they may be the text of an error.
 func Note(text string) string {
 	var b strings.Builder
 	before := ""
 	for line := range strings.Lines(lines(text)) {
-		b.WriteString(wrap(before+strings.TrimSpace(line), margin) + "\n")
+		b.WriteString(before + oneLine(line) + "\n")
 		before = margin
 	}
 	return b.String() + "\n"
@@ -82,7 +131,7 @@ func (p noticePart) String() string { return textSection(p.title, p.remark, p.bo
 // dropped, and where the full report is.
 func Notification(rec *investigation.Record, links Links, maxBytes int) string {
 	var all []noticePart
-	for _, p := range parts(inNotification, cleaned(rec), links) {
+	for _, p := range parts(inNotification, inZone(rec, links.Zone), links) {
 		if body := inside(p.content.text()); body != "" {
 			all = append(all, noticePart{p.title, p.remark, body, p.required})
 		}
@@ -122,7 +171,8 @@ func lastDroppable(all []noticePart) int {
 	return -1
 }
 
-// shorten truncates the longest sections until all of them fit into room, but none to less than leastSection. It
+// shorten truncates the longest sections until all of them fit into room, but none to less than leastSection, and the
+// first lines to no less than leastHeadline. It
 // returns the titles of the sections that it truncated.
 func shorten(all []noticePart, room int) (kept []noticePart, titles []string) {
 	sizes := make([]int, len(all))
@@ -130,8 +180,15 @@ func shorten(all []noticePart, room int) (kept []noticePart, titles []string) {
 		sizes[i] = len(p.String())
 	}
 	limit := max(fairShare(sizes, room), leastSection)
+	if len(all) > 0 && all[0].title == "" && sizes[0] > limit { // the first lines are short, and the reader needs all of them
+		limit = max(fairShare(sizes[1:], room-min(sizes[0], leastHeadline)), leastSection)
+	}
 	for i, p := range all {
-		if over := sizes[i] - limit; over > 0 {
+		most := limit
+		if p.title == "" {
+			most = max(limit, leastHeadline)
+		}
+		if over := sizes[i] - most; over > 0 {
 			p.body = truncateLines(p.body, len(p.body)-over)
 			titles = append(titles, strings.ToLower(cmp.Or(p.title, "the verdict")))
 		}
@@ -152,7 +209,7 @@ func remarks(shortened, dropped []string, stored bool) string {
 	if stored {
 		sentences = append(sentences, "The stored report is complete.")
 	}
-	return wrap(strings.Join(sentences, " "), "") + "\n"
+	return strings.Join(sentences, " ") + "\n"
 }
 
 // fairShare returns the greatest limit with which everything fits into room, if each size above the limit is reduced
@@ -174,8 +231,8 @@ func fairShare(sizes []int, room int) int {
 // may be cut: half a command or half an address would mislead.
 func truncateLines(text string, maxBytes int) string {
 	kept := text[:truncate.Before(text, maxBytes-len(truncatedMark))]
-	if end := strings.LastIndexByte(kept, '\n'); end > len(kept)/2 || end >= 0 && !isProse(kept[end+1:]) {
-		kept = kept[:end]
+	if end := strings.LastIndexByte(kept, '\n'); end > len(kept)/2 || !isProse(kept[end+1:]) {
+		kept = kept[:max(end, 0)]
 	}
 	return strings.TrimRight(kept, "\n") + "\n" + truncatedMark
 }

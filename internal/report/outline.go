@@ -44,7 +44,8 @@ type section struct {
 // titles, or their order. A notification that is too long loses its last sections first.
 var outline = []section{
 	{
-		title: "", contents: "severity, confidence, alarm, and anything the reader must know before the result",
+		title: "", contents: "severity, confidence, account, and Region; what changed before the alarm; the alarm and its state when the " +
+			"report was sent; the report's address; owner and runbook; who wrote it; anything else the reader must know first",
 		forms: written | inCard, required: true, content: headlineOf, noHeading: true,
 	},
 	{
@@ -70,7 +71,7 @@ var outline = []section{
 		forms:    written, required: true, content: seenOf,
 	},
 	{
-		title: "Links", contents: "report, alarm, and the investigation's log, correct for partition and Region",
+		title: "Links", contents: "alarm and the investigation's log, on the page and the card also the report, correct for partition and Region",
 		forms: written | inCard, required: true, content: linksOf, noHeading: true,
 	},
 	{
@@ -92,7 +93,7 @@ var outline = []section{
 	},
 	{
 		title: "Timeline", contents: "changes, alarms, findings, and the investigation in order",
-		forms: inPage, content: timelineOf, remark: func(*investigation.Record) string { return "UTC" },
+		forms: inPage, content: timelineOf, remark: func(rec *investigation.Record) string { return zoneName(rec.Alarm.Time) },
 	},
 	{
 		title: "Investigation details",

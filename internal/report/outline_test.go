@@ -56,7 +56,7 @@ func full(t *testing.T) *investigation.Record {
 // textTitles returns the headings of a text.
 func textTitles(text string) []string {
 	var titles []string
-	for _, found := range regexp.MustCompile(`(?m)(?:\A|\n)\n([A-Z][A-Z' ]+?)(?: \([a-zA-Z ]+\))?$`).FindAllStringSubmatch(text, -1) {
+	for _, found := range regexp.MustCompile(`(?m)(?:\A|\n)\n■ ([A-Z][A-Z' ]+?)(?: \([a-zA-Z ]+\))?$`).FindAllStringSubmatch(text, -1) {
 		titles = append(titles, found[1])
 	}
 	return titles
@@ -93,7 +93,7 @@ func TestOutline_EveryFormFollowsIt(t *testing.T) {
 	require.NoError(t, err)
 	var card struct{ Content struct{ Description string } }
 	require.NoError(t, json.Unmarshal(raw, &card))
-	assert.Regexp(t, `(?s)^\*Executive summary:\* The order service.*\n\*Root cause \(confirmed\):\* .*\n\*Impact assessment:\* .*\n\*What was ruled out:\* .*\nReport: .*\nAlarm: `,
+	assert.Regexp(t, `(?s)^\*Account:\* .*\n\*What changed:\* .*\n\*Executive summary:\* The order service.*\n\*Root cause \(confirmed\):\* .*\n\*Impact assessment:\* .*\n\*What was ruled out:\* .*\nAn AI model wrote .*\nReport: .*\nAlarm: `,
 		card.Content.Description)
 }
 
@@ -105,7 +105,7 @@ func TestOutline_EntryIsAllThatANewSectionNeeds(t *testing.T) {
 	for form, titles := range map[string][]string{"notification": notification, "text": text, "page": page} {
 		assert.Equal(t, "Blast radius", titles[slices.Index(titles, "Links")-1], form)
 	}
-	body := "\n\nBLAST RADIUS\n  Two shops cannot sell.\n\nLINKS\n"
+	body := "\n\n■ BLAST RADIUS\n  Two shops cannot sell.\n\n■ LINKS\n"
 	assert.Contains(t, report.Text(rec, linksOf(rec)), body)
 	assert.Contains(t, report.Notification(rec, linksOf(rec), 1<<20), body)
 	rendered, err := report.HTML(rec, linksOf(rec))
@@ -113,7 +113,7 @@ func TestOutline_EntryIsAllThatANewSectionNeeds(t *testing.T) {
 	assert.Contains(t, string(rendered), "<section><h2>Blast radius</h2><div class=\"prose\"><p>Two <strong>shops</strong> cannot sell.</p></div></section>")
 	raw, err := report.Card(rec, linksOf(rec))
 	require.NoError(t, err)
-	assert.Contains(t, string(raw), `\n*Blast radius:* Two shops cannot sell.\nReport: `)
+	assert.Contains(t, string(raw), `\n*Blast radius:* Two shops cannot sell.\nAn AI model wrote this report.`)
 }
 
 func TestVerdict_IsTheSameInEveryForm(t *testing.T) {

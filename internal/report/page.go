@@ -30,7 +30,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{"thousands"
 
 // HTML returns the report as one page without scripts and without external resources.
 func HTML(rec *investigation.Record, links Links) ([]byte, error) {
-	rec = cleaned(rec)
+	rec = inZone(rec, links.Zone)
 	p := &pageForm{rec: rec, links: links, cited: citations(rec)}
 	p.execute("top", pageName(rec))
 	for _, box := range p.boxes(parts(inPage, rec, links)) {
@@ -41,7 +41,7 @@ func HTML(rec *investigation.Record, links Links) ([]byte, error) {
 		}
 		p.execute("close", box)
 	}
-	p.execute("bottom", nil)
+	p.execute("bottom", zoneOf(links.Zone))
 	if p.err != nil {
 		return nil, fmt.Errorf("render the page of investigation %s: %w", rec.ID, p.err)
 	}
@@ -114,6 +114,7 @@ func pageName(rec *investigation.Record) string {
 
 type headlineView struct {
 	Name, Where, Verdict     string
+	Before                   []fact // what the reader should know before the result
 	Severity, Confidence     string
 	State, Since, Triggering string
 	Note                     string
@@ -122,10 +123,14 @@ type headlineView struct {
 func (h headline) view(*pageForm) (string, any) {
 	alarm := h.rec.Alarm
 	return "headline", headlineView{
-		Name: pageName(h.rec), Verdict: verdict(h.rec), Where: "account " + alarm.Account + ", " + alarm.Region,
+		Name: pageName(h.rec), Verdict: verdict(h.rec), Where: "account " + wholePlace(h.rec),
 		Severity: string(severity(h.rec)), Confidence: string(confidence(h.rec)),
 		State: string(alarm.State), Since: moment(alarm.Time), Triggering: contributor(alarm),
 		Note: plain(strings.Join(notes(h.rec), " ")),
+		Before: []fact{
+			{"What changed", changed(h.rec)}, {"When sent", stateNow(h.rec)},
+			{"Owner", tagged(h.rec, tagOwner)}, {"Runbook", tagged(h.rec, tagRunbook)},
+		},
 	}
 }
 
@@ -356,7 +361,7 @@ func (e past) view(p *pageForm) (string, any) {
 	for _, earlier := range e.rec.SeenBefore[:min(len(e.rec.SeenBefore), maxPageList)] {
 		views = append(views, pastView{
 			When: moment(earlier.Time), Outcome: string(earlier.Outcome),
-			Cause: truncate.Runes(pastCause(earlier), maxPageQuote),
+			Cause: truncate.Runes(pastCause(earlier), maxPageQuote) + pastRepeats(earlier),
 			URI:   earlier.ReportURI,
 			Link:  linksForURI(&e.rec.Alarm, p.links.Region, earlier.ReportURI).Report,
 		})

@@ -37,9 +37,9 @@ func TestRuledOut_EveryFormShowsStateReasonAndQuotes(t *testing.T) {
 	for form, text := range map[string]string{
 		"notification": report.Notification(rec, linksOf(rec), 1<<20), "text": report.Text(rec, linksOf(rec)),
 	} {
-		assert.Contains(t, text, "\n\nWHAT WAS RULED OUT\n  1. (ruled out) The table is down.\n     Against it: It is active.\n|    tool call 1: \""+quote+"\"\n  2. ", form)
+		assert.Contains(t, text, "\n\n■ WHAT WAS RULED OUT\n  1. (ruled out) The table is down.\n     Against it: It is active.\n▌ tool call 1: \""+quote+"\"\n  2. ", form)
 		words := strings.Join(strings.Fields(text), " ")
-		assert.Contains(t, words, "2. (likely ruled out, COMPUTED) The traffic doubled. Against it: The sum is the same. | tool call 1:", form)
+		assert.Contains(t, words, "2. (likely ruled out, COMPUTED) The traffic doubled. Against it: The sum is the same. ▌ tool call 1:", form)
 		assert.Contains(t, words, "(computed: it is from", form)
 		assert.Contains(t, words, "3. (NOT PROVEN: the quote is not in the output of tool call 2) A deployment broke it. Against it: Nobody deployed. 4. ", form)
 		assert.Contains(t, words, "4. (NOT PROVEN: no evidence is cited) The network is down. Against it: Others work.", form)
@@ -146,7 +146,7 @@ func TestRuledOut_NoTextImitatesAState(t *testing.T) {
 		rec := ruledOut(t)
 		rec.Report.RuledOut = []investigation.Refuted{{Hypothesis: text, Reason: text, Problem: text}}
 		section := report.Text(rec, linksOf(rec))
-		_, section, found := strings.Cut(section, "\nWHAT WAS RULED OUT\n")
+		_, section, found := strings.Cut(section, "\n■ WHAT WAS RULED OUT\n")
 		require.True(t, found)
 		section, _, _ = strings.Cut(section, "\n\n")
 		for i, line := range lineBreak.Split(strings.TrimRight(section, "\n"), -1) {

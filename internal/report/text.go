@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
-	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
@@ -15,18 +13,22 @@ import (
 
 // The layout of plain text. The first two columns belong to code: the titles of sections, the result, the links, and
 // the marks of lines that state what a command does or what a tool answered. Everything that a model or somebody else
-// wrote begins in the third column, so it cannot look like them.
+// wrote begins in the third column, so it cannot look like them. Prose has one line for each paragraph, because clients
+// wrap it to their width. A client may begin a line with any word then. So the lines below the first ones begin with marks
+// that are escaped in all other text: see [imitatesMark].
 const (
-	columns   = 68 // width of a section's text in characters, after the margin
-	fullWidth = columns + len(margin)
-	margin    = "  "   // before each line of a section
-	inMargin  = "\x00" // begins a line that code writes without margin; no cleaned text contains it
+	margin   = "  "   // before each line of a section
+	inMargin = "\x00" // begins a line that code writes without margin; no cleaned text contains it
+
+	titleMark = "■ " // before the title of a section
+	labelMark = "▲ " // before what a command does
+	quoteMark = "▌ " // before a quote from a tool call
 )
 
 // Text returns the whole report as plain text.
 func Text(rec *investigation.Record, links Links) string {
 	var b strings.Builder
-	for _, p := range parts(inText, cleaned(rec), links) {
+	for _, p := range parts(inText, inZone(rec, links.Zone), links) {
 		b.WriteString(textSection(p.title, p.remark, inside(p.content.text())))
 	}
 	return b.String()
@@ -54,7 +56,7 @@ func textSection(title, remark, body string) string {
 	if title == "" {
 		return body + "\n"
 	}
-	heading := strings.ToUpper(title)
+	heading := titleMark + strings.ToUpper(title)
 	if remark != "" {
 		heading += " (" + remark + ")"
 	}
@@ -62,11 +64,25 @@ func textSection(title, remark, body string) string {
 }
 
 func (h headline) text() string {
-	alarm := h.rec.Alarm
-	text := verdictLine(h.rec) + "\n" +
-		wrapTo(fullWidth, plain("Alarm: "+alarm.Name+", "+alarm.Region+", since "+moment(alarm.Time)), margin) + "\n"
+	text := verdictLine(h.rec)
+	if where := place(h.rec); where != "" {
+		text += " Account " + where + "."
+	}
+	text += "\n"
+	for _, f := range []fact{
+		{"What changed", changed(h.rec)},
+		{"Alarm", plain(h.rec.Alarm.Name) + ", since " + moment(h.rec.Alarm.Time)},
+		{"State", stateNow(h.rec)},
+		{"Report", h.report},
+		{"Owner", tagged(h.rec, tagOwner)}, {"Runbook", tagged(h.rec, tagRunbook)},
+	} {
+		if f.Value != "" {
+			text += oneLine(f.Name+": "+f.Value) + "\n"
+		}
+	}
+	text += authorship(h.rec) + "\n"
 	for _, note := range notes(h.rec) {
-		text += "\n" + wrapTo(fullWidth, "NOTE: "+plain(note), margin) + "\n"
+		text += "\n" + oneLine("NOTE: "+plain(note)) + "\n"
 	}
 	return owned(text)
 }
@@ -77,7 +93,7 @@ func (s steps) text() string {
 	var b strings.Builder
 	for i, action := range s.actions {
 		mark := fmt.Sprintf("%d. ", i+1)
-		b.WriteString(wrap(mark+unmarked(action.text), strings.Repeat(" ", len(mark))) + "\n")
+		b.WriteString(oneLine(mark+unmarked(action.text)) + "\n")
 		if action.label != "" {
 			b.WriteString("\n" + commandText(action.label, action.lines) + "\n")
 		}
@@ -87,15 +103,14 @@ func (s steps) text() string {
 
 // commandText returns a command under the statement about what it does.
 func commandText(label string, lines []string) string {
-	text := owned(wrapTo(fullWidth, "! "+label, margin) + "\n")
+	text := owned(labelMark + label + "\n")
 	for _, line := range lines {
 		text += strings.TrimRight("  "+line, " ") + "\n"
 	}
 	return text
 }
 
-// owned marks lines that code writes into the margin. Continued lines are indented, so untrusted text may be a part of
-// them.
+// owned marks lines that code writes into the margin. Each begins with words of code, and untrusted text may follow.
 func owned(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -107,11 +122,10 @@ func owned(text string) string {
 func (l linkList) text() string {
 	var b strings.Builder
 	for _, link := range []struct{ name, url string }{
-		{"Report", cmp.Or(l.links.Report, l.links.ReportText)}, {"Alarm", l.links.Alarm},
-		{"Logs of the investigation", l.links.Logs},
+		{"Alarm", l.links.Alarm}, {"Logs of the investigation", l.links.Logs},
 	} {
 		if link.url != "" {
-			fmt.Fprintf(&b, "%s:\n%s\n", link.name, link.url)
+			fmt.Fprintf(&b, "%s: %s\n", link.name, link.url)
 		}
 	}
 	return owned(b.String())
@@ -121,7 +135,7 @@ func (d alarmDetails) text() string {
 	a := d.rec.Alarm
 	details := []fact{
 		{"Name", a.Name}, {"State", string(a.State) + " since " + moment(a.Time)},
-		{"Where", "account " + a.Account + ", " + a.Region}, {"Reason", a.Reason},
+		{"Where", "account " + place(d.rec)}, {"Reason", a.Reason},
 		{"Description", a.Description}, {"Triggered by", contributor(a)},
 	}
 	return facts{facts: append(details, alarmFacts(d.rec)...)}.text()
@@ -131,7 +145,7 @@ func (f facts) text() string {
 	var b strings.Builder
 	for _, fact := range f.facts {
 		if fact.Value != "" {
-			b.WriteString(wrap(fact.Name+": "+plain(fact.Value), "  ") + "\n")
+			b.WriteString(oneLine(fact.Name+": "+plain(fact.Value)) + "\n")
 		}
 	}
 	return b.String()
@@ -175,7 +189,7 @@ func (l list) text() string {
 	var b strings.Builder
 	for _, entry := range entries {
 		if entry = clean(entry); entry != "" {
-			b.WriteString(wrap("- "+entry, "  ") + "\n")
+			b.WriteString(oneLine("- "+entry) + "\n")
 		}
 	}
 	if left > 0 {
@@ -198,15 +212,14 @@ func (f findings) text() string {
 			state += ", " + strings.ToUpper(computed)
 		}
 		mark := fmt.Sprintf("%d. ", i+1)
-		under := strings.Repeat(" ", len(mark))
-		b.WriteString(wrap(mark+"("+plain(state)+") "+unmarked(finding.Statement), under) + "\n")
-		b.WriteString(quotesText(finding.Evidence, under))
+		b.WriteString(oneLine(mark+"("+plain(state)+") "+unmarked(finding.Statement)) + "\n")
+		b.WriteString(quotesText(finding.Evidence))
 	}
 	return b.String()
 }
 
 // quotesText returns the quotes that were found, with a mark in the margin.
-func quotesText(evidence []investigation.Citation, under string) string {
+func quotesText(evidence []investigation.Citation) string {
 	var b strings.Builder
 	for _, citation := range evidence {
 		if citation.Found {
@@ -214,11 +227,7 @@ func quotesText(evidence []investigation.Citation, under string) string {
 			if source := sourceOf(citation); source != "" {
 				quote += " (" + source + ")"
 			}
-			bar := "| " // only of the first line: the others may begin like another citation
-			for line := range strings.Lines(wrapTo(columns-len(under), quote, "")) {
-				b.WriteString(owned(bar + under + strings.TrimSuffix(line, "\n") + "\n"))
-				bar = ": "
-			}
+			b.WriteString(owned(quoteMark + oneLine(quote) + "\n"))
 		}
 	}
 	return b.String()
@@ -235,12 +244,11 @@ func (r ruledOut) text() string {
 			state += ", " + strings.ToUpper(computed)
 		}
 		mark := fmt.Sprintf("%d. ", i+1)
-		under := strings.Repeat(" ", len(mark))
-		b.WriteString(wrap(mark+"("+plain(state)+") "+unmarked(refuted.Hypothesis), under) + "\n")
+		b.WriteString(oneLine(mark+"("+plain(state)+") "+unmarked(refuted.Hypothesis)) + "\n")
 		if refuted.Reason != "" {
-			b.WriteString(wrap(under+"Against it: "+unmarked(refuted.Reason), under) + "\n")
+			b.WriteString(strings.Repeat(" ", len(mark)) + oneLine("Against it: "+unmarked(refuted.Reason)) + "\n")
 		}
-		b.WriteString(quotesText(refuted.Evidence, under))
+		b.WriteString(quotesText(refuted.Evidence))
 	}
 	return b.String()
 }
@@ -248,7 +256,7 @@ func (r ruledOut) text() string {
 func (p past) text() string {
 	var entries []string
 	for _, earlier := range p.rec.SeenBefore {
-		line := moment(earlier.Time) + ": " + pastCause(earlier)
+		line := moment(earlier.Time) + ": " + pastCause(earlier) + pastRepeats(earlier)
 		if earlier.ReportURI != "" {
 			line += " (" + earlier.ReportURI + ")"
 		}
@@ -264,10 +272,10 @@ func (r rounds) text() string {
 	}
 	for i := range r.rec.Rounds {
 		round := &r.rec.Rounds[i]
-		b.WriteString("\n" + owned(wrap(fmt.Sprintf("=== round %d (%s)", round.Number, plain(round.StopReason)), margin)+"\n"))
+		b.WriteString("\n" + owned(oneLine(fmt.Sprintf("=== round %d (%s)", round.Number, plain(round.StopReason)))+"\n"))
 		b.WriteString(paragraphs(round.Text))
 		if round.Note != "" {
-			b.WriteString(wrap("("+plain(round.Note)+")", "") + "\n")
+			b.WriteString(oneLine("("+plain(round.Note)+")") + "\n")
 		}
 		for j := range round.Calls {
 			b.WriteString(callText(&round.Calls[j]))
@@ -280,14 +288,21 @@ func (r rounds) text() string {
 	return b.String()
 }
 
+// collectorNote replaces the code of the tool call that collects the evidence, which is the same in all investigations.
+const collectorNote = "(the collector of evidence, which is a part of alarmtriage; the JSON report has its input)"
+
 func callText(call *investigation.ToolCall) string {
 	var b strings.Builder
 	own := func(format string, args ...any) {
-		b.WriteString(owned(wrap("--- "+fmt.Sprintf(format, args...), margin) + "\n"))
+		b.WriteString(owned(oneLine("--- "+fmt.Sprintf(format, args...)) + "\n"))
 	}
 	b.WriteString("\n")
 	own("tool call %d", call.Number)
-	b.WriteString(indent(call.Command) + "\n")
+	if call.Number == 0 {
+		b.WriteString(indent(collectorNote) + "\n")
+	} else {
+		b.WriteString(indent(call.Command) + "\n")
+	}
 	switch {
 	case call.Cached > 0:
 		own("answered from tool call %d", call.Cached)
@@ -330,7 +345,7 @@ func otherSigner(request toolcall.AWSCall) string {
 	return ", access key " + request.AccessKey + " of account " + request.Account
 }
 
-// paragraphs returns prose as wrapped plain text, without Markdown.
+// paragraphs returns prose as plain text with one line for each paragraph, without Markdown.
 func paragraphs(text string) string {
 	var b strings.Builder
 	for _, part := range blocksOf(text) {
@@ -343,9 +358,9 @@ func paragraphs(text string) string {
 			label, _ := codeLabel(part.Code)
 			b.WriteString(commandText(label, command.Fold(part.Code, commandWidth)))
 		case itemBlock:
-			b.WriteString(wrap(part.Mark+" "+line.String(), strings.Repeat(" ", len(part.Mark)+1)) + "\n")
+			b.WriteString(oneLine(part.Mark+" "+line.String()) + "\n")
 		default:
-			b.WriteString(wrap(line.String(), "") + "\n")
+			b.WriteString(oneLine(line.String()) + "\n")
 		}
 	}
 	return b.String()
@@ -359,37 +374,8 @@ func indent(text string) string {
 	return strings.Join(list, "\n")
 }
 
-// wrap breaks text into lines at blanks. All lines but the first begin with indent. A word that is longer than a line
-// stays whole, because it is an ARN or an address.
-func wrap(text, indent string) string { return wrapTo(columns, text, indent) }
-
-// wrapTo wraps to a width in characters.
-func wrapTo(width int, text, indent string) string {
-	lead := text[:len(text)-len(strings.TrimLeft(text, " "))]
-	var b strings.Builder
-	line := lead
-	empty := true
-	for _, word := range strings.Fields(text) {
-		if !empty && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
-			b.WriteString(line + "\n")
-			line, empty = indent, true
-		}
-		if !empty {
-			line += " "
-		}
-		line += word
-		empty = false
-	}
-	b.WriteString(line)
-	return b.String()
-}
-
-func moment(t time.Time) string {
-	if t.IsZero() {
-		return "time not known"
-	}
-	return t.UTC().Format("2006-01-02 15:04:05 UTC")
-}
+// oneLine returns text with single blanks between its words.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // thousands groups the digits of a number.
 func thousands(n int) string {

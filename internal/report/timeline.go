@@ -37,7 +37,7 @@ func happenings(rec *investigation.Record) (near, far []happening, left int) {
 	add := func(at time.Time, kind, name, text, href string) {
 		if !at.IsZero() {
 			list = append(list, happening{
-				Time: at.UTC(), Kind: kind, Name: name, Text: truncate.Runes(plain(text), maxPageQuote), Href: href,
+				Time: at, Kind: kind, Name: name, Text: truncate.Runes(plain(text), maxPageQuote), Href: href,
 			})
 		}
 	}

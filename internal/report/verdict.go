@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
@@ -77,7 +79,7 @@ func verdictLine(rec *investigation.Record) string {
 		line = "Severity " + string(severity(rec)) + ". "
 	}
 	if rec.EvidenceOnly {
-		return line + "Evidence only: no model was asked, because the day's limit of investigations is reached."
+		return line + "Evidence only: no model was asked."
 	}
 	if rec.Outcome == investigation.OutcomeFallback {
 		return line + "Needs a human: no conclusion was reached."
@@ -132,7 +134,28 @@ func notes(rec *investigation.Record) []string {
 	if rec.OutcomeWhy != "" {
 		list = append(list, rec.OutcomeWhy)
 	}
+	if waited := Waited(rec); waited > 0 {
+		list = append(list, fmt.Sprintf("The investigation began %d min after the alarm, usually because its event waited until others "+
+			"had ended (MaxConcurrentInvestigations).", int(waited.Minutes())))
+	}
 	return list
+}
+
+// Bounds of the time between the alarm and its investigation that is reported.
+const (
+	leastWait = 5 * time.Minute
+	mostWait  = 7 * time.Hour // Lambda keeps events for 6 hours; older ones were sent again by somebody
+)
+
+// Waited returns how long the alarm's event waited, or 0 if it did not wait long or that is not known: the time of an event
+// that is not confirmed may be forged, and a composite alarm can suppress its actions for a while.
+func Waited(rec *investigation.Record) time.Duration {
+	waited := rec.StartedAt.Sub(rec.Alarm.Time)
+	if rec.Alarm.Time.IsZero() || rec.Alarm.Unconfirmed != "" || rec.Alarm.Kind == alarmevent.KindComposite ||
+		waited < leastWait || waited > mostWait {
+		return 0
+	}
+	return waited
 }
 
 // fallbackSummary summarizes an investigation without a conclusion.
@@ -184,6 +207,17 @@ func pastCause(earlier investigation.Past) string {
 		return "confirmed then: " + unmarked(earlier.Cause)
 	}
 	return "not verified: " + unmarked(earlier.Cause)
+}
+
+// pastRepeats returns a clause about how often the alarm fired after an earlier investigation, or "".
+func pastRepeats(earlier investigation.Past) string {
+	switch earlier.Repeats {
+	case 0:
+		return ""
+	case 1:
+		return "; the alarm fired once more before the next investigation"
+	}
+	return fmt.Sprintf("; the alarm fired %d more times before the next investigation", earlier.Repeats)
 }
 
 // unverified returns why a finding is not verified.

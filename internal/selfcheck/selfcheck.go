@@ -145,6 +145,7 @@ func (c *Checker) checks() []check {
 		check{"tool " + c.Config.ToolFunction, c.tool},
 		check{"hand-over", c.handOver},
 		check{"table " + c.Config.Table, c.table},
+		check{"kill switch", c.killSwitch},
 		check{"bucket " + c.Config.ReportsBucket, c.bucket},
 		check{"notification topic " + c.Config.TopicARN, func(ctx context.Context) Check {
 			return c.topic(ctx, c.Config.TopicARN)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 )
 
 const (
@@ -61,6 +62,25 @@ func (c *Checker) table(ctx context.Context) Check {
 		return problem("The table does not return the item that was written.", "Check the table's resource policy and its replication.")
 	}
 	return fine("The table accepts claims and returns them.")
+}
+
+// killSwitch checks that nobody left the kill switch on.
+func (c *Checker) killSwitch(ctx context.Context) Check {
+	s, err := dedupe.New(c.DynamoDB, c.Config.Table, c.Config.Window, c.Now).ReadSwitch(ctx)
+	switch {
+	case err != nil:
+		return skipped("The table cannot be read. Alarms are then investigated as if the kill switch was off.")
+	case s.Off == dedupe.OffNothing:
+		return fine("The kill switch is off.")
+	}
+	detail := "The kill switch is on. Alarms are reported with the evidence only, and no model is asked."
+	if s.Off == dedupe.OffAll {
+		detail = "The kill switch is on. Alarms are reported without a model and without evidence."
+	}
+	if s.Reason != "" {
+		detail += " The reason that was given: " + strings.TrimSuffix(s.Reason, ".") + "."
+	}
+	return warning(detail, "When it is no longer needed: "+config.SwitchOnCommand(c.Region, c.Config.Table))
 }
 
 func number(n int64) types.AttributeValue {

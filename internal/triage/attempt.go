@@ -63,9 +63,14 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 		return r.deliver(ctx)
 	}
 	saver := newSaver(r.rec, func(state []byte) error { return r.saveState(ctx, state) }, r.log)
-	if at.stage == stageNone {
+	switch at.stage {
+	case stageNone:
 		r.prepare(ctx)
 		saver.put(encodeCheckpoint(stageEvidence, r.rec, nil))
+	case stageEvidence: // somebody may have turned the kill switch on since the earlier attempt
+		quick, cancel := context.WithTimeout(ctx, r.budget.table)
+		r.switchedOff(quick)
+		cancel()
 	}
 	if r.rec.EvidenceOnly {
 		r.skipModel()
@@ -81,12 +86,17 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	return r.deliver(ctx)
 }
 
-// prepare collects the evidence. At the same time it reads everything else that precedes the question to the model.
+// prepare collects the evidence, unless it is switched off. At the same time it reads everything else that precedes the
+// question to the model. The limits come first, because they bound what the evidence may cost.
 func (r *attempt) prepare(ctx context.Context) {
-	r.background.Go(func() { r.rec.EvidenceOnly = r.overDailyLimit(ctx) })
+	off := r.decide(ctx)
 	r.background.Go(func() { r.rec.Together = r.together(ctx) })
 	r.background.Go(func() { r.texts = r.readInstructions(ctx) })
-	r.collectEvidence(ctx)
+	if off == dedupe.OffAll {
+		r.rec.Evidence.Problem = "not collected: the kill switch is on"
+	} else {
+		r.collectEvidence(ctx)
+	}
 	r.background.Wait()
 }
 
@@ -104,6 +114,9 @@ func (r *attempt) admit(ctx context.Context) error {
 		return nil
 	}
 	if !admitted {
+		r.notice(ctx, dedupe.LimitUnconfirmed, r.Now(), fmt.Sprintf("%d events that CloudWatch did not confirm were investigated today. "+
+			"Others are reported with the evidence only. Somebody may be publishing forged events: check the policies of the "+
+			"topics of AttachTopic.", dedupe.MaxUnconfirmedPerDay))
 		r.rec.OutcomeWhy = fmt.Sprintf("No model was asked: %d events that CloudWatch did not confirm were already investigated "+
 			"today, so somebody may be publishing forged events. Check the policy of the topic.", dedupe.MaxUnconfirmedPerDay)
 		return errNotAdmitted
@@ -132,30 +145,10 @@ func (r *attempt) askModel(ctx context.Context, saver *saver, resume []byte) (ha
 	return Result{}, false
 }
 
-// overDailyLimit reports whether the day's limit of investigations is reached. Unconfirmed events have a limit of their
-// own, so that forged events do not use up this one. If the table is unavailable, the alarm is investigated.
-func (r *attempt) overDailyLimit(ctx context.Context) bool {
-	if r.Config.MaxPerDay == 0 || r.alarm.Unconfirmed != "" {
-		return false
-	}
-	quick, cancel := context.WithTimeout(ctx, r.budget.table)
-	defer cancel()
-	within, err := r.Table.CountInvestigation(quick, r.rec.ID, r.rec.StartedAt, r.Config.MaxPerDay)
-	if err != nil {
-		r.log.Error("investigation not counted, investigating anyway", "error", err, "advice", awsapi.Advice(err))
-		return false
-	}
-	return !within
-}
-
-// skipModel prepares the record for rendering without asking a model.
+// skipModel prepares the record for rendering without asking a model. The record has the reason.
 func (r *attempt) skipModel() {
-	r.log.Warn("no model asked: the day's limit of investigations is reached", "limit", r.Config.MaxPerDay)
+	r.log.Warn("no model asked", "reason", r.rec.OutcomeWhy)
 	r.rec.Outcome = investigation.OutcomeFallback
-	r.rec.OutcomeWhy = fmt.Sprintf("%d investigations already began on %s (UTC), the limit of MaxInvestigationsPerDay, "+
-		"so no model was asked. This report has the evidence that was collected. "+
-		"Raise the limit if that many investigations a day are worth their cost.",
-		r.Config.MaxPerDay, r.rec.StartedAt.Format(time.DateOnly))
 }
 
 // collectEvidence collects the evidence before a model is asked.
@@ -163,6 +156,9 @@ func (r *attempt) collectEvidence(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, r.budget.evidence)
 	defer cancel()
 	limit := r.rec.QueryLimitUSD(r.Config.MaxQueryCostUSD, 1)
+	if r.rec.EvidenceOnly {
+		limit = min(limit, evidenceOnlyQueryUSD)
+	}
 	r.rec.Evidence = evidence.Collect(bounded, r.Tool, limit, r.alarm, r.own(ctx), r.Now, r.log)
 	r.log.Info("evidence collected", "problem", r.rec.Evidence.Problem,
 		"series", len(r.rec.Evidence.Series), "changes", len(r.rec.Evidence.Changes))
@@ -294,9 +290,12 @@ func (r *attempt) fallBack(err error) {
 }
 
 // investigationID returns the id of a new investigation. The id is the same for each retry of an event. A
-// retry therefore finds the checkpoint even if the claim was never written.
+// retry therefore finds the checkpoint even if the claim was never written. Events of one invocation that report
+// different transitions, or of which only one is confirmed, have different ids.
 func investigationID(alarm *alarmevent.Alarm, owner string) string {
-	sum := sha256.Sum256([]byte(owner + " " + alarm.ARN))
+	sum := sha256.Sum256([]byte(strings.Join([]string{
+		owner, alarm.ARN, alarm.Time.UTC().Format(time.RFC3339Nano), string(alarm.Confirmation()),
+	}, " ")))
 	return hex.EncodeToString(sum[:6])
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
 
@@ -35,8 +37,13 @@ const (
 
 // checkpointHead is the first line of a checkpoint, as JSON. The state of the agent follows, unchanged.
 type checkpointHead struct {
-	Stage  stage                 `json:"stage"`
-	ID     string                `json:"id"`
+	Stage stage  `json:"stage"`
+	ID    string `json:"id"`
+
+	// Time and Confirmation are those of the alarm's event. The state of another event must never be continued.
+	Time         time.Time               `json:"time,omitzero"`
+	Confirmation alarmevent.Confirmation `json:"confirmation"`
+
 	Record *investigation.Record `json:"record,omitempty"` // absent at stageAgent: the state of the agent contains it
 }
 
@@ -47,7 +54,7 @@ type checkpoint struct {
 
 // encodeCheckpoint returns a checkpoint: its head on the first line, then the state of the agent.
 func encodeCheckpoint(at stage, rec *investigation.Record, state []byte) []byte {
-	head := checkpointHead{Stage: at, ID: rec.ID}
+	head := checkpointHead{Stage: at, ID: rec.ID, Time: rec.Alarm.Time, Confirmation: rec.Alarm.Confirmation()}
 	if at != stageAgent {
 		head.Record = rec
 	}
@@ -78,6 +85,10 @@ func (r *attempt) lastCheckpoint(ctx context.Context) checkpoint {
 		r.log.Warn("checkpoint not understood, starting from the beginning", "error", err)
 		return checkpoint{}
 	}
+	if !r.isOwn(head) {
+		r.log.Warn("checkpoint of another event ignored, starting from the beginning")
+		return checkpoint{}
+	}
 	if head.Record != nil {
 		*r.rec = *head.Record
 	}
@@ -88,6 +99,13 @@ func (r *attempt) lastCheckpoint(ctx context.Context) checkpoint {
 		at.state = state
 	}
 	return at
+}
+
+// isOwn reports whether a checkpoint belongs to the event of this attempt. A resumed claim may have been begun by
+// another transition of the alarm, which the table guarantees.
+func (r *attempt) isOwn(head checkpointHead) bool {
+	sameTime := r.alarm.Time.Sub(head.Time).Abs() <= dedupe.SameTransition
+	return head.Confirmation == r.alarm.Confirmation() && (sameTime || r.claim != nil && r.claim.Resumed)
 }
 
 func (r *attempt) saveState(ctx context.Context, state []byte) error {

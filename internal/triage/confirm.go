@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -29,7 +30,8 @@ const (
 
 // confirm asks CloudWatch about an event that somebody else may have written, and records in the event why
 // CloudWatch did not confirm it. If CloudWatch confirms it, the event gets the time that CloudWatch recorded, so that its
-// own time has no effect, and only those triggering alarms remain that its investigation may cover. A retry keeps the verdict of the first attempt, since the claim depends on it.
+// own time has no effect, and only those triggering alarms remain that its investigation may cover. A retry keeps
+// the verdict of the first attempt, since the claim depends on it.
 func (h *Handler) confirm(ctx context.Context, alarm *alarmevent.Alarm, owner string) {
 	if !alarm.Source.IsForgeable() {
 		return
@@ -38,13 +40,14 @@ func (h *Handler) confirm(ctx context.Context, alarm *alarmevent.Alarm, owner st
 	bounded, cancel := context.WithTimeout(ctx, min(confirmTime, b.evidence))
 	defer cancel()
 	confirmed, at, reason := h.ask(bounded, alarm)
+	alarm.IsUpdate = reason == "" && at.isUpdate
 	if reason == "" {
 		alarm.Children = h.confirmedChildren(alarm, confirmed)
 	}
 	alarm.Unconfirmed = reason
 	h.keepFirstVerdict(ctx, alarm, owner, b)
 	if alarm.Unconfirmed == "" && !at.IsZero() {
-		alarm.Time = at
+		alarm.Time = at.Time
 	}
 	if alarm.Unconfirmed != "" {
 		h.emit(map[string]float64{emf.Unconfirmed: 1})
@@ -66,7 +69,11 @@ func (h *Handler) keepFirstVerdict(ctx context.Context, alarm *alarmevent.Alarm,
 	case err != nil:
 		h.Log.Warn("cannot read whether an earlier attempt confirmed the event", "alarm", alarm.Name, "error", err)
 	case first == dedupe.VerdictConfirmed && alarm.Unconfirmed != "":
-		alarm.Unconfirmed, alarm.Children = "", nil // what the first attempt covered is not known here
+		alarm.Unconfirmed, alarm.IsUpdate, alarm.Children = "", false, nil // what the first attempt covered is not known here
+	case first == dedupe.VerdictConfirmed:
+		alarm.IsUpdate = false
+	case first == dedupe.VerdictUpdate:
+		alarm.Unconfirmed, alarm.IsUpdate = "", true
 	case first == dedupe.VerdictUnconfirmed && alarm.Unconfirmed == "":
 		alarm.Unconfirmed = "CloudWatch did not confirm it when it was first delivered"
 	}
@@ -76,15 +83,24 @@ func (h *Handler) keepFirstVerdict(ctx context.Context, alarm *alarmevent.Alarm,
 type known struct {
 	arn     string
 	state   string
-	changed []time.Time // when it may have sent its last event
-	rule    string      // of a composite alarm
+	changed []moment // when it may have sent its last event
+	rule    string   // of a composite alarm
+}
+
+// moment is a time at which CloudWatch recorded a change of an alarm.
+type moment struct {
+	time.Time
+
+	// isUpdate reports that the state was updated, and did not necessarily change. An update repeats while an alarm stays
+	// in ALARM, so it must not begin a window: the alarm's next transition would be a duplicate.
+	isUpdate bool
 }
 
 // ask returns what CloudWatch knows about the alarm and its triggering alarms, by ARN, the time that CloudWatch recorded
 // for the event, and why CloudWatch does not confirm it; the reason is empty if it does. It does not confirm a transition
 // that is older than the window: the alarm may still be in ALARM, and a repeated or forged message would claim a second
 // window, in which the alarm's next transition would be a duplicate.
-func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[string]known, at time.Time, reason string) {
+func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[string]known, at moment, reason string) {
 	if alarm.Region != h.Region {
 		return nil, at, fmt.Sprintf("the alarm is in Region %s, and only alarms of Region %s can be confirmed", alarm.Region, h.Region)
 	}
@@ -114,7 +130,7 @@ func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[
 	if !ok {
 		return nil, at, fmt.Sprintf("the alarm did not change its state at %s", alarm.Time.Format(time.RFC3339))
 	}
-	if alarm.State == alarmevent.StateAlarm && h.Now().Sub(at) > h.Config.Window {
+	if alarm.State == alarmevent.StateAlarm && h.Now().Sub(at.Time) > h.Config.Window {
 		return nil, at, fmt.Sprintf("the alarm changed its state at %s, which is longer ago than the investigation window of %s",
 			at.Format(time.RFC3339), h.Config.Window)
 	}
@@ -125,7 +141,7 @@ func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[
 func unreachable(err error) string {
 	advice := "CloudWatch could not be asked; a VPC needs an endpoint for CloudWatch (monitoring), which CreateVpcEndpoints creates"
 	if awsapi.Classify(err) == awsapi.ClassDenied {
-		advice = "the orchestrator may not ask CloudWatch; AttachTopic grants cloudwatch:DescribeAlarms"
+		advice = "the orchestrator may not ask CloudWatch: its role needs cloudwatch:DescribeAlarms"
 	}
 	return fmt.Sprintf("%s (%s)", advice, awsapi.Brief(err))
 }
@@ -140,12 +156,20 @@ func hasName(alarms map[string]known, name string) bool {
 }
 
 // nearest returns the time that is the same as that of an event, within [dedupe.SameTransition], or false.
-func nearest(event time.Time, times []time.Time) (at time.Time, ok bool) {
+// It is that of an update only if it is not also the time of a transition.
+func nearest(event time.Time, times []moment) (at moment, ok bool) {
+	isUpdate := true
 	for _, t := range times {
-		if d := event.Sub(t).Abs(); d <= dedupe.SameTransition && (!ok || d < event.Sub(at).Abs()) {
-			at, ok = t.UTC(), true
+		d := event.Sub(t.Time).Abs()
+		if d > dedupe.SameTransition {
+			continue
+		}
+		isUpdate = isUpdate && t.isUpdate
+		if !ok || d < event.Sub(at.Time).Abs() {
+			at, ok = moment{Time: t.UTC()}, true
 		}
 	}
+	at.isUpdate = ok && isUpdate
 	return at, ok
 }
 
@@ -161,14 +185,10 @@ func (h *Handler) describe(ctx context.Context, names []string) (map[string]know
 	}
 	alarms := map[string]known{}
 	for _, a := range out.MetricAlarms {
-		put(alarms, a.AlarmArn, a.StateValue, nil, firstOf(a.StateTransitionedTimestamp, a.StateUpdatedTimestamp))
+		put(alarms, a.AlarmArn, a.StateValue, nil, a.StateTransitionedTimestamp, a.StateUpdatedTimestamp, false)
 	}
-	for _, a := range out.CompositeAlarms {
-		changed := []*time.Time{firstOf(a.StateTransitionedTimestamp, a.StateUpdatedTimestamp)}
-		if a.ActionsSuppressor != nil { // after its wait period, the alarm sends the event of an update
-			changed = append(changed, a.StateUpdatedTimestamp)
-		}
-		put(alarms, a.AlarmArn, a.StateValue, a.AlarmRule, changed...)
+	for _, a := range out.CompositeAlarms { // after the wait period of a suppressor, the alarm sends the event of an update
+		put(alarms, a.AlarmArn, a.StateValue, a.AlarmRule, a.StateTransitionedTimestamp, a.StateUpdatedTimestamp, a.ActionsSuppressor != nil)
 	}
 	var missing []string
 	for _, name := range names {
@@ -185,7 +205,7 @@ func (h *Handler) describe(ctx context.Context, names []string) (map[string]know
 	switch {
 	case err == nil:
 		for _, a := range out.LogAlarms {
-			put(alarms, a.AlarmArn, a.StateValue, nil, firstOf(a.StateTransitionedTimestamp, a.StateUpdatedTimestamp))
+			put(alarms, a.AlarmArn, a.StateValue, nil, a.StateTransitionedTimestamp, a.StateUpdatedTimestamp, false)
 		}
 	case missing[0] == names[0] && awsapi.Classify(err) != awsapi.ClassInvalid: // a Region may not know log alarms
 		return nil, fmt.Errorf("describe the log alarm: %w", err)
@@ -193,26 +213,23 @@ func (h *Handler) describe(ctx context.Context, names []string) (map[string]know
 	return alarms, nil
 }
 
-func firstOf(transitioned, updated *time.Time) *time.Time {
-	if transitioned != nil {
-		return transitioned
-	}
-	return updated
-}
-
-func put(alarms map[string]known, arn *string, state types.StateValue, rule *string, changed ...*time.Time) {
+// put adds an alarm. Its last event has the time of its transition, which CloudWatch always returns; simulators of
+// CloudWatch return the time of the update instead. If the alarm also sends events of updates, the time can be that of the
+// last update.
+func put(alarms map[string]known, arn *string, state types.StateValue, rule *string, transitioned, updated *time.Time, sendsUpdates bool) {
 	k := known{arn: aws.ToString(arn), state: string(state), rule: aws.ToString(rule)}
-	for _, t := range changed {
-		if t != nil {
-			k.changed = append(k.changed, *t)
-		}
+	if t := cmp.Or(transitioned, updated); t != nil {
+		k.changed = append(k.changed, moment{Time: *t})
+	}
+	if updated != nil && sendsUpdates {
+		k.changed = append(k.changed, moment{Time: *updated, isUpdate: true})
 	}
 	alarms[k.arn] = k
 }
 
 // contributorChanged returns when the contributor that the event names changed its state, if that is the time of the event.
 // This time differs from that of the alarm.
-func (h *Handler) contributorChanged(ctx context.Context, alarm *alarmevent.Alarm, name string) (at time.Time, ok bool) {
+func (h *Handler) contributorChanged(ctx context.Context, alarm *alarmevent.Alarm, name string) (at moment, ok bool) {
 	if alarm.Contributor == nil || alarm.Contributor.ID == "" || alarm.State != alarmevent.StateAlarm {
 		return at, false
 	}
@@ -225,7 +242,7 @@ func (h *Handler) contributorChanged(ctx context.Context, alarm *alarmevent.Alar
 		}
 		for _, c := range out.AlarmContributors {
 			if aws.ToString(c.ContributorId) == alarm.Contributor.ID && c.StateTransitionedTimestamp != nil {
-				return nearest(alarm.Time, []time.Time{*c.StateTransitionedTimestamp})
+				return nearest(alarm.Time, []moment{{Time: *c.StateTransitionedTimestamp}})
 			}
 		}
 		if in.NextToken = out.NextToken; in.NextToken == nil {
@@ -246,6 +263,7 @@ func (h *Handler) confirmedChildren(alarm *alarmevent.Alarm, alarms map[string]k
 			confirmed = append(confirmed, child)
 			continue
 		}
+		alarm.MoreChildren++
 		alarm.NotUnderstood = append(alarm.NotUnderstood, fmt.Sprintf(
 			"triggering alarms: CloudWatch does not confirm %.300q, which is therefore investigated on its own when it fires", child))
 	}

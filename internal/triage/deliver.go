@@ -53,6 +53,7 @@ func (r *attempt) deliver(ctx context.Context) (Result, error) {
 	r.announce(ctx)
 	r.background.Wait() // the card may still be on its way
 	r.settle(ctx)
+	r.countCost(ctx)
 	r.measure()
 	r.log.Info("investigation ended", "outcome", string(r.rec.Outcome), "rounds", len(r.rec.Rounds),
 		"report", r.rec.ReportURI, "duration", r.rec.EndedAt.Sub(r.rec.StartedAt).String())
@@ -71,6 +72,7 @@ func (r *attempt) complete(ctx context.Context) {
 	} else if r.resumed {
 		r.rec.Resumed++
 	}
+	r.background.Go(func() { r.rec.AtDelivery = r.stateNow(ctx) })
 	r.background.Go(func() {
 		quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
 		defer cancel()
@@ -164,8 +166,8 @@ func (r *attempt) text(keys report.Keys) string {
 // bareFacts returns a minimal report, for the case that the renderer panics. Its texts are untrusted, so they are quoted
 // on one line each.
 func bareFacts(rec *investigation.Record) string {
-	return fmt.Sprintf("Alarm %q went to %q at %s.\nReason: %q\n\nSummary: %q\nRoot cause: %q\n\nInvestigation %q, outcome %q: %q\n",
-		rec.Alarm.Name, rec.Alarm.State, rec.Alarm.Time.Format(time.RFC3339), rec.Alarm.Reason,
+	return fmt.Sprintf("Alarm %q of account %q in %q went to %q at %s.\nReason: %q\n\nSummary: %q\nRoot cause: %q\n\nInvestigation %q, outcome %q: %q\n",
+		rec.Alarm.Name, rec.Alarm.Account, rec.Alarm.Region, rec.Alarm.State, rec.Alarm.Time.Format(time.RFC3339), rec.Alarm.Reason,
 		rec.Report.Summary, rec.Report.RootCause, rec.ID, rec.Outcome, rec.OutcomeWhy)
 }
 

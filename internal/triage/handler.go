@@ -46,9 +46,11 @@ type Renderer interface {
 // Handler handles the orchestrator's invocations.
 type Handler struct {
 	Config       config.Orchestrator
-	FunctionName string           // of the orchestrator, which invokes itself for a hand-over
-	Region       string           // of the orchestrator; alarms can be in other Regions
-	Redactor     *redact.Redactor // of events; nil: events are not redacted
+	FunctionName string            // of the orchestrator, which invokes itself for a hand-over
+	Region       string            // of the orchestrator; alarms can be in other Regions
+	AccountNames map[string]string // by account ID
+	Zone         *time.Location    // of the readers; nil: UTC
+	Redactor     *redact.Redactor  // of events; nil: events are not redacted
 	Tool         evidence.Tool
 	Investigator Investigator
 	Renderer     Renderer
@@ -57,7 +59,7 @@ type Handler struct {
 	Topic        *notify.Topic
 	CardTopic    *notify.Topic // nil: no chat cards
 	SelfCheck    SelfChecker
-	CloudWatch   awsapi.CloudWatch // confirms events that can be forged
+	CloudWatch   awsapi.CloudWatch // confirms events that can be forged, and knows whether the alarm is still in ALARM
 	Lambda       awsapi.Lambda
 	EventBridge  awsapi.EventBridge
 	Metrics      *emf.Writer
@@ -167,7 +169,7 @@ func (h *Handler) skip(alarm *alarmevent.Alarm, reason string) Result {
 func (h *Handler) handleAlarm(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (Result, error) {
 	r, duplicate := h.begin(ctx, alarm, owner, id)
 	if duplicate != nil {
-		return h.duplicate(ctx, alarm, owner, duplicate), nil
+		return h.duplicate(ctx, alarm, owner, duplicate)
 	}
 	return r.proceed(ctx)
 }
@@ -219,14 +221,16 @@ func (h *Handler) begin(
 func (h *Handler) newRecord(alarm *alarmevent.Alarm, id string) *investigation.Record {
 	return &investigation.Record{
 		SchemaVersion: investigation.SchemaVersion, ID: id, Alarm: *alarm, StartedAt: h.Now().UTC(), Model: h.Config.ModelID,
+		AccountName: h.AccountNames[alarm.Account],
 	}
 }
 
-// duplicate counts an event whose alarm is being investigated, or was investigated within the window.
-func (h *Handler) duplicate(ctx context.Context, alarm *alarmevent.Alarm, owner string, d *dedupe.Duplicate) Result {
+// duplicate counts an event whose alarm is being investigated, or was investigated within the window. If people were
+// notified that the alarm is OK again, they are also notified that it fires again.
+func (h *Handler) duplicate(ctx context.Context, alarm *alarmevent.Alarm, owner string, d *dedupe.Duplicate) (Result, error) {
 	quick, cancel := context.WithTimeout(ctx, tableTime)
 	defer cancel()
-	if err := errors.Join(h.Table.CountRepeat(quick, alarm, owner), h.Table.Fired(quick, alarm)); err != nil {
+	if err := errors.Join(h.Table.CountRepeat(quick, alarm, d.ID, owner), h.Table.Fired(quick, alarm)); err != nil {
 		h.Log.Warn("repeated event not counted", "alarm", alarm.Name, "error", err)
 	}
 	h.emit(map[string]float64{emf.Duplicates: 1})
@@ -237,6 +241,11 @@ func (h *Handler) duplicate(ctx context.Context, alarm *alarmevent.Alarm, owner 
 	case d.Running:
 		reason = "the alarm is being investigated"
 	}
+	if again, err := h.notifyFiredAgain(ctx, alarm); err != nil {
+		return Result{}, err
+	} else if again {
+		reason += ", and people were notified that it fires again"
+	}
 	h.Log.Info("duplicate event", "alarm", alarm.Name, "investigation_id", d.ID, "reason", reason)
-	return Result{Alarm: alarm.Name, Status: StatusDuplicate, Reason: reason, ID: d.ID, ReportURI: d.ReportURI}
+	return Result{Alarm: alarm.Name, Status: StatusDuplicate, Reason: reason, ID: d.ID, ReportURI: d.ReportURI}, nil
 }

@@ -161,7 +161,7 @@ func TestHandle_NotifiesOrRetriesWhileServicesAreDown(t *testing.T) {
 					assert.Contains(t, b.notifications()[0], "could not be stored")
 					note, _, _ := strings.Cut(b.notifications()[0], "\n\n")
 					for line := range strings.SplitSeq(note, "\n") {
-						assert.True(t, utf8.RuneCountInString(line) <= 70 || !strings.Contains(strings.TrimSpace(line), " "), line)
+						assert.Regexp(t, `^(NOTE: |  )`, line, "the text of an error is indented")
 					}
 					assert.Contains(t, b.notifications()[0], "cause: the role lost dynamodb:GetItem", "the notification still has the findings")
 				}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -132,13 +133,26 @@ func (b *harness) state(arn string) string {
 // reports returns the number of reports in the bucket.
 func (b *harness) reports() int { return len(b.S3.Keys(".txt")) }
 
-// notifications returns the bodies of the notifications.
+// notifications returns the bodies of the notifications, except those about limits.
 func (b *harness) notifications() []string {
 	var bodies []string
 	for _, in := range b.SNS.Published(topicARN) {
-		bodies = append(bodies, *in.Message)
+		if _, isNotice := in.MessageAttributes["limit"]; !isNotice {
+			bodies = append(bodies, *in.Message)
+		}
 	}
 	return bodies
+}
+
+// notices returns the notifications about limits.
+func (b *harness) notices() []*sns.PublishInput {
+	var found []*sns.PublishInput
+	for _, in := range b.SNS.Published(topicARN) {
+		if _, isNotice := in.MessageAttributes["limit"]; isNotice {
+			found = append(found, in)
+		}
+	}
+	return found
 }
 
 // metric returns the sum of a metric over all lines.

@@ -46,7 +46,7 @@ func (r *attempt) notification(keys report.Keys, storeErr error) notify.Notifica
 	}
 	subject, err := guarded(func() ([]byte, error) { return []byte(r.Renderer.Subject(r.rec)), nil })
 	if err != nil {
-		subject = []byte("Alarm: " + r.alarm.Name)
+		subject = []byte("Alarm in account " + r.alarm.Account + ", " + r.alarm.Region + ": " + r.alarm.Name)
 	}
 	return notify.Notification{
 		Subject:    string(subject),
@@ -65,6 +65,7 @@ func (r *attempt) attributes() map[string]string {
 		"severity":         string(r.rec.Report.Severity),
 		"confidence":       string(r.rec.Report.Confidence),
 		"account":          r.alarm.Account,
+		"account_name":     r.rec.AccountName,
 		"region":           r.alarm.Region,
 		"confirmed":        strconv.FormatBool(r.alarm.Unconfirmed == ""),
 	}

@@ -3,6 +3,7 @@ package triage
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
@@ -12,11 +13,11 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
-// notifyRecovery notifies, once per investigation, that the alarm is OK again.
+// notifyRecovery notifies that an investigated alarm is OK again.
 func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm) (Result, error) {
 	quick, cancel := context.WithTimeout(ctx, 2*tableTime+maxNotify)
 	defer cancel()
-	recovery, err := h.Table.Recovered(quick, alarm.ARN)
+	recovery, err := h.Table.Recovered(quick, alarm)
 	if err != nil {
 		return Result{}, err
 	}
@@ -29,41 +30,78 @@ func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm) (
 	}
 	bounded, stop := context.WithTimeout(ctx, maxNotify)
 	defer stop()
-	if err := h.Topic.Publish(bounded, h.recoveryNotification(alarm, recovery)); err != nil {
+	if err := h.Topic.Publish(bounded, h.followUpNotification(alarm, recovery, recovered)); err != nil {
 		h.emit(map[string]float64{emf.NotificationFailures: 1})
 		h.Log.Error("recovery not notified", "alarm", alarm.Name, "error", err, "advice", awsapi.Advice(err))
 		return Result{}, errors.Join(err, h.Table.ForgetRecovery(quick, alarm.ARN))
 	}
-	h.sendRecoveryCard(bounded, alarm, recovery)
+	h.sendFollowUpCard(bounded, alarm, recovery, recovered)
 	h.Log.Info("recovery notified", "alarm", alarm.Name, "investigation_id", recovery.ID)
 	return Result{Alarm: alarm.Name, Status: StatusRecovered, ID: recovery.ID, ReportURI: recovery.ReportURI}, nil
 }
 
-func (h *Handler) recoveryNotification(alarm *alarmevent.Alarm, r *dedupe.Recovery) notify.Notification {
-	followUp := h.followUpOf(alarm, r)
+// notifyFiredAgain notifies that an alarm fires again after a notification that it is OK. Otherwise that would be the last
+// word until its window is over. again reports whether it did.
+func (h *Handler) notifyFiredAgain(ctx context.Context, alarm *alarmevent.Alarm) (again bool, err error) {
+	if !h.Config.NotifyRecovery || alarm.Confirmation() != alarmevent.Confirmed {
+		return false, nil
+	}
+	quick, cancel := context.WithTimeout(ctx, 2*tableTime+maxNotify)
+	defer cancel()
+	recovery, err := h.Table.FiredAgain(quick, alarm)
+	if err != nil || recovery == nil {
+		return false, err
+	}
+	bounded, stop := context.WithTimeout(ctx, maxNotify)
+	defer stop()
+	if err := h.Topic.Publish(bounded, h.followUpNotification(alarm, recovery, firesAgain)); err != nil {
+		h.emit(map[string]float64{emf.NotificationFailures: 1})
+		h.Log.Error("not notified that the alarm fires again", "alarm", alarm.Name, "error", err, "advice", awsapi.Advice(err))
+		return false, errors.Join(err, h.Table.ForgetFiredAgain(quick, alarm.ARN))
+	}
+	h.sendFollowUpCard(bounded, alarm, recovery, firesAgain)
+	return true, nil
+}
+
+// Outcomes of follow-ups, which are attributes of their notifications.
+const (
+	recovered  = "recovered"
+	firesAgain = "fires_again"
+)
+
+func (h *Handler) followUpNotification(alarm *alarmevent.Alarm, r *dedupe.Recovery, outcome string) notify.Notification {
+	followUp := h.followUpOf(alarm, r, outcome)
 	return notify.Notification{
 		Subject:    followUp.Subject(),
 		Body:       followUp.Text(),
-		Attributes: map[string]string{"investigation_id": r.ID, "outcome": "recovered", "account": alarm.Account, "region": alarm.Region},
+		Attributes: map[string]string{"investigation_id": r.ID, "outcome": outcome, "account": alarm.Account, "region": alarm.Region},
 		Group:      alarm.ARN,
-		ID:         r.ID + "/recovered",
+		ID:         followUpID(r, outcome),
 	}
 }
 
-func (h *Handler) followUpOf(alarm *alarmevent.Alarm, r *dedupe.Recovery) report.Recovery {
-	return report.Recovery{Alarm: alarm, Region: h.Region, Investigation: r.ID, StartedAt: r.StartedAt, ReportURI: r.ReportURI}
+// followUpID returns an id that differs for each follow-up, since a FIFO topic drops a message with the id of an earlier one.
+func followUpID(r *dedupe.Recovery, outcome string) string {
+	return fmt.Sprintf("%s/%s/%d", r.ID, outcome, r.Number)
 }
 
-// sendRecoveryCard sends the follow-up to the thread of the investigation's card.
-func (h *Handler) sendRecoveryCard(ctx context.Context, alarm *alarmevent.Alarm, r *dedupe.Recovery) {
+func (h *Handler) followUpOf(alarm *alarmevent.Alarm, r *dedupe.Recovery, outcome string) report.Recovery {
+	return report.Recovery{
+		Alarm: alarm, AccountName: h.AccountNames[alarm.Account], Zone: h.Zone, Region: h.Region, Investigation: r.ID, StartedAt: r.StartedAt,
+		ReportURI: r.ReportURI, FiresAgain: outcome == firesAgain, IsLast: r.Number >= dedupe.MaxRecoveries,
+	}
+}
+
+// sendFollowUpCard sends the follow-up to the thread of the investigation's card.
+func (h *Handler) sendFollowUpCard(ctx context.Context, alarm *alarmevent.Alarm, r *dedupe.Recovery, outcome string) {
 	if h.CardTopic == nil {
 		return
 	}
-	card, err := h.followUpOf(alarm, r).Card()
+	card, err := h.followUpOf(alarm, r, outcome).Card()
 	if err == nil {
-		err = h.CardTopic.Publish(ctx, notify.Notification{Body: string(card), Group: alarm.ARN, ID: r.ID + "/recovered-card"})
+		err = h.CardTopic.Publish(ctx, notify.Notification{Body: string(card), Group: alarm.ARN, ID: followUpID(r, outcome) + "/card"})
 	}
 	if err != nil {
-		h.Log.Error("recovery card not sent", "alarm", alarm.Name, "error", err)
+		h.Log.Error("card of the follow-up not sent", "alarm", alarm.Name, "error", err)
 	}
 }

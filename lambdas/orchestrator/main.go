@@ -27,6 +27,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/timezone"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolclient"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
 )
@@ -60,6 +61,14 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 	if err != nil {
 		return nil, err
 	}
+	names, err := config.Names(cfg.AccountNames)
+	if err != nil {
+		return nil, err
+	}
+	zone, err := timezone.Load(cfg.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("environment variable %s: %w", config.EnvTimeZone, err)
+	}
 	customS3Endpoint := os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != ""
 	clients, err := awsapi.New(ctx, cfg.ToolTimeout, customS3Endpoint)
 	if err != nil {
@@ -72,6 +81,8 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		Config:       cfg,
 		FunctionName: lambdacontext.FunctionName,
 		Region:       region,
+		AccountNames: names,
+		Zone:         zone,
 		Redactor:     redactor,
 		Tool:         tool,
 		Investigator: agent.Options{
@@ -79,10 +90,12 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 			MaxRounds: cfg.MaxRounds, MaxTokens: cfg.MaxTokens, MaxCostUSD: cfg.MaxCostUSD, Prices: prices,
 			MaxQueryCostUSD: cfg.MaxQueryCostUSD, GuardrailID: cfg.GuardrailID, GuardrailVersion: cfg.GuardrailVersion,
 		},
-		Renderer: report.NewRenderer(report.Home{Region: region, Bucket: cfg.ReportsBucket, LogGroup: lambdacontext.LogGroupName}),
-		Table:    dedupe.New(clients.DynamoDB, cfg.Table, cfg.Window, time.Now),
-		Store:    reports,
-		Topic:    notify.New(clients.SNS, cfg.TopicARN),
+		Renderer: report.NewRenderer(report.Home{
+			Region: region, Bucket: cfg.ReportsBucket, LogGroup: lambdacontext.LogGroupName, Zone: zone,
+		}),
+		Table: dedupe.New(clients.DynamoDB, cfg.Table, cfg.Window, time.Now),
+		Store: reports,
+		Topic: notify.New(clients.SNS, cfg.TopicARN),
 		SelfCheck: &selfcheck.Checker{
 			Config: cfg, FunctionName: lambdacontext.FunctionName, Region: region,
 			Model: clients.Bedrock, Lifecycles: clients.Models, Lambda: clients.Lambda, DynamoDB: clients.DynamoDB,

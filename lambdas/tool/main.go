@@ -75,7 +75,7 @@ func newHandler(ctx context.Context, o sandbox.Options, set settings.Tool) (*han
 	if err != nil {
 		return nil, err
 	}
-	answers := &provenance.Recorder{}
+	answers := &provenance.Recorder{Redact: clean.whole}
 	aws, err := newBroker(ctx, set, clean.observer(), answers, o)
 	if err != nil {
 		return nil, err
@@ -235,6 +235,15 @@ func (c *cleaner) known() *redact.Redactor {
 func (c *cleaner) text(text string, isCut bool) string {
 	text = redact.ReplaceFakeMarks(text)
 	if isCut && c.redactor != nil {
+		text, _ = c.known().Text(text)
+	}
+	return text
+}
+
+// whole replaces the secrets in a text of an answer of AWS as in the output of the code.
+func (c *cleaner) whole(text string) string {
+	text = redact.ReplaceFakeMarks(text)
+	if c.redactor != nil {
 		text, _ = c.known().Text(text)
 	}
 	return text

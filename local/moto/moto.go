@@ -3,7 +3,6 @@ package moto
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"net"
@@ -34,16 +33,6 @@ const (
 const (
 	startTimeout = 60 * time.Second // a cold start compiles moto's Python
 	maxLog       = 1 << 20          // bytes of the server's output that are kept for the error of a failed start
-)
-
-// The parts of a Python program: moto's server with operations added that investigations need. The last part starts the server.
-var (
-	//go:embed appconfig.py
-	appConfig string
-	//go:embed health.py
-	health string
-	//go:embed server.py
-	server string
 )
 
 // Server is a running moto server with an empty account.
@@ -101,7 +90,7 @@ func Start(ctx context.Context) (*Server, error) {
 		URL: "http://localhost:" + strconv.Itoa(port), Region: Region,
 		log: &logbuffer.Buffer{MaxBytes: maxLog}, done: make(chan struct{}),
 	}
-	s.cmd = exec.Command(python, "-c", appConfig+health+server, "-H", "127.0.0.1", "-p", strconv.Itoa(port))
+	s.cmd = exec.Command(python, filepath.Join(Root(), "local", "moto", "server.py"), "-H", "127.0.0.1", "-p", strconv.Itoa(port))
 	s.cmd.Env = append(os.Environ(), "MOTO_IAM_LOAD_MANAGED_POLICIES=true", "AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing")
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

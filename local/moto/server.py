@@ -4,40 +4,67 @@
 
 The first two return what happened in this server: the alarm's state changes and the write requests that it received. The
 header X-Event-Time (seconds since 1970) of a request sets the time of its event, which the demo uses to create a
-past.
+past; with X-Event-Silent it is not recorded.
 
-appconfig.py and health.py, which run in the same program before this file, add more operations.
+Other files add more: appconfig.py and health.py operations, insights.py queries and filter patterns of logs, and world.py
+staged answers.
 
-It also corrects four faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot
-delete a role that has policies, CloudFormation keeps the elements of lists that a condition omits, and GetTopicAttributes
-always returns zero subscriptions.
+It also corrects faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot delete
+a role that has policies, CloudFormation keeps the elements of lists that a condition omits, GetTopicAttributes always
+returns zero subscriptions, an update of a function does not change its LastModified, an update of a table does not
+record when its capacity changed, and ListMetrics repeats metrics.
 """
 
 import json
+import re
 import threading
 import uuid
 from datetime import datetime, timezone
 from typing import Any
 
+import world  # first: it replaces moto's clock
+import appconfig  # noqa: F401
+import health  # noqa: F401
+import insights
+import metrics  # noqa: F401  # it replaces moto's metrics
+import moto.core.utils
+from moto.awslambda import models as lambda_models
 from moto.awslambda.models import LambdaFunction
 from moto.cloudformation import parsing
 from moto.cloudtrail.responses import CloudTrailResponse
+from moto.cloudwatch.models import CloudWatchBackend
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, BaseResponse
+from moto.core.exceptions import JsonRESTError
+from moto.core.utils import unix_time_millis
+from moto.dynamodb.models import DynamoDBBackend
 from moto.iam.models import Role, iam_backends
+from moto.logs.models import LogsBackend
+from moto.logs.responses import LogsResponse
+from moto.logs import models as logs_models
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import main
 from moto.sns.models import Topic
 from moto.utilities.utils import get_partition
 
 # Prefixes of actions that CloudTrail does not list as management writes: reads, and writes of data.
 UNLISTED = ("Get", "List", "Describe", "Head", "Lookup", "Filter", "Query", "Scan", "Batch", "Search", "PutLogEvents", "PutMetricData",
-            "Assume", "Send", "Receive", "Publish", "Invoke", "PutItem", "UpdateItem", "DeleteItem", "PutEvents")
+            "Assume", "Send", "Receive", "Invoke", "PutItem", "UpdateItem", "DeleteItem", "PutEvents")
 MAX_EVENTS = 1000
+# CloudTrail adds the version of Lambda's API to the names of its events, and "v2" to these.
+LAMBDA_V2 = ("UpdateFunctionCode", "UpdateFunctionConfiguration", "AddPermission", "RemovePermission", "TagResource", "UntagResource")
+VERSION = re.compile(r"^/(\d{4})-(\d\d)-(\d\d)/")
+# Members that CloudTrail does not record, because they are secret or large, and members whose keys are the caller's own.
+HIDDEN = ("Environment", "ZipFile", "SecretString", "SecretBinary")
+CAPACITIES = ("ReadCapacityUnits", "WriteCapacityUnits")
+MAPS = ("Tags", "tags", "Attributes")
 
 _events: list[dict[str, Any]] = []
+_world = world.World()
 _lock = threading.Lock()
 _call_action = BaseResponse.call_action
 _layers_data = LambdaFunction._get_layers_data
+_update_table = DynamoDBBackend.update_table
 _delete_role = Role.delete_from_cloudformation_json
 _clean_json = parsing.clean_json
 
@@ -58,25 +85,43 @@ def _user(response: BaseResponse) -> str:
         return "unknown"
 
 
+def _event_name(response: BaseResponse, action: str) -> str:
+    version = VERSION.match(response.path or "") if response.service_name == "awslambda" else None
+    return action + "".join(version.groups()) + ("v2" if action in LAMBDA_V2 else "") if version else action
+
+
+def recorded(value: Any) -> Any:
+    """Returns request parameters as CloudTrail records them: names begin in lower case, and secrets are left out."""
+    if isinstance(value, list):
+        return [recorded(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {key[:1].lower() + key[1:]: {} if key in HIDDEN else one if key in MAPS else recorded(one) for key, one in value.items()}
+
+
 def _record(response: BaseResponse) -> None:
     action = response._get_action() or ""
     service = response.service_name or ""
+    if response.headers.get("X-Event-Silent"):
+        return
     if not action or action.startswith(UNLISTED) or service in ("s3", "sqs", "sns", "sts", "cloudformation", "ssm"):
         return
+    service = {"awslambda": "lambda"}.get(service, service)
     try:
-        parameters = dict(response._get_params())
+        parameters = _world.parsed(service) or dict(response._get_params())
     except Exception:
         parameters = {}
     stamp = response.headers.get("X-Event-Time")
     at = datetime.fromtimestamp(float(stamp), timezone.utc) if stamp else datetime.now(timezone.utc)
     user = _user(response)
+    name = _event_name(response, action)
     event = {
-        "EventId": str(uuid.uuid4()), "EventName": action, "ReadOnly": "false", "EventTime": at.timestamp(),
+        "EventId": str(uuid.uuid4()), "EventName": name, "ReadOnly": "false", "EventTime": at.timestamp(),
         "EventSource": {"cloudwatch": "monitoring"}.get(service, service) + ".amazonaws.com", "Username": user,
         "Resources": [{"ResourceName": name} for name in _names(parameters)],
         "CloudTrailEvent": json.dumps({
-            "eventName": action, "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "awsRegion": response.region,
-            "userIdentity": {"type": "IAMUser", "userName": user}, "requestParameters": parameters,
+            "eventName": name, "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "awsRegion": response.region,
+            "userIdentity": {"type": "IAMUser", "userName": user}, "requestParameters": recorded(parameters),
         }, default=str),
     }
     with _lock:
@@ -89,6 +134,28 @@ def call_action(self: BaseResponse) -> Any:
     if isinstance(answer, tuple) and isinstance(answer[0], int) and answer[0] < 300:
         _record(self)
     return answer
+
+
+def stage_trail(new: dict[str, Any]) -> None:
+    if "trail" not in new:
+        return
+    events = []
+    for entry in new["trail"] or []:
+        at = datetime.fromtimestamp(float(entry["at"]), timezone.utc)
+        details = {
+            "eventName": entry["event"], "eventSource": entry["source"], "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "userIdentity": entry.get("identity") or {"type": "IAMUser", "userName": entry.get("user", "")},
+            "requestParameters": entry.get("parameters"), "responseElements": entry.get("response"),
+        }
+        if entry.get("error"):
+            details |= {"errorCode": entry["error"], "errorMessage": entry.get("message", "")}
+        events.append({
+            "EventId": str(uuid.uuid4()), "EventName": entry["event"], "ReadOnly": "true" if entry.get("read") else "false",
+            "EventTime": at.timestamp(), "EventSource": entry["source"], "Username": entry.get("user", ""),
+            "Resources": [{"ResourceName": name} for name in entry.get("resources", [])], "CloudTrailEvent": json.dumps(details),
+        })
+    with _lock:
+        _events[:] = events
 
 
 def lookup_events(self: CloudTrailResponse) -> str:
@@ -126,6 +193,94 @@ def describe_alarm_history(self: CloudWatchResponse) -> ActionResult:
     return ActionResult({"AlarmHistoryItems": items[::-1][: int(self._get_param("MaxRecords") or 100)]})
 
 
+def get_filtered_metrics(self: CloudWatchBackend, metric_name: str, namespace: str, dimensions: list[dict[str, str]]) -> list[Any]:
+    """Returns each metric once. moto returns those of several dimensions, or of none, once for each of their points."""
+    found: dict[Any, Any] = {}
+    for datum in self.get_all_metrics():
+        if datum.filter(namespace=namespace, name=metric_name, dimensions=dimensions):
+            found.setdefault((datum.namespace, datum.name, frozenset((d.name, d.value) for d in datum.dimensions)), datum)
+    return list(found.values())
+
+
+class Matches:
+    """Takes the place of moto's filter patterns, which fit every line when they are not simple."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+
+    def matches(self, message: str) -> bool:
+        try:
+            return insights.pattern_matches(self._pattern, message)
+        except insights.Malformed as problem:
+            raise JsonRESTError("InvalidParameterException", str(problem)) from problem
+
+
+def _rows(query: str, log_groups: list[Any], start_time: int, end_time: int) -> tuple[list[Any], dict[str, float]]:
+    """Runs a query of Logs Insights. start_time and end_time are in seconds, and both belong to the range."""
+    events = []
+    size = 0
+    for group in log_groups:
+        for name, stream in group.streams.items():
+            for event in stream.events:
+                if start_time * 1000 <= event.timestamp < (end_time + 1) * 1000:
+                    size += len(event.message) + 26
+                    events.append({"@timestamp": event.timestamp, "@message": event.message, "@logStream": name, "@log": group.name,
+                                   "@ingestionTime": event.ingestion_time, "@ptr": str(event.event_id)})
+    rows = insights.Query(query).run(events)
+    return rows, {"recordsMatched": float(len(rows)), "recordsScanned": float(len(events)), "bytesScanned": float(size)}
+
+
+class Executed:
+    """Takes the place of moto's query."""
+
+    def __init__(self, query_id: str, start_time: int, end_time: int, query: str, log_groups: list[Any]) -> None:
+        try:
+            rows, self.statistics = _rows(query, log_groups, start_time, end_time)
+        except insights.Malformed as problem:
+            raise JsonRESTError("MalformedQueryException", str(problem)) from problem
+        self.query_id, self.query, self.status, self.create_time = query_id, query, "Complete", unix_time_millis()
+        self.log_group_names, self.results = [group.name for group in log_groups], rows
+
+    def to_json(self, log_group_name: str) -> dict[str, Any]:
+        return {"queryId": self.query_id, "queryString": self.query, "status": self.status, "createTime": self.create_time,
+                "logGroupName": log_group_name}
+
+    def to_result_json(self) -> dict[str, Any]:
+        shown = [[{"field": field, "value": value} for field, value in row] for row in self.results]
+        return {"queryLanguage": "CWLI", "results": shown, "statistics": self.statistics, "status": self.status}
+
+
+_start_query = LogsResponse.start_query
+
+
+def start_query(self: LogsResponse) -> str:
+    """Takes ARNs and identifiers of log groups as well as their names."""
+    identifiers = self._get_param("logGroupIdentifiers")
+    if identifiers:
+        names = [one.split(":log-group:")[-1].removesuffix(":*") for one in identifiers]
+        query_id = self.logs_backend.start_query(names, self._get_int_param("startTime"), self._get_int_param("endTime"), self._get_param("queryString"))
+        return json.dumps({"queryId": query_id})
+    return _start_query(self)
+
+
+def get_query_results(self: LogsBackend, query_id: str) -> Any:
+    if query_id not in self.queries:
+        raise JsonRESTError("ResourceNotFoundException", "The specified query does not exist.")
+    return self.queries[query_id]
+
+
+def _lambda_time() -> str:
+    return moto.core.utils.utcnow().strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+
+
+def modified(change: Any) -> Any:
+    """Makes an update of a function set the time of its last modification."""
+    def update(self: LambdaFunction, request: dict[str, Any]) -> dict[str, Any]:
+        self.last_modified = _lambda_time()
+        return dict(change(self, request), LastModified=self.last_modified)
+    return update
+
+
 def layers_data(self: LambdaFunction, layers: list[Any]) -> Any:
     return _layers_data(self, [getattr(layer, "arn", layer) for layer in layers])
 
@@ -145,17 +300,42 @@ def clean_json(value: Any, resources: Any) -> Any:
     return [result for element, result in resolved if not (result is None and isinstance(element, dict) and "Fn::If" in element)]
 
 
+def update_table(self: DynamoDBBackend, name: str, **changes: Any) -> Any:
+    """Keeps the times at which the capacity of a table was raised and lowered."""
+    before = dict(self.get_table(name).throughput or {})
+    table = _update_table(self, name, **changes)
+    new = changes.get("throughput")
+    if new:
+        kept = {key: before[key] for key in ("LastIncreaseDateTime", "LastDecreaseDateTime", "NumberOfDecreasesToday") if key in before}
+        raised, lowered = (any(sign * (int(new.get(unit, 0)) - int(before.get(unit, 0))) > 0 for unit in CAPACITIES) for sign in (1, -1))
+        now = moto.core.utils.unix_time()
+        kept |= {"LastIncreaseDateTime": now} if raised else {}
+        kept |= {"LastDecreaseDateTime": now, "NumberOfDecreasesToday": int(kept.get("NumberOfDecreasesToday", 0)) + 1} if lowered else {}
+        table.throughput = {"NumberOfDecreasesToday": 0, **new, **kept}
+    return table
+
+
 def subscriptions_confirmed(topic: Topic) -> int:
     return sum(1 for subscription in topic.sns_backend.subscriptions.values() if subscription.topic is topic)
 
 
 Topic.subscriptions_confimed = property(subscriptions_confirmed, lambda topic, count: None)  # type: ignore[assignment]
+lambda_models.iso_8601_datetime_with_nanoseconds = _lambda_time  # type: ignore[attr-defined]  # the format of the service
+LambdaFunction.update_configuration = modified(LambdaFunction.update_configuration)  # type: ignore[method-assign]
+LambdaFunction.update_function_code = modified(LambdaFunction.update_function_code)  # type: ignore[method-assign]
 LambdaFunction._get_layers_data = layers_data  # type: ignore[method-assign]
 parsing.clean_json = clean_json
 Role.delete_from_cloudformation_json = classmethod(delete_role)  # type: ignore[assignment]
 CloudTrailResponse.lookup_events = lookup_events  # type: ignore[attr-defined]
 CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: ignore[attr-defined]
+CloudWatchBackend.get_filtered_metrics = get_filtered_metrics  # type: ignore[method-assign]
 CloudWatchResponse.put_composite_alarm = CloudWatchResponse.put_metric_alarm  # type: ignore[attr-defined]  # it reads AlarmRule
+DynamoDBBackend.update_table = update_table  # type: ignore[method-assign]
+LogsResponse.start_query = start_query  # type: ignore[method-assign]
+LogsBackend.get_query_results = get_query_results  # type: ignore[method-assign]
+logs_models.LogQuery = Executed  # type: ignore[misc]
+logs_models.EventMessageFilter = Matches  # type: ignore[assignment,misc]
+DomainDispatcherApplication.__call__ = world.around(DomainDispatcherApplication.__call__, _world, stage_trail)  # type: ignore[method-assign]
 BaseResponse.call_action = call_action  # type: ignore[method-assign]
 
 if __name__ == "__main__":

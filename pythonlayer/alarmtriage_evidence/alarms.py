@@ -15,9 +15,14 @@ MAX_LEVELS = 4  # of composite alarms within composite alarms
 MAX_CONTRIBUTORS = 30
 _TYPES = ["MetricAlarm", "CompositeAlarm"]
 
-# An alarm's state in an AlarmRule, as in ALARM("orders-errors (prod)") or ALARM(arn:aws:cloudwatch:...). A backslash escapes
-# the next character between quotation marks. No part of the expression can match a text in two ways.
-_RULE = re.compile(r"""\b(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"((?:[^"\\]|\\.)*)"\s*|'([^']*)'\s*|([^\s"'()][^"'()]*))\)""", re.DOTALL)
+# The alarms in an AlarmRule: AT_LEAST(2, ALARM, (a, "b (prod)", c)), whose number can be a percentage and whose state can
+# follow NOT, or the state of one alarm, as in ALARM("orders-errors (prod)") or ALARM(arn:aws:cloudwatch:...). A backslash
+# escapes the next character between quotation marks. No part of the expression can match a text in two ways.
+_RULE = re.compile(r"""
+    \bAT_LEAST\s*\(\s*[0-9.]+\s*%?\s*,\s*(?:NOT\s+)?(?:ALARM|OK|INSUFFICIENT_DATA)\s*,\s*\(((?:"(?:[^"\\]|\\.)*"|'[^']*'|[^"'()])*)\)
+    |\b(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"((?:[^"\\]|\\.)*)"\s*|'([^']*)'\s*|([^\s"'()][^"'()]*))\)
+    """, re.DOTALL | re.VERBOSE)
+_LISTED = re.compile(r""""((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s"',][^"',]*)""", re.DOTALL)
 MAX_RULE = 20_000  # characters of an AlarmRule that are searched; CloudWatch allows 10,240
 
 
@@ -88,7 +93,11 @@ def _log_alarms(ctx: Context) -> List[Dict[str, Any]]:
 
 def children(ctx: Context, composite: Mapping[str, Any]) -> List[Dict[str, Any]]:
     """Returns the metric alarms below a composite alarm, those first that triggered it."""
-    mentioned = [*(ctx.alarm.get("children") or []), *_in_rule(composite.get("AlarmRule") or "")]
+    rule = composite.get("AlarmRule") or ""
+    in_rule = _in_rule(rule)
+    if not in_rule and rule.strip(" ()").upper() not in ("", "TRUE", "FALSE"):
+        ctx.note("child alarms: the AlarmRule names no alarm in a form that this code knows")
+    mentioned = [*(ctx.alarm.get("children") or []), *in_rule]
     wanted = [_name(text) for text in mentioned if not _is_elsewhere(ctx, text)]
     others = [text for text in mentioned if _is_elsewhere(ctx, text)]
     if others:
@@ -138,8 +147,12 @@ def _log_children(ctx: Context, names: List[str]) -> List[Dict[str, Any]]:
 
 
 def _in_rule(rule: str) -> List[str]:
-    """Returns the names and ARNs of the alarms in an AlarmRule, once for each mention."""
-    return [re.sub(r"\\(.)", r"\1", quoted) or single or bare.strip() for quoted, single, bare in _RULE.findall(rule[:MAX_RULE])]
+    """Returns the names and ARNs of the alarms in an AlarmRule, once for each mention, in their order."""
+    names: List[str] = []
+    for listed, *one in _RULE.findall(rule[:MAX_RULE]):
+        for quoted, single, bare in _LISTED.findall(listed) if listed else [one]:
+            names.append(re.sub(r"\\(.)", r"\1", quoted) or single or bare.strip())
+    return names
 
 
 def _is_elsewhere(ctx: Context, text: str) -> bool:

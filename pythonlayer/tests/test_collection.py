@@ -125,6 +125,30 @@ class Texts(unittest.TestCase):
                 "OR OK( of three words ) OR INSUFFICIENT_DATA(arn:aws:cloudwatch:eu-west-1:1:alarm:z)")
         self.assertEqual(["orders (prod)", "bob's", 'x "y"', "plain", "single", "of three words", "arn:aws:cloudwatch:eu-west-1:1:alarm:z"], alarms._in_rule(rule))
 
+    def test_names_in_a_rule_that_counts_alarms(self) -> None:
+        arn = "arn:aws:cloudwatch:eu-west-1:1:alarm:z"
+        for rule, want in (
+            ("AT_LEAST(2, ALARM, (a, b, c))", ["a", "b", "c"]),
+            ('AT_LEAST(50%, NOT OK, ("x (prod), y", plain, "q \\"r\\"")) AND ALARM(d)', ["x (prod), y", "plain", 'q "r"', "d"]),
+            (f"ALARM(d) OR AT_LEAST( 1 ,INSUFFICIENT_DATA,( {arn} ))", ["d", arn]),
+            ("AT_LEAST(1, ALARM, (a,b)) OR (AT_LEAST(60 %, NOT INSUFFICIENT_DATA, (of three words, 'single')) AND NOT OK(e))",
+             ["a", "b", "of three words", "single", "e"]),
+            ('ALARM("AT_LEAST(2, ALARM, (a, b))")', ["AT_LEAST(2, ALARM, (a, b))"]),
+        ):
+            with self.subTest(rule):
+                self.assertEqual(want, alarms._in_rule(rule))
+
+    def test_children_of_a_rule_that_counts_alarms(self) -> None:
+        found = [{"AlarmName": name, "AlarmArn": f"arn:aws:cloudwatch:eu-west-1:1:alarm:{name}"} for name in ("x", "y", "z")]
+        aws = FakeAWS({"cloudwatch.describe_alarms": {"MetricAlarms": found}})
+        self.assertEqual(["x", "y", "z"], [a["AlarmName"] for a in alarms.children(context(aws), {"AlarmRule": "AT_LEAST(2, ALARM, (x, y, z))"})])
+
+    def test_a_rule_without_alarms_is_noted(self) -> None:
+        for rule, noted in (("SOMETHING_NEW[a]", True), ("TRUE", False), ("ALARM(x)", False)):
+            ctx = context(FakeAWS({"cloudwatch.describe_alarms": {"MetricAlarms": [{"AlarmName": "x"}]}}))
+            alarms.children(ctx, {"AlarmRule": rule})
+            self.assertEqual(noted, any("names no alarm" in note for note in ctx.notes), rule)
+
     def test_a_hostile_event_stops_no_other_part(self) -> None:
         for alarm in ({"time": 1e12}, {"kind": "log", "query": {"text": "x", "log_groups": [], "start_offset": "x"}},
                       {"kind": "log", "reason_data": '{"results": 5}'}, {"fallback": {"AlarmName": "a", "AlarmRule": "ALARM(" * 50_000}},

@@ -123,6 +123,8 @@ func (e *evaluator) primary() bool {
 		holds := e.or()
 		e.next()
 		return holds
+	case "NOT":
+		return !e.primary()
 	case "contains":
 		e.next()
 		member, _ := e.item[e.path(e.next())].(*types.AttributeValueMemberSS)
@@ -223,7 +225,7 @@ func plain(value types.AttributeValue) string {
 	return fmt.Sprint(value)
 }
 
-var clause = regexp.MustCompile(`\b(SET|REMOVE|ADD)\b`)
+var clause = regexp.MustCompile(`\b(SET|REMOVE|ADD|DELETE)\b`)
 
 func (e *evaluator) update(item attributes, text string) {
 	starts := clause.FindAllStringIndex(text, -1)
@@ -246,6 +248,16 @@ func (e *evaluator) apply(item attributes, verb, action string) {
 		item[e.path(name)] = e.operand(value)
 	case "REMOVE":
 		delete(item, e.path(action))
+	case "DELETE":
+		name, value, _ := strings.Cut(action, " ")
+		removed := e.operand(value).(*types.AttributeValueMemberSS).Value
+		if set, ok := item[e.path(name)].(*types.AttributeValueMemberSS); ok {
+			left := without(set.Value, func(s string) bool { return slices.Contains(removed, s) })
+			item[e.path(name)] = &types.AttributeValueMemberSS{Value: left}
+			if len(left) == 0 { // DynamoDB has no empty sets
+				delete(item, e.path(name))
+			}
+		}
 	case "ADD":
 		name, value, _ := strings.Cut(action, " ")
 		item[e.path(name)] = sum(item[e.path(name)], e.operand(value))

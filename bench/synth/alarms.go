@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+// Values of -app for apps with many alarms.
+const (
+	appAlarms       = "alarms"        // no AlarmTriage
+	appAttachAll    = "attach-all"    // an AlarmTriage, and AttachAll over the app
+	appAttachAlarms = "attach-alarms" // an AlarmTriage, and AttachAlarms for each alarm
+)
+
+// alarmsPerStack keeps the stacks below CloudFormation's limit of 500 resources.
+const alarmsPerStack = 200
+
+// synthesizeAlarms synthesizes an app with a number of alarms in several stacks.
+func synthesizeAlarms(kind string, count int) {
+	defer jsii.Close()
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("Bench"), nil)
+	topic := awssns.NewTopic(stack, jsii.String("OnCall"), nil)
+	var triage *alarmtriage.AlarmTriage
+	if kind != appAlarms {
+		triage = alarmtriage.NewAlarmTriage(stack, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{NotificationTopic: topic})
+	}
+	if kind == appAttachAll {
+		triage.AttachAll(app, nil)
+	}
+	for i := range count {
+		if i%alarmsPerStack == 0 {
+			stack = awscdk.NewStack(app, jsii.Sprintf("Alarms%d", i/alarmsPerStack), nil)
+		}
+		alarm := awscloudwatch.NewAlarm(stack, jsii.Sprintf("Errors%d", i), &awscloudwatch.AlarmProps{
+			AlarmName: jsii.Sprintf("orders-errors-%d", i),
+			Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+				Namespace: jsii.String("AWS/Lambda"), MetricName: jsii.String("Errors"),
+				DimensionsMap: &map[string]*string{"FunctionName": jsii.Sprintf("orders-%d", i)},
+			}),
+			Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(1),
+		})
+		if kind == appAttachAlarms {
+			triage.AttachAlarms(alarm)
+		}
+	}
+	app.Synth(nil)
+}
+
+// compareAlarms prints a table with the median durations of synths with and without an AlarmTriage, for each number of
+// alarms in a list such as "100,400". The apps alternate. Nothing is built, because the assets exist already. The ratios
+// are those of the durations and, as other work on the machine disturbs them, of the processor times.
+func compareAlarms(list string, rounds int) error {
+	dir, err := os.MkdirTemp("", "alarmtriage-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	fmt.Println("| alarms | no AlarmTriage, s | AttachAll, s | ratio | of processor time | AttachAlarms, s | ratio | of processor time |")
+	fmt.Println("|---|---|---|---|---|---|---|---|")
+	for _, text := range strings.Split(list, ",") {
+		if _, err := strconv.Atoi(text); err != nil {
+			return fmt.Errorf("-alarms: %w", err)
+		}
+		took, used := map[string][]time.Duration{}, map[string][]time.Duration{}
+		for round := range rounds + 1 {
+			for _, app := range []string{appAlarms, appAttachAll, appAttachAlarms} {
+				duration, processor, err := synth(filepath.Join(dir, app), nil, "-app", app, "-count", text)
+				if err != nil {
+					return err
+				}
+				if round > 0 { // the first round builds the functions and warms the caches
+					took[app], used[app] = append(took[app], duration), append(used[app], processor)
+				}
+			}
+		}
+		base, baseUsed := median(took[appAlarms]).Seconds(), median(used[appAlarms]).Seconds()
+		fmt.Printf("| %s | %.1f |", text, base)
+		for _, app := range []string{appAttachAll, appAttachAlarms} {
+			duration := median(took[app]).Seconds()
+			fmt.Printf(" %.1f | %.2f | %.2f |", duration, duration/base, median(used[app]).Seconds()/baseUsed)
+		}
+		fmt.Println()
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package alarmtriage
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// An attached alarm refers to the orchestrator, so the alarm's stack depends on AlarmTriage's stack. If the alarm's
+// stack also contains a resource that AlarmTriage uses, such as its topic, the stacks depend on each other. CDK only
+// finds that at the end of the synth, and names neither the alarm nor the resource. The functions below declare the
+// dependencies as soon as they arise, so that the message can name both.
+
+// dependOnTriage declares that a stack with alarms depends on AlarmTriage's stack. It returns why it can't, or an empty
+// string if it can.
+func (t *AlarmTriage) dependOnTriage(stack awscdk.Stack) string {
+	from, to := topStack(stack), topStack(awscdk.Stack_Of(t))
+	cause := addDependency(from, to)
+	if cause == "" {
+		return ""
+	}
+	t.cycles[stack] = true
+	there, here := *from.Node().Path(), *to.Node().Path()
+	if uses := t.uses[there]; len(uses) > 0 {
+		return fmt.Sprintf("its stack %s contains resources that AlarmTriage uses (%s), so stack %s depends on it, and stacks can't depend "+
+			"on each other. Define these resources in stack %s or in a third stack, or define AlarmTriage in stack %s, or use "+
+			"AttachEventRule, with which alarms do not refer to AlarmTriage", there, listed(uses), here, here, there)
+	}
+	return fmt.Sprintf("its stack %s can't depend on stack %s, which contains AlarmTriage. Define AlarmTriage in a stack that does not "+
+		"depend on stacks with alarms, attach each alarm to one AlarmTriage, or use AttachEventRule, with which alarms do not refer to "+
+		"AlarmTriage. CDK's reason: %s", there, here, cause)
+}
+
+// use declares that AlarmTriage's stack depends on the stack of a resource, unless the resource is nil or imported. It
+// panics if the resource's stack depends on AlarmTriage's stack.
+func (t *AlarmTriage) use(as string, resource constructs.IConstruct) {
+	if isNil(resource) || resource.Node().DefaultChild() == nil {
+		return
+	}
+	stack, own := awscdk.Stack_Of(resource), awscdk.Stack_Of(t)
+	from, to := topStack(own), topStack(stack)
+	if from == to || *own.Environment() != *stack.Environment() {
+		return
+	}
+	here, there := *from.Node().Path(), *to.Node().Path()
+	use := as + " " + *resource.Node().Path()
+	if cause := addDependency(from, to); cause != "" {
+		var alarms []string
+		for _, a := range t.attached {
+			if topStack(awscdk.Stack_Of(a.alarm)) == to {
+				alarms = append(alarms, a.path)
+			}
+		}
+		reason := "CDK's reason: " + cause
+		if len(alarms) > 0 {
+			reason = fmt.Sprintf("the attached alarms %s are in stack %s, too", listed(alarms), there)
+		}
+		panic(fmt.Sprintf("alarmtriage: AlarmTriage %s can't use %s: stack %s would depend on stack %s, and stacks can't depend on each "+
+			"other; %s. Define the resource in stack %s or in a third stack, or define AlarmTriage in stack %s, or use AttachEventRule "+
+			"for these alarms", t.path, use, here, there, reason, here, there))
+	}
+	if !slices.Contains(t.uses[there], use) {
+		t.uses[there] = append(t.uses[there], use)
+	}
+}
+
+// useProps declares the dependencies on the resources in props.
+func (t *AlarmTriage) useProps(p *AlarmTriageProps) {
+	t.use("NotificationTopic", p.NotificationTopic)
+	t.use("ChatCardTopic", p.ChatCardTopic)
+	t.use("SelfAlarmTopic", p.SelfAlarmTopic)
+	t.use("CompletionEventBus", p.CompletionEventBus)
+	t.use("OnFailureQueue", p.OnFailureQueue)
+	t.use("InvestigationsTable", p.InvestigationsTable)
+	t.use("ReportsBucket", p.ReportsBucket)
+	if p.ReportsAccessLogs != nil {
+		t.use("ReportsAccessLogs", p.ReportsAccessLogs.Bucket)
+	}
+	if p.InstructionsObject != nil {
+		t.use("InstructionsObject", p.InstructionsObject.Bucket)
+	}
+	if p.Runbooks != nil {
+		t.use("Runbooks", p.Runbooks.Bucket)
+	}
+	t.use("ReportsEncryptionKey", p.ReportsEncryptionKey)
+	t.use("TableEncryptionKey", p.TableEncryptionKey)
+	t.use("TopicEncryptionKey", p.TopicEncryptionKey)
+	t.use("LogsEncryptionKey", p.LogsEncryptionKey)
+	t.use("Vpc", p.Vpc)
+	t.use("PermissionsBoundary", p.PermissionsBoundary)
+	if p.SecurityGroups != nil {
+		for _, group := range *p.SecurityGroups {
+			t.use("SecurityGroups", group)
+		}
+	}
+	if p.ToolLayers != nil {
+		for _, layer := range *p.ToolLayers {
+			t.use("ToolLayers", layer)
+		}
+	}
+}
+
+// topStack returns the outermost stack of a nested stack, or the stack itself. References into and out of nested stacks
+// become dependencies of their outermost stacks.
+func topStack(stack awscdk.Stack) awscdk.Stack {
+	for stack.NestedStackParent() != nil {
+		stack = stack.NestedStackParent()
+	}
+	return stack
+}
+
+// addDependency makes a stack depend on another one. It returns the first line of CDK's error if it can't.
+func addDependency(from, to awscdk.Stack) (cause string) {
+	if from == to {
+		return ""
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			cause, _, _ = strings.Cut(fmt.Sprint(v), "\n")
+		}
+	}()
+	from.AddStackDependency(to, jsii.String("alarmtriage"))
+	return ""
+}

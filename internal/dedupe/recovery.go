@@ -1,0 +1,119 @@
+package dedupe
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+)
+
+// MaxRecoveries is how many recoveries of one investigation are notified. An alarm that changes its state every minute
+// would otherwise send two notifications each time.
+const MaxRecoveries = 3
+
+// Recovery identifies the investigation of an alarm that is OK again, or that fires again after it was.
+type Recovery struct {
+	ID        string
+	StartedAt time.Time
+	ReportURI string
+	Number    int // of the recoveries of this investigation; 1 for the first
+}
+
+// Recovered records that the alarm is OK again. It returns nil if there is nothing to notify: the alarm was
+// not investigated, its recovery was already recorded and it did not fire since, it has fired again since it was OK, it
+// recovered [MaxRecoveries] times, or another alarm's investigation covered it.
+func (t *Table) Recovered(ctx context.Context, alarm *alarmevent.Alarm) (*Recovery, error) {
+	at := t.timeOf(alarm)
+	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:        &t.name,
+		Key:              key(alarm.ARN),
+		UpdateExpression: aws.String("SET recovery_of = investigation_id, recovered_at = :at ADD recoveries :one"),
+		ConditionExpression: aws.String("attribute_exists(investigation_id) AND attribute_not_exists(covered_by) AND " +
+			"(attribute_not_exists(recovery_of) OR recovery_of <> investigation_id) AND " +
+			"(attribute_not_exists(recoveries) OR recoveries < :max)"),
+		ExpressionAttributeValues: values{":at": millis(at), ":one": whole(1), ":max": whole(MaxRecoveries)},
+		ReturnValues:              types.ReturnValueAllNew,
+	})
+	if err == nil && item(out.Attributes).firedAfter(at) { // read with the write, so that no repeat is recorded in between
+		return nil, t.ForgetRecovery(ctx, alarm.ARN)
+	}
+	return recoveryOf(out, err, "record the recovery")
+}
+
+// FiredAgain records that an alarm of which a recovery was notified fires again within its window. It returns nil if there
+// is nothing to notify. After it, [Table.Recovered] records the next recovery.
+func (t *Table) FiredAgain(ctx context.Context, alarm *alarmevent.Alarm) (*Recovery, error) {
+	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 &t.name,
+		Key:                       key(alarm.ARN),
+		UpdateExpression:          aws.String("REMOVE recovery_of"),
+		ConditionExpression:       aws.String("recovery_of = investigation_id AND recovered_at < :at"),
+		ExpressionAttributeValues: values{":at": millis(t.timeOf(alarm))},
+		ReturnValues:              types.ReturnValueAllNew,
+	})
+	return recoveryOf(out, err, "record that the alarm fires again")
+}
+
+func recoveryOf(out *dynamodb.UpdateItemOutput, err error, what string) (*Recovery, error) {
+	if _, failed := awsapi.ConditionFailed(err); failed {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	i := item(out.Attributes)
+	return &Recovery{
+		ID: i.text(attrID), StartedAt: i.time(attrStarted), ReportURI: i.text(attrReport), Number: int(i.whole(attrRecoveries)),
+	}, nil
+}
+
+// timeOf returns the time of the alarm's event, or the current time if the event has none.
+func (t *Table) timeOf(alarm *alarmevent.Alarm) time.Time {
+	if alarm.Time.IsZero() {
+		return t.now()
+	}
+	return alarm.Time
+}
+
+// firedAfter reports whether the alarm's investigation, or a repeat during its window, is of a later time.
+func (i item) firedAfter(at time.Time) bool {
+	latest := i.text(attrTransition)
+	for _, repeat := range i.repeats(func(id string) bool { return id == i.text(attrID) }) {
+		if _, transition, ok := strings.Cut(repeat, " "); ok && isTransitionTime(transition) {
+			latest = max(latest, transition)
+		}
+	}
+	return isTransitionTime(latest) && latest > at.UTC().Format(transitionFormat)
+}
+
+func isTransitionTime(transition string) bool {
+	_, err := time.Parse(transitionFormat, transition)
+	return err == nil
+}
+
+// ForgetRecovery reverts Recovered after its notification could not be sent.
+func (t *Table) ForgetRecovery(ctx context.Context, arn string) error {
+	return t.revert(ctx, arn, "REMOVE recovery_of ADD recoveries :minusOne", values{":minusOne": whole(-1)})
+}
+
+// ForgetFiredAgain reverts FiredAgain after its notification could not be sent.
+func (t *Table) ForgetFiredAgain(ctx context.Context, arn string) error {
+	return t.revert(ctx, arn, "SET recovery_of = investigation_id", nil)
+}
+
+func (t *Table) revert(ctx context.Context, arn, expression string, v values) error {
+	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: key(arn), UpdateExpression: &expression, ExpressionAttributeValues: v,
+	})
+	if err != nil {
+		return fmt.Errorf("revert the follow-up in table %s: %w", t.name, err)
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package triage
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+)
+
+const (
+	// evidenceOnlyQueryUSD is what AWS may charge for the evidence of an alarm that no model investigates, in US dollars. It
+	// is enough for the metrics of any alarm, and too little for a query of Logs Insights.
+	evidenceOnlyQueryUSD = 0.01
+
+	// maxLimitNotice is how long the notification about a limit may take. The alarm's own report is more important.
+	maxLimitNotice = 6 * time.Second
+)
+
+// decide sets EvidenceOnly and the reason if no model may be asked, and returns what is switched off.
+func (r *attempt) decide(ctx context.Context) dedupe.Off {
+	quick, cancel := context.WithTimeout(ctx, r.budget.table)
+	defer cancel()
+	off := r.switchedOff(quick)
+	if off != dedupe.OffNothing {
+		return off
+	}
+	reached := r.reachedLimit(quick)
+	r.background.Go(func() { r.noticeWaiting(ctx) })
+	if reached != dedupe.LimitNone {
+		r.rec.EvidenceOnly = true
+		why := r.rec.OutcomeWhy + " The same applies to all other alarms until midnight UTC."
+		r.background.Go(func() { r.notice(ctx, reached, r.rec.StartedAt, why) })
+	}
+	return off
+}
+
+// switchedOff reads the kill switch. If the table is unavailable, the alarm is investigated.
+func (r *attempt) switchedOff(ctx context.Context) dedupe.Off {
+	s, err := r.Table.ReadSwitch(ctx)
+	if err != nil {
+		r.log.Error("kill switch not read, investigating anyway", "error", err, "advice", awsapi.Advice(err))
+		return dedupe.OffNothing
+	}
+	if s.Off == dedupe.OffNothing {
+		return s.Off
+	}
+	r.rec.EvidenceOnly = true
+	r.rec.OutcomeWhy = "The kill switch is on: no model was asked."
+	if s.Off == dedupe.OffAll {
+		r.rec.OutcomeWhy = "The kill switch is on: no model was asked, and no evidence was collected."
+	}
+	if s.Reason != "" {
+		r.rec.OutcomeWhy += " The reason that was given: " + strings.TrimSuffix(s.Reason, ".") + "."
+	}
+	return s.Off
+}
+
+// reachedLimit counts the investigation, or returns the limit of the day that is reached, and records why no model is asked.
+// Unconfirmed events have a limit of their own, so that forged events do not use up these. If the table is unavailable, the
+// alarm is investigated.
+func (r *attempt) reachedLimit(ctx context.Context) dedupe.Limit {
+	day := dedupe.Day{Investigations: r.Config.MaxPerDay, CostUSD: r.Config.MaxCostUSDPerDay}
+	if day == (dedupe.Day{}) || r.alarm.Unconfirmed != "" {
+		return dedupe.LimitNone
+	}
+	if day.Investigations == 0 {
+		day.Investigations = config.MaxInvestigationsPerDay // more do not fit into the item of the day
+	}
+	reached, err := r.Table.CountInvestigation(ctx, r.rec.ID, r.rec.StartedAt, day)
+	if err != nil {
+		r.log.Error("investigation not counted, investigating anyway", "error", err, "advice", awsapi.Advice(err))
+		return dedupe.LimitNone
+	}
+	on := r.rec.StartedAt.UTC().Format(time.DateOnly)
+	switch reached {
+	case dedupe.LimitInvestigations:
+		r.rec.OutcomeWhy = fmt.Sprintf("%d investigations already began on %s (UTC), the limit of MaxInvestigationsPerDay, "+
+			"so no model was asked. This report has the evidence that was collected. "+
+			"Raise the limit if that many investigations a day are worth their cost.", day.Investigations, on)
+	case dedupe.LimitCost:
+		r.rec.OutcomeWhy = fmt.Sprintf("The investigations that began on %s (UTC) cost about $%.2f, the limit of MaxCostUsdPerDay, "+
+			"so no model was asked. This report has the evidence that was collected. "+
+			"Raise the limit if investigations are worth more a day.", on, day.CostUSD)
+	}
+	return reached
+}
+
+// countCost adds what the investigation cost to the day on which it began.
+func (r *attempt) countCost(ctx context.Context) {
+	if r.Config.MaxPerDay == 0 && r.Config.MaxCostUSDPerDay == 0 || r.alarm.Unconfirmed != "" || r.rec.EvidenceOnly {
+		return
+	}
+	usd := r.rec.Usage.QueryCostUSD
+	switch {
+	case r.rec.Usage.PriceKnown:
+		usd += r.rec.Usage.CostUSD
+	case r.rec.Usage.ModelCalls > 0:
+		usd += dedupe.ReservedUSD
+	}
+	quick, cancel := r.budget.part(ctx, r.Now(), settleShare/2, maxSettle)
+	defer cancel()
+	if err := r.Table.CountCost(quick, r.rec.ID, r.rec.StartedAt, usd); err != nil {
+		r.log.Error("cost of the investigation not counted; it counts as the reserved amount", "error", err, "advice", awsapi.Advice(err))
+	}
+}
+
+// noticeWaiting notifies once a day if the event of this investigation waited. Code cannot see the queue, so it goes by the
+// time since the alarm's transition.
+func (r *attempt) noticeWaiting(ctx context.Context) {
+	isFirst := r.claim != nil && r.claim.Attempt <= 1 && r.claim.HandOvers == 0
+	if waited := report.Waited(r.rec); waited > 0 && isFirst {
+		r.notice(ctx, dedupe.LimitConcurrency, r.rec.StartedAt, fmt.Sprintf("The investigation of the alarm %q began %s after the alarm. "+
+			"Events of alarms wait while as many investigations run as MaxConcurrentInvestigations allows. Lambda keeps them "+
+			"for at most 6 hours, and then sends them to OnFailureQueue, if there is one. Each report states how long its event waited.",
+			r.alarm.Name, waited.Round(time.Minute)))
+	}
+}
+
+// notice sends one notification per day and limit. A failure is only logged, since each report states its limit, too.
+func (r *attempt) notice(ctx context.Context, limit dedupe.Limit, at time.Time, why string) {
+	quick, cancel := context.WithTimeout(ctx, min(r.budget.table, maxLimitNotice))
+	defer cancel()
+	first, err := r.Table.FirstOfDay(quick, limit, at)
+	if err != nil || !first {
+		if err != nil {
+			r.log.Warn("limit not recorded, and not notified", "limit", string(limit), "error", err)
+		}
+		return
+	}
+	if err := r.Topic.Publish(quick, r.limitNotification(limit, at, why)); err != nil {
+		r.emit(map[string]float64{emf.NotificationFailures: 1})
+		r.log.Error("limit not notified", "limit", string(limit), "error", err, "advice", awsapi.Advice(err))
+		again, stop := r.budget.part(ctx, r.Now(), stateShare, tableTime)
+		defer stop()
+		if err := r.Table.ForgetFirst(again, limit, at); err != nil {
+			r.log.Warn("limit stays recorded without a notification", "limit", string(limit), "error", err)
+		}
+	}
+}
+
+func (r *attempt) limitNotification(limit dedupe.Limit, at time.Time, why string) notify.Notification {
+	day := at.UTC().Format(time.DateOnly)
+	var b strings.Builder
+	b.WriteString(report.Note(fmt.Sprintf("Alarm triage %s in %s reached a limit on %s (UTC). This is the only notification about it on this day.",
+		r.FunctionName, r.Region, day)))
+	b.WriteString(report.Note("What happened: " + why))
+	b.WriteString("To stop asking models for all alarms at once, without a deployment (reports then have the evidence only):\n\n    " +
+		config.SwitchOffCommand(r.Region, r.Config.Table, config.SwitchModel) + "\n\nTo end that:\n\n    " + config.SwitchOnCommand(r.Region, r.Config.Table) + "\n")
+	return notify.Notification{
+		Subject:    fmt.Sprintf("Alarm triage: %s (%s)", limitTitles[limit], cmp.Or(r.FunctionName, r.Region)),
+		Body:       b.String(),
+		Attributes: map[string]string{"outcome": "limit", "limit": string(limit), "region": r.Region},
+		Group:      "limit",
+		ID:         day + "/" + string(limit),
+	}
+}
+
+// limitTitles name the limits in subjects.
+var limitTitles = map[dedupe.Limit]string{
+	dedupe.LimitInvestigations: "no more investigations today",
+	dedupe.LimitCost:           "the day's money is spent",
+	dedupe.LimitConcurrency:    "alarms are waiting",
+	dedupe.LimitUnconfirmed:    "many unconfirmed events",
+}

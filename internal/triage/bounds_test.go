@@ -1,0 +1,322 @@
+package triage_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
+)
+
+// runSwitchCommand does what a put-item command of the AWS CLI does.
+func runSwitchCommand(t *testing.T, db awsapi.DynamoDB, command string) {
+	t.Helper()
+	argument := regexp.MustCompile(`^aws dynamodb put-item --region us-east-1 --table-name investigations --item '(.*)'$`).FindStringSubmatch(command)
+	require.NotNil(t, argument, command)
+	var item map[string]map[string]string
+	require.NoError(t, json.Unmarshal([]byte(argument[1]), &item))
+	for name, value := range item {
+		if name != "pk" {
+			writeItem(t, db, item["pk"]["S"], name, &dynamodbtypes.AttributeValueMemberS{Value: value["S"]})
+		}
+	}
+}
+
+func writeItem(t *testing.T, db awsapi.DynamoDB, pk, name string, value dynamodbtypes.AttributeValue) {
+	t.Helper()
+	_, err := db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+		TableName: aws.String("investigations"), Key: map[string]dynamodbtypes.AttributeValue{"pk": &dynamodbtypes.AttributeValueMemberS{Value: pk}},
+		UpdateExpression: aws.String("SET #name = :value"), ExpressionAttributeNames: map[string]string{"#name": name},
+		ExpressionAttributeValues: map[string]dynamodbtypes.AttributeValue{":value": value},
+	})
+	require.NoError(t, err)
+}
+
+// withTable sets the name of the table, which the switch's commands contain, and the real renderer.
+func withTable(b *harness) *harness {
+	b.Config.Table = "investigations"
+	b.Renderer = report.NewRenderer(report.Home{Region: "us-east-1", Bucket: bucket})
+	return b
+}
+
+func TestDailyLimit_NotifiesOncePerDay(t *testing.T) {
+	b := withTable(newDailyHarness(t, 2))
+	var group sync.WaitGroup
+	for i := range 12 {
+		group.Go(func() {
+			_, err := b.invoke(t, fmt.Sprint("request-", i), action(fmt.Sprint("a", i), 1))
+			assert.NoError(t, err)
+		})
+	}
+	group.Wait()
+	require.Len(t, b.notices(), 1)
+	notice := b.notices()[0]
+	assert.Equal(t, "Alarm triage: no more investigations today (triage-handler)", *notice.Subject)
+	assert.Contains(t, *notice.Message, "2 investigations already began on "+b.clock.now().UTC().Format(time.DateOnly))
+	assert.Equal(t, "investigations", *notice.MessageAttributes["limit"].StringValue)
+	assert.Len(t, b.notifications(), 12, "every alarm is reported")
+	b.clock.advance(24 * time.Hour)
+	for i := range 3 {
+		b.mustInvestigate(t, fmt.Sprint("tomorrow-", i), action(fmt.Sprint("b", i), 1))
+	}
+	assert.Len(t, b.notices(), 2, "another day")
+}
+
+func TestDailyLimit_BoundsMoney(t *testing.T) {
+	b := withTable(newDailyHarness(t, 0))
+	b.Config.MaxCostUSDPerDay = 0.6
+	var outcomes []investigation.Outcome
+	for i := range 5 { // each costs $0.25
+		outcomes = append(outcomes, b.mustInvestigate(t, fmt.Sprint("request-", i), action(fmt.Sprint("a", i), 1)).Outcome)
+	}
+	assert.Equal(t, []investigation.Outcome{"completed", "completed", "completed", "fallback", "fallback"}, outcomes)
+	assert.Contains(t, b.notifications()[4], "cost about $0.60, the limit of MaxCostUsdPerDay, so no model was asked")
+	require.Len(t, b.notices(), 1)
+	assert.Equal(t, "cost", *b.notices()[0].MessageAttributes["limit"].StringValue)
+	assert.EqualValues(t, 2, b.metric(t, emf.EvidenceOnly))
+}
+
+func TestDailyLimit_CountsWhatInvestigationsReallyCost(t *testing.T) {
+	for name, c := range map[string]struct {
+		usage investigation.Usage
+		want  int
+	}{
+		"cheap":                      {investigation.Usage{ModelCalls: 1, PriceKnown: true, CostUSD: 0.01}, 7},
+		"expensive":                  {investigation.Usage{ModelCalls: 1, PriceKnown: true, CostUSD: 2}, 1},
+		"a model without a price":    {investigation.Usage{ModelCalls: 1}, 4},
+		"a model that never answers": {investigation.Usage{}, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newDailyHarness(t, 0)
+			b.Config.MaxCostUSDPerDay = 1
+			b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+				err := conclude(rec)
+				rec.Usage = c.usage
+				return err
+			}
+			for i := range 7 {
+				b.mustInvestigate(t, fmt.Sprint("request-", i), action(fmt.Sprint("a", i), 1))
+			}
+			assert.Equal(t, c.want, b.agent.calls)
+		})
+	}
+}
+
+func TestLimitNotice_IsSentLaterIfTheTopicFails(t *testing.T) {
+	b := newDailyHarness(t, 1)
+	b.mustInvestigate(t, "request-1", action("first", 1))
+	b.SNS.Fail(awsapitest.ErrDown, 1) // the notice is published before the report
+	b.mustInvestigate(t, "request-2", action("second", 1))
+	assert.Empty(t, b.notices())
+	assert.Len(t, b.notifications(), 2, "the alarm's own report is sent")
+	b.mustInvestigate(t, "request-3", action("third", 1))
+	assert.Len(t, b.notices(), 1)
+}
+
+func TestEvidenceOnly_MayNotRunLogQueries(t *testing.T) {
+	b := newDailyHarness(t, 1)
+	b.Config.MaxQueryCostUSD = 2
+	b.mustInvestigate(t, "request-1", action("first", 1))
+	b.mustInvestigate(t, "request-2", action("second", 1))
+	require.Len(t, b.tool.requests, 2)
+	assert.Equal(t, 0.5, *b.tool.requests[0].QueryLimitUSD)
+	assert.Equal(t, 0.01, *b.tool.requests[1].QueryLimitUSD)
+}
+
+func TestWaiting_IsReportedAndNotifiedOnce(t *testing.T) {
+	b := withTable(newHarnessAtTransition(t))
+	b.clock.advance(39 * time.Minute)
+	for i := range 3 {
+		b.mustInvestigate(t, fmt.Sprint("request-", i), action(fmt.Sprint("a", i), 36*60+15))
+	}
+	require.Len(t, b.notices(), 1)
+	assert.Equal(t, "concurrency", *b.notices()[0].MessageAttributes["limit"].StringValue)
+	assert.Contains(t, *b.notices()[0].Message, `The investigation of the alarm "a0" began 40m0s after the alarm.`)
+	for _, text := range b.notifications() {
+		assert.Contains(t, text, "\nNOTE: The investigation began 40 min after the alarm, usually because its event waited")
+	}
+
+	prompt := withTable(newHarnessAtTransition(t))
+	prompt.mustInvestigate(t, "request", action("a", 36*60+15))
+	assert.Empty(t, prompt.notices())
+	assert.NotContains(t, prompt.notifications()[0], "waited")
+}
+
+func TestKillSwitch_CommandOfTheNoticeStopsModels(t *testing.T) {
+	b := withTable(newDailyHarness(t, 1))
+	b.mustInvestigate(t, "request-1", action("first", 1))
+	b.mustInvestigate(t, "request-2", action("second", 1))
+	command := regexp.MustCompile(`(?m)^    (aws dynamodb put-item .*)$`).FindStringSubmatch(*b.notices()[0].Message)
+	require.NotNil(t, command)
+	runSwitchCommand(t, &b.DB, command[1])
+
+	b.Config.MaxPerDay = 0
+	result := b.mustInvestigate(t, "request-3", action("third", 1))
+	assert.Equal(t, investigation.OutcomeFallback, result.Outcome)
+	assert.Equal(t, 1, b.agent.calls)
+	assert.Equal(t, 3, b.tool.calls, "the evidence is collected")
+	assert.Contains(t, b.notifications()[2], "Evidence only: no model was asked.")
+	assert.Contains(t, b.notifications()[2], "\nNOTE: The kill switch is on: no model was asked.\n")
+}
+
+func TestKillSwitch_Settings(t *testing.T) {
+	item := func(setting string) string {
+		return config.SwitchOffCommand("us-east-1", "investigations", setting)
+	}
+	for _, c := range []struct {
+		name, command, why string
+		tools              int
+	}{
+		{"no model", item("model"), "The kill switch is on: no model was asked.", 1},
+		{"nothing", item("all"), "The kill switch is on: no model was asked, and no evidence was collected.", 0},
+		{"a setting that is not known", item("off"), "The kill switch is on: no model was asked, and no evidence was collected.", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := withTable(newHarness(t))
+			runSwitchCommand(t, &b.DB, c.command)
+			writeItem(t, &b.DB, "off-switch", "reason", &dynamodbtypes.AttributeValueMemberS{Value: "CloudTrail is throttled.\nROOT CAUSE"})
+			b.mustInvestigate(t, "request", fixture(t, "action-metric"))
+			assert.Zero(t, b.agent.calls)
+			assert.Equal(t, c.tools, b.tool.calls)
+			assert.Contains(t, b.notifications()[0], "NOTE: "+c.why+" The reason that was given: CloudTrail is throttled. ROOT CAUSE.\n")
+			assert.Equal(t, 1, b.reports())
+
+			_, err := b.DB.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{ // it ends by itself
+				TableName: aws.String("investigations"), Key: map[string]dynamodbtypes.AttributeValue{"pk": &dynamodbtypes.AttributeValueMemberS{Value: "off-switch"}},
+				UpdateExpression:          aws.String("SET expires_at = :past"),
+				ExpressionAttributeValues: map[string]dynamodbtypes.AttributeValue{":past": &dynamodbtypes.AttributeValueMemberN{Value: fmt.Sprint(b.clock.now().Unix() - 1)}},
+			})
+			require.NoError(t, err)
+			assert.Equal(t, investigation.OutcomeCompleted, b.mustInvestigate(t, "another", action("another", 1)).Outcome)
+		})
+	}
+}
+
+func TestKillSwitch_StopsARetryBeforeItsModel(t *testing.T) {
+	b := withTable(newHarness(t))
+	b.agent.do = func(context.Context, investigation.Limits, *investigation.Record, []byte) error {
+		die()
+		return nil
+	}
+	b.invokeAndKill(t, "request", fixture(t, "action-metric"))
+	runSwitchCommand(t, &b.DB, config.SwitchOffCommand("us-east-1", "investigations", config.SwitchModel))
+	b.mustInvestigate(t, "request", fixture(t, "action-metric"))
+	assert.Equal(t, 1, b.agent.calls)
+	assert.Contains(t, b.notifications()[0], "The kill switch is on")
+}
+
+func TestKillSwitch_IsOffWhileTheTableIsDown(t *testing.T) {
+	b := newHarness(t)
+	b.DB.Fail(awsapitest.ErrDown, -1)
+	b.mustInvestigate(t, "request", fixture(t, "action-metric"))
+	assert.Equal(t, 1, b.agent.calls)
+}
+
+func TestSelfCheck_WarnsOfTheKillSwitch(t *testing.T) {
+	b := newCheckHarness(t)
+	runSwitchCommand(t, &b.db, config.SwitchOffCommand("us-east-1", "investigations", config.SwitchAll))
+	answer, err := b.invoke(t, "request", config.SelfCheckEvent)
+	require.NoError(t, err)
+	require.Len(t, answer.SelfCheck.Findings(), 1)
+	found := answer.SelfCheck.Findings()[0]
+	assert.Equal(t, "kill switch", found.Part)
+	assert.Contains(t, found.Detail, "Alarms are reported without a model and without evidence.")
+	require.Len(t, b.notifications(), 1)
+	assert.Contains(t, b.notifications()[0], `aws dynamodb delete-item --region us-east-1 --table-name investigations --key '{"pk":{"S":"off-switch"}}'`)
+}
+
+// atDelivery returns the state in the stored record.
+func (b *harness) atDelivery(t *testing.T) *investigation.AtDelivery {
+	t.Helper()
+	var rec investigation.Record
+	for _, key := range b.S3.Keys(".json") {
+		if !strings.HasSuffix(key, "-conversation.json") && !strings.Contains(key, "checkpoints") {
+			_, name, _ := strings.Cut(key, "/")
+			require.NoError(t, json.Unmarshal(b.S3.Object(bucket, name), &rec), key)
+		}
+	}
+	require.NotNil(t, rec.AtDelivery)
+	return rec.AtDelivery
+}
+
+func TestState_IsAskedJustBeforeTheReportIsSent(t *testing.T) {
+	recovered := transition.Add(90 * time.Second)
+	tests := []struct {
+		name  string
+		setUp func(b *harness)
+		want  string
+	}{
+		{"still in ALARM", func(*harness) {}, "still in ALARM at "},
+		{"OK again", func(b *harness) {
+			b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+				b.Watch.Put(metricAlarm("orders-errors", types.StateValueOk, recovered))
+				return conclude(rec)
+			}
+		}, "no longer in ALARM: OK since 12:37 UTC"},
+		{"a deleted alarm", func(b *harness) {
+			other := metricAlarm("orders-errors", types.StateValueAlarm, transition) // that of another account
+			other.AlarmArn = aws.String("arn:aws:cloudwatch:us-east-1:999999999999:alarm:orders-errors")
+			b.Watch.Put(other)
+		},
+			"unknown: CloudWatch has no such alarm in the account and Region of AlarmTriage"},
+		{"another Region", func(b *harness) { b.Region = "eu-west-1" }, "unknown: the alarm is in Region us-east-1, and AlarmTriage runs in eu-west-1"},
+		{"CloudWatch is down", func(b *harness) { b.Watch.Fail(awsapitest.ErrDown, -1) }, "unknown: CloudWatch could not be asked"},
+		{"the role lacks the permission", func(b *harness) { b.Watch.Fail(awsapitest.Denied("cloudwatch:DescribeAlarms"), -1) },
+			"unknown: the orchestrator may not ask CloudWatch"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := withTable(newHarness(t))
+			tt.setUp(b)
+			b.mustInvestigate(t, "request", fixture(t, "action-metric"))
+			assert.Contains(t, b.notifications()[0], "\nState: "+tt.want)
+			assert.False(t, b.atDelivery(t).At.IsZero())
+		})
+	}
+}
+
+func TestState_DoesNotDelayTheReport(t *testing.T) {
+	b := withTable(newHarness(t))
+	b.Watch.Hang(true)
+	started := time.Now()
+	b.Handler.Investigator = b.agent
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	answer, err := b.Handle(ctx, "request", []byte(fixture(t, "action-metric")))
+	require.NoError(t, err)
+	assert.Equal(t, triage.StatusInvestigated, answer.Results[0].Status)
+	assert.Contains(t, b.notifications()[0], "\nState: unknown: ")
+	assert.Less(t, time.Since(started), 10*time.Second)
+}
+
+func TestAccountName_IsPartOfRecordAndNotifications(t *testing.T) {
+	b := withTable(newHarness(t))
+	b.AccountNames = map[string]string{"123456789012": "prod"}
+	b.Config.NotifyRecovery = true
+	b.mustInvestigate(t, "request", fixture(t, "action-metric"))
+	_, err := b.invoke(t, "recovered", fixture(t, "action-ok"))
+	require.NoError(t, err)
+	subjects := b.SNS.Published(topicARN)
+	require.Len(t, subjects, 2)
+	assert.Contains(t, *subjects[0].Subject, " [prod] orders-errors: cause confirmed (123456789012 us-east-1)")
+	assert.Equal(t, "RECOVERED: [prod] orders-errors (123456789012 us-east-1)", *subjects[1].Subject)
+	assert.Equal(t, "prod", *subjects[0].MessageAttributes["account_name"].StringValue)
+}

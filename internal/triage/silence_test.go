@@ -1,0 +1,365 @@
+package triage_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/triage"
+)
+
+// stateChange returns the event of EventBridge about an alarm that changed its state some time after the transition of
+// the fixtures. triggers are elements of triggeringAlarms.
+func stateChange(name, state string, after time.Duration, rule string, triggers ...any) string {
+	at := transition.Add(after)
+	body := fields{"alarmName": name, "state": fields{"value": state, "reason": "r", "timestamp": at.Format("2006-01-02T15:04:05.000-0700")}}
+	if rule != "" {
+		reasonData, _ := json.Marshal(fields{"triggeringAlarms": triggers})
+		body["state"].(fields)["reasonData"] = string(reasonData)
+		body["configuration"] = fields{"alarmRule": rule}
+	}
+	raw, _ := json.Marshal(fields{
+		"source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "account": "123456789012", "region": "us-east-1",
+		"time": at.Format(time.RFC3339), "resources": []string{arnPrefix + name}, "detail": body,
+	})
+	return string(raw)
+}
+
+// trigger returns an element of triggeringAlarms.
+func trigger(name, state string) fields {
+	return fields{"arn": arnPrefix + name, "state": fields{"value": state}}
+}
+
+func triggers(state string, names ...string) []any {
+	var all []any
+	for _, name := range names {
+		all = append(all, trigger(name, state))
+	}
+	return all
+}
+
+// mustBeDuplicate runs an invocation whose alarm must be a duplicate.
+func (b *harness) mustBeDuplicate(t *testing.T, owner, event string) triage.Result {
+	t.Helper()
+	answer, err := b.invoke(t, owner, event)
+	require.NoError(t, err)
+	require.Len(t, answer.Results, 1)
+	require.Equal(t, triage.StatusDuplicate, answer.Results[0].Status, answer.Results[0].Reason)
+	return answer.Results[0]
+}
+
+func TestComposite_OnlyTriggersInAlarmAreCovered(t *testing.T) {
+	tests := []struct {
+		name, event string
+	}{
+		{"OK", stateChange("p", "ALARM", 0, "ALARM(a) AND OK(b)", trigger("a", "ALARM"), trigger("b", "OK"))},
+		{"INSUFFICIENT_DATA", stateChange("p", "ALARM", 0, "ALARM(a) AND INSUFFICIENT_DATA(b)", trigger("a", "ALARM"), trigger("b", "INSUFFICIENT_DATA"))},
+		{"NOT ALARM", stateChange("p", "ALARM", 0, "ALARM(a) AND NOT ALARM(b)", trigger("b", "OK"), trigger("a", "ALARM"))},
+		{"state as text", stateChange("p", "ALARM", 0, "ALARM(a) AND OK(b)", trigger("a", "ALARM"), fields{"arn": arnPrefix + "b", "state": "ok"})},
+		{"broken reason data", strings.Replace(stateChange("p", "ALARM", 0, "ALARM(a) AND OK(b)", trigger("a", "ALARM"), trigger("b", "OK")),
+			`}]}`, `}`, 1)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.mustInvestigate(t, "p", tt.event)
+			b.mustBeDuplicate(t, "a", stateChange("a", "ALARM", 0, ""))
+			b.clock.advance(15 * time.Minute)
+			b.mustInvestigate(t, "b", stateChange("b", "ALARM", 15*time.Minute, ""))
+			assert.Len(t, b.notifications(), 2)
+		})
+	}
+}
+
+func TestComposite_GivesWayForOneTransitionOnly(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
+	first := stateChange("p", "ALARM", time.Second, "ALARM(a) OR ALARM(b)", trigger("a", "ALARM"))
+	b.mustBeDuplicate(t, "p1", first)
+	b.mustBeDuplicate(t, "p1-again", first)
+	b.clock.advance(20 * time.Minute)
+	b.mustInvestigate(t, "p2", stateChange("p", "ALARM", 20*time.Minute, "ALARM(a) OR ALARM(b)", trigger("b", "ALARM")))
+	b.clock.advance(10 * time.Minute)
+	b.mustBeDuplicate(t, "p3", stateChange("p", "ALARM", 30*time.Minute, "ALARM(a) OR ALARM(b)", trigger("b", "ALARM")))
+	assert.Len(t, b.notifications(), 2)
+}
+
+func TestComposite_OfACompositeThatGaveWayGivesWayToo(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
+	b.mustBeDuplicate(t, "p", stateChange("p", "ALARM", time.Second, "ALARM(a)", trigger("a", "ALARM")))
+	b.mustBeDuplicate(t, "q", stateChange("q", "ALARM", 2*time.Second, "ALARM(p)", trigger("p", "ALARM")))
+	b.clock.advance(20 * time.Minute)
+	b.mustInvestigate(t, "q2", stateChange("q", "ALARM", 20*time.Minute, "ALARM(p)", trigger("p", "ALARM")))
+}
+
+func TestComposite_IsInvestigatedIfTheReportOfItsTriggerWasNotDelivered(t *testing.T) {
+	for name, down := range map[string]func(b *harness) func(err error, calls int){
+		"SNS": func(b *harness) func(error, int) { return b.SNS.Fail },
+		"S3":  func(b *harness) func(error, int) { return b.S3.Fail },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			down(b)(awsapitest.ErrDown, -1)
+			_, err := b.invoke(t, "a", stateChange("a", "ALARM", 0, ""))
+			require.Error(t, err)
+			down(b)(nil, 0)
+			sent := len(b.notifications())
+			b.mustInvestigate(t, "p", stateChange("p", "ALARM", time.Second, "ALARM(a)", trigger("a", "ALARM")))
+			assert.Len(t, b.notifications(), sent+1)
+		})
+	}
+}
+
+func TestComposite_WithMoreTriggersThanAreListedIsInvestigated(t *testing.T) {
+	names := func(n int) []string {
+		var all []string
+		for i := range n {
+			all = append(all, fmt.Sprintf("k%d", i))
+		}
+		return all
+	}
+	tests := []struct {
+		name     string
+		triggers []any
+		want     triage.Status
+	}{
+		{"50", triggers("ALARM", names(50)...), triage.StatusDuplicate},
+		{"51", triggers("ALARM", names(51)...), triage.StatusInvestigated},
+		{"101", triggers("ALARM", names(101)...), triage.StatusInvestigated},
+		{"one that is no alarm", append(triggers("ALARM", names(2)...), "arn:aws:cloudwatch:x"), triage.StatusInvestigated},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			for _, name := range names(50) {
+				b.mustInvestigate(t, name, stateChange(name, "ALARM", 0, ""))
+			}
+			answer, err := b.invoke(t, "p", stateChange("p", "ALARM", time.Second, "ALARM(k0)", tt.triggers...))
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, answer.Results[0].Status)
+		})
+	}
+}
+
+func TestComposite_OfAMessageWithAnUnconfirmedTriggerIsInvestigated(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Watch.Put(compositeAlarm("p", "ALARM(a) OR ALARM(b)", transition, transition), metricAlarm("a", types.StateValueAlarm, transition),
+		metricAlarm("b", types.StateValueOk, transition)) // b fired, and is OK again
+	b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
+	b.mustInvestigate(t, "p", notification("p", fields{"AlarmRule": "ALARM(a) OR ALARM(b)", "TriggeringChildren": triggering("a", "b"), "Trigger": nil}))
+}
+
+func TestForged_OneMessageReportsOneAlarm(t *testing.T) {
+	nested := func(messages ...fields) string {
+		var records []any
+		for _, message := range messages {
+			text, _ := json.Marshal(message)
+			records = append(records, fields{"EventSource": "aws:sns", "Sns": fields{"TopicArn": "arn:aws:sns:us-east-1:123456789012:alarms", "Message": string(text)}})
+		}
+		return published(fields{"Records": records, "AlarmName": "orders", "NewStateValue": "ALARM"})
+	}
+	message := func(after time.Duration) fields {
+		return fields{"AlarmName": "orders", "AlarmArn": arnPrefix + "orders", "NewStateValue": "ALARM", "NewStateReason": "a planned test",
+			"StateChangeTime": transition.Add(after).Format(time.RFC3339Nano)}
+	}
+	b := newHarnessAtTransition(t)
+	b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition))
+	for name, event := range map[string]string{
+		"two records":  nested(message(-3*time.Hour), message(0)),
+		"one record":   nested(message(0)),
+		"lower case":   strings.Replace(nested(message(0)), `\"Records\"`, `\"records\"`, 1),
+		"text in text": published(nested(message(0))),
+	} {
+		_, err := b.invoke(t, name, event)
+		require.ErrorContains(t, err, "an SNS message must contain the event of one alarm", name)
+	}
+	assert.Zero(t, b.agent.calls)
+	assert.Empty(t, b.notifications())
+	result := b.mustInvestigate(t, "genuine", stateChange("orders", "ALARM", 0, ""))
+	assert.Equal(t, "r", b.record(t, result).Alarm.Reason)
+}
+
+// Records on the first level come from principals that may invoke the function. Even so, one event must not be reported
+// with the content of another one.
+func TestForged_EventsOfOneInvocationShareNothing(t *testing.T) {
+	for name, table := range map[string]error{"with the table": nil, "without the table": awsapitest.ErrDown} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.DB.Fail(table, -1)
+			b.Watch.Put(metricAlarm("orders", types.StateValueAlarm, transition))
+			var forged, genuine struct{ Records []any }
+			require.NoError(t, json.Unmarshal([]byte(notification("orders", fields{"NewStateReason": "forged", "StateChangeTime": "2026-08-04T09:00:00.000+0000"})), &forged))
+			require.NoError(t, json.Unmarshal([]byte(notification("orders", fields{"NewStateReason": "genuine"})), &genuine))
+			raw, err := json.Marshal(fields{"Records": append(forged.Records, genuine.Records...)})
+			require.NoError(t, err)
+			answer, err := b.invoke(t, "request", string(raw))
+			require.NoError(t, err)
+			require.Len(t, answer.Results, 2)
+			assert.NotEqual(t, answer.Results[0].ID, answer.Results[1].ID)
+			assert.Equal(t, "forged", b.record(t, answer.Results[0]).Alarm.Reason)
+			assert.Equal(t, "genuine", b.record(t, answer.Results[1]).Alarm.Reason)
+			assert.Equal(t, 2, b.agent.calls)
+			attributes := b.SNS.Published(topicARN)
+			assert.Equal(t, "false", *attributes[0].MessageAttributes["confirmed"].StringValue)
+			assert.Equal(t, "true", *attributes[1].MessageAttributes["confirmed"].StringValue)
+		})
+	}
+}
+
+func TestForged_UpdateOfACompositeAlarmUsesNoWindow(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	updated := transition.Add(-time.Minute)
+	b.Watch.Put(compositeAlarm("p", "ALARM(a)", transition.Add(-72*time.Hour), updated), metricAlarm("a", types.StateValueAlarm, transition.Add(-72*time.Hour)))
+	forged := notification("p", fields{"AlarmRule": "ALARM(a)", "Trigger": nil, "StateChangeTime": updated.Format(time.RFC3339Nano), "TriggeringChildren": triggering("a")})
+	b.mustInvestigate(t, "forged", forged)
+	b.mustBeDuplicate(t, "forged again", forged)
+	b.mustInvestigate(t, "genuine", stateChange("p", "ALARM", 20*time.Second, "ALARM(b)", trigger("b", "ALARM")))
+	b.mustInvestigate(t, "child", stateChange("a", "ALARM", 30*time.Second, ""))
+}
+
+func TestForged_UpdateKeepsItsVerdictWhenRetried(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Watch.Put(compositeAlarm("p", "ALARM(a)", transition.Add(-72*time.Hour), transition))
+	event := notification("p", fields{"AlarmRule": "ALARM(a)", "Trigger": nil})
+	b.SNS.Fail(awsapitest.ErrDown, -1)
+	_, err := b.invoke(t, "request", event)
+	require.Error(t, err)
+	b.SNS.Fail(nil, 0)
+	b.Watch.Put(types.CompositeAlarm{AlarmName: aws.String("p"), AlarmArn: aws.String(arnPrefix + "p"), StateValue: types.StateValueOk})
+	b.mustInvestigate(t, "request", event)
+	assert.Equal(t, 1, b.agent.calls)
+	assert.Equal(t, "<nil>", b.state(arnPrefix+"p"), "the alarm itself is not claimed")
+}
+
+func TestForged_MessageIsAboutTheAlarmThatItsFilterReads(t *testing.T) {
+	event := func(top any) string {
+		var e fields
+		require.NoError(t, json.Unmarshal([]byte(stateChange("staging-x", "ALARM", 0, "")), &e))
+		e["AlarmName"], e["NewStateValue"] = top, "ALARM"
+		return published(e)
+	}
+	twice := strings.Replace(notification("staging-x", nil), `{\"AWSAccountId\"`, `{\"AlarmName\":\"prod-x\",\"AWSAccountId\"`, 1)
+	require.Contains(t, twice, "prod-x")
+	for name, event := range map[string]string{
+		"another name": event("prod-x"), "several names": event([]string{"prod-x", "staging-x"}), "an object": event(fields{"x": 1}),
+		"two names": twice, "another name of an alarm action": published(json.RawMessage(strings.Replace(direct("staging-x"), `{`, `{"AlarmName":"prod-x",`, 1))),
+	} {
+		b := newHarnessAtTransition(t)
+		b.Watch.Put(metricAlarm("staging-x", types.StateValueAlarm, transition))
+		_, err := b.invoke(t, "request", event)
+		require.ErrorContains(t, err, "the message does not identify its alarm", name)
+		assert.Empty(t, b.notifications(), name)
+	}
+	b := newHarnessAtTransition(t)
+	b.Watch.Put(metricAlarm("staging-x", types.StateValueAlarm, transition))
+	b.mustInvestigate(t, "request", event("staging-x"))
+}
+
+func TestRepeats_AreMentionedByTheNextReport(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.mustInvestigate(t, "1", stateChange("orders", "ALARM", 0, ""))
+	for i := range 3 {
+		b.clock.advance(10 * time.Minute)
+		b.mustBeDuplicate(t, fmt.Sprint("repeat", i), stateChange("orders", "ALARM", time.Duration(i+1)*10*time.Minute, ""))
+	}
+	b.clock.advance(2 * time.Hour)
+	second := b.record(t, b.mustInvestigate(t, "2", stateChange("orders", "ALARM", 150*time.Minute, "")))
+	require.Len(t, second.SeenBefore, 1)
+	assert.Equal(t, 3, second.SeenBefore[0].Repeats)
+	assert.Zero(t, second.Repeats)
+	b.mustBeDuplicate(t, "repeat", stateChange("orders", "ALARM", 160*time.Minute, ""))
+	b.clock.advance(2 * time.Hour)
+	third := b.record(t, b.mustInvestigate(t, "3", stateChange("orders", "ALARM", 270*time.Minute, "")))
+	require.Len(t, third.SeenBefore, 2)
+	assert.Equal(t, []int{3, 1}, []int{third.SeenBefore[0].Repeats, third.SeenBefore[1].Repeats})
+}
+
+func TestRepeats_SurviveThatTheAlarmIsCoveredOrGivesWay(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
+	b.mustInvestigate(t, "p", stateChange("p", "ALARM", time.Second, "ALARM(c)", trigger("c", "ALARM")))
+	b.mustBeDuplicate(t, "a2", stateChange("a", "ALARM", 10*time.Minute, ""))
+	b.mustBeDuplicate(t, "p2", stateChange("p", "ALARM", 10*time.Minute, "ALARM(c)", trigger("c", "ALARM")))
+	b.clock.advance(2 * time.Hour)
+	b.mustInvestigate(t, "q", stateChange("q", "ALARM", 2*time.Hour, "ALARM(a)", trigger("a", "ALARM")))  // covers a
+	b.mustBeDuplicate(t, "p3", stateChange("p", "ALARM", 2*time.Hour, "ALARM(a)", trigger("a", "ALARM"))) // gives way
+	b.clock.advance(2 * time.Hour)
+	for _, name := range []string{"a", "p"} {
+		rec := b.record(t, b.mustInvestigate(t, name+"4", stateChange(name, "ALARM", 4*time.Hour, "")))
+		require.Len(t, rec.SeenBefore, 1, name)
+		assert.Equal(t, 1, rec.SeenBefore[0].Repeats, name)
+	}
+}
+
+// subjects returns the kinds of the follow-ups that were sent.
+func (b *harness) followUps() string {
+	var kinds []string
+	for _, in := range b.SNS.Published(topicARN) {
+		if outcome := *in.MessageAttributes["outcome"].StringValue; outcome == "recovered" || outcome == "fires_again" {
+			kinds = append(kinds, outcome)
+		}
+	}
+	return strings.Join(kinds, " ")
+}
+
+func TestRecovery_IsNeverTheLastWordWhileTheAlarmFires(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Config.NotifyRecovery = true
+	send := func(owner, state string, after time.Duration) {
+		t.Helper()
+		_, err := b.invoke(t, owner, stateChange("orders", state, after, ""))
+		require.NoError(t, err)
+	}
+	send("1", "ALARM", 0)
+	send("2", "OK", 5*time.Minute)
+	send("1b", "ALARM", 0) // the first event through another path
+	assert.Equal(t, "recovered", b.followUps())
+	send("3", "ALARM", 10*time.Minute)
+	send("3b", "ALARM", 10*time.Minute)
+	assert.Equal(t, "recovered fires_again", b.followUps())
+	send("4", "OK", 15*time.Minute)
+	send("5", "ALARM", 16*time.Minute)
+	send("6", "OK", 17*time.Minute)
+	send("7", "ALARM", 18*time.Minute)
+	assert.Equal(t, "recovered fires_again recovered fires_again recovered fires_again", b.followUps())
+	published := b.SNS.Published(topicARN)
+	assert.Contains(t, *published[len(published)-1].Message, "You are not notified of its next recovery within the window")
+	send("8", "OK", 19*time.Minute)
+	send("9", "ALARM", 20*time.Minute)
+	assert.Equal(t, "recovered fires_again recovered fires_again recovered fires_again", b.followUps())
+}
+
+func TestRecovery_OfAnAlarmThatAlreadyFiresAgainIsNotNotified(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Config.NotifyRecovery = true
+	for owner, event := range []string{
+		stateChange("orders", "ALARM", 0, ""), stateChange("orders", "ALARM", 10*time.Minute, ""), stateChange("orders", "OK", 5*time.Minute, ""),
+	} {
+		_, err := b.invoke(t, fmt.Sprint(owner), event)
+		require.NoError(t, err)
+	}
+	assert.Empty(t, b.followUps())
+}
+
+func TestRecovery_FiringAgainIsRetriedUntilItIsNotified(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Config.NotifyRecovery = true
+	b.mustInvestigate(t, "1", stateChange("orders", "ALARM", 0, ""))
+	_, err := b.invoke(t, "2", stateChange("orders", "OK", time.Minute, ""))
+	require.NoError(t, err)
+	b.SNS.Fail(awsapitest.ErrDown, -1)
+	_, err = b.invoke(t, "3", stateChange("orders", "ALARM", 2*time.Minute, ""))
+	require.Error(t, err)
+	b.SNS.Fail(nil, 0)
+	b.mustBeDuplicate(t, "3", stateChange("orders", "ALARM", 2*time.Minute, ""))
+	assert.Equal(t, "recovered fires_again", b.followUps())
+}

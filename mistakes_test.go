@@ -1,0 +1,588 @@
+package alarmtriage_test
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+func newTestApp() awscdk.App {
+	return awscdk.NewApp(&awscdk.AppProps{Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
+}
+
+func stackIn(scope constructs.Construct, id, region string) awscdk.Stack {
+	return awscdk.NewStack(scope, jsii.String(id), &awscdk.StackProps{
+		Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String(region)}})
+}
+
+// triageNamed adds an AlarmTriage with its own topic.
+func triageNamed(stack awscdk.Stack, id string, change func(*alarmtriage.AlarmTriageProps)) *alarmtriage.AlarmTriage {
+	props := &alarmtriage.AlarmTriageProps{NotificationTopic: awssns.NewTopic(stack, jsii.String(id+"Topic"), nil)}
+	if change != nil {
+		change(props)
+	}
+	return alarmtriage.NewAlarmTriage(stack, jsii.String(id), props)
+}
+
+func alarmOn(scope constructs.Construct, id string, metric awscloudwatch.IMetric) awscloudwatch.Alarm {
+	return awscloudwatch.NewAlarm(scope, jsii.String(id), &awscloudwatch.AlarmProps{
+		Metric: metric, Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(1)})
+}
+
+var acknowledgment = regexp.MustCompile(` \[ack: (.*)\]$`)
+
+// messagesOf returns the warnings and the summaries of a stack, as "PATH ID: MESSAGE", sorted.
+func messagesOf(stack awscdk.Stack) []string {
+	annotations := assertions.Annotations_FromStack(stack)
+	found := []string{}
+	anything := assertions.Match_AnyValue()
+	for _, message := range slices.Concat(*annotations.FindWarning(jsii.String("*"), anything), *annotations.FindInfo(jsii.String("*"), anything)) {
+		//lint:ignore SA1019 it is the type that assertions.Annotations returns
+		text := fmt.Sprint(message.Entry.Data)
+		if ack := acknowledgment.FindStringSubmatch(text); ack != nil {
+			text = ack[1] + ": " + acknowledgment.ReplaceAllString(text, "")
+		}
+		//lint:ignore SA1019 as above
+		found = append(found, *message.Id+" "+text)
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// Each of these apps is valid for CDK, but does not do what its author expects.
+func TestSynth_WarnsOfMistakes(t *testing.T) {
+	withNumbers := func(prefix string, n int) (names []string) {
+		for i := range n {
+			names = append(names, fmt.Sprintf("%s%03d-production-", prefix, i))
+		}
+		return names
+	}
+	tool := func(denied, allowed []string, change func(*alarmtriage.AlarmTriageProps)) func(awscdk.Stack) {
+		return func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
+				p.ToolDeniedActions, p.ToolAllowedActions = jsii.Strings(denied...), jsii.Strings(allowed...)
+				if change != nil {
+					change(p)
+				}
+			}).AttachEventRule(jsii.String("All"), nil)
+		}
+	}
+	model := func(id string) func(awscdk.Stack) {
+		return func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
+				p.BedrockModelId, p.FallbackModelIds = jsii.String(id), &[]*string{}
+			}).AttachEventRule(jsii.String("All"), nil)
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		build func(stack awscdk.Stack)
+		want  []string
+	}{
+		{"nothing is attached", func(stack awscdk.Stack) { triageNamed(stack, "Triage", nil) }, []string{
+			"/Test/Triage alarmtriage:nothing-attached: alarmtriage: no alarm starts an investigation: use AttachAlarms, AlarmAction, AttachAll, AttachEventRule, or AttachTopic"}},
+		{"a rule is enough", func(stack awscdk.Stack) { triageNamed(stack, "Triage", nil).AttachEventRule(jsii.String("All"), nil) }, nil},
+		{"a topic is enough", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", nil).AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil), nil)
+		}, nil},
+		{"AttachAlarms is enough", func(stack awscdk.Stack) { triageNamed(stack, "Triage", nil).AttachAlarms(newAlarm(stack, "One")) }, nil},
+		{"AttachAlarms without alarms", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", nil).AttachAlarms(alarmtriage.Alarms([]awscloudwatch.Alarm{})...)
+		}, []string{
+			"/Test/Triage alarmtriage:nothing-attached: alarmtriage: no alarm starts an investigation: use AttachAlarms, AlarmAction, AttachAll, AttachEventRule, or AttachTopic"}},
+		{"AttachAll finds no alarm", func(stack awscdk.Stack) { triageNamed(stack, "Triage", nil).AttachAll(stack, nil) }, []string{
+			"/Test/Triage alarmtriage:nothing-found: alarmtriage: AttachAll over Test finds no alarm that it may attach: pass the stack or the app that contains the alarms, and use AttachEventRule for alarms that this app does not define"}},
+		{"a filter selects no alarm", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", nil).AttachAll(stack.Node().Root(), &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("prod_")})
+			newAlarm(stack, "prod-errors")
+			newAlarm(stack, "prod-latency")
+		}, []string{
+			`/Test/Triage alarmtriage:nothing-matches: alarmtriage: the filter of AttachAll over the app selects none of its 2 alarms, such as ["prod-errors" "prod-latency"]. It compares prefixes with the name of an alarm, or with the id of its construct if it has no name: correct NamePrefixes or ExceptNamePrefixes`}},
+		{"a filter that matches something", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", nil).AttachAll(stack, &alarmtriage.AlarmFilter{ExceptNamePrefixes: jsii.Strings("dev-")})
+			newAlarm(stack, "dev-errors")
+			newAlarm(stack, "dev-latency")
+			newAlarm(stack, "prod-errors")
+		}, []string{"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm; 2 excluded (2 by the filter)"}},
+		{"alarms in a Stage", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", nil).AttachAll(stack.Node().Root(), nil)
+			newAlarm(stack, "Pipeline")
+			inner := stackIn(awscdk.NewStage(stack, jsii.String("Prod"), nil), "Shop", "eu-west-1")
+			newAlarm(inner, "Orders")
+			awscloudwatch.NewCfnAlarm(inner, jsii.String("Plain"), &awscloudwatch.CfnAlarmProps{
+				ComparisonOperator: jsii.String("GreaterThanThreshold"), EvaluationPeriods: jsii.Number(1)})
+			awscdk.NewStage(stack, jsii.String("Empty"), nil)
+		}, []string{
+			"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm",
+			"/Test/Triage alarmtriage:stage: alarmtriage: AttachAll over the app does not attach the alarms of Stage Test/Prod (2 alarms), because CDK does not apply aspects across Stage boundaries: add an AlarmTriage to each Stage, and pass the Stage to its AttachAll"}},
+		{"actions are disabled", func(stack awscdk.Stack) {
+			triage := triageNamed(stack, "Triage", nil)
+			for i := range 7 {
+				triage.AttachAlarms(awscloudwatch.NewAlarm(stack, jsii.Sprintf("Off%d", i), &awscloudwatch.AlarmProps{ActionsEnabled: jsii.Bool(false),
+					Metric:    awscloudwatch.NewMetric(&awscloudwatch.MetricProps{Namespace: jsii.String("Shop"), MetricName: jsii.String("Errors")}),
+					Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(1)}))
+			}
+			triage.AttachAlarms(awscloudwatch.NewCfnCompositeAlarm(stack, jsii.String("OffToo"), &awscloudwatch.CfnCompositeAlarmProps{
+				ActionsEnabled: jsii.Bool(false), AlarmRule: jsii.String("ALARM(x)")}))
+		}, []string{
+			"/Test/Triage alarmtriage:actions-disabled: alarmtriage: ActionsEnabled is false for 8 alarms that AlarmTriage is attached to, so they never start an investigation: Test/Off0, Test/Off1, Test/Off2, Test/Off3, Test/Off4, and 3 more. Enable their actions, or use AttachEventRule, which does not need actions"}},
+		{"AlarmAction is no alarm action", func(stack awscdk.Stack) {
+			newAlarm(stack, "One").AddOkAction(triageNamed(stack, "Triage", nil).AlarmAction())
+		}, []string{
+			"/Test/Triage alarmtriage:no-alarm-action: alarmtriage: AlarmAction was added to 1 alarm, but not as an alarm action, so they never start an investigation: Test/One. Use AddAlarmAction or AttachAlarms"}},
+		{"alarms on AlarmTriage, by AttachAlarms", func(stack awscdk.Stack) {
+			queue := awssqs.NewQueue(stack, jsii.String("Failed"), nil)
+			triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.OnFailureQueue = queue })
+			triage.AttachAlarms(
+				alarmOn(stack, "Failures", triage.MetricFailures(nil)), alarmOn(stack, "Errors", triage.Tool().MetricErrors(nil)),
+				alarmOn(stack, "Dead", queue.MetricApproximateNumberOfMessagesVisible(nil)),
+				alarmOn(stack, "Math", awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{Expression: jsii.String("a / b"),
+					UsingMetrics: &map[string]awscloudwatch.IMetric{"a": triage.Orchestrator().MetricErrors(nil), "b": triage.Orchestrator().MetricInvocations(nil)}})),
+				awscloudwatch.NewCfnAlarm(stack, jsii.String("Plain"), &awscloudwatch.CfnAlarmProps{
+					ComparisonOperator: jsii.String("GreaterThanThreshold"), EvaluationPeriods: jsii.Number(1), Namespace: jsii.String("AWS/Lambda"),
+					Dimensions: &[]any{&awscloudwatch.CfnAlarm_DimensionProperty{Name: jsii.String("FunctionName"), Value: triage.Tool().FunctionName()}}}),
+				alarmOn(stack, "Other", awslambda.Function_FromFunctionName(stack, jsii.String("F"), jsii.String("orders")).MetricErrors(nil)))
+		}, func() (want []string) {
+			for _, id := range []string{"Dead", "Errors", "Failures", "Math", "Plain"} {
+				want = append(want, "/Test/"+id+" alarmtriage:own-metric: alarmtriage: it watches AlarmTriage Test/Triage, to which it is attached: a failing investigation would start another one. Let it notify a topic instead, such as that of SelfAlarmTopic")
+			}
+			return want
+		}()},
+		{"a composite alarm on self-alarms", func(stack awscdk.Stack) {
+			triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
+				p.SelfAlarmTopic = awssns.NewTopic(stack, jsii.String("Platform"), nil)
+			})
+			triage.AttachAlarms(awscloudwatch.NewCompositeAlarm(stack, jsii.String("Any"), &awscloudwatch.CompositeAlarmProps{
+				AlarmRule: awscloudwatch.AlarmRule_FromAlarm(triage.SelfAlarms()[0], awscloudwatch.AlarmState_ALARM)}))
+		}, []string{
+			"/Test/Any alarmtriage:own-metric: alarmtriage: it watches AlarmTriage Test/Triage, to which it is attached: a failing investigation would start another one. Let it notify a topic instead, such as that of SelfAlarmTopic"}},
+		{"alarms on AlarmTriage, by AttachAll", func(stack awscdk.Stack) {
+			triage := triageNamed(stack, "Triage", nil)
+			triage.AttachAll(stack, nil)
+			alarmOn(stack, "Failures", triage.MetricFailures(nil))
+			newAlarm(stack, "One")
+		}, []string{"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm; 1 excluded (1 because they watch this AlarmTriage)"}},
+		{"a self-alarm of another AlarmTriage, by AttachAlarms", func(stack awscdk.Stack) {
+			other := triageNamed(stack, "Other", func(p *alarmtriage.AlarmTriageProps) {
+				p.SelfAlarmTopic = awssns.NewTopic(stack, jsii.String("Platform"), nil)
+			})
+			other.AttachEventRule(jsii.String("All"), nil)
+			triage := triageNamed(stack, "Triage", nil)
+			triage.AttachEventRule(jsii.String("All"), nil)
+			triage.AttachAlarms(other.SelfAlarms()[0])
+		}, []string{
+			"/Test/Other/SelfFailures alarmtriage:self-alarm: alarmtriage: not attached to AlarmTriage Test/Triage: its name begins with alarmtriage-self-, and no AlarmTriage investigates such alarms. Notify people with SelfAlarmTopic instead"}},
+		{"two AlarmTriages over one app", func(stack awscdk.Stack) {
+			platform := awssns.NewTopic(stack, jsii.String("Platform"), nil)
+			for _, id := range []string{"A", "B"} {
+				triageNamed(stack, id, func(p *alarmtriage.AlarmTriageProps) { p.SelfAlarmTopic = platform }).AttachAll(stack.Node().Root(), nil)
+			}
+			newAlarm(stack, "One")
+			newAlarm(stack, "Two")
+		}, []string{
+			"/Test/A alarmtriage:attached: alarmtriage: attached to 2 alarms; 7 excluded (7 as self-alarms)",
+			"/Test/B alarmtriage:attached: alarmtriage: attached to 2 alarms; 7 excluded (7 as self-alarms)",
+			"/Test/B alarmtriage:shared-alarm: alarmtriage: 2 alarms are also attached to AlarmTriage Test/A: each of both investigates, notifies, and costs money. Attach an alarm to one of them, for example with ExceptNamePrefixes of AttachAll: Test/One, Test/Two"}},
+		{"an alarm in two AlarmTriages", func(stack awscdk.Stack) {
+			alarm := newAlarm(stack, "One")
+			triageNamed(stack, "A", nil).AttachAlarms(alarm)
+			alarm.AddAlarmAction(triageNamed(stack, "B", nil).AlarmAction())
+		}, []string{
+			"/Test/B alarmtriage:shared-alarm: alarmtriage: 1 alarm is also attached to AlarmTriage Test/A: each of both investigates, notifies, and costs money. Attach an alarm to one of them, for example with ExceptNamePrefixes of AttachAll: Test/One"}},
+		{"denied actions that do not exist", tool([]string{"cloudtrial:LookupEvents", "s3:GetBucketPolicyy", "nonsense:*", "s3:Got*", "logs:FilterLogEvents", "iam:List*"}, nil, nil), []string{
+			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "cloudtrial:LookupEvents", which denies nothing: IAM has no such action, but cloudtrail:LookupEvents; correct it, or acknowledge this warning if the action is new`,
+			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "nonsense:*", which denies nothing: IAM has no such action; correct it, or acknowledge this warning if the action is new`,
+			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "s3:GetBucketPolicyy", which denies nothing: IAM has no such action, but s3:GetBucketPolicy; correct it, or acknowledge this warning if the action is new`,
+			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "s3:Got*", which denies nothing: IAM has no such action; correct it, or acknowledge this warning if the action is new`}},
+		{"allowed actions without effect", tool([]string{"iot:Describe*"}, []string{"s3:GetObject", "iot:DescribeThing", "iot:ListThings", "lamda:GetFunction", "cognito-idp:ListUsers"}, nil), []string{
+			`/Test/Triage alarmtriage:denied-action: alarmtriage: ToolAllowedActions contains "cognito-idp:ListUsers", which has no effect, because a built-in deny overrides it: remove it, or set ToolAllowPersonalData`,
+			`/Test/Triage alarmtriage:denied-action: alarmtriage: ToolAllowedActions contains "iot:DescribeThing", which has no effect, because ToolDeniedActions overrides it: remove it from one of both`,
+			`/Test/Triage alarmtriage:denied-action: alarmtriage: ToolAllowedActions contains "s3:GetObject", which has no effect, because a built-in deny overrides it (docs/permissions.md): remove it`,
+			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolAllowedActions contains "lamda:GetFunction", which allows nothing: IAM has no such action, but lambda:GetFunction; correct it, or acknowledge this warning if the action is new`}},
+		{"an allowed action of an open group", tool(nil, []string{"cognito-idp:ListUsers"}, func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowPersonalData = jsii.Bool(true) }), nil},
+		{"allowed actions that write", tool(nil, []string{"ec2:TerminateInstances", "sqs:*"}, nil), []string{
+			`/Test/Triage alarmtriage:write-action: alarmtriage: ToolAllowedActions contains "ec2:TerminateInstances", with which the model's code can change resources (ec2:TerminateInstances): the model reads texts that attackers may have written. Allow single reads instead, or acknowledge this warning`,
+			`/Test/Triage alarmtriage:write-action: alarmtriage: ToolAllowedActions contains "sqs:*", with which the model's code can change resources (sqs:AddPermission, sqs:CancelMessageMoveTask, sqs:ChangeMessageVisibility, sqs:CreateQueue, sqs:DeleteMessage, and 8 more): the model reads texts that attackers may have written. Allow single reads instead, or acknowledge this warning`}},
+		{"an imported key for logs", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
+				p.LogsEncryptionKey = awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:eu-west-1:111122223333:key/abc"))
+			}).AttachEventRule(jsii.String("All"), nil)
+		}, []string{
+			`/Test/Triage alarmtriage:logs-key: alarmtriage: LogsEncryptionKey is imported, so its policy is not known here: the deployment fails unless it lets the service principal logs.REGION.amazonaws.com use the key for log groups (CloudWatch Logs User Guide, "Encrypt log data using KMS")`}},
+		{"a pattern that is too long", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", nil).AttachEventRule(jsii.String("Some"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings(withNumbers("service-", 80)...)})
+		}, []string{
+			"/Test/Triage/Some alarmtriage:long-pattern: alarmtriage: the event pattern has 3134 characters, and EventBridge accepts 2048 unless the account's quota is higher: use fewer or shorter prefixes, or call AttachEventRule several times, with a part of the prefixes each"}},
+		{"a pattern with many wildcards", func(stack awscdk.Stack) {
+			teams := withNumbers("team-", 12)
+			triage := triageNamed(stack, "Triage", nil)
+			triage.AttachEventRule(jsii.String("Many"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings(teams[:4]...), ExceptNamePrefixes: jsii.Strings(
+				teams[0]+"a", teams[1]+"a", teams[2]+"a", teams[3]+"a")})
+			triage.AttachEventRule(jsii.String("Few"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings(teams...), ExceptNamePrefixes: jsii.Strings(teams[0] + "canary")})
+			triage.AttachEventRule(jsii.String("None"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings(teams...), ExceptNamePrefixes: jsii.Strings("canary")})
+		}, []string{
+			"/Test/Triage/Many alarmtriage:complex-pattern: alarmtriage: NamePrefixes and ExceptNamePrefixes together need 4 wildcard patterns, and EventBridge rejects rules with too many of them; 3 are accepted: omit ExceptNamePrefixes, use fewer NamePrefixes, or call AttachEventRule several times, with at most 3 prefixes each"}},
+		{"a misspelled model", model("eu.amazon.nova-2-light-v1:0"), []string{
+			"/Test/Triage alarmtriage:unknown-model: alarmtriage: BedrockModelId eu.amazon.nova-2-light-v1:0 is not in this version's catalog (docs/models.md), but eu.amazon.nova-2-lite-v1:0 is: correct it, or acknowledge this warning if the model is new"}},
+		{"an unknown model", model("writer.palmyra-x5-v1:0"), []string{
+			"/Test/Triage alarmtriage:unknown-model: alarmtriage: BedrockModelId writer.palmyra-x5-v1:0 is not in this version's catalog (docs/models.md): check its spelling. If it is right, sizes are assumed, and the price is only known if ModelPrices contains it"}},
+		{"an embeddings model", model("amazon.titan-embed-text-v2:0"), []string{
+			"/Test/Triage alarmtriage:no-conversation: alarmtriage: BedrockModelId amazon.titan-embed-text-v2:0 is not a model for conversations, so every request fails: choose a model of docs/models.md"}},
+		{"a model that needs a profile", model("anthropic.claude-sonnet-5-5"), []string{
+			"/Test/Triage alarmtriage:needs-profile: alarmtriage: BedrockModelId anthropic.claude-sonnet-5-5 can only be invoked through an inference profile: use global.anthropic.claude-sonnet-5-5 or eu.anthropic.claude-sonnet-5-5"}},
+		{"a model that is retired and misspelled", model("us.amazon.nova-premire-v1:0"), []string{
+			"/Test/Triage alarmtriage:geography: alarmtriage: BedrockModelId us.amazon.nova-premire-v1:0 is an inference profile of another geography and can't be invoked from eu-west-1: set it to a model or a profile of this Region",
+			"/Test/Triage alarmtriage:unknown-model: alarmtriage: BedrockModelId us.amazon.nova-premire-v1:0 is not in this version's catalog (docs/models.md): check its spelling. If it is right, sizes are assumed, and the price is only known if ModelPrices contains it"}},
+		{"a custom model", model("arn:aws:bedrock:eu-west-1:111122223333:imported-model/embedder"), nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			stack := stackIn(newTestApp(), "Test", "eu-west-1")
+			tt.build(stack)
+			want := tt.want
+			if want == nil {
+				want = []string{}
+			}
+			assert.Equal(t, want, messagesOf(stack))
+		})
+	}
+}
+
+// These mistakes stop the synth. Without a check, CDK reports them in its own words, or only the deployment fails.
+func TestSynth_RejectsMistakes(t *testing.T) {
+	directory, err := os.Getwd()
+	require.NoError(t, err)
+	props := func(change func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps)) func(awscdk.App) {
+		return func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { change(stack, p) })
+		}
+	}
+	named := func(p *alarmtriage.AlarmTriageProps) { p.ResourcePrefix = jsii.String("prod") }
+	table := func(p *awsdynamodb.TableProps) func(awscdk.App) {
+		return props(func(stack awscdk.Stack, given *alarmtriage.AlarmTriageProps) {
+			given.InvestigationsTable = awsdynamodb.NewTable(stack, jsii.String("Claims"), p)
+		})
+	}
+	text := func(name string) *awsdynamodb.Attribute {
+		return &awsdynamodb.Attribute{Name: jsii.String(name), Type: awsdynamodb.AttributeType_STRING}
+	}
+	for _, tt := range []struct {
+		name  string
+		build func(app awscdk.App)
+		want  string
+	}{
+		{"scope and id are nil", func(awscdk.App) { alarmtriage.NewAlarmTriage(nil, nil, nil) },
+			"alarmtriage: NewAlarmTriage needs an id, which is unique within its scope, got none\nalarmtriage: NewAlarmTriage needs a scope, such as a stack, got nil\nalarmtriage: props are missing: AlarmTriageProps needs at least NotificationTopic"},
+		{"the scope is the app", func(app awscdk.App) {
+			alarmtriage.NewAlarmTriage(app, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+				NotificationTopic: awssns.NewTopic(stackIn(app, "S", "eu-west-1"), jsii.String("Topic"), nil)})
+		}, `alarmtriage: NewAlarmTriage needs a scope that is a stack or within one, got "", which contains the stacks: create a stack with awscdk.NewStack, and pass it`},
+		{"AttachAll without scope", func(app awscdk.App) { triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).AttachAll(nil, nil) },
+			"alarmtriage: AttachAll needs a scope that contains alarms, such as a stack or the app, got nil"},
+		{"AttachEventRule without id", func(app awscdk.App) {
+			triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).AttachEventRule(nil, nil)
+		}, "alarmtriage: AttachEventRule needs an id, which is unique within AlarmTriage, got none"},
+		{"AttachTopic twice", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			triage := triageNamed(stack, "Triage", nil)
+			topic := awssns.NewTopic(stack, jsii.String("Alarms"), nil)
+			triage.AttachTopic(topic, nil)
+			triage.AttachTopic(topic, &alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings("prod-")})
+		}, "alarmtriage: topic S/Alarms is attached to AlarmTriage S/Triage already: call AttachTopic once, with all NamePrefixes"},
+		{"AttachTopic twice, imported", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			triage := triageNamed(stack, "Triage", nil)
+			for _, id := range []string{"One", "Two"} {
+				triage.AttachTopic(awssns.Topic_FromTopicArn(stack, jsii.String(id), jsii.String("arn:aws:sns:eu-west-1:111122223333:alarms")), nil)
+			}
+		}, "alarmtriage: topic S/Two is attached to AlarmTriage S/Triage already: call AttachTopic once, with all NamePrefixes"},
+		{"AttachTopic with too many prefixes", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			triageNamed(stack, "Triage", nil).AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil),
+				&alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings(strings.Split(strings.Repeat("x ", 150)+"x", " ")...)})
+		}, "alarmtriage: AlarmTopicProps.NamePrefixes must contain at most 150 prefixes, which is SNS's limit of a filter policy, got 151"},
+		{"the action twice", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			triage := triageNamed(stack, "Triage", nil)
+			alarm := newAlarm(stack, "One")
+			triage.AttachAlarms(alarm)
+			alarm.AddAlarmAction(triage.AlarmAction())
+			app.Synth(nil)
+		}, "[S/Triage] alarmtriage: the alarm actions of alarm S/One contain AlarmTriage S/Triage 2 times, and CloudFormation rejects duplicates: attach the alarm with AttachAlarms, or add AlarmAction once, but not both"},
+		{"alarms and topic in another stack", func(app awscdk.App) {
+			monitoring := stackIn(app, "Monitoring", "eu-west-1")
+			triage := alarmtriage.NewAlarmTriage(stackIn(app, "TriageStack", "eu-west-1"), jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+				NotificationTopic: awssns.NewTopic(monitoring, jsii.String("OnCall"), nil)})
+			triage.AttachAlarms(newAlarm(monitoring, "orders-errors"))
+		}, "alarmtriage: alarm Monitoring/orders-errors can't be attached to AlarmTriage TriageStack/Triage: its stack Monitoring contains resources that AlarmTriage uses (NotificationTopic Monitoring/OnCall), so stack TriageStack depends on it, and stacks can't depend on each other. Define these resources in stack TriageStack or in a third stack, or define AlarmTriage in stack Monitoring, or use AttachEventRule, with which alarms do not refer to AlarmTriage"},
+		{"AttachTopic and AttachAll over another stack", func(app awscdk.App) {
+			monitoring, stack := stackIn(app, "Monitoring", "eu-west-1"), stackIn(app, "TriageStack", "eu-west-1")
+			triage := triageNamed(stack, "Triage", nil)
+			triage.AttachTopic(awssns.NewTopic(monitoring, jsii.String("Alarms"), nil), nil)
+			triage.AttachAll(app, nil)
+			newAlarm(monitoring, "orders-errors")
+			newAlarm(monitoring, "orders-latency")
+			app.Synth(nil)
+		}, "[TriageStack/Triage] alarmtriage: AttachAll can't attach 2 alarms of stack Monitoring (Monitoring/orders-errors, Monitoring/orders-latency): its stack Monitoring contains resources that AlarmTriage uses (AttachTopic Monitoring/Alarms), so stack TriageStack depends on it, and stacks can't depend on each other."},
+		{"AttachAlarms, then AttachTopic", func(app awscdk.App) {
+			monitoring := stackIn(app, "Monitoring", "eu-west-1")
+			triage := triageNamed(stackIn(app, "TriageStack", "eu-west-1"), "Triage", nil)
+			triage.AttachAlarms(newAlarm(monitoring, "orders-errors"))
+			triage.AttachTopic(awssns.NewTopic(monitoring, jsii.String("Alarms"), nil), nil)
+		}, "alarmtriage: AlarmTriage TriageStack/Triage can't use AttachTopic Monitoring/Alarms: stack TriageStack would depend on stack Monitoring, and stacks can't depend on each other; the attached alarms Monitoring/orders-errors are in stack Monitoring, too. Define the resource in stack TriageStack or in a third stack, or define AlarmTriage in stack Monitoring, or use AttachEventRule for these alarms"},
+		{"a bus in the stack of the alarms", func(app awscdk.App) {
+			monitoring := stackIn(app, "Monitoring", "eu-west-1")
+			triage := triageNamed(stackIn(app, "TriageStack", "eu-west-1"), "Triage", nil)
+			triage.AttachAlarms(newAlarm(monitoring, "orders-errors"))
+			triage.AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{EventBus: awsevents.NewEventBus(monitoring, jsii.String("Bus"), nil)})
+		}, "alarmtriage: AlarmTriage TriageStack/Triage can't use EventBus Monitoring/Bus: stack TriageStack would depend on stack Monitoring"},
+		{"two AlarmTriages in two stacks, each over the app", func(app awscdk.App) {
+			for _, id := range []string{"S1", "S2"} {
+				stack := stackIn(app, id, "eu-west-1")
+				triageNamed(stack, "Triage", nil).AttachAll(app, nil)
+				newAlarm(stack, "Errors")
+			}
+			app.Synth(nil)
+		}, "alarmtriage: AttachAll can't attach 1 alarm of stack S"},
+		{"the same names in one stack", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			triageNamed(stack, "A", named)
+			triageNamed(stack, "B", named)
+		}, `alarmtriage: ResourcePrefix and ResourceSuffix give AlarmTriage S/B the same names as AlarmTriage S/A, such as the role "prod-triage-role", and an account can have each role and dashboard only once, in whatever Region: set another ResourcePrefix, or a ResourceSuffix such as the Region`},
+		{"the same names in two Regions", func(app awscdk.App) {
+			triageNamed(stackIn(app, "Ireland", "eu-west-1"), "Triage", named)
+			triageNamed(stackIn(app, "Virginia", "us-east-1"), "Triage", named)
+		}, `alarmtriage: ResourcePrefix and ResourceSuffix give AlarmTriage Virginia/Triage the same names as AlarmTriage Ireland/Triage, such as the role "prod-triage-role"`},
+		{"a service in upper case", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.ToolDeniedActions = jsii.Strings("CloudTrail:LookupEvents")
+		}), `alarmtriage: ToolDeniedActions must contain IAM actions whose service is in lower case, such as "cloudtrail:LookupEvents", got "CloudTrail:LookupEvents"`},
+		{"infinite tokens", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.MaxTokens = jsii.Number(math.Inf(1)) }),
+			"alarmtriage: MaxTokens must be a whole number of at least 10000, got +Inf"},
+		{"numbers that are none", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.MaxCostUsd, p.ToolMemorySize, p.MaxQueryCostUsd = jsii.Number(math.Inf(1)), jsii.Number(math.NaN()), jsii.Number(math.NaN())
+			p.ModelPrices = &map[string]*alarmtriage.ModelPrice{"a": {Input: jsii.Number(math.Inf(1)), Output: jsii.Number(1)}}
+		}), "alarmtriage: MaxCostUsd must be more than 0, got +Inf\nalarmtriage: MaxQueryCostUsd must be more than 0, got NaN\nalarmtriage: ModelPrices must be at least 0, got +Inf for \"a\"\nalarmtriage: ToolMemorySize must be a whole number between 512 and 10240, got NaN"},
+		{"instructions that do not exist", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.InstructionsFile = jsii.String("nowhere.md") }),
+			`alarmtriage: InstructionsFile "nowhere.md" does not exist in ` + directory + `, the directory in which the app runs: use a path that is relative to it, or an absolute one`},
+		{"instructions that do not exist, absolute", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.InstructionsFile = jsii.String("/nowhere.md") }),
+			`alarmtriage: InstructionsFile "/nowhere.md" does not exist`},
+		{"instructions that are a directory", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.InstructionsFile = jsii.String("docs") }),
+			`alarmtriage: InstructionsFile must be the path of a text file, got the directory "docs"`},
+		{"five layers", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			layers := []awslambda.ILayerVersion{}
+			for i := range 5 {
+				layers = append(layers, awslambda.LayerVersion_FromLayerVersionArn(stack, jsii.Sprintf("L%d", i), jsii.Sprintf("arn:aws:lambda:eu-west-1:111122223333:layer:l%d:1", i)))
+			}
+			p.ToolLayers = &layers
+		}), "alarmtriage: ToolLayers must contain at most 4 layers, because a function has at most 5, and AlarmTriage's harness is one of them, got 5: combine layers"},
+		{"MaxCostUsd without a price", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.MaxCostUsd, p.BedrockModelId = jsii.Number(1), jsii.String("writer.palmyra-x5-v1:0")
+		}), `alarmtriage: MaxCostUsd needs the price of each model, and the built-in table has none for "writer.palmyra-x5-v1:0": add it to ModelPrices, or set MaxTokens instead`},
+		{"a table with another key", table(&awsdynamodb.TableProps{PartitionKey: text("id")}),
+			`alarmtriage: InvestigationsTable must have the HASH key "pk" of type S and no other key, got the HASH key "id" of type S`},
+		{"a table with a number as key", table(&awsdynamodb.TableProps{PartitionKey: &awsdynamodb.Attribute{Name: jsii.String("pk"), Type: awsdynamodb.AttributeType_NUMBER}}),
+			`alarmtriage: InvestigationsTable must have the HASH key "pk" of type S and no other key, got the HASH key "pk" of type N`},
+		{"a table with a sort key", table(&awsdynamodb.TableProps{PartitionKey: text("pk"), SortKey: text("sk")}),
+			`alarmtriage: InvestigationsTable must have the HASH key "pk" of type S and no other key, got the HASH key "pk" of type S and the RANGE key "sk" of type S`},
+		{"a global table with another key", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.InvestigationsTable = awsdynamodb.NewTableV2(stack, jsii.String("Claims"), &awsdynamodb.TablePropsV2{PartitionKey: text("id")})
+		}), `alarmtriage: InvestigationsTable must have the HASH key "pk" of type S and no other key, got the HASH key "id" of type S`},
+		{"an alarm of another Region", func(app awscdk.App) {
+			triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).AttachAlarms(newAlarm(stackIn(app, "Far", "us-east-1"), "One"))
+		}, "alarmtriage: alarm Far/One can't be attached to AlarmTriage S/Triage: it is in aws://111122223333/us-east-1 and the orchestrator is in aws://111122223333/eu-west-1; send its events to a bus there and use AttachEventRule"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			message := panicOf(t, func() { tt.build(newTestApp()) })
+			if strings.HasPrefix(tt.want, "alarmtriage") && !strings.Contains(message, "Validation failed") {
+				assert.True(t, strings.HasPrefix(message, tt.want), "want %s\ngot  %s", tt.want, message)
+				return
+			}
+			assert.Contains(t, message, tt.want)
+		})
+	}
+}
+
+// CDK calls an action while it adds it, and jsii can't be used after such a call panicked. Another process therefore
+// makes each of these mistakes, whose name is in this variable.
+const mistakeVariable = "ALARMTRIAGE_TEST_MISTAKE"
+
+var mistakesOfActions = map[string]struct {
+	make func(app awscdk.App)
+	want string
+}{
+	"another Region": {func(app awscdk.App) {
+		triage := triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil)
+		newAlarm(stackIn(app, "Far", "us-east-1"), "One").AddAlarmAction(triage.AlarmAction())
+	}, "alarmtriage: alarm Far/One can't be attached to AlarmTriage S/Triage: it is in aws://111122223333/us-east-1 and the orchestrator is in aws://111122223333/eu-west-1"},
+	"a cycle": {func(app awscdk.App) {
+		monitoring := stackIn(app, "Monitoring", "eu-west-1")
+		triage := alarmtriage.NewAlarmTriage(stackIn(app, "S", "eu-west-1"), jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+			NotificationTopic: awssns.NewTopic(monitoring, jsii.String("OnCall"), nil)})
+		newAlarm(monitoring, "One").AddAlarmAction(triage.AlarmAction())
+	}, "alarmtriage: alarm Monitoring/One can't be attached to AlarmTriage S/Triage: its stack Monitoring contains resources that AlarmTriage uses (NotificationTopic Monitoring/OnCall)"},
+	"an imported alarm": {func(app awscdk.App) {
+		stack := stackIn(app, "S", "eu-west-1")
+		imported := awscloudwatch.Alarm_FromAlarmArn(stack, jsii.String("Imported"), jsii.String("arn:aws:cloudwatch:eu-west-1:111122223333:alarm:x"))
+		imported.(awscloudwatch.AlarmBase).AddAlarmAction(triageNamed(stack, "Triage", nil).AlarmAction())
+	}, "alarmtriage: alarm S/Imported can't be attached to AlarmTriage S/Triage: it is imported, so its actions can't be changed; use AttachEventRule or AttachTopic"},
+}
+
+func TestAlarmAction_RejectsMistakes(t *testing.T) {
+	if name := os.Getenv(mistakeVariable); name != "" {
+		mistakesOfActions[name].make(newTestApp())
+		return
+	}
+	for name, tt := range mistakesOfActions {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run", "^TestAlarmAction_RejectsMistakes$")
+			cmd.Env = append(os.Environ(), mistakeVariable+"="+name)
+			output, err := cmd.CombinedOutput()
+			assert.Error(t, err, "it must not pass")
+			assert.Contains(t, string(output), tt.want)
+		})
+	}
+}
+
+func TestSynth_WarningsCanBeAcknowledged(t *testing.T) {
+	stack := stackIn(newTestApp(), "Test", "eu-west-1")
+	triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowedActions = jsii.Strings("sqs:PurgeQueue") })
+	awscdk.Annotations_Of(triage).AcknowledgeWarning(jsii.String("alarmtriage:nothing-attached"), nil)
+	awscdk.Annotations_Of(triage).AcknowledgeWarning(jsii.String("alarmtriage:write-action"), nil)
+	assert.Empty(t, messagesOf(stack))
+}
+
+func TestSameNames_OfUnknownAccountsAreAWarning(t *testing.T) {
+	app := newTestApp()
+	for _, id := range []string{"A", "B", "C"} {
+		triage := triageNamed(awscdk.NewStack(app, jsii.String(id), nil), "Triage", func(p *alarmtriage.AlarmTriageProps) {
+			if p.ResourcePrefix = jsii.String("prod"); id == "C" {
+				p.ResourceSuffix = jsii.String("c")
+			}
+		})
+		triage.AttachEventRule(jsii.String("All"), nil)
+	}
+	warnings := func(id string) (found []string) {
+		for _, text := range messagesOf(app.Node().FindChild(jsii.String(id)).(awscdk.Stack)) {
+			if strings.Contains(text, "same-names") {
+				found = append(found, text)
+			}
+		}
+		return found
+	}
+	assert.Equal(t, []string{`/B/Triage alarmtriage:same-names: alarmtriage: it has the same names as AlarmTriage A/Triage, such as the role "prod-triage-role", and an account can have each role and dashboard only once, in whatever Region: set another ResourcePrefix, or a ResourceSuffix such as the Region, unless both are deployed to different accounts`}, warnings("B"))
+	assert.Empty(t, warnings("A"))
+	assert.Empty(t, warnings("C"))
+}
+
+// Stacks that do not depend on each other in both directions stay possible.
+func TestAttach_AcrossStacksInOneDirection(t *testing.T) {
+	app := newTestApp()
+	alarms, home, topics := stackIn(app, "Alarms", "eu-west-1"), stackIn(app, "Home", "eu-west-1"), stackIn(app, "Topics", "eu-west-1")
+	triage := alarmtriage.NewAlarmTriage(home, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
+		NotificationTopic: awssns.NewTopic(topics, jsii.String("OnCall"), nil), LogsEncryptionKey: awskms.NewKey(topics, jsii.String("Key"), nil)})
+	triage.AttachAlarms(newAlarm(alarms, "One"))
+	triage.AttachAll(app, nil)
+	newAlarm(alarms, "Two")
+	newAlarm(home, "Three")
+	assert.Equal(t, map[string]int{"One": 1, "Two": 1}, actionsOf(synth(alarms), "AWS::CloudWatch::Alarm"))
+	assert.Equal(t, map[string]int{"Three": 1}, actionsOf(synth(home), "AWS::CloudWatch::Alarm"))
+	assert.Contains(t, messagesOf(home), "/Home/Triage alarmtriage:attached: alarmtriage: attached to 3 alarms")
+}
+
+func TestAlarms_ConvertsListsOfAnyType(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	triage.AttachAlarms(alarmtriage.Alarms([]awscloudwatch.Alarm{newAlarm(stack, "One"), newAlarm(stack, "Two")})...)
+	triage.AttachAlarms(alarmtriage.Alarms([]awscloudwatch.IAlarm{newAlarm(stack, "Three")})...)
+	triage.AttachAlarms(alarmtriage.Alarms([]awscloudwatch.AlarmBase{newAlarm(stack, "Four")})...)
+	assert.Equal(t, map[string]int{"One": 1, "Two": 1, "Three": 1, "Four": 1}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
+}
+
+// The resource of an alarm construct has a list of actions that can't be changed.
+func TestAttachAlarms_AcceptsTheResourceOfAConstruct(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	alarm := newAlarm(stack, "One")
+	triage.AttachAlarms(alarm.Node().DefaultChild(), alarm)
+	assert.Equal(t, map[string]int{"One": 1}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
+}
+
+// Aspects may add alarms, and other aspects run before and after.
+func TestAttachAll_AttachesAlarmsThatAspectsAdd(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	triage.AttachAll(stack.Node().Root(), nil)
+	awscdk.Aspects_Of(stack).Add(&alarmAdder{}, nil)
+	newAlarm(stack, "Before")
+	assert.Equal(t, map[string]int{"Before": 1, "ByAspect": 1}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
+}
+
+// alarmAdder is an aspect that adds an alarm.
+type alarmAdder struct{ done bool }
+
+func (a *alarmAdder) Visit(node constructs.IConstruct) {
+	if stack, isStack := node.(awscdk.Stack); isStack && !a.done {
+		a.done = true
+		newAlarm(stack, "ByAspect")
+	}
+}
+
+func TestLogsEncryptionKey_IsGrantedToCloudWatchLogs(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.LogsEncryptionKey = awskms.NewKey(stack, jsii.String("Key"), nil)
+	})
+	synth(stack).HasResourceProperties(jsii.String("AWS::KMS::Key"), like("KeyPolicy", like("Statement", assertions.Match_ArrayWith(&[]any{like(
+		"Effect", "Allow", "Principal", object("Service", "logs.eu-west-1.amazonaws.com"),
+		"Action", []string{"kms:Decrypt", "kms:Describe*", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"},
+		"Condition", object("ArnLike", object("kms:EncryptionContext:aws:logs:arn", object("Fn::Join", []any{"", []any{
+			"arn:", object("Ref", "AWS::Partition"), ":logs:eu-west-1:111122223333:*"}}))))}))))
+}
+
+// docs/construct.md lists each warning and its remedy.
+func TestDocs_ListEachWarning(t *testing.T) {
+	page, err := os.ReadFile("docs/construct.md")
+	require.NoError(t, err)
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	ids := map[string]bool{}
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		for _, id := range regexp.MustCompile(`(?:t\.warn\("|t\.inform\("|"alarmtriage:)([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
+			ids[id[1]] = true
+		}
+	}
+	assert.Greater(t, len(ids), 20)
+	for id := range ids {
+		assert.Equal(t, 1, strings.Count(string(page), "| `alarmtriage:"+id+"` |"), "rows of %s", id)
+	}
+	for _, row := range regexp.MustCompile("\\| `alarmtriage:([a-z-]+)` \\|").FindAllStringSubmatch(string(page), -1) {
+		assert.True(t, ids[row[1]], "no code adds %s", row[1])
+	}
+}
