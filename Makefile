@@ -19,7 +19,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # CDK's template validator costs seconds in each process. One test runs it for all.
 TEMPLATE_TESTS := CDK_VALIDATION=false
 
-.PHONY: help setup demo sample test lint unit python e2e nag browser evals bench tables schema clean
+.PHONY: help setup demo sample test lint unit python e2e nag browser evals bench tables schema template clean
 
 # The text after "##" is the description that `make help` prints.
 help: ## list the targets
@@ -101,5 +101,9 @@ tables: setup ## generate the tables of the broker, the list of IAM actions, and
 schema: ## generate the JSON schemas of the report
 	cd tools && $(GO) run ./reportschema .. ../schema
 
+# scripts/release.sh writes the same files for a release.
+template: node_modules/.done ## write the CloudFormation template and the zip files of a release to dist
+	CDK_VALIDATION=false $(GO) run ./template -out dist
+
 clean: ## delete the installed tools and everything that was built
-	rm -rf $(BUILD) cdk.out
+	rm -rf $(BUILD) cdk.out dist

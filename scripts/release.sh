@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Writes the files of a release into a directory: release.sh v0.1.0 dist
-# The argument is a tag, or any other commit.
+# The first argument is a tag, or any other commit. The third one is the processor architecture of the functions: arm64, which
+# is the default, or x86_64.
 set -euo pipefail
 version=$1
 mkdir -p "$2"
@@ -10,4 +11,5 @@ git archive --format=zip --prefix="alarmtriage-$version/" --output="$out/alarmtr
 mkdir -p .build
 (cd tools && go build -o ../.build/cyclonedx-gomod github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod)
 .build/cyclonedx-gomod mod -json -licenses -output "$out/alarmtriage-$version.cdx.json" .
+CDK_VALIDATION=false go run ./template -out "$out" -version "$version" -arch "${3:-arm64}" # the tests validate the template
 (cd "$out" && sha256sum alarmtriage-* > SHA256SUMS)

@@ -3,9 +3,13 @@ package deploy
 import (
 	"archive/zip"
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,9 +18,26 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
+// release makes the release once for all tests. Its functions are for this machine's processor; those of real releases are
+// for arm64.
+var release = sync.OnceValues(func() (dir string, err error) {
+	dir = filepath.Join(moto.Root(), ".build", "release")
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
+	}
+	architecture := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
+	cmd := exec.Command("bash", "scripts/release.sh", "HEAD", dir, architecture)
+	cmd.Dir = moto.Root()
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("scripts/release.sh: %w: %s", err, output)
+	}
+	return dir, nil
+})
+
 func TestRelease_ContainsSourcesMaterialsAndChecksums(t *testing.T) {
-	root, dir := moto.Root(), t.TempDir()
-	run(t, root, nil, "bash", "scripts/release.sh", "HEAD", dir)
+	root := moto.Root()
+	dir, err := release()
+	require.NoError(t, err)
 
 	run(t, dir, nil, "sha256sum", "--check", "--strict", "SHA256SUMS")
 	sums, err := os.ReadFile(filepath.Join(dir, "SHA256SUMS"))
@@ -24,6 +45,12 @@ func TestRelease_ContainsSourcesMaterialsAndChecksums(t *testing.T) {
 	files, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, strings.Split(strings.TrimSpace(string(sums)), "\n"), len(files)-1, "each file has a checksum")
+	var names []string
+	for _, file := range files {
+		names = append(names, file.Name())
+	}
+	assert.Equal(t, []string{"SHA256SUMS", "alarmtriage-HEAD-layer.zip", "alarmtriage-HEAD-orchestrator.zip", "alarmtriage-HEAD-template.json",
+		"alarmtriage-HEAD-tool.zip", "alarmtriage-HEAD.cdx.json", "alarmtriage-HEAD.zip"}, names)
 
 	sources, err := zip.OpenReader(filepath.Join(dir, "alarmtriage-HEAD.zip"))
 	require.NoError(t, err)

@@ -9,9 +9,10 @@ past; with X-Event-Silent it is not recorded.
 Other files add more: appconfig.py and health.py operations, insights.py queries and filter patterns of logs, and world.py
 staged answers.
 
-It also corrects faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot delete a
-role that has policies, GetTopicAttributes always returns zero subscriptions, an update of a function does not change
-its LastModified, an update of a table does not record when its capacity changed, and ListMetrics repeats metrics.
+It also corrects faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot delete
+a role that has policies, CloudFormation keeps the elements of lists that a condition omits, GetTopicAttributes always
+returns zero subscriptions, an update of a function does not change its LastModified, an update of a table does not
+record when its capacity changed, and ListMetrics repeats metrics.
 """
 
 import json
@@ -29,6 +30,7 @@ import metrics  # noqa: F401  # it replaces moto's metrics
 import moto.core.utils
 from moto.awslambda import models as lambda_models
 from moto.awslambda.models import LambdaFunction
+from moto.cloudformation import parsing
 from moto.cloudtrail.responses import CloudTrailResponse
 from moto.cloudwatch.models import CloudWatchBackend
 from moto.cloudwatch.responses import CloudWatchResponse
@@ -64,6 +66,7 @@ _call_action = BaseResponse.call_action
 _layers_data = LambdaFunction._get_layers_data
 _update_table = DynamoDBBackend.update_table
 _delete_role = Role.delete_from_cloudformation_json
+_clean_json = parsing.clean_json
 
 
 def _names(parameters: Any) -> list[str]:
@@ -289,6 +292,14 @@ def delete_role(cls: type[Role], name: str, template: dict[str, Any], account_id
     _delete_role(name, template, account_id, region)
 
 
+def clean_json(value: Any, resources: Any) -> Any:
+    """Resolves a part of a template. An element whose Fn::If is AWS::NoValue does not exist."""
+    if not isinstance(value, list):
+        return _clean_json(value, resources)
+    resolved = [(element, clean_json(element, resources)) for element in value]
+    return [result for element, result in resolved if not (result is None and isinstance(element, dict) and "Fn::If" in element)]
+
+
 def update_table(self: DynamoDBBackend, name: str, **changes: Any) -> Any:
     """Keeps the times at which the capacity of a table was raised and lowered."""
     before = dict(self.get_table(name).throughput or {})
@@ -313,6 +324,7 @@ lambda_models.iso_8601_datetime_with_nanoseconds = _lambda_time  # type: ignore[
 LambdaFunction.update_configuration = modified(LambdaFunction.update_configuration)  # type: ignore[method-assign]
 LambdaFunction.update_function_code = modified(LambdaFunction.update_function_code)  # type: ignore[method-assign]
 LambdaFunction._get_layers_data = layers_data  # type: ignore[method-assign]
+parsing.clean_json = clean_json
 Role.delete_from_cloudformation_json = classmethod(delete_role)  # type: ignore[assignment]
 CloudTrailResponse.lookup_events = lookup_events  # type: ignore[attr-defined]
 CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: ignore[attr-defined]

@@ -212,9 +212,17 @@ func unpack(ctx context.Context, server *moto.Server, key, dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := Unzip(packed, dir); err != nil {
+		return fmt.Errorf("asset %s: %w", key, err)
+	}
+	return nil
+}
+
+// Unzip unpacks a zip file as Lambda does.
+func Unzip(packed []byte, dir string) error {
 	archive, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
 	if err != nil {
-		return fmt.Errorf("asset %s: %w", key, err)
+		return err
 	}
 	for _, file := range archive.File {
 		if err := unpackFile(file, dir); err != nil {
