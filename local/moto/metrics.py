@@ -2,7 +2,8 @@
 
 A metric is the one with exactly the namespace, name, and dimensions of the request; moto ignores some of them. Periods begin
 at multiples of their length. In expressions: numbers, IDs, + - * / and parentheses, FILL, SUM, AVG, MIN, MAX, IF, ABS,
-METRICS(), and SEARCH as the whole expression. What is not simulated is a ValidationError that says so.
+METRICS(), and SEARCH as the whole expression. Of Metrics Insights: SELECT of one metric FROM SCHEMA(…), optionally WHERE with one
+comparison, GROUP BY, ORDER BY, and LIMIT. What is not simulated is a ValidationError that says so.
 """
 
 import ast
@@ -20,6 +21,12 @@ Key = Tuple[str, str, Tuple[Tuple[str, str], ...]]  # namespace, name, dimension
 Points = Dict[int, float]  # by the seconds since 1970 of the period's begin
 PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)")
 SEARCH = re.compile(r"""\s*SEARCH\(\s*(['"])(.*)\1\s*,\s*['"](\w+)['"]\s*(?:,\s*(\d+)\s*)?\)\s*""", re.DOTALL)
+SELECT = re.compile(
+    r"""\s*SELECT\s+(AVG|COUNT|MAX|MIN|SUM)\(\s*"?([^")]+)"?\s*\)\s+FROM\s+SCHEMA\(\s*"?([^",)]+)"?\s*(?:,\s*([^)]*))?\)"""
+    r"""(?:\s+WHERE\s+"?(\w+)"?\s*=\s*'([^']*)')?(?:\s+GROUP\s+BY\s+([\w,\s"]+?))?(?:\s+ORDER\s+BY\s+(AVG|COUNT|MAX|MIN|SUM)\(\)\s+(ASC|DESC))?"""
+    r"""(?:\s+LIMIT\s+(\d+))?\s*""", re.DOTALL | re.IGNORECASE)
+STATISTICS = {"AVG": "Average", "COUNT": "SampleCount", "MAX": "Maximum", "MIN": "Minimum", "SUM": "Sum"}
+ALL_SERIES = 500  # of a query without LIMIT
 TERM = re.compile(r'(?:(\w+)\s*=\s*)?(?:"([^"]*)"|([^\s"()]+))')
 ARITHMETIC: Dict[type, Callable[[float, float], float]] = {
     ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b, ast.Div: lambda a, b: a / b, ast.Pow: lambda a, b: a ** b,
@@ -148,6 +155,31 @@ class Computed:
         raise ValidationError(f"The stand-in does not simulate {name} with {len(arguments)} arguments in an expression.")
 
 
+def _names(text: Optional[str]) -> List[str]:
+    return sorted(name.strip().strip('"') for name in (text or "").split(",") if name.strip())
+
+
+def selected(text: str, data: Dict[Key, List[Any]], period: int, label: str) -> List[Tuple[str, Points]]:
+    """Runs a query of Metrics Insights and returns its series with their labels."""
+    found = SELECT.fullmatch(text)
+    if not found:
+        raise ValidationError("The query of Metrics Insights is malformed, or the stand-in does not simulate it.")
+    function, name, namespace, schema, where, wanted, groups, order, direction, limit = found.groups()
+    keys = _names(groups)
+    together: Dict[Tuple[str, ...], List[Any]] = {}
+    for (space, metric, dimensions), points in data.items():
+        values = dict(dimensions)
+        if space != namespace.strip() or metric != name.strip() or schema is not None and sorted(values) != _names(schema):
+            continue
+        if where and values.get(where) != wanted or any(key not in values for key in keys):
+            continue
+        together.setdefault(tuple(values[key] for key in keys), []).extend(points)
+    made = [(" ".join(values) or label, series(points, STATISTICS[function.upper()], period)) for values, points in together.items()]
+    total = TOTALS.get((order or "MAX").upper(), len)
+    made.sort(key=lambda one: total(list(one[1].values())), reverse=(direction or "DESC").upper() == "DESC")
+    return made[: int(limit or ALL_SERIES)]
+
+
 def get_metric_data(
     self: CloudWatchBackend, queries: List[Dict[str, Any]], start_time: datetime, end_time: datetime, scan_by: str = "TimestampAscending"
 ) -> List[Dict[str, Any]]:
@@ -172,7 +204,8 @@ def get_metric_data(
         query = waiting.pop(0)
         text = query["Expression"]
         if text.strip().upper().startswith("SELECT"):
-            raise ValidationError("The stand-in does not simulate Metrics Insights (SELECT).")
+            answers[query["Id"]] = selected(text, data, int(query.get("Period") or 60), query.get("Label") or query["Id"])
+            continue
         found = SEARCH.fullmatch(text)
         if found:
             fitting = sorted(key for key in data if searched(found.group(2), key))

@@ -66,6 +66,15 @@ class MetricData(unittest.TestCase):
         found = type(self).client.get_metric_statistics(**request, ExtendedStatistics=["p99"])["Datapoints"]
         self.assertEqual([{"p99": 99.0}], [p["ExtendedStatistics"] for p in found])
 
+    def test_metrics_insights_groups_and_orders(self) -> None:
+        def select(text: str) -> Dict[str, List[float]]:
+            return self.read({"Id": "q0", "Expression": text, "Period": 300})
+        self.assertEqual(select('SELECT MAX(Duration) FROM SCHEMA("A", Function) GROUP BY Function ORDER BY MAX() DESC LIMIT 5'),
+                         {"q0 f": [100.0], "q0 g": [50.0]})
+        self.assertEqual(list(select('SELECT AVG(Duration) FROM SCHEMA(A, Function) GROUP BY Function ORDER BY AVG() ASC LIMIT 1')), ["q0 g"])
+        self.assertEqual(select("SELECT SUM(Duration) FROM SCHEMA(A, Function) WHERE Function = 'g'"), {"q0 q0": [5000.0]})
+        self.assertEqual(select("SELECT SUM(Duration) FROM SCHEMA(A, Other) GROUP BY Other"), {})
+
     def test_what_is_not_simulated_is_refused(self) -> None:
         for expression in ("SELECT MAX(Duration) FROM A", "ANOMALY_DETECTION_BAND(a, 2)"):
             with self.assertRaises(ClientError) as caught:
