@@ -8,6 +8,9 @@ import threading
 import time
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
 request = threading.local()  # at: seconds since 1970, or None
 
 _real, _time = datetime.datetime, time.time
@@ -38,4 +41,12 @@ def seconds() -> float:
     return getattr(request, "at", None) or _time()
 
 
+def _sign() -> None:
+    """Signs a certificate. cryptography, which moto signs messages with, keeps the class of times that it finds first."""
+    key, name, now = ed25519.Ed25519PrivateKey.generate(), x509.Name([]), _real.now(datetime.timezone.utc)
+    certificate = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=1))
+    certificate.sign(key, None)
+
+
+_sign()  # before the next line
 datetime.datetime, time.time = Staged, seconds  # type: ignore[misc]

@@ -38,6 +38,16 @@ class Changes(unittest.TestCase):
     def tearDownClass(cls) -> None:
         cls.moto.stop()
 
+    def test_messages_are_signed_and_delivered(self) -> None:
+        client = type(self).client
+        topic = client("sns").create_topic(Name="signed")["TopicArn"]
+        queue = client("sqs").create_queue(QueueName="signed")["QueueUrl"]
+        client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:signed")
+        client("sns").publish(TopicArn=topic, Message="hello", Subject="[HIGH] orders: cause confirmed")
+        received = json.loads(client("sqs").receive_message(QueueUrl=queue)["Messages"][0]["Body"])
+        self.assertEqual("hello", received["Message"])
+        self.assertTrue(received["Signature"])
+
     def events(self, name: str) -> Dict[str, Any]:
         attribute = {"AttributeKey": "ResourceName", "AttributeValue": name}
         found = type(self).client("cloudtrail").lookup_events(LookupAttributes=[attribute])["Events"]
