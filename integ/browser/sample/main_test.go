@@ -16,7 +16,7 @@ func TestNormalize_RunsGiveTheSameSample(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/sample-report/report.txt")
 	require.NoError(t, err)
 	other := strings.NewReplacer(
-		"2026-01-15", "2027-08-03", "2026/01/15", "2027/08/03", "T03:", "T17:", "T02:", "T16:", "T00:", "T14:", "031204", "171204", // the replacer leaves epochs alone, so they move
+		"2026-01-15", "2027-08-03", "2026/01/15", "2027/08/03", "2026-01-08", "2027-07-27", "T03:", "T17:", "T02:", "T16:", "T00:", "T14:", "031204", "171204", // the replacer leaves epochs alone, so they move
 		"K4Q2ZD8WX0NB", "JAYSCHGMQAHV", "k4q2zd8wx0nb", "vl50t49ofcvr", sampleID, "e9b0e6d84e27", `"duration_ms": 200`, `"duration_ms": 217`,
 	)
 	want, wantGroup, err := normalize(record, text)
