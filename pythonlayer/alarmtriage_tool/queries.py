@@ -51,16 +51,18 @@ def logs_query(
 
 
 def metric(
-    namespace: str, name: str, dimensions: Optional[Mapping[str, str]] = None, start: Optional[Moment] = None,
+    namespace: str, name: str, dimensions: Union[Mapping[str, str], Sequence[Mapping[str, str]], None] = None, start: Optional[Moment] = None,
     end: Optional[Moment] = None, stat: str = "Average", period: int = 60, region: Optional[str] = None, account: Optional[str] = None,
 ) -> List[Dict[str, Any]]:
     """Reads a metric. Returns one entry per series with `label`, `points` ([time, value], oldest first), and `status`.
 
     Without `dimensions`, it searches the metric under all dimensions and returns each series with its label resolved. Pass an empty dict for
-    a metric that has none. The period defaults to the last 3 hours.
+    a metric that has none. A list of {"Name": …, "Value": …}, as CloudWatch has it, is taken as well. The period defaults to the last 3 hours.
     """
     import boto3
 
+    if dimensions is not None and not isinstance(dimensions, Mapping):
+        dimensions = {pair["Name"]: pair["Value"] for pair in dimensions}
     until = _seconds(end or time.time())
     since = _seconds(start) if start is not None else until - 3 * 3600
     query: Dict[str, Any] = {"Id": "m1", "ReturnData": True}

@@ -212,6 +212,10 @@ class Metric(FakeAWS):
         query = self.calls[0][1]["MetricDataQueries"][0]
         self.assertEqual([{"Name": "FunctionName", "Value": "orders"}], query["MetricStat"]["Metric"]["Dimensions"])
         self.assertEqual("999988887777", query["AccountId"])
+        queries.metric("AWS/Lambda", "Errors", [{"Name": "FunctionName", "Value": "orders"}])
+        self.assertEqual([{"Name": "FunctionName", "Value": "orders"}], self.calls[1][1]["MetricDataQueries"][0]["MetricStat"]["Metric"]["Dimensions"])
+        queries.metric("Shop", "Orders", [])
+        self.assertEqual([], self.calls[2][1]["MetricDataQueries"][0]["MetricStat"]["Metric"]["Dimensions"])
 
 
 class Changes(FakeAWS):
