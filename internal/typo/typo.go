@@ -1,4 +1,4 @@
-// Package typo finds the name that somebody probably meant.
+// Package typo measures how much names differ, and finds the name that somebody probably meant.
 package typo
 
 import "strings"
@@ -11,15 +11,15 @@ const maxDistance = 3
 func Nearest(name string, candidates []string) (nearest string) {
 	least := maxDistance + 1
 	for _, candidate := range candidates {
-		if d := distance(strings.ToLower(name), strings.ToLower(candidate)); d < least {
+		if d := Distance(strings.ToLower(name), strings.ToLower(candidate)); d < least {
 			nearest, least = candidate, d
 		}
 	}
 	return nearest
 }
 
-// distance returns the Levenshtein distance of two ASCII texts.
-func distance(a, b string) int {
+// Distance returns the number of letters to insert, remove, or replace to make one ASCII text the other.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
