@@ -14,6 +14,6 @@ func TestNearest_ReturnsTheMostSimilarName(t *testing.T) {
 	} {
 		assert.Equal(t, want, Nearest(name, names), name)
 	}
-	assert.Equal(t, 3, distance("kitten", "sitting"))
+	assert.Equal(t, 3, Distance("kitten", "sitting"))
 	assert.Empty(t, Nearest("s3", nil))
 }
