@@ -12,7 +12,7 @@ staged answers.
 It also corrects faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot delete
 a role that has policies, CloudFormation keeps the elements of lists that a condition omits, GetTopicAttributes always
 returns zero subscriptions, an update of a function does not change its LastModified, an update of a table does not
-record when its capacity changed, and ListMetrics repeats metrics.
+record when its capacity changed, ListMetrics repeats metrics, and a rule cannot refer to the event bus of its stack.
 """
 
 import json
@@ -38,6 +38,7 @@ from moto.core.responses import ActionResult, BaseResponse
 from moto.core.exceptions import JsonRESTError
 from moto.core.utils import unix_time_millis
 from moto.dynamodb.models import DynamoDBBackend
+from moto.events.models import EventBus
 from moto.iam.models import Role, iam_backends
 from moto.logs.models import LogsBackend
 from moto.logs.responses import LogsResponse
@@ -319,6 +320,7 @@ def subscriptions_confirmed(topic: Topic) -> int:
     return sum(1 for subscription in topic.sns_backend.subscriptions.values() if subscription.topic is topic)
 
 
+EventBus.physical_resource_id = property(lambda bus: bus.name)  # type: ignore[attr-defined]
 Topic.subscriptions_confimed = property(subscriptions_confirmed, lambda topic, count: None)  # type: ignore[assignment]
 lambda_models.iso_8601_datetime_with_nanoseconds = _lambda_time  # type: ignore[attr-defined]  # the format of the service
 LambdaFunction.update_configuration = modified(LambdaFunction.update_configuration)  # type: ignore[method-assign]

@@ -22,6 +22,7 @@ import fnmatch
 import io
 import json
 import re
+import traceback
 from datetime import timezone
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 from xml.sax.saxutils import escape
@@ -231,10 +232,10 @@ def _error(protocol: str, code: str, message: str, status: int) -> Response:
     return Response(body, status, {"Content-Type": "text/xml"})
 
 
-def _is_page(status: str, headers: List[Tuple[str, str]]) -> bool:
+def _is_page(status: str, body: Iterable[bytes]) -> bool:
     """Reports whether a response is the page with which Flask answers what moto lacks. boto3 would repeat the request."""
-    kind = next((value for name, value in headers if name.lower() == "content-type"), "")
-    return status[:3] in ("404", "405", "500") and kind.startswith("text/html")
+    start = b"".join(body)[:40] if isinstance(body, (list, tuple)) else b""
+    return status[:3] in ("404", "405", "500") and start.lstrip().lower().startswith(b"<!doctype html")
 
 
 def around(
@@ -264,10 +265,11 @@ def around(
         _request.at, _request.received = float(stamp) if stamp else None, request
         begun: List[Any] = []
         try:
-            body = application(*arguments[:-1], lambda *start: begun.append(start))
+            body = list(application(*arguments[:-1], lambda *start: begun.append(start)))
         except (AttributeError, NotImplementedError):  # moto has no such service or operation
-            begun, body = [], ()
-        if not begun or _is_page(*begun[-1][:2]):
+            traceback.print_exc()
+            begun, body = [], []
+        if not begun or _is_page(begun[-1][0], body):
             protocol = "query" if request.values.get("Action") else "json"
             return _error(protocol, "NotSimulated", "The stand-in for AWS does not have this operation. AWS has it.", 501)(environ, start_response)
         start_response(*begun[-1])
