@@ -231,7 +231,7 @@ def look(metric: Metric) -> Dict[str, Any]:
     seen: List[str] = []
     failed: Dict[str, str] = {}
     looks = list(services.looks(ctx, wanted))
-    own = looks[:-len(services.account.LOOKS)] or looks  # the looks at the account have a case of their own
+    own = looks[:-len(services.account.LOOKS)] or looks  # the looks at the account are tested in another case
     for name, one in own if wanted and metric != cases["account"] else looks:
         try:
             for observation in one():

@@ -53,7 +53,7 @@ func newStack(app awscdk.App) awscdk.Stack {
 }
 
 // level is how urgent a report is, as the severities of a report and in the words of each product. An input
-// transformer can't translate values, so each level has a rule of its own.
+// transformer can't translate values, so there is one rule for each level.
 type level struct {
 	id         string
 	severities []string

@@ -1,6 +1,7 @@
 package redact_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,9 +20,19 @@ func TestText_RedactsSecretsWithPlaceholders(t *testing.T) {
 		"postgres://app:Kiel<n>-Hafen@db/orders":          "postgres://app:[redacted: password]@db/orders",
 		"pool <n> of <n> at <address>: size=<n>":          "pool <n> of <n> at <address>: size=<n>",
 		"order <id> took <n> ms, 40404040 tokens left":    "order <id> took <n> ms, 40404040 tokens left",
+		"4000<n>0 of <n><n> in 40000000 and <time>4<n>":   "4000<n>0 of <n><n> in 40000000 and <time>4<n>",
 		"login with password failed at <time>":            "login with password failed at <time>",
 	} {
 		got, _ := r.Text(text)
 		assert.Equal(t, want, got)
 	}
+}
+
+// A text cannot make the search for an unused number long, or the text.
+func TestText_PlaceholdersInHostileTextsAreBounded(t *testing.T) {
+	r, err := redact.New(nil)
+	require.NoError(t, err)
+	hostile := strings.Repeat("<n> ", 10_000) + strings.Repeat("0", 30_000)
+	got, _ := r.Text(hostile)
+	assert.Equal(t, hostile, got)
 }

@@ -164,9 +164,11 @@ var placeholders = []string{"<n>", "<id>", "<time>", "<address>"}
 // text applies every way of finding secrets to a text.
 func (r *Redactor) text(c *counter, text string) string {
 	var back []string
-	for _, placeholder := range placeholders {
-		if strings.Contains(text, placeholder) {
-			number := unused(text)
+	for i, placeholder := range placeholders {
+		if !strings.Contains(text, placeholder) {
+			continue
+		}
+		if number := unused(text, strconv.Itoa(4+i)); number != "" {
 			text = strings.ReplaceAll(text, placeholder, number)
 			back = append(back, number, placeholder)
 		}
@@ -178,13 +180,24 @@ func (r *Redactor) text(c *counter, text string) string {
 	return text
 }
 
-// unused returns a number that a text does not contain. A number in a value makes nobody take the value for a secret.
-func unused(text string) string {
-	for number := 40_404_040; ; number += 1_010_101 {
-		if digits := strconv.Itoa(number); !strings.Contains(text, digits) {
-			return digits
+// maxZeros limits the length of the numbers of unused. Only hostile texts have more zeros in a row.
+const maxZeros = 64
+
+// unused returns a number that a text does not contain, or an empty string. A number in a value makes nobody take the value
+// for a secret. Zeros follow its first digit, so that no digit of the text can be taken for a part of it.
+func unused(text, first string) string {
+	longest, zeros := 0, 0
+	for i := range len(text) {
+		zeros++
+		if text[i] != '0' {
+			zeros = 0
 		}
+		longest = max(longest, zeros)
 	}
+	if longest > maxZeros {
+		return ""
+	}
+	return first + strings.Repeat("0", max(longest+1, 7))
 }
 
 // plainText applies every way of finding secrets to a text without placeholders.
