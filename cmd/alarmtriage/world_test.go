@@ -217,3 +217,24 @@ func decoded(t *testing.T, text string) map[string]any {
 	require.NoError(t, json.Unmarshal([]byte(text), &object), text)
 	return object
 }
+
+// program puts a shell script with a name before the other programs on the PATH.
+func (b *bench) program(name, script string) {
+	b.t.Helper()
+	bin := filepath.Join(b.dir, "bin")
+	require.NoError(b.t, os.MkdirAll(bin, 0o755))
+	require.NoError(b.t, os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755))
+	b.set("PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"))
+}
+
+// processes returns the processes of the tool that belong to this bench.
+func (b *bench) processes() (found []string) {
+	paths, err := filepath.Glob("/proc/[0-9]*/cwd")
+	require.NoError(b.t, err)
+	for _, path := range paths {
+		if cwd, err := os.Readlink(path); err == nil && strings.HasPrefix(cwd, b.dir) {
+			found = append(found, filepath.Dir(path))
+		}
+	}
+	return found
+}
