@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -69,7 +70,14 @@ func (f *placeFlags) add(c *cobra.Command) {
 	c.Flags().BoolVar(&f.container, "container", false, "run the model's code in a container, even on Linux")
 	c.Flags().StringVar(&f.function, "tool-function", "", "run the model's code in this deployed tool function, with its role")
 	c.Flags().StringVar(&f.python, "python", "", "Python interpreter with boto3 for the sandbox (default: "+localtool.EnvPython+", then python3)")
-	c.MarkFlagsMutuallyExclusive("container", "tool-function")
+}
+
+// check returns what is wrong with the flags.
+func (f *placeFlags) check() error {
+	if f.container && f.function != "" {
+		return errors.New("--container and --tool-function exclude each other")
+	}
+	return nil
 }
 
 // modelFlags select the model and what it may use.
@@ -182,7 +190,7 @@ func (a *App) readArguments(text string, flags *investigateFlags) (name alarms.N
 	usage := func(err error) (alarms.Name, time.Time, error) {
 		return alarms.Name{}, time.Time{}, &Problem{Code: Usage, What: err.Error(), Remedy: "see `alarmtriage investigate --help`", Err: err}
 	}
-	if err := flags.check(); err != nil {
+	if err := cmp.Or(flags.modelFlags.check(), flags.placeFlags.check()); err != nil {
 		return usage(err)
 	}
 	if name, err = alarms.ParseName(text); err != nil {
