@@ -47,7 +47,11 @@ func run(ctx context.Context, log *slog.Logger) error {
 		log.Warn("other processes can read the supervisor's environment", "error", err)
 	}
 	o := options(log) // read again, because Seal recorded its result in the environment
-	handle, err := newHandler(ctx, o, settings.ParseTool(os.Getenv))
+	set, err := settings.ParseTool(os.Getenv)
+	if err != nil {
+		return err
+	}
+	handle, err := newHandler(ctx, o, set)
 	if err != nil {
 		return err
 	}
