@@ -40,13 +40,15 @@ func run(ctx context.Context, log *slog.Logger) error {
 		log.Warn("other processes can read the supervisor's environment", "error", err)
 	}
 	o := options(log) // read again, because Seal recorded its result in the environment
+	set, err := settings.ParseTool(os.Getenv)
+	if err != nil {
+		return err
+	}
 	loaded, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return fmt.Errorf("load the function's AWS settings: %w", err)
 	}
-	handler, err := tool.New(ctx, tool.Options{
-		Sandbox: o, Settings: settings.ParseTool(os.Getenv), Credentials: loaded.Credentials, Account: ownAccount,
-	})
+	handler, err := tool.New(ctx, tool.Options{Sandbox: o, Settings: set, Credentials: loaded.Credentials, Account: ownAccount})
 	if err != nil {
 		return err
 	}
