@@ -51,6 +51,14 @@ type Place struct {
 	Problem string // why Account cannot be read; empty: it can
 }
 
+// KnownRegion returns a name if a Region can have it, otherwise an empty text.
+func KnownRegion(name string) string {
+	if name == "" || !theTables().isRegion(name) {
+		return ""
+	}
+	return name
+}
+
 // Begin chooses the account that the code reads: the one of the alarm if it is a member, otherwise that of the tool. It assumes
 // the member's role, so that the code knows whether it can read the account. It must be called before Serve.
 func (s *Session) Begin(ctx context.Context, alarmAccount string) Place {
