@@ -343,6 +343,16 @@ func list(text string) []string {
 	return nil
 }
 
+// Account returns the account of the triage, which the ARN of its tool function contains, or an empty string if only the
+// function's name is configured.
+func (o Orchestrator) Account() string {
+	parts := strings.Split(o.ToolFunction, ":")
+	if len(parts) < 7 || parts[0] != "arn" {
+		return ""
+	}
+	return parts[4]
+}
+
 // ModelIDs returns the models in the order in which they are asked, each once.
 func (o Orchestrator) ModelIDs() []string {
 	var ids []string
