@@ -22,7 +22,7 @@ type Links struct {
 	ReportText string
 	ReportJSON string
 	Logs       string // the orchestrator's log group
-	home       Home // for links to earlier reports
+	home       Home   // for links to earlier reports
 
 	Zone *time.Location // of the times in all forms but the JSON; nil: UTC
 }

@@ -3,8 +3,8 @@ package report_test
 import (
 	"encoding/json"
 	"math"
-	"os"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
