@@ -289,7 +289,7 @@ func TestInstructionsFile_IsDeployedAndReadable(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("The shop is busiest at noon."), 0o644))
 	stack := newStack()
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.InstructionsFile = &file })
-	synth(stack).HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Environment", like("Variables", like("INSTRUCTIONS_S3_URI", assertions.Match_AnyValue()))))
+	synth(stack).HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Environment", like("Variables", like("INSTRUCTIONS_URI", assertions.Match_AnyValue()))))
 	var granted bool
 	for _, s := range policies(t, stack, "TriageOrchestratorRole") {
 		granted = granted || text(s.Action) == "s3:GetObject" && strings.Contains(text(s.Resource), ".txt")
@@ -396,7 +396,7 @@ func TestRunbooks_OnlyThePrefixIsReadable(t *testing.T) {
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		p.Runbooks = &alarmtriage.Runbooks{Bucket: awss3.Bucket_FromBucketName(stack, jsii.String("Docs"), jsii.String("docs")), Prefix: jsii.String("runbooks/")}
 	})
-	synth(stack).HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Environment", like("Variables", like("RUNBOOKS_S3_URI", "s3://docs/runbooks/"))))
+	synth(stack).HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Environment", like("Variables", like("RUNBOOKS_URI", "s3://docs/runbooks/"))))
 	var readable []string
 	for _, s := range policies(t, stack, "TriageOrchestratorRole") {
 		if resource := text(s.Resource); strings.Contains(resource, ":docs") {

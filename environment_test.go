@@ -88,18 +88,18 @@ func assertAllSet(t *testing.T, settings any, except ...string) {
 func TestEnvironments_TextsFitWithTheLongestOtherValues(t *testing.T) {
 	t.Run("orchestrator", func(t *testing.T) {
 		longest := longestOrchestrator()
-		assertAllSet(t, longest, "Instructions", "Prices", "FallbackModelIDs", "RedactPatterns", "AccountNames", "Redact")
+		assertAllSet(t, longest, "Instructions", "Prices", "FallbackModelIDs", "RedactPatterns", "AccountNames", "Redact", "ConsoleURL", "Members")
 		assertBudget(t, maxOrchestratorTexts, longest.Environment(),
 			config.EnvInstructions, config.EnvPrices, config.EnvFallbackModelIDs, config.EnvRedactPatterns,
-			config.EnvAccountNames)
+			config.EnvAccountNames, config.EnvConsoleURL, config.EnvMembers)
 	})
 	t.Run("tool", func(t *testing.T) {
 		longest := config.Tool{OpenReads: []toolpolicy.Group{toolpolicy.PersonalData, toolpolicy.SourceCode, toolpolicy.HostOutput, toolpolicy.BilledReads}}
-		assertAllSet(t, longest, "Redact", "RedactPatterns", "AllowedActions", "DeniedActions", "AllowedAccounts", "DeniedResources")
+		assertAllSet(t, longest, "Redact", "RedactPatterns", "AllowedActions", "DeniedActions", "AllowedAccounts", "DeniedResources", "Members")
 		env := longest.Environment()
 		env["AWS_LAMBDA_EXEC_WRAPPER"] = "/var/task/" + toolExecutable
 		assertBudget(t, maxToolTexts, env, config.EnvRedactPatterns, config.EnvAllowedActions, config.EnvDeniedActions, config.EnvAllowedAccounts,
-			config.EnvDeniedResources)
+			config.EnvDeniedResources, config.EnvMembers)
 	})
 }
 

@@ -211,7 +211,15 @@ func notSeen(rec *investigation.Record) []investigation.NotSeen {
 			add(fmt.Sprintf("tool call %d", call.Number), call.Problem, call.Number)
 			continue
 		}
+		for _, account := range call.Answer.Unreadable { // once, and not for each of its requests
+			if why := clean(account.Reason, maxSentence); !slices.Contains(rec.Evidence.Missing, account.Reason) {
+				add("account "+account.Account, why, call.Number)
+			}
+		}
 		for _, request := range call.Answer.AWSCalls {
+			if isUnreadable(call.Answer, request) {
+				continue
+			}
 			if why := whyNoData(request); why != "" {
 				add(request.Service+":"+request.Operation, why, call.Number)
 			}
@@ -229,6 +237,13 @@ func notSeen(rec *investigation.Record) []investigation.NotSeen {
 		}
 	}
 	return list
+}
+
+// isUnreadable reports whether the broker refused a request because the role of its account cannot be assumed.
+func isUnreadable(answer *toolcall.Answer, request toolcall.AWSCall) bool {
+	return request.Refused != "" && slices.ContainsFunc(answer.Unreadable, func(u toolcall.UnreadableAccount) bool {
+		return u.Account == request.Account
+	})
 }
 
 // whyNoData returns why an AWS call returned no data, or "" if it did or if its parameters were wrong.

@@ -85,6 +85,11 @@ var kindHints = map[alarmevent.Kind]string{
 		"step=…, region=…) and describe_log_alarms(AlarmNames=[…], region=…) read what boto3 does not.",
 }
 
+// memberHint tells the model whose data the code reads, if the alarm's account is another one than the triage's.
+const memberHint = "The alarm's account %s is a member of the triage, which runs in account %s. In %s, boto3's clients and the functions read " +
+	"account %s and Region %s. boto3.client(\"logs\", account=\"%s\") and session(account=\"%s\") read the triage's own account, and the functions " +
+	"take account=… as well. Resources of the same name in the other account are other resources.\n"
+
 // opening returns the first message: the alarm and the evidence.
 func opening(rec *investigation.Record) string {
 	var b strings.Builder
@@ -97,6 +102,9 @@ func opening(rec *investigation.Record) string {
 	if a.Unconfirmed != "" {
 		fmt.Fprintf(&b, "CloudWatch did not confirm this event: %s. Somebody else may have written it. First check whether the alarm "+
 			"exists and is in ALARM, and report it if it does not or is not.\n", a.Unconfirmed)
+	}
+	if rec.MemberOf != "" {
+		fmt.Fprintf(&b, memberHint, a.Account, rec.MemberOf, pythonName, a.Account, a.Region, rec.MemberOf, rec.MemberOf)
 	}
 	if hint := kindHints[a.Kind]; hint != "" {
 		fmt.Fprintf(&b, "%s\n", hint)

@@ -92,7 +92,9 @@ func (r *run) runPython(ctx context.Context, uses []conversation.Use) []investig
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			call.QueryLimitUSD = limit
-			answer, err := r.Tool.Run(ctx, toolcall.Request{Command: call.Command, QueryLimitUSD: &limit})
+			answer, err := r.Tool.Run(ctx, toolcall.Request{
+				Command: call.Command, Account: r.rec.Alarm.Account, Region: r.rec.Alarm.Region, QueryLimitUSD: &limit,
+			})
 			call.DurationMS = r.Now().Sub(call.StartedAt).Milliseconds()
 			if err != nil {
 				call.Problem, call.Lost = err.Error(), toolcall.IsLost(err)

@@ -24,6 +24,7 @@ import (
 type accounts struct {
 	own     string
 	allowed []string
+	hint    string // what to do instead of naming a resource of another account
 }
 
 func (a accounts) permits(account string) bool {
@@ -124,6 +125,9 @@ func mayBeTarget(value string) bool {
 }
 
 func (a accounts) refusal(name, value, account string) string {
+	if a.hint != "" {
+		return fmt.Sprintf("%s %q belongs to the account %s, and the request is one of the account %s%s", name, bounded(value), bounded(account), a.own, a.hint)
+	}
 	return fmt.Sprintf("%s %q belongs to the account %s; this tool reads only the account %s, unless its settings allow the other one "+
 		"(ToolAllowedAccounts)", name, bounded(value), bounded(account), a.own)
 }

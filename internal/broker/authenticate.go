@@ -33,6 +33,7 @@ func parseScope(authorization string) (scope, bool) {
 type identity struct {
 	credentials aws.Credentials
 	account     string // empty: unknown
+	isMember    bool   // the role of a member, which the broker assumed
 }
 
 // assumed holds the credentials of roles that AWS returned to the code of one tool call. The code receives only
@@ -66,8 +67,8 @@ var tokenHeaders = []string{bearerHeader, "x-amz-s3session-token", "grafana-toke
 // signatureParameters are parameters that sign or authorize a URL, in lower case and without signs.
 var signatureParameters = []string{"xamzsignature", "xamzcredential", "xamzalgorithm", "xamzsecuritytoken", "awsaccesskeyid"}
 
-// authenticate returns the identity that signs a request: the function's role for the dummy key, and a role that
-// AssumeRole returned in this tool call for its key. It refuses every other request, because AWS would record its
+// authenticate returns the identity that signs a request: the role of the account that the tool call reads for the dummy key, the
+// role of an account for the key that names it, and a role that AssumeRole returned in this tool call for its key. It refuses every other request, because AWS would record its
 // parameters in the account of the key's owner. sign is false if the request is sent without a signature.
 func (s *Session) authenticate(ctx context.Context, r *http.Request, c scope, signed bool, ops []*operation) (
 	who identity, sign bool, reason string,
@@ -96,12 +97,21 @@ func (s *Session) authenticate(ctx context.Context, r *http.Request, c scope, si
 		method, _, _ := strings.Cut(authorization, " ")
 		return who, false, fmt.Sprintf("the request is authorized by %q; only SigV4 signatures with the default credentials are possible "+
 			"(not SigV4a, SigV2, or bearer tokens)", bounded(method))
-	case c.key == DummyAccessKey:
+	}
+	account, named := accountOfKey(c.key)
+	if c.key == DummyAccessKey {
+		account, named = s.reads, true
+	}
+	switch {
+	case named && account != s.account:
+		who, reason := s.member(ctx, account)
+		return who, reason == "", reason
+	case named:
 		credentials, err := s.broker.credentials.Retrieve(ctx)
 		if err != nil {
 			return who, false, "the request cannot be signed: get the function's credentials: " + err.Error()
 		}
-		return identity{credentials, s.account}, true, ""
+		return identity{credentials: credentials, account: s.account}, true, ""
 	}
 	who, known := s.assumed.find(c.key)
 	if !known {

@@ -15,6 +15,7 @@
 //	implied.go       which other actions the parameters of a read imply
 //	nearest.go       which read a refusal suggests
 //	authenticate.go  whose credentials sign a request
+//	members.go       the roles of other accounts that the broker assumes
 //	accounts.go      whose resources a request may name
 //	exchange.go      one request and its answer
 //	scrub.go         which credentials are replaced in answers
@@ -40,12 +41,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
 // DummyAccessKey is the access key ID that the sandboxed code signs with. The broker signs requests with this ID
-// with the function's credentials, and requests with the key ID of a role that the code assumed in the same tool
-// call with that role's credentials. It refuses all others.
+// with the credentials of the account that the tool call reads, those with an [AccountKey] with the credentials of that
+// account, and requests with the key ID of a role that the code assumed in the same tool call with that role's credentials. It
+// refuses all others.
 const DummyAccessKey = "AKIABROKER0000000000"
 
 // Limits of one tool call.
@@ -84,6 +87,12 @@ type Options struct {
 	AllowedActions, DeniedActions []string
 	// DeniedResources are ARNs, with wildcards, of resources that no request may name.
 	DeniedResources []string
+	// Members are the accounts whose role the broker assumes with STS for requests that name them. Function is the name of
+	// the sessions, by which CloudTrail lists them.
+	Members   config.Members
+	STS       STS // required with Members
+	Function  string
+	Partition func(context.Context) string // of the roles; nil: aws
 	// Account returns the account of the function's role, or an empty string if it is unknown. Then, the broker does
 	// not compare accounts. It may be nil. AllowedAccounts are other accounts whose resources the code may read.
 	Account         func(context.Context) string
@@ -113,7 +122,9 @@ type Broker struct {
 	guard       guard
 	denied      []deniedResource
 	account     func(context.Context) string
+	partition   func(context.Context) string
 	allowed     []string // accounts
+	members     *members
 	transport   http.RoundTripper
 	inFlight    *budget
 	observe     func(body []byte)
@@ -134,12 +145,16 @@ func New(o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Members.Role != "" && o.STS == nil {
+		return nil, errors.New("the broker needs STS to assume the roles of members")
+	}
 	b := &Broker{
 		credentials: o.Credentials,
 		hosts:       allowed,
 		guard:       newGuard(o.OpenReads, o.AllowedActions, o.DeniedActions),
 		denied:      newDeniedResources(o.DeniedResources),
 		account:     o.Account,
+		partition:   o.Partition,
 		allowed:     o.AllowedAccounts,
 		transport:   o.Transport,
 		inFlight:    &budget{left: maxInFlight},
@@ -159,12 +174,16 @@ func New(o Options) (*Broker, error) {
 	if b.account == nil {
 		b.account = func(context.Context) string { return "" }
 	}
+	if b.partition == nil {
+		b.partition = func(context.Context) string { return "aws" }
+	}
 	if b.now == nil {
 		b.now = time.Now
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
+	b.members = newMembers(o.Members, o.STS, o.Function, b.now, b.log)
 	return b, nil
 }
 

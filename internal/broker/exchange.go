@@ -257,9 +257,10 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 	if call.Service == "" {
 		call.Service = bounded(request.URL.Hostname())
 	}
-	if scope.key != "" && scope.key != DummyAccessKey {
+	if _, named := accountOfKey(scope.key); scope.key != "" && scope.key != DummyAccessKey && !named {
 		call.AccessKey = bounded(scope.key)
 	}
+	call.Account = s.accountOf(scope)
 	refuse := func(reason string) (preparedRequest, toolcall.AWSCall, string) {
 		return preparedRequest{}, call, reason
 	}
@@ -295,7 +296,13 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 		return refuse(refusalOf(operations, reason))
 	}
 	permitted := accounts{own: s.account, allowed: append([]string{signer.account}, s.broker.allowed...)}
+	if signer.isMember {
+		permitted = accounts{own: signer.account, allowed: s.broker.allowed, hint: clientHint}
+	}
 	if reason := permitted.check(request, body, at, operations, s.broker.guard.allows(operations)); reason != "" {
+		return refuse(reason)
+	}
+	if reason := s.assumesMember(operations, request, body); reason != "" {
 		return refuse(reason)
 	}
 	if assumes(operations) && s.assumed.full() {

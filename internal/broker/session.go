@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,33 +18,68 @@ import (
 // Session serves and records the AWS requests of one tool call.
 type Session struct {
 	broker  *Broker
-	account string // of the function's role; set by Serve
+	account string // of the function's role; set by Begin
+	reads   string // the account that the code reads unless it names another one; set by Begin
 	assumed assumed
 
 	mu       sync.Mutex
 	calls    []toolcall.AWSCall // at most maxListed
 	unlisted int                // requests beyond those
 	refusals int
-	requests int             // that passed the checks
-	received int64           // bytes of answers
-	open     int             // connections
+	requests int   // that passed the checks
+	received int64 // bytes of answers
+	open     int   // connections
+	problems []toolcall.UnreadableAccount
 	hosts    map[string]bool // that requests were sent to, at most maxKeptHosts and one
 
 	bill    *bill
 	queries *logQueries
 }
 
-// NewSession returns the session of a new tool call, for whose requests AWS may charge queryLimitUSD.
+// NewSession returns the session of a new tool call, for whose requests AWS may charge queryLimitUSD. It reads the account of
+// the function's role, unless Begin names another one.
 func (b *Broker) NewSession(queryLimitUSD float64) *Session {
 	s := &Session{broker: b, hosts: map[string]bool{}, bill: newBill(queryLimitUSD)}
 	s.queries = newLogQueries(s)
 	return s
 }
 
+// Place is where the code of a tool call reads.
+type Place struct {
+	Account string // that clients read unless the code names another one; empty: the account of the tool is not known
+	Own     string // the account of the tool
+	Problem string // why Account cannot be read; empty: it can
+}
+
+// KnownRegion returns a name if a Region can have it, otherwise an empty text.
+func KnownRegion(name string) string {
+	if name == "" || !theTables().isRegion(name) {
+		return ""
+	}
+	return name
+}
+
+// Begin chooses the account that the code reads: the one of the alarm if it is a member, otherwise that of the tool. It assumes
+// the member's role, so that the code knows whether it can read the account. It must be called before Serve.
+func (s *Session) Begin(ctx context.Context, alarmAccount string) Place {
+	s.account = s.broker.account(ctx)
+	s.reads = s.account
+	at := Place{Own: s.account}
+	if alarmAccount != s.account && accountID.MatchString(alarmAccount) && s.broker.members.Includes(alarmAccount) {
+		s.reads = alarmAccount
+		_, at.Problem = s.member(ctx, alarmAccount)
+	}
+	at.Account = s.reads
+	return at
+}
+
 // Serve answers the connections that arrive on the control socket, a SOCK_SEQPACKET socket, until the socket
 // is shut down or ctx ends. It returns after all connections are closed.
 func (s *Session) Serve(ctx context.Context, control *os.File) {
-	s.account = s.broker.account(ctx)
+	if s.account == "" { // nobody called Begin, or the account is unknown
+		s.account = s.broker.account(ctx)
+	}
+	s.reads = cmp.Or(s.reads, s.account)
 	ctx, cancel := context.WithCancel(ctx)
 	var connections sync.WaitGroup
 	defer s.closeIdle()
@@ -91,7 +127,10 @@ func (s *Session) closeIdle() {
 func (s *Session) logSent(ctx context.Context, call toolcall.AWSCall, host string) {
 	about := []any{"service", call.Service, "operation", call.Operation, "region", call.Region}
 	if call.AccessKey != "" {
-		about = append(about, "access_key", call.AccessKey, "account", call.Account)
+		about = append(about, "access_key", call.AccessKey)
+	}
+	if call.Account != "" {
+		about = append(about, "account", call.Account)
 	}
 	s.broker.log.InfoContext(ctx, "AWS request", about...)
 	s.mu.Lock()

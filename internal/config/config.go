@@ -25,7 +25,7 @@ const (
 	EnvTable            = "INVESTIGATIONS_TABLE"
 	EnvReportsBucket    = "REPORTS_BUCKET"
 	EnvTopicARN         = "NOTIFICATION_TOPIC_ARN"
-	EnvCardTopicARN     = "CHAT_CARD_TOPIC_ARN"
+	EnvCardTopicARN     = "CARD_TOPIC_ARN"
 	EnvWindow           = "INVESTIGATION_WINDOW_SECONDS"
 	EnvMaxRounds        = "MAX_ROUNDS"
 	EnvMaxTokens        = "MAX_TOKENS"
@@ -35,14 +35,15 @@ const (
 	EnvMaxCostUSDPerDay = "MAX_COST_USD_PER_DAY"
 	EnvAccountNames     = "ACCOUNT_NAMES"
 	EnvTimeZone         = "TIME_ZONE"
+	EnvConsoleURL       = "CONSOLE_URL"
 	EnvGuardrailID      = "GUARDRAIL_ID"
 	EnvGuardrailVersion = "GUARDRAIL_VERSION"
 	EnvInstructions     = "INSTRUCTIONS"
-	EnvInstructionsURI  = "INSTRUCTIONS_S3_URI"
-	EnvRunbooksURI      = "RUNBOOKS_S3_URI"
+	EnvInstructionsURI  = "INSTRUCTIONS_URI"
+	EnvRunbooksURI      = "RUNBOOKS_URI"
 	EnvPrices           = "MODEL_PRICES"
 	EnvNotifyRecovery   = "NOTIFY_RECOVERY"
-	EnvEventBus         = "COMPLETION_EVENT_BUS"
+	EnvEventBus         = "EVENT_BUS"
 	EnvLogLevel         = "AWS_LAMBDA_LOG_LEVEL"
 )
 
@@ -50,6 +51,7 @@ const (
 const (
 	EnvRedact         = "REDACT"
 	EnvRedactPatterns = "REDACT_PATTERNS"
+	EnvMembers        = "MEMBERS"
 )
 
 // Names of the tool's environment variables.
@@ -155,10 +157,12 @@ type Orchestrator struct {
 	Prices           string // JSON that overrides the built-in price table
 	AccountNames     string // JSON object with names of accounts by their IDs
 	TimeZone         string // IANA name of the readers' time zone; empty: UTC
+	ConsoleURL       string // template of the links to the console, with {account} and {url}; empty: plain links
 	NotifyRecovery   bool   // also notify when the alarm is OK again
 	EventBus         string // name or ARN of the bus for completion events; empty: none
 	Redact           bool   // remove secrets from events and from the tool's output
 	RedactPatterns   string // JSON array of additional regular expressions (RE2)
+	Members          Members
 }
 
 // Environment returns o as environment variables. Options that are not set are omitted.
@@ -189,6 +193,8 @@ func (o Orchestrator) Environment() map[string]string {
 		EnvPrices:           o.Prices,
 		EnvAccountNames:     o.AccountNames,
 		EnvTimeZone:         o.TimeZone,
+		EnvConsoleURL:       o.ConsoleURL,
+		EnvMembers:          o.Members.text(),
 		EnvEventBus:         o.EventBus,
 		EnvRedactPatterns:   o.RedactPatterns,
 	}
@@ -233,6 +239,8 @@ func ParseOrchestrator(getenv func(string) string) (Orchestrator, error) {
 		MaxCostUSDPerDay: p.dollars(EnvMaxCostUSDPerDay, DefaultMaxCostUSDPerDay),
 		AccountNames:     getenv(EnvAccountNames),
 		TimeZone:         getenv(EnvTimeZone),
+		ConsoleURL:       getenv(EnvConsoleURL),
+		Members:          p.members(),
 		CardTopicARN:     getenv(EnvCardTopicARN),
 		GuardrailID:      getenv(EnvGuardrailID),
 		GuardrailVersion: getenv(EnvGuardrailVersion),
@@ -258,6 +266,8 @@ type Tool struct {
 
 	AllowedAccounts []string // other accounts whose resources the code may read
 	DeniedResources []string // ARNs, with wildcards, of resources that the code must not read
+
+	Members Members
 }
 
 // Environment returns t as environment variables. Options that are not set are omitted.
@@ -271,6 +281,8 @@ func (t Tool) Environment() map[string]string {
 
 		EnvAllowedAccounts: strings.Join(t.AllowedAccounts, ","),
 		EnvDeniedResources: strings.Join(t.DeniedResources, "\n"), // a name in an ARN may contain a comma
+
+		EnvMembers: t.Members.text(),
 	} {
 		if value != "" {
 			env[name] = value
@@ -280,8 +292,9 @@ func (t Tool) Environment() map[string]string {
 }
 
 // ParseTool is the inverse of [Tool.Environment]. Redaction is on unless it was turned off.
-func ParseTool(getenv func(string) string) Tool {
-	return Tool{
+func ParseTool(getenv func(string) string) (Tool, error) {
+	p := parser{getenv: getenv}
+	t := Tool{
 		Redact:         getenv(EnvRedact) != "false",
 		RedactPatterns: getenv(EnvRedactPatterns),
 		OpenReads:      groupsOf(list(getenv(EnvOpenReads))),
@@ -290,7 +303,10 @@ func ParseTool(getenv func(string) string) Tool {
 
 		AllowedAccounts: list(getenv(EnvAllowedAccounts)),
 		DeniedResources: lines(getenv(EnvDeniedResources)),
+
+		Members: p.members(),
 	}
+	return t, errors.Join(p.problems...)
 }
 
 // lines splits a text at its line breaks. It returns nil for an empty text.
@@ -325,6 +341,16 @@ func list(text string) []string {
 		return fields
 	}
 	return nil
+}
+
+// Account returns the account of the triage, which the ARN of its tool function contains, or an empty string if only the
+// function's name is configured.
+func (o Orchestrator) Account() string {
+	parts := strings.Split(o.ToolFunction, ":")
+	if len(parts) < 7 || parts[0] != "arn" {
+		return ""
+	}
+	return parts[4]
 }
 
 // ModelIDs returns the models in the order in which they are asked, each once.

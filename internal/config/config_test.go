@@ -28,10 +28,11 @@ func TestEnvironment_RoundTrips(t *testing.T) {
 	orchestrator := Orchestrator{
 		ModelID: "amazon.nova-pro-v1:0", FallbackModelIDs: []string{"amazon.nova-lite-v1:0", "m"}, ToolFunction: "arn:aws:lambda:eu-west-1:111122223333:function:tool", ToolTimeout: 90 * time.Second, Table: "claims",
 		ReportsBucket: "reports", TopicARN: "arn:aws:sns:eu-west-1:111122223333:oncall", CardTopicARN: "arn:aws:sns:eu-west-1:111122223333:chat",
-		Window: 7 * 24 * time.Hour, MaxRounds: 40, MaxTokens: 500_000, MaxCostUSD: 0.000125, MaxQueryCostUSD: 0.5, MaxPerDay: 25, MaxCostUSDPerDay: 12.5, AccountNames: `{"123456789012":"prod"}`, TimeZone: "Europe/Berlin", GuardrailID: "abc", GuardrailVersion: "DRAFT",
+		Window: 7 * 24 * time.Hour, MaxRounds: 40, MaxTokens: 500_000, MaxCostUSD: 0.000125, MaxQueryCostUSD: 0.5, MaxPerDay: 25, MaxCostUSDPerDay: 12.5, AccountNames: `{"123456789012":"prod"}`, TimeZone: "Europe/Berlin", ConsoleURL: "https://example.awsapps.com/start/#/console?account_id={account}&destination={url}", GuardrailID: "abc", GuardrailVersion: "DRAFT",
 		Instructions: "The shop is busiest\nat noon = 12:00.", InstructionsURI: "s3://docs/triage.txt", RunbooksURI: "s3://docs/runbooks/",
 		Prices: `{"amazon.":{"input":1,"output":2}}`, NotifyRecovery: true, EventBus: "arn:aws:events:eu-west-1:111122223333:event-bus/triage",
 		Redact: true, RedactPatterns: `["INC-[0-9]+"]`,
+		Members: Members{Organization: true, Role: "alarmtriage-member", ExternalID: "alarmtriage-111122223333"},
 	}
 	requireComplete(t, orchestrator)
 	got, err := ParseOrchestrator(lookup(orchestrator.Environment()))
@@ -55,11 +56,18 @@ func TestEnvironment_RoundTrips(t *testing.T) {
 	tool := Tool{Redact: true, RedactPatterns: `["a,b c"]`, OpenReads: []toolpolicy.Group{toolpolicy.PersonalData, toolpolicy.HostOutput},
 		AllowedActions: []string{"athena:StartQueryExecution", "shop:Look*"}, DeniedActions: []string{"iam:ListUsers"},
 		AllowedAccounts: []string{"111122223333", "444455556666"},
-		DeniedResources: []string{"arn:aws:logs:*:*:log-group:payments-*", "arn:aws:iam::111122223333:role/a,b"}}
+		DeniedResources: []string{"arn:aws:logs:*:*:log-group:payments-*", "arn:aws:iam::111122223333:role/a,b"},
+		Members:         Members{Accounts: []string{"444455556666"}, Role: "reader", ExternalID: "shared", OtherAccounts: true}}
 	requireComplete(t, tool)
-	assert.Equal(t, tool, ParseTool(lookup(tool.Environment())))
-	assert.False(t, ParseTool(lookup(Tool{}.Environment())).Redact)
-	assert.True(t, ParseTool(lookup(nil)).Redact, "redaction is on unless it was turned off")
+	parsed := func(env map[string]string) Tool {
+		t.Helper()
+		set, err := ParseTool(lookup(env))
+		require.NoError(t, err)
+		return set
+	}
+	assert.Equal(t, tool, parsed(tool.Environment()))
+	assert.False(t, parsed(Tool{}.Environment()).Redact)
+	assert.True(t, parsed(nil).Redact, "redaction is on unless it was turned off")
 }
 
 func TestParseOrchestrator_NamesEveryInvalidVariable(t *testing.T) {

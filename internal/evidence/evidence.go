@@ -45,7 +45,9 @@ func Collect(
 	call := &investigation.ToolCall{
 		Number: 0, Name: CallName, Command: Command(alarm, own), StartedAt: now().UTC(), QueryLimitUSD: queryLimitUSD,
 	}
-	answer, err := tool.Run(ctx, toolcall.Request{Command: call.Command, QueryLimitUSD: &queryLimitUSD})
+	answer, err := tool.Run(ctx, toolcall.Request{
+		Command: call.Command, Account: alarm.Account, Region: alarm.Region, QueryLimitUSD: &queryLimitUSD,
+	})
 	call.DurationMS = now().Sub(call.StartedAt).Milliseconds()
 	if err != nil {
 		log.Warn("evidence not collected", "error", err)

@@ -52,6 +52,7 @@ type Record struct {
 	Resumed       int              `json:"resumed,omitempty"`        // how often it was resumed from a checkpoint
 	ReportURI     string           `json:"report_uri,omitempty"`     // s3://bucket/key of the text report
 	AccountName   string           `json:"account_name,omitempty"`   // name of the alarm's account, if it has one
+	MemberOf      string           `json:"member_of,omitempty"`      // account of the triage, if it reads the alarm's account as one of its members
 	AtDelivery    *AtDelivery      `json:"at_delivery,omitempty"`    // the alarm just before the report was stored and sent
 }
 

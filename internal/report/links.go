@@ -22,7 +22,7 @@ type Links struct {
 	ReportText string
 	ReportJSON string
 	Logs       string // the orchestrator's log group
-	Region     string // where the triage runs; empty: the alarm's Region
+	home       Home   // for links to earlier reports
 
 	Zone *time.Location // of the times in all forms but the JSON; nil: UTC
 }
@@ -54,15 +54,18 @@ type Home struct {
 	Bucket   string
 	LogGroup string // of the orchestrator
 
+	Account    string // of the triage; empty: not known
+	ConsoleURL string // template of links, with {account} and {url}, that opens the console in an account; empty: plain links
+
 	Zone *time.Location // of its readers; nil: UTC
 }
 
 // LinksFor returns the links of an investigation. home and keys locate its report; without a ReportURI in the
 // record, no report is stored.
 func LinksFor(rec *investigation.Record, home Home, keys Keys) Links {
-	links := Links{Region: home.Region, Zone: home.Zone}
+	links := Links{home: Home{Region: home.Region, Account: home.Account, ConsoleURL: home.ConsoleURL}, Zone: home.Zone}
 	if address := console(&rec.Alarm); address != "" {
-		links.Alarm = alarmLink(address, &rec.Alarm)
+		links.Alarm = home.open(rec.Alarm.Account, alarmLink(address, &rec.Alarm))
 	}
 	here := inRegion(home.Region, &rec.Alarm)
 	address := console(&here)
@@ -72,13 +75,13 @@ func LinksFor(rec *investigation.Record, home Home, keys Keys) Links {
 	if home.LogGroup != "" {
 		// The console expects a log group's name encoded twice, the second time with $ in place of %.
 		twice := strings.ReplaceAll(encode(encode(home.LogGroup)), "%", "$")
-		links.Logs = fmt.Sprintf("%s/cloudwatch/home?region=%s#logsV2:log-groups/log-group/%s",
-			address, here.Region, twice)
+		links.Logs = home.open(home.Account, fmt.Sprintf("%s/cloudwatch/home?region=%s#logsV2:log-groups/log-group/%s",
+			address, here.Region, twice))
 	}
 	if rec.ReportURI != "" {
-		links.Report = objectLink(address, &here, home.Bucket, keys.HTML)
-		links.ReportText = objectLink(address, &here, home.Bucket, keys.Text)
-		links.ReportJSON = objectLink(address, &here, home.Bucket, keys.JSON)
+		links.Report = home.open(home.Account, objectLink(address, &here, home.Bucket, keys.HTML))
+		links.ReportText = home.open(home.Account, objectLink(address, &here, home.Bucket, keys.Text))
+		links.ReportJSON = home.open(home.Account, objectLink(address, &here, home.Bucket, keys.JSON))
 	}
 	return links
 }
@@ -102,22 +105,30 @@ func inRegion(region string, alarm *alarmevent.Alarm) alarmevent.Alarm {
 	return here
 }
 
-// linksForURI returns the links of a report from the address of its text. region is the Region in which the triage
-// runs; empty: the alarm's Region.
-func linksForURI(alarm *alarmevent.Alarm, region, uri string) Links {
-	links := Links{Region: region}
-	if address := console(alarm); address != "" {
-		links.Alarm = alarmLink(address, alarm)
+// open returns a link that opens the console in an account. Without a template, a link opens the account in which the reader is
+// signed in.
+func (h Home) open(account, link string) string {
+	if h.ConsoleURL == "" || link == "" || account == "" {
+		return link
 	}
-	here := inRegion(region, alarm)
+	return strings.NewReplacer("{account}", encode(account), "{url}", encode(link)).Replace(h.ConsoleURL)
+}
+
+// linksForURI returns the links of a report of a triage at home from the address of its text.
+func linksForURI(alarm *alarmevent.Alarm, home Home, uri string) Links {
+	links := Links{home: home}
+	if address := console(alarm); address != "" {
+		links.Alarm = home.open(alarm.Account, alarmLink(address, alarm))
+	}
+	here := inRegion(home.Region, alarm)
 	address := console(&here)
 	if address == "" {
 		return links
 	}
 	bucket, key, ok := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
 	if base, isText := strings.CutSuffix(key, ".txt"); ok && isText && strings.HasPrefix(uri, "s3://") {
-		links.Report = objectLink(address, &here, bucket, base+".html")
-		links.ReportText = objectLink(address, &here, bucket, key)
+		links.Report = home.open(home.Account, objectLink(address, &here, bucket, base+".html"))
+		links.ReportText = home.open(home.Account, objectLink(address, &here, bucket, key))
 	}
 	return links
 }

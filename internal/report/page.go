@@ -389,7 +389,7 @@ func (e past) view(p *pageForm) (string, any) {
 			When: moment(earlier.Time), Outcome: string(earlier.Outcome),
 			Cause: truncate.Runes(pastCause(earlier), maxPageQuote) + pastRepeats(earlier),
 			URI:   earlier.ReportURI,
-			Link:  linksForURI(&e.rec.Alarm, p.links.Region, earlier.ReportURI).Report,
+			Link:  linksForURI(&e.rec.Alarm, p.links.home, earlier.ReportURI).Report,
 		})
 	}
 	if len(views) == 0 {

@@ -11,8 +11,7 @@ import (
 type Recovery struct {
 	Alarm         *alarmevent.Alarm // in its current state
 	AccountName   string            // name of the alarm's account; empty: it has none
-	Zone          *time.Location    // of its readers; nil: UTC
-	Region        string            // where the triage runs; empty: the alarm's Region
+	Home          Home              // where the triage runs
 	Investigation string            // id of the investigation
 	StartedAt     time.Time         // start of the investigation
 	ReportURI     string            // s3://bucket/key of the report's text; empty: no report is stored
@@ -35,7 +34,7 @@ func (r Recovery) title() string {
 
 // record returns what the forms of an investigation also show, with its times in the zone of the readers.
 func (r Recovery) record() *investigation.Record {
-	return inZone(&investigation.Record{Alarm: *r.Alarm, AccountName: r.AccountName, StartedAt: r.StartedAt}, r.Zone)
+	return inZone(&investigation.Record{Alarm: *r.Alarm, AccountName: r.AccountName, StartedAt: r.StartedAt}, r.Home.Zone)
 }
 
 // Text returns the notification's body.
@@ -44,7 +43,7 @@ func (r Recovery) Text() string {
 	if reason := plain(r.Alarm.Reason); reason != "" {
 		text += "\n" + oneLine("Reason: "+reason) + "\n"
 	}
-	links := linksForURI(r.Alarm, r.Region, r.ReportURI)
+	links := linksForURI(r.Alarm, r.Home, r.ReportURI)
 	if links.Report != "" {
 		text += "\n" + oneLine("Report: "+links.Report) + "\n"
 	}
@@ -90,7 +89,7 @@ func (r Recovery) Card() ([]byte, error) {
 	if r.Alarm.Reason != "" {
 		c.Content.Description += "\nReason: " + cutChat(chat(r.Alarm.Reason), maxCardDescription/3)
 	}
-	link := linksForURI(r.Alarm, r.Region, r.ReportURI).Report
+	link := linksForURI(r.Alarm, r.Home, r.ReportURI).Report
 	if link != "" && len(link) < maxCardLink {
 		c.Content.Description += "\nReport: " + link
 	}

@@ -3,6 +3,7 @@ package report_test
 import (
 	"encoding/json"
 	"math"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -652,7 +653,7 @@ func TestLinksFor_AlarmAndReportHaveDifferentRegions(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(page), strings.ReplaceAll(there, "&", "&amp;")+"prefix=reports%2Fa.html")
 
-	recovered := report.Recovery{Alarm: &rec.Alarm, Region: "us-east-1", Investigation: "a", ReportURI: "s3://b/reports/a.txt"}
+	recovered := report.Recovery{Alarm: &rec.Alarm, Home: report.Home{Region: "us-east-1"}, Investigation: "a", ReportURI: "s3://b/reports/a.txt"}
 	assert.Contains(t, recovered.Text(), there)
 	assert.Contains(t, recovered.Text(), "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#")
 	card, err := recovered.Card()
@@ -746,4 +747,50 @@ func TestForms_SayThatTheAWSCallsOfALostCallAreNotKnown(t *testing.T) {
 			assert.Equal(t, lost, strings.Contains(report.Text(rec, linksOf(rec)), notKnown))
 		})
 	}
+}
+
+func TestLinksFor_OpenTheAccountByTheTemplate(t *testing.T) {
+	rec := sample(t)
+	rec.Alarm.Account, rec.Alarm.Region = "444455556666", "eu-west-1"
+	rec.SeenBefore = []investigation.Past{{ID: "a", Time: rec.Alarm.Time, Cause: "The same.", ReportURI: "s3://b/reports/a.txt"}}
+	home := report.Home{
+		Region: "us-east-1", Bucket: "b", LogGroup: "/aws/lambda/triage", Account: "123456789012",
+		ConsoleURL: "https://acme.awsapps.com/start/#/console?account_id={account}&role_name=View&destination={url}",
+	}
+	keys := report.Keys{Text: "a.txt", HTML: "a.html", JSON: "a.json"}
+	links := report.LinksFor(rec, home, keys)
+	const start = "https://acme.awsapps.com/start/#/console?account_id="
+	for _, link := range []string{links.Report, links.ReportText, links.ReportJSON, links.Logs} {
+		assert.True(t, strings.HasPrefix(link, start+"123456789012&role_name=View&destination=https%3A%2F%2Fus-east-1.console.aws.amazon.com%2F"), link)
+	}
+	assert.True(t, strings.HasPrefix(links.Alarm, start+"444455556666&role_name=View&destination=https%3A%2F%2Feu-west-1.console.aws.amazon.com%2F"), links.Alarm)
+	address, err := url.Parse(strings.Replace(links.Alarm, "/#/console", "/console", 1))
+	require.NoError(t, err)
+	plain := report.LinksFor(rec, report.Home{Region: "us-east-1"}, keys)
+	assert.Equal(t, plain.Alarm, address.Query().Get("destination"), "the template receives the whole link as one parameter")
+
+	page, err := report.HTML(rec, links)
+	require.NoError(t, err)
+	assert.Equal(t, strings.Count(string(page), "console.aws.amazon.com%2F"), strings.Count(string(page), "account_id="), "every link")
+	assert.NotContains(t, string(page), `href="https://us-east-1.console`)
+	recovered := report.Recovery{Alarm: &rec.Alarm, Home: home, Investigation: "a", ReportURI: "s3://b/reports/a.txt"}
+	assert.Contains(t, recovered.Text(), start+"123456789012")
+	assert.Contains(t, recovered.Text(), start+"444455556666")
+}
+
+func TestForms_NameTheAccountOfTheAlarm(t *testing.T) {
+	rec := sample(t)
+	rec.Alarm.Account, rec.Alarm.Region, rec.AccountName, rec.MemberOf = "444455556666", "eu-west-1", "orders-prod", "123456789012"
+	assert.Contains(t, report.Subject(rec), "[orders-prod]")
+	assert.Contains(t, report.Subject(rec), "(444455556666 eu-west-1)")
+	const place = "orders-prod (444455556666), eu-west-1"
+	first := func(text string) string { return strings.Join(strings.SplitN(text, "\n", 12)[:10], "\n") }
+	assert.Contains(t, first(report.Notification(rec, report.Links{}, 100_000)), place)
+	assert.Contains(t, first(report.Text(rec, report.Links{})), place)
+	page, err := report.HTML(rec, report.Links{})
+	require.NoError(t, err)
+	assert.Contains(t, string(page), place)
+	card, err := report.Card(rec, report.Links{})
+	require.NoError(t, err)
+	assert.Contains(t, string(card), place)
 }

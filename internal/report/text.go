@@ -339,11 +339,14 @@ func requestLine(request toolcall.AWSCall) string {
 	return line
 }
 
-// otherSigner describes the credentials of an AWS call that the tool's own role did not sign.
+// otherSigner describes the credentials of an AWS call that the tool's own role did not sign, or its account if the tool reads
+// several.
 func otherSigner(request toolcall.AWSCall) string {
 	switch {
-	case request.AccessKey == "":
+	case request.AccessKey == "" && request.Account == "":
 		return ""
+	case request.AccessKey == "":
+		return ", account " + request.Account
 	case request.Account == "":
 		return ", access key " + request.AccessKey
 	}

@@ -68,7 +68,7 @@ type call struct {
 }
 
 // newCall returns a call whose soft deadline is soft after start. If soft is 0, the call gets unboundTime.
-func newCall(o Options, directory, command string, start time.Time, soft time.Duration) (*call, error) {
+func newCall(o Options, directory, command string, at Place, start time.Time, soft time.Duration) (*call, error) {
 	if soft == 0 {
 		soft = unboundTime
 	}
@@ -80,6 +80,10 @@ func newCall(o Options, directory, command string, start time.Time, soft time.Du
 			MemoryHard: hardMemory(o.MemoryMB),
 			FileSize:   MaxFile,
 			Directory:  directory,
+			Account:    at.Account,
+			Own:        at.Own,
+			Region:     at.Region,
+			Problem:    at.Problem,
 		},
 		start: start, soft: soft, session: o.NewSession(), clean: o.Clean,
 		stdoutCapture: newCapture(KeptOutput + CutMargin), stderrCapture: newCapture(KeptOutput + CutMargin),

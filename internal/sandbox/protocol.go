@@ -95,6 +95,10 @@ type request struct {
 	FileSize   int64   `json:"file_size"`   // bytes of one file
 	Processes  int     `json:"processes"`   // processes and threads of the user, with those that exist already
 	Directory  string  `json:"directory"`   // working directory
+	Account    string  `json:"account"`     // that clients read unless the code names another; empty: not known
+	Own        string  `json:"own"`         // the account of the tool; empty: not known
+	Region     string  `json:"region"`      // of clients unless the code names another; empty: that of the environment
+	Problem    string  `json:"problem"`     // why Account cannot be read; empty: it can
 }
 
 // result is the child's answer on its result pipe. The code may forge it: it is the code's own answer anyway.

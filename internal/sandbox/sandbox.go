@@ -223,16 +223,24 @@ func (s *Supervisor) scratchFiles() (files []string) {
 	return files
 }
 
+// Place is where the code of a call reads, which the code learns. It decides nothing: the broker does.
+type Place struct {
+	Account string // that clients read unless the code names another one; empty: not known
+	Own     string // the account of the tool; empty: not known
+	Region  string // of clients unless the code names another one; empty: that of the environment
+	Problem string // why Account cannot be read; empty: it can
+}
+
 // Run runs one call until ctx's deadline less a margin. A failure of the code is part of the answer. The
 // error means that the sandbox itself failed. After the caller has passed the answer or the error on, it must
 // call Settle.
-func (s *Supervisor) Run(ctx context.Context, command string) (toolcall.Answer, error) {
+func (s *Supervisor) Run(ctx context.Context, command string, at Place) (toolcall.Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.settle(); err != nil {
 		return toolcall.Answer{}, err
 	}
-	answer, err := s.runCall(ctx, command)
+	answer, err := s.runCall(ctx, command, at)
 	if err != nil {
 		s.spend(&SpentError{traceHarness, err.Error()})
 	}
@@ -269,7 +277,7 @@ func (s *Supervisor) spend(trace *SpentError) {
 	}
 }
 
-func (s *Supervisor) runCall(ctx context.Context, command string) (toolcall.Answer, error) {
+func (s *Supervisor) runCall(ctx context.Context, command string, at Place) (toolcall.Answer, error) {
 	if err := s.ensureZygote(ctx); err != nil {
 		return toolcall.Answer{}, fmt.Errorf("restart the sandbox: %w", err)
 	}
@@ -279,7 +287,7 @@ func (s *Supervisor) runCall(ctx context.Context, command string) (toolcall.Answ
 	}
 	child := 0
 	s.cleanUp = func() *SpentError { return s.clean(directory, child) }
-	c, err := newCall(s.options, directory, command, time.Now(), softTime(ctx))
+	c, err := newCall(s.options, directory, command, at, time.Now(), softTime(ctx))
 	if err != nil {
 		return toolcall.Answer{}, err
 	}

@@ -57,6 +57,7 @@ type workerOptions struct {
 
 type workerRequest struct {
 	Command string
+	Place   Place
 	Seconds float64
 	Status  bool
 }
@@ -167,7 +168,7 @@ func serve(s *Supervisor, request workerRequest) toolcall.Answer {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(request.Seconds*float64(time.Second)))
 	defer cancel()
-	answer, err := s.Run(ctx, request.Command)
+	answer, err := s.Run(ctx, request.Command, request.Place)
 	if err != nil {
 		return toolcall.Answer{ErrorType: "HarnessLost", Error: err.Error()}
 	}

@@ -31,11 +31,16 @@ type Options struct {
 
 	// Account returns the account of these credentials, or an empty string if it is not known.
 	Account func(context.Context) string
+
+	STS       broker.STS                   // assumes the roles of Settings.Members; nil without members
+	Function  string                       // name of the sessions of these roles
+	Partition func(context.Context) string // of these roles; nil: aws
 }
 
 // Handler answers the invocations of the tool, one at a time.
 type Handler struct {
 	python  *sandbox.Supervisor
+	broker  *broker.Broker
 	calls   *sessions
 	answers *provenance.Recorder // AWS's answers to the current call
 	clean   *cleaner
@@ -53,13 +58,13 @@ func New(ctx context.Context, o Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	calls := &sessions{broker: requests}
+	calls := &sessions{}
 	o.Sandbox.NewSession, o.Sandbox.Clean = calls.next, clean.text
 	python, err := sandbox.New(ctx, o.Sandbox)
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{python: python, calls: calls, answers: answers, clean: clean, log: o.Sandbox.Log}, nil
+	return &Handler{python: python, broker: requests, calls: calls, answers: answers, clean: clean, log: o.Sandbox.Log}, nil
 }
 
 // Invoke answers one invocation. If the sandbox failed, the process exits after the error is sent, because
@@ -80,16 +85,21 @@ func (h *Handler) Invoke(ctx context.Context, request toolcall.Request) (*Respon
 
 func (h *Handler) answer(ctx context.Context, request toolcall.Request) (toolcall.Answer, error) {
 	if request.Status {
-		return statusAnswer(h.python), nil
+		return statusAnswer(h.python, h.broker.Status(ctx)), nil
 	}
 	defer h.answers.Forget()
-	h.calls.limitUSD, h.calls.latest = queryLimit(request), nil
+	session := h.broker.NewSession(queryLimit(request))
+	h.calls.session = session
 	h.clean.begin(ctx)
-	answer, err := h.python.Run(ctx, request.Command)
+	at := session.Begin(ctx, request.Account)
+	answer, err := h.python.Run(ctx, request.Command, sandbox.Place{
+		Account: at.Account, Own: at.Own, Problem: at.Problem, Region: broker.KnownRegion(request.Region),
+	})
 	if err != nil {
 		return toolcall.Answer{}, err
 	}
-	h.calls.bill(&answer)
+	answer.Unreadable = session.Unreadable()
+	bill(&answer, session)
 	h.clean.answer(&answer)
 	answer.Observed = h.answers.Judge(answer.Output, redact.Deadline(ctx, time.Now()))
 	return answer, nil
@@ -123,25 +133,14 @@ func (r *Response) Close() error {
 // ContentType returns the media type for the runtime client.
 func (r *Response) ContentType() string { return "application/json" }
 
-// sessions creates the broker's session of each call. Calls run one at a time, so the latest session is that
-// of the current call.
-type sessions struct {
-	broker   *broker.Broker
-	limitUSD float64 // for the billed queries of the next call
-	latest   *broker.Session
-}
+// sessions passes the broker's session of each call to the sandbox. Calls run one at a time.
+type sessions struct{ session *broker.Session }
 
-func (s *sessions) next() sandbox.Session {
-	s.latest = s.broker.NewSession(s.limitUSD)
-	return s.latest
-}
+func (s *sessions) next() sandbox.Session { return s.session }
 
-// bill adds to the answer of the current call what AWS bills for it.
-func (s *sessions) bill(answer *toolcall.Answer) {
-	if s.latest == nil {
-		return
-	}
-	queries, stopped := s.latest.Billed()
+// bill adds to the answer of a call what AWS bills for it.
+func bill(answer *toolcall.Answer, session *broker.Session) {
+	queries, stopped := session.Billed()
 	answer.BilledQueries = queries
 	if stopped > 0 {
 		answer.Notes = append(answer.Notes, fmt.Sprintf("%d CloudWatch Logs Insights queries of this call were stopped, because they "+
@@ -170,14 +169,20 @@ func newBroker(o Options, observe func(body []byte), answers *provenance.Recorde
 		DeniedActions:  o.Settings.DeniedActions,
 		OpenReads:      o.Settings.OpenReads,
 
+		Members:   o.Settings.Members,
+		STS:       o.STS,
+		Function:  o.Function,
+		Partition: o.Partition,
+
 		Account:         o.Account,
 		AllowedAccounts: o.Settings.AllowedAccounts,
 		DeniedResources: o.Settings.DeniedResources,
 	})
 }
 
-func statusAnswer(python *sandbox.Supervisor) toolcall.Answer {
+func statusAnswer(python *sandbox.Supervisor, members *toolcall.MembersStatus) toolcall.Answer {
 	status := python.Status()
+	status.Members = members
 	return toolcall.Answer{
 		Success:  true,
 		Result:   json.RawMessage("null"),

@@ -22,9 +22,12 @@ const (
 // as one that a person sends, in US dollars: a quarter of the default of the prop MaxQueryCostUsd.
 const DefaultQueryLimitUSD = 0.25
 
-// Request asks the tool to run one piece of Python, or for its status.
+// Request asks the tool to run one piece of Python, or for its status. Account and Region are those of the alarm. The
+// orchestrator takes them from the event, never from the model.
 type Request struct {
 	Command       string   `json:"command"`
+	Account       string   `json:"account,omitempty"`         // whose data the code reads if it is a member; otherwise the tool's own
+	Region        string   `json:"region,omitempty"`          // default of the code's clients; empty: that of the tool
 	Status        bool     `json:"status,omitempty"`          // true: run nothing and answer with Status
 	QueryLimitUSD *float64 `json:"query_limit_usd,omitempty"` // for BilledQueries of the call; nil: DefaultQueryLimitUSD
 }
@@ -51,6 +54,15 @@ type Answer struct {
 	Status        *Status         `json:"status,omitempty"`        // only if the request asked for it
 
 	BilledQueries []BilledQueries `json:"billed_queries,omitempty"` // what AWS bills, counted by the broker
+
+	Unreadable []UnreadableAccount `json:"unreadable_accounts,omitempty"` // members whose role cannot be assumed; set by the broker
+}
+
+// UnreadableAccount is a member whose role the broker could not assume.
+type UnreadableAccount struct {
+	Account string `json:"account"`
+	Role    string `json:"role"`   // ARN
+	Reason  string `json:"reason"` // one sentence: what failed, and what to do
 }
 
 // BilledQueries counts the requests for one operation that AWS bills by use.
@@ -124,8 +136,8 @@ type AWSCall struct {
 	DurationMS int64  `json:"duration_ms"`          // time until the answer was complete, in milliseconds
 	ErrorCode  string `json:"error_code,omitempty"` // such as "AccessDeniedException"
 	Refused    string `json:"refused,omitempty"`    // why the broker did not send the request
-	AccessKey  string `json:"access_key,omitempty"` // access key ID that the code signed with; empty: the tool's own role
-	Account    string `json:"account,omitempty"`    // account of AccessKey, if it is known
+	AccessKey  string `json:"access_key,omitempty"` // access key ID that the code signed with; empty: the tool's or a member's role
+	Account    string `json:"account,omitempty"`    // account of the role that signed, if it is known; empty: the tool's own
 }
 
 // LostError means that the tool may have run the code but did not answer, so that its AWS calls are not known.
@@ -152,6 +164,16 @@ type Status struct {
 	Boto3  string            `json:"boto3"`  // version of boto3
 	Layers map[string]string `json:"layers"` // such as "seccomp": "active" or "seccomp": "refused: operation not permitted"
 	Limits map[string]string `json:"limits"` // limits by name, with their units
+
+	Members *MembersStatus `json:"members,omitempty"` // nil: the tool reads only its own account
+}
+
+// MembersStatus describes the other accounts that the tool may read.
+type MembersStatus struct {
+	Accounts     []string            `json:"accounts,omitempty"`     // IDs; empty if Organization
+	Organization bool                `json:"organization,omitempty"` // accounts of the organization, which IAM decides
+	Role         string              `json:"role"`                   // name of the role in each account
+	Unreadable   []UnreadableAccount `json:"unreadable,omitempty"`   // Accounts whose role could not be assumed just now
 }
 
 // Text returns the output of the call in reading order. Findings are checked against it, and reports quote

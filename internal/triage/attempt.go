@@ -11,9 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
-
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
@@ -161,13 +158,7 @@ func (r *attempt) collectEvidence(ctx context.Context) {
 // own describes the triage's functions in the account of this invocation.
 func (r *attempt) own(ctx context.Context) evidence.Triage {
 	tool := r.Config.ToolFunction
-	own := evidence.Triage{Names: []string{r.FunctionName, tool[strings.LastIndexByte(tool, ':')+1:]}}
-	if invocation, ok := lambdacontext.FromContext(ctx); ok {
-		if function, err := arn.Parse(invocation.InvokedFunctionArn); err == nil {
-			own.Account = function.AccountID
-		}
-	}
-	return own
+	return evidence.Triage{Account: ownAccount(ctx), Names: []string{r.FunctionName, tool[strings.LastIndexByte(tool, ':')+1:]}}
 }
 
 // recordFired records the alarm for correlation with other alarms.

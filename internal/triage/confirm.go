@@ -2,6 +2,7 @@ package triage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -80,15 +81,16 @@ func (h *Handler) keepFirstVerdict(ctx context.Context, alarm *alarmevent.Alarm,
 // that is older than the window: the alarm may still be in ALARM, and a repeated or forged message would claim a second
 // window, in which the alarm's next transition would be a duplicate.
 func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[string]steps.KnownAlarm, at steps.Moment, reason string) {
-	if alarm.Region != h.Region {
-		return nil, at, fmt.Sprintf("the alarm is in Region %s, and only alarms of Region %s can be confirmed", alarm.Region, h.Region)
+	client, region := h.cloudWatchOf(ctx, alarm)
+	if alarm.Region != region {
+		return nil, at, fmt.Sprintf("the alarm is in Region %s, and only alarms of Region %s can be confirmed", alarm.Region, region)
 	}
 	name := alarmevent.NameInARN(alarm.ARN)
 	names := []string{name}
 	for _, child := range alarm.Children[:min(len(alarm.Children), dedupe.MaxChildren)] {
 		names = append(names, alarmevent.NameInARN(child))
 	}
-	alarms, err := steps.DescribeAlarms(ctx, h.CloudWatch, names)
+	alarms, err := steps.DescribeAlarms(ctx, client, names)
 	if err != nil {
 		return nil, at, unreachable(err)
 	}
@@ -104,7 +106,7 @@ func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[
 		return nil, at, "the event has no valid time"
 	}
 	if at, ok = nearest(alarm.Time, found.Changed); !ok {
-		at, ok = h.contributorChanged(ctx, alarm, name)
+		at, ok = h.contributorChanged(ctx, client, alarm, name)
 	}
 	if !ok {
 		return nil, at, fmt.Sprintf("the alarm did not change its state at %s", alarm.Time.Format(time.RFC3339))
@@ -118,6 +120,9 @@ func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[
 
 // unreachable returns why CloudWatch could not be asked, and what to do.
 func unreachable(err error) string {
+	if member := (*memberError)(nil); errors.As(err, &member) {
+		return member.Error()
+	}
 	advice := "CloudWatch could not be asked; a VPC needs an endpoint for CloudWatch (monitoring), which CreateVpcEndpoints creates"
 	if awsapi.Classify(err) == awsapi.ClassDenied {
 		advice = "the orchestrator may not ask CloudWatch: its role needs cloudwatch:DescribeAlarms"
@@ -145,13 +150,13 @@ func nearest(event time.Time, times []steps.Moment) (at steps.Moment, ok bool) {
 
 // contributorChanged returns when the contributor that the event names changed its state, if that is the time of the event.
 // This time differs from that of the alarm.
-func (h *Handler) contributorChanged(ctx context.Context, alarm *alarmevent.Alarm, name string) (at steps.Moment, ok bool) {
+func (h *Handler) contributorChanged(ctx context.Context, client awsapi.CloudWatch, alarm *alarmevent.Alarm, name string) (at steps.Moment, ok bool) {
 	if alarm.Contributor == nil || alarm.Contributor.ID == "" || alarm.State != alarmevent.StateAlarm {
 		return at, false
 	}
 	in := &cloudwatch.DescribeAlarmContributorsInput{AlarmName: &name}
 	for range maxContributorPages {
-		out, err := h.CloudWatch.DescribeAlarmContributors(ctx, in)
+		out, err := client.DescribeAlarmContributors(ctx, in)
 		if err != nil {
 			h.Log.Warn("contributors of the alarm not read", "alarm", name, "error", err, "advice", awsapi.Advice(err))
 			return at, false

@@ -72,11 +72,12 @@ const (
 func (h *Handler) followUpNotification(alarm *alarmevent.Alarm, r *dedupe.Recovery, outcome string) notify.Notification {
 	followUp := h.followUpOf(alarm, r, outcome)
 	return notify.Notification{
-		Subject:    followUp.Subject(),
-		Body:       followUp.Text(),
-		Attributes: map[string]string{"investigation_id": r.ID, "outcome": outcome, "account": alarm.Account, "region": alarm.Region},
-		Group:      alarm.ARN,
-		ID:         followUpID(r, outcome),
+		Subject: followUp.Subject(),
+		Body:    followUp.Text(),
+		Attributes: map[string]string{"investigation_id": r.ID, "outcome": outcome, "account": alarm.Account, "account_name": h.AccountNames[alarm.Account],
+			"region": alarm.Region},
+		Group: alarm.ARN,
+		ID:    followUpID(r, outcome),
 	}
 }
 
@@ -85,9 +86,14 @@ func followUpID(r *dedupe.Recovery, outcome string) string {
 	return fmt.Sprintf("%s/%s/%d", r.ID, outcome, r.Number)
 }
 
+// home returns where the triage runs, for the links of follow-ups.
+func (h *Handler) home() report.Home {
+	return report.Home{Region: h.Region, Zone: h.Zone, Account: h.Config.Account(), ConsoleURL: h.Config.ConsoleURL}
+}
+
 func (h *Handler) followUpOf(alarm *alarmevent.Alarm, r *dedupe.Recovery, outcome string) report.Recovery {
 	return report.Recovery{
-		Alarm: alarm, AccountName: h.AccountNames[alarm.Account], Zone: h.Zone, Region: h.Region, Investigation: r.ID, StartedAt: r.StartedAt,
+		Alarm: alarm, AccountName: h.AccountNames[alarm.Account], Home: h.home(), Investigation: r.ID, StartedAt: r.StartedAt,
 		ReportURI: r.ReportURI, FiresAgain: outcome == firesAgain, IsLast: r.Number >= dedupe.MaxRecoveries,
 	}
 }

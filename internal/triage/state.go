@@ -18,7 +18,8 @@ const (
 func (r *attempt) stateNow(ctx context.Context) *investigation.AtDelivery {
 	quick, cancel := r.budget.part(ctx, r.Now(), stateShare, maxState)
 	defer cancel()
-	now := steps.StateNow(quick, r.CloudWatch, r.Region, r.alarm, r.Now(), unreachable)
+	client, region := r.cloudWatchOf(ctx, r.alarm)
+	now := steps.StateNow(quick, client, region, r.alarm, r.Now(), unreachable)
 	if now.Problem != "" {
 		r.log.Info("state of the alarm at delivery not known", "reason", now.Problem)
 	}

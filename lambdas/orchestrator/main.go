@@ -92,6 +92,7 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		},
 		Renderer: report.NewRenderer(report.Home{
 			Region: region, Bucket: cfg.ReportsBucket, LogGroup: lambdacontext.LogGroupName, Zone: zone,
+			Account: cfg.Account(), ConsoleURL: cfg.ConsoleURL,
 		}),
 		Table: dedupe.New(clients.DynamoDB, cfg.Table, cfg.Window, time.Now),
 		Store: reports,

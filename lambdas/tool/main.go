@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 	settings "github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
@@ -40,12 +42,17 @@ func run(ctx context.Context, log *slog.Logger) error {
 		log.Warn("other processes can read the supervisor's environment", "error", err)
 	}
 	o := options(log) // read again, because Seal recorded its result in the environment
+	set, err := settings.ParseTool(os.Getenv)
+	if err != nil {
+		return err
+	}
 	loaded, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return fmt.Errorf("load the function's AWS settings: %w", err)
 	}
 	handler, err := tool.New(ctx, tool.Options{
-		Sandbox: o, Settings: settings.ParseTool(os.Getenv), Credentials: loaded.Credentials, Account: ownAccount,
+		Sandbox: o, Settings: set, Credentials: loaded.Credentials, Account: ownAccount,
+		STS: sts.NewFromConfig(loaded), Function: lambdacontext.FunctionName, Partition: ownPartition,
 	})
 	if err != nil {
 		return err
@@ -61,14 +68,20 @@ func options(log *slog.Logger) sandbox.Options {
 }
 
 // ownAccount returns the account of the invoked function, whose role is in the same account, or an empty string.
-func ownAccount(ctx context.Context) string {
+func ownAccount(ctx context.Context) string { return functionARN(ctx).AccountID }
+
+// ownPartition returns the partition of the invoked function, whose members are in the same partition.
+func ownPartition(ctx context.Context) string { return cmp.Or(functionARN(ctx).Partition, "aws") }
+
+// functionARN returns the ARN of the invoked function, or an empty one.
+func functionARN(ctx context.Context) arn.ARN {
 	invocation, ok := lambdacontext.FromContext(ctx)
 	if !ok {
-		return ""
+		return arn.ARN{}
 	}
 	function, err := arn.Parse(invocation.InvokedFunctionArn)
 	if err != nil {
-		return ""
+		return arn.ARN{}
 	}
-	return function.AccountID
+	return function
 }

@@ -56,6 +56,8 @@ class _Collection:
         ctx.metrics = self._try("metrics", lambda: self._metrics(source, below, found.get("query")), [])
         wanted = self._try("resources", lambda: services.targets(ctx, ctx.metrics), [])
         looks: List[Tuple[str, List[Observation], "Future[None]"]] = []
+        if ctx.unreadable:
+            ctx.note(ctx.unreadable)
         if ctx.is_foreign:
             ctx.note(f"account {ctx.account}: the alarm's definition, history, changes, resources, and other alarms were not read, "
                      f"because this code reads account {ctx.own_account}")

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
+from alarmtriage_tool import place
 from alarmtriage_tool.trail import stamp
 
 __all__ = ["Context", "Metric", "Observation", "figure", "metrics_of", "number", "stamp"]
@@ -61,7 +62,14 @@ class Context:
         self.fired_at = _moment(alarm.get("time"), now)
         self.region: str = alarm["region"]
         self.account: str = alarm.get("account") or ""
-        self.own_account: str = alarm.get("own_account") or ""
+        self.own_account: str = alarm.get("own_account") or ""  # the account that the code reads
+        self.unreadable = ""  # why the alarm's account, which is a member of the triage, cannot be read
+        self._named: Optional[str] = None  # the account that clients name; None: that of the alarm
+        here = place.current()
+        if here.account != here.own:  # the alarm's account is a member
+            self.own_account, self.unreadable = here.account, here.problem
+            if here.problem:
+                self.own_account = self._named = here.own
         self.deadline = time.monotonic() + seconds
         self.source: Mapping[str, Any] = alarm.get("fallback") or {}  # the alarm's definition, when it has been read
         self.metrics: List[Metric] = []  # what the alarm evaluates, when it is known
@@ -94,7 +102,7 @@ class Context:
             if key not in self._clients:
                 patient = Config(connect_timeout=3, read_timeout=8, max_pool_connections=CONNECTIONS,
                                  retries={"max_attempts": 2, "mode": "standard"})
-                self._clients[key] = boto3.client(service, region_name=key[1], config=patient)
+                self._clients[key] = boto3.client(service, region_name=key[1], config=patient, **place.naming(self._named))
             return self._clients[key]
 
     def arn(self, service: str, resource: str) -> str:

@@ -37,6 +37,8 @@ from botocore.exceptions import (
     UnknownSignatureVersionError,
 )
 
+from . import place
+
 _MAX_HEADER = 1 << 20
 _BUFFER = 1 << 15
 _BODY_BLOCK = 1 << 18
@@ -189,7 +191,8 @@ def _unless_dummy(method: Callable[..., str], instead: str) -> Callable[..., str
     dummy = os.environ.get("AWS_ACCESS_KEY_ID")
 
     def unless_dummy(self: Any, *args: Any, **kwargs: Any) -> str:
-        return instead if self.credentials.access_key == dummy else method(self, *args, **kwargs)
+        key = self.credentials.access_key
+        return instead if key == dummy or key.startswith(place.KEY_PREFIX) else method(self, *args, **kwargs)
 
     return unless_dummy
 

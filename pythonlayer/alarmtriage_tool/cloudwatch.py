@@ -10,6 +10,8 @@ from datetime import datetime, timezone
 from typing import Any, Dict, Optional, Tuple
 from urllib.parse import urlencode
 
+from . import place
+
 _ATTEMPTS = 3  # for a request that is throttled or fails in the service
 _PAUSE = 0.3  # seconds before the second attempt; twice that before the third
 _TIMEOUT = (3, 25)  # seconds to connect and to read: a PromQL query may take 20
@@ -17,7 +19,8 @@ _TARGET = "GraniteServiceVersion20100801"  # of CloudWatch in AWS's JSON protoco
 
 
 def promql(
-    query: str, start: Any = None, end: Any = None, step: Any = None, time: Any = None, region: Optional[str] = None
+    query: str, start: Any = None, end: Any = None, step: Any = None, time: Any = None, region: Optional[str] = None,
+    account: Optional[str] = None,
 ) -> Dict[str, Any]:
     """Runs a PromQL query in CloudWatch.
 
@@ -37,18 +40,18 @@ def promql(
         first = float(_seconds(last)) - 3600 if start is None else start
         parameters.update(start=_seconds(first), end=_seconds(last), step=str(step or 60))
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = _ask("QueryMetrics", path, headers, urlencode(parameters).encode(), region)
+    answer = _ask("QueryMetrics", path, headers, urlencode(parameters).encode(), region, account)
     data = dict(answer.get("data") or {})
     if answer.get("warnings"):
         data["warnings"] = answer["warnings"]
     return data
 
 
-def describe_log_alarms(region: Optional[str] = None, **request: Any) -> Dict[str, Any]:
+def describe_log_alarms(region: Optional[str] = None, account: Optional[str] = None, **request: Any) -> Dict[str, Any]:
     """DescribeAlarms for log alarms, with its parameters. Returns `LogAlarms`, and `NextToken` if there are more."""
     request = {**request, "AlarmTypes": ["LogAlarm"]}
     headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"{_TARGET}.DescribeAlarms"}
-    answer = _ask("DescribeAlarms", "/", headers, json.dumps(request).encode(), region)
+    answer = _ask("DescribeAlarms", "/", headers, json.dumps(request).encode(), region, account)
     for alarm in answer.setdefault("LogAlarms", []):
         for name, value in alarm.items():
             if name.endswith("Timestamp") and isinstance(value, (int, float)):
@@ -60,13 +63,13 @@ def _seconds(moment: Any) -> str:
     return str(moment.timestamp() if hasattr(moment, "timestamp") else moment)
 
 
-def _ask(operation: str, path: str, headers: Dict[str, str], body: bytes, region: Optional[str]) -> Dict[str, Any]:
+def _ask(operation: str, path: str, headers: Dict[str, str], body: bytes, region: Optional[str], account: Optional[str]) -> Dict[str, Any]:
     """Sends a signed POST to CloudWatch and returns its JSON answer, or raises ClientError as boto3 does."""
     from botocore.exceptions import ClientError
 
     pause = _PAUSE
     for attempt in range(1, _ATTEMPTS + 1):
-        status, content = _send(path, headers, body, region)
+        status, content = _send(path, headers, body, region, account)
         if (status != 429 and status < 500) or attempt == _ATTEMPTS:
             break
         time.sleep(pause)
@@ -85,13 +88,13 @@ def _ask(operation: str, path: str, headers: Dict[str, str], body: bytes, region
     )
 
 
-def _send(path: str, headers: Dict[str, str], body: bytes, region: Optional[str]) -> Tuple[int, bytes]:
+def _send(path: str, headers: Dict[str, str], body: bytes, region: Optional[str], account: Optional[str]) -> Tuple[int, bytes]:
     import boto3
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.httpsession import URLLib3Session
 
-    session = boto3.Session(region_name=region)
+    session = boto3.Session(region_name=region, **place.naming(account))
     client = session.client("cloudwatch")
     request = AWSRequest("POST", client.meta.endpoint_url.rstrip("/") + path, headers=dict(headers), data=body)
     SigV4Auth(session.get_credentials(), "monitoring", client.meta.region_name).add_auth(request)

@@ -10,6 +10,8 @@ import time
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional, Tuple, Union
 
+from . import place
+
 MAX_PAGES = 8  # of FilterLogEvents, for one period
 SECONDS = 8.0  # time for one period
 MAX_PATTERNS = 20
@@ -66,18 +68,18 @@ Moment = Union[datetime, float, int]
 
 def log_patterns(
     group: str, start: Moment, end: Optional[Moment] = None, filter: Optional[str] = None, region: Optional[str] = None,
-    client: Any = None,
+    client: Any = None, account: Optional[str] = None,
 ) -> Dict[str, Any]:
     """Groups the error lines of a log group by pattern.
 
     `group` is a name or an ARN, `start` and `end` are datetimes or seconds since 1970. `filter` is another filter pattern of
-    CloudWatch Logs; with it, all lines that match are grouped. Returns `patterns` (the most frequent first, each with `pattern`, `count`, `first`,
+    CloudWatch Logs; with it, all lines that match are grouped. `region` and `account` default to those of the alarm. Returns `patterns` (the most frequent first, each with `pattern`, `count`, `first`,
     `last`, and `example`), `lines` (how many were grouped), and `complete`, which is False if there are lines that
     were not read.
     """
     import boto3
 
-    client = client or boto3.client("logs", region_name=region)
+    client = client or boto3.client("logs", region_name=region, **place.naming(account))
     until = time.monotonic() + SECONDS
     by_arn = group.startswith("arn:")
     request: Dict[str, Any] = {

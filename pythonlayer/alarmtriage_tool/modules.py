@@ -50,7 +50,7 @@ WARM: Tuple[str, ...] = (
 # or what boto3 lacks. Their modules are imported on first use, or by load_rest.
 FUNCTIONS: Tuple[Tuple[str, str], ...] = (
     ("cloudwatch", "promql"), ("cloudwatch", "describe_log_alarms"), ("logs", "log_patterns"), ("queries", "logs_query"),
-    ("queries", "metric"), ("trail", "changes"),
+    ("queries", "metric"), ("trail", "changes"), ("place", "session"),
 )
 
 

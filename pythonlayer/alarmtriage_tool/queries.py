@@ -7,6 +7,8 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
+from . import place
+
 Moment = Union[datetime, float, int]
 
 MAX_GROUPS = 50  # log groups of one query, which is CloudWatch's limit
@@ -16,7 +18,7 @@ _PAUSE = 0.5  # seconds between two looks at a running query
 
 def logs_query(
     groups: Union[str, Sequence[str]], query: str, start: Moment, end: Optional[Moment] = None, limit: int = 200,
-    seconds: float = 40, region: Optional[str] = None,
+    seconds: float = 40, region: Optional[str] = None, account: Optional[str] = None,
 ) -> Dict[str, Any]:
     """Runs a Logs Insights query and waits for it. AWS bills the bytes that it scans: keep the period short.
 
@@ -25,7 +27,7 @@ def logs_query(
     """
     import boto3
 
-    logs = boto3.client("logs", region_name=region)
+    logs = boto3.client("logs", region_name=region, **place.naming(account))
     names = [groups] if isinstance(groups, str) else list(groups)
     if len(names) > MAX_GROUPS:
         raise ValueError(f"{len(names)} log groups: a query can search {MAX_GROUPS}; split it")
@@ -58,15 +60,17 @@ def metric(
 
     Without `dimensions`, it searches the metric under all dimensions and returns each series with its label resolved. Pass an empty dict for
     a metric that has none. A list of {"Name": …, "Value": …}, as CloudWatch has it, is taken as well. The period defaults to the last 3 hours.
+    `account` is the owner of the metric; the metrics of accounts that are not read come from CloudWatch's links between accounts.
     """
     import boto3
 
+    is_read = account in (place.current().account, place.current().own)
     if dimensions is not None and not isinstance(dimensions, Mapping):
         dimensions = {pair["Name"]: pair["Value"] for pair in dimensions}
     until = _seconds(end or time.time())
     since = _seconds(start) if start is not None else until - 3 * 3600
     query: Dict[str, Any] = {"Id": "m1", "ReturnData": True}
-    if account:
+    if account and not is_read:
         query["AccountId"] = account
     if dimensions is None:
         text = f'MetricName="{_quoted(name)}" Namespace="{_quoted(namespace)}"'.replace("'", "")
@@ -77,7 +81,7 @@ def metric(
     request: Dict[str, Any] = {
         "MetricDataQueries": [query], "StartTime": datetime.fromtimestamp(since, timezone.utc),
         "EndTime": datetime.fromtimestamp(until, timezone.utc) + timedelta(seconds=1), "ScanBy": "TimestampAscending"}
-    client, found = boto3.client("cloudwatch", region_name=region), {}
+    client, found = boto3.client("cloudwatch", region_name=region, **place.naming(account if is_read else None)), {}
     for _ in range(10):
         answer = client.get_metric_data(**request)
         for result in answer.get("MetricDataResults") or []:

@@ -20,7 +20,7 @@ import traceback
 import types
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
-from . import confine, dates, modules, source, values
+from . import confine, dates, modules, place, source, values
 
 MAX_ERROR = 64_000  # characters of an error text; the supervisor, which redacts it, shows less
 ALARM_REPEAT = 0.1  # seconds after which an ignored time limit ends the process
@@ -58,6 +58,10 @@ class Request(NamedTuple):
     file_size: int
     processes: int
     directory: str
+    account: str
+    own: str
+    region: str
+    problem: str
 
 
 class _Exit:
@@ -140,6 +144,7 @@ def _receive(fd: int) -> Request:
 def _enter(request: Request) -> None:
     """Enters the working directory of the call and sets the call's limits."""
     os.chdir(request.directory)
+    place.enter(request.account, request.own, request.region, request.problem)
     os.environ["TMPDIR"] = os.environ["HOME"] = tempfile.tempdir = request.directory
     confine.limit(request.memory, request.memory_hard, request.file_size, request.processes)
 

@@ -9,6 +9,8 @@ from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
+from . import place
+
 PAGE = 50  # events of one lookup, which is CloudTrail's limit
 PAUSE = 0.5  # seconds between lookups; CloudTrail allows two per second
 MAX_PAGES = 8  # of one call of `changes`
@@ -30,7 +32,7 @@ ROUTINE = frozenset((
 
 def changes(
     name: Optional[str] = None, start: Union[datetime, float, None] = None, end: Union[datetime, float, None] = None,
-    region: Optional[str] = None,
+    region: Optional[str] = None, account: Optional[str] = None,
 ) -> Dict[str, Any]:
     """Returns the write events of a resource, or of the whole account if there is no name, newest first.
 
@@ -43,7 +45,7 @@ def changes(
     until = _moment(end) or datetime.now(timezone.utc)
     since = _moment(start) or until - PERIOD
     attribute = {"AttributeKey": "ResourceName", "AttributeValue": name} if name else {"AttributeKey": "ReadOnly", "AttributeValue": "false"}
-    events, complete = lookup(boto3.client("cloudtrail", region_name=region), attribute, since, until, MAX_PAGES, SECONDS,
+    events, complete = lookup(boto3.client("cloudtrail", region_name=region, **place.naming(account)), attribute, since, until, MAX_PAGES, SECONDS,
                               lambda: time.sleep(PAUSE))
     found, routine = [], Counter()
     for event in events:

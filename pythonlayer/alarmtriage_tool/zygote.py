@@ -51,9 +51,10 @@ class Zygote:
         self._filter = confine.Filter(bytes.fromhex(hello["filter"]), hello["pid_slots"])
         self._bound = modules.load()
         # Imported here because botocore may be in a directory of the search path.
-        from . import aws_transport
+        from . import aws_transport, place
 
         aws_transport.install()
+        place.install()
         self._attach = aws_transport.attach
         self._pending: List[Callable[[], Any]] = [functools.partial(_make_client, name) for name in hello["warm"]]
         # The first client loads the code that all clients share, which saves most.

@@ -1,0 +1,186 @@
+package triage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/evidence"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+// ownAccount returns the account of this invocation, or an empty string if it is not known.
+func ownAccount(ctx context.Context) string {
+	invocation, ok := lambdacontext.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	function, err := arn.Parse(invocation.InvokedFunctionArn)
+	if err != nil {
+		return ""
+	}
+	return function.AccountID
+}
+
+// memberOf returns the account of the triage if the alarm's account is a member of it, otherwise an empty string.
+func (h *Handler) memberOf(ctx context.Context, alarm *alarmevent.Alarm) string {
+	own := ownAccount(ctx)
+	if own == "" || alarm.Account == own || !h.Config.Members.Includes(alarm.Account) {
+		return ""
+	}
+	return own
+}
+
+// cloudWatchOf returns a client that knows an alarm, and the Region that it reads: that of the alarm if a member owns it,
+// otherwise that of the triage.
+func (h *Handler) cloudWatchOf(ctx context.Context, alarm *alarmevent.Alarm) (client awsapi.CloudWatch, region string) {
+	if h.memberOf(ctx, alarm) == "" {
+		return h.CloudWatch, h.Region
+	}
+	return memberCloudWatch{tool: h.Tool, account: alarm.Account, region: alarm.Region}, alarm.Region
+}
+
+// memberCloudWatch asks the CloudWatch of a member through the tool, because only the broker assumes the roles of members. The
+// code that runs is fixed, and each answer is compared by the alarm's ARN, which contains the account.
+type memberCloudWatch struct {
+	tool            evidence.Tool
+	account, region string
+}
+
+// memberError reports that a member's CloudWatch could not be asked.
+type memberError struct{ account, reason string }
+
+// Error returns one sentence.
+func (e *memberError) Error() string {
+	return fmt.Sprintf("CloudWatch of account %s could not be asked: %s", e.account, e.reason)
+}
+
+// describeMembersAlarms returns the part of an answer that the orchestrator reads. Times are in seconds since 1970.
+const describeMembersAlarms = `request = json.loads(%s)
+if request["AlarmTypes"] == ["LogAlarm"]:
+    answer = describe_log_alarms(**{k: v for k, v in request.items() if k != "AlarmTypes"})
+else:
+    answer = boto3.client("cloudwatch").describe_alarms(**request)
+
+def seconds(alarm, name):
+    return alarm[name].timestamp() if alarm.get(name) else None
+
+result = {kind: [{"arn": a.get("AlarmArn"), "state": a.get("StateValue"), "rule": a.get("AlarmRule"), "suppressor": a.get("ActionsSuppressor"),
+                  "transitioned": seconds(a, "StateTransitionedTimestamp"), "updated": seconds(a, "StateUpdatedTimestamp")}
+                 for a in answer.get(kind) or []]
+          for kind in ("MetricAlarms", "CompositeAlarms", "LogAlarms")}
+`
+
+const describeMembersContributors = `answer = boto3.client("cloudwatch").describe_alarm_contributors(**json.loads(%s))
+result = {"contributors": [{"id": c.get("ContributorId"), "transitioned": c["StateTransitionedTimestamp"].timestamp()}
+                           for c in answer.get("AlarmContributors") or [] if c.get("StateTransitionedTimestamp")],
+          "next": answer.get("NextToken")}
+`
+
+// memberAlarm is an alarm in the result of describeMembersAlarms.
+type memberAlarm struct {
+	ARN          *string  `json:"arn"`
+	State        string   `json:"state"`
+	Rule         *string  `json:"rule"`
+	Suppressor   *string  `json:"suppressor"`
+	Transitioned *float64 `json:"transitioned"`
+	Updated      *float64 `json:"updated"`
+}
+
+// DescribeAlarms implements [awsapi.CloudWatch].
+func (m memberCloudWatch) DescribeAlarms(
+	ctx context.Context, in *cloudwatch.DescribeAlarmsInput, _ ...func(*cloudwatch.Options),
+) (*cloudwatch.DescribeAlarmsOutput, error) {
+	var found struct{ MetricAlarms, CompositeAlarms, LogAlarms []memberAlarm }
+	request := map[string]any{"AlarmNames": in.AlarmNames, "AlarmTypes": in.AlarmTypes, "MaxRecords": in.MaxRecords}
+	if err := m.run(ctx, describeMembersAlarms, request, &found); err != nil {
+		return nil, err
+	}
+	out := &cloudwatch.DescribeAlarmsOutput{}
+	for _, a := range found.MetricAlarms {
+		out.MetricAlarms = append(out.MetricAlarms, types.MetricAlarm{
+			AlarmArn: a.ARN, StateValue: types.StateValue(a.State),
+			StateTransitionedTimestamp: moment(a.Transitioned), StateUpdatedTimestamp: moment(a.Updated),
+		})
+	}
+	for _, a := range found.CompositeAlarms {
+		out.CompositeAlarms = append(out.CompositeAlarms, types.CompositeAlarm{
+			AlarmArn: a.ARN, StateValue: types.StateValue(a.State), AlarmRule: a.Rule, ActionsSuppressor: a.Suppressor,
+			StateTransitionedTimestamp: moment(a.Transitioned), StateUpdatedTimestamp: moment(a.Updated),
+		})
+	}
+	for _, a := range found.LogAlarms {
+		out.LogAlarms = append(out.LogAlarms, types.LogAlarm{
+			AlarmArn: a.ARN, StateValue: types.StateValue(a.State),
+			StateTransitionedTimestamp: moment(a.Transitioned), StateUpdatedTimestamp: moment(a.Updated),
+		})
+	}
+	return out, nil
+}
+
+// DescribeAlarmContributors implements [awsapi.CloudWatch].
+func (m memberCloudWatch) DescribeAlarmContributors(
+	ctx context.Context, in *cloudwatch.DescribeAlarmContributorsInput, _ ...func(*cloudwatch.Options),
+) (*cloudwatch.DescribeAlarmContributorsOutput, error) {
+	var found struct {
+		Contributors []struct {
+			ID           *string  `json:"id"`
+			Transitioned *float64 `json:"transitioned"`
+		} `json:"contributors"`
+		Next *string `json:"next"`
+	}
+	request := map[string]any{"AlarmName": in.AlarmName}
+	if in.NextToken != nil {
+		request["NextToken"] = in.NextToken
+	}
+	if err := m.run(ctx, describeMembersContributors, request, &found); err != nil {
+		return nil, err
+	}
+	out := &cloudwatch.DescribeAlarmContributorsOutput{NextToken: found.Next}
+	for _, c := range found.Contributors {
+		out.AlarmContributors = append(out.AlarmContributors, types.AlarmContributor{ContributorId: c.ID, StateTransitionedTimestamp: moment(c.Transitioned)})
+	}
+	return out, nil
+}
+
+// run runs code with a request as JSON and decodes its result.
+func (m memberCloudWatch) run(ctx context.Context, code string, request, result any) error {
+	encoded, err := json.Marshal(request)
+	if err != nil {
+		return err // unreachable: texts and numbers always encode
+	}
+	free := 0.0
+	answer, err := m.tool.Run(ctx, toolcall.Request{
+		Command: fmt.Sprintf(code, strconv.QuoteToASCII(string(encoded))), Account: m.account, Region: m.region, QueryLimitUSD: &free,
+	})
+	switch {
+	case err != nil:
+		return &memberError{m.account, err.Error()}
+	case len(answer.Unreadable) > 0:
+		return &memberError{m.account, answer.Unreadable[0].Reason}
+	case !answer.Success:
+		return &memberError{m.account, answer.Error}
+	}
+	if err := json.Unmarshal(answer.Result, result); err != nil {
+		return &memberError{m.account, "the tool's answer cannot be read: " + err.Error()}
+	}
+	return nil
+}
+
+// moment returns a time in seconds since 1970, or nil.
+func moment(seconds *float64) *time.Time {
+	if seconds == nil {
+		return nil
+	}
+	return aws.Time(time.UnixMicro(int64(*seconds * 1e6)).UTC())
+}
