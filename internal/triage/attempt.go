@@ -49,6 +49,7 @@ type attempt struct {
 // an earlier attempt has finished.
 func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	defer r.background.Wait()
+	r.maybeCopy = r.claim != nil && r.claim.MaybeSent
 	if r.claim != nil && len(r.claim.Parked) > 0 {
 		rec, err := unpark(r.claim.Parked)
 		if err == nil {
@@ -84,6 +85,36 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 		}
 	})
 	return r.deliver(ctx)
+}
+
+// isForEarlier reports whether the claim is that of an earlier transition's investigation.
+func (r *attempt) isForEarlier() bool { return r.claim != nil && r.claim.Earlier }
+
+// endEarlier delivers the report of an earlier transition's investigation if it is finished, and drops it otherwise: its
+// evidence is older than the window, and the investigation that begins now explains the alarm's latest transition. ended
+// reports whether this attempt did it.
+func (r *attempt) endEarlier(ctx context.Context) (ended bool, err error) {
+	defer r.background.Wait()
+	if rec, err := unpark(r.claim.Parked); err == nil {
+		r.rec, r.maybeCopy = rec, r.claim.MaybeSent
+		result, err := r.deliver(ctx)
+		return result.Status == StatusInvestigated, err
+	}
+	if r.lastCheckpoint(ctx).stage == stageFinished {
+		r.maybeCopy = true
+		result, err := r.deliver(ctx)
+		return result.Status == StatusInvestigated, err
+	}
+	quick, cancel := context.WithTimeout(ctx, r.budget.table)
+	defer cancel()
+	switch err := r.Table.Abandon(quick, r.claim); {
+	case errors.Is(err, dedupe.ErrLost):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	r.log.Warn("unfinished investigation of an earlier transition dropped", "transition", r.claim.StartedAt)
+	return true, nil
 }
 
 // prepare collects the evidence, unless it is switched off. At the same time it reads everything else that precedes the
