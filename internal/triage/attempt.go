@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -131,39 +130,9 @@ func (r *attempt) prepare(ctx context.Context) {
 	r.background.Wait()
 }
 
-// admit returns an error if no model may investigate, because too many unconfirmed events were investigated
-// today. If the table is unavailable, a model investigates.
-func (r *attempt) admit(ctx context.Context) error {
-	if r.alarm.Unconfirmed == "" {
-		return nil
-	}
-	quick, cancel := context.WithTimeout(ctx, r.budget.table)
-	defer cancel()
-	admitted, err := r.Table.AdmitUnconfirmed(quick, r.rec.ID)
-	if err != nil {
-		r.log.Warn("unconfirmed event not counted", "error", err)
-		return nil
-	}
-	if !admitted {
-		r.notice(ctx, dedupe.LimitUnconfirmed, r.Now(), fmt.Sprintf("%d events that CloudWatch did not confirm were investigated today. "+
-			"Others are reported with the evidence only. Somebody may be publishing forged events: check the policies of the "+
-			"topics of AttachTopic.", dedupe.MaxUnconfirmedPerDay))
-		r.rec.OutcomeWhy = fmt.Sprintf("No model was asked: %d events that CloudWatch did not confirm were already investigated "+
-			"today, so somebody may be publishing forged events. Check the policy of the topic.", dedupe.MaxUnconfirmedPerDay)
-		return errNotAdmitted
-	}
-	return nil
-}
-
-// errNotAdmitted reports that too many unconfirmed events were investigated today.
-var errNotAdmitted = errors.New("too many unconfirmed events were investigated today")
-
 // askModel lets the model investigate. done is true if another invocation continues the investigation.
 func (r *attempt) askModel(ctx context.Context, saver *saver, resume []byte) (handedOver Result, done bool) {
-	err := r.admit(ctx)
-	if err == nil {
-		err = r.investigate(ctx, saver, resume)
-	}
+	err := r.investigate(ctx, saver, resume)
 	if errors.Is(err, investigation.ErrHandOver) {
 		if result, done := r.handOver(ctx, saver); done {
 			return result, true
