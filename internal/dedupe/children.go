@@ -73,12 +73,12 @@ func (t *Table) cover(
 	in := t.freshStart(child, alarmevent.NameInARN(child), c.Owner, c.ID, transitionOf(parent, c.Owner), now, leaseUntil)
 	in.UpdateExpression = aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
 		"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
-		"hand_overs = :zero, expires_at = :expires, covered_by = :parent " +
-		"REMOVE report_uri, recovery_of, recoveries, report_stored, notification_sent")
-	in.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
+		"hand_overs = :zero, expires_at = :expires, owners = :owners, covered_by = :parent " +
+		"REMOVE former_owner, report_uri, recovery_of, recoveries, report_stored, notification_sent, delivering")
+	in.ConditionExpression = aws.String("attribute_not_exists(#state) OR (attribute_not_exists(parked) AND (" +
 		"(#state = :done AND window_until <= :now AND (attribute_not_exists(covered_by) OR started_at <= :recently)) OR " +
-		"(#state = :freed AND attribute_not_exists(parked)) OR " +
-		"(#state = :running AND (lease_owner = :owner OR covered_by = :parent OR lease_until <= :now))")
+		"#state = :freed OR " +
+		"(#state = :running AND (lease_owner = :owner OR covered_by = :parent OR lease_until <= :now))))")
 	v := in.ExpressionAttributeValues
 	v[":one"], v[":parent"] = whole(c.Attempt), text(parent.ARN)
 	v[":done"], v[":freed"], v[":recently"] = text(stateDone), text(stateFreed), millis(now.Add(-togetherFor))
@@ -96,8 +96,14 @@ func (t *Table) cover(
 			return false, false, err
 		}
 	}
-	state := i.text(attrState)
-	return false, state == stateRunning || state == stateDone && i.time(attrStarted).After(now.Add(-togetherFor)), nil
+	isParked := len(i.bytes(attrParked)) > 0
+	switch i.text(attrState) {
+	case stateRunning:
+		return false, !isParked, nil
+	case stateDone:
+		return false, i.time(attrStarted).After(now.Add(-togetherFor)), nil
+	}
+	return false, false, nil
 }
 
 // giveWay settles the claim of a composite alarm as covered by the investigation of one of its children. That only

@@ -5,8 +5,23 @@
 //
 //	(none) ──Claim──> running ──Settle──> done ──window over, new transition──> running
 //	                   │  ▲
-//	                   │  └─ lease expired, or same owner (Lambda's retry): resumes
-//	                   └──Free──> freed ──Claim──> running, resumes
+//	                   │  ├─ same owner, former owner, or lease expired: Claim resumes
+//	                   │  └─ HandOver: the fresh invocation owns the lease, this one is the former owner
+//	                   └──Free, Park──> freed ──Claim──> running, resumes
+//
+// The window begins with the first claim of an investigation. If another transition takes over after the window, the claim
+// is marked as [Claim.Earlier]: its report is delivered if it is finished (parked, or in a checkpoint), and the investigation
+// is dropped with [Table.Abandon] otherwise. Either way, the transition then begins its own.
+//
+// Who may take over, and what happens to a process that is killed between two writes:
+//
+//	running, lease valid    its owner (Lambda retries with the same request id)
+//	  waits for a hand-over the fresh invocation, or the former owner; whoever is first raises the attempt and is then the
+//	                        only owner, so that the other one is a duplicate
+//	running, lease expired  every event of the alarm
+//	freed, with or without  every event of the alarm
+//	  a parked record
+//	done                    nobody; another transition begins anew after the window
 //
 // Events that CloudWatch did not confirm have separate items, so that a forged event never makes another
 // one a duplicate; see unconfirmed.go.
@@ -19,6 +34,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -83,6 +99,16 @@ type Claim struct {
 	Past      []investigation.Past
 	repeats   []string // elements of [attrRepeats] since earlier investigations, which the last one of Past counts
 	Covers    []string // ARNs of the triggering alarms that the claim of a composite alarm covers
+
+	// Earlier reports that the investigation is that of an earlier transition, whose window is over. Only a finished report
+	// is delivered. The caller then claims the alarm again.
+	Earlier bool
+
+	// MaybeSent reports that an earlier attempt began to deliver a report, and did not record whether it sent a notification.
+	MaybeSent bool
+
+	transition  string            // that is investigated
+	transitions map[string]string // of Past, by the id of the investigation
 }
 
 // Duplicate describes the investigation because of which an alarm could not be claimed.
@@ -107,8 +133,8 @@ func (t *Table) Claim(
 	if duplicate := t.claimedAsUpdate(ctx, alarm); duplicate != nil {
 		return nil, duplicate, nil
 	}
-	claim, duplicate, err := t.claimOne(ctx, alarm, owner, id, leaseUntil)
-	if claim == nil || len(alarm.Children) == 0 || claim.Key != alarm.ARN {
+	claim, duplicate, err := t.claimOne(ctx, alarm, owner, id, leaseUntil, anyInvestigation)
+	if claim == nil || claim.Earlier || len(alarm.Children) == 0 || claim.Key != alarm.ARN {
 		return claim, duplicate, err
 	}
 	elsewhere, err := t.coverChildren(ctx, alarm, claim, leaseUntil)
@@ -120,6 +146,21 @@ func (t *Table) Claim(
 	}
 	return nil, &Duplicate{ID: claim.ID, Running: true, CoveredBy: elsewhere}, nil
 }
+
+// ClaimOwn is like [Table.Claim], but it takes over no other investigation than id and covers no other alarm. It returns nil
+// if there is nothing to claim.
+func (t *Table) ClaimOwn(
+	ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time,
+) (*Claim, error) {
+	claim, _, err := t.claimOne(ctx, alarm, owner, id, leaseUntil, ownInvestigation)
+	return claim, err
+}
+
+// What a claim may take over.
+const (
+	anyInvestigation = false
+	ownInvestigation = true // only the one with the id of the claim
+)
 
 // claimedAsUpdate returns the investigation of an event that a message reported first, as an update of the alarm,
 // or nil. Metric alarms send no events of updates. If the table is unavailable, there is none.
@@ -137,10 +178,15 @@ func (t *Table) claimedAsUpdate(ctx context.Context, alarm *alarmevent.Alarm) *D
 
 // claimOne claims the alarm without the alarms that triggered it.
 func (t *Table) claimOne(
-	ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time,
+	ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time, onlyOwn bool,
 ) (*Claim, *Duplicate, error) {
 	now := t.now()
 	transition := transitionOf(alarm, owner)
+	if before, err := t.read(ctx, KeyOf(alarm)); err != nil {
+		return nil, nil, err
+	} else if duplicate := before.investigated(transition, id); duplicate != nil {
+		return nil, duplicate, nil
+	}
 	fresh := t.freshStart(KeyOf(alarm), alarm.Name, owner, id, transition, now, leaseUntil)
 	fresh.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
 		"(#state = :done AND window_until <= :now AND " + isOtherTransition + " AND lease_owner <> :owner)")
@@ -160,10 +206,21 @@ func (t *Table) claimOne(
 			return nil, nil, err
 		}
 	}
-	if !takeable(current, owner, now) {
+	if !takeable(current, owner, now) || onlyOwn && current.text(attrID) != id {
 		return nil, duplicateOf(current), nil
 	}
 	return t.takeOver(ctx, alarm, current, owner, id, transition, leaseUntil)
+}
+
+// investigated returns the finished investigation of the transition, or with this id, if it is one of the alarm's past ones.
+func (i item) investigated(transition, id string) *Duplicate {
+	transitions := i.pastTransitions()
+	for _, p := range i.past() {
+		if p.ID == id || isSameTransition(transitions[p.ID], transition) {
+			return &Duplicate{ID: p.ID, ReportURI: p.ReportURI}
+		}
+	}
+	return nil
 }
 
 // freshStart returns the write that begins a new investigation. The caller adds the condition.
@@ -173,49 +230,65 @@ func (t *Table) freshStart(pk, name, owner, id, transition string, now, leaseUnt
 		Key:       key(pk),
 		UpdateExpression: aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
 			"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
-			"hand_overs = :zero, expires_at = :expires " +
-			"REMOVE parked, report_stored, notification_sent, report_uri, covered_by, recovery_of, recoveries"),
+			"hand_overs = :zero, expires_at = :expires, owners = :owners " +
+			"REMOVE former_owner, parked, report_stored, notification_sent, delivering, report_uri, covered_by, recovery_of, recoveries"),
 		ExpressionAttributeNames: map[string]string{"#state": attrState},
 		ExpressionAttributeValues: values{
 			":running": text(stateRunning), ":name": text(name), ":owner": text(owner), ":until": millis(leaseUntil),
 			":one": whole(1), ":zero": whole(0), ":id": text(id), ":now": millis(now),
-			":window": millis(now.Add(t.window)), ":transition": text(transition), ":expires": t.expiry(now),
+			":window": millis(now.Add(t.window)), ":transition": text(transition), ":expires": t.expiry(now), ":owners": set(owner),
 		},
 		ReturnValues:                        types.ReturnValueAllNew,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
 }
 
-// takeable reports whether the item's claim was freed, has expired, or belongs to owner.
+// takeable reports whether the item's claim was freed, has expired, or belongs to owner. While a hand-over waits for the
+// fresh invocation, it also belongs to the invocation that handed over: that one may have been killed before it started the
+// fresh one, and then only Lambda's retry of it continues the investigation.
 func takeable(i item, owner string, now time.Time) bool {
 	switch i.text(attrState) {
 	case stateFreed:
 		return true
 	case stateRunning:
-		return i.text(attrOwner) == owner || !i.time(attrUntil).After(now)
+		return i.isOwner(owner) || i.text(attrOwner) == ownerOfEarlier(owner) || !i.time(attrUntil).After(now)
 	}
 	return false
 }
 
-// takeOver resumes the investigation in current. It begins a new one if that investigation belongs to
-// another alarm, or to another transition whose window is over.
+// isOwner reports whether owner holds the lease, or handed it over to an invocation that has not begun.
+func (i item) isOwner(owner string) bool {
+	return owner != "" && (i.text(attrOwner) == owner || i.text(attrFormerOwner) == owner)
+}
+
+// ownerOfEarlier returns the owner of an earlier transition's investigation that owner only ends. It differs from owner, so
+// that owner can then claim its own transition.
+func ownerOfEarlier(owner string) string { return owner + " for an earlier transition" }
+
+// takeOver resumes the investigation in current. It begins a new one if that investigation belongs to another alarm. If it
+// belongs to another transition whose window is over, the claim is only good for ending it; see [Claim.Earlier].
 func (t *Table) takeOver(
 	ctx context.Context, alarm *alarmevent.Alarm, current item, owner, id, transition string, leaseUntil time.Time,
 ) (*Claim, *Duplicate, error) {
 	now := t.now()
-	resume := current.text(attrCoveredBy) == "" &&
-		(isSameTransition(current.text(attrTransition), transition) || current.text(attrOwner) == owner || now.Before(current.time(attrWindow)))
+	resume := current.text(attrCoveredBy) == ""
+	earlier := resume && !isSameTransition(current.text(attrTransition), transition) && !current.isOwner(owner) &&
+		!now.Before(current.time(attrWindow))
 	var in *dynamodb.UpdateItemInput
 	if resume {
+		holder := owner
+		if earlier {
+			holder = ownerOfEarlier(owner)
+		}
 		in = &dynamodb.UpdateItemInput{
 			TableName: &t.name,
 			Key:       key(KeyOf(alarm)),
 			UpdateExpression: aws.String("SET #state = :running, lease_owner = :owner, lease_until = :until, expires_at = :expires " +
-				"ADD attempt :one"),
+				"ADD attempt :one, owners :owners REMOVE former_owner"),
 			ExpressionAttributeNames: map[string]string{"#state": attrState},
 			ExpressionAttributeValues: values{
-				":running": text(stateRunning), ":owner": text(owner), ":until": millis(leaseUntil),
-				":one": whole(1), ":expires": t.expiry(now),
+				":running": text(stateRunning), ":owner": text(holder), ":until": millis(leaseUntil),
+				":one": whole(1), ":expires": t.expiry(now), ":owners": set(holder),
 			},
 			ReturnValues: types.ReturnValueAllNew,
 		}
@@ -231,7 +304,9 @@ func (t *Table) takeOver(
 	in.ExpressionAttributeValues[":oldOwner"] = text(current.text(attrOwner))
 	out, err := t.db.UpdateItem(ctx, in)
 	if err == nil {
-		return claimOf(KeyOf(alarm), out.Attributes, resume), nil, nil
+		claim := claimOf(KeyOf(alarm), out.Attributes, resume)
+		claim.Earlier = earlier
+		return claim, nil, nil
 	}
 	if winner, failed := awsapi.ConditionFailed(err); failed {
 		return nil, duplicateOf(winner), nil
@@ -282,6 +357,7 @@ func claimOf(pk string, attributes values, resumed bool) *Claim {
 		Key: pk, ID: i.text(attrID), Owner: i.text(attrOwner), Attempt: i.whole(attrAttempt), StartedAt: i.time(attrStarted),
 		Resumed: resumed, HandOvers: int(i.whole(attrHandOvers)), Past: past, repeats: repeats,
 		Parked: i.bytes(attrParked), Stored: i.flag(attrStored), Notified: i.flag(attrNotified),
+		MaybeSent: !i.time(attrDelivering).IsZero() && !i.flag(attrNotified), transition: i.text(attrTransition), transitions: i.pastTransitions(),
 	}
 }
 
@@ -336,9 +412,11 @@ func (t *Table) Settle(ctx context.Context, c *Claim, done investigation.Past) e
 	past := append(append([]investigation.Past{}, c.Past...), done)
 	past = past[max(0, len(past)-maxPast):]
 	expression := "SET #state = :done, past = :past, report_uri = :report, expires_at = :expires " +
-		"REMOVE parked, report_stored, notification_sent"
+		"REMOVE parked, report_stored, notification_sent, delivering"
+	transitions := maps.Clone(c.transitions)
+	transitions[done.ID] = c.transition
 	v := values{
-		":done": text(stateDone), ":past": pastValue(past), ":report": text(done.ReportURI), ":expires": t.expiry(t.now()),
+		":done": text(stateDone), ":past": pastValue(past, transitions), ":report": text(done.ReportURI), ":expires": t.expiry(t.now()),
 	}
 	if len(c.repeats) > 0 { // past counts them from now on
 		expression += " DELETE repeat_times :counted"
@@ -346,6 +424,11 @@ func (t *Table) Settle(ctx context.Context, c *Claim, done investigation.Past) e
 	}
 	err := t.change(ctx, c.Key, c, "settle the claim", expression, v)
 	return errors.Join(err, t.settleChildren(ctx, c, done.ReportURI))
+}
+
+// Abandon drops an unfinished investigation of an earlier transition, so that another one can begin.
+func (t *Table) Abandon(ctx context.Context, c *Claim) error {
+	return t.change(ctx, c.Key, c, "drop the earlier investigation", "SET #state = :done", values{":done": text(stateDone)})
 }
 
 // Free gives up the claim. A retry or the next event can then resume the investigation immediately.
@@ -357,17 +440,26 @@ func (t *Table) Free(ctx context.Context, c *Claim) error {
 // Park gives up the claim and keeps the finished record whose delivery failed. The retry then delivers the
 // record without another investigation. record must not be longer than [MaxParked].
 func (t *Table) Park(ctx context.Context, c *Claim, record []byte, stored, notified bool) error {
-	expression := "SET #state = :freed, report_stored = :stored, notification_sent = :notified, parked = :parked"
+	expression := "SET #state = :freed, report_stored = :stored, notification_sent = :notified, parked = :parked REMOVE delivering"
 	v := values{":freed": text(stateFreed), ":stored": flag(stored), ":notified": flag(notified),
 		":parked": &types.AttributeValueMemberB{Value: record}}
 	return errors.Join(t.change(ctx, c.Key, c, "park the report", expression, v), t.freeChildren(ctx, c))
 }
 
-// HandOver passes the lease to owner, a fresh invocation, and counts the hand-over.
+// HandOver passes the lease to owner, a fresh invocation, and counts the hand-over. Until that invocation begins, the owner
+// of c may resume its claim: it may be killed before it starts the fresh invocation.
 func (t *Table) HandOver(ctx context.Context, c *Claim, owner string, leaseUntil time.Time) error {
 	return t.change(ctx, c.Key, c, "hand over the claim",
-		"SET lease_owner = :owner, lease_until = :until ADD hand_overs :one",
-		values{":owner": text(owner), ":until": millis(leaseUntil), ":one": whole(1)})
+		"SET lease_owner = :owner, lease_until = :until, former_owner = :former ADD hand_overs :one, owners :owners",
+		values{":owner": text(owner), ":former": text(c.Owner), ":until": millis(leaseUntil), ":one": whole(1), ":owners": set(owner)})
+}
+
+// TakeBack reverts a hand-over whose fresh invocation was not started. The hand-over stays counted, so that the next one has
+// another owner: Lambda may have accepted the invocation whose answer was lost. If the fresh invocation has begun, TakeBack
+// returns [ErrLost].
+func (t *Table) TakeBack(ctx context.Context, c *Claim, leaseUntil time.Time) error {
+	return t.change(ctx, c.Key, c, "take back the claim", "SET lease_owner = :owner, lease_until = :until REMOVE former_owner",
+		values{":owner": text(c.Owner), ":until": millis(leaseUntil)})
 }
 
 // CountRepeat records another event of an alarm whose investigation has this id. Each transition is counted once, except

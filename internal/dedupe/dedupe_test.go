@@ -7,10 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
@@ -171,10 +173,144 @@ func TestClaim_NewTransitionLongAfterCrashStartsNewInvestigation(t *testing.T) {
 	b := newHarness(t)
 	crashed := b.mustClaim(t, alarm("a", 1), "request-1")
 	b.advance(3 * time.Hour)
+	for range 2 { // also if the invocation is killed before it ends the earlier investigation
+		earlier := b.mustClaim(t, alarm("a", 2), "request-2")
+		assert.True(t, earlier.Earlier)
+		assert.Equal(t, crashed.ID, earlier.ID)
+		b.mustBeDuplicate(t, alarm("a", 1), "request-1")
+	}
+	earlier := b.mustClaim(t, alarm("a", 2), "request-2")
+	require.NoError(t, b.Abandon(t.Context(), earlier))
 	fresh := b.mustClaim(t, alarm("a", 2), "request-2")
 	assert.False(t, fresh.Resumed)
+	assert.False(t, fresh.Earlier)
+	assert.Empty(t, fresh.Past, "an investigation that was dropped is not remembered")
 	assert.NotEqual(t, crashed.ID, fresh.ID)
 	assert.ErrorIs(t, b.Confirm(t.Context(), crashed), dedupe.ErrLost)
+}
+
+func TestClaim_NewTransitionAfterTheWindowEndsAParkedReportFirst(t *testing.T) {
+	b := newHarness(t)
+	failed := b.mustClaim(t, alarm("a", 1), "request-1")
+	require.NoError(t, b.Park(t.Context(), failed, []byte("report"), true, false))
+	b.advance(2 * time.Hour)
+	earlier := b.mustClaim(t, alarm("a", 2), "request-2")
+	assert.True(t, earlier.Earlier)
+	assert.Equal(t, []byte("report"), earlier.Parked)
+	assert.True(t, earlier.Stored)
+	assert.False(t, earlier.MaybeSent)
+	require.NoError(t, b.Confirm(t.Context(), earlier))
+	earlier = b.mustClaim(t, alarm("a", 2), "request-2")
+	assert.True(t, earlier.MaybeSent, "killed while it delivered")
+	require.NoError(t, b.Settle(t.Context(), earlier, past(earlier)))
+	fresh := b.mustClaim(t, alarm("a", 2), "request-2")
+	assert.False(t, fresh.Resumed)
+	assert.Empty(t, fresh.Parked)
+	assert.False(t, fresh.Stored || fresh.Notified || fresh.MaybeSent)
+	require.Len(t, fresh.Past, 1)
+	b.mustBeDuplicate(t, alarm("a", 1), "request-1")
+}
+
+func TestClaim_TransitionIsInvestigatedOnceAmongTheLastTen(t *testing.T) {
+	b := newHarness(t)
+	for i := range 12 {
+		c := b.mustClaim(t, alarm("a", 2*i), fmt.Sprint("request-", i))
+		require.NoError(t, b.Settle(t.Context(), c, past(c)))
+		b.advance(2 * time.Hour)
+	}
+	late := alarm("a", 20)
+	late.Time = late.Time.Add(dedupe.SameTransition) // another path reports it with another time
+	d := b.mustBeDuplicate(t, late, "late")
+	assert.Equal(t, "id11", d.ID)
+	assert.Equal(t, "s3://b/id11", d.ReportURI)
+	b.mustBeDuplicate(t, alarm("a", 4), "late")
+	b.mustClaim(t, alarm("a", 2), "late") // the eleventh
+}
+
+func TestClaim_ItemOfAnOlderVersionRemembersNoTransitions(t *testing.T) {
+	db := &awsapitest.DynamoDB{}
+	b := newHarness(t)
+	b.Table = dedupe.New(db, "investigations", time.Hour, b.now)
+	c := b.mustClaim(t, alarm("a", 1), "request-1")
+	require.NoError(t, b.Settle(t.Context(), c, past(c)))
+	list := db.Item(alarm("a", 1).ARN)["past"].(*types.AttributeValueMemberL)
+	delete(list.Value[0].(*types.AttributeValueMemberM).Value, "transition")
+	b.advance(2 * time.Hour)
+	c = b.mustClaim(t, alarm("a", 3), "request-2")
+	require.Len(t, c.Past, 1)
+	require.NoError(t, b.Settle(t.Context(), c, past(c)))
+}
+
+func TestClaimOwn_TakesOverNoOtherInvestigation(t *testing.T) {
+	b := newHarness(t)
+	parked := b.mustClaim(t, alarm("a", 1), "request-1")
+	require.NoError(t, b.Park(t.Context(), parked, []byte("report"), false, true))
+	own, err := b.ClaimOwn(t.Context(), alarm("a", 2), "request-2", "other", b.now().Add(lease))
+	require.NoError(t, err)
+	assert.Nil(t, own)
+	own, err = b.ClaimOwn(t.Context(), alarm("a", 1), "request-1", parked.ID, b.now().Add(lease))
+	require.NoError(t, err)
+	require.NotNil(t, own)
+	assert.True(t, own.Notified)
+	own, err = b.ClaimOwn(t.Context(), alarm("b", 1), "request-1", "new", b.now().Add(lease))
+	require.NoError(t, err)
+	assert.Equal(t, "new", own.ID)
+}
+
+func TestHandOver_FormerOwnerResumesUntilTheFreshInvocationBegins(t *testing.T) {
+	a := alarm("a", 1)
+	t.Run("killed before the invocation", func(t *testing.T) {
+		b := newHarness(t)
+		c := b.mustClaim(t, a, "request-1")
+		require.NoError(t, b.HandOver(t.Context(), c, c.ID+"/1", b.now().Add(lease)))
+		b.mustBeDuplicate(t, a, "request-2")
+		again := b.mustClaim(t, a, "request-1")
+		assert.Equal(t, c.ID, again.ID)
+		assert.EqualValues(t, 2, again.Attempt)
+		assert.Equal(t, 1, again.HandOvers)
+		b.mustBeDuplicate(t, a, c.ID+"/1")
+		require.NoError(t, b.HandOver(t.Context(), again, c.ID+"/2", b.now().Add(lease)))
+		assert.ErrorIs(t, b.Confirm(t.Context(), c), dedupe.ErrLost)
+		b.mustBeDuplicate(t, a, c.ID+"/1")
+		b.mustClaim(t, a, c.ID+"/2")
+	})
+	t.Run("killed after it", func(t *testing.T) {
+		b := newHarness(t)
+		c := b.mustClaim(t, a, "request-1")
+		require.NoError(t, b.HandOver(t.Context(), c, c.ID+"/1", b.now().Add(lease)))
+		fresh := b.mustClaim(t, a, c.ID+"/1")
+		b.mustBeDuplicate(t, a, "request-1")
+		require.NoError(t, b.Settle(t.Context(), fresh, past(fresh)))
+		b.mustBeDuplicate(t, a, "request-1")
+	})
+	t.Run("taken back", func(t *testing.T) {
+		b := newHarness(t)
+		c := b.mustClaim(t, a, "request-1")
+		require.NoError(t, b.HandOver(t.Context(), c, c.ID+"/1", b.now().Add(lease)))
+		require.NoError(t, b.TakeBack(t.Context(), c, b.now().Add(lease)))
+		b.mustBeDuplicate(t, a, c.ID+"/1")
+		require.NoError(t, b.Settle(t.Context(), c, past(c)))
+	})
+	t.Run("taken back too late", func(t *testing.T) {
+		b := newHarness(t)
+		c := b.mustClaim(t, a, "request-1")
+		require.NoError(t, b.HandOver(t.Context(), c, c.ID+"/1", b.now().Add(lease)))
+		b.mustClaim(t, a, c.ID+"/1")
+		assert.ErrorIs(t, b.TakeBack(t.Context(), c, b.now().Add(lease)), dedupe.ErrLost)
+	})
+}
+
+func TestFirstVerdict_SurvivesAHandOver(t *testing.T) {
+	b := newHarness(t)
+	event := unconfirmed(alarm("a", 1))
+	c := b.mustClaim(t, event, "request-1")
+	require.NoError(t, b.HandOver(t.Context(), c, c.ID+"/1", b.now().Add(lease)))
+	for range 2 {
+		v, _, err := b.FirstVerdict(t.Context(), alarm("a", 1), "request-1")
+		require.NoError(t, err)
+		assert.Equal(t, dedupe.VerdictUnconfirmed, v)
+		b.mustClaim(t, event, c.ID+"/1")
+	}
 }
 
 func TestFree_NextEventResumesAtOnce(t *testing.T) {

@@ -18,6 +18,8 @@ const (
 	attrName        = "alarm_name"
 	attrOwner       = "lease_owner"
 	attrUntil       = "lease_until"
+	attrFormerOwner = "former_owner" // while a hand-over waits for the fresh invocation: who handed over
+	attrOwners      = "owners"       // string set: every owner of the investigation
 	attrAttempt     = "attempt"
 	attrID          = "investigation_id"
 	attrStarted     = "started_at"
@@ -28,6 +30,7 @@ const (
 	attrParked      = "parked"       // a finished record that could not be stored or sent
 	attrStored      = "report_stored"
 	attrNotified    = "notification_sent"
+	attrDelivering  = "delivering" // when the last delivery began
 	attrReport      = "report_uri"
 	attrCoveredBy   = "covered_by"     // ARN of the other alarm whose investigation covers this one
 	attrPast        = "past"           // list of maps, oldest first
@@ -138,13 +141,26 @@ func (i item) past() []investigation.Past {
 	return past
 }
 
-func pastValue(past []investigation.Past) types.AttributeValue {
+// pastTransitions returns the transitions of the past investigations, by their id. Items of older versions have none.
+func (i item) pastTransitions() map[string]string {
+	transitions := map[string]string{}
+	if list, ok := i[attrPast].(*types.AttributeValueMemberL); ok {
+		for _, element := range list.Value {
+			if m, ok := element.(*types.AttributeValueMemberM); ok {
+				transitions[item(m.Value).text("id")] = item(m.Value).text("transition")
+			}
+		}
+	}
+	return transitions
+}
+
+func pastValue(past []investigation.Past, transitions map[string]string) types.AttributeValue {
 	list := make([]types.AttributeValue, 0, len(past))
 	for _, p := range past {
 		list = append(list, &types.AttributeValueMemberM{Value: values{
 			"id": text(p.ID), "time": millis(p.Time), "outcome": text(string(p.Outcome)),
 			"cause": text(p.Cause), "report_uri": text(p.ReportURI), "confidence": text(string(p.Confidence)),
-			"repeats": whole(int64(p.Repeats)),
+			"repeats": whole(int64(p.Repeats)), "transition": text(transitions[p.ID]),
 		}})
 	}
 	return &types.AttributeValueMemberL{Value: list}

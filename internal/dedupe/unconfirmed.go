@@ -56,27 +56,35 @@ const (
 )
 
 // FirstVerdict returns how an earlier attempt of owner claimed the alarm. A retry must find the claim of the
-// first attempt, although CloudWatch may answer differently in the meantime. An event whose transition is being
-// investigated, or was, counts as confirmed: it is a copy that arrived late or through another path, and a forged
-// copy changes nothing by being a duplicate.
-func (t *Table) FirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner string) (Verdict, error) {
+// first attempt, although CloudWatch may answer differently in the meantime. copyOf is the investigation of the same
+// transition that another event began, if it runs or is one of the last ones of the alarm: the event is a copy that arrived late
+// or through another path.
+func (t *Table) FirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner string) (v Verdict, copyOf *Duplicate, err error) {
 	for _, at := range []struct {
 		key     string
 		verdict Verdict
 	}{{alarm.ARN, VerdictConfirmed}, {unconfirmedKey(alarm), VerdictUnconfirmed}, {updateKey(alarm), VerdictUpdate}} {
 		i, err := t.read(ctx, at.key)
 		if err != nil {
-			return VerdictNone, err
+			return VerdictNone, nil, err
 		}
-		if i.text(attrOwner) == owner && i.text(attrCoveredBy) == "" {
-			return at.verdict, nil
+		if (i.isOwner(owner) || slices.Contains(i.set(attrOwners), owner)) && i.text(attrCoveredBy) == "" {
+			return at.verdict, nil, nil
 		}
-		settled := i.text(attrState) == stateDone || i.text(attrState) == stateRunning && i.time(attrUntil).After(t.now())
-		if at.verdict == VerdictConfirmed && settled && isSameTransition(i.text(attrTransition), transitionOf(alarm, owner)) {
-			return at.verdict, nil
+		if at.verdict == VerdictConfirmed {
+			copyOf = i.copyOf(transitionOf(alarm, owner), t.now())
 		}
 	}
-	return VerdictNone, nil
+	return VerdictNone, copyOf, nil
+}
+
+// copyOf returns the investigation of the transition, if it runs, or is one of the alarm's last ones.
+func (i item) copyOf(transition string, now time.Time) *Duplicate {
+	settled := i.text(attrState) == stateDone || i.text(attrState) == stateRunning && i.time(attrUntil).After(now)
+	if settled && isSameTransition(i.text(attrTransition), transition) {
+		return duplicateOf(values(i))
+	}
+	return i.investigated(transition, "")
 }
 
 // AdmitUnconfirmed reports whether the investigation of an unconfirmed event may ask a model, which at most

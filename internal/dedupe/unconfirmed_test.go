@@ -41,27 +41,29 @@ func TestFirstVerdict_FindsTheClaimOfTheSameDelivery(t *testing.T) {
 	b.mustClaim(t, composite("p", 1, "a"), "request-1")
 	b.mustClaim(t, unconfirmed(alarm("q", 1)), "request-2")
 	for _, tt := range []struct {
-		alarm *alarmevent.Alarm
-		owner string
-		want  dedupe.Verdict
+		alarm    *alarmevent.Alarm
+		owner    string
+		want     dedupe.Verdict
+		wantCopy bool
 	}{
-		{alarm("p", 1), "request-1", dedupe.VerdictConfirmed},
-		{unconfirmed(alarm("p", 1)), "request-1", dedupe.VerdictConfirmed},
-		{alarm("p", 1), "request-2", dedupe.VerdictConfirmed}, // a copy
-		{alarm("p", 2), "request-2", dedupe.VerdictNone},
-		{alarm("a", 2), "request-1", dedupe.VerdictNone}, // covered, not claimed
-		{alarm("q", 1), "request-2", dedupe.VerdictUnconfirmed},
-		{alarm("q", 2), "request-2", dedupe.VerdictNone},
-		{alarm("x", 1), "request-1", dedupe.VerdictNone},
+		{alarm("p", 1), "request-1", dedupe.VerdictConfirmed, false},
+		{unconfirmed(alarm("p", 1)), "request-1", dedupe.VerdictConfirmed, false},
+		{alarm("p", 1), "request-2", dedupe.VerdictNone, true},
+		{alarm("p", 2), "request-2", dedupe.VerdictNone, false},
+		{alarm("a", 2), "request-1", dedupe.VerdictNone, false}, // covered, not claimed
+		{alarm("q", 1), "request-2", dedupe.VerdictUnconfirmed, false},
+		{alarm("q", 2), "request-2", dedupe.VerdictNone, false},
+		{alarm("x", 1), "request-1", dedupe.VerdictNone, false},
 	} {
-		got, err := b.FirstVerdict(t.Context(), tt.alarm, tt.owner)
+		got, copyOf, err := b.FirstVerdict(t.Context(), tt.alarm, tt.owner)
 		require.NoError(t, err)
 		assert.Equal(t, tt.want, got, "%s %s", tt.alarm.Name, tt.owner)
+		assert.Equal(t, tt.wantCopy, copyOf != nil, "%s %s", tt.alarm.Name, tt.owner)
 	}
 	b.advance(2 * lease)
-	got, err := b.FirstVerdict(t.Context(), alarm("p", 1), "request-2")
+	_, copyOf, err := b.FirstVerdict(t.Context(), alarm("p", 1), "request-2")
 	require.NoError(t, err)
-	assert.Equal(t, dedupe.VerdictNone, got, "the lease has expired, so a copy could take it over")
+	assert.Nil(t, copyOf, "the lease has expired, so a copy could take it over")
 }
 
 func TestAdmitUnconfirmed_BoundsEachDay(t *testing.T) {

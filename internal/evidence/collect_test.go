@@ -280,6 +280,42 @@ func TestCollect_PromQLAlarmSeriesWithThreshold(t *testing.T) {
 	assert.NotEmpty(t, collect(t, fakeBoto3(t), &gone).Series, "the event's query replaces the definition's")
 }
 
+func TestCollect_UnconfirmedEventRunsNoQueryOfItsOwn(t *testing.T) {
+	const forbidden = `refused.update(["start_query", 'promql up'])`
+	forged := logAlarm()
+	forged.Name, forged.Unconfirmed = "log-errors-2", "CloudWatch has no alarm of this name in this account and Region"
+	forged.Query = &alarmevent.Query{Text: "fields @message", LogGroups: []string{"/shop"}, StartOffset: 365 * 86400}
+	e := collect(t, fakeBoto3(t, forbidden), forged)
+	assert.Contains(t, e.Problem, "log_lines: LookupError: the alarm's definition does not contain its query and log groups, and a query of an "+
+		"event that CloudWatch did not confirm is not run")
+	assert.NotContains(t, e.Call.Command, "fields @message")
+	forged.Kind, forged.Query = alarmevent.KindPromQL, &alarmevent.Query{Text: "up"}
+	assert.Contains(t, collect(t, fakeBoto3(t, forbidden), forged).Problem, "a query of an event that CloudWatch did not confirm is not run")
+
+	genuine := logAlarm() // its definition is in CloudWatch
+	genuine.Unconfirmed, genuine.Query = "the alarm is in state OK, not ALARM", forged.Query
+	e = collect(t, fakeBoto3(t), genuine)
+	assert.Len(t, e.LogLines, 2)
+	assert.Equal(t, "filter @message like /ERROR/", e.Query.Text)
+}
+
+func TestCommand_UnconfirmedEventHasNoExpressionThatFindsDataItself(t *testing.T) {
+	a := alarmevent.Alarm{Name: "a", Kind: alarmevent.KindMetric, Metrics: []alarmevent.Metric{
+		{ID: "m1", Namespace: "N", Name: "Named", Stat: "Sum", Period: 60},
+		{ID: "e1", Expression: "m1 * 100", ReturnData: true},
+		{ID: "e2", Expression: "SEARCH('{N,D} everything', 'Sum', 60)"},
+		{ID: "e3", Expression: `SELECT SUM(x) FROM "everything"`},
+		{ID: "e4", Expression: `select max(everything) from N`},
+		{ID: "e5", Expression: `LAMBDA("everything")`},
+	}}
+	assert.Equal(t, 4, strings.Count(evidence.Command(&a, evidence.Triage{}), "everything"))
+	a.Unconfirmed = "it has no valid time"
+	command := evidence.Command(&a, evidence.Triage{})
+	assert.NotContains(t, command, "everything")
+	assert.Contains(t, command, "m1 * 100")
+	assert.Contains(t, command, "Named")
+}
+
 func TestCollect_PromQLRemovesOnlyFinalComparisonWithNumber(t *testing.T) {
 	for query, want := range map[string]string{
 		`avg(up) > 1`: `avg(up)`, `x<=-1.5e3`: `x`, `(a / b) >= 0.5`: `(a / b)`, "sum(x)\n > 3": `sum(x)`,

@@ -65,7 +65,10 @@ func Command(alarm *alarmevent.Alarm, own Triage) string {
 		"own_account": own.Account, "own_names": append([]string{}, own.Names...), "seconds": seconds, "time": 0,
 		"children": append([]string{}, alarm.Children...), "fallback": fallback(alarm),
 		"kind": alarm.Kind, "query": alarm.Query, "reason_data": alarm.ReasonData,
-		"has_lines": len(alarm.LogLines) > 0, "contributor": nil,
+		"has_lines": len(alarm.LogLines) > 0, "contributor": nil, "unconfirmed": alarm.Unconfirmed != "",
+	}
+	if alarm.Unconfirmed != "" { // AWS bills what a query scans, and anybody may have written this one
+		input["query"] = nil
 	}
 	if alarm.Contributor != nil {
 		input["contributor"] = alarm.Contributor.Attributes
@@ -92,11 +95,15 @@ func pythonString(text string) string {
 
 // fallback returns the definition of the alarm, as far as the event contains it, in the format of
 // DescribeAlarms. It is used if DescribeAlarms does not return the alarm, which may be deleted or belong to
-// another account.
+// another account. Expressions of an event that CloudWatch did not confirm are left out if they find data on their own, as
+// queries do: SELECT …, SEARCH('…'), LAMBDA('…').
 func fallback(alarm *alarmevent.Alarm) map[string]any {
 	queries := make([]any, 0, len(alarm.Metrics))
 	band := ""
 	for _, m := range alarm.Metrics {
+		if alarm.Unconfirmed != "" && findsDataItself(m.Expression) {
+			continue
+		}
 		query := map[string]any{"Id": m.ID, "ReturnData": m.ReturnData}
 		if m.Label != "" {
 			query["Label"] = m.Label
@@ -131,6 +138,11 @@ func fallback(alarm *alarmevent.Alarm) map[string]any {
 		out["AlarmRule"] = alarm.Rule
 	}
 	return out
+}
+
+// findsDataItself reports whether an expression of metric math contains more than ids of other metrics, numbers, and functions.
+func findsDataItself(expression string) bool {
+	return strings.ContainsAny(expression, `'"`) || strings.Contains(strings.ToUpper(expression), "SELECT")
 }
 
 func metricStat(m alarmevent.Metric) map[string]any {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -46,6 +45,7 @@ type attempt struct {
 // an earlier attempt has finished.
 func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	defer r.background.Wait()
+	r.maybeCopy = r.claim != nil && r.claim.MaybeSent
 	if r.claim != nil && len(r.claim.Parked) > 0 {
 		rec, err := unpark(r.claim.Parked)
 		if err == nil {
@@ -83,6 +83,36 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	return r.deliver(ctx)
 }
 
+// isForEarlier reports whether the claim is that of an earlier transition's investigation.
+func (r *attempt) isForEarlier() bool { return r.claim != nil && r.claim.Earlier }
+
+// endEarlier delivers the report of an earlier transition's investigation if it is finished, and drops it otherwise: its
+// evidence is older than the window, and the investigation that begins now explains the alarm's latest transition. ended
+// reports whether this attempt did it.
+func (r *attempt) endEarlier(ctx context.Context) (ended bool, err error) {
+	defer r.background.Wait()
+	if rec, err := unpark(r.claim.Parked); err == nil {
+		r.rec, r.maybeCopy = rec, r.claim.MaybeSent
+		result, err := r.deliver(ctx)
+		return result.Status == StatusInvestigated, err
+	}
+	if r.lastCheckpoint(ctx).stage == stageFinished {
+		r.maybeCopy = true
+		result, err := r.deliver(ctx)
+		return result.Status == StatusInvestigated, err
+	}
+	quick, cancel := context.WithTimeout(ctx, r.budget.table)
+	defer cancel()
+	switch err := r.Table.Abandon(quick, r.claim); {
+	case errors.Is(err, dedupe.ErrLost):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	r.log.Warn("unfinished investigation of an earlier transition dropped", "transition", r.claim.StartedAt)
+	return true, nil
+}
+
 // prepare collects the evidence, unless it is switched off. At the same time it reads everything else that precedes the
 // question to the model. The limits come first, because they bound what the evidence may cost.
 func (r *attempt) prepare(ctx context.Context) {
@@ -97,39 +127,9 @@ func (r *attempt) prepare(ctx context.Context) {
 	r.background.Wait()
 }
 
-// admit returns an error if no model may investigate, because too many unconfirmed events were investigated
-// today. If the table is unavailable, a model investigates.
-func (r *attempt) admit(ctx context.Context) error {
-	if r.alarm.Unconfirmed == "" {
-		return nil
-	}
-	quick, cancel := context.WithTimeout(ctx, r.budget.table)
-	defer cancel()
-	admitted, err := r.Table.AdmitUnconfirmed(quick, r.rec.ID)
-	if err != nil {
-		r.log.Warn("unconfirmed event not counted", "error", err)
-		return nil
-	}
-	if !admitted {
-		r.notice(ctx, dedupe.LimitUnconfirmed, r.Now(), fmt.Sprintf("%d events that CloudWatch did not confirm were investigated today. "+
-			"Others are reported with the evidence only. Somebody may be publishing forged events: check the policies of the "+
-			"topics of AttachTopic.", dedupe.MaxUnconfirmedPerDay))
-		r.rec.OutcomeWhy = fmt.Sprintf("No model was asked: %d events that CloudWatch did not confirm were already investigated "+
-			"today, so somebody may be publishing forged events. Check the policy of the topic.", dedupe.MaxUnconfirmedPerDay)
-		return errNotAdmitted
-	}
-	return nil
-}
-
-// errNotAdmitted reports that too many unconfirmed events were investigated today.
-var errNotAdmitted = errors.New("too many unconfirmed events were investigated today")
-
 // askModel lets the model investigate. done is true if another invocation continues the investigation.
 func (r *attempt) askModel(ctx context.Context, saver *saver, resume []byte) (handedOver Result, done bool) {
-	err := r.admit(ctx)
-	if err == nil {
-		err = r.investigate(ctx, saver, resume)
-	}
+	err := r.investigate(ctx, saver, resume)
 	if errors.Is(err, investigation.ErrHandOver) {
 		if result, done := r.handOver(ctx, saver); done {
 			return result, true

@@ -26,14 +26,37 @@ func (r *attempt) decide(ctx context.Context) dedupe.Off {
 	if off != dedupe.OffNothing {
 		return off
 	}
-	reached := r.reachedLimit(quick)
 	r.background.Go(func() { r.noticeWaiting(ctx) })
-	if reached != dedupe.LimitNone {
+	if r.alarm.Unconfirmed != "" {
+		r.admit(ctx, quick)
+		return off
+	}
+	if reached := r.reachedLimit(quick); reached != dedupe.LimitNone {
 		r.rec.EvidenceOnly = true
 		why := r.rec.OutcomeWhy + " The same applies to all other alarms until midnight UTC."
 		r.background.Go(func() { r.notice(ctx, reached, r.rec.StartedAt, why) })
 	}
 	return off
+}
+
+// admit sets EvidenceOnly and the reason if too many unconfirmed events were investigated today. If the table is unavailable,
+// a model investigates.
+func (r *attempt) admit(ctx, quick context.Context) {
+	admitted, err := r.Table.AdmitUnconfirmed(quick, r.rec.ID)
+	switch {
+	case err != nil:
+		r.log.Warn("unconfirmed event not counted", "error", err)
+	case !admitted:
+		r.rec.EvidenceOnly = true
+		r.rec.OutcomeWhy = fmt.Sprintf("No model was asked: %d events that CloudWatch did not confirm were already investigated "+
+			"today, so somebody may be publishing forged events. Check the policy of the topic.", dedupe.MaxUnconfirmedPerDay)
+		at := r.Now()
+		r.background.Go(func() {
+			r.notice(ctx, dedupe.LimitUnconfirmed, at, fmt.Sprintf("%d events that CloudWatch did not confirm were investigated today. "+
+				"Others are reported with the evidence only. Somebody may be publishing forged events: check the policies of the "+
+				"topics of AttachTopic.", dedupe.MaxUnconfirmedPerDay))
+		})
+	}
 }
 
 // switchedOff reads the kill switch. If the table is unavailable, the alarm is investigated.
@@ -62,7 +85,7 @@ func (r *attempt) switchedOff(ctx context.Context) dedupe.Off {
 // alarm is investigated.
 func (r *attempt) reachedLimit(ctx context.Context) dedupe.Limit {
 	day := dedupe.Day{Investigations: r.Config.MaxPerDay, CostUSD: r.Config.MaxCostUSDPerDay}
-	if day == (dedupe.Day{}) || r.alarm.Unconfirmed != "" {
+	if day == (dedupe.Day{}) {
 		return dedupe.LimitNone
 	}
 	if day.Investigations == 0 {

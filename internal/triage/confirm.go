@@ -28,10 +28,12 @@ const (
 // confirm asks CloudWatch about an event that somebody else may have written, and records in the event why
 // CloudWatch did not confirm it. If CloudWatch confirms it, the event gets the time that CloudWatch recorded, so that its
 // own time has no effect, and only those triggering alarms remain that its investigation may cover. A retry keeps
-// the verdict of the first attempt, since the claim depends on it.
-func (h *Handler) confirm(ctx context.Context, alarm *alarmevent.Alarm, owner string) {
+// the verdict of the first attempt, since the claim depends on it. If CloudWatch does not confirm the event, and its transition
+// was already investigated, confirm returns that investigation: nothing else of such an event may have an effect, because its
+// time can differ from that of the transition.
+func (h *Handler) confirm(ctx context.Context, alarm *alarmevent.Alarm, owner string) (copyOf *dedupe.Duplicate) {
 	if !alarm.Source.IsForgeable() {
-		return
+		return nil
 	}
 	b := budgetOf(ctx, h.Now())
 	bounded, cancel := context.WithTimeout(ctx, min(confirmTime, b.evidence))
@@ -42,7 +44,9 @@ func (h *Handler) confirm(ctx context.Context, alarm *alarmevent.Alarm, owner st
 		alarm.Children = h.confirmedChildren(alarm, confirmed)
 	}
 	alarm.Unconfirmed = reason
-	h.keepFirstVerdict(ctx, alarm, owner, b)
+	if copyOf := h.keepFirstVerdict(ctx, alarm, owner, b); copyOf != nil {
+		return copyOf
+	}
 	if alarm.Unconfirmed == "" && !at.IsZero() {
 		alarm.Time = at.Time
 	}
@@ -51,17 +55,19 @@ func (h *Handler) confirm(ctx context.Context, alarm *alarmevent.Alarm, owner st
 		h.Log.Warn("event not confirmed by CloudWatch", "alarm", alarm.Name, "arn", alarm.ARN,
 			"source", string(alarm.Source), "reason", alarm.Unconfirmed)
 	}
+	return nil
 }
 
 // keepFirstVerdict replaces the verdict with that of an earlier attempt of this invocation. Only alarms are claimed, so
-// there is none about an event with another state: it would be that of the alarm's own event.
-func (h *Handler) keepFirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner string, b budget) {
+// there is none about an event with another state: it would be that of the alarm's own event. It returns the investigation of
+// which an unconfirmed event is a copy, or nil.
+func (h *Handler) keepFirstVerdict(ctx context.Context, alarm *alarmevent.Alarm, owner string, b budget) (copyOf *dedupe.Duplicate) {
 	if alarm.State != alarmevent.StateAlarm {
-		return
+		return nil
 	}
 	quick, cancel := context.WithTimeout(ctx, b.table)
 	defer cancel()
-	first, err := h.Table.FirstVerdict(quick, alarm, owner)
+	first, copyOf, err := h.Table.FirstVerdict(quick, alarm, owner)
 	switch {
 	case err != nil:
 		h.Log.Warn("cannot read whether an earlier attempt confirmed the event", "alarm", alarm.Name, "error", err)
@@ -73,7 +79,12 @@ func (h *Handler) keepFirstVerdict(ctx context.Context, alarm *alarmevent.Alarm,
 		alarm.Unconfirmed, alarm.IsUpdate = "", true
 	case first == dedupe.VerdictUnconfirmed && alarm.Unconfirmed == "":
 		alarm.Unconfirmed = "CloudWatch did not confirm it when it was first delivered"
+	case first == dedupe.VerdictNone && copyOf != nil && alarm.Unconfirmed != "":
+		return copyOf
+	case first == dedupe.VerdictNone && copyOf != nil:
+		alarm.IsUpdate = false
 	}
+	return nil
 }
 
 // ask returns what CloudWatch knows about the alarm and its triggering alarms, by ARN, the time that CloudWatch recorded

@@ -279,6 +279,7 @@ func TestConfirm_CompositeAlarmCoversOnlyConfirmedChildren(t *testing.T) {
 
 func TestConfirm_FloodOfForgedEventsIsBounded(t *testing.T) {
 	b := newHarnessAtTransition(t)
+	b.Config.MaxQueryCostUSD = 1
 	for i := range 40 {
 		_, err := b.invoke(t, fmt.Sprint("repeat-", i), notification("orders", nil))
 		require.NoError(t, err)
@@ -298,6 +299,11 @@ func TestConfirm_FloodOfForgedEventsIsBounded(t *testing.T) {
 	last := b.notifications()[len(b.notifications())-1]
 	assert.Contains(t, last, "No model was asked: 50 events that CloudWatch did not confirm")
 	assert.Equal(t, 2+40+30, len(b.notifications()), "each of them has a report, although no model was asked")
+	require.Len(t, b.tool.requests, 2+40+30)
+	assert.InDelta(t, 0.25, *b.tool.requests[49].QueryLimitUSD, 1e-9)
+	for _, request := range b.tool.requests[50:] {
+		assert.InDelta(t, 0.01, *request.QueryLimitUSD, 1e-9, "its queries may cost as little as those beyond another limit")
+	}
 	b.mustInvestigate(t, "genuine", direct("orders"))
 	assert.Equal(t, dedupe.MaxUnconfirmedPerDay+1, b.agent.calls, "the flood does not affect a genuine alarm")
 	b.clock.advance(24 * time.Hour)

@@ -31,7 +31,7 @@ func (r *attempt) deliver(ctx context.Context) (Result, error) {
 	r.background.Wait() // a retry must find the finished investigation once anything is delivered
 	if errors.Is(err, dedupe.ErrLost) {
 		r.log.Warn("nothing delivered: another invocation took over the investigation")
-		return Result{Alarm: r.alarm.Name, Status: StatusDuplicate, ID: r.rec.ID, Reason: "another invocation took over the investigation"}, nil
+		return r.lost(), nil
 	}
 	keys := store.KeysFor(r.rec)
 	stored, notified := r.claim != nil && r.claim.Stored, r.claim != nil && r.claim.Notified
@@ -57,6 +57,11 @@ func (r *attempt) deliver(ctx context.Context) (Result, error) {
 	r.log.Info("investigation ended", "outcome", string(r.rec.Outcome), "rounds", len(r.rec.Rounds),
 		"report", r.rec.ReportURI, "duration", r.rec.EndedAt.Sub(r.rec.StartedAt).String())
 	return Result{Alarm: r.alarm.Name, Status: StatusInvestigated, ID: r.rec.ID, Outcome: r.rec.Outcome, ReportURI: r.rec.ReportURI}, nil
+}
+
+// lost returns the result of an attempt whose investigation another invocation took over.
+func (r *attempt) lost() Result {
+	return Result{Alarm: r.alarm.Name, Status: StatusDuplicate, ID: r.rec.ID, Reason: "another invocation took over the investigation"}
 }
 
 // complete adds the fields of the record that are only known at the end. Those that it has to read arrive in the background.
@@ -86,14 +91,15 @@ func (r *attempt) complete(ctx context.Context) {
 }
 
 // confirm checks that this attempt still holds the claim. If the alarm could not be claimed at the start,
-// confirm tries to claim it again, which makes later events duplicates.
+// confirm tries to claim it again, which makes later events duplicates. An investigation of another event that was not
+// finished stays as it is: this attempt delivers its own.
 func (r *attempt) confirm(ctx context.Context) error {
 	quick, cancel := r.budget.part(ctx, r.Now(), storeShare, tableTime)
 	defer cancel()
 	if r.claim != nil {
 		return r.Table.Confirm(quick, r.claim)
 	}
-	if claim, _, err := r.Table.Claim(quick, r.alarm, r.owner, r.rec.ID, r.leaseUntil()); err == nil {
+	if claim, err := r.Table.ClaimOwn(quick, r.alarm, r.owner, r.rec.ID, r.leaseUntil()); err == nil {
 		r.claim = claim
 	}
 	return nil

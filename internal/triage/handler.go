@@ -140,8 +140,10 @@ func (h *Handler) handleEvent(ctx context.Context, alarm *alarmevent.Alarm, owne
 	if reason := skipReason(alarm); reason != "" && !recovery {
 		return h.skip(alarm, reason), nil
 	}
-	h.confirm(ctx, alarm, owner)
+	copyOf := h.confirm(ctx, alarm, owner)
 	switch {
+	case copyOf != nil:
+		return h.answerDuplicate(alarm, copyOf, ""), nil
 	case recovery && alarm.Unconfirmed != "":
 		return h.skip(alarm, "the alarm's recovery is not confirmed: "+alarm.Unconfirmed), nil
 	case recovery:
@@ -156,9 +158,19 @@ func (h *Handler) skip(alarm *alarmevent.Alarm, reason string) Result {
 	return Result{Alarm: alarm.Name, Status: StatusSkipped, Reason: reason}
 }
 
-// handleAlarm handles one alarm. id is the id of its investigation, if a new one begins.
+// handleAlarm handles one alarm. id is the id of its investigation, if a new one begins. If the claim is that of an earlier
+// transition, that investigation is ended first.
 func (h *Handler) handleAlarm(ctx context.Context, alarm *alarmevent.Alarm, owner, id string) (Result, error) {
 	r, duplicate := h.begin(ctx, alarm, owner, id)
+	if r != nil && r.isForEarlier() {
+		if ended, err := r.endEarlier(ctx); err != nil || !ended {
+			return r.lost(), err
+		}
+		if r, duplicate = h.begin(ctx, alarm, owner, id); r != nil && r.isForEarlier() {
+			r.background.Wait()
+			return Result{}, errors.New("an earlier investigation of the alarm could not be ended: the retry tries again")
+		}
+	}
 	if duplicate != nil {
 		return h.duplicate(ctx, alarm, owner, duplicate)
 	}
@@ -218,19 +230,28 @@ func (h *Handler) duplicate(ctx context.Context, alarm *alarmevent.Alarm, owner 
 	if err := errors.Join(h.Table.CountRepeat(quick, alarm, d.ID, owner), h.Table.Fired(quick, alarm)); err != nil {
 		h.Log.Warn("repeated event not counted", "alarm", alarm.Name, "error", err)
 	}
+	again, err := h.notifyFiredAgain(ctx, alarm)
+	if err != nil {
+		return Result{}, err
+	}
+	remark := ""
+	if again {
+		remark = ", and people were notified that it fires again"
+	}
+	return h.answerDuplicate(alarm, d, remark), nil
+}
+
+// answerDuplicate returns the result of a duplicate event. remark is added to the reason.
+func (h *Handler) answerDuplicate(alarm *alarmevent.Alarm, d *dedupe.Duplicate, remark string) Result {
 	h.emit(map[string]float64{emf.Duplicates: 1})
-	reason := "the alarm was already investigated within the window"
+	reason := "the alarm, or this transition of it, was already investigated"
 	switch {
 	case d.CoveredBy != "":
 		reason = "the alarm is investigated together with " + d.CoveredBy
 	case d.Running:
 		reason = "the alarm is being investigated"
 	}
-	if again, err := h.notifyFiredAgain(ctx, alarm); err != nil {
-		return Result{}, err
-	} else if again {
-		reason += ", and people were notified that it fires again"
-	}
+	reason += remark
 	h.Log.Info("duplicate event", "alarm", alarm.Name, "investigation_id", d.ID, "reason", reason)
-	return Result{Alarm: alarm.Name, Status: StatusDuplicate, Reason: reason, ID: d.ID, ReportURI: d.ReportURI}, nil
+	return Result{Alarm: alarm.Name, Status: StatusDuplicate, Reason: reason, ID: d.ID, ReportURI: d.ReportURI}
 }

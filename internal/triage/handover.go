@@ -3,6 +3,7 @@ package triage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 )
 
@@ -49,7 +51,8 @@ func (r *attempt) mayHandOver() bool {
 }
 
 // handOver waits for the checkpoint, passes the lease to a fresh invocation, and starts that invocation. If
-// one of these steps fails, done is false and this invocation keeps the investigation.
+// one of these steps fails, done is false and this invocation keeps the investigation. If this invocation is killed in between,
+// Lambda's retry of it resumes the investigation; see [dedupe.Table.HandOver].
 func (r *attempt) handOver(ctx context.Context, saver *saver) (result Result, done bool) {
 	if err := r.flush(ctx, saver); err != nil || saver.lastState() == nil {
 		r.log.Warn("not handed over: no checkpoint", "error", err)
@@ -58,13 +61,13 @@ func (r *attempt) handOver(ctx context.Context, saver *saver) (result Result, do
 	token := fmt.Sprintf("%s/%d", r.claim.ID, r.claim.HandOvers+1)
 	bounded, cancel := context.WithTimeout(ctx, tableTime)
 	defer cancel()
-	if err := r.Table.HandOver(bounded, r.claim, token, r.Now().Add(handOverLease)); err != nil {
-		r.log.Warn("not handed over: lease not passed on", "error", err)
-		return Result{}, false
+	err := r.Table.HandOver(bounded, r.claim, token, r.Now().Add(handOverLease))
+	if err == nil {
+		err = r.invokeSelf(bounded, token)
 	}
-	if err := r.invokeSelf(bounded, token); err != nil {
-		r.log.Warn("not handed over: fresh invocation not started", "error", err)
-		return Result{}, false // the attempt number has not changed, so this invocation can still settle the claim
+	if err != nil {
+		r.log.Warn("not handed over", "error", err)
+		return r.takeBack(ctx)
 	}
 	r.emit(map[string]float64{emf.HandOvers: 1})
 	r.log.Info("handed over", "number", r.claim.HandOvers+1)
@@ -72,6 +75,21 @@ func (r *attempt) handOver(ctx context.Context, saver *saver) (result Result, do
 		Alarm: r.alarm.Name, Status: StatusHandedOver, ID: r.rec.ID,
 		Reason: fmt.Sprintf("the invocation's time is nearly used; invocation %d of at most %d continues", r.claim.HandOvers+2, maxHandOvers+1),
 	}, true
+}
+
+// takeBack makes this invocation the owner of the lease again after a failed hand-over. The write or the invocation may have
+// succeeded without an answer: done is true if the fresh invocation has begun.
+func (r *attempt) takeBack(ctx context.Context) (result Result, done bool) {
+	quick, cancel := context.WithTimeout(ctx, tableTime)
+	defer cancel()
+	err := r.Table.TakeBack(quick, r.claim, r.leaseUntil())
+	if errors.Is(err, dedupe.ErrLost) {
+		return r.lost(), true
+	}
+	if err != nil {
+		r.log.Warn("lease not taken back after a failed hand-over", "error", err)
+	}
+	return Result{}, false
 }
 
 func (r *attempt) invokeSelf(ctx context.Context, token string) error {

@@ -226,6 +226,55 @@ func TestForged_UpdateOfACompositeAlarmUsesNoWindow(t *testing.T) {
 	b.mustInvestigate(t, "child", stateChange("a", "ALARM", 30*time.Second, ""))
 }
 
+// Everybody can read when an alarm fired: its events, its history, and its reports have the time.
+func TestForged_CopiesOfEarlierTransitionsHaveNoEffect(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Config.NotifyRecovery = true
+	first := b.mustInvestigate(t, "1", stateChange("orders", "ALARM", 0, ""))
+	b.clock.advance(30 * 24 * time.Hour)
+	b.mustInvestigate(t, "2", stateChange("orders", "ALARM", 30*24*time.Hour, ""))
+	b.Watch.Put(metricAlarm("orders", types.StateValueOk, transition.Add(30*24*time.Hour+time.Minute)))
+	_, err := b.invoke(t, "ok", stateChange("orders", "OK", 30*24*time.Hour+time.Minute, ""))
+	require.NoError(t, err)
+	for i := range 101 { // as many as a slot names, and one more
+		for _, after := range []time.Duration{0, 30 * 24 * time.Hour} {
+			at := transition.Add(after + time.Duration(i-50)*time.Millisecond)
+			result := b.mustBeDuplicate(t, fmt.Sprint("forged", i, after), notification("orders", fields{"StateChangeTime": at.Format(time.RFC3339Nano)}))
+			if after == 0 {
+				assert.Equal(t, first.ID, result.ID)
+			}
+		}
+	}
+	assert.Equal(t, "recovered", b.followUps())
+	b.clock.advance(10 * time.Minute) // the genuine event of the second investigation is in an earlier slot
+	b.mustInvestigate(t, "a", stateChange("a", "ALARM", 30*24*time.Hour+10*time.Minute, ""))
+	rec := b.record(t, b.mustInvestigate(t, "b", stateChange("b", "ALARM", 30*24*time.Hour+10*time.Minute, "")))
+	require.Len(t, rec.Together, 1)
+	assert.Equal(t, "a", rec.Together[0].Name)
+	b.clock.advance(2 * time.Hour)
+	third := b.record(t, b.mustInvestigate(t, "3", stateChange("orders", "ALARM", 30*24*time.Hour+2*time.Hour, "")))
+	require.Len(t, third.SeenBefore, 2)
+	for _, p := range third.SeenBefore {
+		assert.Zero(t, p.Repeats)
+	}
+}
+
+func TestHandle_TransitionIsNotInvestigatedAgainAfterALaterOne(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	first := b.mustInvestigate(t, "1", stateChange("orders-errors", "ALARM", 0, ""))
+	b.clock.advance(2 * time.Hour)
+	b.mustInvestigate(t, "2", stateChange("orders-errors", "ALARM", 2*time.Hour, ""))
+	b.clock.advance(2 * time.Hour)
+	for name, event := range map[string]string{
+		"rule": stateChange("orders-errors", "ALARM", 0, ""), "action": fixture(t, "action-metric"), "SNS": fixture(t, "sns-metric"),
+	} {
+		result := b.mustBeDuplicate(t, name, event)
+		assert.Equal(t, first.ID, result.ID, name)
+		assert.Equal(t, first.ReportURI, result.ReportURI, name)
+	}
+	assert.Equal(t, 2, b.agent.calls)
+}
+
 func TestForged_UpdateKeepsItsVerdictWhenRetried(t *testing.T) {
 	b := newHarnessAtTransition(t)
 	b.Watch.Put(compositeAlarm("p", "ALARM(a)", transition.Add(-72*time.Hour), transition))

@@ -88,6 +88,13 @@ class Context:
         """Reports whether the alarm belongs to another account than the one that the code reads."""
         return bool(self.account and self.own_account and self.account != self.own_account)
 
+    def no_query(self, what: str) -> LookupError:
+        """Returns the error that neither the definition nor the event has what is needed to run the alarm's query."""
+        if self.alarm.get("unconfirmed"):
+            return LookupError(f"the alarm's definition does not contain {what}, and a query of an event that CloudWatch did not "
+                               "confirm is not run")
+        return LookupError(f"neither the event nor the alarm's definition contains {what}")
+
     def remaining(self) -> float:
         """Returns the seconds that are left for the collection."""
         return max(0.0, self.deadline - time.monotonic())

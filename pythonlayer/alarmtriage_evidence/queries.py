@@ -14,8 +14,8 @@ MAX_GROUPS = 50  # log groups of one query, which is CloudWatch's limit
 
 
 def query(ctx: Context, source: Mapping[str, Any]) -> Dict[str, Any]:
-    """Returns the query of a log or PromQL alarm from its definition, or else from its event."""
-    sent = ctx.alarm.get("query") or {}
+    """Returns the query of a log or PromQL alarm from its definition, or else from its event, if CloudWatch confirmed that."""
+    sent = ctx.alarm.get("query") or {}  # none if CloudWatch did not confirm the event
     config = source.get("ScheduledQueryConfiguration") or {}
     schedule = config.get("ScheduleConfiguration") or {}
     criteria = (source.get("EvaluationCriteria") or {}).get("PromQLCriteria") or {}
@@ -65,7 +65,7 @@ def log_lines(ctx: Context, asked: Mapping[str, Any], executions: Sequence[Tuple
         if answer.get("results"):
             return _lines(ctx, answer["results"])
     if not asked["text"] or not asked["log_groups"]:
-        raise LookupError("neither the event nor the alarm's definition contains its query and log groups")
+        raise ctx.no_query("its query and log groups")
     if len(asked["log_groups"]) > MAX_GROUPS:
         ctx.note(f"log_lines: only {MAX_GROUPS} of the query's {len(asked['log_groups'])} log groups were searched")
     at = executions[-1][0] if executions else ctx.fired_at.timestamp()

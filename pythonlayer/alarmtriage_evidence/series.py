@@ -242,7 +242,7 @@ def limited(ctx: Context, found: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
 def of_promql(ctx: Context, asked: Mapping[str, Any]) -> List[Dict[str, Any]]:
     """Returns the series of a PromQL query, those first that triggered the alarm."""
     if not asked["text"]:
-        raise LookupError("neither the event nor the alarm's definition contains the PromQL query")
+        raise ctx.no_query("the PromQL query")
     if ctx.is_foreign:
         raise LookupError(f"the PromQL query was not run, because the alarm is in account {ctx.account} and this code reads account "
                           f"{ctx.own_account}")
