@@ -417,6 +417,7 @@ type Past struct {
 
 	Repeats    int        `json:"repeats,omitempty"`    // how often the alarm fired again after it, before the next investigation
 	Confidence Confidence `json:"confidence,omitempty"` // of the cause, after code checked its quotes; empty: recorded by an older version
+	Feedback   *Feedback  `json:"feedback,omitempty"`   // what a human reported about the cause
 }
 
 // Verified reports whether that investigation confirmed its cause with quotes from AWS's answers.
