@@ -12,8 +12,8 @@ import (
 
 // Limits of the card of an answer, in characters.
 const (
-	maxCardQuestion = 400
-	maxCardAnswer   = 1200
+	maxCardQuestion = 300
+	maxCardAnswer   = 900
 	maxCardFindings = 3 // findings
 	maxCardFinding  = 150
 )
