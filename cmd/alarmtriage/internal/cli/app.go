@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -33,12 +35,18 @@ func System() *App {
 
 // Run runs the command line and returns the exit code. Every error is shown here and nowhere else.
 func Run(ctx context.Context, app *App, arguments []string) ExitCode {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 	root := newRoot(app)
 	root.SetArgs(arguments)
 	command, err := root.ExecuteContextC(ctx)
 	if err != nil && !app.started {
 		err = &Problem{Code: Usage, What: strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", " "),
 			Remedy: fmt.Sprintf("see `%s --help`", command.CommandPath()), Err: err}
+	}
+	if err != nil && ctx.Err() != nil && codeOf(err) != Interrupted {
+		err = &Problem{Code: Interrupted, What: "interrupted", Err: err}
 	}
 	if err != nil {
 		app.show(err)

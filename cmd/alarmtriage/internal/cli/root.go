@@ -33,7 +33,9 @@ func newRoot(app *App) *cobra.Command {
 	flags.StringVar(&app.Region, "region", "", "AWS Region (default: AWS_REGION, then the profile's Region)")
 	flags.BoolVar(&app.JSON, "json", false, "print the result as JSON on standard output")
 	root.AddCommand(
+		newInvestigate(app),
 		newVersion(app),
+		newServe(),
 	)
 	return root
 }
