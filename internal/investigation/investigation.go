@@ -53,6 +53,7 @@ type Record struct {
 	ReportURI     string           `json:"report_uri,omitempty"`     // s3://bucket/key of the text report
 	AccountName   string           `json:"account_name,omitempty"`   // name of the alarm's account, if it has one
 	AtDelivery    *AtDelivery      `json:"at_delivery,omitempty"`    // the alarm just before the report was stored and sent
+	Function      string           `json:"function,omitempty"`       // name of the orchestrator function; absent: it ran on somebody's machine
 }
 
 // AtDelivery is what CloudWatch answered about the alarm just before the report was stored and sent.

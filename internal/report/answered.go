@@ -23,8 +23,8 @@ const cardAnswer = "alarmtriage-answer"
 
 // Answered is the answer to a question about an investigation.
 type Answered struct {
-	Alarm       *alarmevent.Alarm
-	AccountName string // name of the alarm's account; empty: it has none
+	Alarm       *alarmevent.Alarm // Brief does without it
+	AccountName string            // name of the alarm's account; empty: it has none
 	Answer      *investigation.Answer
 	Zone        *time.Location // of its readers; nil: UTC
 	Region      string         // where the triage runs; empty: the alarm's Region
@@ -43,13 +43,30 @@ func AnswerJSON(answer *investigation.Answer) ([]byte, error) {
 
 // record returns what the forms of an investigation also show, with the answer in place of the report.
 func (a Answered) record() *investigation.Record {
-	rec := &investigation.Record{Alarm: *a.Alarm, AccountName: a.AccountName}
+	rec := &investigation.Record{AccountName: a.AccountName}
+	if a.Alarm != nil {
+		rec.Alarm = *a.Alarm
+	}
 	if q := a.Answer; q != nil {
 		rec.ID, rec.StartedAt, rec.EndedAt, rec.Outcome, rec.OutcomeWhy = q.Investigation, q.AskedAt, q.AnsweredAt, q.Outcome, q.OutcomeWhy
 		rec.Model, rec.Fallbacks, rec.Rounds, rec.Usage, rec.NotSeen = q.Model, q.Fallbacks, q.Rounds, q.Usage, q.Unread
 		rec.Report = investigation.Report{Findings: q.Findings, NotSeen: q.NotSeen, Confidence: q.Confidence, Downgraded: q.Downgraded}
 	}
 	return inZone(rec, a.Zone)
+}
+
+// Brief returns the answer and its details as text, for whoever asked.
+func (a Answered) Brief() string {
+	rec, q := a.record(), a.Answer
+	var b strings.Builder
+	if q.Text == "" {
+		b.WriteString(textSection("No answer", "", inside(paragraphs(cmp.Or(q.OutcomeWhy, "The model did not answer.")))))
+	} else {
+		b.WriteString(textSection("Answer", string(confidence(rec)), inside(prose{body: q.Text, doubt: doubt(rec)}.text())))
+	}
+	b.WriteString(textSection("Details", "", inside(findings{findings: rec.Report.Findings}.text())))
+	b.WriteString(textSection("What could not be seen", "", inside(notSeenOf(rec, Links{}).text())))
+	return b.String()
 }
 
 // Text returns the stored text of the answer.
@@ -63,13 +80,7 @@ func (a Answered) Text() string {
 	}
 	b.WriteString("An AI model wrote this answer.\n\n")
 	b.WriteString(textSection("Question", "", inside(paragraphs(q.Question))))
-	if q.Text == "" {
-		b.WriteString(textSection("No answer", "", inside(paragraphs(cmp.Or(q.OutcomeWhy, "The model did not answer.")))))
-	} else {
-		b.WriteString(textSection("Answer", string(confidence(rec)), inside(prose{body: q.Text, doubt: doubt(rec)}.text())))
-	}
-	b.WriteString(textSection("Details", "", inside(findings{findings: rec.Report.Findings}.text())))
-	b.WriteString(textSection("What could not be seen", "", inside(notSeenOf(rec, Links{}).text())))
+	b.WriteString(a.Brief())
 	b.WriteString(textSection("About this answer", "", inside(aboutOf(rec, Links{}).text())))
 	b.WriteString(textSection("The rounds of this answer", "", inside(rounds{rec: rec}.text())))
 	return b.String()

@@ -203,6 +203,7 @@ func (h *Handler) begin(
 	}
 	r.log = h.Log.With("investigation_id", id, "alarm", alarm.Name)
 	r.rec = steps.NewRecord(alarm, id, h.Config.ModelID, h.AccountNames[alarm.Account], h.Now())
+	r.rec.Function = h.FunctionName
 	if err != nil {
 		h.emit(map[string]float64{emf.LeaseFailures: 1})
 		r.log.Error("claim incomplete, investigating anyway", "error", err, "advice", awsapi.Advice(err))

@@ -20,9 +20,6 @@ func newRoot(app *App) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
-		PersistentPreRun: func(*cobra.Command, []string) {
-			app.started = true
-		},
 	}
 	root.SetIn(app.In)
 	root.SetOut(app.Out)
@@ -34,10 +31,25 @@ func newRoot(app *App) *cobra.Command {
 	flags.BoolVar(&app.JSON, "json", false, "print the result as JSON on standard output")
 	root.AddCommand(
 		newInvestigate(app),
+		newAsk(app),
+		newFeedback(app),
+		newReplay(app),
 		newVersion(app),
 		newServe(),
 	)
+	for _, c := range root.Commands() {
+		app.notesStart(c)
+	}
 	return root
+}
+
+// notesStart notes when a subcommand runs. All checks of cobra, such as those of flags that exclude each other, are over then.
+func (a *App) notesStart(c *cobra.Command) {
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, arguments []string) error {
+		a.started = true
+		return run(c, arguments)
+	}
 }
 
 func exitCodeHelp() string {
