@@ -73,7 +73,7 @@ func TestQuestionAndFeedback_OfAStoredReport(t *testing.T) {
 	assert.Contains(t, result.Problem, "is not the key of a report")
 
 	require.NoError(t, w.model.Play(forever(look("print(1)"), submit())))
-	investigated := func() int { return len(w.reports()) - 2 } // without the answers
+	investigated := func() int { return len(w.reports()) - 2 }     // without the answers
 	for second := 1; second < 30 && investigated() < 2; second++ { // until the window of a second is over
 		w.fire(event("orders", second))
 	}
