@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/modproxy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
@@ -44,9 +45,8 @@ func runAll(m *testing.M) (int, error) {
 	if err := flag.Set("test.parallel", "4"); err != nil { // the tests mostly wait
 		return 1, err
 	}
-	program = filepath.Join(dir, "alarmtriage")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("build the command: %w\n%s", err, out)
+	if program, err = install(dir); err != nil {
+		return 1, err
 	}
 	if cloud, err = moto.Start(context.Background()); err != nil {
 		return 1, err
@@ -54,6 +54,32 @@ func runAll(m *testing.M) (int, error) {
 	defer cloud.Stop()
 	return m.Run(), nil
 }
+
+// install installs the command as a user does, from a module proxy that has the modules of this checkout. Other modules
+// come from the cache of the machine.
+func install(dir string) (string, error) {
+	proxy := filepath.Join(dir, "proxy")
+	if err := modproxy.Write(proxy, moto.Root(), version); err != nil {
+		return "", err
+	}
+	machine, err := exec.Command("go", "env", "GOMODCACHE", "GOPROXY").Output()
+	if err != nil {
+		return "", err
+	}
+	cache, others, _ := strings.Cut(strings.TrimSpace(string(machine)), "\n")
+	get := exec.Command("go", "install", modproxy.Module+"/"+modproxy.Command+"@latest")
+	get.Dir = dir
+	get.Env = append(os.Environ(), "GOWORK=off", "GOBIN="+dir, "GOMODCACHE="+filepath.Join(dir, "cache"),
+		"GOFLAGS=-modcacherw -trimpath", // the build cache then does not depend on the directory
+		"GONOSUMDB="+modproxy.Module+","+modproxy.Module+"/*", "GOPROXY=file://"+proxy+",file://"+cache+"/cache/download,"+others)
+	if out, err := get.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", get, err, out)
+	}
+	return filepath.Join(dir, "alarmtriage"), nil
+}
+
+// version is the release that the tests install.
+const version = "v0.1.0"
 
 // The alarm of the tests.
 const (
@@ -190,4 +216,25 @@ func decoded(t *testing.T, text string) map[string]any {
 	var object map[string]any
 	require.NoError(t, json.Unmarshal([]byte(text), &object), text)
 	return object
+}
+
+// program puts a shell script with a name before the other programs on the PATH.
+func (b *bench) program(name, script string) {
+	b.t.Helper()
+	bin := filepath.Join(b.dir, "bin")
+	require.NoError(b.t, os.MkdirAll(bin, 0o755))
+	require.NoError(b.t, os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755))
+	b.set("PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"))
+}
+
+// processes returns the processes of the tool that belong to this bench.
+func (b *bench) processes() (found []string) {
+	paths, err := filepath.Glob("/proc/[0-9]*/cwd")
+	require.NoError(b.t, err)
+	for _, path := range paths {
+		if cwd, err := os.Readlink(path); err == nil && strings.HasPrefix(cwd, b.dir) {
+			found = append(found, filepath.Dir(path))
+		}
+	}
+	return found
 }

@@ -150,7 +150,7 @@ func (a *App) investigate(ctx context.Context, text string, flags investigateFla
 	if err != nil {
 		return err
 	}
-	s := &session{app: a, screen: newScreen(a.Err, a.Getenv), log: slog.New(slog.DiscardHandler), flags: flags}
+	s := &session{app: a, screen: a.Screen(), log: slog.New(slog.DiscardHandler), flags: flags}
 	if s.aws, err = a.AWS(ctx); err != nil {
 		return err
 	}

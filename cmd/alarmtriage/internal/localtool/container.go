@@ -25,6 +25,9 @@ const (
 	pythonImage = "public.ecr.aws/lambda/python:3.13"
 	pythonPath  = "/var/lang/bin/python3.13"
 
+	// pythonPackages are where the image has boto3, as Lambda sets them for functions.
+	pythonPackages = "/var/runtime:/var/lang/lib/python3.13/site-packages"
+
 	// goImage compiles the program where the user's own does not run in a container.
 	goImage = "public.ecr.aws/docker/library/golang:1.26"
 
@@ -93,8 +96,8 @@ func dockerfile(program, version string) string {
 		compile = fmt.Sprintf("FROM %s AS build\nRUN CGO_ENABLED=0 GOBIN=/out go install %s@%s\n", goImage, programPackage, version)
 		copied = "COPY --from=build /out/alarmtriage /usr/local/bin/alarmtriage"
 	}
-	return fmt.Sprintf("%sFROM %s\n%s\nCOPY python /opt/python\nWORKDIR /tmp\nENTRYPOINT [%q, %q, %q]\n",
-		compile, pythonImage, copied, "/usr/local/bin/alarmtriage", ServeCommand, pythonPath)
+	return fmt.Sprintf("%sFROM %s\n%s\nCOPY python /opt/python\nENV PYTHONPATH=%s\nWORKDIR /tmp\nENTRYPOINT [%q, %q, %q]\n",
+		compile, pythonImage, copied, pythonPackages, "/usr/local/bin/alarmtriage", ServeCommand, pythonPath)
 }
 
 // buildImage builds the image, unless the engine has it, and returns its name.
