@@ -246,12 +246,13 @@ func (t *AlarmTriage) allowTool() {
 	t.allow("RunTool", []*string{t.tool.FunctionArn()}, "lambda:InvokeFunction")
 }
 
-// allowStorage lets the orchestrator claim alarms, write reports, resume from checkpoints, log, and use the
-// keys of these. If a key belongs to the app, CDK also completes the key's policy.
+// allowStorage lets the orchestrator claim alarms, write reports, resume from checkpoints, read the reports that questions
+// and feedback are about, log, and use the keys of these. If a key belongs to the app, CDK also completes the key's policy.
 func (t *AlarmTriage) allowStorage(p *AlarmTriageProps) {
 	t.allow("HoldClaims", []*string{t.table.TableArn()}, "dynamodb:GetItem", "dynamodb:UpdateItem")
 	t.allow("StoreReports", []*string{t.reports.ArnForObjects(jsii.String(config.ReportsPrefix + "*"))}, "s3:PutObject")
 	t.allow("ResumeFromCheckpoints", []*string{t.reports.ArnForObjects(jsii.String(config.CheckpointsPrefix + "*"))}, "s3:GetObject")
+	t.allow("ReadReports", []*string{t.reports.ArnForObjects(jsii.String(config.ReportsPrefix + "2*"))}, "s3:GetObject") // years 2000 to 2999
 	t.orchestratorLogGroup.GrantWrite(t.orchestratorRole)
 	if t.reportsKey != nil {
 		t.reportsKey.Grant(t.orchestratorRole, jsii.String("kms:GenerateDataKey"), jsii.String("kms:Decrypt"))

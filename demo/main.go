@@ -1,9 +1,10 @@
 // Command demo shows a whole investigation on one machine: it deploys an example stack into moto with the
 // real cdk, breaks something in it, sends the alarm's event as CloudWatch would, and shows what the on-call
-// engineer receives. The Lambda functions are the real ones, exactly as deployed. AWS and the model are
-// replaced by local stand-ins.
+// engineer receives. Then it asks a question about the report, reports that its cause was right, and replays the record.
+// The Lambda functions are the real ones, exactly as deployed. AWS and the model are replaced by local stand-ins.
 //
 //	go run ./demo                 # with a scripted model
+//	go run ./demo -report-only    # without the question, the feedback, and the replay
 //	go run ./demo -bedrock        # with Amazon Bedrock and your AWS credentials
 //	go run ./demo -fail bedrock   # no model answers: the report consists of the evidence
 package main
@@ -51,17 +52,24 @@ func main() {
 	bedrock := flag.Bool("bedrock", false, "use Amazon Bedrock, with your AWS credentials and Region, instead of the scripted model")
 	modelID := flag.String("model", "", "model id or inference profile for -bedrock; default: the stack's model")
 	fail := flag.String("fail", "", `what fails during the investigation: "bedrock" denies every request to a model`)
+	reportOnly := flag.Bool("report-only", false, "end with the report: no question, no feedback, and no replay")
+	question := flag.String("question", defaultQuestion, "question about the report; another one needs -bedrock")
 	verbose := flag.Bool("v", false, "show the output of cdk and of the functions")
 	flag.Parse()
 	if *fail != "" && *fail != failBedrock || *fail == failBedrock && *bedrock {
 		fmt.Fprintf(os.Stderr, "-fail %s: only %q is supported, and not together with -bedrock\n", *fail, failBedrock)
 		os.Exit(2)
 	}
+	if *question != defaultQuestion && !*bedrock {
+		fmt.Fprintln(os.Stderr, "-question needs -bedrock: the scripted model only answers its own question")
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	d := &demo{dir: filepath.Join(moto.Root(), ".build", "demo"), bedrock: *bedrock, modelID: *modelID, fail: *fail, log: io.Discard}
+	d := &demo{dir: filepath.Join(moto.Root(), ".build", "demo"), bedrock: *bedrock, modelID: *modelID, fail: *fail, log: io.Discard,
+		question: *question, reportOnly: *reportOnly || *fail != ""}
 	if *verbose {
 		d.log = os.Stderr
 	}
@@ -78,6 +86,9 @@ type demo struct {
 	fail    string
 	log     io.Writer
 
+	question   string // about the report
+	reportOnly bool
+
 	aws    *moto.Server
 	host   *lambdahost.Host
 	model  *model.Server
@@ -87,6 +98,15 @@ type demo struct {
 }
 
 func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+
+// step announces a step of the demo.
+func (d *demo) step(number int, format string, args ...any) {
+	steps := 8
+	if d.reportOnly {
+		steps = 5
+	}
+	say("\n[%d/%d] "+format, append([]any{number, steps}, args...)...)
+}
 
 func (d *demo) run(ctx context.Context) error {
 	started := time.Now()
@@ -101,14 +121,14 @@ func (d *demo) run(ctx context.Context) error {
 		say("The model is SCRIPTED (demo/script.json). The Python code that it sends is real and has to find the\n" +
 			"cause by itself. To use a real model, run `go run ./demo -bedrock`.")
 	}
-	say("\n[1/5] Starting the stand-in for AWS and deploying the stack with cdk …")
+	d.step(1, "Starting the stand-in for AWS and deploying the stack with cdk …")
 	if err := d.start(ctx); err != nil {
 		return err
 	}
 	defer d.close()
 	say("      deployed %s (%d functions) in %s", stackName, len(d.deploy.Functions), time.Since(started).Round(time.Second))
 
-	say("[2/5] Breaking something: the order service's role loses dynamodb:GetItem …")
+	d.step(2, "Breaking something: the order service's role loses dynamodb:GetItem …")
 	var err error
 	if d.inbox, err = d.subscribe(ctx, "inbox", d.deploy.Outputs["OutTopic"]); err != nil {
 		return err
@@ -122,19 +142,23 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	say("      alarm %s is in ALARM", incident.Alarm)
 
-	say("[3/5] Firing the alarm as CloudWatch does …")
+	d.step(3, "Firing the alarm as CloudWatch does …")
 	if _, err := d.host.InvokeAsync(d.deploy.Outputs["OutOrchestrator"], incident.Event); err != nil {
 		return err
 	}
-	say("[4/5] Investigating …")
+	d.step(4, "Investigating …")
 	if err := d.host.WaitIdle(ctx); err != nil {
 		return err
 	}
 	if failed := d.host.Failed(); len(failed) > 0 {
 		return fmt.Errorf("the investigation failed: %s", failed[0].Error)
 	}
-	say("[5/5] What the engineer on call receives:")
-	return d.show(ctx)
+	d.step(5, "What the engineer on call receives:")
+	rec, err := d.show(ctx)
+	if err != nil || d.reportOnly {
+		return err
+	}
+	return d.followUp(ctx, rec)
 }
 
 // start deploys the example stack into moto, and starts the scripted model and the functions.
@@ -287,27 +311,27 @@ func (p *progress) Write(b []byte) (int, error) {
 }
 
 // show prints the notification, saves all forms of the report, and checks that the cause was found.
-func (d *demo) show(ctx context.Context) error {
+func (d *demo) show(ctx context.Context) (*investigation.Record, error) {
 	received, err := d.notification(ctx, d.inbox)
 	if err != nil {
-		return fmt.Errorf("receive the notification: %w", err)
+		return nil, fmt.Errorf("receive the notification: %w", err)
 	}
 	bar := strings.Repeat("-", 72)
 	say("\n%s\nSubject: %s\n%s\n%s\n%s", bar, received.Subject, bar, received.Message, bar)
 	card, err := d.notification(ctx, d.chat)
 	if err != nil {
-		return fmt.Errorf("receive the chat card: %w", err)
+		return nil, fmt.Errorf("receive the chat card: %w", err)
 	}
 	target := filepath.Join(d.dir, "report")
 	if err := os.MkdirAll(target, 0o755); err != nil {
-		return err
+		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(target, "card.json"), []byte(card.Message), 0o644); err != nil {
-		return err
+		return nil, err
 	}
 	rec, err := d.copyReports(ctx, target)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	say("The report is stored at %s", rec.ReportURI)
 	say("All its forms are in %s:", target)
@@ -317,7 +341,7 @@ func (d *demo) show(ctx context.Context) error {
 	if !d.bedrock && d.fail == "" {
 		say("The model was scripted. To use a real one, run `go run ./demo -bedrock`.")
 	}
-	return d.judge(rec)
+	return rec, d.judge(rec)
 }
 
 // forms lists the files that the demo saves. suffix is the end of a stored object's key. formOf uses the first

@@ -26,6 +26,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/replay"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
@@ -180,13 +181,12 @@ func Open(file string) (*Recording, error) {
 	return &r, nil
 }
 
-// player plays a recording: it is the model, and the tool.
+// player plays the model of a recording.
 type player struct {
 	*Recording
 	mu    sync.Mutex
 	asked int
 	tape  Tape
-	calls map[string][]toolcall.Answer
 }
 
 var errOver = errors.New("the recording has no more answers of the model: the investigation now takes another way")
@@ -208,39 +208,24 @@ func (p *player) RoundTrip(request *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-func (p *player) Run(_ context.Context, request toolcall.Request) (toolcall.Answer, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	left := p.calls[request.Command]
-	if len(left) == 0 {
-		return toolcall.Answer{}, fmt.Errorf("the recording has no answer to this code: %.200s", request.Command)
-	}
-	if len(left) > 1 {
-		p.calls[request.Command] = left[1:]
-	}
-	return left[0], nil
-}
-
 // Tool returns a tool that answers from the recording.
-func (r *Recording) Tool() agent.Tool { return newPlayer(r) }
-
-func newPlayer(r *Recording) *player {
-	p := &player{Recording: r, calls: map[string][]toolcall.Answer{}}
-	for _, call := range r.Calls {
-		p.calls[call.Command] = append(p.calls[call.Command], call.Answer)
+func (r *Recording) Tool() agent.Tool {
+	calls := make([]replay.Call, len(r.Calls))
+	for i := range r.Calls {
+		calls[i] = replay.Call{Command: r.Calls[i].Command, Answer: &r.Calls[i].Answer}
 	}
-	return p
+	return replay.NewTool(calls)
 }
 
 // Replay plays a recording again with the agent, the checks, and the scorer of today. same reports whether the prompt and the
 // tools are those of the recording.
 func (r *Recording) Replay(ctx context.Context, incident *Incident) (rec *investigation.Record, score Score, same bool, err error) {
-	p := newPlayer(r)
+	p := &player{Recording: r}
 	client := bedrockruntime.New(bedrockruntime.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String("http://recording.invalid"), Retryer: aws.NopRetryer{}, HTTPClient: &http.Client{Transport: p},
 		Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
 	})
-	rec, err = Investigate(ctx, p, r.Alarm, r.Evidence, Options{
+	rec, err = Investigate(ctx, r.Tool(), r.Alarm, r.Evidence, Options{
 		Client: client, Models: []string{r.Model}, MaxRounds: r.MaxRounds, MaxCostUSD: r.MaxCostUSD, Instructions: r.Instructions, Pause: func(context.Context, time.Duration) error { return nil },
 	})
 	if err != nil {

@@ -160,6 +160,7 @@ var differing = []struct {
 	with    string
 }{
 	{regexp.MustCompile(`\n *"report_uri": "[^"]*",`), ""},
+	{regexp.MustCompile(`,\n *"function": "[^"]*"`), ""},
 	{regexp.MustCompile(`"id": "[0-9a-f]{12}"`), `"id": ""`},
 	{regexp.MustCompile(`Report: https://[^\n]*/reports-same[^\n]*\n`), ""},
 	{regexp.MustCompile(`(■ |<li><a href="[^"]*">)Logs of the investigation(: [^\n]*\n|</a></li>\n?)`), ""},

@@ -92,6 +92,9 @@ func forms(t *testing.T) map[string]*investigation.Record {
 	}
 	for i := range hostile.SeenBefore {
 		hostile.SeenBefore[i].Outcome, hostile.SeenBefore[i].Confidence = investigation.OutcomeCompleted, investigation.Likely
+		if feedback := hostile.SeenBefore[i].Feedback; feedback != nil {
+			feedback.Verdict = investigation.FeedbackWrong
+		}
 	}
 	for call := range hostile.Calls() {
 		if call.Answer != nil {
@@ -119,9 +122,27 @@ func TestSchemas_AcceptEveryForm(t *testing.T) {
 			assert.NoError(t, card.Validate(decoded(t, raw, err)))
 			alarm := rec.Alarm
 			alarm.State, alarm.Time = alarmevent.StateOK, alarm.Time.Add(time.Minute)
+			answer := answerOf(rec)
+			raw, err = report.AnswerJSON(&answer)
+			assert.NoError(t, schemaOf(t, "answer.schema.json", true).Validate(decoded(t, raw, err)))
+			for _, text := range []string{answer.Text, ""} {
+				answer.Text = text
+				raw, err = report.Answered{Alarm: &alarm, Answer: &answer}.Card()
+				assert.NoError(t, card.Validate(decoded(t, raw, err)))
+			}
 			raw, err = report.Recovery{Alarm: &alarm, Investigation: rec.ID, StartedAt: rec.StartedAt, ReportURI: rec.ReportURI}.Card()
 			assert.NoError(t, card.Validate(decoded(t, raw, err)))
 		})
+	}
+}
+
+// answerOf returns an answer with the texts of a report.
+func answerOf(rec *investigation.Record) investigation.Answer {
+	return investigation.Answer{
+		SchemaVersion: investigation.SchemaVersion, Investigation: rec.ID, Number: 1, Question: rec.Report.Summary, AskedAt: rec.StartedAt,
+		AnsweredAt: rec.EndedAt, Outcome: rec.Outcome, OutcomeWhy: rec.OutcomeWhy, Text: rec.Report.RootCause, Confidence: rec.Report.Confidence,
+		Downgraded: rec.Report.Downgraded, Findings: rec.Report.Findings, NotSeen: rec.Report.NotSeen, Unread: rec.NotSeen, Model: rec.Model,
+		Fallbacks: rec.Fallbacks, Rounds: rec.Rounds, Usage: rec.Usage, ReportURI: rec.ReportURI, URI: rec.ReportURI,
 	}
 }
 

@@ -72,6 +72,8 @@ const (
 // run is the part of an investigation that this invocation runs.
 type run struct {
 	Options
+	task         *task
+	before       int // number of rounds in rec that another run made
 	rec          *investigation.Record
 	state        state
 	resumed      bool          // true if it continues from a checkpoint of another invocation
@@ -110,6 +112,11 @@ func Run(ctx context.Context, o Options, rec *investigation.Record, resume []byt
 	if err != nil {
 		return err
 	}
+	return r.loop(ctx)
+}
+
+// loop asks the model and runs its tools until the run has ended.
+func (r *run) loop(ctx context.Context) error {
 	for {
 		if err := r.checkLimits(ctx); err != nil {
 			return r.handOver(ctx)
@@ -147,14 +154,20 @@ func newRun(o Options, rec *investigation.Record, resume []byte) (*run, error) {
 	if len(o.Models) == 0 {
 		return nil, errors.New("no model is configured: an investigation needs at least one")
 	}
-	r := &run{Options: o, rec: rec, resumed: resume != nil}
+	r := &run{Options: o, task: investigating, rec: rec, resumed: resume != nil}
 	if resume != nil {
 		return r, r.restore(resume)
 	}
+	r.begin(investigating)
+	return r, nil
+}
+
+// begin starts the conversation about a task.
+func (r *run) begin(t *task) {
+	r.task = t
 	r.state = state{Talk: &conversation.Conversation{}}
 	r.resetForModel()
-	r.state.Talk.Say(opening(rec))
-	return r, nil
+	r.state.Talk.Say(t.opening(r.rec))
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -180,7 +193,7 @@ func (r *run) checkLimits(ctx context.Context) error {
 		return investigation.ErrHandOver
 	case r.timeIsNear(ctx) && !r.mayContinue():
 		r.conclude("the time limit of this investigation is almost reached")
-	case len(r.rec.Rounds) >= r.MaxRounds-1:
+	case len(r.rounds()) >= r.MaxRounds-1:
 		r.conclude(fmt.Sprintf("all %d rounds are used", r.MaxRounds))
 	case r.state.Strikes >= maxStrikes:
 		r.conclude("the model's answers no longer advance the investigation")
@@ -190,7 +203,7 @@ func (r *run) checkLimits(ctx context.Context) error {
 
 // mayContinue reports whether another invocation may continue the investigation.
 func (r *run) mayContinue() bool {
-	return r.MayHandOver && r.state.Concluding == "" && len(r.rec.Rounds) < r.MaxRounds
+	return r.MayHandOver && r.state.Concluding == "" && len(r.rounds()) < r.MaxRounds
 }
 
 // timeIsUp reports whether another request may not finish in time: models that think take minutes. Before the
@@ -226,7 +239,7 @@ func (r *run) handOver(ctx context.Context) error {
 func (r *run) conclude(why string) {
 	r.Log.Info("asking the model to conclude", "reason", why)
 	r.state.Concluding = why
-	r.state.Talk.Say(concludePrompt(why))
+	r.state.Talk.Say(r.task.concludePrompt(why))
 }
 
 // handleAnswer adds an answer to the record and acts on it. done reports whether the investigation has ended.
@@ -260,8 +273,8 @@ func (r *run) handleAnswer(ctx context.Context, out *bedrockruntime.ConverseOutp
 	r.Log.Info("round ended",
 		"round", round.Number, "calls", len(round.Calls), "stop_reason", round.StopReason, "note", round.Note)
 	if !done && r.state.Concluding != "" && r.state.ConcludingRounds >= maxConcludingRounds {
-		r.endWithoutReport(fmt.Sprintf("The model was asked to conclude %d times because %s, and submitted no report.",
-			r.state.ConcludingRounds, r.state.Concluding))
+		r.endWithoutReport(fmt.Sprintf("The model was asked to conclude %d times because %s, and submitted no %s.",
+			r.state.ConcludingRounds, r.state.Concluding, r.task.noun))
 		return true
 	}
 	return done
@@ -369,7 +382,7 @@ func (r *run) handleEmptyAnswer(round *investigation.Round) (done bool) {
 	isWithheld := isFiltered || reason == types.StopReasonGuardrailIntervened
 	if !isWithheld || r.state.Strikes == 1 {
 		round.Note = "the answer had no usable content (" + round.StopReason + ")"
-		r.state.Talk.Say(retryPrompt(reason))
+		r.state.Talk.Say(r.task.retryPrompt(reason))
 		return false
 	}
 	why := explainWithheld(reason)
@@ -394,7 +407,7 @@ func (r *run) handleProse(round *investigation.Round) (done bool) {
 		r.state.Strikes++
 		round.Note = "the answer was incomplete (" + round.StopReason + ")"
 		r.keepDraft(round.Text)
-		r.state.Talk.Say(retryPrompt(reason))
+		r.state.Talk.Say(r.task.retryPrompt(reason))
 		return false
 	}
 	r.keepDraft(round.Text)
@@ -406,11 +419,11 @@ func (r *run) handleProse(round *investigation.Round) (done bool) {
 		return false
 	case !r.state.Reminded:
 		r.state.Reminded = true
-		round.Note = "reminded to submit the report"
-		r.state.Talk.Say(submitPrompt)
+		round.Note = "reminded to submit the " + r.task.noun
+		r.state.Talk.Say(r.task.submitPrompt())
 		return false
 	default:
-		round.Note = "the text of the answer is used as the report, unchecked"
+		round.Note = "the text of the answer is used as the " + r.task.noun + ", unchecked"
 		r.finish(reportFromProse(r.state.Draft))
 		return true
 	}
@@ -429,9 +442,9 @@ func (r *run) ranCode() bool { return r.state.Calls > 0 }
 
 // finish checks the report and ends the investigation with it.
 func (r *run) finish(report investigation.Report) {
-	check(&report, r.rec)
+	check(&report, r.rec, r.task.subject)
 	r.rec.Report = report
-	r.rec.NotSeen = notSeen(r.rec)
+	r.rec.NotSeen = notSeen(r.own())
 	r.rec.Outcome = investigation.OutcomeCompleted
 	if r.state.Concluding != "" {
 		r.rec.Outcome = investigation.OutcomeConcluded
@@ -446,12 +459,12 @@ func (r *run) endWithoutReport(why string) {
 	r.rec.Report = reportFromProse(r.state.Draft)
 	if r.state.Returned != nil {
 		r.rec.Outcome = investigation.OutcomeConcluded
-		r.rec.OutcomeWhy = "The model's report was returned for correction and never resubmitted; " +
+		r.rec.OutcomeWhy = "The model's " + r.task.noun + " was returned for correction and never resubmitted; " +
 			"unverified statements are marked. " + why
-		r.rec.Report, _ = parseReport(r.state.Returned)
+		r.rec.Report, _ = r.task.parse(r.state.Returned)
 	}
-	check(&r.rec.Report, r.rec)
-	r.rec.NotSeen = notSeen(r.rec)
+	check(&r.rec.Report, r.rec, r.task.subject)
+	r.rec.NotSeen = notSeen(r.own())
 }
 
 // fail ends an investigation that has no model left to ask. If the context was canceled, the caller decides

@@ -108,7 +108,7 @@ func (r *run) remedy(class modelerror.Class, try int) (again bool, wait time.Dur
 		limit = maxTimeouts
 	case modelerror.Model:
 		if try == 1 {
-			r.state.Talk.Say(retryPrompt(types.StopReasonMalformedToolUse))
+			r.state.Talk.Say(r.task.retryPrompt(types.StopReasonMalformedToolUse))
 		}
 		limit = maxFailures
 	default:

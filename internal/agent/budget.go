@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"sync"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
@@ -136,7 +135,7 @@ func (r *run) limitOutput() error {
 // whyNoRequest returns why the investigation ended without another request, for the reader.
 func (r *run) whyNoRequest(budget string) string {
 	input := r.projectedInput()
-	if len(r.rec.Rounds) == 0 {
+	if len(r.rounds()) == 0 {
 		return fmt.Sprintf("No model was asked: %s does not allow one request, whose input has about %d tokens. Raise the limit.", budget, input)
 	}
 	return fmt.Sprintf("The investigation ended without a conclusion of the model: %s does not allow another request, "+
@@ -158,15 +157,15 @@ func (r *run) projectedInput() int {
 func (r *run) requestBytes() int {
 	size := r.state.Talk.Size() + len(r.system())
 	if !r.state.Talk.TextTools {
-		size += toolBytes()
+		size += r.task.toolBytes()
 	}
 	return size
 }
 
-// toolBytes returns the size of the descriptions of the tools, which each request contains.
-var toolBytes = sync.OnceValue(func() int {
+// toolBytes returns the size of the descriptions of the task's tools, which each request contains.
+func (t *task) toolBytes() int {
 	size := 0
-	for _, tool := range toolSpecs() {
+	for _, tool := range t.specs() {
 		schema, err := json.Marshal(tool.Schema)
 		if err != nil {
 			return 0 // unreachable: schemas are constants
@@ -174,7 +173,7 @@ var toolBytes = sync.OnceValue(func() int {
 		size += len(tool.Name) + len(tool.Description) + len(schema)
 	}
 	return size
-})
+}
 
 // sent is the size of an answered request.
 type sent struct {

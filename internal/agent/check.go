@@ -18,8 +18,8 @@ const minQuote = 6
 
 // check verifies each finding and each refuted hypothesis: every quote must be in the output of the tool call that it
 // cites, and AWS must have answered that call. A finding is confirmed only if AWS answered every quote. A root cause is
-// confirmed only with such a finding.
-func check(report *investigation.Report, rec *investigation.Record) {
+// confirmed only with such a finding. subject is what the confidence of the report is about.
+func check(report *investigation.Report, rec *investigation.Record, subject string) {
 	var verified, confirmed, computed int
 	quotes := newChecker(rec)
 	for i := range report.Findings {
@@ -51,15 +51,15 @@ func check(report *investigation.Report, rec *investigation.Record) {
 	case report.RootCause == "":
 		report.Confidence = investigation.Unknown
 	case verified == 0 && report.Confidence != investigation.Unknown:
-		report.Downgraded = fmt.Sprintf("the model called the cause %s, but none of its findings is verified",
-			report.Confidence)
+		report.Downgraded = fmt.Sprintf("the model called the %s %s, but none of its findings is verified",
+			subject, report.Confidence)
 		report.Confidence = investigation.Unknown
 	case confirmed == 0 && report.Confidence == investigation.Confirmed && computed > 0:
-		report.Downgraded = "the model called the cause confirmed, but its evidence was computed by code, and " +
+		report.Downgraded = "the model called the " + subject + " confirmed, but its evidence was computed by code, and " +
 			"AWS's answers do not prove it"
 		report.Confidence = investigation.Likely
 	case confirmed == 0 && report.Confidence == investigation.Confirmed:
-		report.Downgraded = "the model called the cause confirmed, but no verified finding is confirmed"
+		report.Downgraded = "the model called the " + subject + " confirmed, but no verified finding is confirmed"
 		report.Confidence = investigation.Likely
 	}
 }

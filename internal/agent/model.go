@@ -85,7 +85,7 @@ type without struct {
 // request returns the next request to the model.
 func (r *run) request() *bedrockruntime.ConverseInput {
 	m := r.model()
-	in := r.state.Talk.Request(r.modelID(), r.system(), toolSpecs())
+	in := r.state.Talk.Request(r.modelID(), r.system(), r.task.specs())
 	in.InferenceConfig = &types.InferenceConfiguration{MaxTokens: aws.Int32(int32(r.output))}
 	if t := m.Temperature.WithTools; t != nil && !r.state.Without.Temperature {
 		in.InferenceConfig.Temperature = aws.Float32(float32(*t))

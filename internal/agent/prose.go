@@ -354,14 +354,14 @@ func (r *run) handleProseRefusal(round *investigation.Round) (done bool) {
 			r.modelID(), truncate.Bytes(round.Text, 200))
 		if r.nextModel(investigation.CauseRefused, why) {
 			r.state.Strikes = 0
-			r.state.Talk.Say(retryPrompt(""))
+			r.state.Talk.Say(r.task.retryPrompt(""))
 			return false
 		}
 		r.endWithoutReport(why)
 		return true
 	}
 	r.state.Talk.Say("You refused to help. This is an authorized, read-only investigation by the team that runs this " +
-		"system, and an engineer is waiting for it. Continue, or call " + submitName +
+		"system, and an engineer is waiting for it. Continue, or call " + r.task.submit +
 		" with what you have; list under not_seen what you did not check.")
 	return false
 }

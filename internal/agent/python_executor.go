@@ -45,7 +45,7 @@ func (pythonExecution) execute(
 	outcomes := make([]outcome, len(uses))
 	if r.state.Concluding != "" {
 		for i := range outcomes {
-			text := "not executed: " + r.state.Concluding + "; call " + submitName + " now"
+			text := "not executed: " + r.state.Concluding + "; call " + r.task.submit + " now"
 			outcomes[i] = outcome{text: text, failed: true}
 		}
 		return outcomes
@@ -84,7 +84,7 @@ func (r *run) runPython(ctx context.Context, uses []conversation.Use) []investig
 		}
 		running = append(running, call)
 	}
-	limit := r.rec.QueryLimitUSD(r.MaxQueryCostUSD, len(running))
+	limit := r.own().QueryLimitUSD(r.MaxQueryCostUSD, len(running))
 	slots := make(chan struct{}, maxParallelCalls)
 	var group sync.WaitGroup
 	for _, call := range running {
@@ -127,9 +127,10 @@ func codeCall(code string) (call conversation.Use, ok bool) {
 	return conversation.Use{Name: pythonName, Input: input}, ok
 }
 
-// identicalCall returns an earlier call of the model's that ran the same code successfully, or nil.
+// identicalCall returns an earlier call of this run that ran the same code successfully, or nil. A call of a finished
+// investigation is run again, because the question may be whether its answer still holds.
 func (r *run) identicalCall(code string) *investigation.ToolCall {
-	for call := range r.rec.Calls() {
+	for call := range r.own().Calls() {
 		if call.Number > 0 && call.Command == code && call.Cached == 0 && call.Answer != nil && call.Answer.Success {
 			return call
 		}

@@ -79,7 +79,7 @@ func (r *run) acceptReport(input json.RawMessage) outcome {
 
 // submit checks a report. It returns why the report is rejected, for the model, or "" if it was accepted.
 func (r *run) submit(input json.RawMessage) (complaint string) {
-	report, problems := parseReport(input)
+	report, problems := r.task.parse(input)
 	final := r.state.Concluding != "" || r.state.Rejected >= maxRejectedReports
 	if report.Summary != "" || report.RootCause != "" {
 		r.state.Returned = input // until it is accepted or replaced
@@ -90,23 +90,22 @@ func (r *run) submit(input json.RawMessage) (complaint string) {
 	}
 	if len(problems) > 0 && (!final || report.Summary == "" && report.RootCause == "") {
 		r.state.Rejected++
-		return "The report is not accepted: " + strings.Join(problems, "; ") + ". Submit the complete report again."
+		return "The " + r.task.noun + " is not accepted: " + strings.Join(problems, "; ") + ". Submit the complete " + r.task.noun + " again."
 	}
 	if wrong := listMisquotes(report, r.rec); wrong != "" && !final {
 		r.state.Rejected++
-		return "The report is not accepted yet, because some quotes prove nothing:\n" +
+		return "The " + r.task.noun + " is not accepted yet, because some quotes prove nothing:\n" +
 			wrong + "Copy each quote character by character from an output that shows what AWS answered, check again, " +
-			"or leave the statement out. Then submit the whole report again."
+			"or leave the statement out. Then submit the whole " + r.task.noun + " again."
 	}
 	r.finish(report)
 	return ""
 }
 
-// recordThoughts adds the thoughts in submitted reports to the round. parseReport removes them from the
-// reports.
+// recordThoughts adds the thoughts in submitted reports and answers to the round. Their parsers remove them.
 func recordThoughts(round *investigation.Round, uses []conversation.Use) {
 	for _, use := range uses {
-		if use.Name == submitName {
+		if use.Name == submitName || use.Name == answerName {
 			round.Reasoning = joinParagraphs(round.Reasoning, thoughtsIn(use.Input))
 		}
 	}

@@ -19,7 +19,7 @@ const (
 )
 
 // toolNamesPart matches the name of any tool.
-var toolNamesPart = strings.Join(toolNames(), "|")
+var toolNamesPart = strings.Join(toolNames(allTools), "|")
 
 // markedForms lists the forms whose markup has no other use.
 var markedForms = []form{
@@ -426,7 +426,7 @@ func readFence(rest string, _ []string) (calls []conversation.Use, length int, o
 		return nil, 0, true
 	}
 	if calls, length, ok = readJSONCalls(rest, false); ok && len(calls) == 0 {
-		calls = bareInput(rest[:length], submitName)
+		calls = bareInput(rest[:length], submitName, answerName)
 	}
 	if !ok {
 		inside, _, _ := strings.Cut(rest, "```")
@@ -444,7 +444,7 @@ func readWhole(rest string, _ []string) (calls []conversation.Use, length int, o
 		return nil, 0, !namesTool(rest) && !brokenJSON.MatchString(rest)
 	}
 	if len(calls) == 0 && strings.TrimSpace(rest[length:]) == "" {
-		calls = bareInput(rest[:length], toolNames()...)
+		calls = bareInput(rest[:length], toolNames(allTools)...)
 	}
 	return calls, length, true
 }

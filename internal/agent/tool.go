@@ -14,7 +14,7 @@ import (
 // maxCallsPerRound is how many calls of one answer are executed.
 const maxCallsPerRound = 16
 
-// tools lists what the model may call. Calls of one answer run in this order: code first, because a report may cite
+// tools lists what the model may call in an investigation. Calls of one answer run in this order: code first, because a report may cite
 // the code of its own answer. The list is part of the cached prefix and never changes within an investigation. To add
 // a tool, write its value and its executor in a separate file and list it here.
 var tools = []tool{pythonExecutor, readOutput, submitReport}
@@ -62,7 +62,7 @@ func (r *run) runTools(
 	opened := make([]conversation.Use, len(uses))
 	for i, use := range uses {
 		opened[i] = use
-		known, ok := findTool(use.Name)
+		known, ok := r.task.offered(use.Name)
 		if i >= maxCallsPerRound {
 			text := fmt.Sprintf("not executed: at most %d calls in one answer", maxCallsPerRound)
 			outcomes[i] = outcome{text: text, failed: true}
@@ -80,7 +80,7 @@ func (r *run) runTools(
 		opened[i].Input = input
 		batches[use.Name] = append(batches[use.Name], i)
 	}
-	for _, tool := range tools {
+	for _, tool := range r.task.tools {
 		batch := batches[tool.Name]
 		if len(batch) == 0 {
 			continue
@@ -135,9 +135,9 @@ func (r *run) answerCalls(uses []conversation.Use, outcomes []outcome, asText bo
 	return done
 }
 
-// findTool returns the tool of that exact name.
+// findTool returns the tool of that exact name, whatever the task.
 func findTool(name string) (found tool, ok bool) {
-	for _, tool := range tools {
+	for _, tool := range allTools {
 		if tool.Name == name {
 			return tool, true
 		}
@@ -145,22 +145,13 @@ func findTool(name string) (found tool, ok bool) {
 	return tool{}, false
 }
 
-// toolNames lists the names of all tools.
-func toolNames() []string {
+// toolNames lists the names of tools.
+func toolNames(tools []tool) []string {
 	names := make([]string, len(tools))
 	for i, tool := range tools {
 		names[i] = tool.Name
 	}
 	return names
-}
-
-// toolSpecs lists the tools as the model sees them.
-func toolSpecs() []conversation.Tool {
-	specs := make([]conversation.Tool, len(tools))
-	for i, tool := range tools {
-		specs[i] = tool.Tool
-	}
-	return specs
 }
 
 // properties returns the parameters in a tool's schema.
@@ -189,7 +180,7 @@ const unreadable = ""
 // unknownTool answers a call that names no tool.
 func (r *run) unknownTool(name string) string {
 	if name != unreadable {
-		names := toolNames()
+		names := toolNames(r.task.tools)
 		last := len(names) - 1
 		return fmt.Sprintf("there is no tool %q; the tools are %s and %s",
 			name, strings.Join(names[:last], ", "), names[last])

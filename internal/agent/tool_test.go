@@ -17,7 +17,7 @@ import (
 func TestTools_EachIsComplete(t *testing.T) {
 	valid := regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`) // Nova fails on hyphens
 	names := map[string]bool{}
-	for _, tool := range tools {
+	for _, tool := range allTools {
 		t.Run(tool.Name, func(t *testing.T) {
 			assert.Regexp(t, valid, tool.Name)
 			assert.False(t, names[tool.Name], "two tools have the same name")
@@ -35,11 +35,16 @@ func TestTools_EachIsComplete(t *testing.T) {
 
 // All code that uses tool names takes them from the list of tools, so it also knows a new tool.
 func TestTools_EachIsKnownWhereverToolsAreNamed(t *testing.T) {
-	r := &run{state: state{Talk: &conversation.Conversation{}}}
-	for _, tool := range tools {
-		t.Run(tool.Name, func(t *testing.T) {
+	byTask := map[*task][]tool{investigating: tools, answering("Why?", nil): {pythonExecutor, readOutput, submitAnswer}}
+	for about, offered := range byTask {
+		r := &run{task: about, state: state{Talk: &conversation.Conversation{}}}
+		for _, tool := range offered {
 			assert.Contains(t, r.unknownTool("bash"), tool.Name)
-			assert.Contains(t, systemPrompt("", true), "\n"+tool.Name+": "+tool.Description)
+			assert.Contains(t, systemPrompt(about, "", true), "\n"+tool.Name+": "+tool.Description)
+		}
+	}
+	for _, tool := range allTools {
+		t.Run(tool.Name, func(t *testing.T) {
 			name, ok := toolNamed("functions." + strings.ToUpper(tool.Name) + ":0")
 			assert.True(t, ok)
 			assert.Equal(t, tool.Name, name)

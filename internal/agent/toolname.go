@@ -46,7 +46,7 @@ func toolNamed(name string) (tool string, ok bool) {
 	if last > 0 && methodNames[strings.ToLower(parts[last])] {
 		last--
 	}
-	for _, name := range toolNames() {
+	for _, name := range toolNames(allTools) {
 		if foldName(parts[last]) == foldName(name) {
 			return name, true
 		}

@@ -25,7 +25,7 @@ func (r *run) estimate() int {
 func (r *run) compact(keep int) bool {
 	var b strings.Builder
 	b.WriteString("Earlier rounds were removed from this conversation to save space. The tool calls so far:\n")
-	for _, round := range r.rec.Rounds {
+	for _, round := range r.rounds() {
 		if text := strings.TrimSpace(round.Text); text != "" {
 			fmt.Fprintf(&b, "- you wrote: %s\n", truncate.Bytes(text, 300))
 		}
@@ -53,5 +53,5 @@ func outputOf(call *investigation.ToolCall) string {
 
 // system returns the system prompt, which is the same in every request of an investigation.
 func (r *run) system() string {
-	return systemPrompt(r.Instructions, r.state.Talk.TextTools)
+	return systemPrompt(r.task, r.Instructions, r.state.Talk.TextTools)
 }

@@ -111,6 +111,17 @@ func ConditionFailed(err error) (item map[string]types.AttributeValue, failed bo
 	return condition.Item, true
 }
 
+// AlreadyExists reports whether S3 rejected a conditional write because the object exists, or because another request
+// writes it at the same time.
+func AlreadyExists(err error) bool {
+	status := StatusCode(err)
+	if status == http.StatusPreconditionFailed || status == http.StatusConflict {
+		return true
+	}
+	var api smithy.APIError
+	return errors.As(err, &api) && (api.ErrorCode() == "PreconditionFailed" || api.ErrorCode() == "ConditionalRequestConflict")
+}
+
 // deniedAction finds the action in the message of an access-denied error: "… is not authorized to perform:
 // sns:Publish on resource: …".
 var deniedAction = regexp.MustCompile(`not authorized to perform:? ([A-Za-z0-9-]+:[A-Za-z0-9*]+)`)

@@ -42,6 +42,10 @@ const (
 	attrDaySettled  = "settled"        // of a "day#" item: string set of the ids whose real cost is counted
 	attrDayNotified = "notified"       // of a "day#" item: string set of the limits whose notification was sent
 	attrOffReason   = "reason"         // of the item of the kill switch
+
+	// attrFeedback is the beginning of attributes that hold what humans reported about the alarm's past investigations. The
+	// investigation's id follows. They are not part of attrPast, which each investigation writes as it read it at its claim.
+	attrFeedback = "feedback_"
 )
 
 // States of an alarm's item.
@@ -134,7 +138,7 @@ func (i item) past() []investigation.Past {
 			past = append(past, investigation.Past{
 				ID: p.text("id"), Time: p.time("time"), Outcome: investigation.Outcome(p.text("outcome")),
 				Cause: p.text("cause"), ReportURI: p.text("report_uri"), Confidence: investigation.Confidence(p.text("confidence")),
-				Repeats: int(p.whole("repeats")),
+				Repeats: int(p.whole("repeats")), Feedback: i.feedback(p.text("id")),
 			})
 		}
 	}

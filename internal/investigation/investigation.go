@@ -54,6 +54,7 @@ type Record struct {
 	AccountName   string           `json:"account_name,omitempty"`   // name of the alarm's account, if it has one
 	MemberOf      string           `json:"member_of,omitempty"`      // account of the triage, if it reads the alarm's account as one of its members
 	AtDelivery    *AtDelivery      `json:"at_delivery,omitempty"`    // the alarm just before the report was stored and sent
+	Function      string           `json:"function,omitempty"`       // name of the orchestrator function; absent: it ran on somebody's machine
 }
 
 // AtDelivery is what CloudWatch answered about the alarm just before the report was stored and sent.
@@ -418,6 +419,7 @@ type Past struct {
 
 	Repeats    int        `json:"repeats,omitempty"`    // how often the alarm fired again after it, before the next investigation
 	Confidence Confidence `json:"confidence,omitempty"` // of the cause, after code checked its quotes; empty: recorded by an older version
+	Feedback   *Feedback  `json:"feedback,omitempty"`   // what a human reported about the cause
 }
 
 // Verified reports whether that investigation confirmed its cause with quotes from AWS's answers.

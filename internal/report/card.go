@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -26,6 +27,7 @@ const (
 	maxCardStep        = 500
 	maxCardRuledOut    = 3   // hypotheses
 	maxCardHypothesis  = 150 // and as many for the reason
+	maxCardPast        = 2   // earlier investigations
 	maxCardModel       = 100 // of the model's ID; an ARN of a profile has about 90
 	maxCardKeyword     = 75
 	maxCardContext     = 1024
@@ -205,6 +207,24 @@ func (r ruledOut) card(b *cardBuilder, title string) {
 		paragraph += " *" + strings.ToUpper(state[:1]) + state[1:] + ":* " + cutChat(chatProse(refuted.Hypothesis), maxCardHypothesis)
 		if reason := chatProse(refuted.Reason); reason != "" {
 			paragraph += " Against it: " + cutChat(reason, maxCardHypothesis)
+		}
+	}
+	b.paragraphs = append(b.paragraphs, paragraph)
+}
+
+// card adds the newest earlier investigations whose cause a human judged, each with its state in a label of code.
+func (e past) card(b *cardBuilder, title string) {
+	judged := slices.DeleteFunc(slices.Clone(e.rec.SeenBefore), func(p investigation.Past) bool { return judgment(p) == "" })
+	if len(judged) == 0 {
+		return
+	}
+	paragraph := "*" + title + ":*"
+	for _, earlier := range slices.Backward(judged[max(0, len(judged)-maxCardPast):]) {
+		state := judgment(earlier)
+		paragraph += " *" + strings.ToUpper(state[:1]) + state[1:] + ":* " + moment(earlier.Time) + " " +
+			cutChat(chatProse(cmp.Or(earlier.Cause, noPastCause)), maxCardHypothesis)
+		if cause := chatProse(earlier.Feedback.Cause); cause != "" {
+			paragraph += " *The cause in the human's words:* " + cutChat(cause, maxCardHypothesis)
 		}
 	}
 	b.paragraphs = append(b.paragraphs, paragraph)

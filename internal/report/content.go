@@ -68,10 +68,7 @@ type (
 	ruledOut struct{ refuted []investigation.Refuted }
 
 	// past are earlier investigations of the alarm.
-	past struct {
-		notOnCard
-		rec *investigation.Record
-	}
+	past struct{ rec *investigation.Record }
 
 	// facts are names with values.
 	facts struct {

@@ -131,8 +131,9 @@ var outline = []section{
 		forms: written, content: alsoInAlarmOf,
 	},
 	{
-		title: "Seen before", contents: "earlier investigations of the same alarm",
-		forms: written, content: seenBeforeOf,
+		title:    "Seen before",
+		contents: "earlier investigations of the same alarm, and whether a human confirmed their causes; the card has those that a human judged",
+		forms:    written | inCard, content: seenBeforeOf,
 	},
 	{
 		title: "Prevention measures", contents: "how to keep it from happening again",

@@ -49,7 +49,7 @@ func full(t *testing.T) *investigation.Record {
 	rec.Together = []investigation.Related{{Name: "payments-errors", State: string(alarmevent.StateAlarm)}}
 	rec.Evidence.Related = rec.Together
 	rec.Evidence.Seen = []investigation.Observation{{About: "SQS queue orders", Topic: "health", Text: "4200 messages are waiting", Weight: 60}}
-	rec.SeenBefore = []investigation.Past{{Time: rec.Alarm.Time.AddDate(0, 0, -6), Cause: "The same."}}
+	rec.SeenBefore = []investigation.Past{{Time: rec.Alarm.Time.AddDate(0, 0, -6), Cause: "The same.", Feedback: &investigation.Feedback{Verdict: investigation.FeedbackRight}}}
 	return rec
 }
 
@@ -93,7 +93,7 @@ func TestOutline_EveryFormFollowsIt(t *testing.T) {
 	require.NoError(t, err)
 	var card struct{ Content struct{ Description string } }
 	require.NoError(t, json.Unmarshal(raw, &card))
-	assert.Regexp(t, `(?s)^\*Account:\* .*\n\*What changed:\* .*\n\*Executive summary:\* The order service.*\n\*Root cause \(confirmed\):\* .*\n\*Impact assessment:\* .*\n\*What was ruled out:\* .*\nAn AI model wrote .*\nReport: .*\nAlarm: `,
+	assert.Regexp(t, `(?s)^\*Account:\* .*\n\*What changed:\* .*\n\*Executive summary:\* The order service.*\n\*Root cause \(confirmed\):\* .*\n\*Impact assessment:\* .*\n\*What was ruled out:\* .*\n\*Seen before:\* .*\nAn AI model wrote .*\nReport: .*\nAlarm: `,
 		card.Content.Description)
 }
 

@@ -387,7 +387,7 @@ func (e past) view(p *pageForm) (string, any) {
 	for _, earlier := range e.rec.SeenBefore[:min(len(e.rec.SeenBefore), maxPageList)] {
 		views = append(views, pastView{
 			When: moment(earlier.Time), Outcome: string(earlier.Outcome),
-			Cause: truncate.Runes(pastCause(earlier), maxPageQuote) + pastRepeats(earlier),
+			Cause: truncate.Runes(pastCause(earlier), maxPageQuote) + pastFeedback(earlier) + pastRepeats(earlier),
 			URI:   earlier.ReportURI,
 			Link:  linksForURI(&e.rec.Alarm, p.links.home, earlier.ReportURI).Report,
 		})

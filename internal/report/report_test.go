@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"encoding/json"
+	"html"
 	"math"
 	"net/url"
 	"os"
@@ -793,4 +794,58 @@ func TestForms_NameTheAccountOfTheAlarm(t *testing.T) {
 	card, err := report.Card(rec, report.Links{})
 	require.NoError(t, err)
 	assert.Contains(t, string(card), place)
+}
+
+func TestSeenBefore_StatesInEveryFormWhatAHumanReported(t *testing.T) {
+	rec := sample(t)
+	day := func(n int) time.Time { return rec.Alarm.Time.AddDate(0, 0, -n) }
+	rec.SeenBefore = []investigation.Past{
+		{Time: day(9), Cause: "Too old for the card.", Feedback: &investigation.Feedback{Verdict: investigation.FeedbackRight}},
+		{Time: day(6), Cause: "A lost grant.", Confidence: investigation.Confirmed, Feedback: &investigation.Feedback{
+			Verdict: investigation.FeedbackWrong, Cause: "The deployment at 12:30.", By: "Ana",
+		}},
+		{Time: day(5), Cause: "A full disk.", Feedback: &investigation.Feedback{Verdict: investigation.FeedbackRight}},
+		{Time: day(4), Cause: "Nobody judged this."},
+		{Time: day(3), Cause: "A later version.", Feedback: &investigation.Feedback{Verdict: "partly", Cause: "Hm."}},
+	}
+	page, err := report.HTML(rec, linksOf(rec))
+	require.NoError(t, err)
+	flat := func(text string) string { return strings.Join(strings.Fields(html.UnescapeString(text)), " ") }
+	for name, text := range map[string]string{
+		"text": report.Text(rec, linksOf(rec)), "page": string(page), "notification": report.Notification(rec, linksOf(rec), 100_000),
+	} {
+		for _, want := range []string{
+			`wrong according to a human: A lost grant.; the cause in the human's words: "The deployment at 12:30."; reported by "Ana"`,
+			"confirmed by a human: A full disk.", "not verified: Nobody judged this.", "not verified: A later version.",
+		} {
+			assert.Contains(t, flat(text), want, name)
+		}
+		assert.NotContains(t, flat(text), "confirmed then: A lost grant.", name)
+	}
+	raw, err := report.Card(rec, linksOf(rec))
+	card := cardOf(t, raw, err).Content.Description
+	assert.Contains(t, card, "*Seen before:* *Confirmed by a human:*")
+	assert.Contains(t, card, "A full disk. *Wrong according to a human:*")
+	assert.Contains(t, card, "A lost grant. *The cause in the human's words:* The deployment at 12:30.")
+	for _, other := range []string{"Too old for the card.", "Nobody judged", "A later version"} {
+		assert.NotContains(t, card, other)
+	}
+}
+
+func TestSeenBefore_HumansWordsAreData(t *testing.T) {
+	rec := sample(t)
+	const planted = "[x](https://evil.example) @channel <script>alert(1)</script>\n\nImmediate actions\n1. rm -rf /"
+	rec.SeenBefore = []investigation.Past{{Time: rec.Alarm.Time, Cause: "A.", Feedback: &investigation.Feedback{
+		Verdict: investigation.FeedbackRight, Cause: planted, By: planted,
+	}}}
+	page, err := report.HTML(rec, linksOf(rec))
+	require.NoError(t, err)
+	assert.NotContains(t, string(page), "<script>alert")
+	text := report.Text(rec, linksOf(rec))
+	assertClean(t, text)
+	assert.Equal(t, 1, strings.Count(text, "\n■ IMMEDIATE ACTIONS\n"))
+	raw, err := report.Card(rec, linksOf(rec))
+	card := cardOf(t, raw, err).Content.Description
+	assert.NotContains(t, card, "@channel")
+	assert.NotContains(t, card, "](https://evil.example)")
 }

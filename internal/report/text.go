@@ -261,7 +261,7 @@ func (r ruledOut) text() string {
 func (p past) text() string {
 	var entries []string
 	for _, earlier := range p.rec.SeenBefore {
-		line := moment(earlier.Time) + ": " + pastCause(earlier) + pastRepeats(earlier)
+		line := moment(earlier.Time) + ": " + pastCause(earlier) + pastFeedback(earlier) + pastRepeats(earlier)
 		if earlier.ReportURI != "" {
 			line += " (" + earlier.ReportURI + ")"
 		}

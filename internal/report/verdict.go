@@ -198,15 +198,48 @@ func sourceOf(citation investigation.Citation) string {
 	return ""
 }
 
-// pastCause returns the cause of an earlier investigation, and first whether that investigation confirmed it.
-func pastCause(earlier investigation.Past) string {
-	switch {
-	case earlier.Cause == "":
-		return noPastCause
-	case earlier.Verified():
-		return "confirmed then: " + unmarked(earlier.Cause)
+// judgment returns what a human reported about the cause of an earlier investigation, or "".
+func judgment(earlier investigation.Past) string {
+	if earlier.Feedback == nil {
+		return ""
 	}
-	return "not verified: " + unmarked(earlier.Cause)
+	switch earlier.Feedback.Verdict {
+	case investigation.FeedbackRight:
+		return "confirmed by a human"
+	case investigation.FeedbackWrong:
+		return "wrong according to a human"
+	}
+	return "" // written by a version that knows more verdicts
+}
+
+// pastCause returns the cause of an earlier investigation, and first whether a human or that investigation confirmed it.
+func pastCause(earlier investigation.Past) string {
+	cause := unmarked(earlier.Cause)
+	switch {
+	case earlier.Cause == "" && judgment(earlier) == "":
+		return noPastCause
+	case judgment(earlier) != "":
+		return judgment(earlier) + ": " + cmp.Or(cause, noPastCause)
+	case earlier.Verified():
+		return "confirmed then: " + cause
+	}
+	return "not verified: " + cause
+}
+
+// pastFeedback returns a clause with the words of the human who judged an earlier investigation, or "". They are in quotes,
+// because they are untrusted, too.
+func pastFeedback(earlier investigation.Past) string {
+	if judgment(earlier) == "" {
+		return ""
+	}
+	var text string
+	if cause := oneLine(unmarked(earlier.Feedback.Cause)); cause != "" {
+		text = `; the cause in the human's words: "` + cause + `"`
+	}
+	if by := oneLine(unmarked(earlier.Feedback.By)); by != "" {
+		text += `; reported by "` + by + `"`
+	}
+	return text
 }
 
 // pastRepeats returns a clause about how often the alarm fired after an earlier investigation, or "".

@@ -41,7 +41,10 @@ func New(client awsapi.S3, bucket string) *Store { return &Store{s3: client, buc
 // only on values that never change within an investigation: a retry writes to the same objects.
 func KeysFor(rec *investigation.Record) report.Keys {
 	at := rec.StartedAt.UTC()
-	base := config.ReportsPrefix + at.Format("2006/01/02/150405-") + sanitize(rec.Alarm.Name) + "-" + rec.ID
+	return keysOf(config.ReportsPrefix + at.Format("2006/01/02/150405-") + sanitize(rec.Alarm.Name) + "-" + rec.ID)
+}
+
+func keysOf(base string) report.Keys {
 	return report.Keys{Text: base + ".txt", HTML: base + ".html", JSON: base + ".json", Conversation: base + "-conversation.json"}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
@@ -74,10 +75,16 @@ func (r *attempt) switchedOff(ctx context.Context) dedupe.Off {
 	if s.Off == dedupe.OffAll {
 		r.rec.OutcomeWhy = "The kill switch is on: no model was asked, and no evidence was collected."
 	}
-	if s.Reason != "" {
-		r.rec.OutcomeWhy += " The reason that was given: " + strings.TrimSuffix(s.Reason, ".") + "."
-	}
+	r.rec.OutcomeWhy = joined(r.rec.OutcomeWhy, whyOff(s))
 	return s.Off
+}
+
+// whyOff returns a sentence with the reason that somebody gave for the kill switch, or "".
+func whyOff(s dedupe.Switch) string {
+	if s.Reason == "" {
+		return ""
+	}
+	return "The reason that was given: " + strings.TrimSuffix(s.Reason, ".") + "."
 }
 
 // reachedLimit counts the investigation, or returns the limit of the day that is reached, and records why no model is asked.
@@ -110,18 +117,23 @@ func (r *attempt) reachedLimit(ctx context.Context) dedupe.Limit {
 	return reached
 }
 
+// countedUSD returns what usage counts in the cost of a day, in US dollars.
+func countedUSD(u investigation.Usage) float64 {
+	switch {
+	case u.PriceKnown:
+		return u.QueryCostUSD + u.CostUSD
+	case u.ModelCalls > 0:
+		return u.QueryCostUSD + dedupe.ReservedUSD
+	}
+	return u.QueryCostUSD
+}
+
 // countCost adds what the investigation cost to the day on which it began.
 func (r *attempt) countCost(ctx context.Context) {
 	if r.Config.MaxPerDay == 0 && r.Config.MaxCostUSDPerDay == 0 || r.alarm.Unconfirmed != "" || r.rec.EvidenceOnly {
 		return
 	}
-	usd := r.rec.Usage.QueryCostUSD
-	switch {
-	case r.rec.Usage.PriceKnown:
-		usd += r.rec.Usage.CostUSD
-	case r.rec.Usage.ModelCalls > 0:
-		usd += dedupe.ReservedUSD
-	}
+	usd := countedUSD(r.rec.Usage)
 	quick, cancel := r.budget.part(ctx, r.Now(), settleShare/2, maxSettle)
 	defer cancel()
 	if err := r.Table.CountCost(quick, r.rec.ID, r.rec.StartedAt, usd); err != nil {

@@ -44,6 +44,7 @@ type Handler struct {
 	Redactor     *redact.Redactor  // of events; nil: events are not redacted
 	Tool         evidence.Tool
 	Investigator steps.Investigator
+	Asker        Asker
 	Renderer     Renderer
 	Table        *dedupe.Table
 	Store        *store.Store
@@ -84,6 +85,8 @@ type Result struct {
 type Answer struct {
 	Results   []Result          `json:"results"`
 	SelfCheck *selfcheck.Report `json:"self_check,omitempty"` // the result of a self-check event
+	Ask       *AskResult        `json:"ask,omitempty"`        // the result of a question
+	Feedback  *FeedbackResult   `json:"feedback,omitempty"`   // the result of a feedback
 }
 
 // Handle handles one invocation. owner is the request id, which Lambda keeps when it retries. The error
@@ -95,6 +98,9 @@ func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer,
 	}
 	if isSelfCheck(raw) {
 		return h.selfCheck(ctx, owner)
+	}
+	if order, ok := parseOrder(raw); ok {
+		return h.follow(ctx, owner, order)
 	}
 	alarms, err := h.parse(raw)
 	answer := Answer{Results: []Result{}}
@@ -210,6 +216,7 @@ func (h *Handler) begin(
 	r.log = h.Log.With("investigation_id", id, "alarm", alarm.Name)
 	r.rec = steps.NewRecord(alarm, id, h.Config.ModelID, h.AccountNames[alarm.Account], h.Now())
 	r.rec.MemberOf = h.memberOf(ctx, alarm)
+	r.rec.Function = h.FunctionName
 	if err != nil {
 		h.emit(map[string]float64{emf.LeaseFailures: 1})
 		r.log.Error("claim incomplete, investigating anyway", "error", err, "advice", awsapi.Advice(err))

@@ -77,6 +77,11 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 	tool := toolclient.New(clients.Lambda, cfg.ToolFunction, cfg.ToolTimeout)
 	reports := store.New(clients.S3, cfg.ReportsBucket)
 	region := os.Getenv("AWS_REGION")
+	investigator := agent.Options{
+		Model: clients.Bedrock, Tool: tool, Models: cfg.ModelIDs(), Region: region,
+		MaxRounds: cfg.MaxRounds, MaxTokens: cfg.MaxTokens, MaxCostUSD: cfg.MaxCostUSD, Prices: prices,
+		MaxQueryCostUSD: cfg.MaxQueryCostUSD, GuardrailID: cfg.GuardrailID, GuardrailVersion: cfg.GuardrailVersion,
+	}
 	h := &triage.Handler{
 		Config:       cfg,
 		FunctionName: lambdacontext.FunctionName,
@@ -85,11 +90,8 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		Zone:         zone,
 		Redactor:     redactor,
 		Tool:         tool,
-		Investigator: agent.Options{
-			Model: clients.Bedrock, Tool: tool, Models: cfg.ModelIDs(), Region: region,
-			MaxRounds: cfg.MaxRounds, MaxTokens: cfg.MaxTokens, MaxCostUSD: cfg.MaxCostUSD, Prices: prices,
-			MaxQueryCostUSD: cfg.MaxQueryCostUSD, GuardrailID: cfg.GuardrailID, GuardrailVersion: cfg.GuardrailVersion,
-		},
+		Investigator: investigator,
+		Asker:        investigator,
 		Renderer: report.NewRenderer(report.Home{
 			Region: region, Bucket: cfg.ReportsBucket, LogGroup: lambdacontext.LogGroupName, Zone: zone,
 			Account: cfg.Account(), ConsoleURL: cfg.ConsoleURL,

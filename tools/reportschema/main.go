@@ -30,6 +30,9 @@ var documents = []document{
 	{"report.schema.json", "investigation.Record", "Report of alarmtriage",
 		"The JSON form of a report, stored in the reports bucket next to its text and its page. Within a major version " +
 			"of schema_version, fields are only added; readers must ignore fields that they do not know."},
+	{"answer.schema.json", "investigation.Answer", "Answer to a question about a report of alarmtriage",
+		"The JSON form of an answer, stored in the reports bucket below the key of its report. It has the same versioning as the " +
+			"report."},
 	{"completion.schema.json", "report.completion", "Completion event of alarmtriage",
 		"The detail of the event that CompletionEventBus receives when an investigation ends (source alarmtriage, " +
 			"detail-type \"Alarm Investigation Completed\"). It has the same versioning as the report. A detail that is " +

@@ -131,7 +131,11 @@ func (s *S3) PutObject(ctx context.Context, in *s3.PutObjectInput, _ ...func(*s3
 	if s.objects == nil {
 		s.objects = map[string][]byte{}
 	}
-	s.objects[aws.ToString(in.Bucket)+"/"+aws.ToString(in.Key)] = body
+	name := aws.ToString(in.Bucket) + "/" + aws.ToString(in.Key)
+	if _, exists := s.objects[name]; exists && aws.ToString(in.IfNoneMatch) == "*" {
+		return nil, &smithy.GenericAPIError{Code: "PreconditionFailed", Message: "At least one of the pre-conditions you specified did not hold"}
+	}
+	s.objects[name] = body
 	return &s3.PutObjectOutput{}, nil
 }
 

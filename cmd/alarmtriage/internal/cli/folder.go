@@ -28,6 +28,14 @@ const (
 // reportsFolder is where the folders of reports are created, unless --out names a folder.
 const reportsFolder = "alarmtriage-reports"
 
+// folderOfReports returns the folder in which the folders of reports are.
+func (f *investigateFlags) folderOfReports() string {
+	if f.out != "" {
+		return filepath.Dir(f.out)
+	}
+	return reportsFolder
+}
+
 // makeFolder creates the folder of a report: out, or a new one for the investigation below reportsFolder.
 func makeFolder(out string, rec *investigation.Record) (string, error) {
 	if out != "" {

@@ -342,6 +342,7 @@ func (s *session) run(ctx context.Context, alarm *alarmevent.Alarm, instructions
 	defer cancel()
 	ids := s.models()
 	rec := steps.NewRecord(alarm, newID(), ids[0], "", s.app.Now())
+	rec.SeenBefore = pastOf(s.flags.folderOfReports(), alarm)
 	s.progress = newProgress(s.screen, s.clients.Bedrock, s.tool, s.app.Now)
 	defer s.progress.end(rec)
 	own := evidence.Triage{Account: s.identity.Account}
@@ -434,20 +435,6 @@ func (s *session) print(rec *investigation.Record, renderer report.Renderer, hom
 	}
 	out := newScreen(s.app.Out, s.app.Getenv)
 	text := report.Verdict(rec, report.LinksFor(rec, home, report.Keys{}))
-	var b strings.Builder
-	b.WriteString("\n" + out.styled(bold, report.Subject(rec)) + "\n\n")
-	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		switch {
-		case strings.HasPrefix(line, "■ "):
-			line = out.styled(bold, line)
-		case strings.HasPrefix(line, "▲ "):
-			line = out.styled(yellow, line)
-		case strings.HasPrefix(line, "▌ "):
-			line = out.styled(dim, line)
-		}
-		b.WriteString(line + "\n")
-	}
-	_, err := s.app.Out.Write([]byte(b.String()))
+	_, err := fmt.Fprint(s.app.Out, "\n"+out.styled(bold, report.Subject(rec))+"\n\n"+out.highlighted(text))
 	return err
 }

@@ -31,6 +31,9 @@ func newRoot(app *App) *cobra.Command {
 	flags.BoolVar(&app.JSON, "json", false, "print the result as JSON on standard output")
 	root.AddCommand(
 		newInvestigate(app),
+		newAsk(app),
+		newFeedback(app),
+		newReplay(app),
 		newVersion(app),
 		newServe(),
 	)

@@ -65,6 +65,24 @@ func (s *screen) styled(style, text string) string {
 	return style + text + plainText
 }
 
+// highlighted returns the text form of a report with styles for the lines that code marks.
+func (s *screen) highlighted(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case strings.HasPrefix(line, "■ "):
+			line = s.styled(bold, line)
+		case strings.HasPrefix(line, "▲ "):
+			line = s.styled(yellow, line)
+		case strings.HasPrefix(line, "▌ "):
+			line = s.styled(dim, line)
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
+
 // line writes a line above the status.
 func (s *screen) line(format string, arguments ...any) {
 	s.write("", fmt.Sprintf(format, arguments...))

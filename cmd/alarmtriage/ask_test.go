@@ -1,0 +1,200 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
+)
+
+// answering is the script of a model that counts the errors and then answers.
+func answering() model.Script {
+	return model.Script{Steps: []model.Step{
+		{Tools: []model.ToolUse{{Name: "python_executor", Input: map[string]any{"command": "# count the errors again\n" + readErrors}}}},
+		{Expect: []string{"7 error lines"}, Tools: []model.ToolUse{{Name: "submit_answer", Input: map[string]any{
+			"answer": "Only the table of orders.", "confidence": "confirmed", "findings": []any{map[string]any{
+				"statement": "The error names the table.", "confidence": "confirmed",
+				"evidence": []any{map[string]any{"call": 2, "quote": "${find:(not authorized to perform: dynamodb:GetItem)}"}},
+			}},
+		}}}},
+	}}
+}
+
+// investigated returns a bench in which the alarm was investigated, and the model answers with a script from now on.
+func investigated(t *testing.T, script model.Script) *bench {
+	t.Helper()
+	b := newBench(t, concluding())
+	ran := b.run("investigate", alarmName)
+	require.Equal(t, 0, ran.code, ran.stderr)
+	require.NoError(t, b.model.Play(script))
+	return b
+}
+
+func TestAsk_AnswersAboutALocalReport(t *testing.T) {
+	t.Parallel()
+	b := investigated(t, answering())
+	for number, name := range []string{b.folder(), filepath.Join(b.folder(), "report.html")} {
+		ran := b.run("ask", name, "Which tables are affected?")
+		require.Equal(t, 0, ran.code, ran.stderr)
+		assert.Contains(t, ran.stdout, "■ ANSWER (confirmed)\n  Only the table of orders.")
+		assert.Contains(t, ran.stdout, "▌ tool call 2: \"not authorized to perform: dynamodb:GetItem\"")
+		for _, want := range []string{"Report: " + alarmName, "Round 1: count the errors again", "Used: 2 rounds"} {
+			assert.Contains(t, ran.stderr, want)
+		}
+		assert.NotContains(t, ran.stderr, "ollecting evidence")
+		var stored investigation.Answer
+		require.NoError(t, json.Unmarshal([]byte(b.file("answers/"+[]string{"1", "2"}[number]+".json")), &stored))
+		assert.Equal(t, "Which tables are affected?", stored.Question)
+		assert.Contains(t, b.file("answers/1.txt"), "■ QUESTION\n  Which tables are affected?")
+	}
+	first, err := json.Marshal(b.model.Requests()[len(b.model.Requests())-1].Request.Messages[0])
+	require.NoError(t, err)
+	assert.Contains(t, string(first), "Earlier questions about this investigation")
+}
+
+func TestAsk_AnswersAboutAReportInABucket(t *testing.T) {
+	t.Parallel()
+	b := investigated(t, answering())
+	uri := stored(t, b, "ask-about-stored", "")
+	ran := b.run("ask", "--json", uri, "Which tables are affected?")
+	require.Equal(t, 0, ran.code, ran.stderr)
+	assert.Equal(t, "Only the table of orders.", decoded(t, ran.stdout)["answer"])
+	objects, err := bucketClient().ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("ask-about-stored")})
+	require.NoError(t, err)
+	assert.Len(t, objects.Contents, 1, "nothing is written to AWS")
+	found, err := filepath.Glob(filepath.Join(b.dir, "alarmtriage-reports", "*", "answers", "1.txt"))
+	require.NoError(t, err)
+	assert.Len(t, found, 1)
+}
+
+func bucketClient() *s3.Client {
+	return s3.NewFromConfig(cloud.Config(), func(o *s3.Options) { o.UsePathStyle = true })
+}
+
+// stored stores the record of the bench in a new bucket, as an orchestrator with this name would, and returns its address.
+func stored(t *testing.T, b *bench, bucket, function string) string {
+	t.Helper()
+	var rec investigation.Record
+	require.NoError(t, json.Unmarshal([]byte(b.file("report.json")), &rec))
+	keys := store.KeysFor(&rec)
+	rec.Function, rec.ReportURI = function, "s3://"+bucket+"/"+keys.Text
+	raw, err := json.Marshal(rec)
+	require.NoError(t, err)
+	_, err = bucketClient().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket})
+	require.NoError(t, err)
+	_, err = bucketClient().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &keys.JSON, Body: bytes.NewReader(raw)})
+	require.NoError(t, err)
+	return rec.ReportURI
+}
+
+func TestFeedback_LaterLocalInvestigationsReadIt(t *testing.T) {
+	t.Parallel()
+	b := investigated(t, concluding())
+	ran := b.run("feedback", b.folder(), "--wrong", "--cause", "The certificate had expired, password=hunter2-canary.", "--by", "Ana")
+	require.Equal(t, 0, ran.code, ran.stderr)
+	assert.Contains(t, ran.stdout, "Later investigations of the alarm read that the cause was wrong.")
+	assert.NotContains(t, b.file("feedback.json"), "hunter2")
+
+	ran = b.run("investigate", alarmName)
+	require.Equal(t, 0, ran.code, ran.stderr)
+	found, err := filepath.Glob(filepath.Join(b.dir, "alarmtriage-reports", "*", "report.txt"))
+	require.NoError(t, err)
+	require.Len(t, found, 2)
+	var texts string
+	for _, path := range found {
+		raw, err := os.ReadFile(path)
+		require.NoError(t, err)
+		texts += string(raw)
+	}
+	assert.Contains(t, texts, "wrong according to a human: dynamodb:GetItem is denied.")
+	assert.Contains(t, texts, `the cause in the human's words: "The certificate had expired`)
+	first, err := json.Marshal(b.model.Requests()[len(b.model.Requests())-1].Request.Messages[0])
+	require.NoError(t, err)
+	assert.Contains(t, string(first), "REJECTED BY A HUMAN afterwards")
+}
+
+func TestReplay_PlaysTheRecordWithoutAWS(t *testing.T) {
+	t.Parallel()
+	b := investigated(t, concluding())
+	asked := len(b.model.Requests())
+	b.set("AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://127.0.0.1:1")
+	ran := b.run("replay", b.folder(), "--out", "replayed")
+	require.Equal(t, 0, ran.code, ran.stderr)
+	for _, want := range []string{"= root cause: dynamodb:GetItem is denied.", "= confidence: confirmed", "= rounds: 2", "Nothing differs."} {
+		assert.Contains(t, ran.stdout, want)
+	}
+	assert.Len(t, b.model.Requests(), asked)
+	text, err := os.ReadFile(filepath.Join(b.dir, "replayed", "report.txt"))
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "■ ROOT CAUSE (confirmed)\n  dynamodb:GetItem is denied.")
+
+	require.NoError(t, os.Remove(filepath.Join(b.folder(), "report.html")))
+	ran = b.run("replay", "--render", b.folder())
+	require.Equal(t, 0, ran.code, ran.stderr)
+	assert.Contains(t, b.file("report.html"), "dynamodb:GetItem is denied.")
+}
+
+func TestReplay_AsksAnotherModelAndShowsWhatDiffers(t *testing.T) {
+	t.Parallel()
+	b := investigated(t, model.Script{Steps: []model.Step{
+		{Tools: []model.ToolUse{
+			{Name: "python_executor", Input: map[string]any{"command": readErrors}},
+			{Name: "python_executor", Input: map[string]any{"command": "# look at the role\nboto3.client('iam')"}},
+		}},
+		{Expect: []string{"7 error lines", "not recorded: this is a replay without AWS"}, Tools: []model.ToolUse{{Name: "submit_report", Input: map[string]any{
+			"summary": "Hm.", "root_cause": "The role changed.", "confidence": "likely", "severity": "high", "impact": "No order can be read.",
+			"findings": []any{map[string]any{"statement": "The errors are denied reads.", "confidence": "confirmed",
+				"evidence": []any{map[string]any{"call": 1, "quote": "${find:(not authorized to perform: dynamodb:GetItem)}"}}}},
+			"immediate_actions": []any{map[string]any{"text": "Look."}},
+		}}}},
+	}})
+	ran := b.run("replay", b.folder(), "--model", "us.amazon.nova-2-lite-v1:0")
+	require.Equal(t, 0, ran.code, ran.stderr)
+	for _, want := range []string{
+		"≠ root cause: dynamodb:GetItem is denied. → The role changed.", "≠ confidence: confirmed → likely", "= rounds: 2", "≠ tool calls: 1 → 2",
+		"≠ cost: $", "! not recorded: look at the role",
+	} {
+		assert.Contains(t, ran.stdout, want)
+	}
+	require.NoError(t, b.model.Play(concluding()))
+	ran = b.run("replay", "--json", b.folder(), "--model", "us.amazon.nova-2-lite-v1:0")
+	require.Equal(t, 0, ran.code, ran.stderr)
+	assert.Equal(t, []any{}, decoded(t, ran.stdout)["not_recorded"])
+}
+
+func TestReports_MistakesHaveARemedy(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, concluding())
+	rec := filepath.Join(b.dir, "other.json")
+	require.NoError(t, os.WriteFile(rec, []byte(`{"a": 1}`), 0o600))
+	for _, tt := range []struct {
+		arguments string
+		code      int
+		want      string
+	}{
+		{"ask nowhere Why?", 5, "there is no report at nowhere"},
+		{"replay other.json", 5, "it is not the record of an investigation"},
+		{"replay s3://no-such-bucket-here/reports/2026/08/04/123615-orders-0123456789ab.txt", 5, "does not exist, or may not be read"},
+		{"replay s3://no-such-bucket-here/secrets/x.txt", 5, "is not the key of a report"},
+		{"feedback https://example.com/x --right", 2, "is not the address of a report"},
+		{"feedback other.json", 2, "at least one of the flags in the group [right wrong] is required"},
+		{"feedback other.json --right --wrong", 2, "right wrong"},
+		{"ask --function f other.json Why?", 2, "only knows the reports of its bucket"},
+	} {
+		ran := b.run(strings.Fields(tt.arguments)...)
+		assert.Equal(t, tt.code, ran.code, tt.arguments)
+		assert.Contains(t, ran.stderr, tt.want, tt.arguments)
+		assert.Equal(t, 1, strings.Count(strings.TrimSpace(ran.stderr), "alarmtriage: "), ran.stderr)
+	}
+}

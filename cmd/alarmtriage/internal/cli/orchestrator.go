@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
+)
+
+// invoke sends an event to the deployed orchestrator, waits, and returns a member of its answer.
+func (a *App) invoke(ctx context.Context, loaded aws.Config, function, member string, fields any, into any) error {
+	payload, err := json.Marshal(map[string]any{member: fields})
+	if err != nil {
+		return err
+	}
+	client := awsapi.From(loaded, deployedToolTime, false).Lambda
+	out, err := client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: payload}, func(o *lambda.Options) {
+		o.Retryer = aws.NopRetryer{} // a question must not be asked twice
+	})
+	if err != nil {
+		return awsProblem(fmt.Sprintf("the function %s cannot be invoked", function), err)
+	}
+	if out.FunctionError != nil {
+		var failure struct{ ErrorMessage string }
+		_ = json.Unmarshal(out.Payload, &failure)
+		return &Problem{Code: Failed, What: fmt.Sprintf("the function %s failed (%s)", function, truncate.OneLine(failure.ErrorMessage, 500)),
+			Remedy: "see its log"}
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(out.Payload, &members); err != nil || members[member] == nil {
+		return &Problem{Code: Failed, What: fmt.Sprintf("the function %s does not answer as an orchestrator of this version", function),
+			Remedy: "check --function, or deploy the current version of alarmtriage"}
+	}
+	if err := json.Unmarshal(members[member], into); err != nil {
+		return fmt.Errorf("read the answer of %s: %w", function, err)
+	}
+	return nil
+}
+
+// orchestratorOf returns the function that investigated a report in a bucket.
+func orchestratorOf(r *reference, flag string) (string, error) {
+	switch {
+	case flag != "":
+		return flag, nil
+	case r.rec.Function != "":
+		return r.rec.Function, nil
+	}
+	return "", &Problem{Code: Usage, What: "the record does not name the orchestrator function", Remedy: "add --function NAME"}
+}

@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+)
+
+// reportHelp describes the argument REPORT of the commands about finished reports.
+const reportHelp = "REPORT is the folder of a report, its report.json, or the s3:// address that a notification contains."
+
+// feedbackFile is the file with what a human reported, beside a local report.
+const feedbackFile = "feedback.json"
+
+// answersFolder is the folder with the answers, beside a local report.
+const answersFolder = "answers"
+
+// maxRecord bounds the record of a local report, in bytes. It is more than an orchestrator stores.
+const maxRecord = 256 << 20
+
+// reference is a finished report.
+type reference struct {
+	rec    *investigation.Record
+	folder string      // of a local report, where its answers and its feedback are; empty: it is in a bucket
+	uri    string      // of a report in a bucket; empty: it is local
+	keys   report.Keys // of a report in a bucket
+	store  *store.Store
+	aws    aws.Config // that read a report in a bucket
+}
+
+// isAddress reports whether REPORT is an address and not the path of a file.
+func isAddress(text string) bool { return strings.Contains(text, "://") }
+
+// openReport reads the record of a report.
+func (a *App) openReport(ctx context.Context, text string) (*reference, error) {
+	if isAddress(text) {
+		return a.openStored(ctx, text)
+	}
+	path := text
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, &Problem{Code: NotFound, What: fmt.Sprintf("there is no report at %s", text), Remedy: "name its folder, its report.json, or its s3:// address", Err: err}
+	}
+	if info.IsDir() {
+		path = filepath.Join(path, jsonFile)
+	} else if filepath.Ext(path) != ".json" || filepath.Base(path) == conversationFile || filepath.Base(path) == cardFile {
+		path = filepath.Join(filepath.Dir(path), jsonFile) // another form of the same report
+	}
+	rec, err := readRecord(path)
+	if err != nil {
+		return nil, &Problem{Code: NotFound, What: fmt.Sprintf("the report %s cannot be read (%v)", path, err),
+			Remedy: "name the folder of a report, its report.json, or its s3:// address", Err: err}
+	}
+	folder := filepath.Dir(path)
+	if filepath.Base(path) != jsonFile { // a record that somebody downloaded
+		folder = strings.TrimSuffix(path, ".json")
+	}
+	return &reference{rec: rec, folder: folder}, nil
+}
+
+// readRecord reads the record in a file.
+func readRecord(path string) (*investigation.Record, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, errors.Unwrap(err)
+	}
+	if info.Size() > maxRecord {
+		return nil, fmt.Errorf("it has more than %d bytes", maxRecord)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, errors.Unwrap(err)
+	}
+	var rec investigation.Record
+	if err := json.Unmarshal(raw, &rec); err != nil {
+		return nil, fmt.Errorf("it is not the record of an investigation: %w", err)
+	}
+	if rec.ID == "" || rec.Alarm.Name == "" {
+		return nil, errors.New("it is not the record of an investigation")
+	}
+	return &rec, nil
+}
+
+// openStored reads the record of a report in a bucket.
+func (a *App) openStored(ctx context.Context, uri string) (*reference, error) {
+	bucket, _, found := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
+	if !found || bucket == "" || !strings.HasPrefix(uri, "s3://") {
+		return nil, &Problem{Code: Usage, What: fmt.Sprintf("%s is not the address of a report", uri), Remedy: "use the s3:// address that the notification contains"}
+	}
+	loaded, err := a.AWS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &reference{uri: uri, store: store.New(awsapi.From(loaded, deployedToolTime, a.hasOwnEndpoint()).S3, bucket), aws: loaded}
+	if r.keys, err = r.store.Find(uri); err == nil {
+		r.rec, err = r.store.Record(ctx, r.keys)
+	}
+	if errors.Is(err, store.ErrNoReport) {
+		return nil, &Problem{Code: NotFound, What: err.Error(), Remedy: "check the address, --profile, and --region", Err: err}
+	}
+	if err != nil {
+		return nil, awsProblem("the report cannot be read", err)
+	}
+	return r, nil
+}
+
+// hasOwnEndpoint reports whether S3 is somewhere else than at AWS, where buckets have no host names of their own.
+func (a *App) hasOwnEndpoint() bool {
+	return a.Getenv("AWS_ENDPOINT_URL") != "" || a.Getenv("AWS_ENDPOINT_URL_S3") != ""
+}
+
+// localFolder returns the folder for what belongs to the report: that of a local report, or the one for a report in a bucket,
+// which is not changed.
+func (r *reference) localFolder() string {
+	if r.folder != "" {
+		return r.folder
+	}
+	return filepath.Join(reportsFolder, r.rec.StartedAt.UTC().Format("20060102-")+strings.TrimSuffix(filepath.Base(r.keys.Text), ".txt"))
+}
+
+// localAnswers returns the answers in the report's folder, oldest first.
+func (r *reference) localAnswers() []investigation.Answer {
+	var answers []investigation.Answer
+	for number := 1; number <= store.MaxAnswers; number++ {
+		raw, err := os.ReadFile(filepath.Join(r.localFolder(), answersFolder, fmt.Sprintf("%d.json", number)))
+		if err != nil {
+			break
+		}
+		var answer investigation.Answer
+		if json.Unmarshal(raw, &answer) == nil {
+			answers = append(answers, answer)
+		}
+	}
+	return answers
+}
+
+// saveAnswer writes an answer beside the report under the next number and returns the path of its text.
+func (r *reference) saveAnswer(answer *investigation.Answer, text func() string) (path string, err error) {
+	folder := filepath.Join(r.localFolder(), answersFolder)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return "", err
+	}
+	for number := 1; number <= store.MaxAnswers; number++ {
+		file, err := os.OpenFile(filepath.Join(folder, fmt.Sprintf("%d.json", number)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		answer.Number = number
+		body, err := report.AnswerJSON(answer)
+		if err == nil {
+			_, err = file.Write(body)
+		}
+		if err = errors.Join(err, file.Close()); err != nil {
+			return "", err
+		}
+		path = filepath.Join(folder, fmt.Sprintf("%d.txt", number))
+		return path, os.WriteFile(path, []byte(text()), 0o600)
+	}
+	return "", fmt.Errorf("the report has %d answers, the most that it may have", store.MaxAnswers)
+}
