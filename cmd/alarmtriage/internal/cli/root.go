@@ -34,6 +34,8 @@ func newRoot(app *App) *cobra.Command {
 	flags.BoolVar(&app.JSON, "json", false, "print the result as JSON on standard output")
 	root.AddCommand(
 		newInvestigate(app),
+		newDoctor(app),
+		newReports(app),
 		newVersion(app),
 		newServe(),
 	)
