@@ -166,7 +166,7 @@ func (a *App) investigate(ctx context.Context, text string, flags investigateFla
 	if err != nil {
 		return err
 	}
-	s.screen.line("Alarm:       %s, ALARM since %s, account %s, %s", alarm.Name, alarm.Time.Format("2006-01-02 15:04:05 MST"), alarm.Account, alarm.Region)
+	s.screen.line("Alarm: %s, ALARM since %s, account %s, %s", alarm.Name, alarm.Time.Format("2006-01-02 15:04:05 MST"), alarm.Account, alarm.Region)
 	s.screen.line("Credentials: %s", s.identity.ARN)
 	if err := s.openTool(ctx); err != nil {
 		return err
@@ -310,12 +310,12 @@ func (s *session) openTool(ctx context.Context) error {
 
 // introduce says what happens with whose permissions, and what does not.
 func (s *session) introduce() {
-	s.screen.line("Code:        runs %s", s.tool.Place)
+	s.screen.line("Code: runs %s", s.tool.Place)
 	limit := "no limit of its cost"
 	if s.flags.maxCost > 0 {
 		limit = fmt.Sprintf("at most about $%.2f", s.flags.maxCost)
 	}
-	s.screen.line("Model:       %s, %s", strings.Join(s.models(), ", then "), limit)
+	s.screen.line("Model: %s, %s", strings.Join(s.models(), ", then "), limit)
 	s.screen.line("It only reads. Writes, secrets, and personal data are refused, whatever these credentials allow. Nothing is written to AWS.")
 }
 
@@ -335,7 +335,7 @@ func (s *session) run(ctx context.Context, alarm *alarmevent.Alarm, instructions
 	ids := s.models()
 	rec := steps.NewRecord(alarm, newID(), ids[0], "", s.app.Now())
 	s.progress = newProgress(s.screen, s.clients.Bedrock, s.tool, s.app.Now)
-	defer s.progress.end()
+	defer s.progress.end(rec)
 	own := evidence.Triage{Account: s.identity.Account}
 	steps.CollectEvidence(bounded, s.progress, config.DefaultMaxQueryCostUSD, rec, own, s.app.Now, s.log)
 	err := steps.AskModel(bounded, s.agent(ids), investigation.Limits{

@@ -29,8 +29,9 @@ type progress struct {
 	stop    chan struct{}
 
 	mu       sync.Mutex
-	round    int
+	round    int    // that is running; 0: the evidence is collected
 	doing    string // what is going on now
+	ended    int    // rounds
 	awsCalls int
 	usage    investigation.Usage
 }
@@ -59,13 +60,14 @@ func (p *progress) redraw() {
 	}
 }
 
-// end removes the status. It may be called once.
-func (p *progress) end() {
+// end removes the status, and shows what the whole investigation has used. It may be called once.
+func (p *progress) end(rec *investigation.Record) {
 	close(p.stop)
 	p.mu.Lock()
-	p.doing = ""
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	p.doing, p.usage = "", rec.Usage
 	p.screen.end()
+	p.screen.line("Used: %d rounds · %s", len(rec.Rounds), p.sums())
 }
 
 // show draws the status. The caller holds the lock.
@@ -100,7 +102,8 @@ func (p *progress) Converse(
 	ctx context.Context, in *bedrockruntime.ConverseInput, opts ...func(*bedrockruntime.Options),
 ) (*bedrockruntime.ConverseOutput, error) {
 	p.mu.Lock()
-	round := p.round + 1
+	p.round = p.ended + 1
+	round := p.round
 	p.mu.Unlock()
 	p.begin(fmt.Sprintf("Round %d: asking the model", round))
 	return p.model.Converse(ctx, in, opts...)
@@ -109,23 +112,18 @@ func (p *progress) Converse(
 // Run runs a tool call.
 func (p *progress) Run(ctx context.Context, request toolcall.Request) (toolcall.Answer, error) {
 	p.mu.Lock()
-	isEvidence := p.usage.ModelCalls == 0 && p.round == 0
-	before := fmt.Sprintf("Round %d: ", p.round+1)
+	what := "Collecting evidence"
+	if p.round > 0 {
+		what = fmt.Sprintf("Round %d: %s", p.round, purpose(request.Command))
+	}
 	p.mu.Unlock()
-	what := "collecting evidence"
-	if !isEvidence {
-		what = purpose(request.Command)
-	}
-	if isEvidence {
-		before, what = "", "Collecting evidence"
-	}
-	p.begin(before + what)
+	p.begin(what)
 	answer, err := p.tool.Run(ctx, request)
 	p.mu.Lock()
 	p.awsCalls += len(answer.AWSCalls) + answer.AWSCallsCut
 	p.mu.Unlock()
 	if p.screen.live {
-		p.screen.write("", mark(answer, err)+" "+before+what+counted(answer))
+		p.screen.write("", mark(answer, err)+" "+what+counted(answer))
 	}
 	return answer, err
 }
@@ -154,9 +152,9 @@ func counted(answer toolcall.Answer) string {
 func (p *progress) checkpoint(rec *investigation.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.round, p.usage = len(rec.Rounds), rec.Usage
+	p.ended, p.usage = len(rec.Rounds), rec.Usage
 	if !p.screen.live {
-		p.screen.line("Round %d ended: %s", p.round, p.sums())
+		p.screen.line("Round %d ended: %s", p.ended, p.sums())
 	}
 }
 
