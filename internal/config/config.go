@@ -76,6 +76,9 @@ const SelfAlarmPrefix = "alarmtriage-self-"
 // SelfCheckEvent is the event that makes the orchestrator check itself.
 const SelfCheckEvent = `{"selfCheck":true}`
 
+// SilentSelfCheckEvent is the event that makes the orchestrator check itself without sending a notification.
+const SilentSelfCheckEvent = `{"selfCheck":true,"notify":false}`
+
 // Attributes of the investigations table that the construct defines.
 const (
 	TableKey = "pk"         // partition key, a string: an alarm's ARN, "fired#" and a time slot, "day#" and a date, "off-switch", or "selfcheck"

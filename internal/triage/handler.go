@@ -96,8 +96,8 @@ func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer,
 		result, err := h.handleAlarm(ctx, &order.Alarm, order.Token, order.ID)
 		return Answer{Results: []Result{result}}, err
 	}
-	if isSelfCheck(raw) {
-		return h.selfCheck(ctx, owner)
+	if ok, silent := isSelfCheck(raw); ok {
+		return h.selfCheck(ctx, owner, silent)
 	}
 	if order, ok := parseOrder(raw); ok {
 		return h.follow(ctx, owner, order)

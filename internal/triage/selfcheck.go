@@ -23,21 +23,28 @@ type SelfChecker interface {
 // maxSelfCheck is how long a self-check may take: a cold start of the tool, and three requests to a model.
 const maxSelfCheck = 60 * time.Second
 
-// isSelfCheck reports whether an event requests a self-check, as [config.SelfCheckEvent] does.
-func isSelfCheck(raw []byte) bool {
+// isSelfCheck reports whether an event requests a self-check, as [config.SelfCheckEvent] does, and whether its result
+// stays in the answer, as that of [config.SilentSelfCheckEvent] does.
+func isSelfCheck(raw []byte) (ok, silent bool) {
 	var order struct {
-		SelfCheck bool `json:"selfCheck"`
+		SelfCheck bool  `json:"selfCheck"`
+		Notify    *bool `json:"notify"`
 	}
-	return json.Unmarshal(raw, &order) == nil && order.SelfCheck
+	ok = json.Unmarshal(raw, &order) == nil && order.SelfCheck
+	return ok, ok && order.Notify != nil && !*order.Notify
 }
 
 // selfCheck runs the self-check and sends a notification if somebody must act. If the notification cannot
 // reach anybody, it returns an error, which Lambda reports through the Errors metric and the destination
-// for failed events.
-func (h *Handler) selfCheck(ctx context.Context, owner string) (Answer, error) {
+// for failed events. A silent self-check only answers: whoever invoked the function acts on it.
+func (h *Handler) selfCheck(ctx context.Context, owner string, silent bool) (Answer, error) {
 	budget := budgetOf(ctx, h.Now())
 	checked := h.SelfCheck.Run(ctx, min(maxSelfCheck, budget.agentEnds.Sub(h.Now())))
 	answer := Answer{Results: []Result{}, SelfCheck: &checked}
+	if silent {
+		h.Log.Info("silent self-check ended", "checks", len(checked.Checks), "problems", len(checked.Findings()))
+		return answer, nil
+	}
 	findings := checked.Findings()
 	h.emit(map[string]float64{emf.SelfCheckProblems: float64(len(findings))})
 	h.Log.Info("self-check ended", "checks", len(checked.Checks), "problems", len(findings))

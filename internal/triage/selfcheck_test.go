@@ -186,6 +186,21 @@ func TestSelfCheck_SendsNothingWhenEverythingWorks(t *testing.T) {
 	assert.Contains(t, lines[0], `"`+emf.SelfCheckProblems+`":0`)
 }
 
+// Whoever starts a silent self-check reads its answer. The weekly one must not be silenced by anything but the event.
+func TestSelfCheck_SilentOneOnlyAnswers(t *testing.T) {
+	for event, silent := range map[string]bool{
+		config.SilentSelfCheckEvent: true, config.SelfCheckEvent: false, `{"selfCheck":true,"notify":true}`: false, `{"selfCheck":true,"notify":null}`: false,
+	} {
+		b := newCheckHarness(t)
+		b.failing[firstModel], b.failing[secondModel] = awsapitest.ErrDown, awsapitest.ErrDown
+		answer, err := b.invoke(t, "request-1", event)
+		require.NoError(t, err)
+		require.NotEmpty(t, answer.SelfCheck.Findings(), event)
+		assert.Equal(t, silent, len(b.notifications()) == 0, event)
+		assert.Equal(t, silent, !strings.Contains(b.out.String(), emf.SelfCheckProblems), "its metric would start a self-alarm: %s", event)
+	}
+}
+
 func TestSelfCheck_AsksModelsForFewTokensThroughGuardrail(t *testing.T) {
 	b := newCheckHarness(t)
 	b.checker.Config.GuardrailID, b.checker.Config.GuardrailVersion = "guard", "3"

@@ -12,7 +12,8 @@ queries and filter patterns of logs, and world.py staged answers.
 It also corrects faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot delete
 a role that has policies, CloudFormation keeps the elements of lists that a condition omits, GetTopicAttributes always
 returns zero subscriptions, an update of a function does not change its LastModified, an update of a table does not
-record when its capacity changed, ListMetrics repeats metrics, and a rule cannot refer to the event bus of its stack.
+record when its capacity changed, ListMetrics repeats metrics, a rule cannot refer to the event bus of its stack, and
+TestEventPattern has no result.
 """
 
 import json
@@ -40,7 +41,8 @@ from moto.core.responses import ActionResult, BaseResponse
 from moto.core.exceptions import JsonRESTError
 from moto.core.utils import unix_time_millis
 from moto.dynamodb.models import DynamoDBBackend
-from moto.events.models import EventBus
+from moto.events.models import EventBus, EventPattern
+from moto.events.responses import EventsHandler
 from moto.iam.models import Role, iam_backends
 from moto.logs.models import LogsBackend
 from moto.logs.responses import LogsResponse
@@ -279,6 +281,15 @@ class Executed:
         return {"queryLanguage": "CWLI", "results": shown, "statistics": self.statistics, "status": self.status}
 
 
+def test_event_pattern(self: EventsHandler) -> str:
+    """Answers whether a pattern fits an event. moto has the comparison but not the operation."""
+    event = json.loads(self._get_param("Event") or "")
+    missing = [name for name in ("id", "account", "source", "time", "region", "resources", "detail-type") if name not in event]
+    if missing:
+        raise JsonRESTError("ValidationException", f"Event is not valid. Reason: mandatory fields are missing: {missing}")
+    return json.dumps({"Result": bool(EventPattern.load(self._get_param("EventPattern")).matches_event(event))})
+
+
 _start_query = LogsResponse.start_query
 
 
@@ -361,6 +372,7 @@ CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: igno
 CloudWatchBackend.get_filtered_metrics = get_filtered_metrics  # type: ignore[method-assign]
 CloudWatchResponse.put_composite_alarm = CloudWatchResponse.put_metric_alarm  # type: ignore[attr-defined]  # it reads AlarmRule
 DynamoDBBackend.update_table = update_table  # type: ignore[method-assign]
+EventsHandler.test_event_pattern = test_event_pattern  # type: ignore[assignment,method-assign]
 LogsResponse.start_query = start_query  # type: ignore[method-assign]
 LogsBackend.get_query_results = get_query_results  # type: ignore[method-assign]
 logs_models.LogQuery = Executed  # type: ignore[misc]

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -52,7 +53,7 @@ func newAsk(app *App) *cobra.Command {
 }
 
 func (a *App) ask(ctx context.Context, name, question string, flags askFlags) error {
-	err := flags.check()
+	err := cmp.Or(flags.modelFlags.check(), flags.placeFlags.check())
 	if err == nil {
 		err = investigation.CheckQuestion(question)
 	}

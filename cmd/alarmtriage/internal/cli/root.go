@@ -34,6 +34,8 @@ func newRoot(app *App) *cobra.Command {
 		newAsk(app),
 		newFeedback(app),
 		newReplay(app),
+		newDoctor(app),
+		newReports(app),
 		newVersion(app),
 		newServe(),
 	)

@@ -1,0 +1,326 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
+)
+
+// parallel is how many requests of one check run at the same time.
+const parallel = 8
+
+// Alarms lists the alarms of the account and Region by whether they start investigations. Alarms that watch an AlarmTriage
+// are in no list.
+type Alarms struct {
+	ByAction []string `json:"by_action"` // with the orchestrator as an action
+	ByTopic  []string `json:"by_topic"`  // that notify a topic to which the orchestrator is subscribed
+	ByRule   []string `json:"by_rule"`   // whose events a rule of EventBridge sends to the orchestrator
+	Without  []string `json:"without"`   // that start no investigation
+	Disabled []string `json:"disabled"`  // with an action or topic that starts investigations, but whose actions are disabled
+}
+
+// alarm is an alarm of the account.
+type alarm struct {
+	name, arn string
+	actions   []string
+	enabled   bool
+}
+
+// alarms reports which alarms start investigations.
+func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
+	all, err := d.listAlarms(ctx)
+	if err != nil {
+		return nil, unread("The alarms cannot be read", err)
+	}
+	topics, err := d.subscribedTopics(ctx, all)
+	if err != nil {
+		return nil, unread("The subscriptions of the alarms' topics cannot be read", err)
+	}
+	patterns, err := d.patterns(ctx)
+	if err != nil {
+		return nil, unread("The rules of EventBridge cannot be read", err)
+	}
+	sorted := &Alarms{ByAction: []string{}, ByTopic: []string{}, ByRule: []string{}, Without: []string{}, Disabled: []string{}}
+	var rest []alarm
+	for _, one := range all {
+		direct := slices.ContainsFunc(one.actions, d.isOrchestrator)
+		topic := slices.ContainsFunc(one.actions, func(action string) bool { return topics[action] })
+		switch {
+		case direct && one.enabled:
+			sorted.ByAction = append(sorted.ByAction, one.name)
+		case topic && one.enabled:
+			sorted.ByTopic = append(sorted.ByTopic, one.name)
+		default:
+			rest = append(rest, one)
+		}
+	}
+	matches := make([]bool, len(rest))
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for i := range rest {
+		group.Go(func() error {
+			var err error
+			matches[i], err = d.matches(ctx, rest[i], patterns)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, unread("EventBridge cannot compare the rules with the alarms", err)
+	}
+	for i, one := range rest {
+		switch {
+		case matches[i]:
+			sorted.ByRule = append(sorted.ByRule, one.name)
+		case slices.ContainsFunc(one.actions, func(action string) bool { return d.isOrchestrator(action) || topics[action] }):
+			sorted.Disabled = append(sorted.Disabled, one.name)
+		default:
+			sorted.Without = append(sorted.Without, one.name)
+		}
+	}
+	return sorted, judgeAlarms(*sorted, d.region)
+}
+
+// judgeAlarms returns the check of the lists.
+func judgeAlarms(a Alarms, region string) selfcheck.Check {
+	with := len(a.ByAction) + len(a.ByTopic) + len(a.ByRule)
+	total := with + len(a.Without) + len(a.Disabled)
+	detail := fmt.Sprintf("%d of %s start investigations: %d by their action, %d through a topic, %d through a rule.",
+		with, counted(total, "alarm"), len(a.ByAction), len(a.ByTopic), len(a.ByRule))
+	switch {
+	case total == 0:
+		return warning("The account has no alarms in this Region, except those that watch AlarmTriage.", "Create an alarm, and attach it with AttachAlarms.")
+	case with == 0:
+		return problem(detail, "Attach alarms with AttachAlarms, AttachAll, AttachTopic, or AttachEventRule, and deploy.")
+	case len(a.Disabled) > 0:
+		return warning(fmt.Sprintf("%s The actions of %s are disabled, so these never start one: %s.", detail, counted(len(a.Disabled), "alarm"), names(a.Disabled)),
+			fmt.Sprintf("aws cloudwatch enable-alarm-actions --region %s --alarm-names %s", region, quoted(a.Disabled)))
+	case len(a.Without) > 0:
+		check := fine("%s", detail)
+		check.Notes = []string{fmt.Sprintf("%s no investigation: %s.", startNo(len(a.Without)), names(a.Without))}
+		return check
+	}
+	return fine("%s", detail)
+}
+
+func startNo(n int) string {
+	if n == 1 {
+		return "1 alarm starts"
+	}
+	return fmt.Sprintf("%d alarms start", n)
+}
+
+// maxNames is how many names of alarms a sentence lists.
+const maxNames = 20
+
+func names(list []string) string {
+	if len(list) > maxNames {
+		return fmt.Sprintf("%s, and %d more", strings.Join(list[:maxNames], ", "), len(list)-maxNames)
+	}
+	return strings.Join(list, ", ")
+}
+
+// quoted returns names as arguments of a shell command.
+func quoted(list []string) string {
+	arguments := make([]string, len(list))
+	for i, name := range list {
+		arguments[i] = "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+	}
+	return strings.Join(arguments, " ")
+}
+
+func (d *Doctor) listAlarms(ctx context.Context) ([]alarm, error) {
+	var all []alarm
+	pages := cloudwatch.NewDescribeAlarmsPaginator(d.cloudwatch, &cloudwatch.DescribeAlarmsInput{
+		AlarmTypes: []cwtypes.AlarmType{cwtypes.AlarmTypeMetricAlarm, cwtypes.AlarmTypeCompositeAlarm}, MaxRecords: aws.Int32(100)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range page.MetricAlarms {
+			all = append(all, alarm{aws.ToString(one.AlarmName), aws.ToString(one.AlarmArn), one.AlarmActions, aws.ToBool(one.ActionsEnabled)})
+		}
+		for _, one := range page.CompositeAlarms {
+			all = append(all, alarm{aws.ToString(one.AlarmName), aws.ToString(one.AlarmArn), one.AlarmActions, aws.ToBool(one.ActionsEnabled)})
+		}
+	}
+	all = slices.DeleteFunc(all, func(one alarm) bool { return strings.HasPrefix(one.name, config.SelfAlarmPrefix) })
+	slices.SortFunc(all, func(a, b alarm) int { return strings.Compare(a.name, b.name) })
+	return all, nil
+}
+
+// isOrchestrator reports whether an action is the orchestrator, or a version or an alias of it.
+func (d *Doctor) isOrchestrator(action string) bool {
+	return action == d.found.ARN || strings.HasPrefix(action, d.found.ARN+":")
+}
+
+// subscribedTopics returns those topics of the alarms to which the orchestrator is subscribed.
+func (d *Doctor) subscribedTopics(ctx context.Context, all []alarm) (map[string]bool, error) {
+	found := map[string]bool{}
+	for _, one := range all {
+		for _, action := range one.actions {
+			if _, known := found[action]; known || !strings.Contains(action, ":sns:") {
+				continue
+			}
+			subscriptions, err := d.listSubscriptions(ctx, action)
+			if err != nil && !isNotFound(err) {
+				return nil, err
+			}
+			found[action] = slices.ContainsFunc(subscriptions, func(s subscription) bool { return d.isOrchestrator(s.endpoint) })
+		}
+	}
+	return found, nil
+}
+
+// subscription is a subscription of a topic.
+type subscription struct {
+	protocol, endpoint string
+	pending            bool
+}
+
+func (d *Doctor) listSubscriptions(ctx context.Context, topic string) ([]subscription, error) {
+	var found []subscription
+	pages := sns.NewListSubscriptionsByTopicPaginator(d.topics, &sns.ListSubscriptionsByTopicInput{TopicArn: &topic})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range page.Subscriptions {
+			found = append(found, subscription{aws.ToString(one.Protocol), aws.ToString(one.Endpoint),
+				!strings.HasPrefix(aws.ToString(one.SubscriptionArn), "arn:")})
+		}
+	}
+	return found, nil
+}
+
+// patterns returns the event patterns of the enabled rules of the default bus that invoke the orchestrator.
+func (d *Doctor) patterns(ctx context.Context) ([]string, error) {
+	var patterns []string
+	in := &eventbridge.ListRuleNamesByTargetInput{TargetArn: &d.found.ARN}
+	for {
+		page, err := d.rules.ListRuleNamesByTarget(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range page.RuleNames {
+			rule, err := d.rules.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name})
+			if err != nil {
+				return nil, err
+			}
+			if pattern := aws.ToString(rule.EventPattern); pattern != "" && rule.State != ebtypes.RuleStateDisabled {
+				patterns = append(patterns, pattern)
+			}
+		}
+		if page.NextToken == nil {
+			return patterns, nil
+		}
+		in.NextToken = page.NextToken
+	}
+}
+
+// matches asks EventBridge whether one of the patterns fits the event of an alarm.
+func (d *Doctor) matches(ctx context.Context, one alarm, patterns []string) (bool, error) {
+	for _, pattern := range patterns {
+		event, err := d.event(ctx, one, strings.Contains(pattern, `"alarmTags"`))
+		if err != nil {
+			return false, err
+		}
+		out, err := d.rules.TestEventPattern(ctx, &eventbridge.TestEventPatternInput{EventPattern: &pattern, Event: &event})
+		if err != nil {
+			return false, err
+		}
+		if out.Result {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// event returns the event with which CloudWatch reports that the alarm went to ALARM. Only the members that patterns select
+// are there.
+func (d *Doctor) event(ctx context.Context, one alarm, withTags bool) (string, error) {
+	detail := map[string]any{"alarmName": one.name, "state": map[string]any{"value": "ALARM"}}
+	if withTags {
+		out, err := d.cloudwatch.ListTagsForResource(ctx, &cloudwatch.ListTagsForResourceInput{ResourceARN: &one.arn})
+		if err != nil {
+			return "", err
+		}
+		tags := map[string]string{}
+		for _, tag := range out.Tags {
+			tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+		}
+		detail["alarmTags"] = tags
+	}
+	event, err := json.Marshal(map[string]any{
+		"version": "0", "id": "00000000-0000-0000-0000-000000000000", "source": alarmevent.EventSource,
+		"detail-type": alarmevent.DetailTypeStateChange, "account": d.account, "region": d.region,
+		"time": time.Now().UTC().Format(time.RFC3339), "resources": []string{one.arn}, "detail": detail,
+	})
+	return string(event), err
+}
+
+// subscriptions checks that people receive the notifications.
+func (d *Doctor) subscriptions(ctx context.Context) []selfcheck.Check {
+	var checks []selfcheck.Check
+	for _, topic := range []string{d.found.Config.TopicARN, d.found.Config.CardTopicARN} {
+		if topic == "" {
+			continue
+		}
+		check := d.subscriptionsOf(ctx, topic)
+		check.Part = "subscriptions of " + topic[strings.LastIndex(topic, ":")+1:]
+		checks = append(checks, check)
+	}
+	return checks
+}
+
+func (d *Doctor) subscriptionsOf(ctx context.Context, topic string) selfcheck.Check {
+	all, err := d.listSubscriptions(ctx, topic)
+	if err != nil {
+		return unread("The subscriptions cannot be read", err)
+	}
+	var pending, confirmed []string
+	var again string
+	for _, one := range all {
+		text := one.protocol + " " + one.endpoint
+		if !one.pending {
+			confirmed = append(confirmed, text)
+			continue
+		}
+		pending = append(pending, text)
+		again = fmt.Sprintf("aws sns subscribe --region %s --topic-arn %s --protocol %s --notification-endpoint %s", d.region, topic, one.protocol,
+			quoted([]string{one.endpoint}))
+	}
+	switch {
+	case len(pending) > 0:
+		return warning(fmt.Sprintf("%s not confirmed, so nobody receives notifications through it: %s. Confirmed: %d.",
+			isOrAre(len(pending)), names(pending), len(confirmed)),
+			"Confirm it with the link that SNS sent. The link is valid for two days; then, send another one: "+again)
+	case len(confirmed) == 0:
+		return problem("The topic has no subscription. Nobody receives its messages.",
+			fmt.Sprintf("aws sns subscribe --region %s --topic-arn %s --protocol email --notification-endpoint ADDRESS", d.region, topic))
+	}
+	return fine("%s: %s.", counted(len(confirmed), "confirmed subscription"), names(confirmed))
+}
+
+func isOrAre(n int) string {
+	if n == 1 {
+		return "1 subscription is"
+	}
+	return fmt.Sprintf("%d subscriptions are", n)
+}

@@ -1,0 +1,229 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/deployment"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
+)
+
+// identityTypes are the types of resources that define what the functions may do.
+var identityTypes = []string{"AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"}
+
+// drift asks CloudFormation whether the roles and policies of the stack are as they were deployed.
+func (d *Doctor) drift(ctx context.Context) []selfcheck.Check {
+	resources := d.found.Resources
+	if resources == nil {
+		var err error
+		if resources, err = d.stackOf(ctx); err != nil {
+			return one(skipped(fmt.Sprintf("The stack of the function %s is not known (%s), so the roles were not compared with it.",
+				d.found.Function, awsapi.Brief(err)), "Add --stack with the name of its stack."))
+		}
+	}
+	var checked int
+	var modified, unknown []string
+	for _, resource := range resources {
+		if !slices.Contains(identityTypes, resource.Type) {
+			continue
+		}
+		out, err := d.stacks.DetectStackResourceDrift(ctx, &cloudformation.DetectStackResourceDriftInput{
+			StackName: &resource.Stack, LogicalResourceId: &resource.LogicalID})
+		switch {
+		case err != nil && awsapi.Classify(err) == awsapi.ClassDenied:
+			return one(unread("CloudFormation cannot compare the roles with the stack", err))
+		case err != nil || out.StackResourceDrift == nil:
+			unknown = append(unknown, resource.Physical)
+			continue
+		}
+		switch out.StackResourceDrift.StackResourceDriftStatus {
+		case cfntypes.StackResourceDriftStatusInSync:
+			checked++
+		case cfntypes.StackResourceDriftStatusModified, cfntypes.StackResourceDriftStatusDeleted:
+			modified = append(modified, describeDrift(resource, out.StackResourceDrift))
+		default:
+			unknown = append(unknown, resource.Physical)
+		}
+	}
+	switch {
+	case len(modified) > 0:
+		stack := resources[0].Stack
+		return one(problem("Roles or policies are not as they were deployed: "+strings.Join(modified, "; ")+".",
+			fmt.Sprintf("Undo the change in IAM, or let CloudFormation undo it: aws cloudformation create-change-set --region %s --stack-name %s "+
+				"--change-set-name revert-drift --deployment-mode REVERT_DRIFT --use-previous-template --capabilities CAPABILITY_NAMED_IAM", d.region, stack)))
+	case checked == 0:
+		return one(skipped(fmt.Sprintf("CloudFormation compared none of the roles and policies: %s.", names(unknown)), ""))
+	}
+	check := fine("%s as deployed.", areSame(checked))
+	if len(unknown) > 0 {
+		check.Notes = []string{fmt.Sprintf("CloudFormation could not compare: %s.", names(unknown))}
+	}
+	return one(check)
+}
+
+func areSame(n int) string {
+	if n == 1 {
+		return "1 role or policy is"
+	}
+	return fmt.Sprintf("%d roles and policies are", n)
+}
+
+// describeDrift names a changed resource and what is different.
+func describeDrift(resource deployment.Resource, drift *cfntypes.StackResourceDrift) string {
+	if drift.StackResourceDriftStatus == cfntypes.StackResourceDriftStatusDeleted {
+		return resource.Physical + " was deleted"
+	}
+	var differences []string
+	for _, one := range drift.PropertyDifferences {
+		differences = append(differences, fmt.Sprintf("%s %s: deployed %s, now %s", strings.ToLower(string(one.DifferenceType)), aws.ToString(one.PropertyPath),
+			clip(aws.ToString(one.ExpectedValue)), clip(aws.ToString(one.ActualValue))))
+	}
+	return fmt.Sprintf("%s (%s)", resource.Physical, strings.Join(differences, ", "))
+}
+
+// stackOf returns the resources of the stack that the orchestrator belongs to.
+func (d *Doctor) stackOf(ctx context.Context) ([]deployment.Resource, error) {
+	out, err := d.stacks.DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{PhysicalResourceId: &d.found.Function})
+	if err != nil {
+		return nil, err
+	}
+	if len(out.StackResources) == 0 {
+		return nil, fmt.Errorf("no stack has it")
+	}
+	return deployment.Resources(ctx, d.stacks, aws.ToString(out.StackResources[0].StackName))
+}
+
+// encryption checks the keys that encrypt what AlarmTriage stores and sends. Whether the orchestrator may use those of the
+// table and the bucket is known from its self-check, which writes to both.
+func (d *Doctor) encryption(ctx context.Context) []selfcheck.Check {
+	users := map[string][]string{} // what a key encrypts, by the key
+	var unknown []string
+	add := func(what, key string, err error) {
+		switch {
+		case err != nil:
+			unknown = append(unknown, fmt.Sprintf("%s (%s)", what, awsapi.Brief(err)))
+		case key != "":
+			users[key] = append(users[key], what)
+		}
+	}
+	key, err := d.bucketKey(ctx)
+	add("the reports bucket", key, err)
+	key, err = d.tableKey(ctx)
+	add("the table", key, err)
+	for _, topic := range []string{d.found.Config.TopicARN, d.found.Config.CardTopicARN} {
+		if topic != "" {
+			key, err = d.topicKey(ctx, topic)
+			add("the topic "+topic[strings.LastIndex(topic, ":")+1:], key, err)
+		}
+	}
+	key, err = d.logKey(ctx, d.found.LogGroup)
+	add("the log group "+d.found.LogGroup, key, err)
+	for _, function := range []string{d.found.Function, d.found.Config.ToolFunction} {
+		out, err := d.functions.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &function})
+		if err != nil {
+			add("the environment of "+function, "", err)
+			continue
+		}
+		add("the environment of "+function, aws.ToString(out.KMSKeyArn), nil)
+	}
+	var checks []selfcheck.Check
+	for id, uses := range users {
+		check := d.key(ctx, id, strings.Join(uses, ", "))
+		check.Part = "key " + id
+		checks = append(checks, check)
+	}
+	slices.SortFunc(checks, func(a, b selfcheck.Check) int { return strings.Compare(a.Part, b.Part) })
+	switch {
+	case len(unknown) > 0:
+		checks = append(checks, skipped("The keys of these cannot be read: "+strings.Join(unknown, "; ")+".", ""))
+	case len(checks) == 0:
+		checks = append(checks, fine("AWS's own keys encrypt everything."))
+	}
+	return checks
+}
+
+// key checks that a key can be used.
+func (d *Doctor) key(ctx context.Context, id, uses string) selfcheck.Check {
+	out, err := d.keys.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &id})
+	switch {
+	case err != nil && isNotFound(err):
+		return problem(fmt.Sprintf("The key does not exist. It encrypts %s.", uses), "Set the prop to a key that exists, and deploy.")
+	case err != nil:
+		return unread(fmt.Sprintf("The key of %s cannot be read", uses), err)
+	case out.KeyMetadata == nil:
+		return skipped("KMS did not return the key's state.", "")
+	}
+	state := out.KeyMetadata.KeyState
+	switch state {
+	case kmstypes.KeyStateEnabled:
+		return fine("The key is enabled. It encrypts %s.", uses)
+	case kmstypes.KeyStateDisabled:
+		return problem(fmt.Sprintf("The key is disabled. It encrypts %s.", uses), fmt.Sprintf("aws kms enable-key --region %s --key-id %s", d.region, id))
+	case kmstypes.KeyStatePendingDeletion:
+		return problem(fmt.Sprintf("The key will be deleted. It encrypts %s.", uses),
+			fmt.Sprintf("aws kms cancel-key-deletion --region %s --key-id %s && aws kms enable-key --region %s --key-id %s", d.region, id, d.region, id))
+	}
+	return problem(fmt.Sprintf("The key is in the state %s. It encrypts %s.", state, uses), "See the key in the console of KMS.")
+}
+
+func (d *Doctor) bucketKey(ctx context.Context) (string, error) {
+	out, err := d.bucket.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &d.found.Config.ReportsBucket})
+	if err != nil {
+		if strings.Contains(err.Error(), "ServerSideEncryptionConfigurationNotFoundError") {
+			return "", nil
+		}
+		return "", err
+	}
+	if out.ServerSideEncryptionConfiguration == nil {
+		return "", nil
+	}
+	for _, rule := range out.ServerSideEncryptionConfiguration.Rules {
+		if rule.ApplyServerSideEncryptionByDefault != nil && aws.ToString(rule.ApplyServerSideEncryptionByDefault.KMSMasterKeyID) != "" {
+			return *rule.ApplyServerSideEncryptionByDefault.KMSMasterKeyID, nil
+		}
+	}
+	return "", nil
+}
+
+func (d *Doctor) tableKey(ctx context.Context) (string, error) {
+	out, err := d.table.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &d.found.Config.Table})
+	if err != nil || out.Table == nil || out.Table.SSEDescription == nil {
+		return "", err
+	}
+	return aws.ToString(out.Table.SSEDescription.KMSMasterKeyArn), nil
+}
+
+func (d *Doctor) topicKey(ctx context.Context, topic string) (string, error) {
+	out, err := d.topics.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &topic})
+	if err != nil {
+		return "", err
+	}
+	return out.Attributes["KmsMasterKeyId"], nil
+}
+
+func (d *Doctor) logKey(ctx context.Context, group string) (string, error) {
+	out, err := d.logs.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &group})
+	if err != nil {
+		return "", err
+	}
+	for _, one := range out.LogGroups {
+		if aws.ToString(one.LogGroupName) == group {
+			return aws.ToString(one.KmsKeyId), nil
+		}
+	}
+	return "", nil
+}

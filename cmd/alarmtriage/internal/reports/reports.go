@@ -1,0 +1,239 @@
+// Package reports reads the reports of a deployed AlarmTriage from its bucket, or those of a local folder, and computes
+// statistics over them.
+package reports
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+)
+
+const (
+	// parallel is how many reports are read at the same time.
+	parallel = 8
+
+	// maxReport is the size of the largest report that is read, in bytes.
+	maxReport = 64 << 20
+
+	day = 24 * time.Hour
+)
+
+// Period is a period of time. A report belongs to the period in which its investigation began.
+type Period struct{ From, To time.Time }
+
+func (p Period) contains(at time.Time) bool { return !at.Before(p.From) && at.Before(p.To) }
+
+// Source has reports.
+type Source interface {
+	// List returns the reports of a period, newest first. Unreadable has one line for each report that cannot be read.
+	List(ctx context.Context, period Period) (found []Report, unreadable []string, err error)
+	// Form returns a form of a report, such as its text. ext is .txt, .html, or .json.
+	Form(ctx context.Context, report Report, ext string) ([]byte, error)
+}
+
+// Report is one report.
+type Report struct {
+	Where  string // s3://bucket/key of the JSON form, or the name of its file
+	Record investigation.Record
+}
+
+// decode reads the JSON form of a report.
+func decode(where string, body []byte) (Report, error) {
+	report := Report{Where: where}
+	if err := json.Unmarshal(body, &report.Record); err != nil {
+		return report, fmt.Errorf("%s is not a report: %w", where, err)
+	}
+	if report.Record.SchemaVersion == "" || report.Record.ID == "" {
+		return report, fmt.Errorf("%s is not a report", where)
+	}
+	return report, nil
+}
+
+func newestFirst(found []Report) {
+	slices.SortFunc(found, func(a, b Report) int { return b.Record.StartedAt.Compare(a.Record.StartedAt) })
+}
+
+// Bucket is a [Source]: the reports bucket of a deployed AlarmTriage.
+type Bucket struct {
+	Client S3
+	Name   string
+}
+
+// S3 is the part of S3 that reads reports.
+type S3 interface {
+	ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input, opts ...func(*s3.Options)) (*s3.ListObjectsV2Output, error)
+	GetObject(ctx context.Context, in *s3.GetObjectInput, opts ...func(*s3.Options)) (*s3.GetObjectOutput, error)
+}
+
+// List implements [Source].
+func (b Bucket) List(ctx context.Context, period Period) (found []Report, unreadable []string, err error) {
+	var keys []string
+	for date := period.From.UTC().Truncate(day); date.Before(period.To); date = date.Add(day) {
+		prefix := config.ReportsPrefix + date.Format("2006/01/02/")
+		pages := s3.NewListObjectsV2Paginator(b.Client, &s3.ListObjectsV2Input{Bucket: &b.Name, Prefix: &prefix, Delimiter: aws.String("/")})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return nil, nil, fmt.Errorf("list the reports of s3://%s/%s: %w", b.Name, prefix, err)
+			}
+			for _, object := range page.Contents {
+				if key := aws.ToString(object.Key); isRecord(key) {
+					keys = append(keys, key)
+				}
+			}
+		}
+	}
+	reports, problems := make([]Report, len(keys)), make([]error, len(keys))
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for i, key := range keys {
+		group.Go(func() error {
+			body, err := b.get(ctx, key)
+			if err == nil {
+				reports[i], err = decode(b.uri(key), body)
+			}
+			problems[i] = err
+			return nil
+		})
+	}
+	_ = group.Wait()
+	for i := range keys {
+		switch {
+		case problems[i] != nil:
+			unreadable = append(unreadable, problems[i].Error())
+		case period.contains(reports[i].Record.StartedAt):
+			found = append(found, reports[i])
+		}
+	}
+	if len(keys) > 0 && len(unreadable) == len(keys) {
+		return nil, nil, fmt.Errorf("read the reports: %w", problems[0])
+	}
+	newestFirst(found)
+	return found, unreadable, nil
+}
+
+// isRecord reports whether a key is that of a report's JSON form.
+func isRecord(key string) bool {
+	return strings.HasSuffix(key, ".json") && !strings.HasSuffix(key, "-conversation.json") && !strings.HasPrefix(key, config.CheckpointsPrefix)
+}
+
+func (b Bucket) uri(key string) string { return "s3://" + b.Name + "/" + key }
+
+func (b Bucket) get(ctx context.Context, key string) ([]byte, error) {
+	out, err := b.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.Name, Key: &key})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", b.uri(key), err)
+	}
+	defer out.Body.Close()
+	return readAll(b.uri(key), out.Body)
+}
+
+func readAll(where string, from io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(from, maxReport+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", where, err)
+	case len(body) > maxReport:
+		return nil, fmt.Errorf("read %s: it has more than %d bytes", where, maxReport)
+	}
+	return body, nil
+}
+
+// Form implements [Source].
+func (b Bucket) Form(ctx context.Context, report Report, ext string) ([]byte, error) {
+	key := strings.TrimPrefix(report.Where, b.uri(""))
+	return b.get(ctx, strings.TrimSuffix(key, ".json")+ext)
+}
+
+// Folder is a [Source]: a folder with the folders that `alarmtriage investigate` wrote.
+type Folder string
+
+// recordFile is the name of the JSON form in the folder of a report.
+const recordFile = "report.json"
+
+// List implements [Source].
+func (f Folder) List(_ context.Context, period Period) (found []Report, unreadable []string, err error) {
+	files, err := filepath.Glob(filepath.Join(string(f), "*", recordFile))
+	if err != nil {
+		return nil, nil, fmt.Errorf("list the reports of %s: %w", string(f), err)
+	}
+	if _, err := os.Stat(string(f)); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("the folder %s does not exist: %w", string(f), err)
+	}
+	for _, file := range files {
+		report, err := readFile(file)
+		switch {
+		case err != nil:
+			unreadable = append(unreadable, err.Error())
+		case period.contains(report.Record.StartedAt):
+			found = append(found, report)
+		}
+	}
+	newestFirst(found)
+	return found, unreadable, nil
+}
+
+func readFile(name string) (Report, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return Report{}, err
+	}
+	defer file.Close()
+	body, err := readAll(name, file)
+	if err != nil {
+		return Report{}, err
+	}
+	return decode(name, body)
+}
+
+// Form implements [Source].
+func (f Folder) Form(_ context.Context, report Report, ext string) ([]byte, error) {
+	name := strings.TrimSuffix(report.Where, path.Ext(report.Where)) + ext
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return readAll(name, file)
+}
+
+// Contains reports whether a report mentions a text, ignoring case: in its alarm, its summary, its cause, its findings, its
+// actions, or its evidence.
+func (r Report) Contains(text string) bool {
+	text = strings.ToLower(text)
+	rec := &r.Record
+	texts := []string{rec.ID, rec.Alarm.Name, rec.Alarm.ARN, rec.Alarm.Account, rec.AccountName, rec.Alarm.Region, rec.Report.Summary, rec.Report.RootCause, rec.Report.Impact, rec.Report.FreeText}
+	for _, finding := range rec.Report.Findings {
+		texts = append(texts, finding.Statement)
+		for _, citation := range finding.Evidence {
+			texts = append(texts, citation.Quote)
+		}
+	}
+	for _, action := range rec.Report.Actions {
+		texts = append(texts, action.Text, action.Command)
+	}
+	for _, seen := range rec.Evidence.Seen {
+		texts = append(texts, seen.About, seen.Text)
+	}
+	for _, change := range rec.Evidence.Changes {
+		texts = append(texts, change.Event, change.User, change.Actor)
+		texts = append(texts, change.Resources...)
+	}
+	return slices.ContainsFunc(texts, func(one string) bool { return strings.Contains(strings.ToLower(one), text) })
+}

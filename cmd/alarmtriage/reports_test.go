@@ -1,0 +1,166 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
+)
+
+// recordOf returns the record of an investigation that began some time ago.
+func recordOf(id, alarm string, ago time.Duration, cost float64, cause string) *investigation.Record {
+	began := time.Now().UTC().Add(-ago)
+	rec := &investigation.Record{
+		SchemaVersion: investigation.SchemaVersion, ID: id, StartedAt: began, EndedAt: began.Add(95 * time.Second), Model: "us.amazon.nova-2-lite-v1:0",
+		Outcome: investigation.OutcomeCompleted,
+		Alarm: alarmevent.Alarm{Name: alarm, ARN: "arn:aws:cloudwatch:us-east-1:123456789012:alarm:" + alarm, Account: moto.Account, Region: moto.Region,
+			Time: began, State: alarmevent.StateAlarm},
+		Report: investigation.Report{Summary: "The order service fails.", RootCause: cause, Confidence: investigation.Confirmed, Severity: investigation.SeverityHigh},
+		Usage:  investigation.Usage{ModelCalls: 3, CostUSD: cost, PriceKnown: true},
+	}
+	if cause == "" {
+		rec.Outcome = investigation.OutcomeFallback
+	}
+	return rec
+}
+
+// storeReports creates a bucket with the reports of records, as the orchestrator stores them, and things that are no reports.
+func storeReports(t *testing.T, bucket string, records ...*investigation.Record) {
+	t.Helper()
+	client := s3.NewFromConfig(cloud.Config(), func(o *s3.Options) { o.UsePathStyle = true })
+	_, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket})
+	require.NoError(t, err)
+	put := func(key string, body []byte) {
+		_, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body)})
+		require.NoError(t, err)
+	}
+	renderer := report.NewRenderer(report.Home{Region: moto.Region, Bucket: bucket})
+	for _, rec := range records {
+		keys := store.KeysFor(rec)
+		body, err := renderer.JSON(rec)
+		require.NoError(t, err)
+		put(keys.JSON, body)
+		put(keys.Text, []byte("TEXT OF "+rec.ID+" \x1b[31mred"))
+		put(keys.HTML, []byte("<p>PAGE OF "+rec.ID))
+		put(keys.Conversation, []byte(`[]`))
+	}
+	put(strings.TrimSuffix(store.KeysFor(records[0]).JSON, ".json")+"-broken.json", []byte(`{"id":`))
+	put("reports/checkpoints/x.json", []byte(`{}`))
+}
+
+func TestReports_ListsSearchesShowsAndCounts(t *testing.T) {
+	t.Parallel()
+	const bucket = "reports-of-the-command"
+	b := newBench(t, model.Script{})
+	storeReports(t, bucket,
+		recordOf("aaa1", "orders-errors", 2*time.Hour, 0.10, "The role lost dynamodb:GetItem."),
+		recordOf("bbb2", "orders-errors", 26*time.Hour, 0.30, "A deployment \x1b[31mremoved the index."),
+		recordOf("ccc3", "<b>stock</b>", 50*time.Hour, 0.20, ""),
+		recordOf("ddd4", "old-alarm", 9*24*time.Hour, 5, "Old."),
+	)
+
+	list := b.run("reports", "list", "--bucket", bucket)
+	require.Equal(t, 0, list.code, list.stderr)
+	lines := strings.Split(strings.TrimSpace(list.stdout), "\n")
+	require.Len(t, lines, 4, "a title and the reports of the last 7 days: %s", list.stdout)
+	assert.Contains(t, lines[1], "confirmed: The role lost dynamodb:GetItem.  aaa1")
+	assert.Contains(t, lines[3], "no conclusion")
+	assert.NotContains(t, list.stdout, "\x1b", "a model's text moves no cursor")
+	assert.Contains(t, list.stderr, "Left out: s3://"+bucket+"/", "the broken object is named")
+
+	found := b.run("reports", "search", "REMOVED the index", "--bucket", bucket, "--json")
+	require.Equal(t, 0, found.code, found.stderr)
+	var summaries []struct{ ID, Alarm, Report string }
+	require.NoError(t, json.Unmarshal([]byte(found.stdout), &summaries))
+	require.Len(t, summaries, 1)
+	assert.Equal(t, "bbb2", summaries[0].ID)
+
+	for _, name := range []string{"bbb2", summaries[0].Report, strings.TrimSuffix(summaries[0].Report, ".json") + ".txt"} {
+		shown := b.run("reports", "show", name, "--bucket", bucket)
+		require.Equal(t, 0, shown.code, shown.stderr)
+		assert.Equal(t, "TEXT OF bbb2 red\n", shown.stdout, name)
+	}
+	page := b.run("reports", "show", "bbb2", "--bucket", bucket, "--form", "html")
+	assert.Equal(t, "<p>PAGE OF bbb2\n", page.stdout)
+
+	statistics := b.run("reports", "stats", "--bucket", bucket, "--since", "7d", "--html", "week.html", "--json")
+	require.Equal(t, 0, statistics.code, statistics.stderr)
+	var counted struct {
+		Investigations, Alarms int
+		Outcomes               map[string]int
+		CostUSD                float64 `json:"cost_usd"`
+		MedianCostUSD          float64 `json:"median_cost_usd"`
+		MedianSeconds          float64 `json:"median_seconds"`
+		Offenders              []struct {
+			Alarm          string
+			Investigations int
+			Cause          string
+		}
+		Days []struct{ Investigations int }
+	}
+	require.NoError(t, json.Unmarshal([]byte(statistics.stdout), &counted))
+	assert.Equal(t, 3, counted.Investigations)
+	assert.Equal(t, map[string]int{"completed": 2, "fallback": 1}, counted.Outcomes)
+	assert.InDelta(t, 0.60, counted.CostUSD, 1e-9)
+	assert.InDelta(t, 0.20, counted.MedianCostUSD, 1e-9)
+	assert.InDelta(t, 95, counted.MedianSeconds, 1e-9)
+	require.Len(t, counted.Offenders, 2)
+	assert.Equal(t, "orders-errors", counted.Offenders[0].Alarm)
+	assert.Equal(t, 2, counted.Offenders[0].Investigations)
+	assert.Equal(t, "The role lost dynamodb:GetItem.", counted.Offenders[0].Cause, "of the last investigation")
+	assert.Len(t, counted.Days, 8, "days without an investigation are days, too")
+	html, err := os.ReadFile(filepath.Join(b.dir, "week.html"))
+	require.NoError(t, err)
+	assert.Contains(t, string(html), "&lt;b&gt;stock&lt;/b&gt;")
+	assert.NotContains(t, string(html), "<b>stock")
+	assert.Contains(t, b.run("reports", "stats", "--bucket", bucket, "--since", "7d").stdout, "3 investigations of 2 alarms\nCost: $0.60, median $0.20\nTime: median 1m35s, 90 % within 1m35s\n")
+
+	for _, tt := range []struct {
+		name      string
+		arguments []string
+		code      int
+		stderr    string
+	}{
+		{"no such report", []string{"reports", "show", "zzz", "--bucket", bucket}, 5, `there is no report "zzz" in s3://` + bucket},
+		{"no such bucket", []string{"reports", "list", "--bucket", "no-such-bucket-here"}, 4, "the reports cannot be read"},
+		{"no such folder", []string{"reports", "list", "--folder", "nowhere"}, 5, "the folder nowhere does not exist"},
+		{"no time", []string{"reports", "list", "--bucket", bucket, "--since", "yesterday"}, 2, `--since "yesterday" is not a time`},
+		{"empty period", []string{"reports", "list", "--bucket", bucket, "--since", "1h", "--until", "2h"}, 2, "the period of --since and --until is empty"},
+		{"no form", []string{"reports", "show", "bbb2", "--form", "pdf"}, 2, `there is no form "pdf"`},
+		{"no deployment", []string{"reports", "list", "--region", "eu-west-3"}, 5, "there is no AlarmTriage in this account and Region (eu-west-3)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := b.run(tt.arguments...)
+			assert.Equal(t, tt.code, got.code, got.stderr)
+			assert.Contains(t, got.stderr, tt.stderr)
+		})
+	}
+}
+
+func TestReports_ReadsTheFolderOfTheCommand(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, concluding())
+	ran := b.run("investigate", alarmName)
+	require.Equal(t, 0, ran.code, ran.stderr)
+
+	list := b.run("reports", "list", "--folder", "alarmtriage-reports")
+	assert.Contains(t, list.stdout, "confirmed: dynamodb:GetItem is denied.")
+	folder, err := filepath.Rel(b.dir, b.folder())
+	require.NoError(t, err)
+	shown := b.run("reports", "show", folder)
+	assert.Equal(t, b.file("report.txt")+"\n", shown.stdout)
+}
