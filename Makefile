@@ -64,7 +64,7 @@ unit: ## run the Go tests except those in e2e and integ
 	$(TEMPLATE_TESTS) $(GO) test -count=1 -timeout 15m $$($(GO) list ./... | grep -v -e /e2e -e /evals -e /node_modules/)
 
 python: ## run the tests of the Python layer on every interpreter found
-	cd local/moto && $(VENV)/bin/python -m unittest -q test_insights test_metric_data test_metrics test_server
+	cd local/moto && $(VENV)/bin/python -m unittest -q test_accounts test_insights test_metric_data test_metrics test_server
 	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
 
 e2e: ## run the tests of the real binaries on the local stand-ins (about 15 minutes)

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -45,19 +43,6 @@ func shellFor(t *testing.T, cloud *moto.Server, settings map[string]any) []strin
 	return env
 }
 
-// credentialsOf returns credentials of an account. moto lets everybody assume every role.
-func credentialsOf(t *testing.T, cloud *moto.Server, account string) []string {
-	t.Helper()
-	assumed, err := sts.NewFromConfig(cloud.Config()).AssumeRole(t.Context(), &sts.AssumeRoleInput{
-		RoleArn: aws.String("arn:aws:iam::" + account + ":role/Admin"), RoleSessionName: aws.String("readme"),
-	})
-	require.NoError(t, err)
-	return []string{
-		"AWS_ACCESS_KEY_ID=" + *assumed.Credentials.AccessKeyId, "AWS_SECRET_ACCESS_KEY=" + *assumed.Credentials.SecretAccessKey,
-		"AWS_SESSION_TOKEN=" + *assumed.Credentials.SessionToken, "CDK_DEFAULT_ACCOUNT=" + account,
-	}
-}
-
 // accountsOf are the accounts with whose credentials the READMEs run their blocks, if they name accounts.
 var accountsOf = map[string][]string{
 	"03-central-account": {"111122223333", "444455556666", "444455556666", "111122223333"},
@@ -91,7 +76,7 @@ func TestExamples_CommandsOfTheirReadmesWork(t *testing.T) {
 			for i, block := range blocks {
 				own := env
 				if accounts != nil {
-					own = append(env[:len(env):len(env)], credentialsOf(t, cloud, accounts[i])...)
+					own = append(env[:len(env):len(env)], cloud.As(accounts[i]).Environ()...)
 				}
 				log := run(t, dir, own, "bash", "-euo", "pipefail", "-c", block)
 				assert.NotContains(t, log, "feature flags are not configured")

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/logbuffer"
 )
@@ -24,10 +25,10 @@ import (
 // EnvVenv names the Python environment that has moto; the default is .build/venv of the checkout.
 const EnvVenv = "ALARMTRIAGE_VENV"
 
-// Region and account of all clients of the stand-ins.
+// Region and account of the clients of the stand-ins.
 const (
-	Region  = "us-east-1" // unless [Server.In] names another
-	Account = "123456789012"
+	Region  = "us-east-1"    // unless [Server.In] names another
+	Account = "123456789012" // unless [Server.As] names another
 )
 
 const (
@@ -35,13 +36,15 @@ const (
 	maxLog       = 1 << 20          // bytes of the server's output that are kept for the error of a failed start
 )
 
-// Server is a running moto server with an empty account.
+// Server is a running moto server with empty accounts.
 type Server struct {
-	URL    string // http://localhost:PORT; moto recognizes bucket names in hosts below localhost
-	Region string // of its clients; moto itself serves every Region
-	cmd    *exec.Cmd
-	log    *logbuffer.Buffer
-	done   chan struct{}
+	URL     string // http://localhost:PORT; moto recognizes bucket names in hosts below localhost
+	Region  string // of its clients; moto itself serves every Region
+	Account string // of its clients; moto itself serves every account
+
+	cmd  *exec.Cmd
+	log  *logbuffer.Buffer
+	done chan struct{}
 }
 
 // In returns the same server for clients in another Region. Only stop the original one.
@@ -50,6 +53,35 @@ func (s *Server) In(region string) *Server {
 	elsewhere.Region = region
 	return &elsewhere
 }
+
+// As returns the same server for clients of another account. Only stop the original one.
+func (s *Server) As(account string) *Server {
+	other := *s
+	other.Account = account
+	return &other
+}
+
+// lambdaKey is the access key of the service that runs functions, which accounts.py knows.
+const lambdaKey = "AKIASERVICE000LAMBDA"
+
+// RoleEnvironment returns environment variables with credentials of the role of a function, as Lambda sets them. The role must
+// trust Lambda.
+func (s *Server) RoleEnvironment(ctx context.Context, roleARN, function string) (map[string]string, error) {
+	cfg := s.Config()
+	cfg.Credentials = credentials.NewStaticCredentialsProvider(lambdaKey, "any", "")
+	assumed, err := sts.NewFromConfig(cfg).AssumeRole(ctx, &sts.AssumeRoleInput{
+		RoleArn: &roleARN, RoleSessionName: aws.String(function[:min(len(function), maxSessionName)]),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("assume the role %s for function %s: %w", roleARN, function, err)
+	}
+	c := assumed.Credentials
+	return map[string]string{
+		"AWS_ACCESS_KEY_ID": *c.AccessKeyId, "AWS_SECRET_ACCESS_KEY": *c.SecretAccessKey, "AWS_SESSION_TOKEN": *c.SessionToken,
+	}, nil
+}
+
+const maxSessionName = 64 // characters, of AWS STS
 
 // Root returns the root folder of the checkout that this program was compiled from. It panics if the sources
 // are gone or the program was built with -trimpath.
@@ -87,7 +119,7 @@ func Start(ctx context.Context) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		URL: "http://localhost:" + strconv.Itoa(port), Region: Region,
+		URL: "http://localhost:" + strconv.Itoa(port), Region: Region, Account: Account,
 		log: &logbuffer.Buffer{MaxBytes: maxLog}, done: make(chan struct{}),
 	}
 	s.cmd = exec.Command(python, filepath.Join(Root(), "local", "moto", "server.py"), "-H", "127.0.0.1", "-p", strconv.Itoa(port))
@@ -155,8 +187,16 @@ func (s *Server) Config() aws.Config {
 	return aws.Config{
 		Region:       s.Region,
 		BaseEndpoint: aws.String(s.URL),
-		Credentials:  credentials.NewStaticCredentialsProvider("testing", "testing", ""),
+		Credentials:  credentials.NewStaticCredentialsProvider(s.key(), "testing", ""),
 	}
+}
+
+// key returns the access key of the clients' account, as accounts.py knows it.
+func (s *Server) key() string {
+	if s.Account == Account {
+		return "testing"
+	}
+	return "AKIAROOT" + s.Account
 }
 
 // Environ returns the environment variables for programs that use the server: endpoints, Region, and dummy
@@ -166,8 +206,8 @@ func (s *Server) Environ() []string {
 		"AWS_ENDPOINT_URL=" + s.URL,
 		"AWS_ENDPOINT_URL_S3=" + s.URL,
 		"AWS_REGION=" + s.Region, "AWS_DEFAULT_REGION=" + s.Region,
-		"AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing",
-		"CDK_DEFAULT_ACCOUNT=" + Account, "CDK_DEFAULT_REGION=" + s.Region,
+		"AWS_ACCESS_KEY_ID=" + s.key(), "AWS_SECRET_ACCESS_KEY=testing",
+		"CDK_DEFAULT_ACCOUNT=" + s.Account, "CDK_DEFAULT_REGION=" + s.Region,
 		"AWS_EC2_METADATA_DISABLED=true",
 	}
 }

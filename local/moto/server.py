@@ -6,8 +6,8 @@ The first two return what happened in this server: the alarm's state changes and
 header X-Event-Time (seconds since 1970) of a request sets the time of its event, which the demo uses to create a
 past; with X-Event-Silent it is not recorded.
 
-Other files add more: appconfig.py and health.py operations, insights.py queries and filter patterns of logs, and world.py
-staged answers.
+Other files add more: accounts.py accounts and the roles that they assume, appconfig.py and health.py operations, insights.py
+queries and filter patterns of logs, and world.py staged answers.
 
 It also corrects faults of moto: CloudFormation loses the layers of an updated function, CloudFormation cannot delete
 a role that has policies, CloudFormation keeps the elements of lists that a condition omits, GetTopicAttributes always
@@ -23,6 +23,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import world  # first: it replaces moto's clock
+import accounts
 import appconfig  # noqa: F401
 import health  # noqa: F401
 import insights
@@ -52,6 +53,7 @@ from moto.utilities.utils import get_partition
 UNLISTED = ("Get", "List", "Describe", "Head", "Lookup", "Filter", "Query", "Scan", "Batch", "Search", "PutLogEvents", "PutMetricData",
             "Assume", "Send", "Receive", "Invoke", "PutItem", "UpdateItem", "DeleteItem", "PutEvents")
 MAX_EVENTS = 1000
+GLOBAL = ("iam", "cloudfront", "route53", "organizations")  # services whose events are in us-east-1
 # CloudTrail adds the version of Lambda's API to the names of its events, and "v2" to these.
 LAMBDA_V2 = ("UpdateFunctionCode", "UpdateFunctionConfiguration", "AddPermission", "RemovePermission", "TagResource", "UntagResource")
 VERSION = re.compile(r"^/(\d{4})-(\d\d)-(\d\d)/")
@@ -116,12 +118,15 @@ def _record(response: BaseResponse) -> None:
     at = datetime.fromtimestamp(float(stamp), timezone.utc) if stamp else datetime.now(timezone.utc)
     user = _user(response)
     name = _event_name(response, action)
+    home = "us-east-1" if service in GLOBAL else response.region
     event = {
+        "account": response.current_account, "region": home,
         "EventId": str(uuid.uuid4()), "EventName": name, "ReadOnly": "false", "EventTime": at.timestamp(),
         "EventSource": {"cloudwatch": "monitoring"}.get(service, service) + ".amazonaws.com", "Username": user,
         "Resources": [{"ResourceName": name} for name in _names(parameters)],
         "CloudTrailEvent": json.dumps({
-            "eventName": name, "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "awsRegion": response.region,
+            "eventName": name, "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "awsRegion": home,
+            "recipientAccountId": response.current_account,
             "userIdentity": {"type": "IAMUser", "userName": user}, "requestParameters": recorded(parameters),
         }, default=str),
     }
@@ -151,6 +156,7 @@ def stage_trail(new: dict[str, Any]) -> None:
         if entry.get("error"):
             details |= {"errorCode": entry["error"], "errorMessage": entry.get("message", "")}
         events.append({
+            "account": entry.get("account") or accounts.DEFAULT, "region": entry.get("region") or "",
             "EventId": str(uuid.uuid4()), "EventName": entry["event"], "ReadOnly": "true" if entry.get("read") else "false",
             "EventTime": at.timestamp(), "EventSource": entry["source"], "Username": entry.get("user", ""),
             "Resources": [{"ResourceName": name} for name in entry.get("resources", [])], "CloudTrailEvent": json.dumps(details),
@@ -166,6 +172,8 @@ def lookup_events(self: CloudTrailResponse) -> str:
         events = list(reversed(_events))
 
     def fits(event: dict[str, Any]) -> bool:
+        if event["account"] != self.current_account or event["region"] not in ("", self.region):
+            return False
         if start and event["EventTime"] < float(start) or end and event["EventTime"] >= float(end) + 1:  # times have whole seconds
             return False
         names = [r["ResourceName"] for r in event["Resources"]]
@@ -174,8 +182,8 @@ def lookup_events(self: CloudTrailResponse) -> str:
             for key, value in wanted.items()
         )
 
-    found = sorted(filter(fits, events), key=lambda e: e["EventTime"], reverse=True)
-    return json.dumps({"Events": found[: int(self._get_param("MaxResults") or 50)]})
+    found = sorted(filter(fits, events), key=lambda e: e["EventTime"], reverse=True)[: int(self._get_param("MaxResults") or 50)]
+    return json.dumps({"Events": [{k: v for k, v in e.items() if k not in ("account", "region")} for e in found]})
 
 
 def describe_alarm_history(self: CloudWatchResponse) -> ActionResult:
@@ -338,6 +346,7 @@ LogsBackend.get_query_results = get_query_results  # type: ignore[method-assign]
 logs_models.LogQuery = Executed  # type: ignore[misc]
 logs_models.EventMessageFilter = Matches  # type: ignore[assignment,misc]
 DomainDispatcherApplication.__call__ = world.around(DomainDispatcherApplication.__call__, _world, stage_trail)  # type: ignore[method-assign]
+DomainDispatcherApplication.__call__ = accounts.around(DomainDispatcherApplication.__call__)  # type: ignore[method-assign]
 BaseResponse.call_action = call_action  # type: ignore[method-assign]
 
 if __name__ == "__main__":

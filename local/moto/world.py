@@ -8,7 +8,8 @@ POST /alarmtriage/world replaces the staged answers. Its body is JSON:
                  {"call": "iam.get_role_policy", "error": {"code": "AccessDenied", "message": "..."}}]}
 
 A call names the client of boto3 and its method; the method may be *. The first answer whose "when" fits is used: each
-member that it names must be in the request, a text with * as a pattern. Answers must fit botocore's model of the
+member that it names must be in the request, a text with * as a pattern. An answer is that of the account 123456789012, unless
+"account" names another, and of every Region, unless "region" names one; the same applies to an event of the trail. Answers must fit botocore's model of the
 operation, otherwise the whole world is refused. All other requests are moto's. A trail replaces what CloudTrail has
 recorded; without one, it stays.
 
@@ -27,6 +28,7 @@ from datetime import timezone
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 from xml.sax.saxutils import escape
 
+import accounts
 import moto.core.utils
 from botocore import xform_name
 from botocore.utils import parse_timestamp
@@ -37,7 +39,7 @@ from moto.core.serialize import get_serializer_class
 from werkzeug.wrappers import Request, Response
 
 PATH = "/alarmtriage/world"
-SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
+SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request")
 STAR = "*"
 
 _request = clock.request
@@ -54,6 +56,7 @@ class Staged:
         self.when = entry.get("when") or {}
         self.operation = service.operation_model(name)
         self.error = entry.get("error")
+        self.account, self.region = entry.get("account") or accounts.DEFAULT, entry.get("region") or ""
         self.answer = _typed(entry.get("answer") or {}, self.operation.output_shape)
         self._validate(self.operation.input_shape, self.when, "when", complete=False)
         if self.error is None:
@@ -69,8 +72,8 @@ class Staged:
         if wrong:
             raise Refused(f"{what} of {self.operation.service_model.service_name}.{xform_name(self.operation.name)}: {'; '.join(wrong)}")
 
-    def fits(self, request: Dict[str, Any]) -> bool:
-        return _fits(self.when, request)
+    def fits(self, request: Dict[str, Any], account: str, region: str) -> bool:
+        return self.account == account and self.region in ("", region) and _fits(self.when, request)
 
 
 def _fits(wanted: Any, found: Any) -> bool:
@@ -167,7 +170,7 @@ class World:
         """Replaces the staged answers, or raises Refused and changes nothing."""
         services, answers = dict(self._services), {}
         for entry in world.get("answers") or []:
-            unknown = set(entry) - {"call", "when", "answer", "error", "comment"}
+            unknown = set(entry) - {"call", "when", "answer", "error", "comment", "account", "region"}
             if unknown:
                 raise Refused(f"{entry.get('call')}: unknown keys {sorted(unknown)}")
             name, _, method = str(entry.get("call", "")).partition(".")
@@ -186,12 +189,13 @@ class World:
         if not signed:
             return None
         for service in list(self._services.values()):
-            if signed.group(1) not in service.signs_as:
+            if signed.group(2) not in service.signs_as:
                 continue
             name, path = service.operation(request)
             staged = self._answers.get((service.name, name or ""))
             if name and staged:
-                return self._serialized(service, name, staged, request, path)
+                mine = [one for one in staged if one.fits(_members(service, name, request, path), accounts.of(request.environ), signed.group(1))]
+                return self._serialized(service, name, mine[0], request) if mine else None
         return None
 
     def parsed(self, name: str) -> Dict[str, Any]:
@@ -201,17 +205,12 @@ class World:
         operation, path = service.operation(request) if request else (None, {})
         return _members(service, operation, request, path) if operation and request else {}
 
-    def _serialized(self, service: Service, name: str, staged: List[Staged], request: Request, path: Dict[str, str]) -> Optional[Response]:
-        operation = service.model.operation_model(name)
+    def _serialized(self, service: Service, name: str, one: Staged, request: Request) -> Response:
         protocol = determine_request_protocol(service.model, request.content_type)
-        members = _members(service, name, request, path)
-        for one in staged:
-            if one.fits(members):
-                if one.error is not None:
-                    return _error(protocol, one.error["code"], one.error.get("message", ""), one.error.get("status", 400))
-                made = get_serializer_class(service.name, protocol)(operation).serialize(one.answer)
-                return Response(made["body"], made["status_code"], made["headers"])
-        return None
+        if one.error is not None:
+            return _error(protocol, one.error["code"], one.error.get("message", ""), one.error.get("status", 400))
+        made = get_serializer_class(service.name, protocol)(service.model.operation_model(name)).serialize(one.answer)
+        return Response(made["body"], made["status_code"], made["headers"])
 
 
 def _members(service: Service, name: str, request: Request, path: Dict[str, str]) -> Dict[str, Any]:

@@ -43,6 +43,7 @@ type Function struct {
 	Name      string
 	Runtime   string
 	Handler   string
+	Role      string // ARN, whose credentials [moto.Server.RoleEnvironment] returns
 	Dir       string // the unpacked package, which is /var/task in Lambda
 	Layers    string // the unpacked layers, which are /opt in Lambda
 	Env       map[string]string
@@ -91,7 +92,7 @@ func Deploy(ctx context.Context, server *moto.Server, app, stackName, dir string
 		return nil, err
 	}
 	out := filepath.Join(dir, "cdk.out")
-	if err := CDK(ctx, server, dir, log, "bootstrap", "--app", app, "--output", out, "aws://"+moto.Account+"/"+server.Region); err != nil {
+	if err := CDK(ctx, server, dir, log, "bootstrap", "--app", app, "--output", out, "aws://"+server.Account+"/"+server.Region); err != nil {
 		return nil, err
 	}
 	if err := CDK(ctx, server, dir, log, "deploy", "--app", app, "--output", out, "--require-approval", "never",
@@ -168,6 +169,7 @@ func (d *Deployment) readFunction(ctx context.Context, server *moto.Server, t te
 		Name:      name,
 		Runtime:   string(config.Runtime),
 		Handler:   aws.ToString(config.Handler),
+		Role:      aws.ToString(config.Role),
 		Dir:       filepath.Join(d.Dir, "functions", logicalID, "task"),
 		Layers:    filepath.Join(d.Dir, "functions", logicalID, "opt"),
 		Env:       map[string]string{},
@@ -201,7 +203,7 @@ func (d *Deployment) readFunction(ctx context.Context, server *moto.Server, t te
 
 // unpack downloads an asset and unpacks it as Lambda does.
 func unpack(ctx context.Context, server *moto.Server, key, dir string) error {
-	bucket := fmt.Sprintf("cdk-hnb659fds-assets-%s-%s", moto.Account, server.Region)
+	bucket := fmt.Sprintf("cdk-hnb659fds-assets-%s-%s", server.Account, server.Region)
 	client := s3.NewFromConfig(server.Config(), func(o *s3.Options) { o.UsePathStyle = true })
 	object, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 	if err != nil {
