@@ -57,6 +57,7 @@ func TestTemplate_CommandsOfItsExampleDeployATriageThatAnswers(t *testing.T) {
 	require.NoError(t, err)
 	file := func(suffix string) string { return filepath.Join(made, "alarmtriage-HEAD-"+suffix) }
 	assertLints(t, file("template.json"))
+	assertLints(t, file("member.json"))
 
 	python, err := moto.Tool("python")
 	require.NoError(t, err)
