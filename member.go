@@ -220,7 +220,11 @@ func (m *AlarmTriageMember) newRule(p *AlarmTriageMemberProps) awsevents.Rule {
 		PermissionsBoundary: p.PermissionsBoundary,
 	})
 	bus := awsevents.EventBus_FromEventBusArn(m, jsii.String("Bus"), jsii.String(m.central.bus))
-	pattern, wildcards := p.alarms().pattern(jsii.Strings("ALARM", "OK"))
+	alarms := &EventRuleProps{
+		NamePrefixes: p.AlarmNamePrefixes, ExceptNamePrefixes: p.ExceptAlarmNamePrefixes, Tags: p.AlarmTags,
+		Accounts: &[]*string{awscdk.Stack_Of(m).Account()}, // not what other accounts send to the default bus
+	}
+	pattern, wildcards := alarms.pattern(jsii.Strings("ALARM", "OK"))
 	rule := awsevents.NewRule(m, jsii.String("Rule"), &awsevents.RuleProps{
 		Description:  jsii.String("Alarms that the AlarmTriage of another account investigates"),
 		EventPattern: pattern,
@@ -228,11 +232,6 @@ func (m *AlarmTriageMember) newRule(p *AlarmTriageMemberProps) awsevents.Rule {
 	})
 	warnOfPattern(rule, "AlarmNamePrefixes", "ExceptAlarmNamePrefixes", "", wildcards)
 	return rule
-}
-
-// alarms returns the selection of alarms as that of a rule.
-func (p *AlarmTriageMemberProps) alarms() *EventRuleProps {
-	return &EventRuleProps{NamePrefixes: p.AlarmNamePrefixes, ExceptNamePrefixes: p.ExceptAlarmNamePrefixes, Tags: p.AlarmTags}
 }
 
 // Role returns the role that the tool's broker assumes, or nil if CreateRole is false. The model can use every permission

@@ -252,7 +252,7 @@ func TestMember_HasARoleForTheToolAndSendsItsAlarms(t *testing.T) {
 	assert.JSONEq(t, `{
 		"Description": "Alarms that the AlarmTriage of another account investigates", "State": "ENABLED",
 		"EventPattern": {
-			"source": ["aws.cloudwatch"], "detail-type": ["CloudWatch Alarm State Change", "CloudWatch Alarm Contributor State Change"],
+			"source": ["aws.cloudwatch"], "account": ["444455556666"], "detail-type": ["CloudWatch Alarm State Change", "CloudWatch Alarm Contributor State Change"],
 			"detail": {"state": {"value": ["ALARM", "OK"]}, "alarmName": [{"anything-but": {"prefix": "alarmtriage-self-"}}]}},
 		"Targets": [{
 			"Id": "Target0", "Arn": "arn:aws:events:eu-west-1:111122223333:event-bus/alarmtriage-member-alarms",
