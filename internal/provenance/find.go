@@ -141,6 +141,19 @@ func (t *Text) IsObserved(quote Match, observed *toolcall.Observed) bool {
 	return ok && containsAny(observed.Spans, inner)
 }
 
+// Around returns the longest texts that AWS answered and that contain a quote. They can contain words that the code sent.
+func (t *Text) Around(quote Match, observed *toolcall.Observed) (texts []string) {
+	if observed == nil || observed.Answers == 0 {
+		return nil
+	}
+	for _, span := range observed.Spans {
+		if contains(span, quote.Span) && 0 <= span.From && span.To <= len(t.original) {
+			texts = append(texts, t.original[span.From:span.To])
+		}
+	}
+	return texts
+}
+
 func containsAny(spans []toolcall.Span, part toolcall.Span) bool {
 	for _, span := range spans {
 		if contains(span, part) {
