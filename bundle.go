@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/pythonlayer"
 )
 
 // The sources are embedded in the package: a program can't find them at run time if it was built from a
@@ -25,9 +27,6 @@ import (
 //
 //go:embed go.mod go.sum lambdas internal
 var goSources embed.FS
-
-//go:embed all:pythonlayer
-var layerSources embed.FS
 
 // lambdaTags excludes aws-lambda-go's net/rpc mode, which custom runtimes do not use.
 const lambdaTags = "lambda.norpc"
@@ -97,18 +96,14 @@ type pythonLayer struct {
 func newPythonLayer() *pythonLayer { return &pythonLayer{python: findPython()} }
 
 func (l *pythonLayer) code() awslambda.Code {
-	return assetCode(l, hashOf(layerSources, layerFiles, l.version()))
+	return assetCode(l, hashOf(pythonlayer.Files, layerFiles, l.version()))
 }
 
 // TryBundle writes the harness to outputDir in the layout of a Python layer, and compiles it if the machine
 // has the function's version of Python. An uncompiled layer also works, but starts a little slower.
 func (l *pythonLayer) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *bool {
 	target := filepath.Join(*outputDir, "python")
-	files := func(name string) (string, bool) {
-		name, ok := layerFiles(name)
-		return strings.TrimPrefix(name, "pythonlayer/"), ok
-	}
-	if err := copyFiles(target, layerSources, files); err != nil {
+	if err := copyFiles(target, pythonlayer.Files, layerFiles); err != nil {
 		panic(fmt.Sprintf("alarmtriage: stage the Python layer: %v", err))
 	}
 	if l.python != "" {
@@ -186,7 +181,7 @@ func goFiles(name string) (string, bool) {
 
 // layerFiles selects the embedded files of the layer.
 func layerFiles(name string) (string, bool) {
-	return name, strings.HasSuffix(name, ".py") && !strings.Contains(name, "/tests/")
+	return name, pythonlayer.IsShipped(name)
 }
 
 // selection returns the target name of an embedded file, and reports whether the file is selected.

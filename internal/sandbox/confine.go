@@ -138,7 +138,7 @@ func confineAndStart(o Options, control *os.File) (int, map[string]layer, error)
 	}
 	defer release()
 	layers["seccomp"] = layerOf(loadFilter(zygoteFilter()))
-	layers["landlock"] = layerOf(landlock(o.Scratch))
+	layers["landlock"] = layerOf(landlock(o.Scratch, o.Readable))
 	pid, err := syscall.ForkExec(program, []string{o.Interpreter, "-I", "-c", startup, LayerPath(o.Layer)}, &syscall.ProcAttr{
 		Dir:   o.Scratch,
 		Env:   zygoteEnvironment(o.AccessKey, o.Environment),
@@ -175,9 +175,10 @@ const (
 	landlockFile = unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE
 )
 
-// landlock restricts this thread: it may read everywhere except in the kernel's own file systems, and write
-// only in scratch. It uses the access rights of the first version, which every kernel with Landlock supports.
-func landlock(scratch string) error {
+// landlock restricts this thread: it may read the readable paths, or everywhere except in the kernel's own file systems if
+// there are none, and write only in scratch. It uses the access rights of the first version, which every kernel with
+// Landlock supports.
+func landlock(scratch string, readable []string) error {
 	if err := noNewPrivileges(); err != nil {
 		return err
 	}
@@ -188,7 +189,13 @@ func landlock(scratch string) error {
 		return errno
 	}
 	defer unix.Close(int(ruleset))
-	if err := allowReading(int(ruleset), scratch); err != nil {
+	if len(readable) == 0 {
+		var err error
+		if readable, err = everywhere(scratch); err != nil {
+			return err
+		}
+	}
+	if err := allowReading(int(ruleset), readable); err != nil {
 		return err
 	}
 	for path, access := range map[string]uint64{scratch: landlockRead | landlockWrite, "/dev/null": landlockFile,
@@ -203,17 +210,25 @@ func landlock(scratch string) error {
 	return nil
 }
 
-// allowReading allows every top-level directory except those of the kernel's own file systems.
-func allowReading(ruleset int, scratch string) error {
+// everywhere returns every top-level path except those of the kernel's own file systems and the scratch directory.
+func everywhere(scratch string) (paths []string, err error) {
 	entries, err := os.ReadDir("/")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, entry := range entries {
 		path := filepath.Join("/", entry.Name())
 		if path == "/proc" || path == "/sys" || path == "/dev" || path == scratch {
 			continue
 		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+// allowReading allows reading the paths and everything below them. Paths that do not exist are skipped.
+func allowReading(ruleset int, paths []string) error {
+	for _, path := range paths {
 		access := uint64(landlockRead)
 		if info, err := os.Stat(path); err != nil || !info.IsDir() {
 			access = unix.LANDLOCK_ACCESS_FS_READ_FILE

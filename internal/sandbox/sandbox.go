@@ -47,6 +47,7 @@ type Options struct {
 	SearchPath  []string // directories added to Python's module search path
 	AccessKey   string   // dummy access key ID that the code signs with; the broker replaces its signatures
 	Scratch     string   // directory in which calls may write, such as /tmp
+	Readable    []string // paths that code may read, with everything below them; none: all but the kernel's own file systems. Needs Landlock
 	Environment []string // of this process; Python sees only the variables in visibleVariables
 	Sealed      string   // whether this process is unreadable, see Sealed; for Status
 	Launched    string   // the Python that Seal started, see Launched; empty: New starts it

@@ -49,6 +49,7 @@ type workerOptions struct {
 	Layer       string
 	SearchPath  []string
 	Scratch     string
+	Readable    []string
 	MemoryMB    int
 	OwnUser     bool
 	Endpoint    string // used instead of AWS's own endpoints
@@ -117,7 +118,7 @@ func work() error {
 		os.Setenv("AWS_ENDPOINT_URL", w.Endpoint)
 	}
 	o := Options{
-		Interpreter: w.Interpreter, Layer: w.Layer, SearchPath: w.SearchPath, Scratch: w.Scratch, AccessKey: broker.DummyAccessKey,
+		Interpreter: w.Interpreter, Layer: w.Layer, SearchPath: w.SearchPath, Scratch: w.Scratch, Readable: w.Readable, AccessKey: broker.DummyAccessKey,
 		Environment: os.Environ(), MemoryMB: w.MemoryMB, OwnUser: w.OwnUser, OwnScratch: true, Reap: true, Stderr: os.Stderr,
 	}
 	if err := Seal(o); err != nil {
@@ -206,12 +207,15 @@ var nextUID = func() *atomic.Uint32 {
 
 func startWorker(t *testing.T, python stagedPython, role string, endpoint ...string) *worker {
 	t.Helper()
+	return startWorkerWith(t, python, role, workerOptions{Endpoint: strings.Join(endpoint, "")})
+}
+
+// startWorkerWith starts a worker with options that the test has chosen; it sets the others.
+func startWorkerWith(t *testing.T, python stagedPython, role string, options workerOptions) *worker {
+	t.Helper()
 	w := &worker{t: t, uid: os.Getuid(), scratch: publicDirectory(t)}
-	options := workerOptions{
-		Interpreter: python.interpreter, Layer: python.layer, SearchPath: python.search,
-		Scratch: w.scratch, MemoryMB: 512, OwnUser: os.Getuid() == 0,
-	}
-	options.Endpoint = strings.Join(endpoint, "")
+	options.Interpreter, options.Layer, options.SearchPath = python.interpreter, python.layer, python.search
+	options.Scratch, options.MemoryMB, options.OwnUser = w.scratch, 512, os.Getuid() == 0
 	encoded, err := json.Marshal(options)
 	require.NoError(t, err)
 	if os.Getuid() == 0 {

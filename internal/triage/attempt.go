@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/evidence"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/steps"
 )
 
 // maxInstructions bounds a text of instructions that is read from S3, in bytes.
@@ -155,13 +155,7 @@ func (r *attempt) skipModel() {
 func (r *attempt) collectEvidence(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, r.budget.evidence)
 	defer cancel()
-	limit := r.rec.QueryLimitUSD(r.Config.MaxQueryCostUSD, 1)
-	if r.rec.EvidenceOnly {
-		limit = min(limit, evidenceOnlyQueryUSD)
-	}
-	r.rec.Evidence = evidence.Collect(bounded, r.Tool, limit, r.alarm, r.own(ctx), r.Now, r.log)
-	r.log.Info("evidence collected", "problem", r.rec.Evidence.Problem,
-		"series", len(r.rec.Evidence.Series), "changes", len(r.rec.Evidence.Changes))
+	steps.CollectEvidence(bounded, r.Tool, r.Config.MaxQueryCostUSD, r.rec, r.own(ctx), r.Now, r.log)
 }
 
 // own describes the triage's functions in the account of this invocation.
@@ -203,14 +197,14 @@ func (r *attempt) together(ctx context.Context) []investigation.Related {
 func (r *attempt) investigate(ctx context.Context, saver *saver, resume []byte) error {
 	bounded, cancel := context.WithDeadline(ctx, r.budget.agentEnds)
 	defer cancel()
-	return r.agent(bounded, resume, investigation.Limits{
+	return steps.AskModel(bounded, r.Investigator, investigation.Limits{
 		ConcludeAt:   r.budget.concludeAt,
 		MayHandOver:  r.mayHandOver(),
 		Instructions: r.instructions(ctx),
 		Checkpoint:   saver.checkpoint,
 		Kept:         saver.waitUntilSaved,
 		Log:          r.log,
-	})
+	}, r.rec, resume)
 }
 
 // concludeInstead continues from the last checkpoint when a hand-over failed, and asks the model for its
@@ -218,21 +212,9 @@ func (r *attempt) investigate(ctx context.Context, saver *saver, resume []byte) 
 func (r *attempt) concludeInstead(ctx context.Context, saver *saver) error {
 	bounded, cancel := context.WithDeadline(ctx, r.budget.agentEnds)
 	defer cancel()
-	return r.agent(bounded, saver.lastState(), investigation.Limits{
+	return steps.AskModel(bounded, r.Investigator, investigation.Limits{
 		ConcludeAt: r.Now(), Instructions: r.instructions(ctx), Checkpoint: saver.checkpoint, Kept: saver.waitUntilSaved, Log: r.log,
-	})
-}
-
-// agent calls the investigator and turns a panic into an error: a bug in the agent must not suppress an
-// alarm.
-func (r *attempt) agent(ctx context.Context, resume []byte, limits investigation.Limits) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			r.log.Error("agent panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			err = fmt.Errorf("the agent failed: %v", v)
-		}
-	}()
-	return r.Investigator.Investigate(ctx, limits, r.rec, resume)
+	}, r.rec, saver.lastState())
 }
 
 // instructions returns the additional text for the model, which it reads unless that has been done.
@@ -278,15 +260,8 @@ func (r *attempt) moreInstructions(ctx context.Context) string {
 // fallBack prepares the record for rendering without a conclusion.
 func (r *attempt) fallBack(err error) {
 	r.log.Error("model did not conclude", "error", err)
-	r.rec.Outcome = investigation.OutcomeFallback
-	if r.rec.OutcomeWhy == "" {
-		why := awsapi.Brief(err)
-		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-			why = "The time for the investigation ran out before the model concluded. " +
-				"Set a longer OrchestratorTimeout, or use a faster model."
-		}
-		r.rec.OutcomeWhy = why
-	}
+	steps.FallBack(r.rec, err, "The time for the investigation ran out before the model concluded. "+
+		"Set a longer OrchestratorTimeout, or use a faster model.")
 }
 
 // investigationID returns the id of a new investigation. The id is the same for each retry of an event. A

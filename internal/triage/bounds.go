@@ -15,14 +15,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
-const (
-	// evidenceOnlyQueryUSD is what AWS may charge for the evidence of an alarm that no model investigates, in US dollars. It
-	// is enough for the metrics of any alarm, and too little for a query of Logs Insights.
-	evidenceOnlyQueryUSD = 0.01
-
-	// maxLimitNotice is how long the notification about a limit may take. The alarm's own report is more important.
-	maxLimitNotice = 6 * time.Second
-)
+// maxLimitNotice is how long the notification about a limit may take. The alarm's own report is more important.
+const maxLimitNotice = 6 * time.Second
 
 // decide sets EvidenceOnly and the reason if no model may be asked, and returns what is switched off.
 func (r *attempt) decide(ctx context.Context) dedupe.Off {

@@ -2,10 +2,7 @@ package triage
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"strings"
 	"time"
 
@@ -13,6 +10,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/steps"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
@@ -62,10 +61,7 @@ func (r *attempt) deliver(ctx context.Context) (Result, error) {
 
 // complete adds the fields of the record that are only known at the end. Those that it has to read arrive in the background.
 func (r *attempt) complete(ctx context.Context) {
-	if r.rec.EndedAt.IsZero() {
-		r.rec.EndedAt = r.Now().UTC()
-	}
-	r.rec.Usage.QueryCostUSD = r.rec.QueryCostUSD()
+	steps.End(r.rec, r.Now())
 	if r.claim != nil {
 		r.rec.SeenBefore = r.claim.Past
 		r.rec.Resumed = max(r.rec.Resumed, int(r.claim.Attempt)-1)
@@ -108,22 +104,9 @@ func (r *attempt) confirm(ctx context.Context) error {
 func (r *attempt) save(ctx context.Context, keys report.Keys) error {
 	bounded, cancel := r.budget.part(ctx, r.Now(), storeShare, maxStore)
 	defer cancel()
-	objects := []store.Object{{Key: keys.Text, ContentType: "text/plain; charset=utf-8", Body: []byte(r.text(keys))}}
-	forms := []struct {
-		key, contentType string
-		render           func() ([]byte, error)
-	}{
-		{keys.HTML, "text/html; charset=utf-8", func() ([]byte, error) { return r.Renderer.HTML(r.rec, keys) }},
-		{keys.JSON, "application/json", func() ([]byte, error) { return r.Renderer.JSON(r.rec) }},
-		{keys.Conversation, "application/json", func() ([]byte, error) { return conversation(r.rec) }},
-	}
-	for _, form := range forms {
-		body, err := guarded(form.render)
-		if err != nil {
-			r.log.Error("form of the report not rendered", "key", form.key, "error", err)
-			continue
-		}
-		objects = append(objects, store.Object{Key: form.key, ContentType: form.contentType, Body: body})
+	var objects []store.Object
+	for _, form := range steps.Forms(r.Renderer, r.rec, keys, r.log) {
+		objects = append(objects, store.Object(form))
 	}
 	if err := r.Store.PutAll(bounded, objects); err != nil {
 		r.emit(map[string]float64{emf.StoreFailures: 1})
@@ -131,44 +114,6 @@ func (r *attempt) save(ctx context.Context, keys report.Keys) error {
 		return err
 	}
 	return nil
-}
-
-// conversation returns the whole investigation, round by round, as JSON.
-func conversation(rec *investigation.Record) ([]byte, error) {
-	return json.MarshalIndent(struct {
-		ID       string                  `json:"id"`
-		Model    string                  `json:"model"`
-		Evidence *investigation.ToolCall `json:"evidence_call"`
-		Rounds   []investigation.Round   `json:"rounds"`
-	}{rec.ID, rec.Model, rec.Evidence.Call, rec.Rounds}, "", "  ")
-}
-
-// guarded calls render and turns a panic into an error.
-func guarded(render func() ([]byte, error)) (body []byte, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("renderer panicked: %v", v)
-		}
-	}()
-	return render()
-}
-
-// text returns the report as text, or the bare facts if rendering fails.
-func (r *attempt) text(keys report.Keys) string {
-	body, err := guarded(func() ([]byte, error) { return []byte(r.Renderer.Text(r.rec, keys)), nil })
-	if err != nil {
-		r.log.Error("text of the report not rendered, storing the bare facts", "error", err)
-		return bareFacts(r.rec)
-	}
-	return string(body)
-}
-
-// bareFacts returns a minimal report, for the case that the renderer panics. Its texts are untrusted, so they are quoted
-// on one line each.
-func bareFacts(rec *investigation.Record) string {
-	return fmt.Sprintf("Alarm %q of account %q in %q went to %q at %s.\nReason: %q\n\nSummary: %q\nRoot cause: %q\n\nInvestigation %q, outcome %q: %q\n",
-		rec.Alarm.Name, rec.Alarm.Account, rec.Alarm.Region, rec.Alarm.State, rec.Alarm.Time.Format(time.RFC3339), rec.Alarm.Reason,
-		rec.Report.Summary, rec.Report.RootCause, rec.ID, rec.Outcome, rec.OutcomeWhy)
 }
 
 // release frees the claim for the retry, and parks the report if it fits into the table.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"log/slog"
 	"strings"
 	"time"
@@ -21,25 +20,17 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/steps"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
 )
 
-// Investigator asks a model to investigate, and fills the record's rounds, report, outcome, and usage. resume
-// is the state that [investigation.Limits.Checkpoint] received last, or nil. Investigate returns nil whenever
-// the record can be rendered, and [investigation.ErrHandOver] if a fresh invocation should continue from the
-// last checkpoint.
-type Investigator interface {
-	Investigate(ctx context.Context, limits investigation.Limits, rec *investigation.Record, resume []byte) error
-}
-
 // Renderer renders the forms of the report. If the record's ReportURI is empty, the report was not stored.
 type Renderer interface {
+	steps.Renderer
 	Subject(rec *investigation.Record) string
 	Notification(rec *investigation.Record, keys report.Keys, maxBytes int) string
-	Text(rec *investigation.Record, keys report.Keys) string
-	HTML(rec *investigation.Record, keys report.Keys) ([]byte, error)
-	JSON(rec *investigation.Record) ([]byte, error)
 	Card(rec *investigation.Record, keys report.Keys) ([]byte, error)
 }
 
@@ -52,7 +43,7 @@ type Handler struct {
 	Zone         *time.Location    // of the readers; nil: UTC
 	Redactor     *redact.Redactor  // of events; nil: events are not redacted
 	Tool         evidence.Tool
-	Investigator Investigator
+	Investigator steps.Investigator
 	Renderer     Renderer
 	Table        *dedupe.Table
 	Store        *store.Store
@@ -205,7 +196,7 @@ func (h *Handler) begin(
 		r.claim, id = claim, claim.ID
 	}
 	r.log = h.Log.With("investigation_id", id, "alarm", alarm.Name)
-	r.rec = h.newRecord(alarm, id)
+	r.rec = steps.NewRecord(alarm, id, h.Config.ModelID, h.AccountNames[alarm.Account], h.Now())
 	if err != nil {
 		h.emit(map[string]float64{emf.LeaseFailures: 1})
 		r.log.Error("claim incomplete, investigating anyway", "error", err, "advice", awsapi.Advice(err))
@@ -216,13 +207,6 @@ func (h *Handler) begin(
 	r.fired = make(chan struct{})
 	r.background.Go(func() { r.recordFired(ctx) })
 	return r, nil
-}
-
-func (h *Handler) newRecord(alarm *alarmevent.Alarm, id string) *investigation.Record {
-	return &investigation.Record{
-		SchemaVersion: investigation.SchemaVersion, ID: id, Alarm: *alarm, StartedAt: h.Now().UTC(), Model: h.Config.ModelID,
-		AccountName: h.AccountNames[alarm.Account],
-	}
 }
 
 // duplicate counts an event whose alarm is being investigated, or was investigated within the window. If people were

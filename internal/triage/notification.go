@@ -10,6 +10,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/steps"
 )
 
 // notify publishes the notification, and then begins to publish the chat card. Only an error of the notification is returned.
@@ -39,14 +40,14 @@ func (r *attempt) notification(keys report.Keys, storeErr error) notify.Notifica
 		note += report.Note("NOTE: the full report could not be stored. Storing is retried. " +
 			awsapi.Advice(storeErr) + "\n" + awsapi.Brief(storeErr))
 	}
-	body, err := guarded(func() ([]byte, error) {
+	body, err := steps.Guarded(func() ([]byte, error) {
 		return []byte(r.Renderer.Notification(r.rec, keys, notify.MaxBody-len(note))), nil
 	})
 	if err != nil {
 		r.log.Error("notification not rendered, sending the bare facts", "error", err)
-		body = []byte(bareFacts(r.rec))
+		body = []byte(steps.BareFacts(r.rec))
 	}
-	subject, err := guarded(func() ([]byte, error) { return []byte(r.Renderer.Subject(r.rec)), nil })
+	subject, err := steps.Guarded(func() ([]byte, error) { return []byte(r.Renderer.Subject(r.rec)), nil })
 	if err != nil {
 		subject = []byte("Alarm in account " + r.alarm.Account + ", " + r.alarm.Region + ": " + r.alarm.Name)
 	}
@@ -80,7 +81,7 @@ func (r *attempt) sendCard(ctx context.Context, keys report.Keys) {
 	}
 	bounded, cancel := r.budget.part(ctx, r.Now(), notifyShare, maxNotify)
 	defer cancel()
-	card, err := guarded(func() ([]byte, error) { return r.Renderer.Card(r.rec, keys) })
+	card, err := steps.Guarded(func() ([]byte, error) { return r.Renderer.Card(r.rec, keys) })
 	if err == nil {
 		err = r.CardTopic.Publish(bounded, notify.Notification{Body: string(card), Group: r.alarm.ARN, ID: r.rec.ID + "/card"})
 	}

@@ -1,0 +1,12 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
+)
+
+// show prints an error on one line. Errors contain texts of AWS, so control characters are removed.
+func (a *App) show(err error) {
+	fmt.Fprintf(a.Err, "alarmtriage: %s\n", terminal.Plain(err.Error()))
+}

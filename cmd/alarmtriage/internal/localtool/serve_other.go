@@ -1,0 +1,14 @@
+//go:build !linux
+
+package localtool
+
+import (
+	"context"
+	"io"
+)
+
+// canServe reports whether [Serve] works on this operating system.
+const canServe = false
+
+// Serve fails: the sandbox needs Linux.
+func Serve(context.Context, string, io.Reader, io.Writer) error { return errNotServing }

@@ -1,0 +1,188 @@
+// Package tool answers a tool call: it runs the model's Python code in the sandbox, with the broker as its only way to
+// AWS, and returns what the code printed without secrets. The tool function and the command alarmtriage run it.
+package tool
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/provenance"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/sandbox"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+)
+
+// Options are what the tool needs from the program that runs it.
+type Options struct {
+	Sandbox     sandbox.Options // New sets its sessions and its cleaner
+	Settings    config.Tool
+	Credentials aws.CredentialsProvider // signs the requests of the model's code, which never sees it
+
+	// Account returns the account of these credentials, or an empty string if it is not known.
+	Account func(context.Context) string
+}
+
+// Handler answers the invocations of the tool, one at a time.
+type Handler struct {
+	python  *sandbox.Supervisor
+	calls   *sessions
+	answers *provenance.Recorder // AWS's answers to the current call
+	clean   *cleaner
+	log     *slog.Logger
+}
+
+// New starts the sandbox and returns the handler of its calls.
+func New(ctx context.Context, o Options) (*Handler, error) {
+	clean, err := newCleaner(o.Settings)
+	if err != nil {
+		return nil, err
+	}
+	answers := &provenance.Recorder{Redact: clean.whole}
+	requests, err := newBroker(o, clean.observer(), answers)
+	if err != nil {
+		return nil, err
+	}
+	calls := &sessions{broker: requests}
+	o.Sandbox.NewSession, o.Sandbox.Clean = calls.next, clean.text
+	python, err := sandbox.New(ctx, o.Sandbox)
+	if err != nil {
+		return nil, err
+	}
+	return &Handler{python: python, calls: calls, answers: answers, clean: clean, log: o.Sandbox.Log}, nil
+}
+
+// Invoke answers one invocation. If the sandbox failed, the process exits after the error is sent, because
+// Lambda would send more invocations to a process that only returned an error.
+func (h *Handler) Invoke(ctx context.Context, request toolcall.Request) (*Response, error) {
+	answer, err := h.answer(ctx, request)
+	if err != nil {
+		return nil, messages.InvokeResponse_Error{Message: err.Error(), Type: "SandboxFailed", ShouldExit: true}
+	}
+	var encoded bytes.Buffer
+	encoder := json.NewEncoder(&encoded)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(answer); err != nil {
+		return nil, fmt.Errorf("encode the answer: %w", err)
+	}
+	return &Response{reader: &encoded, sent: h.settle}, nil
+}
+
+func (h *Handler) answer(ctx context.Context, request toolcall.Request) (toolcall.Answer, error) {
+	if request.Status {
+		return statusAnswer(h.python), nil
+	}
+	defer h.answers.Forget()
+	h.calls.limitUSD, h.calls.latest = queryLimit(request), nil
+	h.clean.begin(ctx)
+	answer, err := h.python.Run(ctx, request.Command)
+	if err != nil {
+		return toolcall.Answer{}, err
+	}
+	h.calls.bill(&answer)
+	h.clean.answer(&answer)
+	answer.Observed = h.answers.Judge(answer.Output, redact.Deadline(ctx, time.Now()))
+	return answer, nil
+}
+
+// settle cleans up after a call. If the call affected more than itself, the process exits, and Lambda starts a
+// new one for the next invocation.
+func (h *Handler) settle() {
+	if err := h.python.Settle(); err != nil {
+		h.log.Warn("the tool restarts", "reason", err)
+		os.Exit(1)
+	}
+}
+
+// Response is an encoded answer. Lambda's runtime client closes it after the answer was sent and before it asks
+// for the next invocation, so the answer does not wait for the clean-up.
+type Response struct {
+	reader io.Reader
+	sent   func()
+}
+
+// Read implements io.Reader.
+func (r *Response) Read(p []byte) (int, error) { return r.reader.Read(p) }
+
+// Close implements io.Closer.
+func (r *Response) Close() error {
+	r.sent()
+	return nil
+}
+
+// ContentType returns the media type for the runtime client.
+func (r *Response) ContentType() string { return "application/json" }
+
+// sessions creates the broker's session of each call. Calls run one at a time, so the latest session is that
+// of the current call.
+type sessions struct {
+	broker   *broker.Broker
+	limitUSD float64 // for the billed queries of the next call
+	latest   *broker.Session
+}
+
+func (s *sessions) next() sandbox.Session {
+	s.latest = s.broker.NewSession(s.limitUSD)
+	return s.latest
+}
+
+// bill adds to the answer of the current call what AWS bills for it.
+func (s *sessions) bill(answer *toolcall.Answer) {
+	if s.latest == nil {
+		return
+	}
+	queries, stopped := s.latest.Billed()
+	answer.BilledQueries = queries
+	if stopped > 0 {
+		answer.Notes = append(answer.Notes, fmt.Sprintf("%d CloudWatch Logs Insights queries of this call were stopped, because they "+
+			"exceeded the call's share of MaxQueryCostUsd or still ran when the call ended. Wait for the results within the call that "+
+			"starts a query, and choose a shorter time range.", stopped))
+	}
+}
+
+// queryLimit returns what AWS may charge for the queries of a call, in US dollars.
+func queryLimit(request toolcall.Request) float64 {
+	if request.QueryLimitUSD == nil {
+		return toolcall.DefaultQueryLimitUSD
+	}
+	return *request.QueryLimitUSD
+}
+
+// newBroker returns the broker with the credentials, which only this process reads.
+func newBroker(o Options, observe func(body []byte), answers *provenance.Recorder) (*broker.Broker, error) {
+	return broker.New(broker.Options{
+		Credentials:    o.Credentials,
+		Endpoints:      broker.EndpointsIn(o.Sandbox.Environment),
+		Observe:        observe,
+		Record:         func(e broker.Exchange) { answers.Record(provenance.Exchange(e)) },
+		Log:            o.Sandbox.Log,
+		AllowedActions: o.Settings.AllowedActions,
+		DeniedActions:  o.Settings.DeniedActions,
+		OpenReads:      o.Settings.OpenReads,
+
+		Account:         o.Account,
+		AllowedAccounts: o.Settings.AllowedAccounts,
+		DeniedResources: o.Settings.DeniedResources,
+	})
+}
+
+func statusAnswer(python *sandbox.Supervisor) toolcall.Answer {
+	status := python.Status()
+	return toolcall.Answer{
+		Success:  true,
+		Result:   json.RawMessage("null"),
+		Notes:    []string{},
+		AWSCalls: []toolcall.AWSCall{},
+		Status:   &status,
+	}
+}
