@@ -113,7 +113,7 @@ func (c *checker) check(cited *investigation.Citation) (problem string) {
 	switch {
 	case len(found) == 0:
 		return fmt.Sprintf("the quote is not in the output of tool call %d", cited.Call)
-	case call.Number != 0 && provenance.Contains(call.Command, cited.Quote):
+	case call.Number != 0 && provenance.Contains(call.Command, cited.Quote) && !isWithinAnswer(call, output, found):
 		// Code that prints its own text proves nothing about AWS. The code of call 0, the evidence, is not the
 		// model's.
 		return fmt.Sprintf("the quote is part of the code of tool call %d, not of an answer from AWS", cited.Call)
@@ -133,6 +133,16 @@ func (c *checker) check(cited *investigation.Citation) (problem string) {
 		}
 	}
 	return ""
+}
+
+// isWithinAnswer reports whether one of the places of a quote that the code contains is within a longer text that AWS answered
+// and the code does not contain, such as a log line that the code searched for by these words.
+func isWithinAnswer(call *investigation.ToolCall, output *provenance.Text, found []provenance.Match) bool {
+	return slices.ContainsFunc(found, func(place provenance.Match) bool {
+		return slices.ContainsFunc(output.Around(place, call.Answer.Observed), func(text string) bool {
+			return !provenance.Contains(call.Command, text)
+		})
+	})
 }
 
 // isInCode reports whether the code of the call that a quote cites contains its words, or the code of an earlier call

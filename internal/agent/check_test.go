@@ -133,6 +133,39 @@ func TestCheck_StateDependsOnWhatAWSAnswered(t *testing.T) {
 	}
 }
 
+// Code often searches for the words that its output then shows. They are part of the code, and of what AWS answered.
+func TestCheck_WordsOfTheCodeCountAsComputedWithinALongerAnswer(t *testing.T) {
+	const quote = "pool is exhausted"
+	const line = "03:20 ERROR the pool is exhausted for orders-db"
+	part := func(output, text string) []toolcall.Span {
+		at := strings.Index(output, text)
+		return []toolcall.Span{{From: at, To: at + len(text)}}
+	}
+	const search, printed = `print(find("pool is exhausted"))`, `print("the pool is exhausted", find("for"))`
+	for _, test := range []struct {
+		name, code, output, answered string
+		source                       investigation.Source
+	}{
+		{"a line that the code searched for", search, line, line, investigation.SourceComputed},
+		{"AWS answered only these words", search, line, quote, ""},
+		{"AWS answered other words", search, line, "for orders-db", ""},
+		{"AWS answered a longer text, but the code has it, too", printed, line, "the pool is exhausted", ""},
+		{"code that prints its own words beside an answer", printed, "the pool is exhausted for orders-db", "for orders-db", ""},
+		{"an answer that ends inside the words", search, line, "03:20 ERROR the pool is", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tool := &fakeTool{output: test.output, change: func(a *toolcall.Answer) { a.Observed.Spans = part(test.output, test.answered) }}
+			rec := record("nothing")
+			investigate(t, nova, forever(look(test.code), submit("the pool is full", 1, quote)), tool, rec)
+			finding := rec.Report.Findings[0]
+			assert.Equal(t, test.source, finding.Evidence[0].Source)
+			assert.Equal(t, test.source != "", finding.Verified)
+			assert.NotEqual(t, investigation.Confirmed, finding.Confidence)
+			assert.Equal(t, test.source == "", strings.Contains(finding.Problem, "part of the code"))
+		})
+	}
+}
+
 func TestCheck_ARedactedSecretDoesNotMatter(t *testing.T) {
 	const output = "login of app with [redacted: secret] was refused by orders-db"
 	after := strings.Index(output, "was refused")

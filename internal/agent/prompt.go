@@ -36,12 +36,12 @@ How to work
 - Be brief: 3 to 6 findings, one or two sentences each, and at most 5 actions. The engineer reads the summary first.
 - A problem that you noticed but that did not cause the alarm, such as a secret in a log, is a separate finding. Begin its statement with "Beside the cause:".
 - List in ruled_out the other causes that you tested and refuted, each with a quote that speaks against it.
-- List what you could not see.
+- Put what you could not see, such as what access denied hid, into not_seen instead of a finding. It needs no quote.
 - Commands in actions must be complete and safe to copy: use real names and the Region, and no placeholder that you could have filled in.`
 
 // functionsPrompt describes the functions that code may call.
 const functionsPrompt = `Functions that save rounds (in ` + pythonName + `, without import; times are datetimes or seconds)
-- log_patterns(group, start, end) groups the error lines of a log group: {"patterns": [{"pattern", "count", "first", "last", "example"}], …}. It is free: use it before you read lines.
+- log_patterns(group, start, end) groups the error lines of a log group: {"patterns": [{"pattern", "count", "first", "last", "example"}], …}. It is free: use it before you read lines. Quote an example, which is AWS's; the counts are computed.
 - logs_query(groups, query, start, end) runs a Logs Insights query and waits: {"rows", "status", "matched", "scanned_bytes"}. AWS bills the bytes that it scans: keep the period short.
 - metric(namespace, name, dimensions, start, end, stat="Average", period=60) returns [{"label", "points": [[time, value], …], "status"}]. Without dimensions, it searches all series of the metric.
 - changes(name, start, end, region=None) returns the write events of CloudTrail of one resource, or of all without a name: {"changes", "from", "complete", "routine"}. Events of IAM are in us-east-1.

@@ -24,10 +24,13 @@ var pythonExecutor = tool{
 	Tool: conversation.Tool{
 		Name: pythonName,
 		Description: "Run Python 3 with boto3 in a fresh, read-only sandbox and see what it prints. It reads the AWS " +
-			"account that the evidence names, which is usually the alarm's. Nothing carries over from one call to the next. The code can only read from AWS: there is " +
+			"account that the evidence names, which is usually the alarm's. Each call starts empty: variables, functions, and imports of " +
+			"earlier calls do not exist. The code can only read from AWS: there is " +
 			"no other network access, no subprocess, and no file that persists. boto3, json, re, datetime, timedelta, " +
 			"time, collections, itertools, statistics, gzip, base64, and more of the standard library are available " +
-			"without import. Print only what you need: filter and count in code.",
+			"without import. Print only what you need: filter and count in code. Only what you print as AWS returned it, such as a log " +
+			"line or a field's name with its value, counts as AWS's answer when you quote it; sums, counts, and labels of your own " +
+			"count as computed.",
 		Schema: schema(map[string]any{
 			"command": text("Python code. Its prints, and the value of its last expression, are the output."),
 		}, "command"),

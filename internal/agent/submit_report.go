@@ -56,7 +56,7 @@ var submitReport = tool{
 			}, "text")),
 			"prevention": list("How to prevent a recurrence.", text("")),
 			"monitoring": list("What to monitor or alarm on.", text("")),
-			"not_seen":   list("What you could not check and why, so that nobody assumes that it is healthy.", text("")),
+			"not_seen":   list("What you could not check and why, such as access denied, so that nobody assumes that it is healthy. It needs no quote.", text("")),
 		}, "summary", "root_cause", "confidence", "severity", "impact", "findings", "immediate_actions"),
 	},
 	executor: submission{},
@@ -96,7 +96,8 @@ func (r *run) submit(input json.RawMessage) (complaint string) {
 		r.state.Rejected++
 		return "The " + r.task.noun + " is not accepted yet, because some quotes prove nothing:\n" +
 			wrong + "Copy each quote character by character from an output that shows what AWS answered, check again, " +
-			"or leave the statement out. Then submit the whole " + r.task.noun + " again."
+			"or leave the statement out. What was denied or failed belongs into not_seen, without a quote. " +
+			"Then submit the whole " + r.task.noun + " again."
 	}
 	r.finish(report)
 	return ""

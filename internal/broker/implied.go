@@ -18,8 +18,9 @@ type implication struct {
 	implied *operation
 }
 
-// gap matches what can be between the words of a text: blanks, characters that are not visible, and comments.
-const gap = `(?:[\s\p{Z}\p{C}]|#[^\n]*(?:\n|$)|//[^\n]*(?:\n|$)|--[^\n]*(?:\n|$)|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*`
+// gap matches what can be between the words of a text: blanks, characters that are not visible, and comments, which end at a
+// line feed or at another break.
+const gap = `(?:[\s\p{Z}\p{C}]|(?:#|//|--)(?:[^\n]*(?:\n|$)|[^\n\r\v\f\x{85}\x{2028}\x{2029}]*[\r\v\f\x{85}\x{2028}\x{2029}])|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*`
 
 // action returns an operation for an action that another read implies.
 func action(prefix, name string) *operation {

@@ -88,7 +88,7 @@ func logQueryText(name, query, refusal string) forgedRequest {
 }
 
 func quoted(text string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`).Replace(text) + `"`
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`, "\r", `\r`).Replace(text) + `"`
 }
 
 func TestImplied_LogQueriesReadNeitherTablesNorMaskedData(t *testing.T) {
@@ -97,6 +97,10 @@ func TestImplied_LogQueriesReadNeitherTablesNorMaskedData(t *testing.T) {
 		logQueryText("table", "fields user_id | lookup customers id as user_id OUTPUT email", tables),
 		logQueryText("table at the beginning", "LOOKUP customers id OUTPUT email", tables),
 		logQueryText("table after a comment", "fields a | # c\n lookup customers id OUTPUT email", tables),
+		logQueryText("table after a comment that a carriage return ends", "fields a | # c\r lookup customers id OUTPUT email", tables),
+		logQueryText("table after a comment that a line separator ends", "fields a | # c\u2028lookup customers id OUTPUT email", tables),
+		logQueryText("table after a comment with a carriage return", "fields a | # c\r d\n lookup customers id OUTPUT email", tables),
+		logQueryText("unmask after a comment", "fields unmask# c\r(@message)", masked),
 		logQueryText("table without blanks", "fields a|lookup\tcustomers id OUTPUT email", tables),
 		logsJSON("table in escaped JSON", "StartQuery", `{"queryString":"fields a","\u0071ueryString":"fields a | loo\u006bup customers id OUTPUT e"}`, tables),
 		logQueryText("unmask", "fields unmask(@message)", masked),

@@ -29,6 +29,28 @@ const logsService = "logs"
 // sourceCommand matches the command of Logs Insights that selects log groups within the text of a query.
 var sourceCommand = regexp.MustCompile(`(?i)\bSOURCE\b`)
 
+func hasSource(text string) bool { return sourceCommand.MatchString(strings.Map(halfWidth, text)) }
+
+// hasOtherLanguage reports whether a request starts a query whose text can name log groups, as SQL and PPL can: it has
+// another language than Logs Insights' own, or its language is not known.
+func hasOtherLanguage(ops []*operation, r *http.Request, body []byte) bool {
+	if !slices.ContainsFunc(ops, func(op *operation) bool { return op.service.prefix == logsService && op.name == "StartQuery" }) {
+		return false
+	}
+	input, err := inputOf(r, body)
+	if err != nil {
+		return true
+	}
+	for _, field := range input.fields {
+		if strings.EqualFold(field.name, "queryLanguage") && slices.ContainsFunc(field.value.allTexts(), isOtherLanguage) {
+			return true
+		}
+	}
+	return false
+}
+
+func isOtherLanguage(name string) bool { return name != "" && name != "CWLI" }
+
 // newDeniedResources returns the resources of ARNs with IAM's wildcards. It skips texts that are not ARNs, which the
 // construct rejects.
 func newDeniedResources(arns []string) []deniedResource {
@@ -48,7 +70,7 @@ func newDeniedResources(arns []string) []deniedResource {
 		}
 		spelled := `(?:[a-z0-9*_-]*:){0,5}` + wildcards(resource)
 		if strings.Trim(name, "*") != "" { // every value is a name of everything
-			spelled += `|` + wildcards(name) + `|https?://[^?]*/` + wildcards(name)
+			spelled += `|(?:(?:[a-z]+-[a-z-]+-[0-9]+:)?[0-9]{12}:)?` + wildcards(name) + `|https?://[^?]*/` + wildcards(name)
 		}
 		beginning, _, _ := strings.Cut(strings.ReplaceAll(name, "?", "*"), "*")
 		denied = append(denied, deniedResource{
@@ -100,9 +122,13 @@ func checkResources(denied []deniedResource, ops []*operation, r *http.Request, 
 		if i := slices.IndexFunc(values, resource.isNamed); i >= 0 {
 			return refusalOf(ops, fmt.Sprintf("the settings of this tool deny the resource %q (ToolDeniedResources)", bounded(values[i])))
 		}
-		if resource.service == logsService && slices.ContainsFunc(values, sourceCommand.MatchString) {
+		if resource.service == logsService && slices.ContainsFunc(values, hasSource) {
 			return refusalOf(ops, "the settings of this tool deny some log groups (ToolDeniedResources), and a query with SOURCE could "+
 				"read them; pass the names of the log groups instead")
+		}
+		if resource.service == logsService && hasOtherLanguage(ops, r, body) {
+			return refusalOf(ops, "the settings of this tool deny some log groups (ToolDeniedResources), and a query in SQL or PPL could "+
+				"read them; write the query in the language of Logs Insights")
 		}
 		// A member that occurs twice in CBOR has only one of its values after decoding.
 		if mediaType(r) == typeCBOR && resource.literal != "" && bytes.Contains(bytes.ToLower(body), []byte(resource.literal)) {
@@ -116,8 +142,23 @@ func checkResources(denied []deniedResource, ops []*operation, r *http.Request, 
 // and hostile ones could have many.
 const maxSegments = 64
 
-// valuesOf returns the texts in a request that can name a resource.
+// valuesOf returns the texts in a request that can name a resource, also decoded, because the URL of a queue can be escaped.
 func valuesOf(r *http.Request, body []byte, at place) []string {
+	values := textsIn(r, body, at)
+	for _, text := range values {
+		for range maxDecodings {
+			next := decoded(text)
+			if next == text {
+				break
+			}
+			values, text = append(values, next), next
+		}
+	}
+	return values
+}
+
+// textsIn returns the texts in a request: the segments of its path in every reading, and the values of its parameters.
+func textsIn(r *http.Request, body []byte, at place) []string {
 	values := []string{at.bucket}
 	for text, times := r.URL.EscapedPath(), 0; times <= maxDecodings; times++ {
 		for rest, i := text, 0; i < maxSegments && rest != ""; i++ { // a name can have slashes, so the rest is a value

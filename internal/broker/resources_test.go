@@ -41,12 +41,27 @@ func TestResources_RequestsThatNameADeniedOneAreRefused(t *testing.T) {
 		logs("… in a list", "StartQuery", `{"logGroupNames":["other","audit"],"startTime":1,"endTime":2,"queryString":"fields @message"}`, refused),
 		logs("… first of two members", "FilterLogEvents", `{"logGroupName":"audit","logGroupName":"other"}`, refused),
 		logs("… selected by a query", "StartQuery", `{"startTime":1,"endTime":2,"queryString":"SOURCE logGroups(namePrefix: ['aud']) | fields @message"}`, refused),
+		logs("… selected by a query in wide letters", "StartQuery", `{"startTime":1,"endTime":2,"queryString":"ＳＯＵＲＣＥ logGroups(namePrefix: ['aud']) | fields @message"}`, refused),
+		logs("… selected by SQL", "StartQuery", "{\"queryLanguage\":\"SQL\",\"queryString\":\"SELECT `@message` FROM `/shop/payments-eu`\"}", refused),
+		logs("… joined by SQL", "StartQuery", "{\"queryLanguage\":\"SQL\",\"logGroupName\":\"/a\",\"queryString\":\"SELECT B.`@message` FROM `/a` A JOIN `audit` B ON A.x = B.x\"}", refused),
+		logs("… selected by SQL in a function", "StartQuery", "{\"queryLanguage\":\"sql\",\"queryString\":\"SELECT `@message` FROM `logGroups(logGroupIdentifier: ['audit'])`\"}", refused),
+		logs("… joined by PPL", "StartQuery", "{\"queryLanguage\":\"PPL\",\"logGroupName\":\"/a\",\"queryString\":\"fields x | join on a=b `audit`\"}", refused),
+		logs("… in a language that nobody knows yet", "StartQuery", `{"queryLanguage":"XQL","logGroupName":"/a","queryString":"x"}`, refused),
+		logs("… the language in escapes", "StartQuery", `{"query\u004canguage":"S\u0051L","logGroupName":"/a","queryString":"x"}`, refused),
+		logs("… the first of two languages", "StartQuery", `{"queryLanguage":"SQL","queryLanguage":"CWLI","logGroupName":"/a","queryString":"x"}`, refused),
+		logs("… a language in a list", "StartQuery", `{"queryLanguage":["SQL"],"logGroupName":"/a","queryString":"x"}`, refused),
 		jsonRequest("a queue by URL", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"https://sqs.us-east-1.amazonaws.com/123456789012/orders"}`, refused),
+		jsonRequest("a queue by URL, encoded", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"https://sqs.us-east-1.amazonaws.com/123456789012/o%72ders"}`, refused),
+		jsonRequest("a queue by URL, encoded twice", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"https://sqs.us-east-1.amazonaws.com/123456789012/o%2572ders"}`, refused),
 		jsonRequest("a table by name", "dynamodb", "DynamoDB_20120810.DescribeTable", `{"TableName":"customers"}`, refused),
 		jsonRequest("a table by ARN", "dynamodb", "DynamoDB_20120810.DescribeTable", `{"TableName":"arn:aws:dynamodb:us-east-1:123456789012:table/customers"}`, refused),
 		get("a function by name", "lambda", functions+"checkout/configuration", refused),
 		get("a function with a version", "lambda", functions+"checkout%3A7/configuration", refused),
 		get("a function by the end of its ARN", "lambda", functions+"123456789012%3Afunction%3Acheckout/configuration", refused),
+		get("a function with its account", "lambda", functions+"123456789012%3Acheckout/configuration", refused),
+		get("a function with its account and version", "lambda", functions+"123456789012:checkout:7/configuration", refused),
+		get("a function with its Region and account", "lambda", functions+"us-east-1:123456789012:checkout/configuration", refused),
+		get("a function in a parameter", "lambda", lambdaURL+"/2015-03-31/event-source-mappings/?FunctionName=123456789012:checkout", refused),
 		get("a function, encoded", "lambda", functions+"check%6fut/configuration", refused),
 		get("a function, encoded twice", "lambda", functions+"check%256fut/configuration", refused),
 		get("a bucket in the path", "s3", "https://s3.us-east-1.amazonaws.com/vault?policy", refused),
@@ -57,6 +72,9 @@ func TestResources_RequestsThatNameADeniedOneAreRefused(t *testing.T) {
 
 		logs("another log group", "FilterLogEvents", `{"logGroupName":"/shop/orders"}`, ""),
 		logs("a log group whose name begins with a denied one", "FilterLogEvents", `{"logGroupName":"audit-trail"}`, ""),
+		logs("a query in Insights' own language", "StartQuery", `{"queryLanguage":"CWLI","logGroupName":"/a","queryString":"fields @message"}`, ""),
+		logs("a query without a language", "StartQuery", `{"queryLanguage":null,"logGroupName":"/a","queryString":"fields @message"}`, ""),
+		logs("a list of queries in SQL", "DescribeQueries", `{"queryLanguage":"SQL"}`, ""),
 		logs("the list of log groups", "DescribeLogGroups", `{}`, ""),
 		jsonRequest("a table with the name of a denied queue", "dynamodb", "DynamoDB_20120810.DescribeTable", `{"TableName":"orders"}`, ""),
 		get("another function", "lambda", functions+"checkout-2/configuration", ""),
@@ -65,6 +83,13 @@ func TestResources_RequestsThatNameADeniedOneAreRefused(t *testing.T) {
 		formRequest("a form: another alarm", "monitoring", "Action=DescribeAlarmHistory&Version=2010-08-01&AlarmName=secret-77", ""),
 	}
 	assertForged(t, func(o *Options) { o.DeniedResources = denied }, tests)
+}
+
+// Without a denied log group, a query may be in any language.
+func TestResources_OtherLanguagesPassWithoutADeniedLogGroup(t *testing.T) {
+	assertForged(t, func(o *Options) { o.DeniedResources = []string{"arn:aws:s3:::vault"} }, []forgedRequest{
+		jsonRequest("SQL", "logs", "Logs_20140328.StartQuery", "{\"queryLanguage\":\"SQL\",\"queryString\":\"SELECT `@message` FROM `/a`\"}", "").at(logsURL),
+	})
 }
 
 // The wildcard for everything leaves names and lists to IAM.

@@ -238,7 +238,7 @@ func TestCollect_TextForTheModelNamesTimesAndIsBounded(t *testing.T) {
 	assert.LessOrEqual(t, len(text), 16_000)
 	assert.Regexp(t, `^It is \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\. `, text, "the current time")
 	assert.Contains(t, text, "2026-08-04T12:36:00Z 90", "points have times")
-	assert.Contains(t, text, "2026-08-04T12:24:00Z lambda.amazonaws.com UpdateFunctionCode20150331v2 by arn:aws:sts::123456789012:assumed-role/ci/deploy")
+	assert.Contains(t, text, "2026-08-04T12:24:00Z lambda.amazonaws.com UpdateFunctionCode20150331v2 (arn:aws:sts::123456789012:assumed-role/ci/deploy, aws-cli/2.31)")
 	for _, line := range strings.Split(text, "\n") {
 		assert.LessOrEqual(t, len(line), 500)
 	}

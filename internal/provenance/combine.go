@@ -6,17 +6,21 @@ import (
 	"unicode"
 )
 
-// combine finds the parts of the output that consist of values of one record. firstKey is the record's first
-// name.
-func (m *matcher) combine(values []piece, firstKey int32) {
+// combine finds the parts of the output that consist of values of one record with these names.
+func (m *matcher) combine(values []piece, keys []int32) {
 	if len(values) == 0 || m.partial {
 		return
 	}
+	near := m.windowsOf(values)
 	pieces := slices.Clone(values)
-	for i := firstKey; i < int32(len(m.keys)); i++ {
-		for _, p := range m.labelsOf(m.keys[i].name) {
-			p.key = i
-			pieces = append(pieces, p)
+	for _, key := range keys {
+		labels := m.labelsOf(m.keys[key].name)
+		m.spend(len(labels) / 16)
+		for _, p := range labels {
+			if isIn(near, p) {
+				p.key = key
+				pieces = append(pieces, p)
+			}
 		}
 	}
 	m.spend(len(pieces))
@@ -48,6 +52,29 @@ func (m *matcher) combine(values []piece, firstKey int32) {
 			m.reach[p.from] = max(m.reach[p.from], p.best)
 		}
 	}
+}
+
+// windowsOf returns the parts of a long output in which values can be combined: around those with a rare word. It returns
+// nothing if that is the whole output.
+func (m *matcher) windowsOf(values []piece) (list []window) {
+	if len(m.words) <= minLocated {
+		return nil
+	}
+	for _, p := range values {
+		if len(m.at[m.ids[m.words[p.from].text]]) <= maxRare {
+			list = append(list, window{p.from - nearby, p.to + nearby})
+		}
+	}
+	return merged(list)
+}
+
+// isIn reports whether a piece is in one of the windows, if there are any.
+func isIn(windows []window, p piece) bool {
+	if len(windows) == 0 {
+		return true
+	}
+	i, _ := slices.BinarySearchFunc(windows, p.from, func(w window, at int32) int { return int(w.to - at) })
+	return i < len(windows) && windows[i].from <= p.from
 }
 
 // belongs reports whether the value of a key is the value of a name, or part of it.

@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	maxFound    = 100 // occurrences of a quote
-	minDistinct = 4   // letters and digits of at least one word of a quote; shorter words occur everywhere
+	maxFound      = 100 // occurrences of a quote
+	minDistinct   = 4   // letters and digits of at least one word of a quote; shorter words occur everywhere
+	maxComparison = 4   // characters of a comparison
+	maxJoints     = 16  // characters between two joined words
 )
 
 // Text is an output in which quotes are searched.
@@ -34,9 +36,9 @@ type Match struct {
 	from, to      int // in the normal text
 }
 
-// Find returns where a quote occurs in the output, in any encoding. A quote that begins or ends inside a word
-// or a number does not occur, because 10 is not in 100. isCut allows it to end there: the quote was
-// truncated.
+// Find returns where a quote occurs in the output, in any encoding. It begins and ends with whole words of the output,
+// because 10 is not in 100, and deleted is not in not-deleted. Only the name of an exception can lack its ending. isCut allows
+// a quote to end inside a word: it was truncated.
 func (t *Text) Find(quote string, isCut bool) []Match {
 	wanted := Normal(quote)
 	if wanted = strings.TrimSpace(wanted); wanted == "" {
@@ -51,7 +53,7 @@ func (t *Text) Find(quote string, isCut bool) []Match {
 		}
 		from := at + next
 		to := from + len(wanted)
-		if !splits(text, from) && (isCut || !splits(text, to) || isHump(text, to)) {
+		if !t.splits(from) && (isCut || !t.splits(to) || isException(text, to)) {
 			list = append(list, Match{t.span(from, to), from, to})
 		}
 		_, size := utf8.DecodeRuneInString(text[from:])
@@ -68,36 +70,79 @@ func Contains(text, quote string) bool {
 	return strings.Contains(Normal(text), strings.TrimSpace(Normal(quote)))
 }
 
-// splits reports whether a position of a normal text is inside a word or a number.
-func splits(text string, at int) bool {
+// splits reports whether a position of the output is inside a word, or between a number or a word and a sign that belongs
+// to it.
+func (t *Text) splits(at int) bool {
+	text := t.normal.text
 	if at == 0 || at == len(text) {
 		return false
 	}
 	before, size := utf8.DecodeLastRuneInString(text[:at])
-	after, next := utf8.DecodeRuneInString(text[at:])
-	isBefore, isAfter := unicode.IsDigit(before), unicode.IsDigit(after)
-	switch {
-	case isBefore && isAfter:
-		return true
-	case isBefore && strings.ContainsRune(".,'^*", after): // 10 in 10.5
-		following, _ := utf8.DecodeRuneInString(text[at+next:])
-		return unicode.IsDigit(following)
-	case isAfter && strings.ContainsRune(".,'^*-", before): // 5 in 10.5, in .5, and in -5
-		preceding, _ := utf8.DecodeLastRuneInString(text[:at-size])
-		return unicode.IsDigit(preceding) && before != '-' || (before == '-' || before == '.') && beginsNumber(text, at-1)
-	}
-	return isLetterOfWord(before) && isLetterOfWord(after)
-}
-
-// isHump reports whether a word of a camel case name ends at a position: AccessDenied in AccessDeniedException.
-func isHump(text string, at int) bool {
-	before, _ := utf8.DecodeLastRuneInString(text[:at])
 	after, _ := utf8.DecodeRuneInString(text[at:])
-	return unicode.IsLower(before) && unicode.IsUpper(after)
+	switch {
+	case isJoined(before) && isJoined(after), joinsWords(text, at), joinsWords(text, at-size):
+		return true
+	case unicode.IsDigit(before) && after >= utf8.RuneSelf, unicode.IsDigit(after) && before >= utf8.RuneSelf: // 10½, 10⁶
+		return true
+	case unicode.IsDigit(after) && (before == '-' || before == '.') && beginsNumber(text, at-1): // 5 in -5 and in .5
+		return true
+	case after == ' ' && t.joinsThousands(at), before == ' ' && t.joinsThousands(at-1):
+		return true
+	}
+	return isCompared(text, at)
 }
 
-func isLetterOfWord(r rune) bool {
-	return (unicode.IsLetter(r) || unicode.IsMark(r)) && !isSolitary(r)
+// isJoined reports whether a character belongs to a word together with those beside it.
+func isJoined(r rune) bool { return isWordRune(r) && !isSolitary(r) }
+
+// joinsWords reports whether the character at a position makes one word of those on both sides, as in not-deleted, or
+// one statement of two numbers, as in 10:30 or 1/2.
+func joinsWords(text string, at int) bool {
+	left, right := text[max(0, at-maxJoints):at], text[at:min(len(text), at+maxJoints)]
+	if strings.IndexByte(wordJoints, text[at]) >= 0 {
+		before, _ := utf8.DecodeLastRuneInString(strings.TrimRight(left, wordJoints))
+		after, _ := utf8.DecodeRuneInString(strings.TrimLeft(right, wordJoints))
+		return isJoined(before) && isJoined(after)
+	}
+	if text[at] == '+' && joinsExponent(text, at) {
+		return true
+	}
+	if strings.IndexByte(numberJoints, text[at]) >= 0 {
+		before, after := strings.TrimRight(left, numberJoints), strings.TrimLeft(right, numberJoints)
+		return before != "" && after != "" && isDigit(before[len(before)-1]) && isDigit(after[0])
+	}
+	return false
+}
+
+// Characters that join words and numbers, also if they are repeated.
+const (
+	wordJoints   = "-.@"
+	numberJoints = ",'^*:/+"
+)
+
+// isException reports whether only the ending of an exception's name is after a position: AccessDenied in AccessDeniedException.
+func isException(text string, at int) bool {
+	const ending = "Exception"
+	after, isEnding := strings.CutPrefix(text[at:], ending)
+	before, _ := utf8.DecodeLastRuneInString(text[:at])
+	next, _ := utf8.DecodeRuneInString(after)
+	return isEnding && unicode.IsLower(before) && (after == "" || !isJoined(next) && !joinsWords(text, at+len(ending)))
+}
+
+// isCompared reports whether a comparison or a negation is directly before a position, as in !OK.
+func isCompared(text string, at int) bool {
+	for from := at - 1; from >= max(0, at-maxComparison); from-- {
+		if strings.IndexByte("<>!~/", text[from]) >= 0 && (from == 0 || text[from-1] == ' ' || at-from > 1) && isComparison(text, from, at) {
+			return true
+		}
+	}
+	return false
+}
+
+// joinsThousands reports whether a blank of the output is between two numbers and is not of ASCII, as between thousands.
+func (t *Text) joinsThousands(at int) bool {
+	return at > 0 && at+1 < len(t.normal.text) && isDigit(t.normal.text[at-1]) && isDigit(t.normal.text[at+1]) &&
+		t.original[t.normal.from[at]] >= utf8.RuneSelf
 }
 
 // IsDistinct reports whether a quote has a word that does not occur everywhere, unlike small numbers.
@@ -139,6 +184,19 @@ func (t *Text) IsObserved(quote Match, observed *toolcall.Observed) bool {
 	}
 	inner, ok := t.trim(quote)
 	return ok && containsAny(observed.Spans, inner)
+}
+
+// Around returns the longest texts that AWS answered and that contain a quote. They can contain words that the code sent.
+func (t *Text) Around(quote Match, observed *toolcall.Observed) (texts []string) {
+	if observed == nil || observed.Answers == 0 {
+		return nil
+	}
+	for _, span := range observed.Spans {
+		if contains(span, quote.Span) && 0 <= span.From && span.To <= len(t.original) {
+			texts = append(texts, t.original[span.From:span.To])
+		}
+	}
+	return texts
 }
 
 func containsAny(spans []toolcall.Span, part toolcall.Span) bool {

@@ -21,6 +21,8 @@ const (
 	maxRecord    = 20_000   // words of a record that are compared at once
 	maxParts     = 12       // parts of an ARN or a path
 	minLocated   = 500      // words of an output that is not compared as a whole with each record
+	nearby       = 128      // words around a rare value in which it is combined with other values
+	maxPieces    = 1 << 20  // pieces of one record
 	context      = 32       // words before a group with which a run can begin
 )
 
@@ -30,7 +32,7 @@ const (
 // of complete values of one record, such as one log event, in any order: code selects fields. The first value
 // may lack its beginning, and the last one its end. A name of a field counts only before a value of that
 // field. Values of different records never make one part, so code cannot make a statement of pieces that AWS
-// did not return together.
+// did not return together. An object in a list of a record is a record of its own (see node).
 type matcher struct {
 	output  string
 	normal  normalText // of the output
@@ -61,7 +63,12 @@ type matcher struct {
 	keys        []key
 	named       int32 // the name before the next value, or -1
 	inRecord    int   // number of containers inside the current record, 0 outside
-	recordKey   int32 // first key of the current record
+	groupKey    int32 // first key of the current group outside of records
+	nodes       []node
+	node        int32 // in which the current value is, within a record
+	isSplit     bool  // the current record has several groups
+	records     uint64
+	pieces      int // in the nodes of the current record
 	nested      int
 	group       []token // of the current record, or since the last one
 	before      int     // tokens at the start of group that belong to the group before it
@@ -92,7 +99,8 @@ type token struct {
 const (
 	unknownWord = -1 // does not occur in the output
 	broken      = -2 // no run goes on here
-	border      = -3 // a record ends; a run only goes on if the output shows that
+	border      = -3 // a record ends and another one begins; a run only goes on if the output shows that
+	closed      = -4 // a record within a record ends; a run only goes on if the output shows that
 	isName      = -2 // the word belongs to the name of a field
 )
 
@@ -102,6 +110,7 @@ type window struct{ from, to int32 }
 type container struct {
 	isList   bool
 	isRecord bool
+	isNode   bool // a record within a record
 	key      int32
 }
 
@@ -119,6 +128,7 @@ type piece struct {
 	isKey    bool
 	isHead   bool // begins where the value begins
 	isTail   bool // ends where the value ends
+	isOfPair bool // the value of a name and a value, outside of it
 	best     int32
 	hasValue bool
 }
@@ -205,7 +215,7 @@ func (m *matcher) clear() {
 
 // compare compares the output with an answer.
 func (m *matcher) compare(e exchange) {
-	m.containers, m.keys, m.named, m.inRecord, m.recordKey = m.containers[:0], m.keys[:0], -1, 0, 0
+	m.containers, m.keys, m.named, m.inRecord, m.groupKey = m.containers[:0], m.keys[:0], -1, 0, 0
 	m.group, m.before, m.shared = m.group[:0], 0, m.shared[:0]
 	m.body, m.folded, m.isError, m.isSearch = e.answer, nil, e.isError, e.isSearch
 	m.addresses = nil
@@ -229,12 +239,17 @@ func (m *matcher) enterEntry() { m.open(false, true) }
 
 func (m *matcher) open(isList, isEntry bool) {
 	c := container{isList: isList, key: m.takeName()}
-	if m.inRecord > 0 {
+	switch {
+	case m.inRecord > 0:
 		m.inRecord++
-	} else if isEntry {
+		if c.isNode = isEntry; isEntry {
+			m.enterNode()
+		}
+	case isEntry:
 		c.isRecord = true
 		m.endGroup(true)
-		m.inRecord, m.recordKey = 1, int32(len(m.keys))
+		m.inRecord = 1
+		m.beginRecord()
 	}
 	m.containers = append(m.containers, c)
 }
@@ -249,15 +264,17 @@ func (m *matcher) leave() {
 	}
 	last := m.containers[len(m.containers)-1]
 	m.containers, m.named = m.containers[:len(m.containers)-1], -1
-	if m.inRecord > 0 {
-		m.inRecord--
-		if last.isRecord {
-			m.endGroup(false)
-			m.inRecord = 0
-			m.group = append(m.group, token{id: border, other: unknownWord})
-			m.before = len(m.group)
-		}
+	if m.inRecord == 0 {
+		return
 	}
+	switch {
+	case last.isRecord:
+		m.endRecord()
+		m.endAt(border)
+	case last.isNode:
+		m.leaveNode()
+	}
+	m.inRecord--
 }
 
 // takeName returns the key of the next value: its own name, or the name of its container.
@@ -277,8 +294,7 @@ func (m *matcher) name(text string) {
 	if len(m.containers) > 0 {
 		parent = m.containers[len(m.containers)-1].key
 	}
-	m.keys = append(m.keys, key{text, parent, m.isTimeField(text)})
-	m.named = int32(len(m.keys) - 1)
+	m.named = m.addKey(key{text, parent, m.isTimeField(text)})
 	if m.partial {
 		return
 	}
@@ -326,7 +342,9 @@ func (m *matcher) value(text string) {
 	if key >= 0 && m.column >= 0 && m.keys[key].name == "value" {
 		key, m.column = m.column, -1
 	}
-	if m.isSent(plain, m.nameOf(key)) {
+	isSent := m.isSent(plain, m.nameOf(key))
+	m.countValue(plain, key, isSent)
+	if isSent {
 		m.interrupt() // code cannot prove anything with its own words
 		return
 	}
@@ -385,8 +403,7 @@ func (m *matcher) isColumn(at int32, plain string) bool {
 	if !m.isSearch || at < 0 || m.keys[at].name != "field" || len(plain) > maxName {
 		return false
 	}
-	m.column = int32(len(m.keys))
-	m.keys = append(m.keys, key{plain, m.keys[at].parent, m.isTimeField(plain)})
+	m.column = m.addKey(key{plain, m.keys[at].parent, m.isTimeField(plain)})
 	if !aggregate.MatchString(plain) && m.isSent(plain, "") {
 		m.keys[m.column].name = ""
 		m.interrupt()
@@ -406,6 +423,7 @@ func (m *matcher) nameOf(key int32) string {
 // limitGroup ends a group that is too long.
 func (m *matcher) limitGroup() {
 	if m.inRecord == 0 && len(m.group) > maxGroup || len(m.group) > maxRecord {
+		m.isSplit = true
 		m.endGroup(m.inRecord == 0)
 	}
 }

@@ -9,6 +9,7 @@
 //	words.go      the words of a text
 //	scan.go       the fields and values of an answer in JSON, XML, or CBOR
 //	match.go      the words of an answer, by record
+//	nodes.go      records within records
 //	runs.go       words that follow each other in the output and in an answer
 //	combine.go    values of one record that follow each other in the output
 //	sent.go       texts that the code itself sent to AWS

@@ -1,21 +1,26 @@
 package provenance
 
-import "strings"
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
 
 // inventsText reports whether the results of a Logs Insights query can contain text that the query itself
-// contains: a literal that is not only compared with the logs, or a number that stands for a value. Functions can
-// join, cut, and replace literals, so the results cannot be told from text of the logs. Queries in another
-// language than Insights' own invent text if they have any literal.
+// contains: a literal that is not only compared with the logs, a number that stands for a value, or a call that joins
+// pieces of the logs. Functions can join, cut, and replace texts, so the results cannot be told from text of the logs.
+// What different readers could understand differently counts as invented, too.
 func inventsText(query, language string) bool {
-	isOwn := language == "" || strings.EqualFold(language, "CWLI")
-	q := queryReader{text: query, isOwn: isOwn, command: "fields", isFirst: true}
+	if language != "" && !strings.EqualFold(language, "CWLI") {
+		return inventsInOtherLanguage(query)
+	}
+	q := queryReader{text: query, command: "fields", isFirst: true}
 	return q.invents()
 }
 
 // queryReader reads a query of Logs Insights, token by token.
 type queryReader struct {
 	text      string
-	isOwn     bool     // Logs Insights QL
 	at        int      // position in text
 	command   string   // in lower case
 	isFirst   bool     // the next word names a command
@@ -37,23 +42,27 @@ func (q *queryReader) invents() bool {
 	for q.at < len(q.text) {
 		c := q.text[q.at]
 		switch {
-		case c == '#' && q.isOwn:
-			q.skipTo("\n")
+		case c == '#':
+			if q.comment() {
+				return true
+			}
 			continue
 		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
 			q.at++
 			continue
 		case c == '\'' || c == '"':
-			if text := q.quoted(c); !q.isOwn || !q.isCompared() || strings.Contains(text, `\`+string(c)) {
+			if text := q.quoted(c); !q.isCompared() || strings.Contains(text, `\`+string(c)) {
 				return true // with an escaped quote, it is not certain where AWS sees the end
 			}
 			q.took("''")
 		case c == '`':
-			q.quoted(c)
+			if strings.Contains(q.quoted(c), `\`) {
+				return true // it may escape the end, or not
+			}
 			q.hasField = true
 			q.took("``")
-		case c == '/' && q.isOwn && (comparisons[q.before] || q.command == "parse" && !q.first):
-			if text := q.quoted(c); strings.LastIndexByte(text, '[') > strings.LastIndexByte(text, ']') {
+		case c == '/' && (comparisons[q.before] || q.command == "parse" && !q.first):
+			if text := q.quoted(c); strings.LastIndexByte(text, '[') > strings.LastIndexByte(text, ']') || strings.Contains(text, `\\/`) {
 				return true // the slash may belong to the expression
 			}
 			q.took("//")
@@ -88,12 +97,14 @@ func (q *queryReader) quoted(end byte) string {
 	return q.text[begin:q.at]
 }
 
-func (q *queryReader) skipTo(mark string) {
-	if n := strings.Index(q.text[q.at:], mark); n >= 0 {
-		q.at += n
-		return
-	}
-	q.at = len(q.text)
+// otherBreaks matches the characters, without the line feed, at which a comment could end, also as escapes of JSON.
+var otherBreaks = regexp.MustCompile(`[\r\v\f\x{85}\x{2028}\x{2029}]|\\u(?:0085|2028|2029)`)
+
+// comment reads a comment. It reports whether it is not certain where it ends.
+func (q *queryReader) comment() bool {
+	line, _, _ := strings.Cut(q.text[q.at:], "\n")
+	q.at += len(line)
+	return otherBreaks.MatchString(strings.TrimSuffix(line, "\r"))
 }
 
 // took records a token.
@@ -113,24 +124,30 @@ func (q *queryReader) isCompared() bool {
 	return false
 }
 
-// word reads a name or a number. It reports whether it is a number that becomes a result.
+// joining are functions that join or replace texts, so that the result is no text of the logs.
+var joining = map[string]bool{"concat": true, "replace": true, "regexp_replace": true, "strformat": true}
+
+// queryWords are words of an expression that are not fields. Functions are not either, except for count, which counts log lines.
+var queryWords = map[string]bool{"as": true, "by": true, "in": true, "like": true, "and": true, "or": true, "not": true,
+	"true": true, "false": true, "null": true, "asc": true, "desc": true}
+
+// word reads a name or a number. It reports whether the expression is a constant, or a call joins texts.
 func (q *queryReader) word(word string) bool {
-	isNumber := isDigit(word[0]) && len(q.calls) == 0
+	isNumber := isDigit(word[0]) || len(word) > 1 && word[0] == '.' && isDigit(word[1])
+	isCall := strings.HasPrefix(strings.TrimLeft(q.text[q.at:], " \t\r\n"), "(")
 	switch {
 	case q.isFirst:
 		q.command, q.isFirst = word, false
 		q.took(word)
 		q.first = true
 		return false
-	case isNumber && !q.isOwn:
-		return q.command == "select" || q.command == "eval"
-	case word == "from" && !q.isOwn:
-		q.command = word
+	case isCall && joining[word] && !onlyCompare[q.command]:
+		return true
 	case isNumber:
-		q.hasNumber = true
+		q.hasNumber = q.hasNumber || !slices.Contains(q.calls, "bin") // the length of a period
 	case word == "by" && q.isConstant():
 		return true
-	case isDigit(word[0]), word == "as", word == "by", q.before == "as":
+	case queryWords[word], q.before == "as", isCall && word != "count":
 	default:
 		q.hasField = true
 	}

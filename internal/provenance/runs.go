@@ -7,25 +7,25 @@ import (
 	"time"
 )
 
-// endGroup compares the collected words with the output. isShared: they can be combined with the values of
-// records.
+// endGroup compares the collected words with the output. isShared: they are outside of records, and can be combined with
+// the values of those that follow.
 func (m *matcher) endGroup(isShared bool) {
 	fresh := len(m.group) > m.before
 	m.partial = m.partial || !m.until.IsZero() && time.Now().After(m.until)
 	if fresh && !m.partial && m.locate() {
 		m.values = m.values[:0]
 		m.follow()
-		if isShared {
-			if room := maxShared - len(m.shared); room > 0 {
+		if m.inRecord > 0 {
+			m.keep(m.values)
+		} else {
+			m.combine(append(slices.Clone(m.values), m.shared...), m.keysFrom(m.groupKey))
+			if room := maxShared - len(m.shared); isShared && room > 0 {
 				m.shared = append(m.shared, m.values[:min(room, len(m.values))]...)
 			}
-		} else {
-			m.values = append(m.values, m.shared...)
 		}
-		m.combine(m.values, m.recordKey)
 	}
 	if isShared {
-		m.recordKey = int32(len(m.keys))
+		m.groupKey = int32(len(m.keys))
 	}
 	if fresh {
 		m.before = copy(m.group, m.group[max(0, len(m.group)-context):])
@@ -33,11 +33,17 @@ func (m *matcher) endGroup(isShared bool) {
 	}
 }
 
+// endAt adds a break after the words of the last group.
+func (m *matcher) endAt(kind int32) {
+	m.group = append(m.group, token{id: kind, other: unknownWord})
+	m.before = len(m.group)
+}
+
 // locate determines the parts of the output in which the group may have been printed: around its rare words,
 // or else the whole output. It reports whether there is anything to compare: groups of the same words, as
 // logs have many, are compared once.
 func (m *matcher) locate() bool {
-	isKnown, hash := false, uint64(0)
+	isKnown, hash := false, m.groupSeed()
 	for i := range m.group {
 		isKnown = isKnown || m.group[i].id >= 0
 		hash = (hash ^ uint64(m.group[i].id+2)) * 0x9e3779b97f4a7c15
@@ -65,17 +71,25 @@ func (m *matcher) locate() bool {
 		m.windows = append(m.windows, whole)
 		return true
 	}
-	slices.SortFunc(m.windows, func(a, b window) int { return int(a.from - b.from) })
-	merged := m.windows[:1]
-	for _, w := range m.windows[1:] {
-		if last := &merged[len(merged)-1]; w.from <= last.to {
+	m.windows = merged(m.windows)
+	return true
+}
+
+// merged returns windows in their order, without overlaps.
+func merged(windows []window) []window {
+	if len(windows) == 0 {
+		return windows
+	}
+	slices.SortFunc(windows, func(a, b window) int { return int(a.from - b.from) })
+	list := windows[:1]
+	for _, w := range windows[1:] {
+		if last := &list[len(list)-1]; w.from <= last.to {
 			last.to = max(last.to, w.to)
 		} else {
-			merged = append(merged, w)
+			list = append(list, w)
 		}
 	}
-	m.windows = merged
-	return true
+	return list
 }
 
 // positions calls yield with the positions of a word in the windows.
@@ -101,7 +115,7 @@ func (m *matcher) follow() {
 	a := &m.active
 	a.list = a.list[:0]
 	a.now++
-	isOver := false    // the border of two records was passed
+	isOver := int32(0) // the border of two records that was passed, or 0
 	length := int32(0) // words of the current value so far
 	for i := range m.group {
 		if m.partial {
@@ -113,8 +127,8 @@ func (m *matcher) follow() {
 			a.list, a.now, length = a.list[:0], a.now+1, 0
 			continue
 		}
-		if t.id == border {
-			isOver = true
+		if t.id == border || t.id == closed {
+			isOver = t.id
 			continue
 		}
 		if isValue && length > 0 {
@@ -130,7 +144,7 @@ func (m *matcher) follow() {
 		} else {
 			m.extend(t, isOver)
 		}
-		isOver = false
+		isOver = 0
 		if length++; !t.ends {
 			continue
 		}
@@ -179,15 +193,15 @@ func (m *matcher) find(text string, isTime bool) (id, other int32) {
 	return id, other
 }
 
-// extend continues the runs with a word, or begins them. isOver: the border of two records is before the word.
-func (m *matcher) extend(t *token, isOver bool) {
+// extend continues the runs with a word, or begins them. isOver: the border of two records before the word, or 0.
+func (m *matcher) extend(t *token, isOver int32) {
 	a := &m.active
 	before := a.now
 	a.now++
 	next := a.spare[:0]
 	take := func(at int32) {
 		from := at
-		if at > 0 && a.stamp[at-1] == before && (!isOver || m.showsBorder(at)) {
+		if at > 0 && a.stamp[at-1] == before && (isOver == 0 || m.showsBorder(at, isOver)) {
 			from = a.start[at-1]
 		}
 		next = append(next, run{at, from})
@@ -207,9 +221,11 @@ func (m *matcher) extend(t *token, isOver bool) {
 // recordBorder matches the end of a record and the beginning of the next one, as JSON and Python write them.
 var recordBorder = regexp.MustCompile(`\}[\s"'\\]*,?[\s"'\\]*\{|\][\s"'\\]*,[\s"'\\]*\[`)
 
-// showsBorder reports whether the output shows that a record begins with a word.
-func (m *matcher) showsBorder(at int32) bool {
-	return recordBorder.MatchString(m.normal.text[m.words[at-1].to:m.words[at].from])
+// showsBorder reports whether the output shows that a record ends before a word, and unless the border is closed, that
+// another one begins there.
+func (m *matcher) showsBorder(at, border int32) bool {
+	between := m.normal.text[m.words[at-1].to:m.words[at].from]
+	return recordBorder.MatchString(between) || border == closed && strings.ContainsAny(between, "}]")
 }
 
 // endHeads reports the pieces that begin a value and do not continue with its next word.

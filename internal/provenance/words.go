@@ -153,7 +153,7 @@ func wordEnd(text string, i int) int {
 				i++
 				continue
 			}
-			if joinsDigits(text, i) {
+			if joinsDigits(text, i) || c == '+' && joinsExponent(text, i) {
 				i++
 				continue
 			}
@@ -179,6 +179,11 @@ func wordEnd(text string, i int) int {
 func joinsDigits(text string, i int) bool {
 	return i > 0 && i+1 < len(text) && strings.IndexByte(",'^*", text[i]) >= 0 &&
 		(isDigit(text[i-1]) || text[i-1] == '*') && (isDigit(text[i+1]) || text[i] == '*' && text[i+1] == '*')
+}
+
+// joinsExponent reports whether a plus sign is between a number and its exponent, as in 1.5e+19.
+func joinsExponent(text string, i int) bool {
+	return i > 1 && i+1 < len(text) && (text[i-1] == 'e' || text[i-1] == 'E') && isDigit(text[i-2]) && isDigit(text[i+1])
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
@@ -236,7 +241,7 @@ func canonical(text string) string {
 func numberWord(number float64, written string) string {
 	switch {
 	case math.Abs(number) >= 1<<53:
-		return written // more digits than a float can hold
+		return strings.ToLower(strings.Replace(written, "+", "", 1)) // more digits than a float can hold
 	case number == math.Trunc(number):
 		return strconv.FormatInt(int64(number), 10)
 	}

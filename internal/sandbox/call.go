@@ -161,8 +161,13 @@ func (c *call) run(ctx context.Context, s *Supervisor) (toolcall.Answer, error) 
 	c.spare = child
 	c.request.Processes = threads(processes(os.Getuid())) + MaxProcesses
 	go c.send()
-	// Forking slows down a call that computes. It costs nothing while a call waits for AWS.
-	timer := time.AfterFunc(longCall, func() { z.requestSpare(child.pid) })
+	// Forking slows down a call that computes. It costs nothing while a call waits for AWS. Code without a filter could reach
+	// the child, which would be discarded.
+	timer := time.AfterFunc(longCall, func() {
+		if child.isFiltered() {
+			z.requestSpare(child.pid)
+		}
+	})
 	output := c.captureOutput()
 	answered := c.readResult()
 	stopWatching := c.watch(s)

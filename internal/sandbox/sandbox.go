@@ -341,8 +341,14 @@ func (s *Supervisor) inspect(z *zygote, c *call) {
 		announced = time.Now()
 		s.spend(&SpentError{traceZygote, "the zygote was stopped or has ended"})
 	}
-	if n := s.killLeftovers(z, c.spare.pid, filtered, announced); n > 0 {
+	switch n, ended := s.killLeftovers(z, c.spare.pid, filtered, announced); {
+	case !ended:
+		s.spend(&SpentError{traceProcess, fmt.Sprintf("processes left behind do not end; killed %d", n)})
+	case n > 0:
 		s.spend(&SpentError{traceProcess, fmt.Sprintf("%d processes left behind", n)})
+	}
+	if !filtered {
+		z.discardSpare() // the code could change the limits and scheduling of a child that was forked during the call
 	}
 	if !filtered && s.options.OwnUser {
 		s.inspectUser(c)

@@ -19,23 +19,32 @@ type process struct {
 
 // processes lists the processes of one user.
 func processes(uid int) []process {
+	found, _ := lookAtProcesses(uid)
+	return found
+}
+
+// lookAtProcesses lists the processes of one user. It also reports whether a process of any user ended during the look. Such
+// a process may have forked another one, which the look then missed.
+func lookAtProcesses(uid int) (found []process, isMoving bool) {
 	proc, err := os.Open("/proc")
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	defer proc.Close()
 	names, _ := proc.Readdirnames(-1)
-	var found []process
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil {
 			continue
 		}
-		if p, ok := readProcess(pid); ok && p.uid == uid {
+		switch p, ok := readProcess(pid); {
+		case !ok:
+			isMoving = true
+		case p.uid == uid:
 			found = append(found, p)
 		}
 	}
-	return found
+	return found, isMoving
 }
 
 func readProcess(pid int) (process, bool) {
@@ -122,10 +131,12 @@ func names(directory string) []string {
 }
 
 const (
-	sweepRounds  = 20               // looks for processes that fork while they are killed
+	sweepTime    = 2 * time.Second  // for processes that fork while they are killed
+	quietLooks   = 5                // without a process, in a row, after code that could fork
 	announceWait = time.Second      // for the zygote's announcement of a child that it has just forked
 	endWait      = time.Second      // until a killed child must have ended
 	pollWait     = time.Millisecond // between two looks at processes
+	killWait     = pollWait / 10    // likewise, after processes were killed
 )
 
 // suspect is a process that a call may have left behind.
@@ -134,14 +145,20 @@ type suspect struct {
 	forked bool // by the zygote, which has not announced it (yet) as a spare
 }
 
-// killLeftovers kills the processes that a call left behind and reports how many there were.
+// killLeftovers kills the processes that a call left behind. It reports how many there were, and whether they ended.
 //
-// If the call's system call filter was active, the call cannot have made a child of the zygote. Otherwise, a
-// child that the zygote has not announced as a spare by a certain time belongs to the call.
-func (s *Supervisor) killLeftovers(z *zygote, child int, filtered bool, announced time.Time) (killed int) {
-	for round := 0; round < sweepRounds; {
+// If the call's system call filter was active, the call cannot have made a child of the zygote, and what it left does not
+// fork. Otherwise, a child that the zygote has not announced as a spare by a certain time belongs to the call, and a process
+// may fork and end between two looks.
+func (s *Supervisor) killLeftovers(z *zygote, child int, filtered bool, announced time.Time) (killed int, ended bool) {
+	needed := quietLooks
+	if filtered {
+		needed = 1
+	}
+	for quiet, deadline := 0, time.Now().Add(sweepTime); quiet < needed; {
 		waiting, kills := false, 0
-		for _, p := range s.suspects(z, child) {
+		found, isMoving := s.suspects(z, child)
+		for _, p := range found {
 			switch {
 			case p.forked && filtered:
 			case p.forked && time.Now().Before(announced):
@@ -150,29 +167,41 @@ func (s *Supervisor) killLeftovers(z *zygote, child int, filtered bool, announce
 				kills++
 			}
 		}
-		if killed += kills; kills == 0 && !waiting {
-			break
+		killed += kills
+		if quiet++; kills > 0 || waiting || isMoving && !filtered {
+			quiet = 0
 		}
-		if kills > 0 {
-			round++
+		if time.Now().After(deadline) {
+			return killed, kills == 0
 		}
-		time.Sleep(pollWait)
+		if quiet < needed {
+			pause(kills)
+		}
 	}
-	return killed
+	return killed, true
+}
+
+// pause waits until the next look. Killed processes may be forking, so that look is soon.
+func pause(kills int) {
+	if kills > 0 {
+		time.Sleep(killWait)
+		return
+	}
+	time.Sleep(pollWait)
 }
 
 // suspects returns the processes that a call may have left behind. The innocent processes are known by their
 // IDs: this process, the zygote, the children that the zygote announced, and the processes that existed before
 // this one. Another process is suspect if it descends from the call's child or from the zygote, if it became an
-// orphan of this process (see Options.Reap), or, with Options.OwnUser, if it has the sandbox's user.
-func (s *Supervisor) suspects(z *zygote, child int) []suspect {
-	list := processes(os.Getuid())
+// orphan of this process (see Options.Reap), or, with Options.OwnUser, if it has the sandbox's user. isMoving reports whether
+// the look may have missed a process.
+func (s *Supervisor) suspects(z *zygote, child int) (found []suspect, isMoving bool) {
+	list, isMoving := lookAtProcesses(os.Getuid())
 	own, zygotePID := os.Getpid(), z.process.Pid
 	innocent := z.announced()
 	innocent[own], innocent[zygotePID], innocent[child] = true, true, true
 	below := descendants(list, child, zygotePID)
 	tolerated := descendants(list, s.tolerated...)
-	var found []suspect
 	for _, p := range list {
 		if innocent[p.pid] || s.ancestors[p.pid] || tolerated[p.pid] {
 			continue
@@ -188,7 +217,7 @@ func (s *Supervisor) suspects(z *zygote, child int) []suspect {
 			found = append(found, suspect{process: p, forked: p.parent == zygotePID})
 		}
 	}
-	return found
+	return found, isMoving
 }
 
 // descendants returns the process IDs and those of all processes below them.
@@ -236,17 +265,32 @@ func (s *Supervisor) findProcesses() {
 	if !s.options.OwnUser {
 		return
 	}
-	list := processes(os.Getuid())
+	for deadline := time.Now().Add(sweepTime); time.Now().Before(deadline); {
+		kills, isMoving := s.findOthers(own)
+		if kills == 0 && !isMoving {
+			return
+		}
+		pause(kills)
+	}
+}
+
+// findOthers records the user's processes that are not below this one, and kills those that run copies of Python.
+func (s *Supervisor) findOthers(own int) (kills int, isMoving bool) {
+	list, isMoving := lookAtProcesses(os.Getuid())
 	ours := descendants(list, own) // with the zygote, if Seal started it
+	s.tolerated = nil
 	for _, p := range list {
 		if ours[p.pid] || s.ancestors[p.pid] || p.zombie {
 			continue
 		}
 		program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p.pid))
 		if err != nil || program == s.options.Interpreter {
-			syscall.Kill(p.pid, syscall.SIGKILL)
+			if syscall.Kill(p.pid, syscall.SIGKILL) == nil {
+				kills++
+			}
 			continue
 		}
 		s.tolerated = append(s.tolerated, p.pid)
 	}
+	return kills, isMoving
 }

@@ -358,6 +358,20 @@ func (z *zygote) requestSpare(pid int) {
 	_, _ = z.control.Write(strconv.AppendInt(nil, int64(pid), 10))
 }
 
+// discardSpare kills the child that waits for the next call. The zygote forks another one.
+func (z *zygote) discardSpare() {
+	z.mu.Lock()
+	s := z.spare
+	z.spare = nil
+	z.mu.Unlock()
+	if s == nil {
+		return
+	}
+	syscall.Kill(s.pid, syscall.SIGKILL)
+	go s.close()
+	z.requestSpare(s.pid)
+}
+
 // waitExit waits until the child ends or ctx is done. It returns how the child ended, and false if that is
 // unknown.
 func (z *zygote) waitExit(ctx context.Context, pid int) (syscall.WaitStatus, bool) {

@@ -69,7 +69,8 @@ def changes(
             if key in events:
                 continue
             change = trail.change_of(event, own)
-            change["related"] = not change["own"] and not used.isdisjoint(re.split(r"[/:]", " ".join(change["resources"]).replace(" ", "/")))
+            named = re.split(r"[/:\s\"]", " ".join([*change["resources"], change["parameters"]]))
+            change["related"] = not change["own"] and not used.isdisjoint(named)
             if change["own"] or not _is_routine(ctx, change):
                 events[key] = change
             else:

@@ -48,6 +48,9 @@ class _Collection:
                 early["contributors"] = self._start(alarms.contributors, ctx)
         definition = self._take("definition", early.pop("definition"), found) or {}
         source = ctx.source = definition or ctx.source
+        changed = definition.get("StateTransitionedTimestamp") or definition.get("StateUpdatedTimestamp")
+        if definition.get("StateValue") not in (None, "ALARM") and isinstance(changed, datetime) and changed > ctx.fired_at:
+            found["recovered"] = stamp(changed)
         below: List[Dict[str, Any]] = []
         if (source.get("AlarmRule") or alarm.get("children")) and not ctx.is_foreign:
             below = self._take("child alarms", self._start(alarms.children, ctx, source), {}) or []
@@ -161,7 +164,7 @@ class _Collection:
         """Returns what the looks saw, the most relevant first. A look that failed counts with what it saw before."""
         for name, _, look in looks:
             self._take(name, look, {})
-        ranked = sorted(dict.fromkeys(o for _, seen, _ in looks for o in list(seen)), key=lambda o: -o.weight)
+        ranked = _joined(sorted(dict.fromkeys(o for _, seen, _ in looks for o in list(seen)), key=lambda o: -o.weight))
         if len(ranked) > MAX_OBSERVATIONS:
             self._ctx.note(f"observations: {len(ranked) - MAX_OBSERVATIONS} of little weight are not listed")
         return [{**o._asdict(), "time": stamp(o.time)} for o in ranked[:MAX_OBSERVATIONS]]
@@ -170,6 +173,14 @@ class _Collection:
 def _see(look: Callable[[], Iterator[Observation]], seen: List[Observation]) -> None:
     for observation in look():
         seen.append(observation)
+
+
+def _joined(ranked: List[Observation]) -> List[Observation]:
+    """Returns observations in their order. What was seen of several resources in the same words is one observation."""
+    groups: Dict[Tuple[str, str], List[Observation]] = {}
+    for one in ranked:
+        groups.setdefault((one.topic, one.text), []).append(one)
+    return [group[0]._replace(about="; ".join(one.about for one in group)) for group in groups.values()]
 
 
 def _namespaces(source: Mapping[str, Any]) -> List[str]:
@@ -184,7 +195,7 @@ def _described(error: Exception) -> str:
     if isinstance(answer, dict) and answer.get("Error"):
         code, message = str(answer["Error"].get("Code")), str(answer["Error"].get("Message"))
         where = f"{'HTTP ' if code.isdigit() else ''}{code} in {getattr(error, 'operation_name', 'a call')}"
-        return where if "<" in message[:20] else f"{where}: {message}"[:250]  # a proxy's page says no more than its status
+        return where if "<" in message[:20] else f"{where}: {message}"[:450]  # a proxy's page says no more than its status
     return f"{type(error).__name__}: {str(error)[:250]}"
 
 

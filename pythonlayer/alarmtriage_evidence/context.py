@@ -17,7 +17,7 @@ MAX_ONSET = timedelta(hours=24)  # an onset that is longer before the transition
 LATE = timedelta(minutes=5)  # metrics of AWS services arrive up to this much later
 SERIES_SECONDS = 6.0  # time to wait for the alarm's own series, which says when the onset was
 MAX_NOTES = 40  # lines about what was not seen
-MAX_NOTE = 300  # characters of such a line
+MAX_NOTE = 500  # characters of such a line
 CONNECTIONS = 4  # at the same time to one service; the broker allows 64 in all
 
 # The member of an answer that continues a listing, and the parameter that takes it.

@@ -1,5 +1,6 @@
 """Looks that collectors of several services share."""
 
+import re
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
@@ -12,6 +13,11 @@ MAX_PATTERNS = 5  # of one log group
 EARLY = timedelta(minutes=30)  # a change that is longer before the onset counts less
 LONG_BEFORE = 70  # most weight of such a change
 AFTER_ONSET = 50  # most weight of a change after the onset, which did not cause it
+MAX_WARNINGS = 2  # patterns of new warnings of one log group
+FREQUENT = 5  # warnings of a pattern that are more than chance
+MAX_KEYS = 2  # KMS keys that the errors of one log group name
+LOG_READS = ("logs:FilterLogEvents", "kms:DescribeKey")  # of `log_errors`
+_KEY = re.compile(r"arn:[\w-]+:kms:[\w-]+:\d+:key/[\w-]{10,60}")
 MAX_LOGS = timedelta(hours=2)  # period of log lines that is read before the onset, and after it
 
 
@@ -36,7 +42,40 @@ def log_errors(ctx: Context, about: str, group: str) -> Iterator[Observation]:
                           f"{found['count']} log lines in {group} from {found['first']} to {found['last']}, {count or none} in the "
                           f"{minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", weight)
     if not after["patterns"] and not before["patterns"] and after["complete"] and before["complete"]:
-        yield Observation(about, "errors", f"no error lines in {group} around the transition, by English words such as error, failed, and denied", 15)
+        yield Observation(about, "errors", f"no lines that look like errors in {group} around the transition, by words such as error, failed, and denied", 15)
+    yield from keys_of(ctx, about, [found["example"] for found in after["patterns"][:MAX_PATTERNS]])
+    yield from _new_warnings(ctx, about, group)
+
+
+def _new_warnings(ctx: Context, about: str, group: str) -> Iterator[Observation]:
+    """Returns the warnings of a log group that began after the onset."""
+    start, onset, end = ctx.windows()
+    start, since = max(start, onset - MAX_LOGS), max(onset, end - MAX_LOGS)
+    client = ctx.client("logs")
+    after = logs.warning_patterns(group, since, end, client)
+    if not after["patterns"]:
+        return
+    before = logs.warning_patterns(group, start, onset, client)
+    if not before["complete"]:
+        return  # what was not read may have them
+    earlier = {found["pattern"] for found in before["patterns"]}
+    new = [found for found in after["patterns"] if found["pattern"] not in earlier]
+    for found in new[:MAX_WARNINGS]:
+        yield Observation(about, "errors", f"{found['count']} new warnings in {group} from {found['first']} to {found['last']}, none in the "
+                                           f"{minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", 65 if found["count"] >= FREQUENT else 30)
+
+
+def keys_of(ctx: Context, about: str, texts: Sequence[str]) -> Iterator[Observation]:
+    """Returns the states of the KMS keys that texts name. Keys of other accounts and Regions are not read."""
+    named = [found for text in texts for found in _KEY.findall(text)]
+    for arn in list(dict.fromkeys(named))[:MAX_KEYS]:
+        parts = arn.split(":")
+        if parts[3] != ctx.region or ctx.own_account and parts[4] != ctx.own_account:
+            continue
+        key = ctx.once(("kms", arn), lambda: ctx.client("kms").describe_key(KeyId=arn)["KeyMetadata"])
+        state = key.get("KeyState")
+        until = f", to be deleted at {stamp(key['DeletionDate'])}" if key.get("DeletionDate") else ""
+        yield Observation(about, "dependency", f"KMS key {arn.split('/')[-1]}, which its errors name, is {state}{until}", 35 if state == "Enabled" else 88)
 
 
 def numbers(

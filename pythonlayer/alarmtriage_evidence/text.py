@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Mapping
 from .context import Context, figure
 
 MAX_TEXT = 15_000  # characters of the whole text; the model reads at least this much without asking for more
-MAX_LINE = 600  # characters of one line
+MAX_LINE = 800  # characters of one line
 SHOWN_POINTS = 30  # lines of each series
 SHOWN_RUNS = 15  # of these, the newest values, if there are more
 SHOWN_SPANS = 15  # of these, spans of older values
@@ -48,6 +48,8 @@ class _Heading(str):
 
 def _lines(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
     yield f"It is {evidence['collected_at']}. The code runs in account {ctx.own_account or 'of the triage'}, Region {ctx.region}."
+    if evidence.get("recovered"):
+        yield f"The alarm has been in state {evidence['definition']['StateValue']} again since {evidence['recovered']}."
     if evidence.get("onset"):
         yield (f"The alarm's metric left its usual range or breached the threshold first at {evidence['onset']} (the onset). Looks compare the time "
                "before the onset with the time after it.")
@@ -95,10 +97,11 @@ def _changes(ctx: Context, evidence: Mapping[str, Any]) -> Iterator[str]:
         yield "none"
     for change in listed[:SHOWN_CHANGES]:
         late = " AFTER THE ALARM" if (change["time"] or "") > until else ""
-        who = change.get("actor") or change.get("user") or "unknown"
-        failed = f" failed: {change['error']};" if change.get("error") else ""
+        # No word between the parts: a quote of them is then what AWS answered.
+        who = (change.get("actor") or change.get("user") or "unknown").replace(" with ", ", ")
+        failed = f" failed: {change['error']}" if change.get("error") else ""
         own = " [own resource]" if change.get("own") else " [related resource]" if change.get("related") else ""
-        yield f"{change['time']}{late}{own} {change['source']} {change['event']} by {who};{failed} {change.get('parameters') or ''}"
+        yield f"{change['time']}{late}{own} {change['source']} {change['event']} ({who}){failed} {change.get('parameters') or ''}"
     yield from _more(listed, SHOWN_CHANGES)
     if trail.get("routine"):
         counts = ", ".join(f"{count} {name}" for name, count in trail["routine"].items())

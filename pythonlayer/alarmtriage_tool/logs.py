@@ -8,28 +8,35 @@ import json
 import re
 import time
 from datetime import datetime, timezone
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from . import place
 
 MAX_PAGES = 8  # of FilterLogEvents, for one period
 SECONDS = 8.0  # time for one period
 MAX_PATTERNS = 20
-MAX_TEXT = 400  # characters of a pattern and of an example
+MAX_TEXT = 600  # characters of a pattern and of an example: AWS gives the reason at the end of a long denial
 
 # The lines that CloudWatch Logs returns: those with a word that errors have. Any one of these terms is enough.
 ERROR_FILTER = (
     '?ERROR ?Error ?error ?Exception ?exception ?FATAL ?Fatal ?fatal ?CRITICAL ?Critical ?Traceback ?panic ?PANIC '
-    '?"timed out" ?"Timed out" ?timeout ?Timeout ?denied ?Denied ?refused ?failed ?Failed ?FAILED ?"out of memory" ?OutOfMemory'
+    '?"timed out" ?"Timed out" ?timeout ?Timeout ?denied ?Denied ?refused ?failed ?Failed ?FAILED ?"out of memory" ?OutOfMemory '
+    '?FEHLER ?Fehler ?fehler ?fehlgeschlagen ?ERREUR ?Erreur ?erreur ?"échec" ?"Échec" ?"échoué" ?ERRORE ?ERRO ?Erro ?erro ?falha ?Falha ?"falló" '
+    '?"エラー" ?"失敗" ?"例外" ?"错误" ?"失败" ?"异常" ?"오류" ?"실패"'
 )
+WARNING_FILTER = "?WARN ?Warn ?warn"
 # Added for access logs, where a failed request is a line with a status. is_error then looks at the status.
 STATUS_FILTER = "?500 ?501 ?502 ?503 ?504"
 _ACCESS_LOG = re.compile(r"(?i)api-?gateway|access")
 _ERROR = re.compile(
-    r"(?i)\b(?:error|fatal|critical|panic|traceback|denied|refused|failed|failure|timed? ?out)\b|Error\b|Exception\b|OutOfMemory|out of memory")
+    r"(?i)\b(?:error|fatal|critical|panic|traceback|denied|refused|failed|failure|timed? ?out)\b|Error\b|Exception\b|OutOfMemory|out of memory"
+    r"|\b\w*fehler\b|\b(?:fehlgeschlagen|erreur|échec|échoué|errore|erro|falha|falhou|falló)\b|エラー|失敗|例外|错误|失败|异常|오류|실패")
 # A count of no errors. "1,000 errors", "2.0 errors", and "no error handler" are something else.
 _NO_ERRORS = re.compile(
     r"(?i)(?<![\w.,])(?:0|no)\s+(?:errors?|failures?|exceptions?|timeouts?)\b(?!\(s\)\w|\s+(?:handl|message|description|detail|code|response|page|budget))")
+_NO_FOREIGN_ERRORS = re.compile(
+    r"(?i)(?<![\w.,])(?:0|keine?|ohne|aucune?|sans|sin|sem|nessun)\s+(?:\w*fehler|erreurs?|échecs?|errores|error[ei]|erros?|falhas?)\b"
+    r"|(?:エラー|失敗|例外|错误|失败|异常|오류|실패)(?:件数)?[はが]?\s*[:：=]?\s*(?:0(?![\d.,])|なし|無し|ありません|无|없음)|(?:没有|无)(?:错误|失败|异常)")
 # A name of errors with an empty value. _is_field says whether it is a field that reports that nothing failed.
 _EMPTY = re.compile(
     r"""(?i)(?P<open>\\{0,8}["'])?\b(?P<name>errors?|exceptions?|failures?|failed|denied|refused|fatal|critical|panics?|time(?:d[ _-]?)?outs?)"""
@@ -55,6 +62,7 @@ _STATUS_KEYS = ("status", "statusCode", "status_code", "responseStatus", "http.s
 _REQUEST_KEYS = ("httpMethod", "method", "routeKey", "resourcePath", "path", "uri")
 # A level below that of errors, at the beginning of a line or after the time and the ID that Lambda writes, and its names in JSON.
 _LOW_LEVEL = re.compile(r"^(?:\S+[\t ]+){0,3}\[?(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?)\]?(?=[\s:|-]|$)")
+_WARNING = re.compile(r"(?<![\w-])(?:WARN(?:ING|UNG)?|\[?[Ww]arn(?:ing)?\]?:)(?![\w-])")
 _LOW_LEVELS = frozenset(("trace", "debug", "info", "information", "notice", "warn", "warning"))
 # A quoted text. If it has several words, somebody else may have written it.
 _QUOTED = re.compile(r'"[^"]*"')
@@ -80,12 +88,22 @@ def log_patterns(
     import boto3
 
     client = client or boto3.client("logs", region_name=region, **place.naming(account))
+    if filter is not None:
+        return _grouped(client, group, start, end, filter, lambda message: True)
+    return _grouped(client, group, start, end, f"{ERROR_FILTER} {STATUS_FILTER}" if _ACCESS_LOG.search(group) else ERROR_FILTER, is_error)
+
+
+def warning_patterns(group: str, start: Moment, end: Optional[Moment], client: Any) -> Dict[str, Any]:
+    """Groups the warnings of a log group that report no error, as `log_patterns` groups the error lines."""
+    return _grouped(client, group, start, end, WARNING_FILTER, lambda message: is_warning(message) and not is_error(message))
+
+
+def _grouped(client: Any, group: str, start: Moment, end: Optional[Moment], filter: str, is_wanted: Callable[[str], bool]) -> Dict[str, Any]:
     until = time.monotonic() + SECONDS
     by_arn = group.startswith("arn:")
     request: Dict[str, Any] = {
         "logGroupIdentifier" if by_arn else "logGroupName": group[:-2] if by_arn and group.endswith(":*") else group,
-        "startTime": int(_seconds(start) * 1000), "endTime": int(_seconds(end or time.time()) * 1000),
-        "filterPattern": (f"{ERROR_FILTER} {STATUS_FILTER}" if _ACCESS_LOG.search(group) else ERROR_FILTER) if filter is None else filter,
+        "startTime": int(_seconds(start) * 1000), "endTime": int(_seconds(end or time.time()) * 1000), "filterPattern": filter,
     }
     groups: Dict[str, Dict[str, Any]] = {}
     lines, complete = 0, False
@@ -93,7 +111,7 @@ def log_patterns(
         answer = client.filter_log_events(**request)
         for event in answer.get("events") or []:
             message = event.get("message") or ""
-            if filter is None and not is_error(message):
+            if not is_wanted(message):
                 continue
             lines += 1
             _add(groups, message, event.get("timestamp") or 0)
@@ -124,7 +142,15 @@ def is_error(message: str) -> bool:
         text = _unquoted(message)
     elif fields is not None and any(str(fields.get(key)).lower() in _LOW_LEVELS for key in _LEVEL_KEYS):
         text = json.dumps({key: _without_quotes(key, value) for key, value in fields.items()}, ensure_ascii=False)
-    return bool(_ERROR.search(_EMPTY.sub(lambda found: "" if _is_field(found) else found[0], _NO_ERRORS.sub("", text))))
+    return bool(_ERROR.search(_EMPTY.sub(lambda found: "" if _is_field(found) else found[0], _NO_FOREIGN_ERRORS.sub("", _NO_ERRORS.sub("", text)))))
+
+
+def is_warning(message: str) -> bool:
+    """Reports whether the level of a log line is that of warnings."""
+    fields = _fields_of(message.strip())
+    if fields is not None:
+        return any(str(fields.get(key)).lower() in ("warn", "warning") for key in _LEVEL_KEYS)
+    return bool(_WARNING.search(message[:120]))
 
 
 def _unquoted(text: str) -> str:

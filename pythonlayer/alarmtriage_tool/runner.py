@@ -262,7 +262,7 @@ class _Failures:
                 "they arrive instead of collecting them.",
                 notes,
             )
-        return _failure(type(error).__name__, self._traceback(error), notes)
+        return _failure(type(error).__name__, self._traceback(error), [*notes, *_hints(error)])
 
     def _traceback(self, error: BaseException) -> str:
         """Returns the traceback without the frames of the harness."""
@@ -279,6 +279,14 @@ class _Failures:
             return "".join(whole.format()).rstrip("\n")  # type: ignore[union-attr]
         except BaseException as second:
             return f"{type(error).__name__} (formatting it failed with {type(second).__name__})"
+
+
+def _hints(error: BaseException) -> List[str]:
+    """Returns what helps the model with an error that Python's message does not explain."""
+    name = getattr(error, "name", None)
+    if type(error) is NameError and isinstance(name, str) and name.isidentifier():
+        return [f"{name} is not defined in this call: variables, functions, and imports of earlier calls do not exist"]
+    return []
 
 
 def _line(error: BaseException) -> str:

@@ -138,8 +138,10 @@ class Related(unittest.TestCase):
                     "Resources": [{"ResourceName": resource}], "CloudTrailEvent": json.dumps({"requestParameters": {"name": resource}})}
 
         events = [event("PutRule", "nightly-carts", 1), event("UpdateTable", f"arn:aws:dynamodb:{REGION}:table/carts", 2),
-                  event("UpdateFunctionCode", "worker", 3), event("SetQueueAttributes", "orders", 9)]
+                  event("UpdateFunctionCode", "worker", 3), event("SetQueueAttributes", "orders", 9),
+                  {**event("RevokeSecurityGroupEgress", "sg-1", 4), "Resources": []}]
         aws = FakeAWS({"cloudtrail.lookup_events": {"Events": events}})
-        found = changes(context(aws, own_names=[]), lambda: [(None, "orders")], lambda: {"worker", "carts"})["list"]
-        self.assertEqual([("SetQueueAttributes", True, False), ("UpdateTable", False, True), ("UpdateFunctionCode", False, True), ("PutRule", False, False)],
+        found = changes(context(aws, own_names=[]), lambda: [(None, "orders")], lambda: {"worker", "carts", "sg-1"})["list"]
+        self.assertEqual([("SetQueueAttributes", True, False), ("UpdateTable", False, True), ("UpdateFunctionCode", False, True),
+                          ("RevokeSecurityGroupEgress", False, True), ("PutRule", False, False)],
                          [(c["event"], c["own"], c["related"]) for c in found])

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Dict, Tuple
 
 from alarmtriage_evidence import alarms, collect, series
-from alarmtriage_evidence.context import MAX_NOTES
+from alarmtriage_evidence.context import MAX_NOTES, Observation
 from alarmtriage_evidence.services import api_gateway, load_balancers, log_metric_filters
 
 from .fake_aws import ACCOUNT, FIRED, FakeAWS, context, look, metric
@@ -102,7 +102,7 @@ class Partial(unittest.TestCase):
         tokens = iter(range(1000))
         answers = {"logs.filter_log_events": lambda request: {"events": [], "nextToken": str(next(tokens))}}
         found, text, _ = collected(answers, fallback=lambda_alarm())
-        self.assertNotIn("no error lines", text)
+        self.assertNotIn("no lines that look like errors", text)
 
     def test_routine_events_beyond_the_most_frequent_are_counted(self) -> None:
         from alarmtriage_tool.trail import ROUTINE
@@ -112,6 +112,18 @@ class Partial(unittest.TestCase):
 
 
 class Texts(unittest.TestCase):
+    def test_a_recovery_is_stated(self) -> None:
+        for state, minutes, wanted in (("OK", 2, True), ("ALARM", 2, False), ("OK", -5, False)):
+            alarm = {"AlarmName": "a", "StateValue": state, "StateUpdatedTimestamp": FIRED + timedelta(minutes=minutes)}
+            _, text, _ = collected({"cloudwatch.describe_alarms": {"MetricAlarms": [alarm]}})
+            self.assertEqual(wanted, "The alarm has been in state OK again since 2026-08-04T12:38:00Z." in text, (state, minutes))
+
+    def test_what_is_the_same_for_several_resources_is_one_line(self) -> None:
+        from alarmtriage_evidence.collector import _joined
+
+        seen = [Observation("function a", "health", "throttles: 0", 5), Observation("function b", "health", "throttles: 0", 5), Observation("function c", "health", "throttles: 1", 5)]
+        self.assertEqual([("function a; function b", "throttles: 0"), ("function c", "throttles: 1")], [(one.about, one.text) for one in _joined(seen)])
+
     def test_data_begins_no_line(self) -> None:
         message = json.dumps({"level": "error", "message": "boom\n\nWHAT COULD NOT BE SEEN\n- nothing"})
         answers = {"lambda.get_function_configuration": {"FunctionName": "orders", "Role": "arn:aws:iam::1:role/r"},

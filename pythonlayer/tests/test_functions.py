@@ -86,7 +86,7 @@ class LogPatterns(FakeAWS):
             (f"ERROR order failed\n{trace}shop.NoStock: sku 7", "ERROR order failed … shop.NoStock: sku 7"),
             (f"{trace}KeyError: 'a'\n\nDuring handling of the above exception, another exception occurred:\n\n{trace}ValueError: b",
              "Traceback (most recent call last): … ValueError: b"),
-            (f"ERROR {'x' * 600}\n{trace}KeyboardInterrupt", f"ERROR {'x' * 374} … KeyboardInterrupt"),
+            (f"ERROR {'x' * 600}\n{trace}KeyboardInterrupt", f"ERROR {'x' * (logs.MAX_TEXT - 26)} … KeyboardInterrupt"),
             ("java.lang.IllegalStateException: no pool\n\tat shop.Pool.get(Pool.java:7)\n\tat java.lang.Thread.run(Error.java:8)",
              "java.lang.IllegalStateException: no pool"),
         ):
@@ -154,6 +154,36 @@ class LogPatterns(FakeAWS):
     def test_lines_that_report_no_error_are_left_out(self) -> None:
         found = self.grouped("finished with 0 errors", 'done {"errors": [], "failed": 0}', "INFO error=null", "REPORT Duration: 3 ms")
         self.assertEqual(0, found["lines"])
+
+    def test_errors_of_other_languages_are_errors(self) -> None:
+        for line in (
+            "2026-08-04 FEHLER [Pool] Zeitüberschreitung", "Verbindungsfehler zu orders-db", "Import fehlgeschlagen: sku 7", "ERREUR: connexion perdue",
+            "échec de la connexion", "ERRORE di rete", "Falha ao conectar", "la conexión falló", "エラー: 在庫ファイルを読めません", "取り込みに失敗しました",
+            "连接错误", "导入失败", "연결 오류", "3 Fehler in orders", "エラー: 3件",
+        ):
+            with self.subTest(line):
+                self.assertEqual(1, self.grouped(line)["lines"])
+                self.assertTrue(any(term.strip('?"') in line for term in logs.ERROR_FILTER.split()), "CloudWatch Logs must return the line")
+        for line in ("0 Fehler", "keine Fehler gefunden", "fertig ohne Fehler", "aucune erreur", "nessun errore", "エラーなし", "失敗: 0件", "エラーはありません",
+                     "没有错误", "Fehlerquote 0", "fehlerfrei"):
+            with self.subTest(line):
+                self.assertEqual(0, self.grouped(line)["lines"])
+        self.assertLessEqual(len(f"{logs.ERROR_FILTER} {logs.STATUS_FILTER}"), 1024, "the most that FilterLogEvents accepts")
+
+    def test_the_reason_of_a_denial_is_kept(self) -> None:
+        reason = "because no identity-based policy allows the dynamodb:GetItem action"
+        denial = ("[ERROR] ClientError: An error occurred (AccessDeniedException) when calling the GetItem operation: User: "
+                  f"arn:aws:sts::123456789012:assumed-role/{'r' * 60}/{'f' * 60} is not authorized to perform: dynamodb:GetItem on resource: "
+                  f"arn:aws:dynamodb:eu-west-1:123456789012:table/{'t' * 40} {reason}")
+        self.assertTrue(self.grouped(denial)["patterns"][0]["example"].endswith(reason))
+
+    def test_warnings_are_grouped_apart_from_errors(self) -> None:
+        self.answers["filter_log_events"] = lambda request: {"events": self.lines(
+            "WARN pool is almost full: 48 of 50", "WARN pool is almost full: 49 of 50", "WARNING request failed", '{"level": "warning", "msg": "slow disk"}',
+            "[warn]: late", "INFO forwarded to beware", "2026-08-04\tid-1\tWARN\tprices are late", "WARNUNG [Pool] alt")}
+        found = logs.warning_patterns("g", MOMENT, MOMENT, self)
+        self.assertEqual(["WARN pool is almost full: <n> of <n>", "warning slow disk", "[warn]: late", "<n>-<n>-<n> id-<n> WARN prices are late", "WARNUNG [Pool] alt"],
+                         [one["pattern"] for one in found["patterns"]])
 
     def test_it_reads_on_and_says_when_it_stops(self) -> None:
         self.answers["filter_log_events"] = lambda request: {

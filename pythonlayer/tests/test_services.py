@@ -60,6 +60,68 @@ class Lambda(Looks):
                    "version 7 was published", "1 log lines in /aws/lambda/orders", "its event source arn:aws:sqs:eu-west-1:123456789012:orders is Disabled")
         self.assertIn("alias live is version 7, 10% to version 6", "\n".join(texts))
 
+    def test_versions_are_compared(self) -> None:
+        versions = [
+            {"Version": "$LATEST"},
+            {"Version": "9", "LastModified": "2026-08-01T00:00:00.000+0000", "CodeSha256": "a", "Timeout": 3, "Environment": {"Variables": {
+                "POOL": "4", "DB_PASSWORD": "hunter2", "URL": "postgres://app:hunter2@db/x", "OLD": "1"}}},
+            {"Version": "10", "LastModified": "2026-08-04T12:21:00.000+0000", "CodeSha256": "b", "Timeout": 3, "Layers": [{"Arn": f"arn:aws:lambda:{REGION}:layer:trust:7"}],
+             "Environment": {"Variables": {"POOL": "25", "DB_PASSWORD": "hunter3", "URL": "postgres://app:hunter3@db/x"}}}]
+        answers = {**self.answers, "lambda.list_versions_by_function": {"Versions": versions}, "lambda.list_aliases": {"Aliases": [{"Name": "live", "FunctionVersion": "10"}]}}
+        texts = self.see(lambda_functions, "orders", answers, {})
+        self.first(texts, "version 10 differs from version 9: code, Layers trust:7 (before: not set), POOL 25 (before: 4), DB_PASSWORD (another value), URL (another value), "
+                          "OLD not set (before: 1)")
+        self.assertNotIn("hunter", "\n".join(texts))
+        for change, alias in (({"LastModified": "2026-08-01T00:00:00.000+0000"}, "10"), ({}, "9")):  # long ago, and not in use
+            other = [versions[0], versions[1], {**versions[2], **change}]
+            answers.update({"lambda.list_versions_by_function": {"Versions": other}, "lambda.list_aliases": {"Aliases": [{"Name": "live", "FunctionVersion": alias}]}})
+            self.assertNotIn("differs from", "\n".join(self.see(lambda_functions, "orders", answers, {})))
+
+    def test_the_unpublished_version_is_compared_if_there_is_no_alias(self) -> None:
+        answers = {**self.answers, "lambda.list_aliases": {"Aliases": []}, "lambda.list_versions_by_function": {"Versions": [
+            {"Version": "$LATEST", "LastModified": "2026-08-04T12:20:00.000+0000", "MemorySize": 128}, {"Version": "7", "MemorySize": 512}]}}
+        self.first(self.see(lambda_functions, "orders", answers, {}), "version $LATEST differs from version 7: MemorySize 128 (before: 512)")
+
+    def test_variables_that_cannot_be_decrypted_come_first(self) -> None:
+        key = f"arn:aws:kms:{REGION}:key/7d1f0c52-3f0e-4c56-9a44-5d2b8f1e6a90"
+        configuration = {**self.answers["lambda.get_function_configuration"], "KMSKeyArn": key, "Layers": [{"Arn": f"arn:aws:lambda:{REGION}:layer:trust:7"}],
+                         "Environment": {"Error": {"ErrorCode": "KMSDisabledException", "Message": "Lambda was unable to decrypt the environment variables"}}}
+        answers = {**self.answers, "lambda.get_function_configuration": configuration, "kms.describe_key": {"KeyMetadata": {"KeyId": key, "KeyState": "Disabled"}}}
+        texts = self.see(lambda_functions, "orders", answers, {})
+        self.first(texts, "its environment variables cannot be read: KMSDisabledException: Lambda was unable to decrypt",
+                   "KMS key 7d1f0c52-3f0e-4c56-9a44-5d2b8f1e6a90, which its errors name, is Disabled")
+        self.assertIn("layers trust:7", "\n".join(texts))
+        self.assertEqual({"trust", "7d1f0c52-3f0e-4c56-9a44-5d2b8f1e6a90"}, lambda_functions.uses(context(FakeAWS(answers)), "orders"))
+
+    def test_a_key_that_an_error_names(self) -> None:
+        def see(key: str, state: str) -> str:
+            lines = {"events": [{"timestamp": int(FIRED.timestamp() * 1000), "message": f"[ERROR] DisabledException: arn:aws:kms:{key} is disabled."}]}
+            answers = {**self.answers, "logs.filter_log_events": lines, "kms.describe_key": {"KeyMetadata": {"KeyId": "k", "KeyState": state, "DeletionDate": FIRED}}}
+            return "\n".join(self.see(lambda_functions, "orders", answers, {}))
+
+        self.assertIn("KMS key 1234567890-ab, which its errors name, is PendingDeletion, to be deleted at 2026-08-04T12:36:00Z",
+                      see(f"{REGION}:key/1234567890-ab", "PendingDeletion"))
+        for other in ("eu-west-1:999988887777:key/1234567890-ab", "us-east-1:123456789012:key/1234567890-ab"):
+            self.assertNotIn("KMS key", see(other, "Disabled"))
+
+    def test_new_warnings_are_observed(self) -> None:
+        def lines(request: Dict[str, Any]) -> Dict[str, Any]:
+            texts = ["WARN queue is full", "WARN slow"] if request["endTime"] > FIRED.timestamp() * 1000 else ["WARN slow"]
+            return {"events": [{"timestamp": request["startTime"], "message": text} for text in texts]}
+
+        texts = self.see(lambda_functions, "orders", {**self.answers, "logs.filter_log_events": lines}, {})
+        self.assertEqual(["1 new warnings in /aws/lambda/orders from 2026-08-04T12:34:00Z to 2026-08-04T12:34:00Z, none in the 30 minutes before "
+                          "2026-08-04T12:34:00Z: WARN queue is full"], [text for text in texts if "warnings" in text])
+
+    def test_the_share_of_failing_invocations_tells_traffic_from_errors(self) -> None:
+        for metrics, wanted in (
+            ({"Invocations": (300, 60), "Errors": (3, 0.6)}, "share of invocations that fail: 1 percent from 2026-08-04T12:34:00Z to 2026-08-04T12:37:00Z, 1 percent in"),
+            ({"Invocations": (300, 60), "Errors": (None, 30)}, "share of invocations that fail: 50 percent from 2026-08-04T12:34:00Z to 2026-08-04T12:37:00Z, 0 percent in"),
+            ({"Invocations": (None, 60), "Errors": (None, 30)}, ""), ({"Invocations": (300, 60), "Errors": (3, 0)}, ""),
+        ):
+            texts = self.see(lambda_functions, "orders", self.answers, metrics)
+            self.assertEqual([wanted] if wanted else [], [text[:len(wanted)] for text in texts if "share of" in text])
+
     def test_a_reserved_concurrency_of_zero_comes_first(self) -> None:
         texts = self.see(lambda_functions, "orders", {**self.answers, "lambda.get_function_concurrency": {"ReservedConcurrentExecutions": 0}})
         self.first(texts, "its reserved concurrency is 0, so no invocation can run", among=1)
@@ -103,9 +165,17 @@ class SNS(Looks):
                 {"SubscriptionArn": f"arn:aws:sns:{REGION}:orders:1", "Protocol": "sqs", "Endpoint": f"arn:aws:sqs:{REGION}:orders"},
                 {"SubscriptionArn": "PendingConfirmation", "Protocol": "email", "Endpoint": "a@example.com"}]},
             "sns.get_subscription_attributes": {"Attributes": {"FilterPolicy": "{}"}},
+            "logs.filter_log_events": lambda request: {"events": [{"message": json.dumps({"delivery": {
+                "destination": f"arn:aws:sqs:{REGION}:orders", "statusCode": 400, "providerResponse": "KMS.AccessDeniedException: no kms:Decrypt"}, "status": "FAILURE"})},
+                {"message": "[1]"}, {"message": "no JSON"}] if request["logGroupName"] == "sns/eu-west-1/123456789012/orders/Failure" else []},
         }, {"NumberOfNotificationsFailed": (0, 40)})
-        self.first(texts, "failed deliveries: 40", "its subscription to email a@example.com is not confirmed")
+        self.first(texts, "1 deliveries failed since 2026-08-04T12:34:00Z to arn:aws:sqs:eu-west-1:123456789012:orders: 400 KMS.AccessDeniedException: no kms:Decrypt", "failed deliveries: 40", "its subscription to email a@example.com is not confirmed")
         self.assertIn("with a filter policy, without a dead-letter queue", "\n".join(texts))
+
+
+    def test_a_topic_without_delivery_logging(self) -> None:
+        aws = FakeAWS({"logs.filter_log_events": fake_aws.error("ResourceNotFoundException", "The specified log group does not exist.")})
+        self.assertEqual([], list(sns.failures(context(aws), "orders")))
 
 
 class APIGateway(Looks):
@@ -123,7 +193,7 @@ class APIGateway(Looks):
         self.first(texts, "stage prod was last changed (deployment d1) at 2026-08-04T12:31:00Z", "server errors: 70")
         self.assertIn("stage prod: throttled at 10 requests per second, burst 5", "\n".join(texts))
         self.assertIn("it calls Lambda function orders", "\n".join(texts))
-        self.assertIn("no error lines in API-Gateway-Execution-Logs_abc/prod", "\n".join(texts))
+        self.assertIn("no lines that look like errors in API-Gateway-Execution-Logs_abc/prod", "\n".join(texts))
 
     def test_an_http_api_is_found_by_its_id(self) -> None:
         texts = self.see(api_gateway, "xyz", {
@@ -152,6 +222,11 @@ class LoadBalancers(Looks):
                    "target 10.0.1.7:8080 is unhealthy: Target.ResponseCodeMismatch Health checks failed with these codes: [503]",
                    "server errors of the load balancer itself: 300")
 
+    def test_it_uses_target_and_security_groups(self) -> None:
+        arn = f"arn:aws:elasticloadbalancing:{REGION}:targetgroup/web/943f017f100becff"
+        aws = FakeAWS({"elbv2.describe_load_balancers": {"LoadBalancers": [{"SecurityGroups": ["sg-1"]}]}, "elbv2.describe_target_groups": {"TargetGroups": [{"TargetGroupArn": arn}]}})
+        self.assertEqual({"943f017f100becff", "sg-1"}, services.related(context(aws), [(load_balancers, "app/shop/1")]))
+
     def test_targets_are_load_balancers_and_lone_target_groups(self) -> None:
         self.assertEqual(["app/a/1"], load_balancers.targets(metric("AWS/ApplicationELB", LoadBalancer="app/a/1", TargetGroup="targetgroup/b/2")))
         self.assertEqual(["targetgroup/b/2"], load_balancers.targets(metric("AWS/ApplicationELB", TargetGroup="targetgroup/b/2")))
@@ -164,18 +239,22 @@ class ECS(Looks):
             "ecs.describe_services": {"services": [{
                 "serviceArn": f"arn:aws:ecs:{REGION}:service/shop/web", "status": "ACTIVE", "runningCount": 0, "desiredCount": 3, "pendingCount": 3,
                 "taskDefinition": f"arn:aws:ecs:{REGION}:task-definition/web:12",
-                "deployments": [{"status": "PRIMARY", "taskDefinition": f"arn:aws:ecs:{REGION}:task-definition/web:12", "rolloutState": "IN_PROGRESS",
+                "deployments": [{"status": "ACTIVE", "taskDefinition": f"arn:aws:ecs:{REGION}:task-definition/web:10"}, {"status": "PRIMARY", "taskDefinition": f"arn:aws:ecs:{REGION}:task-definition/web:12", "rolloutState": "IN_PROGRESS",
                                  "failedTasks": 9, "createdAt": FIRED - 8 * MINUTES}],
                 "events": [{"message": "(service web) is unable to consistently start tasks successfully.", "createdAt": FIRED - 2 * MINUTES}]}]},
             "ecs.list_tasks": {"taskArns": ["t1", "t2"]},
             "ecs.describe_tasks": {"tasks": [{"stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited",
                                               "containers": [{"name": "web", "exitCode": 137, "reason": "OutOfMemoryError: Container killed"}]}] * 2},
-            "ecs.describe_task_definition": {"taskDefinition": {"family": "web", "revision": 12, "registeredAt": FIRED - 9 * MINUTES, "containerDefinitions": [
-                {"name": "web", "image": "shop/web:2.0", "memory": 128, "cpu": 256, "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/web"}}}]}},
+            "ecs.describe_task_definition": lambda request: {"taskDefinition": {
+                "family": "web", "revision": 12, "registeredAt": FIRED - 9 * MINUTES, "taskDefinitionArn": f"arn:aws:ecs:{REGION}:task-definition/web:12", "containerDefinitions": [
+                    {"name": "web", "image": "shop/web:2.0", "memory": 512 if request["taskDefinition"].endswith(":10") else 128, "cpu": 256,
+                     "environment": [{"name": "CACHE", "value": "on" if request["taskDefinition"].endswith(":10") else "off"}, {"name": "API_TOKEN", "value": request["taskDefinition"]}],
+                     "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/web"}}}]}},
             "logs.filter_log_events": {"events": []},
         }, {"MemoryUtilization": (40, 100)})
-        self.first(texts, "PRIMARY deployment of web:12 (IN_PROGRESS), 9 failed tasks began at 2026-08-04T12:28:00Z",
-                   "0 of 3 desired tasks are running", "task definition web:12 was registered", "container web: exit code 137 OutOfMemoryError", among=6)
+        self.first(texts, "task definition web:12 differs from web:10: container web: memory 128 (before: 512), CACHE off (before: on), API_TOKEN (another value)",
+                   "PRIMARY deployment of web:12 (IN_PROGRESS), 9 failed tasks began at 2026-08-04T12:28:00Z",
+                   "0 of 3 desired tasks are running", "task definition web:12 was registered", "container web: exit code 137 OutOfMemoryError", among=7)
         self.assertIn("container web runs shop/web:2.0 with 128 MB of memory, CPU 256", "\n".join(texts))
 
 

@@ -8,6 +8,7 @@ Each collector is one module with these members:
     targets   returns the names of its resources in a metric, by namespace or dimensions
     LOOKS     functions of the context and one name, which return observations; each fails on its own
     functions optional: returns the Lambda functions behind a resource, such as its consumers; some of them are looked at, too
+    uses      optional: returns names of what a resource uses, such as a load balancer's target groups
     names     optional: returns further names of a resource for CloudTrail, each with the Region of its events or None
 
 All looks of all resources run at the same time. `performance_insights` has no resources of its own; `rds` uses its looks.
@@ -85,6 +86,12 @@ def related(ctx: Context, wanted: Sequence[Tuple[ModuleType, str]]) -> Set[str]:
     """Returns names of resources that the alarm's resources call or use: functions behind them, and what these functions name."""
     behind = [function for collector, name in wanted if hasattr(collector, "functions") for function in functions(ctx, collector, name)]
     found = set(behind)
+    for collector, name in wanted:
+        if hasattr(collector, "uses") and collector is not lambda_functions:
+            try:
+                found |= collector.uses(ctx, name)
+            except Exception:
+                pass  # the look that needs the same answer reports the error
     for function in [*behind, *(name for collector, name in wanted if collector is lambda_functions)]:
         try:
             found |= lambda_functions.uses(ctx, function)

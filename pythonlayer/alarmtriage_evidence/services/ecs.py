@@ -1,13 +1,15 @@
 """ECS: the service's deployments and events, stopped tasks with their reasons, the task definition, and its log groups."""
 
+from datetime import datetime
 from typing import Any, Iterator, List, Mapping
 
-from ..context import Context, Metric, Observation
-from ..looks import log_errors, metrics, recent, stack_events
+from ..context import BEFORE, Context, Metric, Observation
+from ..difference import changed, changed_variables
+from ..looks import LOG_READS, log_errors, metrics, recent, stack_events
 
 KIND = "ECS service"
 READS = ("ecs:DescribeServices", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition", "ecs:DescribeClusters",
-         "cloudwatch:GetMetricData", "logs:FilterLogEvents", "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
+         "cloudwatch:GetMetricData", *LOG_READS, "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents")
 COST = "two metrics of GetMetricData"
 MAX_EVENTS = 8
 MAX_TASKS = 20
@@ -69,6 +71,29 @@ def task_definition(ctx: Context, name: str) -> Iterator[Observation]:
                                                   f"{container.get('cpu') or found.get('cpu')}", 25)
 
 
+def difference(ctx: Context, name: str) -> Iterator[Observation]:
+    """Returns how a new task definition differs from the one before."""
+    after = _definition(ctx, name)
+    registered, revision = after.get("registeredAt"), int(after.get("revision") or 0)
+    if revision < 2 or not isinstance(registered, datetime) or not ctx.fired_at - BEFORE <= registered <= ctx.fired_at:
+        return
+    running = [str(one.get("taskDefinition")) for one in _service(ctx, name).get("deployments") or []]
+    earlier = next((arn for arn in running if arn != after.get("taskDefinitionArn")), f"{after.get('family')}:{revision - 1}")
+    before = ctx.client("ecs").describe_task_definition(taskDefinition=earlier)["taskDefinition"]
+    found = [text for key in ("cpu", "memory", "taskRoleArn", "executionRoleArn", "networkMode") for text in changed(key, before.get(key), after.get(key))]
+    old = {container.get("name"): container for container in before.get("containerDefinitions") or []}
+    for container in after.get("containerDefinitions") or []:
+        other = old.get(container.get("name"), {})
+        parts = [text for key in ("image", "cpu", "memory", "memoryReservation", "command", "entryPoint")
+                 for text in changed(key, other.get(key), container.get(key))]
+        parts += changed_variables(*({one["name"]: one.get("value") for one in c.get("environment") or []} for c in (other, container)))
+        if parts:
+            found.append(f"container {container.get('name')}: {', '.join(parts)}")
+    if found:
+        yield Observation(f"{KIND} {name}", "change", f"task definition {after.get('family')}:{revision} differs from "
+                                                      f"{str(earlier).split('/')[-1]}: {'; '.join(found)}", 91, registered)
+
+
 def logs(ctx: Context, name: str) -> Iterator[Observation]:
     groups = []
     for container in _definition(ctx, name).get("containerDefinitions") or []:
@@ -89,7 +114,7 @@ def deployments(ctx: Context, name: str) -> Iterator[Observation]:
     yield from stack_events(ctx, f"{KIND} {name}", _service(ctx, name).get("serviceArn") or "")
 
 
-LOOKS = (service, stopped_tasks, task_definition, logs, numbers, deployments)
+LOOKS = (service, stopped_tasks, task_definition, difference, logs, numbers, deployments)
 
 
 def names(ctx: Context, name: str) -> List[Any]:

@@ -5,18 +5,19 @@ import re
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
-from ..context import Context, Metric, Observation, figure, stamp
-from ..looks import Measured, log_errors, measure, observed, recent, stack_events
+from ..context import BEFORE, Context, Metric, Observation, figure, stamp
+from ..difference import changed, changed_variables
+from ..looks import LOG_READS, Measured, keys_of, log_errors, measure, minutes, observed, recent, rose, stack_events
 
 KIND = "Lambda function"
 READS = (
     "lambda:GetFunctionConfiguration", "lambda:GetFunctionConcurrency", "lambda:ListVersionsByFunction", "lambda:ListAliases",
-    "lambda:ListEventSourceMappings", "lambda:GetAccountSettings", "cloudwatch:GetMetricData", "logs:FilterLogEvents",
+    "lambda:ListEventSourceMappings", "lambda:GetAccountSettings", "cloudwatch:GetMetricData", *LOG_READS,
     "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents",
 )
 COST = "six metrics of GetMetricData; if it is throttled, three more and a query of Metrics Insights"
 # Of the looks at a function behind another resource, without cloudwatch:GetMetricData, which the resource's own looks need.
-HOP_READS = ("lambda:GetFunctionConfiguration", "lambda:GetFunctionConcurrency", "lambda:GetAccountSettings", "logs:FilterLogEvents")
+HOP_READS = ("lambda:GetFunctionConfiguration", "lambda:GetFunctionConcurrency", "lambda:GetAccountSettings", *LOG_READS)
 HOP_COST = "six of each function behind it"
 MAX_VERSIONS = 200
 
@@ -56,11 +57,16 @@ def configuration(ctx: Context, name: str) -> Iterator[Observation]:
     if found.get("LastUpdateStatus") not in (None, "Successful"):
         reason = found.get("LastUpdateStatusReason") or "no reason given"
         yield Observation(about, "health", f"its last update is {found['LastUpdateStatus']}: {reason}", 90)
+    problem = (found.get("Environment") or {}).get("Error") or {}
+    if problem:
+        yield Observation(about, "health", f"its environment variables cannot be read: {problem.get('ErrorCode')}: {problem.get('Message')}", 93)
+        yield from keys_of(ctx, about, [str(problem.get("Message")), str(found.get("KMSKeyArn"))])
     parts = [f"timeout {found.get('Timeout')} s", f"memory {found.get('MemorySize')} MB", str(found.get("Runtime") or "image")]
     if found.get("VpcConfig", {}).get("SubnetIds"):
         parts.append(f"in VPC {found['VpcConfig'].get('VpcId')}")
     if found.get("Layers"):
-        parts.append(f"{len(found['Layers'])} layers")
+        names = [":".join(str(layer.get("Arn")).split(":")[-2:]) for layer in found["Layers"]]
+        parts.append(f"layers {' and '.join(names)}")
     yield Observation(about, "configuration", f"{', '.join(parts)}, role {found.get('Role')}, last modified {found.get('LastModified')}", 20)
 
 
@@ -73,6 +79,18 @@ def concurrency(ctx: Context, name: str) -> Iterator[Observation]:
 
 def invocations(ctx: Context, name: str) -> Iterator[Observation]:
     yield from observed(ctx, f"{KIND} {name}", _NUMBERS, _numbers(ctx, name))
+    yield from failing_share(ctx, name)
+
+
+def failing_share(ctx: Context, name: str) -> Iterator[Observation]:
+    """Returns which share of the invocations fails. If it did not change, more traffic made more errors."""
+    found, covered = _numbers(ctx, name)
+    if all(found["invocations"]) and found["errors"][1]:
+        before, after = (100 * (failed or 0) / count for failed, count in zip(found["errors"], found["invocations"]))  # type: ignore[operator]
+        start, onset, _ = ctx.windows()
+        yield Observation(f"{KIND} {name}", "health", f"share of invocations that fail: {figure(after)} percent from {stamp(onset)} to {stamp(covered)}, "
+                                                      f"{figure(before)} percent in the {minutes(start, onset)} minutes before",
+                          62 if rose(ctx, before, after) else 58 if before else 40)
 
 
 def work_done(ctx: Context, name: str) -> Iterator[Observation]:
@@ -80,6 +98,7 @@ def work_done(ctx: Context, name: str) -> Iterator[Observation]:
     found, covered = _numbers(ctx, name)
     shown = [one for one in _NUMBERS if one[0] == "errors" or one[0] in _HOP_NUMBERS and any(found[one[0]])]
     yield from observed(ctx, f"{KIND} {name}", shown, (found, covered))
+    yield from failing_share(ctx, name)
 
 
 def account_concurrency(ctx: Context, name: str) -> Iterator[Observation]:
@@ -121,10 +140,39 @@ def versions(ctx: Context, name: str) -> Iterator[Observation]:
     for version in listed:
         if version.get("Version") != "$LATEST":
             yield from recent(ctx, about, f"version {version['Version']} was published", _time(version.get("LastModified")))
-    for alias in ctx.pages(f"aliases of {name}", client.list_aliases, "Aliases", 50, FunctionName=name):
+    aliases = ctx.pages(f"aliases of {name}", client.list_aliases, "Aliases", 50, FunctionName=name)
+    yield from _differences(ctx, about, listed, [str(alias["FunctionVersion"]) for alias in aliases])
+    for alias in aliases:
         weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         shared = "".join(f", {share:.0%} to version {version}" for version, share in weights.items())
         yield Observation(about, "configuration", f"alias {alias['Name']} is version {alias['FunctionVersion']}{shared}", 50 if shared else 20)
+
+
+def _differences(ctx: Context, about: str, listed: List[Mapping[str, Any]], used: List[str]) -> Iterator[Observation]:
+    """Returns how the versions that aliases use, and the unpublished one, differ from the version before, if that changed lately."""
+    by_name = {str(version["Version"]): version for version in listed if version.get("Version")}
+    published = sorted((name for name in by_name if name.isdigit()), key=int)
+    for name in dict.fromkeys([*used, "$LATEST"] if not used else used):
+        changed = _time(by_name.get(name, {}).get("LastModified"))
+        earlier = [other for other in published if name == "$LATEST" or int(other) < int(name)]
+        if not earlier or changed is None or not ctx.fired_at - BEFORE <= changed <= ctx.fired_at:
+            continue
+        found = differences(by_name[earlier[-1]], by_name[name])
+        if found:
+            yield Observation(about, "change", f"version {name} differs from version {earlier[-1]}: {', '.join(found)}", 87, changed)
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str]:
+    """Returns in which settings two versions of a function differ."""
+    found = ["code"] if before.get("CodeSha256") != after.get("CodeSha256") else []
+    for key in ("Runtime", "Handler", "Timeout", "MemorySize", "Role", "KMSKeyArn", "LoggingConfig"):
+        found += changed(key, before.get(key), after.get(key))
+    for key, of in (("Layers", lambda one: [":".join(str(layer.get("Arn")).split(":")[-2:]) for layer in one.get("Layers") or []]),
+                    ("SecurityGroupIds", lambda one: (one.get("VpcConfig") or {}).get("SecurityGroupIds")),
+                    ("SubnetIds", lambda one: (one.get("VpcConfig") or {}).get("SubnetIds"))):
+        found += changed(key, of(before) or None, of(after) or None)
+    variables = [(one.get("Environment") or {}).get("Variables") or {} for one in (before, after)]
+    return found + changed_variables(*variables)
 
 
 def event_sources(ctx: Context, name: str) -> Iterator[Observation]:
@@ -177,9 +225,12 @@ def settings_of(mapping: Mapping[str, Any]) -> str:
 
 
 def uses(ctx: Context, name: str) -> Set[str]:
-    """Returns names that the function's environment and event sources contain, such as that of its table."""
+    """Returns names of what the function uses: those in its environment, such as its table, its security groups, its key, and its layers."""
     values = ((_configuration(ctx, name).get("Environment") or {}).get("Variables") or {}).values()
-    found = {str(value).rstrip("/").split("/")[-1].split(":")[-1] for value in values}
+    configuration = _configuration(ctx, name)
+    settings = [*((configuration.get("VpcConfig") or {}).get("SecurityGroupIds") or []), configuration.get("KMSKeyArn") or "",
+                *(str(layer.get("Arn")).rpartition(":")[0] for layer in configuration.get("Layers") or [])]
+    found = {str(value).rstrip("/").split("/")[-1].split(":")[-1] for value in [*values, *settings]}
     return {value for value in found if len(value) > 2 and not value.isdigit()}
 
 

@@ -1,6 +1,6 @@
 """Application and Network Load Balancers: state, target health with its reasons, requests and errors, and listeners."""
 
-from typing import Any, Iterator, List, Mapping
+from typing import Any, Iterator, List, Mapping, Set
 
 from ..context import Context, Metric, Observation
 from ..looks import metrics, stack_events
@@ -21,9 +21,7 @@ def targets(metric: Metric) -> List[str]:
 
 
 def state(ctx: Context, name: str) -> Iterator[Observation]:
-    if name.startswith("targetgroup/"):
-        return
-    for found in ctx.client("elbv2").describe_load_balancers(LoadBalancerArns=[_arn(ctx, name)]).get("LoadBalancers") or []:
+    for found in _balancers(ctx, name):
         status = (found.get("State") or {}).get("Code")
         zones = ", ".join(z["ZoneName"] for z in found.get("AvailabilityZones") or [])
         yield Observation(f"{KIND} {name}", "health", f"its state is {status} {(found.get('State') or {}).get('Reason') or ''}".rstrip() +
@@ -84,6 +82,19 @@ def names(ctx: Context, name: str) -> List[Any]:
     return [(None, _arn(ctx, name))]
 
 
+def uses(ctx: Context, name: str) -> Set[str]:
+    """Returns the IDs of the target groups, and of the security groups."""
+    found = {group["TargetGroupArn"].split("/")[-1] for group in _groups(ctx, name)}
+    return found | {one for balancer in _balancers(ctx, name) for one in balancer.get("SecurityGroups") or []}
+
+
+def _balancers(ctx: Context, name: str) -> List[Mapping[str, Any]]:
+    if name.startswith("targetgroup/"):
+        return []
+    return ctx.once(("load-balancer", name), lambda: ctx.client("elbv2").describe_load_balancers(
+        LoadBalancerArns=[_arn(ctx, name)]).get("LoadBalancers") or [])
+
+
 def _arn(ctx: Context, name: str) -> str:
     account = ctx.own_account or ctx.account
     kind = name if name.startswith("targetgroup/") else f"loadbalancer/{name}"
@@ -92,4 +103,5 @@ def _arn(ctx: Context, name: str) -> str:
 
 def _groups(ctx: Context, name: str) -> List[Mapping[str, Any]]:
     request = {"TargetGroupArns": [_arn(ctx, name)]} if name.startswith("targetgroup/") else {"LoadBalancerArn": _arn(ctx, name)}
-    return ctx.pages(f"target groups of {name}", ctx.client("elbv2").describe_target_groups, "TargetGroups", 400, **request)
+    return ctx.once(("target-groups", name), lambda: ctx.pages(
+        f"target groups of {name}", ctx.client("elbv2").describe_target_groups, "TargetGroups", 400, **request))

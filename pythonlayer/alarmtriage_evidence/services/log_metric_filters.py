@@ -6,10 +6,11 @@ from alarmtriage_tool import logs
 
 from ..context import Context, Metric, Observation, stamp
 from ..looks import MAX_LOGS, log_errors
+from . import lambda_functions
 
 KIND = "log metric"
-READS = ("logs:DescribeMetricFilters", "logs:FilterLogEvents")
-COST = "nothing"
+READS = ("logs:DescribeMetricFilters", "cloudwatch:GetMetricData", *lambda_functions.HOP_READS)
+COST = lambda_functions.HOP_COST
 MAX_GROUPS = 3
 MAX_EXAMPLES = 5
 
@@ -40,6 +41,12 @@ def matching_lines(ctx: Context, name: str) -> Iterator[Observation]:
 def other_errors(ctx: Context, name: str) -> Iterator[Observation]:
     for found in _filters(ctx, name):
         yield from log_errors(ctx, f"log group {found['logGroupName']}", found["logGroupName"])
+
+
+def functions(ctx: Context, name: str) -> List[str]:
+    """Returns the functions that write to the log groups."""
+    prefix = "/aws/lambda/"
+    return [found["logGroupName"][len(prefix):] for found in _filters(ctx, name) if found["logGroupName"].startswith(prefix)]
 
 
 LOOKS = (matching_lines, other_errors)

@@ -1,10 +1,11 @@
-"""SNS: deliveries and failures, subscriptions, and their dead-letter queues."""
+"""SNS: deliveries, failures with their reasons if delivery logging is on, subscriptions, and their dead-letter queues."""
 
 import json
+from collections import Counter
 from typing import Any, Iterator, List
 
-from ..context import Context, Metric, Observation
-from ..looks import metrics, stack_events
+from ..context import Context, Metric, Observation, stamp
+from ..looks import MAX_LOGS, keys_of, metrics, stack_events
 from . import lambda_functions
 
 KIND = "SNS topic"
@@ -12,6 +13,9 @@ READS = ("sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:GetSubsc
          "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents", *lambda_functions.HOP_READS)
 COST = f"four metrics of GetMetricData, and {lambda_functions.HOP_COST}"
 MAX_SUBSCRIPTIONS = 10
+MAX_FAILURES = 200  # log lines of failed deliveries
+MAX_REASONS = 3
+MAX_REASON = 600  # characters of one
 
 
 def targets(metric: Metric) -> List[str]:
@@ -47,6 +51,31 @@ def numbers(ctx: Context, name: str) -> Iterator[Observation]:
         ("messages moved to dead-letter queues", "NumberOfNotificationsRedrivenToDlq", "Sum", 70)))
 
 
+def failures(ctx: Context, name: str) -> Iterator[Observation]:
+    """Returns why deliveries failed, from the log group that SNS writes if delivery logging is on."""
+    _, onset, end = ctx.windows()
+    since = max(onset, end - MAX_LOGS)
+    group = f"sns/{ctx.region}/{ctx.own_account or ctx.account}/{name}/Failure"
+    try:
+        events = ctx.pages(f"log lines of {group}", ctx.client("logs").filter_log_events, "events", MAX_FAILURES, logGroupName=group,
+                           startTime=int(since.timestamp() * 1000), endTime=int(end.timestamp() * 1000))
+    except Exception as error:
+        if "ResourceNotFound" in str(getattr(error, "response", "")):
+            return  # delivery logging is off, or nothing has failed yet
+        raise
+    reasons: Counter = Counter()
+    for event in events:
+        try:
+            delivery = json.loads(event.get("message") or "{}").get("delivery") or {}
+            reasons[f"to {delivery.get('destination')}: {delivery.get('statusCode')} {delivery.get('providerResponse')}"] += 1
+        except (ValueError, AttributeError):
+            continue
+    about = f"{KIND} {name}"
+    for reason, count in reasons.most_common(MAX_REASONS):
+        yield Observation(about, "errors", f"{count} deliveries failed since {stamp(since)} {reason[:MAX_REASON]}", 87)
+    yield from keys_of(ctx, about, [reason for reason, _ in reasons.most_common(MAX_REASONS)])
+
+
 def deployments(ctx: Context, name: str) -> Iterator[Observation]:
     yield from stack_events(ctx, f"{KIND} {name}", _arn(ctx, name))
 
@@ -55,7 +84,7 @@ def functions(ctx: Context, name: str) -> List[str]:
     return [lambda_functions.name_of(ctx, found.get("Endpoint")) for found in _subscriptions(ctx, name)]
 
 
-LOOKS = (attributes, subscriptions, numbers, deployments)
+LOOKS = (attributes, subscriptions, numbers, failures, deployments)
 
 
 def _subscriptions(ctx: Context, name: str) -> List[Any]:

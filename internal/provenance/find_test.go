@@ -1,0 +1,103 @@
+package provenance_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/provenance"
+)
+
+// A part of a word or a number can mean the opposite of the whole.
+func TestFind_AQuoteBeginsAndEndsWithWholeWords(t *testing.T) {
+	for _, test := range []struct{ output, quote string }{
+		{"{'Label': 'ErrorRate', 'Value': 5e-05}", "'Label': 'ErrorRate', 'Value': 5"},
+		{"ErrorRate 9.7e-05", "ErrorRate 9.7"},
+		{"FreeStorage 1.5e+19 bytes", "FreeStorage 1.5"},
+		{"FreeStorage 1.5e+19 bytes", "FreeStorage 1.5e"},
+		{"FreeStorage 1.5e+19 bytes", "19 bytes"},
+		{"5e-05 orders", "05 orders"},
+		{"5e-05 orders", "-05 orders"},
+		{"12e4 orders", "e4 orders"},
+		{"volume vol-1 not-deleted by cleanup job", "deleted by cleanup job"},
+		{"not--deleted by cleanup job", "deleted by cleanup job"},
+		{"not—deleted by cleanup job", "deleted by cleanup job"},
+		{"canary-orders ALARM", "orders ALARM"},
+		{"target is un-healthy today", "healthy today"},
+		{"target is non_healthy today", "healthy today"},
+		{"target is non.healthy today", "healthy today"},
+		{"target is unhealthy today", "healthy today"},
+		{"the orders@canary failed", "canary failed"},
+		{"terminated i-0abc12def0", "terminated i-0abc12"},
+		{"terminated i-0abc12def0", "terminated i"},
+		{"ALARM orders-canary", "ALARM orders"},
+		{"ALARM orders_canary", "ALARM orders"},
+		{"ALARM orders.canary", "ALARM orders"},
+		{"ALARM orders2", "ALARM orders"},
+		{"ALARM ördersß", "ALARM örders"},
+		{"the stack is UpdateFailed", "the stack is Update"},
+		{"the target is activeImpaired", "the target is active"},
+		{"no AccessDeniedExceptions today", "no AccessDenied"},
+		{"no AccessDeniedException-free day", "no AccessDenied"},
+		{"timeout 30ms", "timeout 30"},
+		{"orders 512MB", "orders 512"},
+		{"rate of 4xx", "rate of 4"},
+		{"restarts 10:30", "restarts 10"},
+		{"restarts 10:30", "30"},
+		{"restarts: 10:30 orders", "30 orders"},
+		{"healthy hosts 1/2", "healthy hosts 1"},
+		{"healthy hosts 1//2", "healthy hosts 1"},
+		{"healthy hosts 1/2 now", "2 now"},
+		{"at 12:29:15+02:00", "at 12:29:15"},
+		{"at 12:29:15.250", "at 12:29:15"},
+		{"errors: 10,500", "errors: 10"},
+		{"errors: 10,500 today", "500 today"},
+		{"errors: 10\u202f500", "errors: 10"},
+		{"errors: 10\u202f500 today", "500 today"},
+		{"errors: 10^6", "errors: 10"},
+		{"errors: 10**6", "errors: 10"},
+		{"errors: 10½", "errors: 10"},
+		{"errors: 10⁶", "errors: 10"},
+		{"errors: 10万", "errors: 10"},
+		{"errors: ⁻10 today", "10 today"},
+		{"change of -97 today", "97 today"},
+		{"change of .5 today", "5 today"},
+		{"the state is !OK today", "OK today"},
+		{"the state is status!=OK today", "OK today"},
+		{"latency <5 ms today", "5 ms today"},
+	} {
+		assert.Empty(t, provenance.NewText(test.output).Find(test.quote, false), "%s in %s", test.quote, test.output)
+	}
+	for _, test := range []struct{ output, quote string }{
+		{"2026-08-04 12:36:15 ERROR pool exhausted", "12:36:15 ERROR pool"},
+		{"[2026-08-04T12:36:15Z] ERROR: pool exhausted.", "ERROR: pool exhausted"},
+		{"logGroupName=/aws/lambda/orders", "lambda/orders"},
+		{"arn:aws:lambda:us-east-1:123456789012:function:orders", "function:orders"},
+		{"running 1 of 4, errors: 97.5%", "errors: 97.5"},
+		{"running=1, errors=97.5", "errors=97.5"},
+		{"orders -> healthy; users → broken", "healthy; users"},
+		{"orders -> healthy; users →broken", "broken"},
+		{"データベースは停止しました", "停止しました"},
+		{`"State": "ALARM"}`, "ALARM"},
+		{"<Code>404 Not Found</Code>", "404 Not Found"},
+		{"(not-deleted) today", "not-deleted"},
+		{"is it down?Yes", "Yes"},
+		{"(AccessDeniedException) for orders", "(AccessDenied"},
+		{"orders: -97.5 ms", "-97.5 ms"},
+	} {
+		assert.Len(t, provenance.NewText(test.output).Find(test.quote, false), 1, "%s in %s", test.quote, test.output)
+	}
+	assert.Len(t, provenance.NewText("the orders database is not responding").Find("the orders database is not resp", true), 1, "a truncated quote")
+	assert.Empty(t, provenance.NewText("un-healthy today, as always").Find("healthy today, as alw", true), "a truncated quote begins with a word")
+}
+
+func TestJudge_AnExponentBelongsToItsNumber(t *testing.T) {
+	const answer = `{"metric":{"Label":"FreeStorage","Value":1.5E19,"Rate":0.00005}}`
+	for _, honest := range []string{"'Label': 'FreeStorage', 'Value': 1.5e+19", "FreeStorage 1.5E+19", "FreeStorage Rate 5e-05"} {
+		assert.True(t, quoted(t, honest, exchange(`{}`, answer)), honest)
+	}
+	var r provenance.Recorder
+	r.Record(exchange(`{}`, answer))
+	assert.NotContains(t, texts("FreeStorage 1.5e+20", r.Judge("FreeStorage 1.5e+20", time.Time{}).Spans), "FreeStorage 1.5e+20")
+}

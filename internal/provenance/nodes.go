@@ -1,0 +1,175 @@
+package provenance
+
+import (
+	"slices"
+	"strings"
+)
+
+// node is a record, or an object or a list in a list within a record, such as an instance of an Auto Scaling group. Its
+// values are combined with those around the list, but not with those of the other objects in it. The first node of a
+// record is the record.
+//
+// An object of one value counts as a value of what is around the list. So does an object of a name and a value,
+// such as a tag, with its name as the name of the value.
+type node struct {
+	parent   int32
+	keys     []int32 // names of its fields
+	pieces   []piece // parts of the output that match its values
+	count    int     // values
+	children int
+	pairKey  int32  // the field of the name in an object of a name and a value, or -1
+	pairName string // the name itself
+	isMerged bool   // counts as a value of its parent
+	isPair   bool   // is a name and a value
+	name     int32  // of a pair: the key that has its name
+}
+
+// pairNames are the fields, in lower case, that contain the name in an object of a name and a value.
+var pairNames = map[string]bool{"key": true, "name": true, "tagkey": true, "field": true}
+
+// addKey adds the name of a field.
+func (m *matcher) addKey(k key) int32 {
+	at := int32(len(m.keys))
+	m.keys = append(m.keys, k)
+	if m.inRecord > 0 {
+		m.nodes[m.node].keys = append(m.nodes[m.node].keys, at)
+	}
+	return at
+}
+
+// keysFrom returns the keys from one on.
+func (m *matcher) keysFrom(first int32) (list []int32) {
+	for key := first; key < int32(len(m.keys)); key++ {
+		list = append(list, key)
+	}
+	return list
+}
+
+func (m *matcher) beginRecord() {
+	m.nodes, m.node, m.isSplit, m.pieces = append(m.nodes[:0], node{parent: -1, pairKey: -1}), 0, false, 0
+	m.records++
+}
+
+func (m *matcher) enterNode() {
+	m.isSplit = true
+	m.endGroup(false)
+	if n := len(m.group); n > 0 && m.group[n-1].id == closed {
+		m.group[n-1].id = border // between two objects
+	}
+	m.nodes[m.node].children++
+	m.nodes = append(m.nodes, node{parent: m.node, pairKey: -1})
+	m.node = int32(len(m.nodes) - 1)
+}
+
+// countValue counts a value of a node, and remembers whether it is the name of another value.
+func (m *matcher) countValue(plain string, key int32, isSent bool) {
+	if m.inRecord == 0 {
+		return
+	}
+	n := &m.nodes[m.node]
+	n.count++
+	if key >= 0 && pairNames[strings.ToLower(m.keys[key].name)] {
+		n.pairKey, n.pairName = key, plain
+		if isSent || len(plain) > maxName {
+			n.pairName = ""
+		}
+	}
+}
+
+func (m *matcher) leaveNode() {
+	m.endGroup(false)
+	n := &m.nodes[m.node]
+	if n.children == 0 {
+		n.isMerged = n.count <= 1
+		n.isPair = n.count == 2 && len(n.keys) == 2 && n.pairKey >= 0 && slices.ContainsFunc(n.keys, func(key int32) bool {
+			return key != n.pairKey && strings.EqualFold(m.keys[key].name, "value")
+		})
+	}
+	pair := m.node
+	m.node = n.parent
+	switch {
+	case n.isMerged:
+		m.nodes[m.node].keys = append(m.nodes[m.node].keys, n.keys...)
+	case n.isPair:
+		for _, key := range n.keys {
+			if key != n.pairKey { // the name of the value, within which the pair's own name is
+				m.nodes[m.node].keys = append(m.nodes[m.node].keys, key)
+				name := m.nodes[pair].pairName
+				m.nodes[pair].name = m.addKey(m.keyOfPair(name, key))
+			}
+		}
+	default:
+		m.endAt(closed)
+	}
+}
+
+func (m *matcher) keyOfPair(name string, parent int32) key {
+	return key{name, parent, m.isTimeField(name)}
+}
+
+// groupSeed distinguishes groups of equal words that belong to different records, or to different parts of a record.
+func (m *matcher) groupSeed() uint64 {
+	if m.inRecord == 0 || !m.isSplit {
+		return 0
+	}
+	return m.records<<32 | uint64(m.nodes[m.node].parent+1)
+}
+
+// keep adds pieces to the current node.
+func (m *matcher) keep(values []piece) {
+	m.nodes[m.node].pieces = append(m.nodes[m.node].pieces, values...)
+	m.pieces += len(values)
+	m.partial = m.partial || m.pieces > maxPieces
+}
+
+// endRecord combines the values of a record.
+func (m *matcher) endRecord() {
+	m.endGroup(false)
+	if m.pieces == 0 || m.partial {
+		return
+	}
+	for i := range m.nodes {
+		n := &m.nodes[i]
+		if n.parent < 0 || !n.isMerged && !n.isPair {
+			continue
+		}
+		parent := &m.nodes[n.parent]
+		for _, p := range n.pieces {
+			if n.isPair && p.key == n.pairKey {
+				continue
+			}
+			if n.isPair {
+				p.key, p.isOfPair = n.name, true
+			}
+			parent.pieces = append(parent.pieces, p)
+		}
+		if n.isMerged {
+			n.pieces = nil
+		}
+	}
+	for i := range m.nodes {
+		if n := &m.nodes[i]; len(n.pieces) > 0 {
+			m.combineNode(n)
+		}
+	}
+}
+
+// combineNode combines the values of a node with those around it.
+func (m *matcher) combineNode(n *node) {
+	near := m.windowsOf(n.pieces)
+	values, keys := slices.Clone(n.pieces), slices.Clone(n.keys)
+	add := func(list []piece) {
+		m.spend(len(list) / 16)
+		for _, p := range list {
+			if isIn(near, p) && !(n.isPair && p.isOfPair) {
+				values = append(values, p)
+			}
+		}
+	}
+	for at := n.parent; at >= 0; at = m.nodes[at].parent {
+		add(m.nodes[at].pieces)
+		keys = append(keys, m.nodes[at].keys...)
+	}
+	add(m.shared)
+	m.combine(values, keys)
+}

@@ -1,0 +1,101 @@
+package provenance_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/provenance"
+)
+
+// An object in a list within a record combines with what is around the list, but not with the other objects.
+func TestJudge_ObjectsInAListOfARecordAreRecords(t *testing.T) {
+	const groups = `{"AutoScalingGroups":[{"AutoScalingGroupName":"web-group","Instances":[` +
+		`{"InstanceId":"i-0aaaaaaaaaaaaaaa1","HealthStatus":"Healthy","ProtectedFromScaleIn":false},` +
+		`{"InstanceId":"i-0bbbbbbbbbbbbbbb2","HealthStatus":"Unhealthy","ProtectedFromScaleIn":true}],"Status":"Deleting"}]}`
+	const groupsXML = `<R><AutoScalingGroups><member><AutoScalingGroupName>web-group</AutoScalingGroupName><Instances>` +
+		`<member><InstanceId>i-0aaaaaaaaaaaaaaa1</InstanceId><HealthStatus>Healthy</HealthStatus></member>` +
+		`<member><InstanceId>i-0bbbbbbbbbbbbbbb2</InstanceId><HealthStatus>Unhealthy</HealthStatus></member></Instances>` +
+		`<Status>Deleting</Status></member></AutoScalingGroups></R>`
+	const reservations = `{"Reservations":[{"OwnerId":"123456789012","Instances":[{"InstanceId":"i-0aaaaaaaaaaaaaaa1","State":{"Name":"running"}},` +
+		`{"InstanceId":"i-0bbbbbbbbbbbbbbb2","State":{"Name":"terminated"}}]}]}`
+	const stateFirst = `{"services":[{"name":"orders","tasks":[{"state":"STOPPED","id":"task-1"},{"state":"RUNNING","id":"task-2"}],"region":"us-east-1"}]}`
+	const deep = `{"a":[{"name":"orders","b":[{"zone":"zone-1","c":[{"id":"task-1","state":"STOPPED"},{"id":"task-2","state":"RUNNING"}]},` +
+		`{"zone":"zone-2","c":[{"id":"task-3","state":"PENDING"}]}]}]}`
+	const inString = `{"events":[{"message":"{\"name\":\"orders\",\"tasks\":[{\"id\":\"task-1\",\"state\":\"STOPPED\"},{\"id\":\"task-2\",\"state\":\"RUNNING\"}]}"}]}`
+	const two = `{"s":[{"name":"orders","deployments":[{"id":"ecs-1","status":"PRIMARY"},{"id":"ecs-2","status":"ACTIVE"}],"events":[{"message":"was unable to place"},{"message":"has reached a steady state","id":"ev-9"}]}]}`
+	const tags = `{"instances":[{"id":"task-1","Tags":[{"Key":"env","Value":"production"},{"Key":"owner","Value":"eve-team"}],"state":"RUNNING"}]}`
+	const tagsReversed = `{"instances":[{"id":"task-1","Tags":[{"Value":"production","Key":"env"},{"Value":"eve-team","Key":"owner"}],"state":"RUNNING"}]}`
+	const rows = `{"data":[{"metric":"requests","rows":[["task-1","STOPPED"],["task-2","RUNNING"]]}]}`
+	for _, test := range []struct{ name, answer, output string }{
+		{"instances of a group", groups, "i-0aaaaaaaaaaaaaaa1 HealthStatus Unhealthy"},
+		{"instances of a group, with names", groups, "InstanceId: i-0aaaaaaaaaaaaaaa1, HealthStatus: Unhealthy"},
+		{"with the group", groups, "web-group i-0aaaaaaaaaaaaaaa1 Unhealthy"},
+		{"the later one first", groups, "i-0bbbbbbbbbbbbbbb2 Healthy"},
+		{"a run without a border", groups, "Healthy ProtectedFromScaleIn False InstanceId i-0bbbbbbbbbbbbbbb2"},
+		{"XML", groupsXML, "i-0aaaaaaaaaaaaaaa1 HealthStatus Unhealthy"},
+		{"XML, a run without a border", groupsXML, "Healthy InstanceId i-0bbbbbbbbbbbbbbb2"},
+		{"instances of a reservation", reservations, "i-0aaaaaaaaaaaaaaa1 terminated"},
+		{"a run of the state before the ID", stateFirst, "task-1 state RUNNING"},
+		{"a run in brackets", stateFirst, "[task-1] [state RUNNING]"},
+		{"the last one and the field after the list", stateFirst, "STOPPED task-2"},
+		{"two levels", deep, "task-1 RUNNING"},
+		{"another branch", deep, "task-3 STOPPED"},
+		{"the zone of another branch", deep, "zone-2 task-1"},
+		{"JSON in a string", inString, "task-1 RUNNING"},
+		{"objects of two lists", two, "ecs-1 has reached a steady state"},
+		{"the objects of two lists", two, "ACTIVE ev-9"},
+		{"the key of another tag", tags, "env eve-team"},
+		{"the key of another tag, with names", tags, "Key: env, Value: eve-team"},
+		{"a reversed tag", tagsReversed, "env eve-team"},
+		{"rows", rows, "task-1 RUNNING"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			assert.False(t, quoted(t, test.output, exchange(`{}`, test.answer)))
+		})
+	}
+	for _, test := range []struct{ output, answer string }{
+		{"i-0bbbbbbbbbbbbbbb2 HealthStatus Unhealthy", groups},
+		{"Unhealthy i-0bbbbbbbbbbbbbbb2", groups},
+		{"web-group: i-0bbbbbbbbbbbbbbb2 Unhealthy", groups},
+		{"AutoScalingGroupName=web-group Status=Deleting InstanceId=i-0bbbbbbbbbbbbbbb2 HealthStatus=Unhealthy", groups},
+		{"Deleting i-0aaaaaaaaaaaaaaa1", groups},
+		{`"HealthStatus": "Healthy", "ProtectedFromScaleIn": false}, {"InstanceId": "i-0bbbbbbbbbbbbbbb2", "HealthStatus": "Unhealthy"`, groups},
+		{`'ProtectedFromScaleIn': True}], 'Status': 'Deleting'`, groups},
+		{"web-group i-0bbbbbbbbbbbbbbb2 Unhealthy Deleting", groupsXML},
+		{"123456789012 i-0bbbbbbbbbbbbbbb2 terminated", reservations},
+		{"orders zone-1 task-2 RUNNING", deep},
+		{"task-3 PENDING zone-2 orders", deep},
+		{"orders task-2 RUNNING", inString},
+		{"orders has reached a steady state", two},
+		{"task-1 RUNNING env production owner eve-team", tags},
+		{"task-1 owner=eve-team env=production", tags},
+		{"task-1 owner=eve-team env=production", tagsReversed},
+		{"task-1 production eve-team", tags},
+		{"'Key': 'owner', 'Value': 'eve-team'", tags},
+		{"'Key': 'env', 'Value': 'production'}, {'Key': 'owner', 'Value': 'eve-team'}], 'state': 'RUNNING'", tags},
+		{"task-2 RUNNING requests", rows},
+		{"web-group sg-0aaaa sg-0bbbb", `{"g":[{"name":"web-group","groups":["sg-0aaaa","sg-0bbbb"]}]}`},
+		{"web-group sg-0bbbb sg-0aaaa", `{"g":[{"name":"web-group","groups":[{"GroupId":"sg-0aaaa"},{"GroupId":"sg-0bbbb"}]}]}`},
+		{"['sg-0aaaa', 'sg-0bbbb']", `<R><Groups><member><Name>web-group</Name><VpcSecurityGroups><member>sg-0aaaa</member><member>sg-0bbbb</member></VpcSecurityGroups></member></Groups></R>`},
+		{"sg-0bbbb sg-0aaaa web-group", `<R><Groups><member><Name>web-group</Name><VpcSecurityGroups><member>sg-0aaaa</member><member>sg-0bbbb</member></VpcSecurityGroups></member></Groups></R>`},
+	} {
+		assert.True(t, quoted(t, test.output, exchange(`{}`, test.answer)), test.output)
+	}
+}
+
+// Many objects in a list must not make a comparison long.
+func TestJudge_ManyObjectsInAListAreCompared(t *testing.T) {
+	answer, output := `{"g":[{"name":"web-group","zone":"zone-1","list":[`, ""
+	for i := range 1000 {
+		n := string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676))
+		answer += `{"id":"task-` + n + `","state":"RUNNING","cpu":256},`
+		output += "task-" + n + " RUNNING zone-1 256\n"
+	}
+	var r provenance.Recorder
+	r.Record(exchange(`{}`, answer+`{}]}]}`))
+	observed := r.Judge(output, time.Time{})
+	assert.False(t, observed.Partial)
+	assert.True(t, isConfirmed(t, output, "task-lmb RUNNING zone-1 256", observed))
+}
