@@ -88,10 +88,21 @@ class Lambda(Looks):
                          "Environment": {"Error": {"ErrorCode": "KMSDisabledException", "Message": "Lambda was unable to decrypt the environment variables"}}}
         answers = {**self.answers, "lambda.get_function_configuration": configuration, "kms.describe_key": {"KeyMetadata": {"KeyId": key, "KeyState": "Disabled"}}}
         texts = self.see(lambda_functions, "orders", answers, {})
-        self.first(texts, "its environment variables cannot be read: KMSDisabledException: Lambda was unable to decrypt",
-                   "KMS key 7d1f0c52-3f0e-4c56-9a44-5d2b8f1e6a90, which its errors name, is Disabled")
+        self.first(texts, "its environment variables cannot be decrypted: KMSDisabledException: Lambda was unable to decrypt",
+                   "KMS key 7d1f0c52-3f0e-4c56-9a44-5d2b8f1e6a90, which encrypts its environment variables, is Disabled")
         self.assertIn("layers trust:7", "\n".join(texts))
         self.assertEqual({"trust", "7d1f0c52-3f0e-4c56-9a44-5d2b8f1e6a90"}, lambda_functions.uses(context(FakeAWS(answers)), "orders"))
+
+    def test_variables_that_only_the_triage_cannot_decrypt_are_not_seen(self) -> None:
+        configuration = {**self.answers["lambda.get_function_configuration"], "KMSKeyArn": f"arn:aws:kms:{REGION}:key/7d1f0c52-3f0e",
+                         "Environment": {"Error": {"ErrorCode": "AccessDeniedException", "Message": "not authorized to perform: kms:Decrypt"}}}
+        ctx = context(FakeAWS({**self.answers, "lambda.get_function_configuration": configuration}))
+        texts = [one.text for one in lambda_functions.configuration(ctx, "orders")]
+        self.assertEqual([], [text for text in texts if "decrypt" in text or "KMS" in text])
+        self.assertIn("timeout 3 s, memory 128 MB", texts[-1])
+        self.assertEqual(["environment variables of Lambda function orders: not authorized to perform: kms:Decrypt",
+                          f"state of KMS key arn:aws:kms:{REGION}:key/7d1f0c52-3f0e: An error occurred (AccessDeniedException) when calling the DescribeKey operation: "
+                          "describe_key is not staged"], ctx.notes)
 
     def test_a_key_that_an_error_names(self) -> None:
         def see(key: str, state: str) -> str:

@@ -58,9 +58,13 @@ def configuration(ctx: Context, name: str) -> Iterator[Observation]:
         reason = found.get("LastUpdateStatusReason") or "no reason given"
         yield Observation(about, "health", f"its last update is {found['LastUpdateStatus']}: {reason}", 90)
     problem = (found.get("Environment") or {}).get("Error") or {}
+    if "AccessDenied" in str(problem.get("ErrorCode")):
+        # Lambda decrypts them with the permissions of whoever asks, and the triage has none.
+        ctx.note(f"environment variables of {about}: {problem.get('Message')}")
+    elif problem:
+        yield Observation(about, "health", f"its environment variables cannot be decrypted: {problem.get('ErrorCode')}: {problem.get('Message')}", 93)
     if problem:
-        yield Observation(about, "health", f"its environment variables cannot be read: {problem.get('ErrorCode')}: {problem.get('Message')}", 93)
-        yield from keys_of(ctx, about, [str(problem.get("Message")), str(found.get("KMSKeyArn"))])
+        yield from keys_of(ctx, about, [str(found.get("KMSKeyArn"))], "which encrypts its environment variables")
     parts = [f"timeout {found.get('Timeout')} s", f"memory {found.get('MemorySize')} MB", str(found.get("Runtime") or "image")]
     if found.get("VpcConfig", {}).get("SubnetIds"):
         parts.append(f"in VPC {found['VpcConfig'].get('VpcId')}")
