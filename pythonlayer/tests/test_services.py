@@ -128,6 +128,7 @@ class Lambda(Looks):
         for metrics, wanted in (
             ({"Invocations": (300, 60), "Errors": (3, 0.6)}, "share of invocations that fail: 1 percent from 2026-08-04T12:34:00Z to 2026-08-04T12:37:00Z, 1 percent in"),
             ({"Invocations": (300, 60), "Errors": (None, 30)}, "share of invocations that fail: 50 percent from 2026-08-04T12:34:00Z to 2026-08-04T12:37:00Z, 0 percent in"),
+            ({"Invocations": (300, 60), "Errors": (3, 61)}, "share of invocations that fail: 100 percent from"),  # a late datapoint
             ({"Invocations": (None, 60), "Errors": (None, 30)}, ""), ({"Invocations": (300, 60), "Errors": (3, 0)}, ""),
         ):
             texts = self.see(lambda_functions, "orders", self.answers, metrics)

@@ -90,7 +90,7 @@ def failing_share(ctx: Context, name: str) -> Iterator[Observation]:
     """Returns which share of the invocations fails. If it did not change, more traffic made more errors."""
     found, covered = _numbers(ctx, name)
     if all(found["invocations"]) and found["errors"][1]:
-        before, after = (100 * (failed or 0) / count for failed, count in zip(found["errors"], found["invocations"]))  # type: ignore[operator]
+        before, after = (min(100, 100 * (failed or 0) / count) for failed, count in zip(found["errors"], found["invocations"]))  # type: ignore[operator]
         start, onset, _ = ctx.windows()
         yield Observation(f"{KIND} {name}", "health", f"share of invocations that fail: {figure(after)} percent from {stamp(onset)} to {stamp(covered)}, "
                                                       f"{figure(before)} percent in the {minutes(start, onset)} minutes before",
