@@ -53,7 +53,7 @@ func read() (settings, error) {
 	flag.IntVar(&s.runs, "runs", 1, "how often each model investigates each incident")
 	flag.StringVar(&s.incidents, "incidents", evals.Root(), "directory of the incidents")
 	flag.StringVar(&s.out, "out", filepath.Join(".build", "evals"), "directory of the results")
-	flag.StringVar(&s.keep, "record", "", "directory in which recordings are kept that tests can replay")
+	flag.StringVar(&s.keep, "record", "", "directory in which recordings are kept that tests can replay; with it, all investigations are made again")
 	flag.Float64Var(&s.budget, "budget", 5, "stop when the models have cost this much, in US dollars; models without a known price count as 0")
 	flag.Float64Var(&s.perRun, "run-budget", 1, "conclude an investigation that has cost this much, in US dollars")
 	flag.IntVar(&s.rounds, "rounds", 25, "the most requests to the model in one investigation")
@@ -132,7 +132,9 @@ func (e *evaluation) all(ctx context.Context, incidents []evals.Incident) error 
 				if err != nil {
 					return err
 				}
-				if !known {
+				if known && e.keep == "" {
+					label += ", kept from " + one.At.Format(time.RFC3339)
+				} else {
 					if spent >= e.budget {
 						return fmt.Errorf("the budget of $%.2f is spent after %d of %d investigations; start again with a larger -budget to continue", e.budget, done-1, total)
 					}

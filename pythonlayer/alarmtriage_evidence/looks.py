@@ -65,17 +65,21 @@ def _new_warnings(ctx: Context, about: str, group: str) -> Iterator[Observation]
                                            f"{minutes(start, onset)} minutes before {stamp(onset)}: {found['example']}", 65 if found["count"] >= FREQUENT else 30)
 
 
-def keys_of(ctx: Context, about: str, texts: Sequence[str]) -> Iterator[Observation]:
-    """Returns the states of the KMS keys that texts name. Keys of other accounts and Regions are not read."""
+def keys_of(ctx: Context, about: str, texts: Sequence[str], why: str = "which its errors name") -> Iterator[Observation]:
+    """Returns the states of the KMS keys that texts name. Keys of other accounts and Regions are not read, nor those that are denied."""
     named = [found for text in texts for found in _KEY.findall(text)]
     for arn in list(dict.fromkeys(named))[:MAX_KEYS]:
         parts = arn.split(":")
         if parts[3] != ctx.region or ctx.own_account and parts[4] != ctx.own_account:
             continue
-        key = ctx.once(("kms", arn), lambda: ctx.client("kms").describe_key(KeyId=arn)["KeyMetadata"])
+        try:
+            key = ctx.once(("kms", arn), lambda: ctx.client("kms").describe_key(KeyId=arn)["KeyMetadata"])
+        except Exception as error:
+            ctx.note(f"state of KMS key {arn}: {error}")
+            continue
         state = key.get("KeyState")
         until = f", to be deleted at {stamp(key['DeletionDate'])}" if key.get("DeletionDate") else ""
-        yield Observation(about, "dependency", f"KMS key {arn.split('/')[-1]}, which its errors name, is {state}{until}", 35 if state == "Enabled" else 88)
+        yield Observation(about, "dependency", f"KMS key {arn.split('/')[-1]}, {why}, is {state}{until}", 35 if state == "Enabled" else 88)
 
 
 def numbers(

@@ -88,10 +88,21 @@ class Lambda(Looks):
                          "Environment": {"Error": {"ErrorCode": "KMSDisabledException", "Message": "Lambda was unable to decrypt the environment variables"}}}
         answers = {**self.answers, "lambda.get_function_configuration": configuration, "kms.describe_key": {"KeyMetadata": {"KeyId": key, "KeyState": "Disabled"}}}
         texts = self.see(lambda_functions, "orders", answers, {})
-        self.first(texts, "its environment variables cannot be read: KMSDisabledException: Lambda was unable to decrypt",
-                   "KMS key 7d1f0c52-3f0e-4c56-9a44-5d2b8f1e6a90, which its errors name, is Disabled")
+        self.first(texts, "its environment variables cannot be decrypted: KMSDisabledException: Lambda was unable to decrypt",
+                   "KMS key 7d1f0c52-3f0e-4c56-9a44-5d2b8f1e6a90, which encrypts its environment variables, is Disabled")
         self.assertIn("layers trust:7", "\n".join(texts))
         self.assertEqual({"trust", "7d1f0c52-3f0e-4c56-9a44-5d2b8f1e6a90"}, lambda_functions.uses(context(FakeAWS(answers)), "orders"))
+
+    def test_variables_that_only_the_triage_cannot_decrypt_are_not_seen(self) -> None:
+        configuration = {**self.answers["lambda.get_function_configuration"], "KMSKeyArn": f"arn:aws:kms:{REGION}:key/7d1f0c52-3f0e",
+                         "Environment": {"Error": {"ErrorCode": "AccessDeniedException", "Message": "not authorized to perform: kms:Decrypt"}}}
+        ctx = context(FakeAWS({**self.answers, "lambda.get_function_configuration": configuration}))
+        texts = [one.text for one in lambda_functions.configuration(ctx, "orders")]
+        self.assertEqual([], [text for text in texts if "decrypt" in text or "KMS" in text])
+        self.assertIn("timeout 3 s, memory 128 MB", texts[-1])
+        self.assertEqual(["environment variables of Lambda function orders: not authorized to perform: kms:Decrypt",
+                          f"state of KMS key arn:aws:kms:{REGION}:key/7d1f0c52-3f0e: An error occurred (AccessDeniedException) when calling the DescribeKey operation: "
+                          "describe_key is not staged"], ctx.notes)
 
     def test_a_key_that_an_error_names(self) -> None:
         def see(key: str, state: str) -> str:
@@ -117,6 +128,7 @@ class Lambda(Looks):
         for metrics, wanted in (
             ({"Invocations": (300, 60), "Errors": (3, 0.6)}, "share of invocations that fail: 1 percent from 2026-08-04T12:34:00Z to 2026-08-04T12:37:00Z, 1 percent in"),
             ({"Invocations": (300, 60), "Errors": (None, 30)}, "share of invocations that fail: 50 percent from 2026-08-04T12:34:00Z to 2026-08-04T12:37:00Z, 0 percent in"),
+            ({"Invocations": (300, 60), "Errors": (3, 61)}, "share of invocations that fail: 100 percent from"),  # a late datapoint
             ({"Invocations": (None, 60), "Errors": (None, 30)}, ""), ({"Invocations": (300, 60), "Errors": (3, 0)}, ""),
         ):
             texts = self.see(lambda_functions, "orders", self.answers, metrics)
@@ -166,16 +178,23 @@ class SNS(Looks):
                 {"SubscriptionArn": "PendingConfirmation", "Protocol": "email", "Endpoint": "a@example.com"}]},
             "sns.get_subscription_attributes": {"Attributes": {"FilterPolicy": "{}"}},
             "logs.filter_log_events": lambda request: {"events": [{"message": json.dumps({"delivery": {
-                "destination": f"arn:aws:sqs:{REGION}:orders", "statusCode": 400, "providerResponse": "KMS.AccessDeniedException: no kms:Decrypt"}, "status": "FAILURE"})},
+                "destination": f"arn:aws:sqs:{REGION}:orders", "statusCode": 400, "providerResponse":
+                    f"KMS.AccessDeniedException: no kms:Decrypt; Request ID: c7acfc5e-b5fa-41a8-9385-6a17a6e2dfc{i}"}, "status": "FAILURE"})} for i in range(3)] + [
                 {"message": "[1]"}, {"message": "no JSON"}] if request["logGroupName"] == "sns/eu-west-1/123456789012/orders/Failure" else []},
         }, {"NumberOfNotificationsFailed": (0, 40)})
-        self.first(texts, "1 deliveries failed since 2026-08-04T12:34:00Z to arn:aws:sqs:eu-west-1:123456789012:orders: 400 KMS.AccessDeniedException: no kms:Decrypt", "failed deliveries: 40", "its subscription to email a@example.com is not confirmed")
+        self.first(texts, "3 failed deliveries since 2026-08-04T12:34:00Z to arn:aws:sqs:eu-west-1:123456789012:orders: 400 KMS.AccessDeniedException: no kms:Decrypt; Request ID: c7ac",
+                   "failed deliveries: 40", "its subscription to email a@example.com is not confirmed")
         self.assertIn("with a filter policy, without a dead-letter queue", "\n".join(texts))
-
 
     def test_a_topic_without_delivery_logging(self) -> None:
         aws = FakeAWS({"logs.filter_log_events": fake_aws.error("ResourceNotFoundException", "The specified log group does not exist.")})
         self.assertEqual([], list(sns.failures(context(aws), "orders")))
+
+    def test_what_it_delivers_to_is_related(self) -> None:
+        endpoints = (f"arn:aws:sqs:{REGION}:billing", f"arn:aws:lambda:{REGION}:function:mailer", "https://example.com/hook", "a@example.com")
+        aws = FakeAWS({"sns.list_subscriptions_by_topic": {"Subscriptions": [{"SubscriptionArn": "s", "Endpoint": one} for one in endpoints]},
+                       "lambda.get_function_configuration": {"Role": "r"}})
+        self.assertEqual({"billing", "mailer"}, services.related(context(aws), [(sns, "orders")]))
 
 
 class APIGateway(Looks):
@@ -214,11 +233,14 @@ class LoadBalancers(Looks):
                                                                "HealthCheckProtocol": "HTTP", "HealthCheckPath": "/healthz", "HealthCheckPort": "traffic-port"}]},
             "elbv2.describe_target_health": {"TargetHealthDescriptions": [
                 {"Target": {"Id": "10.0.1.7", "Port": 8080}, "TargetHealth": {"State": "unhealthy", "Reason": "Target.ResponseCodeMismatch",
-                                                                              "Description": "Health checks failed with these codes: [503]"}}]},
+                                                                              "Description": "Health checks failed with these codes: [503]"}}] + [
+                {"Target": {"Id": f"10.0.2.{i}", "Port": 8080}, "TargetHealth": {"State": "unhealthy", "Reason": "Target.Timeout"}} for i in range(9)]},
             "elbv2.describe_listeners": {"Listeners": [{"Protocol": "HTTPS", "Port": 443, "Certificates": [{"CertificateArn": "arn:aws:acm:x:1:certificate/c"}],
                                                         "DefaultActions": [{"Type": "forward"}]}]},
         }, {"HTTPCode_ELB_5XX_Count": (0, 300)})
-        self.first(texts, "target group web: 0 of 1 targets are healthy; health check HTTP /healthz on port traffic-port",
+        self.first(texts, "9 targets, 10.0.2.0:8080, 10.0.2.1:8080, 10.0.2.2:8080, 10.0.2.3:8080, 10.0.2.4:8080, 10.0.2.5:8080, 10.0.2.6:8080, 10.0.2.7:8080 and 1 more, "
+                          "are unhealthy: Target.Timeout")
+        self.first(texts, "target group web: 0 of 10 targets are healthy; health check HTTP /healthz on port traffic-port",
                    "target 10.0.1.7:8080 is unhealthy: Target.ResponseCodeMismatch Health checks failed with these codes: [503]",
                    "server errors of the load balancer itself: 300")
 
@@ -241,7 +263,8 @@ class ECS(Looks):
                 "taskDefinition": f"arn:aws:ecs:{REGION}:task-definition/web:12",
                 "deployments": [{"status": "ACTIVE", "taskDefinition": f"arn:aws:ecs:{REGION}:task-definition/web:10"}, {"status": "PRIMARY", "taskDefinition": f"arn:aws:ecs:{REGION}:task-definition/web:12", "rolloutState": "IN_PROGRESS",
                                  "failedTasks": 9, "createdAt": FIRED - 8 * MINUTES}],
-                "events": [{"message": "(service web) is unable to consistently start tasks successfully.", "createdAt": FIRED - 2 * MINUTES}]}]},
+                "events": [{"message": "(service web) is unable to consistently start tasks successfully.", "createdAt": FIRED - 2 * MINUTES}] + [
+                    {"message": f"(service web) has started {i} tasks: {'(task 0abc) ' * i}.", "createdAt": FIRED - (i + 3) * MINUTES} for i in range(1, 10)]}]},
             "ecs.list_tasks": {"taskArns": ["t1", "t2"]},
             "ecs.describe_tasks": {"tasks": [{"stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited",
                                               "containers": [{"name": "web", "exitCode": 137, "reason": "OutOfMemoryError: Container killed"}]}] * 2},
@@ -256,6 +279,10 @@ class ECS(Looks):
                    "PRIMARY deployment of web:12 (IN_PROGRESS), 9 failed tasks began at 2026-08-04T12:28:00Z",
                    "0 of 3 desired tasks are running", "task definition web:12 was registered", "container web: exit code 137 OutOfMemoryError", among=7)
         self.assertIn("container web runs shop/web:2.0 with 128 MB of memory, CPU 256", "\n".join(texts))
+        started = [text for text in texts if "has started" in text]
+        self.assertEqual(1, len(started), started)
+        self.assertTrue(started[0].startswith("service event: (service web) has started 1 tasks: (task 0abc) . at 2026-08-04T12:32:00Z"), started)
+        self.assertTrue(started[0].endswith(" (9 such events since 2026-08-04T12:24:00Z)"), started)
 
 
 class EC2(Looks):
@@ -393,6 +420,15 @@ class CloudFront(Looks):
         }, {"5xxErrorRate": (0, 60)})
         self.first(texts, "its configuration was last changed (status InProgress) at 2026-08-04T12:32:00Z", "highest share of server errors in percent: 60",
                    "invalidation I1 (Completed) was created", "origin shop.s3.amazonaws.com")
+
+    def test_what_it_uses(self) -> None:
+        hosts = ("shop.images.s3.eu-west-1.amazonaws.com", "site.s3-website-us-east-1.amazonaws.com", "plain.s3.amazonaws.com", "a1b2c3.execute-api.eu-west-1.amazonaws.com",
+                 "web-1234567.eu-west-1.elb.amazonaws.com", "api.example.com")
+        aws = FakeAWS({"cloudfront.get_distribution": {"Distribution": {"DistributionConfig": {
+            "Origins": {"Quantity": len(hosts), "Items": [{"DomainName": host} for host in hosts]}, "WebACLId": "arn:aws:wafv2:us-east-1:1:global/webacl/site-waf/5a2f",
+            "ViewerCertificate": {"ACMCertificateArn": "arn:aws:acm:us-east-1:1:certificate/c-1"},
+            "DefaultCacheBehavior": {"FunctionAssociations": {"Quantity": 1, "Items": [{"FunctionARN": "arn:aws:cloudfront::1:function/add-headers"}]}}}}}})
+        self.assertEqual({"shop.images", "site", "plain", "a1b2c3", "web", "site-waf", "5a2f", "c-1", "add-headers"}, services.related(context(aws), [(cloudfront, "E123")]))
 
 
 class LogMetrics(Looks):

@@ -1,6 +1,7 @@
 """CloudFront: the distribution's state and last change, origins, certificate, and errors, in us-east-1."""
 
-from typing import Iterator, List
+import re
+from typing import Any, Iterator, List, Mapping, Set
 
 from ..context import Context, Metric, Observation
 from ..looks import metrics, recent
@@ -8,6 +9,9 @@ from ..looks import metrics, recent
 KIND = "CloudFront distribution"
 READS = ("cloudfront:GetDistribution", "cloudfront:ListInvalidations", "cloudwatch:GetMetricData")
 COST = "four metrics of GetMetricData"
+_BUCKET = re.compile(r"(.+?)\.s3(?:-website)?[.-][\w.-]*amazonaws\.com")
+_API = re.compile(r"(\w+)\.execute-api\.")
+_BALANCER = re.compile(r"(?:dualstack\.|internal-)?([\w-]+)-\d+\.[\w-]+\.elb\.amazonaws\.com")
 
 
 def targets(metric: Metric) -> List[str]:
@@ -16,7 +20,7 @@ def targets(metric: Metric) -> List[str]:
 
 
 def state(ctx: Context, name: str) -> Iterator[Observation]:
-    found, about = ctx.client("cloudfront").get_distribution(Id=name)["Distribution"], f"{KIND} {name}"
+    found, about = _distribution(ctx, name), f"{KIND} {name}"
     config = found.get("DistributionConfig") or {}
     yield from recent(ctx, about, f"its configuration was last changed (status {found.get('Status')})", found.get("LastModifiedTime"))
     if not config.get("Enabled", True):
@@ -41,3 +45,22 @@ def numbers(ctx: Context, name: str) -> Iterator[Observation]:
 
 
 LOOKS = (state, invalidations, numbers)
+
+
+def uses(ctx: Context, name: str) -> Set[str]:
+    """Returns the names of the origins' buckets, APIs, and load balancers, and of the functions, the certificate, and the web ACL."""
+    config = _distribution(ctx, name).get("DistributionConfig") or {}
+    found: Set[str] = set()
+    for origin in (config.get("Origins") or {}).get("Items") or []:
+        host = str(origin.get("DomainName"))
+        for form in (_BUCKET, _API, _BALANCER):
+            found |= {match[1] for match in [form.match(host)] if match}
+    behaviors = [config.get("DefaultCacheBehavior") or {}, *((config.get("CacheBehaviors") or {}).get("Items") or [])]
+    found |= {str(one.get("FunctionARN")).split("/")[-1] for behavior in behaviors for one in (behavior.get("FunctionAssociations") or {}).get("Items") or []}
+    found.add(str((config.get("ViewerCertificate") or {}).get("ACMCertificateArn") or "").split("/")[-1])
+    found |= set(str(config.get("WebACLId") or "").split("/")[-2:])
+    return found - {""}
+
+
+def _distribution(ctx: Context, name: str) -> Mapping[str, Any]:
+    return ctx.once(("distribution", name), lambda: ctx.client("cloudfront").get_distribution(Id=name)["Distribution"])

@@ -1,9 +1,12 @@
 """ECS: the service's deployments and events, stopped tasks with their reasons, the task definition, and its log groups."""
 
+import re
 from datetime import datetime
-from typing import Any, Iterator, List, Mapping
+from typing import Any, Dict, Iterator, List, Mapping
 
-from ..context import BEFORE, Context, Metric, Observation
+from alarmtriage_tool import logs as patterns
+
+from ..context import BEFORE, Context, Metric, Observation, stamp
 from ..difference import changed, changed_variables
 from ..looks import LOG_READS, log_errors, metrics, recent, stack_events
 
@@ -14,6 +17,7 @@ COST = "two metrics of GetMetricData"
 MAX_EVENTS = 8
 MAX_TASKS = 20
 MAX_CONTAINERS = 4
+_TASK = re.compile(r" ?\(task [^)]*\)")  # in the text of an event
 
 
 def targets(metric: Metric) -> List[str]:
@@ -36,14 +40,16 @@ def service(ctx: Context, name: str) -> Iterator[Observation]:
         yield from recent(ctx, about, f"{text} began", deployment.get("createdAt"), 92)
         if deployment.get("rolloutState") == "FAILED" or failed:
             yield Observation(about, "health", text, 90)
-    shown = 0
+    events: Dict[str, List[Observation]] = {}  # by pattern, the newest first
     for event in found.get("events") or []:
-        if shown >= MAX_EVENTS:
-            break
-        steady = "has reached a steady state" in (event.get("message") or "")
-        for seen in recent(ctx, about, f"service event: {event.get('message')}", event.get("createdAt"), 20 if steady else 72):
-            shown += 1
-            yield seen
+        message = event.get("message") or ""
+        steady = "has reached a steady state" in message
+        for seen in recent(ctx, about, f"service event: {message}", event.get("createdAt"), 20 if steady else 72):
+            events.setdefault(_TASK.sub("", patterns.pattern_of(message)), []).append(seen)
+    for group in list(events.values())[:MAX_EVENTS]:
+        newest, oldest = group[0], group[-1]
+        more = f" ({len(group)} such events since {stamp(oldest.time)})" if len(group) > 1 else ""
+        yield newest._replace(text=newest.text + more, weight=max(one.weight for one in group))
 
 
 def stopped_tasks(ctx: Context, name: str) -> Iterator[Observation]:

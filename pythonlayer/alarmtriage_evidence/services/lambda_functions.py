@@ -58,9 +58,13 @@ def configuration(ctx: Context, name: str) -> Iterator[Observation]:
         reason = found.get("LastUpdateStatusReason") or "no reason given"
         yield Observation(about, "health", f"its last update is {found['LastUpdateStatus']}: {reason}", 90)
     problem = (found.get("Environment") or {}).get("Error") or {}
+    if "AccessDenied" in str(problem.get("ErrorCode")):
+        # Lambda decrypts them with the permissions of whoever asks, and the triage has none.
+        ctx.note(f"environment variables of {about}: {problem.get('Message')}")
+    elif problem:
+        yield Observation(about, "health", f"its environment variables cannot be decrypted: {problem.get('ErrorCode')}: {problem.get('Message')}", 93)
     if problem:
-        yield Observation(about, "health", f"its environment variables cannot be read: {problem.get('ErrorCode')}: {problem.get('Message')}", 93)
-        yield from keys_of(ctx, about, [str(problem.get("Message")), str(found.get("KMSKeyArn"))])
+        yield from keys_of(ctx, about, [str(found.get("KMSKeyArn"))], "which encrypts its environment variables")
     parts = [f"timeout {found.get('Timeout')} s", f"memory {found.get('MemorySize')} MB", str(found.get("Runtime") or "image")]
     if found.get("VpcConfig", {}).get("SubnetIds"):
         parts.append(f"in VPC {found['VpcConfig'].get('VpcId')}")
@@ -86,7 +90,7 @@ def failing_share(ctx: Context, name: str) -> Iterator[Observation]:
     """Returns which share of the invocations fails. If it did not change, more traffic made more errors."""
     found, covered = _numbers(ctx, name)
     if all(found["invocations"]) and found["errors"][1]:
-        before, after = (100 * (failed or 0) / count for failed, count in zip(found["errors"], found["invocations"]))  # type: ignore[operator]
+        before, after = (min(100, 100 * (failed or 0) / count) for failed, count in zip(found["errors"], found["invocations"]))  # type: ignore[operator]
         start, onset, _ = ctx.windows()
         yield Observation(f"{KIND} {name}", "health", f"share of invocations that fail: {figure(after)} percent from {stamp(onset)} to {stamp(covered)}, "
                                                       f"{figure(before)} percent in the {minutes(start, onset)} minutes before",

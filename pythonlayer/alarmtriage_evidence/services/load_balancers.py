@@ -1,6 +1,6 @@
 """Application and Network Load Balancers: state, target health with its reasons, requests and errors, and listeners."""
 
-from typing import Any, Iterator, List, Mapping, Set
+from typing import Any, Dict, Iterator, List, Mapping, Set
 
 from ..context import Context, Metric, Observation
 from ..looks import metrics, stack_events
@@ -11,7 +11,7 @@ READS = ("elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:Des
          "cloudformation:DescribeStackEvents")
 COST = "seven metrics of GetMetricData"
 MAX_GROUPS = 5
-MAX_SICK = 8  # unhealthy targets of one group that are named
+MAX_SICK = 8  # reasons of one target group, and targets that are named for one of them
 
 
 def targets(metric: Metric) -> List[str]:
@@ -38,10 +38,15 @@ def target_health(ctx: Context, name: str) -> Iterator[Observation]:
         weight = 92 if listed and len(sick) == len(listed) else 80 if sick else 20
         yield Observation(about, "health", f"target group {group['TargetGroupName']}: {len(listed) - len(sick)} of {len(listed)} targets are "
                                            f"healthy; {check}", weight if listed else 92)
-        for target in sick[:MAX_SICK]:
+        reasons: Dict[str, List[str]] = {}
+        for target in sick:
             state = target["TargetHealth"]
-            yield Observation(about, "health", f"target {target['Target']['Id']}:{target['Target'].get('Port')} is {state.get('State')}: "
-                                               f"{state.get('Reason') or ''} {state.get('Description') or ''}".rstrip(), 78)
+            reason = f"{state.get('State')}: {state.get('Reason') or ''} {state.get('Description') or ''}".rstrip()
+            reasons.setdefault(reason, []).append(f"{target['Target']['Id']}:{target['Target'].get('Port')}")
+        for reason, ids in sorted(reasons.items(), key=lambda item: -len(item[1]))[:MAX_SICK]:
+            more = f" and {len(ids) - MAX_SICK} more" if len(ids) > MAX_SICK else ""
+            text = f"target {ids[0]} is" if len(ids) == 1 else f"{len(ids)} targets, {', '.join(ids[:MAX_SICK])}{more}, are"
+            yield Observation(about, "health", f"{text} {reason}", 78)
     if len(groups) > MAX_GROUPS:
         ctx.note(f"target groups of {name}: only {MAX_GROUPS} of {len(groups)} were read")
 

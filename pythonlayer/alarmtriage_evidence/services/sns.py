@@ -1,8 +1,9 @@
 """SNS: deliveries, failures with their reasons if delivery logging is on, subscriptions, and their dead-letter queues."""
 
 import json
-from collections import Counter
-from typing import Any, Iterator, List
+from typing import Any, Dict, Iterator, List, Set
+
+from alarmtriage_tool import logs
 
 from ..context import Context, Metric, Observation, stamp
 from ..looks import MAX_LOGS, keys_of, metrics, stack_events
@@ -13,7 +14,7 @@ READS = ("sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:GetSubsc
          "cloudformation:DescribeStackResources", "cloudformation:DescribeStackEvents", *lambda_functions.HOP_READS)
 COST = f"four metrics of GetMetricData, and {lambda_functions.HOP_COST}"
 MAX_SUBSCRIPTIONS = 10
-MAX_FAILURES = 200  # log lines of failed deliveries
+MAX_FAILURES = 1000  # log lines of failed deliveries
 MAX_REASONS = 3
 MAX_REASON = 600  # characters of one
 
@@ -63,17 +64,19 @@ def failures(ctx: Context, name: str) -> Iterator[Observation]:
         if "ResourceNotFound" in str(getattr(error, "response", "")):
             return  # delivery logging is off, or nothing has failed yet
         raise
-    reasons: Counter = Counter()
+    reasons: Dict[str, List[str]] = {}  # by pattern, because each answer has IDs of its own
     for event in events:
         try:
             delivery = json.loads(event.get("message") or "{}").get("delivery") or {}
-            reasons[f"to {delivery.get('destination')}: {delivery.get('statusCode')} {delivery.get('providerResponse')}"] += 1
+            reason = f"to {delivery.get('destination')}: {delivery.get('statusCode')} {delivery.get('providerResponse')}"
         except (ValueError, AttributeError):
             continue
+        reasons.setdefault(logs.pattern_of(reason[:MAX_REASON]), []).append(reason)
     about = f"{KIND} {name}"
-    for reason, count in reasons.most_common(MAX_REASONS):
-        yield Observation(about, "errors", f"{count} deliveries failed since {stamp(since)} {reason[:MAX_REASON]}", 87)
-    yield from keys_of(ctx, about, [reason for reason, _ in reasons.most_common(MAX_REASONS)])
+    ranked = sorted(reasons.values(), key=lambda found: -len(found))[:MAX_REASONS]
+    for found in ranked:
+        yield Observation(about, "errors", f"{len(found)} failed deliveries since {stamp(since)} {found[0][:MAX_REASON]}", 87)
+    yield from keys_of(ctx, about, [found[0] for found in ranked])
 
 
 def deployments(ctx: Context, name: str) -> Iterator[Observation]:
@@ -82,6 +85,11 @@ def deployments(ctx: Context, name: str) -> Iterator[Observation]:
 
 def functions(ctx: Context, name: str) -> List[str]:
     return [lambda_functions.name_of(ctx, found.get("Endpoint")) for found in _subscriptions(ctx, name)]
+
+
+def uses(ctx: Context, name: str) -> Set[str]:
+    """Returns the names of the queues, functions, and streams that it delivers to."""
+    return {str(found["Endpoint"]).split(":")[-1] for found in _subscriptions(ctx, name) if str(found.get("Endpoint")).startswith("arn:")}
 
 
 LOOKS = (attributes, subscriptions, numbers, failures, deployments)
