@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 
@@ -131,6 +132,52 @@ func TestAttachAlarms_AddsTheActionOnce(t *testing.T) {
 	triage.AttachAll(stack, nil)
 	target := []any{object("Fn::GetAtt", []any{"TriageOrchestratorAAEB3CE1", "Arn"})}
 	synth(stack).HasResourceProperties(jsii.String("AWS::CloudWatch::Alarm"), like("AlarmActions", target, "OKActions", target))
+}
+
+// An app may have added the orchestrator without AlarmAction, to a construct or to a plain resource.
+func TestAttachAlarms_KeepsActionsThatTheAppAdded(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	pager := "arn:aws:sns:eu-west-1:111122223333:pager"
+	whole := newAlarm(stack, "Whole")
+	whole.AddAlarmAction(&fixedAction{pager}, &fixedAction{*triage.Orchestrator().FunctionArn()})
+	plain := func(id string, actions *[]any) awscloudwatch.CfnAlarm {
+		return awscloudwatch.NewCfnAlarm(stack, jsii.String(id+"Resource"), &awscloudwatch.CfnAlarmProps{
+			ComparisonOperator: jsii.String("GreaterThanThreshold"), EvaluationPeriods: jsii.Number(1), AlarmActions: actions})
+	}
+	triage.AttachAlarms(whole, plain("Plain", &[]any{pager, triage.Orchestrator().FunctionArn()}), plain("Other", &[]any{pager}), plain("Empty", &[]any{}))
+	assert.Equal(t, map[string]int{"Whole": 2, "Plain": 2, "Other": 2, "Empty": 1}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
+}
+
+// fixedAction is an alarm action of an app.
+type fixedAction struct{ arn string }
+
+func (a *fixedAction) Bind(constructs.Construct, awscloudwatch.IAlarm) *awscloudwatch.AlarmActionConfig {
+	return &awscloudwatch.AlarmActionConfig{AlarmActionArn: jsii.String(a.arn)}
+}
+
+func TestAttach_ReachesAlarmsInNestedStacks(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	nested := awscdk.NewNestedStack(stack, jsii.String("Nested"), nil)
+	triage.AttachAlarms(newAlarm(nested, "ByHand"))
+	triage.AttachAll(stack, nil)
+	newAlarm(nested, "Later")
+	alarmOn(constructs.NewConstruct(nested, jsii.String("Deep")), "Own", awscloudwatch.NewMetric(&awscloudwatch.MetricProps{Namespace: jsii.String("Shop"), MetricName: jsii.String("Errors")}))
+	synth(stack)
+	assert.Equal(t, map[string]int{"ByHand": 1, "Later": 1, "DeepOwn": 1}, actionsOf(assertions.Template_FromStack(nested, nil), "AWS::CloudWatch::Alarm"))
+}
+
+// CDK has no typed actions for a resource that is only named by its type.
+func TestAttachAlarms_RejectsUntypedResources(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	untyped := awscdk.NewCfnResource(stack, jsii.String("UntypedResource"), &awscdk.CfnResourceProps{
+		Type: jsii.String("AWS::CloudWatch::Alarm"), Properties: &map[string]any{"AlarmName": "untyped"}})
+	assert.PanicsWithValue(t, "alarmtriage: alarm Test/UntypedResource can't be attached to AlarmTriage Test/Triage: it is not an alarm", func() {
+		triage.AttachAlarms(newAlarm(stack, "First"), untyped)
+	})
+	assert.Equal(t, map[string]int{"First": 0, "Untyped": 0}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"), "a rejected call attaches nothing")
 }
 
 func TestAttach_RejectsEmptyArguments(t *testing.T) {

@@ -43,10 +43,8 @@ type AlarmTriage struct {
 	notifyRecovery       bool
 	mayConfirm           bool // the orchestrator may ask CloudWatch about alarms
 
-	path            string  // of the construct
-	orchestratorARN *string // a token
-	inspector       awscdk.TreeInspector
-	ownAction       *alarmAction   // the action of alarms that are recorded already
+	path            string         // of the construct
+	orchestratorARN *string        // a token
 	names           []resourceName // of its resources, which alarms on them contain
 	place           place          // where its physical names must be unique
 
@@ -103,8 +101,6 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.orchestratorRole = t.newOrchestratorRole(p)
 	t.orchestrator = t.newOrchestrator(p, instructions, runbooks)
 	t.orchestratorARN = t.orchestrator.FunctionArn()
-	t.inspector = awscdk.NewTreeInspector()
-	t.ownAction = &alarmAction{triage: t, checked: true}
 	t.rememberNames(p)
 
 	// These are all permissions of the orchestrator, except those that CDK adds for Tracing and OnFailureQueue.
