@@ -3,7 +3,6 @@ package alarmtriage
 import (
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -84,38 +83,25 @@ var watchedNamespaces = []string{emf.Namespace, "AWS/Lambda", "AWS/DynamoDB", "A
 
 // watchesTriage reports whether an alarm watches AlarmTriage itself.
 func (t *AlarmTriage) watchesTriage(alarm alarmjs.Alarm) bool {
-	if alarm.Namespace != "" {
-		return slices.Contains(watchedNamespaces, alarm.Namespace) && t.namesItself(alarm.Dimensions)
+	if alarm.Rule != "" {
+		return slices.ContainsFunc(t.selfAlarms, func(self awscloudwatch.AlarmBase) bool {
+			return strings.Contains(alarm.Rule, *self.AlarmArn()) || strings.Contains(alarm.Rule, *self.AlarmName())
+		})
 	}
-	if alarm.Metrics != nil {
-		return t.namesItself(alarm.Metrics)
-	}
-	return alarm.Rule != "" && slices.ContainsFunc(t.selfAlarms, func(self awscloudwatch.AlarmBase) bool {
-		return strings.Contains(alarm.Rule, *self.AlarmArn()) || strings.Contains(alarm.Rule, *self.AlarmName())
-	})
+	return (alarm.Namespace == "" || slices.Contains(watchedNamespaces, alarm.Namespace)) && t.namesItself(alarm.Measured)
 }
 
-// namesItself reports whether dimensions, or the metrics of an expression, contain the name of one of AlarmTriage's
-// resources, as a token or resolved.
+// namesItself reports whether dimensions and metrics of an alarm contain the name of one of AlarmTriage's resources.
 func (t *AlarmTriage) namesItself(value any) bool {
 	switch v := value.(type) {
 	case []any:
 		return slices.ContainsFunc(v, t.namesItself)
 	case map[string]any:
-		if slices.ContainsFunc(t.names, func(name resourceName) bool { return reflect.DeepEqual(name.resolved, value) }) {
-			return true
-		}
 		return slices.ContainsFunc(slices.Collect(maps.Values(v)), t.namesItself)
 	case string:
-		return slices.ContainsFunc(t.names, func(name resourceName) bool { return name.token == v || name.resolved == value })
+		return slices.Contains(t.names, v)
 	}
 	return false
-}
-
-// resourceName is the name of one of AlarmTriage's resources, which alarms on the resource contain.
-type resourceName struct {
-	token    string
-	resolved any
 }
 
 // rememberNames stores the names of the functions, of a new table, and of the queue.
@@ -127,10 +113,7 @@ func (t *AlarmTriage) rememberNames(p *AlarmTriageProps) {
 	if p.OnFailureQueue != nil {
 		names = append(names, p.OnFailureQueue.QueueName())
 	}
-	stack := awscdk.Stack_Of(t)
-	for _, name := range names {
-		t.names = append(t.names, resourceName{token: *name, resolved: stack.Resolve(name)})
-	}
+	t.names = alarmjs.Identify(t, names...)
 }
 
 // synthCheck reports mistakes that are only visible when all alarms and their actions are defined.

@@ -156,6 +156,26 @@ func (a *fixedAction) Bind(constructs.Construct, awscloudwatch.IAlarm) *awscloud
 	return &awscloudwatch.AlarmActionConfig{AlarmActionArn: jsii.String(a.arn)}
 }
 
+// Resources of two stacks can have the same logical ID.
+func TestAttach_DistinguishesAlarmTriagesOfTwoStacks(t *testing.T) {
+	app := newTestApp()
+	one, two, shop := stackIn(app, "One", "eu-west-1"), stackIn(app, "Two", "eu-west-1"), stackIn(app, "Shop", "eu-west-1")
+	first, second := triageNamed(one, "Triage", nil), triageNamed(two, "Triage", nil)
+	second.AttachAlarms(
+		alarmOn(two, "Sum", awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{Expression: jsii.String("a * 2"),
+			UsingMetrics: &map[string]awscloudwatch.IMetric{"a": first.Tool().MetricErrors(nil)}})),
+		alarmOn(two, "Single", first.Tool().MetricErrors(nil)))
+	plain := awscloudwatch.NewCfnAlarm(shop, jsii.String("PlainResource"), &awscloudwatch.CfnAlarmProps{
+		ComparisonOperator: jsii.String("GreaterThanThreshold"), EvaluationPeriods: jsii.Number(1)})
+	for _, triage := range []*alarmtriage.AlarmTriage{first, second} {
+		triage.AttachAlarms(plain)
+		triage.AttachAll(shop, nil)
+	}
+	newAlarm(shop, "Whole")
+	assert.Equal(t, map[string]int{"Plain": 2, "Whole": 2}, actionsOf(synth(shop), "AWS::CloudWatch::Alarm"))
+	assert.NotContains(t, strings.Join(messagesOf(two), "\n"), "own-metric", "they watch the other one")
+}
+
 func TestAttach_ReachesAlarmsInNestedStacks(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)

@@ -43,10 +43,10 @@ type AlarmTriage struct {
 	notifyRecovery       bool
 	mayConfirm           bool // the orchestrator may ask CloudWatch about alarms
 
-	path            string         // of the construct
-	orchestratorARN *string        // a token
-	names           []resourceName // of its resources, which alarms on them contain
-	place           place          // where its physical names must be unique
+	path            string   // of the construct
+	orchestratorARN *string  // a token
+	names           []string // of its resources, as alarmjs.Identify returns them
+	place           place    // where its physical names must be unique
 
 	attachments map[string]*attachment // by the path of the alarm
 	attached    []*attachment          // the same, in order

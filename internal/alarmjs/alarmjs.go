@@ -27,9 +27,8 @@ type Alarm struct {
 	Path       string
 	Stack      awscdk.Stack // nil if the alarm is imported, or the construct is not an alarm
 	Name, Rule string       // empty if they are not set
-	Namespace  string
-	Dimensions any
-	Metrics    any // resolved
+	Namespace  string       // empty if the alarm has metrics in a list
+	Measured   any          // its dimensions and its list of metrics, with references as in [Identify]
 }
 
 // Actions are the actions of an alarm.
@@ -45,6 +44,18 @@ type Count struct{ All, Own int }
 type Stage struct {
 	Path  string
 	Names []string
+}
+
+// Identify returns texts in which a reference to a resource is the path of the resource. Resources of two stacks can have
+// the same logical ID, so references to them may look the same in templates.
+func Identify(scope constructs.IConstruct, texts ...*string) []string {
+	var found []map[string]any
+	invoke("identify", &found, scope, texts)
+	identified := make([]string, len(texts))
+	for i, fields := range found {
+		identified[i] = textOf(fields["text"])
+	}
+	return identified
 }
 
 // Describe returns the descriptions of constructs, in their order. If a construct is the resource of an alarm construct,
@@ -107,7 +118,7 @@ func newAlarm(fields map[string]any) Alarm {
 		Construct: fields["construct"].(constructs.IConstruct),
 		Path:      textOf(fields["path"]),
 		Name:      textOf(fields["alarmName"]), Rule: textOf(fields["alarmRule"]), Namespace: textOf(fields["namespace"]),
-		Dimensions: fields["dimensions"], Metrics: fields["metrics"],
+		Measured: fields["measured"],
 	}
 	alarm.Stack, _ = fields["stack"].(awscdk.Stack)
 	return alarm

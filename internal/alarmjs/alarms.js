@@ -2,7 +2,8 @@
 // This module runs in the Node process of CDK. It reads and attaches alarms there, because a call from Go takes longer
 // than everything that the call does.
 
-const { Aspects, CfnResource, Stack, Stage, TreeInspector } = require("aws-cdk-lib");
+const { Aspects, CfnResource, DefaultTokenResolver, Reference, Stack, Stage, StringConcat, Tokenization, TreeInspector } =
+  require("aws-cdk-lib");
 const { AlarmBase } = require("aws-cdk-lib/aws-cloudwatch");
 
 const RESOURCE_TYPES = ["AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm", "AWS::CloudWatch::LogAlarm"];
@@ -24,6 +25,24 @@ function propertiesOf(resource) {
   return inspector.attributes["aws:cdk:cloudformation:props"];
 }
 
+// Identities resolves a reference to the path of its target. CloudFormation's text does not identify a target: resources of
+// two stacks can have the same logical ID.
+class Identities extends DefaultTokenResolver {
+  constructor() {
+    super(new StringConcat());
+  }
+
+  resolveToken(token, context, postProcessor) {
+    return Reference.isReference(token)
+      ? `${token.target.node.path}.${token.displayName}`
+      : super.resolveToken(token, context, postProcessor);
+  }
+}
+
+function identify(value, scope) {
+  return Tokenization.resolve(value, { scope, resolver: new Identities() });
+}
+
 // describe returns what the Go type Alarm contains. If the construct is the resource of an alarm construct, the result
 // describes the latter, whose actions are a token that can't be changed.
 function describe(construct) {
@@ -35,20 +54,16 @@ function describe(construct) {
   if (!resource) {
     return alarm;
   }
-  const stack = Stack.of(construct);
   const { alarmName, alarmRule, namespace, dimensions, metrics } = propertiesOf(resource);
-  return Object.assign(alarm, { stack, alarmName, alarmRule, namespace, dimensions, metrics: metrics && stack.resolve(metrics) });
+  const measured = identify([dimensions, metrics], construct);
+  return Object.assign(alarm, { stack: Stack.of(construct), alarmName, alarmRule, namespace, measured });
 }
 
-// actionsOf returns the resolved actions of an alarm for one state.
-function actionsOf(resource, property) {
-  return Stack.of(resource).resolve(resource[property]) ?? [];
-}
-
-// countOf returns how many of the actions are the given one.
-function countOf(actions, action, stack) {
-  const wanted = JSON.stringify(stack.resolve(action));
-  return actions.filter((a) => JSON.stringify(a) === wanted).length;
+// countActions returns the number of an alarm's actions for one state, and how many of them are the given one.
+function countActions(resource, property, action) {
+  const actions = identify(resource[property], resource) ?? [];
+  const wanted = JSON.stringify(identify(action, resource));
+  return { all: actions.length, own: actions.filter((a) => JSON.stringify(a) === wanted).length };
 }
 
 // attach adds an action to an alarm, for ALARM and, if recovery is true, for OK. It does not add an action twice, because
@@ -56,12 +71,12 @@ function countOf(actions, action, stack) {
 function attach(construct, action, recovery) {
   const resource = resourceOf(construct);
   const add = (property, method) => {
-    const given = actionsOf(resource, property);
-    if (countOf(given, action, Stack.of(resource)) > 0) {
+    const { all, own } = countActions(resource, property, action);
+    if (own > 0) {
       return;
     }
     if (resource === construct) {
-      resource[property] = given.length > 0 ? [...resource[property], action] : [action];
+      resource[property] = all > 0 ? [...resource[property], action] : [action];
     } else {
       construct[method]({ bind: () => ({ alarmActionArn: action }) });
     }
@@ -91,6 +106,10 @@ class AlarmAspect {
 }
 
 class Alarms {
+  static identify(scope, texts) {
+    return identify(texts, scope).map((text) => ({ text }));
+  }
+
   static describe(constructs) {
     return constructs.map(describe);
   }
@@ -106,11 +125,11 @@ class Alarms {
   static actions(constructs, action) {
     return constructs.map((construct) => {
       const resource = resourceOf(construct);
-      const count = (property) => {
-        const actions = actionsOf(resource, property);
-        return { all: actions.length, own: countOf(actions, action, Stack.of(resource)) };
+      return {
+        alarm: countActions(resource, "alarmActions", action),
+        ok: countActions(resource, "okActions", action),
+        disabled: resource.actionsEnabled === false,
       };
-      return { alarm: count("alarmActions"), ok: count("okActions"), disabled: resource.actionsEnabled === false };
     });
   }
 
