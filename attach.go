@@ -13,6 +13,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
 // alarmPrincipal is the service principal that invokes functions for alarms (CloudWatch User Guide, "Invoke
@@ -70,15 +71,19 @@ func (t *AlarmTriage) AttachAlarms(alarms ...constructs.IConstruct) {
 	if slices.ContainsFunc(alarms, isNil) {
 		panic("alarmtriage: AttachAlarms needs alarms, got nil")
 	}
+	usual := alarmjs.Condition{Stack: t.latest, NotBelow: t.path, NotNamed: config.SelfAlarmPrefix}
+	descriptions, done := alarmjs.AttachIf(usual, alarms, t.orchestratorARN, t.notifyRecovery)
 	var attach []constructs.IConstruct
-	for _, alarm := range alarmjs.Describe(alarms...) {
+	for _, alarm := range descriptions {
 		t.rejectUnattachable(alarm)
 		if t.needsAction(alarm.Path) && (t.isAttached(alarm.Path) || !t.warnOfUselessAlarm(alarm)) {
 			t.remember(alarm)
 			attach = append(attach, alarm.Construct)
 		}
 	}
-	alarmjs.Attach(attach, t.orchestratorARN, t.notifyRecovery)
+	if !done {
+		alarmjs.Attach(attach, t.orchestratorARN, t.notifyRecovery)
+	}
 }
 
 // isNil reports whether an interface is nil or contains a nil pointer.
@@ -121,6 +126,9 @@ func (t *AlarmTriage) stackProblem(stack awscdk.Stack) string {
 	}
 	problem := t.stackOutOfReach(stack)
 	t.reach[stack] = problem
+	if problem == "" {
+		t.latest = stack
+	}
 	return problem
 }
 

@@ -149,6 +149,32 @@ func TestAttachAlarms_KeepsActionsThatTheAppAdded(t *testing.T) {
 	assert.Equal(t, map[string]int{"Whole": 2, "Plain": 2, "Other": 2, "Empty": 1}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
 }
 
+// After the first alarm of a stack, alarms take a shorter way, which must make the same decisions.
+func TestAttachAlarms_DecidesAlikeForLaterAlarms(t *testing.T) {
+	app := newTestApp()
+	stack, far := stackIn(app, "Test", "eu-west-1"), stackIn(app, "Far", "us-east-1")
+	triage := triageNamed(stack, "Triage", nil)
+	other := triageNamed(stack, "TriageOther", func(p *alarmtriage.AlarmTriageProps) { // its path only begins like the first one's
+		p.SelfAlarmTopic = awssns.NewTopic(stack, jsii.String("Platform"), nil)
+	})
+	other.AttachEventRule(jsii.String("All"), nil)
+	triage.AttachAlarms(newAlarm(stack, "First"))
+
+	byResource, good := newAlarm(stack, "ByResource"), newAlarm(stack, "Good")
+	triage.AttachAlarms(byResource.Node().DefaultChild(), byResource)
+	triage.AttachAlarms(other.SelfAlarms()[0], alarmOn(other, "Inside", other.MetricRounds(nil)), newAlarm(stack, "AfterSelfAlarm"))
+	for _, bad := range []awscloudwatch.Alarm{newAlarm(far, "Distant"), alarmOn(triage, "Own", triage.MetricRounds(nil))} {
+		assert.Contains(t, panicOf(t, func() { triage.AttachAlarms(good, bad) }), "can't be attached to")
+	}
+	got := actionsOf(synth(stack), "AWS::CloudWatch::Alarm")
+	for _, attached := range []string{"First", "ByResource", "AfterSelfAlarm", "TriageOtherInside"} {
+		assert.Equal(t, 1, got[attached], attached)
+	}
+	assert.Equal(t, 0, got["Good"], "a rejected call attaches nothing")
+	assert.Equal(t, 0, got["TriageOwn"])
+	assert.Contains(t, strings.Join(messagesOf(stack), "\n"), "/Test/TriageOther/SelfFailures alarmtriage:self-alarm")
+}
+
 // fixedAction is an alarm action of an app.
 type fixedAction struct{ arn string }
 

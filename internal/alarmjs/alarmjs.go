@@ -70,6 +70,28 @@ func Describe(list ...constructs.IConstruct) []Alarm {
 	return alarms
 }
 
+// Condition describes alarms that can be attached without a decision in Go.
+type Condition struct {
+	Stack    awscdk.Stack // they are in this stack; no alarm fulfills the condition if it is nil
+	NotBelow string       // their paths are not this one, and not below it
+	NotNamed string       // their names do not begin with this prefix
+}
+
+// AttachIf returns the descriptions of constructs, as [Describe] does. If all of them are alarms that fulfill the condition,
+// it also attaches them, and reports that. It needs one message.
+func AttachIf(c Condition, list []constructs.IConstruct, action *string, recovery bool) (alarms []Alarm, attached bool) {
+	if len(list) == 0 {
+		return nil, true
+	}
+	var found []map[string]any
+	invoke("attachIf", &found, c.Stack, c.NotBelow, c.NotNamed, list, action, recovery)
+	attached, _ = found[0]["done"].(bool)
+	for _, fields := range found[1:] {
+		alarms = append(alarms, newAlarm(fields))
+	}
+	return alarms, attached
+}
+
 // Attach adds an action to alarms, for ALARM and, if recovery is true, for OK. Alarms that have the action keep it.
 func Attach(list []constructs.IConstruct, action *string, recovery bool) {
 	if len(list) == 0 {

@@ -114,6 +114,22 @@ class Alarms {
     return constructs.map(describe);
   }
 
+  // attachIf saves Go a message for most alarms.
+  static attachIf(stack, notBelow, notNamed, constructs, action, recovery) {
+    const alarms = constructs.map(describe);
+    const done = alarms.every(
+      (alarm) =>
+        alarm.stack &&
+        alarm.stack === stack &&
+        !`${alarm.path}/`.startsWith(`${notBelow}/`) &&
+        !(alarm.alarmName ?? "").startsWith(notNamed),
+    );
+    if (done) {
+      alarms.forEach((alarm) => attach(alarm.construct, action, recovery));
+    }
+    return [{ done }, ...alarms];
+  }
+
   static attach(constructs, action, recovery) {
     constructs.forEach((construct) => attach(construct, action, recovery));
   }
