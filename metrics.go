@@ -107,8 +107,8 @@ func (t *AlarmTriage) MetricQueryCost(props *awscloudwatch.MetricOptions) awsclo
 	return t.metric(emf.QueryCostUSD, "Sum", props)
 }
 
-// MetricEvidenceOnly counts investigations beyond MaxInvestigationsPerDay, for which no model was asked.
-// MetricFallbacks counts them, too. Default: Sum over 5 minutes; props may be nil.
+// MetricEvidenceOnly counts investigations for which no model was asked, because a limit of the day was reached or the
+// kill switch was on. MetricFallbacks counts them, too. Default: Sum over 5 minutes; props may be nil.
 func (t *AlarmTriage) MetricEvidenceOnly(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.EvidenceOnly, "Sum", props)
 }
