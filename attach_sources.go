@@ -43,6 +43,9 @@ func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter
 		panic("alarmtriage: AttachAll needs a scope that contains alarms, such as a stack or the app, got nil")
 	}
 	panicOn(filter.problems())
+	if filter != nil {
+		t.warnOfWildcards("AttachAll", filter.NamePrefixes, filter.ExceptNamePrefixes)
+	}
 	all := &attachAll{triage: t, scope: scope, filter: filter, seen: map[string]bool{}, unreachable: map[string]*unreachableAlarms{}}
 	t.all = append(t.all, all)
 	alarmjs.VisitAll(scope, all.visit, t.orchestratorARN, t.notifyRecovery)
@@ -240,7 +243,10 @@ type EventRuleProps struct {
 	Regions *[]*string
 }
 
-var accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+var (
+	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+	regionPattern  = regexp.MustCompile(`^[a-z]+(?:-[a-z]+)+-[0-9]+$`)
+)
 
 // problems returns every problem of the props, sorted.
 func (p *EventRuleProps) problems() []string {
@@ -253,6 +259,13 @@ func (p *EventRuleProps) problems() []string {
 		for _, account := range *p.Accounts {
 			if account != nil && !unresolved(account) && !accountPattern.MatchString(deref(account)) {
 				l.add("EventRuleProps.Accounts must contain account IDs of 12 digits, got %q", deref(account))
+			}
+		}
+	}
+	if p.Regions != nil {
+		for _, region := range *p.Regions {
+			if region != nil && !unresolved(region) && !regionPattern.MatchString(deref(region)) {
+				l.add("EventRuleProps.Regions must contain Regions such as \"eu-west-1\", got %q", deref(region))
 			}
 		}
 	}
@@ -278,6 +291,18 @@ func (l *problems) texts(prop string, list *[]*string, omitted string) {
 	}
 }
 
+// warnOfWildcards adds a warning if prefixes look like patterns. Names of alarms may contain asterisks, but rarely do.
+func (t *AlarmTriage) warnOfWildcards(method string, lists ...*[]*string) {
+	for _, list := range lists {
+		for _, prefix := range stringsOf(list) {
+			if strings.HasSuffix(prefix, "*") && !unresolved(prefix) {
+				t.warn("wildcard-prefix", "%s got the prefix %q, which selects names that contain an asterisk there: every prefix matches all "+
+					"names that begin with it, so omit the asterisk, or acknowledge this warning", method, prefix)
+			}
+		}
+	}
+}
+
 // AttachEventRule adds an EventBridge rule with the given id. The rule starts investigations for alarms
 // that this app does not define. It also receives the events of muted alarms, suppressed composite alarms,
 // and alarms of SelfAlarmTopic, which the orchestrator skips. If props is nil, the rule matches every alarm
@@ -290,6 +315,11 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 		props = &EventRuleProps{}
 	}
 	panicOn(props.problems())
+	if t.Node().TryFindChild(id) != nil {
+		panic(fmt.Sprintf("alarmtriage: AttachEventRule needs an id that is unique within AlarmTriage %s, got %q, which exists: choose another one",
+			t.path, *id))
+	}
+	t.warnOfWildcards("AttachEventRule", props.NamePrefixes, props.ExceptNamePrefixes)
 	t.hasSources = true
 	t.use("EventBus", props.EventBus)
 	states := jsii.Strings("ALARM")
@@ -433,12 +463,12 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 			"use a standard topic", *topic.Node().Path()))
 	}
 	for _, target := range t.topics {
-		if target == topic || *target.TopicArn() == *topic.TopicArn() {
+		if sameTopic(target, topic) {
 			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s sends to topic %s and can't be subscribed to it: "+
 				"pass the alarms' topic to AttachTopic, and a separate topic to NotificationTopic", *t.Node().Path(), *topic.Node().Path()))
 		}
 	}
-	if slices.ContainsFunc(t.alarmTopics, func(other awssns.ITopic) bool { return other == topic || *other.TopicArn() == *topic.TopicArn() }) {
+	if slices.ContainsFunc(t.alarmTopics, func(other awssns.ITopic) bool { return sameTopic(other, topic) }) {
 		panic(fmt.Sprintf("alarmtriage: topic %s is attached to AlarmTriage %s already: call AttachTopic once, with all NamePrefixes",
 			*topic.Node().Path(), t.path))
 	}
@@ -450,6 +480,7 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 			l.add("AlarmTopicProps.NamePrefixes must contain at most %d prefixes, which is SNS's limit of a filter policy, got %d", maxFilterValues, n)
 		}
 		panicOn(l)
+		t.warnOfWildcards("AttachTopic", props.NamePrefixes)
 		byName := awssns.SubscriptionFilter_StringFilter(&awssns.StringConditions{MatchPrefixes: props.NamePrefixes})
 		subscription = &awssnssubscriptions.LambdaSubscriptionProps{
 			FilterPolicyWithMessageBody: &map[string]awssns.FilterOrPolicy{"AlarmName": awssns.FilterOrPolicy_Filter(byName)},

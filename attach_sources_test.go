@@ -24,16 +24,45 @@ func TestAttachEventRule_MatchesTagsAndReportsProblems(t *testing.T) {
 	triage.AttachEventRule(jsii.String("Tagged"), &alarmtriage.EventRuleProps{Tags: team})
 	message := panicOf(t, func() {
 		triage.AttachEventRule(jsii.String("Wrong"), &alarmtriage.EventRuleProps{
-			Accounts: jsii.Strings("12"), NamePrefixes: jsii.Strings(""), ExceptNamePrefixes: &[]*string{}, Tags: &map[string]*[]*string{"team": {}}})
+			Accounts: jsii.Strings("12"), Regions: jsii.Strings("eu-west1", "us-gov-west-1"), NamePrefixes: jsii.Strings(""), ExceptNamePrefixes: &[]*string{}, Tags: &map[string]*[]*string{"team": {}}})
 	})
+	assert.NotContains(t, message, "us-gov-west-1", "it is a Region")
 	for _, want := range []string{
-		`EventRuleProps.Accounts must contain account IDs of 12 digits, got "12"`, "EventRuleProps.NamePrefixes must contain only non-empty",
+		`EventRuleProps.Accounts must contain account IDs of 12 digits, got "12"`,
+		`EventRuleProps.Regions must contain Regions such as "eu-west-1", got "eu-west1"`, "EventRuleProps.NamePrefixes must contain only non-empty",
 		"EventRuleProps.ExceptNamePrefixes must contain only non-empty", `none for "team"`,
 	} {
 		assert.Contains(t, message, want)
 	}
 	synth(stack).HasResourceProperties(jsii.String("AWS::Events::Rule"), like("EventPattern", like("detail", like(
 		"alarmTags", object("team", []string{"payments", "orders"})))))
+}
+
+func TestAttachEventRule_RejectsAnIDThatExists(t *testing.T) {
+	triage := newTriage(newStack(), nil)
+	triage.AttachEventRule(jsii.String("Rule"), nil)
+	for _, id := range []string{"Rule", "Tool"} {
+		want := `alarmtriage: AttachEventRule needs an id that is unique within AlarmTriage Test/Triage, got "` + id + `", which exists: choose another one`
+		assert.PanicsWithValue(t, want, func() { triage.AttachEventRule(jsii.String(id), nil) })
+	}
+}
+
+func TestAttach_WarnsOfPrefixesThatLookLikePatterns(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	triage.AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("pro", "all*"), ExceptNamePrefixes: jsii.Strings("except*")})
+	newAlarm(stack, "prod-errors")
+	triage.AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings("rule*", "a*b", "prod-"), ExceptNamePrefixes: jsii.Strings("rule-noise*")})
+	triage.AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil), &alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings("topic*")})
+	var got []string
+	for _, message := range messagesOf(stack) {
+		if _, text, found := strings.Cut(message, "alarmtriage:wildcard-prefix: alarmtriage: "); found {
+			text, _, _ = strings.Cut(text, ", which")
+			got = append(got, text)
+		}
+	}
+	assert.ElementsMatch(t, []string{`AttachAll got the prefix "all*"`, `AttachAll got the prefix "except*"`, `AttachEventRule got the prefix "rule*"`,
+		`AttachEventRule got the prefix "rule-noise*"`, `AttachTopic got the prefix "topic*"`}, got)
 }
 
 // actionsOf returns the number of alarm actions of each alarm in a template, by logical id without its hash.

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -512,9 +513,17 @@ func (l *problems) notifications(p *AlarmTriageProps) {
 			l.add("TimeZone must be an IANA name such as Europe/Berlin, got %q", *zone)
 		}
 	}
+	if sameTopic(p.ChatCardTopic, p.NotificationTopic) {
+		l.add("ChatCardTopic must not be the NotificationTopic, whose subscribers would receive cards as JSON: create a topic for cards")
+	}
 	if queue := p.OnFailureQueue; queue != nil && *queue.Fifo() {
 		l.add("OnFailureQueue must be a standard queue: Lambda can't send to FIFO queues")
 	}
+}
+
+// sameTopic reports whether two props are one topic, which may be imported twice.
+func sameTopic(a, b awssns.ITopic) bool {
+	return a != nil && b != nil && (a == b || *a.TopicArn() == *b.TopicArn())
 }
 
 // isAccountName reports whether a text can name an account in a subject.
@@ -527,7 +536,7 @@ func (l *problems) monitoring(p *AlarmTriageProps) {
 	if p.SelfCheckSchedule != nil && p.SelfCheck != nil && !*p.SelfCheck {
 		l.add("SelfCheckSchedule can't be combined with SelfCheck false")
 	}
-	if topic := p.SelfAlarmTopic; topic != nil && topic == p.ChatCardTopic {
+	if sameTopic(p.SelfAlarmTopic, p.ChatCardTopic) {
 		l.add("SelfAlarmTopic must not be the ChatCardTopic, which only accepts chat cards")
 	}
 }
