@@ -516,6 +516,9 @@ func (l *problems) notifications(p *AlarmTriageProps) {
 	if sameTopic(p.ChatCardTopic, p.NotificationTopic) {
 		l.add("ChatCardTopic must not be the NotificationTopic, whose subscribers would receive cards as JSON: create a topic for cards")
 	}
+	if topic := p.ChatCardTopic; topic != nil && *topic.Fifo() {
+		l.add("ChatCardTopic must be a standard topic: FIFO topics only deliver to queues, not to Amazon Q Developer")
+	}
 	if queue := p.OnFailureQueue; queue != nil && *queue.Fifo() {
 		l.add("OnFailureQueue must be a standard queue: Lambda can't send to FIFO queues")
 	}

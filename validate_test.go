@@ -165,6 +165,17 @@ func TestChatCardTopic_ReceivesNothingElse(t *testing.T) {
 	assert.Contains(t, message, "ChatCardTopic must not be the NotificationTopic, whose subscribers would receive cards as JSON: create a topic for cards")
 	assert.Contains(t, message, "SelfAlarmTopic must not be the ChatCardTopic, which only accepts chat cards")
 	newTriage(newStack(), func(p *alarmtriage.AlarmTriageProps) { p.SelfAlarmTopic = p.NotificationTopic })
+
+	fifo := func(set func(p *alarmtriage.AlarmTriageProps, topic awssns.ITopic)) {
+		stack := newStack()
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			set(p, awssns.NewTopic(stack, jsii.String("Fifo"), &awssns.TopicProps{Fifo: jsii.Bool(true)}))
+		})
+	}
+	fifo(func(p *alarmtriage.AlarmTriageProps, topic awssns.ITopic) { p.NotificationTopic = topic }) // a queue may be subscribed
+	assert.Contains(t, panicOf(t, func() {
+		fifo(func(p *alarmtriage.AlarmTriageProps, topic awssns.ITopic) { p.ChatCardTopic = topic })
+	}), "ChatCardTopic must be a standard topic: FIFO topics only deliver to queues")
 }
 
 func TestValidate_ReportsProblemsInListsNamesAndSizes(t *testing.T) {
