@@ -11,6 +11,9 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
 // alarmPrincipal is the service principal that invokes functions for alarms (CloudWatch User Guide, "Invoke
@@ -22,16 +25,11 @@ const maxAlarmActions = 5
 
 // alarmAction makes an alarm invoke the orchestrator. It does not add a permission: one permission covers
 // all alarms of the account, because the function's resource policy has at most 20 KB.
-type alarmAction struct {
-	triage  *AlarmTriage
-	checked bool // the triage itself adds the action, and has checked and recorded the alarm
-}
+type alarmAction struct{ triage *AlarmTriage }
 
 // Bind implements [awscloudwatch.IAlarmAction].
 func (a *alarmAction) Bind(_ constructs.Construct, alarm awscloudwatch.IAlarm) *awscloudwatch.AlarmActionConfig {
-	if !a.checked {
-		a.triage.bind(a.triage.candidate(alarm))
-	}
+	a.triage.bind(alarmjs.Describe(alarm)[0])
 	return &awscloudwatch.AlarmActionConfig{AlarmActionArn: a.triage.orchestratorARN}
 }
 
@@ -43,15 +41,12 @@ func (t *AlarmTriage) AlarmAction() awscloudwatch.IAlarmAction {
 }
 
 // bind records an alarm to which the app adds AlarmAction itself. It panics as AttachAlarms does.
-func (t *AlarmTriage) bind(c candidate) {
-	t.rejectOwn(c.path)
-	if problem := t.outOfReach(c); problem != "" {
-		panic(t.cannotAttach(c, problem))
-	}
-	attached := t.remember(c)
+func (t *AlarmTriage) bind(alarm alarmjs.Alarm) {
+	t.rejectUnattachable(alarm)
+	attached := t.remember(alarm)
 	attached.byApp++
 	if attached.byApp == 1 {
-		t.warnOfUselessAlarm(c)
+		t.warnOfUselessAlarm(alarm)
 	}
 }
 
@@ -73,19 +68,21 @@ func Alarms[T constructs.IConstruct](alarms []T) []constructs.IConstruct {
 // invoke the orchestrator, or is in a stack on which AlarmTriage's stack depends. It adds a warning, and does
 // not attach the alarm, if the alarm is a self-alarm of another AlarmTriage.
 func (t *AlarmTriage) AttachAlarms(alarms ...constructs.IConstruct) {
-	for _, alarm := range alarms {
-		if isNil(alarm) {
-			panic("alarmtriage: AttachAlarms needs alarms, got nil")
+	if slices.ContainsFunc(alarms, isNil) {
+		panic("alarmtriage: AttachAlarms needs alarms, got nil")
+	}
+	usual := alarmjs.Condition{Stack: t.latest, NotBelow: t.path, NotNamed: config.SelfAlarmPrefix}
+	descriptions, done := alarmjs.AttachIf(usual, alarms, t.orchestratorARN, t.notifyRecovery)
+	var attach []constructs.IConstruct
+	for _, alarm := range descriptions {
+		t.rejectUnattachable(alarm)
+		if t.needsAction(alarm.Path) && (t.isAttached(alarm.Path) || !t.warnOfUselessAlarm(alarm)) {
+			t.remember(alarm)
+			attach = append(attach, alarm.Construct)
 		}
-		c := t.candidate(alarm)
-		t.rejectOwn(c.path)
-		if problem := t.outOfReach(c); problem != "" {
-			panic(t.cannotAttach(c, problem))
-		}
-		if !t.isAttached(c.path) && t.warnOfUselessAlarm(c) {
-			continue
-		}
-		t.attach(c)
+	}
+	if !done {
+		alarmjs.Attach(attach, t.orchestratorARN, t.notifyRecovery)
 	}
 }
 
@@ -98,112 +95,28 @@ func isNil(construct constructs.IConstruct) bool {
 	return value.Kind() == reflect.Pointer && value.IsNil()
 }
 
-// candidate is an alarm that may be attached. Each call of CDK is a message to its Node process and back, which counts
-// with hundreds of alarms, so it holds what several steps need.
-type candidate struct {
-	alarm      constructs.IConstruct
-	resource   alarmResource // nil if the alarm is imported or not an alarm
-	path       string
-	stack      awscdk.Stack   // nil if resource is nil
-	properties map[string]any // of the resource, with tokens
-}
-
-// candidate returns an alarm with its resource and its path. If the alarm is the resource of an alarm construct, it
-// returns the construct, whose actions are a token that can't be changed.
-func (t *AlarmTriage) candidate(alarm constructs.IConstruct) candidate {
-	node := alarm.Node()
-	if resource, isResource := alarm.(alarmResource); isResource {
-		construct, within := node.Scope().(awscloudwatch.AlarmBase)
-		if !within {
-			return t.candidateOf(alarm, resource)
-		}
-		return t.candidateOf(construct, resource)
-	}
-	resource, _ := node.DefaultChild().(alarmResource)
-	return t.candidateOf(alarm, resource)
-}
-
-// candidateOf returns an alarm whose resource is known.
-func (t *AlarmTriage) candidateOf(alarm constructs.IConstruct, resource alarmResource) candidate {
-	if resource == nil {
-		return candidate{alarm: alarm, path: *alarm.Node().Path()}
-	}
-	c := candidate{alarm: alarm, resource: resource, stack: awscdk.Stack_Of(alarm)}
-	if construct, isConstruct := alarm.(awscloudwatch.AlarmBase); isConstruct {
-		c.path = *construct.ToString() // one call less than its node's path
-	} else {
-		c.path = *alarm.Node().Path()
-	}
-	resource.Inspect(t.inspector) // all properties in two calls
-	c.properties, _ = (*t.inspector.Attributes())["aws:cdk:cloudformation:props"].(map[string]any)
-	return c
-}
-
-// isIdentical reports whether an alarm is a plain resource.
-func isIdentical(alarm constructs.IConstruct, resource alarmResource) bool {
-	plain, isResource := alarm.(alarmResource)
-	return isResource && plain == resource
-}
-
 // attachment is an attached alarm.
 type attachment struct {
-	candidate
+	alarmjs.Alarm
 	byApp int // how often the app added AlarmAction itself, to any state
 }
 
-// attach adds the action for ALARM and, with NotifyRecovery, for OK. It does not add an action twice, because
-// CloudFormation rejects duplicates.
-func (t *AlarmTriage) attach(c candidate) {
-	before, known := t.attachments[c.path]
-	if known && before.byApp == 0 {
-		return
-	}
-	t.remember(c)
-	mayHave := known // the app itself may have added the action to one of the states
-	if construct, isConstruct := c.alarm.(awscloudwatch.AlarmBase); isConstruct {
-		if !mayHave || !t.hasAction(c.resource.AlarmActions(), c.alarm) {
-			construct.AddAlarmAction(t.ownAction)
-		}
-		if t.notifyRecovery && (!mayHave || !t.hasAction(c.resource.OkActions(), c.alarm)) {
-			construct.AddOkAction(t.ownAction)
-		}
-		return
-	}
-	c.resource.SetAlarmActions(t.withAction(c.resource.AlarmActions(), c.alarm))
-	if t.notifyRecovery {
-		c.resource.SetOkActions(t.withAction(c.resource.OkActions(), c.alarm))
-	}
-}
-
-// withAction returns the actions of a plain resource and the orchestrator.
-func (t *AlarmTriage) withAction(actions *[]*string, alarm constructs.IConstruct) *[]*string {
-	if actions == nil || len(*actions) == 0 {
-		return &[]*string{t.orchestratorARN}
-	}
-	if t.hasAction(actions, alarm) {
-		return actions
-	}
-	all := append(slices.Clone(*actions), t.orchestratorARN)
-	return &all
-}
-
-// hasAction reports whether the orchestrator is one of an alarm's actions.
-func (t *AlarmTriage) hasAction(actions *[]*string, alarm constructs.IConstruct) bool {
-	stack := awscdk.Stack_Of(alarm)
-	list, _ := stack.Resolve(actions).([]any)
-	orchestrator := stack.Resolve(t.orchestratorARN)
-	return slices.ContainsFunc(list, func(action any) bool { return reflect.DeepEqual(action, orchestrator) })
+// needsAction reports whether an alarm may lack the action: it is not attached, or the app itself added the action,
+// maybe to one state only.
+func (t *AlarmTriage) needsAction(path string) bool {
+	attached := t.attachments[path]
+	return attached == nil || attached.byApp > 0
 }
 
 // outOfReach returns why an alarm can't invoke the orchestrator, or an empty string if it can.
-func (t *AlarmTriage) outOfReach(c candidate) string {
-	if c.resource == nil {
-		if _, isAlarm := c.alarm.(awscloudwatch.IAlarm); !isAlarm {
+func (t *AlarmTriage) outOfReach(alarm alarmjs.Alarm) string {
+	if alarm.Stack == nil {
+		if _, isAlarm := alarm.Construct.(awscloudwatch.IAlarm); !isAlarm {
 			return "it is not an alarm"
 		}
 		return "it is imported, so its actions can't be changed; use AttachEventRule or AttachTopic"
 	}
-	return t.stackProblem(c.stack)
+	return t.stackProblem(alarm.Stack)
 }
 
 // stackProblem is stackOutOfReach, once per stack.
@@ -213,6 +126,9 @@ func (t *AlarmTriage) stackProblem(stack awscdk.Stack) string {
 	}
 	problem := t.stackOutOfReach(stack)
 	t.reach[stack] = problem
+	if problem == "" {
+		t.latest = stack
+	}
 	return problem
 }
 
@@ -225,30 +141,22 @@ func (t *AlarmTriage) stackOutOfReach(stack awscdk.Stack) string {
 	return t.dependOnTriage(stack)
 }
 
-// cannotAttach returns the message about an alarm that can't be attached.
-func (t *AlarmTriage) cannotAttach(c candidate, problem string) string {
-	return fmt.Sprintf("alarmtriage: alarm %s can't be attached to AlarmTriage %s: %s", c.path, t.path, problem)
-}
-
-// alarmResource is the CloudFormation resource of an alarm: CfnAlarm, CfnCompositeAlarm, or CfnLogAlarm.
-type alarmResource interface {
-	constructs.IConstruct
-	Inspect(inspector awscdk.TreeInspector)
-	ActionsEnabled() any
-	AlarmActions() *[]*string
-	SetAlarmActions(*[]*string)
-	OkActions() *[]*string
-	SetOkActions(*[]*string)
+// rejectUnattachable panics if an alarm can't be attached.
+func (t *AlarmTriage) rejectUnattachable(alarm alarmjs.Alarm) {
+	t.rejectOwn(alarm.Path)
+	if problem := t.outOfReach(alarm); problem != "" {
+		panic(fmt.Sprintf("alarmtriage: alarm %s can't be attached to AlarmTriage %s: %s", alarm.Path, t.path, problem))
+	}
 }
 
 // remember adds an alarm to the attached alarms, unless it is one of them already.
-func (t *AlarmTriage) remember(c candidate) *attachment {
-	attached, known := t.attachments[c.path]
+func (t *AlarmTriage) remember(alarm alarmjs.Alarm) *attachment {
+	attached, known := t.attachments[alarm.Path]
 	if !known {
-		attached = &attachment{candidate: c}
-		t.attachments[c.path] = attached
+		attached = &attachment{Alarm: alarm}
+		t.attachments[alarm.Path] = attached
 		t.attached = append(t.attached, attached)
-		t.app.attached(t, c.path)
+		t.app.attached(t, alarm.Path)
 	}
 	return attached
 }

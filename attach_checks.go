@@ -3,7 +3,6 @@ package alarmtriage
 import (
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 )
@@ -71,66 +71,45 @@ func (a *appState) attached(triage *AlarmTriage, path string) {
 
 // warnOfUselessAlarm adds a warning if the alarm watches AlarmTriage, or if no AlarmTriage investigates it. It reports
 // whether the latter is the case.
-func (t *AlarmTriage) warnOfUselessAlarm(c candidate) (useless bool) {
-	if isSelfAlarm(c.properties) {
-		awscdk.Annotations_Of(c.alarm).AddWarningV2(jsii.String("alarmtriage:self-alarm"), jsii.Sprintf(
+func (t *AlarmTriage) warnOfUselessAlarm(alarm alarmjs.Alarm) (useless bool) {
+	if strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) { // its name may end in a token
+		awscdk.Annotations_Of(alarm.Construct).AddWarningV2(jsii.String("alarmtriage:self-alarm"), jsii.Sprintf(
 			"alarmtriage: not attached to AlarmTriage %s: its name begins with %s, and no AlarmTriage investigates such alarms. "+
 				"Notify people with SelfAlarmTopic instead", t.path, config.SelfAlarmPrefix), nil)
 		return true
 	}
-	if t.watchesTriage(c) {
-		awscdk.Annotations_Of(c.alarm).AddWarningV2(jsii.String("alarmtriage:own-metric"), jsii.Sprintf(
+	if t.watchesTriage(alarm) {
+		awscdk.Annotations_Of(alarm.Construct).AddWarningV2(jsii.String("alarmtriage:own-metric"), jsii.Sprintf(
 			"alarmtriage: it watches AlarmTriage %s, to which it is attached: a failing investigation would start another one. "+
 				"Let it notify a topic instead, such as that of SelfAlarmTopic", t.path), nil)
 	}
 	return false
 }
 
-// isSelfAlarm reports whether an alarm with these properties is a self-alarm of an AlarmTriage. Its name may end in a
-// token.
-func isSelfAlarm(properties map[string]any) bool {
-	name, _ := properties["alarmName"].(string)
-	return strings.HasPrefix(name, config.SelfAlarmPrefix)
-}
-
 // watchedNamespaces are the namespaces of metrics of AlarmTriage's resources.
 var watchedNamespaces = []string{emf.Namespace, "AWS/Lambda", "AWS/DynamoDB", "AWS/SQS"}
 
 // watchesTriage reports whether an alarm watches AlarmTriage itself.
-func (t *AlarmTriage) watchesTriage(c candidate) bool {
-	if namespace, isText := c.properties["namespace"].(string); isText {
-		return slices.Contains(watchedNamespaces, namespace) && t.namesItself(c.properties["dimensions"])
+func (t *AlarmTriage) watchesTriage(alarm alarmjs.Alarm) bool {
+	if alarm.Rule != "" {
+		return slices.ContainsFunc(t.selfAlarms, func(self awscloudwatch.AlarmBase) bool {
+			return strings.Contains(alarm.Rule, *self.AlarmArn()) || strings.Contains(alarm.Rule, *self.AlarmName())
+		})
 	}
-	if metrics := c.properties["metrics"]; metrics != nil {
-		return t.namesItself(awscdk.Stack_Of(c.alarm).Resolve(metrics))
-	}
-	rule, isComposite := c.properties["alarmRule"].(string)
-	return isComposite && slices.ContainsFunc(t.selfAlarms, func(self awscloudwatch.AlarmBase) bool {
-		return strings.Contains(rule, *self.AlarmArn()) || strings.Contains(rule, *self.AlarmName())
-	})
+	return (alarm.Namespace == "" || slices.Contains(watchedNamespaces, alarm.Namespace)) && t.namesItself(alarm.Measured)
 }
 
-// namesItself reports whether dimensions, or the metrics of an expression, contain the name of one of AlarmTriage's
-// resources, as a token or resolved.
+// namesItself reports whether dimensions and metrics of an alarm contain the name of one of AlarmTriage's resources.
 func (t *AlarmTriage) namesItself(value any) bool {
 	switch v := value.(type) {
 	case []any:
 		return slices.ContainsFunc(v, t.namesItself)
 	case map[string]any:
-		if slices.ContainsFunc(t.names, func(name resourceName) bool { return reflect.DeepEqual(name.resolved, value) }) {
-			return true
-		}
 		return slices.ContainsFunc(slices.Collect(maps.Values(v)), t.namesItself)
 	case string:
-		return slices.ContainsFunc(t.names, func(name resourceName) bool { return name.token == v || name.resolved == value })
+		return slices.Contains(t.names, v)
 	}
 	return false
-}
-
-// resourceName is the name of one of AlarmTriage's resources, which alarms on the resource contain.
-type resourceName struct {
-	token    string
-	resolved any
 }
 
 // rememberNames stores the names of the functions, of a new table, and of the queue.
@@ -142,10 +121,7 @@ func (t *AlarmTriage) rememberNames(p *AlarmTriageProps) {
 	if p.OnFailureQueue != nil {
 		names = append(names, p.OnFailureQueue.QueueName())
 	}
-	stack := awscdk.Stack_Of(t)
-	for _, name := range names {
-		t.names = append(t.names, resourceName{token: *name, resolved: stack.Resolve(name)})
-	}
+	t.names = alarmjs.Identify(t, names...)
 }
 
 // synthCheck reports mistakes that are only visible when all alarms and their actions are defined.
@@ -170,48 +146,22 @@ func (s *synthCheck) Validate() *[]*string {
 
 // checkActions returns the attached alarms with more actions than CloudWatch allows, or with the same action twice.
 func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
-	byStack := map[awscdk.Stack][]*attachment{}
-	for _, a := range t.attached {
-		byStack[a.stack] = append(byStack[a.stack], a)
+	alarms := make([]constructs.IConstruct, len(t.attached))
+	for i, a := range t.attached {
+		alarms[i] = a.Construct
 	}
 	var disabled, onlyOK []string
-	for stack, attached := range byStack {
-		// One call resolves the actions of all alarms of a stack.
-		unresolved := []any{t.orchestratorARN}
-		for _, a := range attached {
-			var okActions *[]*string
-			if t.notifyRecovery || a.byApp > 0 {
-				okActions = a.resource.OkActions()
-			}
-			// CDK drops what resolves to nothing, from lists too, so each alarm is a map.
-			unresolved = append(unresolved, map[string]any{"alarm": a.alarmActions(), "OK": okActions})
-			if enabled, isBool := a.resource.ActionsEnabled().(bool); isBool && !enabled {
-				disabled = append(disabled, a.path)
-			}
+	for i, actions := range alarmjs.ActionsOf(alarms, t.orchestratorARN) {
+		a := t.attached[i]
+		problems = append(problems, t.actionProblems(a.Path, "alarm", actions.Alarm)...)
+		if t.notifyRecovery || a.byApp > 0 {
+			problems = append(problems, t.actionProblems(a.Path, "OK", actions.OK)...)
 		}
-		resolved, _ := stack.Resolve(unresolved).([]any)
-		for i, a := range attached {
-			actions, _ := resolved[i+1].(map[string]any)
-			own := map[string]int{}
-			for _, name := range []string{"alarm", "OK"} {
-				list, _ := actions[name].([]any)
-				for _, action := range list {
-					if reflect.DeepEqual(action, resolved[0]) {
-						own[name]++
-					}
-				}
-				if own[name] > 1 {
-					problems = append(problems, fmt.Sprintf("alarmtriage: the %s actions of alarm %s contain AlarmTriage %s %d times, and "+
-						"CloudFormation rejects duplicates: attach the alarm with AttachAlarms, or add AlarmAction once, but not both",
-						name, a.path, t.path, own[name]))
-				} else if len(list) > maxAlarmActions {
-					problems = append(problems, fmt.Sprintf("alarmtriage: alarm %s has %d %s actions, and CloudWatch "+
-						"allows %d: remove one, or notify several targets through one SNS topic", a.path, len(list), name, maxAlarmActions))
-				}
-			}
-			if own["alarm"] == 0 {
-				onlyOK = append(onlyOK, a.path)
-			}
+		if actions.Disabled {
+			disabled = append(disabled, a.Path)
+		}
+		if actions.Alarm.Own == 0 {
+			onlyOK = append(onlyOK, a.Path)
 		}
 	}
 	slices.Sort(problems)
@@ -229,12 +179,18 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 	return problems
 }
 
-// alarmActions returns the actions of an attached alarm. Those of a construct are a token for the final list.
-func (a *attachment) alarmActions() any {
-	if actions := a.properties["alarmActions"]; actions != nil && !isIdentical(a.alarm, a.resource) {
-		return actions
+// actionProblems returns what is wrong with the actions of an alarm for one state.
+func (t *AlarmTriage) actionProblems(path, state string, actions alarmjs.Count) []string {
+	switch {
+	case actions.Own > 1:
+		return []string{fmt.Sprintf("alarmtriage: the %s actions of alarm %s contain AlarmTriage %s %d times, and "+
+			"CloudFormation rejects duplicates: attach the alarm with AttachAlarms, or add AlarmAction once, but not both",
+			state, path, t.path, actions.Own)}
+	case actions.All > maxAlarmActions:
+		return []string{fmt.Sprintf("alarmtriage: alarm %s has %d %s actions, and CloudWatch "+
+			"allows %d: remove one, or notify several targets through one SNS topic", path, actions.All, state, maxAlarmActions)}
 	}
-	return a.resource.AlarmActions()
+	return nil
 }
 
 // reportAttached adds the summary of AttachAll, and the warnings about what is not attached or attached elsewhere.

@@ -11,7 +11,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
@@ -20,6 +19,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
@@ -43,19 +43,21 @@ func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter
 		panic("alarmtriage: AttachAll needs a scope that contains alarms, such as a stack or the app, got nil")
 	}
 	panicOn(filter.problems())
+	if filter != nil {
+		t.warnOfWildcards("AttachAll", filter.NamePrefixes, filter.ExceptNamePrefixes)
+	}
 	all := &attachAll{triage: t, scope: scope, filter: filter, seen: map[string]bool{}, unreachable: map[string]*unreachableAlarms{}}
 	t.all = append(t.all, all)
-	awscdk.Aspects_Of(scope).Add(all, nil)
+	alarmjs.VisitAll(scope, all.visit, t.orchestratorARN, t.notifyRecovery)
 }
 
-// attachAll is the aspect behind AttachAll, and its result.
+// attachAll decides which alarms an AttachAll attaches, and holds the result.
 type attachAll struct {
 	triage *AlarmTriage
 	scope  constructs.IConstruct
 	filter *AlarmFilter
 
 	seen        map[string]bool               // paths of visited alarms
-	pending     constructs.IConstruct         // the alarm construct that was visited last, until its resource is
 	matched     int                           // alarms that the filter selects and that are attached
 	filtered    []string                      // paths of alarms that the filter excludes
 	names       []string                      // names of some of them
@@ -71,81 +73,59 @@ type unreachableAlarms struct {
 	paths   []string
 }
 
-// Visit implements [awscdk.IAspect].
-func (a *attachAll) Visit(node constructs.IConstruct) {
+// visit reports whether AttachAll attaches an alarm, and records it.
+func (a *attachAll) visit(alarm alarmjs.Alarm) bool {
 	t := a.triage
-	c, found := a.candidate(node)
-	if !found || a.seen[c.path] {
-		return
+	if a.seen[alarm.Path] || t.contains(alarm.Path) {
+		return false
 	}
-	a.seen[c.path] = true
-	if t.contains(c.path) {
-		return
-	}
-	if c.resource == nil {
-		a.cannotReach(c, t.outOfReach(c))
-		return
-	}
-	name := alarmName(c)
+	a.seen[alarm.Path] = true
+	name := alarmName(alarm)
 	switch {
+	case alarm.Stack == nil:
+		a.cannotReach(alarm, t.outOfReach(alarm))
 	case strings.HasPrefix(name, config.SelfAlarmPrefix):
-		a.self = append(a.self, c.path)
+		a.self = append(a.self, alarm.Path)
 	case !a.filter.matches(name):
-		a.filtered = append(a.filtered, c.path)
+		a.filtered = append(a.filtered, alarm.Path)
 		if len(a.names) < maxListed {
 			a.names = append(a.names, name)
 		}
-	case t.isAttached(c.path): // an aspect may visit a node twice, and some alarms are attached explicitly
-		a.matched++
 	default:
-		a.attach(c)
+		return a.attaches(alarm)
 	}
+	return false
 }
 
-// candidate returns the alarm of a visited node, if the node is one. CDK visits an alarm construct first and its resource
-// right after, which saves asking CDK for it.
-func (a *attachAll) candidate(node constructs.IConstruct) (candidate, bool) {
-	pending := a.pending
-	a.pending = nil
-	resource, isResource := node.(alarmResource)
-	switch {
-	case isResource && pending != nil:
-		return a.triage.candidateOf(pending, resource), true
-	case isResource:
-		return a.triage.candidate(node), true
+// attaches reports whether AttachAll attaches an alarm that the filter selects.
+func (a *attachAll) attaches(alarm alarmjs.Alarm) bool {
+	t := a.triage
+	if !t.isAttached(alarm.Path) {
+		if problem := t.outOfReach(alarm); problem != "" {
+			a.cannotReach(alarm, problem)
+			return false
+		}
+		if t.watchesTriage(alarm) {
+			a.own = append(a.own, alarm.Path)
+			return false
+		}
 	}
-	if _, isMetricAlarm := node.(awscloudwatch.Alarm); isMetricAlarm { // it is not imported, so its resource follows
-		a.pending = node
-		return candidate{}, false
-	}
-	if _, isAlarm := node.(awscloudwatch.AlarmBase); isAlarm {
-		return a.triage.candidate(node), true
-	}
-	return candidate{}, false
-}
-
-// attach attaches an alarm that the filter selects.
-func (a *attachAll) attach(c candidate) {
-	if problem := a.triage.outOfReach(c); problem != "" {
-		a.cannotReach(c, problem)
-		return
-	}
-	if a.triage.watchesTriage(c) {
-		a.own = append(a.own, c.path)
-		return
-	}
-	a.triage.attach(c)
 	a.matched++
+	if t.isAttached(alarm.Path) {
+		return false
+	}
+	t.remember(alarm)
+	return true
 }
 
 // cannotReach records an alarm that can't be attached.
-func (a *attachAll) cannotReach(c candidate, problem string) {
-	stack := awscdk.Stack_Of(c.alarm)
+func (a *attachAll) cannotReach(alarm alarmjs.Alarm, problem string) {
+	stack := awscdk.Stack_Of(alarm.Construct)
 	key := *stack.Node().Path() + " " + problem
 	if a.unreachable[key] == nil {
-		a.unreachable[key] = &unreachableAlarms{stack: stack, problem: problem, fatal: c.resource != nil && a.triage.cycles[stack]}
+		a.unreachable[key] = &unreachableAlarms{stack: stack, problem: problem, fatal: alarm.Stack != nil && a.triage.cycles[stack]}
 	}
-	a.unreachable[key].paths = append(a.unreachable[key].paths, c.path)
+	a.unreachable[key].paths = append(a.unreachable[key].paths, alarm.Path)
 }
 
 // problems returns the alarms that can't be attached because stacks would depend on each other.
@@ -195,20 +175,10 @@ func (a *attachAll) where() string {
 
 // stages returns the Stages below the scope that contain alarms, with the number of their alarms.
 func (a *attachAll) stages() (stages []string) {
-	root := *a.scope.Node().Path()
-	for _, construct := range *a.scope.Node().FindAll(constructs.ConstructOrder_PREORDER) {
-		stage, isStage := construct.(awscdk.Stage)
-		if !isStage || *stage.Node().Path() == root {
-			continue
-		}
-		alarms := 0
-		for _, construct := range *stage.Node().FindAll(constructs.ConstructOrder_PREORDER) {
-			if resource, isAlarm := construct.(alarmResource); isAlarm && !isSelfAlarm(a.triage.candidateOf(resource, resource).properties) {
-				alarms++
-			}
-		}
-		if alarms > 0 {
-			stages = append(stages, fmt.Sprintf("Stage %s (%s)", *stage.Node().Path(), counted(alarms, "alarm")))
+	for _, stage := range alarmjs.Stages(a.scope) {
+		alarms := slices.DeleteFunc(stage.Names, func(name string) bool { return strings.HasPrefix(name, config.SelfAlarmPrefix) })
+		if len(alarms) > 0 {
+			stages = append(stages, fmt.Sprintf("Stage %s (%s)", stage.Path, counted(len(alarms), "alarm")))
 		}
 	}
 	return stages
@@ -219,12 +189,11 @@ const tokenMark = "${Token["
 
 // alarmName returns the name of an alarm, or the id of its construct if CloudFormation generates the name. The name
 // of a self-alarm may end in a token.
-func alarmName(c candidate) string {
-	name, _ := c.properties["alarmName"].(string)
-	if name != "" && (strings.HasPrefix(name, config.SelfAlarmPrefix) || !strings.Contains(name, tokenMark)) {
-		return name
+func alarmName(alarm alarmjs.Alarm) string {
+	if alarm.Name != "" && (strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) || !strings.Contains(alarm.Name, tokenMark)) {
+		return alarm.Name
 	}
-	return path.Base(c.path)
+	return path.Base(alarm.Path)
 }
 
 // problems returns every problem of the filter, which may be nil.
@@ -274,7 +243,10 @@ type EventRuleProps struct {
 	Regions *[]*string
 }
 
-var accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+var (
+	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+	regionPattern  = regexp.MustCompile(`^[a-z]+(?:-[a-z]+)+-[0-9]+$`)
+)
 
 // problems returns every problem of the props, sorted.
 func (p *EventRuleProps) problems() []string {
@@ -286,6 +258,13 @@ func (p *EventRuleProps) problems() []string {
 		for _, account := range *p.Accounts {
 			if account != nil && !unresolved(account) && !accountPattern.MatchString(deref(account)) {
 				l.add("EventRuleProps.Accounts must contain account IDs of 12 digits, got %q", deref(account))
+			}
+		}
+	}
+	if p.Regions != nil {
+		for _, region := range *p.Regions {
+			if region != nil && !unresolved(region) && !regionPattern.MatchString(deref(region)) {
+				l.add("EventRuleProps.Regions must contain Regions such as \"eu-west-1\", got %q", deref(region))
 			}
 		}
 	}
@@ -318,6 +297,18 @@ func (l *problems) texts(prop string, list *[]*string, omitted string) {
 	}
 }
 
+// warnOfWildcards adds a warning if prefixes look like patterns. Names of alarms may contain asterisks, but rarely do.
+func (t *AlarmTriage) warnOfWildcards(method string, lists ...*[]*string) {
+	for _, list := range lists {
+		for _, prefix := range stringsOf(list) {
+			if strings.HasSuffix(prefix, "*") && !unresolved(prefix) {
+				t.warn("wildcard-prefix", "%s got the prefix %q, which selects names that contain an asterisk there: every prefix matches all "+
+					"names that begin with it, so omit the asterisk, or acknowledge this warning", method, prefix)
+			}
+		}
+	}
+}
+
 // AttachEventRule adds an EventBridge rule with the given id. The rule starts investigations for alarms
 // that this app does not define. It also receives the events of muted alarms, suppressed composite alarms,
 // and alarms of SelfAlarmTopic, which the orchestrator skips. If props is nil, the rule matches every alarm
@@ -330,6 +321,11 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 		props = &EventRuleProps{}
 	}
 	panicOn(props.problems())
+	if t.Node().TryFindChild(id) != nil {
+		panic(fmt.Sprintf("alarmtriage: AttachEventRule needs an id that is unique within AlarmTriage %s, got %q, which exists: choose another one",
+			t.path, *id))
+	}
+	t.warnOfWildcards("AttachEventRule", props.NamePrefixes, props.ExceptNamePrefixes)
 	t.hasSources = true
 	t.use("EventBus", props.EventBus)
 	states := jsii.Strings("ALARM")
@@ -486,12 +482,12 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 			"use a standard topic", *topic.Node().Path()))
 	}
 	for _, target := range t.topics {
-		if target == topic || *target.TopicArn() == *topic.TopicArn() {
+		if sameTopic(target, topic) {
 			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s sends to topic %s and can't be subscribed to it: "+
 				"pass the alarms' topic to AttachTopic, and a separate topic to NotificationTopic", *t.Node().Path(), *topic.Node().Path()))
 		}
 	}
-	if slices.ContainsFunc(t.alarmTopics, func(other awssns.ITopic) bool { return other == topic || *other.TopicArn() == *topic.TopicArn() }) {
+	if slices.ContainsFunc(t.alarmTopics, func(other awssns.ITopic) bool { return sameTopic(other, topic) }) {
 		panic(fmt.Sprintf("alarmtriage: topic %s is attached to AlarmTriage %s already: call AttachTopic once, with all NamePrefixes",
 			*topic.Node().Path(), t.path))
 	}
@@ -503,6 +499,7 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 			l.add("AlarmTopicProps.NamePrefixes must contain at most %d prefixes, which is SNS's limit of a filter policy, got %d", maxFilterValues, n)
 		}
 		panicOn(l)
+		t.warnOfWildcards("AttachTopic", props.NamePrefixes)
 		byName := awssns.SubscriptionFilter_StringFilter(&awssns.StringConditions{MatchPrefixes: props.NamePrefixes})
 		subscription = &awssnssubscriptions.LambdaSubscriptionProps{
 			FilterPolicyWithMessageBody: &map[string]awssns.FilterOrPolicy{"AlarmName": awssns.FilterOrPolicy_Filter(byName)},

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 
@@ -23,16 +24,45 @@ func TestAttachEventRule_MatchesTagsAndReportsProblems(t *testing.T) {
 	triage.AttachEventRule(jsii.String("Tagged"), &alarmtriage.EventRuleProps{Tags: team})
 	message := panicOf(t, func() {
 		triage.AttachEventRule(jsii.String("Wrong"), &alarmtriage.EventRuleProps{
-			Accounts: jsii.Strings("12"), NamePrefixes: jsii.Strings(""), ExceptNamePrefixes: &[]*string{}, Tags: &map[string]*[]*string{"team": {}}})
+			Accounts: jsii.Strings("12"), Regions: jsii.Strings("eu-west1", "us-gov-west-1"), NamePrefixes: jsii.Strings(""), ExceptNamePrefixes: &[]*string{}, Tags: &map[string]*[]*string{"team": {}}})
 	})
+	assert.NotContains(t, message, "us-gov-west-1", "it is a Region")
 	for _, want := range []string{
-		`EventRuleProps.Accounts must contain account IDs of 12 digits, got "12"`, "EventRuleProps.NamePrefixes must contain only non-empty",
+		`EventRuleProps.Accounts must contain account IDs of 12 digits, got "12"`,
+		`EventRuleProps.Regions must contain Regions such as "eu-west-1", got "eu-west1"`, "EventRuleProps.NamePrefixes must contain only non-empty",
 		"EventRuleProps.ExceptNamePrefixes must contain only non-empty", `none for "team"`,
 	} {
 		assert.Contains(t, message, want)
 	}
 	synth(stack).HasResourceProperties(jsii.String("AWS::Events::Rule"), like("EventPattern", like("detail", like(
 		"alarmTags", object("team", []string{"payments", "orders"})))))
+}
+
+func TestAttachEventRule_RejectsAnIDThatExists(t *testing.T) {
+	triage := newTriage(newStack(), nil)
+	triage.AttachEventRule(jsii.String("Rule"), nil)
+	for _, id := range []string{"Rule", "Tool"} {
+		want := `alarmtriage: AttachEventRule needs an id that is unique within AlarmTriage Test/Triage, got "` + id + `", which exists: choose another one`
+		assert.PanicsWithValue(t, want, func() { triage.AttachEventRule(jsii.String(id), nil) })
+	}
+}
+
+func TestAttach_WarnsOfPrefixesThatLookLikePatterns(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	triage.AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("pro", "all*"), ExceptNamePrefixes: jsii.Strings("except*")})
+	newAlarm(stack, "prod-errors")
+	triage.AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings("rule*", "a*b", "prod-"), ExceptNamePrefixes: jsii.Strings("rule-noise*")})
+	triage.AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil), &alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings("topic*")})
+	var got []string
+	for _, message := range messagesOf(stack) {
+		if _, text, found := strings.Cut(message, "alarmtriage:wildcard-prefix: alarmtriage: "); found {
+			text, _, _ = strings.Cut(text, ", which")
+			got = append(got, text)
+		}
+	}
+	assert.ElementsMatch(t, []string{`AttachAll got the prefix "all*"`, `AttachAll got the prefix "except*"`, `AttachEventRule got the prefix "rule*"`,
+		`AttachEventRule got the prefix "rule-noise*"`, `AttachTopic got the prefix "topic*"`}, got)
 }
 
 // actionsOf returns the number of alarm actions of each alarm in a template, by logical id without its hash.
@@ -131,6 +161,98 @@ func TestAttachAlarms_AddsTheActionOnce(t *testing.T) {
 	triage.AttachAll(stack, nil)
 	target := []any{object("Fn::GetAtt", []any{"TriageOrchestratorAAEB3CE1", "Arn"})}
 	synth(stack).HasResourceProperties(jsii.String("AWS::CloudWatch::Alarm"), like("AlarmActions", target, "OKActions", target))
+}
+
+// An app may have added the orchestrator without AlarmAction, to a construct or to a plain resource.
+func TestAttachAlarms_KeepsActionsThatTheAppAdded(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	pager := "arn:aws:sns:eu-west-1:111122223333:pager"
+	whole := newAlarm(stack, "Whole")
+	whole.AddAlarmAction(&fixedAction{pager}, &fixedAction{*triage.Orchestrator().FunctionArn()})
+	plain := func(id string, actions *[]any) awscloudwatch.CfnAlarm {
+		return awscloudwatch.NewCfnAlarm(stack, jsii.String(id+"Resource"), &awscloudwatch.CfnAlarmProps{
+			ComparisonOperator: jsii.String("GreaterThanThreshold"), EvaluationPeriods: jsii.Number(1), AlarmActions: actions})
+	}
+	triage.AttachAlarms(whole, plain("Plain", &[]any{pager, triage.Orchestrator().FunctionArn()}), plain("Other", &[]any{pager}), plain("Empty", &[]any{}))
+	assert.Equal(t, map[string]int{"Whole": 2, "Plain": 2, "Other": 2, "Empty": 1}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"))
+}
+
+// After the first alarm of a stack, alarms take a shorter way, which must make the same decisions.
+func TestAttachAlarms_DecidesAlikeForLaterAlarms(t *testing.T) {
+	app := newTestApp()
+	stack, far := stackIn(app, "Test", "eu-west-1"), stackIn(app, "Far", "us-east-1")
+	triage := triageNamed(stack, "Triage", nil)
+	other := triageNamed(stack, "TriageOther", func(p *alarmtriage.AlarmTriageProps) { // its path only begins like the first one's
+		p.SelfAlarmTopic = awssns.NewTopic(stack, jsii.String("Platform"), nil)
+	})
+	other.AttachEventRule(jsii.String("All"), nil)
+	triage.AttachAlarms(newAlarm(stack, "First"))
+
+	byResource, good := newAlarm(stack, "ByResource"), newAlarm(stack, "Good")
+	triage.AttachAlarms(byResource.Node().DefaultChild(), byResource)
+	triage.AttachAlarms(other.SelfAlarms()[0], alarmOn(other, "Inside", other.MetricRounds(nil)), newAlarm(stack, "AfterSelfAlarm"))
+	for _, bad := range []awscloudwatch.Alarm{newAlarm(far, "Distant"), alarmOn(triage, "Own", triage.MetricRounds(nil))} {
+		assert.Contains(t, panicOf(t, func() { triage.AttachAlarms(good, bad) }), "can't be attached to")
+	}
+	got := actionsOf(synth(stack), "AWS::CloudWatch::Alarm")
+	for _, attached := range []string{"First", "ByResource", "AfterSelfAlarm", "TriageOtherInside"} {
+		assert.Equal(t, 1, got[attached], attached)
+	}
+	assert.Equal(t, 0, got["Good"], "a rejected call attaches nothing")
+	assert.Equal(t, 0, got["TriageOwn"])
+	assert.Contains(t, strings.Join(messagesOf(stack), "\n"), "/Test/TriageOther/SelfFailures alarmtriage:self-alarm")
+}
+
+// fixedAction is an alarm action of an app.
+type fixedAction struct{ arn string }
+
+func (a *fixedAction) Bind(constructs.Construct, awscloudwatch.IAlarm) *awscloudwatch.AlarmActionConfig {
+	return &awscloudwatch.AlarmActionConfig{AlarmActionArn: jsii.String(a.arn)}
+}
+
+// Resources of two stacks can have the same logical ID.
+func TestAttach_DistinguishesAlarmTriagesOfTwoStacks(t *testing.T) {
+	app := newTestApp()
+	one, two, shop := stackIn(app, "One", "eu-west-1"), stackIn(app, "Two", "eu-west-1"), stackIn(app, "Shop", "eu-west-1")
+	first, second := triageNamed(one, "Triage", nil), triageNamed(two, "Triage", nil)
+	second.AttachAlarms(
+		alarmOn(two, "Sum", awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{Expression: jsii.String("a * 2"),
+			UsingMetrics: &map[string]awscloudwatch.IMetric{"a": first.Tool().MetricErrors(nil)}})),
+		alarmOn(two, "Single", first.Tool().MetricErrors(nil)))
+	plain := awscloudwatch.NewCfnAlarm(shop, jsii.String("PlainResource"), &awscloudwatch.CfnAlarmProps{
+		ComparisonOperator: jsii.String("GreaterThanThreshold"), EvaluationPeriods: jsii.Number(1)})
+	for _, triage := range []*alarmtriage.AlarmTriage{first, second} {
+		triage.AttachAlarms(plain)
+		triage.AttachAll(shop, nil)
+	}
+	newAlarm(shop, "Whole")
+	assert.Equal(t, map[string]int{"Plain": 2, "Whole": 2}, actionsOf(synth(shop), "AWS::CloudWatch::Alarm"))
+	assert.NotContains(t, strings.Join(messagesOf(two), "\n"), "own-metric", "they watch the other one")
+}
+
+func TestAttach_ReachesAlarmsInNestedStacks(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	nested := awscdk.NewNestedStack(stack, jsii.String("Nested"), nil)
+	triage.AttachAlarms(newAlarm(nested, "ByHand"))
+	triage.AttachAll(stack, nil)
+	newAlarm(nested, "Later")
+	alarmOn(constructs.NewConstruct(nested, jsii.String("Deep")), "Own", awscloudwatch.NewMetric(&awscloudwatch.MetricProps{Namespace: jsii.String("Shop"), MetricName: jsii.String("Errors")}))
+	synth(stack)
+	assert.Equal(t, map[string]int{"ByHand": 1, "Later": 1, "DeepOwn": 1}, actionsOf(assertions.Template_FromStack(nested, nil), "AWS::CloudWatch::Alarm"))
+}
+
+// CDK has no typed actions for a resource that is only named by its type.
+func TestAttachAlarms_RejectsUntypedResources(t *testing.T) {
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	untyped := awscdk.NewCfnResource(stack, jsii.String("UntypedResource"), &awscdk.CfnResourceProps{
+		Type: jsii.String("AWS::CloudWatch::Alarm"), Properties: &map[string]any{"AlarmName": "untyped"}})
+	assert.PanicsWithValue(t, "alarmtriage: alarm Test/UntypedResource can't be attached to AlarmTriage Test/Triage: it is not an alarm", func() {
+		triage.AttachAlarms(newAlarm(stack, "First"), untyped)
+	})
+	assert.Equal(t, map[string]int{"First": 0, "Untyped": 0}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"), "a rejected call attaches nothing")
 }
 
 func TestAttach_RejectsEmptyArguments(t *testing.T) {

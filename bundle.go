@@ -31,6 +31,41 @@ var goSources embed.FS
 // lambdaTags excludes aws-lambda-go's net/rpc mode, which custom runtimes do not use.
 const lambdaTags = "lambda.norpc"
 
+// machine is what the assets depend on besides the sources.
+type machine struct {
+	toolchain func() string
+	python    func() interpreter
+}
+
+// inspectMachine starts to look for Go and Python. It does not wait for the commands, because a version manager may need
+// half a second for each, in which CDK adds resources. If bundling is off for the stack, nothing is built, and the assets do
+// not depend on the machine.
+func inspectMachine(stack awscdk.Stack) machine {
+	if !*stack.BundlingRequired() {
+		return machine{toolchain: func() string { return "" }, python: func() interpreter { return interpreter{} }}
+	}
+	return machine{toolchain: inBackground(toolchain), python: inBackground(findPython)}
+}
+
+// inBackground starts a function and returns one that waits for its result, or panics as it did.
+func inBackground[T any](find func() T) func() T {
+	var found T
+	var panicked any
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { panicked = recover() }()
+		found = find()
+	}()
+	return func() T {
+		<-done
+		if panicked != nil {
+			panic(panicked)
+		}
+		return found
+	}
+}
+
 // goLambda builds one of the Lambda functions. Its output is a folder with one executable.
 type goLambda struct {
 	pkg        string // such as "lambdas/tool"
@@ -40,8 +75,8 @@ type goLambda struct {
 
 // code returns the asset. Its hash covers the sources and the toolchain: nothing is built if cdk.out
 // already has the asset, and a newer Go builds it again.
-func (l *goLambda) code() awslambda.Code {
-	return assetCode(l, hashOf(goSources, goFiles, l.pkg, l.goarch, toolchain()))
+func (l *goLambda) code(toolchain string) awslambda.Code {
+	return assetCode(l, hashOf(goSources, goFiles, l.pkg, l.goarch, toolchain))
 }
 
 // TryBundle builds the executable into outputDir. It panics if the build fails, because the synth can't
@@ -89,14 +124,10 @@ func goCommand(dir string, arguments ...string) *exec.Cmd {
 }
 
 // pythonLayer stages the Python harness as a Lambda layer.
-type pythonLayer struct {
-	python string // the interpreter that compiles the harness; empty: it is not compiled
-}
-
-func newPythonLayer() *pythonLayer { return &pythonLayer{python: findPython()} }
+type pythonLayer struct{ python interpreter }
 
 func (l *pythonLayer) code() awslambda.Code {
-	return assetCode(l, hashOf(pythonlayer.Files, layerFiles, l.version()))
+	return assetCode(l, hashOf(pythonlayer.Files, layerFiles, l.python.version))
 }
 
 // TryBundle writes the harness to outputDir in the layout of a Python layer, and compiles it if the machine
@@ -106,10 +137,10 @@ func (l *pythonLayer) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *b
 	if err := copyFiles(target, pythonlayer.Files, layerFiles); err != nil {
 		panic(fmt.Sprintf("alarmtriage: stage the Python layer: %v", err))
 	}
-	if l.python != "" {
+	if l.python.path != "" {
 		// Python must not check the compiled files: the zip file does not preserve the time stamps that it
 		// would compare.
-		cmd := exec.Command(l.python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", target, "-p", "/opt/python", target)
+		cmd := exec.Command(l.python.path, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", target, "-p", "/opt/python", target)
 		if text, err := cmd.CombinedOutput(); err != nil {
 			panic(fmt.Sprintf("alarmtriage: compile the Python layer: %v: %s", err, text))
 		}
@@ -120,32 +151,24 @@ func (l *pythonLayer) TryBundle(outputDir *string, _ *awscdk.BundlingOptions) *b
 // pythonVersion is the Python version of the tool's runtime. Other versions can't load its compiled code.
 const pythonVersion = "3.13"
 
-// findPython returns the path of an interpreter of the runtime's version, or an empty string. It starts
-// each candidate, because a name may belong to another version, or to a version manager without an
-// interpreter.
-func findPython() string {
+// interpreter compiles the harness. Without a path, the harness is not compiled.
+type interpreter struct{ path, version string }
+
+// findPython returns an interpreter of the runtime's version, if there is one. It starts each candidate, because a
+// name may belong to another version, or to a version manager without an interpreter.
+func findPython() interpreter {
 	for _, name := range []string{"python" + pythonVersion, "python3", "python"} {
 		python, err := exec.LookPath(name)
 		if err != nil {
 			continue
 		}
-		version, err := exec.Command(python, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").Output()
-		if err == nil && strings.TrimSpace(string(version)) == pythonVersion {
-			return python
+		output, err := exec.Command(python, "-I", "-c", "import platform; print(platform.python_version())").Output()
+		version := strings.TrimSpace(string(output))
+		if err == nil && strings.HasPrefix(version, pythonVersion+".") {
+			return interpreter{path: python, version: version}
 		}
 	}
-	return ""
-}
-
-func (l *pythonLayer) version() string {
-	if l.python == "" {
-		return "not compiled"
-	}
-	text, err := exec.Command(l.python, "-I", "-V").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return string(text)
+	return interpreter{}
 }
 
 func toolchain() string {

@@ -54,6 +54,29 @@ func TestToolchain_ReportsMissingGo(t *testing.T) {
 	toolchain()
 }
 
+func TestInBackground_PanicsWhereTheResultIsUsed(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	missing := inBackground(toolchain)
+	for range 2 { // each function asks for the version
+		assert.Panics(t, func() { missing() })
+	}
+	assert.Equal(t, 1, inBackground(func() int { return 1 })())
+}
+
+func TestFindPython_TakesOnlyTheVersionOfTheRuntime(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	assert.Equal(t, interpreter{}, findPython(), "there is none")
+	candidate := func(name, script string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script), 0o755))
+	}
+	candidate("python3.13", "echo 'no such version' >&2; exit 127") // as the shims of version managers do
+	candidate("python3", "echo 3.130.1")
+	assert.Equal(t, interpreter{}, findPython())
+	candidate("python", "echo 3.13.7")
+	assert.Equal(t, interpreter{path: filepath.Join(dir, "python"), version: "3.13.7"}, findPython())
+}
+
 // A compiled file with a time stamp is stale in the zip file, so each cold start would compile the source
 // again. A compiled file that Python does not check must come from exactly the source next to it.
 func TestPythonLayer_CompiledCodeIsValidInTheZipFile(t *testing.T) {
@@ -62,7 +85,7 @@ func TestPythonLayer_CompiledCodeIsValidInTheZipFile(t *testing.T) {
 		python = listed[len(listed)-1]
 	}
 	out := t.TempDir()
-	(&pythonLayer{python: python}).TryBundle(jsii.String(out), nil)
+	(&pythonLayer{python: interpreter{path: python}}).TryBundle(jsii.String(out), nil)
 
 	sources, err := filepath.Glob(filepath.Join(out, "python", "alarmtriage_tool", "*.py"))
 	require.NoError(t, err)

@@ -48,12 +48,11 @@ type AlarmTriage struct {
 	memberBusName        string
 	reads                AlarmTriageProps // the props that grant the tool its reads
 
-	path            string  // of the construct
-	orchestratorARN *string // a token
-	inspector       awscdk.TreeInspector
-	ownAction       *alarmAction   // the action of alarms that are recorded already
-	names           []resourceName // of its resources, which alarms on them contain
-	place           place          // where its physical names must be unique
+	path            string   // of the construct
+	orchestratorARN *string  // a token
+	names           []string // of its resources, as alarmjs.Identify returns them
+	machine         machine
+	place           place // where its physical names must be unique
 
 	attachments map[string]*attachment // by the path of the alarm
 	attached    []*attachment          // the same, in order
@@ -65,6 +64,7 @@ type AlarmTriage struct {
 	shared map[*AlarmTriage][]string // paths of alarms that another AlarmTriage had before
 	uses   map[string][]string       // by the path of another stack: resources of it that AlarmTriage uses
 	reach  map[awscdk.Stack]string   // why alarms of a stack can't be attached; empty if they can
+	latest awscdk.Stack              // the last one whose alarms can be attached
 	cycles map[awscdk.Stack]bool     // stacks that can't depend on AlarmTriage's stack
 }
 
@@ -87,6 +87,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	constructs.NewConstruct_Override(t, scope, id)
 	t.path = *t.Node().Path()
 	t.join(app, p)
+	t.machine = inspectMachine(awscdk.Stack_Of(t))
 
 	// The models come first, because the orchestrator's settings and permissions depend on them.
 	t.models = t.chooseModels(p)
@@ -110,8 +111,6 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.orchestratorRole = t.newOrchestratorRole(p)
 	t.orchestrator = t.newOrchestrator(p, instructions, runbooks)
 	t.orchestratorARN = t.orchestrator.FunctionArn()
-	t.inspector = awscdk.NewTreeInspector()
-	t.ownAction = &alarmAction{triage: t, checked: true}
 	t.rememberNames(p)
 
 	// These are all permissions of the orchestrator, except those that CDK adds for Tracing and OnFailureQueue.
@@ -328,7 +327,7 @@ const toolExecutable = "alarmtriage-tool"
 func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
 	layers := []awslambda.ILayerVersion{awslambda.NewLayerVersion(t, jsii.String("Harness"), &awslambda.LayerVersionProps{
 		Description:        jsii.String("Runs the Python of alarmtriage's model"),
-		Code:               newPythonLayer().code(),
+		Code:               (&pythonLayer{python: t.machine.python()}).code(),
 		CompatibleRuntimes: &[]awslambda.Runtime{awslambda.Runtime_PYTHON_3_13()},
 	})}
 	if p.ToolLayers != nil {
@@ -343,7 +342,7 @@ func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
 	props.Description = jsii.String("Runs the read-only Python of an investigating model, sandboxed")
 	props.Runtime = awslambda.Runtime_PYTHON_3_13()
 	props.Handler = jsii.String("alarmtriage_tool.handler") // never called: the wrapper is the runtime client
-	props.Code = (&goLambda{pkg: "lambdas/tool", executable: toolExecutable, goarch: goarch(p.Architecture)}).code()
+	props.Code = (&goLambda{pkg: "lambdas/tool", executable: toolExecutable, goarch: goarch(p.Architecture)}).code(t.machine.toolchain())
 	props.Layers = &layers
 	props.Role = t.toolRole
 	props.LogGroup = t.toolLogGroup
@@ -425,7 +424,7 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 	props.Description = jsii.String("Investigates CloudWatch alarms with an AI model and reports what it found")
 	props.Runtime = awslambda.Runtime_PROVIDED_AL2023()
 	props.Handler = jsii.String("bootstrap")
-	props.Code = (&goLambda{pkg: "lambdas/orchestrator", executable: "bootstrap", goarch: goarch(p.Architecture)}).code()
+	props.Code = (&goLambda{pkg: "lambdas/orchestrator", executable: "bootstrap", goarch: goarch(p.Architecture)}).code(t.machine.toolchain())
 	props.Role = t.orchestratorRole
 	props.LogGroup = t.orchestratorLogGroup
 	props.Timeout = p.OrchestratorTimeout

@@ -51,8 +51,8 @@ func (t *AlarmTriage) use(as string, resource constructs.IConstruct) {
 	if cause := addDependency(from, to); cause != "" {
 		var alarms []string
 		for _, a := range t.attached {
-			if topStack(awscdk.Stack_Of(a.alarm)) == to {
-				alarms = append(alarms, a.path)
+			if topStack(a.Stack) == to {
+				alarms = append(alarms, a.Path)
 			}
 		}
 		reason := "CDK's reason: " + cause

@@ -107,8 +107,8 @@ func (t *AlarmTriage) MetricQueryCost(props *awscloudwatch.MetricOptions) awsclo
 	return t.metric(emf.QueryCostUSD, "Sum", props)
 }
 
-// MetricEvidenceOnly counts investigations beyond MaxInvestigationsPerDay, for which no model was asked.
-// MetricFallbacks counts them, too. Default: Sum over 5 minutes; props may be nil.
+// MetricEvidenceOnly counts investigations for which no model was asked, because a limit of the day was reached or the
+// kill switch was on. MetricFallbacks counts them, too. Default: Sum over 5 minutes; props may be nil.
 func (t *AlarmTriage) MetricEvidenceOnly(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.EvidenceOnly, "Sum", props)
 }
@@ -123,4 +123,56 @@ func (t *AlarmTriage) MetricRedactions(props *awscloudwatch.MetricOptions) awscl
 // props may be nil.
 func (t *AlarmTriage) MetricBrokerRefusals(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.BrokerRefusals, "Sum", props)
+}
+
+// MetricSkipped counts events that need no investigation: other states than ALARM, muted alarms, suppressed composite alarms, and
+// self-alarms. Default: Sum over 5 minutes; props may be nil.
+func (t *AlarmTriage) MetricSkipped(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.Skipped, "Sum", props)
+}
+
+// MetricUnconfirmedEvents counts events that somebody else than CloudWatch may have written, and that CloudWatch did not
+// confirm. Default: Sum over 5 minutes; props may be nil.
+func (t *AlarmTriage) MetricUnconfirmedEvents(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.Unconfirmed, "Sum", props)
+}
+
+// MetricUnknownEvents counts events that are not understood. Default: Sum over 5 minutes; props may be nil.
+func (t *AlarmTriage) MetricUnknownEvents(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.UnknownEvents, "Sum", props)
+}
+
+// MetricHandOvers counts continuations of investigations in a fresh invocation. Default: Sum over 5 minutes; props may be nil.
+func (t *AlarmTriage) MetricHandOvers(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.HandOvers, "Sum", props)
+}
+
+// MetricResumed counts investigations that resumed from a checkpoint. Default: Sum over 5 minutes; props may be nil.
+func (t *AlarmTriage) MetricResumed(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.Resumed, "Sum", props)
+}
+
+// MetricCacheReadTokens counts input tokens that Bedrock read from the prompt cache. Default: Sum over 5 minutes; props may be nil.
+func (t *AlarmTriage) MetricCacheReadTokens(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.CacheReadTokens, "Sum", props)
+}
+
+// MetricStoreFailures counts reports that could not be stored. Default: Sum over 5 minutes; props may be nil.
+func (t *AlarmTriage) MetricStoreFailures(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.StoreFailures, "Sum", props)
+}
+
+// MetricNotificationFailures counts notifications that could not be sent. Default: Sum over 5 minutes; props may be nil.
+func (t *AlarmTriage) MetricNotificationFailures(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.NotificationFailures, "Sum", props)
+}
+
+// MetricLeaseFailures counts writes of claims that failed. Default: Sum over 5 minutes; props may be nil.
+func (t *AlarmTriage) MetricLeaseFailures(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.LeaseFailures, "Sum", props)
+}
+
+// MetricSelfCheckProblems is the number of problems and warnings that a self-check found. Default: Maximum over 5 minutes; props may be nil.
+func (t *AlarmTriage) MetricSelfCheckProblems(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
+	return t.metric(emf.SelfCheckProblems, "Maximum", props)
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 )
 
 // Width and height of the dashboard's widgets in CloudWatch's grid units; a row has 24.
@@ -70,8 +69,8 @@ func (t *AlarmTriage) addSelfAlarms(p *AlarmTriageProps) {
 		{"SelfThrottles", "throttles", "Invocations of the orchestrator are waiting because its concurrency is used up.", lambda("Throttles"), 1},
 		{"SelfLostEvents", "lost-events", "Alarm events were dropped without an investigation.", lambda("AsyncEventsDropped"), 1},
 		{"SelfFallbacks", "fallbacks", "An investigation ended without a conclusion of a model; its report says why.", t.MetricFallbacks(nil), 1},
-		{"SelfStoreFailures", "store-failures", "A report could not be stored in the bucket.", t.metric(emf.StoreFailures, "Sum", nil), 1},
-		{"SelfNotificationFailures", "notification-failures", "A report could not be sent to the topic.", t.metric(emf.NotificationFailures, "Sum", nil), 1},
+		{"SelfStoreFailures", "store-failures", "A report could not be stored in the bucket.", t.MetricStoreFailures(nil), 1},
+		{"SelfNotificationFailures", "notification-failures", "A report could not be sent to the topic.", t.MetricNotificationFailures(nil), 1},
 		{"SelfRefusals", "refusals", "The broker refused many requests of the model's code.",
 			t.MetricBrokerRefusals(&awscloudwatch.MetricOptions{Period: awscdk.Duration_Hours(jsii.Number(1))}), manyRefusals},
 	}

@@ -2,6 +2,10 @@ package alarmtriage_test
 
 import (
 	"encoding/json"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -75,6 +79,29 @@ func TestMetrics_MatchThoseOfTheOrchestrator(t *testing.T) {
 	daily := triage.MetricCost(&awscloudwatch.MetricOptions{Period: awscdk.Duration_Days(jsii.Number(1))})
 	assert.Equal(t, 86400.0, *daily.Period().ToSeconds(nil))
 	assert.Equal(t, "Sum", *daily.Statistic())
+}
+
+// The README promises a method for each metric.
+func TestMetrics_EachHasAMethod(t *testing.T) {
+	source, err := os.ReadFile("internal/emf/emf.go")
+	require.NoError(t, err)
+	triage := reflect.ValueOf(newTriage(newStack(), nil))
+	var got []string
+	for i := range triage.NumMethod() {
+		if strings.HasPrefix(triage.Type().Method(i).Name, "Metric") {
+			var none *awscloudwatch.MetricOptions
+			metric := triage.Method(i).Call([]reflect.Value{reflect.ValueOf(none)})[0].Interface().(awscloudwatch.Metric)
+			got = append(got, *metric.MetricName())
+		}
+	}
+	_, names, _ := strings.Cut(string(source), "// Names of the metrics.")
+	names, _, _ = strings.Cut(names, "\n)")
+	var want []string
+	for _, name := range regexp.MustCompile(`(?m)^\t\w+ += "(\w+)"`).FindAllStringSubmatch(names, -1) {
+		want = append(want, name[1])
+	}
+	require.Greater(t, len(want), 25)
+	assert.ElementsMatch(t, want, got)
 }
 
 func TestMetrics_HaveAccountAndRegionInOtherStacks(t *testing.T) {

@@ -306,7 +306,7 @@ type AlarmTriageProps struct {
 	// Notifications
 
 	// A topic that receives each report as a custom notification of Amazon Q Developer in chat
-	// applications, for Slack and Teams. Default: none.
+	// applications, for Slack and Teams. It must not be NotificationTopic. Default: none.
 	ChatCardTopic awssns.ITopic
 	// Names of accounts by their IDs, such as "123456789012": "prod", for subjects and first lines. At most 50 characters
 	// each; they share the 2,400 bytes of Instructions. Default: none; reports show the ID only.

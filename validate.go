@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -515,6 +516,12 @@ func (l *problems) notifications(p *AlarmTriageProps) {
 			l.add("TimeZone must be an IANA name such as Europe/Berlin, got %q", *zone)
 		}
 	}
+	if sameTopic(p.ChatCardTopic, p.NotificationTopic) {
+		l.add("ChatCardTopic must not be the NotificationTopic, whose subscribers would receive cards as JSON: create a topic for cards")
+	}
+	if topic := p.ChatCardTopic; topic != nil && *topic.Fifo() {
+		l.add("ChatCardTopic must be a standard topic: FIFO topics only deliver to queues, not to Amazon Q Developer")
+	}
 	if queue := p.OnFailureQueue; queue != nil && *queue.Fifo() {
 		l.add("OnFailureQueue must be a standard queue: Lambda can't send to FIFO queues")
 	}
@@ -537,6 +544,11 @@ func (l *problems) consoleURL(template *string) {
 // consoleURLPlaceholders fills the template of the links to the console, for its check.
 var consoleURLPlaceholders = strings.NewReplacer("{account}", "111122223333", "{url}", "https%3A%2F%2Fconsole.aws.amazon.com")
 
+// sameTopic reports whether two props are one topic, which may be imported twice.
+func sameTopic(a, b awssns.ITopic) bool {
+	return a != nil && b != nil && (a == b || *a.TopicArn() == *b.TopicArn())
+}
+
 // isAccountName reports whether a text can name an account in a subject.
 func isAccountName(name string) bool {
 	return strings.TrimSpace(name) != "" && len([]rune(name)) <= maxAccountName && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
@@ -547,7 +559,7 @@ func (l *problems) monitoring(p *AlarmTriageProps) {
 	if p.SelfCheckSchedule != nil && p.SelfCheck != nil && !*p.SelfCheck {
 		l.add("SelfCheckSchedule can't be combined with SelfCheck false")
 	}
-	if topic := p.SelfAlarmTopic; topic != nil && topic == p.ChatCardTopic {
+	if sameTopic(p.SelfAlarmTopic, p.ChatCardTopic) {
 		l.add("SelfAlarmTopic must not be the ChatCardTopic, which only accepts chat cards")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
@@ -149,6 +150,32 @@ func TestValidate_BoundsDeniedResources(t *testing.T) {
 		})
 	})
 	assert.Contains(t, message, "RedactPatterns, and Members must have at most 3800 bytes together as JSON")
+}
+
+func TestChatCardTopic_ReceivesNothingElse(t *testing.T) {
+	stack := newStack()
+	imported := func(id string) awssns.ITopic {
+		return awssns.Topic_FromTopicArn(stack, jsii.String(id), jsii.String("arn:aws:sns:eu-west-1:111122223333:cards"))
+	}
+	message := panicOf(t, func() {
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			p.NotificationTopic, p.ChatCardTopic, p.SelfAlarmTopic = imported("A"), imported("B"), imported("C")
+		})
+	})
+	assert.Contains(t, message, "ChatCardTopic must not be the NotificationTopic, whose subscribers would receive cards as JSON: create a topic for cards")
+	assert.Contains(t, message, "SelfAlarmTopic must not be the ChatCardTopic, which only accepts chat cards")
+	newTriage(newStack(), func(p *alarmtriage.AlarmTriageProps) { p.SelfAlarmTopic = p.NotificationTopic })
+
+	fifo := func(set func(p *alarmtriage.AlarmTriageProps, topic awssns.ITopic)) {
+		stack := newStack()
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			set(p, awssns.NewTopic(stack, jsii.String("Fifo"), &awssns.TopicProps{Fifo: jsii.Bool(true)}))
+		})
+	}
+	fifo(func(p *alarmtriage.AlarmTriageProps, topic awssns.ITopic) { p.NotificationTopic = topic }) // a queue may be subscribed
+	assert.Contains(t, panicOf(t, func() {
+		fifo(func(p *alarmtriage.AlarmTriageProps, topic awssns.ITopic) { p.ChatCardTopic = topic })
+	}), "ChatCardTopic must be a standard topic: FIFO topics only deliver to queues")
 }
 
 func TestValidate_ReportsProblemsInListsNamesAndSizes(t *testing.T) {

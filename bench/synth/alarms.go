@@ -60,22 +60,26 @@ func synthesizeAlarms(kind string, count int) {
 
 // compareAlarms prints a table with the median durations of synths with and without an AlarmTriage, for each number of
 // alarms in a list such as "100,400". The apps alternate. Nothing is built, because the assets exist already. The ratios
-// are those of the durations and, as other work on the machine disturbs them, of the processor times.
+// are those of the durations and, as other work on the machine disturbs them, of the processor times. A second table
+// divides the processor times into a fixed part and a part per alarm.
 func compareAlarms(list string, rounds int) error {
 	dir, err := os.MkdirTemp("", "alarmtriage-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	apps := []string{appAlarms, appAttachAll, appAttachAlarms}
+	lines := map[string]*line{appAlarms: {}, appAttachAll: {}, appAttachAlarms: {}}
 	fmt.Println("| alarms | no AlarmTriage, s | AttachAll, s | ratio | of processor time | AttachAlarms, s | ratio | of processor time |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
 	for _, text := range strings.Split(list, ",") {
-		if _, err := strconv.Atoi(text); err != nil {
+		count, err := strconv.Atoi(text)
+		if err != nil {
 			return fmt.Errorf("-alarms: %w", err)
 		}
 		took, used := map[string][]time.Duration{}, map[string][]time.Duration{}
 		for round := range rounds + 1 {
-			for _, app := range []string{appAlarms, appAttachAll, appAttachAlarms} {
+			for _, app := range apps {
 				duration, processor, err := synth(filepath.Join(dir, app), nil, "-app", app, "-count", text)
 				if err != nil {
 					return err
@@ -87,11 +91,33 @@ func compareAlarms(list string, rounds int) error {
 		}
 		base, baseUsed := median(took[appAlarms]).Seconds(), median(used[appAlarms]).Seconds()
 		fmt.Printf("| %s | %.1f |", text, base)
-		for _, app := range []string{appAttachAll, appAttachAlarms} {
-			duration := median(took[app]).Seconds()
-			fmt.Printf(" %.1f | %.2f | %.2f |", duration, duration/base, median(used[app]).Seconds()/baseUsed)
+		for _, app := range apps {
+			lines[app].add(float64(count), median(used[app]).Seconds())
+			if app != appAlarms {
+				duration := median(took[app]).Seconds()
+				fmt.Printf(" %.1f | %.2f | %.2f |", duration, duration/base, median(used[app]).Seconds()/baseUsed)
+			}
 		}
 		fmt.Println()
 	}
+	fmt.Println("\n| processor time | fixed part, s | per alarm, ms |")
+	fmt.Println("|---|---|---|")
+	for _, app := range apps {
+		fixed, slope := lines[app].fit()
+		fmt.Printf("| %s | %.1f | %.1f |\n", app, fixed, slope*1000)
+	}
 	return nil
+}
+
+// line is a line through points, with the least squares of differences.
+type line struct{ n, x, y, xx, xy float64 }
+
+func (l *line) add(x, y float64) {
+	l.n, l.x, l.y, l.xx, l.xy = l.n+1, l.x+x, l.y+y, l.xx+x*x, l.xy+x*y
+}
+
+// fit returns the line's value at 0 and its slope. It needs points with different values of x.
+func (l *line) fit() (fixed, slope float64) {
+	slope = (l.n*l.xy - l.x*l.y) / (l.n*l.xx - l.x*l.x)
+	return (l.y - slope*l.x) / l.n, slope
 }

@@ -24,7 +24,7 @@ const (
 	Completed            = "InvestigationsCompleted"    // investigations that the model concluded by itself
 	Concluded            = "InvestigationsConcluded"    // investigations that the model concluded because a limit was near
 	Fallback             = "InvestigationsFallback"     // investigations that no model concluded
-	EvidenceOnly         = "InvestigationsEvidenceOnly" // of those, investigations beyond MaxInvestigationsPerDay
+	EvidenceOnly         = "InvestigationsEvidenceOnly" // of those, investigations for which no model was asked
 	Failed               = "InvestigationsFailed"       // investigations whose invocation failed and is retried
 	Duplicates           = "Duplicates"                 // events of alarms that are being, or were already, investigated
 	Skipped              = "Skipped"                    // events in other states, muted, or suppressed

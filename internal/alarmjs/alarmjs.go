@@ -1,0 +1,234 @@
+// Package alarmjs reads and attaches alarms in CDK's Node process. Each call of CDK from Go is a message to that process
+// and back, which takes about as long as CDK needs for a fifth of an alarm. With hundreds of alarms, a handful of calls
+// for each of them would double the duration of a synth. The functions of this package need one message for any number of
+// alarms, and AttachAll's aspect one for each alarm, instead of one for each construct of the app.
+//
+// The package does what the Go packages of CDK libraries do: it passes a module and its description to jsii, which loads
+// it into the Node process. The module is alarms.js.
+package alarmjs
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	_ "embed"
+	"reflect"
+	"sync"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	cdk "github.com/aws/aws-cdk-go/awscdk/v2/jsii"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go/runtime"
+)
+
+// Alarm describes an alarm, with tokens.
+type Alarm struct {
+	Construct  constructs.IConstruct // the alarm construct, or the resource if it has none
+	Path       string
+	Stack      awscdk.Stack // nil if the alarm is imported, or the construct is not an alarm
+	Name, Rule string       // empty if they are not set
+	Namespace  string       // empty if the alarm has metrics in a list
+	Measured   any          // its dimensions and its list of metrics, with references as in [Identify]
+}
+
+// Actions are the actions of an alarm.
+type Actions struct {
+	Alarm, OK Count
+	Disabled  bool // ActionsEnabled is false
+}
+
+// Count is the number of actions for one state, and how many of them are a given one.
+type Count struct{ All, Own int }
+
+// Stage is a Stage and the names of the alarms in it, which are empty if CloudFormation generates them.
+type Stage struct {
+	Path  string
+	Names []string
+}
+
+// Identify returns texts in which a reference to a resource is the path of the resource. Resources of two stacks can have
+// the same logical ID, so references to them may look the same in templates.
+func Identify(scope constructs.IConstruct, texts ...*string) []string {
+	var found []map[string]any
+	invoke("identify", &found, scope, texts)
+	identified := make([]string, len(texts))
+	for i, fields := range found {
+		identified[i] = textOf(fields["text"])
+	}
+	return identified
+}
+
+// Describe returns the descriptions of constructs, in their order. If a construct is the resource of an alarm construct,
+// its description is that of the alarm construct.
+func Describe(list ...constructs.IConstruct) []Alarm {
+	var found []map[string]any
+	invoke("describe", &found, list)
+	alarms := make([]Alarm, len(list))
+	for i, fields := range found {
+		alarms[i] = newAlarm(fields)
+	}
+	return alarms
+}
+
+// Condition describes alarms that can be attached without a decision in Go.
+type Condition struct {
+	Stack    awscdk.Stack // they are in this stack; no alarm fulfills the condition if it is nil
+	NotBelow string       // their paths are not this one, and not below it
+	NotNamed string       // their names do not begin with this prefix
+}
+
+// AttachIf returns the descriptions of constructs, as [Describe] does. If all of them are alarms that fulfill the condition,
+// it also attaches them, and reports that. It needs one message.
+func AttachIf(c Condition, list []constructs.IConstruct, action *string, recovery bool) (alarms []Alarm, attached bool) {
+	if len(list) == 0 {
+		return nil, true
+	}
+	var found []map[string]any
+	invoke("attachIf", &found, c.Stack, c.NotBelow, c.NotNamed, list, action, recovery)
+	attached, _ = found[0]["done"].(bool)
+	for _, fields := range found[1:] {
+		alarms = append(alarms, newAlarm(fields))
+	}
+	return alarms, attached
+}
+
+// Attach adds an action to alarms, for ALARM and, if recovery is true, for OK. Alarms that have the action keep it.
+func Attach(list []constructs.IConstruct, action *string, recovery bool) {
+	if len(list) == 0 {
+		return
+	}
+	load()
+	runtime.StaticInvokeVoid(class, "attach", []any{list, action, recovery})
+}
+
+// VisitAll adds an aspect to scope. It calls visit for each alarm below scope, and attaches the alarms for which visit
+// returns true.
+func VisitAll(scope constructs.IConstruct, visit func(Alarm) bool, action *string, recovery bool) {
+	load()
+	runtime.StaticInvokeVoid(class, "visitAll", []any{scope, &visitor{visit}, action, recovery})
+}
+
+// ActionsOf returns the numbers of actions of attached alarms, in their order.
+func ActionsOf(list []constructs.IConstruct, action *string) []Actions {
+	var found []map[string]any
+	invoke("actions", &found, list, action)
+	actions := make([]Actions, len(list))
+	for i, fields := range found {
+		disabled, _ := fields["disabled"].(bool)
+		actions[i] = Actions{Alarm: newCount(fields["alarm"]), OK: newCount(fields["ok"]), Disabled: disabled}
+	}
+	return actions
+}
+
+// Stages returns the Stages below scope.
+func Stages(scope constructs.IConstruct) []Stage {
+	var found []map[string]any
+	invoke("inStages", &found, scope)
+	stages := make([]Stage, len(found))
+	for i, fields := range found {
+		names, _ := fields["names"].([]any)
+		stages[i].Path = textOf(fields["path"])
+		for _, name := range names {
+			stages[i].Names = append(stages[i].Names, textOf(name))
+		}
+	}
+	return stages
+}
+
+func newAlarm(fields map[string]any) Alarm {
+	alarm := Alarm{
+		Construct: fields["construct"].(constructs.IConstruct),
+		Path:      textOf(fields["path"]),
+		Name:      textOf(fields["alarmName"]), Rule: textOf(fields["alarmRule"]), Namespace: textOf(fields["namespace"]),
+		Measured: fields["measured"],
+	}
+	alarm.Stack, _ = fields["stack"].(awscdk.Stack)
+	return alarm
+}
+
+func newCount(value any) Count {
+	fields, _ := value.(map[string]any)
+	all, _ := fields["all"].(float64)
+	own, _ := fields["own"].(float64)
+	return Count{All: int(all), Own: int(own)}
+}
+
+func textOf(value any) string {
+	text, _ := value.(string)
+	return text
+}
+
+// The names of the module, of its class, and of its interface, as in jsii.json.
+const (
+	module           = "alarmtriage"
+	version          = "0.0.0"
+	class            = runtime.FQN(module + ".Alarms")
+	visitorInterface = runtime.FQN(module + ".IVisitor")
+)
+
+// jsVisitor is the interface that alarms.js calls.
+type jsVisitor interface {
+	VisitAlarm(fields map[string]any) *bool
+}
+
+// visitor implements jsVisitor. jsii does not support functions.
+type visitor struct{ visit func(Alarm) bool }
+
+// VisitAlarm implements jsVisitor.
+func (v *visitor) VisitAlarm(fields map[string]any) *bool {
+	attach := v.visit(newAlarm(fields))
+	return &attach
+}
+
+func invoke(method string, result any, arguments ...any) {
+	load()
+	runtime.StaticInvoke(class, method, arguments, result)
+}
+
+//go:embed alarms.js
+var source []byte
+
+//go:embed jsii.json
+var description []byte
+
+// load loads the module into the Node process, unless it is loaded.
+func load() {
+	cdk.Initialize()
+	runtime.Load(module, version, tarball())
+	register()
+}
+
+var register = sync.OnceFunc(func() {
+	runtime.RegisterInterface(visitorInterface, reflect.TypeFor[jsVisitor](),
+		[]runtime.Member{runtime.MemberMethod{JsiiMethod: "visitAlarm", GoMethod: "VisitAlarm"}},
+		func() any { return &visitor{} })
+})
+
+// tarball returns the module as an npm package.
+var tarball = sync.OnceValue(func() []byte {
+	var text bytes.Buffer
+	compressed := gzip.NewWriter(&text)
+	archive := tar.NewWriter(compressed)
+	for _, file := range []struct {
+		name string
+		data []byte
+	}{
+		{"package.json", []byte(`{"name": "` + module + `", "version": "` + version + `", "main": "alarms.js", "license": "MIT"}`)},
+		{".jsii", description},
+		{"alarms.js", source},
+	} {
+		must(archive.WriteHeader(&tar.Header{Name: "package/" + file.name, Mode: 0o644, Size: int64(len(file.data))}))
+		_, err := archive.Write(file.data)
+		must(err)
+	}
+	must(archive.Close())
+	must(compressed.Close())
+	return text.Bytes()
+})
+
+// must panics if an archive in memory can't be written, which does not happen.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

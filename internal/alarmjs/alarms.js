@@ -1,0 +1,164 @@
+"use strict";
+// This module runs in the Node process of CDK. It reads and attaches alarms there, because a call from Go takes longer
+// than everything that the call does.
+
+const { Aspects, CfnResource, DefaultTokenResolver, Reference, Stack, Stage, StringConcat, Tokenization, TreeInspector } =
+  require("aws-cdk-lib");
+const { AlarmBase } = require("aws-cdk-lib/aws-cloudwatch");
+
+const RESOURCE_TYPES = ["AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm", "AWS::CloudWatch::LogAlarm"];
+
+// A resource without properties of its own, `new CfnResource(…)`, is not supported.
+function isResource(construct) {
+  return CfnResource.isCfnResource(construct) && RESOURCE_TYPES.includes(construct.cfnResourceType) && "alarmActions" in construct;
+}
+
+// resourceOf returns the resource of an alarm construct, or undefined if the construct is imported or not an alarm.
+function resourceOf(construct) {
+  const resource = isResource(construct) ? construct : construct.node.defaultChild;
+  return isResource(resource) ? resource : undefined;
+}
+
+function propertiesOf(resource) {
+  const inspector = new TreeInspector();
+  resource.inspect(inspector);
+  return inspector.attributes["aws:cdk:cloudformation:props"];
+}
+
+// Identities resolves a reference to the path of its target. CloudFormation's text does not identify a target: resources of
+// two stacks can have the same logical ID.
+class Identities extends DefaultTokenResolver {
+  constructor() {
+    super(new StringConcat());
+  }
+
+  resolveToken(token, context, postProcessor) {
+    return Reference.isReference(token)
+      ? `${token.target.node.path}.${token.displayName}`
+      : super.resolveToken(token, context, postProcessor);
+  }
+}
+
+function identify(value, scope) {
+  return Tokenization.resolve(value, { scope, resolver: new Identities() });
+}
+
+// describe returns what the Go type Alarm contains. If the construct is the resource of an alarm construct, the result
+// describes the latter, whose actions are a token that can't be changed.
+function describe(construct) {
+  const resource = resourceOf(construct);
+  if (resource === construct && construct.node.scope instanceof AlarmBase) {
+    construct = construct.node.scope;
+  }
+  const alarm = { construct, path: construct.node.path };
+  if (!resource) {
+    return alarm;
+  }
+  const { alarmName, alarmRule, namespace, dimensions, metrics } = propertiesOf(resource);
+  const measured = identify([dimensions, metrics], construct);
+  return Object.assign(alarm, { stack: Stack.of(construct), alarmName, alarmRule, namespace, measured });
+}
+
+// countActions returns the number of an alarm's actions for one state, and how many of them are the given one.
+function countActions(resource, property, action) {
+  const actions = identify(resource[property], resource) ?? [];
+  const wanted = JSON.stringify(identify(action, resource));
+  return { all: actions.length, own: actions.filter((a) => JSON.stringify(a) === wanted).length };
+}
+
+// attach adds an action to an alarm, for ALARM and, if recovery is true, for OK. It does not add an action twice, because
+// CloudFormation rejects duplicates.
+function attach(construct, action, recovery) {
+  const resource = resourceOf(construct);
+  const add = (property, method) => {
+    const { all, own } = countActions(resource, property, action);
+    if (own > 0) {
+      return;
+    }
+    if (resource === construct) {
+      resource[property] = all > 0 ? [...resource[property], action] : [action];
+    } else {
+      construct[method]({ bind: () => ({ alarmActionArn: action }) });
+    }
+  };
+  add("alarmActions", "addAlarmAction");
+  if (recovery) {
+    add("okActions", "addOkAction");
+  }
+}
+
+// AlarmAspect calls a visitor for each alarm, and attaches the alarms for which the visitor returns true. An aspect in
+// Go would be called for each construct of the app.
+class AlarmAspect {
+  constructor(visitor, action, recovery) {
+    Object.assign(this, { visitor, action, recovery });
+  }
+
+  visit(node) {
+    if (!isResource(node) && !(node instanceof AlarmBase && !resourceOf(node))) {
+      return; // CDK visits the resource of an alarm construct after the construct
+    }
+    const alarm = describe(node);
+    if (this.visitor.visitAlarm(alarm)) {
+      attach(alarm.construct, this.action, this.recovery);
+    }
+  }
+}
+
+class Alarms {
+  static identify(scope, texts) {
+    return identify(texts, scope).map((text) => ({ text }));
+  }
+
+  static describe(constructs) {
+    return constructs.map(describe);
+  }
+
+  // attachIf saves Go a message for most alarms.
+  static attachIf(stack, notBelow, notNamed, constructs, action, recovery) {
+    const alarms = constructs.map(describe);
+    const done = alarms.every(
+      (alarm) =>
+        alarm.stack &&
+        alarm.stack === stack &&
+        !`${alarm.path}/`.startsWith(`${notBelow}/`) &&
+        !(alarm.alarmName ?? "").startsWith(notNamed),
+    );
+    if (done) {
+      alarms.forEach((alarm) => attach(alarm.construct, action, recovery));
+    }
+    return [{ done }, ...alarms];
+  }
+
+  static attach(constructs, action, recovery) {
+    constructs.forEach((construct) => attach(construct, action, recovery));
+  }
+
+  static visitAll(scope, visitor, action, recovery) {
+    Aspects.of(scope).add(new AlarmAspect(visitor, action, recovery));
+  }
+
+  static actions(constructs, action) {
+    return constructs.map((construct) => {
+      const resource = resourceOf(construct);
+      return {
+        alarm: countActions(resource, "alarmActions", action),
+        ok: countActions(resource, "okActions", action),
+        disabled: resource.actionsEnabled === false,
+      };
+    });
+  }
+
+  static inStages(scope) {
+    const stages = scope.node.findAll().filter((construct) => construct !== scope && Stage.isStage(construct));
+    return stages.map((stage) => ({
+      path: stage.node.path,
+      names: stage.node.findAll().filter(isResource).map((resource) => `${propertiesOf(resource).alarmName ?? ""}`),
+    }));
+  }
+}
+
+// jsii finds the type of an object by this symbol.
+Object.defineProperty(Alarms, Symbol.for("jsii.rtti"), { value: { fqn: "alarmtriage.Alarms", version: "0.0.0" } });
+
+exports.Alarms = Alarms;
