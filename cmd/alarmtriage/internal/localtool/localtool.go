@@ -182,6 +182,3 @@ func weakLayers(status toolcall.Status) (missing []string) {
 	}
 	return missing
 }
-
-// errNotServing reports that this operating system has no sandbox.
-var errNotServing = errors.New("the sandbox needs Linux")
