@@ -121,7 +121,8 @@ func newInvestigate(app *App) *cobra.Command {
 			"  alarmtriage investigate order-service-errors --at 2026-11-25T03:12:00Z\n" +
 			"  alarmtriage investigate order-service-errors --at 6h --model us.anthropic.claude-sonnet-5-5 --max-cost 1\n" +
 			"  alarmtriage investigate order-service-errors --runbook runbooks/orders.md --json > report.json",
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: app.completeAlarm,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			return app.investigate(c.Context(), arguments[0], flags)
 		},
