@@ -24,24 +24,25 @@ func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
 		code      int
 		want      []string
 	}{
-		"no such subcommand":  {[]string{"investigat", "x"}, model.Script{}, nil, 2, []string{"unknown command", "investigate", "see `alarmtriage --help`"}},
-		"no such flag":        {[]string{"investigate", "x", "--modle", "y"}, model.Script{}, nil, 2, []string{"unknown flag: --modle", "see `alarmtriage investigate --help`"}},
-		"no alarm":            {[]string{"investigate"}, model.Script{}, nil, 2, []string{"accepts 1 arg(s), received 0", "see `alarmtriage investigate --help`"}},
-		"an invalid time":     {[]string{"investigate", "x", "--at", "yesterday"}, model.Script{}, nil, 2, []string{`--at "yesterday"`, "such as 6h"}},
-		"a negative cost":     {[]string{"investigate", "x", "--max-cost", "-1"}, model.Script{}, nil, 2, []string{"--max-cost must not be negative"}},
-		"too many rounds":     {[]string{"investigate", "x", "--max-rounds", "101"}, model.Script{}, nil, 2, []string{"--max-rounds must be from 1 to 100"}},
-		"two places":          {[]string{"investigate", "x", "--container", "--tool-function", "f"}, model.Script{}, nil, 2, []string{"--container and --tool-function exclude each other"}},
-		"another ARN":         {[]string{"investigate", "arn:aws:sns:us-east-1:123456789012:x"}, model.Script{}, nil, 2, []string{"is not the ARN of a CloudWatch alarm"}},
-		"two Regions":         {[]string{"investigate", alarmARN, "--region", "eu-west-1"}, model.Script{}, nil, 2, []string{"names the Region us-east-1, and --region is eu-west-1"}},
-		"no such runbook":     {[]string{"investigate", alarmName, "--runbook", "missing.md"}, model.Script{}, nil, 2, []string{"missing.md cannot be read", "check the path"}},
-		"no credentials":      {[]string{"investigate", alarmName}, model.Script{}, []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, 4, []string{"AWS does not accept the credentials", "aws sso login"}},
-		"no Region":           {[]string{"investigate", alarmName}, model.Script{}, []string{"AWS_REGION=", "AWS_DEFAULT_REGION="}, 4, []string{"no AWS Region is set", "add --region"}},
-		"no such profile":     {[]string{"investigate", alarmName, "--profile", "nobody"}, model.Script{}, nil, 4, []string{"nobody", "check --profile"}},
-		"another account":     {[]string{"investigate", strings.Replace(alarmARN, "123456789012", "111122223333", 1)}, model.Script{}, nil, 5, []string{"the alarm is in account 111122223333", "choose another --profile"}},
-		"a misspelled alarm":  {[]string{"investigate", "order-service-eror"}, model.Script{}, nil, 5, []string{`there is no alarm "order-service-eror" in account 123456789012, us-east-1`, `did you mean "order-service-errors"?`}},
-		"no alarm like it":    {[]string{"investigate", "payments"}, model.Script{}, nil, 5, []string{`there is no alarm "payments"`, "check --region and --profile"}},
-		"an alarm that is OK": {[]string{"investigate", "quiet"}, model.Script{}, nil, 5, []string{`the alarm "quiet" is in state OK, not ALARM`, "add --at 20"}},
-		"an older transition": {[]string{"investigate", "quiet", "--at", "2020-01-01"}, model.Script{}, nil, 5, []string{"no transition to ALARM before 2020-01-01T00:00:00Z", "30 days"}},
+		"no such subcommand":   {[]string{"investigat", "x"}, model.Script{}, nil, 2, []string{"unknown command", "investigate", "see `alarmtriage --help`"}},
+		"no such flag":         {[]string{"investigate", "x", "--modle", "y"}, model.Script{}, nil, 2, []string{"unknown flag: --modle", "see `alarmtriage investigate --help`"}},
+		"no alarm":             {[]string{"investigate"}, model.Script{}, nil, 2, []string{"accepts 1 arg(s), received 0", "see `alarmtriage investigate --help`"}},
+		"an invalid time":      {[]string{"investigate", "x", "--at", "yesterday"}, model.Script{}, nil, 2, []string{`--at "yesterday"`, "such as 6h"}},
+		"a negative cost":      {[]string{"investigate", "x", "--max-cost", "-1"}, model.Script{}, nil, 2, []string{"--max-cost must not be negative"}},
+		"too many rounds":      {[]string{"investigate", "x", "--max-rounds", "101"}, model.Script{}, nil, 2, []string{"--max-rounds must be from 1 to 100"}},
+		"two places":           {[]string{"investigate", "x", "--container", "--tool-function", "f"}, model.Script{}, nil, 2, []string{"--container and --tool-function exclude each other"}},
+		"another ARN":          {[]string{"investigate", "arn:aws:sns:us-east-1:123456789012:x"}, model.Script{}, nil, 2, []string{"is not the ARN of a CloudWatch alarm"}},
+		"two Regions":          {[]string{"investigate", alarmARN, "--region", "eu-west-1"}, model.Script{}, nil, 2, []string{"names the Region us-east-1, and --region is eu-west-1"}},
+		"no such runbook":      {[]string{"investigate", alarmName, "--runbook", "missing.md"}, model.Script{}, nil, 2, []string{"missing.md cannot be read", "check the path"}},
+		"no such instructions": {[]string{"investigate", alarmName, "--instructions", "rules/style.md"}, model.Script{}, nil, 2, []string{"rules/style.md cannot be read", "check the path"}},
+		"no credentials":       {[]string{"investigate", alarmName}, model.Script{}, []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, 4, []string{"AWS does not accept the credentials", "aws sso login"}},
+		"no Region":            {[]string{"investigate", alarmName}, model.Script{}, []string{"AWS_REGION=", "AWS_DEFAULT_REGION="}, 4, []string{"no AWS Region is set", "add --region"}},
+		"no such profile":      {[]string{"investigate", alarmName, "--profile", "nobody"}, model.Script{}, nil, 4, []string{"nobody", "check --profile"}},
+		"another account":      {[]string{"investigate", strings.Replace(alarmARN, "123456789012", "111122223333", 1)}, model.Script{}, nil, 5, []string{"the alarm is in account 111122223333", "choose another --profile"}},
+		"a misspelled alarm":   {[]string{"investigate", "order-service-eror"}, model.Script{}, nil, 5, []string{`there is no alarm "order-service-eror" in account 123456789012, us-east-1`, `did you mean "order-service-errors"?`}},
+		"no alarm like it":     {[]string{"investigate", "payments"}, model.Script{}, nil, 5, []string{`there is no alarm "payments"`, "check --region and --profile"}},
+		"an alarm that is OK":  {[]string{"investigate", "quiet"}, model.Script{}, nil, 5, []string{`the alarm "quiet" is in state OK, not ALARM`, "add --at 20"}},
+		"an older transition":  {[]string{"investigate", "quiet", "--at", "2020-01-01"}, model.Script{}, nil, 5, []string{"no transition to ALARM before 2020-01-01T00:00:00Z", "30 days"}},
 		"nowhere to run": {[]string{"investigate", alarmName}, model.Script{}, []string{"PATH=/nonexistent", "ALARMTRIAGE_PYTHON=python3"}, 6,
 			[]string{"there is no python3 on the PATH", "there is no docker, finch, or podman on the PATH", "pip install boto3", "install Docker, Finch, or Podman", "--tool-function"}},
 		"no container engine": {[]string{"investigate", alarmName, "--container"}, model.Script{}, []string{"PATH=/nonexistent"}, 6, []string{"install Docker, Finch, or Podman"}},
@@ -97,6 +98,10 @@ func TestCommand_ExplainsItself(t *testing.T) {
 		assert.Equal(t, 0, completion.code)
 		assert.Contains(t, completion.stdout, "alarmtriage")
 	}
+	assert.Equal(t, alarmName+"\n:4\n", b.run("__complete", "investigate", "order").stdout, "the names of alarms in ALARM")
+	assert.Equal(t, ":4\n", b.run("__complete", "investigate", "qui").stdout, "an alarm that is OK")
+	b.set("AWS_REGION=", "AWS_DEFAULT_REGION=")
+	assert.Equal(t, ":4\n", b.run("__complete", "investigate", "order").stdout, "without a Region")
 	entries, err := os.ReadDir(b.dir)
 	require.NoError(t, err)
 	assert.Empty(t, entries, "help writes no files")

@@ -26,6 +26,8 @@ require (
 	golang.org/x/term v0.48.0
 )
 
+require golang.org/x/mod v0.43.0 // indirect
+
 require (
 	github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.7.27 // indirect
 	github.com/aws/aws-sdk-go-v2/credentials v1.21.0 // indirect
