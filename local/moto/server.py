@@ -179,16 +179,24 @@ def lookup_events(self: CloudTrailResponse) -> str:
     return json.dumps({"Events": found[: int(self._get_param("MaxResults") or 50)]})
 
 
+def _moment(value: Any) -> Any:
+    """Returns a time of a request or of moto with its zone, or None."""
+    if not value:
+        return None
+    at = value if isinstance(value, datetime) else parse_timestamp(value)
+    return at.replace(tzinfo=at.tzinfo or timezone.utc)
+
+
 def describe_alarm_history(self: CloudWatchResponse) -> ActionResult:
     items = []
-    start, end = (parse_timestamp(value) if value else None for value in (self._get_param("StartDate"), self._get_param("EndDate")))
+    start, end = (_moment(self._get_param(name)) for name in ("StartDate", "EndDate"))
     for alarm in self.cloudwatch_backend.get_alarms_by_alarm_names([self._get_param("AlarmName")]):
         states = [(h[1], h[3], h[4]) for h in alarm.history]
         states.append((alarm.state_reason, alarm.state_value, alarm.state_updated_timestamp))
         for before, (reason, value, at) in zip([None, *states], states):
             if before is not None and before[1] == value:
                 continue
-            moment = at.replace(tzinfo=at.tzinfo or timezone.utc)
+            moment = _moment(at)
             if start and moment < start or end and moment > end:
                 continue
             data: dict[str, Any] = {"version": "1.0", "newState": {"stateValue": value, "stateReason": reason}}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -53,7 +54,7 @@ func newAsk(app *App) *cobra.Command {
 }
 
 func (a *App) ask(ctx context.Context, name, question string, flags askFlags) error {
-	err := flags.check()
+	err := errors.Join(flags.placeFlags.check(), flags.modelFlags.check())
 	if err == nil {
 		err = investigation.CheckQuestion(question)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -69,7 +70,14 @@ func (f *placeFlags) add(c *cobra.Command) {
 	c.Flags().BoolVar(&f.container, "container", false, "run the model's code in a container, even on Linux")
 	c.Flags().StringVar(&f.function, "tool-function", "", "run the model's code in this deployed tool function, with its role")
 	c.Flags().StringVar(&f.python, "python", "", "Python interpreter with boto3 for the sandbox (default: "+localtool.EnvPython+", then python3)")
-	c.MarkFlagsMutuallyExclusive("container", "tool-function")
+}
+
+// check returns what is wrong with the flags.
+func (f *placeFlags) check() error {
+	if f.container && f.function != "" {
+		return errors.New("--container and --tool-function exclude each other")
+	}
+	return nil
 }
 
 // modelFlags select the model and what it may use.
@@ -182,7 +190,7 @@ func (a *App) readArguments(text string, flags *investigateFlags) (name alarms.N
 	usage := func(err error) (alarms.Name, time.Time, error) {
 		return alarms.Name{}, time.Time{}, &Problem{Code: Usage, What: err.Error(), Remedy: "see `alarmtriage investigate --help`", Err: err}
 	}
-	if err := flags.check(); err != nil {
+	if err := cmp.Or(flags.modelFlags.check(), flags.placeFlags.check()); err != nil {
 		return usage(err)
 	}
 	if name, err = alarms.ParseName(text); err != nil {
@@ -215,11 +223,12 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("--at %q is neither a time in UTC, such as 2026-11-25T03:12:00Z, nor a duration, such as 6h", text)
 }
 
-// readTexts returns what the model reads in addition to its task. instructions is a text, or the name of a file with it.
+// readTexts returns what the model reads in addition to its task. instructions is a text, or the name of a file with it. A
+// single word is the name of a file: it would be no instruction.
 func readTexts(instructions, runbook string) (string, error) {
 	var texts []string
 	if instructions != "" {
-		if _, err := os.Stat(instructions); err == nil {
+		if _, err := os.Stat(instructions); err == nil || !strings.ContainsAny(instructions, " \t\n") {
 			if instructions, err = readText(instructions); err != nil {
 				return "", err
 			}
@@ -411,10 +420,14 @@ func (s *session) deliver(ctx context.Context, rec *investigation.Record) error 
 	case ctx.Err() != nil:
 		return &Problem{Code: Interrupted, What: "interrupted: the report has what was found until then", Err: ctx.Err()}
 	case rec.Outcome == investigation.OutcomeFallback:
-		return &Problem{Code: NoConclusion, What: "the model came to no conclusion", Remedy: rec.OutcomeWhy}
+		return &Problem{Code: NoConclusion, What: "the model came to no conclusion", Remedy: flagNames.Replace(rec.OutcomeWhy)}
 	}
 	return nil
 }
+
+// flagNames replaces the names of the construct's props, which the reasons of outcomes use.
+var flagNames = strings.NewReplacer("BedrockModelId", "--model", "FallbackModelIds", "--model", "MaxCostUsd", "--max-cost", "MaxRounds", "--max-rounds",
+	"OrchestratorTimeout", "--timeout")
 
 // print prints the result on the standard output.
 func (s *session) print(rec *investigation.Record, renderer report.Renderer, home report.Home) error {

@@ -38,18 +38,20 @@ func newRoot(app *App) *cobra.Command {
 		newVersion(app),
 		newServe(),
 	)
-	for _, c := range root.Commands() {
-		app.notesStart(c)
-	}
+	app.noteStart(root)
 	return root
 }
 
-// notesStart notes when a subcommand runs. All checks of cobra, such as those of flags that exclude each other, are over then.
-func (a *App) notesStart(c *cobra.Command) {
-	run := c.RunE
-	c.RunE = func(c *cobra.Command, arguments []string) error {
-		a.started = true
-		return run(c, arguments)
+// noteStart makes every command record that its line was understood. All errors before that are about the line.
+func (a *App) noteStart(c *cobra.Command) {
+	if run := c.RunE; run != nil {
+		c.RunE = func(c *cobra.Command, arguments []string) error {
+			a.started = true
+			return run(c, arguments)
+		}
+	}
+	for _, sub := range c.Commands() {
+		a.noteStart(sub)
 	}
 }
 

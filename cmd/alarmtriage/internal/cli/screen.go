@@ -59,7 +59,7 @@ const (
 
 // styled returns text in a style, if styles are used.
 func (s *screen) styled(style, text string) string {
-	if !s.color || text == "" {
+	if !s.color || style == "" || text == "" {
 		return text
 	}
 	return style + text + plainText

@@ -55,8 +55,8 @@ func openContainers(ctx context.Context, o Options) (tool *Tool, reason string, 
 	if err != nil {
 		return nil, fmt.Sprintf("%s does not work (%v)", filepath.Base(engine), err), ctx.Err()
 	}
-	p := newPool(o, func() command {
-		return command{path: engine, arguments: runArguments(o, image), environment: os.Environ()}
+	p := newPool(o, func() (command, error) {
+		return command{path: engine, arguments: runArguments(o, image), environment: os.Environ()}, nil
 	})
 	status, err := p.start(ctx)
 	if err != nil {

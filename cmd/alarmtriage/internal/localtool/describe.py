@@ -3,11 +3,25 @@
 import glob
 import json
 import os
+import ssl  # noqa: F401  # its libraries are loaded then
 import sys
 import sysconfig
 
 
-def describe():
+SYSTEM = ("/usr/", "/lib", "/bin/", "/nix/store/")  # which the sandbox can read anyway
+
+
+def loaded() -> "list[str]":
+    """Returns the shared libraries of this process, which can be anywhere, such as in Homebrew's folders."""
+    try:
+        with open("/proc/self/maps") as maps:
+            paths = {line.split(None, 5)[5].strip() for line in maps if ".so" in line}
+    except (OSError, IndexError):
+        return []
+    return sorted(path for path in paths if path.startswith("/") and not path.startswith(SYSTEM) and os.path.exists(path))
+
+
+def describe() -> "dict[str, object]":
     found = {"version": "%d.%d" % sys.version_info[:2], "problem": ""}
     if sys.version_info < (3, 11):
         found["problem"] = "is Python %s, and 3.11 or newer is needed" % found["version"]
@@ -28,6 +42,7 @@ def describe():
     home = os.path.realpath(os.path.expanduser("~"))
     if os.path.commonpath([home, os.path.realpath(shared)]) != os.path.realpath(shared):
         own.append(shared)
+    own += loaded()
     found["readable"] = list(dict.fromkeys(own + found["search"]))
     return found
 

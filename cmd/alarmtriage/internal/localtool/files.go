@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/pythonlayer"
 )
@@ -121,12 +122,30 @@ func writeFile(path string, body []byte, mode fs.FileMode) error {
 	return os.WriteFile(path, body, mode)
 }
 
+// scratchPrefix begins the names of the directories in which the code of one run may write. maxAge is when such a directory
+// must be of a run that was killed.
+const (
+	scratchPrefix = "scratch-"
+	maxAge        = 24 * time.Hour
+)
+
+// removeOld removes the directories of runs that were killed.
+func removeOld(cache string) {
+	left, _ := filepath.Glob(filepath.Join(cache, scratchPrefix+"*"))
+	for _, directory := range left {
+		if info, err := os.Stat(directory); err == nil && time.Since(info.ModTime()) > maxAge {
+			_ = os.RemoveAll(directory)
+		}
+	}
+}
+
 // makeScratch creates the directory in which the code may write, and returns a function that removes it.
 func makeScratch(cache string) (directory string, remove func(), err error) {
 	if err := os.MkdirAll(cache, 0o700); err != nil {
 		return "", nil, fmt.Errorf("create the cache: %w", err)
 	}
-	directory, err = os.MkdirTemp(cache, "scratch-")
+	removeOld(cache)
+	directory, err = os.MkdirTemp(cache, scratchPrefix)
 	if err != nil {
 		return "", nil, fmt.Errorf("create the directory of the code: %w", err)
 	}

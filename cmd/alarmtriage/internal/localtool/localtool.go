@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"time"
@@ -86,8 +87,7 @@ func (e *NoPlaceError) Error() string {
 // Open finds a place, and starts the tool there.
 func Open(ctx context.Context, o Options) (*Tool, error) {
 	if o.Function != "" {
-		client := toolclient.New(o.Lambda, o.Function, deployedTime)
-		return &Tool{run: client.Run, Place: "in the deployed tool function " + o.Function + ", with the credentials of its role"}, nil
+		return openDeployed(ctx, o)
 	}
 	var reasons []string
 	if !o.Container {
@@ -102,6 +102,23 @@ func Open(ctx context.Context, o Options) (*Tool, error) {
 		return tool, err
 	}
 	return nil, &NoPlaceError{Reasons: append(reasons, reason), Remedy: remedy(o.Container)}
+}
+
+// openDeployed checks that the tool function answers, before a model is asked.
+func openDeployed(ctx context.Context, o Options) (*Tool, error) {
+	client := toolclient.New(o.Lambda, o.Function, deployedTime)
+	answer, err := client.Run(ctx, toolcall.Request{Status: true})
+	if err == nil && answer.Status == nil {
+		err = errors.New("it is not a tool function of AlarmTriage")
+	}
+	if err != nil {
+		return nil, &NoPlaceError{
+			Reasons: []string{fmt.Sprintf("the function %s does not answer (%v)", o.Function, err)},
+			Remedy:  "check the name of the tool function, and that these credentials may invoke it",
+		}
+	}
+	return &Tool{run: client.Run, Place: fmt.Sprintf("in the deployed tool function %s, with the credentials of its role (Python %s, boto3 %s)",
+		o.Function, answer.Status.Python, answer.Status.Boto3)}, nil
 }
 
 // remedy returns what to install.
@@ -134,8 +151,9 @@ func openProcesses(ctx context.Context, o Options) (tool *Tool, reason string, e
 	if err != nil {
 		return nil, "", err
 	}
-	p := newPool(o, func() command {
-		return command{path: o.Program, arguments: []string{ServeCommand, python.Interpreter}, environment: processEnvironment(o, python, layer, scratch)}
+	p := newPool(o, func() (command, error) { // calls that run at the same time must not see each other's files
+		own, err := os.MkdirTemp(scratch, "process-")
+		return command{path: o.Program, arguments: []string{ServeCommand, python.Interpreter}, environment: processEnvironment(o, python, layer, own)}, err
 	})
 	status, err := p.start(ctx)
 	if err != nil {
@@ -164,6 +182,3 @@ func weakLayers(status toolcall.Status) (missing []string) {
 	}
 	return missing
 }
-
-// errNotServing reports that this operating system has no sandbox.
-var errNotServing = errors.New("the sandbox needs Linux")

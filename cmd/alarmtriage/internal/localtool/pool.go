@@ -49,7 +49,7 @@ type command struct {
 type pool struct {
 	credentials aws.CredentialsProvider
 	account     string
-	command     func() command
+	command     func() (command, error)
 	slots       chan struct{} // one element for each call that runs
 
 	mu     sync.Mutex
@@ -58,7 +58,7 @@ type pool struct {
 	closed bool
 }
 
-func newPool(o Options, command func() command) *pool {
+func newPool(o Options, command func() (command, error)) *pool {
 	return &pool{
 		credentials: o.AWS.Credentials, account: o.Account, command: command,
 		slots: make(chan struct{}, maxProcesses), all: map[*process]bool{},
@@ -128,7 +128,11 @@ func (p *pool) take() (*process, error) {
 		p.idle = p.idle[:last]
 		return worker, nil
 	}
-	worker, err := startProcess(p.command())
+	started, err := p.command()
+	if err != nil {
+		return nil, fmt.Errorf("the tool cannot be started: %w", err)
+	}
+	worker, err := startProcess(started)
 	if err != nil {
 		return nil, fmt.Errorf("the tool cannot be started: %w", err)
 	}

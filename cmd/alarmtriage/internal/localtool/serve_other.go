@@ -4,6 +4,7 @@ package localtool
 
 import (
 	"context"
+	"errors"
 	"io"
 )
 
@@ -11,4 +12,6 @@ import (
 const canServe = false
 
 // Serve fails: the sandbox needs Linux.
-func Serve(context.Context, string, io.Reader, io.Writer) error { return errNotServing }
+func Serve(context.Context, string, io.Reader, io.Writer) error {
+	return errors.New("the sandbox needs Linux")
+}
