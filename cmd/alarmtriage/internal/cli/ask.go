@@ -1,8 +1,8 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -54,7 +54,7 @@ func newAsk(app *App) *cobra.Command {
 }
 
 func (a *App) ask(ctx context.Context, name, question string, flags askFlags) error {
-	err := errors.Join(flags.placeFlags.check(), flags.modelFlags.check())
+	err := cmp.Or(flags.placeFlags.check(), flags.modelFlags.check())
 	if err == nil {
 		err = investigation.CheckQuestion(question)
 	}
