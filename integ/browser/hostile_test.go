@@ -199,6 +199,9 @@ func linked(rec *investigation.Record, text string) report.Links {
 	rec.ReportURI = "s3://reports/" + text + ".txt"
 	for i := range rec.SeenBefore {
 		rec.SeenBefore[i].ReportURI = rec.ReportURI
+		if feedback := rec.SeenBefore[i].Feedback; feedback != nil {
+			feedback.Verdict = investigation.FeedbackWrong // the orchestrator accepts two verdicts only
+		}
 	}
 	return report.LinksFor(rec, report.Home{Bucket: text, LogGroup: "/aws/lambda/" + text}, report.Keys{HTML: text + ".html", Text: text + ".txt", JSON: text + ".json"})
 }
@@ -216,6 +219,7 @@ var mustShow = []string{
 	".Report.RuledOut.Hypothesis", ".Report.RuledOut.Reason", ".Report.RuledOut.Problem", ".Report.RuledOut.Evidence.Quote",
 	".Report.Actions.Text", ".Report.Actions.Command", ".Report.Prevention", ".Report.Monitoring", ".Report.NotSeen", ".Report.FreeText", ".Report.Downgraded",
 	".NotSeen.What", ".NotSeen.Why", ".Together.Name", ".Together.Reason", ".SeenBefore.Cause", ".SeenBefore.Outcome",
+	".SeenBefore.Feedback.Cause", ".SeenBefore.Feedback.By",
 }
 
 // skeleton is a page's structure without its texts.

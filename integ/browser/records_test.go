@@ -43,7 +43,8 @@ func busy(t *testing.T, rounds int) *investigation.Record {
 	rec.NotSeen = []investigation.NotSeen{{What: "s3:GetObject of arn:aws:s3:::prod-checkout-config/feature-flags.json", Why: "refused: the tool reads no content of objects", Call: 4}}
 	rec.Together = []investigation.Related{{Name: "prod-checkout-5xx", State: "ALARM", Since: rec.Alarm.Time.Add(-time.Minute), Reason: "Threshold Crossed: 2 datapoints [41.0, 37.0] were greater than the threshold (10.0)."}}
 	rec.SeenBefore = []investigation.Past{
-		{ID: "1", Time: rec.Alarm.Time.AddDate(0, 0, -6), Outcome: investigation.OutcomeCompleted, Cause: "The same policy was changed by hand.", ReportURI: "s3://reports-bucket/reports/2026/01/09/031200-x.txt"},
+		{ID: "1", Time: rec.Alarm.Time.AddDate(0, 0, -6), Outcome: investigation.OutcomeCompleted, Cause: "The same policy was changed by hand.", ReportURI: "s3://reports-bucket/reports/2026/01/09/031200-x.txt",
+			Feedback: &investigation.Feedback{Verdict: investigation.FeedbackRight, Cause: "Sam changed it to test the backup.", By: "the engineer on call"}},
 		{ID: "2", Time: rec.Alarm.Time.AddDate(0, -2, 0), Outcome: investigation.OutcomeFallback, ReportURI: "s3://reports-bucket/reports/2025/11/15/x"},
 	}
 	for i := range 30 {

@@ -159,6 +159,7 @@ func normalize(record, stored []byte) (rec *investigation.Record, logGroup strin
 		return nil, "", fmt.Errorf("read the normalized record: %w", err)
 	}
 	bucket, _, _ := strings.Cut(strings.TrimPrefix(normalized.ReportURI, "s3://"), "/")
+	normalized.Function = "" // CloudFormation generates its name
 	normalized.ReportURI = fmt.Sprintf("s3://%s/reports/%s-%s-%s.txt",
 		bucket, normalized.StartedAt.Format("2006/01/02/150405"), normalized.Alarm.Name, sampleID)
 	coarsen(normalized)

@@ -15,6 +15,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
 
@@ -53,7 +54,7 @@ func newAsk(app *App) *cobra.Command {
 }
 
 func (a *App) ask(ctx context.Context, name, question string, flags askFlags) error {
-	err := cmp.Or(flags.modelFlags.check(), flags.placeFlags.check())
+	err := cmp.Or(flags.placeFlags.check(), flags.modelFlags.check())
 	if err == nil {
 		err = investigation.CheckQuestion(question)
 	}
@@ -77,6 +78,11 @@ func (a *App) ask(ctx context.Context, name, question string, flags askFlags) er
 	}
 	defer s.tool.Close()
 	s.introduce()
+	redactor, err := redact.New(nil)
+	if err != nil {
+		return err
+	}
+	question, _ = redactor.Text(question)
 	answer, err := s.ask(ctx, r, question, texts)
 	if err != nil {
 		return err
@@ -106,7 +112,7 @@ func (a *App) sessionFor(ctx context.Context, rec *investigation.Record, flags i
 	if a.Region == "" {
 		a.Region = rec.Alarm.Region
 	}
-	s := &session{app: a, screen: newScreen(a.Err, a.Getenv), log: slog.New(slog.DiscardHandler), flags: flags}
+	s := &session{app: a, screen: a.Screen(), log: slog.New(slog.DiscardHandler), flags: flags}
 	var err error
 	if s.aws, err = a.AWS(ctx); err != nil {
 		return nil, err
@@ -197,7 +203,7 @@ func (a *App) askDeployed(ctx context.Context, name, question, function string) 
 	if err != nil {
 		return err
 	}
-	screen := newScreen(a.Err, a.Getenv)
+	screen := a.Screen()
 	screen.show(fmt.Sprintf("Waiting for the answer of %s …", function))
 	var result struct {
 		Problem string

@@ -106,7 +106,7 @@ func (a *App) runReplay(ctx context.Context, r *reference, instructions string, 
 		bounded, cancel := context.WithTimeout(ctx, defaultTimeout)
 		defer cancel()
 		ctx, options.Limits.ConcludeAt = bounded, a.Now().Add(defaultTimeout-concludeTime)
-		screen := newScreen(a.Err, a.Getenv)
+		screen := a.Screen()
 		screen.line("Model:       %s. Tool calls are answered from the record.", strings.Join(flags.models, ", then "))
 		screen.show("Asking the model …")
 		defer screen.end()

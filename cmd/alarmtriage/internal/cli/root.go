@@ -15,7 +15,8 @@ func newRoot(app *App) *cobra.Command {
 		Use:   "alarmtriage",
 		Short: "Investigate CloudWatch alarms from a terminal",
 		Long: "alarmtriage investigates a CloudWatch alarm with a model on Amazon Bedrock and read-only code, and shows the report.\n" +
-			"It uses your AWS credentials, writes nothing to AWS, and sends no telemetry.\n\n" + exitCodeHelp(),
+			"It uses your AWS credentials, writes nothing to AWS by itself, and sends no telemetry. `ask --function` and `feedback` invoke a\n" +
+			"deployed orchestrator.\n\n" + exitCodeHelp(),
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
