@@ -35,18 +35,26 @@ func counted(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// appState is what the AlarmTriages of one app know of each other.
+// appState is what the AlarmTriages and the AlarmTriageMembers of one app know of each other.
 type appState struct {
 	triages []*AlarmTriage
+	members []*AlarmTriageMember
 	owners  map[string]*AlarmTriage // by the path of an alarm: the first AlarmTriage that it was attached to
 }
 
-// joinApp returns the state of the app of a construct. The AlarmTriages in the construct tree hold it, so the package
-// needs no state of its own.
+// joinApp returns the state of the app of a construct. The AlarmTriages and AlarmTriageMembers in the construct tree hold
+// it, so the package needs no state of its own.
 func joinApp(scope constructs.Construct) *appState {
 	for _, construct := range *scope.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
-		if other, isTriage := construct.(*AlarmTriage); isTriage && other.app != nil {
-			return other.app
+		switch other := construct.(type) {
+		case *AlarmTriage:
+			if other.app != nil {
+				return other.app
+			}
+		case *AlarmTriageMember:
+			if other.app != nil {
+				return other.app
+			}
 		}
 	}
 	return &appState{owners: map[string]*AlarmTriage{}}

@@ -279,10 +279,9 @@ var accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
 // problems returns every problem of the props, sorted.
 func (p *EventRuleProps) problems() []string {
 	var l problems
-	l.texts("EventRuleProps.NamePrefixes", p.NamePrefixes, "match every alarm")
+	l.alarms("EventRuleProps.NamePrefixes", p.NamePrefixes, "EventRuleProps.ExceptNamePrefixes", p.ExceptNamePrefixes, "EventRuleProps.Tags", p.Tags)
 	l.texts("EventRuleProps.Accounts", p.Accounts, "match every alarm")
 	l.texts("EventRuleProps.Regions", p.Regions, "match every alarm")
-	l.texts("EventRuleProps.ExceptNamePrefixes", p.ExceptNamePrefixes, "exclude no alarm")
 	if p.Accounts != nil {
 		for _, account := range *p.Accounts {
 			if account != nil && !unresolved(account) && !accountPattern.MatchString(deref(account)) {
@@ -290,15 +289,22 @@ func (p *EventRuleProps) problems() []string {
 			}
 		}
 	}
-	if p.Tags != nil {
-		for key, values := range *p.Tags {
-			if key == "" || values == nil || len(*values) == 0 || slices.Contains(*values, nil) {
-				l.add("EventRuleProps.Tags must contain at least one value for each key, got none for %q", key)
-			}
-		}
-	}
 	slices.Sort(l)
 	return l
+}
+
+// alarms checks the props that select alarms by name and tags.
+func (l *problems) alarms(namesProp string, names *[]*string, exceptProp string, except *[]*string, tagsProp string, tags *map[string]*[]*string) {
+	l.texts(namesProp, names, "match every alarm")
+	l.texts(exceptProp, except, "exclude no alarm")
+	if tags == nil {
+		return
+	}
+	for key, values := range *tags {
+		if key == "" || values == nil || len(*values) == 0 || slices.Contains(*values, nil) {
+			l.add("%s must contain at least one value for each key, got none for %q", tagsProp, key)
+		}
+	}
 }
 
 // texts checks that an optional list is not empty and contains no empty texts. The parameter omitted
@@ -330,30 +336,37 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 	if t.notifyRecovery {
 		states = jsii.Strings("ALARM", "OK")
 	}
-	names, alarms, wildcards := props.namePatterns()
+	pattern, wildcards := props.pattern(states)
+	rule := awsevents.NewRule(t, id, &awsevents.RuleProps{
+		Description:  jsii.String("Alarms to investigate"),
+		EventBus:     props.EventBus,
+		EventPattern: pattern,
+		Targets:      &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(t.orchestrator, nil)},
+	})
+	warnOfPattern(rule, "NamePrefixes", "ExceptNamePrefixes", "call AttachEventRule several times", wildcards)
+	return rule
+}
+
+// pattern returns the event pattern of the alarms that go to one of the states, and the number of its patterns with
+// wildcards.
+func (p *EventRuleProps) pattern(states *[]*string) (*awsevents.EventPattern, int) {
+	names, alarms, wildcards := p.namePatterns()
 	detail := map[string]any{"state": map[string]any{"value": states}, "alarmName": names}
-	if props.Tags != nil {
+	if p.Tags != nil {
 		tags := map[string]any{}
-		for key, values := range *props.Tags {
+		for key, values := range *p.Tags {
 			tags[key] = values
 		}
 		detail["alarmTags"] = tags
 	}
-	rule := awsevents.NewRule(t, id, &awsevents.RuleProps{
-		Description: jsii.String("Alarms to investigate"),
-		EventBus:    props.EventBus,
-		EventPattern: &awsevents.EventPattern{
-			Source:     jsii.Strings(alarmevent.EventSource),
-			DetailType: jsii.Strings(alarmevent.DetailTypeStateChange, alarmevent.DetailTypeContributorStateChange),
-			Account:    props.Accounts,
-			Region:     props.Regions,
-			Resources:  alarms,
-			Detail:     &detail,
-		},
-		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(t.orchestrator, nil)},
-	})
-	warnOfPattern(rule, wildcards)
-	return rule
+	return &awsevents.EventPattern{
+		Source:     jsii.Strings(alarmevent.EventSource),
+		DetailType: jsii.Strings(alarmevent.DetailTypeStateChange, alarmevent.DetailTypeContributorStateChange),
+		Account:    p.Accounts,
+		Region:     p.Regions,
+		Resources:  alarms,
+		Detail:     &detail,
+	}, wildcards
 }
 
 const (
@@ -364,19 +377,25 @@ const (
 	maxWildcardPatterns = 3
 )
 
-// warnOfPattern warns if EventBridge probably rejects the pattern of a rule.
-func warnOfPattern(rule awsevents.Rule, wildcards int) {
+// warnOfPattern warns if EventBridge probably rejects the pattern of a rule. The props names and except select alarms, and split
+// is how the prefixes can be distributed to several rules; empty if they can't.
+func warnOfPattern(rule awsevents.Rule, names, except, split string, wildcards int) {
 	resource := rule.Node().DefaultChild().(awsevents.CfnRule)
+	or := func(format string, args ...any) string {
+		if split == "" {
+			return ""
+		}
+		return ", or " + split + ", with " + fmt.Sprintf(format, args...)
+	}
 	if length := patternLength(awscdk.Stack_Of(rule).Resolve(resource.EventPattern())); length > maxPatternLength {
 		awscdk.Annotations_Of(rule).AddWarningV2(jsii.String("alarmtriage:long-pattern"), jsii.Sprintf("alarmtriage: the event pattern has %d "+
-			"characters, and EventBridge accepts %d unless the account's quota is higher: use fewer or shorter prefixes, or call AttachEventRule "+
-			"several times, with a part of the prefixes each", length, maxPatternLength), nil)
+			"characters, and EventBridge accepts %d unless the account's quota is higher: use fewer or shorter prefixes%s", length, maxPatternLength,
+			or("a part of the prefixes each")), nil)
 	}
 	if wildcards > maxWildcardPatterns {
-		awscdk.Annotations_Of(rule).AddWarningV2(jsii.String("alarmtriage:complex-pattern"), jsii.Sprintf("alarmtriage: NamePrefixes and "+
-			"ExceptNamePrefixes together need %d wildcard patterns, and EventBridge rejects rules with too many of them; %d are accepted: omit "+
-			"ExceptNamePrefixes, use fewer NamePrefixes, or call AttachEventRule several times, with at most %d prefixes each", wildcards,
-			maxWildcardPatterns, maxWildcardPatterns), nil)
+		awscdk.Annotations_Of(rule).AddWarningV2(jsii.String("alarmtriage:complex-pattern"), jsii.Sprintf("alarmtriage: %s and "+
+			"%s together need %d wildcard patterns, and EventBridge rejects rules with too many of them; %d are accepted: omit "+
+			"%s, use fewer %s%s", names, except, wildcards, maxWildcardPatterns, except, names, or("at most %d prefixes each", maxWildcardPatterns)), nil)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -42,6 +43,10 @@ type AlarmTriage struct {
 	topics               []awssns.ITopic // that it and its self-alarms send to
 	notifyRecovery       bool
 	mayConfirm           bool // the orchestrator may ask CloudWatch about alarms
+	members              config.Members
+	memberBus            awsevents.IEventBus // nil without the prop Members
+	memberBusName        string
+	reads                AlarmTriageProps // the props that grant the tool its reads
 
 	path            string  // of the construct
 	orchestratorARN *string // a token
@@ -70,9 +75,10 @@ func NewAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 
 // newAlarmTriage is NewAlarmTriage at a given time, which decides which models are retired.
 func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriageProps, now time.Time) *AlarmTriage {
-	panicOn(append(validateScope(scope, id), validate(props)...))
+	panicOn(append(validateScope("NewAlarmTriage", scope, id), validate(scope, props)...))
 	p := withDefaults(props)
 	t := &AlarmTriage{
+		members: memberSettings(p.Members, *awscdk.Stack_Of(scope).Account()), memberBusName: *memberBusName(p), reads: readsOf(p),
 		topics: topicsOf(p), notifyRecovery: *p.NotifyRecovery, attachments: map[string]*attachment{}, shared: map[*AlarmTriage][]string{},
 		uses: map[string][]string{}, reach: map[awscdk.Stack]string{}, cycles: map[awscdk.Stack]bool{},
 	}
@@ -96,6 +102,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 
 	// The tool runs the model's code. Its role is denied the storage above.
 	t.toolRole = t.newToolRole(p)
+	t.allowMembers(p)
 	t.tool = t.newTool(p)
 
 	// The orchestrator calls the tool. Its role starts without any permission.
@@ -122,9 +129,11 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.allowNetworkToLambda(p)
 	t.connectVpc(p)
 
-	// Every alarm of this account and Region may start the orchestrator, and so may the self-check's schedule.
+	// Every alarm of this account and Region may start the orchestrator, and so may the self-check's schedule and the alarms
+	// of member accounts.
 	t.allowAlarms()
 	t.scheduleSelfCheck(p)
+	t.receiveMemberAlarms(p)
 
 	// Optional monitoring of AlarmTriage itself.
 	t.addDashboard(p)
@@ -325,7 +334,9 @@ func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
 	if p.ToolLayers != nil {
 		layers = append(layers, *p.ToolLayers...)
 	}
-	env := toolSettings(p).Environment()
+	settings := toolSettings(p)
+	settings.Members = t.members
+	env := settings.Environment()
 	env["AWS_LAMBDA_EXEC_WRAPPER"] = "/var/task/" + toolExecutable
 
 	props := t.functionProps(p, "tool-lambda")
@@ -408,6 +419,7 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 	settings.Prices = pricesJSON(awscdk.Stack_Of(t), p.ModelPrices)
 	settings.AccountNames, settings.TimeZone = t.accountNames(p.AccountNames), deref(p.TimeZone)
 	settings.MaxCostUSDPerDay = *p.MaxCostUsdPerDay
+	settings.ConsoleURL, settings.Members = deref(p.ConsoleUrl), t.members
 
 	props := t.functionProps(p, "triage-handler")
 	props.Description = jsii.String("Investigates CloudWatch alarms with an AI model and reports what it found")

@@ -592,6 +592,10 @@ var goldenVariants = []struct {
 		p.OnFailureQueue = awssqs.NewQueue(stack, jsii.String("Failed"), nil)
 		p.CompletionEventBus = awsevents.NewEventBus(stack, jsii.String("Bus"), nil)
 	}},
+	{"members", func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+		p.Members = &alarmtriage.Members{Accounts: jsii.Strings("444455556666", "777788889999")}
+		p.ConsoleUrl = jsii.String("https://example.awsapps.com/start/#/console?account_id={account}&role_name=ReadOnly&destination={url}")
+	}},
 	{"isolated", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 		p.Vpc = awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Vpc"), &awsec2.VpcAttributes{
 			VpcId: jsii.String("vpc-0a1b2c3d"), AvailabilityZones: jsii.Strings("eu-west-1a", "eu-west-1b"), VpcCidrBlock: jsii.String("10.0.0.0/16"),

@@ -84,6 +84,7 @@ func TestDocs_PropsMatchTheCode(t *testing.T) {
 	for name, file := range map[string]string{
 		"AlarmTriageProps": "props.go", "AlarmFilter": "attach_sources.go",
 		"EventRuleProps": "attach_sources.go", "AlarmTopicProps": "attach_sources.go",
+		"Members": "members.go", "AlarmTriageMemberProps": "member.go",
 	} {
 		assertGenerated(t, "docs/construct.md", name, propsTable(t, file, name))
 	}
@@ -207,6 +208,12 @@ func TestDocs_CoverEachPropAndAccessorOnce(t *testing.T) {
 	require.NotEmpty(t, props)
 	require.NotEmpty(t, accessors)
 	want := map[string]int{"Tags": 1} // it is also a prop of EventRuleProps
+	member := reflect.TypeFor[alarmtriage.AlarmTriageMemberProps]()
+	for i := range member.NumField() {
+		if name := member.Field(i).Name; slices.Contains(props, name) {
+			want[name]++
+		}
+	}
 	for _, name := range slices.Concat(props, accessors) {
 		want[name]++ // a prop and a method may have the same name
 	}

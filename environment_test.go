@@ -106,7 +106,7 @@ func TestEnvironments_TextsFitWithTheLongestOtherValues(t *testing.T) {
 // A pattern is JSON within JSON in the environment, so each backslash becomes four.
 func TestValidate_CountsTheEscapesOfPatterns(t *testing.T) {
 	pattern := strings.Repeat(`\d`, 300) // 600 bytes, and 1,500 in the environment
-	problems := validate(&AlarmTriageProps{RedactPatterns: &[]*string{&pattern, &pattern}})
+	problems := validate(nil, &AlarmTriageProps{RedactPatterns: &[]*string{&pattern, &pattern}})
 	assert.Contains(t, strings.Join(problems, "\n"), "must have at most 2400 bytes together as JSON, because they share the function's "+
 		"environment, got 3013")
 }

@@ -370,11 +370,11 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 			stack := stackIn(app, "S", "eu-west-1")
 			triageNamed(stack, "A", named)
 			triageNamed(stack, "B", named)
-		}, `alarmtriage: ResourcePrefix and ResourceSuffix give AlarmTriage S/B the same names as AlarmTriage S/A, such as the role "prod-triage-role", and an account can have each role and dashboard only once, in whatever Region: set another ResourcePrefix, or a ResourceSuffix such as the Region`},
+		}, `alarmtriage: ResourcePrefix and ResourceSuffix give AlarmTriage S/B the same names as AlarmTriage S/A, such as the role "prod-tool-role", and an account can have each role and dashboard only once, in whatever Region: set another ResourcePrefix, or a ResourceSuffix such as the Region`},
 		{"the same names in two Regions", func(app awscdk.App) {
 			triageNamed(stackIn(app, "Ireland", "eu-west-1"), "Triage", named)
 			triageNamed(stackIn(app, "Virginia", "us-east-1"), "Triage", named)
-		}, `alarmtriage: ResourcePrefix and ResourceSuffix give AlarmTriage Virginia/Triage the same names as AlarmTriage Ireland/Triage, such as the role "prod-triage-role"`},
+		}, `alarmtriage: ResourcePrefix and ResourceSuffix give AlarmTriage Virginia/Triage the same names as AlarmTriage Ireland/Triage, such as the role "prod-tool-role"`},
 		{"a service in upper case", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.ToolDeniedActions = jsii.Strings("CloudTrail:LookupEvents")
 		}), `alarmtriage: ToolDeniedActions must contain IAM actions whose service is in lower case, such as "cloudtrail:LookupEvents", got "CloudTrail:LookupEvents"`},
@@ -491,7 +491,7 @@ func TestSameNames_OfUnknownAccountsAreAWarning(t *testing.T) {
 		}
 		return found
 	}
-	assert.Equal(t, []string{`/B/Triage alarmtriage:same-names: alarmtriage: it has the same names as AlarmTriage A/Triage, such as the role "prod-triage-role", and an account can have each role and dashboard only once, in whatever Region: set another ResourcePrefix, or a ResourceSuffix such as the Region, unless both are deployed to different accounts`}, warnings("B"))
+	assert.Equal(t, []string{`/B/Triage alarmtriage:same-names: alarmtriage: it has the same names as AlarmTriage A/Triage, such as the role "prod-tool-role", and an account can have each role and dashboard only once, in whatever Region: set another ResourcePrefix, or a ResourceSuffix such as the Region, unless both are deployed to different accounts`}, warnings("B"))
 	assert.Empty(t, warnings("A"))
 	assert.Empty(t, warnings("C"))
 }

@@ -9,14 +9,14 @@ import (
 
 // place is where AlarmTriage's physical names must be unique.
 type place struct {
-	role    string // name of the orchestrator's role, which contains prefix and suffix; empty if CloudFormation names it
+	role    string // name of a role, which contains prefix and suffix; empty if CloudFormation names the roles
 	stack   string // path
 	account string // may be a token
 }
 
 func placeOf(scope constructs.Construct, p *AlarmTriageProps) place {
 	stack := awscdk.Stack_Of(scope)
-	return place{role: deref(physicalName(p, "triage-role")), stack: *stack.Node().Path(), account: *stack.Account()}
+	return place{role: deref(toolRoleName(p)), stack: *stack.Node().Path(), account: *stack.Account()}
 }
 
 // rejectNames panics if another AlarmTriage of the app has the same physical names. The names of roles and dashboards

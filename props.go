@@ -119,8 +119,8 @@ type AlarmTriageProps struct {
 	// Instructions and runbooks
 
 	// Facts that an engineer new to your system needs; the model reads them. At most 2,000 characters, and at
-	// most 2,400 bytes as JSON together with ModelPrices, FallbackModelIds, RedactPatterns, and AccountNames. Default:
-	// none.
+	// most 2,400 bytes as JSON together with ModelPrices, FallbackModelIds, RedactPatterns, AccountNames,
+	// ConsoleUrl, and Members. Default: none.
 	Instructions *string
 	// Path of a text file with more instructions. It is deployed with the stack, and its first 64 KB are
 	// read at each investigation. Can't be combined with InstructionsObject. Default: none.
@@ -267,7 +267,7 @@ type AlarmTriageProps struct {
 	// Base of the tool's permissions. Default: ToolPermissions_READ_ONLY_ACCESS.
 	ToolPermissions ToolPermissions
 	// IAM actions that the tool is denied in addition to the built-in denies. At most 3,800 bytes as JSON
-	// together with ToolDeniedResources, ToolAllowedActions, ToolAllowedAccounts, and RedactPatterns.
+	// together with ToolDeniedResources, ToolAllowedActions, ToolAllowedAccounts, RedactPatterns, and Members.
 	// Default: none.
 	ToolDeniedActions *[]*string
 	// ARNs of resources that the tool must not read, such as a log group with customers' data. `*` and `?` are
@@ -297,6 +297,12 @@ type AlarmTriageProps struct {
 	// Permissions boundary of both roles. Default: none.
 	PermissionsBoundary awsiam.IManagedPolicy
 
+	// Other accounts
+
+	// Accounts whose alarms are investigated with the data of these accounts. Each deploys an AlarmTriageMember.
+	// Default: none; only this account is read.
+	Members *Members
+
 	// Notifications
 
 	// A topic that receives each report as a custom notification of Amazon Q Developer in chat
@@ -305,6 +311,11 @@ type AlarmTriageProps struct {
 	// Names of accounts by their IDs, such as "123456789012": "prod", for subjects and first lines. At most 50 characters
 	// each; they share the 2,400 bytes of Instructions. Default: none; reports show the ID only.
 	AccountNames *map[string]*string
+	// Template of the links to the AWS console, such as the start URL of IAM Identity Center, which signs people in to the
+	// alarm's account: `https://example.awsapps.com/start/#/console?account_id={account}&role_name=ReadOnly&destination={url}`.
+	// `{account}` is the account's ID, and `{url}` the encoded address in the console. It shares the 2,400 bytes of Instructions.
+	// Default: the addresses in the console, which open in the account that the reader is signed in to.
+	ConsoleUrl *string
 	// IANA name of your time zone, such as `Europe/Berlin`. Reports show times in this zone, with UTC in parentheses;
 	// programs and the texts of AWS and of the model keep UTC. Default: UTC.
 	TimeZone *string

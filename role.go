@@ -65,22 +65,30 @@ var logReads = []string{
 	"logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:Get*", "logs:StartLiveTail", "logs:StartQuery", "logs:Unmask",
 }
 
-// newToolRole returns the role under which the model's code runs. Its permissions are ReadOnlyAccess or the
-// allow list, minus the denies.
+// newToolRole returns the role under which the model's code runs. Its permissions are the reads of the tool, without
+// AlarmTriage's own resources.
 func (t *AlarmTriage) newToolRole(p *AlarmTriageProps) awsiam.Role {
 	role := awsiam.NewRole(t, jsii.String("ToolRole"), &awsiam.RoleProps{
-		RoleName:            physicalName(p, "tool-role"),
+		RoleName:            toolRoleName(p),
 		Description:         jsii.String("What the investigating model's code may read"),
 		AssumedBy:           awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 		PermissionsBoundary: p.PermissionsBoundary,
 	})
+	grantToolReads(t, role, p)
+	denyTriageResources(t, role, t.resources(p))
+	t.toolLogGroup.GrantWrite(role)
+	return role
+}
+
+// grantToolReads grants a role what the model's code may read in an account, AlarmTriage's or a member's: ReadOnlyAccess or
+// the allow list, minus the denies.
+func grantToolReads(scope constructs.Construct, role awsiam.Role, p *AlarmTriageProps) {
 	if p.ToolPermissions == ToolPermissions_ALLOW_LIST {
-		allowTriageReads(t, role)
+		allowTriageReads(scope, role)
 	} else {
 		role.AddManagedPolicy(awsiam.ManagedPolicy_FromAwsManagedPolicyName(jsii.String("ReadOnlyAccess")))
 	}
-	denySensitiveReads(t, role, p)
-	denyTriageResources(t, role, t.resources(p))
+	denySensitiveReads(scope, role, p)
 	if p.ToolAllowedActions != nil && len(*p.ToolAllowedActions) > 0 {
 		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Sid:       jsii.String("AllowedByTheUser"),
@@ -96,8 +104,6 @@ func (t *AlarmTriage) newToolRole(p *AlarmTriageProps) awsiam.Role {
 			Resources: withParts(*p.ToolDeniedResources),
 		}))
 	}
-	t.toolLogGroup.GrantWrite(role)
-	return role
 }
 
 // withParts returns the ARNs of resources and of what is below them, such as the streams of a log group, the objects of a
@@ -114,19 +120,19 @@ func withParts(arns []*string) *[]*string {
 	return &all
 }
 
-// maxPolicyActions is the number of characters of actions in one managed policy. IAM's limit for the whole
+// maxPolicyActions is the number of characters of actions, or of ARNs, in one managed policy. IAM's limit for the whole
 // policy is 6,144 characters ("IAM and STS character limits").
 const maxPolicyActions = 5000
 
-// inPolicies splits actions into one list per managed policy.
-func inPolicies(actions []string) [][]string {
+// inPolicies splits actions, or ARNs, into one list per managed policy.
+func inPolicies(texts []string) [][]string {
 	const quotesAndComma = 3
 	lists, used := [][]string{nil}, 0
-	for _, action := range actions {
-		if used += len(action) + quotesAndComma; used > maxPolicyActions {
-			lists, used = append(lists, nil), len(action)+quotesAndComma
+	for _, text := range texts {
+		if used += len(text) + quotesAndComma; used > maxPolicyActions {
+			lists, used = append(lists, nil), len(text)+quotesAndComma
 		}
-		lists[len(lists)-1] = append(lists[len(lists)-1], action)
+		lists[len(lists)-1] = append(lists[len(lists)-1], text)
 	}
 	return lists
 }

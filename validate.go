@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -52,8 +53,8 @@ var (
 )
 
 // validate returns every problem of the props as the user passed them, sorted. The groups are those of
-// AlarmTriageProps.
-func validate(p *AlarmTriageProps) []string {
+// AlarmTriageProps. scope may be invalid.
+func validate(scope constructs.Construct, p *AlarmTriageProps) []string {
 	if p == nil {
 		return []string{"props are missing: AlarmTriageProps needs at least NotificationTopic"}
 	}
@@ -70,6 +71,7 @@ func validate(p *AlarmTriageProps) []string {
 	l.logs(p)
 	l.network(p)
 	l.permissions(p)
+	l.members(scope, p.Members)
 	l.notifications(p)
 	l.monitoring(p)
 	l.environments(p)
@@ -129,18 +131,18 @@ func unresolved(value any) bool {
 	return *awscdk.Token_IsUnresolved(value)
 }
 
-// validateScope returns every problem of the arguments of NewAlarmTriage other than its props.
-func validateScope(scope constructs.Construct, id *string) []string {
+// validateScope returns every problem of the arguments of a function that creates a construct, other than its props.
+func validateScope(function string, scope constructs.Construct, id *string) []string {
 	var l problems
 	if deref(id) == "" {
-		l.add("NewAlarmTriage needs an id, which is unique within its scope, got none")
+		l.add("%s needs an id, which is unique within its scope, got none", function)
 	}
 	switch {
 	case isNil(scope):
-		l.add("NewAlarmTriage needs a scope, such as a stack, got nil")
+		l.add("%s needs a scope, such as a stack, got nil", function)
 	case !slices.ContainsFunc(*scope.Node().Scopes(), func(c constructs.IConstruct) bool { return *awscdk.Stack_IsStack(c) }):
-		l.add("NewAlarmTriage needs a scope that is a stack or within one, got %q, which contains the stacks: create a stack with "+
-			"awscdk.NewStack, and pass it", *scope.Node().Path())
+		l.add("%s needs a scope that is a stack or within one, got %q, which contains the stacks: create a stack with "+
+			"awscdk.NewStack, and pass it", function, *scope.Node().Path())
 	}
 	return l
 }
@@ -507,6 +509,7 @@ func (l *problems) notifications(p *AlarmTriageProps) {
 			}
 		}
 	}
+	l.consoleURL(p.ConsoleUrl)
 	if zone := p.TimeZone; zone != nil && !unresolved(zone) {
 		if _, err := timezone.Load(*zone); err != nil || *zone == "" {
 			l.add("TimeZone must be an IANA name such as Europe/Berlin, got %q", *zone)
@@ -516,6 +519,23 @@ func (l *problems) notifications(p *AlarmTriageProps) {
 		l.add("OnFailureQueue must be a standard queue: Lambda can't send to FIFO queues")
 	}
 }
+
+// consoleURL checks the template of the links to the console.
+func (l *problems) consoleURL(template *string) {
+	if template == nil || unresolved(template) {
+		return
+	}
+	filled := consoleURLPlaceholders.Replace(*template)
+	address, err := url.Parse(filled)
+	if err != nil || address.Scheme != "https" || address.Host == "" || strings.ContainsAny(filled, "{}\"<> \n") || filled == *template ||
+		!strings.Contains(*template, "{account}") || !strings.Contains(*template, "{url}") {
+		l.add("ConsoleUrl must be an https address with {account} and {url} and no other braces, such as "+
+			"\"https://example.awsapps.com/start/#/console?account_id={account}&role_name=ReadOnly&destination={url}\", got %q", *template)
+	}
+}
+
+// consoleURLPlaceholders fills the template of the links to the console, for its check.
+var consoleURLPlaceholders = strings.NewReplacer("{account}", "111122223333", "{url}", "https%3A%2F%2Fconsole.aws.amazon.com")
 
 // isAccountName reports whether a text can name an account in a subject.
 func isAccountName(name string) bool {
@@ -536,18 +556,24 @@ func (l *problems) monitoring(p *AlarmTriageProps) {
 // fail.
 func (l *problems) environments(p *AlarmTriageProps) {
 	patterns := nilIfEmpty(jsonOf(p.RedactPatterns)) // JSON within JSON, with two levels of escapes
-	if size := jsonSize(p.Instructions, p.ModelPrices, p.FallbackModelIds, patterns, nilIfEmpty(namesJSON(p.AccountNames))); size > maxOrchestratorTexts {
-		l.add("Instructions, ModelPrices, FallbackModelIds, RedactPatterns, and AccountNames must have at most %d bytes together as JSON, because "+
+	members := nilIfEmpty(membersText(p.Members))
+	if size := jsonSize(p.Instructions, p.ModelPrices, p.FallbackModelIds, patterns, nilIfEmpty(namesJSON(p.AccountNames)), p.ConsoleUrl, members); size > maxOrchestratorTexts {
+		l.add("Instructions, ModelPrices, FallbackModelIds, RedactPatterns, AccountNames, ConsoleUrl, and Members must have at most %d bytes together as JSON, because "+
 			"they share the function's environment, got %d: move longer instructions to InstructionsFile or InstructionsObject",
 			maxOrchestratorTexts, size)
 	}
-	if size := jsonSize(p.ToolDeniedResources); size > maxDeniedResources {
+	l.deniedResources(p.ToolDeniedResources)
+	if size := jsonSize(p.ToolAllowedActions, p.ToolDeniedActions, p.ToolDeniedResources, p.ToolAllowedAccounts, patterns, members); size > maxToolTexts {
+		l.add("ToolAllowedActions, ToolDeniedActions, ToolDeniedResources, ToolAllowedAccounts, RedactPatterns, and Members must have at most %d bytes together as JSON, because they "+
+			"share the function's environment, got %d: use wildcards to combine actions", maxToolTexts, size)
+	}
+}
+
+// deniedResources checks that the denied resources fit into the policy of a role.
+func (l *problems) deniedResources(resources *[]*string) {
+	if size := jsonSize(resources); size > maxDeniedResources {
 		l.add("ToolDeniedResources must have at most %d bytes as JSON, because the role's policy contains each of them three times, got %d: "+
 			"use wildcards to combine resources", maxDeniedResources, size)
-	}
-	if size := jsonSize(p.ToolAllowedActions, p.ToolDeniedActions, p.ToolDeniedResources, p.ToolAllowedAccounts, patterns); size > maxToolTexts {
-		l.add("ToolAllowedActions, ToolDeniedActions, ToolDeniedResources, ToolAllowedAccounts, and RedactPatterns must have at most %d bytes together as JSON, because they "+
-			"share the function's environment, got %d: use wildcards to combine actions", maxToolTexts, size)
 	}
 }
 

@@ -110,7 +110,7 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 				names[fmt.Sprintf("1111222233%02d", i)] = jsii.String("account of the payments team")
 			}
 			p.AccountNames = &names
-		}, "RedactPatterns, and AccountNames must have at most 2400 bytes together"},
+		}, "AccountNames, ConsoleUrl, and Members must have at most 2400 bytes together"},
 		{"negative money", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsdPerDay = jsii.Number(-1) }, "MaxCostUsdPerDay must be at least 0, got -1"},
 		{"infinite money", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsdPerDay = jsii.Number(math.Inf(1)) }, "MaxCostUsdPerDay must be at least 0, got +Inf"},
 		{"infinite tokens", func(p *alarmtriage.AlarmTriageProps) { p.MaxTokens = jsii.Number(math.Inf(1)) }, "MaxTokens must be a whole number of at least 10000, got +Inf"},
@@ -148,7 +148,7 @@ func TestValidate_BoundsDeniedResources(t *testing.T) {
 			p.ToolDeniedResources, p.RedactPatterns = jsii.Strings(arn), jsii.Strings(strings.Repeat("x", 900))
 		})
 	})
-	assert.Contains(t, message, "RedactPatterns must have at most 3800 bytes together as JSON")
+	assert.Contains(t, message, "RedactPatterns, and Members must have at most 3800 bytes together as JSON")
 }
 
 func TestValidate_ReportsProblemsInListsNamesAndSizes(t *testing.T) {
@@ -176,7 +176,7 @@ func TestValidate_ReportsProblemsInListsNamesAndSizes(t *testing.T) {
 		`Tags must have values, got none for "team"`, "ToolLayers must contain layers", "SecurityGroups must contain security groups",
 		"ToolAllowedActions must contain IAM actions", "RedactPatterns must contain RE2 regular expressions",
 		`ModelPrices must have Input and Output for "a"`, `ModelPrices must be at least 0, got -1 for "b"`,
-		"Instructions, ModelPrices, FallbackModelIds, RedactPatterns, and AccountNames must have at most 2400 bytes together", "ToolAllowedActions, ToolDeniedActions, ToolDeniedResources, ToolAllowedAccounts, and RedactPatterns must have at most 3800 bytes",
+		"Instructions, ModelPrices, FallbackModelIds, RedactPatterns, AccountNames, ConsoleUrl, and Members must have at most 2400 bytes together", "ToolAllowedActions, ToolDeniedActions, ToolDeniedResources, ToolAllowedAccounts, RedactPatterns, and Members must have at most 3800 bytes",
 		"ResourcePrefix and ResourceSuffix must have at most 35 characters together, because a bucket's name contains both, got 36",
 		"InvestigationWindow must be a whole number of seconds", `Guardrail.GuardrailVersion must be a number or DRAFT, got "latest"`,
 		"OnFailureQueue must be a standard queue",

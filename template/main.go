@@ -1,10 +1,11 @@
-// Command template writes the CloudFormation template of a release and its three zip files: those of the two functions, and
-// that of the tool's Python layer. docs/template.md describes how to use them.
+// Command template writes the CloudFormation templates of a release and its three zip files. One template has the construct
+// AlarmTriage, and needs the zip files: those of the two functions, and that of the tool's Python layer. The other one has the
+// construct AlarmTriageMember. docs/template.md describes how to use them.
 //
 //	make template
 //
 // The program synthesizes the construct with every option of the template, and once without each of them. Where these
-// templates differ, the result has a condition. The test of this package compares the result with the construct.
+// templates differ, the result has a condition. The test of this package compares the results with the constructs.
 package main
 
 import (
@@ -51,8 +52,12 @@ func write(out, version, arch string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	synthesize(dir, architecture, true)
-	result, err := read(dir)
+	triage, member := triageDesign(), memberDesign()
+	result, err := triage.generate(dir, architecture, true)
+	if err != nil {
+		return err
+	}
+	ofMember, err := member.generate(filepath.Join(dir, member.stackID), architecture, false)
 	if err != nil {
 		return err
 	}
@@ -77,27 +82,41 @@ func write(out, version, arch string) error {
 			return err
 		}
 	}
-	result["Description"] = "alarmtriage " + version + ": an AI model investigates CloudWatch alarms and reports the cause"
-	text, err := json.MarshalIndent(result, "", " ")
+	if err := triage.write(out, version, result); err != nil {
+		return err
+	}
+	return member.write(out, version, ofMember)
+}
+
+// write writes a template.
+func (d design) write(out, version string, result template) error {
+	result["Description"] = "alarmtriage " + version + ": " + d.description
+	text, err := json.MarshalIndent(result, "", d.indent)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(out, "alarmtriage-"+version+"-template.json"), append(text, '\n'), 0o644)
+	return os.WriteFile(filepath.Join(out, "alarmtriage-"+version+"-"+d.file+".json"), append(text, '\n'), 0o644)
+}
+
+// generate synthesizes the stacks of a template into folders of a directory, and returns the template.
+func (d design) generate(dir string, architecture awslambda.Architecture, build bool) (template, error) {
+	d.synthesize(dir, architecture, build)
+	return d.read(dir)
 }
 
 // read combines the templates that synthesize wrote.
-func read(dir string) (template, error) {
-	on, err := readTemplate(filepath.Join(dir, full))
+func (d design) read(dir string) (template, error) {
+	on, err := d.readTemplate(filepath.Join(dir, full))
 	if err != nil {
 		return nil, err
 	}
 	off := map[string]template{}
-	for _, o := range options() {
-		if off[o.condition], err = readTemplate(filepath.Join(dir, o.condition)); err != nil {
+	for _, o := range d.options {
+		if off[o.condition], err = d.readTemplate(filepath.Join(dir, o.condition)); err != nil {
 			return nil, err
 		}
 	}
-	return combine(on, off)
+	return d.combine(on, off)
 }
 
 // packageOf returns the name of the package that a resource uses; empty: it uses none.

@@ -169,7 +169,8 @@ func has(list []any, element any) bool {
 	return slices.ContainsFunc(list, func(other any) bool { return identity(other) == identity(element) })
 }
 
-// identity returns what names an element of a list: the id of a statement or a rule, or the whole element.
+// identity returns what names an element of a list: the id of a statement or a rule, a statement without its condition, or
+// the whole element.
 func identity(element any) string {
 	object, _ := element.(map[string]any)
 	for _, key := range []string{"Sid", "Id"} {
@@ -177,19 +178,29 @@ func identity(element any) string {
 			return key + " " + name
 		}
 	}
+	if object["Effect"] != nil && object["Condition"] != nil {
+		statement := maps.Clone(object)
+		delete(statement, "Condition")
+		return canonical(statement)
+	}
 	return canonical(element)
 }
 
 // combine returns one template for every combination of options. It gets the template with all options, and those without
 // one of them.
-func combine(on template, off map[string]template) (template, error) {
+func (d design) combine(on template, off map[string]template) (template, error) {
 	conditions := map[string]any{}
-	combined := template{"Parameters": on["Parameters"], "Mappings": on["Mappings"], "Outputs": on["Outputs"], "Metadata": console()}
-	for _, o := range options() {
+	combined := template{"Parameters": on["Parameters"], "Metadata": d.console()}
+	for _, section := range []string{"Mappings", "Outputs"} {
+		if on[section] != nil {
+			combined[section] = on[section]
+		}
+	}
+	for _, o := range d.options {
 		conditions[o.condition] = o.when
 	}
 	// The mappings of the default models only exist without BedrockModelIds.
-	for _, o := range options() {
+	for _, o := range d.options {
 		mappings, _ := off[o.condition]["Mappings"].(map[string]any)
 		for id, mapping := range mappings {
 			all, _ := combined["Mappings"].(map[string]any)
@@ -205,7 +216,7 @@ func combine(on template, off map[string]template) (template, error) {
 	}
 	resources := map[string]any{}
 	for id, resource := range on.resources() {
-		merged, needed, err := combineResource(id, resource, off)
+		merged, needed, err := d.combineResource(id, resource, off)
 		if err != nil {
 			return nil, fmt.Errorf("resource %s: %w", id, err)
 		}
@@ -214,7 +225,7 @@ func combine(on template, off map[string]template) (template, error) {
 		}
 		resources[id] = merged
 	}
-	for _, o := range options() {
+	for _, o := range d.options {
 		for id := range off[o.condition].resources() {
 			if resources[id] == nil {
 				return nil, fmt.Errorf("resource %s only exists without %s", id, o.condition)
@@ -226,9 +237,9 @@ func combine(on template, off map[string]template) (template, error) {
 }
 
 // combineResource merges a resource. It returns the conditions without which the resource does not exist.
-func combineResource(id string, on map[string]any, off map[string]template) (merged map[string]any, needed []string, err error) {
+func (d design) combineResource(id string, on map[string]any, off map[string]template) (merged map[string]any, needed []string, err error) {
 	var alternatives []alternative
-	for _, o := range options() {
+	for _, o := range d.options {
 		resource, exists := off[o.condition].resources()[id]
 		if !exists {
 			needed = append(needed, o.condition)

@@ -46,7 +46,7 @@ const (
 	bucketPattern = `[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]`
 	folderPattern = `[^/].*/`
 	// Between the prefixes are commas without spaces.
-	namesPattern = `\*|[^,*\s][^,*]*(,[^,*\s][^,*]*){0,4}`
+	namesPattern = `[^,*\s][^,*]*(,[^,*\s][^,*]*){0,4}`
 )
 
 // parameter is a parameter of the template.
@@ -68,11 +68,26 @@ type parameter struct {
 	optional bool
 }
 
-// Groups of parameters, in the order of the console.
-var groups = []string{"Code", "Notifications", "Alarms", "Model", "Limits", "Storage and logs", "Monitoring"}
+// triageDesign returns the design of the template with the construct AlarmTriage.
+func triageDesign() design {
+	parameters := triageParameters()
+	return design{
+		stackID: "AlarmTriage", file: "template", indent: " ", parameters: parameters,
+		description: "an AI model investigates CloudWatch alarms and reports the cause",
+		groups:      []string{"Code", "Notifications", "Alarms", "Model", "Limits", "Storage and logs", "Monitoring"},
+		options:     slices.Concat(optionsOf(parameters), modelOptions(), alarmOptions()),
+		create: func(d *deployment) map[string]*string {
+			triage := alarmtriage.NewAlarmTriage(d.stack, jsii.String("Triage"), d.props)
+			for _, f := range d.later {
+				f(triage)
+			}
+			return outputsOf(triage)
+		},
+	}
+}
 
-// parameters returns all parameters of the template, in the order of the console.
-func parameters() []parameter {
+// triageParameters returns the parameters of the template with the construct AlarmTriage, in the order of the console.
+func triageParameters() []parameter {
 	topic := func(p parameter, set func(*alarmtriage.AlarmTriageProps, awssns.ITopic)) parameter {
 		p.group, p.kind, p.pattern, p.hint = "Notifications", "String", topicPattern, "the ARN of an SNS topic"
 		p.set = func(d *deployment, value awscdk.CfnParameter) {
@@ -119,7 +134,7 @@ func parameters() []parameter {
 				d.props.OnFailureQueue = awssqs.Queue_FromQueueArn(d.stack, jsii.String("OnFailureQueue"), value.ValueAsString())
 			}},
 
-		{name: alarmNamePrefixes, group: "Alarms", label: "Prefixes of alarm names", kind: "String", pattern: namesPattern,
+		{name: alarmNamePrefixes, group: "Alarms", label: "Prefixes of alarm names", kind: "String", pattern: `\*|` + namesPattern,
 			hint: "empty, *, or at most five prefixes with commas and without spaces between them",
 			description: "Alarms of this account and Region whose name begins with one of these prefixes start investigations, without an action. " +
 				"* means every alarm. Empty: only alarms with the output OrchestratorArn as an action do."},
@@ -239,10 +254,10 @@ func fn(name string, arguments ...any) map[string]any {
 
 func not(condition any) map[string]any { return fn("Not", condition) }
 
-// options returns the options of the template. An option comes before the one that it is within.
-func options() []option {
+// optionsOf returns an option for each optional parameter.
+func optionsOf(parameters []parameter) []option {
 	var all []option
-	for _, p := range parameters() {
+	for _, p := range parameters {
 		if !p.optional {
 			continue
 		}
@@ -251,7 +266,7 @@ func options() []option {
 			turnOn: func(d *deployment) { p.set(d, d.values[p.name]) },
 		})
 	}
-	return slices.Concat(all, modelOptions(), alarmOptions())
+	return all
 }
 
 // modelOptions returns the options of BedrockModelIds: the first model, which replaces all default models, and the second.
@@ -273,16 +288,8 @@ func modelOptions() []option {
 // alarmOptions returns the options of AlarmNamePrefixes: a rule for every alarm, a rule for alarms by name, and each prefix
 // of that rule except the first.
 func alarmOptions() []option {
-	const byName = "AlarmsByName"
-	var all []option
-	for i := 1; i < maxNamePrefixes; i++ {
-		all = append(all, option{
-			condition: fmt.Sprintf("%s%d", byName, i+1), within: byName, when: not(fn("Equals", item(alarmNamePrefixes, i, maxNamePrefixes), "")),
-			turnOn: func(d *deployment) { d.prefixes = append(d.prefixes, i) },
-		})
-	}
 	isEvery := fn("Equals", ref(alarmNamePrefixes), everyAlarm)
-	return append(all,
+	return append(prefixOptions(),
 		option{condition: byName, when: fn("And", not(fn("Equals", ref(alarmNamePrefixes), "")), not(isEvery)), turnOn: func(d *deployment) {
 			d.prefixes = append(d.prefixes, 0)
 			d.after(func(triage *alarmtriage.AlarmTriage) {
@@ -294,6 +301,21 @@ func alarmOptions() []option {
 		}})
 }
 
+// byName is the condition that alarms are selected by the prefixes of their names.
+const byName = "AlarmsByName"
+
+// prefixOptions returns an option for each prefix of AlarmNamePrefixes except the first.
+func prefixOptions() []option {
+	var all []option
+	for i := 1; i < maxNamePrefixes; i++ {
+		all = append(all, option{
+			condition: fmt.Sprintf("%s%d", byName, i+1), within: byName, when: not(fn("Equals", item(alarmNamePrefixes, i, maxNamePrefixes), "")),
+			turnOn: func(d *deployment) { d.prefixes = append(d.prefixes, i) },
+		})
+	}
+	return all
+}
+
 // item returns an expression for an item of a parameter with commas. It is empty if there is no such item.
 func item(parameter string, index, most int) map[string]any {
 	padded := fn("Join", "", []any{ref(parameter), strings.Repeat(",", most-1)})
@@ -301,21 +323,21 @@ func item(parameter string, index, most int) map[string]any {
 }
 
 // console returns the metadata by which the console groups and labels the parameters.
-func console() map[string]any {
+func (d design) console() map[string]any {
 	var grouped []any
 	labels := map[string]any{}
-	for _, group := range groups {
+	for _, group := range d.groups {
 		var names []any
-		for _, p := range parameters() {
+		for _, p := range d.parameters {
 			if p.group == group {
 				names = append(names, p.name)
 			}
 		}
 		grouped = append(grouped, map[string]any{"Label": map[string]any{"default": group}, "Parameters": names})
 	}
-	for _, p := range parameters() {
+	for _, p := range d.parameters {
 		labels[p.name] = map[string]any{"default": p.label}
-		if !slices.Contains(groups, p.group) {
+		if !slices.Contains(d.groups, p.group) {
 			panic(fmt.Sprintf("parameter %s is in the unknown group %q", p.name, p.group))
 		}
 	}

@@ -20,16 +20,28 @@ import (
 // self-alarms.
 const stackName = "STACKNAME"
 
-// stackID is the id of the stack. It is part of some logical ids.
-const stackID = "AlarmTriage"
-
 // full is the folder of the stack in which every option is on.
 const full = "full"
 
-// deployment is a stack with the construct.
+// design describes a template that this program writes.
+type design struct {
+	stackID     string // part of some logical ids
+	file        string // the end of the name of the template's file
+	indent      string // of each level of the template's text
+	description string
+	groups      []string // of parameters, in the order of the console
+	parameters  []parameter
+	options     []option // an option comes before the one that it is within
+
+	// create creates the construct and returns the outputs.
+	create func(d *deployment) map[string]*string
+}
+
+// deployment is a stack with a construct.
 type deployment struct {
 	stack    awscdk.Stack
-	props    *alarmtriage.AlarmTriageProps
+	props    *alarmtriage.AlarmTriageProps       // of an AlarmTriage
+	member   *alarmtriage.AlarmTriageMemberProps // of an AlarmTriageMember
 	values   map[string]awscdk.CfnParameter
 	prefixes []int // indexes of the prefixes of AlarmNamePrefixes
 	later    []func(*alarmtriage.AlarmTriage)
@@ -68,54 +80,52 @@ func outputsOf(triage *alarmtriage.AlarmTriage) map[string]*string {
 }
 
 // synthesizeStack writes the stack with the given options to a folder.
-func synthesizeStack(folder string, architecture awslambda.Architecture, build bool, on []option) {
+func (d design) synthesizeStack(folder string, architecture awslambda.Architecture, build bool, on []option) {
 	bundled := []string{}
 	if build {
-		bundled = append(bundled, stackID)
+		bundled = append(bundled, d.stackID)
 	}
 	app := awscdk.NewApp(&awscdk.AppProps{Outdir: &folder, Context: &map[string]any{"aws:cdk:bundling-stacks": bundled}})
-	d := &deployment{props: &alarmtriage.AlarmTriageProps{Architecture: architecture}, values: map[string]awscdk.CfnParameter{}}
-	d.stack = awscdk.NewStack(app, jsii.String(stackID), &awscdk.StackProps{
+	deployed := &deployment{
+		props: &alarmtriage.AlarmTriageProps{Architecture: architecture}, member: &alarmtriage.AlarmTriageMemberProps{CreateRole: jsii.Bool(false)},
+		values: map[string]awscdk.CfnParameter{},
+	}
+	deployed.stack = awscdk.NewStack(app, jsii.String(d.stackID), &awscdk.StackProps{
 		StackName: jsii.String(stackName), AnalyticsReporting: jsii.Bool(false),
 		Synthesizer: awscdk.NewCliCredentialsStackSynthesizer(nil), // the template needs no bootstrapped account
 	})
-	for _, p := range parameters() {
-		d.values[p.name] = p.construct(d.stack)
+	for _, p := range d.parameters {
+		deployed.values[p.name] = p.construct(deployed.stack)
 		if p.set != nil && !p.optional {
-			p.set(d, d.values[p.name])
+			p.set(deployed, deployed.values[p.name])
 		}
 	}
 	for _, o := range on {
-		o.turnOn(d)
+		o.turnOn(deployed)
 	}
-	triage := alarmtriage.NewAlarmTriage(d.stack, jsii.String("Triage"), d.props)
-	for _, f := range d.later {
-		f(triage)
-	}
-	for name, value := range outputsOf(triage) {
-		awscdk.NewCfnOutput(d.stack, jsii.String(name), &awscdk.CfnOutputProps{Value: value})
+	for name, value := range d.create(deployed) {
+		awscdk.NewCfnOutput(deployed.stack, jsii.String(name), &awscdk.CfnOutputProps{Value: value})
 	}
 	app.Synth(nil)
 }
 
 // synthesize writes cloud assemblies into folders of a directory: one with every option, and one without each of them. It
 // builds the functions if build is true.
-func synthesize(dir string, architecture awslambda.Architecture, build bool) {
-	all := options()
-	synthesizeStack(filepath.Join(dir, full), architecture, build, all)
-	for _, o := range all {
-		others := slices.DeleteFunc(slices.Clone(all), func(other option) bool {
+func (d design) synthesize(dir string, architecture awslambda.Architecture, build bool) {
+	d.synthesizeStack(filepath.Join(dir, full), architecture, build, d.options)
+	for _, o := range d.options {
+		others := slices.DeleteFunc(slices.Clone(d.options), func(other option) bool {
 			return other.condition == o.condition || other.within == o.condition
 		})
-		synthesizeStack(filepath.Join(dir, o.condition), architecture, false, others)
+		d.synthesizeStack(filepath.Join(dir, o.condition), architecture, false, others)
 	}
 }
 
 // template is a CloudFormation template.
 type template map[string]any
 
-func readTemplate(assembly string) (template, error) {
-	text, err := os.ReadFile(filepath.Join(assembly, stackID+".template.json"))
+func (d design) readTemplate(assembly string) (template, error) {
+	text, err := os.ReadFile(filepath.Join(assembly, d.stackID+".template.json"))
 	if err != nil {
 		return nil, err
 	}

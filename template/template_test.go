@@ -123,7 +123,7 @@ func synthesizeApp(t *testing.T, chosen []choice) (written template, values map[
 	dir := t.TempDir()
 	cdk := awscdk.NewApp(&awscdk.AppProps{Outdir: &dir, Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
 	a := &app{props: &alarmtriage.AlarmTriageProps{}}
-	a.stack = awscdk.NewStack(cdk, jsii.String(stackID), &awscdk.StackProps{
+	a.stack = awscdk.NewStack(cdk, jsii.String(triageDesign().stackID), &awscdk.StackProps{
 		StackName: jsii.String(stackOfTheUser), Synthesizer: awscdk.NewCliCredentialsStackSynthesizer(nil),
 	})
 	a.props.NotificationTopic = a.topic("oncall")
@@ -144,7 +144,7 @@ func synthesizeApp(t *testing.T, chosen []choice) (written template, values map[
 		awscdk.NewCfnOutput(a.stack, jsii.String(name), &awscdk.CfnOutputProps{Value: value})
 	}
 	cdk.Synth(nil)
-	written, err := readTemplate(dir)
+	written, err := triageDesign().readTemplate(dir)
 	require.NoError(t, err)
 	return written, values
 }
@@ -180,8 +180,8 @@ func selections(n int) [][]int {
 }
 
 func TestTemplate_EqualsTheConstruct(t *testing.T) {
-	dir := t.TempDir()
-	synthesize(dir, awslambda.Architecture_ARM_64(), false)
+	dir, design := t.TempDir(), triageDesign()
+	design.synthesize(dir, awslambda.Architecture_ARM_64(), false)
 	count := len(choices(0))
 	for variation, subset := range selections(count) {
 		var chosen []choice
@@ -196,7 +196,7 @@ func TestTemplate_EqualsTheConstruct(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("%d of %d parameters", len(chosen), count), func(t *testing.T) {
 			t.Log(strings.Join(names, " "))
-			generated, err := read(dir)
+			generated, err := design.read(dir)
 			require.NoError(t, err)
 			written, models := synthesizeApp(t, chosen)
 			want, got := newResolver(written, models), newResolver(generated, values)
@@ -210,11 +210,7 @@ func TestTemplate_EqualsTheConstruct(t *testing.T) {
 }
 
 func TestParameters_AcceptOnlyWhatTheConstructCanUse(t *testing.T) {
-	tests := []struct {
-		parameter string
-		accepted  []string
-		rejected  []string
-	}{
+	tests := []patternTest{
 		{"CodeBucket", []string{"my-code", "my.code"}, []string{"", "My-Code", "a"}},
 		{"CodePrefix", []string{"", "alarmtriage/", "a/b/"}, []string{"/alarmtriage/", "alarmtriage", "/"}},
 		{"NotificationTopicArn", []string{"arn:aws:sns:eu-west-1:111122223333:oncall"}, []string{"", "oncall", "arn:aws:sns:eu-west-1:111122223333:oncall.fifo"}},
@@ -230,8 +226,21 @@ func TestParameters_AcceptOnlyWhatTheConstructCanUse(t *testing.T) {
 		{"AlarmNamePrefixes", []string{"", "*", "prod-", "prod-,shop ", "a,b,c,d,e"}, []string{"a,b,c,d,e,f", "a, b", "*,a", "a,,b", ",a", "a,"}},
 		{"ResourcePrefix", []string{"", "p", "prod-eu", strings.Repeat("a", 20)}, []string{"Prod", "-prod", "prod-", strings.Repeat("a", 21)}},
 	}
+	assertPatterns(t, triageParameters(), tests)
+}
+
+// patternTest has values that a parameter accepts and rejects.
+type patternTest struct {
+	parameter string
+	accepted  []string
+	rejected  []string
+}
+
+// assertPatterns checks the patterns of parameters. Each pattern needs a test.
+func assertPatterns(t *testing.T, parameters []parameter, tests []patternTest) {
+	t.Helper()
 	declared := map[string]parameter{}
-	for _, p := range parameters() {
+	for _, p := range parameters {
 		declared[p.name] = p
 	}
 	for _, test := range tests {
@@ -264,9 +273,17 @@ func TestMerge_RejectsOptionsThatChangeTheSameValue(t *testing.T) {
 }
 
 func TestDocs_ListTheParameters(t *testing.T) {
-	const page, begin, end = "../docs/template.md", "<!-- parameters -->\n", "<!-- end -->\n"
+	assertDocumented(t, "parameters", triageParameters())
+	assertDocumented(t, "member parameters", memberParameters())
+}
+
+// assertDocumented compares a table of docs/template.md with parameters. With -update, it writes the table.
+func assertDocumented(t *testing.T, marker string, parameters []parameter) {
+	t.Helper()
+	const page, end = "../docs/template.md", "<!-- end -->\n"
+	begin := "<!-- " + marker + " -->\n"
 	table := "| group | parameter | default | |\n|---|---|---|---|\n"
-	for _, p := range parameters() {
+	for _, p := range parameters {
 		value := "`" + p.value + "`"
 		switch {
 		case p.required:

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -27,7 +30,7 @@ func commandsOf(t *testing.T, readme string) []string {
 	return blocks
 }
 
-// shellFor returns the environment of a user who has the CDK CLI and this configuration of it, which replaces the
+// shellFor returns the environment of a user who has the AWS CLI, the CDK CLI, and this configuration of it, which replaces the
 // questions that the CLI asks.
 func shellFor(t *testing.T, cloud *moto.Server, settings map[string]any) []string {
 	t.Helper()
@@ -35,8 +38,12 @@ func shellFor(t *testing.T, cloud *moto.Server, settings map[string]any) []strin
 	text, err := json.Marshal(settings)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(home, ".cdk.json"), text, 0o644))
-	env := append(cloud.Environ(), "HOME="+home, "CDK_DISABLE_CLI_TELEMETRY=true",
-		"PATH="+filepath.Join(moto.Root(), "node_modules", ".bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+	python, err := moto.Tool("python")
+	require.NoError(t, err)
+	bin := t.TempDir()
+	program(t, bin, "aws", `exec "`+python+`" -m awscli "$@"`)
+	paths := []string{bin, filepath.Join(moto.Root(), "node_modules", ".bin"), os.Getenv("PATH")}
+	env := append(cloud.Environ(), "HOME="+home, "CDK_DISABLE_CLI_TELEMETRY=true", "PATH="+strings.Join(paths, string(os.PathListSeparator)))
 	for _, name := range []string{"GOPATH", "GOMODCACHE", "GOCACHE"} { // which are below the real home by default
 		env = append(env, name+"="+strings.TrimSpace(run(t, moto.Root(), nil, "go", "env", name)))
 	}
@@ -45,7 +52,49 @@ func shellFor(t *testing.T, cloud *moto.Server, settings map[string]any) []strin
 
 // accountsOf are the accounts with whose credentials the READMEs run their blocks, if they name accounts.
 var accountsOf = map[string][]string{
-	"03-central-account": {"111122223333", "444455556666", "444455556666", "111122223333"},
+	"03-central-account": {"111122223333", "444455556666", "444455556666", "444455556666", "111122223333"},
+}
+
+// deployedChecks are called after the block with the index of the map, in the middle of a README.
+var deployedChecks = map[string]map[int]func(t *testing.T, cloud *moto.Server){
+	"03-central-account": {2: assertMemberIsReadByTheToolOnly},
+}
+
+// assertMemberIsReadByTheToolOnly checks that the deployed role of the tool, and nobody else, assumes the deployed role of the
+// member account, and reads the alarm there.
+func assertMemberIsReadByTheToolOnly(t *testing.T, cloud *moto.Server) {
+	const central, member = "111122223333", "444455556666"
+	as := func(cfg aws.Config, externalID string) (*sts.AssumeRoleOutput, error) {
+		input := &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::" + member + ":role/alarmtriage-member"), RoleSessionName: aws.String("test")}
+		if externalID != "" {
+			input.ExternalId = &externalID
+		}
+		return sts.NewFromConfig(cfg).AssumeRole(t.Context(), input)
+	}
+	keys, err := cloud.As(central).RoleEnvironment(t.Context(), "arn:aws:iam::"+central+":role/alarmtriage-tool-role", "tool")
+	require.NoError(t, err)
+	tool := cloud.Config()
+	tool.Credentials = credentials.NewStaticCredentialsProvider(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"])
+
+	assumed, err := as(tool, "alarmtriage-"+central)
+	require.NoError(t, err)
+	own := cloud.Config()
+	own.Credentials = credentials.NewStaticCredentialsProvider(*assumed.Credentials.AccessKeyId, *assumed.Credentials.SecretAccessKey, *assumed.Credentials.SessionToken)
+	identity, err := sts.NewFromConfig(own).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	require.NoError(t, err)
+	assert.Equal(t, member, aws.ToString(identity.Account))
+
+	for name, attempt := range map[string]struct {
+		caller     aws.Config
+		externalID string
+	}{
+		"without an external ID": {tool, ""}, "with another external ID": {tool, "alarmtriage-" + member},
+		"the central account itself": {cloud.As(central).Config(), "alarmtriage-" + central}, "the member itself": {cloud.As(member).Config(), "alarmtriage-" + central},
+		"a stranger": {cloud.Config(), "alarmtriage-" + central},
+	} {
+		_, err := as(attempt.caller, attempt.externalID)
+		assert.ErrorContains(t, err, "AccessDenied", name)
+	}
 }
 
 // runnable are the numbers of blocks that moto can run, if it can't run all. Its CloudFormation deletes a VPC before the
@@ -80,6 +129,9 @@ func TestExamples_CommandsOfTheirReadmesWork(t *testing.T) {
 				}
 				log := run(t, dir, own, "bash", "-euo", "pipefail", "-c", block)
 				assert.NotContains(t, log, "feature flags are not configured")
+				if check := deployedChecks[name][i]; check != nil {
+					check(t, cloud)
+				}
 			}
 		})
 	}

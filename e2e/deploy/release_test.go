@@ -49,7 +49,7 @@ func TestRelease_ContainsSourcesMaterialsAndChecksums(t *testing.T) {
 	for _, file := range files {
 		names = append(names, file.Name())
 	}
-	assert.Equal(t, []string{"SHA256SUMS", "alarmtriage-HEAD-layer.zip", "alarmtriage-HEAD-orchestrator.zip", "alarmtriage-HEAD-template.json",
+	assert.Equal(t, []string{"SHA256SUMS", "alarmtriage-HEAD-layer.zip", "alarmtriage-HEAD-member.json", "alarmtriage-HEAD-orchestrator.zip", "alarmtriage-HEAD-template.json",
 		"alarmtriage-HEAD-tool.zip", "alarmtriage-HEAD.cdx.json", "alarmtriage-HEAD.zip"}, names)
 
 	sources, err := zip.OpenReader(filepath.Join(dir, "alarmtriage-HEAD.zip"))

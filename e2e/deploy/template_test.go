@@ -57,11 +57,9 @@ func TestTemplate_CommandsOfItsExampleDeployATriageThatAnswers(t *testing.T) {
 	require.NoError(t, err)
 	file := func(suffix string) string { return filepath.Join(made, "alarmtriage-HEAD-"+suffix) }
 	assertLints(t, file("template.json"))
+	assertLints(t, file("member.json"))
 
-	python, err := moto.Tool("python")
-	require.NoError(t, err)
 	bin := t.TempDir()
-	program(t, bin, "aws", `exec "`+python+`" -m awscli "$@"`)
 	program(t, bin, "gh", `
 test "$1 $2 $3 $4" = "release download v0.1.0 --repo" -a "$6" = --pattern -a "$8" = --dir
 mkdir "$9" && cp "`+made+`"/$7 "$9"`)
@@ -84,7 +82,7 @@ mkdir "$9" && cp "`+made+`"/$7 "$9"`)
 	sh(2)
 	deployed := deployedFrom(t, cloud, "alarm-triage", file)
 	// moto does not speak the protocol with which the Go SDK reads alarms.
-	actions := run(t, dir, env, filepath.Join(bin, "aws"), "cloudwatch", "describe-alarms", "--alarm-names", "checkout-errors", "--query", "MetricAlarms[].AlarmActions[]", "--output", "text")
+	actions := run(t, dir, env, "bash", "-c", `aws cloudwatch describe-alarms --alarm-names checkout-errors --query "MetricAlarms[].AlarmActions[]" --output text`)
 	assert.Equal(t, "arn:aws:lambda:us-east-1:"+moto.Account+":function:"+deployed.Find(orchestratorID).Name, strings.TrimSpace(actions))
 
 	host := startFunctions(t, cloud, deployed, startModel(t, freshAccount))
@@ -95,6 +93,8 @@ mkdir "$9" && cp "`+made+`"/$7 "$9"`)
 	assert.Contains(t, text, "The queue is full.")
 	assert.Contains(t, text, "Model: us.amazon.nova-2-lite-v1:0", "the second default model, because nobody subscribed to the first")
 
+	assertMemberTemplateDeploys(t, cloud, env, file("member.json"))
+
 	sh(3)
 	functions, err := lambda.NewFromConfig(cloud.Config()).ListFunctions(t.Context(), &lambda.ListFunctionsInput{})
 	require.NoError(t, err)
@@ -104,6 +104,20 @@ mkdir "$9" && cp "`+made+`"/$7 "$9"`)
 	assert.NotContains(t, log, "feature flags are not configured")
 	assert.NotContains(t, log, "W10", "warnings about parameters that conditions make harmless")
 	assertIncludes(t, filepath.Join(dir, "cdk", "cdk.out"), file)
+}
+
+// assertMemberTemplateDeploys deploys the template of a member, without a bucket, to an account.
+func assertMemberTemplateDeploys(t *testing.T, cloud *moto.Server, env []string, file string) {
+	t.Helper()
+	trust := run(t, filepath.Dir(file), append(env[:len(env):len(env)], cloud.As("444455556666").Environ()...), "bash", "-euo", "pipefail", "-c", `
+		aws cloudformation create-stack --stack-name alarm-triage-member --capabilities CAPABILITY_NAMED_IAM > /dev/null \
+			--template-body file://`+filepath.Base(file)+` --parameters ParameterKey=CentralAccount,ParameterValue=`+moto.Account+`
+		aws iam get-role --role-name alarmtriage-member --query Role.AssumeRolePolicyDocument`)
+	assert.JSONEq(t, `{"Version": "2012-10-17", "Statement": [{
+		"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+		"Condition": {
+			"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::123456789012:role/alarmtriage-tool-role"},
+			"StringEquals": {"sts:ExternalId": "alarmtriage-123456789012"}}}]}`, trust)
 }
 
 // deployedFrom returns the deployed functions, with the code of zip files. The functions must have that code.

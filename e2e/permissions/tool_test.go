@@ -74,18 +74,19 @@ func groups(t *testing.T) map[string][]string {
 }
 
 func TestToolRoles_AllowOnlyHarmlessReads(t *testing.T) {
-	const byReadOnlyAccess, byAllowList = "ReadOnlyAccess", "allow-list"
+	const byReadOnlyAccess, byAllowList, ofMember = "ReadOnlyAccess", "allow-list", "ReadOnlyAccess of a member"
 	readOnly := synth(t, func(*alarmtriage.AlarmTriageProps) {})
 	listed := synth(t, func(p *alarmtriage.AlarmTriageProps) { p.ToolPermissions = alarmtriage.ToolPermissions_ALLOW_LIST })
 	resources := []string{anything, restAPI, apiKey, planKey, "arn:aws:s3:::a-bucket/key"}
 	verdict := simulate(t, map[string]role{
 		byReadOnlyAccess: readOnly.roleOf(t, "TriageToolRole", resources...),
 		byAllowList:      listed.roleOf(t, "TriageToolRole", resources...),
+		ofMember:         synthMember(t, nil).roleOf(t, "MemberRole", resources...),
 	})
 	t.Logf("ReadOnlyAccess is %s; of %d actions, the tool may use %d with it and %d with the allow list", verdict.Versions["ReadOnlyAccess"], len(verdict.Actions),
 		len(verdict.Allowed[byReadOnlyAccess][anything]), len(verdict.Allowed[byAllowList][anything]))
 
-	for _, name := range []string{byReadOnlyAccess, byAllowList} {
+	for _, name := range []string{byReadOnlyAccess, byAllowList, ofMember} {
 		t.Run(name, func(t *testing.T) {
 			may, mayAPI := verdict.may(name, anything), verdict.may(name, restAPI)
 			allowed := func(action string) bool {

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/integ/stacks"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/integ/templatetest"
@@ -40,6 +41,20 @@ func TestVariants_PassAwsSolutions(t *testing.T) {
 	for _, s := range suppressions() {
 		assert.True(t, used[s.path], "no variant has %s", s.path)
 	}
+}
+
+func TestMember_PassesAwsSolutions(t *testing.T) {
+	app := awscdk.NewApp(nil)
+	stack := stacks.NewMember(app, "111122223333", "eu-west-1")
+	for _, s := range []suppression{
+		ignore("Member/Role/Resource", "AwsSolutions-IAM4", "The reasons are those of the tool's role.", "/^Policy::arn:<AWS::Partition>:iam::aws:policy/ReadOnlyAccess$/"),
+	} {
+		node := find(stack, s.path)
+		require.NotNil(t, node, s.path)
+		cdknag.NagSuppressions_AddResourceSuppressions(node, s.rules, nil)
+	}
+	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(nil), nil)
+	assert.Empty(t, findings(stack))
 }
 
 // suppression suppresses rules for one resource, with the reason. Users of the construct need the same ones.

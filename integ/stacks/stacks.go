@@ -38,6 +38,9 @@ func variants() map[string]func(awscdk.Stack, *alarmtriage.AlarmTriageProps) {
 		"listed": func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.ToolPermissions = alarmtriage.ToolPermissions_ALLOW_LIST
 		},
+		"members": func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Members = &alarmtriage.Members{Accounts: jsii.Strings(MemberAccount)}
+		},
 	}
 }
 
@@ -86,6 +89,18 @@ func isolated(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 	p.Vpc, p.VpcSubnets = vpc, &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}
 	p.CreateVpcEndpoints = jsii.Bool(true)
 	p.VpcEndpointServices = &[]awsec2.InterfaceVpcEndpointAwsService{awsec2.InterfaceVpcEndpointAwsService_ECS(), awsec2.InterfaceVpcEndpointAwsService_RDS()}
+}
+
+// MemberAccount is the member account of the variant members.
+const MemberAccount = "444455556666"
+
+// NewMember adds the stack of the member account of an AlarmTriage in a central account to app.
+func NewMember(app awscdk.App, central, region string) awscdk.Stack {
+	stack := awscdk.NewStack(app, jsii.String(Name+"Member"), &awscdk.StackProps{
+		Env: &awscdk.Environment{Account: jsii.String(MemberAccount), Region: &region},
+	})
+	alarmtriage.NewAlarmTriageMember(stack, jsii.String("Member"), &alarmtriage.AlarmTriageMemberProps{CentralAccount: &central})
+	return stack
 }
 
 // Variants returns the names of the variants, sorted.

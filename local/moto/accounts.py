@@ -110,7 +110,7 @@ def _documents(owner: Any, backend: Any) -> Iterator[Dict[str, Any]]:
     for text in inline:
         yield _parsed(text)
     for policy in owner.managed_policies.values():
-        yield _parsed(policy.document)
+        yield from (_parsed(version.document) for version in policy.versions if version.version_id == policy.default_version_id)
 
 
 def _parsed(text: Any) -> Dict[str, Any]:

@@ -91,6 +91,19 @@ class Accounts(unittest.TestCase):
                 self.assertIn(f"is not authorized to perform: sts:AssumeRole on resource: {arn}", text)
         self.refused("ValidationError", lambda: self.assume(tool, member, ExternalId="triage", DurationSeconds=7200))
 
+    def test_managed_policies_count_in_their_default_version(self) -> None:
+        allow, deny = (document({"Effect": effect, "Action": "sts:AssumeRole", "Resource": "*"}) for effect in ("Allow", "Deny"))
+        self.role(CENTRAL, "managed", {"Service": "lambda.amazonaws.com"})
+        self.role(MEMBER, "open", {"AWS": f"arn:aws:iam::{CENTRAL}:root"})
+        iam, arn = self.client("iam", root(CENTRAL)), f"arn:aws:iam::{MEMBER}:role/open"
+        caller = self.assume({"aws_access_key_id": "AKIASERVICE000LAMBDA", "aws_secret_access_key": "any"}, f"arn:aws:iam::{CENTRAL}:role/managed")
+        self.refused("AccessDenied", lambda: self.assume(caller, arn))
+        policy = iam.create_policy(PolicyName="managed", PolicyDocument=allow)["Policy"]["Arn"]
+        iam.attach_role_policy(RoleName="managed", PolicyArn=policy)
+        self.assume(caller, arn)
+        iam.create_policy_version(PolicyArn=policy, PolicyDocument=deny, SetAsDefault=True)
+        self.refused("AccessDenied", lambda: self.assume(caller, arn))
+
     def test_unknown_conditions_are_not_guessed(self) -> None:
         self.role(MEMBER, "unknown", {"AWS": "*"}, {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})
         self.refused("NotSimulated", lambda: self.assume(self.tool(), f"arn:aws:iam::{MEMBER}:role/unknown"))
