@@ -28,6 +28,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/evidence"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/lambdahost"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/logbuffer"
@@ -631,5 +632,35 @@ func TestTriage_ConfirmsMessagesInTheMembersAccount(t *testing.T) {
 				assert.LessOrEqual(t, strings.Count(notSeen[:min(len(notSeen), 3000)], reason), 1, "once, and not for each request:\n%s", notSeen)
 			}
 		})
+	}
+}
+
+func TestSelfCheck_NamesMembersWithoutTheRole(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		members config.Members
+		state   selfcheck.State
+		detail  string
+	}{
+		{"list", membersOf(false), selfcheck.StateWarning, "arn:aws:iam::" + missing + ":role/" + memberRole},
+		{"organization", config.Members{Organization: true, Role: memberRole, ExternalID: "x1"}, selfcheck.StateSkipped, "Only an alarm"},
+	} {
+		deploy(t, "check-"+tt.name, conclude(line, "x"), func(o *config.Orchestrator) { o.Members = tt.members })
+		answer, err := shared.host.Invoke(t.Context(), "check-"+tt.name, []byte(config.SelfCheckEvent))
+		require.NoError(t, err)
+		var result struct {
+			SelfCheck selfcheck.Report `json:"self_check"`
+		}
+		require.NoError(t, json.Unmarshal(answer.Payload, &result), "%s", answer.Payload)
+		found := false
+		for _, check := range result.SelfCheck.Checks {
+			if check.Part == "members" {
+				found = true
+				assert.Equal(t, tt.state, check.State, check.Detail)
+				assert.Contains(t, check.Detail, tt.detail)
+				assert.NotContains(t, check.Detail, other)
+			}
+		}
+		assert.True(t, found, "%s", answer.Payload)
 	}
 }
