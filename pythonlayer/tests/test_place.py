@@ -1,11 +1,13 @@
 """Where clients read: the parameter `account`, and the account and the Region of the alarm."""
 
 import os
+import sys
 import unittest
 from datetime import timedelta
 from typing import Any, Dict, List
 from unittest import mock
 
+import boto3
 import boto3.session
 from alarmtriage_evidence.context import Context
 from alarmtriage_tool import place, queries
@@ -18,6 +20,9 @@ MEMBER, CENTRAL = "444455556666", "123456789012"
 class Places(unittest.TestCase):
     def setUp(self) -> None:
         self.addCleanup(place.enter, "", "", "", "")
+        real = mock.patch.dict(sys.modules, {"boto3": boto3})  # other tests replace it
+        real.start()
+        self.addCleanup(real.stop)
         saved = {name: getattr(boto3.session.Session, name) for name in ("__init__", "client", "resource")}
         for name, method in saved.items():
             self.addCleanup(setattr, boto3.session.Session, name, method)
