@@ -19,7 +19,7 @@ var incidentCode string
 // incident describes the broken order service.
 type incident struct {
 	Alarm string          `json:"alarm"`
-	Event json.RawMessage `json:"event"` // as CloudWatch sends it to a Lambda function
+	Event json.RawMessage `json:"event"` // as CloudWatch sends it to a Lambda function, or from a member's bus to the triage's
 }
 
 // breakOrders breaks the order service. It runs Python, because moto supports boto3's protocols best.
@@ -30,7 +30,7 @@ func breakOrders(ctx context.Context, server *moto.Server, outputs map[string]st
 	}
 	input, err := json.Marshal(map[string]string{
 		"function": outputs["OutOrderService"], "role": outputs["OutOrderRole"], "table": outputs["OutOrdersTable"],
-		"region": moto.Region, "account": moto.Account,
+		"region": server.Region, "account": server.Account,
 	})
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import boto3
 
+CENTRAL = "123456789012"  # the account of the triage
 ALARM = "order-service-errors"
 DESCRIPTION = "Orders cannot be read. Runbook: check the order service's latest errors."
 REASON = "Threshold Crossed: 3 datapoints were greater than the threshold (5.0)."
@@ -80,6 +81,13 @@ def stamp(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.000+0000")
 
 
+def forwarded(sent: dict) -> dict:
+    """Returns the event as EventBridge forwards it from a member's bus."""
+    data = sent["alarmData"]
+    return {"version": "0", "id": "1", "detail-type": "CloudWatch Alarm State Change", "source": "aws.cloudwatch", "account": sent["accountId"],
+            "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "region": sent["region"], "resources": [sent["alarmArn"]], "detail": data}
+
+
 def event() -> dict:
     metric = {"namespace": "AWS/Lambda", "name": "Errors", "dimensions": {"FunctionName": stack["function"]}}
     reason_data = {"version": "1.0", "queryDate": stamp(now), "statistic": "Sum", "period": 60,
@@ -105,4 +113,4 @@ dated(boto3.DEFAULT_SESSION, now - timedelta(days=7))  # everything except the r
 remove_permission()
 write_logs()
 write_metric()
-json.dump({"alarm": ALARM, "event": event()}, sys.stdout)
+json.dump({"alarm": ALARM, "event": event() if stack["account"] == CENTRAL else forwarded(event())}, sys.stdout)

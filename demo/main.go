@@ -7,6 +7,7 @@
 //	go run ./demo -report-only    # without the question, the feedback, and the replay
 //	go run ./demo -bedrock        # with Amazon Bedrock and your AWS credentials
 //	go run ./demo -fail bedrock   # no model answers: the report consists of the evidence
+//	go run ./demo -member         # the alarm fires in another account, whose data is the evidence
 package main
 
 import (
@@ -43,6 +44,9 @@ const (
 	patience  = 10 * time.Minute // for the whole demo on a slow machine
 
 	failBedrock = "bedrock" // value of -fail
+
+	memberStack   = "TriageDemoMember"
+	memberAccount = "444455556666" // of -member
 )
 
 //go:embed script.json
@@ -54,6 +58,7 @@ func main() {
 	fail := flag.String("fail", "", `what fails during the investigation: "bedrock" denies every request to a model`)
 	reportOnly := flag.Bool("report-only", false, "end with the report: no question, no feedback, and no replay")
 	question := flag.String("question", defaultQuestion, "question about the report; another one needs -bedrock")
+	member := flag.Bool("member", false, "fire an alarm of another account, which is a member of the triage")
 	verbose := flag.Bool("v", false, "show the output of cdk and of the functions")
 	flag.Parse()
 	if *fail != "" && *fail != failBedrock || *fail == failBedrock && *bedrock {
@@ -68,8 +73,8 @@ func main() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	d := &demo{dir: filepath.Join(moto.Root(), ".build", "demo"), bedrock: *bedrock, modelID: *modelID, fail: *fail, log: io.Discard,
-		question: *question, reportOnly: *reportOnly || *fail != ""}
+	d := &demo{dir: filepath.Join(moto.Root(), ".build", "demo"), bedrock: *bedrock, modelID: *modelID, fail: *fail, member: *member, log: io.Discard,
+		question: *question, reportOnly: *reportOnly || *fail != "" || *member}
 	if *verbose {
 		d.log = os.Stderr
 	}
@@ -84,6 +89,7 @@ type demo struct {
 	bedrock bool
 	modelID string
 	fail    string
+	member  bool
 	log     io.Writer
 
 	question   string // about the report
@@ -93,8 +99,9 @@ type demo struct {
 	host   *lambdahost.Host
 	model  *model.Server
 	deploy *stack.Deployment
-	inbox  string // URL of the queue that replaces the engineer's inbox
-	chat   string // URL of the queue that replaces the chat channel
+	orders *stack.Deployment // the stack with the order service that breaks
+	inbox  string            // URL of the queue that replaces the engineer's inbox
+	chat   string            // URL of the queue that replaces the chat channel
 }
 
 func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
@@ -127,6 +134,9 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	defer d.close()
 	say("      deployed %s (%d functions) in %s", stackName, len(d.deploy.Functions), time.Since(started).Round(time.Second))
+	if d.member {
+		say("      deployed %s into the member account %s", memberStack, memberAccount)
+	}
 
 	d.step(2, "Breaking something: the order service's role loses dynamodb:GetItem …")
 	var err error
@@ -136,11 +146,11 @@ func (d *demo) run(ctx context.Context) error {
 	if d.chat, err = d.subscribe(ctx, "chat", d.deploy.Outputs["OutCardTopic"]); err != nil {
 		return err
 	}
-	incident, err := breakOrders(ctx, d.aws, d.deploy.Outputs)
+	incident, err := breakOrders(ctx, d.aws.As(d.account()), d.orders.Outputs)
 	if err != nil {
 		return err
 	}
-	say("      alarm %s is in ALARM", incident.Alarm)
+	say("      alarm %s of account %s is in ALARM", incident.Alarm, d.account())
 
 	d.step(3, "Firing the alarm as CloudWatch does …")
 	if _, err := d.host.InvokeAsync(d.deploy.Outputs["OutOrchestrator"], incident.Event); err != nil {
@@ -173,8 +183,21 @@ func (d *demo) start(ctx context.Context) error {
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the example app: %w: %s", err, text)
 	}
+	if d.member { // cdk passes its environment to the app
+		for name, value := range map[string]string{"DEMO_MEMBER": memberAccount, "DEMO_CENTRAL": moto.Account} {
+			if err := os.Setenv(name, value); err != nil {
+				return err
+			}
+		}
+	}
 	if d.deploy, err = stack.Deploy(ctx, d.aws, app, stackName, d.dir, d.log); err != nil {
 		return err
+	}
+	d.orders = d.deploy
+	if d.member {
+		if d.orders, err = stack.Deploy(ctx, d.aws.As(memberAccount), app, memberStack, filepath.Join(d.dir, "member"), d.log); err != nil {
+			return err
+		}
 	}
 	if !d.bedrock {
 		parsed, err := model.Parse(script)
@@ -190,6 +213,14 @@ func (d *demo) start(ctx context.Context) error {
 		}
 	}
 	return d.startFunctions(ctx)
+}
+
+// account returns the account of the alarm.
+func (d *demo) account() string {
+	if d.member {
+		return memberAccount
+	}
+	return moto.Account
 }
 
 // startFunctions starts the deployed functions.
@@ -215,11 +246,13 @@ func (d *demo) startFunctions(ctx context.Context) error {
 	}
 	progress := &progress{out: os.Stdout, raw: d.log}
 	for output, env := range map[string]map[string]string{"OutOrchestrator": orchestratorEnv, "OutTool": env} {
-		log := d.log
+		log, deployed := d.log, d.byName(d.deploy.Outputs[output])
 		if output == "OutOrchestrator" {
 			log = progress
+		} else if env, err = d.asRole(ctx, deployed, env); err != nil {
+			return err
 		}
-		f, err := d.byName(d.deploy.Outputs[output]).Hosted(env, log)
+		f, err := deployed.Hosted(env, log)
 		if err != nil {
 			return err
 		}
@@ -228,6 +261,18 @@ func (d *demo) startFunctions(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// asRole returns an environment with credentials of a function's role, with which the tool assumes the roles of members.
+func (d *demo) asRole(ctx context.Context, f stack.Function, env map[string]string) (map[string]string, error) {
+	own, err := d.aws.RoleEnvironment(ctx, f.Role, f.Name)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range env {
+		own[name] = value
+	}
+	return own, nil
 }
 
 func (d *demo) byName(name string) stack.Function {
@@ -431,9 +476,35 @@ func (d *demo) copyReports(ctx context.Context, target string) (*investigation.R
 	return rec, nil
 }
 
+// judgeAccounts returns an error if the evidence of a member's alarm does not come from the member's account alone.
+func (d *demo) judgeAccounts(rec *investigation.Record) error {
+	if !d.member {
+		return nil
+	}
+	requests := 0
+	for call := range rec.Calls() {
+		if call.Answer == nil {
+			continue
+		}
+		for _, request := range call.Answer.AWSCalls {
+			if requests++; request.Account != memberAccount {
+				return fmt.Errorf("%s:%s of tool call %d read account %q", request.Service, request.Operation, call.Number, request.Account)
+			}
+		}
+	}
+	if requests == 0 {
+		return fmt.Errorf("no request read the account %s", memberAccount)
+	}
+	say("All %d AWS requests of the investigation read the member account %s.", requests, memberAccount)
+	return nil
+}
+
 // judge returns an error if the investigation did not find and confirm the cause. Without a model, the evidence must
 // contain it.
 func (d *demo) judge(rec *investigation.Record) error {
+	if err := d.judgeAccounts(rec); err != nil {
+		return err
+	}
 	if d.fail == failBedrock {
 		if rec.Outcome != investigation.OutcomeFallback {
 			return fmt.Errorf("no model could be asked, but the outcome is %q", rec.Outcome)

@@ -180,9 +180,14 @@ func (b *Broker) Status(ctx context.Context) *toolcall.MembersStatus {
 	partition := b.partition(ctx)
 	probed := b.members.Accounts[:min(len(b.members.Accounts), maxProbed)]
 	problems := make([]*toolcall.UnreadableAccount, len(probed))
+	slots := make(chan struct{}, maxProbes)
 	var group sync.WaitGroup
 	for i, account := range probed {
-		group.Go(func() { _, problems[i] = b.members.get(ctx, partition, account) })
+		group.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			_, problems[i] = b.members.get(ctx, partition, account)
+		})
 	}
 	group.Wait()
 	for _, problem := range problems {
@@ -193,7 +198,10 @@ func (b *Broker) Status(ctx context.Context) *toolcall.MembersStatus {
 	return status
 }
 
-const maxProbed = 100 // accounts of one Status
+const (
+	maxProbed = 100 // accounts of one Status
+	maxProbes = 10  // at the same time
+)
 
 // unreadable records a member that the session could not read, once.
 func (s *Session) unreadable(problem toolcall.UnreadableAccount) {
@@ -261,7 +269,7 @@ func (s *Session) member(ctx context.Context, account string) (identity, string)
 		return identity{}, fmt.Sprintf("account %s is not a member of this triage (Members), so it cannot be read", account)
 	case account != s.reads && !members.OtherAccounts:
 		return identity{}, fmt.Sprintf("this investigation reads only the account %s of its alarm and the tool's own account %s, unless "+
-			"the settings of this tool allow other members (OtherAccounts)", s.reads, s.account)
+			"the settings of this tool allow other members (Members.AllowOtherAccounts)", s.reads, s.account)
 	}
 	credentials, problem := members.get(ctx, s.broker.partition(ctx), account)
 	if problem != nil {

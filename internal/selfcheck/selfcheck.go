@@ -144,6 +144,11 @@ func (c *Checker) checks() []check {
 	list = append(list,
 		check{"tool " + c.Config.ToolFunction, c.tool},
 		check{"hand-over", c.handOver},
+	)
+	if c.Config.Members.Role != "" {
+		list = append(list, check{"members", c.members})
+	}
+	list = append(list,
 		check{"table " + c.Config.Table, c.table},
 		check{"kill switch", c.killSwitch},
 		check{"bucket " + c.Config.ReportsBucket, c.bucket},

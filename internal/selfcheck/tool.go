@@ -72,6 +72,30 @@ func judgeProbe(answer toolcall.Answer) Check {
 		p.Python, p.Boto3, p.Packages))
 }
 
+// members checks that the tool can assume the role of each member. In an organization, only an alarm can show it, because the
+// accounts are not listed.
+func (c *Checker) members(ctx context.Context) Check {
+	if c.Config.Members.Organization {
+		return skipped("Only an alarm of an account of the organization can show whether the account has the role.")
+	}
+	answer, failure := c.callTool(ctx, toolcall.Request{Status: true})
+	switch {
+	case failure != nil:
+		return *failure
+	case answer.Status == nil || answer.Status.Members == nil:
+		return problem("The tool does not know its members.", remedyTool)
+	}
+	var reasons []string
+	for _, account := range answer.Status.Members.Unreadable {
+		reasons = append(reasons, clip(account.Reason))
+	}
+	if len(reasons) > 0 {
+		return warning(strings.Join(reasons, " "), "Deploy NewAlarmTriageMember, or the CloudFormation template of a member, in these accounts, or "+
+			"remove them from Members. Until then, their alarms are investigated with what other accounts see of them.")
+	}
+	return fine(fmt.Sprintf("The tool can read the %d members.", len(answer.Status.Members.Accounts)))
+}
+
 // callTool invokes the tool. failure is nil if the tool answered.
 func (c *Checker) callTool(ctx context.Context, request toolcall.Request) (answer toolcall.Answer, failure *Check) {
 	fail := func(found Check) (toolcall.Answer, *Check) { return toolcall.Answer{}, &found }

@@ -17,6 +17,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/evidence"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // ownAccount returns the account of this invocation, or an empty string if it is not known.
@@ -57,12 +58,14 @@ type memberCloudWatch struct {
 	account, region string
 }
 
-// memberError reports that a member's CloudWatch could not be asked.
-type memberError struct{ account, reason string }
+// memberError reports that a member's CloudWatch could not be asked. Its text is one sentence.
+type memberError struct{ text string }
 
-// Error returns one sentence.
-func (e *memberError) Error() string {
-	return fmt.Sprintf("CloudWatch of account %s could not be asked: %s", e.account, e.reason)
+// Error returns the text.
+func (e *memberError) Error() string { return e.text }
+
+func (m memberCloudWatch) failed(reason string) error {
+	return &memberError{fmt.Sprintf("CloudWatch of account %s could not be asked: %s", m.account, reason)}
 }
 
 // describeMembersAlarms returns the part of an answer that the orchestrator reads. Times are in seconds since 1970.
@@ -165,14 +168,14 @@ func (m memberCloudWatch) run(ctx context.Context, code string, request, result 
 	})
 	switch {
 	case err != nil:
-		return &memberError{m.account, err.Error()}
+		return m.failed(err.Error())
 	case len(answer.Unreadable) > 0:
-		return &memberError{m.account, answer.Unreadable[0].Reason}
+		return &memberError{answer.Unreadable[0].Reason}
 	case !answer.Success:
-		return &memberError{m.account, answer.Error}
+		return m.failed(truncate.OneLine(answer.Error, 300))
 	}
 	if err := json.Unmarshal(answer.Result, result); err != nil {
-		return &memberError{m.account, "the tool's answer cannot be read: " + err.Error()}
+		return m.failed("the tool's answer cannot be read: " + err.Error())
 	}
 	return nil
 }

@@ -15,8 +15,9 @@ x-amz-expected-bucket-owner of S3 must name the owner. A condition that this mod
 import fnmatch
 import json
 import re
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 from urllib.parse import unquote
+from xml.sax.saxutils import escape
 
 import moto.iam.models as iam_models
 from moto.core.exceptions import ServiceException
@@ -41,12 +42,6 @@ KEY = re.compile(r"Credential=([^/,\s]+)/")
 
 _account_of = iam_models.get_account_id_from
 _assume_role = TokenResponse.assume_role
-
-
-class Denied(ServiceException):
-    """STS's answer to a caller who may not assume a role, also if the role does not exist."""
-
-    code = "AccessDenied"
 
 
 class Invalid(ServiceException):
@@ -246,6 +241,13 @@ def may_assume(caller: Caller, role: Any, external_id: Optional[str]) -> bool:
     return "caller" in trusted and role.arn.split(":")[4] == caller.account or allowed("Allow")
 
 
+def _denied(message: str) -> Tuple[int, Dict[str, Any], str]:
+    """Returns STS's answer to a caller who may not assume a role, also if the role does not exist."""
+    return 403, {"status": 403, "Content-Type": "text/xml"}, (
+        '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>AccessDenied</Code>'
+        f"<Message>{escape(message)}</Message></Error><RequestId>denied</RequestId></ErrorResponse>")
+
+
 def assume_role(self: TokenResponse) -> Any:
     arn, name, external_id = (self._get_param(key) or "" for key in ("RoleArn", "RoleSessionName", "ExternalId"))
     seconds = self._get_int_param("DurationSeconds", 3600)
@@ -253,7 +255,7 @@ def assume_role(self: TokenResponse) -> Any:
         raise Invalid("1 validation error detected: RoleSessionName or ExternalId failed to satisfy constraint")
     caller, role = caller_of(self.get_access_key(), self.current_account), _role(arn)
     if role is None or not may_assume(caller, role, external_id or None):
-        raise Denied(f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}")
+        return _denied(f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}")
     if caller.is_session and seconds > CHAINED:
         raise Invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
     if not 900 <= seconds <= int(role.max_session_duration or 3600):

@@ -63,6 +63,8 @@ class Accounts(unittest.TestCase):
         with self.assertRaises(ClientError) as caught:
             ask()
         self.assertEqual(code, caught.exception.response["Error"]["Code"])
+        if code in ("AccessDenied", "InvalidClientTokenId"):
+            self.assertEqual(403, caught.exception.response["ResponseMetadata"]["HTTPStatusCode"])
         return str(caught.exception)
 
     def test_a_role_that_trusts_the_caller_gives_its_account(self) -> None:
