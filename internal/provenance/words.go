@@ -18,6 +18,25 @@ type word struct {
 	text     string // canonical: equal for equal numbers and times
 }
 
+// written returns a word as the normal text has it, if it is a number, or else in its canonical form.
+func (w word) written(plain string) string {
+	if w.from < w.to && w.to <= len(plain) && isNumber(w.text) && isNumber(plain[w.from:w.to]) {
+		return plain[w.from:w.to]
+	}
+	return w.text
+}
+
+// isNumber reports whether a word begins like a number.
+func isNumber(word string) bool {
+	if word[0] == '-' || word[0] == '.' {
+		return len(word) > 1
+	}
+	return isDigit(word[0])
+}
+
+// javaNumber matches a number with an exponent as Java writes it. Services of AWS write numbers so, also in texts.
+var javaNumber = regexp.MustCompile(`^-?[0-9]\.[0-9]+E-?[0-9]+$`)
+
 // Seconds and milliseconds since 1970 that can be times: 2008 to 2039.
 const (
 	minEpoch = 1_200_000_000
