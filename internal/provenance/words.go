@@ -381,7 +381,11 @@ func timeAt(text string, i int) (end int, canonical string) {
 	if end < len(text) && isASCIIWord(text[end]) {
 		return 0, ""
 	}
-	at := time.Date(year, time.Month(month), day, h, m, max(s, 0), 0, time.UTC).Unix() - int64(offset)
+	date := time.Date(year, time.Month(month), day, h, m, max(s, 0), 0, time.UTC)
+	if date.Day() != day && s < 60 { // February 30
+		return 0, ""
+	}
+	at := date.Unix() - int64(offset)
 	if s < 0 {
 		return end, minuteWord(at)
 	}
@@ -468,6 +472,9 @@ func datetimeAt(text string, i int) (end int, canonical string) {
 		n[k], _ = strconv.Atoi(found[k+1])
 	}
 	at := time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], 0, time.UTC)
+	if at.Day() != n[2] || int(at.Month()) != n[1] {
+		return 0, ""
+	}
 	return i + len(found[0]), timeWord(at.Unix())
 }
 

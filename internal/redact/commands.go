@@ -13,13 +13,19 @@ var contexts = []struct {
 	{newShape("password", `(\bmysql[\w-]*\b[^\n|;]*?\s-p["']?)([^\s'"-][^\s'"]{3,})`,
 		"mysql"), isNoPort},
 	{newShape("password", `(\blogin\b[^\n|;]*?\s-p[ =]?)([^\s-]\S*)`,
-		"docker", "podman", "buildah", "skopeo", "nerdctl", "helm", "oras"), nil},
+		"docker", "podman", "buildah", "skopeo", "nerdctl", "helm", "oras", "az login"), nil},
+	{newShape("password", `(\s--(?:src-|dest-)?creds[ =]["']?[^\s:'"]+:)([^\s'"]+)`,
+		"creds"), nil},
 	{newShape("password", `(\bsshpass\s+-p\s*)(\S+)`,
 		"sshpass"), nil},
 	{newShape("password", `(\bredis-cli\b[^\n|;]*?\s(?:-a\s*|--pass[ =]\s*)["']?)([^\s'"]+)`,
 		"redis-cli"), nil},
 	{newShape("password", `(\b(?:curl|wget|http|https|xh)\b[^\n]*?\s(?:-[A-Za-z]*[uU]|--user|--proxy-user|-a|--auth)[ =]?\\?["']?[^\s:'"\\]+:)([^\s'"\\]+)`,
 		"curl ", "wget ", "http ", "https ", "xh "), nil},
+	{newShape("credential", `(\b(?:curl|http|https|xh)\b[^\n]*?\s(?:--oauth2-bearer|--bearer|(?:-A|--auth-type)[ =]bearer\s+(?:-a|--auth))[ =]["']?)([^\s'"]+)`,
+		"bearer"), nil},
+	{newShape("password", `(\bmysqlsh\b[^\n|;]*?\s["']?[\w.-]+:)([^\s@'"]+)@`,
+		"mysqlsh"), nil},
 	{newShape("password", `(\b(?:mongo\w*|cqlsh|cypher-shell|influx)\b[^\n|;]*?\s-p(?:assword[ =])?\s*["']?)([^\s'"-][^\s'"]{3,})`,
 		"mongo", "cqlsh", "cypher-shell", "influx "), isNoOption},
 	{newShape("password", `(\buser(?:add|mod)\b[^\n|;]*?\s(?:-p|--password)[ =]?["']?)([^\s'"-][^\s'"]{3,})`,
@@ -38,6 +44,8 @@ var contexts = []struct {
 		"smbclient"), nil},
 	{newShape("password", `(\blftp\b[^\n|;]*?\s-u\s+["']?[^\s,'"]+,)([^\s'"]+)`,
 		"lftp"), nil},
+	{newShape("password", `(\bnet\s+user\s+["']?[^\s/"']+["']?\s+["']?)([^\s'"/*][^\s'"]*)`,
+		"net user"), looksPassword},
 	{newShape("password", `(\bnet\s+use\s+(?:\S+:\s+)?["']?\\\\[^\s"']+["']?\s+["']?)([^\s'"/*][^\s'"]*)`,
 		"net use"), looksPassword},
 	{newShape("password", `(\bnet\s+use\b[^\n|;]*?\s/user:[^\s]+\s+["']?)([^\s'"/][^\s'"]*)`,
@@ -46,10 +54,14 @@ var contexts = []struct {
 		"put-parameter"), nil},
 	{newShape("secret", `(\bput-parameter\b[^\n|;]*?\s--value[ =]["']?)([^\s'"]+)[^\n|;]*?SecureString`,
 		"put-parameter"), nil},
+	{newShape("secret", `(\bput-parameter\b[^\n|;]*?\s--value[ =]["']?)([^\s'"]+)`,
+		"put-parameter"), looksPassword},
 	{newShape("password", `(\bipmitool\b[^\n|;]*?\s-P\s*["']?)([^\s'"]+)`,
 		"ipmitool"), nil},
 	{newShape("password", `(\bldap[a-z]+\b[^\n|;]*?\s-[A-Za-z]*w\s+["']?)([^\s'"]+)`,
 		"ldap"), nil},
+	{newShape("password", `(\bldap[a-z]+\b[^\n|;]*?\s-w["']?)([^\s'"]+)`,
+		"ldap"), looksPassword},
 	{newShape("password", `(\bldappasswd\b[^\n|;]*?\s-[A-Za-z]*[as]\s+["']?)([^\s'"]+)`,
 		"ldappasswd"), nil},
 	{newShape("password", `(\b(?:sqlcmd|bcp)\b[^\n|;]*?\s-P\s*["']?)([^\s'"]+)`,
@@ -64,6 +76,10 @@ var contexts = []struct {
 		"htpasswd"), nil},
 	{newShape("password", `(\bopenssl\b[^\n|;]*?\s-[kK]\s+["']?)([^\s'"]+)`,
 		"openssl"), looksPassword},
+	{newShape("password", `(\bopenssl\s+passwd\b[^\n|;]*?\s["']?)([^\s'"-][^\s'"]*)["']?\s*(?:$|[\n|;&>)])`,
+		"openssl"), looksPassword},
+	{newShape("password", `(\bREDISCLI_AUTH=["']?)([^\s'"]+)`,
+		"REDISCLI_AUTH"), nil},
 	{newShape("password", `(\.user\.info=[^:\s]+:)([^\s"']+)`,
 		".user.info="), nil},
 	{newShape("password", `(\bsqlplus\b[^\n]*?\s["']?[\w.$-]+/\\?["']?)([^\s@"'\\]+)`,
@@ -82,6 +98,8 @@ var contexts = []struct {
 		"AUTH PLAIN", "AUTH LOGIN", "AUTH XOAUTH2"), nil},
 	{newShape("password", `(\bLOGIN\s+(?:\\?"[^"\n]*"|\S+)\s+\\?"?)([^\s"\\]+)`,
 		" LOGIN "), looksPassword},
+	{newShape("password", `(?i)(\b[a-z]{0,4}[0-9]+ LOGIN\s+(?:\\?"[^"\n]*"|\S+)\s+\\?"?)([^\s"\\]+)`, // with the tag of IMAP
+		" login ", " Login "), looksPassword},
 	{newShape("password", `(?i)(\bIDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS|USING)\s+(?:PASSWORD\s+|VALUES\s+)?["'])([^'"\n]+)`,
 		"IDENTIFIED", "identified"), nil},
 	{newShape("password", `(?i)(\bIDENTIFIED\s+BY\s+)([^\s'";]+)`, // of Oracle
@@ -172,7 +190,7 @@ func (c *counter) replaceInDocuments(text string) string {
 }
 
 var (
-	documents    = newShape("password", `((?:\bchpasswd\b|-stdin\b|\bsudo\s+-[A-Za-z]*S\b)[^\n]*<<-?[ \t]*\\?["']?\w+[^\n]*\n)((?:[ \t]*(?:[\w.@-]+:)?[^\s:]{4,}[ \t]*\r?\n){1,20})`, "chpasswd", "stdin", "sudo")
+	documents    = newShape("password", `((?:(?:\bchpasswd\b|-stdin\b|\bsudo\s+-[A-Za-z]*S\b)[^\n]*<<-?[ \t]*\\?["']?\w+[^\n]*|<<-?[ \t]*\\?["']?\w+[^\n]*\|[^\n]*(?:\bchpasswd\b|-stdin\b|\bsudo\s+-[A-Za-z]*S\b)[^\n]*)\n)((?:[ \t]*(?:[\w.@-]+:)?[^\s:]{4,}[ \t]*\r?\n){1,20})`, "chpasswd", "stdin", "sudo")
 	documentLine = lazy(`(?m)^([ \t]*(?:[\w.@-]+:)?)([^\s:]{4,})`)
 )
 

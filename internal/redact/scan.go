@@ -144,6 +144,8 @@ func (s *scanner) look(start, end int) {
 		s.row(start, end)
 	case strings.IndexByte("\"'`", text[end]) >= 0:
 		s.quotedName(end)
+	case text[end] == '(' && kind >= likely && end+1 < len(text) && strings.IndexByte(`"'`, text[end+1]) >= 0: // setPassword("…")
+		s.wrapped(end + 1)
 	case strings.HasPrefix(text[end:], "**"): // bold in Markdown
 		s.quotedName(end + 1)
 	case text[end] == '<':
