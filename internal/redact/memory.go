@@ -398,7 +398,7 @@ func (l *learner) learnUserData(v any) {
 			script = l.unpack(script)
 		}
 		for _, word := range strings.FieldsFunc(string(script), func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'=:;,@(){}[]<>|&", r) }) {
-			if looksSecret(word) || looksPassword(word) && isMixed(word) {
+			if looksSecret(word) || looksPassword(word) && (isMixed(word) || hexLook().MatchString(word)) {
 				l.add(word)
 			}
 		}

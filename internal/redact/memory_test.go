@@ -397,12 +397,12 @@ func TestMemory_FindsPasswordsOfUserDataInPlainText(t *testing.T) {
 	require.NoError(t, err)
 	lines := []string{
 		"#!/bin/bash -x", "A=Tz7mQw4RpX9fKd", "/opt/app/register --site eu Tz7mQw4RpX9fKd", "activation -id 1234 -code Wq8Zr5Tn2Lx7", "setup Summer2024!Kite", "echo 'app:Lq6Rw2Np8Zt4' > /etc/app/login",
-		"yum install -y orders", "exit 0",
+		"k3s agent K10c6e1ab3d4f5::server:9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d", "yum install -y orders", "exit 0",
 	}
 	var m Memory
 	m.Observe([]byte(`{"UserData":{"Value":"` + base64.StdEncoding.EncodeToString([]byte(strings.Join(lines, "\r\n"))) + `"}}`))
 	knowing := m.Knowing(r)
-	secrets := []string{"Tz7mQw4RpX9fKd", "Wq8Zr5Tn2Lx7", "Summer2024!Kite", "Lq6Rw2Np8Zt4"}
+	secrets := []string{"Tz7mQw4RpX9fKd", "Wq8Zr5Tn2Lx7", "Summer2024!Kite", "Lq6Rw2Np8Zt4", "9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d"}
 	quoted, err := json.Marshal(lines)
 	require.NoError(t, err)
 	for _, written := range []string{strings.Join(lines, "\n"), strings.Join(lines, "\r\n"), string(quoted), strings.Join(secrets, " ")} {
