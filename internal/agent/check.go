@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/provenance"
@@ -109,7 +108,7 @@ func (c *checker) check(cited *investigation.Citation) (problem string) {
 		return "the quote is too short to prove anything"
 	}
 	output := c.output(call)
-	found := output.Find(cited.Quote, utf8.RuneCountInString(cited.Quote) >= maxQuote)
+	found := output.Find(cited.Quote, isCut(cited.Quote))
 	switch {
 	case len(found) == 0:
 		return fmt.Sprintf("the quote is not in the output of tool call %d", cited.Call)

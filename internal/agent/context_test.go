@@ -147,6 +147,17 @@ func TestCheck_VerifiesQuotesOfUnusualOutputs(t *testing.T) {
 	}
 }
 
+// A part of a word or a number can mean something else.
+func TestCheck_LongQuotesEndWithWholeWords(t *testing.T) {
+	line := strings.Repeat("waited ", 142) + "1050000 ms for eve" // the 1,000th character is in the number
+	for quote, isFound := range map[string]bool{line: true, line[:1000]: false} {
+		rec := record("{}")
+		_, err := run(t, model.Script{Steps: []model.Step{look("print(1)"), submit("it waited", 1, quote)}}, &fakeTool{output: line}, rec, nil, nil)
+		require.NoError(t, err)
+		assert.Equal(t, isFound, rec.Report.Findings[0].Evidence[0].Found, len(quote))
+	}
+}
+
 func TestSubmitReport_RejectionNamesAllMissingParts(t *testing.T) {
 	empty := model.Step{Tools: []model.ToolUse{{Name: "submit_report", Input: map[string]any{}}}}
 	again := submit("the disk is full", 1, "disk usage 100 %")

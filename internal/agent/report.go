@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -229,12 +230,26 @@ func tidy(text string) string {
 }
 
 // beginning returns at most max characters of a quote, without an ellipsis: the beginning of a quote is a
-// quote, too.
+// quote, too. It ends before a word, because a part of a word can mean something else.
 func beginning(quote string, max int) string {
-	if runes := []rune(quote); len(runes) > max {
-		return strings.TrimSpace(string(runes[:max]))
+	runes := []rune(quote)
+	if len(runes) <= max {
+		return quote
 	}
-	return quote
+	end := max
+	for end > max/2 && !unicode.IsSpace(runes[end]) {
+		end--
+	}
+	if !unicode.IsSpace(runes[end]) {
+		end = max
+	}
+	return strings.TrimSpace(string(runes[:end]))
+}
+
+// isCut reports whether a quote may have been shortened inside a word, because it has no blanks.
+func isCut(quote string) bool {
+	runes := []rune(quote)
+	return len(runes) >= maxQuote && !slices.ContainsFunc(runes[maxQuote/2:], unicode.IsSpace)
 }
 
 // printable returns text without control characters except line breaks and tabs, and without marks that

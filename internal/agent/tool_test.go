@@ -110,3 +110,8 @@ func TestBeginning_CountsCharacters(t *testing.T) {
 	assert.Equal(t, quote, beginning(quote, maxQuote))
 	assert.Equal(t, quote, beginning(quote+"続", maxQuote))
 }
+
+func TestBeginning_EndsBeforeAWord(t *testing.T) {
+	waited := strings.TrimSpace(strings.Repeat("waited ", 142))
+	assert.Equal(t, waited, beginning(waited+" 1050000 ms", maxQuote), "the limit is in the number")
+}

@@ -289,7 +289,7 @@ func (j *targetCheck) path(escaped string) {
 	}
 	segments := strings.Split(escaped, "/")
 	for i, segment := range segments {
-		ofAccount := i > 0 && segments[i-1] == "accounts" || i == 1 && j.service == serviceGlacier
+		ofAccount := i > 0 && holdsAccounts(segments[i-1]) || i == 1 && j.service == serviceGlacier
 		for _, text := range valueReadings(segment) {
 			if ofAccount && accountID.MatchString(text) {
 				j.refuse("the path's account", text, text)

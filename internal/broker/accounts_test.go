@@ -266,8 +266,16 @@ func TestAccounts_OrdinaryReadsPass(t *testing.T) {
 
 func TestAccounts_PathsOfOtherAccountsAreRefused(t *testing.T) {
 	for account, refusal := range map[string]string{ownAccount: "", foreign: "belongs to the account " + foreign} {
+		get := func(service, host, path string) forgedRequest {
+			return forgedRequest{Name: service + path, Service: service, Method: "GET", URL: "https://" + host + ".us-east-1.amazonaws.com" + path, Refusal: refusal}
+		}
 		assertForged(t, func(o *Options) { o.AllowedActions = []string{"quicksight:Describe*"} }, []forgedRequest{
-			{Name: account, Service: "quicksight", Method: "GET", URL: "https://quicksight.us-east-1.amazonaws.com/accounts/" + account + "/namespaces/default", Refusal: refusal}})
+			get("quicksight", "quicksight", "/accounts/"+account+"/namespaces/default"),
+			get("quicksight", "quicksight", "/account/"+account),
+			get("fis", "fis", "/experiments/EXP1/targetAccountConfigurations/"+account),
+			get("fis", "fis", "/experimentTemplates/EXT1/targetAccountConfigurations/"+account),
+			get("iotwireless", "api.iotwireless", "/partner-accounts/"+account+"?partnerType=Sidewalk"),
+		})
 	}
 }
 

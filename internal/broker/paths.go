@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -88,4 +89,10 @@ func hasDots(p string) bool {
 		}
 	}
 	return false
+}
+
+// holdsAccounts reports whether an account can be below a segment, such as accounts, partner-accounts, or
+// targetAccountConfigurations.
+func holdsAccounts(segment string) bool {
+	return slices.ContainsFunc(valueReadings(segment), func(text string) bool { return strings.Contains(strings.ToLower(text), "account") })
 }

@@ -61,7 +61,7 @@ func (m *matcher) windowsOf(values []piece) (list []window) {
 		return nil
 	}
 	for _, p := range values {
-		if len(m.at[m.ids[m.words[p.from].text]]) <= maxRare {
+		if len(m.at[m.idOf[p.from]]) <= maxRare {
 			list = append(list, window{p.from - nearby, p.to + nearby})
 		}
 	}

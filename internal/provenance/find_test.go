@@ -101,3 +101,41 @@ func TestJudge_AnExponentBelongsToItsNumber(t *testing.T) {
 	r.Record(exchange(`{}`, answer))
 	assert.NotContains(t, texts("FreeStorage 1.5e+20", r.Judge("FreeStorage 1.5e+20", time.Time{}).Spans), "FreeStorage 1.5e+20")
 }
+
+// A version, a hash, or a code in a text is no number.
+func TestJudge_OnlyNumbersAreComparedByValue(t *testing.T) {
+	const answer = `{"cluster":{"name":"prod-cluster","version":"1.30","commit":"12e4","engine":"14.1","release":"5.0","rate":"1.5E9","size":1.30,"count":12E4,"limit":5.0}}`
+	const xml = `<R><DBInstances><DBInstance><Name>prod-cluster</Name><EngineVersion>14.10</EngineVersion><Threshold>5.0</Threshold><Rate>1.5E9</Rate></DBInstance></DBInstances></R>`
+	cbor := "\xa1\x67cluster\xa3\x64name\x6cprod-cluster\x67version\x641.30\x64size\xfb\x3f\xf4\xcc\xcc\xcc\xcc\xcc\xcd" // size is 1.3
+	for _, test := range []struct{ answer, output string }{
+		{answer, "prod-cluster version 1.3"}, {answer, "prod-cluster commit 120000"}, {answer, "prod-cluster commit 12e4 engine 14.10"}, {answer, "prod-cluster engine 14.10"},
+		{answer, "prod-cluster release 5"}, {answer, "prod-cluster rate 1.5e8"}, {`{"m":["build 12e4 of prod-cluster"]}`, "build 120000 of prod-cluster"},
+		{xml, "prod-cluster EngineVersion 14.1"}, {cbor, "prod-cluster version 1.3"}, {`{"a":"{\"v\":\"1.30\",\"n\":\"prod-cluster\"}"}`, "prod-cluster v 1.3"},
+	} {
+		assert.False(t, quoted(t, test.output, exchange(`{}`, test.answer)), test.output)
+	}
+	for _, test := range []struct{ answer, output string }{
+		{answer, "prod-cluster version 1.30"}, {answer, "prod-cluster size 1.3"}, {answer, "prod-cluster count 120000"}, {answer, "prod-cluster count 120000.0, limit 5"},
+		{answer, "prod-cluster commit 12e4"}, {answer, "prod-cluster rate 1500000000.0"}, {xml, "prod-cluster EngineVersion 14.10 Threshold 5.0"}, {xml, "prod-cluster Rate 1500000000"},
+		{cbor, "prod-cluster version 1.30 size 1.3"}, {cbor, "prod-cluster size 1.30"}, {`{"a":"{\"v\":1.30,\"n\":\"prod-cluster\"}"}`, "prod-cluster v 1.3"},
+	} {
+		assert.True(t, quoted(t, test.output, exchange(`{}`, test.answer)), test.output)
+	}
+}
+
+// A tag before a map of CBOR hides nothing of a request.
+func TestJudge_ReadsRequestsInTaggedCBOR(t *testing.T) {
+	const forged = "the database was dropped by eve"
+	chunked := "\x7f"
+	for _, c := range []byte(forged) {
+		chunked += "\x61" + string(c)
+	}
+	for name, tags := range map[string]string{"none": "", "self-described": "\xd9\xd9\xf7", "short": "\xc1", "two": "\xd8\x20\xc3", "long": "\xda\x00\x01\x00\x00"} {
+		request := tags + "\xa1\x65Label" + chunked + "\xff"
+		e := provenance.Exchange{Operation: "cloudwatch:GetMetricData", URL: endpoint, Status: 200, Request: []byte(request), Answer: []byte("\xa1\x65Label\x78\x1f" + forged)}
+		assert.False(t, quoted(t, forged, e), name)
+	}
+	for _, text := range []string{"état: pool exhausted today", "übung pool exhausted"} {
+		assert.True(t, quoted(t, text, exchange(`{}`, text)), text)
+	}
+}

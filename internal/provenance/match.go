@@ -37,7 +37,9 @@ type matcher struct {
 	output  string
 	normal  normalText // of the output
 	words   []word
-	ids     map[string]int32   // words of the output
+	idOf    []int32            // by word of the output
+	ids     map[string]int32   // words of the output, numbers as they are written
+	numbers map[string][]int32 // numbers of the output, by value
 	at      [][]int32          // by id: where the word occurs
 	lower   map[string][]int32 // by word in lower case: where it occurs
 	likely  [256]uint32        // by first byte: the lengths of words of the output, as bits
@@ -84,6 +86,7 @@ type matcher struct {
 	redact   func(string) string // replaces secrets as in the output, or nil
 	nearMark []bool              // by id: whether a redacted secret is before or after the word
 	isMarked bool                // the secrets in the value that is being added are redacted
+	isNumber bool                // the value that is being added is a number
 }
 
 // token is a word of an answer, or a break in it.
@@ -147,20 +150,24 @@ type runs struct {
 func newMatcher(output string, a asked, redact func(string) string) *matcher {
 	m := &matcher{
 		output: output, normal: normalized(output), asked: a, redact: redact,
-		times: newTimes(), fields: map[string]bool{}, ids: map[string]int32{}, lower: map[string][]int32{}, labels: map[string][]piece{}, done: map[uint64]bool{},
+		times: newTimes(), fields: map[string]bool{}, ids: map[string]int32{}, numbers: map[string][]int32{}, lower: map[string][]int32{}, labels: map[string][]piece{}, done: map[uint64]bool{},
 	}
 	take := func(w word) {
-		id, known := m.ids[w.text]
+		written := w.written(m.normal.text)
+		id, known := m.ids[written]
 		if !known {
 			id = int32(len(m.at))
-			m.ids[w.text] = id
+			m.ids[written] = id
 			m.at = append(m.at, nil)
-			m.likely[w.text[0]] |= 1 << (len(w.text) & 31)
+			m.likely[written[0]] |= 1 << (len(written) & 31)
 			m.times.add(w.text, id)
+			if isNumber(written) {
+				m.numbers[w.text] = append(m.numbers[w.text], id)
+			}
 		}
 		position := int32(len(m.words))
 		m.at[id] = append(m.at[id], position)
-		m.words = append(m.words, w)
+		m.words, m.idOf = append(m.words, w), append(m.idOf, id)
 	}
 	eachOutputWord(m.normal.text, func(from, to int) bool { return isMark(m.output, m.normal, from, to) }, func(w word) bool {
 		if n := len(m.words); n > 0 && m.joinsThousands(m.words[n-1], w) {
@@ -200,7 +207,7 @@ func (m *matcher) findMarks() {
 	for _, at := range m.at[id] {
 		for _, beside := range []int32{at - 1, at + 1} {
 			if beside >= 0 && int(beside) < len(m.words) {
-				m.nearMark[m.ids[m.words[beside].text]] = true
+				m.nearMark[m.idOf[beside]] = true
 			}
 		}
 	}
@@ -326,6 +333,12 @@ func (m *matcher) interrupt() {
 	}
 }
 
+func (m *matcher) number(text string) {
+	m.isNumber = true
+	m.value(text)
+	m.isNumber = false
+}
+
 func (m *matcher) value(text string) {
 	key := m.takeName()
 	if m.partial || text == "" {
@@ -382,7 +395,7 @@ func (m *matcher) withMarks(text, plain string) string {
 	}
 	if !isNear {
 		eachWord(plain, func(w word) bool {
-			id, isKnown := m.ids[w.text]
+			id, isKnown := m.ids[w.written(plain)]
 			isNear = isKnown && m.nearMark[id]
 			return !isNear
 		})
@@ -548,7 +561,7 @@ func (m *matcher) add(plain string, key int32) {
 		}
 		end = w.to
 		t := token{key: key}
-		if t.id, t.other = m.find(w.text, isTime); t.id < 0 && len(m.group) > first && m.group[len(m.group)-1].id >= 0 {
+		if t.id, t.other = m.find(w.text, w.written(plain), isTime); t.id < 0 && len(m.group) > first && m.group[len(m.group)-1].id >= 0 {
 			t.text = w.text
 		}
 		m.group = append(m.group, t)

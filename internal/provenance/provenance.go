@@ -186,9 +186,9 @@ var madeLabels = regexp.MustCompile(`label_replace|label_join|count_values|absen
 // evaluating matches operations that evaluate what the request contains, such as a policy, a template, a text, or an
 // image, instead of what is in the account. Some do so only with certain parameters.
 var evaluating = regexp.MustCompile(`^(Analyze|Apply|Assess|BatchDetect|BatchIsAuthorized|Calculate|Chat|Check|Classify|Compare|Contains|Converse|` +
-	`Convert|Count|Detect|Estimate|Evaluate|Generate|Infer|Invoke|IsAuthorized|Optimize|Parse|Predict|Preview|Recognize|Render|Rescore|` +
-	`Simulate|Test|Translate|Validate)|` +
-	`^(GetContextKeysFor(Custom|Principal)Policy|GetDataflowGraph|GetMapping|GetPlan|GetTemplateSummary|QueryAssistant|RetrieveAndGenerate.*)$`)
+	`Convert|Count|Detect|DiscoverInput|Estimate|Evaluate|Generate|Infer|Invoke|IsAuthorized|Optimize|Parse|Predict|Preview|Probe|Recognize|Render|Rescore|` +
+	`ScanSbom|Simulate|Synthesize|Test|Translate|Validate)|` +
+	`^(GetContextKeysFor(Custom|Principal)Policy|GetAutoMergingPreview|GetDataflowGraph|GetDiscoveredSchema|GetFlowLogsIntegrationTemplate|GetMapping|GetPlan|GetTemplateSummary|QueryAssistant|RetrieveAndGenerate.*)$`)
 
 // queryResults matches operations that return the results of queries that can select literals. They are denied unless the
 // settings allow them.

@@ -165,9 +165,18 @@ func TestJudge_RecognizesTimes(t *testing.T) {
 	} {
 		assert.Equal(t, []string{at + " pool exhausted"}, parts(at+" pool exhausted", answer), at)
 	}
-	for _, at := range []string{"2026-11-25T12:29:16Z", "2026-11-25T12:29:15+01:00", "12:29:16", "2026-11-24 12:29", "1795609756"} {
+	for _, at := range []string{"2026-10-56T12:29:15Z", "datetime.datetime(2026, 10, 56, 12, 29, 15)", "2026-11-25T12:29:16Z", "2026-11-25T12:29:15+01:00", "12:29:16", "2026-11-24 12:29", "1795609756"} {
 		assert.Equal(t, []string{"pool exhausted"}, parts(at+": pool exhausted", answer), at)
 	}
+}
+
+// A day that its month does not have is no time.
+func TestJudge_ADayOfNoMonthIsNoTime(t *testing.T) {
+	const answer = `{"m":"checkout-errors dropped at 2026-03-03T10:00:00Z"}`
+	for _, forged := range []string{"checkout-errors dropped at 2026-02-31 10:00:00", "checkout-errors dropped at datetime.datetime(2026, 2, 31, 10, 0)"} {
+		assert.NotContains(t, parts(forged, answer), forged)
+	}
+	assert.Equal(t, []string{"checkout-errors dropped at 2026-03-03 10:00:00"}, parts("checkout-errors dropped at 2026-03-03 10:00:00", answer))
 }
 
 func TestJudge_MarksWhatTheCodeSent(t *testing.T) {

@@ -173,12 +173,22 @@ func (m *matcher) endValue(length, key int32) {
 }
 
 // find returns the ids of a word of an answer that occurs in the output, at most two. A time also matches if the output has
-// it without seconds or without the date. isTime: a number can be a time, which the output may show as one.
-func (m *matcher) find(text string, isTime bool) (id, other int32) {
+// it without seconds or without the date. isTime: a number can be a time, which the output may show as one. A number of the
+// answer also matches if the output writes it in another way, but a text that looks like one, such as a version, does not.
+func (m *matcher) find(text, written string, isTime bool) (id, other int32) {
 	id, other = unknownWord, unknownWord
-	if m.likely[text[0]]&(1<<(len(text)&31)) != 0 {
-		if found, ok := m.ids[text]; ok {
+	if m.likely[written[0]]&(1<<(len(written)&31)) != 0 {
+		if found, ok := m.ids[written]; ok {
 			id = found
+		}
+	}
+	if isNumber(written) && (m.isNumber || javaNumber.MatchString(written)) {
+		for _, found := range m.numbers[text] {
+			if id < 0 {
+				id = found
+			} else if found != id && other < 0 {
+				other = found
+			}
 		}
 	}
 	if isTime || strings.HasPrefix(text, timePrefix) {
@@ -236,7 +246,7 @@ func (m *matcher) endHeads(next *token, length int32) {
 			continue
 		}
 		if int(after) < len(m.words) {
-			if id, ok := m.ids[m.words[after].text]; ok && (id == next.id || id == next.other) {
+			if id := m.idOf[after]; id == next.id || id == next.other {
 				continue
 			}
 			if length >= minCutRun && isCutFrom(m.words[after].text, m.textOf(next)) && m.endsLine(after) {

@@ -29,6 +29,7 @@ type visitor interface {
 	leave()
 	name(text string)
 	value(text string)
+	number(text string) // a value that is a number in the answer's own types
 }
 
 // scanBody reads an answer in JSON, XML, CBOR, or plain text. It reads as far as it can: a body may be
@@ -50,11 +51,28 @@ func scanBody(body []byte, v visitor) {
 		scanJSON(string(trimmed), v)
 	case c == '<':
 		scanXML(string(trimmed), v)
-	case c >= 0xa0 && c <= 0xbf: // a map of CBOR
+	case isMapOfCBOR(body):
 		(&cborReader{data: body, visitor: v}).item(0)
+		if c >= 0xc0 && utf8.Valid(trimmed) { // or a text that begins like a tag
+			v.value(string(trimmed))
+		}
 	default:
 		v.value(string(trimmed))
 	}
+}
+
+// isMapOfCBOR reports whether a body begins with a map of CBOR, which can have tags.
+func isMapOfCBOR(body []byte) bool {
+	c := cborReader{data: body}
+	for range maxDepth {
+		switch major, _, _, ok := c.head(); {
+		case !ok || major != 5 && major != 6:
+			return false
+		case major == 5:
+			return true
+		}
+	}
+	return false
 }
 
 // scanJSON reads JSON. What is not JSON is skipped, because text may surround it.
@@ -94,7 +112,11 @@ func scanJSON(text string, v visitor) {
 			for end < len(text) && (isASCIIWord(text[end]) || text[end] == '.' || text[end] == '+' || text[end] == '-') {
 				end++
 			}
-			v.value(text[i:end])
+			if isDigit(c) || c == '-' {
+				v.number(text[i:end])
+			} else {
+				v.value(text[i:end])
+			}
 			i = end
 		default:
 			i++
@@ -302,9 +324,9 @@ func (c *cborReader) item(depth int) bool {
 	}
 	switch major {
 	case 0:
-		c.visitor.value(strconv.FormatUint(n, 10))
+		c.visitor.number(strconv.FormatUint(n, 10))
 	case 1:
-		c.visitor.value(strconv.FormatInt(-1-int64(n), 10))
+		c.visitor.number(strconv.FormatInt(-1-int64(n), 10))
 	case 2, 3:
 		c.visitor.value(c.text(n))
 	case 4:
@@ -364,11 +386,11 @@ func (c *cborReader) simple(n uint64, info byte) bool {
 	case 22, 23:
 		c.visitor.value("null")
 	case 25:
-		c.visitor.value(strconv.FormatFloat(halfFloat(uint16(n)), 'g', -1, 64))
+		c.visitor.number(strconv.FormatFloat(halfFloat(uint16(n)), 'g', -1, 64))
 	case 26:
-		c.visitor.value(strconv.FormatFloat(float64(math.Float32frombits(uint32(n))), 'g', -1, 32))
+		c.visitor.number(strconv.FormatFloat(float64(math.Float32frombits(uint32(n))), 'g', -1, 32))
 	case 27:
-		c.visitor.value(strconv.FormatFloat(math.Float64frombits(n), 'g', -1, 64))
+		c.visitor.number(strconv.FormatFloat(math.Float64frombits(n), 'g', -1, 64))
 	case 31:
 		return false // the end of a container of unknown length
 	}

@@ -146,6 +146,8 @@ func (r *requestReader) value(text string) {
 	r.texts = append(r.texts, struct{ name, value string }{r.last, text})
 }
 
+func (r *requestReader) number(text string) { r.value(text) }
+
 // fieldsOf returns all values of a field of a request or an answer, wherever it is.
 func fieldsOf(body []byte, name string) []string {
 	var r requestReader

@@ -18,6 +18,25 @@ type word struct {
 	text     string // canonical: equal for equal numbers and times
 }
 
+// written returns a word as the normal text has it, if it is a number, or else in its canonical form.
+func (w word) written(plain string) string {
+	if w.from < w.to && w.to <= len(plain) && isNumber(w.text) && isNumber(plain[w.from:w.to]) {
+		return plain[w.from:w.to]
+	}
+	return w.text
+}
+
+// isNumber reports whether a word begins like a number.
+func isNumber(word string) bool {
+	if word[0] == '-' || word[0] == '.' {
+		return len(word) > 1
+	}
+	return isDigit(word[0])
+}
+
+// javaNumber matches a number with an exponent as Java writes it. Services of AWS write numbers so, also in texts.
+var javaNumber = regexp.MustCompile(`^-?[0-9]\.[0-9]+E-?[0-9]+$`)
+
 // Seconds and milliseconds since 1970 that can be times: 2008 to 2039.
 const (
 	minEpoch = 1_200_000_000
@@ -362,7 +381,11 @@ func timeAt(text string, i int) (end int, canonical string) {
 	if end < len(text) && isASCIIWord(text[end]) {
 		return 0, ""
 	}
-	at := time.Date(year, time.Month(month), day, h, m, max(s, 0), 0, time.UTC).Unix() - int64(offset)
+	date := time.Date(year, time.Month(month), day, h, m, max(s, 0), 0, time.UTC)
+	if date.Day() != day && s < 60 { // February 30
+		return 0, ""
+	}
+	at := date.Unix() - int64(offset)
 	if s < 0 {
 		return end, minuteWord(at)
 	}
@@ -449,6 +472,9 @@ func datetimeAt(text string, i int) (end int, canonical string) {
 		n[k], _ = strconv.Atoi(found[k+1])
 	}
 	at := time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], 0, time.UTC)
+	if at.Day() != n[2] || int(at.Month()) != n[1] {
+		return 0, ""
+	}
 	return i + len(found[0]), timeWord(at.Unix())
 }
 

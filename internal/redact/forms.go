@@ -19,6 +19,10 @@ func (s *scanner) wrapped(at int) {
 func (s *scanner) quotedName(end int) {
 	text := s.text
 	at := skipBlanks(text, end+1)
+	if at < len(text) && (text[at] == '|' || strings.HasPrefix(text[at:], "│")) { // a table of Markdown
+		s.word(text[end:end], end+1)
+		return
+	}
 	if at < len(text) && text[at] == ',' {
 		if at = skipBlanks(text, at+1); at < len(text) && strings.IndexByte(`"'`, text[at]) >= 0 {
 			s.wrapped(at)
@@ -310,8 +314,8 @@ func (s *scanner) pair(op operator) {
 	}
 	kind := s.kind(text[from:to])
 	if closer := closesTag(text, end); closer > 0 { // <property name="password">value</property>
-		if last, ok := s.content(end + closer); ok && kind.matches(text[end+closer:last]) {
-			s.replace(end+closer, last, "secret")
+		if from, to, ok := s.content(end + closer); ok && kind.matches(text[from:to]) {
+			s.replace(from, to, "secret")
 		}
 		return
 	}
@@ -432,9 +436,20 @@ func isElement(text string, start int) bool {
 	return strings.HasSuffix(before, "<") || strings.HasSuffix(before, "&lt;") || strings.HasSuffix(before, `\u003c`)
 }
 
+// cdata are the signs around the content of an XML element that is not parsed, also in JSON and in escapes of XML.
+var cdata = [][2]string{{"<![CDATA[", "]]>"}, {`\u003c![CDATA[`, `]]\u003e`}, {"&lt;![CDATA[", "]]&gt;"}}
+
 // content returns the content of an XML element from the position after its tag.
-func (s *scanner) content(from int) (to int, ok bool) {
-	rest := s.text[from:min(len(s.text), from+maxQuoted)]
+func (s *scanner) content(at int) (from, to int, ok bool) {
+	rest := s.text[at:min(len(s.text), at+maxQuoted)]
+	for _, signs := range cdata {
+		if inner, isData := strings.CutPrefix(rest, signs[0]); isData {
+			to = strings.Index(inner, signs[1])
+			s.ahead -= max(to, 0)
+			from = at + len(signs[0])
+			return from, from + to, to > 0
+		}
+	}
 	to = strings.IndexByte(rest, '<')
 	for _, sign := range []string{"&lt;", `\u003c`} {
 		if at := strings.Index(rest[:max(to, 0)], sign); at >= 0 {
@@ -444,7 +459,7 @@ func (s *scanner) content(from int) (to int, ok bool) {
 		}
 	}
 	s.ahead -= max(to, 0)
-	return from + to, to > 0
+	return at, at + to, to > 0
 }
 
 // element looks at the content of an XML element.
@@ -461,8 +476,7 @@ func (s *scanner) element(kind sensitivity, start, end int) {
 		}
 		closer = head + 1
 	}
-	from := end + closer
-	if to, ok := s.content(from); ok {
+	if from, to, ok := s.content(end + closer); ok {
 		if value := strings.TrimSpace(text[from:to]); kind.matches(value) {
 			from += strings.Index(text[from:], value)
 			s.replace(from, from+len(value), "secret")
@@ -473,7 +487,7 @@ func (s *scanner) element(kind sensitivity, start, end int) {
 // elements looks at two XML elements that contain a name and its value.
 func (s *scanner) elements(start, from int) {
 	text := s.text
-	to, ok := s.content(from)
+	from, to, ok := s.content(from)
 	if !ok || !isElement(text, start) || to-from > maxName || !isName(text[from:to]) {
 		return
 	}
@@ -524,6 +538,9 @@ func (s *scanner) word(name string, end int) {
 	}
 	isAmbiguous := !isTable && (strings.EqualFold(name, "secret") || strings.EqualFold(name, "credentials"))
 	from, to, quotedEnd := at, at, 0
+	if isTable && at < len(text) && text[at] == '`' { // of Markdown
+		at++
+	}
 	if at < len(text) && strings.IndexByte(`"'`, text[at]) >= 0 {
 		from, to, quotedEnd = s.quoted(at)
 	}
@@ -549,6 +566,22 @@ var (
 	// logicalID matches the names of resources that CDK creates.
 	logicalID = lazy(`^[A-Z][A-Za-z0-9]*[0-9A-F]{8}$`)
 )
+
+// cell looks at the cell of a table in HTML after that of a name, which ends at a position.
+func (s *scanner) cell(end int) {
+	next := nextCell().FindStringIndex(s.text[end:min(len(s.text), end+maxTag)])
+	if next == nil {
+		return
+	}
+	if from, to, ok := s.content(end + next[1]); ok {
+		if value := strings.TrimSpace(s.text[from:to]); looksPassword(value) && !isHarmlessValue(value) {
+			from += strings.Index(s.text[from:to], value)
+			s.replace(from, from+len(value), "secret")
+		}
+	}
+}
+
+var nextCell = lazy(`^(?:</(?:code|b|strong)>)?</(?:td|th|dt)>\s*<(?:td|dd)\b[^<>]*>(?:<(?:code|b|strong)>)?`)
 
 // row looks at a line of a table with commas or semicolons that consists of a name and a value.
 func (s *scanner) row(start, end int) {

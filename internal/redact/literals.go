@@ -1,12 +1,17 @@
 package redact
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
@@ -169,8 +174,51 @@ func spellings(secret string) []string {
 	return list
 }
 
-// encodings returns a secret in base64, alone and as a part of a longer text, and in hexadecimal digits.
-func encodings(secret string) []string {
+// encodings returns a secret in base64, alone and as a part of a longer text, and in hexadecimal digits. The text may also have
+// been JSON, or a part of an address.
+func encodings(secret string) (list []string) {
+	inQuery := url.QueryEscape(secret)
+	written := map[string]bool{
+		secret: true, inQuery: true, strings.ReplaceAll(inQuery, "+", "%20"): true, strings.NewReplacer("+", "%20", "%2F", "/").Replace(inQuery): true,
+	}
+	quoted := inJSON(secret)
+	for _, text := range []string{quoted, toASCII(quoted)} {
+		written[text], written[strings.ReplaceAll(text, "/", `\/`)] = true, true
+	}
+	for text := range written {
+		list = append(list, encodingsOf(text)...)
+	}
+	return list
+}
+
+// inJSON returns a text as a string of JSON without its quotes.
+func inJSON(text string) string {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(text) != nil {
+		return text
+	}
+	written := strings.TrimSuffix(b.String(), "\n")
+	return written[1 : len(written)-1]
+}
+
+// toASCII escapes all but the visible characters of ASCII, as Python's json.dumps does.
+func toASCII(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r < 0x7f {
+			b.WriteByte(byte(r))
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}
+
+func encodingsOf(secret string) []string {
 	if len(secret) > maxEncoded {
 		return nil
 	}

@@ -377,7 +377,7 @@ var keyLine = lazy(`^[A-Za-z0-9+/]{8,}={0,2}$`)
 
 var sharedKey = lazy(`<pre_shared_key>\s*([^<\s]{6,})\s*<`)
 
-// learnUserData learns a base64 script as a whole and the words in it that look like secrets.
+// learnUserData learns a base64 script as a whole, and the words in it that look like secrets or passwords.
 func (l *learner) learnUserData(v any) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -398,7 +398,7 @@ func (l *learner) learnUserData(v any) {
 			script = l.unpack(script)
 		}
 		for _, word := range strings.FieldsFunc(string(script), func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'=:;,@(){}[]<>|&", r) }) {
-			if looksSecret(word) {
+			if looksSecret(word) || looksPassword(word) && (isMixed(word) || hexLook().MatchString(word)) {
 				l.add(word)
 			}
 		}

@@ -358,6 +358,8 @@ func TestMemory_FindsEveryEncoding(t *testing.T) {
 		"dump(xxd, 2)", "dump(xxd, 1)", "dump(xxd, 4)", "dump(hexdump, ' ')", "json.dumps(dump(xxd, 2))", "repr(dump(hexdump, ' '))",
 		"json.dumps(json.dumps(json.dumps(json.dumps(s))))", "'50%25 &lt; \\\\xe9 ' + json.dumps(json.dumps(json.dumps(json.dumps(s))))",
 		"'%41 &amp; \\\\n \\\\xe9 ' + json.dumps(json.dumps(json.dumps(s)))",
+		"base64.b64encode(json.dumps({'a': s}).encode()).decode()", "base64.b64encode(json.dumps({'ab': s}, ensure_ascii=False).encode()).decode()", "json.dumps(s).encode().hex()",
+		"base64.b64encode(('q=' + urllib.parse.quote(s)).encode()).decode()", "base64.b64encode(urllib.parse.quote_plus(s).encode()).decode()", "base64.b64encode(urllib.parse.quote(s, safe='').encode()).decode()",
 		"pprint.pformat({'key': s.encode()}, width=30)", "json.dumps({'a': [json.dumps({'b': s})]}, indent=1)",
 	}
 	r, err := New(nil)
@@ -386,6 +388,32 @@ func TestMemory_FindsEveryEncoding(t *testing.T) {
 			assert.LessOrEqual(t, len(clean), len("<<  >>")+count*len("[redacted: secret]")+64, "%q: %s: %s", secret, code, clean)
 			assert.True(t, strings.HasPrefix(clean, "<< ") && strings.HasSuffix(clean, " >>"), "%q: %s: %s", secret, code, clean)
 		}
+	}
+}
+
+// Code may print a script that AWS answered in base64, or parts of it.
+func TestMemory_FindsPasswordsOfUserDataInPlainText(t *testing.T) {
+	r, err := New(nil)
+	require.NoError(t, err)
+	lines := []string{
+		"#!/bin/bash -x", "A=Tz7mQw4RpX9fKd", "/opt/app/register --site eu Tz7mQw4RpX9fKd", "activation -id 1234 -code Wq8Zr5Tn2Lx7", "setup Summer2024!Kite", "echo 'app:Lq6Rw2Np8Zt4' > /etc/app/login",
+		"k3s agent K10c6e1ab3d4f5::server:9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d", "yum install -y orders", "exit 0",
+	}
+	var m Memory
+	m.Observe([]byte(`{"UserData":{"Value":"` + base64.StdEncoding.EncodeToString([]byte(strings.Join(lines, "\r\n"))) + `"}}`))
+	knowing := m.Knowing(r)
+	secrets := []string{"Tz7mQw4RpX9fKd", "Wq8Zr5Tn2Lx7", "Summer2024!Kite", "Lq6Rw2Np8Zt4", "9b1deb4d3b7d4bad9bdd2b0d7b3dcb6d"}
+	quoted, err := json.Marshal(lines)
+	require.NoError(t, err)
+	for _, written := range []string{strings.Join(lines, "\n"), strings.Join(lines, "\r\n"), string(quoted), strings.Join(secrets, " ")} {
+		clean, _ := knowing.Text(written)
+		for _, secret := range secrets {
+			assert.NotContains(t, clean, secret, written)
+		}
+	}
+	for _, harmless := range []string{"yum install -y orders", "the site eu, id 1234 of /opt/app/register", "exit 0"} {
+		clean, _ := knowing.Text(harmless)
+		assert.Equal(t, harmless, clean)
 	}
 }
 

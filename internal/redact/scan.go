@@ -144,6 +144,12 @@ func (s *scanner) look(start, end int) {
 		s.row(start, end)
 	case strings.IndexByte("\"'`", text[end]) >= 0:
 		s.quotedName(end)
+	case text[end] == '(' && kind >= likely && end+1 < len(text) && strings.IndexByte(`"'`, text[end+1]) >= 0: // setPassword("…")
+		s.wrapped(end + 1)
+	case strings.HasPrefix(text[end:], "**"): // bold in Markdown
+		s.quotedName(end + 1)
+	case text[end] == '<':
+		s.cell(end)
 	case closesTag(text, end) > 0 || text[end] == ' ' && isElement(text, start):
 		s.element(kind, start, end)
 	case strings.IndexByte(" \t|", text[end]) >= 0 || strings.HasPrefix(text[end:], "│"):
@@ -205,7 +211,7 @@ func assignment(text string, at int) (operator, bool) {
 	indexed := false
 	if !quoted && i < len(text) && text[i] == '[' { // name["key"] = value
 		end := strings.IndexAny(text[i:min(len(text), i+maxName)], "]\n")
-		if end < 2 || text[i+end] != ']' {
+		if end < 1 || text[i+end] != ']' {
 			return operator{}, false
 		}
 		i, indexed = i+end+1, true
@@ -263,6 +269,9 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 		}
 		return
 	}
+	if s.typed(kind, op) {
+		return
+	}
 	if op.loose && strings.HasPrefix(text[at:], "# ") { // password: # comment
 		if next := skipSpace(text, lineEnd(text, at)); next < len(text) {
 			op.value, op.newline = next, true
@@ -311,6 +320,41 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 	}
 	s.replace(at, end, "secret")
 }
+
+// typed looks at a literal in code after the type of its variable, or in the call of a function that makes a value of
+// it. It reports whether there is one.
+func (s *scanner) typed(kind sensitivity, op operator) bool {
+	rest := s.text[op.value:min(len(s.text), op.value+maxName)]
+	if !strings.ContainsAny(rest, "(=") {
+		return false
+	}
+	found, isCall := makingCall().FindStringIndex(rest), true
+	if found == nil && op.loose {
+		found, isCall = typeOfVariable().FindStringIndex(rest), false
+	}
+	if found == nil {
+		return false
+	}
+	at := op.value + found[1] - 1 // the quote
+	from, to, end := at+1, 0, 0
+	if s.text[at] == '`' {
+		to = from + max(strings.IndexByte(s.text[from:min(len(s.text), from+maxQuoted)], '`'), 0)
+	} else if from, to, end = s.quoted(at); end == 0 {
+		return false
+	}
+	value := s.text[from:to]
+	if isCall && looksPassword(value) && !isHarmlessValue(value) || !isCall && kind.matches(value) && !isProse(value) {
+		s.replace(from, to, "secret")
+	}
+	return true
+}
+
+var (
+	// makingCall matches new String("…, []byte("…, or String::from("…, up to the quote.
+	makingCall = lazy("^(?:new [A-Za-z_][\\w.<>]*|\\w+(?:::\\w+)+|\\[\\]\\w+)\\([ \\t]*[\"'`]")
+	// typeOfVariable matches string = "…, Optional[str] = '…, or &str = "…, up to the quote.
+	typeOfVariable = lazy("^&?(?:'\\w+ )?[A-Za-z_][\\w.]*(?:[<\\[][\\w., <>\\[\\]]*[>\\]])?\\??(?: ?\\| ?\\w+)* ?= ?[\"'`]")
+)
 
 var yamlTag = lazy(`^(?:!!?[A-Za-z]+|&[\w-]+) +[^\s!]`) // or an anchor
 

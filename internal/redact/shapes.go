@@ -22,7 +22,7 @@ func newShape(kind, pattern string, needles ...string) *shape {
 
 // shapes returns all shapes.
 func shapes() []*shape {
-	list := append([]*shape{privateKey, urls, header, query, dataSource, fields, cookies, named}, tokens...)
+	list := append([]*shape{privateKey, urls, header, query, dataSource, fields, cookies, documents, named}, tokens...)
 	for _, c := range contexts {
 		list = append(list, c.shape)
 	}

@@ -8,8 +8,8 @@ import (
 // inside and the end of the whole, or end 0. A value without a closing quote ends with its line.
 func (s *scanner) quoted(at int) (from, to, end int) {
 	text := s.text
-	if at+1 < len(text) && strings.IndexByte("bruf@$", text[at]) >= 0 && (text[at+1] == '\'' || text[at+1] == '"') {
-		at++ // a prefix of a Python literal
+	if at+1 < len(text) && strings.IndexByte("bruf@$NE", text[at]) >= 0 && (text[at+1] == '\'' || text[at+1] == '"') {
+		at++ // a prefix of a literal in Python or SQL
 	}
 	i := at
 	for i < len(text) && text[i] == '\\' && i-at < maxEscapes {

@@ -17,35 +17,34 @@ type process struct {
 	zombie, stopped           bool
 }
 
-// processes lists the processes of one user.
-func processes(uid int) []process {
-	found, _ := lookAtProcesses(uid)
-	return found
+// processes lists the processes of one user. Each is looked at as soon as it is listed, because a process that forks and ends
+// all the time would otherwise be gone: process IDs ascend, so the list always comes to the latest one.
+func processes(uid int) (found []process) {
+	fd, err := unix.Open("/proc", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	var entries [entriesSize]byte
+	var names []string
+	for {
+		n, err := unix.Getdents(fd, entries[:])
+		if n <= 0 || err != nil {
+			return found
+		}
+		_, _, names = unix.ParseDirent(entries[:n], -1, names[:0])
+		for _, name := range names {
+			if pid, err := strconv.Atoi(name); err == nil {
+				if p, ok := readProcess(pid); ok && p.uid == uid {
+					found = append(found, p)
+				}
+			}
+		}
+	}
 }
 
-// lookAtProcesses lists the processes of one user. It also reports whether a process of any user ended during the look. Such
-// a process may have forked another one, which the look then missed.
-func lookAtProcesses(uid int) (found []process, isMoving bool) {
-	proc, err := os.Open("/proc")
-	if err != nil {
-		return nil, false
-	}
-	defer proc.Close()
-	names, _ := proc.Readdirnames(-1)
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
-		}
-		switch p, ok := readProcess(pid); {
-		case !ok:
-			isMoving = true
-		case p.uid == uid:
-			found = append(found, p)
-		}
-	}
-	return found, isMoving
-}
+// entriesSize is the size in bytes of a few entries of /proc. The longest name there has fewer than 64 bytes.
+const entriesSize = 128
 
 func readProcess(pid int) (process, bool) {
 	var buffer [statusSize]byte
@@ -148,31 +147,34 @@ type suspect struct {
 // killLeftovers kills the processes that a call left behind. It reports how many there were, and whether they ended.
 //
 // If the call's system call filter was active, the call cannot have made a child of the zygote, and what it left does not
-// fork. Otherwise, a child that the zygote has not announced as a spare by a certain time belongs to the call, and a process
-// may fork and end between two looks.
+// fork. Otherwise, a child that the zygote has not announced as a spare by a certain time belongs to the call, and one look
+// may miss a process that forks and ends all the time.
 func (s *Supervisor) killLeftovers(z *zygote, child int, filtered bool, announced time.Time) (killed int, ended bool) {
 	needed := quietLooks
 	if filtered {
 		needed = 1
 	}
 	for quiet, deadline := 0, time.Now().Add(sweepTime); quiet < needed; {
-		waiting, kills := false, 0
-		found, isMoving := s.suspects(z, child)
-		for _, p := range found {
+		seen := false
+		kills := 0
+		for _, p := range s.suspects(z, child) {
 			switch {
 			case p.forked && filtered:
 			case p.forked && time.Now().Before(announced):
-				waiting = true
-			case syscall.Kill(p.pid, syscall.SIGKILL) == nil:
-				kills++
+				seen = true
+			default:
+				seen = true
+				if syscall.Kill(p.pid, syscall.SIGKILL) == nil {
+					kills++
+				}
 			}
 		}
 		killed += kills
-		if quiet++; kills > 0 || waiting || isMoving && !filtered {
+		if quiet++; seen {
 			quiet = 0
 		}
 		if time.Now().After(deadline) {
-			return killed, kills == 0
+			return killed, !seen
 		}
 		if quiet < needed {
 			pause(kills)
@@ -193,10 +195,9 @@ func pause(kills int) {
 // suspects returns the processes that a call may have left behind. The innocent processes are known by their
 // IDs: this process, the zygote, the children that the zygote announced, and the processes that existed before
 // this one. Another process is suspect if it descends from the call's child or from the zygote, if it became an
-// orphan of this process (see Options.Reap), or, with Options.OwnUser, if it has the sandbox's user. isMoving reports whether
-// the look may have missed a process.
-func (s *Supervisor) suspects(z *zygote, child int) (found []suspect, isMoving bool) {
-	list, isMoving := lookAtProcesses(os.Getuid())
+// orphan of this process (see Options.Reap), or, with Options.OwnUser, if it has the sandbox's user.
+func (s *Supervisor) suspects(z *zygote, child int) (found []suspect) {
+	list := processes(os.Getuid())
 	own, zygotePID := os.Getpid(), z.process.Pid
 	innocent := z.announced()
 	innocent[own], innocent[zygotePID], innocent[child] = true, true, true
@@ -217,7 +218,7 @@ func (s *Supervisor) suspects(z *zygote, child int) (found []suspect, isMoving b
 			found = append(found, suspect{process: p, forked: p.parent == zygotePID})
 		}
 	}
-	return found, isMoving
+	return found
 }
 
 // descendants returns the process IDs and those of all processes below them.
@@ -265,18 +266,15 @@ func (s *Supervisor) findProcesses() {
 	if !s.options.OwnUser {
 		return
 	}
-	for deadline := time.Now().Add(sweepTime); time.Now().Before(deadline); {
-		kills, isMoving := s.findOthers(own)
-		if kills == 0 && !isMoving {
-			return
-		}
-		pause(kills)
+	for deadline := time.Now().Add(sweepTime); s.findOthers(own) > 0 && time.Now().Before(deadline); {
+		pause(1)
 	}
 }
 
-// findOthers records the user's processes that are not below this one, and kills those that run copies of Python.
-func (s *Supervisor) findOthers(own int) (kills int, isMoving bool) {
-	list, isMoving := lookAtProcesses(os.Getuid())
+// findOthers records the user's processes that are not below this one, and kills those that run copies of Python. It returns
+// how many it found to kill.
+func (s *Supervisor) findOthers(own int) (found int) {
+	list := processes(os.Getuid())
 	ours := descendants(list, own) // with the zygote, if Seal started it
 	s.tolerated = nil
 	for _, p := range list {
@@ -285,12 +283,11 @@ func (s *Supervisor) findOthers(own int) (kills int, isMoving bool) {
 		}
 		program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p.pid))
 		if err != nil || program == s.options.Interpreter {
-			if syscall.Kill(p.pid, syscall.SIGKILL) == nil {
-				kills++
-			}
+			syscall.Kill(p.pid, syscall.SIGKILL)
+			found++
 			continue
 		}
 		s.tolerated = append(s.tolerated, p.pid)
 	}
-	return kills, isMoving
+	return found
 }
