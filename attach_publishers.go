@@ -1,6 +1,8 @@
 package alarmtriage
 
 import (
+	"path"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -37,7 +39,7 @@ func (t *AlarmTriage) warnOfPublishers(topic awssns.ITopic) {
 	awscdk.Aspects_Of(topic).Add(&publisherCheck{triage: t, topic: topic}, nil)
 }
 
-// publisherCheck is the aspect that looks at the finished policy of a topic.
+// publisherCheck is the aspect that looks at the finished policies of a topic. They can be anywhere in the app.
 type publisherCheck struct {
 	triage *AlarmTriage
 	topic  awssns.ITopic
@@ -45,40 +47,52 @@ type publisherCheck struct {
 
 // Visit implements [awscdk.IAspect].
 func (c *publisherCheck) Visit(node constructs.IConstruct) {
-	policy, isPolicy := node.(awssns.CfnTopicPolicy)
-	if !isPolicy {
+	if *node.Node().Path() != *c.topic.Node().Path() {
 		return
 	}
-	document, _ := awscdk.Stack_Of(policy).Resolve(policy.PolicyDocument()).(map[string]any)
-	for _, s := range listOf(document["Statement"]) {
-		statement, _ := s.(map[string]any)
-		if !admitsAnyone(statement) {
-			continue
+	for _, other := range *node.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
+		if policy, isPolicy := other.(awssns.CfnTopicPolicy); isPolicy && c.isOpen(policy) {
+			awscdk.Annotations_Of(c.topic).AddWarningV2(jsii.String("alarmtriage:open-topic"), jsii.Sprintf(
+				"alarmtriage: the topic's policy lets principals of every account publish, and each of them can start "+
+					"investigations of AlarmTriage %s: only admit cloudwatch.amazonaws.com with the condition aws:SourceAccount",
+				*c.triage.Node().Path()), nil)
+			return
 		}
-		awscdk.Annotations_Of(c.topic).AddWarningV2(jsii.String("alarmtriage:open-topic"), jsii.Sprintf(
-			"alarmtriage: the topic's policy lets principals of every account publish, and each of them can start "+
-				"investigations of AlarmTriage %s: only admit cloudwatch.amazonaws.com with the condition aws:SourceAccount",
-			*c.triage.Node().Path()), nil)
-		return
 	}
 }
 
+// isOpen reports whether a policy is that of the topic and admits anyone to it.
+func (c *publisherCheck) isOpen(policy awssns.CfnTopicPolicy) bool {
+	stack := awscdk.Stack_Of(policy)
+	isInStack := *stack.Node().Path() == *awscdk.Stack_Of(c.topic).Node().Path() // another stack can have the same logical ids
+	ofTopic := func(arn *string) bool {
+		return *arn == *c.topic.TopicArn() || isInStack && reflect.DeepEqual(stack.Resolve(arn), stack.Resolve(c.topic.TopicArn()))
+	}
+	if !slices.ContainsFunc(*policy.Topics(), ofTopic) {
+		return false
+	}
+	document, _ := stack.Resolve(policy.PolicyDocument()).(map[string]any)
+	return slices.ContainsFunc(listOf(document["Statement"]), func(s any) bool {
+		statement, _ := s.(map[string]any)
+		return admitsAnyone(statement)
+	})
+}
+
 // admitsAnyone reports whether a statement of a topic's policy visibly lets principals of every account publish: it
-// has no condition, and admits either every principal or CloudWatch, which every account can cause to publish.
+// has no condition, and admits either every principal, all but some, or CloudWatch, which every account can cause to publish.
 func admitsAnyone(statement map[string]any) bool {
 	if statement["Effect"] != "Allow" || statement["Condition"] != nil {
 		return false
 	}
-	publish := false
-	for _, action := range listOf(statement["Action"]) {
-		name, _ := action.(string)
-		switch strings.ToLower(name) {
-		case "*", "sns:*", "sns:publish", "sns:p*", "sns:pub*":
-			publish = true
-		}
+	publishes := matchesPublish(statement["Action"])
+	if excluded := statement["NotAction"]; excluded != nil {
+		publishes = !matchesPublish(excluded)
 	}
-	if !publish {
+	if !publishes {
 		return false
+	}
+	if statement["NotPrincipal"] != nil {
+		return true
 	}
 	principals, _ := statement["Principal"].(map[string]any)
 	for _, named := range []any{statement["Principal"], principals["AWS"], principals["Service"]} {
@@ -88,6 +102,15 @@ func admitsAnyone(statement map[string]any) bool {
 		}
 	}
 	return false
+}
+
+// matchesPublish reports whether one of the patterns of actions matches sns:Publish.
+func matchesPublish(actions any) bool {
+	return slices.ContainsFunc(listOf(actions), func(action any) bool {
+		pattern, _ := action.(string)
+		matches, err := path.Match(strings.ToLower(pattern), "sns:publish") // its * and ? are those of IAM
+		return err == nil && matches
+	})
 }
 
 // listOf returns the elements of a list in a policy, in which a single value needs no list.

@@ -1,6 +1,7 @@
 package alarmtriage_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -360,6 +361,22 @@ func TestAttachTopic_WarnsOfPublishers(t *testing.T) {
 	cloudWatch := func() awsiam.IPrincipal {
 		return awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)
 	}
+	statement := func(changes awsiam.PolicyStatementProps) func(awssns.Topic) {
+		return func(topic awssns.Topic) {
+			changes.Resources = &[]*string{topic.TopicArn()}
+			topic.AddToResourcePolicy(awsiam.NewPolicyStatement(&changes))
+		}
+	}
+	everybody := &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()}
+	beside := func(topics func(awssns.Topic) *[]*string, changes map[string]any) func(awssns.Topic) {
+		return func(topic awssns.Topic) {
+			open := map[string]any{"Effect": "Allow", "Principal": "*", "Action": "sns:Publish", "Resource": "*"}
+			maps.Copy(open, changes)
+			awssns.NewCfnTopicPolicy(topic.Stack(), jsii.String("Beside"), &awssns.CfnTopicPolicyProps{
+				Topics: topics(topic), PolicyDocument: map[string]any{"Version": "2012-10-17", "Statement": []any{open}}})
+		}
+	}
+	itsARN := func(topic awssns.Topic) *[]*string { return &[]*string{topic.TopicArn()} }
 	ownAccount := &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": "111122223333"}}
 	for name, tt := range map[string]struct {
 		change func(awssns.Topic)
@@ -374,8 +391,26 @@ func TestAttachTopic_WarnsOfPublishers(t *testing.T) {
 		"everybody, one of several":      {publish(awsiam.NewAnyPrincipal(), nil, "sns:Subscribe", "sns:Publish"), true},
 		"everybody of the account":       {publish(awsiam.NewAnyPrincipal(), ownAccount, "sns:Publish"), false},
 		"everybody may subscribe":        {publish(awsiam.NewAnyPrincipal(), nil, "sns:Subscribe"), false},
-		"another account":                {publish(awsiam.NewAccountPrincipal("444455556666"), nil, "sns:Publish"), false},
-		"another service":                {publish(awsiam.NewServicePrincipal(jsii.String("s3.amazonaws.com"), nil), ownAccount, "sns:Publish"), false},
+		"everybody, a wildcard":          {publish(awsiam.NewAnyPrincipal(), nil, "sns:Publ*"), true},
+		"everybody, another wildcard":    {beside(itsARN, map[string]any{"Action": "SNS:?ublish"}), true},
+		"everybody, other actions":       {publish(awsiam.NewAnyPrincipal(), nil, "sns:Get*"), false},
+		"everybody, all other actions":   {statement(awsiam.PolicyStatementProps{NotActions: jsii.Strings("sns:DeleteTopic"), Principals: everybody}), true},
+		"everybody, all but publishing":  {statement(awsiam.PolicyStatementProps{NotActions: jsii.Strings("sns:Publish"), Principals: everybody}), false},
+		"a policy beside the topic":      {beside(itsARN, nil), true},
+		"one by its reference": {beside(func(topic awssns.Topic) *[]*string {
+			return &[]*string{topic.Node().DefaultChild().(awssns.CfnTopic).Ref()}
+		}, nil), true},
+		"one with NotPrincipal": {beside(itsARN, map[string]any{"Principal": nil, "NotPrincipal": map[string]any{"AWS": "444455556666"}}), true},
+		"one of another topic": {beside(func(topic awssns.Topic) *[]*string {
+			return &[]*string{awssns.NewTopic(topic.Stack(), jsii.String("Other"), nil).TopicArn()}
+		}, nil), false},
+		"a construct beside the topic": {func(topic awssns.Topic) {
+			policy := awssns.NewTopicPolicy(topic.Stack(), jsii.String("Policy"), &awssns.TopicPolicyProps{Topics: &[]awssns.ITopic{topic}})
+			policy.Document().AddStatements(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+				Actions: jsii.Strings("sns:Publish"), Principals: everybody, Resources: &[]*string{topic.TopicArn()}}))
+		}, true},
+		"another account": {publish(awsiam.NewAccountPrincipal("444455556666"), nil, "sns:Publish"), false},
+		"another service": {publish(awsiam.NewServicePrincipal(jsii.String("s3.amazonaws.com"), nil), ownAccount, "sns:Publish"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stack := newStack()

@@ -137,7 +137,8 @@ type AlarmTriageProps struct {
 
 	// One investigation per alarm and window. 1 minute to 7 days. Default: 1 hour.
 	InvestigationWindow awscdk.Duration
-	// The most rounds of one investigation. 1 to 100. Default: 100.
+	// The most rounds of one investigation. In the last one, the model is asked to conclude, which may take two more rounds.
+	// 1 to 100. Default: 100.
 	MaxRounds *float64
 	// The most tokens of one investigation: input, also from the prompt cache, and output. The input of one request
 	// can exceed it by what it has more than projected. 10,000 or more. Default: no limit except MaxRounds.

@@ -70,6 +70,19 @@ CAN_HOLD = "investigations need it; it can hold a secret, which the redaction ha
 # Those that AWS returns masked or not at all, or only until a cluster outside of AWS is connected.
 MASKED = re.compile(r"(?:Master|Admin)\w*Password$|\.ClientSecret$|\.SharedSecret$|\.activationCode$")
 
+# Reads of the same settings, parameters, or arguments as a sibling of kind M, in members without a name that says so: the
+# recorded configuration of any resource, the parameters of stacks and of their templates, the arguments of jobs.
+SIBLINGS = {
+    "appconfig": {"get-configuration"},
+    "appconfigdata": {"get-latest-configuration"},
+    "cloudformation": {"describe-change-set", "describe-stack-instance", "get-template-summary"},
+    "configservice": {"batch-get-aggregate-resource-config", "batch-get-resource-config", "get-aggregate-resource-config",
+                      "get-resource-config-history", "select-aggregate-resource-config", "select-resource-config"},
+    "glue": {"get-job-run", "get-job-runs", "get-workflow", "get-workflow-run", "get-workflow-runs", "batch-get-workflows",
+             "get-trigger", "get-triggers", "batch-get-triggers"},
+    "emr": {"list-steps"},
+}
+
 
 def main() -> None:
     levels: Dict[str, Set[str]] = collections.defaultdict(set)
@@ -119,7 +132,8 @@ def reads() -> List[str]:
             kind = "S"
         elif group == "sideEffects":
             continue
-        elif group in ("codeReads", "hostReads", "F") and not action.startswith(TEXTS_OF_PROGRAMS) or (service, name) in variables | may_hold:
+        elif group in ("codeReads", "hostReads", "F") and not action.startswith(TEXTS_OF_PROGRAMS) or (service, name) in variables | may_hold \
+                or name in SIBLINGS.get(service, ()):
             kind = "M"
         else:
             kind = "R"

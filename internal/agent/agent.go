@@ -112,6 +112,10 @@ func Run(ctx context.Context, o Options, rec *investigation.Record, resume []byt
 	if err != nil {
 		return err
 	}
+	if r.Stop != "" {
+		r.endWithoutReport(r.Stop)
+		return nil
+	}
 	return r.loop(ctx)
 }
 
@@ -189,6 +193,8 @@ func (r *run) checkLimits(ctx context.Context) error {
 		return nil
 	}
 	switch {
+	case r.Conclude != "":
+		r.conclude(r.Conclude)
 	case r.timeIsUp(ctx) && r.mayContinue():
 		return investigation.ErrHandOver
 	case r.timeIsNear(ctx) && !r.mayContinue():

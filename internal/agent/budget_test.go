@@ -155,6 +155,37 @@ func TestBudget_WithoutRoomForOneRequestNoModelIsAsked(t *testing.T) {
 	assert.Contains(t, rec.OutcomeWhy, "No model was asked: the budget of $0.001 does not allow one request")
 }
 
+func TestRun_ConcludesAtOnceOrAsksNoModelIfALimitSaysSo(t *testing.T) {
+	options := func(m agent.Options) agent.Options {
+		m.Tool, m.Models, m.MaxRounds = &fakeTool{output: "x"}, []string{claude}, 40
+		return m
+	}
+	var state []byte
+	m := &expensive{stop: func(int) types.StopReason { return types.StopReasonToolUse }}
+	require.NoError(t, agent.Run(t.Context(), options(agent.Options{Model: m, Limits: investigation.Limits{Checkpoint: func(_ context.Context, s []byte) error {
+		if state == nil {
+			state = s
+		}
+		return nil
+	}}}), record("{}"), nil))
+
+	asked := m.requests
+	rec := record("{}")
+	require.NoError(t, agent.Run(t.Context(), options(agent.Options{Model: m, Limits: investigation.Limits{Stop: "The kill switch is on."}}), rec, state))
+	assert.Equal(t, asked, m.requests)
+	assert.Equal(t, investigation.OutcomeFallback, rec.Outcome)
+	assert.Contains(t, rec.OutcomeWhy, "The kill switch is on.")
+	assert.Len(t, rec.Rounds, 1, "the report has the rounds before")
+
+	rec = record("{}")
+	require.NoError(t, agent.Run(t.Context(), options(agent.Options{Model: m, Limits: investigation.Limits{
+		Conclude: "the money of the day is spent", MayHandOver: true}}), rec, state))
+	assert.LessOrEqual(t, m.requests, asked+3, "a conclusion may be asked for again")
+	raw, err := json.Marshal(rec)
+	require.NoError(t, err)
+	assert.Contains(t, string(raw), "the money of the day is spent")
+}
+
 func TestBudget_KeepsTheDraftIfNoConclusionIsPossible(t *testing.T) {
 	m := &expensive{stop: func(int) types.StopReason { return types.StopReasonMaxTokens }}
 	rec := record("{}")

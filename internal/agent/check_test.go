@@ -23,6 +23,20 @@ func quoted(t *testing.T, tool *fakeTool, quote string) *investigation.Record {
 	return rec
 }
 
+func TestCheck_TimeThatJSONCannotHoldIsUnknown(t *testing.T) {
+	report := submit("it is so", 1, "as")
+	finding := report.Tools[0].Input["findings"].([]any)[0].(map[string]any)
+	for _, text := range []string{"9999-12-31T23:59:59-23:00", "0000-01-01T00:00:00+23:00"} {
+		finding["time"] = text
+		rec := record("nothing")
+		investigate(t, nova, forever(look("look()"), report), &fakeTool{output: "as"}, rec)
+		require.Len(t, rec.Report.Findings, 1)
+		assert.Zero(t, rec.Report.Findings[0].Time)
+		_, err := json.Marshal(rec)
+		assert.NoError(t, err, "the record of a report with %s is stored and parked", text)
+	}
+}
+
 func TestCheck_EncodingsOfOneTextAreTheSame(t *testing.T) {
 	for _, test := range []struct{ name, output, quote string }{
 		{"JSON escapes", `{"message": "Zertifikat f\u00fcr orders.intern ist abgelaufen"}`, "Zertifikat für orders.intern ist abgelaufen"},

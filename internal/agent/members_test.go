@@ -24,7 +24,7 @@ func TestOpening_NamesAccountsOnlyForTheAlarmOfAMember(t *testing.T) {
 	hint := with[strings.Index(with, "The alarm's account"):]
 	hint = hint[:strings.Index(hint, "\n")+1]
 	assert.Equal(t, without, strings.Replace(with, hint, "", 1), "everything else stays the same")
-	assert.NotContains(t, systemPrompt("", true), "member of the triage")
+	assert.NotContains(t, systemPrompt(investigating, "", true), "member of the triage")
 }
 
 func TestNotSeen_NamesAnUnreadableAccountOnce(t *testing.T) {

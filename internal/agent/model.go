@@ -71,8 +71,8 @@ func (r *run) nextModel(cause investigation.ModelCause, why string) bool {
 	r.state.Model++
 	r.state.Talk.DropReasoning() // it is bound to the model that wrote it
 	r.resetForModel()
-	r.Log.Warn("asking another model",
-		"failed_model", failed, "cause", string(cause), "reason", why, "model", r.modelID())
+	r.Log.Warn("asking another model", // without why, which can quote the model
+		"failed_model", failed, "cause", string(cause), "model", r.modelID())
 	return true
 }
 

@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
@@ -85,7 +86,7 @@ func parseFinding(entry any) (investigation.Finding, bool) {
 		Statement:  clean(stringOf(fields["statement"]), maxSentence),
 		Confidence: investigation.ParseConfidence(stringOf(fields["confidence"])),
 	}
-	if at, err := time.Parse(time.RFC3339, strings.TrimSpace(stringOf(fields["time"]))); err == nil {
+	if at, err := time.Parse(time.RFC3339, strings.TrimSpace(stringOf(fields["time"]))); err == nil && alarmevent.IsPossibleTime(at) {
 		finding.Time = at.UTC()
 	}
 	finding.Evidence = parseEvidence(fields["evidence"])

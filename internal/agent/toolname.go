@@ -79,7 +79,7 @@ func (r *run) resolveNames(blocks []types.ContentBlock) {
 			continue
 		}
 		if tool, ok := toolNamed(*use.Value.Name); ok && tool != *use.Value.Name {
-			r.Log.Info("normalized a tool name", "name", *use.Value.Name, "tool", tool)
+			r.Log.Info("normalized a tool name", "tool", tool) // without the name, which can be any text
 			use.Value.Name = &tool
 		}
 	}

@@ -22,6 +22,10 @@ var timeLayouts = []string{
 	"2006-01-02T15:04Z07:00",
 }
 
+// IsPossibleTime reports whether a time that somebody else wrote can be that of an event: it is after the beginning of 1970,
+// and its year has four digits in every time zone. JSON has no other years, so that a record with one could not be saved.
+func IsPossibleTime(t time.Time) bool { return t.Unix() > 0 && t.UTC().Year() < 9999 }
+
 // parseTime parses a time. It also accepts the extra spaces of AWS's published samples ("12: 36: 15.490"), and
 // seconds or milliseconds since 1970.
 func parseTime(text string) (time.Time, bool) {
@@ -32,6 +36,9 @@ func parseTime(text string) (time.Time, bool) {
 	text = strings.ReplaceAll(text, " ", "")
 	for _, layout := range timeLayouts {
 		if t, err := time.Parse(layout, text); err == nil {
+			if !IsPossibleTime(t) {
+				return time.Time{}, false
+			}
 			return t.UTC(), true
 		}
 	}

@@ -1,6 +1,7 @@
 package alarmevent_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -220,6 +221,20 @@ func TestParse_TimesInEveryForm(t *testing.T) {
 	}
 }
 
+func TestParse_TimesThatJSONCannotHoldAreUnknown(t *testing.T) {
+	for _, text := range []string{
+		"9999-12-31T23:59:59.000-2300", "9999-12-31T23:59:59-23:00", "9999-12-31T23:59:59Z", "0000-01-01T00:00:00+23:00", "0001-01-01T00:00:00Z",
+		"1969-12-31T23:59:59Z", "9999-06-01T00:00:00", "999999999999999", "-1",
+	} {
+		raw := `{"alarmArn":"arn:aws:cloudwatch:us-east-1:123456789012:alarm:a","alarmData":{"state":{"value":"ALARM","timestamp":"` + text + `"}}}`
+		alarms, err := alarmevent.Parse([]byte(raw))
+		require.NoError(t, err, text)
+		assert.True(t, alarms[0].Time.IsZero(), text)
+		_, err = json.Marshal(alarms[0])
+		assert.NoError(t, err, text)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.json")
 	require.NoError(f, err)
@@ -233,6 +248,8 @@ func FuzzParse(f *testing.F) {
 		for _, a := range alarms {
 			assert.NotEmpty(t, a.Name)
 			assert.NotEmpty(t, a.ARN)
+			_, err := json.Marshal(a)
+			assert.NoError(t, err, "a checkpoint contains the alarm")
 		}
 	})
 }

@@ -92,13 +92,16 @@ func (c simple) effect() Effect {
 		return effect
 	case isInterpreter(program):
 		effect |= NotAWS | RunsCode
-		if c.piped && !editors[program] {
+		if c.piped && (!editors[program] || readsCode(args)) || !searches[program] && hasOutput(args) {
 			effect |= PipesToShell
 		}
 		return effect
 	case program == "env" && len(args) == 0:
 		return effect | NotAWS | ShowsSecrets
 	case wrappers[program] != 0:
+		if program == "parallel" && c.piped { // each line of its input is a command, or an argument of one
+			effect |= PipesToShell
+		}
 		return effect | wrappers[program] | c.wrapped(program, args)
 	case c.words[0].text != program: // ./jq is not jq
 		return effect | NotAWS | RunsCode | NotUnderstood
@@ -109,8 +112,42 @@ func (c simple) effect() Effect {
 		}
 		return effect
 	}
-	return effect | NotAWS | otherEffect(program, args)
+	effect |= NotAWS | otherEffect(program, args)
+	if c.piped && shellsOfContainers[program] && effect.has(RunsCode) {
+		effect |= PipesToShell
+	}
+	return effect
 }
+
+// shellsOfContainers can pass their input to a program in a container.
+var shellsOfContainers = set("docker", "podman", "docker-compose", "kubectl", "oc", "k")
+
+// readsCode reports whether an editor reads its code from its input.
+func readsCode(args []word) bool {
+	for i, arg := range args {
+		option := codeFile.FindStringSubmatch(arg.text)
+		if option == nil {
+			continue
+		}
+		file := option[1]
+		if file == "" && i+1 < len(args) {
+			file = args[i+1].text
+		}
+		if file == "-" || strings.HasPrefix(file, "/dev/") || strings.HasPrefix(file, "/proc/") {
+			return true
+		}
+	}
+	return false
+}
+
+// codeFile matches the option with the file that has the code of an editor.
+var codeFile = regexp.MustCompile(`^(?:-[A-Za-z]*[fE]|--(?:file|exec)=?)(.*)$`)
+
+// hasOutput reports whether arguments contain the output of a command.
+func hasOutput(args []word) bool { return slices.ContainsFunc(args, func(w word) bool { return w.output }) }
+
+// searches are programs of [interpreters] whose arguments are no code, except those of their options.
+var searches = set("find", "tar", "nc", "ncat", "netcat", "socat", "tmux", "screen")
 
 // isInterpreter reports whether a program executes code. Versions are part of some names: python3.13.
 func isInterpreter(program string) bool {
@@ -187,7 +224,8 @@ func (c simple) wrapped(wrapper string, args []word) Effect {
 var (
 	hintWords     = regexp.MustCompile(`[A-Za-z][A-Za-z0-9_-]*`)
 	pipeIntoShell = regexp.MustCompile(`>\(\s*(?:\w*/)*(?:\w{0,3}sh|python|perl|ruby|node)\b|[|][|&]?\s*(?:\w*/)*(?:sudo\s+(?:-\S+\s+)*)?(?:\w*/)*(?:ba|z|da|k|c|tc|fi|a)?sh\b|[|]\s*(?:\S*/)?(?:python|perl|ruby|node|php)|(?:bash|sh|eval|source)\s*(?:-c\s*)?["']?\s*(?:\$\(|<\(|` + "`" + `)|` +
-		`(?:\b(?:\w{0,3}sh|source|(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua)[\d.]*)|(?:^|[\s;&|])\.)\s+(?:-\S+\s+)*(?:<\s*)?<\(`)
+		`(?:\b(?:\w{0,3}sh|source|(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua)[\d.]*)|(?:^|[\s;&|])\.)\s+(?:-\S+\s+)*(?:<\s*)?<\(|` +
+		`\b(?:(?:ba|z|da|k|c|tc|fi|a|s)?sh|eval|source|(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|osascript)[\d.]*)\s[^|;&\n]*(?:\$\(|` + "`" + `)`)
 )
 
 // hints lists what the words of a command suggest that was not understood. It never lists a harmless effect.

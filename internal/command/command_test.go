@@ -13,6 +13,9 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		command string
 		want    Effect
 	}{
+		{`python3 report.py --since "$(date -u +%F)"`, RunsCode | NotAWS},
+		{"aws s3 ls | sed -n 5p", ReadsAWS | RunsCode | NotAWS | Several},
+
 		// Reads.
 		{"aws sts get-caller-identity", ReadsAWS},
 		{"aws logs tail /aws/lambda/checkout --since 1h", ReadsAWS},

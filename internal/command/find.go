@@ -16,8 +16,9 @@ type Found struct {
 
 // Limits of commands in sentences. The words of the sentence after a command look like its arguments.
 const (
-	maxWords = 16  // of a command that are judged
-	maxFound = 200 // commands in one text
+	maxWords   = 16  // of a command that are judged
+	maxFound   = 200 // commands in one text
+	maxProgram = 100 // bytes of a program's name that follows other text without a blank
 )
 
 // InSentence are the statements that are made about a command in a sentence: all that warn, and none that calms.
@@ -34,18 +35,8 @@ func Find(sentence string) []Found {
 		if len(found) == maxFound {
 			break
 		}
-		start := at[0] + len(text[at[0]:at[1]]) - len(strings.TrimLeft(text[at[0]:at[1]], openingQuotes))
-		program := bare(text[start:at[1]])
-		if !strings.HasPrefix(program, "$") && !isScript.MatchString(program) {
-			program = program[strings.LastIndexByte(program, '/')+1:]
-		}
-		if strings.EqualFold(program, "aws") { // file systems of macOS ignore the case
-			program = "aws"
-		}
-		if program == "" && text[start:at[1]] == "." && sourced.MatchString(text[at[1]:]) {
-			program = "."
-		}
-		if !canBegin(program) || filters[program] != nil && isOperation(text[:start]) {
+		start, program := programIn(text, at[0], at[1])
+		if program == "" || filters[program] != nil && isOperation(text[:start]) {
 			continue
 		}
 		if effect := effectInSentence(program, text[start:]) & InSentence; effect != 0 && !covered(found, effect, text[:start]) {
@@ -53,6 +44,53 @@ func Find(sentence string) []Found {
 		}
 	}
 	return found
+}
+
+// programIn returns the program that a piece of a sentence names, and where it begins. The name can follow other text without
+// a blank, as in "1.aws" or "run:rm". The program is "" if there is none.
+func programIn(text string, from, to int) (start int, program string) {
+	start = from + len(text[from:to]) - len(strings.TrimLeft(text[from:to], openingQuotes))
+	program = bare(text[start:to])
+	if !strings.HasPrefix(program, "$") && !isScript.MatchString(program) {
+		program = program[strings.LastIndexByte(program, '/')+1:]
+	}
+	if program == "" && text[start:to] == "." && sourced.MatchString(text[to:]) {
+		program = "."
+	}
+	if program = spelled(program); canBegin(program) {
+		return start, program
+	}
+	for at := max(start+1, to-maxProgram); at < to; at++ {
+		before := text[at-1]
+		if before < utf8.RuneSelf && !strings.ContainsRune(joints, rune(before)) {
+			continue
+		}
+		program := bare(text[at:to])
+		isFile := before == '.' && extensions[program] && !isNumber.MatchString(text[start:at-1])
+		program = spelled(program[strings.LastIndexByte(program, '/')+1:])
+		if name := strings.TrimLeft(program, "/"); !isFile && name != "" && name[0] != '$' && name != "." && canBegin(name) {
+			return at, name
+		}
+	}
+	return start, ""
+}
+
+// joints are what may be directly before the name of a program, in addition to everything that is not ASCII.
+const joints = ".:!?#=*~+%" + openingASCII
+
+const openingASCII = `"'` + "`"
+
+// extensions are names of programs that are also extensions of files.
+var extensions = set("sh", "bash", "zsh", "ksh", "csh", "fish", "ash", "dash", "go", "php", "lua", "R", "node", "ed", "ex", "java", "make", "bc", "dc", "tar", "env", "time", "host",
+	"script", "sam", "sed", "awk", "perl", "python", "ruby", "export", "free", "top", "ps", "ls")
+
+// spelled returns the name of a known program in its own spelling: sentences begin with a capital letter, and file systems of
+// macOS ignore the case.
+func spelled(program string) string {
+	if lower := strings.ToLower(program); !canBegin(program) && canBegin(lower) && !isVariable.MatchString(lower) && !isScript.MatchString(lower) {
+		return lower
+	}
+	return program
 }
 
 // InCode returns what a reader must be warned of about a text that is marked as code in a sentence. Code with several
@@ -66,7 +104,7 @@ func InCode(code string) Effect {
 	if len(words) < 2 {
 		return effect
 	}
-	if program := bare(words[0]); canBegin(program[strings.LastIndexByte(program, '/')+1:]) || canBegin(program) {
+	if program := bare(words[0]); canBegin(spelled(program[strings.LastIndexByte(program, '/')+1:])) || canBegin(program) {
 		effect |= Classify(code) & InSentence
 	}
 	return effect
@@ -88,7 +126,7 @@ var (
 	inputFile = regexp.MustCompile(`^(?:<\(|\S*/|[\w-]+\.[A-Za-z]\w{0,4}$)`)
 	ofFile    = regexp.MustCompile(`^(?:~/|/|\.\.?/)`)
 	fileName  = regexp.MustCompile(`^(?:-\w|~?/|\.{1,2}/|\*|[\w.-]*\.\w{1,5}$|[\w-]+/|\w+=|\d{3,4}$|[ugoa]*[+=][rwxXst]+$)`)
-	address   = regexp.MustCompile(`^(?:-|["']?\w+:/|["']?[\w-]+(?:\.[\w-]+)+|["']?\[|["']?\d+$|["']?0[xX])`)
+	address   = regexp.MustCompile(`^(?:-|["']?\w+:/|["']?[\w.-]+@[\w-]|["']?[\w-]+(?:\.[\w-]+)+|["']?\[|["']?\d+$|["']?0[xX])`)
 )
 
 // englishWords are programs whose names begin phrases of ordinary sentences, such as "find the role". They begin a command
@@ -98,16 +136,18 @@ var englishWords = set("batch", "script", "screen", "expect", "source", "find", 
 
 const closing = ".,:;!?)]}>*_»"
 
-const openingQuotes = `"'` + "`“”‘’«»*_~[:"
+const openingQuotes = openingASCII + typographicQuotes + "*_~[:"
 
-// unfolded returns a text with ordinary blanks for other blanks and for what is invisible, as many as it has bytes, so that
-// all offsets stay the same.
+// unfolded returns a text with ordinary blanks for other blanks, for what is invisible, and for letters, punctuation, and
+// symbols that no command has, as many as it has bytes, so that all offsets stay the same. Sentences of many languages have no
+// blanks between such a letter and a command.
 func unfolded(text string) string {
 	var b strings.Builder
 	b.Grow(len(text))
 	for at := 0; at < len(text); {
 		r, size := utf8.DecodeRuneInString(text[at:])
-		if unicode.IsSpace(r) || unicode.In(r, unicode.Zs, unicode.Cf) {
+		isForeign := r >= utf8.RuneSelf && r != utf8.RuneError && !unicode.Is(unicode.Latin, r) && !unicode.Is(unicode.M, r) && !strings.ContainsRune(typographicQuotes, r)
+		if unicode.IsSpace(r) || isForeign {
 			b.WriteString(strings.Repeat(" ", size))
 		} else {
 			b.WriteString(text[at : at+size])
@@ -116,6 +156,8 @@ func unfolded(text string) string {
 	}
 	return b.String()
 }
+
+const typographicQuotes = "“”‘’«»"
 
 var quoteMarks = strings.NewReplacer(`"`, "", `'`, "", `\`, "", "`", "", "“", "", "”", "", "‘", "", "’", "")
 
@@ -155,7 +197,7 @@ func effectInSentence(program, text string) Effect {
 		return 0
 	}
 	words[0] = strings.TrimSuffix(words[0], ":")
-	if program == "aws" && !strings.Contains(words[0], "/") {
+	if strings.EqualFold(bare(words[0]), program) {
 		words[0] = program
 	}
 	effect, isUnderstood := Effect(0), false
@@ -192,6 +234,12 @@ func effectOfWords(words []string) Effect {
 func looksLikeCommand(program string, words []string) bool {
 	next := bare(words[1])
 	early := words[1:min(len(words), 4)]
+	if anyCase[program] {
+		next = strings.ToLower(next)
+	}
+	if first := bare(words[0]); first != program && strings.EqualFold(first, program) && isNoun(program) && !slices.ContainsFunc(early, commandLike.MatchString) {
+		return false // Terraform apply failed
+	}
 	switch {
 	case isVariable.MatchString(program):
 		for _, word := range early {
@@ -228,7 +276,7 @@ func looksLikeCommand(program string, words []string) bool {
 	case isScript.MatchString(program):
 		return false
 	case isInterpreter(program) || fileCommands[program]:
-		return fileName.MatchString(next) || program == "kill" && isNumber.MatchString(next)
+		return fileName.MatchString(next) && !(isInterpreter(program) && isVersion.MatchString(next)) || program == "kill" && isNumber.MatchString(next)
 	}
 	if known := others[program]; known != nil && known.groups[next] && len(words) > 2 {
 		verb := bare(words[2])
@@ -242,8 +290,20 @@ func looksLikeCommand(program string, words []string) bool {
 	return changingWords[next] || deletingWords[next] || others[program] != nil && listed(append(append(others[program].code, others[program].secrets...), secretReads...), next)
 }
 
+// isNoun reports whether the name of a program with a capital letter is a name or a word of ordinary sentences, too.
+func isNoun(program string) bool {
+	return properNouns[program] || englishWords[program] || filters[program] != nil || wrappers[program] != 0 || fileCommands[program]
+}
+
+var properNouns = set("docker", "podman", "terraform", "tofu", "cdk", "sam", "helm", "copilot", "eb", "pulumi", "serverless", "amplify", "git", "k", "oc", "gh", "pip", "npm",
+	"mysql", "openssl", "ls", "ps", "python", "perl", "ruby", "php", "lua", "deno", "bun", "emacs", "vim", "vi", "shutdown", "reboot", "ping", "hostname", "tar", "ssh", "nc", "dc", "bc")
+
+// anyCase are programs that ignore the case of their commands.
+var anyCase = set("redis-cli", "valkey-cli")
+
 var (
 	isNumber     = regexp.MustCompile(`^\d+$`)
+	isVersion    = regexp.MustCompile(`^\d+(?:\.\w+)*$`)
 	anyArgument  = set("npx", "uvx", "pipx", "eval", "xargs", "nsenter", "chroot", "pkill", "killall")
 	fileCommands = set("rm", "rmdir", "mv", "cp", "tee", "touch", "mkdir", "ln", "chmod", "chown", "dd", "kill")
 	secretReads  = []string{"get"}

@@ -78,7 +78,7 @@ var others = map[string]*other{
 		options: "-f= --file= -p= --project-name= -q --quiet -a --all --tail= --follow --no-color"},
 	"gh": {reads: []string{"status"}, groups: set("run", "release", "workflow", "pr", "issue", "cache", "codespace", "gist", "repo", "secret", "variable", "label")}, "npm": {reads: []string{"ls", "outdated", "view *"}}, "pip": {reads: []string{"list", "show *"}},
 	"systemctl": {reads: []string{"status *", "is-active *"}, options: "--no-pager"},
-	"cqlsh":     nil, "psql": nil, "mysql": nil, "redis-cli": nil, "mongosh": nil,
+	"cqlsh":     nil, "psql": nil, "mysql": nil, "redis-cli": nil, "valkey-cli": nil, "mongosh": nil,
 	"curl": {}, "wget": {}, "printenv": {}, "rm": {}, "rmdir": {}, "mv": {}, "cp": {}, "tee": {}, "kill": {}, "pkill": {}, "killall": {}, "shutdown": {}, "reboot": {}, "dd": {},
 	"chmod": {}, "chown": {}, "mkdir": {}, "touch": {}, "ln": {}, "export": {}, "unset": {}, "hostname": {}, "openssl": nil, "journalctl": {},
 	"dig": {}, "nslookup": {}, "host": {}, "ping": {}, "traceroute": {}, "ls": {}, "ps": {}, "df": {}, "du": {}, "free": {}, "uptime": {}, "whoami": {},

@@ -9,6 +9,7 @@ import (
 type word struct {
 	text     string // without quotes
 	constant bool   // the shell does not change it, so text is what the program receives
+	output   bool   // it contains the output of a command other than date
 	unquoted bool   // it contains a substitution outside of quotes, which may become several words
 	pattern  bool   // it contains a wildcard or ~, which may become the names of files
 }
@@ -287,7 +288,9 @@ func (p *parser) substitution(w *word, depth int) {
 		p.ok = false
 	case strings.HasPrefix(rest, "$("):
 		p.at += 2
-		p.out.inner = append(p.out.inner, p.list(depth+1)...)
+		inner := p.list(depth + 1)
+		p.out.inner = append(p.out.inner, inner...)
+		w.output = w.output || !onlyDates(inner)
 		if p.at >= len(p.text) {
 			p.ok = false
 			return

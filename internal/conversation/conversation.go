@@ -214,11 +214,11 @@ func acceptUse(b types.ToolUseBlock, ids map[string]bool) (use Use, warning stri
 		if name == "" {
 			name = "unnamed"
 		}
-		warning = fmt.Sprintf("replaced the invalid tool name %.80q", use.Name)
+		warning = "replaced an invalid tool name"
 		use.Name = name[:min(len(name), maxName)]
 	}
 	if !goodID.MatchString(use.ID) || ids[use.ID] {
-		warning = fmt.Sprintf("replaced the invalid or duplicate tool use ID %.80q", use.ID)
+		warning = "replaced an invalid or duplicate tool use ID"
 		use.ID = fmt.Sprintf("call_%d", len(ids)+1)
 		for ids[use.ID] {
 			use.ID += "x"

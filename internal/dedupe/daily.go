@@ -87,23 +87,52 @@ func (t *Table) CountInvestigation(ctx context.Context, id string, started time.
 	return LimitCost, nil
 }
 
-// CountCost replaces the reserved cost of an investigation with its real one, in US dollars, once.
+// countAttempts is how often CountCost tries if another attempt of the same investigation counts at the same time.
+const countAttempts = 3
+
+// CountCost replaces what an investigation counts with usd, in US dollars: what it cost so far, or in the end. Each of its
+// attempts can call it any number of times; a lower amount than before changes nothing.
 func (t *Table) CountCost(ctx context.Context, id string, started time.Time, usd float64) error {
-	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:        &t.name,
-		Key:              key(dayKey(started)),
-		UpdateExpression: aws.String("ADD #settled :entry, #spent :difference"),
-		ConditionExpression: aws.String("attribute_exists(#ids) AND contains(#ids, :id) AND " +
-			"(attribute_not_exists(#settled) OR NOT contains(#settled, :id))"),
-		ExpressionAttributeNames: map[string]string{"#ids": attrDayEntries, "#settled": attrDaySettled, "#spent": attrDaySpent},
-		ExpressionAttributeValues: values{
-			":entry": set(id), ":id": text(id), ":difference": whole(micros(usd) - micros(ReservedUSD)),
-		},
-	})
-	if _, failed := awsapi.ConditionFailed(err); err == nil || failed { // counted by an earlier attempt, or not one of the day's
-		return nil
+	for range countAttempts {
+		day, err := t.read(ctx, dayKey(started))
+		if err != nil {
+			return err
+		}
+		isCounted := slices.Contains(day.set(attrDaySettled), id) // by an older version
+		if isCounted || !slices.Contains(day.set(attrDayEntries), id) {
+			return nil
+		}
+		in := &dynamodb.UpdateItemInput{
+			TableName:                 &t.name,
+			Key:                       key(dayKey(started)),
+			UpdateExpression:          aws.String("SET #cost = :cost ADD #spent :difference"),
+			ConditionExpression:       aws.String("attribute_not_exists(#cost)"),
+			ExpressionAttributeNames:  map[string]string{"#cost": attrDayCost + id, "#spent": attrDaySpent},
+			ExpressionAttributeValues: values{":cost": whole(micros(usd)), ":difference": whole(micros(usd) - micros(ReservedUSD))},
+		}
+		if day[attrDayCost+id] != nil {
+			was := day.whole(attrDayCost + id)
+			if micros(usd) <= was {
+				return nil
+			}
+			in.ConditionExpression = aws.String("#cost = :was")
+			in.ExpressionAttributeValues[":was"], in.ExpressionAttributeValues[":difference"] = whole(was), whole(micros(usd)-was)
+		}
+		_, err = t.db.UpdateItem(ctx, in)
+		if err == nil {
+			return nil
+		}
+		if _, failed := awsapi.ConditionFailed(err); !failed {
+			return fmt.Errorf("count the cost of the investigation in table %s: %w", t.name, err)
+		}
 	}
-	return fmt.Errorf("count the cost of the investigation in table %s: %w", t.name, err)
+	return fmt.Errorf("count the cost of the investigation in table %s: other attempts count it at the same time", t.name)
+}
+
+// CostReached reports whether the investigations that began on the UTC day of started reached the limit of its cost.
+func (t *Table) CostReached(ctx context.Context, started time.Time, day Day) (bool, error) {
+	i, err := t.read(ctx, dayKey(started))
+	return day.CostUSD > 0 && i.whole(attrDaySpent) >= micros(day.CostUSD), err
 }
 
 // micros returns an amount of US dollars in millionths.

@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 )
 
@@ -84,6 +87,37 @@ func TestCountInvestigation_BoundsTheCostOfADay(t *testing.T) {
 	assert.Equal(t, dedupe.LimitInvestigations, count("beyond both"))
 	limit = dedupe.Day{CostUSD: 100}
 	assert.Equal(t, dedupe.LimitNone, count("only money counts"))
+}
+
+func TestCountCost_CountsWhatAnInvestigationCostSoFar(t *testing.T) {
+	db := &awsapitest.DynamoDB{}
+	b := newHarness(t)
+	b.Table = dedupe.New(db, "investigations", time.Hour, b.now)
+	day := time.Date(2026, 8, 4, 12, 0, 0, 0, time.UTC)
+	_, err := b.CountInvestigation(t.Context(), "a", day, dedupe.Day{CostUSD: 1})
+	require.NoError(t, err)
+	for _, usd := range []float64{0.7, 0.7, 0.3, 1.5, 1.2} {
+		require.NoError(t, b.CountCost(t.Context(), "a", day, usd))
+	}
+	assert.Equal(t, "1500000", db.Item("day#2026-08-04")["spent"].(*types.AttributeValueMemberN).Value)
+	for limit, want := range map[float64]bool{0: false, 1.49: true, 1.5: true, 1.51: false} {
+		reached, err := b.CostReached(t.Context(), day, dedupe.Day{CostUSD: limit})
+		require.NoError(t, err)
+		assert.Equal(t, want, reached, limit)
+	}
+	var group sync.WaitGroup
+	for i := range 3 { // attempts of one investigation at the same time
+		group.Go(func() { _ = b.CountCost(t.Context(), "a", day, 2+float64(i)) })
+	}
+	group.Wait()
+	item := db.Item("day#2026-08-04")
+	assert.Equal(t, item["cost_a"], item["spent"], "each amount replaces the one before")
+}
+
+func TestCountCost_DayOfTheMostInvestigationsFitsIntoAnItem(t *testing.T) {
+	const entry = len("0123456789ab")                       // an id in the set of ids
+	const cost = len("cost_0123456789ab") + 1 + (8+1)/2 + 1 // an attribute with a number of at most 8 digits
+	assert.Less(t, config.MaxInvestigationsPerDay*(entry+1+cost), 400<<10)
 }
 
 func TestFirstOfDay_IsTrueOncePerDayAndLimit(t *testing.T) {

@@ -39,7 +39,8 @@ const (
 	attrSlotEntries = "alarms"         // of a "fired#" item: string set
 	attrDayEntries  = "investigations" // of a "day#" item: string set of ids
 	attrDaySpent    = "spent"          // of a "day#" item: cost in millionths of a US dollar
-	attrDaySettled  = "settled"        // of a "day#" item: string set of the ids whose real cost is counted
+	attrDaySettled  = "settled"        // of a "day#" item: string set of the ids whose real cost is counted, by older versions
+	attrDayCost     = "cost_"          // of a "day#" item, followed by an id: what the investigation cost so far
 	attrDayNotified = "notified"       // of a "day#" item: string set of the limits whose notification was sent
 	attrOffReason   = "reason"         // of the item of the kill switch
 

@@ -3,6 +3,7 @@ package evidence_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -390,6 +391,18 @@ func TestCollect_ReportsFailedCollection(t *testing.T) {
 }
 
 // canned always returns the same answer.
+func TestCollect_TimesThatJSONCannotHoldAreUnknown(t *testing.T) {
+	const late = `"9999-12-31T23:59:59-23:00"`
+	result := `{"history": [{"time": ` + late + `, "type": "StateUpdate", "summary": "s"}], "related": [{"name": "a", "since": ` + late + `}],
+		"observations": [{"about": "a", "text": "t", "time": ` + late + `}], "trail": {"from": ` + late + `}, "changes": [{"time": ` + late + `, "event": "E"}]}`
+	e := evidence.Collect(t.Context(), canned{toolcall.Answer{Success: true, Result: json.RawMessage(result)}}, 1, logAlarm(), evidence.Triage{}, time.Now,
+		slog.New(slog.DiscardHandler))
+	require.Len(t, e.History, 1)
+	assert.Zero(t, e.History[0].Time)
+	_, err := json.Marshal(e)
+	assert.NoError(t, err)
+}
+
 type canned struct{ answer toolcall.Answer }
 
 func (c canned) Run(context.Context, toolcall.Request) (toolcall.Answer, error) { return c.answer, nil }

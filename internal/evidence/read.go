@@ -215,7 +215,7 @@ func points(pairs [][]float64) []investigation.Point {
 // parseTime returns a time in UTC, or the zero time if the text is not a time.
 func parseTime(text string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
+	if err != nil || !alarmevent.IsPossibleTime(t) {
 		return time.Time{}
 	}
 	return t.UTC()

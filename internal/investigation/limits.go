@@ -11,6 +11,13 @@ type Limits struct {
 	// ConcludeAt is the latest time at which the model is asked to conclude. Zero: there is no such time.
 	ConcludeAt time.Time
 
+	// Conclude is why the model is asked to conclude at once. Empty: it is not.
+	Conclude string
+
+	// Stop is why no model is asked any more: the record only gets what the state of an earlier invocation has. Empty: a model
+	// is asked.
+	Stop string
+
 	// MayHandOver allows [ErrHandOver] instead of a conclusion when the invocation is almost out of time.
 	MayHandOver bool
 

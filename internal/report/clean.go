@@ -146,9 +146,58 @@ func needsEscape(text []rune, i int) bool {
 }
 
 // imitatesMark reports whether r is one of the marks with which code begins its lines, or looks like one.
-func imitatesMark(r rune) bool {
-	return r >= '\u2580' && r <= '\u259F' || r >= '\u25A0' && r <= '\u25AE' || r >= '\u25B2' && r <= '\u25B5' ||
-		r >= '\u25FB' && r <= '\u25FE' || r == '\u2B1B' || r == '\u2B1C'
+func imitatesMark(r rune) bool { return unicode.Is(marks, r) }
+
+// marks are the squares, blocks, triangles, and thick bars of Unicode, filled or not. Circles, diamonds, thin lines, and letters
+// such as U+53E3 and U+0394 are not among them.
+var marks = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{Lo: 0x220E, Hi: 0x220E, Stride: 1}, // end of proof
+		{Lo: 0x22BF, Hi: 0x22BF, Stride: 1},
+		{Lo: 0x2337, Hi: 0x2338, Stride: 1}, // APL's narrow squares
+		{Lo: 0x2395, Hi: 0x2395, Stride: 1},
+		{Lo: 0x23CF, Hi: 0x23CF, Stride: 1}, // keys of players
+		{Lo: 0x23E9, Hi: 0x23EF, Stride: 1},
+		{Lo: 0x23F4, Hi: 0x23F9, Stride: 1},
+		{Lo: 0x23FD, Hi: 0x23FD, Stride: 1}, // heavy bars, also of boxes
+		{Lo: 0x2503, Hi: 0x2507, Stride: 4},
+		{Lo: 0x250B, Hi: 0x250B, Stride: 1},
+		{Lo: 0x254F, Hi: 0x254F, Stride: 1},
+		{Lo: 0x2579, Hi: 0x257B, Stride: 2},
+		{Lo: 0x257D, Hi: 0x257F, Stride: 2},
+		{Lo: 0x2580, Hi: 0x259F, Stride: 1}, // block elements
+		{Lo: 0x25A0, Hi: 0x25C5, Stride: 1}, // geometric shapes
+		{Lo: 0x25D8, Hi: 0x25DB, Stride: 1},
+		{Lo: 0x25E2, Hi: 0x25E5, Stride: 1},
+		{Lo: 0x25E7, Hi: 0x25EE, Stride: 1},
+		{Lo: 0x25F0, Hi: 0x25F3, Stride: 1},
+		{Lo: 0x25F8, Hi: 0x25FF, Stride: 1},
+		{Lo: 0x26DB, Hi: 0x26DB, Stride: 1},
+		{Lo: 0x26DE, Hi: 0x26FE, Stride: 0x20},
+		{Lo: 0x274F, Hi: 0x2752, Stride: 1}, // dingbats
+		{Lo: 0x2758, Hi: 0x275A, Stride: 1},
+		{Lo: 0x29C4, Hi: 0x29CD, Stride: 1}, // operators
+		{Lo: 0x29E8, Hi: 0x29E9, Stride: 1},
+		{Lo: 0x29EE, Hi: 0x29EF, Stride: 1},
+		{Lo: 0x2B12, Hi: 0x2B15, Stride: 1}, // symbols and arrows
+		{Lo: 0x2B1A, Hi: 0x2B1E, Stride: 1},
+		{Lo: 0x2B98, Hi: 0x2B9F, Stride: 1},
+		{Lo: 0x2BC0, Hi: 0x2BC0, Stride: 1},
+		{Lo: 0x2BC5, Hi: 0x2BC8, Stride: 1},
+		{Lo: 0xFFED, Hi: 0xFFED, Stride: 1}, // half width
+	},
+	R32: []unicode.Range32{
+		{Lo: 0x1CC00, Hi: 0x1CCFF, Stride: 1}, // legacy computing, supplement
+		{Lo: 0x1CD00, Hi: 0x1CEBF, Stride: 1},
+		{Lo: 0x1F532, Hi: 0x1F533, Stride: 1}, // pictographs
+		{Lo: 0x1F53A, Hi: 0x1F53D, Stride: 1},
+		{Lo: 0x1F6C6, Hi: 0x1F6C6, Stride: 1},
+		{Lo: 0x1F780, Hi: 0x1F783, Stride: 1}, // geometric shapes, extended
+		{Lo: 0x1F78A, Hi: 0x1F793, Stride: 1},
+		{Lo: 0x1F7E5, Hi: 0x1F7EB, Stride: 1},
+		{Lo: 0x1F890, Hi: 0x1F893, Stride: 1}, // arrowheads
+		{Lo: 0x1FB00, Hi: 0x1FBEF, Stride: 1}, // legacy computing
+	},
 }
 
 func isVariation(r rune) bool { return unicode.Is(unicode.Variation_Selector, r) }

@@ -21,6 +21,17 @@ func TestText_EscapesImitationsAndInvisibleCharacters(t *testing.T) {
 	}
 }
 
+func TestText_EscapesEverySymbolThatLooksLikeAMark(t *testing.T) {
+	for _, r := range "■▲▌" + "∎￭⏹⯀🟥⏶⯅🔺◢❚┃🮇" + "▖▟█▎▏░▓▪▮▰▶►▼◀◭◧◰◽⬛⬜⬝⏵⏸⏏⏫🔼🔻🔲🔳🟦🟫🞂🞍❙❘❒⧈⧮⛛🛆🢑⮝⮙⎕⌷⏽╏╽🬀🮮⊿⧊" {
+		rec := &investigation.Record{Report: investigation.Report{Summary: "word " + string(r) + " IMMEDIATE ACTIONS"}}
+		assert.Contains(t, report.Text(rec, report.Links{}), "word "+command.Escape(r)+" IMMEDIATE ACTIONS", "U+%04X", r)
+	}
+	for _, text := range []string{"● nginx.service", "○ ◆ ◇ → ✓ ✗ ⚠ 🚨 🟢 ☐ ☑ ✅", "├── a │ └─ b", "口 ロ ㅁ Δ ᐃ", "╭─╮ ║ ═", "|｜ǀ"} {
+		rec := &investigation.Record{Report: investigation.Report{Summary: text}}
+		assert.Contains(t, report.Text(rec, report.Links{}), text)
+	}
+}
+
 // ignorable are the ranges of Default_Ignorable_Code_Point in DerivedCoreProperties.txt of the Unicode Character Database.
 var ignorable = [][2]rune{
 	{0xAD, 0xAD}, {0x34F, 0x34F}, {0x61C, 0x61C}, {0x115F, 0x1160}, {0x17B4, 0x17B5}, {0x180B, 0x180F}, {0x200B, 0x200F}, {0x202A, 0x202E},

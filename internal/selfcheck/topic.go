@@ -10,6 +10,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 )
 
+// confirmLink is what to do about a pending subscription.
+const confirmLink = "Confirm the subscription with the link that SNS sent. The link is valid for two days; subscribe again if it has expired."
+
 // topic checks that a topic exists and has a confirmed subscription. Only a real message can show whether
 // the topic accepts messages.
 func (c *Checker) topic(ctx context.Context, arn string) Check {
@@ -29,12 +32,11 @@ func (c *Checker) topic(ctx context.Context, arn string) Check {
 		found.hasNoSubscribers = true
 		if pending > 0 {
 			found.Detail += fmt.Sprintf(" It has %s.", subscriptions(pending, "pending"))
-			found.Remedy = "Confirm the subscription with the link that SNS sent. " +
-				"The link is valid for two days; subscribe again if it has expired."
+			found.Remedy = confirmLink
 		}
 	case pending > 0:
-		note := fmt.Sprintf("The topic has %s. Their subscribers receive nothing until they confirm.", subscriptions(pending, "pending"))
-		found.Notes = append(found.Notes, note)
+		found = warning(fmt.Sprintf("The topic has %s and %s. Who has not confirmed receives nothing.",
+			subscriptions(confirmed, "confirmed"), subscriptions(pending, "pending")), confirmLink)
 	}
 	if key := out.Attributes["KmsMasterKeyId"]; key != "" {
 		found.Notes = append(found.Notes, "The topic is encrypted with "+key+

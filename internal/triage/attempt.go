@@ -37,6 +37,8 @@ type attempt struct {
 
 	fired     chan struct{} // closed when the alarm is recorded for correlation with other alarms
 	texts     string        // the instructions, if they were already read
+	stop      string        // why no model may be asked again
+	conclude  string        // why the model has to conclude
 	resumed   bool          // the record comes from a checkpoint
 	maybeCopy bool          // an earlier attempt may have sent the notification
 }
@@ -68,6 +70,8 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 		quick, cancel := context.WithTimeout(ctx, r.budget.table)
 		r.switchedOff(quick)
 		cancel()
+	case stageAgent:
+		r.stop, r.conclude = r.decideAgain(ctx)
 	}
 	if r.rec.EvidenceOnly {
 		r.skipModel()
@@ -190,7 +194,9 @@ func (r *attempt) investigate(ctx context.Context, saver *saver, resume []byte) 
 	defer cancel()
 	return steps.AskModel(bounded, r.Investigator, investigation.Limits{
 		ConcludeAt:   r.budget.concludeAt,
-		MayHandOver:  r.mayHandOver(),
+		Conclude:     r.conclude,
+		Stop:         r.stop,
+		MayHandOver:  r.mayHandOver() && r.conclude == "",
 		Instructions: r.instructions(ctx),
 		Checkpoint:   saver.checkpoint,
 		Kept:         saver.waitUntilSaved,

@@ -128,17 +128,51 @@ func countedUSD(u investigation.Usage) float64 {
 	return u.QueryCostUSD
 }
 
-// countCost adds what the investigation cost to the day on which it began.
-func (r *attempt) countCost(ctx context.Context) {
-	if r.Config.MaxPerDay == 0 && r.Config.MaxCostUSDPerDay == 0 || r.alarm.Unconfirmed != "" || r.rec.EvidenceOnly {
+// countCost adds what the investigation cost to the day on which it began. At a hand-over, which isFinal is not, it counts at
+// least the reserved amount.
+func (r *attempt) countCost(ctx context.Context, isFinal bool) {
+	if !r.isCounted() || r.rec.EvidenceOnly {
 		return
 	}
-	usd := countedUSD(r.rec.Usage)
+	usage := r.rec.Usage
+	usage.QueryCostUSD = r.rec.QueryCostUSD() // the usage has it only at the end
+	usd := countedUSD(usage)
+	if !isFinal && usd <= dedupe.ReservedUSD {
+		return
+	}
 	quick, cancel := r.budget.part(ctx, r.Now(), settleShare/2, maxSettle)
 	defer cancel()
 	if err := r.Table.CountCost(quick, r.rec.ID, r.rec.StartedAt, usd); err != nil {
 		r.log.Error("cost of the investigation not counted; it counts as the reserved amount", "error", err, "advice", awsapi.Advice(err))
 	}
+}
+
+// isCounted reports whether the investigation counts for the limits of its day.
+func (r *attempt) isCounted() bool {
+	return (r.Config.MaxPerDay > 0 || r.Config.MaxCostUSDPerDay > 0) && r.alarm.Unconfirmed == ""
+}
+
+// decideAgain is called when an investigation continues after a hand-over, which may have waited for hours, or after a crash.
+// It returns why no model may be asked again, or why the model has to conclude; both are empty if the investigation goes on.
+func (r *attempt) decideAgain(ctx context.Context) (stop, conclude string) {
+	quick, cancel := context.WithTimeout(ctx, r.budget.table)
+	defer cancel()
+	if s, err := r.Table.ReadSwitch(quick); err != nil {
+		r.log.Error("kill switch not read, investigating anyway", "error", err, "advice", awsapi.Advice(err))
+	} else if s.Off != dedupe.OffNothing {
+		return joined("The kill switch is on: the model was not asked again.", whyOff(s)), ""
+	}
+	if !r.isCounted() {
+		return "", ""
+	}
+	reached, err := r.Table.CostReached(quick, r.rec.StartedAt, dedupe.Day{CostUSD: r.Config.MaxCostUSDPerDay})
+	switch {
+	case err != nil:
+		r.log.Error("cost of the day not read, investigating anyway", "error", err, "advice", awsapi.Advice(err))
+	case reached:
+		return "", fmt.Sprintf("the investigations that began on %s (UTC) cost the limit of MaxCostUsdPerDay", r.rec.StartedAt.UTC().Format(time.DateOnly))
+	}
+	return "", ""
 }
 
 // noticeWaiting notifies once a day if the event of this investigation waited. Code cannot see the queue, so it goes by the

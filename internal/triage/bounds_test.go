@@ -223,6 +223,61 @@ func TestKillSwitch_StopsARetryBeforeItsModel(t *testing.T) {
 	assert.Contains(t, b.notifications()[0], "The kill switch is on")
 }
 
+// handsOverFor makes the agent hand over once, after it spent usd.
+func (b *harness) handsOverFor(usd float64) {
+	b.agent.do = func(ctx context.Context, run investigation.Limits, rec *investigation.Record, resume []byte) error {
+		rec.Usage = investigation.Usage{ModelCalls: 1, CostUSD: usd, PriceKnown: true}
+		if resume == nil {
+			if err := run.Checkpoint(ctx, []byte("state")); err != nil {
+				return err
+			}
+			return investigation.ErrHandOver
+		}
+		return conclude(rec)
+	}
+}
+
+func TestKillSwitch_StopsAnInvestigationThatWaitedForItsHandOver(t *testing.T) {
+	for _, setting := range []string{config.SwitchModel, config.SwitchAll} {
+		t.Run(setting, func(t *testing.T) {
+			b := withTable(newHarness(t))
+			b.handsOverFor(0.1)
+			_, err := b.invoke(t, "request", fixture(t, "action-metric"))
+			require.NoError(t, err)
+			runSwitchCommand(t, &b.DB, config.SwitchOffCommand("us-east-1", "investigations", setting))
+			b.clock.advance(5 * time.Hour)
+			b.mustInvestigate(t, "fresh", string(b.Self.Events()[0].Payload))
+			require.Len(t, b.agent.runs, 2)
+			assert.Contains(t, b.agent.runs[1].Stop, "The kill switch is on: the model was not asked again.")
+		})
+	}
+}
+
+func TestDailyCost_CountsAtEachHandOverAndConcludesWhatWaited(t *testing.T) {
+	b := newHarness(t)
+	b.Config.MaxCostUSDPerDay = 3
+	b.handsOverFor(2)
+	for i := range 2 {
+		_, err := b.invoke(t, fmt.Sprint("request-", i), action(fmt.Sprint("a", i), 1))
+		require.NoError(t, err)
+	}
+	third := b.mustInvestigate(t, "request-2", action("a2", 1))
+	assert.Equal(t, investigation.OutcomeFallback, third.Outcome, "$4 were spent, although no investigation has ended")
+	b.mustInvestigate(t, "fresh-0", string(b.Self.Events()[0].Payload))
+	require.Len(t, b.agent.runs, 3)
+	assert.Contains(t, b.agent.runs[2].Conclude, "the limit of MaxCostUsdPerDay")
+	assert.False(t, b.agent.runs[2].MayHandOver)
+
+	b = newHarness(t)
+	b.Config.MaxCostUSDPerDay = 5
+	b.handsOverFor(2)
+	_, err := b.invoke(t, "request", action("a", 1))
+	require.NoError(t, err)
+	b.mustInvestigate(t, "fresh", string(b.Self.Events()[0].Payload))
+	assert.Empty(t, b.agent.runs[1].Conclude)
+	assert.True(t, b.agent.runs[1].MayHandOver)
+}
+
 func TestKillSwitch_IsOffWhileTheTableIsDown(t *testing.T) {
 	b := newHarness(t)
 	b.DB.Fail(awsapitest.ErrDown, -1)

@@ -52,7 +52,7 @@ func (r *attempt) deliver(ctx context.Context) (Result, error) {
 	r.announce(ctx)
 	r.background.Wait() // the card may still be on its way
 	r.settle(ctx)
-	r.countCost(ctx)
+	r.countCost(ctx, true)
 	r.measure()
 	r.log.Info("investigation ended", "outcome", string(r.rec.Outcome), "rounds", len(r.rec.Rounds),
 		"report", r.rec.ReportURI, "duration", r.rec.EndedAt.Sub(r.rec.StartedAt).String())

@@ -271,6 +271,9 @@ func TestSelfCheck_NotifiesEachBrokenPartWithRemedy(t *testing.T) {
 		{"a package is for another architecture", func(b *checkHarness) {
 			b.probe(probeAnswer("broken", `{"numpy": "ImportError: invalid ELF header"}`))
 		}, "tool " + toolFunction, []string{"WARNING", "numpy (ImportError: invalid ELF header)", "Build the layer for Python 3.13.9"}},
+		{"a subscription is pending in addition to a confirmed one", func(b *checkHarness) {
+			b.topics.Attributes[topicARN] = map[string]string{"SubscriptionsConfirmed": "1", "SubscriptionsPending": "2"}
+		}, "notification topic " + topicARN, []string{"WARNING", "1 confirmed subscription and 2 pending subscriptions", "Confirm the subscription"}},
 		{"the hand-over is denied", func(b *checkHarness) { b.functions.Fail(awsapitest.Denied("lambda:InvokeFunction"), -1) }, "hand-over",
 			[]string{"The orchestrator cannot invoke itself", "Grant lambda:InvokeFunction"}},
 		{"the table is denied", func(b *checkHarness) { b.db.Fail(awsapitest.Denied("dynamodb:UpdateItem"), -1) }, "table investigations",
@@ -423,9 +426,6 @@ func TestSelfCheck_SendsNothingWhenNoActionIsNeeded(t *testing.T) {
 		{"a custom model", func(b *checkHarness) {
 			b.checker.Config.ModelID = "arn:aws:bedrock:us-east-1:123456789012:custom-model/x/abc"
 		}, "life cycle of model arn:aws:bedrock:us-east-1:123456789012:custom-model/x/abc", "skipped", "a custom-model"},
-		{"confirmed and pending subscriptions", func(b *checkHarness) {
-			b.topics.Attributes[topicARN] = map[string]string{"SubscriptionsConfirmed": "1", "SubscriptionsPending": "2"}
-		}, "notification topic " + topicARN, "ok", "2 pending subscriptions"},
 		{"an encrypted topic", func(b *checkHarness) { b.topics.Attributes[topicARN]["KmsMasterKeyId"] = "alias/ours" },
 			"notification topic " + topicARN, "ok", "encrypted with alias/ours"},
 		{"a topic of another account", func(b *checkHarness) { b.topics.Fail(&smithy.GenericAPIError{Code: "AuthorizationError"}, -1) },
