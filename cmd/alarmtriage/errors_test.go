@@ -98,6 +98,10 @@ func TestCommand_ExplainsItself(t *testing.T) {
 		assert.Equal(t, 0, completion.code)
 		assert.Contains(t, completion.stdout, "alarmtriage")
 	}
+	assert.Equal(t, alarmName+"\n:4\n", b.run("__complete", "investigate", "order").stdout, "the names of alarms in ALARM")
+	assert.Equal(t, ":4\n", b.run("__complete", "investigate", "qui").stdout, "an alarm that is OK")
+	b.set("AWS_REGION=", "AWS_DEFAULT_REGION=")
+	assert.Equal(t, ":4\n", b.run("__complete", "investigate", "order").stdout, "without a Region")
 	entries, err := os.ReadDir(b.dir)
 	require.NoError(t, err)
 	assert.Empty(t, entries, "help writes no files")

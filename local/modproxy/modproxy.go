@@ -3,6 +3,7 @@
 package modproxy
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -31,6 +32,24 @@ func Write(directory, root, version string) error {
 		}
 	}
 	return nil
+}
+
+// TestVersion returns a version of the root module that no other contents have, so that a cache never has another module of
+// this version.
+func TestVersion(root string) (string, error) {
+	files, err := filesOf(root)
+	if err != nil {
+		return "", err
+	}
+	digest := sha256.New()
+	for _, f := range files {
+		content, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(f.Path())))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(digest, "%s %d %s\n", f.Path(), len(content), content)
+	}
+	return fmt.Sprintf("v0.0.1-test.h%x", digest.Sum(nil)[:8]), nil
 }
 
 func writeModule(directory, root, subdirectory, version string) error {

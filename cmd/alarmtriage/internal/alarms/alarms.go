@@ -49,8 +49,8 @@ func (e *NoTransitionError) Error() string {
 	return fmt.Sprintf("the history of the alarm %q has no transition to ALARM before %s", e.Name, e.Before.UTC().Format(time.RFC3339))
 }
 
-// maxSimilar is how many names of alarms are compared with one that does not exist.
-const maxSimilar = 100
+// maxNames is how many names of alarms are read, to find a similar one or to complete one: as many as one answer has.
+const maxNames = 100
 
 // Find returns the alarm with a name, as the event of its transition to ALARM reports it: of the last one, or of the last
 // one before a time. parser reads the event.
@@ -265,20 +265,37 @@ func (d *described) event() map[string]any {
 
 // similar returns the name of an alarm that differs little from a name, or "".
 func similar(ctx context.Context, client CloudWatch, name string) string {
-	out, err := client.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{
-		AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm, types.AlarmTypeCompositeAlarm}, MaxRecords: aws.Int32(maxSimilar),
-	})
-	if err != nil {
-		return ""
+	return typo.Nearest(name, names(ctx, client, &cloudwatch.DescribeAlarmsInput{}))
+}
+
+// InAlarm returns the names of alarms that are in ALARM and begin with a prefix, or none if CloudWatch does not answer.
+func InAlarm(ctx context.Context, client CloudWatch, prefix string) []string {
+	in := &cloudwatch.DescribeAlarmsInput{StateValue: types.StateValueAlarm}
+	if prefix != "" {
+		in.AlarmNamePrefix = &prefix
 	}
-	var names []string
+	return names(ctx, client, in)
+}
+
+// names returns the names of the first alarms that a request selects, or none if CloudWatch does not answer.
+func names(ctx context.Context, client CloudWatch, in *cloudwatch.DescribeAlarmsInput) (found []string) {
+	in.AlarmTypes, in.MaxRecords = []types.AlarmType{types.AlarmTypeMetricAlarm, types.AlarmTypeCompositeAlarm}, aws.Int32(maxNames)
+	out, err := client.DescribeAlarms(ctx, in)
+	if err != nil {
+		return nil
+	}
+	add := func(name *string, state types.StateValue) {
+		if in.StateValue == "" || state == in.StateValue { // simulators of CloudWatch do not combine all filters
+			found = append(found, aws.ToString(name))
+		}
+	}
 	for _, a := range out.MetricAlarms {
-		names = append(names, aws.ToString(a.AlarmName))
+		add(a.AlarmName, a.StateValue)
 	}
 	for _, a := range out.CompositeAlarms {
-		names = append(names, aws.ToString(a.AlarmName))
+		add(a.AlarmName, a.StateValue)
 	}
-	return typo.Nearest(name, names)
+	return found
 }
 
 // without removes members that say nothing.

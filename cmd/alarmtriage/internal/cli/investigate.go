@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -33,19 +32,11 @@ import (
 )
 
 const (
-	// defaultMaxCost bounds the model's cost of an investigation, in US dollars. A usual one costs less than a dollar.
-	defaultMaxCost = 2.0
-
-	// defaultTimeout is how long an investigation may take, as in a deployment.
-	defaultTimeout = 15 * time.Minute
-
 	// concludeTime is reserved for the model's conclusion.
 	concludeTime = 90 * time.Second
 
 	// stateTime is how long the question may take whether the alarm is still in ALARM.
 	stateTime = 4 * time.Second
-
-	maxInstructions = 64 << 10 // bytes of a text of instructions, as in a deployment
 )
 
 // investigateFlags are the flags of investigate.
@@ -57,55 +48,6 @@ type investigateFlags struct {
 	runbook      string
 	out          string
 	open         bool
-}
-
-// placeFlags select where the model's code runs.
-type placeFlags struct {
-	container bool
-	function  string
-	python    string
-}
-
-func (f *placeFlags) add(c *cobra.Command) {
-	c.Flags().BoolVar(&f.container, "container", false, "run the model's code in a container, even on Linux")
-	c.Flags().StringVar(&f.function, "tool-function", "", "run the model's code in this deployed tool function, with its role")
-	c.Flags().StringVar(&f.python, "python", "", "Python interpreter with boto3 for the sandbox (default: "+localtool.EnvPython+", then python3)")
-}
-
-// check returns what is wrong with the flags.
-func (f *placeFlags) check() error {
-	if f.container && f.function != "" {
-		return errors.New("--container and --tool-function exclude each other")
-	}
-	return nil
-}
-
-// modelFlags select the model and what it may use.
-type modelFlags struct {
-	models    []string
-	maxCost   float64
-	maxRounds int
-	timeout   time.Duration
-}
-
-func (f *modelFlags) add(c *cobra.Command) {
-	c.Flags().StringSliceVar(&f.models, "model", nil, "Bedrock model or inference profile; more are asked if the first fails (default: the Region's default models)")
-	c.Flags().Float64Var(&f.maxCost, "max-cost", defaultMaxCost, "what the model may cost, in US dollars; 0: no limit")
-	c.Flags().IntVar(&f.maxRounds, "max-rounds", config.MaxRounds, "after how many rounds the model has to conclude")
-	c.Flags().DurationVar(&f.timeout, "timeout", defaultTimeout, "after which time the model has to conclude")
-}
-
-// check returns what is wrong with the flags.
-func (f *modelFlags) check() error {
-	switch {
-	case f.maxCost < 0:
-		return errors.New("--max-cost must not be negative")
-	case f.maxRounds < 1 || f.maxRounds > config.MaxRounds:
-		return fmt.Errorf("--max-rounds must be from 1 to %d", config.MaxRounds)
-	case f.timeout < 2*concludeTime:
-		return fmt.Errorf("--timeout must be at least %s", 2*concludeTime)
-	}
-	return nil
 }
 
 func newInvestigate(app *App) *cobra.Command {
@@ -121,7 +63,8 @@ func newInvestigate(app *App) *cobra.Command {
 			"  alarmtriage investigate order-service-errors --at 2026-11-25T03:12:00Z\n" +
 			"  alarmtriage investigate order-service-errors --at 6h --model us.anthropic.claude-sonnet-5-5 --max-cost 1\n" +
 			"  alarmtriage investigate order-service-errors --runbook runbooks/orders.md --json > report.json",
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: app.completeAlarm,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			return app.investigate(c.Context(), arguments[0], flags)
 		},
@@ -183,78 +126,6 @@ func (a *App) investigate(ctx context.Context, text string, flags investigateFla
 	s.introduce()
 	rec := s.run(ctx, &alarm, texts)
 	return s.deliver(ctx, rec)
-}
-
-// readArguments reads the name of the alarm and the time. The Region of an ARN is the one that is used.
-func (a *App) readArguments(text string, flags *investigateFlags) (name alarms.Name, before time.Time, err error) {
-	usage := func(err error) (alarms.Name, time.Time, error) {
-		return alarms.Name{}, time.Time{}, &Problem{Code: Usage, What: err.Error(), Remedy: "see `alarmtriage investigate --help`", Err: err}
-	}
-	if err := cmp.Or(flags.modelFlags.check(), flags.placeFlags.check()); err != nil {
-		return usage(err)
-	}
-	if name, err = alarms.ParseName(text); err != nil {
-		return usage(err)
-	}
-	if name.Region != "" && a.Region != "" && name.Region != a.Region {
-		return usage(fmt.Errorf("the alarm's ARN names the Region %s, and --region is %s", name.Region, a.Region))
-	}
-	if name.Region != "" {
-		a.Region = name.Region
-	}
-	if flags.at != "" {
-		if before, err = parseTime(flags.at, a.Now()); err != nil {
-			return usage(err)
-		}
-	}
-	return name, before, nil
-}
-
-// parseTime reads a time, or a duration before now.
-func parseTime(text string, now time.Time) (time.Time, error) {
-	if ago, err := time.ParseDuration(text); err == nil {
-		return now.Add(-ago.Abs()), nil
-	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("--at %q is neither a time in UTC, such as 2026-11-25T03:12:00Z, nor a duration, such as 6h", text)
-}
-
-// readTexts returns what the model reads in addition to its task. instructions is a text, or the name of a file with it. A
-// single word is the name of a file: it would be no instruction.
-func readTexts(instructions, runbook string) (string, error) {
-	var texts []string
-	if instructions != "" {
-		if _, err := os.Stat(instructions); err == nil || !strings.ContainsAny(instructions, " \t\n") {
-			if instructions, err = readText(instructions); err != nil {
-				return "", err
-			}
-		}
-		texts = append(texts, strings.TrimSpace(instructions))
-	}
-	if runbook != "" {
-		text, err := readText(runbook)
-		if err != nil {
-			return "", err
-		}
-		texts = append(texts, steps.RunbookHeading+text)
-	}
-	return strings.Join(texts, "\n\n"), nil
-}
-
-func readText(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	switch {
-	case err != nil:
-		return "", &Problem{Code: Usage, What: fmt.Sprintf("the file %s cannot be read (%v)", path, err), Remedy: "check the path", Err: err}
-	case len(text) > maxInstructions:
-		return "", &Problem{Code: Usage, What: fmt.Sprintf("the file %s has %d bytes, and the model gets at most %d", path, len(text), maxInstructions),
-			Remedy: "shorten it"}
-	}
-	return string(text), nil
 }
 
 // find returns the alarm, as its event reports it.

@@ -32,15 +32,19 @@ var passedOn = []string{
 	"AWS_USE_DUALSTACK_ENDPOINT",
 }
 
-// endpointPrefix begins the SDKs' variables for endpoints.
-const endpointPrefix = "AWS_ENDPOINT_URL"
+// endpointPrefix begins the SDKs' variables for endpoints. The code does not ask models, so it cannot reach an endpoint that
+// is only for them.
+const (
+	endpointPrefix = "AWS_ENDPOINT_URL"
+	modelEndpoint  = endpointPrefix + "_BEDROCK_RUNTIME="
+)
 
 // toolEnvironment returns the environment of a process of the tool, wherever it runs.
 func toolEnvironment(o Options) []string {
 	env := []string{"AWS_REGION=" + o.AWS.Region, "AWS_DEFAULT_REGION=" + o.AWS.Region, "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(memoryMB)}
 	for _, entry := range os.Environ() {
-		if strings.HasPrefix(entry, endpointPrefix) {
+		if strings.HasPrefix(entry, endpointPrefix) && !strings.HasPrefix(entry, modelEndpoint) {
 			env = append(env, entry)
 		}
 	}

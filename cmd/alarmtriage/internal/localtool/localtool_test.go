@@ -117,6 +117,7 @@ func TestEnvironment_HasNoSecrets(t *testing.T) {
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": "canary", "AWS_SECRET_ACCESS_KEY": "canary", "AWS_SESSION_TOKEN": "canary", "GITHUB_TOKEN": "canary",
 		"AWS_PROFILE": "canary", "HOME": "/home/canary", "AWS_ENDPOINT_URL_LOGS": "http://localhost:1", "TZ": "Europe/Berlin",
+		"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "https://canary.example.com",
 	} {
 		t.Setenv(name, value)
 	}
