@@ -178,6 +178,7 @@ func TestReports_MistakesHaveARemedy(t *testing.T) {
 	b := newBench(t, concluding())
 	rec := filepath.Join(b.dir, "other.json")
 	require.NoError(t, os.WriteFile(rec, []byte(`{"a": 1}`), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(b.dir, "region.json"), []byte(`{"id": "0123456789ab", "alarm": {"name": "a", "region": "evil.example/"}}`), 0o600))
 	for _, tt := range []struct {
 		arguments string
 		code      int
@@ -186,6 +187,7 @@ func TestReports_MistakesHaveARemedy(t *testing.T) {
 		{"ask nowhere Why?", 5, "there is no report at nowhere"},
 		{"replay other.json", 5, "it is not the record of an investigation"},
 		{"replay s3://no-such-bucket-here/reports/2026/08/04/123615-orders-0123456789ab.txt", 5, "does not exist, or may not be read"},
+		{"ask region.json Why?", 5, "is none of AWS"},
 		{"replay s3://no-such-bucket-here/secrets/x.txt", 5, "is not the key of a report"},
 		{"feedback https://example.com/x --right", 2, "is not the address of a report"},
 		{"feedback other.json", 2, "at least one of the flags in the group [right wrong] is required"},

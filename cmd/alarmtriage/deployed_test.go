@@ -103,7 +103,11 @@ func TestDeployed_AnswersQuestionsAndTakesFeedback(t *testing.T) {
 func TestFeedback_RecordThatNamesNoOrchestratorNeedsTheFlag(t *testing.T) {
 	t.Parallel()
 	b := investigated(t, concluding())
-	ran := b.run("feedback", stored(t, b, "reports-without-function", ""), "--right")
-	assert.Equal(t, 2, ran.code)
-	assert.Contains(t, ran.stderr, "the record does not name the orchestrator function: add --function NAME")
+	for bucket, function := range map[string]string{
+		"reports-without-function": "", "reports-of-others": "arn:aws:lambda:us-east-1:999999999999:function:other",
+	} {
+		ran := b.run("feedback", stored(t, b, bucket, function), "--right")
+		assert.Equal(t, 2, ran.code)
+		assert.Contains(t, ran.stderr, "the record does not name the orchestrator function: add --function NAME")
+	}
 }

@@ -136,6 +136,9 @@ func filled(text string) (*investigation.Record, fieldTags) {
 	rec.Report.Findings[1].Verified = false
 	rec.Report.RuledOut[1].Verified = false
 	rec.Evidence.History[0].Type = "ConfigurationUpdate"
+	for i := range rec.SeenBefore {
+		rec.SeenBefore[i].Feedback.Verdict = investigation.FeedbackWrong // the orchestrator accepts two verdicts only
+	}
 	for i := range rec.Evidence.Series {
 		points := rec.Evidence.Series[i].Points
 		points[0].Time = points[0].Time.Add(-time.Hour)
@@ -199,9 +202,6 @@ func linked(rec *investigation.Record, text string) report.Links {
 	rec.ReportURI = "s3://reports/" + text + ".txt"
 	for i := range rec.SeenBefore {
 		rec.SeenBefore[i].ReportURI = rec.ReportURI
-		if feedback := rec.SeenBefore[i].Feedback; feedback != nil {
-			feedback.Verdict = investigation.FeedbackWrong // the orchestrator accepts two verdicts only
-		}
 	}
 	return report.LinksFor(rec, report.Home{Bucket: text, LogGroup: "/aws/lambda/" + text}, report.Keys{HTML: text + ".html", Text: text + ".txt", JSON: text + ".json"})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -42,12 +43,15 @@ func (a *App) invoke(ctx context.Context, loaded aws.Config, function, member st
 	return nil
 }
 
+// functionName matches the name of a function in the own account. A record could also hold the ARN of somebody else's.
+var functionName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
 // orchestratorOf returns the function that investigated a report in a bucket.
 func orchestratorOf(r *reference, flag string) (string, error) {
 	switch {
 	case flag != "":
 		return flag, nil
-	case r.rec.Function != "":
+	case functionName.MatchString(r.rec.Function):
 		return r.rec.Function, nil
 	}
 	return "", &Problem{Code: Usage, What: "the record does not name the orchestrator function", Remedy: "add --function NAME"}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -70,6 +71,9 @@ func (a *App) openReport(ctx context.Context, text string) (*reference, error) {
 	return &reference{rec: rec, folder: folder}, nil
 }
 
+// regionName matches the names of AWS's Regions. The Region of a record becomes a part of the addresses of requests.
+var regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+
 // readRecord reads the record in a file.
 func readRecord(path string) (*investigation.Record, error) {
 	info, err := os.Stat(path)
@@ -89,6 +93,9 @@ func readRecord(path string) (*investigation.Record, error) {
 	}
 	if rec.ID == "" || rec.Alarm.Name == "" {
 		return nil, errors.New("it is not the record of an investigation")
+	}
+	if !regionName.MatchString(rec.Alarm.Region) {
+		return nil, fmt.Errorf("its Region %q is none of AWS", rec.Alarm.Region)
 	}
 	return &rec, nil
 }
@@ -112,6 +119,9 @@ func (a *App) openStored(ctx context.Context, uri string) (*reference, error) {
 	}
 	if err != nil {
 		return nil, awsProblem("the report cannot be read", err)
+	}
+	if !regionName.MatchString(r.rec.Alarm.Region) {
+		return nil, &Problem{Code: NotFound, What: fmt.Sprintf("the report's Region %q is none of AWS", r.rec.Alarm.Region), Remedy: "check the address"}
 	}
 	return r, nil
 }
