@@ -211,7 +211,8 @@ func (m *AlarmTriageMember) newRole(p *AlarmTriageProps) awsiam.Role {
 // newRule returns the rule that sends alarm events to the AlarmTriage's bus. It sends both states; the AlarmTriage's own
 // rule drops the returns to OK unless NotifyRecovery is set.
 func (m *AlarmTriageMember) newRule(p *AlarmTriageMemberProps) awsevents.Rule {
-	// EventBridge only delivers to a bus of another account under a role.
+	// EventBridge only delivers to a bus of another account under a role. The condition is that of EventBridge's documentation
+	// ("Cross-service confused deputy prevention in Amazon EventBridge").
 	sender := awsiam.NewRole(m, jsii.String("SenderRole"), &awsiam.RoleProps{
 		Description: jsii.String("Sends alarm events to the AlarmTriage of another account"),
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), &awsiam.ServicePrincipalOpts{

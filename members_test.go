@@ -396,8 +396,9 @@ func TestValidate_MembersThatDoNotFit(t *testing.T) {
 			`which end with a slash or a wildcard, got "ou-ab12-11111111"`, `got "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111"`,
 			`Members.OrganizationPaths must begin with OrganizationId "o-a1b2c3d4e5", got "o-other00000/r-ab12/*"`,
 		}},
-		{"parts", alarmtriage.Members{OrganizationId: jsii.String("o-a1b2c3d4e5"), OrganizationPaths: jsii.Strings("o-a1b2c3d4e5/*", "o-a1b2c3d4e5/r-ab12/", "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/ou-*")}, []string{`got "o-a1b2c3d4e5/*"`}},
-		{"too many texts", alarmtriage.Members{Accounts: jsii.Strings(elsewhere), ExternalId: jsii.String(strings.Repeat("e", 200)), RoleName: jsii.String("r")}, nil},
+		{"parts", alarmtriage.Members{OrganizationId: jsii.String("o-a1b2c3d4e5"), OrganizationPaths: jsii.Strings("o-a1b2c3d4e5/r-ab12/", "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/ou-*")}, nil},
+		{"no root in a path", alarmtriage.Members{OrganizationId: jsii.String("o-a1b2c3d4e5"), OrganizationPaths: jsii.Strings("o-a1b2c3d4e5/*")}, []string{`got "o-a1b2c3d4e5/*"`}},
+		{"a long external ID", alarmtriage.Members{Accounts: jsii.Strings(elsewhere), ExternalId: jsii.String(strings.Repeat("e", 200)), RoleName: jsii.String("r")}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			message := panicOf(t, func() { // NotificationTopic is missing, so valid members panic, too
