@@ -19,7 +19,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # CDK's template validator costs seconds in each process. One test runs it for all.
 TEMPLATE_TESTS := CDK_VALIDATION=false
 
-.PHONY: help setup demo sample test lint unit python e2e nag browser evals bench tables schema template clean
+.PHONY: help setup demo sample test lint unit command python e2e nag browser evals bench tables schema template clean
 
 # The text after "##" is the description that `make help` prints.
 help: ## list the targets
@@ -48,7 +48,7 @@ demo: setup ## show a whole investigation on this machine
 sample: demo ## generate the sample report and its pictures in docs/sample-report from a demo
 	browser=$$(bash scripts/chromium.sh) && cd integ/browser && ALARMTRIAGE_CHROMIUM="$$browser" $(GO) run ./sample -from $(BUILD)/demo/report -to ../../docs/sample-report
 
-test: setup lint unit python e2e nag browser ## run all checks and tests, as CI does
+test: setup lint unit command python e2e nag browser ## run all checks and tests, as CI does
 
 lint: ## check with gofmt, go vet, staticcheck, and actionlint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these"; exit 1; }
@@ -56,12 +56,17 @@ lint: ## check with gofmt, go vet, staticcheck, and actionlint
 	cd tools && $(GO) vet ./... && $(GO) test -count=1 ./...
 	cd tools && $(GO) build -o $(BUILD)/staticcheck honnef.co/go/tools/cmd/staticcheck
 	$(BUILD)/staticcheck ./...
+	cd cmd/alarmtriage && $(GO) vet ./... && $(BUILD)/staticcheck ./...
 	cd tools && $(GO) build -o $(BUILD)/actionlint github.com/rhysd/actionlint/cmd/actionlint
 	$(BUILD)/actionlint -shellcheck= -pyflakes=
 
 # -count=1 turns Go's cache of test results off: it does not notice changed files that another process or module reads.
 unit: ## run the Go tests except those in e2e and integ
 	$(TEMPLATE_TESTS) $(GO) test -count=1 -timeout 15m $$($(GO) list ./... | grep -v -e /e2e -e /evals -e /node_modules/)
+
+# cmd/alarmtriage is a module of its own: the users of the construct do not get its dependencies.
+command: ## test the command alarmtriage
+	cd cmd/alarmtriage && $(GO) test -count=1 -timeout 10m ./...
 
 python: ## run the tests of the Python layer on every interpreter found
 	cd local/moto && $(VENV)/bin/python -m unittest -q test_accounts test_insights test_metric_data test_metrics test_server

@@ -7,6 +7,11 @@ version=$1
 mkdir -p "$2"
 out=$(cd "$2" && pwd)
 cd "$(dirname "$0")/.."
+# The command must be built with the library of the same release.
+if [[ $version == v* ]] && ! grep -q "alarmtriage/alarmtriage $version\$" cmd/alarmtriage/go.mod; then
+  echo "cmd/alarmtriage/go.mod does not require version $version of the root module: run scripts/tidy_command.sh $version" >&2
+  exit 1
+fi
 git archive --format=zip --prefix="alarmtriage-$version/" --output="$out/alarmtriage-$version.zip" "$version"
 mkdir -p .build
 (cd tools && go build -o ../.build/cyclonedx-gomod github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod)

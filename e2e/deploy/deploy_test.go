@@ -4,11 +4,8 @@ package deploy
 
 import (
 	"archive/zip"
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -19,13 +16,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/mod/module"
-	modzip "golang.org/x/mod/zip"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/modproxy"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
-const modulePath = "github.com/cloudwatch-alarm-triage/alarmtriage"
+const modulePath = modproxy.Module
 
 // run runs a program in dir and returns its output. The program must succeed.
 func run(t *testing.T, dir string, env []string, name string, args ...string) string {
@@ -94,34 +90,10 @@ func main() {
 // version contains a hash of the files, because Go caches each module version that it has seen.
 func publish(t *testing.T) (proxy, version string) {
 	t.Helper()
-	root := moto.Root()
-	staged, digest := t.TempDir(), sha256.New()
-	listed := run(t, root, nil, "git", "ls-files", "--cached", "--others", "--exclude-standard")
-	for _, name := range strings.Split(strings.TrimSpace(listed), "\n") {
-		content, err := os.ReadFile(filepath.Join(root, name))
-		if os.IsNotExist(err) {
-			continue // deleted, not yet committed
-		}
-		require.NoError(t, err)
-		_, _ = fmt.Fprintf(digest, "%s %d %s\n", name, len(content), content)
-		target := filepath.Join(staged, name)
-		require.NoError(t, os.MkdirAll(filepath.Dir(target), 0o755))
-		require.NoError(t, os.WriteFile(target, content, 0o644))
-	}
-	version = fmt.Sprintf("v0.0.1-test.h%x", digest.Sum(nil)[:8])
-	proxy = t.TempDir()
-	at := filepath.Join(proxy, modulePath, "@v")
-	require.NoError(t, os.MkdirAll(at, 0o755))
-	var packed bytes.Buffer
-	require.NoError(t, modzip.CreateFromDir(&packed, module.Version{Path: modulePath, Version: version}, staged))
-	gomod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	version, err := modproxy.TestVersion(moto.Root())
 	require.NoError(t, err)
-	for name, content := range map[string][]byte{
-		"list": []byte(version + "\n"), version + ".mod": gomod, version + ".zip": packed.Bytes(),
-		version + ".info": fmt.Appendf(nil, `{"Version":%q,"Time":"2026-01-01T00:00:00Z"}`, version),
-	} {
-		require.NoError(t, os.WriteFile(filepath.Join(at, name), content, 0o644))
-	}
+	proxy = t.TempDir()
+	require.NoError(t, modproxy.Write(proxy, moto.Root(), version))
 	return proxy, version
 }
 
@@ -272,7 +244,7 @@ func TestModuleZip_HoldsTheFilesThatSynthNeeds(t *testing.T) {
 	for _, file := range archive.File {
 		names[strings.TrimPrefix(file.Name, modulePath+"@"+version+"/")] = true
 	}
-	for _, want := range []string{"go.mod", "go.sum", "lambdas/tool/main.go", "pythonlayer/alarmtriage_tool/__init__.py", "pythonlayer/alarmtriage_evidence/collector.py"} {
+	for _, want := range []string{"go.mod", "go.sum", "lambdas/tool/main.go", "pythonlayer/pythonlayer.go", "pythonlayer/alarmtriage_tool/__init__.py", "pythonlayer/alarmtriage_evidence/collector.py"} {
 		assert.True(t, names[want], want)
 	}
 }

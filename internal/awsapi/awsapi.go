@@ -100,10 +100,16 @@ type Clients struct {
 // addressed by path, since a host such as localhost has no subdomain for each bucket. toolTimeout is the
 // timeout of the tool function.
 func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) (Clients, error) {
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRetryer(newRetryer))
+	cfg, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
 		return Clients{}, fmt.Errorf("load the AWS configuration: %w", err)
 	}
+	return From(cfg, toolTimeout, customS3Endpoint), nil
+}
+
+// From returns clients with this configuration, such as that of a profile. See [New] for the other parameters.
+func From(cfg aws.Config, toolTimeout time.Duration, customS3Endpoint bool) Clients {
+	cfg.Retryer = newRetryer
 	quick := httpClient().WithTimeout(answerTimeout)
 	return Clients{
 		Bedrock: bedrockruntime.NewFromConfig(cfg, func(o *bedrockruntime.Options) {
@@ -122,7 +128,7 @@ func New(ctx context.Context, toolTimeout time.Duration, customS3Endpoint bool) 
 			o.UsePathStyle = customS3Endpoint
 		}),
 		SNS: sns.NewFromConfig(cfg, func(o *sns.Options) { o.HTTPClient = quick }),
-	}, nil
+	}
 }
 
 // NewCloudWatch returns a client of CloudWatch. It uses CloudWatch's JSON protocol, since moto's server does not

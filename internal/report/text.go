@@ -26,9 +26,14 @@ const (
 )
 
 // Text returns the whole report as plain text.
-func Text(rec *investigation.Record, links Links) string {
+func Text(rec *investigation.Record, links Links) string { return textOf(inText, rec, links) }
+
+// Verdict returns the sections that a chat card has as plain text: the result, the cause, and what to do.
+func Verdict(rec *investigation.Record, links Links) string { return textOf(inCard, rec, links) }
+
+func textOf(f form, rec *investigation.Record, links Links) string {
 	var b strings.Builder
-	for _, p := range parts(inText, inZone(rec, links.Zone), links) {
+	for _, p := range parts(f, inZone(rec, links.Zone), links) {
 		b.WriteString(textSection(p.title, p.remark, inside(p.content.text())))
 	}
 	return b.String()

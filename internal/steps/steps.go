@@ -34,6 +34,9 @@ func NewRecord(alarm *alarmevent.Alarm, id, model, accountName string, now time.
 	}
 }
 
+// RunbookHeading precedes the text of a runbook in what the model reads.
+const RunbookHeading = "The team's runbook for this alarm:\n"
+
 // evidenceOnlyQueryUSD is what AWS may charge for the evidence of an alarm that no model investigates, in US dollars. It
 // is enough for the metrics of any alarm, and too little for a query of Logs Insights.
 const evidenceOnlyQueryUSD = 0.01

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/steps"
 )
 
 // runbookTag is the tag of an alarm that names its runbook.
@@ -46,5 +47,5 @@ func (r *attempt) runbook(ctx context.Context) string {
 		r.log.Warn("runbook not read", "uri", uri, "error", err, "advice", awsapi.Advice(err))
 		return ""
 	}
-	return "The team's runbook for this alarm:\n" + text
+	return steps.RunbookHeading + text
 }

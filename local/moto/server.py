@@ -29,6 +29,7 @@ import health  # noqa: F401
 import insights
 import metrics  # noqa: F401  # it replaces moto's metrics
 import moto.core.utils
+from botocore.utils import parse_timestamp
 from moto.awslambda import models as lambda_models
 from moto.awslambda.models import LambdaFunction
 from moto.cloudformation import parsing
@@ -186,20 +187,39 @@ def lookup_events(self: CloudTrailResponse) -> str:
     return json.dumps({"Events": [{k: v for k, v in e.items() if k not in ("account", "region")} for e in found]})
 
 
+def _moment(value: Any) -> Any:
+    """Returns a time of a request or of moto with its zone, or None."""
+    if not value:
+        return None
+    at = value if isinstance(value, datetime) else parse_timestamp(value)
+    return at.replace(tzinfo=at.tzinfo or timezone.utc)
+
+
 def describe_alarm_history(self: CloudWatchResponse) -> ActionResult:
     items = []
+    start, end = (_moment(self._get_param(name)) for name in ("StartDate", "EndDate"))
     for alarm in self.cloudwatch_backend.get_alarms_by_alarm_names([self._get_param("AlarmName")]):
         states = [(h[1], h[3], h[4]) for h in alarm.history]
         states.append((alarm.state_reason, alarm.state_value, alarm.state_updated_timestamp))
         for before, (reason, value, at) in zip([None, *states], states):
             if before is not None and before[1] == value:
                 continue
+            moment = _moment(at)
+            if start and moment < start or end and moment > end:
+                continue
+            data: dict[str, Any] = {"version": "1.0", "newState": {"stateValue": value, "stateReason": reason}}
+            if before is not None:
+                data["oldState"] = {"stateValue": before[1], "stateReason": before[0]}
             items.append({
                 "AlarmName": alarm.name, "AlarmType": "MetricAlarm", "Timestamp": at, "HistoryItemType": "StateUpdate",
                 "HistorySummary": f"Alarm updated from {before[1] if before else 'INSUFFICIENT_DATA'} to {value}",
-                "HistoryData": json.dumps({"newState": {"stateValue": value, "stateReason": reason}}),
+                "HistoryData": json.dumps(data),
             })
-    return ActionResult({"AlarmHistoryItems": items[::-1][: int(self._get_param("MaxRecords") or 100)]})
+    if self._get_param("HistoryItemType") not in (None, "StateUpdate"):
+        items = []
+    if self._get_param("ScanBy") != "TimestampAscending":
+        items.reverse()
+    return ActionResult({"AlarmHistoryItems": items[: int(self._get_param("MaxRecords") or 100)]})
 
 
 def get_filtered_metrics(self: CloudWatchBackend, metric_name: str, namespace: str, dimensions: list[dict[str, str]]) -> list[Any]:

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 )
 
@@ -23,6 +26,8 @@ type App struct {
 	Region  string
 	JSON    bool
 
+	once    sync.Once
+	screen  *screen
 	started bool // the command line was understood, and the subcommand runs
 }
 
@@ -33,6 +38,8 @@ func System() *App {
 
 // Run runs the command line and returns the exit code. Every error is shown here and nowhere else.
 func Run(ctx context.Context, app *App, arguments []string) ExitCode {
+	ctx, stop := app.interruptible(ctx)
+	defer stop()
 	root := newRoot(app)
 	root.SetArgs(arguments)
 	command, err := root.ExecuteContextC(ctx)
@@ -40,8 +47,34 @@ func Run(ctx context.Context, app *App, arguments []string) ExitCode {
 		err = &Problem{Code: Usage, What: strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", " "),
 			Remedy: fmt.Sprintf("see `%s --help`", command.CommandPath()), Err: err}
 	}
+	if err != nil && ctx.Err() != nil && codeOf(err) != Interrupted {
+		err = &Problem{Code: Interrupted, What: "interrupted", Err: err}
+	}
 	if err != nil {
 		app.show(err)
 	}
 	return codeOf(err)
+}
+
+// interruptible returns a context that ends at the first Ctrl-C. The second one ends the program at once.
+func (a *App) interruptible(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+			signal.Stop(signals)
+			a.Screen().line("Interrupted: ending with what was found until now. Press Ctrl-C again to end at once.")
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); cancel() }
+}
+
+// Screen returns the screen for progress and notes, on the standard error.
+func (a *App) Screen() *screen {
+	a.once.Do(func() { a.screen = newScreen(a.Err, a.Getenv) })
+	return a.screen
 }

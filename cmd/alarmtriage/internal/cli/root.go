@@ -20,9 +20,6 @@ func newRoot(app *App) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
-		PersistentPreRun: func(*cobra.Command, []string) {
-			app.started = true
-		},
 	}
 	root.SetIn(app.In)
 	root.SetOut(app.Out)
@@ -33,9 +30,25 @@ func newRoot(app *App) *cobra.Command {
 	flags.StringVar(&app.Region, "region", "", "AWS Region (default: AWS_REGION, then the profile's Region)")
 	flags.BoolVar(&app.JSON, "json", false, "print the result as JSON on standard output")
 	root.AddCommand(
+		newInvestigate(app),
 		newVersion(app),
+		newServe(),
 	)
+	app.noteStart(root)
 	return root
+}
+
+// noteStart makes every command record that its line was understood. All errors before that are about the line.
+func (a *App) noteStart(c *cobra.Command) {
+	if run := c.RunE; run != nil {
+		c.RunE = func(c *cobra.Command, arguments []string) error {
+			a.started = true
+			return run(c, arguments)
+		}
+	}
+	for _, sub := range c.Commands() {
+		a.noteStart(sub)
+	}
 }
 
 func exitCodeHelp() string {

@@ -1,0 +1,110 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/local/model"
+)
+
+// Every error is one line with a remedy, and has the exit code that docs/command.md lists.
+func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
+	t.Parallel()
+	denied := model.Step{Error: &model.Error{Status: 403, Type: "AccessDeniedException", Message: "You don't have access to the model with the specified model ID."}}
+	for name, test := range map[string]struct {
+		arguments []string
+		script    model.Script
+		set       []string
+		code      int
+		want      []string
+	}{
+		"no such subcommand":   {[]string{"investigat", "x"}, model.Script{}, nil, 2, []string{"unknown command", "investigate", "see `alarmtriage --help`"}},
+		"no such flag":         {[]string{"investigate", "x", "--modle", "y"}, model.Script{}, nil, 2, []string{"unknown flag: --modle", "see `alarmtriage investigate --help`"}},
+		"no alarm":             {[]string{"investigate"}, model.Script{}, nil, 2, []string{"accepts 1 arg(s), received 0", "see `alarmtriage investigate --help`"}},
+		"an invalid time":      {[]string{"investigate", "x", "--at", "yesterday"}, model.Script{}, nil, 2, []string{`--at "yesterday"`, "such as 6h"}},
+		"a negative cost":      {[]string{"investigate", "x", "--max-cost", "-1"}, model.Script{}, nil, 2, []string{"--max-cost must not be negative"}},
+		"too many rounds":      {[]string{"investigate", "x", "--max-rounds", "101"}, model.Script{}, nil, 2, []string{"--max-rounds must be from 1 to 100"}},
+		"two places":           {[]string{"investigate", "x", "--container", "--tool-function", "f"}, model.Script{}, nil, 2, []string{"--container and --tool-function exclude each other"}},
+		"another ARN":          {[]string{"investigate", "arn:aws:sns:us-east-1:123456789012:x"}, model.Script{}, nil, 2, []string{"is not the ARN of a CloudWatch alarm"}},
+		"two Regions":          {[]string{"investigate", alarmARN, "--region", "eu-west-1"}, model.Script{}, nil, 2, []string{"names the Region us-east-1, and --region is eu-west-1"}},
+		"no such runbook":      {[]string{"investigate", alarmName, "--runbook", "missing.md"}, model.Script{}, nil, 2, []string{"missing.md cannot be read", "check the path"}},
+		"no such instructions": {[]string{"investigate", alarmName, "--instructions", "rules/style.md"}, model.Script{}, nil, 2, []string{"rules/style.md cannot be read", "check the path"}},
+		"no credentials":       {[]string{"investigate", alarmName}, model.Script{}, []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, 4, []string{"AWS does not accept the credentials", "aws sso login"}},
+		"no Region":            {[]string{"investigate", alarmName}, model.Script{}, []string{"AWS_REGION=", "AWS_DEFAULT_REGION="}, 4, []string{"no AWS Region is set", "add --region"}},
+		"no such profile":      {[]string{"investigate", alarmName, "--profile", "nobody"}, model.Script{}, nil, 4, []string{"nobody", "check --profile"}},
+		"another account":      {[]string{"investigate", strings.Replace(alarmARN, "123456789012", "111122223333", 1)}, model.Script{}, nil, 5, []string{"the alarm is in account 111122223333", "choose another --profile"}},
+		"a misspelled alarm":   {[]string{"investigate", "order-service-eror"}, model.Script{}, nil, 5, []string{`there is no alarm "order-service-eror" in account 123456789012, us-east-1`, `did you mean "order-service-errors"?`}},
+		"no alarm like it":     {[]string{"investigate", "payments"}, model.Script{}, nil, 5, []string{`there is no alarm "payments"`, "check --region and --profile"}},
+		"an alarm that is OK":  {[]string{"investigate", "quiet"}, model.Script{}, nil, 5, []string{`the alarm "quiet" is in state OK, not ALARM`, "add --at 20"}},
+		"an older transition":  {[]string{"investigate", "quiet", "--at", "2020-01-01"}, model.Script{}, nil, 5, []string{"no transition to ALARM before 2020-01-01T00:00:00Z", "30 days"}},
+		"nowhere to run": {[]string{"investigate", alarmName}, model.Script{}, []string{"PATH=/nonexistent", "ALARMTRIAGE_PYTHON=python3"}, 6,
+			[]string{"there is no python3 on the PATH", "there is no docker, finch, or podman on the PATH", "pip install boto3", "install Docker, Finch, or Podman", "--tool-function"}},
+		"no container engine": {[]string{"investigate", alarmName, "--container"}, model.Script{}, []string{"PATH=/nonexistent"}, 6, []string{"install Docker, Finch, or Podman"}},
+		"no conclusion":       {[]string{"investigate", alarmName}, model.Script{Steps: []model.Step{denied}, Loop: new(int)}, nil, 3, []string{"the model came to no conclusion"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if test.script.Steps == nil {
+				test.script = concluding()
+			}
+			b := newBench(t, test.script)
+			b.set(test.set...)
+			ran := b.run(test.arguments...)
+			assert.Equal(t, test.code, ran.code, ran.stderr)
+			lines := strings.Split(strings.TrimSpace(ran.stderr), "\n")
+			last := lines[len(lines)-1]
+			assert.True(t, strings.HasPrefix(last, "alarmtriage: "), ran.stderr)
+			for _, want := range test.want {
+				assert.Contains(t, last, want)
+			}
+			assert.Equal(t, 1, strings.Count(ran.stderr, "alarmtriage: "), "the error is shown once")
+		})
+	}
+}
+
+// The remedy for an alarm that is OK again works when it is copied.
+func TestInvestigate_FindsAPastTransition(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, concluding())
+	remedy := regexp.MustCompile(`add (--at) (\S+)`).FindStringSubmatch(b.run("investigate", "quiet").stderr)
+	require.NotNil(t, remedy)
+
+	ran := b.run("investigate", "quiet", remedy[1], remedy[2])
+
+	require.Equal(t, 0, ran.code, ran.stderr)
+	assert.Contains(t, ran.stderr, "Alarm: quiet, ALARM since ")
+	alarm := decoded(t, b.file("report.json"))["alarm"].(map[string]any)
+	assert.Equal(t, "ALARM", alarm["state"])
+	assert.Equal(t, "OK", alarm["previous_state"])
+	assert.Contains(t, b.file("report.txt"), "OK since", "the state at the end")
+}
+
+func TestCommand_ExplainsItself(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, concluding())
+	assert.Equal(t, "alarmtriage "+version+"\n", b.run("version").stdout)
+	help := b.run("investigate", "--help")
+	assert.Equal(t, 0, help.code)
+	assert.Contains(t, help.stdout, "Examples:\n  alarmtriage investigate order-service-errors --open\n")
+	assert.NotContains(t, b.run("--help").stdout, "serve-tool-calls")
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		completion := b.run("completion", shell)
+		assert.Equal(t, 0, completion.code)
+		assert.Contains(t, completion.stdout, "alarmtriage")
+	}
+	assert.Equal(t, alarmName+"\n:4\n", b.run("__complete", "investigate", "order").stdout, "the names of alarms in ALARM")
+	assert.Equal(t, ":4\n", b.run("__complete", "investigate", "qui").stdout, "an alarm that is OK")
+	b.set("AWS_REGION=", "AWS_DEFAULT_REGION=")
+	assert.Equal(t, ":4\n", b.run("__complete", "investigate", "order").stdout, "without a Region")
+	entries, err := os.ReadDir(b.dir)
+	require.NoError(t, err)
+	assert.Empty(t, entries, "help writes no files")
+	_, err = os.Stat(filepath.Join(b.dir, "cache"))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/alarms"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/steps"
+)
+
+// maxInstructions bounds a text of instructions in bytes, as in a deployment.
+const maxInstructions = 64 << 10
+
+// readArguments reads the name of the alarm and the time. The Region of an ARN is the one that is used.
+func (a *App) readArguments(text string, flags *investigateFlags) (name alarms.Name, before time.Time, err error) {
+	usage := func(err error) (alarms.Name, time.Time, error) {
+		return alarms.Name{}, time.Time{}, &Problem{Code: Usage, What: err.Error(), Remedy: "see `alarmtriage investigate --help`", Err: err}
+	}
+	if err := cmp.Or(flags.modelFlags.check(), flags.placeFlags.check()); err != nil {
+		return usage(err)
+	}
+	if name, err = alarms.ParseName(text); err != nil {
+		return usage(err)
+	}
+	if name.Region != "" && a.Region != "" && name.Region != a.Region {
+		return usage(fmt.Errorf("the alarm's ARN names the Region %s, and --region is %s", name.Region, a.Region))
+	}
+	if name.Region != "" {
+		a.Region = name.Region
+	}
+	if flags.at != "" {
+		if before, err = parseTime(flags.at, a.Now()); err != nil {
+			return usage(err)
+		}
+	}
+	return name, before, nil
+}
+
+// parseTime reads a time, or a duration before now.
+func parseTime(text string, now time.Time) (time.Time, error) {
+	if ago, err := time.ParseDuration(text); err == nil {
+		return now.Add(-ago.Abs()), nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("--at %q is neither a time in UTC, such as 2026-11-25T03:12:00Z, nor a duration, such as 6h", text)
+}
+
+// readTexts returns what the model reads in addition to its task. instructions is a text, or the name of a file with it. A
+// single word is the name of a file: it would be no instruction.
+func readTexts(instructions, runbook string) (string, error) {
+	var texts []string
+	if instructions != "" {
+		if _, err := os.Stat(instructions); err == nil || !strings.ContainsAny(instructions, " \t\n") {
+			if instructions, err = readText(instructions); err != nil {
+				return "", err
+			}
+		}
+		texts = append(texts, strings.TrimSpace(instructions))
+	}
+	if runbook != "" {
+		text, err := readText(runbook)
+		if err != nil {
+			return "", err
+		}
+		texts = append(texts, steps.RunbookHeading+text)
+	}
+	return strings.Join(texts, "\n\n"), nil
+}
+
+func readText(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	switch {
+	case err != nil:
+		return "", &Problem{Code: Usage, What: fmt.Sprintf("the file %s cannot be read (%v)", path, err), Remedy: "check the path", Err: err}
+	case len(text) > maxInstructions:
+		return "", &Problem{Code: Usage, What: fmt.Sprintf("the file %s has %d bytes, and the model gets at most %d", path, len(text), maxInstructions),
+			Remedy: "shorten it"}
+	}
+	return string(text), nil
+}

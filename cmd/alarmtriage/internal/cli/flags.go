@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/localtool"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+)
+
+const (
+	// defaultMaxCost bounds the model's cost of an investigation, in US dollars. A usual one costs less than a dollar.
+	defaultMaxCost = 2.0
+
+	// defaultTimeout is how long an investigation may take, as in a deployment.
+	defaultTimeout = 15 * time.Minute
+)
+
+// placeFlags select where the model's code runs.
+type placeFlags struct {
+	container bool
+	function  string
+	python    string
+}
+
+func (f *placeFlags) add(c *cobra.Command) {
+	c.Flags().BoolVar(&f.container, "container", false, "run the model's code in a container, even on Linux")
+	c.Flags().StringVar(&f.function, "tool-function", "", "run the model's code in this deployed tool function, with its role")
+	c.Flags().StringVar(&f.python, "python", "", "Python interpreter with boto3 for the sandbox (default: "+localtool.EnvPython+", then python3)")
+}
+
+// check returns what is wrong with the flags.
+func (f *placeFlags) check() error {
+	if f.container && f.function != "" {
+		return errors.New("--container and --tool-function exclude each other")
+	}
+	return nil
+}
+
+// modelFlags select the model and what it may use.
+type modelFlags struct {
+	models    []string
+	maxCost   float64
+	maxRounds int
+	timeout   time.Duration
+}
+
+func (f *modelFlags) add(c *cobra.Command) {
+	c.Flags().StringSliceVar(&f.models, "model", nil, "Bedrock model or inference profile; more are asked if the first fails (default: the Region's default models)")
+	c.Flags().Float64Var(&f.maxCost, "max-cost", defaultMaxCost, "what the model may cost, in US dollars; 0: no limit")
+	c.Flags().IntVar(&f.maxRounds, "max-rounds", config.MaxRounds, "after how many rounds the model has to conclude")
+	c.Flags().DurationVar(&f.timeout, "timeout", defaultTimeout, "after which time the model has to conclude")
+}
+
+// check returns what is wrong with the flags.
+func (f *modelFlags) check() error {
+	switch {
+	case f.maxCost < 0:
+		return errors.New("--max-cost must not be negative")
+	case f.maxRounds < 1 || f.maxRounds > config.MaxRounds:
+		return fmt.Errorf("--max-rounds must be from 1 to %d", config.MaxRounds)
+	case f.timeout < 2*concludeTime:
+		return fmt.Errorf("--timeout must be at least %s", 2*concludeTime)
+	}
+	return nil
+}

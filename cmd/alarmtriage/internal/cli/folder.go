@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/steps"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+)
+
+// Names of the files in the folder of a report.
+const (
+	textFile         = "report.txt"
+	pageFile         = "report.html"
+	jsonFile         = "report.json"
+	conversationFile = "conversation.json"
+	cardFile         = "card.json"
+)
+
+// reportsFolder is where the folders of reports are created, unless --out names a folder.
+const reportsFolder = "alarmtriage-reports"
+
+// makeFolder creates the folder of a report: out, or a new one for the investigation below reportsFolder.
+func makeFolder(out string, rec *investigation.Record) (string, error) {
+	if out != "" {
+		return out, os.MkdirAll(out, 0o700)
+	}
+	if err := os.MkdirAll(reportsFolder, 0o700); err != nil {
+		return "", err
+	}
+	key := strings.TrimSuffix(filepath.Base(store.KeysFor(rec).Text), "-"+rec.ID+".txt") // such as 130501-my-alarm
+	name := filepath.Join(reportsFolder, rec.StartedAt.UTC().Format("20060102-")+key)
+	err := os.Mkdir(name, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		name += "-" + rec.ID
+		err = os.Mkdir(name, 0o700)
+	}
+	return name, err
+}
+
+// writeFolder writes the forms of the report and the conversation to a folder. Reports can contain what log lines contain,
+// so only the user may read them.
+func writeFolder(folder string, forms []steps.Form, card []byte) error {
+	if card != nil {
+		forms = append(forms, steps.Form{Key: cardFile, Body: card})
+	}
+	for _, form := range forms {
+		if err := os.WriteFile(filepath.Join(folder, form.Key), form.Body, 0o600); err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	return nil
+}
+
+// folderKeys are the names of the forms in a folder.
+func folderKeys() report.Keys {
+	return report.Keys{Text: textFile, HTML: pageFile, JSON: jsonFile, Conversation: conversationFile}
+}
+
+// openPage opens a file with the program that the user's desktop has for it.
+func openPage(path string) error {
+	name, arguments := "xdg-open", []string{path}
+	switch runtime.GOOS {
+	case "darwin":
+		name = "open"
+	case "windows":
+		name, arguments = "rundll32", []string{"url.dll,FileProtocolHandler", path}
+	}
+	if err := exec.Command(name, arguments...).Run(); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}

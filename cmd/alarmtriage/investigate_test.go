@@ -1,0 +1,39 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestInvestigate_WritesTheReportAndShowsTheVerdict(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, concluding())
+
+	ran := b.run("investigate", alarmName)
+
+	require.Equal(t, 0, ran.code, ran.stderr)
+	for _, want := range []string{
+		"Alarm: " + alarmName + ", ALARM since ", "Credentials: arn:aws:sts::" + "123456789012", "Code: runs on this machine, in the sandbox",
+		"It only reads.", "Collecting evidence\n", "Round 1: asking the model\n", "Round 1: read the latest error lines of the order service\n",
+		"Round 1 ended: ", " AWS calls · ", " tokens · $", "Used: 2 rounds · ", "Report: alarmtriage-reports/",
+	} {
+		assert.Contains(t, ran.stderr, want)
+	}
+	assert.NotContains(t, ran.stderr+ran.stdout, "\x1b", "no control sequences without a terminal")
+	for _, want := range []string{"[HIGH] order-service-errors: cause confirmed", "■ ROOT CAUSE (confirmed)\n  dynamodb:GetItem is denied.", "aws iam put-role-policy"} {
+		assert.Contains(t, ran.stdout, want)
+	}
+	for _, name := range []string{"report.txt", "report.html", "report.json", "card.json", "conversation.json"} {
+		info, err := os.Stat(filepath.Join(b.folder(), name))
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), name)
+	}
+	recorded := decoded(t, b.file("report.json"))
+	assert.Equal(t, "completed", recorded["outcome"])
+	assert.Contains(t, b.file("report.txt"), "not authorized to perform: dynamodb:GetItem")
+	assert.NotContains(t, b.file("report.txt"), "UNVERIFIED")
+}
