@@ -35,8 +35,14 @@ func Serve(ctx context.Context, python string, in io.Reader, out io.Writer) erro
 	defer cancel()
 	s := &server{encoder: json.NewEncoder(out)}
 	s.encoder.SetEscapeHTML(false)
+	settings, err := config.ParseTool(os.Getenv)
+	if err != nil {
+		_ = s.encoder.Encode(reply{Error: err.Error()})
+		return err
+	}
+	settings.Members = config.Members{} // only the deployed function may assume their roles
 	handler, err := tool.New(ctx, tool.Options{
-		Sandbox: options(python, log), Settings: config.ParseTool(os.Getenv), Credentials: s,
+		Sandbox: options(python, log), Settings: settings, Credentials: s,
 		Account: func(context.Context) string { return s.current().Account },
 	})
 	if err != nil {
