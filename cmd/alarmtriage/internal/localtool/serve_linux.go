@@ -37,8 +37,10 @@ func Serve(ctx context.Context, python string, in io.Reader, out io.Writer) erro
 	s.encoder.SetEscapeHTML(false)
 	settings, err := config.ParseTool(os.Getenv)
 	if err != nil {
+		_ = s.encoder.Encode(reply{Error: err.Error()})
 		return err
 	}
+	settings.Members = config.Members{} // only the deployed function may assume their roles
 	handler, err := tool.New(ctx, tool.Options{
 		Sandbox: options(python, log), Settings: settings, Credentials: s,
 		Account: func(context.Context) string { return s.current().Account },
