@@ -231,7 +231,7 @@ func (t *Table) freshStart(pk, name, owner, id, transition string, now, leaseUnt
 		UpdateExpression: aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
 			"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
 			"hand_overs = :zero, expires_at = :expires, owners = :owners " +
-			"REMOVE former_owner, parked, report_stored, notification_sent, delivering, report_uri, covered_by, recovery_of, recoveries"),
+			"REMOVE former_owner, parked, report_stored, notification_sent, delivering, report_uri, covered_by, recovery_of, follow_up_owner, recoveries"),
 		ExpressionAttributeNames: map[string]string{"#state": attrState},
 		ExpressionAttributeValues: values{
 			":running": text(stateRunning), ":name": text(name), ":owner": text(owner), ":until": millis(leaseUntil),
