@@ -147,12 +147,15 @@ func (t *Table) Claim(
 	return nil, &Duplicate{ID: claim.ID, Running: true, CoveredBy: elsewhere}, nil
 }
 
-// ClaimOwn is like [Table.Claim], but it takes over no other investigation than id and covers no other alarm. It returns nil
-// if there is nothing to claim.
+// ClaimOwn is like [Table.Claim] for an investigation that is finished and was not claimed at its start: it takes over no other
+// investigation than id, and it does not give way to that of a triggering alarm. It returns nil if there is nothing to claim.
 func (t *Table) ClaimOwn(
 	ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time,
 ) (*Claim, error) {
 	claim, _, err := t.claimOne(ctx, alarm, owner, id, leaseUntil, ownInvestigation)
+	if claim != nil && claim.Key == alarm.ARN {
+		_, err = t.coverChildren(ctx, alarm, claim, leaseUntil)
+	}
 	return claim, err
 }
 

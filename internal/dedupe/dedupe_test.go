@@ -255,6 +255,10 @@ func TestClaimOwn_TakesOverNoOtherInvestigation(t *testing.T) {
 	own, err = b.ClaimOwn(t.Context(), alarm("b", 1), "request-1", "new", b.now().Add(lease))
 	require.NoError(t, err)
 	assert.Equal(t, "new", own.ID)
+	own, err = b.ClaimOwn(t.Context(), composite("p", 1, "c"), "request-1", "parent", b.now().Add(lease))
+	require.NoError(t, err)
+	assert.Len(t, own.Covers, 1)
+	b.mustBeDuplicate(t, alarm("c", 2), "request-2")
 }
 
 func TestHandOver_FormerOwnerResumesUntilTheFreshInvocationBegins(t *testing.T) {
