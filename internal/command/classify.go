@@ -144,7 +144,9 @@ func readsCode(args []word) bool {
 var codeFile = regexp.MustCompile(`^(?:-[A-Za-z]*[fE]|--(?:file|exec)=?)(.*)$`)
 
 // hasOutput reports whether arguments contain the output of a command.
-func hasOutput(args []word) bool { return slices.ContainsFunc(args, func(w word) bool { return w.output }) }
+func hasOutput(args []word) bool {
+	return slices.ContainsFunc(args, func(w word) bool { return w.output })
+}
 
 // searches are programs of [interpreters] whose arguments are no code, except those of their options.
 var searches = set("find", "tar", "nc", "ncat", "netcat", "socat", "tmux", "screen")

@@ -74,7 +74,7 @@ func (t *Table) cover(
 	in.UpdateExpression = aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
 		"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
 		"hand_overs = :zero, expires_at = :expires, owners = :owners, covered_by = :parent " +
-		"REMOVE former_owner, report_uri, recovery_of, recoveries, report_stored, notification_sent, delivering")
+		"REMOVE former_owner, report_uri, recovery_of, follow_up_owner, recoveries, report_stored, notification_sent, delivering")
 	in.ConditionExpression = aws.String("attribute_not_exists(#state) OR (attribute_not_exists(parked) AND (" +
 		"(#state = :done AND window_until <= :now AND (attribute_not_exists(covered_by) OR started_at <= :recently)) OR " +
 		"#state = :freed OR " +

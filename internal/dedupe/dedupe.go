@@ -147,12 +147,15 @@ func (t *Table) Claim(
 	return nil, &Duplicate{ID: claim.ID, Running: true, CoveredBy: elsewhere}, nil
 }
 
-// ClaimOwn is like [Table.Claim], but it takes over no other investigation than id and covers no other alarm. It returns nil
-// if there is nothing to claim.
+// ClaimOwn is like [Table.Claim] for an investigation that is finished and was not claimed at its start: it takes over no other
+// investigation than id, and it does not give way to that of a triggering alarm. It returns nil if there is nothing to claim.
 func (t *Table) ClaimOwn(
 	ctx context.Context, alarm *alarmevent.Alarm, owner, id string, leaseUntil time.Time,
 ) (*Claim, error) {
 	claim, _, err := t.claimOne(ctx, alarm, owner, id, leaseUntil, ownInvestigation)
+	if claim != nil && claim.Key == alarm.ARN {
+		_, err = t.coverChildren(ctx, alarm, claim, leaseUntil)
+	}
 	return claim, err
 }
 
@@ -231,7 +234,7 @@ func (t *Table) freshStart(pk, name, owner, id, transition string, now, leaseUnt
 		UpdateExpression: aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
 			"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
 			"hand_overs = :zero, expires_at = :expires, owners = :owners " +
-			"REMOVE former_owner, parked, report_stored, notification_sent, delivering, report_uri, covered_by, recovery_of, recoveries"),
+			"REMOVE former_owner, parked, report_stored, notification_sent, delivering, report_uri, covered_by, recovery_of, follow_up_owner, recoveries"),
 		ExpressionAttributeNames: map[string]string{"#state": attrState},
 		ExpressionAttributeValues: values{
 			":running": text(stateRunning), ":name": text(name), ":owner": text(owner), ":until": millis(leaseUntil),

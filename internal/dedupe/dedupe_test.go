@@ -255,6 +255,10 @@ func TestClaimOwn_TakesOverNoOtherInvestigation(t *testing.T) {
 	own, err = b.ClaimOwn(t.Context(), alarm("b", 1), "request-1", "new", b.now().Add(lease))
 	require.NoError(t, err)
 	assert.Equal(t, "new", own.ID)
+	own, err = b.ClaimOwn(t.Context(), composite("p", 1, "c"), "request-1", "parent", b.now().Add(lease))
+	require.NoError(t, err)
+	assert.Len(t, own.Covers, 1)
+	b.mustBeDuplicate(t, alarm("c", 2), "request-2")
 }
 
 func TestHandOver_FormerOwnerResumesUntilTheFreshInvocationBegins(t *testing.T) {
@@ -452,19 +456,19 @@ func TestClaim_RetriedCompositeAlarmKeepsItsTriggers(t *testing.T) {
 func TestRecovered_OncePerInvestigation(t *testing.T) {
 	b := newHarness(t)
 	ctx := t.Context()
-	r, err := b.Recovered(ctx, alarm("a", 9))
+	r, err := b.Recovered(ctx, alarm("a", 9), "ok-1")
 	require.NoError(t, err)
 	assert.Nil(t, r, "never investigated")
 	c := b.mustClaim(t, alarm("a", 1), "request-1")
 	require.NoError(t, b.Settle(ctx, c, past(c)))
-	r, err = b.Recovered(ctx, alarm("a", 9))
+	r, err = b.Recovered(ctx, alarm("a", 9), "ok-2")
 	require.NoError(t, err)
 	assert.Equal(t, &dedupe.Recovery{ID: c.ID, StartedAt: c.StartedAt, ReportURI: "s3://b/" + c.ID, Number: 1}, r)
-	r, err = b.Recovered(ctx, alarm("a", 9))
+	r, err = b.Recovered(ctx, alarm("a", 9), "ok-3")
 	require.NoError(t, err)
 	assert.Nil(t, r, "already notified")
 	require.NoError(t, b.ForgetRecovery(ctx, c.Key))
-	r, err = b.Recovered(ctx, alarm("a", 9))
+	r, err = b.Recovered(ctx, alarm("a", 9), "ok-4")
 	require.NoError(t, err)
 	assert.NotNil(t, r, "the notification was not sent")
 }

@@ -32,17 +32,19 @@ const (
 	attrNotified    = "notification_sent"
 	attrDelivering  = "delivering" // when the last delivery began
 	attrReport      = "report_uri"
-	attrCoveredBy   = "covered_by"     // ARN of the other alarm whose investigation covers this one
-	attrPast        = "past"           // list of maps, oldest first
-	attrRecoveries  = "recoveries"     // number of recoveries of the investigation that were recorded
-	attrDayIDs      = "investigations" // of an "unconfirmed-day#" item: string set with their ids
-	attrSlotEntries = "alarms"         // of a "fired#" item: string set
-	attrDayEntries  = "investigations" // of a "day#" item: string set of ids
-	attrDaySpent    = "spent"          // of a "day#" item: cost in millionths of a US dollar
-	attrDaySettled  = "settled"        // of a "day#" item: string set of the ids whose real cost is counted, by older versions
-	attrDayCost     = "cost_"          // of a "day#" item, followed by an id: what the investigation cost so far
-	attrDayNotified = "notified"       // of a "day#" item: string set of the limits whose notification was sent
-	attrOffReason   = "reason"         // of the item of the kill switch
+	attrCoveredBy   = "covered_by"      // ARN of the other alarm whose investigation covers this one
+	attrPast        = "past"            // list of maps, oldest first
+	attrRecoveryOf  = "recovery_of"     // id of the investigation whose recovery was recorded, until the alarm fires again
+	attrFollowUp    = "follow_up_owner" // owner of a recorded recovery, or of firing again, that is not known to be notified
+	attrRecoveries  = "recoveries"      // number of recoveries of the investigation that were recorded
+	attrDayIDs      = "investigations"  // of an "unconfirmed-day#" item: string set with their ids
+	attrSlotEntries = "alarms"          // of a "fired#" item: string set
+	attrDayEntries  = "investigations"  // of a "day#" item: string set of ids
+	attrDaySpent    = "spent"           // of a "day#" item: cost in millionths of a US dollar
+	attrDaySettled  = "settled"         // of a "day#" item: string set of the ids whose real cost is counted, by older versions
+	attrDayCost     = "cost_"           // of a "day#" item, followed by an id: what the investigation cost so far
+	attrDayNotified = "notified"        // of a "day#" item: string set of the limits whose notification was sent
+	attrOffReason   = "reason"          // of the item of the kill switch
 
 	// attrFeedback is the beginning of attributes that hold what humans reported about the alarm's past investigations. The
 	// investigation's id follows. They are not part of attrPast, which each investigation writes as it read it at its claim.

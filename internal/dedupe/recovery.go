@@ -28,47 +28,73 @@ type Recovery struct {
 
 // Recovered records that the alarm is OK again. It returns nil if there is nothing to notify: the alarm was
 // not investigated, its recovery was already recorded and it did not fire since, it has fired again since it was OK, it
-// recovered [MaxRecoveries] times, or another alarm's investigation covered it.
-func (t *Table) Recovered(ctx context.Context, alarm *alarmevent.Alarm) (*Recovery, error) {
+// recovered [MaxRecoveries] times, or another alarm's investigation covered it. Until [Table.FollowedUp], an owner that calls
+// it again gets the same recovery: the owner may have been killed before it notified.
+func (t *Table) Recovered(ctx context.Context, alarm *alarmevent.Alarm, owner string) (*Recovery, error) {
 	at := t.timeOf(alarm)
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:        &t.name,
 		Key:              key(alarm.ARN),
-		UpdateExpression: aws.String("SET recovery_of = investigation_id, recovered_at = :at ADD recoveries :one"),
+		UpdateExpression: aws.String("SET recovery_of = investigation_id, recovered_at = :at, follow_up_owner = :owner ADD recoveries :one"),
 		ConditionExpression: aws.String("attribute_exists(investigation_id) AND attribute_not_exists(covered_by) AND " +
 			"(attribute_not_exists(recovery_of) OR recovery_of <> investigation_id) AND " +
 			"(attribute_not_exists(recoveries) OR recoveries < :max)"),
-		ExpressionAttributeValues: values{":at": millis(at), ":one": whole(1), ":max": whole(MaxRecoveries)},
+		ExpressionAttributeValues: values{":at": millis(at), ":one": whole(1), ":max": whole(MaxRecoveries), ":owner": text(owner)},
 		ReturnValues:              types.ReturnValueAllNew,
+
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	if err == nil && item(out.Attributes).firedAfter(at) { // read with the write, so that no repeat is recorded in between
 		return nil, t.ForgetRecovery(ctx, alarm.ARN)
 	}
-	return recoveryOf(out, err, "record the recovery")
+	return recoveryOf(out, err, "record the recovery", func(i item) bool {
+		return i.text(attrFollowUp) == owner && i.text(attrRecoveryOf) == i.text(attrID)
+	})
 }
 
 // FiredAgain records that an alarm of which a recovery was notified fires again within its window. It returns nil if there
-// is nothing to notify. After it, [Table.Recovered] records the next recovery.
-func (t *Table) FiredAgain(ctx context.Context, alarm *alarmevent.Alarm) (*Recovery, error) {
+// is nothing to notify. After it, [Table.Recovered] records the next recovery. An owner that calls it again gets the same
+// recovery, as from [Table.Recovered].
+func (t *Table) FiredAgain(ctx context.Context, alarm *alarmevent.Alarm, owner string) (*Recovery, error) {
 	out, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &t.name,
 		Key:                       key(alarm.ARN),
-		UpdateExpression:          aws.String("REMOVE recovery_of"),
+		UpdateExpression:          aws.String("SET follow_up_owner = :owner REMOVE recovery_of"),
 		ConditionExpression:       aws.String("recovery_of = investigation_id AND recovered_at < :at"),
-		ExpressionAttributeValues: values{":at": millis(t.timeOf(alarm))},
+		ExpressionAttributeValues: values{":at": millis(t.timeOf(alarm)), ":owner": text(owner)},
 		ReturnValues:              types.ReturnValueAllNew,
+
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	return recoveryOf(out, err, "record that the alarm fires again")
+	return recoveryOf(out, err, "record that the alarm fires again", func(i item) bool {
+		return i.text(attrFollowUp) == owner && i.text(attrRecoveryOf) == ""
+	})
 }
 
-func recoveryOf(out *dynamodb.UpdateItemOutput, err error, what string) (*Recovery, error) {
-	if _, failed := awsapi.ConditionFailed(err); failed {
-		return nil, nil
+// FollowedUp records that people were notified of what [Table.Recovered] or [Table.FiredAgain] recorded for owner.
+func (t *Table) FollowedUp(ctx context.Context, arn, owner string) error {
+	_, err := t.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: key(arn), UpdateExpression: aws.String("REMOVE follow_up_owner"),
+		ConditionExpression: aws.String("follow_up_owner = :owner"), ExpressionAttributeValues: values{":owner": text(owner)},
+	})
+	if _, failed := awsapi.ConditionFailed(err); failed || err == nil { // a later follow-up has begun
+		return nil
 	}
-	if err != nil {
+	return fmt.Errorf("record the follow-up in table %s: %w", t.name, err)
+}
+
+// recoveryOf returns the recovery of a write, or that of an earlier attempt if isRetry says so about the item.
+func recoveryOf(out *dynamodb.UpdateItemOutput, err error, what string, isRetry func(item) bool) (*Recovery, error) {
+	var i item
+	if old, failed := awsapi.ConditionFailed(err); failed {
+		if i = item(old); !isRetry(i) {
+			return nil, nil
+		}
+	} else if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
+	} else {
+		i = item(out.Attributes)
 	}
-	i := item(out.Attributes)
 	return &Recovery{
 		ID: i.text(attrID), StartedAt: i.time(attrStarted), ReportURI: i.text(attrReport), Number: int(i.whole(attrRecoveries)),
 	}, nil
@@ -100,12 +126,12 @@ func isTransitionTime(transition string) bool {
 
 // ForgetRecovery reverts Recovered after its notification could not be sent.
 func (t *Table) ForgetRecovery(ctx context.Context, arn string) error {
-	return t.revert(ctx, arn, "REMOVE recovery_of ADD recoveries :minusOne", values{":minusOne": whole(-1)})
+	return t.revert(ctx, arn, "REMOVE recovery_of, follow_up_owner ADD recoveries :minusOne", values{":minusOne": whole(-1)})
 }
 
 // ForgetFiredAgain reverts FiredAgain after its notification could not be sent.
 func (t *Table) ForgetFiredAgain(ctx context.Context, arn string) error {
-	return t.revert(ctx, arn, "SET recovery_of = investigation_id", nil)
+	return t.revert(ctx, arn, "SET recovery_of = investigation_id REMOVE follow_up_owner", nil)
 }
 
 func (t *Table) revert(ctx context.Context, arn, expression string, v values) error {

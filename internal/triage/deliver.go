@@ -99,8 +99,11 @@ func (r *attempt) confirm(ctx context.Context) error {
 	if r.claim != nil {
 		return r.Table.Confirm(quick, r.claim)
 	}
-	if claim, err := r.Table.ClaimOwn(quick, r.alarm, r.owner, r.rec.ID, r.leaseUntil()); err == nil {
+	if claim, err := r.Table.ClaimOwn(quick, r.alarm, r.owner, r.rec.ID, r.leaseUntil()); claim != nil {
 		r.claim = claim
+		if err != nil {
+			r.log.Warn("claim incomplete", "error", err)
+		}
 	}
 	return nil
 }

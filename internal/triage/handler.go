@@ -153,7 +153,7 @@ func (h *Handler) handleEvent(ctx context.Context, alarm *alarmevent.Alarm, owne
 	case recovery && alarm.Unconfirmed != "":
 		return h.skip(alarm, "the alarm's recovery is not confirmed: "+alarm.Unconfirmed), nil
 	case recovery:
-		return h.notifyRecovery(ctx, alarm)
+		return h.notifyRecovery(ctx, alarm, owner)
 	}
 	return h.handleAlarm(ctx, alarm, owner, investigationID(alarm, owner))
 }
@@ -237,7 +237,7 @@ func (h *Handler) duplicate(ctx context.Context, alarm *alarmevent.Alarm, owner 
 	if err := errors.Join(h.Table.CountRepeat(quick, alarm, d.ID, owner), h.Table.Fired(quick, alarm)); err != nil {
 		h.Log.Warn("repeated event not counted", "alarm", alarm.Name, "error", err)
 	}
-	again, err := h.notifyFiredAgain(ctx, alarm)
+	again, err := h.notifyFiredAgain(ctx, alarm, owner)
 	if err != nil {
 		return Result{}, err
 	}

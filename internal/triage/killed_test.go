@@ -302,6 +302,34 @@ func TestKilled_EveryClaimEndsWithANotification(t *testing.T) {
 	}
 }
 
+func TestKilled_EveryFollowUpIsNotified(t *testing.T) {
+	run := func(killIn int, how death) *queue {
+		q := newQueue(t, time.Hour)
+		q.Config.NotifyRecovery = true
+		q.handsOver(0)
+		q.killIn, q.kill = killIn, how
+		for i, state := range []string{"ALARM", "OK", "ALARM"} {
+			q.send(fmt.Sprint("request-", i), stateChange("orders", state, time.Duration(5*i)*time.Minute, ""))
+			q.drain()
+		}
+		return q
+	}
+	undisturbed := run(0, death{})
+	assert.Equal(t, "recovered fires_again", undisturbed.followUps())
+	for invocation, requests := range undisturbed.requests[1:] {
+		for n := 1; n <= requests; n++ {
+			for _, after := range []bool{false, true} {
+				q := run(invocation+2, death{n, after})
+				how := fmt.Sprintf("invocation %d killed at request %d, after: %v", invocation+2, n, after)
+				assert.Contains(t, q.followUps(), "recovered", how)
+				assert.Contains(t, q.followUps(), "fires_again", how)
+				assert.LessOrEqual(t, len(strings.Fields(q.followUps())), 3, how)
+				assert.Empty(t, q.failed, how)
+			}
+		}
+	}
+}
+
 // causeOf returns the line with the cause of a notification.
 func causeOf(body string) string {
 	for line := range strings.SplitSeq(body, "\n") {

@@ -14,10 +14,10 @@ import (
 )
 
 // notifyRecovery notifies that an investigated alarm is OK again.
-func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm) (Result, error) {
+func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm, owner string) (Result, error) {
 	quick, cancel := context.WithTimeout(ctx, 2*tableTime+maxNotify)
 	defer cancel()
-	recovery, err := h.Table.Recovered(quick, alarm)
+	recovery, err := h.Table.Recovered(quick, alarm, owner)
 	if err != nil {
 		return Result{}, err
 	}
@@ -36,19 +36,20 @@ func (h *Handler) notifyRecovery(ctx context.Context, alarm *alarmevent.Alarm) (
 		return Result{}, errors.Join(err, h.Table.ForgetRecovery(quick, alarm.ARN))
 	}
 	h.sendFollowUpCard(bounded, alarm, recovery, recovered)
+	h.recordFollowUp(quick, alarm, owner)
 	h.Log.Info("recovery notified", "alarm", alarm.Name, "investigation_id", recovery.ID)
 	return Result{Alarm: alarm.Name, Status: StatusRecovered, ID: recovery.ID, ReportURI: recovery.ReportURI}, nil
 }
 
 // notifyFiredAgain notifies that an alarm fires again after a notification that it is OK. Otherwise that would be the last
 // word until its window is over. again reports whether it did.
-func (h *Handler) notifyFiredAgain(ctx context.Context, alarm *alarmevent.Alarm) (again bool, err error) {
+func (h *Handler) notifyFiredAgain(ctx context.Context, alarm *alarmevent.Alarm, owner string) (again bool, err error) {
 	if !h.Config.NotifyRecovery || alarm.Confirmation() != alarmevent.Confirmed {
 		return false, nil
 	}
 	quick, cancel := context.WithTimeout(ctx, 2*tableTime+maxNotify)
 	defer cancel()
-	recovery, err := h.Table.FiredAgain(quick, alarm)
+	recovery, err := h.Table.FiredAgain(quick, alarm, owner)
 	if err != nil || recovery == nil {
 		return false, err
 	}
@@ -60,7 +61,15 @@ func (h *Handler) notifyFiredAgain(ctx context.Context, alarm *alarmevent.Alarm)
 		return false, errors.Join(err, h.Table.ForgetFiredAgain(quick, alarm.ARN))
 	}
 	h.sendFollowUpCard(bounded, alarm, recovery, firesAgain)
+	h.recordFollowUp(quick, alarm, owner)
 	return true, nil
+}
+
+// recordFollowUp records that a follow-up was notified. Without the record, a retry would notify it again.
+func (h *Handler) recordFollowUp(ctx context.Context, alarm *alarmevent.Alarm, owner string) {
+	if err := h.Table.FollowedUp(ctx, alarm.ARN, owner); err != nil {
+		h.Log.Warn("follow-up not recorded", "alarm", alarm.Name, "error", err)
+	}
 }
 
 // Outcomes of follow-ups, which are attributes of their notifications.
