@@ -64,12 +64,13 @@ class Lambda(Looks):
         versions = [
             {"Version": "$LATEST"},
             {"Version": "9", "LastModified": "2026-08-01T00:00:00.000+0000", "CodeSha256": "a", "Timeout": 3, "Environment": {"Variables": {
-                "POOL": "4", "DB_PASSWORD": "hunter2", "URL": "postgres://app:hunter2@db/x", "OLD": "1"}}},
+                "CONFIG": "a" * 300, "POOL": "4", "DB_PASSWORD": "hunter2", "URL": "postgres://app:hunter2@db/x", "OLD": "1"}}},
             {"Version": "10", "LastModified": "2026-08-04T12:21:00.000+0000", "CodeSha256": "b", "Timeout": 3, "Layers": [{"Arn": f"arn:aws:lambda:{REGION}:layer:trust:7"}],
-             "Environment": {"Variables": {"POOL": "25", "DB_PASSWORD": "hunter3", "URL": "postgres://app:hunter3@db/x"}}}]
+             "Environment": {"Variables": {"CONFIG": "b" * 201, "POOL": "25", "DB_PASSWORD": "hunter3", "URL": "postgres://app:hunter3@db/x"}}}]
         answers = {**self.answers, "lambda.list_versions_by_function": {"Versions": versions}, "lambda.list_aliases": {"Aliases": [{"Name": "live", "FunctionVersion": "10"}]}}
         texts = self.see(lambda_functions, "orders", answers, {})
-        self.first(texts, "version 10 differs from version 9: code, Layers trust:7 (before: not set), POOL 25 (before: 4), DB_PASSWORD (another value), URL (another value), "
+        self.first(texts, "version 10 differs from version 9: code, Layers trust:7 (before: not set), "
+                          "CONFIG a text of 201 characters (before: a text of 300 characters), POOL 25 (before: 4), DB_PASSWORD (another value), URL (another value), "
                           "OLD not set (before: 1)")
         self.assertNotIn("hunter", "\n".join(texts))
         for change, alias in (({"LastModified": "2026-08-01T00:00:00.000+0000"}, "10"), ({}, "9")):  # long ago, and not in use
