@@ -62,7 +62,7 @@ func (r *run) isShown(text string) bool {
 		}
 		return false
 	}
-	if isIn(opening(r.rec)) {
+	if isIn(opening(r.rec, r.Members)) {
 		return true
 	}
 	for number := range r.state.Calls + 1 {
