@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/modelerror"
@@ -49,6 +50,7 @@ type Options struct {
 	Prices           pricing.Table
 	GuardrailID      string
 	GuardrailVersion string
+	Members          config.Members                                   // accounts that the code may name, with OtherAccounts
 	ContextWindow    int                                              // tokens; 0: the model's window
 	Now              func() time.Time                                 // default time.Now
 	Sleep            func(ctx context.Context, d time.Duration) error // default: a timer
@@ -171,7 +173,7 @@ func (r *run) begin(t *task) {
 	r.task = t
 	r.state = state{Talk: &conversation.Conversation{}}
 	r.resetForModel()
-	r.state.Talk.Say(t.opening(r.rec))
+	r.state.Talk.Say(t.opening(r.rec, r.Members))
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

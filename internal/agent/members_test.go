@@ -7,17 +7,22 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
 
 func TestOpening_NamesAccountsOnlyForTheAlarmOfAMember(t *testing.T) {
 	rec := &investigation.Record{Alarm: alarmevent.Alarm{Name: "a", Account: "444455556666", Region: "eu-west-1", State: alarmevent.StateAlarm}}
-	without := opening(rec)
+	members := config.Members{Accounts: []string{"444455556666", "777788889999"}, Role: "r", ExternalID: "x", OtherAccounts: true}
+	without := opening(rec, members)
 	assert.NotContains(t, without, "member")
 	assert.NotContains(t, without, "account=")
 	rec.MemberOf = "123456789012"
-	with := opening(rec)
+	with := opening(rec, config.Members{Accounts: members.Accounts, Role: "r", ExternalID: "x"})
+	assert.NotContains(t, with, "777788889999")
+	assert.Contains(t, opening(rec, members), "also name these accounts in the same way: 777788889999.")
+	assert.Contains(t, opening(rec, config.Members{Organization: true, OtherAccounts: true, Role: "r"}), "other accounts of the organization")
 	for _, part := range []string{"account 444455556666 is a member", "runs in account 123456789012", "Region eu-west-1", `session(account="123456789012")`} {
 		assert.Contains(t, with, part)
 	}

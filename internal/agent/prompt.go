@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
@@ -97,8 +98,32 @@ const memberHint = "The alarm's account %s is a member of the triage, which runs
 	"account %s and Region %s. boto3.client(\"logs\", account=\"%s\") and session(account=\"%s\") read the triage's own account, and the functions " +
 	"take account=… as well. Resources of the same name in the other account are other resources.\n"
 
+// aboutMember returns what the model needs to know about accounts, or "" if the alarm's account is no member.
+func aboutMember(rec *investigation.Record, members config.Members) string {
+	if rec.MemberOf == "" {
+		return ""
+	}
+	a := rec.Alarm
+	return fmt.Sprintf(memberHint, a.Account, rec.MemberOf, pythonName, a.Account, a.Region, rec.MemberOf, rec.MemberOf) +
+		otherMembers(a.Account, members)
+}
+
+// otherMembers tells the model which other accounts the code may name.
+func otherMembers(alarmAccount string, members config.Members) string {
+	others := slices.DeleteFunc(slices.Clone(members.Accounts), func(account string) bool { return account == alarmAccount })
+	switch {
+	case !members.OtherAccounts:
+		return ""
+	case members.Organization:
+		return "The code can also name other accounts of the organization in the same way.\n"
+	case len(others) == 0:
+		return ""
+	}
+	return "The code can also name these accounts in the same way: " + strings.Join(others, ", ") + ".\n"
+}
+
 // opening returns the first message: the alarm and the evidence.
-func opening(rec *investigation.Record) string {
+func opening(rec *investigation.Record, members config.Members) string {
 	var b strings.Builder
 	a := rec.Alarm
 	fmt.Fprintf(&b, "This %s alarm went to %s", a.Kind, a.State)
@@ -110,9 +135,7 @@ func opening(rec *investigation.Record) string {
 		fmt.Fprintf(&b, "CloudWatch did not confirm this event: %s. Somebody else may have written it. First check whether the alarm "+
 			"exists and is in ALARM, and report it if it does not or is not.\n", a.Unconfirmed)
 	}
-	if rec.MemberOf != "" {
-		fmt.Fprintf(&b, memberHint, a.Account, rec.MemberOf, pythonName, a.Account, a.Region, rec.MemberOf, rec.MemberOf)
-	}
+	b.WriteString(aboutMember(rec, members))
 	if hint := kindHints[a.Kind]; hint != "" {
 		fmt.Fprintf(&b, "%s\n", hint)
 	}

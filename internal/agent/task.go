@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/conversation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 )
@@ -17,7 +18,7 @@ type task struct {
 	waiting string // why the model has to submit it, as the end of a sentence
 
 	// opening returns the first message.
-	opening func(rec *investigation.Record) string
+	opening func(rec *investigation.Record, members config.Members) string
 	// parse reads what the model submits. problems lists what is missing.
 	parse func(input json.RawMessage) (report investigation.Report, problems []string)
 }

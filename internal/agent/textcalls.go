@@ -62,7 +62,7 @@ func (r *run) isShown(text string) bool {
 		}
 		return false
 	}
-	if isIn(r.task.opening(r.rec)) {
+	if isIn(r.task.opening(r.rec, r.Members)) {
 		return true
 	}
 	for number := range r.state.Calls + 1 {

@@ -81,6 +81,7 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		Model: clients.Bedrock, Tool: tool, Models: cfg.ModelIDs(), Region: region,
 		MaxRounds: cfg.MaxRounds, MaxTokens: cfg.MaxTokens, MaxCostUSD: cfg.MaxCostUSD, Prices: prices,
 		MaxQueryCostUSD: cfg.MaxQueryCostUSD, GuardrailID: cfg.GuardrailID, GuardrailVersion: cfg.GuardrailVersion,
+		Members: cfg.Members,
 	}
 	h := &triage.Handler{
 		Config:       cfg,
