@@ -38,6 +38,9 @@ func TestFind_AQuoteBeginsAndEndsWithWholeWords(t *testing.T) {
 		{"ALARM ördersß", "ALARM örders"},
 		{"the stack is UpdateFailed", "the stack is Update"},
 		{"the target is activeImpaired", "the target is active"},
+		{"to orders-db.canary.internal today", "to orders-db"},
+		{"to orders-db.abc.rds.amazonaws.com.evil.example", "to orders-db"},
+		{"to orders-db.abc.rds.amazonaws.com", "to orders"},
 		{"no AccessDeniedExceptions today", "no AccessDenied"},
 		{"no AccessDeniedException-free day", "no AccessDenied"},
 		{"timeout 30ms", "timeout 30"},
@@ -84,6 +87,7 @@ func TestFind_AQuoteBeginsAndEndsWithWholeWords(t *testing.T) {
 		{"(not-deleted) today", "not-deleted"},
 		{"is it down?Yes", "Yes"},
 		{"(AccessDeniedException) for orders", "(AccessDenied"},
+		{"to orders-db.abc.us-east-1.rds.amazonaws.com:5432 failed", "to orders-db"},
 		{"orders: -97.5 ms", "-97.5 ms"},
 	} {
 		assert.Len(t, provenance.NewText(test.output).Find(test.quote, false), 1, "%s in %s", test.quote, test.output)
