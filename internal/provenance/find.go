@@ -37,8 +37,8 @@ type Match struct {
 }
 
 // Find returns where a quote occurs in the output, in any encoding. It begins and ends with whole words of the output,
-// because 10 is not in 100, and deleted is not in not-deleted. Only the name of an exception can lack its ending. isCut allows
-// a quote to end inside a word: it was truncated.
+// because 10 is not in 100, and deleted is not in not-deleted. Only the names of exceptions and operations can lack their
+// ending, and a host of AWS its domain. isCut allows a quote to end inside a word: it was truncated.
 func (t *Text) Find(quote string, isCut bool) []Match {
 	wanted := Normal(quote)
 	if wanted = strings.TrimSpace(wanted); wanted == "" {
@@ -53,7 +53,7 @@ func (t *Text) Find(quote string, isCut bool) []Match {
 		}
 		from := at + next
 		to := from + len(wanted)
-		if !t.splits(from) && (isCut || !t.splits(to) || isException(text, to)) {
+		if !t.splits(from) && (isCut || !t.splits(to) || isException(text, to) || isHost(text, to)) {
 			list = append(list, Match{t.span(from, to), from, to})
 		}
 		_, size := utf8.DecodeRuneInString(text[from:])
@@ -120,13 +120,28 @@ const (
 	numberJoints = ",'^*:/+"
 )
 
-// isException reports whether only the ending of an exception's name is after a position: AccessDenied in AccessDeniedException.
+// isException reports whether only the ending of an exception's name, or the version of an operation in CloudTrail, is after a
+// position: AccessDenied in AccessDeniedException, or UpdateFunctionCode in UpdateFunctionCode20150331v2.
 func isException(text string, at int) bool {
-	const ending = "Exception"
-	after, isEnding := strings.CutPrefix(text[at:], ending)
+	ending := optionalEnding.FindString(text[at:])
 	before, _ := utf8.DecodeLastRuneInString(text[:at])
-	next, _ := utf8.DecodeRuneInString(after)
-	return isEnding && unicode.IsLower(before) && (after == "" || !isJoined(next) && !joinsWords(text, at+len(ending)))
+	if ending == "" || !unicode.IsLower(before) {
+		return false
+	}
+	end := at + len(ending)
+	next, _ := utf8.DecodeRuneInString(text[end:])
+	return end == len(text) || !isJoined(next) && !joinsWords(text, end)
+}
+
+var optionalEnding = regexp.MustCompile(`^(?:Exception|201[0-9]{5}(?:v[0-9])?)`)
+
+// isHost reports whether the domain of a host of AWS begins at a position: orders-db in orders-db.abc.us-east-1.rds.amazonaws.com.
+func isHost(text string, at int) bool {
+	if text[at] != '.' || !isASCIIWord(text[at-1]) {
+		return false
+	}
+	domain := text[at:wordEnd(text, at+1)]
+	return strings.HasSuffix(domain, ".amazonaws.com") || strings.HasSuffix(domain, ".amazonaws.com.cn")
 }
 
 // isCompared reports whether a comparison or a negation is directly before a position, as in !OK.

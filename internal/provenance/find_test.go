@@ -38,6 +38,11 @@ func TestFind_AQuoteBeginsAndEndsWithWholeWords(t *testing.T) {
 		{"ALARM ördersß", "ALARM örders"},
 		{"the stack is UpdateFailed", "the stack is Update"},
 		{"the target is activeImpaired", "the target is active"},
+		{"to orders-db.canary.internal today", "to orders-db"},
+		{"to orders-db.abc.rds.amazonaws.com.evil.example", "to orders-db"},
+		{"to orders-db.abc.rds.amazonaws.com", "to orders"},
+		{"orders20261126 ALARM", "orders"},
+		{"UpdateFunctionCode20150331v2x by sam", "UpdateFunctionCode"},
 		{"no AccessDeniedExceptions today", "no AccessDenied"},
 		{"no AccessDeniedException-free day", "no AccessDenied"},
 		{"timeout 30ms", "timeout 30"},
@@ -83,7 +88,10 @@ func TestFind_AQuoteBeginsAndEndsWithWholeWords(t *testing.T) {
 		{"<Code>404 Not Found</Code>", "404 Not Found"},
 		{"(not-deleted) today", "not-deleted"},
 		{"is it down?Yes", "Yes"},
+		{"PutFunctionConcurrency20171031 by sam", "PutFunctionConcurrency"},
+		{"UpdateFunctionCode20150331v2 by sam", "UpdateFunctionCode"},
 		{"(AccessDeniedException) for orders", "(AccessDenied"},
+		{"to orders-db.abc.us-east-1.rds.amazonaws.com:5432 failed", "to orders-db"},
 		{"orders: -97.5 ms", "-97.5 ms"},
 	} {
 		assert.Len(t, provenance.NewText(test.output).Find(test.quote, false), 1, "%s in %s", test.quote, test.output)
