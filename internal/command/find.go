@@ -81,7 +81,8 @@ const joints = ".:!?#=*~+%" + openingASCII
 const openingASCII = `"'` + "`"
 
 // extensions are names of programs that are also extensions of files.
-var extensions = set("sh", "bash", "zsh", "ksh", "csh", "fish", "ash", "dash", "go", "php", "lua", "R", "node", "ed", "ex", "java", "make", "bc", "dc", "tar", "env", "time", "host",
+var extensions = set("sh", "bash", "zsh", "ksh", "csh", "fish", "ash", "dash", "go", "php", "lua", "R", "node", "ed", "ex", "java", "make",
+	"bc", "dc", "tar", "env", "time", "host",
 	"script", "sam", "sed", "awk", "perl", "python", "ruby", "export", "free", "top", "ps", "ls")
 
 // spelled returns the name of a known program in its own spelling: sentences begin with a capital letter, and file systems of
@@ -146,7 +147,8 @@ func unfolded(text string) string {
 	b.Grow(len(text))
 	for at := 0; at < len(text); {
 		r, size := utf8.DecodeRuneInString(text[at:])
-		isForeign := r >= utf8.RuneSelf && r != utf8.RuneError && !unicode.Is(unicode.Latin, r) && !unicode.Is(unicode.M, r) && !strings.ContainsRune(typographicQuotes, r)
+		isForeign := r >= utf8.RuneSelf && r != utf8.RuneError && !unicode.In(r, unicode.Latin, unicode.M) &&
+			!strings.ContainsRune(typographicQuotes, r)
 		if unicode.IsSpace(r) || isForeign {
 			b.WriteString(strings.Repeat(" ", size))
 		} else {

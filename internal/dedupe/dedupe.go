@@ -57,6 +57,10 @@ const (
 	// maxCause bounds a past investigation's cause, in characters.
 	maxCause = 500
 
+	// maxOwners is how many owners of an investigation are remembered for [Table.FirstVerdict]. While reports cannot be sent,
+	// each event of a restless alarm becomes one.
+	maxOwners = 100
+
 	// maxRepeats is how many repeats are counted.
 	maxRepeats = 500
 
@@ -287,13 +291,17 @@ func (t *Table) takeOver(
 			TableName: &t.name,
 			Key:       key(KeyOf(alarm)),
 			UpdateExpression: aws.String("SET #state = :running, lease_owner = :owner, lease_until = :until, expires_at = :expires " +
-				"ADD attempt :one, owners :owners REMOVE former_owner"),
+				"REMOVE former_owner ADD attempt :one"),
 			ExpressionAttributeNames: map[string]string{"#state": attrState},
 			ExpressionAttributeValues: values{
 				":running": text(stateRunning), ":owner": text(holder), ":until": millis(leaseUntil),
-				":one": whole(1), ":expires": t.expiry(now), ":owners": set(holder),
+				":one": whole(1), ":expires": t.expiry(now),
 			},
 			ReturnValues: types.ReturnValueAllNew,
+		}
+		if !earlier && len(current.set(attrOwners)) < maxOwners {
+			*in.UpdateExpression += ", owners :owners" // to ADD
+			in.ExpressionAttributeValues[":owners"] = set(owner)
 		}
 	} else {
 		in = t.freshStart(KeyOf(alarm), alarm.Name, owner, id, transition, now, leaseUntil)

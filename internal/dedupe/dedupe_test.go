@@ -304,6 +304,18 @@ func TestHandOver_FormerOwnerResumesUntilTheFreshInvocationBegins(t *testing.T) 
 	})
 }
 
+func TestClaim_ItemOfAParkedReportStaysBounded(t *testing.T) {
+	db := &awsapitest.DynamoDB{}
+	b := newHarness(t)
+	b.Table = dedupe.New(db, "investigations", time.Hour, b.now)
+	for i := range 300 { // events of a restless alarm, while reports cannot be sent, within and after the window
+		c := b.mustClaim(t, alarm("a", i), fmt.Sprint("request-", i))
+		require.NoError(t, b.Park(t.Context(), c, []byte("report"), true, false))
+		b.advance(20 * time.Second)
+	}
+	assert.Len(t, db.Item(alarm("a", 0).ARN)["owners"].(*types.AttributeValueMemberSS).Value, 100)
+}
+
 func TestFirstVerdict_SurvivesAHandOver(t *testing.T) {
 	b := newHarness(t)
 	event := unconfirmed(alarm("a", 1))
