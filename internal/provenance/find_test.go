@@ -89,6 +89,8 @@ func TestFind_AQuoteBeginsAndEndsWithWholeWords(t *testing.T) {
 		{"(not-deleted) today", "not-deleted"},
 		{"is it down?Yes", "Yes"},
 		{"PutFunctionConcurrency20171031 by sam", "PutFunctionConcurrency"},
+		{"[ERROR] InvalidOperation: [<class 'decimal.ConversionSyntax'>] at 12:00", "InvalidOperation: [<class 'decimal.ConversionSyntax'>]"},
+		{"see </a>) today", "today"},
 		{"UpdateFunctionCode20150331v2 by sam", "UpdateFunctionCode"},
 		{"(AccessDeniedException) for orders", "(AccessDenied"},
 		{"to orders-db.abc.us-east-1.rds.amazonaws.com:5432 failed", "to orders-db"},
