@@ -81,14 +81,14 @@ func TestRun_IsOneCommand(t *testing.T) {
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
 	run := func(more ...string) (string, error) {
-		arguments := append([]string{"-model", playerModel, "-only", incident.Name, "-out", folder, "-record", folder}, more...)
+		arguments := append([]string{"-model", playerModel, "-only", incident.Name, "-out", folder}, more...)
 		cmd := exec.Command(command, arguments...)
 		cmd.Env = append(os.Environ(), "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=secret", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME="+server.URL)
 		text, err := cmd.CombinedOutput()
 		return string(text), err
 	}
 
-	text, err := run("-runs", "2", "-budget", "0.0001")
+	text, err := run("-runs", "2", "-budget", "0.0001", "-record", folder)
 	require.Error(t, err, text)
 	assert.Contains(t, text, "the budget of $0.00 is spent after 1 of 2 investigations")
 	assert.Contains(t, text, "100 points, cause found, confirmed")
