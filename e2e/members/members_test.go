@@ -56,6 +56,7 @@ var shared struct {
 	folder       string
 	log          logbuffer.Buffer
 	transitioned time.Time // of the member's alarm
+	composite    time.Time // when the member's composite alarm changed its state
 	credentials  map[string]string
 }
 
@@ -93,11 +94,11 @@ func start() (err error) {
 	if err != nil {
 		return fmt.Errorf("create the accounts: %w", err)
 	}
-	var facts struct{ Transitioned time.Time }
+	var facts struct{ Transitioned, Composite time.Time }
 	if err := json.Unmarshal(created, &facts); err != nil {
 		return err
 	}
-	shared.transitioned = facts.Transitioned
+	shared.transitioned, shared.composite = facts.Transitioned, facts.Composite
 	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(shared.folder, "bootstrap"), "./lambdas/orchestrator")
 	build.Dir = moto.Root()
 	if out, err := build.CombinedOutput(); err != nil {
@@ -530,10 +531,19 @@ func forwarded(account, region string) []byte {
 
 // published returns the event of an alarm as an SNS topic delivers it. Anybody who may publish can write it.
 func published(account string, at time.Time) []byte {
-	message, _ := json.Marshal(map[string]any{
-		"AlarmName": "orders-errors", "AlarmArn": "arn:aws:cloudwatch:us-east-1:" + account + ":alarm:orders-errors", "AWSAccountId": account,
+	return notification(map[string]any{
+		"AlarmName": "orders-errors", "AlarmArn": arnOf(account, "orders-errors"), "AWSAccountId": account,
 		"NewStateValue": "ALARM", "NewStateReason": "Threshold Crossed", "StateChangeTime": at.UTC().Format("2006-01-02T15:04:05.000-0700"),
 	})
+}
+
+func arnOf(account, alarm string) string {
+	return "arn:aws:cloudwatch:us-east-1:" + account + ":alarm:" + alarm
+}
+
+// notification returns the event that delivers a message of an SNS topic.
+func notification(fields map[string]any) []byte {
+	message, _ := json.Marshal(fields)
 	event, _ := json.Marshal(map[string]any{"Records": []any{map[string]any{"EventSource": "aws:sns", "Sns": map[string]any{
 		"Type": "Notification", "TopicArn": "arn:aws:sns:us-east-1:" + central + ":alarms", "Message": string(message)}}}})
 	return event
@@ -633,6 +643,37 @@ func TestTriage_ConfirmsMessagesInTheMembersAccount(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The member's CloudWatch confirms a composite alarm with its rule and its triggering alarms. Its investigation covers those of
+// the member only: the alarm of the same name in the triage's account is investigated.
+func TestTriage_ACompositeAlarmOfAMemberCoversAlarmsOfTheMemberAlone(t *testing.T) {
+	w := deploy(t, "composite", conclude(line, "does not exist"))
+	var children []map[string]any
+	for _, account := range []string{member, central} {
+		children = append(children, map[string]any{"Arn": arnOf(account, "orders-errors"), "State": map[string]any{"Value": "ALARM"}})
+	}
+	d := w.fire(t, notification(map[string]any{
+		"AlarmName": "orders-down", "AlarmArn": arnOf(member, "orders-down"), "AWSAccountId": member, "AlarmRule": `ALARM("anything")`,
+		"NewStateValue": "ALARM", "NewStateReason": "a child is in ALARM", "StateChangeTime": shared.composite.UTC().Format("2006-01-02T15:04:05.000-0700"),
+		"TriggeringChildren": children,
+	}))
+	assert.Equal(t, "true", d.attributes["confirmed"].Value, d.record.Alarm.Unconfirmed)
+	assert.Equal(t, []string{arnOf(member, "orders-errors")}, d.record.Alarm.Children)
+	assert.Contains(t, string(d.record.Evidence.Definition), "orders-down")
+	for call := range d.record.Calls() {
+		for _, request := range call.Answer.AWSCalls {
+			assert.Equal(t, member, request.Account, request.Operation)
+		}
+	}
+	assert.NotContains(t, d.text, "CENTRAL-LINE")
+
+	answer, err := shared.host.Invoke(t.Context(), w.name, forwarded(member, moto.Region))
+	require.NoError(t, err)
+	assert.Contains(t, string(answer.Payload), `"duplicate"`, "the investigation of the composite alarm covers the member's alarm")
+	d = w.fire(t, forwarded(central, moto.Region))
+	assert.Equal(t, central, d.record.Alarm.Account)
+	assert.NotContains(t, d.text, "MEMBER-LINE")
 }
 
 func TestSelfCheck_NamesMembersWithoutTheRole(t *testing.T) {
