@@ -102,3 +102,12 @@ func NameInARN(arn string) string {
 	}
 	return arn
 }
+
+// PlaceInARN returns the account and the Region of the alarm with this ARN; empty texts if no alarm can have it.
+func PlaceInARN(arn string) (account, region string) {
+	part, ok := partsOf(arn)
+	if !ok || problemOf(arn, part) != "" {
+		return "", ""
+	}
+	return part.account, part.region
+}
