@@ -220,24 +220,48 @@ func (t *AlarmTriage) allowMembers(p *AlarmTriageProps) {
 		return
 	}
 	partition := *awscdk.Stack_Of(t).Partition()
+	if p.Members.OrganizationId != nil {
+		t.allowOrganization(p.Members, t.members.RoleARN(partition, "*"))
+		return
+	}
 	var roles []string
 	for _, account := range t.members.Accounts {
 		roles = append(roles, t.members.RoleARN(partition, account))
 	}
-	var conditions *map[string]any
-	if p.Members.OrganizationId != nil {
-		roles = []string{t.members.RoleARN(partition, "*")}
-		conditions = inOrganization(p.Members, "Resource")
-	}
 	for i, some := range inPolicies(roles) {
-		awsiam.NewManagedPolicy(t, numbered("ToolMembers", i), &awsiam.ManagedPolicyProps{
-			Description: jsii.String("The roles in the member accounts, which the tool's broker assumes"),
-			Roles:       &[]awsiam.IRole{t.toolRole},
-			Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-				Sid: jsii.String("AssumeMembers"), Actions: jsii.Strings("sts:AssumeRole"), Resources: jsii.Strings(some...), Conditions: conditions,
-			})},
-		})
+		t.addMembersPolicy(i, assumeRole(awsiam.Effect_ALLOW, "AssumeMembers", nil, some...))
 	}
+}
+
+// allowOrganization lets the tool's role assume a role in each account of an organization. Unlike with a list, the broker does
+// not know the accounts, so it tries to assume the role of whatever account an event names. The role is therefore denied in
+// other accounts, also if ToolAllowedActions or a policy of the user allows sts:AssumeRole.
+func (t *AlarmTriage) allowOrganization(m *Members, role string) {
+	statements := []awsiam.PolicyStatement{
+		assumeRole(awsiam.Effect_ALLOW, "AssumeMembers", inOrganization(m, "Resource"), role),
+		assumeRole(awsiam.Effect_DENY, "DenyOtherOrganizations", &map[string]any{"StringNotEquals": map[string]any{"aws:ResourceOrgID": m.OrganizationId}}, role),
+	}
+	if m.OrganizationPaths != nil { // without the key, ForAllValues is true
+		statements = append(statements, assumeRole(awsiam.Effect_DENY, "DenyOtherPaths",
+			&map[string]any{"ForAllValues:StringNotLike": map[string]any{"aws:ResourceOrgPaths": m.OrganizationPaths}}, role))
+	}
+	t.addMembersPolicy(0, statements...)
+}
+
+// addMembersPolicy attaches a policy to the tool's role.
+func (t *AlarmTriage) addMembersPolicy(i int, statements ...awsiam.PolicyStatement) {
+	awsiam.NewManagedPolicy(t, numbered("ToolMembers", i), &awsiam.ManagedPolicyProps{
+		Description: jsii.String("The roles in the member accounts, which the tool's broker assumes"),
+		Roles:       &[]awsiam.IRole{t.toolRole},
+		Statements:  &statements,
+	})
+}
+
+// assumeRole returns a statement about assuming roles.
+func assumeRole(effect awsiam.Effect, sid string, conditions *map[string]any, roles ...string) awsiam.PolicyStatement {
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid: jsii.String(sid), Effect: effect, Actions: jsii.Strings("sts:AssumeRole"), Resources: jsii.Strings(roles...), Conditions: conditions,
+	})
 }
 
 // inOrganization returns the condition that the account of a request's principal or resource belongs to the organization of

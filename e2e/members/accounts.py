@@ -73,5 +73,6 @@ for account, region, line, memory, points in PLACES:
         watch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason=f"Threshold Crossed: {points}")
 
 alarm = client("cloudwatch", MEMBER).describe_alarms(AlarmNames=["orders-errors"])["MetricAlarms"][0]
-json.dump({"transitioned": alarm["StateUpdatedTimestamp"].isoformat()}, sys.stdout)
+composite = client("cloudwatch", MEMBER).describe_alarms(AlarmNames=["orders-down"], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"][0]
+json.dump({"transitioned": alarm["StateUpdatedTimestamp"].isoformat(), "composite": composite["StateUpdatedTimestamp"].isoformat()}, sys.stdout)
 assert os.environ["AWS_ENDPOINT_URL"].startswith("http://localhost"), "only the stand-in has such keys"

@@ -7,11 +7,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,9 +59,11 @@ const (
 var shared struct {
 	cloud        *moto.Server
 	host         *lambdahost.Host
+	tool         realtool.Tool
 	folder       string
 	log          logbuffer.Buffer
 	transitioned time.Time // of the member's alarm
+	composite    time.Time // when the member's composite alarm changed its state
 	credentials  map[string]string
 }
 
@@ -93,11 +101,11 @@ func start() (err error) {
 	if err != nil {
 		return fmt.Errorf("create the accounts: %w", err)
 	}
-	var facts struct{ Transitioned time.Time }
+	var facts struct{ Transitioned, Composite time.Time }
 	if err := json.Unmarshal(created, &facts); err != nil {
 		return err
 	}
-	shared.transitioned = facts.Transitioned
+	shared.transitioned, shared.composite = facts.Transitioned, facts.Composite
 	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(shared.folder, "bootstrap"), "./lambdas/orchestrator")
 	build.Dir = moto.Root()
 	if out, err := build.CombinedOutput(); err != nil {
@@ -106,8 +114,7 @@ func start() (err error) {
 	if shared.host, err = lambdahost.New(lambdahost.Options{Log: &shared.log, Fallback: shared.cloud.URL}); err != nil {
 		return err
 	}
-	tool, err := realtool.Build(shared.folder)
-	if err != nil {
+	if shared.tool, err = realtool.Build(shared.folder); err != nil {
 		return err
 	}
 	shared.credentials, err = shared.cloud.RoleEnvironment(context.Background(), "arn:aws:iam::"+central+":role/triage-tool", "tool")
@@ -115,18 +122,23 @@ func start() (err error) {
 		return err
 	}
 	for name, members := range map[string]config.Members{"tool": membersOf(false), "tool-of-all": membersOf(true), "tool-alone": {}} {
-		f := tool.Function(name, shared.cloud.URL)
-		f.Timeout = toolTime
-		for _, env := range []map[string]string{config.Tool{Redact: true, Members: members}.Environment(), shared.credentials} {
-			for key, value := range env {
-				f.Env[key] = value
-			}
-		}
-		if err := shared.host.Add(f); err != nil {
+		if err := addTool(name, shared.cloud.URL, members); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// addTool deploys a tool whose requests to AWS go to a URL.
+func addTool(name, url string, members config.Members) error {
+	f := shared.tool.Function(name, url)
+	f.Timeout = toolTime
+	for _, env := range []map[string]string{config.Tool{Redact: true, Members: members}.Environment(), shared.credentials} {
+		for key, value := range env {
+			f.Env[key] = value
+		}
+	}
+	return shared.host.Add(f)
 }
 
 func membersOf(others bool) config.Members {
@@ -530,10 +542,19 @@ func forwarded(account, region string) []byte {
 
 // published returns the event of an alarm as an SNS topic delivers it. Anybody who may publish can write it.
 func published(account string, at time.Time) []byte {
-	message, _ := json.Marshal(map[string]any{
-		"AlarmName": "orders-errors", "AlarmArn": "arn:aws:cloudwatch:us-east-1:" + account + ":alarm:orders-errors", "AWSAccountId": account,
+	return notification(map[string]any{
+		"AlarmName": "orders-errors", "AlarmArn": arnOf(account, "orders-errors"), "AWSAccountId": account,
 		"NewStateValue": "ALARM", "NewStateReason": "Threshold Crossed", "StateChangeTime": at.UTC().Format("2006-01-02T15:04:05.000-0700"),
 	})
+}
+
+func arnOf(account, alarm string) string {
+	return "arn:aws:cloudwatch:us-east-1:" + account + ":alarm:" + alarm
+}
+
+// notification returns the event that delivers a message of an SNS topic.
+func notification(fields map[string]any) []byte {
+	message, _ := json.Marshal(fields)
 	event, _ := json.Marshal(map[string]any{"Records": []any{map[string]any{"EventSource": "aws:sns", "Sns": map[string]any{
 		"Type": "Notification", "TopicArn": "arn:aws:sns:us-east-1:" + central + ":alarms", "Message": string(message)}}}})
 	return event
@@ -633,6 +654,80 @@ func TestTriage_ConfirmsMessagesInTheMembersAccount(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The member's CloudWatch confirms a composite alarm with its rule and its triggering alarms. Its investigation covers those of
+// the member only: the alarm of the same name in the triage's account is investigated.
+func TestTriage_ACompositeAlarmOfAMemberCoversAlarmsOfTheMemberAlone(t *testing.T) {
+	w := deploy(t, "composite", conclude(line, "does not exist"))
+	var children []map[string]any
+	for _, account := range []string{member, central} {
+		children = append(children, map[string]any{"Arn": arnOf(account, "orders-errors"), "State": map[string]any{"Value": "ALARM"}})
+	}
+	d := w.fire(t, notification(map[string]any{
+		"AlarmName": "orders-down", "AlarmArn": arnOf(member, "orders-down"), "AWSAccountId": member, "AlarmRule": `ALARM("anything")`,
+		"NewStateValue": "ALARM", "NewStateReason": "a child is in ALARM", "StateChangeTime": shared.composite.UTC().Format("2006-01-02T15:04:05.000-0700"),
+		"TriggeringChildren": children,
+	}))
+	assert.Equal(t, "true", d.attributes["confirmed"].Value, d.record.Alarm.Unconfirmed)
+	assert.Equal(t, []string{arnOf(member, "orders-errors")}, d.record.Alarm.Children)
+	assert.Contains(t, string(d.record.Evidence.Definition), "orders-down")
+	for call := range d.record.Calls() {
+		for _, request := range call.Answer.AWSCalls {
+			assert.Equal(t, member, request.Account, request.Operation)
+		}
+	}
+	assert.NotContains(t, d.text, "CENTRAL-LINE")
+
+	answer, err := shared.host.Invoke(t.Context(), w.name, forwarded(member, moto.Region))
+	require.NoError(t, err)
+	assert.Contains(t, string(answer.Payload), `"duplicate"`, "the investigation of the composite alarm covers the member's alarm")
+	d = w.fire(t, forwarded(central, moto.Region))
+	assert.Equal(t, central, d.record.Alarm.Account)
+	assert.NotContains(t, d.text, "MEMBER-LINE")
+}
+
+// moto has no log alarms, so a server before it answers for them.
+func TestTriage_ConfirmsALogAlarmOfAMember(t *testing.T) {
+	const name = `orders "down" \ 'ü' %s {x}` // the name is part of the code that the tool runs
+	to, err := url.Parse(shared.cloud.URL)
+	require.NoError(t, err)
+	forward := httputil.NewSingleHostReverseProxy(to)
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		var request struct{ AlarmNames, AlarmTypes []string }
+		if json.Unmarshal(body, &request) != nil || len(request.AlarmTypes) != 1 || request.AlarmTypes[0] != "LogAlarm" {
+			forward.ServeHTTP(w, r)
+			return
+		}
+		assert.Contains(t, r.Header.Get("Authorization"), "/"+europe+"/monitoring/")
+		assert.NotContains(t, r.Header.Get("Authorization"), shared.credentials["AWS_ACCESS_KEY_ID"], "a role of the member signs")
+		if len(request.AlarmNames) == 0 { // the evidence looks for alarms of the same metrics
+			_, _ = io.WriteString(w, "{}")
+			return
+		}
+		asked.Add(1)
+		assert.Equal(t, []string{name}, request.AlarmNames)
+		at := float64(shared.transitioned.UnixMilli()) / 1000
+		_ = json.NewEncoder(w).Encode(map[string]any{"LogAlarms": []any{map[string]any{
+			"AlarmName": name, "AlarmArn": "arn:aws:cloudwatch:" + europe + ":" + member + ":alarm:" + name, "StateValue": "ALARM",
+			"StateTransitionedTimestamp": at, "StateUpdatedTimestamp": at,
+		}}})
+	}))
+	t.Cleanup(server.Close)
+	require.NoError(t, addTool("tool-logs", server.URL, membersOf(false)))
+	for account, confirmed := range map[string]string{member: "true", other: "false"} {
+		w := deploy(t, "log-"+account, conclude(line, "does not exist"), func(o *config.Orchestrator) { o.ToolFunction = shared.host.ARN("tool-logs") })
+		d := w.fire(t, notification(map[string]any{
+			"AlarmName": name, "AlarmArn": "arn:aws:cloudwatch:" + europe + ":" + account + ":alarm:" + name, "AWSAccountId": account,
+			"NewStateValue": "ALARM", "NewStateReason": "x", "StateChangeTime": shared.transitioned.UTC().Format("2006-01-02T15:04:05.000-0700"),
+		}))
+		assert.Equal(t, confirmed, d.attributes["confirmed"].Value, "the answer has the member's alarm, whose ARN decides: %s", d.record.Alarm.Unconfirmed)
+		assert.Equal(t, name, d.record.Alarm.Name)
+	}
+	assert.NotZero(t, asked.Load())
 }
 
 func TestSelfCheck_NamesMembersWithoutTheRole(t *testing.T) {

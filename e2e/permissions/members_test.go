@@ -181,6 +181,43 @@ func TestToolRole_AssumesOnlyTheRolesOfMembers(t *testing.T) {
 	}
 }
 
+// The broker does not know the accounts of an organization, so IAM must refuse the account of a forged event, whatever else the
+// user allows.
+func TestToolRole_ThatMayAssumeOtherRolesAssumesNoMemberOutsideTheOrganization(t *testing.T) {
+	const own = "alarmtriage-member"
+	elsewhere := organization + "/r-ab12/ou-ab12-33333333/"
+	for _, test := range []struct {
+		name                     string
+		paths                    *[]*string
+		role, organization, path string // of the target; no organization: it is in none
+		want                     bool
+	}{
+		{"the organization", nil, own, organization, part, true},
+		{"another organization", nil, own, "o-other00000", "o-other00000/r-ab12/", false},
+		{"no organization", nil, own, "", "", false},
+		{"another role", nil, "reader", "o-other00000", "o-other00000/r-ab12/", true},
+		{"a part", jsii.Strings(part + "*"), own, organization, part, true},
+		{"another part", jsii.Strings(part + "*"), own, organization, elsewhere, false},
+		{"one of two parts", jsii.Strings(part+"*", elsewhere), own, organization, elsewhere, true},
+		{"a part of another organization", jsii.Strings(part + "*"), own, "o-other00000", part, false},
+		{"a part of no organization", jsii.Strings(part + "*"), own, "", "", false},
+	} {
+		policies := synth(t, func(p *alarmtriage.AlarmTriageProps) {
+			p.Members = &alarmtriage.Members{OrganizationId: jsii.String(organization), OrganizationPaths: test.paths}
+			p.ToolAllowedActions = jsii.Strings("sts:AssumeRole")
+		}).roleOf(t, "TriageToolRole").Policies
+		context := map[string]any{"sts:ExternalId": externalID}
+		if test.organization != "" {
+			context["aws:ResourceOrgID"], context["aws:ResourceOrgPaths"] = test.organization, []string{test.path}
+		}
+		allowed := decide(t, []request{{
+			Principal: sessionARN(account, "alarmtriage-tool-role"), Policies: policies, Action: "sts:AssumeRole",
+			Resource: roleARN(stranger, test.role), ResourceAccount: stranger, ResourcePolicy: trusting(account), Context: context,
+		}})
+		assert.Equal(t, test.want, allowed[0], test.name)
+	}
+}
+
 // Neither the orchestrator nor a member's own roles may assume a role.
 func TestRoles_OnlyTheToolAssumesRoles(t *testing.T) {
 	central, remote := synthCentral(t, &alarmtriage.Members{Accounts: jsii.Strings(member)}), synthMember(t, nil)

@@ -32,6 +32,14 @@ func TestOpening_NamesAccountsOnlyForTheAlarmOfAMember(t *testing.T) {
 	assert.NotContains(t, systemPrompt(investigating, "", true), "member of the triage")
 }
 
+func TestOpening_NamesTheAccountsOfOtherAlarms(t *testing.T) {
+	rec := &investigation.Record{Alarm: alarmevent.Alarm{Name: "a", Account: "444455556666", Region: "eu-west-1", State: alarmevent.StateAlarm}, Together: []investigation.Related{
+		{Name: "a", ARN: "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a"}, {Name: "b", ARN: "arn:aws:cloudwatch:eu-west-1:444455556666:alarm:b"},
+	}}
+	text := opening(rec, config.Members{})
+	assert.Contains(t, text, "\n- a (account 123456789012, eu-west-1) \n- b \n")
+}
+
 func TestNotSeen_NamesAnUnreadableAccountOnce(t *testing.T) {
 	unreadable := toolcall.UnreadableAccount{Account: "444455556666", Role: "arn:aws:iam::444455556666:role/alarmtriage-member", Reason: "Account 444455556666 cannot be read."}
 	refused := func(operation, account, reason string) toolcall.AWSCall {

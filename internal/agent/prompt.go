@@ -147,7 +147,7 @@ func opening(rec *investigation.Record, members config.Members) string {
 	if len(rec.Together) > 0 {
 		b.WriteString("\nAlarms that fired at about the same time (they may have one common cause):\n")
 		for _, other := range rec.Together {
-			fmt.Fprintf(&b, "- %s %s\n", other.Name, truncate.OneLine(other.Reason, 200))
+			fmt.Fprintf(&b, "- %s %s\n", other.NameBeside(&rec.Alarm), truncate.OneLine(other.Reason, 200))
 		}
 	}
 	b.WriteString(earlier(rec.SeenBefore))

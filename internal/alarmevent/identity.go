@@ -73,8 +73,10 @@ func (r *reader) checkIdentity(a *Alarm, part arnParts) error {
 	return nil
 }
 
-// validChildren returns the triggering alarms without repetitions, and without texts that are not the ARN of
-// another alarm.
+// validChildren returns the triggering alarms without repetitions, and without texts that are not the ARN of another alarm
+// of the same account and Region. CloudWatch writes no others, but whoever may set the state of an alarm
+// (cloudwatch:SetAlarmState) chooses its reasonData. The investigation covers the triggering alarms, so an account could
+// otherwise prevent the investigation of another account's alarm.
 func (r *reader) validChildren(a *Alarm) []string {
 	var valid []string
 	for _, child := range a.Children {
@@ -82,6 +84,9 @@ func (r *reader) validChildren(a *Alarm) []string {
 		switch {
 		case !ok || problemOf(child, part) != "":
 			r.note("triggering alarms", "%.100q is not the ARN of an alarm", child)
+			a.MoreChildren++
+		case part.account != a.Account || part.region != a.Region:
+			r.note("triggering alarms", "%.300q is not an alarm of the same account and Region, and is therefore investigated on its own", child)
 			a.MoreChildren++
 		case child != a.ARN && !slices.Contains(valid, child):
 			valid = append(valid, child)
@@ -96,4 +101,13 @@ func NameInARN(arn string) string {
 		return part.resource
 	}
 	return arn
+}
+
+// PlaceInARN returns the account and the Region of the alarm with this ARN; empty texts if no alarm can have it.
+func PlaceInARN(arn string) (account, region string) {
+	part, ok := partsOf(arn)
+	if !ok || problemOf(arn, part) != "" {
+		return "", ""
+	}
+	return part.account, part.region
 }

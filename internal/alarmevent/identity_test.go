@@ -133,6 +133,30 @@ func TestParse_KeepsOnlyARNsOfOtherAlarmsAsTriggers(t *testing.T) {
 	assert.Len(t, a.NotUnderstood, 3, "%v", a.NotUnderstood)
 }
 
+// A member account could otherwise keep the alarms of other accounts from being investigated: SetAlarmState takes any reasonData.
+func TestParse_TriggersAreOfTheAlarmsAccountAndRegion(t *testing.T) {
+	const self, child = "arn:aws:cloudwatch:us-east-1:444455556666:alarm:a", "arn:aws:cloudwatch:us-east-1:444455556666:alarm:b"
+	for name, foreign := range map[string]string{
+		"another account": "arn:aws:cloudwatch:us-east-1:111122223333:alarm:b", "another Region": "arn:aws:cloudwatch:eu-west-1:444455556666:alarm:b",
+		"the same name": "arn:aws:cloudwatch:us-east-1:111122223333:alarm:a",
+	} {
+		reasonData := fmt.Sprintf(`{"triggeringAlarms":[{"arn":%q,"state":{"value":"ALARM"}},{"arn":%q,"state":{"value":"ALARM"}}]}`, foreign, child)
+		for kind, configuration := range map[string]string{"composite": `{"alarmRule":"ALARM(b)"}`, "metric": `{"metrics":[]}`} {
+			event := fmt.Sprintf(`{"source":"aws.cloudwatch","detail-type":"CloudWatch Alarm State Change","account":"444455556666","resources":[%q],
+				"detail":{"alarmName":"a","configuration":%s,"state":{"value":"ALARM","timestamp":"2023-08-04T12:56:46.138+0000","reasonData":%q}}}`,
+				self, configuration, reasonData)
+			a := one(t, event)
+			assert.Equal(t, []string{child}, a.Children, "%s, %s", name, kind)
+			assert.Equal(t, 1, a.MoreChildren, "%s, %s", name, kind)
+			require.NotEmpty(t, a.NotUnderstood)
+			assert.Contains(t, strings.Join(a.NotUnderstood, " "), foreign)
+		}
+		a := one(t, record(fmt.Sprintf(`{"AlarmName":"a","NewStateValue":"ALARM","AlarmArn":%q,"AlarmRule":"ALARM(b)","TriggeringChildren":[{"Arn":%q},{"Arn":%q}]}`,
+			self, foreign, child), "arn:aws:sns:us-east-1:444455556666:t"))
+		assert.Equal(t, []string{child}, a.Children, "%s, SNS", name)
+	}
+}
+
 func TestParse_TheARNDecidesWhichNameIsExact(t *testing.T) {
 	for _, tt := range []struct{ arn, name, want string }{
 		{"orders ", "orders", "orders "}, {"orders", "orders ", "orders"}, {"orders ", "orders ", "orders "}, {" orders", "orders", " orders"},

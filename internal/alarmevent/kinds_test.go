@@ -127,18 +127,18 @@ func TestParse_AcceptsAlarmWithUnexpectedField(t *testing.T) {
 			func(t *testing.T, a alarmevent.Alarm) {
 				assert.Equal(t, "arn:aws:cloudwatch:eu-west-1:012345678901:alarm:a", a.ARN)
 			}},
-		{"TriggeringChildren as texts", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":["arn:aws:cloudwatch:eu-west-1:123456789012:alarm:x"]`),
+		{"TriggeringChildren as texts", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":["arn:aws:cloudwatch:eu-west-1:012345678901:alarm:x"]`),
 			func(t *testing.T, a alarmevent.Alarm) {
-				assert.Equal(t, []string{"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:x"}, a.Children)
+				assert.Equal(t, []string{"arn:aws:cloudwatch:eu-west-1:012345678901:alarm:x"}, a.Children)
 				assert.Equal(t, alarmevent.KindComposite, a.Kind)
 			}},
-		{"TriggeringChildren as JSON text", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":"[{\"Arn\":\"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:x\"}]"`),
+		{"TriggeringChildren as JSON text", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":"[{\"Arn\":\"arn:aws:cloudwatch:eu-west-1:012345678901:alarm:x\"}]"`),
 			func(t *testing.T, a alarmevent.Alarm) {
-				assert.Equal(t, []string{"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:x"}, a.Children)
+				assert.Equal(t, []string{"arn:aws:cloudwatch:eu-west-1:012345678901:alarm:x"}, a.Children)
 			}},
-		{"one child instead of a list", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":{"Arn":"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:x"}`),
+		{"one child instead of a list", fmt.Sprintf(sns, "null", `,"AlarmRule":"ALARM(x)","TriggeringChildren":{"Arn":"arn:aws:cloudwatch:eu-west-1:012345678901:alarm:x"}`),
 			func(t *testing.T, a alarmevent.Alarm) {
-				assert.Equal(t, []string{"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:x"}, a.Children)
+				assert.Equal(t, []string{"arn:aws:cloudwatch:eu-west-1:012345678901:alarm:x"}, a.Children)
 			}},
 		{"a timestamp as a number", fmt.Sprintf(action, `"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a"`, "null", "null", "1785846975", "null"),
 			func(t *testing.T, a alarmevent.Alarm) {

@@ -48,6 +48,7 @@ const (
 	memberFaultTime  = 5 * time.Second  // for which another error is remembered
 	memberAssumeTime = 10 * time.Second // for one request to STS, with its retries
 	maxMembers       = 200              // accounts whose credentials are kept at the same time
+	maxReadMembers   = 100              // accounts that one tool call may name: all of a list. STS limits the requests of an account
 	maxSessionName   = 64               // characters, of STS
 	defaultSession   = "alarmtriage"    // name of the sessions if the function's is not known
 	deployMember     = "Deploy NewAlarmTriageMember, or the CloudFormation template of a member, in that account."
@@ -271,10 +272,24 @@ func (s *Session) member(ctx context.Context, account string) (identity, string)
 		return identity{}, fmt.Sprintf("this investigation reads only the account %s of its alarm and the tool's own account %s, unless "+
 			"the settings of this tool allow other members (Members.AllowOtherAccounts)", s.reads, s.account)
 	}
+	if !s.mayRead(account) {
+		return identity{}, fmt.Sprintf("this tool call has reached its limit of %d members; use another call", maxReadMembers)
+	}
 	credentials, problem := members.get(ctx, s.broker.partition(ctx), account)
 	if problem != nil {
 		s.unreadable(*problem)
 		return identity{}, problem.Reason
 	}
 	return identity{credentials: credentials, account: account, isMember: true}, ""
+}
+
+// mayRead counts a member that a request names, and reports whether the tool call may read it.
+func (s *Session) mayRead(account string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.named[account] && len(s.named) >= maxReadMembers {
+		return false
+	}
+	s.named[account] = true
+	return true
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -268,6 +269,30 @@ func TestMembers_OneRequestToSTSIsInFlight(t *testing.T) {
 	assert.Len(t, client.asked, 1)
 	_, problem = b.members.get(t.Context(), "aws", memberAccount)
 	assert.Nil(t, problem, "the canceled call left no error")
+}
+
+// STS limits the requests of an account and Region, which other programs need too.
+func TestMembers_OneToolCallAsksForFewRoles(t *testing.T) {
+	o, client := withMembers(&sink{})
+	o.Members = config.Members{Organization: true, OtherAccounts: true, Role: "alarmtriage-member", ExternalID: "x1"}
+	client.err = denied("AccessDenied")
+	b, err := New(o)
+	require.NoError(t, err)
+	session := b.NewSession(toolcall.DefaultQueryLimitUSD)
+	session.Begin(t.Context(), memberAccount)
+	connect, _ := serve(t, session)
+	connection := connect()
+	for i := range 2 * maxReadMembers {
+		assert.NotEmpty(t, readAs(t, connection, AccountKey(fmt.Sprintf("%012d", 555500000000+i))))
+	}
+	assert.Len(t, client.asked, maxReadMembers)
+	assert.Contains(t, readAs(t, connection, AccountKey("666677778888")), "limit of 100 members")
+	assert.Contains(t, readAs(t, connection, DummyAccessKey), "Account "+memberAccount+" cannot be read", "the alarm's account is one of the first")
+
+	next := b.NewSession(toolcall.DefaultQueryLimitUSD)
+	next.Begin(t.Context(), memberAccount)
+	connect, _ = serve(t, next)
+	assert.NotContains(t, readAs(t, connect(), AccountKey("666677778888")), "limit")
 }
 
 func TestMembers_ForgedAlarmsDoNotFillTheMemory(t *testing.T) {

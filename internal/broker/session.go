@@ -30,6 +30,7 @@ type Session struct {
 	received int64 // bytes of answers
 	open     int   // connections
 	problems []toolcall.UnreadableAccount
+	named    map[string]bool // members that requests named, at most maxReadMembers
 	hosts    map[string]bool // that requests were sent to, at most maxKeptHosts and one
 
 	bill    *bill
@@ -39,7 +40,7 @@ type Session struct {
 // NewSession returns the session of a new tool call, for whose requests AWS may charge queryLimitUSD. It reads the account of
 // the function's role, unless Begin names another one.
 func (b *Broker) NewSession(queryLimitUSD float64) *Session {
-	s := &Session{broker: b, hosts: map[string]bool{}, bill: newBill(queryLimitUSD)}
+	s := &Session{broker: b, named: map[string]bool{}, hosts: map[string]bool{}, bill: newBill(queryLimitUSD)}
 	s.queries = newLogQueries(s)
 	return s
 }

@@ -187,6 +187,16 @@ type Related struct {
 	Reason string    `json:"reason,omitempty"` // as CloudWatch words it
 }
 
+// NameBeside returns the name of the alarm for a reader of an investigation of another alarm, with its account and Region if they
+// differ: an alarm of the same name may be the investigated one otherwise.
+func (r Related) NameBeside(alarm *alarmevent.Alarm) string {
+	account, region := alarmevent.PlaceInARN(r.ARN)
+	if account == "" || account == alarm.Account && region == alarm.Region {
+		return r.Name
+	}
+	return r.Name + " (account " + account + ", " + region + ")"
+}
+
 // Change is one write event that CloudTrail recorded before the alarm.
 type Change struct {
 	Time       time.Time `json:"time"`                 // UTC

@@ -196,7 +196,8 @@ func Run(ctx context.Context, rec *investigation.Record, o Options) (replayed *i
 	}
 	replayed = &investigation.Record{
 		SchemaVersion: investigation.SchemaVersion, ID: rec.ID, Alarm: rec.Alarm, StartedAt: rec.StartedAt, Evidence: rec.Evidence,
-		Together: rec.Together, SeenBefore: rec.SeenBefore, Repeats: rec.Repeats, AccountName: rec.AccountName, AtDelivery: rec.AtDelivery,
+		Together: rec.Together, SeenBefore: rec.SeenBefore, Repeats: rec.Repeats, AccountName: rec.AccountName, MemberOf: rec.MemberOf,
+		AtDelivery: rec.AtDelivery,
 	}
 	began := o.Now()
 	err = agent.Run(ctx, settings, replayed, nil)

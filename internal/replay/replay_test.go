@@ -193,6 +193,23 @@ func TestRun_AnotherModelGetsRecordedAnswersOnly(t *testing.T) {
 	}, same)
 }
 
+// The model must know whose account plain clients read, as in the recorded investigation.
+func TestRun_AlarmOfAMemberStaysOne(t *testing.T) {
+	rec := recorded(t, model.Script{Steps: []model.Step{look("print(1)"), submit("Too many items.", 1, "item count 12345678")}}, claude)
+	rec.MemberOf = "444455556666"
+	o := options(t)
+	first := look("print(1)")
+	first.Expect = []string{"is a member of the triage, which runs in account 444455556666"}
+	bedrock, server := client(t, model.Script{Steps: []model.Step{first, submit("Too many items.", 1, "item count 12345678")}})
+	o.Model, o.Models, o.Region = bedrock, []string{nova}, "us-east-1"
+	replayed, _, err := replay.Run(t.Context(), rec, o)
+	require.NoError(t, err)
+	for _, request := range server.Requests() {
+		assert.Empty(t, request.Problems)
+	}
+	assert.Equal(t, rec.MemberOf, replayed.MemberOf)
+}
+
 func TestRun_RecordWithoutRoundsNeedsAModel(t *testing.T) {
 	rec := sample(t)
 	rec.Rounds = nil

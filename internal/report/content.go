@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
@@ -188,22 +189,24 @@ func changeLine(c investigation.Change) string {
 	return line
 }
 
-func togetherOf(rec *investigation.Record, _ Links) content { return relatedList(rec.Together) }
-
-func alsoInAlarmOf(rec *investigation.Record, _ Links) content {
-	return relatedList(rec.Evidence.Related)
+func togetherOf(rec *investigation.Record, _ Links) content {
+	return relatedList(rec.Together, &rec.Alarm)
 }
 
-func relatedList(alarms []investigation.Related) list {
+func alsoInAlarmOf(rec *investigation.Record, _ Links) content {
+	return relatedList(rec.Evidence.Related, &rec.Alarm)
+}
+
+func relatedList(alarms []investigation.Related, beside *alarmevent.Alarm) list {
 	entries := make([]string, len(alarms))
 	for i, alarm := range alarms {
-		entries[i] = relatedLine(alarm)
+		entries[i] = relatedLine(alarm, beside)
 	}
 	return list{entries: entries, most: maxListed, verbatim: true}
 }
 
-func relatedLine(r investigation.Related) string {
-	line := r.Name
+func relatedLine(r investigation.Related, beside *alarmevent.Alarm) string {
+	line := r.NameBeside(beside)
 	if !r.Since.IsZero() {
 		line += ", since " + moment(r.Since)
 	}

@@ -796,6 +796,28 @@ func TestForms_NameTheAccountOfTheAlarm(t *testing.T) {
 	assert.Contains(t, string(card), place)
 }
 
+// Alarms of several accounts and Regions fire at the same time, and can have the same name.
+func TestTogether_NamesTheAccountOfAnotherAccountsAlarm(t *testing.T) {
+	rec := sample(t)
+	at := rec.Alarm.Time.Add(-time.Minute)
+	arn := func(account, region string) string {
+		return "arn:aws:cloudwatch:" + region + ":" + account + ":alarm:" + rec.Alarm.Name
+	}
+	rec.Together = []investigation.Related{
+		{Name: rec.Alarm.Name, ARN: arn("444455556666", rec.Alarm.Region), Since: at}, {Name: rec.Alarm.Name, ARN: arn(rec.Alarm.Account, "eu-north-1"), Since: at},
+		{Name: "own-alarm", ARN: strings.Replace(rec.Alarm.ARN, ":alarm:", ":alarm:own-", 1), Since: at}, {Name: "no-arn", ARN: "arn:aws:cloudwatch:x:1:alarm:no", Since: at},
+	}
+	page, err := report.HTML(rec, report.Links{})
+	require.NoError(t, err)
+	for name, text := range map[string]string{"text": report.Text(rec, report.Links{}), "page": html.UnescapeString(string(page))} {
+		text = strings.Join(strings.Fields(text), " ")
+		assert.Contains(t, text, rec.Alarm.Name+" (account 444455556666, "+rec.Alarm.Region+")", name)
+		assert.Contains(t, text, rec.Alarm.Name+" (account "+rec.Alarm.Account+", eu-north-1)", name)
+		assert.NotContains(t, text, "own-alarm (account", name)
+		assert.NotContains(t, text, "no-arn (account", name)
+	}
+}
+
 func TestSeenBefore_StatesInEveryFormWhatAHumanReported(t *testing.T) {
 	rec := sample(t)
 	day := func(n int) time.Time { return rec.Alarm.Time.AddDate(0, 0, -n) }

@@ -64,7 +64,7 @@ func happenings(rec *investigation.Record) (near, far []happening, left int) {
 		add(finding.Time, "finding", "Finding", unmarked(finding.Statement), href)
 	}
 	for _, other := range append(slices.Clone(rec.Together), rec.Evidence.Related...) {
-		add(other.Since, "other", "Other alarm", strings.TrimSuffix(other.Name+": "+other.Reason, ": "), "")
+		add(other.Since, "other", "Other alarm", strings.TrimSuffix(other.NameBeside(&rec.Alarm)+": "+other.Reason, ": "), "")
 	}
 	alarm := rec.Alarm.Time
 	if alarm.IsZero() {

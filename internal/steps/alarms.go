@@ -131,7 +131,7 @@ func describeNow(
 	}
 	found, ok := alarms[alarm.ARN]
 	if !ok {
-		return KnownAlarm{}, errors.New("CloudWatch has no such alarm in the account and Region of AlarmTriage")
+		return KnownAlarm{}, errors.New("CloudWatch has no such alarm in the account and Region that were asked")
 	}
 	return found, nil
 }

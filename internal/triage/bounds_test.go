@@ -331,7 +331,7 @@ func TestState_IsAskedJustBeforeTheReportIsSent(t *testing.T) {
 			other.AlarmArn = aws.String("arn:aws:cloudwatch:us-east-1:999999999999:alarm:orders-errors")
 			b.Watch.Put(other)
 		},
-			"unknown: CloudWatch has no such alarm in the account and Region of AlarmTriage"},
+			"unknown: CloudWatch has no such alarm in the account and Region that were asked"},
 		{"another Region", func(b *harness) { b.Region = "eu-west-1" }, "unknown: the alarm is in Region us-east-1, and AlarmTriage runs in eu-west-1"},
 		{"CloudWatch is down", func(b *harness) { b.Watch.Fail(awsapitest.ErrDown, -1) }, "unknown: CloudWatch could not be asked"},
 		{"the role lacks the permission", func(b *harness) { b.Watch.Fail(awsapitest.Denied("cloudwatch:DescribeAlarms"), -1) },
