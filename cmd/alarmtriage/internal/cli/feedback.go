@@ -45,7 +45,7 @@ func newFeedback(app *App) *cobra.Command {
 	c.Flags().BoolVar(&flags.wrong, "wrong", false, "the cause in the report is not the real one")
 	c.Flags().StringVar(&flags.cause, "cause", "", fmt.Sprintf("the real cause, in at most %d characters", investigation.MaxFeedbackCause))
 	c.Flags().StringVar(&flags.by, "by", "", "who reports it (default: USER)")
-	c.Flags().StringVar(&flags.function, "function", "", "the deployed orchestrator function (default: the one that the record names)")
+	c.Flags().StringVar(&flags.function, "function", "", "the deployed orchestrator function (default: the one that the record names, if it stores its reports in the bucket)")
 	c.MarkFlagsMutuallyExclusive("right", "wrong")
 	c.MarkFlagsOneRequired("right", "wrong")
 	return c
@@ -69,7 +69,7 @@ func (a *App) feedback(ctx context.Context, name string, flags feedbackFlags) er
 		}
 		return a.feedbackBeside(r, given)
 	}
-	function, err := orchestratorOf(r, flags.function)
+	function, err := a.orchestratorOf(ctx, r, flags.function)
 	if err != nil {
 		return err
 	}

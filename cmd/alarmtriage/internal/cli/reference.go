@@ -36,6 +36,7 @@ type reference struct {
 	rec    *investigation.Record
 	folder string      // of a local report, where its answers and its feedback are; empty: it is in a bucket
 	uri    string      // of a report in a bucket; empty: it is local
+	bucket string      // of a report in a bucket
 	keys   report.Keys // of a report in a bucket
 	store  *store.Store
 	aws    aws.Config // that read a report in a bucket
@@ -110,7 +111,7 @@ func (a *App) openStored(ctx context.Context, uri string) (*reference, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reference{uri: uri, store: store.New(awsapi.From(loaded, deployedToolTime, a.hasOwnEndpoint()).S3, bucket), aws: loaded}
+	r := &reference{uri: uri, bucket: bucket, store: store.New(awsapi.From(loaded, deployedToolTime, a.hasOwnEndpoint()).S3, bucket), aws: loaded}
 	if r.keys, err = r.store.Find(uri); err == nil {
 		r.rec, err = r.store.Record(ctx, r.keys)
 	}
