@@ -16,5 +16,10 @@ git archive --format=zip --prefix="alarmtriage-$version/" --output="$out/alarmtr
 mkdir -p .build
 (cd tools && go build -o ../.build/cyclonedx-gomod github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod)
 .build/cyclonedx-gomod mod -json -licenses -output "$out/alarmtriage-$version.cdx.json" .
+# The modules of the command are those of the program. The root module is that of this checkout, which has no version yet.
+(cd cmd/alarmtriage && go build -trimpath -o ../../.build/alarmtriage .)
+.build/cyclonedx-gomod bin -json -licenses -version "$version" -output "$out/alarmtriage-$version-command.cdx.json" .build/alarmtriage
+sed -i.old -e "s/(devel)/$version/g" -e "s/%28devel%29/$version/g" "$out/alarmtriage-$version-command.cdx.json"
+rm "$out/alarmtriage-$version-command.cdx.json.old"
 CDK_VALIDATION=false go run ./template -out "$out" -version "$version" -arch "${3:-arm64}" # the tests validate the template
 (cd "$out" && sha256sum alarmtriage-* > SHA256SUMS)

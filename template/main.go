@@ -16,6 +16,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -114,6 +115,10 @@ func (d design) read(dir string) (template, error) {
 	for _, o := range d.options {
 		if off[o.condition], err = d.readTemplate(filepath.Join(dir, o.condition)); err != nil {
 			return nil, err
+		}
+		// Only the assets of the first assembly are built, and the hash of an asset that is built depends on the toolchain.
+		for id, location := range codeOf(off[o.condition]) {
+			maps.Copy(location, codeOf(on)[id])
 		}
 	}
 	return d.combine(on, off)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -140,8 +141,18 @@ func TestReplay_PlaysTheRecordWithoutAWS(t *testing.T) {
 	assert.Contains(t, string(text), "■ ROOT CAUSE (confirmed)\n  dynamodb:GetItem is denied.")
 
 	require.NoError(t, os.Remove(filepath.Join(b.folder(), "report.html")))
-	ran = b.run("replay", "--render", b.folder())
+	victim := filepath.Join(b.dir, "victim")
+	require.NoError(t, os.WriteFile(victim, []byte("mine"), 0o600))
+	for _, name := range []string{"report.html", "feedback.json"} { // as the folder of a stranger can have them
+		require.NoError(t, os.Symlink(victim, filepath.Join(b.folder(), name)))
+	}
+	ran = b.run("replay", "--render", "--json", b.folder())
 	require.Equal(t, 0, ran.code, ran.stderr)
+	assert.Equal(t, map[string]any{"folder": b.folder()}, decoded(t, ran.stdout))
+	require.Equal(t, 0, b.run("feedback", b.folder(), "--right").code)
+	kept, err := os.ReadFile(victim)
+	require.NoError(t, err)
+	assert.Equal(t, "mine", string(kept), "links are not followed")
 	assert.Contains(t, b.file("report.html"), "dynamodb:GetItem is denied.")
 }
 
@@ -179,11 +190,14 @@ func TestReports_MistakesHaveARemedy(t *testing.T) {
 	rec := filepath.Join(b.dir, "other.json")
 	require.NoError(t, os.WriteFile(rec, []byte(`{"a": 1}`), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(b.dir, "region.json"), []byte(`{"id": "0123456789ab", "alarm": {"name": "a", "region": "evil.example/"}}`), 0o600))
+	require.NoError(t, syscall.Mkfifo(filepath.Join(b.dir, "pipe.json"), 0o600))
 	for _, tt := range []struct {
 		arguments string
 		code      int
 		want      string
 	}{
+		{"replay pipe.json", 5, "it is not a file"},
+		{"reports show pipe.json --form json", 4, "it is not a file"},
 		{"ask nowhere Why?", 5, "there is no report at nowhere"},
 		{"replay other.json", 5, "it is not the record of an investigation"},
 		{"replay s3://no-such-bucket-here/reports/2026/08/04/123615-orders-0123456789ab.txt", 5, "does not exist, or may not be read"},

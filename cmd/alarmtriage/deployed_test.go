@@ -21,8 +21,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/moto"
 )
 
-// deploy starts the real orchestrator with this name for a bucket, and returns its table.
-func deploy(t *testing.T, b *bench, name, bucket string) *dedupe.Table {
+// deploy starts the real orchestrator with this name for a bucket, and returns its table and its host.
+func deploy(t *testing.T, b *bench, name, bucket string) (*dedupe.Table, *lambdahost.Host) {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "bootstrap")
 	build := exec.Command("go", "build", "-o", binary, "./lambdas/orchestrator")
@@ -51,14 +51,14 @@ func deploy(t *testing.T, b *bench, name, bucket string) *dedupe.Table {
 		KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String(config.TableKey), KeyType: types.KeyTypeHash}},
 	})
 	require.NoError(t, err)
-	return dedupe.New(client, name, time.Nanosecond, time.Now)
+	return dedupe.New(client, name, time.Nanosecond, time.Now), host
 }
 
 func TestDeployed_AnswersQuestionsAndTakesFeedback(t *testing.T) {
 	t.Parallel()
 	b := investigated(t, answering())
 	const function, bucket = "triage-orchestrator", "reports-of-deployed"
-	table := deploy(t, b, function, bucket)
+	table, host := deploy(t, b, function, bucket)
 	uri := stored(t, b, bucket, function)
 	var rec investigation.Record
 	require.NoError(t, json.Unmarshal([]byte(b.file("report.json")), &rec))
@@ -86,12 +86,16 @@ func TestDeployed_AnswersQuestionsAndTakesFeedback(t *testing.T) {
 	require.Len(t, claim.Past, 1)
 	assert.Equal(t, "The certificate had expired.", claim.Past[0].Feedback.Cause)
 
+	require.NoError(t, host.Add(lambdahost.Function{Name: "payments", Command: []string{"false"}, Timeout: time.Second}))
 	for _, tt := range []struct {
 		want      string
 		code      int
 		arguments []string
 	}{
 		{"the function nobody cannot be invoked", 4, []string{"feedback", uri, "--right", "--function", "nobody"}},
+		{"names the function " + function + ", which is not an orchestrator that stores reports in reports-of-a-stranger: add --function NAME", 5,
+			[]string{"feedback", stored(t, b, "reports-of-a-stranger", function), "--right"}},
+		{"names the function payments, which is not an orchestrator", 5, []string{"feedback", stored(t, b, "reports-with-another-function", "payments"), "--right"}},
 		{"is not in the reports bucket", 2, []string{"ask", "--function", function, "s3://other/reports/2026/08/04/x.txt", "Why?"}},
 	} {
 		ran := b.run(tt.arguments...)

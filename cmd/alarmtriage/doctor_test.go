@@ -176,6 +176,24 @@ c.put_metric_alarm(**{key: old[key] for key in keys}, ActionsEnabled=True)  # mo
 		assert.Contains(t, found[key][2], want[1])
 	}
 
+	t.Run("the key of a topic that the orchestrator may not use", func(t *testing.T) {
+		boto(`key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+boto3.client("sns").set_topic_attributes(TopicArn="arn:aws:sns:eu-west-1:` + moto.Account + `:shop-oncall", AttributeName="KmsMasterKeyId", AttributeValue=key)`)
+		for decision, want := range map[string]string{
+			"allowed":      "The key is enabled, and the policies of the orchestrator's role allow its use. It encrypts the topic shop-oncall.",
+			"implicitDeny": "The policies of the orchestrator's role do not allow kms:GenerateDataKey and kms:Decrypt with it.",
+		} {
+			var results []any
+			for _, action := range []string{"kms:GenerateDataKey", "kms:Decrypt"} {
+				results = append(results, map[string]any{"EvalActionName": action, "EvalResourceName": "*", "EvalDecision": decision})
+			}
+			stage(t, map[string]any{"call": "iam.simulate_principal_policy", "when": map[string]any{"PolicySourceArn": "arn:aws:iam::*:role/shop-role"},
+				"answer": map[string]any{"EvaluationResults": results}})
+			assert.Contains(t, b.run("doctor", "--stack", "shop").stdout, want)
+		}
+		stage(t, map[string]any{"call": "iam.simulate_principal_policy", "error": map[string]any{"code": "AccessDenied", "message": "no"}})
+		assert.Contains(t, b.run("doctor", "--stack", "shop").stdout, "Whether the orchestrator may use it cannot be read")
+	})
 	t.Run("what cannot be read is skipped, not healthy", func(t *testing.T) {
 		stage(t, map[string]any{"call": "kms.describe_key", "error": map[string]any{"code": "AccessDeniedException", "message": "no"}})
 		denied := b.run("doctor", "--function", "shop-orchestrator")

@@ -180,3 +180,17 @@ func (s *syncBuffer) String() string {
 	defer s.mu.Unlock()
 	return s.b.String()
 }
+
+// The files of a report may come from somebody else.
+func TestTerminal_ShowsNoControlSequencesOfAReport(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, model.Script{})
+	folder := filepath.Join(b.dir, "reports", "one")
+	require.NoError(t, os.MkdirAll(folder, 0o700))
+	for form, name := range map[string]string{"text": "report.txt", "html": "report.html", "json": "report.json"} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte("\"a\x1b]0;title\ab \u009b31mc\""), 0o600))
+		shown := b.console("reports", "show", folder, "--form", form)
+		require.Equal(t, 0, shown.wait(), shown.text())
+		assert.Equal(t, "\"ab c\"", strings.TrimSpace(shown.text()), form)
+	}
+}

@@ -49,7 +49,7 @@ func TestRelease_ContainsSourcesMaterialsAndChecksums(t *testing.T) {
 	for _, file := range files {
 		names = append(names, file.Name())
 	}
-	assert.Equal(t, []string{"SHA256SUMS", "alarmtriage-HEAD-layer.zip", "alarmtriage-HEAD-member.json", "alarmtriage-HEAD-orchestrator.zip", "alarmtriage-HEAD-template.json",
+	assert.Equal(t, []string{"SHA256SUMS", "alarmtriage-HEAD-command.cdx.json", "alarmtriage-HEAD-layer.zip", "alarmtriage-HEAD-member.json", "alarmtriage-HEAD-orchestrator.zip", "alarmtriage-HEAD-template.json",
 		"alarmtriage-HEAD-tool.zip", "alarmtriage-HEAD.cdx.json", "alarmtriage-HEAD.zip"}, names)
 
 	sources, err := zip.OpenReader(filepath.Join(dir, "alarmtriage-HEAD.zip"))
@@ -58,7 +58,20 @@ func TestRelease_ContainsSourcesMaterialsAndChecksums(t *testing.T) {
 	_, err = sources.Open("alarmtriage-HEAD/go.mod")
 	assert.NoError(t, err)
 
-	text, err := os.ReadFile(filepath.Join(dir, "alarmtriage-HEAD.cdx.json"))
+	library := materialsOf(t, filepath.Join(dir, "alarmtriage-HEAD.cdx.json"))
+	for _, program := range []string{".", "./lambdas/orchestrator", "./lambdas/tool"} {
+		assertMaterials(t, library, root, program)
+	}
+	command := materialsOf(t, filepath.Join(dir, "alarmtriage-HEAD-command.cdx.json"))
+	assertMaterials(t, command, filepath.Join(root, "cmd", "alarmtriage"), ".")
+	assert.Equal(t, "HEAD", command["github.com/cloudwatch-alarm-triage/alarmtriage"])
+	assert.NotContains(t, command, "github.com/aws/jsii-runtime-go", "the command has no constructs")
+}
+
+// materialsOf returns the versions of the modules that an SBOM lists.
+func materialsOf(t *testing.T, path string) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	var materials struct {
 		BomFormat  string
@@ -70,12 +83,16 @@ func TestRelease_ContainsSourcesMaterialsAndChecksums(t *testing.T) {
 	for _, component := range materials.Components {
 		versions[component.Name] = component.Version
 	}
-	for _, program := range []string{".", "./lambdas/orchestrator", "./lambdas/tool"} {
-		modules := run(t, root, nil, "go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{end}}{{end}}", program)
-		for _, module := range strings.Split(strings.TrimSpace(modules), "\n") {
-			if path, version, found := strings.Cut(module, " "); found {
-				assert.Equal(t, version, versions[path], "%s, of %s", path, program)
-			}
+	return versions
+}
+
+// assertMaterials checks that an SBOM lists all modules of a program, with their versions.
+func assertMaterials(t *testing.T, versions map[string]string, dir, program string) {
+	t.Helper()
+	modules := run(t, dir, nil, "go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{end}}{{end}}", program)
+	for _, module := range strings.Split(strings.TrimSpace(modules), "\n") {
+		if path, version, found := strings.Cut(module, " "); found {
+			assert.Equal(t, version, versions[path], "%s, of %s", path, program)
 		}
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"net/url"
 )
 
-// api serves the Invoke operation of the Lambda API and forwards everything else to the fallback.
+// api serves the Invoke operation of the Lambda API and forwards everything else to the fallback. Without a fallback, it also
+// serves GetFunctionConfiguration.
 func (h *Host) api() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /2015-03-31/functions/{name}/invocations", h.serveInvoke)
@@ -18,6 +19,8 @@ func (h *Host) api() http.Handler {
 			r.SetURL(fallback)
 			r.Out.Host = r.In.Host // part of the signature
 		}})
+	} else {
+		mux.HandleFunc("GET /2015-03-31/functions/{name}/configuration", h.serveConfiguration)
 	}
 	return mux
 }
@@ -67,6 +70,18 @@ func (h *Host) serveInvoke(w http.ResponseWriter, r *http.Request) {
 	default:
 		apiError(w, http.StatusBadRequest, "InvalidParameterValueException", "the local host does not support the invocation type "+kind)
 	}
+}
+
+func (h *Host) serveConfiguration(w http.ResponseWriter, r *http.Request) {
+	f, err := h.lookup(r.PathValue("name"))
+	if err != nil {
+		invokeError(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(map[string]any{
+		"FunctionName": f.Name, "FunctionArn": h.ARN(f.Name), "Environment": map[string]any{"Variables": f.Env},
+	})
 }
 
 // invokeError answers with an error of Invoke or InvokeAsync.

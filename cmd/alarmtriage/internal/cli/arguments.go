@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,8 +41,15 @@ func (a *App) readArguments(text string, flags *investigateFlags) (name alarms.N
 	return name, before, nil
 }
 
+// daysAgo matches a number of days, which Go's durations do not have.
+var daysAgo = regexp.MustCompile(`^(\d{1,4})d$`)
+
 // parseTime reads a time, or a duration before now.
 func parseTime(text string, now time.Time) (time.Time, error) {
+	if match := daysAgo.FindStringSubmatch(text); match != nil {
+		days, _ := strconv.Atoi(match[1])
+		return now.AddDate(0, 0, -days), nil
+	}
 	if ago, err := time.ParseDuration(text); err == nil {
 		return now.Add(-ago.Abs()), nil
 	}
@@ -49,7 +58,7 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 			return at, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("--at %q is neither a time in UTC, such as 2026-11-25T03:12:00Z, nor a duration, such as 6h", text)
+	return time.Time{}, fmt.Errorf("--at %q is neither a time in UTC, such as 2026-11-25T03:12:00Z, nor a duration, such as 6h or 7d", text)
 }
 
 // readTexts returns what the model reads in addition to its task. instructions is a text, or the name of a file with it. A

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/agent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
@@ -42,6 +44,11 @@ func newAsk(app *App) *cobra.Command {
 			"  alarmtriage ask --function Triage-Orchestrator s3://reports-bucket/reports/….txt \"Who changed the role?\"",
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, arguments []string) error {
+			if flags.orchestrator != "" {
+				if err := onlyFlags(c, "function"); err != nil {
+					return err
+				}
+			}
 			return app.ask(c.Context(), arguments[0], arguments[1], flags)
 		},
 	}
@@ -51,6 +58,22 @@ func newAsk(app *App) *cobra.Command {
 	c.Flags().StringVar(&flags.runbook, "runbook", "", "file with the alarm's runbook, for the model")
 	c.Flags().StringVar(&flags.orchestrator, "function", "", "let this deployed orchestrator function answer")
 	return c
+}
+
+// onlyFlags returns the problem of a command line with another flag of the subcommand than this one. Flags of every
+// subcommand are allowed.
+func onlyFlags(c *cobra.Command, name string) error {
+	var others []string
+	c.LocalNonPersistentFlags().VisitAll(func(flag *pflag.Flag) {
+		if flag.Changed && flag.Name != name {
+			others = append(others, "--"+flag.Name)
+		}
+	})
+	if len(others) == 0 {
+		return nil
+	}
+	return &Problem{Code: Usage, What: fmt.Sprintf("--%s and %s exclude each other", name, strings.Join(others, ", ")),
+		Remedy: "see `" + c.CommandPath() + " --help`"}
 }
 
 func (a *App) ask(ctx context.Context, name, question string, flags askFlags) error {
@@ -237,10 +260,10 @@ func (a *App) askDeployed(ctx context.Context, name, question, function string) 
 func (a *App) printAnswer(form report.Answered) error {
 	if a.JSON {
 		body, err := report.AnswerJSON(form.Answer)
-		if err == nil {
-			_, err = a.Out.Write(body)
+		if err != nil {
+			return err
 		}
-		return err
+		return a.printBody(bytes.TrimSuffix(body, []byte("\n")))
 	}
 	out := newScreen(a.Out, a.Getenv)
 	_, err := fmt.Fprint(a.Out, "\n"+out.highlighted(form.Brief()))

@@ -12,7 +12,7 @@ import (
 )
 
 // AWS loads the user's AWS settings: profile, Region, and credentials, as the AWS CLI does. The SDK's variables, such as
-// AWS_ENDPOINT_URL_BEDROCK_RUNTIME, apply.
+// AWS_ENDPOINT_URL_BEDROCK_RUNTIME, apply. It fails if there are no credentials, or no Region.
 func (a *App) AWS(ctx context.Context) (aws.Config, error) {
 	var options []func(*config.LoadOptions) error
 	if a.Profile != "" {
@@ -28,6 +28,16 @@ func (a *App) AWS(ctx context.Context) (aws.Config, error) {
 	}
 	if loaded.Region == "" {
 		return aws.Config{}, &Problem{Code: AWSRefused, What: "no AWS Region is set", Remedy: "add --region, or set AWS_REGION"}
+	}
+	if !regionName.MatchString(loaded.Region) {
+		return aws.Config{}, &Problem{Code: Usage, What: fmt.Sprintf("%q is not the name of an AWS Region", loaded.Region), Remedy: "write it as in us-east-1"}
+	}
+	if a.Getenv("AWS_BEARER_TOKEN_BEDROCK") != "" { // Bedrock needs no other credentials
+		return loaded, nil
+	}
+	if _, err := loaded.Credentials.Retrieve(ctx); err != nil {
+		return aws.Config{}, &Problem{Code: AWSRefused, What: fmt.Sprintf("there are no AWS credentials (%s)", awsapi.Brief(err)),
+			Remedy: "log in, for example with `aws sso login`, or choose another --profile", Err: err}
 	}
 	return loaded, nil
 }

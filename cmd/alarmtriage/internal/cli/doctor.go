@@ -1,20 +1,24 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/deployment"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/doctor"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/terminal"
 )
 
 // choiceFlags select a deployed AlarmTriage.
@@ -128,10 +132,24 @@ func (a *App) printDoctor(report doctor.Report) error {
 
 // printJSON prints a value as an indented JSON document.
 func (a *App) printJSON(value any) error {
-	encoder := json.NewEncoder(a.Out)
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
+	if err := encoder.Encode(value); err != nil {
+		return err
+	}
+	return a.printBody(bytes.TrimSuffix(body.Bytes(), []byte("\n")))
+}
+
+// printBody prints a document and a line break. On a terminal, control characters are removed: JSON may contain
+// those of the set C1.
+func (a *App) printBody(body []byte) error {
+	if file, ok := a.Out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		body = []byte(terminal.Plain(string(body)))
+	}
+	_, err := a.Out.Write(append(body, '\n'))
+	return err
 }
 
 // marked writes a line that begins with a mark in a style.

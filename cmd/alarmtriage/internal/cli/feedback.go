@@ -45,7 +45,7 @@ func newFeedback(app *App) *cobra.Command {
 	c.Flags().BoolVar(&flags.wrong, "wrong", false, "the cause in the report is not the real one")
 	c.Flags().StringVar(&flags.cause, "cause", "", fmt.Sprintf("the real cause, in at most %d characters", investigation.MaxFeedbackCause))
 	c.Flags().StringVar(&flags.by, "by", "", "who reports it (default: USER)")
-	c.Flags().StringVar(&flags.function, "function", "", "the deployed orchestrator function (default: the one that the record names)")
+	c.Flags().StringVar(&flags.function, "function", "", "the deployed orchestrator function (default: the one that the record names, if it stores its reports in the bucket)")
 	c.MarkFlagsMutuallyExclusive("right", "wrong")
 	c.MarkFlagsOneRequired("right", "wrong")
 	return c
@@ -69,7 +69,7 @@ func (a *App) feedback(ctx context.Context, name string, flags feedbackFlags) er
 		}
 		return a.feedbackBeside(r, given)
 	}
-	function, err := orchestratorOf(r, flags.function)
+	function, err := a.orchestratorOf(ctx, r, flags.function)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (a *App) feedbackBeside(r *reference, given investigation.Feedback) error {
 		err = os.MkdirAll(r.folder, 0o700)
 	}
 	if err == nil {
-		err = os.WriteFile(path, append(body, '\n'), 0o600)
+		err = replaceFile(path, append(body, '\n'))
 	}
 	if err != nil {
 		return &Problem{Code: Failed, What: fmt.Sprintf("the feedback is not stored (%v)", err), Err: err}
@@ -111,17 +111,16 @@ func (a *App) feedbackBeside(r *reference, given investigation.Feedback) error {
 
 func (a *App) printFeedback(given investigation.Feedback, where string) error {
 	if a.JSON {
-		body, err := json.Marshal(given)
-		if err == nil {
-			_, err = a.Out.Write(append(body, '\n'))
-		}
-		return err
+		return a.printJSON(given)
 	}
 	_, err := fmt.Fprintf(a.Out, "%s Later investigations of the alarm read that the cause was %s.\n", oneLine(where), given.Verdict)
 	return err
 }
 
 const (
+	// maxFeedback bounds the file of a feedback, in bytes.
+	maxFeedback = 64 << 10
+
 	// maxPastFolders is how many folders of reports are searched for earlier investigations.
 	maxPastFolders = 500
 
@@ -157,7 +156,7 @@ func pastOf(folder string, alarm *alarmevent.Alarm) []investigation.Past {
 
 // readFeedback returns the feedback in a file, or nil.
 func readFeedback(path string) *investigation.Feedback {
-	raw, err := os.ReadFile(path)
+	raw, err := readFile(path, maxFeedback)
 	if err != nil {
 		return nil
 	}

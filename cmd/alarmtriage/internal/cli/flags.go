@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,11 +56,14 @@ func (f *modelFlags) add(c *cobra.Command) {
 	c.Flags().DurationVar(&f.timeout, "timeout", defaultTimeout, "after which time the model has to conclude")
 }
 
+// isCost reports whether a number is a cost, which NaN and infinity are not.
+func isCost(usd float64) bool { return usd >= 0 && !math.IsInf(usd, 0) }
+
 // check returns what is wrong with the flags.
 func (f *modelFlags) check() error {
 	switch {
-	case f.maxCost < 0:
-		return errors.New("--max-cost must not be negative")
+	case !isCost(f.maxCost):
+		return errors.New("--max-cost must be a number of dollars that is not negative")
 	case f.maxRounds < 1 || f.maxRounds > config.MaxRounds:
 		return fmt.Errorf("--max-rounds must be from 1 to %d", config.MaxRounds)
 	case f.timeout < 2*concludeTime:

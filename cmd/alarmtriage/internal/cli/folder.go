@@ -61,11 +61,48 @@ func writeFolder(folder string, forms []steps.Form, card []byte) error {
 		forms = append(forms, steps.Form{Key: cardFile, Body: card})
 	}
 	for _, form := range forms {
-		if err := os.WriteFile(filepath.Join(folder, form.Key), form.Body, 0o600); err != nil {
+		if err := replaceFile(filepath.Join(folder, form.Key), form.Body); err != nil {
 			return fmt.Errorf("write the report: %w", err)
 		}
 	}
 	return nil
+}
+
+// replaceFile writes a file that only the user may read. A link with its name, which a folder of somebody else can have, is
+// replaced and not followed.
+func replaceFile(path string, body []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), ".alarmtriage-*")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(body)
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(file.Name())
+	}
+	return err
+}
+
+// readFile returns a file of a report, which may come from somebody else: it is neither a device nor a pipe, and has at
+// most this number of bytes.
+func readFile(path string, most int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, errors.Unwrap(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a file")
+	}
+	if info.Size() > most {
+		return nil, fmt.Errorf("it has more than %d bytes", most)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, errors.Unwrap(err)
+	}
+	return raw, nil
 }
 
 // folderKeys are the names of the forms in a folder.

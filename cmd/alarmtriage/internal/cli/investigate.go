@@ -304,10 +304,10 @@ var flagNames = strings.NewReplacer("BedrockModelId", "--model", "FallbackModelI
 func (s *session) print(rec *investigation.Record, renderer report.Renderer, home report.Home) error {
 	if s.app.JSON {
 		body, err := renderer.JSON(rec)
-		if err == nil {
-			_, err = s.app.Out.Write(append(body, '\n'))
+		if err != nil {
+			return err
 		}
-		return err
+		return s.app.printBody(body)
 	}
 	out := newScreen(s.app.Out, s.app.Getenv)
 	text := report.Verdict(rec, report.LinksFor(rec, home, report.Keys{}))

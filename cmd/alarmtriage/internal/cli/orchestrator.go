@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 
@@ -46,13 +47,28 @@ func (a *App) invoke(ctx context.Context, loaded aws.Config, function, member st
 // functionName matches the name of a function in the own account. A record could also hold the ARN of somebody else's.
 var functionName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// orchestratorOf returns the function that investigated a report in a bucket.
-func orchestratorOf(r *reference, flag string) (string, error) {
+// orchestratorOf returns the function that investigated a report in a bucket: the one of the flag, or the one that the record
+// names. A record can come from anyone who may write to the bucket, so the command only invokes a function that the record
+// names if it is an orchestrator that stores its reports in this bucket.
+func (a *App) orchestratorOf(ctx context.Context, r *reference, flag string) (string, error) {
+	name := r.rec.Function
 	switch {
 	case flag != "":
 		return flag, nil
-	case functionName.MatchString(r.rec.Function):
-		return r.rec.Function, nil
+	case !functionName.MatchString(name):
+		return "", &Problem{Code: Usage, What: "the record does not name the orchestrator function", Remedy: "add --function NAME"}
 	}
-	return "", &Problem{Code: Usage, What: "the record does not name the orchestrator function", Remedy: "add --function NAME"}
+	found, err := findDeployment(ctx, r.aws, choiceFlags{function: name})
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if code := codeOf(err); code == NotFound || err == nil && found.Config.ReportsBucket != r.bucket {
+		return "", &Problem{Code: NotFound, What: fmt.Sprintf("the record names the function %s, which is not an orchestrator that stores reports in %s", name, r.bucket),
+			Remedy: "add --function NAME", Err: err}
+	}
+	if err != nil {
+		return "", &Problem{Code: codeOf(err), What: fmt.Sprintf("it is not known whether the function %s, which the record names, stores its reports in %s (%s)",
+			name, r.bucket, awsapi.Brief(errors.Unwrap(err))), Remedy: "add --function NAME", Err: err}
+	}
+	return name, nil
 }

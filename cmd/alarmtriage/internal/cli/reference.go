@@ -31,11 +31,15 @@ const answersFolder = "answers"
 // maxRecord bounds the record of a local report, in bytes. It is more than an orchestrator stores.
 const maxRecord = 256 << 20
 
+// maxAnswer bounds an answer beside a local report, in bytes.
+const maxAnswer = 64 << 20
+
 // reference is a finished report.
 type reference struct {
 	rec    *investigation.Record
 	folder string      // of a local report, where its answers and its feedback are; empty: it is in a bucket
 	uri    string      // of a report in a bucket; empty: it is local
+	bucket string      // of a report in a bucket
 	keys   report.Keys // of a report in a bucket
 	store  *store.Store
 	aws    aws.Config // that read a report in a bucket
@@ -76,16 +80,9 @@ var regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
 
 // readRecord reads the record in a file.
 func readRecord(path string) (*investigation.Record, error) {
-	info, err := os.Stat(path)
+	raw, err := readFile(path, maxRecord)
 	if err != nil {
-		return nil, errors.Unwrap(err)
-	}
-	if info.Size() > maxRecord {
-		return nil, fmt.Errorf("it has more than %d bytes", maxRecord)
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, errors.Unwrap(err)
+		return nil, err
 	}
 	var rec investigation.Record
 	if err := json.Unmarshal(raw, &rec); err != nil {
@@ -110,7 +107,7 @@ func (a *App) openStored(ctx context.Context, uri string) (*reference, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reference{uri: uri, store: store.New(awsapi.From(loaded, deployedToolTime, a.hasOwnEndpoint()).S3, bucket), aws: loaded}
+	r := &reference{uri: uri, bucket: bucket, store: store.New(awsapi.From(loaded, deployedToolTime, a.hasOwnEndpoint()).S3, bucket), aws: loaded}
 	if r.keys, err = r.store.Find(uri); err == nil {
 		r.rec, err = r.store.Record(ctx, r.keys)
 	}
@@ -144,7 +141,7 @@ func (r *reference) localFolder() string {
 func (r *reference) localAnswers() []investigation.Answer {
 	var answers []investigation.Answer
 	for number := 1; number <= store.MaxAnswers; number++ {
-		raw, err := os.ReadFile(filepath.Join(r.localFolder(), answersFolder, fmt.Sprintf("%d.json", number)))
+		raw, err := readFile(filepath.Join(r.localFolder(), answersFolder, fmt.Sprintf("%d.json", number)), maxAnswer)
 		if err != nil {
 			break
 		}
@@ -179,7 +176,7 @@ func (r *reference) saveAnswer(answer *investigation.Answer, text func() string)
 			return "", err
 		}
 		path = filepath.Join(folder, fmt.Sprintf("%d.txt", number))
-		return path, os.WriteFile(path, []byte(text()), 0o600)
+		return path, replaceFile(path, []byte(text()))
 	}
 	return "", fmt.Errorf("the report has %d answers, the most that it may have", store.MaxAnswers)
 }

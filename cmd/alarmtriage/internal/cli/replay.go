@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -61,8 +60,8 @@ func newReplay(app *App) *cobra.Command {
 }
 
 func (a *App) replay(ctx context.Context, name string, flags replayFlags) error {
-	if flags.maxCost < 0 || flags.maxRounds < 1 || flags.maxRounds > config.MaxRounds {
-		return &Problem{Code: Usage, What: fmt.Sprintf("--max-cost must not be negative, and --max-rounds must be from 1 to %d", config.MaxRounds),
+	if !isCost(flags.maxCost) || flags.maxRounds < 1 || flags.maxRounds > config.MaxRounds {
+		return &Problem{Code: Usage, What: fmt.Sprintf("--max-cost must be a number of dollars that is not negative, and --max-rounds must be from 1 to %d", config.MaxRounds),
 			Remedy: "see `alarmtriage replay --help`"}
 	}
 	texts, err := readTexts(flags.instructions, flags.runbook)
@@ -131,6 +130,9 @@ func (a *App) render(r *reference, out string) error {
 	if err := writeForms(out, r.rec); err != nil {
 		return err
 	}
+	if a.JSON {
+		return a.printJSON(map[string]string{"folder": out})
+	}
 	_, err := fmt.Fprintf(a.Out, "The forms of the report are in %s.\n", oneLine(out))
 	return err
 }
@@ -163,11 +165,7 @@ func (a *App) printReplay(recorded, replayed *investigation.Record, missed []str
 		if missed == nil {
 			missed = []string{}
 		}
-		body, err := json.MarshalIndent(map[string]any{"differences": differences, "not_recorded": missed}, "", "  ")
-		if err == nil {
-			_, err = a.Out.Write(append(body, '\n'))
-		}
-		return err
+		return a.printJSON(map[string]any{"differences": differences, "not_recorded": missed})
 	}
 	out := newScreen(a.Out, a.Getenv)
 	out.line("Investigation %s of %s, recorded %s", recorded.ID, recorded.Alarm.Name, recorded.StartedAt.UTC().Format(time.RFC3339))

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -33,7 +32,7 @@ type reportsFlags struct {
 func (f *reportsFlags) add(c *cobra.Command, since string) {
 	f.choiceFlags.add(c)
 	c.Flags().StringVar(&f.bucket, "bucket", "", "reports bucket (default: that of the deployed AlarmTriage)")
-	c.Flags().StringVar(&f.folder, "folder", "", "folder with reports of `alarmtriage investigate`, such as "+reportsFolder)
+	c.Flags().StringVar(&f.folder, "folder", "", "folder with reports of investigate, such as "+reportsFolder)
 	c.Flags().StringVar(&f.since, "since", since, "start of the period: 2026-11-25T03:00:00Z, or 7d or 12h ago")
 	c.Flags().StringVar(&f.until, "until", "0h", "end of the period")
 	c.MarkFlagsMutuallyExclusive("bucket", "folder", "stack", "function")
@@ -98,6 +97,12 @@ func newReportsShow(app *App) *cobra.Command {
 			"  alarmtriage reports show s3://reports/reports/2026/11/25/031200-orders-4f1c0a9be2d7.json --form json",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, arguments []string) error {
+			if app.JSON && c.Flags().Changed("form") && form != "json" {
+				return &Problem{Code: Usage, What: "--json and --form " + form + " exclude each other", Remedy: "leave one of them out"}
+			}
+			if app.JSON {
+				form = "json"
+			}
 			return app.showReport(c.Context(), flags, arguments[0], form, open)
 		},
 	}
@@ -160,15 +165,8 @@ func (a *App) period(flags reportsFlags) (period reports.Period, err error) {
 	return period, nil
 }
 
-// daysAgo matches a number of days, which Go's durations do not have.
-var daysAgo = regexp.MustCompile(`^(\d{1,4})d$`)
-
 // timeOf reads the value of a flag: a time, or how long ago it was.
 func timeOf(flag, text string, now time.Time) (time.Time, error) {
-	if match := daysAgo.FindStringSubmatch(text); match != nil {
-		days, _ := strconv.Atoi(match[1])
-		return now.AddDate(0, 0, -days), nil
-	}
 	at, err := parseTime(text, now)
 	if err != nil {
 		return at, &Problem{Code: Usage, What: fmt.Sprintf("--%s %q is not a time", flag, text), Remedy: "write a time in UTC, such as 2026-11-25T03:12:00Z, or how long ago, such as 7d or 12h", Err: err}
@@ -323,8 +321,7 @@ func (a *App) showReport(ctx context.Context, flags reportsFlags, name, form str
 	case ext == ".txt":
 		body = []byte(terminal.Plain(string(body)))
 	}
-	_, err = a.Out.Write(append(body, '\n'))
-	return err
+	return a.printBody(body)
 }
 
 // openBody opens a page that is not in a file yet.

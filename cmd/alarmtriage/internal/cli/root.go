@@ -81,6 +81,9 @@ func newVersion(app *App) *cobra.Command {
 		Example: "  alarmtriage version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if app.JSON {
+				return app.printJSON(map[string]string{"version": version()})
+			}
 			_, err := fmt.Fprintln(app.Out, "alarmtriage", version())
 			return err
 		},

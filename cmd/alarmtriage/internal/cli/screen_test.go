@@ -33,6 +33,7 @@ func TestPurpose_SaysInOneLineWhatCodeDoes(t *testing.T) {
 		"":                                                      "running code",
 		"import sys":                                            "running code",
 		"print('\x1b[2J')":                                      "print('')",
+		"# read \u202esterces":                                  `read \u202Esterces`,
 	} {
 		assert.Equal(t, want, purpose(code), code)
 	}
@@ -56,6 +57,7 @@ func TestParseTime_ReadsTimesAndDurations(t *testing.T) {
 		"2026-11-25":                time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC),
 		"90m":                       now.Add(-90 * time.Minute),
 		"-2h":                       now.Add(-2 * time.Hour),
+		"7d":                        now.AddDate(0, 0, -7),
 	} {
 		got, err := parseTime(text, now)
 		assert.NoError(t, err)

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -49,6 +50,7 @@ type Doctor struct {
 	cloudwatch *cloudwatch.Client
 	table      *dynamodb.Client
 	rules      *eventbridge.Client
+	identities *iam.Client
 	keys       *kms.Client
 	functions  *lambda.Client
 	logs       *cloudwatchlogs.Client
@@ -64,7 +66,7 @@ func New(cfg aws.Config, account string, found *deployment.Deployment, pathStyle
 	return &Doctor{
 		found: found, account: account, region: cfg.Region,
 		stacks: cloudformation.NewFromConfig(cfg), cloudwatch: clients.CloudWatch, table: clients.DynamoDB, rules: clients.EventBridge,
-		keys: kms.NewFromConfig(cfg), functions: clients.Lambda, logs: cloudwatchlogs.NewFromConfig(cfg),
+		identities: iam.NewFromConfig(cfg), keys: kms.NewFromConfig(cfg), functions: clients.Lambda, logs: cloudwatchlogs.NewFromConfig(cfg),
 		quotas: servicequotas.NewFromConfig(cfg), bucket: clients.S3, topics: clients.SNS,
 	}
 }

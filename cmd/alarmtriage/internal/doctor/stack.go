@@ -11,6 +11,8 @@ import (
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -108,9 +110,10 @@ func (d *Doctor) stackOf(ctx context.Context) ([]deployment.Resource, error) {
 }
 
 // encryption checks the keys that encrypt what AlarmTriage stores and sends. Whether the orchestrator may use those of the
-// table and the bucket is known from its self-check, which writes to both.
+// table and the bucket is known from its self-check, which writes to both. For those of topics, IAM is asked.
 func (d *Doctor) encryption(ctx context.Context) []selfcheck.Check {
 	users := map[string][]string{} // what a key encrypts, by the key
+	ofTopics := map[string]bool{}  // keys that the orchestrator uses to send
 	var unknown []string
 	add := func(what, key string, err error) {
 		switch {
@@ -128,6 +131,7 @@ func (d *Doctor) encryption(ctx context.Context) []selfcheck.Check {
 		if topic != "" {
 			key, err = d.topicKey(ctx, topic)
 			add("the topic "+topic[strings.LastIndex(topic, ":")+1:], key, err)
+			ofTopics[key] = true
 		}
 	}
 	key, err = d.logKey(ctx, d.found.LogGroup)
@@ -142,7 +146,7 @@ func (d *Doctor) encryption(ctx context.Context) []selfcheck.Check {
 	}
 	var checks []selfcheck.Check
 	for id, uses := range users {
-		check := d.key(ctx, id, strings.Join(uses, ", "))
+		check := d.key(ctx, id, strings.Join(uses, ", "), ofTopics[id])
 		check.Part = "key " + id
 		checks = append(checks, check)
 	}
@@ -156,8 +160,8 @@ func (d *Doctor) encryption(ctx context.Context) []selfcheck.Check {
 	return checks
 }
 
-// key checks that a key can be used.
-func (d *Doctor) key(ctx context.Context, id, uses string) selfcheck.Check {
+// key checks that a key can be used, and, if it is that of a topic, that the orchestrator may use it.
+func (d *Doctor) key(ctx context.Context, id, uses string, ofTopic bool) selfcheck.Check {
 	out, err := d.keys.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &id})
 	switch {
 	case err != nil && isNotFound(err):
@@ -170,6 +174,9 @@ func (d *Doctor) key(ctx context.Context, id, uses string) selfcheck.Check {
 	state := out.KeyMetadata.KeyState
 	switch state {
 	case kmstypes.KeyStateEnabled:
+		if ofTopic && out.KeyMetadata.KeyManager != kmstypes.KeyManagerTypeAws {
+			return d.topicGrant(ctx, aws.ToString(out.KeyMetadata.Arn), uses)
+		}
 		return fine("The key is enabled. It encrypts %s.", uses)
 	case kmstypes.KeyStateDisabled:
 		return problem(fmt.Sprintf("The key is disabled. It encrypts %s.", uses), fmt.Sprintf("aws kms enable-key --region %s --key-id %s", d.region, id))
@@ -178,6 +185,32 @@ func (d *Doctor) key(ctx context.Context, id, uses string) selfcheck.Check {
 			fmt.Sprintf("aws kms cancel-key-deletion --region %s --key-id %s && aws kms enable-key --region %s --key-id %s", d.region, id, d.region, id))
 	}
 	return problem(fmt.Sprintf("The key is in the state %s. It encrypts %s.", state, uses), "See the key in the console of KMS.")
+}
+
+// topicGrant asks IAM whether the orchestrator may send to a topic that an enabled key encrypts. IAM does not consider the
+// key's own policy.
+func (d *Doctor) topicGrant(ctx context.Context, key, uses string) selfcheck.Check {
+	out, err := d.identities.SimulatePrincipalPolicy(ctx, &iam.SimulatePrincipalPolicyInput{
+		PolicySourceArn: &d.found.Role, ActionNames: []string{"kms:GenerateDataKey", "kms:Decrypt"}, ResourceArns: []string{key},
+	})
+	if err != nil {
+		return unread(fmt.Sprintf("The key is enabled. It encrypts %s. Whether the orchestrator may use it cannot be read", uses), err)
+	}
+	if len(out.EvaluationResults) == 0 {
+		return skipped(fmt.Sprintf("The key is enabled. It encrypts %s. IAM did not return whether the orchestrator may use it.", uses), "")
+	}
+	var denied []string
+	for _, result := range out.EvaluationResults {
+		if result.EvalDecision != iamtypes.PolicyEvaluationDecisionTypeAllowed {
+			denied = append(denied, aws.ToString(result.EvalActionName))
+		}
+	}
+	if len(denied) > 0 {
+		return warning(fmt.Sprintf("The key is enabled. It encrypts %s. The policies of the orchestrator's role do not allow %s with it. Unless the policy "+
+			"of the key does, the topic refuses all messages.", uses, strings.Join(denied, " and ")),
+			"Set the prop TopicEncryptionKey to the key, and deploy.")
+	}
+	return fine("The key is enabled, and the policies of the orchestrator's role allow its use. It encrypts %s.", uses)
 }
 
 func (d *Doctor) bucketKey(ctx context.Context) (string, error) {

@@ -190,27 +190,34 @@ func (f Folder) List(_ context.Context, period Period) (found []Report, unreadab
 }
 
 func readFile(name string) (Report, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return Report{}, err
-	}
-	defer file.Close()
-	body, err := readAll(name, file)
+	body, err := readRegular(name)
 	if err != nil {
 		return Report{}, err
 	}
 	return decode(name, body)
 }
 
-// Form implements [Source].
-func (f Folder) Form(_ context.Context, report Report, ext string) ([]byte, error) {
-	name := strings.TrimSuffix(report.Where, path.Ext(report.Where)) + ext
+// readRegular returns a file, but no device and no pipe, which a folder of somebody else can have.
+func readRegular(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read %s: it is not a file", name)
+	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
 	return readAll(name, file)
+}
+
+// Form implements [Source].
+func (f Folder) Form(_ context.Context, report Report, ext string) ([]byte, error) {
+	name := strings.TrimSuffix(report.Where, path.Ext(report.Where)) + ext
+	return readRegular(name)
 }
 
 // Contains reports whether a report mentions a text, ignoring case: in its alarm, its summary, its cause, its findings, its
