@@ -60,9 +60,9 @@ type Answer struct {
 
 // UnreadableAccount is a member whose role the broker could not assume.
 type UnreadableAccount struct {
-	Account string `json:"account"`
-	Role    string `json:"role"`   // ARN
-	Reason  string `json:"reason"` // one sentence: what failed, and what to do
+	Account string `json:"account"` // 12 digits
+	Role    string `json:"role"`    // ARN
+	Reason  string `json:"reason"`  // one sentence: what failed, and what to do
 }
 
 // BilledQueries counts the requests for one operation that AWS bills by use.
