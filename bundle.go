@@ -31,7 +31,7 @@ var goSources embed.FS
 // lambdaTags excludes aws-lambda-go's net/rpc mode, which custom runtimes do not use.
 const lambdaTags = "lambda.norpc"
 
-// machine is what the assets depend on besides the sources.
+// machine is what the assets depend on in addition to the sources.
 type machine struct {
 	toolchain func() string
 	python    func() interpreter

@@ -316,7 +316,7 @@ func (w *worker) mustContain(i intrusion, full bool) {
 // last call left there.
 func TestNew_RemovesWhatAKilledRunLeft(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("run the tests as root: this test ends every process of the user that runs the tool, which otherwise is you")
+		skip(t, "run the tests as root: this test ends every process of the user that runs the tool, which otherwise is you")
 	}
 	for _, python := range pythons(t) {
 		t.Run(python.name, func(t *testing.T) {

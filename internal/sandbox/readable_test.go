@@ -27,7 +27,7 @@ print(attempt(os.link, "` + secret + `", "hard"))`
 	everywhere := startWorker(t, python, roleWorker)
 	status := everywhere.ask(workerRequest{Status: true})
 	if status.Status.Layers["landlock"] != "active" {
-		t.Skip("this kernel has no Landlock")
+		skip(t, "this kernel has no Landlock")
 	}
 	assert.Contains(t, everywhere.run(open, 20).Stdout, "planted in a home directory", "without a list, the file can be read")
 

@@ -49,7 +49,7 @@ print(native("kill", pid, 19))`
 // A process that forks and ends all the time may be missed by one look, and by each signal.
 func TestSupervisor_KillsAChainOfProcesses(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("run the tests as root: the tool must have its own user")
+		skip(t, "run the tests as root: the tool must have its own user")
 	}
 	const chain = intrude + `
 if libc.fork() == 0:

@@ -336,6 +336,18 @@ var stagedPythons struct {
 	list []stagedPython
 }
 
+// envAll makes the tests fail that the machine cannot run. Without it, they are skipped.
+const envAll = "ALARMTRIAGE_ALL_TESTS"
+
+// skip ends a test that this machine cannot run.
+func skip(t *testing.T, reason string) {
+	t.Helper()
+	if os.Getenv(envAll) != "" {
+		t.Fatalf("%s is set, so no test may be skipped: %s", envAll, reason)
+	}
+	t.Skip(reason)
+}
+
 // pythons stages the interpreters to test with, once.
 func pythons(t *testing.T) []stagedPython {
 	t.Helper()

@@ -41,7 +41,7 @@ type NoTransitionError struct {
 	Last   time.Time // the last transition to ALARM that the history has; zero: none
 }
 
-// Error says what was looked for.
+// Error describes the transition that was not found.
 func (e *NoTransitionError) Error() string {
 	if e.Before.IsZero() {
 		return fmt.Sprintf("the alarm %q is in state %s, not ALARM", e.Name, e.State)

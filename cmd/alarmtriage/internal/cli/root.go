@@ -9,7 +9,7 @@ import (
 )
 
 // newRoot returns the command alarmtriage with its subcommands. To add one, write a function that returns its
-// *cobra.Command in a file of its own, and add a line here.
+// *cobra.Command in a separate file, and add a line here.
 func newRoot(app *App) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "alarmtriage",
