@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 )
@@ -43,7 +44,7 @@ type alarm struct {
 
 // alarms reports which alarms start investigations.
 func (d *Doctor) alarms(ctx context.Context) (*Alarms, selfcheck.Check) {
-	all, err := d.listAlarms(ctx)
+	all, err := listAlarms(ctx, d.cloudwatch)
 	if err != nil {
 		return nil, unread("The alarms cannot be read", err)
 	}
@@ -143,24 +144,45 @@ func quoted(list []string) string {
 	return strings.Join(arguments, " ")
 }
 
-func (d *Doctor) listAlarms(ctx context.Context) ([]alarm, error) {
+// listAlarms returns all alarms, except those that watch an AlarmTriage. CloudWatch only returns log alarms to a request for
+// log alarms alone.
+func listAlarms(ctx context.Context, client cloudwatch.DescribeAlarmsAPIClient) ([]alarm, error) {
+	all, err := listTypes(ctx, client, cwtypes.AlarmTypeMetricAlarm, cwtypes.AlarmTypeCompositeAlarm)
+	if err != nil {
+		return nil, err
+	}
+	logs, err := listTypes(ctx, client, cwtypes.AlarmTypeLogAlarm)
+	if err != nil && awsapi.Classify(err) != awsapi.ClassInvalid { // otherwise, the Region does not know log alarms
+		return nil, err
+	}
+	all = slices.DeleteFunc(append(all, logs...), func(one alarm) bool { return strings.HasPrefix(one.name, config.SelfAlarmPrefix) })
+	slices.SortFunc(all, func(a, b alarm) int { return strings.Compare(a.name, b.name) })
+	return all, nil
+}
+
+func listTypes(ctx context.Context, client cloudwatch.DescribeAlarmsAPIClient, kinds ...cwtypes.AlarmType) ([]alarm, error) {
 	var all []alarm
-	pages := cloudwatch.NewDescribeAlarmsPaginator(d.cloudwatch, &cloudwatch.DescribeAlarmsInput{
-		AlarmTypes: []cwtypes.AlarmType{cwtypes.AlarmTypeMetricAlarm, cwtypes.AlarmTypeCompositeAlarm}, MaxRecords: aws.Int32(100)})
+	pages := cloudwatch.NewDescribeAlarmsPaginator(client, &cloudwatch.DescribeAlarmsInput{AlarmTypes: kinds, MaxRecords: aws.Int32(100)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, err
 		}
-		for _, one := range page.MetricAlarms {
-			all = append(all, alarm{aws.ToString(one.AlarmName), aws.ToString(one.AlarmArn), one.AlarmActions, aws.ToBool(one.ActionsEnabled)})
+		add := func(name, arn *string, actions []string, enabled *bool) {
+			all = append(all, alarm{aws.ToString(name), aws.ToString(arn), actions, aws.ToBool(enabled)})
 		}
-		for _, one := range page.CompositeAlarms {
-			all = append(all, alarm{aws.ToString(one.AlarmName), aws.ToString(one.AlarmArn), one.AlarmActions, aws.ToBool(one.ActionsEnabled)})
+		if slices.Contains(kinds, cwtypes.AlarmTypeMetricAlarm) { // an API that does not know log alarms may return others
+			for _, one := range page.MetricAlarms {
+				add(one.AlarmName, one.AlarmArn, one.AlarmActions, one.ActionsEnabled)
+			}
+			for _, one := range page.CompositeAlarms {
+				add(one.AlarmName, one.AlarmArn, one.AlarmActions, one.ActionsEnabled)
+			}
+		}
+		for _, one := range page.LogAlarms {
+			add(one.AlarmName, one.AlarmArn, one.AlarmActions, one.ActionsEnabled)
 		}
 	}
-	all = slices.DeleteFunc(all, func(one alarm) bool { return strings.HasPrefix(one.name, config.SelfAlarmPrefix) })
-	slices.SortFunc(all, func(a, b alarm) int { return strings.Compare(a.name, b.name) })
 	return all, nil
 }
 

@@ -23,7 +23,7 @@ func TestWeakLayers_NamesWhatProtectsFiles(t *testing.T) {
 		return toolcall.Status{Layers: map[string]string{"seccomp": seccomp, "landlock": landlock}}
 	}
 	assert.Empty(t, weakLayers(status("active", "active")))
-	assert.Equal(t, []string{"Landlock"}, weakLayers(status("active", "refused: function not implemented")))
+	assert.Equal(t, []string{"Landlock"}, weakLayers(status("active", "refused: operation not permitted")))
 	assert.Equal(t, []string{"seccomp", "Landlock"}, weakLayers(status("off", "off")))
 	assert.Equal(t, []string{"seccomp", "Landlock"}, weakLayers(toolcall.Status{}))
 }

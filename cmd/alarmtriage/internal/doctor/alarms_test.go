@@ -1,0 +1,52 @@
+package doctor
+
+import (
+	"context"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+)
+
+// alarmsOf is CloudWatch with two pages of alarms. As AWS does, it only returns log alarms to a request for them alone.
+type alarmsOf struct{ logs error }
+
+func (f alarmsOf) DescribeAlarms(_ context.Context, in *cloudwatch.DescribeAlarmsInput, _ ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error) {
+	switch {
+	case len(in.AlarmTypes) == 1 && in.AlarmTypes[0] == types.AlarmTypeLogAlarm:
+		return &cloudwatch.DescribeAlarmsOutput{LogAlarms: []types.LogAlarm{{AlarmName: aws.String("b-log"), ActionsEnabled: aws.Bool(true)}}}, f.logs
+	case in.NextToken == nil:
+		return &cloudwatch.DescribeAlarmsOutput{NextToken: aws.String("more"), MetricAlarms: []types.MetricAlarm{{AlarmName: aws.String("c-metric")},
+			{AlarmName: aws.String("alarmtriage-self-failures")}}}, nil
+	}
+	return &cloudwatch.DescribeAlarmsOutput{CompositeAlarms: []types.CompositeAlarm{{AlarmName: aws.String("a-composite")}}}, nil
+}
+
+func TestListAlarms_ReturnsEveryKindOfAlarm(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		logs   error
+		want   []string
+		failed bool
+	}{
+		{"all kinds", nil, []string{"a-composite", "b-log", "c-metric"}, false},
+		{"a Region without log alarms", &smithy.GenericAPIError{Code: "ValidationError", Message: "LogAlarm is not a valid type"}, []string{"a-composite", "c-metric"}, false},
+		{"log alarms are denied", awsapitest.Denied("cloudwatch:DescribeAlarms"), nil, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			found, err := listAlarms(t.Context(), alarmsOf{tt.logs})
+			assert.Equal(t, tt.failed, err != nil)
+			var names []string
+			for _, one := range found {
+				names = append(names, one.name)
+			}
+			require.Equal(t, tt.want, names)
+		})
+	}
+}
