@@ -48,7 +48,7 @@ type Record struct {
 	Usage         Usage            `json:"usage"`
 	Repeats       int              `json:"repeats"`                  // how often the alarm fired again within the window
 	Together      []Related        `json:"fired_together,omitempty"` // alarms that fired at about the same time
-	SeenBefore    []Past           `json:"seen_before,omitempty"`    // earlier investigations of the same alarm, newest first
+	SeenBefore    []Past           `json:"seen_before,omitempty"`    // earlier investigations of the same alarm, oldest first
 	Resumed       int              `json:"resumed,omitempty"`        // how often it was resumed from a checkpoint
 	ReportURI     string           `json:"report_uri,omitempty"`     // s3://bucket/key of the text report
 	AccountName   string           `json:"account_name,omitempty"`   // name of the alarm's account, if it has one
