@@ -94,12 +94,13 @@ bench: setup ## run the benchmarks
 	$(GO) run ./bench/run -runs 3
 	$(GO) run ./bench/tool -python "$$(tr ':' '\n' < $(BUILD)/pythons | tail -n 1)" -calls 60 -starts 15
 
-# The broker's tables of AWS operations and endpoints come from the pinned botocore and IAM data, the rules of the
-# redaction from the pinned gitleaks.
-tables: setup ## generate the tables of the broker, the list of IAM actions, and the rules of the redaction
+# The broker's tables of AWS operations and endpoints come from the pinned botocore and IAM data, the Regions from CDK, the
+# rules of the redaction from the pinned gitleaks.
+tables: setup ## generate the tables of the broker, the lists of IAM actions and Regions, and the rules of the redaction
 	$(VENV)/bin/python scripts/broker_tables.py internal/broker/tables
 	$(VENV)/bin/python scripts/iam_actions.py internal/iamactions/actions.txt
 	$(VENV)/bin/python scripts/command_tables.py internal/command
+	$(GO) run ./scripts/regions internal/models/regions.txt
 	cd tools && $(GO) run ./redactrules ../internal/redact/rules.json
 
 # The schemas of the report's JSON and of the completion event come from the Go types.

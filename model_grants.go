@@ -15,12 +15,12 @@ import (
 
 // allowModels lets the orchestrator invoke exactly its models, and apply their guardrail.
 func (t *AlarmTriage) allowModels(p *AlarmTriageProps) {
-	stack := awscdk.Stack_Of(t)
+	here := environmentOf(awscdk.Stack_Of(t))
 	granted := map[modelGrant]bool{}
 	for i, m := range t.models {
-		grants := modelGrants(stack, m.id)
+		grants := modelGrants(here, m.id)
 		if m.perRegion != nil {
-			grants = m.perRegion.grants(stack)
+			grants = m.perRegion.grants(here)
 		}
 		for _, grant := range grants {
 			if !granted[grant] { // two names of one profile have the same grants
@@ -33,8 +33,18 @@ func (t *AlarmTriage) allowModels(p *AlarmTriageProps) {
 		t.allowSubscriptions()
 	}
 	if g := p.Guardrail; g != nil {
-		t.allow("ApplyGuardrail", []*string{guardrailARN(stack, g.GuardrailId)}, "bedrock:ApplyGuardrail")
+		t.allow("ApplyGuardrail", []*string{guardrailARN(here, g.GuardrailId)}, "bedrock:ApplyGuardrail")
 	}
+}
+
+// stackEnvironment is a stack with where it is deployed, which may be tokens. Each of them is a message to CDK.
+type stackEnvironment struct {
+	stack                      awscdk.Stack
+	partition, region, account string
+}
+
+func environmentOf(stack awscdk.Stack) stackEnvironment {
+	return stackEnvironment{stack: stack, partition: *stack.Partition(), region: *stack.Region(), account: *stack.Account()}
 }
 
 // bedrockARN matches the ARN of a Bedrock resource and captures its kind and id. Partition, Region, and
@@ -66,68 +76,67 @@ func (g modelGrant) statement(sid *string) awsiam.PolicyStatement {
 }
 
 // foundationARN returns the ARN of a foundation model.
-func foundationARN(stack awscdk.Stack, region, id string) string {
-	return fmt.Sprintf("arn:%s:bedrock:%s::foundation-model/%s", *stack.Partition(), region, id)
+func foundationARN(here stackEnvironment, region, id string) string {
+	return fmt.Sprintf("arn:%s:bedrock:%s::foundation-model/%s", here.partition, region, id)
 }
 
 // profileARN returns the ARN of a system-defined inference profile in the stack's Region.
-func profileARN(stack awscdk.Stack, id string) string {
-	return fmt.Sprintf("arn:%s:bedrock:%s:%s:inference-profile/%s", *stack.Partition(), *stack.Region(), *stack.Account(), id)
+func profileARN(here stackEnvironment, id string) string {
+	return fmt.Sprintf("arn:%s:bedrock:%s:%s:inference-profile/%s", here.partition, here.region, here.account, id)
 }
 
 // behindProfile returns grants for a model in every Region, but only through one profile. The destination
 // Regions of a profile change and can't be read at synth.
-func behindProfile(stack awscdk.Stack, profile, model string) []modelGrant {
+func behindProfile(here stackEnvironment, profile, model string) []modelGrant {
 	return []modelGrant{
 		{sid: "InvokeProfile", resource: profile},
-		{sid: "InvokeModelBehindProfile", resource: foundationARN(stack, "*", model), through: profile},
+		{sid: "InvokeModelBehindProfile", resource: foundationARN(here, "*", model), through: profile},
 	}
 }
 
 // modelGrants returns the grants for one model, which is named by a model id, the id of a geographic or
 // global inference profile, or the ARN of a profile or of a custom, imported, or provisioned model.
-func modelGrants(stack awscdk.Stack, id string) []modelGrant {
+func modelGrants(here stackEnvironment, id string) []modelGrant {
 	const anyModel = "*" // for profiles that do not name their model
 	if arn := bedrockARN.FindStringSubmatch(id); arn != nil {
 		switch arn[1] {
 		case "inference-profile": // a system-defined profile: its id names the model
-			return modelGrants(stack, arn[2])
+			return modelGrants(here, arn[2])
 		case "application-inference-profile":
-			return behindProfile(stack, id, anyModel)
+			return behindProfile(here, id, anyModel)
 		default:
 			return []modelGrant{{sid: "InvokeModel", resource: id}}
 		}
 	}
-	region := *stack.Region()
 	switch parsed := models.Parse(id); {
 	case parsed.Profile == models.GlobalProfile:
 		// A global profile is checked three times: profile, the Region's model, and the model without a
 		// Region (Bedrock User Guide, "Prerequisites for inference profiles").
-		profile := profileARN(stack, id)
+		profile := profileARN(here, id)
 		return []modelGrant{
-			{sid: "InvokeProfile", resource: profile, from: region},
-			{sid: "InvokeModelInRegion", resource: foundationARN(stack, region, parsed.Model), through: profile, from: region},
-			{sid: "InvokeModelGlobally", resource: foundationARN(stack, "", parsed.Model), through: profile, from: "unspecified"},
+			{sid: "InvokeProfile", resource: profile, from: here.region},
+			{sid: "InvokeModelInRegion", resource: foundationARN(here, here.region, parsed.Model), through: profile, from: here.region},
+			{sid: "InvokeModelGlobally", resource: foundationARN(here, "", parsed.Model), through: profile, from: "unspecified"},
 		}
 	case parsed.Profile != "":
-		return behindProfile(stack, profileARN(stack, id), parsed.Model)
-	case isARNAttribute(stack, id):
-		return behindProfile(stack, id, anyModel)
+		return behindProfile(here, profileARN(here, id), parsed.Model)
+	case isARNAttribute(here.stack, id):
+		return behindProfile(here, id, anyModel)
 	case unresolved(id):
-		return append(behindProfile(stack, profileARN(stack, id), anyModel),
-			modelGrant{sid: "InvokeModel", resource: foundationARN(stack, region, id)})
+		return append(behindProfile(here, profileARN(here, id), anyModel),
+			modelGrant{sid: "InvokeModel", resource: foundationARN(here, here.region, id)})
 	default:
-		return []modelGrant{{sid: "InvokeModel", resource: foundationARN(stack, region, id)}}
+		return []modelGrant{{sid: "InvokeModel", resource: foundationARN(here, here.region, id)}}
 	}
 }
 
 // grants returns the grants for a default model whose id depends on the Region of the deployment. They cover
 // every kind of id; those for kinds that the Region does not use match no resource. Global profiles need no
 // extra grant, because * for a Region also matches an ARN without a Region.
-func (m *mappedModel) grants(stack awscdk.Stack) []modelGrant {
-	grants := behindProfile(stack, profileARN(stack, m.profile), m.model)
+func (m *mappedModel) grants(here stackEnvironment) []modelGrant {
+	grants := behindProfile(here, profileARN(here, m.profile), m.model)
 	if m.direct != "" {
-		grants = append(grants, modelGrant{sid: "InvokeModel", resource: foundationARN(stack, *stack.Region(), m.direct)})
+		grants = append(grants, modelGrant{sid: "InvokeModel", resource: foundationARN(here, here.region, m.direct)})
 	}
 	return grants
 }
@@ -200,7 +209,7 @@ func (t *AlarmTriage) products() (ids []string, complete bool) {
 }
 
 // guardrailARN returns the ARN of a guardrail that is named by its id or its ARN.
-func guardrailARN(stack awscdk.Stack, name *string) *string {
+func guardrailARN(here stackEnvironment, name *string) *string {
 	if strings.HasPrefix(*name, "arn:") {
 		return name
 	}
@@ -210,13 +219,13 @@ func guardrailARN(stack awscdk.Stack, name *string) *string {
 		const separator = ":guardrail/"
 		name = awscdk.Fn_Select(jsii.Number(1), awscdk.Fn_Split(jsii.String(separator), jsii.String(*name+separator+*name), nil))
 	}
-	return stack.FormatArn(&awscdk.ArnComponents{Service: jsii.String("bedrock"), Resource: jsii.String("guardrail"), ResourceName: name})
+	return here.stack.FormatArn(&awscdk.ArnComponents{Service: jsii.String("bedrock"), Resource: jsii.String("guardrail"), ResourceName: name})
 }
 
 // foundationARNs returns the ARNs of the foundation models behind the given models in the Region of the
 // stack, deduplicated. Tokens and ARNs that do not name their model are left out; for them the self-check
 // uses the dates of the catalog.
-func foundationARNs(stack awscdk.Stack, asked []chosenModel) []*string {
+func foundationARNs(here stackEnvironment, asked []chosenModel) []*string {
 	var names []string
 	add := func(name string) {
 		if name != "" && !slices.Contains(names, name) {
@@ -233,7 +242,7 @@ func foundationARNs(stack awscdk.Stack, asked []chosenModel) []*string {
 	}
 	arns := make([]*string, len(names))
 	for i, name := range names {
-		arns[i] = jsii.String(foundationARN(stack, *stack.Region(), name))
+		arns[i] = jsii.String(foundationARN(here, here.region, name))
 	}
 	return arns
 }

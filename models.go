@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/regioninfo"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
@@ -111,14 +110,14 @@ func (t *AlarmTriage) defaultModels() []chosenModel {
 // this id.
 const noID = "none"
 
-// mapDefaultModels adds the default models of every Region to the template. One mapping contains, for each
-// Region, the first Region with the same defaults. Another mapping contains the ids of these first Regions.
-// CloudFormation looks the ids up at deployment.
+// mapDefaultModels adds the default models of every Region to the template: a deployment fails in a Region that a mapping
+// lacks. One mapping contains, for each Region, the first Region with the same defaults. Another mapping contains the ids of
+// these first Regions. CloudFormation looks the ids up at deployment.
 func (t *AlarmTriage) mapDefaultModels(region string) []chosenModel {
 	likes, rows := map[string]*map[string]any{}, map[string]*map[string]any{}
 	byDefaults := map[string]string{}
 	var perRegion [][]string // the distinct lists of defaults
-	for _, name := range allRegions() {
+	for _, name := range models.AllRegions() {
 		ids, _ := models.Defaults(name)
 		key := strings.Join(ids, ",")
 		if _, known := byDefaults[key]; !known {
@@ -184,17 +183,6 @@ func mappingRow(ids []string) *map[string]any {
 		}
 	}
 	return &row
-}
-
-// allRegions returns every Region that the catalog or CDK knows, sorted. Deployments fail in Regions that a
-// mapping lacks.
-func allRegions() []string {
-	names := models.Regions()
-	for _, region := range *regioninfo.RegionInfo_Regions() {
-		names = append(names, *region.Name())
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 // annotateModels adds warnings and notes about the models at synth. None of them stops a deployment: the

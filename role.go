@@ -147,9 +147,10 @@ func numbered(id string, i int) *string {
 
 // apiGatewayPaths returns the ARNs of paths of the API Gateway API.
 func apiGatewayPaths(scope constructs.Construct, paths []string) *[]*string {
+	partition := *awscdk.Stack_Of(scope).Partition()
 	arns := make([]*string, len(paths))
 	for i, path := range paths {
-		arns[i] = jsii.Sprintf("arn:%s:apigateway:*::%s", *awscdk.Stack_Of(scope).Partition(), path)
+		arns[i] = jsii.Sprintf("arn:%s:apigateway:*::%s", partition, path)
 	}
 	return &arns
 }
@@ -335,7 +336,7 @@ func (t *AlarmTriage) allowSelfCheck(p *AlarmTriageProps) {
 		return
 	}
 	t.allow("ReadSubscriptionCounts", topicARNs(p.NotificationTopic, p.ChatCardTopic), "sns:GetTopicAttributes")
-	if foundations := foundationARNs(awscdk.Stack_Of(t), t.models); len(foundations) > 0 {
+	if foundations := foundationARNs(environmentOf(awscdk.Stack_Of(t)), t.models); len(foundations) > 0 {
 		t.allow("ReadModelLifecycle", foundations, "bedrock:GetFoundationModel")
 	}
 }

@@ -1,6 +1,7 @@
 package models
 
 import (
+	_ "embed"
 	"slices"
 	"strings"
 )
@@ -17,6 +18,16 @@ func Defaults(region string) (ids, unconfirmed []string) {
 		}
 	}
 	return nil, nil // unreachable: the last pattern is *
+}
+
+//go:embed regions.txt
+var regions string
+
+// AllRegions returns every Region that CDK knew when the list was generated (`make tables`), and those with Bedrock, sorted.
+func AllRegions() []string {
+	all := append(strings.Fields(regions), load().BedrockRegions...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Regions returns the Regions with Bedrock, from the Bedrock User Guide, "Regional availability by endpoints".
