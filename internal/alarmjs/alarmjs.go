@@ -1,7 +1,7 @@
 // Package alarmjs reads and attaches alarms in CDK's Node process. Each call of CDK from Go is a message to that process
 // and back, which takes about as long as CDK needs for a fifth of an alarm. With hundreds of alarms, a handful of calls
 // for each of them would double the duration of a synth. The functions of this package need one message for any number of
-// alarms, and AttachAll's aspect one for each alarm, instead of one for each construct of the app.
+// alarms, and AttachAll's aspect one for all alarms of its scope, instead of one for each construct of the app.
 //
 // The package does what the Go packages of CDK libraries do: it passes a module and its description to jsii, which loads
 // it into the Node process. The module is alarms.js.
@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	_ "embed"
+	"encoding/json"
 	"reflect"
 	"sync"
 
@@ -63,11 +64,7 @@ func Identify(scope constructs.IConstruct, texts ...*string) []string {
 func Describe(list ...constructs.IConstruct) []Alarm {
 	var found []map[string]any
 	invoke("describe", &found, list)
-	alarms := make([]Alarm, len(list))
-	for i, fields := range found {
-		alarms[i] = newAlarm(fields)
-	}
-	return alarms
+	return unpackAll(found)
 }
 
 // Condition describes alarms that can be attached without a decision in Go.
@@ -86,8 +83,8 @@ func AttachIf(c Condition, list []constructs.IConstruct, action *string, recover
 	var found []map[string]any
 	invoke("attachIf", &found, c.Stack, c.NotBelow, c.NotNamed, list, action, recovery)
 	attached, _ = found[0]["done"].(bool)
-	for _, fields := range found[1:] {
-		alarms = append(alarms, newAlarm(fields))
+	for i, fields := range found[1:] {
+		alarms = append(alarms, unpack(fields, list[i], c.Stack))
 	}
 	return alarms, attached
 }
@@ -135,15 +132,37 @@ func Stages(scope constructs.IConstruct) []Stage {
 	return stages
 }
 
-func newAlarm(fields map[string]any) Alarm {
-	alarm := Alarm{
-		Construct: fields["construct"].(constructs.IConstruct),
-		Path:      textOf(fields["path"]),
-		Name:      textOf(fields["alarmName"]), Rule: textOf(fields["alarmRule"]), Namespace: textOf(fields["namespace"]),
-		Measured: fields["measured"],
+// unpack returns a description that the function pack of alarms.js has packed, with a construct and a stack that are known.
+func unpack(fields map[string]any, construct constructs.IConstruct, stack awscdk.Stack) Alarm {
+	var text struct {
+		Path, AlarmName, AlarmRule, Namespace string
+		Measured                              any
 	}
-	alarm.Stack, _ = fields["stack"].(awscdk.Stack)
+	must(json.Unmarshal([]byte(textOf(fields["text"])), &text))
+	alarm := Alarm{
+		Construct: construct, Path: text.Path, Name: text.AlarmName, Rule: text.AlarmRule, Namespace: text.Namespace, Measured: text.Measured,
+	}
+	if other, ok := fields["construct"].(constructs.IConstruct); ok {
+		alarm.Construct = other
+	}
+	if text.Measured != nil { // it is an alarm of the app
+		alarm.Stack = stack
+	}
+	if other, ok := fields["stack"].(awscdk.Stack); ok {
+		alarm.Stack = other
+	}
 	return alarm
+}
+
+// unpackAll returns descriptions that packAll has packed.
+func unpackAll(packed []map[string]any) []Alarm {
+	alarms := make([]Alarm, len(packed))
+	var last awscdk.Stack
+	for i, fields := range packed {
+		alarms[i] = unpack(fields, nil, last)
+		last = alarms[i].Stack
+	}
+	return alarms
 }
 
 func newCount(value any) Count {
@@ -168,16 +187,24 @@ const (
 
 // jsVisitor is the interface that alarms.js calls.
 type jsVisitor interface {
-	VisitAlarm(fields map[string]any) *bool
+	VisitAlarms(packed *[]*map[string]any) *[]*bool
 }
 
 // visitor implements jsVisitor. jsii does not support functions.
 type visitor struct{ visit func(Alarm) bool }
 
-// VisitAlarm implements jsVisitor.
-func (v *visitor) VisitAlarm(fields map[string]any) *bool {
-	attach := v.visit(newAlarm(fields))
-	return &attach
+// VisitAlarms implements jsVisitor.
+func (v *visitor) VisitAlarms(packed *[]*map[string]any) *[]*bool {
+	fields := make([]map[string]any, len(*packed))
+	for i, p := range *packed {
+		fields[i] = *p
+	}
+	accepted := make([]*bool, len(fields))
+	for i, alarm := range unpackAll(fields) {
+		accept := v.visit(alarm)
+		accepted[i] = &accept
+	}
+	return &accepted
 }
 
 func invoke(method string, result any, arguments ...any) {
@@ -200,7 +227,7 @@ func load() {
 
 var register = sync.OnceFunc(func() {
 	runtime.RegisterInterface(visitorInterface, reflect.TypeFor[jsVisitor](),
-		[]runtime.Member{runtime.MemberMethod{JsiiMethod: "visitAlarm", GoMethod: "VisitAlarm"}},
+		[]runtime.Member{runtime.MemberMethod{JsiiMethod: "visitAlarms", GoMethod: "VisitAlarms"}},
 		func() any { return &visitor{} })
 })
 
@@ -226,7 +253,7 @@ var tarball = sync.OnceValue(func() []byte {
 	return text.Bytes()
 })
 
-// must panics if an archive in memory can't be written, which does not happen.
+// must panics if an archive in memory can't be written or a description can't be read, which does not happen.
 func must(err error) {
 	if err != nil {
 		panic(err)

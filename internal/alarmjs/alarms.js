@@ -43,8 +43,8 @@ function identify(value, scope) {
   return Tokenization.resolve(value, { scope, resolver: new Identities() });
 }
 
-// describe returns what the Go type Alarm contains. If the construct is the resource of an alarm construct, the result
-// describes the latter, whose actions are a token that can't be changed.
+// describe returns a description of an alarm. If the construct is the resource of an alarm construct, the result describes the
+// latter, whose actions are a token that can't be changed.
 function describe(construct) {
   const resource = resourceOf(construct);
   if (resource === construct && construct.node.scope instanceof AlarmBase) {
@@ -57,6 +57,24 @@ function describe(construct) {
   const { alarmName, alarmRule, namespace, dimensions, metrics } = propertiesOf(resource);
   const measured = identify([dimensions, metrics], construct);
   return Object.assign(alarm, { stack: Stack.of(construct), alarmName, alarmRule, namespace, measured });
+}
+
+// pack returns what the Go function unpack reads: what jsii must translate, which takes longer than the description itself, only
+// if Go does not have it, and the rest as one text.
+function pack({ construct, stack, ...rest }, knownConstruct, knownStack) {
+  const packed = { text: JSON.stringify(rest) };
+  if (construct !== knownConstruct) {
+    packed.construct = construct;
+  }
+  if (stack && stack !== knownStack) {
+    packed.stack = stack;
+  }
+  return packed;
+}
+
+// packAll packs descriptions, each stack once.
+function packAll(alarms) {
+  return alarms.map((alarm, i) => pack(alarm, undefined, i > 0 ? alarms[i - 1].stack : undefined));
 }
 
 // countActions returns the number of an alarm's actions for one state, and how many of them are the given one.
@@ -87,21 +105,33 @@ function attach(construct, action, recovery) {
   }
 }
 
-// AlarmAspect calls a visitor for each alarm, and attaches the alarms for which the visitor returns true. An aspect in
-// Go would be called for each construct of the app.
+// isAlarm reports whether an aspect has to visit a construct. CDK visits the resource of an alarm construct after the construct.
+function isAlarm(construct) {
+  return isResource(construct) || (construct instanceof AlarmBase && !resourceOf(construct));
+}
+
+// constructsOf returns the constructs below a scope that its aspects visit, in the same order: not those of Stages.
+function constructsOf(scope) {
+  return [scope, ...scope.node.children.filter((child) => !Stage.isStage(child)).flatMap(constructsOf)];
+}
+
+// AlarmAspect calls a visitor with all alarms of its scope at once, and then with each alarm that was added since by other
+// aspects. It attaches the alarms for which the visitor returns true. An aspect in Go would be called for each construct.
 class AlarmAspect {
   constructor(visitor, action, recovery) {
-    Object.assign(this, { visitor, action, recovery });
+    Object.assign(this, { visitor, action, recovery, visited: new Set() });
   }
 
   visit(node) {
-    if (!isResource(node) && !(node instanceof AlarmBase && !resourceOf(node))) {
-      return; // CDK visits the resource of an alarm construct after the construct
+    const constructs = this.visited.size === 0 ? constructsOf(node) : [node];
+    const alarms = constructs.filter((construct) => isAlarm(construct) && !this.visited.has(construct));
+    constructs.forEach((construct) => this.visited.add(construct));
+    if (alarms.length === 0) {
+      return;
     }
-    const alarm = describe(node);
-    if (this.visitor.visitAlarm(alarm)) {
-      attach(alarm.construct, this.action, this.recovery);
-    }
+    const descriptions = alarms.map(describe);
+    const accepted = this.visitor.visitAlarms(packAll(descriptions));
+    descriptions.filter((_, i) => accepted[i]).forEach((alarm) => attach(alarm.construct, this.action, this.recovery));
   }
 }
 
@@ -111,7 +141,7 @@ class Alarms {
   }
 
   static describe(constructs) {
-    return constructs.map(describe);
+    return packAll(constructs.map(describe));
   }
 
   // attachIf saves Go a message for most alarms.
@@ -127,7 +157,7 @@ class Alarms {
     if (done) {
       alarms.forEach((alarm) => attach(alarm.construct, action, recovery));
     }
-    return [{ done }, ...alarms];
+    return [{ done }, ...alarms.map((alarm, i) => pack(alarm, constructs[i], stack))];
   }
 
   static attach(constructs, action, recovery) {
