@@ -10,6 +10,8 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 
@@ -26,8 +28,11 @@ const (
 // alarmsPerStack keeps the stacks below CloudFormation's limit of 500 resources.
 const alarmsPerStack = 200
 
-// synthesizeAlarms synthesizes an app with a number of alarms in several stacks.
-func synthesizeAlarms(kind string, count int) {
+// alarmsPerFunction is the number of alarms that watch one function, if the app has functions.
+const alarmsPerFunction = 4
+
+// synthesizeAlarms synthesizes an app with a number of alarms in several stacks, and maybe with functions that they watch.
+func synthesizeAlarms(kind string, count int, functions bool) {
 	defer jsii.Close()
 	app := awscdk.NewApp(nil)
 	stack := awscdk.NewStack(app, jsii.String("Bench"), nil)
@@ -39,18 +44,30 @@ func synthesizeAlarms(kind string, count int) {
 	if kind == appAttachAll {
 		triage.AttachAll(app, nil)
 	}
+	var function awslambda.Function
+	notify := awscloudwatchactions.NewSnsAction(topic)
 	for i := range count {
 		if i%alarmsPerStack == 0 {
 			stack = awscdk.NewStack(app, jsii.Sprintf("Alarms%d", i/alarmsPerStack), nil)
+		}
+		name := jsii.Sprintf("orders-%d", i)
+		if functions && i%alarmsPerFunction == 0 {
+			function = newFunction(stack, jsii.Sprintf("Function%d", i))
+		}
+		if functions {
+			name = function.FunctionName()
 		}
 		alarm := awscloudwatch.NewAlarm(stack, jsii.Sprintf("Errors%d", i), &awscloudwatch.AlarmProps{
 			AlarmName: jsii.Sprintf("orders-errors-%d", i),
 			Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 				Namespace: jsii.String("AWS/Lambda"), MetricName: jsii.String("Errors"),
-				DimensionsMap: &map[string]*string{"FunctionName": jsii.Sprintf("orders-%d", i)},
+				DimensionsMap: &map[string]*string{"FunctionName": name},
 			}),
 			Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(1),
 		})
+		if functions {
+			alarm.AddAlarmAction(notify)
+		}
 		if kind == appAttachAlarms {
 			triage.AttachAlarms(alarm)
 		}
@@ -58,11 +75,18 @@ func synthesizeAlarms(kind string, count int) {
 	app.Synth(nil)
 }
 
+func newFunction(stack awscdk.Stack, id *string) awslambda.Function {
+	return awslambda.NewFunction(stack, id, &awslambda.FunctionProps{
+		Runtime: awslambda.Runtime_NODEJS_24_X(), Handler: jsii.String("index.handler"),
+		Code: awslambda.Code_FromInline(jsii.String("exports.handler = async () => {}")),
+	})
+}
+
 // compareAlarms prints a table with the median durations of synths with and without an AlarmTriage, for each number of
 // alarms in a list such as "100,400". The apps alternate. Nothing is built, because the assets exist already. The ratios
 // are those of the durations and, as other work on the machine disturbs them, of the processor times. A second table
 // divides the processor times into a fixed part and a part per alarm.
-func compareAlarms(list string, rounds int) error {
+func compareAlarms(list string, rounds int, functions bool) error {
 	dir, err := os.MkdirTemp("", "alarmtriage-bench-")
 	if err != nil {
 		return err
@@ -80,7 +104,7 @@ func compareAlarms(list string, rounds int) error {
 		took, used := map[string][]time.Duration{}, map[string][]time.Duration{}
 		for round := range rounds + 1 {
 			for _, app := range apps {
-				duration, processor, err := synth(filepath.Join(dir, app), nil, "-app", app, "-count", text)
+				duration, processor, err := synth(filepath.Join(dir, app), nil, "-app", app, "-count", text, fmt.Sprintf("-functions=%t", functions))
 				if err != nil {
 					return err
 				}

@@ -4,6 +4,7 @@
 //
 //	go run ./bench/synth -rounds 5
 //	go run ./bench/synth -alarms 100,400,1600 -rounds 3
+//	go run ./bench/synth -alarms 100,400,1600 -rounds 3 -functions
 //
 // It prints a Markdown table with the medians, in milliseconds, of a first synth (cdk.out is empty, Go's
 // build cache is warm) and of a second one (nothing has changed), and the zipped size of all assets.
@@ -44,6 +45,7 @@ func main() {
 	built := flag.String("built", "", "directory of the functions that were built before, for -app plain")
 	rounds := flag.Int("rounds", 5, "synths per row")
 	alarms := flag.String("alarms", "", "compare apps with these numbers of alarms instead, such as 100,400,1600")
+	functions := flag.Bool("functions", false, "with -alarms: four alarms per function of the app, which notify a topic, instead of alarms alone")
 	count := flag.Int("count", 0, "number of alarms, for -app alarms, attach-all, and attach-alarms")
 	flag.Parse()
 	var err error
@@ -51,9 +53,9 @@ func main() {
 	case *app == appConstruct || *app == appPlain:
 		synthesize(*app, *built)
 	case *app != "":
-		synthesizeAlarms(*app, *count)
+		synthesizeAlarms(*app, *count, *functions)
 	case *alarms != "":
-		err = compareAlarms(*alarms, *rounds)
+		err = compareAlarms(*alarms, *rounds, *functions)
 	default:
 		err = compare(*rounds)
 	}
