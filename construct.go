@@ -44,6 +44,7 @@ type AlarmTriage struct {
 	notifyRecovery       bool
 	mayConfirm           bool // the orchestrator may ask CloudWatch about alarms
 	members              config.Members
+	memberSets           memberSets          // empty without the prop Members
 	memberBus            awsevents.IEventBus // nil without the prop Members
 	memberBusName        string
 	reads                AlarmTriageProps // the props that grant the tool its reads
@@ -141,6 +142,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	// Checks and tags that need the finished construct tree.
 	t.useProps(p)
 	t.annotateActions(p)
+	t.warnOfMemberRole(p.Members)
 	t.Node().AddValidation(&synthCheck{triage: t})
 	t.addTags(p)
 	return t
