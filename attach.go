@@ -34,8 +34,8 @@ func (a *alarmAction) Bind(_ constructs.Construct, alarm awscloudwatch.IAlarm) *
 }
 
 // AlarmAction returns an alarm action that starts an investigation. Use it for alarms that are defined
-// elsewhere in your code: `alarm.AddAlarmAction(triage.AlarmAction())`. The same value may be used for any
-// number of alarms.
+// elsewhere in your code: `alarm.AddAlarmAction(triage.AlarmAction())`, and with NotifyRecovery also
+// `alarm.AddOkAction(…)`. The same value may be used for any number of alarms.
 func (t *AlarmTriage) AlarmAction() awscloudwatch.IAlarmAction {
 	return &alarmAction{triage: t}
 }

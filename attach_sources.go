@@ -111,7 +111,7 @@ func (a *attachAll) attaches(alarm alarmjs.Alarm) bool {
 		}
 	}
 	a.matched++
-	if t.isAttached(alarm.Path) {
+	if !t.needsAction(alarm.Path) {
 		return false
 	}
 	t.remember(alarm)

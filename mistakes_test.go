@@ -152,6 +152,17 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			newAlarm(stack, "One").AddOkAction(triageNamed(stack, "Triage", nil).AlarmAction())
 		}, []string{
 			"/Test/Triage alarmtriage:no-alarm-action: alarmtriage: AlarmAction was added to 1 alarm, but not as an alarm action, so they never start an investigation: Test/One. Use AddAlarmAction or AttachAlarms"}},
+		{"AlarmAction without an OK action", func(stack awscdk.Stack) {
+			triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
+			newAlarm(stack, "One").AddAlarmAction(triage.AlarmAction())
+			newAlarm(stack, "OnlyOK").AddOkAction(triage.AlarmAction())
+			both := newAlarm(stack, "Both")
+			both.AddAlarmAction(triage.AlarmAction())
+			both.AddOkAction(triage.AlarmAction())
+			triage.AttachAlarms(newAlarm(stack, "Attached"))
+		}, []string{
+			"/Test/Triage alarmtriage:no-alarm-action: alarmtriage: AlarmAction was added to 1 alarm, but not as an alarm action, so they never start an investigation: Test/OnlyOK. Use AddAlarmAction or AttachAlarms",
+			"/Test/Triage alarmtriage:no-ok-action: alarmtriage: NotifyRecovery has no effect for 1 alarm, because AlarmAction was only added as an alarm action: Test/One. Use AttachAlarms or AttachAll, which also add the OK action, or AddOkAction"}},
 		{"alarms on AlarmTriage, by AttachAlarms", func(stack awscdk.Stack) {
 			queue := awssqs.NewQueue(stack, jsii.String("Failed"), nil)
 			triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.OnFailureQueue = queue })
