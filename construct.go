@@ -141,7 +141,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 
 	// Checks and tags that need the finished construct tree.
 	t.useProps(p)
-	t.annotateActions(p)
+	annotateActions(t, p, p.ToolDeniedActions, p.ToolAllowedActions)
 	t.warnOfMemberRole(p.Members)
 	t.Node().AddValidation(&synthCheck{triage: t})
 	t.addTags(p)

@@ -121,6 +121,8 @@ func NewAlarmTriageMember(scope constructs.Construct, id *string, props *AlarmTr
 	if props.CreateRole == nil || *props.CreateRole {
 		m.role = m.newRole(p)
 		grantToolReads(m, m.role, p)
+		annotateActions(m, p, props.ToolDeniedActions, props.ToolAllowedActions) // Triage has warnings about its own
+		m.annotateBroker(props)
 	}
 	m.rule = m.newRule(props)
 	if props.ObservabilitySinkArn != nil {

@@ -575,6 +575,70 @@ func TestSynth_ComparesMembersWithTheTriageOfTheirApp(t *testing.T) {
 	assert.Equal(t, len(want), strings.Count(message, "does not fit"), message)
 }
 
+func TestMember_WarnsOfActionsWithoutEffect(t *testing.T) {
+	yes, no := jsii.Bool(true), jsii.Bool(false)
+	const typo = `/Member/Member alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "logs:FilterLogEvent", which denies nothing: IAM has no such action, ` +
+		"but logs:FilterLogEvents; correct it, or acknowledge this warning if the action is new"
+	for _, tt := range []struct {
+		name   string
+		triage func(p *alarmtriage.AlarmTriageProps) // nil: the AlarmTriage is in another app
+		member func(p *alarmtriage.AlarmTriageMemberProps)
+		want   []string
+	}{
+		{"a member of another app", nil, func(p *alarmtriage.AlarmTriageMemberProps) {
+			p.ToolDeniedActions, p.ToolAllowedActions = jsii.Strings("logs:FilterLogEvent"), jsii.Strings("iam:PassRole", "s3:GetObject")
+			p.ToolAllowPersonalData = yes
+		}, []string{
+			`/Member/Member alarmtriage:denied-action: alarmtriage: ToolAllowedActions contains "s3:GetObject", which has no effect, because a built-in deny overrides it (docs/permissions.md): remove it`,
+			typo,
+			`/Member/Member alarmtriage:write-action: alarmtriage: ToolAllowedActions contains "iam:PassRole", with which the model's code can change resources (iam:PassRole): the model reads texts that attackers may have written. Allow single reads instead, or acknowledge this warning`,
+		}},
+		{"without a role", nil, func(p *alarmtriage.AlarmTriageMemberProps) {
+			p.CreateRole, p.ToolDeniedActions = no, jsii.Strings("logs:FilterLogEvent")
+		}, nil},
+		{"a mistake of its own", func(*alarmtriage.AlarmTriageProps) {}, func(p *alarmtriage.AlarmTriageMemberProps) {
+			p.ToolDeniedActions = jsii.Strings("logs:FilterLogEvent")
+		}, []string{typo}},
+		{"a mistake of Triage", func(p *alarmtriage.AlarmTriageProps) {
+			p.ToolDeniedActions, p.ToolAllowedActions = jsii.Strings("logs:FilterLogEvent"), jsii.Strings("sqs:PurgeQueue")
+		}, nil, nil},
+		{"more than Triage", func(p *alarmtriage.AlarmTriageProps) {
+			p.ToolAllowedActions, p.ToolAllowSourceCode = jsii.Strings("athena:Get*"), yes
+		}, func(p *alarmtriage.AlarmTriageMemberProps) {
+			p.ToolAllowedActions = jsii.Strings("athena:GetDatabase", "codeartifact:ReadFromRepository")
+			p.ToolAllowPersonalData, p.ToolAllowSourceCode, p.ToolAllowBilledReads = yes, yes, no
+		}, []string{
+			`/Member/Member alarmtriage:not-forwarded: alarmtriage: ToolAllowPersonalData is true, and that of AlarmTriage Central/Triage is not, so its broker refuses these reads: set it in both`,
+			`/Member/Member alarmtriage:not-forwarded: alarmtriage: ToolAllowedActions contains "codeartifact:ReadFromRepository", and those of AlarmTriage Central/Triage do not contain codeartifact:ReadFromRepository: its broker only forwards such requests if they are reads of AWS's policy ReadOnlyAccess. Allow the same actions in both`,
+		}},
+		{"more than Triage, with a wildcard", func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowedActions = jsii.Strings("athena:GetDatabase") },
+			func(p *alarmtriage.AlarmTriageMemberProps) {
+				p.ToolAllowedActions = jsii.Strings("athena:GetDataCatalog*", "athena:GetDatab*")
+			}, []string{
+				`/Member/Member alarmtriage:not-forwarded: alarmtriage: ToolAllowedActions contains "athena:GetDataCatalog*", and those of AlarmTriage Central/Triage do not contain athena:GetDataCatalog: its broker only forwards such requests if they are reads of AWS's policy ReadOnlyAccess. Allow the same actions in both`}},
+		{"as Triage", func(p *alarmtriage.AlarmTriageProps) {
+			p.ToolAllowedActions, p.ToolAllowPersonalData = jsii.Strings("athena:GetDatabase"), yes
+		}, nil, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			app := newTestApp()
+			stack := stackOf(app, "Member", memberAccount, "eu-west-1")
+			newMember(stack, func(p *alarmtriage.AlarmTriageMemberProps) {
+				if tt.triage != nil {
+					p.CentralAccount, p.Triage = nil, newTriage(stackOf(app, "Central", centralAccount, "eu-west-1"), func(p *alarmtriage.AlarmTriageProps) {
+						p.Members = membersOf(memberAccount)
+						tt.triage(p)
+					})
+				}
+				if tt.member != nil {
+					tt.member(p)
+				}
+			})
+			assert.ElementsMatch(t, tt.want, messagesOf(stack))
+		})
+	}
+}
+
 // A member of two AlarmTriages of one account fits one of them.
 func TestSynth_MemberFitsOneOfSeveralTriages(t *testing.T) {
 	app := newTestApp()

@@ -389,6 +389,9 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 		{"a service in upper case", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.ToolDeniedActions = jsii.Strings("CloudTrail:LookupEvents")
 		}), `alarmtriage: ToolDeniedActions must contain IAM actions whose service is in lower case, such as "cloudtrail:LookupEvents", got "CloudTrail:LookupEvents"`},
+		{"a wildcard that CDK rejects", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.ToolDeniedActions = jsii.Strings("logs:FilterLogEvent?")
+		}), `alarmtriage: ToolDeniedActions must contain IAM actions whose only wildcard is *, because CDK rejects the wildcard ?, got "logs:FilterLogEvent?"`},
 		{"infinite tokens", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.MaxTokens = jsii.Number(math.Inf(1)) }),
 			"alarmtriage: MaxTokens must be a whole number of at least 10000, got +Inf"},
 		{"numbers that are none", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
@@ -585,7 +588,7 @@ func TestDocs_ListEachWarning(t *testing.T) {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
-		for _, id := range regexp.MustCompile(`(?:t\.warn\("|t\.inform\("|"alarmtriage:)([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
+		for _, id := range regexp.MustCompile(`(?:t\.warn\("|warn\([cm], "|t\.inform\("|"alarmtriage:)([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
 			ids[id[1]] = true
 		}
 	}

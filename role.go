@@ -28,16 +28,8 @@ func deniedToolActions(p *AlarmTriageProps) []string {
 // openReads returns the groups of sensitive reads that these props open.
 func openReads(p *AlarmTriageProps) []toolpolicy.Group {
 	var open []toolpolicy.Group
-	for _, group := range []struct {
-		name  toolpolicy.Group
-		allow *bool
-	}{
-		{toolpolicy.PersonalData, p.ToolAllowPersonalData},
-		{toolpolicy.SourceCode, p.ToolAllowSourceCode},
-		{toolpolicy.HostOutput, p.ToolAllowHostOutput},
-		{toolpolicy.BilledReads, p.ToolAllowBilledReads},
-	} {
-		if isTrue(group.allow) {
+	for _, group := range sensitiveReads {
+		if isTrue(group.allow(p)) {
 			open = append(open, group.name)
 		}
 	}

@@ -50,7 +50,7 @@ var (
 	affixPattern     = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
 	guardrailVersion = regexp.MustCompile(`^([1-9][0-9]*|DRAFT)$`)
 	arnPattern       = regexp.MustCompile(`^arn:[a-z*-]+:[a-z0-9-]+:[a-z0-9*?-]*:[0-9*?]*:[^\s]+$`)
-	actionPattern    = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z0-9*?]+$`)
+	actionPattern    = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z0-9*]+$`) // CDK rejects IAM's wildcard ?
 )
 
 // validate returns every problem of the props as the user passed them, sorted. The groups are those of
@@ -467,6 +467,8 @@ func (l *problems) actions(prop string, list *[]*string) {
 	}
 	for _, action := range *list {
 		switch {
+		case action != nil && strings.Contains(*action, "?") && !unresolved(action):
+			l.add("%s must contain IAM actions whose only wildcard is *, because CDK rejects the wildcard ?, got %q", prop, *action)
 		case action == nil || !unresolved(action) && !actionPattern.MatchString(strings.ToLower(*action)):
 			l.add("%s must contain IAM actions such as \"s3:GetBucketPolicy\", got %q", prop, deref(action))
 		case !unresolved(action) && !actionPattern.MatchString(*action):
