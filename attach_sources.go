@@ -320,7 +320,10 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 	if props == nil {
 		props = &EventRuleProps{}
 	}
-	panicOn(props.problems())
+	l := problems(props.problems())
+	l.places(t, withoutNilResources([]given{{"EventRuleProps.EventBus", props.EventBus, samePlace}}))
+	slices.Sort(l)
+	panicOn(l)
 	if t.Node().TryFindChild(id) != nil {
 		panic(fmt.Sprintf("alarmtriage: AttachEventRule needs an id that is unique within AlarmTriage %s, got %q, which exists: choose another one",
 			t.path, *id))
@@ -505,6 +508,7 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 			FilterPolicyWithMessageBody: &map[string]awssns.FilterOrPolicy{"AlarmName": awssns.FilterOrPolicy_Filter(byName)},
 		}
 	}
+	t.warnOfPlace(topic)
 	t.use("AttachTopic", topic)
 	t.hasSources = true
 	t.alarmTopics = append(t.alarmTopics, topic)

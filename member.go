@@ -275,6 +275,7 @@ func validateMember(scope constructs.Construct, p *AlarmTriageMemberProps) []str
 	l.alarms("AlarmNamePrefixes", p.AlarmNamePrefixes, "ExceptAlarmNamePrefixes", p.ExceptAlarmNamePrefixes, "AlarmTags", p.AlarmTags)
 	l.permissions(p.tool())
 	l.deniedResources(p.ToolDeniedResources)
+	l.places(scope, boundary(p.PermissionsBoundary))
 	slices.Sort(l)
 	return l
 }

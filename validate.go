@@ -76,6 +76,7 @@ func validate(scope constructs.Construct, p *AlarmTriageProps) []string {
 	l.notifications(p)
 	l.monitoring(p)
 	l.environments(p)
+	l.places(scope, givenResources(p))
 	slices.Sort(l)
 	return l
 }
