@@ -438,6 +438,52 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 	}
 }
 
+// CDK can't refer to a stack whose environment is another one or not known, although both may be deployed to the same place.
+func TestAttach_AlarmsOfStacksWithUnknownEnvironments(t *testing.T) {
+	const account, region = "111122223333", "eu-west-1"
+	unknown := func(what string) string {
+		return "the " + what + " not known at synth: pass the same Env to both stacks"
+	}
+	for _, tt := range []struct {
+		name                                           string
+		homeAccount, homeRegion, farAccount, farRegion string
+		want                                           string // empty: the alarm can be attached
+	}{
+		{"both are unknown", "", "", "", "", ""},
+		{"the alarm's stack", account, region, "", "", unknown("account and Region of stack Far are")},
+		{"the account of the alarm's stack", account, region, "", region, unknown("account of stack Far is")},
+		{"the Region of the alarm's stack", account, region, account, "", unknown("Region of stack Far is")},
+		{"the account, and another Region", account, region, "", "us-east-1", "it is in aws://unknown-account/us-east-1 and the orchestrator is in aws://111122223333/eu-west-1; send its events to a bus there and use AttachEventRule"},
+		{"AlarmTriage's stack", "", "", account, region, unknown("account and Region of stack Home are")},
+		{"a part of each", account, "", "", region, unknown("account of stack Far is")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			build := func(attach func(app awscdk.App, triage *alarmtriage.AlarmTriage, alarm awscloudwatch.Alarm)) awscdk.Stack {
+				app := newTestApp()
+				triage := triageNamed(stackOf(app, "Home", tt.homeAccount, tt.homeRegion), "Triage", nil)
+				far := stackOf(app, "Far", tt.farAccount, tt.farRegion)
+				attach(app, triage, newAlarm(far, "One"))
+				return far
+			}
+			byHand := func() {
+				build(func(_ awscdk.App, triage *alarmtriage.AlarmTriage, alarm awscloudwatch.Alarm) {
+					triage.AttachAlarms(alarm)
+				})
+			}
+			far := build(func(app awscdk.App, triage *alarmtriage.AlarmTriage, _ awscloudwatch.Alarm) {
+				triage.AttachAll(app, nil)
+			})
+			if tt.want == "" {
+				assert.NotPanics(t, byHand)
+				assert.NotContains(t, strings.Join(messagesOf(far), "\n"), "out-of-reach")
+				return
+			}
+			assert.Equal(t, "alarmtriage: alarm Far/One can't be attached to AlarmTriage Home/Triage: "+tt.want, panicOf(t, byHand))
+			assert.Equal(t, []string{"/Far alarmtriage:out-of-reach: alarmtriage: 1 alarm is not attached to AlarmTriage Home/Triage (Far/One): " + tt.want}, messagesOf(far))
+		})
+	}
+}
+
 // CDK calls an action while it adds it, and jsii can't be used after such a call panicked. Another process therefore
 // makes each of these mistakes, whose name is in this variable.
 const mistakeVariable = "ALARMTRIAGE_TEST_MISTAKE"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -118,12 +119,38 @@ func elsewhere(here, there string) bool { return here != there && here != "" && 
 
 // remedyOfReference returns what to do about a resource to which CDK can't refer.
 func remedyOfReference(here, there alarmjs.Place) string {
-	for _, place := range []alarmjs.Place{here, there} {
-		if place.Account == "" || place.Region == "" {
-			return fmt.Sprintf("the account and Region of stack %s are not known at synth, so pass the same Env to both stacks", place.Stack)
-		}
+	if remedy := remedyOfUnknown(there, here); remedy != "" {
+		return remedy
 	}
 	return "give the resource a physical name, because its stack has another account or Region"
+}
+
+// remedyOfUnknown returns what to do if two stacks may be in the same place, which is not known at synth. It returns an empty
+// string if they are known to be in different places, or if everything is known.
+func remedyOfUnknown(places ...alarmjs.Place) string {
+	if elsewhere(places[0].Account, places[1].Account) || elsewhere(places[0].Region, places[1].Region) {
+		return ""
+	}
+	for _, place := range places {
+		unknown := ""
+		switch {
+		case place.Account == "" && place.Region == "":
+			unknown = "account and Region of stack %s are"
+		case place.Account == "":
+			unknown = "account of stack %s is"
+		case place.Region == "":
+			unknown = "Region of stack %s is"
+		default:
+			continue
+		}
+		return "the " + fmt.Sprintf(unknown, place.Stack) + " not known at synth: pass the same Env to both stacks"
+	}
+	return ""
+}
+
+// placeOfStack returns where a stack is.
+func placeOfStack(stack awscdk.Stack) alarmjs.Place {
+	return alarmjs.Place{Stack: *stack.Node().Path(), Account: accountOf(stack), Region: regionOf(stack)}
 }
 
 // warnOfPlace adds a warning if an alarm topic is in another account or Region. It panics if CDK can't subscribe the orchestrator
@@ -133,7 +160,7 @@ func (t *AlarmTriage) warnOfPlace(topic awssns.ITopic) {
 	there := places[0]
 	switch {
 	case !there.Referable:
-		panic(fmt.Sprintf("alarmtriage: AttachTopic got topic %s, to which stack %s can't refer: %s; or send the alarms' events to a bus in the "+
+		panic(fmt.Sprintf("alarmtriage: AttachTopic got topic %s, to which stack %s can't refer: %s, or send the alarms' events to a bus in the "+
 			"account and Region of stack %s, and use AttachEventRule", there.Path, here.Stack, remedyOfReference(here, there), here.Stack))
 	case elsewhere(here.Region, there.Region) || elsewhere(here.Account, there.Account):
 		t.warn("topic-elsewhere", "AttachTopic got topic %s in account %s and Region %s, and AlarmTriage is in account %s and Region %s: CloudWatch "+

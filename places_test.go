@@ -123,13 +123,13 @@ func TestValidate_ResourcesOfAnotherPlace(t *testing.T) {
 
 // The resources are defined in other stacks of the app.
 func TestValidate_ResourcesOfStacksThatCannotBeReferredTo(t *testing.T) {
-	const unknown = "alarmtriage: NotificationTopic is Other/Topic, to which stack Home can't refer: the account and Region of stack Other are not known at synth, so pass the same Env to both stacks"
+	const unknown = "alarmtriage: NotificationTopic is Other/Topic, to which stack Home can't refer: the account and Region of stack Other are not known at synth: pass the same Env to both stacks"
 	for _, tt := range []struct {
 		name, account, region, topic string
 		want                         string
 	}{
 		{"without environment", "", "", "", unknown},
-		{"without account", "", "eu-west-1", "", unknown},
+		{"without account", "", "eu-west-1", "", "alarmtriage: NotificationTopic is Other/Topic, to which stack Home can't refer: the account of stack Other is not known at synth: pass the same Env to both stacks"},
 		{"without environment, with a name", "", "", "named", ""},
 		{"another account", "444455556666", "eu-west-1", "", "alarmtriage: NotificationTopic is Other/Topic, to which stack Home can't refer: " +
 			"give the resource a physical name, because its stack has another account or Region"},
@@ -210,7 +210,7 @@ func TestAttachEventRule_RejectsABusOfAnotherPlace(t *testing.T) {
 }
 
 func TestAttachTopic_OfAnotherPlace(t *testing.T) {
-	const remedy = "; or send the alarms' events to a bus in the account and Region of stack Home, and use AttachEventRule"
+	const remedy = ", or send the alarms' events to a bus in the account and Region of stack Home, and use AttachEventRule"
 	for _, tt := range []struct {
 		name            string
 		topic           func(home, other awscdk.Stack) awssns.ITopic
@@ -229,7 +229,7 @@ func TestAttachTopic_OfAnotherPlace(t *testing.T) {
 		{"a topic without a name", func(_, other awscdk.Stack) awssns.ITopic { return awssns.NewTopic(other, jsii.String("Alarms"), nil) }, "111122223333", "us-east-1", "",
 			"alarmtriage: AttachTopic got topic Other/Alarms, to which stack Home can't refer: give the resource a physical name, because its stack has another account or Region" + remedy},
 		{"a stack without environment", func(_, other awscdk.Stack) awssns.ITopic { return awssns.NewTopic(other, jsii.String("Alarms"), nil) }, "", "", "",
-			"alarmtriage: AttachTopic got topic Other/Alarms, to which stack Home can't refer: the account and Region of stack Other are not known at synth, so pass the same Env to both stacks" + remedy},
+			"alarmtriage: AttachTopic got topic Other/Alarms, to which stack Home can't refer: the account and Region of stack Other are not known at synth: pass the same Env to both stacks" + remedy},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			app := newTestApp()
