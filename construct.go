@@ -38,6 +38,7 @@ type AlarmTriage struct {
 	table                awsdynamodb.ITable
 	reports              awss3.IBucket
 	reportsKey           awskms.IKey             // nil if the bucket has no key, or its key is not known
+	keyProblems          problems                // keys whose use can't be granted
 	dashboard            awscloudwatch.Dashboard // nil without the prop Dashboard
 	selfAlarms           []awscloudwatch.AlarmBase
 	topics               []awssns.ITopic // that it and its self-alarms send to
@@ -122,6 +123,8 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.allowTexts(instructions, runbooks)
 	t.allowAlarmState()
 	t.allowNotifications(p)
+	slices.Sort(t.keyProblems)
+	panicOn(t.keyProblems)
 	t.allowSelfCheck(p)
 	t.allowHandOver()
 

@@ -16,8 +16,10 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -434,6 +436,68 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 				return
 			}
 			assert.Contains(t, message, tt.want)
+		})
+	}
+}
+
+// CDK ignores grants of an alias that it imports by name.
+func TestKeys_RejectAnAliasThatIsImportedByName(t *testing.T) {
+	problem := func(prop string) string {
+		return "alarmtriage: " + prop + " must be a key whose use can be granted, got the alias Test/Alias, which CDK imports by name: pass the key by its ARN " +
+			"(awskms.Key_FromKeyArn), or set the feature flag @aws-cdk/aws-kms:applyImportedAliasPermissionsToPrincipal"
+	}
+	bucket := func(stack awscdk.Stack, key awskms.IKey) awss3.IBucket {
+		return awss3.Bucket_FromBucketAttributes(stack, jsii.String("Bucket"), &awss3.BucketAttributes{BucketName: jsii.String("given"), EncryptionKey: key})
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey)
+		want   []string // props
+	}{
+		{"topics", func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) { p.TopicEncryptionKey = key }, []string{"TopicEncryptionKey"}},
+		{"reports and table", func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.ReportsEncryptionKey, p.TableEncryptionKey = key, key
+		}, []string{"ReportsEncryptionKey", "TableEncryptionKey"}},
+		{"a topic of the app", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.NotificationTopic = awssns.NewTopic(stack, jsii.String("Encrypted"), &awssns.TopicProps{MasterKey: key})
+		}, []string{"the key of NotificationTopic"}},
+		{"a bucket of reports", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.ReportsBucket = bucket(stack, key)
+		},
+			[]string{"the key of ReportsBucket"}},
+		{"runbooks", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.Runbooks = &alarmtriage.Runbooks{Bucket: bucket(stack, key)}
+		}, []string{"the key of Runbooks"}},
+		{"instructions", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: bucket(stack, key), Key: jsii.String("a.md")}
+		}, []string{"the key of InstructionsObject"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			create := func(stack awscdk.Stack, key awskms.IKey) func() {
+				return func() { newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { tt.change(stack, p, key) }) }
+			}
+			byName := func(stack awscdk.Stack) awskms.IKey {
+				return awskms.Alias_FromAliasName(stack, jsii.String("Alias"), jsii.String("alias/given"))
+			}
+			var want []string
+			for _, prop := range tt.want {
+				want = append(want, problem(prop))
+			}
+			stack := newStack()
+			assert.Equal(t, strings.Join(want, "\n"), panicOf(t, create(stack, byName(stack))))
+
+			stack = newStack()
+			stack.Node().SetContext(jsii.String("@aws-cdk/aws-kms:applyImportedAliasPermissionsToPrincipal"), true)
+			assert.NotPanics(t, create(stack, byName(stack)), "with the flag")
+			stack = newStack()
+			assert.NotPanics(t, create(stack, awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:eu-west-1:111122223333:key/abc"))), "by its ARN")
+			stack = newStack()
+			assert.NotPanics(t, create(stack, awskms.NewAlias(stack, jsii.String("Alias"), &awskms.AliasProps{
+				AliasName: jsii.String("alias/given"), TargetKey: awskms.NewKey(stack, jsii.String("Key"), nil)})), "an alias of the app")
+			stack = newStack()
+			awsiam.Role_CustomizeRoles(stack, &awsiam.CustomizeRolesOptions{UsePrecreatedRoles: &map[string]*string{
+				"Test/Triage/ToolRole": jsii.String("tool"), "Test/Triage/OrchestratorRole": jsii.String("orchestrator")}})
+			assert.NotPanics(t, create(stack, awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:eu-west-1:111122223333:key/abc"))), "with existing roles")
 		})
 	}
 }
