@@ -124,6 +124,8 @@ func NewAlarmTriageMember(scope constructs.Construct, id *string, props *AlarmTr
 		annotateActions(m, p, props.ToolDeniedActions, props.ToolAllowedActions) // Triage has warnings about its own
 		m.annotateBroker(props)
 	}
+	warnOfWildcards(m, "AlarmTriageMember", props.AlarmNamePrefixes, props.ExceptAlarmNamePrefixes)
+	warnOfCovered(m, "AlarmTriageMember", props.AlarmNamePrefixes, props.ExceptAlarmNamePrefixes)
 	m.rule = m.newRule(props)
 	if props.ObservabilitySinkArn != nil {
 		m.link = awsoam.NewCfnLink(m, jsii.String("Link"), &awsoam.CfnLinkProps{

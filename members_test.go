@@ -639,6 +639,24 @@ func TestMember_WarnsOfActionsWithoutEffect(t *testing.T) {
 	}
 }
 
+func TestMember_ChecksItsPrefixes(t *testing.T) {
+	assert.Equal(t, `alarmtriage: ExceptAlarmNamePrefixes must leave some of the alarms that AlarmNamePrefixes selects, got "prod-", which excludes all of them: correct one of both`,
+		panicOf(t, func() {
+			newMember(newMemberStack(), func(p *alarmtriage.AlarmTriageMemberProps) {
+				p.AlarmNamePrefixes, p.ExceptAlarmNamePrefixes = jsii.Strings("prod-*"), jsii.Strings("prod-")
+			})
+		}))
+	stack := newMemberStack()
+	newMember(stack, func(p *alarmtriage.AlarmTriageMemberProps) {
+		p.AlarmNamePrefixes, p.ExceptAlarmNamePrefixes = jsii.Strings("prod-*", "shop-a"), jsii.Strings("shop-")
+	})
+	assert.Equal(t, []string{
+		`/Test/Member alarmtriage:unmatched-prefix: alarmtriage: AlarmTriageMember got the prefix "shop-a", which selects no alarm, because the exception "shop-" excludes all of them: correct one of both`,
+		`/Test/Member alarmtriage:wildcard-prefix: alarmtriage: AlarmTriageMember got the prefix "prod-*", which selects names that contain an asterisk there: every prefix matches all ` +
+			"names that begin with it, so omit the asterisk, or acknowledge this warning",
+	}, messagesOf(stack))
+}
+
 // A member of two AlarmTriages of one account fits one of them.
 func TestSynth_MemberFitsOneOfSeveralTriages(t *testing.T) {
 	app := newTestApp()

@@ -128,6 +128,33 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			newAlarm(stack, "dev-latency")
 			newAlarm(stack, "prod-errors")
 		}, []string{"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm; 2 excluded (2 by the filter)"}},
+		{"prefixes that match nothing", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", nil).AttachAll(stack, &alarmtriage.AlarmFilter{
+				NamePrefixes: jsii.Strings("prod-", "porduction-", "test-"), ExceptNamePrefixes: jsii.Strings("prod-canary", "staging-")})
+			newAlarm(stack, "prod-errors")
+			newAlarm(stack, "prod-canary-errors")
+			newAlarm(stack, "other")
+		}, []string{
+			"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm; 2 excluded (2 by the filter)",
+			`/Test/Triage alarmtriage:unmatched-prefix: alarmtriage: the filter of AttachAll over Test has NamePrefixes "porduction-", "test-" and ExceptNamePrefixes "staging-", with which the name of no alarm begins. It compares prefixes with the name of an alarm, or with the id of its construct if it has no name: correct or remove them`}},
+		{"prefixes, and alarms in a Stage", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", nil).AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("prod-", "staging-")})
+			newAlarm(stack, "prod-errors")
+			newAlarm(stackIn(awscdk.NewStage(stack, jsii.String("Staging"), nil), "Shop", "eu-west-1"), "staging-errors")
+		}, []string{
+			"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm",
+			"/Test/Triage alarmtriage:stage: alarmtriage: AttachAll over Test does not attach the alarms of Stage Test/Staging (1 alarm), because CDK does not apply aspects across Stage boundaries: add an AlarmTriage to each Stage, and pass the Stage to its AttachAll"}},
+		{"a prefix that an exception covers", func(stack awscdk.Stack) {
+			triage := triageNamed(stack, "Triage", nil)
+			triage.AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{
+				NamePrefixes: jsii.Strings("prod-a", "shop-"), ExceptNamePrefixes: jsii.Strings("prod-", "shop-test-")})
+			triage.AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("prod-a", "shop-"), ExceptNamePrefixes: jsii.Strings("prod-")})
+			newAlarm(stack, "prod-a")
+			newAlarm(stack, "shop-errors")
+		}, []string{
+			"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm; 1 excluded (1 by the filter)",
+			`/Test/Triage alarmtriage:unmatched-prefix: alarmtriage: AttachAll got the prefix "prod-a", which selects no alarm, because the exception "prod-" excludes all of them: correct one of both`,
+			`/Test/Triage alarmtriage:unmatched-prefix: alarmtriage: AttachEventRule got the prefix "prod-a", which selects no alarm, because the exception "prod-" excludes all of them: correct one of both`}},
 		{"alarms in a Stage", func(stack awscdk.Stack) {
 			triageNamed(stack, "Triage", nil).AttachAll(stack.Node().Root(), nil)
 			newAlarm(stack, "Pipeline")
@@ -394,6 +421,23 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 		{"a wildcard that CDK rejects", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.ToolDeniedActions = jsii.Strings("logs:FilterLogEvent?")
 		}), `alarmtriage: ToolDeniedActions must contain IAM actions whose only wildcard is *, because CDK rejects the wildcard ?, got "logs:FilterLogEvent?"`},
+		{"a rule that matches nothing", func(app awscdk.App) {
+			triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{
+				NamePrefixes: jsii.Strings("prod-a", "prod-b", "prod-a", "test-"), ExceptNamePrefixes: jsii.Strings("dev-", "prod-", "test-")})
+		}, `alarmtriage: EventRuleProps.ExceptNamePrefixes must leave some of the alarms that EventRuleProps.NamePrefixes selects, got "prod-", "test-", which excludes all of them: correct one of both`},
+		{"a filter that matches nothing", func(app awscdk.App) {
+			triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).AttachAll(app, &alarmtriage.AlarmFilter{
+				NamePrefixes: jsii.Strings("prod-"), ExceptNamePrefixes: jsii.Strings("prod-")})
+		}, `alarmtriage: AlarmFilter.ExceptNamePrefixes must leave some of the alarms that AlarmFilter.NamePrefixes selects, got "prod-", which excludes all of them: correct one of both`},
+		{"a rule for self-alarms", func(app awscdk.App) {
+			triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{
+				NamePrefixes: jsii.Strings("alarmtriage-self-")})
+		}, `alarmtriage: EventRuleProps.NamePrefixes must not select self-alarms, which no AlarmTriage investigates, got "alarmtriage-self-": notify people with SelfAlarmTopic`},
+		{"a topic for self-alarms", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			triageNamed(stack, "Triage", nil).AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil), &alarmtriage.AlarmTopicProps{
+				NamePrefixes: jsii.Strings("alarmtriage-self-shop", "prod-")})
+		}, `alarmtriage: AlarmTopicProps.NamePrefixes must not select self-alarms, which no AlarmTriage investigates, got "alarmtriage-self-shop": notify people with SelfAlarmTopic`},
 		{"infinite tokens", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.MaxTokens = jsii.Number(math.Inf(1)) }),
 			"alarmtriage: MaxTokens must be a whole number of at least 10000, got +Inf"},
 		{"numbers that are none", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
