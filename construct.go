@@ -145,6 +145,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	// Checks and tags that need the finished construct tree.
 	t.useProps(p)
 	annotateActions(t, p, p.ToolDeniedActions, p.ToolAllowedActions)
+	annotateResources(t, p.ToolDeniedResources)
 	t.warnOfMemberRole(p.Members)
 	t.Node().AddValidation(&synthCheck{triage: t})
 	t.addTags(p)

@@ -122,6 +122,7 @@ func NewAlarmTriageMember(scope constructs.Construct, id *string, props *AlarmTr
 		m.role = m.newRole(p)
 		grantToolReads(m, m.role, p)
 		annotateActions(m, p, props.ToolDeniedActions, props.ToolAllowedActions) // Triage has warnings about its own
+		annotateResources(m, props.ToolDeniedResources)
 		m.annotateBroker(props)
 	}
 	warnOfWildcards(m, "AlarmTriageMember", props.AlarmNamePrefixes, props.ExceptAlarmNamePrefixes)
@@ -277,6 +278,7 @@ func validateMember(scope constructs.Construct, p *AlarmTriageMemberProps) []str
 	l.alarms("AlarmNamePrefixes", p.AlarmNamePrefixes, "ExceptAlarmNamePrefixes", p.ExceptAlarmNamePrefixes, "AlarmTags", p.AlarmTags)
 	l.permissions(p.tool())
 	l.deniedResources(p.ToolDeniedResources)
+	l.partition(scope, "ToolDeniedResources", p.ToolDeniedResources)
 	l.places(scope, boundary(p.PermissionsBoundary))
 	slices.Sort(l)
 	return l

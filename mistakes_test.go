@@ -265,6 +265,17 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 		{"allowed actions that write", tool(nil, []string{"ec2:TerminateInstances", "sqs:*"}, nil), []string{
 			`/Test/Triage alarmtriage:write-action: alarmtriage: ToolAllowedActions contains "ec2:TerminateInstances", with which the model's code can change resources (ec2:TerminateInstances): the model reads texts that attackers may have written. Allow single reads instead, or acknowledge this warning`,
 			`/Test/Triage alarmtriage:write-action: alarmtriage: ToolAllowedActions contains "sqs:*", with which the model's code can change resources (sqs:AddPermission, sqs:CancelMessageMoveTask, sqs:ChangeMessageVisibility, sqs:CreateQueue, sqs:DeleteMessage, and 8 more): the model reads texts that attackers may have written. Allow single reads instead, or acknowledge this warning`}},
+		{"denied resources that do not exist", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
+				p.ToolDeniedResources = jsii.Strings("arn:aws:log:*:*:log-group:/shop*", "arn:aws:logs:eu-west-1:111122223333:loggroup:/shop",
+					"arn:aws:s3:eu-west-1:111122223333:vault", "arn:aws:s3:::vault/*", "arn:aws:s3:::vault", "arn:*:logs:*:*:log-group:/shop:*", "arn:aws:dynamodb:*:*:table",
+					"arn:aws:nonsense:*:*:x", *awscdk.Token_AsString(map[string]any{"Ref": "Arn"}, nil))
+			}).AttachEventRule(jsii.String("All"), nil)
+		}, []string{
+			`/Test/Triage alarmtriage:unknown-resource: alarmtriage: ToolDeniedResources contains "arn:aws:log:*:*:log-group:/shop*", which denies nothing: IAM has no such resource, but arn:aws:logs:*:*:log-group:/shop*; correct it, or acknowledge this warning if the resource is new`,
+			`/Test/Triage alarmtriage:unknown-resource: alarmtriage: ToolDeniedResources contains "arn:aws:logs:eu-west-1:111122223333:loggroup:/shop", which denies nothing: IAM has no such resource, but arn:aws:logs:*:*:log-group:*; correct it, or acknowledge this warning if the resource is new`,
+			`/Test/Triage alarmtriage:unknown-resource: alarmtriage: ToolDeniedResources contains "arn:aws:nonsense:*:*:x", which denies nothing: IAM has no such resource; correct it, or acknowledge this warning if the resource is new`,
+			`/Test/Triage alarmtriage:unknown-resource: alarmtriage: ToolDeniedResources contains "arn:aws:s3:eu-west-1:111122223333:vault", which denies nothing: IAM has no such resource, but arn:aws:s3:::*; correct it, or acknowledge this warning if the resource is new`}},
 		{"an imported key for logs", func(stack awscdk.Stack) {
 			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
 				p.LogsEncryptionKey = awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:eu-west-1:111122223333:key/abc"))
@@ -438,6 +449,13 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 			triageNamed(stack, "Triage", nil).AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil), &alarmtriage.AlarmTopicProps{
 				NamePrefixes: jsii.Strings("alarmtriage-self-shop", "prod-")})
 		}, `alarmtriage: AlarmTopicProps.NamePrefixes must not select self-alarms, which no AlarmTriage investigates, got "alarmtriage-self-shop": notify people with SelfAlarmTopic`},
+		{"denied resources that can't exist", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.ToolDeniedResources = jsii.Strings("arn:aws:logs:eu-west-1:11112222333:log-group:/a", "arn:aws:logs:eu-west1:111122223333:log-group:/b", "arn:aws-cn:s3:::b",
+				"arn:aws:logs:*:1111222233334*:log-group:/c", "arn:aws*:logs:eu-*:1111*:log-group:/d", "arn:aws:logs:*:????????????:log-group:/e")
+		}), `alarmtriage: ToolDeniedResources must contain ARNs of the stack's partition aws, got "aws-cn" in "arn:aws-cn:s3:::b"
+alarmtriage: ToolDeniedResources must contain ARNs with Regions such as "eu-west-1", got "eu-west1" in "arn:aws:logs:eu-west1:111122223333:log-group:/b"
+alarmtriage: ToolDeniedResources must contain ARNs with account IDs of 12 digits, got "11112222333" in "arn:aws:logs:eu-west-1:11112222333:log-group:/a"
+alarmtriage: ToolDeniedResources must contain ARNs with account IDs of 12 digits, got "1111222233334*" in "arn:aws:logs:*:1111222233334*:log-group:/c"`},
 		{"infinite tokens", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.MaxTokens = jsii.Number(math.Inf(1)) }),
 			"alarmtriage: MaxTokens must be a whole number of at least 10000, got +Inf"},
 		{"numbers that are none", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {

@@ -31,6 +31,26 @@ func unknownAction(action string) string {
 	return "IAM has no such action; correct it, or acknowledge this warning if the action is new"
 }
 
+// annotateResources adds warnings about ARNs of ToolDeniedResources that match no resource in IAM's documentation.
+func annotateResources(c constructs.Construct, resources *[]*string) {
+	for _, arn := range knownTexts(resources) {
+		names, nearest := iamactions.NamesResource(arn)
+		for _, part := range stringsOf(withParts([]*string{&arn})) {
+			below, _ := iamactions.NamesResource(part)
+			names = names || below
+		}
+		if names {
+			continue
+		}
+		but := ""
+		if nearest != "" {
+			but = ", but " + nearest
+		}
+		warn(c, "unknown-resource", "ToolDeniedResources contains %q, which denies nothing: IAM has no such resource%s; correct it, or acknowledge this "+
+			"warning if the resource is new", arn, but)
+	}
+}
+
 // annotateAllowed adds warnings about one of ToolAllowedActions.
 func annotateAllowed(c constructs.Construct, p *AlarmTriageProps, pattern string) {
 	matching := iamactions.Matching(pattern)
