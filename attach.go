@@ -34,8 +34,8 @@ func (a *alarmAction) Bind(_ constructs.Construct, alarm awscloudwatch.IAlarm) *
 }
 
 // AlarmAction returns an alarm action that starts an investigation. Use it for alarms that are defined
-// elsewhere in your code: `alarm.AddAlarmAction(triage.AlarmAction())`. The same value may be used for any
-// number of alarms.
+// elsewhere in your code: `alarm.AddAlarmAction(triage.AlarmAction())`, and with NotifyRecovery also
+// `alarm.AddOkAction(…)`. The same value may be used for any number of alarms.
 func (t *AlarmTriage) AlarmAction() awscloudwatch.IAlarmAction {
 	return &alarmAction{triage: t}
 }
@@ -134,7 +134,11 @@ func (t *AlarmTriage) stackProblem(stack awscdk.Stack) string {
 
 // stackOutOfReach returns why the alarms of a stack can't invoke the orchestrator, or an empty string if they can.
 func (t *AlarmTriage) stackOutOfReach(stack awscdk.Stack) string {
-	if here, there := *awscdk.Stack_Of(t).Environment(), *stack.Environment(); here != there {
+	own := awscdk.Stack_Of(t)
+	if here, there := *own.Environment(), *stack.Environment(); here != there {
+		if remedy := remedyOfUnknown(placeOfStack(stack), placeOfStack(own)); remedy != "" {
+			return remedy
+		}
 		return fmt.Sprintf("it is in %s and the orchestrator is in %s; send its events to a bus there and use "+
 			"AttachEventRule", there, here)
 	}

@@ -150,7 +150,7 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 	for i, a := range t.attached {
 		alarms[i] = a.Construct
 	}
-	var disabled, onlyOK []string
+	var disabled, onlyOK, onlyAlarm []string
 	for i, actions := range alarmjs.ActionsOf(alarms, t.orchestratorARN) {
 		a := t.attached[i]
 		problems = append(problems, t.actionProblems(a.Path, "alarm", actions.Alarm)...)
@@ -160,13 +160,17 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 		if actions.Disabled {
 			disabled = append(disabled, a.Path)
 		}
-		if actions.Alarm.Own == 0 {
+		switch {
+		case actions.Alarm.Own == 0:
 			onlyOK = append(onlyOK, a.Path)
+		case t.notifyRecovery && actions.OK.Own == 0:
+			onlyAlarm = append(onlyAlarm, a.Path)
 		}
 	}
 	slices.Sort(problems)
 	slices.Sort(disabled)
 	slices.Sort(onlyOK)
+	slices.Sort(onlyAlarm)
 	if warn && len(disabled) > 0 {
 		t.warn("actions-disabled", "ActionsEnabled is false for %s that AlarmTriage is attached to, so they never start an "+
 			"investigation: %s. Enable their actions, or use AttachEventRule, which does not need actions",
@@ -175,6 +179,10 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 	if warn && len(onlyOK) > 0 {
 		t.warn("no-alarm-action", "AlarmAction was added to %s, but not as an alarm action, so they never start an "+
 			"investigation: %s. Use AddAlarmAction or AttachAlarms", counted(len(onlyOK), "alarm"), listed(onlyOK))
+	}
+	if warn && len(onlyAlarm) > 0 {
+		t.warn("no-ok-action", "NotifyRecovery has no effect for %s, because AlarmAction was only added as an alarm action: %s. Use "+
+			"AttachAlarms or AttachAll, which also add the OK action, or AddOkAction", counted(len(onlyAlarm), "alarm"), listed(onlyAlarm))
 	}
 	return problems
 }

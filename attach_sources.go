@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -44,9 +45,10 @@ func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter
 	}
 	panicOn(filter.problems())
 	if filter != nil {
-		t.warnOfWildcards("AttachAll", filter.NamePrefixes, filter.ExceptNamePrefixes)
+		warnOfWildcards(t, "AttachAll", filter.NamePrefixes, filter.ExceptNamePrefixes)
+		warnOfCovered(t, "AttachAll", filter.NamePrefixes, filter.ExceptNamePrefixes)
 	}
-	all := &attachAll{triage: t, scope: scope, filter: filter, seen: map[string]bool{}, unreachable: map[string]*unreachableAlarms{}}
+	all := &attachAll{triage: t, scope: scope, filter: filter, seen: map[string]bool{}, begun: map[string]bool{}, unreachable: map[string]*unreachableAlarms{}}
 	t.all = append(t.all, all)
 	alarmjs.VisitAll(scope, all.visit, t.orchestratorARN, t.notifyRecovery)
 }
@@ -58,6 +60,7 @@ type attachAll struct {
 	filter *AlarmFilter
 
 	seen        map[string]bool               // paths of visited alarms
+	begun       map[string]bool               // prefixes of the filter with which the name of an alarm begins
 	matched     int                           // alarms that the filter selects and that are attached
 	filtered    []string                      // paths of alarms that the filter excludes
 	names       []string                      // names of some of them
@@ -81,6 +84,7 @@ func (a *attachAll) visit(alarm alarmjs.Alarm) bool {
 	}
 	a.seen[alarm.Path] = true
 	name := alarmName(alarm)
+	a.filter.note(name, a.begun)
 	switch {
 	case alarm.Stack == nil:
 		a.cannotReach(alarm, t.outOfReach(alarm))
@@ -111,7 +115,7 @@ func (a *attachAll) attaches(alarm alarmjs.Alarm) bool {
 		}
 	}
 	a.matched++
-	if t.isAttached(alarm.Path) {
+	if !t.needsAction(alarm.Path) {
 		return false
 	}
 	t.remember(alarm)
@@ -153,7 +157,10 @@ func (a *attachAll) report() {
 		t.warn("stage", "AttachAll over %s does not attach the alarms of %s, because CDK does not apply aspects across Stage "+
 			"boundaries: add an AlarmTriage to each Stage, and pass the Stage to its AttachAll", where, listed(stages))
 	}
-	switch {
+	switch unmatched := a.filter.unmatched(a.begun); {
+	case a.matched > 0 && len(stages) == 0 && unmatched != "":
+		t.warn("unmatched-prefix", "the filter of AttachAll over %s has %s, with which the name of no alarm begins. It compares prefixes with the name "+
+			"of an alarm, or with the id of its construct if it has no name: correct or remove them", where, unmatched)
 	case a.matched > 0 || len(a.unreachable) > 0 || len(stages) > 0:
 	case len(a.filtered) > 0:
 		t.warn("nothing-matches", "the filter of AttachAll over %s selects none of its %s, such as %q. It compares prefixes with "+
@@ -202,8 +209,48 @@ func (f *AlarmFilter) problems() []string {
 	if f != nil {
 		l.texts("AlarmFilter.NamePrefixes", f.NamePrefixes, "match every alarm")
 		l.texts("AlarmFilter.ExceptNamePrefixes", f.ExceptNamePrefixes, "exclude no alarm")
+		l.covered("AlarmFilter.NamePrefixes", f.NamePrefixes, "AlarmFilter.ExceptNamePrefixes", f.ExceptNamePrefixes)
 	}
 	return l
+}
+
+// note records the prefixes with which the name of an alarm begins.
+func (f *AlarmFilter) note(name string, begun map[string]bool) {
+	if f == nil {
+		return
+	}
+	for _, prefix := range append(stringsOf(f.NamePrefixes), stringsOf(f.ExceptNamePrefixes)...) {
+		if strings.HasPrefix(name, prefix) {
+			begun[prefix] = true
+		}
+	}
+}
+
+// unmatched lists the prefixes with which the name of no alarm begins; empty if there are none.
+func (f *AlarmFilter) unmatched(begun map[string]bool) string {
+	if f == nil {
+		return ""
+	}
+	var parts []string
+	for _, list := range []struct {
+		prop     string
+		prefixes *[]*string
+	}{{"NamePrefixes", f.NamePrefixes}, {"ExceptNamePrefixes", f.ExceptNamePrefixes}} {
+		missing := slices.DeleteFunc(knownTexts(list.prefixes), func(prefix string) bool { return begun[prefix] })
+		if len(missing) > 0 {
+			parts = append(parts, list.prop+" "+quoted(missing))
+		}
+	}
+	return strings.Join(parts, " and ")
+}
+
+// quoted returns the first texts of a list in quotation marks.
+func quoted(texts []string) string {
+	list := make([]string, len(texts))
+	for i, text := range texts {
+		list[i] = strconv.Quote(text)
+	}
+	return listed(list)
 }
 
 func (f *AlarmFilter) matches(name string) bool {
@@ -276,6 +323,7 @@ func (p *EventRuleProps) problems() []string {
 func (l *problems) alarms(namesProp string, names *[]*string, exceptProp string, except *[]*string, tagsProp string, tags *map[string]*[]*string) {
 	l.texts(namesProp, names, "match every alarm")
 	l.texts(exceptProp, except, "exclude no alarm")
+	l.covered(namesProp, names, exceptProp, except)
 	if tags == nil {
 		return
 	}
@@ -283,6 +331,43 @@ func (l *problems) alarms(namesProp string, names *[]*string, exceptProp string,
 		if key == "" || values == nil || len(*values) == 0 || slices.Contains(*values, nil) {
 			l.add("%s must contain at least one value for each key, got none for %q", tagsProp, key)
 		}
+	}
+}
+
+// covered checks that prefixes select alarms that an AlarmTriage investigates, and that the exceptions leave some of them.
+func (l *problems) covered(namesProp string, names *[]*string, exceptProp string, except *[]*string) {
+	for _, prefix := range knownTexts(withoutNil(names)) {
+		if strings.HasPrefix(prefix, config.SelfAlarmPrefix) {
+			l.add("%s must not select self-alarms, which no AlarmTriage investigates, got %q: notify people with SelfAlarmTopic", namesProp, prefix)
+		}
+	}
+	covered := coveredPrefixes(names, except)
+	isOpen := func(prefix string) bool { return covered[prefix] == "" }
+	if len(covered) > 0 && !slices.ContainsFunc(stringsOf(withoutNil(names)), isOpen) {
+		exceptions := slices.Compact(slices.Sorted(maps.Values(covered)))
+		l.add("%s must leave some of the alarms that %s selects, got %s, which excludes all of them: correct one of both", exceptProp, namesProp, quoted(exceptions))
+	}
+}
+
+// coveredPrefixes returns the prefixes of which an exception excludes every alarm, with the exception.
+func coveredPrefixes(names, except *[]*string) map[string]string {
+	covered := map[string]string{}
+	for _, prefix := range knownTexts(withoutNil(names)) {
+		for _, exception := range knownTexts(withoutNil(except)) {
+			if exception != "" && strings.HasPrefix(prefix, exception) {
+				covered[prefix] = exception
+			}
+		}
+	}
+	return covered
+}
+
+// warnOfCovered adds a warning for each prefix of which an exception excludes every alarm.
+func warnOfCovered(c constructs.Construct, method string, names, except *[]*string) {
+	covered := coveredPrefixes(names, except)
+	for _, prefix := range slices.Sorted(maps.Keys(covered)) {
+		warn(c, "unmatched-prefix", "%s got the prefix %q, which selects no alarm, because the exception %q excludes all of them: correct one of both",
+			method, prefix, covered[prefix])
 	}
 }
 
@@ -298,11 +383,11 @@ func (l *problems) texts(prop string, list *[]*string, omitted string) {
 }
 
 // warnOfWildcards adds a warning if prefixes look like patterns. Names of alarms may contain asterisks, but rarely do.
-func (t *AlarmTriage) warnOfWildcards(method string, lists ...*[]*string) {
+func warnOfWildcards(c constructs.Construct, method string, lists ...*[]*string) {
 	for _, list := range lists {
 		for _, prefix := range stringsOf(list) {
 			if strings.HasSuffix(prefix, "*") && !unresolved(prefix) {
-				t.warn("wildcard-prefix", "%s got the prefix %q, which selects names that contain an asterisk there: every prefix matches all "+
+				warn(c, "wildcard-prefix", "%s got the prefix %q, which selects names that contain an asterisk there: every prefix matches all "+
 					"names that begin with it, so omit the asterisk, or acknowledge this warning", method, prefix)
 			}
 		}
@@ -320,12 +405,16 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 	if props == nil {
 		props = &EventRuleProps{}
 	}
-	panicOn(props.problems())
+	l := problems(props.problems())
+	l.places(t, withoutNilResources([]given{{"EventRuleProps.EventBus", props.EventBus, samePlace}}))
+	slices.Sort(l)
+	panicOn(l)
 	if t.Node().TryFindChild(id) != nil {
 		panic(fmt.Sprintf("alarmtriage: AttachEventRule needs an id that is unique within AlarmTriage %s, got %q, which exists: choose another one",
 			t.path, *id))
 	}
-	t.warnOfWildcards("AttachEventRule", props.NamePrefixes, props.ExceptNamePrefixes)
+	warnOfWildcards(t, "AttachEventRule", props.NamePrefixes, props.ExceptNamePrefixes)
+	warnOfCovered(t, "AttachEventRule", props.NamePrefixes, props.ExceptNamePrefixes)
 	t.hasSources = true
 	t.use("EventBus", props.EventBus)
 	states := jsii.Strings("ALARM")
@@ -495,16 +584,18 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 	if props != nil && props.NamePrefixes != nil {
 		var l problems
 		l.texts("AlarmTopicProps.NamePrefixes", props.NamePrefixes, "match every alarm")
+		l.covered("AlarmTopicProps.NamePrefixes", props.NamePrefixes, "", nil)
 		if n := len(*props.NamePrefixes); n > maxFilterValues {
 			l.add("AlarmTopicProps.NamePrefixes must contain at most %d prefixes, which is SNS's limit of a filter policy, got %d", maxFilterValues, n)
 		}
 		panicOn(l)
-		t.warnOfWildcards("AttachTopic", props.NamePrefixes)
+		warnOfWildcards(t, "AttachTopic", props.NamePrefixes)
 		byName := awssns.SubscriptionFilter_StringFilter(&awssns.StringConditions{MatchPrefixes: props.NamePrefixes})
 		subscription = &awssnssubscriptions.LambdaSubscriptionProps{
 			FilterPolicyWithMessageBody: &map[string]awssns.FilterOrPolicy{"AlarmName": awssns.FilterOrPolicy_Filter(byName)},
 		}
 	}
+	t.warnOfPlace(topic)
 	t.use("AttachTopic", topic)
 	t.hasSources = true
 	t.alarmTopics = append(t.alarmTopics, topic)

@@ -285,6 +285,30 @@ func TestNotifyRecovery_AttachesTheOKState(t *testing.T) {
 	template.HasResourceProperties(jsii.String("AWS::Events::Rule"), like("EventPattern", like("detail", like("state", object("value", []string{"ALARM", "OK"})))))
 }
 
+// The app adds the action to one state only, before or after AttachAll, and AttachAll adds the other one.
+func TestAttachAll_CompletesAlarmAction(t *testing.T) {
+	for _, recovery := range []bool{true, false} {
+		stack := newStack()
+		triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = &recovery })
+		newAlarm(stack, "OnlyAlarm").AddAlarmAction(triage.AlarmAction())
+		newAlarm(stack, "OnlyOK").AddOkAction(triage.AlarmAction())
+		triage.AttachAll(stack, nil)
+		triage.AttachAll(stack, nil)
+		newAlarm(stack, "Later").AddAlarmAction(triage.AlarmAction())
+		awscloudwatch.NewCompositeAlarm(stack, jsii.String("Any"), &awscloudwatch.CompositeAlarmProps{
+			AlarmRule: awscloudwatch.AlarmRule_FromString(jsii.String("ALARM(x)"))}).AddAlarmAction(triage.AlarmAction())
+		template := synth(stack)
+		target := []any{object("Fn::GetAtt", []any{"TriageOrchestratorAAEB3CE1", "Arn"})}
+		for _, kind := range []string{"AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"} {
+			template.AllResourcesProperties(jsii.String(kind), like("AlarmActions", target))
+			if recovery {
+				template.AllResourcesProperties(jsii.String(kind), like("OKActions", target))
+			}
+		}
+		assert.Equal(t, []string{"/Test/Triage alarmtriage:attached: alarmtriage: attached to 4 alarms"}, messagesOf(stack))
+	}
+}
+
 func TestAttachEventRule_ExcludesAlarmsByName(t *testing.T) {
 	stack := newStack()
 	triage := newTriage(stack, nil)

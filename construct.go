@@ -38,12 +38,14 @@ type AlarmTriage struct {
 	table                awsdynamodb.ITable
 	reports              awss3.IBucket
 	reportsKey           awskms.IKey             // nil if the bucket has no key, or its key is not known
+	keyProblems          problems                // keys whose use can't be granted
 	dashboard            awscloudwatch.Dashboard // nil without the prop Dashboard
 	selfAlarms           []awscloudwatch.AlarmBase
 	topics               []awssns.ITopic // that it and its self-alarms send to
 	notifyRecovery       bool
 	mayConfirm           bool // the orchestrator may ask CloudWatch about alarms
 	members              config.Members
+	memberSets           memberSets          // empty without the prop Members
 	memberBus            awsevents.IEventBus // nil without the prop Members
 	memberBusName        string
 	reads                AlarmTriageProps // the props that grant the tool its reads
@@ -121,6 +123,8 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t.allowTexts(instructions, runbooks)
 	t.allowAlarmState()
 	t.allowNotifications(p)
+	slices.Sort(t.keyProblems)
+	panicOn(t.keyProblems)
 	t.allowSelfCheck(p)
 	t.allowHandOver()
 
@@ -140,7 +144,9 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 
 	// Checks and tags that need the finished construct tree.
 	t.useProps(p)
-	t.annotateActions(p)
+	annotateActions(t, p, p.ToolDeniedActions, p.ToolAllowedActions)
+	annotateResources(t, p.ToolDeniedResources)
+	t.warnOfMemberRole(p.Members)
 	t.Node().AddValidation(&synthCheck{triage: t})
 	t.addTags(p)
 	return t

@@ -70,37 +70,8 @@ func (t *AlarmTriage) use(as string, resource constructs.IConstruct) {
 
 // useProps declares the dependencies on the resources in props.
 func (t *AlarmTriage) useProps(p *AlarmTriageProps) {
-	t.use("NotificationTopic", p.NotificationTopic)
-	t.use("ChatCardTopic", p.ChatCardTopic)
-	t.use("SelfAlarmTopic", p.SelfAlarmTopic)
-	t.use("CompletionEventBus", p.CompletionEventBus)
-	t.use("OnFailureQueue", p.OnFailureQueue)
-	t.use("InvestigationsTable", p.InvestigationsTable)
-	t.use("ReportsBucket", p.ReportsBucket)
-	if p.ReportsAccessLogs != nil {
-		t.use("ReportsAccessLogs", p.ReportsAccessLogs.Bucket)
-	}
-	if p.InstructionsObject != nil {
-		t.use("InstructionsObject", p.InstructionsObject.Bucket)
-	}
-	if p.Runbooks != nil {
-		t.use("Runbooks", p.Runbooks.Bucket)
-	}
-	t.use("ReportsEncryptionKey", p.ReportsEncryptionKey)
-	t.use("TableEncryptionKey", p.TableEncryptionKey)
-	t.use("TopicEncryptionKey", p.TopicEncryptionKey)
-	t.use("LogsEncryptionKey", p.LogsEncryptionKey)
-	t.use("Vpc", p.Vpc)
-	t.use("PermissionsBoundary", p.PermissionsBoundary)
-	if p.SecurityGroups != nil {
-		for _, group := range *p.SecurityGroups {
-			t.use("SecurityGroups", group)
-		}
-	}
-	if p.ToolLayers != nil {
-		for _, layer := range *p.ToolLayers {
-			t.use("ToolLayers", layer)
-		}
+	for _, given := range givenResources(p) {
+		t.use(given.prop, given.resource)
 	}
 }
 

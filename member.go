@@ -36,7 +36,8 @@ type AlarmTriageMemberProps struct {
 	RoleName *string
 	// External ID that the role requires, as in Members.ExternalId. Default: "alarmtriage-" and CentralAccount.
 	ExternalId *string
-	// Create the role. An account has each role once, so pass false in all Regions of the account but one. Default: true.
+	// Create the role. An account has each role once, so pass false in all Regions of the account but one. A role trusts one
+	// AlarmTriage, so members of another one need another RoleName. Default: true.
 	CreateRole *bool
 
 	// Alarms
@@ -87,6 +88,7 @@ type AlarmTriageMember struct {
 	rule    awsevents.Rule
 	link    awsoam.CfnLink // nil without ObservabilitySinkArn
 	central central
+	triage  *AlarmTriage // nil without Triage
 	path    string
 	account string // empty if it is not known at synth
 	app     *appState
@@ -111,7 +113,7 @@ type central struct {
 func NewAlarmTriageMember(scope constructs.Construct, id *string, props *AlarmTriageMemberProps) *AlarmTriageMember {
 	panicOn(append(validateScope("NewAlarmTriageMember", scope, id), validateMember(scope, props)...))
 	p := props.tool()
-	m := &AlarmTriageMember{app: joinApp(scope), account: accountOf(scope), central: centralOf(scope, props)}
+	m := &AlarmTriageMember{app: joinApp(scope), account: accountOf(scope), central: centralOf(scope, props), triage: props.Triage}
 	constructs.NewConstruct_Override(m, scope, id)
 	m.path = *m.Node().Path()
 	m.app.members = append(m.app.members, m)
@@ -119,7 +121,12 @@ func NewAlarmTriageMember(scope constructs.Construct, id *string, props *AlarmTr
 	if props.CreateRole == nil || *props.CreateRole {
 		m.role = m.newRole(p)
 		grantToolReads(m, m.role, p)
+		annotateActions(m, p, props.ToolDeniedActions, props.ToolAllowedActions) // Triage has warnings about its own
+		annotateResources(m, props.ToolDeniedResources)
+		m.annotateBroker(props)
 	}
+	warnOfWildcards(m, "AlarmTriageMember", props.AlarmNamePrefixes, props.ExceptAlarmNamePrefixes)
+	warnOfCovered(m, "AlarmTriageMember", props.AlarmNamePrefixes, props.ExceptAlarmNamePrefixes)
 	m.rule = m.newRule(props)
 	if props.ObservabilitySinkArn != nil {
 		m.link = awsoam.NewCfnLink(m, jsii.String("Link"), &awsoam.CfnLinkProps{
@@ -271,6 +278,8 @@ func validateMember(scope constructs.Construct, p *AlarmTriageMemberProps) []str
 	l.alarms("AlarmNamePrefixes", p.AlarmNamePrefixes, "ExceptAlarmNamePrefixes", p.ExceptAlarmNamePrefixes, "AlarmTags", p.AlarmTags)
 	l.permissions(p.tool())
 	l.deniedResources(p.ToolDeniedResources)
+	l.partition(scope, "ToolDeniedResources", p.ToolDeniedResources)
+	l.places(scope, boundary(p.PermissionsBoundary))
 	slices.Sort(l)
 	return l
 }
@@ -371,7 +380,7 @@ func (t *AlarmTriage) differencesOf(m *AlarmTriageMember) (differences []string)
 		{"RoleName", want.role, m.central.role}, {"ExternalId", want.externalID, m.central.externalID},
 		{"ToolRoleName", want.toolRole, m.central.toolRole},
 	} {
-		if pair.want != pair.got && !unresolved(pair.want) && !unresolved(pair.got) {
+		if differ(pair.want, pair.got) {
 			add("its %s is %q, and the AlarmTriage's is %q: pass Triage, or the same value to both", pair.prop, pair.got, pair.want)
 		}
 	}
@@ -390,16 +399,66 @@ func knownBus(arn string) string {
 	return rest
 }
 
-// sameRole returns the members of the app that create the same role in the same account.
+// sameRole returns the members of the app that have the same role in the same account, although they can't share it.
 func (m *AlarmTriageMember) sameRole() (problems []string) {
 	for _, other := range m.app.members {
 		if other == m {
 			return problems // the later one reports
 		}
-		if m.role != nil && other.role != nil && m.account != "" && m.account == other.account && m.central.role == other.central.role {
-			problems = append(problems, fmt.Sprintf("alarmtriage: AlarmTriageMember %s creates the role %s in account %s, and so does AlarmTriageMember %s, "+
-				"but an account has each role once, in whatever Region: pass CreateRole false to one of them", m.path, m.central.role, m.account, other.path))
+		if m.account == "" || m.account != other.account || m.central.role != other.central.role {
+			continue
+		}
+		if problem := m.sharedRole(other); problem != "" {
+			problems = append(problems, "alarmtriage: "+problem)
 		}
 	}
 	return problems
 }
+
+// sharedRole returns why this member and another one can't have the same role, or an empty string if they can.
+func (m *AlarmTriageMember) sharedRole(other *AlarmTriageMember) string {
+	creator, user := m, other
+	if m.role == nil {
+		creator, user = other, m
+	}
+	trusts, requires := creator.central, user.central
+	otherTool := differ(trusts.account, requires.account) || differ(trusts.toolRole, requires.toolRole)
+	otherID := differ(trusts.externalID, requires.externalID)
+	switch {
+	case creator.role == nil: // another app creates it
+		return ""
+	case user.role != nil:
+		problem := fmt.Sprintf("AlarmTriageMember %s creates the role %s in account %s, and so does AlarmTriageMember %s, but an account has each "+
+			"role once, in whatever Region", m.path, m.central.role, m.account, other.path)
+		if otherTool {
+			return fmt.Sprintf("%s, and a role trusts one tool only. The first one trusts %s, and the second one %s: set another %s", problem,
+				m.central.tool(), other.central.tool(), m.roleProp())
+		}
+		if otherID {
+			problem += ", with one ExternalId"
+		}
+		return problem + ": pass CreateRole false to one of them"
+	case otherTool:
+		return fmt.Sprintf("AlarmTriageMember %s can't use the role %s in account %s, because AlarmTriageMember %s creates it, and it trusts %s, not "+
+			"%s: set another %s, and create that role in one Region", user.path, m.central.role, m.account, creator.path, trusts.tool(),
+			requires.tool(), user.roleProp())
+	case otherID:
+		return fmt.Sprintf("AlarmTriageMember %s can't use the role %s in account %s, because AlarmTriageMember %s creates it with the ExternalId %q, "+
+			"not %q: set the same one", user.path, m.central.role, m.account, creator.path, trusts.externalID, requires.externalID)
+	}
+	return ""
+}
+
+// roleProp describes the props that name the member's role.
+func (m *AlarmTriageMember) roleProp() string {
+	if m.triage != nil {
+		return "Members.RoleName of AlarmTriage " + m.triage.path
+	}
+	return "RoleName, which is also Members.RoleName of its AlarmTriage"
+}
+
+// tool describes the role of the AlarmTriage's tool.
+func (c central) tool() string { return fmt.Sprintf("%s of account %s", c.toolRole, c.account) }
+
+// differ reports whether two texts differ. Texts that are not known at synth do not.
+func differ(a, b string) bool { return a != b && !unresolved(a) && !unresolved(b) }

@@ -31,7 +31,8 @@ type Members struct {
 	// Only accounts in these parts of the organization. Each is a path such as `o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*`; a path
 	// that ends with a slash does not include the organizational units below it. At most 10. Default: the whole organization.
 	OrganizationPaths *[]*string
-	// Name of the role in each member account, without a path. Default: "alarmtriage-member".
+	// Name of the role in each member account, without a path. A role trusts one AlarmTriage, so AlarmTriages with the same
+	// members need different names. Default: "alarmtriage-member".
 	RoleName *string
 	// External ID that the role requires. 2 to 200 letters, digits, and characters of `+=,.@:/_-`. Default: "alarmtriage-" and the
 	// ID of AlarmTriage's account.
@@ -299,6 +300,44 @@ func (t *AlarmTriage) receiveMemberAlarms(p *AlarmTriageProps) {
 	bus.AddToResourcePolicy(awsiam.NewPolicyStatement(statement))
 	t.AttachEventRule(jsii.String("MemberAlarms"), &EventRuleProps{EventBus: bus, Accounts: p.Members.Accounts})
 	t.memberBus = bus
+}
+
+// warnOfMemberRole adds a warning for each other AlarmTriage of the app with the same role in the same members: a role trusts the
+// tool of one of them.
+func (t *AlarmTriage) warnOfMemberRole(m *Members) {
+	if m == nil {
+		return
+	}
+	t.memberSets = membersOf(m)
+	for _, other := range t.app.triages {
+		if other != t && t.members.Role == other.members.Role && !unresolved(t.members.Role) && t.memberSets.overlap(other.memberSets) {
+			t.warn("member-role", "it has the same Members.RoleName %q as AlarmTriage %s, and members in common, but the role of a member trusts one "+
+				"tool only, so one AlarmTriage can't read these members: set another Members.RoleName", t.members.Role, other.path)
+		}
+	}
+}
+
+// memberSets are the members of an AlarmTriage: accounts, or an organization and the parts of it.
+type memberSets struct {
+	accounts, paths []string
+	organization    string
+}
+
+func membersOf(m *Members) memberSets {
+	return memberSets{accounts: knownTexts(m.Accounts), paths: knownTexts(m.OrganizationPaths), organization: deref(m.OrganizationId)}
+}
+
+// overlap reports whether two AlarmTriages have members in common, as far as the texts tell.
+func (s memberSets) overlap(other memberSets) bool {
+	if s.organization != "" {
+		return s.organization == other.organization && (s.paths == nil || other.paths == nil || intersect(s.paths, other.paths))
+	}
+	return intersect(s.accounts, other.accounts)
+}
+
+// intersect reports whether two lists have a text in common.
+func intersect(a, b []string) bool {
+	return slices.ContainsFunc(a, func(text string) bool { return slices.Contains(b, text) })
 }
 
 // MemberEventBus returns the bus that receives the alarm events of member accounts, or nil without the prop Members.

@@ -575,6 +575,88 @@ func TestSynth_ComparesMembersWithTheTriageOfTheirApp(t *testing.T) {
 	assert.Equal(t, len(want), strings.Count(message, "does not fit"), message)
 }
 
+func TestMember_WarnsOfActionsWithoutEffect(t *testing.T) {
+	yes, no := jsii.Bool(true), jsii.Bool(false)
+	const typo = `/Member/Member alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "logs:FilterLogEvent", which denies nothing: IAM has no such action, ` +
+		"but logs:FilterLogEvents; correct it, or acknowledge this warning if the action is new"
+	for _, tt := range []struct {
+		name   string
+		triage func(p *alarmtriage.AlarmTriageProps) // nil: the AlarmTriage is in another app
+		member func(p *alarmtriage.AlarmTriageMemberProps)
+		want   []string
+	}{
+		{"a member of another app", nil, func(p *alarmtriage.AlarmTriageMemberProps) {
+			p.ToolDeniedActions, p.ToolAllowedActions = jsii.Strings("logs:FilterLogEvent"), jsii.Strings("iam:PassRole", "s3:GetObject")
+			p.ToolAllowPersonalData = yes
+		}, []string{
+			`/Member/Member alarmtriage:denied-action: alarmtriage: ToolAllowedActions contains "s3:GetObject", which has no effect, because a built-in deny overrides it (docs/permissions.md): remove it`,
+			typo,
+			`/Member/Member alarmtriage:write-action: alarmtriage: ToolAllowedActions contains "iam:PassRole", with which the model's code can change resources (iam:PassRole): the model reads texts that attackers may have written. Allow single reads instead, or acknowledge this warning`,
+		}},
+		{"without a role", nil, func(p *alarmtriage.AlarmTriageMemberProps) {
+			p.CreateRole, p.ToolDeniedActions = no, jsii.Strings("logs:FilterLogEvent")
+		}, nil},
+		{"a mistake of its own", func(*alarmtriage.AlarmTriageProps) {}, func(p *alarmtriage.AlarmTriageMemberProps) {
+			p.ToolDeniedActions = jsii.Strings("logs:FilterLogEvent")
+		}, []string{typo}},
+		{"a mistake of Triage", func(p *alarmtriage.AlarmTriageProps) {
+			p.ToolDeniedActions, p.ToolAllowedActions = jsii.Strings("logs:FilterLogEvent"), jsii.Strings("sqs:PurgeQueue")
+		}, nil, nil},
+		{"more than Triage", func(p *alarmtriage.AlarmTriageProps) {
+			p.ToolAllowedActions, p.ToolAllowSourceCode = jsii.Strings("athena:Get*"), yes
+		}, func(p *alarmtriage.AlarmTriageMemberProps) {
+			p.ToolAllowedActions = jsii.Strings("athena:GetDatabase", "codeartifact:ReadFromRepository")
+			p.ToolAllowPersonalData, p.ToolAllowSourceCode, p.ToolAllowBilledReads = yes, yes, no
+		}, []string{
+			`/Member/Member alarmtriage:not-forwarded: alarmtriage: ToolAllowPersonalData is true, and that of AlarmTriage Central/Triage is not, so its broker refuses these reads: set it in both`,
+			`/Member/Member alarmtriage:not-forwarded: alarmtriage: ToolAllowedActions contains "codeartifact:ReadFromRepository", and those of AlarmTriage Central/Triage do not contain codeartifact:ReadFromRepository: its broker only forwards such requests if they are reads of AWS's policy ReadOnlyAccess. Allow the same actions in both`,
+		}},
+		{"more than Triage, with a wildcard", func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowedActions = jsii.Strings("athena:GetDatabase") },
+			func(p *alarmtriage.AlarmTriageMemberProps) {
+				p.ToolAllowedActions = jsii.Strings("athena:GetDataCatalog*", "athena:GetDatab*")
+			}, []string{
+				`/Member/Member alarmtriage:not-forwarded: alarmtriage: ToolAllowedActions contains "athena:GetDataCatalog*", and those of AlarmTriage Central/Triage do not contain athena:GetDataCatalog: its broker only forwards such requests if they are reads of AWS's policy ReadOnlyAccess. Allow the same actions in both`}},
+		{"as Triage", func(p *alarmtriage.AlarmTriageProps) {
+			p.ToolAllowedActions, p.ToolAllowPersonalData = jsii.Strings("athena:GetDatabase"), yes
+		}, nil, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			app := newTestApp()
+			stack := stackOf(app, "Member", memberAccount, "eu-west-1")
+			newMember(stack, func(p *alarmtriage.AlarmTriageMemberProps) {
+				if tt.triage != nil {
+					p.CentralAccount, p.Triage = nil, newTriage(stackOf(app, "Central", centralAccount, "eu-west-1"), func(p *alarmtriage.AlarmTriageProps) {
+						p.Members = membersOf(memberAccount)
+						tt.triage(p)
+					})
+				}
+				if tt.member != nil {
+					tt.member(p)
+				}
+			})
+			assert.ElementsMatch(t, tt.want, messagesOf(stack))
+		})
+	}
+}
+
+func TestMember_ChecksItsPrefixes(t *testing.T) {
+	assert.Equal(t, `alarmtriage: ExceptAlarmNamePrefixes must leave some of the alarms that AlarmNamePrefixes selects, got "prod-", which excludes all of them: correct one of both`,
+		panicOf(t, func() {
+			newMember(newMemberStack(), func(p *alarmtriage.AlarmTriageMemberProps) {
+				p.AlarmNamePrefixes, p.ExceptAlarmNamePrefixes = jsii.Strings("prod-*"), jsii.Strings("prod-")
+			})
+		}))
+	stack := newMemberStack()
+	newMember(stack, func(p *alarmtriage.AlarmTriageMemberProps) {
+		p.AlarmNamePrefixes, p.ExceptAlarmNamePrefixes = jsii.Strings("prod-*", "shop-a"), jsii.Strings("shop-")
+	})
+	assert.Equal(t, []string{
+		`/Test/Member alarmtriage:unmatched-prefix: alarmtriage: AlarmTriageMember got the prefix "shop-a", which selects no alarm, because the exception "shop-" excludes all of them: correct one of both`,
+		`/Test/Member alarmtriage:wildcard-prefix: alarmtriage: AlarmTriageMember got the prefix "prod-*", which selects names that contain an asterisk there: every prefix matches all ` +
+			"names that begin with it, so omit the asterisk, or acknowledge this warning",
+	}, messagesOf(stack))
+}
+
 // A member of two AlarmTriages of one account fits one of them.
 func TestSynth_MemberFitsOneOfSeveralTriages(t *testing.T) {
 	app := newTestApp()
@@ -594,6 +676,141 @@ func TestSynth_RejectsTheSameRoleTwice(t *testing.T) {
 	assert.Contains(t, message, "alarmtriage: AlarmTriageMember Virginia/Member creates the role alarmtriage-member in account 444455556666, and so does "+
 		"AlarmTriageMember Ireland/Member, but an account has each role once, in whatever Region: pass CreateRole false to one of them")
 	assert.Equal(t, 1, strings.Count(message, "creates the role"))
+}
+
+// A role trusts one tool, so the members of two AlarmTriages need two roles in an account, whoever creates them.
+func TestSynth_RejectsARoleThatTrustsAnotherTool(t *testing.T) {
+	no := jsii.Bool(false)
+	const cannotUse = "AlarmTriageMember Virginia/Member can't use the role alarmtriage-member in account 444455556666, because AlarmTriageMember Ireland/Member creates it"
+	virginia := func(p *alarmtriage.AlarmTriageMemberProps) {
+		p.ToolRoleName = jsii.String("alarmtriage-tool-role-virginia")
+	}
+	for _, tt := range []struct {
+		name            string
+		ireland, second *bool // CreateRole
+		change          func(p *alarmtriage.AlarmTriageMemberProps)
+		want            string // empty: the synth passes
+	}{
+		{"both create it", nil, nil, virginia,
+			"AlarmTriageMember Virginia/Member creates the role alarmtriage-member in account 444455556666, and so does AlarmTriageMember Ireland/Member, " +
+				"but an account has each role once, in whatever Region, and a role trusts one tool only. The first one trusts alarmtriage-tool-role-virginia " +
+				"of account 111122223333, and the second one alarmtriage-tool-role of account 111122223333: set another RoleName, which is also Members.RoleName of its AlarmTriage"},
+		{"the second one does not create it", nil, no, virginia,
+			cannotUse + ", and it trusts alarmtriage-tool-role of account 111122223333, not alarmtriage-tool-role-virginia of account 111122223333: " +
+				"set another RoleName, which is also Members.RoleName of its AlarmTriage, and create that role in one Region"},
+		{"the first one does not create it", no, nil, virginia,
+			"AlarmTriageMember Ireland/Member can't use the role alarmtriage-member in account 444455556666, because AlarmTriageMember Virginia/Member creates it, " +
+				"and it trusts alarmtriage-tool-role-virginia of account 111122223333, not alarmtriage-tool-role of account 111122223333"},
+		{"another account", nil, no, func(p *alarmtriage.AlarmTriageMemberProps) { p.CentralAccount = jsii.String("222233334444") },
+			cannotUse + ", and it trusts alarmtriage-tool-role of account 111122223333, not alarmtriage-tool-role of account 222233334444"},
+		{"another external ID", nil, no, func(p *alarmtriage.AlarmTriageMemberProps) { p.ExternalId = jsii.String("virginia") },
+			cannotUse + ` with the ExternalId "alarmtriage-111122223333", not "virginia": set the same one`},
+		{"both create it, with another external ID", nil, nil, func(p *alarmtriage.AlarmTriageMemberProps) { p.ExternalId = jsii.String("virginia") },
+			"AlarmTriageMember Virginia/Member creates the role alarmtriage-member in account 444455556666, and so does AlarmTriageMember Ireland/Member, " +
+				"but an account has each role once, in whatever Region, with one ExternalId: pass CreateRole false to one of them"},
+		{"the same trust", nil, no, nil, ""},
+		{"another role", nil, nil, func(p *alarmtriage.AlarmTriageMemberProps) {
+			p.ToolRoleName, p.RoleName = jsii.String("alarmtriage-tool-role-virginia"), jsii.String("alarmtriage-member-virginia")
+		}, ""},
+		{"no member creates it", no, no, virginia, ""},
+		{"a name that is not known at synth", nil, no, func(p *alarmtriage.AlarmTriageMemberProps) {
+			p.ToolRoleName = awscdk.Token_AsString(map[string]any{"Ref": "ToolRole"}, nil)
+		}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			app := newTestApp()
+			newMember(stackOf(app, "Ireland", memberAccount, "eu-west-1"), func(p *alarmtriage.AlarmTriageMemberProps) { p.CreateRole = tt.ireland })
+			newMember(stackOf(app, "Virginia", memberAccount, "us-east-1"), func(p *alarmtriage.AlarmTriageMemberProps) {
+				if p.CreateRole = tt.second; tt.change != nil {
+					tt.change(p)
+				}
+			})
+			if tt.want == "" {
+				assert.NotPanics(t, func() { app.Synth(nil) })
+				return
+			}
+			message := panicOf(t, func() { app.Synth(nil) })
+			assert.Contains(t, message, "alarmtriage: "+tt.want)
+			assert.Equal(t, 1, strings.Count(message, "alarmtriage: "), message)
+		})
+	}
+}
+
+// The members pass Triage, so the role's name is a prop of the AlarmTriage.
+func TestSynth_RejectsARoleForTwoTriages(t *testing.T) {
+	build := func(name, createRole bool) awscdk.App {
+		app := newTestApp()
+		for _, region := range []string{"eu-west-1", "us-east-1"} {
+			triage := triageNamed(stackOf(app, "Central-"+region, centralAccount, region), "Triage", func(p *alarmtriage.AlarmTriageProps) {
+				p.Members, p.ResourceSuffix = membersOf(memberAccount), jsii.String(region)
+				if name {
+					p.Members.RoleName = jsii.String("alarmtriage-member-" + region)
+				}
+			})
+			create := createRole || region == "eu-west-1"
+			alarmtriage.NewAlarmTriageMember(stackOf(app, "Member-"+region, memberAccount, region), jsii.String("Member"),
+				&alarmtriage.AlarmTriageMemberProps{Triage: triage, CreateRole: &create})
+		}
+		return app
+	}
+	for _, createRole := range []bool{true, false} {
+		message := panicOf(t, func() { build(false, createRole).Synth(nil) })
+		assert.Contains(t, message, "trust")
+		assert.Contains(t, message, "et another Members.RoleName of AlarmTriage Central-us-east-1/Triage")
+	}
+	assert.NotPanics(t, func() { build(true, true).Synth(nil) })
+}
+
+// The stacks of the members may be in another app, so this is a warning. A user may have changed the trust policy.
+func TestSynth_WarnsOfTwoTriagesWithOneMemberRole(t *testing.T) {
+	list := func(accounts ...string) alarmtriage.Members {
+		return alarmtriage.Members{Accounts: jsii.Strings(accounts...)}
+	}
+	organization := func(id string, paths ...string) alarmtriage.Members {
+		m := alarmtriage.Members{OrganizationId: jsii.String(id)}
+		if paths != nil {
+			m.OrganizationPaths = jsii.Strings(paths...)
+		}
+		return m
+	}
+	named := func(m alarmtriage.Members, name string) alarmtriage.Members {
+		m.RoleName = jsii.String(name)
+		return m
+	}
+	const prod, dev = "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*", "o-a1b2c3d4e5/r-ab12/ou-ab12-22222222/*"
+	for _, tt := range []struct {
+		name          string
+		first, second alarmtriage.Members
+		want          bool
+	}{
+		{"the same account", list("222233334444", memberAccount), list(memberAccount, "333344445555"), true},
+		{"other accounts", list("222233334444"), list(memberAccount), false},
+		{"another role", list(memberAccount), named(list(memberAccount), "alarmtriage-member-us"), false},
+		{"the same organization", organization("o-a1b2c3d4e5"), organization("o-a1b2c3d4e5"), true},
+		{"another organization", organization("o-a1b2c3d4e5"), organization("o-b1b2c3d4e5"), false},
+		{"a part of the organization", organization("o-a1b2c3d4e5"), organization("o-a1b2c3d4e5", dev), true},
+		{"the same part", organization("o-a1b2c3d4e5", prod, dev), organization("o-a1b2c3d4e5", dev), true},
+		{"other parts", organization("o-a1b2c3d4e5", prod), organization("o-a1b2c3d4e5", dev), false},
+		{"an account and an organization", list(memberAccount), organization("o-a1b2c3d4e5"), false}, // it is not known
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			app := newTestApp()
+			create := func(region string, members alarmtriage.Members) awscdk.Stack {
+				stack := stackOf(app, region, centralAccount, region)
+				triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.Members, p.ResourceSuffix = &members, jsii.String(region) })
+				return stack
+			}
+			create("eu-west-1", tt.first)
+			got := messagesOf(create("us-east-1", tt.second))
+			if !tt.want {
+				assert.Empty(t, got)
+				return
+			}
+			assert.Equal(t, []string{"/us-east-1/Triage alarmtriage:member-role: alarmtriage: it has the same Members.RoleName \"alarmtriage-member\" as AlarmTriage " +
+				"eu-west-1/Triage, and members in common, but the role of a member trusts one tool only, so one AlarmTriage can't read these members: set another " +
+				"Members.RoleName"}, got)
+		})
+	}
 }
 
 func TestNames_TwoTriagesWithMembersNeedDifferentNames(t *testing.T) {

@@ -16,8 +16,10 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -126,6 +128,33 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			newAlarm(stack, "dev-latency")
 			newAlarm(stack, "prod-errors")
 		}, []string{"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm; 2 excluded (2 by the filter)"}},
+		{"prefixes that match nothing", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", nil).AttachAll(stack, &alarmtriage.AlarmFilter{
+				NamePrefixes: jsii.Strings("prod-", "porduction-", "test-"), ExceptNamePrefixes: jsii.Strings("prod-canary", "staging-")})
+			newAlarm(stack, "prod-errors")
+			newAlarm(stack, "prod-canary-errors")
+			newAlarm(stack, "other")
+		}, []string{
+			"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm; 2 excluded (2 by the filter)",
+			`/Test/Triage alarmtriage:unmatched-prefix: alarmtriage: the filter of AttachAll over Test has NamePrefixes "porduction-", "test-" and ExceptNamePrefixes "staging-", with which the name of no alarm begins. It compares prefixes with the name of an alarm, or with the id of its construct if it has no name: correct or remove them`}},
+		{"prefixes, and alarms in a Stage", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", nil).AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("prod-", "staging-")})
+			newAlarm(stack, "prod-errors")
+			newAlarm(stackIn(awscdk.NewStage(stack, jsii.String("Staging"), nil), "Shop", "eu-west-1"), "staging-errors")
+		}, []string{
+			"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm",
+			"/Test/Triage alarmtriage:stage: alarmtriage: AttachAll over Test does not attach the alarms of Stage Test/Staging (1 alarm), because CDK does not apply aspects across Stage boundaries: add an AlarmTriage to each Stage, and pass the Stage to its AttachAll"}},
+		{"a prefix that an exception covers", func(stack awscdk.Stack) {
+			triage := triageNamed(stack, "Triage", nil)
+			triage.AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{
+				NamePrefixes: jsii.Strings("prod-a", "shop-"), ExceptNamePrefixes: jsii.Strings("prod-", "shop-test-")})
+			triage.AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("prod-a", "shop-"), ExceptNamePrefixes: jsii.Strings("prod-")})
+			newAlarm(stack, "prod-a")
+			newAlarm(stack, "shop-errors")
+		}, []string{
+			"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm; 1 excluded (1 by the filter)",
+			`/Test/Triage alarmtriage:unmatched-prefix: alarmtriage: AttachAll got the prefix "prod-a", which selects no alarm, because the exception "prod-" excludes all of them: correct one of both`,
+			`/Test/Triage alarmtriage:unmatched-prefix: alarmtriage: AttachEventRule got the prefix "prod-a", which selects no alarm, because the exception "prod-" excludes all of them: correct one of both`}},
 		{"alarms in a Stage", func(stack awscdk.Stack) {
 			triageNamed(stack, "Triage", nil).AttachAll(stack.Node().Root(), nil)
 			newAlarm(stack, "Pipeline")
@@ -152,6 +181,17 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			newAlarm(stack, "One").AddOkAction(triageNamed(stack, "Triage", nil).AlarmAction())
 		}, []string{
 			"/Test/Triage alarmtriage:no-alarm-action: alarmtriage: AlarmAction was added to 1 alarm, but not as an alarm action, so they never start an investigation: Test/One. Use AddAlarmAction or AttachAlarms"}},
+		{"AlarmAction without an OK action", func(stack awscdk.Stack) {
+			triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
+			newAlarm(stack, "One").AddAlarmAction(triage.AlarmAction())
+			newAlarm(stack, "OnlyOK").AddOkAction(triage.AlarmAction())
+			both := newAlarm(stack, "Both")
+			both.AddAlarmAction(triage.AlarmAction())
+			both.AddOkAction(triage.AlarmAction())
+			triage.AttachAlarms(newAlarm(stack, "Attached"))
+		}, []string{
+			"/Test/Triage alarmtriage:no-alarm-action: alarmtriage: AlarmAction was added to 1 alarm, but not as an alarm action, so they never start an investigation: Test/OnlyOK. Use AddAlarmAction or AttachAlarms",
+			"/Test/Triage alarmtriage:no-ok-action: alarmtriage: NotifyRecovery has no effect for 1 alarm, because AlarmAction was only added as an alarm action: Test/One. Use AttachAlarms or AttachAll, which also add the OK action, or AddOkAction"}},
 		{"alarms on AlarmTriage, by AttachAlarms", func(stack awscdk.Stack) {
 			queue := awssqs.NewQueue(stack, jsii.String("Failed"), nil)
 			triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.OnFailureQueue = queue })
@@ -225,6 +265,17 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 		{"allowed actions that write", tool(nil, []string{"ec2:TerminateInstances", "sqs:*"}, nil), []string{
 			`/Test/Triage alarmtriage:write-action: alarmtriage: ToolAllowedActions contains "ec2:TerminateInstances", with which the model's code can change resources (ec2:TerminateInstances): the model reads texts that attackers may have written. Allow single reads instead, or acknowledge this warning`,
 			`/Test/Triage alarmtriage:write-action: alarmtriage: ToolAllowedActions contains "sqs:*", with which the model's code can change resources (sqs:AddPermission, sqs:CancelMessageMoveTask, sqs:ChangeMessageVisibility, sqs:CreateQueue, sqs:DeleteMessage, and 8 more): the model reads texts that attackers may have written. Allow single reads instead, or acknowledge this warning`}},
+		{"denied resources that do not exist", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
+				p.ToolDeniedResources = jsii.Strings("arn:aws:log:*:*:log-group:/shop*", "arn:aws:logs:eu-west-1:111122223333:loggroup:/shop",
+					"arn:aws:s3:eu-west-1:111122223333:vault", "arn:aws:s3:::vault/*", "arn:aws:s3:::vault", "arn:*:logs:*:*:log-group:/shop:*", "arn:aws:dynamodb:*:*:table",
+					"arn:aws:nonsense:*:*:x", *awscdk.Token_AsString(map[string]any{"Ref": "Arn"}, nil))
+			}).AttachEventRule(jsii.String("All"), nil)
+		}, []string{
+			`/Test/Triage alarmtriage:unknown-resource: alarmtriage: ToolDeniedResources contains "arn:aws:log:*:*:log-group:/shop*", which denies nothing: IAM has no such resource, but arn:aws:logs:*:*:log-group:/shop*; correct it, or acknowledge this warning if the resource is new`,
+			`/Test/Triage alarmtriage:unknown-resource: alarmtriage: ToolDeniedResources contains "arn:aws:logs:eu-west-1:111122223333:loggroup:/shop", which denies nothing: IAM has no such resource, but arn:aws:logs:*:*:log-group:*; correct it, or acknowledge this warning if the resource is new`,
+			`/Test/Triage alarmtriage:unknown-resource: alarmtriage: ToolDeniedResources contains "arn:aws:nonsense:*:*:x", which denies nothing: IAM has no such resource; correct it, or acknowledge this warning if the resource is new`,
+			`/Test/Triage alarmtriage:unknown-resource: alarmtriage: ToolDeniedResources contains "arn:aws:s3:eu-west-1:111122223333:vault", which denies nothing: IAM has no such resource, but arn:aws:s3:::*; correct it, or acknowledge this warning if the resource is new`}},
 		{"an imported key for logs", func(stack awscdk.Stack) {
 			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
 				p.LogsEncryptionKey = awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:eu-west-1:111122223333:key/abc"))
@@ -378,6 +429,33 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 		{"a service in upper case", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.ToolDeniedActions = jsii.Strings("CloudTrail:LookupEvents")
 		}), `alarmtriage: ToolDeniedActions must contain IAM actions whose service is in lower case, such as "cloudtrail:LookupEvents", got "CloudTrail:LookupEvents"`},
+		{"a wildcard that CDK rejects", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.ToolDeniedActions = jsii.Strings("logs:FilterLogEvent?")
+		}), `alarmtriage: ToolDeniedActions must contain IAM actions whose only wildcard is *, because CDK rejects the wildcard ?, got "logs:FilterLogEvent?"`},
+		{"a rule that matches nothing", func(app awscdk.App) {
+			triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{
+				NamePrefixes: jsii.Strings("prod-a", "prod-b", "prod-a", "test-"), ExceptNamePrefixes: jsii.Strings("dev-", "prod-", "test-")})
+		}, `alarmtriage: EventRuleProps.ExceptNamePrefixes must leave some of the alarms that EventRuleProps.NamePrefixes selects, got "prod-", "test-", which excludes all of them: correct one of both`},
+		{"a filter that matches nothing", func(app awscdk.App) {
+			triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).AttachAll(app, &alarmtriage.AlarmFilter{
+				NamePrefixes: jsii.Strings("prod-"), ExceptNamePrefixes: jsii.Strings("prod-")})
+		}, `alarmtriage: AlarmFilter.ExceptNamePrefixes must leave some of the alarms that AlarmFilter.NamePrefixes selects, got "prod-", which excludes all of them: correct one of both`},
+		{"a rule for self-alarms", func(app awscdk.App) {
+			triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).AttachEventRule(jsii.String("Rule"), &alarmtriage.EventRuleProps{
+				NamePrefixes: jsii.Strings("alarmtriage-self-")})
+		}, `alarmtriage: EventRuleProps.NamePrefixes must not select self-alarms, which no AlarmTriage investigates, got "alarmtriage-self-": notify people with SelfAlarmTopic`},
+		{"a topic for self-alarms", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			triageNamed(stack, "Triage", nil).AttachTopic(awssns.NewTopic(stack, jsii.String("Alarms"), nil), &alarmtriage.AlarmTopicProps{
+				NamePrefixes: jsii.Strings("alarmtriage-self-shop", "prod-")})
+		}, `alarmtriage: AlarmTopicProps.NamePrefixes must not select self-alarms, which no AlarmTriage investigates, got "alarmtriage-self-shop": notify people with SelfAlarmTopic`},
+		{"denied resources that can't exist", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.ToolDeniedResources = jsii.Strings("arn:aws:logs:eu-west-1:11112222333:log-group:/a", "arn:aws:logs:eu-west1:111122223333:log-group:/b", "arn:aws-cn:s3:::b",
+				"arn:aws:logs:*:1111222233334*:log-group:/c", "arn:aws*:logs:eu-*:1111*:log-group:/d", "arn:aws:logs:*:????????????:log-group:/e")
+		}), `alarmtriage: ToolDeniedResources must contain ARNs of the stack's partition aws, got "aws-cn" in "arn:aws-cn:s3:::b"
+alarmtriage: ToolDeniedResources must contain ARNs with Regions such as "eu-west-1", got "eu-west1" in "arn:aws:logs:eu-west1:111122223333:log-group:/b"
+alarmtriage: ToolDeniedResources must contain ARNs with account IDs of 12 digits, got "11112222333" in "arn:aws:logs:eu-west-1:11112222333:log-group:/a"
+alarmtriage: ToolDeniedResources must contain ARNs with account IDs of 12 digits, got "1111222233334*" in "arn:aws:logs:*:1111222233334*:log-group:/c"`},
 		{"infinite tokens", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.MaxTokens = jsii.Number(math.Inf(1)) }),
 			"alarmtriage: MaxTokens must be a whole number of at least 10000, got +Inf"},
 		{"numbers that are none", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
@@ -420,6 +498,114 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 				return
 			}
 			assert.Contains(t, message, tt.want)
+		})
+	}
+}
+
+// CDK ignores grants of an alias that it imports by name.
+func TestKeys_RejectAnAliasThatIsImportedByName(t *testing.T) {
+	problem := func(prop string) string {
+		return "alarmtriage: " + prop + " must be a key whose use can be granted, got the alias Test/Alias, which CDK imports by name: pass the key by its ARN " +
+			"(awskms.Key_FromKeyArn), or set the feature flag @aws-cdk/aws-kms:applyImportedAliasPermissionsToPrincipal"
+	}
+	bucket := func(stack awscdk.Stack, key awskms.IKey) awss3.IBucket {
+		return awss3.Bucket_FromBucketAttributes(stack, jsii.String("Bucket"), &awss3.BucketAttributes{BucketName: jsii.String("given"), EncryptionKey: key})
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey)
+		want   []string // props
+	}{
+		{"topics", func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) { p.TopicEncryptionKey = key }, []string{"TopicEncryptionKey"}},
+		{"reports and table", func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.ReportsEncryptionKey, p.TableEncryptionKey = key, key
+		}, []string{"ReportsEncryptionKey", "TableEncryptionKey"}},
+		{"a topic of the app", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.NotificationTopic = awssns.NewTopic(stack, jsii.String("Encrypted"), &awssns.TopicProps{MasterKey: key})
+		}, []string{"the key of NotificationTopic"}},
+		{"a bucket of reports", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.ReportsBucket = bucket(stack, key)
+		},
+			[]string{"the key of ReportsBucket"}},
+		{"runbooks", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.Runbooks = &alarmtriage.Runbooks{Bucket: bucket(stack, key)}
+		}, []string{"the key of Runbooks"}},
+		{"instructions", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: bucket(stack, key), Key: jsii.String("a.md")}
+		}, []string{"the key of InstructionsObject"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			create := func(stack awscdk.Stack, key awskms.IKey) func() {
+				return func() { newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { tt.change(stack, p, key) }) }
+			}
+			byName := func(stack awscdk.Stack) awskms.IKey {
+				return awskms.Alias_FromAliasName(stack, jsii.String("Alias"), jsii.String("alias/given"))
+			}
+			var want []string
+			for _, prop := range tt.want {
+				want = append(want, problem(prop))
+			}
+			stack := newStack()
+			assert.Equal(t, strings.Join(want, "\n"), panicOf(t, create(stack, byName(stack))))
+
+			stack = newStack()
+			stack.Node().SetContext(jsii.String("@aws-cdk/aws-kms:applyImportedAliasPermissionsToPrincipal"), true)
+			assert.NotPanics(t, create(stack, byName(stack)), "with the flag")
+			stack = newStack()
+			assert.NotPanics(t, create(stack, awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:eu-west-1:111122223333:key/abc"))), "by its ARN")
+			stack = newStack()
+			assert.NotPanics(t, create(stack, awskms.NewAlias(stack, jsii.String("Alias"), &awskms.AliasProps{
+				AliasName: jsii.String("alias/given"), TargetKey: awskms.NewKey(stack, jsii.String("Key"), nil)})), "an alias of the app")
+			stack = newStack()
+			awsiam.Role_CustomizeRoles(stack, &awsiam.CustomizeRolesOptions{UsePrecreatedRoles: &map[string]*string{
+				"Test/Triage/ToolRole": jsii.String("tool"), "Test/Triage/OrchestratorRole": jsii.String("orchestrator")}})
+			assert.NotPanics(t, create(stack, awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:eu-west-1:111122223333:key/abc"))), "with existing roles")
+		})
+	}
+}
+
+// CDK can't refer to a stack whose environment is another one or not known, although both may be deployed to the same place.
+func TestAttach_AlarmsOfStacksWithUnknownEnvironments(t *testing.T) {
+	const account, region = "111122223333", "eu-west-1"
+	unknown := func(what string) string {
+		return "the " + what + " not known at synth: pass the same Env to both stacks"
+	}
+	for _, tt := range []struct {
+		name                                           string
+		homeAccount, homeRegion, farAccount, farRegion string
+		want                                           string // empty: the alarm can be attached
+	}{
+		{"both are unknown", "", "", "", "", ""},
+		{"the alarm's stack", account, region, "", "", unknown("account and Region of stack Far are")},
+		{"the account of the alarm's stack", account, region, "", region, unknown("account of stack Far is")},
+		{"the Region of the alarm's stack", account, region, account, "", unknown("Region of stack Far is")},
+		{"the account, and another Region", account, region, "", "us-east-1", "it is in aws://unknown-account/us-east-1 and the orchestrator is in aws://111122223333/eu-west-1; send its events to a bus there and use AttachEventRule"},
+		{"AlarmTriage's stack", "", "", account, region, unknown("account and Region of stack Home are")},
+		{"a part of each", account, "", "", region, unknown("account of stack Far is")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			build := func(attach func(app awscdk.App, triage *alarmtriage.AlarmTriage, alarm awscloudwatch.Alarm)) awscdk.Stack {
+				app := newTestApp()
+				triage := triageNamed(stackOf(app, "Home", tt.homeAccount, tt.homeRegion), "Triage", nil)
+				far := stackOf(app, "Far", tt.farAccount, tt.farRegion)
+				attach(app, triage, newAlarm(far, "One"))
+				return far
+			}
+			byHand := func() {
+				build(func(_ awscdk.App, triage *alarmtriage.AlarmTriage, alarm awscloudwatch.Alarm) {
+					triage.AttachAlarms(alarm)
+				})
+			}
+			far := build(func(app awscdk.App, triage *alarmtriage.AlarmTriage, _ awscloudwatch.Alarm) {
+				triage.AttachAll(app, nil)
+			})
+			if tt.want == "" {
+				assert.NotPanics(t, byHand)
+				assert.NotContains(t, strings.Join(messagesOf(far), "\n"), "out-of-reach")
+				return
+			}
+			assert.Equal(t, "alarmtriage: alarm Far/One can't be attached to AlarmTriage Home/Triage: "+tt.want, panicOf(t, byHand))
+			assert.Equal(t, []string{"/Far alarmtriage:out-of-reach: alarmtriage: 1 alarm is not attached to AlarmTriage Home/Triage (Far/One): " + tt.want}, messagesOf(far))
 		})
 	}
 }
@@ -574,7 +760,7 @@ func TestDocs_ListEachWarning(t *testing.T) {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
-		for _, id := range regexp.MustCompile(`(?:t\.warn\("|t\.inform\("|"alarmtriage:)([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
+		for _, id := range regexp.MustCompile(`(?:t\.warn\("|warn\([cm], "|t\.inform\("|"alarmtriage:)([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
 			ids[id[1]] = true
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/models"
@@ -319,8 +320,11 @@ func (t *AlarmTriage) annotateGeography(m chosenModel, id, region string) {
 }
 
 // warn adds a warning, which users can acknowledge by its id.
-func (t *AlarmTriage) warn(id, format string, args ...any) {
-	awscdk.Annotations_Of(t).AddWarningV2(jsii.String("alarmtriage:"+id), jsii.String("alarmtriage: "+fmt.Sprintf(format, args...)), nil)
+func (t *AlarmTriage) warn(id, format string, args ...any) { warn(t, id, format, args...) }
+
+// warn adds a warning to an AlarmTriage or a member.
+func warn(c constructs.Construct, id, format string, args ...any) {
+	awscdk.Annotations_Of(c).AddWarningV2(jsii.String("alarmtriage:"+id), jsii.String("alarmtriage: "+fmt.Sprintf(format, args...)), nil)
 }
 
 // inform adds a note, which users can acknowledge by its id.

@@ -28,16 +28,8 @@ func deniedToolActions(p *AlarmTriageProps) []string {
 // openReads returns the groups of sensitive reads that these props open.
 func openReads(p *AlarmTriageProps) []toolpolicy.Group {
 	var open []toolpolicy.Group
-	for _, group := range []struct {
-		name  toolpolicy.Group
-		allow *bool
-	}{
-		{toolpolicy.PersonalData, p.ToolAllowPersonalData},
-		{toolpolicy.SourceCode, p.ToolAllowSourceCode},
-		{toolpolicy.HostOutput, p.ToolAllowHostOutput},
-		{toolpolicy.BilledReads, p.ToolAllowBilledReads},
-	} {
-		if isTrue(group.allow) {
+	for _, group := range sensitiveReads {
+		if isTrue(group.allow(p)) {
 			open = append(open, group.name)
 		}
 	}
@@ -262,10 +254,12 @@ func (t *AlarmTriage) allowStorage(p *AlarmTriageProps) {
 	t.allow("ReadReports", []*string{t.reports.ArnForObjects(jsii.String(config.ReportsPrefix + "2*"))}, "s3:GetObject") // years 2000 to 2999
 	t.orchestratorLogGroup.GrantWrite(t.orchestratorRole)
 	if t.reportsKey != nil {
-		t.reportsKey.Grant(t.orchestratorRole, jsii.String("kms:GenerateDataKey"), jsii.String("kms:Decrypt"))
+		t.granted(t.reportsKey, t.reportsKey.Grant(t.orchestratorRole, jsii.String("kms:GenerateDataKey"), jsii.String("kms:Decrypt")),
+			keyProp(p.ReportsEncryptionKey, "ReportsEncryptionKey", "ReportsBucket"))
 	}
 	if key := firstKey(p.TableEncryptionKey, t.table.EncryptionKey()); key != nil {
-		key.GrantEncryptDecrypt(t.orchestratorRole) // DynamoDB requires it ("Using IAM policies and grants to access a KMS key")
+		// DynamoDB requires it ("Using IAM policies and grants to access a KMS key").
+		t.granted(key, key.GrantEncryptDecrypt(t.orchestratorRole), keyProp(p.TableEncryptionKey, "TableEncryptionKey", "InvestigationsTable"))
 	}
 }
 
@@ -294,18 +288,18 @@ func (t *AlarmTriage) allowLogsKey(p *AlarmTriageProps) {
 // grant is too wide: it also allows listing the bucket and reading its configuration.
 func (t *AlarmTriage) allowTexts(instructions, runbooks *s3Texts) {
 	if instructions != nil {
-		t.allowObjects("ReadInstructions", instructions.bucket, instructions.key)
+		t.allowObjects("ReadInstructions", "InstructionsObject", instructions.bucket, instructions.key)
 	}
 	if runbooks != nil {
-		t.allowObjects("ReadRunbooks", runbooks.bucket, runbooks.key+"*")
+		t.allowObjects("ReadRunbooks", "Runbooks", runbooks.bucket, runbooks.key+"*")
 	}
 }
 
 // allowObjects lets the orchestrator read and decrypt objects.
-func (t *AlarmTriage) allowObjects(sid string, bucket awss3.IBucket, keys string) {
+func (t *AlarmTriage) allowObjects(sid, prop string, bucket awss3.IBucket, keys string) {
 	t.allow(sid, []*string{bucket.ArnForObjects(jsii.String(keys))}, "s3:GetObject")
 	if key := bucket.EncryptionKey(); key != nil {
-		key.GrantDecrypt(t.orchestratorRole)
+		t.granted(key, key.GrantDecrypt(t.orchestratorRole), keyProp(nil, "", prop))
 	}
 }
 
@@ -315,13 +309,40 @@ func (t *AlarmTriage) allowNotifications(p *AlarmTriageProps) {
 	if p.CompletionEventBus != nil {
 		t.allow("TellCompletion", []*string{p.CompletionEventBus.EventBusArn()}, "events:PutEvents")
 	}
-	granted := map[string]bool{}
-	for _, key := range []awskms.IKey{p.TopicEncryptionKey, masterKey(p.NotificationTopic), masterKey(p.ChatCardTopic)} {
-		if key != nil && !granted[*key.Node().Path()] {
-			granted[*key.Node().Path()] = true
-			key.Grant(t.orchestratorRole, jsii.String("kms:GenerateDataKey*"), jsii.String("kms:Decrypt"))
+	done := map[string]bool{}
+	for _, use := range []struct {
+		prop string
+		key  awskms.IKey
+	}{
+		{"TopicEncryptionKey", p.TopicEncryptionKey},
+		{keyProp(nil, "", "NotificationTopic"), masterKey(p.NotificationTopic)},
+		{keyProp(nil, "", "ChatCardTopic"), masterKey(p.ChatCardTopic)},
+	} {
+		if key := use.key; key != nil && !done[*key.Node().Path()] {
+			done[*key.Node().Path()] = true
+			t.granted(key, key.Grant(t.orchestratorRole, jsii.String("kms:GenerateDataKey*"), jsii.String("kms:Decrypt")), use.prop)
 		}
 	}
+}
+
+// granted records a problem if the use of a key was not granted. CDK ignores grants of an alias that it imports by name,
+// because it does not know the alias's key.
+func (t *AlarmTriage) granted(key awskms.IKey, grant awsiam.Grant, prop string) {
+	if !*grant.Success() && strings.Contains(*key.KeyArn(), ":alias/") {
+		t.keyProblems.add("%s must be a key whose use can be granted, got the alias %s, which CDK imports by name: pass the key by its ARN "+
+			"(awskms.Key_FromKeyArn), or set the feature flag %s", prop, *key.Node().Path(), importedAliasFlag)
+	}
+}
+
+// importedAliasFlag is the feature flag with which CDK grants the use of all keys with the alias.
+const importedAliasFlag = "@aws-cdk/aws-kms:applyImportedAliasPermissionsToPrincipal"
+
+// keyProp names a key: the prop that gives it, or the prop of the resource that has it.
+func keyProp(given awskms.IKey, prop, resource string) string {
+	if given != nil {
+		return prop
+	}
+	return "the key of " + resource
 }
 
 // allowAlarmState lets the orchestrator ask CloudWatch whether an alarm is still in ALARM. DescribeAlarms only returns

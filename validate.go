@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -21,6 +22,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/timezone"
@@ -50,7 +52,7 @@ var (
 	affixPattern     = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
 	guardrailVersion = regexp.MustCompile(`^([1-9][0-9]*|DRAFT)$`)
 	arnPattern       = regexp.MustCompile(`^arn:[a-z*-]+:[a-z0-9-]+:[a-z0-9*?-]*:[0-9*?]*:[^\s]+$`)
-	actionPattern    = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z0-9*?]+$`)
+	actionPattern    = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z0-9*]+$`) // CDK rejects IAM's wildcard ?
 )
 
 // validate returns every problem of the props as the user passed them, sorted. The groups are those of
@@ -72,10 +74,12 @@ func validate(scope constructs.Construct, p *AlarmTriageProps) []string {
 	l.logs(p)
 	l.network(p)
 	l.permissions(p)
+	l.partition(scope, "ToolDeniedResources", p.ToolDeniedResources)
 	l.members(scope, p.Members)
 	l.notifications(p)
 	l.monitoring(p)
 	l.environments(p)
+	l.places(scope, givenResources(p))
 	slices.Sort(l)
 	return l
 }
@@ -467,6 +471,8 @@ func (l *problems) actions(prop string, list *[]*string) {
 	}
 	for _, action := range *list {
 		switch {
+		case action != nil && strings.Contains(*action, "?") && !unresolved(action):
+			l.add("%s must contain IAM actions whose only wildcard is *, because CDK rejects the wildcard ?, got %q", prop, *action)
 		case action == nil || !unresolved(action) && !actionPattern.MatchString(strings.ToLower(*action)):
 			l.add("%s must contain IAM actions such as \"s3:GetBucketPolicy\", got %q", prop, deref(action))
 		case !unresolved(action) && !actionPattern.MatchString(*action):
@@ -481,8 +487,50 @@ func (l *problems) arns(prop string, list *[]*string) {
 		return
 	}
 	for _, arn := range *list {
-		if arn == nil || !unresolved(arn) && !arnPattern.MatchString(*arn) {
+		switch {
+		case arn != nil && unresolved(arn):
+		case arn == nil || !arnPattern.MatchString(*arn):
 			l.add("%s must contain ARNs such as \"arn:aws:logs:*:*:log-group:payments-*\", whose service has no wildcard, got %q", prop, deref(arn))
+		default:
+			l.arn(prop, *arn)
+		}
+	}
+}
+
+// arn checks the Region and the account of an ARN with wildcards.
+func (l *problems) arn(prop, arn string) {
+	const region, account = 3, 4
+	parts := strings.Split(arn, ":")
+	if text := parts[region]; text != "" && !strings.ContainsAny(text, "*?") && !regionPattern.MatchString(text) {
+		l.add("%s must contain ARNs with Regions such as \"eu-west-1\", got %q in %q", prop, text, arn)
+	}
+	if text := parts[account]; !isAccountPattern(text) {
+		l.add("%s must contain ARNs with account IDs of 12 digits, got %q in %q", prop, text, arn)
+	}
+}
+
+// isAccountPattern reports whether an account ID, or no account, can match a pattern of digits and IAM's wildcards.
+func isAccountPattern(pattern string) bool {
+	const digits = 12
+	least := len(strings.ReplaceAll(pattern, "*", ""))
+	return least == 0 || least == digits || least < digits && strings.Contains(pattern, "*")
+}
+
+// partition checks the partition of ARNs. scope may be invalid.
+func (l *problems) partition(scope constructs.Construct, prop string, list *[]*string) {
+	if list == nil || len(*list) == 0 {
+		return
+	}
+	region := regionOf(scope)
+	if region == "" {
+		return
+	}
+	partition := alarmevent.PartitionOf(region)
+	for _, arn := range knownTexts(withoutNil(list)) {
+		_, rest, _ := strings.Cut(arn, ":")
+		given, _, _ := strings.Cut(rest, ":")
+		if matched, err := path.Match(given, partition); arnPattern.MatchString(arn) && err == nil && !matched {
+			l.add("%s must contain ARNs of the stack's partition %s, got %q in %q", prop, partition, given, arn)
 		}
 	}
 }

@@ -421,7 +421,7 @@ func (r *reader) complete(a Alarm) (Alarm, error) {
 	part, ok := partsOf(a.ARN)
 	if !ok && a.Name != "" && a.Account != "" && a.Region != "" {
 		if a.Partition == "" {
-			a.Partition = partitionOf(a.Region)
+			a.Partition = PartitionOf(a.Region)
 		}
 		a.ARN = fmt.Sprintf("arn:%s:cloudwatch:%s:%s:alarm:%s", a.Partition, a.Region, a.Account, a.Name)
 		part, ok = partsOf(a.ARN)
@@ -452,7 +452,8 @@ var partitions = []struct{ prefix, name string }{
 	{"us-iso-", "aws-iso"}, {"us-isob-", "aws-iso-b"}, {"eu-isoe-", "aws-iso-e"}, {"us-isof-", "aws-iso-f"},
 }
 
-func partitionOf(region string) string {
+// PartitionOf returns the partition of a Region.
+func PartitionOf(region string) string {
 	for _, p := range partitions {
 		if strings.HasPrefix(region, p.prefix) {
 			return p.name

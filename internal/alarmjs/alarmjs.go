@@ -1,4 +1,4 @@
-// Package alarmjs reads and attaches alarms in CDK's Node process. Each call of CDK from Go is a message to that process
+// Package alarmjs reads and attaches alarms in CDK's Node process, and finds the places of resources. Each call of CDK from Go is a message to that process
 // and back, which takes about as long as CDK needs for a fifth of an alarm. With hundreds of alarms, a handful of calls
 // for each of them would double the duration of a synth. The functions of this package need one message for any number of
 // alarms, and AttachAll's aspect one for all alarms of its scope, instead of one for each construct of the app.
@@ -57,6 +57,31 @@ func Identify(scope constructs.IConstruct, texts ...*string) []string {
 		identified[i] = textOf(fields["text"])
 	}
 	return identified
+}
+
+// Place is where a resource is.
+type Place struct {
+	Path            string // of the construct, or the ARN of a resource that is none
+	Stack           string // path; empty if the resource is not a construct
+	Account, Region string // empty if they are not known at synth
+	Referable       bool   // a stack can refer to it: it is imported, in the same environment, or has a physical name
+}
+
+// Places returns where the stack of scope is, and where resources are, in their order. There are none if scope is in no stack.
+func Places(scope constructs.IConstruct, resources []constructs.IConstruct) (here Place, places []Place) {
+	var found []map[string]any
+	invoke("places", &found, scope, resources)
+	for _, fields := range found {
+		referable, _ := fields["referable"].(bool)
+		places = append(places, Place{
+			Path: textOf(fields["path"]), Stack: textOf(fields["stack"]), Account: textOf(fields["account"]), Region: textOf(fields["region"]),
+			Referable: referable,
+		})
+	}
+	if len(places) == 0 {
+		return Place{}, nil
+	}
+	return places[0], places[1:]
 }
 
 // Describe returns the descriptions of constructs, in their order. If a construct is the resource of an alarm construct,

@@ -2,7 +2,7 @@
 // This module runs in the Node process of CDK. It reads and attaches alarms there, because a call from Go takes longer
 // than everything that the call does.
 
-const { Aspects, CfnResource, DefaultTokenResolver, Reference, Stack, Stage, StringConcat, Tokenization, TreeInspector } =
+const { Aspects, CfnResource, DefaultTokenResolver, Reference, Resource, Stack, Stage, StringConcat, Token, Tokenization, TreeInspector } =
   require("aws-cdk-lib");
 const { AlarmBase } = require("aws-cdk-lib/aws-cloudwatch");
 
@@ -105,6 +105,37 @@ function attach(construct, action, recovery) {
   }
 }
 
+// known returns a text, or an empty one if the text is missing or not known at synth.
+function known(text) {
+  return text && !Token.isUnresolved(text) ? text : "";
+}
+
+// The properties that hold the ARN of a resource.
+const ARN_PROPERTIES = ["topicArn", "tableArn", "bucketArn", "queueArn", "eventBusArn", "keyArn", "layerVersionArn", "managedPolicyArn"];
+
+// placeOf returns where a resource is, and whether a stack can refer to it. The ARN of an imported resource takes precedence,
+// because CDK regards some imported resources as those of the stack that imports them. The ARNs of buckets and policies have
+// empty parts.
+function placeOf(resource, stack) {
+  const arn = ARN_PROPERTIES.map((name) => resource[name]).find((value) => typeof value === "string" && value.startsWith("arn:")) ?? "";
+  const [, , , region, account] = arn.split(":");
+  if (!Resource.isResource(resource)) {
+    return { path: arn, stack: "", account: known(account), region: known(region), referable: true };
+  }
+  const owner = Stack.of(resource);
+  return {
+    path: resource.node.path,
+    stack: owner.node.path,
+    account: known(account || resource.env.account),
+    region: known(region || resource.env.region),
+    referable:
+      !Resource.isOwnedResource(resource) ||
+      owner.environment === stack.environment ||
+      resource._allowCrossEnvironment !== false || // it has a physical name
+      stack._crossRegionReferences !== false,
+  };
+}
+
 // isAlarm reports whether an aspect has to visit a construct. CDK visits the resource of an alarm construct after the construct.
 function isAlarm(construct) {
   return isResource(construct) || (construct instanceof AlarmBase && !resourceOf(construct));
@@ -138,6 +169,16 @@ class AlarmAspect {
 class Alarms {
   static identify(scope, texts) {
     return identify(texts, scope).map((text) => ({ text }));
+  }
+
+  // places returns where the stack of a construct is, and where resources are; nothing if the construct is in no stack.
+  static places(scope, resources) {
+    const stack = scope.node.scopes.findLast((construct) => Stack.isStack(construct));
+    if (!stack) {
+      return [];
+    }
+    const here = { path: scope.node.path, stack: stack.node.path, account: known(stack.account), region: known(stack.region), referable: true };
+    return [here, ...resources.map((resource) => placeOf(resource, stack))];
   }
 
   static describe(constructs) {

@@ -1,5 +1,5 @@
-// Package iamactions knows the actions of IAM and their access levels. The construct checks with it that the
-// actions in its props exist and only read.
+// Package iamactions knows the actions of IAM and their access levels, and the resources in IAM's policies. The construct checks
+// with it that the actions in its props exist and only read, and that the ARNs in its props can match a resource.
 package iamactions
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/typo"
 )
 
-//go:generate python3 ../../scripts/iam_actions.py actions.txt
+//go:generate python3 ../../scripts/iam_actions.py actions.txt resources.txt
 //go:embed actions.txt
 var table string
 
