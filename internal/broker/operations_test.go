@@ -146,7 +146,7 @@ func TestTables_MatchGenerator(t *testing.T) {
 	cmd := exec.Command(python(t), filepath.Join("..", "..", "scripts", "broker_tables.py"), out)
 	output, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", output)
-	for name, committed := range map[string]string{"operations.txt": operationsTable, "endpoints.txt": endpointsTable} {
+	for name, committed := range map[string]string{"operations.txt": operationsTable, "endpoints.txt": endpointsTable, "resources.txt": resourcesTable} {
 		made, err := os.ReadFile(filepath.Join(out, name))
 		require.NoError(t, err)
 		assert.True(t, string(made) == committed, "%s differs from the output of scripts/broker_tables.py with the pinned botocore and IAM data: run `make tables` and review the change", name)

@@ -18,9 +18,9 @@ import (
 
 // deniedResource is a resource that the settings deny.
 type deniedResource struct {
-	service string         // in the ARN and in IAM actions, such as logs
-	named   *regexp.Regexp // matches the values of a request that name it
-	literal string         // the beginning of its name without wildcards, in lower case
+	service  string         // in the ARN and in IAM actions, such as logs
+	named    *regexp.Regexp // matches the values of a request that name it
+	literals []string       // the beginnings of its names without wildcards, in lower case
 }
 
 // logsService is the service in the ARNs of log groups.
@@ -61,23 +61,16 @@ func newDeniedResources(arns []string) []deniedResource {
 		if len(fields) != parts || fields[0] != "arn" {
 			continue
 		}
-		resource := withoutParts(fields[2], fields[5])
-		name := resource
-		if colon := strings.IndexByte(resource, ':'); colon >= 0 {
-			name = resource[colon+1:]
-		} else if _, below, typed := strings.Cut(resource, "/"); typed {
-			name = below
+		one := deniedResource{service: fields[2]}
+		spelled := `(?:[a-z0-9*_-]*:){0,5}` + wildcards(withoutParts(fields[2], fields[5]))
+		for _, name := range namesOf(fields[2], fields[5]) {
+			spelled += `|/?(?:(?:[a-z]+-[a-z-]+-[0-9]+:)?[0-9]{12}:)?` + wildcards(name) + `|https?://[^?]*/` + wildcards(name)
+			if beginning, _, _ := strings.Cut(strings.ReplaceAll(name, "?", "*"), "*"); beginning != "" {
+				one.literals = append(one.literals, strings.ToLower(beginning))
+			}
 		}
-		spelled := `(?:[a-z0-9*_-]*:){0,5}` + wildcards(resource)
-		if strings.Trim(name, "*") != "" { // every value is a name of everything
-			spelled += `|(?:(?:[a-z]+-[a-z-]+-[0-9]+:)?[0-9]{12}:)?` + wildcards(name) + `|https?://[^?]*/` + wildcards(name)
-		}
-		beginning, _, _ := strings.Cut(strings.ReplaceAll(name, "?", "*"), "*")
-		denied = append(denied, deniedResource{
-			service: fields[2],
-			named:   regexp.MustCompile(`(?is)^(?:` + spelled + `)(?:[:/].*)?$`),
-			literal: strings.ToLower(beginning),
-		})
+		one.named = regexp.MustCompile(`(?is)^(?:` + spelled + `)(?:[:/].*)?$`)
+		denied = append(denied, one)
 	}
 	return denied
 }
@@ -131,8 +124,11 @@ func checkResources(denied []deniedResource, ops []*operation, r *http.Request, 
 				"read them; write the query in the language of Logs Insights")
 		}
 		// A member that occurs twice in CBOR has only one of its values after decoding.
-		if mediaType(r) == typeCBOR && resource.literal != "" && bytes.Contains(bytes.ToLower(body), []byte(resource.literal)) {
-			return refusalOf(ops, fmt.Sprintf("the settings of this tool deny resources named %q (ToolDeniedResources)", resource.literal))
+		if mediaType(r) == typeCBOR {
+			folded := bytes.ToLower(body)
+			if i := slices.IndexFunc(resource.literals, func(literal string) bool { return bytes.Contains(folded, []byte(literal)) }); i >= 0 {
+				return refusalOf(ops, fmt.Sprintf("the settings of this tool deny resources named %q (ToolDeniedResources)", resource.literals[i]))
+			}
 		}
 	}
 	return ""

@@ -85,6 +85,97 @@ func TestResources_RequestsThatNameADeniedOneAreRefused(t *testing.T) {
 	assertForged(t, func(o *Options) { o.DeniedResources = denied }, tests)
 }
 
+// The end of an ARN can have more parts than a type and a name.
+func TestResources_NamesInLongARNsAreRefused(t *testing.T) {
+	const refused = "ToolDeniedResources"
+	form := func(service, action string, fields ...string) forgedRequest {
+		body := "Action=" + action
+		for i := 0; i < len(fields); i += 2 {
+			body += "&" + fields[i] + "=" + url.QueryEscape(fields[i+1])
+		}
+		return formRequest(action+" "+strings.Join(fields, " "), service, body, "")
+	}
+	get := func(service, address string) forgedRequest {
+		return forgedRequest{Name: address, Service: service, Method: "GET", URL: address}
+	}
+	target := func(service, target, body string) forgedRequest {
+		return jsonRequest(target+" "+body, service, target, body, "")
+	}
+	const anywhere, ecs, events = "arn:aws:%:us-east-1:123456789012:", "AmazonEC2ContainerServiceV20141113.", "AWSEvents."
+	const loadBalancer = "loadbalancer/app/orders-lb/50dc6c495c0c9188"
+	for _, test := range []struct {
+		name, service, resource string
+		refused, passes         []forgedRequest
+	}{
+		{"a group", "autoscaling", "autoScalingGroup:*:autoScalingGroupName/orders-asg",
+			[]forgedRequest{form("autoscaling", "DescribeAutoScalingGroups", "AutoScalingGroupNames.member.1", "orders-asg"),
+				form("autoscaling", "DescribeScalingActivities", "AutoScalingGroupName", "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:1b2c:autoScalingGroupName/orders-asg")},
+			[]forgedRequest{form("autoscaling", "DescribeAutoScalingGroups", "AutoScalingGroupNames.member.1", "orders-asg-2"), form("autoscaling", "DescribeAutoScalingGroups")}},
+		{"a group behind a wildcard", "autoscaling", "autoScalingGroup*/orders-*",
+			[]forgedRequest{form("autoscaling", "DescribeAutoScalingGroups", "AutoScalingGroupNames.member.1", "orders-asg")},
+			[]forgedRequest{form("autoscaling", "DescribeAutoScalingGroups", "AutoScalingGroupNames.member.1", "payments")}},
+		{"a group behind a wildcard without a separator", "autoscaling", "autoScalingGroup*orders-asg",
+			[]forgedRequest{form("autoscaling", "DescribeAutoScalingGroups", "AutoScalingGroupNames.member.1", "orders-asg")},
+			[]forgedRequest{form("autoscaling", "DescribeAutoScalingGroups", "AutoScalingGroupNames.member.1", "payments")}},
+		{"a load balancer", "elasticloadbalancing", "loadbalancer/app/orders-lb/*",
+			[]forgedRequest{form("elasticloadbalancing", "DescribeLoadBalancers", "Names.member.1", "orders-lb"), form("elasticloadbalancing", "DescribeListeners", "LoadBalancerArn", "arn:aws:elasticloadbalancing:us-east-1:123456789012:"+loadBalancer)},
+			[]forgedRequest{form("elasticloadbalancing", "DescribeLoadBalancers", "Names.member.1", "orders-lb2"), form("elasticloadbalancing", "DescribeLoadBalancers", "Names.member.1", "app")}},
+		{"a load balancer with its ID", "elasticloadbalancing", loadBalancer,
+			[]forgedRequest{form("elasticloadbalancing", "DescribeLoadBalancers", "Names.member.1", "orders-lb")}, nil},
+		{"a load balancer of any type", "elasticloadbalancing", "loadbalancer/*/orders-lb/*",
+			[]forgedRequest{form("elasticloadbalancing", "DescribeLoadBalancers", "Names.member.1", "orders-lb")}, nil},
+		{"a target group", "elasticloadbalancing", "targetgroup/orders-tg/73e2d6bc24d8a067",
+			[]forgedRequest{form("elasticloadbalancing", "DescribeTargetGroups", "Names.member.1", "orders-tg")}, nil},
+		{"a service", "ecs", "service/prod/orders-svc",
+			[]forgedRequest{target("ecs", ecs+"DescribeServices", `{"cluster":"prod","services":["orders-svc"]}`)},
+			[]forgedRequest{target("ecs", ecs+"DescribeServices", `{"cluster":"prod","services":["payments-svc"]}`), target("ecs", ecs+"DescribeClusters", `{"clusters":["prod"]}`)}},
+		{"a service of any cluster", "ecs", "service/*/orders-svc",
+			[]forgedRequest{target("ecs", ecs+"DescribeServices", `{"services":["orders-svc"]}`)}, nil},
+		{"all services of a cluster", "ecs", "service/prod/*",
+			[]forgedRequest{target("ecs", ecs+"DescribeServices", `{"cluster":"prod","services":["orders-svc"]}`)},
+			[]forgedRequest{target("ecs", ecs+"DescribeServices", `{"cluster":"test","services":["orders-svc"]}`)}},
+		{"a task definition with its revision", "ecs", "task-definition/orders:7",
+			[]forgedRequest{target("ecs", ecs+"DescribeTaskDefinition", `{"taskDefinition":"orders:7"}`), target("ecs", ecs+"DescribeTaskDefinition", `{"taskDefinition":"orders"}`)},
+			[]forgedRequest{target("ecs", ecs+"DescribeTaskDefinition", `{"taskDefinition":"payments:7"}`)}},
+		{"a role with a path", "iam", "role/service-role/orders-role",
+			[]forgedRequest{formRequest("role", "iam", "Action=GetRole&Version=2010-05-08&RoleName=orders-role", "").at("https://iam.amazonaws.com/")},
+			[]forgedRequest{formRequest("other role", "iam", "Action=GetRole&Version=2010-05-08&RoleName=service-role", "").at("https://iam.amazonaws.com/")}},
+		{"a rule of a bus", "events", "rule/bus/orders-rule",
+			[]forgedRequest{target("events", events+"DescribeRule", `{"Name":"orders-rule","EventBusName":"bus"}`)},
+			[]forgedRequest{target("events", events+"DescribeRule", `{"Name":"payments-rule","EventBusName":"bus"}`)}},
+		{"a stack", "cloudformation", "stack/orders-stack/1a2b",
+			[]forgedRequest{form("cloudformation", "DescribeStacks", "StackName", "orders-stack"), form("cloudformation", "DescribeStacks", "StackName", "1a2b")},
+			[]forgedRequest{form("cloudformation", "DescribeStacks", "StackName", "orders-stack-2")}},
+		{"a stack with any ID", "cloudformation", "stack/orders-*/*",
+			[]forgedRequest{form("cloudformation", "DescribeStacks", "StackName", "orders-stack")}, []forgedRequest{form("cloudformation", "DescribeStacks", "StackName", "stack")}},
+		{"a group of nodes", "eks", "nodegroup/prod/orders-ng/*",
+			[]forgedRequest{get("eks", "https://eks.us-east-1.amazonaws.com/clusters/prod/node-groups/orders-ng")},
+			[]forgedRequest{get("eks", "https://eks.us-east-1.amazonaws.com/clusters/prod/node-groups/other-ng"), get("eks", "https://eks.us-east-1.amazonaws.com/clusters/prod")}},
+		{"a group of deployments", "codedeploy", "deploymentgroup:app/orders-dg",
+			[]forgedRequest{target("codedeploy", "CodeDeploy_20141006.GetDeploymentGroup", `{"applicationName":"app","deploymentGroupName":"orders-dg"}`)},
+			[]forgedRequest{target("codedeploy", "CodeDeploy_20141006.GetApplication", `{"applicationName":"app"}`)}},
+		{"a secret with the end of its name", "secretsmanager", "secret:orders/key-AbCdEf",
+			[]forgedRequest{target("secretsmanager", "secretsmanager.DescribeSecret", `{"SecretId":"orders/key"}`)},
+			[]forgedRequest{target("secretsmanager", "secretsmanager.DescribeSecret", `{"SecretId":"payments/key"}`)}},
+		{"a secret with wildcards for the end of its name", "secretsmanager", "secret:orders/key-??????",
+			[]forgedRequest{target("secretsmanager", "secretsmanager.DescribeSecret", `{"SecretId":"orders/key"}`)}, nil},
+		{"a parameter with a path", "ssm", "parameter/shop/key",
+			[]forgedRequest{target("ssm", "AmazonSSM.ListTagsForResource", `{"ResourceType":"Parameter","ResourceId":"/shop/key"}`)},
+			[]forgedRequest{target("ssm", "AmazonSSM.ListTagsForResource", `{"ResourceType":"Parameter","ResourceId":"/shop/other"}`)}},
+		{"a resource whose format is not known", "ecs", "new-thing/prod/orders-new",
+			[]forgedRequest{target("ecs", ecs+"DescribeServices", `{"services":["orders-new"]}`), target("ecs", ecs+"DescribeClusters", `{"clusters":["prod"]}`)},
+			[]forgedRequest{target("ecs", ecs+"DescribeClusters", `{"clusters":["new-thing"]}`)}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for i := range test.refused {
+				test.refused[i].Refusal = refused
+			}
+			denied := []string{strings.Replace(anywhere, "%", test.service, 1) + test.resource}
+			assertForged(t, func(o *Options) { o.DeniedResources = denied }, append(test.refused, test.passes...))
+		})
+	}
+}
+
 // Without a denied log group, a query may be in any language.
 func TestResources_OtherLanguagesPassWithoutADeniedLogGroup(t *testing.T) {
 	assertForged(t, func(o *Options) { o.DeniedResources = []string{"arn:aws:s3:::vault"} }, []forgedRequest{

@@ -16,6 +16,8 @@ var (
 	operationsTable string
 	//go:embed tables/endpoints.txt
 	endpointsTable string
+	//go:embed tables/resources.txt
+	resourcesTable string
 )
 
 // level is an IAM access level, or the reason why there is none.
@@ -66,12 +68,13 @@ type route struct {
 	query     [][2]string // required parameters; an empty value matches any
 }
 
-// tables is the parsed form of both tables. Services are parsed on first use.
+// tables is the parsed form of the tables. Services are parsed on first use.
 type tables struct {
 	blocks    map[string]string   // service id to its lines
 	bySigning map[string][]string // signing name to service ids
 	places    map[string]placeRow // host template to its row
 	regions   []partition
+	arns      map[string]string // by service in an ARN: the ends of ARNs, separated by tabs
 
 	mu       sync.Mutex
 	services map[string]*service // parsed so far
@@ -93,7 +96,7 @@ type partition struct {
 }
 
 var theTables = sync.OnceValue(func() *tables {
-	t := &tables{blocks: map[string]string{}, bySigning: map[string][]string{}, places: map[string]placeRow{}, services: map[string]*service{}}
+	t := &tables{blocks: map[string]string{}, bySigning: map[string][]string{}, places: map[string]placeRow{}, services: map[string]*service{}, arns: map[string]string{}}
 	for block := range strings.SplitSeq(strings.TrimPrefix(operationsTable, "@"), "\n@") {
 		head, _, _ := strings.Cut(block, "\n")
 		fields := strings.Split(head, "\t")
@@ -113,6 +116,10 @@ var theTables = sync.OnceValue(func() *tables {
 			partitions = "," + partitions + ","
 		}
 		t.places[fields[0]] = placeRow{partitions: partitions, services: strings.Split(fields[2], ",")}
+	}
+	for line := range strings.Lines(resourcesTable) {
+		service, ends, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		t.arns[service] = ends
 	}
 	return t
 })

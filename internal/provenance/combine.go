@@ -14,6 +14,9 @@ func (m *matcher) combine(values []piece, keys []int32) {
 	near := m.windowsOf(values)
 	pieces := slices.Clone(values)
 	for _, key := range keys {
+		if m.keys[key].isSent {
+			continue
+		}
 		labels := m.labelsOf(m.keys[key].name)
 		m.spend(len(labels) / 16)
 		for _, p := range labels {

@@ -60,7 +60,10 @@ type matcher struct {
 	own         [2]int32        // words of the request
 	isError     bool
 	isSearch    bool
-	column      int32 // name of the column of Logs Insights whose value follows, or -1
+	hasIDs      bool     // the answer repeats IDs of the request
+	requestIDs  []string // IDs of the request, in lower case
+	isLabeled   bool     // the request asks for labels
+	column      int32    // name of the column of Logs Insights whose value follows, or -1
 	containers  []container
 	keys        []key
 	named       int32 // the name before the next value, or -1
@@ -122,6 +125,7 @@ type key struct {
 	name   string
 	parent int32
 	isTime bool // whether its numbers can be times
+	isSent bool // whether it does not count, because the code sent it: PromQL lets a query name the labels of its answer
 }
 
 // piece is a part of the output that matches a value or the name of a field.
@@ -226,6 +230,7 @@ func (m *matcher) compare(e exchange) {
 	m.group, m.before, m.shared = m.group[:0], 0, m.shared[:0]
 	m.body, m.folded, m.isError, m.isSearch = e.answer, nil, e.isError, e.isSearch
 	m.addresses = nil
+	m.hasIDs, m.requestIDs, m.isLabeled = e.hasIDs, m.asked.ids[e.request], m.asked.labeled[e.request]
 	if m.own = m.asked.of[e.request]; e.isError {
 		m.own = m.asked.all() // an error can repeat the name of a session
 	}
@@ -301,12 +306,12 @@ func (m *matcher) name(text string) {
 	if len(m.containers) > 0 {
 		parent = m.containers[len(m.containers)-1].key
 	}
-	m.named = m.addKey(key{text, parent, m.isTimeField(text)})
+	m.named = m.addKey(key{name: text, parent: parent, isTime: m.isTimeField(text)})
 	if m.partial {
 		return
 	}
 	if len(text) > maxName || m.isSent(plainOf(text), "") {
-		m.keys[m.named].name = "" // PromQL lets a query name the labels of its answer
+		m.keys[m.named].isSent = true
 		m.interrupt()
 		return
 	}
@@ -416,9 +421,9 @@ func (m *matcher) isColumn(at int32, plain string) bool {
 	if !m.isSearch || at < 0 || m.keys[at].name != "field" || len(plain) > maxName {
 		return false
 	}
-	m.column = m.addKey(key{plain, m.keys[at].parent, m.isTimeField(plain)})
+	m.column = m.addKey(key{name: plain, parent: m.keys[at].parent, isTime: m.isTimeField(plain)})
 	if !aggregate.MatchString(plain) && m.isSent(plain, "") {
-		m.keys[m.column].name = ""
+		m.keys[m.column].isSent = true
 		m.interrupt()
 		return true
 	}

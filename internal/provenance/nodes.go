@@ -104,7 +104,7 @@ func (m *matcher) leaveNode() {
 }
 
 func (m *matcher) keyOfPair(name string, parent int32) key {
-	return key{name, parent, m.isTimeField(name)}
+	return key{name: name, parent: parent, isTime: m.isTimeField(name)}
 }
 
 // groupSeed distinguishes groups of equal words that belong to different records, or to different parts of a record.

@@ -81,6 +81,7 @@ type exchange struct {
 	isSearch bool     // the request searches texts, which the answer contains
 	isResult bool     // of a query of Logs Insights
 	queries  []string // IDs of that query; more than one if the request is ambiguous
+	hasIDs   bool     // the answer repeats IDs of the request
 }
 
 // Record keeps an exchange.
@@ -108,7 +109,7 @@ func (r *Recorder) Record(e Exchange) {
 	if invents(e, request) {
 		return
 	}
-	kept := exchange{request: request, answer: e.Answer, isError: isError, isSearch: e.Operation == "logs:FilterLogEvents"}
+	kept := exchange{request: request, answer: e.Answer, isError: isError, isSearch: e.Operation == "logs:FilterLogEvents", hasIDs: metricData.MatchString(e.Operation)}
 	switch {
 	case isError:
 	case e.Operation == startQuery:
@@ -134,6 +135,9 @@ const (
 	startQuery = "logs:StartQuery"
 	getResults = "logs:GetQueryResults"
 )
+
+// metricData matches the operation whose answers have IDs and labels of the request.
+var metricData = regexp.MustCompile(`^cloudwatch:(.*/)?GetMetricData(/|$)`)
 
 // learnQuery remembers a query of Logs Insights. Its results are the answers to other requests.
 func (r *Recorder) learnQuery(e Exchange) {

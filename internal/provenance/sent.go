@@ -3,6 +3,7 @@ package provenance
 import (
 	"bytes"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,21 +20,25 @@ const (
 
 // asked is what the code sent to AWS, in this call and in earlier ones. Some operations repeat it in their answers.
 type asked struct {
-	raw       string              // all requests
-	words     []string            // of all requests, in lower case, with a break after each text
-	at        map[string][]int32  // by word: where it occurs in words
-	of        map[string][2]int32 // by request: its part of words
-	singles   map[string]bool     // parameters of one word, in lower case
-	labels    map[string]bool     // texts for which requests asked as labels of their answers, in lower case
-	fragments [][]string          // words of the fixed parts of labels that have other parts
-	likely    [256]uint32         // by first byte: the lengths of words of ASCII, as bits
+	raw     string              // all requests
+	words   []string            // of all requests, in lower case, with a break after each text
+	at      map[string][]int32  // by word: where it occurs in words
+	of      map[string][2]int32 // by request: its part of words
+	singles map[string]bool     // parameters of one word, in lower case
+	labels  map[string]bool     // texts for which requests asked as labels of their answers, in lower case
+	labeled map[string]bool     // requests that ask for a label
+	ids     map[string][]string // by request: its values named Id, in lower case
+	likely  [256]uint32         // by first byte: the lengths of words of ASCII, as bits
 }
 
 // textBreak separates texts in the list of words.
 const textBreak = ""
 
 func newAsked(earlier, requests []string) asked {
-	a := asked{at: map[string][]int32{}, of: map[string][2]int32{}, singles: map[string]bool{}, labels: map[string]bool{}}
+	a := asked{
+		at: map[string][]int32{}, of: map[string][2]int32{}, singles: map[string]bool{}, labels: map[string]bool{},
+		labeled: map[string]bool{}, ids: map[string][]string{},
+	}
 	a.raw = strings.Join(requests, "\n")
 	for _, list := range [][]string{earlier, requests} {
 		for _, request := range list {
@@ -56,62 +61,41 @@ func (a *asked) add(request string) {
 	var r requestReader
 	scanBody([]byte(body), &r)
 	for _, text := range r.texts {
-		a.addValue(text.name, text.value)
+		a.addValue(request, text.name, text.value)
 	}
 	if parsed, err := url.Parse(address); err == nil {
-		a.addForm(parsed.RawQuery)
+		a.addForm(request, parsed.RawQuery)
 		for part := range strings.SplitSeq(parsed.Path, "/") {
-			a.addValue("", part)
+			a.addValue(request, "", part)
 		}
 	}
-	a.addForm(body)
+	a.addForm(request, body)
 	a.of[request] = [2]int32{first, int32(len(a.words))}
 }
 
-func (a *asked) addForm(text string) {
+func (a *asked) addForm(request, text string) {
 	if form, err := url.ParseQuery(text); err == nil {
 		for name, values := range form {
 			for _, value := range values {
-				a.addValue(name[strings.LastIndexByte(name, '.')+1:], value)
+				a.addValue(request, name[strings.LastIndexByte(name, '.')+1:], value)
 			}
 		}
 	}
 }
 
-// addValue adds a value that the code sent under a name.
-func (a *asked) addValue(name, value string) {
+// addValue adds a value that a request has under a name.
+func (a *asked) addValue(request, name, value string) {
 	plain := strings.ToLower(Normal(value))
 	if words := wordsOf(plain); len(words) == 1 {
 		a.singles[words[0]] = true
 	}
-	if strings.EqualFold(name, "Label") {
-		a.labels[plain] = true
-		a.addFragments(plain)
+	switch {
+	case strings.EqualFold(name, "Label"):
+		a.labels[plain], a.labeled[request] = true, true
+	case strings.EqualFold(name, "Id"):
+		a.ids[request] = append(a.ids[request], plain)
 	}
 	a.addText(value)
-}
-
-// addFragments adds the fixed parts of a label. CloudWatch replaces the others, such as ${LAST}.
-func (a *asked) addFragments(label string) {
-	before, after, isDynamic := strings.Cut(label, "${")
-	if !isDynamic {
-		return
-	}
-	for isDynamic {
-		a.addFragment(before)
-		if _, after, isDynamic = strings.Cut(after, "}"); isDynamic {
-			before, after, isDynamic = strings.Cut(after, "${")
-		} else {
-			before = ""
-		}
-	}
-	a.addFragment(before)
-}
-
-func (a *asked) addFragment(text string) {
-	if words := wordsOf(text); len(words) > 0 {
-		a.fragments = append(a.fragments, words)
-	}
 }
 
 func (a *asked) addText(text string) {
@@ -212,9 +196,8 @@ func (m *matcher) isSent(plain, name string) bool {
 }
 
 func (m *matcher) isSentText(plain, name string) bool {
-	if len(m.asked.labels) > 0 {
-		folded := strings.ToLower(plain)
-		if m.asked.labels[folded] || name == "Label" && m.isDynamicLabel(folded) {
+	if len(m.asked.labels) > 0 || m.hasIDs {
+		if folded := strings.ToLower(plain); m.asked.labels[folded] || m.isChosen(folded, name) {
 			return true
 		}
 	}
@@ -294,17 +277,15 @@ func parts(plain string) int {
 	return len(strings.FieldsFunc(plain, func(r rune) bool { return r == '-' || r == '_' || r == '.' }))
 }
 
-// isDynamicLabel reports whether a label has a fixed part of a label for which the code asked.
-func (m *matcher) isDynamicLabel(folded string) bool {
-	if len(m.asked.fragments) == 0 {
-		return false
-	}
-	words := strings.Join(append([]string{""}, append(wordsOf(folded), "")...), " ")
-	for _, fragment := range m.asked.fragments {
-		m.spend(1 + len(words)/16)
-		if m.partial || strings.Contains(words, " "+strings.Join(fragment, " ")+" ") {
-			return true
-		}
+// isChosen reports whether the code may have chosen a value of an answer: the ID of a metric, or a label if the request has
+// one. CloudWatch fills in a label's parts, such as ${LAST}, and appends dimensions to the label of a search, so what the
+// code sent can be a part of a word. The label of an expression without a label is its ID.
+func (m *matcher) isChosen(folded, name string) bool {
+	switch name {
+	case "Label":
+		return m.isLabeled || m.hasIDs && slices.Contains(m.requestIDs, folded)
+	case "Id":
+		return m.hasIDs
 	}
 	return false
 }

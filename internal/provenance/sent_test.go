@@ -1,7 +1,9 @@
 package provenance_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -163,6 +165,76 @@ func TestJudge_TextThatTheCodeSentProvesNothing(t *testing.T) {
 			assert.False(t, isConfirmed(t, test.output, quote, r.Judge(test.output, time.Time{})))
 		})
 	}
+}
+
+// CloudWatch fills in the parts of a label such as ${LAST}, without a blank if the label has none there. It appends the
+// dimensions to the label of a search. So a part of a word of the answer can be the code's.
+func TestJudge_LabelsOfTheCodeProveNothing(t *testing.T) {
+	type query struct{ id, label, expression, answered string }
+	for _, test := range []struct {
+		name    string
+		queries []query
+	}{
+		{"a value after a name", []query{{"m1", "payments-of-all-customers-deleted-by-eve${PROP('Period')}s", "", "payments-of-all-customers-deleted-by-eve60s"}}},
+		{"a value after prose", []query{{"m1", "queue purged${PROP('Period')}s", "", "queue purged60s"}}},
+		{"a value after one word", []query{{"m1", "PaymentsLostByEve${SUM}", "", "PaymentsLostByEve57.0"}}},
+		{"a value before one word", []query{{"m1", "${SUM}PaymentsLostByEve", "", "57.0PaymentsLostByEve"}}},
+		{"a value within a word", []query{{"m1", "payments${SUM}lost", "", "payments57.0lost"}}},
+		{"a dimension within a name", []query{{"m1", "deleted.${PROP('Dim.FunctionName')}.by.eve", "", "deleted.orders.by.eve"}}},
+		{"a dimension at the end of a name", []query{{"m1", "deleted-${PROP('Dim.FunctionName')}", "", "deleted-orders"}}},
+		{"a dimension without a sign", []query{{"m1", "oops${PROP('Dim.FunctionName')}deleted", "", "oopsordersdeleted"}}},
+		{"a mark that is not closed", []query{{"m1", "deleted-${PROP('Dim.FunctionName')", "", "deleted-orders"}}},
+		{"a search", []query{{"m1", "payments-deleted-by-eve", "SEARCH('{AWS/Lambda,FunctionName} Errors', 'Sum')", "payments-deleted-by-eve orders"}}},
+		{"a search in capitals", []query{{"m1", "purged", "SEARCH('{AWS/Lambda,FunctionName} Errors', 'Sum')", "PURGED-orders"}}},
+		{"a label of a group", []query{{"m1", "PaymentsDeletedByEve", "SELECT SUM(Errors) FROM SCHEMA(\"AWS/Lambda\") GROUP BY FunctionName", "PaymentsDeletedByEve orders"}}},
+		{"an ID", []query{{"allPaymentsDeletedByEve", "", "m1 * 2", "allPaymentsDeletedByEve"}}},
+		{"beside a label that names its field", []query{
+			{"m1", "deleted-${PROP('Dim.FunctionName')}", "", "deleted-orders"}, {"m2", "Label", "", "Label"}, {"m3", "Id", "", "Id"}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var queries, results []map[string]any
+			form, xml := url.Values{"Action": {"GetMetricData"}}, strings.Builder{}
+			for i, q := range test.queries {
+				one, member := map[string]any{"Id": q.id}, fmt.Sprintf("MetricDataQueries.member.%d.", i+1)
+				form.Set(member+"Id", q.id)
+				for name, value := range map[string]string{"Label": q.label, "Expression": q.expression} {
+					if value != "" {
+						one[name] = value
+						form.Set(member+name, value)
+					}
+				}
+				queries = append(queries, one)
+				results = append(results, map[string]any{"Id": q.id, "Label": q.answered, "StatusCode": "Complete", "Values": []float64{57}})
+				fmt.Fprintf(&xml, "<member><Id>%s</Id><Label>%s</Label><StatusCode>Complete</StatusCode><Values><member>57.0</member></Values></member>", q.id, q.answered)
+			}
+			request, err := json.Marshal(map[string]any{"MetricDataQueries": queries})
+			require.NoError(t, err)
+			answer, err := json.Marshal(map[string]any{"MetricDataResults": results})
+			require.NoError(t, err)
+			quote := test.queries[0].answered
+			for _, pair := range [][2]string{{string(request), string(answer)}, {form.Encode(), "<R><MetricDataResults>" + xml.String() + "</MetricDataResults></R>"}} {
+				e := exchange(pair[0], pair[1])
+				e.Operation = "cloudwatch:GetMetricData"
+				for _, output := range []string{quote + " Complete 57.0", "Label " + quote + " StatusCode Complete Values 57.0", quote} {
+					var r provenance.Recorder
+					r.Record(e)
+					observed := r.Judge(output, time.Time{})
+					assert.False(t, isConfirmed(t, output, output, observed), output)
+					assert.False(t, isConfirmed(t, output, quote, observed), output)
+				}
+			}
+		})
+	}
+}
+
+func TestJudge_LabelsOfCloudWatchStayConfirmed(t *testing.T) {
+	e := exchange(`{"MetricDataQueries":[{"Id":"m1","Expression":"SEARCH('{AWS/Lambda,FunctionName} Errors', 'Sum')"}]}`,
+		`{"MetricDataResults":[{"Id":"m1","Label":"orders-handler","StatusCode":"Complete","Values":[57.0]}]}`)
+	e.Operation = "cloudwatch:GetMetricData"
+	var r provenance.Recorder
+	r.Record(e)
+	const output = "orders-handler Complete 57.0"
+	assert.True(t, isConfirmed(t, output, output, r.Judge(output, time.Time{})))
 }
 
 func TestJudge_AnswersAboutWhatTheCodeAskedForStayConfirmed(t *testing.T) {

@@ -55,18 +55,18 @@ func toolEnvironment(o Options) []string {
 	return env
 }
 
-// processEnvironment returns the environment of a process on this machine.
-func processEnvironment(o Options, python python, layer, scratch string) []string {
+// processEnvironment returns the environment of a process on this machine. packages has links to Python's packages.
+func processEnvironment(o Options, python python, layer, packages, scratch string) []string {
 	env := toolEnvironment(o)
 	for _, name := range passedOn {
 		if value := o.Getenv(name); value != "" {
 			env = append(env, name+"="+value)
 		}
 	}
-	readable := slices.Concat(systemReadable, python.Readable, []string{layer})
+	readable := slices.Concat(systemReadable, python.Readable, python.Packages, []string{layer, packages})
 	return append(env,
 		"ALARMTRIAGE_LAYER="+layer,
-		"PYTHONPATH="+strings.Join(python.Search, string(filepath.ListSeparator)),
+		"PYTHONPATH="+packages,
 		envReadable+"="+strings.Join(readable, string(filepath.ListSeparator)),
 		"TMPDIR="+scratch,
 	)

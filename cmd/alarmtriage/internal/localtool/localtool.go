@@ -151,9 +151,14 @@ func openProcesses(ctx context.Context, o Options) (tool *Tool, reason string, e
 	if err != nil {
 		return nil, "", err
 	}
+	packages, err := python.linkPackages(scratch)
+	if err != nil {
+		remove()
+		return nil, "", err
+	}
 	p := newPool(o, func() (command, error) { // calls that run at the same time must not see each other's files
 		own, err := os.MkdirTemp(scratch, "process-")
-		return command{path: o.Program, arguments: []string{ServeCommand, python.Interpreter}, environment: processEnvironment(o, python, layer, own)}, err
+		return command{path: o.Program, arguments: []string{ServeCommand, python.Interpreter}, environment: processEnvironment(o, python, layer, packages, own)}, err
 	})
 	status, err := p.start(ctx)
 	if err != nil {

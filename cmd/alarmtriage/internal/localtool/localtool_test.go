@@ -122,7 +122,7 @@ func TestEnvironment_HasNoSecrets(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	o := Options{AWS: aws.Config{Region: "eu-west-1"}, Settings: config.Tool{Redact: true}, Getenv: os.Getenv}
-	env := strings.Join(processEnvironment(o, python{Search: []string{"/packages"}, Readable: []string{"/stdlib"}}, "/layer", "/scratch"), "\n")
+	env := strings.Join(processEnvironment(o, python{Packages: []string{"/site/boto3", "/site/six.py"}, Readable: []string{"/stdlib"}}, "/layer", "/packages", "/scratch"), "\n")
 	assert.NotContains(t, env, "canary")
 	for _, want := range []string{"AWS_REGION=eu-west-1", "AWS_ENDPOINT_URL_LOGS=http://localhost:1", "TZ=Europe/Berlin", "REDACT=true", "TMPDIR=/scratch", "PYTHONPATH=/packages"} {
 		assert.Contains(t, env, want)
@@ -132,7 +132,8 @@ func TestEnvironment_HasNoSecrets(t *testing.T) {
 			for _, path := range filepath.SplitList(paths) {
 				assert.NotContains(t, []string{"/", "/home", "/root", "/etc", "/var", "/tmp"}, path)
 			}
-			assert.Contains(t, filepath.SplitList(paths), "/stdlib")
+			assert.Subset(t, filepath.SplitList(paths), []string{"/stdlib", "/layer", "/packages", "/site/boto3", "/site/six.py"})
+			assert.NotContains(t, filepath.SplitList(paths), "/site")
 		}
 	}
 	arguments := strings.Join(runArguments(o, "image"), " ")

@@ -1,0 +1,128 @@
+package broker
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// The end of an ARN, behind the account, can have more parts than a type and a name: the cluster of a service, the path of a
+// role, or an ID that AWS appends. Requests only have the name. The table of the ends of ARNs says which part it is.
+
+// Marks of the variables in the table.
+const (
+	markOther    = "{}"  // such as the cluster of a service
+	markName     = "{=}" // names the resource
+	markPath     = "{+}" // a name that can begin with a path
+	markAppended = "{-}" // a name to which AWS appends an ID
+)
+
+// namesOf returns the names of the resources of an ARN, with IAM's wildcards, from its service and its end.
+func namesOf(service, resource string) []string {
+	whole := withoutParts(service, resource)
+	name := whole
+	if colon := strings.IndexByte(whole, ':'); colon >= 0 {
+		name = whole[colon+1:]
+	} else if _, below, typed := strings.Cut(whole, "/"); typed {
+		name = below
+	}
+	names, segments := []string{name}, segmentsOfARN(resource)
+	hasFormat := false
+	for format := range strings.SplitSeq(theTables().arns[service], "\t") {
+		if found, fits := namesIn(segments, segmentsOfARN(format)); fits {
+			names, hasFormat = append(names, found...), true
+		}
+	}
+	if !hasFormat {
+		names = append(names, namesWithoutFormat(segments)...)
+	}
+	var distinct []string
+	for _, name := range names {
+		if strings.Trim(name, "*?") != "" && !slices.Contains(distinct, name) { // every value is a name of everything
+			distinct = append(distinct, name)
+		}
+	}
+	return distinct
+}
+
+// segmentsOfARN returns the segments of the end of an ARN, each with the separator before it.
+func segmentsOfARN(resource string) (segments []string) {
+	for rest := resource; rest != ""; {
+		end := strings.IndexAny(rest[1:], ":/")
+		if end < 0 {
+			return append(segments, rest)
+		}
+		segments, rest = append(segments, rest[:end+1]), rest[end+1:]
+	}
+	return segments
+}
+
+// valueOf returns a segment without the separator before it.
+func valueOf(segment string) string {
+	if segment != "" && (segment[0] == ':' || segment[0] == '/') {
+		return segment[1:]
+	}
+	return segment
+}
+
+// namesIn returns the names in the segments of an ARN that has a format, and reports whether it has it. The ARN can end
+// earlier, or have more segments: the last variable takes the rest.
+func namesIn(segments, format []string) (names []string, fits bool) {
+	if len(format) == 0 {
+		return nil, false
+	}
+	last := "" // variable that is not everything
+	for i, segment := range segments[:min(len(segments), len(format))] {
+		mark, value := valueOf(format[i]), valueOf(segment)
+		if !strings.HasPrefix(mark, "{") {
+			if !matchesWildcards(value, mark) {
+				return nil, false
+			}
+			continue
+		}
+		if i == len(format)-1 {
+			value = valueOf(strings.Join(segments[i:], "")) // with the segments of a path
+		}
+		if strings.Trim(value, "*?") == "" {
+			continue
+		}
+		last = value
+		switch mark {
+		case markName:
+			names = append(names, value)
+		case markPath:
+			names = append(names, value, value[strings.LastIndexByte(value, '/')+1:])
+		case markAppended:
+			names = append(names, value, appendedID.ReplaceAllString(value, ""))
+		}
+	}
+	if len(segments) > len(format) && !strings.HasPrefix(valueOf(format[len(format)-1]), "{") {
+		return nil, false
+	}
+	if len(names) == 0 && last != "" {
+		names = append(names, last) // all resources of it, such as all services of a cluster
+	}
+	return names, true
+}
+
+// appendedID matches an ID at the end of a name, or the wildcards for it.
+var appendedID = regexp.MustCompile(`[-+](?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|[0-9A-Za-z]{6}|[*?]+)$`)
+
+// namesWithoutFormat returns the segments that can be the name in an ARN whose format is not known: all but the type.
+func namesWithoutFormat(segments []string) (names []string) {
+	for i, segment := range segments {
+		value := valueOf(segment)
+		if i > 0 {
+			names = append(names, value)
+		}
+		if at := strings.LastIndexByte(value, '*'); at >= 0 && at < len(value)-1 {
+			names = append(names, value[at:]) // the wildcard can stand for the segments before the name
+		}
+	}
+	return names
+}
+
+// matchesWildcards reports whether a pattern with IAM's wildcards matches a text.
+func matchesWildcards(pattern, text string) bool {
+	return regexp.MustCompile(`(?is)^` + wildcards(pattern) + `$`).MatchString(text)
+}
