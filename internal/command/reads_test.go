@@ -143,6 +143,21 @@ var disguisedReads = []struct {
 	{"kubectl get pods -f https://evil.example", ReadsFile},
 	{"kubectl config view --raw", ChangesState},
 
+	// Code and settings in members of answers whose names do not say so everywhere.
+	{"aws imagebuilder get-component --component-build-version-arn x", MayShowSecrets},
+	{"aws imagebuilder get-container-recipe --container-recipe-arn x", MayShowSecrets},
+	{"aws imagebuilder get-workflow --workflow-build-version-arn x", MayShowSecrets},
+	{"aws greengrassv2 get-component --arn x", MayShowSecrets},
+	{"aws appsync list-resolvers --api-id x --type-name Query", MayShowSecrets},
+	{"aws apigateway get-integration --rest-api-id x --resource-id y --http-method GET", MayShowSecrets},
+	{"aws apigatewayv2 get-integrations --api-id x", MayShowSecrets},
+	{"aws glue get-statement --session-id x --id 1", MayShowSecrets},
+	{"aws stepfunctions describe-state-machine-for-execution --execution-arn x", MayShowSecrets},
+	{"aws sagemaker describe-pipeline --pipeline-name x", MayShowSecrets},
+	{"aws mq describe-configuration-revision --configuration-id x --configuration-revision 1", MayShowSecrets},
+	{"aws iot get-job-document --job-id x", MayShowSecrets},
+	{"aws emr list-bootstrap-actions --cluster-id x", MayShowSecrets},
+
 	// Secrets that kubectl prints, whatever else it does.
 	{"oc extract secret/db --to=-", ShowsSecrets},
 	{"oc extract secret/db -n prod --to=-", ShowsSecrets},
@@ -365,7 +380,7 @@ func TestClassify_OrdinaryReadsAreReads(t *testing.T) {
 		"aws configservice describe-config-rules", "aws deploy list-deployments --application-name x", "aws s3api head-bucket --bucket b",
 		"aws stepfunctions list-executions --state-machine-arn x", "aws elbv2 describe-target-health --target-group-arn x",
 		"aws ecs wait services-stable --cluster c --services s", "aws iam get-role-policy --role-name r --policy-name p", "aws iam simulate-principal-policy --policy-source-arn x --action-names y",
-		"aws rds describe-events --duration 60", "aws cloudtrail lookup-events --max-results 5", "aws xray get-trace-summaries --start-time 1 --end-time 2",
+		"aws imagebuilder list-components", "aws greengrassv2 list-components", "aws codepipeline get-pipeline-state --name x", "aws rds describe-events --duration 60", "aws cloudtrail lookup-events --max-results 5", "aws xray get-trace-summaries --start-time 1 --end-time 2",
 		"aws s3 ls < /dev/null", "aws s3 ls s3://b | cat -n",
 	} {
 		got := Classify(text)
