@@ -51,6 +51,27 @@ TEXTS_OF_PROGRAMS = ("logs:", "cloudtrail:", "xray:")
 # Names of members with their types that hold environment variables, user data, and commands.
 VARIABLES = re.compile(r"(?i)(?:runtime|default)?(?:environment(?:variables|overrides|vars)?|stagevariables|envvars|variables)=(?:map|list)"
                        r"|(?:userdata|buildspec|startupscript|startcommand|buildcommand)=(?:string|blob|structure)")
+# Names of members with their types that hold code, wherever they occur.
+CODE = re.compile(r"(?:dockerfileTemplateData|appTemplateBody|recipe|PythonScript|ScalaCode|initializationScript|attackScript|ApplicationCode|TextContent"
+                  r"|PipelineDefinition|WorkflowDefinition|mappingTemplate|(?:request|response)MappingTemplate|PayloadData)=(?:string|blob)"
+                  r"|(?:[Rr]equest|[Rr]esponse)Templates=map")
+# Members that hold code or settings, and whose names mean something else elsewhere, such as the code of an error.
+CODE_OF_SHAPES = {
+    "amp": {"AlertManagerDefinitionDescription.data"},
+    "appsync": {"Resolver.code"},
+    "bedrock-agent": {"InlineCodeFlowNodeConfiguration.code"},
+    "bedrock-agent-runtime": {"CodeInterpreterInvocationInput.code", "GetExecutionFlowSnapshotResponse.definition"},
+    "cloudformation": {"TypeConfigurationDetails.Configuration"},
+    "codeguru-security": {"CodeLine.content", "SuggestedFix.code"},
+    "connect": {"ContactFlow.Content", "ContactFlowModule.Content"},
+    "glue": {"Statement.Code"},
+    "imagebuilder": {"Component.data", "GetMarketplaceResourceResponse.data", "Workflow.data"},
+    "iot": {"DescribeJobTemplateResponse.document", "DescribeManagedJobTemplateResponse.document", "GetJobDocumentResponse.document"},
+    "mq": {"DescribeConfigurationRevisionResponse.Data"},
+    "omics": {"GetRunResponse.definition", "GetWorkflowResponse.definition", "GetWorkflowVersionResponse.definition"},
+    "ssm": {"PatchSource.Configuration"},
+    "stepfunctions": {"DescribeStateMachineForExecutionOutput.definition"},
+}
 # Names of members that scripts/judge_operations.py takes for secrets or links, but that grant no access: tokens that select
 # a part of an answer, identifiers, names of fields, DNS records, certificates, and addresses that the customer chose.
 NO_ACCESS = re.compile(
@@ -79,8 +100,9 @@ SIBLINGS = {
     "configservice": {"batch-get-aggregate-resource-config", "batch-get-resource-config", "get-aggregate-resource-config",
                       "get-resource-config-history", "select-aggregate-resource-config", "select-resource-config"},
     "glue": {"get-job-run", "get-job-runs", "get-workflow", "get-workflow-run", "get-workflow-runs", "batch-get-workflows",
-             "get-trigger", "get-triggers", "batch-get-triggers"},
-    "emr": {"list-steps"},
+             "get-trigger", "get-triggers", "batch-get-triggers", "get-blueprint-run", "get-blueprint-runs"},
+    "emr": {"list-bootstrap-actions", "list-steps"},
+    "gamelift": {"describe-runtime-configuration"},
 }
 
 
@@ -209,26 +231,39 @@ def returns_secret(shapes: Dict[str, Any], operation: str, described: Dict[str, 
 
 
 def shows_variables() -> Set[Tuple[str, str]]:
-    """Returns the operations whose answer has variables of an environment, user data, or commands of a build."""
+    """Returns the operations whose answer has variables of an environment, user data, commands of a build, or code."""
     session = botocore.session.get_session()
-    found = set()
+    found, seen = set(), set()
     for service in session.get_available_services():
         model = session.get_service_model(service)
         for name in model.operation_names:
             output = model.operation_model(name).output_shape
-            if output is not None and any(VARIABLES.fullmatch(member) for member in members(output, set())):
+            if output is None:
+                continue
+            for shape, member in members(output, set()):
+                of_shape = f"{shape}.{member.split('=')[0]}"
+                if of_shape in CODE_OF_SHAPES.get(service, ()):
+                    seen.add((service, of_shape))
+                elif not VARIABLES.fullmatch(member) and not CODE.fullmatch(member):
+                    continue
                 found.add((CLI_NAMES.get(service, service), xform_name(name, "-")))
+    unknown = {(service, member) for service, listed in CODE_OF_SHAPES.items() for member in listed} - seen
+    if unknown:
+        sys.exit(f"no answer has the members {sorted(unknown)} now; change CODE_OF_SHAPES")
     return found
 
 
-def members(shape: Shape, seen: Set[str]) -> Iterator[str]:
-    """Yields the names of all members of a shape. A member Environment without a structure has variables."""
+def members(shape: Shape, seen: Set[str]) -> Iterator[Tuple[str, str]]:
+    """Yields the names of all members of a shape with their types, and with the name of the structure that they are in.
+
+    A member Environment without a structure has variables.
+    """
     if shape.name in seen:
         return
     seen.add(shape.name)
     if shape.type_name == "structure":
         for name, member in shape.members.items():
-            yield f"{name}={member.type_name}"
+            yield shape.name, f"{name}={member.type_name}"
             yield from members(member, seen)
     elif shape.type_name == "list":
         yield from members(shape.member, seen)

@@ -99,7 +99,8 @@ func answering(question string, earlier []investigation.Answer) *task {
 
 // Ask lets a model answer a question about a finished investigation. It may read the record and run more tool calls, within
 // the limits of one investigation. earlier are the answers to earlier questions, oldest first. Ask does not change rec. It
-// returns an answer whatever its outcome; the error is the context's, or that of options that are not usable.
+// returns an answer whatever its outcome; the error is the context's, or that of options that are not usable. With the error of
+// the context, the answer has what was used until then.
 func Ask(
 	ctx context.Context, o Options, rec *investigation.Record, earlier []investigation.Answer, question string,
 ) (*investigation.Answer, error) {
@@ -122,10 +123,8 @@ func Ask(
 	for call := range rec.Calls() {
 		r.state.Calls = max(r.state.Calls, call.Number)
 	}
-	if err := r.loop(ctx); err != nil {
-		return nil, err
-	}
-	return r.answer(rec, question, asked), nil
+	err = r.loop(ctx)
+	return r.answer(rec, question, asked), err
 }
 
 // Ask calls [Ask] with these options. limits replaces o.Limits.

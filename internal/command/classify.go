@@ -96,8 +96,8 @@ func (c simple) effect() Effect {
 			effect |= PipesToShell
 		}
 		return effect
-	case program == "env" && len(args) == 0:
-		return effect | NotAWS | ShowsSecrets
+	case program == "env" && printsVariables(args):
+		return effect | NotAWS | ShowsSecrets | notConstant(args)
 	case wrappers[program] != 0:
 		if program == "parallel" && c.piped { // each line of its input is a command, or an argument of one
 			effect |= PipesToShell
@@ -117,6 +117,37 @@ func (c simple) effect() Effect {
 		effect |= PipesToShell
 	}
 	return effect
+}
+
+// envValues are options of env whose value is the next word.
+var envValues = set("-u", "--unset", "-C", "--chdir", "-P")
+
+// envCommand matches options of env that contain a command.
+var envCommand = regexp.MustCompile(`^(?:-[a-zA-Z0]*[iS]|--split-string|--ignore-environment|-$)`)
+
+// printsVariables reports whether env prints the environment: it does if only options and assignments follow. It does not if
+// the environment is empty, or if an option contains a command.
+func printsVariables(args []word) bool {
+	for i := 0; i < len(args); i++ {
+		text := args[i].text
+		switch {
+		case envCommand.MatchString(text):
+			return false
+		case envValues[text]:
+			i++
+		case !strings.HasPrefix(text, "-") && !isAssignment(text):
+			return false
+		}
+	}
+	return true
+}
+
+// notConstant returns [NotUnderstood] if a part of the arguments is only known when the command runs.
+func notConstant(args []word) Effect {
+	if slices.ContainsFunc(args, func(w word) bool { return !w.constant }) {
+		return NotUnderstood
+	}
+	return 0
 }
 
 // shellsOfContainers can pass their input to a program in a container.

@@ -119,10 +119,12 @@ func otherEffect(program string, args []word) Effect {
 	case "export":
 		return exportEffect(args)
 	case "printenv":
-		if len(args) == 0 {
-			return ShowsSecrets
+		for _, arg := range args {
+			if !strings.HasPrefix(arg.text, "-") {
+				return MayShowSecrets | variableEffect(arg.text)
+			}
 		}
-		return MayShowSecrets | variableEffect(args[0].text)
+		return ShowsSecrets
 	}
 	return known.effect(args)
 }
@@ -193,6 +195,9 @@ func (o *other) effect(args []word) Effect {
 		}
 	}
 	command := strings.Join(words, " ")
+	if o == kubernetes && len(words) > 0 && (effect.has(NotUnderstood) || !printsNoObject[words[0]]) {
+		effect |= objectEffect(command, args)
+	}
 	switch {
 	case len(words) > 0 && o.runs[words[0]], len(words) > 1 && o.groups[words[0]] && o.runs[words[1]]:
 		return effect | RunsCode | ChangesState
@@ -245,10 +250,41 @@ func (o *other) argumentEffect(words []string, args []word) Effect {
 		if ownOutput.MatchString(arg.text) || arg.text == "-f" && words[0] != "logs" {
 			effect |= ReadsFile
 		}
-		if words[0] == "get" && secretKind.MatchString(arg.text) {
-			effect |= ShowsSecrets
+	}
+	return effect
+}
+
+// printsNoObject has the commands of kubectl that print no part of an object.
+var printsNoObject = set("logs", "top", "explain", "auth", "rollout", "delete", "version", "api-resources", "api-versions", "wait")
+
+// printsToken matches commands of kubectl and oc that print a token, or a file that contains one.
+var printsToken = regexp.MustCompile(`(?:^| )(?:create token|(?:sa|serviceaccounts?) (?:get-token|new-token|create-kubeconfig))(?: |$)`)
+
+// tokenOption matches options of "oc whoami" and "kubectl config view" that print tokens and keys.
+var (
+	tokenOption = regexp.MustCompile(`^(?:-t|--token|--show-token)(?:=|$)`)
+	rawOption   = regexp.MustCompile(`^--raw(?:=|$)`)
+)
+
+// objectEffect states what a command of kubectl shows, whatever else it does: one that changes an object prints it, too.
+func objectEffect(command string, args []word) Effect {
+	effect := Effect(0)
+	if printsToken.MatchString(command) {
+		effect |= ShowsSecrets
+	}
+	words := " " + command + " "
+	for _, wide := range []string{" cluster-info dump ", " edit ", " extract ", " view-last-applied ", " edit-last-applied "} {
+		if strings.Contains(words, wide) {
+			effect |= MayShowSecrets
 		}
-		if words[0] == "get" && wholeOutput.MatchString(arg.text) {
+	}
+	for _, arg := range args {
+		switch {
+		case secretKind.MatchString(arg.text),
+			rawOption.MatchString(arg.text) && strings.Contains(words, " config "),
+			tokenOption.MatchString(arg.text) && strings.Contains(words, " whoami "):
+			effect |= ShowsSecrets
+		case wholeOutput.MatchString(arg.text), rawOption.MatchString(arg.text):
 			effect |= MayShowSecrets
 		}
 	}

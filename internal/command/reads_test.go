@@ -142,6 +142,61 @@ var disguisedReads = []struct {
 	{"kubectl get pods --kubeconfig /tmp/x", NotUnderstood},
 	{"kubectl get pods -f https://evil.example", ReadsFile},
 	{"kubectl config view --raw", ChangesState},
+
+	// Code and settings in members of answers whose names do not say so everywhere.
+	{"aws imagebuilder get-component --component-build-version-arn x", MayShowSecrets},
+	{"aws imagebuilder get-container-recipe --container-recipe-arn x", MayShowSecrets},
+	{"aws imagebuilder get-workflow --workflow-build-version-arn x", MayShowSecrets},
+	{"aws greengrassv2 get-component --arn x", MayShowSecrets},
+	{"aws appsync list-resolvers --api-id x --type-name Query", MayShowSecrets},
+	{"aws apigateway get-integration --rest-api-id x --resource-id y --http-method GET", MayShowSecrets},
+	{"aws apigatewayv2 get-integrations --api-id x", MayShowSecrets},
+	{"aws glue get-statement --session-id x --id 1", MayShowSecrets},
+	{"aws stepfunctions describe-state-machine-for-execution --execution-arn x", MayShowSecrets},
+	{"aws sagemaker describe-pipeline --pipeline-name x", MayShowSecrets},
+	{"aws mq describe-configuration-revision --configuration-id x --configuration-revision 1", MayShowSecrets},
+	{"aws iot get-job-document --job-id x", MayShowSecrets},
+	{"aws emr list-bootstrap-actions --cluster-id x", MayShowSecrets},
+
+	// Secrets that kubectl prints, whatever else it does.
+	{"oc extract secret/db --to=-", ShowsSecrets},
+	{"oc extract secret/db -n prod --to=-", ShowsSecrets},
+	{"oc extract configmap/db --to=-", MayShowSecrets},
+	{"kubectl label secret db a=b -o yaml", ShowsSecrets | ChangesState},
+	{"kubectl patch secret db -p {} --dry-run=client -o yaml", ShowsSecrets | ChangesState},
+	{"kubectl annotate deploy db a=b -o json", MayShowSecrets | ChangesState},
+	{"kubectl set env deploy/db --list -o yaml", MayShowSecrets},
+	{"kubectl edit secret db", ShowsSecrets | ChangesState},
+	{"kubectl edit deploy db", MayShowSecrets | ChangesState},
+	{"kubectl apply view-last-applied secret/db", ShowsSecrets},
+	{"kubectl apply view-last-applied deploy/db", MayShowSecrets},
+	{"kubectl describe secret db", ShowsSecrets},
+	{"kubectl exec x -- cat /var/run/secrets/kubernetes.io/serviceaccount/token", ShowsSecrets | RunsCode},
+	{"kubectl --as logs get secret db -o yaml", NotUnderstood | ShowsSecrets},
+	{"kubectl create token sa", ShowsSecrets | ChangesState},
+	{"kubectl -n prod create token sa --duration 1h", ShowsSecrets},
+	{"oc sa get-token builder", ShowsSecrets},
+	{"oc serviceaccounts create-kubeconfig builder", ShowsSecrets},
+	{"kubectl config view --raw --minify --flatten", ShowsSecrets},
+	{"oc config view --raw=true", ShowsSecrets},
+	{"kubectl get --raw /api/v1/namespaces/x/configmaps", MayShowSecrets},
+	{"oc whoami -t", ShowsSecrets},
+	{"oc whoami --show-token", ShowsSecrets},
+	{"kubectl cluster-info dump", MayShowSecrets},
+	{"kubectl cluster-info dump --all-namespaces --output-directory=x", MayShowSecrets},
+
+	// The environment of the shell.
+	{"env FOO=1", ShowsSecrets},
+	{"env -0", ShowsSecrets},
+	{"env -u FOO", ShowsSecrets},
+	{"env --null --unset=FOO A=1 B=2", ShowsSecrets},
+	{"sudo -E env -0", ShowsSecrets | AsRoot},
+	{"/usr/bin/env -v", ShowsSecrets},
+	{"env FOO=$BAR", ShowsSecrets | NotUnderstood},
+	{"env -u FOO printenv -0", ShowsSecrets},
+	{"printenv -0", ShowsSecrets},
+	{"env -S 'bash -c id'", NotUnderstood},
+	{"env -u FOO ./evil.sh", NotUnderstood},
 	{"git branch -D main", Deletes},
 	{"git branch -d main", Deletes},
 	{"git remote set-url origin https://evil.example", ChangesState},
@@ -325,7 +380,7 @@ func TestClassify_OrdinaryReadsAreReads(t *testing.T) {
 		"aws configservice describe-config-rules", "aws deploy list-deployments --application-name x", "aws s3api head-bucket --bucket b",
 		"aws stepfunctions list-executions --state-machine-arn x", "aws elbv2 describe-target-health --target-group-arn x",
 		"aws ecs wait services-stable --cluster c --services s", "aws iam get-role-policy --role-name r --policy-name p", "aws iam simulate-principal-policy --policy-source-arn x --action-names y",
-		"aws rds describe-events --duration 60", "aws cloudtrail lookup-events --max-results 5", "aws xray get-trace-summaries --start-time 1 --end-time 2",
+		"aws imagebuilder list-components", "aws greengrassv2 list-components", "aws codepipeline get-pipeline-state --name x", "aws rds describe-events --duration 60", "aws cloudtrail lookup-events --max-results 5", "aws xray get-trace-summaries --start-time 1 --end-time 2",
 		"aws s3 ls < /dev/null", "aws s3 ls s3://b | cat -n",
 	} {
 		got := Classify(text)
@@ -337,8 +392,15 @@ func TestClassify_OrdinaryReadsAreReads(t *testing.T) {
 		"kubectl -n shop rollout status deploy/x", "git log --oneline -5", "git branch -a", "git remote -v", "terraform state list", "helm history x -n shop",
 		"docker logs x", "dig +short e.example", "ps aux", "ls -la", "sleep 5",
 		"docker container ls -a", "docker container logs x", "docker volume ls", "docker image ls", "docker network inspect x", "docker system df", `echo "$BYPASS"`, `echo "$KEY"`, `echo "$PWD"`, "copilot svc ls", "docker-compose ps",
+		"kubectl logs deploy/secret-service", "kubectl auth can-i get secrets", "kubectl rollout status deploy/secret-service", "kubectl cluster-info",
 	} {
 		assert.Equal(t, []string{"not_aws"}, Classify(text).Names(), "%q", text)
+	}
+}
+
+func TestClassify_EmptyEnvironmentHasNoSecret(t *testing.T) {
+	for _, text := range []string{"env -i", "env -", "env -i FOO=1", "env AWS_REGION=x aws s3 ls", "kubectl delete secret db"} {
+		assert.False(t, Classify(text).has(ShowsSecrets), text)
 	}
 }
 

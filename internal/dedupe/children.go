@@ -65,7 +65,8 @@ func (t *Table) coverChildren(
 
 // cover tries to take the lease of one child. covered reports whether it did. recent reports whether another
 // investigation holds the lease, or began less than togetherFor ago and was reported. The investigation of a child
-// whose report could not be delivered does not count: perhaps nobody will ever read it.
+// whose report is finished and not delivered, because that failed or the invocation was killed, is neither: the child's retry
+// delivers the report, and if there is none, perhaps nobody will ever read it.
 func (t *Table) cover(
 	ctx context.Context, child string, parent *alarmevent.Alarm, c *Claim, leaseUntil time.Time,
 ) (covered, recent bool, err error) {
@@ -74,10 +75,10 @@ func (t *Table) cover(
 	in.UpdateExpression = aws.String("SET #state = :running, alarm_name = :name, lease_owner = :owner, lease_until = :until, " +
 		"attempt = :one, investigation_id = :id, started_at = :now, window_until = :window, transition = :transition, " +
 		"hand_overs = :zero, expires_at = :expires, owners = :owners, covered_by = :parent " +
-		"REMOVE former_owner, report_uri, recovery_of, follow_up_owner, recoveries, report_stored, notification_sent, delivering")
-	in.ConditionExpression = aws.String("attribute_not_exists(#state) OR (attribute_not_exists(parked) AND (" +
+		"REMOVE former_owner, report_uri, recovery_of, follow_up_owner, recoveries, parked, report_stored, notification_sent, delivering")
+	in.ConditionExpression = aws.String("attribute_not_exists(#state) OR " +
 		"(#state = :done AND window_until <= :now AND (attribute_not_exists(covered_by) OR started_at <= :recently)) OR " +
-		"#state = :freed OR " +
+		"(attribute_not_exists(parked) AND attribute_not_exists(delivering) AND (#state = :freed OR " +
 		"(#state = :running AND (lease_owner = :owner OR covered_by = :parent OR lease_until <= :now))))")
 	v := in.ExpressionAttributeValues
 	v[":one"], v[":parent"] = whole(c.Attempt), text(parent.ARN)
@@ -99,7 +100,7 @@ func (t *Table) cover(
 	isParked := len(i.bytes(attrParked)) > 0
 	switch i.text(attrState) {
 	case stateRunning:
-		return false, !isParked, nil
+		return false, !isParked && i.time(attrUntil).After(now), nil
 	case stateDone:
 		return false, i.time(attrStarted).After(now.Add(-togetherFor)), nil
 	}

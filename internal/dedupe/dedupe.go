@@ -412,7 +412,8 @@ func (t *Table) change(ctx context.Context, pk string, c *Claim, what, expressio
 	return nil
 }
 
-// Confirm returns [ErrLost] if c no longer holds the claim. It is called right before a delivery.
+// Confirm returns [ErrLost] if c no longer holds the claim. It is called right before a delivery, which it records: from then
+// on, a composite alarm does not take the lease. A finished investigation is therefore confirmed before its checkpoint is saved.
 func (t *Table) Confirm(ctx context.Context, c *Claim) error {
 	return t.change(ctx, c.Key, c, "confirm the claim", "SET delivering = :now", values{":now": millis(t.now())})
 }
@@ -442,9 +443,11 @@ func (t *Table) Abandon(ctx context.Context, c *Claim) error {
 	return t.change(ctx, c.Key, c, "drop the earlier investigation", "SET #state = :done", values{":done": text(stateDone)})
 }
 
-// Free gives up the claim. A retry or the next event can then resume the investigation immediately.
-func (t *Table) Free(ctx context.Context, c *Claim) error {
-	err := t.change(ctx, c.Key, c, "free the claim", "SET #state = :freed", values{":freed": text(stateFreed)})
+// Free gives up the claim. A retry or the next event can then resume the investigation immediately. What of its report was
+// delivered stays recorded.
+func (t *Table) Free(ctx context.Context, c *Claim, stored, notified bool) error {
+	err := t.change(ctx, c.Key, c, "free the claim", "SET #state = :freed, report_stored = :stored, notification_sent = :notified",
+		values{":freed": text(stateFreed), ":stored": flag(stored), ":notified": flag(notified)})
 	return errors.Join(err, t.freeChildren(ctx, c))
 }
 

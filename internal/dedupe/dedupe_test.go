@@ -153,7 +153,7 @@ func TestClaim_LostClaimCannotWrite(t *testing.T) {
 	b.mustClaim(t, alarm("a", 1), "request-1")
 	assert.ErrorIs(t, b.Confirm(t.Context(), slow), dedupe.ErrLost)
 	assert.ErrorIs(t, b.Settle(t.Context(), slow, past(slow)), dedupe.ErrLost)
-	assert.ErrorIs(t, b.Free(t.Context(), slow), dedupe.ErrLost)
+	assert.ErrorIs(t, b.Free(t.Context(), slow, false, false), dedupe.ErrLost)
 	assert.ErrorIs(t, b.Park(t.Context(), slow, []byte("x"), true, false), dedupe.ErrLost)
 	assert.ErrorIs(t, b.HandOver(t.Context(), slow, "x", b.now()), dedupe.ErrLost)
 }
@@ -332,7 +332,7 @@ func TestFirstVerdict_SurvivesAHandOver(t *testing.T) {
 func TestFree_NextEventResumesAtOnce(t *testing.T) {
 	b := newHarness(t)
 	failed := b.mustClaim(t, alarm("a", 1), "request-1")
-	require.NoError(t, b.Free(t.Context(), failed))
+	require.NoError(t, b.Free(t.Context(), failed, false, false))
 	c := b.mustClaim(t, alarm("a", 1), "request-2")
 	assert.True(t, c.Resumed)
 	assert.Equal(t, failed.ID, c.ID)
@@ -461,7 +461,7 @@ func TestClaim_RetriedCompositeAlarmKeepsItsTriggers(t *testing.T) {
 	b.mustClaim(t, composite("p", 1, "a", "b"), "request-1")
 	again := b.mustClaim(t, composite("p", 1, "a", "b"), "request-1")
 	assert.Len(t, again.Covers, 2)
-	require.NoError(t, b.Free(t.Context(), again))
+	require.NoError(t, b.Free(t.Context(), again, false, false))
 	assert.False(t, b.mustClaim(t, alarm("a", 1), "request-2").Resumed, "a child does not resume the investigation of its parent")
 }
 

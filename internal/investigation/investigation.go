@@ -134,6 +134,12 @@ type Evidence struct {
 	Seen       []Observation     `json:"seen,omitempty"`       // first looks at the alarm's resources, the most relevant first
 }
 
+// IsEmpty reports whether nothing was collected.
+func (e *Evidence) IsEmpty() bool {
+	return len(e.Definition)+len(e.History)+len(e.LogLines)+len(e.Series)+len(e.Related)+len(e.Changes)+len(e.Seen) == 0 &&
+		e.Query == nil && e.Trail == nil
+}
+
 // Trail describes which CloudTrail events the changes come from.
 type Trail struct {
 	From     time.Time      `json:"from"`              // start of the period that was read completely, UTC

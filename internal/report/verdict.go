@@ -161,8 +161,12 @@ func Waited(rec *investigation.Record) time.Duration {
 // fallbackSummary summarizes an investigation without a conclusion.
 func fallbackSummary(rec *investigation.Record) string {
 	if rec.EvidenceOnly {
-		return fmt.Sprintf("The alarm went to %s. No model investigated it; this report has the evidence that was "+
-			"collected. Its reason: %s", rec.Alarm.State, cmp.Or(rec.Alarm.Reason, "not given")) + seenFirst(rec)
+		has := "this report has the evidence that was collected"
+		if rec.Evidence.IsEmpty() {
+			has = "this report has no evidence"
+		}
+		return fmt.Sprintf("The alarm went to %s. No model investigated it; %s. Its reason: %s",
+			rec.Alarm.State, has, cmp.Or(rec.Alarm.Reason, "not given")) + seenFirst(rec)
 	}
 	return fmt.Sprintf("The alarm went to %s and no conclusion could be reached automatically. Its reason: %s",
 		rec.Alarm.State, cmp.Or(rec.Alarm.Reason, "not given")) + seenFirst(rec)

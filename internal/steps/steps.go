@@ -86,7 +86,7 @@ func End(rec *investigation.Record, now time.Time) {
 	if rec.EndedAt.IsZero() {
 		rec.EndedAt = now.UTC()
 	}
-	rec.Usage.QueryCostUSD = rec.QueryCostUSD()
+	rec.Usage.QueryCostUSD = max(rec.Usage.QueryCostUSD, rec.QueryCostUSD()) // a parked record may have lost its rounds
 }
 
 // Renderer renders the forms of the report that are files. If the record's ReportURI is empty, the report was not stored.

@@ -22,7 +22,7 @@ import (
 )
 
 // Asker lets a model answer a question about a finished investigation. earlier are the answers to earlier questions, oldest
-// first. Ask returns an answer even if no model answers.
+// first. Ask returns an answer even if no model answers, and with an error one that has what was used until then.
 type Asker interface {
 	Ask(
 		ctx context.Context, limits investigation.Limits, rec *investigation.Record, earlier []investigation.Answer, question string,
@@ -102,8 +102,10 @@ func (q *question) proceed(ctx context.Context) (*AskResult, error) {
 		return q.result(answer, problem), nil
 	}
 	earlier := q.earlier(ctx)
-	answer := q.askModel(ctx, earlier)
-	q.countCost(ctx, answer)
+	answer, isKnown := q.askModel(ctx, earlier)
+	if isKnown {
+		q.countCost(ctx, answer)
+	}
 	problem = ""
 	if answer.Text == "" {
 		problem = answer.OutcomeWhy
@@ -153,13 +155,16 @@ func (q *question) admit(ctx context.Context) (problem string, err error) {
 	on := q.started.Format(time.DateOnly)
 	switch reached {
 	case dedupe.LimitInvestigations:
-		return fmt.Sprintf("%d investigations and questions already began on %s (UTC), the limit of MaxInvestigationsPerDay, so no model was asked.",
-			day.Investigations, on), nil
+		problem = fmt.Sprintf("%d investigations and questions already began on %s (UTC), the limit of MaxInvestigationsPerDay, so no model was asked.",
+			day.Investigations, on)
 	case dedupe.LimitCost:
-		return fmt.Sprintf("The investigations and questions that began on %s (UTC) cost about $%.2f, the limit of MaxCostUsdPerDay, so no model was asked.",
-			on, day.CostUSD), nil
+		problem = fmt.Sprintf("The investigations and questions that began on %s (UTC) cost about $%.2f, the limit of MaxCostUsdPerDay, so no model was asked.",
+			on, day.CostUSD)
+	default:
+		return "", nil
 	}
-	return "", nil
+	q.notice(ctx, q.budget, q.log, reached, q.started, problem+untilMidnight)
+	return problem, nil
 }
 
 // earlier returns the answers to earlier questions. They are only context, so a failure is logged.
@@ -173,8 +178,9 @@ func (q *question) earlier(ctx context.Context) []investigation.Answer {
 	return answers
 }
 
-// askModel lets the model answer. If it cannot, the answer says why.
-func (q *question) askModel(ctx context.Context, earlier []investigation.Answer) (answer *investigation.Answer) {
+// askModel lets the model answer. If it cannot, the answer says why. isKnown reports whether the answer has what it cost; if
+// not, the reserved amount stays counted.
+func (q *question) askModel(ctx context.Context, earlier []investigation.Answer) (answer *investigation.Answer, isKnown bool) {
 	reader := &attempt{Handler: q.Handler, alarm: &q.rec.Alarm, rec: q.rec, budget: q.budget, log: q.log}
 	instructions := reader.readInstructions(ctx)
 	bounded, cancel := context.WithDeadline(ctx, q.budget.agentEnds)
@@ -185,16 +191,19 @@ func (q *question) askModel(ctx context.Context, earlier []investigation.Answer)
 			q.log.Error("agent panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			err = fmt.Errorf("the agent failed: %v", v)
 		}
-		if err != nil {
-			q.log.Error("question not answered", "error", err)
+		if isKnown = answer != nil; !isKnown {
 			answer = &investigation.Answer{
 				SchemaVersion: investigation.SchemaVersion, Investigation: q.rec.ID, Question: q.text, AskedAt: q.started, AnsweredAt: q.Now().UTC(),
-				Outcome: investigation.OutcomeFallback, OutcomeWhy: whyNotAnswered(err), Model: q.Config.ModelID, ReportURI: q.rec.ReportURI,
+				Model: q.Config.ModelID, ReportURI: q.rec.ReportURI,
 			}
+		}
+		if err != nil {
+			q.log.Error("question not answered", "error", err)
+			answer.Outcome, answer.OutcomeWhy = investigation.OutcomeFallback, whyNotAnswered(err)
 		}
 	}()
 	answer, err = q.Asker.Ask(bounded, investigation.Limits{ConcludeAt: q.budget.concludeAt, Instructions: instructions, Log: q.log}, q.rec, earlier, q.text)
-	return answer
+	return answer, false // the deferred function decides
 }
 
 func whyNotAnswered(err error) string {

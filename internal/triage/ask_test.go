@@ -204,6 +204,51 @@ func TestAsk_CountsInTheLimitsOfTheDay(t *testing.T) {
 	assert.Equal(t, investigation.OutcomeFallback, late.Outcome, "the question counted as an investigation")
 }
 
+func TestAsk_NotifiesOfTheLimitThatItReaches(t *testing.T) {
+	for name, limit := range map[string]func(b *harness){
+		"investigations": func(b *harness) { b.Config.MaxPerDay = 1 },
+		"cost":           func(b *harness) { b.Config.MaxCostUSDPerDay = 0.2 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := withTable(newDailyHarness(t, 0))
+			limit(b)
+			b.Asker = &fakeAsker{}
+			reported := b.mustInvestigate(t, "request-1", action("first", 1))
+			for i := range 3 {
+				problem := b.ask(t, fmt.Sprint("question-", i), askEvent(t, reported.ReportURI, fmt.Sprint("Which table? ", i))).Problem
+				assert.Contains(t, problem, "so no model was asked")
+			}
+			b.mustInvestigate(t, "request-2", action("second", 1))
+			require.Len(t, b.notices(), 1)
+			assert.Equal(t, name, *b.notices()[0].MessageAttributes["limit"].StringValue)
+			assert.Contains(t, *b.notices()[0].Message, "so no model was asked. The same applies to all other alarms and questions until midnight UTC.")
+		})
+	}
+}
+
+func TestAsk_CostOfAnUnansweredQuestionCounts(t *testing.T) {
+	used := investigation.Usage{ModelCalls: 1, CostUSD: 2, PriceKnown: true}
+	for name, c := range map[string]struct {
+		do   func(*investigation.Record) (*investigation.Answer, error)
+		want string // in millionths of a dollar
+	}{
+		"the time ran out": {func(*investigation.Record) (*investigation.Answer, error) {
+			return &investigation.Answer{Usage: used}, context.Canceled
+		}, "2250000"},
+		"a bug": {func(*investigation.Record) (*investigation.Answer, error) { panic("a bug") }, "500000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newDailyHarness(t, 0)
+			b.Config.MaxCostUSDPerDay = 10
+			b.Asker = &fakeAsker{do: c.do}
+			reported := b.mustInvestigate(t, "request-1", action("first", 1))
+			assert.NotEmpty(t, b.ask(t, "question", askEvent(t, reported.ReportURI, "Which table?")).Problem)
+			spent := b.DB.Item("day#" + b.clock.now().UTC().Format("2006-01-02"))["spent"]
+			assert.Equal(t, &types.AttributeValueMemberN{Value: c.want}, spent)
+		})
+	}
+}
+
 func TestAsk_CostCountsInTheLimitOfTheDay(t *testing.T) {
 	b := newDailyHarness(t, 0)
 	b.Config.MaxCostUSDPerDay = 0.7 // 0.25 for the investigation, 0.50 for the answer

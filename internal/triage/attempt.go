@@ -52,14 +52,14 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 		rec, err := unpark(r.claim.Parked)
 		if err == nil {
 			r.rec = rec
-			return r.deliver(ctx)
+			return r.deliver(ctx, nil)
 		}
 		r.log.Warn("parked report cannot be read, investigating again", "error", err)
 	}
 	at := r.lastCheckpoint(ctx)
 	if at.stage == stageFinished {
 		r.maybeCopy = true
-		return r.deliver(ctx)
+		return r.deliver(ctx, nil)
 	}
 	saver := newSaver(r.rec, func(state []byte) error { return r.saveState(ctx, state) }, r.log)
 	switch at.stage {
@@ -78,13 +78,15 @@ func (r *attempt) proceed(ctx context.Context) (Result, error) {
 	} else if handedOver, done := r.askModel(ctx, saver, at.state); done {
 		return handedOver, nil
 	}
-	saver.put(encodeCheckpoint(stageFinished, r.rec, nil))
-	r.background.Go(func() {
-		if err := r.flush(ctx, saver); err != nil {
-			r.log.Warn("checkpoint of the finished investigation not saved", "error", err)
-		}
+	finished := encodeCheckpoint(stageFinished, r.rec, nil)
+	return r.deliver(ctx, func() {
+		saver.put(finished)
+		r.background.Go(func() {
+			if err := r.flush(ctx, saver); err != nil {
+				r.log.Warn("checkpoint of the finished investigation not saved", "error", err)
+			}
+		})
 	})
-	return r.deliver(ctx)
 }
 
 // isForEarlier reports whether the claim is that of an earlier transition's investigation.
@@ -97,12 +99,12 @@ func (r *attempt) endEarlier(ctx context.Context) (ended bool, err error) {
 	defer r.background.Wait()
 	if rec, err := unpark(r.claim.Parked); err == nil {
 		r.rec, r.maybeCopy = rec, r.claim.MaybeSent
-		result, err := r.deliver(ctx)
+		result, err := r.deliver(ctx, nil)
 		return result.Status == StatusInvestigated, err
 	}
 	if r.lastCheckpoint(ctx).stage == stageFinished {
 		r.maybeCopy = true
-		result, err := r.deliver(ctx)
+		result, err := r.deliver(ctx, nil)
 		return result.Status == StatusInvestigated, err
 	}
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)

@@ -1,7 +1,6 @@
 package triage
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -10,14 +9,9 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/notify"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 )
-
-// maxLimitNotice is how long the notification about a limit may take. The alarm's own report is more important.
-const maxLimitNotice = 6 * time.Second
 
 // decide sets EvidenceOnly and the reason if no model may be asked, and returns what is switched off.
 func (r *attempt) decide(ctx context.Context) dedupe.Off {
@@ -34,7 +28,7 @@ func (r *attempt) decide(ctx context.Context) dedupe.Off {
 	}
 	if reached := r.reachedLimit(quick); reached != dedupe.LimitNone {
 		r.rec.EvidenceOnly = true
-		why := r.rec.OutcomeWhy + " The same applies to all other alarms until midnight UTC."
+		why := r.rec.OutcomeWhy + untilMidnight
 		r.background.Go(func() { r.notice(ctx, reached, r.rec.StartedAt, why) })
 	}
 	return off
@@ -60,7 +54,8 @@ func (r *attempt) admit(ctx, quick context.Context) {
 	}
 }
 
-// switchedOff reads the kill switch. If the table is unavailable, the alarm is investigated.
+// switchedOff reads the kill switch, and sets EvidenceOnly and the reason if it is on. A retry may have the evidence of an
+// earlier attempt. If the table is unavailable, the alarm is investigated.
 func (r *attempt) switchedOff(ctx context.Context) dedupe.Off {
 	s, err := r.Table.ReadSwitch(ctx)
 	if err != nil {
@@ -72,7 +67,7 @@ func (r *attempt) switchedOff(ctx context.Context) dedupe.Off {
 	}
 	r.rec.EvidenceOnly = true
 	r.rec.OutcomeWhy = "The kill switch is on: no model was asked."
-	if s.Off == dedupe.OffAll {
+	if r.rec.Evidence.IsEmpty() && (s.Off == dedupe.OffAll || r.resumed) {
 		r.rec.OutcomeWhy = "The kill switch is on: no model was asked, and no evidence was collected."
 	}
 	r.rec.OutcomeWhy = joined(r.rec.OutcomeWhy, whyOff(s))
@@ -107,12 +102,10 @@ func (r *attempt) reachedLimit(ctx context.Context) dedupe.Limit {
 	switch reached {
 	case dedupe.LimitInvestigations:
 		r.rec.OutcomeWhy = fmt.Sprintf("%d investigations already began on %s (UTC), the limit of MaxInvestigationsPerDay, "+
-			"so no model was asked. This report has the evidence that was collected. "+
-			"Raise the limit if that many investigations a day are worth their cost.", day.Investigations, on)
+			"so no model was asked. Raise the limit if that many investigations a day are worth their cost.", day.Investigations, on)
 	case dedupe.LimitCost:
 		r.rec.OutcomeWhy = fmt.Sprintf("The investigations that began on %s (UTC) cost about $%.2f, the limit of MaxCostUsdPerDay, "+
-			"so no model was asked. This report has the evidence that was collected. "+
-			"Raise the limit if investigations are worth more a day.", on, day.CostUSD)
+			"so no model was asked. Raise the limit if investigations are worth more a day.", on, day.CostUSD)
 	}
 	return reached
 }
@@ -128,16 +121,17 @@ func countedUSD(u investigation.Usage) float64 {
 	return u.QueryCostUSD
 }
 
-// countCost adds what the investigation cost to the day on which it began. At a hand-over, which isFinal is not, it counts at
-// least the reserved amount.
-func (r *attempt) countCost(ctx context.Context, isFinal bool) {
-	if !r.isCounted() || r.rec.EvidenceOnly {
-		return
-	}
+// spentUSD returns what the investigation counts in the cost of its day so far, in US dollars.
+func (r *attempt) spentUSD() float64 {
 	usage := r.rec.Usage
-	usage.QueryCostUSD = r.rec.QueryCostUSD() // the usage has it only at the end
-	usd := countedUSD(usage)
-	if !isFinal && usd <= dedupe.ReservedUSD {
+	usage.QueryCostUSD = max(usage.QueryCostUSD, r.rec.QueryCostUSD()) // the usage has it only at the end
+	return countedUSD(usage)
+}
+
+// countCost adds what the investigation cost, in US dollars, to the day on which it began. One that was not counted at its
+// beginning is not counted here either.
+func (r *attempt) countCost(ctx context.Context, usd float64) {
+	if !r.isCounted() {
 		return
 	}
 	quick, cancel := r.budget.part(ctx, r.Now(), settleShare/2, maxSettle)
@@ -187,49 +181,7 @@ func (r *attempt) noticeWaiting(ctx context.Context) {
 	}
 }
 
-// notice sends one notification per day and limit. A failure is only logged, since each report states its limit, too.
+// notice sends one notification per day and limit.
 func (r *attempt) notice(ctx context.Context, limit dedupe.Limit, at time.Time, why string) {
-	quick, cancel := context.WithTimeout(ctx, min(r.budget.table, maxLimitNotice))
-	defer cancel()
-	first, err := r.Table.FirstOfDay(quick, limit, at)
-	if err != nil || !first {
-		if err != nil {
-			r.log.Warn("limit not recorded, and not notified", "limit", string(limit), "error", err)
-		}
-		return
-	}
-	if err := r.Topic.Publish(quick, r.limitNotification(limit, at, why)); err != nil {
-		r.emit(map[string]float64{emf.NotificationFailures: 1})
-		r.log.Error("limit not notified", "limit", string(limit), "error", err, "advice", awsapi.Advice(err))
-		again, stop := r.budget.part(ctx, r.Now(), stateShare, tableTime)
-		defer stop()
-		if err := r.Table.ForgetFirst(again, limit, at); err != nil {
-			r.log.Warn("limit stays recorded without a notification", "limit", string(limit), "error", err)
-		}
-	}
-}
-
-func (r *attempt) limitNotification(limit dedupe.Limit, at time.Time, why string) notify.Notification {
-	day := at.UTC().Format(time.DateOnly)
-	var b strings.Builder
-	b.WriteString(report.Note(fmt.Sprintf("Alarm triage %s in %s reached a limit on %s (UTC). This is the only notification about it on this day.",
-		r.FunctionName, r.Region, day)))
-	b.WriteString(report.Note("What happened: " + why))
-	b.WriteString("To stop asking models for all alarms at once, without a deployment (reports then have the evidence only):\n\n    " +
-		config.SwitchOffCommand(r.Region, r.Config.Table, config.SwitchModel) + "\n\nTo end that:\n\n    " + config.SwitchOnCommand(r.Region, r.Config.Table) + "\n")
-	return notify.Notification{
-		Subject:    fmt.Sprintf("Alarm triage: %s (%s)", limitTitles[limit], cmp.Or(r.FunctionName, r.Region)),
-		Body:       b.String(),
-		Attributes: map[string]string{"outcome": "limit", "limit": string(limit), "region": r.Region},
-		Group:      "limit",
-		ID:         day + "/" + string(limit),
-	}
-}
-
-// limitTitles name the limits in subjects.
-var limitTitles = map[dedupe.Limit]string{
-	dedupe.LimitInvestigations: "no more investigations today",
-	dedupe.LimitCost:           "the day's money is spent",
-	dedupe.LimitConcurrency:    "alarms are waiting",
-	dedupe.LimitUnconfirmed:    "many unconfirmed events",
+	r.Handler.notice(ctx, r.budget, r.log, limit, at, why)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/dedupe"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/emf"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
@@ -116,6 +118,45 @@ func TestDailyLimit_CountsWhatInvestigationsReallyCost(t *testing.T) {
 				b.mustInvestigate(t, fmt.Sprint("request-", i), action(fmt.Sprint("a", i), 1))
 			}
 			assert.Equal(t, c.want, b.agent.calls)
+		})
+	}
+}
+
+func TestDailyCost_CountsWhileReportsCannotBeDelivered(t *testing.T) {
+	for name, breakDown := range map[string]func(b *harness){
+		"S3":  func(b *harness) { b.S3.Fail(awsapitest.ErrDown, -1) },
+		"SNS": func(b *harness) { b.SNS.Fail(awsapitest.ErrDown, -1) },
+		"S3 and SNS": func(b *harness) {
+			b.S3.Fail(awsapitest.ErrDown, -1)
+			b.SNS.Fail(awsapitest.ErrDown, -1)
+		},
+		"S3, and the record is too large to park": func(b *harness) {
+			b.S3.Fail(awsapitest.ErrDown, -1)
+			b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+				concludeAtLength(rec)
+				rec.Usage.CostUSD = 1.5
+				return nil
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newDailyHarness(t, 0)
+			b.Config.MaxCostUSDPerDay = 5
+			b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+				err := conclude(rec)
+				rec.Usage.CostUSD = 1.5
+				return err
+			}
+			breakDown(b)
+			for i := range 8 {
+				for range 3 { // the attempts of Lambda
+					_, err := b.invoke(t, fmt.Sprint("request-", i), action(fmt.Sprint("a", i), 1))
+					assert.Error(t, err)
+				}
+			}
+			assert.Equal(t, 4, b.agent.calls, "the fourth investigation reaches $5")
+			spent := b.DB.Item("day#" + b.clock.now().UTC().Format(time.DateOnly))["spent"]
+			assert.Equal(t, &dynamodbtypes.AttributeValueMemberN{Value: "6000000"}, spent)
 		})
 	}
 }
@@ -221,6 +262,80 @@ func TestKillSwitch_StopsARetryBeforeItsModel(t *testing.T) {
 	b.mustInvestigate(t, "request", fixture(t, "action-metric"))
 	assert.Equal(t, 1, b.agent.calls)
 	assert.Contains(t, b.notifications()[0], "The kill switch is on")
+}
+
+func TestKillSwitch_RetryReportsTheEvidenceThatItHas(t *testing.T) {
+	const noEvidence = "no model was asked, and no evidence was collected."
+	for _, c := range []struct {
+		name, first, second string // settings of the switch for the first attempt and the retry
+		hasEvidence         bool
+	}{
+		{"all after the evidence", "", config.SwitchAll, true},
+		{"model, then all", config.SwitchModel, config.SwitchAll, true},
+		{"all, then model", config.SwitchAll, config.SwitchModel, false},
+		{"all, then off", config.SwitchAll, "", false},
+		{"all", config.SwitchAll, config.SwitchAll, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := withTable(newDailyHarness(t, 10))
+			turn := func(setting string) {
+				if setting == "" {
+					setting = "nothing"
+					writeItem(t, &b.DB, "off-switch", "expires_at", &dynamodbtypes.AttributeValueMemberN{Value: "1"})
+				} else {
+					writeItem(t, &b.DB, "off-switch", "expires_at", &dynamodbtypes.AttributeValueMemberN{Value: "9999999999"})
+				}
+				writeItem(t, &b.DB, "off-switch", "off", &dynamodbtypes.AttributeValueMemberS{Value: setting})
+			}
+			turn(c.first)
+			b.agent.do = func(context.Context, investigation.Limits, *investigation.Record, []byte) error {
+				waitForCheckpoint(&b.S3)
+				die()
+				return nil
+			}
+			if c.first == "" {
+				b.invokeAndKill(t, "request", fixture(t, "action-metric"))
+			} else { // no model is asked: the invocation is killed after the checkpoint of the evidence
+				b.Table = dedupe.New(dyingConfirm{&b.DB, &b.S3}, "investigations", time.Hour, b.clock.now)
+				b.invokeAndKill(t, "request", fixture(t, "action-metric"))
+				b.Table = dedupe.New(&b.DB, "investigations", time.Hour, b.clock.now)
+			}
+			turn(c.second)
+			b.mustInvestigate(t, "request", fixture(t, "action-metric"))
+			text := b.notifications()[0]
+			assert.Contains(t, text, "The kill switch is on: no model was asked")
+			assert.Equal(t, !c.hasEvidence, strings.Contains(text, noEvidence), text)
+			assert.Equal(t, c.hasEvidence, strings.Contains(text, "this report has the evidence that was collected"), text)
+			assert.Equal(t, !c.hasEvidence, strings.Contains(text, "this report has no evidence"), text)
+			day := b.DB.Item("day#" + b.clock.now().UTC().Format(time.DateOnly))
+			if c.first == "" {
+				assert.Equal(t, &dynamodbtypes.AttributeValueMemberN{Value: "0"}, day["spent"], "the reserved amount is free again")
+			} else {
+				assert.Empty(t, day["spent"])
+			}
+		})
+	}
+}
+
+// dyingConfirm kills the invocation when it is about to deliver and its first checkpoint is saved.
+type dyingConfirm struct {
+	*awsapitest.DynamoDB
+	s3 *awsapitest.S3
+}
+
+func (d dyingConfirm) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, o ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	if strings.Contains(*in.UpdateExpression, "delivering = :now") {
+		waitForCheckpoint(d.s3)
+		die()
+	}
+	return d.DynamoDB.UpdateItem(ctx, in, o...)
+}
+
+// waitForCheckpoint waits until a checkpoint is saved, which happens in the background.
+func waitForCheckpoint(s3 *awsapitest.S3) {
+	for end := time.Now().Add(time.Minute); len(s3.Keys("checkpoints/")) == 0 && time.Now().Before(end); {
+		runtime.Gosched()
+	}
 }
 
 // handsOverFor makes the agent hand over once, after it spent usd.

@@ -24,20 +24,24 @@ const (
 
 // deliver stores the report, sends the notification, and settles the claim. If storing or notifying fails,
 // the other one is still done and the report is parked. The error makes Lambda retry, and the retry only
-// does what is missing.
-func (r *attempt) deliver(ctx context.Context) (Result, error) {
+// does what is missing. keep saves the finished investigation in the background; nil: it is saved already.
+func (r *attempt) deliver(ctx context.Context, keep func()) (Result, error) {
 	r.complete(ctx)
 	err := r.confirm(ctx)
+	isLost := errors.Is(err, dedupe.ErrLost)
+	if keep != nil && !isLost { // after the table knows that a report is being delivered: see [dedupe.Table.Confirm]
+		keep()
+	}
 	r.background.Wait() // a retry must find the finished investigation once anything is delivered
-	if errors.Is(err, dedupe.ErrLost) {
+	if isLost {
 		r.log.Warn("nothing delivered: another invocation took over the investigation")
 		return r.lost(), nil
 	}
 	keys := store.KeysFor(r.rec)
 	stored, notified := r.claim != nil && r.claim.Stored, r.claim != nil && r.claim.Notified
 	var storeErr, notifyErr error
+	r.rec.ReportURI = r.Store.URI(keys.Text)
 	if !stored {
-		r.rec.ReportURI = r.Store.URI(keys.Text)
 		if storeErr = r.save(ctx, keys); storeErr != nil {
 			r.rec.ReportURI = ""
 		}
@@ -52,7 +56,6 @@ func (r *attempt) deliver(ctx context.Context) (Result, error) {
 	r.announce(ctx)
 	r.background.Wait() // the card may still be on its way
 	r.settle(ctx)
-	r.countCost(ctx, true)
 	r.measure()
 	r.log.Info("investigation ended", "outcome", string(r.rec.Outcome), "rounds", len(r.rec.Rounds),
 		"report", r.rec.ReportURI, "duration", r.rec.EndedAt.Sub(r.rec.StartedAt).String())
@@ -64,9 +67,12 @@ func (r *attempt) lost() Result {
 	return Result{Alarm: r.alarm.Name, Status: StatusDuplicate, ID: r.rec.ID, Reason: "another invocation took over the investigation"}
 }
 
-// complete adds the fields of the record that are only known at the end. Those that it has to read arrive in the background.
+// complete adds the fields of the record that are only known at the end, and counts what the investigation cost: nothing is
+// spent after that, and a delivery that fails must not hide it. Both happen in the background where AWS is asked.
 func (r *attempt) complete(ctx context.Context) {
 	steps.End(r.rec, r.Now())
+	spent := r.spentUSD()
+	r.background.Go(func() { r.countCost(ctx, spent) })
 	if r.claim != nil {
 		r.rec.SeenBefore = r.claim.Past
 		r.rec.Resumed = max(r.rec.Resumed, int(r.claim.Attempt)-1)
@@ -125,7 +131,8 @@ func (r *attempt) save(ctx context.Context, keys report.Keys) error {
 	return nil
 }
 
-// release frees the claim for the retry, and parks the report if it fits into the table.
+// release frees the claim for the retry, and parks the report. If the report cannot be parked, the retry investigates again, but
+// does not repeat what was delivered.
 func (r *attempt) release(ctx context.Context, stored, notified bool) {
 	if r.claim == nil {
 		return
@@ -135,8 +142,10 @@ func (r *attempt) release(ctx context.Context, stored, notified bool) {
 	packed, err := park(r.rec)
 	if err == nil {
 		err = r.Table.Park(bounded, r.claim, packed, stored, notified)
-	} else {
-		err = errors.Join(err, r.Table.Free(bounded, r.claim))
+	}
+	if err != nil && !errors.Is(err, dedupe.ErrLost) {
+		r.log.Error("report not parked; the retry investigates again", "error", err, "advice", awsapi.Advice(err))
+		err = r.Table.Free(bounded, r.claim, stored, notified)
 	}
 	if err != nil {
 		r.log.Error("claim not freed; its lease expires with this invocation", "error", err)

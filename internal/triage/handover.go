@@ -58,7 +58,9 @@ func (r *attempt) handOver(ctx context.Context, saver *saver) (result Result, do
 		r.log.Warn("not handed over: no checkpoint", "error", err)
 		return Result{}, false
 	}
-	r.countCost(ctx, false) // the fresh invocation may wait behind many new investigations
+	if spent := r.spentUSD(); spent > dedupe.ReservedUSD { // the fresh invocation may wait behind many new investigations
+		r.countCost(ctx, spent)
+	}
 	token := fmt.Sprintf("%s/%d", r.claim.ID, r.claim.HandOvers+1)
 	bounded, cancel := context.WithTimeout(ctx, tableTime)
 	defer cancel()

@@ -109,7 +109,7 @@ type queue struct {
 	killIn   int      // number of the invocation that is killed; 0: none
 	kill     death    // how
 	requests []int    // by invocation
-	finished bool     // the first investigation has a report when the alarm fires again
+	finished bool     // the first investigation has a report when another event arrives
 }
 
 type queued struct {
@@ -173,17 +173,27 @@ func (q *queue) drain() {
 	}
 }
 
-// fireAgain sends another transition of the alarm 30 minutes later, before Lambda retries the first one.
-func (q *queue) fireAgain(event string) {
+// noteFinished notes whether an investigation is finished and not delivered.
+func (q *queue) noteFinished() {
 	for _, key := range q.S3.Keys("checkpoints/") {
 		name := strings.TrimPrefix(key, bucket+"/")
 		q.finished = q.finished || strings.HasPrefix(string(q.S3.Object(bucket, name)), `{"stage":"finished"`)
 	}
 	_, parked := q.DB.Item(arnPrefix + "orders")["parked"]
 	q.finished = q.finished || parked
+}
+
+// fireAgain sends another transition of the alarm 30 minutes later, before Lambda retries the first one.
+func (q *queue) fireAgain(event string) {
+	q.noteFinished()
 	q.clock.advance(30 * time.Minute)
-	q.waiting = append([]queued{{owner: "request-2", event: event}}, q.waiting...)
+	q.sendFirst("request-2", event)
 	q.drain()
+}
+
+// sendFirst queues an event before all others.
+func (q *queue) sendFirst(owner, event string) {
+	q.waiting = append([]queued{{owner: owner, event: event}}, q.waiting...)
 }
 
 // handsOver makes the agent hand over as often as it may, at most times, and then conclude with the time of the transition
@@ -469,4 +479,78 @@ type dyingSNS struct{ *awsapitest.SNS }
 func (dyingSNS) Publish(context.Context, *sns.PublishInput, ...func(*sns.Options)) (*sns.PublishOutput, error) {
 	die()
 	return nil, nil
+}
+
+// namesTheAlarm makes the agent conclude with the name of the alarm as its cause.
+func (b *harness) namesTheAlarm() {
+	b.agent.do = func(_ context.Context, _ investigation.Limits, rec *investigation.Record, _ []byte) error {
+		err := conclude(rec)
+		rec.Report.RootCause = "about " + rec.Alarm.Name
+		return err
+	}
+}
+
+func TestKilled_CompositeAlarmDropsNoFinishedReport(t *testing.T) {
+	for name, triggers := range map[string][]any{
+		"one alarm triggered it":  {trigger("orders", "ALARM")},
+		"two alarms triggered it": {trigger("orders", "ALARM"), trigger("stock", "ALARM")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := func(how death) *queue {
+				q := newQueue(t, time.Hour)
+				q.namesTheAlarm()
+				q.killIn, q.kill = 1, how
+				q.send("request-1", stateChange("orders", "ALARM", 0, ""))
+				q.runOne()
+				q.noteFinished()
+				q.clock.advance(16 * time.Minute) // the lease has expired
+				q.sendFirst("request-2", stateChange("p", "ALARM", 16*time.Minute, "ALARM(orders) OR ALARM(stock)", triggers...))
+				q.drain()
+				return q
+			}
+			undisturbed := run(death{})
+			for n := 1; n <= undisturbed.requests[0]; n++ {
+				for _, after := range []bool{false, true} {
+					q := run(death{n, after})
+					how := fmt.Sprintf("killed at request %d, after: %v, finished: %v", n, after, q.finished)
+					bodies := strings.Join(q.notifications(), "\n---\n")
+					assert.Regexp(t, "about (orders|p)\n", bodies, how)
+					if q.finished {
+						assert.Contains(t, bodies, "about orders\n", how)
+					}
+					assert.Empty(t, q.failed, how)
+					assert.Equal(t, "&{done {}}", q.state(arnPrefix+"orders"), how)
+				}
+			}
+		})
+	}
+}
+
+func TestComposite_BeyondTheLimitOfTheDayDropsNoFinishedReport(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.Config.MaxPerDay = 1
+	b.namesTheAlarm()
+	b.Topic = notify.New(dyingSNS{&b.SNS}, topicARN)
+	b.invokeAndKill(t, "a", stateChange("a", "ALARM", 0, ""))
+	b.Topic = notify.New(&b.SNS, topicARN)
+	b.clock.advance(15*time.Minute + 10*time.Second)
+	composite := b.mustInvestigate(t, "p", stateChange("p", "ALARM", 15*time.Minute, "ALARM(a)", trigger("a", "ALARM")))
+	assert.Equal(t, investigation.OutcomeFallback, composite.Outcome)
+	b.mustInvestigate(t, "a", stateChange("a", "ALARM", 0, ""))
+	require.Len(t, b.notifications(), 2)
+	assert.Contains(t, b.notifications()[1], "about a\n")
+}
+
+func TestComposite_AnotherOneTakesNoAlarmFromAFinishedOne(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.namesTheAlarm()
+	first := stateChange("p1", "ALARM", 0, "ALARM(a)", trigger("a", "ALARM"))
+	b.Topic = notify.New(dyingSNS{&b.SNS}, topicARN)
+	b.invokeAndKill(t, "p1", first)
+	b.Topic = notify.New(&b.SNS, topicARN)
+	b.clock.advance(16 * time.Minute)
+	b.mustInvestigate(t, "p2", stateChange("p2", "ALARM", 16*time.Minute, "ALARM(p1) AND ALARM(a)", trigger("p1", "ALARM"), trigger("a", "ALARM")))
+	b.mustInvestigate(t, "p1", first)
+	require.Len(t, b.notifications(), 2)
+	assert.Contains(t, b.notifications()[1], "about p1\n")
 }
