@@ -78,7 +78,7 @@ python: ## run the tests of the Python layer on every interpreter found
 	cd local/moto && $(VENV)/bin/python -m unittest -q test_accounts test_insights test_metric_data test_metrics test_server
 	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
 
-e2e: ## run the tests of the real binaries on the local stand-ins (about 15 minutes)
+e2e: ## run the tests of the real binaries on the local stand-ins (about 10 minutes)
 	$(GO_TEST) -timeout 30m ./e2e/deploy ./evals ./e2e/... ./evals/...
 
 # integ/nag and integ/browser are separate modules, which keeps their dependencies out of the users' module graph.
