@@ -18,6 +18,9 @@ MACHINE_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # CDK's template validator costs seconds in each process. One test runs it for all.
 TEMPLATE_TESTS := CDK_VALIDATION=false
+# -count=1 turns Go's cache of test results off: it does not notice changed files that another process or module reads. go vet,
+# which each module runs with all its checks, is not repeated with a few of them.
+GO_TEST := $(GO) test -count=1 -vet=off
 
 .PHONY: help setup demo sample test lint unit command python e2e nag browser evals bench tables schema template clean
 
@@ -48,39 +51,42 @@ demo: setup ## show a whole investigation on this machine
 sample: demo ## generate the sample report and its pictures in docs/sample-report from a demo
 	browser=$$(bash scripts/chromium.sh) && cd integ/browser && ALARMTRIAGE_CHROMIUM="$$browser" $(GO) run ./sample -from $(BUILD)/demo/report -to ../../docs/sample-report
 
-test: setup lint unit command python e2e nag browser ## run all checks and tests, as CI does
+# The tests in e2e wait half of the time, so the last four targets run beside them, one after another. The unit tests run
+# alone: the sandbox counts the files of its file system.
+test: setup lint unit ## run all checks and tests, as CI does
+	$(MAKE) --jobs=2 e2e command python nag browser
 
 lint: ## check with gofmt, go vet, staticcheck, and actionlint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "gofmt would change these"; exit 1; }
 	$(GO) vet ./...
-	cd tools && $(GO) vet ./... && $(GO) test -count=1 ./...
+	cd tools && $(GO) vet ./... && $(GO_TEST) ./...
 	cd tools && $(GO) build -o $(BUILD)/staticcheck honnef.co/go/tools/cmd/staticcheck
 	$(BUILD)/staticcheck ./...
 	cd cmd/alarmtriage && $(GO) vet ./... && $(BUILD)/staticcheck ./...
 	cd tools && $(GO) build -o $(BUILD)/actionlint github.com/rhysd/actionlint/cmd/actionlint
 	$(BUILD)/actionlint -shellcheck= -pyflakes=
 
-# -count=1 turns Go's cache of test results off: it does not notice changed files that another process or module reads.
+# Go starts packages in the order of its arguments. The longest ones come first, so that the others run beside them.
 unit: ## run the Go tests except those in e2e and integ
-	$(TEMPLATE_TESTS) $(GO) test -count=1 -timeout 15m $$($(GO) list ./... | grep -v -e /e2e -e /evals -e /node_modules/)
+	$(TEMPLATE_TESTS) $(GO_TEST) -timeout 15m ./internal/sandbox $$($(GO) list ./... | grep -v -e /e2e -e /evals -e /node_modules/)
 
 # cmd/alarmtriage is a module of its own: the users of the construct do not get its dependencies.
 command: ## test the command alarmtriage
-	cd cmd/alarmtriage && $(GO) test -count=1 -timeout 10m ./...
+	cd cmd/alarmtriage && $(GO_TEST) -timeout 10m ./...
 
 python: ## run the tests of the Python layer on every interpreter found
 	cd local/moto && $(VENV)/bin/python -m unittest -q test_accounts test_insights test_metric_data test_metrics test_server
 	set -e; IFS=:; for python in $$(cat $(BUILD)/pythons); do echo "$$python"; (cd pythonlayer && $$python -m unittest discover -q -s tests -t .); done
 
-e2e: ## run the tests of the real binaries on the local stand-ins (about 15 minutes)
-	$(GO) test -count=1 -timeout 30m ./e2e/... ./evals/...
+e2e: ## run the tests of the real binaries on the local stand-ins (about 10 minutes)
+	$(GO_TEST) -timeout 30m ./e2e/deploy ./evals ./e2e/... ./evals/...
 
 # integ/nag and integ/browser are separate modules, which keeps their dependencies out of the users' module graph.
 nag: ## check the integration stacks with cdk-nag
-	cd integ/nag && $(GO) vet ./... && $(TEMPLATE_TESTS) $(GO) test -count=1 -timeout 10m ./...
+	cd integ/nag && $(GO) vet ./... && $(TEMPLATE_TESTS) $(GO_TEST) -timeout 10m ./...
 
 browser: ## test the report in a real Chromium
-	browser=$$(bash scripts/chromium.sh) && cd integ/browser && $(GO) vet ./... && ALARMTRIAGE_CHROMIUM="$$browser" $(GO) test -count=1 -timeout 10m ./...
+	browser=$$(bash scripts/chromium.sh) && cd integ/browser && $(GO) vet ./... && ALARMTRIAGE_CHROMIUM="$$browser" $(GO_TEST) -timeout 10m ./...
 
 # MODEL is an id or several, separated by commas. RUNS, ONLY, INCIDENTS, and BUDGET (US dollars) are optional.
 evals: setup ## let a model investigate staged incidents, on Amazon Bedrock with your AWS credentials (costs money)

@@ -10,6 +10,7 @@ In texts, ${-4m} is such a time in ISO 8601 and ${-4m|FORMAT} in one of FORMATS.
 """
 
 import argparse
+import gc
 import io
 import json
 import pathlib
@@ -404,4 +405,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    gc.disable()  # the process ends soon
     sys.exit(main())

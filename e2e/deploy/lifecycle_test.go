@@ -1,9 +1,12 @@
 package deploy
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,6 +21,17 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/local/stack"
 )
 
+// variants builds the app of the integration tests once for all tests.
+var variants = sync.OnceValues(func() (app string, err error) {
+	app = filepath.Join(moto.Root(), ".build", "variants")
+	cmd := exec.Command("go", "build", "-o", app, "./integ/variants")
+	cmd.Dir = moto.Root()
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build integ/variants: %w: %s", err, output)
+	}
+	return app, nil
+})
+
 func TestStack_KeepsItsDataThroughChangesAndDestruction(t *testing.T) {
 	cloud, err := moto.Start(t.Context())
 	require.NoError(t, err)
@@ -29,8 +43,8 @@ func TestStack_KeepsItsDataThroughChangesAndDestruction(t *testing.T) {
 		}
 	})
 	dir := t.TempDir()
-	app := filepath.Join(dir, "app")
-	run(t, moto.Root(), nil, "go", "build", "-o", app, "./integ/variants")
+	app, err := variants()
+	require.NoError(t, err)
 	deploy := func(variant string) *stack.Deployment {
 		t.Helper()
 		t.Setenv("VARIANT", variant)

@@ -3,7 +3,6 @@ package deploy
 import (
 	"encoding/json"
 	"io"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -47,8 +46,9 @@ func TestDefaults_GiveAFreshAccountAReportInEveryRegion(t *testing.T) {
 	cloud, err := moto.Start(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(cloud.Stop)
-	app := filepath.Join(t.TempDir(), "app")
-	run(t, moto.Root(), nil, "go", "build", "-o", app, "./integ/variants")
+	app, err := variants()
+	require.NoError(t, err)
+	dir := t.TempDir() // one for all Regions: only the first deployment compiles the functions
 	for _, tt := range tests {
 		name := tt.region
 		if !tt.bound {
@@ -58,7 +58,7 @@ func TestDefaults_GiveAFreshAccountAReportInEveryRegion(t *testing.T) {
 			t.Setenv("VARIANT", "default")
 			t.Setenv("STACK_REGION", map[bool]string{true: tt.region}[tt.bound])
 			there := cloud.In(tt.region)
-			deployed, err := stack.Deploy(t.Context(), there, app, stacks.Name, t.TempDir(), io.Discard)
+			deployed, err := stack.Deploy(t.Context(), there, app, stacks.Name, dir, io.Discard)
 			require.NoError(t, err)
 			bedrock := startModel(t, freshAccount)
 			host := startFunctions(t, there, deployed, bedrock)

@@ -366,6 +366,7 @@ for n in range(2000): os.close(os.open(f"x/{n}", os.O_CREAT | os.O_WRONLY))
 os.chmod("x", 0o300)`,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // the cases mostly wait, and create too few files to disturb each other
 			for _, configuration := range configurations {
 				w := startWorker(t, pythons(t)[0], configuration.role)
 				answer := w.run(code+"\nimport time; time.sleep(2.5); print('done')", 50)

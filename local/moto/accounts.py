@@ -20,6 +20,7 @@ from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 import moto.iam.models as iam_models
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.exceptions import ServiceException
 from moto.iam.models import iam_backends
 from moto.organizations.models import organizations_backends
@@ -40,7 +41,6 @@ EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}")
 CHAINED = 3600  # seconds: the longest session of a role that another role assumes
 KEY = re.compile(r"Credential=([^/,\s]+)/")
 
-_account_of = iam_models.get_account_id_from
 _assume_role = TokenResponse.assume_role
 
 
@@ -69,9 +69,17 @@ class Caller(NamedTuple):
 
 
 def account_of(key: str) -> str:
-    """Takes the place of moto's function. It returns the account of an access key."""
+    """Takes the place of moto's function. It returns the account of an access key.
+
+    moto's own function creates a backend for each partition, and loads all managed policies into each.
+    """
     root = ROOT.fullmatch(key)
-    return root[1] if root else _account_of(key)
+    if root:
+        return root[1]
+    for account, backends in list(iam_backends.items()):
+        if any(key in backend.access_keys for backend in list(backends.values())):
+            return account
+    return DEFAULT_ACCOUNT_ID
 
 
 def caller_of(key: str, account: str) -> Caller:
@@ -84,8 +92,8 @@ def caller_of(key: str, account: str) -> Caller:
         if session is not None:
             role = _role(session.role_arn)
             return Caller(account, session.arn, session.role_arn, list(_documents(role, iam_backends[account][partition])) if role else [])
-        backend = iam_backends[account][partition]
-        user = backend.get_user_from_access_key_id(key)
+        backend = iam_backends[account].get(partition)  # None if no request has used the partition
+        user = backend.get_user_from_access_key_id(key) if backend else None
         if user is not None:
             return Caller(account, user.arn, user.arn, list(_documents(user, backend)))
     root = f"arn:aws:iam::{account}:root"

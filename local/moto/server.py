@@ -16,12 +16,16 @@ record when its capacity changed, ListMetrics repeats metrics, a rule cannot ref
 TestEventPattern has no result.
 """
 
+import gc
 import json
 import re
 import threading
 import uuid
 from datetime import datetime, timezone
 from typing import Any
+
+# moto keeps millions of objects. A collection after every 700 new ones takes as long as everything else that the server does.
+gc.set_threshold(100_000, 50, 100)
 
 import world  # first: it replaces moto's clock
 import accounts

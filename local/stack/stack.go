@@ -19,6 +19,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -65,8 +66,10 @@ func CDK(ctx context.Context, aws *moto.Server, dir string, log io.Writer, args 
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), aws.Environ()...)
+	// Without the strict context of TestExamples_SynthesizeOutsideThisRepository, CDK's template validator only warns, which
+	// costs seconds in each synth.
 	cmd.Env = append(cmd.Env, "PATH="+filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"),
-		"CDK_DISABLE_CLI_TELEMETRY=true")
+		"CDK_DISABLE_CLI_TELEMETRY=true", "CDK_VALIDATION=false")
 	var kept bytes.Buffer
 	cmd.Stdout = io.MultiWriter(log, &kept)
 	cmd.Stderr = cmd.Stdout
@@ -91,15 +94,31 @@ func Deploy(ctx context.Context, server *moto.Server, app, stackName, dir string
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	out := filepath.Join(dir, "cdk.out")
-	if err := CDK(ctx, server, dir, log, "bootstrap", "--app", app, "--output", out, "aws://"+server.Account+"/"+server.Region); err != nil {
+	if err := bootstrap(ctx, server, dir, log); err != nil {
 		return nil, err
 	}
+	out := filepath.Join(dir, "cdk.out")
 	if err := CDK(ctx, server, dir, log, "deploy", "--app", app, "--output", out, "--require-approval", "never",
 		"--method", "direct", "--no-previous-parameters", "--progress", "events", stackName); err != nil {
 		return nil, err
 	}
 	return Read(ctx, server, stackName, dir)
+}
+
+// bootstrapStack is the name of the stack that cdk bootstrap creates.
+const bootstrapStack = "CDKToolkit"
+
+// bootstrap bootstraps the server's account and Region, unless an earlier deployment has done it. cdk gets no app, because it
+// would synthesize it.
+func bootstrap(ctx context.Context, server *moto.Server, dir string, log io.Writer) error {
+	found, err := cloudformation.NewFromConfig(server.Config()).ListStacks(ctx, &cloudformation.ListStacksInput{})
+	if err != nil {
+		return fmt.Errorf("list the stacks: %w", err)
+	}
+	if slices.ContainsFunc(found.StackSummaries, func(s types.StackSummary) bool { return aws.ToString(s.StackName) == bootstrapStack }) {
+		return nil
+	}
+	return CDK(ctx, server, dir, log, "bootstrap", "aws://"+server.Account+"/"+server.Region)
 }
 
 // template holds the parts of a CloudFormation template that this package reads.
