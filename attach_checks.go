@@ -35,6 +35,25 @@ func counted(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// agreeing returns the words of a message that agree with a number.
+func agreeing(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// times returns how often something is there, such as "once" or "3 times".
+func times(n int) string {
+	switch n {
+	case 1:
+		return "once"
+	case 2:
+		return "twice"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
 // appState is what the AlarmTriages and the AlarmTriageMembers of one app know of each other.
 type appState struct {
 	triages []*AlarmTriage
@@ -137,6 +156,7 @@ func (s *synthCheck) Validate() *[]*string {
 	for _, a := range t.all {
 		problems = append(problems, a.problems()...)
 	}
+	problems = append(problems, t.endpointProblems()...)
 	if !s.reported {
 		s.reported = true
 		t.reportAttached()
@@ -172,13 +192,13 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 	slices.Sort(onlyOK)
 	slices.Sort(onlyAlarm)
 	if warn && len(disabled) > 0 {
-		t.warn("actions-disabled", "ActionsEnabled is false for %s that AlarmTriage is attached to, so they never start an "+
-			"investigation: %s. Enable their actions, or use AttachEventRule, which does not need actions",
-			counted(len(disabled), "alarm"), listed(disabled))
+		t.warn("actions-disabled", "ActionsEnabled is false for %s that AlarmTriage is attached to, so %s an "+
+			"investigation: %s. Enable the actions, or use AttachEventRule, which does not need actions",
+			counted(len(disabled), "alarm"), agreeing(len(disabled), "it never starts", "they never start"), listed(disabled))
 	}
 	if warn && len(onlyOK) > 0 {
-		t.warn("no-alarm-action", "AlarmAction was added to %s, but not as an alarm action, so they never start an "+
-			"investigation: %s. Use AddAlarmAction or AttachAlarms", counted(len(onlyOK), "alarm"), listed(onlyOK))
+		t.warn("no-alarm-action", "AlarmAction was added to %s, but not as an alarm action, so %s an investigation: %s. "+
+			"Use AddAlarmAction or AttachAlarms", counted(len(onlyOK), "alarm"), agreeing(len(onlyOK), "it never starts", "they never start"), listed(onlyOK))
 	}
 	if warn && len(onlyAlarm) > 0 {
 		t.warn("no-ok-action", "NotifyRecovery has no effect for %s, because AlarmAction was only added as an alarm action: %s. Use "+
@@ -191,9 +211,9 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 func (t *AlarmTriage) actionProblems(path, state string, actions alarmjs.Count) []string {
 	switch {
 	case actions.Own > 1:
-		return []string{fmt.Sprintf("alarmtriage: the %s actions of alarm %s contain AlarmTriage %s %d times, and "+
+		return []string{fmt.Sprintf("alarmtriage: the %s actions of alarm %s contain AlarmTriage %s %s, and "+
 			"CloudFormation rejects duplicates: attach the alarm with AttachAlarms, or add AlarmAction once, but not both",
-			state, path, t.path, actions.Own)}
+			state, path, t.path, times(actions.Own))}
 	case actions.All > maxAlarmActions:
 		return []string{fmt.Sprintf("alarmtriage: alarm %s has %d %s actions, and CloudWatch "+
 			"allows %d: remove one, or notify several targets through one SNS topic", path, actions.All, state, maxAlarmActions)}
@@ -209,9 +229,9 @@ func (t *AlarmTriage) reportAttached() {
 	for _, other := range t.app.triages {
 		if paths := t.shared[other]; len(paths) > 0 {
 			slices.Sort(paths)
-			t.warn("shared-alarm", "%s also attached to AlarmTriage %s: each of both investigates, notifies, and costs "+
-				"money. Attach an alarm to one of them, for example with ExceptNamePrefixes of AttachAll: %s",
-				isOrAre(len(paths)), other.path, listed(paths))
+			t.warn("shared-alarm", "%s also attached to AlarmTriage %s: both investigate %s, send reports, and cost money. "+
+				"Attach an alarm to one of the two, for example with ExceptNamePrefixes of AttachAll: %s",
+				isOrAre(len(paths)), other.path, agreeing(len(paths), "it", "them"), listed(paths))
 		}
 	}
 	if len(t.attached) == 0 && len(t.all) == 0 && !t.hasSources {
@@ -223,12 +243,7 @@ func (t *AlarmTriage) reportAttached() {
 	}
 }
 
-func isOrAre(n int) string {
-	if n == 1 {
-		return "1 alarm is"
-	}
-	return fmt.Sprintf("%d alarms are", n)
-}
+func isOrAre(n int) string { return counted(n, "alarm") + agreeing(n, " is", " are") }
 
 // summary describes all attached alarms in one line.
 func (t *AlarmTriage) summary() string {
@@ -254,7 +269,7 @@ func (t *AlarmTriage) summary() string {
 	for _, part := range []struct {
 		n    int
 		text string
-	}{{filtered, "by the filter"}, {self, "as self-alarms"}, {own, "because they watch this AlarmTriage"}, {unreachable, "out of reach"}} {
+	}{{filtered, "by the filter"}, {self, agreeing(self, "as a self-alarm", "as self-alarms")}, {own, "because " + agreeing(own, "it watches", "they watch") + " this AlarmTriage"}, {unreachable, "out of reach"}} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
 		}

@@ -163,9 +163,9 @@ func (a *attachAll) report() {
 			"of an alarm, or with the id of its construct if it has no name: correct or remove them", where, unmatched)
 	case a.matched > 0 || len(a.unreachable) > 0 || len(stages) > 0:
 	case len(a.filtered) > 0:
-		t.warn("nothing-matches", "the filter of AttachAll over %s selects none of its %s, such as %q. It compares prefixes with "+
+		t.warn("nothing-matches", "the filter of AttachAll over %s selects %s %q. It compares prefixes with "+
 			"the name of an alarm, or with the id of its construct if it has no name: correct NamePrefixes or ExceptNamePrefixes",
-			where, counted(len(a.filtered), "alarm"), a.names)
+			where, agreeing(len(a.filtered), "no alarm. The only one is", "none of its "+counted(len(a.filtered), "alarm")+", such as"), a.names)
 	default:
 		t.warn("nothing-found", "AttachAll over %s finds no alarm that it may attach: pass the stack or the app that contains the "+
 			"alarms, and use AttachEventRule for alarms that this app does not define", where)

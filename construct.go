@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
@@ -50,9 +51,11 @@ type AlarmTriage struct {
 	memberBusName        string
 	reads                AlarmTriageProps // the props that grant the tool its reads
 
-	path            string   // of the construct
-	orchestratorARN *string  // a token
-	names           []string // of its resources, as alarmjs.Identify returns them
+	vpc             awsec2.IVpc // nil without the prop Vpc
+	endpoints       []string    // services of the VPC endpoints that it creates
+	path            string      // of the construct
+	orchestratorARN *string     // a token
+	names           []string    // of its resources, as alarmjs.Identify returns them
 	machine         machine
 	place           place // where its physical names must be unique
 
@@ -82,7 +85,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	t := &AlarmTriage{
 		members: memberSettings(p.Members, *awscdk.Stack_Of(scope).Account()), memberBusName: *memberBusName(p), reads: readsOf(p),
 		topics: topicsOf(p), notifyRecovery: *p.NotifyRecovery, attachments: map[string]*attachment{}, shared: map[*AlarmTriage][]string{},
-		uses: map[string][]string{}, reach: map[awscdk.Stack]string{}, cycles: map[awscdk.Stack]bool{},
+		vpc: p.Vpc, uses: map[string][]string{}, reach: map[awscdk.Stack]string{}, cycles: map[awscdk.Stack]bool{},
 	}
 	app := joinApp(scope)
 	app.rejectNames(scope, *id, p)
@@ -144,6 +147,8 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 
 	// Checks and tags that need the finished construct tree.
 	t.useProps(p)
+	t.warnOfLayers(p)
+	t.warnOfStorage(p)
 	annotateActions(t, p, p.ToolDeniedActions, p.ToolAllowedActions)
 	annotateResources(t, p.ToolDeniedResources)
 	t.warnOfMemberRole(p.Members)
@@ -253,6 +258,43 @@ func (t *AlarmTriage) newOrGivenBucket(p *AlarmTriageProps) awss3.IBucket {
 	return awss3.NewBucket(t, jsii.String("Reports"), props)
 }
 
+// warnOfStorage warns if a table or a bucket of the app lacks what it should have. Imported ones are not known.
+func (t *AlarmTriage) warnOfStorage(p *AlarmTriageProps) {
+	stack := awscdk.Stack_Of(t)
+	field := func(properties any, name string) any {
+		if properties == nil {
+			return nil
+		}
+		fields, _ := stack.Resolve(properties).(map[string]any)
+		return fields[name]
+	}
+	if p.InvestigationsTable != nil {
+		var ttl any
+		known := true
+		switch resource := p.InvestigationsTable.Node().DefaultChild().(type) {
+		case awsdynamodb.CfnTable:
+			ttl = resource.TimeToLiveSpecification()
+		case awsdynamodb.CfnGlobalTable:
+			ttl = resource.TimeToLiveSpecification()
+		default:
+			known = false
+		}
+		if known && (field(ttl, "attributeName") != config.TableTTL || field(ttl, "enabled") == false) {
+			t.warn("table-ttl", "InvestigationsTable %s does not delete old items: set its TimeToLiveAttribute to %q",
+				*p.InvestigationsTable.Node().Path(), config.TableTTL)
+		}
+	}
+	if p.ReportsBucket == nil {
+		return
+	}
+	if bucket, isResource := p.ReportsBucket.Node().DefaultChild().(awss3.CfnBucket); isResource {
+		if field(bucket.VersioningConfiguration(), "status") != "Enabled" {
+			t.warn("bucket-versions", "ReportsBucket %s has no versions, so a report that is overwritten or deleted is lost: set its prop Versioned",
+				*p.ReportsBucket.Node().Path())
+		}
+	}
+}
+
 // bucketName returns {prefix}-alarm-reports-{account}-{region}, or
 // {prefix}-alarm-reports-{suffix}-{account}, or nil if CloudFormation generates the name. Bucket names are
 // unique across all accounts.
@@ -330,11 +372,33 @@ func goarch(architecture awslambda.Architecture) string {
 // toolExecutable is the file name of the tool's Go program in its deployment package.
 const toolExecutable = "alarmtriage-tool"
 
+// toolRuntime returns the tool's runtime, which the layers must support.
+func toolRuntime() awslambda.Runtime { return awslambda.Runtime_PYTHON_3_13() }
+
+// warnOfLayers warns about layers that are not for the functions' architecture. Lambda accepts them, and what they contain
+// may not depend on it.
+func (t *AlarmTriage) warnOfLayers(p *AlarmTriageProps) {
+	if p.ToolLayers == nil {
+		return
+	}
+	for _, layer := range *p.ToolLayers {
+		resource, isResource := layer.Node().DefaultChild().(awslambda.CfnLayerVersion)
+		if !isResource || resource.CompatibleArchitectures() == nil {
+			continue
+		}
+		if names := stringsOf(resource.CompatibleArchitectures()); !slices.Contains(names, *p.Architecture.Name()) {
+			t.warn("layer-architecture", "CompatibleArchitectures of the layer %s are %s, and the functions' Architecture is %s: native code in "+
+				"the layer can't be loaded. Build the layer for this architecture, or set Architecture", *layer.Node().Path(),
+				listed(names), *p.Architecture.Name())
+		}
+	}
+}
+
 func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
 	layers := []awslambda.ILayerVersion{awslambda.NewLayerVersion(t, jsii.String("Harness"), &awslambda.LayerVersionProps{
 		Description:        jsii.String("Runs the Python of alarmtriage's model"),
 		Code:               (&pythonLayer{python: t.machine.python()}).code(),
-		CompatibleRuntimes: &[]awslambda.Runtime{awslambda.Runtime_PYTHON_3_13()},
+		CompatibleRuntimes: &[]awslambda.Runtime{toolRuntime()},
 	})}
 	if p.ToolLayers != nil {
 		layers = append(layers, *p.ToolLayers...)
@@ -346,7 +410,7 @@ func (t *AlarmTriage) newTool(p *AlarmTriageProps) awslambda.Function {
 
 	props := t.functionProps(p, "tool-lambda")
 	props.Description = jsii.String("Runs the read-only Python of an investigating model, sandboxed")
-	props.Runtime = awslambda.Runtime_PYTHON_3_13()
+	props.Runtime = toolRuntime()
 	props.Handler = jsii.String("alarmtriage_tool.handler") // never called: the wrapper is the runtime client
 	props.Code = (&goLambda{pkg: "lambdas/tool", executable: toolExecutable, goarch: goarch(p.Architecture)}).code(t.machine.toolchain())
 	props.Layers = &layers

@@ -30,6 +30,11 @@ func (t *AlarmTriage) dependOnTriage(stack awscdk.Stack) string {
 			"on each other. Define these resources in stack %s or in a third stack, or define AlarmTriage in stack %s, or use "+
 			"AttachEventRule, with which alarms do not refer to AlarmTriage", there, listed(uses), here, here, there)
 	}
+	if stage := awscdk.Stage_Of(from); stage != awscdk.Stage_Of(to) {
+		return fmt.Sprintf("it is in %s and AlarmTriage is in %s, and CDK does not let stacks of one refer to stacks of the other: add an "+
+			"AlarmTriage to each Stage that contains alarms, or use AttachEventRule, with which alarms do not refer to AlarmTriage",
+			stageName(stage), stageName(awscdk.Stage_Of(to)))
+	}
 	return fmt.Sprintf("its stack %s can't depend on stack %s, which contains AlarmTriage. Define AlarmTriage in a stack that does not "+
 		"depend on stacks with alarms, attach each alarm to one AlarmTriage, or use AttachEventRule, with which alarms do not refer to "+
 		"AlarmTriage. CDK's reason: %s", there, here, cause)
@@ -49,6 +54,11 @@ func (t *AlarmTriage) use(as string, resource constructs.IConstruct) {
 	here, there := *from.Node().Path(), *to.Node().Path()
 	use := as + " " + *resource.Node().Path()
 	if cause := addDependency(from, to); cause != "" {
+		if stage := awscdk.Stage_Of(to); stage != awscdk.Stage_Of(from) {
+			panic(fmt.Sprintf("alarmtriage: AlarmTriage %s can't use %s: it is in %s and AlarmTriage is in %s, and CDK does not let stacks of "+
+				"one refer to stacks of the other: define both in one Stage, or import the resource", t.path, use, stageName(stage),
+				stageName(awscdk.Stage_Of(from))))
+		}
 		var alarms []string
 		for _, a := range t.attached {
 			if topStack(a.Stack) == to {
@@ -75,6 +85,14 @@ func (t *AlarmTriage) useProps(p *AlarmTriageProps) {
 	}
 }
 
+// stageName returns the name of a Stage for messages. The app is a Stage, too.
+func stageName(stage awscdk.Stage) string {
+	if path := *stage.Node().Path(); path != "" {
+		return "Stage " + path
+	}
+	return "the app, outside of all Stages"
+}
+
 // topStack returns the outermost stack of a nested stack, or the stack itself. References into and out of nested stacks
 // become dependencies of their outermost stacks.
 func topStack(stack awscdk.Stack) awscdk.Stack {
@@ -89,11 +107,16 @@ func addDependency(from, to awscdk.Stack) (cause string) {
 	if from == to {
 		return ""
 	}
+	return errorOf(func() { from.AddStackDependency(to, jsii.String("alarmtriage")) })
+}
+
+// errorOf returns the first line of the error with which a call of CDK ends, or an empty string.
+func errorOf(call func()) (cause string) {
 	defer func() {
 		if v := recover(); v != nil {
 			cause, _, _ = strings.Cut(fmt.Sprint(v), "\n")
 		}
 	}()
-	from.AddStackDependency(to, jsii.String("alarmtriage"))
+	call()
 	return ""
 }

@@ -261,10 +261,13 @@ func validateMember(scope constructs.Construct, p *AlarmTriageMemberProps) []str
 	}
 	var l problems
 	account := deref(p.CentralAccount)
-	if p.Triage != nil {
+	switch {
+	case p.Triage != nil:
 		account = l.triageOfMember(p)
-	} else {
-		l.accounts("CentralAccount", &[]*string{p.CentralAccount})
+	case p.CentralAccount == nil:
+		l.add("CentralAccount or Triage is required: the ID of the AlarmTriage's account, or the AlarmTriage itself if this app defines it")
+	case !unresolved(account) && !accountPattern.MatchString(account):
+		l.add("CentralAccount must be an account ID of 12 digits such as \"123456789012\", got %q", account)
 	}
 	if own := accountOf(scope); own != "" && own == account {
 		l.add("the member can't be in the AlarmTriage's own account %s, whose alarms are investigated without it: create it in the stack of "+

@@ -119,7 +119,7 @@ func regionOf(scope constructs.Construct) string {
 
 // known returns a part of the environment of a construct's stack. It is empty if there is no stack, or the part is a token.
 func known(scope constructs.Construct, part func(awscdk.Stack) *string) string {
-	if len(validateScope("", scope, jsii.String("any"))) > 0 {
+	if scopeProblem(scope) != "" {
 		return ""
 	}
 	if value := part(awscdk.Stack_Of(scope)); !unresolved(value) {

@@ -60,7 +60,10 @@ func (m chosenModel) described(id string) string {
 	if m.prop == "" {
 		return "the default model " + id
 	}
-	return m.prop + " " + id
+	if m.prop == "BedrockModelId" {
+		return m.prop + " " + id
+	}
+	return id + " of " + m.prop
 }
 
 // chooseModels returns the models that the orchestrator asks, in order: those of the props, and the
@@ -254,15 +257,8 @@ func (t *AlarmTriage) annotateName(m chosenModel, id, region string) {
 	switch {
 	case notConversational.MatchString(parsed.Model):
 		t.warn("no-conversation", "%s is not a model for conversations, so every request fails: choose a model of docs/models.md", m.described(id))
-	case !known.Known && isNewVersion(parsed.Model): // models of a known line appear between releases of this library
 	case !known.Known:
-		if nearest := nearestModel(parsed); nearest != "" {
-			t.warn("unknown-model", "%s is not in this version's catalog (docs/models.md), but %s is: correct it, or acknowledge this warning if "+
-				"the model is new", m.described(id), nearest)
-			return
-		}
-		t.inform("unknown-model", "%s is not in this version's catalog (docs/models.md): check its spelling. If it is right, sizes are "+
-			"assumed, and the price is only known if ModelPrices contains it", m.described(id))
+		t.annotateUnknown(m, id, parsed)
 	case parsed.Profile == "" && !known.InRegion && len(known.Profiles) > 0 && known.Lifecycle.State != models.StateEndOfLife:
 		var usable []string
 		for _, profile := range known.Profiles {
@@ -275,13 +271,55 @@ func (t *AlarmTriage) annotateName(m chosenModel, id, region string) {
 	}
 }
 
-// numbers matches what distinguishes the versions of a model.
-var numbers = regexp.MustCompile(`[0-9.:v-]+`)
+// annotateUnknown warns about a model that is not in the catalog if its name resembles another one. Otherwise, it adds a note.
+func (t *AlarmTriage) annotateUnknown(m chosenModel, id string, parsed models.ID) {
+	nearest, what := nearestModel(parsed), "check its spelling"
+	if isNewVersion(parsed.Model) { // such models appear between releases of this library, and resemble each other
+		nearest, what = sameModel(parsed), "the catalog has other versions of this model, so check the number"
+	}
+	if nearest != "" {
+		t.warn("unknown-model", "%s is not in this version's catalog (docs/models.md), but %s is: correct it, or acknowledge this warning if "+
+			"the model is new", m.described(id), nearest)
+		return
+	}
+	t.inform("unknown-model", "%s is not in this version's catalog (docs/models.md): %s. If it is right, sizes are "+
+		"assumed, and the price is only known if ModelPrices contains it", m.described(id), what)
+}
+
+var (
+	numbers = regexp.MustCompile(`[0-9.:v-]+`) // what distinguishes the versions of a model
+	number  = regexp.MustCompile(`[0-9]+`)
+)
 
 // isNewVersion reports whether a model's name differs from one in the catalog in numbers only.
 func isNewVersion(name string) bool {
 	line := numbers.ReplaceAllString(name, "")
 	return slices.ContainsFunc(models.All(), func(m models.Model) bool { return numbers.ReplaceAllString(m.ID, "") == line })
+}
+
+// sameModel returns the name in the catalog that only differs in what is between the numbers, such as claude-opus-5-5 for
+// claude-opus-5.5, with the same profile, or an empty string.
+func sameModel(id models.ID) string {
+	for _, m := range models.All() {
+		if m.Lifecycle.State == models.StateEndOfLife {
+			continue
+		}
+		for _, name := range []string{m.ID, m.ID + m.Suffix} {
+			if numbers.ReplaceAllString(name, "") == numbers.ReplaceAllString(id.Model, "") &&
+				slices.Equal(number.FindAllString(name, -1), number.FindAllString(id.Model, -1)) {
+				return withProfile(id, m.ID+m.Suffix)
+			}
+		}
+	}
+	return ""
+}
+
+// withProfile returns a model's name with the profile of an ID, if it has one.
+func withProfile(id models.ID, name string) string {
+	if id.Profile == "" {
+		return name
+	}
+	return id.Profile + "." + name
 }
 
 // nearestModel returns the name in the catalog that a model's name resembles, with the same profile, or an empty
@@ -293,11 +331,10 @@ func nearestModel(id models.ID) string {
 			names = append(names, m.ID+m.Suffix)
 		}
 	}
-	nearest := typo.Nearest(id.Model, names)
-	if nearest != "" && id.Profile != "" {
-		return id.Profile + "." + nearest
+	if nearest := typo.Nearest(id.Model, names); nearest != "" {
+		return withProfile(id, nearest)
 	}
-	return nearest
+	return ""
 }
 
 // annotateGeography notes models whose requests can leave the geography, and warns about profiles that the

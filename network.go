@@ -1,12 +1,119 @@
 package alarmtriage
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
 )
+
+// network checks the VPC and its endpoints.
+func (l *problems) network(scope constructs.Construct, p *AlarmTriageProps) {
+	if p.Vpc == nil && (p.VpcSubnets != nil || p.SecurityGroups != nil) {
+		l.add("VpcSubnets and SecurityGroups need Vpc")
+	}
+	if p.SecurityGroups != nil && slices.Contains(*p.SecurityGroups, nil) {
+		l.add("SecurityGroups must contain security groups, got nil")
+	}
+	if isTrue(p.CreateVpcEndpoints) && p.Vpc == nil {
+		l.add("CreateVpcEndpoints needs Vpc")
+	}
+	if p.VpcEndpointServices != nil && !isTrue(p.CreateVpcEndpoints) {
+		l.add("VpcEndpointServices needs CreateVpcEndpoints")
+	}
+	if p.VpcEndpointServices != nil && slices.Contains(*p.VpcEndpointServices, nil) {
+		l.add("VpcEndpointServices must contain services, got nil")
+	}
+	if !isNil(p.Vpc) && scopeProblem(scope) == "" {
+		l.subnets(scope, p)
+		l.securityGroups(p)
+	}
+}
+
+// subnets checks the VPC's Region and the subnets of the functions. CDK's own messages name props that AlarmTriage does not
+// have. The VPC may belong to another account, which shares its subnets.
+func (l *problems) subnets(scope constructs.Construct, p *AlarmTriageProps) {
+	vpc, own := *p.Vpc.Node().Path(), regionOf(scope)
+	if region := p.Vpc.Env().Region; own != "" && !unresolved(region) && *region != own {
+		l.add("Vpc must be in the Region of AlarmTriage's stack, %s, got Vpc %s in %s: pass a VPC of this Region", own, vpc, *region)
+		return
+	}
+	selected, cause := selectSubnets(p)
+	switch {
+	case cause == "" && *selected.IsPendingLookup:
+	case p.VpcSubnets != nil && cause != "":
+		l.add("VpcSubnets must select subnets of Vpc %s, and selects none. CDK's reason: %s", vpc, cause)
+	case p.VpcSubnets != nil && len(*selected.SubnetIds) == 0:
+		l.add("VpcSubnets must select subnets of Vpc %s, and selects none: use another SubnetType or SubnetGroupName, or fewer AvailabilityZones and "+
+			"SubnetFilters", vpc)
+	case cause != "" || len(*selected.SubnetIds) == 0:
+		l.add("Vpc must have private subnets, and CDK knows no subnet of Vpc %s: pass PrivateSubnetIds or IsolatedSubnetIds to "+
+			"Vpc_FromVpcAttributes, or use Vpc_FromLookup", vpc)
+	case *selected.HasPublic && p.VpcSubnets == nil:
+		l.add("Vpc must have private subnets, because functions have no public IP address and reach nothing from a public subnet, and Vpc %s has "+
+			"public subnets only: add subnets of type PRIVATE_WITH_EGRESS, or of type PRIVATE_ISOLATED and set CreateVpcEndpoints", vpc)
+	case *selected.HasPublic:
+		l.add("VpcSubnets must select private subnets, because functions have no public IP address and reach nothing from a public subnet, and " +
+			"selects public subnets: set SubnetType to PRIVATE_WITH_EGRESS, or to PRIVATE_ISOLATED and CreateVpcEndpoints to true")
+	case isTrue(p.CreateVpcEndpoints):
+		l.routeTables(*selected.Subnets)
+	}
+}
+
+// selectSubnets returns the subnets of the functions, or CDK's error.
+func selectSubnets(p *AlarmTriageProps) (selected *awsec2.SelectedSubnets, cause string) {
+	cause = errorOf(func() { selected = p.Vpc.SelectSubnets(p.VpcSubnets) })
+	return selected, cause
+}
+
+// routeTables checks that CDK knows the route tables of subnets, to which gateway endpoints are added.
+func (l *problems) routeTables(subnets []awsec2.ISubnet) {
+	var without []string
+	for _, subnet := range subnets {
+		var table *string
+		if cause := errorOf(func() { table = subnet.RouteTable().RouteTableId() }); cause != "" || deref(table) == "" {
+			without = append(without, *subnet.Node().Path())
+		}
+	}
+	if len(without) > 0 {
+		l.add("CreateVpcEndpoints needs the route tables of the functions' subnets, to which it adds the endpoints of S3 and DynamoDB, and CDK "+
+			"knows none of %s: pass PrivateSubnetRouteTableIds or IsolatedSubnetRouteTableIds to Vpc_FromVpcAttributes, or RouteTableId to "+
+			"Subnet_FromSubnetAttributes, or use Vpc_FromLookup", listed(without))
+	}
+}
+
+// securityGroups checks that security groups belong to the VPC. The VPC of an imported group is not known.
+func (l *problems) securityGroups(p *AlarmTriageProps) {
+	if p.SecurityGroups == nil {
+		return
+	}
+	for _, group := range *p.SecurityGroups {
+		if isNil(group) {
+			continue
+		}
+		resource, isResource := group.Node().DefaultChild().(awsec2.CfnSecurityGroup)
+		if !isResource || resource.VpcId() == nil || isSameVpc(resource, resource.VpcId(), p.Vpc.VpcId()) {
+			continue
+		}
+		l.add("SecurityGroups must contain security groups of Vpc %s, got %s of another VPC: create it with this Vpc", *p.Vpc.Node().Path(), *group.Node().Path())
+	}
+}
+
+// isSameVpc reports whether two IDs are, or may be, those of one VPC.
+func isSameVpc(scope constructs.IConstruct, one, other *string) bool {
+	if *one == *other || unresolved(one) != unresolved(other) {
+		return true
+	}
+	paths := alarmjs.Identify(scope, one, other)
+	return paths[0] == paths[1] || unresolved(paths[0]) || unresolved(paths[1])
+}
 
 // endpoint is an interface endpoint with the id of its construct.
 type endpoint struct {
@@ -49,10 +156,31 @@ func (t *AlarmTriage) connectVpc(p *AlarmTriageProps) {
 	}
 }
 
-// createVpcEndpoints adds the endpoints of CreateVpcEndpoints. Only the functions can reach them.
+// createVpcEndpoints adds the endpoints of CreateVpcEndpoints, except those that the app defines for the VPC: AWS rejects a
+// second one with private DNS names, and a second one in a route table. Of the new ones, only the functions can reach them.
 func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
-	t.gatewayEndpoint(p, "S3Endpoint", awsec2.GatewayVpcEndpointAwsService_S3())
-	t.gatewayEndpoint(p, "DynamoDbEndpoint", awsec2.GatewayVpcEndpointAwsService_DYNAMODB())
+	existing := t.endpointsOf(p.Vpc)
+	var reused, gateways []string
+	exists := func(id string, service *string) bool {
+		i := slices.IndexFunc(existing, func(e existingEndpoint) bool { return e.service == t.serviceKey(service) })
+		if i < 0 {
+			t.endpoints = append(t.endpoints, t.serviceKey(service))
+			return false
+		}
+		if existing[i].gateway {
+			gateways = append(gateways, existing[i].path)
+			return true
+		}
+		reused = append(reused, existing[i].path)
+		t.useEndpoint(id, existing[i])
+		return true
+	}
+	if s3 := awsec2.GatewayVpcEndpointAwsService_S3(); !exists("S3Endpoint", s3.Name()) {
+		t.gatewayEndpoint(p, "S3Endpoint", s3)
+	}
+	if dynamoDB := awsec2.GatewayVpcEndpointAwsService_DYNAMODB(); !exists("DynamoDbEndpoint", dynamoDB.Name()) {
+		t.gatewayEndpoint(p, "DynamoDbEndpoint", dynamoDB)
+	}
 	endpoints, known := neededEndpoints(p), map[string]bool{}
 	for _, needed := range endpoints {
 		known[*needed.service.ShortName()] = true
@@ -66,6 +194,9 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 		}
 	}
 	for _, needed := range endpoints {
+		if exists(needed.id, needed.service.Name()) {
+			continue
+		}
 		created := awsec2.NewInterfaceVpcEndpoint(t, jsii.String(needed.id), &awsec2.InterfaceVpcEndpointProps{
 			Vpc: p.Vpc, Service: needed.service, Subnets: p.VpcSubnets, Open: jsii.Bool(false), PrivateDnsEnabled: jsii.Bool(true),
 		})
@@ -73,6 +204,86 @@ func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
 			created.Connections().AllowDefaultPortFrom(function, jsii.String("The alarm triage"))
 		}
 	}
+	if len(reused) > 0 {
+		t.inform("existing-endpoints", "CreateVpcEndpoints uses %s of Vpc %s instead of creating %s, and adds rules to %s: %s",
+			counted(len(reused), "existing endpoint"), *p.Vpc.Node().Path(), agreeing(len(reused), "another one", "others"),
+			agreeing(len(reused), "its security group", "their security groups"), strings.Join(reused, ", "))
+	}
+	if len(gateways) > 0 {
+		t.inform("existing-gateways", "CreateVpcEndpoints uses %s of Vpc %s instead of creating %s: %s. Check that the route tables of the "+
+			"functions' subnets contain %s", counted(len(gateways), "existing gateway endpoint"), *p.Vpc.Node().Path(),
+			agreeing(len(gateways), "another one", "others"), strings.Join(gateways, ", "), agreeing(len(gateways), "it", "them"))
+	}
+}
+
+// existingEndpoint is an endpoint that the app defines.
+type existingEndpoint struct {
+	path     string
+	service  string // as serviceKey returns it, without interface endpoints that have no private DNS names
+	gateway  bool
+	resource awsec2.CfnVPCEndpoint
+}
+
+// serviceKey returns the name of an endpoint's service, in which the Region may be a token.
+func (t *AlarmTriage) serviceKey(name *string) string {
+	return fmt.Sprint(awscdk.Stack_Of(t).Resolve(name))
+}
+
+// endpointsOf returns the endpoints that the app has defined for a VPC so far.
+func (t *AlarmTriage) endpointsOf(vpc awsec2.IVpc) (endpoints []existingEndpoint) {
+	id := *vpc.VpcId()
+	for _, construct := range *t.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
+		resource, isEndpoint := construct.(awsec2.CfnVPCEndpoint)
+		if !isEndpoint || *resource.VpcId() != id || resource.ServiceName() == nil {
+			continue
+		}
+		gateway := resource.VpcEndpointType() == nil || *resource.VpcEndpointType() == "Gateway" // CloudFormation's default
+		if private, known := resource.PrivateDnsEnabled().(bool); !gateway && (!known || !private) {
+			continue
+		}
+		endpoints = append(endpoints, existingEndpoint{
+			path: strings.TrimSuffix(*resource.Node().Path(), "/Resource"), resource: resource, gateway: gateway,
+			service: fmt.Sprint(awscdk.Stack_Of(resource).Resolve(resource.ServiceName())),
+		})
+	}
+	return endpoints
+}
+
+// useEndpoint lets the functions reach an endpoint. The rules are in AlarmTriage's stack, which may depend on the endpoint's
+// stack, but not the other way round.
+func (t *AlarmTriage) useEndpoint(id string, existing existingEndpoint) {
+	groups := existing.resource.SecurityGroupIds()
+	if groups == nil || unresolved(groups) {
+		return
+	}
+	sources := slices.Concat(*t.orchestrator.Connections().SecurityGroups(), *t.tool.Connections().SecurityGroups())
+	rules := 0
+	for _, group := range *groups {
+		for i, source := range sources {
+			if slices.Contains(sources[:i], source) { // SecurityGroups are those of both functions
+				continue
+			}
+			awsec2.NewCfnSecurityGroupIngress(t, numbered(id+"Ingress", rules), &awsec2.CfnSecurityGroupIngressProps{
+				Description: jsii.String("The alarm triage"), GroupId: group, SourceSecurityGroupId: source.SecurityGroupId(),
+				IpProtocol: jsii.String("tcp"), FromPort: jsii.Number(443), ToPort: jsii.Number(443),
+			})
+			rules++
+		}
+	}
+}
+
+// endpointProblems returns the endpoints that the app defined after AlarmTriage, which created the same ones.
+func (t *AlarmTriage) endpointProblems() (problems []string) {
+	if len(t.endpoints) == 0 {
+		return nil
+	}
+	for _, other := range t.endpointsOf(t.vpc) {
+		if slices.Contains(t.endpoints, other.service) && !t.contains(other.path) {
+			problems = append(problems, fmt.Sprintf("alarmtriage: AlarmTriage %s creates the same VPC endpoint as %s, which AWS rejects: define the latter "+
+				"before AlarmTriage, which then uses it, or remove it", t.path, other.path))
+		}
+	}
+	return problems
 }
 
 // warnOfIsolation warns if all subnets of the functions are isolated. Without endpoints, no function works

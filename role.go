@@ -365,13 +365,18 @@ func (t *AlarmTriage) allowSelfCheck(p *AlarmTriageProps) {
 // allowHandOver lets the orchestrator invoke itself. This needs a separate policy: the function depends on
 // its role's default policy, so that policy can't name the function.
 func (t *AlarmTriage) allowHandOver() {
+	statement := awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:       jsii.String("HandOver"),
+		Actions:   jsii.Strings("lambda:InvokeFunction"),
+		Resources: &[]*string{t.orchestrator.FunctionArn()},
+	})
+	if t.orchestratorRole.Node().DefaultChild() == nil { // a role of Role_CustomizeRoles, whose policies CDK only reports
+		t.orchestratorRole.AddToPolicy(statement)
+		return
+	}
 	awsiam.NewPolicy(t, jsii.String("HandOver"), &awsiam.PolicyProps{
-		Roles: &[]awsiam.IRole{t.orchestratorRole},
-		Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid:       jsii.String("HandOver"),
-			Actions:   jsii.Strings("lambda:InvokeFunction"),
-			Resources: &[]*string{t.orchestrator.FunctionArn()},
-		})},
+		Roles:      &[]awsiam.IRole{t.orchestratorRole},
+		Statements: &[]awsiam.PolicyStatement{statement},
 	})
 }
 

@@ -26,9 +26,9 @@ func annotateActions(c constructs.Construct, p *AlarmTriageProps, denied, allowe
 // unknownAction describes an action that IAM does not have.
 func unknownAction(action string) string {
 	if nearest := iamactions.Nearest(action); nearest != "" {
-		return fmt.Sprintf("IAM has no such action, but %s; correct it, or acknowledge this warning if the action is new", nearest)
+		return fmt.Sprintf("IAM has no such action; did you mean %s? Correct it, or acknowledge this warning if the action is new", nearest)
 	}
-	return "IAM has no such action; correct it, or acknowledge this warning if the action is new"
+	return "IAM has no such action. Correct it, or acknowledge this warning if the action is new"
 }
 
 // annotateResources adds warnings about ARNs of ToolDeniedResources that match no resource in IAM's documentation.
@@ -81,7 +81,7 @@ func annotateAllowed(c constructs.Construct, p *AlarmTriageProps, pattern string
 // remedyOfDeny names the origin of the denies of some actions, and what to do.
 func remedyOfDeny(p *AlarmTriageProps, denied []string) string {
 	if allDenied(knownTexts(p.ToolDeniedActions), denied) {
-		return "ToolDeniedActions overrides it: remove it from one of both"
+		return "ToolDeniedActions overrides it: remove it from one of the two"
 	}
 	for _, group := range sensitiveReads {
 		if allDenied(toolpolicy.DeniedOnly(group.name), denied) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -52,6 +53,8 @@ var (
 	affixPattern     = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
 	guardrailVersion = regexp.MustCompile(`^([1-9][0-9]*|DRAFT)$`)
 	arnPattern       = regexp.MustCompile(`^arn:[a-z*-]+:[a-z0-9-]+:[a-z0-9*?-]*:[0-9*?]*:[^\s]+$`)
+	tagKeyPattern    = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$`) // "Tag naming limits and requirements" of AWS
+	tagValuePattern  = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$`)
 	actionPattern    = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z0-9*]+$`) // CDK rejects IAM's wildcard ?
 )
 
@@ -72,7 +75,7 @@ func validate(scope constructs.Construct, p *AlarmTriageProps) []string {
 	l.namesAndTags(p)
 	l.storage(p)
 	l.logs(p)
-	l.network(p)
+	l.network(scope, p)
 	l.permissions(p)
 	l.partition(scope, "ToolDeniedResources", p.ToolDeniedResources)
 	l.members(scope, p.Members)
@@ -142,14 +145,25 @@ func validateScope(function string, scope constructs.Construct, id *string) []st
 	if deref(id) == "" {
 		l.add("%s needs an id, which is unique within its scope, got none", function)
 	}
-	switch {
-	case isNil(scope):
-		l.add("%s needs a scope, such as a stack, got nil", function)
-	case !slices.ContainsFunc(*scope.Node().Scopes(), func(c constructs.IConstruct) bool { return *awscdk.Stack_IsStack(c) }):
-		l.add("%s needs a scope that is a stack or within one, got %q, which contains the stacks: create a stack with "+
-			"awscdk.NewStack, and pass it", function, *scope.Node().Path())
+	switch problem := scopeProblem(scope); {
+	case problem != "":
+		l.add("%s needs a scope%s", function, problem)
+	case deref(id) != "" && scope.Node().TryFindChild(id) != nil:
+		l.add("%s needs an id that is unique within its scope %s, got %q, which exists: choose another one", function, *scope.Node().Path(), *id)
 	}
 	return l
+}
+
+// scopeProblem returns what is wrong with the scope of a construct, or an empty string if it is valid.
+func scopeProblem(scope constructs.Construct) string {
+	switch {
+	case isNil(scope):
+		return ", such as a stack, got nil"
+	case !slices.ContainsFunc(*scope.Node().Scopes(), func(c constructs.IConstruct) bool { return *awscdk.Stack_IsStack(c) }):
+		return fmt.Sprintf(" that is a stack or within one, got %q, which contains the stacks: create a stack with awscdk.NewStack, and pass it",
+			*scope.Node().Path())
+	}
+	return ""
 }
 
 // models checks the models, their guardrail, and their prices.
@@ -324,12 +338,36 @@ func (l *problems) functions(p *AlarmTriageProps) {
 	l.seconds("ToolTimeout", p.ToolTimeout, 10, 900, "10 and 900 seconds")
 	l.number("ToolMemorySize", p.ToolMemorySize, 512, 10240)
 	l.number("ToolReservedConcurrentExecutions", p.ToolReservedConcurrentExecutions, 1, unbounded)
-	if p.ToolLayers != nil && slices.Contains(*p.ToolLayers, nil) {
-		l.add("ToolLayers must contain layers, got nil")
-	}
+	l.layers(p.ToolLayers)
 	if p.ToolLayers != nil && len(*p.ToolLayers) > maxToolLayers {
 		l.add("ToolLayers must contain at most %d layers, because a function has at most 5, and AlarmTriage's harness is one of them, got %d: "+
 			"combine layers", maxToolLayers, len(*p.ToolLayers))
+	}
+}
+
+// layers checks that the tool's runtime can use each layer. Otherwise, CDK refuses to create the function.
+func (l *problems) layers(layers *[]awslambda.ILayerVersion) {
+	if layers == nil {
+		return
+	}
+	runtime := toolRuntime()
+	for _, layer := range *layers {
+		if isNil(layer) {
+			l.add("ToolLayers must contain layers, got nil")
+			continue
+		}
+		compatible := layer.CompatibleRuntimes()
+		if compatible == nil || slices.Contains(*compatible, runtime) {
+			continue
+		}
+		var names []string
+		for _, other := range *compatible {
+			names = append(names, *other.Name())
+		}
+		if !slices.Contains(names, *runtime.Name()) {
+			l.add("ToolLayers must contain layers for %s, the tool's runtime, got %s, whose CompatibleRuntimes are %s: build the layer for "+
+				"this runtime, and add it to CompatibleRuntimes", *runtime.Name(), *layer.Node().Path(), listed(names))
+		}
 	}
 }
 
@@ -350,8 +388,15 @@ func (l *problems) namesAndTags(p *AlarmTriageProps) {
 		return
 	}
 	for key, value := range *p.Tags {
-		if value == nil {
+		switch {
+		case !unresolved(key) && !tagKeyPattern.MatchString(key):
+			l.add("Tags must have keys of 1 to 128 letters, digits, spaces, and characters of _.:/=+-@, got %q", key)
+		case strings.HasPrefix(strings.ToLower(key), "aws:"):
+			l.add("Tags must not have keys that begin with \"aws:\", which AWS reserves, got %q", key)
+		case value == nil:
 			l.add("Tags must have values, got none for %q", key)
+		case !unresolved(value) && !tagValuePattern.MatchString(*value):
+			l.add("Tags must have values of at most 256 letters, digits, spaces, and characters of _.:/=+-@, got %q for %q", *value, key)
 		}
 	}
 }
@@ -429,25 +474,6 @@ func (l *problems) logs(p *AlarmTriageProps) {
 	}
 }
 
-// network checks the VPC and its endpoints.
-func (l *problems) network(p *AlarmTriageProps) {
-	if p.Vpc == nil && (p.VpcSubnets != nil || p.SecurityGroups != nil) {
-		l.add("VpcSubnets and SecurityGroups need Vpc")
-	}
-	if p.SecurityGroups != nil && slices.Contains(*p.SecurityGroups, nil) {
-		l.add("SecurityGroups must contain security groups, got nil")
-	}
-	if isTrue(p.CreateVpcEndpoints) && p.Vpc == nil {
-		l.add("CreateVpcEndpoints needs Vpc")
-	}
-	if p.VpcEndpointServices != nil && !isTrue(p.CreateVpcEndpoints) {
-		l.add("VpcEndpointServices needs CreateVpcEndpoints")
-	}
-	if p.VpcEndpointServices != nil && slices.Contains(*p.VpcEndpointServices, nil) {
-		l.add("VpcEndpointServices must contain services, got nil")
-	}
-}
-
 // permissions checks the tool's permissions and the redaction.
 func (l *problems) permissions(p *AlarmTriageProps) {
 	l.oneOf("ToolPermissions", string(p.ToolPermissions), string(ToolPermissions_READ_ONLY_ACCESS), string(ToolPermissions_ALLOW_LIST))
@@ -459,8 +485,10 @@ func (l *problems) permissions(p *AlarmTriageProps) {
 		return
 	}
 	for _, pattern := range *p.RedactPatterns {
-		if _, err := regexp.Compile(deref(pattern)); err != nil || deref(pattern) == "" {
-			l.add("RedactPatterns must contain RE2 regular expressions, got %q: %v", deref(pattern), err)
+		if deref(pattern) == "" {
+			l.add("RedactPatterns must contain RE2 regular expressions, got an empty one, which matches between all characters: remove it")
+		} else if _, err := regexp.Compile(*pattern); err != nil {
+			l.add("RedactPatterns must contain RE2 regular expressions, got %q: %v", *pattern, err)
 		}
 	}
 }
@@ -612,21 +640,62 @@ func (l *problems) monitoring(p *AlarmTriageProps) {
 	}
 }
 
-// environments checks that texts fit into the functions' environments. Otherwise, only the deployment would
-// fail.
+// environments checks that texts fit into the functions' environments. Otherwise, only the deployment would fail.
 func (l *problems) environments(p *AlarmTriageProps) {
 	patterns := nilIfEmpty(jsonOf(p.RedactPatterns)) // JSON within JSON, with two levels of escapes
 	members := nilIfEmpty(membersText(p.Members))
-	if size := jsonSize(p.Instructions, p.ModelPrices, p.FallbackModelIds, patterns, nilIfEmpty(namesJSON(p.AccountNames)), p.ConsoleUrl, members); size > maxOrchestratorTexts {
-		l.add("Instructions, ModelPrices, FallbackModelIds, RedactPatterns, AccountNames, ConsoleUrl, and Members must have at most %d bytes together as JSON, because "+
-			"they share the function's environment, got %d: move longer instructions to InstructionsFile or InstructionsObject",
-			maxOrchestratorTexts, size)
+	accounts := "" // an organization has no remedy: its text is short
+	if p.Members != nil && p.Members.Accounts != nil {
+		accounts = "use OrganizationId instead of Members.Accounts"
 	}
+	l.share(maxOrchestratorTexts, []sharedText{
+		{"Instructions", p.Instructions, "move the instructions to InstructionsFile or InstructionsObject"},
+		{"ModelPrices", p.ModelPrices, "only list models whose price the built-in table lacks"}, {"FallbackModelIds", p.FallbackModelIds, "use fewer models"},
+		{"RedactPatterns", patterns, "combine patterns"}, {"AccountNames", nilIfEmpty(namesJSON(p.AccountNames)), "use shorter names, or name fewer accounts"},
+		{"ConsoleUrl", p.ConsoleUrl, "use a shorter address"}, {"Members", members, accounts},
+	})
 	l.deniedResources(p.ToolDeniedResources)
-	if size := jsonSize(p.ToolAllowedActions, p.ToolDeniedActions, p.ToolDeniedResources, p.ToolAllowedAccounts, patterns, members); size > maxToolTexts {
-		l.add("ToolAllowedActions, ToolDeniedActions, ToolDeniedResources, ToolAllowedAccounts, RedactPatterns, and Members must have at most %d bytes together as JSON, because they "+
-			"share the function's environment, got %d: use wildcards to combine actions", maxToolTexts, size)
+	l.share(maxToolTexts, []sharedText{
+		{"ToolAllowedActions", p.ToolAllowedActions, "use wildcards to combine actions"}, {"ToolDeniedActions", p.ToolDeniedActions, "use wildcards to combine actions"},
+		{"ToolDeniedResources", p.ToolDeniedResources, "use wildcards to combine resources"}, {"ToolAllowedAccounts", p.ToolAllowedAccounts, "list fewer accounts"},
+		{"RedactPatterns", patterns, "combine patterns"}, {"Members", members, accounts},
+	})
+}
+
+// sharedText is a prop whose text is in a function's environment, and how users can make it shorter.
+type sharedText struct {
+	prop   string
+	value  any
+	remedy string
+}
+
+// share checks that texts fit into a function's environment. Its message names the size of each, and the remedies for the
+// given ones, the longest first.
+func (l *problems) share(most int, texts []sharedText) {
+	var props, remedies []string
+	total := 0
+	sized := map[string]int{}
+	for _, text := range texts {
+		props = append(props, text.prop)
+		sized[text.prop] = jsonSize(text.value)
+		total += sized[text.prop]
 	}
+	if total <= most {
+		return
+	}
+	slices.SortStableFunc(texts, func(a, b sharedText) int { return sized[b.prop] - sized[a.prop] })
+	var sizes []string
+	for _, text := range texts {
+		if sized[text.prop] == 0 {
+			continue
+		}
+		sizes = append(sizes, fmt.Sprintf("%s %d", text.prop, sized[text.prop]))
+		if text.remedy != "" && !slices.Contains(remedies, text.remedy) {
+			remedies = append(remedies, text.remedy)
+		}
+	}
+	l.add("%s, and %s must have at most %d bytes together as JSON, because they share the function's environment, got %d (%s): %s",
+		strings.Join(props[:len(props)-1], ", "), props[len(props)-1], most, total, strings.Join(sizes, ", "), strings.Join(remedies, "; or "))
 }
 
 // deniedResources checks that the denied resources fit into the policy of a role.

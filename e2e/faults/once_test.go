@@ -58,7 +58,7 @@ func (w *worker) attempt(t *testing.T, alarm alarmevent.Alarm, request string, c
 	case 0: // the invocation is killed: the lease remains
 		return false
 	case 1: // the invocation fails and frees the claim
-		if err := w.table.Free(ctx, claim); err != nil {
+		if err := w.table.Free(ctx, claim, false, false); err != nil {
 			assert.ErrorIs(t, err, dedupe.ErrLost)
 		}
 		return false
