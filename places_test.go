@@ -217,6 +217,25 @@ func TestPermissionsBoundary_MayBeAPolicyOfAWS(t *testing.T) {
 	}))
 }
 
+// A boundary of the same account may be defined in a stack of another Region, if CDK can refer to it from there.
+func TestPermissionsBoundary_OfAStackInAnotherRegion(t *testing.T) {
+	create := func(crossRegion bool, name *string) func() {
+		return func() {
+			app := newTestApp()
+			home := awscdk.NewStack(app, jsii.String("Home"), &awscdk.StackProps{CrossRegionReferences: &crossRegion,
+				Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String("eu-west-1")}})
+			policy := awsiam.NewManagedPolicy(stackIn(app, "Global", "us-east-1"), jsii.String("Boundary"), &awsiam.ManagedPolicyProps{
+				ManagedPolicyName: name, Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+					Actions: jsii.Strings("logs:*"), Resources: jsii.Strings("*")})}})
+			triageNamed(home, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.PermissionsBoundary = policy })
+		}
+	}
+	assert.NotPanics(t, create(true, nil))
+	assert.NotPanics(t, create(false, jsii.String("boundary")))
+	assert.Equal(t, "alarmtriage: PermissionsBoundary is Global/Boundary, to which stack Home can't refer: give the resource a physical name, because its stack has "+
+		"another account or Region", panicOf(t, create(false, nil)))
+}
+
 func TestAttachEventRule_RejectsABusOfAnotherPlace(t *testing.T) {
 	attach := func(account, region string) func() {
 		return func() {
