@@ -65,7 +65,8 @@ func Alarms[T constructs.IConstruct](alarms []T) []constructs.IConstruct {
 // CompositeAlarm, PromQLAlarm, AnomalyDetectionAlarm) and the plain resources CfnAlarm, CfnCompositeAlarm,
 // and CfnLogAlarm; [Alarms] converts lists of them. It panics if an argument is not an alarm, or if an alarm
 // belongs to this AlarmTriage itself, is imported, is in another account or Region, from which alarms can't
-// invoke the orchestrator, or is in a stack on which AlarmTriage's stack depends. It adds a warning, and does
+// invoke the orchestrator, is in a stack whose account or Region is not known at synth while AlarmTriage's is, or
+// is in a stack on which AlarmTriage's stack depends. It adds a warning, and does
 // not attach the alarm, if the alarm is a self-alarm of another AlarmTriage.
 func (t *AlarmTriage) AttachAlarms(alarms ...constructs.IConstruct) {
 	if slices.ContainsFunc(alarms, isNil) {

@@ -36,8 +36,8 @@ type AlarmFilter struct {
 // alarms that are defined later. It skips self-alarms of every AlarmTriage, and alarms that watch this one. The
 // prefixes of filter are compared with the alarm's name, or with the construct's id if CloudFormation generates
 // the name. The CDK CLI prints one line with the number of attached and excluded alarms. A warning lists
-// alarms of another account or Region, and another one the Stages in scope that contain alarms: CDK does not
-// apply aspects across Stage boundaries. The synth fails if alarms are in a stack on which AlarmTriage's stack
+// alarms of another account or Region, another one the prefixes that match no alarm, and another one the Stages in
+// scope that contain alarms: CDK does not apply aspects across Stage boundaries. The synth fails if alarms are in a stack on which AlarmTriage's stack
 // depends. AttachAll panics if scope is nil or filter is invalid.
 func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter) {
 	if isNil(scope) {
@@ -560,8 +560,9 @@ type AlarmTopicProps struct {
 // which AttachTopic grants cloudwatch:DescribeAlarms, and a message that CloudWatch does not confirm is
 // investigated without suppressing any other event. The topic's policy should only admit
 // cloudwatch.amazonaws.com with aws:SourceAccount; AttachTopic adds a warning if the policy admits everybody,
-// or is not known because topic is imported. AttachTopic panics if topic is a FIFO topic or a topic that
-// AlarmTriage sends to, or if props is invalid.
+// or is not known because topic is imported, and another warning if topic is in another account or Region, whose
+// alarms CloudWatch does not confirm. AttachTopic panics if topic is a FIFO topic, a topic that AlarmTriage sends
+// to, or one to which AlarmTriage's stack can't refer, or if props is invalid.
 func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 	if isNil(topic) {
 		panic("alarmtriage: AttachTopic needs a topic, got nil")

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
@@ -91,6 +92,7 @@ type AlarmTriageMember struct {
 	triage  *AlarmTriage // nil without Triage
 	path    string
 	account string // empty if it is not known at synth
+	home    string // its account, or that of its stack, for messages; equal if members are in the same account
 	app     *appState
 }
 
@@ -116,6 +118,9 @@ func NewAlarmTriageMember(scope constructs.Construct, id *string, props *AlarmTr
 	m := &AlarmTriageMember{app: joinApp(scope), account: accountOf(scope), central: centralOf(scope, props), triage: props.Triage}
 	constructs.NewConstruct_Override(m, scope, id)
 	m.path = *m.Node().Path()
+	if m.home = "account " + m.account; m.account == "" {
+		m.home = "the account of stack " + *awscdk.Stack_Of(m).Node().Path()
+	}
 	m.app.members = append(m.app.members, m)
 
 	if props.CreateRole == nil || *props.CreateRole {
@@ -263,7 +268,7 @@ func validateMember(scope constructs.Construct, p *AlarmTriageMemberProps) []str
 	account := deref(p.CentralAccount)
 	switch {
 	case p.Triage != nil:
-		account = l.triageOfMember(p)
+		account = l.triageOfMember(scope, p)
 	case p.CentralAccount == nil:
 		l.add("CentralAccount or Triage is required: the ID of the AlarmTriage's account, or the AlarmTriage itself if this app defines it")
 	case !unresolved(account) && !accountPattern.MatchString(account):
@@ -288,7 +293,7 @@ func validateMember(scope constructs.Construct, p *AlarmTriageMemberProps) []str
 }
 
 // triageOfMember checks the props that Triage replaces. It returns the account of the AlarmTriage; empty if it is not known.
-func (l *problems) triageOfMember(p *AlarmTriageMemberProps) string {
+func (l *problems) triageOfMember(scope constructs.Construct, p *AlarmTriageMemberProps) string {
 	for prop, value := range map[string]*string{
 		"CentralAccount": p.CentralAccount, "ToolRoleName": p.ToolRoleName, "EventBusArn": p.EventBusArn, "RoleName": p.RoleName, "ExternalId": p.ExternalId,
 	} {
@@ -304,7 +309,16 @@ func (l *problems) triageOfMember(p *AlarmTriageMemberProps) string {
 		l.add("Triage must be in a stack with an explicit account and Region, because stacks of other accounts can't refer to its resources, "+
 			"got AlarmTriage %s: pass Env to its stack, or pass CentralAccount instead of Triage", p.Triage.path)
 	}
+	l.otherPartition(regionOf(scope), regionOf(p.Triage))
 	return account
+}
+
+// otherPartition checks that the Regions of a member and of its AlarmTriage, if they are known, are in one partition.
+func (l *problems) otherPartition(region, central string) {
+	if region != "" && central != "" && alarmevent.PartitionOf(region) != alarmevent.PartitionOf(central) {
+		l.add("the member must be in the partition %s of the AlarmTriage's Region %s, got the Region %s of %s: roles can't be assumed, and events can't be sent, "+
+			"across partitions, so create an AlarmTriage there", alarmevent.PartitionOf(central), central, region, alarmevent.PartitionOf(region))
+	}
 }
 
 // bus checks the ARN of the AlarmTriage's bus.
@@ -408,7 +422,7 @@ func (m *AlarmTriageMember) sameRole() (problems []string) {
 		if other == m {
 			return problems // the later one reports
 		}
-		if m.account == "" || m.account != other.account || m.central.role != other.central.role {
+		if m.home != other.home || m.central.role != other.central.role {
 			continue
 		}
 		if problem := m.sharedRole(other); problem != "" {
@@ -431,8 +445,8 @@ func (m *AlarmTriageMember) sharedRole(other *AlarmTriageMember) string {
 	case creator.role == nil: // another app creates it
 		return ""
 	case user.role != nil:
-		problem := fmt.Sprintf("AlarmTriageMember %s creates the role %s in account %s, and so does AlarmTriageMember %s, but an account has each "+
-			"role once, in whatever Region", m.path, m.central.role, m.account, other.path)
+		problem := fmt.Sprintf("AlarmTriageMember %s creates the role %s in %s, and so does AlarmTriageMember %s, but an account has each "+
+			"role once, in whatever Region", m.path, m.central.role, m.home, other.path)
 		if otherTool {
 			return fmt.Sprintf("%s, and a role trusts one tool only. The first one trusts %s, and the second one %s: set another %s", problem,
 				m.central.tool(), other.central.tool(), m.roleProp())
@@ -442,12 +456,12 @@ func (m *AlarmTriageMember) sharedRole(other *AlarmTriageMember) string {
 		}
 		return problem + ": pass CreateRole false to one of them"
 	case otherTool:
-		return fmt.Sprintf("AlarmTriageMember %s can't use the role %s in account %s, because AlarmTriageMember %s creates it, and it trusts %s, not "+
-			"%s: set another %s, and create that role in one Region", user.path, m.central.role, m.account, creator.path, trusts.tool(),
+		return fmt.Sprintf("AlarmTriageMember %s can't use the role %s in %s, because AlarmTriageMember %s creates it, and it trusts %s, not "+
+			"%s: set another %s, and create that role in one Region", user.path, m.central.role, m.home, creator.path, trusts.tool(),
 			requires.tool(), user.roleProp())
 	case otherID:
-		return fmt.Sprintf("AlarmTriageMember %s can't use the role %s in account %s, because AlarmTriageMember %s creates it with the ExternalId %q, "+
-			"not %q: set the same one", user.path, m.central.role, m.account, creator.path, trusts.externalID, requires.externalID)
+		return fmt.Sprintf("AlarmTriageMember %s can't use the role %s in %s, because AlarmTriageMember %s creates it with the ExternalId %q, "+
+			"not %q: set the same one", user.path, m.central.role, m.home, creator.path, trusts.externalID, requires.externalID)
 	}
 	return ""
 }

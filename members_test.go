@@ -512,6 +512,12 @@ func TestValidate_MemberThatDoesNotFit(t *testing.T) {
 		}},
 		{"a triage without members", withTriage(centralAccount, nil, nil), []string{"Triage must have the prop Members, got AlarmTriage Central/Triage without it"}},
 		{"a triage somewhere", withTriage("", membersOf(memberAccount), nil), []string{"Triage must be in a stack with an explicit account and Region"}},
+		{"another partition", func() {
+			app := newTestApp()
+			triage := newTriage(stackOf(app, "Central", centralAccount, "eu-west-1"), func(p *alarmtriage.AlarmTriageProps) { p.Members = membersOf(memberAccount) })
+			alarmtriage.NewAlarmTriageMember(stackOf(app, "Member", memberAccount, "cn-north-1"), jsii.String("Member"), &alarmtriage.AlarmTriageMemberProps{Triage: triage})
+		}, []string{"the member must be in the partition aws of the AlarmTriage's Region eu-west-1, got the Region cn-north-1 of aws-cn: roles can't be assumed, " +
+			"and events can't be sent, across partitions, so create an AlarmTriage there"}},
 		{"a triage and its settings", withTriage(centralAccount, membersOf(memberAccount), func(p *alarmtriage.AlarmTriageMemberProps) {
 			p.CentralAccount, p.RoleName, p.ExternalId = jsii.String(centralAccount), jsii.String("r"), jsii.String("ee")
 			p.ToolRoleName, p.EventBusArn = jsii.String("t"), jsii.String("arn:aws:events:eu-west-1:111122223333:event-bus/alarmtriage-member-alarms")
@@ -811,6 +817,19 @@ func TestSynth_WarnsOfTwoTriagesWithOneMemberRole(t *testing.T) {
 				"Members.RoleName"}, got)
 		})
 	}
+}
+
+// Both members are in one account, whatever it is.
+func TestSynth_RejectsTheSameRoleTwiceInAStackWithoutEnvironment(t *testing.T) {
+	app := newTestApp()
+	stack := stackOf(app, "Test", "", "")
+	newMember(stack, nil)
+	alarmtriage.NewAlarmTriageMember(stack, jsii.String("Other"), &alarmtriage.AlarmTriageMemberProps{CentralAccount: jsii.String(centralAccount)})
+	newMember(stackOf(app, "Elsewhere", "", ""), nil)
+	message := panicOf(t, func() { app.Synth(nil) })
+	assert.Contains(t, message, "alarmtriage: AlarmTriageMember Test/Other creates the role alarmtriage-member in the account of stack Test, and so does "+
+		"AlarmTriageMember Test/Member, but an account has each role once, in whatever Region: pass CreateRole false to one of them")
+	assert.Equal(t, 1, strings.Count(message, "creates the role"))
 }
 
 func TestNames_TwoTriagesWithMembersNeedDifferentNames(t *testing.T) {

@@ -102,6 +102,33 @@ func (l *problems) places(scope constructs.Construct, list []given) {
 	}
 }
 
+// bedrockPlaces checks the Region in the ARNs of models and of the guardrail. scope may be invalid.
+func (l *problems) bedrockPlaces(scope constructs.Construct, p *AlarmTriageProps) {
+	named := []struct{ prop, arn string }{{"BedrockModelId", deref(p.BedrockModelId)}}
+	for _, id := range stringsOf(withoutNil(p.FallbackModelIds)) {
+		named = append(named, struct{ prop, arn string }{"FallbackModelIds", id})
+	}
+	if p.Guardrail != nil {
+		named = append(named, struct{ prop, arn string }{"Guardrail.GuardrailId", deref(p.Guardrail.GuardrailId)})
+	}
+	here := ""
+	for _, g := range named {
+		const region = 3
+		parts := strings.Split(g.arn, ":")
+		if !bedrockARN.MatchString(g.arn) || unresolved(parts[region]) {
+			continue
+		}
+		if here == "" {
+			if here = regionOf(scope); here == "" {
+				return
+			}
+		}
+		if elsewhere(here, parts[region]) {
+			l.add("%s must be in the stack's Region %s, got %q: use one of that Region", g.prop, here, g.arn)
+		}
+	}
+}
+
 // place checks where a resource is.
 func (l *problems) place(g given, here, there alarmjs.Place) {
 	switch {

@@ -172,6 +172,26 @@ func TestValidate_VpcOfAnotherRegion(t *testing.T) {
 		"alarmtriage: Vpc must be in the stack's Region eu-west-1, got Far/Vpc in us-east-1: use one of that Region", message)
 }
 
+func TestValidate_ModelsOfAnotherRegion(t *testing.T) {
+	create := func(home, region string) func() {
+		return func() {
+			newTriage(newStackIn(home), func(p *alarmtriage.AlarmTriageProps) {
+				p.BedrockModelId = jsii.String("arn:aws:bedrock:" + region + ":111122223333:application-inference-profile/abc")
+				p.FallbackModelIds = jsii.Strings("eu.amazon.nova-2-lite-v1:0", "arn:aws:bedrock:"+region+":111122223333:imported-model/abc")
+				p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("arn:aws:bedrock:" + region + ":111122223333:guardrail/abc"), GuardrailVersion: jsii.String("1")}
+				p.MaxCostUsdPerDay = jsii.Number(0)
+			})
+		}
+	}
+	assert.NotPanics(t, create("eu-west-1", "eu-west-1"))
+	assert.NotPanics(t, create("", "us-east-1"))
+	assert.NotPanics(t, create("eu-west-1", *awscdk.Token_AsString(map[string]any{"Ref": "Region"}, nil)))
+	const want = "must be in the stack's Region eu-west-1, got \"arn:aws:bedrock:us-east-1:111122223333:"
+	assert.Equal(t, "alarmtriage: BedrockModelId "+want+"application-inference-profile/abc\": use one of that Region\n"+
+		"alarmtriage: FallbackModelIds "+want+"imported-model/abc\": use one of that Region\n"+
+		"alarmtriage: Guardrail.GuardrailId "+want+"guardrail/abc\": use one of that Region", panicOf(t, create("eu-west-1", "us-east-1")))
+}
+
 // AWS's managed policies are in no account, and no constructs in CDK.
 func TestPermissionsBoundary_MayBeAPolicyOfAWS(t *testing.T) {
 	for _, policy := range []func(stack awscdk.Stack) awsiam.IManagedPolicy{
@@ -195,6 +215,25 @@ func TestPermissionsBoundary_MayBeAPolicyOfAWS(t *testing.T) {
 			p.PermissionsBoundary = awsiam.ManagedPolicy_FromManagedPolicyArn(stack, jsii.String("Given"), jsii.String("arn:aws:iam::111122223333:policy/given"))
 		})
 	}))
+}
+
+// A boundary of the same account may be defined in a stack of another Region, if CDK can refer to it from there.
+func TestPermissionsBoundary_OfAStackInAnotherRegion(t *testing.T) {
+	create := func(crossRegion bool, name *string) func() {
+		return func() {
+			app := newTestApp()
+			home := awscdk.NewStack(app, jsii.String("Home"), &awscdk.StackProps{CrossRegionReferences: &crossRegion,
+				Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String("eu-west-1")}})
+			policy := awsiam.NewManagedPolicy(stackIn(app, "Global", "us-east-1"), jsii.String("Boundary"), &awsiam.ManagedPolicyProps{
+				ManagedPolicyName: name, Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+					Actions: jsii.Strings("logs:*"), Resources: jsii.Strings("*")})}})
+			triageNamed(home, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.PermissionsBoundary = policy })
+		}
+	}
+	assert.NotPanics(t, create(true, nil))
+	assert.NotPanics(t, create(false, jsii.String("boundary")))
+	assert.Equal(t, "alarmtriage: PermissionsBoundary is Global/Boundary, to which stack Home can't refer: give the resource a physical name, because its stack has "+
+		"another account or Region", panicOf(t, create(false, nil)))
 }
 
 func TestAttachEventRule_RejectsABusOfAnotherPlace(t *testing.T) {

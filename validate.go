@@ -83,6 +83,7 @@ func validate(scope constructs.Construct, p *AlarmTriageProps) []string {
 	l.monitoring(p)
 	l.environments(p)
 	l.places(scope, givenResources(p))
+	l.bedrockPlaces(scope, p)
 	slices.Sort(l)
 	return l
 }

@@ -115,7 +115,7 @@ const ARN_PROPERTIES = ["topicArn", "tableArn", "bucketArn", "queueArn", "eventB
 
 // placeOf returns where a resource is, and whether a stack can refer to it. The ARN of an imported resource takes precedence,
 // because CDK regards some imported resources as those of the stack that imports them. The ARNs of buckets and policies have
-// empty parts.
+// empty parts. The fields with an underscore are private: without them, CDK decides whether the stack can refer to the resource.
 function placeOf(resource, stack) {
   const arn = ARN_PROPERTIES.map((name) => resource[name]).find((value) => typeof value === "string" && value.startsWith("arn:")) ?? "";
   const [, , , region, account] = arn.split(":");
