@@ -83,13 +83,14 @@ type AlarmTriageMemberProps struct {
 // tool's broker assumes, and an event rule that sends the account's alarm events. [NewAlarmTriageMember] creates one.
 type AlarmTriageMember struct {
 	constructs.Construct
-	role    awsiam.Role // nil if CreateRole is false
-	rule    awsevents.Rule
-	link    awsoam.CfnLink // nil without ObservabilitySinkArn
-	central central
-	path    string
-	account string // empty if it is not known at synth
-	app     *appState
+	role      awsiam.Role // nil if CreateRole is false
+	rule      awsevents.Rule
+	link      awsoam.CfnLink // nil without ObservabilitySinkArn
+	central   central
+	path      string
+	roleProps []string // the props that only describe the role
+	account   string   // empty if it is not known at synth
+	app       *appState
 }
 
 // central is an AlarmTriage from the view of a member. Its values may be tokens.
@@ -115,6 +116,7 @@ func NewAlarmTriageMember(scope constructs.Construct, id *string, props *AlarmTr
 	constructs.NewConstruct_Override(m, scope, id)
 	m.path = *m.Node().Path()
 	m.app.members = append(m.app.members, m)
+	m.roleProps = propsOfRole(props)
 
 	if props.CreateRole == nil || *props.CreateRole {
 		m.role = m.newRole(p)
@@ -127,7 +129,7 @@ func NewAlarmTriageMember(scope constructs.Construct, id *string, props *AlarmTr
 			ResourceTypes: jsii.Strings("AWS::CloudWatch::Metric", "AWS::Logs::LogGroup", "AWS::XRay::Trace"),
 		})
 	}
-	m.Node().AddValidation(&memberCheck{m})
+	m.Node().AddValidation(&memberCheck{member: m})
 	return m
 }
 
@@ -330,12 +332,19 @@ func (l *problems) sink(arn *string, region, account string) {
 }
 
 // memberCheck reports what does not fit together when the whole app is defined.
-type memberCheck struct{ member *AlarmTriageMember }
+type memberCheck struct {
+	member   *AlarmTriageMember
+	reported bool // the warnings were added; a second synth must not add them again
+}
 
 // Validate implements [constructs.IValidation].
 func (c *memberCheck) Validate() *[]*string {
 	m := c.member
-	problems := append(m.differences(), m.sameRole()...)
+	problems := slices.Concat(m.differences(), m.sameRole(), m.sameRoleInStack())
+	if !c.reported {
+		c.reported = true
+		m.warnOfIgnoredProps()
+	}
 	return jsii.Strings(problems...)
 }
 
