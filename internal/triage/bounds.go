@@ -106,9 +106,9 @@ func (r *attempt) reachedLimit(ctx context.Context) dedupe.Limit {
 	on := r.rec.StartedAt.UTC().Format(time.DateOnly)
 	switch reached {
 	case dedupe.LimitInvestigations:
-		r.rec.OutcomeWhy = fmt.Sprintf("%d investigations already began on %s (UTC), the limit of MaxInvestigationsPerDay, "+
+		r.rec.OutcomeWhy = fmt.Sprintf("%s already began on %s (UTC), the limit of MaxInvestigationsPerDay, "+
 			"so no model was asked. This report has the evidence that was collected. "+
-			"Raise the limit if that many investigations a day are worth their cost.", day.Investigations, on)
+			"Raise the limit if that many investigations a day are worth their cost.", plural(day.Investigations, "investigation"), on)
 	case dedupe.LimitCost:
 		r.rec.OutcomeWhy = fmt.Sprintf("The investigations that began on %s (UTC) cost about $%.2f, the limit of MaxCostUsdPerDay, "+
 			"so no model was asked. This report has the evidence that was collected. "+
