@@ -234,6 +234,15 @@ func (t *AlarmTriage) reportAttached() {
 				isOrAre(len(paths)), other.path, agreeing(len(paths), "it", "them"), listed(paths))
 		}
 	}
+	for i, other := range t.app.triages {
+		if other == t {
+			continue
+		}
+		t.warnOfReportTopics(other)
+		if i < slices.Index(t.app.triages, t) {
+			t.warnOfSharedSources(other)
+		}
+	}
 	if len(t.attached) == 0 && len(t.all) == 0 && !t.hasSources {
 		t.warn("nothing-attached", "no alarm starts an investigation: use AttachAlarms, AlarmAction, AttachAll, "+
 			"AttachEventRule, or AttachTopic")

@@ -428,6 +428,7 @@ func (t *AlarmTriage) AttachEventRule(id *string, props *EventRuleProps) awseven
 		EventPattern: pattern,
 		Targets:      &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(t.orchestrator, nil)},
 	})
+	t.rules = append(t.rules, ruleSource{path: t.path + "/" + *id, props: props})
 	warnOfPattern(rule, "NamePrefixes", "ExceptNamePrefixes", "call AttachEventRule several times", wildcards)
 	return rule
 }
@@ -577,7 +578,7 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 				"pass the alarms' topic to AttachTopic, and a separate topic to NotificationTopic", *t.Node().Path(), *topic.Node().Path()))
 		}
 	}
-	if slices.ContainsFunc(t.alarmTopics, func(other awssns.ITopic) bool { return sameTopic(other, topic) }) {
+	if slices.ContainsFunc(t.alarmTopics, func(other topicSource) bool { return sameTopic(other.topic, topic) }) {
 		panic(fmt.Sprintf("alarmtriage: topic %s is attached to AlarmTriage %s already: call AttachTopic once, with all NamePrefixes",
 			*topic.Node().Path(), t.path))
 	}
@@ -599,7 +600,11 @@ func (t *AlarmTriage) AttachTopic(topic awssns.ITopic, props *AlarmTopicProps) {
 	t.warnOfPlace(topic)
 	t.use("AttachTopic", topic)
 	t.hasSources = true
-	t.alarmTopics = append(t.alarmTopics, topic)
+	source := topicSource{topic: topic}
+	if props != nil {
+		source.prefixes = props.NamePrefixes
+	}
+	t.alarmTopics = append(t.alarmTopics, source)
 	t.allowConfirmation()
 	t.warnOfPublishers(topic)
 	topic.AddSubscription(awssnssubscriptions.NewLambdaSubscription(t.orchestrator, subscription))

@@ -42,7 +42,8 @@ type AlarmTriage struct {
 	keyProblems          problems                // keys whose use can't be granted
 	dashboard            awscloudwatch.Dashboard // nil without the prop Dashboard
 	selfAlarms           []awscloudwatch.AlarmBase
-	topics               []awssns.ITopic // that it and its self-alarms send to
+	topics               []awssns.ITopic          // that it and its self-alarms send to
+	reportTopics         map[string]awssns.ITopic // those of its reports, by the prop; they may be nil
 	notifyRecovery       bool
 	mayConfirm           bool // the orchestrator may ask CloudWatch about alarms
 	members              config.Members
@@ -62,7 +63,8 @@ type AlarmTriage struct {
 	attachments map[string]*attachment // by the path of the alarm
 	attached    []*attachment          // the same, in order
 	all         []*attachAll           // one for each call of AttachAll
-	alarmTopics []awssns.ITopic        // of AttachTopic
+	rules       []ruleSource           // of AttachEventRule
+	alarmTopics []topicSource          // of AttachTopic
 	hasSources  bool                   // there is an event rule or a topic
 
 	app    *appState
@@ -84,7 +86,8 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	p := withDefaults(props)
 	t := &AlarmTriage{
 		members: memberSettings(p.Members, *awscdk.Stack_Of(scope).Account()), memberBusName: *memberBusName(p), reads: readsOf(p),
-		topics: topicsOf(p), notifyRecovery: *p.NotifyRecovery, attachments: map[string]*attachment{}, shared: map[*AlarmTriage][]string{},
+		topics: topicsOf(p), reportTopics: map[string]awssns.ITopic{"NotificationTopic": p.NotificationTopic, "ChatCardTopic": p.ChatCardTopic},
+		notifyRecovery: *p.NotifyRecovery, attachments: map[string]*attachment{}, shared: map[*AlarmTriage][]string{},
 		vpc: p.Vpc, uses: map[string][]string{}, reach: map[awscdk.Stack]string{}, cycles: map[awscdk.Stack]bool{},
 	}
 	app := joinApp(scope)
@@ -260,12 +263,11 @@ func (t *AlarmTriage) newOrGivenBucket(p *AlarmTriageProps) awss3.IBucket {
 
 // warnOfStorage warns if a table or a bucket of the app lacks what it should have. Imported ones are not known.
 func (t *AlarmTriage) warnOfStorage(p *AlarmTriageProps) {
-	stack := awscdk.Stack_Of(t)
 	field := func(properties any, name string) any {
 		if properties == nil {
 			return nil
 		}
-		fields, _ := stack.Resolve(properties).(map[string]any)
+		fields, _ := awscdk.Stack_Of(t).Resolve(properties).(map[string]any)
 		return fields[name]
 	}
 	if p.InvestigationsTable != nil {

@@ -85,15 +85,16 @@ type AlarmTriageMemberProps struct {
 // tool's broker assumes, and an event rule that sends the account's alarm events. [NewAlarmTriageMember] creates one.
 type AlarmTriageMember struct {
 	constructs.Construct
-	role    awsiam.Role // nil if CreateRole is false
-	rule    awsevents.Rule
-	link    awsoam.CfnLink // nil without ObservabilitySinkArn
-	central central
-	triage  *AlarmTriage // nil without Triage
-	path    string
-	account string // empty if it is not known at synth
-	home    string // its account, or that of its stack, for messages; equal if members are in the same account
-	app     *appState
+	role      awsiam.Role // nil if CreateRole is false
+	rule      awsevents.Rule
+	link      awsoam.CfnLink // nil without ObservabilitySinkArn
+	central   central
+	triage    *AlarmTriage // nil without Triage
+	path      string
+	roleProps []string // the props that only describe the role
+	account   string   // empty if it is not known at synth
+	home      string   // its account, or that of its stack, for messages; equal if members are in the same account
+	app       *appState
 }
 
 // central is an AlarmTriage from the view of a member. Its values may be tokens.
@@ -122,6 +123,7 @@ func NewAlarmTriageMember(scope constructs.Construct, id *string, props *AlarmTr
 		m.home = "the account of stack " + *awscdk.Stack_Of(m).Node().Path()
 	}
 	m.app.members = append(m.app.members, m)
+	m.roleProps = propsOfRole(props)
 
 	if props.CreateRole == nil || *props.CreateRole {
 		m.role = m.newRole(p)
@@ -139,7 +141,7 @@ func NewAlarmTriageMember(scope constructs.Construct, id *string, props *AlarmTr
 			ResourceTypes: jsii.Strings("AWS::CloudWatch::Metric", "AWS::Logs::LogGroup", "AWS::XRay::Trace"),
 		})
 	}
-	m.Node().AddValidation(&memberCheck{m})
+	m.Node().AddValidation(&memberCheck{member: m})
 	return m
 }
 
@@ -353,12 +355,19 @@ func (l *problems) sink(arn *string, region, account string) {
 }
 
 // memberCheck reports what does not fit together when the whole app is defined.
-type memberCheck struct{ member *AlarmTriageMember }
+type memberCheck struct {
+	member   *AlarmTriageMember
+	reported bool // the warnings were added; a second synth must not add them again
+}
 
 // Validate implements [constructs.IValidation].
 func (c *memberCheck) Validate() *[]*string {
 	m := c.member
-	problems := append(m.differences(), m.sameRole()...)
+	problems := slices.Concat(m.differences(), m.sameRole(), m.sameRoleInStack())
+	if !c.reported {
+		c.reported = true
+		m.warnOfIgnoredProps()
+	}
 	return jsii.Strings(problems...)
 }
 

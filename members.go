@@ -22,8 +22,8 @@ import (
 // With Members, the tool's role and the bus always have physical names, because the stacks of other accounts can't refer to
 // resources. Without ResourcePrefix and ResourceSuffix, the names are `alarmtriage-tool-role` and `alarmtriage-member-alarms`.
 type Members struct {
-	// IDs of the member accounts, 12 digits each. At most 100. Can't be combined with OrganizationId.
-	// Default: none; OrganizationId is required.
+	// IDs of the member accounts, 12 digits each. At most 100, or about 35 if each has a name of 25 characters in AccountNames.
+	// Can't be combined with OrganizationId. Default: none; OrganizationId is required.
 	Accounts *[]*string
 	// ID of an organization of AWS Organizations, such as `o-a1b2c3d4e5`, in which each account may be a member.
 	// Default: none; Accounts is required.

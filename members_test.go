@@ -486,7 +486,7 @@ func TestValidate_MemberThatDoesNotFit(t *testing.T) {
 		}, []string{
 			"NewAlarmTriageMember needs an id", "NewAlarmTriageMember needs a scope, such as a stack, got nil",
 		}},
-		{"no account", memberIn(memberAccount, "eu-west-1", &alarmtriage.AlarmTriageMemberProps{}), []string{`CentralAccount must contain account IDs with 12 digits`}},
+		{"no account", memberIn(memberAccount, "eu-west-1", &alarmtriage.AlarmTriageMemberProps{}), []string{"CentralAccount or Triage is required"}},
 		{"the central account", memberIn(centralAccount, "eu-west-1", central(func(*alarmtriage.AlarmTriageMemberProps) {})), []string{
 			"the member can't be in the AlarmTriage's own account 111122223333, whose alarms are investigated without it",
 		}},
@@ -496,7 +496,7 @@ func TestValidate_MemberThatDoesNotFit(t *testing.T) {
 			p.AlarmNamePrefixes, p.ExceptAlarmNamePrefixes, p.AlarmTags = jsii.Strings(), jsii.Strings(""), &map[string]*[]*string{"team": nil}
 			p.ToolPermissions, p.ToolDeniedActions, p.ToolDeniedResources = "ALL", jsii.Strings("everything"), jsii.Strings("payments")
 		})), []string{
-			`CentralAccount must contain account IDs with 12 digits such as "123456789012", got "prod"`,
+			`CentralAccount must be an account ID of 12 digits such as "123456789012", got "prod"`,
 			`ToolRoleName must be the name of a role`, `RoleName must be the name of a role`, `ExternalId must be 2 to 200 letters`,
 			`EventBusArn must be the ARN of an event bus`, `ObservabilitySinkArn must be the ARN of a sink`,
 			"AlarmNamePrefixes must contain only non-empty texts", "ExceptAlarmNamePrefixes must contain only non-empty texts",
@@ -865,6 +865,38 @@ func TestMember_TemplateMatchesTheGoldenFile(t *testing.T) {
 	want, err := os.ReadFile(golden)
 	require.NoError(t, err, "make it with `go test . -update`")
 	assert.Empty(t, cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")), renamedHint)
+}
+
+// Without an account, CDK's stack still is one account.
+func TestAlarmTriageMember_RejectsTheSameRoleInAStackWithoutAccount(t *testing.T) {
+	central := jsii.String("111122223333")
+	build := func(roles ...*string) awscdk.Stack {
+		stack := awscdk.NewStack(newTestApp(), jsii.String("M"), nil)
+		for i, role := range roles {
+			alarmtriage.NewAlarmTriageMember(stack, jsii.Sprintf("M%d", i), &alarmtriage.AlarmTriageMemberProps{CentralAccount: central, RoleName: role})
+		}
+		return stack
+	}
+	assert.Contains(t, panicOf(t, func() { synth(build(nil, nil)) }), "[M/M1] alarmtriage: AlarmTriageMember M/M1 creates the role alarmtriage-member, and so does "+
+		"AlarmTriageMember M/M0 of the same stack, but an account has each role once: remove one of the two, or set another RoleName")
+	synth(build(nil, jsii.String("other")))
+}
+
+// Props of a role that no member of the app creates have no effect.
+func TestAlarmTriageMember_WarnsOfPropsWithoutEffect(t *testing.T) {
+	build := func(regions ...string) (stack awscdk.Stack) {
+		app := newTestApp()
+		for i, region := range regions {
+			stack = stackOf(app, fmt.Sprintf("M%d", i), memberAccount, region)
+			alarmtriage.NewAlarmTriageMember(stack, jsii.String("Member"), &alarmtriage.AlarmTriageMemberProps{
+				CentralAccount: jsii.String("111122223333"), CreateRole: jsii.Bool(i < len(regions)-1),
+				RoleName: jsii.String("reader"), ToolDeniedActions: jsii.Strings("logs:FilterLogEvents"), AlarmNamePrefixes: jsii.Strings("prod-")})
+		}
+		return stack
+	}
+	assert.Equal(t, []string{"/M0/Member alarmtriage:ignored-props: alarmtriage: RoleName, ToolDeniedActions have no effect, because CreateRole is false: the member " +
+		"that creates the role in this account, in another Region, needs them"}, messagesOf(build("eu-west-1")))
+	assert.Empty(t, messagesOf(build("eu-west-1", "us-east-1")), "the first member creates the role with the same props")
 }
 
 func ExampleNewAlarmTriageMember() {

@@ -176,11 +176,11 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			triage.AttachAlarms(awscloudwatch.NewCfnCompositeAlarm(stack, jsii.String("OffToo"), &awscloudwatch.CfnCompositeAlarmProps{
 				ActionsEnabled: jsii.Bool(false), AlarmRule: jsii.String("ALARM(x)")}))
 		}, []string{
-			"/Test/Triage alarmtriage:actions-disabled: alarmtriage: ActionsEnabled is false for 8 alarms that AlarmTriage is attached to, so they never start an investigation: Test/Off0, Test/Off1, Test/Off2, Test/Off3, Test/Off4, and 3 more. Enable their actions, or use AttachEventRule, which does not need actions"}},
+			"/Test/Triage alarmtriage:actions-disabled: alarmtriage: ActionsEnabled is false for 8 alarms that AlarmTriage is attached to, so they never start an investigation: Test/Off0, Test/Off1, Test/Off2, Test/Off3, Test/Off4, and 3 more. Enable the actions, or use AttachEventRule, which does not need actions"}},
 		{"AlarmAction is no alarm action", func(stack awscdk.Stack) {
 			newAlarm(stack, "One").AddOkAction(triageNamed(stack, "Triage", nil).AlarmAction())
 		}, []string{
-			"/Test/Triage alarmtriage:no-alarm-action: alarmtriage: AlarmAction was added to 1 alarm, but not as an alarm action, so they never start an investigation: Test/One. Use AddAlarmAction or AttachAlarms"}},
+			"/Test/Triage alarmtriage:no-alarm-action: alarmtriage: AlarmAction was added to 1 alarm, but not as an alarm action, so it never starts an investigation: Test/One. Use AddAlarmAction or AttachAlarms"}},
 		{"AlarmAction without an OK action", func(stack awscdk.Stack) {
 			triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) })
 			newAlarm(stack, "One").AddAlarmAction(triage.AlarmAction())
@@ -190,7 +190,7 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			both.AddOkAction(triage.AlarmAction())
 			triage.AttachAlarms(newAlarm(stack, "Attached"))
 		}, []string{
-			"/Test/Triage alarmtriage:no-alarm-action: alarmtriage: AlarmAction was added to 1 alarm, but not as an alarm action, so they never start an investigation: Test/OnlyOK. Use AddAlarmAction or AttachAlarms",
+			"/Test/Triage alarmtriage:no-alarm-action: alarmtriage: AlarmAction was added to 1 alarm, but not as an alarm action, so it never starts an investigation: Test/OnlyOK. Use AddAlarmAction or AttachAlarms",
 			"/Test/Triage alarmtriage:no-ok-action: alarmtriage: NotifyRecovery has no effect for 1 alarm, because AlarmAction was only added as an alarm action: Test/One. Use AttachAlarms or AttachAll, which also add the OK action, or AddOkAction"}},
 		{"alarms on AlarmTriage, by AttachAlarms", func(stack awscdk.Stack) {
 			queue := awssqs.NewQueue(stack, jsii.String("Failed"), nil)
@@ -223,14 +223,14 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			triage.AttachAll(stack, nil)
 			alarmOn(stack, "Failures", triage.MetricFailures(nil))
 			newAlarm(stack, "One")
-		}, []string{"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm; 1 excluded (1 because they watch this AlarmTriage)"}},
+		}, []string{"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm; 1 excluded (1 because it watches this AlarmTriage)"}},
 		{"a self-alarm of another AlarmTriage, by AttachAlarms", func(stack awscdk.Stack) {
 			other := triageNamed(stack, "Other", func(p *alarmtriage.AlarmTriageProps) {
 				p.SelfAlarmTopic = awssns.NewTopic(stack, jsii.String("Platform"), nil)
 			})
-			other.AttachEventRule(jsii.String("All"), nil)
+			other.AttachEventRule(jsii.String("Some"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings("orders-")})
 			triage := triageNamed(stack, "Triage", nil)
-			triage.AttachEventRule(jsii.String("All"), nil)
+			triage.AttachEventRule(jsii.String("Some"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings("payments-")})
 			triage.AttachAlarms(other.SelfAlarms()[0])
 		}, []string{
 			"/Test/Other/SelfFailures alarmtriage:self-alarm: alarmtriage: not attached to AlarmTriage Test/Triage: its name begins with alarmtriage-self-, and no AlarmTriage investigates such alarms. Notify people with SelfAlarmTopic instead"}},
@@ -244,23 +244,23 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 		}, []string{
 			"/Test/A alarmtriage:attached: alarmtriage: attached to 2 alarms; 7 excluded (7 as self-alarms)",
 			"/Test/B alarmtriage:attached: alarmtriage: attached to 2 alarms; 7 excluded (7 as self-alarms)",
-			"/Test/B alarmtriage:shared-alarm: alarmtriage: 2 alarms are also attached to AlarmTriage Test/A: each of both investigates, notifies, and costs money. Attach an alarm to one of them, for example with ExceptNamePrefixes of AttachAll: Test/One, Test/Two"}},
+			"/Test/B alarmtriage:shared-alarm: alarmtriage: 2 alarms are also attached to AlarmTriage Test/A: both investigate them, send reports, and cost money. Attach an alarm to one of the two, for example with ExceptNamePrefixes of AttachAll: Test/One, Test/Two"}},
 		{"an alarm in two AlarmTriages", func(stack awscdk.Stack) {
 			alarm := newAlarm(stack, "One")
 			triageNamed(stack, "A", nil).AttachAlarms(alarm)
 			alarm.AddAlarmAction(triageNamed(stack, "B", nil).AlarmAction())
 		}, []string{
-			"/Test/B alarmtriage:shared-alarm: alarmtriage: 1 alarm is also attached to AlarmTriage Test/A: each of both investigates, notifies, and costs money. Attach an alarm to one of them, for example with ExceptNamePrefixes of AttachAll: Test/One"}},
+			"/Test/B alarmtriage:shared-alarm: alarmtriage: 1 alarm is also attached to AlarmTriage Test/A: both investigate it, send reports, and cost money. Attach an alarm to one of the two, for example with ExceptNamePrefixes of AttachAll: Test/One"}},
 		{"denied actions that do not exist", tool([]string{"cloudtrial:LookupEvents", "s3:GetBucketPolicyy", "nonsense:*", "s3:Got*", "logs:FilterLogEvents", "iam:List*"}, nil, nil), []string{
-			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "cloudtrial:LookupEvents", which denies nothing: IAM has no such action, but cloudtrail:LookupEvents; correct it, or acknowledge this warning if the action is new`,
-			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "nonsense:*", which denies nothing: IAM has no such action; correct it, or acknowledge this warning if the action is new`,
-			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "s3:GetBucketPolicyy", which denies nothing: IAM has no such action, but s3:GetBucketPolicy; correct it, or acknowledge this warning if the action is new`,
-			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "s3:Got*", which denies nothing: IAM has no such action; correct it, or acknowledge this warning if the action is new`}},
+			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "cloudtrial:LookupEvents", which denies nothing: IAM has no such action; did you mean cloudtrail:LookupEvents? Correct it, or acknowledge this warning if the action is new`,
+			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "nonsense:*", which denies nothing: IAM has no such action. Correct it, or acknowledge this warning if the action is new`,
+			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "s3:GetBucketPolicyy", which denies nothing: IAM has no such action; did you mean s3:GetBucketPolicy? Correct it, or acknowledge this warning if the action is new`,
+			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "s3:Got*", which denies nothing: IAM has no such action. Correct it, or acknowledge this warning if the action is new`}},
 		{"allowed actions without effect", tool([]string{"iot:Describe*"}, []string{"s3:GetObject", "iot:DescribeThing", "iot:ListThings", "lamda:GetFunction", "cognito-idp:ListUsers"}, nil), []string{
 			`/Test/Triage alarmtriage:denied-action: alarmtriage: ToolAllowedActions contains "cognito-idp:ListUsers", which has no effect, because a built-in deny overrides it: remove it, or set ToolAllowPersonalData`,
-			`/Test/Triage alarmtriage:denied-action: alarmtriage: ToolAllowedActions contains "iot:DescribeThing", which has no effect, because ToolDeniedActions overrides it: remove it from one of both`,
+			`/Test/Triage alarmtriage:denied-action: alarmtriage: ToolAllowedActions contains "iot:DescribeThing", which has no effect, because ToolDeniedActions overrides it: remove it from one of the two`,
 			`/Test/Triage alarmtriage:denied-action: alarmtriage: ToolAllowedActions contains "s3:GetObject", which has no effect, because a built-in deny overrides it (docs/permissions.md): remove it`,
-			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolAllowedActions contains "lamda:GetFunction", which allows nothing: IAM has no such action, but lambda:GetFunction; correct it, or acknowledge this warning if the action is new`}},
+			`/Test/Triage alarmtriage:unknown-action: alarmtriage: ToolAllowedActions contains "lamda:GetFunction", which allows nothing: IAM has no such action; did you mean lambda:GetFunction? Correct it, or acknowledge this warning if the action is new`}},
 		{"an allowed action of an open group", tool(nil, []string{"cognito-idp:ListUsers"}, func(p *alarmtriage.AlarmTriageProps) { p.ToolAllowPersonalData = jsii.Bool(true) }), nil},
 		{"allowed actions that write", tool(nil, []string{"ec2:TerminateInstances", "sqs:*"}, nil), []string{
 			`/Test/Triage alarmtriage:write-action: alarmtriage: ToolAllowedActions contains "ec2:TerminateInstances", with which the model's code can change resources (ec2:TerminateInstances): the model reads texts that attackers may have written. Allow single reads instead, or acknowledge this warning`,
@@ -295,6 +295,54 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			triage.AttachEventRule(jsii.String("None"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings(teams...), ExceptNamePrefixes: jsii.Strings("canary")})
 		}, []string{
 			"/Test/Triage/Many alarmtriage:complex-pattern: alarmtriage: NamePrefixes and ExceptNamePrefixes together need 4 wildcard patterns, and EventBridge rejects rules with too many of them; 3 are accepted: omit ExceptNamePrefixes, use fewer NamePrefixes, or call AttachEventRule several times, with at most 3 prefixes each"}},
+		{"a table that keeps old items", func(stack awscdk.Stack) {
+			for id, attribute := range map[string]*string{"None": nil, "Other": jsii.String("ttl"), "Right": jsii.String("expires_at")} {
+				triageNamed(stack, "Triage"+id, func(p *alarmtriage.AlarmTriageProps) {
+					p.InvestigationsTable = awsdynamodb.NewTable(stack, jsii.String(id), &awsdynamodb.TableProps{TimeToLiveAttribute: attribute,
+						PartitionKey: &awsdynamodb.Attribute{Name: jsii.String("pk"), Type: awsdynamodb.AttributeType_STRING}})
+				}).AttachAlarms(newAlarm(stack, "Alarm"+id))
+			}
+		}, []string{
+			`/Test/TriageNone alarmtriage:table-ttl: alarmtriage: InvestigationsTable Test/None does not delete old items: set its TimeToLiveAttribute to "expires_at"`,
+			`/Test/TriageOther alarmtriage:table-ttl: alarmtriage: InvestigationsTable Test/Other does not delete old items: set its TimeToLiveAttribute to "expires_at"`}},
+		{"a global table that keeps old items", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) {
+				p.InvestigationsTable = awsdynamodb.NewTableV2(stack, jsii.String("Claims"), &awsdynamodb.TablePropsV2{
+					PartitionKey: &awsdynamodb.Attribute{Name: jsii.String("pk"), Type: awsdynamodb.AttributeType_STRING}})
+			}).AttachEventRule(jsii.String("All"), nil)
+		}, []string{
+			`/Test/Triage alarmtriage:table-ttl: alarmtriage: InvestigationsTable Test/Claims does not delete old items: set its TimeToLiveAttribute to "expires_at"`}},
+		{"a bucket without versions", func(stack awscdk.Stack) {
+			for id, versioned := range map[string]bool{"With": true, "Without": false} {
+				triageNamed(stack, "Triage"+id, func(p *alarmtriage.AlarmTriageProps) {
+					p.ReportsBucket = awss3.NewBucket(stack, jsii.String(id), &awss3.BucketProps{Versioned: jsii.Bool(versioned)})
+				}).AttachAlarms(newAlarm(stack, "Alarm"+id))
+			}
+			triageNamed(stack, "TriageImported", func(p *alarmtriage.AlarmTriageProps) {
+				p.ReportsBucket = awss3.Bucket_FromBucketName(stack, jsii.String("Imported"), jsii.String("reports"))
+			}).AttachAlarms(newAlarm(stack, "AlarmImported"))
+		}, []string{
+			"/Test/TriageWithout alarmtriage:bucket-versions: alarmtriage: ReportsBucket Test/Without has no versions, so a report that is overwritten or deleted is lost: set its prop Versioned"}},
+		{"a layer for another architecture", func(stack awscdk.Stack) {
+			layer := awslambda.NewLayerVersion(stack, jsii.String("Layer"), &awslambda.LayerVersionProps{
+				Code: awslambda.Code_FromAsset(jsii.String("testdata"), nil), CompatibleArchitectures: &[]awslambda.Architecture{awslambda.Architecture_X86_64()}})
+			for id, architecture := range map[string]awslambda.Architecture{"Default": nil, "X86": awslambda.Architecture_X86_64()} {
+				triageNamed(stack, id, func(p *alarmtriage.AlarmTriageProps) {
+					p.ToolLayers, p.Architecture = &[]awslambda.ILayerVersion{layer}, architecture
+				}).AttachAlarms(newAlarm(stack, "Alarm"+id))
+			}
+		}, []string{
+			"/Test/Default alarmtriage:layer-architecture: alarmtriage: CompatibleArchitectures of the layer Test/Layer are x86_64, and the functions' Architecture is arm64: native code in the layer can't be loaded. Build the layer for this architecture, or set Architecture"}},
+		{"one alarm that a filter does not select", func(stack awscdk.Stack) {
+			newAlarm(stack, "orders")
+			triageNamed(stack, "Triage", nil).AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("prod-")})
+		}, []string{
+			`/Test/Triage alarmtriage:nothing-matches: alarmtriage: the filter of AttachAll over Test selects no alarm. The only one is ["orders"]. It compares prefixes with the name of an alarm, or with the id of its construct if it has no name: correct NamePrefixes or ExceptNamePrefixes`}},
+		{"the actions of one alarm are disabled", func(stack awscdk.Stack) {
+			triageNamed(stack, "Triage", nil).AttachAlarms(awscloudwatch.NewCfnCompositeAlarm(stack, jsii.String("Off"), &awscloudwatch.CfnCompositeAlarmProps{
+				ActionsEnabled: jsii.Bool(false), AlarmRule: jsii.String("ALARM(x)")}))
+		}, []string{
+			"/Test/Triage alarmtriage:actions-disabled: alarmtriage: ActionsEnabled is false for 1 alarm that AlarmTriage is attached to, so it never starts an investigation: Test/Off. Enable the actions, or use AttachEventRule, which does not need actions"}},
 		{"a misspelled model", model("eu.amazon.nova-2-light-v1:0"), []string{
 			"/Test/Triage alarmtriage:unknown-model: alarmtriage: BedrockModelId eu.amazon.nova-2-light-v1:0 is not in this version's catalog (docs/models.md), but eu.amazon.nova-2-lite-v1:0 is: correct it, or acknowledge this warning if the model is new"}},
 		{"an unknown model", model("writer.palmyra-x5-v1:0"), []string{
@@ -350,6 +398,39 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 			alarmtriage.NewAlarmTriage(app, jsii.String("Triage"), &alarmtriage.AlarmTriageProps{
 				NotificationTopic: awssns.NewTopic(stackIn(app, "S", "eu-west-1"), jsii.String("Topic"), nil)})
 		}, `alarmtriage: NewAlarmTriage needs a scope that is a stack or within one, got "", which contains the stacks: create a stack with awscdk.NewStack, and pass it`},
+		{"an id that exists", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			awssns.NewTopic(stack, jsii.String("OnCall"), nil)
+			triageNamed(stack, "OnCall", nil)
+		}, `alarmtriage: NewAlarmTriage needs an id that is unique within its scope S, got "OnCall", which exists: choose another one`},
+		{"an id that a member already has", func(app awscdk.App) {
+			stack := stackIn(app, "S", "eu-west-1")
+			for range 2 {
+				alarmtriage.NewAlarmTriageMember(stack, jsii.String("Member"), &alarmtriage.AlarmTriageMemberProps{CentralAccount: jsii.String("444455556666")})
+			}
+		}, `alarmtriage: NewAlarmTriageMember needs an id that is unique within its scope S, got "Member", which exists: choose another one`},
+		{"an alarm of a Stage", func(app awscdk.App) {
+			triage := triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil)
+			triage.AttachAlarms(newAlarm(stackIn(awscdk.NewStage(app, jsii.String("Prod"), nil), "Shop", "eu-west-1"), "One"))
+		}, "alarmtriage: alarm Prod/Shop/One can't be attached to AlarmTriage S/Triage: it is in Stage Prod and AlarmTriage is in the app, outside of all Stages, and CDK does not let stacks of one refer to stacks of the other: add an AlarmTriage to each Stage that contains alarms, or use AttachEventRule, with which alarms do not refer to AlarmTriage"},
+		{"a topic of another Stage", func(app awscdk.App) {
+			shop := stackIn(awscdk.NewStage(app, jsii.String("Prod"), nil), "Shop", "eu-west-1")
+			triage := triageNamed(stackIn(awscdk.NewStage(app, jsii.String("Dev"), nil), "S", "eu-west-1"), "Triage", nil)
+			triage.AttachTopic(awssns.NewTopic(shop, jsii.String("Alarms"), nil), nil)
+		}, "alarmtriage: AlarmTriage Dev/S/Triage can't use AttachTopic Prod/Shop/Alarms: it is in Stage Prod and AlarmTriage is in Stage Dev, and CDK does not let stacks of one refer to stacks of the other: define both in one Stage, or import the resource"},
+		{"a layer for another runtime", props(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.ToolLayers = &[]awslambda.ILayerVersion{awslambda.NewLayerVersion(stack, jsii.String("Layer"), &awslambda.LayerVersionProps{
+				Code: awslambda.Code_FromAsset(jsii.String("testdata"), nil), CompatibleRuntimes: &[]awslambda.Runtime{awslambda.Runtime_PYTHON_3_11()}})}
+		}), "alarmtriage: ToolLayers must contain layers for python3.13, the tool's runtime, got S/Layer, whose CompatibleRuntimes are python3.11: build the layer for this runtime, and add it to CompatibleRuntimes"},
+		{"tags that AWS rejects", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Tags = &map[string]*string{"": jsii.String("x"), "AWS:x": jsii.String("x"), "a?": jsii.String("x"), "owner": jsii.String(strings.Repeat("x", 257)), "ok": jsii.String("a b"), strings.Repeat("k", 129): jsii.String("x")}
+		}), `alarmtriage: Tags must have keys of 1 to 128 letters, digits, spaces, and characters of _.:/=+-@, got ""
+alarmtriage: Tags must have keys of 1 to 128 letters, digits, spaces, and characters of _.:/=+-@, got "a?"
+alarmtriage: Tags must have keys of 1 to 128 letters, digits, spaces, and characters of _.:/=+-@, got "` + strings.Repeat("k", 129) + `"
+alarmtriage: Tags must have values of at most 256 letters, digits, spaces, and characters of _.:/=+-@, got "` + strings.Repeat("x", 257) + `" for "owner"
+alarmtriage: Tags must not have keys that begin with "aws:", which AWS reserves, got "AWS:x"`},
+		{"an empty pattern of secrets", props(func(_ awscdk.Stack, p *alarmtriage.AlarmTriageProps) { p.RedactPatterns = jsii.Strings("") }),
+			"alarmtriage: RedactPatterns must contain RE2 regular expressions, got an empty one, which matches between all characters: remove it"},
 		{"AttachAll without scope", func(app awscdk.App) { triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", nil).AttachAll(nil, nil) },
 			"alarmtriage: AttachAll needs a scope that contains alarms, such as a stack or the app, got nil"},
 		{"AttachEventRule without id", func(app awscdk.App) {
@@ -381,7 +462,7 @@ func TestSynth_RejectsMistakes(t *testing.T) {
 			triage.AttachAlarms(alarm)
 			alarm.AddAlarmAction(triage.AlarmAction())
 			app.Synth(nil)
-		}, "[S/Triage] alarmtriage: the alarm actions of alarm S/One contain AlarmTriage S/Triage 2 times, and CloudFormation rejects duplicates: attach the alarm with AttachAlarms, or add AlarmAction once, but not both"},
+		}, "[S/Triage] alarmtriage: the alarm actions of alarm S/One contain AlarmTriage S/Triage twice, and CloudFormation rejects duplicates: attach the alarm with AttachAlarms, or add AlarmAction once, but not both"},
 		{"alarms and topic in another stack", func(app awscdk.App) {
 			monitoring := stackIn(app, "Monitoring", "eu-west-1")
 			triage := alarmtriage.NewAlarmTriage(stackIn(app, "TriageStack", "eu-west-1"), jsii.String("Triage"), &alarmtriage.AlarmTriageProps{

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/jsii-runtime-go"
@@ -53,4 +54,121 @@ func TestVpc_WarnsWhenIsolatedSubnetsLackEndpoints(t *testing.T) {
 		jsii.String("must have endpoints for s3, dynamodb, bedrock-runtime, lambda, sns, sts, logs, monitoring, cloudtrail")))
 	annotations(awsec2.SubnetType_PRIVATE_ISOLATED, func(p *alarmtriage.AlarmTriageProps) { p.CreateVpcEndpoints = jsii.Bool(true) }).HasNoWarning(everywhere, anything)
 	annotations(awsec2.SubnetType_PRIVATE_WITH_EGRESS, nil).HasNoWarning(everywhere, anything)
+}
+
+// CDK's words for these mistakes name props that AlarmTriage does not have, or only the deployment fails.
+func TestVpc_RejectsMistakes(t *testing.T) {
+	subnets := func(kinds ...awsec2.SubnetType) *awsec2.VpcProps {
+		configuration := []*awsec2.SubnetConfiguration{}
+		for _, kind := range kinds {
+			configuration = append(configuration, &awsec2.SubnetConfiguration{Name: jsii.String(string(kind)), SubnetType: kind})
+		}
+		return &awsec2.VpcProps{SubnetConfiguration: &configuration}
+	}
+	imported := func(stack awscdk.Stack, change func(*awsec2.VpcAttributes)) awsec2.IVpc {
+		attributes := &awsec2.VpcAttributes{VpcId: jsii.String("vpc-1"), AvailabilityZones: jsii.Strings("eu-west-1a")}
+		change(attributes)
+		return awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Vpc"), attributes)
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps)
+		want   string // empty: valid
+	}{
+		{"public subnets only", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), subnets(awsec2.SubnetType_PUBLIC))
+		}, "alarmtriage: Vpc must have private subnets, because functions have no public IP address and reach nothing from a public subnet, and Vpc Test/Vpc has public subnets only: add subnets of type PRIVATE_WITH_EGRESS, or of type PRIVATE_ISOLATED and set CreateVpcEndpoints"},
+		{"the public subnets of several", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc, p.VpcSubnets = awsec2.NewVpc(stack, jsii.String("Vpc"), nil), &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PUBLIC}
+		}, "alarmtriage: VpcSubnets must select private subnets, because functions have no public IP address and reach nothing from a public subnet, and selects public subnets: set SubnetType to PRIVATE_WITH_EGRESS, or to PRIVATE_ISOLATED and CreateVpcEndpoints to true"},
+		{"subnets of a missing type", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc, p.VpcSubnets = awsec2.NewVpc(stack, jsii.String("Vpc"), nil), &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}
+		}, "alarmtriage: VpcSubnets must select subnets of Vpc Test/Vpc, and selects none. CDK's reason: "},
+		{"subnets of a missing group", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc, p.VpcSubnets = awsec2.NewVpc(stack, jsii.String("Vpc"), nil), &awsec2.SubnetSelection{SubnetGroupName: jsii.String("Prvate")}
+		}, "alarmtriage: VpcSubnets must select subnets of Vpc Test/Vpc, and selects none. CDK's reason: "},
+		{"subnets of a missing zone", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc, p.VpcSubnets = awsec2.NewVpc(stack, jsii.String("Vpc"), nil), &awsec2.SubnetSelection{AvailabilityZones: jsii.Strings("eu-west-1z")}
+		}, "alarmtriage: VpcSubnets must select subnets of Vpc Test/Vpc, and selects none: use another SubnetType or SubnetGroupName, or fewer AvailabilityZones and SubnetFilters"},
+		{"an imported VPC without subnets", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc = imported(stack, func(*awsec2.VpcAttributes) {})
+		}, "alarmtriage: Vpc must have private subnets, and CDK knows no subnet of Vpc Test/Vpc: pass PrivateSubnetIds or IsolatedSubnetIds to Vpc_FromVpcAttributes, or use Vpc_FromLookup"},
+		{"an imported VPC without route tables, with endpoints", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc, p.CreateVpcEndpoints = imported(stack, func(a *awsec2.VpcAttributes) { a.PrivateSubnetIds = jsii.Strings("subnet-1") }), jsii.Bool(true)
+		}, "alarmtriage: CreateVpcEndpoints needs the route tables of the functions' subnets, to which it adds the endpoints of S3 and DynamoDB, and CDK knows none of Test/Vpc/PrivateSubnet1: pass PrivateSubnetRouteTableIds or IsolatedSubnetRouteTableIds to Vpc_FromVpcAttributes, or RouteTableId to Subnet_FromSubnetAttributes, or use Vpc_FromLookup"},
+		{"an imported VPC without route tables of the functions' subnets", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc, p.CreateVpcEndpoints = imported(stack, func(a *awsec2.VpcAttributes) {
+				a.PrivateSubnetIds, a.IsolatedSubnetIds, a.IsolatedSubnetRouteTableIds = jsii.Strings("subnet-1"), jsii.Strings("subnet-2"), jsii.Strings("rtb-2")
+			}), jsii.Bool(true)
+		}, "alarmtriage: CreateVpcEndpoints needs the route tables"},
+		{"an imported VPC with route tables", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc, p.CreateVpcEndpoints = imported(stack, func(a *awsec2.VpcAttributes) {
+				a.PrivateSubnetIds, a.PrivateSubnetRouteTableIds = jsii.Strings("subnet-1"), jsii.Strings("rtb-1")
+			}), jsii.Bool(true)
+		}, ""},
+		{"an imported VPC without route tables and endpoints", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc = imported(stack, func(a *awsec2.VpcAttributes) { a.PrivateSubnetIds = jsii.Strings("subnet-1") })
+		}, ""},
+		{"a VPC of another Region", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc = awsec2.NewVpc(stackIn(stack.Node().Root().(awscdk.App), "Far", "us-east-1"), jsii.String("Vpc"), nil)
+		}, "alarmtriage: Vpc must be in the Region of AlarmTriage's stack, eu-west-1, got Vpc Far/Vpc in us-east-1: pass a VPC of this Region"},
+		{"a security group of another VPC", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			other := awsec2.NewVpc(stack, jsii.String("Other"), nil)
+			p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+			p.SecurityGroups = &[]awsec2.ISecurityGroup{awsec2.NewSecurityGroup(stack, jsii.String("Group"), &awsec2.SecurityGroupProps{Vpc: other})}
+		}, "alarmtriage: SecurityGroups must contain security groups of Vpc Test/Vpc, got Test/Group of another VPC: create it with this Vpc"},
+		{"security groups of a VPC of another stack", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
+			p.Vpc = awsec2.NewVpc(stackIn(stack.Node().Root().(awscdk.App), "Network", "eu-west-1"), jsii.String("Vpc"), nil)
+			p.SecurityGroups = &[]awsec2.ISecurityGroup{awsec2.NewSecurityGroup(stack, jsii.String("Group"), &awsec2.SecurityGroupProps{Vpc: p.Vpc}),
+				awsec2.SecurityGroup_FromSecurityGroupId(stack, jsii.String("Imported"), jsii.String("sg-1"), nil)}
+		}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			stack := stackIn(newTestApp(), "Test", "eu-west-1")
+			create := func() {
+				newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { tt.change(stack, p) })
+				synth(stack)
+			}
+			if tt.want == "" {
+				assert.NotPanics(t, create)
+				return
+			}
+			message := panicOf(t, create)
+			assert.True(t, strings.HasPrefix(message, tt.want), "want %s\ngot  %s", tt.want, message)
+		})
+	}
+}
+
+// AWS rejects a second endpoint with private DNS names in a VPC, and a second gateway endpoint in a route table.
+func TestCreateVpcEndpoints_UsesThoseOfTheApp(t *testing.T) {
+	endpoint := func(service awsec2.InterfaceVpcEndpointAwsService, dns bool) *awsec2.InterfaceVpcEndpointOptions {
+		return &awsec2.InterfaceVpcEndpointOptions{Service: service, PrivateDnsEnabled: jsii.Bool(dns), Open: jsii.Bool(false)}
+	}
+	app := newTestApp()
+	network, stack := stackIn(app, "Network", "eu-west-1"), stackIn(app, "Test", "eu-west-1")
+	vpc, other := awsec2.NewVpc(network, jsii.String("Vpc"), nil), awsec2.NewVpc(network, jsii.String("Other"), nil)
+	vpc.AddInterfaceEndpoint(jsii.String("Sts"), endpoint(awsec2.InterfaceVpcEndpointAwsService_STS(), true))
+	vpc.AddInterfaceEndpoint(jsii.String("NoNames"), endpoint(awsec2.InterfaceVpcEndpointAwsService_SNS(), false))
+	vpc.AddGatewayEndpoint(jsii.String("S3"), &awsec2.GatewayVpcEndpointOptions{Service: awsec2.GatewayVpcEndpointAwsService_S3()})
+	other.AddInterfaceEndpoint(jsii.String("Lambda"), endpoint(awsec2.InterfaceVpcEndpointAwsService_LAMBDA(), true))
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Vpc, p.CreateVpcEndpoints = vpc, jsii.Bool(true) }).AttachAlarms(newAlarm(stack, "One"))
+
+	template := synth(stack)
+	var services []string
+	for _, resource := range *template.FindResources(jsii.String("AWS::EC2::VPCEndpoint"), nil) {
+		name := text((*resource)["Properties"].(map[string]any)["ServiceName"])
+		services = append(services, name[strings.LastIndex(name, ".")+1:])
+	}
+	assert.ElementsMatch(t, []string{"dynamodb", "bedrock-runtime", "lambda", "sns", "logs", "monitoring", "cloudtrail"}, services)
+	// Both functions can reach six new interface endpoints, and the one of the other stack.
+	template.ResourceCountIs(jsii.String("AWS::EC2::SecurityGroupIngress"), jsii.Number(2*7))
+	messages := strings.Join(messagesOf(stack), "\n")
+	assert.Contains(t, messages, "existing-endpoints: alarmtriage: CreateVpcEndpoints uses 1 existing endpoint of Vpc Network/Vpc instead of creating another one, and adds rules to its security group: Network/Vpc/Sts")
+	assert.Contains(t, messages, "existing-gateways: alarmtriage: CreateVpcEndpoints uses 1 existing gateway endpoint of Vpc Network/Vpc instead of creating another one: Network/Vpc/S3. Check that the route tables of the functions' subnets contain it")
+
+	stack = stackIn(newTestApp(), "Test", "eu-west-1")
+	vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Vpc, p.CreateVpcEndpoints = vpc, jsii.Bool(true) })
+	vpc.AddInterfaceEndpoint(jsii.String("Sts"), endpoint(awsec2.InterfaceVpcEndpointAwsService_STS(), true))
+	assert.Contains(t, panicOf(t, func() { synth(stack) }), "alarmtriage: AlarmTriage Test/Triage creates the same VPC endpoint as Test/Vpc/Sts, which AWS rejects: define the latter before AlarmTriage, which then uses it, or remove it")
 }

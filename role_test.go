@@ -3,6 +3,8 @@ package alarmtriage_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsbedrock"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
@@ -469,4 +472,23 @@ func TestToolRole_DeniesTriageResourcesAndAllowsLogging(t *testing.T) {
 	assert.NotContains(t, text(data.Resource), "Logs")
 	assert.Contains(t, text(logs.Resource), "TriageToolLogs")
 	assert.NotContains(t, text(logs.Action), "PutLogEvents")
+}
+
+// Roles that an organization creates for CDK get no policies from the template. CDK reports what they must allow.
+func TestRoles_CreatedBeforehandHaveNoPoliciesInTheTemplate(t *testing.T) {
+	directory := t.TempDir()
+	app := awscdk.NewApp(&awscdk.AppProps{Outdir: &directory, Context: &map[string]any{"aws:cdk:bundling-stacks": []string{}}})
+	awsiam.Role_CustomizeRoles(app, &awsiam.CustomizeRolesOptions{UsePrecreatedRoles: &map[string]*string{
+		"S/Triage/ToolRole": jsii.String("alarmtriage-tool-role"), "S/Triage/OrchestratorRole": jsii.String("my-orchestrator")}})
+	triageNamed(stackIn(app, "S", "eu-west-1"), "Triage", func(p *alarmtriage.AlarmTriageProps) { p.Members = membersOf("444455556666") })
+	app.Synth(nil)
+	template, err := os.ReadFile(filepath.Join(directory, "S.template.json"))
+	require.NoError(t, err)
+	assert.NotContains(t, string(template), `"AWS::IAM::`)
+	assert.Contains(t, string(template), ":role/my-orchestrator")
+	report, err := os.ReadFile(filepath.Join(directory, "iam-policy-report.txt"))
+	require.NoError(t, err)
+	for _, sid := range []string{"HandOver", "AssumeMembers"} {
+		assert.Contains(t, string(report), `"Sid": "`+sid+`"`)
+	}
 }

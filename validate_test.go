@@ -136,6 +136,36 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 	}
 }
 
+// The message about too many bytes names where they are, and a remedy for each of them.
+func TestValidate_NamesTheSizesOfTexts(t *testing.T) {
+	accounts, names := []*string{}, map[string]*string{}
+	for i := range 40 {
+		account := fmt.Sprintf("4444555566%02d", i)
+		accounts, names[account] = append(accounts, jsii.String(account)), jsii.Sprintf("team-orders-production-%02d", i)
+	}
+	create := func(change func(p *alarmtriage.AlarmTriageProps)) string {
+		return panicOf(t, func() {
+			newTriage(newStack(), func(p *alarmtriage.AlarmTriageProps) {
+				p.AccountNames = &names
+				change(p)
+			})
+		})
+	}
+	const most = "Members must have at most 2400 bytes together as JSON, because they share the function's environment, got "
+	assert.Contains(t, create(func(p *alarmtriage.AlarmTriageProps) { p.Members = membersOf(stringsIn(accounts)...) }),
+		most+"2657 (AccountNames 1883, Members 774): use shorter names, or name fewer accounts; or use OrganizationId instead of Members.Accounts")
+	assert.Contains(t, create(func(p *alarmtriage.AlarmTriageProps) {
+		p.Members, p.Instructions = &alarmtriage.Members{OrganizationId: jsii.String("o-a1b2c3d4e5")}, jsii.String(strings.Repeat("x", 1900))
+	}), "move the instructions to InstructionsFile or InstructionsObject; or use shorter names, or name fewer accounts")
+}
+
+func stringsIn(list []*string) (values []string) {
+	for _, value := range list {
+		values = append(values, *value)
+	}
+	return values
+}
+
 func TestValidate_BoundsDeniedResources(t *testing.T) {
 	arn := "arn:aws:logs:*:*:log-group:" + strings.Repeat("a", 2800)
 	message := panicOf(t, func() {

@@ -8,6 +8,7 @@
 //	go run ./demo -bedrock        # with Amazon Bedrock and your AWS credentials
 //	go run ./demo -fail bedrock   # no model answers: the report consists of the evidence
 //	go run ./demo -member         # the alarm fires in another account, whose data is the evidence
+//	go run ./demo -storm 30       # 30 alarms fire at once, and a model may investigate 3 of them
 package main
 
 import (
@@ -59,6 +60,7 @@ func main() {
 	reportOnly := flag.Bool("report-only", false, "end with the report: no question, no feedback, and no replay")
 	question := flag.String("question", defaultQuestion, "question about the report; another one needs -bedrock")
 	member := flag.Bool("member", false, "fire an alarm of another account, which is a member of the triage")
+	storm := flag.Int("storm", 0, "number of alarms that fire at once, of which a model investigates the first few")
 	verbose := flag.Bool("v", false, "show the output of cdk and of the functions")
 	flag.Parse()
 	if *fail != "" && *fail != failBedrock || *fail == failBedrock && *bedrock {
@@ -69,12 +71,16 @@ func main() {
 		fmt.Fprintln(os.Stderr, "-question needs -bedrock: the scripted model only answers its own question")
 		os.Exit(2)
 	}
+	if *storm != 0 && (*storm <= stormPerDay || *storm > maxStorm || *bedrock || *fail != "" || *member) {
+		fmt.Fprintf(os.Stderr, "-storm must be between %d and %d, and can't be combined with -bedrock, -fail, and -member\n", stormPerDay+1, maxStorm)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	d := &demo{dir: filepath.Join(moto.Root(), ".build", "demo"), bedrock: *bedrock, modelID: *modelID, fail: *fail, member: *member, log: io.Discard,
-		question: *question, reportOnly: *reportOnly || *fail != "" || *member}
+	d := &demo{dir: filepath.Join(moto.Root(), ".build", "demo"), bedrock: *bedrock, modelID: *modelID, fail: *fail, member: *member, storm: *storm, log: io.Discard,
+		question: *question, reportOnly: *reportOnly || *fail != "" || *member || *storm > 0}
 	if *verbose {
 		d.log = os.Stderr
 	}
@@ -90,6 +96,7 @@ type demo struct {
 	modelID string
 	fail    string
 	member  bool
+	storm   int // alarms that fire at once; 0: one alarm
 	log     io.Writer
 
 	question   string // about the report
@@ -152,8 +159,14 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	say("      alarm %s of account %s is in ALARM", incident.Alarm, d.account())
 
-	d.step(3, "Firing the alarm as CloudWatch does …")
-	if _, err := d.host.InvokeAsync(d.deploy.Outputs["OutOrchestrator"], incident.Event); err != nil {
+	if d.storm > 0 {
+		d.step(3, "Firing %d alarms at once. A model may investigate %d a day, %d at the same time …", d.storm, stormPerDay, stormConcurrency)
+		err = d.fireStorm(incident)
+	} else {
+		d.step(3, "Firing the alarm as CloudWatch does …")
+		_, err = d.host.InvokeAsync(d.deploy.Outputs["OutOrchestrator"], incident.Event)
+	}
+	if err != nil {
 		return err
 	}
 	d.step(4, "Investigating …")
@@ -164,6 +177,9 @@ func (d *demo) run(ctx context.Context) error {
 		return fmt.Errorf("the investigation failed: %s", failed[0].Error)
 	}
 	d.step(5, "What the engineer on call receives:")
+	if d.storm > 0 {
+		return d.showStorm(ctx)
+	}
 	rec, err := d.show(ctx)
 	if err != nil || d.reportOnly {
 		return err
@@ -244,7 +260,11 @@ func (d *demo) startFunctions(ctx context.Context) error {
 	for name, value := range env {
 		orchestratorEnv[name] = value
 	}
-	progress := &progress{out: os.Stdout, raw: d.log}
+	var progress io.Writer = &progress{out: os.Stdout, raw: d.log}
+	if d.storm > 0 { // the lines of many investigations are of no use
+		limitStorm(orchestratorEnv)
+		progress = d.log
+	}
 	for output, env := range map[string]map[string]string{"OutOrchestrator": orchestratorEnv, "OutTool": env} {
 		log, deployed := d.log, d.byName(d.deploy.Outputs[output])
 		if output == "OutOrchestrator" {
@@ -255,6 +275,9 @@ func (d *demo) startFunctions(ctx context.Context) error {
 		f, err := deployed.Hosted(env, log)
 		if err != nil {
 			return err
+		}
+		if d.storm > 0 && output == "OutOrchestrator" {
+			f.ReservedConcurrency = stormConcurrency
 		}
 		if err := d.host.Add(f); err != nil {
 			return err

@@ -59,6 +59,18 @@ func TestDemo_FindsTheCause(t *testing.T) {
 	assert.Equal(t, []string{"card.json", "conversation.json", "report.html", "report.json", "report.txt"}, forms)
 }
 
+// The demo itself fails if an alarm has no report, or if the limit is not kept.
+func TestDemo_ReportsEachAlarmOfAStorm(t *testing.T) {
+	output := run(t, moto.Root(), nil, "go", "run", "./demo", "-storm", "8")
+	for _, want := range []string{
+		"Firing 8 alarms at once", "3 reports with the conclusion of a model:", "Subject: [HIGH] order-service-errors-",
+		"5 reports with the evidence only, for which no model was asked:", "evidence only (123456789012 us-east-1)", "… and 2 more",
+		"1 notification that the limit of the day is reached:", "Subject: Alarm triage: no more investigations today",
+	} {
+		assert.Contains(t, output, want)
+	}
+}
+
 // outsideApp is an app as a user writes it.
 const outsideApp = `package main
 

@@ -127,7 +127,11 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 		a.Notes = append(a.Notes, gaps.String())
 	}
 	if count > 0 {
-		a.Notes = append(a.Notes, fmt.Sprintf("%d secrets were replaced with %s", count, replacement("kind")))
+		were := "secrets were"
+		if count == 1 {
+			were = "secret was"
+		}
+		a.Notes = append(a.Notes, fmt.Sprintf("%d %s replaced with %s", count, were, replacement("kind")))
 	}
 }
 

@@ -237,7 +237,11 @@ func aboutOf(rec *investigation.Record, _ Links) content {
 		fact{"Calls", fmt.Sprintf("%d model calls, %d tool calls", u.ModelCalls, u.ToolCalls)},
 		fact{"Tokens", tokens(u)})
 	if rec.Resumed > 0 {
-		about = append(about, fact{"Resumed", fmt.Sprintf("%d times from a checkpoint", rec.Resumed)})
+		times := "times"
+		if rec.Resumed == 1 {
+			times = "time"
+		}
+		about = append(about, fact{"Resumed", fmt.Sprintf("%d %s from a checkpoint", rec.Resumed, times)})
 	}
 	if rec.Repeats > 0 {
 		about = append(about, fact{"Repeats", fmt.Sprintf("the alarm fired %d more times meanwhile", rec.Repeats)})

@@ -68,7 +68,7 @@ func judgeProbe(answer toolcall.Answer) Check {
 		return warning("Packages of ToolLayers cannot be imported: "+strings.Join(names, "; ")+".",
 			fmt.Sprintf("Build the layer for Python %s and for the prop Architecture, with all dependencies.", p.Python))
 	}
-	return fine(fmt.Sprintf("The tool runs Python %s with boto3 %s, reads CloudWatch, and imports the %d packages of additional layers.",
+	return fine(fmt.Sprintf("The tool runs Python %s with boto3 %s, reads CloudWatch, and imports the packages of additional layers (%d).",
 		p.Python, p.Boto3, p.Packages))
 }
 
@@ -93,7 +93,7 @@ func (c *Checker) members(ctx context.Context) Check {
 		return warning(strings.Join(reasons, " "), "Deploy NewAlarmTriageMember, or the CloudFormation template of a member, in these accounts, or "+
 			"remove them from Members. Until then, their alarms are investigated with what other accounts see of them.")
 	}
-	return fine(fmt.Sprintf("The tool can read the %d members.", len(answer.Status.Members.Accounts)))
+	return fine(fmt.Sprintf("The tool can read all members (%d).", len(answer.Status.Members.Accounts)))
 }
 
 // callTool invokes the tool. failure is nil if the tool answered.

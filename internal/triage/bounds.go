@@ -101,8 +101,8 @@ func (r *attempt) reachedLimit(ctx context.Context) dedupe.Limit {
 	on := r.rec.StartedAt.UTC().Format(time.DateOnly)
 	switch reached {
 	case dedupe.LimitInvestigations:
-		r.rec.OutcomeWhy = fmt.Sprintf("%d investigations already began on %s (UTC), the limit of MaxInvestigationsPerDay, "+
-			"so no model was asked. Raise the limit if that many investigations a day are worth their cost.", day.Investigations, on)
+		r.rec.OutcomeWhy = fmt.Sprintf("%s already began on %s (UTC), the limit of MaxInvestigationsPerDay, "+
+			"so no model was asked. Raise the limit if that many investigations a day are worth their cost.", plural(day.Investigations, "investigation"), on)
 	case dedupe.LimitCost:
 		r.rec.OutcomeWhy = fmt.Sprintf("The investigations that began on %s (UTC) cost about $%.2f, the limit of MaxCostUsdPerDay, "+
 			"so no model was asked. Raise the limit if investigations are worth more a day.", on, day.CostUSD)

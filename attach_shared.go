@@ -1,0 +1,147 @@
+package alarmtriage
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+)
+
+// ruleSource is an event rule of AttachEventRule.
+type ruleSource struct {
+	path  string
+	props *EventRuleProps
+}
+
+// topicSource is a topic of AttachTopic.
+type topicSource struct {
+	topic    awssns.ITopic
+	prefixes *[]*string
+}
+
+// warnOfSharedSources adds warnings if AlarmTriage and another one, which the app created before, investigate the same alarms.
+// Alarms that are attached to both have a warning of their own.
+func (t *AlarmTriage) warnOfSharedSources(other *AlarmTriage) {
+	const effect = "both investigate them, send reports, and cost money. Select different alarms, for example with ExceptNamePrefixes"
+	for _, rule := range t.rules {
+		for _, otherRule := range other.rules {
+			if t.busOf(rule) == other.busOf(otherRule) && rule.props.overlaps(otherRule.props) {
+				t.warn("shared-source", "the rule %s selects alarms that the rule %s of AlarmTriage %s selects, too: %s", rule.path, otherRule.path,
+					other.path, effect)
+			}
+		}
+	}
+	for _, pair := range []struct{ rules, attached *AlarmTriage }{{t, other}, {other, t}} {
+		for _, rule := range pair.rules.rules {
+			if alarms := pair.attached.selectedBy(rule, pair.rules); len(alarms) > 0 {
+				t.warn("shared-source", "the rule %s of AlarmTriage %s selects alarms that are attached to AlarmTriage %s (%s): %s", rule.path,
+					pair.rules.path, pair.attached.path, listed(alarms), effect)
+			}
+		}
+	}
+	for _, source := range t.alarmTopics {
+		for _, otherSource := range other.alarmTopics {
+			if sameTopic(source.topic, otherSource.topic) && prefixesOverlap(source.prefixes, nil, otherSource.prefixes, nil) {
+				t.warn("shared-source", "the topic %s is also attached to AlarmTriage %s: both investigate its alarms, send reports, and cost money. "+
+					"Attach it to one of the two, or select different alarms with NamePrefixes", *source.topic.Node().Path(), other.path)
+			}
+		}
+	}
+}
+
+// warnOfReportTopics adds a warning if a topic of AttachTopic receives the reports of another AlarmTriage. A filter of names
+// drops messages that are no alarm notifications.
+func (t *AlarmTriage) warnOfReportTopics(other *AlarmTriage) {
+	for _, source := range t.alarmTopics {
+		for prop, topic := range other.reportTopics {
+			if source.prefixes == nil && sameTopic(source.topic, topic) {
+				t.warn("report-topic", "AttachTopic got the topic %s, which is the %s of AlarmTriage %s: each of its messages invokes this AlarmTriage, "+
+					"which fails because the message is no alarm notification. Pass the topic that the alarms notify, or NamePrefixes, with which "+
+					"other messages are dropped", *source.topic.Node().Path(), prop, other.path)
+			}
+		}
+	}
+}
+
+// busOf identifies the bus of a rule. Stacks whose environment is not known at synth have different default buses.
+func (t *AlarmTriage) busOf(rule ruleSource) string {
+	if bus := rule.props.EventBus; bus != nil && *bus.EventBusName() != "default" {
+		return *bus.EventBusArn()
+	}
+	stack := awscdk.Stack_Of(t)
+	if unresolved(stack.Account()) || unresolved(stack.Region()) {
+		return *stack.Node().Path()
+	}
+	return *stack.Environment()
+}
+
+// selectedBy returns the paths of attached alarms that a rule of another AlarmTriage selects. It omits alarms of which only
+// CloudFormation knows whether the rule selects them.
+func (t *AlarmTriage) selectedBy(rule ruleSource, other *AlarmTriage) (paths []string) {
+	p := rule.props
+	if len(t.attached) == 0 || p.Tags != nil || p.Accounts != nil || p.Regions != nil || t.busOf(ruleSource{props: &EventRuleProps{}}) != other.busOf(rule) {
+		return nil
+	}
+	for _, alarm := range t.attached {
+		named := alarm.Name != "" && !strings.Contains(alarm.Name, tokenMark)
+		if filter := (AlarmFilter{p.NamePrefixes, p.ExceptNamePrefixes}); named && filter.matches(alarm.Name) || p.NamePrefixes == nil && p.ExceptNamePrefixes == nil {
+			paths = append(paths, alarm.Path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// overlaps reports whether there are alarms that both rules certainly select, if they are on the same bus.
+func (p *EventRuleProps) overlaps(other *EventRuleProps) bool {
+	return textsOverlap(p.Accounts, other.Accounts) && textsOverlap(p.Regions, other.Regions) && tagsOverlap(p.Tags, other.Tags) &&
+		prefixesOverlap(p.NamePrefixes, p.ExceptNamePrefixes, other.NamePrefixes, other.ExceptNamePrefixes)
+}
+
+// textsOverlap reports whether two lists have a text in common. A list that is nil contains every text.
+func textsOverlap(a, b *[]*string) bool {
+	return a == nil || b == nil || slices.ContainsFunc(stringsOf(a), func(text string) bool { return slices.Contains(stringsOf(b), text) })
+}
+
+// tagsOverlap reports whether there are alarms with the tags that both rules need. Rules with different keys need not have
+// alarms in common.
+func tagsOverlap(a, b *map[string]*[]*string) bool {
+	if a == nil || b == nil {
+		return true
+	}
+	if len(*a) > len(*b) {
+		a, b = b, a
+	}
+	for key, values := range *a {
+		others, both := (*b)[key]
+		if !both || !textsOverlap(values, others) {
+			return false
+		}
+	}
+	return true
+}
+
+// prefixesOverlap reports whether there are names that begin with one of the prefixes of each side, and with none of the
+// exceptions. Prefixes that are nil select every name.
+func prefixesOverlap(prefixes, except, otherPrefixes, otherExcept *[]*string) bool {
+	every := &[]*string{new(string)}
+	if prefixes == nil {
+		prefixes = every
+	}
+	if otherPrefixes == nil {
+		otherPrefixes = every
+	}
+	for _, prefix := range stringsOf(prefixes) {
+		for _, other := range stringsOf(otherPrefixes) {
+			longer := prefix
+			if len(other) > len(prefix) {
+				longer = other
+			}
+			if strings.HasPrefix(longer, prefix) && strings.HasPrefix(longer, other) && !hasPrefix(longer, except) && !hasPrefix(longer, otherExcept) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,115 @@
+package alarmtriage_test
+
+import (
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage"
+)
+
+// Two AlarmTriages that investigate the same alarms cost twice the money.
+func TestSynth_WarnsOfSharedSources(t *testing.T) {
+	type rule = alarmtriage.EventRuleProps
+	rules := func(a, b *rule) func(awscdk.Stack, *alarmtriage.AlarmTriage, *alarmtriage.AlarmTriage) {
+		return func(_ awscdk.Stack, first, second *alarmtriage.AlarmTriage) {
+			first.AttachEventRule(jsii.String("Rule"), a)
+			second.AttachEventRule(jsii.String("Rule"), b)
+		}
+	}
+	names := func(names ...string) *rule { return &rule{NamePrefixes: jsii.Strings(names...)} }
+	tags := func(pairs ...string) *rule {
+		tags := map[string]*[]*string{}
+		for i := 0; i < len(pairs); i += 2 {
+			tags[pairs[i]] = jsii.Strings(pairs[i+1])
+		}
+		return &rule{Tags: &tags}
+	}
+	const shared = "/S/B alarmtriage:shared-source: alarmtriage: "
+	const effect = ": both investigate them, send reports, and cost money. Select different alarms, for example with ExceptNamePrefixes"
+	sharedRules := []string{shared + "the rule S/B/Rule selects alarms that the rule S/A/Rule of AlarmTriage S/A selects, too" + effect}
+	named := func(stack awscdk.Stack, id, name string) awscloudwatch.Alarm {
+		return awscloudwatch.NewAlarm(stack, jsii.String(id), &awscloudwatch.AlarmProps{AlarmName: jsii.String(name), Threshold: jsii.Number(1), EvaluationPeriods: jsii.Number(1),
+			Metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{Namespace: jsii.String("Shop"), MetricName: jsii.String("Errors")})})
+	}
+	for _, tt := range []struct {
+		name   string
+		attach func(stack awscdk.Stack, first, second *alarmtriage.AlarmTriage)
+		want   []string
+	}{
+		{"rules for every alarm", rules(nil, nil), sharedRules},
+		{"rules for different names", rules(names("orders-"), names("payments-")), nil},
+		{"a rule for a part of the names of the other", rules(names("orders-"), names("x", "orders-eu-")), sharedRules},
+		{"a rule for all names but those of the other", rules(names("orders-"), &rule{ExceptNamePrefixes: jsii.Strings("orders-")}), nil},
+		{"a rule for all names but a part of those of the other", rules(names("orders-"), &rule{ExceptNamePrefixes: jsii.Strings("orders-eu-")}), sharedRules},
+		{"rules for different tags", rules(tags("team", "a"), tags("team", "b")), nil},
+		{"rules for tags with different keys", rules(tags("team", "a"), tags("stage", "b")), nil},
+		{"a rule for more tags", rules(tags("team", "a"), tags("team", "a", "stage", "prod")), sharedRules},
+		{"rules for different accounts", rules(&rule{Accounts: jsii.Strings("444455556666")}, &rule{Accounts: jsii.Strings("777788889999")}), nil},
+		{"rules for different Regions", rules(&rule{Regions: jsii.Strings("eu-west-1")}, &rule{Regions: jsii.Strings("us-east-1")}), nil},
+		{"rules on different buses", func(stack awscdk.Stack, first, second *alarmtriage.AlarmTriage) {
+			first.AttachEventRule(jsii.String("Rule"), nil)
+			second.AttachEventRule(jsii.String("Rule"), &rule{EventBus: awsevents.NewEventBus(stack, jsii.String("Bus"), nil)})
+		}, nil},
+		{"rules on the default bus, once by its name", func(stack awscdk.Stack, first, second *alarmtriage.AlarmTriage) {
+			first.AttachEventRule(jsii.String("Rule"), nil)
+			second.AttachEventRule(jsii.String("Rule"), &rule{EventBus: awsevents.EventBus_FromEventBusName(stack, jsii.String("Bus"), jsii.String("default"))})
+		}, sharedRules},
+		{"rules of two stacks", func(stack awscdk.Stack, first, _ *alarmtriage.AlarmTriage) {
+			first.AttachEventRule(jsii.String("Rule"), nil)
+			triageNamed(stackIn(stack.Node().Root().(awscdk.App), "Far", "us-east-1"), "Other", nil).AttachEventRule(jsii.String("Rule"), nil)
+		}, []string{"/S/B alarmtriage:nothing-attached: alarmtriage: no alarm starts an investigation: use AttachAlarms, AlarmAction, AttachAll, AttachEventRule, or AttachTopic"}},
+		{"attached alarms that a rule selects, too", func(stack awscdk.Stack, first, second *alarmtriage.AlarmTriage) {
+			first.AttachAlarms(newAlarm(stack, "Generated"), named(stack, "Named", "orders-errors"))
+			second.AttachEventRule(jsii.String("Rule"), nil)
+		}, []string{shared + "the rule S/B/Rule of AlarmTriage S/B selects alarms that are attached to AlarmTriage S/A (S/Generated, S/Named)" + effect}},
+		{"a rule that selects some of the attached alarms of a later AlarmTriage", func(stack awscdk.Stack, first, second *alarmtriage.AlarmTriage) {
+			second.AttachAlarms(newAlarm(stack, "Generated"), named(stack, "Named", "orders-errors"))
+			first.AttachEventRule(jsii.String("Rule"), names("orders-"))
+		}, []string{shared + "the rule S/A/Rule of AlarmTriage S/A selects alarms that are attached to AlarmTriage S/B (S/Named)" + effect}},
+		{"attached alarms that a rule does not select", func(stack awscdk.Stack, first, second *alarmtriage.AlarmTriage) {
+			first.AttachAlarms(newAlarm(stack, "Generated"), named(stack, "Named", "orders-errors"))
+			second.AttachEventRule(jsii.String("Rule"), names("payments-"))
+		}, nil},
+		{"one topic", func(stack awscdk.Stack, first, second *alarmtriage.AlarmTriage) {
+			topic := awssns.NewTopic(stack, jsii.String("Alarms"), nil)
+			first.AttachTopic(topic, nil)
+			second.AttachTopic(topic, nil)
+		}, []string{shared + "the topic S/Alarms is also attached to AlarmTriage S/A: both investigate its alarms, send reports, and cost money. Attach it to one of the two, or select different alarms with NamePrefixes"}},
+		{"one topic with different names", func(stack awscdk.Stack, first, second *alarmtriage.AlarmTriage) {
+			topic := awssns.NewTopic(stack, jsii.String("Alarms"), nil)
+			first.AttachTopic(topic, &alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings("orders-")})
+			second.AttachTopic(topic, &alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings("payments-")})
+		}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			stack := stackIn(newTestApp(), "S", "eu-west-1")
+			first, second := triageNamed(stack, "A", nil), triageNamed(stack, "B", nil)
+			tt.attach(stack, first, second)
+			want := tt.want
+			if want == nil {
+				want = []string{}
+			}
+			assert.Equal(t, want, messagesOf(stack))
+		})
+	}
+}
+
+// The reports of one AlarmTriage are no alarm notifications, so another one that receives them fails.
+func TestAttachTopic_WarnsOfTheReportsOfAnother(t *testing.T) {
+	stack := stackIn(newTestApp(), "S", "eu-west-1")
+	reports, cards := awssns.NewTopic(stack, jsii.String("Reports"), nil), awssns.NewTopic(stack, jsii.String("Cards"), nil)
+	reader := triageNamed(stack, "Reader", nil)
+	reader.AttachTopic(reports, nil)
+	reader.AttachTopic(cards, &alarmtriage.AlarmTopicProps{NamePrefixes: jsii.Strings("orders-")}) // SNS drops the cards
+	triageNamed(stack, "Writer", func(p *alarmtriage.AlarmTriageProps) { p.NotificationTopic, p.ChatCardTopic = reports, cards }).
+		AttachAlarms(newAlarm(stack, "One"))
+	assert.Equal(t, []string{"/S/Reader alarmtriage:report-topic: alarmtriage: AttachTopic got the topic S/Reports, which is the NotificationTopic of AlarmTriage " +
+		"S/Writer: each of its messages invokes this AlarmTriage, which fails because the message is no alarm notification. Pass the topic that the alarms " +
+		"notify, or NamePrefixes, with which other messages are dropped"}, messagesOf(stack))
+}
