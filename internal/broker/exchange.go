@@ -23,7 +23,6 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
-	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // requestHead is the JSON part of a request.
@@ -92,7 +91,7 @@ func (s *Session) judgeHead(head requestHead) string {
 	if head.Body > bufferSize {
 		to, err := url.Parse(head.URL)
 		if err != nil {
-			return "the request cannot be sent: " + err.Error()
+			return "the request cannot be sent: " + bounded(err.Error())
 		}
 		if _, reason := s.broker.hosts.find(to); reason != "" {
 			return reason
@@ -107,7 +106,7 @@ func (s *Session) judgeHead(head requestHead) string {
 
 // refuseHead answers and records a request whose body is not kept.
 func (s *Session) refuseHead(answers *bufio.Writer, head requestHead, reason string) {
-	call := toolcall.AWSCall{Operation: bounded(head.Method), Refused: truncate.Bytes(reason, maxReason)}
+	call := toolcall.AWSCall{Operation: bounded(head.Method), Refused: reason}
 	if to, err := url.Parse(head.URL); err == nil {
 		call.Service, call.Operation = bounded(to.Hostname()), bounded(head.Method+" "+to.EscapedPath())
 	}
@@ -164,7 +163,6 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 	start := s.broker.now()
 	prepared, call, reason := s.prepare(ctx, head, body)
 	if reason != "" {
-		reason = truncate.Bytes(reason, maxReason)
 		call.Refused = reason
 		s.record(call)
 		return writeHead(connection, answerHead{Error: reason, Kind: kindRefused}) == nil
@@ -241,7 +239,7 @@ type preparedRequest struct {
 func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (preparedRequest, toolcall.AWSCall, string) {
 	request, err := http.NewRequestWithContext(ctx, head.Method, head.URL, bytes.NewReader(body))
 	if err != nil {
-		return preparedRequest{}, toolcall.AWSCall{}, "the request cannot be sent: " + err.Error()
+		return preparedRequest{}, toolcall.AWSCall{}, "the request cannot be sent: " + bounded(err.Error())
 	}
 	for _, header := range head.Headers {
 		if !hopByHop[strings.ToLower(header[0])] {

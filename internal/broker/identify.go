@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
@@ -383,9 +384,27 @@ func askedName(r *http.Request, body []byte) string {
 }
 
 const (
-	maxName   = 200     // bytes of a name that the sandboxed code chose
-	maxReason = 1 << 10 // bytes of a refusal, which quotes names that the code chose
+	maxName   = 200     // bytes of a name that the sandboxed code chose, in the list of requests
+	maxReason = 1 << 10 // bytes of a refusal, which quotes names that the code chose, in the list of requests
+	maxQuoted = 2 << 10 // bytes of a name that is quoted in a refusal: as long as the longest ARN
 )
 
-// bounded truncates a name that the sandboxed code chose.
-func bounded(text string) string { return truncate.Bytes(text, maxName) }
+// bounded returns a name that the sandboxed code chose, for a refusal. A name that is too long is left out, because the
+// redaction does not recognize a secret of which only a part is left.
+func bounded(text string) string {
+	if len(text) > maxQuoted {
+		return fmt.Sprintf("(a text of %d bytes)", len(text))
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
+// Shorten shortens what the sandboxed code chose in the list of requests. The secrets in it must have been replaced before.
+func Shorten(calls []toolcall.AWSCall) {
+	for i := range calls {
+		call := &calls[i]
+		for _, name := range []*string{&call.Service, &call.Operation, &call.Region, &call.AccessKey} {
+			*name = truncate.Bytes(*name, maxName)
+		}
+		call.Refused = truncate.Bytes(call.Refused, maxReason)
+	}
+}

@@ -265,12 +265,11 @@ func (s *Session) member(ctx context.Context, account string) (identity, string)
 	members := s.broker.members
 	switch {
 	case members.Role == "":
-		return identity{}, fmt.Sprintf("this tool reads only its own account %s: it has no Members, so no client can name the account %s", s.account, account)
+		return identity{}, fmt.Sprintf("this tool reads only %s: it has no Members, so no client can name the account %s", s.own(), account)
 	case !members.Includes(account):
 		return identity{}, fmt.Sprintf("account %s is not a member of this triage (Members), so it cannot be read", account)
 	case account != s.reads && !members.OtherAccounts:
-		return identity{}, fmt.Sprintf("this investigation reads only the account %s of its alarm and the tool's own account %s, unless "+
-			"the settings of this tool allow other members (Members.AllowOtherAccounts)", s.reads, s.account)
+		return identity{}, s.readsOnly() + ", unless the settings of this tool allow other members (Members.AllowOtherAccounts)"
 	}
 	if !s.mayRead(account) {
 		return identity{}, fmt.Sprintf("this tool call has reached its limit of %d members; use another call", maxReadMembers)
@@ -281,6 +280,30 @@ func (s *Session) member(ctx context.Context, account string) (identity, string)
 		return identity{}, problem.Reason
 	}
 	return identity{credentials: credentials, account: account, isMember: true}, ""
+}
+
+// own describes the account of the tool.
+func (s *Session) own() string {
+	if s.account == "" {
+		return "its own account" // AWS did not say which one it is
+	}
+	return "its own account " + s.account
+}
+
+// readsOnly describes the accounts that the tool call may read if it may not read other members.
+func (s *Session) readsOnly() string {
+	switch {
+	case s.reads != s.account && s.account != "":
+		return fmt.Sprintf("this investigation reads only the account %s of its alarm and the tool's own account %s", s.reads, s.account)
+	case s.reads != s.account:
+		return fmt.Sprintf("this investigation reads only the account %s of its alarm and the tool's own account", s.reads)
+	case s.alarm == "":
+		return "this tool call reads only " + s.own()
+	case s.alarm == s.account:
+		return fmt.Sprintf("this investigation reads only the account %s, which is both the account of its alarm and the tool's own", s.account)
+	}
+	return fmt.Sprintf("this investigation reads only the account %s, which is the tool's own, because the account %s of its alarm is not a "+
+		"member of this triage (Members)", s.account, s.alarm)
 }
 
 // mayRead counts a member that a request names, and reports whether the tool call may read it.

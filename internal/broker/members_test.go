@@ -157,6 +157,39 @@ func TestMembers_TheAccountOfTheAlarmIsRead(t *testing.T) {
 	}
 }
 
+// A refusal names the accounts that are read, each once, and the account of the alarm as what it is.
+func TestMembers_ARefusalNamesTheAccountsThatAreRead(t *testing.T) {
+	const others = ", unless the settings of this tool allow other members (Members.AllowOtherAccounts)"
+	for _, test := range []struct{ name, own, alarm, want string }{
+		{"an alarm of a member", ownAccount, memberAccount,
+			"this investigation reads only the account " + memberAccount + " of its alarm and the tool's own account " + ownAccount + others},
+		{"an alarm of the own account", ownAccount, ownAccount,
+			"this investigation reads only the account " + ownAccount + ", which is both the account of its alarm and the tool's own" + others},
+		{"an alarm of an account that is no member", ownAccount, noMember, "this investigation reads only the account " + ownAccount +
+			", which is the tool's own, because the account " + noMember + " of its alarm is not a member of this triage (Members)" + others},
+		{"no alarm", ownAccount, "", "this tool call reads only its own account " + ownAccount + others},
+		{"an alarm whose account is broken", ownAccount, "44445555666x", "this tool call reads only its own account " + ownAccount + others},
+		{"an unknown account of the tool", "", memberAccount,
+			"this investigation reads only the account " + memberAccount + " of its alarm and the tool's own account" + others},
+		{"an unknown account of the tool, and no alarm", "", "", "this tool call reads only its own account" + others},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			o, _ := withMembers(&sink{})
+			o.Account = func(context.Context) string { return test.own }
+			b, err := New(o)
+			require.NoError(t, err)
+			session := b.NewSession(toolcall.DefaultQueryLimitUSD)
+			session.Begin(t.Context(), test.alarm)
+			connect, _ := serve(t, session)
+			refusal := readAs(t, connect(), AccountKey(otherMember))
+			assert.Contains(t, refusal, "is refused: "+test.want)
+			for _, account := range []string{ownAccount, memberAccount, noMember} {
+				assert.LessOrEqual(t, strings.Count(refusal, account), 1, refusal)
+			}
+		})
+	}
+}
+
 func TestMembers_WithoutMembersNoAccountCanBeNamed(t *testing.T) {
 	to := &sink{}
 	b, err := New(toAWS(to))

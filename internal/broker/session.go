@@ -20,6 +20,7 @@ type Session struct {
 	broker  *Broker
 	account string // of the function's role; set by Begin
 	reads   string // the account that the code reads unless it names another one; set by Begin
+	alarm   string // the account of the alarm, member or not; set by Begin if it is known
 	assumed assumed
 
 	mu       sync.Mutex
@@ -66,7 +67,10 @@ func (s *Session) Begin(ctx context.Context, alarmAccount string) Place {
 	s.account = s.broker.account(ctx)
 	s.reads = s.account
 	at := Place{Own: s.account}
-	if alarmAccount != s.account && accountID.MatchString(alarmAccount) && s.broker.members.Includes(alarmAccount) {
+	if accountID.MatchString(alarmAccount) {
+		s.alarm = alarmAccount
+	}
+	if s.alarm != "" && s.alarm != s.account && s.broker.members.Includes(alarmAccount) {
 		s.reads = alarmAccount
 		_, at.Problem = s.member(ctx, alarmAccount)
 	}

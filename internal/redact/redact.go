@@ -114,7 +114,7 @@ func (r *Redactor) Answer(a *toolcall.Answer) {
 	for i := range a.AWSCalls {
 		if call := &a.AWSCalls[i]; call.Refused != "" { // other calls contain no text from the code
 			call.Service, call.Operation, call.Refused = text(call.Service), text(call.Operation), text(call.Refused)
-			call.AccessKey = text(call.AccessKey)
+			call.Region, call.AccessKey = text(call.Region), text(call.AccessKey)
 		}
 	}
 	for i := range a.Notes {

@@ -94,7 +94,7 @@ func TestAnswer_RedactsEveryPart(t *testing.T) {
 	a := toolcall.Answer{
 		Output: "password=" + secret, Stdout: "password=" + secret, Stderr: "password=" + secret, Error: "password=" + secret,
 		Notes: []string{"password=" + secret}, ErrorType: "password=" + secret,
-		AWSCalls: []toolcall.AWSCall{{Service: "password=" + secret, Operation: "GET /?password=" + secret, Refused: "password=" + secret, AccessKey: "password=" + secret}},
+		AWSCalls: []toolcall.AWSCall{{Service: "password=" + secret, Region: "password=" + secret, Operation: "GET /?password=" + secret, Refused: "password=" + secret, AccessKey: "password=" + secret}},
 		Result:   json.RawMessage(`{"Environment":{"Variables":{"A":"` + secret + `"}},"password":"` + secret + `","list":["password=` + secret + `"],"environment":[{"name":"A_B","value":"` + secret + `"}],"n":12345678901234567890,"password=` + secret + `":1,"password=` + secret[:13] + `":2}`),
 	}
 

@@ -101,6 +101,7 @@ func (h *Handler) answer(ctx context.Context, request toolcall.Request) (toolcal
 	answer.Unreadable = session.Unreadable()
 	bill(&answer, session)
 	h.clean.answer(&answer)
+	broker.Shorten(answer.AWSCalls)
 	answer.Observed = h.answers.Judge(answer.Output, redact.Deadline(ctx, time.Now()))
 	return answer, nil
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -140,6 +142,50 @@ func TestTool_ShowsNoPartOfASecretWhereATextIsCut(t *testing.T) {
 				assert.Greater(t, len(a.Output), 8<<10)
 			}
 		})
+	}
+}
+
+// A refusal quotes what the code sent, in the error that the code gets and in the list of requests.
+func TestTool_ShowsNoPartOfASecretInARefusal(t *testing.T) {
+	invoke, _ := tool(t, map[string]string{config.EnvRedactPatterns: `["(?i)canary[0-9]{20}"]`})
+	const code = `
+import botocore.awsrequest, botocore.httpsession
+def send(method="POST", url="https://lambda.us-east-1.amazonaws.com/", region="us-east-1", body=b"", **headers):
+    key = boto3.Session().get_credentials().access_key
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={key}/20260102/{region}/lambda/aws4_request, SignedHeaders=host, Signature=0"
+    request = botocore.awsrequest.AWSRequest(method, url, headers, body).prepare()
+    return botocore.httpsession.URLLib3Session().send(request).status_code
+refused = 0
+for n in range(FROM, FROM + 33, 3):
+    text = "a" * n + "CANARY" + "0123456789" * 2
+    for call in (
+        lambda: boto3.client("lambda").get_function_configuration(FunctionName="arn:aws:lambda:us-east-1:999988887777:function:" + text),
+        lambda: send(url="https://lambda.us-east-1.amazonaws.com/" + text),
+        lambda: send(url="https://" + text + ".example.com/"),
+        lambda: send(url="https://lambda.us-east-1.amazonaws.com/%zz" + text),
+        lambda: send(region=text),
+        lambda: send(method=text),
+        lambda: send(X_Amz_Target=text, Content_Type="application/x-amz-json-1.1"),
+        lambda: send(Content_Type="text/" + text),
+        lambda: send(body=f"{text}=1&{text}=2".encode(), Content_Type="application/x-www-form-urlencoded; charset=utf-8"),
+    ):
+        try: print("sent", call())
+        except Exception as problem: refused += 1; print(problem)
+result = refused
+`
+	for _, from := range []int{140, 990, 2010, 5000} {
+		a := decoded(t, invoke(command(strings.ReplaceAll(code, "FROM", strconv.Itoa(from)))))
+		whole, err := json.Marshal(a)
+		require.NoError(t, err)
+		assert.Empty(t, regexp.MustCompile(`(?i).{0,60}(cana|01234).{0,40}`).FindAllString(string(whole), 5), from)
+		assert.JSONEq(t, "99", string(a.Result), "%.3000s", a.Output)
+		require.NotEmpty(t, a.AWSCalls)
+		for _, call := range a.AWSCalls {
+			assert.NotEmpty(t, call.Refused)
+			assert.LessOrEqual(t, len(call.Refused), 1024)
+			assert.LessOrEqual(t, len(call.Operation), 200)
+		}
 	}
 }
 
