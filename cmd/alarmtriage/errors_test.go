@@ -1,6 +1,8 @@
 package main_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -24,30 +26,52 @@ func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
 		code      int
 		want      []string
 	}{
-		"no such subcommand":   {[]string{"investigat", "x"}, model.Script{}, nil, 2, []string{"unknown command", "investigate", "see `alarmtriage --help`"}},
-		"no such flag":         {[]string{"investigate", "x", "--modle", "y"}, model.Script{}, nil, 2, []string{"unknown flag: --modle", "see `alarmtriage investigate --help`"}},
-		"no alarm":             {[]string{"investigate"}, model.Script{}, nil, 2, []string{"accepts 1 arg(s), received 0", "see `alarmtriage investigate --help`"}},
-		"an invalid time":      {[]string{"investigate", "x", "--at", "yesterday"}, model.Script{}, nil, 2, []string{`--at "yesterday"`, "such as 6h"}},
-		"a negative cost":      {[]string{"investigate", "x", "--max-cost", "-1"}, model.Script{}, nil, 2, []string{"--max-cost must be a number of dollars that is not negative"}},
-		"a cost without limit": {[]string{"investigate", "x", "--max-cost", "NaN"}, model.Script{}, nil, 2, []string{"--max-cost must be a number of dollars"}},
-		"no Region of AWS":     {[]string{"investigate", "arn:aws:cloudwatch:evil.example#:123456789012:alarm:x"}, model.Script{}, nil, 2, []string{`"evil.example#" is not the name of an AWS Region`}},
-		"settings of nobody":   {[]string{"ask", "s3://b/x", "Why?", "--function", "f", "--model", "m", "--json"}, model.Script{}, nil, 2, []string{"--function and --model exclude each other"}},
-		"reports, no login":    {[]string{"reports", "list"}, model.Script{}, []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, 4, []string{"there are no AWS credentials", "aws sso login"}},
-		"two forms":            {[]string{"reports", "show", "x", "--json", "--form", "html"}, model.Script{}, nil, 2, []string{"--json and --form html exclude each other"}},
-		"too many rounds":      {[]string{"investigate", "x", "--max-rounds", "101"}, model.Script{}, nil, 2, []string{"--max-rounds must be from 1 to 100"}},
-		"two places":           {[]string{"investigate", "x", "--container", "--tool-function", "f"}, model.Script{}, nil, 2, []string{"--container and --tool-function exclude each other"}},
-		"another ARN":          {[]string{"investigate", "arn:aws:sns:us-east-1:123456789012:x"}, model.Script{}, nil, 2, []string{"is not the ARN of a CloudWatch alarm"}},
-		"two Regions":          {[]string{"investigate", alarmARN, "--region", "eu-west-1"}, model.Script{}, nil, 2, []string{"names the Region us-east-1, and --region is eu-west-1"}},
-		"no such runbook":      {[]string{"investigate", alarmName, "--runbook", "missing.md"}, model.Script{}, nil, 2, []string{"missing.md cannot be read", "check the path"}},
-		"no such instructions": {[]string{"investigate", alarmName, "--instructions", "rules/style.md"}, model.Script{}, nil, 2, []string{"rules/style.md cannot be read", "check the path"}},
-		"no credentials":       {[]string{"investigate", alarmName}, model.Script{}, []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, 4, []string{"there are no AWS credentials", "aws sso login"}},
-		"no Region":            {[]string{"investigate", alarmName}, model.Script{}, []string{"AWS_REGION=", "AWS_DEFAULT_REGION="}, 4, []string{"no AWS Region is set", "add --region"}},
-		"no such profile":      {[]string{"investigate", alarmName, "--profile", "nobody"}, model.Script{}, nil, 4, []string{"nobody", "check --profile"}},
-		"another account":      {[]string{"investigate", strings.Replace(alarmARN, "123456789012", "111122223333", 1)}, model.Script{}, nil, 5, []string{"the alarm is in account 111122223333", "choose another --profile"}},
-		"a misspelled alarm":   {[]string{"investigate", "order-service-eror"}, model.Script{}, nil, 5, []string{`there is no alarm "order-service-eror" in account 123456789012, us-east-1`, `did you mean "order-service-errors"?`}},
-		"no alarm like it":     {[]string{"investigate", "payments"}, model.Script{}, nil, 5, []string{`there is no alarm "payments"`, "check --region and --profile"}},
-		"an alarm that is OK":  {[]string{"investigate", "quiet"}, model.Script{}, nil, 5, []string{`the alarm "quiet" is in state OK, not ALARM`, "add --at 20"}},
-		"an older transition":  {[]string{"investigate", "quiet", "--at", "2020-01-01"}, model.Script{}, nil, 5, []string{"no transition to ALARM before 2020-01-01T00:00:00Z", "30 days"}},
+		"no such subcommand":            {[]string{"investigat", "x"}, model.Script{}, nil, 2, []string{"unknown command", "investigate", "see `alarmtriage --help`"}},
+		"no such flag":                  {[]string{"investigate", "x", "--modle", "y"}, model.Script{}, nil, 2, []string{"unknown flag: --modle", "see `alarmtriage investigate --help`"}},
+		"no alarm":                      {[]string{"investigate"}, model.Script{}, nil, 2, []string{"ALARM is missing: see `alarmtriage investigate --help`"}},
+		"no report, no question":        {[]string{"ask"}, model.Script{}, nil, 2, []string{"REPORT and QUESTION are missing: see `alarmtriage ask --help`"}},
+		"two alarms":                    {[]string{"investigate", "x", "y"}, model.Script{}, nil, 2, []string{`there is an argument too many, "y": put each value with blanks in quotes, here ALARM`}},
+		"an argument of doctor":         {[]string{"doctor", "x"}, model.Script{}, nil, 2, []string{`there is an argument too many, "x": this command takes none`}},
+		"no such subcommand of reports": {[]string{"reports", "lst"}, model.Script{}, nil, 2, []string{`unknown command "lst": did you mean "list"? see `}},
+		"no such subcommand at all":     {[]string{"frobnicate"}, model.Script{}, nil, 2, []string{"unknown command \"frobnicate\": see `alarmtriage --help`"}},
+		"help for no command":           {[]string{"help", "investigat"}, model.Script{}, nil, 2, []string{`unknown command "investigat": did you mean "investigate"?`}},
+		"completion for no shell":       {[]string{"completion", "ksh"}, model.Script{}, nil, 2, []string{`unknown command "ksh"`}},
+		"a cost in words":               {[]string{"investigate", "x", "--max-cost", "abc"}, model.Script{}, nil, 2, []string{`--max-cost must be a number, such as 1.50, and not "abc": see `}},
+		"half a round":                  {[]string{"investigate", "x", "--max-rounds", "1.5"}, model.Script{}, nil, 2, []string{`--max-rounds must be a whole number, and not "1.5"`}},
+		"a time without a unit":         {[]string{"investigate", "x", "--timeout", "5"}, model.Script{}, nil, 2, []string{`--timeout must be a duration, such as 90s or 15m, and not "5"`}},
+		"a switch with a value":         {[]string{"investigate", "x", "--json=maybe"}, model.Script{}, nil, 2, []string{`--json must be true or false, and not "maybe"`}},
+		"no value":                      {[]string{"investigate", "x", "--at"}, model.Script{}, nil, 2, []string{"--at needs a value"}},
+		"no such short flag":            {[]string{"investigate", "x", "-z"}, model.Script{}, nil, 2, []string{"unknown flag: -z"}},
+		"no flag at all":                {[]string{"investigate", "x", "---y"}, model.Script{}, nil, 2, []string{`"---y" is not a flag`}},
+		"right and wrong":               {[]string{"feedback", "x", "--right", "--wrong"}, model.Script{}, nil, 2, []string{"--right and --wrong exclude each other: see `alarmtriage feedback --help`"}},
+		"neither right nor wrong":       {[]string{"feedback", "x"}, model.Script{}, nil, 2, []string{"--right or --wrong is missing: see `alarmtriage feedback --help`"}},
+		"two sources":                   {[]string{"reports", "list", "--bucket", "a", "--folder", "b"}, model.Script{}, nil, 2, []string{"--bucket and --folder exclude each other"}},
+		"no model":                      {[]string{"investigate", "x", "--model", ""}, model.Script{}, []string{"AWS_ACCESS_KEY_ID="}, 2, []string{"--model must be the ID or ARN of a model"}},
+		"one model and none":            {[]string{"ask", "x", "Why?", "--model", "a,,b"}, model.Script{}, nil, 2, []string{"--model must be the ID or ARN of a model"}},
+		"a replay with no model":        {[]string{"replay", "x", "--model", " "}, model.Script{}, nil, 2, []string{"--model must be the ID or ARN of a model"}},
+		"a misspelled Region":           {[]string{"investigate", "x", "--region", "eu-wst-1"}, model.Script{}, []string{"AWS_ACCESS_KEY_ID="}, 2, []string{`"eu-wst-1" is not the name of an AWS Region: write it as in us-east-1`}},
+		"a Region of the environment":   {[]string{"reports", "list"}, model.Script{}, []string{"AWS_REGION=us-est-1", "AWS_ACCESS_KEY_ID="}, 2, []string{`"us-est-1" is not the name of an AWS Region`}},
+		"an invalid time":               {[]string{"investigate", "x", "--at", "yesterday"}, model.Script{}, nil, 2, []string{`--at "yesterday"`, "such as 6h"}},
+		"a negative cost":               {[]string{"investigate", "x", "--max-cost", "-1"}, model.Script{}, nil, 2, []string{"--max-cost must be a number of dollars that is not negative"}},
+		"a cost without limit":          {[]string{"investigate", "x", "--max-cost", "NaN"}, model.Script{}, nil, 2, []string{"--max-cost must be a number of dollars"}},
+		"no Region of AWS":              {[]string{"investigate", "arn:aws:cloudwatch:evil.example#:123456789012:alarm:x"}, model.Script{}, nil, 2, []string{`"evil.example#" is not the name of an AWS Region`}},
+		"settings of nobody":            {[]string{"ask", "s3://b/x", "Why?", "--function", "f", "--model", "m", "--json"}, model.Script{}, nil, 2, []string{"--function and --model exclude each other"}},
+		"reports, no login":             {[]string{"reports", "list"}, model.Script{}, []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, 4, []string{"there are no AWS credentials", "aws sso login"}},
+		"two forms":                     {[]string{"reports", "show", "x", "--json", "--form", "html"}, model.Script{}, nil, 2, []string{"--json and --form html exclude each other"}},
+		"too many rounds":               {[]string{"investigate", "x", "--max-rounds", "101"}, model.Script{}, nil, 2, []string{"--max-rounds must be from 1 to 100"}},
+		"two places":                    {[]string{"investigate", "x", "--container", "--tool-function", "f"}, model.Script{}, nil, 2, []string{"--container and --tool-function exclude each other"}},
+		"another ARN":                   {[]string{"investigate", "arn:aws:sns:us-east-1:123456789012:x"}, model.Script{}, nil, 2, []string{"is not the ARN of a CloudWatch alarm"}},
+		"two Regions":                   {[]string{"investigate", alarmARN, "--region", "eu-west-1"}, model.Script{}, nil, 2, []string{"names the Region us-east-1, and --region is eu-west-1"}},
+		"no such runbook":               {[]string{"investigate", alarmName, "--runbook", "missing.md"}, model.Script{}, nil, 2, []string{"missing.md cannot be read", "check the path"}},
+		"no such instructions":          {[]string{"investigate", alarmName, "--instructions", "rules/style.md"}, model.Script{}, nil, 2, []string{"rules/style.md cannot be read", "check the path"}},
+		"no credentials":                {[]string{"investigate", alarmName}, model.Script{}, []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="}, 4, []string{"there are no AWS credentials", "aws sso login"}},
+		"no Region":                     {[]string{"investigate", alarmName}, model.Script{}, []string{"AWS_REGION=", "AWS_DEFAULT_REGION="}, 4, []string{"no AWS Region is set", "add --region"}},
+		"no such profile":               {[]string{"investigate", alarmName, "--profile", "nobody"}, model.Script{}, nil, 4, []string{"nobody", "check --profile"}},
+		"another account":               {[]string{"investigate", strings.Replace(alarmARN, "123456789012", "111122223333", 1)}, model.Script{}, nil, 5, []string{"the alarm is in account 111122223333", "choose another --profile"}},
+		"a misspelled alarm":            {[]string{"investigate", "order-service-eror"}, model.Script{}, nil, 5, []string{`there is no alarm "order-service-eror" in account 123456789012, us-east-1`, `did you mean "order-service-errors"?`}},
+		"no alarm like it":              {[]string{"investigate", "payments"}, model.Script{}, nil, 5, []string{`there is no alarm "payments"`, "check --region and --profile"}},
+		"an alarm that is OK":           {[]string{"investigate", "quiet"}, model.Script{}, nil, 5, []string{`the alarm "quiet" is in state OK, not ALARM`, "add --at 20"}},
+		"an older transition":           {[]string{"investigate", "quiet", "--at", "2020-01-01"}, model.Script{}, nil, 5, []string{"no transition to ALARM before 2020-01-01T00:00:00Z", "30 days"}},
 		"nowhere to run": {[]string{"investigate", alarmName}, model.Script{}, []string{"PATH=/nonexistent", "ALARMTRIAGE_PYTHON=python3"}, 6,
 			[]string{"there is no python3 on the PATH", "there is no docker, finch, or podman on the PATH", "pip install boto3", "install Docker, Finch, or Podman", "--tool-function"}},
 		"no container engine": {[]string{"investigate", alarmName, "--container"}, model.Script{}, []string{"PATH=/nonexistent"}, 6, []string{"install Docker, Finch, or Podman"}},
@@ -69,6 +93,26 @@ func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
 				assert.Contains(t, last, want)
 			}
 			assert.Equal(t, 1, strings.Count(ran.stderr, "alarmtriage: "), "the error is shown once")
+			if test.code == 2 {
+				assert.Len(t, lines, 1, ran.stderr)
+			}
+		})
+	}
+}
+
+// The SDK asks the metadata service of an instance last, and writes lines of its own about it.
+func TestErrors_MetadataServiceAddsNoWords(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusForbidden, http.StatusNotFound, http.StatusUnauthorized} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+			t.Cleanup(service.Close)
+			b := newBench(t, concluding())
+			b.set("AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_EC2_METADATA_DISABLED=false", "AWS_EC2_METADATA_SERVICE_ENDPOINT="+service.URL)
+			ran := b.run("investigate", alarmName)
+			assert.Equal(t, 4, ran.code)
+			assert.Equal(t, "alarmtriage: there are no AWS credentials: log in, for example with `aws sso login`, or choose another --profile\n", ran.stderr)
 		})
 	}
 }

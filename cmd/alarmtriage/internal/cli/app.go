@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,8 +43,9 @@ func Run(ctx context.Context, app *App, arguments []string) ExitCode {
 	defer stop()
 	root := newRoot(app)
 	root.SetArgs(arguments)
+	checkAdded(root, arguments)
 	command, err := root.ExecuteContextC(ctx)
-	if err != nil && !app.started {
+	if _, isProblem := errors.AsType[*Problem](err); err != nil && !isProblem && !app.started {
 		err = &Problem{Code: Usage, What: strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", " "),
 			Remedy: fmt.Sprintf("see `%s --help`", command.CommandPath()), Err: err}
 	}

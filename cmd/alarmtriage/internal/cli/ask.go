@@ -42,7 +42,7 @@ func newAsk(app *App) *cobra.Command {
 		Example: "  alarmtriage ask alarmtriage-reports/20261125-031200-order-service-errors \"Which callers are affected?\"\n" +
 			"  alarmtriage ask s3://reports-bucket/reports/2026/11/25/031200-order-service-errors-0123456789ab.txt \"Is it over?\"\n" +
 			"  alarmtriage ask --function Triage-Orchestrator s3://reports-bucket/reports/….txt \"Who changed the role?\"",
-		Args: cobra.ExactArgs(2),
+		Args: checkArguments,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			if flags.orchestrator != "" {
 				if err := onlyFlags(c, "function"); err != nil {

@@ -59,7 +59,7 @@ func newDoctor(app *App) *cobra.Command {
 		Example: "  alarmtriage doctor\n" +
 			"  alarmtriage doctor --stack Shop --region eu-west-1\n" +
 			"  alarmtriage doctor --json | jq -r '.alarms.without[]'",
-		Args: cobra.NoArgs,
+		Args: checkArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return app.doctor(c.Context(), flags) },
 	}
 	flags.add(c)

@@ -36,7 +36,7 @@ func newFeedback(app *App) *cobra.Command {
 		Example: "  alarmtriage feedback alarmtriage-reports/20261125-031200-order-service-errors --right\n" +
 			"  alarmtriage feedback s3://reports-bucket/reports/2026/11/25/031200-order-service-errors-0123456789ab.txt \\\n" +
 			"    --wrong --cause \"The certificate had expired.\"",
-		Args: cobra.ExactArgs(1),
+		Args: checkArguments,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			return app.feedback(c.Context(), arguments[0], flags)
 		},
@@ -46,8 +46,8 @@ func newFeedback(app *App) *cobra.Command {
 	c.Flags().StringVar(&flags.cause, "cause", "", fmt.Sprintf("the real cause, in at most %d characters", investigation.MaxFeedbackCause))
 	c.Flags().StringVar(&flags.by, "by", "", "who reports it (default: USER)")
 	c.Flags().StringVar(&flags.function, "function", "", "the deployed orchestrator function (default: the one that the record names, if it stores its reports in the bucket)")
-	c.MarkFlagsMutuallyExclusive("right", "wrong")
-	c.MarkFlagsOneRequired("right", "wrong")
+	excludeEachOther(c, "right", "wrong")
+	requireOne(c, "right", "wrong")
 	return c
 }
 

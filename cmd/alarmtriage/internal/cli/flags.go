@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,9 +61,19 @@ func (f *modelFlags) add(c *cobra.Command) {
 // isCost reports whether a number is a cost, which NaN and infinity are not.
 func isCost(usd float64) bool { return usd >= 0 && !math.IsInf(usd, 0) }
 
+var errNoModel = errors.New("--model must be the ID or ARN of a model or an inference profile, and not empty")
+
+// hasNoName reports whether --model is set, and one of its values is empty.
+func hasNoName(models []string) bool {
+	isBlank := func(name string) bool { return strings.TrimSpace(name) == "" }
+	return models != nil && (len(models) == 0 || slices.ContainsFunc(models, isBlank))
+}
+
 // check returns what is wrong with the flags.
 func (f *modelFlags) check() error {
 	switch {
+	case hasNoName(f.models):
+		return errNoModel
 	case !isCost(f.maxCost):
 		return errors.New("--max-cost must be a number of dollars that is not negative")
 	case f.maxRounds < 1 || f.maxRounds > config.MaxRounds:

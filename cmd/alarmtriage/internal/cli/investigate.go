@@ -63,7 +63,7 @@ func newInvestigate(app *App) *cobra.Command {
 			"  alarmtriage investigate order-service-errors --at 2026-11-25T03:12:00Z\n" +
 			"  alarmtriage investigate order-service-errors --at 6h --model us.anthropic.claude-sonnet-5-5 --max-cost 1\n" +
 			"  alarmtriage investigate order-service-errors --runbook runbooks/orders.md --json > report.json",
-		Args:              cobra.ExactArgs(1),
+		Args:              checkArguments,
 		ValidArgsFunction: app.completeAlarm,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			return app.investigate(c.Context(), arguments[0], flags)
@@ -158,7 +158,7 @@ func (s *session) find(ctx context.Context, name string, before time.Time) (alar
 
 // awsProblem returns the problem of a request that AWS refused.
 func awsProblem(what string, err error) error {
-	return &Problem{Code: AWSRefused, What: fmt.Sprintf("%s (%s)", what, awsapi.Brief(err)), Remedy: awsapi.Advice(err), Err: err}
+	return &Problem{Code: AWSRefused, What: fmt.Sprintf("%s (%s)", what, said(err)), Remedy: awsapi.Advice(err), Err: err}
 }
 
 // deployedToolTime is how long a tool function that is deployed may take.

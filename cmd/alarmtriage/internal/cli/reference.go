@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
@@ -75,8 +76,13 @@ func (a *App) openReport(ctx context.Context, text string) (*reference, error) {
 	return &reference{rec: rec, folder: folder}, nil
 }
 
-// regionName matches the names of AWS's Regions. The Region of a record becomes a part of the addresses of requests.
-var regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+// regionName matches the names of AWS's Regions, also of those that do not exist yet: their last word is a direction.
+var regionName = regexp.MustCompile(`-(?:central|(?:north|south)(?:east|west)?|east|west)-[0-9]{1,2}$`)
+
+// isRegion reports whether a Region of AWS can have a name. The Region of a record becomes a part of the addresses of requests.
+func isRegion(name string) bool {
+	return broker.KnownRegion(name) != "" && regionName.MatchString(name)
+}
 
 // readRecord reads the record in a file.
 func readRecord(path string) (*investigation.Record, error) {
@@ -91,7 +97,7 @@ func readRecord(path string) (*investigation.Record, error) {
 	if rec.ID == "" || rec.Alarm.Name == "" {
 		return nil, errors.New("it is not the record of an investigation")
 	}
-	if !regionName.MatchString(rec.Alarm.Region) {
+	if !isRegion(rec.Alarm.Region) {
 		return nil, fmt.Errorf("its Region %q is none of AWS", rec.Alarm.Region)
 	}
 	return &rec, nil
@@ -117,7 +123,7 @@ func (a *App) openStored(ctx context.Context, uri string) (*reference, error) {
 	if err != nil {
 		return nil, awsProblem("the report cannot be read", err)
 	}
-	if !regionName.MatchString(r.rec.Alarm.Region) {
+	if !isRegion(r.rec.Alarm.Region) {
 		return nil, &Problem{Code: NotFound, What: fmt.Sprintf("the report's Region %q is none of AWS", r.rec.Alarm.Region), Remedy: "check the address"}
 	}
 	return r, nil

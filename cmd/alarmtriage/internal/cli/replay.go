@@ -43,7 +43,7 @@ func newReplay(app *App) *cobra.Command {
 		Example: "  alarmtriage replay alarmtriage-reports/20261125-031200-order-service-errors\n" +
 			"  alarmtriage replay report.json --model eu.amazon.nova-2-lite-v1:0 --max-cost 0.50\n" +
 			"  alarmtriage replay report.json --render --out rendered",
-		Args: cobra.ExactArgs(1),
+		Args: checkArguments,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			return app.replay(c.Context(), arguments[0], flags)
 		},
@@ -55,7 +55,7 @@ func newReplay(app *App) *cobra.Command {
 	c.Flags().StringVar(&flags.runbook, "runbook", "", "file with the alarm's runbook, for the model")
 	c.Flags().StringVar(&flags.out, "out", "", "folder for the forms of the new report (default: they are not written)")
 	c.Flags().BoolVar(&flags.render, "render", false, "only render the forms of the recorded report again, into its folder or --out")
-	c.MarkFlagsMutuallyExclusive("render", "model")
+	excludeEachOther(c, "render", "model")
 	return c
 }
 
@@ -63,6 +63,9 @@ func (a *App) replay(ctx context.Context, name string, flags replayFlags) error 
 	if !isCost(flags.maxCost) || flags.maxRounds < 1 || flags.maxRounds > config.MaxRounds {
 		return &Problem{Code: Usage, What: fmt.Sprintf("--max-cost must be a number of dollars that is not negative, and --max-rounds must be from 1 to %d", config.MaxRounds),
 			Remedy: "see `alarmtriage replay --help`"}
+	}
+	if hasNoName(flags.models) {
+		return &Problem{Code: Usage, What: errNoModel.Error(), Remedy: "see `alarmtriage replay --help`"}
 	}
 	texts, err := readTexts(flags.instructions, flags.runbook)
 	if err != nil {

@@ -35,7 +35,7 @@ func (f *reportsFlags) add(c *cobra.Command, since string) {
 	c.Flags().StringVar(&f.folder, "folder", "", "folder with reports of investigate, such as "+reportsFolder)
 	c.Flags().StringVar(&f.since, "since", since, "start of the period: 2026-11-25T03:00:00Z, or 7d or 12h ago")
 	c.Flags().StringVar(&f.until, "until", "0h", "end of the period")
-	c.MarkFlagsMutuallyExclusive("bucket", "folder", "stack", "function")
+	excludeEachOther(c, "bucket", "folder", "stack", "function")
 }
 
 func newReports(app *App) *cobra.Command {
@@ -47,7 +47,7 @@ func newReports(app *App) *cobra.Command {
 			"  alarmtriage reports search AccessDenied\n" +
 			"  alarmtriage reports show 4f1c0a9be2d7 --open\n" +
 			"  alarmtriage reports stats --since 30d --html month.html",
-		Args: cobra.NoArgs,
+		Args: checkArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newReportsList(app), newReportsSearch(app), newReportsShow(app), newReportsStats(app))
@@ -60,7 +60,7 @@ func newReportsList(app *App) *cobra.Command {
 		Use:     "list",
 		Short:   "List the reports of a period, newest first",
 		Example: "  alarmtriage reports list --since 24h\n  alarmtriage reports list --folder " + reportsFolder,
-		Args:    cobra.NoArgs,
+		Args:    checkArguments,
 		RunE:    func(c *cobra.Command, _ []string) error { return app.listReports(c.Context(), flags, "") },
 	}
 	flags.add(c, "7d")
@@ -75,7 +75,7 @@ func newReportsSearch(app *App) *cobra.Command {
 		Long: "List the reports that mention a text, ignoring case: in the name of the alarm, the account, the summary, the cause, the\n" +
 			"findings and their quotes, the actions, the changes, or the first looks.",
 		Example: "  alarmtriage reports search AccessDenied --since 30d\n  alarmtriage reports search orders-role",
-		Args:    cobra.ExactArgs(1),
+		Args:    checkArguments,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			return app.listReports(c.Context(), flags, arguments[0])
 		},
@@ -95,7 +95,7 @@ func newReportsShow(app *App) *cobra.Command {
 		Example: "  alarmtriage reports show 4f1c0a9be2d7\n" +
 			"  alarmtriage reports show 4f1c0a9be2d7 --open\n" +
 			"  alarmtriage reports show s3://reports/reports/2026/11/25/031200-orders-4f1c0a9be2d7.json --form json",
-		Args: cobra.ExactArgs(1),
+		Args: checkArguments,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			if app.JSON && c.Flags().Changed("form") && form != "json" {
 				return &Problem{Code: Usage, What: "--json and --form " + form + " exclude each other", Remedy: "leave one of them out"}
@@ -119,7 +119,7 @@ func newReportsStats(app *App) *cobra.Command {
 		Use:     "stats",
 		Short:   "Compute statistics over the reports of a period",
 		Example: "  alarmtriage reports stats --since 30d\n  alarmtriage reports stats --since 30d --html month.html",
-		Args:    cobra.NoArgs,
+		Args:    checkArguments,
 		RunE:    func(c *cobra.Command, _ []string) error { return app.reportStatistics(c.Context(), flags, page) },
 	}
 	flags.add(c, "30d")

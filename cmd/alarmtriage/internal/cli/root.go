@@ -20,11 +20,13 @@ func newRoot(app *App) *cobra.Command {
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          checkArguments,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetIn(app.In)
 	root.SetOut(app.Out)
 	root.SetErr(app.Err)
+	root.SetFlagErrorFunc(flagProblem)
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	flags := root.PersistentFlags()
 	flags.StringVar(&app.Profile, "profile", "", "AWS profile (default: AWS_PROFILE, then the SDK's default)")
@@ -79,7 +81,7 @@ func newVersion(app *App) *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version",
 		Example: "  alarmtriage version",
-		Args:    cobra.NoArgs,
+		Args:    checkArguments,
 		RunE: func(*cobra.Command, []string) error {
 			if app.JSON {
 				return app.printJSON(map[string]string{"version": version()})

@@ -12,7 +12,7 @@ import (
 func newServe() *cobra.Command {
 	return &cobra.Command{
 		Use: localtool.ServeCommand + " PYTHON", Hidden: true, Short: "Run the code of tool calls (internal)",
-		Args: cobra.ExactArgs(1),
+		Args: checkArguments,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			return localtool.Serve(c.Context(), arguments[0], os.Stdin, os.Stdout)
 		},
