@@ -363,7 +363,7 @@ type memberCheck struct {
 // Validate implements [constructs.IValidation].
 func (c *memberCheck) Validate() *[]*string {
 	m := c.member
-	problems := slices.Concat(m.differences(), m.sameRole(), m.sameRoleInStack())
+	problems := append(m.differences(), m.sameRole()...)
 	if !c.reported {
 		c.reported = true
 		m.warnOfIgnoredProps()

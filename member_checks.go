@@ -1,26 +1,11 @@
 package alarmtriage
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 )
-
-// sameRoleInStack returns the members of the same stack that create the same role, if the stack's account is not known at synth.
-func (m *AlarmTriageMember) sameRoleInStack() (problems []string) {
-	for _, other := range m.app.members {
-		if other == m {
-			return problems // the later one reports
-		}
-		if m.account == "" && m.role != nil && other.role != nil && m.central.role == other.central.role && awscdk.Stack_Of(m) == awscdk.Stack_Of(other) {
-			problems = append(problems, fmt.Sprintf("alarmtriage: AlarmTriageMember %s creates the role %s, and so does AlarmTriageMember %s of the same "+
-				"stack, but an account has each role once: remove one of the two, or set another RoleName", m.path, m.central.role, other.path))
-		}
-	}
-	return problems
-}
 
 // propsOfRole returns the names of the given props that only describe the member's role, sorted by their place in the type.
 func propsOfRole(p *AlarmTriageMemberProps) (names []string) {

@@ -867,21 +867,6 @@ func TestMember_TemplateMatchesTheGoldenFile(t *testing.T) {
 	assert.Empty(t, cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")), renamedHint)
 }
 
-// Without an account, CDK's stack still is one account.
-func TestAlarmTriageMember_RejectsTheSameRoleInAStackWithoutAccount(t *testing.T) {
-	central := jsii.String("111122223333")
-	build := func(roles ...*string) awscdk.Stack {
-		stack := awscdk.NewStack(newTestApp(), jsii.String("M"), nil)
-		for i, role := range roles {
-			alarmtriage.NewAlarmTriageMember(stack, jsii.Sprintf("M%d", i), &alarmtriage.AlarmTriageMemberProps{CentralAccount: central, RoleName: role})
-		}
-		return stack
-	}
-	assert.Contains(t, panicOf(t, func() { synth(build(nil, nil)) }), "[M/M1] alarmtriage: AlarmTriageMember M/M1 creates the role alarmtriage-member, and so does "+
-		"AlarmTriageMember M/M0 of the same stack, but an account has each role once: remove one of the two, or set another RoleName")
-	synth(build(nil, jsii.String("other")))
-}
-
 // Props of a role that no member of the app creates have no effect.
 func TestAlarmTriageMember_WarnsOfPropsWithoutEffect(t *testing.T) {
 	build := func(regions ...string) (stack awscdk.Stack) {

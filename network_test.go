@@ -111,7 +111,7 @@ func TestVpc_RejectsMistakes(t *testing.T) {
 		}, ""},
 		{"a VPC of another Region", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.Vpc = awsec2.NewVpc(stackIn(stack.Node().Root().(awscdk.App), "Far", "us-east-1"), jsii.String("Vpc"), nil)
-		}, "alarmtriage: Vpc must be in the Region of AlarmTriage's stack, eu-west-1, got Vpc Far/Vpc in us-east-1: pass a VPC of this Region"},
+		}, "alarmtriage: Vpc must be in the stack's Region eu-west-1, got Far/Vpc in us-east-1: use one of that Region"},
 		{"a security group of another VPC", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			other := awsec2.NewVpc(stack, jsii.String("Other"), nil)
 			p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
