@@ -107,11 +107,11 @@ func (r *attempt) reachedLimit(ctx context.Context) dedupe.Limit {
 	switch reached {
 	case dedupe.LimitInvestigations:
 		r.rec.OutcomeWhy = fmt.Sprintf("%s already began on %s (UTC), the limit of MaxInvestigationsPerDay, "+
-			"so no model was asked. This report has the evidence that was collected. "+
+			"so no model was asked. Reports have the evidence only. "+
 			"Raise the limit if that many investigations a day are worth their cost.", plural(day.Investigations, "investigation"), on)
 	case dedupe.LimitCost:
 		r.rec.OutcomeWhy = fmt.Sprintf("The investigations that began on %s (UTC) cost about $%.2f, the limit of MaxCostUsdPerDay, "+
-			"so no model was asked. This report has the evidence that was collected. "+
+			"so no model was asked. Reports have the evidence only. "+
 			"Raise the limit if investigations are worth more a day.", on, day.CostUSD)
 	}
 	return reached
