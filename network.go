@@ -48,7 +48,8 @@ func (l *problems) subnets(scope constructs.Construct, p *AlarmTriageProps) {
 	switch {
 	case cause == "" && *selected.IsPendingLookup:
 	case p.VpcSubnets != nil && cause != "":
-		l.add("VpcSubnets must select subnets of Vpc %s, and selects none. CDK's reason: %s", vpc, cause)
+		l.add("VpcSubnets must select subnets of Vpc %s, and selects none: use a SubnetType or SubnetGroupName that the VPC has. CDK's "+
+			"reason: %s", vpc, cause)
 	case p.VpcSubnets != nil && len(*selected.SubnetIds) == 0:
 		l.add("VpcSubnets must select subnets of Vpc %s, and selects none: use another SubnetType or SubnetGroupName, or fewer AvailabilityZones and "+
 			"SubnetFilters", vpc)

@@ -83,10 +83,10 @@ func TestVpc_RejectsMistakes(t *testing.T) {
 		}, "alarmtriage: VpcSubnets must select private subnets, because functions have no public IP address and reach nothing from a public subnet, and selects public subnets: set SubnetType to PRIVATE_WITH_EGRESS, or to PRIVATE_ISOLATED and CreateVpcEndpoints to true"},
 		{"subnets of a missing type", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.Vpc, p.VpcSubnets = awsec2.NewVpc(stack, jsii.String("Vpc"), nil), &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_ISOLATED}
-		}, "alarmtriage: VpcSubnets must select subnets of Vpc Test/Vpc, and selects none. CDK's reason: "},
+		}, "alarmtriage: VpcSubnets must select subnets of Vpc Test/Vpc, and selects none: use a SubnetType or SubnetGroupName that the VPC has. CDK's reason: There"},
 		{"subnets of a missing group", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.Vpc, p.VpcSubnets = awsec2.NewVpc(stack, jsii.String("Vpc"), nil), &awsec2.SubnetSelection{SubnetGroupName: jsii.String("Prvate")}
-		}, "alarmtriage: VpcSubnets must select subnets of Vpc Test/Vpc, and selects none. CDK's reason: "},
+		}, "alarmtriage: VpcSubnets must select subnets of Vpc Test/Vpc, and selects none: use a SubnetType or SubnetGroupName that the VPC has. CDK's reason: There"},
 		{"subnets of a missing zone", func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps) {
 			p.Vpc, p.VpcSubnets = awsec2.NewVpc(stack, jsii.String("Vpc"), nil), &awsec2.SubnetSelection{AvailabilityZones: jsii.Strings("eu-west-1z")}
 		}, "alarmtriage: VpcSubnets must select subnets of Vpc Test/Vpc, and selects none: use another SubnetType or SubnetGroupName, or fewer AvailabilityZones and SubnetFilters"},
