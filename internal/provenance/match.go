@@ -310,6 +310,9 @@ func (m *matcher) name(text string) {
 	if m.partial {
 		return
 	}
+	if len(text) > maxName {
+		m.keys[m.named].name = ""
+	}
 	if len(text) > maxName || m.isSent(plainOf(text), "") {
 		m.keys[m.named].isSent = true
 		m.interrupt()
