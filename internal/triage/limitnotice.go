@@ -50,6 +50,9 @@ func (h *Handler) limitNotification(limit dedupe.Limit, at time.Time, why string
 	b.WriteString(report.Note(fmt.Sprintf("Alarm triage %s in %s reached a limit on %s (UTC). This is the only notification about it on this day.",
 		h.FunctionName, h.Region, day)))
 	b.WriteString(report.Note("What happened: " + why))
+	if limit == dedupe.LimitInvestigations || limit == dedupe.LimitCost {
+		b.WriteString(report.Note("Until this day ends, reports have the evidence only."))
+	}
 	b.WriteString("To stop asking models for all alarms at once, without a deployment (reports then have the evidence only):\n\n    " +
 		config.SwitchOffCommand(h.Region, h.Config.Table, config.SwitchModel) + "\n\nTo end that:\n\n    " + config.SwitchOnCommand(h.Region, h.Config.Table) + "\n")
 	return notify.Notification{
