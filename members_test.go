@@ -583,8 +583,8 @@ func TestSynth_ComparesMembersWithTheTriageOfTheirApp(t *testing.T) {
 
 func TestMember_WarnsOfActionsWithoutEffect(t *testing.T) {
 	yes, no := jsii.Bool(true), jsii.Bool(false)
-	const typo = `/Member/Member alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "logs:FilterLogEvent", which denies nothing: IAM has no such action, ` +
-		"but logs:FilterLogEvents; correct it, or acknowledge this warning if the action is new"
+	const typo = `/Member/Member alarmtriage:unknown-action: alarmtriage: ToolDeniedActions contains "logs:FilterLogEvent", which denies nothing: IAM has no such action; ` +
+		"did you mean logs:FilterLogEvents? Correct it, or acknowledge this warning if the action is new"
 	for _, tt := range []struct {
 		name   string
 		triage func(p *alarmtriage.AlarmTriageProps) // nil: the AlarmTriage is in another app
@@ -601,7 +601,9 @@ func TestMember_WarnsOfActionsWithoutEffect(t *testing.T) {
 		}},
 		{"without a role", nil, func(p *alarmtriage.AlarmTriageMemberProps) {
 			p.CreateRole, p.ToolDeniedActions = no, jsii.Strings("logs:FilterLogEvent")
-		}, nil},
+		}, []string{
+			"/Member/Member alarmtriage:ignored-props: alarmtriage: ToolDeniedActions has no effect, because CreateRole is false: the member that creates the role in this account, in another Region, needs it",
+		}},
 		{"a mistake of its own", func(*alarmtriage.AlarmTriageProps) {}, func(p *alarmtriage.AlarmTriageMemberProps) {
 			p.ToolDeniedActions = jsii.Strings("logs:FilterLogEvent")
 		}, []string{typo}},
