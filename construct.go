@@ -54,6 +54,7 @@ type AlarmTriage struct {
 
 	vpc             awsec2.IVpc // nil without the prop Vpc
 	endpoints       []string    // services of the VPC endpoints that it creates
+	routeTables     []string    // IDs of those that its gateway endpoints are added to
 	path            string      // of the construct
 	orchestratorARN *string     // a token
 	names           []string    // of its resources, as alarmjs.Identify returns them

@@ -159,12 +159,14 @@ func (t *AlarmTriage) connectVpc(p *AlarmTriageProps) {
 // createVpcEndpoints adds the endpoints of CreateVpcEndpoints, except those that the app defines for the VPC: AWS rejects a
 // second one with private DNS names, and a second one in a route table. Of the new ones, only the functions can reach them.
 func (t *AlarmTriage) createVpcEndpoints(p *AlarmTriageProps) {
+	t.routeTables = routeTablesOf(p)
 	existing := t.endpointsOf(p.Vpc)
 	var reused, gateways []string
 	exists := func(id string, service *string) bool {
-		i := slices.IndexFunc(existing, func(e existingEndpoint) bool { return e.service == t.serviceKey(service) })
+		key := t.serviceKey(service)
+		i := slices.IndexFunc(existing, func(e existingEndpoint) bool { return e.service == key && t.collides(e) })
 		if i < 0 {
-			t.endpoints = append(t.endpoints, t.serviceKey(service))
+			t.endpoints = append(t.endpoints, key)
 			return false
 		}
 		if existing[i].gateway {
@@ -224,6 +226,31 @@ type existingEndpoint struct {
 	resource awsec2.CfnVPCEndpoint
 }
 
+// collides reports whether AWS would reject an endpoint of AlarmTriage for the same service. Gateway endpoints can have
+// different route tables.
+func (t *AlarmTriage) collides(e existingEndpoint) bool {
+	tables := e.resource.RouteTableIds()
+	if !e.gateway || tables == nil || unresolved(tables) {
+		return true
+	}
+	return slices.ContainsFunc(stringsOf(tables), func(table string) bool { return slices.Contains(t.routeTables, table) })
+}
+
+// routeTablesOf returns the route tables to which CDK adds a gateway endpoint.
+func routeTablesOf(p *AlarmTriageProps) (tables []string) {
+	subnets := slices.Concat(*p.Vpc.PrivateSubnets(), *p.Vpc.PublicSubnets(), *p.Vpc.IsolatedSubnets())
+	if p.VpcSubnets != nil {
+		subnets = *p.Vpc.SelectSubnets(p.VpcSubnets).Subnets
+	}
+	for _, subnet := range subnets {
+		var table *string
+		if errorOf(func() { table = subnet.RouteTable().RouteTableId() }) == "" && table != nil {
+			tables = append(tables, *table)
+		}
+	}
+	return tables
+}
+
 // serviceKey returns the name of an endpoint's service, in which the Region may be a token.
 func (t *AlarmTriage) serviceKey(name *string) string {
 	return fmt.Sprint(awscdk.Stack_Of(t).Resolve(name))
@@ -278,7 +305,7 @@ func (t *AlarmTriage) endpointProblems() (problems []string) {
 		return nil
 	}
 	for _, other := range t.endpointsOf(t.vpc) {
-		if slices.Contains(t.endpoints, other.service) && !t.contains(other.path) {
+		if slices.Contains(t.endpoints, other.service) && !t.contains(other.path) && t.collides(other) {
 			problems = append(problems, fmt.Sprintf("alarmtriage: AlarmTriage %s creates the same VPC endpoint as %s, which AWS rejects: define the latter "+
 				"before AlarmTriage, which then uses it, or remove it", t.path, other.path))
 		}

@@ -168,6 +168,19 @@ func TestCreateVpcEndpoints_UsesThoseOfTheApp(t *testing.T) {
 
 	stack = stackIn(newTestApp(), "Test", "eu-west-1")
 	vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+	gateway := func(id string, kind awsec2.SubnetType) {
+		vpc.AddGatewayEndpoint(jsii.String(id), &awsec2.GatewayVpcEndpointOptions{Service: awsec2.GatewayVpcEndpointAwsService_S3(),
+			Subnets: &[]*awsec2.SubnetSelection{{SubnetType: kind}}})
+	}
+	gateway("Before", awsec2.SubnetType_PUBLIC)
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.Vpc, p.CreateVpcEndpoints, p.VpcSubnets = vpc, jsii.Bool(true), &awsec2.SubnetSelection{SubnetType: awsec2.SubnetType_PRIVATE_WITH_EGRESS}
+	})
+	gateway("After", awsec2.SubnetType_PUBLIC)
+	synth(stack).ResourceCountIs(jsii.String("AWS::EC2::VPCEndpoint"), jsii.Number(2+9)) // their route tables differ
+
+	stack = stackIn(newTestApp(), "Test", "eu-west-1")
+	vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.Vpc, p.CreateVpcEndpoints = vpc, jsii.Bool(true) })
 	vpc.AddInterfaceEndpoint(jsii.String("Sts"), endpoint(awsec2.InterfaceVpcEndpointAwsService_STS(), true))
 	assert.Contains(t, panicOf(t, func() { synth(stack) }), "alarmtriage: AlarmTriage Test/Triage creates the same VPC endpoint as Test/Vpc/Sts, which AWS rejects: define the latter before AlarmTriage, which then uses it, or remove it")
