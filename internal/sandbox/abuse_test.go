@@ -56,7 +56,9 @@ open("p/self/environ").read()`, kind: "PermissionError"},
 	{name: "credentials: proc as bytes", code: `open(b"/proc/self/environ").read()`, kind: "PermissionError"},
 	{name: "credentials: proc with two slashes", code: `open("//proc/self/environ").read()`, kind: "PermissionError"},
 	{name: "credentials: listing processes", code: `print(os.listdir("/proc"))`, kind: "PermissionError"},
-	{name: "credentials: globals of the harness", code: `import gc
+	{name: "credentials: objects of the interpreter", code: `import gc
+gc.get_objects()`, kind: "PermissionError", output: "cannot be listed here"},
+	{name: "credentials: globals of the harness", code: disarm + `
 print([o for o in gc.get_objects() if isinstance(o, dict) and "AWS_SECRET_ACCESS_KEY" in o and "planted" in str(o.get("AWS_SECRET_ACCESS_KEY"))])`, success: true, output: "[]"},
 	{name: "credentials: instance metadata", code: `from botocore.utils import InstanceMetadataFetcher
 print(InstanceMetadataFetcher().retrieve_iam_role_credentials())`, success: true, output: "{}"},

@@ -12,16 +12,12 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 )
 
-// disarm removes the audit hook in a way that hostile code can use: it finds the hook among the garbage
-// collector's objects and replaces its code. The other layers must protect without the hook.
+// disarm replaces the code of the audit hook, as native code can. Python code finds no reference to the hook; the tests
+// keep one (see keepHook). The other layers must protect without the hook.
 const disarm = `import gc, importlib
-for f in gc.get_objects():
-    if type(f).__name__ == "function" and f.__code__.co_filename.endswith("guard.py") and f.__name__ == "hook":
-        names = f.__code__.co_freevars
-        made = {}
-        exec("def outer():\n " + "=".join(names) + "=0\n def hook(e, a):\n  return\n  " + ",".join(names) + "\n return hook", made)
-        f.__code__ = made["outer"]().__code__
-        print("disarmed")
+from alarmtriage_tool import guard
+guard.hook_of_test.__code__ = (lambda *a: None).__code__
+print("disarmed")
 import ctypes, signal, socket, struct, subprocess, threading
 libc = ctypes.CDLL(None, use_errno=True)
 def native(name, *args):

@@ -1,17 +1,30 @@
 """The audit hook: refuses what a call must not do, with an error that gives the reason.
 
-It answers within microseconds. It is not a security boundary, because native code bypasses it. Where the
-kernel accepts the system call filter, the filter prevents the same things. Where it does not, the process still
-holds no credentials, and the supervisor replaces the environment if a call left a trace in it.
+It answers within microseconds. It is not a security boundary: native code bypasses it, and so can code that writes
+to the interpreter's memory, for example with crafted bytecode. Where the kernel accepts the system call filter, the
+filter prevents the same things. Where it does not, the process still holds no credentials, and the supervisor
+replaces the environment if a call left a trace in it.
+
+Python code must not find a way around the hook in the language itself:
+
+* The hook uses only constants and its own immutable defaults, because an exception that it raises shows its frame.
+* Functions that raise no audit event are replaced, and the originals cannot be created again: `import` of their modules
+  is refused, and `_imp.create_builtin` returns only modules that exist.
+* The garbage collector does not list objects, and native modules come only from the directories of `sys.path`.
 """
 
+import _imp
 import _posixsubprocess
+import _signal
+import importlib
 import os
 import posix
 import signal
 import subprocess
 import sys
-from typing import Any, Callable, Dict, NoReturn, Tuple
+import types
+import warnings
+from typing import Any, Callable, Dict, Mapping, NoReturn, Tuple
 
 _NETWORK = "there is no network here; only AWS API calls through boto3 are possible"
 _PROCESS = (
@@ -26,6 +39,8 @@ _OTHERS = "changing the limits, priority, scheduling, group, or namespace of a p
 _DESCRIPTOR = "this command on a file descriptor is not available here, because it can affect other processes"
 _NATIVE = "native code cannot be loaded here; ctypes is disabled"
 _MEMORY = "in-memory files cannot be created here; write to the working directory, or use BytesIO"
+_INTERPRETER = "other interpreters are not available here; use functions and threads"
+_OBJECTS = "objects of the interpreter cannot be listed here (gc.get_objects, get_referrers, get_referents)"
 _FILES = "this path is not readable here; only the working directory, /tmp, and Python's own files are"
 
 _FORBIDDEN: Dict[str, str] = {
@@ -45,13 +60,16 @@ _FORBIDDEN: Dict[str, str] = {
         ),
         _PROCESS,
     ),
+    **dict.fromkeys(("gc.get_objects", "gc.get_referrers", "gc.get_referents"), _OBJECTS),
+    "cpython.PyInterpreterState_New": _INTERPRETER,
+    **dict.fromkeys(("sqlite3.enable_load_extension", "sqlite3.load_extension"), _NATIVE),
 }
 
 # Functions that raise no audit event but start, signal, or change processes, or allocate memory that no limit
 # counts.
 _UNAUDITED: Tuple[Tuple[Any, str, str], ...] = (
     (_posixsubprocess, "fork_exec", _PROCESS), (subprocess, "_fork_exec", _PROCESS),
-    (signal, "pidfd_send_signal", _PROCESS),
+    *((module, "pidfd_send_signal", _PROCESS) for module in (signal, _signal)),
     *((module, name, text) for module in (os, posix) for names, text in (
         (("pidfd_open", "vfork", "fork1"), _PROCESS),
         (("sched_setaffinity", "sched_setscheduler", "sched_setparam", "setpriority", "nice", "setsid", "setpgid",
@@ -60,9 +78,23 @@ _UNAUDITED: Tuple[Tuple[Any, str, str], ...] = (
     ) for name in names),
 )
 
-# Modules that create objects which outlive a process. They raise no audit events. boto3 has imported them, but the
-# code may import them again.
-_SHARING = frozenset(("_posixshmem", "_multiprocessing"))
+# Modules that create objects which outlive a process. They raise no audit events.
+_SHARING: Tuple[str, ...] = ("_posixshmem", "_multiprocessing")
+
+# Modules that are not created again, because a new one would have the functions that install replaces, and modules
+# with functions that do more than this hook could see. If they are imported already, import statements still work.
+_CLOSED: Dict[str, str] = {
+    **dict.fromkeys(_SHARING, _SHARED),
+    **dict.fromkeys(("posix", "_posixsubprocess", "_signal"), _PROCESS),
+    # The hook does not see what another interpreter does. Python 3.13 raises no event when it creates one.
+    **dict.fromkeys(("_interpreters", "_xxsubinterpreters"), _INTERPRETER),
+    "_tkinter": _PROCESS,  # Tcl starts programs
+    **dict.fromkeys(
+        ("_imp", "_testcapi", "_testlimitedcapi", "_testinternalcapi", "_testclinic", "_testbuffer", "_testmultiphase",
+         "_testsinglephase", "_ctypes_test", "_xxtestfuzz"),
+        _NATIVE,
+    ),
+}
 
 # Commands of fcntl and ioctl that pass, as in the system call filter (fcntlCommands and ioctlCommands in
 # internal/sandbox/filter_calls.go).
@@ -74,14 +106,39 @@ _DEVICES = frozenset(("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "
 _PATHS = frozenset(("open", "os.listdir", "os.scandir", "os.chdir", "os.readlink", "os.link", "os.symlink"))
 
 
+def prepare() -> None:
+    """Imports the built-in modules, because after install they cannot be created. The zygote calls it once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some of them are deprecated
+        for name in sys.builtin_module_names:
+            try:
+                importlib.import_module(name)
+            except Exception:  # one that this system does not support
+                pass
+
+
 def install() -> None:
     """Adds the hook to this process. It cannot be removed."""
     for module, name, text in _UNAUDITED:
         if hasattr(module, name):
             setattr(module, name, _refusing(text))
-    for name in _SHARING & sys.modules.keys():
-        _close(sys.modules[name])
+    for name in _SHARING:
+        if name in sys.modules:
+            _close(sys.modules[name])
+    setattr(_imp, "create_builtin", _existing())
     sys.addaudithook(_hook())
+
+
+def _existing() -> Callable[[Any], Any]:
+    """Returns a replacement of `_imp.create_builtin`, which needs no reference to the original."""
+    modules = {name: sys.modules[name] for name in sys.builtin_module_names if name in sys.modules}
+
+    def create_builtin(spec: Any) -> Any:
+        if spec.name in modules:
+            return modules[spec.name]
+        raise ImportError(f"the built-in module {spec.name} is not available here", name=spec.name)
+
+    return create_builtin
 
 
 def _close(module: Any) -> None:
@@ -101,30 +158,69 @@ def _refusing(text: str) -> Callable[..., NoReturn]:
     return refused
 
 
-def _hook() -> Callable[[str, Tuple[Any, ...]], None]:
-    # Bound here because the code may patch modules.
-    forbidden, paths, hidden, devices = dict(_FORBIDDEN), _PATHS, _HIDDEN, _DEVICES
-    network, native, files = _NETWORK, _NATIVE, _FILES
-    sharing, shared, others, descriptor = _SHARING, _SHARED, _OTHERS, _DESCRIPTOR
-    commands = {"fcntl.fcntl": _FCNTL, "fcntl.ioctl": _IOCTL}
-    absolute, decode, own = os.path.abspath, os.fsdecode, frozenset((0, os.getpid()))
-    # -1 is the family of a socket made from an existing descriptor, such as a connection to the broker.
-    refuse, is_a, local = PermissionError, isinstance, frozenset((1, -1))
+def _hook() -> Callable[..., None]:
+    # A path of sys.path that is relative, or "", would be the working directory.
+    roots = tuple({os.path.abspath(path) + "/" for path in sys.path if os.path.isabs(path)})
 
-    def hook(event: str, args: Tuple[Any, ...]) -> None:
+    # The defaults are bound here because the code may patch modules. They are not closure variables because those, and
+    # every mutable object, could be changed through the frame of an exception that this function raises.
+    def hook(
+        event: str,
+        args: Tuple[Any, ...],
+        forbidden: Mapping[str, str] = types.MappingProxyType(dict(_FORBIDDEN)),
+        closed: Mapping[str, str] = types.MappingProxyType(dict(_CLOSED)),
+        paths: frozenset[str] = _PATHS,
+        hidden: Tuple[str, ...] = _HIDDEN,
+        devices: frozenset[str] = _DEVICES,
+        commands: Mapping[str, frozenset[int]] = types.MappingProxyType({"fcntl.fcntl": _FCNTL, "fcntl.ioctl": _IOCTL}),
+        own: frozenset[int] = frozenset((0, os.getpid())),
+        # -1 is the family of a socket made from an existing descriptor, such as a connection to the broker.
+        local: frozenset[int] = frozenset((1, -1)),
+        roots: Tuple[str, ...] = roots,
+        network: str = _NETWORK,
+        native: str = _NATIVE,
+        others: str = _OTHERS,
+        descriptor: str = _DESCRIPTOR,
+        files: str = _FILES,
+        # Functions of C: those of os.path call others that the code could replace.
+        normal: Callable[[str], str] = getattr(posix, "_path_normpath", os.path.normpath),
+        directory: Callable[[], str] = os.getcwd,
+        fspath: Callable[[Any], Any] = os.fspath,
+        encode: Callable[..., bytes] = str.encode,
+        decode: Callable[..., str] = bytes.decode,
+        refuse: Callable[[str], PermissionError] = PermissionError,
+        derives: Callable[[type, type], bool] = issubclass,
+        kind: Callable[[Any], type] = type,
+        text: type = str,
+        number: type = int,
+    ) -> None:
         if event in forbidden:
             raise refuse(forbidden[event])
         if event in paths:
             path = args[0]
-            if path is None or is_a(path, int):
+            if path is None or derives(kind(path), number):
                 return
-            name = "/" + absolute(decode(path)).lstrip("/")
+            if kind(path) is not text:
+                path = fspath(path)
+                if derives(kind(path), text):
+                    path = encode(path, "utf-8", "surrogateescape")
+                path = decode(path, "utf-8", "surrogateescape")
+            if not path.startswith("/"):
+                path = directory() + "/" + path
+            name = "/" + normal(path).lstrip("/")
             if name not in devices and (name + "/").startswith(hidden):
                 raise refuse(f"{name}: {files}")
             return
         if event == "import":
-            if args[0] in sharing:
-                raise refuse(shared)
+            module, path = args[0], args[1]
+            # A class derived from str could compare as it likes.
+            if kind(module) is not text or path is not None and kind(path) is not text:
+                raise refuse(native)
+            module = module.rpartition(".")[2]
+            if module in closed:
+                raise refuse(closed[module])
+            if path is not None and (not path.startswith(roots) or "/.." in path):
+                raise refuse(native)
             return
         if event in commands:
             if args[1] & 0xFFFFFFFF not in commands[event]:

@@ -53,6 +53,7 @@ class Zygote:
         # Imported here because botocore may be in a directory of the search path.
         from . import aws_transport, place
 
+        guard.prepare()
         aws_transport.install()
         place.install()
         self._attach = aws_transport.attach
