@@ -11,6 +11,9 @@ func (s *scanner) wrapped(at int) {
 		from, to = at, s.bareEnd(unsure, at, false)
 	}
 	if looksPassword(s.text[from:to]) && !isHarmlessValue(s.text[from:to]) {
+		if end == 0 {
+			to = max(to, s.valueEnd(from, false))
+		}
 		s.replace(from, to, "secret")
 	}
 }
@@ -163,12 +166,12 @@ func (s *scanner) isAmongSettings(line, stop int) bool {
 
 var settingLine = lazy(`^\s*(?:- )?(?:[\w.-]+:(?:\s*$|\s+\S)|[\w.-]+\s*=\s*\S|\[[\w. -]+\]\s*$)`)
 
-// block looks at a block of YAML lines after | or >.
-func (s *scanner) block(kind sensitivity, start, at int) {
+// block looks at a block of YAML lines after | or >. It reports whether there is one.
+func (s *scanner) block(kind sensitivity, start, at int) bool {
 	text := s.text
 	head := lineEnd(text, at)
 	if strings.Trim(text[at:head], "|>+-0123456789 \r") != "" || head == len(text) {
-		return
+		return false
 	}
 	indent := s.indent(start)
 	from := skipBlanks(text, head+1)
@@ -185,30 +188,31 @@ func (s *scanner) block(kind sensitivity, start, at int) {
 	if end > from && (kind > unsure || looksRandom(strings.TrimSpace(text[from:lineEnd(text, from)]))) {
 		s.replace(from, end, "secret")
 	}
+	return true
 }
 
-// list looks at the values between brackets.
-func (s *scanner) list(kind sensitivity, at int) {
+// list looks at the values between brackets. It reports whether there is a list.
+func (s *scanner) list(kind sensitivity, at int) bool {
 	text := s.text
 	if first := skipSpace(text, at+1); first < len(text) && strings.IndexByte(`"'\`, text[first]) >= 0 {
 		for i := first; i < len(text); {
 			from, to, end := s.quoted(i)
 			if end == 0 {
-				return
+				return true
 			}
 			if kind.matches(text[from:to]) && !isProse(text[from:to]) {
 				s.replace(from, to, "secret")
 			}
 			if i = skipSpace(text, end); i >= len(text) || text[i] != ',' {
-				return
+				return true
 			}
 			i = skipSpace(text, i+1)
 		}
-		return
+		return true
 	}
 	end := strings.IndexAny(text[at:min(len(text), at+maxBare)], "]\n")
-	if end < 2 || text[at+end] != ']' {
-		return
+	if end < 0 || text[at+end] != ']' || s.goesOnAfter(at+end+1) {
+		return false
 	}
 	for from, last := at+1, at+end; from < last; {
 		to := last
@@ -223,6 +227,7 @@ func (s *scanner) list(kind sensitivity, at int) {
 		from = to + 1
 	}
 	s.ahead -= end
+	return true
 }
 
 // object looks at an object that is the value of a secret name, such as {"value": "…"}.
@@ -260,6 +265,10 @@ func (s *scanner) object(kind sensitivity, at int) {
 			isSecret = isSecretMember(name, value)
 		}
 		if isSecret {
+			if to == after { // without quotes
+				to = max(to, s.valueEnd(from, op.encoded))
+				after = to
+			}
 			s.replace(from, to, "secret")
 		}
 		end = max(end, after)
@@ -401,18 +410,26 @@ func (s *scanner) argument(at int) {
 		return
 	}
 	value := skipBlanks(text, at)
-	if value == at || value >= len(text) || strings.IndexByte("-<${[|=", text[value]) >= 0 {
+	if value == at || value >= len(text) || strings.IndexByte("-$", text[value]) >= 0 {
 		return
 	}
-	if from, to, end := s.quoted(value); end > 0 {
+	if strings.IndexByte("<{[|=", text[value]) >= 0 {
+		if whole := s.valueEnd(value, false); likely.looksPunctuated(text[value:whole], true) {
+			s.replace(value, whole, "secret")
+		}
+		return
+	}
+	if from, to, end := s.quoted(value); end > 0 && !s.goesOn(end) {
 		if likely.matches(text[from:to]) {
 			s.replace(from, to, "secret")
 		}
 		return
 	}
 	end := s.bareEnd(likely, value, false)
-	if word := text[value:end]; likely.matches(word) && strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_]") != "" {
-		s.replace(value, end, "secret")
+	whole := max(end, s.valueEnd(value, false))
+	if word := text[value:end]; likely.matches(word) && strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_]") != "" ||
+		whole > end && likely.looksPunctuated(text[value:whole], true) {
+		s.replace(value, whole, "secret")
 	}
 }
 
@@ -530,7 +547,8 @@ func (s *scanner) word(name string, end int) {
 	if dots := len(text[at:]) - len(strings.TrimLeft(text[at:], ".")); dots > 2 { // aligned settings
 		at, isTable = skipBlanks(text, at+dots), true
 	}
-	if verb := verbs().FindString(text[at:min(len(text), at+maxSentence)]); !isTable && verb != "" {
+	verb := verbs().FindString(text[at:min(len(text), at+maxSentence)])
+	if !isTable && verb != "" {
 		at = skipBlanks(text, at+len(verb))
 	}
 	if !isTable && at < len(text) && text[at] == '(' {
@@ -544,7 +562,8 @@ func (s *scanner) word(name string, end int) {
 	if at < len(text) && strings.IndexByte(`"'`, text[at]) >= 0 {
 		from, to, quotedEnd = s.quoted(at)
 	}
-	if quotedEnd == 0 {
+	if quotedEnd == 0 || s.goesOn(quotedEnd) {
+		quotedEnd = 0
 		from = at
 		to = s.bareEnd(unsure, at, false)
 		to = from + len(strings.TrimRight(text[from:to], ".,:?`"))
@@ -554,11 +573,33 @@ func (s *scanner) word(name string, end int) {
 	case isAmbiguous && (!isJumbled(value) || !hasDigit(value) || logicalID().MatchString(value)):
 		// "secret prod-db-2" is the name of a secret
 	case looksPassword(value) && !isHarmlessValue(value):
+		if quotedEnd == 0 && !isTable {
+			to = s.endOfWord(from, to)
+		}
 		s.replace(from, to, "secret")
+	case !isTable && s.kind(name) == certain && isPunctuatedWord(verb, s.text[from:s.endOfWord(from, to)]):
+		s.replace(from, s.endOfWord(from, to), "secret")
 	case !isTable && !isAmbiguous:
 		s.sentence(end)
 	}
 }
+
+// endOfWord returns the end of a word in prose that is a secret, at least to a position.
+func (s *scanner) endOfWord(from, to int) int {
+	whole := s.valueEnd(from, false)
+	return max(to, from+len(strings.TrimRight(s.text[from:whole], ".,:?")))
+}
+
+// isPunctuatedWord reports whether a word after "the password is" is a password with signs of code or of a structure.
+func isPunctuatedWord(verb, word string) bool {
+	if verb == "" || strings.HasSuffix(verb, "of ") || strings.HasSuffix(verb, "as ") || strings.Contains(word, " ") || isHarmlessValue(word) {
+		return false
+	}
+	return hasJumbledPart(word) && !strings.Contains(word, "://") || !placeLook().MatchString(word) && certain.looksPunctuated(word, true)
+}
+
+// placeLook matches a path, or the beginning of an address.
+var placeLook = lazy(`^(?:/?[\w.-]+(?:/[\w.@-]+)*/?$|[A-Za-z][A-Za-z0-9+.-]*:/)`)
 
 var (
 	// verbs matches the words between a name and its value in prose.

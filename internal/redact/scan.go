@@ -28,6 +28,9 @@ type scanner struct {
 	done    int // bytes of the text that are in out
 	ahead   int // bytes that may still be read ahead
 
+	name int       // position of the name that is looked at
+	line structure // before it
+
 	hasSecret *bool // whether the text contains a Kubernetes secret; nil: not known yet
 }
 
@@ -47,6 +50,7 @@ func (c *counter) replaceNamed(text string) string {
 			at++
 		}
 		if start >= s.done && at-start >= minName {
+			s.name = start
 			s.look(start, at)
 			at = max(at, s.done)
 		}
@@ -80,6 +84,7 @@ func (s *scanner) replace(from, to int, kind string) {
 	if from < s.done || to <= from || isMarked(s.text[from:to]) {
 		return
 	}
+	s.line.skip(s.text, from, to)
 	s.out.WriteString(s.text[s.done:from])
 	s.out.WriteString(s.counter.mark(kind, s.text[from:to]))
 	s.done = to
@@ -182,6 +187,7 @@ type operator struct {
 	loose   bool // "name: value", which is also how prose looks
 	newline bool // the value is on a later line
 	encoded bool // percent-encoded
+	equal   bool // "name==value": a comparison, or a value that begins with the sign
 	wide    bool // a full-width sign, as in Chinese and Japanese texts
 }
 
@@ -223,7 +229,8 @@ func assignment(text string, at int) (operator, bool) {
 	op := operator{}
 	switch {
 	case text[i] == '=' && strings.HasPrefix(text[i:], "=="):
-		return operator{}, false
+		op.value, op.equal = i+1, true
+		return op, i == at && i+2 < len(text) && !isSpace[text[i+2]] && !isQuote(text[i+2])
 	case indexed && text[i] != '=' && !strings.HasPrefix(text[i:], ":="):
 		return operator{}, false
 	case strings.HasPrefix(text[i:], "："), strings.HasPrefix(text[i:], "＝"):
@@ -261,10 +268,23 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 	if at >= len(text) || strings.HasPrefix(text[at:], strings.TrimSpace(markStart)) {
 		return
 	}
+	if op.equal {
+		end := s.valueEnd(at, false)
+		if value := text[at+1 : max(end, at+1)]; looksPassword(value) && !isHarmlessValue(value) || kind.looksPunctuated(value, true) {
+			s.replace(at, end, "secret")
+		}
+		return
+	}
 	if from, to, end := s.quoted(at); end > 0 {
+		if s.goesOn(end) { // a password that begins with a quote
+			if whole := s.valueEnd(at, op.encoded); kind.matches(text[from:to]) || kind.looksPunctuated(text[at:whole], true) {
+				s.replace(at, whole, "secret")
+			}
+			return
+		}
 		prose := op.loose && kind < certain && strings.Count(text[from:to], " ") > 1 || // token: "unexpected end of input"
 			strings.Contains(text[from:to], "\n") && isProse(text[from:to]) // a comment in Python
-		if !prose && kind.matches(text[from:to]) {
+		if !prose && (kind.matches(text[from:to]) || to == end && kind.looksPunctuated(text[from:to], true)) {
 			s.replace(from, to, "secret")
 		}
 		return
@@ -282,43 +302,72 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 		s.below(kind, start, op)
 		return
 	}
-	if tag := yamlTag().FindStringIndex(text[at:min(len(text), at+maxName)]); tag != nil { // password: !vault value
+	if tag := yamlTag().FindStringIndex(text[at:min(len(text), at+maxName)]); tag != nil && op.loose { // password: !vault value
 		op.value += tag[1] - 1 // the tag ends before the first byte of the value
 		s.assigned(kind, start, op)
 		return
 	}
 	switch text[at] {
 	case '|', '>':
-		s.block(kind, start, at)
-		return
+		if s.block(kind, start, at) {
+			return
+		}
 	case '[':
-		s.list(kind, at)
-		return
+		if s.list(kind, at) {
+			return
+		}
 	case '{':
-		s.object(kind, at)
-		return
+		if isObject().MatchString(text[at:min(len(text), at+maxName)]) {
+			s.object(kind, at)
+			return
+		}
 	case '<':
-		if end := strings.IndexAny(text[at:min(len(text), at+maxBare)], ">\n"); end > 0 && text[at+end] == '>' {
+		end := strings.IndexAny(text[at:min(len(text), at+maxBare)], ">\n")
+		if end > 0 && text[at+end] == '>' && !s.goesOnAfter(at+end+1) {
 			if kind.matches(text[at : at+end+1]) {
 				s.replace(at+1, at+end, "secret")
 			}
 			return
 		}
 	}
+	s.bare(kind, start, op)
+}
+
+// bare looks at an unquoted value after an operator. Its beginning, up to the first sign of a structure, decides whether it is a
+// secret, unless what follows cannot be a structure.
+func (s *scanner) bare(kind sensitivity, start int, op operator) {
+	text, at := s.text, op.value
 	end := s.bareEnd(kind, at, op.encoded)
-	if end == at {
-		return
+	isHarmless := end == at || s.isBareHarmless(kind, start, at, end, op)
+	whole := end
+	if end < len(text) && !isSpace[text[end]] {
+		whole = max(end, s.valueEnd(at, op.encoded))
 	}
-	if s.isBareHarmless(kind, start, at, end, op) {
-		if whole := s.wholeValue(start, at, end); whole > end && kind == certain {
+	switch {
+	case isHarmless && whole > end:
+		if (end == at || !s.isCode(at, end)) && kind.looksPunctuated(text[at:whole], op.loose || end == at) {
 			s.replace(at, whole, "secret")
 		}
 		return
+	case end == at:
+		return
 	}
-	if kind == certain || kind == likely {
-		end = s.wholeValue(start, at, end)
+	if line := s.wholeValue(start, at, whole); line > whole && (kind == certain || kind == likely && !isHarmless) {
+		whole = line
+	} else if isHarmless {
+		return
 	}
-	s.replace(at, end, "secret")
+	s.replace(at, whole, "secret")
+}
+
+// goesOnAfter is goesOn for the position after a bracket.
+func (s *scanner) goesOnAfter(bracket int) bool {
+	return bracket < len(s.text) && !isSpace[s.text[bracket]] && strings.IndexByte(",;.:)]}<\"'`|&\\", s.text[bracket]) < 0
+}
+
+// goesOn reports whether a sign that does not end a value follows what closes one.
+func (s *scanner) goesOn(end int) bool {
+	return end < len(s.text) && (isAlphanumeric(s.text[end]) || strings.IndexByte("!#$*-?@^~", s.text[end]) >= 0) && !isSpace[s.text[end-1]]
 }
 
 // typed looks at a literal in code after the type of its variable, or in the call of a function that makes a value of
@@ -356,6 +405,9 @@ var (
 	typeOfVariable = lazy("^&?(?:'\\w+ )?[A-Za-z_][\\w.]*(?:[<\\[][\\w., <>\\[\\]]*[>\\]])?\\??(?: ?\\| ?\\w+)* ?= ?[\"'`]")
 )
 
+// isObject matches the beginning of an object of JSON, YAML, or code, or a placeholder.
+var isObject = lazy(`^\{(?:[\s"'{}\\$%]|$|[\w.-]+["']?\s*(?:[:=},]|$))`)
+
 var yamlTag = lazy(`^(?:!!?[A-Za-z]+|&[\w-]+) +[^\s!]`) // or an anchor
 
 // isBareHarmless reports whether an unquoted value is not a secret: a word of prose, code, or another name.
@@ -366,10 +418,10 @@ func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operat
 	}
 	next := skipBlanks(text, end)
 	switch {
-	case op.loose && value[len(value)-1] == ':',
+	case op.loose && value[len(value)-1] == ':' && !kind.looksPunctuated(value[:len(value)-1], true),
 		op.loose && next < len(text) && (text[next] == '=' || text[next] == ':') && !hasDigit(value): // level: name: value
 		return true
-	case end < len(text) && (text[end] == '(' || text[end] == '[') && isPath(strings.Map(withoutDigits, value)): // a call or an index in code
+	case s.isCode(at, end):
 		s.wrapped(end + 1)
 		return true
 	case op.wide && strings.ContainsFunc(value, func(r rune) bool { return r > 0x7f }): // prose
