@@ -204,8 +204,8 @@ func TestReports_MistakesHaveARemedy(t *testing.T) {
 		{"ask region.json Why?", 5, "is none of AWS"},
 		{"replay s3://no-such-bucket-here/secrets/x.txt", 5, "is not the key of a report"},
 		{"feedback https://example.com/x --right", 2, "is not the address of a report"},
-		{"feedback other.json", 2, "at least one of the flags in the group [right wrong] is required"},
-		{"feedback other.json --right --wrong", 2, "right wrong"},
+		{"feedback other.json", 2, "--right or --wrong is missing"},
+		{"feedback other.json --right --wrong", 2, "--right and --wrong exclude each other"},
 		{"ask --function f other.json Why?", 2, "only knows the reports of its bucket"},
 	} {
 		ran := b.run(strings.Fields(tt.arguments)...)
