@@ -295,7 +295,10 @@ for path in ("/proc/self/environ", "/proc/1/environ", f"/proc/{os.getppid()}/env
         print(path, open(path, "rb").read(65536))
     except OSError as error:
         print(path, type(error).__name__)
-print("seen", [o for o in gc.get_objects() if isinstance(o, str) and o.startswith("ASIA")])`},
+try:
+    print([o for o in gc.get_objects() if isinstance(o, str) and o.startswith("ASIA")])
+except PermissionError as error:
+    print("seen", error)`},
 		{name: "an answer of AWS that names the key", account: member, sent: true, want: "seen", code: `
 answer = boto3.client("sts").get_caller_identity()
 print("seen", answer)`},
