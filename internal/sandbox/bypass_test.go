@@ -12,8 +12,8 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/broker"
 )
 
-// disarm replaces the code of the audit hook, as native code can. Python code finds no reference to the hook; the tests
-// keep one (see keepHook). The other layers must protect without the hook.
+// disarm replaces the code of the audit hook, as native code can, through a reference that only the tests keep (see
+// keepHook). The other layers must protect without the hook.
 const disarm = `import gc, importlib
 from alarmtriage_tool import guard
 guard.hook_of_test.__code__ = (lambda *a: None).__code__

@@ -24,7 +24,7 @@
 //	zygote.go        the warm Python process and its spare children
 //	call.go          one call: its files, deadline, and result
 //	capture.go       the head and tail of a stream
-//	sweep.go         ends the processes that a call left behind
+//	sweep.go         ends the processes that a call, or an earlier run of the function, left behind
 //	remove.go        removes the files that a call left behind
 //	traces.go        finds what a call changed in other processes, and objects that it left behind
 //

@@ -159,6 +159,12 @@ def wait():
     libc.setsid(); os.closerange(0, 256); parent = os.getppid()
     while os.getppid() == parent: time.sleep(0.001)
 sibling(wait)`, refused: "started", trace: traceProcess},
+	{name: "processes: a sibling whose first thread has ended", code: `
+def remain():
+    libc.setsid()
+    threading.Thread(target=time.sleep, args=(20,)).start()
+    libc.syscall(ctypes.c_long(60 if amd64 else 93), 0)
+sibling(remain)`, refused: "started", trace: traceProcess},
 	{name: "processes: flags of clone", code: `
 for flags in (0x800000 | 17, 0x80000000 | 17, 0x8000 | 0x800000 | 17):
     pid = libc.syscall(ctypes.c_long(56 if amd64 else 220), ctypes.c_long(flags), 0, 0, 0, 0)

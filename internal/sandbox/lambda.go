@@ -28,11 +28,39 @@ const (
 // service model of ec2 is the largest.
 var warmServices = []string{"logs", "cloudwatch", "cloudtrail", "lambda", "dynamodb", "sqs", "ec2"}
 
+// These directories are read-only in Lambda.
+var (
+	lambdaPrograms   = []string{"/var/rapid", "/var/runtime", "/opt"} // of Lambda itself, and of layers with their extensions
+	systemPrograms   = []string{"/usr", "/bin", "/sbin"}              // with the interpreters of scripts
+	lambdaExtensions = "/opt/extensions"                              // Lambda starts the files in it
+)
+
+// sparedPrograms returns the directories whose programs may run when the tool starts. If an extension is a script, it
+// runs as the program of its interpreter. Otherwise, a program of the system can only come from a call.
+func sparedPrograms(extensions string) []string {
+	spared := slices.Clone(lambdaPrograms)
+	for _, name := range names(extensions) {
+		file, err := os.Open(filepath.Join(extensions, name))
+		if err != nil {
+			continue
+		}
+		isProgram := requireELF(file) == nil
+		file.Close()
+		if !isProgram {
+			return append(spared, systemPrograms...)
+		}
+	}
+	return spared
+}
+
 // LambdaOptions returns the options for a Lambda function with this environment. The caller adds AccessKey,
 // NewSession, and Log. In Lambda, the user and the scratch directory belong to the sandbox alone; on other
 // hosts they may not.
 func LambdaOptions(interpreter string, getenv func(string) string, environ []string) Options {
 	sealed, binary := Sealed(getenv)
+	if binary == "" {
+		binary, _ = os.Executable() // Seal has not replaced the program yet
+	}
 	inLambda := strings.HasPrefix(binary, lambdaTask)
 	layer := getenv(envLayer)
 	if layer == "" {
@@ -49,6 +77,7 @@ func LambdaOptions(interpreter string, getenv func(string) string, environ []str
 		MemoryMB:    callMemory(getenv(envMemory)),
 		Warm:        slices.Clone(warmServices),
 		OwnUser:     inLambda,
+		Spared:      sparedPrograms(lambdaExtensions),
 		OwnScratch:  inLambda,
 		Reap:        true,
 		Stderr:      os.Stderr,

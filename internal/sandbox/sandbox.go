@@ -53,7 +53,8 @@ type Options struct {
 	Launched    string   // the Python that Seal started, see Launched; empty: New starts it
 	MemoryMB    int      // limit of a call's data; 0: none
 	Warm        []string // services whose clients the zygote creates in advance, in this order
-	OwnUser     bool     // only the sandbox uses this user ID: processes that are not its own are killed after a call
+	OwnUser     bool     // only the sandbox uses this user ID: processes that are not its own are killed at start and after a call
+	Spared      []string // directories in which no call can write; with OwnUser, programs in them that run at start are not killed
 	OwnScratch  bool     // only the sandbox uses Scratch: every file of this user is removed, at start and after a call
 	Reap        bool     // this process has no children but the sandbox's: adopt and kill orphans of calls
 	NewSession  func() Session
@@ -95,7 +96,9 @@ func New(ctx context.Context, o Options) (*Supervisor, error) {
 	if o.Reap {
 		s.reaper = layerOf(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 	}
-	s.lookAround() // while Python imports its modules, if Seal started it
+	if err := s.lookAround(); err != nil { // while Python imports its modules, if Seal started it
+		return nil, err
+	}
 	if err := s.ensureZygote(ctx); err != nil {
 		return nil, err
 	}
@@ -105,14 +108,29 @@ func New(ctx context.Context, o Options) (*Supervisor, error) {
 
 // lookAround records the state from which calls must not deviate, and removes what an earlier run of this function
 // left behind.
-func (s *Supervisor) lookAround() {
+func (s *Supervisor) lookAround() (err error) {
+	s.ancestors = findAncestors()
+	killed := 0
+	s.tolerated, killed, err = survivors{s.options, s.ancestors}.end()
+	warnOfSurvivors(s.options.Log, killed)
+	if err != nil {
+		return err
+	}
 	s.emptyScratch()
-	s.findProcesses()
 	if s.options.OwnUser {
 		s.removeShared()
 	}
 	s.condition, s.keys, s.opened = conditionOf(os.Getpid()), keys(os.Getuid()), len(names(ownDescriptors))
 	s.watchNetwork = s.ownsNetwork()
+	return nil
+}
+
+// warnOfSurvivors logs that code of an earlier call ran until now, which the operator must know.
+func warnOfSurvivors(log *slog.Logger, killed int) {
+	if killed > 0 {
+		log.Error("processes of an earlier call were running when the tool started, and were ended; "+
+			"they could read the role's credentials", "processes", killed)
+	}
 }
 
 func (s *Supervisor) ensureZygote(ctx context.Context) error {

@@ -23,7 +23,8 @@ const (
 // Seal starts Python, which takes longest, and meanwhile replaces the running program with a copy of itself
 // that may be executed but not read. The kernel makes such a process undumpable and closes its
 // /proc/PID/environ and mem to other processes of the same user. This needs no prctl. No call runs before the
-// program has been replaced.
+// program has been replaced. Before that, Seal kills what an earlier run of this function left behind, because it could read
+// the environment of this process. If there was anything, Python starts only after the program has been replaced.
 //
 // Seal does not return if it succeeds: the copy starts from the beginning and calls Seal again, which then
 // returns nil. [Sealed] reports the state. [Launched] returns the Python that Seal started, for [Options].
@@ -36,15 +37,28 @@ func Seal(o Options) error {
 		return fmt.Errorf("locate this executable: %w", err)
 	}
 	os.Setenv(envBinary, path)
-	if l, err := launch(o); err == nil { // if it fails, New tries again and reports the error
-		l.waitStarted()
-		if err := l.keepAcrossExec(); err != nil {
+	_, killed, err := survivors{o, findAncestors()}.end()
+	if killed == 0 && err == nil {
+		if err := launchAcrossExec(o); err != nil {
 			return err
 		}
+	}
+	if o.Log != nil {
+		warnOfSurvivors(o.Log, killed)
 	}
 	err = execUnreadable(path, os.Args, append(os.Environ(), envSealed+"="+sealedYes))
 	os.Setenv(envSealed, layerOf(err).String())
 	return err
+}
+
+// launchAcrossExec starts Python for the next program. If Python cannot start, New tries again and reports the error.
+func launchAcrossExec(o Options) error {
+	l, err := launch(o)
+	if err != nil {
+		return nil
+	}
+	l.waitStarted()
+	return l.keepAcrossExec()
 }
 
 // maxStartMS bounds the wait for Python's first message, which usually takes a third of that.

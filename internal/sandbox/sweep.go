@@ -2,9 +2,12 @@ package sandbox
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -16,6 +19,9 @@ type process struct {
 	pid, parent, uid, threads int
 	zombie, stopped           bool
 }
+
+// ended reports whether no thread of the process runs. A process whose first thread ended is a zombie, too.
+func (p process) ended() bool { return p.zombie && p.threads == 1 }
 
 // processes lists the processes of one user. Each is looked at as soon as it is listed, because a process that forks and ends
 // all the time would otherwise be gone: process IDs ascend, so the list always comes to the latest one.
@@ -208,7 +214,7 @@ func (s *Supervisor) suspects(z *zygote, child int) (found []suspect) {
 			continue
 		}
 		orphan := s.options.Reap && p.parent == own
-		if p.zombie {
+		if p.ended() {
 			if orphan {
 				syscall.Wait4(p.pid, nil, syscall.WNOHANG, nil)
 			}
@@ -241,53 +247,96 @@ func descendants(list []process, pids ...int) map[int]bool {
 // waitEnded waits until a killed child has ended. A process that has not ended may still write files.
 func waitEnded(pid int) bool {
 	for deadline := time.Now().Add(endWait); time.Now().Before(deadline); time.Sleep(pollWait) {
-		if p, ok := readProcess(pid); !ok || p.zombie && p.threads == 1 {
+		if p, ok := readProcess(pid); !ok || p.ended() {
 			return true
 		}
 	}
 	return false
 }
 
-// findProcesses records the processes that existed before this one: its ancestors and, with Options.OwnUser, the
-// user's other processes, such as Lambda extensions. It kills processes that an earlier run of this function
-// left behind, because Lambda may keep the environment when a function exits. The code of a call runs in
-// copies of Python that nobody can read, so such a process has no readable executable.
-func (s *Supervisor) findProcesses() {
-	s.ancestors = map[int]bool{}
-	own := os.Getpid()
-	for pid := os.Getppid(); pid > 0 && !s.ancestors[pid]; {
-		s.ancestors[pid] = true
+// findAncestors records this process's ancestors.
+func findAncestors() map[int]bool {
+	ancestors := map[int]bool{}
+	for pid := os.Getppid(); pid > 0 && !ancestors[pid]; {
+		ancestors[pid] = true
 		p, ok := readProcess(pid)
 		if !ok {
 			break
 		}
 		pid = p.parent
 	}
-	if !s.options.OwnUser {
-		return
-	}
-	for deadline := time.Now().Add(sweepTime); s.findOthers(own) > 0 && time.Now().Before(deadline); {
-		pause(1)
-	}
+	return ancestors
 }
 
-// findOthers records the user's processes that are not below this one, and kills those that run copies of Python. It returns
-// how many it found to kill.
-func (s *Supervisor) findOthers(own int) (found int) {
+// errSurvivors means that code of an earlier call is still running and could answer for a later one.
+var errSurvivors = errors.New("processes of an earlier call do not end")
+
+// survivors are the processes of an earlier run of this function. Lambda may keep the environment when the function exits.
+type survivors struct {
+	options   Options
+	ancestors map[int]bool // process IDs of this process's ancestors
+}
+
+// end kills the survivors. It returns the process IDs of the user's other processes, which it tolerates, and how many it
+// killed.
+func (s survivors) end() (tolerated []int, killed int, err error) {
+	if !s.options.OwnUser {
+		return nil, 0, nil
+	}
+	own := os.Getpid()
+	found, needed := map[int]bool{}, 1
+	for quiet, deadline := 0, time.Now().Add(sweepTime); quiet < needed; {
+		var left []int
+		tolerated, left = s.find(own)
+		quiet++
+		for _, pid := range left {
+			if syscall.Kill(pid, syscall.SIGKILL) == nil {
+				found[pid], quiet, needed = true, 0, quietLooks // they may fork
+			}
+		}
+		if quiet < needed {
+			if time.Now().After(deadline) {
+				return tolerated, len(found), errSurvivors
+			}
+			pause(len(left))
+		}
+	}
+	return tolerated, len(found), nil
+}
+
+// find returns the user's processes that are not below this one: those that it tolerates, with their children, and those
+// that an earlier call may have left.
+func (s survivors) find(own int) (tolerated, left []int) {
 	list := processes(os.Getuid())
 	ours := descendants(list, own) // with the zygote, if Seal started it
-	s.tolerated = nil
+	interpreter, _ := os.Stat(s.options.Interpreter)
 	for _, p := range list {
-		if ours[p.pid] || s.ancestors[p.pid] || p.zombie {
+		if ours[p.pid] || s.ancestors[p.pid] || p.ended() {
 			continue
 		}
-		program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p.pid))
-		if err != nil || program == s.options.Interpreter {
-			syscall.Kill(p.pid, syscall.SIGKILL)
-			found++
+		if isSpared(p.pid, s.options.Spared, interpreter) {
+			tolerated = append(tolerated, p.pid)
 			continue
 		}
-		s.tolerated = append(s.tolerated, p.pid)
+		left = append(left, p.pid)
 	}
-	return found
+	// What runs below an extension cannot come from a call, because an extension is no ancestor of a call.
+	below := descendants(list, tolerated...)
+	return tolerated, slices.DeleteFunc(left, func(pid int) bool { return below[pid] })
+}
+
+// isSpared reports whether a process runs a program in one of the directories, and not Python. The code of a call runs in
+// unreadable copies of Python and can start every program, but it cannot write in these directories.
+func isSpared(pid int, directories []string, interpreter os.FileInfo) bool {
+	link := fmt.Sprintf("/proc/%d/exe", pid)
+	path, err := os.Readlink(link)
+	if err != nil || !slices.ContainsFunc(directories, func(d string) bool { return strings.HasPrefix(path, d+"/") }) {
+		return false
+	}
+	program, err := os.Stat(link)
+	if err != nil {
+		return false
+	}
+	named, err := os.Lstat(path) // another file if the path is deleted or belongs to another namespace
+	return err == nil && os.SameFile(program, named) && (interpreter == nil || !os.SameFile(program, interpreter))
 }

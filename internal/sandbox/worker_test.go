@@ -52,6 +52,7 @@ type workerOptions struct {
 	Readable    []string
 	MemoryMB    int
 	OwnUser     bool
+	Spared      []string
 	Endpoint    string // used instead of AWS's own endpoints
 }
 
@@ -120,7 +121,7 @@ func work() error {
 	}
 	o := Options{
 		Interpreter: w.Interpreter, Layer: w.Layer, SearchPath: w.SearchPath, Scratch: w.Scratch, Readable: w.Readable, AccessKey: broker.DummyAccessKey,
-		Environment: os.Environ(), MemoryMB: w.MemoryMB, OwnUser: w.OwnUser, OwnScratch: true, Reap: true, Stderr: os.Stderr,
+		Environment: os.Environ(), MemoryMB: w.MemoryMB, OwnUser: w.OwnUser, Spared: w.Spared, OwnScratch: true, Reap: true, Stderr: os.Stderr,
 	}
 	if err := Seal(o); err != nil {
 		return err

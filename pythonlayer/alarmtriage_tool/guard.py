@@ -1,11 +1,12 @@
 """The audit hook: refuses what a call must not do, with an error that gives the reason.
 
 It answers within microseconds. It is not a security boundary: native code bypasses it, and so can code that writes
-to the interpreter's memory, for example with crafted bytecode. Where the kernel accepts the system call filter, the
+to the interpreter's memory, for example with crafted bytecode, or that runs in the middle of the hook, such as a signal
+handler, and changes its variables, which Python 3.13 permits. Where the kernel accepts the system call filter, the
 filter prevents the same things. Where it does not, the process still holds no credentials, and the supervisor
 replaces the environment if a call left a trace in it.
 
-Python code must not find a way around the hook in the language itself:
+Simpler ways around the hook must not exist:
 
 * The hook uses only constants and its own immutable defaults, because an exception that it raises shows its frame.
 * Functions that raise no audit event are replaced, and the originals cannot be created again: `import` of their modules
