@@ -318,8 +318,8 @@ func plain(text string) string {
 	}, lines(text)), " ")
 }
 
-// mapStrings returns a deep copy of v with text applied to every string, including map keys. No slice of
-// the copy is nil: lists are lists in JSON, never null. Raw JSON and times are unchanged.
+// mapStrings returns a deep copy of v with text applied to every string, including map keys. No slice and
+// no map of the copy is nil: lists are lists in JSON, and objects are objects, never null. Raw JSON and times are unchanged.
 func mapStrings[T any](v T, text func(string) string) T {
 	return mapped(v, mapper{text, func(t time.Time) time.Time { return t }})
 }
@@ -361,7 +361,7 @@ func (m mapper) value(v reflect.Value) reflect.Value {
 		for i := range v.Len() {
 			out.Index(i).Set(m.value(v.Index(i)))
 		}
-	case v.Kind() == reflect.Map && !v.IsNil():
+	case v.Kind() == reflect.Map:
 		out.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
 		for entries := v.MapRange(); entries.Next(); {
 			out.SetMapIndex(m.value(entries.Key()), m.value(entries.Value()))
