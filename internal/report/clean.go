@@ -344,6 +344,11 @@ func mapStrings[T any](v T, text func(string) string) T {
 	return mapped(v, mapper{text, func(t time.Time) time.Time { return t }})
 }
 
+// WithoutNulls returns a deep copy of v whose lists and objects are not null in JSON, and whose texts are valid UTF-8.
+func WithoutNulls[T any](v T) T {
+	return mapStrings(v, func(text string) string { return strings.ToValidUTF8(text, "\uFFFD") })
+}
+
 // mapper holds the functions that are applied to the parts of a value.
 type mapper struct {
 	text func(string) string

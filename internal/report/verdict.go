@@ -247,7 +247,9 @@ func pastFeedback(earlier investigation.Past) string {
 }
 
 // quotesEscaped returns a text that is shown between quotes. Its own quotes do not end it.
-func quotesEscaped(text string) string { return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) }
+func quotesEscaped(text string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text)
+}
 
 // pastRepeats returns a clause about how often the alarm fired after an earlier investigation, or "".
 func pastRepeats(earlier investigation.Past) string {
