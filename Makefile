@@ -102,10 +102,11 @@ bench: setup ## run the benchmarks
 
 # The broker's tables of AWS operations and endpoints come from the pinned botocore and IAM data, the Regions from CDK, the
 # rules of the redaction from the pinned gitleaks.
-tables: setup ## generate the tables of the broker, the lists of IAM actions, resources, and Regions, and the rules of the redaction
+tables: setup ## generate the tables of the broker, the lists of IAM actions, resources, and Regions, the rules of the redaction, and the marks of reports
 	$(VENV)/bin/python scripts/broker_tables.py internal/broker/tables
 	$(VENV)/bin/python scripts/iam_actions.py internal/iamactions/actions.txt internal/iamactions/resources.txt
 	$(VENV)/bin/python scripts/command_tables.py internal/command
+	$(VENV)/bin/python scripts/mark_table.py internal/report/marks.go
 	$(GO) run ./scripts/regions internal/models/regions.txt
 	cd tools && $(GO) run ./redactrules ../internal/redact/rules.json
 

@@ -245,11 +245,11 @@ func (r *reader) number(field string, v any) (float64, bool) {
 	return f, true
 }
 
-// whole reads a whole number, such as seconds.
+// whole reads a whole number that is not negative, such as seconds.
 func (r *reader) whole(field string, v any) int {
 	const most = 1 << 31
 	f, ok := r.number(field, v)
-	if f < -most || f > most {
+	if f < 0 || f > most {
 		r.note(field, "%g is out of range", f)
 		return 0
 	}

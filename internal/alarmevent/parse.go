@@ -205,7 +205,7 @@ func parseState(e, body members, source Source) (Alarm, error) {
 		Description:   configuration.text("description"),
 		Source:        source,
 		State:         stateOf(state.get("value")),
-		PreviousState: stateOf(previous.get("value")),
+		PreviousState: r.previousState("previousState", previous.get("value")),
 		Reason:        state.text("reason"),
 		Time:          r.firstTime("state.timestamp", state.get("timestamp"), e.get("time")),
 		Rule:          configuration.text("alarmRule"),
@@ -225,7 +225,7 @@ func parseState(e, body members, source Source) (Alarm, error) {
 		}
 	}
 	if c := object(body.get("alarmContributor")); c != nil {
-		a.Contributor = &Contributor{ID: c.text("id"), Attributes: pairs(c.get("attributes"))}
+		a.Contributor = contributor(c.text("id"), pairs(c.get("attributes")))
 	}
 	rest := unrecognized(body, bodyMembers)
 	if inState := unrecognized(state, stateMembers); len(inState) > 0 {
@@ -257,8 +257,11 @@ func (r *reader) metrics(v any) []Metric {
 // metric reads a query of a metric alarm in the format of the API, EventBridge, or SNS.
 func (r *reader) metric(m members) Metric {
 	out := Metric{ID: m.text("id"), Expression: m.text("expression"), Label: m.text("label"), ReturnData: true} // AWS's default
-	out.Account = account(m.text("accountId"))
 	field := "metric " + out.ID
+	if out.Account = account(m.text("accountId")); out.Account != "" && !accountID.MatchString(out.Account) {
+		r.note(field+" accountId", "%.60q is not the ID of an account", out.Account)
+		out.Account = ""
+	}
 	out.Period = r.whole(field+" period", m.get("period"))
 	if returned := m.text("returnData"); strings.EqualFold(returned, "false") {
 		out.ReturnData = false
@@ -285,7 +288,7 @@ func parseNotification(n members, topic string) (Alarm, error) {
 		Description:   n.text("AlarmDescription"),
 		Source:        SourceSNS,
 		State:         stateOf(n.get("NewStateValue")),
-		PreviousState: stateOf(n.get("OldStateValue")),
+		PreviousState: r.previousState("OldStateValue", n.get("OldStateValue")),
 		Reason:        n.text("NewStateReason"),
 		ReasonData:    n.text("NewStateReasonData"),
 		Time:          r.firstTime("StateChangeTime", n.get("StateChangeTime")),
@@ -293,7 +296,7 @@ func parseNotification(n members, topic string) (Alarm, error) {
 		Tags:          pairs(n.get("AlarmTags")),
 	}
 	if id, attributes := n.text("AlarmContributorId"), pairs(n.get("AlarmContributorAttributes")); id != "" || len(attributes) > 0 {
-		a.Contributor = &Contributor{ID: id, Attributes: attributes}
+		a.Contributor = contributor(id, attributes)
 	}
 	a.Children = childrenInAlarm(n.get("TriggeringChildren"))
 	r.readReasonData(&a)
@@ -344,6 +347,25 @@ func statOf(trigger members) string {
 
 // stateOf returns an alarm state. It ignores case and surrounding spaces.
 func stateOf(v any) State { return State(strings.ToUpper(strings.TrimSpace(textOf(v)))) }
+
+// previousState reads the state before the transition. It is empty if it is not one of CloudWatch's.
+func (r *reader) previousState(field string, v any) State {
+	switch state := stateOf(v); state {
+	case "", StateOK, StateAlarm, StateInsufficientData:
+		return state
+	default:
+		r.note(field, "%.60q is not a state of an alarm", state)
+		return ""
+	}
+}
+
+// contributor returns a contributor. Its attributes are not nil, since they are an object in a record, even without fields.
+func contributor(id string, attributes map[string]string) *Contributor {
+	if attributes == nil {
+		attributes = map[string]string{}
+	}
+	return &Contributor{ID: id, Attributes: attributes}
+}
 
 // account returns an account id. It restores leading zeros that are lost if the id was sent as a number.
 func account(id string) string {

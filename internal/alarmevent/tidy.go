@@ -3,6 +3,9 @@ package alarmevent
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
@@ -20,43 +23,80 @@ const (
 	maxNotUnderstood = 20       // fields that are listed as not understood
 )
 
-// tidy redacts the texts of an alarm, then truncates them. The alarm's name and ARN, and the names of
-// metrics, stay unchanged, since they identify the alarm.
+// unchanged are the fields that identify the alarm or its metrics, and those that only have known values. They are not redacted.
+var unchanged = map[string]bool{
+	"Alarm.Name": true, "Alarm.ARN": true, "Alarm.Account": true, "Alarm.Region": true, "Alarm.Partition": true, "Alarm.Children": true,
+	"Alarm.Kind": true, "Alarm.Source": true, "Alarm.State": true, "Alarm.PreviousState": true,
+	"Metric.Account": true, "Metric.Namespace": true, "Metric.Name": true,
+}
+
+// longer are the limits in bytes of fields that can be longer than maxText.
+var longer = map[string]int{
+	"Alarm.Rule": maxQuery, "Alarm.ReasonData": maxDocument, "Alarm.Configuration": maxDocument, "Alarm.Unrecognized": maxDocument,
+	"Metric.Expression": maxQuery, "Query.Text": maxQuery, "Query.Aggregation": maxQuery,
+}
+
+// tidy redacts the texts of an alarm, then truncates them, so that a field that is added is redacted too. The alarm's name and
+// ARN, and the names of metrics, stay unchanged, since they identify the alarm.
 func (a *Alarm) tidy(redact func(string) (string, int)) {
 	t := tidier{redact: redact}
-	a.Description, a.Reason, a.SuppressedWhy = t.text(a.Description, maxText), t.text(a.Reason, maxText), t.text(a.SuppressedWhy, maxText)
-	a.Rule = t.text(a.Rule, maxQuery)
-	a.ReasonData = t.text(a.ReasonData, maxDocument)
-	a.Configuration, a.Unrecognized = t.text(a.Configuration, maxDocument), t.text(a.Unrecognized, maxDocument)
 	if more := len(a.Children) - maxListed; more > 0 {
 		a.Children, a.MoreChildren = a.Children[:maxListed], a.MoreChildren+more
 	}
-	a.Tags = t.pairs(a.Tags)
-	if a.Contributor != nil {
-		a.Contributor.Attributes = t.pairs(a.Contributor.Attributes)
-	}
-	a.Metrics = a.Metrics[:min(len(a.Metrics), maxListed)]
-	for i := range a.Metrics {
-		m := &a.Metrics[i]
-		m.Expression, m.Label, m.Dimensions = t.text(m.Expression, maxQuery), t.text(m.Label, maxText), t.pairs(m.Dimensions)
-	}
-	if q := a.Query; q != nil {
-		q.Text, q.Aggregation = t.text(q.Text, maxQuery), t.text(q.Aggregation, maxQuery)
-		q.Schedule = t.text(q.Schedule, maxText)
-		q.LogGroups = t.texts(q.LogGroups)
-	}
 	lines := len(a.LogLines)
 	a.LogLines = t.lines(a.LogLines)
-	if left := lines - len(a.LogLines); left > 0 {
-		a.NotUnderstood = append(a.NotUnderstood, fmt.Sprintf("log lines: %d of %d are omitted", left, lines))
-	}
-	a.NotUnderstood = t.texts(a.NotUnderstood[:min(len(a.NotUnderstood), maxNotUnderstood)])
+	t.omit("log lines", lines-len(a.LogLines), lines)
+	t.omit("metrics", len(a.Metrics)-maxListed, len(a.Metrics))
+	a.Metrics = a.Metrics[:min(len(a.Metrics), maxListed)]
+	notes := a.NotUnderstood[:min(len(a.NotUnderstood), maxNotUnderstood)]
+	a.NotUnderstood = nil
+	t.fields(reflect.ValueOf(a).Elem())
+	a.NotUnderstood = t.texts(append(notes, t.omitted...))
 	a.Redactions = t.count
+}
+
+// fields redacts and truncates the texts of a struct.
+func (t *tidier) fields(v reflect.Value) {
+	for i := range v.NumField() {
+		field := v.Field(i)
+		name := v.Type().Name() + "." + v.Type().Field(i).Name
+		switch value := field.Addr().Interface().(type) {
+		case *map[string]string:
+			*value = t.pairs(v.Type().Field(i).Name, *value)
+			continue
+		case *[]string:
+			if !unchanged[name] && name != "Alarm.LogLines" {
+				*value = t.texts(*value)
+			}
+			continue
+		}
+		switch {
+		case field.Kind() == reflect.String && unchanged[name]:
+			field.SetString(shorten(field.String(), maxText))
+		case field.Kind() == reflect.String:
+			field.SetString(t.text(field.String(), max(maxText, longer[name])))
+		case field.Kind() == reflect.Pointer && field.Type().Elem().Kind() == reflect.Struct && !field.IsNil():
+			t.fields(field.Elem())
+		case field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct:
+			for at := range field.Len() {
+				t.fields(field.Index(at))
+			}
+		}
+	}
 }
 
 type tidier struct {
 	redact func(string) (string, int)
 	count  int
+
+	omitted []string // what of the alarm is left out
+}
+
+// omit records that elements of a list are left out.
+func (t *tidier) omit(what string, left, all int) {
+	if left > 0 {
+		t.omitted = append(t.omitted, fmt.Sprintf("%s: %d of %d are omitted", what, left, all))
+	}
 }
 
 // clean redacts a text and counts the secrets in it.
@@ -81,22 +121,27 @@ func (t *tidier) texts(list []string) []string {
 }
 
 // pairs redacts names together with their values, since a name can reveal that its value is a secret.
-func (t *tidier) pairs(values map[string]string) map[string]string {
+func (t *tidier) pairs(field string, values map[string]string) map[string]string {
 	if len(values) == 0 {
 		return values
 	}
 	document, err := json.Marshal(values)
 	if err != nil {
-		return nil
+		return map[string]string{}
 	}
 	var clean map[string]string
 	if json.Unmarshal([]byte(t.clean(string(document))), &clean) != nil {
-		return nil // all pairs are withheld
+		return map[string]string{} // all pairs are withheld
 	}
-	for name, value := range clean {
-		clean[name] = shorten(value, maxText)
+	t.omit(strings.ToLower(field), len(clean)-maxListed, len(clean))
+	short := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(clean)) {
+		if len(short) == maxListed {
+			break
+		}
+		short[shorten(name, maxText)] = shorten(clean[name], maxText)
 	}
-	return clean
+	return short
 }
 
 // lines redacts all lines together, since a private key spans several lines, and then each line, since a

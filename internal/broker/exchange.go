@@ -21,6 +21,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/smithy-go/encoding/cbor"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolcall"
 )
@@ -197,7 +198,7 @@ func (s *Session) exchange(ctx context.Context, connection *bufio.Writer, head r
 		})
 	}
 	if response.StatusCode >= http.StatusBadRequest {
-		call.ErrorCode = errorCode(response.Header, beginning[:min(len(beginning), maxBeginning)])
+		call.ErrorCode = errorCode(response.Header, beginning)
 	}
 	s.record(call)
 	return whole
@@ -481,8 +482,15 @@ var (
 // errorCode returns AWS's error code from the headers or the body, depending on the protocol.
 func errorCode(headers http.Header, body []byte) string {
 	if name, _, _ := strings.Cut(headers.Get("X-Amzn-Errortype"), ":"); name != "" {
-		return name[strings.LastIndexByte(name, '#')+1:]
+		return withoutNamespace(name)
 	}
+	if name, _, _ := strings.Cut(headers.Get("X-Amzn-Query-Error"), ";"); name != "" {
+		return name
+	}
+	if kind, _, _ := strings.Cut(headers.Get("Content-Type"), ";"); strings.EqualFold(strings.TrimSpace(kind), typeCBOR) {
+		return codeInCBOR(body)
+	}
+	body = body[:min(len(body), maxBeginning)]
 	for _, pattern := range []*regexp.Regexp{jsonCode, xmlCode} {
 		if match := pattern.FindSubmatch(body); match != nil {
 			return string(match[1])
@@ -490,3 +498,23 @@ func errorCode(headers http.Header, body []byte) string {
 	}
 	return ""
 }
+
+// codeInCBOR returns the code of an error in CBOR.
+func codeInCBOR(body []byte) string {
+	value, err := cbor.Decode(body)
+	fields, isMap := value.(cbor.Map)
+	if err != nil || !isMap {
+		return ""
+	}
+	for _, field := range []string{"__type", "code", "Code"} {
+		if name, isText := fields[field].(cbor.String); isText && errorName.MatchString(withoutNamespace(string(name))) {
+			return withoutNamespace(string(name))
+		}
+	}
+	return ""
+}
+
+var errorName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`)
+
+// withoutNamespace returns the name of an error without that of its service: com.amazonaws.cloudwatch#ThrottlingException.
+func withoutNamespace(name string) string { return name[strings.LastIndexByte(name, '#')+1:] }

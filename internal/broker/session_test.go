@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go/encoding/cbor"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -200,6 +201,45 @@ func TestExchange_RefusalKeepsConnectionUsable(t *testing.T) {
 	assert.Equal(t, 1, refusals)
 	assert.NotEmpty(t, calls[0].Refused)
 	assert.Equal(t, "AccessDeniedException", calls[1].ErrorCode)
+}
+
+// What the report lists as not seen comes from these codes.
+func TestExchange_RecordsTheErrorCodeOfEveryProtocol(t *testing.T) {
+	inCBOR := func(name string) string {
+		return string(cbor.Encode(cbor.Map{"__type": cbor.String(name), "message": cbor.String(strings.Repeat("x", 3000))}))
+	}
+	for _, c := range []struct {
+		name, kind string
+		headers    [][2]string
+		body, want string
+	}{
+		{"CBOR", typeCBOR, nil, inCBOR("ThrottlingException"), "ThrottlingException"},
+		{"CBOR with a namespace", typeCBOR, nil, inCBOR("com.amazonaws.cloudwatch#AccessDeniedException"), "AccessDeniedException"},
+		{"CBOR and the code of a query", typeCBOR, [][2]string{{"X-Amzn-Query-Error", "Throttling;Sender"}}, inCBOR("com.amazonaws.cloudwatch#ThrottlingException"), "Throttling"},
+		{"CBOR that is no map", typeCBOR + "; x=y", nil, string(cbor.Encode(cbor.String("__type"))), ""},
+		{"CBOR with a sentence as the code", typeCBOR, nil, inCBOR("deleted by eve"), ""},
+		{"JSON and the code of a query", "application/x-amz-json-1.0", [][2]string{{"X-Amzn-Query-Error", "AWS.SimpleQueueService.NonExistentQueue;Sender"}}, `{"__type":"com.amazonaws.sqs#QueueDoesNotExist"}`, "AWS.SimpleQueueService.NonExistentQueue"},
+		{"JSON", "application/x-amz-json-1.0", nil, `{"__type":"com.amazonaws.sqs#QueueDoesNotExist"}`, "QueueDoesNotExist"},
+		{"XML", "text/xml", nil, "<Error><Code>AccessDenied</Code></Error>", "AccessDenied"},
+		{"a header", typeCBOR, [][2]string{{"X-Amzn-Errortype", "com.amazonaws#AccessDeniedException:http://internal"}}, "", "AccessDeniedException"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", c.kind)
+				for _, header := range c.headers {
+					w.Header().Set(header[0], header[1])
+				}
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, c.body)
+			}))
+			defer server.Close()
+			connection, session := dial(t, server.URL)
+			_, _ = ask(t, connection, requestHead{Method: "GET", URL: server.URL + "/", Headers: [][2]string{{"Authorization", strings.Replace(dummyScope, "%s", "s3", 1)}}}, "")
+			require.Eventually(t, func() bool { calls, _, _ := session.Audit(); return len(calls) == 1 }, 5e9, 1e6)
+			calls, _, _ := session.Audit()
+			assert.Equal(t, c.want, calls[0].ErrorCode)
+		})
+	}
 }
 
 // AWS can repeat what the code writes into headers, so an exchange has these texts.

@@ -106,6 +106,10 @@ func (r *Recorder) Record(e Exchange) {
 		}
 		r.remember("\n" + text)
 	}
+	if isBroken(e.Request) {
+		r.cut = true // likewise
+		return
+	}
 	if invents(e, request) {
 		return
 	}

@@ -35,13 +35,7 @@ type visitor interface {
 // scanBody reads an answer in JSON, XML, CBOR, or plain text. It reads as far as it can: a body may be
 // incomplete.
 func scanBody(body []byte, v visitor) {
-	if len(body) > 2 && body[0] == 0x1f && body[1] == 0x8b {
-		reader, err := gzip.NewReader(bytes.NewReader(body))
-		if err != nil {
-			return
-		}
-		body, _ = io.ReadAll(io.LimitReader(reader, maxUnpacked))
-	}
+	body, _ = unpacked(body)
 	trimmed := bytes.TrimLeft(body, " \t\r\n\xef\xbb\xbf")
 	if len(trimmed) == 0 {
 		return
@@ -59,6 +53,22 @@ func scanBody(body []byte, v visitor) {
 	default:
 		v.value(string(trimmed))
 	}
+}
+
+// unpacked decompresses a body, or returns it unchanged. isWhole reports whether all of it was decompressed.
+func unpacked(body []byte) (plain []byte, isWhole bool) {
+	if len(body) < 3 || body[0] != 0x1f || body[1] != 0x8b {
+		return body, true
+	}
+	reader, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, false
+	}
+	plain, err = io.ReadAll(io.LimitReader(reader, maxUnpacked+1))
+	if len(plain) > maxUnpacked {
+		return plain[:maxUnpacked], false
+	}
+	return plain, err == nil
 }
 
 // isMapOfCBOR reports whether a body begins with a map of CBOR, which can have tags.
@@ -284,10 +294,22 @@ type cborReader struct {
 	data    []byte
 	at      int
 	visitor visitor
+	broken  bool // a part could not be read
 }
 
 // indefinite is the count of an item whose end is marked.
 const indefinite = math.MaxUint64
+
+// isBroken reports whether a body that is compressed, or that begins as CBOR, cannot be read completely.
+func isBroken(body []byte) bool {
+	body, isWhole := unpacked(body)
+	if !isWhole || !isMapOfCBOR(body) {
+		return !isWhole
+	}
+	c := cborReader{data: body, visitor: &requestReader{}}
+	c.item(0)
+	return c.broken || c.at < len(body)
+}
 
 // head reads the major type and the argument of an item.
 func (c *cborReader) head() (major byte, argument uint64, info byte, ok bool) {
@@ -319,7 +341,7 @@ func (c *cborReader) head() (major byte, argument uint64, info byte, ok bool) {
 func (c *cborReader) item(depth int) bool {
 	major, n, info, ok := c.head()
 	if !ok || depth > maxDepth {
-		c.at = len(c.data)
+		c.at, c.broken = len(c.data), true
 		return false
 	}
 	switch major {
@@ -348,35 +370,51 @@ func (c *cborReader) item(depth int) bool {
 }
 
 func (c *cborReader) pair(depth int) bool {
-	major, n, _, ok := c.head()
+	major, n, info, ok := c.head()
 	if !ok || major != 3 {
+		c.broken = c.broken || !ok || major != 7 || info != 31 // another key, instead of the end
 		return false
 	}
 	c.visitor.name(c.text(n))
 	return c.item(depth)
 }
 
+// text reads the content of a text or of bytes. A character can be split between the chunks of a text of unknown length.
 func (c *cborReader) text(n uint64) string {
+	content := c.bytes(n)
 	if n == indefinite {
-		var b strings.Builder
+		var whole []byte
 		for {
-			major, size, _, ok := c.head()
+			major, size, info, ok := c.head()
 			if !ok || major != 2 && major != 3 || size == indefinite {
-				return b.String()
+				c.broken = c.broken || !ok || major != 7 || info != 31 // it must be the end
+				break
 			}
-			b.WriteString(c.text(size))
+			whole = append(whole, c.bytes(size)...)
 		}
+		content = whole
 	}
-	end := len(c.data)
-	if n < uint64(len(c.data)-c.at) {
-		end = c.at + int(n)
-	}
-	text := c.data[c.at:end]
-	c.at = end
-	if !utf8.Valid(text) {
+	if !utf8.Valid(content) {
+		c.broken = true
 		return ""
 	}
-	return string(text)
+	return string(content)
+}
+
+// bytes reads n bytes, or all that are left.
+func (c *cborReader) bytes(n uint64) []byte {
+	if n == indefinite {
+		return nil
+	}
+	end := len(c.data)
+	if n <= uint64(len(c.data)-c.at) {
+		end = c.at + int(n)
+	} else {
+		c.broken = true
+	}
+	content := c.data[c.at:end]
+	c.at = end
+	return content
 }
 
 func (c *cborReader) simple(n uint64, info byte) bool {

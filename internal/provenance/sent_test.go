@@ -344,3 +344,49 @@ func TestJudge_RepeatedRequestsAreBounded(t *testing.T) {
 	assert.True(t, observed.Partial)
 	assert.False(t, isConfirmed(t, output, "a b a b", observed))
 }
+
+// A request in CBOR can split a text anywhere, also within a character. One that cannot be read completely proves nothing.
+func TestJudge_RequestsInCBORAreReadCompletelyOrProveNothing(t *testing.T) {
+	const forged = "the users table was purged by éve today"
+	text := func(text string) string { return string([]byte{0x78, byte(len(text))}) + text }
+	chunks := func(size int) string {
+		var b strings.Builder
+		b.WriteByte(0x7f)
+		for at := 0; at < len(forged); at += size {
+			b.WriteString(text(forged[at:min(len(forged), at+size)]))
+		}
+		return b.String() + "\xff"
+	}
+	split := strings.Index(forged, "é") + 1 // within the character
+	answer := "\xa2\x65Title" + text(forged) + "\x69AlarmName" + text("orders-errors is in ALARM")
+	for name, request := range map[string]struct {
+		body    string
+		isWhole bool
+	}{
+		"one text":                  {"\xa1\x66Prefix" + text(forged), true},
+		"chunks":                    {"\xa1\x66Prefix" + chunks(5), true},
+		"chunks in a character":     {"\xa1\x66Prefix" + chunks(split), true},
+		"a label in chunks":         {"\xa1\x65Label" + chunks(split), true},
+		"chunks of one byte":        {"\xbf\x65Label" + chunks(1) + "\xff", true},
+		"a text that is cut":        {"\xa1\x66Prefix\x78\x60" + forged, false},
+		"chunks without an end":     {"\xa1\x66Prefix" + strings.TrimSuffix(chunks(5), "\xff"), false},
+		"chunks with a number":      {"\xa1\x66Prefix\x7f" + text("a") + "\x01\xff", false},
+		"a character that is cut":   {"\xa1\x66Prefix\x61\xc3", false},
+		"another key than a text":   {"\xa2\x01\x02\x66Prefix" + text(forged), false},
+		"more than one value":       {"\xa0\xa0", false},
+		"a map without its end":     {"\xa3\x61a\x01", false},
+		"a compressed part":         {"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\xab", false},
+		"a list that is not closed": {"\xa1\x61a\x9f\x01", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &provenance.Recorder{}
+			r.Record(other)
+			r.Record(exchange(request.body, answer))
+			output := forged + "\norders-errors is in ALARM"
+			observed := r.Judge(output, time.Time{})
+			assert.False(t, request.isWhole && isConfirmed(t, output, forged, observed))
+			assert.Equal(t, request.isWhole, isConfirmed(t, output, "orders-errors is in ALARM", observed))
+			assert.Equal(t, !request.isWhole, observed.Partial)
+		})
+	}
+}

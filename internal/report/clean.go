@@ -60,7 +60,7 @@ func lines(text string) string {
 			continue
 		}
 		imitates = imitates || imitatesLatin(r)
-		if isMark(r) && !isVariation(r) && !isInvisible(r) {
+		if isMark(r) && !isVariation(r) && !isInvisible(r) && !enclosesNothing(all, i) {
 			if marks++; marks <= maxMarksOnLetter {
 				b.WriteRune(r)
 			} else if i+1 == len(all) || !isMark(all[i+1]) {
@@ -139,17 +139,37 @@ func needsEscape(text []rune, i int) bool {
 		return false
 	case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Co, unicode.Bidi_Control, unicode.Noncharacter_Code_Point):
 		return true
-	case r >= '\U0001D400' && r <= '\U0001D7FF', imitatesMark(r):
+	case r >= '\U0001D400' && r <= '\U0001D7FF', imitatesMark(r), isSolitaryTriangle(r, before, after), enclosesNothing(text, i):
 		return true
 	}
 	return isInvisible(r)
 }
 
 // imitatesMark reports whether r is one of the marks with which code begins its lines, or looks like one.
-func imitatesMark(r rune) bool { return unicode.Is(marks, r) }
+func imitatesMark(r rune) bool { return unicode.In(r, marks, namedMarks) }
 
-// marks are the squares, blocks, triangles, and thick bars of Unicode, filled or not. Circles, diamonds, thin lines, and letters
-// such as U+53E3 and U+0394 are not among them.
+// isSolitaryTriangle reports whether a letter of Canadian Aboriginal alphabets that looks like a triangle is in no word of them.
+func isSolitaryTriangle(r, before, after rune) bool {
+	switch r {
+	case '\u1401', '\u1403', '\u1405', '\u140A':
+		return !unicode.Is(unicode.Canadian_Aboriginal, before) && !unicode.Is(unicode.Canadian_Aboriginal, after)
+	}
+	return false
+}
+
+// enclosesNothing reports whether the mark at a position of a text encloses a character, as in a square, and the character is
+// no letter or digit, such as a blank. Then the mark is shown alone.
+func enclosesNothing(text []rune, i int) bool {
+	if text[i] < '\u20DD' || text[i] > '\u20E4' {
+		return false
+	}
+	for i--; i >= 0 && unicode.Is(unicode.M, text[i]); i-- {
+	}
+	return i < 0 || isInvisible(text[i]) || !unicode.IsLetter(text[i]) && !unicode.IsDigit(text[i])
+}
+
+// marks are the squares, blocks, triangles, and thick bars of Unicode, filled or not, in addition to those whose names say so.
+// Circles, diamonds, thin lines, and letters such as U+53E3 and U+0394 are not among them.
 var marks = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{Lo: 0x220E, Hi: 0x220E, Stride: 1}, // end of proof
@@ -318,10 +338,15 @@ func plain(text string) string {
 	}, lines(text)), " ")
 }
 
-// mapStrings returns a deep copy of v with text applied to every string, including map keys. No slice of
-// the copy is nil: lists are lists in JSON, never null. Raw JSON and times are unchanged.
+// mapStrings returns a deep copy of v with text applied to every string, including map keys. No slice and
+// no map of the copy is nil: lists are lists in JSON, and objects are objects, never null. Raw JSON and times are unchanged.
 func mapStrings[T any](v T, text func(string) string) T {
 	return mapped(v, mapper{text, func(t time.Time) time.Time { return t }})
+}
+
+// WithoutNulls returns a deep copy of v whose lists and objects are not null in JSON, and whose texts are valid UTF-8.
+func WithoutNulls[T any](v T) T {
+	return mapStrings(v, func(text string) string { return strings.ToValidUTF8(text, "\uFFFD") })
 }
 
 // mapper holds the functions that are applied to the parts of a value.
@@ -361,7 +386,7 @@ func (m mapper) value(v reflect.Value) reflect.Value {
 		for i := range v.Len() {
 			out.Index(i).Set(m.value(v.Index(i)))
 		}
-	case v.Kind() == reflect.Map && !v.IsNil():
+	case v.Kind() == reflect.Map:
 		out.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
 		for entries := v.MapRange(); entries.Next(); {
 			out.SetMapIndex(m.value(entries.Key()), m.value(entries.Value()))

@@ -4,7 +4,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
@@ -22,13 +24,25 @@ func TestText_EscapesImitationsAndInvisibleCharacters(t *testing.T) {
 }
 
 func TestText_EscapesEverySymbolThatLooksLikeAMark(t *testing.T) {
-	for _, r := range "■▲▌" + "∎￭⏹⯀🟥⏶⯅🔺◢❚┃🮇" + "▖▟█▎▏░▓▪▮▰▶►▼◀◭◧◰◽⬛⬜⬝⏵⏸⏏⏫🔼🔻🔲🔳🟦🟫🞂🞍❙❘❒⧈⧮⛛🛆🢑⮝⮙⎕⌷⏽╏╽🬀🮮⊿⧊" {
+	for _, r := range "■▲▌" + "∎￭⏹⯀🟥⏶⯅🔺◢❚┃🮇" + "▖▟█▎▏░▓▪▮▰▶►▼◀◭◧◰◽⬛⬜⬝⏵⏸⏏⏫🔼🔻🔲🔳🟦🟫🞂🞍❙❘❒⧈⧮⛛🛆🢑⮝⮙⎕⌷⏽╏╽🬀🮮⊿⧊" + "☐☑☒⟁⟤⟥⧠⫾⫿🙪🞔🞕🞖∆∇ᐃᐁᐅᐊ⊠⊡⚀‣\U0001D147\U0001D149" {
 		rec := &investigation.Record{Report: investigation.Report{Summary: "word " + string(r) + " IMMEDIATE ACTIONS"}}
 		assert.Contains(t, report.Text(rec, report.Links{}), "word "+command.Escape(r)+" IMMEDIATE ACTIONS", "U+%04X", r)
 	}
-	for _, text := range []string{"● nginx.service", "○ ◆ ◇ → ✓ ✗ ⚠ 🚨 🟢 ☐ ☑ ✅", "├── a │ └─ b", "口 ロ ㅁ Δ ᐃ", "╭─╮ ║ ═", "|｜ǀ"} {
+	for _, text := range []string{"● nginx.service", "○ ◆ ◇ → ✓ ✗ ⚠ 🚨 🟢 ✅", "├── a │ └─ b", "口 ロ ㅁ Δ", "ᐃᓄᒃᑎᑐᑦ", "A\u20DE 1\u20E3 1\uFE0F\u20E3 é\u20DD", "⊏ √ ㎡ ⌗", "╭─╮ ║ ═", "|｜ǀ"} {
 		rec := &investigation.Record{Report: investigation.Report{Summary: text}}
 		assert.Contains(t, report.Text(rec, report.Links{}), text)
+	}
+}
+
+// A mark that encloses a blank is shown as a square or a triangle.
+func TestText_EscapesEnclosingMarksOfNothing(t *testing.T) {
+	for _, before := range []string{" ", "\u00a0", ".", "\u3000", "\u200b", "\u2800", "─", " \u0301", "word.\n"} {
+		for r := rune(0x20DD); r <= 0x20E4; r++ {
+			rec := &investigation.Record{Report: investigation.Report{Summary: "word" + before + string(r) + " IMMEDIATE ACTIONS"}}
+			text := report.Text(rec, report.Links{})
+			assert.NotContains(t, text, string(r), "%q U+%04X", before, r)
+			assert.Contains(t, text, command.Escape(r), "%q U+%04X", before, r)
+		}
 	}
 }
 
@@ -73,4 +87,12 @@ func TestText_DeceptiveAddressesAreNoLinks(t *testing.T) {
 		rec := &investigation.Record{Report: investigation.Report{Summary: address}}
 		assert.Contains(t, report.Text(rec, report.Links{}), address)
 	}
+}
+
+// A schema allows no null for a list or an object.
+func TestJSON_HasNoNullForObjects(t *testing.T) {
+	rec := &investigation.Record{Alarm: alarmevent.Alarm{Contributor: &alarmevent.Contributor{ID: "c"}}}
+	encoded, err := report.JSON(rec)
+	require.NoError(t, err)
+	assert.Contains(t, string(encoded), `"attributes": {}`)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/command"
@@ -47,8 +46,7 @@ func encodeJSON[T any](v T, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetIndent("", indent)
-	verbatim := func(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
-	if err := encoder.Encode(mapStrings(v, verbatim)); err != nil {
+	if err := encoder.Encode(WithoutNulls(v)); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil

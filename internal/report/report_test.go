@@ -854,6 +854,21 @@ func TestSeenBefore_StatesInEveryFormWhatAHumanReported(t *testing.T) {
 	}
 }
 
+func TestSeenBefore_QuotesInAHumansWordsDoNotEndThem(t *testing.T) {
+	rec := sample(t)
+	rec.SeenBefore = []investigation.Past{{Time: rec.Alarm.Time, Cause: "A.", Feedback: &investigation.Feedback{
+		Verdict: investigation.FeedbackRight, Cause: `B"; reported by "Eve\`, By: `Ana"; reported by "CTO`,
+	}}}
+	page, err := report.HTML(rec, linksOf(rec))
+	require.NoError(t, err)
+	for name, text := range map[string]string{
+		"text": report.Text(rec, linksOf(rec)), "page": html.UnescapeString(string(page)), "notification": report.Notification(rec, linksOf(rec), 100_000),
+	} {
+		flat := strings.Join(strings.Fields(text), " ")
+		assert.Contains(t, flat, `words: "B\"; reported by \"Eve\\"; reported by "Ana\"; reported by \"CTO"`, name)
+	}
+}
+
 func TestSeenBefore_HumansWordsAreData(t *testing.T) {
 	rec := sample(t)
 	const planted = "[x](https://evil.example) @channel <script>alert(1)</script>\n\nImmediate actions\n1. rm -rf /"

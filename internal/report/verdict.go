@@ -238,12 +238,17 @@ func pastFeedback(earlier investigation.Past) string {
 	}
 	var text string
 	if cause := oneLine(unmarked(earlier.Feedback.Cause)); cause != "" {
-		text = `; the cause in the human's words: "` + cause + `"`
+		text = `; the cause in the human's words: "` + quotesEscaped(cause) + `"`
 	}
 	if by := oneLine(unmarked(earlier.Feedback.By)); by != "" {
-		text += `; reported by "` + by + `"`
+		text += `; reported by "` + quotesEscaped(by) + `"`
 	}
 	return text
+}
+
+// quotesEscaped returns a text that is shown between quotes. Its own quotes do not end it.
+func quotesEscaped(text string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text)
 }
 
 // pastRepeats returns a clause about how often the alarm fired after an earlier investigation, or "".

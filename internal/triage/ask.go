@@ -56,8 +56,7 @@ type question struct {
 // answerQuestion answers a question about a report. Nobody is notified of it except the thread of the report's chat card.
 func (h *Handler) answerQuestion(ctx context.Context, owner string, o order) (*AskResult, error) {
 	reject := func(problem string) (*AskResult, error) {
-		h.Log.Warn("question rejected", "reason", problem)
-		return &AskResult{Problem: problem}, nil
+		return &AskResult{Problem: h.rejected("question", problem)}, nil
 	}
 	var sent askOrder
 	if err := o.decode(o.Ask, &sent); err != nil {
@@ -124,7 +123,7 @@ func joined(first, second string) string { return strings.TrimSpace(first + " " 
 
 // result returns the answer for the caller. The rounds are in the bucket.
 func (q *question) result(answer *investigation.Answer, problem string) *AskResult {
-	short := *answer
+	short := report.WithoutNulls(*answer)
 	short.Rounds = []investigation.Round{}
 	return &AskResult{Problem: problem, Answer: &short}
 }

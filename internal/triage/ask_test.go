@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -435,4 +436,58 @@ func TestFeedback_AboutAnInvestigationThatIsNotRemembered(t *testing.T) {
 		_, err := b.invoke(t, "request-2", feedbackEvent(t, map[string]any{"report": first.ReportURI, "verdict": "right"}))
 		assert.ErrorContains(t, err, "feedback not recorded")
 	})
+}
+
+func TestOrders_RejectionsAreRedactedAndShort(t *testing.T) {
+	b, _, reported := newAskHarness(t)
+	var err error
+	b.Redactor, err = redact.New(nil)
+	require.NoError(t, err)
+	var logs strings.Builder
+	b.Log = slog.New(slog.NewTextHandler(&logs, nil))
+	const secret = "password=hunter2-canary"
+	long := strings.Repeat("long ", 20_000)
+	for _, text := range []string{secret, long, long + secret, secret + long} {
+		quoted := string(must(json.Marshal(text)))
+		for _, event := range []string{
+			`{"ask":{"report":"s3://x/y","question":"a",` + quoted + `:1}}`, `{"ask":{"report":` + quoted + `,"question":"a"}}`, `{"ask":{"report":"x","question":"a"},` + quoted + `:1}`,
+		} {
+			problem := b.ask(t, "request-2", event).Problem
+			assert.NotContains(t, problem, "hunter2")
+			assert.LessOrEqual(t, len(problem), 1100, "%.60s", event)
+			assert.NotEmpty(t, problem)
+		}
+		for _, event := range []string{
+			feedbackEvent(t, map[string]any{"report": reported.ReportURI, "verdict": text}), feedbackEvent(t, map[string]any{"report": text, "verdict": "right"}),
+			feedbackEvent(t, map[string]any{"report": reported.ReportURI, "verdict": "right", text: "x"}),
+		} {
+			problem := b.judge(t, event).Problem
+			assert.NotContains(t, problem, "hunter2")
+			assert.LessOrEqual(t, len(problem), 1100, "%.60s", event)
+			assert.NotEmpty(t, problem)
+		}
+	}
+	assert.NotContains(t, logs.String(), "hunter2")
+	assert.NotContains(t, logs.String(), strings.Repeat("long ", 300))
+	assert.Contains(t, logs.String(), "question rejected")
+	assert.Contains(t, logs.String(), "feedback rejected")
+}
+
+func must(raw []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
+// Lists of an answer are lists, even if no model was asked.
+func TestAsk_AnswerHasNoNulls(t *testing.T) {
+	b, asker, reported := newAskHarness(t)
+	for _, given := range []*investigation.Answer{nil, {Findings: []investigation.Finding{{Statement: "a"}}}} {
+		asker.do = func(*investigation.Record) (*investigation.Answer, error) { return given, assert.AnError }
+		raw := must(json.Marshal(b.ask(t, "request-2", askEvent(t, reported.ReportURI, "Which table?"))))
+		assert.NotContains(t, string(raw), "null")
+		assert.Contains(t, string(raw), `"findings":[`)
+		assert.Contains(t, string(raw), `"not_seen":[]`)
+	}
 }

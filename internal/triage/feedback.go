@@ -32,8 +32,7 @@ type FeedbackResult struct {
 // takeFeedback records in the alarm's memory what a human reported about a cause.
 func (h *Handler) takeFeedback(ctx context.Context, o order) (*FeedbackResult, error) {
 	reject := func(problem string) (*FeedbackResult, error) {
-		h.Log.Warn("feedback rejected", "reason", problem)
-		return &FeedbackResult{Problem: problem}, nil
+		return &FeedbackResult{Problem: h.rejected("feedback", problem)}, nil
 	}
 	var sent feedbackOrder
 	if err := o.decode(o.Feedback, &sent); err != nil {

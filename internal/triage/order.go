@@ -12,6 +12,7 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/report"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/store"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/truncate"
 )
 
 // order is an event about a finished investigation that a human sends: a question, or feedback.
@@ -96,6 +97,16 @@ func (h *Handler) recordOf(ctx context.Context, name string) (rec *investigation
 		return nil, keys, err.Error(), nil
 	}
 	return rec, keys, "", err
+}
+
+// maxProblem is the length in bytes of what is wrong with an order. It can contain what its sender wrote.
+const maxProblem = 1000
+
+// rejected logs why an order was rejected, and returns it for the sender, both without secrets and not longer than maxProblem.
+func (h *Handler) rejected(what, problem string) string {
+	problem = truncate.Bytes(h.redactText(problem), maxProblem)
+	h.Log.Warn(what+" rejected", "reason", problem)
+	return problem
 }
 
 // redactText removes secrets from a text that somebody sent.

@@ -1,0 +1,113 @@
+package alarmevent_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
+)
+
+const forgedARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:a"
+
+// everyText are events whose every field has a text that ¤ replaces. Some of these fields cannot have it.
+func everyText(text string) []string {
+	value := string(mustMarshal(text))
+	return []string{
+		`{"AlarmName":"a","AlarmArn":"` + forgedARN + `","NewStateValue":"ALARM","OldStateValue":` + value + `,"AlarmDescription":` + value + `,"NewStateReason":` + value +
+			`,"NewStateReasonData":` + value + `,"StateChangeTime":` + value + `,"AlarmContributorId":` + value + `,"AlarmContributorAttributes":{"host":` + value + `},"AlarmTags":{"t":` + value +
+			`},"Extra":` + value + `,"TriggeringChildren":[{"Arn":` + value + `}],"Trigger":{"ComparisonOperator":` + value + `,"Unit":` + value + `,"Statistic":` + value + `,"Threshold":` + value +
+			`,"MetricName":"Errors","Namespace":"AWS/Lambda","Period":` + value + `,"Dimensions":[{"name":"x","value":` + value + `}],"Metrics":[{"Id":` + value + `,"Label":` + value +
+			`,"Expression":` + value + `,"AccountId":` + value + `,"Period":` + value + `},` + value + `]}}`,
+		`{"alarmArn":"` + forgedARN + `","alarmData":{"state":{"value":"ALARM","reason":` + value + `,"actionsSuppressedBy":` + value + `,"actionsSuppressedReason":` + value +
+			`},"previousState":{"value":` + value + `},"muteDetail":{"mutedByArn":` + value + `},"alarmContributor":{"id":` + value + `,"attributes":{"a":` + value + `}},"configuration":{"aggregationExpression":` + value +
+			`,"scheduleExpression":` + value + `,"logGroupIdentifiers":[` + value + `],"queryString":` + value + `,"startTimeOffset":` + value + `},"logLines":[` + value + `]}}`,
+		`{"alarmArn":"` + forgedARN + `","alarmData":{"state":{"value":"ALARM"},"configuration":{"metrics":[{"id":` + value + `,"metricStat":{"metric":{"name":"Errors","namespace":"AWS/Lambda","dimensions":{"a":` + value +
+			`}},"stat":` + value + `,"unit":` + value + `,"period":` + value + `}}]}}}`,
+	}
+}
+
+func mustMarshal(v any) []byte {
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return encoded
+}
+
+func TestParse_RedactsEveryTextOfAnEvent(t *testing.T) {
+	redactor, err := redact.New(nil)
+	require.NoError(t, err)
+	for _, raw := range everyText("db password=Kq8vN3xB6w9Z") {
+		alarms, err := alarmevent.Parser{Redact: redactor.Document}.Parse([]byte(raw))
+		require.NoError(t, err)
+		encoded := strings.ToLower(string(mustMarshal(alarms)))
+		assert.NotContains(t, encoded, "kq8vn3", raw)
+		assert.Positive(t, alarms[0].Redactions)
+	}
+}
+
+func TestParse_BoundsEveryTextOfAnEvent(t *testing.T) {
+	const most = 17 << 10 // bytes of a document, with the note that it was shortened
+	for _, raw := range everyText(strings.Repeat("x", 100<<10)) {
+		alarms, err := alarmevent.Parse([]byte(raw))
+		require.NoError(t, err)
+		var decoded any
+		require.NoError(t, json.Unmarshal(mustMarshal(alarms), &decoded))
+		eachText(decoded, func(text string) { assert.LessOrEqual(t, len(text), most, "%.100s", text) })
+	}
+}
+
+func TestParse_BoundsPairs(t *testing.T) {
+	tags := map[string]string{}
+	for i := range 1000 {
+		tags[fmt.Sprint("tag", i)] = "x"
+	}
+	alarms, err := alarmevent.Parse([]byte(`{"AlarmName":"a","AlarmArn":"` + forgedARN + `","NewStateValue":"ALARM","AlarmTags":` + string(mustMarshal(tags)) + `}`))
+	require.NoError(t, err)
+	assert.Len(t, alarms[0].Tags, 100)
+	assert.Contains(t, alarms[0].NotUnderstood, "tags: 900 of 1000 are omitted")
+}
+
+func eachText(v any, visit func(string)) {
+	switch v := v.(type) {
+	case string:
+		visit(v)
+	case []any:
+		for _, element := range v {
+			eachText(element, visit)
+		}
+	case map[string]any:
+		for name, value := range v {
+			visit(name)
+			eachText(value, visit)
+		}
+	}
+}
+
+// The schema of reports allows no other values.
+func TestParse_KeepsOnlyValuesOfTheSchema(t *testing.T) {
+	for raw, note := range map[string]string{
+		`{"AlarmName":"a","AlarmArn":"` + forgedARN + `","NewStateValue":"ALARM","OldStateValue":"PANIC"}`:                                                                   `OldStateValue: "PANIC" is not a state`,
+		`{"AlarmName":"a","AlarmArn":"` + forgedARN + `","NewStateValue":"ALARM","Trigger":{"MetricName":"Errors","Period":-60}}`:                                            "Trigger.Period: -60 is out of range",
+		`{"alarmArn":"` + forgedARN + `","alarmData":{"state":{"value":"ALARM"},"previousState":{"value":"panic"}}}`:                                                         `previousState: "PANIC" is not a state`,
+		`{"alarmArn":"` + forgedARN + `","alarmData":{"state":{"value":"ALARM"},"configuration":{"logGroupIdentifiers":["a"],"queryString":"q","startTimeOffset":-300}}}`:    "StartTimeOffset: -300 is out of range",
+		`{"alarmArn":"` + forgedARN + `","alarmData":{"state":{"value":"ALARM"},"configuration":{"metrics":[{"id":"m1","accountId":"12","expression":"a","period":-1}]}}}`:   "metric m1 period: -1 is out of range",
+		`{"alarmArn":"` + forgedARN + `","alarmData":{"state":{"value":"ALARM"},"configuration":{"metrics":[{"id":"m1","accountId":"orders","expression":"a"}]}}}`:           `metric m1 accountId: "orders" is not the ID of an account`,
+		`{"alarmArn":"` + forgedARN + `","alarmData":{"state":{"value":"ALARM"},"alarmContributor":{"id":"c"},"configuration":{"promql":"up","evaluationInterval":-1e300}}}`: "EvaluationInterval: -1e+300 is out of range",
+	} {
+		alarms, err := alarmevent.Parse([]byte(raw))
+		require.NoError(t, err)
+		assert.Contains(t, strings.Join(alarms[0].NotUnderstood, "\n"), note)
+		alarms[0].Configuration = "" // as it was sent
+		encoded := string(mustMarshal(alarms))
+		assert.NotContains(t, encoded, ":-", raw)
+		assert.NotContains(t, encoded, "null", raw)
+		assert.NotContains(t, encoded, `"previous_state"`, raw)
+	}
+}
