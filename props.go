@@ -274,8 +274,9 @@ type AlarmTriageProps struct {
 	ToolDeniedActions *[]*string
 	// ARNs of resources that the tool must not read, such as a log group with customers' data. `*` and `?` are
 	// wildcards. The role is denied every action on these resources and what is below them, and the broker
-	// refuses requests of their services that name them. Lists, metrics, CloudTrail, and other services still mention
-	// them. At most 2,600 bytes as JSON. Default: none.
+	// refuses requests of their services that name them. Resources of another type need ARNs too, such as the
+	// executions of a state machine. Lists, often with whole configurations, metrics, CloudTrail, and other services
+	// still contain them. At most 2,600 bytes as JSON. Default: none.
 	ToolDeniedResources *[]*string
 	// IAM actions that the tool is allowed in addition to ToolPermissions, by its role and by the broker,
 	// which otherwise forwards only reads. Denies override them. Default: none.

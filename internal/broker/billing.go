@@ -54,6 +54,7 @@ var tariffs = map[string]tariff{
 	"comprehend:*":                          {toolcall.UnitRequests, 0.125, fixed(1)}, // 25 documents of 5 KB
 	"rekognition:*":                         {toolcall.UnitRequests, 0.001, fixed(1)},
 	"devops-guru:*":                         {toolcall.UnitRequests, 0.00004, fixed(1)},
+	"iotwireless:GetPositionEstimate":       {toolcall.UnitRequests, 0.01, fixed(1)}, // the price is not known
 }
 
 // pricePerByteScanned is the price of CloudWatch Logs Insights and CloudTrail Lake: $0.005 per GB. A GB is

@@ -38,8 +38,12 @@ var substitutes = map[string]string{
 	"sqs:ReceiveMessage":            "GetQueueAttributes",
 }
 
-// suggestion returns the end of a refusal that names the nearest allowed read, or an empty string.
+// suggestion returns the end of a refusal that names the nearest allowed read, or an empty string. It does not lead around a
+// deny of the user.
 func (g guard) suggestion(s *service, name string) string {
+	if op := s.operations[name]; op != nil && matches(g.deniedByUser, op.action) {
+		return ""
+	}
 	op := g.nearest(s, name)
 	if op == nil {
 		return ""
