@@ -94,6 +94,9 @@ type Answer struct {
 func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer, error) {
 	if order, ok := parseHandOver(raw); ok {
 		result, err := h.handleAlarm(ctx, &order.Alarm, order.Token, order.ID)
+		if err != nil {
+			h.emit(map[string]float64{emf.Failed: 1})
+		}
 		return Answer{Results: []Result{result}}, err
 	}
 	if ok, silent := isSelfCheck(raw); ok {
