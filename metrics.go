@@ -49,8 +49,8 @@ func (t *AlarmTriage) MetricConcluded(props *awscloudwatch.MetricOptions) awsclo
 	return t.metric(emf.Concluded, "Sum", props)
 }
 
-// MetricFailures counts invocations that failed and are retried. Default: Sum over 5 minutes; props may be
-// nil.
+// MetricFailures counts failed attempts to investigate an alarm, which Lambda retries. Default: Sum over 5 minutes; props may
+// be nil.
 func (t *AlarmTriage) MetricFailures(props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	return t.metric(emf.Failed, "Sum", props)
 }

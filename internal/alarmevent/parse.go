@@ -224,7 +224,8 @@ func parseState(e, body members, source Source) (Alarm, error) {
 			a.MutedBy = "a mute rule"
 		}
 	}
-	if c := object(body.get("alarmContributor")); c != nil {
+	if given := body.get("alarmContributor"); given != nil || e.text("detail-type") == DetailTypeContributorStateChange {
+		c := object(given) // may be nil: the event is about a contributor, even if it does not describe it
 		a.Contributor = contributor(c.text("id"), pairs(c.get("attributes")))
 	}
 	rest := unrecognized(body, bodyMembers)

@@ -25,7 +25,7 @@ const (
 	Concluded            = "InvestigationsConcluded"    // investigations that the model concluded because a limit was near
 	Fallback             = "InvestigationsFallback"     // investigations that no model concluded
 	EvidenceOnly         = "InvestigationsEvidenceOnly" // of those, investigations for which no model was asked
-	Failed               = "InvestigationsFailed"       // investigations whose invocation failed and is retried
+	Failed               = "InvestigationsFailed"       // failed attempts at an alarm, which Lambda retries
 	Duplicates           = "Duplicates"                 // events of alarms that are being, or were already, investigated
 	Skipped              = "Skipped"                    // events in other states, muted, or suppressed
 	Unconfirmed          = "UnconfirmedEvents"          // events that can be forged and that CloudWatch did not confirm

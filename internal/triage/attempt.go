@@ -37,6 +37,7 @@ type attempt struct {
 
 	fired     chan struct{} // closed when the alarm is recorded for correlation with other alarms
 	texts     string        // the instructions, if they were already read
+	off       *dedupe.Off   // what the kill switch turns off; nil: not read yet
 	stop      string        // why no model may be asked again
 	conclude  string        // why the model has to conclude
 	resumed   bool          // the record comes from a checkpoint

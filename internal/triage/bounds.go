@@ -3,6 +3,7 @@ package triage
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -54,14 +55,35 @@ func (r *attempt) admit(ctx, quick context.Context) {
 	}
 }
 
+// readSwitch returns the state of the kill switch. If the table is unavailable, the switch is off.
+func (h *Handler) readSwitch(ctx context.Context, log *slog.Logger) dedupe.Switch {
+	s, err := h.Table.ReadSwitch(ctx)
+	if err != nil {
+		log.Error("kill switch not read, investigating anyway", "error", err, "advice", awsapi.Advice(err))
+		return dedupe.Switch{}
+	}
+	return s
+}
+
+// readSwitch returns the state of the kill switch, and remembers it for this attempt.
+func (r *attempt) readSwitch(ctx context.Context) dedupe.Switch {
+	s := r.Handler.readSwitch(ctx, r.log)
+	r.off = &s.Off
+	return s
+}
+
+// isAllOff reports whether the kill switch also stops the reads. An attempt that only delivers has not read the switch yet.
+func (r *attempt) isAllOff(ctx context.Context) bool {
+	if r.off == nil {
+		r.readSwitch(ctx)
+	}
+	return *r.off == dedupe.OffAll
+}
+
 // switchedOff reads the kill switch, and sets EvidenceOnly and the reason if it is on. A retry may have the evidence of an
 // earlier attempt. If the table is unavailable, the alarm is investigated.
 func (r *attempt) switchedOff(ctx context.Context) dedupe.Off {
-	s, err := r.Table.ReadSwitch(ctx)
-	if err != nil {
-		r.log.Error("kill switch not read, investigating anyway", "error", err, "advice", awsapi.Advice(err))
-		return dedupe.OffNothing
-	}
+	s := r.readSwitch(ctx)
 	if s.Off == dedupe.OffNothing {
 		return s.Off
 	}
@@ -151,9 +173,7 @@ func (r *attempt) isCounted() bool {
 func (r *attempt) decideAgain(ctx context.Context) (stop, conclude string) {
 	quick, cancel := context.WithTimeout(ctx, r.budget.table)
 	defer cancel()
-	if s, err := r.Table.ReadSwitch(quick); err != nil {
-		r.log.Error("kill switch not read, investigating anyway", "error", err, "advice", awsapi.Advice(err))
-	} else if s.Off != dedupe.OffNothing {
+	if s := r.readSwitch(quick); s.Off != dedupe.OffNothing {
 		return joined("The kill switch is on: the model was not asked again.", whyOff(s)), ""
 	}
 	if !r.isCounted() {

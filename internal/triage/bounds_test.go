@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -336,6 +337,115 @@ func waitForCheckpoint(s3 *awsapitest.S3) {
 	for end := time.Now().Add(time.Minute); len(s3.Keys("checkpoints/")) == 0 && time.Now().Before(end); {
 		runtime.Gosched()
 	}
+}
+
+const memberARN = "arn:aws:cloudwatch:us-east-1:444455556666:alarm:orders-errors"
+
+// ofMember returns an event as the alarm of a member sends it.
+func ofMember(event string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(event, "123456789012:alarm", "444455556666:alarm"), `"123456789012"`, `"444455556666"`)
+}
+
+// invokeWithMember runs an invocation of an AlarmTriage that has a member.
+func (b *harness) invokeWithMember(t *testing.T, owner, event string) (triage.Answer, error) {
+	t.Helper()
+	b.Config.Members = config.Members{Accounts: []string{"444455556666"}, Role: "alarmtriage-member"}
+	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{InvokedFunctionArn: "arn:aws:lambda:us-east-1:123456789012:function:triage-handler"})
+	return b.Handle(shifted{ctx, b.clock.now().Add(lifetime)}, owner, []byte(event))
+}
+
+func (b *harness) turnSwitch(t *testing.T, setting string) {
+	t.Helper()
+	runSwitchCommand(t, &b.DB, config.SwitchOffCommand("us-east-1", "investigations", setting))
+}
+
+// With the setting "all", no code runs and CloudWatch is not asked, whichever way the invocation comes to its delivery.
+func TestKillSwitch_AllAsksNothingOfAnAccount(t *testing.T) {
+	const notAsked = "State: unknown: CloudWatch was not asked, because the kill switch is on"
+	failed := func(t *testing.T, b *harness, fail func(error, int)) {
+		fail(awsapitest.ErrDown, -1)
+		_, err := b.invokeWithMember(t, "request", ofMember(fixture(t, "eventbridge-metric")))
+		require.Error(t, err)
+		fail(nil, 0)
+	}
+	for name, first := range map[string]func(t *testing.T, b *harness){
+		"a new investigation":   func(*testing.T, *harness) {},
+		"only the notification": func(t *testing.T, b *harness) { failed(t, b, b.SNS.Fail) },
+		"only the report, again": func(t *testing.T, b *harness) {
+			failed(t, b, b.SNS.Fail)
+			b.turnSwitch(t, config.SwitchModel)
+			failed(t, b, b.SNS.Fail)
+		},
+		"an invocation that was killed": func(t *testing.T, b *harness) {
+			b.agent.do = func(context.Context, investigation.Limits, *investigation.Record, []byte) error {
+				waitForCheckpoint(&b.S3)
+				die()
+				return nil
+			}
+			var wg sync.WaitGroup
+			wg.Go(func() { _, _ = b.invokeWithMember(t, "request", ofMember(fixture(t, "eventbridge-metric"))) })
+			wg.Wait()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := withTable(newHarness(t))
+			first(t, b)
+			b.turnSwitch(t, config.SwitchAll)
+			before := b.tool.calls
+			answer, err := b.invokeWithMember(t, "request", ofMember(fixture(t, "eventbridge-metric")))
+			require.NoError(t, err)
+			require.Equal(t, triage.StatusInvestigated, answer.Results[0].Status, answer.Results[0].Reason)
+			assert.Equal(t, before, b.tool.calls, "no code runs")
+			require.Len(t, b.notifications(), 1)
+			assert.Contains(t, b.notifications()[0], notAsked)
+		})
+	}
+	t.Run("the own account", func(t *testing.T) {
+		b := withTable(newHarness(t))
+		b.turnSwitch(t, config.SwitchAll)
+		b.mustInvestigate(t, "request", fixture(t, "action-metric"))
+		assert.Empty(t, b.Watch.Asked())
+		assert.Contains(t, b.notifications()[0], notAsked)
+	})
+	t.Run("after a hand-over", func(t *testing.T) {
+		b := withTable(newHarness(t))
+		b.handsOverFor(0.1)
+		_, err := b.invoke(t, "request", fixture(t, "action-metric"))
+		require.NoError(t, err)
+		b.turnSwitch(t, config.SwitchAll)
+		b.mustInvestigate(t, "fresh", string(b.Self.Events()[0].Payload))
+		assert.Empty(t, b.Watch.Asked())
+	})
+	t.Run("only the models are off", func(t *testing.T) {
+		b := withTable(newHarness(t))
+		b.turnSwitch(t, config.SwitchModel)
+		b.mustInvestigate(t, "request", fixture(t, "action-metric"))
+		assert.Len(t, b.Watch.Asked(), 1)
+	})
+}
+
+func TestKillSwitch_AllDoesNotAskMembersAboutMessages(t *testing.T) {
+	for name, state := range map[string]string{"ALARM": "ALARM", "a recovery": "OK"} {
+		t.Run(name, func(t *testing.T) {
+			b := withTable(newHarnessAtTransition(t))
+			b.Config.NotifyRecovery = true
+			b.turnSwitch(t, config.SwitchAll)
+			event := ofMember(notification("orders-errors", fields{"NewStateValue": state}))
+			answer, err := b.invokeWithMember(t, "request", event)
+			require.NoError(t, err)
+			assert.Zero(t, b.tool.calls, "no code runs")
+			if state == "OK" {
+				assert.Contains(t, answer.Results[0].Reason, "not confirmed: the kill switch is on, so CloudWatch of account 444455556666 was not asked")
+				return
+			}
+			assert.Contains(t, b.notifications()[0], "the kill switch is on, so CloudWatch of account 444455556666 was not asked")
+			assert.Empty(t, b.DB.Item(memberARN), "an event that is not confirmed does not claim the alarm")
+		})
+	}
+	b := withTable(newHarnessAtTransition(t))
+	b.turnSwitch(t, config.SwitchAll)
+	b.mustInvestigate(t, "request", notification("orders-errors", nil))
+	assert.Len(t, b.Watch.Asked(), 1, "a message about an alarm of the own account is confirmed")
 }
 
 // handsOverFor makes the agent hand over once, after it spent usd.

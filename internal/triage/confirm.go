@@ -90,11 +90,14 @@ func (h *Handler) keepFirstVerdict(ctx context.Context, alarm *alarmevent.Alarm,
 // ask returns what CloudWatch knows about the alarm and its triggering alarms, by ARN, the time that CloudWatch recorded
 // for the event, and why CloudWatch does not confirm it; the reason is empty if it does. It does not confirm a transition
 // that is older than the window: the alarm may still be in ALARM, and a repeated or forged message would claim a second
-// window, in which the alarm's next transition would be a duplicate.
+// window, in which the alarm's next transition would be a duplicate. Asking a member runs code, which the kill switch can forbid.
 func (h *Handler) ask(ctx context.Context, alarm *alarmevent.Alarm) (alarms map[string]steps.KnownAlarm, at steps.Moment, reason string) {
 	client, region := h.cloudWatchOf(ctx, alarm)
 	if alarm.Region != region {
 		return nil, at, fmt.Sprintf("the alarm is in Region %s, and only alarms of Region %s can be confirmed", alarm.Region, region)
+	}
+	if _, isMember := client.(memberCloudWatch); isMember && h.readSwitch(ctx, h.Log).Off == dedupe.OffAll {
+		return nil, at, fmt.Sprintf("the kill switch is on, so CloudWatch of account %s was not asked", alarm.Account)
 	}
 	name := alarmevent.NameInARN(alarm.ARN)
 	names := []string{name}

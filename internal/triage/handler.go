@@ -94,6 +94,9 @@ type Answer struct {
 func (h *Handler) Handle(ctx context.Context, owner string, raw []byte) (Answer, error) {
 	if order, ok := parseHandOver(raw); ok {
 		result, err := h.handleAlarm(ctx, &order.Alarm, order.Token, order.ID)
+		if err != nil {
+			h.emit(map[string]float64{emf.Failed: 1})
+		}
 		return Answer{Results: []Result{result}}, err
 	}
 	if ok, silent := isSelfCheck(raw); ok {
@@ -143,7 +146,7 @@ func (h *Handler) parse(raw []byte) ([]alarmevent.Alarm, error) {
 // skipped: skipping it changes nothing, so a forged event cannot skip another one.
 func (h *Handler) handleEvent(ctx context.Context, alarm *alarmevent.Alarm, owner string) (Result, error) {
 	recovery := alarm.State == alarmevent.StateOK && h.Config.NotifyRecovery
-	if reason := skipReason(alarm); reason != "" && !recovery {
+	if reason := skipReason(alarm, recovery); reason != "" {
 		return h.skip(alarm, reason), nil
 	}
 	copyOf := h.confirm(ctx, alarm, owner)
@@ -183,17 +186,21 @@ func (h *Handler) handleAlarm(ctx context.Context, alarm *alarmevent.Alarm, owne
 	return r.proceed(ctx)
 }
 
-// skipReason returns why an alarm needs no investigation, or "" if it needs one.
-func skipReason(alarm *alarmevent.Alarm) string {
+// skipReason returns why an event is skipped, or "" if it is not. A recovery is only an exception to the reason that the alarm
+// is not in ALARM: a muted alarm notifies nobody when it fires again, so its recovery would be the last word. Contributors
+// change their states while the alarm as a whole stays in ALARM.
+func skipReason(alarm *alarmevent.Alarm, recovery bool) string {
 	switch {
-	case alarm.State != alarmevent.StateAlarm:
+	case alarm.State != alarmevent.StateAlarm && !recovery:
 		return fmt.Sprintf("the alarm's state is %s, not ALARM", alarm.State)
 	case strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix):
 		return "the alarm monitors AlarmTriage itself, and investigating it could loop"
 	case alarm.MutedBy != "":
 		return "the alarm is muted by " + alarm.MutedBy
 	case alarm.SuppressedBy != "":
-		return fmt.Sprintf("the alarm's actions are suppressed (%s) %s", alarm.SuppressedBy, alarm.SuppressedWhy)
+		return strings.TrimSpace(fmt.Sprintf("the alarm's actions are suppressed (%s) %s", alarm.SuppressedBy, alarm.SuppressedWhy))
+	case recovery && alarm.Contributor != nil:
+		return "a contributor of the alarm is OK again, which does not mean that the alarm is"
 	}
 	return ""
 }

@@ -300,6 +300,33 @@ func TestHandOver_ContinuesAtMostThreeTimes(t *testing.T) {
 	assert.Equal(t, triage.StatusDuplicate, again.Results[0].Status, "a hand-over that is delivered twice does nothing")
 }
 
+func TestHandle_CountsEachFailedAttemptAtAnAlarm(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.handsOverFor(0.1)
+	_, err := b.invoke(t, "request-1", fixture(t, "action-metric"))
+	require.NoError(t, err)
+	handOver := string(b.Self.Events()[0].Payload)
+	b.SNS.Fail(awsapitest.ErrDown, -1)
+	for i := range 2 { // an attempt and its retry
+		_, err := b.invoke(t, "fresh", handOver)
+		require.Error(t, err)
+		assert.InDelta(t, i+1, b.metric(t, emf.Failed), 0)
+	}
+	_, err = b.invoke(t, "request-2", action("other", 1))
+	require.NoError(t, err, "it hands over")
+	_, err = b.invoke(t, "fresh-2", string(b.Self.Events()[1].Payload))
+	require.Error(t, err)
+	assert.InDelta(t, 3, b.metric(t, emf.Failed), 0)
+	b.SNS.Fail(nil, 0)
+	b.mustInvestigate(t, "fresh", handOver)
+	assert.InDelta(t, 3, b.metric(t, emf.Failed), 0)
+
+	_, err = b.invoke(t, "request-3", `{"unknown": true}`)
+	require.Error(t, err)
+	assert.InDelta(t, 3, b.metric(t, emf.Failed), 0, "an event that is not understood has its own metric")
+	assert.InDelta(t, 1, b.metric(t, emf.UnknownEvents), 0)
+}
+
 func TestHandOver_FailureConcludesInSameInvocation(t *testing.T) {
 	for name, breakIt := range map[string]func(*harness){
 		"no invocation": func(b *harness) { b.Self.Fail(awsapitest.Denied("lambda:InvokeFunction"), -1) },

@@ -3,6 +3,7 @@ package triage_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -411,4 +412,106 @@ func TestRecovery_FiringAgainIsRetriedUntilItIsNotified(t *testing.T) {
 	b.SNS.Fail(nil, 0)
 	b.mustBeDuplicate(t, "3", stateChange("orders", "ALARM", 2*time.Minute, ""))
 	assert.Equal(t, "recovered fires_again", b.followUps())
+}
+
+// with returns an event with additional fields in a member, such as "detail" or "detail.state".
+func with(t *testing.T, event, member string, more fields) string {
+	t.Helper()
+	var e map[string]any
+	require.NoError(t, json.Unmarshal([]byte(event), &e))
+	in := e
+	for name := range strings.SplitSeq(member, ".") {
+		in = in[name].(map[string]any)
+	}
+	maps.Copy(in, more)
+	raw, err := json.Marshal(e)
+	require.NoError(t, err)
+	return string(raw)
+}
+
+// okAction returns the event of an alarm action for a return to OK.
+func okAction(name string, after time.Duration) string {
+	seconds := transition.Add(after).Sub(time.Date(2026, 8, 4, 12, 0, 0, 0, time.UTC)) / time.Second
+	return strings.Replace(action(name, int(seconds)), `"value":"ALARM"`, `"value":"OK"`, 1)
+}
+
+// mustBeSkipped runs an invocation whose alarm must be skipped for a reason.
+func (b *harness) mustBeSkipped(t *testing.T, owner, event, reason string) {
+	t.Helper()
+	answer, err := b.invoke(t, owner, event)
+	require.NoError(t, err)
+	require.Len(t, answer.Results, 1)
+	require.Equal(t, triage.StatusSkipped, answer.Results[0].Status, answer.Results[0].Reason)
+	require.Contains(t, answer.Results[0].Reason, reason)
+}
+
+func TestRecovery_OfAContributorIsNotThatOfTheAlarm(t *testing.T) {
+	const five = 5 * time.Minute
+	contributor := fields{"alarmContributor": fields{"id": "aa", "attributes": fields{"InstanceId": "i-1"}}}
+	ofContributor := func(event string) string {
+		return strings.Replace(event, "CloudWatch Alarm State Change", "CloudWatch Alarm Contributor State Change", 1)
+	}
+	for name, event := range map[string]string{
+		"EventBridge":                          with(t, ofContributor(stateChange("orders", "OK", five, "")), "detail", contributor),
+		"EventBridge, not described":           ofContributor(stateChange("orders", "OK", five, "")),
+		"alarm action":                         with(t, okAction("orders", five), "alarmData", contributor),
+		"alarm action, without an id":          with(t, okAction("orders", five), "alarmData", fields{"alarmContributor": fields{}}),
+		"alarm action, only an id":             with(t, okAction("orders", five), "alarmData", fields{"alarmContributor": "aa"}),
+		"SNS":                                  notification("orders", fields{"NewStateValue": "OK", "AlarmContributorId": "aa", "StateChangeTime": "2026-08-04T12:41:15.490+0000"}),
+		"SNS, a message of EventBridge's rule": published(json.RawMessage(with(t, ofContributor(stateChange("orders", "OK", five, "")), "detail", contributor))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.Config.NotifyRecovery = true
+			b.mustInvestigate(t, "1", stateChange("orders", "ALARM", 0, ""))
+			b.Watch.Put(metricAlarm("orders", types.StateValueOk, transition.Add(five)))
+			b.mustBeSkipped(t, "2", event, "a contributor of the alarm is OK again")
+			assert.Empty(t, b.followUps())
+			_, err := b.invoke(t, "3", stateChange("orders", "OK", 30*time.Minute, ""))
+			require.NoError(t, err)
+			assert.Equal(t, "recovered", b.followUps(), "the recovery of the alarm itself")
+		})
+	}
+}
+
+func TestRecovery_OfASilencedAlarmIsNotNotified(t *testing.T) {
+	mute := fields{"muteDetail": fields{"mutedByArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm-mute-rule:night"}}
+	suppressed := fields{"actionsSuppressedBy": "ExtensionPeriod"}
+	for _, c := range []struct {
+		name, reason string
+		silence      func(event string) string
+	}{
+		{"muted", "muted by arn:", func(event string) string { return with(t, event, "detail", mute) }},
+		{"muted, without a rule", "muted by a mute rule", func(event string) string { return with(t, event, "detail", fields{"muteDetail": fields{}}) }},
+		{"suppressed", "suppressed (ExtensionPeriod)", func(event string) string { return with(t, event, "detail.state", suppressed) }},
+		{"muted, in a message", "muted by arn:", func(event string) string { return published(json.RawMessage(with(t, event, "detail", mute))) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newHarnessAtTransition(t)
+			b.Config.NotifyRecovery = true
+			b.mustInvestigate(t, "1", stateChange("orders", "ALARM", 0, ""))
+			b.Watch.Put(metricAlarm("orders", types.StateValueOk, transition.Add(5*time.Minute)))
+			b.mustBeSkipped(t, "2", c.silence(stateChange("orders", "OK", 5*time.Minute, "")), c.reason)
+			b.mustBeSkipped(t, "3", c.silence(stateChange("orders", "ALARM", 10*time.Minute, "")), c.reason)
+			assert.Empty(t, b.followUps(), "nobody was notified that the alarm is OK")
+
+			send := func(owner, state string, after time.Duration) {
+				_, err := b.invoke(t, owner, stateChange("orders", state, after, ""))
+				require.NoError(t, err)
+			}
+			send("4", "OK", 15*time.Minute) // no longer silenced
+			b.mustBeSkipped(t, "5", c.silence(stateChange("orders", "ALARM", 20*time.Minute, "")), c.reason)
+			assert.Equal(t, "recovered", b.followUps(), "who silences an alarm is not notified that it fires again")
+			send("6", "ALARM", 25*time.Minute)
+			assert.Equal(t, "recovered fires_again", b.followUps())
+		})
+	}
+}
+
+func TestSkip_NamesTheStateIfRecoveriesAreNotNotified(t *testing.T) {
+	b := newHarnessAtTransition(t)
+	b.mustBeSkipped(t, "1", with(t, stateChange("orders", "OK", 0, ""), "detail", fields{"muteDetail": fields{}}), "state is OK, not ALARM")
+	b.Config.NotifyRecovery = true
+	b.mustBeSkipped(t, "2", stateChange("orders", "INSUFFICIENT_DATA", 0, ""), "state is INSUFFICIENT_DATA, not ALARM")
+	b.mustBeSkipped(t, "3", stateChange("alarmtriage-self-x", "OK", 0, ""), "monitors AlarmTriage itself")
 }
