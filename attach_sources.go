@@ -36,7 +36,7 @@ type AlarmFilter struct {
 // alarms that are defined later. It skips self-alarms of every AlarmTriage, and alarms that watch this one. The
 // prefixes of filter are compared with the alarm's name, or with the construct's id if CloudFormation generates
 // the name. The CDK CLI prints one line with the number of attached and excluded alarms. A warning lists
-// alarms of another account or Region, another one the prefixes that match no alarm, and another one the Stages in
+// alarms of another account or Region and those whose actions are an intrinsic function, another one the prefixes that match no alarm, and another one the Stages in
 // scope that contain alarms: CDK does not apply aspects across Stage boundaries. The synth fails if alarms are in a stack on which AlarmTriage's stack
 // depends. AttachAll panics if scope is nil or filter is invalid.
 func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter) {
@@ -118,7 +118,7 @@ func (a *attachAll) attaches(alarm alarmjs.Alarm) bool {
 	if !t.needsAction(alarm.Path) {
 		return false
 	}
-	t.remember(alarm)
+	t.remember(alarm).byAttach = true
 	return true
 }
 
@@ -127,7 +127,8 @@ func (a *attachAll) cannotReach(alarm alarmjs.Alarm, problem string) {
 	stack := awscdk.Stack_Of(alarm.Construct)
 	key := *stack.Node().Path() + " " + problem
 	if a.unreachable[key] == nil {
-		a.unreachable[key] = &unreachableAlarms{stack: stack, problem: problem, fatal: alarm.Stack != nil && a.triage.cycles[stack]}
+		a.unreachable[key] = &unreachableAlarms{stack: stack, problem: problem,
+			fatal: alarm.Stack != nil && a.triage.cycles[stack] && problem == a.triage.reach[stack]}
 	}
 	a.unreachable[key].paths = append(a.unreachable[key].paths, alarm.Path)
 }

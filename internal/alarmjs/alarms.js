@@ -43,6 +43,15 @@ function identify(value, scope) {
   return Tokenization.resolve(value, { scope, resolver: new Identities() });
 }
 
+// ACTIONS are the properties of a resource that contain actions, with their names in CloudFormation.
+const ACTIONS = { alarmActions: "AlarmActions", okActions: "OKActions" };
+
+// isList reports whether the actions of a resource are a list or not set. An intrinsic function may be one only in CloudFormation.
+function isList(resource, property) {
+  const value = resource[property];
+  return value == null || (Array.isArray(value) && !Token.isUnresolved(value)) || Array.isArray(identify(value, resource) ?? []);
+}
+
 // describe returns a description of an alarm. If the construct is the resource of an alarm construct, the result describes the
 // latter, whose actions are a token that can't be changed.
 function describe(construct) {
@@ -56,7 +65,8 @@ function describe(construct) {
   }
   const { alarmName, alarmRule, namespace, dimensions, metrics } = propertiesOf(resource);
   const measured = identify([dimensions, metrics], construct);
-  return Object.assign(alarm, { stack: Stack.of(construct), alarmName, alarmRule, namespace, measured });
+  const unlisted = Object.keys(ACTIONS).filter((property) => !isList(resource, property)).map((property) => ACTIONS[property]);
+  return Object.assign(alarm, { stack: Stack.of(construct), alarmName, alarmRule, namespace, measured, unlisted });
 }
 
 // pack returns what the Go function unpack reads: what jsii must translate, which takes longer than the description itself, only
@@ -77,10 +87,14 @@ function packAll(alarms) {
   return alarms.map((alarm, i) => pack(alarm, undefined, i > 0 ? alarms[i - 1].stack : undefined));
 }
 
-// countActions returns the number of an alarm's actions for one state, and how many of them are the given one.
+// countActions returns the number of an alarm's actions for one state, and how many of them are the given one. If they are an
+// intrinsic function, it has no elements.
 function countActions(resource, property, action) {
   const actions = identify(resource[property], resource) ?? [];
   const wanted = JSON.stringify(identify(action, resource));
+  if (!Array.isArray(actions)) {
+    return { all: 0, own: JSON.stringify(actions).includes(wanted) ? 1 : 0, unlisted: true };
+  }
   return { all: actions.length, own: actions.filter((a) => JSON.stringify(a) === wanted).length };
 }
 
@@ -89,8 +103,8 @@ function countActions(resource, property, action) {
 function attach(construct, action, recovery) {
   const resource = resourceOf(construct);
   const add = (property, method) => {
-    const { all, own } = countActions(resource, property, action);
-    if (own > 0) {
+    const { all, own, unlisted } = countActions(resource, property, action);
+    if (own > 0 || unlisted) {
       return;
     }
     if (resource === construct) {
@@ -193,7 +207,9 @@ class Alarms {
         alarm.stack &&
         alarm.stack === stack &&
         !`${alarm.path}/`.startsWith(`${notBelow}/`) &&
-        !(alarm.alarmName ?? "").startsWith(notNamed),
+        !(alarm.alarmName ?? "").startsWith(notNamed) &&
+        !alarm.unlisted.includes(ACTIONS.alarmActions) &&
+        !(recovery && alarm.unlisted.includes(ACTIONS.okActions)),
     );
     if (done) {
       alarms.forEach((alarm) => attach(alarm.construct, action, recovery));
