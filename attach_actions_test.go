@@ -106,3 +106,86 @@ func replaced(alarms, never, paths string) string {
 		"property override, so " + never + " an investigation: " + paths + ". Call SetAlarmActions before AttachAlarms, add actions instead of " +
 		"overriding them, or use AttachEventRule"
 }
+
+// CloudFormation gets the properties with their overrides, so these decide whether an alarm starts an investigation.
+func TestSynth_WarnsOfPropertyOverrides(t *testing.T) {
+	const attached = "/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm"
+	const disabled = "/Test/Triage alarmtriage:actions-disabled: alarmtriage: ActionsEnabled is false for 1 alarm that AlarmTriage is attached to, so " +
+		"it never starts an investigation: Test/One. Enable the actions, or use AttachEventRule, which does not need actions"
+	lost := replaced("1 alarm", "it never starts", "Test/One")
+	noOK := "/Test/Triage alarmtriage:no-ok-action: alarmtriage: NotifyRecovery has no effect for 1 alarm, because the app replaced the OK actions after " +
+		"AlarmTriage was attached, or with a property override: Test/One. Call SetOkActions before AttachAlarms, add actions instead of " +
+		"overriding them, or use AttachEventRule"
+	override := func(path string, value any) func(awscloudwatch.CfnAlarm) {
+		return func(r awscloudwatch.CfnAlarm) { r.AddPropertyOverride(jsii.String(path), value) }
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(awscloudwatch.CfnAlarm)
+		want   []string
+	}{
+		{"ActionsEnabled", override("ActionsEnabled", false), []string{disabled}},
+		{"ActionsEnabled, which was false", func(r awscloudwatch.CfnAlarm) {
+			r.SetActionsEnabled(false)
+			override("ActionsEnabled", true)(r)
+		}, nil},
+		{"AlarmActions", override("AlarmActions", []string{otherAction}), []string{lost}},
+		{"the first of AlarmActions", override("AlarmActions.0", otherAction), []string{lost}},
+		{"AlarmActions, deleted", func(r awscloudwatch.CfnAlarm) { r.AddPropertyDeletionOverride(jsii.String("AlarmActions")) }, []string{lost}},
+		{"OKActions", override("OKActions", []string{otherAction}), []string{noOK}},
+		{"SetAlarmActions", func(r awscloudwatch.CfnAlarm) { r.SetAlarmActions(jsii.Strings(otherAction)) }, []string{lost}},
+		{"SetOkActions", func(r awscloudwatch.CfnAlarm) { r.SetOkActions(jsii.Strings(otherAction)) }, []string{noOK}},
+		{"another property", override("Threshold", 2), nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			stack := newStack()
+			one := newAlarm(stack, "One")
+			newTriage(stack, recovers).AttachAlarms(one)
+			tt.change(resourceOf(one))
+			assert.ElementsMatch(t, tt.want, messagesOf(stack))
+		})
+	}
+	t.Run("AlarmActions, with AttachAll", func(t *testing.T) {
+		stack := newStack()
+		override("AlarmActions", []string{otherAction})(resourceOf(newAlarm(stack, "One")))
+		newTriage(stack, nil).AttachAll(stack, nil)
+		assert.Equal(t, []string{attached, lost}, messagesOf(stack))
+	})
+	t.Run("AlarmName, with AttachAll", func(t *testing.T) {
+		stack := newStack()
+		override("AlarmName", "prod-errors")(resourceOf(newAlarm(stack, "One")))
+		override("AlarmName", awscdk.Fn_Sub(jsii.String("x-${AWS::Region}"), nil))(resourceOf(newAlarm(stack, "prod-two")))
+		override("AlarmName", "dev-errors")(resourceOf(newAlarm(stack, "prod-three")))
+		newTriage(stack, nil).AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("prod-")})
+		assert.Equal(t, []string{"/Test/Triage alarmtriage:attached: alarmtriage: attached to 2 alarms; 1 excluded (1 by the filter)"}, messagesOf(stack))
+	})
+}
+
+// Actions that the app sets on the resource of an alarm construct replace those of the construct.
+func TestAttach_AddsToActionsOfTheResource(t *testing.T) {
+	for name, attach := range map[string]func(*alarmtriage.AlarmTriage, awscdk.Stack, awscloudwatch.Alarm){
+		"AttachAlarms": func(triage *alarmtriage.AlarmTriage, _ awscdk.Stack, one awscloudwatch.Alarm) { triage.AttachAlarms(one) },
+		"AttachAll":    func(triage *alarmtriage.AlarmTriage, stack awscdk.Stack, _ awscloudwatch.Alarm) { triage.AttachAll(stack, nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			stack := newStack()
+			one := newAlarm(stack, "One")
+			resourceOf(one).SetAlarmActions(jsii.Strings(otherAction))
+			attach(newTriage(stack, nil), stack, one)
+			actions := actionsIn(stack, *stack.GetLogicalId(resourceOf(one)), "AlarmActions").([]any)
+			assert.Len(t, actions, 2)
+			assert.Equal(t, otherAction, actions[0])
+		})
+	}
+}
+
+func TestAttach_LeavesActionsThatAnOverrideReplaces(t *testing.T) {
+	stack := newStack()
+	plain, alarm, topics := newPlainAlarm(stack, "Plain"), newAlarm(stack, "Alarm"), topicsIn(stack)
+	for _, resource := range []awscloudwatch.CfnAlarm{plain, resourceOf(alarm)} {
+		resource.SetAlarmActions(topics.ValueAsList())
+		resource.AddPropertyOverride(jsii.String("AlarmActions"), []string{otherAction})
+	}
+	newTriage(stack, nil).AttachAlarms(plain, alarm)
+	assert.Equal(t, []string{replaced("2 alarms", "they never start", "Test/Alarm, Test/Plain")}, messagesOf(stack))
+}

@@ -43,12 +43,63 @@ function identify(value, scope) {
   return Tokenization.resolve(value, { scope, resolver: new Identities() });
 }
 
+// An override of a property has CloudFormation's name of it.
+const OVERRIDDEN = {
+  alarmName: "AlarmName",
+  alarmRule: "AlarmRule",
+  namespace: "Namespace",
+  dimensions: "Dimensions",
+  metrics: "Metrics",
+  actionsEnabled: "ActionsEnabled",
+  alarmActions: "AlarmActions",
+  okActions: "OKActions",
+};
+
+// overridesOf returns the property overrides of a resource, or undefined if there are none. The field is private.
+function overridesOf(resource) {
+  return resource.rawOverrides?.Properties;
+}
+
+// isObject reports whether a value is an object whose keys CDK merges: not an array, and not an intrinsic function.
+function isObject(value) {
+  return value !== null && typeof value === "object" && !Array.isArray(value) && !Object.keys(value).some((key) => key === "Ref" || key.startsWith("Fn::"));
+}
+
+// merged returns a value with an override, as CDK merges them. The keys of an override may be the indexes of a list.
+function merged(value, override) {
+  if (!isObject(override)) {
+    return override;
+  }
+  const result = Array.isArray(value) ? [...value] : { ...(isObject(value) ? value : {}) };
+  Object.keys(override).forEach((key) => (result[key] = merged(result[key], override[key])));
+  return result;
+}
+
+// effective returns the value of a property with its override, if there is one, and then with identified references.
+function effective(resource, property, value) {
+  const overrides = overridesOf(resource);
+  const name = OVERRIDDEN[property];
+  return overrides && name in overrides ? merged(identify(value, resource), identify(overrides[name], resource)) : value;
+}
+
+// effectiveText is effective for a property that is a text. It keeps tokens.
+function effectiveText(resource, property, value) {
+  const overrides = overridesOf(resource);
+  const name = OVERRIDDEN[property];
+  return textOf(overrides && name in overrides ? overrides[name] : value);
+}
+
+// textOf returns a text, with a token if the value is an intrinsic function.
+function textOf(value) {
+  return value === null || typeof value !== "object" ? value : Token.asString(value);
+}
+
 // ACTIONS are the properties of a resource that contain actions, with their names in CloudFormation.
 const ACTIONS = { alarmActions: "AlarmActions", okActions: "OKActions" };
 
 // isList reports whether the actions of a resource are a list or not set. An intrinsic function may be one only in CloudFormation.
 function isList(resource, property) {
-  const value = resource[property];
+  const value = effective(resource, property, resource[property]);
   return value == null || (Array.isArray(value) && !Token.isUnresolved(value)) || Array.isArray(identify(value, resource) ?? []);
 }
 
@@ -63,8 +114,9 @@ function describe(construct) {
   if (!resource) {
     return alarm;
   }
-  const { alarmName, alarmRule, namespace, dimensions, metrics } = propertiesOf(resource);
-  const measured = identify([dimensions, metrics], construct);
+  const properties = propertiesOf(resource);
+  const [alarmName, alarmRule, namespace] = ["alarmName", "alarmRule", "namespace"].map((name) => effectiveText(resource, name, properties[name]));
+  const measured = identify(["dimensions", "metrics"].map((name) => effective(resource, name, properties[name])), construct);
   const unlisted = Object.keys(ACTIONS).filter((property) => !isList(resource, property)).map((property) => ACTIONS[property]);
   return Object.assign(alarm, { stack: Stack.of(construct), alarmName, alarmRule, namespace, measured, unlisted });
 }
@@ -90,7 +142,7 @@ function packAll(alarms) {
 // countActions returns the number of an alarm's actions for one state, and how many of them are the given one. If they are an
 // intrinsic function, it has no elements.
 function countActions(resource, property, action) {
-  const actions = identify(resource[property], resource) ?? [];
+  const actions = identify(effective(resource, property, resource[property]), resource) ?? [];
   const wanted = JSON.stringify(identify(action, resource));
   if (!Array.isArray(actions)) {
     return { all: 0, own: JSON.stringify(actions).includes(wanted) ? 1 : 0, unlisted: true };
@@ -103,13 +155,15 @@ function countActions(resource, property, action) {
 function attach(construct, action, recovery) {
   const resource = resourceOf(construct);
   const add = (property, method) => {
-    const { all, own, unlisted } = countActions(resource, property, action);
+    const { own, unlisted } = countActions(resource, property, action);
     if (own > 0 || unlisted) {
       return;
     }
-    if (resource === construct) {
-      resource[property] = all > 0 ? [...resource[property], action] : [action];
-    } else {
+    // The app may have replaced the actions of an alarm construct, a token, in the resource. An override replaces both.
+    const field = resource[property] ?? [];
+    if (Array.isArray(field) && !Token.isUnresolved(field) && (resource === construct || resource[property])) {
+      resource[property] = [...field, action];
+    } else if (resource !== construct) {
       construct[method]({ bind: () => ({ alarmActionArn: action }) });
     }
   };
@@ -231,7 +285,7 @@ class Alarms {
       return {
         alarm: countActions(resource, "alarmActions", action),
         ok: countActions(resource, "okActions", action),
-        disabled: resource.actionsEnabled === false,
+        disabled: `${effective(resource, "actionsEnabled", resource.actionsEnabled)}` === "false",
       };
     });
   }
@@ -240,7 +294,7 @@ class Alarms {
     const stages = scope.node.findAll().filter((construct) => construct !== scope && Stage.isStage(construct));
     return stages.map((stage) => ({
       path: stage.node.path,
-      names: stage.node.findAll().filter(isResource).map((resource) => `${propertiesOf(resource).alarmName ?? ""}`),
+      names: stage.node.findAll().filter(isResource).map((resource) => `${effectiveText(resource, "alarmName", propertiesOf(resource).alarmName) ?? ""}`),
     }));
   }
 }
