@@ -64,7 +64,7 @@ func Alarms[T constructs.IConstruct](alarms []T) []constructs.IConstruct {
 // its return to OK is reported as well. It takes metric, composite, and PromQL alarms (Alarm,
 // CompositeAlarm, PromQLAlarm, AnomalyDetectionAlarm) and the plain resources CfnAlarm, CfnCompositeAlarm,
 // and CfnLogAlarm; [Alarms] converts lists of them. It panics if an argument is not an alarm, or if an alarm
-// belongs to this AlarmTriage itself, is imported, is in another account or Region, from which alarms can't
+// belongs to this AlarmTriage itself, is imported, is a generic CfnResource, is in another account or Region, from which alarms can't
 // invoke the orchestrator, has actions that are an intrinsic function instead of a list, is in a stack whose account or Region is not known at synth while AlarmTriage's is, or
 // is in a stack on which AlarmTriage's stack depends. It adds a warning, and does
 // not attach the alarm, if the alarm is a self-alarm of another AlarmTriage.
@@ -117,6 +117,9 @@ func (t *AlarmTriage) outOfReach(alarm alarmjs.Alarm) string {
 			return "it is not an alarm"
 		}
 		return "it is imported, so its actions can't be changed; use AttachEventRule or AttachTopic"
+	}
+	if alarm.Generic {
+		return "it is a generic CfnResource, whose actions AlarmTriage can't add to; use CfnAlarm or AttachEventRule"
 	}
 	if property := t.unlisted(alarm); property != "" {
 		return fmt.Sprintf("its %s are an intrinsic function, to which no action can be added; use the intrinsic function for an "+

@@ -164,8 +164,12 @@ func TestSynth_WarnsOfPropertyOverrides(t *testing.T) {
 // Actions that the app sets on the resource of an alarm construct replace those of the construct.
 func TestAttach_AddsToActionsOfTheResource(t *testing.T) {
 	for name, attach := range map[string]func(*alarmtriage.AlarmTriage, awscdk.Stack, awscloudwatch.Alarm){
-		"AttachAlarms": func(triage *alarmtriage.AlarmTriage, _ awscdk.Stack, one awscloudwatch.Alarm) { triage.AttachAlarms(one) },
-		"AttachAll":    func(triage *alarmtriage.AlarmTriage, stack awscdk.Stack, _ awscloudwatch.Alarm) { triage.AttachAll(stack, nil) },
+		"AttachAlarms": func(triage *alarmtriage.AlarmTriage, _ awscdk.Stack, one awscloudwatch.Alarm) {
+			triage.AttachAlarms(one)
+		},
+		"AttachAll": func(triage *alarmtriage.AlarmTriage, stack awscdk.Stack, _ awscloudwatch.Alarm) {
+			triage.AttachAll(stack, nil)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stack := newStack()
@@ -188,4 +192,33 @@ func TestAttach_LeavesActionsThatAnOverrideReplaces(t *testing.T) {
 	}
 	newTriage(stack, nil).AttachAlarms(plain, alarm)
 	assert.Equal(t, []string{replaced("2 alarms", "they never start", "Test/Alarm, Test/Plain")}, messagesOf(stack))
+}
+
+// A generic CfnResource has no property for actions, so AlarmTriage does not add one.
+func TestAttach_ReportsGenericResources(t *testing.T) {
+	generic := func(scope awscdk.Stack, id string, name any) awscdk.CfnResource {
+		return awscdk.NewCfnResource(scope, jsii.String(id), &awscdk.CfnResourceProps{Type: jsii.String("AWS::CloudWatch::Alarm"),
+			Properties: &map[string]any{"AlarmName": name, "EvaluationPeriods": 1}})
+	}
+	const problem = "it is a generic CfnResource, whose actions AlarmTriage can't add to; use CfnAlarm or AttachEventRule"
+	stack := newStack()
+	triage := newTriage(stack, nil)
+	first := generic(stack, "Generic", "prod-generic")
+	generic(stack, "Excluded", "dev-generic")
+	generic(stack, "prod-token", awscdk.Fn_Sub(jsii.String("${AWS::Region}-x"), nil))
+	generic(stack, "Own", "alarmtriage-self-x")
+	generic(stack, "prod-override", "dev-x").AddPropertyOverride(jsii.String("AlarmName"), "prod-x")
+	newAlarm(stack, "prod-z")
+	assert.PanicsWithValue(t, "alarmtriage: alarm Test/Generic can't be attached to AlarmTriage Test/Triage: "+problem, func() { triage.AttachAlarms(first) })
+	triage.AttachAll(stack, &alarmtriage.AlarmFilter{NamePrefixes: jsii.Strings("prod-")})
+	assert.Equal(t, []string{
+		"/Test alarmtriage:out-of-reach: alarmtriage: 3 alarms are not attached to AlarmTriage Test/Triage (Test/Generic, Test/prod-token, Test/prod-override): " + problem,
+		"/Test/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm; 5 excluded (1 by the filter, 1 as a self-alarm, 3 out of reach)",
+	}, messagesOf(stack))
+	t.Run("in a Stage", func(t *testing.T) {
+		stack := newStack()
+		generic(stackIn(awscdk.NewStage(stack, jsii.String("Prod"), nil), "Shop", "eu-west-1"), "Generic", "x")
+		newTriage(stack, nil).AttachAll(stack, nil)
+		assert.Contains(t, messagesOf(stack)[0], "does not attach the alarms of Stage Test/Prod (1 alarm)")
+	})
 }

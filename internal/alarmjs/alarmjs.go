@@ -31,6 +31,7 @@ type Alarm struct {
 	Namespace  string       // empty if the alarm has metrics in a list
 	Measured   any          // its dimensions and its list of metrics, with references as in [Identify]
 	Unlisted   []string     // those of the properties AlarmActions and OKActions that are an intrinsic function, not a list
+	Generic    bool         // it is a CfnResource without properties for actions
 }
 
 // Actions are the actions of an alarm.
@@ -51,7 +52,7 @@ type Stage struct {
 	Names []string
 }
 
-// Identify returns texts in which a reference to a resource is the path of the resource. Resources of two stacks can have
+// Identify returns texts in which a reference to a resource is the path of the resource, and an intrinsic function is JSON. Resources of two stacks can have
 // the same logical ID, so references to them may look the same in templates.
 func Identify(scope constructs.IConstruct, texts ...*string) []string {
 	var found []map[string]any
@@ -167,11 +168,12 @@ func unpack(fields map[string]any, construct constructs.IConstruct, stack awscdk
 		Path, AlarmName, AlarmRule, Namespace string
 		Measured                              any
 		Unlisted                              []string
+		Generic                               bool
 	}
 	must(json.Unmarshal([]byte(textOf(fields["text"])), &text))
 	alarm := Alarm{
 		Construct: construct, Path: text.Path, Name: text.AlarmName, Rule: text.AlarmRule, Namespace: text.Namespace, Measured: text.Measured,
-		Unlisted: text.Unlisted,
+		Unlisted: text.Unlisted, Generic: text.Generic,
 	}
 	if other, ok := fields["construct"].(constructs.IConstruct); ok {
 		alarm.Construct = other

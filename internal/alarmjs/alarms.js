@@ -8,9 +8,17 @@ const { AlarmBase } = require("aws-cdk-lib/aws-cloudwatch");
 
 const RESOURCE_TYPES = ["AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm", "AWS::CloudWatch::LogAlarm"];
 
-// A resource without properties of its own, `new CfnResource(…)`, is not supported.
+function isAlarmResource(construct) {
+  return CfnResource.isCfnResource(construct) && RESOURCE_TYPES.includes(construct.cfnResourceType);
+}
+
+// A resource without properties of its own, `new CfnResource(…)`, can't be attached.
 function isResource(construct) {
-  return CfnResource.isCfnResource(construct) && RESOURCE_TYPES.includes(construct.cfnResourceType) && "alarmActions" in construct;
+  return isAlarmResource(construct) && "alarmActions" in construct;
+}
+
+function isGeneric(construct) {
+  return isAlarmResource(construct) && !isResource(construct);
 }
 
 // resourceOf returns the resource of an alarm construct, or undefined if the construct is imported or not an alarm.
@@ -25,11 +33,16 @@ function propertiesOf(resource) {
   return inspector.attributes["aws:cdk:cloudformation:props"];
 }
 
+// jsonOf returns an intrinsic function as JSON, and other values as they are.
+function jsonOf(value) {
+  return value !== null && typeof value === "object" ? JSON.stringify(value) : value;
+}
+
 // Identities resolves a reference to the path of its target. CloudFormation's text does not identify a target: resources of
 // two stacks can have the same logical ID.
 class Identities extends DefaultTokenResolver {
   constructor() {
-    super(new StringConcat());
+    super({ join: (left, right) => new StringConcat().join(jsonOf(left), jsonOf(right)) });
   }
 
   resolveToken(token, context, postProcessor) {
@@ -103,6 +116,12 @@ function isList(resource, property) {
   return value == null || (Array.isArray(value) && !Token.isUnresolved(value)) || Array.isArray(identify(value, resource) ?? []);
 }
 
+// nameOf returns the name of the alarm of a resource; nothing if CloudFormation generates it. The field cfnProperties is private.
+function nameOf(resource) {
+  const name = isGeneric(resource) ? resource.cfnProperties?.AlarmName : propertiesOf(resource).alarmName;
+  return effectiveText(resource, "alarmName", name);
+}
+
 // describe returns a description of an alarm. If the construct is the resource of an alarm construct, the result describes the
 // latter, whose actions are a token that can't be changed.
 function describe(construct) {
@@ -111,6 +130,9 @@ function describe(construct) {
     construct = construct.node.scope;
   }
   const alarm = { construct, path: construct.node.path };
+  if (isGeneric(construct)) {
+    return Object.assign(alarm, { stack: Stack.of(construct), alarmName: nameOf(construct), measured: [], unlisted: [], generic: true });
+  }
   if (!resource) {
     return alarm;
   }
@@ -206,7 +228,7 @@ function placeOf(resource, stack) {
 
 // isAlarm reports whether an aspect has to visit a construct. CDK visits the resource of an alarm construct after the construct.
 function isAlarm(construct) {
-  return isResource(construct) || (construct instanceof AlarmBase && !resourceOf(construct));
+  return isAlarmResource(construct) || (construct instanceof AlarmBase && !resourceOf(construct));
 }
 
 // constructsOf returns the constructs below a scope that its aspects visit, in the same order: not those of Stages.
@@ -236,7 +258,7 @@ class AlarmAspect {
 
 class Alarms {
   static identify(scope, texts) {
-    return identify(texts, scope).map((text) => ({ text }));
+    return identify(texts, scope).map((text) => ({ text: jsonOf(text) }));
   }
 
   // places returns where the stack of a construct is, and where resources are; nothing if the construct is in no stack.
@@ -260,6 +282,7 @@ class Alarms {
       (alarm) =>
         alarm.stack &&
         alarm.stack === stack &&
+        !alarm.generic &&
         !`${alarm.path}/`.startsWith(`${notBelow}/`) &&
         !(alarm.alarmName ?? "").startsWith(notNamed) &&
         !alarm.unlisted.includes(ACTIONS.alarmActions) &&
@@ -294,7 +317,7 @@ class Alarms {
     const stages = scope.node.findAll().filter((construct) => construct !== scope && Stage.isStage(construct));
     return stages.map((stage) => ({
       path: stage.node.path,
-      names: stage.node.findAll().filter(isResource).map((resource) => `${effectiveText(resource, "alarmName", propertiesOf(resource).alarmName) ?? ""}`),
+      names: stage.node.findAll().filter(isAlarmResource).map((resource) => `${nameOf(resource) ?? ""}`),
     }));
   }
 }
