@@ -64,8 +64,8 @@ func Alarms[T constructs.IConstruct](alarms []T) []constructs.IConstruct {
 // its return to OK is reported as well. It takes metric, composite, and PromQL alarms (Alarm,
 // CompositeAlarm, PromQLAlarm, AnomalyDetectionAlarm) and the plain resources CfnAlarm, CfnCompositeAlarm,
 // and CfnLogAlarm; [Alarms] converts lists of them. It panics if an argument is not an alarm, or if an alarm
-// belongs to this AlarmTriage itself, is imported, is in another account or Region, from which alarms can't
-// invoke the orchestrator, is in a stack whose account or Region is not known at synth while AlarmTriage's is, or
+// belongs to this AlarmTriage itself, is imported, is a generic CfnResource, is in another account or Region, from which alarms can't
+// invoke the orchestrator, has actions that are an intrinsic function instead of a list, is in a stack whose account or Region is not known at synth while AlarmTriage's is, or
 // is in a stack on which AlarmTriage's stack depends. It adds a warning, and does
 // not attach the alarm, if the alarm is a self-alarm of another AlarmTriage.
 func (t *AlarmTriage) AttachAlarms(alarms ...constructs.IConstruct) {
@@ -78,7 +78,7 @@ func (t *AlarmTriage) AttachAlarms(alarms ...constructs.IConstruct) {
 	for _, alarm := range descriptions {
 		t.rejectUnattachable(alarm)
 		if t.needsAction(alarm.Path) && (t.isAttached(alarm.Path) || !t.warnOfUselessAlarm(alarm)) {
-			t.remember(alarm)
+			t.remember(alarm).byAttach = true
 			attach = append(attach, alarm.Construct)
 		}
 	}
@@ -99,7 +99,8 @@ func isNil(construct constructs.IConstruct) bool {
 // attachment is an attached alarm.
 type attachment struct {
 	alarmjs.Alarm
-	byApp int // how often the app added AlarmAction itself, to any state
+	byApp    int  // how often the app added AlarmAction itself, to any state
+	byAttach bool // AttachAlarms or AttachAll attached it
 }
 
 // needsAction reports whether an alarm may lack the action: it is not attached, or the app itself added the action,
@@ -117,7 +118,24 @@ func (t *AlarmTriage) outOfReach(alarm alarmjs.Alarm) string {
 		}
 		return "it is imported, so its actions can't be changed; use AttachEventRule or AttachTopic"
 	}
+	if alarm.Generic {
+		return "it is a generic CfnResource, whose actions AlarmTriage can't add to; use CfnAlarm or AttachEventRule"
+	}
+	if property := t.unlisted(alarm); property != "" {
+		return fmt.Sprintf("its %s are an intrinsic function, to which no action can be added; use the intrinsic function for an "+
+			"element of a list, or use AttachEventRule", property)
+	}
 	return t.stackProblem(alarm.Stack)
+}
+
+// unlisted returns the property to which an action must be added and can't, because it is not a list; empty if there is none.
+func (t *AlarmTriage) unlisted(alarm alarmjs.Alarm) string {
+	for _, property := range alarm.Unlisted {
+		if property == "AlarmActions" || t.notifyRecovery {
+			return property
+		}
+	}
+	return ""
 }
 
 // stackProblem is stackOutOfReach, once per stack.

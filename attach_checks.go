@@ -170,7 +170,7 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 	for i, a := range t.attached {
 		alarms[i] = a.Construct
 	}
-	var disabled, onlyOK, onlyAlarm []string
+	var disabled, onlyOK, onlyAlarm, replaced, replacedOK []string
 	for i, actions := range alarmjs.ActionsOf(alarms, t.orchestratorARN) {
 		a := t.attached[i]
 		problems = append(problems, t.actionProblems(a.Path, "alarm", actions.Alarm)...)
@@ -181,16 +181,19 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 			disabled = append(disabled, a.Path)
 		}
 		switch {
+		case actions.Alarm.Own == 0 && (a.byAttach || actions.Alarm.Unlisted):
+			replaced = append(replaced, a.Path)
 		case actions.Alarm.Own == 0:
 			onlyOK = append(onlyOK, a.Path)
+		case t.notifyRecovery && actions.OK.Own == 0 && (a.byAttach || actions.OK.Unlisted):
+			replacedOK = append(replacedOK, a.Path)
 		case t.notifyRecovery && actions.OK.Own == 0:
 			onlyAlarm = append(onlyAlarm, a.Path)
 		}
 	}
-	slices.Sort(problems)
-	slices.Sort(disabled)
-	slices.Sort(onlyOK)
-	slices.Sort(onlyAlarm)
+	for _, list := range [][]string{problems, disabled, onlyOK, onlyAlarm, replaced, replacedOK} {
+		slices.Sort(list)
+	}
 	if warn && len(disabled) > 0 {
 		t.warn("actions-disabled", "ActionsEnabled is false for %s that AlarmTriage is attached to, so %s an "+
 			"investigation: %s. Enable the actions, or use AttachEventRule, which does not need actions",
@@ -203,6 +206,16 @@ func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
 	if warn && len(onlyAlarm) > 0 {
 		t.warn("no-ok-action", "NotifyRecovery has no effect for %s, because AlarmAction was only added as an alarm action: %s. Use "+
 			"AttachAlarms or AttachAll, which also add the OK action, or AddOkAction", counted(len(onlyAlarm), "alarm"), listed(onlyAlarm))
+	}
+	if warn && len(replaced) > 0 {
+		t.warn("no-alarm-action", "the app replaced the alarm actions of %s after AlarmTriage was attached, or with a property override, so %s an "+
+			"investigation: %s. Call SetAlarmActions before AttachAlarms, add actions instead of overriding them, or use AttachEventRule",
+			counted(len(replaced), "alarm"), agreeing(len(replaced), "it never starts", "they never start"), listed(replaced))
+	}
+	if warn && len(replacedOK) > 0 {
+		t.warn("no-ok-action", "NotifyRecovery has no effect for %s, because the app replaced the OK actions after AlarmTriage was attached, or with a "+
+			"property override: %s. Call SetOkActions before AttachAlarms, add actions instead of overriding them, or use AttachEventRule",
+			counted(len(replacedOK), "alarm"), listed(replacedOK))
 	}
 	return problems
 }

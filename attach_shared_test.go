@@ -113,3 +113,48 @@ func TestAttachTopic_WarnsOfTheReportsOfAnother(t *testing.T) {
 		"S/Writer: each of its messages invokes this AlarmTriage, which fails because the message is no alarm notification. Pass the topic that the alarms " +
 		"notify, or NamePrefixes, with which other messages are dropped"}, messagesOf(stack))
 }
+
+// The ARN of an imported topic may be an intrinsic function, and each call of its function in CDK creates another token.
+func TestAttachTopic_RecognizesTopicsWhoseARNIsAToken(t *testing.T) {
+	value := func(name string) func(awscdk.Stack) *string {
+		return func(awscdk.Stack) *string { return awscdk.Fn_ImportValue(jsii.String(name)) }
+	}
+	arn := func(name string) func(awscdk.Stack) *string {
+		return func(awscdk.Stack) *string {
+			return jsii.Sprintf("arn:aws:sns:eu-west-1:111122223333:%s", *awscdk.Fn_ImportValue(jsii.String(name)))
+		}
+	}
+	local := func(name string) func(awscdk.Stack) *string {
+		return func(stack awscdk.Stack) *string {
+			return stack.FormatArn(&awscdk.ArnComponents{Service: jsii.String("sns"), Resource: jsii.String(name)})
+		}
+	}
+	for _, tt := range []struct {
+		name           string
+		target, source func(awscdk.Stack) *string
+		same           bool
+	}{
+		{"an import", value("A"), value("A"), true},
+		{"two imports", value("A"), value("B"), false},
+		{"an import in a text", arn("A"), arn("A"), true},
+		{"two imports in a text", arn("A"), arn("B"), false},
+		{"a formatted ARN", local("a"), local("a"), true},
+		{"two formatted ARNs", local("a"), local("b"), false},
+		{"an import and an ARN", value("A"), local("a"), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			stack := newStack()
+			imported := func(id string, arn *string) awssns.ITopic {
+				return awssns.Topic_FromTopicArn(stack, jsii.String(id), arn)
+			}
+			triage := newTriage(stack, func(p *alarmtriage.AlarmTriageProps) { p.NotificationTopic = imported("Target", tt.target(stack)) })
+			attach := func() { triage.AttachTopic(imported("Source", tt.source(stack)), nil) }
+			if !tt.same {
+				assert.NotPanics(t, attach)
+				return
+			}
+			assert.PanicsWithValue(t, "alarmtriage: AlarmTriage Test/Triage sends to topic Test/Source and can't be subscribed to it: "+
+				"pass the alarms' topic to AttachTopic, and a separate topic to NotificationTopic", attach)
+		})
+	}
+}

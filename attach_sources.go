@@ -36,9 +36,10 @@ type AlarmFilter struct {
 // alarms that are defined later. It skips self-alarms of every AlarmTriage, and alarms that watch this one. The
 // prefixes of filter are compared with the alarm's name, or with the construct's id if CloudFormation generates
 // the name. The CDK CLI prints one line with the number of attached and excluded alarms. A warning lists
-// alarms of another account or Region, another one the prefixes that match no alarm, and another one the Stages in
-// scope that contain alarms: CDK does not apply aspects across Stage boundaries. The synth fails if alarms are in a stack on which AlarmTriage's stack
-// depends. AttachAll panics if scope is nil or filter is invalid.
+// alarms of another account or Region, those whose actions are an intrinsic function instead of a list, and those that
+// are a generic CfnResource. Another one lists the prefixes that match no alarm, and another one the Stages in scope that
+// contain alarms: CDK does not apply aspects across Stage boundaries. The synth fails if alarms are in a stack on which
+// AlarmTriage's stack depends. AttachAll panics if scope is nil or filter is invalid.
 func (t *AlarmTriage) AttachAll(scope constructs.IConstruct, filter *AlarmFilter) {
 	if isNil(scope) {
 		panic("alarmtriage: AttachAll needs a scope that contains alarms, such as a stack or the app, got nil")
@@ -118,7 +119,7 @@ func (a *attachAll) attaches(alarm alarmjs.Alarm) bool {
 	if !t.needsAction(alarm.Path) {
 		return false
 	}
-	t.remember(alarm)
+	t.remember(alarm).byAttach = true
 	return true
 }
 
@@ -127,7 +128,8 @@ func (a *attachAll) cannotReach(alarm alarmjs.Alarm, problem string) {
 	stack := awscdk.Stack_Of(alarm.Construct)
 	key := *stack.Node().Path() + " " + problem
 	if a.unreachable[key] == nil {
-		a.unreachable[key] = &unreachableAlarms{stack: stack, problem: problem, fatal: alarm.Stack != nil && a.triage.cycles[stack]}
+		a.unreachable[key] = &unreachableAlarms{stack: stack, problem: problem,
+			fatal: alarm.Stack != nil && a.triage.cycles[stack] && problem == a.triage.reach[stack]}
 	}
 	a.unreachable[key].paths = append(a.unreachable[key].paths, alarm.Path)
 }

@@ -250,7 +250,7 @@ func TestAttachAlarms_RejectsUntypedResources(t *testing.T) {
 	triage := newTriage(stack, nil)
 	untyped := awscdk.NewCfnResource(stack, jsii.String("UntypedResource"), &awscdk.CfnResourceProps{
 		Type: jsii.String("AWS::CloudWatch::Alarm"), Properties: &map[string]any{"AlarmName": "untyped"}})
-	assert.PanicsWithValue(t, "alarmtriage: alarm Test/UntypedResource can't be attached to AlarmTriage Test/Triage: it is not an alarm", func() {
+	assert.PanicsWithValue(t, "alarmtriage: alarm Test/UntypedResource can't be attached to AlarmTriage Test/Triage: it is a generic CfnResource, whose actions AlarmTriage can't add to; use CfnAlarm or AttachEventRule", func() {
 		triage.AttachAlarms(newAlarm(stack, "First"), untyped)
 	})
 	assert.Equal(t, map[string]int{"First": 0, "Untyped": 0}, actionsOf(synth(stack), "AWS::CloudWatch::Alarm"), "a rejected call attaches nothing")

@@ -24,6 +24,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/pricing"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/timezone"
@@ -621,9 +622,20 @@ func (l *problems) consoleURL(template *string) {
 // consoleURLPlaceholders fills the template of the links to the console, for its check.
 var consoleURLPlaceholders = strings.NewReplacer("{account}", "111122223333", "{url}", "https%3A%2F%2Fconsole.aws.amazon.com")
 
-// sameTopic reports whether two props are one topic, which may be imported twice.
+// sameTopic reports whether two props are one topic, which may be imported twice, by tokens with the same value.
 func sameTopic(a, b awssns.ITopic) bool {
-	return a != nil && b != nil && (a == b || *a.TopicArn() == *b.TopicArn())
+	if a == nil || b == nil {
+		return false
+	}
+	if a == b {
+		return true
+	}
+	one, other := a.TopicArn(), b.TopicArn()
+	if *one == *other || !unresolved(one) || !unresolved(other) {
+		return *one == *other
+	}
+	arns := alarmjs.Identify(a, one, other)
+	return arns[0] == arns[1] && *awscdk.Stack_Of(a).Environment() == *awscdk.Stack_Of(b).Environment()
 }
 
 // isAccountName reports whether a text can name an account in a subject.

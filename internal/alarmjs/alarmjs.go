@@ -30,6 +30,8 @@ type Alarm struct {
 	Name, Rule string       // empty if they are not set
 	Namespace  string       // empty if the alarm has metrics in a list
 	Measured   any          // its dimensions and its list of metrics, with references as in [Identify]
+	Unlisted   []string     // those of the properties AlarmActions and OKActions that are an intrinsic function, not a list
+	Generic    bool         // it is a CfnResource without properties for actions
 }
 
 // Actions are the actions of an alarm.
@@ -39,7 +41,10 @@ type Actions struct {
 }
 
 // Count is the number of actions for one state, and how many of them are a given one.
-type Count struct{ All, Own int }
+type Count struct {
+	All, Own int
+	Unlisted bool // they are an intrinsic function, so All is not known
+}
 
 // Stage is a Stage and the names of the alarms in it, which are empty if CloudFormation generates them.
 type Stage struct {
@@ -47,7 +52,7 @@ type Stage struct {
 	Names []string
 }
 
-// Identify returns texts in which a reference to a resource is the path of the resource. Resources of two stacks can have
+// Identify returns texts in which a reference to a resource is the path of the resource, and an intrinsic function is JSON. Resources of two stacks can have
 // the same logical ID, so references to them may look the same in templates.
 func Identify(scope constructs.IConstruct, texts ...*string) []string {
 	var found []map[string]any
@@ -162,10 +167,13 @@ func unpack(fields map[string]any, construct constructs.IConstruct, stack awscdk
 	var text struct {
 		Path, AlarmName, AlarmRule, Namespace string
 		Measured                              any
+		Unlisted                              []string
+		Generic                               bool
 	}
 	must(json.Unmarshal([]byte(textOf(fields["text"])), &text))
 	alarm := Alarm{
 		Construct: construct, Path: text.Path, Name: text.AlarmName, Rule: text.AlarmRule, Namespace: text.Namespace, Measured: text.Measured,
+		Unlisted: text.Unlisted, Generic: text.Generic,
 	}
 	if other, ok := fields["construct"].(constructs.IConstruct); ok {
 		alarm.Construct = other
@@ -194,7 +202,8 @@ func newCount(value any) Count {
 	fields, _ := value.(map[string]any)
 	all, _ := fields["all"].(float64)
 	own, _ := fields["own"].(float64)
-	return Count{All: int(all), Own: int(own)}
+	unlisted, _ := fields["unlisted"].(bool)
+	return Count{All: int(all), Own: int(own), Unlisted: unlisted}
 }
 
 func textOf(value any) string {

@@ -8,9 +8,17 @@ const { AlarmBase } = require("aws-cdk-lib/aws-cloudwatch");
 
 const RESOURCE_TYPES = ["AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm", "AWS::CloudWatch::LogAlarm"];
 
-// A resource without properties of its own, `new CfnResource(…)`, is not supported.
+function isAlarmResource(construct) {
+  return CfnResource.isCfnResource(construct) && RESOURCE_TYPES.includes(construct.cfnResourceType);
+}
+
+// A resource without properties of its own, `new CfnResource(…)`, can't be attached.
 function isResource(construct) {
-  return CfnResource.isCfnResource(construct) && RESOURCE_TYPES.includes(construct.cfnResourceType) && "alarmActions" in construct;
+  return isAlarmResource(construct) && "alarmActions" in construct;
+}
+
+function isGeneric(construct) {
+  return isAlarmResource(construct) && !isResource(construct);
 }
 
 // resourceOf returns the resource of an alarm construct, or undefined if the construct is imported or not an alarm.
@@ -25,11 +33,16 @@ function propertiesOf(resource) {
   return inspector.attributes["aws:cdk:cloudformation:props"];
 }
 
+// jsonOf returns an intrinsic function as JSON, and other values as they are.
+function jsonOf(value) {
+  return value !== null && typeof value === "object" ? JSON.stringify(value) : value;
+}
+
 // Identities resolves a reference to the path of its target. CloudFormation's text does not identify a target: resources of
 // two stacks can have the same logical ID.
 class Identities extends DefaultTokenResolver {
   constructor() {
-    super(new StringConcat());
+    super({ join: (left, right) => new StringConcat().join(jsonOf(left), jsonOf(right)) });
   }
 
   resolveToken(token, context, postProcessor) {
@@ -43,6 +56,72 @@ function identify(value, scope) {
   return Tokenization.resolve(value, { scope, resolver: new Identities() });
 }
 
+// An override of a property has CloudFormation's name of it.
+const OVERRIDDEN = {
+  alarmName: "AlarmName",
+  alarmRule: "AlarmRule",
+  namespace: "Namespace",
+  dimensions: "Dimensions",
+  metrics: "Metrics",
+  actionsEnabled: "ActionsEnabled",
+  alarmActions: "AlarmActions",
+  okActions: "OKActions",
+};
+
+// overridesOf returns the property overrides of a resource, or undefined if there are none. The field is private.
+function overridesOf(resource) {
+  return resource.rawOverrides?.Properties;
+}
+
+// isObject reports whether a value is an object whose keys CDK merges: not an array, and not an intrinsic function.
+function isObject(value) {
+  return value !== null && typeof value === "object" && !Array.isArray(value) && !Object.keys(value).some((key) => key === "Ref" || key.startsWith("Fn::"));
+}
+
+// merged returns a value with an override, as CDK merges them. The keys of an override may be the indexes of a list.
+function merged(value, override) {
+  if (!isObject(override)) {
+    return override;
+  }
+  const result = Array.isArray(value) ? [...value] : { ...(isObject(value) ? value : {}) };
+  Object.keys(override).forEach((key) => (result[key] = merged(result[key], override[key])));
+  return result;
+}
+
+// effective returns the value of a property with its override, if there is one, and then with identified references.
+function effective(resource, property, value) {
+  const overrides = overridesOf(resource);
+  const name = OVERRIDDEN[property];
+  return overrides && name in overrides ? merged(identify(value, resource), identify(overrides[name], resource)) : value;
+}
+
+// effectiveText is effective for a property that is a text. It keeps tokens.
+function effectiveText(resource, property, value) {
+  const overrides = overridesOf(resource);
+  const name = OVERRIDDEN[property];
+  return textOf(overrides && name in overrides ? overrides[name] : value);
+}
+
+// textOf returns a text, with a token if the value is an intrinsic function.
+function textOf(value) {
+  return value === null || typeof value !== "object" ? value : Token.asString(value);
+}
+
+// ACTIONS are the properties of a resource that contain actions, with their names in CloudFormation.
+const ACTIONS = { alarmActions: "AlarmActions", okActions: "OKActions" };
+
+// isList reports whether the actions of a resource are a list or not set. An intrinsic function may be one only in CloudFormation.
+function isList(resource, property) {
+  const value = effective(resource, property, resource[property]);
+  return value == null || (Array.isArray(value) && !Token.isUnresolved(value)) || Array.isArray(identify(value, resource) ?? []);
+}
+
+// nameOf returns the name of the alarm of a resource; nothing if CloudFormation generates it. The field cfnProperties is private.
+function nameOf(resource) {
+  const name = isGeneric(resource) ? resource.cfnProperties?.AlarmName : propertiesOf(resource).alarmName;
+  return effectiveText(resource, "alarmName", name);
+}
+
 // describe returns a description of an alarm. If the construct is the resource of an alarm construct, the result describes the
 // latter, whose actions are a token that can't be changed.
 function describe(construct) {
@@ -51,12 +130,17 @@ function describe(construct) {
     construct = construct.node.scope;
   }
   const alarm = { construct, path: construct.node.path };
+  if (isGeneric(construct)) {
+    return Object.assign(alarm, { stack: Stack.of(construct), alarmName: nameOf(construct), measured: [], unlisted: [], generic: true });
+  }
   if (!resource) {
     return alarm;
   }
-  const { alarmName, alarmRule, namespace, dimensions, metrics } = propertiesOf(resource);
-  const measured = identify([dimensions, metrics], construct);
-  return Object.assign(alarm, { stack: Stack.of(construct), alarmName, alarmRule, namespace, measured });
+  const properties = propertiesOf(resource);
+  const [alarmName, alarmRule, namespace] = ["alarmName", "alarmRule", "namespace"].map((name) => effectiveText(resource, name, properties[name]));
+  const measured = identify(["dimensions", "metrics"].map((name) => effective(resource, name, properties[name])), construct);
+  const unlisted = Object.keys(ACTIONS).filter((property) => !isList(resource, property)).map((property) => ACTIONS[property]);
+  return Object.assign(alarm, { stack: Stack.of(construct), alarmName, alarmRule, namespace, measured, unlisted });
 }
 
 // pack returns what the Go function unpack reads: what jsii must translate, which takes longer than the description itself, only
@@ -77,10 +161,14 @@ function packAll(alarms) {
   return alarms.map((alarm, i) => pack(alarm, undefined, i > 0 ? alarms[i - 1].stack : undefined));
 }
 
-// countActions returns the number of an alarm's actions for one state, and how many of them are the given one.
+// countActions returns the number of an alarm's actions for one state, and how many of them are the given one. If they are an
+// intrinsic function, it has no elements.
 function countActions(resource, property, action) {
-  const actions = identify(resource[property], resource) ?? [];
+  const actions = identify(effective(resource, property, resource[property]), resource) ?? [];
   const wanted = JSON.stringify(identify(action, resource));
+  if (!Array.isArray(actions)) {
+    return { all: 0, own: JSON.stringify(actions).includes(wanted) ? 1 : 0, unlisted: true };
+  }
   return { all: actions.length, own: actions.filter((a) => JSON.stringify(a) === wanted).length };
 }
 
@@ -89,13 +177,15 @@ function countActions(resource, property, action) {
 function attach(construct, action, recovery) {
   const resource = resourceOf(construct);
   const add = (property, method) => {
-    const { all, own } = countActions(resource, property, action);
-    if (own > 0) {
+    const { own, unlisted } = countActions(resource, property, action);
+    if (own > 0 || unlisted) {
       return;
     }
-    if (resource === construct) {
-      resource[property] = all > 0 ? [...resource[property], action] : [action];
-    } else {
+    // The app may have replaced the actions of an alarm construct, a token, in the resource. An override replaces both.
+    const field = resource[property] ?? [];
+    if (Array.isArray(field) && !Token.isUnresolved(field) && (resource === construct || resource[property])) {
+      resource[property] = [...field, action];
+    } else if (resource !== construct) {
       construct[method]({ bind: () => ({ alarmActionArn: action }) });
     }
   };
@@ -138,7 +228,7 @@ function placeOf(resource, stack) {
 
 // isAlarm reports whether an aspect has to visit a construct. CDK visits the resource of an alarm construct after the construct.
 function isAlarm(construct) {
-  return isResource(construct) || (construct instanceof AlarmBase && !resourceOf(construct));
+  return isAlarmResource(construct) || (construct instanceof AlarmBase && !resourceOf(construct));
 }
 
 // constructsOf returns the constructs below a scope that its aspects visit, in the same order: not those of Stages.
@@ -168,7 +258,7 @@ class AlarmAspect {
 
 class Alarms {
   static identify(scope, texts) {
-    return identify(texts, scope).map((text) => ({ text }));
+    return identify(texts, scope).map((text) => ({ text: jsonOf(text) }));
   }
 
   // places returns where the stack of a construct is, and where resources are; nothing if the construct is in no stack.
@@ -192,8 +282,11 @@ class Alarms {
       (alarm) =>
         alarm.stack &&
         alarm.stack === stack &&
+        !alarm.generic &&
         !`${alarm.path}/`.startsWith(`${notBelow}/`) &&
-        !(alarm.alarmName ?? "").startsWith(notNamed),
+        !(alarm.alarmName ?? "").startsWith(notNamed) &&
+        !alarm.unlisted.includes(ACTIONS.alarmActions) &&
+        !(recovery && alarm.unlisted.includes(ACTIONS.okActions)),
     );
     if (done) {
       alarms.forEach((alarm) => attach(alarm.construct, action, recovery));
@@ -215,7 +308,7 @@ class Alarms {
       return {
         alarm: countActions(resource, "alarmActions", action),
         ok: countActions(resource, "okActions", action),
-        disabled: resource.actionsEnabled === false,
+        disabled: `${effective(resource, "actionsEnabled", resource.actionsEnabled)}` === "false",
       };
     });
   }
@@ -224,7 +317,7 @@ class Alarms {
     const stages = scope.node.findAll().filter((construct) => construct !== scope && Stage.isStage(construct));
     return stages.map((stage) => ({
       path: stage.node.path,
-      names: stage.node.findAll().filter(isResource).map((resource) => `${propertiesOf(resource).alarmName ?? ""}`),
+      names: stage.node.findAll().filter(isAlarmResource).map((resource) => `${nameOf(resource) ?? ""}`),
     }));
   }
 }
