@@ -57,12 +57,12 @@ func (h hosts) find(u *url.URL) (place, string) {
 		return place{bucket: bucket}, ""
 	}
 	if u.Scheme != "https" || u.Port() != "" && u.Port() != "443" || u.User != nil {
-		return place{}, fmt.Sprintf("%s is not an AWS API endpoint; only https to AWS service endpoints is possible", whole)
+		return place{}, fmt.Sprintf("%s is not an AWS API endpoint; only https to AWS service endpoints is possible", bounded(whole))
 	}
 	if found, ok := theTables().place(host); ok {
 		return found, ""
 	}
-	return place{}, fmt.Sprintf("host %q is not an AWS API endpoint; only AWS service endpoints can be reached", host)
+	return place{}, fmt.Sprintf("host %q is not an AWS API endpoint; only AWS service endpoints can be reached", bounded(host))
 }
 
 const maxLabels = 20 // of a host name; DNS allows more, but no endpoint of AWS has more

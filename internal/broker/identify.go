@@ -71,7 +71,7 @@ func servicesAt(r *http.Request, at place, s scope, signed bool) ([]*service, st
 			return nil, "an unsigned request does not identify its service; use a client with the default credentials"
 		}
 		if ids = t.bySigning[s.service]; len(ids) == 0 {
-			return nil, fmt.Sprintf("unknown service %q; the broker only forwards requests to services it knows", s.service)
+			return nil, fmt.Sprintf("unknown service %q; the broker only forwards requests to services it knows", bounded(s.service))
 		}
 	}
 	var services []*service
@@ -82,7 +82,7 @@ func servicesAt(r *http.Request, at place, s scope, signed bool) ([]*service, st
 	}
 	if len(services) == 0 {
 		return nil, fmt.Sprintf("the request was signed for the service %q, which is not available at %s",
-			s.service, r.URL.Host)
+			bounded(s.service), bounded(r.URL.Host))
 	}
 	return services, ""
 }
