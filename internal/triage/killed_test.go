@@ -149,7 +149,9 @@ func (q *queue) runOne() {
 		succeeded = err == nil
 	})
 	wg.Wait()
+	p.mu.Lock() // the goroutine that saves checkpoints may outlive a killed invocation, until its next request
 	q.requests = append(q.requests, p.calls)
+	p.mu.Unlock()
 	for _, in := range q.Self.Events()[q.overs:] {
 		q.overs++
 		q.send(fmt.Sprint("fresh-", q.overs), string(in.Payload))
