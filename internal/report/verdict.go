@@ -238,18 +238,16 @@ func pastFeedback(earlier investigation.Past) string {
 	}
 	var text string
 	if cause := oneLine(unmarked(earlier.Feedback.Cause)); cause != "" {
-		text = `; the cause in the human's words: "` + quotesEscaped(cause) + `"`
+		text = `; the cause in the human's words: "` + inQuotes(cause) + `"`
 	}
 	if by := oneLine(unmarked(earlier.Feedback.By)); by != "" {
-		text += `; reported by "` + quotesEscaped(by) + `"`
+		text += `; reported by "` + inQuotes(by) + `"`
 	}
 	return text
 }
 
-// quotesEscaped returns a text that is shown between quotes. Its own quotes do not end it.
-func quotesEscaped(text string) string {
-	return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text)
-}
+// inQuotes returns a text that is shown between quotes. Its own quotes would end it, so they become apostrophes.
+func inQuotes(text string) string { return strings.ReplaceAll(text, `"`, "'") }
 
 // pastRepeats returns a clause about how often the alarm fired after an earlier investigation, or "".
 func pastRepeats(earlier investigation.Past) string {
