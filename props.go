@@ -214,7 +214,7 @@ type AlarmTriageProps struct {
 	// How long reports are kept, for current and noncurrent versions. A whole number of days, 1 or more.
 	// Default: indefinitely.
 	ReportsRetention awscdk.Duration
-	// Removal policy of table and bucket. Default: RETAIN.
+	// Removal policy of table and bucket, which have no snapshots: not SNAPSHOT. Default: RETAIN.
 	RemovalPolicy awscdk.RemovalPolicy
 
 	// Logs and traces
