@@ -80,6 +80,7 @@ func validate(scope constructs.Construct, p *AlarmTriageProps) []string {
 	l.permissions(p)
 	l.partition(scope, "ToolDeniedResources", p.ToolDeniedResources)
 	l.members(scope, p.Members)
+	l.membersDenied(p)
 	l.notifications(p)
 	l.monitoring(p)
 	l.environments(p)
