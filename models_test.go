@@ -550,3 +550,20 @@ func TestOrchestratorRole_HasSpaceForTheLargestSetOfModels(t *testing.T) {
 	assert.Less(t, size, most)
 	assert.Len(t, filterSid(statements, "InvokeModelGlobally5"), 1)
 }
+
+func TestUnknownModel_NamesModelsPastTheirEndOfLife(t *testing.T) {
+	for id, nearest := range map[string]string{
+		"us.amazon.nova-premire-v1:0":                  "us.amazon.nova-premier-v1:0",
+		"us.anthropic.claude-3-7-sonet-20250219-v1:0":  "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
+		"us.anthropic.claude-3.7-sonnet-20250219-v1:0": "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
+		"anthropic.claude-3-hiaku-20240307-v1:0":       "anthropic.claude-3-haiku-20240307-v1:0",
+		"us.meta.lama3-2-90b-instruct-v1:0":            "us.meta.llama3-2-90b-instruct-v1:0",
+	} {
+		stack := newStackIn("us-east-1")
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			p.BedrockModelId, p.FallbackModelIds = jsii.String(id), &[]*string{}
+		})
+		assert.Contains(t, strings.Join(messagesOf(stack), "\n"), fmt.Sprintf("BedrockModelId %s is not in this version's catalog "+
+			"(docs/models.md), but %s is, which reached the end of its life: choose another model", id, nearest))
+	}
+}
