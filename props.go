@@ -112,8 +112,9 @@ type AlarmTriageProps struct {
 	AllowModelSubscriptions *bool
 	// A Bedrock guardrail that is applied to every model call. Default: none.
 	Guardrail *Guardrail
-	// Prices by the beginning of a model's ID, for the estimated cost in reports and for MaxCostUsd.
-	// Default: a built-in table of list prices.
+	// Prices in US dollars per million tokens, by the beginning of a model's ID without its inference profile, for the
+	// estimated cost in reports and for MaxCostUsd and MaxCostUsdPerDay. The fields of a ModelPrice are Input and Output
+	// (both required), CacheRead, and CacheWrite. Default: a built-in table of list prices.
 	ModelPrices *map[string]*ModelPrice
 
 	// Instructions and runbooks
