@@ -142,11 +142,14 @@ type AlarmTriageProps struct {
 	// 1 to 100. Default: 100.
 	MaxRounds *float64
 	// The most tokens of one investigation: input, also from the prompt cache, and output. The input of one request
-	// can exceed it by what it has more than projected. 10,000 or more. Default: no limit except MaxRounds.
+	// can exceed it by what it has more than projected. An investigation with one round needs about 35,000 tokens with
+	// Claude Sonnet 5.5; below that, the model concludes without reading anything, or is not asked (docs/cost.md). 10,000 or
+	// more. Default: no limit except MaxRounds.
 	MaxTokens *float64
 	// The highest estimated cost of the models of one investigation in US dollars. The input of one request can exceed it
-	// by what it has more than projected. More than 0. Each model must have a known price, either built in or in
-	// ModelPrices. Default: no limit except MaxRounds.
+	// by what it has more than projected. An investigation with one round needs about $0.15 with Claude Sonnet 5.5;
+	// below that, the model concludes without reading anything, or is not asked (docs/cost.md). More than 0. Each model
+	// must have a known price, either built in or in ModelPrices. Default: no limit except MaxRounds.
 	MaxCostUsd *float64
 	// What AWS may charge for the queries of one investigation, in US dollars at the prices of US East
 	// (N. Virginia): Logs Insights ($0.005 per GB scanned), GetMetricData ($0.01 per 1,000 metrics), and the
