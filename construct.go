@@ -101,6 +101,7 @@ func newAlarmTriage(scope constructs.Construct, id *string, props *AlarmTriagePr
 	// The models come first, because the orchestrator's settings and permissions depend on them.
 	t.models = t.chooseModels(p)
 	t.annotateModels(now)
+	t.annotatePrices(p.ModelPrices)
 
 	// Storage for claims, reports, and logs.
 	t.table = t.newOrGivenTable(p)

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/iamactions"
 )
 
 // Members are other accounts whose alarms an AlarmTriage investigates. Each of them deploys an [AlarmTriageMember], which
@@ -70,6 +71,19 @@ func (l *problems) members(scope constructs.Construct, m *Members) {
 	l.organization(m)
 	l.roleName("Members.RoleName", m.RoleName)
 	l.externalID("Members.ExternalId", m.ExternalId)
+}
+
+// membersDenied checks that the tool may assume the members' roles.
+func (l *problems) membersDenied(p *AlarmTriageProps) {
+	if p.Members == nil {
+		return
+	}
+	for _, action := range knownTexts(withoutNil(p.ToolDeniedActions)) {
+		if iamactions.Match(action, "sts:AssumeRole") {
+			l.add("ToolDeniedActions must not deny sts:AssumeRole if Members is set, because the tool reads each member account through a role "+
+				"that it assumes, got %q: remove it, or list the other actions that it denies", action)
+		}
+	}
 }
 
 // memberAccounts checks the list of accounts.

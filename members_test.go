@@ -903,3 +903,20 @@ func ExampleNewAlarmTriageMember() {
 	})
 	// Output:
 }
+
+func TestMembers_RejectDenyOfAssumeRole(t *testing.T) {
+	withDeny := func(members *alarmtriage.Members, denied ...string) func() {
+		return func() {
+			newTriage(stackOf(newTestApp(), "Central", centralAccount, "eu-west-1"), func(p *alarmtriage.AlarmTriageProps) {
+				p.Members, p.ToolDeniedActions = members, jsii.Strings(denied...)
+			})
+		}
+	}
+	for _, action := range []string{"sts:AssumeRole", "sts:assumerole", "sts:*", "sts:Assume*", "*"} {
+		assert.Contains(t, panicOf(t, withDeny(membersOf(memberAccount), "iam:ListUsers", action)), fmt.Sprintf(
+			"alarmtriage: ToolDeniedActions must not deny sts:AssumeRole if Members is set, because the tool reads each member account through a role "+
+				"that it assumes, got %q: remove it, or list the other actions that it denies", action))
+	}
+	assert.NotPanics(t, withDeny(membersOf(memberAccount), "sts:AssumeRoleWithSAML", "sts:Get*", "iam:*"))
+	assert.NotPanics(t, withDeny(nil, "sts:AssumeRole"))
+}

@@ -353,7 +353,7 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			"/Test/Triage alarmtriage:needs-profile: alarmtriage: BedrockModelId anthropic.claude-sonnet-5-5 can only be invoked through an inference profile: use global.anthropic.claude-sonnet-5-5 or eu.anthropic.claude-sonnet-5-5"}},
 		{"a model that is retired and misspelled", model("us.amazon.nova-premire-v1:0"), []string{
 			"/Test/Triage alarmtriage:geography: alarmtriage: BedrockModelId us.amazon.nova-premire-v1:0 is an inference profile of another geography and can't be invoked from eu-west-1: set it to a model or a profile of this Region",
-			"/Test/Triage alarmtriage:unknown-model: alarmtriage: BedrockModelId us.amazon.nova-premire-v1:0 is not in this version's catalog (docs/models.md): check its spelling. If it is right, sizes are assumed, and the price is only known if ModelPrices contains it"}},
+			"/Test/Triage alarmtriage:unknown-model: alarmtriage: BedrockModelId us.amazon.nova-premire-v1:0 is not in this version's catalog (docs/models.md), but us.amazon.nova-premier-v1:0 is, which reached the end of its life: choose another model, or acknowledge this warning if the model is new"}},
 		{"a custom model", model("arn:aws:bedrock:eu-west-1:111122223333:imported-model/embedder"), nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

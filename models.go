@@ -259,7 +259,7 @@ func (t *AlarmTriage) annotateName(m chosenModel, id, region string) {
 		t.warn("no-conversation", "%s is not a model for conversations, so every request fails: choose a model of docs/models.md", m.described(id))
 	case !known.Known:
 		t.annotateUnknown(m, id, parsed)
-	case parsed.Profile == "" && !known.InRegion && len(known.Profiles) > 0 && known.Lifecycle.State != models.StateEndOfLife:
+	case parsed.Profile == "" && !known.InRegion && len(known.Profiles) > 0 && !isRetired(known):
 		var usable []string
 		for _, profile := range known.Profiles {
 			if unresolved(region) || models.Parse(profile+"."+parsed.Model).InvokableFrom(region) {
@@ -277,7 +277,12 @@ func (t *AlarmTriage) annotateUnknown(m chosenModel, id string, parsed models.ID
 	if isNewVersion(parsed.Model) { // such models appear between releases of this library, and resemble each other
 		nearest, what = sameModel(parsed), "the catalog has other versions of this model, so check the number"
 	}
-	if nearest != "" {
+	switch {
+	case nearest != "" && isRetired(models.Lookup(nearest)):
+		t.warn("unknown-model", "%s is not in this version's catalog (docs/models.md), but %s is, which reached the end of its life: choose "+
+			"another model, or acknowledge this warning if the model is new", m.described(id), nearest)
+		return
+	case nearest != "":
 		t.warn("unknown-model", "%s is not in this version's catalog (docs/models.md), but %s is: correct it, or acknowledge this warning if "+
 			"the model is new", m.described(id), nearest)
 		return
@@ -289,6 +294,7 @@ func (t *AlarmTriage) annotateUnknown(m chosenModel, id string, parsed models.ID
 var (
 	numbers = regexp.MustCompile(`[0-9.:v-]+`) // what distinguishes the versions of a model
 	number  = regexp.MustCompile(`[0-9]+`)
+	suffix  = regexp.MustCompile(`(-[0-9]{8})?-v?[0-9]+:[0-9a-z:]+$`) // date and version, such as -20250219-v1:0
 )
 
 // isNewVersion reports whether a model's name differs from one in the catalog in numbers only.
@@ -300,10 +306,7 @@ func isNewVersion(name string) bool {
 // sameModel returns the name in the catalog that only differs in what is between the numbers, such as claude-opus-5-5 for
 // claude-opus-5.5, with the same profile, or an empty string.
 func sameModel(id models.ID) string {
-	for _, m := range models.All() {
-		if m.Lifecycle.State == models.StateEndOfLife {
-			continue
-		}
+	for _, m := range catalogFor(id) {
 		for _, name := range []string{m.ID, m.ID + m.Suffix} {
 			if numbers.ReplaceAllString(name, "") == numbers.ReplaceAllString(id.Model, "") &&
 				slices.Equal(number.FindAllString(name, -1), number.FindAllString(id.Model, -1)) {
@@ -313,6 +316,22 @@ func sameModel(id models.ID) string {
 	}
 	return ""
 }
+
+// catalogFor returns the models of the catalog, those past the end of their life last. These have no suffix in the catalog,
+// so they get the one of the ID.
+func catalogFor(id models.ID) []models.Model {
+	all := models.All()
+	for i := range all {
+		if isRetired(all[i]) {
+			all[i].Suffix = suffix.FindString(id.Model)
+		}
+	}
+	rank := map[bool]int{true: 1}
+	slices.SortStableFunc(all, func(a, b models.Model) int { return rank[isRetired(a)] - rank[isRetired(b)] })
+	return all
+}
+
+func isRetired(m models.Model) bool { return m.Lifecycle.State == models.StateEndOfLife }
 
 // withProfile returns a model's name with the profile of an ID, if it has one.
 func withProfile(id models.ID, name string) string {
@@ -326,10 +345,8 @@ func withProfile(id models.ID, name string) string {
 // string.
 func nearestModel(id models.ID) string {
 	var names []string
-	for _, m := range models.All() {
-		if m.Lifecycle.State != models.StateEndOfLife {
-			names = append(names, m.ID+m.Suffix)
-		}
+	for _, m := range catalogFor(id) {
+		names = append(names, m.ID+m.Suffix)
 	}
 	if nearest := typo.Nearest(id.Model, names); nearest != "" {
 		return withProfile(id, nearest)

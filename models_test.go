@@ -550,3 +550,77 @@ func TestOrchestratorRole_HasSpaceForTheLargestSetOfModels(t *testing.T) {
 	assert.Less(t, size, most)
 	assert.Len(t, filterSid(statements, "InvokeModelGlobally5"), 1)
 }
+
+func TestUnknownModel_NamesModelsPastTheirEndOfLife(t *testing.T) {
+	for id, nearest := range map[string]string{
+		"us.amazon.nova-premire-v1:0":                  "us.amazon.nova-premier-v1:0",
+		"us.anthropic.claude-3-7-sonet-20250219-v1:0":  "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
+		"us.anthropic.claude-3.7-sonnet-20250219-v1:0": "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
+		"anthropic.claude-3-hiaku-20240307-v1:0":       "anthropic.claude-3-haiku-20240307-v1:0",
+		"us.meta.lama3-2-90b-instruct-v1:0":            "us.meta.llama3-2-90b-instruct-v1:0",
+	} {
+		stack := newStackIn("us-east-1")
+		newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+			p.BedrockModelId, p.FallbackModelIds = jsii.String(id), &[]*string{}
+		})
+		assert.Contains(t, strings.Join(messagesOf(stack), "\n"), fmt.Sprintf("BedrockModelId %s is not in this version's catalog "+
+			"(docs/models.md), but %s is, which reached the end of its life: choose another model", id, nearest))
+	}
+}
+
+func TestModelPrices_WarnsOfUnitsAndUnusedKeys(t *testing.T) {
+	const unused, odd = "alarmtriage:unused-price", "alarmtriage:odd-price"
+	price := func(input, output, cacheRead float64) *alarmtriage.ModelPrice {
+		return &alarmtriage.ModelPrice{Input: jsii.Number(input), Output: jsii.Number(output), CacheRead: jsii.Number(cacheRead)}
+	}
+	const profile = "arn:aws:bedrock:eu-west-1:111122223333:application-inference-profile/abc"
+	for _, test := range []struct {
+		name   string
+		key    string
+		price  *alarmtriage.ModelPrice
+		region string
+		model  string // empty: the default models
+		want   []string
+	}{
+		{"a discount", "amazon.nova-pro", price(0.5, 2, 0), "eu-west-1", "eu.amazon.nova-pro-v1:0", nil},
+		{"exactly a tenth", "amazon.nova-pro", price(0.08, 0.32, 0), "eu-west-1", "amazon.nova-pro-v1:0", nil},
+		{"per thousand tokens", "amazon.nova-pro", price(0.0008, 0.0032, 0), "eu-west-1", "amazon.nova-pro-v1:0", []string{odd + ":" +
+			` alarmtriage: ModelPrices has the Input price 0.0008 for "amazon.nova-pro", but the built-in one of amazon.nova-pro-v1:0 is 0.8: prices are US dollars per million tokens`}},
+		{"per token", "amazon.nova-pro", price(0.0000008, 3.2, 0), "eu-west-1", "amazon.nova-pro-v1:0", []string{odd + ": alarmtriage: ModelPrices has the Input price 0.0000008"}},
+		{"in cents", "amazon.nova-pro", price(0.8, 320, 0), "eu-west-1", "amazon.nova-pro-v1:0", []string{odd + ": alarmtriage: ModelPrices has the Output price 320"}},
+		{"the cache", "amazon.nova-pro", price(0.8, 3.2, 20), "eu-west-1", "amazon.nova-pro-v1:0", []string{odd + ": alarmtriage: ModelPrices has the CacheRead price 20"}},
+		{"with a profile", "eu.amazon.nova-pro", price(0.8, 3.2, 0), "eu-west-1", "eu.amazon.nova-pro-v1:0", []string{unused + ":" +
+			` alarmtriage: ModelPrices has a price for "eu.amazon.nova-pro", which applies to no model of BedrockModelId and FallbackModelIds`}},
+		{"a complete ID", "eu.amazon.nova-pro-v1:0", price(0.8, 3.2, 0), "eu-west-1", "eu.amazon.nova-pro-v1:0", nil},
+		{"an application profile", profile, price(0.0001, 1000, 0), "eu-west-1", profile, nil},
+		{"another model", "openai.gpt-oss", price(1, 2, 0), "eu-west-1", "eu.amazon.nova-pro-v1:0", []string{unused}},
+		{"default models", "anthropic.claude-sonnet-5-5", price(2, 10, 0), "eu-west-1", "", nil},
+		{"default models of any Region", "anthropic.claude-sonnet-5-5", price(2, 10, 0), "", "", nil},
+		{"unused in any Region", "openai.gpt-oss", price(2, 10, 0), "", "", []string{unused}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			stack := newStackIn(test.region)
+			newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+				p.ModelPrices = &map[string]*alarmtriage.ModelPrice{test.key: test.price}
+				if test.model != "" {
+					p.BedrockModelId, p.FallbackModelIds = jsii.String(test.model), &[]*string{}
+				}
+			})
+			var found []string
+			for _, message := range messagesOf(stack) {
+				if strings.Contains(message, "-price: ") {
+					found = append(found, message)
+				}
+			}
+			if assert.Len(t, found, len(test.want), found) && len(test.want) > 0 {
+				assert.Contains(t, found[0], test.want[0])
+			}
+		})
+	}
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.BedrockModelId = awscdk.NewCfnParameter(stack, jsii.String("Model"), nil).ValueAsString()
+		p.ModelPrices = &map[string]*alarmtriage.ModelPrice{"openai.gpt-oss": price(1, 2, 0)}
+	})
+	assert.NotContains(t, strings.Join(messagesOf(stack), "\n"), unused, "the model is not known at synth")
+}

@@ -112,8 +112,9 @@ type AlarmTriageProps struct {
 	AllowModelSubscriptions *bool
 	// A Bedrock guardrail that is applied to every model call. Default: none.
 	Guardrail *Guardrail
-	// Prices by the beginning of a model's ID, for the estimated cost in reports and for MaxCostUsd.
-	// Default: a built-in table of list prices.
+	// Prices in US dollars per million tokens, by the beginning of a model's ID without its inference profile, for the
+	// estimated cost in reports and for MaxCostUsd and MaxCostUsdPerDay. The fields of a ModelPrice are Input and Output
+	// (both required), CacheRead, and CacheWrite. Default: a built-in table of list prices.
 	ModelPrices *map[string]*ModelPrice
 
 	// Instructions and runbooks
@@ -141,11 +142,14 @@ type AlarmTriageProps struct {
 	// 1 to 100. Default: 100.
 	MaxRounds *float64
 	// The most tokens of one investigation: input, also from the prompt cache, and output. The input of one request
-	// can exceed it by what it has more than projected. 10,000 or more. Default: no limit except MaxRounds.
+	// can exceed it by what it has more than projected. An investigation with one round needs about 35,000 tokens with
+	// Claude Sonnet 5.5; below that, the model concludes without reading anything, or is not asked (docs/cost.md). 10,000 or
+	// more. Default: no limit except MaxRounds.
 	MaxTokens *float64
 	// The highest estimated cost of the models of one investigation in US dollars. The input of one request can exceed it
-	// by what it has more than projected. More than 0. Each model must have a known price, either built in or in
-	// ModelPrices. Default: no limit except MaxRounds.
+	// by what it has more than projected. An investigation with one round needs about $0.15 with Claude Sonnet 5.5;
+	// below that, the model concludes without reading anything, or is not asked (docs/cost.md). More than 0. Each model
+	// must have a known price, either built in or in ModelPrices. Default: no limit except MaxRounds.
 	MaxCostUsd *float64
 	// What AWS may charge for the queries of one investigation, in US dollars at the prices of US East
 	// (N. Virginia): Logs Insights ($0.005 per GB scanned), GetMetricData ($0.01 per 1,000 metrics), and the
@@ -214,7 +218,7 @@ type AlarmTriageProps struct {
 	// How long reports are kept, for current and noncurrent versions. A whole number of days, 1 or more.
 	// Default: indefinitely.
 	ReportsRetention awscdk.Duration
-	// Removal policy of table and bucket. Default: RETAIN.
+	// Removal policy of table and bucket, which have no snapshots: not SNAPSHOT. Default: RETAIN.
 	RemovalPolicy awscdk.RemovalPolicy
 
 	// Logs and traces

@@ -80,6 +80,7 @@ func validate(scope constructs.Construct, p *AlarmTriageProps) []string {
 	l.permissions(p)
 	l.partition(scope, "ToolDeniedResources", p.ToolDeniedResources)
 	l.members(scope, p.Members)
+	l.membersDenied(p)
 	l.notifications(p)
 	l.monitoring(p)
 	l.environments(p)
@@ -403,8 +404,11 @@ func (l *problems) namesAndTags(p *AlarmTriageProps) {
 	}
 }
 
-// storage checks the report bucket.
+// storage checks the report bucket and the table.
 func (l *problems) storage(p *AlarmTriageProps) {
+	if p.RemovalPolicy == awscdk.RemovalPolicy_SNAPSHOT {
+		l.add("RemovalPolicy must be RETAIN or DESTROY, because CloudFormation takes no snapshots of tables and buckets, got %q", string(p.RemovalPolicy))
+	}
 	if d := p.ReportsRetention; d != nil && !*d.IsUnresolved() {
 		days := *d.ToDays(&awscdk.TimeConversionOptions{Integral: jsii.Bool(false)})
 		if days < 1 || days != float64(int64(days)) {

@@ -241,3 +241,16 @@ func TestValidate_ReportsProblemsInListsNamesAndSizes(t *testing.T) {
 		assert.Contains(t, message, want)
 	}
 }
+
+func TestRemovalPolicy_RejectsSnapshots(t *testing.T) {
+	withPolicy := func(policy awscdk.RemovalPolicy) func() {
+		return func() { newTriage(newStack(), func(p *alarmtriage.AlarmTriageProps) { p.RemovalPolicy = policy }) }
+	}
+	assert.Contains(t, panicOf(t, withPolicy(awscdk.RemovalPolicy_SNAPSHOT)),
+		`alarmtriage: RemovalPolicy must be RETAIN or DESTROY, because CloudFormation takes no snapshots of tables and buckets, got "SNAPSHOT"`)
+	for _, policy := range []awscdk.RemovalPolicy{
+		"", awscdk.RemovalPolicy_RETAIN, awscdk.RemovalPolicy_DESTROY, awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
+	} {
+		assert.NotPanics(t, withPolicy(policy), policy)
+	}
+}

@@ -39,19 +39,24 @@ func Parse(override string) (Table, error) {
 // longest wins; it applies to every profile. Application profiles and custom models only have a price if the
 // user sets one.
 func (t Table) Lookup(modelID string) (models.Price, bool) {
-	if p, ok := t.overrides[modelID]; ok {
-		return p, true
+	if key := t.Key(modelID); key != "" {
+		return t.overrides[key], true
 	}
-	name, best := models.Parse(modelID).Model, ""
+	return models.PriceOf(modelID)
+}
+
+// Key returns the user's key whose price applies to a model, or an empty string if there is none.
+func (t Table) Key(modelID string) (best string) {
+	if _, ok := t.overrides[modelID]; ok {
+		return modelID
+	}
+	name := models.Parse(modelID).Model
 	for key := range t.overrides {
 		if models.Begins(name, key) && len(key) > len(best) {
 			best = key
 		}
 	}
-	if p, ok := t.overrides[best]; ok && best != "" {
-		return p, true
-	}
-	return models.PriceOf(modelID)
+	return best
 }
 
 // Cost returns the cost of one answer in US dollars, and whether the model's price is known.

@@ -54,6 +54,8 @@ func TestLookup_OverridesMatchWholeWords(t *testing.T) {
 		price, _ := table.Lookup(id)
 		assert.Equal(t, want, price.Input, id)
 	}
+	assert.Equal(t, "anthropic.claude-opus", table.Key("us.anthropic.claude-opus-4-8"))
+	assert.Empty(t, table.Key("us.amazon.nova-pro-v1:0"))
 }
 
 func TestCost_CountsEachKindOfToken(t *testing.T) {
