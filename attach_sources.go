@@ -558,7 +558,8 @@ type AlarmTopicProps struct {
 	NamePrefixes *[]*string
 }
 
-// AttachTopic lets the alarms that notify topic start an investigation. If props is nil, all of them do.
+// AttachTopic lets the alarms that notify topic start an investigation. If props is nil, all of them do. With
+// NotifyRecovery, the alarms must also notify topic when they return to OK (AddOkAction).
 // Everybody who may publish to topic can write such a message. The orchestrator therefore asks CloudWatch, for
 // which AttachTopic grants cloudwatch:DescribeAlarms, and a message that CloudWatch does not confirm is
 // investigated without suppressing any other event. The topic's policy should only admit
