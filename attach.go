@@ -118,6 +118,9 @@ func (t *AlarmTriage) outOfReach(alarm alarmjs.Alarm) string {
 		}
 		return "it is imported, so its actions can't be changed; use AttachEventRule or AttachTopic"
 	}
+	if problem := t.memberProblem(alarm); problem != "" {
+		return problem
+	}
 	if alarm.Generic {
 		return "it is a generic CfnResource, whose actions AlarmTriage can't add to; use CfnAlarm or AttachEventRule"
 	}
@@ -126,6 +129,19 @@ func (t *AlarmTriage) outOfReach(alarm alarmjs.Alarm) string {
 			"element of a list, or use AttachEventRule", property)
 	}
 	return t.stackProblem(alarm.Stack)
+}
+
+// memberProblem returns why an alarm is not attached whose account and Region have a member, or an empty string.
+func (t *AlarmTriage) memberProblem(alarm alarmjs.Alarm) string {
+	member, sends := t.memberOf(alarm)
+	switch {
+	case member == nil:
+		return ""
+	case sends:
+		return fmt.Sprintf("AlarmTriageMember %s already sends its events, so it is investigated without an action", member.path)
+	}
+	return fmt.Sprintf("AlarmTriageMember %s sends the events of its account and Region, but maybe not those of this alarm, because of "+
+		"AlarmNamePrefixes, ExceptAlarmNamePrefixes, or AlarmTags; let them select this alarm", member.path)
 }
 
 // unlisted returns the property to which an action must be added and can't, because it is not a list; empty if there is none.
@@ -158,8 +174,12 @@ func (t *AlarmTriage) stackOutOfReach(stack awscdk.Stack) string {
 		if remedy := remedyOfUnknown(placeOfStack(stack), placeOfStack(own)); remedy != "" {
 			return remedy
 		}
-		return fmt.Sprintf("it is in %s and the orchestrator is in %s; send its events to a bus there and use "+
-			"AttachEventRule", there, here)
+		remedy := ""
+		if elsewhere(accountOf(own), accountOf(stack)) {
+			remedy = "add its account to Members and create an AlarmTriageMember in its account and Region, or "
+		}
+		return fmt.Sprintf("it is in %s and the orchestrator is in %s; %ssend its events to a bus there and use "+
+			"AttachEventRule", there, here, remedy)
 	}
 	return t.dependOnTriage(stack)
 }

@@ -88,6 +88,20 @@ func (a *appState) attached(triage *AlarmTriage, path string) {
 	a.owners[path] = triage
 }
 
+// memberSends reports whether a member sends the events of an alarm to any AlarmTriage of the app.
+func (a *appState) memberSends(alarm alarmjs.Alarm) bool {
+	return slices.ContainsFunc(a.triages, func(t *AlarmTriage) bool {
+		_, sends := t.memberOf(alarm)
+		return sends
+	})
+}
+
+// isAttachedToOther reports whether an alarm is attached to another AlarmTriage of the app.
+func (t *AlarmTriage) isAttachedToOther(path string) bool {
+	owner := t.app.owners[path]
+	return owner != nil && owner != t
+}
+
 // warnOfUselessAlarm adds a warning if the alarm watches AlarmTriage, or if no AlarmTriage investigates it. It reports
 // whether the latter is the case.
 func (t *AlarmTriage) warnOfUselessAlarm(alarm alarmjs.Alarm) (useless bool) {
@@ -260,7 +274,8 @@ func (t *AlarmTriage) reportAttached() {
 		t.warn("nothing-attached", "no alarm starts an investigation: use AttachAlarms, AlarmAction, AttachAll, "+
 			"AttachEventRule, or AttachTopic")
 	}
-	if len(t.all) > 0 && len(t.attached) > 0 {
+	byMember := slices.ContainsFunc(t.all, func(a *attachAll) bool { return len(a.byMember) > 0 })
+	if len(t.all) > 0 && (len(t.attached) > 0 || byMember) {
 		t.inform("attached", "%s", t.summary())
 	}
 }
@@ -270,7 +285,7 @@ func isOrAre(n int) string { return counted(n, "alarm") + agreeing(n, " is", " a
 // summary describes all attached alarms in one line.
 func (t *AlarmTriage) summary() string {
 	excluded := map[string]bool{}
-	var filtered, self, own, unreachable int
+	var filtered, self, own, unreachable, byMember, byOther int
 	count := func(paths []string, n *int) {
 		for _, path := range paths {
 			if !excluded[path] && !t.isAttached(path) { // another AttachAll may have attached it
@@ -280,25 +295,39 @@ func (t *AlarmTriage) summary() string {
 		}
 	}
 	for _, a := range t.all {
+		count(a.byMember, &byMember)
+	}
+	members := len(excluded)
+	for _, a := range t.all {
 		count(a.filtered, &filtered)
 		count(a.self, &self)
 		count(a.own, &own)
+		count(a.byOther, &byOther)
 		for _, stack := range a.unreachable {
-			count(stack.paths, &unreachable)
+			for _, path := range stack.paths {
+				if t.isAttachedToOther(path) {
+					count([]string{path}, &byOther)
+				} else {
+					count([]string{path}, &unreachable)
+				}
+			}
 		}
 	}
 	var parts []string
 	for _, part := range []struct {
 		n    int
 		text string
-	}{{filtered, "by the filter"}, {self, agreeing(self, "as a self-alarm", "as self-alarms")}, {own, "because " + agreeing(own, "it watches", "they watch") + " this AlarmTriage"}, {unreachable, "out of reach"}} {
+	}{{filtered, "by the filter"}, {self, agreeing(self, "as a self-alarm", "as self-alarms")}, {own, "because " + agreeing(own, "it watches", "they watch") + " this AlarmTriage"}, {byOther, "investigated by another AlarmTriage"}, {unreachable, "out of reach"}} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
 		}
 	}
 	text := "attached to " + counted(len(t.attached), "alarm")
-	if len(excluded) > 0 {
-		text += fmt.Sprintf("; %d excluded (%s)", len(excluded), strings.Join(parts, ", "))
+	if byMember > 0 {
+		text += fmt.Sprintf("; %s investigated through AlarmTriageMember", isOrAre(byMember))
+	}
+	if n := len(excluded) - members; n > 0 {
+		text += fmt.Sprintf("; %d excluded (%s)", n, strings.Join(parts, ", "))
 	}
 	return text
 }

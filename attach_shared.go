@@ -6,6 +6,8 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
 )
 
 // ruleSource is an event rule of AttachEventRule.
@@ -69,7 +71,11 @@ func (t *AlarmTriage) busOf(rule ruleSource) string {
 	if bus := rule.props.EventBus; bus != nil && *bus.EventBusName() != "default" {
 		return *bus.EventBusArn()
 	}
-	stack := awscdk.Stack_Of(t)
+	return placeID(awscdk.Stack_Of(t))
+}
+
+// placeID identifies the account and Region of a stack. If one of them is not known at synth, it identifies the stack.
+func placeID(stack awscdk.Stack) string {
 	if unresolved(stack.Account()) || unresolved(stack.Region()) {
 		return *stack.Node().Path()
 	}
@@ -80,17 +86,28 @@ func (t *AlarmTriage) busOf(rule ruleSource) string {
 // CloudFormation knows whether the rule selects them.
 func (t *AlarmTriage) selectedBy(rule ruleSource, other *AlarmTriage) (paths []string) {
 	p := rule.props
-	if len(t.attached) == 0 || p.Tags != nil || p.Accounts != nil || p.Regions != nil || t.busOf(ruleSource{props: &EventRuleProps{}}) != other.busOf(rule) {
+	if len(t.attached) == 0 || p.Accounts != nil || p.Regions != nil || t.busOf(ruleSource{props: &EventRuleProps{}}) != other.busOf(rule) {
 		return nil
 	}
 	for _, alarm := range t.attached {
-		named := alarm.Name != "" && !strings.Contains(alarm.Name, tokenMark)
-		if filter := (AlarmFilter{p.NamePrefixes, p.ExceptNamePrefixes}); named && filter.matches(alarm.Name) || p.NamePrefixes == nil && p.ExceptNamePrefixes == nil {
+		if p.selects(alarm.Alarm) {
 			paths = append(paths, alarm.Path)
 		}
 	}
 	slices.Sort(paths)
 	return paths
+}
+
+// selects reports whether a rule certainly selects an alarm of its bus by name and tags. Only CloudFormation knows some names.
+func (p *EventRuleProps) selects(alarm alarmjs.Alarm) bool {
+	if p.Tags != nil {
+		return false
+	}
+	if p.NamePrefixes == nil && p.ExceptNamePrefixes == nil {
+		return true
+	}
+	filter := AlarmFilter{p.NamePrefixes, p.ExceptNamePrefixes}
+	return alarm.Name != "" && !strings.Contains(alarm.Name, tokenMark) && filter.matches(alarm.Name)
 }
 
 // overlaps reports whether there are alarms that both rules certainly select, if they are on the same bus.

@@ -35,8 +35,9 @@ type AlarmFilter struct {
 // AttachAll lets every alarm below scope (a stack, a stage, or the app) start an investigation, including
 // alarms that are defined later. It skips self-alarms of every AlarmTriage, and alarms that watch this one. The
 // prefixes of filter are compared with the alarm's name, or with the construct's id if CloudFormation generates
-// the name. The CDK CLI prints one line with the number of attached and excluded alarms. A warning lists
-// alarms of another account or Region, those whose actions are an intrinsic function instead of a list, and those that
+// the name. The CDK CLI prints one line with the number of attached and excluded alarms. Alarms whose events an
+// AlarmTriageMember of the app sends are counted, not attached. A warning lists alarms of another account or Region that no
+// AlarmTriage of the app investigates, those whose actions are an intrinsic function instead of a list, and those that
 // are a generic CfnResource. Another one lists the prefixes that match no alarm, and another one the Stages in scope that
 // contain alarms: CDK does not apply aspects across Stage boundaries. The synth fails if alarms are in a stack on which
 // AlarmTriage's stack depends. AttachAll panics if scope is nil or filter is invalid.
@@ -67,6 +68,8 @@ type attachAll struct {
 	names       []string                      // names of some of them
 	self, own   []string                      // paths of self-alarms, and of alarms that watch this AlarmTriage
 	unreachable map[string]*unreachableAlarms // by stack and problem
+	byMember    []string                      // paths of alarms whose events a member sends
+	byOther     []string                      // paths of alarms whose events a member of another AlarmTriage of the app sends to that one
 }
 
 // unreachableAlarms are the alarms of one stack that can't be attached, for the same reason.
@@ -106,8 +109,17 @@ func (a *attachAll) visit(alarm alarmjs.Alarm) bool {
 func (a *attachAll) attaches(alarm alarmjs.Alarm) bool {
 	t := a.triage
 	if !t.isAttached(alarm.Path) {
+		if _, sends := t.memberOf(alarm); sends {
+			a.matched++
+			a.byMember = append(a.byMember, alarm.Path)
+			return false
+		}
 		if problem := t.outOfReach(alarm); problem != "" {
-			a.cannotReach(alarm, problem)
+			if t.app.memberSends(alarm) {
+				a.byOther = append(a.byOther, alarm.Path)
+			} else {
+				a.cannotReach(alarm, problem)
+			}
 			return false
 		}
 		if t.watchesTriage(alarm) {
@@ -149,9 +161,10 @@ func (a *attachAll) problems() (problems []string) {
 func (a *attachAll) report() {
 	t, where := a.triage, a.where()
 	for _, key := range slices.Sorted(maps.Keys(a.unreachable)) {
-		if u := a.unreachable[key]; !u.fatal {
+		u := a.unreachable[key]
+		if paths := slices.DeleteFunc(slices.Clone(u.paths), t.isAttachedToOther); !u.fatal && len(paths) > 0 {
 			awscdk.Annotations_Of(u.stack).AddWarningV2(jsii.String("alarmtriage:out-of-reach"), jsii.Sprintf(
-				"alarmtriage: %s not attached to AlarmTriage %s (%s): %s", isOrAre(len(u.paths)), t.path, listed(u.paths), u.problem), nil)
+				"alarmtriage: %s not attached to AlarmTriage %s (%s): %s", isOrAre(len(paths)), t.path, listed(paths), u.problem), nil)
 		}
 	}
 	stages := a.stages()
@@ -163,7 +176,7 @@ func (a *attachAll) report() {
 	case a.matched > 0 && len(stages) == 0 && unmatched != "":
 		t.warn("unmatched-prefix", "the filter of AttachAll over %s has %s, with which the name of no alarm begins. It compares prefixes with the name "+
 			"of an alarm, or with the id of its construct if it has no name: correct or remove them", where, unmatched)
-	case a.matched > 0 || len(a.unreachable) > 0 || len(stages) > 0:
+	case a.matched > 0 || len(a.unreachable) > 0 || len(a.byOther) > 0 || len(stages) > 0:
 	case len(a.filtered) > 0:
 		t.warn("nothing-matches", "the filter of AttachAll over %s selects %s %q. It compares prefixes with "+
 			"the name of an alarm, or with the id of its construct if it has no name: correct NamePrefixes or ExceptNamePrefixes",
@@ -558,7 +571,8 @@ type AlarmTopicProps struct {
 	NamePrefixes *[]*string
 }
 
-// AttachTopic lets the alarms that notify topic start an investigation. If props is nil, all of them do.
+// AttachTopic lets the alarms that notify topic start an investigation. If props is nil, all of them do. With
+// NotifyRecovery, the alarms must also notify topic when they return to OK (AddOkAction).
 // Everybody who may publish to topic can write such a message. The orchestrator therefore asks CloudWatch, for
 // which AttachTopic grants cloudwatch:DescribeAlarms, and a message that CloudWatch does not confirm is
 // investigated without suppressing any other event. The topic's policy should only admit

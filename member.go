@@ -15,6 +15,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
@@ -95,6 +96,8 @@ type AlarmTriageMember struct {
 	account   string   // empty if it is not known at synth
 	home      string   // its account, or that of its stack, for messages; equal if members are in the same account
 	app       *appState
+	alarms    *EventRuleProps // the alarms whose events it sends
+	placeID   string          // as placeID returns it
 }
 
 // central is an AlarmTriage from the view of a member. Its values may be tokens.
@@ -122,6 +125,7 @@ func NewAlarmTriageMember(scope constructs.Construct, id *string, props *AlarmTr
 	if m.home = "account " + m.account; m.account == "" {
 		m.home = "the account of stack " + *awscdk.Stack_Of(m).Node().Path()
 	}
+	m.placeID = placeID(awscdk.Stack_Of(m))
 	m.app.members = append(m.app.members, m)
 	m.roleProps = propsOfRole(props)
 
@@ -239,6 +243,7 @@ func (m *AlarmTriageMember) newRule(p *AlarmTriageMemberProps) awsevents.Rule {
 		NamePrefixes: p.AlarmNamePrefixes, ExceptNamePrefixes: p.ExceptAlarmNamePrefixes, Tags: p.AlarmTags,
 		Accounts: &[]*string{awscdk.Stack_Of(m).Account()}, // not what other accounts send to the default bus
 	}
+	m.alarms = alarms
 	pattern, wildcards := alarms.pattern(jsii.Strings("ALARM", "OK"))
 	rule := awsevents.NewRule(m, jsii.String("Rule"), &awsevents.RuleProps{
 		Description:  jsii.String("Alarms that the AlarmTriage of another account investigates"),
@@ -247,6 +252,34 @@ func (m *AlarmTriageMember) newRule(p *AlarmTriageMemberProps) awsevents.Rule {
 	})
 	warnOfPattern(rule, "AlarmNamePrefixes", "ExceptAlarmNamePrefixes", "", wildcards)
 	return rule
+}
+
+// isOf reports whether the member sends its events to an AlarmTriage.
+func (m *AlarmTriageMember) isOf(t *AlarmTriage) bool {
+	if m.triage != nil || t.memberBus == nil {
+		return m.triage == t
+	}
+	bus := knownBus(m.central.bus)
+	return bus != "" && bus == knownBus(t.central().bus)
+}
+
+// memberOf returns the member in the account and Region of an alarm that sends the alarm's events, and true. If no member
+// certainly sends them, it returns one that may, or nil, and false.
+func (t *AlarmTriage) memberOf(alarm alarmjs.Alarm) (member *AlarmTriageMember, sends bool) {
+	if alarm.Stack == nil || t.memberBus == nil || len(t.app.members) == 0 {
+		return nil, false
+	}
+	place := placeID(alarm.Stack)
+	for _, m := range t.app.members {
+		if m.placeID != place || !m.isOf(t) {
+			continue
+		}
+		if m.alarms.selects(alarm) {
+			return m, true
+		}
+		member = m
+	}
+	return member, false
 }
 
 // Role returns the role that the tool's broker assumes, or nil if CreateRole is false. The model can use every permission

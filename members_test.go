@@ -920,3 +920,72 @@ func TestMembers_RejectDenyOfAssumeRole(t *testing.T) {
 	assert.NotPanics(t, withDeny(membersOf(memberAccount), "sts:AssumeRoleWithSAML", "sts:Get*", "iam:*"))
 	assert.NotPanics(t, withDeny(nil, "sts:AssumeRole"))
 }
+
+// The events of a member's alarms arrive without an action.
+func TestAttach_AlarmsOfMembers(t *testing.T) {
+	const region = "eu-west-1"
+	const far = "it is in aws://444455556666/us-east-1 and the orchestrator is in aws://111122223333/eu-west-1; add its account to Members and create an " +
+		"AlarmTriageMember in its account and Region, or send its events to a bus there and use AttachEventRule"
+	type memberProps = alarmtriage.AlarmTriageMemberProps
+	filtered := func(p *memberProps) { p.ExceptAlarmNamePrefixes = jsii.Strings("noise-") }
+	central := func(p *memberProps) { p.Triage, p.CentralAccount = nil, jsii.String(centralAccount) }
+	for _, tt := range []struct {
+		name   string
+		region string // of the member
+		change func(*memberProps)
+		attach string // the panic of AttachAlarms
+		warn   bool   // AttachAll adds a warning
+	}{
+		{"a member of this AlarmTriage", "us-east-1", nil, "AlarmTriageMember Member/Member already sends its events, so it is investigated without an action", false},
+		{"a member with CentralAccount and the bus", "us-east-1", func(p *memberProps) {
+			central(p)
+			p.EventBusArn = jsii.String("arn:aws:events:eu-west-1:111122223333:event-bus/alarmtriage-member-alarms")
+		}, "AlarmTriageMember Member/Member already sends its events, so it is investigated without an action", false},
+		{"a member of another Region", region, nil, far, true},
+		{"a member with a filter, and a name that CloudFormation generates", "us-east-1", filtered, "AlarmTriageMember Member/Member sends the events of its " +
+			"account and Region, but maybe not those of this alarm, because of AlarmNamePrefixes, ExceptAlarmNamePrefixes, or AlarmTags; let them select this alarm", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			app := newTestApp()
+			home := stackOf(app, "Home", centralAccount, region)
+			triage := triageNamed(home, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.Members = membersOf(memberAccount) })
+			newMember(stackOf(app, "Member", memberAccount, tt.region), func(p *memberProps) {
+				p.Triage, p.CentralAccount = triage, nil
+				if tt.change != nil {
+					tt.change(p)
+				}
+			})
+			orders := stackOf(app, "Orders", memberAccount, "us-east-1")
+			alarm := newAlarm(orders, "One")
+			triage.AttachAll(app, nil)
+			assert.Equal(t, "alarmtriage: alarm Orders/One can't be attached to AlarmTriage Home/Triage: "+tt.attach, panicOf(t, func() { triage.AttachAlarms(alarm) }))
+			if tt.warn {
+				assert.Equal(t, []string{"/Orders alarmtriage:out-of-reach: alarmtriage: 1 alarm is not attached to AlarmTriage Home/Triage (Orders/One): " + tt.attach}, messagesOf(orders))
+				return
+			}
+			assert.Empty(t, messagesOf(orders))
+			assert.Equal(t, []string{"/Home/Triage alarmtriage:attached: alarmtriage: attached to 0 alarms; 1 alarm is investigated through AlarmTriageMember"}, messagesOf(home))
+		})
+	}
+}
+
+// An app may have one AlarmTriage per account, each with AttachAll over the app.
+func TestAttachAll_DoesNotWarnAboutAlarmsOfAnotherAlarmTriage(t *testing.T) {
+	app := newTestApp()
+	first, second := stackOf(app, "First", centralAccount, "eu-west-1"), stackOf(app, "Second", memberAccount, "eu-west-1")
+	third := stackOf(app, "Third", "777788889999", "eu-west-1")
+	one := triageNamed(first, "Triage", nil)
+	two := triageNamed(second, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.Members = membersOf("777788889999") })
+	newMember(third, func(p *alarmtriage.AlarmTriageMemberProps) { p.Triage, p.CentralAccount = two, nil })
+	for _, stack := range []awscdk.Stack{first, second, third} {
+		newAlarm(stack, "Alarm")
+	}
+	newAlarm(stackOf(app, "Fourth", "999988887777", "eu-west-1"), "Alarm")
+	one.AttachAll(app, nil)
+	two.AttachAll(app, nil)
+	assert.Equal(t, []string{"/First/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm; 3 excluded (2 investigated by another AlarmTriage, 1 out of reach)"}, messagesOf(first))
+	assert.Equal(t, []string{"/Second/Triage alarmtriage:attached: alarmtriage: attached to 1 alarm; 1 alarm is investigated through AlarmTriageMember; " +
+		"2 excluded (1 investigated by another AlarmTriage, 1 out of reach)"}, messagesOf(second))
+	assert.Empty(t, messagesOf(third))
+	assert.Len(t, messagesOf(app.Node().FindChild(jsii.String("Fourth")).(awscdk.Stack)), 2, "no AlarmTriage investigates this one")
+}

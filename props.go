@@ -327,7 +327,8 @@ type AlarmTriageProps struct {
 	// programs and the texts of AWS and of the model keep UTC. Default: UTC.
 	TimeZone *string
 	// Also notify the topics when an investigated alarm returns to OK, and when it fires again after that within its
-	// window; at most three times each. Default: false.
+	// window; at most three times each. Alarms of AttachTopic must also notify the topic when they return to OK
+	// (AddOkAction). Default: false.
 	NotifyRecovery *bool
 	// A bus that receives an event when an investigation ends. Default: none.
 	CompletionEventBus awsevents.IEventBus

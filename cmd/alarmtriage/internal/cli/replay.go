@@ -49,7 +49,7 @@ func newReplay(app *App) *cobra.Command {
 		},
 	}
 	c.Flags().StringSliceVar(&flags.models, "model", nil, "ask this Bedrock model or inference profile; more are asked if the first fails (default: the recorded answers)")
-	c.Flags().Float64Var(&flags.maxCost, "max-cost", defaultMaxCost, "what the model may cost, in US dollars; 0: no limit")
+	c.Flags().Float64Var(&flags.maxCost, "max-cost", defaultMaxCost, "with --model, what the model may cost, in US dollars; 0: no limit")
 	c.Flags().IntVar(&flags.maxRounds, "max-rounds", config.MaxRounds, "after how many rounds the model has to conclude")
 	c.Flags().StringVar(&flags.instructions, "instructions", "", "text for the model, or a file with it")
 	c.Flags().StringVar(&flags.runbook, "runbook", "", "file with the alarm's runbook, for the model")
