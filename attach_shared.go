@@ -10,10 +10,12 @@ import (
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
 )
 
-// ruleSource is an event rule of AttachEventRule.
+// ruleSource is an event rule of AttachEventRule or of a member.
 type ruleSource struct {
-	path  string
-	props *EventRuleProps
+	path   string
+	props  *EventRuleProps
+	bus    string // as busOf returns it
+	member bool   // it is a rule of a member, which only selects alarms of its own account
 }
 
 // topicSource is a topic of AttachTopic.
@@ -26,19 +28,24 @@ type topicSource struct {
 // Alarms that are attached to both have a warning of their own.
 func (t *AlarmTriage) warnOfSharedSources(other *AlarmTriage) {
 	const effect = "both investigate them, send reports, and cost money. Select different alarms, for example with ExceptNamePrefixes"
-	for _, rule := range t.rules {
-		for _, otherRule := range other.rules {
-			if t.busOf(rule) == other.busOf(otherRule) && rule.props.overlaps(otherRule.props) {
+	rules, otherRules := t.allRules(), other.allRules()
+	for _, rule := range rules {
+		for _, otherRule := range otherRules {
+			if rule.bus == otherRule.bus && rule.props.overlaps(otherRule.props) {
 				t.warn("shared-source", "the rule %s selects alarms that the rule %s of AlarmTriage %s selects, too: %s", rule.path, otherRule.path,
 					other.path, effect)
 			}
 		}
 	}
-	for _, pair := range []struct{ rules, attached *AlarmTriage }{{t, other}, {other, t}} {
-		for _, rule := range pair.rules.rules {
-			if alarms := pair.attached.selectedBy(rule, pair.rules); len(alarms) > 0 {
+	for _, pair := range []struct {
+		owner    *AlarmTriage
+		rules    []ruleSource
+		attached *AlarmTriage
+	}{{t, rules, other}, {other, otherRules, t}} {
+		for _, rule := range pair.rules {
+			if alarms := pair.attached.selectedBy(rule); len(alarms) > 0 {
 				t.warn("shared-source", "the rule %s of AlarmTriage %s selects alarms that are attached to AlarmTriage %s (%s): %s", rule.path,
-					pair.rules.path, pair.attached.path, listed(alarms), effect)
+					pair.owner.path, pair.attached.path, listed(alarms), effect)
 			}
 		}
 	}
@@ -67,11 +74,25 @@ func (t *AlarmTriage) warnOfReportTopics(other *AlarmTriage) {
 }
 
 // busOf identifies the bus of a rule. Stacks whose environment is not known at synth have different default buses.
-func (t *AlarmTriage) busOf(rule ruleSource) string {
-	if bus := rule.props.EventBus; bus != nil && *bus.EventBusName() != "default" {
+func (t *AlarmTriage) busOf(props *EventRuleProps) string {
+	if bus := props.EventBus; bus != nil && *bus.EventBusName() != "default" {
 		return *bus.EventBusArn()
 	}
 	return placeID(awscdk.Stack_Of(t))
+}
+
+// allRules returns the event rules that send alarms to AlarmTriage: its own, and those of its members.
+func (t *AlarmTriage) allRules() (rules []ruleSource) {
+	for _, rule := range t.rules {
+		rule.bus = t.busOf(rule.props)
+		rules = append(rules, rule)
+	}
+	for _, m := range t.app.members {
+		if m.isOf(t) {
+			rules = append(rules, ruleSource{path: *m.rule.Node().Path(), props: m.alarms, bus: m.placeID, member: true})
+		}
+	}
+	return rules
 }
 
 // placeID identifies the account and Region of a stack. If one of them is not known at synth, it identifies the stack.
@@ -84,9 +105,9 @@ func placeID(stack awscdk.Stack) string {
 
 // selectedBy returns the paths of attached alarms that a rule of another AlarmTriage selects. It omits alarms of which only
 // CloudFormation knows whether the rule selects them.
-func (t *AlarmTriage) selectedBy(rule ruleSource, other *AlarmTriage) (paths []string) {
+func (t *AlarmTriage) selectedBy(rule ruleSource) (paths []string) {
 	p := rule.props
-	if len(t.attached) == 0 || p.Accounts != nil || p.Regions != nil || t.busOf(ruleSource{props: &EventRuleProps{}}) != other.busOf(rule) {
+	if len(t.attached) == 0 || p.Accounts != nil && !rule.member || p.Regions != nil || placeID(awscdk.Stack_Of(t)) != rule.bus {
 		return nil
 	}
 	for _, alarm := range t.attached {

@@ -1,6 +1,7 @@
 package alarmtriage_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -155,6 +156,80 @@ func TestAttachTopic_RecognizesTopicsWhoseARNIsAToken(t *testing.T) {
 			}
 			assert.PanicsWithValue(t, "alarmtriage: AlarmTriage Test/Triage sends to topic Test/Source and can't be subscribed to it: "+
 				"pass the alarms' topic to AttachTopic, and a separate topic to NotificationTopic", attach)
+		})
+	}
+}
+
+// The events of a member's alarms are on the default bus of its account and Region.
+func TestSynth_WarnsOfSharedSourcesOfMembers(t *testing.T) {
+	const shared = "/S/B alarmtriage:shared-source: alarmtriage: "
+	const effect = ": both investigate them, send reports, and cost money. Select different alarms, for example with ExceptNamePrefixes"
+	membersOfAccount := func(p *alarmtriage.AlarmTriageProps) {
+		p.Members = &alarmtriage.Members{Accounts: jsii.Strings(memberAccount), RoleName: p.ResourcePrefix}
+	}
+	named := func(name string) func(*alarmtriage.AlarmTriageProps) {
+		return func(p *alarmtriage.AlarmTriageProps) { p.ResourcePrefix = &name; membersOfAccount(p) }
+	}
+	memberOf := func(app awscdk.App, id, region string, triage *alarmtriage.AlarmTriage, names ...string) {
+		newMember(stackOf(app, id, memberAccount, region), func(p *alarmtriage.AlarmTriageMemberProps) {
+			p.Triage, p.CentralAccount = triage, nil
+			if names != nil {
+				p.AlarmNamePrefixes = jsii.Strings(names...)
+			}
+		})
+	}
+	t.Run("two AlarmTriages with members in one account", func(t *testing.T) {
+		for _, tt := range []struct {
+			name   string
+			region string
+			names  [2][]string
+			want   []string
+		}{
+			{"and Region", "us-east-1", [2][]string{}, []string{shared + "the rule Y/Member/Rule selects alarms that the rule X/Member/Rule of AlarmTriage S/A selects, too" + effect}},
+			{"and other Regions", "us-west-2", [2][]string{}, nil},
+			{"with different names", "us-east-1", [2][]string{{"orders-"}, {"payments-"}}, nil},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				app := newTestApp()
+				stack := stackIn(app, "S", "eu-west-1")
+				first, second := triageNamed(stack, "A", named("one")), triageNamed(stack, "B", named("two"))
+				memberOf(app, "X", "us-east-1", first, tt.names[0]...)
+				memberOf(app, "Y", tt.region, second, tt.names[1]...)
+				assert.ElementsMatch(t, tt.want, messagesOf(stack))
+			})
+		}
+	})
+	for _, tt := range []struct {
+		name   string
+		region string // of the AlarmTriage in the member's account
+		attach func(stack awscdk.Stack, own *alarmtriage.AlarmTriage)
+		want   string
+	}{
+		{"an AlarmTriage in the member's account with attached alarms", "us-east-1", func(stack awscdk.Stack, own *alarmtriage.AlarmTriage) { own.AttachAll(stack, nil) },
+			"the rule X/Member/Rule of AlarmTriage S/A selects alarms that are attached to AlarmTriage Own/B (Own/One)" + effect},
+		{"an AlarmTriage in the member's account with a rule", "us-east-1", func(_ awscdk.Stack, own *alarmtriage.AlarmTriage) { own.AttachEventRule(jsii.String("Rule"), nil) },
+			"the rule Own/B/Rule selects alarms that the rule X/Member/Rule of AlarmTriage S/A selects, too" + effect},
+		{"an AlarmTriage in another Region of the member's account", "us-west-2", func(stack awscdk.Stack, own *alarmtriage.AlarmTriage) { own.AttachAll(stack, nil) }, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			app := newTestApp()
+			central := triageNamed(stackIn(app, "S", "eu-west-1"), "A", named("one"))
+			memberOf(app, "X", "us-east-1", central)
+			stack := stackOf(app, "Own", memberAccount, tt.region)
+			own := triageNamed(stack, "B", nil)
+			newAlarm(stack, "One")
+			tt.attach(stack, own)
+			var found []string
+			for _, message := range messagesOf(stack) {
+				if strings.Contains(message, "shared-source") {
+					found = append(found, message)
+				}
+			}
+			if tt.want == "" {
+				assert.Empty(t, found)
+				return
+			}
+			assert.Equal(t, []string{"/Own/B alarmtriage:shared-source: alarmtriage: " + tt.want}, found)
 		})
 	}
 }

@@ -94,6 +94,8 @@ func (a *attachAll) visit(alarm alarmjs.Alarm) bool {
 		a.cannotReach(alarm, t.outOfReach(alarm))
 	case strings.HasPrefix(name, config.SelfAlarmPrefix):
 		a.self = append(a.self, alarm.Path)
+	case a.isSentByMember(alarm): // also if the filter excludes it, because a member has a filter of its own
+		a.byMember = append(a.byMember, alarm.Path)
 	case !a.filter.matches(name):
 		a.filtered = append(a.filtered, alarm.Path)
 		if len(a.names) < maxListed {
@@ -105,15 +107,16 @@ func (a *attachAll) visit(alarm alarmjs.Alarm) bool {
 	return false
 }
 
+// isSentByMember reports whether a member of the AlarmTriage sends the events of an alarm.
+func (a *attachAll) isSentByMember(alarm alarmjs.Alarm) bool {
+	_, sends := a.triage.memberOf(alarm)
+	return sends
+}
+
 // attaches reports whether AttachAll attaches an alarm that the filter selects.
 func (a *attachAll) attaches(alarm alarmjs.Alarm) bool {
 	t := a.triage
 	if !t.isAttached(alarm.Path) {
-		if _, sends := t.memberOf(alarm); sends {
-			a.matched++
-			a.byMember = append(a.byMember, alarm.Path)
-			return false
-		}
 		if problem := t.outOfReach(alarm); problem != "" {
 			if t.app.memberSends(alarm) {
 				a.byOther = append(a.byOther, alarm.Path)
@@ -176,7 +179,7 @@ func (a *attachAll) report() {
 	case a.matched > 0 && len(stages) == 0 && unmatched != "":
 		t.warn("unmatched-prefix", "the filter of AttachAll over %s has %s, with which the name of no alarm begins. It compares prefixes with the name "+
 			"of an alarm, or with the id of its construct if it has no name: correct or remove them", where, unmatched)
-	case a.matched > 0 || len(a.unreachable) > 0 || len(a.byOther) > 0 || len(stages) > 0:
+	case a.matched > 0 || len(a.unreachable) > 0 || len(a.byMember) > 0 || len(a.byOther) > 0 || len(stages) > 0:
 	case len(a.filtered) > 0:
 		t.warn("nothing-matches", "the filter of AttachAll over %s selects %s %q. It compares prefixes with "+
 			"the name of an alarm, or with the id of its construct if it has no name: correct NamePrefixes or ExceptNamePrefixes",

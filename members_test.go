@@ -935,15 +935,18 @@ func TestAttach_AlarmsOfMembers(t *testing.T) {
 		change func(*memberProps)
 		attach string // the panic of AttachAlarms
 		warn   bool   // AttachAll adds a warning
+		filter *alarmtriage.AlarmFilter
 	}{
-		{"a member of this AlarmTriage", "us-east-1", nil, "AlarmTriageMember Member/Member already sends its events, so it is investigated without an action", false},
+		{"a member of this AlarmTriage", "us-east-1", nil, "AlarmTriageMember Member/Member already sends its events, so it is investigated without an action", false, nil},
+		{"an alarm that the filter of AttachAll excludes", "us-east-1", nil, "AlarmTriageMember Member/Member already sends its events, so it is investigated " +
+			"without an action", false, &alarmtriage.AlarmFilter{ExceptNamePrefixes: jsii.Strings("One")}},
 		{"a member with CentralAccount and the bus", "us-east-1", func(p *memberProps) {
 			central(p)
 			p.EventBusArn = jsii.String("arn:aws:events:eu-west-1:111122223333:event-bus/alarmtriage-member-alarms")
-		}, "AlarmTriageMember Member/Member already sends its events, so it is investigated without an action", false},
-		{"a member of another Region", region, nil, far, true},
+		}, "AlarmTriageMember Member/Member already sends its events, so it is investigated without an action", false, nil},
+		{"a member of another Region", region, nil, far, true, nil},
 		{"a member with a filter, and a name that CloudFormation generates", "us-east-1", filtered, "AlarmTriageMember Member/Member sends the events of its " +
-			"account and Region, but maybe not those of this alarm, because of AlarmNamePrefixes, ExceptAlarmNamePrefixes, or AlarmTags; let them select this alarm", true},
+			"account and Region, but maybe not those of this alarm, because of AlarmNamePrefixes, ExceptAlarmNamePrefixes, or AlarmTags; let them select this alarm", true, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			app := newTestApp()
@@ -957,7 +960,7 @@ func TestAttach_AlarmsOfMembers(t *testing.T) {
 			})
 			orders := stackOf(app, "Orders", memberAccount, "us-east-1")
 			alarm := newAlarm(orders, "One")
-			triage.AttachAll(app, nil)
+			triage.AttachAll(app, tt.filter)
 			assert.Equal(t, "alarmtriage: alarm Orders/One can't be attached to AlarmTriage Home/Triage: "+tt.attach, panicOf(t, func() { triage.AttachAlarms(alarm) }))
 			if tt.warn {
 				assert.Equal(t, []string{"/Orders alarmtriage:out-of-reach: alarmtriage: 1 alarm is not attached to AlarmTriage Home/Triage (Orders/One): " + tt.attach}, messagesOf(orders))
