@@ -415,7 +415,7 @@ func TestAnnotations_ReportDoubtsAboutTheModels(t *testing.T) {
 			warnings: []string{"BedrockModelId eu.anthropic.claude-opus-5.5 is not in this version's catalog .*but eu.anthropic.claude-opus-5-5 is: correct it",
 				"but eu.anthropic.claude-sonnet-4-5-20250929-v1:0 is: correct it"}},
 		{name: "another way to write the number of a retired model", region: "eu-west-1", change: set("anthropic.claude-3.5-sonnet"),
-			infos: []string{"BedrockModelId anthropic.claude-3.5-sonnet is not in this version's catalog"}},
+			warnings: []string{"BedrockModelId anthropic.claude-3.5-sonnet is not .*, but anthropic.claude-3-5-sonnet is, which reached the end of its life: choose"}},
 		{name: "another geography", region: "eu-west-1", change: set("eu.amazon.nova-pro-v1:0", "in.anthropic.claude-sonnet-5"),
 			warnings: []string{"in.anthropic.claude-sonnet-5 of FallbackModelIds is an inference profile of another geography and can't be invoked from eu-west-1"}},
 		{name: "global in GovCloud", region: "us-gov-west-1", change: set("global.anthropic.claude-opus-5-5"),
