@@ -45,6 +45,7 @@ from moto.core.responses import ActionResult, BaseResponse
 from moto.core.exceptions import JsonRESTError
 from moto.core.utils import unix_time_millis
 from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.responses import DynamoHandler
 from moto.events.models import EventBus, EventPattern
 from moto.events.responses import EventsHandler
 from moto.iam.models import Role, iam_backends
@@ -72,6 +73,7 @@ MAPS = ("Tags", "tags", "Attributes")
 _events: list[dict[str, Any]] = []
 _world = world.World()
 _lock = threading.Lock()
+_write_lock = threading.RLock()
 _call_action = BaseResponse.call_action
 _layers_data = LambdaFunction._get_layers_data
 _update_table = DynamoDBBackend.update_table
@@ -359,6 +361,16 @@ def update_table(self: DynamoDBBackend, name: str, **changes: Any) -> Any:
     return table
 
 
+def one_at_a_time(write: Any) -> Any:
+    """Returns a write of DynamoDB that is atomic. moto's server has threads, and moto checks the condition before it writes."""
+
+    def locked(self: DynamoHandler) -> Any:
+        with _write_lock:
+            return write(self)
+
+    return locked
+
+
 def subscriptions_confirmed(topic: Topic) -> int:
     return sum(1 for subscription in topic.sns_backend.subscriptions.values() if subscription.topic is topic)
 
@@ -376,6 +388,8 @@ CloudWatchResponse.describe_alarm_history = describe_alarm_history  # type: igno
 CloudWatchBackend.get_filtered_metrics = get_filtered_metrics  # type: ignore[method-assign]
 CloudWatchResponse.put_composite_alarm = CloudWatchResponse.put_metric_alarm  # type: ignore[attr-defined]  # it reads AlarmRule
 DynamoDBBackend.update_table = update_table  # type: ignore[method-assign]
+for _name in ("update_item", "put_item", "delete_item", "transact_write_items"):
+    setattr(DynamoHandler, _name, one_at_a_time(getattr(DynamoHandler, _name)))
 EventsHandler.test_event_pattern = test_event_pattern  # type: ignore[assignment,method-assign]
 LogsResponse.start_query = start_query  # type: ignore[method-assign]
 LogsBackend.get_query_results = get_query_results  # type: ignore[method-assign]
