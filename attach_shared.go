@@ -15,7 +15,7 @@ type ruleSource struct {
 	path   string
 	props  *EventRuleProps
 	bus    string // as busOf returns it
-	member bool   // it is a rule of a member, which only selects alarms of its own account
+	member bool   // it belongs to a member, and selects only alarms of the member's account
 }
 
 // topicSource is a topic of AttachTopic.
@@ -25,7 +25,7 @@ type topicSource struct {
 }
 
 // warnOfSharedSources adds warnings if AlarmTriage and another one, which the app created before, investigate the same alarms.
-// Alarms that are attached to both have a warning of their own.
+// Alarms that are attached to both cause a separate warning, shared-alarm.
 func (t *AlarmTriage) warnOfSharedSources(other *AlarmTriage) {
 	const effect = "both investigate them, send reports, and cost money. Select different alarms, for example with ExceptNamePrefixes"
 	rules, otherRules := t.allRules(), other.allRules()

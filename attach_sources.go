@@ -94,7 +94,7 @@ func (a *attachAll) visit(alarm alarmjs.Alarm) bool {
 		a.cannotReach(alarm, t.outOfReach(alarm))
 	case strings.HasPrefix(name, config.SelfAlarmPrefix):
 		a.self = append(a.self, alarm.Path)
-	case a.isSentByMember(alarm): // also if the filter excludes it, because a member has a filter of its own
+	case a.isSentByMember(alarm): // also if the filter excludes it, because the member may have another filter
 		a.byMember = append(a.byMember, alarm.Path)
 	case !a.filter.matches(name):
 		a.filtered = append(a.filtered, alarm.Path)

@@ -604,7 +604,7 @@ func TestMember_WarnsOfActionsWithoutEffect(t *testing.T) {
 		}, []string{
 			"/Member/Member alarmtriage:ignored-props: alarmtriage: ToolDeniedActions has no effect, because CreateRole is false: the member that creates the role in this account, in another Region, needs it",
 		}},
-		{"a mistake of its own", func(*alarmtriage.AlarmTriageProps) {}, func(p *alarmtriage.AlarmTriageMemberProps) {
+		{"a mistake of the member", func(*alarmtriage.AlarmTriageProps) {}, func(p *alarmtriage.AlarmTriageMemberProps) {
 			p.ToolDeniedActions = jsii.Strings("logs:FilterLogEvent")
 		}, []string{typo}},
 		{"a mistake of Triage", func(p *alarmtriage.AlarmTriageProps) {

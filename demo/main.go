@@ -463,6 +463,16 @@ func (d *demo) notification(ctx context.Context, queue string) (*notification, e
 	return &message, nil
 }
 
+// contentOf returns the content of an object.
+func contentOf(ctx context.Context, client *s3.Client, bucket, key string) ([]byte, error) {
+	got, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		return nil, err
+	}
+	defer got.Body.Close()
+	return io.ReadAll(got.Body)
+}
+
 // copyReports downloads all stored reports and returns the record.
 func (d *demo) copyReports(ctx context.Context, target string) (*investigation.Record, error) {
 	client := s3.NewFromConfig(d.aws.Config(), func(o *s3.Options) { o.UsePathStyle = true })
@@ -473,12 +483,7 @@ func (d *demo) copyReports(ctx context.Context, target string) (*investigation.R
 	}
 	var rec *investigation.Record
 	for _, object := range listed.Contents {
-		got, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: object.Key})
-		if err != nil {
-			return nil, err
-		}
-		content, err := io.ReadAll(got.Body)
-		got.Body.Close()
+		content, err := contentOf(ctx, client, bucket, *object.Key)
 		if err != nil {
 			return nil, err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -138,12 +137,7 @@ func (d *demo) records(ctx context.Context) (records []investigation.Record, err
 			if formOf(*object.Key) != "report.json" {
 				continue
 			}
-			got, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: object.Key})
-			if err != nil {
-				return nil, err
-			}
-			content, err := io.ReadAll(got.Body)
-			got.Body.Close()
+			content, err := contentOf(ctx, client, bucket, *object.Key)
 			if err != nil {
 				return nil, err
 			}

@@ -100,7 +100,7 @@ func TestErrors_HaveExitCodesAndRemedies(t *testing.T) {
 	}
 }
 
-// The SDK asks the metadata service of an instance last, and writes lines of its own about it.
+// The SDK asks the metadata service of an instance last, and logs that to the standard error.
 func TestErrors_MetadataServiceAddsNoWords(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{http.StatusForbidden, http.StatusNotFound, http.StatusUnauthorized} {

@@ -100,7 +100,7 @@ func answering(question string, earlier []investigation.Answer) *task {
 // Ask lets a model answer a question about a finished investigation. It may read the record and run more tool calls, within
 // the limits of one investigation. earlier are the answers to earlier questions, oldest first. Ask does not change rec. It
 // returns an answer whatever its outcome; the error is the context's, or that of options that are not usable. With the error of
-// the context, the answer has what was used until then.
+// the context, the answer still states the tokens and the cost.
 func Ask(
 	ctx context.Context, o Options, rec *investigation.Record, earlier []investigation.Answer, question string,
 ) (*investigation.Answer, error) {

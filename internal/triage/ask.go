@@ -22,7 +22,7 @@ import (
 )
 
 // Asker lets a model answer a question about a finished investigation. earlier are the answers to earlier questions, oldest
-// first. Ask returns an answer even if no model answers, and with an error one that has what was used until then.
+// first. Ask returns an answer even if no model answers, and, with an error, one that states the tokens and the cost.
 type Asker interface {
 	Ask(
 		ctx context.Context, limits investigation.Limits, rec *investigation.Record, earlier []investigation.Answer, question string,

@@ -132,7 +132,7 @@ func (r *attempt) save(ctx context.Context, keys report.Keys) error {
 }
 
 // release frees the claim for the retry, and parks the report. If the report cannot be parked, the retry investigates again, but
-// does not repeat what was delivered.
+// does not store or send anything twice.
 func (r *attempt) release(ctx context.Context, stored, notified bool) {
 	if r.claim == nil {
 		return

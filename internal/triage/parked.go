@@ -136,7 +136,7 @@ func shortenTexts(rec *investigation.Record) {
 	a.NotUnderstood = first(a.NotUnderstood, shortText)
 }
 
-// keepVerdict keeps what broke, why, and what is affected, with shortened texts.
+// keepVerdict keeps the summary, the causes, and the impact, with shortened texts.
 func keepVerdict(rec *investigation.Record) {
 	r := rec.Report
 	rec.Report = investigation.Report{
