@@ -180,12 +180,12 @@ func (s *synthCheck) Validate() *[]*string {
 
 // checkActions returns the attached alarms with more actions than CloudWatch allows, or with the same action twice.
 func (t *AlarmTriage) checkActions(warn bool) (problems []string) {
-	alarms := make([]constructs.IConstruct, len(t.attached))
+	paths := make([]string, len(t.attached))
 	for i, a := range t.attached {
-		alarms[i] = a.Construct
+		paths[i] = a.Path
 	}
 	var disabled, onlyOK, onlyAlarm, replaced, replacedOK []string
-	for i, actions := range alarmjs.ActionsOf(alarms, t.orchestratorARN) {
+	for i, actions := range alarmjs.ActionsOf(t, paths, t.orchestratorARN) {
 		a := t.attached[i]
 		problems = append(problems, t.actionProblems(a.Path, "alarm", actions.Alarm)...)
 		if t.notifyRecovery || a.byApp > 0 {

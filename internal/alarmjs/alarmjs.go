@@ -135,15 +135,15 @@ func VisitAll(scope constructs.IConstruct, visit func(Alarm) bool, action *strin
 	runtime.StaticInvokeVoid(class, "visitAll", []any{scope, &visitor{visit}, action, recovery})
 }
 
-// ActionsOf returns the numbers of actions of attached alarms, in their order.
-func ActionsOf(list []constructs.IConstruct, action *string) []Actions {
-	var found []map[string]any
-	invoke("actions", &found, list, action)
-	actions := make([]Actions, len(list))
-	for i, fields := range found {
-		disabled, _ := fields["disabled"].(bool)
-		actions[i] = Actions{Alarm: newCount(fields["alarm"]), OK: newCount(fields["ok"]), Disabled: disabled}
+// ActionsOf returns the numbers of actions of alarms in the app of scope, in their order. The alarms were described before.
+func ActionsOf(scope constructs.IConstruct, paths []string, action *string) []Actions {
+	if len(paths) == 0 {
+		return nil
 	}
+	var text string
+	invoke("actions", &text, scope, paths, action)
+	var actions []Actions
+	must(json.Unmarshal([]byte(text), &actions))
 	return actions
 }
 
@@ -196,14 +196,6 @@ func unpackAll(packed []map[string]any) []Alarm {
 		last = alarms[i].Stack
 	}
 	return alarms
-}
-
-func newCount(value any) Count {
-	fields, _ := value.(map[string]any)
-	all, _ := fields["all"].(float64)
-	own, _ := fields["own"].(float64)
-	unlisted, _ := fields["unlisted"].(bool)
-	return Count{All: int(all), Own: int(own), Unlisted: unlisted}
 }
 
 func textOf(value any) string {

@@ -122,6 +122,17 @@ function nameOf(resource) {
   return effectiveText(resource, "alarmName", name);
 }
 
+// described maps the root of an app to its described alarms by their paths. jsii needs longer to translate the constructs of many
+// alarms than the paths.
+const described = new WeakMap();
+
+function describedBelow(root) {
+  if (!described.has(root)) {
+    described.set(root, new Map());
+  }
+  return described.get(root);
+}
+
 // describe returns a description of an alarm. If the construct is the resource of an alarm construct, the result describes the
 // latter, whose actions are a token that can't be changed.
 function describe(construct) {
@@ -130,6 +141,7 @@ function describe(construct) {
     construct = construct.node.scope;
   }
   const alarm = { construct, path: construct.node.path };
+  describedBelow(construct.node.root).set(alarm.path, construct);
   if (isGeneric(construct)) {
     return Object.assign(alarm, { stack: Stack.of(construct), alarmName: nameOf(construct), measured: [], unlisted: [], generic: true });
   }
@@ -161,11 +173,20 @@ function packAll(alarms) {
   return alarms.map((alarm, i) => pack(alarm, undefined, i > 0 ? alarms[i - 1].stack : undefined));
 }
 
-// countActions returns the number of an alarm's actions for one state, and how many of them are the given one. If they are an
-// intrinsic function, it has no elements.
-function countActions(resource, property, action) {
+// actions maps actions to their JSON with identified references, which is the same everywhere in an app.
+const actions = new Map();
+
+function identified(action, scope) {
+  if (!actions.has(action)) {
+    actions.set(action, JSON.stringify(identify(action, scope)));
+  }
+  return actions.get(action);
+}
+
+// countActions returns the number of an alarm's actions for one state, and how many of them are wanted, which is an action as
+// JSON with identified references. If they are an intrinsic function, it has no elements.
+function countActions(resource, property, wanted) {
   const actions = identify(effective(resource, property, resource[property]), resource) ?? [];
-  const wanted = JSON.stringify(identify(action, resource));
   if (!Array.isArray(actions)) {
     return { all: 0, own: JSON.stringify(actions).includes(wanted) ? 1 : 0, unlisted: true };
   }
@@ -176,8 +197,9 @@ function countActions(resource, property, action) {
 // CloudFormation rejects duplicates.
 function attach(construct, action, recovery) {
   const resource = resourceOf(construct);
+  const wanted = identified(action, resource);
   const add = (property, method) => {
-    const { own, unlisted } = countActions(resource, property, action);
+    const { own, unlisted } = countActions(resource, property, wanted);
     if (own > 0 || unlisted) {
       return;
     }
@@ -302,15 +324,19 @@ class Alarms {
     Aspects.of(scope).add(new AlarmAspect(visitor, action, recovery));
   }
 
-  static actions(constructs, action) {
-    return constructs.map((construct) => {
-      const resource = resourceOf(construct);
+  // actions returns the numbers of actions of described alarms as JSON.
+  static actions(scope, paths, action) {
+    const alarms = describedBelow(scope.node.root);
+    const wanted = identified(action, scope);
+    const counts = paths.map((path) => {
+      const resource = resourceOf(alarms.get(path));
       return {
-        alarm: countActions(resource, "alarmActions", action),
-        ok: countActions(resource, "okActions", action),
+        alarm: countActions(resource, "alarmActions", wanted),
+        ok: countActions(resource, "okActions", wanted),
         disabled: `${effective(resource, "actionsEnabled", resource.actionsEnabled)}` === "false",
       };
     });
+    return JSON.stringify(counts);
   }
 
   static inStages(scope) {
