@@ -24,6 +24,8 @@ const (
 	codePrefix        = "CodePrefix"
 	alarmNamePrefixes = "AlarmNamePrefixes"
 	bedrockModelIDs   = "BedrockModelIds"
+	resourcePrefix    = "ResourcePrefix"
+	organizationID    = "MembersOrganizationId"
 )
 
 // everyAlarm is the value of AlarmNamePrefixes that selects every alarm.
@@ -45,6 +47,7 @@ const (
 	prefixPattern = `[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?`
 	bucketPattern = `[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]`
 	folderPattern = `[^/].*/`
+	orgPattern    = `o-[a-z0-9]{10,32}`
 	// Between the prefixes are commas without spaces.
 	namesPattern = `[^,*\s][^,*]*(,[^,*\s][^,*]*){0,4}`
 )
@@ -74,16 +77,23 @@ func triageDesign() design {
 	return design{
 		stackID: "AlarmTriage", file: "template", indent: " ", parameters: parameters,
 		description: "an AI model investigates CloudWatch alarms and reports the cause",
-		groups:      []string{"Code", "Notifications", "Alarms", "Model", "Limits", "Storage and logs", "Monitoring"},
+		groups:      []string{"Code", "Notifications", "Alarms", "Members", "Model", "Limits", "Storage and logs", "Monitoring"},
 		options:     slices.Concat(optionsOf(parameters), modelOptions(), alarmOptions()),
 		create: func(d *deployment) map[string]*string {
 			triage := alarmtriage.NewAlarmTriage(d.stack, jsii.String("Triage"), d.props)
+			override(triage.ToolRole(), "RoleName", toolRoleName())
 			for _, f := range d.later {
 				f(triage)
 			}
 			return outputsOf(triage)
 		},
 	}
+}
+
+// toolRoleName returns the name of the tool's role. Each of two parameters gives it one, so no single option decides.
+func toolRoleName() map[string]any {
+	prefixed := fn("Join", "", []any{ref(resourcePrefix), "-tool-role"})
+	return fn("If", conditionFor(resourcePrefix), prefixed, fn("If", conditionFor(organizationID), "alarmtriage-tool-role", ref("AWS::NoValue")))
 }
 
 // triageParameters returns the parameters of the template with the construct AlarmTriage, in the order of the console.
@@ -139,6 +149,14 @@ func triageParameters() []parameter {
 			description: "Alarms of this account and Region whose name begins with one of these prefixes start investigations, without an action. " +
 				"* means every alarm. Empty: only alarms with the output OrchestratorArn as an action do."},
 
+		{name: organizationID, group: "Members", label: "Organization of the members", kind: "String", optional: true, pattern: orgPattern,
+			hint: "the ID of an organization, such as o-a1b2c3d4e5",
+			description: "The ID of an organization of AWS Organizations. Each of its accounts that deploys the template for members is a member, " +
+				"whose alarms are investigated with its data. Empty: only this account's alarms are.",
+			set: func(d *deployment, value awscdk.CfnParameter) {
+				d.props.Members = &alarmtriage.Members{OrganizationId: value.ValueAsString()}
+			}},
+
 		{name: bedrockModelIDs, group: "Model", label: "Models", kind: "String", pattern: modelPattern + "(," + modelPattern + ")?",
 			hint: "empty, or one or two model IDs or IDs of inference profiles, not ARNs, with a comma and without spaces between them",
 			description: "The model that is asked first, and the one that is asked if the first one can't be used: IDs of models or of inference profiles, " +
@@ -163,7 +181,7 @@ func triageParameters() []parameter {
 			"What AWS may charge for the queries of one investigation.", "1", 0.01, 0,
 			func(p *alarmtriage.AlarmTriageProps, value *float64) { p.MaxQueryCostUsd = value }),
 
-		{name: "ResourcePrefix", group: "Storage and logs", label: "Prefix of names", kind: "String", optional: true, pattern: prefixPattern,
+		{name: resourcePrefix, group: "Storage and logs", label: "Prefix of names", kind: "String", optional: true, pattern: prefixPattern,
 			hint:        "1 to 20 lower-case letters, digits, and inner hyphens",
 			description: "Prefix of every physical name. Empty: CloudFormation generates the names. A change replaces the resources, and existing reports stay in the old bucket.",
 			set:         func(d *deployment, value awscdk.CfnParameter) { d.props.ResourcePrefix = value.ValueAsString() }},
@@ -254,6 +272,9 @@ func fn(name string, arguments ...any) map[string]any {
 
 func not(condition any) map[string]any { return fn("Not", condition) }
 
+// conditionFor returns the name of the condition that an optional parameter has another value than its default.
+func conditionFor(parameter string) string { return "Has" + parameter }
+
 // optionsOf returns an option for each optional parameter.
 func optionsOf(parameters []parameter) []option {
 	var all []option
@@ -262,7 +283,7 @@ func optionsOf(parameters []parameter) []option {
 			continue
 		}
 		all = append(all, option{
-			condition: "Has" + p.name, when: not(fn("Equals", ref(p.name), p.value)),
+			condition: conditionFor(p.name), when: not(fn("Equals", ref(p.name), p.value)),
 			turnOn: func(d *deployment) { p.set(d, d.values[p.name]) },
 		})
 	}

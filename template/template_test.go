@@ -92,6 +92,9 @@ func choices(variation int) []choice {
 			a.props.OnFailureQueue = awssqs.Queue_FromQueueArn(a.stack, jsii.String("Queue"), jsii.Sprintf(arn, "sqs", "failed"))
 		}},
 		set("NotifyRecovery", "true", func(p *alarmtriage.AlarmTriageProps) { p.NotifyRecovery = jsii.Bool(true) }),
+		set("MembersOrganizationId", "o-a1b2c3d4e5", func(p *alarmtriage.AlarmTriageProps) {
+			p.Members = &alarmtriage.Members{OrganizationId: jsii.String("o-a1b2c3d4e5")}
+		}),
 		[]choice{models("us.amazon.nova-2-lite-v1:0", 1), models("openai.gpt-oss-120b-1:0,us.amazon.nova-2-lite-v1:0", 2)}[variation%2],
 		set("Instructions", "The shop is busiest at noon.", func(p *alarmtriage.AlarmTriageProps) {
 			p.Instructions = jsii.String("The shop is busiest at noon.")
@@ -224,6 +227,7 @@ func TestParameters_AcceptOnlyWhatTheConstructCanUse(t *testing.T) {
 			[]string{"a, b", "a,b,c", ",a", "a,", "arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.amazon.nova-2-lite-v1:0"},
 		},
 		{"AlarmNamePrefixes", []string{"", "*", "prod-", "prod-,shop ", "a,b,c,d,e"}, []string{"a,b,c,d,e,f", "a, b", "*,a", "a,,b", ",a", "a,"}},
+		{"MembersOrganizationId", []string{"", "o-a1b2c3d4e5"}, []string{"o-1", "a1b2c3d4e5", "o-A1B2C3D4E5", "o-a1b2c3d4e5/r-ab12/*"}},
 		{"ResourcePrefix", []string{"", "p", "prod-eu", strings.Repeat("a", 20)}, []string{"Prod", "-prod", "prod-", strings.Repeat("a", 21)}},
 	}
 	assertPatterns(t, triageParameters(), tests)
