@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -64,8 +65,9 @@ type parameter struct {
 
 	// set passes the parameter's value to the construct. The function is called before the construct is created.
 	set func(d *deployment, value awscdk.CfnParameter)
-	// optional parameters omit the prop at their default value.
+	// optional parameters omit the prop at the value off, which is the default value if it is empty.
 	optional bool
+	off      string
 }
 
 // triageDesign returns the design of the template with the construct AlarmTriage.
@@ -153,9 +155,13 @@ func triageParameters() []parameter {
 			}),
 		number("Limits", "MaxInvestigationsPerDay", "Investigations per day", "The most investigations that may begin on one UTC day. 0: no limit.", "200", 0, 10_000,
 			func(p *alarmtriage.AlarmTriageProps, value *float64) { p.MaxInvestigationsPerDay = value }),
-		optional(number("Limits", "MaxConcurrentInvestigations", "Investigations at the same time",
-			"The most investigations that may run at the same time. 0: no reserved concurrency.", "0", 0, 0,
-			func(p *alarmtriage.AlarmTriageProps, value *float64) { p.MaxConcurrentInvestigations = value })),
+		{name: "MaxConcurrentInvestigations", group: "Limits", label: "Investigations at the same time", kind: "Number", value: "10", off: "0", optional: true,
+			description: "The most investigations that may run at the same time. 0: no reserved concurrency, for accounts whose quota of concurrent executions is less than 110.",
+			set: func(d *deployment, value awscdk.CfnParameter) {
+				d.after(func(triage *alarmtriage.AlarmTriage) { // the prop would add a condition of its own
+					override(triage.Orchestrator(), "ReservedConcurrentExecutions", value.ValueAsNumber())
+				})
+			}},
 		optional(number("Limits", "MaxCostUsd", "Cost of the models in US dollars",
 			"The highest estimated cost of the models in one investigation. It does not limit models without a built-in price. 0: no limit.", "0", 0, 0,
 			func(p *alarmtriage.AlarmTriageProps, value *float64) { p.MaxCostUsd = value })),
@@ -262,7 +268,7 @@ func optionsOf(parameters []parameter) []option {
 			continue
 		}
 		all = append(all, option{
-			condition: "Has" + p.name, when: not(fn("Equals", ref(p.name), p.value)),
+			condition: "Has" + p.name, when: not(fn("Equals", ref(p.name), cmp.Or(p.off, p.value))),
 			turnOn: func(d *deployment) { p.set(d, d.values[p.name]) },
 		})
 	}

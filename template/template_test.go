@@ -100,7 +100,9 @@ func choices(variation int) []choice {
 			p.InvestigationWindow = awscdk.Duration_Hours(jsii.Number(6))
 		}),
 		set("MaxInvestigationsPerDay", "50", func(p *alarmtriage.AlarmTriageProps) { p.MaxInvestigationsPerDay = jsii.Number(50) }),
-		set("MaxConcurrentInvestigations", "5", func(p *alarmtriage.AlarmTriageProps) { p.MaxConcurrentInvestigations = jsii.Number(5) }),
+		set("MaxConcurrentInvestigations", []string{"5", "0"}[variation%2], func(p *alarmtriage.AlarmTriageProps) {
+			p.MaxConcurrentInvestigations = jsii.Number([]float64{5, 0}[variation%2])
+		}),
 		set("MaxCostUsd", "2.5", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsd = jsii.Number(2.5) }),
 		set("MaxQueryCostUsd", "0.5", func(p *alarmtriage.AlarmTriageProps) { p.MaxQueryCostUsd = jsii.Number(0.5) }),
 		set("ResourcePrefix", "prod", func(p *alarmtriage.AlarmTriageProps) { p.ResourcePrefix = jsii.String("prod") }),
