@@ -280,7 +280,7 @@ type AlarmTriageProps struct {
 	// wildcards. The role is denied every action on these resources and what is below them, and the broker
 	// refuses requests of their services that name them. Resources of another type need ARNs too, such as the
 	// executions of a state machine. Lists, often with whole configurations, metrics, CloudTrail, and other services
-	// still contain them. At most 2,600 bytes as JSON. Default: none.
+	// still contain them. At most 2,300 bytes as JSON. Default: none.
 	ToolDeniedResources *[]*string
 	// IAM actions that the tool is allowed in addition to ToolPermissions, by its role and by the broker,
 	// which otherwise forwards only reads. Denies override them. Default: none.

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/iamactions"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
@@ -107,9 +108,31 @@ func withParts(arns []*string) *[]*string {
 		for _, parts := range []string{":*", "/*"} {
 			whole = strings.TrimSuffix(whole, parts)
 		}
+		if whole != *arn && !isResource(whole) {
+			all = append(all, arn) // every resource of a kind, such as role/*
+			continue
+		}
 		all = append(all, jsii.String(whole), jsii.String(whole+":*"), jsii.String(whole+"/*"))
 	}
 	return &all
+}
+
+// isResource reports whether a text may be the ARN of resources. It is not if it ends with their kind: IAM rejects a policy
+// with arn:aws:iam::*:role or arn:aws:s3::, which are what remains of role/* and of every bucket.
+func isResource(arn string) bool {
+	const region, resource, parts = 3, 5, 6
+	if unresolved(arn) {
+		return true
+	}
+	fields := strings.SplitN(arn, ":", parts)
+	if len(fields) < parts {
+		return false
+	}
+	if fields[2] == "s3" && fields[region] != "" && !strings.Contains(fields[resource], "/") {
+		return false // buckets have no Region
+	}
+	names, _ := iamactions.NamesResource(arn)
+	return names
 }
 
 // maxPolicyActions is the number of characters of actions, or of ARNs, in one managed policy. IAM's limit for the whole
@@ -419,6 +442,47 @@ func (t *AlarmTriage) allowNetworkToLambda(p *AlarmTriageProps) {
 			})},
 		})
 	}
+}
+
+// networkDenied checks that the props do not deny Lambda what it does under the tool's role to connect the function to the VPC.
+// Otherwise, only the deployment would fail. Denies have no condition, so they also apply to Lambda.
+func (l *problems) networkDenied(p *AlarmTriageProps) {
+	if isNil(p.Vpc) {
+		return
+	}
+	const remedy = "because Lambda needs it under the tool's role to connect the function to Vpc"
+	for _, pattern := range knownTexts(withoutNil(p.ToolDeniedActions)) {
+		for _, action := range networkActions {
+			if iamactions.Match(pattern, action) {
+				l.add("ToolDeniedActions must not deny %s if Vpc is set, %s, got %q: list the other actions that it denies", action, remedy, pattern)
+				break
+			}
+		}
+	}
+	for _, arn := range knownTexts(withoutNil(p.ToolDeniedResources)) {
+		for _, kind := range []string{"network-interface/eni-", "security-group/sg-", "subnet/subnet-"} {
+			if fields := strings.SplitN(arn, ":", 6); len(fields) == 6 && fields[2] == "ec2" && denies(arn, strings.Join(append(exampleOf(fields[:5]), kind+"0123456789abcdef0"), ":")) {
+				l.add("ToolDeniedResources must not contain every %s if Vpc is set, %s, got %q: name single ones", kind[:strings.Index(kind, "/")], remedy, arn)
+				break
+			}
+		}
+	}
+}
+
+// exampleOf returns the first fields of an ARN that a pattern of them matches.
+func exampleOf(fields []string) []string {
+	example := slices.Clone(fields)
+	for i, usual := range []string{"arn", "aws", "", "us-east-1", "111122223333"} {
+		if strings.ContainsAny(example[i], "*?") {
+			example[i] = usual
+		}
+	}
+	return example
+}
+
+// denies reports whether the statement for an ARN of ToolDeniedResources matches a resource.
+func denies(arn, resource string) bool {
+	return slices.ContainsFunc(stringsOf(withParts([]*string{&arn})), func(pattern string) bool { return iamactions.MatchARN(pattern, resource) })
 }
 
 // topicARNs returns the ARNs of the topics that are not nil.

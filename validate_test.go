@@ -94,6 +94,33 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		{"an abbreviation", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("CEST") }, `TimeZone must be an IANA name`},
 		{"the machine's zone", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("Local") }, `TimeZone must be an IANA name`},
 		{"a path", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("../etc/passwd") }, `TimeZone must be an IANA name`},
+		{"a zone of the machine", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("posix/Europe/Berlin") }, `TimeZone must be an IANA name`},
+		{"the machine's zone as a file", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("localtime") }, `TimeZone must be an IANA name`},
+		{"an empty guardrail", func(p *alarmtriage.AlarmTriageProps) {
+			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String(""), GuardrailVersion: jsii.String("1")}
+		}, `Guardrail.GuardrailId must be the ID or the ARN of a guardrail, got ""`},
+		{"the name of a guardrail", func(p *alarmtriage.AlarmTriageProps) {
+			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("My guardrail"), GuardrailVersion: jsii.String("1")}
+		}, `Guardrail.GuardrailId must be the ID or the ARN of a guardrail, got "My guardrail"`},
+		{"the ARN of a guardrail", func(p *alarmtriage.AlarmTriageProps) {
+			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("arn:aws:bedrock:eu-west-1:111122223333:guardrail/a1b2"), GuardrailVersion: jsii.String("DRAFT")}
+		}, ""},
+		{"instructions without a key", func(p *alarmtriage.AlarmTriageProps) {
+			bucket := awss3.Bucket_FromBucketName(p.NotificationTopic.Stack(), jsii.String("Docs"), jsii.String("docs"))
+			p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: bucket, Key: jsii.String("")}
+		}, "InstructionsObject must have Bucket and Key"},
+		{"tags that IAM does not distinguish", func(p *alarmtriage.AlarmTriageProps) {
+			p.Tags = &map[string]*string{"Team": jsii.String("a"), "team": jsii.String("b"), "cost": jsii.String("c")}
+		}, `Tags must have keys that differ in more than upper and lower case, which IAM ignores, got "Team" and "team"`},
+		{"too many tags", func(p *alarmtriage.AlarmTriageProps) {
+			tags := map[string]*string{}
+			for i := range 51 {
+				tags[fmt.Sprint("tag", i)] = jsii.String("x")
+			}
+			p.Tags = &tags
+		}, "Tags must have at most 50 tags, which is AWS's limit for a resource, got 51"},
+		{"IAM resources without a kind", func(p *alarmtriage.AlarmTriageProps) { p.ToolDeniedResources = jsii.Strings("arn:aws:iam::*:*admin*") },
+			`ToolDeniedResources must contain ARNs of IAM whose resource begins with its kind, such as "role/*", got "*admin*" in "arn:aws:iam::*:*admin*"`},
 		{"an empty zone", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("") }, `TimeZone must be an IANA name`},
 		{"an account that is none", func(p *alarmtriage.AlarmTriageProps) {
 			p.AccountNames = &map[string]*string{"prod": jsii.String("123456789012")}
@@ -171,7 +198,7 @@ func TestValidate_BoundsDeniedResources(t *testing.T) {
 	message := panicOf(t, func() {
 		newTriage(newStack(), func(p *alarmtriage.AlarmTriageProps) { p.ToolDeniedResources = jsii.Strings(arn) })
 	})
-	assert.Contains(t, message, "ToolDeniedResources must have at most 2600 bytes as JSON, because the role's policy contains each of them three times, got 2831")
+	assert.Contains(t, message, "ToolDeniedResources must have at most 2300 bytes as JSON, because the role's policy contains each of them three times, got 2831")
 
 	arn = "arn:aws:logs:*:*:log-group:" + strings.Repeat("<", 500) // 6 bytes each as JSON
 	message = panicOf(t, func() {
