@@ -202,6 +202,10 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.OnFailureQueue = queue })
 			triage.AttachAlarms(
 				alarmOn(stack, "Failures", triage.MetricFailures(nil)), alarmOn(stack, "Errors", triage.Tool().MetricErrors(nil)),
+				alarmOn(stack, "Query", awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
+					Expression: jsii.Sprintf("SELECT SUM(Errors) FROM \"AWS/Lambda\" WHERE FunctionName = '%s'", *triage.Orchestrator().FunctionName())})),
+				alarmOn(stack, "OtherQuery", awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
+					Expression: jsii.Sprintf("SELECT SUM(Errors) FROM \"AWS/Lambda\" WHERE FunctionName = '%s-canary'", *triage.Orchestrator().FunctionName())})),
 				alarmOn(stack, "Dead", queue.MetricApproximateNumberOfMessagesVisible(nil)),
 				alarmOn(stack, "Math", awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{Expression: jsii.String("a / b"),
 					UsingMetrics: &map[string]awscloudwatch.IMetric{"a": triage.Orchestrator().MetricErrors(nil), "b": triage.Orchestrator().MetricInvocations(nil)}})),
@@ -210,7 +214,7 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 					Dimensions: &[]any{&awscloudwatch.CfnAlarm_DimensionProperty{Name: jsii.String("FunctionName"), Value: triage.Tool().FunctionName()}}}),
 				alarmOn(stack, "Other", awslambda.Function_FromFunctionName(stack, jsii.String("F"), jsii.String("orders")).MetricErrors(nil)))
 		}, func() (want []string) {
-			for _, id := range []string{"Dead", "Errors", "Failures", "Math", "Plain"} {
+			for _, id := range []string{"Dead", "Errors", "Failures", "Math", "Plain", "Query"} {
 				want = append(want, "/Test/"+id+" alarmtriage:own-metric: alarmtriage: it watches AlarmTriage Test/Triage, to which it is attached: a failing investigation would start another one. Let it notify a topic instead, such as that of SelfAlarmTopic")
 			}
 			return want

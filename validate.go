@@ -508,7 +508,10 @@ func (l *problems) permissions(p *AlarmTriageProps) {
 		return
 	}
 	for _, pattern := range *p.RedactPatterns {
-		if deref(pattern) == "" {
+		if pattern != nil && unresolved(pattern) {
+			l.add("RedactPatterns must be known at synth, because CloudFormation can't write their backslashes and quotation marks into JSON, got a token: " +
+				"pass the patterns as texts")
+		} else if deref(pattern) == "" {
 			l.add("RedactPatterns must contain RE2 regular expressions, got an empty one, which matches between all characters: remove it")
 		} else if _, err := regexp.Compile(*pattern); err != nil {
 			l.add("RedactPatterns must contain RE2 regular expressions, got %q: %v", *pattern, err)

@@ -96,6 +96,9 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		{"a path", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("../etc/passwd") }, `TimeZone must be an IANA name`},
 		{"a zone of the machine", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("posix/Europe/Berlin") }, `TimeZone must be an IANA name`},
 		{"the machine's zone as a file", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("localtime") }, `TimeZone must be an IANA name`},
+		{"a pattern that only CloudFormation knows", func(p *alarmtriage.AlarmTriageProps) {
+			p.RedactPatterns = &[]*string{awscdk.NewCfnParameter(p.NotificationTopic.Stack(), jsii.String("Pattern"), nil).ValueAsString()}
+		}, "RedactPatterns must be known at synth"},
 		{"an empty guardrail", func(p *alarmtriage.AlarmTriageProps) {
 			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String(""), GuardrailVersion: jsii.String("1")}
 		}, `Guardrail.GuardrailId must be the ID or the ARN of a guardrail, got ""`},

@@ -62,8 +62,8 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		return nil, err
 	}
 	names, err := config.Names(cfg.AccountNames)
-	if err != nil {
-		return nil, err
+	if err != nil { // a name that is a parameter of the stack may contain a quotation mark
+		log.Error("reports show no names of accounts", "error", err)
 	}
 	zone, err := timezone.Load(cfg.TimeZone)
 	if err != nil { // a parameter of the stack may have any value, and a report in UTC is better than none
