@@ -199,7 +199,7 @@ type AlarmTriageProps struct {
 	// Suffix of every physical name, preceded by a hyphen. At most 20 letters, digits, and hyphens.
 	// Default: none.
 	ResourceSuffix *string
-	// Tags of every resource. Default: none.
+	// Tags of the resources that CDK can tag. At most 50, whose keys differ in more than case. Default: none.
 	Tags *map[string]*string
 
 	// Storage
@@ -215,8 +215,8 @@ type AlarmTriageProps struct {
 	InvestigationsTable awsdynamodb.ITable
 	// Access log of the reports bucket. Default: off.
 	ReportsAccessLogs *ReportsAccessLogs
-	// How long reports are kept, for current and noncurrent versions. A whole number of days, 1 or more.
-	// Default: indefinitely.
+	// How long reports are kept. S3 deletes the versions of an expired, overwritten, or deleted report about a day later. A
+	// whole number of days, 1 or more. Default: indefinitely.
 	ReportsRetention awscdk.Duration
 	// Removal policy of table and bucket, which have no snapshots: not SNAPSHOT. Default: RETAIN.
 	RemovalPolicy awscdk.RemovalPolicy
@@ -299,7 +299,7 @@ type AlarmTriageProps struct {
 	ToolAllowBilledReads *bool
 	// Replace secrets in the tool's answers and in the events of alarms. Default: true.
 	RedactSecrets *bool
-	// Regular expressions (RE2) of more secrets, whose matches are also replaced. Default: none.
+	// Regular expressions (RE2) of more secrets, whose matches are also replaced. They must be known at synth. Default: none.
 	RedactPatterns *[]*string
 	// Permissions boundary of both roles. Default: none.
 	PermissionsBoundary awsiam.IManagedPolicy
