@@ -171,7 +171,7 @@ func triageParameters() []parameter {
 
 		{name: "ResourcePrefix", group: "Storage and logs", label: "Prefix of names", kind: "String", optional: true, pattern: prefixPattern,
 			hint:        "1 to 20 lower-case letters, digits, and inner hyphens",
-			description: "Prefix of every physical name. Empty: CloudFormation generates the names. A change replaces the resources, and existing reports stay in the old bucket.",
+			description: "Prefix of every physical name. An account has each role and dashboard once, so use another prefix in each Region. Empty: CloudFormation generates the names. A change replaces the resources, and existing reports stay in the old bucket.",
 			set:         func(d *deployment, value awscdk.CfnParameter) { d.props.ResourcePrefix = value.ValueAsString() }},
 		optional(number("Storage and logs", "ReportsRetentionDays", "Retention of reports in days", "How long reports are kept. 0: indefinitely.", "0", 0, 0,
 			func(p *alarmtriage.AlarmTriageProps, value *float64) {
@@ -299,12 +299,19 @@ func alarmOptions() []option {
 		option{condition: byName, when: fn("And", not(fn("Equals", ref(alarmNamePrefixes), "")), not(isEvery)), turnOn: func(d *deployment) {
 			d.prefixes = append(d.prefixes, 0)
 			d.after(func(triage *alarmtriage.AlarmTriage) {
-				triage.AttachEventRule(jsii.String(byName), &alarmtriage.EventRuleProps{NamePrefixes: d.namePrefixes()})
+				triage.AttachEventRule(jsii.String(byName), d.ownAlarms(d.namePrefixes()))
 			})
 		}},
 		option{condition: "EveryAlarm", when: isEvery, turnOn: func(d *deployment) {
-			d.after(func(triage *alarmtriage.AlarmTriage) { triage.AttachEventRule(jsii.String("EveryAlarm"), nil) })
+			d.after(func(triage *alarmtriage.AlarmTriage) {
+				triage.AttachEventRule(jsii.String("EveryAlarm"), d.ownAlarms(nil))
+			})
 		}})
+}
+
+// ownAlarms selects alarms of the stack's account and Region. Others may send their events to the account's default bus.
+func (d *deployment) ownAlarms(prefixes *[]*string) *alarmtriage.EventRuleProps {
+	return &alarmtriage.EventRuleProps{NamePrefixes: prefixes, Accounts: &[]*string{d.stack.Account()}, Regions: &[]*string{d.stack.Region()}}
 }
 
 // byName is the condition that alarms are selected by the prefixes of their names.

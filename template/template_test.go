@@ -69,14 +69,17 @@ func choices(variation int) []choice {
 	byName := func(prefixes ...string) choice {
 		return choice{"AlarmNamePrefixes", strings.Join(prefixes, ","), func(a *app) {
 			a.after = append(a.after, func(triage *alarmtriage.AlarmTriage) {
-				triage.AttachEventRule(jsii.String("AlarmsByName"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings(prefixes...)})
+				triage.AttachEventRule(jsii.String("AlarmsByName"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings(prefixes...),
+					Accounts: &[]*string{a.stack.Account()}, Regions: &[]*string{a.stack.Region()}})
 			})
 		}}
 	}
 	alarms := []choice{
 		byName("prod-"), byName("prod-", "shop-"), byName("a", "b", "c"), byName("a", "b", "c", "d"), byName("a", "b", "c", "d", "e"),
 		{"AlarmNamePrefixes", "*", func(a *app) {
-			a.after = append(a.after, func(triage *alarmtriage.AlarmTriage) { triage.AttachEventRule(jsii.String("EveryAlarm"), nil) })
+			a.after = append(a.after, func(triage *alarmtriage.AlarmTriage) {
+				triage.AttachEventRule(jsii.String("EveryAlarm"), &alarmtriage.EventRuleProps{Accounts: &[]*string{a.stack.Account()}, Regions: &[]*string{a.stack.Region()}})
+			})
 		}},
 	}
 	return []choice{
