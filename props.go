@@ -277,7 +277,7 @@ type AlarmTriageProps struct {
 	// Default: none.
 	ToolDeniedActions *[]*string
 	// ARNs of resources that the tool must not read, such as a log group with customers' data. `*` and `?` are
-	// wildcards. The role is denied every action on these resources and what is below them, and the broker
+	// wildcards. The role is denied every read of these resources and what is below them, and the broker
 	// refuses requests of their services that name them. Resources of another type need ARNs too, such as the
 	// executions of a state machine. Lists, often with whole configurations, metrics, CloudTrail, and other services
 	// still contain them. At most 2,300 bytes as JSON. Default: none.

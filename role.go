@@ -67,10 +67,39 @@ func (t *AlarmTriage) newToolRole(p *AlarmTriageProps) awsiam.Role {
 		AssumedBy:           awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 		PermissionsBoundary: p.PermissionsBoundary,
 	})
-	grantToolReads(t, role, p)
+	grantToolReads(t, role, t.withoutLogDenies(role, p))
 	denyTriageResources(t, role, t.resources(p))
 	t.toolLogGroup.GrantWrite(role)
 	return role
+}
+
+// logWrites are the actions with which Lambda writes a function's log, under the function's role.
+var logWrites = []string{"logs:CreateLogStream", "logs:PutLogEvents"}
+
+// withoutLogDenies returns props without those of ToolDeniedActions, such as logs:*, that would keep the tool from writing its log.
+// The role is denied these actions on all other resources.
+func (t *AlarmTriage) withoutLogDenies(role awsiam.Role, p *AlarmTriageProps) *AlarmTriageProps {
+	var others, denied []*string
+	for _, action := range stringsOf(p.ToolDeniedActions) {
+		isDenied := func(write string) bool { return iamactions.Match(action, write) }
+		if !unresolved(action) && slices.ContainsFunc(logWrites, isDenied) {
+			denied = append(denied, jsii.String(action))
+		} else {
+			others = append(others, jsii.String(action))
+		}
+	}
+	if len(denied) == 0 {
+		return p
+	}
+	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:          jsii.String("DeniedByTheUserExceptItsLog"),
+		Effect:       awsiam.Effect_DENY,
+		Actions:      &denied,
+		NotResources: &[]*string{t.toolLogGroup.LogGroupArn()},
+	}))
+	rest := *p
+	rest.ToolDeniedActions = &others
+	return &rest
 }
 
 // grantToolReads grants a role what the model's code may read in an account, AlarmTriage's or a member's: ReadOnlyAccess or
@@ -91,10 +120,10 @@ func grantToolReads(scope constructs.Construct, role awsiam.Role, p *AlarmTriage
 	}
 	if p.ToolDeniedResources != nil && len(*p.ToolDeniedResources) > 0 {
 		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid:       jsii.String("DeniedByTheUser"),
-			Effect:    awsiam.Effect_DENY,
-			Actions:   jsii.Strings("*"),
-			Resources: withParts(*p.ToolDeniedResources),
+			Sid:        jsii.String("DeniedByTheUser"),
+			Effect:     awsiam.Effect_DENY,
+			NotActions: jsii.Strings(logWrites...), // the tool's own log group may be one of them
+			Resources:  withParts(*p.ToolDeniedResources),
 		}))
 	}
 }

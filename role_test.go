@@ -56,10 +56,13 @@ func policiesOf(t *testing.T, synthesized any, prefix string) []statement {
 }
 
 type statement struct {
-	Sid, Effect string
-	Action      any
-	Resource    any
-	Condition   map[string]map[string]any
+	Sid         string                    `json:",omitempty"`
+	Effect      string                    `json:",omitempty"`
+	Action      any                       `json:",omitempty"`
+	NotAction   any                       `json:",omitempty"`
+	Resource    any                       `json:",omitempty"`
+	NotResource any                       `json:",omitempty"`
+	Condition   map[string]map[string]any `json:",omitempty"`
 }
 
 // filterSid returns the statements with the given Sid.
@@ -350,7 +353,7 @@ func TestToolDeniedResources_ReachTheRoleAndTheBroker(t *testing.T) {
 	denied := filterSid(policies(t, stack, "TriageToolRole"), "DeniedByTheUser")
 	require.Len(t, denied, 1)
 	assert.Equal(t, "Deny", denied[0].Effect)
-	assert.Equal(t, "*", text(denied[0].Action))
+	assert.Equal(t, "logs:CreateLogStream logs:PutLogEvents", text(denied[0].NotAction))
 	resources := text(denied[0].Resource)
 	for _, want := range []string{"Audit", "arn:aws:s3:::vault", "arn:aws:s3:::vault/*", "arn:aws:logs:*:*:log-group:payments-*", "arn:aws:logs:*:*:log-group:payments-*:*"} {
 		assert.Contains(t, resources, want)
@@ -407,6 +410,30 @@ func TestToolDeniedResources_OfAWholeKindAreAccepted(t *testing.T) {
 	denied := filterSid(policies(t, stack, "TriageToolRole"), "DeniedByTheUser")
 	require.Len(t, denied, 1)
 	assert.ElementsMatch(t, append(whole, "arn:aws:s3:::vault", "arn:aws:s3:::vault:*", "arn:aws:s3:::vault/*"), denied[0].Resource)
+}
+
+// Lambda writes the tool's log under the tool's role, and the log says what the model's code read.
+func TestToolDeniedActions_KeepTheToolsLog(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.ToolDeniedActions = jsii.Strings("logs:*", "logs:FilterLogEvents", "logs:Put*", "iam:ListUsers")
+		p.Members = membersOf(memberAccount)
+	})
+	own := filterSid(policies(t, stack, "TriageToolRole"), "DeniedByTheUserExceptItsLog")
+	require.Len(t, own, 1)
+	assert.Equal(t, "Deny", own[0].Effect)
+	assert.Equal(t, "logs:* logs:Put*", text(own[0].Action))
+	assert.Contains(t, text(own[0].NotResource), "TriageToolLogs")
+	var others []string
+	for _, denied := range policies(t, stack, "TriageToolDenies") {
+		others = append(others, text(denied.Action))
+	}
+	everywhere := strings.Split(strings.Join(others, " "), " ")
+	assert.Contains(t, everywhere, "iam:ListUsers")
+	assert.Contains(t, everywhere, "logs:FilterLogEvents")
+	assert.NotContains(t, everywhere, "logs:*")
+	synth(stack).HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "python3.13",
+		"Environment", like("Variables", like("DENIED_ACTIONS", "logs:*,logs:FilterLogEvents,logs:Put*,iam:ListUsers"))))
 }
 
 // Denies also apply to Lambda, which connects the function to the VPC under its role.
