@@ -260,7 +260,7 @@ type AlarmTriageProps struct {
 	// Create the VPC endpoints that the functions need if Vpc has no route to the internet: gateway
 	// endpoints for S3 and DynamoDB; interface endpoints for Bedrock, Lambda, SNS, STS, CloudWatch,
 	// CloudWatch Logs, and CloudTrail, and for EventBridge and X-Ray if the props use them. Only the
-	// functions can reach the interface endpoints. Endpoints of these services that the app has defined for Vpc
+	// functions' security groups can reach the interface endpoints. Endpoints of these services that the app has defined for Vpc
 	// before are used instead, and their security groups get rules for the functions. If the VPC has one that
 	// the app does not define, the deployment fails. Default: false.
 	CreateVpcEndpoints *bool

@@ -1,6 +1,7 @@
 package alarmtriage
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -146,13 +147,17 @@ func withParts(arns []*string) *[]*string {
 	return &all
 }
 
+// tokens matches the tokens in a text.
+var tokens = regexp.MustCompile(regexp.QuoteMeta(tokenMark) + `[^\]]*\]\}`)
+
 // isResource reports whether a text may be the ARN of resources. It is not if it ends with their kind: IAM rejects a policy
 // with arn:aws:iam::*:role or arn:aws:s3::, which are what remains of role/* and of every bucket.
 func isResource(arn string) bool {
 	const region, resource, parts = 3, 5, 6
-	if unresolved(arn) {
-		return true
+	if strings.HasPrefix(arn, tokenMark) {
+		return true // CloudFormation knows the whole ARN
 	}
+	arn = tokens.ReplaceAllString(arn, "token") // such as the account
 	fields := strings.SplitN(arn, ":", parts)
 	if len(fields) < parts {
 		return false

@@ -410,6 +410,17 @@ func TestToolDeniedResources_OfAWholeKindAreAccepted(t *testing.T) {
 	denied := filterSid(policies(t, stack, "TriageToolRole"), "DeniedByTheUser")
 	require.Len(t, denied, 1)
 	assert.ElementsMatch(t, append(whole, "arn:aws:s3:::vault", "arn:aws:s3:::vault:*", "arn:aws:s3:::vault/*"), denied[0].Resource)
+
+	unknown := awscdk.NewStack(newTestApp(), jsii.String("Test"), nil)
+	newTriage(unknown, func(p *alarmtriage.AlarmTriageProps) {
+		p.ToolDeniedResources = &[]*string{
+			jsii.Sprintf("arn:%s:iam::%s:role/*", *unknown.Partition(), *unknown.Account()), jsii.Sprintf("arn:aws:iam::%s:role/a", *unknown.Account()),
+		}
+	})
+	denied = filterSid(policies(t, unknown, "TriageToolRole"), "DeniedByTheUser")
+	require.Len(t, denied, 1)
+	const role = "arn:aws:iam::${AWS::AccountId}:role/a"
+	assert.Equal(t, "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/* "+role+" "+role+":* "+role+"/*", text(denied[0].Resource))
 }
 
 // Lambda writes the tool's log under the tool's role, and the log says what the model's code read.
