@@ -18,6 +18,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
@@ -440,10 +441,35 @@ func (l *problems) storage(p *AlarmTriageProps) {
 	}
 	if p.InvestigationsTable != nil {
 		l.tableKey(p.InvestigationsTable)
+		l.keyOf("TableEncryptionKey", p.TableEncryptionKey, "InvestigationsTable", p.InvestigationsTable, p.InvestigationsTable.EncryptionKey())
+	}
+	if p.ReportsBucket != nil {
+		l.keyOf("ReportsEncryptionKey", p.ReportsEncryptionKey, "ReportsBucket", p.ReportsBucket, p.ReportsBucket.EncryptionKey())
 	}
 	if p.ReportsBucket != nil && p.ReportsRetention != nil {
 		l.add("ReportsRetention can't be combined with ReportsBucket: set a lifecycle rule on that bucket")
 	}
+}
+
+// keyOf checks that a key is that of a given resource, if CDK knows the resource's key. Otherwise, the resource would not be
+// encrypted with the key, and the orchestrator could not use the resource's own key.
+func (l *problems) keyOf(prop string, key awskms.IKey, resourceProp string, resource constructs.IConstruct, known awskms.IKey) {
+	const remedy = "omit it, or set it as the key of that resource"
+	switch {
+	case isNil(key):
+	case !isNil(known):
+		if *key.KeyArn() != *known.KeyArn() && isKeyOfApp(key) && isKeyOfApp(known) {
+			l.add("%s must be the key of %s, got %s, and its key is %s: %s", prop, resourceProp, *key.Node().Path(), *known.Node().Path(), remedy)
+		}
+	case resource.Node().DefaultChild() != nil:
+		l.add("%s must be the key of %s, got %s, and %s has no such key: %s", prop, resourceProp, *key.Node().Path(), *resource.Node().Path(), remedy)
+	}
+}
+
+// isKeyOfApp reports whether the app defines a key. An alias, or an imported key, may be another name of one key.
+func isKeyOfApp(key awskms.IKey) bool {
+	_, isKey := key.Node().DefaultChild().(awskms.CfnKey)
+	return isKey
 }
 
 // tableKey checks the key of a table that the app defines. That of an imported table is not known.

@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
@@ -282,5 +284,48 @@ func TestRemovalPolicy_RejectsSnapshots(t *testing.T) {
 		"", awscdk.RemovalPolicy_RETAIN, awscdk.RemovalPolicy_DESTROY, awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
 	} {
 		assert.NotPanics(t, withPolicy(policy), policy)
+	}
+}
+
+// CDK knows the keys of resources that the app defines, so another key would neither encrypt them nor open them.
+func TestValidate_KeysOfOwnResources(t *testing.T) {
+	create := func(change func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey)) func() {
+		return func() {
+			stack := newStack()
+			key := awskms.NewKey(stack, jsii.String("Key"), nil)
+			newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+				p.ReportsEncryptionKey, p.TableEncryptionKey = key, key
+				change(stack, p, key)
+			})
+		}
+	}
+	bucket := func(stack awscdk.Stack, key awskms.IKey) awss3.IBucket {
+		return awss3.NewBucket(stack, jsii.String("Bucket"), &awss3.BucketProps{EncryptionKey: key})
+	}
+	table := func(stack awscdk.Stack, key awskms.IKey) awsdynamodb.ITable {
+		return awsdynamodb.NewTable(stack, jsii.String("Table"), &awsdynamodb.TableProps{EncryptionKey: key,
+			PartitionKey: &awsdynamodb.Attribute{Name: jsii.String("pk"), Type: awsdynamodb.AttributeType_STRING}})
+	}
+	other := func(stack awscdk.Stack) awskms.IKey { return awskms.NewKey(stack, jsii.String("Other"), nil) }
+	message := panicOf(t, create(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, _ awskms.IKey) {
+		p.ReportsBucket, p.InvestigationsTable = bucket(stack, nil), table(stack, other(stack))
+	}))
+	assert.Equal(t, "alarmtriage: ReportsEncryptionKey must be the key of ReportsBucket, got Test/Key, and Test/Bucket has no such key: omit it, or set it as the key of "+
+		"that resource\nalarmtriage: TableEncryptionKey must be the key of InvestigationsTable, got Test/Key, and its key is Test/Other: omit it, or set it as the key of "+
+		"that resource", message)
+	for name, change := range map[string]func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey){
+		"the same key": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.ReportsBucket, p.InvestigationsTable = bucket(stack, key), table(stack, key)
+		},
+		"new resources": func(awscdk.Stack, *alarmtriage.AlarmTriageProps, awskms.IKey) {},
+		"an alias": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.ReportsBucket = bucket(stack, awskms.NewAlias(stack, jsii.String("Alias"), &awskms.AliasProps{AliasName: jsii.String("alias/reports"), TargetKey: key}))
+		},
+		"imported resources": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, _ awskms.IKey) {
+			p.ReportsBucket = awss3.Bucket_FromBucketName(stack, jsii.String("Bucket"), jsii.String("reports"))
+			p.InvestigationsTable = awsdynamodb.Table_FromTableName(stack, jsii.String("Table"), jsii.String("claims"))
+		},
+	} {
+		assert.NotPanics(t, create(change), name)
 	}
 }
