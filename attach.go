@@ -176,7 +176,7 @@ func (t *AlarmTriage) stackOutOfReach(stack awscdk.Stack) string {
 		}
 		remedy := ""
 		if elsewhere(accountOf(own), accountOf(stack)) {
-			remedy = "add its account to Members and create an AlarmTriageMember in its account and Region, or "
+			remedy = "add its account to Members and create an AlarmTriageMember in its account and Region, with which alarms need no action, or "
 		}
 		return fmt.Sprintf("it is in %s and the orchestrator is in %s; %ssend its events to a bus there and use "+
 			"AttachEventRule", there, here, remedy)

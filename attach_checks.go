@@ -139,8 +139,10 @@ func (t *AlarmTriage) namesItself(value any) bool {
 		return slices.ContainsFunc(v, t.namesItself)
 	case map[string]any:
 		return slices.ContainsFunc(slices.Collect(maps.Values(v)), t.namesItself)
-	case string:
-		return slices.Contains(t.names, v)
+	case string: // a dimension, or an expression such as SELECT … WHERE FunctionName = 'name'
+		return slices.ContainsFunc(t.names, func(name string) bool {
+			return v == name || strings.Contains(v, "'"+name+"'") || strings.Contains(v, `"`+name+`"`)
+		})
 	}
 	return false
 }
@@ -174,6 +176,7 @@ func (s *synthCheck) Validate() *[]*string {
 	if !s.reported {
 		s.reported = true
 		t.reportAttached()
+		t.warnOfCheckpoints()
 	}
 	return jsii.Strings(problems...)
 }

@@ -2,7 +2,6 @@ package alarmtriage
 
 import (
 	"path"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -11,6 +10,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
 )
 
 // allowConfirmation lets the orchestrator ask CloudWatch whether the message of a topic is true, in addition to
@@ -50,8 +51,10 @@ func (c *publisherCheck) Visit(node constructs.IConstruct) {
 	if *node.Node().Path() != *c.topic.Node().Path() {
 		return
 	}
-	for _, other := range *node.Node().Root().Node().FindAll(constructs.ConstructOrder_PREORDER) {
-		if policy, isPolicy := other.(awssns.CfnTopicPolicy); isPolicy && c.isOpen(policy) {
+	topic := resourceOf(alarmjs.Identify(c.topic, c.topic.TopicArn())[0])
+	ofTopic := func(arn string) bool { return resourceOf(arn) == topic }
+	for _, policy := range alarmjs.TopicPolicies(node) {
+		if slices.ContainsFunc(policy.Topics, ofTopic) && slices.ContainsFunc(policy.Statements, admitsAnyone) {
 			awscdk.Annotations_Of(c.topic).AddWarningV2(jsii.String("alarmtriage:open-topic"), jsii.Sprintf(
 				"alarmtriage: the topic's policy lets principals of every account publish, and each of them can start "+
 					"investigations of AlarmTriage %s: only admit cloudwatch.amazonaws.com with the condition aws:SourceAccount",
@@ -61,21 +64,9 @@ func (c *publisherCheck) Visit(node constructs.IConstruct) {
 	}
 }
 
-// isOpen reports whether a policy is that of the topic and admits anyone to it.
-func (c *publisherCheck) isOpen(policy awssns.CfnTopicPolicy) bool {
-	stack := awscdk.Stack_Of(policy)
-	isInStack := *stack.Node().Path() == *awscdk.Stack_Of(c.topic).Node().Path() // another stack can have the same logical ids
-	ofTopic := func(arn *string) bool {
-		return *arn == *c.topic.TopicArn() || isInStack && reflect.DeepEqual(stack.Resolve(arn), stack.Resolve(c.topic.TopicArn()))
-	}
-	if !slices.ContainsFunc(*policy.Topics(), ofTopic) {
-		return false
-	}
-	document, _ := stack.Resolve(policy.PolicyDocument()).(map[string]any)
-	return slices.ContainsFunc(listOf(document["Statement"]), func(s any) bool {
-		statement, _ := s.(map[string]any)
-		return admitsAnyone(statement)
-	})
+// resourceOf returns the path of a topic that an identified ARN refers to, by Ref or by Fn::GetAtt, or the ARN itself.
+func resourceOf(arn string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(arn, ".Ref"), ".TopicArn")
 }
 
 // admitsAnyone reports whether a statement of a topic's policy visibly lets principals of every account publish: it

@@ -27,13 +27,13 @@ type topicSource struct {
 // warnOfSharedSources adds warnings if AlarmTriage and another one, which the app created before, investigate the same alarms.
 // Alarms that are attached to both cause a separate warning, shared-alarm.
 func (t *AlarmTriage) warnOfSharedSources(other *AlarmTriage) {
-	const effect = "both investigate them, send reports, and cost money. Select different alarms, for example with ExceptNamePrefixes"
+	const effect = "both investigate them, send reports, and cost money. Select different alarms, for example with "
 	rules, otherRules := t.allRules(), other.allRules()
 	for _, rule := range rules {
 		for _, otherRule := range otherRules {
 			if rule.bus == otherRule.bus && rule.props.overlaps(otherRule.props) {
-				t.warn("shared-source", "the rule %s selects alarms that the rule %s of AlarmTriage %s selects, too: %s", rule.path, otherRule.path,
-					other.path, effect)
+				t.warn("shared-source", "the rule %s selects alarms that the rule %s of AlarmTriage %s selects, too: %s%s", rule.path, otherRule.path,
+					other.path, effect, exceptProps(rule, otherRule))
 			}
 		}
 	}
@@ -44,8 +44,8 @@ func (t *AlarmTriage) warnOfSharedSources(other *AlarmTriage) {
 	}{{t, rules, other}, {other, otherRules, t}} {
 		for _, rule := range pair.rules {
 			if alarms := pair.attached.selectedBy(rule); len(alarms) > 0 {
-				t.warn("shared-source", "the rule %s of AlarmTriage %s selects alarms that are attached to AlarmTriage %s (%s): %s", rule.path,
-					pair.owner.path, pair.attached.path, listed(alarms), effect)
+				t.warn("shared-source", "the rule %s of AlarmTriage %s selects alarms that are attached to AlarmTriage %s (%s): %s%s", rule.path,
+					pair.owner.path, pair.attached.path, listed(alarms), effect, exceptProps(rule))
 			}
 		}
 	}
@@ -57,6 +57,21 @@ func (t *AlarmTriage) warnOfSharedSources(other *AlarmTriage) {
 			}
 		}
 	}
+}
+
+// exceptProps names the props with which rules exclude alarms by name.
+func exceptProps(rules ...ruleSource) string {
+	var props []string
+	for _, rule := range rules {
+		prop := "ExceptNamePrefixes"
+		if rule.member {
+			prop = "ExceptAlarmNamePrefixes of the AlarmTriageMember"
+		}
+		if !slices.Contains(props, prop) {
+			props = append(props, prop)
+		}
+	}
+	return strings.Join(props, " or ")
 }
 
 // warnOfReportTopics adds a warning if a topic of AttachTopic receives the reports of another AlarmTriage. A filter of names

@@ -163,7 +163,8 @@ func TestAttachTopic_RecognizesTopicsWhoseARNIsAToken(t *testing.T) {
 // The events of a member's alarms are on the default bus of its account and Region.
 func TestSynth_WarnsOfSharedSourcesOfMembers(t *testing.T) {
 	const shared = "/S/B alarmtriage:shared-source: alarmtriage: "
-	const effect = ": both investigate them, send reports, and cost money. Select different alarms, for example with ExceptNamePrefixes"
+	const effect = ": both investigate them, send reports, and cost money. Select different alarms, for example with "
+	const ofMember = "ExceptAlarmNamePrefixes of the AlarmTriageMember"
 	membersOfAccount := func(p *alarmtriage.AlarmTriageProps) {
 		p.Members = &alarmtriage.Members{Accounts: jsii.Strings(memberAccount), RoleName: p.ResourcePrefix}
 	}
@@ -185,7 +186,7 @@ func TestSynth_WarnsOfSharedSourcesOfMembers(t *testing.T) {
 			names  [2][]string
 			want   []string
 		}{
-			{"and Region", "us-east-1", [2][]string{}, []string{shared + "the rule Y/Member/Rule selects alarms that the rule X/Member/Rule of AlarmTriage S/A selects, too" + effect}},
+			{"and Region", "us-east-1", [2][]string{}, []string{shared + "the rule Y/Member/Rule selects alarms that the rule X/Member/Rule of AlarmTriage S/A selects, too" + effect + ofMember}},
 			{"and other Regions", "us-west-2", [2][]string{}, nil},
 			{"with different names", "us-east-1", [2][]string{{"orders-"}, {"payments-"}}, nil},
 		} {
@@ -206,9 +207,9 @@ func TestSynth_WarnsOfSharedSourcesOfMembers(t *testing.T) {
 		want   string
 	}{
 		{"an AlarmTriage in the member's account with attached alarms", "us-east-1", func(stack awscdk.Stack, own *alarmtriage.AlarmTriage) { own.AttachAll(stack, nil) },
-			"the rule X/Member/Rule of AlarmTriage S/A selects alarms that are attached to AlarmTriage Own/B (Own/One)" + effect},
+			"the rule X/Member/Rule of AlarmTriage S/A selects alarms that are attached to AlarmTriage Own/B (Own/One)" + effect + ofMember},
 		{"an AlarmTriage in the member's account with a rule", "us-east-1", func(_ awscdk.Stack, own *alarmtriage.AlarmTriage) { own.AttachEventRule(jsii.String("Rule"), nil) },
-			"the rule Own/B/Rule selects alarms that the rule X/Member/Rule of AlarmTriage S/A selects, too" + effect},
+			"the rule Own/B/Rule selects alarms that the rule X/Member/Rule of AlarmTriage S/A selects, too" + effect + "ExceptNamePrefixes or " + ofMember},
 		{"an AlarmTriage in another Region of the member's account", "us-west-2", func(stack awscdk.Stack, own *alarmtriage.AlarmTriage) { own.AttachAll(stack, nil) }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -198,10 +198,13 @@ func (a *attachAll) where() string {
 	return "the app"
 }
 
-// stages returns the Stages below the scope that contain alarms, with the number of their alarms.
+// stages returns the Stages below the scope with alarms that no AlarmTriage of the app investigates, and the number of these.
 func (a *attachAll) stages() (stages []string) {
+	t := a.triage
 	for _, stage := range alarmjs.Stages(a.scope) {
-		alarms := slices.DeleteFunc(stage.Names, func(name string) bool { return strings.HasPrefix(name, config.SelfAlarmPrefix) })
+		alarms := slices.DeleteFunc(stage.Alarms, func(alarm alarmjs.Alarm) bool {
+			return strings.HasPrefix(alarm.Name, config.SelfAlarmPrefix) || t.app.memberSends(alarm) || t.isAttachedToOther(alarm.Path)
+		})
 		if len(alarms) > 0 {
 			stages = append(stages, fmt.Sprintf("Stage %s (%s)", stage.Path, counted(len(alarms), "alarm")))
 		}

@@ -401,6 +401,8 @@ func TestAttachTopic_WarnsOfPublishers(t *testing.T) {
 		}
 	}
 	itsARN := func(topic awssns.Topic) *[]*string { return &[]*string{topic.TopicArn()} }
+	everybodyMayPublish := map[string]any{"Version": "2012-10-17", "Statement": []any{
+		map[string]any{"Effect": "Allow", "Principal": "*", "Action": "sns:Publish", "Resource": "*"}}}
 	ownAccount := &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": "111122223333"}}
 	for name, tt := range map[string]struct {
 		change func(awssns.Topic)
@@ -432,6 +434,27 @@ func TestAttachTopic_WarnsOfPublishers(t *testing.T) {
 			policy := awssns.NewTopicPolicy(topic.Stack(), jsii.String("Policy"), &awssns.TopicPolicyProps{Topics: &[]awssns.ITopic{topic}})
 			policy.Document().AddStatements(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 				Actions: jsii.Strings("sns:Publish"), Principals: everybody, Resources: &[]*string{topic.TopicArn()}}))
+		}, true},
+		"a policy of this topic only": {func(topic awssns.Topic) {
+			awssns.NewCfnTopicInlinePolicy(topic.Stack(), jsii.String("Inline"), &awssns.CfnTopicInlinePolicyProps{
+				TopicArn: topic.TopicArn(), PolicyDocument: everybodyMayPublish})
+		}, true},
+		"one by its attribute": {func(topic awssns.Topic) {
+			awssns.NewCfnTopicInlinePolicy(topic.Stack(), jsii.String("Inline"), &awssns.CfnTopicInlinePolicyProps{
+				TopicArn: topic.Node().DefaultChild().(awssns.CfnTopic).AttrTopicArn(), PolicyDocument: everybodyMayPublish})
+		}, true},
+		"a policy of another topic only": {func(topic awssns.Topic) {
+			awssns.NewCfnTopicInlinePolicy(topic.Stack(), jsii.String("Inline"), &awssns.CfnTopicInlinePolicyProps{
+				TopicArn: awssns.NewTopic(topic.Stack(), jsii.String("Other"), nil).TopicArn(), PolicyDocument: everybodyMayPublish})
+		}, false},
+		"a generic resource": {func(topic awssns.Topic) {
+			awscdk.NewCfnResource(topic.Stack(), jsii.String("Generic"), &awscdk.CfnResourceProps{Type: jsii.String("AWS::SNS::TopicPolicy"),
+				Properties: &map[string]any{"Topics": []any{topic.TopicArn()}, "PolicyDocument": everybodyMayPublish}})
+		}, true},
+		"a property override": {func(topic awssns.Topic) {
+			awssns.NewCfnTopicPolicy(topic.Stack(), jsii.String("Beside"), &awssns.CfnTopicPolicyProps{Topics: itsARN(topic),
+				PolicyDocument: map[string]any{"Version": "2012-10-17", "Statement": []any{}},
+			}).AddPropertyOverride(jsii.String("PolicyDocument"), everybodyMayPublish)
 		}, true},
 		"another account": {publish(awsiam.NewAccountPrincipal("444455556666"), nil, "sns:Publish"), false},
 		"another service": {publish(awsiam.NewServicePrincipal(jsii.String("s3.amazonaws.com"), nil), ownAccount, "sns:Publish"), false},

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmjs"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 )
 
@@ -299,6 +300,30 @@ func (t *AlarmTriage) warnOfStorage(p *AlarmTriageProps) {
 	}
 }
 
+// warnOfCheckpoints warns if a bucket of the app keeps checkpoints. The app may add lifecycle rules after AlarmTriage.
+func (t *AlarmTriage) warnOfCheckpoints() {
+	bucket, isResource := t.reports.Node().DefaultChild().(awss3.CfnBucket)
+	if !isResource || t.contains(*t.reports.Node().Path()) {
+		return
+	}
+	lifecycle, _ := alarmjs.Properties(bucket)["LifecycleConfiguration"].(map[string]any)
+	if rules, _ := lifecycle["Rules"].([]any); !slices.ContainsFunc(rules, expiresCheckpoints) {
+		t.warn("bucket-checkpoints", "ReportsBucket %s has no lifecycle rule that expires %s, so the checkpoints of all investigations, which contain "+
+			"their conversations, are kept: add a rule with this Prefix, and one day as Expiration and NoncurrentVersionExpiration",
+			*t.reports.Node().Path(), config.CheckpointsPrefix)
+	}
+}
+
+// expiresCheckpoints reports whether a lifecycle rule of a bucket expires the checkpoints, whenever it does.
+func expiresCheckpoints(rule any) bool {
+	fields, _ := rule.(map[string]any)
+	if fields["Status"] != "Enabled" || fields["TagFilters"] != nil || fields["ExpirationInDays"] == nil && fields["ExpirationDate"] == nil {
+		return false
+	}
+	prefix, _ := fields["Prefix"].(string)
+	return strings.HasPrefix(config.CheckpointsPrefix, prefix)
+}
+
 // bucketName returns {prefix}-alarm-reports-{account}-{region}, or
 // {prefix}-alarm-reports-{suffix}-{account}, or nil if CloudFormation generates the name. Bucket names are
 // unique across all accounts.
@@ -327,7 +352,7 @@ func reportLifecycle(p *AlarmTriageProps) *[]*awss3.LifecycleRule {
 		rules = append(rules, &awss3.LifecycleRule{
 			Id:                                  jsii.String("ReportsRetention"),
 			Expiration:                          p.ReportsRetention,
-			NoncurrentVersionExpiration:         p.ReportsRetention,
+			NoncurrentVersionExpiration:         day, // after that of the current version: the data is not kept twice as long
 			AbortIncompleteMultipartUploadAfter: day,
 		})
 	}
@@ -503,9 +528,7 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 	props.LogGroup = t.orchestratorLogGroup
 	props.Timeout = p.OrchestratorTimeout
 	props.MemorySize = p.OrchestratorMemorySize
-	if most := p.MaxConcurrentInvestigations; unresolved(most) || *most > 0 {
-		props.ReservedConcurrentExecutions = most
-	}
+	props.ReservedConcurrentExecutions = t.reservedConcurrency(p.MaxConcurrentInvestigations)
 	env := settings.Environment()
 	for name, value := range unresolvedNumbers(p) {
 		env[name] = value
@@ -518,6 +541,22 @@ func (t *AlarmTriage) newOrchestrator(p *AlarmTriageProps, instructions, runbook
 		props.OnFailure = awslambdadestinations.NewSqsDestination(p.OnFailureQueue)
 	}
 	return awslambda.NewFunction(t, jsii.String("Orchestrator"), props)
+}
+
+// reservedConcurrency returns the orchestrator's reserved concurrency. Lambda never starts a function whose reserved concurrency
+// is 0, so a value that only CloudFormation knows, such as a parameter, needs a condition.
+func (t *AlarmTriage) reservedConcurrency(most *float64) *float64 {
+	switch {
+	case unresolved(most):
+		reserves := awscdk.NewCfnCondition(t, jsii.String("ReservesConcurrency"), &awscdk.CfnConditionProps{
+			Expression: awscdk.Fn_ConditionNot(awscdk.Fn_ConditionEquals(awscdk.Tokenization_StringifyNumber(most), jsii.String("0"))),
+		})
+		return awscdk.Token_AsNumber(awscdk.Fn_ConditionIf(reserves.LogicalId(), most, awscdk.Aws_NO_VALUE()))
+	case *most > 0:
+		return most
+	default:
+		return nil
+	}
 }
 
 // unresolvedNumbers returns the orchestrator's environment variables whose values only CloudFormation knows,

@@ -192,12 +192,13 @@ func TestTokens_ReachTheFunctionsUnchanged(t *testing.T) {
 	})
 	template := synth(stack)
 	ref := func(id string) any { return object("Ref", id) }
-	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "provided.al2023", "ReservedConcurrentExecutions", ref("Concurrent"), "Environment", like("Variables", like(
-		"MAX_ROUNDS", ref("Rounds"), "MAX_TOKENS", ref("Tokens"), "MAX_COST_USD", ref("Cost"), "TOOL_TIMEOUT_SECONDS", ref("Timeout"),
-		"MAX_QUERY_COST_USD", ref("QueryCost"), "MAX_PER_DAY", ref("PerDay"), "MAX_COST_USD_PER_DAY", ref("CostPerDay"),
-		"ACCOUNT_NAMES", object("Fn::Join", []any{"", []any{`{"111122223333":"`, ref("Name"), `"}`}}),
-		"INVESTIGATION_WINDOW_SECONDS", ref("Window"),
-		"MODEL_PRICES", object("Fn::Join", []any{"", []any{`{"amazon.":{"input":`, ref("Price"), `,"output":2}}`}})))))
+	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "provided.al2023", "ReservedConcurrentExecutions",
+		object("Fn::If", []any{"TriageReservesConcurrencyF4A0AA2F", ref("Concurrent"), ref("AWS::NoValue")}), "Environment", like("Variables", like(
+			"MAX_ROUNDS", ref("Rounds"), "MAX_TOKENS", ref("Tokens"), "MAX_COST_USD", ref("Cost"), "TOOL_TIMEOUT_SECONDS", ref("Timeout"),
+			"MAX_QUERY_COST_USD", ref("QueryCost"), "MAX_PER_DAY", ref("PerDay"), "MAX_COST_USD_PER_DAY", ref("CostPerDay"),
+			"ACCOUNT_NAMES", object("Fn::Join", []any{"", []any{`{"111122223333":"`, ref("Name"), `"}`}}),
+			"INVESTIGATION_WINDOW_SECONDS", ref("Window"),
+			"MODEL_PRICES", object("Fn::Join", []any{"", []any{`{"amazon.":{"input":`, ref("Price"), `,"output":2}}`}})))))
 	template.HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "python3.13", "MemorySize", ref("Memory"), "Timeout", ref("Timeout"),
 		"Environment", like("Variables", like("DENIED_ACTIONS", ref("Denied")))))
 	template.HasResourceProperties(jsii.String("AWS::S3::Bucket"), like("BucketName", object("Fn::Join", []any{"", []any{

@@ -64,7 +64,7 @@ type AlarmTriageMemberProps struct {
 	ToolPermissions ToolPermissions
 	// IAM actions that the role is denied in addition to the built-in denies. Default: those of Triage, or none.
 	ToolDeniedActions *[]*string
-	// ARNs of resources that the role must not read, with wildcards. At most 2,600 bytes as JSON. Default: those of Triage, or
+	// ARNs of resources that the role must not read, with wildcards. At most 2,300 bytes as JSON. Default: those of Triage, or
 	// none.
 	ToolDeniedResources *[]*string
 	// IAM actions that the role is allowed in addition to ToolPermissions. The broker only forwards them if the AlarmTriage
@@ -464,7 +464,7 @@ func (m *AlarmTriageMember) sameRole() (problems []string) {
 		if other == m {
 			return problems // the later one reports
 		}
-		if m.home != other.home || m.central.role != other.central.role {
+		if m.home != other.home || !sameName(m.central.role, other.central.role) {
 			continue
 		}
 		if problem := m.sharedRole(other); problem != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/iamactions"
 )
@@ -73,15 +74,47 @@ func (l *problems) members(scope constructs.Construct, m *Members) {
 	l.externalID("Members.ExternalId", m.ExternalId)
 }
 
-// membersDenied checks that the tool may assume the members' roles.
-func (l *problems) membersDenied(p *AlarmTriageProps) {
+// membersDenied checks that the tool may assume the members' roles. scope may be invalid.
+func (l *problems) membersDenied(scope constructs.Construct, p *AlarmTriageProps) {
 	if p.Members == nil {
 		return
 	}
+	l.memberRolesDenied(scope, p)
 	for _, action := range knownTexts(withoutNil(p.ToolDeniedActions)) {
 		if iamactions.Match(action, "sts:AssumeRole") {
 			l.add("ToolDeniedActions must not deny sts:AssumeRole if Members is set, because the tool reads each member account through a role "+
 				"that it assumes, got %q: remove it, or list the other actions that it denies", action)
+		}
+	}
+}
+
+// memberRolesDenied checks that ToolDeniedResources does not contain the role of a member. In an organization, the accounts are
+// not known, so only ARNs with wildcards can be judged.
+func (l *problems) memberRolesDenied(scope constructs.Construct, p *AlarmTriageProps) {
+	const exampleAccount = "999999999999"
+	partition := alarmevent.PartitionOf(regionOf(scope))
+	role, accounts := config.DefaultMemberRole, knownTexts(withoutNil(p.Members.Accounts))
+	if p.Members.RoleName != nil {
+		role = *p.Members.RoleName
+	}
+	if p.Members.OrganizationId != nil {
+		accounts = []string{exampleAccount}
+	}
+	for _, arn := range knownTexts(withoutNil(p.ToolDeniedResources)) {
+		var cut []string
+		for _, account := range accounts {
+			if denies(arn, fmt.Sprintf("arn:%s:iam::%s:role/%s", partition, account, role)) {
+				cut = append(cut, account)
+			}
+		}
+		switch {
+		case len(cut) == 0:
+		case p.Members.OrganizationId != nil:
+			l.add("ToolDeniedResources must not contain the role %q of Members, which the tool assumes to read a member account, got %q: name the "+
+				"other roles", role, arn)
+		default:
+			l.add("ToolDeniedResources must not contain the role %q of Members, which the tool assumes to read a member account, got %q, which denies "+
+				"that of %s: name the other roles, or remove the account from Members", role, arn, listed(cut))
 		}
 	}
 }
@@ -324,7 +357,7 @@ func (t *AlarmTriage) warnOfMemberRole(m *Members) {
 	}
 	t.memberSets = membersOf(m)
 	for _, other := range t.app.triages {
-		if other != t && t.members.Role == other.members.Role && !unresolved(t.members.Role) && t.memberSets.overlap(other.memberSets) {
+		if other != t && sameName(t.members.Role, other.members.Role) && !unresolved(t.members.Role) && t.memberSets.overlap(other.memberSets) {
 			t.warn("member-role", "it has the same Members.RoleName %q as AlarmTriage %s, and members in common, but the role of a member trusts one "+
 				"tool only, so one AlarmTriage can't read these members: set another Members.RoleName", t.members.Role, other.path)
 		}

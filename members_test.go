@@ -921,11 +921,33 @@ func TestMembers_RejectDenyOfAssumeRole(t *testing.T) {
 	assert.NotPanics(t, withDeny(nil, "sts:AssumeRole"))
 }
 
+func TestMembers_RejectDenyOfTheirRole(t *testing.T) {
+	withDeny := func(members *alarmtriage.Members, denied ...string) func() {
+		return func() {
+			newTriage(stackOf(newTestApp(), "Central", centralAccount, "eu-west-1"), func(p *alarmtriage.AlarmTriageProps) {
+				p.Members, p.ToolDeniedResources = members, jsii.Strings(denied...)
+			})
+		}
+	}
+	organization := func() *alarmtriage.Members {
+		return &alarmtriage.Members{OrganizationId: jsii.String("o-a1b2c3d4e5"), RoleName: jsii.String("reader")}
+	}
+	const why = `alarmtriage: ToolDeniedResources must not contain the role %q of Members, which the tool assumes to read a member account, got %q`
+	for _, arn := range []string{"arn:aws:iam::*:role/*", "arn:aws:iam::*:*", "arn:*:iam::444455556666:role/alarmtriage-member", "arn:aws:iam::4444*:role/alarm?riage-*"} {
+		assert.Contains(t, panicOf(t, withDeny(membersOf("777788889999", memberAccount), "arn:aws:s3:::vault", arn)), fmt.Sprintf(why, "alarmtriage-member", arn)+", which denies that of ")
+	}
+	assert.Contains(t, panicOf(t, withDeny(organization(), "arn:aws:iam::*:role/read*")), fmt.Sprintf(why, "reader", "arn:aws:iam::*:role/read*")+": name the other roles")
+	assert.NotPanics(t, withDeny(membersOf(memberAccount), "arn:aws:iam::*:role/payments*", "arn:aws:iam::*:user/*", "arn:aws:iam::777788889999:role/*",
+		"arn:aws:iam::*:role/alarmtriage-member/x", "arn:aws:s3:::*"))
+	assert.NotPanics(t, withDeny(organization(), "arn:aws:iam::*:role/alarmtriage-member"))
+	assert.NotPanics(t, withDeny(nil, "arn:aws:iam::*:role/*"))
+}
+
 // The events of a member's alarms arrive without an action.
 func TestAttach_AlarmsOfMembers(t *testing.T) {
 	const region = "eu-west-1"
 	const far = "it is in aws://444455556666/us-east-1 and the orchestrator is in aws://111122223333/eu-west-1; add its account to Members and create an " +
-		"AlarmTriageMember in its account and Region, or send its events to a bus there and use AttachEventRule"
+		"AlarmTriageMember in its account and Region, with which alarms need no action, or send its events to a bus there and use AttachEventRule"
 	type memberProps = alarmtriage.AlarmTriageMemberProps
 	filtered := func(p *memberProps) { p.ExceptAlarmNamePrefixes = jsii.Strings("noise-") }
 	central := func(p *memberProps) { p.Triage, p.CentralAccount = nil, jsii.String(centralAccount) }
@@ -970,6 +992,31 @@ func TestAttach_AlarmsOfMembers(t *testing.T) {
 			assert.Equal(t, []string{"/Home/Triage alarmtriage:attached: alarmtriage: attached to 0 alarms; 1 alarm is investigated through AlarmTriageMember"}, messagesOf(home))
 		})
 	}
+}
+
+// Aspects do not reach the alarms of a Stage, and those with a member need none.
+func TestAttachAll_DoesNotWarnAboutStagesWithMembers(t *testing.T) {
+	app := newTestApp()
+	home := stackOf(app, "Home", centralAccount, "eu-west-1")
+	triage := triageNamed(home, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.Members = membersOf(memberAccount) })
+	prod, test := awscdk.NewStage(app, jsii.String("Prod"), nil), awscdk.NewStage(app, jsii.String("Test"), nil)
+	for _, stage := range []awscdk.Stage{prod, test} {
+		stack := stackOf(stage, "Orders", memberAccount, "eu-west-1")
+		newAlarm(stack, "One")
+		newMember(stack, func(p *alarmtriage.AlarmTriageMemberProps) {
+			p.Triage, p.CentralAccount, p.CreateRole = triage, nil, jsii.Bool(stage == prod)
+			if stage == test {
+				p.AlarmNamePrefixes = jsii.Strings("orders-")
+			}
+		})
+		newAlarm(stackOf(stage, "Central", centralAccount, "eu-west-1"), "Two")
+	}
+	own := triageNamed(stackOf(prod, "Own", centralAccount, "eu-west-1"), "Own", nil)
+	own.AttachAll(prod, nil)
+	triage.AttachAll(app, nil)
+	prod.Synth(nil)
+	assert.Equal(t, []string{"/Home/Triage alarmtriage:stage: alarmtriage: AttachAll over the app does not attach the alarms of Stage Test (1 alarm), because CDK does " +
+		"not apply aspects across Stage boundaries: add an AlarmTriage to each Stage, and pass the Stage to its AttachAll"}, messagesOf(home))
 }
 
 // An app may have one AlarmTriage per account, each with AttachAll over the app.

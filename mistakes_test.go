@@ -98,6 +98,11 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			}).AttachEventRule(jsii.String("All"), nil)
 		}
 	}
+	keepsCheckpoints := func(id string) string {
+		return fmt.Sprintf("/Test/Triage%s alarmtriage:bucket-checkpoints: alarmtriage: ReportsBucket Test/%s has no lifecycle rule that expires "+
+			"reports/checkpoints/, so the checkpoints of all investigations, which contain their conversations, are kept: add a rule with this Prefix, and one "+
+			"day as Expiration and NoncurrentVersionExpiration", id, id)
+	}
 	for _, tt := range []struct {
 		name  string
 		build func(stack awscdk.Stack)
@@ -197,6 +202,10 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			triage := triageNamed(stack, "Triage", func(p *alarmtriage.AlarmTriageProps) { p.OnFailureQueue = queue })
 			triage.AttachAlarms(
 				alarmOn(stack, "Failures", triage.MetricFailures(nil)), alarmOn(stack, "Errors", triage.Tool().MetricErrors(nil)),
+				alarmOn(stack, "Query", awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
+					Expression: jsii.Sprintf("SELECT SUM(Errors) FROM \"AWS/Lambda\" WHERE FunctionName = '%s'", *triage.Orchestrator().FunctionName())})),
+				alarmOn(stack, "OtherQuery", awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
+					Expression: jsii.Sprintf("SELECT SUM(Errors) FROM \"AWS/Lambda\" WHERE FunctionName = '%s-canary'", *triage.Orchestrator().FunctionName())})),
 				alarmOn(stack, "Dead", queue.MetricApproximateNumberOfMessagesVisible(nil)),
 				alarmOn(stack, "Math", awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{Expression: jsii.String("a / b"),
 					UsingMetrics: &map[string]awscloudwatch.IMetric{"a": triage.Orchestrator().MetricErrors(nil), "b": triage.Orchestrator().MetricInvocations(nil)}})),
@@ -205,7 +214,7 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 					Dimensions: &[]any{&awscloudwatch.CfnAlarm_DimensionProperty{Name: jsii.String("FunctionName"), Value: triage.Tool().FunctionName()}}}),
 				alarmOn(stack, "Other", awslambda.Function_FromFunctionName(stack, jsii.String("F"), jsii.String("orders")).MetricErrors(nil)))
 		}, func() (want []string) {
-			for _, id := range []string{"Dead", "Errors", "Failures", "Math", "Plain"} {
+			for _, id := range []string{"Dead", "Errors", "Failures", "Math", "Plain", "Query"} {
 				want = append(want, "/Test/"+id+" alarmtriage:own-metric: alarmtriage: it watches AlarmTriage Test/Triage, to which it is attached: a failing investigation would start another one. Let it notify a topic instead, such as that of SelfAlarmTopic")
 			}
 			return want
@@ -312,10 +321,27 @@ func TestSynth_WarnsOfMistakes(t *testing.T) {
 			}).AttachEventRule(jsii.String("All"), nil)
 		}, []string{
 			`/Test/Triage alarmtriage:table-ttl: alarmtriage: InvestigationsTable Test/Claims does not delete old items: set its TimeToLiveAttribute to "expires_at"`}},
+		{"a bucket that keeps checkpoints", func(stack awscdk.Stack) {
+			day := awscdk.Duration_Days(jsii.Number(1))
+			for id, rules := range map[string][]*awss3.LifecycleRule{
+				"None": nil, "Right": {{Prefix: jsii.String("reports/checkpoints/"), Expiration: day}}, "Wider": {{Prefix: jsii.String("reports/"), Expiration: day}},
+				"All": {{AbortIncompleteMultipartUploadAfter: day}, {Expiration: day}}, "Off": {{Expiration: day, Enabled: jsii.Bool(false)}},
+				"Other": {{Prefix: jsii.String("reports/2"), Expiration: day}}, "Keeps": {{NoncurrentVersionExpiration: day}},
+			} {
+				triageNamed(stack, "Triage"+id, func(p *alarmtriage.AlarmTriageProps) {
+					p.ReportsBucket = awss3.NewBucket(stack, jsii.String(id), &awss3.BucketProps{Versioned: jsii.Bool(true), LifecycleRules: &rules})
+				}).AttachAlarms(newAlarm(stack, "Alarm"+id))
+			}
+			later := awss3.NewBucket(stack, jsii.String("Later"), &awss3.BucketProps{Versioned: jsii.Bool(true)})
+			triageNamed(stack, "TriageLater", func(p *alarmtriage.AlarmTriageProps) { p.ReportsBucket = later }).AttachAlarms(newAlarm(stack, "AlarmLater"))
+			later.AddLifecycleRule(&awss3.LifecycleRule{Expiration: day})
+		}, []string{
+			keepsCheckpoints("Keeps"), keepsCheckpoints("None"), keepsCheckpoints("Off"), keepsCheckpoints("Other")}},
 		{"a bucket without versions", func(stack awscdk.Stack) {
 			for id, versioned := range map[string]bool{"With": true, "Without": false} {
 				triageNamed(stack, "Triage"+id, func(p *alarmtriage.AlarmTriageProps) {
-					p.ReportsBucket = awss3.NewBucket(stack, jsii.String(id), &awss3.BucketProps{Versioned: jsii.Bool(versioned)})
+					p.ReportsBucket = awss3.NewBucket(stack, jsii.String(id), &awss3.BucketProps{Versioned: jsii.Bool(versioned),
+						LifecycleRules: &[]*awss3.LifecycleRule{{Expiration: awscdk.Duration_Days(jsii.Number(1))}}})
 				}).AttachAlarms(newAlarm(stack, "Alarm"+id))
 			}
 			triageNamed(stack, "TriageImported", func(p *alarmtriage.AlarmTriageProps) {

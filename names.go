@@ -2,6 +2,7 @@ package alarmtriage
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -29,7 +30,7 @@ func (a *appState) rejectNames(scope constructs.Construct, id string, p *AlarmTr
 	for _, other := range a.triages {
 		there := other.place
 		sameAccount := here.account == there.account && !unresolved(here.account) && !unresolved(here.role)
-		if here.role == there.role && (here.stack == there.stack || sameAccount) {
+		if sameName(here.role, there.role) && (here.stack == there.stack || sameAccount) {
 			panic(fmt.Sprintf("alarmtriage: ResourcePrefix and ResourceSuffix give AlarmTriage %s/%s the same names as AlarmTriage %s, such as "+
 				"the role %q, and an account can have each role and dashboard only once, in whatever Region: set another "+
 				"ResourcePrefix, or a ResourceSuffix such as the Region", *scope.Node().Path(), id, other.path, here.role))
@@ -37,12 +38,17 @@ func (a *appState) rejectNames(scope constructs.Construct, id string, p *AlarmTr
 	}
 }
 
+// sameName reports whether two roles have the same name for IAM, which ignores case. Tokens are the same if their texts are.
+func sameName(a, b string) bool {
+	return a == b || !unresolved(a) && !unresolved(b) && strings.EqualFold(a, b)
+}
+
 // join adds AlarmTriage to its app. It warns if another one has the same physical names in an account that is not
 // known at synth.
 func (t *AlarmTriage) join(app *appState, p *AlarmTriageProps) {
 	t.app, t.place = app, placeOf(t, p)
 	for _, other := range app.triages {
-		if t.place.role != "" && t.place.role == other.place.role && !unresolved(t.place.role) {
+		if t.place.role != "" && sameName(t.place.role, other.place.role) && !unresolved(t.place.role) {
 			if unresolved(t.place.account) || unresolved(other.place.account) {
 				t.warn("same-names", "it has the same names as AlarmTriage %s, such as the role %q, and an account can have each role and "+
 					"dashboard only once, in whatever Region: set another ResourcePrefix, or a ResourceSuffix such as the Region, unless "+

@@ -199,7 +199,7 @@ type AlarmTriageProps struct {
 	// Suffix of every physical name, preceded by a hyphen. At most 20 letters, digits, and hyphens.
 	// Default: none.
 	ResourceSuffix *string
-	// Tags of every resource. Default: none.
+	// Tags of the resources that CDK can tag. At most 50, whose keys differ in more than case. Default: none.
 	Tags *map[string]*string
 
 	// Storage
@@ -215,8 +215,8 @@ type AlarmTriageProps struct {
 	InvestigationsTable awsdynamodb.ITable
 	// Access log of the reports bucket. Default: off.
 	ReportsAccessLogs *ReportsAccessLogs
-	// How long reports are kept, for current and noncurrent versions. A whole number of days, 1 or more.
-	// Default: indefinitely.
+	// How long reports are kept. S3 deletes the versions of an expired, overwritten, or deleted report about a day later. A
+	// whole number of days, 1 or more. Default: indefinitely.
 	ReportsRetention awscdk.Duration
 	// Removal policy of table and bucket, which have no snapshots: not SNAPSHOT. Default: RETAIN.
 	RemovalPolicy awscdk.RemovalPolicy
@@ -260,7 +260,7 @@ type AlarmTriageProps struct {
 	// Create the VPC endpoints that the functions need if Vpc has no route to the internet: gateway
 	// endpoints for S3 and DynamoDB; interface endpoints for Bedrock, Lambda, SNS, STS, CloudWatch,
 	// CloudWatch Logs, and CloudTrail, and for EventBridge and X-Ray if the props use them. Only the
-	// functions can reach the interface endpoints. Endpoints of these services that the app has defined for Vpc
+	// functions' security groups can reach the interface endpoints. Endpoints of these services that the app has defined for Vpc
 	// before are used instead, and their security groups get rules for the functions. If the VPC has one that
 	// the app does not define, the deployment fails. Default: false.
 	CreateVpcEndpoints *bool
@@ -277,10 +277,10 @@ type AlarmTriageProps struct {
 	// Default: none.
 	ToolDeniedActions *[]*string
 	// ARNs of resources that the tool must not read, such as a log group with customers' data. `*` and `?` are
-	// wildcards. The role is denied every action on these resources and what is below them, and the broker
+	// wildcards. The role is denied every read of these resources and what is below them, and the broker
 	// refuses requests of their services that name them. Resources of another type need ARNs too, such as the
 	// executions of a state machine. Lists, often with whole configurations, metrics, CloudTrail, and other services
-	// still contain them. At most 2,600 bytes as JSON. Default: none.
+	// still contain them. At most 2,300 bytes as JSON. Default: none.
 	ToolDeniedResources *[]*string
 	// IAM actions that the tool is allowed in addition to ToolPermissions, by its role and by the broker,
 	// which otherwise forwards only reads. Denies override them. Default: none.
@@ -299,7 +299,7 @@ type AlarmTriageProps struct {
 	ToolAllowBilledReads *bool
 	// Replace secrets in the tool's answers and in the events of alarms. Default: true.
 	RedactSecrets *bool
-	// Regular expressions (RE2) of more secrets, whose matches are also replaced. Default: none.
+	// Regular expressions (RE2) of more secrets, whose matches are also replaced. They must be known at synth. Default: none.
 	RedactPatterns *[]*string
 	// Permissions boundary of both roles. Default: none.
 	PermissionsBoundary awsiam.IManagedPolicy

@@ -1,6 +1,7 @@
 package alarmtriage
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/config"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/iamactions"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/toolpolicy"
 )
 
@@ -66,10 +68,39 @@ func (t *AlarmTriage) newToolRole(p *AlarmTriageProps) awsiam.Role {
 		AssumedBy:           awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 		PermissionsBoundary: p.PermissionsBoundary,
 	})
-	grantToolReads(t, role, p)
+	grantToolReads(t, role, t.withoutLogDenies(role, p))
 	denyTriageResources(t, role, t.resources(p))
 	t.toolLogGroup.GrantWrite(role)
 	return role
+}
+
+// logWrites are the actions with which Lambda writes a function's log, under the function's role.
+var logWrites = []string{"logs:CreateLogStream", "logs:PutLogEvents"}
+
+// withoutLogDenies returns props without those of ToolDeniedActions, such as logs:*, that would keep the tool from writing its log.
+// The role is denied these actions on all other resources.
+func (t *AlarmTriage) withoutLogDenies(role awsiam.Role, p *AlarmTriageProps) *AlarmTriageProps {
+	var others, denied []*string
+	for _, action := range stringsOf(p.ToolDeniedActions) {
+		isDenied := func(write string) bool { return iamactions.Match(action, write) }
+		if !unresolved(action) && slices.ContainsFunc(logWrites, isDenied) {
+			denied = append(denied, jsii.String(action))
+		} else {
+			others = append(others, jsii.String(action))
+		}
+	}
+	if len(denied) == 0 {
+		return p
+	}
+	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:          jsii.String("DeniedByTheUserExceptItsLog"),
+		Effect:       awsiam.Effect_DENY,
+		Actions:      &denied,
+		NotResources: &[]*string{t.toolLogGroup.LogGroupArn()},
+	}))
+	rest := *p
+	rest.ToolDeniedActions = &others
+	return &rest
 }
 
 // grantToolReads grants a role what the model's code may read in an account, AlarmTriage's or a member's: ReadOnlyAccess or
@@ -90,10 +121,10 @@ func grantToolReads(scope constructs.Construct, role awsiam.Role, p *AlarmTriage
 	}
 	if p.ToolDeniedResources != nil && len(*p.ToolDeniedResources) > 0 {
 		role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid:       jsii.String("DeniedByTheUser"),
-			Effect:    awsiam.Effect_DENY,
-			Actions:   jsii.Strings("*"),
-			Resources: withParts(*p.ToolDeniedResources),
+			Sid:        jsii.String("DeniedByTheUser"),
+			Effect:     awsiam.Effect_DENY,
+			NotActions: jsii.Strings(logWrites...), // the tool's own log group may be one of them
+			Resources:  withParts(*p.ToolDeniedResources),
 		}))
 	}
 }
@@ -107,9 +138,35 @@ func withParts(arns []*string) *[]*string {
 		for _, parts := range []string{":*", "/*"} {
 			whole = strings.TrimSuffix(whole, parts)
 		}
+		if whole != *arn && !isResource(whole) {
+			all = append(all, arn) // every resource of a kind, such as role/*
+			continue
+		}
 		all = append(all, jsii.String(whole), jsii.String(whole+":*"), jsii.String(whole+"/*"))
 	}
 	return &all
+}
+
+// tokens matches the tokens in a text.
+var tokens = regexp.MustCompile(regexp.QuoteMeta(tokenMark) + `[^\]]*\]\}`)
+
+// isResource reports whether a text may be the ARN of resources. It is not if it ends with their kind: IAM rejects a policy
+// with arn:aws:iam::*:role or arn:aws:s3::, which are what remains of role/* and of every bucket.
+func isResource(arn string) bool {
+	const region, resource, parts = 3, 5, 6
+	if strings.HasPrefix(arn, tokenMark) {
+		return true // CloudFormation knows the whole ARN
+	}
+	arn = tokens.ReplaceAllString(arn, "token") // such as the account
+	fields := strings.SplitN(arn, ":", parts)
+	if len(fields) < parts {
+		return false
+	}
+	if fields[2] == "s3" && fields[region] != "" && !strings.Contains(fields[resource], "/") {
+		return false // buckets have no Region
+	}
+	names, _ := iamactions.NamesResource(arn)
+	return names
 }
 
 // maxPolicyActions is the number of characters of actions, or of ARNs, in one managed policy. IAM's limit for the whole
@@ -419,6 +476,47 @@ func (t *AlarmTriage) allowNetworkToLambda(p *AlarmTriageProps) {
 			})},
 		})
 	}
+}
+
+// networkDenied checks that the props do not deny Lambda what it does under the tool's role to connect the function to the VPC.
+// Otherwise, only the deployment would fail. Denies have no condition, so they also apply to Lambda.
+func (l *problems) networkDenied(p *AlarmTriageProps) {
+	if isNil(p.Vpc) {
+		return
+	}
+	const remedy = "because Lambda needs it under the tool's role to connect the function to Vpc"
+	for _, pattern := range knownTexts(withoutNil(p.ToolDeniedActions)) {
+		for _, action := range networkActions {
+			if iamactions.Match(pattern, action) {
+				l.add("ToolDeniedActions must not deny %s if Vpc is set, %s, got %q: list the other actions that it denies", action, remedy, pattern)
+				break
+			}
+		}
+	}
+	for _, arn := range knownTexts(withoutNil(p.ToolDeniedResources)) {
+		for _, kind := range []string{"network-interface/eni-", "security-group/sg-", "subnet/subnet-"} {
+			if fields := strings.SplitN(arn, ":", 6); len(fields) == 6 && fields[2] == "ec2" && denies(arn, strings.Join(append(exampleOf(fields[:5]), kind+"0123456789abcdef0"), ":")) {
+				l.add("ToolDeniedResources must not contain every %s if Vpc is set, %s, got %q: name single ones", kind[:strings.Index(kind, "/")], remedy, arn)
+				break
+			}
+		}
+	}
+}
+
+// exampleOf returns the first fields of an ARN that a pattern of them matches.
+func exampleOf(fields []string) []string {
+	example := slices.Clone(fields)
+	for i, usual := range []string{"arn", "aws", "", "us-east-1", "111122223333"} {
+		if strings.ContainsAny(example[i], "*?") {
+			example[i] = usual
+		}
+	}
+	return example
+}
+
+// denies reports whether the statement for an ARN of ToolDeniedResources matches a resource.
+func denies(arn, resource string) bool {
+	return slices.ContainsFunc(stringsOf(withParts([]*string{&arn})), func(pattern string) bool { return iamactions.MatchARN(pattern, resource) })
 }
 
 // topicARNs returns the ARNs of the topics that are not nil.

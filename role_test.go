@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsbedrock"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
@@ -55,10 +56,13 @@ func policiesOf(t *testing.T, synthesized any, prefix string) []statement {
 }
 
 type statement struct {
-	Sid, Effect string
-	Action      any
-	Resource    any
-	Condition   map[string]map[string]any
+	Sid         string                    `json:",omitempty"`
+	Effect      string                    `json:",omitempty"`
+	Action      any                       `json:",omitempty"`
+	NotAction   any                       `json:",omitempty"`
+	Resource    any                       `json:",omitempty"`
+	NotResource any                       `json:",omitempty"`
+	Condition   map[string]map[string]any `json:",omitempty"`
 }
 
 // filterSid returns the statements with the given Sid.
@@ -349,7 +353,7 @@ func TestToolDeniedResources_ReachTheRoleAndTheBroker(t *testing.T) {
 	denied := filterSid(policies(t, stack, "TriageToolRole"), "DeniedByTheUser")
 	require.Len(t, denied, 1)
 	assert.Equal(t, "Deny", denied[0].Effect)
-	assert.Equal(t, "*", text(denied[0].Action))
+	assert.Equal(t, "logs:CreateLogStream logs:PutLogEvents", text(denied[0].NotAction))
 	resources := text(denied[0].Resource)
 	for _, want := range []string{"Audit", "arn:aws:s3:::vault", "arn:aws:s3:::vault/*", "arn:aws:logs:*:*:log-group:payments-*", "arn:aws:logs:*:*:log-group:payments-*:*"} {
 		assert.Contains(t, resources, want)
@@ -369,15 +373,18 @@ func TestToolDeniedResources_ReachTheRoleAndTheBroker(t *testing.T) {
 func TestToolDeniedResources_FitIntoThePolicy(t *testing.T) {
 	stack := newStack()
 	var resources, actions []string
-	for i := range 42 { // 2,563 bytes, and 988 of actions
-		resources = append(resources, fmt.Sprintf("arn:aws:logs:us-east-1:111122223333:log-group:/shop/pay%03d", i))
+	for i := range 135 { // 2,296 bytes; short ones, because each is followed by its parts
+		resources = append(resources, fmt.Sprintf("arn:aws:s3:::%c", 'a'+rune(i)))
+		if i >= 26 {
+			resources[i] = fmt.Sprintf("arn:*:s3:::%03d", i)
+		}
 	}
-	for i := range 26 {
+	for i := range 38 { // 1,445 bytes
 		actions = append(actions, fmt.Sprintf("someservice:DescribeThingNumber%03d", i))
 	}
 	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
 		p.ToolDeniedResources, p.ToolAllowedActions = jsii.Strings(resources...), jsii.Strings(actions...)
-		p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+		p.Vpc, p.Tracing = awsec2.NewVpc(stack, jsii.String("Vpc"), nil), awslambda.Tracing_ACTIVE
 	})
 	size := 0
 	for _, statement := range append(policies(t, stack, "TriageToolRole"), policies(t, stack, "TriageToolNetwork")...) {
@@ -385,8 +392,84 @@ func TestToolDeniedResources_FitIntoThePolicy(t *testing.T) {
 		require.NoError(t, err)
 		size += len(encoded)
 	}
-	assert.Greater(t, size, 8000)
-	assert.Less(t, size, 10_240)
+	const namesOfTheFunction = 250 // more characters than the references to it have
+	assert.Greater(t, size, 9000)
+	assert.Less(t, size, 10_240-namesOfTheFunction)
+}
+
+// IAM rejects a policy with the ARN of a kind of resources, as moto does. Such an ARN remains if the end of role/* is omitted.
+func TestToolDeniedResources_OfAWholeKindAreAccepted(t *testing.T) {
+	stack := newStack()
+	whole := []string{
+		"arn:aws:iam::*:role/*", "arn:aws:iam::*:*", "arn:aws:s3:::*", "arn:aws:s3:*:*:accesspoint/*", "arn:aws:sqs:*:*:*", "arn:aws:dynamodb:*:*:table/*",
+		"arn:aws:logs:*:*:log-group:*", "arn:aws:lambda:*:*:function:*",
+	}
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.ToolDeniedResources = jsii.Strings(append(whole, "arn:aws:s3:::vault/*")...)
+	})
+	denied := filterSid(policies(t, stack, "TriageToolRole"), "DeniedByTheUser")
+	require.Len(t, denied, 1)
+	assert.ElementsMatch(t, append(whole, "arn:aws:s3:::vault", "arn:aws:s3:::vault:*", "arn:aws:s3:::vault/*"), denied[0].Resource)
+
+	unknown := awscdk.NewStack(newTestApp(), jsii.String("Test"), nil)
+	newTriage(unknown, func(p *alarmtriage.AlarmTriageProps) {
+		p.ToolDeniedResources = &[]*string{
+			jsii.Sprintf("arn:%s:iam::%s:role/*", *unknown.Partition(), *unknown.Account()), jsii.Sprintf("arn:aws:iam::%s:role/a", *unknown.Account()),
+		}
+	})
+	denied = filterSid(policies(t, unknown, "TriageToolRole"), "DeniedByTheUser")
+	require.Len(t, denied, 1)
+	const role = "arn:aws:iam::${AWS::AccountId}:role/a"
+	assert.Equal(t, "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/* "+role+" "+role+":* "+role+"/*", text(denied[0].Resource))
+}
+
+// Lambda writes the tool's log under the tool's role, and the log says what the model's code read.
+func TestToolDeniedActions_KeepTheToolsLog(t *testing.T) {
+	stack := newStack()
+	newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+		p.ToolDeniedActions = jsii.Strings("logs:*", "logs:FilterLogEvents", "logs:Put*", "iam:ListUsers")
+		p.Members = membersOf(memberAccount)
+	})
+	own := filterSid(policies(t, stack, "TriageToolRole"), "DeniedByTheUserExceptItsLog")
+	require.Len(t, own, 1)
+	assert.Equal(t, "Deny", own[0].Effect)
+	assert.Equal(t, "logs:* logs:Put*", text(own[0].Action))
+	assert.Contains(t, text(own[0].NotResource), "TriageToolLogs")
+	var others []string
+	for _, denied := range policies(t, stack, "TriageToolDenies") {
+		others = append(others, text(denied.Action))
+	}
+	everywhere := strings.Split(strings.Join(others, " "), " ")
+	assert.Contains(t, everywhere, "iam:ListUsers")
+	assert.Contains(t, everywhere, "logs:FilterLogEvents")
+	assert.NotContains(t, everywhere, "logs:*")
+	synth(stack).HasResourceProperties(jsii.String("AWS::Lambda::Function"), like("Runtime", "python3.13",
+		"Environment", like("Variables", like("DENIED_ACTIONS", "logs:*,logs:FilterLogEvents,logs:Put*,iam:ListUsers"))))
+}
+
+// Denies also apply to Lambda, which connects the function to the VPC under its role.
+func TestVpc_RejectsDeniesOfItsNetworkActions(t *testing.T) {
+	create := func(vpc bool, actions, resources []string) func() {
+		return func() {
+			stack := newStack()
+			newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+				p.ToolDeniedActions, p.ToolDeniedResources = jsii.Strings(actions...), jsii.Strings(resources...)
+				if vpc {
+					p.Vpc = awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
+				}
+			})
+		}
+	}
+	for _, action := range []string{"ec2:*", "ec2:Describe*", "ec2:createnetworkinterface", "ec2:DescribeSubnets"} {
+		assert.Contains(t, panicOf(t, create(true, []string{"iam:ListUsers", action}, nil)), "because Lambda needs it under the tool's role to connect the "+
+			fmt.Sprintf("function to Vpc, got %q: list the other actions that it denies", action))
+	}
+	for _, arn := range []string{"arn:aws:ec2:*:*:*", "arn:aws:ec2:eu-west-1:111122223333:network-interface/*", "arn:*:ec2:*:*:subnet/*", "arn:aws:ec2:*:*:s*"} {
+		assert.Contains(t, panicOf(t, create(true, nil, []string{arn})), fmt.Sprintf("to connect the function to Vpc, got %q: name single ones", arn))
+	}
+	other := []string{"arn:aws:ec2:*:*:instance/*", "arn:aws:ec2:*:*:network-interface/eni-1", "arn:aws:s3:::*"}
+	assert.NotPanics(t, create(true, []string{"ec2:DescribeInstances", "ec2:Get*", "logs:*"}, other))
+	assert.NotPanics(t, create(false, []string{"ec2:*"}, []string{"arn:aws:ec2:*:*:*"}))
 }
 
 func TestToolDeniedActions_FitIntoPolicies(t *testing.T) {

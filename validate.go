@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"net/url"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
@@ -36,6 +38,7 @@ const (
 	maxAffixesLength      = 35 // characters of prefix and suffix; a bucket's name has at most 63
 	maxInstructionsLength = 2000
 	maxAccountName        = 50 // characters
+	maxTags               = 50 // of a resource ("Tag naming limits and requirements" of AWS)
 	minMaxTokens          = 10_000
 	maxToolLayers         = 4       // a function has at most 5 ("Lambda quotas"), and the harness is one
 	unbounded             = 1 << 40 // upper bound of numbers that only have a lower bound
@@ -46,16 +49,19 @@ const (
 	maxToolTexts         = 3800
 
 	// maxDeniedResources is the number of bytes of ToolDeniedResources as JSON. All inline policies of a role have at most
-	// 10,240 characters ("IAM and STS character limits"), and withParts returns three ARNs for each.
-	maxDeniedResources = 2600
+	// 10,240 characters ("IAM and STS character limits"), and withParts returns three ARNs for each. The rest is for
+	// ToolAllowedActions and the network of a VPC.
+	maxDeniedResources = 2300
 )
 
 var (
 	affixPattern     = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$`)
+	guardrailID      = regexp.MustCompile(`^([a-z0-9]+|arn:[^:\s]+:bedrock:[^:\s]*:[^:\s]*:guardrail/[^\s]+)$`)
 	guardrailVersion = regexp.MustCompile(`^([1-9][0-9]*|DRAFT)$`)
 	arnPattern       = regexp.MustCompile(`^arn:[a-z*-]+:[a-z0-9-]+:[a-z0-9*?-]*:[0-9*?]*:[^\s]+$`)
 	tagKeyPattern    = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$`) // "Tag naming limits and requirements" of AWS
 	tagValuePattern  = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$`)
+	iamResource      = regexp.MustCompile(`^[a-z-]+/`)
 	actionPattern    = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z0-9*]+$`) // CDK rejects IAM's wildcard ?
 )
 
@@ -80,7 +86,8 @@ func validate(scope constructs.Construct, p *AlarmTriageProps) []string {
 	l.permissions(p)
 	l.partition(scope, "ToolDeniedResources", p.ToolDeniedResources)
 	l.members(scope, p.Members)
-	l.membersDenied(p)
+	l.membersDenied(scope, p)
+	l.networkDenied(p)
 	l.notifications(p)
 	l.monitoring(p)
 	l.environments(p)
@@ -173,6 +180,8 @@ func scopeProblem(scope constructs.Construct) string {
 func (l *problems) models(p *AlarmTriageProps) {
 	if g := p.Guardrail; g != nil && (g.GuardrailId == nil || g.GuardrailVersion == nil) {
 		l.add("Guardrail must have GuardrailId and GuardrailVersion")
+	} else if g != nil && !unresolved(g.GuardrailId) && !guardrailID.MatchString(*g.GuardrailId) { // an empty one would turn it off
+		l.add("Guardrail.GuardrailId must be the ID or the ARN of a guardrail, got %q", *g.GuardrailId)
 	} else if g != nil && !unresolved(g.GuardrailVersion) && !guardrailVersion.MatchString(*g.GuardrailVersion) {
 		l.add("Guardrail.GuardrailVersion must be a number or DRAFT, got %q", *g.GuardrailVersion)
 	}
@@ -282,7 +291,7 @@ func (l *problems) instructions(p *AlarmTriageProps) {
 	if file := p.InstructionsFile; file != nil {
 		l.textFile("InstructionsFile", *file)
 	}
-	if o := p.InstructionsObject; o != nil && (o.Bucket == nil || o.Key == nil) {
+	if o := p.InstructionsObject; o != nil && (o.Bucket == nil || deref(o.Key) == "") {
 		l.add("InstructionsObject must have Bucket and Key")
 	}
 	if p.Runbooks == nil {
@@ -390,6 +399,15 @@ func (l *problems) namesAndTags(p *AlarmTriageProps) {
 	if p.Tags == nil {
 		return
 	}
+	if n := len(*p.Tags); n > maxTags {
+		l.add("Tags must have at most %d tags, which is AWS's limit for a resource, got %d", maxTags, n)
+	}
+	keys := slices.Sorted(maps.Keys(*p.Tags))
+	for i, key := range keys {
+		if other := slices.IndexFunc(keys[:i], func(earlier string) bool { return !unresolved(key) && strings.EqualFold(earlier, key) }); other >= 0 {
+			l.add("Tags must have keys that differ in more than upper and lower case, which IAM ignores, got %q and %q", keys[other], key)
+		}
+	}
 	for key, value := range *p.Tags {
 		switch {
 		case !unresolved(key) && !tagKeyPattern.MatchString(key):
@@ -423,10 +441,35 @@ func (l *problems) storage(p *AlarmTriageProps) {
 	}
 	if p.InvestigationsTable != nil {
 		l.tableKey(p.InvestigationsTable)
+		l.keyOf("TableEncryptionKey", p.TableEncryptionKey, "InvestigationsTable", p.InvestigationsTable, p.InvestigationsTable.EncryptionKey())
+	}
+	if p.ReportsBucket != nil {
+		l.keyOf("ReportsEncryptionKey", p.ReportsEncryptionKey, "ReportsBucket", p.ReportsBucket, p.ReportsBucket.EncryptionKey())
 	}
 	if p.ReportsBucket != nil && p.ReportsRetention != nil {
 		l.add("ReportsRetention can't be combined with ReportsBucket: set a lifecycle rule on that bucket")
 	}
+}
+
+// keyOf checks that a key is that of a given resource, if CDK knows the resource's key. Otherwise, the resource would not be
+// encrypted with the key, and the orchestrator could not use the resource's own key.
+func (l *problems) keyOf(prop string, key awskms.IKey, resourceProp string, resource constructs.IConstruct, known awskms.IKey) {
+	const remedy = "omit it, or set it as the key of that resource"
+	switch {
+	case isNil(key):
+	case !isNil(known):
+		if *key.KeyArn() != *known.KeyArn() && isKeyOfApp(key) && isKeyOfApp(known) {
+			l.add("%s must be the key of %s, got %s, and its key is %s: %s", prop, resourceProp, *key.Node().Path(), *known.Node().Path(), remedy)
+		}
+	case resource.Node().DefaultChild() != nil:
+		l.add("%s must be the key of %s, got %s, and %s has no such key: %s", prop, resourceProp, *key.Node().Path(), *resource.Node().Path(), remedy)
+	}
+}
+
+// isKeyOfApp reports whether the app defines a key. An alias, or an imported key, may be another name of one key.
+func isKeyOfApp(key awskms.IKey) bool {
+	_, isKey := key.Node().DefaultChild().(awskms.CfnKey)
+	return isKey
 }
 
 // tableKey checks the key of a table that the app defines. That of an imported table is not known.
@@ -491,7 +534,10 @@ func (l *problems) permissions(p *AlarmTriageProps) {
 		return
 	}
 	for _, pattern := range *p.RedactPatterns {
-		if deref(pattern) == "" {
+		if pattern != nil && unresolved(pattern) {
+			l.add("RedactPatterns must be known at synth, because CloudFormation can't write their backslashes and quotation marks into JSON, got a token: " +
+				"pass the patterns as texts")
+		} else if deref(pattern) == "" {
 			l.add("RedactPatterns must contain RE2 regular expressions, got an empty one, which matches between all characters: remove it")
 		} else if _, err := regexp.Compile(*pattern); err != nil {
 			l.add("RedactPatterns must contain RE2 regular expressions, got %q: %v", *pattern, err)
@@ -540,6 +586,9 @@ func (l *problems) arn(prop, arn string) {
 	}
 	if text := parts[account]; !isAccountPattern(text) {
 		l.add("%s must contain ARNs with account IDs of 12 digits, got %q in %q", prop, text, arn)
+	}
+	if text := parts[account+1]; parts[2] == "iam" && text != "*" && !iamResource.MatchString(text) { // IAM rejects such a policy
+		l.add("%s must contain ARNs of IAM whose resource begins with its kind, such as \"role/*\", got %q in %q", prop, text, arn)
 	}
 }
 

@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
@@ -94,6 +96,36 @@ func TestValidate_BoundsAndReaders(t *testing.T) {
 		{"an abbreviation", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("CEST") }, `TimeZone must be an IANA name`},
 		{"the machine's zone", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("Local") }, `TimeZone must be an IANA name`},
 		{"a path", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("../etc/passwd") }, `TimeZone must be an IANA name`},
+		{"a zone of the machine", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("posix/Europe/Berlin") }, `TimeZone must be an IANA name`},
+		{"the machine's zone as a file", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("localtime") }, `TimeZone must be an IANA name`},
+		{"a pattern that only CloudFormation knows", func(p *alarmtriage.AlarmTriageProps) {
+			p.RedactPatterns = &[]*string{awscdk.NewCfnParameter(p.NotificationTopic.Stack(), jsii.String("Pattern"), nil).ValueAsString()}
+		}, "RedactPatterns must be known at synth"},
+		{"an empty guardrail", func(p *alarmtriage.AlarmTriageProps) {
+			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String(""), GuardrailVersion: jsii.String("1")}
+		}, `Guardrail.GuardrailId must be the ID or the ARN of a guardrail, got ""`},
+		{"the name of a guardrail", func(p *alarmtriage.AlarmTriageProps) {
+			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("My guardrail"), GuardrailVersion: jsii.String("1")}
+		}, `Guardrail.GuardrailId must be the ID or the ARN of a guardrail, got "My guardrail"`},
+		{"the ARN of a guardrail", func(p *alarmtriage.AlarmTriageProps) {
+			p.Guardrail = &alarmtriage.Guardrail{GuardrailId: jsii.String("arn:aws:bedrock:eu-west-1:111122223333:guardrail/a1b2"), GuardrailVersion: jsii.String("DRAFT")}
+		}, ""},
+		{"instructions without a key", func(p *alarmtriage.AlarmTriageProps) {
+			bucket := awss3.Bucket_FromBucketName(p.NotificationTopic.Stack(), jsii.String("Docs"), jsii.String("docs"))
+			p.InstructionsObject = &alarmtriage.InstructionsObject{Bucket: bucket, Key: jsii.String("")}
+		}, "InstructionsObject must have Bucket and Key"},
+		{"tags that IAM does not distinguish", func(p *alarmtriage.AlarmTriageProps) {
+			p.Tags = &map[string]*string{"Team": jsii.String("a"), "team": jsii.String("b"), "cost": jsii.String("c")}
+		}, `Tags must have keys that differ in more than upper and lower case, which IAM ignores, got "Team" and "team"`},
+		{"too many tags", func(p *alarmtriage.AlarmTriageProps) {
+			tags := map[string]*string{}
+			for i := range 51 {
+				tags[fmt.Sprint("tag", i)] = jsii.String("x")
+			}
+			p.Tags = &tags
+		}, "Tags must have at most 50 tags, which is AWS's limit for a resource, got 51"},
+		{"IAM resources without a kind", func(p *alarmtriage.AlarmTriageProps) { p.ToolDeniedResources = jsii.Strings("arn:aws:iam::*:*admin*") },
+			`ToolDeniedResources must contain ARNs of IAM whose resource begins with its kind, such as "role/*", got "*admin*" in "arn:aws:iam::*:*admin*"`},
 		{"an empty zone", func(p *alarmtriage.AlarmTriageProps) { p.TimeZone = jsii.String("") }, `TimeZone must be an IANA name`},
 		{"an account that is none", func(p *alarmtriage.AlarmTriageProps) {
 			p.AccountNames = &map[string]*string{"prod": jsii.String("123456789012")}
@@ -171,7 +203,7 @@ func TestValidate_BoundsDeniedResources(t *testing.T) {
 	message := panicOf(t, func() {
 		newTriage(newStack(), func(p *alarmtriage.AlarmTriageProps) { p.ToolDeniedResources = jsii.Strings(arn) })
 	})
-	assert.Contains(t, message, "ToolDeniedResources must have at most 2600 bytes as JSON, because the role's policy contains each of them three times, got 2831")
+	assert.Contains(t, message, "ToolDeniedResources must have at most 2300 bytes as JSON, because the role's policy contains each of them three times, got 2831")
 
 	arn = "arn:aws:logs:*:*:log-group:" + strings.Repeat("<", 500) // 6 bytes each as JSON
 	message = panicOf(t, func() {
@@ -252,5 +284,48 @@ func TestRemovalPolicy_RejectsSnapshots(t *testing.T) {
 		"", awscdk.RemovalPolicy_RETAIN, awscdk.RemovalPolicy_DESTROY, awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE,
 	} {
 		assert.NotPanics(t, withPolicy(policy), policy)
+	}
+}
+
+// CDK knows the keys of resources that the app defines, so another key would neither encrypt them nor open them.
+func TestValidate_KeysOfOwnResources(t *testing.T) {
+	create := func(change func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey)) func() {
+		return func() {
+			stack := newStack()
+			key := awskms.NewKey(stack, jsii.String("Key"), nil)
+			newTriage(stack, func(p *alarmtriage.AlarmTriageProps) {
+				p.ReportsEncryptionKey, p.TableEncryptionKey = key, key
+				change(stack, p, key)
+			})
+		}
+	}
+	bucket := func(stack awscdk.Stack, key awskms.IKey) awss3.IBucket {
+		return awss3.NewBucket(stack, jsii.String("Bucket"), &awss3.BucketProps{EncryptionKey: key})
+	}
+	table := func(stack awscdk.Stack, key awskms.IKey) awsdynamodb.ITable {
+		return awsdynamodb.NewTable(stack, jsii.String("Table"), &awsdynamodb.TableProps{EncryptionKey: key,
+			PartitionKey: &awsdynamodb.Attribute{Name: jsii.String("pk"), Type: awsdynamodb.AttributeType_STRING}})
+	}
+	other := func(stack awscdk.Stack) awskms.IKey { return awskms.NewKey(stack, jsii.String("Other"), nil) }
+	message := panicOf(t, create(func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, _ awskms.IKey) {
+		p.ReportsBucket, p.InvestigationsTable = bucket(stack, nil), table(stack, other(stack))
+	}))
+	assert.Equal(t, "alarmtriage: ReportsEncryptionKey must be the key of ReportsBucket, got Test/Key, and Test/Bucket has no such key: omit it, or set it as the key of "+
+		"that resource\nalarmtriage: TableEncryptionKey must be the key of InvestigationsTable, got Test/Key, and its key is Test/Other: omit it, or set it as the key of "+
+		"that resource", message)
+	for name, change := range map[string]func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey){
+		"the same key": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.ReportsBucket, p.InvestigationsTable = bucket(stack, key), table(stack, key)
+		},
+		"new resources": func(awscdk.Stack, *alarmtriage.AlarmTriageProps, awskms.IKey) {},
+		"an alias": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, key awskms.IKey) {
+			p.ReportsBucket = bucket(stack, awskms.NewAlias(stack, jsii.String("Alias"), &awskms.AliasProps{AliasName: jsii.String("alias/reports"), TargetKey: key}))
+		},
+		"imported resources": func(stack awscdk.Stack, p *alarmtriage.AlarmTriageProps, _ awskms.IKey) {
+			p.ReportsBucket = awss3.Bucket_FromBucketName(stack, jsii.String("Bucket"), jsii.String("reports"))
+			p.InvestigationsTable = awsdynamodb.Table_FromTableName(stack, jsii.String("Table"), jsii.String("claims"))
+		},
+	} {
+		assert.NotPanics(t, create(change), name)
 	}
 }

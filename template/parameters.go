@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -67,8 +68,9 @@ type parameter struct {
 
 	// set passes the parameter's value to the construct. The function is called before the construct is created.
 	set func(d *deployment, value awscdk.CfnParameter)
-	// optional parameters omit the prop at their default value.
+	// optional parameters omit the prop at the value off, which is the default value if it is empty.
 	optional bool
+	off      string
 }
 
 // triageDesign returns the design of the template with the construct AlarmTriage.
@@ -171,9 +173,13 @@ func triageParameters() []parameter {
 			}),
 		number("Limits", "MaxInvestigationsPerDay", "Investigations per day", "The most investigations that may begin on one UTC day. 0: no limit.", "200", 0, 10_000,
 			func(p *alarmtriage.AlarmTriageProps, value *float64) { p.MaxInvestigationsPerDay = value }),
-		optional(number("Limits", "MaxConcurrentInvestigations", "Investigations at the same time",
-			"The most investigations that may run at the same time. 0: no reserved concurrency.", "0", 0, 0,
-			func(p *alarmtriage.AlarmTriageProps, value *float64) { p.MaxConcurrentInvestigations = value })),
+		{name: "MaxConcurrentInvestigations", group: "Limits", label: "Investigations at the same time", kind: "Number", value: "10", off: "0", optional: true,
+			description: "The most investigations that may run at the same time. 0: no reserved concurrency, for accounts whose quota of concurrent executions is less than 110.",
+			set: func(d *deployment, value awscdk.CfnParameter) {
+				d.after(func(triage *alarmtriage.AlarmTriage) { // the prop would add a condition of its own
+					override(triage.Orchestrator(), "ReservedConcurrentExecutions", value.ValueAsNumber())
+				})
+			}},
 		optional(number("Limits", "MaxCostUsd", "Cost of the models in US dollars",
 			"The highest estimated cost of the models in one investigation. It does not limit models without a built-in price. 0: no limit.", "0", 0, 0,
 			func(p *alarmtriage.AlarmTriageProps, value *float64) { p.MaxCostUsd = value })),
@@ -183,7 +189,7 @@ func triageParameters() []parameter {
 
 		{name: resourcePrefix, group: "Storage and logs", label: "Prefix of names", kind: "String", optional: true, pattern: prefixPattern,
 			hint:        "1 to 20 lower-case letters, digits, and inner hyphens",
-			description: "Prefix of every physical name. Empty: CloudFormation generates the names. A change replaces the resources, and existing reports stay in the old bucket.",
+			description: "Prefix of every physical name. An account has each role and dashboard once, so use another prefix in each Region. Empty: CloudFormation generates the names. A change replaces the resources, and existing reports stay in the old bucket.",
 			set:         func(d *deployment, value awscdk.CfnParameter) { d.props.ResourcePrefix = value.ValueAsString() }},
 		optional(number("Storage and logs", "ReportsRetentionDays", "Retention of reports in days", "How long reports are kept. 0: indefinitely.", "0", 0, 0,
 			func(p *alarmtriage.AlarmTriageProps, value *float64) {
@@ -283,7 +289,7 @@ func optionsOf(parameters []parameter) []option {
 			continue
 		}
 		all = append(all, option{
-			condition: conditionFor(p.name), when: not(fn("Equals", ref(p.name), p.value)),
+			condition: conditionFor(p.name), when: not(fn("Equals", ref(p.name), cmp.Or(p.off, p.value))),
 			turnOn: func(d *deployment) { p.set(d, d.values[p.name]) },
 		})
 	}
@@ -314,12 +320,19 @@ func alarmOptions() []option {
 		option{condition: byName, when: fn("And", not(fn("Equals", ref(alarmNamePrefixes), "")), not(isEvery)), turnOn: func(d *deployment) {
 			d.prefixes = append(d.prefixes, 0)
 			d.after(func(triage *alarmtriage.AlarmTriage) {
-				triage.AttachEventRule(jsii.String(byName), &alarmtriage.EventRuleProps{NamePrefixes: d.namePrefixes()})
+				triage.AttachEventRule(jsii.String(byName), d.ownAlarms(d.namePrefixes()))
 			})
 		}},
 		option{condition: "EveryAlarm", when: isEvery, turnOn: func(d *deployment) {
-			d.after(func(triage *alarmtriage.AlarmTriage) { triage.AttachEventRule(jsii.String("EveryAlarm"), nil) })
+			d.after(func(triage *alarmtriage.AlarmTriage) {
+				triage.AttachEventRule(jsii.String("EveryAlarm"), d.ownAlarms(nil))
+			})
 		}})
+}
+
+// ownAlarms selects alarms of the stack's account and Region. Others may send their events to the account's default bus.
+func (d *deployment) ownAlarms(prefixes *[]*string) *alarmtriage.EventRuleProps {
+	return &alarmtriage.EventRuleProps{NamePrefixes: prefixes, Accounts: &[]*string{d.stack.Account()}, Regions: &[]*string{d.stack.Region()}}
 }
 
 // byName is the condition that alarms are selected by the prefixes of their names.

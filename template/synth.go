@@ -87,7 +87,8 @@ func (d design) synthesizeStack(folder string, architecture awslambda.Architectu
 	}
 	app := awscdk.NewApp(&awscdk.AppProps{Outdir: &folder, Context: &map[string]any{"aws:cdk:bundling-stacks": bundled}})
 	deployed := &deployment{
-		props: &alarmtriage.AlarmTriageProps{Architecture: architecture}, member: &alarmtriage.AlarmTriageMemberProps{CreateRole: jsii.Bool(false)},
+		props:  &alarmtriage.AlarmTriageProps{Architecture: architecture, MaxConcurrentInvestigations: jsii.Number(0)},
+		member: &alarmtriage.AlarmTriageMemberProps{CreateRole: jsii.Bool(false)},
 		values: map[string]awscdk.CfnParameter{},
 	}
 	deployed.stack = awscdk.NewStack(app, jsii.String(d.stackID), &awscdk.StackProps{

@@ -69,14 +69,17 @@ func choices(variation int) []choice {
 	byName := func(prefixes ...string) choice {
 		return choice{"AlarmNamePrefixes", strings.Join(prefixes, ","), func(a *app) {
 			a.after = append(a.after, func(triage *alarmtriage.AlarmTriage) {
-				triage.AttachEventRule(jsii.String("AlarmsByName"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings(prefixes...)})
+				triage.AttachEventRule(jsii.String("AlarmsByName"), &alarmtriage.EventRuleProps{NamePrefixes: jsii.Strings(prefixes...),
+					Accounts: &[]*string{a.stack.Account()}, Regions: &[]*string{a.stack.Region()}})
 			})
 		}}
 	}
 	alarms := []choice{
 		byName("prod-"), byName("prod-", "shop-"), byName("a", "b", "c"), byName("a", "b", "c", "d"), byName("a", "b", "c", "d", "e"),
 		{"AlarmNamePrefixes", "*", func(a *app) {
-			a.after = append(a.after, func(triage *alarmtriage.AlarmTriage) { triage.AttachEventRule(jsii.String("EveryAlarm"), nil) })
+			a.after = append(a.after, func(triage *alarmtriage.AlarmTriage) {
+				triage.AttachEventRule(jsii.String("EveryAlarm"), &alarmtriage.EventRuleProps{Accounts: &[]*string{a.stack.Account()}, Regions: &[]*string{a.stack.Region()}})
+			})
 		}},
 	}
 	return []choice{
@@ -103,7 +106,9 @@ func choices(variation int) []choice {
 			p.InvestigationWindow = awscdk.Duration_Hours(jsii.Number(6))
 		}),
 		set("MaxInvestigationsPerDay", "50", func(p *alarmtriage.AlarmTriageProps) { p.MaxInvestigationsPerDay = jsii.Number(50) }),
-		set("MaxConcurrentInvestigations", "5", func(p *alarmtriage.AlarmTriageProps) { p.MaxConcurrentInvestigations = jsii.Number(5) }),
+		set("MaxConcurrentInvestigations", []string{"5", "0"}[variation%2], func(p *alarmtriage.AlarmTriageProps) {
+			p.MaxConcurrentInvestigations = jsii.Number([]float64{5, 0}[variation%2])
+		}),
 		set("MaxCostUsd", "2.5", func(p *alarmtriage.AlarmTriageProps) { p.MaxCostUsd = jsii.Number(2.5) }),
 		set("MaxQueryCostUsd", "0.5", func(p *alarmtriage.AlarmTriageProps) { p.MaxQueryCostUsd = jsii.Number(0.5) }),
 		set("ResourcePrefix", "prod", func(p *alarmtriage.AlarmTriageProps) { p.ResourcePrefix = jsii.String("prod") }),

@@ -46,10 +46,10 @@ type Count struct {
 	Unlisted bool // they are an intrinsic function, so All is not known
 }
 
-// Stage is a Stage and the names of the alarms in it, which are empty if CloudFormation generates them.
+// Stage is a Stage and the alarms in it.
 type Stage struct {
-	Path  string
-	Names []string
+	Path   string
+	Alarms []Alarm
 }
 
 // Identify returns texts in which a reference to a resource is the path of the resource, and an intrinsic function is JSON. Resources of two stacks can have
@@ -147,19 +147,48 @@ func ActionsOf(scope constructs.IConstruct, paths []string, action *string) []Ac
 	return actions
 }
 
-// Stages returns the Stages below scope.
-func Stages(scope constructs.IConstruct) []Stage {
+// Stages returns the Stages below scope that contain alarms.
+func Stages(scope constructs.IConstruct) (stages []Stage) {
 	var found []map[string]any
 	invoke("inStages", &found, scope)
-	stages := make([]Stage, len(found))
-	for i, fields := range found {
-		names, _ := fields["names"].([]any)
-		stages[i].Path = textOf(fields["path"])
-		for _, name := range names {
-			stages[i].Names = append(stages[i].Names, textOf(name))
+	for i, alarm := range unpackAll(found) {
+		path := textOf(found[i]["stage"])
+		if len(stages) == 0 || stages[len(stages)-1].Path != path {
+			stages = append(stages, Stage{Path: path})
 		}
+		last := &stages[len(stages)-1]
+		last.Alarms = append(last.Alarms, alarm)
 	}
 	return stages
+}
+
+// Properties returns the properties of a resource as they are in its template now, with references as in [Identify].
+func Properties(resource constructs.IConstruct) (properties map[string]any) {
+	var found []map[string]any
+	invoke("properties", &found, []constructs.IConstruct{resource})
+	must(json.Unmarshal([]byte(textOf(found[0]["text"])), &properties))
+	return properties
+}
+
+// TopicPolicy is a resource with a policy of topics.
+type TopicPolicy struct {
+	Topics     []string         // as Identify returns them
+	Statements []map[string]any // in which references are as in Identify
+}
+
+// TopicPolicies returns the policies of topics that the app of a construct defines.
+func TopicPolicies(scope constructs.IConstruct) []TopicPolicy {
+	var found []map[string]any
+	invoke("topicPolicies", &found, scope)
+	policies := make([]TopicPolicy, len(found))
+	for i, fields := range found {
+		topics, _ := fields["topics"].([]any)
+		for _, topic := range topics {
+			policies[i].Topics = append(policies[i].Topics, textOf(topic))
+		}
+		must(json.Unmarshal([]byte(textOf(fields["statements"])), &policies[i].Statements))
+	}
+	return policies
 }
 
 // unpack returns a description that the function pack of alarms.js has packed, with a construct and a stack that are known.

@@ -217,6 +217,22 @@ function attach(construct, action, recovery) {
   }
 }
 
+const TOPIC_POLICY_TYPES = ["AWS::SNS::TopicPolicy", "AWS::SNS::TopicInlinePolicy"];
+
+// synthesized returns the properties of a resource as they will be in the template, with property overrides and identified
+// references. The method is private, and also exists in generic resources.
+function synthesized(resource) {
+  const [{ Properties: properties = {} } = {}] = Object.values(identify(resource._toCloudFormation(), resource).Resources ?? {});
+  return properties;
+}
+
+// topicPolicyOf returns the topics and the statements of a policy resource.
+function topicPolicyOf(resource) {
+  const properties = synthesized(resource);
+  const topics = [properties.Topics ?? [], properties.TopicArn ?? []].flat().filter((topic) => typeof topic === "string");
+  return { topics, statements: JSON.stringify([properties.PolicyDocument?.Statement ?? []].flat()) };
+}
+
 // known returns a text, or an empty one if the text is missing or not known at synth.
 function known(text) {
   return text && !Token.isUnresolved(text) ? text : "";
@@ -339,12 +355,22 @@ class Alarms {
     return JSON.stringify(counts);
   }
 
+  // properties returns the properties of resources.
+  static properties(resources) {
+    return resources.map((resource) => ({ text: JSON.stringify(synthesized(resource)) }));
+  }
+
+  // topicPolicies returns the policies of topics in the app of a construct.
+  static topicPolicies(scope) {
+    const resources = scope.node.root.node.findAll().filter((construct) => CfnResource.isCfnResource(construct));
+    return resources.filter((resource) => TOPIC_POLICY_TYPES.includes(resource.cfnResourceType)).map(topicPolicyOf);
+  }
+
   static inStages(scope) {
     const stages = scope.node.findAll().filter((construct) => construct !== scope && Stage.isStage(construct));
-    return stages.map((stage) => ({
-      path: stage.node.path,
-      names: stage.node.findAll().filter(isAlarmResource).map((resource) => `${nameOf(resource) ?? ""}`),
-    }));
+    return stages.flatMap((stage) =>
+      packAll(stage.node.findAll().filter(isAlarmResource).map(describe)).map((alarm) => ({ ...alarm, stage: stage.node.path })),
+    );
   }
 }
 

@@ -423,12 +423,26 @@ func (p *parser) number(name string, low, high, otherwise int) int {
 	if value == "" {
 		return otherwise
 	}
-	n, err := strconv.Atoi(value)
+	n, err := wholeNumber(value)
 	if err != nil || n < low || n > high {
 		p.problem("environment variable %s must be a whole number from %d to %d, got %q", name, low, high, value)
 		return otherwise
 	}
 	return n
+}
+
+// wholeNumber parses a number. That of a parameter of CloudFormation can also be written as 60.0, 1e3, or 1.5, which is rounded
+// up, because 0 often means that there is no limit.
+func wholeNumber(value string) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err == nil {
+		return n, nil
+	}
+	f, notNumber := strconv.ParseFloat(value, 64)
+	if notNumber != nil || !(math.Abs(f) <= 1<<53) {
+		return 0, err
+	}
+	return int(math.Ceil(f)), nil
 }
 
 func (p *parser) dollars(name string, otherwise float64) float64 {

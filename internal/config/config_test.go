@@ -83,3 +83,19 @@ func TestParseOrchestrator_LimitsSpendingByDefault(t *testing.T) {
 	assert.Equal(t, DefaultMaxInvestigationsPerDay, got.MaxPerDay)
 	assert.Equal(t, DefaultMaxCostUSDPerDay, got.MaxCostUSDPerDay)
 }
+
+// CloudFormation accepts numbers with a point and with an exponent, and passes them on as they are.
+func TestParseOrchestrator_ReadsNumbersOfCloudFormation(t *testing.T) {
+	for value, want := range map[string]int{"50": 50, "50.0": 50, "5e1": 50, "1.5": 2, "0.5": 1, "0": 0, "0.0": 0} {
+		env := Orchestrator{ModelID: "m", ToolFunction: "f", ToolTimeout: time.Minute, Table: "t", ReportsBucket: "b", TopicARN: "a", Window: time.Hour, MaxRounds: 5}.Environment()
+		env[EnvMaxPerDay], env[EnvWindow] = value, "3600.0"
+		got, err := ParseOrchestrator(lookup(env))
+		require.NoError(t, err, value)
+		assert.Equal(t, want, got.MaxPerDay, value)
+		assert.Equal(t, time.Hour, got.Window)
+	}
+	for _, value := range []string{"many", "1e99", "NaN", "Inf", "-0.5e9", "10000.5"} {
+		_, err := ParseOrchestrator(lookup(map[string]string{EnvMaxPerDay: value}))
+		assert.ErrorContains(t, err, "variable "+EnvMaxPerDay+" must be a whole number", value)
+	}
+}

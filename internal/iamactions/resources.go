@@ -62,6 +62,9 @@ func NamesResource(arn string) (names bool, nearest string) {
 	return false, ""
 }
 
+// MatchARN reports whether an ARN with IAM's wildcards matches a resource. The wildcard * also matches slashes.
+func MatchARN(pattern, resource string) bool { return overlap(pattern, resource) }
+
 // matches reports whether an ARN with wildcards and a format have a resource in common.
 func (given format) matches(f format) bool {
 	return overlapPart(given.region, f.region) && overlapPart(given.account, f.account) && overlap(given.resource, f.resource)

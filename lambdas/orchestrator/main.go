@@ -62,12 +62,13 @@ func newHandler(ctx context.Context, log *slog.Logger) (*triage.Handler, error) 
 		return nil, err
 	}
 	names, err := config.Names(cfg.AccountNames)
-	if err != nil {
-		return nil, err
+	if err != nil { // a name that is a parameter of the stack may contain a quotation mark
+		log.Error("reports show no names of accounts", "error", err)
 	}
 	zone, err := timezone.Load(cfg.TimeZone)
-	if err != nil {
-		return nil, fmt.Errorf("environment variable %s: %w", config.EnvTimeZone, err)
+	if err != nil { // a parameter of the stack may have any value, and a report in UTC is better than none
+		log.Error("reports show times in UTC only", "variable", config.EnvTimeZone, "error", err)
+		zone = time.UTC
 	}
 	customS3Endpoint := os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != ""
 	clients, err := awsapi.New(ctx, cfg.ToolTimeout, customS3Endpoint)
