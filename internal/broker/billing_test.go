@@ -38,6 +38,8 @@ type meteredAWS struct {
 	release chan struct{} // StartQuery is answered after it is closed; nil: at once
 	status  int           // of answers other than those about queries; 0: 200
 	answer  string
+	denied  string        // the operation that AWS denies
+	hold    chan struct{} // GetQueryResults is answered after it is closed; nil: at once
 }
 
 func newMeteredAWS(t testing.TB) *meteredAWS {
@@ -57,8 +59,19 @@ func (m *meteredAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if operation == "StartQuery" && m.release != nil {
 		<-m.release
 	}
+	if operation == "GetQueryResults" && m.hold != nil {
+		select {
+		case <-m.hold:
+		case <-r.Context().Done():
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.denied != "" && operation == m.denied {
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"__type":"com.amazonaws.logs#AccessDeniedException","message":"explicit deny"}`)
+		return
+	}
 	if m.status != 0 {
 		w.WriteHeader(m.status)
 		return
@@ -248,6 +261,31 @@ func TestBilling_StopsQueriesThatRunWhenTheCallEnds(t *testing.T) {
 	queries, stopped := session.Billed()
 	assert.Equal(t, 2, stopped)
 	assert.GreaterOrEqual(t, queries[0].Units, int64(2*5e9))
+}
+
+// Nobody knows what such a query costs, and the denies of a member's role are not in the broker's settings.
+func TestBilling_StopsQueriesWhoseStatisticsAreDenied(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.denied = "GetQueryResults"
+	session, connect, _ := limited(t, m, 0.25, time.Millisecond)
+	answer, _ := ask(t, connect(), startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+	require.Eventually(t, func() bool { _, stopped := session.Billed(); return stopped == 1 }, 5*time.Second, time.Millisecond)
+	assert.Equal(t, 1, m.count("StopQuery"))
+	queries, _ := session.Billed()
+	assert.EqualValues(t, minLogScan, queries[0].Units, "what a query is charged when it starts")
+}
+
+// AWS does not answer what the query scanned before the time at the end of the call is over.
+func TestBilling_SlowStatisticsDoNotPreventTheStop(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.hold = make(chan struct{})
+	defer close(m.hold)
+	_, connect, end := limited(t, m, 0.25, never)
+	answer, _ := ask(t, connect(), startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+	end()
+	assert.Equal(t, 1, m.count("StopQuery"))
 }
 
 // The code closes its connection without reading the answer and ends.

@@ -110,6 +110,13 @@ func TestGuard_FollowsSettings(t *testing.T) {
 		{"a denied read stays denied", "ssm", "POST", "/", json11, "{}", target("AmazonSSM.GetParameter"), "must not use it", ""}})
 	assertOutcomes(t, Options{DeniedActions: []string{"logs:Filter*"}}, []requestCase{
 		{"a read that the settings deny", "logs", "POST", "/", json11, "{}", target("Logs_20140328.FilterLogEvents"), "the settings of this tool deny it", ""}})
+	startQuery := requestCase{"a query that nobody could limit", "logs", "POST", "/", json11, "{}", target("Logs_20140328.StartQuery"), "with which the broker limits what a query costs; use filter_log_events", ""}
+	for _, denied := range []string{"logs:GetQueryResults", "logs:StopQuery", "logs:Stop*"} {
+		assertOutcomes(t, Options{DeniedActions: []string{denied}}, []requestCase{startQuery})
+	}
+	assertOutcomes(t, Options{DeniedActions: []string{"cloudwatch:DescribeAlarmContributors"}}, []requestCase{
+		{"a read whose action is new", "monitoring", "POST", "/", form, "Action=DescribeAlarmContributors&Version=2010-08-01", nil, "the settings of this tool deny it", ""},
+		{"the read that shared its action", "monitoring", "POST", "/", form, "Action=DescribeAlarms&Version=2010-08-01", nil, "", ""}})
 	assertOutcomes(t, Options{OpenReads: []toolpolicy.Group{toolpolicy.SourceCode}}, []requestCase{
 		{"source code that was opened", "lambda", "GET", "/2015-03-31/functions/f", "", "", nil, "", "lambda:GetFunction"},
 		{"host output that was not opened", "ec2", "POST", "/", form, "Action=GetConsoleOutput", nil, "must not use it", ""}})

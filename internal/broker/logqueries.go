@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -160,7 +161,8 @@ func (q *logQueries) watch() {
 	}
 }
 
-// finish takes a last look at the running queries and stops those that did not end.
+// finish takes a last look at the running queries and stops those that did not end. The look takes half of the time at most,
+// so that a slow answer does not prevent the stop.
 func (q *logQueries) finish() {
 	close(q.done)
 	q.watcher.Wait()
@@ -169,7 +171,9 @@ func (q *logQueries) finish() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), logQueryFinish)
 	defer cancel()
-	q.look(ctx)
+	looking, looked := context.WithTimeout(ctx, logQueryFinish/2)
+	defer looked()
+	q.look(looking)
 	q.stopAll(ctx)
 }
 
@@ -184,13 +188,19 @@ func (q *logQueries) list() []*logQuery {
 	return queries
 }
 
-// look asks AWS what the running queries have scanned. It reports whether one of them has ended.
+// look asks AWS what the running queries have scanned. It reports whether one of them has ended. It stops a query whose
+// statistics AWS refuses, because nobody could limit what it costs.
 func (q *logQueries) look(ctx context.Context) (ended bool) {
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	for _, query := range q.list() {
 		group.Go(func() {
 			scanned, status, err := q.session.broker.statistics(ctx, query)
+			if errors.Is(err, errStatisticsDenied) {
+				q.session.broker.log.Warn("Logs Insights query is stopped", "query", query.id, "error", err)
+				q.stop(ctx, query)
+				return
+			}
 			if err != nil {
 				q.session.broker.log.Debug("statistics of a Logs Insights query not read", "error", err)
 				return
@@ -224,32 +234,34 @@ func (q *logQueries) update(query *logQuery, scanned int64, status string) (ende
 	return ended
 }
 
-// stopAll stops the running queries. A query that cannot be stopped keeps running and is not counted any
-// more.
+// stopAll stops the running queries.
 func (q *logQueries) stopAll(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, query := range q.list() {
-		group.Go(func() {
-			answer, err := q.session.broker.askLogs(ctx, query, "StopQuery")
-			if err == nil {
-				answer.Close()
-			}
-			// AWS rejects the request if the query has ended in the meantime.
-			scanned, status, lookErr := q.session.broker.statistics(ctx, query)
-			if lookErr == nil && q.update(query, scanned, status) && err != nil {
-				return
-			}
-			if err != nil {
-				q.session.broker.log.Warn("Logs Insights query not stopped", "query", query.id, "error", err)
-				return
-			}
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			delete(q.running, query.id)
-			q.stopped++
-		})
+		group.Go(func() { q.stop(ctx, query) })
 	}
 	group.Wait()
+}
+
+// stop stops a query. A query that cannot be stopped keeps running.
+func (q *logQueries) stop(ctx context.Context, query *logQuery) {
+	answer, err := q.session.broker.askLogs(ctx, query, "StopQuery")
+	if err == nil {
+		answer.Close()
+	}
+	// AWS rejects the request if the query has ended in the meantime.
+	scanned, status, lookErr := q.session.broker.statistics(ctx, query)
+	if lookErr == nil && q.update(query, scanned, status) && err != nil {
+		return
+	}
+	if err != nil {
+		q.session.broker.log.Warn("Logs Insights query not stopped", "query", query.id, "error", err)
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.running, query.id)
+	q.stopped++
 }
 
 // askLogs sends a request about a query with the credentials that started it. The caller closes the answer.
@@ -272,11 +284,23 @@ func (b *Broker) askLogs(ctx context.Context, query *logQuery, operation string)
 		return nil, fmt.Errorf("ask CloudWatch Logs for %s: %w", operation, err)
 	}
 	if answer.StatusCode != http.StatusOK {
-		answer.Body.Close()
-		return nil, fmt.Errorf("ask CloudWatch Logs for %s: status %d", operation, answer.StatusCode)
+		defer answer.Body.Close()
+		body, _ := io.ReadAll(io.LimitReader(answer.Body, maxBeginning))
+		code := errorCode(answer.Header, body)
+		if code == accessDenied && operation == getQueryResults {
+			return nil, errStatisticsDenied
+		}
+		return nil, fmt.Errorf("ask CloudWatch Logs for %s: status %d %s", operation, answer.StatusCode, code)
 	}
 	return answer.Body, nil
 }
+
+const (
+	getQueryResults = "GetQueryResults"
+	accessDenied    = "AccessDeniedException"
+)
+
+var errStatisticsDenied = errors.New("the role may not read what the query scans (logs:GetQueryResults)")
 
 // The statistics in an answer of GetQueryResults. A log line in the same answer cannot imitate them, because
 // the quotes of a text are escaped in JSON.
@@ -287,7 +311,7 @@ var (
 
 // statistics returns the bytes that a query has scanned, and its status.
 func (b *Broker) statistics(ctx context.Context, query *logQuery) (scanned int64, status string, err error) {
-	answer, err := b.askLogs(ctx, query, "GetQueryResults")
+	answer, err := b.askLogs(ctx, query, getQueryResults)
 	if err != nil {
 		return 0, "", err
 	}
