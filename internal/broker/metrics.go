@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -112,6 +113,18 @@ func (t tree) allTexts() []string {
 		texts = append(texts, field.value.allTexts()...)
 	}
 	return texts
+}
+
+// repeatsName reports whether an object in the value has a name twice.
+func (t tree) repeatsName() bool {
+	names := map[string]bool{}
+	for _, field := range t.fields {
+		if names[field.name] || field.value.repeatsName() {
+			return true
+		}
+		names[field.name] = true
+	}
+	return slices.ContainsFunc(t.list, tree.repeatsName)
 }
 
 // texts returns the values of the fields with a name, ignoring case.
