@@ -305,7 +305,7 @@ func (j *targetCheck) path(escaped string) {
 func (j *targetCheck) body(r *http.Request, body []byte) {
 	kind := mediaType(r)
 	switch {
-	case len(body) == 0 || r.URL.Path != "" && strings.HasPrefix(r.URL.Path, promQLPrefix):
+	case len(body) == 0 || j.service == promQLService && strings.HasPrefix(r.URL.Path, promQLPrefix):
 	case kind == typeForm:
 		form, _ := parseForm(body)
 		for name, values := range form {

@@ -99,7 +99,8 @@ func tariffOf(op *operation) (tariff, bool) {
 // bill adds up what AWS charges for the requests of one tool call. A request is charged before it is sent,
 // so that simultaneous requests cannot exceed the limit together.
 type bill struct {
-	limit float64 // US dollars
+	limit       float64                       // US dollars
+	alternative func(operation string) string // what to use instead of an operation
 
 	mu    sync.Mutex
 	spent float64 // US dollars, with the charges of requests whose answers are not known yet
@@ -116,9 +117,9 @@ type charge struct {
 	signer    identity // that the broker signed it with
 }
 
-// newBill returns the bill of a call that may spend limit US dollars.
-func newBill(limit float64) *bill {
-	return &bill{limit: limit, lines: map[string]*toolcall.BilledQueries{}}
+// newBill returns the bill of a call that may spend limit US dollars. Its refusals name an alternative.
+func newBill(limit float64, alternative func(operation string) string) *bill {
+	return &bill{limit: limit, alternative: alternative, lines: map[string]*toolcall.BilledQueries{}}
 }
 
 // price returns the charge of a request, which is nil if AWS does not bill it, or the reason for refusing
@@ -227,15 +228,18 @@ func (b *bill) refusal(c *charge) string {
 	return fmt.Sprintf("%s is refused: AWS bills it, this request could cost $%s (%d %s), and this tool call has used $%s "+
 		"of the $%s that MaxQueryCostUsd leaves for it (%s: %s). Ask for less, for example for a shorter time range; %s",
 		c.operation, dollars(c.cost()), c.units, c.tariff.unit, dollars(b.spent), dollars(b.limit),
-		c.operation, used, alternative(c.operation))
+		c.operation, used, b.alternative(c.operation))
 }
 
-// alternative returns what to use instead of an operation.
-func alternative(operation string) string {
-	switch service, _, _ := strings.Cut(operation, ":"); service {
-	case "logs":
+// alternative returns what to use instead of a billed operation. It names no read that the settings deny.
+func (g guard) alternative(operation string) string {
+	passes := func(service, name string) bool {
+		return g.checkOne(theTables().service(service).operations[name]) == ""
+	}
+	switch service, _, _ := strings.Cut(operation, ":"); {
+	case service == "logs" && passes("logs", "FilterLogEvents"):
 		return "filter_log_events costs nothing"
-	case "cloudwatch":
+	case service == "cloudwatch" && passes("cloudwatch", "GetMetricStatistics"):
 		return "get_metric_statistics and the evidence (tool call 0) cost nothing or almost nothing"
 	}
 	return "conclude without it if you can"

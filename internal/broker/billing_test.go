@@ -192,6 +192,33 @@ func TestBilling_RefusesQueriesAboveTheLimit(t *testing.T) {
 	assert.Contains(t, refusal, "filter_log_events costs nothing")
 }
 
+func TestBilling_RefusalsNameNoReadThatTheSettingsDeny(t *testing.T) {
+	deny := func(o *Options) { o.DeniedActions = []string{"logs:FilterLogEvents", "cloudwatch:GetMetricStatistics"} }
+	query := logQueryText("a query", "fields @message", "filter_log_events costs nothing")
+	metrics := metricMath("metrics", "get_metric_statistics", "SELECT AVG(x)")
+	refusedForMoney(t, nil, query, metrics)
+	query.Refusal, metrics.Refusal = "range; conclude without it", "range; conclude without it"
+	refusedForMoney(t, deny, query, metrics)
+}
+
+// refusedForMoney sends requests of calls that may spend nothing.
+func refusedForMoney(t *testing.T, change func(*Options), tests ...forgedRequest) {
+	t.Helper()
+	for _, test := range tests {
+		o := toAWS(&sink{})
+		if change != nil {
+			change(&o)
+		}
+		b, err := New(o)
+		require.NoError(t, err)
+		connect, _ := serve(t, b.NewSession(0))
+		head := requestHead{Method: test.Method, URL: test.URL, Headers: append(test.Headers, authorization(DummyAccessKey, test.Service))}
+		answer, _ := ask(t, connect(), head, test.Body)
+		assert.Contains(t, answer.Error, "AWS bills it")
+		assert.Contains(t, answer.Error, test.Refusal)
+	}
+}
+
 func TestBilling_ParallelQueriesCannotExceedTheLimitTogether(t *testing.T) {
 	m := newMeteredAWS(t)
 	_, connect, end := limited(t, m, 0.0151, never) // three times the charge of a query that has just started

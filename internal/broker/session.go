@@ -41,7 +41,7 @@ type Session struct {
 // NewSession returns the session of a new tool call, for whose requests AWS may charge queryLimitUSD. It reads the account of
 // the function's role, unless Begin names another one.
 func (b *Broker) NewSession(queryLimitUSD float64) *Session {
-	s := &Session{broker: b, named: map[string]bool{}, hosts: map[string]bool{}, bill: newBill(queryLimitUSD)}
+	s := &Session{broker: b, named: map[string]bool{}, hosts: map[string]bool{}, bill: newBill(queryLimitUSD, b.guard.alternative)}
 	s.queries = newLogQueries(s)
 	return s
 }
