@@ -32,29 +32,36 @@ const (
 	maxTracesRead    = 5      // traces of one BatchGetTraces; GetTraceGraph documents no limit
 	maxTracesStarted = 100    // traces of one StartTraceRetrieval
 	assumedLakeScan  = 10e9   // bytes of a CloudTrail Lake query, which are not read back
+	maxLiveTail      = 15     // minutes, the longest time of a tool call
 )
 
 // tariffs are the reads that AWS bills with more than $0.00001 a request or by their size, by operation or,
 // with *, by service. docs/broker.md has the same list with its sources.
 var tariffs = map[string]tariff{
-	"logs:StartQuery":                       {toolcall.UnitBytes, pricePerByteScanned, fixed(minLogScan)}, // settled by logQueries
-	"cloudtrail:StartQuery":                 {toolcall.UnitBytes, pricePerByteScanned, fixed(assumedLakeScan)},
-	"cloudwatch:GetMetricData":              {toolcall.UnitMetrics, 0.01 / 1000, metricsRequested},
-	"cloudwatch:GetMetricWidgetImage":       {toolcall.UnitMetrics, 0.02 / 1000, metricsOfWidget},
-	"cloudwatch:GetInsightRuleReport":       {toolcall.UnitMetrics, 0.01 / 1000, fixed(maxRuleMetrics)},
-	"cloudwatch:QueryMetrics":               {toolcall.UnitMetrics, 0.01 / 1000, fixed(maxPromQLMetrics)},
-	"xray:GetTraceSummaries":                {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesScanned)},
-	"xray:BatchGetTraces":                   {toolcall.UnitTraces, 0.50 / 1e6, tracesRequested(maxTracesRead)},
-	"xray:GetTraceGraph":                    {toolcall.UnitTraces, 0.50 / 1e6, tracesRequested(maxTracesRead)},
-	"xray:StartTraceRetrieval":              {toolcall.UnitTraces, 0.50 / 1e6, tracesRequested(maxTracesStarted)},
-	"ce:*":                                  {toolcall.UnitRequests, 0.01, fixed(1)},
-	"access-analyzer:CheckAccessNotGranted": {toolcall.UnitRequests, 0.002, fixed(1)},
-	"access-analyzer:CheckNoNewAccess":      {toolcall.UnitRequests, 0.002, fixed(1)},
-	"access-analyzer:CheckNoPublicAccess":   {toolcall.UnitRequests, 0.002, fixed(1)},
-	"comprehend:*":                          {toolcall.UnitRequests, 0.125, fixed(1)}, // 25 documents of 5 KB
-	"rekognition:*":                         {toolcall.UnitRequests, 0.001, fixed(1)},
-	"devops-guru:*":                         {toolcall.UnitRequests, 0.00004, fixed(1)},
-	"iotwireless:GetPositionEstimate":       {toolcall.UnitRequests, 0.01, fixed(1)}, // the price is not known
+	"logs:StartQuery":                                {toolcall.UnitBytes, pricePerByteScanned, fixed(minLogScan)}, // settled by logQueries
+	"logs:StartLiveTail":                             {toolcall.UnitRequests, 0.01 * maxLiveTail, fixed(1)},        // by the minute
+	"cloudtrail:StartQuery":                          {toolcall.UnitBytes, pricePerByteScanned, fixed(assumedLakeScan)},
+	"cloudwatch:GetMetricData":                       {toolcall.UnitMetrics, 0.01 / 1000, metricsRequested},
+	"cloudwatch:GetMetricWidgetImage":                {toolcall.UnitMetrics, 0.02 / 1000, metricsOfWidget},
+	"cloudwatch:GetInsightRuleReport":                {toolcall.UnitMetrics, 0.01 / 1000, fixed(maxRuleMetrics)},
+	"cloudwatch:QueryMetrics":                        {toolcall.UnitMetrics, 0.01 / 1000, fixed(maxPromQLMetrics)},
+	"xray:GetTraceSummaries":                         {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesScanned)},
+	"xray:BatchGetTraces":                            {toolcall.UnitTraces, 0.50 / 1e6, listed("TraceIds", maxTracesRead)},
+	"xray:GetTraceGraph":                             {toolcall.UnitTraces, 0.50 / 1e6, listed("TraceIds", maxTracesRead)},
+	"xray:StartTraceRetrieval":                       {toolcall.UnitTraces, 0.50 / 1e6, listed("TraceIds", maxTracesStarted)},
+	"ce:*":                                           {toolcall.UnitRequests, 0.01, fixed(1)},
+	"access-analyzer:CheckAccessNotGranted":          {toolcall.UnitRequests, 0.002, fixed(1)},
+	"access-analyzer:CheckNoNewAccess":               {toolcall.UnitRequests, 0.002, fixed(1)},
+	"access-analyzer:CheckNoPublicAccess":            {toolcall.UnitRequests, 0.002, fixed(1)},
+	"comprehend:*":                                   {toolcall.UnitRequests, 0.125, fixed(1)}, // 25 documents of 5 KB
+	"rekognition:*":                                  {toolcall.UnitRequests, 0.001, fixed(1)},
+	"datazone:*":                                     {toolcall.UnitRequests, 0.0001, fixed(1)},
+	"devops-guru:*":                                  {toolcall.UnitRequests, 0.00004, fixed(1)},
+	"verifiedpermissions:*":                          {toolcall.UnitRequests, 0.00004, fixed(1)},
+	"verifiedpermissions:BatchGetPolicy":             {toolcall.UnitRequests, 0.00004, listed("requests", 1)},
+	"verifiedpermissions:BatchIsAuthorized":          {toolcall.UnitRequests, 0.00015, fixed(1)},
+	"verifiedpermissions:BatchIsAuthorizedWithToken": {toolcall.UnitRequests, 0.00015, fixed(1)},
+	"iotwireless:GetPositionEstimate":                {toolcall.UnitRequests, 0.01, fixed(1)}, // the price is not known
 }
 
 // pricePerByteScanned is the price of CloudWatch Logs Insights and CloudTrail Lake: $0.005 per GB. A GB is
@@ -66,17 +73,17 @@ func fixed(units int64) func(*http.Request, []byte) (int64, string) {
 	return func(*http.Request, []byte) (int64, string) { return units, "" }
 }
 
-// tracesRequested returns a function that counts the traces of a request: a number that AWS documents as the most, or the
-// IDs in the request if there are more.
-func tracesRequested(most int64) func(*http.Request, []byte) (int64, string) {
+// listed returns a function that counts the entries of a list in a JSON request, such as the IDs of traces, and at least a
+// number that AWS documents as the most.
+func listed(name string, least int64) func(*http.Request, []byte) (int64, string) {
 	return func(_ *http.Request, body []byte) (int64, string) {
 		input, err := treeOfJSON(body)
 		if err != nil {
-			return 0, "the traces of this request cannot be counted: " + bounded(err.Error())
+			return 0, "the " + name + " of this request cannot be counted: " + bounded(err.Error())
 		}
-		units := most
+		units := least
 		for _, field := range input.fields {
-			if strings.EqualFold(field.name, "TraceIds") {
+			if strings.EqualFold(field.name, name) {
 				units = max(units, int64(len(field.value.list)))
 			}
 		}

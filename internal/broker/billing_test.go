@@ -648,8 +648,8 @@ func TestSession_QueryWithUnknownStatusIsStopped(t *testing.T) {
 	assert.Equal(t, 1, stopped)
 }
 
-func TestTracesRequested_CountsIDs(t *testing.T) {
-	count := tracesRequested(5)
+func TestListed_CountsIDs(t *testing.T) {
+	count := listed("TraceIds", 5)
 	for body, want := range map[string]int64{
 		`{}`: 5, `{"TraceIds":["a"]}`: 5, `{"traceIds":["a","b","c","d","e","f","g"]}`: 7,
 		`{"TraceIds":["a"],"TraceIds":["a","b","c","d","e","f"]}`: 6,
@@ -684,6 +684,40 @@ func TestMetricsOfWidget_CountsMetricsAndSearches(t *testing.T) {
 		assert.Empty(t, reason)
 		assert.Equal(t, c.want, metrics, c.widget)
 	}
+}
+
+// ToolAllowBilledReads opens these reads, and the limit of a call must apply to each of them.
+func TestTariffs_EachBilledReadHasOne(t *testing.T) {
+	free := map[string]string{
+		"cloudformation:DetectStackDrift": "it starts a job", "cloudformation:DetectStackResourceDrift": "it starts a job",
+		"cloudformation:DetectStackSetDrift": "it starts a job", "ds:VerifyTrust": "it starts a job",
+		"iam:GenerateOrganizationsAccessReport": "it starts a job", "iam:GenerateServiceLastAccessedDetails": "it starts a job",
+		"servicediscovery:DiscoverInstances": "$0.000001", "servicediscovery:DiscoverInstancesRevision": "$0.000001",
+	}
+	patterns, found := lower(toolpolicy.DeniedOnly(toolpolicy.BilledReads)), 0
+	for id := range theTables().blocks {
+		for _, op := range theTables().service(id).operations {
+			if !matches(patterns, op.action) {
+				continue
+			}
+			found++
+			_, billed := tariffOf(op)
+			assert.NotEqual(t, billed, free[op.action] != "", "%s has a tariff, or a reason why not", op.action)
+		}
+	}
+	assert.Greater(t, found, 80)
+}
+
+func TestBilling_CountsReadsOfOtherGroupsAndServices(t *testing.T) {
+	permissions := func(operation, body string) forgedRequest {
+		request := jsonRequest(operation, "verifiedpermissions", "VerifiedPermissions."+operation, body, "could cost $0.00")
+		request.Headers[0][1] = typeJSON + "1.0"
+		return request
+	}
+	refusedForMoney(t, nil, permissions("ListPolicies", `{"policyStoreId":"p"}`), permissions("BatchGetPolicy", `{"requests":[{},{}]}`))
+	refusedForMoney(t, func(o *Options) { o.OpenReads = []toolpolicy.Group{toolpolicy.BilledReads} }, permissions("BatchIsAuthorized", `{}`))
+	refusedForMoney(t, func(o *Options) { o.OpenReads = []toolpolicy.Group{toolpolicy.HostOutput} },
+		jsonRequest("live tail", "logs", "Logs_20140328.StartLiveTail", `{"logGroupIdentifiers":["g"]}`, "could cost $0.15").at("https://stream-logs.us-east-1.amazonaws.com/"))
 }
 
 func TestTariffs_NameOperationsOfTheTables(t *testing.T) {
