@@ -121,6 +121,7 @@ type Broker struct {
 	hosts       hosts
 	guard       guard
 	denied      []deniedResource
+	known       knownQueries
 	account     func(context.Context) string
 	partition   func(context.Context) string
 	allowed     []string // accounts

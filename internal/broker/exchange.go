@@ -287,6 +287,9 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 	if reason := checkResources(s.broker.denied, operations, request, body, at); reason != "" {
 		return refuse(reason)
 	}
+	if reason := s.broker.checkResults(operations, request, body); reason != "" {
+		return refuse(reason)
+	}
 	signer, sign, reason := s.authenticate(ctx, request, scope, signed, operations)
 	if call.AccessKey != "" {
 		call.Account = signer.account

@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -47,6 +49,52 @@ type logQuery struct {
 	id     string
 	place  url.URL // endpoint
 	charge *charge
+}
+
+// knownQueries are the IDs of the queries that tool calls have started.
+type knownQueries struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+// maxKnownQueries bounds the memory of the IDs. If there are more, all are forgotten.
+const maxKnownQueries = 10_000
+
+func (k *knownQueries) add(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ids == nil || len(k.ids) >= maxKnownQueries {
+		k.ids = map[string]bool{}
+	}
+	k.ids[id] = true
+}
+
+func (k *knownQueries) has(id string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.ids[id]
+}
+
+// checkResults returns why the results of a query are refused, or an empty string. IAM does not check of which log groups
+// results are. If the settings deny queries or log groups, only results of the tool's own queries pass, which were checked.
+func (b *Broker) checkResults(ops []*operation, r *http.Request, body []byte) string {
+	denies := matches(b.guard.deniedByUser, startLogQuery) ||
+		slices.ContainsFunc(b.denied, func(d deniedResource) bool { return d.service == logsService })
+	if !denies || !slices.ContainsFunc(ops, func(op *operation) bool { return op.action == watchLogQuery }) {
+		return ""
+	}
+	input, err := inputOf(r, body)
+	if err != nil {
+		return refusalOf(ops, "its parameters cannot be read: "+bounded(err.Error()))
+	}
+	isForeign := func(id string) bool { return id != "" && !b.known.has(id) }
+	for _, field := range input.fields {
+		if strings.EqualFold(field.name, "queryId") && slices.ContainsFunc(field.value.allTexts(), isForeign) {
+			return refusalOf(ops, "the settings of this tool deny logs:StartQuery or some log groups, so it reads only results of queries "+
+				"that it has started itself")
+		}
+	}
+	return ""
 }
 
 func newLogQueries(s *Session) *logQueries {
@@ -116,6 +164,7 @@ func (q *logQueries) started(c *charge, place url.URL, answer []byte) {
 		q.session.broker.log.Warn("Logs Insights query is not watched", "charged_bytes", c.units)
 		return
 	}
+	q.session.broker.known.add(body.QueryID)
 	q.running[body.QueryID] = &logQuery{id: body.QueryID, place: place, charge: c}
 	if !q.watching {
 		q.watching = true

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/smithy-go/encoding/cbor"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestResources_RequestsThatNameADeniedOneAreRefused(t *testing.T) {
@@ -207,6 +208,51 @@ func TestResources_NamesInLongARNsAreRefused(t *testing.T) {
 			assertForged(t, func(o *Options) { o.DeniedResources = denied }, append(test.refused, test.passes...))
 		})
 	}
+}
+
+// The results of somebody else's query can be those of a denied log group.
+func TestResources_OnlyResultsOfOwnQueriesPass(t *testing.T) {
+	const refused = "results of queries that it has started itself"
+	results := func(name, body, refusal string) forgedRequest {
+		return jsonRequest(name, "logs", "Logs_20140328.GetQueryResults", body, refusal).at(logsURL)
+	}
+	for name, change := range map[string]func(*Options){
+		"a denied log group": func(o *Options) { o.DeniedResources = []string{"arn:aws:logs:*:*:log-group:audit"} },
+		"queries are denied": func(o *Options) { o.DeniedActions = []string{"logs:Start*"} },
+		"both": func(o *Options) {
+			o.DeniedResources, o.DeniedActions = []string{"arn:aws:logs:*:*:log-group:audit"}, []string{"logs:StartQuery"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assertForged(t, change, []forgedRequest{
+				results("another query", `{"queryId":"q"}`, refused), results("escaped", `{"\u0071ueryId":"\u0071"}`, refused),
+				results("another case", `{"QUERYID":"q"}`, refused), results("a list", `{"queryId":["q"]}`, refused),
+				results("the first of two", `{"queryId":"q","queryId":""}`, refused),
+			})
+		})
+	}
+	assertForged(t, func(o *Options) { o.DeniedResources = []string{"arn:aws:s3:::vault"} }, []forgedRequest{results("no log group is denied", `{"queryId":"q"}`, "")})
+
+	o := toAWS(&sink{answer: func(r *http.Request) *http.Response {
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".StartQuery") {
+			return answerOf(http.StatusOK, `{"queryId":"mine"}`)
+		}
+		return answerOf(http.StatusOK, `{"status":"Complete","results":[]}`)
+	}})
+	o.DeniedResources = []string{"arn:aws:logs:*:*:log-group:audit"}
+	b, err := New(o)
+	require.NoError(t, err)
+	send := func(test forgedRequest) answerHead { // in a call of its own
+		connect, end := serve(t, b.NewSession(1))
+		defer end()
+		headers := append(test.Headers, authorization(DummyAccessKey, test.Service))
+		answer, _ := ask(t, connect(), requestHead{Method: test.Method, URL: test.URL, Headers: headers}, test.Body)
+		return answer
+	}
+	own := results("", `{"queryId":"mine"}`, "")
+	assert.Contains(t, send(own).Error, refused, "before the query was started")
+	require.Empty(t, send(logQueryText("", "fields @message", "").at(logsURL)).Error)
+	assert.Empty(t, send(own).Error)
 }
 
 // Without a denied log group, a query may be in any language.
