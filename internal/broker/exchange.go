@@ -421,7 +421,10 @@ func (s *Session) forward(connection *bufio.Writer, response *http.Response, cre
 		}
 		n, err := response.Body.Read(buffer)
 		left -= int64(n)
-		s.count(n)
+		if !s.count(n) {
+			writeFrame(connection, -int32(len(receivedAll)), []byte(receivedAll))
+			return beginning, false
+		}
 		last := err == io.EOF || err == nil && left == 0
 		clean := credentials.write(buffer[:n], last)
 		if room := most - len(beginning); room > 0 {
