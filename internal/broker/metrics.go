@@ -127,6 +127,12 @@ func (t tree) repeatsName() bool {
 	return slices.ContainsFunc(t.list, tree.repeatsName)
 }
 
+// hasField reports whether the value has a field with a name, ignoring case, at any depth.
+func (t tree) hasField(name string) bool {
+	has := func(field treeField) bool { return strings.EqualFold(field.name, name) || field.value.hasField(name) }
+	return slices.ContainsFunc(t.fields, has) || slices.ContainsFunc(t.list, func(element tree) bool { return element.hasField(name) })
+}
+
 // texts returns the values of the fields with a name, ignoring case.
 func (t tree) texts(name string) []string {
 	var texts []string
