@@ -128,7 +128,7 @@ func TestGuard_FollowsSettings(t *testing.T) {
 func TestGuard_WildcardsDoNotOpenWhatNothingOpens(t *testing.T) {
 	target := func(name string) [][2]string { return [][2]string{{"X-Amz-Target", name}} }
 	const secretKeys, mustNot = "its answer can contain secret keys", "must not use it"
-	for _, allowed := range []string{"*", "*:*", "apigateway:*", "apigateway:GET", "apigateway:GET*", "ssm:*", "dynamodb:*", "logs:*"} {
+	for _, allowed := range []string{"*", "*:*", "apigateway:*", "apigateway:GET", "apigateway:GET*", "ssm:*", "dynamodb:*", "logs:*", "sts:*"} {
 		tests := []requestCase{
 			{"API keys", "apigateway", "GET", "/apikeys?includeValues=true", "", "", nil, secretKeys, "apigateway:GetApiKeys"},
 			{"an API key", "apigateway", "GET", "/apikeys/abc?includeValue=true", "", "", nil, secretKeys, "apigateway:GetApiKey"},
@@ -138,6 +138,10 @@ func TestGuard_WildcardsDoNotOpenWhatNothingOpens(t *testing.T) {
 			{"changing a key", "apigateway", "PATCH", "/apikeys/abc", "", "{}", nil, secretKeys, "apigateway:UpdateApiKey"},
 			{"adding a key to a usage plan", "apigateway", "POST", "/usageplans/abc/keys", "", "{}", nil, secretKeys, "apigateway:CreateUsagePlanKey"},
 			{"a parameter", "ssm", "POST", "/", json11, "{}", target("AmazonSSM.GetParameter"), mustNot, ""},
+			{"a token for another service", "sts", "POST", "/", form, "Action=GetWebIdentityToken&Version=2011-06-15", nil, mustNot, ""},
+			{"a token of a delegation", "sts", "POST", "/", form, "Action=GetDelegatedAccessToken&Version=2011-06-15", nil, mustNot, ""},
+			{"a federated user", "sts", "POST", "/", form, "Action=GetFederationToken&Version=2011-06-15", nil, mustNot, ""},
+			{"the root user of a member", "sts", "POST", "/", form, "Action=AssumeRoot&Version=2011-06-15", nil, mustNot, ""},
 			{"a secret", "secretsmanager", "POST", "/", json11, "{}", target("secretsmanager.GetSecretValue"), mustNot, ""},
 			{"items", "dynamodb", "POST", "/", "application/x-amz-json-1.0", "{}", target("DynamoDB_20120810.Scan"), mustNot, ""},
 			{"stopping a query", "logs", "POST", "/", json11, "{}", target("Logs_20140328.StopQuery"), "the broker itself stops the queries", ""},
