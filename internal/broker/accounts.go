@@ -352,13 +352,13 @@ func startsAsJSON(body []byte) bool {
 
 // cbor judges a body in CBOR. A name that occurs twice has one value in a decoded map, so it is refused.
 func (j *targetCheck) cbor(body []byte) {
-	if j.ownData {
-		return
-	}
 	value, err := cbor.Decode(body)
 	t, treeErr := treeOfCBOR(body)
 	if err != nil || treeErr != nil || t.repeatsName() {
 		j.reason = "the request's body is not valid CBOR, or has a name twice"
+		return
+	}
+	if j.ownData {
 		return
 	}
 	for _, text := range t.allTexts() {
