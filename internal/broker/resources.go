@@ -18,6 +18,7 @@ import (
 type deniedResource struct {
 	service string         // in the ARN and in IAM actions, such as logs
 	named   *regexp.Regexp // matches the values of a request that name it
+	typed   *regexp.Regexp // matches what can precede the name, with any type of the service; nil: the service has no types
 }
 
 // logsService is the service in the ARNs of log groups.
@@ -53,6 +54,7 @@ func isOtherLanguage(name string) bool { return name != "" && name != "CWLI" }
 func newDeniedResources(arns []string) []deniedResource {
 	const parts = 6
 	var denied []deniedResource
+	typed := map[string]*regexp.Regexp{} // by service
 	for _, arn := range arns {
 		fields := strings.SplitN(arn, ":", parts)
 		if len(fields) != parts || fields[0] != "arn" {
@@ -61,37 +63,41 @@ func newDeniedResources(arns []string) []deniedResource {
 		service, resource := fields[2], fields[5]
 		spelled, inURL := []string{anyStart + wildcards(withoutParts(service, resource))}, []string{}
 		for _, name := range namesOf(service, resource) {
-			spelled = append(spelled, beforeName(service)+wildcards(name))
+			spelled = append(spelled, beforeName+wildcards(name))
 			inURL = append(inURL, wildcards(name))
 		}
 		pattern := `(?:` + strings.Join(spelled, "|") + `)(?:[:/].*)?`
 		if len(inURL) > 0 {
 			pattern += `|` + beforeQueue + `(?:` + strings.Join(inURL, "|") + `)(?:[:/\\?#;].*)?`
 		}
-		denied = append(denied, deniedResource{service, regexp.MustCompile(`(?is)^(?:` + pattern + `)$`)})
+		if _, known := typed[service]; !known {
+			typed[service] = beforeTypedName(service)
+		}
+		denied = append(denied, deniedResource{service, regexp.MustCompile(`(?is)^(?:` + pattern + `)$`), typed[service]})
 	}
 	return denied
 }
 
 const (
 	anyStart    = `(?:[a-z0-9*_-]*:){0,5}`                         // of an ARN, as far as it is there
+	beforeName  = `/?(?:(?:[a-z]+-[a-z-]+-[0-9]+:)?[0-9]{12}:)?`   // its account
 	beforeQueue = `(?:(?:.*[/\\])?[0-9]{12}[/\\]|https?://[^?]*/)` // in the URL of a queue, which can lack its beginning
 )
 
-// beforeName matches what can precede the name of a resource of a service: nothing, its account, or the beginning of an ARN with
-// any type of the service. Older forms of ARNs have fewer parts, such as service/NAME without the cluster.
-func beforeName(service string) string {
-	before, types := `(?:[a-z]+-[a-z-]+-[0-9]+:)?[0-9]{12}:`, []string{}
+// beforeTypedName returns an expression for the beginning of an ARN with any type of a service, as far as it is there. Older forms
+// of ARNs have fewer parts, such as service/NAME without the cluster.
+func beforeTypedName(service string) *regexp.Regexp {
+	var types []string
 	for format := range strings.SplitSeq(theTables().arns[service], "\t") {
 		first, _, found := strings.Cut(format, "{")
 		if first = regexp.QuoteMeta(first); found && first != "" && !slices.Contains(types, first) {
 			types = append(types, first)
 		}
 	}
-	if len(types) > 0 {
-		before += `|` + anyStart + `(?:` + strings.Join(types, "|") + `)`
+	if len(types) == 0 {
+		return nil
 	}
-	return `/?(?:` + before + `)?`
+	return regexp.MustCompile(`(?is)^/?` + anyStart + `(?:` + strings.Join(types, "|") + `)`)
 }
 
 // withoutParts removes the wildcard for what is below a resource, such as the streams of a log group, which are denied with
@@ -112,7 +118,15 @@ const maxNameLength = 2048
 // isNamed reports whether a value names the resource or a part of it.
 func (d deniedResource) isNamed(value string) bool {
 	value = strings.TrimSpace(value)
-	return d.named.MatchString(value[:min(len(value), maxNameLength)])
+	value = value[:min(len(value), maxNameLength)]
+	if d.named.MatchString(value) {
+		return true
+	}
+	if d.typed == nil {
+		return false
+	}
+	start := d.typed.FindStringIndex(value)
+	return start != nil && d.named.MatchString(value[start[1]:])
 }
 
 // wildcards returns a regular expression for a text with IAM's wildcards.
