@@ -305,7 +305,7 @@ func (j *targetCheck) path(escaped string) {
 func (j *targetCheck) body(r *http.Request, body []byte) {
 	kind := mediaType(r)
 	switch {
-	case len(body) == 0 || r.URL.Path != "" && strings.HasPrefix(r.URL.Path, promQLPrefix):
+	case len(body) == 0 || j.service == promQLService && strings.HasPrefix(r.URL.Path, promQLPrefix):
 	case kind == typeForm:
 		form, _ := parseForm(body)
 		for name, values := range form {
@@ -325,7 +325,10 @@ func (j *targetCheck) body(r *http.Request, body []byte) {
 		j.json(body) // servers ignore the content type of JSON
 	case j.restJSON && (kind == "" || bytes.ContainsAny(body, "{[")): // a comment may hide the beginning
 		j.json(body)
-	case j.service != serviceS3: // its only body of a read is a query
+	case j.service == serviceS3: // its only body of a read is a query
+	case isXML(j.ops, body):
+		j.xml(body)
+	default:
 		j.arns(body)
 	}
 }
@@ -347,16 +350,19 @@ func startsAsJSON(body []byte) bool {
 	return len(start) > 0 && (start[0] == '{' || start[0] == '[')
 }
 
-// cbor judges a body in CBOR. A name that occurs twice has one value in a decoded map, so the bytes are searched too.
+// cbor judges a body in CBOR. A name that occurs twice has one value in a decoded map, so it is refused.
 func (j *targetCheck) cbor(body []byte) {
+	value, err := cbor.Decode(body)
+	t, treeErr := treeOfCBOR(body)
+	if err != nil || treeErr != nil || t.repeatsName() {
+		j.reason = "the request's body is not valid CBOR, or has a name twice"
+		return
+	}
 	if j.ownData {
 		return
 	}
-	j.arns(body)
-	value, err := cbor.Decode(body)
-	if err != nil {
-		j.reason = "the request's body is not valid CBOR"
-		return
+	for _, text := range t.allTexts() {
+		j.arns([]byte(text))
 	}
 	j.cborValue("", value, 0, false)
 }

@@ -293,6 +293,7 @@ func TestAccounts_JudgesCBOR(t *testing.T) {
 	}
 	list := cbor.Map{"FleetIds": cbor.List{cbor.String(own), cbor.String(other)}}
 	chunks := append([]byte{0xa1}, append(cbor.Encode(cbor.String("FleetArn")), 0x7f)...) // a text in two chunks
+	twice := append([]byte{0xa2}, append(encodedMember("OwnerId", foreign), encodedMember("OwnerId", ownAccount)...)...)
 	chunks = append(append(chunks, cbor.Encode(cbor.String(other[:20]))...), append(cbor.Encode(cbor.String(other[20:])), 0xff)...)
 	assertForged(t, nil, []forgedRequest{
 		send("the own account", cbor.Encode(cbor.Map{"FleetIds": cbor.List{cbor.String(own)}}), ""),
@@ -303,7 +304,34 @@ func TestAccounts_JudgesCBOR(t *testing.T) {
 		send("a nested owner as a fraction", cbor.Encode(cbor.Map{"A": cbor.List{cbor.Map{"OwnerId": cbor.Float64(999999999999)}}}), "belongs to the account "+foreign),
 		send("a filter", cbor.Encode(cbor.Map{"Filters": cbor.List{cbor.Map{"OwnerId": cbor.Uint(999999999999)}}}), ""),
 		send("a nested owner", cbor.Encode(cbor.Map{"A": cbor.Map{"OwnerId": cbor.String(foreign)}}), "belongs to the account "+foreign),
+		send("the first of two owners", twice, "has a name twice"),
+		send("the first of two owners in a list", append([]byte{0xa1}, append(cbor.Encode(cbor.String("A")), append([]byte{0x81}, twice...)...)...), "has a name twice"),
 		send("not CBOR", []byte{0xff, 0xff}, "not valid CBOR"),
+	})
+}
+
+func TestAccounts_JudgesXML(t *testing.T) {
+	const refused = "belongs to the account " + foreign
+	logConfig := func(name, fields, refusal string) forgedRequest {
+		return forgedRequest{Name: name, Service: "cloudfront", Method: "POST", URL: "https://cloudfront.amazonaws.com/2020-05-31/get-realtime-log-config",
+			Body: `<GetRealtimeLogConfigRequest>` + fields + `</GetRealtimeLogConfigRequest>`, Refusal: refusal}
+	}
+	const arn = "arn:aws:cloudfront::" + foreign + ":realtime-log-config/x"
+	assertForged(t, nil, []forgedRequest{
+		logConfig("an ARN", "<ARN>"+arn+"</ARN>", refused),
+		logConfig("entities", "<ARN>"+strings.Replace(arn, ":", "&#58;", 3)+"</ARN>", refused),
+		logConfig("hexadecimal entities", "<ARN>"+strings.Replace(arn, "9", "&#x39;", 2)+"</ARN>", refused),
+		logConfig("a comment", "<ARN>"+strings.Replace(arn, "99", "9<!-- -->9", 1)+"</ARN>", refused),
+		logConfig("CDATA", "<ARN>"+strings.Replace(arn, "99", "9<![CDATA[9]]>", 1)+"</ARN>", refused),
+		logConfig("an instruction", "<ARN>"+strings.Replace(arn, "99", "9<?a b?>9", 1)+"</ARN>", refused),
+		logConfig("the first of two", "<ARN>"+arn+"</ARN><ARN>x</ARN>", refused),
+		logConfig("an attribute", `<ARN a="`+arn+`"/>`, refused),
+		logConfig("a document type", `<!DOCTYPE a [<!ENTITY b "9">]><ARN>&b;</ARN>`, "not valid XML"),
+		logConfig("an unknown entity", `<ARN>&b;</ARN>`, "not valid XML"),
+		logConfig("too deep", strings.Repeat("<a>", 200)+strings.Repeat("</a>", 200), "nested too deeply"),
+		logConfig("not closed", "<ARN>", "not valid XML"),
+		logConfig("the own account", "<ARN>arn:aws:cloudfront::"+ownAccount+":realtime-log-config/x</ARN>", ""),
+		logConfig("a name", "<Name>x</Name>", ""),
 	})
 }
 

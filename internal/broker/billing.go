@@ -32,29 +32,36 @@ const (
 	maxTracesRead    = 5      // traces of one BatchGetTraces; GetTraceGraph documents no limit
 	maxTracesStarted = 100    // traces of one StartTraceRetrieval
 	assumedLakeScan  = 10e9   // bytes of a CloudTrail Lake query, which are not read back
+	maxLiveTail      = 15     // minutes, the longest time of a tool call
 )
 
 // tariffs are the reads that AWS bills with more than $0.00001 a request or by their size, by operation or,
 // with *, by service. docs/broker.md has the same list with its sources.
 var tariffs = map[string]tariff{
-	"logs:StartQuery":                       {toolcall.UnitBytes, pricePerByteScanned, fixed(minLogScan)}, // settled by logQueries
-	"cloudtrail:StartQuery":                 {toolcall.UnitBytes, pricePerByteScanned, fixed(assumedLakeScan)},
-	"cloudwatch:GetMetricData":              {toolcall.UnitMetrics, 0.01 / 1000, metricsRequested},
-	"cloudwatch:GetMetricWidgetImage":       {toolcall.UnitMetrics, 0.02 / 1000, metricsOfWidget},
-	"cloudwatch:GetInsightRuleReport":       {toolcall.UnitMetrics, 0.01 / 1000, fixed(maxRuleMetrics)},
-	"cloudwatch:QueryMetrics":               {toolcall.UnitMetrics, 0.01 / 1000, fixed(maxPromQLMetrics)},
-	"xray:GetTraceSummaries":                {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesScanned)},
-	"xray:BatchGetTraces":                   {toolcall.UnitTraces, 0.50 / 1e6, tracesRequested(maxTracesRead)},
-	"xray:GetTraceGraph":                    {toolcall.UnitTraces, 0.50 / 1e6, tracesRequested(maxTracesRead)},
-	"xray:StartTraceRetrieval":              {toolcall.UnitTraces, 0.50 / 1e6, tracesRequested(maxTracesStarted)},
-	"ce:*":                                  {toolcall.UnitRequests, 0.01, fixed(1)},
-	"access-analyzer:CheckAccessNotGranted": {toolcall.UnitRequests, 0.002, fixed(1)},
-	"access-analyzer:CheckNoNewAccess":      {toolcall.UnitRequests, 0.002, fixed(1)},
-	"access-analyzer:CheckNoPublicAccess":   {toolcall.UnitRequests, 0.002, fixed(1)},
-	"comprehend:*":                          {toolcall.UnitRequests, 0.125, fixed(1)}, // 25 documents of 5 KB
-	"rekognition:*":                         {toolcall.UnitRequests, 0.001, fixed(1)},
-	"devops-guru:*":                         {toolcall.UnitRequests, 0.00004, fixed(1)},
-	"iotwireless:GetPositionEstimate":       {toolcall.UnitRequests, 0.01, fixed(1)}, // the price is not known
+	"logs:StartQuery":                                {toolcall.UnitBytes, pricePerByteScanned, fixed(minLogScan)}, // settled by logQueries
+	"logs:StartLiveTail":                             {toolcall.UnitRequests, 0.01 * maxLiveTail, fixed(1)},        // by the minute
+	"cloudtrail:StartQuery":                          {toolcall.UnitBytes, pricePerByteScanned, fixed(assumedLakeScan)},
+	"cloudwatch:GetMetricData":                       {toolcall.UnitMetrics, 0.01 / 1000, metricsRequested},
+	"cloudwatch:GetMetricWidgetImage":                {toolcall.UnitMetrics, 0.02 / 1000, metricsOfWidget},
+	"cloudwatch:GetInsightRuleReport":                {toolcall.UnitMetrics, 0.01 / 1000, fixed(maxRuleMetrics)},
+	"cloudwatch:QueryMetrics":                        {toolcall.UnitMetrics, 0.01 / 1000, fixed(maxPromQLMetrics)},
+	"xray:GetTraceSummaries":                         {toolcall.UnitTraces, 0.50 / 1e6, fixed(maxTracesScanned)},
+	"xray:BatchGetTraces":                            {toolcall.UnitTraces, 0.50 / 1e6, listed("TraceIds", maxTracesRead)},
+	"xray:GetTraceGraph":                             {toolcall.UnitTraces, 0.50 / 1e6, listed("TraceIds", maxTracesRead)},
+	"xray:StartTraceRetrieval":                       {toolcall.UnitTraces, 0.50 / 1e6, listed("TraceIds", maxTracesStarted)},
+	"ce:*":                                           {toolcall.UnitRequests, 0.01, fixed(1)},
+	"access-analyzer:CheckAccessNotGranted":          {toolcall.UnitRequests, 0.002, fixed(1)},
+	"access-analyzer:CheckNoNewAccess":               {toolcall.UnitRequests, 0.002, fixed(1)},
+	"access-analyzer:CheckNoPublicAccess":            {toolcall.UnitRequests, 0.002, fixed(1)},
+	"comprehend:*":                                   {toolcall.UnitRequests, 0.125, fixed(1)}, // 25 documents of 5 KB
+	"rekognition:*":                                  {toolcall.UnitRequests, 0.001, fixed(1)},
+	"datazone:*":                                     {toolcall.UnitRequests, 0.0001, fixed(1)},
+	"devops-guru:*":                                  {toolcall.UnitRequests, 0.00004, fixed(1)},
+	"verifiedpermissions:*":                          {toolcall.UnitRequests, 0.00004, fixed(1)},
+	"verifiedpermissions:BatchGetPolicy":             {toolcall.UnitRequests, 0.00004, listed("requests", 1)},
+	"verifiedpermissions:BatchIsAuthorized":          {toolcall.UnitRequests, 0.00015, fixed(1)},
+	"verifiedpermissions:BatchIsAuthorizedWithToken": {toolcall.UnitRequests, 0.00015, fixed(1)},
+	"iotwireless:GetPositionEstimate":                {toolcall.UnitRequests, 0.01, fixed(1)}, // the price is not known
 }
 
 // pricePerByteScanned is the price of CloudWatch Logs Insights and CloudTrail Lake: $0.005 per GB. A GB is
@@ -66,17 +73,17 @@ func fixed(units int64) func(*http.Request, []byte) (int64, string) {
 	return func(*http.Request, []byte) (int64, string) { return units, "" }
 }
 
-// tracesRequested returns a function that counts the traces of a request: a number that AWS documents as the most, or the
-// IDs in the request if there are more.
-func tracesRequested(most int64) func(*http.Request, []byte) (int64, string) {
+// listed returns a function that counts the entries of a list in a JSON request, such as the IDs of traces, and at least a
+// number that AWS documents as the most.
+func listed(name string, least int64) func(*http.Request, []byte) (int64, string) {
 	return func(_ *http.Request, body []byte) (int64, string) {
 		input, err := treeOfJSON(body)
 		if err != nil {
-			return 0, "the traces of this request cannot be counted: " + bounded(err.Error())
+			return 0, "the " + name + " of this request cannot be counted: " + bounded(err.Error())
 		}
-		units := most
+		units := least
 		for _, field := range input.fields {
-			if strings.EqualFold(field.name, "TraceIds") {
+			if strings.EqualFold(field.name, name) {
 				units = max(units, int64(len(field.value.list)))
 			}
 		}
@@ -99,7 +106,8 @@ func tariffOf(op *operation) (tariff, bool) {
 // bill adds up what AWS charges for the requests of one tool call. A request is charged before it is sent,
 // so that simultaneous requests cannot exceed the limit together.
 type bill struct {
-	limit float64 // US dollars
+	limit       float64                       // US dollars
+	alternative func(operation string) string // what to use instead of an operation
 
 	mu    sync.Mutex
 	spent float64 // US dollars, with the charges of requests whose answers are not known yet
@@ -116,9 +124,9 @@ type charge struct {
 	signer    identity // that the broker signed it with
 }
 
-// newBill returns the bill of a call that may spend limit US dollars.
-func newBill(limit float64) *bill {
-	return &bill{limit: limit, lines: map[string]*toolcall.BilledQueries{}}
+// newBill returns the bill of a call that may spend limit US dollars. Its refusals name an alternative.
+func newBill(limit float64, alternative func(operation string) string) *bill {
+	return &bill{limit: limit, alternative: alternative, lines: map[string]*toolcall.BilledQueries{}}
 }
 
 // price returns the charge of a request, which is nil if AWS does not bill it, or the reason for refusing
@@ -227,15 +235,18 @@ func (b *bill) refusal(c *charge) string {
 	return fmt.Sprintf("%s is refused: AWS bills it, this request could cost $%s (%d %s), and this tool call has used $%s "+
 		"of the $%s that MaxQueryCostUsd leaves for it (%s: %s). Ask for less, for example for a shorter time range; %s",
 		c.operation, dollars(c.cost()), c.units, c.tariff.unit, dollars(b.spent), dollars(b.limit),
-		c.operation, used, alternative(c.operation))
+		c.operation, used, b.alternative(c.operation))
 }
 
-// alternative returns what to use instead of an operation.
-func alternative(operation string) string {
-	switch service, _, _ := strings.Cut(operation, ":"); service {
-	case "logs":
+// alternative returns what to use instead of a billed operation. It names no read that the settings deny.
+func (g guard) alternative(operation string) string {
+	passes := func(service, name string) bool {
+		return g.checkOne(theTables().service(service).operations[name]) == ""
+	}
+	switch service, _, _ := strings.Cut(operation, ":"); {
+	case service == "logs" && passes("logs", "FilterLogEvents"):
 		return "filter_log_events costs nothing"
-	case "cloudwatch":
+	case service == "cloudwatch" && passes("cloudwatch", "GetMetricStatistics"):
 		return "get_metric_statistics and the evidence (tool call 0) cost nothing or almost nothing"
 	}
 	return "conclude without it if you can"

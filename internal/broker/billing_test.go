@@ -38,6 +38,8 @@ type meteredAWS struct {
 	release chan struct{} // StartQuery is answered after it is closed; nil: at once
 	status  int           // of answers other than those about queries; 0: 200
 	answer  string
+	denied  string        // the operation that AWS denies
+	hold    chan struct{} // GetQueryResults is answered after it is closed; nil: at once
 }
 
 func newMeteredAWS(t testing.TB) *meteredAWS {
@@ -57,8 +59,19 @@ func (m *meteredAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if operation == "StartQuery" && m.release != nil {
 		<-m.release
 	}
+	if operation == "GetQueryResults" && m.hold != nil {
+		select {
+		case <-m.hold:
+		case <-r.Context().Done():
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.denied != "" && operation == m.denied {
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"__type":"com.amazonaws.logs#AccessDeniedException","message":"explicit deny"}`)
+		return
+	}
 	if m.status != 0 {
 		w.WriteHeader(m.status)
 		return
@@ -179,6 +192,33 @@ func TestBilling_RefusesQueriesAboveTheLimit(t *testing.T) {
 	assert.Contains(t, refusal, "filter_log_events costs nothing")
 }
 
+func TestBilling_RefusalsNameNoReadThatTheSettingsDeny(t *testing.T) {
+	deny := func(o *Options) { o.DeniedActions = []string{"logs:FilterLogEvents", "cloudwatch:GetMetricStatistics"} }
+	query := logQueryText("a query", "fields @message", "filter_log_events costs nothing")
+	metrics := metricMath("metrics", "get_metric_statistics", "SELECT AVG(x)")
+	refusedForMoney(t, nil, query, metrics)
+	query.Refusal, metrics.Refusal = "range; conclude without it", "range; conclude without it"
+	refusedForMoney(t, deny, query, metrics)
+}
+
+// refusedForMoney sends requests of calls that may spend nothing.
+func refusedForMoney(t *testing.T, change func(*Options), tests ...forgedRequest) {
+	t.Helper()
+	for _, test := range tests {
+		o := toAWS(&sink{})
+		if change != nil {
+			change(&o)
+		}
+		b, err := New(o)
+		require.NoError(t, err)
+		connect, _ := serve(t, b.NewSession(0))
+		head := requestHead{Method: test.Method, URL: test.URL, Headers: append(test.Headers, authorization(DummyAccessKey, test.Service))}
+		answer, _ := ask(t, connect(), head, test.Body)
+		assert.Contains(t, answer.Error, "AWS bills it")
+		assert.Contains(t, answer.Error, test.Refusal)
+	}
+}
+
 func TestBilling_ParallelQueriesCannotExceedTheLimitTogether(t *testing.T) {
 	m := newMeteredAWS(t)
 	_, connect, end := limited(t, m, 0.0151, never) // three times the charge of a query that has just started
@@ -248,6 +288,31 @@ func TestBilling_StopsQueriesThatRunWhenTheCallEnds(t *testing.T) {
 	queries, stopped := session.Billed()
 	assert.Equal(t, 2, stopped)
 	assert.GreaterOrEqual(t, queries[0].Units, int64(2*5e9))
+}
+
+// Nobody knows what such a query costs, and the denies of a member's role are not in the broker's settings.
+func TestBilling_StopsQueriesWhoseStatisticsAreDenied(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.denied = "GetQueryResults"
+	session, connect, _ := limited(t, m, 0.25, time.Millisecond)
+	answer, _ := ask(t, connect(), startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+	require.Eventually(t, func() bool { _, stopped := session.Billed(); return stopped == 1 }, 5*time.Second, time.Millisecond)
+	assert.Equal(t, 1, m.count("StopQuery"))
+	queries, _ := session.Billed()
+	assert.EqualValues(t, minLogScan, queries[0].Units, "what a query is charged when it starts")
+}
+
+// AWS does not answer what the query scanned before the time at the end of the call is over.
+func TestBilling_SlowStatisticsDoNotPreventTheStop(t *testing.T) {
+	m := newMeteredAWS(t)
+	m.hold = make(chan struct{})
+	defer close(m.hold)
+	_, connect, end := limited(t, m, 0.25, never)
+	answer, _ := ask(t, connect(), startQuery(m), aQuery)
+	require.Empty(t, answer.Error)
+	end()
+	assert.Equal(t, 1, m.count("StopQuery"))
 }
 
 // The code closes its connection without reading the answer and ends.
@@ -583,8 +648,8 @@ func TestSession_QueryWithUnknownStatusIsStopped(t *testing.T) {
 	assert.Equal(t, 1, stopped)
 }
 
-func TestTracesRequested_CountsIDs(t *testing.T) {
-	count := tracesRequested(5)
+func TestListed_CountsIDs(t *testing.T) {
+	count := listed("TraceIds", 5)
 	for body, want := range map[string]int64{
 		`{}`: 5, `{"TraceIds":["a"]}`: 5, `{"traceIds":["a","b","c","d","e","f","g"]}`: 7,
 		`{"TraceIds":["a"],"TraceIds":["a","b","c","d","e","f"]}`: 6,
@@ -619,6 +684,40 @@ func TestMetricsOfWidget_CountsMetricsAndSearches(t *testing.T) {
 		assert.Empty(t, reason)
 		assert.Equal(t, c.want, metrics, c.widget)
 	}
+}
+
+// ToolAllowBilledReads opens these reads, and the limit of a call must apply to each of them.
+func TestTariffs_EachBilledReadHasOne(t *testing.T) {
+	free := map[string]string{
+		"cloudformation:DetectStackDrift": "it starts a job", "cloudformation:DetectStackResourceDrift": "it starts a job",
+		"cloudformation:DetectStackSetDrift": "it starts a job", "ds:VerifyTrust": "it starts a job",
+		"iam:GenerateOrganizationsAccessReport": "it starts a job", "iam:GenerateServiceLastAccessedDetails": "it starts a job",
+		"servicediscovery:DiscoverInstances": "$0.000001", "servicediscovery:DiscoverInstancesRevision": "$0.000001",
+	}
+	patterns, found := lower(toolpolicy.DeniedOnly(toolpolicy.BilledReads)), 0
+	for id := range theTables().blocks {
+		for _, op := range theTables().service(id).operations {
+			if !matches(patterns, op.action) {
+				continue
+			}
+			found++
+			_, billed := tariffOf(op)
+			assert.NotEqual(t, billed, free[op.action] != "", "%s has a tariff, or a reason why not", op.action)
+		}
+	}
+	assert.Greater(t, found, 80)
+}
+
+func TestBilling_CountsReadsOfOtherGroupsAndServices(t *testing.T) {
+	permissions := func(operation, body string) forgedRequest {
+		request := jsonRequest(operation, "verifiedpermissions", "VerifiedPermissions."+operation, body, "could cost $0.00")
+		request.Headers[0][1] = typeJSON + "1.0"
+		return request
+	}
+	refusedForMoney(t, nil, permissions("ListPolicies", `{"policyStoreId":"p"}`), permissions("BatchGetPolicy", `{"requests":[{},{}]}`))
+	refusedForMoney(t, func(o *Options) { o.OpenReads = []toolpolicy.Group{toolpolicy.BilledReads} }, permissions("BatchIsAuthorized", `{}`))
+	refusedForMoney(t, func(o *Options) { o.OpenReads = []toolpolicy.Group{toolpolicy.HostOutput} },
+		jsonRequest("live tail", "logs", "Logs_20140328.StartLiveTail", `{"logGroupIdentifiers":["g"]}`, "could cost $0.15").at("https://stream-logs.us-east-1.amazonaws.com/"))
 }
 
 func TestTariffs_NameOperationsOfTheTables(t *testing.T) {

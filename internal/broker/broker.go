@@ -17,12 +17,14 @@
 //	authenticate.go  whose credentials sign a request
 //	members.go       the roles of other accounts that the broker assumes
 //	accounts.go      whose resources a request may name
+//	resources.go     which resources the settings deny
+//	xml.go           the texts in a body in XML
 //	exchange.go      one request and its answer
 //	scrub.go         which credentials are replaced in answers
 //	session.go       the requests of one tool call
 //	billing.go       what AWS charges for the requests of a call, within a limit
 //	metrics.go       how many metrics a request reads
-//	logqueries.go    what running Logs Insights queries scan
+//	logqueries.go    what running Logs Insights queries scan, and whose results may be read
 //	budget.go        the memory that requests may take
 //
 // The wire format is in pythonlayer/alarmtriage_tool/aws_transport.py.
@@ -121,6 +123,7 @@ type Broker struct {
 	hosts       hosts
 	guard       guard
 	denied      []deniedResource
+	known       knownQueries
 	account     func(context.Context) string
 	partition   func(context.Context) string
 	allowed     []string // accounts

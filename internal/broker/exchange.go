@@ -287,6 +287,9 @@ func (s *Session) prepare(ctx context.Context, head requestHead, body []byte) (p
 	if reason := checkResources(s.broker.denied, operations, request, body, at); reason != "" {
 		return refuse(reason)
 	}
+	if reason := s.broker.checkResults(operations, request, body); reason != "" {
+		return refuse(reason)
+	}
 	signer, sign, reason := s.authenticate(ctx, request, scope, signed, operations)
 	if call.AccessKey != "" {
 		call.Account = signer.account
@@ -418,7 +421,10 @@ func (s *Session) forward(connection *bufio.Writer, response *http.Response, cre
 		}
 		n, err := response.Body.Read(buffer)
 		left -= int64(n)
-		s.count(n)
+		if !s.count(n) {
+			writeFrame(connection, -int32(len(receivedAll)), []byte(receivedAll))
+			return beginning, false
+		}
 		last := err == io.EOF || err == nil && left == 0
 		clean := credentials.write(buffer[:n], last)
 		if room := most - len(beginning); room > 0 {

@@ -56,9 +56,18 @@ func (g guard) check(ops []*operation) string {
 	return ""
 }
 
-// stopLogQuery is the action that the role allows for the broker, which stops queries of the code that it
-// serves. The code must not use it, because it could stop queries of other people.
-const stopLogQuery = "logs:StopQuery"
+// The broker watches the queries of the code that it serves, and stops them. The code must not use stopLogQuery, because it
+// could stop queries of other people.
+const (
+	watchLogQuery = "logs:GetQueryResults"
+	stopLogQuery  = "logs:StopQuery"
+)
+
+// isDeniedByUser reports whether the settings deny an operation, by its action or by its own name if that is another one: IAM can
+// have actions that the tables do not know yet.
+func (g guard) isDeniedByUser(op *operation) bool {
+	return matches(g.deniedByUser, op.action) || matches(g.deniedByUser, op.service.prefix+":"+op.name)
+}
 
 // allows reports whether the settings allow each of the operations by name.
 func (g guard) allows(ops []*operation) bool {
@@ -88,8 +97,11 @@ func (g guard) judge(op *operation) string {
 	switch {
 	case op.action == stopLogQuery:
 		return name + " is refused: the broker itself stops the queries that a tool call leaves running"
-	case matches(g.deniedByUser, op.action):
+	case g.isDeniedByUser(op):
 		return name + " is refused: the settings of this tool deny it"
+	case op.action == startLogQuery && (matches(g.deniedByUser, watchLogQuery) || matches(g.deniedByUser, stopLogQuery)):
+		return name + " is refused: the settings of this tool deny logs:GetQueryResults or logs:StopQuery, with which the broker limits " +
+			"what a query costs"
 	case matches(g.billed, op.action):
 		return name + " is refused: AWS bills it per request, or it starts a job; the settings of this tool do not allow it"
 	case matches(g.denied, op.action):

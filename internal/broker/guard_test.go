@@ -110,6 +110,13 @@ func TestGuard_FollowsSettings(t *testing.T) {
 		{"a denied read stays denied", "ssm", "POST", "/", json11, "{}", target("AmazonSSM.GetParameter"), "must not use it", ""}})
 	assertOutcomes(t, Options{DeniedActions: []string{"logs:Filter*"}}, []requestCase{
 		{"a read that the settings deny", "logs", "POST", "/", json11, "{}", target("Logs_20140328.FilterLogEvents"), "the settings of this tool deny it", ""}})
+	startQuery := requestCase{"a query that nobody could limit", "logs", "POST", "/", json11, "{}", target("Logs_20140328.StartQuery"), "with which the broker limits what a query costs; use filter_log_events", ""}
+	for _, denied := range []string{"logs:GetQueryResults", "logs:StopQuery", "logs:Stop*"} {
+		assertOutcomes(t, Options{DeniedActions: []string{denied}}, []requestCase{startQuery})
+	}
+	assertOutcomes(t, Options{DeniedActions: []string{"cloudwatch:DescribeAlarmContributors"}}, []requestCase{
+		{"a read whose action is new", "monitoring", "POST", "/", form, "Action=DescribeAlarmContributors&Version=2010-08-01", nil, "the settings of this tool deny it", ""},
+		{"the read that shared its action", "monitoring", "POST", "/", form, "Action=DescribeAlarms&Version=2010-08-01", nil, "", ""}})
 	assertOutcomes(t, Options{OpenReads: []toolpolicy.Group{toolpolicy.SourceCode}}, []requestCase{
 		{"source code that was opened", "lambda", "GET", "/2015-03-31/functions/f", "", "", nil, "", "lambda:GetFunction"},
 		{"host output that was not opened", "ec2", "POST", "/", form, "Action=GetConsoleOutput", nil, "must not use it", ""}})
@@ -121,7 +128,7 @@ func TestGuard_FollowsSettings(t *testing.T) {
 func TestGuard_WildcardsDoNotOpenWhatNothingOpens(t *testing.T) {
 	target := func(name string) [][2]string { return [][2]string{{"X-Amz-Target", name}} }
 	const secretKeys, mustNot = "its answer can contain secret keys", "must not use it"
-	for _, allowed := range []string{"*", "*:*", "apigateway:*", "apigateway:GET", "apigateway:GET*", "ssm:*", "dynamodb:*", "logs:*"} {
+	for _, allowed := range []string{"*", "*:*", "apigateway:*", "apigateway:GET", "apigateway:GET*", "ssm:*", "dynamodb:*", "logs:*", "sts:*"} {
 		tests := []requestCase{
 			{"API keys", "apigateway", "GET", "/apikeys?includeValues=true", "", "", nil, secretKeys, "apigateway:GetApiKeys"},
 			{"an API key", "apigateway", "GET", "/apikeys/abc?includeValue=true", "", "", nil, secretKeys, "apigateway:GetApiKey"},
@@ -131,6 +138,10 @@ func TestGuard_WildcardsDoNotOpenWhatNothingOpens(t *testing.T) {
 			{"changing a key", "apigateway", "PATCH", "/apikeys/abc", "", "{}", nil, secretKeys, "apigateway:UpdateApiKey"},
 			{"adding a key to a usage plan", "apigateway", "POST", "/usageplans/abc/keys", "", "{}", nil, secretKeys, "apigateway:CreateUsagePlanKey"},
 			{"a parameter", "ssm", "POST", "/", json11, "{}", target("AmazonSSM.GetParameter"), mustNot, ""},
+			{"a token for another service", "sts", "POST", "/", form, "Action=GetWebIdentityToken&Version=2011-06-15", nil, mustNot, ""},
+			{"a token of a delegation", "sts", "POST", "/", form, "Action=GetDelegatedAccessToken&Version=2011-06-15", nil, mustNot, ""},
+			{"a federated user", "sts", "POST", "/", form, "Action=GetFederationToken&Version=2011-06-15", nil, mustNot, ""},
+			{"the root user of a member", "sts", "POST", "/", form, "Action=AssumeRoot&Version=2011-06-15", nil, mustNot, ""},
 			{"a secret", "secretsmanager", "POST", "/", json11, "{}", target("secretsmanager.GetSecretValue"), mustNot, ""},
 			{"items", "dynamodb", "POST", "/", "application/x-amz-json-1.0", "{}", target("DynamoDB_20120810.Scan"), mustNot, ""},
 			{"stopping a query", "logs", "POST", "/", json11, "{}", target("Logs_20140328.StopQuery"), "the broker itself stops the queries", ""},

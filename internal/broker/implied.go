@@ -103,6 +103,9 @@ func impliedByWidget(input tree) ([]implication, string) {
 		if err != nil {
 			return nil, "MetricWidget is not JSON that can be read: " + bounded(err.Error())
 		}
+		if widget.hasField("alarms") {
+			return nil, "the expressions of alarms could invoke a function; name the metrics instead of the alarms"
+		}
 		inWidget, _ := impliedByMath(widget)
 		found = append(found, inWidget...)
 	}

@@ -57,12 +57,14 @@ func TestImplied_MetricMathDoesNotInvokeFunctions(t *testing.T) {
 		metricsCBOR("CBOR", refused, `LAMBDA("connector")`),
 		widgetRequest("widget", refused, `{"metrics":[[{"expression":"LAMBDA(\"connector\")"}]]}`),
 		widgetRequest("escaped widget", refused, `{"metrics":[[{"expr\u0065ssion":"\u004cambda(\"connector\")"}]]}`),
+		widgetRequest("widget with an alarm", "could invoke a function", `{"annotations":{"\u0061larms":["arn:aws:cloudwatch:us-east-1:123456789012:alarm:a"]}}`),
 		widgetRequest("widget that is not JSON", "MetricWidget is not JSON", `{'metrics':[[{'expression':'LAMBDA("connector")'}]]}`),
 		widgetRequest("widget with two values", "MetricWidget is not JSON", `{}{"metrics":[[{"expression":"LAMBDA(\"connector\")"}]]}`),
 
 		metricMath("namespace in a search", "", `SEARCH('{AWS/Lambda,FunctionName} MetricName="Errors"', 'Sum', 300)`),
 		metricMath("namespace in a query", "", `SELECT SUM(Errors) FROM SCHEMA("AWS/Lambda", FunctionName) GROUP BY FunctionName`),
 		metricMath("names of metrics", "", `lambda_errors / (lambda_calls + 1)`),
+		widgetRequest("threshold", "", `{"metrics":[["AWS/EC2","CPUUtilization"]],"annotations":{"horizontal":[{"label":"alarms","value":1}]}}`),
 		widgetRequest("label", "", `{"metrics":[["AWS/Lambda","Errors",{"label":"Lambda (errors)"}]]}`),
 		metricsCBOR("CBOR without it", "", `m1 / m2`),
 	})

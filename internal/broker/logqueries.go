@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -46,6 +49,52 @@ type logQuery struct {
 	id     string
 	place  url.URL // endpoint
 	charge *charge
+}
+
+// knownQueries are the IDs of the queries that tool calls have started.
+type knownQueries struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+// maxKnownQueries bounds the memory of the IDs. If there are more, all are forgotten.
+const maxKnownQueries = 10_000
+
+func (k *knownQueries) add(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ids == nil || len(k.ids) >= maxKnownQueries {
+		k.ids = map[string]bool{}
+	}
+	k.ids[id] = true
+}
+
+func (k *knownQueries) has(id string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.ids[id]
+}
+
+// checkResults returns why the results of a query are refused, or an empty string. IAM does not check of which log groups
+// results are. If the settings deny queries or log groups, only results of the tool's own queries pass, which were checked.
+func (b *Broker) checkResults(ops []*operation, r *http.Request, body []byte) string {
+	denies := matches(b.guard.deniedByUser, startLogQuery) ||
+		slices.ContainsFunc(b.denied, func(d deniedResource) bool { return d.service == logsService })
+	if !denies || !slices.ContainsFunc(ops, func(op *operation) bool { return op.action == watchLogQuery }) {
+		return ""
+	}
+	input, err := inputOf(r, body)
+	if err != nil {
+		return refusalOf(ops, "its parameters cannot be read: "+bounded(err.Error()))
+	}
+	isForeign := func(id string) bool { return id != "" && !b.known.has(id) }
+	for _, field := range input.fields {
+		if strings.EqualFold(field.name, "queryId") && slices.ContainsFunc(field.value.allTexts(), isForeign) {
+			return refusalOf(ops, "the settings of this tool deny logs:StartQuery or some log groups, so it reads only results of queries "+
+				"that it has started itself")
+		}
+	}
+	return ""
 }
 
 func newLogQueries(s *Session) *logQueries {
@@ -115,6 +164,7 @@ func (q *logQueries) started(c *charge, place url.URL, answer []byte) {
 		q.session.broker.log.Warn("Logs Insights query is not watched", "charged_bytes", c.units)
 		return
 	}
+	q.session.broker.known.add(body.QueryID)
 	q.running[body.QueryID] = &logQuery{id: body.QueryID, place: place, charge: c}
 	if !q.watching {
 		q.watching = true
@@ -160,7 +210,8 @@ func (q *logQueries) watch() {
 	}
 }
 
-// finish takes a last look at the running queries and stops those that did not end.
+// finish takes a last look at the running queries and stops those that did not end. The look takes half of the time at most,
+// so that a slow answer does not prevent the stop.
 func (q *logQueries) finish() {
 	close(q.done)
 	q.watcher.Wait()
@@ -169,7 +220,9 @@ func (q *logQueries) finish() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), logQueryFinish)
 	defer cancel()
-	q.look(ctx)
+	looking, looked := context.WithTimeout(ctx, logQueryFinish/2)
+	defer looked()
+	q.look(looking)
 	q.stopAll(ctx)
 }
 
@@ -184,13 +237,19 @@ func (q *logQueries) list() []*logQuery {
 	return queries
 }
 
-// look asks AWS what the running queries have scanned. It reports whether one of them has ended.
+// look asks AWS what the running queries have scanned. It reports whether one of them has ended. It stops a query whose
+// statistics AWS refuses, because nobody could limit what it costs.
 func (q *logQueries) look(ctx context.Context) (ended bool) {
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	for _, query := range q.list() {
 		group.Go(func() {
 			scanned, status, err := q.session.broker.statistics(ctx, query)
+			if errors.Is(err, errStatisticsDenied) {
+				q.session.broker.log.Warn("Logs Insights query is stopped", "query", query.id, "error", err)
+				q.stop(ctx, query)
+				return
+			}
 			if err != nil {
 				q.session.broker.log.Debug("statistics of a Logs Insights query not read", "error", err)
 				return
@@ -224,32 +283,34 @@ func (q *logQueries) update(query *logQuery, scanned int64, status string) (ende
 	return ended
 }
 
-// stopAll stops the running queries. A query that cannot be stopped keeps running and is not counted any
-// more.
+// stopAll stops the running queries.
 func (q *logQueries) stopAll(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, query := range q.list() {
-		group.Go(func() {
-			answer, err := q.session.broker.askLogs(ctx, query, "StopQuery")
-			if err == nil {
-				answer.Close()
-			}
-			// AWS rejects the request if the query has ended in the meantime.
-			scanned, status, lookErr := q.session.broker.statistics(ctx, query)
-			if lookErr == nil && q.update(query, scanned, status) && err != nil {
-				return
-			}
-			if err != nil {
-				q.session.broker.log.Warn("Logs Insights query not stopped", "query", query.id, "error", err)
-				return
-			}
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			delete(q.running, query.id)
-			q.stopped++
-		})
+		group.Go(func() { q.stop(ctx, query) })
 	}
 	group.Wait()
+}
+
+// stop stops a query. A query that cannot be stopped keeps running.
+func (q *logQueries) stop(ctx context.Context, query *logQuery) {
+	answer, err := q.session.broker.askLogs(ctx, query, "StopQuery")
+	if err == nil {
+		answer.Close()
+	}
+	// AWS rejects the request if the query has ended in the meantime.
+	scanned, status, lookErr := q.session.broker.statistics(ctx, query)
+	if lookErr == nil && q.update(query, scanned, status) && err != nil {
+		return
+	}
+	if err != nil {
+		q.session.broker.log.Warn("Logs Insights query not stopped", "query", query.id, "error", err)
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.running, query.id)
+	q.stopped++
 }
 
 // askLogs sends a request about a query with the credentials that started it. The caller closes the answer.
@@ -272,11 +333,23 @@ func (b *Broker) askLogs(ctx context.Context, query *logQuery, operation string)
 		return nil, fmt.Errorf("ask CloudWatch Logs for %s: %w", operation, err)
 	}
 	if answer.StatusCode != http.StatusOK {
-		answer.Body.Close()
-		return nil, fmt.Errorf("ask CloudWatch Logs for %s: status %d", operation, answer.StatusCode)
+		defer answer.Body.Close()
+		body, _ := io.ReadAll(io.LimitReader(answer.Body, maxBeginning))
+		code := errorCode(answer.Header, body)
+		if code == accessDenied && operation == getQueryResults {
+			return nil, errStatisticsDenied
+		}
+		return nil, fmt.Errorf("ask CloudWatch Logs for %s: status %d %s", operation, answer.StatusCode, code)
 	}
 	return answer.Body, nil
 }
+
+const (
+	getQueryResults = "GetQueryResults"
+	accessDenied    = "AccessDeniedException"
+)
+
+var errStatisticsDenied = errors.New("the role may not read what the query scans (logs:GetQueryResults)")
 
 // The statistics in an answer of GetQueryResults. A log line in the same answer cannot imitate them, because
 // the quotes of a text are escaped in JSON.
@@ -287,7 +360,7 @@ var (
 
 // statistics returns the bytes that a query has scanned, and its status.
 func (b *Broker) statistics(ctx context.Context, query *logQuery) (scanned int64, status string, err error) {
-	answer, err := b.askLogs(ctx, query, "GetQueryResults")
+	answer, err := b.askLogs(ctx, query, getQueryResults)
 	if err != nil {
 		return 0, "", err
 	}

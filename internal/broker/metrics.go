@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -112,6 +113,24 @@ func (t tree) allTexts() []string {
 		texts = append(texts, field.value.allTexts()...)
 	}
 	return texts
+}
+
+// repeatsName reports whether an object in the value has a name twice.
+func (t tree) repeatsName() bool {
+	names := map[string]bool{}
+	for _, field := range t.fields {
+		if names[field.name] || field.value.repeatsName() {
+			return true
+		}
+		names[field.name] = true
+	}
+	return slices.ContainsFunc(t.list, tree.repeatsName)
+}
+
+// hasField reports whether the value has a field with a name, ignoring case, at any depth.
+func (t tree) hasField(name string) bool {
+	has := func(field treeField) bool { return strings.EqualFold(field.name, name) || field.value.hasField(name) }
+	return slices.ContainsFunc(t.fields, has) || slices.ContainsFunc(t.list, func(element tree) bool { return element.hasField(name) })
 }
 
 // texts returns the values of the fields with a name, ignoring case.

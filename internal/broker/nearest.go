@@ -31,6 +31,7 @@ var substitutes = map[string]string{
 	"lambda:Invoke":                 "GetFunctionConfiguration",
 	"lambda:InvokeAsync":            "GetFunctionConfiguration",
 	"logs:StartLiveTail":            "FilterLogEvents",
+	"logs:StartQuery":               "FilterLogEvents",
 	"s3:GetObject":                  "ListObjectsV2", // GetObjectAttributes needs the permission for the object
 	"s3:HeadObject":                 "ListObjectsV2",
 	"s3:SelectObjectContent":        "ListObjectsV2",
@@ -41,7 +42,7 @@ var substitutes = map[string]string{
 // suggestion returns the end of a refusal that names the nearest allowed read, or an empty string. It does not lead around a
 // deny of the user.
 func (g guard) suggestion(s *service, name string) string {
-	if op := s.operations[name]; op != nil && matches(g.deniedByUser, op.action) {
+	if op := s.operations[name]; op != nil && g.isDeniedByUser(op) {
 		return ""
 	}
 	op := g.nearest(s, name)

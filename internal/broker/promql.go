@@ -28,7 +28,9 @@ const (
 
 // promQLParameters are the documented parameters. Others, such as those of another protocol or of a
 // signature, are refused.
-var promQLParameters = []string{"query", "time", "start", "end", "step", "limit", "match[]"}
+var promQLParameters = []string{"query", "time", "start", "end", "step", "limit", promQLList}
+
+const promQLList = "match[]" // the only parameter with several values
 
 // promQLOperations has one operation per IAM action of a read. All have the name of the read.
 var promQLOperations = func() map[string][]*operation {
@@ -85,11 +87,19 @@ func promQLForm(r *http.Request, body []byte) string {
 		if err != nil {
 			return "the parameters of the PromQL request cannot be parsed: " + bounded(err.Error())
 		}
-		for name := range parameters {
-			if !slices.Contains(promQLParameters, name) {
+		for name, values := range parameters {
+			switch {
+			case !slices.Contains(promQLParameters, name):
 				return fmt.Sprintf("a PromQL request has no parameter %q; the parameters are %s", bounded(name), strings.Join(promQLParameters, ", "))
+			case len(values) > 1 && name != promQLList:
+				return fmt.Sprintf("the PromQL request has the parameter %s twice", name)
+			case slices.ContainsFunc(values, isDeceptive):
+				return fmt.Sprintf("the value of %s contains NUL, a byte order mark, or bytes that are not UTF-8", name)
 			}
 		}
+	}
+	if r.Method == http.MethodPost && r.URL.RawQuery != "" {
+		return "a PromQL POST request must have its parameters in the form"
 	}
 	return ""
 }

@@ -54,6 +54,15 @@ func TestPromQL_OnlyFourReadsPass(t *testing.T) {
 		{"a broken form", "monitoring", "POST", "/api/v1/query", form, "query=%zz", nil, "cannot be parsed", ""},
 		{"a semicolon", "monitoring", "POST", "/api/v1/query", form, "query=up;Action=DeleteAlarms", nil, "cannot be parsed", ""},
 
+		{"two queries in a form", "monitoring", "POST", "/api/v1/query", form, "query=up&query=down", nil, "the parameter query twice", ""},
+		{"two queries in the URL", "monitoring", "GET", "/api/v1/query?query=up&query=down", "", "", nil, "the parameter query twice", ""},
+		{"the same limit twice", "monitoring", "GET", "/api/v1/labels?limit=1&limit=1", "", "", nil, "the parameter limit twice", ""},
+		{"a query in the URL of a POST", "monitoring", "POST", "/api/v1/query?" + query, form, "", nil, "parameters in the form", ""},
+		{"queries in both", "monitoring", "POST", "/api/v1/query?" + query, form, "query=up", nil, "parameters in the form", ""},
+		{"NUL", "monitoring", "POST", "/api/v1/query", form, "query=up%00", nil, "contains NUL", ""},
+		{"a byte order mark", "monitoring", "POST", "/api/v1/query", form, "query=%EF%BB%BFup", nil, "contains NUL", ""},
+		{"not UTF-8", "monitoring", "POST", "/api/v1/query", form, "query=%ff", nil, "contains NUL", ""},
+		{"two series in a form", "monitoring", "POST", "/api/v1/series", form, "match[]=up&match[]=down", nil, "", "cloudwatch:GetSeries"},
 		{"signed for Managed Prometheus", "aps", "GET", "/api/v1/query?" + query, "", "", nil, "only forwards operations it knows", ""},
 		{"signed for another service", "lambda", "GET", "/api/v1/query?" + query, "", "", nil, "only forwards operations it knows", ""},
 	})

@@ -8,8 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/aws/smithy-go/encoding/cbor"
 )
 
 // The role of the tool is denied the resources of Options.DeniedResources, and IAM decides. The broker refuses requests
@@ -18,9 +16,9 @@ import (
 
 // deniedResource is a resource that the settings deny.
 type deniedResource struct {
-	service  string         // in the ARN and in IAM actions, such as logs
-	named    *regexp.Regexp // matches the values of a request that name it
-	literals []string       // the beginnings of its names without wildcards, in lower case
+	service string         // in the ARN and in IAM actions, such as logs
+	named   *regexp.Regexp // matches the values of a request that name it
+	typed   *regexp.Regexp // matches what can precede the name, with any type of the service; nil: the service has no types
 }
 
 // logsService is the service in the ARNs of log groups.
@@ -56,23 +54,50 @@ func isOtherLanguage(name string) bool { return name != "" && name != "CWLI" }
 func newDeniedResources(arns []string) []deniedResource {
 	const parts = 6
 	var denied []deniedResource
+	typed := map[string]*regexp.Regexp{} // by service
 	for _, arn := range arns {
 		fields := strings.SplitN(arn, ":", parts)
 		if len(fields) != parts || fields[0] != "arn" {
 			continue
 		}
-		one := deniedResource{service: fields[2]}
-		spelled := `(?:[a-z0-9*_-]*:){0,5}` + wildcards(withoutParts(fields[2], fields[5]))
-		for _, name := range namesOf(fields[2], fields[5]) {
-			spelled += `|/?(?:(?:[a-z]+-[a-z-]+-[0-9]+:)?[0-9]{12}:)?` + wildcards(name) + `|https?://[^?]*/` + wildcards(name)
-			if beginning, _, _ := strings.Cut(strings.ReplaceAll(name, "?", "*"), "*"); beginning != "" {
-				one.literals = append(one.literals, strings.ToLower(beginning))
-			}
+		service, resource := fields[2], fields[5]
+		spelled, inURL := []string{anyStart + wildcards(withoutParts(service, resource))}, []string{}
+		for _, name := range namesOf(service, resource) {
+			spelled = append(spelled, beforeName+wildcards(name))
+			inURL = append(inURL, wildcards(name))
 		}
-		one.named = regexp.MustCompile(`(?is)^(?:` + spelled + `)(?:[:/].*)?$`)
-		denied = append(denied, one)
+		pattern := `(?:` + strings.Join(spelled, "|") + `)(?:[:/].*)?`
+		if len(inURL) > 0 {
+			pattern += `|` + beforeQueue + `(?:` + strings.Join(inURL, "|") + `)(?:[:/\\?#;].*)?`
+		}
+		if _, known := typed[service]; !known {
+			typed[service] = beforeTypedName(service)
+		}
+		denied = append(denied, deniedResource{service, regexp.MustCompile(`(?is)^(?:` + pattern + `)$`), typed[service]})
 	}
 	return denied
+}
+
+const (
+	anyStart    = `(?:[a-z0-9*_-]*:){0,5}`                         // of an ARN, as far as it is there
+	beforeName  = `/?(?:(?:[a-z]+-[a-z-]+-[0-9]+:)?[0-9]{12}:)?`   // its account
+	beforeQueue = `(?:(?:.*[/\\])?[0-9]{12}[/\\]|https?://[^?]*/)` // in the URL of a queue, which can lack its beginning
+)
+
+// beforeTypedName returns an expression for the beginning of an ARN with any type of a service, as far as it is there. Older forms
+// of ARNs have fewer parts, such as service/NAME without the cluster.
+func beforeTypedName(service string) *regexp.Regexp {
+	var types []string
+	for format := range strings.SplitSeq(theTables().arns[service], "\t") {
+		first, _, found := strings.Cut(format, "{")
+		if first = regexp.QuoteMeta(first); found && first != "" && !slices.Contains(types, first) {
+			types = append(types, first)
+		}
+	}
+	if len(types) == 0 {
+		return nil
+	}
+	return regexp.MustCompile(`(?is)^/?` + anyStart + `(?:` + strings.Join(types, "|") + `)`)
 }
 
 // withoutParts removes the wildcard for what is below a resource, such as the streams of a log group, which are denied with
@@ -93,7 +118,15 @@ const maxNameLength = 2048
 // isNamed reports whether a value names the resource or a part of it.
 func (d deniedResource) isNamed(value string) bool {
 	value = strings.TrimSpace(value)
-	return d.named.MatchString(value[:min(len(value), maxNameLength)])
+	value = value[:min(len(value), maxNameLength)]
+	if d.named.MatchString(value) {
+		return true
+	}
+	if d.typed == nil {
+		return false
+	}
+	start := d.typed.FindStringIndex(value)
+	return start != nil && d.named.MatchString(value[start[1]:])
 }
 
 // wildcards returns a regular expression for a text with IAM's wildcards.
@@ -110,7 +143,10 @@ func checkResources(denied []deniedResource, ops []*operation, r *http.Request, 
 			continue
 		}
 		if values == nil {
-			values = valuesOf(r, body, at)
+			var reason string
+			if values, reason = valuesOf(ops, r, body, at); reason != "" {
+				return refusalOf(ops, reason)
+			}
 		}
 		if i := slices.IndexFunc(values, resource.isNamed); i >= 0 {
 			return refusalOf(ops, fmt.Sprintf("the settings of this tool deny the resource %q (ToolDeniedResources)", bounded(values[i])))
@@ -123,13 +159,6 @@ func checkResources(denied []deniedResource, ops []*operation, r *http.Request, 
 			return refusalOf(ops, "the settings of this tool deny some log groups (ToolDeniedResources), and a query in SQL or PPL could "+
 				"read them; write the query in the language of Logs Insights")
 		}
-		// A member that occurs twice in CBOR has only one of its values after decoding.
-		if mediaType(r) == typeCBOR {
-			folded := bytes.ToLower(body)
-			if i := slices.IndexFunc(resource.literals, func(literal string) bool { return bytes.Contains(folded, []byte(literal)) }); i >= 0 {
-				return refusalOf(ops, fmt.Sprintf("the settings of this tool deny resources named %q (ToolDeniedResources)", resource.literals[i]))
-			}
-		}
 	}
 	return ""
 }
@@ -138,9 +167,14 @@ func checkResources(denied []deniedResource, ops []*operation, r *http.Request, 
 // and hostile ones could have many.
 const maxSegments = 64
 
-// valuesOf returns the texts in a request that can name a resource, also decoded, because the URL of a queue can be escaped.
-func valuesOf(r *http.Request, body []byte, at place) []string {
-	values := textsIn(r, body, at)
+// valuesOf returns the texts in a request that can name a resource, also decoded, because the URL of a queue can be escaped. It
+// returns a reason for refusing the request if its body cannot be read.
+func valuesOf(ops []*operation, r *http.Request, body []byte, at place) (values []string, reason string) {
+	inBody, err := textsInBody(ops, r, body)
+	if err != nil {
+		return nil, "the request's body cannot be read: " + bounded(err.Error())
+	}
+	values = append(textsInHead(r, at), inBody...)
 	for _, text := range values {
 		for range maxDecodings {
 			next := decoded(text)
@@ -150,11 +184,12 @@ func valuesOf(r *http.Request, body []byte, at place) []string {
 			values, text = append(values, next), next
 		}
 	}
-	return values
+	return values, ""
 }
 
-// textsIn returns the texts in a request: the segments of its path in every reading, and the values of its parameters.
-func textsIn(r *http.Request, body []byte, at place) []string {
+// textsInHead returns the texts in the head of a request: the segments of its path in every reading, and the values of its
+// parameters and headers.
+func textsInHead(r *http.Request, at place) []string {
 	values := []string{at.bucket}
 	for text, times := r.URL.EscapedPath(), 0; times <= maxDecodings; times++ {
 		for rest, i := text, 0; i < maxSegments && rest != ""; i++ { // a name can have slashes, so the rest is a value
@@ -173,16 +208,31 @@ func textsIn(r *http.Request, body []byte, at place) []string {
 	for _, list := range r.Header {
 		values = append(values, list...)
 	}
+	return values
+}
+
+// textsInBody returns the texts in the body of a request.
+func textsInBody(ops []*operation, r *http.Request, body []byte) (texts []string, err error) {
 	switch kind := mediaType(r); {
 	case len(body) == 0:
 	case kind == typeForm:
 		form, _ := parseForm(body)
 		for _, list := range form {
-			values = append(values, list...)
+			texts = append(texts, list...)
 		}
 	case kind == typeCBOR:
-		if value, err := cbor.Decode(body); err == nil {
-			values = textsInCBOR(values, value)
+		t, err := treeOfCBOR(body)
+		if err != nil {
+			return nil, err
+		}
+		return t.allTexts(), nil
+	case isXML(ops, body):
+		inXML, err := xmlTexts(body)
+		if err != nil {
+			return nil, err
+		}
+		for _, each := range inXML {
+			texts = append(texts, each.text)
 		}
 	default:
 		decoder := json.NewDecoder(bytes.NewReader(body))
@@ -192,26 +242,9 @@ func textsIn(r *http.Request, body []byte, at place) []string {
 				break
 			}
 			if text, isText := token.(string); isText {
-				values = append(values, text)
+				texts = append(texts, text)
 			}
 		}
 	}
-	return values
-}
-
-// textsInCBOR adds all texts in a value.
-func textsInCBOR(texts []string, value cbor.Value) []string {
-	switch value := value.(type) {
-	case cbor.String:
-		return append(texts, string(value))
-	case cbor.List:
-		for _, entry := range value {
-			texts = textsInCBOR(texts, entry)
-		}
-	case cbor.Map:
-		for _, member := range value {
-			texts = textsInCBOR(texts, member)
-		}
-	}
-	return texts
+	return texts, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/smithy-go/encoding/cbor"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestResources_RequestsThatNameADeniedOneAreRefused(t *testing.T) {
@@ -16,7 +17,8 @@ func TestResources_RequestsThatNameADeniedOneAreRefused(t *testing.T) {
 		"arn:aws:logs:*:*:log-group:/shop/payments*", "arn:aws:logs:us-east-1:123456789012:log-group:audit:*",
 		"arn:aws:sqs:us-east-1:123456789012:orders", "arn:aws:dynamodb:us-east-1:123456789012:table/customers",
 		"arn:aws:lambda:us-east-1:123456789012:function:checkout", "arn:aws:s3:::vault", "arn:aws:s3:::vault/*",
-		"arn:aws:cloudwatch:us-east-1:123456789012:alarm:secret-?",
+		"arn:aws:cloudwatch:us-east-1:123456789012:alarm:secret-?", "arn:aws:cloudwatch:us-east-1:123456789012:alarm:*-x",
+		"arn:aws:cloudwatch:us-east-1:123456789012:alarm:alarm", "arn:aws:cloudfront::123456789012:realtime-log-config/secret",
 	}
 	logs := func(name, operation, body, refusal string) forgedRequest {
 		return jsonRequest(name, "logs", "Logs_20140328."+operation, body, refusal).at(logsURL)
@@ -30,7 +32,17 @@ func TestResources_RequestsThatNameADeniedOneAreRefused(t *testing.T) {
 			URL:     "https://monitoring.us-east-1.amazonaws.com/service/GraniteServiceVersion20100801/operation/DescribeAlarmHistory",
 			Headers: [][2]string{{"Content-Type", typeCBOR}, {"Smithy-Protocol", "rpc-v2-cbor"}}}
 	}
+	const queueURL = "https://sqs.us-east-1.amazonaws.com/123456789012/orders"
+	queue := func(name, address, refusal string) forgedRequest {
+		return jsonRequest("the URL of a queue: "+name, "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"`+address+`"}`, refusal)
+	}
+	tagged := append([]byte{0xa1}, append(cbor.Encode(cbor.String("AlarmName")), append([]byte{0xc0}, cbor.Encode(cbor.String("old-x"))...)...)...)
+	wildTwice := append([]byte{0xa2}, append(encodedMember("AlarmName", "old-x"), encodedMember("AlarmName", "other")...)...)
 	twice := append([]byte{0xa2}, append(encodedMember("AlarmName", "secret-1"), encodedMember("AlarmName", "other")...)...)
+	logConfig := func(name, fields, refusal string) forgedRequest {
+		return forgedRequest{Name: name, Service: "cloudfront", Method: "POST", URL: "https://cloudfront.amazonaws.com/2020-05-31/get-realtime-log-config",
+			Body: `<GetRealtimeLogConfigRequest xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/">` + fields + `</GetRealtimeLogConfigRequest>`, Refusal: refusal}
+	}
 	tests := []forgedRequest{
 		logs("a log group by name", "FilterLogEvents", `{"logGroupName":"/shop/payments-eu"}`, refused),
 		logs("… in escapes", "FilterLogEvents", `{"logGroupName":"/shop/p\u0061yments"}`, refused),
@@ -55,6 +67,15 @@ func TestResources_RequestsThatNameADeniedOneAreRefused(t *testing.T) {
 		jsonRequest("a queue by URL, encoded twice", "sqs", "AmazonSQS.GetQueueAttributes", `{"QueueUrl":"https://sqs.us-east-1.amazonaws.com/123456789012/o%2572ders"}`, refused),
 		jsonRequest("a table by name", "dynamodb", "DynamoDB_20120810.DescribeTable", `{"TableName":"customers"}`, refused),
 		jsonRequest("a table by ARN", "dynamodb", "DynamoDB_20120810.DescribeTable", `{"TableName":"arn:aws:dynamodb:us-east-1:123456789012:table/customers"}`, refused),
+		queue("a query behind it", queueURL+"?a=b", refused),
+		queue("a fragment behind it", queueURL+"#a", refused),
+		queue("a parameter behind it", queueURL+";a", refused),
+		queue("a slash behind it", queueURL+"/", refused),
+		queue("no scheme", "sqs.us-east-1.amazonaws.com/123456789012/orders", refused),
+		queue("no host", "/123456789012/orders", refused),
+		queue("the account and the name", "123456789012/orders", refused),
+		queue("backslashes", `https:\\\\sqs.us-east-1.amazonaws.com\\123456789012\\orders`, refused),
+		queue("another queue", queueURL+"-2", ""),
 		get("a function by name", "lambda", functions+"checkout/configuration", refused),
 		get("a function with a version", "lambda", functions+"checkout%3A7/configuration", refused),
 		get("a function by the end of its ARN", "lambda", functions+"123456789012%3Afunction%3Acheckout/configuration", refused),
@@ -68,6 +89,17 @@ func TestResources_RequestsThatNameADeniedOneAreRefused(t *testing.T) {
 		get("a bucket in the host", "s3", "https://vault.s3.us-east-1.amazonaws.com/?policy", refused),
 		alarms("CBOR", mapOf(map[string]string{"AlarmName": "secret-1"}), refused),
 		alarms("CBOR: the first of two members", twice, refused),
+		alarms("CBOR: the first of two members by a wildcard", wildTwice, refused),
+		alarms("CBOR: a text with a tag", tagged, refused),
+		alarms("CBOR: not valid", []byte{0xff}, "cannot be read"),
+		logConfig("XML", `<Name>secret</Name>`, refused),
+		logConfig("XML: an entity", `<Name>s&#101;cret</Name>`, refused),
+		logConfig("XML: a comment", `<Name>sec<!-- a -->ret</Name>`, refused),
+		logConfig("XML: CDATA", `<Name>sec<![CDATA[ret]]></Name>`, refused),
+		logConfig("XML: an ARN", `<ARN>arn:aws:cloudfront::123456789012:realtime-log-config/secret</ARN>`, refused),
+		logConfig("XML: an attribute", `<Name value="secret"/>`, refused),
+		logConfig("XML: not valid", `<Name>secret`, "cannot be read"),
+		logConfig("XML: another name", `<Name>secret2</Name>`, ""),
 		formRequest("a form", "monitoring", "Action=DescribeAlarmHistory&Version=2010-08-01&AlarmName="+url.QueryEscape("secret-7"), refused),
 
 		logs("another log group", "FilterLogEvents", `{"logGroupName":"/shop/orders"}`, ""),
@@ -127,15 +159,17 @@ func TestResources_NamesInLongARNsAreRefused(t *testing.T) {
 		{"a target group", "elasticloadbalancing", "targetgroup/orders-tg/73e2d6bc24d8a067",
 			[]forgedRequest{form("elasticloadbalancing", "DescribeTargetGroups", "Names.member.1", "orders-tg")}, nil},
 		{"a service", "ecs", "service/prod/orders-svc",
-			[]forgedRequest{target("ecs", ecs+"DescribeServices", `{"cluster":"prod","services":["orders-svc"]}`)},
-			[]forgedRequest{target("ecs", ecs+"DescribeServices", `{"cluster":"prod","services":["payments-svc"]}`), target("ecs", ecs+"DescribeClusters", `{"clusters":["prod"]}`)}},
+			[]forgedRequest{target("ecs", ecs+"DescribeServices", `{"cluster":"prod","services":["orders-svc"]}`),
+				target("ecs", ecs+"DescribeServices", `{"cluster":"prod","services":["arn:aws:ecs:us-east-1:123456789012:service/orders-svc"]}`),
+				target("ecs", ecs+"DescribeServices", `{"cluster":"prod","services":["service/orders-svc"]}`)},
+			[]forgedRequest{target("ecs", ecs+"DescribeServices", `{"cluster":"prod","services":["service/orders-svc-2"]}`), target("ecs", ecs+"DescribeServices", `{"cluster":"prod","services":["payments-svc"]}`), target("ecs", ecs+"DescribeClusters", `{"clusters":["prod"]}`)}},
 		{"a service of any cluster", "ecs", "service/*/orders-svc",
 			[]forgedRequest{target("ecs", ecs+"DescribeServices", `{"services":["orders-svc"]}`)}, nil},
 		{"all services of a cluster", "ecs", "service/prod/*",
 			[]forgedRequest{target("ecs", ecs+"DescribeServices", `{"cluster":"prod","services":["orders-svc"]}`)},
 			[]forgedRequest{target("ecs", ecs+"DescribeServices", `{"cluster":"test","services":["orders-svc"]}`)}},
 		{"a task definition with its revision", "ecs", "task-definition/orders:7",
-			[]forgedRequest{target("ecs", ecs+"DescribeTaskDefinition", `{"taskDefinition":"orders:7"}`), target("ecs", ecs+"DescribeTaskDefinition", `{"taskDefinition":"orders"}`)},
+			[]forgedRequest{target("ecs", ecs+"DescribeTaskDefinition", `{"taskDefinition":"orders:7"}`), target("ecs", ecs+"DescribeTaskDefinition", `{"taskDefinition":"arn:aws:ecs:us-east-1:123456789012:task-definition/orders:9"}`), target("ecs", ecs+"DescribeTaskDefinition", `{"taskDefinition":"orders"}`)},
 			[]forgedRequest{target("ecs", ecs+"DescribeTaskDefinition", `{"taskDefinition":"payments:7"}`)}},
 		{"a role with a path", "iam", "role/service-role/orders-role",
 			[]forgedRequest{formRequest("role", "iam", "Action=GetRole&Version=2010-05-08&RoleName=orders-role", "").at("https://iam.amazonaws.com/")},
@@ -176,6 +210,51 @@ func TestResources_NamesInLongARNsAreRefused(t *testing.T) {
 	}
 }
 
+// The results of somebody else's query can be those of a denied log group.
+func TestResources_OnlyResultsOfOwnQueriesPass(t *testing.T) {
+	const refused = "results of queries that it has started itself"
+	results := func(name, body, refusal string) forgedRequest {
+		return jsonRequest(name, "logs", "Logs_20140328.GetQueryResults", body, refusal).at(logsURL)
+	}
+	for name, change := range map[string]func(*Options){
+		"a denied log group": func(o *Options) { o.DeniedResources = []string{"arn:aws:logs:*:*:log-group:audit"} },
+		"queries are denied": func(o *Options) { o.DeniedActions = []string{"logs:Start*"} },
+		"both": func(o *Options) {
+			o.DeniedResources, o.DeniedActions = []string{"arn:aws:logs:*:*:log-group:audit"}, []string{"logs:StartQuery"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assertForged(t, change, []forgedRequest{
+				results("another query", `{"queryId":"q"}`, refused), results("escaped", `{"\u0071ueryId":"\u0071"}`, refused),
+				results("another case", `{"QUERYID":"q"}`, refused), results("a list", `{"queryId":["q"]}`, refused),
+				results("the first of two", `{"queryId":"q","queryId":""}`, refused),
+			})
+		})
+	}
+	assertForged(t, func(o *Options) { o.DeniedResources = []string{"arn:aws:s3:::vault"} }, []forgedRequest{results("no log group is denied", `{"queryId":"q"}`, "")})
+
+	o := toAWS(&sink{answer: func(r *http.Request) *http.Response {
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".StartQuery") {
+			return answerOf(http.StatusOK, `{"queryId":"mine"}`)
+		}
+		return answerOf(http.StatusOK, `{"status":"Complete","results":[]}`)
+	}})
+	o.DeniedResources = []string{"arn:aws:logs:*:*:log-group:audit"}
+	b, err := New(o)
+	require.NoError(t, err)
+	send := func(test forgedRequest) answerHead { // in a call of its own
+		connect, end := serve(t, b.NewSession(1))
+		defer end()
+		headers := append(test.Headers, authorization(DummyAccessKey, test.Service))
+		answer, _ := ask(t, connect(), requestHead{Method: test.Method, URL: test.URL, Headers: headers}, test.Body)
+		return answer
+	}
+	own := results("", `{"queryId":"mine"}`, "")
+	assert.Contains(t, send(own).Error, refused, "before the query was started")
+	require.Empty(t, send(logQueryText("", "fields @message", "").at(logsURL)).Error)
+	assert.Empty(t, send(own).Error)
+}
+
 // Without a denied log group, a query may be in any language.
 func TestResources_OtherLanguagesPassWithoutADeniedLogGroup(t *testing.T) {
 	assertForged(t, func(o *Options) { o.DeniedResources = []string{"arn:aws:s3:::vault"} }, []forgedRequest{
@@ -194,7 +273,9 @@ func TestResources_AWildcardForEverythingRefusesARNs(t *testing.T) {
 // Each value is compared with each denied resource, so their number has a limit.
 func TestResources_LooksAtABoundedNumberOfValues(t *testing.T) {
 	request := &http.Request{URL: &url.URL{Scheme: "https", Host: "s3.us-east-1.amazonaws.com", Path: strings.Repeat("/a", 400_000)}}
-	assert.Less(t, len(valuesOf(request, nil, place{})), (maxDecodings+1)*maxSegments+2)
+	values, reason := valuesOf(nil, request, nil, place{})
+	assert.Empty(t, reason)
+	assert.Less(t, len(values), (maxDecodings+1)*maxSegments+2)
 	denied := newDeniedResources([]string{"arn:aws:s3:::a*"})
 	assert.True(t, denied[0].isNamed(strings.Repeat(" ", 4000)+"a"+strings.Repeat("/a", 400_000)))
 }

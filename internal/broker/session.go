@@ -41,7 +41,7 @@ type Session struct {
 // NewSession returns the session of a new tool call, for whose requests AWS may charge queryLimitUSD. It reads the account of
 // the function's role, unless Begin names another one.
 func (b *Broker) NewSession(queryLimitUSD float64) *Session {
-	s := &Session{broker: b, named: map[string]bool{}, hosts: map[string]bool{}, bill: newBill(queryLimitUSD)}
+	s := &Session{broker: b, named: map[string]bool{}, hosts: map[string]bool{}, bill: newBill(queryLimitUSD, b.guard.alternative)}
 	s.queries = newLogQueries(s)
 	return s
 }
@@ -260,16 +260,18 @@ func (s *Session) admit() string {
 		return fmt.Sprintf("this tool call has reached its limit of %d AWS requests; "+
 			"narrow the question and use another call", maxRequests)
 	}
-	if s.received > maxReceived {
-		return fmt.Sprintf("this tool call has reached its limit of %d MB of AWS answers; "+
-			"narrow the question and use another call", maxReceived>>20)
+	if s.received >= maxReceived {
+		return receivedAll
 	}
 	return ""
 }
 
-// count adds to the bytes received.
-func (s *Session) count(bytes int) {
+var receivedAll = fmt.Sprintf("this tool call has reached its limit of %d MB of AWS answers; narrow the question and use another call", maxReceived>>20)
+
+// count adds to the bytes received, and reports whether they are within the limit.
+func (s *Session) count(bytes int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.received += int64(bytes)
+	return s.received <= maxReceived
 }

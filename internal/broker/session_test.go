@@ -262,6 +262,24 @@ func TestExchange_RecordsTheHeadersOfTheCode(t *testing.T) {
 	assert.NotContains(t, strings.Join(got.Sent, "\n"), realKey)
 }
 
+// One answer, or many at the same time, could otherwise exceed the limit of a call by any amount.
+func TestExchange_AnAnswerEndsAtTheLimitOfTheCall(t *testing.T) {
+	const left, more = 3 << 20, 5 << 20
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, strings.Repeat("x", left+more))
+	}))
+	defer server.Close()
+	connection, session := dial(t, server.URL)
+	session.count(maxReceived - left)
+	head := requestHead{Method: "GET", URL: server.URL + "/", Headers: [][2]string{authorization(DummyAccessKey, "s3")}}
+	send(t, connection, head, "")
+	got := make([]byte, left+maxChunk)
+	n, err := io.ReadFull(connection, got) // the broker closes the connection after an answer that it did not forward as a whole
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	got = got[:n]
+	assert.Contains(t, string(got), "reached its limit of 1024 MB of AWS answers")
+}
+
 func TestExchange_RefusesWhatIsNoRegion(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
 	defer server.Close()

@@ -145,8 +145,8 @@ func bill(answer *toolcall.Answer, session *broker.Session) {
 	answer.BilledQueries = queries
 	if stopped > 0 {
 		answer.Notes = append(answer.Notes, fmt.Sprintf("%d CloudWatch Logs Insights queries of this call were stopped, because they "+
-			"exceeded the call's share of MaxQueryCostUsd or still ran when the call ended. Wait for the results within the call that "+
-			"starts a query, and choose a shorter time range.", stopped))
+			"exceeded the call's share of MaxQueryCostUsd, still ran when the call ended, or did not report what they scanned. "+
+			"Wait for the results within the call that starts a query, and choose a shorter time range.", stopped))
 	}
 }
 

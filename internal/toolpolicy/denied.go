@@ -244,6 +244,7 @@ var neverReads = Actions{
 	"redshift-data":  {"*"},
 	"secretsmanager": {"BatchGetSecretValue", "GetSecretValue"},
 	"ssm":            {"StartSession"},
+	"sts":            {"AssumeRoot", "GetDelegatedAccessToken", "GetFederationToken", "GetWebIdentityToken"}, // also if sts:* is allowed
 }
 
 // DeniedAPIGatewayPaths returns the paths of the API Gateway API that return the values of API keys. They are

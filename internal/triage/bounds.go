@@ -137,8 +137,8 @@ func countedUSD(u investigation.Usage) float64 {
 	switch {
 	case u.PriceKnown:
 		return u.QueryCostUSD + u.CostUSD
-	case u.ModelCalls > 0:
-		return u.QueryCostUSD + dedupe.ReservedUSD
+	case u.ModelCalls > 0: // the models with a price also cost what is known
+		return u.QueryCostUSD + u.CostUSD + dedupe.ReservedUSD
 	}
 	return u.QueryCostUSD
 }

@@ -103,6 +103,7 @@ func TestDailyLimit_CountsWhatInvestigationsReallyCost(t *testing.T) {
 		want  int
 	}{
 		"cheap":                      {investigation.Usage{ModelCalls: 1, PriceKnown: true, CostUSD: 0.01}, 7},
+		"expensive, then no price":   {investigation.Usage{ModelCalls: 2, CostUSD: 2}, 1},
 		"expensive":                  {investigation.Usage{ModelCalls: 1, PriceKnown: true, CostUSD: 2}, 1},
 		"a model without a price":    {investigation.Usage{ModelCalls: 1}, 4},
 		"a model that never answers": {investigation.Usage{}, 7},
