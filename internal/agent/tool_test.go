@@ -1,8 +1,8 @@
 package agent
 
 import (
-	"fmt"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"

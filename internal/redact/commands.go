@@ -15,11 +15,9 @@ const (
 	intoPassword = `\s*\|(?:[^\n|]*?(?:\s--?(?:password-)?stdin\b|` + sudoStdin + `)|\s*(?:sudo\s+` + sudoOptions + `)?(?:/\S*/)?(?:smb)?passwd\b)`
 )
 
-// newContext is newShape for a pattern of a command or a statement: a quote can have backslashes before it, and what is between
-// the command and an option can have quoted signs.
+// newContext is newShape for a pattern of a command or a statement: a quote can have backslashes before it.
 func newContext(kind, pattern string, needles ...string) *shape {
 	pattern = strings.ReplaceAll(pattern, `["']?`, `(?:\\*["'])?`)
-	pattern = strings.ReplaceAll(pattern, `[^\n|;]*?`, `(?:[^\n|;]|"[^"\n]*"|'[^'\n]*')*?`)
 	return newShape(kind, pattern, needles...)
 }
 
@@ -207,8 +205,11 @@ func (c *counter) replaceContext(s *shape, isSecret func(string) bool, text stri
 		return text
 	}
 	return eachLine(text, s.needles, func(line string) string {
+		if c.isLate() {
+			return line
+		}
 		line = c.replaceOptions(s, isSecret, line, line)
-		if !strings.Contains(line, ",") {
+		if !strings.Contains(line, `",`) && !strings.Contains(line, "',") {
 			return line
 		}
 		return c.replaceOptions(s, isSecret, line, listed().ReplaceAllStringFunc(line, blanks))
