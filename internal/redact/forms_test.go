@@ -89,7 +89,7 @@ var forms = map[string][]string{
 		"ldapsearch -x -w '¤ horse'", "htpasswd -cb /etc/f app '¤ horse'", "zip -r a.zip d -P '¤ horse'", "7z x a.7z -p'¤ horse'", "smbclient -U 'DOM\\app%¤ horse' //h/s", "lftp -u app,'¤ horse' sftp://h",
 		"ipmitool -H h -P '¤ horse' chassis", `net use \\h\s "¤ horse" /user:app`, "openssl passwd -6 '¤ horse'", "kubectl create secret generic s --from-literal='k=¤ horse'", "kubectl create secret generic s --from-literal=\"k=¤\"",
 		"kubectl create secret generic s --from-literal k='¤ horse'", "aws ssm put-parameter --name /a --value '¤ horse' --type SecureString", "CONFIG SET requirepass \"¤ horse\"", "curl -u 'app:¤ horse' https://x",
-		`{"cmd":"mysql -u app -p\"¤ horse\" db"}`, `["mysql","-u","app","-p¤","db"]`, `["mysql", "-u", "app", "-p¤"]`, `['redis-cli', '-a', '¤']`, "\"DB_PASSWORD=¤ horse\"", `["DB_PASSWORD=¤ horse","A=b"]`, `{\"a\":[\"--db-password\", \"¤\"]}`,
+		`{"cmd":"mysql -u app -p\"¤ horse\" db"}`, `["mysql","-u","app","-p¤","db"]`, `["mysql", "-u", "app", "-p¤"]`, `['redis-cli', '-a', '¤']`, "\"DB_PASSWORD=¤ horse\"", "terraform apply -var 'db_password=¤ horse'", "helm install x --set \"auth.password=¤ horse\"", `["DB_PASSWORD=¤ horse","A=b"]`, `{\"a\":[\"--db-password\", \"¤\"]}`,
 		"echo -n '¤ horse' | docker login --password-stdin -u a", "echo \"¤|horse\" | sudo -S ls", "echo 'app:¤ horse' | chpasswd", "echo \"app:¤'horse\" | sudo chpasswd", `{"x":"echo \"app:¤ horse\" | chpasswd"}`,
 		"chpasswd <<'EOF'\napp:¤ horse\nweb:~:horse\nEOF", "docker login -u a --password-stdin <<EOF\n¤:horse\nEOF",
 	},

@@ -405,14 +405,20 @@ func (s *scanner) bare(kind sensitivity, start int, op operator) {
 	s.replace(at, whole, "secret")
 }
 
-// quotedSetting returns the end of a value in a quoted text that consists of a variable and its value: "DB_PASSWORD=value". It
-// returns 0 if there is none.
+// optionBefore matches an option of a command before its quoted value, such as --set "…".
+var optionBefore = lazy(`(?:^|\s)--?[\w-]+[ =]\\*$`)
+
+// quotedSetting returns the end of a value in a quoted text that consists of a name and its value: a variable, as in
+// "DB_PASSWORD=value", or the argument of an option, as in --set "password=value". It returns 0 if there is none.
 func (s *scanner) quotedSetting(start, at int) int {
 	text := s.text
-	if start == 0 || !isShellQuote(text[start-1]) || text[at-1] != '=' || !environmentName().MatchString(text[start:at-1]) {
+	if start == 0 || !isShellQuote(text[start-1]) || text[at-1] != '=' {
 		return 0
 	}
 	before := text[:start-1]
+	if !environmentName().MatchString(text[start:at-1]) && !optionBefore().MatchString(before[max(0, len(before)-maxName):]) {
+		return 0
+	}
 	end, isClosed := closingQuote(text, at, text[start-1], len(before)-len(strings.TrimRight(before, `\`)))
 	s.ahead -= end - at
 	if !isClosed || isProse(text[at:end]) {
