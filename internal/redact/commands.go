@@ -192,7 +192,10 @@ func (c *counter) replaceInContexts(text string) string {
 }
 
 // listed matches what is between two arguments of a command in a list: ["mysql", "-u", "app"].
-var listed = lazy(`\[\s*\\*["']|\\*["'],\s*\\*["']`)
+var (
+	listed       = lazy(`\[\s*\\*["']|\\*["'],\s*\\*["']`)
+	listedOption = lazy(`["'],\s*\\*["'][-/][A-Za-z-]`)
+)
 
 func blanks(text string) string { return strings.Repeat(" ", len(text)) }
 
@@ -209,7 +212,7 @@ func (c *counter) replaceContext(s *shape, isSecret func(string) bool, text stri
 			return line
 		}
 		line = c.replaceOptions(s, isSecret, line, line)
-		if !strings.Contains(line, `",`) && !strings.Contains(line, "',") {
+		if !listedOption().MatchString(line) {
 			return line
 		}
 		return c.replaceOptions(s, isSecret, line, listed().ReplaceAllStringFunc(line, blanks))

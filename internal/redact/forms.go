@@ -29,7 +29,7 @@ func (s *scanner) quotedName(end int) {
 	if at < len(text) && (text[at] == ',' || text[at] == ';') {
 		if at = skipBlanks(text, at+1); at < len(text) && strings.IndexByte(`"'`, text[at]) >= 0 {
 			from, to, _ := s.quoted(at)
-			if value := text[from:to]; !strings.ContainsAny(value, " \t") && likely.looksPunctuated(value, true) {
+			if isPunctuatedLiteral(text[from:to]) {
 				s.replace(from, to, "secret")
 			}
 			s.wrapped(at)
@@ -37,6 +37,11 @@ func (s *scanner) quotedName(end int) {
 		return
 	}
 	s.sentence(end + 1)
+}
+
+// isPunctuatedLiteral reports whether a text in quotes is a password with signs that looksPassword does not accept.
+func isPunctuatedLiteral(value string) bool {
+	return strings.ContainsAny(value, `/\():,;<>[]{}`) && !strings.ContainsAny(value, " \t\"'") && !placeLook().MatchString(value) && likely.looksPunctuated(value, true)
 }
 
 // maxSentence is the length in bytes of the words between a name and its value: password for user bob: …
@@ -689,7 +694,7 @@ func (s *scanner) row(start, end int) {
 		at, value, isQuoted = at+1, value[1:len(value)-1], true
 	}
 	if looksPassword(value) && !strings.ContainsAny(value, " \t;") && !isHarmlessValue(value) ||
-		isQuoted && !strings.ContainsAny(value, " \t\"'") && likely.looksPunctuated(value, true) {
+		isQuoted && isPunctuatedLiteral(value) {
 		s.replace(at, at+len(value), "secret")
 	}
 }

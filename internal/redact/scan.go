@@ -405,6 +405,9 @@ func (s *scanner) bare(kind sensitivity, start int, op operator) {
 	s.replace(at, whole, "secret")
 }
 
+// otherSetting matches the beginning of another name and its value, or an escaped line break.
+var otherSetting = lazy(`\s[A-Za-z_][\w.-]*=|\\[nr]`)
+
 // optionBefore matches an option of a command before its quoted value, such as --set "…".
 var optionBefore = lazy(`(?:^|\s)--?[\w-]+[ =]\\*$`)
 
@@ -421,7 +424,7 @@ func (s *scanner) quotedSetting(start, at int) int {
 	}
 	end, isClosed := closingQuote(text, at, text[start-1], len(before)-len(strings.TrimRight(before, `\`)))
 	s.ahead -= end - at
-	if !isClosed || isProse(text[at:end]) {
+	if value := text[at:max(at, end)]; !isClosed || isProse(value) || otherSetting().MatchString(value) {
 		return 0
 	}
 	return end
