@@ -165,7 +165,7 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"withToken(\"page-2\")", "podman pull --creds-file x", "ldapsearch -x -wide", "cat <<EOF | tee f\napp:running\nEOF",
 		"echo started \\\n  now", "sudo apt install -y \\\n  mysql-client \\\n  -p orders",
 		"token_type[0]=bearer", "keys['orders']=12",
-		"primary key: orders-12", "API key: invalid", "service key: orders-db-2", "SSH key fingerprint 12", "the API key is missing", "access key: AKIAIOSFODNN7EXAMPLE", "partition key: id42abcd9", "client secret: expired",
+		"primary key: orders-12", "API key: invalid", "service key: orders-db-2", "SSH key fingerprint 12", "the API key is missing", "access key: AKIAIOSFODNN7EXAMPLE", "partition key: id42abcd9", "signed with the access key BROKERID444455556666, which", "client secret: expired",
 		`{"name": "Reset your password", "value": "Set a new password"}`, `{"Key": "team/token", "Value": "not set"}`, "sshpass -e ssh -p 22 host", "vault login failed for user", "vault login -method=userpass username=app", "it's 12:00; can't login -p",
 		`net user app "failed to add 12 users to group"`, `["a","mysql","-p 3306:3306"]`, "<td>password</td><td> required </td>", "password.........required", "Passwort ist falsch", "the password is prod/orders2", "the password is aws/reference/Orders2",
 		`"PATH=/usr/bin:/bin x"`, `["requirepass", "password2", "old_password"]`, `("password", "ssm:/prod/db1")`, `{"env": "A=1\nDB_PORT=12\nX=1"}`, `"a": ["login", "x", "docker"]`, "docker login <<EOF\nhello the world\nEOF",

@@ -85,7 +85,7 @@ func (s *scanner) kind(name string) sensitivity {
 // else, or the position of that word.
 func (s *scanner) keyName(start, end int) int {
 	last := strings.ToLower(s.text[start:end])
-	if start < 2 || s.text[start-1] != ' ' || last != "key" && last != "secret" {
+	if start < 2 || s.text[start-1] != ' ' || last != "key" && last != "secret" || keyID().MatchString(s.text[end:min(len(s.text), end+maxName)]) {
 		return start
 	}
 	first := start - 1
@@ -100,6 +100,9 @@ func (s *scanner) keyName(start, end int) int {
 	s.kinds[name] = ambiguous // "service key orders-db-2" is the name of a key
 	return first
 }
+
+// keyID matches the ID of a key after its name. An ID is not secret.
+var keyID = lazy(`^[ :=]+["']?[A-Z0-9]{16,}\b`)
 
 // replace replaces a part of the text, unless it was replaced before.
 func (s *scanner) replace(from, to int, kind string) {
