@@ -200,7 +200,7 @@ func listMisquotes(report investigation.Report, rec *investigation.Record) strin
 	return b.String()
 }
 
-// maxNotSeen limits the entries of notSeen.
+// maxNotSeen limits the entries of notSeen. If there are more, the last one states how many.
 const maxNotSeen = 40
 
 // notSeen lists what the investigation could not read, each once: AWS calls without data, truncated output,
@@ -209,7 +209,7 @@ func notSeen(rec *investigation.Record) []investigation.NotSeen {
 	var list []investigation.NotSeen
 	known := map[string]bool{}
 	add := func(what, why string, call int) {
-		if key := what + "\x00" + why; !known[key] && len(list) < maxNotSeen {
+		if key := what + "\x00" + why; !known[key] {
 			known[key] = true
 			what, why = clean(what, maxSentence), clean(why, maxSentence)
 			list = append(list, investigation.NotSeen{What: what, Why: why, Call: call})
@@ -244,6 +244,10 @@ func notSeen(rec *investigation.Record) []investigation.NotSeen {
 			what := fmt.Sprintf("secrets that the output of tool call %d may show", call.Number)
 			add(what, "not all AWS answers were searched for secrets", call.Number)
 		}
+	}
+	if rest := len(list) - maxNotSeen + 1; rest > 1 {
+		last := list[maxNotSeen-1]
+		list = append(list[:maxNotSeen-1], investigation.NotSeen{What: fmt.Sprintf("%d more reads", rest), Why: "not listed, from this call on", Call: last.Call})
 	}
 	return list
 }

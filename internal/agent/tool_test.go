@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -89,6 +90,20 @@ func TestNotSeen_DependsOnTypedFieldsAndNotOnNotes(t *testing.T) {
 			rec := &investigation.Record{Rounds: []investigation.Round{{Calls: []investigation.ToolCall{{Number: 1, Answer: &c.answer}}}}}
 			assert.Equal(t, c.want, notSeen(rec))
 		})
+	}
+}
+
+func TestNotSeen_StatesHowManyEntriesAreLeftOut(t *testing.T) {
+	for count, want := range map[int]string{maxNotSeen: "s3:Operation39", maxNotSeen + 1: "2 more reads", maxNotSeen + 60: "61 more reads"} {
+		answer := toolcall.Answer{Success: true}
+		for i := range count {
+			answer.AWSCalls = append(answer.AWSCalls, toolcall.AWSCall{Service: "s3", Operation: fmt.Sprintf("Operation%d", i), Status: 403})
+		}
+		rec := &investigation.Record{Rounds: []investigation.Round{{Calls: []investigation.ToolCall{{Number: 3, Answer: &answer}}}}}
+		list := notSeen(rec)
+		require.Len(t, list, maxNotSeen)
+		assert.Equal(t, want, list[maxNotSeen-1].What)
+		assert.Equal(t, 3, list[maxNotSeen-1].Call)
 	}
 }
 

@@ -90,7 +90,8 @@ func (m *matcher) belongs(value, name int32) bool {
 	return false
 }
 
-// labelsOf returns the pieces of the output that name a field: the name itself, or words of it in any case.
+// labelsOf returns the pieces of the output that name a field: the name itself, or words of it in any case, but not without
+// one that changes what they mean.
 func (m *matcher) labelsOf(name string) []piece {
 	if found, ok := m.labels[name]; ok {
 		return found
@@ -103,22 +104,47 @@ func (m *matcher) labelsOf(name string) []piece {
 		add(at, at+1)
 	}
 	parts := nameParts(name)
-	for i := range parts {
+	first, last := changingParts(parts)
+	for i := range parts[:first+1] {
 		for _, at := range m.abbreviations(parts[i]) {
 			if isShouted(m.words[at].text, name) {
 				continue
 			}
-			add(at, at+1)
-			for n := 1; i+n < len(parts) && int(at)+n < len(m.words); n++ {
-				if !abbreviates(strings.ToLower(m.words[int(at)+n].text), parts[i+n]) {
+			for n := 1; ; n++ {
+				if i+n > last {
+					add(at, at+int32(n))
+				}
+				if i+n >= len(parts) || int(at)+n >= len(m.words) || !abbreviates(strings.ToLower(m.words[int(at)+n].text), parts[i+n]) {
 					break
 				}
-				add(at, at+int32(n)+1)
 			}
 		}
 	}
 	m.labels[name] = list
 	return list
+}
+
+// changing are words of a name without which the other words mean something else: "compliant count" of NonCompliantCount.
+var changing = func() map[string]bool {
+	words := map[string]bool{}
+	for word := range strings.FieldsSeq("un non not no never without anti disable disabled ignore ignored exclude excluded block blocked prevent deny denied " +
+		"skip skipped failed invalid missing unhealthy inactive expired rejected unused unprocessed pending max maximum min minimum previous prior " +
+		"old former desired expected requested") {
+		words[word] = true
+	}
+	return words
+}()
+
+// changingParts returns the first and the last of the words of a name that change what the others mean. If there are none, the
+// first is the last word of the name, and the last is -1.
+func changingParts(parts []string) (first, last int) {
+	first, last = len(parts)-1, -1
+	for i, part := range parts {
+		if changing[part] {
+			first, last = min(first, i), i
+		}
+	}
+	return first, last
 }
 
 // isShouted reports whether a word has only capital letters, unlike the name. It is then rather a value, such as the

@@ -147,7 +147,11 @@ func isHost(text string, at int) bool {
 // isCompared reports whether a comparison or a negation is directly before a position, as in !OK.
 func isCompared(text string, at int) bool {
 	for from := at - 1; from >= max(0, at-maxComparison); from-- {
-		if strings.IndexByte("<>!~/", text[from]) >= 0 && strings.Trim(text[from+1:at], "<>=") == "" && (from == 0 || text[from-1] == ' ' || at-from > 1) && isComparison(text, from, at) {
+		if strings.IndexByte("<>!~/", text[from]) < 0 || from > 0 && text[from-1] != ' ' && at-from == 1 {
+			continue
+		}
+		end := at - len(strings.TrimLeft(text[from+1:at], "<>="))
+		if strings.Trim(text[end:at], opening) == "" && isComparison(text, from, end) {
 			return true
 		}
 	}

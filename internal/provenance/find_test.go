@@ -69,6 +69,8 @@ func TestFind_AQuoteBeginsAndEndsWithWholeWords(t *testing.T) {
 		{"change of -97 today", "97 today"},
 		{"change of .5 today", "5 today"},
 		{"the state is !OK today", "OK today"},
+		{"the state is !(OK) today", "OK) today"},
+		{`the state is !"OK" today`, `OK" today`},
 		{"the state is status!=OK today", "OK today"},
 		{"latency <5 ms today", "5 ms today"},
 	} {

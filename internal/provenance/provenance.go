@@ -177,7 +177,7 @@ func (r *Recorder) isOfLogs(e exchange) bool {
 func invents(e Exchange, request string) bool {
 	if promQL.MatchString(e.URL) {
 		plain, err := url.QueryUnescape(request)
-		return err != nil || madeLabels.MatchString(plain)
+		return err != nil || madeLabels.MatchString(plain) || stringResult.Match(e.Answer)
 	}
 	service, names, _ := strings.Cut(e.Operation, ":")
 	for name := range strings.SplitSeq(names, "/") { // more than one if the request is ambiguous
@@ -190,6 +190,9 @@ func invents(e Exchange, request string) bool {
 
 // madeLabels matches the functions of PromQL whose answers have labels from the query.
 var madeLabels = regexp.MustCompile(`label_replace|label_join|count_values|absent`)
+
+// stringResult matches the answer to a PromQL query that consists of a text.
+var stringResult = regexp.MustCompile(`"resultType"\s*:\s*"string"`)
 
 // evaluating matches operations that evaluate what the request contains, such as a policy, a template, a text, or an
 // image, instead of what is in the account. Some do so only with certain parameters.

@@ -279,3 +279,31 @@ func TestJudge_NamesOnlyCountBeforeTheirOwnValue(t *testing.T) {
 		assert.NotContains(t, parts(forged, answer), forged)
 	}
 }
+
+// Without some words, a name means something else.
+func TestJudge_NamesCountWithTheWordsThatChangeTheirMeaning(t *testing.T) {
+	const answer = `{"Items":[{"Name":"orders","NonCompliantCount":5701,"UnHealthyHostCount":3,"not_encrypted":true,"encryptionDisabled":true,"MaxReceiveCount":7,` +
+		`"PreviousState":"healthy","InstancesFailed":9,"desiredCount":4,"BlockPublicAcls":true,"Tags":[{"Key":"not-public","Value":"yes"}]}]}`
+	for _, honest := range []string{
+		"orders NonCompliantCount: 5701", "orders non compliant count 5701", "orders UnHealthyHostCount=3", "orders not encrypted: true", "orders encryption disabled true",
+		"orders max receive count 7", "orders previous state healthy", "orders previous: healthy", "orders instances failed: 9", "orders desired: 4", "orders not-public: yes",
+	} {
+		assert.True(t, quoted(t, honest, exchange(`{}`, answer)), honest)
+	}
+	for _, forged := range []string{
+		"orders compliant count: 5701", "orders count 5701", "orders healthy host count: 3", "orders host count 3", "orders encrypted: true", "orders encryption: true", "orders receive count 7",
+		"orders state: healthy", "orders instances 9", "orders count: 4", "orders public acls: true", "orders public: yes",
+	} {
+		assert.False(t, quoted(t, forged, exchange(`{}`, answer)), forged)
+	}
+}
+
+func TestJudge_ANegationOrAComparisonIsAWordBeforeQuotesAndBrackets(t *testing.T) {
+	const answer = `{"Items":[{"Name":"orders","Status":"healthy","Latency":500}]}`
+	for _, forged := range []string{`Status: !"healthy"`, "Status: !(healthy)", "Status: !['healthy']", `Latency >"500"`, "Latency >(500)", "Latency >$500", "Latency <~500"} {
+		assert.False(t, quoted(t, forged, exchange(`{}`, answer)), forged)
+	}
+	for _, honest := range []string{`Status: "healthy"`, "Status -> (healthy)", "Latency ->(500)", "Latency! (500)"} {
+		assert.True(t, quoted(t, honest, exchange(`{}`, answer)), honest)
+	}
+}

@@ -140,6 +140,8 @@ func TestJudge_TextThatTheCodeSentProvesNothing(t *testing.T) {
 		{"insights, the function's first text", insights(`fields strcontains('poo', @m) as x`), forged, ""},
 		{"insights, a number before by", insights(`stats 97.3 as x by @m`), forged, ""},
 		{"CloudTrail Lake", []provenance.Exchange{{Operation: "cloudtrail:GetQueryResults", URL: endpoint, Status: 200, Answer: []byte(`{"QueryResultRows":[[{"x":"` + forged + `"}]]}`)}, other}, forged, ""},
+		{"promql, a text with octal escapes", []provenance.Exchange{{URL: "https://monitoring.us-east-1.amazonaws.com/api/v1/query", Status: 200, Request: []byte(`query=%22%5C160ool+exhausted+on+payments%22`),
+			Answer: []byte(`{"status":"success","data":{"resultType":"string","result":[1768360320,"` + forged + `"]}}`)}, other}, forged, ""},
 		{"promql, label_replace", []provenance.Exchange{exchange("query=label_replace%28up%2C%22x%22%2C%22pool+exh%241%22%2C%22a%22%2C%22%28.%2A%29%22%29",
 			`{"data":{"result":[{"metric":{"x":"`+forged+`"}}]}}`)}, forged, ""},
 		{"promql, the name of a label", []provenance.Exchange{exchange("query=count_values%28%22pool+exhausted+now%22%2Cup%29",

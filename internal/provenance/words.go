@@ -140,7 +140,8 @@ func isComparison(text string, from, end int) bool {
 	}
 	switch {
 	case sign == "!":
-		return after != ' ' && (after >= utf8.RuneSelf || isASCIIWord(after)) && before < utf8.RuneSelf && !isASCIIWord(before)
+		next := strings.TrimLeft(text[end:min(len(text), end+maxOpening)], opening)
+		return next != "" && (next[0] >= utf8.RuneSelf || isASCIIWord(next[0])) && before < utf8.RuneSelf && !isASCIIWord(before)
 	case sign[0] == '~' || sign[0] == '/': // ~= and /=, but not the end of an address
 		return sign[1:] == "=" && (before == ' ' || before == '=')
 	case sign[0] == '>' && (before == '-' || before == '='), sign[0] == '<' && after == '/':
@@ -148,8 +149,19 @@ func isComparison(text string, from, end int) bool {
 	case after == '-' && !beginsNumber(text, end):
 		return false
 	}
+	if len(sign) == 1 && before == ' ' && end < len(text) { // >"5", > $5
+		next := strings.TrimLeft(text[end:min(len(text), end+maxOpening)], opening+"$~#+")
+		if next != "" && isDigit(next[0]) {
+			return true
+		}
+	}
 	return len(sign) == 2 || strings.Contains(sign, "=") || len(sign) == 1 && (after == ' ' && end < len(text) || after == '-' || isDigit(after))
 }
+
+const (
+	opening    = "\"'`([{" // between a comparison or a negation and what it is about
+	maxOpening = 8
+)
 
 // beginsNumber reports whether a sign or a decimal point begins a number.
 func beginsNumber(text string, i int) bool {

@@ -4,119 +4,152 @@ import (
 	"strings"
 )
 
+// Parts of the patterns below.
+const (
+	echoed = `\b(?:echo|printf)\s+(?:-[neE-]+\s+)?(?:["']?%s(?:\\+n)?["']?\s+)?`
+	// The options of sudo, with their values, up to a command.
+	sudoOptions = `(?:-[A-Za-z-]+\s+(?:[^\s-]\S*\s+)??)*?`
+	sudoStdin   = `\bsudo\s+` + sudoOptions + `-[A-Za-z]*S`
+	// What reads a password from its standard input.
+	intoChpasswd = `\s*\|(?:[^\n|]*\|)?\s*(?:sudo\s+` + sudoOptions + `)?(?:/\S*/)?chpasswd`
+	intoPassword = `\s*\|(?:[^\n|]*?(?:\s--?(?:password-)?stdin\b|` + sudoStdin + `)|\s*(?:sudo\s+` + sudoOptions + `)?(?:/\S*/)?(?:smb)?passwd\b)`
+)
+
+// newContext is newShape for a pattern of a command or a statement: a quote can have backslashes before it.
+func newContext(kind, pattern string, needles ...string) *shape {
+	pattern = strings.ReplaceAll(pattern, `["']?`, `(?:\\*["'])?`)
+	return newShape(kind, pattern, needles...)
+}
+
 // contexts are secrets that the text before them identifies, without a name: on command lines, in statements of
 // databases and mail servers, and in URLs. The second group of a pattern is the secret. Matches never span lines.
 var contexts = []struct {
 	*shape
 	isSecret func(value string) bool // nil: every value is a secret
 }{
-	{newShape("password", `(\bmysql[\w-]*\b[^\n|;]*?\s-p["']?)([^\s'"-][^\s'"]{3,})`,
-		"mysql"), isNoPort},
-	{newShape("password", `(\blogin\b[^\n|;]*?\s-p[ =]?)([^\s-]\S*)`,
+	{newContext("password", `(\b(?:mysql|mariadb)[\w-]*\b[^\n|;]*?\s-p["']?)([^\s'"-][^\s'"]{3,})`,
+		"mysql", "mariadb"), isNoPort},
+	{newContext("password", `(\blogin\b[^\n|;]*?\s-p[ =]?)([^\s-]\S*)`,
 		"docker", "podman", "buildah", "skopeo", "nerdctl", "helm", "oras", "az login"), nil},
-	{newShape("password", `(\s--(?:src-|dest-)?creds[ =]["']?[^\s:'"]+:)([^\s'"]+)`,
+	{newContext("password", `(\s--(?:src-|dest-)?creds[ =]["']?[^\s:'"]+:)([^\s'"]+)`,
 		"creds"), nil},
-	{newShape("password", `(\bsshpass\s+-p\s*)(\S+)`,
+	{newContext("password", `(\bsshpass(?:\s+-[A-Za-oq-z]\S*)*\s+-p\s*)(\S+)`,
 		"sshpass"), nil},
-	{newShape("password", `(\bredis-cli\b[^\n|;]*?\s(?:-a\s*|--pass[ =]\s*)["']?)([^\s'"]+)`,
+	{newContext("password", `(\bredis-cli\b[^\n|;]*?\s(?:-a\s*|--pass[ =]\s*)["']?)([^\s'"]+)`,
 		"redis-cli"), nil},
-	{newShape("password", `(\b(?:curl|wget|http|https|xh)\b[^\n]*?\s(?:-[A-Za-z]*[uU]|--user|--proxy-user|-a|--auth)[ =]?\\?["']?[^\s:'"\\]+:)([^\s'"\\]+)`,
+	{newContext("password", `(\b(?:curl|wget|http|https|xh)\b[^\n]*?\s(?:-[A-Za-z]*[uU]|--user|--proxy-user|-a|--auth)[ =]?\\?["']?[^\s:'"\\]*:)([^\s'"\\]+)`,
 		"curl ", "wget ", "http ", "https ", "xh "), nil},
-	{newShape("credential", `(\b(?:curl|http|https|xh)\b[^\n]*?\s(?:--oauth2-bearer|--bearer|(?:-A|--auth-type)[ =]bearer\s+(?:-a|--auth))[ =]["']?)([^\s'"]+)`,
+	{newContext("credential", `(\b(?:curl|http|https|xh)\b[^\n]*?\s(?:--oauth2-bearer|--bearer|(?:-A|--auth-type)[ =]bearer\s+(?:-a|--auth))[ =]["']?)([^\s'"]+)`,
 		"bearer"), nil},
-	{newShape("password", `(\bmysqlsh\b[^\n|;]*?\s["']?[\w.-]+:)([^\s@'"]+)@`,
+	{newContext("password", `(\bmysqlsh\b[^\n|;]*?\s["']?[\w.-]+:)([^\s@'"]+)@`,
 		"mysqlsh"), nil},
-	{newShape("password", `(\b(?:mongo\w*|cqlsh|cypher-shell|influx)\b[^\n|;]*?\s-p(?:assword[ =])?\s*["']?)([^\s'"-][^\s'"]{3,})`,
+	{newContext("password", `(\b(?:mongo\w*|cqlsh|cypher-shell|influx)\b[^\n|;]*?\s-p(?:assword[ =])?\s*["']?)([^\s'"-][^\s'"]{3,})`,
 		"mongo", "cqlsh", "cypher-shell", "influx "), isNoOption},
-	{newShape("password", `(\buser(?:add|mod)\b[^\n|;]*?\s(?:-p|--password)[ =]?["']?)([^\s'"-][^\s'"]{3,})`,
+	{newContext("password", `(\buser(?:add|mod)\b[^\n|;]*?\s(?:-p|--password)[ =]?["']?)([^\s'"-][^\s'"]{3,})`,
 		"useradd", "usermod"), looksHashed},
-	{newShape("password", `(\brabbitmqctl\b[^\n|;]*?\s(?:add_user|change_password|authenticate_user)\s+["']?[^\s"']+["']?\s+["']?)([^\s'"]+)`,
+	{newContext("password", `(\brabbitmqctl\b[^\n|;]*?\s(?:add_user|change_password|authenticate_user)\s+["']?[^\s"']+["']?\s+["']?)([^\s'"]+)`,
 		"rabbitmqctl"), nil},
-	{newShape("password", `(\b(?:echo|printf)\s+(?:-[neE-]+\s+)?(?:["']?%s(?:\\+n)?["']?\s+)?["']?[\w.@-]+:)([^\s'"\\]{4,})(?:\\+n)?["']?\s*\|\s*(?:sudo\s+)?(?:/\S*/)?chpasswd`,
+	{newContext("password", `(`+echoed+`["']?[\w.@-]+:)([^\s'"\\]{4,})(?:\\+n)?["']?`+intoChpasswd,
 		"chpasswd"), nil},
-	{newShape("password", `(\b(?:echo|printf)\s+(?:-[neE-]+\s+)?(?:["']?%s(?:\\+n)?["']?\s+)?["']?)([^\s'"$|\\]{4,})(?:\\+n)?["']?\s*\|[^\n|]*?(?:\s--?(?:password-)?stdin\b|\bsudo\s+(?:-[A-Za-z]+\s+)*-[A-Za-z]*S)`,
-		"stdin", "sudo"), nil},
-	{newShape("password", `((?:-stdin\b|\bsudo\s+-[A-Za-z]*S\b|\bchpasswd\b)[^\n|;]*?<<<\s*["']?(?:[\w.@-]+:)?)([^\s'"$]{4,})`,
+	{newContext("password", `(`+echoed+`'[\w.@-]+:)([^'\n]{4,}?)(?:\\+n)?'`+intoChpasswd,
+		"chpasswd"), nil},
+	{newContext("password", `(`+echoed+`\\*"[\w.@-]+:)([^"\n]{4,}?)(?:\\+n)?\\*"`+intoChpasswd,
+		"chpasswd"), nil},
+	{newContext("password", `(`+echoed+`["']?)([^\s'"$|\\]{4,})(?:\\+n)?["']?`+intoPassword,
+		"stdin", "sudo", "passwd"), nil},
+	{newContext("password", `(`+echoed+`')([^'\n]{4,}?)(?:\\+n)?'`+intoPassword,
+		"stdin", "sudo", "passwd"), nil},
+	{newContext("password", `(`+echoed+`\\*")([^"$\n][^"\n]{3,}?)(?:\\+n)?\\*"`+intoPassword,
+		"stdin", "sudo", "passwd"), nil},
+	{newContext("password", `((?:-stdin\b|`+sudoStdin+`\b|\bchpasswd\b)[^\n|;]*?<<<\s*["']?(?:[\w.@-]+:)?)([^\s'"$]{4,})`,
 		"<<<"), nil},
-	{newShape("password", `(\bsmbclient\s+["']?(?://|\\\\)\S+\s+["']?)([^\s'"-][^\s'"]*)`,
+	{newContext("password", `(\bsmbclient\s+["']?(?://|\\\\)\S+\s+["']?)([^\s'"-][^\s'"]*)`,
 		"smbclient"), looksPassword},
-	{newShape("password", `(\bsmbclient\b[^\n|;]*?\s(?:-U|--user)[ =]?["']?[^\s%'"]+%)([^\s'"]+)`,
+	{newContext("password", `(\bsmbclient\b[^\n|;]*?\s(?:-U|--user)[ =]?["']?[^\s%'"]+%)([^\s'"]+)`,
 		"smbclient"), nil},
-	{newShape("password", `(\blftp\b[^\n|;]*?\s-u\s+["']?[^\s,'"]+,)([^\s'"]+)`,
+	{newContext("password", `(\blftp\b[^\n|;]*?\s-u\s+["']?[^\s,'"]+,["']?)([^\s'"]+)`,
 		"lftp"), nil},
-	{newShape("password", `(\bnet\s+user\s+["']?[^\s/"']+["']?\s+["']?)([^\s'"/*][^\s'"]*)`,
+	{newContext("password", `(\bnet\s+user\s+["']?[^\s/"']+["']?\s+["']?)([^\s'"/*][^\s'"]*)`,
 		"net user"), looksPassword},
-	{newShape("password", `(\bnet\s+use\s+(?:\S+:\s+)?["']?\\\\[^\s"']+["']?\s+["']?)([^\s'"/*][^\s'"]*)`,
+	{newContext("password", `(\bnet\s+use\s+(?:\S+:\s+)?["']?\\\\[^\s"']+["']?\s+["']?)([^\s'"/*][^\s'"]*)`,
 		"net use"), looksPassword},
-	{newShape("password", `(\bnet\s+use\b[^\n|;]*?\s/user:[^\s]+\s+["']?)([^\s'"/][^\s'"]*)`,
+	{newContext("password", `(\bnet\s+use\b[^\n|;]*?\s/user:[^\s]+\s+["']?)([^\s'"/][^\s'"]*)`,
 		"/user:"), looksPassword},
-	{newShape("secret", `(\bput-parameter\b[^\n|;]*?SecureString[^\n|;]*?\s--value[ =]["']?)([^\s'"]+)`,
+	{newContext("secret", `(\bput-parameter\b[^\n|;]*?SecureString[^\n|;]*?\s--value[ =]["']?)([^\s'"]+)`,
 		"put-parameter"), nil},
-	{newShape("secret", `(\bput-parameter\b[^\n|;]*?\s--value[ =]["']?)([^\s'"]+)[^\n|;]*?SecureString`,
+	{newContext("secret", `(\bput-parameter\b[^\n|;]*?\s--value[ =]["']?)([^\s'"]+)[^\n|;]*?SecureString`,
 		"put-parameter"), nil},
-	{newShape("secret", `(\bput-parameter\b[^\n|;]*?\s--value[ =]["']?)([^\s'"]+)`,
+	{newContext("secret", `(\bput-parameter\b[^\n|;]*?\s--value[ =]["']?)([^\s'"]+)`,
 		"put-parameter"), looksPassword},
-	{newShape("password", `(\bipmitool\b[^\n|;]*?\s-P\s*["']?)([^\s'"]+)`,
+	{newContext("password", `(\bipmitool\b[^\n|;]*?\s-P\s*["']?)([^\s'"]+)`,
 		"ipmitool"), nil},
-	{newShape("password", `(\bldap[a-z]+\b[^\n|;]*?\s-[A-Za-z]*w\s+["']?)([^\s'"]+)`,
+	{newContext("password", `(\bldap[a-z]+\b[^\n|;]*?\s-[A-Za-z]*w\s+["']?)([^\s'"]+)`,
 		"ldap"), nil},
-	{newShape("password", `(\bldap[a-z]+\b[^\n|;]*?\s-w["']?)([^\s'"]+)`,
+	{newContext("password", `(\bldap[a-z]+\b[^\n|;]*?\s-w["']?)([^\s'"]+)`,
 		"ldap"), looksPassword},
-	{newShape("password", `(\bldappasswd\b[^\n|;]*?\s-[A-Za-z]*[as]\s+["']?)([^\s'"]+)`,
+	{newContext("password", `(\bldappasswd\b[^\n|;]*?\s-[A-Za-z]*[as]\s+["']?)([^\s'"]+)`,
 		"ldappasswd"), nil},
-	{newShape("password", `(\b(?:sqlcmd|bcp)\b[^\n|;]*?\s-P\s*["']?)([^\s'"]+)`,
+	{newContext("password", `(\b(?:sqlcmd|bcp)\b[^\n|;]*?\s-P\s*["']?)([^\s'"]+)`,
 		"sqlcmd", "bcp"), nil},
-	{newShape("password", `(\bpass:)([^\s"'$]{4,})`,
+	{newContext("password", `(\bpass:)([^\s"'$]{4,})`,
 		"pass:"), looksPassword},
-	{newShape("password", `(\b(?:un)?zip\b[^\n|;]*?\s-[A-Za-z]*P\s*["']?)([^\s'"]+)`,
+	{newContext("password", `(\b(?:un)?zip\b[^\n|;]*?\s-[A-Za-z]*P\s*["']?)([^\s'"]+)`,
 		"zip -", " -P"), nil},
-	{newShape("password", `(\b(?:7z[ar]?|(?:un)?rar)\b[^\n|;]*?\s-h?p["']?)([^\s'"]+)`,
+	{newContext("password", `(\b(?:7z[ar]?|(?:un)?rar)\b[^\n|;]*?\s-h?p["']?)([^\s'"]+)`,
 		"7z", "rar "), looksPassword},
-	{newShape("password", `(\bhtpasswd(?:\s+-[A-Za-z]+(?:\s+[0-9]+)?)*?\s+-[A-Za-z]*b[A-Za-z]*(?:\s+-[A-Za-z]+(?:\s+[0-9]+)?)*\s+["']?[^\s'"-][^\s'":]*["']?\s+(?:["']?[^\s'"<>|&;\[-][^\s'"]*["']?\s+)?["']?)([^\s'"<>|&;]+)`,
+	{newContext("password", `(\bhtpasswd(?:\s+-[A-Za-z]+(?:\s+[0-9]+)?)*?\s+-[A-Za-z]*b[A-Za-z]*(?:\s+-[A-Za-z]+(?:\s+[0-9]+)?)*\s+["']?[^\s'"-][^\s'":]*["']?\s+(?:["']?[^\s'"<>|&;\[-][^\s'"]*["']?\s+)?["']?)([^\s'"<>|&;]+)`,
 		"htpasswd"), nil},
-	{newShape("password", `(\bopenssl\b[^\n|;]*?\s-[kK]\s+["']?)([^\s'"]+)`,
+	{newContext("password", `(\bopenssl\b[^\n|;]*?\s-[kK]\s+["']?)([^\s'"]+)`,
 		"openssl"), looksPassword},
-	{newShape("password", `(\bopenssl\s+passwd\b[^\n|;]*?\s["']?)([^\s'"-][^\s'"]*)["']?\s*(?:$|[\n|;&>)])`,
+	{newContext("password", `(\bopenssl\s+passwd\b[^\n|;]*?\s)("[^"\n]+"|'[^'\n]+'|[^\s'"-][^\s'"]*)\s*(?:$|[\n|;&>)"'])`,
 		"openssl"), looksPassword},
-	{newShape("password", `(\bREDISCLI_AUTH=["']?)([^\s'"]+)`,
+	{newContext("credential", `(\bvault\s+login\s+(?:-\S+\s+)*["']?)([^\s'"=-][^\s'"=]*)["']?(?:$|[\s|;&>)])`,
+		"vault login"), looksPassword},
+	{newContext("password", `(\b(?:[a-z]+-?)?freerdp[0-9]?\b[^\n|;]*?\s["']?/p:["']?)([^\s'"]+)`,
+		"freerdp"), nil},
+	{newContext("password", `(\bREDISCLI_AUTH=["']?)([^\s'"]+)`,
 		"REDISCLI_AUTH"), nil},
-	{newShape("password", `(\.user\.info=[^:\s]+:)([^\s"']+)`,
+	{newContext("password", `(\.user\.info=[^:\s]+:)([^\s"']+)`,
 		".user.info="), nil},
-	{newShape("password", `(\bsqlplus\b[^\n]*?\s["']?[\w.$-]+/\\?["']?)([^\s@"'\\]+)`,
+	{newContext("password", `(\bsqlplus\b[^\n]*?\s["']?[\w.$-]+/\\?["']?)([^\s@"'\\]+)`,
 		"sqlplus"), nil},
-	{newShape("password", `(:(?:thin|oci):[\w.$-]+/)([^\s@"']+)`,
+	{newContext("password", `(:(?:thin|oci):[\w.$-]+/)([^\s@"']+)`,
 		":thin:", ":oci:"), nil},
-	{newShape("secret", `(--from-literal[= ][\w.-]+=)(\S+)`,
+	{newContext("secret", `(--from-literal[= ]["']?[\w.-]+=)(\S+)`,
 		"--from-literal"), nil},
-	{newShape("password", `((?:^|\s)(?:requirepass|masterauth)\s+"?)([^\s"]{4,})`,
+	{newContext("password", `((?:^|\s)(?:requirepass|masterauth)\s+"?)([^\s"]{4,})`,
 		"requirepass", "masterauth"), nil},
-	{newShape("password", `(\bAUTH"?\s+"?(?:[a-z][\w.-]*"?\s+"?)?)([^\s"]{6,})`,
+	{newContext("password", `(\bAUTH"?\s+"?(?:[a-z][\w.-]*"?\s+"?)?)([^\s"]{6,})`,
 		"AUTH"), looksPassword},
-	{newShape("password", `(\bACL"?\s+"?SETUSER"?[^\n]*?[\s"]>)([^\s"]+)`,
+	{newContext("password", `(\bACL"?\s+"?SETUSER"?[^\n]*?[\s"]>)([^\s"]+)`,
 		"SETUSER"), nil},
-	{newShape("credential", `(\bAUTH (?:PLAIN|LOGIN|XOAUTH2)\s+)([A-Za-z0-9+/=]{8,})`,
+	{newContext("credential", `(\bAUTH (?:PLAIN|LOGIN|XOAUTH2)\s+)([A-Za-z0-9+/=]{8,})`,
 		"AUTH PLAIN", "AUTH LOGIN", "AUTH XOAUTH2"), nil},
-	{newShape("password", `(\bLOGIN\s+(?:\\?"[^"\n]*"|\S+)\s+\\?"?)([^\s"\\]+)`,
+	{newContext("password", `(\bLOGIN\s+(?:\\?"[^"\n]*"|\S+)\s+\\?"?)([^\s"\\]+)`,
 		" LOGIN "), looksPassword},
-	{newShape("password", `(?i)(\b[a-z]{0,4}[0-9]+ LOGIN\s+(?:\\?"[^"\n]*"|\S+)\s+\\?"?)([^\s"\\]+)`, // with the tag of IMAP
+	{newContext("password", `(?i)(\b[a-z]{0,4}[0-9]+ LOGIN\s+(?:\\?"[^"\n]*"|\S+)\s+\\?"?)([^\s"\\]+)`, // with the tag of IMAP
 		" login ", " Login "), looksPassword},
-	{newShape("password", `(?i)(\bIDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS|USING)\s+(?:PASSWORD\s+|VALUES\s+)?["'])([^'"\n]+)`,
+	{newContext("password", `(?i)(\bIDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS|USING)\s+(?:PASSWORD\s+|VALUES\s+)?["'])([^'"\n]+)`,
 		"IDENTIFIED", "identified"), nil},
-	{newShape("password", `(?i)(\bIDENTIFIED\s+BY\s+)([^\s'";]+)`, // of Oracle
+	{newContext("password", `(?i)(\bIDENTIFIED\s+BY\s+)([^\s'";]+)`, // of Oracle
 		"IDENTIFIED", "identified"), looksPassword},
-	{newShape("password", `(?i)(\bPASSWORD\s+(?:N|E|U&)?')([^'\n]{4,})`,
+	{newContext("password", `(?i)(\bIDENTIFIED\s+BY\b[^\n;]*?\sREPLACE\s+["'])([^'"\n]+)`,
+		"REPLACE", "replace"), nil},
+	{newContext("password", `(?i)(\bIDENTIFIED\s+BY\b[^\n;]*?\sREPLACE\s+)([^\s'";]+)`,
+		"REPLACE", "replace"), looksPassword},
+	{newContext("password", `(?i)(\bPASSWORD\s+(?:N|E|U&)?')([^'\n]{4,})`,
 		"PASSWORD '", "password '", "PASSWORD E'", "PASSWORD N'", "PASSWORD U&'", "password e'", "password n'", "password u&'"), nil},
-	{newShape("password", `(?i)(\bSET\s+PASSWORD\b[^\n;=]*?(?:=|\sTO)\s*(?:(?:OLD_)?PASSWORD\s*\(\s*)?["'])([^'"\n]+)`,
+	{newContext("password", `(?i)(\bSET\s+PASSWORD\b[^\n;=]*?(?:=|\sTO)\s*(?:(?:OLD_)?PASSWORD\s*\(\s*)?["'])([^'"\n]+)`,
 		"SET PASSWORD", "set password", "Set Password"), nil},
-	{newShape("password", `(?i)(\bsp_(?:addlogin|password)\b[^\n;]*?,\s*N?')([^'\n]+)`,
+	{newContext("password", `(?i)(\bsp_(?:addlogin|password)\b[^\n;]*?,\s*N?')([^'\n]+)`,
 		"sp_addlogin", "sp_password"), nil},
-	{newShape("password", `(?i)(\bPRAGMA\s+(?:hex)?(?:re)?key\s*=\s*["'])([^'"\n]+)`,
+	{newContext("password", `(?i)(\bPRAGMA\s+(?:hex)?(?:re)?key\s*=\s*["'])([^'"\n]+)`,
 		"PRAGMA", "pragma"), nil},
-	{newShape("password", `(^[\w.*-]+:(?:[0-9]+|\*):[\w*.-]+:[\w*.-]+:)(\S+)`,
+	{newContext("password", `(^[\w.*-]+:(?:[0-9]+|\*):[\w*.-]+:[\w*.-]+:)(\S+)`,
 		":5432:", ":5433:", ":6432:", ":*:"), nil},
-	{newShape("password", `(\bConvertTo-SecureString\s+(?:-String\s+)?["'])([^'"\n]+)`,
+	{newContext("password", `(\bConvertTo-SecureString\s+(?:-String\s+)?["'])([^'"\n]+)`,
 		"ConvertTo-SecureString"), nil},
-	{newShape("AWS secret key", `((?:AKIA|ASIA)[A-Z0-9]{16}(?:[^\n]{0,60}?[^A-Za-z0-9+/\n])?)([A-Za-z0-9+/]{40})(?:[^A-Za-z0-9+/]|$)`,
+	{newContext("AWS secret key", `((?:AKIA|ASIA)[A-Z0-9]{16}(?:[^\n]{0,60}?[^A-Za-z0-9+/\n])?)([A-Za-z0-9+/]{40})(?:[^A-Za-z0-9+/]|$)`,
 		"AKIA", "ASIA"), isMixed},
 }
 
@@ -129,7 +162,9 @@ func isNoOption(value string) bool { return isNoPort(value) && !isPath(value) }
 var portsOrPath = lazy(`^(?:(?:[0-9.]+:)?[0-9]{1,5}:[0-9]{1,5}(?:/[a-z]+)?|/.*)$`)
 
 // looksHashed reports whether a value is a password or the hash of one, as useradd takes it.
-func looksHashed(value string) bool { return looksPassword(value) || strings.HasPrefix(value, "$") }
+func looksHashed(value string) bool {
+	return looksPassword(value) || strings.HasPrefix(value, "$") && !strings.HasPrefix(value, "$(")
+}
 
 // isMixed reports whether a value has capitals, small letters, and digits.
 func isMixed(value string) bool {
@@ -141,12 +176,7 @@ func (c *counter) replaceInContexts(text string) string {
 	text = c.replaceInDocuments(text)
 	text, isJoined := joinContinued(text)
 	for _, s := range contexts {
-		text = c.replaceInLines(s.shape, text, func(g []string) string {
-			if isMarked(g[2]) || s.isSecret != nil && !s.isSecret(g[2]) {
-				return g[0]
-			}
-			return g[1] + c.mark(s.kind, g[2]) + g[0][len(g[1])+len(g[2]):]
-		})
+		text = c.replaceContext(s.shape, s.isSecret, text)
 	}
 	if isJoined {
 		text = strings.ReplaceAll(text, joinedLine, continuedLine)
@@ -159,6 +189,112 @@ func (c *counter) replaceInContexts(text string) string {
 			return pair[1] + c.mark("cookie", pair[2])
 		})
 	})
+}
+
+// listed matches what is between two arguments of a command in a list: ["mysql", "-u", "app"].
+var (
+	listed       = lazy(`\[\s*\\*["']|\\*["'],\s*\\*["']`)
+	listedOption = lazy(`["'],\s*\\*["'][-/][A-Za-z-]`)
+)
+
+func blanks(text string) string { return strings.Repeat(" ", len(text)) }
+
+// maxOptions is the number of secrets of one kind that are looked for in a command.
+const maxOptions = 8
+
+// replaceContext replaces the secrets that a pattern finds in the lines that contain one of its needles.
+func (c *counter) replaceContext(s *shape, isSecret func(string) bool, text string) string {
+	if !c.wants(s) {
+		return text
+	}
+	return eachLine(text, s.needles, func(line string) string {
+		if c.isLate() {
+			return line
+		}
+		line = c.replaceOptions(s, isSecret, line, line)
+		if !listedOption().MatchString(line) {
+			return line
+		}
+		return c.replaceOptions(s, isSecret, line, listed().ReplaceAllStringFunc(line, blanks))
+	})
+}
+
+// replaceOptions replaces the secrets that a pattern finds in a line of which some signs are masked.
+func (c *counter) replaceOptions(s *shape, isSecret func(string) bool, line, masked string) string {
+	var b strings.Builder
+	done := 0
+	for range maxOptions {
+		isMasked := false
+		for _, found := range s.pattern().FindAllStringSubmatchIndex(masked, -1) {
+			from, to := wholeArgument(line, found[0], found[4], found[5])
+			if value := line[from:to]; from >= done && to > from && !isMarked(value) && (isSecret == nil || isSecret(value) && !isProse(value)) {
+				b.WriteString(line[done:from])
+				b.WriteString(c.mark(s.kind, value))
+				done = to
+			}
+			if option := optionOf(masked, found[0], found[4]); option > 0 { // another one may follow
+				isMasked = true
+				masked = masked[:option] + mask(masked[option:to]) + masked[to:]
+			}
+		}
+		if !isMasked {
+			break
+		}
+	}
+	return b.String() + line[done:]
+}
+
+// optionOf returns where the option begins whose value is at a position, or 0. start is where the command begins.
+func optionOf(line string, start, value int) int {
+	word := start + strings.LastIndexAny(line[start:value], " \t\f") + 1
+	if strings.HasPrefix(line[word:value], "-") {
+		return word
+	}
+	option := start + strings.LastIndex(line[start:word], " -") + 1
+	if option == start || strings.Contains(strings.TrimRight(line[option:word], " \t\f"), " ") {
+		return 0
+	}
+	return option
+}
+
+// mask replaces the visible characters of an option, so that no pattern finds it again.
+func mask(text string) string {
+	masked := []byte(text)
+	for i, c := range masked {
+		if !isSpace[c] {
+			masked[i] = 'x'
+		}
+	}
+	return string(masked)
+}
+
+// wholeArgument returns the argument of a command that a pattern found from one position to another, without its quotes: a
+// quoted argument ends with its quote, whatever is in it. start is where the command begins.
+func wholeArgument(line string, start, from, to int) (int, int) {
+	if isShellQuote(line[from]) {
+		if end, isClosed := closingQuote(line, from+1, line[from], 0); isClosed {
+			return from + 1, end
+		}
+		return from, to
+	}
+	word := start + strings.LastIndexAny(line[start:from], " \t\f") + 1
+	at := word + strings.LastIndexAny(line[word:from], `"'`)
+	if at < word || strings.Count(line[word:from], line[at:at+1])%2 == 0 {
+		return from, to
+	}
+	slashes := len(line[word:at]) - len(strings.TrimRight(line[word:at], `\`))
+	if end, isClosed := closingQuote(line, from, line[at], slashes); isClosed {
+		return from, end
+	}
+	return from, to
+}
+
+func isShellQuote(c byte) bool { return c == '"' || c == '\'' }
+
+// closingQuote is closing for a quote that must be closed.
+func closingQuote(line string, from int, quote byte, escapes int) (end int, isClosed bool) {
+	end, after := closing(line, from, quote, escapes)
+	return end, after > end
 }
 
 // A command line that goes on after a backslash is one line for contexts. No text has a form feed (see package terminal).
@@ -174,24 +310,52 @@ func joinContinued(text string) (joined string, isJoined bool) {
 	return strings.ReplaceAll(text, continuedLine, joinedLine), true
 }
 
+// maxDocument is the number of lines of a script that are passwords.
+const maxDocument = 20
+
 // replaceInDocuments replaces the passwords in the lines that a command reads from its script: chpasswd <<EOF.
 func (c *counter) replaceInDocuments(text string) string {
 	if !c.wants(documents) || !strings.Contains(text, "<<") {
 		return text
 	}
-	return c.replaceAll(documents.pattern(), text, func(g []string) string {
-		return g[1] + c.replaceAll(documentLine(), g[2], func(line []string) string {
-			if isMarked(line[2]) {
-				return line[0]
+	var b strings.Builder
+	done := 0
+	for _, found := range documents.pattern().FindAllStringSubmatchIndex(text, -1) {
+		group := 2
+		if found[group] < 0 {
+			group = 4
+		}
+		form, other := wholeDocumentLine, documentLine
+		if strings.Contains(text[found[0]:found[1]], "chpasswd") {
+			form, other = documentPair, documentPair
+		}
+		end := text[found[group]:found[group+1]]
+		for at, n := found[1], 0; at < len(text) && n < maxDocument; n++ {
+			line := text[at:lineEnd(text, at)]
+			secret := form().FindStringSubmatchIndex(line)
+			if secret == nil || strings.TrimSpace(line) == end {
+				break
 			}
-			return line[1] + c.mark(documents.kind, line[2])
-		})
-	})
+			if from, to := at+secret[2], at+secret[3]; from >= done && !isMarked(text[from:to]) {
+				b.WriteString(text[done:from])
+				b.WriteString(c.mark(documents.kind, text[from:to]))
+				done = to
+			}
+			at += len(line) + 1
+			form = other
+		}
+	}
+	return b.String() + text[done:]
 }
 
+const readsDocument = `(?:\bchpasswd\b|-stdin\b|` + sudoStdin + `\b)`
+
 var (
-	documents    = newShape("password", `((?:(?:\bchpasswd\b|-stdin\b|\bsudo\s+-[A-Za-z]*S\b)[^\n]*<<-?[ \t]*\\?["']?\w+[^\n]*|<<-?[ \t]*\\?["']?\w+[^\n]*\|[^\n]*(?:\bchpasswd\b|-stdin\b|\bsudo\s+-[A-Za-z]*S\b)[^\n]*)\n)((?:[ \t]*(?:[\w.@-]+:)?[^\s:]{4,}[ \t]*\r?\n){1,20})`, "chpasswd", "stdin", "sudo")
-	documentLine = lazy(`(?m)^([ \t]*(?:[\w.@-]+:)?)([^\s:]{4,})`)
+	documents = newShape("password", `(?:`+readsDocument+`[^\n]*<<-?[ \t]*\\?["']?(\w+)[^\n]*|<<-?[ \t]*\\?["']?(\w+)[^\n]*\|[^\n]*`+readsDocument+`[^\n]*)\n`, "chpasswd", "stdin", "sudo")
+	// The lines of a script: a user with a password, the first line, which is the password, and others, which may be passwords.
+	documentPair      = lazy(`^[ \t]*[\w.@-]+:([^\n]{4,}?)[ \t\r]*$`)
+	wholeDocumentLine = lazy(`^[ \t]*(\S[^\n]{2,}\S)[ \t\r]*$`)
+	documentLine      = lazy(`^[ \t]*(?:[\w.@-]+:)?([^\s:]{4,})[ \t\r]*$`)
 )
 
 var (

@@ -484,7 +484,7 @@ func isHexGroup(text string) bool {
 			return false
 		}
 	}
-	return len(text) == 2 || len(text) == 4 || len(text) == 8
+	return len(text) > 0 && len(text)%2 == 0 && len(text) <= lineBytes
 }
 
 func withoutSeparators(r rune) rune {

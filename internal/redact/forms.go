@@ -26,13 +26,22 @@ func (s *scanner) quotedName(end int) {
 		s.word(text[end:end], end+1)
 		return
 	}
-	if at < len(text) && text[at] == ',' {
+	if at < len(text) && (text[at] == ',' || text[at] == ';') {
 		if at = skipBlanks(text, at+1); at < len(text) && strings.IndexByte(`"'`, text[at]) >= 0 {
+			from, to, _ := s.quoted(at)
+			if isPunctuatedLiteral(text[from:to]) {
+				s.replace(from, to, "secret")
+			}
 			s.wrapped(at)
 		}
 		return
 	}
 	s.sentence(end + 1)
+}
+
+// isPunctuatedLiteral reports whether a text in quotes is a password with signs that looksPassword does not accept.
+func isPunctuatedLiteral(value string) bool {
+	return strings.ContainsAny(value, `/\():,;<>[]{}`) && !strings.ContainsAny(value, " \t\"'") && !placeLook().MatchString(value) && likely.looksPunctuated(value, true)
 }
 
 // maxSentence is the length in bytes of the words between a name and its value: password for user bob: …
@@ -318,11 +327,14 @@ func (s *scanner) pair(op operator) {
 		}
 		end = to
 	}
-	if to-from < minName || to-from > maxName || !isName(text[from:to]) || s.kind(text[from:to]) == harmless {
+	if to-from < minName || to-from > maxName || !isPairName(text[from:to]) || s.kind(text[from:to]) == harmless {
 		return
 	}
 	kind := s.kind(text[from:to])
 	if closer := closesTag(text, end); closer > 0 { // <property name="password">value</property>
+		if s.elementWithin(kind, end+closer) {
+			return
+		}
 		if from, to, ok := s.content(end + closer); ok && kind.matches(text[from:to]) {
 			s.replace(from, to, "secret")
 		}
@@ -346,7 +358,9 @@ func (s *scanner) pair(op operator) {
 		}
 		if isPairValue(text[start:end]) {
 			value.loose = false
-			s.assigned(kind, start, value)
+			if valueFrom, valueTo, _ := s.quoted(value.value); isName(text[from:to]) || !isSentence(text[valueFrom:valueTo]) {
+				s.assigned(kind, start, value)
+			}
 			return
 		}
 	}
@@ -377,13 +391,28 @@ func (s *scanner) pairBackwards(op operator) {
 			return
 		}
 		if nameFrom, nameTo, after := s.quoted(name.value); after > 0 && holdsName(text[start:end]) {
-			if field := text[nameFrom:nameTo]; isName(field) && s.kind(field).matches(text[from:to]) {
+			if field := text[nameFrom:nameTo]; isPairName(field) && s.kind(field).matches(text[from:to]) && (isName(field) || !isSentence(text[from:to])) {
 				s.replace(from, to, "secret")
 			}
 			return
 		}
 	}
 	s.ahead -= maxPairGap
+}
+
+// isPairName is isName for a name in an object of a name and a value, which can have several words or be a path.
+func isPairName(text string) bool {
+	return isName(strings.Map(func(r rune) rune {
+		if r == ' ' || r == '/' || r == ':' {
+			return '-'
+		}
+		return r
+	}, text)) && strings.Count(text, " ") <= maxPairBlanks
+}
+
+// isSentence reports whether a value is a word or several of them, which a name of several words can describe.
+func isSentence(value string) bool {
+	return isProse(value) || !hasDigit(value) && isWordy(strings.ReplaceAll(value, " ", ""))
 }
 
 func isName(text string) bool {
@@ -398,12 +427,15 @@ func isName(text string) bool {
 // argument looks at the value of a flag of a command line: --password value, or "--password", "value" in a list.
 func (s *scanner) argument(at int) {
 	text := s.text
-	if strings.IndexByte(`"'`, text[at]) >= 0 { // in a list
-		at = skipSpace(text, at+1)
-		if at >= len(text) || text[at] != ',' {
+	quote := at + len(text[at:]) - len(strings.TrimLeft(text[at:], `\`))
+	if quote < len(text) && isShellQuote(text[quote]) { // in a list, or quoted
+		at = skipSpace(text, quote+1)
+		if at >= len(text) || text[at] != ',' && at == quote+1 {
 			return
 		}
-		at = skipSpace(text, at+1)
+		if text[at] == ',' {
+			at = skipSpace(text, at+1)
+		}
 		if from, to, end := s.quoted(at); end > 0 && likely.matches(text[from:to]) {
 			s.replace(from, to, "secret")
 		}
@@ -460,6 +492,9 @@ var cdata = [][2]string{{"<![CDATA[", "]]>"}, {`\u003c![CDATA[`, `]]\u003e`}, {"
 func (s *scanner) content(at int) (from, to int, ok bool) {
 	rest := s.text[at:min(len(s.text), at+maxQuoted)]
 	for _, signs := range cdata {
+		if first := skipSpace(s.text, at); first > at && strings.HasPrefix(s.text[first:], signs[0]) {
+			at, rest = first, s.text[first:min(len(s.text), first+maxQuoted)]
+		}
 		if inner, isData := strings.CutPrefix(rest, signs[0]); isData {
 			to = strings.Index(inner, signs[1])
 			s.ahead -= max(to, 0)
@@ -499,6 +534,21 @@ func (s *scanner) element(kind sensitivity, start, end int) {
 			s.replace(from, from+len(value), "secret")
 		}
 	}
+}
+
+// elementWithin looks at the element with a value within an element that names it: <property name="password"><value>. It reports
+// whether there is one.
+func (s *scanner) elementWithin(kind sensitivity, at int) bool {
+	start := skipSpace(s.text, at) + 1
+	end := start
+	for end < len(s.text) && inName[s.text[end]] {
+		end++
+	}
+	if start >= len(s.text) || s.text[start-1] != '<' || !isValueField(s.text[start:end]) {
+		return false
+	}
+	s.element(kind, start, end)
+	return true
 }
 
 // elements looks at two XML elements that contain a name and its value.
@@ -595,7 +645,7 @@ func isPunctuatedWord(verb, word string) bool {
 	if verb == "" || strings.HasSuffix(verb, "of ") || strings.HasSuffix(verb, "as ") || strings.Contains(word, " ") || isHarmlessValue(word) {
 		return false
 	}
-	return hasJumbledPart(word) && !strings.Contains(word, "://") || !placeLook().MatchString(word) && certain.looksPunctuated(word, true)
+	return (hasJumbledPart(word) || hasMixedPart(word)) && !strings.Contains(word, "://") || !placeLook().MatchString(word) && certain.looksPunctuated(word, true)
 }
 
 // placeLook matches a path, or the beginning of an address.
@@ -603,10 +653,15 @@ var placeLook = lazy(`^(?:/?[\w.-]+(?:/[\w.@-]+)*/?$|[A-Za-z][A-Za-z0-9+.-]*:/)`
 
 var (
 	// verbs matches the words between a name and its value in prose.
-	verbs = lazy(`^(?:(?:has been|have been|had been|was|is|were|are|will be) )?(?:now )?(?:(?:set|reset|changed|updated|rotated) )?(?:to |of |as )?(?:is: |is |was )?`)
+	verbs = lazy(`^(?:(?:has been|have been|had been|was|is|were|are|will be|ist|war|lautet|wurde auf|es|est) )?(?:now )?(?:(?:set|reset|changed|updated|rotated) )?(?:to |of |as )?(?:is: |is |was )?`)
 	// logicalID matches the names of resources that CDK creates.
 	logicalID = lazy(`^[A-Z][A-Za-z0-9]*[0-9A-F]{8}$`)
 )
+
+// isCell reports whether the cell of a table in HTML ends at a position and another one begins.
+func (s *scanner) isCell(at int) bool {
+	return at < len(s.text) && s.text[at] == '<' && nextCell().MatchString(s.text[at:min(len(s.text), at+maxTag)])
+}
 
 // cell looks at the cell of a table in HTML after that of a name, which ends at a position.
 func (s *scanner) cell(end int) {
@@ -634,10 +689,12 @@ func (s *scanner) row(start, end int) {
 	stop := lineEnd(text, at)
 	s.ahead -= stop - at
 	value := strings.TrimRight(text[at:stop], " \t\r")
+	isQuoted := false
 	if len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
-		at, value = at+1, value[1:len(value)-1]
+		at, value, isQuoted = at+1, value[1:len(value)-1], true
 	}
-	if looksPassword(value) && !strings.ContainsAny(value, " \t;") && !isHarmlessValue(value) {
+	if looksPassword(value) && !strings.ContainsAny(value, " \t;") && !isHarmlessValue(value) ||
+		isQuoted && isPunctuatedLiteral(value) {
 		s.replace(at, at+len(value), "secret")
 	}
 }

@@ -79,6 +79,30 @@ var forms = map[string][]string{
 		"let password: string = '¤'", "const dbPassword: string = \"¤\";", "private val password: String = \"¤\"", "password: Optional[str] = '¤'", "let password: &str = \"¤\";", "password := []byte(\"¤\")", "var password = []byte(`¤`)",
 		"password = new String(\"¤\")", "String password = new String(\"¤\");", "password = std::string(\"¤\")", "let password = String::from(\"¤\");", "var password string = \"¤\"", "char password[] = \"¤\";", "password: str | None = \"¤\"", "builder.setPassword(\"¤\")", ".password('¤')", "client.withApiKey(\"¤\")",
 	},
+	"names of several words": {
+		"API key: ¤", "using API key = ¤ for x", "Secret Access Key: ¤", "Private key: ¤\nuser: app", "\"API Key\": \"¤\"", "| API key | ¤ |", "API key;¤", "<td>API key</td><td>¤</td>", "Your API key is ¤",
+		"Client Secret is ¤", `{"name": "API key", "value": "¤"}`, `{"name":"DB Password","value":"¤"}`, `{"Key": "/prod/db/password", "Value": "¤"}`, `{"value":"¤","name":"app:password"}`, "user%5Bpassword%5D=¤&x=1",
+	},
+	"quoted arguments": {
+		"mysql -u app -p'¤ horse;x' db", "mysql -u app -p\"¤'horse\" db", "mongodump -u app -p '¤ horse'", "redis-cli -a '¤ horse' ping", "redis-cli --pass \"¤ horse\"", "sqlcmd -S h -U app -P '¤ horse'",
+		"sqlplus app/\"¤@horse\"@orcl", "docker login -u app -p \"¤ horse\" reg", "az login -u app -p \"¤ horse\"", "chpasswd <<< 'app:¤ horse'", "rabbitmqctl add_user 'app' '¤ horse'", "sshpass -p '¤ horse' ssh h",
+		"ldapsearch -x -w '¤ horse'", "htpasswd -cb /etc/f app '¤ horse'", "zip -r a.zip d -P '¤ horse'", "7z x a.7z -p'¤ horse'", "smbclient -U 'DOM\\app%¤ horse' //h/s", "lftp -u app,'¤ horse' sftp://h",
+		"ipmitool -H h -P '¤ horse' chassis", `net use \\h\s "¤ horse" /user:app`, "openssl passwd -6 '¤ horse'", "kubectl create secret generic s --from-literal='k=¤ horse'", "kubectl create secret generic s --from-literal=\"k=¤\"",
+		"kubectl create secret generic s --from-literal k='¤ horse'", "aws ssm put-parameter --name /a --value '¤ horse' --type SecureString", "CONFIG SET requirepass \"¤ horse\"", "curl -u 'app:¤ horse' https://x",
+		`{"cmd":"mysql -u app -p\"¤ horse\" db"}`, `["mysql","-u","app","-p¤","db"]`, `["mysql", "-u", "app", "-p¤"]`, `['redis-cli', '-a', '¤']`, "\"DB_PASSWORD=¤ horse\"", "terraform apply -var 'db_password=¤ horse'", "helm install x --set \"auth.password=¤ horse\"", `["DB_PASSWORD=¤ horse","A=b"]`, `{\"a\":[\"--db-password\", \"¤\"]}`,
+		"echo -n '¤ horse' | docker login --password-stdin -u a", "echo \"¤|horse\" | sudo -S ls", "echo 'app:¤ horse' | chpasswd", "echo \"app:¤'horse\" | sudo chpasswd", `{"x":"echo \"app:¤ horse\" | chpasswd"}`,
+		"chpasswd <<'EOF'\napp:¤ horse\nweb:~:horse\nEOF", "docker login -u a --password-stdin <<EOF\n¤:horse\nEOF",
+	},
+	"other spellings of commands": {
+		"mariadb -u app -p¤ db", "mariadb-dump -u app -p¤ db", "curl -u :¤ https://x", "curl -u p:¤ -U q:~ https://x", "ldappasswd -a ¤ -s ~ uid=a", "sshpass -v -p ¤ ssh h", "echo ¤ | sudo -u app -S ls", "echo app:¤ | sudo -u root chpasswd",
+		"echo app:¤ | tee f | chpasswd", "echo -e '¤\\n¤' | passwd app", "useradd -p $(openssl passwd -1 ¤) app", "ALTER USER app IDENTIFIED BY ¤ REPLACE ~", "ALTER USER app IDENTIFIED BY '¤' REPLACE '~'",
+		"vault login ¤", "vault login -no-print ¤", "xfreerdp /u:app /p:¤ /v:h", "wfreerdp /p:'¤ horse' /v:h",
+	},
+	"other spellings": {
+		`{"Data": "¤", "Field": "password"}`, "<password>\n  <![CDATA[¤]]>\n</password>", "<property name=\"password\">\n <value>¤</value></property>", "\"db_password\";\"¤;horse\"", "password.........¤", "<th>Password:</th><td>¤</td>",
+		"<td> password </td><td> ¤ </td>", "password: &a !!str ¤", "password: # one\n  # two\n  ¤", "パスワード password：¤。", "Das Passwort ist ¤", "Passwort lautet: ¤", "the password is a/¤",
+		`"{\"UserData\": \"¤\"}"`, `"{\"UserData\": {\"Value\": \"¤\"}}"`, `{"environmentVariablesOverride":[{"name":"FOO","value":"¤"}]}`,
+	},
 	"code": {
 		"password['db']='¤'", "password[0]=¤", `password["db"] = "¤"`, `$passwords["app"] = '¤';`, `password = """¤"""`, "password = '''¤'''", "token = \"\"\"\n¤\n\"\"\"",
 		"password：¤", "token：¤", "password＝¤", `password = r"""¤"""`, "env.password[i] := ¤",
@@ -141,6 +165,10 @@ func TestText_KeepsHarmlessTextsInTheseForms(t *testing.T) {
 		"withToken(\"page-2\")", "podman pull --creds-file x", "ldapsearch -x -wide", "cat <<EOF | tee f\napp:running\nEOF",
 		"echo started \\\n  now", "sudo apt install -y \\\n  mysql-client \\\n  -p orders",
 		"token_type[0]=bearer", "keys['orders']=12",
+		"primary key: orders-12", "API key: invalid", "service key: orders-db-2", "SSH key fingerprint 12", "the API key is missing", "access key: AKIAIOSFODNN7EXAMPLE", "partition key: id42abcd9", "signed with the access key BROKERID444455556666, which", "client secret: expired",
+		`{"name": "Reset your password", "value": "Set a new password"}`, `{"Key": "team/token", "Value": "not set"}`, "sshpass -e ssh -p 22 host", "vault login failed for user", "vault login -method=userpass username=app", "it's 12:00; can't login -p",
+		`net user app "failed to add 12 users to group"`, `["a","mysql","-p 3306:3306"]`, "<td>password</td><td> required </td>", "password.........required", "Passwort ist falsch", "the password is prod/orders2", "the password is aws/reference/Orders2",
+		`"PATH=/usr/bin:/bin x"`, `["requirepass", "password2", "old_password"]`, `("password", "ssm:/prod/db1")`, `{"env": "A=1\nDB_PORT=12\nX=1"}`, `"a": ["login", "x", "docker"]`, "docker login <<EOF\nhello the world\nEOF",
 	} {
 		clean, count := r.Text(text)
 		assert.Equal(t, text, clean)

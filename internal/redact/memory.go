@@ -263,6 +263,9 @@ func (l *learner) learnValue(name string, v any, variable bool, depth int) {
 			}
 		}
 	case []any:
+		if command := argumentsOf(v); command != nil {
+			l.searchText(strings.Join(command, " "))
+		}
 		flag := name // of a command line, such as --password
 		for _, child := range v {
 			l.learnValue(flag, child, variable, depth)

@@ -179,7 +179,7 @@ func wordsOf(name string) []string {
 	}
 	for i := range len(name) {
 		switch c := name[i]; {
-		case c == '_' || c == '-' || c == '.':
+		case strings.IndexByte("_-. /:", c) >= 0:
 			add(i)
 			start = i + 1
 		case i > start && isUpper(c) && (!isUpper(name[i-1]) || i+1 < len(name) && isLower(name[i+1])):

@@ -370,6 +370,7 @@ func (w *walk) value(name string, v any) any {
 	case map[string]any:
 		return w.object(name, v)
 	case []any:
+		w.command(v)
 		flag := name // of a command line, such as --password
 		for i := range v {
 			text, _ := v[i].(string)
@@ -392,6 +393,46 @@ func (w *walk) value(name string, v any) any {
 		return clean
 	}
 	return v
+}
+
+// maxCommand is the number of arguments of a command.
+const maxCommand = 100
+
+// command redacts a list of texts that is a command with its arguments: ["mysql", "-ppassword"].
+func (w *walk) command(list []any) {
+	if argumentsOf(list) == nil {
+		return
+	}
+	encoded, err := json.Marshal(list)
+	if err != nil {
+		return
+	}
+	c := counter{until: w.redactor.until, wanted: keywordsOf(string(encoded))}
+	text := c.replaceInContexts(string(encoded))
+	var clean []any
+	if c.count > 0 && json.Unmarshal([]byte(text), &clean) == nil && len(clean) == len(list) {
+		copy(list, clean)
+		w.changes += c.count
+	}
+}
+
+// argumentsOf returns the texts of a list with an option, or nil if it is no command.
+func argumentsOf(list []any) []string {
+	if len(list) < 2 || len(list) > maxCommand {
+		return nil
+	}
+	words, hasOption := make([]string, 0, len(list)), false
+	for _, v := range list {
+		text, isText := v.(string)
+		if !isText {
+			return nil
+		}
+		words, hasOption = append(words, text), hasOption || strings.HasPrefix(text, "-") || strings.HasPrefix(text, "/")
+	}
+	if !hasOption {
+		return nil
+	}
+	return words
 }
 
 func (w *walk) object(parent string, o map[string]any) any {
@@ -434,7 +475,7 @@ func isSecretText(name string, v any) bool {
 func (w *walk) pair(o map[string]any) {
 	for field, v := range o {
 		name, isText := v.(string)
-		if !isText || !holdsName(field) || !isName(name) {
+		if !isText || !holdsName(field) || !isPairName(name) {
 			continue
 		}
 		for other, v := range o {
@@ -442,7 +483,7 @@ func (w *walk) pair(o map[string]any) {
 			if !isText || !isPairValue(other) || strings.HasPrefix(value, markStart) {
 				continue
 			}
-			if isVariable := environmentName().MatchString(name) && !cannotBeSecret(name, value); isVariable || isSecret(name, value) {
+			if isVariable := environmentName().MatchString(name) && !cannotBeSecret(name, value); isVariable || isSecret(name, value) && (isName(name) || !isSentence(value)) {
 				o[other] = replacement(map[bool]string{true: "environment variable", false: "secret"}[isVariable])
 				w.changes++
 			}

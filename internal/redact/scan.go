@@ -6,12 +6,14 @@ import (
 
 // Limits of the scanner.
 const (
-	maxBare    = 2 << 10  // bytes of an unquoted value whose name alone does not make it a secret
-	maxQuoted  = 64 << 10 // bytes of a quoted value, a list, or an object
-	maxBlanks  = 64       // bytes of blanks around an operator
-	maxPairGap = 120      // bytes between a name and its value in objects such as {"name": …, "value": …}
-	maxTag     = 300      // bytes of the attributes of an XML element
-	maxEscapes = 31       // backslashes before a quote: JSON in JSON up to five levels
+	maxBare       = 2 << 10  // bytes of an unquoted value whose name alone does not make it a secret
+	maxQuoted     = 64 << 10 // bytes of a quoted value, a list, or an object
+	maxBlanks     = 64       // bytes of blanks around an operator
+	maxPairBlanks = 3        // blanks in the name of such an object
+	maxPairGap    = 120      // bytes between a name and its value in objects such as {"name": …, "value": …}
+	maxTag        = 300      // bytes of the attributes of an XML element
+	maxComments   = 5        // lines of comments between a name and its value
+	maxEscapes    = 31       // backslashes before a quote: JSON in JSON up to five levels
 
 	// lookAhead bounds the bytes that the scanner reads more than once, per byte of the text. Only hostile texts
 	// exceed it, and they are withheld.
@@ -67,7 +69,7 @@ func (c *counter) replaceNamed(text string) string {
 }
 
 // scanHints are substrings in lower case. The scanner finds nothing in a text that contains none of them.
-var scanHints = append([]string{"environment", "variables", "env", "kind"}, nameHints...)
+var scanHints = append([]string{"environment", "variables", "env", "kind", "userdata", "gatewayconfiguration"}, nameHints...)
 
 // kind returns the sensitivity of a name.
 func (s *scanner) kind(name string) sensitivity {
@@ -78,6 +80,29 @@ func (s *scanner) kind(name string) sensitivity {
 	}
 	return kind
 }
+
+// keyName returns the start of a name of two words such as "API key" or "client secret", whose second word alone can be something
+// else, or the position of that word.
+func (s *scanner) keyName(start, end int) int {
+	last := strings.ToLower(s.text[start:end])
+	if start < 2 || s.text[start-1] != ' ' || last != "key" && last != "secret" || keyID().MatchString(s.text[end:min(len(s.text), end+maxName)]) {
+		return start
+	}
+	first := start - 1
+	for first > 0 && start-first <= maxName && inName[s.text[first-1]] {
+		first--
+	}
+	s.ahead -= start - first
+	name := s.text[first:end]
+	if before := wordsOf(s.text[first : start-1]); len(before) == 0 || !secretKeys[before[len(before)-1]] {
+		return start
+	}
+	s.kinds[name] = ambiguous // "service key orders-db-2" is the name of a key
+	return first
+}
+
+// keyID matches the ID of a key after its name. An ID is not secret.
+var keyID = lazy(`^[ :=]+["']?[A-Z0-9]{16,}\b`)
 
 // replace replaces a part of the text, unless it was replaced before.
 func (s *scanner) replace(from, to int, kind string) {
@@ -111,6 +136,14 @@ func (s *scanner) look(start, end int) {
 	if nameEnd-start < minName {
 		return
 	}
+	if dots := strings.Index(text[start:nameEnd], "..."); dots >= minName { // password.........value
+		value := start + dots + len(text[start+dots:nameEnd]) - len(strings.TrimLeft(text[start+dots:nameEnd], "."))
+		if kind := s.kind(text[start : start+dots]); kind != harmless {
+			s.assigned(kind, start, operator{value: value})
+		}
+		return
+	}
+	start = s.keyName(start, nameEnd)
 	name := text[start:nameEnd]
 	if end-nameEnd > 1 { // password.........value, as in aligned settings
 		if kind := s.kind(name); kind != harmless {
@@ -121,12 +154,17 @@ func (s *scanner) look(start, end int) {
 	if op, ok := assignment(text, end); ok {
 		switch kind := s.kind(name); {
 		case kind != harmless && isInARN(text, start):
+		case kind != harmless && s.isCell(op.value): // <th>password:</th><td>value
+			s.cell(op.value)
 		case kind != harmless:
 			s.assigned(kind, start, op)
 		case holdsName(name):
 			s.pair(op)
 		case isValueField(name):
 			s.pairBackwards(op)
+		case strings.EqualFold(name, "data"):
+			s.pairBackwards(op)
+			s.region(name, start, op)
 		default:
 			s.region(name, start, op)
 		}
@@ -153,8 +191,8 @@ func (s *scanner) look(start, end int) {
 		s.wrapped(end + 1)
 	case strings.HasPrefix(text[end:], "**"): // bold in Markdown
 		s.quotedName(end + 1)
-	case text[end] == '<':
-		s.cell(end)
+	case s.isCell(skipBlanks(text, end)):
+		s.cell(skipBlanks(text, end))
 	case closesTag(text, end) > 0 || text[end] == ' ' && isElement(text, start):
 		s.element(kind, start, end)
 	case strings.IndexByte(" \t|", text[end]) >= 0 || strings.HasPrefix(text[end:], "│"):
@@ -213,6 +251,9 @@ func assignment(text string, at int) (operator, bool) {
 	}
 	if !quoted && i+1 < len(text) && text[i] == ']' && text[i+1] == '=' { // [name]=value
 		i++
+	}
+	if !quoted && hasFold(text[i:], "%5d") { // user%5Bname%5D=value
+		i += 3
 	}
 	indexed := false
 	if !quoted && i < len(text) && text[i] == '[' { // name["key"] = value
@@ -292,11 +333,13 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 	if s.typed(kind, op) {
 		return
 	}
-	if op.loose && strings.HasPrefix(text[at:], "# ") { // password: # comment
-		if next := skipSpace(text, lineEnd(text, at)); next < len(text) {
-			op.value, op.newline = next, true
-			at = next
+	for n := 0; n < maxComments && op.loose && strings.HasPrefix(text[at:], "# "); n++ { // password: # comment
+		next := skipSpace(text, lineEnd(text, at))
+		if next == len(text) {
+			break
 		}
+		op.value, op.newline = next, true
+		at = next
 	}
 	if op.newline {
 		s.below(kind, start, op)
@@ -338,6 +381,9 @@ func (s *scanner) assigned(kind sensitivity, start int, op operator) {
 func (s *scanner) bare(kind sensitivity, start int, op operator) {
 	text, at := s.text, op.value
 	end := s.bareEnd(kind, at, op.encoded)
+	if op.wide {
+		end = at + len(strings.TrimRight(text[at:end], "。，、；）」』】"))
+	}
 	isHarmless := end == at || s.isBareHarmless(kind, start, at, end, op)
 	whole := end
 	if end < len(text) && !isSpace[text[end]] {
@@ -352,12 +398,39 @@ func (s *scanner) bare(kind sensitivity, start int, op operator) {
 	case end == at:
 		return
 	}
-	if line := s.wholeValue(start, at, whole); line > whole && (kind == certain || kind == likely && !isHarmless) {
+	if to := s.quotedSetting(start, at); to > whole {
+		whole = to
+	} else if line := s.wholeValue(start, at, whole); line > whole && (kind == certain || kind == likely && !isHarmless) {
 		whole = line
 	} else if isHarmless {
 		return
 	}
 	s.replace(at, whole, "secret")
+}
+
+// otherSetting matches the beginning of another name and its value, or an escaped line break.
+var otherSetting = lazy(`\s[A-Za-z_][\w.-]*=|\\[nr]`)
+
+// optionBefore matches an option of a command before its quoted value, such as --set "…".
+var optionBefore = lazy(`(?:^|\s)--?[\w-]+[ =]\\*$`)
+
+// quotedSetting returns the end of a value in a quoted text that consists of a name and its value: a variable, as in
+// "DB_PASSWORD=value", or the argument of an option, as in --set "password=value". It returns 0 if there is none.
+func (s *scanner) quotedSetting(start, at int) int {
+	text := s.text
+	if start == 0 || !isShellQuote(text[start-1]) || text[at-1] != '=' {
+		return 0
+	}
+	before := text[:start-1]
+	if !environmentName().MatchString(text[start:at-1]) && !optionBefore().MatchString(before[max(0, len(before)-maxName):]) {
+		return 0
+	}
+	end, isClosed := closingQuote(text, at, text[start-1], len(before)-len(strings.TrimRight(before, `\`)))
+	s.ahead -= end - at
+	if value := text[at:max(at, end)]; !isClosed || isProse(value) || otherSetting().MatchString(value) {
+		return 0
+	}
+	return end
 }
 
 // goesOnAfter is goesOn for the position after a bracket.
@@ -408,7 +481,7 @@ var (
 // isObject matches the beginning of an object of JSON, YAML, or code, or a placeholder.
 var isObject = lazy(`^\{(?:[\s"'{}\\$%]|$|[\w.-]+["']?\s*(?:[:=},]|$))`)
 
-var yamlTag = lazy(`^(?:!!?[A-Za-z]+|&[\w-]+) +[^\s!]`) // or an anchor
+var yamlTag = lazy(`^(?:!!?[A-Za-z]+|&[\w-]+) +\S`) // or an anchor
 
 // isBareHarmless reports whether an unquoted value is not a secret: a word of prose, code, or another name.
 func (s *scanner) isBareHarmless(kind sensitivity, start, at, end int, op operator) bool {

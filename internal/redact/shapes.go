@@ -220,18 +220,20 @@ func (c *counter) replaceInLines(s *shape, text string, replace func(groups []st
 	if !c.wants(s) {
 		return text
 	}
+	return eachLine(text, s.needles, func(line string) string { return c.replaceAll(s.pattern(), line, replace) })
+}
+
+// eachLine replaces the lines of a text that contain one of the needles.
+func eachLine(text string, needles []string, replace func(line string) string) string {
 	var b strings.Builder
 	done := 0
-	for at := firstOf(text, s.needles); at >= 0; {
+	for at := firstOf(text, needles); at >= 0; {
 		from := strings.LastIndexByte(text[:at], '\n') + 1
-		to := len(text)
-		if end := strings.IndexByte(text[at:], '\n'); end >= 0 {
-			to = at + end
-		}
+		to := lineEnd(text, at)
 		b.WriteString(text[done:from])
-		b.WriteString(c.replaceAll(s.pattern(), text[from:to], replace))
+		b.WriteString(replace(text[from:to]))
 		done = to
-		if at = firstOf(text[to:], s.needles); at >= 0 {
+		if at = firstOf(text[to:], needles); at >= 0 {
 			at += to
 		}
 	}

@@ -310,6 +310,19 @@ func hasJumbledPart(text string) bool {
 	return false
 }
 
+// hasMixedPart reports whether a text has a part between slashes that no path has: capitals, small letters, and a digit before
+// one of them.
+func hasMixedPart(text string) bool {
+	for part := range strings.SplitSeq(text, "/") {
+		if isMixed(part) && isName(part) && !strings.ContainsAny(part, "-._") && isMixedOrder().MatchString(part) {
+			return true
+		}
+	}
+	return false
+}
+
+var isMixedOrder = lazy(`[0-9][A-Za-z]+`)
+
 // consistsOfWords reports whether the parts of a text between signs are words, names in code, or numbers.
 func consistsOfWords(text string) bool {
 	for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r < 0x80 && betweenWords[byte(r)] }) {

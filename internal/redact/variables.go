@@ -19,6 +19,12 @@ func (s *scanner) region(name string, start int, op operator) {
 		} else if op.newline {
 			s.yamlValues(start, op.value)
 		}
+	case secretFields[name] != "" && secretFields[name] != "environment variable":
+		if text[op.value] == '{' {
+			s.variables(op.value, func(string, string) bool { return true }, secretFields[name])
+		} else if from, to, end := s.quoted(op.value); end > 0 {
+			s.replace(from, to, secretFields[name])
+		}
 	case !holdsVariables(folded) || text[op.value] != '{' && text[op.value] != '[':
 	case name == "variables" || folded == "env" && text[op.value] == '{': // also of GraphQL, and of a process
 		s.variables(op.value, func(name, value string) bool {
@@ -36,7 +42,7 @@ func holdsVariables(field string) bool {
 	case "variables", "env", "environmentvars", "optionsettings":
 		return true
 	}
-	return strings.HasSuffix(field, "environment") || strings.HasSuffix(field, "environmentvariables") ||
+	return strings.HasSuffix(field, "environment") || strings.Contains(field, "environmentvariables") ||
 		strings.HasSuffix(field, "stagevariables")
 }
 

@@ -19,7 +19,7 @@ import (
 // Limits of every call.
 const (
 	KeptOutput   = 64 << 10               // bytes of the head, and of the tail, that are shown of stdout and of stderr
-	CutMargin    = 8 << 10                // bytes beyond them that Clean sees: the length of a secret that is found at the cut
+	CutMargin    = 24 << 10               // bytes beyond them that Clean sees: the length of a secret that is found at the cut, such as user data
 	MaxOutput    = 16 << 20               // bytes of one stream after which a call is killed
 	MaxResult    = 128 << 10              // bytes of a result that is returned as JSON
 	MaxFile      = 64 << 20               // bytes of one file that a call may write

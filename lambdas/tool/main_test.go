@@ -117,7 +117,7 @@ func TestTool_ShowsNoPartOfASecretWhereATextIsCut(t *testing.T) {
 		"many lines":           `print(text.replace(", ", ",\n"))`,
 		"standard error":       `sys.stderr.write(text)`,
 		"a little too long":    `print(text[:2 * 65536 + 100])`,
-		"as long as is kept":   `print(text[:2 * (65536 + 8192)])`,
+		"as long as is kept":   `print(text[:2 * (65536 + 24576)])`,
 		"a result as text":     `result = text`,
 		"a result as a list":   `result = [text]`,
 		"a very long result":   `result = text * 4`,
@@ -136,11 +136,31 @@ func TestTool_ShowsNoPartOfASecretWhereATextIsCut(t *testing.T) {
 				assert.NotRegexp(t, `hunt|unter2|canar|nary|-[0-9]{2,6}\W`, string(whole), "shift %d", shift)
 				assert.Equal(t, strings.Count(string(whole), "[redacted: "), strings.Count(string(whole), "[redacted: secret]")+strings.Count(string(whole), "[redacted: kind]"))
 				assert.Equal(t, strings.Count(a.Output, "[redacted: "), a.Redactions)
-				if !strings.Contains(code, "text[:") || strings.Contains(code, "8192") { // the others fit when they are redacted
+				if !strings.Contains(code, "text[:") || strings.Contains(code, "24576") { // the others fit when they are redacted
 					assert.Contains(t, a.Output, "left out")
 				}
 				assert.Greater(t, len(a.Output), 8<<10)
 			}
+		})
+	}
+}
+
+// User data has up to 16 KB, which base64 makes longer.
+func TestTool_ShowsNoPartOfUserDataWhereATextIsCut(t *testing.T) {
+	invoke, _ := tool(t, nil)
+	const code = `import base64
+data = '{"UserData": "' + base64.b64encode(b"MIME-Version: 1.0 " + b"canary" * 2728).decode() + '"}'
+print(%s)`
+	for name, text := range map[string]string{
+		"at the end of the head":       `"x" * (65536 - 1000) + data + "x" * 300000`,
+		"in the head":                  `"x" * (65536 - 20000) + data + "x" * 300000`,
+		"at the beginning of the tail": `"x" * 300000 + data + "x" * (65536 - 1000)`,
+		"in the tail":                  `"x" * 300000 + data + "x" * (65536 - 20000)`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := decoded(t, invoke(command(fmt.Sprintf(code, text))))
+			assert.NotContains(t, a.Stdout, "Y2FuYXJ5")
+			assert.Contains(t, a.Output, "left out")
 		})
 	}
 }

@@ -138,7 +138,7 @@ def children(ctx: Context, composite: Mapping[str, Any]) -> List[Dict[str, Any]]
 def _log_children(ctx: Context, names: List[str]) -> List[Dict[str, Any]]:
     """Returns the log alarms with these names, whose metrics do not exist. Notes that their queries are not read."""
     try:
-        found = cloudwatch.describe_log_alarms(region=ctx.region, AlarmNames=names)["LogAlarms"]
+        found = cloudwatch.describe_log_alarms(region=ctx.region, AlarmNames=names, MaxRecords=100)["LogAlarms"]
     except Exception:
         return []  # the caller notes that they were not found
     for alarm in found:

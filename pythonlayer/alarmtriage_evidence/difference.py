@@ -3,19 +3,25 @@
 The values of variables with the name of a secret are never shown. The supervisor redacts the output as well.
 """
 
+import json
 import re
 from typing import Any, List, Mapping
 
 MAX_VALUE = 200  # characters of a value; a longer one is not shown, because the redaction may not know the beginning of a secret
 MAX_VARIABLES = 8  # variables that are shown
 
-_SECRET = re.compile(r"(?i)pass|secret|token|key|credential|auth|pwd|dsn|cookie|private|salt|pin$|cert")
+# The names of secrets that internal/redact knows, and others.
+_SECRET = re.compile(
+    r"(?i)pass|secret|token|key|cred|auth|pwd|dsn|cookie|private|salt|pin$|cert|kennwort|senha|contrasena|wachtwoord|parola|haslo|heslo|losenord|hmac|bearer"
+    r"|conn(?:ection)?_?string|(?:pw|psk|jwt|sig|signature|sid|sess|session|otp|webhook|login|licen[cs]e|sasl?|code|assertion|pem)s?[0-9_]*"
+    r"(?:_(?:value|old|new|current|previous|prod|production|staging|dev|test|primary|secondary|base64|b64))*$")
+_COMMANDS = ("command", "entryPoint")  # of a container
 _LOGIN = re.compile(r"://[^/@\s]*@|[?&;](?:pass|pwd|token|key|sig)", re.IGNORECASE)
 
 
 def changed(name: str, before: Any, after: Any) -> List[str]:
     """Returns a change of a value, with its name beside the new value as AWS returns them, or nothing."""
-    return [] if before == after else [f"{name} {_text(after)} (before: {_text(before)})"]
+    return [] if before == after else [f"{name} {_text(name, after)} (before: {_text(name, before)})"]
 
 
 def changed_variables(before: Mapping[str, Any], after: Mapping[str, Any]) -> List[str]:
@@ -32,8 +38,11 @@ def changed_variables(before: Mapping[str, Any], after: Mapping[str, Any]) -> Li
     return found
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
     if value is None:
         return "not set"
-    text = " and ".join(str(one) for one in value) if isinstance(value, list) else str(value)
+    if name in _COMMANDS:  # as AWS returns it, so that the redaction sees which option a value belongs to
+        text = json.dumps(value, ensure_ascii=False)
+    else:
+        text = " and ".join(str(one) for one in value) if isinstance(value, list) else str(value)
     return text if len(text) <= MAX_VALUE else f"a text of {len(text)} characters"

@@ -18,6 +18,7 @@ FREQUENT = 5  # warnings of a pattern that are more than chance
 MAX_KEYS = 2  # KMS keys that the errors of one log group name
 LOG_READS = ("logs:FilterLogEvents", "kms:DescribeKey")  # of `log_errors`
 _KEY = re.compile(r"arn:[\w-]+:kms:[\w-]+:\d+:key/[\w-]{10,60}")
+MAX_RESOURCES = 100  # of a stack that DescribeStackResources returns
 MAX_LOGS = timedelta(hours=2)  # period of log lines that is read before the onset, and after it
 
 
@@ -136,18 +137,21 @@ def stack_events(ctx: Context, about: str, physical_id: str) -> Iterator[Observa
         if "does not exist" in str(error):
             return
         raise
-    for stack in list(dict.fromkeys(r["StackName"] for r in resources if r.get("PhysicalResourceId") == physical_id))[:1]:
+    own = [r for r in resources if r.get("PhysicalResourceId") == physical_id]
+    if not own and len(resources) >= MAX_RESOURCES:
+        own = resources  # all are of the resource's stack, which has more
+    for stack in list(dict.fromkeys(r["StackName"] for r in own))[:1]:
         events = ctx.once(("stack", stack), lambda: ctx.pages(
             f"events of stack {stack}", client.describe_stack_events, "StackEvents", 1000, newest_first="Timestamp", StackName=stack))
         shown = 0
         for event in events:
-            own = event.get("PhysicalResourceId") == physical_id
+            is_own = event.get("PhysicalResourceId") == physical_id
             failed = "FAILED" in (event.get("ResourceStatus") or "") or "ROLLBACK" in (event.get("ResourceStatus") or "")
             whole = event.get("ResourceType") == "AWS::CloudFormation::Stack"
-            if (own or failed or whole) and shown < 6:
+            if (is_own or failed or whole) and shown < 6:
                 reason = f": {event['ResourceStatusReason']}" if event.get("ResourceStatusReason") else ""
                 for seen in recent(ctx, about, f"CloudFormation stack {stack}: {event.get('LogicalResourceId')} "
-                                               f"{event.get('ResourceStatus')}{reason}", event.get("Timestamp"), 92 if failed or own else 85):
+                                               f"{event.get('ResourceStatus')}{reason}", event.get("Timestamp"), 92 if failed or is_own else 85):
                     shown += 1
                     yield seen
 

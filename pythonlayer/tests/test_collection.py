@@ -8,7 +8,7 @@ import unittest
 from datetime import timedelta
 from typing import Any, Dict, Tuple
 
-from alarmtriage_evidence import alarms, collect, series
+from alarmtriage_evidence import alarms, collect, queries, series
 from alarmtriage_evidence.context import MAX_NOTES, Observation
 from alarmtriage_evidence.services import api_gateway, load_balancers, log_metric_filters
 
@@ -46,6 +46,11 @@ class Accounts(unittest.TestCase):
             found, _, aws = collected({}, account=OTHER, fallback={"AlarmName": "a", "Metrics": [{"Id": "q", "Expression": expression}]})
             self.assertNotIn("cloudwatch.get_metric_data", [name for name, _ in aws.requests])
             self.assertTrue(any(p.startswith("series: q searches") for p in found["problems"]), found["problems"])
+
+    def test_lines_of_a_query_that_did_not_complete_are_reported(self) -> None:
+        ctx = context(FakeAWS({"logs.get_query_results": {"status": "Timeout", "results": [[{"field": "@message", "value": "x"}]]}}))
+        self.assertEqual(["x"], queries.log_lines(ctx, {"text": "q", "log_groups": ["g"], "start_offset": 0, "end_offset": 0}, [(1.0, 2, "id")]))
+        self.assertEqual(["log_lines: the alarm's query ended with status Timeout, so there may be more lines"], ctx.notes)
 
     def test_a_promql_query_is_not_run_for_an_alarm_of_another_account(self) -> None:
         ctx = context(FakeAWS({}), account=OTHER)

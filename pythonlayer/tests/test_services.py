@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, Dict, List
 
 from alarmtriage_evidence import services
+from alarmtriage_evidence.difference import changed, changed_variables
 from alarmtriage_evidence.services import (
     account, api_gateway, auto_scaling, cloudfront, dynamodb, ec2, ecs, elasticache, event_rules, kinesis, lambda_functions,
     load_balancers, log_metric_filters, rds, s3, sns, step_functions,
@@ -77,6 +78,25 @@ class Lambda(Looks):
             other = [versions[0], versions[1], {**versions[2], **change}]
             answers.update({"lambda.list_versions_by_function": {"Versions": other}, "lambda.list_aliases": {"Aliases": [{"Name": "live", "FunctionVersion": alias}]}})
             self.assertNotIn("differs from", "\n".join(self.see(lambda_functions, "orders", answers, {})))
+
+    def test_no_value_of_a_variable_with_the_name_of_a_secret_is_shown(self) -> None:
+        names = ("DB_PW", "DBPW2", "SENHA", "KENNWORT", "PSK_OLD", "JWT", "WEBHOOK", "CONNECTION_STRING", "ConnString", "HMAC", "SAS", "ADMIN_LOGIN")
+        for name in names:
+            self.assertEqual([f"{name} (another value)"], changed_variables({name: "horse"}, {name: "swordfish"}))
+        self.assertEqual(["MAX_CONNECTIONS 2 (before: 1)"], changed_variables({"MAX_CONNECTIONS": "1"}, {"MAX_CONNECTIONS": "2"}))
+
+    def test_the_options_of_a_changed_command_stay_before_their_values(self) -> None:
+        self.assertEqual(['command ["run", "--db-password", "b"] (before: ["run", "--db-password", "a"])'],
+                         changed("command", ["run", "--db-password", "a"], ["run", "--db-password", "b"]))
+
+    def test_the_stack_of_a_resource_is_found_if_it_has_more_than_a_hundred(self) -> None:
+        resources = [{"StackName": "shop", "PhysicalResourceId": f"r{i}"} for i in range(100)]
+        event = {"PhysicalResourceId": "orders", "LogicalResourceId": "Orders", "ResourceStatus": "UPDATE_COMPLETE", "Timestamp": FIRED - 5 * MINUTES}
+        answers = {**self.answers, "cloudformation.describe_stack_resources": {"StackResources": resources},
+                   "cloudformation.describe_stack_events": {"StackEvents": [event]}}
+        self.assertIn("CloudFormation stack shop: Orders UPDATE_COMPLETE at 2026-08-04T12:31:00Z", "\n".join(self.see(lambda_functions, "orders", answers)))
+        answers["cloudformation.describe_stack_resources"] = {"StackResources": resources[:99]}
+        self.assertNotIn("stack shop", "\n".join(self.see(lambda_functions, "orders", answers)))
 
     def test_the_unpublished_version_is_compared_if_there_is_no_alias(self) -> None:
         answers = {**self.answers, "lambda.list_aliases": {"Aliases": []}, "lambda.list_versions_by_function": {"Versions": [
