@@ -91,9 +91,9 @@ func TestProse_CodeWithOddCharactersSaysSo(t *testing.T) {
 	rec := sample(t)
 	for code, want := range map[string]string{
 		"aws ec2 describe-instances --filters \u202ex": "▲ ODD CHARACTERS, SHOWN ESCAPED. Written by the model",
-		"\u0430ws s3 ls":                                "▲ NOT UNDERSTOOD, READ IT CAREFULLY. ODD CHARACTERS, SHOWN ESCAPED.",
-		"aws s3 ls":                                     "▲ Reads AWS. Written by the model",
-		`aws s3 ls '\u0041'`:                            "▲ Reads AWS. Written by the model",
+		"\u0430ws s3 ls":     "▲ NOT UNDERSTOOD, READ IT CAREFULLY. ODD CHARACTERS, SHOWN ESCAPED.",
+		"aws s3 ls":          "▲ Reads AWS. Written by the model",
+		`aws s3 ls '\u0041'`: "▲ Reads AWS. Written by the model",
 	} {
 		rec.Report.Summary = "Run:\n```\n" + code + "\n```"
 		assert.Contains(t, report.Text(rec, linksOf(rec)), want, "%q", code)
