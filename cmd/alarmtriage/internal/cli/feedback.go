@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cloudwatch-alarm-triage/alarmtriage/cmd/alarmtriage/internal/reports"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/alarmevent"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/investigation"
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/redact"
@@ -104,7 +105,7 @@ func (a *App) feedbackBeside(r *reference, given investigation.Feedback) error {
 		err = replaceFile(path, append(body, '\n'))
 	}
 	if err != nil {
-		return &Problem{Code: Failed, What: fmt.Sprintf("the feedback is not stored (%v)", err), Err: err}
+		return &Problem{Code: Failed, What: fmt.Sprintf("the feedback is not stored (%v)", err), Remedy: "check that you may write to the folder of the report", Err: err}
 	}
 	return a.printFeedback(given, "Stored in "+path+".")
 }
@@ -131,11 +132,10 @@ const (
 // pastOf returns the earlier investigations of an alarm whose reports are in a folder, oldest first, with what humans
 // reported about them. Those of the same transition are not earlier ones, but what a human reported about them counts.
 func pastOf(folder string, alarm *alarmevent.Alarm) []investigation.Past {
-	found, err := filepath.Glob(filepath.Join(folder, "*", jsonFile))
+	found, err := reports.Files(folder) // the names begin with the time
 	if err != nil {
 		return nil
 	}
-	slices.Sort(found) // the names begin with the time
 	var past []investigation.Past
 	for _, path := range found[max(0, len(found)-maxPastFolders):] {
 		rec, err := readRecord(path)
