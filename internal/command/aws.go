@@ -272,8 +272,8 @@ func s3Effect(operation string, args []word) Effect {
 		effect := ReadsAWS | WritesFile
 		paths := pathsOf(args)
 		switch {
-		case len(paths) != 2:
-			effect = ChangesState | ReadsFile
+		case len(paths) != 2: // the direction is not known
+			effect = ChangesState | ReadsFile | WritesFile
 		case strings.HasPrefix(paths[1], "s3:"):
 			effect = ChangesState | ofLocal(paths[0])
 		case paths[1] == "-":
@@ -289,7 +289,11 @@ func s3Effect(operation string, args []word) Effect {
 	case "rm", "rb":
 		return Deletes | ChangesState
 	case "mv":
-		return Deletes | ChangesState | WritesFile
+		effect := Deletes | ChangesState | WritesFile
+		if paths := pathsOf(args); len(paths) != 2 || !strings.HasPrefix(paths[0], "s3:") {
+			effect |= ReadsFile
+		}
+		return effect
 	}
 	return ChangesState
 }

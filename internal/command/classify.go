@@ -70,6 +70,8 @@ func (c simple) effect() Effect {
 		case assigned.output: // whatever a command prints
 			effect |= NotUnderstood
 		case name == "AWS_PROFILE", name == "AWS_REGION", name == "AWS_DEFAULT_REGION", name == "AWS_DEFAULT_OUTPUT":
+		case ofEndpoint.MatchString(name):
+			effect |= NotUnderstood | OtherEndpoint
 		case name == "AWS_PAGER" && assigned.constant && (value == "" || value == "cat"): // any other value is a program
 		default:
 			effect |= NotUnderstood
@@ -120,6 +122,9 @@ func (c simple) effect() Effect {
 	}
 	return effect
 }
+
+// ofEndpoint matches variables that change where requests to AWS go, or which certificates count.
+var ofEndpoint = regexp.MustCompile(`^(?:AWS_ENDPOINT_URL\w*|AWS_CA_BUNDLE|REQUESTS_CA_BUNDLE|(?i:https?_proxy|all_proxy))$`)
 
 // envValues are options of env whose value is the next word.
 var envValues = set("-u", "--unset", "-C", "--chdir", "-P")

