@@ -99,3 +99,19 @@ func TestProse_CodeWithOddCharactersSaysSo(t *testing.T) {
 		assert.Contains(t, report.Text(rec, linksOf(rec)), want, "%q", code)
 	}
 }
+
+// Half a command could do more than the whole one.
+func TestNotification_TruncatesNoCommand(t *testing.T) {
+	rec := sample(t)
+	rec.Report.Actions = nil
+	for range 3 {
+		rec.Report.Actions = append(rec.Report.Actions, investigation.Action{Text: "Empty it.",
+			Command: "aws s3 rm s3://orders-bucket-with-a-long-name/a/long/prefix --recursive \\\n --exclude a --dryrun\n\naws s3 ls s3://x --dryrun"})
+	}
+	whole := report.Notification(rec, linksOf(rec), 1<<20)
+	for limit := 3000; limit < len(whole); limit += 7 {
+		text := report.Notification(rec, linksOf(rec), limit)
+		assert.Equal(t, strings.Count(text, "aws s3 ls s3://x"), strings.Count(text, "aws s3 rm"), "%d", limit)
+		assert.Equal(t, strings.Count(text, "aws s3 ls s3://x --dryrun"), strings.Count(text, "▲ DELETES"), "%d", limit)
+	}
+}
