@@ -57,11 +57,14 @@ func Find(sentence string) []Found {
 var assignments = regexp.MustCompile(`(?:^|[^\w$=])((?:[A-Za-z_]\w*\+?=(?:[^\s'"]|'[^']*'|"[^"]*")*\s+)+)$`)
 
 // maxAssigned bounds the assignments before a command in a sentence, in bytes.
-const maxAssigned = 400
+const maxAssigned = 2000
 
 // assigned returns where the assignments at the end of a text begin, or its end if there are none.
 func assigned(text string) int {
 	from := max(0, len(text)-maxAssigned)
+	if !strings.Contains(text[from:], "=") {
+		return len(text)
+	}
 	if at := assignments.FindStringSubmatchIndex(text[from:]); at != nil {
 		return from + at[2]
 	}
