@@ -125,6 +125,23 @@ func TestFeedback_LaterLocalInvestigationsReadIt(t *testing.T) {
 	assert.Contains(t, string(first), "REJECTED BY A HUMAN afterwards")
 }
 
+// Another report in the same folder is not the one that somebody judged.
+func TestFeedback_IsAboutTheReportThatWasJudged(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, concluding())
+	const judged = "alarmtriage-reports/judged"
+	past := func() any {
+		ran := b.run("investigate", alarmName, "--out", "alarmtriage-reports/next", "--json")
+		require.Equal(t, 0, ran.code, ran.stderr)
+		return decoded(t, ran.stdout)["seen_before"]
+	}
+	require.Equal(t, 0, b.run("investigate", alarmName, "--out", judged).code)
+	require.Equal(t, 0, b.run("feedback", judged, "--right").code)
+	assert.Len(t, past(), 1)
+	require.Equal(t, 0, b.run("investigate", alarmName, "--out", judged).code)
+	assert.Empty(t, past())
+}
+
 func TestReplay_PlaysTheRecordWithoutAWS(t *testing.T) {
 	t.Parallel()
 	b := investigated(t, concluding())

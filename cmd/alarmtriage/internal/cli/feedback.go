@@ -88,6 +88,13 @@ func (a *App) feedback(ctx context.Context, name string, flags feedbackFlags) er
 	return a.printFeedback(*result.Recorded, "Recorded by "+function+".")
 }
 
+// localFeedback is feedback beside a local report, with what it judges: another report may be written to the same folder.
+type localFeedback struct {
+	investigation.Feedback
+	Investigation string `json:"investigation_id"`
+	Judged        string `json:"judged"` // the cause in the report
+}
+
 // feedbackBeside stores feedback beside a local report.
 func (a *App) feedbackBeside(r *reference, given investigation.Feedback) error {
 	redactor, err := redact.New(nil)
@@ -97,7 +104,7 @@ func (a *App) feedbackBeside(r *reference, given investigation.Feedback) error {
 	given.Cause, _ = redactor.Text(given.Cause)
 	given.By, _ = redactor.Text(given.By)
 	path := filepath.Join(r.folder, feedbackFile)
-	body, err := json.MarshalIndent(given, "", "  ")
+	body, err := json.MarshalIndent(localFeedback{Feedback: given, Investigation: r.rec.ID, Judged: r.rec.Report.RootCause}, "", "  ")
 	if err == nil {
 		err = os.MkdirAll(r.folder, 0o700)
 	}
@@ -142,7 +149,7 @@ func pastOf(folder string, alarm *alarmevent.Alarm) []investigation.Past {
 		if err != nil || rec.Alarm.ARN != alarm.ARN {
 			continue
 		}
-		feedback := readFeedback(filepath.Join(filepath.Dir(path), feedbackFile))
+		feedback := readFeedback(filepath.Join(filepath.Dir(path), feedbackFile), rec)
 		if feedback == nil && rec.Alarm.Time.Equal(alarm.Time) {
 			continue
 		}
@@ -154,15 +161,15 @@ func pastOf(folder string, alarm *alarmevent.Alarm) []investigation.Past {
 	return past[max(0, len(past)-maxPast):]
 }
 
-// readFeedback returns the feedback in a file, or nil.
-func readFeedback(path string) *investigation.Feedback {
+// readFeedback returns the feedback in a file, or nil if it is not about this record.
+func readFeedback(path string, rec *investigation.Record) *investigation.Feedback {
 	raw, err := readFile(path, maxFeedback)
 	if err != nil {
 		return nil
 	}
-	var feedback investigation.Feedback
-	if json.Unmarshal(raw, &feedback) != nil || feedback.Check() != nil {
+	var stored localFeedback
+	if json.Unmarshal(raw, &stored) != nil || stored.Check() != nil || stored.Investigation != rec.ID || stored.Judged != rec.Report.RootCause {
 		return nil
 	}
-	return &feedback
+	return &stored.Feedback
 }
