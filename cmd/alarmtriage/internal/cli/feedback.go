@@ -146,7 +146,8 @@ func pastOf(folder string, alarm *alarmevent.Alarm) []investigation.Past {
 	var past []investigation.Past
 	for _, path := range found[max(0, len(found)-maxPastFolders):] {
 		rec, err := readRecord(path)
-		if err != nil || rec.Alarm.ARN != alarm.ARN {
+		isReplay := rec != nil && slices.ContainsFunc(past, func(p investigation.Past) bool { return p.ID == rec.ID })
+		if err != nil || rec.Alarm.ARN != alarm.ARN || isReplay {
 			continue
 		}
 		feedback := readFeedback(filepath.Join(filepath.Dir(path), feedbackFile), rec)

@@ -315,8 +315,10 @@ func (a *App) showReport(ctx context.Context, flags reportsFlags, name, form str
 	body, err := source.Form(ctx, report, ext)
 	_, isLocal := source.(reports.Folder)
 	switch {
-	case err != nil && (isLocal || awsapi.Classify(err) == awsapi.ClassNotFound):
+	case errors.Is(err, fs.ErrNotExist), err != nil && awsapi.Classify(err) == awsapi.ClassNotFound:
 		return &Problem{Code: NotFound, What: fmt.Sprintf("the report cannot be read (%s)", said(err)), Remedy: "name a report that has this form, or choose another --form", Err: err}
+	case err != nil && isLocal:
+		return &Problem{Code: NotFound, What: fmt.Sprintf("the report cannot be read (%s)", said(err)), Remedy: "name the folder of a report, or its file", Err: err}
 	case err != nil:
 		return awsProblem("the report cannot be read", err)
 	}
