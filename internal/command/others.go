@@ -49,7 +49,7 @@ var containers = &other{
 var terraform = &other{
 	reads:   []string{"validate", "version", "graph", "providers", "state list *", "workspace list", "workspace show"},
 	code:    []string{"plan"},
-	secrets: []string{"show *", "output *", "state show *"},
+	secrets: []string{"show *", "output *", "state show *", "state pull"},
 	runs:    set("apply", "destroy", "import", "refresh", "test"),
 	files:   regexp.MustCompile(`^-var-file(?:=|$)`),
 	options: "-no-color -json -raw -input=false -refresh=false -detailed-exitcode -compact-warnings -target= -chdir=",
