@@ -52,7 +52,9 @@ func parseOperations(table string) map[string]byte {
 
 var (
 	deleting = regexp.MustCompile(`^(?:(?:delete|batch-delete|terminate|remove|deregister|purge|destroy|stop|cancel|drop|` +
-		`disable|revoke|release|detach|disassociate|reset|abort|schedule-key-deletion|empty|reboot|suspend)(?:-|$)|rm$|rb$|rmdir$)`)
+		`disable|revoke|release|detach|disassociate|reset|abort|schedule-key-deletion|empty|reboot|suspend)(?:-|$)|rm$|rb$|rmdir$|unsubscribe$|` +
+		`(?:close|deauthorize|deprecate|deprovision|discard|disconnect|dissociate|drain|evict|expire|flush|forget|invalidate|leave|pause|retire|shutdown|` +
+		`undeploy|unlink|unmonitor|unpeer|unregister|unshare|withdraw)-)`)
 	changing = regexp.MustCompile(`^(?:create|update|put|modify|set|add|attach|associate|enable|start|run|invoke|send|publish|` +
 		`tag|untag|register|restore|import|copy|move|promote|failover|rotate|replace|apply|execute|deploy|authorize|grant|` +
 		`activate|deactivate|upload|write|batch-write|transact-write|provision|request|accept|reject|resume|change|increase|` +

@@ -69,6 +69,11 @@ func TestClassify_StatesWhatACommandDoes(t *testing.T) {
 		{"aws ecs update-service --service x --force-new-deployment", ChangesState},
 		{"aws ssm send-command --document-name AWS-RunShellScript", ChangesState | RunsCode},
 		{"aws nosuch frobnicate", MayChangeState},
+		{"aws organizations close-account --account-id 1", ChangesPermissions | Deletes | ChangesState},
+		{"aws storagegateway shutdown-gateway --gateway-arn x", Deletes | ChangesState},
+		{"aws apprunner pause-service --service-arn x", Deletes | ChangesState},
+		{"aws sns unsubscribe --subscription-arn x", Deletes | ChangesState},
+		{"aws ec2 deprovision-byoip-cidr --cidr x", Deletes | ChangesState},
 		{"aws stepfunctions get-activity-task --activity-arn x", ChangesState},
 
 		// Other programs.
