@@ -110,13 +110,25 @@ func judgeAlarms(a Alarms, region string) selfcheck.Check {
 		return problem(detail, "Attach alarms with AttachAlarms, AttachAll, AttachTopic, or AttachEventRule, and deploy.")
 	case len(a.Disabled) > 0:
 		return warning(fmt.Sprintf("%s The actions of %s are disabled, so these never start one: %s.", detail, plural.Of(len(a.Disabled), "alarm"), names(a.Disabled)),
-			fmt.Sprintf("aws cloudwatch enable-alarm-actions --region %s --alarm-names %s", region, quoted(a.Disabled)))
+			enableActions(a.Disabled, region))
 	case len(a.Without) > 0:
 		check := fine("%s", detail)
 		check.Notes = []string{fmt.Sprintf("%s no investigation: %s.", plural.Either(len(a.Without), "alarm starts", "alarms start"), names(a.Without))}
 		return check
 	}
 	return fine("%s", detail)
+}
+
+// maxEnabled is how many alarms one request may enable.
+const maxEnabled = 100
+
+// enableActions returns the commands that enable the actions of alarms.
+func enableActions(list []string, region string) string {
+	var commands []string
+	for part := range slices.Chunk(list, maxEnabled) {
+		commands = append(commands, fmt.Sprintf("aws cloudwatch enable-alarm-actions --region %s --alarm-names %s", region, quoted(part)))
+	}
+	return strings.Join(commands, " && ")
 }
 
 // maxNames is how many names of alarms a sentence lists.
