@@ -106,10 +106,14 @@ func judgeAlarms(a Alarms, region string) selfcheck.Check {
 	switch {
 	case total == 0:
 		return warning("The account has no alarms in this Region, except those that watch AlarmTriage.", "Create an alarm, and attach it with AttachAlarms.")
-	case with == 0:
+	case with == 0 && len(a.Disabled) == 0:
 		return problem(detail, "Attach alarms with AttachAlarms, AttachAll, AttachTopic, or AttachEventRule, and deploy.")
 	case len(a.Disabled) > 0:
-		return warning(fmt.Sprintf("%s The actions of %s are disabled, so these never start one: %s.", detail, plural.Of(len(a.Disabled), "alarm"), names(a.Disabled)),
+		judge := warning
+		if with == 0 {
+			judge = problem
+		}
+		return judge(fmt.Sprintf("%s The actions of %s are disabled, so these never start one: %s.", detail, plural.Of(len(a.Disabled), "alarm"), names(a.Disabled)),
 			enableActions(a.Disabled, region))
 	case len(a.Without) > 0:
 		check := fine("%s", detail)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/awsapi/awsapitest"
+	"github.com/cloudwatch-alarm-triage/alarmtriage/internal/selfcheck"
 )
 
 // alarmsOf is CloudWatch with two pages of alarms. As AWS does, it only returns log alarms to a request for them alone.
@@ -69,4 +70,12 @@ func TestJudgeAlarms_RemedyWorksForManyAlarms(t *testing.T) {
 	for _, name := range disabled {
 		assert.Contains(t, check.Remedy, "'"+name+"'")
 	}
+}
+
+func TestJudgeAlarms_AttachedAlarmsWhoseActionsAreAllDisabledAreAProblem(t *testing.T) {
+	check := judgeAlarms(Alarms{Disabled: []string{"orders"}}, "eu-west-1")
+	assert.Equal(t, selfcheck.StateProblem, check.State)
+	assert.Equal(t, "aws cloudwatch enable-alarm-actions --region eu-west-1 --alarm-names 'orders'", check.Remedy)
+	check = judgeAlarms(Alarms{Without: []string{"orders"}}, "eu-west-1")
+	assert.Contains(t, check.Remedy, "Attach alarms")
 }
